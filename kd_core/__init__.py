@@ -1,0 +1,1 @@
+"""KD Studio's engine: knowledge distillation of text classifiers."""

@@ -1,0 +1,344 @@
+"""Every parameter of a run, declared once: default, legal bounds, slider range and help.
+
+The command's flags, the dashboard's widgets, validation and the docs are generated from these fields.
+Configs are frozen: derive one with ``config.change({"objective.temperature": 2.0})``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Annotated, Any, Literal, Self, TypeVar, cast, get_args
+
+import yaml
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
+from pydantic.fields import FieldInfo
+
+from kd_core.errors import ConfigError
+
+Auto = Literal["auto"]
+T = TypeVar("T")
+
+Divergence = Literal[
+    "forward_kl",
+    "reverse_kl",
+    "js",
+    "soft_cross_entropy",
+    "reverse_cross_entropy",
+    "logit_mse",
+    "dkd",
+]
+Initialisation = Literal["random", "teacher_layers", "projected", "pretrained"]
+Precision = Literal["fp32", "bf16"]
+
+
+def setting(
+    default: Any, help: str, *, slider: tuple[float, float, float] | None = None, **bounds: Any
+) -> Any:
+    """A field: ``bounds`` (gt, ge, lt, le) are what is legal, ``slider`` (low, high, step) what is usual."""
+    return Field(default, description=help, json_schema_extra={"slider": list(slider or ())}, **bounds)
+
+
+class Settings(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+
+class TaskConfig(Settings):
+    name: str = setting(
+        "bbc-headlines", "Bundled task, a CSV, TSV, JSONL or Parquet file, or a Hub data set (hub:ag_news)"
+    )
+    text_column: str | None = setting(None, "Column with the texts (guessed when not given)")
+    label_column: str | None = setting(None, "Column with the labels (guessed when not given)")
+    test_file: str | None = setting(None, "Own test file, with the same columns")
+    transfer_file: str | None = setting(None, "File of unlabelled texts that only the teacher labels")
+    encoding: str | None = setting(None, "Encoding of the files, for example latin-1 (UTF-8 when not given)")
+    delimiter: str | None = setting(None, "Column separator of the files (detected when not given)")
+    drop_empty: bool = setting(False, "Drop rows whose label is blank")
+    merge_labels: bool = setting(False, "Merge labels that differ only in case or surrounding spaces")
+    drop_overlap: bool = setting(False, "Drop training texts that occur in the test file too")
+    transfer_texts: int = setting(
+        12_000,
+        "How many transfer texts the teacher labels, at most (0: none)",
+        ge=0,
+        slider=(0, 25_000, 500),
+    )
+    split_seed: int = setting(0, "Seed of the split into train, validation and test", ge=0)
+    max_length: Annotated[int, Field(ge=8, le=8192)] | Auto = setting(
+        "auto", "Tokens kept of each text (auto: what the task's texts need, up to 256)"
+    )
+
+
+class Architecture(Settings):
+    """The four numbers of an encoder that a person can choose."""
+
+    layers: int = setting(2, "Transformer layers", ge=1, le=48, slider=(1, 12, 1))
+    hidden: int = setting(128, "Hidden size", ge=8, le=2048, slider=(64, 768, 64))
+    heads: int = setting(
+        2, "Attention heads (hidden size must be a multiple)", ge=1, le=64, slider=(1, 12, 1)
+    )
+    intermediate: Annotated[int, Field(ge=8, le=8192)] | Auto = setting(
+        "auto", "Width of the feed-forward layers (auto: 4 x hidden)"
+    )
+
+    @model_validator(mode="after")
+    def _heads_divide_hidden(self) -> Self:
+        if self.hidden % self.heads:
+            raise ValueError(
+                f"hidden must be a multiple of heads, got hidden {self.hidden} and heads {self.heads}"
+            )
+        return self
+
+
+class TeacherConfig(Architecture):
+    model: str = setting(
+        "minilm-l6",
+        "Teacher: a preset, a Hugging Face folder, a Hub id, or 'scratch' (a new BERT of the sizes given)",
+    )
+    epochs: Annotated[int, Field(ge=1, le=200)] | Auto = setting(
+        "auto", "Passes over the training texts (auto: 5, from scratch 20)"
+    )
+    batch_size: int = setting(32, "Texts in a batch while the teacher is fine-tuned", ge=1, le=4096)
+    learning_rate: Annotated[float, Field(gt=0, le=1)] | Auto = setting(
+        "auto", "Peak learning rate (auto: 1e-4, from scratch 5e-4, 3e-5 for 12 layers and more)"
+    )
+    freeze_embeddings: bool = setting(
+        True, "Leave pre-trained word embeddings as they are while fine-tuning (much faster)"
+    )
+    seed: int = setting(0, "Seed of the teacher's fine-tuning", ge=0)
+
+
+class StudentConfig(Architecture):
+    model: str = setting(
+        "tiny", "Student: a preset, 'custom' (the sizes given), 'bilstm', a Hugging Face folder or a Hub id"
+    )
+    init: Initialisation | Auto = setting(
+        "auto",
+        "Where the student's weights start (auto: the teacher's layers where widths agree, its projected "
+        "embeddings where the student is narrower, the checkpoint's own weights where there is one)",
+    )
+    trim_vocabulary: bool = setting(True, "Keep only the word pieces that occur in the task's texts")
+    freeze_embeddings: bool = setting(False, "Leave the word embeddings as they start")
+
+
+class ObjectiveConfig(Settings):
+    divergence: Divergence = setting("forward_kl", "Soft loss between the teacher's and student's outputs")
+    temperature: float = setting(
+        4.0, "Divides the logits of both models in the soft loss", gt=0, le=100, slider=(0.5, 20, 0.5)
+    )
+    alpha: float = setting(
+        0.3,
+        "Weight of the hard loss: 0 learns from the teacher only, 1 from the labels only",
+        ge=0,
+        le=1,
+        slider=(0, 1, 0.05),
+    )
+    t_squared: bool = setting(True, "Multiply the soft loss by T², so that its gradient keeps its size")
+    dkd_target_weight: float = setting(1.0, "DKD: weight of the target class part", ge=0, le=100)
+    dkd_other_weight: float = setting(8.0, "DKD: weight of the part among the other classes", ge=0, le=100)
+    hidden_weight: float = setting(
+        0.0, "Weight of the mean squared error between hidden states", ge=0, le=1000
+    )
+    cosine_weight: float = setting(0.0, "Weight of the cosine distance between hidden states", ge=0, le=1000)
+    attention_weight: float = setting(0.0, "Weight of the divergence between attention maps", ge=0, le=1000)
+    relation_weight: float = setting(
+        0.0, "Weight of the divergence between value relations (MiniLM)", ge=0, le=1000
+    )
+
+    @property
+    def needs_teacher_online(self) -> bool:
+        """Intermediate terms compare inner states, which are not recorded."""
+        return any((self.hidden_weight, self.cosine_weight, self.attention_weight, self.relation_weight))
+
+
+def _seeds(value: Any) -> Any:
+    """``0,1,2`` (as typed) and ``3`` are lists of seeds too."""
+    if isinstance(value, str):
+        return tuple(part.strip() for part in value.split(",") if part.strip())
+    return (value,) if isinstance(value, int) else value
+
+
+class TrainingConfig(Settings):
+    steps: Annotated[int, Field(ge=1, le=10_000_000)] | Auto = setting(
+        "auto",
+        "Optimisation steps of each student (auto: 1,200, or three passes over the labelled texts if more)",
+    )
+    batch_size: int = setting(32, "Labelled texts in a step", ge=1, le=4096)
+    transfer_batch_size: int = setting(32, "Transfer texts in a step", ge=1, le=4096)
+    learning_rate: Annotated[float, Field(gt=0, le=1)] | Auto = setting(
+        "auto", "Peak learning rate of the students (auto: 5e-4 up to hidden size 256, else 1e-4)"
+    )
+    warmup: float = setting(0.1, "Share of the steps in which the learning rate rises", ge=0, lt=1)
+    weight_decay: float = setting(0.01, "AdamW weight decay", ge=0, le=1)
+    max_grad_norm: float = setting(1.0, "Longer gradients are cut to this norm", gt=0, le=1000)
+    evaluate_every: Annotated[int, Field(ge=1)] | Auto = setting(
+        "auto", "Steps between looks at the validation split (auto: a twelfth of the steps)"
+    )
+    seeds: Annotated[tuple[Annotated[int, Field(ge=0)], ...], BeforeValidator(_seeds)] = setting(
+        (0,), "Seeds, for example 0,1,2: each trains its own students", min_length=1
+    )
+    precision: Precision | Auto = setting(
+        "auto", "Arithmetic of the matrix products (auto: bf16 where the processor has it)"
+    )
+
+    @model_validator(mode="after")
+    def _distinct_seeds(self) -> Self:
+        if len(set(self.seeds)) < len(self.seeds):
+            raise ValueError(f"seeds must differ, got {','.join(map(str, self.seeds))}")
+        return self
+
+
+class ControlsConfig(Settings):
+    labelled_only: bool = setting(
+        True, "Also distil on the labelled texts alone, to see how much the transfer set adds"
+    )
+    shifted: bool = setting(True, "Also score corrupted texts and, for the BBC tasks, another kind of text")
+    resamples: int = setting(10_000, "Bootstrap resamples behind the verdict", ge=100, le=1_000_000)
+    latency_repeats: int = setting(100, "Texts timed, one by one, for each model", ge=5, le=100_000)
+
+
+class DistillConfig(Settings):
+    """Everything that decides a run. ``DistillConfig()`` is the demo."""
+
+    task: TaskConfig = Field(default_factory=TaskConfig)
+    teacher: TeacherConfig = Field(default_factory=TeacherConfig)
+    student: StudentConfig = Field(default_factory=StudentConfig)
+    objective: ObjectiveConfig = Field(default_factory=ObjectiveConfig)
+    training: TrainingConfig = Field(default_factory=TrainingConfig)
+    controls: ControlsConfig = Field(default_factory=ControlsConfig)
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any]) -> Self:
+        """Raises: ConfigError, with all problems at once."""
+        data = _nested(values)
+        problems: list[str] = []
+        while True:
+            try:
+                config = cls.model_validate(data)
+            except ValidationError as error:
+                found = [(tuple(e["loc"]), _explain(cls, cast(dict[str, Any], e))) for e in error.errors()]
+            else:
+                break
+            new = list(dict.fromkeys(text for _, text in found if text not in problems))
+            if not new:
+                break
+            problems += new
+            # A bad field hides problems between fields: take it out and look again.
+            data = _without(data, [loc for loc, _ in found])
+        if problems:
+            raise ConfigError(*problems)
+        return config
+
+    @classmethod
+    def from_yaml(cls, text: str) -> Self:
+        """Raises: ConfigError."""
+        try:
+            values = yaml.safe_load(text)
+        except yaml.YAMLError as error:
+            mark = getattr(error, "problem_mark", None)
+            where = f" in line {mark.line + 1}" if mark else ""
+            raise ConfigError(f"this is not valid YAML{where}: {getattr(error, 'problem', error)}") from error
+        if not isinstance(values or {}, dict):
+            raise ConfigError(f"a config is a mapping of sections, got {type(values).__name__}")
+        return cls.from_dict(values or {})
+
+    @classmethod
+    def from_file(cls, path: str | Path) -> Self:
+        """Raises: ConfigError."""
+        try:
+            text = Path(path).read_text(encoding="utf-8")
+        except (OSError, UnicodeDecodeError) as error:
+            reason = getattr(error, "strerror", None) or "not a UTF-8 text file"
+            raise ConfigError(f"cannot read the config {str(path)!r}: {reason}") from error
+        return cls.from_yaml(text)
+
+    def to_yaml(self) -> str:
+        return yaml.safe_dump(self.model_dump(mode="json"), sort_keys=False, allow_unicode=True)
+
+    def change(self, changes: Mapping[str, Any]) -> Self:
+        """A copy with ``{"objective.temperature": 2.0, ...}``. Raises: ConfigError."""
+        data = self.model_dump(mode="json")
+        for dotted, value in changes.items():
+            section, _, name = dotted.partition(".")
+            data.setdefault(section, {})[name] = value
+        return self.from_dict(data)
+
+
+def fixed(value: T | Auto) -> T:
+    """The value of a field that may be ``auto``, once the config is resolved."""
+    if isinstance(value, str) and value == "auto":
+        raise ConfigError("this config still has 'auto' values; resolve it first")
+    return value
+
+
+def sections() -> Iterator[tuple[str, type[Settings]]]:
+    """("task", TaskConfig), ("teacher", TeacherConfig), ... in order."""
+    for name, info in DistillConfig.model_fields.items():
+        yield name, cast(type[Settings], info.annotation)
+
+
+def choices(info: FieldInfo) -> tuple[str, ...]:
+    """The names a field accepts, or () where it is not a choice."""
+    options: list[str] = []
+    for part in (info.annotation, *get_args(info.annotation)):
+        options += [value for value in get_args(part) if isinstance(value, str)]
+    return tuple(dict.fromkeys(option for option in options if isinstance(option, str)))
+
+
+def bounds(info: FieldInfo) -> str:
+    """The legal range in words: "above 0 and at most 100"."""
+    words = {"gt": "above", "ge": "at least", "lt": "below", "le": "at most"}
+    limits = {key: getattr(m, key) for m in _constraints(info) for key in words if hasattr(m, key)}
+    if {"ge", "le"} <= set(limits):
+        return f"between {limits['ge']:,} and {limits['le']:,}"
+    return " and ".join(f"{words[key]} {value:,}" for key, value in limits.items())
+
+
+def _constraints(info: FieldInfo) -> Iterator[Any]:
+    yield from info.metadata
+    for part in get_args(info.annotation):  # Annotated[int, Field(ge=8)] | Auto
+        for inner in getattr(part, "__metadata__", ()):
+            yield from inner.metadata
+
+
+def _nested(values: Mapping[str, Any]) -> dict[str, Any]:
+    return {key: dict(value) if isinstance(value, Mapping) else value for key, value in values.items()}
+
+
+def _without(data: dict[str, Any], places: list[tuple[Any, ...]]) -> dict[str, Any]:
+    copy = _nested(data)
+    for place in places:
+        if len(place) == 1 or not isinstance(copy.get(place[0]), dict):
+            copy.pop(place[0], None)
+        else:
+            copy[place[0]].pop(place[1], None)
+    return copy
+
+
+def _explain(root: type[BaseModel], error: dict[str, Any]) -> str:
+    """One problem as a sentence with the name, the legal values and the actual one."""
+    loc, kind, value = error["loc"], error["type"], error["input"]
+    section = dict(sections()).get(loc[0]) if loc else None
+    place = ".".join(str(part) for part in loc[:2])
+    if kind == "extra_forbidden":
+        names = (section if len(loc) > 1 and section else root).model_fields
+        return f"{place} is not a setting; choose from {', '.join(names)}"
+    if kind == "value_error":
+        return f"{loc[0]}: {error['ctx']['error']}" if loc else str(error["ctx"]["error"])
+    info = section.model_fields.get(str(loc[1])) if section and len(loc) > 1 else None
+    if info is None:
+        return f"{place} must be a mapping of settings, got {value!r}"
+    options = choices(info)
+    wanted = bounds(info) or _type_name(info)
+    if options and options != ("auto",):
+        wanted = f"one of {', '.join(options)}"
+    elif options:
+        wanted = f"{wanted}, or auto"
+    return f"{place} must be {wanted}, got {value!r}"
+
+
+def _type_name(info: FieldInfo) -> str:
+    names = {int: "a whole number", float: "a number", bool: "true or false", str: "text"}
+    for part in (info.annotation, *get_args(info.annotation)):
+        if part in names:
+            return names[part]
+    return "a list of whole numbers from 0 up"

@@ -1,0 +1,1 @@
+"""Tasks: bundled ones, own files, Hub data sets."""

@@ -1,0 +1,1 @@
+"""Teachers and students: presets, building, initialisation, vocabulary trimming, size arithmetic."""
