@@ -1,1 +1,42 @@
 """Tasks: bundled ones, own files, Hub data sets."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING
+
+from kd_core.config import TaskConfig
+from kd_core.errors import DataError
+
+if TYPE_CHECKING:
+    from kd_core.data.task import Task
+
+# huggingface_hub reads it once, when it is imported.
+os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
+
+
+def load_task(config: TaskConfig) -> Task:
+    """The task ``config.name``: a bundled one, a Hub data set (``hub:ID``) or a file.
+
+    Raises: DataError if there is no such task or its content cannot be used; ConfigError if a setting
+    does not go with it.
+    """
+    # Here, since the readers import datasets and pandas: seconds that the sub-modules' users need not wait.
+    from kd_core.data.bundled import TASKS, load_bundled
+    from kd_core.data.files import KINDS, load_files, refuse_remote
+    from kd_core.data.hub import PREFIX, load_hub
+
+    if config.name in TASKS:
+        return load_bundled(config)
+    refuse_remote(config.name.removeprefix(PREFIX), "task")
+    if config.name.startswith(PREFIX):
+        return load_hub(config)
+    if os.path.exists(config.name) or config.name.lower().endswith(tuple(KINDS)):
+        return load_files(config)
+    raise DataError(
+        f"There is no task or file {config.name!r}. Choose a bundled task ({', '.join(TASKS)}), "
+        f"a file ({', '.join(KINDS)}) or a Hub data set ({PREFIX}ID)."
+    )
+
+
+__all__ = ["load_task"]

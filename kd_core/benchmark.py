@@ -1,0 +1,175 @@
+"""Step 4, the costs: latency of one text at a time, size on disk, and the machine they were measured on."""
+
+from __future__ import annotations
+
+import gc
+import os
+import platform
+import re
+import subprocess
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+import psutil  # type: ignore[import-untyped]
+import torch
+from torch import Tensor
+
+from kd_core.errors import ModelError
+from kd_core.evaluation import Latency
+from kd_core.events import Control
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedModel
+
+WARM_UP = 10  # rounds that are not counted: allocators, caches and thread pools settle
+
+
+def latency(
+    models: Mapping[str, PreTrainedModel],
+    encoded: Mapping[str, list[dict[str, Tensor]]],
+    *,
+    repeats: int,
+    threads: int = 1,
+    control: Control | None = None,
+) -> dict[str, Latency]:
+    """Median and 95th percentile (ms) of a forward pass at batch size 1, for each model.
+
+    ``encoded[name]`` are that model's inputs, each of shape (1, tokens), used in turn for ``repeats`` passes.
+    The models take turns text by text, so that a machine that slows down slows all of them alike.
+    Training flags and the number of torch threads are put back.
+
+    Raises: ValueError for inputs that do not fit, Stopped through ``control``.
+    """
+    _check(models, encoded, repeats, threads)
+    inputs = {
+        name: [{key: value.to(model.device) for key, value in batch.items()} for batch in encoded[name]]
+        for name, model in models.items()
+    }
+    times: dict[str, list[int]] = {name: [] for name in models}
+    lengths: dict[str, list[int]] = {name: [] for name in models}
+    with _inference(models, threads):
+        for turn in range(-WARM_UP, repeats):
+            if control:
+                control.check()
+            with _no_collection():
+                for name, model in models.items():
+                    batch = inputs[name][turn % len(inputs[name])]
+                    nanoseconds = _time(model, batch)
+                    if turn >= 0:
+                        times[name].append(nanoseconds)
+                        lengths[name].append(batch["input_ids"].shape[1])
+    return {
+        name: Latency(
+            p50=float(np.percentile(times[name], 50)) / 1e6,
+            p95=float(np.percentile(times[name], 95)) / 1e6,
+            batch=1,
+            threads=threads,
+            texts=repeats,
+            mean_tokens=float(np.mean(lengths[name])),
+        )
+        for name in models
+    }
+
+
+def describe_machine() -> dict[str, str | int]:
+    """What latencies depend on, without anything that names the machine or its user.
+
+    ``processor``, ``cores`` (that this process may use), ``memory_gb``, ``os``, ``python``, ``torch`` and,
+    where there is one, ``accelerator``.
+    """
+    machine: dict[str, str | int] = {
+        "processor": _processor(),
+        "cores": len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1,
+        "memory_gb": round(psutil.virtual_memory().total / 1e9),
+        "os": f"{platform.system()} {platform.machine()}",
+        "python": platform.python_version(),
+        "torch": str(torch.__version__),
+    }
+    if torch.cuda.is_available():
+        machine["accelerator"] = torch.cuda.get_device_name()
+    return machine
+
+
+def size_mb(folder: Path) -> float:
+    """Weights of a saved model in MB (1e6 bytes): all ``*.safetensors`` of the folder.
+
+    Raises: ModelError where there are none.
+    """
+    sizes = [path.stat().st_size for path in folder.glob("*.safetensors")]
+    if not sizes:
+        raise ModelError(
+            f"no *.safetensors in {str(folder)!r}; save a model there with save_pretrained first"
+        )
+    return sum(sizes) / 1e6
+
+
+def _check(
+    models: Mapping[str, PreTrainedModel],
+    encoded: Mapping[str, list[dict[str, Tensor]]],
+    repeats: int,
+    threads: int,
+) -> None:
+    if repeats < 1 or threads < 1:
+        raise ValueError(f"repeats and threads must be at least 1, got {repeats} and {threads}")
+    for name in models:
+        if not encoded.get(name):
+            raise ValueError(f"no encoded texts for the model {name!r}")
+        rows = {batch["input_ids"].shape[0] for batch in encoded[name]}
+        if rows != {1}:
+            raise ValueError(f"each input of {name!r} must hold one text, got batches of {sorted(rows)}")
+
+
+@contextmanager
+def _inference(models: Mapping[str, PreTrainedModel], threads: int) -> Iterator[None]:
+    training = {name: model.training for name, model in models.items()}
+    threads_before = torch.get_num_threads()
+    try:
+        torch.set_num_threads(threads)
+        for model in models.values():
+            model.eval()
+        with torch.inference_mode():
+            yield
+    finally:
+        torch.set_num_threads(threads_before)
+        for name, model in models.items():
+            model.train(training[name])
+
+
+@contextmanager
+def _no_collection() -> Iterator[None]:
+    """Keep the garbage collector out of the measurement (for one round: a paused run should collect)."""
+    enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if enabled:
+            gc.enable()
+
+
+def _time(model: PreTrainedModel, batch: dict[str, Tensor]) -> int:
+    _wait_for(model.device)
+    start = time.perf_counter_ns()
+    model(**batch)
+    _wait_for(model.device)
+    return time.perf_counter_ns() - start
+
+
+def _wait_for(device: torch.device) -> None:
+    if device.type != "cpu":  # elsewhere a call returns before its work is done
+        torch.accelerator.synchronize(device)
+
+
+def _processor() -> str:
+    name = ""
+    if platform.system() == "Linux":
+        found = re.search(r"^model name\s*:\s*(.+)$", Path("/proc/cpuinfo").read_text("utf-8"), re.MULTILINE)
+        name = found[1] if found else ""
+    elif platform.system() == "Darwin":
+        command = ["/usr/sbin/sysctl", "-n", "machdep.cpu.brand_string"]
+        name = subprocess.run(command, capture_output=True, text=True, check=False).stdout.strip()
+    return name or platform.processor() or platform.machine()

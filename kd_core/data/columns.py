@@ -1,0 +1,87 @@
+"""Which column holds the texts, and which the labels."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from kd_core.data.checks import MAX_CLASSES
+from kd_core.data.tables import LABEL_NAMES, TEXT_NAMES, Table
+from kd_core.errors import DataError
+
+
+def choose_columns(table: Table, text: str | None, label: str | None) -> tuple[str, str]:
+    """The columns given or, by their names and content, guessed.
+
+    Raises: DataError if one given is missing, or if several could be meant.
+    """
+    for given, kind in ((text, "text"), (label, "label")):
+        if given is not None and given not in table.frame.columns:
+            found = ", ".join(map(repr, table.frame.columns))
+            raise DataError(f"{table.name} has no column {given!r}; choose --{kind}-column from {found}.")
+    if text is not None and text == label:
+        raise DataError(f"{text!r} cannot be both the column of texts and that of labels.")
+    if len(table.frame.columns) < 2:
+        raise DataError(
+            f"{table.name} has only the column {table.frame.columns[0]!r}; a task needs texts and labels. "
+            "If the columns are not separated as expected, give --delimiter."
+        )
+    free = [column for column in table.frame.columns if column not in (text, label)]
+    text = text or _by_name(table, free, TEXT_NAMES, "text")
+    free = [column for column in free if column != text]
+    label = label or _by_name(table, free, LABEL_NAMES, "label") or _by_content(table, free, text)
+    text = text or choose_text(table, None, without=label)
+    for column, kind in ((text, "text"), (label, "label")):
+        refuse_nested(table, column, kind)
+    return text, label
+
+
+def choose_text(table: Table, text: str | None, without: str = "") -> str:
+    """The column of texts: given, by its name, or clearly the longest. Raises: DataError."""
+    free = [column for column in table.frame.columns if column != without]
+    if text in free:
+        return text
+    if named := _by_name(table, free, TEXT_NAMES, "text"):
+        return named
+    lengths = {column: table.frame[column].str.len().mean() for column in free if column not in table.nested}
+    ranked = sorted(lengths, key=lambda column: lengths[column], reverse=True)
+    if not ranked or (len(ranked) > 1 and lengths[ranked[0]] < 2 * lengths[ranked[1]]):
+        raise _ambiguous(table, ranked or free, "text")
+    return ranked[0]
+
+
+def _by_name(table: Table, columns: Sequence[str], names: tuple[set[str], ...], kind: str) -> str | None:
+    for tier in names:
+        found = [column for column in columns if column.casefold() in tier]
+        if len(found) > 1:
+            raise _ambiguous(table, found, kind)
+        if found:
+            return found[0]
+    return None
+
+
+def _by_content(table: Table, columns: Sequence[str], text: str | None) -> str:
+    """The column of labels: the only one that is left, or the only one with few different values."""
+    if text and len(columns) == 1:
+        return columns[0]
+    most = min(MAX_CLASSES, len(table.frame) // 2)
+    few = [
+        column
+        for column in columns
+        if column not in table.nested and 2 <= table.frame[column].nunique() <= most
+    ]
+    if len(few) != 1:
+        raise _ambiguous(table, few or columns, "label")
+    return few[0]
+
+
+def refuse_nested(table: Table, column: str, kind: str) -> None:
+    if column in table.nested:
+        raise DataError(
+            f"The column {column!r} of {table.name} holds nested values (lists, objects or bytes), not text. "
+            f"Flatten it, or choose another with --{kind}-column."
+        )
+
+
+def _ambiguous(table: Table, columns: Sequence[str], kind: str) -> DataError:
+    found = ", ".join(map(repr, columns))
+    return DataError(f"Which column of {table.name} holds the {kind}s? Give --{kind}-column: {found}.")

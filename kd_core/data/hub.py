@@ -1,0 +1,130 @@
+"""Hub data sets as tasks, through ``datasets``; no code that comes with a data set is ever run."""
+
+from __future__ import annotations
+
+import os
+import re
+
+import httpx
+import pandas as pd
+import pyarrow as pa
+import pyarrow.compute as pc
+from datasets import ClassLabel, Dataset, DatasetDict, load_dataset
+from datasets.exceptions import DatasetNotFoundError
+from huggingface_hub.errors import GatedRepoError, LocalEntryNotFoundError, RepositoryNotFoundError
+
+from kd_core.config import TaskConfig
+from kd_core.data.checks import build_task, clean_rows, clean_texts
+from kd_core.data.files import Table, choose_columns, from_arrow, read_transfer, refuse_remote, rows_of
+from kd_core.data.task import Task
+from kd_core.errors import ConfigError, DataError
+
+PREFIX = "hub:"
+_ID = re.compile(r"[\w.-]+(/[\w.-]+)?")
+_SPLITS = {
+    "train": ("train", "training"),
+    "validation": ("validation", "valid", "val", "dev"),
+    "test": ("test", "testing"),
+}
+_SAMPLE = 1_000  # rows that columns are guessed from
+
+
+def load_hub(config: TaskConfig) -> Task:
+    """The data set ``hub:ID`` or ``hub:ID:CONFIG``, ID being ``name``, ``owner/name`` or an existing local folder.
+
+    Its splits are used as they are; what is missing is split off train, and a validation split serves as the
+    test split where that has no labels. ``config.transfer_file``, else the split ``unsupervised``, is the
+    transfer set. The names and the order of a ClassLabel column are kept.
+    Raises: DataError (not found, gated, offline or unusable); ConfigError if a test file is given.
+    """
+    if config.test_file:
+        raise ConfigError("a Hub data set brings its own test split and takes no --test-file")
+    name = config.name.removeprefix(PREFIX)
+    found = _load(name)
+    notes: list[str] = []
+    splits = {part: found[alias] for part, aliases in _SPLITS.items() for alias in aliases if alias in found}
+    if "train" not in splits and len(found) == 1:
+        splits = {"train": next(iter(found.values()))}
+    if "train" not in splits:
+        raise DataError(f"{name} has no split 'train', only {', '.join(map(repr, found))}.")
+    table = _table(splits["train"].take(min(_SAMPLE, len(splits["train"]))), name)
+    text, label = choose_columns(table, config.text_column, config.label_column)
+
+    parts: dict[str, pd.DataFrame] = {}
+    for part, split in splits.items():
+        rows = rows_of(_table(split.select_columns([text, label]), name), text, label)
+        if part != "train" and (rows["label"] == "").all():
+            notes.append(f"{name}: the {part} split has no labels and is left out.")
+            continue
+        parts[part] = clean_rows(rows, f"{name} ({part})", config, notes)
+    if "test" not in parts and "validation" in parts:
+        notes.append(f"{name}: the validation split serves as the test split.")
+        parts["test"] = parts.pop("validation")
+
+    transfer = read_transfer(config, notes, text)
+    if (
+        transfer is None
+        and config.transfer_texts
+        and text in found.get("unsupervised", Dataset.from_dict({})).column_names
+    ):
+        extra = _table(found["unsupervised"].select_columns([text]), name)
+        transfer = clean_texts(extra.frame[text], f"{name} (unsupervised)", notes)
+    feature = splits["train"].features[label]
+    order = feature.names if isinstance(feature, ClassLabel) else ()
+    return build_task(config.name, parts, transfer, config, notes, order)
+
+
+def _table(split: Dataset, name: str) -> Table:
+    """The split's columns as text, class numbers as their names (-1, which means unknown, as missing)."""
+    arrow: pa.Table = split.with_format("arrow")[:]
+    for place, (column, feature) in enumerate(split.features.items()):
+        if isinstance(feature, ClassLabel):
+            ids = arrow[column]
+            named = pa.array(feature.names).take(pc.if_else(pc.less(ids, 0), None, ids).combine_chunks())
+            arrow = arrow.set_column(place, column, named)
+    frame, nested = from_arrow(arrow)
+    return Table(name, frame, nested=nested)
+
+
+def _load(name: str) -> DatasetDict:
+    refuse_remote(name, "task")
+    path, variant = name, None
+    if not os.path.isdir(name):
+        path, _, variant = name.partition(":")
+        if not _ID.fullmatch(path):
+            raise DataError(
+                f"A Hub data set is written {PREFIX}name, {PREFIX}owner/name or {PREFIX}owner/name:config, "
+                f"got {PREFIX + name!r}."
+            )
+    try:
+        return load_dataset(path, variant or None)
+    except Exception as error:  # whatever its readers, fsspec, httpx and the Hub's client raise
+        raise DataError(_reason(name, error)) from error
+
+
+def _reason(name: str, error: Exception) -> str:
+    chain: list[BaseException] = [error]
+    while (cause := chain[-1].__cause__ or chain[-1].__context__) and cause not in chain:
+        chain.append(cause)
+
+    def caused_by(*kinds: type[BaseException]) -> bool:
+        return any(isinstance(cause, kinds) for cause in chain)
+
+    # datasets passes some causes on as text only.
+    text = " ".join(str(error).split())
+    if caused_by(GatedRepoError) or "gated dataset" in text:
+        return (
+            f"The data set {name!r} is gated: accept its terms at https://huggingface.co/datasets/{name.partition(':')[0]} "
+            "and log in with 'hf auth login'."
+        )
+    if caused_by(DatasetNotFoundError, RepositoryNotFoundError):
+        return f"There is no data set {name!r} on the Hub, or it is private. Check its spelling."
+    if (
+        caused_by(ConnectionError, LocalEntryNotFoundError, httpx.TransportError)
+        or "LocalEntryNotFound" in text
+    ):
+        return (
+            f"The Hub cannot be reached (offline), and {name!r} is not in the cache. "
+            "Connect to the network, or use a bundled task or a file."
+        )
+    return f"The data set {name!r} cannot be read: {text[:300]}"

@@ -1,0 +1,317 @@
+"""Step 4, the numbers: scores of one model, fidelity to its teacher, and the verdict on the distillation.
+
+Pure functions of logits and labels; no torch, and no randomness but the seeded bootstrap. ``Latency`` is
+declared here and measured in ``benchmark``, so that a report can be read without torch.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import special
+
+from kd_core.errors import DataError, DivergedError
+
+Floats = NDArray[np.floating[Any]]
+Ints = NDArray[np.integer[Any]]
+Bools = NDArray[np.bool_]
+
+ECE_BINS = 15  # Guo et al. 2017, section 5
+CELLS = ("both_right", "mended", "inherited", "new_error")
+_CHUNK = 4_000_000  # numbers held at once by the bootstrap: 32 MB
+
+
+@dataclass(frozen=True)
+class ClassScore:
+    name: str
+    precision: float
+    recall: float
+    f1: float
+    support: int
+
+
+@dataclass(frozen=True)
+class Bin:
+    """A bar of the reliability diagram: confidences in (low, high], with their mean and their accuracy."""
+
+    low: float
+    high: float
+    confidence: float
+    accuracy: float
+    count: int
+
+
+@dataclass(frozen=True)
+class Scores:
+    """One model on one split, all in fractions; ``low`` to ``high`` is accuracy's 95 % Wilson interval."""
+
+    accuracy: float
+    low: float
+    high: float
+    macro_f1: float
+    ece: float
+    per_class: list[ClassScore]
+    confusion: list[list[int]]  # rows = truth, columns = prediction
+    reliability: list[Bin]  # bins that hold a text
+
+
+@dataclass(frozen=True)
+class Fidelity:
+    """How closely a student follows its teacher; the four counts add up to the number of texts."""
+
+    agreement: float
+    kl: float
+    both_right: int
+    mended: int
+    inherited: int
+    new_error: int
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """Distilled minus alone, in fractions of accuracy (0.048 = 4.8 points); see ``verdict``."""
+
+    kind: Literal["helped", "no_difference", "hurt"]
+    delta: float
+    low: float
+    high: float
+    p_value: float
+    n: int
+    seeds: int
+
+
+@dataclass(frozen=True)
+class Latency:
+    """Milliseconds for one forward pass, tokenisation not included.
+
+    ``texts`` is the number of timed passes and ``mean_tokens`` their mean length, special tokens included.
+    """
+
+    p50: float
+    p95: float
+    batch: int
+    threads: int
+    texts: int
+    mean_tokens: float
+
+
+def softmax(logits: Floats) -> NDArray[np.float64]:
+    """exp(z_c) / sum_k exp(z_k) along the last axis: (N, C) -> (N, C), in float64."""
+    result: NDArray[np.float64] = special.softmax(np.asarray(logits, dtype=np.float64), axis=-1)
+    return result
+
+
+def scores(logits: Floats, labels: Ints, names: Sequence[str]) -> Scores:
+    """Accuracy, macro-F1, per-class scores, confusion and calibration of logits (N, C) on labels (N,).
+
+    Macro-F1 is the mean over the classes that occur among labels or predictions; a ratio without cases is 0.
+    ECE = sum_m |B_m|/N |acc(B_m) - conf(B_m)|, 15 equal bins of top-1 confidence (Guo et al. 2017, eq. 3).
+
+    Raises: DataError without texts, DivergedError for logits that are not finite, ValueError for shapes.
+    """
+    logits, labels = _checked(logits, labels)
+    n, classes = logits.shape
+    if len(names) != classes:
+        raise ValueError(f"{len(names)} class names for logits of {classes} classes")
+    predicted = logits.argmax(axis=1)
+    confusion = np.bincount(labels * classes + predicted, minlength=classes**2).reshape(classes, classes)
+    right, support, guesses = confusion.diagonal(), confusion.sum(axis=1), confusion.sum(axis=0)
+    precision, recall = _ratio(right, guesses), _ratio(right, support)
+    f1 = _ratio(2 * right, support + guesses)
+    hits = int(right.sum())
+    low, high = _wilson(hits, n)
+    reliability = _reliability(softmax(logits).max(axis=1), predicted == labels)
+    return Scores(
+        accuracy=hits / n,
+        low=low,
+        high=high,
+        macro_f1=float(f1[support + guesses > 0].mean()),
+        ece=sum(b.count * abs(b.accuracy - b.confidence) for b in reliability) / n,
+        per_class=[
+            ClassScore(name, *row)
+            for name, *row in zip(
+                names, precision.tolist(), recall.tolist(), f1.tolist(), support.tolist(), strict=True
+            )
+        ],
+        confusion=confusion.tolist(),
+        reliability=reliability,
+    )
+
+
+def fidelity(teacher_logits: Floats, student_logits: Floats, labels: Ints) -> Fidelity:
+    """Agreement of the top-1 answers, mean KL(teacher || student) at T = 1 in nats, and the four-way table.
+
+    Logits are (N, C) with the same classes in the same order. The cells are those of ``fidelity_cells``.
+
+    Raises: DataError without texts, DivergedError for logits that are not finite, ValueError for shapes.
+    """
+    cells = fidelity_cells(teacher_logits, student_logits, labels)
+    teacher, student = (
+        special.log_softmax(np.asarray(logits, dtype=np.float64), axis=1)
+        for logits in (teacher_logits, student_logits)
+    )
+    kl = (np.exp(teacher) * (teacher - student)).sum(axis=1).mean()
+    both_right, mended, inherited, new_error = (cells.count(cell) for cell in CELLS)
+    return Fidelity(
+        agreement=float((np.argmax(teacher_logits, axis=1) == np.argmax(student_logits, axis=1)).mean()),
+        kl=max(0.0, float(kl)),  # rounding can take equal distributions just below zero
+        both_right=both_right,
+        mended=mended,
+        inherited=inherited,
+        new_error=new_error,
+    )
+
+
+def fidelity_cells(teacher_logits: Floats, student_logits: Floats, labels: Ints) -> list[str]:
+    """The cell of each text, one of ``CELLS``.
+
+    ``both_right``; ``mended``: only the student is right; ``new_error``: only the teacher is right;
+    ``inherited``: both are wrong, whether or not their answers are the same.
+
+    Raises: DataError without texts, DivergedError for logits that are not finite, ValueError for shapes.
+    """
+    teacher_logits, labels = _checked(teacher_logits, labels)
+    student_logits, _ = _checked(student_logits, labels)
+    if teacher_logits.shape != student_logits.shape:
+        raise ValueError(
+            f"teacher logits of shape {teacher_logits.shape}, student logits of {student_logits.shape}"
+        )
+    teacher = teacher_logits.argmax(axis=1) == labels
+    student = student_logits.argmax(axis=1) == labels
+    cells = np.select([teacher & student, student, ~teacher], CELLS[:3], default=CELLS[3])
+    return [str(cell) for cell in cells]
+
+
+def verdict(student_correct: Bools, alone_correct: Bools, *, resamples: int, seed: int = 0) -> Verdict:
+    """Did distillation help? Paired by item and seed; both arrays are (S seeds, N items), True = right.
+
+    ``delta`` is the mean of d = student - alone over seeds and items; ``low`` to ``high`` is the 95 %
+    percentile interval of its bootstrap, which draws items and, where S > 1, seeds with replacement
+    (Efron and Tibshirani 1993, ch. 13). ``kind``: helped if low > 0, hurt if high < 0, else no_difference.
+    ``p_value``: exact two-sided sign-flip test of sum_s d over the items, for the seeds as trained: one coin
+    for each item says which student had which outcomes. With one seed this is McNemar's exact test.
+
+    Raises: DataError without items; ValueError for shapes or ``resamples`` < 1.
+    """
+    student, alone = np.asarray(student_correct, dtype=bool), np.asarray(alone_correct, dtype=bool)
+    if student.ndim != 2 or student.shape != alone.shape:
+        raise ValueError(f"expected two arrays (seeds, items), got shapes {student.shape} and {alone.shape}")
+    if student.size == 0:
+        raise DataError("there are no test texts to compare the students on; give the task a test split")
+    if resamples < 1:
+        raise ValueError(f"resamples must be at least 1, got {resamples}")
+    difference = student.astype(np.int8) - alone.astype(np.int8)
+    low, high = np.quantile(_bootstrap(difference, resamples, seed), [0.025, 0.975]).tolist()
+    return Verdict(
+        kind="helped" if low > 0 else "hurt" if high < 0 else "no_difference",
+        delta=float(difference.mean(dtype=np.float64)),
+        low=low,
+        high=high,
+        p_value=_sign_flip(difference.sum(axis=0, dtype=np.int64)),
+        n=difference.shape[1],
+        seeds=difference.shape[0],
+    )
+
+
+def sentence(verdict: Verdict, what: str = "test headlines") -> str:
+    """The verdict in words, in percentage points; ``what`` names the items in the plural."""
+    tests = f"{verdict.n:,} {what}"
+    delta, low, high = (_points(value) for value in (verdict.delta, verdict.low, verdict.high))
+    gain = f"{delta} points over the same student trained alone"
+    facts = [f"mean of {verdict.seeds} seeds"] if verdict.seeds > 1 else []
+    facts.append(f"95 % interval {low} to {high}")
+    if verdict.kind == "no_difference":
+        return f"Distillation made no difference that these {tests} can show: {gain} ({', '.join(facts)})."
+    return f"Distillation {verdict.kind}: {gain} ({', '.join([*facts, tests])})."
+
+
+def _points(fraction: float) -> str:
+    sign = "+" if fraction > 0 else "−" if fraction < 0 else ""
+    return f"{sign}{abs(100 * fraction):.1f}"
+
+
+def _checked(logits: Floats, labels: Ints) -> tuple[Floats, Ints]:
+    logits, labels = np.asarray(logits), np.asarray(labels)
+    if logits.ndim != 2 or labels.shape != logits.shape[:1]:
+        raise ValueError(f"expected logits (N, C) and labels (N,), got {logits.shape} and {labels.shape}")
+    if labels.size == 0:
+        raise DataError("there are no texts to score; give the task a test split with at least one text")
+    if labels.min() < 0 or labels.max() >= logits.shape[1]:
+        raise ValueError(
+            f"labels must be between 0 and {logits.shape[1] - 1}, got {labels.min()} to {labels.max()}"
+        )
+    broken = int((~np.isfinite(logits)).any(axis=1).sum())
+    if broken:
+        raise DivergedError(
+            f"the model's outputs are NaN or infinite for {broken:,} of {len(labels):,} texts; "
+            "train it again with a lower learning rate (--learning-rate, --teacher-learning-rate)"
+        )
+    return logits, labels
+
+
+def _ratio(part: Ints, whole: Ints) -> NDArray[np.float64]:
+    return np.divide(part, whole, out=np.zeros(len(whole)), where=whole > 0)
+
+
+def _wilson(hits: int, n: int) -> tuple[float, float]:
+    from scipy import stats  # half a second to import: only where a model is scored
+
+    interval = stats.binomtest(hits, n).proportion_ci(0.95, method="wilson")
+    return float(interval.low), float(interval.high)
+
+
+def _reliability(confidence: NDArray[np.float64], right: Bools) -> list[Bin]:
+    edges = np.linspace(0, 1, ECE_BINS + 1)
+    index = np.digitize(confidence, edges, right=True) - 1
+    return [
+        Bin(
+            low=float(edges[i]),
+            high=float(edges[i + 1]),
+            confidence=float(confidence[index == i].mean()),
+            accuracy=float(right[index == i].mean()),
+            count=int((index == i).sum()),
+        )
+        for i in np.unique(index)
+    ]
+
+
+def _bootstrap(difference: NDArray[np.int8], resamples: int, seed: int) -> NDArray[np.float64]:
+    """Resampled means of ``difference`` (S, N).
+
+    Items with the same outcomes are interchangeable, so a resample is a multinomial draw of how often each
+    of the few distinct columns occurs (three with one seed): far less work than drawing N indices.
+    """
+    seeds, items = difference.shape
+    columns, counts = np.unique(difference, axis=1, return_counts=True)
+    random = np.random.default_rng(seed)
+    chunk = max(1, _CHUNK // columns.shape[1])
+    means = np.empty(resamples)
+    for start in range(0, resamples, chunk):
+        size = min(chunk, resamples - start)
+        drawn_items = random.multinomial(items, counts / items, size=size)
+        drawn_seeds = random.multinomial(seeds, np.full(seeds, 1 / seeds), size=size)
+        sums = (drawn_items @ columns.T.astype(np.int64)) * drawn_seeds
+        means[start : start + size] = sums.sum(axis=1) / (seeds * items)
+    return means
+
+
+def _sign_flip(sums: NDArray[np.int64]) -> float:
+    """P(|sum_i e_i x_i| >= |sum_i x_i|) for independent fair signs e_i, exactly.
+
+    With m_k items of size k, sum = 2 * sum_k k * Binomial(m_k, 1/2) - sum_k k * m_k: a convolution over k.
+    """
+    from scipy import stats
+
+    sizes, counts = np.unique(np.abs(sums[sums != 0]), return_counts=True)
+    density = np.ones(1)
+    for size, count in zip(sizes.tolist(), counts.tolist(), strict=True):
+        steps = np.zeros(size * count + 1)
+        steps[::size] = stats.binom.pmf(np.arange(count + 1), count, 0.5)
+        density = np.convolve(density, steps)
+    total = len(density) - 1
+    tail = density[(total + abs(int(sums.sum()))) // 2 :].sum()
+    return min(1.0, 2 * float(tail))  # both tails hold the middle when the sum is 0

@@ -1,0 +1,66 @@
+"""Folders that are whole or not there: written beside their place, flushed, listed in a manifest, renamed."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+MANIFEST = "manifest.json"
+
+
+@contextmanager
+def new_folder(place: Path) -> Iterator[Path]:
+    """A folder that appears at ``place`` when the block ends well, and not at all when it does not.
+
+    Its manifest holds the size and SHA-256 of every file.
+    """
+    place.parent.mkdir(parents=True, exist_ok=True)
+    folder = Path(tempfile.mkdtemp(prefix=f".{place.name}-", dir=place.parent))
+    try:
+        yield folder
+        (folder / MANIFEST).write_text(json.dumps(_contents(folder), indent=1))
+        for path in (*folder.rglob("*"), folder):
+            _flush(path)
+        try:
+            folder.rename(place)
+        except OSError:
+            if not place.is_dir():  # otherwise another process was quicker, with the same content
+                raise
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def is_whole(folder: Path) -> bool:
+    """Whether each file is as it was when the manifest was written."""
+    try:
+        listed = json.loads((folder / MANIFEST).read_text())
+    except (OSError, ValueError):
+        return False
+    return bool(listed == _contents(folder))
+
+
+def _contents(folder: Path) -> dict[str, dict[str, int | str]]:
+    files = sorted(path for path in folder.rglob("*") if path.is_file() and path.name != MANIFEST)
+    return {
+        path.relative_to(folder).as_posix(): {"bytes": path.stat().st_size, "sha256": _sha256(path)}
+        for path in files
+    }
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _flush(path: Path) -> None:
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)

@@ -1,0 +1,84 @@
+"""The teachers and students that have a name. Imports no torch: the command and the pages list them."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from kd_core.errors import ModelError
+
+Source = Literal["bundled", "hub", "new", "teacher"]
+
+# Stricter than the Hub's own rule only in that each part starts with a letter, a digit or "_": "./x" is a path.
+_HUB_ID = re.compile(r"\w[\w.-]*(/\w[\w.-]*)?")
+
+
+@dataclass(frozen=True)
+class Preset:
+    """A model by name. A size is None where the teacher or the config decides it.
+
+    ``source``: "bundled" weights come with the package, "hub" ones need a network once, "new" ones
+    start from nothing or from the teacher's embeddings, "teacher" ones have the teacher's width.
+    """
+
+    name: str
+    description: str
+    layers: int | None
+    hidden: int | None
+    heads: int | None
+    intermediate: int | None
+    source: Source
+    hub_id: str | None = None
+
+
+def _hub(
+    name: str, description: str, sizes: tuple[int, int, int, int], organisation: str | None = None
+) -> Preset:
+    return Preset(name, description, *sizes, "hub", f"{organisation}/{name}" if organisation else name)
+
+
+def _by_name(*presets: Preset) -> Mapping[str, Preset]:
+    return {preset.name: preset for preset in presets}
+
+
+TEACHERS = _by_name(
+    Preset("minilm-l6", "all-MiniLM-L6-v2, English, bundled", 6, 384, 12, 1536, "bundled"),
+    Preset("minilm-l3", "Every other layer of minilm-l6, bundled", 3, 384, 12, 1536, "bundled"),
+    _hub("bert-base-uncased", "BERT, English", (12, 768, 12, 3072), "google-bert"),
+    _hub("roberta-base", "RoBERTa, English, case matters", (12, 768, 12, 3072), "FacebookAI"),
+    _hub("bert-base-chinese", "BERT, Chinese", (12, 768, 12, 3072), "google-bert"),
+    _hub("distilbert-base-uncased", "DistilBERT, English", (6, 768, 12, 3072), "distilbert"),
+    _hub("bert-large-uncased", "BERT, English, large", (24, 1024, 16, 4096), "google-bert"),
+    _hub("albert-base-v2", "ALBERT, English: its layers share weights", (12, 768, 12, 3072), "albert"),
+    _hub("google/electra-small-discriminator", "ELECTRA, English, small", (12, 256, 4, 1024)),
+    _hub("microsoft/deberta-v3-small", "DeBERTa-v3, English", (6, 768, 12, 3072)),
+    _hub("answerdotai/ModernBERT-base", "ModernBERT, English, long texts", (22, 768, 12, 1152)),
+    Preset("scratch", "A new BERT of the sizes given, trained on the task alone", None, None, None, None, "new"),
+)
+
+STUDENTS = _by_name(
+    Preset("tiny", "2 layers of 128", 2, 128, 2, 512, "new"),
+    Preset("mini", "4 layers of 256", 4, 256, 4, 1024, "new"),
+    Preset("small", "4 layers of 512, for a larger teacher", 4, 512, 8, 2048, "new"),
+    Preset("medium", "8 layers of 512, for a larger teacher", 8, 512, 8, 2048, "new"),
+    Preset("half", "Every second layer of the teacher", None, None, None, None, "teacher"),
+    Preset("third", "Every third layer of the teacher", None, None, None, None, "teacher"),
+    Preset("custom", "The layers, hidden size and heads given", None, None, None, None, "new"),
+    Preset("bilstm", "A BiLSTM without attention (Tang et al. 2019)", 1, 300, None, 200, "new"),
+)
+
+
+def find_preset(name: str, presets: Mapping[str, Preset]) -> Preset | None:
+    """The preset of that name, or None where ``name`` is an existing folder or could be a Hub id.
+
+    Raises: ModelError.
+    """
+    if name in presets or Path(name).expanduser().is_dir() or _HUB_ID.fullmatch(name):
+        return presets.get(name)
+    raise ModelError(
+        f"{name!r} is no model: choose {', '.join(presets)}, the folder of a Hugging Face model, "
+        "or a Hub id such as google-bert/bert-base-uncased."
+    )

@@ -1,0 +1,181 @@
+"""How large a model is, from its config alone: nothing is allocated."""
+
+from __future__ import annotations
+
+import copy
+from dataclasses import dataclass
+
+import torch
+from torch import nn
+from transformers import AutoModelForSequenceClassification, PretrainedConfig
+
+from kd_core.config import StudentConfig
+from kd_core.errors import ModelError
+from kd_core.models.bilstm import BiLSTMConfig
+from kd_core.models.loading import load_config
+from kd_core.models.presets import STUDENTS, find_preset
+
+# Where each family keeps its layers below the base model (None: all layers share one set of weights).
+LAYERS = {
+    "bert": "encoder.layer",
+    "roberta": "encoder.layer",
+    "electra": "encoder.layer",
+    "deberta-v2": "encoder.layer",
+    "distilbert": "transformer.layer",
+    "modernbert": "layers",
+    "albert": None,
+}
+SPECIAL_IDS = ("pad_token_id", "bos_token_id", "eos_token_id", "cls_token_id", "sep_token_id")
+
+
+@dataclass(frozen=True)
+class ModelSize:
+    """``embedding_params`` are those of all lookup tables; ``megabytes`` is 4 bytes each, over 10^6."""
+
+    params: int
+    embedding_params: int
+    megabytes: float
+    flops_per_token: int
+
+    @property
+    def embedding_share(self) -> float:
+        return self.embedding_params / self.params
+
+
+def model_size(model_config: PretrainedConfig, tokens: int = 32) -> ModelSize:
+    """Parameters, bytes and the cost of inference of a classifier, computed on the meta device.
+
+    FLOPs per token at length T = 2 N + 4 T sum over layers of hidden, where N counts the weights of all
+    matrix products (an ALBERT layer once per use) and the second term is attention's scores and mixing.
+    The classification head and the pooler act once per text and count 1/T of their weights.
+    Lookups, biases, norms and DeBERTa's position terms are left out.
+    Source: Kaplan et al. 2020 (arXiv 2001.08361), equation 2.2, with full instead of causal attention.
+    """
+    with torch.device("meta"):
+        model = AutoModelForSequenceClassification.from_config(
+            model_config, dtype=torch.float32, trust_remote_code=False
+        )
+    params = sum(p.numel() for p in model.parameters())
+    tables = {f"{name}.weight" for name, m in model.named_modules() if isinstance(m, nn.Embedding)}
+    embedding_params = 0
+    per_token = per_text = 0
+    for name, p in model.named_parameters():
+        if name in tables:
+            embedding_params += p.numel()
+        elif p.dim() > 1:
+            once = _once_per_text(name, model.base_model_prefix, model_config.model_type)
+            per_text += p.numel() if once else 0
+            per_token += 0 if once else p.numel() * _uses(name, model_config)
+    attention = sum(4 * span * model_config.hidden_size for span in _spans(model_config, tokens))
+    return ModelSize(
+        params=params,
+        embedding_params=embedding_params,
+        megabytes=4 * params / 1e6,
+        flops_per_token=2 * per_token + 2 * per_text // tokens + attention,
+    )
+
+
+def student_config(
+    config: StudentConfig, teacher_config: PretrainedConfig, vocab_size: int
+) -> PretrainedConfig:
+    """The student's architecture: the teacher's family with other sizes, a BiLSTM, or a checkpoint's.
+
+    Labels, dropout and the number of positions are the teacher's. Special ids that do not fit into
+    ``vocab_size`` are None until the tokenizer is known.
+    Raises: ModelError.
+    """
+    preset = find_preset(config.model, STUDENTS)
+    labels = [teacher_config.id2label[i] for i in sorted(teacher_config.id2label)]
+    if preset is None:
+        student = load_config(config.model, labels)
+    elif preset.name == "bilstm":
+        student = BiLSTMConfig(
+            id2label=teacher_config.id2label,
+            label2id=teacher_config.label2id,
+            problem_type="single_label_classification",
+        )
+    else:
+        student = copy.deepcopy(teacher_config)
+        _resize(student, *_sizes(config, teacher_config))
+    student.vocab_size = vocab_size
+    for name in SPECIAL_IDS:
+        value = getattr(student, name, None)
+        if isinstance(value, int) and value >= vocab_size:
+            setattr(student, name, None)
+    return student
+
+
+def spaced(count: int, total: int) -> list[int]:
+    """``count`` evenly spaced layers of ``total``, the first among them: 3 of 6 are 0, 2, 4."""
+    return [i * total // count for i in range(count)]
+
+
+def intermediate_size(model_config: PretrainedConfig) -> int:
+    """Width of the feed-forward layers, which DistilBERT calls ``hidden_dim``."""
+    return int(getattr(model_config, _intermediate_name(model_config)))
+
+
+def _sizes(config: StudentConfig, teacher_config: PretrainedConfig) -> tuple[int, int, int, int]:
+    """Layers, hidden, heads and intermediate of a new student of the teacher's family."""
+    if teacher_config.model_type not in LAYERS:
+        raise ModelError(
+            f"No new student can be made from a {teacher_config.model_type} teacher; families that can: "
+            f"{', '.join(LAYERS)}. Choose the student bilstm, a folder or a Hub id."
+        )
+    preset = STUDENTS[config.model]
+    if preset.source == "teacher":
+        return (
+            max(1, teacher_config.num_hidden_layers // (2 if preset.name == "half" else 3)),
+            teacher_config.hidden_size,
+            teacher_config.num_attention_heads,
+            intermediate_size(teacher_config),
+        )
+    if preset.layers and preset.hidden and preset.heads and preset.intermediate:
+        return preset.layers, preset.hidden, preset.heads, preset.intermediate
+    intermediate = 4 * config.hidden if config.intermediate == "auto" else config.intermediate
+    return config.layers, config.hidden, config.heads, intermediate
+
+
+def _resize(student: PretrainedConfig, layers: int, hidden: int, heads: int, intermediate: int) -> None:
+    """Set the sizes by the family's own names (``attribute_map`` translates most of DistilBERT's)."""
+    kind = student.model_type
+    if kind == "modernbert":
+        if hidden // heads % 2:
+            raise ModelError(
+                f"ModernBERT needs an even size per head, got {hidden // heads} (hidden {hidden} / heads {heads}); "
+                "change --student-hidden or --student-heads."
+            )
+        student.layer_types = [student.layer_types[i] for i in spaced(layers, student.num_hidden_layers)]
+    if kind == "deberta-v2":
+        student.pooler_hidden_size = hidden
+    if getattr(student, "embedding_size", None):  # ALBERT, ELECTRA: lookup tables narrower than the layers
+        student.embedding_size = min(student.embedding_size, hidden)
+    student.num_hidden_layers = layers
+    student.hidden_size = hidden
+    student.num_attention_heads = heads
+    setattr(student, _intermediate_name(student), intermediate)
+
+
+def _intermediate_name(model_config: PretrainedConfig) -> str:
+    return "hidden_dim" if model_config.model_type == "distilbert" else "intermediate_size"
+
+
+def _once_per_text(parameter: str, prefix: str, kind: str) -> bool:
+    if kind == BiLSTMConfig.model_type:
+        return not parameter.startswith("lstm.")
+    return not parameter.startswith(prefix + ".") or ".pooler." in parameter
+
+
+def _uses(parameter: str, model_config: PretrainedConfig) -> int:
+    if ".albert_layer_groups." in parameter:
+        return int(model_config.num_hidden_layers // model_config.num_hidden_groups)
+    return 1
+
+
+def _spans(model_config: PretrainedConfig, tokens: int) -> list[int]:
+    """How many tokens each layer's attention looks at, per token."""
+    if model_config.model_type == BiLSTMConfig.model_type:
+        return []
+    kinds = getattr(model_config, "layer_types", None) or ["full_attention"] * model_config.num_hidden_layers
+    window = getattr(model_config, "local_attention", tokens)
+    return [min(tokens, window) if kind == "sliding_attention" else tokens for kind in kinds]

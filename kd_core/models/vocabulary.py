@@ -1,0 +1,193 @@
+"""Vocabulary trimming: a student needs embeddings only for the word pieces that its task can meet."""
+
+from __future__ import annotations
+
+import json
+import re
+import tempfile
+from collections import defaultdict
+from collections.abc import Iterable, Iterator
+from itertools import chain, islice
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from transformers import PreTrainedTokenizerFast
+
+Json = dict[str, Any]
+
+_BATCH = 1000
+_BYTE_PIECE = re.compile(r"<0x[0-9A-F]{2}>")
+
+
+def trim_vocabulary(
+    tokenizer: PreTrainedTokenizerFast, texts: Iterable[str]
+) -> tuple[PreTrainedTokenizerFast, list[int]]:
+    """A tokenizer with fewer pieces that cuts every text of ``texts`` exactly as ``tokenizer`` does.
+
+    Kept are the special and added tokens, all single characters and bytes, and what ``texts`` use
+    (BPE: also every piece on the way of the merges there). Other texts may fall into shorter
+    pieces. ``texts`` is read once, a batch at a time.
+
+    Returns: the new tokenizer and ``kept`` with ``kept[new_id] == old_id``, ascending. A model without
+    pieces (WordLevel, or a tokenizer not backed by ``tokenizers``) comes back whole, as it is.
+    """
+    if not tokenizer.is_fast:
+        return tokenizer, list(range(len(tokenizer)))
+    spec: Json = json.loads(tokenizer.backend_tokenizer.to_str())
+    model: Json = spec["model"]
+    if model["type"] not in ("WordPiece", "BPE", "Unigram"):
+        return tokenizer, list(range(max(tokenizer.get_vocab().values(), default=-1) + 1))
+
+    slots = list(_id_slots(spec))
+    pieces = _pieces(model)
+    wanted = {holder[place] for holder, place in slots} | _always_kept(model, pieces)
+    wanted |= _ids_used(tokenizer, model, texts)
+    if model["type"] == "BPE":
+        wanted = _with_parts(model, wanted, pieces)
+    # Added tokens that the model itself does not have are numbered after it.
+    kept = sorted(wanted, key=lambda old: (old not in pieces, old))
+    new = {old: position for position, old in enumerate(kept)}
+
+    for holder, place in slots:
+        holder[place] = new[holder[place]]
+    if model["type"] == "Unigram":
+        model["vocab"] = [model["vocab"][old] for old in kept if old in pieces]
+        if model["unk_id"] is not None:
+            model["unk_id"] = new[model["unk_id"]]
+    else:
+        model["vocab"] = {pieces[old]: new[old] for old in kept if old in pieces}
+    if model["type"] == "BPE":
+        model["merges"] = [merge for merge in model["merges"] if _merged(model, merge) in model["vocab"]]
+    return _rebuilt(tokenizer, spec), kept
+
+
+def map_ids(kept: list[int], old_size: int) -> npt.NDArray[np.int64]:
+    """The inverse of ``kept``: shape (old_size,), the new id of each old id, -1 where it was dropped."""
+    new_ids = np.full(old_size, -1, dtype=np.int64)
+    new_ids[kept] = np.arange(len(kept))
+    return new_ids
+
+
+def _pieces(model: Json) -> dict[int, str]:
+    if model["type"] == "Unigram":
+        return {i: piece for i, (piece, _) in enumerate(model["vocab"])}
+    return {i: piece for piece, i in model["vocab"].items()}
+
+
+def _id_slots(spec: Json) -> Iterator[tuple[Any, Any]]:
+    """Where token ids stand outside the model, as (container, key): added tokens, padding, post-processor."""
+    for token in spec["added_tokens"]:
+        yield token, "id"
+    if spec["padding"]:
+        yield spec["padding"], "pad_id"
+    processors = [spec["post_processor"]] if spec["post_processor"] else []
+    for processor in processors:
+        processors += processor.get("processors", [])  # Sequence
+        for token in processor.get("special_tokens", {}).values():  # TemplateProcessing
+            yield from ((token["ids"], place) for place in range(len(token["ids"])))
+        for name in ("sep", "cls"):  # BertProcessing, RobertaProcessing
+            if name in processor:
+                yield processor[name], 1
+
+
+def _always_kept(model: Json, pieces: dict[int, str]) -> set[int]:
+    prefix, suffix = model.get("continuing_subword_prefix") or "", model.get("end_of_word_suffix") or ""
+    kept = {
+        i
+        for i, piece in pieces.items()
+        if len(piece) == 1
+        or False
+        or piece == model.get("unk_token")
+        or _BYTE_PIECE.fullmatch(piece)
+    }
+    if model["type"] == "Unigram":
+        # An unknown character costs a fixed amount more than the rarest piece: that piece sets the price.
+        kept.add(min(pieces, key=lambda i: model["vocab"][i][1]))
+        # Several tokenizer classes of transformers have the position of the unknown piece hard-wired.
+        kept |= set(range((model["unk_id"] if model["unk_id"] is not None else -1) + 1))
+    return kept
+
+
+def _ids_used(tokenizer: PreTrainedTokenizerFast, model: Json, texts: Iterable[str]) -> set[int]:
+    options = {"add_special_tokens": False, "padding": False, "truncation": False, "verbose": False}
+    unknown = model["vocab"].get(model["unk_token"]) if model["type"] == "WordPiece" else None
+    stream = iter(texts)
+    used: set[int] = set()
+    while batch := list(islice(stream, _BATCH)):
+        encoded = tokenizer(batch, **options, return_attention_mask=False, return_token_type_ids=False)
+        used.update(chain.from_iterable(encoded["input_ids"]))
+        for text, ids in zip(batch, encoded["input_ids"], strict=True):
+            if unknown in ids:
+                offsets = tokenizer(text, **options, return_offsets_mapping=True)["offset_mapping"]
+                for (start, end), i in zip(offsets, ids, strict=True):
+                    if i == unknown:
+                        used |= _matched_in_vain(tokenizer, model, text[start:end])
+    return used
+
+
+def _matched_in_vain(tokenizer: PreTrainedTokenizerFast, model: Json, text: str) -> set[int]:
+    """The pieces that WordPiece matches in an unknown word before it gives up.
+
+    Without them a shorter match could lead on to the word's end, and the word would be known.
+    """
+    backend, vocab = tokenizer.backend_tokenizer, model["vocab"]
+    if backend.normalizer:
+        text = backend.normalizer.normalize_str(text)
+    words = [text]
+    if backend.pre_tokenizer:
+        words = [word for word, _ in backend.pre_tokenizer.pre_tokenize_str(text)]
+    found: set[int] = set()
+    for word in words:
+        start = 0
+        while start < len(word) <= model["max_input_chars_per_word"]:
+            prefix = model["continuing_subword_prefix"] if start else ""
+            end = next((e for e in range(len(word), start, -1) if prefix + word[start:e] in vocab), None)
+            if end is None:
+                break
+            found.add(vocab[prefix + word[start:end]])
+            start = end
+    return found
+
+
+def _merged(model: Json, merge: list[str]) -> str:
+    left, right = merge
+    joined: str = left + right[len(model["continuing_subword_prefix"] or "") :]
+    return joined
+
+
+def _with_parts(model: Json, wanted: set[int], pieces: dict[int, str]) -> set[int]:
+    """``wanted`` and both parts, recursively, of every merge that makes one of them.
+
+    BPE applies the first merge of the list that fits. A list that lost only merges which a word never
+    used picks the same merge at each step, so words made of wanted pieces are cut as before.
+    """
+    vocab = model["vocab"]
+    parts: defaultdict[int, set[int]] = defaultdict(set)
+    for merge in model["merges"]:
+        parts[vocab[_merged(model, merge)]].update(vocab[part] for part in merge)
+    closed: set[int] = set()
+    open_ids = set(wanted)
+    while open_ids:
+        closed |= open_ids
+        open_ids = set().union(*(parts[i] for i in open_ids if i in parts)) - closed
+    return closed
+
+
+def _rebuilt(tokenizer: PreTrainedTokenizerFast, spec: Json) -> PreTrainedTokenizerFast:
+    """``tokenizer`` with another backend, by way of its files: exactly what a later load will give."""
+    with tempfile.TemporaryDirectory() as folder:
+        tokenizer.save_pretrained(folder)
+        Path(folder, "tokenizer.json").write_text(json.dumps(spec, ensure_ascii=False), encoding="utf-8")
+        # Set on an instance, these are not written by transformers.
+        trimmed = type(tokenizer).from_pretrained(
+            folder,
+            trust_remote_code=False,
+            local_files_only=True,
+            padding_side=tokenizer.padding_side,
+            truncation_side=tokenizer.truncation_side,
+            model_input_names=tokenizer.model_input_names,
+        )
+    trimmed.name_or_path = tokenizer.name_or_path
+    return trimmed

@@ -1,0 +1,31 @@
+"""Where things lie: one folder, moved as a whole by ``KD_HOME``."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import platformdirs
+
+
+def home() -> Path:
+    """``KD_HOME``, or the user's data folder."""
+    chosen = os.environ.get("KD_HOME")
+    return (
+        Path(chosen).expanduser()
+        if chosen
+        else Path(platformdirs.user_data_dir("kd-studio", appauthor=False))
+    )
+
+
+def runs() -> Path:
+    return home() / "runs"
+
+
+def caches() -> Path:
+    return home() / "cache"
+
+
+def work() -> Path:
+    """Checkpoints of runs that are under way."""
+    return home() / "work"

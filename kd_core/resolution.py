@@ -1,0 +1,61 @@
+"""The one place where ``auto`` becomes a number."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from transformers import PretrainedConfig
+
+from kd_core.config import DistillConfig, fixed
+from kd_core.data.task import Task
+from kd_core.inference import supports_bf16
+from kd_core.models.loading import clamp_length
+from kd_core.models.students import resolve_architecture, resolve_init
+
+# Lengths to choose from: padding is per batch, so a longer limit costs only where a text is long.
+LENGTHS = (64, 128, 256)
+PIECES_PER_WORD = 1.5
+SMALL = 256  # hidden size up to which a student takes the larger learning rate
+
+
+def resolve(config: DistillConfig, task: Task, teacher: PretrainedConfig) -> DistillConfig:
+    """A copy without ``auto``, given the task and the teacher's architecture.
+
+    Raises: ConfigError, ModelError.
+    """
+    from_scratch = config.teacher.model == "scratch"
+    deep = teacher.num_hidden_layers >= 12
+    student = resolve_architecture(config.student, teacher)
+    passes = -(-len(task.train) // config.training.batch_size)
+    steps = max(1200, 3 * passes)
+    answers: dict[str, Any] = {
+        "task.max_length": _max_length(task),
+        "teacher.intermediate": 4 * config.teacher.hidden,
+        "teacher.epochs": 20 if from_scratch else 5,
+        "teacher.learning_rate": 5e-4 if from_scratch else 3e-5 if deep else 1e-4,
+        "student.init": resolve_init(config.student, teacher),
+        "training.steps": steps,
+        "training.learning_rate": 5e-4 if student.hidden <= SMALL else 1e-4,
+        "training.precision": "bf16" if supports_bf16() else "fp32",
+    }
+    changes = {name: value for name, value in answers.items() if _is_auto(config, name)}
+    changes |= {f"student.{name}": value for name, value in student.sizes().items()}
+    config = config.change(changes)
+    # These two follow from what was just decided.
+    last = {"task.max_length": clamp_length(teacher, fixed(config.task.max_length))}
+    if config.training.evaluate_every == "auto":
+        last["training.evaluate_every"] = max(1, fixed(config.training.steps) // 12)
+    return config.change(last)
+
+
+def _is_auto(config: DistillConfig, dotted: str) -> bool:
+    section, _, name = dotted.partition(".")
+    return bool(getattr(getattr(config, section), name) == "auto")
+
+
+def _max_length(task: Task) -> int:
+    """The shortest limit that holds 99 of 100 texts, by their words."""
+    words = [len(text.split()) for split in (task.train, task.transfer) for text in split["text"]]
+    needed = float(np.quantile(words, 0.99)) * PIECES_PER_WORD + 2
+    return next((length for length in LENGTHS if length >= needed), LENGTHS[-1])

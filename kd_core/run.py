@@ -1,0 +1,66 @@
+"""What the four steps of one run share, and the clock that times them."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from transformers import PreTrainedModel, PreTrainedTokenizerFast
+
+from kd_core.config import DistillConfig, Precision, fixed
+from kd_core.data.task import Task
+from kd_core.events import Control, OnEvent, Stage, StageFinished, StageStarted, Who
+
+
+@dataclass(frozen=True)
+class Run:
+    """``config`` is resolved; ``work`` is a folder for checkpoints that goes when the run is done."""
+
+    task: Task
+    config: DistillConfig
+    work: Path
+    on_event: OnEvent
+    control: Control
+
+    @property
+    def max_length(self) -> int:
+        return fixed(self.config.task.max_length)
+
+    @property
+    def precision(self) -> Precision:
+        return fixed(self.config.training.precision)
+
+
+@dataclass(frozen=True)
+class Trained:
+    """A model that is ready to be judged, and the folder with its weights."""
+
+    who: Who
+    seed: int
+    model: PreTrainedModel
+    tokenizer: PreTrainedTokenizerFast
+    folder: Path
+
+    @property
+    def name(self) -> str:
+        return self.who if self.who == "teacher" else f"{self.who}-{self.seed}"
+
+
+@dataclass
+class Clock:
+    """Seconds of each stage, and whether its result was there already."""
+
+    on_event: OnEvent
+    seconds: dict[str, float] = field(default_factory=dict)
+    cached: dict[str, bool] = field(default_factory=dict)
+
+    @contextmanager
+    def stage(self, stage: Stage) -> Iterator[None]:
+        self.on_event(StageStarted(stage))
+        start = time.monotonic()
+        yield
+        self.seconds[stage] = time.monotonic() - start
+        self.on_event(StageFinished(stage, self.seconds[stage], self.cached.get(stage, False)))

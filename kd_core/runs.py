@@ -1,0 +1,81 @@
+"""Runs on disk: a folder each, whole or not there. The folder is the truth about a run."""
+
+from __future__ import annotations
+
+import re
+import shutil
+from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from kd_core import paths
+from kd_core.errors import RunError
+from kd_core.folders import is_whole, new_folder
+from kd_core.report import Report
+
+if TYPE_CHECKING:  # torch comes with these
+    from kd_core.run import Clock, Run, Trained
+    from kd_core.validation import Findings
+
+CONFIG = "config.yaml"
+PREDICTIONS = "predictions.parquet"
+STUDENTS = "students"
+RUN_ID = re.compile(r"\d{8}-\d{6}-[0-9a-f]{4}")
+
+
+def keep(
+    run: Run, run_id: str, created: datetime, trained: list[Trained], findings: Findings, clock: Clock
+) -> Report:
+    """Write the run's folder: ``config.yaml``, ``report.json``, ``predictions.parquet`` and ``students/``."""
+    from kd_core.benchmark import describe_machine
+    from kd_core.evaluation import sentence
+
+    place, task = paths.runs() / run_id, run.task
+    report = Report(
+        run_id=run_id,
+        created=created.isoformat(timespec="seconds"),
+        folder=str(place),
+        config=run.config.model_dump(mode="json"),
+        labels=list(task.labels),
+        rows={name: len(getattr(task, name)) for name in ("train", "validation", "test", "transfer")},
+        teacher=findings.models["teacher"],
+        student=findings.models["student"],
+        alone=findings.models["alone"],
+        labelled_only=findings.models.get("labelled_only"),
+        teacher_key=trained[0].folder.name,
+        verdict=findings.verdict,
+        sentence=sentence(findings.verdict, "test texts"),
+        fidelity=findings.fidelity,
+        seconds=clock.seconds,
+        cached=clock.cached,
+        machine=describe_machine(),
+        notes=list(task.notes),
+    )
+    with new_folder(place) as folder:
+        (folder / CONFIG).write_text(run.config.to_yaml(), encoding="utf-8")
+        report.write(folder)
+        findings.predictions.to_parquet(folder / PREDICTIONS, index=False)
+        for model in trained[1:]:
+            shutil.copytree(
+                model.folder, folder / STUDENTS / model.name, ignore=shutil.ignore_patterns("manifest.json")
+            )
+    return report
+
+
+def find(run_id: str) -> Path:
+    """The folder of a run. Raises: RunError."""
+    if not RUN_ID.fullmatch(run_id):
+        raise RunError(f"{run_id!r} is not a run; a run is named like 20260131-143000-a1b2.")
+    folder = paths.runs() / run_id
+    if not folder.is_dir():
+        raise RunError(f"There is no run {run_id} in {paths.runs()}.")
+    return folder
+
+
+def predict(run_id: str, texts: list[str]) -> dict[str, Any]:
+    """Probabilities of teacher, distilled student and student alone for each text (first seed).
+
+    Raises: RunError where the run or its teacher is missing or was changed on disk.
+    """
+    import torch
+    from transformers import AutoModelForSequenceClassification, AutoTokenizer

@@ -1,0 +1,298 @@
+"""The one training loop: a small subclass of ``transformers.Trainer`` for teacher and students alike.
+
+It adds the objective, batches that depend on the seed and the step alone, and a callback that turns steps
+into events and obeys pause and stop. Everything else (optimizer, schedule, clipping, mixed precision,
+checkpoints) is the Trainer's.
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import partial
+from itertools import count, islice
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from datasets import Dataset
+from torch.utils.data import DataLoader, Sampler
+from transformers import (
+    PreTrainedModel,
+    PrinterCallback,
+    Trainer,
+    TrainerCallback,
+    TrainerControl,
+    TrainerState,
+    TrainingArguments,
+)
+from transformers.trainer_pt_utils import get_length_grouped_indices
+
+from kd_core import objectives
+from kd_core.config import ObjectiveConfig, Precision
+from kd_core.errors import DivergedError, Stopped
+from kd_core.events import Checkpointed, Control, Evaluated, OnEvent, Step, Who
+from kd_core.inference import collate, predict
+from kd_core.intermediate import IntermediateTerms
+
+# Points of a curve: more would only be drawn over each other.
+POINTS = 400
+
+LABELS_ONLY = ObjectiveConfig(alpha=1.0)
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """How one model is trained; every number is final (nothing ``auto``)."""
+
+    who: Who
+    seed: int
+    steps: int
+    batch_size: int
+    learning_rate: float
+    evaluate_every: int
+    precision: Precision
+    warmup: float = 0.1
+    weight_decay: float = 0.01
+    max_grad_norm: float = 1.0
+    transfer_batch_size: int = 0  # 0: labelled rows only
+    objective: ObjectiveConfig = LABELS_ONLY
+
+
+class StepBatches(Sampler[list[int]]):
+    """Row numbers of each step's batch: labelled rows, then transfer rows.
+
+    The labelled part of step s is the same whether or not there is a transfer part, and both are functions of
+    ``seed`` and s alone. Rows of a batch have similar lengths.
+    """
+
+    def __init__(self, lengths: list[int], labelled: int, recipe: Recipe) -> None:
+        self._lengths, self._labelled, self._recipe = lengths, labelled, recipe
+
+    def __len__(self) -> int:
+        return self._recipe.steps
+
+    def __iter__(self) -> Iterator[list[int]]:
+        recipe = self._recipe
+        first = self._cycle(self._lengths[: self._labelled], recipe.batch_size, 0)
+        if not recipe.transfer_batch_size:
+            yield from islice(first, recipe.steps)
+            return
+        second = self._cycle(self._lengths[self._labelled :], recipe.transfer_batch_size, 1)
+        for labelled, transfer in islice(zip(first, second, strict=False), recipe.steps):
+            yield labelled + [self._labelled + row for row in transfer]
+
+    def _cycle(self, lengths: list[int], batch_size: int, stream: int) -> Iterator[list[int]]:
+        for epoch in count():
+            seed = int(np.random.SeedSequence([self._recipe.seed, stream, epoch]).generate_state(1)[0])
+            rows = get_length_grouped_indices(
+                lengths, batch_size, generator=torch.Generator().manual_seed(seed)
+            )
+            for start in range(0, len(rows), batch_size):
+                yield rows[start : start + batch_size]
+
+
+class DistillTrainer(Trainer):  # type: ignore[misc]
+    """``Trainer`` with the objective ``alpha * hard + (1 - alpha) * soft + intermediate``."""
+
+    def __init__(
+        self,
+        model: PreTrainedModel,
+        recipe: Recipe,
+        *,
+        train: Dataset,
+        labelled: int,
+        validation: Dataset,
+        folder: Path,
+        on_event: OnEvent,
+        control: Control,
+        terms: IntermediateTerms | None = None,
+    ) -> None:
+        self.recipe = recipe
+        self.run_control = control
+        self.parts: dict[str, torch.Tensor] = {}
+        self._labelled = labelled
+        self._terms = terms
+        super().__init__(
+            model=model,
+            args=_arguments(recipe, folder),
+            train_dataset=train,
+            eval_dataset=validation,
+            data_collator=partial(collate, pad_token_id=model.config.pad_token_id or 0),
+            callbacks=[Reporter(self, on_event)],
+        )
+        self.remove_callback(PrinterCallback)
+        # Our loss is a mean over rows; without this the Trainer would divide by a count of its own.
+        self.model_accepts_loss_kwargs = False
+
+    def get_train_dataloader(self) -> DataLoader[Any]:
+        lengths = [len(ids) for ids in self.train_dataset["input_ids"]]
+        batches = StepBatches(lengths, self._labelled, self.recipe)
+        loader = DataLoader(self.train_dataset, batch_sampler=batches, collate_fn=self.data_collator)
+        return self.accelerator.prepare(loader)  # type: ignore[no-any-return]
+
+    def compute_loss(
+        self,
+        model: PreTrainedModel,
+        inputs: dict[str, torch.Tensor],
+        return_outputs: bool = False,
+        num_items_in_batch: Any = None,
+    ) -> Any:
+        goal = self.recipe.objective
+        texts = {name: inputs[name] for name in ("input_ids", "attention_mask")}
+        outputs = model(**texts, **(self._terms.wanted_outputs if self._terms else {}))
+        hard = objectives.hard_loss(outputs.logits, inputs["labels"])
+        soft = torch.zeros_like(hard)
+        if goal.alpha < 1:
+            soft = objectives.soft_loss(
+                outputs.logits,
+                inputs["teacher_logits"],
+                divergence=goal.divergence,
+                temperature=goal.temperature,
+                t_squared=goal.t_squared,
+                labels=inputs["labels"],
+                dkd_target_weight=goal.dkd_target_weight,
+                dkd_other_weight=goal.dkd_other_weight,
+            )
+        loss = objectives.objective(hard, soft, goal.alpha)
+        self.parts = {"hard": hard.detach(), "soft": soft.detach()}
+        if self._terms:
+            inner = self._terms(outputs, texts)
+            self.parts["intermediate"] = inner.detach()
+            loss = loss + inner
+        self.parts["loss"] = loss.detach()
+        return (loss, outputs) if return_outputs else loss
+
+    def evaluate(self, *_: Any, **__: Any) -> dict[str, float]:
+        """Accuracy and cross-entropy on the validation split; stops between two batches when asked to."""
+        logits = predict(
+            self.model, self.eval_dataset, precision=self.recipe.precision, control=self.run_control
+        )
+        labels = torch.tensor(self.eval_dataset["label"])
+        loss = torch.nn.functional.cross_entropy(torch.from_numpy(logits), labels)
+        accuracy = float((logits.argmax(axis=1) == labels.numpy()).mean())
+        metrics = {"eval_accuracy": accuracy, "eval_loss": float(loss)}
+        self.log(dict(metrics))
+        self.control = self.callback_handler.on_evaluate(self.args, self.state, self.control, metrics)
+        return metrics
+
+
+class Reporter(TrainerCallback):  # type: ignore[misc]
+    """Steps become events; pause and stop become the Trainer's own flags."""
+
+    def __init__(self, trainer: DistillTrainer, on_event: OnEvent) -> None:
+        self._trainer, self._on_event = trainer, on_event
+        self._every = max(1, trainer.recipe.steps // POINTS)
+        self._samples, self._since = 0, time.perf_counter()
+
+    def on_step_end(
+        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any
+    ) -> None:
+        recipe, run = self._trainer.recipe, self._trainer.run_control
+        self._samples += recipe.batch_size + recipe.transfer_batch_size
+        if not math.isfinite(float(self._trainer.parts["loss"])):
+            raise DivergedError(
+                f"The loss became {float(self._trainer.parts['loss'])} at step {state.global_step} of "
+                f"{recipe.steps} while training the {recipe.who} with learning rate {recipe.learning_rate:g}; "
+                "try a smaller learning rate."
+            )
+        if (
+            state.global_step == 1
+            or state.global_step % self._every == 0
+            or state.global_step == recipe.steps
+        ):
+            self._report(state.global_step, self._trainer.lr_scheduler.get_last_lr()[0])
+        if run.paused:
+            run.wait()
+            self._samples, self._since = 0, time.perf_counter()
+        if run.stopping:
+            control.should_save = control.should_training_stop = True
+
+    def on_evaluate(
+        self,
+        args: TrainingArguments,
+        state: TrainerState,
+        control: TrainerControl,
+        metrics: dict[str, float],
+        **_: Any,
+    ) -> None:
+        recipe = self._trainer.recipe
+        self._on_event(
+            Evaluated(
+                recipe.who, recipe.seed, state.global_step, metrics["eval_accuracy"], metrics["eval_loss"]
+            )
+        )
+
+    def on_save(
+        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any
+    ) -> None:
+        recipe = self._trainer.recipe
+        path = Path(args.output_dir) / f"checkpoint-{state.global_step}"
+        self._on_event(Checkpointed(recipe.who, recipe.seed, state.global_step, str(path)))
+
+    def _report(self, step: int, learning_rate: float) -> None:
+        recipe = self._trainer.recipe
+        parts = {name: float(value) for name, value in self._trainer.parts.items()}
+        now = time.perf_counter()
+        speed = self._samples / max(now - self._since, 1e-9)
+        self._samples, self._since = 0, now
+        self._on_event(
+            Step(
+                who=recipe.who,
+                seed=recipe.seed,
+                step=step,
+                steps=recipe.steps,
+                loss=parts["loss"],
+                hard=parts["hard"],
+                soft=parts["soft"],
+                intermediate=parts.get("intermediate", 0.0),
+                learning_rate=learning_rate,
+                samples_per_second=speed,
+            )
+        )
+
+
+def train(trainer: DistillTrainer) -> PreTrainedModel:
+    """Run the recipe; the model ends with the weights that were best on validation.
+
+    Raises: Stopped (a checkpoint of the last step is kept), DivergedError.
+    """
+    trainer.train()
+    if trainer.run_control.stopping and trainer.state.global_step < trainer.recipe.steps:
+        raise Stopped(f"Stopped at step {trainer.state.global_step} of {trainer.recipe.steps}.")
+    trainer.model.eval()
+    return trainer.model
+
+
+def _arguments(recipe: Recipe, folder: Path) -> TrainingArguments:
+    return TrainingArguments(
+        output_dir=str(folder),
+        max_steps=recipe.steps,
+        per_device_train_batch_size=recipe.batch_size,
+        learning_rate=recipe.learning_rate,
+        lr_scheduler_type="linear",
+        warmup_steps=recipe.warmup,
+        weight_decay=recipe.weight_decay,
+        max_grad_norm=recipe.max_grad_norm,
+        optim="adamw_torch_fused",
+        bf16=recipe.precision == "bf16",
+        use_cpu=not torch.cuda.is_available(),
+        seed=recipe.seed,
+        eval_strategy="steps",
+        eval_steps=recipe.evaluate_every,
+        save_strategy="steps",
+        save_steps=recipe.evaluate_every,
+        save_total_limit=2,
+        load_best_model_at_end=True,
+        metric_for_best_model="accuracy",
+        greater_is_better=True,
+        logging_steps=max(1, recipe.steps // POINTS),
+        logging_nan_inf_filter=False,  # we stop at a NaN instead of hiding it
+        remove_unused_columns=False,
+        dataloader_pin_memory=torch.cuda.is_available(),
+        report_to="none",
+        disable_tqdm=True,
+    )

@@ -1,0 +1,159 @@
+"""Step 4: teacher and students on texts that none of them has seen, and what that says."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Mapping
+from dataclasses import dataclass
+from statistics import fmean, pstdev
+
+import numpy as np
+import pandas as pd
+from datasets import Dataset
+
+from kd_core import cache
+from kd_core.benchmark import latency, size_mb
+from kd_core.data.corruption import corrupted
+from kd_core.data.task import Task, content_hash, labelled
+from kd_core.evaluation import Fidelity, Latency, Scores, Verdict, fidelity, scores, verdict
+from kd_core.events import Progress, Who
+from kd_core.inference import Logits, collate, encode, predict
+from kd_core.models.loading import model_hash
+from kd_core.models.size import model_size
+from kd_core.report import ModelReport
+from kd_core.run import Run, Trained
+
+CORRUPTION_SEED = 0
+
+
+@dataclass(frozen=True)
+class Findings:
+    models: dict[Who, ModelReport]
+    verdict: Verdict
+    fidelity: Fidelity
+    predictions: pd.DataFrame  # a row per test text: text, label, and the logits of each model
+
+
+def validate(run: Run, trained: list[Trained]) -> Findings:
+    """Score all models under the same conditions. ``trained`` holds the teacher, students and controls.
+
+    Raises: Stopped, between two batches.
+    """
+    task, controls = run.task, run.config.controls
+    sets = {"test": task.test} | (shifted_sets(task) if controls.shifted else {})
+    logits: dict[str, dict[str, Logits]] = {}
+    for done, model in enumerate(trained):
+        run.on_event(Progress("validate", f"scoring {model.name}", done, len(trained) + 1))
+        logits[model.name] = _logits(run, model, sets)
+    run.on_event(Progress("validate", "measuring latency", len(trained), len(trained) + 1))
+    speed = _latency(run, trained)
+    run.on_event(Progress("validate", "done", len(trained) + 1, len(trained) + 1))
+
+    labels = np.asarray(task.test["label"])
+    by_who: dict[Who, list[Trained]] = defaultdict(list)
+    for model in trained:
+        by_who[model.who].append(model)
+    reports = {
+        who: _report(models, {m.seed: logits[m.name] for m in models}, sets, task.labels, speed[who])
+        for who, models in by_who.items()
+    }
+    right = {
+        who: np.stack([logits[m.name]["test"].argmax(axis=1) == labels for m in by_who[who]])
+        for who in ("student", "alone")
+    }
+    first = by_who["student"][0]
+    predictions = pd.DataFrame({"text": task.test["text"], "label": labels})
+    for model in trained:
+        predictions[model.name] = list(logits[model.name]["test"])
+    return Findings(
+        models=reports,
+        verdict=verdict(right["student"], right["alone"], resamples=controls.resamples),
+        fidelity=fidelity(logits["teacher"]["test"], logits[first.name]["test"], labels),
+        predictions=predictions,
+    )
+
+
+def shifted_sets(task: Task) -> dict[str, Dataset]:
+    """Corrupted copies of the test texts, and what the task brings of another kind of text."""
+    copies = corrupted(task.test["text"], seed=CORRUPTION_SEED)
+    return {name: labelled(texts, task.test["label"]) for name, texts in copies.items()} | task.shifted
+
+
+def _logits(run: Run, trained: Trained, sets: Mapping[str, Dataset]) -> dict[str, Logits]:
+    """Logits (rows, classes) for each set. Those of teacher and alone are kept: many runs share them."""
+
+    def compute() -> dict[str, Logits]:
+        return {
+            name: predict(
+                trained.model,
+                encode(trained.tokenizer, split, run.max_length),
+                precision=run.precision,
+                control=run.control,
+            )
+            for name, split in sets.items()
+        }
+
+    if trained.who not in ("teacher", "alone"):
+        return compute()
+    key = cache.key(
+        model=model_hash(trained.model, trained.tokenizer),
+        sets={name: content_hash(split) for name, split in sets.items()},
+        max_length=run.max_length,
+        precision=run.precision,
+    )
+    folder, _ = cache.fetch("scores", key, lambda folder: np.savez(folder / "logits.npz", **compute()))
+    with np.load(folder / "logits.npz", allow_pickle=False) as stored:
+        return {name: stored[name] for name in sets}
+
+
+def _latency(run: Run, trained: list[Trained]) -> dict[Who, Latency]:
+    """Batch 1, one thread, real test texts. All students share one architecture, so one of them is timed."""
+    timed = {who: next((m for m in trained if m.who == who), None) for who in ("teacher", "student")}
+    task, repeats = run.task, run.config.controls.latency_repeats
+    texts = task.test.select(range(min(len(task.test), repeats)))
+    encoded = {
+        who: [
+            collate([{"input_ids": row["input_ids"]}], model.model.config.pad_token_id or 0)
+            for row in encode(model.tokenizer, texts, run.max_length)
+        ]
+        for who, model in timed.items()
+        if model
+    }
+    models = {who: model.model for who, model in timed.items() if model}
+    measured = latency(models, encoded, repeats=repeats, threads=1, control=run.control)
+    return {m.who: measured["teacher" if m.who == "teacher" else "student"] for m in trained}
+
+
+def _report(
+    models: list[Trained],
+    logits: Mapping[int, Mapping[str, Logits]],
+    sets: Mapping[str, Dataset],
+    labels: tuple[str, ...],
+    speed: Latency,
+) -> ModelReport:
+    """One kind of model over its seeds."""
+    truth = {name: np.asarray(split["label"]) for name, split in sets.items()}
+    by_seed: dict[int, Scores] = {
+        seed: scores(found["test"], truth["test"], labels) for seed, found in logits.items()
+    }
+    shifted = {
+        name: fmean(float((found[name].argmax(axis=1) == truth[name]).mean()) for found in logits.values())
+        for name in sets
+        if name != "test"
+    }
+    size = model_size(models[0].model.config)
+    results = list(by_seed.values())
+    return ModelReport(
+        accuracy=fmean(r.accuracy for r in results),
+        low=fmean(r.low for r in results),
+        high=fmean(r.high for r in results),
+        spread=pstdev(r.accuracy for r in results),
+        macro_f1=fmean(r.macro_f1 for r in results),
+        ece=fmean(r.ece for r in results),
+        params=size.params,
+        embedding_params=size.embedding_params,
+        size_mb=size_mb(models[0].folder),
+        latency_ms=speed,
+        shifted=shifted,
+        seeds=by_seed,
+    )
