@@ -110,7 +110,7 @@ def models(as_json: bool) -> None:
     for kind, of in presets.items():
         rows = [(p.name, p.layers, p.hidden, p.heads, p.source, p.description) for p in of.values()]
         headings = (kind.capitalize(), "Layers", "Hidden", "Heads", "Source", "What it is")
-        _console(sys.stdout).print(_table(headings, rows, numbers=(1, 2, 3)))
+        _console(sys.stdout).print(_table(headings, rows, numbers=(1, 2, 3)), "")
     return None
 
 
@@ -252,9 +252,10 @@ class Narrator:
             case Step(who, seed):
                 name = self._name(who, seed)
                 validation = f", validation {percent(self._accuracy[name])}" if name in self._accuracy else ""
-                self._advance(name, event.step, event.steps, f"loss {event.loss:.3f}{validation}")
+                details = f"loss {event.loss:.3f}{validation}"
+                self._advance(name, event.step, event.steps, details, row=name)
             case Progress():
-                self._advance(event.label, event.done, event.total, "")
+                self._advance(event.label, event.done, event.total, "", row=event.stage)
 
     def _new_bars(self) -> Bars:
         return Bars(
@@ -268,14 +269,14 @@ class Narrator:
             expand=True,
         )
 
-    def _advance(self, name: str, done: int, total: int, details: str) -> None:
+    def _advance(self, name: str, done: int, total: int, details: str, *, row: str) -> None:
         if self._console.is_interactive:
-            if name not in self._rows:
+            if row not in self._rows:
                 self._bars.start()  # not before: bars without a row would show as an empty line
-                self._rows[name] = self._bars.add_task(name, total=total, details="")
-            self._bars.update(self._rows[name], completed=done, total=total, details=details)
-        elif (tenth := 10 * done // max(total, 1)) > self._tenths.get(name, 0):
-            self._tenths[name] = tenth
+                self._rows[row] = self._bars.add_task(name, total=total, details="")
+            self._bars.update(self._rows[row], description=name, completed=done, total=total, details=details)
+        elif (tenth := 10 * done // max(total, 1)) > self._tenths.get(row, 0):
+            self._tenths[row] = tenth
             self._say(f"{name}: {done:,} of {total:,}" + (f", {details}" if details else ""))
 
     def _name(self, who: str, seed: int) -> str:
@@ -299,7 +300,7 @@ def _print_json(value: Any) -> None:
 
 
 def _table(headings: Sequence[str], rows: Iterable[Sequence[Any]], numbers: Sequence[int] = ()) -> Table:
-    table = Table(box=None, padding=(0, 2, 0, 0), header_style="bold", title_justify="left", title_style="")
+    table = Table(box=None, padding=(0, 2, 0, 0), header_style="bold")
     for index, heading in enumerate(headings):
         right = index in numbers
         table.add_column(heading, justify="right" if right else "left", no_wrap=right)
@@ -314,11 +315,10 @@ def _print_report(out: Console, report: Mapping[str, Any]) -> None:
     headings = ("", "Accuracy", "Macro-F1", "Parameters", "Size", "p50", "p95")
     table = _table(headings, [_result(WHO[who], model) for who, model in models.items()], range(1, 7))
     timed = report["student"]["latency_ms"]
-    table.title = (
-        f"On {report['verdict']['n']:,} test texts. "
+    out.print(
+        f"\nOn {report['verdict']['n']:,} test texts. "
         f"Latency p50 and p95 in ms: batch {timed['batch']}, threads {timed['threads']}."
     )
-    out.print()
     out.print(table)
 
     shifts = report["student"]["shifted"]
@@ -328,14 +328,12 @@ def _print_report(out: Console, report: Mapping[str, Any]) -> None:
             for who, model in models.items()
         ]
         table = _table(("", "test", *shifts), rows, range(1, len(shifts) + 2))
-        table.title = "Accuracy on the test texts, and on texts that the models were not made for."
-        out.print()
+        out.print("\nAccuracy on the test texts, and on texts that the models were not made for.")
         out.print(table)
 
-    lines = [report["verdict"]["sentence"], *report["notes"], f"Run {report['run_id']}: {report['folder']}"]
+    lines = [report["sentence"], *report["notes"], f"Run {report['run_id']}: {report['folder']}"]
     for line in lines:
-        out.print()
-        out.print(line, soft_wrap=True)
+        out.print(f"\n{line}", soft_wrap=True)
 
 
 def _result(name: str, model: Mapping[str, Any]) -> tuple[str, ...]:

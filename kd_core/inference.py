@@ -7,12 +7,17 @@ from typing import Any
 
 import numpy as np
 import torch
-from datasets import Dataset
+from datasets import Dataset, disable_progress_bars
 from numpy.typing import NDArray
 from transformers import PreTrainedModel, PreTrainedTokenizerFast
+from transformers.utils import logging as transformers_logging
 
 from kd_core.config import Precision
 from kd_core.events import Control
+
+# Progress is told by events; bars of other libraries would run into ours.
+disable_progress_bars()
+transformers_logging.disable_progress_bar()
 
 Logits = NDArray[np.float32]
 Rows = list[dict[str, Any]]
@@ -23,7 +28,7 @@ BATCH = 64
 
 
 def encode(tokenizer: PreTrainedTokenizerFast, split: Dataset, max_length: int) -> Dataset:
-    """``input_ids`` (and ``label`` where the split has one) for each row of ``text``, cut at ``max_length``."""
+    """``input_ids`` (and ``label`` where there is one) for each row of ``text``, cut at ``max_length``."""
 
     def to_ids(batch: dict[str, list[str]]) -> dict[str, list[list[int]]]:
         # A NUL-only or empty text still gets its special tokens, so no row is without a token.
@@ -56,7 +61,7 @@ def collate(rows: Rows, pad_token_id: int) -> dict[str, torch.Tensor]:
 def supports_bf16() -> bool:
     """Whether this machine computes matrix products in bfloat16 faster than in float32."""
     if torch.cuda.is_available():
-        return torch.cuda.is_bf16_supported()
+        return bool(torch.cuda.is_bf16_supported())
     return bool(torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported())
 
 

@@ -39,6 +39,7 @@ class IntermediateTerms:
         teacher_tokenizer: PreTrainedTokenizerFast,
     ) -> None:
         self._goal, self._student, self._teacher = goal, student, teacher
+        self._dropouts: list[tuple[nn.Dropout, float]] = []
         self._teacher_ids = _same_pieces(student_tokenizer, teacher_tokenizer).to(teacher.device)
         teacher.eval()
         self.wanted_outputs: dict[str, bool] = {}
@@ -51,6 +52,7 @@ class IntermediateTerms:
             self.wanted_outputs["output_attentions"] = True
             for model in (student, teacher):
                 _use_eager_attention(model)
+            self._silence_attention_dropout()
         self._values: dict[str, Tensor] = {}
         self._hooks = []
         if goal.relation_weight:
@@ -64,12 +66,12 @@ class IntermediateTerms:
             teacher_outputs = self._teacher(
                 input_ids=self._teacher_ids[texts["input_ids"]], attention_mask=mask, **self.wanted_outputs
             )
-        total = student_outputs.logits.new_zeros(())
+        total: Tensor = student_outputs.logits.new_zeros(())
         if goal.hidden_weight or goal.cosine_weight:
             ours, theirs = student_outputs.hidden_states[1:], teacher_outputs.hidden_states[1:]
             projections = getattr(self._student, PROJECTION)
             for projection, own, layer in zip(projections, ours, self._layers, strict=True):
-                own, other = projection(own).float(), theirs[layer].float()
+                own, other = projection(own), theirs[layer]
                 if goal.hidden_weight:
                     total = total + goal.hidden_weight * objectives.hidden_loss(own, other, mask)
                 if goal.cosine_weight:
@@ -77,7 +79,7 @@ class IntermediateTerms:
             total = total / len(ours)
         if goal.attention_weight:
             pairs = [
-                (own.float(), teacher_outputs.attentions[layer].float())
+                (own, teacher_outputs.attentions[layer])
                 for own, layer in zip(student_outputs.attentions, self._layers, strict=True)
             ]
             losses = [objectives.attention_loss(own, other, mask) for own, other in pairs]
@@ -91,8 +93,19 @@ class IntermediateTerms:
         """Take everything off the models that was put there for training."""
         for hook in self._hooks:
             hook.remove()
+        for dropout, p in self._dropouts:
+            dropout.p = p
         if hasattr(self._student, PROJECTION):
             delattr(self._student, PROJECTION)
+
+    def _silence_attention_dropout(self) -> None:
+        """Attention maps come after dropout, which would make the compared rows sum to anything but 1."""
+        for module in self._student.modules():
+            if any(hasattr(module, name) for name in VALUE_NAMES):
+                for child in module.children():
+                    if isinstance(child, nn.Dropout):
+                        self._dropouts.append((child, child.p))
+                        child.p = 0.0
 
     def _add_projections(self) -> None:
         own, other = self._student.config.hidden_size, self._teacher.config.hidden_size
@@ -109,9 +122,8 @@ class IntermediateTerms:
 
     def _heads(self, model: PreTrainedModel, who: str) -> Tensor:
         """(B, T, d) of the last value projection -> (B, heads, T, d / heads)."""
-        values = self._values[who].float()
-        heads = model.config.num_attention_heads
-        return values.unflatten(-1, (heads, values.shape[-1] // heads)).transpose(1, 2)
+        values, heads = self._values[who], model.config.num_attention_heads
+        return values.view(*values.shape[:2], heads, -1).transpose(1, 2)
 
 
 def _layers(model: PreTrainedModel) -> int:
@@ -154,9 +166,9 @@ def _same_pieces(own: PreTrainedTokenizerFast, other: PreTrainedTokenizerFast) -
     missing = [piece for piece in pieces if piece not in theirs]
     if missing:
         raise ModelError(
-            f"Student and teacher cut texts differently ({len(missing):,} of the student's {len(pieces):,} pieces "
-            f"are unknown to the teacher, {missing[0]!r} for one), so inner states cannot be compared token by "
-            "token; set the hidden, cosine, attention and relation weights to 0 or choose a student with the "
-            "teacher's tokenizer."
+            f"Student and teacher cut texts differently: {len(missing):,} of the student's {len(pieces):,} "
+            f"pieces are unknown to the teacher, {missing[0]!r} for one. Inner states cannot be compared "
+            "token by token; set the hidden, cosine, attention and relation weights to 0, or choose a student with "
+            "the teacher's tokenizer."
         )
     return torch.tensor([theirs[piece] for piece in pieces])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
@@ -11,7 +12,8 @@ from kd_core.config import DistillConfig, fixed
 from kd_core.data.task import Task
 from kd_core.inference import supports_bf16
 from kd_core.models.loading import clamp_length
-from kd_core.models.students import resolve_architecture, resolve_init
+from kd_core.models.size import intermediate_size, student_config
+from kd_core.models.students import resolve_init
 
 # Lengths to choose from: padding is per batch, so a longer limit costs only where a text is long.
 LENGTHS = (64, 128, 256)
@@ -26,27 +28,37 @@ def resolve(config: DistillConfig, task: Task, teacher: PretrainedConfig) -> Dis
     """
     from_scratch = config.teacher.model == "scratch"
     deep = teacher.num_hidden_layers >= 12
-    student = resolve_architecture(config.student, teacher)
-    passes = -(-len(task.train) // config.training.batch_size)
-    steps = max(1200, 3 * passes)
+    student = student_config(config.student, teacher, teacher.vocab_size)
+    passes = math.ceil(len(task.train) / config.training.batch_size)
     answers: dict[str, Any] = {
         "task.max_length": _max_length(task),
-        "teacher.intermediate": 4 * config.teacher.hidden,
         "teacher.epochs": 20 if from_scratch else 5,
         "teacher.learning_rate": 5e-4 if from_scratch else 3e-5 if deep else 1e-4,
         "student.init": resolve_init(config.student, teacher),
-        "training.steps": steps,
-        "training.learning_rate": 5e-4 if student.hidden <= SMALL else 1e-4,
+        "training.steps": max(1200, 3 * passes),
+        "training.learning_rate": 5e-4 if student.hidden_size <= SMALL else 1e-4,
         "training.precision": "bf16" if supports_bf16() else "fp32",
     }
     changes = {name: value for name, value in answers.items() if _is_auto(config, name)}
-    changes |= {f"student.{name}": value for name, value in student.sizes().items()}
+    # A preset decides the sizes: what the run stores are those that were built.
+    changes |= _sizes("teacher", teacher) | _sizes("student", student)
     config = config.change(changes)
     # These two follow from what was just decided.
     last = {"task.max_length": clamp_length(teacher, fixed(config.task.max_length))}
     if config.training.evaluate_every == "auto":
         last["training.evaluate_every"] = max(1, fixed(config.training.steps) // 12)
     return config.change(last)
+
+
+def _sizes(section: str, model: PretrainedConfig) -> dict[str, int]:
+    if model.model_type == "kd_bilstm":
+        return {f"{section}.hidden": model.hidden_size, f"{section}.heads": 1}
+    return {
+        f"{section}.layers": model.num_hidden_layers,
+        f"{section}.hidden": model.hidden_size,
+        f"{section}.heads": model.num_attention_heads,
+        f"{section}.intermediate": intermediate_size(model),
+    }
 
 
 def _is_auto(config: DistillConfig, dotted: str) -> bool:

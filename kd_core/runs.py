@@ -73,9 +73,36 @@ def find(run_id: str) -> Path:
 
 
 def predict(run_id: str, texts: list[str]) -> dict[str, Any]:
-    """Probabilities of teacher, distilled student and student alone for each text (first seed).
+    """Probabilities of teacher, distilled student and student alone for each text (first seed, float32).
 
     Raises: RunError where the run or its teacher is missing or was changed on disk.
     """
-    import torch
+    from datasets import Dataset
     from transformers import AutoModelForSequenceClassification, AutoTokenizer
+
+    from kd_core.evaluation import softmax
+    from kd_core.inference import encode
+    from kd_core.inference import predict as logits_of
+    from kd_core.models import bilstm  # noqa: F401  (makes its folders loadable)
+
+    folder = find(run_id)
+    report = Report.read(folder)
+    seed = report.config["training"]["seeds"][0]
+    places = {
+        "teacher": paths.caches() / "teachers" / report.teacher_key,
+        "student": folder / STUDENTS / f"student-{seed}",
+        "alone": folder / STUDENTS / f"alone-{seed}",
+    }
+    for place in (places["teacher"], folder):
+        if not is_whole(place):
+            raise RunError(f"Files of run {run_id} are missing or were changed: {place}.")
+    split = Dataset.from_dict({"text": texts})
+    answers: list[dict[str, Any]] = [{"text": text} for text in texts]
+    for who, place in places.items():
+        safe = {"trust_remote_code": False, "local_files_only": True}
+        model = AutoModelForSequenceClassification.from_pretrained(place, use_safetensors=True, **safe)
+        tokenizer = AutoTokenizer.from_pretrained(place, **safe)
+        encoded = encode(tokenizer, split, report.config["task"]["max_length"])
+        for answer, row in zip(answers, softmax(logits_of(model, encoded)), strict=True):
+            answer[who] = dict(zip(report.labels, row.tolist(), strict=True))
+    return {"run_id": run_id, "predictions": answers}

@@ -176,7 +176,9 @@ class DistillTrainer(Trainer):  # type: ignore[misc]
         accuracy = float((logits.argmax(axis=1) == labels.numpy()).mean())
         metrics = {"eval_accuracy": accuracy, "eval_loss": float(loss)}
         self.log(dict(metrics))
-        self.control = self.callback_handler.on_evaluate(self.args, self.state, self.control, metrics)
+        self.control: TrainerControl = self.callback_handler.on_evaluate(
+            self.args, self.state, self.control, metrics
+        )
         return metrics
 
 
@@ -193,11 +195,11 @@ class Reporter(TrainerCallback):  # type: ignore[misc]
     ) -> None:
         recipe, run = self._trainer.recipe, self._trainer.run_control
         self._samples += recipe.batch_size + recipe.transfer_batch_size
-        if not math.isfinite(float(self._trainer.parts["loss"])):
+        loss = float(self._trainer.parts["loss"])
+        if not math.isfinite(loss):
             raise DivergedError(
-                f"The loss became {float(self._trainer.parts['loss'])} at step {state.global_step} of "
-                f"{recipe.steps} while training the {recipe.who} with learning rate {recipe.learning_rate:g}; "
-                "try a smaller learning rate."
+                f"The loss of the {recipe.who} became {loss} at step {state.global_step} of {recipe.steps} "
+                f"with learning rate {recipe.learning_rate:g}; try a smaller learning rate."
             )
         if (
             state.global_step == 1

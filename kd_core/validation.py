@@ -5,17 +5,21 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from statistics import fmean, pstdev
 
 import numpy as np
 import pandas as pd
 from datasets import Dataset
+from safetensors.numpy import load_file, save_file
+from torch import Tensor
+from transformers import PreTrainedModel
 
 from kd_core import cache
 from kd_core.benchmark import latency, size_mb
 from kd_core.data.corruption import corrupted
 from kd_core.data.task import Task, content_hash, labelled
-from kd_core.evaluation import Fidelity, Latency, Scores, Verdict, fidelity, scores, verdict
+from kd_core.evaluation import Fidelity, Latency, Scores, Verdict, fidelity, scores, verdict, wilson
 from kd_core.events import Progress, Who
 from kd_core.inference import Logits, collate, encode, predict
 from kd_core.models.loading import model_hash
@@ -101,27 +105,30 @@ def _logits(run: Run, trained: Trained, sets: Mapping[str, Dataset]) -> dict[str
         max_length=run.max_length,
         precision=run.precision,
     )
-    folder, _ = cache.fetch("scores", key, lambda folder: np.savez(folder / "logits.npz", **compute()))
-    with np.load(folder / "logits.npz", allow_pickle=False) as stored:
-        return {name: stored[name] for name in sets}
+
+    def make(folder: Path) -> None:
+        save_file(compute(), folder / "logits.safetensors")
+
+    folder, _ = cache.fetch("scores", key, make)
+    return load_file(folder / "logits.safetensors")  # type: ignore[no-any-return]
 
 
 def _latency(run: Run, trained: list[Trained]) -> dict[Who, Latency]:
     """Batch 1, one thread, real test texts. All students share one architecture, so one of them is timed."""
-    timed = {who: next((m for m in trained if m.who == who), None) for who in ("teacher", "student")}
-    task, repeats = run.task, run.config.controls.latency_repeats
-    texts = task.test.select(range(min(len(task.test), repeats)))
-    encoded = {
-        who: [
-            collate([{"input_ids": row["input_ids"]}], model.model.config.pad_token_id or 0)
-            for row in encode(model.tokenizer, texts, run.max_length)
+    teacher = next(m for m in trained if m.who == "teacher")
+    student = next(m for m in trained if m.who == "student")
+    repeats = run.config.controls.latency_repeats
+    texts = run.task.test.select(range(min(len(run.task.test), repeats)))
+    encoded: dict[str, list[dict[str, Tensor]]] = {
+        m.who: [
+            collate([{"input_ids": ids}], m.model.config.pad_token_id or 0)
+            for ids in encode(m.tokenizer, texts, run.max_length)["input_ids"]
         ]
-        for who, model in timed.items()
-        if model
+        for m in (teacher, student)
     }
-    models = {who: model.model for who, model in timed.items() if model}
+    models: dict[str, PreTrainedModel] = {m.who: m.model for m in (teacher, student)}
     measured = latency(models, encoded, repeats=repeats, threads=1, control=run.control)
-    return {m.who: measured["teacher" if m.who == "teacher" else "student"] for m in trained}
+    return {m.who: measured["teacher" if m is teacher else "student"] for m in trained}
 
 
 def _report(
@@ -143,10 +150,12 @@ def _report(
     }
     size = model_size(models[0].model.config)
     results = list(by_seed.values())
+    accuracy = fmean(r.accuracy for r in results)
+    low, high = wilson(accuracy, len(truth["test"]))
     return ModelReport(
-        accuracy=fmean(r.accuracy for r in results),
-        low=fmean(r.low for r in results),
-        high=fmean(r.high for r in results),
+        accuracy=accuracy,
+        low=low,
+        high=high,
         spread=pstdev(r.accuracy for r in results),
         macro_f1=fmean(r.macro_f1 for r in results),
         ece=fmean(r.ece for r in results),

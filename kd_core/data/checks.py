@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 import pandas as pd
 from datasets import Dataset
@@ -33,7 +33,8 @@ def clean_texts(texts: pd.Series[str], source: str, notes: list[str]) -> pd.Seri
     long = texts.str.len() > MAX_CHARACTERS
     if long.any():
         notes.append(
-            f"{source}: {counted(int(long.sum()), 'text')} longer than {MAX_CHARACTERS:,} characters cut there."
+            f"{source}: {counted(int(long.sum()), 'text')} longer than {MAX_CHARACTERS:,} "
+            "characters cut there."
         )
         texts = texts.str.slice(0, MAX_CHARACTERS)
     return texts
@@ -78,9 +79,7 @@ def build_task(
     that differ only in case and white space stay together. Labels are in ``label_order`` or sorted.
     Raises: DataError if the labels or the splits cannot be used.
     """
-    rows = pd.concat(
-        [part.assign(part=key) for key, part in parts.items()], ignore_index=True
-    )  # columns text, label, part
+    rows = pd.concat([part.assign(part=key) for key, part in parts.items()], ignore_index=True)
     rows["label"] = _merge_labels(rows["label"], config.merge_labels, notes)
     # Texts with one number count as the same text.
     rows["key"] = pd.factorize(rows["text"].map(normalised))[0]
@@ -90,9 +89,9 @@ def build_task(
     _check_seen(rows, train)
     _check_classes(rows[train], needed=3 - len(set(parts) & {"validation", "test"}))
 
-    labels = [label for label in label_order if (rows["label"] == label).any()] or sort_labels(
-        rows["label"].unique()
-    )
+    used = set(rows["label"])
+    order = dict.fromkeys(label.strip() for label in label_order)
+    labels = [label for label in order if label in used] or sort_labels(used)
     rows["label"] = rows["label"].map({label: place for place, label in enumerate(labels)}).astype("int64")
     splits = _splits(rows, parts, config.split_seed)
     held_out = pd.concat([splits["validation"], splits["test"]])
@@ -108,7 +107,7 @@ def build_task(
     )
 
 
-def sort_labels(labels: Sequence[str]) -> list[str]:
+def sort_labels(labels: Iterable[str]) -> list[str]:
     """By value if all are numbers, otherwise as text."""
     numbers = {label: _number(label) for label in labels}
     if None in numbers.values():
@@ -124,8 +123,8 @@ def _merge_labels(labels: pd.Series[str], allowed: bool, notes: list[str]) -> pd
     counts = {str(label): int(count) for label, count in labels.value_counts().items()}
     if len(counts) > MAX_CLASSES:
         raise DataError(
-            f"The label column has {len(counts):,} different values, more than {MAX_CLASSES:,}: it looks like a "
-            "column of texts or numbers. Choose another with --label-column."
+            f"The label column has {len(counts):,} different values, more than {MAX_CLASSES:,}: it looks "
+            "like a column of texts or numbers. Choose another with --label-column."
         )
     variants: defaultdict[str, list[str]] = defaultdict(list)
     for label in sorted(counts, key=lambda label: (-counts[label], label)):
@@ -154,7 +153,8 @@ def _note_equal_numbers(labels: Sequence[str], notes: list[str]) -> None:
     for group in by_value.values():
         if len(group) > 1:
             notes.append(
-                f"The labels {' and '.join(sorted(group))} are the same number, but count as different classes."
+                f"The labels {' and '.join(sorted(group))} are the same number, "
+                "but count as different classes."
             )
 
 

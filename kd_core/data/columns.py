@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 
 from kd_core.data.checks import MAX_CLASSES
@@ -21,9 +22,10 @@ def choose_columns(table: Table, text: str | None, label: str | None) -> tuple[s
     if text is not None and text == label:
         raise DataError(f"{text!r} cannot be both the column of texts and that of labels.")
     if len(table.frame.columns) < 2:
+        hint = " If the columns are separated in another way, give --delimiter." if table.delimiter else ""
         raise DataError(
-            f"{table.name} has only the column {table.frame.columns[0]!r}; a task needs texts and labels. "
-            "If the columns are not separated as expected, give --delimiter."
+            f"{table.name} has only the column {table.frame.columns[0]!r}; "
+            f"a task needs texts and labels.{hint}"
         )
     free = [column for column in table.frame.columns if column not in (text, label)]
     text = text or _by_name(table, free, TEXT_NAMES, "text")
@@ -49,9 +51,9 @@ def choose_text(table: Table, text: str | None, without: str = "") -> str:
     return ranked[0]
 
 
-def _by_name(table: Table, columns: Sequence[str], names: tuple[set[str], ...], kind: str) -> str | None:
-    for tier in names:
-        found = [column for column in columns if column.casefold() in tier]
+def _by_name(table: Table, columns: Sequence[str], names: Sequence[str], kind: str) -> str | None:
+    for pattern in names:
+        found = [column for column in columns if re.fullmatch(pattern, column.casefold())]
         if len(found) > 1:
             raise _ambiguous(table, found, kind)
         if found:

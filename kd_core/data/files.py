@@ -14,7 +14,16 @@ from kd_core.data.tables import KINDS, Table, read_table
 from kd_core.data.task import Task
 from kd_core.errors import DataError
 
-__all__ = ["KINDS", "Table", "choose_columns", "load_files", "read_table", "read_transfer", "refuse_remote", "rows_of"]
+__all__ = [
+    "KINDS",
+    "Table",
+    "choose_columns",
+    "load_files",
+    "read_table",
+    "read_transfer",
+    "refuse_remote",
+    "rows_of",
+]
 
 
 def load_files(config: TaskConfig) -> Task:
@@ -48,9 +57,8 @@ def read_transfer(config: TaskConfig, notes: list[str], text_column: str | None)
         return None
     refuse_remote(config.transfer_file, "transfer-file")
     table = _read(config.transfer_file, config, (text_column,) if text_column else (), notes)
-    columns = table.frame.columns
-    only = columns[0] if len(columns) == 1 else None
-    column = only or (text_column if text_column in columns else choose_text(table, config.text_column))
+    columns = list(table.frame.columns)
+    column = columns[0] if len(columns) == 1 else choose_text(table, text_column)
     refuse_nested(table, column, "text")
     return clean_texts(table.frame[column], table.name, notes)
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import re
 
-import httpx
 import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -15,7 +14,9 @@ from huggingface_hub.errors import GatedRepoError, LocalEntryNotFoundError, Repo
 
 from kd_core.config import TaskConfig
 from kd_core.data.checks import build_task, clean_rows, clean_texts
-from kd_core.data.files import Table, choose_columns, from_arrow, read_transfer, refuse_remote, rows_of
+from kd_core.data.columns import choose_columns
+from kd_core.data.files import read_transfer, refuse_remote
+from kd_core.data.tables import Table, from_arrow
 from kd_core.data.task import Task
 from kd_core.errors import ConfigError, DataError
 
@@ -30,7 +31,7 @@ _SAMPLE = 1_000  # rows that columns are guessed from
 
 
 def load_hub(config: TaskConfig) -> Task:
-    """The data set ``hub:ID`` or ``hub:ID:CONFIG``, ID being ``name``, ``owner/name`` or an existing local folder.
+    """The data set ``hub:ID`` or ``hub:ID:CONFIG``; ID is ``name``, ``owner/name`` or a local folder.
 
     Its splits are used as they are; what is missing is split off train, and a validation split serves as the
     test split where that has no labels. ``config.transfer_file``, else the split ``unsupervised``, is the
@@ -52,7 +53,9 @@ def load_hub(config: TaskConfig) -> Task:
 
     parts: dict[str, pd.DataFrame] = {}
     for part, split in splits.items():
-        rows = rows_of(_table(split.select_columns([text, label]), name), text, label)
+        columns = [column for column in (text, label) if column in split.column_names]
+        rows = _table(split.select_columns(columns), name).frame.reindex(columns=[text, label], fill_value="")
+        rows.columns = pd.Index(["text", "label"])
         if part != "train" and (rows["label"] == "").all():
             notes.append(f"{name}: the {part} split has no labels and is left out.")
             continue
@@ -62,11 +65,7 @@ def load_hub(config: TaskConfig) -> Task:
         parts["test"] = parts.pop("validation")
 
     transfer = read_transfer(config, notes, text)
-    if (
-        transfer is None
-        and config.transfer_texts
-        and text in found.get("unsupervised", Dataset.from_dict({})).column_names
-    ):
+    if transfer is None and config.transfer_texts and text in found.column_names.get("unsupervised", ()):
         extra = _table(found["unsupervised"].select_columns([text]), name)
         transfer = clean_texts(extra.frame[text], f"{name} (unsupervised)", notes)
     feature = splits["train"].features[label]
@@ -110,19 +109,18 @@ def _reason(name: str, error: Exception) -> str:
     def caused_by(*kinds: type[BaseException]) -> bool:
         return any(isinstance(cause, kinds) for cause in chain)
 
+    # By name, since the Hub's client changes between HTTP libraries.
+    network = any(kind.__name__ == "TransportError" for cause in chain for kind in type(cause).__mro__)
     # datasets passes some causes on as text only.
     text = " ".join(str(error).split())
     if caused_by(GatedRepoError) or "gated dataset" in text:
         return (
-            f"The data set {name!r} is gated: accept its terms at https://huggingface.co/datasets/{name.partition(':')[0]} "
-            "and log in with 'hf auth login'."
+            f"The data set {name!r} is gated: accept its terms at "
+            f"https://huggingface.co/datasets/{name.partition(':')[0]} and log in with 'hf auth login'."
         )
     if caused_by(DatasetNotFoundError, RepositoryNotFoundError):
         return f"There is no data set {name!r} on the Hub, or it is private. Check its spelling."
-    if (
-        caused_by(ConnectionError, LocalEntryNotFoundError, httpx.TransportError)
-        or "LocalEntryNotFound" in text
-    ):
+    if network or caused_by(ConnectionError, LocalEntryNotFoundError) or "LocalEntryNotFound" in text:
         return (
             f"The Hub cannot be reached (offline), and {name!r} is not in the cache. "
             "Connect to the network, or use a bundled task or a file."

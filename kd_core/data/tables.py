@@ -35,28 +35,17 @@ _SEPARATORS = {",": "commas", "\t": "tabs", ";": "semicolons", "|": "bars"}
 
 # Column names that say what is in them, the surest first.
 TEXT_NAMES = (
-    {"text", "texts", "texte", "文本"},
-    {
-        "sentence",
-        "content",
-        "review",
-        "body",
-        "comment",
-        "message",
-        "document",
-        "article",
-        "tweet",
-        "question",
-    }
-    | {"description", "satz", "inhalt", "kommentar", "phrase", "contenu", "avis", "内容", "句子", "评论"},
-    {"headline", "title", "subject", "titel", "titre", "标题"},
+    "texts?|texte|文本",
+    "sentence|content|review|body|comment|message|document|article|tweet|question|description|"
+    "satz|inhalt|kommentar|phrase|contenu|avis|内容|句子|评论",
+    "headline|title|subject|titel|titre|标题",
 )
 LABEL_NAMES = (
-    {"label", "labels", "标签"},
-    {"class", "category", "target", "sentiment", "topic", "intent", "emotion", "klasse", "kategorie"}
-    | {"classe", "catégorie", "étiquette", "类别", "分类"},
+    "labels?|标签",
+    "class|category|target|sentiment|topic|intent|emotion|"
+    "klasse|kategorie|classe|catégorie|étiquette|类别|分类",
 )
-_NAMES = set().union(*TEXT_NAMES, *LABEL_NAMES)
+_NAMES = "|".join(TEXT_NAMES + LABEL_NAMES)
 
 _BOMS = {
     codecs.BOM_UTF32_LE: "utf-32",  # before UTF-16, whose mark it begins with
@@ -138,24 +127,24 @@ def encoding_previews(data: bytes) -> dict[str, str]:
     """What the first line that is not UTF-8 would read like in other encodings: {"latin-1": "caf\u00e9"}."""
     try:
         data.decode("utf-8")
-    except UnicodeDecodeError as error:
-        start, end = data.rfind(b"\n", 0, error.start) + 1, data.find(b"\n", error.start)
-    else:
         return {}
-    line = data[start:] if end < 0 else data[start:end]
+    except UnicodeDecodeError as error:
+        bad = error.start
+    start = data.rfind(b"\n", 0, bad) + 1
+    line = data[start:].partition(b"\n")[0]
     previews = {}
     for encoding in ("latin-1", "gbk"):
         try:
             data.decode(encoding)
         except UnicodeDecodeError:
             continue
-        before = len(line[: error.start - start].decode(encoding, "replace"))
+        before = len(line[: bad - start].decode(encoding, "replace"))
         previews[encoding] = line.decode(encoding)[max(0, before - 30) : before + 30].strip()
     return previews
 
 
 def from_arrow(arrow: pa.Table) -> tuple[pd.DataFrame, tuple[str, ...]]:
-    """All columns as str (missing values: empty), and the names of those that are no text: ``Table.nested``."""
+    """All columns as str, missing values as "", and the names of those for ``Table.nested``."""
     columns, nested = {}, []
     for name, column in zip(_unique(arrow.column_names), arrow.columns, strict=True):
         binary = pa.types.is_binary(column.type) or pa.types.is_large_binary(column.type)
@@ -203,7 +192,7 @@ def _limit_rows(count: int, name: str) -> None:
 def _decode(data: bytes, name: str, kind: str, encoding: str | None) -> tuple[str, str, tuple[str, ...]]:
     marked = next((codec for mark, codec in _BOMS.items() if data.startswith(mark)), None)
     codec = encoding or marked or "utf-8"
-    if not encoding and not marked and len(_CONTROL.findall(data[:8192])) > len(data[:8192]) / 100:
+    if not encoding and not marked and len(_CONTROL.findall(data[:8192])) > len(data[:8192]) / 20:
         raise DataError(f"{name} is not a {kind} file: its content is not text.")
     try:
         text = data.decode(codec).removeprefix("\ufeff")
@@ -257,7 +246,7 @@ def _read_delimited(
 
 
 def _sniff(text: str, usual: str) -> str:
-    """The separator that gives every record of a sample the same number of columns; in doubt the usual one."""
+    """The separator that gives each record of a sample as many columns; in doubt the usual one."""
     sample = text[:65_536]
     for delimiter in (usual, *(other for other in _SEPARATORS if other != usual)):
         records = [
@@ -285,8 +274,9 @@ def _records(text: str, name: str, delimiter: str) -> tuple[list[list[str]], lis
                 lines.append(line)
                 if len(record) != len(records[0]):
                     raise DataError(
-                        f"{name}: line {line:,} has {counted(len(record), 'column')}, but line {lines[0]:,} has "
-                        f"{len(records[0])}. Put texts that contain {delimiter!r} in double quotes."
+                        f"{name}: line {line:,} has {counted(len(record), 'column')}, but "
+                        f"line {lines[0]:,} has {len(records[0])}. "
+                        f"Put texts that contain {delimiter!r} in double quotes."
                     )
             line = reader.line_num + 1
     except csv.Error as error:
@@ -299,7 +289,7 @@ def _records(text: str, name: str, delimiter: str) -> tuple[list[list[str]], lis
 
 def _has_header(records: list[list[str]], columns: Collection[str]) -> bool:
     first = [cell.strip() for cell in records[0]]
-    known = [cell in columns or cell.casefold() in _NAMES for cell in first]
+    known = [cell in columns or re.fullmatch(_NAMES, cell.casefold()) for cell in first]
     if all(known):
         return True
     if any(cell and any(row[i].strip() == cell for row in records[1:]) for i, cell in enumerate(first)):
@@ -373,7 +363,8 @@ def _json_values(text: str, name: str, unit: str) -> Iterator[tuple[int, Any]]:
                 yield line, decoder.decode(content)
     except json.JSONDecodeError as error:
         raise DataError(
-            f"{name}: line {line + error.lineno - 1:,} is not valid JSON ({error.msg}, column {error.colno:,})."
+            f"{name}: line {line + error.lineno - 1:,} is not valid JSON "
+            f"({error.msg}, column {error.colno:,})."
         ) from error
     except RecursionError as error:
         raise DataError(f"{name}: {unit} {line:,} is nested too deeply.") from error
@@ -407,7 +398,8 @@ def _read_parquet(data: bytes, name: str) -> Table:
         frame, nested = from_arrow(arrow)
     except (pa.ArrowException, OSError) as error:
         raise DataError(
-            f"{name} is damaged or no Parquet file ({str(error).splitlines()[0]}). Export or download it again."
+            f"{name} is damaged or no Parquet file ({str(error).splitlines()[0]}). "
+            "Export or download it again."
         ) from error
     if frame.empty:
         raise DataError(f"{name} has no rows, only a header.")

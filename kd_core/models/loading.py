@@ -88,9 +88,7 @@ def teacher_config(
     return _with_labels(new, labels)
 
 
-def load_checkpoint(
-    name: str, task: Task, seed: int
-) -> tuple[PreTrainedModel, PreTrainedTokenizerFast]:
+def load_checkpoint(name: str, task: Task, seed: int) -> tuple[PreTrainedModel, PreTrainedTokenizerFast]:
     """A bundled preset, a Hugging Face folder or a Hub id as a classifier of the task; see ``load_teacher``.
 
     Raises: ModelError.
@@ -154,7 +152,9 @@ def train_tokenizer(texts: Iterable[str]) -> PreTrainedTokenizerFast:
         for character in word:
             count[character] += times
     alphabet = sorted(sorted(count), key=count.__getitem__, reverse=True)[:SCRATCH_CHARACTERS]
-    inner = sorted({"##" + character for word in words for character in word[1:]} & {"##" + c for c in alphabet})
+    inner = sorted(
+        {"##" + character for word in words for character in word[1:]} & {"##" + c for c in alphabet}
+    )
 
     # The trainer numbers the "##" characters in the random order of a hash map, which decides ties between
     # merges. Handed over as special tokens they keep this order; only the resulting vocabulary is used.
@@ -174,7 +174,7 @@ def train_tokenizer(texts: Iterable[str]) -> PreTrainedTokenizerFast:
 
 def clamp_length(model_config: PretrainedConfig, max_length: int) -> int:
     """``max_length``, or the number of positions that the model has, if that is less."""
-    positions = getattr(model_config, "max_position_embeddings", None)
+    positions: int | None = getattr(model_config, "max_position_embeddings", None)
     if not positions or positions < 1:
         return max_length
     if model_config.model_type in _OFFSET_POSITIONS:
@@ -283,7 +283,7 @@ def _check_folder(folder: Path) -> None:
     elif index.is_file():
         try:
             names = set(json.loads(index.read_text(encoding="utf-8"))["weight_map"].values())
-        except (ValueError, KeyError, AttributeError) as error:
+        except (ValueError, KeyError, TypeError, AttributeError) as error:
             raise _damaged(str(index), "it is not an index of weights") from error
         weights = [folder / name for name in sorted(names)]
     elif list(folder.glob("*.bin")):
@@ -320,8 +320,8 @@ def _hub_out_of_reach(hub_id: str) -> bool:
     except RepositoryNotFoundError as error:
         named = ", ".join(dict.fromkeys([*TEACHERS, *STUDENTS]))
         raise ModelError(
-            f"There is no model {hub_id!r} on the Hugging Face Hub (or it is private), nor a folder or preset of that "
-            f"name. Check the spelling; presets are {named}."
+            f"There is no model {hub_id!r} on the Hugging Face Hub (or it is private), nor a folder or "
+            f"preset of that name. Check the spelling; presets are {named}."
         ) from error
     except EntryNotFoundError as error:
         raise ModelError(
@@ -375,9 +375,7 @@ def _fit_head(model: PreTrainedModel, old_labels: Sequence[str], labels: Sequenc
 def _check_complete(name: str, model: PreTrainedModel, report: Mapping[str, Iterable[Any]]) -> None:
     """Only the head, and the pooler below it, may start from nothing."""
     missing = {*report["missing_keys"], *(key for key, *_ in report["mismatched_keys"])}
-    body = [
-        key for key in missing if key.startswith(model.base_model_prefix + ".") and ".pooler." not in key
-    ]
+    body = [key for key in missing if key.startswith(model.base_model_prefix + ".") and ".pooler." not in key]
     if body:
         raise _damaged(name, f"{len(body)} tensors do not fit the config, among them {min(body)}")
 
@@ -387,6 +385,6 @@ def _check_ids(name: str, model: PreTrainedModel, tokenizer: PreTrainedTokenizer
     highest = max(tokenizer.get_vocab().values())
     if highest >= rows:
         raise ModelError(
-            f"The tokenizer of {name!r} gives ids up to {highest:,}, but the model has embeddings for {rows:,} pieces "
-            "only: tokenizer and model do not belong together. Save both from the same checkpoint."
+            f"The tokenizer of {name!r} gives ids up to {highest:,}, but the model has embeddings for "
+            f"{rows:,} pieces only: the two do not belong together. Save both from the same checkpoint."
         )

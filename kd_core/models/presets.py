@@ -12,7 +12,7 @@ from kd_core.errors import ModelError
 
 Source = Literal["bundled", "hub", "new", "teacher"]
 
-# Stricter than the Hub's own rule only in that each part starts with a letter, a digit or "_": "./x" is a path.
+# Each part starts with a letter, a digit or "_", so that "./x" is a path.
 _HUB_ID = re.compile(r"\w[\w.-]*(/\w[\w.-]*)?")
 
 
@@ -56,7 +56,9 @@ TEACHERS = _by_name(
     _hub("google/electra-small-discriminator", "ELECTRA, English, small", (12, 256, 4, 1024)),
     _hub("microsoft/deberta-v3-small", "DeBERTa-v3, English", (6, 768, 12, 3072)),
     _hub("answerdotai/ModernBERT-base", "ModernBERT, English, long texts", (22, 768, 12, 1152)),
-    Preset("scratch", "A new BERT of the sizes given, trained on the task alone", None, None, None, None, "new"),
+    Preset(
+        "scratch", "A new BERT of the sizes given, trained on the task alone", None, None, None, None, "new"
+    ),
 )
 
 STUDENTS = _by_name(
@@ -76,8 +78,10 @@ def find_preset(name: str, presets: Mapping[str, Preset]) -> Preset | None:
 
     Raises: ModelError.
     """
-    if name in presets or Path(name).expanduser().is_dir() or _HUB_ID.fullmatch(name):
-        return presets.get(name)
+    if name in presets:
+        return presets[name]
+    if _HUB_ID.fullmatch(name) or (name and Path(name).expanduser().is_dir()):
+        return None
     raise ModelError(
         f"{name!r} is no model: choose {', '.join(presets)}, the folder of a Hugging Face model, "
         "or a Hub id such as google-bert/bert-base-uncased."

@@ -142,8 +142,8 @@ def _resize(student: PretrainedConfig, layers: int, hidden: int, heads: int, int
     if kind == "modernbert":
         if hidden // heads % 2:
             raise ModelError(
-                f"ModernBERT needs an even size per head, got {hidden // heads} (hidden {hidden} / heads {heads}); "
-                "change --student-hidden or --student-heads."
+                f"ModernBERT needs an even size per head, got {hidden // heads} "
+                f"(hidden {hidden} / heads {heads}); change --student-hidden or --student-heads."
             )
         student.layer_types = [student.layer_types[i] for i in spaced(layers, student.num_hidden_layers)]
     if kind == "deberta-v2":

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import copy
 import re
-from collections.abc import Sequence
 from itertools import chain
 
 import torch
@@ -42,13 +40,125 @@ def build_student(
     else:
         kept = list(range(max(tokenizer.get_vocab().values()) + 1))
 
-    architecture = source.config if source is not teacher else teacher.config
-    student = new_model(_final_config(config, source, teacher, kept), seed)
+    architecture = student_config(config, teacher.config, len(kept))
+    _renumber_special_ids(architecture, source.config, kept)
+    student = new_model(architecture, seed)
     with torch.no_grad():
         if init == "pretrained":
-            _copy(source, student, kept, architecture.num_hidden_layers, with_head=True)
+            _copy(source, student, kept, with_head=True)
         elif init == "teacher_layers":
-            _copy(teacher, student, kept, architecture.num_hidden_layers, with_head=False)
+            _copy(source, student, kept, with_head=False)
         elif init == "projected":
-            _project_embeddings(teacher, student, kept)
+            _project_embeddings(source, student, kept)
     return student, tokenizer
+
+
+def resolve_init(config: StudentConfig, teacher_config: PretrainedConfig) -> Initialisation:
+    """Where the student's weights start: what ``auto`` means, or the choice if it is possible.
+
+    Auto: the teacher's layers where the widths agree, its projected embeddings where the student is
+    narrower, a checkpoint's own weights where there is one, and otherwise random.
+    Raises: ModelError.
+    """
+    choice = config.init
+    if find_preset(config.model, STUDENTS) is None:
+        if choice in ("teacher_layers", "projected"):
+            raise ModelError(
+                f"--student-init {choice} makes a new student from the teacher, but {config.model!r} is "
+                f"a checkpoint; use --student-init pretrained, or one of the students {', '.join(STUDENTS)}."
+            )
+        return "pretrained" if choice == "auto" else choice
+
+    student = student_config(config, teacher_config, teacher_config.vocab_size)
+    obstacle = _obstacle_to_layers(student, teacher_config)
+    same_family = student.model_type == teacher_config.model_type
+    teacher_width = teacher_config.hidden_size if same_family else _embedding_width(teacher_config)
+    narrower = student.hidden_size < teacher_width
+    if choice == "auto":
+        return "projected" if obstacle and narrower else "random" if obstacle else "teacher_layers"
+    if choice == "pretrained":
+        raise ModelError(
+            f"--student-init pretrained needs a checkpoint, but {config.model!r} is a new student; use "
+            "--student-init auto, or a Hugging Face folder or Hub id as the student."
+        )
+    if choice == "teacher_layers" and obstacle:
+        raise ModelError(
+            f"--student-init teacher_layers copies whole layers of the teacher, but {obstacle}. "
+            f"Use --student-init {'projected' if narrower else 'random'}, or the student half or third."
+        )
+    if choice == "projected" and not narrower:
+        raise ModelError(
+            "--student-init projected reduces the teacher's embeddings to a narrower student, but the "
+            f"student is {student.hidden_size} wide and the teacher {teacher_width}. "
+            "Use --student-init auto, or a smaller --student-hidden."
+        )
+    return choice
+
+
+def _obstacle_to_layers(student: PretrainedConfig, teacher: PretrainedConfig) -> str | None:
+    if student.model_type != teacher.model_type:
+        return f"the student is a {student.model_type} and the teacher a {teacher.model_type}"
+    names = ("hidden size", "heads", "intermediate size")
+    sizes = [(c.hidden_size, c.num_attention_heads, intermediate_size(c)) for c in (student, teacher)]
+    for name, mine, its in zip(names, *sizes, strict=True):
+        if mine != its:
+            return f"the student has {name} {mine} and the teacher {its}"
+    if student.num_hidden_layers > teacher.num_hidden_layers:
+        layers = student.num_hidden_layers
+        return f"the student has {layers} layers and the teacher only {teacher.num_hidden_layers}"
+    return None
+
+
+def _embedding_width(config: PretrainedConfig) -> int:
+    return int(getattr(config, "embedding_size", None) or config.hidden_size)
+
+
+def _renumber_special_ids(student: PretrainedConfig, source: PretrainedConfig, kept: list[int]) -> None:
+    new_ids: dict[int | None, int] = {old: new for new, old in enumerate(kept)}
+    for name in SPECIAL_IDS:
+        if hasattr(student, name):
+            setattr(student, name, new_ids.get(getattr(source, name, None)))
+
+
+def _copy(source: PreTrainedModel, student: PreTrainedModel, kept: list[int], *, with_head: bool) -> None:
+    """Overwrite the student's weights with the source's: all but the layers left out and the head, if so."""
+    base, layers = student.base_model_prefix + ".", LAYERS.get(student.config.model_type)
+    picked = spaced(student.config.num_hidden_layers, source.config.num_hidden_layers)
+    layer = re.compile(rf"({re.escape(f'{base}{layers}.')})(\d+)(\..+)")
+    table, weights = _word_table(student), source.state_dict()
+    for name, weight in student.state_dict().items():
+        if with_head or name.startswith(base):
+            its = weights[layer.sub(lambda m: f"{m[1]}{picked[int(m[2])]}{m[3]}", name)]
+            weight.copy_(its[kept] if name == table else its)
+
+
+def _project_embeddings(source: PreTrainedModel, student: PreTrainedModel, kept: list[int]) -> None:
+    """Student's word embeddings = E V: E are the teacher's (vocabulary x D), V its d main directions (D x d).
+
+    V are the first right singular vectors of E, which makes E V its best rank-d view (Eckart & Young 1936).
+    Position and segment embeddings are added to E, so they go through the same V. The scale stays the
+    teacher's, since the layer norm that follows ignores it.
+    """
+    words = source.get_input_embeddings().weight[kept]
+    mine = student.get_input_embeddings()
+    directions = _main_directions(words, mine.embedding_dim)
+    mine.weight.copy_(words @ directions)
+    tables = {name: m for name, m in source.named_modules() if isinstance(m, nn.Embedding)}
+    for name, module in student.named_modules():
+        its = tables.get(name)
+        if isinstance(module, nn.Embedding) and module is not mine and its and ".embeddings." in name:
+            module.weight.copy_(its.weight @ directions)
+
+
+def _main_directions(matrix: Tensor, count: int) -> Tensor:
+    """The first right singular vectors, (D, count), by way of the small D x D Gram matrix."""
+    if count == matrix.shape[1]:  # ALBERT and ELECTRA may keep their narrow tables as they are
+        return torch.eye(count)
+    wide = matrix.double()
+    vectors: Tensor = torch.linalg.eigh(wide.T @ wide).eigenvectors  # by ascending eigenvalue
+    return vectors.flip(1)[:, :count].to(matrix.dtype)
+
+
+def _word_table(model: PreTrainedModel) -> str:
+    words = model.get_input_embeddings()
+    return next(f"{name}.weight" for name, module in model.named_modules() if module is words)

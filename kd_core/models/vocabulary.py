@@ -32,6 +32,7 @@ def trim_vocabulary(
 
     Returns: the new tokenizer and ``kept`` with ``kept[new_id] == old_id``, ascending. A model without
     pieces (WordLevel, or a tokenizer not backed by ``tokenizers``) comes back whole, as it is.
+    Ids in a model's config (``pad_token_id`` and the like) are the caller's to map.
     """
     if not tokenizer.is_fast:
         return tokenizer, list(range(len(tokenizer)))
@@ -98,7 +99,7 @@ def _always_kept(model: Json, pieces: dict[int, str]) -> set[int]:
         i
         for i, piece in pieces.items()
         if len(piece) == 1
-        or False
+        or len(piece.removeprefix(prefix).removesuffix(suffix)) == 1
         or piece == model.get("unk_token")
         or _BYTE_PIECE.fullmatch(piece)
     }

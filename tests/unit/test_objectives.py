@@ -230,6 +230,19 @@ def test_dkd_parts_by_hand() -> None:
     assert dkd(STUDENT, TEACHER, **options).item() == pytest.approx(NCKD)
 
 
+def test_dkd_options_reach_it_through_soft_loss() -> None:
+    student, teacher, labels = randn(3, 4), randn(3, 4, seed=1), torch.tensor([0, 1, 2])
+    for target_weight, other_weight in ((1.0, 8.0), (2.0, 0.5)):
+        expected = dkd(
+            student, teacher, 2.0, labels=labels, target_weight=target_weight, other_weight=other_weight
+        )
+        options = {"dkd_target_weight": target_weight, "dkd_other_weight": other_weight}
+        loss = soft("dkd", student, teacher, temperature=2, labels=labels, **options)
+        assert loss.item() == pytest.approx(4 * expected.item())
+        unlabelled = soft("dkd", student, teacher, temperature=2, **options)
+        assert unlabelled.item() != pytest.approx(loss.item())
+
+
 @pytest.mark.parametrize("label", [0, 1, 2, 3])
 def test_dkd_decomposes_kl(label: int) -> None:
     """Zhao et al. 2022, equation 6: KL = TCKD + (1 - p_t[target]) NCKD."""
@@ -530,17 +543,25 @@ def test_relation_loss_scales_by_each_models_own_width() -> None:
 
 
 def test_relation_loss_regroups_heads_to_their_common_divisor() -> None:
-    """4 and 6 heads become 2: the first relation head is the concatenation of heads 1, 2 and 1, 2, 3."""
-    student, teacher, mask = randn(2, 4, 3, 3), randn(2, 6, 3, 2, seed=1), torch.ones(2, 3)
+    """4 and 6 heads become 2: relation head 1 is the concatenation of heads 1, 2 and of heads 1, 2, 3."""
+    student, teacher = randn(1, 4, 3, 3), randn(1, 6, 3, 2, seed=1)
 
-    def halves(values: Tensor) -> Tensor:
-        half = values.shape[1] // 2
-        return torch.stack(
-            [torch.cat(list(v.unbind(1)), -1) for v in (values[:, :half], values[:, half:])], 1
-        )
+    def relation(heads: Tensor) -> np.ndarray:
+        joined = np.concatenate(heads.numpy(), axis=-1)  # (tokens, 6)
+        return softmax(joined @ joined.T / 6**0.5, axis=-1)
 
-    expected = relation_loss(halves(student), halves(teacher), mask)
-    assert relation_loss(student, teacher, mask).item() == pytest.approx(expected.item())
+    kl = [
+        rel_entr(relation(teacher[0, :3]), relation(student[0, :2])).sum(-1),
+        rel_entr(relation(teacher[0, 3:]), relation(student[0, 2:])).sum(-1),
+    ]
+    assert relation_loss(student, teacher, torch.ones(1, 3)).item() == pytest.approx(np.mean(kl))
+
+
+@pytest.mark.parametrize("name", ["attention", "relation"])
+def test_terms_average_over_heads(name: str) -> None:
+    term, student, teacher = TERMS[name]
+    by_head = [term(student[:, i : i + 1], teacher[:, i : i + 1], MASK).item() for i in range(2)]
+    assert term(student, teacher, MASK).item() == pytest.approx(np.mean(by_head))
 
 
 # --- layer map --------------------------------------------------------------------------------------

@@ -83,19 +83,20 @@ def byte_level() -> Tokenizer:
 def wrapped_byte_bpe() -> PreTrainedTokenizerFast:
     """Added tokens behind the vocabulary, a Sequence of post-processors, a class without its own __init__."""
     backend = Tokenizer.from_str(byte_level().to_str())
-    ids = {token: backend.token_to_id(token) for token in ("<s>", "</s>")}
+    backend.add_special_tokens(["<bos>", "<eos>"])
+    ids = {token: backend.token_to_id(token) for token in ("<bos>", "<eos>")}
     backend.post_processor = processors.Sequence(
         [
             processors.ByteLevel(trim_offsets=False),
-            processors.TemplateProcessing("<s> $A </s>", "<s> $A </s> $B:1 </s>:1", list(ids.items())),
+            processors.TemplateProcessing("<bos> $A <eos>", "<bos> $A <eos> $B:1 <eos>:1", list(ids.items())),
         ]
     )
     backend.add_tokens([AddedToken("<team>", special=False)])
     return PreTrainedTokenizerFast(
         tokenizer_object=backend,
         pad_token="<pad>",
-        bos_token="<s>",
-        eos_token="</s>",
+        bos_token="<bos>",
+        eos_token="<eos>",
         padding_side="left",
         truncation_side="left",
         model_max_length=77,
@@ -376,6 +377,44 @@ def test_padding_in_the_backend_points_to_the_new_pad() -> None:
     assert kept == [1, 2, 3, 4, 5, 6, 7]
     assert new.backend_tokenizer.padding["pad_id"] == new.pad_token_id == 2
     assert new.backend_tokenizer.encode("a").ids == [3, 6, 4, 2, 2, 2]
+
+
+def test_settings_made_on_an_instance_stay(tmp_path: Path) -> None:
+    old = wordpiece("a", "b")
+    old.padding_side = old.truncation_side = "left"
+    old.model_input_names = ["input_ids", "attention_mask"]
+    new, _ = trim_vocabulary(old, ["a"])
+    new.save_pretrained(tmp_path)
+    for tokenizer in (new, AutoTokenizer.from_pretrained(tmp_path, trust_remote_code=False)):
+        assert (tokenizer.padding_side, tokenizer.truncation_side) == ("left", "left")
+        assert set(tokenizer("a")) == {"input_ids", "attention_mask"}
+
+
+def test_unknown_characters_stay_unknown_where_no_text_had_one() -> None:
+    new, kept = trim_vocabulary(family("char_bpe"), ["the"])
+    assert family("char_bpe").tokenize("☃") == new.tokenize("☃") == ["<unk>"]
+    assert kept[new.convert_tokens_to_ids("<unk>")] == 1
+
+
+def test_a_class_with_a_fixed_place_for_the_unknown_piece() -> None:
+    # AlbertTokenizer has the unknown piece at 1, whatever the vocabulary says.
+    pieces = unigram_pieces()
+    old = AlbertTokenizer(vocab=[("<never>", -1.0), pieces[1], pieces[0], *pieces[2:]])
+    new, kept = trim_vocabulary(old, ["the"])
+    assert kept[:2] == [0, 1]
+    assert new("☃")["input_ids"] == old("☃")["input_ids"] != []
+    assert new.unk_token_id in new("☃")["input_ids"]
+
+
+def test_added_tokens_among_the_ids_of_a_vocabulary_with_holes() -> None:
+    backend = Tokenizer(models.BPE({"a": 0, "b": 9, "ab": 12}, [("a", "b")]))
+    backend.add_special_tokens(["<x>"])
+    assert backend.token_to_id("<x>") == 3
+    old = PreTrainedTokenizerFast(tokenizer_object=backend)
+    new, kept = trim_vocabulary(old, ["ab"])
+    assert kept == [0, 9, 12, 3]
+    assert new.get_vocab() == {"a": 0, "b": 1, "ab": 2, "<x>": 3}
+    assert_same_cut(old, new, kept, ["ab<x>", "ba"])
 
 
 def test_texts_are_read_once_and_in_batches() -> None:

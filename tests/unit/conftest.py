@@ -1,0 +1,137 @@
+"""Shared fixtures: a small synthetic task and a tiny random teacher of each family."""
+
+from __future__ import annotations
+
+import os
+import random
+from collections.abc import Callable
+
+# Before any Hugging Face library is imported: no test may reach the network.
+os.environ["HF_HUB_OFFLINE"] = "1"
+
+import pytest
+
+LABELS = ("sport", "politics", "tech", "film", "money")
+WORDS = {
+    "sport": "match goal striker coach league stadium tennis rugby medal sprinter referee penalty",
+    "politics": "minister vote party election parliament policy senator cabinet treaty campaign law",
+    "tech": "software laptop network server phone browser chip robot keyboard gadget screen password",
+    "film": "actor director scene cinema script oscar studio premiere comedy drama camera trailer",
+    "money": "bank profit shares market interest dollar economy budget inflation trader loan deficit",
+}
+COMMON = "the a of in new says after for with today big over wins plans year"
+FAMILIES = ("bert", "distilbert", "roberta", "albert", "electra", "deberta-v2", "modernbert")
+SIZES = {"hidden": 32, "layers": 4, "heads": 2, "intermediate": 64}
+
+
+def _text(label: str, rng: random.Random) -> str:
+    words = rng.sample(WORDS[label].split(), 3) + rng.sample(COMMON.split(), 4)
+    rng.shuffle(words)
+    return " ".join(words)
+
+
+def _labelled_texts(per_class: int, rng: random.Random) -> tuple[list[str], list[int]]:
+    rows = [(_text(label, rng), i) for i, label in enumerate(LABELS) for _ in range(per_class)]
+    rng.shuffle(rows)
+    return [text for text, _ in rows], [label for _, label in rows]
+
+
+@pytest.fixture(scope="session")
+def tiny_task():
+    """5 classes: 60 training, 20 validation, 25 test texts and 40 transfer texts of seven words."""
+    from kd_core.data.task import Task, labelled, unlabelled
+
+    rng = random.Random(0)
+    return Task(
+        name="tiny",
+        labels=LABELS,
+        train=labelled(*_labelled_texts(12, rng)),
+        validation=labelled(*_labelled_texts(4, rng)),
+        test=labelled(*_labelled_texts(5, rng)),
+        transfer=unlabelled(_labelled_texts(8, rng)[0]),
+    )
+
+
+@pytest.fixture(scope="session")
+def tiny_tokenizer(tiny_task):
+    """A WordPiece tokenizer of the task's words and 26 pieces that no text has; fits every family."""
+    from transformers import BertTokenizerFast
+
+    letters = [chr(ord("a") + i) for i in range(26)]
+    words = sorted({word for words in (*WORDS.values(), COMMON) for word in words.split() if len(word) > 1})
+    unused = [f"unused{letter}" for letter in letters]
+    pieces = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", *unused, *letters]
+    pieces += ["##" + letter for letter in letters] + words
+    return BertTokenizerFast(
+        vocab={piece: i for i, piece in enumerate(pieces)},
+        model_max_length=64,
+        model_input_names=["input_ids", "attention_mask"],  # DistilBERT and ModernBERT know no segments
+    )
+
+
+@pytest.fixture(scope="session")
+def tiny_teacher(tiny_task, tiny_tokenizer) -> Callable:
+    """``tiny_teacher("bert")``: a new random classifier of that family (4 layers of 32), with a lively head.
+
+    The initial weights are large enough that texts get clearly different logits.
+    """
+    import torch
+    from transformers import (
+        AlbertConfig,
+        BertConfig,
+        DebertaV2Config,
+        DistilBertConfig,
+        ElectraConfig,
+        ModernBertConfig,
+        RobertaConfig,
+    )
+
+    from kd_core.models.loading import new_model
+
+    torch.set_num_threads(1)
+    classes = {
+        "bert": BertConfig,
+        "roberta": RobertaConfig,
+        "albert": AlbertConfig,
+        "electra": ElectraConfig,
+        "deberta-v2": DebertaV2Config,
+        "modernbert": ModernBertConfig,
+    }
+    common = {
+        "vocab_size": len(tiny_tokenizer),
+        "id2label": dict(enumerate(LABELS)),
+        "label2id": {label: i for i, label in enumerate(LABELS)},
+        "pad_token_id": tiny_tokenizer.pad_token_id,
+        "max_position_embeddings": 66,
+        "initializer_range": 0.2,
+        "problem_type": "single_label_classification",
+    }
+    named = {
+        "hidden_size": SIZES["hidden"],
+        "num_hidden_layers": SIZES["layers"],
+        "num_attention_heads": SIZES["heads"],
+        "intermediate_size": SIZES["intermediate"],
+    }
+    ids = {"cls_token_id": 2, "sep_token_id": 3, "bos_token_id": 2, "eos_token_id": 3}
+    extra = {
+        "albert": {"embedding_size": 16},
+        "electra": {"embedding_size": 16},
+        "deberta-v2": {
+            "relative_attention": True,
+            "pos_att_type": ["p2c", "c2p"],
+            "position_buckets": 8,
+            "norm_rel_ebd": "layer_norm",
+            "share_att_key": True,
+            "position_biased_input": False,
+        },
+        "modernbert": {**ids, "local_attention": 16},
+    }
+
+    def build(family: str = "bert", seed: int = 0):
+        if family == "distilbert":
+            config = DistilBertConfig(dim=32, n_layers=4, n_heads=2, hidden_dim=64, **common)
+        else:
+            config = classes[family](**named, **common, **extra.get(family, {}))
+        return new_model(config, seed)
+
+    return build

@@ -1,0 +1,228 @@
+import pytest
+import torch
+from conftest import FAMILIES, LABELS
+from transformers import AlbertConfig, AutoModelForSequenceClassification, AutoTokenizer, BertConfig
+
+from kd_core.config import StudentConfig
+from kd_core.errors import ModelError
+from kd_core.models.students import build_student, resolve_init
+
+NARROW = {"model": "custom", "layers": 2, "hidden": 8, "heads": 2}
+TEACHER = BertConfig(hidden_size=384, num_hidden_layers=6, num_attention_heads=12, intermediate_size=1536)
+
+
+def logits(model, tokenizer, texts):
+    with torch.no_grad():
+        return model.eval()(**tokenizer(list(texts), padding=True, return_tensors="pt")).logits
+
+
+def same(one, other):
+    one, other = one.state_dict(), other.state_dict()
+    return one.keys() == other.keys() and all(torch.equal(one[name], other[name]) for name in one)
+
+
+@pytest.fixture
+def build(tiny_teacher, tiny_tokenizer, tiny_task):
+    def build(family="bert", seed=0, **settings):
+        teacher = tiny_teacher(family)
+        student, tokenizer = build_student(
+            StudentConfig(**settings), teacher, tiny_tokenizer, tiny_task, seed
+        )
+        return teacher, student, tokenizer
+
+    return build
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {"model": "half", "init": "teacher_layers"},
+        {**NARROW, "init": "projected"},
+        {**NARROW, "hidden": 64, "init": "random"},
+    ],
+    ids=["teacher_layers", "projected", "random"],
+)
+def test_every_family_and_start(family, settings, build, tiny_task, tmp_path):
+    state = torch.get_rng_state()
+    teacher, student, tokenizer = build(family, seed=3, **settings)
+    assert torch.equal(torch.get_rng_state(), state)
+    assert student.config.model_type == teacher.config.model_type
+    assert student.config.num_hidden_layers == 2
+    assert student.config.vocab_size == len(tokenizer) == student.get_input_embeddings().num_embeddings
+    assert student.config.pad_token_id == tokenizer.pad_token_id
+    assert student.dtype == torch.float32
+    theirs = {p.untyped_storage().data_ptr() for p in teacher.parameters()}
+    assert not any(p.untyped_storage().data_ptr() in theirs for p in student.parameters())
+
+    again, other = build(family, seed=3, **settings)[1], build(family, seed=4, **settings)[1]
+    assert same(student, again)
+    assert not same(student, other)
+
+    student.save_pretrained(tmp_path)
+    tokenizer.save_pretrained(tmp_path)
+    loaded = AutoModelForSequenceClassification.from_pretrained(
+        tmp_path, use_safetensors=True, trust_remote_code=False
+    )
+    reread = AutoTokenizer.from_pretrained(tmp_path, trust_remote_code=False)
+    expected = logits(student, tokenizer, tiny_task.test["text"])
+    assert torch.equal(logits(loaded, reread, tiny_task.test["text"]), expected)
+    assert [loaded.config.id2label[i] for i in range(5)] == list(LABELS)
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_all_layers_make_a_copy_of_the_teacher(family, build, tiny_tokenizer, tiny_task):
+    teacher, student, tokenizer = build(
+        family, model="custom", layers=4, hidden=32, heads=2, intermediate=64, init="teacher_layers"
+    )
+    assert len(tokenizer) < len(tiny_tokenizer)
+    texts = tiny_task.train["text"][:8]
+    inputs = [t(list(texts), padding=True, return_tensors="pt") for t in (tiny_tokenizer, tokenizer)]
+    with torch.no_grad():
+        outputs = [m.base_model(**i)[0] for m, i in zip((teacher, student), inputs, strict=True)]
+    # The same but for the place of the rows in memory
+    torch.testing.assert_close(*outputs, atol=1e-5, rtol=1e-5)
+    assert not torch.equal(list(teacher.parameters())[-2], list(student.parameters())[-2])  # the head is new
+
+
+def test_half_takes_every_second_layer(build):
+    teacher, student, _ = build(model="half", init="teacher_layers")
+    theirs, mine = teacher.bert.encoder.layer, student.bert.encoder.layer
+    for i, j in ((0, 0), (1, 2)):
+        assert torch.equal(mine[i].output.dense.weight, theirs[j].output.dense.weight)
+        assert not torch.equal(mine[i].output.dense.weight, theirs[j + 1].output.dense.weight)
+    assert torch.equal(student.bert.pooler.dense.weight, teacher.bert.pooler.dense.weight)
+
+
+def test_trimmed_rows_are_the_teachers(build, tiny_tokenizer, tiny_task):
+    teacher, student, tokenizer = build(model="half")
+    assert set(tokenizer.get_vocab()) < set(tiny_tokenizer.get_vocab())
+    assert "unuseda" not in tokenizer.get_vocab()
+    rows, old = student.get_input_embeddings().weight, teacher.get_input_embeddings().weight
+    for piece, i in tokenizer.get_vocab().items():
+        assert torch.equal(rows[i], old[tiny_tokenizer.convert_tokens_to_ids(piece)])
+
+
+def test_untrimmed_keeps_the_vocabulary(build, tiny_tokenizer):
+    _, student, tokenizer = build(model="half", trim_vocabulary=False)
+    assert tokenizer.get_vocab() == tiny_tokenizer.get_vocab()
+    assert student.config.vocab_size == len(tiny_tokenizer)
+
+
+def test_projection_is_the_best_of_its_rank(build):
+    teacher, student, _ = build(**NARROW, init="projected", trim_vocabulary=False)
+    words, mine = teacher.get_input_embeddings().weight, student.get_input_embeddings().weight
+    singular = torch.linalg.svdvals(words.double())
+    torch.testing.assert_close(
+        mine.double().T @ mine.double(), torch.diag(singular[:8] ** 2), atol=1e-4, rtol=1e-4
+    )
+    # E V Vt misses only what the left-out singular values hold.
+    directions = torch.linalg.lstsq(words, mine).solution
+    missed = ((mine @ directions.T - words) ** 2).sum()
+    assert missed.item() == pytest.approx((singular[8:] ** 2).sum().item(), rel=1e-3)
+    positions = teacher.bert.embeddings.position_embeddings.weight @ directions
+    torch.testing.assert_close(
+        student.bert.embeddings.position_embeddings.weight, positions, atol=1e-4, rtol=1e-3
+    )
+
+
+def test_narrow_tables_are_copied_whole(build):
+    teacher, student, _ = build(
+        "electra", **{**NARROW, "hidden": 24}, init="projected", trim_vocabulary=False
+    )
+    assert student.config.embedding_size == 16
+    assert torch.equal(student.get_input_embeddings().weight, teacher.get_input_embeddings().weight)
+
+
+def test_bilstm(build, tiny_task, tmp_path):
+    _, student, tokenizer = build(model="bilstm")
+    assert student.config.model_type == "kd_bilstm"
+    assert student.get_input_embeddings().weight.shape == (len(tokenizer), 300)
+    assert same(student, build(model="bilstm")[1])
+    student.save_pretrained(tmp_path)
+    tokenizer.save_pretrained(tmp_path)
+    loaded = AutoModelForSequenceClassification.from_pretrained(
+        tmp_path, use_safetensors=True, trust_remote_code=False
+    )
+    texts = tiny_task.test["text"]
+    reread = AutoTokenizer.from_pretrained(tmp_path, trust_remote_code=False)
+    assert torch.equal(logits(loaded, reread, texts), logits(student, tokenizer, texts))
+
+
+@pytest.mark.parametrize("family", ["bert", "modernbert"])
+def test_a_checkpoint_keeps_its_own_weights(family, build, tiny_tokenizer, tiny_teacher, tiny_task, tmp_path):
+    checkpoint = tiny_teacher(family, seed=9)
+    checkpoint.save_pretrained(tmp_path)
+    tiny_tokenizer.save_pretrained(tmp_path)
+    _, student, tokenizer = build("distilbert", model=str(tmp_path))
+    assert student.config.model_type == family
+    assert student.config.vocab_size == len(tokenizer) < len(tiny_tokenizer)
+    texts = tiny_task.train["text"]
+    torch.testing.assert_close(logits(student, tokenizer, texts), logits(checkpoint, tiny_tokenizer, texts))
+
+    _, fresh, _ = build("distilbert", model=str(tmp_path), init="random")
+    assert not torch.allclose(fresh.get_input_embeddings().weight, student.get_input_embeddings().weight)
+
+
+def test_dropout_is_the_teachers(build):
+    teacher, student, _ = build("bert", **NARROW)
+    assert student.config.hidden_dropout_prob == teacher.config.hidden_dropout_prob == 0.1
+
+
+@pytest.mark.parametrize(
+    ("settings", "init"),
+    [
+        ({"model": "tiny"}, "projected"),
+        ({"model": "half"}, "teacher_layers"),
+        ({"model": "third"}, "teacher_layers"),
+        ({"model": "small"}, "random"),
+        ({"model": "bilstm"}, "projected"),
+        ({"model": "custom", "layers": 2, "hidden": 384, "heads": 12}, "teacher_layers"),
+        ({"model": "custom", "layers": 7, "hidden": 384, "heads": 12}, "random"),
+        ({"model": "custom", "layers": 2, "hidden": 384, "heads": 6}, "random"),
+        ({"model": "some/checkpoint"}, "pretrained"),
+        ({"model": "tiny", "init": "random"}, "random"),
+    ],
+)
+def test_resolve_init(settings, init):
+    assert resolve_init(StudentConfig(**settings), TEACHER) == init
+
+
+def test_a_bilstm_compares_widths_of_embeddings():
+    albert = AlbertConfig(hidden_size=768, embedding_size=128, num_attention_heads=12)
+    assert resolve_init(StudentConfig(model="bilstm"), albert) == "random"
+    assert resolve_init(StudentConfig(model="tiny"), albert) == "projected"
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        (
+            {"model": "tiny", "init": "teacher_layers"},
+            "hidden size 128 and the teacher 384. Use --student-init projected",
+        ),
+        ({"model": "bilstm", "init": "teacher_layers"}, "the student is a kd_bilstm and the teacher a bert"),
+        (
+            {"model": "custom", "hidden": 384, "heads": 6, "init": "teacher_layers"},
+            "heads 6 and the teacher 12. Use --student-init random",
+        ),
+        (
+            {"model": "custom", "hidden": 384, "heads": 12, "intermediate": 64, "init": "teacher_layers"},
+            "intermediate size 64 and the teacher 1536",
+        ),
+        (
+            {"model": "custom", "layers": 9, "hidden": 384, "heads": 12, "init": "teacher_layers"},
+            "the student has 9 layers and the teacher only 6",
+        ),
+        ({"model": "half", "init": "projected"}, "the student is 384 wide and the teacher 384"),
+        (
+            {"model": "tiny", "init": "pretrained"},
+            "pretrained needs a checkpoint, but 'tiny' is a new student",
+        ),
+        ({"model": "a/b", "init": "projected"}, "'a/b' is a checkpoint; use --student-init pretrained"),
+        ({"model": "no folder", "init": "random"}, "'no folder' is no model: choose tiny"),
+    ],
+)
+def test_impossible_starts(settings, message):
+    with pytest.raises(ModelError, match=message):
+        resolve_init(StudentConfig(**settings), TEACHER)
