@@ -133,27 +133,27 @@ def _copy(source: PreTrainedModel, student: PreTrainedModel, kept: list[int], *,
 
 
 def _project_embeddings(source: PreTrainedModel, student: PreTrainedModel, kept: list[int]) -> None:
-    """Student's word embeddings = E V: E are the teacher's (vocabulary x D), V its d main directions (D x d).
+    """Student's word embeddings = c E V: E the teacher's (vocabulary x D), V its main directions (D x d).
 
     V are the first right singular vectors of E, which makes E V its best rank-d view (Eckart & Young 1936).
-    Position and segment embeddings are added to E, so they go through the same V. The scale stays the
-    teacher's, since the layer norm that follows ignores it.
+    c keeps the spread of the student's own initialisation, from which it learns faster than from the
+    teacher's. Position and segment embeddings are added to E, so they go through the same c V.
     """
-    words = source.get_input_embeddings().weight[kept]
-    mine = student.get_input_embeddings()
-    directions = _main_directions(words, mine.embedding_dim)
+    words, mine = source.get_input_embeddings().weight[kept].cpu(), student.get_input_embeddings()
+    directions = torch.eye(mine.embedding_dim)  # ALBERT and ELECTRA may keep their narrow tables as they are
+    if mine.embedding_dim < words.shape[1]:
+        directions = _main_directions(words, mine.embedding_dim)
+        directions *= mine.weight.std() / (words @ directions).std()
     mine.weight.copy_(words @ directions)
     tables = {name: m for name, m in source.named_modules() if isinstance(m, nn.Embedding)}
     for name, module in student.named_modules():
         its = tables.get(name)
         if isinstance(module, nn.Embedding) and module is not mine and its and ".embeddings." in name:
-            module.weight.copy_(its.weight @ directions)
+            module.weight.copy_(its.weight.cpu() @ directions)
 
 
 def _main_directions(matrix: Tensor, count: int) -> Tensor:
     """The first right singular vectors, (D, count), by way of the small D x D Gram matrix."""
-    if count == matrix.shape[1]:  # ALBERT and ELECTRA may keep their narrow tables as they are
-        return torch.eye(count)
     wide = matrix.double()
     vectors: Tensor = torch.linalg.eigh(wide.T @ wide).eigenvectors  # by ascending eigenvalue
     return vectors.flip(1)[:, :count].to(matrix.dtype)

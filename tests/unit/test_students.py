@@ -111,14 +111,17 @@ def test_untrimmed_keeps_the_vocabulary(build, tiny_tokenizer):
 
 def test_projection_is_the_best_of_its_rank(build):
     teacher, student, _ = build(**NARROW, init="projected", trim_vocabulary=False)
+    fresh = build(**NARROW, init="random", trim_vocabulary=False)[1]
     words, mine = teacher.get_input_embeddings().weight, student.get_input_embeddings().weight
+    assert mine.std().item() == pytest.approx(fresh.get_input_embeddings().weight.std().item(), rel=1e-5)
+
     singular = torch.linalg.svdvals(words.double())
-    torch.testing.assert_close(
-        mine.double().T @ mine.double(), torch.diag(singular[:8] ** 2), atol=1e-4, rtol=1e-4
-    )
+    gram = mine.double().T @ mine.double()
+    scale = gram[0, 0] / singular[0] ** 2
+    torch.testing.assert_close(gram, scale * torch.diag(singular[:8] ** 2), atol=1e-4, rtol=1e-4)
     # E V Vt misses only what the left-out singular values hold.
     directions = torch.linalg.lstsq(words, mine).solution
-    missed = ((mine @ directions.T - words) ** 2).sum()
+    missed = ((mine @ directions.T / scale - words) ** 2).sum()
     assert missed.item() == pytest.approx((singular[8:] ** 2).sum().item(), rel=1e-3)
     positions = teacher.bert.embeddings.position_embeddings.weight @ directions
     torch.testing.assert_close(
