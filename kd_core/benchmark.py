@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
-import psutil  # type: ignore[import-untyped]
+import psutil
 import torch
 from torch import Tensor
 

@@ -4,13 +4,10 @@ from __future__ import annotations
 
 import hashlib
 import json
-import shutil
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 from kd_core import paths
-from kd_core.folders import is_whole, new_folder
 
 
 def key(**parts: Any) -> str:
@@ -19,16 +16,6 @@ def key(**parts: Any) -> str:
     return hashlib.sha256(text.encode()).hexdigest()[:32]
 
 
-def fetch(kind: str, name: str, make: Callable[[Path], None]) -> tuple[Path, bool]:
-    """The folder of entry ``name``, and whether it was there already; ``make(folder)`` fills a new one.
-
-    An entry that is damaged is made again.
-    """
-    place = paths.caches() / kind / name
-    if place.is_dir():
-        if is_whole(place):
-            return place, True
-        shutil.rmtree(place)
-    with new_folder(place) as folder:
-        make(folder)
-    return place, False
+def place(kind: str, **parts: Any) -> Path:
+    """The folder of what is made of ``parts``."""
+    return paths.caches() / kind / key(**parts)

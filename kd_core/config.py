@@ -8,11 +8,20 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Annotated, Any, Literal, Self, TypeVar, cast, get_args
+from typing import Annotated, Any, Literal, Self, TypeVar, cast, get_args, get_origin
 
 import yaml
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    ValidationError,
+    ValidationInfo,
+    field_validator,
+)
 from pydantic.fields import FieldInfo
+from pydantic_core import ErrorDetails
 
 from kd_core.errors import ConfigError
 
@@ -40,7 +49,8 @@ def setting(
 
 
 class Settings(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+    # Defaults are validated too: one may not go with what was given (2 heads with a hidden size of 101).
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False, validate_default=True)
 
 
 class TaskConfig(Settings):
@@ -80,13 +90,13 @@ class Architecture(Settings):
         "auto", "Width of the feed-forward layers (auto: 4 x hidden)"
     )
 
-    @model_validator(mode="after")
-    def _heads_divide_hidden(self) -> Self:
-        if self.hidden % self.heads:
-            raise ValueError(
-                f"hidden must be a multiple of heads, got hidden {self.hidden} and heads {self.heads}"
-            )
-        return self
+    @field_validator("heads")
+    @classmethod
+    def _divides_hidden(cls, heads: int, info: ValidationInfo) -> int:
+        hidden = info.data.get("hidden", heads)  # left out where it is not legal itself
+        if hidden % heads:
+            raise ValueError(f"must divide the hidden size {hidden}, got {heads}")
+        return heads
 
 
 class TeacherConfig(Architecture):
@@ -180,11 +190,12 @@ class TrainingConfig(Settings):
         "auto", "Arithmetic of the matrix products (auto: bf16 where the processor has it)"
     )
 
-    @model_validator(mode="after")
-    def _distinct_seeds(self) -> Self:
-        if len(set(self.seeds)) < len(self.seeds):
-            raise ValueError(f"seeds must differ, got {','.join(map(str, self.seeds))}")
-        return self
+    @field_validator("seeds")
+    @classmethod
+    def _differ(cls, seeds: tuple[int, ...]) -> tuple[int, ...]:
+        if len(set(seeds)) < len(seeds):
+            raise ValueError(f"must differ, got {','.join(map(str, seeds))}")
+        return seeds
 
 
 class ControlsConfig(Settings):
@@ -208,38 +219,29 @@ class DistillConfig(Settings):
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> Self:
-        """Raises: ConfigError, with all problems at once."""
-        data = _nested(values)
-        problems: list[str] = []
-        while True:
-            try:
-                config = cls.model_validate(data)
-            except ValidationError as error:
-                found = [(tuple(e["loc"]), _explain(cls, cast(dict[str, Any], e))) for e in error.errors()]
-            else:
-                break
-            new = list(dict.fromkeys(text for _, text in found if text not in problems))
-            if not new:
-                break
-            problems += new
-            # A bad field hides problems between fields: take it out and look again.
-            data = _without(data, [loc for loc, _ in found])
-        if problems:
-            raise ConfigError(*problems)
-        return config
+        """Raises: ConfigError, with all problems at once, in the order of the fields."""
+        problems: dict[tuple[int | str, ...], str] = {}
+        try:
+            return cls.model_validate(dict(values))
+        except ValidationError as error:
+            for found in error.errors():  # one a field, though a list of seeds may have several
+                problems.setdefault(found["loc"][:2], _explain(found, values))
+            raise ConfigError(*problems.values()) from error
 
     @classmethod
     def from_yaml(cls, text: str) -> Self:
         """Raises: ConfigError."""
         try:
             values = yaml.safe_load(text)
-        except yaml.YAMLError as error:
+        except (yaml.YAMLError, ValueError) as error:  # ValueError: a date or number that cannot be
             mark = getattr(error, "problem_mark", None)
             where = f" in line {mark.line + 1}" if mark else ""
             raise ConfigError(f"this is not valid YAML{where}: {getattr(error, 'problem', error)}") from error
-        if not isinstance(values or {}, dict):
-            raise ConfigError(f"a config is a mapping of sections, got {type(values).__name__}")
-        return cls.from_dict(values or {})
+        if values is None:  # an empty file
+            return cls()
+        if not isinstance(values, dict):
+            raise ConfigError(f"a config is a mapping of sections, got {values!r}")
+        return cls.from_dict(values)
 
     @classmethod
     def from_file(cls, path: str | Path) -> Self:
@@ -300,40 +302,26 @@ def _constraints(info: FieldInfo) -> Iterator[Any]:
             yield from inner.metadata
 
 
-def _nested(values: Mapping[str, Any]) -> dict[str, Any]:
-    return {key: dict(value) if isinstance(value, Mapping) else value for key, value in values.items()}
-
-
-def _without(data: dict[str, Any], places: list[tuple[Any, ...]]) -> dict[str, Any]:
-    copy = _nested(data)
-    for place in places:
-        if len(place) == 1 or not isinstance(copy.get(place[0]), dict):
-            copy.pop(place[0], None)
-        else:
-            copy[place[0]].pop(place[1], None)
-    return copy
-
-
-def _explain(root: type[BaseModel], error: dict[str, Any]) -> str:
+def _explain(error: ErrorDetails, given: Mapping[str, Any]) -> str:
     """One problem as a sentence with the name, the legal values and the actual one."""
-    loc, kind, value = error["loc"], error["type"], error["input"]
-    section = dict(sections()).get(loc[0]) if loc else None
+    loc, kind = error["loc"], error["type"]
+    section = dict(sections()).get(str(loc[0]))
     place = ".".join(str(part) for part in loc[:2])
-    if kind == "extra_forbidden":
-        names = (section if len(loc) > 1 and section else root).model_fields
+    if kind in ("extra_forbidden", "invalid_key"):
+        names = (section if len(loc) > 1 and section else DistillConfig).model_fields
         return f"{place} is not a setting; choose from {', '.join(names)}"
     if kind == "value_error":
-        return f"{loc[0]}: {error['ctx']['error']}" if loc else str(error["ctx"]["error"])
+        return f"{place} {error['ctx']['error']}"
     info = section.model_fields.get(str(loc[1])) if section and len(loc) > 1 else None
     if info is None:
-        return f"{place} must be a mapping of settings, got {value!r}"
+        return f"{place} must be a mapping of settings, got {error['input']!r}"
     options = choices(info)
-    wanted = bounds(info) or _type_name(info)
+    wanted = _type_name(info) if get_origin(info.annotation) is tuple else bounds(info) or _type_name(info)
     if options and options != ("auto",):
         wanted = f"one of {', '.join(options)}"
     elif options:
         wanted = f"{wanted}, or auto"
-    return f"{place} must be {wanted}, got {value!r}"
+    return f"{place} must be {wanted}, got {given[str(loc[0])][loc[1]]!r}"  # a whole list, as it was typed
 
 
 def _type_name(info: FieldInfo) -> str:

@@ -6,7 +6,6 @@ import shutil
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from secrets import token_hex
 
 from datasets import Dataset, concatenate_datasets
 from safetensors.torch import load_model
@@ -16,10 +15,11 @@ from kd_core.config import DistillConfig, ObjectiveConfig, fixed
 from kd_core.data import load_task
 from kd_core.data.task import content_hash
 from kd_core.events import Control, Finished, OnEvent, TrainingStarted, Who, ignore
+from kd_core.folders import fetch
 from kd_core.inference import encode
 from kd_core.intermediate import IntermediateTerms
 from kd_core.knowledge import record
-from kd_core.models.loading import load_teacher, model_hash
+from kd_core.models.loading import load_teacher, model_hash, seeded
 from kd_core.models.students import build_student
 from kd_core.report import Report
 from kd_core.resolution import resolve
@@ -29,31 +29,37 @@ from kd_core.training import LABELS_ONLY, DistillTrainer, Recipe, train
 from kd_core.validation import validate
 
 
-def distill(config: DistillConfig, on_event: OnEvent = ignore, control: Control | None = None) -> Report:
+def distill(
+    config: DistillConfig,
+    on_event: OnEvent = ignore,
+    control: Control | None = None,
+    *,
+    run_id: str | None = None,
+) -> Report:
     """Run the four steps and keep the result in a folder of its own under ``KD_HOME``.
 
-    ``on_event`` is called on this thread; ``control`` may be used from any other.
-    Raises: KDError (Stopped when ``control`` says so); then no run folder is left behind.
+    ``on_event`` is called on this thread; ``control`` may be used from any other. A run that was stopped or
+    interrupted is resumed from its last whole checkpoint by its ``run_id`` and the same ``config``; it ends
+    with the same weights as an undisturbed one.
+    Raises: KDError (Stopped when ``control`` says so); then there is no run folder, only its work folder.
     """
     created = datetime.now(UTC)
-    run_id = f"{created:%Y%m%d-%H%M%S}-{token_hex(2)}"
+    run_id = run_id or runs.new_id(created)
     task = load_task(config.task)
     model, tokenizer = load_teacher(config.teacher, task)
     config = resolve(config, task, model.config)
     run = Run(task, config, paths.work() / run_id, on_event, control or Control())
     clock = Clock(on_event)
-    try:
-        with clock.stage("teach"):
-            teacher, clock.cached["teach"] = teach(run, model, tokenizer)
-        with clock.stage("record"):
-            knowledge, clock.cached["record"] = record(run, teacher)
-        with clock.stage("distil"):
-            students = distil(run, teacher, knowledge)
-        with clock.stage("validate"):
-            findings = validate(run, [teacher, *students])
-        report = runs.keep(run, run_id, created, [teacher, *students], findings, clock)
-    finally:
-        shutil.rmtree(run.work, ignore_errors=True)
+    with clock.stage("teach"):
+        teacher, clock.cached["teach"] = teach(run, model, tokenizer)
+    with clock.stage("record"):
+        knowledge, clock.cached["record"] = record(run, teacher)
+    with clock.stage("distil"):
+        students = distil(run, teacher, knowledge)
+    with clock.stage("validate"):
+        findings = validate(run, [teacher, *students])
+    report = runs.keep(run, run_id, created, [teacher, *students], findings, clock)
+    shutil.rmtree(run.work, ignore_errors=True)
     on_event(Finished(run_id))
     return report
 
@@ -113,7 +119,10 @@ def _student(run: Run, lesson: Lesson, seed: int, teacher: Trained, knowledge: D
         run.on_event(TrainingStarted(lesson.who, seed, recipe.steps))
         terms = None
         if lesson.objective.needs_teacher_online:
-            terms = IntermediateTerms(lesson.objective, student, tokenizer, teacher.model, teacher.tokenizer)
+            with seeded(seed):
+                terms = IntermediateTerms(
+                    lesson.objective, student, tokenizer, teacher.model, teacher.tokenizer
+                )
         texts = concatenate_datasets([task.train, task.transfer]) if lesson.transfer else task.train
         encoded = encode(tokenizer, texts, run.max_length)
         trainer = DistillTrainer(
@@ -136,19 +145,17 @@ def _student(run: Run, lesson: Lesson, seed: int, teacher: Trained, knowledge: D
         student.save_pretrained(folder)
         tokenizer.save_pretrained(folder)
 
-    if lesson.who == "alone":  # it depends neither on T nor on alpha
-        key = cache.key(
+    place = run.work / "students" / f"{lesson.who}-{seed}"
+    if lesson.who == "alone":  # it depends neither on T nor on alpha, so other runs share it
+        place = cache.place(
+            "alone",
             start=model_hash(student, tokenizer),
             texts=[content_hash(task.train), content_hash(task.validation)],
             recipe=repr(recipe),
             freeze_embeddings=run.config.student.freeze_embeddings,
             max_length=run.max_length,
         )
-        folder, cached = cache.fetch("alone", key, make)
-        if cached:
-            run.on_event(TrainingStarted(lesson.who, seed, recipe.steps, cached=True))
-            load_model(student, folder / "model.safetensors")
-    else:
-        folder = run.work / "students" / f"{lesson.who}-{seed}"
-        make(folder)
-    return Trained(lesson.who, seed, student.eval(), tokenizer, folder)
+    if fetch(place, make):
+        run.on_event(TrainingStarted(lesson.who, seed, recipe.steps, cached=True))
+        load_model(student, place / "model.safetensors")
+    return Trained(lesson.who, seed, student.eval(), tokenizer, place)

@@ -7,7 +7,7 @@ import json
 import os
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -24,9 +24,7 @@ def new_folder(place: Path) -> Iterator[Path]:
     folder = Path(tempfile.mkdtemp(prefix=f".{place.name}-", dir=place.parent))
     try:
         yield folder
-        (folder / MANIFEST).write_text(json.dumps(_contents(folder), indent=1))
-        for path in (*folder.rglob("*"), folder):
-            _flush(path)
+        seal(folder)
         try:
             folder.rename(place)
         except OSError:
@@ -34,6 +32,24 @@ def new_folder(place: Path) -> Iterator[Path]:
                 raise
     finally:
         shutil.rmtree(folder, ignore_errors=True)
+
+
+def seal(folder: Path) -> None:
+    """List the folder's files in its manifest, written last, and flush all of it to disk."""
+    (folder / MANIFEST).write_text(json.dumps(_contents(folder), indent=1))
+    for path in (*folder.rglob("*"), folder):
+        _flush(path)
+
+
+def fetch(place: Path, make: Callable[[Path], None]) -> bool:
+    """Fill ``place`` by ``make(folder)``, unless it is whole already (True). A damaged one is made again."""
+    if place.is_dir():
+        if is_whole(place):
+            return True
+        shutil.rmtree(place)
+    with new_folder(place) as folder:
+        make(folder)
+    return False
 
 
 def is_whole(folder: Path) -> bool:

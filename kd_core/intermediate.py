@@ -168,7 +168,7 @@ def _same_pieces(own: PreTrainedTokenizerFast, other: PreTrainedTokenizerFast) -
         raise ModelError(
             f"Student and teacher cut texts differently: {len(missing):,} of the student's {len(pieces):,} "
             f"pieces are unknown to the teacher, {missing[0]!r} for one. Inner states cannot be compared "
-            "token by token; set the hidden, cosine, attention and relation weights to 0, or choose a student with "
-            "the teacher's tokenizer."
+            "token by token; set the hidden, cosine, attention and relation weights to 0, or choose a student "
+            "with the teacher's tokenizer."
         )
     return torch.tensor([theirs[piece] for piece in pieces])

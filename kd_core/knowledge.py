@@ -12,6 +12,7 @@ from datasets import Dataset
 from kd_core import cache
 from kd_core.data.task import content_hash
 from kd_core.events import Progress
+from kd_core.folders import fetch
 from kd_core.inference import Logits, encode, predict_chunks
 from kd_core.models.loading import model_hash
 from kd_core.run import Run, Trained
@@ -27,7 +28,8 @@ def record(run: Run, teacher: Trained) -> tuple[Dataset, bool]:
     Raises: Stopped; then nothing is kept.
     """
     task = run.task
-    key = cache.key(
+    place = cache.place(
+        "knowledge",
         model=model_hash(teacher.model, teacher.tokenizer),
         texts=[content_hash(task.train), content_hash(task.transfer)],
         max_length=run.max_length,
@@ -37,8 +39,8 @@ def record(run: Run, teacher: Trained) -> tuple[Dataset, bool]:
     def make(folder: Path) -> None:
         _write(folder / FILE, _logits(run, teacher), len(task.labels))
 
-    folder, cached = cache.fetch("knowledge", key, make)
-    return Dataset.from_file(str(folder / FILE)), cached
+    cached = fetch(place, make)
+    return Dataset.from_file(str(place / FILE)), cached
 
 
 def _logits(run: Run, teacher: Trained) -> Iterator[Logits]:

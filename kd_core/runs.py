@@ -6,6 +6,7 @@ import re
 import shutil
 from datetime import datetime
 from pathlib import Path
+from secrets import token_hex
 from typing import TYPE_CHECKING, Any
 
 from kd_core import paths
@@ -21,6 +22,11 @@ CONFIG = "config.yaml"
 PREDICTIONS = "predictions.parquet"
 STUDENTS = "students"
 RUN_ID = re.compile(r"\d{8}-\d{6}-[0-9a-f]{4}")
+
+
+def new_id(created: datetime) -> str:
+    """A name for a run, by its time and two random bytes."""
+    return f"{created:%Y%m%d-%H%M%S}-{token_hex(2)}"
 
 
 def keep(

@@ -12,6 +12,7 @@ from kd_core import cache
 from kd_core.config import fixed
 from kd_core.data.task import content_hash
 from kd_core.events import TrainingStarted
+from kd_core.folders import fetch
 from kd_core.inference import encode
 from kd_core.models.loading import model_hash
 from kd_core.run import Run, Trained
@@ -34,7 +35,8 @@ def teach(run: Run, model: PreTrainedModel, tokenizer: PreTrainedTokenizerFast) 
         evaluate_every=epoch,
         precision=run.precision,
     )
-    key = cache.key(
+    place = cache.place(
+        "teachers",
         start=model_hash(model, tokenizer),
         texts=[content_hash(task.train), content_hash(task.validation)],
         recipe=repr(recipe),
@@ -61,8 +63,8 @@ def teach(run: Run, model: PreTrainedModel, tokenizer: PreTrainedTokenizerFast) 
         model.save_pretrained(folder)
         tokenizer.save_pretrained(folder)
 
-    folder, cached = cache.fetch("teachers", key, make)
+    cached = fetch(place, make)
     if cached:
         run.on_event(TrainingStarted("teacher", settings.seed, recipe.steps, cached=True))
-        load_model(model, folder / "model.safetensors")
-    return Trained("teacher", settings.seed, model.eval(), tokenizer, folder), cached
+        load_model(model, place / "model.safetensors")
+    return Trained("teacher", settings.seed, model.eval(), tokenizer, place), cached

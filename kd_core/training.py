@@ -8,6 +8,7 @@ checkpoints) is the Trainer's.
 from __future__ import annotations
 
 import math
+import shutil
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -35,6 +36,7 @@ from kd_core import objectives
 from kd_core.config import ObjectiveConfig, Precision
 from kd_core.errors import DivergedError, Stopped
 from kd_core.events import Checkpointed, Control, Evaluated, OnEvent, Step, Who
+from kd_core.folders import is_whole, seal
 from kd_core.inference import collate, predict
 from kd_core.intermediate import IntermediateTerms
 
@@ -181,6 +183,15 @@ class DistillTrainer(Trainer):  # type: ignore[misc]
         )
         return metrics
 
+    def _save_checkpoint(self, model: PreTrainedModel, trial: Any) -> None:
+        """The Trainer's checkpoint, sealed before older ones go: one that is whole is always there."""
+        super()._save_checkpoint(model, trial)
+        latest = _checkpoint(Path(self.args.output_dir), self.state.global_step)
+        seal(latest)
+        for folder in _checkpoints(Path(self.args.output_dir)):
+            if folder not in (latest, Path(self.state.best_model_checkpoint or latest)):
+                shutil.rmtree(folder)
+
 
 class Reporter(TrainerCallback):  # type: ignore[misc]
     """Steps become events; pause and stop become the Trainer's own flags."""
@@ -232,7 +243,7 @@ class Reporter(TrainerCallback):  # type: ignore[misc]
         self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any
     ) -> None:
         recipe = self._trainer.recipe
-        path = Path(args.output_dir) / f"checkpoint-{state.global_step}"
+        path = _checkpoint(Path(args.output_dir), state.global_step)
         self._on_event(Checkpointed(recipe.who, recipe.seed, state.global_step, str(path)))
 
     def _report(self, step: int, learning_rate: float) -> None:
@@ -258,15 +269,28 @@ class Reporter(TrainerCallback):  # type: ignore[misc]
 
 
 def train(trainer: DistillTrainer) -> PreTrainedModel:
-    """Run the recipe; the model ends with the weights that were best on validation.
+    """Run the recipe, from its last whole checkpoint if there is one.
 
+    The model ends with the weights that were best on validation; the checkpoints are removed.
     Raises: Stopped (a checkpoint of the last step is kept), DivergedError.
     """
-    trainer.train()
+    folder = Path(trainer.args.output_dir)
+    start = next((path for path in _checkpoints(folder) if is_whole(path)), None)
+    trainer.train(resume_from_checkpoint=str(start) if start else None)
     if trainer.run_control.stopping and trainer.state.global_step < trainer.recipe.steps:
         raise Stopped(f"Stopped at step {trainer.state.global_step} of {trainer.recipe.steps}.")
+    shutil.rmtree(folder)
     trainer.model.eval()
     return trainer.model
+
+
+def _checkpoint(folder: Path, step: int) -> Path:
+    return folder / f"checkpoint-{step}"
+
+
+def _checkpoints(folder: Path) -> list[Path]:
+    """Latest first."""
+    return sorted(folder.glob("checkpoint-*"), key=lambda path: int(path.name.split("-")[1]), reverse=True)
 
 
 def _arguments(recipe: Recipe, folder: Path) -> TrainingArguments:
@@ -287,7 +311,6 @@ def _arguments(recipe: Recipe, folder: Path) -> TrainingArguments:
         eval_steps=recipe.evaluate_every,
         save_strategy="steps",
         save_steps=recipe.evaluate_every,
-        save_total_limit=2,
         load_best_model_at_end=True,
         metric_for_best_model="accuracy",
         greater_is_better=True,

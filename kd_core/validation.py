@@ -21,6 +21,7 @@ from kd_core.data.corruption import corrupted
 from kd_core.data.task import Task, content_hash, labelled
 from kd_core.evaluation import Fidelity, Latency, Scores, Verdict, fidelity, scores, verdict, wilson
 from kd_core.events import Progress, Who
+from kd_core.folders import fetch
 from kd_core.inference import Logits, collate, encode, predict
 from kd_core.models.loading import model_hash
 from kd_core.models.size import model_size
@@ -99,7 +100,8 @@ def _logits(run: Run, trained: Trained, sets: Mapping[str, Dataset]) -> dict[str
 
     if trained.who not in ("teacher", "alone"):
         return compute()
-    key = cache.key(
+    place = cache.place(
+        "scores",
         model=model_hash(trained.model, trained.tokenizer),
         sets={name: content_hash(split) for name, split in sets.items()},
         max_length=run.max_length,
@@ -109,8 +111,8 @@ def _logits(run: Run, trained: Trained, sets: Mapping[str, Dataset]) -> dict[str
     def make(folder: Path) -> None:
         save_file(compute(), folder / "logits.safetensors")
 
-    folder, _ = cache.fetch("scores", key, make)
-    return load_file(folder / "logits.safetensors")  # type: ignore[no-any-return]
+    fetch(place, make)
+    return load_file(place / "logits.safetensors")  # type: ignore[no-any-return]
 
 
 def _latency(run: Run, trained: list[Trained]) -> dict[Who, Latency]:

@@ -2,14 +2,24 @@
 
 from __future__ import annotations
 
+import csv
 import os
 import random
 from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 # Before any Hugging Face library is imported: no test may reach the network.
 os.environ["HF_HUB_OFFLINE"] = "1"
 
 import pytest
+
+if TYPE_CHECKING:
+    from datasets import Dataset
+
+    from kd_core.config import DistillConfig
+    from kd_core.report import Report
 
 LABELS = ("sport", "politics", "tech", "film", "money")
 WORDS = {
@@ -135,3 +145,95 @@ def tiny_teacher(tiny_task, tiny_tokenizer) -> Callable:
         return new_model(config, seed)
 
     return build
+
+
+@pytest.fixture(scope="session")
+def tiny_files(tiny_task, tmp_path_factory) -> dict[str, str]:
+    """The task as CSV files, by ``TaskConfig`` field: 80 labelled texts, 25 test texts, 40 transfer texts."""
+    folder = tmp_path_factory.mktemp("task")
+    splits = {
+        "name": [tiny_task.train, tiny_task.validation],
+        "test_file": [tiny_task.test],
+        "transfer_file": [tiny_task.transfer],
+    }
+    return {field: _write_csv(folder / f"{field}.csv", *parts) for field, parts in splits.items()}
+
+
+def _write_csv(path: Path, *splits: Dataset) -> str:
+    columns = splits[0].column_names
+    with path.open("w", encoding="utf-8", newline="") as file:
+        writer = csv.writer(file)
+        writer.writerow(columns)
+        for row in (row for split in splits for row in split):
+            writer.writerow([row["text"], LABELS[row["label"]]] if "label" in columns else [row["text"]])
+    return str(path)
+
+
+@pytest.fixture(scope="session")
+def teacher_folder(tiny_teacher, tiny_tokenizer, tmp_path_factory) -> Callable[[str], str]:
+    """``teacher_folder("bert")``: ``tiny_teacher("bert")`` and its tokenizer, saved."""
+    from transformers.utils import logging
+
+    logging.disable_progress_bar()
+    folder = tmp_path_factory.mktemp("teachers")
+
+    def save(family: str = "bert") -> str:
+        place = folder / family
+        if not place.exists():
+            tiny_teacher(family).save_pretrained(place)
+            tiny_tokenizer.save_pretrained(place)
+        return str(place)
+
+    return save
+
+
+@pytest.fixture(scope="session")
+def tiny_config(tiny_files, teacher_folder) -> DistillConfig:
+    """A run of about a second: a student of 2 layers of 16, six steps of 8 labelled and 8 transfer texts."""
+    from kd_core.config import DistillConfig
+
+    return DistillConfig.from_dict(
+        {
+            "task": tiny_files,
+            "teacher": {"model": teacher_folder("bert"), "epochs": 1, "batch_size": 16},
+            "student": {"model": "custom", "layers": 2, "hidden": 16, "heads": 2},
+            "training": {
+                "steps": 6,
+                "batch_size": 8,
+                "transfer_batch_size": 8,
+                "evaluate_every": 3,
+                "precision": "fp32",
+            },
+            "controls": {"resamples": 100, "latency_repeats": 5},
+        }
+    )
+
+
+@pytest.fixture
+def kd_home(tmp_path, monkeypatch) -> Path:
+    """An empty ``KD_HOME`` for one test."""
+    monkeypatch.setenv("KD_HOME", str(tmp_path / "home"))
+    return tmp_path / "home"
+
+
+@dataclass(frozen=True)
+class FinishedRun:
+    report: Report
+    events: list[Any]
+    home: Path
+
+    @property
+    def folder(self) -> Path:
+        return Path(self.report.folder)
+
+
+@pytest.fixture(scope="session")
+def finished_run(tiny_config, tmp_path_factory) -> FinishedRun:
+    """``tiny_config`` with two seeds, in a ``KD_HOME`` of its own. Tests only read it."""
+    from kd_core import distill
+
+    home, events = tmp_path_factory.mktemp("home"), []
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("KD_HOME", str(home))
+        report = distill(tiny_config.change({"training.seeds": (0, 1)}), events.append)
+    return FinishedRun(report, events, home)
