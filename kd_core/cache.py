@@ -9,6 +9,8 @@ from typing import Any
 
 from kd_core import paths
 
+USED = "caches.txt"  # in a run's folder: a line "kind/key" for each that it took or made
+
 
 def key(**parts: Any) -> str:
     """A name that changes with any of ``parts`` (anything JSON can hold)."""

@@ -40,6 +40,8 @@ Divergence = Literal[
 Initialisation = Literal["random", "teacher_layers", "projected", "pretrained"]
 Precision = Literal["fp32", "bf16"]
 
+LAST_SEED = 2**32 - 1  # numpy takes no larger one
+
 
 def setting(
     default: Any, help: str, *, slider: tuple[float, float, float] | None = None, **bounds: Any
@@ -72,7 +74,7 @@ class TaskConfig(Settings):
         ge=0,
         slider=(0, 25_000, 500),
     )
-    split_seed: int = setting(0, "Seed of the split into train, validation and test", ge=0)
+    split_seed: int = setting(0, "Seed of the split into train, validation and test", ge=0, le=LAST_SEED)
     max_length: Annotated[int, Field(ge=8, le=8192)] | Auto = setting(
         "auto", "Tokens kept of each text (auto: what the task's texts need, up to 256)"
     )
@@ -114,7 +116,7 @@ class TeacherConfig(Architecture):
     freeze_embeddings: bool = setting(
         True, "Leave pre-trained word embeddings as they are while fine-tuning (much faster)"
     )
-    seed: int = setting(0, "Seed of the teacher's fine-tuning", ge=0)
+    seed: int = setting(0, "Seed of the teacher's fine-tuning", ge=0, le=LAST_SEED)
 
 
 class StudentConfig(Architecture):
@@ -170,7 +172,7 @@ def _seeds(value: Any) -> Any:
 class TrainingConfig(Settings):
     steps: Annotated[int, Field(ge=1, le=10_000_000)] | Auto = setting(
         "auto",
-        "Optimisation steps of each student (auto: 1,200, or three passes over the labelled texts if more)",
+        "Optimisation steps of each student (auto: 900, or three passes over the labelled texts if more)",
     )
     batch_size: int = setting(32, "Labelled texts in a step", ge=1, le=4096)
     transfer_batch_size: int = setting(32, "Transfer texts in a step", ge=1, le=4096)
@@ -183,8 +185,8 @@ class TrainingConfig(Settings):
     evaluate_every: Annotated[int, Field(ge=1)] | Auto = setting(
         "auto", "Steps between looks at the validation split (auto: a twelfth of the steps)"
     )
-    seeds: Annotated[tuple[Annotated[int, Field(ge=0)], ...], BeforeValidator(_seeds)] = setting(
-        (0,), "Seeds, for example 0,1,2: each trains its own students", min_length=1
+    seeds: Annotated[tuple[Annotated[int, Field(ge=0, le=LAST_SEED)], ...], BeforeValidator(_seeds)] = (
+        setting((0,), "Seeds, for example 0,1,2: each trains its own students", min_length=1)
     )
     precision: Precision | Auto = setting(
         "auto", "Arithmetic of the matrix products (auto: bf16 where the processor has it)"
@@ -233,14 +235,15 @@ class DistillConfig(Settings):
         """Raises: ConfigError."""
         try:
             values = yaml.safe_load(text)
-        except (yaml.YAMLError, ValueError) as error:  # ValueError: a date or number that cannot be
+        # PyYAML lets these two out: of a date or number that cannot be, and of brackets without end.
+        except (yaml.YAMLError, ValueError, RecursionError) as error:
             mark = getattr(error, "problem_mark", None)
             where = f" in line {mark.line + 1}" if mark else ""
             raise ConfigError(f"this is not valid YAML{where}: {getattr(error, 'problem', error)}") from error
         if values is None:  # an empty file
             return cls()
         if not isinstance(values, dict):
-            raise ConfigError(f"a config is a mapping of sections, got {values!r}")
+            raise ConfigError(f"a config is a mapping of sections, got {type(values).__name__}")
         return cls.from_dict(values)
 
     @classmethod

@@ -10,12 +10,12 @@ from pathlib import Path
 from datasets import Dataset, concatenate_datasets
 from safetensors.torch import load_model
 
-from kd_core import cache, paths, runs
+from kd_core import paths, runs
 from kd_core.config import DistillConfig, ObjectiveConfig, fixed
 from kd_core.data import load_task
 from kd_core.data.task import content_hash
 from kd_core.events import Control, Finished, OnEvent, TrainingStarted, Who, ignore
-from kd_core.folders import fetch
+from kd_core.folders import fetch, is_whole
 from kd_core.inference import encode
 from kd_core.intermediate import IntermediateTerms
 from kd_core.knowledge import record
@@ -45,6 +45,8 @@ def distill(
     """
     created = datetime.now(UTC)
     run_id = run_id or runs.new_id(created)
+    if is_whole(paths.runs() / run_id):  # only the end of its process was not recorded
+        return _finish(run_id, Report.read(paths.runs() / run_id), on_event)
     task = load_task(config.task)
     model, tokenizer = load_teacher(config.teacher, task)
     config = resolve(config, task, model.config)
@@ -59,7 +61,11 @@ def distill(
     with clock.stage("validate"):
         findings = validate(run, [teacher, *students])
     report = runs.keep(run, run_id, created, [teacher, *students], findings, clock)
-    shutil.rmtree(run.work, ignore_errors=True)
+    return _finish(run_id, report, on_event)
+
+
+def _finish(run_id: str, report: Report, on_event: OnEvent) -> Report:
+    shutil.rmtree(paths.work() / run_id, ignore_errors=True)
     on_event(Finished(run_id))
     return report
 
@@ -147,7 +153,7 @@ def _student(run: Run, lesson: Lesson, seed: int, teacher: Trained, knowledge: D
 
     place = run.work / "students" / f"{lesson.who}-{seed}"
     if lesson.who == "alone":  # it depends neither on T nor on alpha, so other runs share it
-        place = cache.place(
+        place = run.place(
             "alone",
             start=model_hash(student, tokenizer),
             texts=[content_hash(task.train), content_hash(task.validation)],

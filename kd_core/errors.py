@@ -5,6 +5,7 @@ KDError
 |- DataError      a file, its columns or its content
 |- ModelError     a teacher or student that cannot be found, loaded or built
 |- RunError       a run that is missing, unfinished or changed on disk
+|- StoreError     the database cannot be opened, read or written
 |- DivergedError  the loss is no longer a number
 `- Stopped        somebody asked the run to stop
 
@@ -34,6 +35,10 @@ class ModelError(KDError):
 
 class RunError(KDError):
     """A run cannot be found or read."""
+
+
+class StoreError(KDError):
+    """The database of runs cannot be opened, read or written."""
 
 
 class DivergedError(KDError):

@@ -21,6 +21,14 @@ Who = Literal["teacher", "alone", "labelled_only", "student"]
 
 
 @dataclass(frozen=True)
+class Estimated:
+    """What was said before the start: seconds of each stage, and the work they were computed from."""
+
+    seconds: dict[str, float]
+    work: dict[str, float]
+
+
+@dataclass(frozen=True)
 class StageStarted:
     stage: Stage
 
@@ -98,7 +106,8 @@ class Failed:
 
 
 Event = (
-    StageStarted
+    Estimated
+    | StageStarted
     | StageFinished
     | TrainingStarted
     | Progress
@@ -128,6 +137,8 @@ class Control:
 
     def pause(self) -> None:
         self._go.clear()
+        if self.stopping:  # looked at after the pause, so that it cannot hold up a stop that comes between
+            self._go.set()
 
     def resume(self) -> None:
         self._go.set()

@@ -6,10 +6,10 @@ import hashlib
 import json
 import os
 import shutil
-import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from secrets import token_hex
 
 MANIFEST = "manifest.json"
 
@@ -21,12 +21,14 @@ def new_folder(place: Path) -> Iterator[Path]:
     Its manifest holds the size and SHA-256 of every file.
     """
     place.parent.mkdir(parents=True, exist_ok=True)
-    folder = Path(tempfile.mkdtemp(prefix=f".{place.name}-", dir=place.parent))
+    folder = place.parent / f".{place.name}-{token_hex(4)}"
+    folder.mkdir()
     try:
         yield folder
         seal(folder)
         try:
             folder.rename(place)
+            _flush(place.parent)
         except OSError:
             if not place.is_dir():  # otherwise another process was quicker, with the same content
                 raise

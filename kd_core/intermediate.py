@@ -40,6 +40,7 @@ class IntermediateTerms:
     ) -> None:
         self._goal, self._student, self._teacher = goal, student, teacher
         self._dropouts: list[tuple[nn.Dropout, float]] = []
+        self._attention_kinds: list[tuple[PreTrainedModel, str]] = []
         self._teacher_ids = _same_pieces(student_tokenizer, teacher_tokenizer).to(teacher.device)
         teacher.eval()
         self.wanted_outputs: dict[str, bool] = {}
@@ -51,6 +52,7 @@ class IntermediateTerms:
         if goal.attention_weight:
             self.wanted_outputs["output_attentions"] = True
             for model in (student, teacher):
+                self._attention_kinds.append((model, model.config._attn_implementation))
                 _use_eager_attention(model)
             self._silence_attention_dropout()
         self._values: dict[str, Tensor] = {}
@@ -95,6 +97,8 @@ class IntermediateTerms:
             hook.remove()
         for dropout, p in self._dropouts:
             dropout.p = p
+        for model, kind in self._attention_kinds:
+            model.set_attn_implementation(kind)
         if hasattr(self._student, PROJECTION):
             delattr(self._student, PROJECTION)
 
@@ -168,7 +172,7 @@ def _same_pieces(own: PreTrainedTokenizerFast, other: PreTrainedTokenizerFast) -
         raise ModelError(
             f"Student and teacher cut texts differently: {len(missing):,} of the student's {len(pieces):,} "
             f"pieces are unknown to the teacher, {missing[0]!r} for one. Inner states cannot be compared "
-            "token by token; set the hidden, cosine, attention and relation weights to 0, or choose a student "
-            "with the teacher's tokenizer."
+            "token by token; set the hidden, cosine, attention and relation weights to 0, or choose a "
+            "student with the teacher's tokenizer."
         )
     return torch.tensor([theirs[piece] for piece in pieces])

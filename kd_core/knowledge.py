@@ -9,7 +9,6 @@ import numpy as np
 import pyarrow as pa
 from datasets import Dataset
 
-from kd_core import cache
 from kd_core.data.task import content_hash
 from kd_core.events import Progress
 from kd_core.folders import fetch
@@ -28,7 +27,7 @@ def record(run: Run, teacher: Trained) -> tuple[Dataset, bool]:
     Raises: Stopped; then nothing is kept.
     """
     task = run.task
-    place = cache.place(
+    place = run.place(
         "knowledge",
         model=model_hash(teacher.model, teacher.tokenizer),
         texts=[content_hash(task.train), content_hash(task.transfer)],

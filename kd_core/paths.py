@@ -29,3 +29,10 @@ def caches() -> Path:
 def work() -> Path:
     """Checkpoints of runs that are under way."""
     return home() / "work"
+
+
+def app_folder() -> Path:
+    """Where ``app.py``, ``pages`` and ``assets`` lie: in the checkout, or packed into the installed package."""
+    package = Path(__file__).parent
+    packed = package / "_app"
+    return packed if packed.is_dir() else package.parent

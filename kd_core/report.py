@@ -65,7 +65,7 @@ class Report(BaseModel):
     def read(cls, folder: Path) -> Self:
         """Raises: RunError where there is no report, or none that can be read."""
         try:
-            return cls.model_validate_json((folder / FILE).read_text(encoding="utf-8"))
+            return cls.model_validate_json((folder / FILE).read_bytes())
         except OSError as error:
             raise RunError(f"{folder.name} has no report: {error.strerror}.") from error
         except ValidationError as error:

@@ -7,9 +7,11 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from transformers import PreTrainedModel, PreTrainedTokenizerFast
 
+from kd_core import cache
 from kd_core.config import DistillConfig, Precision, fixed
 from kd_core.data.task import Task
 from kd_core.events import Control, OnEvent, Stage, StageFinished, StageStarted, Who
@@ -32,6 +34,14 @@ class Run:
     @property
     def precision(self) -> Precision:
         return fixed(self.config.training.precision)
+
+    def place(self, kind: str, **parts: Any) -> Path:
+        """The cache's folder of what is made of ``parts``; noted, so that it is kept as long as this run."""
+        place = cache.place(kind, **parts)
+        self.work.mkdir(parents=True, exist_ok=True)
+        with (self.work / cache.USED).open("a", encoding="utf-8") as file:
+            file.write(f"{kind}/{place.name}\n")
+        return place
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ from pathlib import Path
 from secrets import token_hex
 from typing import TYPE_CHECKING, Any
 
-from kd_core import paths
+from kd_core import cache, paths
 from kd_core.errors import RunError
 from kd_core.folders import is_whole, new_folder
 from kd_core.report import Report
@@ -60,6 +60,7 @@ def keep(
     with new_folder(place) as folder:
         (folder / CONFIG).write_text(run.config.to_yaml(), encoding="utf-8")
         report.write(folder)
+        shutil.copy(run.work / cache.USED, folder / cache.USED)
         findings.predictions.to_parquet(folder / PREDICTIONS, index=False)
         for model in trained[1:]:
             shutil.copytree(

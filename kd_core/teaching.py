@@ -8,7 +8,6 @@ from pathlib import Path
 from safetensors.torch import load_model
 from transformers import PreTrainedModel, PreTrainedTokenizerFast
 
-from kd_core import cache
 from kd_core.config import fixed
 from kd_core.data.task import content_hash
 from kd_core.events import TrainingStarted
@@ -35,7 +34,7 @@ def teach(run: Run, model: PreTrainedModel, tokenizer: PreTrainedTokenizerFast) 
         evaluate_every=epoch,
         precision=run.precision,
     )
-    place = cache.place(
+    place = run.place(
         "teachers",
         start=model_hash(model, tokenizer),
         texts=[content_hash(task.train), content_hash(task.validation)],

@@ -7,6 +7,7 @@ checkpoints) is the Trainer's.
 
 from __future__ import annotations
 
+import json
 import math
 import shutil
 import time
@@ -30,6 +31,7 @@ from transformers import (
     TrainerState,
     TrainingArguments,
 )
+from transformers.trainer import TRAINER_STATE_NAME
 from transformers.trainer_pt_utils import get_length_grouped_indices
 
 from kd_core import objectives
@@ -208,9 +210,10 @@ class Reporter(TrainerCallback):  # type: ignore[misc]
         self._samples += recipe.batch_size + recipe.transfer_batch_size
         loss = float(self._trainer.parts["loss"])
         if not math.isfinite(loss):
+            flag = "--teacher-learning-rate" if recipe.who == "teacher" else "--learning-rate"
             raise DivergedError(
                 f"The loss of the {recipe.who} became {loss} at step {state.global_step} of {recipe.steps} "
-                f"with learning rate {recipe.learning_rate:g}; try a smaller learning rate."
+                f"with learning rate {recipe.learning_rate:g}; try a smaller {flag}."
             )
         if (
             state.global_step == 1
@@ -275,13 +278,21 @@ def train(trainer: DistillTrainer) -> PreTrainedModel:
     Raises: Stopped (a checkpoint of the last step is kept), DivergedError.
     """
     folder = Path(trainer.args.output_dir)
-    start = next((path for path in _checkpoints(folder) if is_whole(path)), None)
+    start = next((path for path in _checkpoints(folder) if _usable(path)), None)
     trainer.train(resume_from_checkpoint=str(start) if start else None)
     if trainer.run_control.stopping and trainer.state.global_step < trainer.recipe.steps:
         raise Stopped(f"Stopped at step {trainer.state.global_step} of {trainer.recipe.steps}.")
     shutil.rmtree(folder)
     trainer.model.eval()
     return trainer.model
+
+
+def _usable(checkpoint: Path) -> bool:
+    """Whether it is whole, and so is the best one until then, from which the final weights may come."""
+    if not is_whole(checkpoint):
+        return False
+    state = json.loads((checkpoint / TRAINER_STATE_NAME).read_text())
+    return state["best_model_checkpoint"] is None or is_whole(Path(state["best_model_checkpoint"]))
 
 
 def _checkpoint(folder: Path, step: int) -> Path:

@@ -15,7 +15,6 @@ from safetensors.numpy import load_file, save_file
 from torch import Tensor
 from transformers import PreTrainedModel
 
-from kd_core import cache
 from kd_core.benchmark import latency, size_mb
 from kd_core.data.corruption import corrupted
 from kd_core.data.task import Task, content_hash, labelled
@@ -100,7 +99,7 @@ def _logits(run: Run, trained: Trained, sets: Mapping[str, Dataset]) -> dict[str
 
     if trained.who not in ("teacher", "alone"):
         return compute()
-    place = cache.place(
+    place = run.place(
         "scores",
         model=model_hash(trained.model, trained.tokenizer),
         sets={name: content_hash(split) for name, split in sets.items()},

@@ -47,9 +47,19 @@ SCRATCH_CHARACTERS = 4_000
 _OFFSET_POSITIONS = frozenset(
     {"roberta", "xlm-roberta", "xlm-roberta-xl", "roberta-prelayernorm", "camembert", "longformer", "mpnet"}
 )
-# What a config says of its own origin and surroundings, not of the function that the model computes.
+# What a config says of its own origin and surroundings, not of the function that the model computes. The
+# Trainer turns ``use_cache`` off, which concerns decoders: a model trained just now and the same one loaded
+# again have to have one hash.
 _NOT_ESSENTIAL = frozenset(
-    {"_name_or_path", "architectures", "dtype", "problem_type", "torch_dtype", "transformers_version"}
+    {
+        "_name_or_path",
+        "architectures",
+        "dtype",
+        "problem_type",
+        "torch_dtype",
+        "transformers_version",
+        "use_cache",
+    }
 )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import gc
 import os
 import random
 from collections.abc import Callable
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
 
     from kd_core.config import DistillConfig
     from kd_core.report import Report
+    from kd_core.training import Recipe
 
 LABELS = ("sport", "politics", "tech", "film", "money")
 WORDS = {
@@ -99,6 +101,9 @@ def tiny_teacher(tiny_task, tiny_tokenizer) -> Callable:
     from kd_core.models.loading import new_model
 
     torch.set_num_threads(1)
+    # Each training ends with a full garbage collection, which is slow over all that was imported.
+    gc.collect()
+    gc.freeze()
     classes = {
         "bert": BertConfig,
         "roberta": RobertaConfig,
@@ -189,7 +194,10 @@ def teacher_folder(tiny_teacher, tiny_tokenizer, tmp_path_factory) -> Callable[[
 
 @pytest.fixture(scope="session")
 def tiny_config(tiny_files, teacher_folder) -> DistillConfig:
-    """A run of about a second: a student of 2 layers of 16, six steps of 8 labelled and 8 transfer texts."""
+    """A run of about a second: a student of 2 layers of 16, six steps of 8 labelled and 8 transfer texts.
+
+    65 training texts, 15 for validation, 25 for test, 40 transfer texts; 5 steps of 16 for the teacher.
+    """
     from kd_core.config import DistillConfig
 
     return DistillConfig.from_dict(
@@ -205,6 +213,19 @@ def tiny_config(tiny_files, teacher_folder) -> DistillConfig:
                 "precision": "fp32",
             },
             "controls": {"resamples": 100, "latency_repeats": 5},
+        }
+    )
+
+
+@pytest.fixture(scope="session")
+def short_config(tiny_config) -> DistillConfig:
+    """Three steps, student and student alone only."""
+    return tiny_config.change(
+        {
+            "training.steps": 3,
+            "training.evaluate_every": 3,
+            "controls.labelled_only": False,
+            "controls.shifted": False,
         }
     )
 
@@ -237,3 +258,66 @@ def finished_run(tiny_config, tmp_path_factory) -> FinishedRun:
         patch.setenv("KD_HOME", str(home))
         report = distill(tiny_config.change({"training.seeds": (0, 1)}), events.append)
     return FinishedRun(report, events, home)
+
+
+def tiny_recipe(**changes: Any) -> Recipe:
+    """Six steps of 8 labelled and 4 transfer texts at temperature 2, with an evaluation every third."""
+    from kd_core.config import ObjectiveConfig
+    from kd_core.training import Recipe
+
+    settings = {
+        "who": "student",
+        "seed": 0,
+        "steps": 6,
+        "batch_size": 8,
+        "transfer_batch_size": 4,
+        "learning_rate": 1e-3,
+        "evaluate_every": 3,
+        "precision": "fp32",
+        "objective": ObjectiveConfig(temperature=2.0, alpha=0.3),
+    }
+    return Recipe(**(settings | changes))
+
+
+@pytest.fixture(scope="session")
+def splits(tiny_task, tiny_tokenizer) -> dict[str, Dataset]:
+    """The task's training and transfer rows with knowledge (random logits), and its validation rows."""
+    import numpy as np
+    from datasets import concatenate_datasets
+
+    from kd_core.inference import encode
+
+    texts = concatenate_datasets([tiny_task.train, tiny_task.transfer])
+    logits = np.random.default_rng(0).normal(size=(len(texts), 5)).astype("float32")
+    encoded = encode(tiny_tokenizer, texts, 64)
+    return {
+        "train": encoded.add_column("logits", logits.tolist()),
+        "validation": encode(tiny_tokenizer, tiny_task.validation, 64),
+    }
+
+
+@pytest.fixture
+def trainer(tiny_teacher, tiny_task, splits, tmp_path) -> Callable:
+    """``trainer(recipe, ...)``: a new random model without dropout (unless asked for) and what trains it."""
+    import torch
+
+    from kd_core.events import Control, ignore
+    from kd_core.training import DistillTrainer
+
+    def make(recipe=None, *, dropout=0.0, train=None, on_event=ignore, control=None):
+        model = tiny_teacher("bert")
+        for module in model.modules():
+            if isinstance(module, torch.nn.Dropout):
+                module.p = dropout
+        return DistillTrainer(
+            model,
+            recipe or tiny_recipe(),
+            train=splits["train"] if train is None else train,
+            labelled=len(tiny_task.train),
+            validation=splits["validation"],
+            folder=tmp_path / "checkpoints",
+            on_event=on_event,
+            control=control or Control(),
+        )
+
+    return make

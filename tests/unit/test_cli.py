@@ -166,7 +166,7 @@ def help_of(place: str) -> str:
         ("objective.temperature", "[above 0 and at most 100; default: 4.0]"),
         ("training.steps", "[between 1 and 10,000,000, or auto; default: auto]"),
         ("training.precision", "[fp32, bf16, auto; default: auto]"),
-        ("training.seeds", "[at least 0; default: 0]"),
+        ("training.seeds", "[between 0 and 4,294,967,295; default: 0]"),
         ("task.transfer_texts", "[at least 0; default: 12000]"),
         ("task.drop_empty", "Drop rows whose label is blank [default: off]"),
         ("task.test_file", "Own test file, with the same columns"),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
+from conftest import FAMILIES
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -13,8 +14,6 @@ from kd_core.data.task import unlabelled
 from kd_core.errors import Stopped
 from kd_core.events import Control
 from kd_core.inference import autocast, collate, encode, predict, predict_chunks
-
-from conftest import FAMILIES
 
 TEXTS = [
     "goal",
@@ -82,13 +81,13 @@ def test_padded_batches_give_the_logits_of_each_text_alone(tiny_teacher, encoded
 
 
 @given(chunk=st.integers(1, 8), batch=st.integers(1, 8))
-@settings(max_examples=12, deadline=None)
+@settings(max_examples=8, deadline=None)
 def test_order_is_kept_whatever_the_chunks_and_batches(tiny_teacher, encoded, chunk, batch):
     model = tiny_teacher("bert")
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(inference, "CHUNK", chunk)
         patch.setattr(inference, "BATCH", batch)
-        parts = list(predict_chunks(model, encoded))
+        parts = list(predict_chunks(model, encoded, precision="fp32"))
     assert [len(part) for part in parts] == [min(chunk, 6 - start) for start in range(0, 6, chunk)]
     np.testing.assert_allclose(np.concatenate(parts), one_by_one(model, encoded), atol=1e-5)
 

@@ -1,0 +1,63 @@
+"""The ``kd`` command: results on stdout, progress on stderr.
+
+Whatever loads torch, pydantic or the database is imported inside the commands, so that ``kd --help`` answers
+at once.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+
+import click
+
+from kd_core.cli.basics import models, tasks
+from kd_core.cli.distilling import distill, resume
+from kd_core.cli.history import delete, runs, show
+from kd_core.cli.predicting import predict
+from kd_core.cli.upkeep import app, clean
+from kd_core.errors import ConfigError, KDError, Stopped
+
+# The libraries' own bars and remarks would run through ours.
+QUIET = {
+    "TRANSFORMERS_VERBOSITY": "error",
+    "HF_HUB_DISABLE_PROGRESS_BARS": "1",
+    "HF_DATASETS_DISABLE_PROGRESS_BARS": "1",
+}
+
+
+def main(args: Sequence[str] | None = None) -> int:
+    """Run ``kd`` and return its exit status: 0, 2 for a user's mistake, 130 for a stopped run."""
+    for name, value in QUIET.items():
+        os.environ.setdefault(name, value)
+    try:
+        return int(kd.main(args, prog_name="kd", standalone_mode=False) or 0)
+    except click.exceptions.NoArgsIsHelpError as error:
+        error.show()
+        return 2
+    except click.Abort:  # click's name for Ctrl-C
+        return _fail(130, "interrupted")
+    except click.ClickException as error:
+        return _fail(2, error.format_message())
+    except Stopped as error:
+        return _fail(130, str(error))
+    except ConfigError as error:
+        return _fail(2, *error.problems)
+    except KDError as error:
+        return _fail(2, str(error))
+
+
+def _fail(status: int, *problems: str) -> int:
+    for problem in problems:
+        click.echo(f"kd: {problem}", err=True)
+    return status
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(package_name="kd-studio", prog_name="kd")
+def kd() -> None:
+    """Knowledge distillation of text classifiers: a large teacher, a small student."""
+
+
+for command in (app, clean, delete, distill, models, predict, resume, runs, show, tasks):
+    kd.add_command(command)

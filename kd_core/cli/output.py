@@ -1,0 +1,79 @@
+"""How results look: tables on a terminal, JSON for programs."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, redirect_stdout
+from typing import Any, TextIO
+
+import click
+from rich.console import Console
+from rich.table import Table
+
+from kd_core.words import NAMES, count, megabytes, percent, plus_minus
+
+as_json = click.option("--json", "as_json", is_flag=True, help="Print the result as one JSON document.")
+
+
+def console(stream: TextIO) -> Console:
+    """A console that shows texts as they are: brackets are no markup, ``:name:`` is no emoji."""
+    width = None if stream.isatty() else 120
+    return Console(file=stream, width=width, markup=False, emoji=False, highlight=False)
+
+
+def print_json(value: Any) -> None:
+    click.echo(json.dumps(value, indent=2, default=str))
+
+
+def table(headings: Sequence[str], rows: Iterable[Sequence[Any]], numbers: Sequence[int] = ()) -> Table:
+    result = Table(box=None, padding=(0, 2, 0, 0), header_style="bold")
+    for index, heading in enumerate(headings):
+        right = index in numbers
+        result.add_column(heading, justify="right" if right else "left", no_wrap=right)
+    for row in rows:
+        result.add_row(*("" if cell is None else str(cell) for cell in row))
+    return result
+
+
+@contextmanager
+def stray_prints_to_stderr() -> Iterator[None]:
+    """Libraries that print must not get into the result."""
+    with redirect_stdout(sys.stderr):
+        yield
+
+
+def print_report(out: Console, report: Mapping[str, Any]) -> None:
+    """The run's table, its accuracy on other texts, the verdict, and where it lies."""
+    models = {NAMES[who]: report[who] for who in NAMES if report[who] is not None}
+    headings = ("", "Accuracy", "Macro-F1", "Parameters", "Size", "p50", "p95")
+    timed = report["student"]["latency_ms"]
+    out.print(
+        f"\nOn {report['verdict']['n']:,} test texts. "
+        f"Latency p50 and p95 in ms: batch {timed['batch']}, threads {timed['threads']}."
+    )
+    out.print(table(headings, [(name, *_result(model)) for name, model in models.items()], range(1, 7)))
+
+    shifts = report["student"]["shifted"]
+    if shifts:
+        rows = [
+            (name, percent(model["accuracy"]), *(percent(model["shifted"][shift]) for shift in shifts))
+            for name, model in models.items()
+        ]
+        out.print("\nAccuracy on the test texts, and on texts that the models were not made for.")
+        out.print(table(("", "test", *shifts), rows, range(1, len(shifts) + 2)))
+
+    for line in (report["sentence"], *report["notes"], f"Run {report['run_id']}: {report['folder']}"):
+        out.print(f"\n{line}", soft_wrap=True)
+
+
+def _result(model: Mapping[str, Any]) -> tuple[str, ...]:
+    return (
+        f"{percent(model['accuracy'])} {plus_minus(model['low'], model['high'])}",
+        percent(model["macro_f1"]),
+        count(model["params"]),
+        megabytes(model["size_mb"]),
+        f"{model['latency_ms']['p50']:.2f}",
+        f"{model['latency_ms']['p95']:.2f}",
+    )

@@ -1,0 +1,210 @@
+"""The live view of one run: where it is, how it learns, and the buttons that pause and stop it."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+
+import pandas as pd
+import streamlit as st
+
+from kd_core import figures, words
+from kd_core.errors import KDError
+from kd_core.events import Estimated, Stage, Who
+from kd_core.store import RunRow, StageRow
+from pages.shared.state import runner, store
+from pages.shared.text import escape
+
+UNDER_WAY = ("queued", "running", "paused")
+RESUMABLE = ("stopped", "interrupted", "failed")
+NAMES: dict[Stage, str] = {
+    "teach": "1 Teach",
+    "record": "2 Record",
+    "distil": "3 Distil",
+    "validate": "4 Validate",
+}
+ICONS = {
+    "waiting": ":material/radio_button_unchecked:",
+    "queued": ":material/schedule:",
+    "running": ":material/pending:",
+    "paused": ":material/pause_circle:",
+    "done": ":material/check_circle:",
+    "stopped": ":material/stop_circle:",
+    "failed": ":material/error:",
+    "interrupted": ":material/power_off:",
+}
+CHART = 320  # pixels: also where there is nothing to draw yet, so that nothing jumps
+
+
+def live_view(run: RunRow) -> None:
+    """Updates itself every second while the run is under way."""
+    st.fragment(_view, run_every=1 if run.status in UNDER_WAY else None)(run.id, run.status)
+
+
+def stepper(stages: dict[Stage, tuple[str, str]]) -> None:
+    """The four steps in a row: state and a few words for each. Two by two on a phone."""
+    with st.container(horizontal=True, gap="xsmall", key="live.steps"):
+        for stage, (state, text) in stages.items():
+            with st.container(width=122, gap=None):
+                st.markdown(f"{ICONS[state]} **{NAMES[stage]}**")
+                st.caption(text)
+
+
+def _view(run_id: str, status_before: str) -> None:
+    try:
+        run = store().run(run_id)
+        if status_before in UNDER_WAY and run.status not in UNDER_WAY:
+            st.rerun()  # of the whole page: a fragment cannot end its own timer
+        _head(run)
+        if run.status == "queued":
+            _queue(run)
+            return
+        stepper({row.stage: (row.state, _step_text(run, row)) for row in store().stages(run_id)})
+        if run.status in UNDER_WAY:
+            _progress(run)
+        else:
+            _ending(run)
+        _curves(run)
+    except KDError as error:  # deleted in another tab, or the database is away for a moment
+        st.error(escape(error), icon=":material/error:")
+
+
+def _head(run: RunRow) -> None:
+    with st.container(horizontal=True, vertical_alignment="center", key="live.head"):
+        name = run.name or f"{run.task}: {run.teacher} → {run.student}"
+        st.subheader(escape(name), anchor=False, width="content")
+        label, colour, icon = words.status_badge(run.status)
+        st.badge(label, color=colour, icon=icon)
+    goal = run.config["objective"]
+    settings = f"T = {goal['temperature']:g} · alpha = {goal['alpha']:g} · run {run.id}"
+    if run.name:
+        settings = f"{run.task}: {run.teacher} → {run.student} · {settings}"
+    st.caption(escape(settings))
+
+
+def _queue(run: RunRow) -> None:
+    ahead = [other for other in store().runs(status=UNDER_WAY) if other.created < run.created]
+    if ahead:
+        st.info(
+            f"Position {len(ahead)} in the queue: one run at a time uses this machine. "
+            "This one starts by itself.",
+            icon=":material/schedule:",
+        )
+    else:
+        st.info("Starts in a moment.", icon=":material/schedule:")
+    if st.button("Cancel this run", key="live.cancel", icon=":material/close:"):
+        runner().cancel(run.id)
+        st.rerun()
+
+
+def _step_text(run: RunRow, row: StageRow) -> str:
+    if row.state == "done":
+        return "from the cache" if row.cached else words.duration(row.seconds or 0)
+    if row.state == "running" and run.steps:
+        return f"{100 * run.step / run.steps:.0f} %"
+    return {"running": "starting", "waiting": "waits"}.get(row.state, row.state)
+
+
+def _who(run: RunRow) -> str:
+    return words.NAMES[run.who] if run.who else ""
+
+
+def _progress(run: RunRow) -> None:
+    what = f"{_who(run)}: step" if run.who else (run.label or "").capitalize()
+    parts = [f"{what} {run.step:,} of {run.steps:,}" if run.steps else "Getting ready"]
+    if run.status == "paused":
+        parts = ["Paused", *parts]
+    elif run.seconds_left is not None:
+        parts.append(f"{words.duration(run.seconds_left)} left")
+    st.progress(run.progress, text=" · ".join(parts))
+    with st.container(horizontal=True, vertical_alignment="center", key="live.buttons"):
+        if run.status == "paused":
+            if st.button("Resume", key="live.resume", icon=":material/play_arrow:"):
+                runner().resume(run.id)
+        elif st.button("Pause", key="live.pause", icon=":material/pause:"):
+            runner().pause(run.id)
+        with st.popover("Stop", icon=":material/stop:", key="live.stop_menu"):
+            st.markdown("The last checkpoint is kept, so you can resume this run later.")
+            if st.button("Stop this run", key="live.stop", type="primary"):
+                runner().stop(run.id)
+        st.caption(f"Updated {datetime.now():%H:%M:%S}", width="content")
+
+
+def _ending(run: RunRow) -> None:
+    if run.status == "done":
+        report = store().report(run.id)
+        label, colour, icon = words.verdict_badge(report["verdict"]["kind"])
+        with st.container(border=True, key="live.verdict"):
+            st.badge(label, color=colour, icon=icon)
+            st.markdown(f"**{escape(report['sentence'])}**")
+            if told := _estimate_was(run, report["seconds"]):
+                st.caption(told)
+            st.page_link(
+                "pages/review/report.py",
+                label="Open the report",
+                icon=":material/lab_profile:",
+                query_params={"run": run.id},
+            )
+        return
+    if run.status == "failed":
+        st.error(escape(run.error or "It failed without a reason."), icon=":material/error:")
+    elif run.status == "interrupted":
+        st.warning(
+            "The program that ran it went away. Its last checkpoint is kept.", icon=":material/power_off:"
+        )
+    else:
+        st.info("Stopped. Its last checkpoint is kept.", icon=":material/stop_circle:")
+    if st.button("Resume from the last checkpoint", key="live.resume", icon=":material/play_arrow:"):
+        runner().resume(run.id)
+        st.rerun()
+
+
+def _estimate_was(run: RunRow, seconds: dict[str, float]) -> str | None:
+    """How far off the estimate was that was shown before the start."""
+    events = (entry.event for entry in store().events(run.id))
+    said = next((sum(event.seconds.values()) for event in events if isinstance(event, Estimated)), None)
+    took = sum(seconds.values())
+    if not said:
+        return f"It took {words.duration(took)}."
+    off = abs(took / said - 1)
+    how = f"{100 * off:.0f} % {'longer' if took > said else 'less'} than the {words.duration(said)} estimated"
+    return f"It took {words.duration(took)}, {how if off >= 0.05 else 'as estimated'}."
+
+
+def _curves(run: RunRow) -> None:
+    curve, evaluations = store().curve(run.id), store().evaluations(run.id)
+    whose: Who = run.who if run.status in UNDER_WAY and run.who else "student"
+    taught = evaluations[evaluations["who"] == "teacher"]["accuracy"]
+    learning = whose == "teacher"
+    shown = evaluations[(evaluations["who"] == "teacher") == learning]
+    _numbers(curve[curve["who"] == whose], evaluations[evaluations["who"] == whose])
+    log = st.toggle("Log scale", key="live.log")
+    options: dict[str, Any] = {"height": CHART, "config": {"displayModeBar": False}}
+    dark = st.context.theme.type == "dark"
+    st.plotly_chart(
+        figures.loss_curves(curve, who=whose, log=log, dark=dark),
+        key="live.loss",
+        alt=f"Training loss over the steps: {words.NAMES[whose].lower()}.",
+        **options,
+    )
+    level = float(taught.max()) if len(taught) and not learning else None
+    st.plotly_chart(
+        figures.accuracy_curves(shown, level, dark=dark),
+        key="live.accuracy",
+        alt="Validation accuracy over the steps, with the teacher's as a line.",
+        **options,
+    )
+
+
+def _numbers(curve: pd.DataFrame, evaluations: pd.DataFrame) -> None:
+    """The latest of each; a dash until there is one, so that nothing jumps."""
+    last = curve.iloc[-1] if len(curve) else None
+    with st.container(horizontal=True, gap="xsmall", key="live.numbers"):
+        for label, column, form in (
+            ("Training loss", "loss", ".3f"),
+            ("Texts per second", "samples_per_second", ",.0f"),
+            ("Learning rate", "learning_rate", ".1e"),
+        ):
+            st.metric(label, "–" if last is None else f"{last[column]:{form}}", width=122)
+        latest = words.percent(float(evaluations["accuracy"].iloc[-1])) if len(evaluations) else "–"
+        st.metric("Validation", latest, width=122, help="Accuracy on the validation texts, latest look")

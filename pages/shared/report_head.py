@@ -1,0 +1,122 @@
+"""The top of a report: which run, what can be done with it, and the verdict with its three measures."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+import streamlit as st
+
+from kd_core import figures, results, words
+from kd_core.html_report import html_report
+from kd_core.store import RunRow
+from pages.shared.charts import chart, is_dark
+from pages.shared.form_link import form_link
+from pages.shared.state import store
+from pages.shared.text import escape
+
+MEASURES = ("accuracy", "size", "latency")
+
+
+def actions(run: RunRow, report: Mapping[str, Any]) -> None:
+    title(run)
+    with st.container(horizontal=True):
+        st.download_button(
+            "Download HTML",
+            lambda: _html(run, report),
+            file_name=f"kd-{run.id}.html",
+            mime="text/html",
+            icon=":material/download:",
+            key="report.html",
+            on_click="ignore",
+            help="The whole report as one file that needs neither KD Studio nor a network",
+        )
+        st.download_button(
+            "Download JSON",
+            lambda: json.dumps(report, indent=1, ensure_ascii=False),
+            file_name=f"kd-{run.id}.json",
+            mime="application/json",
+            icon=":material/data_object:",
+            key="report.json",
+            on_click="ignore",
+        )
+        duplicate(run)
+
+
+def duplicate(run: RunRow) -> None:
+    if st.button(
+        "Duplicate",
+        icon=":material/content_copy:",
+        key="report.duplicate",
+        help="Open the form with this run's settings",
+    ):
+        st.switch_page("pages/build/distill.py", query_params=form_link(run.config))
+
+
+def title(run: RunRow) -> None:
+    st.title(escape(run.name or run.id), anchor=False)
+    facts = [escape(run.task), f"{escape(run.teacher)} to {escape(run.student)}", f"{run.created:%d %b %Y}"]
+    if run.started and run.finished:
+        facts.append(words.duration((run.finished - run.started).total_seconds()))
+    facts += [f"`{run.id}`"] if run.name else []
+    st.caption(" · ".join(facts))
+
+
+def headline(run: RunRow, report: Mapping[str, Any]) -> None:
+    label, colour, icon = words.verdict_badge(report["verdict"]["kind"])
+    with st.container(border=True, key="report.verdict"):
+        st.badge(label, icon=icon, color=colour)
+        st.markdown(f"#### {escape(report['sentence'])}")
+        for note in report["notes"]:
+            st.caption(escape(note))
+    found = results.kept(report)
+    for column, measure in zip(st.columns(3), MEASURES, strict=True):
+        with column.container(border=True, height="stretch"):
+            st.markdown(f"**{found[measure]}**")
+            figure = figures.bars(report, measure, dark=is_dark())
+            chart(figure, key=f"report.{measure}", alt=_spoken(report, measure))
+
+
+def unfinished(run: RunRow) -> None:
+    """What there is to say of a run without a report, and where to go."""
+    title(run)
+    label, colour, icon = words.status_badge(run.status)
+    st.badge(label, icon=icon, color=colour)
+    if run.status in ("queued", "running", "paused"):
+        st.info(
+            f"This run is {run.status}, at {words.percent(run.progress, 0)}. "
+            "Its report opens here when it is done.",
+            icon=":material/hourglass_top:",
+        )
+        link = "Watch it live"
+    else:
+        st.warning(f"This run is {run.status} and has no report.", icon=":material/info:")
+        link = "Open it, to see how far it came and to resume it"
+    if run.error:
+        st.text(run.error)
+    st.page_link(
+        "pages/build/distill.py", label=link, icon=":material/arrow_forward:", query_params={"run": run.id}
+    )
+    duplicate(run)
+
+
+def _html(run: RunRow, report: Mapping[str, Any]) -> str:
+    return html_report(
+        report,
+        name=run.name,
+        config=run.config,
+        curve=store().curve(run.id),
+        evaluations=store().evaluations(run.id),
+    )
+
+
+def _spoken(report: Mapping[str, Any], measure: str) -> str:
+    """The numbers of the bars, read out."""
+    read = {
+        "accuracy": lambda model: words.percent(model["accuracy"]),
+        "size": lambda model: words.megabytes(model["size_mb"]),
+        "latency": lambda model: words.milliseconds(model["latency_ms"]["p50"]),
+    }[measure]
+    numbers = (f"{words.NAMES[who]} {read(model)}" for who, model in results.models(report).items())
+    return f"{measure.capitalize()}: {', '.join(numbers)}."

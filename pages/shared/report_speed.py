@@ -1,0 +1,46 @@
+"""Report, Speed: latency with its conditions, and where the run's own time went."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import pandas as pd
+import streamlit as st
+
+from kd_core import results, words
+from kd_core.events import STAGES
+from kd_core.store import RunRow
+from pages.shared.text import escape
+
+
+def speed(run: RunRow, report: Mapping[str, Any]) -> None:
+    for column, who in zip(st.columns(2), ("teacher", "student"), strict=True):
+        times = report[who]["latency_ms"]
+        with column.container(border=True):
+            st.markdown(f"**{words.NAMES[who]}**")
+            with st.container(horizontal=True):
+                st.metric("Median (p50)", words.milliseconds(times["p50"]))
+                st.metric(
+                    "p95", words.milliseconds(times["p95"]), help="19 of 20 texts take no longer than this"
+                )
+                st.metric(
+                    "Texts per second",
+                    f"{1000 / times['p50']:,.0f}",
+                    help="Of one thread, one text after the other; batches are faster",
+                )
+    st.caption(escape(results.conditions(report)))
+    st.subheader("Where the time of this run went", anchor=False)
+    st.dataframe(
+        pd.DataFrame(
+            {
+                "Step": [f"{number} {stage.capitalize()}" for number, stage in enumerate(STAGES, 1)],
+                "Time": [words.duration(report["seconds"][stage]) for stage in STAGES],
+                "": ["from the cache" if report["cached"].get(stage) else "" for stage in STAGES],
+            }
+        ),
+        hide_index=True,
+        width="content",
+        key="report.stages",
+        alt="Time of the four steps",
+    )

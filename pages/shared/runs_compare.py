@@ -1,0 +1,115 @@
+"""Several runs side by side: curves, results, and the settings in which they differ."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import pandas as pd
+import streamlit as st
+
+from kd_core import figures, reproduction, words
+from kd_core.store import RunRow
+from pages.shared.charts import chart, is_dark
+from pages.shared.state import store
+
+NONE = "–"
+MOST = len(figures.RUNS)  # as many as there are lines that can be told apart
+
+
+def compare(runs: Sequence[RunRow]) -> None:
+    st.subheader("Side by side", anchor=False)
+    if len(runs) > MOST:
+        st.caption(f"Of {len(runs):,} chosen runs, the first {MOST} are drawn and compared.")
+    shown = dict(zip(_labels(runs[:MOST]), runs[:MOST], strict=True))
+    left, right = st.columns(2)
+    with left:
+        place = st.container()
+        with st.container(horizontal=True, vertical_alignment="center"):
+            value = st.segmented_control(
+                "Curve",
+                ["accuracy", "loss"],
+                default="accuracy",
+                required=True,
+                format_func={"accuracy": "Validation accuracy", "loss": "Training loss"}.get,
+                label_visibility="collapsed",
+                key="runs.curve",
+            )
+            log = st.toggle("Log scale", key="runs.log", disabled=value != "loss")
+        read = store().evaluations if value == "accuracy" else store().curve
+        curves = {label: read(run.id) for label, run in shown.items()}
+        with place:
+            chart(
+                figures.overlay(curves, value, log=log and value == "loss", dark=is_dark()),
+                key="runs.overlay",
+                alt=f"{value.capitalize()} of the distilled students over the training steps",
+            )
+    done = {label: run for label, run in shown.items() if run.verdict}
+    with right:
+        if done:
+            rows = {label: (run.delta, run.low, run.high) for label, run in done.items()}
+            chart(
+                figures.verdicts(rows, dark=is_dark()),
+                key="runs.verdicts",
+                alt="; ".join(f"{label}: {words.points(delta)}" for label, (delta, *_) in rows.items()),
+            )
+            st.caption("Bars are 95 % intervals. Grey: the test texts cannot tell the gain from zero.")
+        else:
+            st.info("None of these runs is done, so there are no results yet.", icon=":material/info:")
+    if done:
+        st.markdown("**Results**")
+        st.dataframe(
+            pd.DataFrame({label: _results(run) for label, run in done.items()}),
+            key="runs.results",
+            alt="Results of the chosen runs",
+        )
+    st.markdown("**Settings that differ**")
+    differing = reproduction.differing([run.config for run in shown.values()])
+    if differing:
+        rows = {place: [_shown(value) for value in values] for place, values in differing.items()}
+        st.dataframe(
+            pd.DataFrame.from_dict(rows, orient="index", columns=list(shown)),
+            key="runs.settings",
+            alt="Settings in which the chosen runs differ",
+        )
+    else:
+        st.caption("None: these runs have the same settings.")
+
+
+def _labels(runs: Sequence[RunRow]) -> list[str]:
+    """The runs' names; with the id where two share one."""
+    names = [run.name or run.id for run in runs]
+    return [
+        f"{name} ({run.id[-4:]})" if names.count(name) > 1 else name
+        for name, run in zip(names, runs, strict=True)
+    ]
+
+
+def _results(run: RunRow) -> dict[str, str]:
+    """Of one run, in words; accuracies with half of their 95 % interval."""
+    report = store().report(run.id)
+    rows = {
+        f"Accuracy, {words.NAMES[who].lower()}": f"{words.percent(report[who]['accuracy'])} "
+        f"{words.plus_minus(report[who]['low'], report[who]['high'])}"
+        if report.get(who)
+        else NONE
+        for who in words.NAMES
+    }
+    return rows | {
+        "Gain over the student alone": f"{words.points(run.delta)} ({words.interval(run.low, run.high)})",
+        "Agreement with the teacher": words.percent(report["fidelity"]["agreement"]),
+        "Calibration error": words.percent(report["student"]["ece"]),
+        "Parameters": words.count(report["student"]["params"]),
+        "Size": words.megabytes(report["student"]["size_mb"]),
+        "Latency, p50": words.milliseconds(report["student"]["latency_ms"]["p50"]),
+    }
+
+
+def _shown(value: object) -> str:
+    match value:
+        case None:
+            return NONE
+        case bool():
+            return "on" if value else "off"
+        case list():
+            return ", ".join(map(str, value))
+    return str(value)

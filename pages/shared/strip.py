@@ -1,0 +1,63 @@
+"""The sidebar's strip: what is running, seen from every page."""
+
+from __future__ import annotations
+
+import streamlit as st
+
+from kd_core import words
+from kd_core.errors import KDError
+from kd_core.store import RunRow
+from pages.shared.state import store
+from pages.shared.text import escape
+
+STAGES = {"teach": "1 Teach", "record": "2 Record", "distil": "3 Distil", "validate": "4 Validate"}
+UNDER_WAY = ("running", "paused")
+
+
+def strip() -> None:
+    """Progress and a link while a run is under way or waits, nothing otherwise."""
+    try:
+        busy = bool(_jobs())
+    except KDError as error:
+        st.caption(f":material/warning: {escape(error)}")
+        return
+    if busy:
+        st.fragment(_strip, run_every=2)()
+
+
+def _jobs() -> list[RunRow]:
+    return store().runs(status=(*UNDER_WAY, "queued"))
+
+
+def _strip() -> None:
+    try:
+        jobs = _jobs()
+    except KDError as error:  # the database may be away for a while; training goes on
+        st.caption(f":material/warning: {escape(error)}")
+        return
+    if not jobs:
+        st.rerun()  # of the whole page: a fragment cannot end its own timer
+    current = next((job for job in jobs if job.status in UNDER_WAY), None)
+    waiting = sum(job.status == "queued" for job in jobs)
+    with st.container(border=True, gap="xsmall", key="strip"):
+        if current:
+            st.page_link(
+                "pages/build/distill.py",
+                label=f"**{escape(current.name or current.task)}**",
+                icon=":material/pause_circle:" if current.status == "paused" else ":material/model_training:",
+                query_params={"run": current.id},
+                help="Open the live view of this run",
+            )
+            st.progress(current.progress)
+            st.caption(_where(current))
+        if waiting:
+            st.caption(f"{waiting} {'run waits' if waiting == 1 else 'runs wait'} in the queue")
+
+
+def _where(job: RunRow) -> str:
+    """ "3 Distil · 46 % · 19 s left", or "Paused · 46 %"."""
+    stage = "Paused" if job.status == "paused" else STAGES.get(job.stage or "", "Starting")
+    parts = [stage, f"{job.progress:.0%}".replace("%", " %")]
+    if job.seconds_left is not None and job.status == "running":
+        parts.append(f"{words.duration(job.seconds_left)} left")
+    return " · ".join(parts)

@@ -1,0 +1,19 @@
+"""User text on its way into Markdown (labels, captions, badges) or a Plotly label."""
+
+from __future__ import annotations
+
+import re
+
+# Emoji and icon names, links and addresses are found when all else is done: an invisible word joiner keeps
+# them apart.
+_JOINER = "\u2060"
+_FOUND_LAST = re.compile(r":(?=[\w/+-]+:)|(?<=:)(?=//)|(?<=www)(?=\.)|(?<=\S)(?=@\S)", re.IGNORECASE)
+# Markup anywhere, and what makes a heading, a list or a line at the start.
+_MARKUP = re.compile(r"[\\`*_{}\[\]~$<>&|]|:(?=[^\W\d])|^[#+=-]|^\d(?=\d*[.)]\s)")
+
+
+def escape(text: object) -> str:
+    """The text as one line that Markdown and Plotly show as it is: both print character references."""
+    line = " ".join(str(text).split())
+    parted = _FOUND_LAST.sub(lambda found: found.group() + _JOINER, line)
+    return _MARKUP.sub(lambda found: f"&#{ord(found.group())};", parted)

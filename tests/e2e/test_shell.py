@@ -1,0 +1,76 @@
+"""The frame around the pages, in a real browser."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+from playwright.sync_api import Page, expect
+
+PAGES = ("/", "/data", "/distill", "/runs", "/report")
+SIDEBAR = ["Home", "Data", "Distill", "Runs", "Report"]
+
+
+def links(page: Page) -> list[str]:
+    return page.get_by_test_id("stSidebarNavLink").all_inner_texts()
+
+
+def names(page: Page) -> list[str]:
+    return [text.splitlines()[-1] for text in links(page)]
+
+
+def test_a_deep_link_on_a_fresh_server_is_the_same_app(
+    page: Page, visit: Callable[..., None], console_errors: Callable[[Page], list[str]]
+) -> None:
+    visit(page, "/distill?distill.temperature=7.5")
+    expect(page.get_by_role("heading", name="Distill", level=1)).to_be_visible()
+    assert names(page) == SIDEBAR
+    expect(page.get_by_role("slider", name="Temperature")).to_have_value("7.5")
+    visit(page, "/")
+    expect(page.get_by_role("heading", name="KD Studio")).to_be_visible()
+    assert names(page) == SIDEBAR
+    assert console_errors(page) == []
+
+
+def test_a_link_with_an_impossible_setting_says_so(page: Page, visit: Callable[..., None]) -> None:
+    visit(page, "/distill?distill.temperature=999")
+    expect(
+        page.get_by_text("The link has distill.temperature=999, which is not possible here")
+    ).to_be_visible()
+    expect(page.get_by_role("slider", name="Temperature")).to_have_value("4")
+
+
+@pytest.mark.parametrize(("theme", "width"), [("light", 1440), ("dark", 390)])
+def test_every_page_can_be_read_by_everyone(
+    theme: str,
+    width: int,
+    browser: Callable[..., Page],
+    visit: Callable[..., None],
+    axe: Callable[[Page], list[str]],
+    console_errors: Callable[[Page], list[str]],
+    foreign_requests: Callable[[Page], list[str]],
+) -> None:
+    page = browser(theme=theme, width=width)
+    for path in PAGES:
+        visit(page, path)
+        assert axe(page) == [], path
+        overflow = page.evaluate(
+            "document.documentElement.scrollWidth - document.documentElement.clientWidth"
+        )
+        assert overflow == 0, path
+    assert console_errors(page) == []
+    assert foreign_requests(page) == []
+
+
+def test_a_run_is_seen_from_every_page(
+    page: Page, browser: Callable[..., Page], visit: Callable[..., None]
+) -> None:
+    visit(page, "/")
+    page.get_by_role("button", name="Run the demo").click()
+    expect(page).to_have_url(lambda url: "/distill?run=" in url)
+    other = browser()
+    visit(other, "/runs")
+    strip = other.get_by_test_id("stSidebar").get_by_role("link", name="Demo")
+    expect(strip).to_be_visible()
+    strip.click()
+    expect(other).to_have_url(page.url)

@@ -1,0 +1,321 @@
+"""The data page: look at tasks, bring a file, agree to what has to be done with it, use it, delete it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from streamlit.testing.v1 import AppTest
+
+from kd_core.config import DistillConfig, TaskConfig
+from kd_core.data import uploads
+from kd_core.data.uploads import SavedTask, Upload
+from kd_core.store import Store
+
+PAGE = "pages/build/data.py"
+SAMPLE = Path(__file__).parents[2] / "assets" / "samples" / "support-messages.csv"
+ROWS = "".join(f"Good film number {i},pos\nBad film number {i},neg\n" for i in range(10))
+FILMS = f"text,label\n{ROWS}"
+
+Open = Callable[..., AppTest]
+
+
+def send(test: AppTest, content: str | bytes, name: str = "films.csv", to: str = "file") -> AppTest:
+    data = content if isinstance(content, bytes) else content.encode()
+    return run(test.file_uploader(key=f"data.{to}").set_value((name, data, "text/csv")))
+
+
+def run(widget) -> AppTest:
+    test = widget.run()
+    assert not test.exception
+    return test
+
+
+def values(elements) -> list[str]:
+    return [element.value for element in elements]
+
+
+def labels(elements) -> list[str]:
+    return [element.label for element in elements]
+
+
+def sizes(test: AppTest, tab: int) -> dict[str, str]:
+    return {metric.label: metric.value for metric in test.tabs[tab].metric}
+
+
+def saved_films(name: str = "films.csv", content: str = FILMS) -> SavedTask:
+    return uploads.save({"name": Upload(name, content.encode())}, TaskConfig())
+
+
+# Looking at tasks
+
+
+def test_the_page_says_what_it_is_for_and_shows_the_demo_task(app: Open) -> None:
+    test = app(PAGE)
+    assert not test.exception
+    assert values(test.title) == ["Data"]
+    assert "press *Use this task*" in test.markdown[0].value
+    assert sizes(test, 0) == {
+        "Training texts": "1,256",
+        "Validation texts": "316",
+        "Test texts": "524",
+        "Transfer texts": "12,000",
+        "Classes": "5",
+    }
+    assert any("The articles are © BBC" in caption for caption in values(test.caption))
+    examples = test.tabs[0].dataframe[0].value
+    assert set(examples["label"]) == {"business", "entertainment", "politics", "sports", "tech"}
+
+
+def test_a_link_opens_a_task(app: Open) -> None:
+    test = app(PAGE, **{"data.task": "bbc-articles"})
+    assert test.selectbox(key="data.task").value == "bbc-articles"
+    assert sizes(test, 0)["Training texts"] == "1,275"
+
+
+def test_use_this_task_fills_in_the_form(app: Open) -> None:
+    saved = saved_films()
+    test = run(app(PAGE).selectbox(key="data.task").set_value(saved.id))
+    test = run(test.button(key="data.use").click())
+    assert values(test.title) == ["Distill"]
+    assert test.selectbox(key="distill.task").value == saved.id
+    assert any("12 training texts" in caption for caption in values(test.caption))
+
+
+def test_two_files_of_one_name_are_told_apart(app: Open) -> None:
+    tasks = [saved_films(), saved_films(content=FILMS + "One more film,pos\n")]
+    names = [f"films.csv ({task.id[:4]})" for task in sorted(tasks, key=lambda task: task.id[:4])]
+    test = app(PAGE)
+    assert test.selectbox(key="data.task").options[3:] == names
+    for task in tasks:
+        test = run(test.selectbox(key="data.task").set_value(task.id))
+        assert test.code[0].value == task.config.name
+
+
+# Bringing a file
+
+
+def test_the_sample_becomes_a_task(app: Open) -> None:
+    test = send(app(PAGE), SAMPLE.read_bytes(), SAMPLE.name)
+    assert sizes(test, 1) == {
+        "Training texts": "36",
+        "Validation texts": "9",
+        "Test texts": "15",
+        "Transfer texts": "0",
+        "Classes": "3",
+    }
+    assert "The first 8 of 60 rows" in values(test.caption)
+    assert uploads.saved() == []  # not before it is asked for
+    test = run(test.button(key="data.save").click())
+    (saved,) = uploads.saved()
+    assert test.selectbox(key="data.task").value == saved.id
+    assert sizes(test, 0)["Training texts"] == "36"
+    assert test.tabs[0].code[0].value == saved.config.name
+    assert (saved.config.text_column, saved.config.label_column) == ("text", "label")
+
+
+def test_a_test_file_and_a_transfer_file_count(app: Open) -> None:
+    test = send(app(PAGE), FILMS)
+    test = send(test, "text,label\nA very good one,pos\nA very bad one,neg\n", "held.csv", "test_file")
+    test = send(test, "Some text\nAnother text\nA third text\n", "more.txt", "transfer_file")
+    assert sizes(test, 1) == {
+        "Training texts": "16",
+        "Validation texts": "4",
+        "Test texts": "2",
+        "Transfer texts": "3",
+        "Classes": "2",
+    }
+
+
+def test_an_encoding_is_asked_for_with_a_preview(app: Open) -> None:
+    test = send(app(PAGE), f"{FILMS}Un café crème,pos\n".encode("latin-1"))
+    assert "in line 22. Which of these lines reads right?" in plain(test.warning[0].value)
+    readings = test.tabs[1].dataframe[0].value
+    assert readings.to_dict("list") == {
+        "Encoding": ["latin-1"],
+        "The line would read": ["Un café crème,pos"],
+    }
+    assert "data.save" not in keys(test)
+    encoding = next(box for box in test.selectbox if box.label == "Encoding")
+    test = run(encoding.set_value("klingon"))
+    assert "The encoding must be an encoding such as utf-8" in plain(test.error[0].value)
+    encoding = next(box for box in test.selectbox if box.label == "Encoding")
+    test = run(encoding.set_value("latin-1"))
+    run(test.button(key="data.save").click())
+    (saved,) = uploads.saved()
+    assert "café crème" in Path(saved.config.name).read_text(encoding="utf-8")
+
+
+def test_what_needs_consent_is_asked_for_one_by_one(app: Open) -> None:
+    test = send(app(PAGE), f"{FILMS}Odd film,\nOther film,Pos\n")
+    assert plain(test.warning[0].value) == (
+        "films.csv: 1 of 22 rows without a label (line 22). "
+        "Fill them in, or drop them with the switch below."
+    )
+    assert labels(test.toggle) == ["Drop rows whose label is blank"]
+    assert "data.save" not in keys(test)
+    test = run(test.toggle[0].set_value(True))
+    assert "'pos' (10), 'Pos' (1). Merge them with the switch below" in plain(test.warning[0].value)
+    test = run(test.toggle[1].set_value(True))
+    assert not test.warning
+    assert "films.csv: 1 row without a label dropped." in "".join(map(plain, values(test.caption)))
+    run(test.button(key="data.save").click())
+    (saved,) = uploads.saved()
+    assert (saved.config.drop_empty, saved.config.merge_labels) == (True, True)
+
+
+def test_consent_is_for_one_file_only(app: Open) -> None:
+    test = run(send(app(PAGE), f"{FILMS}Odd film,\n").toggle[0].set_value(True))
+    assert not test.warning
+    test = send(test, f"{FILMS}Another odd film,\n", "other.csv")
+    assert "1 of 21 rows without a label" in plain(test.warning[0].value)
+    assert test.toggle[0].value is False
+
+
+def test_overlap_with_the_test_file_is_counted_and_dropped_on_consent(app: Open) -> None:
+    test = send(send(app(PAGE), FILMS), f"text,label\n{ROWS[:60]}\n", "held.csv", "test_file")
+    assert "train texts occur in test too. Drop them from train with the switch below." in plain(
+        test.warning[0].value
+    )
+    test = run(test.toggle[0].set_value(True))
+    assert not test.warning
+    assert "data.save" in keys(test)
+
+
+def test_columns_are_asked_for_where_they_cannot_be_told(app: Open) -> None:
+    rows = "".join(f"one text {i},another text {i},x{i % 2}\n" for i in range(12))
+    test = send(app(PAGE), f"first,second,third\n{rows}")
+    assert plain(test.info[0].value).startswith(
+        "Which column of films.csv holds the texts? Give the text column:"
+    )
+    boxes = {box.label: box for box in test.selectbox}
+    assert boxes["Text column"].value is None
+    test = run(boxes["Text column"].set_value("second"))
+    boxes = {box.label: box for box in test.selectbox}
+    test = run(boxes["Label column"].set_value("third"))
+    assert sizes(test, 1)["Classes"] == "2"
+    assert test.tabs[1].dataframe[1].value["text"][0].startswith("another text")
+
+
+def test_another_separator_is_found_said_and_can_be_changed(app: Open) -> None:
+    test = send(app(PAGE), FILMS.replace(",", ";"))
+    assert "columns are separated by semicolons, not commas" in "".join(map(plain, values(test.caption)))
+    assert "data.save" in keys(test)
+    separator = next(box for box in test.selectbox if box.label == "Columns are separated by")
+    test = run(separator.set_value("::"))
+    assert plain(test.error[0].value) == "The separator must be one character or 'tab', got '::'."
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        (b"\x89PNG\r\n\x1a\n", "films.csv is not a CSV file: its content is a PNG image."),
+        (b"", "films.csv is empty: it has no rows."),
+        (b"text,label\n", "films.csv has no rows, only a header."),
+        (b"text,label\nGood, but long,pos\n", "line 2 has 3 columns, but line 1 has 2."),
+        (b'text,label\n"Good,pos\n', "a quoted text that begins in line 2 is not closed properly"),
+        (b"text,label\na,pos\nb,pos\nc,pos\n", "All 3 rows have the label 'pos'"),
+        (b"text,label\na,pos\nb,neg\n", "There are only 2 rows; at least 6 are needed"),
+    ],
+)
+def test_a_file_that_cannot_be_used_is_explained(app: Open, content: bytes, said: str) -> None:
+    test = send(app(PAGE), content)
+    assert said in plain(test.error[0].value)
+    assert "--" not in plain(test.error[0].value)
+    assert "data.save" not in keys(test)
+
+
+# Deleting
+
+
+def test_deleting_asks_once(app: Open) -> None:
+    saved = saved_films()
+    test = run(app(PAGE).selectbox(key="data.task").set_value(saved.id))
+    test = run(test.button(key="data.delete").click())
+    assert "films.csv and its settings (0.0 MB) will be gone." in values(test.text)
+    assert uploads.saved() == [saved]
+    test = run(test.button(key="data.delete_yes").click())
+    assert uploads.saved() == []
+    assert test.selectbox(key="data.task").value == "bbc-headlines"
+
+
+def test_a_task_that_a_run_waits_for_stays(app: Open, store: Store) -> None:
+    saved = saved_films()
+    config = DistillConfig(task=saved.config).model_dump(mode="json")
+    store.create_run("20260131-143000-a1b2", config, name="Films")
+    test = run(app(PAGE).selectbox(key="data.task").set_value(saved.id))
+    test = run(test.button(key="data.delete").click())
+    test = run(test.button(key="data.delete_yes").click())
+    assert "The run Films is queued and needs this task." in plain(test.error[0].value)
+    assert uploads.saved() == [saved]
+
+
+# What a visitor's text may not do
+
+HOSTILE = (
+    "![](http://127.0.0.1:9/x)",
+    "<img src=http://127.0.0.1:9/y onerror=alert(1)>",
+    "[a](javascript:alert(1))",
+    ":material/bomb:",
+    "$x^2$",
+    "`--drop-empty`",
+)
+
+
+def rendered(block) -> Iterator[str]:
+    """All that goes to the browser as Markdown or as a figure: bodies, labels, help, and Plotly's texts."""
+    for child in getattr(block, "children", {}).values():
+        yield from rendered(child)
+    proto = getattr(block, "proto", None)
+    if proto is None or block.type in ("text", "code", "arrow_data_frame"):
+        return
+    for field in ("body", "label", "help", "spec", "placeholder"):
+        value = getattr(proto, field, "")
+        if isinstance(value, str):
+            yield value
+    figure = getattr(proto, "plotly_chart", None) or getattr(proto, "figure", None)
+    if figure is not None:
+        yield str(getattr(figure, "spec", figure))
+
+
+def test_hostile_texts_labels_columns_and_names_stay_plain(app: Open) -> None:
+    rows = "".join(
+        f'"{text} {i}","{label} x"\n' for i in range(4) for text in HOSTILE for label in (HOSTILE[i],)
+    )
+    name = f"{HOSTILE[0]} {HOSTILE[1]} {HOSTILE[3]}.csv"
+    header = f'"{HOSTILE[0]}","{HOSTILE[2]}","text"\n'
+    three = "".join(f'"{HOSTILE[1]}",{line}\n' for line in rows.splitlines())
+    test = send(app(PAGE), header + three, name)
+    boxes = {box.label: box for box in test.selectbox}
+    test = run(boxes["Text column"].set_value(HOSTILE[2]))
+    boxes = {box.label: box for box in test.selectbox}
+    test = run(boxes["Label column"].set_value("text"))
+    assert sizes(test, 1)["Classes"] == "4"
+    stages = [list(rendered(test.main))]
+    test = run(test.button(key="data.save").click())
+    stages.append(list(rendered(test.main)))
+    test = run(test.button(key="data.delete").click())
+    stages.append(list(rendered(test.main)))
+    test = send(test, "text,label\n" + "".join(f'a{i},"{h}"\nb{i},"{h} "\n' for i, h in enumerate(HOSTILE)))
+    assert test.warning  # it quotes labels
+    stages.append(list(rendered(test.main)))
+    for texts in stages:
+        assert len(texts) > 20
+        assert any("Texts of each class" in text for text in texts)  # the figures are looked at as well
+        for text in texts:
+            for hostile in HOSTILE:
+                assert hostile not in text
+                assert json.dumps(hostile)[1:-1] not in text
+
+
+def plain(markdown: str) -> str:
+    """What a reader sees of escaped text."""
+    import html
+
+    return html.unescape(markdown).replace("\u2060", "")
+
+
+def keys(test: AppTest) -> set[str]:
+    return {button.key for button in test.button}

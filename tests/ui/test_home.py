@@ -1,0 +1,141 @@
+"""The frame and the first page: the demo's button, the last runs, and what is running."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from streamlit.testing.v1 import AppTest
+
+from kd_core.config import DistillConfig
+from kd_core.events import StageStarted
+from kd_core.store import Store
+
+App = Callable[..., AppTest]
+DEMO: dict[str, Any] = DistillConfig().model_dump(mode="json")
+FIRST, SECOND = "20260131-143000-a1b2", "20260131-150000-c3d4"
+
+
+def report() -> dict[str, Any]:
+    """As much of a report as the list of runs shows."""
+    accuracies = {"teacher": 0.895, "student": 0.871, "alone": 0.823}
+    models = {
+        who: {"accuracy": accuracy, "size_mb": 10.7, "latency_ms": {"p50": 1.7}}
+        for who, accuracy in accuracies.items()
+    }
+    return {**models, "verdict": {"kind": "helped", "delta": 0.048, "low": 0.021, "high": 0.076}}
+
+
+def texts(app: AppTest) -> list[str]:
+    assert not app.exception
+    return [element.value for element in (*app.markdown, *app.caption)]
+
+
+def labels(app: AppTest, kind: str = "page_link") -> list[str]:
+    return [element.proto.label for element in app.get(kind)]
+
+
+def test_a_fresh_home_says_what_to_do_first(app: App) -> None:
+    home = app()
+    assert home.title[0].value == "KD Studio"
+    assert home.button(key="home.demo").label == "Run the demo · about 2 min"
+    assert [line for line in texts(home) if line[2:3].isdigit()] == [
+        "**1 Teach**",
+        "**2 Record**",
+        "**3 Distil**",
+        "**4 Validate**",
+    ]
+    assert "**No runs yet**" in texts(home)
+    assert labels(home) == ["Set up a distillation"]
+
+
+def test_the_demo_is_queued_once(app: App, store: Store) -> None:
+    home = app()
+    home.button(key="home.demo").click().run()
+    app().button(key="home.demo").click().run()  # another tab
+    (run,) = store.runs()
+    assert (run.name, run.status, run.task, run.student) == ("Demo", "queued", "bbc-headlines", "tiny")
+    assert run.config == DEMO
+
+
+def test_the_demo_leads_to_its_live_view(app: App, store: Store) -> None:
+    home = app()
+    home.button(key="home.demo").click().run()
+    assert not home.exception
+    assert home.title[0].value == "Distill"
+    assert home.query_params["run"] == store.runs()[0].id
+
+
+def test_a_finished_demo_can_be_run_again(app: App, store: Store) -> None:
+    store.create_run(FIRST, DEMO, name="Demo", status="done")
+    app().button(key="home.demo").click().run()
+    assert [run.status for run in store.runs()] == ["queued", "done"]
+
+
+def test_the_last_runs_lead_to_their_reports(app: App, store: Store) -> None:
+    store.create_run(FIRST, DEMO, name="First", status="running")
+    store.save_report(FIRST, report())
+    store.set_status(FIRST, "done")
+    home = app()
+    assert labels(home) == ["**First**", "All runs"]
+    link = home.get("page_link")[0].proto
+    assert (link.page, link.query_string) == ("report", f"run={FIRST}")
+    assert [(metric.label, metric.value) for metric in home.metric] == [
+        ("Teacher", "89.5 %"),
+        ("Student", "87.1 %"),
+        ("Alone", "82.3 %"),
+    ]
+    assert any("Helped" in text for text in texts(home))
+    assert "+4.8 points" in texts(home)
+
+
+def test_a_name_is_text_and_nothing_else(app: App, store: Store) -> None:
+    store.create_run(FIRST, DEMO, name="![](http://127.0.0.1:9/x) <b>*1*</b>", status="queued")
+    home = app()
+    assert not any("![](" in text or "<b>" in text for text in (*labels(home), *texts(home)))
+
+
+@pytest.mark.parametrize(
+    ("status", "error", "shown"),
+    [("failed", "The disk is full.", "The disk is full."), ("interrupted", None, "Interrupted")],
+)
+def test_a_run_that_ended_early_says_why(
+    app: App, store: Store, status: Any, error: str | None, shown: str
+) -> None:
+    store.create_run(FIRST, DEMO, status="running")
+    store.set_status(FIRST, status, error)
+    home = app()
+    assert any(shown in text for text in texts(home))
+    assert labels(home)[0] == f"**{FIRST}**"  # no name: its id
+
+
+@pytest.mark.parametrize(
+    "page",
+    ["pages/start/home.py", "pages/build/data.py", "pages/review/runs.py"],
+)
+def test_every_page_shows_what_is_running(app: App, store: Store, page: str) -> None:
+    store.create_run(FIRST, DEMO, name="First", status="running")
+    record = store.recorder(FIRST)
+    record(StageStarted("distil"))
+    record.close()
+    store.create_run(SECOND, DEMO, name="Second")
+    sidebar = app(page).sidebar
+    link = sidebar.get("page_link")[0].proto
+    assert (link.label, link.page, link.query_string) == ("**First**", "distill", f"run={FIRST}")
+    where, queue = (caption.value for caption in sidebar.caption)
+    assert where.startswith("3 Distil · ")
+    assert where.split(" · ")[1].endswith(" %")
+    assert queue == "1 run waits in the queue"
+
+
+def test_the_strip_is_away_when_nothing_runs(app: App, store: Store) -> None:
+    store.create_run(FIRST, DEMO, name="First", status="done")
+    sidebar = app().sidebar
+    assert not sidebar.get("page_link")
+    assert not sidebar.caption
+
+
+def test_a_paused_run_says_so(app: App, store: Store) -> None:
+    store.create_run(FIRST, DEMO, name="First", status="paused")
+    assert app().sidebar.caption[0].value == "Paused · 0 %"

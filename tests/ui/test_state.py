@@ -1,0 +1,30 @@
+"""What the sessions of a server share."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from streamlit.testing.v1 import AppTest
+
+from kd_core.jobs import Runner
+
+
+def test_all_sessions_share_one_runner(
+    app: Callable[..., AppTest], home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    started: list[Runner] = []
+    monkeypatch.setattr(Runner, "start", started.append)
+    app()
+    app("pages/review/runs.py")
+    assert len(started) == 1
+
+
+def test_the_pages_leave_torch_to_the_runners_thread() -> None:
+    check = "import sys, pages.shared.state, pages.shared.fields, pages.shared.strip, pages.shared.recent\n"
+    check += "sys.exit('torch' in sys.modules)"
+    result = subprocess.run([sys.executable, "-c", check], cwd=Path(__file__).parents[2], check=False)
+    assert result.returncode == 0

@@ -1,0 +1,191 @@
+"""The package as a whole: what an import loads, which module may use which, and what none may do."""
+
+from __future__ import annotations
+
+import ast
+import json
+import re
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+import kd_core
+
+ROOT = Path(kd_core.__file__).parent
+FILES = sorted(ROOT.rglob("*.py"))
+HEAVY = ("torch", "transformers", "datasets", "streamlit", "pandas")
+LIGHT = (
+    "config",
+    "errors",
+    "events",
+    "paths",
+    "folders",
+    "cache",
+    "flags",
+    "cli",
+    "evaluation",
+    "report",
+    "runs",
+)
+
+# Each module may use those above it, and no other. ``data`` and ``models`` are packages.
+LAYERS = """
+errors
+config events paths
+folders words
+cache data evaluation objectives
+benchmark figures intermediate models recorded report
+inference run
+resolution training
+knowledge teaching validation
+runs
+distillation
+flags
+cli
+"""
+LEVEL = {name: level for level, line in enumerate(LAYERS.split("\n")) for name in line.split()}
+
+
+def module(file: Path) -> str:
+    """ "data" for kd_core/data/files.py, "" for the package's own __init__."""
+    return file.relative_to(ROOT).with_suffix("").parts[0].removeprefix("__init__")
+
+
+def tree(file: Path) -> ast.Module:
+    return ast.parse(file.read_text(encoding="utf-8"))
+
+
+def imported(file: Path) -> Iterator[str]:
+    """Dotted names of all that a file imports, inside functions and for type checking too."""
+    for node in ast.walk(tree(file)):
+        if isinstance(node, ast.Import):
+            yield from (name.name for name in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{file} has a relative import"
+            yield from (f"{node.module}.{name.name}" for name in node.names)
+
+
+def used(file: Path) -> set[str]:
+    """The modules of kd_core that a file imports; ``from kd_core import distill`` is distillation."""
+    parts = [name.split(".")[1] for name in imported(file) if name.startswith("kd_core.")]
+    return {kd_core._HOMES.get(part, part) for part in parts} - {module(file)}
+
+
+def loaded(*modules: str) -> dict[str, list[str]]:
+    """Which heavy packages are there after each import, all in one new process."""
+    code = f"""
+import importlib, json, sys
+found = {{}}
+for name in {modules}:
+    importlib.import_module(name)
+    found[name] = [heavy for heavy in {HEAVY} if heavy in sys.modules]
+print(json.dumps(found))
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    return json.loads(done.stdout)
+
+
+def test_importing_the_package_loads_nothing_heavy() -> None:
+    assert loaded("kd_core") == {"kd_core": []}
+
+
+def test_modules_for_starting_fast_load_nothing_heavy() -> None:
+    names = [f"kd_core.{name}" for name in LIGHT]
+    assert loaded(*names) == {name: [] for name in names}
+
+
+def test_the_check_of_loaded_modules_can_fail() -> None:
+    assert loaded("pandas") == {"pandas": ["pandas"]}
+
+
+@pytest.mark.parametrize("name", kd_core.__all__)
+def test_public_names_are_there(name: str) -> None:
+    thing = getattr(kd_core, name)
+    assert thing.__name__ == name
+    assert thing.__module__ == f"kd_core.{kd_core._HOMES[name]}"
+
+
+def test_every_public_name_has_a_home_and_no_other_has() -> None:
+    assert sorted(kd_core._HOMES) == sorted(kd_core.__all__)
+    with pytest.raises(AttributeError, match=r"^module 'kd_core' has no attribute 'distil'$"):
+        _ = kd_core.distil
+
+
+def test_every_module_has_its_layer() -> None:
+    assert {module(file) for file in FILES} - {""} <= set(LEVEL), "name the new module in LAYERS"
+
+
+@pytest.mark.parametrize("file", FILES, ids=lambda file: file.relative_to(ROOT).as_posix())
+def test_imports_go_down(file: Path) -> None:
+    if name := module(file):  # the package's own __init__ names everything
+        upwards = {other for other in used(file) if LEVEL[other] >= LEVEL[name]}
+        assert not upwards, f"{name} may use only the layers before its own"
+
+
+@pytest.mark.parametrize("file", FILES, ids=lambda file: file.relative_to(ROOT).as_posix())
+def test_no_file_imports_the_dashboard_or_pickle(file: Path) -> None:
+    banned = {"streamlit", "pages", "app", "tests", "pickle", "cPickle", "dill", "cloudpickle", "joblib"}
+    assert not {name.split(".")[0] for name in imported(file)} & banned
+
+
+UNSAFE = {
+    "weights_only=False": r"weights_only\W+False",
+    "trust_remote_code=True": r"trust_remote_code\W+True",
+    "use_safetensors=False": r"use_safetensors\W+False",
+    "torch.load": r"torch\.load\b",
+    "allow_pickle=True": r"allow_pickle\W+True",
+    "yaml.load": r"yaml\.(unsafe_|full_)?load\b",
+}
+
+
+@pytest.mark.parametrize("name", UNSAFE)
+def test_nothing_unsafe(name: str) -> None:
+    pattern = re.compile(UNSAFE[name])
+    assert pattern.search(name)
+    assert [file.name for file in FILES if pattern.search(file.read_text(encoding="utf-8"))] == []
+
+
+def test_no_unsafe_call() -> None:
+    calls = [
+        f"{file.name}:{node.lineno}"
+        for file in FILES
+        for node in ast.walk(tree(file))
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id in ("eval", "exec")
+    ]
+    assert calls == []
+
+
+def test_every_model_and_tokenizer_is_loaded_without_remote_code() -> None:
+    """Each call of an ``Auto`` class says so itself, or hands on a mapping that is made in the same file."""
+    calls = [
+        (file, node)
+        for file in FILES
+        for node in ast.walk(tree(file))
+        if isinstance(node, ast.Call)
+        and isinstance(node.func, ast.Attribute)
+        and node.func.attr == "from_pretrained"
+        and isinstance(node.func.value, ast.Name)
+        and node.func.value.id.startswith("Auto")
+    ]
+    assert calls
+    for file, node in calls:
+        given = {keyword.arg for keyword in node.keywords}
+        said = "trust_remote_code" in given or (
+            None in given and re.search(r"\"trust_remote_code\": False", file.read_text(encoding="utf-8"))
+        )
+        assert said, f"{file.name}:{node.lineno} does not say trust_remote_code=False"
+        assert isinstance(node.func, ast.Attribute)
+        assert isinstance(node.func.value, ast.Name)
+        if "Model" in node.func.value.id:
+            assert "use_safetensors" in given, f"{file.name}:{node.lineno} does not say use_safetensors=True"
+
+
+def test_no_prints_in_the_engine() -> None:
+    """The command writes through click and rich; everything else reports by events."""
+    for file in FILES:
+        for node in ast.walk(tree(file)):
+            if isinstance(node, ast.Call) and isinstance(node.func, ast.Name):
+                assert node.func.id != "print", f"{file.name}:{node.lineno}"

@@ -1,0 +1,132 @@
+"""Finding a run, and what is said when it is missing or was changed. ``keep`` is tested with whole runs."""
+
+from __future__ import annotations
+
+import re
+from datetime import datetime
+from pathlib import Path
+
+import pytest
+from test_report import report
+
+from kd_core import paths, runs
+from kd_core.errors import RunError
+from kd_core.folders import new_folder
+
+RUN = "20260131-143000-a1b2"
+
+
+@pytest.fixture(autouse=True)
+def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setenv("KD_HOME", str(tmp_path))
+    return tmp_path
+
+
+def a_run() -> Path:
+    with new_folder(paths.runs() / RUN) as folder:
+        report().write(folder)
+    return paths.runs() / RUN
+
+
+def a_teacher() -> Path:
+    place = paths.caches() / "teachers" / report().teacher_key
+    with new_folder(place) as folder:
+        (folder / "config.json").write_text("{}")
+    return place
+
+
+def test_find(home: Path) -> None:
+    assert a_run() == home / "runs" / RUN == runs.find(RUN)
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "",
+        ".",
+        "..",
+        "../x",
+        f"../runs/{RUN}",
+        f"{RUN}/..",
+        f"{RUN}/",
+        f"/{RUN}",
+        "/etc",
+        "~",
+        f"{RUN}\n",
+        f" {RUN}",
+        f"{RUN}\x00",
+        RUN.upper(),
+        RUN[:-1],
+        f"{RUN}0",
+        "20260131-143000-g1b2",
+        "last",
+    ],
+)
+def test_what_is_not_the_name_of_a_run(name: str) -> None:
+    a_run()
+    with pytest.raises(RunError) as caught:
+        runs.find(name)
+    assert str(caught.value) == f"{name!r} is not a run; a run is named like 20260131-143000-a1b2."
+
+
+def test_the_example_in_the_message_is_a_name() -> None:
+    assert runs.RUN_ID.fullmatch("20260131-143000-a1b2")
+
+
+def test_a_run_that_is_not_there(home: Path) -> None:
+    with pytest.raises(RunError) as caught:
+        runs.find(RUN)
+    assert str(caught.value) == f"There is no run {RUN} in {home / 'runs'}."
+
+
+def test_a_file_is_not_a_run(home: Path) -> None:
+    (home / "runs").mkdir()
+    (home / "runs" / RUN).write_text("")
+    with pytest.raises(RunError, match=f"^There is no run {RUN} in "):
+        runs.find(RUN)
+
+
+def test_new_names_are_names_and_differ() -> None:
+    created = datetime(2026, 1, 31, 14, 30)
+    names = {runs.new_id(created) for _ in range(20)}
+    assert len(names) > 1
+    for name in names:
+        assert re.fullmatch(r"20260131-143000-[0-9a-f]{4}", name)
+        assert runs.RUN_ID.fullmatch(name)
+
+
+def test_predict_with_a_run_that_is_not_there() -> None:
+    with pytest.raises(RunError, match=f"^There is no run {RUN} in "):
+        runs.predict(RUN, ["a text"])
+
+
+def test_predict_without_a_report() -> None:
+    (paths.runs() / RUN).mkdir(parents=True)
+    with pytest.raises(RunError, match=f"^{RUN} has no report: "):
+        runs.predict(RUN, ["a text"])
+
+
+def test_predict_without_its_teacher() -> None:
+    a_run()
+    teacher = paths.caches() / "teachers" / report().teacher_key
+    with pytest.raises(RunError) as caught:
+        runs.predict(RUN, ["a text"])
+    assert str(caught.value) == f"Files of run {RUN} are missing or were changed: {teacher}."
+
+
+def test_predict_with_a_teacher_that_was_changed() -> None:
+    a_run()
+    teacher = a_teacher()
+    (teacher / "config.json").write_text("[]")
+    with pytest.raises(RunError) as caught:
+        runs.predict(RUN, ["a text"])
+    assert str(caught.value) == f"Files of run {RUN} are missing or were changed: {teacher}."
+
+
+def test_predict_with_a_run_that_was_changed() -> None:
+    a_teacher()
+    run = a_run()
+    (run / "extra").write_text("")
+    with pytest.raises(RunError) as caught:
+        runs.predict(RUN, ["a text"])
+    assert str(caught.value) == f"Files of run {RUN} are missing or were changed: {run}."

@@ -1,0 +1,275 @@
+"""What must not happen, whoever sends the file, the name, the id or the link."""
+
+from __future__ import annotations
+
+import ast
+import io
+import os
+import shutil
+import subprocess
+import sys
+import tomllib
+from functools import cache
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from kd_core.config import TaskConfig
+from kd_core.data import load_task, tables, uploads
+from kd_core.data.uploads import Upload
+from kd_core.errors import DataError, KDError, ModelError, RunError, StoreError
+
+ROOT = Path(__file__).parents[2]
+SOURCES = sorted([ROOT / "app.py", *(ROOT / "kd_core").rglob("*.py"), *(ROOT / "pages").rglob("*.py")])
+FILMS = "text,label\n" + "".join(f"Good film {i},pos\nBad film {i},neg\n" for i in range(10))
+
+
+@cache
+def trees() -> list[tuple[str, ast.Module]]:
+    return [(path.relative_to(ROOT).as_posix(), ast.parse(path.read_text("utf-8"))) for path in SOURCES]
+
+
+@cache
+def calls(tree: ast.Module) -> list[tuple[str, ast.Call]]:
+    return [(ast.unparse(node.func), node) for node in ast.walk(tree) if isinstance(node, ast.Call)]
+
+
+@cache
+def dicts(tree: ast.Module) -> dict[str, dict[str, ast.expr]]:
+    """The dicts that are written out in a module, by the name that they are given."""
+    return {
+        node.targets[0].id: {
+            key.value: value
+            for key, value in zip(node.value.keys, node.value.values, strict=True)
+            if isinstance(key, ast.Constant)
+        }
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Assign)
+        and isinstance(node.targets[0], ast.Name)
+        and isinstance(node.value, ast.Dict)
+    }
+
+
+def options(tree: ast.Module, call: ast.Call) -> dict[str, ast.expr]:
+    """The keywords of a call, with those of ``**name`` where that is a dict written out in the module."""
+    found: dict[str, ast.expr] = {}
+    for keyword in call.keywords:
+        if keyword.arg:
+            found[keyword.arg] = keyword.value
+        elif isinstance(keyword.value, ast.Name):
+            found |= dicts(tree).get(keyword.value.id, {})
+    return found
+
+
+def is_literally(value: ast.expr | None, expected: bool) -> bool:
+    return isinstance(value, ast.Constant) and value.value is expected
+
+
+# 1, 3, 4 No code comes with a model or a file
+
+
+def test_nothing_that_runs_what_it_reads_is_used():
+    modules = {"pickle", "cPickle", "dill", "cloudpickle", "joblib", "marshal", "shelve"}
+    functions = {"torch.load", "pd.read_pickle", "yaml.load", "eval", "exec", "os.system"}
+    for name, tree in trees():
+        for node in ast.walk(tree):
+            if isinstance(node, ast.Import):
+                assert not modules & {alias.name.partition(".")[0] for alias in node.names}, name
+            if isinstance(node, ast.ImportFrom):
+                assert (node.module or "").partition(".")[0] not in modules, name
+        for function, call in calls(tree):
+            given = options(tree, call)
+            assert function not in functions, f"{name}: {function}"
+            for unsafe in ("allow_pickle", "shell", "trust_remote_code"):
+                assert unsafe not in given or is_literally(given[unsafe], False), f"{name}: {function}"
+            assert not is_literally(given.get("weights_only"), False), f"{name}: {function}"
+
+
+def test_models_are_loaded_from_safetensors_and_without_code_of_theirs():
+    seen = 0
+    for name, tree in trees():
+        for function, call in calls(tree):
+            if not function.endswith(".from_pretrained"):
+                continue
+            seen += 1
+            given, where = options(tree, call), f"{name}:{call.lineno}"
+            assert is_literally(given.get("trust_remote_code"), False), where
+            if "Model" in function:
+                assert is_literally(given.get("use_safetensors"), True), where
+    assert seen >= 5  # the scan finds what it is about
+
+
+def test_weights_that_are_no_safetensors_are_refused(tmp_path, tiny_task, teacher_folder):
+    from kd_core.config import TeacherConfig
+    from kd_core.models.loading import load_teacher
+
+    folder = tmp_path / "teacher"
+    shutil.copytree(teacher_folder("bert"), folder)
+    (folder / "model.safetensors").rename(folder / "pytorch_model.bin")
+    with pytest.raises(ModelError, match="safetensors"):
+        load_teacher(TeacherConfig(model=str(folder)), tiny_task)
+
+
+def test_the_hub_gets_no_telemetry_and_is_not_asked_to_convert_weights():
+    code = (
+        "import os, kd_core.data, kd_core.models;"
+        "print(os.environ['HF_HUB_DISABLE_TELEMETRY'], os.environ['DISABLE_SAFETENSORS_CONVERSION'])"
+    )
+    unset = ("HF_HUB_DISABLE_TELEMETRY", "DISABLE_SAFETENSORS_CONVERSION")
+    clean = {name: value for name, value in os.environ.items() if name not in unset}
+    done = subprocess.run([sys.executable, "-c", code], env=clean, capture_output=True, text=True, check=True)
+    assert done.stdout.split() == ["1", "1"]
+
+
+# 5, 6 Names and paths
+
+
+@pytest.mark.parametrize(
+    "place",
+    [
+        "https://127.0.0.1:9/a.csv",
+        "http://127.0.0.1:9/a.parquet",
+        "file:///etc/passwd",
+        "s3://bucket/a.csv",
+        "//server/share/a.csv",
+        r"\\server\share\a.csv",
+        "hub:https://127.0.0.1:9/a",
+        r"hub:\\server\share",
+    ],
+)
+@pytest.mark.parametrize("field", ["name", "test_file", "transfer_file"])
+def test_nothing_is_fetched_through_a_field_for_a_file(tmp_path, place, field):
+    own = tmp_path / "films.csv"
+    own.write_text(FILMS)
+    with pytest.raises(DataError, match=r"must be a file on this machine|There is no file|none of the kinds"):
+        load_task(TaskConfig(**{"name": str(own), field: place}))
+
+
+@pytest.mark.parametrize("name", ["../../../outside.csv", r"..\..\outside.csv", "/outside.csv", "~/a.csv"])
+def test_an_upload_stays_in_its_folder(kd_home, tmp_path, name):
+    saved = uploads.save({"name": Upload(name, FILMS.encode())}, TaskConfig())
+    assert Path(saved.config.name).resolve().is_relative_to(kd_home.resolve() / "data" / saved.id)
+    assert list(tmp_path.iterdir()) == [kd_home]
+
+
+def test_a_link_out_of_the_data_folder_is_not_followed(kd_home, tmp_path):
+    saved = uploads.save({"name": Upload("films.csv", FILMS.encode())}, TaskConfig())
+    secret = tmp_path / "secret.csv"
+    secret.write_text(FILMS)
+    Path(saved.config.name).unlink()
+    Path(saved.config.name).symlink_to(secret)
+    assert uploads.saved() == []
+    with pytest.raises(DataError, match="There is no uploaded task"):
+        uploads.delete(saved.id)
+    with pytest.raises(DataError, match="There is no uploaded task"):
+        uploads.delete("../../" + tmp_path.name)
+    assert secret.exists()
+
+
+@pytest.mark.parametrize(
+    "run_id", ["../secrets", "", ".", "/etc", "20260131-143000-a1b2/..", "x" * 300, "a\0b"]
+)
+def test_a_run_is_found_by_its_id_alone(kd_home, run_id):
+    from kd_core import runs
+
+    with pytest.raises(RunError, match="is not a run; a run is named like 20260131-143000-a1b2"):
+        runs.find(run_id)
+
+
+@pytest.mark.parametrize("run_id", ["../secrets", "/etc", ".."])
+def test_only_a_run_is_deleted(kd_home, tmp_path, run_id):
+    from kd_core import cleaning
+    from kd_core.store import Store
+
+    (tmp_path / "secrets").mkdir()
+    store = Store()
+    with pytest.raises(KDError):
+        cleaning.delete_run(store, run_id)
+    store.close()
+    assert (tmp_path / "secrets").is_dir()
+
+
+@pytest.mark.parametrize("name", ["a/b/c", "a b", "https://host/a", "a?x=1", "", "a\n", r"\\server\a"])
+def test_what_is_no_hub_id_is_no_model(name):
+    from kd_core.models.presets import TEACHERS, find_preset
+
+    with pytest.raises(ModelError, match=r"is no model: choose minilm-l6"):
+        find_preset(name, TEACHERS)
+
+
+@pytest.mark.parametrize("name", ["a/b/c", "a b", "a?x=1", "a/b:c:d/../e f", ""])
+def test_what_is_no_hub_id_is_no_data_set(name):
+    with pytest.raises(DataError, match=r"A Hub data set is written hub:name|There is no data set|cannot be"):
+        load_task(TaskConfig(name=f"hub:{name}"))
+
+
+# 7 User text and HTML
+
+
+def test_pages_write_no_html_of_their_own_making():
+    """HTML comes from constants and from files of ours, never from a variable; and nothing runs scripts."""
+    for name, tree in trees():
+        for function, call in calls(tree):
+            given = options(tree, call)
+            assert "unsafe_allow_javascript" not in given, name
+            assert "components" not in function, f"{name}: {function}"
+            if function.endswith(".html") or "unsafe_allow_html" in given:
+                used = {node.id for node in ast.walk(call.args[0]) if isinstance(node, ast.Name)}
+                assert all(n.isupper() or n in ("assets", "app_folder") for n in used), f"{name}: {used}"
+
+
+# 9 Limits
+
+
+def test_an_upload_over_the_limit_is_refused_by_its_size(monkeypatch):
+    monkeypatch.setattr(uploads, "MAX_BYTES", 1_000_000)
+    with pytest.raises(DataError, match=r"films\.csv has 2\.0 MB, more than 1 MB\. Give a smaller file"):
+        uploads.check({"name": Upload("films.csv", b"x" * 2_000_000)}, TaskConfig())
+
+
+def test_too_many_rows_are_refused(monkeypatch):
+    monkeypatch.setattr(tables, "MAX_ROWS", 10)
+    with pytest.raises(DataError, match=r"films\.csv has 20 rows, more than 10\. Give a sample"):
+        uploads.check({"name": Upload("films.csv", FILMS.encode())}, TaskConfig())
+
+
+def test_a_small_parquet_file_cannot_unpack_into_a_huge_one(monkeypatch):
+    monkeypatch.setattr(tables, "MAX_UNPACKED_BYTES", 5_000_000)
+    sink = io.BytesIO()
+    text = ["x" * 10_000] * 2_000  # 20 MB, of which the file has one copy
+    pq.write_table(pa.table({"text": text, "label": ["a", "b"] * 1_000}), sink, compression="zstd")
+    assert len(sink.getvalue()) < 50_000
+    with pytest.raises(DataError, match=r"bomb\.parquet has .* MB when unpacked, more than 5 MB"):
+        uploads.check({"name": Upload("bomb.parquet", sink.getvalue())}, TaskConfig())
+
+
+# 10, 12 The server and the database
+
+
+def test_the_server_is_for_this_machine_alone():
+    config = tomllib.loads((ROOT / ".streamlit" / "config.toml").read_text(encoding="utf-8"))
+    server = config["server"]
+    assert server["address"] == "127.0.0.1"
+    assert set(server["allowedHosts"]) == {"localhost", "127.0.0.1"}
+    assert server["enableXsrfProtection"] is True
+    assert server["enableCORS"] is True
+    assert server["fileWatcherType"] == "none"
+    assert server["maxUploadSize"] == 50
+    assert config["browser"]["gatherUsageStats"] is False
+    assert config["client"]["toolbarMode"] == "viewer"
+
+
+def test_the_password_of_the_database_is_never_shown(kd_home, monkeypatch):
+    from kd_core.store import Store
+
+    monkeypatch.setenv("KD_DATABASE_URL", "postgresql://kd:s3cret-pw@127.0.0.1:9/kd")
+    with pytest.raises(StoreError) as caught:
+        Store().runs()
+    assert "s3cret-pw" not in str(caught.value)
+    assert "127.0.0.1" in str(caught.value)
+    monkeypatch.setenv("KD_DATABASE_URL", "postgres ql://kd:s3cret-pw@host")
+    with pytest.raises(StoreError) as caught:
+        Store().runs()
+    assert "s3cret-pw" not in str(caught.value)

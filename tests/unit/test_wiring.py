@@ -1,0 +1,316 @@
+"""Every field of the config reaches what it is about. A field without an entry here fails."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+from unittest.mock import ANY
+
+import pytest
+import torch
+from transformers import TrainerCallback
+
+from kd_core import distill, distillation, teaching, validation
+from kd_core.config import DistillConfig, sections
+from kd_core.data import load_task
+from kd_core.data.task import Task
+from kd_core.errors import DataError
+from kd_core.events import Evaluated, Step
+from kd_core.training import DistillTrainer, train
+
+FIELDS = [f"{section}.{name}" for section, fields in sections() for name in fields.model_fields]
+REFUSED = "refused"
+
+Look = Callable[[DistillConfig], Any]
+
+
+@dataclass(frozen=True)
+class Wire:
+    """Changing the field to ``value`` changes what ``look`` sees, from ``seen[0]`` to ``seen[1]``."""
+
+    value: Any
+    look: Look
+    seen: tuple[Any, Any] = (ANY, ANY)
+    base: dict[str, Any] = field(default_factory=dict)  # other settings that it takes for the field to matter
+
+
+class Seen(Exception):
+    """What was seen of a trainer, carried out of a run that need not go on."""
+
+
+def at_training(module: Any, look: Callable[[DistillTrainer, list], Any]) -> Look:
+    """The real run up to where ``module`` would train its (first) model: there, ``look(trainer, events)``."""
+
+    def run(config: DistillConfig) -> Any:
+        events: list[Any] = []
+
+        def instead(trainer: DistillTrainer) -> None:
+            raise Seen(look(trainer, events))
+
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(module, "train", instead)
+            with pytest.raises(Seen) as seen:
+                distill(config, events.append)
+        return seen.value.args[0]
+
+    return run
+
+
+def of_teacher(read: Callable[[DistillTrainer], Any]) -> Look:
+    return at_training(teaching, lambda trainer, _: read(trainer))
+
+
+def of_student(read: Callable[[DistillTrainer], Any]) -> Look:
+    return at_training(distillation, lambda trainer, _: read(trainer))
+
+
+def told_of(module: Any, read: Callable[[list], Any]) -> Look:
+    """What the events of the whole training say."""
+
+    def look(trainer: DistillTrainer, events: list) -> Any:
+        train(trainer)
+        return read([event for event in events if getattr(event, "who", "") == trainer.recipe.who])
+
+    return at_training(module, look)
+
+
+def of_task(read: Callable[[Task], Any]) -> Look:
+    def look(config: DistillConfig) -> Any:
+        try:
+            return read(load_task(config.task))
+        except DataError:
+            return REFUSED
+
+    return look
+
+
+def of_report(read: Callable[[Any], Any]) -> Look:
+    """A whole run whose students are not trained."""
+
+    def look(config: DistillConfig) -> Any:
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(distillation, "train", lambda trainer: trainer.model)
+            return read(distill(config))
+
+    return look
+
+
+def resamples(config: DistillConfig) -> list[int]:
+    """How many the verdict is asked for."""
+    asked: list[int] = []
+    original = validation.verdict
+
+    def verdict(*args: Any, resamples: int) -> Any:
+        asked.append(resamples)
+        return original(*args, resamples=resamples)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(validation, "verdict", verdict)
+        of_report(lambda report: report)(config)
+    return asked
+
+
+# What there is to see
+
+
+def first_batch(trainer: DistillTrainer) -> dict[str, torch.Tensor]:
+    return next(iter(trainer.get_train_dataloader()))
+
+
+def first_loss(trainer: DistillTrainer) -> float:
+    """Of the first batch, without dropout."""
+    trainer.model.eval()
+    with torch.no_grad():
+        return float(trainer.compute_loss(trainer.model, first_batch(trainer)))
+
+
+def rows(transfer: bool) -> Callable[[DistillTrainer], int]:
+    return lambda trainer: int(((first_batch(trainer)["labels"] == -100) == transfer).sum())
+
+
+def peak(events: list) -> tuple[float, int]:
+    """The highest learning rate, and after which step it comes."""
+    rates = [event.learning_rate for event in events if isinstance(event, Step)]
+    return pytest.approx(max(rates)), 1 + rates.index(max(rates))
+
+
+def embeddings_stay(trainer: DistillTrainer) -> bool:
+    table = trainer.model.get_input_embeddings().weight
+    before = table.detach().clone()
+    train(trainer)
+    return torch.equal(before, table)
+
+
+class LongestGradient(TrainerCallback):
+    """The largest norm of all gradients together, as the optimizer gets them."""
+
+    norm = 0.0
+
+    def on_pre_optimizer_step(self, args, state, control, model, **_):
+        norms = [p.grad.norm() for p in model.parameters() if p.grad is not None]
+        self.norm = max(self.norm, float(torch.stack(norms).norm()))
+
+
+def longest_gradient(trainer: DistillTrainer) -> float:
+    longest = LongestGradient()
+    trainer.add_callback(longest)
+    train(trainer)
+    return round(longest.norm, 3)
+
+
+def decays(trainer: DistillTrainer) -> set[float]:
+    train(trainer)
+    return {group["weight_decay"] for group in trainer.optimizer.param_groups}
+
+
+def logit_types(trainer: DistillTrainer) -> set[torch.dtype]:
+    """Of the classifier's matrix product, in training and on validation."""
+    seen: set[torch.dtype] = set()
+    trainer.model.classifier.register_forward_hook(lambda _module, _inputs, output: seen.add(output.dtype))
+    train(trainer)
+    return seen
+
+
+def weight_sum(trainer: DistillTrainer) -> float:
+    return sum(float(p.detach().double().abs().sum()) for p in trainer.model.parameters())
+
+
+def model(name: str) -> Callable[[DistillTrainer], Any]:
+    return lambda trainer: getattr(trainer.model.config, name)
+
+
+FILMS = {"task.name": "films.csv", "task.test_file": None, "task.transfer_file": None}
+SCRATCH = {"teacher.model": "scratch", "teacher.hidden": 32}
+DKD = {"objective.divergence": "dkd"}
+
+WIRES = {
+    # Wired in detail by test_files.py.
+    "task.name": Wire("others.csv", of_task(lambda t: t.name), ("films", "others"), FILMS),
+    "task.text_column": Wire("title", of_task(lambda t: t.train["text"][0][:5]), ("Films", "Title"), FILMS),
+    "task.label_column": Wire("kind", of_task(lambda t: t.labels), (("neg", "pos"), ("new", "old")), FILMS),
+    "task.test_file": Wire("test.csv", of_task(lambda t: len(t.test)), (10, 4), FILMS),
+    "task.transfer_file": Wire("transfer.csv", of_task(lambda t: len(t.transfer)), (0, 30), FILMS),
+    "task.encoding": Wire(
+        "latin-1", of_task(lambda t: t.labels), (REFUSED, ("neg", "pos")), FILMS | {"task.name": "latin.csv"}
+    ),
+    "task.delimiter": Wire(
+        "|", of_task(lambda t: t.labels), (("neg", "pos"), REFUSED), FILMS | {"task.name": "others.csv"}
+    ),
+    "task.drop_empty": Wire(
+        True, of_task(lambda t: t.labels), (REFUSED, ("neg", "pos")), FILMS | {"task.name": "blank.csv"}
+    ),
+    "task.merge_labels": Wire(
+        True, of_task(lambda t: len(t.labels)), (REFUSED, 2), FILMS | {"task.name": "mixed.csv"}
+    ),
+    "task.drop_overlap": Wire(
+        True,
+        of_task(lambda t: len(t.train) + len(t.validation)),
+        (REFUSED, 37),
+        FILMS | {"task.test_file": "overlap.csv"},
+    ),
+    "task.transfer_texts": Wire(7, of_task(lambda t: len(t.transfer)), (40, 7)),
+    "task.split_seed": Wire(1, of_task(lambda t: t.test["text"][:]), base=FILMS),
+    "task.max_length": Wire(
+        8, of_student(lambda t: max(map(len, t.train_dataset["input_ids"]))), (9, 8), {"task.max_length": 64}
+    ),
+    "teacher.model": Wire("scratch", of_teacher(model("hidden_size")), (32, 24), {"teacher.hidden": 24}),
+    "teacher.layers": Wire(3, of_teacher(model("num_hidden_layers")), (2, 3), SCRATCH),
+    "teacher.hidden": Wire(24, of_teacher(model("hidden_size")), (32, 24), SCRATCH),
+    "teacher.heads": Wire(4, of_teacher(model("num_attention_heads")), (2, 4), SCRATCH),
+    "teacher.intermediate": Wire(40, of_teacher(model("intermediate_size")), (128, 40), SCRATCH),
+    "teacher.epochs": Wire(2, of_teacher(lambda t: t.args.max_steps), (5, 10)),
+    "teacher.batch_size": Wire(13, of_teacher(lambda t: len(first_batch(t)["labels"])), (16, 13)),
+    "teacher.learning_rate": Wire(0.25, told_of(teaching, peak), ((1e-4, 1), (0.25, 1))),
+    "teacher.freeze_embeddings": Wire(False, of_teacher(embeddings_stay), (True, False)),
+    "teacher.seed": Wire(1, of_teacher(lambda t: first_batch(t)["input_ids"].tolist())),
+    "student.model": Wire("bilstm", of_student(model("model_type")), ("bert", "kd_bilstm")),
+    "student.layers": Wire(3, of_student(model("num_hidden_layers")), (2, 3)),
+    "student.hidden": Wire(24, of_student(model("hidden_size")), (16, 24)),
+    "student.heads": Wire(4, of_student(model("num_attention_heads")), (2, 4)),
+    "student.intermediate": Wire(40, of_student(model("intermediate_size")), (64, 40)),
+    "student.init": Wire("random", of_student(weight_sum)),
+    "student.trim_vocabulary": Wire(False, of_student(model("vocab_size"))),
+    "student.freeze_embeddings": Wire(True, of_student(embeddings_stay), (False, True)),
+    # Their values are computed by hand in test_training.py and test_objectives.py.
+    "objective.divergence": Wire("js", of_student(first_loss)),
+    "objective.temperature": Wire(1.0, of_student(first_loss)),
+    "objective.alpha": Wire(0.9, of_student(first_loss)),
+    "objective.t_squared": Wire(False, of_student(first_loss)),
+    "objective.dkd_target_weight": Wire(3.0, of_student(first_loss), base=DKD),
+    "objective.dkd_other_weight": Wire(3.0, of_student(first_loss), base=DKD),
+    "objective.hidden_weight": Wire(1.0, of_student(first_loss)),
+    "objective.cosine_weight": Wire(1.0, of_student(first_loss)),
+    "objective.attention_weight": Wire(1.0, of_student(first_loss)),
+    "objective.relation_weight": Wire(1.0, of_student(first_loss)),
+    "training.steps": Wire(
+        4, told_of(distillation, lambda events: sum(isinstance(e, Step) for e in events)), (6, 4)
+    ),
+    "training.batch_size": Wire(5, of_student(rows(transfer=False)), (8, 5)),
+    "training.transfer_batch_size": Wire(5, of_student(rows(transfer=True)), (8, 5)),
+    "training.learning_rate": Wire(0.25, told_of(distillation, peak), ((5e-4, 1), (0.25, 1))),
+    "training.warmup": Wire(0.5, told_of(distillation, peak), ((5e-4, 1), (5e-4, 3))),
+    "training.weight_decay": Wire(0.5, of_student(decays), ({0.0, 0.01}, {0.0, 0.5})),
+    "training.max_grad_norm": Wire(
+        0.125, of_student(longest_gradient), (0.25, 0.125), {"training.max_grad_norm": 0.25}
+    ),
+    "training.evaluate_every": Wire(
+        2,
+        told_of(distillation, lambda events: [e.step for e in events if isinstance(e, Evaluated)]),
+        ([3, 6], [2, 4, 6]),
+    ),
+    "training.seeds": Wire((1,), of_student(weight_sum)),
+    "training.precision": Wire("bf16", of_student(logit_types), ({torch.float32}, {torch.bfloat16})),
+    "controls.labelled_only": Wire(False, of_report(lambda r: r.labelled_only is None), (False, True)),
+    "controls.shifted": Wire(
+        False, of_report(lambda r: set(r.alone.shifted)), ({"typos", "dropped words", "upper case"}, set())
+    ),
+    "controls.resamples": Wire(123, resamples, ([100], [123])),
+    "controls.latency_repeats": Wire(7, of_report(lambda r: r.teacher.latency_ms.texts), (5, 7)),
+}
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory) -> Path:
+    """Files of films, and a ``KD_HOME``."""
+    place = tmp_path_factory.mktemp("wiring")
+    films = [
+        f"Films number {i},Title {i},{'pos' if i % 2 else 'neg'},{'new' if i % 3 else 'old'}"
+        for i in range(40)
+    ]
+    header = "text,title,label,kind"
+    few = [f"Another film {i},Title,{'pos' if i % 2 else 'neg'},new" for i in range(4)]
+    contents = {
+        "films": films,
+        "others": films,
+        "test": few,
+        "overlap": [*few, *films[:3]],
+        "latin": [*films, "Un café crème,Titre,pos,new"],
+        "blank": [*films, "No label,Title,,new"],
+        "mixed": [*films, *(f"Film in capitals {i},Title,POS,new" for i in range(5))],
+    }
+    for name, lines in contents.items():
+        text = "\n".join([header, *lines])
+        (place / f"{name}.csv").write_text(text, encoding="latin-1" if name == "latin" else "utf-8")
+    (place / "transfer.csv").write_text("\n".join(["text", *(f"Unlabelled film {i}" for i in range(30))]))
+    return place
+
+
+@pytest.mark.parametrize("place", FIELDS)
+def test_a_field_changes_what_it_claims_to(folder, tmp_path, monkeypatch, tiny_config, place):
+    assert place in WIRES, f"say in WIRES what {place} changes"
+    wire = WIRES[place]
+    # Looks at students share the teacher and the knowledge. Those at teachers need one that is not there
+    # yet, and those that skip the training of students may leave these to nobody.
+    shared = place.startswith(("task.", "student.", "objective.", "training."))
+    monkeypatch.setenv("KD_HOME", str(folder / "home" if shared else tmp_path))
+    monkeypatch.chdir(folder)
+    base = tiny_config.change(wire.base)
+    seen = wire.look(base), wire.look(base.change({place: wire.value}))
+    assert seen == wire.seen
+    assert seen[0] != seen[1]
+
+
+def test_no_entry_is_left_over():
+    assert set(WIRES) == set(FIELDS)
