@@ -3,18 +3,24 @@ VENV := .venv
 BIN := $(VENV)/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test check
+.PHONY: help install app demo test e2e check
 
 help: ## Show these targets
-	@sed -n 's/^\([a-z]*\):.*## \(.*\)/\1|\2/p' $(MAKEFILE_LIST) | awk -F'|' '{ printf "make %-8s  %s\n", $$1, $$2 }'
+	@sed -n 's/^\([a-z0-9]*\):.*## \(.*\)/\1|\2/p' $(MAKEFILE_LIST) | awk -F'|' '{ printf "make %-8s  %s\n", $$1, $$2 }'
 
 install: $(VENV)/.installed-dev ## Create .venv with everything that development needs
+
+app: $(VENV)/.installed ## Open the dashboard, on this machine only
+	$(BIN)/kd app
 
 demo: $(VENV)/.installed ## Distil a small student on the bundled BBC headlines
 	$(BIN)/kd distill --task bbc-headlines --student tiny
 
-test: $(VENV)/.installed-dev ## Run the unit tests
-	$(BIN)/python -m pytest tests/unit
+test: $(VENV)/.installed-dev ## Run the unit tests, and the pages without a browser
+	$(BIN)/python -m pytest tests/unit tests/ui
+
+e2e: $(VENV)/.installed-dev ## Run the dashboard in a real browser (Chromium)
+	$(BIN)/python -m pytest tests/e2e
 
 check: $(VENV)/.installed-dev ## Check style and types
 	$(BIN)/ruff check .

@@ -108,7 +108,7 @@ class Database:
 
     def _failed(self, error: Exception) -> StoreError:
         reason = str(getattr(error, "orig", None) or error).strip().partition("\n")[0].rstrip(".")
-        for secret in (self._url.password, *self._url.query.values()):
+        for secret in (self._url.password, self._url.query.get("password")):
             reason = reason.replace(str(secret), "***") if secret else reason
         hints = {
             "locked": "Another process is writing; try again.",

@@ -195,7 +195,7 @@ def bars(report: Mapping[str, Any], measure: Measure, *, dark: bool = False) -> 
             font={"color": _pick(TEXT_COLOURS[who], dark), "size": 13},
         )
     top = 100 if measure == "accuracy" else max(_measured(model, measure) for model in models.values())
-    figure.update_layout(showlegend=False, hovermode="closest", margin={"r": 76})  # for the numbers
+    figure.update_layout(showlegend=False, hovermode="closest", margin={"r": 68})  # for the numbers
     figure.update_yaxes(autorange="reversed", showgrid=False)
     figure.update_xaxes(
         range=[0, top * 1.02], tickvals=[0, 25, 50, 75, 100] if measure == "accuracy" else None

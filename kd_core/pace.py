@@ -90,10 +90,10 @@ class Pace:
 
     @property
     def progress(self) -> float:
-        """Share of the run's time that is behind it, 0 to 1; it never goes back."""
+        """Share of the run's time that is behind it, 0 to 1; it never goes back, and is 1 at the very end."""
         left = self.seconds_left
         if left is not None and self._spent + left > 0:
-            self._progress = max(self._progress, self._spent / (self._spent + left))
+            self._progress = max(self._progress, min(0.99, self._spent / (self._spent + left)))
         return self._progress
 
     def feed(self, event: Event, now: float) -> None:
@@ -116,7 +116,8 @@ class Pace:
                     part.cost = FORWARD * _size(self._teacher) * total
                 self._advance(part, done / total, now - self._latest[1] if self._latest else 0.0, now)
             case Progress("validate", _, done, total):
-                self._parts["validate"].done = done / total
+                # The teacher comes first, and takes about as long as all that follows.
+                self._parts["validate"].done = 0.5 + 0.5 * (done - 1) / max(total - 1, 1) if done else 0.0
             case StageFinished(stage):
                 for part in self._parts.values():
                     part.done = 1.0 if part.stage == stage else part.done

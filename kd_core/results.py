@@ -57,9 +57,15 @@ def kept(report: Mapping[str, Any]) -> dict[str, str]:
     faster = teacher["latency_ms"]["p50"] / student["latency_ms"]["p50"]
     return {
         "accuracy": f"Keeps {percent(share)} of the teacher's accuracy",
-        "size": f"{compared(smaller, 'smaller', 'larger')} than the teacher".capitalize(),
-        "latency": f"{compared(faster, 'faster', 'slower')} than the teacher".capitalize(),
+        "size": _than_the_teacher(smaller, "smaller", "larger", "large"),
+        "latency": _than_the_teacher(faster, "faster", "slower", "fast"),
     }
+
+
+def _than_the_teacher(number: float, better: str, worse: str, same: str) -> str:
+    if round(number, 1) == 1:
+        return f"As {same} as the teacher"
+    return f"{compared(number, better, worse)} than the teacher"
 
 
 def class_scores(report: Mapping[str, Any], who: Who) -> pd.DataFrame:

@@ -138,16 +138,16 @@ class Store:
         Uploaded files and checkpoints of a run lie on the machine where it was created.
         """
         here, now = socket.gethostname(), datetime.now(UTC)
-        queued = sa.select(RUNS.c.number).where(RUNS.c.status == "queued")
         if run_id is None:
-            queued = queued.where(RUNS.c.machine == here).order_by(RUNS.c.created, RUNS.c.number).limit(1)
+            oldest = sa.select(RUNS.c.number).where(RUNS.c.status == "queued", RUNS.c.machine == here)
+            oldest = oldest.order_by(RUNS.c.created, RUNS.c.number).limit(1)
+            chosen = RUNS.c.number == oldest.with_for_update(skip_locked=True).scalar_subquery()
         else:
-            queued = queued.where(RUNS.c.id == run_id)
+            chosen = RUNS.c.id == run_id
         started = sa.func.coalesce(RUNS.c.started, sa.literal(now, Moment))
         statement = (
             RUNS.update()
-            .where(RUNS.c.number == queued.with_for_update(skip_locked=True).scalar_subquery())
-            .where(RUNS.c.status == "queued")
+            .where(chosen, RUNS.c.status == "queued")
             .values(status="running", owner=owner, heartbeat=now, machine=here, started=started)
             .returning(*LISTED)
         )

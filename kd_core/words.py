@@ -70,8 +70,6 @@ def ratio(number: float) -> str:
 
 def compared(number: float, better: str, worse: str) -> str:
     """What a ratio means: (7.6, "smaller", "larger") -> "7.6x smaller"; (0.5, ...) -> "2.0x larger"."""
-    if round(number, 1) == 1:
-        return "the same"
     return f"{ratio(number)} {better}" if number > 1 else f"{ratio(1 / number)} {worse}"
 
 

@@ -32,8 +32,8 @@ def find_run(text: str) -> str:
     if len(ids) == 1:
         return ids[0]
     if ids:
-        shown = ", ".join(ids[:3]) + (" ..." if len(ids) > 3 else "")
-        raise RunError(f"{text!r} fits {len(ids):,} runs: {shown} Write more of the one you mean.")
+        shown = ", ".join(ids[:3]) + (", ..." if len(ids) > 3 else "")
+        raise RunError(f"{text!r} fits {len(ids):,} runs: {shown}; write more of it.")
     if text == "last":
         raise RunError("There is no run yet; kd distill makes one.")
     raise RunError(f"No run starts with {text!r}; kd runs lists them.")

@@ -51,7 +51,7 @@ def clean(dry_run: bool, as_json: bool) -> None:
         return None
     out.print(table(("", "Folders", "Size", "Not needed"), rows, numbers=(1, 2, 3)))
     if dry_run:
-        out.print(f"\nkd clean would free {megabytes(spare / 1e6)}. kd delete RUN removes a run.")
+        out.print(f"\nkd clean would free {megabytes(spare / 1e6)}.")
     else:
         out.print(f"\nFreed {megabytes(freed / 1e6)}.")
     return None

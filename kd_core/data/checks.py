@@ -16,7 +16,7 @@ from datasets import Dataset
 from kd_core.config import TaskConfig
 from kd_core.data.bundled import normalised
 from kd_core.data.splits import SHARES, split_rows
-from kd_core.data.task import LABELLED, UNLABELLED, Task
+from kd_core.data.task import Task, labelled, unlabelled
 from kd_core.errors import DataError
 
 MAX_CHARACTERS = 20_000
@@ -98,10 +98,7 @@ def build_task(
     return Task(
         name=name,
         labels=tuple(labels),
-        **{
-            key: Dataset.from_pandas(split[["text", "label"]], features=LABELLED, preserve_index=False)
-            for key, split in splits.items()
-        },
+        **{key: labelled(split["text"], split["label"]) for key, split in splits.items()},
         transfer=_transfer(transfer, held_out["text"], config, notes),
         notes=tuple(notes),
     )
@@ -239,7 +236,7 @@ def _transfer(
     texts: pd.Series[str] | None, held_out: pd.Series[str], config: TaskConfig, notes: list[str]
 ) -> Dataset:
     if texts is None:
-        return Dataset.from_dict({"text": []}, features=UNLABELLED)
+        return unlabelled([])
     keys = texts.map(normalised)
     known = keys.isin({normalised(text) for text in held_out})
     if known.any():
@@ -250,4 +247,4 @@ def _transfer(
     if len(texts) > config.transfer_texts:
         notes.append(f"{config.transfer_texts:,} of {len(texts):,} transfer texts are used.")
         texts = texts.sample(config.transfer_texts, random_state=config.split_seed).sort_index()
-    return Dataset.from_pandas(texts.to_frame("text"), features=UNLABELLED, preserve_index=False)
+    return unlabelled(texts)

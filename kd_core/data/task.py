@@ -3,24 +3,37 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from functools import cached_property
+from secrets import token_hex
+from typing import Any
 
-from datasets import Dataset, Features, Value
+from datasets import Dataset, DatasetInfo, Features, Value
+from datasets.table import InMemoryTable
 
 LABELLED = Features({"text": Value("string"), "label": Value("int64")})
 UNLABELLED = Features({"text": Value("string")})
 
 
-def labelled(texts: Sequence[str], labels: Sequence[int]) -> Dataset:
+def labelled(texts: Iterable[str], labels: Iterable[int]) -> Dataset:
     """A labelled split: columns ``text`` and ``label`` (an index into ``Task.labels``)."""
-    return Dataset.from_dict({"text": list(texts), "label": list(labels)}, features=LABELLED)
+    return _dataset({"text": list(texts), "label": list(labels)}, LABELLED)
 
 
-def unlabelled(texts: Sequence[str]) -> Dataset:
+def unlabelled(texts: Iterable[str]) -> Dataset:
     """A transfer set: column ``text``."""
-    return Dataset.from_dict({"text": list(texts)}, features=UNLABELLED)
+    return _dataset({"text": list(texts)}, UNLABELLED)
+
+
+def _dataset(columns: dict[str, list[Any]], features: Features) -> Dataset:
+    """With a fingerprint at random, which nothing here relies on.
+
+    For its own, datasets pickles all rows and looks into transformers, which fails while another thread (the
+    dashboard's runner) is importing it.
+    """
+    table = InMemoryTable.from_pydict(columns, schema=features.arrow_schema)
+    return Dataset(table, info=DatasetInfo(features=features), fingerprint=token_hex(8))
 
 
 @dataclass(frozen=True)

@@ -13,8 +13,8 @@ from pages.shared.text import escape
 
 st.title("Runs", anchor=False)
 try:
-    tasks = sorted({run.task for run in store().runs()})
-    if not tasks:
+    runs = store().runs()
+    if not runs:
         st.info(
             "No runs yet. Set up a distillation, and it is listed here from the moment you start it.",
             icon=":material/list:",
@@ -39,8 +39,9 @@ try:
             key="runs.status",
             bind="query-params",
         )
+        tasks = sorted({run.task for run in runs})
         task = st.selectbox("Task", ["", *tasks], format_func=lambda task: task or "Any", key="runs.task")
-    found = store().runs(text=text or "", status=status, task=task)
+    found = store().runs(text=text, status=status, task=task) if text or status or task else runs
     bar = st.container(key="runs.bar")  # above the table, though it depends on what is chosen there
     if found:
         chosen = choose(found)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -12,9 +13,11 @@ from kd_core.config import DistillConfig, TaskConfig, TeacherConfig
 from kd_core.data import load_task
 from kd_core.data.task import Task
 from kd_core.estimate import Estimate, Past, calibrate, estimate, past_runs
+from kd_core.events import Estimated
 from kd_core.handlers import prepare
 from kd_core.plan import Plan, Vocabulary, make_plan, read_vocabulary
-from pages.shared.state import store
+from pages.shared.live import UNDER_WAY
+from pages.shared.state import runner, store
 
 
 def stamp(task: TaskConfig) -> list[int]:
@@ -62,6 +65,18 @@ def _calibrated() -> float:
 def estimate_of(plan: Plan) -> Estimate:
     """Raises: KDError."""
     return estimate(plan, _past(), _calibrated)
+
+
+def start(config: DistillConfig, expected: Estimate) -> str:
+    """The id of the run. A second click, or a second tab, finds the one that is under way."""
+    wanted = config.model_dump(mode="json")
+    for run in store().runs(status=UNDER_WAY):
+        if run.config == wanted:
+            return run.id
+    run_id = runner().submit(config)
+    event = Estimated({**expected.seconds}, {**expected.work})
+    store().write(run_id, [(datetime.now(UTC), event)])
+    return run_id
 
 
 def _named(teacher: TeacherConfig) -> TeacherConfig:

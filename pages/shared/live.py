@@ -10,7 +10,7 @@ import streamlit as st
 
 from kd_core import figures, words
 from kd_core.errors import KDError
-from kd_core.events import Estimated, Stage, Who
+from kd_core.events import Estimated, Stage, StageStarted, Who
 from kd_core.store import RunRow, StageRow
 from pages.shared.state import runner, store
 from pages.shared.text import escape
@@ -43,7 +43,7 @@ def live_view(run: RunRow) -> None:
 
 def stepper(stages: dict[Stage, tuple[str, str]]) -> None:
     """The four steps in a row: state and a few words for each. Two by two on a phone."""
-    with st.container(horizontal=True, gap="xsmall", key="live.steps"):
+    with st.container(horizontal=True, gap="xsmall"):
         for stage, (state, text) in stages.items():
             with st.container(width=122, gap=None):
                 st.markdown(f"{ICONS[state]} **{NAMES[stage]}**")
@@ -160,15 +160,20 @@ def _ending(run: RunRow) -> None:
 
 
 def _estimate_was(run: RunRow, seconds: dict[str, float]) -> str | None:
-    """How far off the estimate was that was shown before the start."""
-    events = (entry.event for entry in store().events(run.id))
-    said = next((sum(event.seconds.values()) for event in events if isinstance(event, Estimated)), None)
+    """How far off the estimate was; None for a run that was resumed, which knows its last part only."""
+    events = [entry.event for entry in store().events(run.id)]
+    starts = [event.stage for event in events if isinstance(event, StageStarted)]
+    if len(starts) > len(set(starts)):
+        return None
     took = sum(seconds.values())
+    said = next((sum(event.seconds.values()) for event in events if isinstance(event, Estimated)), None)
     if not said:
         return f"It took {words.duration(took)}."
-    off = abs(took / said - 1)
-    how = f"{100 * off:.0f} % {'longer' if took > said else 'less'} than the {words.duration(said)} estimated"
-    return f"It took {words.duration(took)}, {how if off >= 0.05 else 'as estimated'}."
+    off = said / took - 1
+    how = (
+        f"{100 * abs(off):.0f} % too {'long' if off > 0 else 'short'}" if abs(off) >= 0.05 else "about right"
+    )
+    return f"It took {words.duration(took)}; the estimate was {words.duration(said)}, {how}."
 
 
 def _curves(run: RunRow) -> None:
@@ -203,7 +208,7 @@ def _numbers(curve: pd.DataFrame, evaluations: pd.DataFrame) -> None:
         for label, column, form in (
             ("Training loss", "loss", ".3f"),
             ("Texts per second", "samples_per_second", ",.0f"),
-            ("Learning rate", "learning_rate", ".1e"),
+            ("Learning rate", "learning_rate", ".2g"),
         ):
             st.metric(label, "–" if last is None else f"{last[column]:{form}}", width=122)
         latest = words.percent(float(evaluations["accuracy"].iloc[-1])) if len(evaluations) else "–"

@@ -9,6 +9,7 @@ from typing import Any
 import streamlit as st
 
 from kd_core import figures, results, words
+from kd_core.config import DistillConfig
 from kd_core.html_report import html_report
 from kd_core.store import RunRow
 from pages.shared.charts import chart, is_dark
@@ -51,7 +52,7 @@ def duplicate(run: RunRow) -> None:
         key="report.duplicate",
         help="Open the form with this run's settings",
     ):
-        st.switch_page("pages/build/distill.py", query_params=form_link(run.config))
+        st.switch_page("pages/build/distill.py", query_params=form_link(DistillConfig.from_dict(run.config)))
 
 
 def title(run: RunRow) -> None:
@@ -67,7 +68,7 @@ def headline(run: RunRow, report: Mapping[str, Any]) -> None:
     label, colour, icon = words.verdict_badge(report["verdict"]["kind"])
     with st.container(border=True, key="report.verdict"):
         st.badge(label, icon=icon, color=colour)
-        st.markdown(f"#### {escape(report['sentence'])}")
+        st.markdown(f"**{escape(report['sentence'])}**")
         for note in report["notes"]:
             st.caption(escape(note))
     found = results.kept(report)

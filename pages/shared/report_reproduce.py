@@ -13,7 +13,7 @@ from kd_core.store import RunRow
 
 
 def reproduce(run: RunRow, report: Mapping[str, Any]) -> None:
-    st.markdown("On the same machine and versions, each of these gives the same models again, bit for bit.")
+    st.markdown("On the same machine, with the same versions, each of these gives the same models again.")
     left, right = st.columns(2)
     with left:
         st.markdown("**As a command**, with the settings that differ from the defaults")

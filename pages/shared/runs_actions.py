@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import streamlit as st
 
 from kd_core import cleaning
+from kd_core.config import DistillConfig
 from kd_core.errors import KDError
 from kd_core.jobs import RESUMABLE, UNDER_WAY
 from kd_core.store import RunRow
@@ -26,14 +27,16 @@ def actions(chosen: Sequence[RunRow], listed: int) -> None:
             page = "pages/review/report.py" if report else "pages/build/distill.py"
             st.switch_page(page, query_params={"run": one.id})
         if _button("Name and tags", "edit", one is None):
-            _edit(one)
+            edit(one)
         if _button("Duplicate", "content_copy", one is None):
-            st.switch_page("pages/build/distill.py", query_params=form_link(one.config))
+            st.switch_page(
+                "pages/build/distill.py", query_params=form_link(DistillConfig.from_dict(one.config))
+            )
         if _button("Resume", "play_arrow", one is None or one.status not in RESUMABLE):
             runner().resume(one.id)
             st.switch_page("pages/build/distill.py", query_params={"run": one.id})
         if _button("Delete", "delete", not chosen):
-            _delete(chosen)
+            ask_delete(chosen)
 
 
 def _button(label: str, icon: str, disabled: bool) -> bool:
@@ -42,7 +45,7 @@ def _button(label: str, icon: str, disabled: bool) -> bool:
 
 
 @st.dialog("Name and tags", icon=":material/edit:")
-def _edit(run: RunRow) -> None:
+def edit(run: RunRow) -> None:
     known = sorted({tag for other in store().runs() for tag in other.tags})
     with st.form("runs.edit_form", border=False):
         name = st.text_input("Name", run.name, placeholder=run.id, max_chars=100, key="runs.edit_name")
@@ -65,7 +68,7 @@ def _edit(run: RunRow) -> None:
 
 
 @st.dialog("Delete", icon=":material/delete:")
-def _delete(runs: Sequence[RunRow]) -> None:
+def ask_delete(runs: Sequence[RunRow]) -> None:
     busy = [run for run in runs if run.status in UNDER_WAY]
     if busy:
         st.warning(

@@ -13,7 +13,7 @@ from kd_core.data import uploads
 from kd_core.data.summary import Summary
 from kd_core.data.tables import KINDS, MAX_ROWS, encoding_previews
 from kd_core.data.uploads import Preview, Upload
-from kd_core.errors import DataError
+from kd_core.errors import DataError, KDError
 from pages.shared.text import escape
 
 SEPARATORS = {"": "Detect", ",": "Commas", "tab": "Tabs", ";": "Semicolons", "|": "Bars"}
@@ -40,7 +40,7 @@ _checked = st.cache_data(
 )
 
 
-def plain_words(error: DataError) -> str:
+def plain_words(error: KDError) -> str:
     """The error with the page's words for the command's flags."""
     text = str(error)
     for pattern, words in _WORDS:

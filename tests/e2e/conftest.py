@@ -5,24 +5,18 @@ Wait for what a reader sees, never for time.
 
 from __future__ import annotations
 
-import os
 import shutil
-import signal
-import socket
-import subprocess
-import sys
 import tempfile
-import time
-import urllib.request
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
-from playwright.sync_api import BrowserContext, ConsoleMessage, Page, Playwright, sync_playwright
+from dashboard import Server, settle
+from playwright.sync_api import ConsoleMessage, Page, Playwright, sync_playwright
 
-ROOT = Path(__file__).parents[2]
 E2E = Path(__file__).parent
 ARGUMENTS = [
     "--no-sandbox",
@@ -43,46 +37,6 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if E2E in item.path.parents:
             item.add_marker("e2e")
-
-
-class Server:
-    """A dashboard in a process of its own, with an own ``KD_HOME``. It can be ended and started again."""
-
-    def __init__(self, home: Path, command: list[str] | None = None, cwd: Path = ROOT) -> None:
-        self.home, self.cwd = home, cwd
-        self.log = home.parent / "server.log"
-        with socket.socket() as free:
-            free.bind(("127.0.0.1", 0))
-            self.port = free.getsockname()[1]
-        self.url = f"http://127.0.0.1:{self.port}"
-        self.command = command or [sys.executable, "-m", "streamlit", "run", str(ROOT / "app.py")]
-        self.process: subprocess.Popen[bytes] | None = None
-
-    def start(self, *arguments: str) -> None:
-        """Start, and wait until it answers. ``arguments`` default to Streamlit's names for the port."""
-        flags = arguments or ("--server.port", str(self.port), "--server.headless", "true")
-        env = {**os.environ, "KD_HOME": str(self.home), "PYTHONUNBUFFERED": "1"}
-        env.pop("KD_DATABASE_URL", None)
-        with self.log.open("ab") as log:
-            self.process = subprocess.Popen(
-                [*self.command, *flags], cwd=self.cwd, env=env, stdout=log, stderr=subprocess.STDOUT
-            )
-        deadline = time.monotonic() + 60
-        while True:
-            try:
-                with urllib.request.urlopen(f"{self.url}/_stcore/health", timeout=5):
-                    return
-            except OSError:
-                if self.process.poll() is not None or time.monotonic() > deadline:
-                    pytest.fail(f"The server does not answer:\n{self.log.read_text()}")
-                time.sleep(0.1)
-
-    def stop(self, how: signal.Signals = signal.SIGTERM) -> int:
-        """End it and return its exit status; ``signal.SIGKILL`` for a crash."""
-        assert self.process is not None
-        if self.process.poll() is None:
-            self.process.send_signal(how)
-        return self.process.wait(timeout=90)
 
 
 @pytest.fixture
@@ -107,25 +61,23 @@ def playwright() -> Iterator[Playwright]:
 def browser(playwright: Playwright) -> Iterator[Callable[..., Page]]:
     """``browser(theme="dark", width=390, height=844)`` opens a page in a new browser."""
     program = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
-    opened: list[BrowserContext] = []
 
     def new_page(*, theme: Theme = "light", width: int = 1440, height: int = 900) -> Page:
         context = playwright.chromium.launch_persistent_context(
-            tempfile.mkdtemp(prefix="kd-browser-"),
+            opened.enter_context(tempfile.TemporaryDirectory(ignore_cleanup_errors=True)),
             executable_path=program,  # None: the one that Playwright installed
             headless=True,
             args=ARGUMENTS,
             color_scheme=theme,
             viewport={"width": width, "height": height},
         )
-        opened.append(context)
+        opened.callback(context.close)
         page = context.pages[0]
         _listen(page)
         return page
 
-    yield new_page
-    for context in opened:
-        context.close()
+    with ExitStack() as opened:
+        yield new_page
 
 
 @pytest.fixture
@@ -142,12 +94,6 @@ def visit(server: Server) -> Callable[[Page, str], None]:
         settle(page)
 
     return go
-
-
-def settle(page: Page) -> None:
-    """Until the script has run to its end."""
-    page.locator("[data-testid=stApp][data-test-script-state=notRunning]").wait_for()
-    page.locator("h1").first.wait_for()
 
 
 @pytest.fixture

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 
 import pytest
@@ -67,7 +68,7 @@ def test_a_run_is_seen_from_every_page(
 ) -> None:
     visit(page, "/")
     page.get_by_role("button", name="Run the demo").click()
-    expect(page).to_have_url(lambda url: "/distill?run=" in url)
+    expect(page).to_have_url(re.compile(r"/distill\?run=\d{8}-\d{6}-[0-9a-f]{4}$"))
     other = browser()
     visit(other, "/runs")
     strip = other.get_by_test_id("stSidebar").get_by_role("link", name="Demo")

@@ -17,7 +17,7 @@ def test_all_sessions_share_one_runner(
     app: Callable[..., AppTest], home: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     started: list[Runner] = []
-    monkeypatch.setattr(Runner, "start", started.append)
+    monkeypatch.setattr(Runner, "start", lambda self: started.append(self))
     app()
     app("pages/review/runs.py")
     assert len(started) == 1

@@ -8,8 +8,10 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import types
 from collections.abc import Callable
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -19,8 +21,9 @@ import pytest
 from rich.console import Console
 
 import kd_core
-from kd_core import cli
-from kd_core.cli import Narrator, count, duration, main, percent
+from kd_core import cli, runs
+from kd_core.cli import main
+from kd_core.cli.narrator import Narrator
 from kd_core.config import DistillConfig, sections
 from kd_core.errors import ConfigError, DataError, Stopped
 from kd_core.events import (
@@ -34,6 +37,8 @@ from kd_core.events import (
     TrainingStarted,
 )
 from kd_core.flags import flag, options, read_config
+from kd_core.jobs import machine_lock, owner
+from kd_core.store import Store
 
 FIELDS = [f"{section}.{name}" for section, fields in sections() for name in fields.model_fields]
 
@@ -59,9 +64,10 @@ VALUES = {
 
 
 @pytest.fixture(autouse=True)
-def _environment(monkeypatch: pytest.MonkeyPatch) -> None:
+def _environment(monkeypatch: pytest.MonkeyPatch, kd_home: Path) -> None:
     for name in cli.QUIET:
         monkeypatch.setenv(name, "1")
+    monkeypatch.delenv("KD_DATABASE_URL", raising=False)
     monkeypatch.delenv("FORCE_COLOR", raising=False)
 
 
@@ -70,7 +76,9 @@ def _environment(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def parse(*args: str) -> DistillConfig:
     context = cli.distill.make_context("kd distill", list(args))
-    settings = {name: value for name, value in context.params.items() if name not in ("file", "as_json")}
+    settings = {
+        name: value for name, value in context.params.items() if name not in ("file", "name", "as_json")
+    }
     return read_config(context.params["file"], settings)
 
 
@@ -95,7 +103,7 @@ def test_each_field_has_one_flag() -> None:
     flags = [option for group in options().values() for option in group]
     names = [name for option in flags for name in (*option.opts, *option.secondary_opts)]
     assert len(set(names)) == len(names)
-    assert not {"--config", "--json", "--help"} & set(names)
+    assert not {"--config", "--name", "--json", "--help"} & set(names)
     assert sorted(option.opts[0] for option in flags) == sorted(flag(place) for place in FIELDS)
     assert len(flags) == len(FIELDS)
 
@@ -193,6 +201,8 @@ def test_help_of_distill_has_a_heading_for_each_section(capsys: pytest.CaptureFi
 
 # Running
 
+RUN = "20260131-143000-a1b2"
+
 
 def model(accuracy: float, **changes: Any) -> dict[str, Any]:
     return {
@@ -215,7 +225,7 @@ REPORT: dict[str, Any] = {
     "alone": model(0.845),
     "labelled_only": None,
     "student": model(0.895),
-    "verdict": {"kind": "helped", "n": 531},
+    "verdict": {"kind": "helped", "n": 531, "delta": 0.05, "low": 0.02, "high": 0.08},
     "sentence": "Distillation helped: +5.0 points.",
     "notes": ["Label [bold]x[/bold] :smile: was merged."],
 }
@@ -236,7 +246,7 @@ def use_engine(monkeypatch: pytest.MonkeyPatch, engine: Engine) -> list[DistillC
     """Put ``engine`` in the place of ``kd_core.distill``; returns the configs that it gets."""
     seen: list[DistillConfig] = []
 
-    def distill(config: DistillConfig, *, on_event: OnEvent, control: Control) -> FakeReport:
+    def distill(config: DistillConfig, on_event: OnEvent, control: Control, *, run_id: str) -> FakeReport:
         seen.append(config)
         return engine(config, on_event, control)
 
@@ -270,13 +280,13 @@ def test_report_as_tables(monkeypatch: pytest.MonkeyPatch, capsys: pytest.Captur
         "On 531 test texts. Latency p50 and p95 in ms: batch 1, threads 1.",
         "Accuracy Macro-F1 Parameters Size p50 p95",
         "Teacher 90.0 % ± 1.3 89.0 % 22.7 M 90.9 MB 1.23 1.90",
-        "Student alone 84.5 % ± 1.3 83.5 % 3.0 M 12.0 MB 1.23 1.90",
         "Distilled student 89.5 % ± 1.3 88.5 % 3.0 M 12.0 MB 1.23 1.90",
+        "Student alone 84.5 % ± 1.3 83.5 % 3.0 M 12.0 MB 1.23 1.90",
         "Accuracy on the test texts, and on texts that the models were not made for.",
         "test typos",
         "Teacher 90.0 % 80.0 %",
-        "Student alone 84.5 % 74.5 %",
         "Distilled student 89.5 % 79.5 %",
+        "Student alone 84.5 % 74.5 %",
         "Distillation helped: +5.0 points.",
         "Label [bold]x[/bold] :smile: was merged.",
         "Run r1: /data/runs/r1",
@@ -306,7 +316,7 @@ def raises(error: BaseException) -> Engine:
     [
         (DataError("The file 'x.csv' has no rows."), 2, "kd: The file 'x.csv' has no rows.\n"),
         (ConfigError("first", "second"), 2, "kd: first\nkd: second\n"),
-        (Stopped("Stopped on request."), 130, "kd: Stopped on request.\n"),
+        (Stopped("Stopped on request."), 130, "kd: Stopped on request. To go on: kd resume {run}\n"),
         (KeyboardInterrupt(), 130, "\nkd: interrupted\n"),
     ],
 )
@@ -320,7 +330,8 @@ def test_what_went_wrong_is_one_line_and_a_status(
     use_engine(monkeypatch, raises(error))
     assert main(["distill"]) == status
     captured = capsys.readouterr()
-    assert (captured.out, captured.err) == ("", message)
+    (row,) = Store().runs()
+    assert (captured.out, captured.err) == ("", message.format(run=row.id))
 
 
 def test_a_fault_of_ours_is_not_hidden(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -368,10 +379,11 @@ def test_the_first_interrupt_stops_the_run_and_the_second_interrupts_it(
 
     use_engine(monkeypatch, engine)
     assert main(["distill"]) == 130
-    assert capsys.readouterr().err == "kd: Stopped on request.\n"
+    assert capsys.readouterr().err.startswith("kd: Stopped on request. To go on: kd resume 2")
     assert main(["distill", "--seeds", "1"]) == 130
     assert capsys.readouterr().err == "\nkd: interrupted\n"
     assert stopping == [True, True]
+    assert [row.status for row in Store().runs()] == ["interrupted", "stopped"]
     assert signal.getsignal(signal.SIGINT) == before
 
 
@@ -423,7 +435,7 @@ def test_plain_progress_is_a_line_at_each_tenth() -> None:
         "  Distilled student: 24 of 30, loss 0.042, validation 87.5 %",
         "  Distilled student: 27 of 30, loss 0.037, validation 87.5 %",
         "  Distilled student: 30 of 30, loss 0.033, validation 87.5 %",
-        "  10.0 s",
+        "  10 s",
         "4 Validate",
         "  scoring Teacher: 1 of 4",
         "  measuring latency: 2 of 4",
@@ -441,7 +453,7 @@ def test_a_terminal_gets_bars() -> None:
     assert "measuring latency" in last
     assert "2/4" in last
     assert "scoring" not in last
-    assert shown.index("30/30") < shown.index("10.0 s") < shown.index("4 Validate")
+    assert shown.index("30/30") < shown.index("10 s") < shown.index("4 Validate")
 
 
 def test_several_seeds_are_told_apart() -> None:
@@ -513,7 +525,7 @@ def use_predict(monkeypatch: pytest.MonkeyPatch) -> None:
             "predictions": [{"text": t, "teacher": probabilities, "alone": None} for t in texts],
         }
 
-    use_module(monkeypatch, "kd_core.runs", predict=predict)
+    monkeypatch.setattr(runs, "predict", predict)
 
 
 def pipe(monkeypatch: pytest.MonkeyPatch, content: bytes, *, terminal: bool = False) -> None:
@@ -524,7 +536,7 @@ def pipe(monkeypatch: pytest.MonkeyPatch, content: bytes, *, terminal: bool = Fa
 
 def test_predict(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     use_predict(monkeypatch)
-    assert main(["predict", "r1", "Shares [fall]"]) == 0
+    assert main(["predict", RUN, "Shares [fall]"]) == 0
     captured = capsys.readouterr()
     assert captured.out.splitlines()[0] == "Shares [fall]"
     answer = " ".join(captured.out.splitlines()[2].split())
@@ -535,9 +547,9 @@ def test_predict(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[
 def test_predict_reads_lines(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     use_predict(monkeypatch)
     pipe(monkeypatch, "\ufeffUne élection\r\n\n  Zwei\n".encode())
-    assert main(["predict", "r1", "--json"]) == 0
+    assert main(["predict", RUN, "--json"]) == 0
     result = json.loads(capsys.readouterr().out)
-    assert result["run_id"] == "r1"
+    assert result["run_id"] == RUN
     assert [prediction["text"] for prediction in result["predictions"]] == ["Une élection", "Zwei"]
 
 
@@ -552,7 +564,7 @@ def test_predict_without_usable_text(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], content: bytes, message: str
 ) -> None:
     pipe(monkeypatch, content)
-    assert main(["predict", "r1"]) == 2
+    assert main(["predict", RUN]) == 2
     assert capsys.readouterr().err == f"kd: {message}\n"
 
 
@@ -560,7 +572,7 @@ def test_predict_does_not_wait_for_a_terminal(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     pipe(monkeypatch, b"", terminal=True)
-    assert main(["predict", "r1"]) == 2
+    assert main(["predict", RUN]) == 2
     assert (
         capsys.readouterr().err
         == 'kd: No text: write it after the run, kd predict RUN "text", or pipe lines.\n'
@@ -568,7 +580,7 @@ def test_predict_does_not_wait_for_a_terminal(
 
 
 def test_predict_refuses_undecodable_arguments(capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["predict", "r1", "caf\udce9"]) == 2
+    assert main(["predict", RUN, "caf\udce9"]) == 2
     assert capsys.readouterr().err == (
         "kd: A text has bytes that are not UTF-8; pipe it through iconv first.\n"
     )
@@ -585,7 +597,8 @@ def test_alone_it_shows_its_commands(capsys: pytest.CaptureFixture[str]) -> None
 def test_help_loads_nothing_heavy() -> None:
     script = (
         "import sys; from kd_core.cli import main; main(['--help']); "
-        "print(sorted({'torch', 'transformers', 'datasets', 'pandas', 'pydantic'} & set(sys.modules)))"
+        "heavy = {'torch', 'transformers', 'datasets', 'pandas', 'pydantic', 'sqlalchemy', 'streamlit'}; "
+        "print(sorted(heavy & set(sys.modules)))"
     )
     result = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
     assert result.stdout.splitlines()[-1] == "[]"
@@ -597,19 +610,236 @@ def test_it_runs_as_a_module() -> None:
     assert result.stdout.startswith("kd, version ")
 
 
-# Numbers
+# The runs that there are
+
+
+def make_run(store: Store, run_id: str, status: str = "done", **config: Any) -> None:
+    store.create_run(
+        run_id, DistillConfig().change(config).model_dump(mode="json"), name=f"about {run_id[-4:]}"
+    )
+    if status == "done":
+        store.save_report(run_id, REPORT | {"run_id": run_id})
+    store.set_status(run_id, status)  # type: ignore[arg-type]
+
+
+def test_a_run_is_in_the_store_while_and_after(monkeypatch: pytest.MonkeyPatch) -> None:
+    rows = []
+
+    def engine(config: DistillConfig, on_event: OnEvent, control: Control) -> FakeReport:
+        rows.extend(Store().runs())
+        on_event(TrainingStarted("alone", 0, 3, cached=True))
+        return FakeReport(REPORT)
+
+    use_engine(monkeypatch, engine)
+    assert main(["distill", "--name", "first try", "--temperature", "2"]) == 0
+    (during,), (after,) = rows, Store().runs()
+    assert (during.status, during.name, during.owner) == ("running", "first try", owner())
+    assert during.config["objective"]["temperature"] == 2.0
+    assert (after.status, after.accuracy["student"], after.verdict) == ("done", 0.895, "helped")
+    assert TrainingStarted("alone", 0, 3, cached=True) in [row.event for row in Store().events(after.id)]
+
+
+def test_one_waits_for_the_other(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    use_engine(monkeypatch, finishes)
+    store = Store()
+    make_run(store, RUN, "running")
+    lock, waits = machine_lock(), threading.Event()
+
+    def told(console: Console, text: str, **_: Any) -> None:
+        if text.startswith("Waiting"):
+            capsys.readouterr()
+            waits.set()
+            seen.append((text, [row.status for row in store.runs()]))
+
+    seen: list[tuple[str, list[str]]] = []
+    monkeypatch.setattr(Console, "print", told)
+    with lock:
+        thread = threading.Thread(target=lambda: waits.wait(30) and lock.release(force=True))
+        thread.start()
+        assert main(["distill", "--json"]) == 0
+    thread.join()
+    assert seen == [
+        (f"Waiting for run {RUN} (about a1b2): one runs at a time on a machine.", ["queued", "running"])
+    ]
+
+
+def test_paths_are_kept_whole(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """A run may be resumed in another folder."""
+    use_engine(monkeypatch, finishes)
+    (tmp_path / "mine.csv").write_text("text,label\n")
+    (tmp_path / "bbc-sentences").write_text("not the bundled task\n")
+    monkeypatch.chdir(tmp_path)
+    assert main(["distill", "--task", "mine.csv", "--test-file", "nowhere.csv"]) == 0
+    assert main(["distill", "--task", "bbc-sentences"]) == 0
+    tasks = [row.config["task"] for row in Store().runs()]
+    assert [task["name"] for task in tasks] == ["bbc-sentences", str(tmp_path / "mine.csv")]
+    assert tasks[1]["test_file"] == "nowhere.csv"
+
+
+def test_resume(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    seen = use_engine(monkeypatch, finishes)
+    make_run(Store(), RUN, "interrupted", **{"objective.temperature": 3.0})
+    assert main(["resume", "last", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out) == REPORT
+    assert [config.objective.temperature for config in seen] == [3.0]
+    assert Store().run(RUN).status == "done"
+    assert main(["resume", RUN]) == 2
+    assert capsys.readouterr().err == f"kd: Run {RUN} is done; only one that ended early can be resumed.\n"
+
+
+def test_a_run_whose_process_went_away_can_be_resumed(monkeypatch: pytest.MonkeyPatch) -> None:
+    use_engine(monkeypatch, finishes)
+    store = Store()
+    store.create_run(RUN, DistillConfig().model_dump(mode="json"))
+    host, pid, started = owner().rsplit(":", 2)
+    assert store.claim(f"{host}:{pid}:{float(started) - 100}", RUN)
+    assert main(["resume", RUN]) == 0
+    assert store.run(RUN).status == "done"
+
+
+def test_runs(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["runs"]) == 0
+    assert capsys.readouterr() == ("", "No runs yet. kd distill makes one.\n")
+    make_run(Store(), "20260131-143000-a1b2")
+    make_run(Store(), "20260131-150000-c3d4", "failed")
+    assert main(["runs"]) == 0
+    lines = [" ".join(line.split()) for line in capsys.readouterr().out.splitlines()]
+    assert lines[0] == "Run Status Name Task Student Accuracy Against alone Verdict Created"
+    assert lines[1].startswith("20260131-150000-c3d4 Failed about c3d4 bbc-headlines tiny 20")
+    assert lines[2].startswith(
+        "20260131-143000-a1b2 Done about a1b2 bbc-headlines tiny 89.5 % +5.0 points Helped 20"
+    )
+    assert main(["runs", "--json", "--status", "done", "--status", "queued"]) == 0
+    (listed,) = json.loads(capsys.readouterr().out)
+    assert (listed["id"], listed["status"], listed["accuracy"]["teacher"]) == (RUN, "done", 0.9)
+
+
+def test_show(capsys: pytest.CaptureFixture[str]) -> None:
+    make_run(Store(), RUN, **{"objective.alpha": 0.5, "training.seeds": (3, 4)})
+    assert main(["show", "2026"]) == 0
+    out = capsys.readouterr().out
+    lines = [" ".join(line.split()) for line in out.splitlines()]
+    assert lines[:2] == [f"Run {RUN} (about a1b2)", "Done."]
+    assert lines[4:7] == ["Setting Value", "objective.alpha 0.5", "training.seeds 3,4"]
+    assert "Distillation helped: +5.0 points." in lines
+    assert main(["show", RUN, "--json"]) == 0
+    shown = json.loads(capsys.readouterr().out)
+    assert shown["run"]["id"] == RUN
+    assert shown["report"]["sentence"] == "Distillation helped: +5.0 points."
+
+
+def test_show_a_run_that_is_under_way(capsys: pytest.CaptureFixture[str]) -> None:
+    store = Store()
+    make_run(store, RUN, "running")
+    with closing(store.recorder(RUN)) as record:
+        record(StageStarted("distil"))
+        record(Step("student", 0, 300, 1200, 0.5, 0.5, 0.5, 0.0, 1e-4, 100.0))
+    assert main(["show", "last"]) == 0
+    assert "\nRunning: 3 Distil, distilled student, 300 of 1,200; " in capsys.readouterr().out
+
+
+def test_show_a_run_that_failed(capsys: pytest.CaptureFixture[str]) -> None:
+    make_run(Store(), RUN, "running")
+    Store().set_status(RUN, "failed", "The file 'x.csv' has no rows.")
+    assert main(["show", "last"]) == 0
+    assert f"\nFailed: The file 'x.csv' has no rows. To go on: kd resume {RUN}\n" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize(
-    ("shown", "text"),
+    ("text", "message"),
     [
-        (percent(0.8949), "89.5 %"),
-        (percent(1), "100.0 %"),
-        (count(2_985_733), "3.0 M"),
-        (count(99_999), "99,999"),
-        (duration(3.14), "3.1 s"),
-        (duration(1234.5), "1,234 s"),
+        ("last", "There is no run yet; kd distill makes one."),
+        ("2099", "No run starts with '2099'; kd runs lists them."),
+        (RUN, f"There is no run {RUN}"),
     ],
 )
-def test_numbers(shown: str, text: str) -> None:
-    assert shown == text
+def test_a_run_that_is_not_there(capsys: pytest.CaptureFixture[str], text: str, message: str) -> None:
+    assert main(["show", text]) == 2
+    assert capsys.readouterr().err.startswith(f"kd: {message}")
+
+
+def test_a_beginning_that_fits_several_runs(capsys: pytest.CaptureFixture[str]) -> None:
+    make_run(Store(), "20260131-143000-a1b2")
+    make_run(Store(), "20260131-150000-c3d4")
+    assert main(["show", "20260131"]) == 2
+    assert capsys.readouterr().err == (
+        "kd: '20260131' fits 2 runs: 20260131-150000-c3d4, 20260131-143000-a1b2; write more of it.\n"
+    )
+
+
+def test_delete(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], kd_home: Path) -> None:
+    make_run(Store(), RUN)
+    (kd_home / "runs" / RUN / "students").mkdir(parents=True)
+    pipe(monkeypatch, b"")
+    assert main(["delete", "last"]) == 2
+    assert capsys.readouterr().err == f"kd: Nobody is there to ask; to delete run {RUN}, add --yes.\n"
+    assert main(["delete", "last", "--yes"]) == 0
+    assert Store().runs() == []
+    assert list((kd_home / "runs").iterdir()) == []
+
+
+@pytest.mark.parametrize(("answer", "left", "status"), [(b"n\n", 1, 130), (b"y\n", 0, 0)])
+def test_delete_asks_once(monkeypatch: pytest.MonkeyPatch, answer: bytes, left: int, status: int) -> None:
+    make_run(Store(), RUN)
+    pipe(monkeypatch, answer, terminal=True)
+    assert main(["delete", RUN]) == status
+    assert len(Store().runs()) == left
+
+
+def test_clean(capsys: pytest.CaptureFixture[str], kd_home: Path) -> None:
+    assert main(["clean"]) == 0
+    assert capsys.readouterr().out == f"{kd_home}\nNothing takes space yet.\n"
+    place = kd_home / "cache" / "alone" / "abc"
+    place.mkdir(parents=True)
+    (place / "model.safetensors").write_bytes(bytes(2_500_000))
+    assert main(["clean", "--dry-run"]) == 0
+    lines = [" ".join(line.split()) for line in capsys.readouterr().out.splitlines()]
+    assert lines[2:] == ["Students alone 1 2.5 MB 2.5 MB", "", "kd clean would free 2.5 MB."]
+    assert place.is_dir()
+    assert main(["clean", "--json"]) == 0
+    found = json.loads(capsys.readouterr().out)
+    assert (found["freed_bytes"], found["items"][0]["path"]) == (2_500_000, str(place))
+    assert not place.exists()
+
+
+# The dashboard
+
+
+def launched(monkeypatch: pytest.MonkeyPatch, *args: str) -> list[str]:
+    """What the process becomes."""
+    commands: list[list[str]] = []
+    monkeypatch.setattr(os, "execv", lambda program, command: commands.append(command))
+    assert main(["app", *args]) == 0
+    return commands[0]
+
+
+def test_app_starts_streamlit_on_this_machine_only(monkeypatch: pytest.MonkeyPatch) -> None:
+    command = launched(monkeypatch, "--port", "8600")
+    assert command[:4] == [sys.executable, "-m", "streamlit", "run"]
+    assert Path(command[4]).name == "app.py"
+    assert Path(command[4]).is_file()
+    assert command[5:] == ["--server.port", "8600", "--server.address", "127.0.0.1"]
+
+
+@pytest.mark.parametrize("host", ["localhost", "::1", "127.0.0.2"])
+def test_app_on_other_names_of_this_machine(monkeypatch: pytest.MonkeyPatch, host: str) -> None:
+    assert launched(monkeypatch, "--host", host)[-1] == host
+
+
+@pytest.mark.parametrize("host", ["0.0.0.0", "192.168.1.5", "::", "example.org", ""])
+def test_app_is_not_opened_to_the_network(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path, host: str
+) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(os, "execv", lambda *_: pytest.fail("it was started"))
+    assert main(["app", "--host", host]) == 2
+    assert "would open the dashboard to everybody on the network" in capsys.readouterr().err
+
+
+def test_app_is_opened_where_people_log_in(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    (tmp_path / ".streamlit").mkdir()
+    (tmp_path / ".streamlit" / "secrets.toml").write_text('[auth]\nclient_id = "x"\n')
+    monkeypatch.setenv("HOME", str(tmp_path))
+    command = launched(monkeypatch, "--host", "0.0.0.0")
+    assert command[command.index("--client.showErrorDetails") + 1] == "none"

@@ -245,7 +245,7 @@ def test_a_small_parquet_file_cannot_unpack_into_a_huge_one(monkeypatch):
         uploads.check({"name": Upload("bomb.parquet", sink.getvalue())}, TaskConfig())
 
 
-# 10, 12 The server and the database
+# 10, 11, 12 The server and the database
 
 
 def test_the_server_is_for_this_machine_alone():
@@ -259,6 +259,17 @@ def test_the_server_is_for_this_machine_alone():
     assert server["maxUploadSize"] == 50
     assert config["browser"]["gatherUsageStats"] is False
     assert config["client"]["toolbarMode"] == "viewer"
+
+
+@pytest.mark.parametrize("host", ["0.0.0.0", "::", "192.168.1.7", "example.org"])
+def test_the_dashboard_is_not_opened_to_a_network_without_a_log_in(tmp_path, monkeypatch, capsys, host):
+    from kd_core.cli import main
+
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setattr(os, "execv", lambda *_: pytest.fail("started"))
+    assert main(["app", "--host", host]) == 2
+    assert f"--host {host} would open the dashboard to everybody on the network" in capsys.readouterr().err
 
 
 def test_the_password_of_the_database_is_never_shown(kd_home, monkeypatch):

@@ -12,7 +12,7 @@ import threading
 import time
 from contextlib import closing
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime, timedelta, timezone
 from secrets import token_hex
 
 import pytest
@@ -90,11 +90,22 @@ def write(store, run_id, *events) -> None:
     store.write(run_id, [(AT, event) for event in events])
 
 
-def python(code: str, url: str, *arguments: str) -> subprocess.Popen:
-    """Another process with a ``store`` on the same database."""
-    code = f"import sys; from kd_core.store import Store; store = Store(sys.argv[1])\n{code}"
-    command = [sys.executable, "-c", code, url, *arguments]
-    return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+@pytest.fixture
+def python(url):
+    """``python(code)``: another process, with a ``store`` on the same database."""
+    opened = []
+
+    def start(code: str, *arguments: str) -> subprocess.Popen:
+        code = f"import sys; from kd_core.store import Store; store = Store(sys.argv[1])\n{code}"
+        command = [sys.executable, "-c", code, url, *arguments]
+        pipes = dict.fromkeys(("stdin", "stdout", "stderr"), subprocess.PIPE)
+        opened.append(subprocess.Popen(command, text=True, **pipes))
+        return opened[-1]
+
+    yield start
+    for process in opened:
+        process.kill()
+        process.communicate()
 
 
 # Runs
@@ -258,17 +269,21 @@ def test_of_many_that_claim_at_once_each_gets_its_own_run(store):
     assert sorted(claimed) == [f"run-{number}" for number in range(6)]
 
 
-def test_of_two_processes_that_claim_one_run_one_gets_it(store, url, run):
+def test_of_two_processes_that_claim_one_run_one_gets_it(store, run, python):
     code = """
 store.runs()
 print("ready", flush=True)
 sys.stdin.readline()
 print(store.claim(sys.argv[2]) is not None)
 """
-    workers = [python(code, url, name) for name in ("one", "two")]
-    answers = [worker.communicate("go\n")[0].split() for worker in workers]
-    assert sorted(answers) == [["ready", "False"], ["ready", "True"]]
-    assert store.run(RUN).owner == ["one", "two"][answers.index(["ready", "True"])]
+    workers = [python(code, name) for name in ("one", "two")]
+    for worker in workers:
+        assert worker.stdout.readline() == "ready\n"
+    for worker in workers:
+        print("go", file=worker.stdin, flush=True)
+    answers = [worker.stdout.read().strip() for worker in workers]
+    assert sorted(answers) == ["False", "True"]
+    assert store.run(RUN).owner == ["one", "two"][answers.index("True")]
 
 
 def test_commands_reach_another_process_and_are_forgotten_when_the_run_is_queued_again(store, url, run):
@@ -360,9 +375,9 @@ def test_points_that_a_resumed_run_repeats_are_overwritten(store, run):
 
 
 def test_a_number_that_is_none_is_kept_as_such(store, run):
-    write(store, RUN, replace(step(1), soft=float("nan")), look(1, float("nan")))
+    write(store, RUN, replace(step(1), soft=float("nan")), replace(look(1, 0.5), loss=float("nan")))
     assert store.curve(RUN).soft.isna().all()
-    assert store.evaluations(RUN).accuracy.isna().all()
+    assert store.evaluations(RUN).loss.isna().all()
 
 
 def test_the_sparkline_is_the_first_students_accuracy_thinned(store, run):
@@ -446,12 +461,11 @@ def test_a_report_is_found_in_the_runs_folder(store, finished_run, monkeypatch):
         store.report(RUN)
 
 
-def test_a_whole_run_is_recorded(store, run, tiny_config, kd_home):
-    from kd_core import distill
-
-    write_to = store.recorder(RUN)
-    found = distill(tiny_config, write_to, run_id=RUN).to_dict()
-    write_to.close()
+def test_a_whole_run_is_recorded(store, run, finished_run):
+    found = finished_run.report.to_dict()
+    with closing(store.recorder(RUN)) as record:
+        for event in finished_run.events:
+            record(event)
     store.save_report(RUN, found)
     store.set_status(RUN, "done")
     row = store.run(RUN)
@@ -459,7 +473,8 @@ def test_a_whole_run_is_recorded(store, run, tiny_config, kd_home):
     assert (row.progress, row.stage, row.label) == (1.0, "validate", "done")
     assert row.accuracy["student"] == found["student"]["accuracy"]
     curve = store.curve(RUN)
-    assert list(curve[curve.who == "student"].step) == [1, 2, 3, 4, 5, 6]
+    for seed in (0, 1):
+        assert list(curve[(curve.who == "student") & (curve.seed == seed)].step) == [1, 2, 3, 4, 5, 6]
     assert {"teacher", "student", "alone", "labelled_only"} == set(curve.who)
     assert len(row.sparkline) == 2
 
@@ -570,14 +585,14 @@ def test_events_of_a_run_that_was_deleted_are_dropped(store, run, quick):
     assert store.runs() == []
 
 
-def test_readers_see_whole_batches_while_another_process_writes(store, url, run):
+def test_readers_see_whole_batches_while_another_process_writes(store, run, python):
     code = """
 from tests.unit.test_store import RUN, step, write
 print("ready", flush=True)
 for batch in range(40):
     write(store, RUN, *(step(n, steps=400) for n in range(10 * batch + 1, 10 * batch + 11)))
 """
-    writer = python(code, url)
+    writer = python(code)
     writer.stdout.readline()
     seen = []
     while writer.poll() is None:
@@ -588,14 +603,14 @@ for batch in range(40):
     assert len(store.curve(RUN)) == 400
 
 
-def test_a_writer_that_is_killed_loses_nothing_it_was_told_is_kept(store, url, run):
+def test_a_writer_that_is_killed_loses_nothing_it_was_told_is_kept(store, run, python):
     code = """
 from tests.unit.test_store import RUN, step, write
 for number in range(1, 100_000):
     write(store, RUN, step(number, steps=100_000))
     print(number, flush=True)
 """
-    writer = python(code, url)
+    writer = python(code)
     for _ in range(20):
         acknowledged = writer.stdout.readline()
     os.kill(writer.pid, signal.SIGKILL)
@@ -627,9 +642,9 @@ def test_the_schema_that_the_code_expects_is_the_newest_one():
     assert ScriptDirectory.from_config(config).get_current_head() == database.SCHEMA
 
 
-def test_processes_that_open_a_new_database_at_once_both_can_use_it(url):
+def test_processes_that_open_a_new_database_at_once_both_can_use_it(url, python):
     code = f"store.create_run(sys.argv[2], {CONFIG!r}); print(len(store.runs()))"
-    workers = [python(code, url, run_id) for run_id in (RUN, OTHER)]
+    workers = [python(code, run_id) for run_id in (RUN, OTHER)]
     answers = [worker.communicate() for worker in workers]
     assert [worker.returncode for worker in workers] == [0, 0], answers
     with closing(Store(url)) as store:
@@ -711,9 +726,12 @@ def test_a_file_that_is_no_database_is_named(tmp_path):
 
 def test_a_folder_that_cannot_be_made_is_named(tmp_path):
     (tmp_path / "file").touch()
-    with closing(Store(f"sqlite:///{tmp_path}/file/kd.sqlite")) as store:
-        with pytest.raises(StoreError, match="Check that you may write there, or choose another folder"):
-            store.runs()
+    hint = "Check that you may write there, or choose another folder"
+    with (
+        closing(Store(f"sqlite:///{tmp_path}/file/kd.sqlite")) as store,
+        pytest.raises(StoreError, match=hint),
+    ):
+        store.runs()
 
 
 def test_a_database_of_a_newer_version_is_left_alone(store, url, run):
@@ -721,18 +739,17 @@ def test_a_database_of_a_newer_version_is_left_alone(store, url, run):
     with engine.begin() as connection:
         connection.execute(sa.text(f"UPDATE {database.VERSIONS} SET version_num = '9999'"))
     engine.dispose()
-    with closing(Store(url)) as older:
-        with pytest.raises(StoreError, match=r"made by a newer KD Studio \(schema 9999; this one knows"):
-            older.runs()
+    newer = r"made by a newer KD Studio \(schema 9999; this one knows"
+    with closing(Store(url)) as older, pytest.raises(StoreError, match=newer):
+        older.runs()
 
 
-def test_the_store_imports_no_torch_and_alembic_only_to_migrate(store, url, run):
+def test_the_store_imports_no_torch_and_alembic_only_to_migrate(store, run, python):
     code = "store.runs(); store.curve('x'); print({'torch', 'alembic', 'streamlit'} & sys.modules.keys())"
-    assert python(code, url).communicate()[0] == "set()\n"
+    assert python(code).communicate()[0] == "set()\n"
 
 
 def test_times_are_utc_whatever_the_zone(store, run):
-    vienna = AT.astimezone(datetime.now().astimezone(None).tzinfo) + timedelta(0)
-    store.write(RUN, [(vienna, StageStarted("teach"))])
+    store.write(RUN, [(AT.astimezone(timezone(timedelta(hours=5))), StageStarted("teach"))])
     assert store.stages(RUN)[0].started == AT
     assert store.stages(RUN)[0].started.tzinfo == UTC

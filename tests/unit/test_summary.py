@@ -5,6 +5,8 @@ from __future__ import annotations
 import subprocess
 import sys
 
+from kd_core.config import TaskConfig
+from kd_core.data import load_task
 from kd_core.data.summary import EXAMPLES, summarise
 from kd_core.data.task import Task, labelled, unlabelled
 
@@ -59,3 +61,15 @@ def test_reading_and_summing_up_need_no_torch():
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.split(" ", 1)[1].endswith("False\n")
     assert "'train': 1256, 'validation': 316, 'test': 524, 'transfer': 12000" in done.stdout
+
+
+def test_tasks_are_loaded_while_another_thread_imports_transformers(monkeypatch, tiny_files):
+    """datasets' hashes look into transformers, and fail while it is imported: there must be none."""
+    from datasets.fingerprint import Hasher
+
+    def fail(value):
+        raise AssertionError("hashed")
+
+    monkeypatch.setattr(Hasher, "hash", fail)
+    assert summarise(load_task(TaskConfig(name="bbc-sentences"))).sizes["train"] == 6000
+    assert summarise(load_task(TaskConfig(**tiny_files))).sizes["transfer"] == 40

@@ -1,0 +1,68 @@
+"""The dashboard's server as a process that tests start, end and start again."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Page
+
+ROOT = Path(__file__).parents[2]
+
+
+class Server:
+    """A dashboard in a process of its own, with an own ``KD_HOME``. It can be ended and started again."""
+
+    def __init__(self, home: Path, command: list[str] | None = None, cwd: Path = ROOT) -> None:
+        self.home, self.cwd = home, cwd
+        self.log = home.parent / "server.log"
+        with socket.socket() as free:
+            free.bind(("127.0.0.1", 0))
+            self.port = free.getsockname()[1]
+        self.url = f"http://127.0.0.1:{self.port}"
+        self.command = command or [sys.executable, "-m", "streamlit", "run", str(ROOT / "app.py")]
+        self.process: subprocess.Popen[bytes] | None = None
+
+    def start(self, *arguments: str) -> None:
+        """Start, and wait until it answers. ``arguments`` default to Streamlit's names for the port."""
+        flags = arguments or ("--server.port", str(self.port))
+        env = {
+            **os.environ,
+            "KD_HOME": str(self.home),
+            "STREAMLIT_SERVER_HEADLESS": "true",
+            "PYTHONUNBUFFERED": "1",
+        }
+        env.pop("KD_DATABASE_URL", None)
+        with self.log.open("ab") as log:
+            self.process = subprocess.Popen(
+                [*self.command, *flags], cwd=self.cwd, env=env, stdout=log, stderr=subprocess.STDOUT
+            )
+        deadline = time.monotonic() + 60
+        while True:
+            try:
+                with urllib.request.urlopen(f"{self.url}/_stcore/health", timeout=5):
+                    return
+            except OSError:
+                if self.process.poll() is not None or time.monotonic() > deadline:
+                    pytest.fail(f"The server does not answer:\n{self.log.read_text()}")
+                time.sleep(0.1)
+
+    def stop(self, how: signal.Signals = signal.SIGTERM) -> int:
+        """End it and return its exit status; ``signal.SIGKILL`` for a crash."""
+        assert self.process is not None
+        if self.process.poll() is None:
+            self.process.send_signal(how)
+        return self.process.wait(timeout=90)
+
+
+def settle(page: Page) -> None:
+    """Until the script has run to its end."""
+    page.locator("[data-testid=stApp][data-test-script-state=notRunning]").wait_for()
+    page.locator("h1").first.wait_for()

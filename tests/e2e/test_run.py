@@ -1,0 +1,179 @@
+"""Runs in a real browser, from the first click to the report, through reloads, tabs, stops and crashes."""
+
+from __future__ import annotations
+
+import re
+import signal
+from collections.abc import Callable
+from pathlib import Path
+from urllib.parse import urlencode
+
+from playwright.sync_api import Page, expect
+
+from kd_core.config import DistillConfig
+from pages.shared.form_link import form_link
+
+ROOT = Path(__file__).parents[2]
+SAMPLE = ROOT / "assets" / "samples" / "support-messages.csv"
+RUN = re.compile(r"[?&]run=(\d{8}-\d{6}-[0-9a-f]{4})")
+MINUTE = 60_000
+Visit = Callable[..., None]
+
+# Long enough to watch, short enough to wait for.
+SHORT = {
+    "task.transfer_texts": 500,
+    "teacher.epochs": 1,
+    "training.steps": 120,
+    "controls.shifted": False,
+    "controls.labelled_only": False,
+    "controls.latency_repeats": 10,
+}
+
+
+def form(**changes: object) -> str:
+    """The address of the form with these settings."""
+    config = DistillConfig().change({**SHORT, **changes})
+    return f"/distill?{urlencode(form_link(config))}"
+
+
+def start(page: Page, visit: Visit, **changes: object) -> str:
+    """Press Start; the run's id."""
+    visit(page, form(**changes))
+    page.get_by_role("button", name="Start distillation").click()
+    expect(page).to_have_url(RUN)
+    match = RUN.search(page.url)
+    assert match
+    return match[1]
+
+
+def points(page: Page) -> int:
+    """How many points the loss curve has."""
+    return page.evaluate(
+        """() => {
+            const chart = document.querySelector('.st-key-live\\\\.loss .js-plotly-plot');
+            return chart ? Math.max(0, ...chart.data.map(line => (line.x || []).length)) : 0;
+        }"""
+    )
+
+
+def wait_for_points(page: Page, count: int) -> None:
+    page.wait_for_function(
+        """count => {
+            const chart = document.querySelector('.st-key-live\\\\.loss .js-plotly-plot');
+            return chart && Math.max(0, ...chart.data.map(line => (line.x || []).length)) >= count;
+        }""",
+        arg=count,
+        timeout=2 * MINUTE,
+    )
+
+
+def wait_for_verdict(page: Page, timeout: int = 4 * MINUTE) -> None:
+    expect(page.get_by_role("link", name="Open the report")).to_be_visible(timeout=timeout)
+
+
+def test_the_demo_from_the_first_click_to_the_report(
+    page: Page, visit: Visit, console_errors: Callable[[Page], list[str]]
+) -> None:
+    visit(page, "/")
+    page.get_by_role("button", name="Run the demo").click()
+    expect(page).to_have_url(RUN)
+    wait_for_points(page, 2)
+    wait_for_verdict(page, timeout=8 * MINUTE)
+    expect(page.get_by_text(re.compile(r"^Distillation (helped|made no difference|hurt)"))).to_be_visible()
+    page.get_by_role("link", name="Open the report").click()
+    expect(page).to_have_url(re.compile(r"/report\?run="))
+    expect(page.get_by_role("heading", level=1)).to_be_visible()
+    expect(page.get_by_text(re.compile(r"over the same student trained alone"))).to_be_visible()
+    assert console_errors(page) == []
+
+
+def test_a_reload_a_second_tab_and_other_pages_lose_nothing(
+    page: Page, browser: Callable[..., Page], visit: Visit, settled: Callable[[Page], None]
+) -> None:
+    run = start(page, visit, **{"training.steps": 100_000})
+    wait_for_points(page, 3)
+    page.reload()
+    settled(page)
+    expect(page).to_have_url(re.compile(run))
+    wait_for_points(page, 3)
+
+    other = browser()
+    visit(other, f"/distill?run={run}")
+    wait_for_points(other, 3)
+    other.get_by_role("button", name="Pause").click()
+    expect(page.get_by_role("button", name="Resume")).to_be_visible(timeout=MINUTE)
+
+    visit(page, "/runs")
+    expect(page.get_by_test_id("stSidebar").get_by_text("Paused")).to_be_visible()
+    page.go_back()
+    page.get_by_role("button", name="Resume").click()
+    expect(page.get_by_role("button", name="Pause")).to_be_visible(timeout=MINUTE)
+
+    page.get_by_role("button", name="Stop", exact=True).click()
+    page.get_by_role("button", name="Stop this run").click()
+    for tab in (page, other):
+        expect(tab.get_by_text("Stopped. Its last checkpoint is kept.")).to_be_visible(timeout=MINUTE)
+
+
+def test_a_double_click_starts_one_run_and_another_start_is_queued(
+    page: Page, browser: Callable[..., Page], visit: Visit
+) -> None:
+    visit(page, form(**{"training.steps": 100_000}))
+    page.get_by_role("button", name="Start distillation").dblclick()
+    expect(page).to_have_url(RUN)
+    wait_for_points(page, 1)
+    visit(page, "/runs")
+    expect(page.get_by_text("1 run", exact=False).first).to_be_visible()
+
+    other = browser()
+    start(other, visit, **{"objective.temperature": 2.0})
+    expect(other.get_by_text("Position 1 in the queue")).to_be_visible()
+    other.get_by_role("button", name="Cancel this run").click()
+    expect(other.get_by_text("Position 1 in the queue")).to_be_hidden()
+
+
+def test_a_killed_server_leaves_a_run_that_can_be_resumed(page: Page, visit: Visit, server) -> None:
+    run = start(page, visit, **{"training.steps": 240})
+    expect(page.get_by_text(re.compile("Distilled student: step"))).to_be_visible(timeout=3 * MINUTE)
+    wait_for_points(page, 40)
+    server.stop(signal.SIGKILL)
+    server.start()
+    visit(page, f"/distill?run={run}")
+    expect(page.get_by_text("The program that ran it went away.")).to_be_visible(timeout=MINUTE)
+    before = points(page)
+    assert before > 0
+    page.get_by_role("button", name="Resume from the last checkpoint").click()
+    wait_for_verdict(page)
+    assert points(page) >= before
+
+
+def test_own_texts_from_upload_to_verdict(
+    page: Page, visit: Visit, console_errors: Callable[[Page], list[str]]
+) -> None:
+    visit(page, "/data?data.view=Upload+your+own")
+    page.locator("input[type=file]").first.set_input_files(SAMPLE)
+    page.get_by_role("button", name="Save this task").click()
+    page.get_by_role("button", name="Use this task").click()
+    expect(page).to_have_url(re.compile("/distill"))
+    query = page.url.partition("?")[2]
+    short = urlencode(form_link(DistillConfig().change(SHORT)))
+    visit(page, f"/distill?{query}&{short}")
+    page.get_by_role("button", name="Start distillation").click()
+    wait_for_verdict(page)
+    expect(page.get_by_text("support-messages").first).to_be_visible()
+    assert console_errors(page) == []
+
+
+def test_no_text_of_a_file_is_taken_for_markdown(
+    page: Page, visit: Visit, tmp_path: Path, foreign_requests: Callable[[Page], list[str]]
+) -> None:
+    bait = "![x](http://127.0.0.1:9/x) <img src=http://127.0.0.1:9/y>"
+    file = tmp_path / "bait.csv"
+    rows = [f'"{bait} number {i} of {label}","{bait} {label}"' for i in range(8) for label in ("a", "b")]
+    file.write_text("text,label\n" + "\n".join(rows))
+    visit(page, "/data?data.view=Upload+your+own")
+    page.locator("input[type=file]").first.set_input_files(file)
+    page.get_by_role("button", name="Save this task").click()
+    page.get_by_role("button", name="Use this task").click()
+    expect(page.get_by_text("2 classes")).to_be_visible()
+    assert foreign_requests(page) == []

@@ -1,0 +1,279 @@
+"""The Distill page: what the form says, what a link sets, what Start does, and the view of a run."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from datetime import UTC, datetime
+from pathlib import Path
+
+# Before any Hugging Face library is imported: no test may reach the network.
+os.environ["HF_HUB_OFFLINE"] = "1"
+
+import pytest
+from streamlit.testing.v1 import AppTest
+
+from kd_core.config import DistillConfig
+from kd_core.events import Estimated, Evaluated, StageFinished, StageStarted, Step, TrainingStarted
+from kd_core.store import Store
+from pages.shared import form_plan
+from pages.shared.form_link import form_link, key
+
+PAGE = "pages/build/distill.py"
+RUN = "20260101-120000-abcd"
+App = Callable[..., AppTest]
+
+
+@pytest.fixture(autouse=True)
+def _speed(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A machine whose speed is known."""
+    monkeypatch.setattr(form_plan, "calibrate", lambda: 1e12)
+
+
+def texts(test: AppTest) -> str:
+    """All that a person reads, in order of kind."""
+    kinds = (test.title, test.subheader, test.markdown, test.caption, test.info, test.warning, test.error)
+    return "\n".join(element.value for elements in kinds for element in elements)
+
+
+def widget(test: AppTest, kind: str, place: str):
+    return getattr(test, kind)(key=key(place))
+
+
+def write(store: Store, *events: object, run: str = RUN) -> None:
+    store.write(run, [(datetime.now(UTC), event) for event in events])
+
+
+def step(number: int, who: str = "student", loss: float = 0.5) -> Step:
+    return Step(who, 0, number, 100, loss, 0.7, 0.4, 0.0, 5e-4, 1240.0)
+
+
+def under_way(store: Store, run: str = RUN) -> None:
+    store.create_run(run, DistillConfig().model_dump(mode="json"), name="First try")
+    store.claim("host:1:0", run)
+
+
+# The form
+
+
+def test_the_form_says_how_large_everything_is(app: App) -> None:
+    test = app(PAGE)
+    assert not test.exception
+    said = texts(test)
+    assert "1,256 training texts · 5 classes · 524 test texts · 12,000 transfer texts" in said
+    assert "22.7 M parameters · 90.9 MB · 52 % embeddings" in said
+    assert "2.7 M parameters · 10.7 MB · 85 % embeddings" in said
+    assert "1 Teach" in said
+    assert "4 Validate" in said
+    assert test.button(key="distill.start").label.startswith("Start distillation · ")
+
+
+def test_a_larger_student_is_announced_larger_and_slower(app: App) -> None:
+    test = app(PAGE)
+    before = test.button(key="distill.start").label
+    widget(test, "selectbox", "student.model").select("medium").run()
+    assert "34.5 M parameters" in texts(test)
+    assert (
+        "The student is larger than the teacher (34.5 M against 22.7 M parameters)" in test.warning[0].value
+    )
+    assert test.button(key="distill.start").label != before
+
+
+def test_the_doctor_speaks_before_the_start(app: App) -> None:
+    test = app(PAGE)
+    assert not test.warning
+    widget(test, "slider", "objective.alpha").set_value(1.0).run()
+    assert "Alpha is 1: the teacher is ignored" in test.warning[0].value
+
+
+def test_only_heads_that_divide_the_hidden_size_are_offered(app: App) -> None:
+    test = app(PAGE)
+    widget(test, "selectbox", "student.model").select("custom").run()
+    widget(test, "slider", "student.hidden").set_value(192).run()
+    heads = widget(test, "selectbox", "student.heads")
+    assert heads.options == ["1", "2", "3", "4", "6", "8", "12", "16"]
+    heads.select(6).run()
+    assert not test.error
+    widget(test, "slider", "student.hidden").set_value(256).run()
+    assert widget(test, "selectbox", "student.heads").options == ["1", "2", "4", "8", "16"]
+    assert not test.error
+
+
+def test_a_teacher_from_scratch_has_sliders(app: App) -> None:
+    test = app(PAGE)
+    widget(test, "selectbox", "teacher.model").select("scratch").run()
+    widget(test, "slider", "teacher.layers").set_value(4).run()
+    assert not test.error
+    assert "A teacher from scratch knows only this task's texts" in texts(test)
+
+
+def test_a_hub_id_without_a_network_gets_a_clear_word(app: App) -> None:
+    test = app(PAGE, **{key("teacher.model"): "google-bert/bert-base-uncased"})
+    assert "is not on this disk and the Hugging Face Hub cannot be reached" in test.error[0].value
+    assert "'scratch' and a local folder need no network either" in test.error[0].value.replace("&#39;", "'")
+    assert test.button(key="distill.start").disabled
+
+
+def test_all_problems_are_shown_and_nothing_can_start(app: App) -> None:
+    test = app(PAGE)
+    widget(test, "text_input", "training.seeds").set_value("1,x").run()
+    assert len(test.error) == 1
+    assert "training.seeds must be a list of whole numbers" in test.error[0].value.replace("&#46;", ".")
+    assert test.button(key="distill.start").disabled
+
+
+# Links
+
+
+def test_a_link_fills_in_the_form(app: App) -> None:
+    wanted = DistillConfig().change(
+        {
+            "objective.temperature": 7.5,
+            "objective.alpha": 0.9,
+            "student.model": "custom",
+            "student.hidden": 192,
+            "student.heads": 6,
+            "training.seeds": [0, 1],
+            "controls.shifted": False,
+        }
+    )
+    link = form_link(wanted)
+    assert link == {
+        "distill.student": "custom",
+        "distill.student_hidden": "192",
+        "distill.student_heads": "6",
+        "distill.temperature": "7.5",
+        "distill.alpha": "0.9",
+        "distill.seeds": "0,1",
+        "distill.shifted": "False",
+    }
+    test = app(PAGE, **link)
+    test.button(key="distill.start").click().run()
+    assert DistillConfig.from_dict(Store().runs()[0].config) == wanted
+
+
+def test_the_default_form_has_an_empty_link() -> None:
+    assert form_link(DistillConfig()) == {}
+
+
+# Start
+
+
+def test_start_queues_one_run_however_often_it_is_clicked(app: App, store: Store) -> None:
+    test = app(PAGE)
+    for _ in range(2):
+        test.button(key="distill.start").click().run()
+    (run,) = store.runs()
+    assert run.status == "queued"
+    assert DistillConfig.from_dict(run.config) == DistillConfig()
+    assert test.query_params["run"] == run.id
+    (entry,) = store.events(run.id)
+    assert isinstance(entry.event, Estimated)
+    assert entry.event.seconds["distil"] > 0
+
+
+def test_a_second_run_waits_and_says_so(app: App, store: Store) -> None:
+    under_way(store)
+    test = app(PAGE)
+    assert "First try" in texts(test), "the run that is under way is shown without being asked for"
+    assert "Yours will wait in the queue" in texts(test)
+    widget(test, "slider", "objective.alpha").set_value(0.5).run()
+    test.button(key="distill.start").click().run()
+    assert "Position 1 in the queue" in texts(test)
+    test.button(key="live.cancel").click().run()
+    assert [run.status for run in store.runs()] == ["stopped", "running"]
+
+
+# The view of a run
+
+
+def test_a_run_under_way_shows_its_numbers(app: App, store: Store) -> None:
+    under_way(store)
+    write(store, StageStarted("teach"), Evaluated("teacher", 0, 40, 0.875, 0.4))
+    write(
+        store, StageFinished("teach", 21.0), StageStarted("record"), StageFinished("record", 0.1, cached=True)
+    )
+    write(store, StageStarted("distil"), TrainingStarted("student", 0, 100), step(1), step(46, loss=0.42))
+    write(store, Evaluated("student", 0, 40, 0.812, 0.6))
+    test = app(PAGE, run=RUN)
+    assert not test.exception
+    said = texts(test)
+    assert "First try" in said
+    assert "21 s" in said
+    assert "from the cache" in said
+    numbers = {metric.label: metric.value for metric in test.metric}
+    assert numbers["Training loss"] == "0.420"
+    assert numbers["Texts per second"] == "1,240"
+    assert numbers["Learning rate"] == "0.0005"
+    assert numbers["Validation"] == "81.2 %"
+    assert "Updated " in said
+
+
+def test_pause_resume_and_stop_reach_the_run(app: App, store: Store) -> None:
+    under_way(store)
+    test = app(PAGE, run=RUN)
+    test.button(key="live.pause").click().run()
+    assert store.command(RUN) == "pause"
+    store.set_status(RUN, "paused")
+    test.run()
+    test.button(key="live.resume").click().run()
+    assert store.command(RUN) == "run"
+    store.set_status(RUN, "running")
+    test.run()
+    test.button(key="live.stop").click().run()
+    assert store.command(RUN) == "stop"
+
+
+@pytest.mark.parametrize(
+    ("status", "says"),
+    [
+        ("interrupted", "The program that ran it went away"),
+        ("stopped", "Stopped. Its last checkpoint is kept"),
+    ],
+)
+def test_a_run_that_ended_early_can_be_resumed(app: App, store: Store, status: str, says: str) -> None:
+    under_way(store)
+    store.set_status(RUN, status)
+    test = app(PAGE, run=RUN)
+    assert says in texts(test)
+    test.button(key="live.resume").click().run()
+    assert store.run(RUN).status == "queued"
+
+
+def test_a_failed_run_says_why_without_becoming_markup(app: App, store: Store) -> None:
+    under_way(store)
+    store.set_status(RUN, "failed", "The loss became nan ![x](http://127.0.0.1:9/x)")
+    test = app(PAGE, run=RUN)
+    assert "The loss became nan" in test.error[0].value
+    assert "![x](" not in test.error[0].value
+
+
+def test_a_finished_run_shows_its_verdict_and_how_far_off_the_estimate_was(app: App, store: Store) -> None:
+    under_way(store)
+    model = {"accuracy": 0.9, "size_mb": 10.0, "latency_ms": {"p50": 1.0}}
+    verdict = {"kind": "helped", "delta": 0.048, "low": 0.021, "high": 0.076}
+    sentence = "Distillation helped: +4.8 points over the same student trained alone."
+    report = {"teacher": model, "student": model, "alone": model, "verdict": verdict, "sentence": sentence}
+    report |= {"config": DistillConfig().model_dump(mode="json"), "cached": {}, "teacher_key": "none"}
+    write(store, Estimated({"teach": 20.0, "distil": 30.0}, {}))
+    store.save_report(RUN, report | {"seconds": {"teach": 25.0, "distil": 35.0}})
+    store.set_status(RUN, "done")
+    test = app(PAGE, run=RUN)
+    said = texts(test).replace("&#43;", "+").replace("&#46;", ".")
+    assert "+4.8 points over the same student trained alone" in said
+    assert "It took 60 s; the estimate was 50 s, 17 % too short." in said
+
+
+def test_a_run_that_is_over_can_be_closed(app: App, store: Store) -> None:
+    under_way(store)
+    store.set_status(RUN, "stopped")
+    test = app(PAGE, run=RUN)
+    test.button(key="distill.close").click().run()
+    assert "run" not in test.query_params
+    assert "What will happen" in texts(test)
+
+
+def test_a_run_that_was_deleted_in_another_tab_is_said_to_be_gone(app: App) -> None:
+    test = app(PAGE, run=RUN)
+    assert "it may have been deleted" in test.error[0].value
+    assert "22.7 M parameters" in texts(test), "the form still works"

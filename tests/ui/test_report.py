@@ -1,0 +1,229 @@
+"""The report of one run: what a person reads in each of its tabs."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pytest
+from streamlit.testing.v1 import AppTest
+
+from kd_core.config import DistillConfig
+from kd_core.events import Evaluated, Step
+from kd_core.store import Store
+
+App = Callable[..., AppTest]
+PAGE = "pages/review/report.py"
+RUN, OTHER = "20260131-143000-a1b2", "20260131-150000-c3d4"
+EVIL = "![x](http://127.0.0.1:9/x) <b>$x$ :material/home:"
+TABS = {
+    name: label
+    for label in (
+        ":material/grading: Quality",
+        ":material/compare_arrows: Fidelity",
+        ":material/speed: Speed",
+        ":material/show_chart: Curves",
+        ":material/replay: Reproduce",
+    )
+    for name in [label.split()[-1]]
+}
+
+
+@pytest.fixture
+def report() -> dict[str, Any]:
+    return json.loads((Path(__file__).parents[1] / "samples" / "report.json").read_text("utf-8"))
+
+
+@pytest.fixture
+def done(store: Store, report: dict[str, Any]) -> Store:
+    config = DistillConfig().change({"objective.temperature": 2.0})
+    store.create_run(RUN, config.model_dump(mode="json"), name="Demo")
+    store.save_report(RUN, report)
+    store.set_status(RUN, "done")
+    return store
+
+
+def open_tab(app: App, name: str) -> AppTest:
+    page = app(PAGE, run=RUN)
+    page.session_state["report.tab"] = TABS[name]
+    page.run()
+    assert not page.exception
+    return page
+
+
+def words(page: AppTest) -> list[str]:
+    assert not page.exception
+    kinds = (page.markdown, page.caption, page.info, page.warning, page.error)
+    return [element.value for kind in kinds for element in kind]
+
+
+def plain(text: str) -> str:
+    """A text that went through ``escape``."""
+    import html
+
+    return html.unescape(text)
+
+
+def test_without_a_finished_run_it_says_what_to_do(app: App, store: Store) -> None:
+    page = app(PAGE)
+    assert page.info[0].value.startswith("No run is done yet.")
+
+
+def test_without_a_run_in_the_link_the_newest_that_is_done(app: App, done: Store) -> None:
+    done.create_run(OTHER, DistillConfig().model_dump(mode="json"), name="Newer, but queued")
+    page = app(PAGE)
+    assert page.title[0].value == "Demo"
+    assert page.query_params["run"] == RUN
+
+
+def test_verdict_and_measures(app: App, done: Store) -> None:
+    page = app(PAGE, run=RUN)
+    said = [plain(text) for text in words(page)]
+    assert any("Helped" in text for text in said)
+    assert (
+        "**Distillation helped: +3.6 points over the same student trained alone "
+        "(95 % interval +0.6 to +6.7, 524 test texts).**" in said
+    )
+    for sentence in (
+        "**Keeps 100.0 % of the teacher's accuracy**",
+        "**8.5x smaller than the teacher**",
+        "**7.2x faster than the teacher**",
+    ):
+        assert sentence in said
+    alts = [chart.proto.alt for chart in page.get("plotly_chart")]
+    assert alts[0] == (
+        "Accuracy: Teacher 87.6 %, Distilled student 87.6 %, Distilled on labelled texts 86.3 %, "
+        "Student alone 84.0 %."
+    )
+    assert alts[2].startswith("Latency: Teacher 12.1 ms, Distilled student 1.69 ms")
+
+
+def test_quality(app: App, done: Store) -> None:
+    page = open_tab(app, "Quality")
+    overview, scores, falls = (frame.value for frame in page.dataframe)
+    assert overview["Accuracy"].tolist()[1] == "87.6 % ± 2.8"
+    assert scores["class"].tolist() == ["business", "entertainment", "politics", "sports", "tech"]
+    assert round(falls["typos"][0], 1) == -15.3
+    assert "Taken for another class most often: business for politics, 11 texts." in words(page)
+    page.segmented_control(key="report.model").set_value("teacher").run()
+    assert "Taken for another class most often: business for politics, 16 texts." in words(page)
+
+
+def test_fidelity_and_the_texts_behind_it(app: App, done: Store, home: Path) -> None:
+    folder = home / "runs" / RUN
+    folder.mkdir(parents=True)
+    right, wrong = [4.0, 0, 0, 0, 0], [0, 4.0, 0, 0, 0]
+    pd.DataFrame(
+        {
+            "text": [EVIL, "=1+1", "c"],
+            "label": [0, 0, 0],
+            "teacher": [right, wrong, right],
+            "student-0": [wrong, right, right],
+        }
+    ).to_parquet(folder / "predictions.parquet")
+    page = open_tab(app, "Fidelity")
+    assert [(metric.label, metric.value) for metric in page.metric] == [
+        ("Agreement", "88.2 %"),
+        ("Divergence", "0.234 nats"),
+    ]
+    assert page.dataframe[0].value["text"].tolist() == [EVIL]
+    assert page.dataframe[0].value["student"].tolist() == ["entertainment"]
+    page.segmented_control(key="report.cell").set_value("mended").run()
+    assert page.dataframe[0].value["text"].tolist() == ["=1+1"]
+    page.segmented_control(key="report.cell").set_value("inherited").run()
+    assert "There is no such text." in words(page)
+
+
+def test_a_folder_on_another_machine(app: App, done: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    warning = plain(open_tab(app, "Fidelity").warning[0].value)
+    assert warning.startswith("The folder of this run was removed from this machine")
+    monkeypatch.setattr("socket.gethostname", lambda: "elsewhere")
+    warning = plain(open_tab(app, "Fidelity").warning[0].value)
+    assert "is on another machine, " in warning
+    assert "Its numbers are above." in warning
+
+
+def test_speed_with_its_conditions(app: App, done: Store) -> None:
+    page = open_tab(app, "Speed")
+    values = [metric.value for metric in page.metric]
+    assert values == ["12.1 ms", "12.9 ms", "82", "1.69 ms", "3.88 ms", "593"]
+    assert any(plain(text).startswith("One forward pass with batch 1 on 1 thread") for text in words(page))
+    assert page.dataframe[0].value["Time"].tolist() == ["20 s", "12 s", "79 s", "8 s"]
+
+
+def test_curves(app: App, done: Store) -> None:
+    page = open_tab(app, "Curves")
+    assert "The curves of this run were not recorded in this database." in words(page)
+    recorder = done.recorder(RUN)
+    for who in ("student", "labelled_only"):
+        recorder(Step(who, 0, 10, 10, 1.0, 1.0, 1.0, 0.0, 1e-4, 100.0))
+        recorder(Evaluated(who, 0, 10, 0.8, 0.5))
+    recorder.close()
+    page = open_tab(app, "Curves")
+    assert "From the cache, so without a curve here: teacher, student alone." in words(page)
+    page.segmented_control(key="report.curve_model").set_value("labelled_only").run()
+    page.toggle(key="report.log").set_value(True).run()
+    alts = [chart.proto.alt for chart in page.get("plotly_chart")]
+    assert alts[-1] == "Training loss over the steps: Distilled on labelled texts"
+
+
+def test_how_to_get_it_again(app: App, done: Store) -> None:
+    command, python, config = (block.value for block in open_tab(app, "Reproduce").code)
+    assert command == "kd distill \\\n  --temperature 2.0"
+    assert '"objective.temperature": 2.0' in python
+    assert "  max_length: 64" in config
+
+
+def test_duplicate_fills_the_form(app: App, done: Store) -> None:
+    page = app(PAGE, run=RUN)
+    page.button(key="report.duplicate").click().run()
+    assert not page.exception
+    assert page.slider(key="distill.temperature").value == 2
+
+
+@pytest.mark.parametrize(
+    ("status", "words_said"),
+    [
+        ("queued", "This run is queued, at 0 %. Its report opens here when it is done."),
+        ("running", "This run is running, at 0 %. Its report opens here when it is done."),
+        ("stopped", "This run is stopped and has no report."),
+        ("interrupted", "This run is interrupted and has no report."),
+    ],
+)
+def test_a_run_that_is_not_done(app: App, store: Store, status: Any, words_said: str) -> None:
+    store.create_run(RUN, DistillConfig().model_dump(mode="json"), status=status)
+    page = app(PAGE, run=RUN)
+    assert words_said in words(page)
+    link = page.main.get("page_link")[-1].proto
+    assert link.label in ("Watch it live", "Open it, to see how far it came and to resume it")
+
+
+def test_a_failed_run_says_why(app: App, store: Store) -> None:
+    store.create_run(RUN, DistillConfig().model_dump(mode="json"), name=EVIL)
+    store.set_status(RUN, "failed", f"The file {EVIL} is gone.")
+    page = app(PAGE, run=RUN)
+    assert page.text[0].value == f"The file {EVIL} is gone."
+    assert not [text for text in words(page) if "![" in text]
+
+
+def test_a_deleted_run(app: App, done: Store) -> None:
+    done.delete_run(RUN)
+    error = plain(app(PAGE, run=RUN).error[0].value)
+    assert error == f"There is no run {RUN}; it may have been deleted."
+
+
+def test_a_run_id_that_is_a_path(app: App, done: Store) -> None:
+    error = plain(app(PAGE, run="../../etc").error[0].value)
+    assert error.startswith("There is no run ../../etc")
+
+
+def test_class_names_are_never_markdown(app: App, done: Store, report: dict[str, Any]) -> None:
+    report["labels"][0] = EVIL
+    report["notes"] = [EVIL]
+    report["sentence"] = EVIL
+    done.save_report(RUN, report)
+    page = open_tab(app, "Quality")
+    assert not [text for text in words(page) if "![" in text or "<b>" in text]

@@ -1,0 +1,275 @@
+"""The list of runs: filters, what is chosen, side by side, names and tags, deletion, disk space."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from streamlit.testing.v1 import AppTest
+
+from kd_core.config import DistillConfig
+from kd_core.events import Evaluated, StageStarted
+from kd_core.store import Store
+
+App = Callable[..., AppTest]
+PAGE = "pages/review/runs.py"
+DEMO = DistillConfig()
+FIRST, SECOND, THIRD = "20260131-143000-a1b2", "20260131-150000-c3d4", "20260131-160000-e5f6"
+FOURTH = "20260131-170000-0000"
+EVIL = "![x](http://127.0.0.1:9/x) <b>$x$ :material/home:"
+
+
+@pytest.fixture
+def report() -> dict[str, Any]:
+    return json.loads((Path(__file__).parents[1] / "samples" / "report.json").read_text("utf-8"))
+
+
+@pytest.fixture
+def runs(store: Store, report: dict[str, Any]) -> Store:
+    """Oldest first: "Demo", done; "Warm", done at T = 8, no difference; a failed one with an evil name."""
+    store.create_run(FIRST, DEMO.model_dump(mode="json"), name="Demo")
+    store.save_report(FIRST, report)
+    store.set_status(FIRST, "done")
+    warm = DEMO.change({"objective.temperature": 8.0, "training.seeds": [0, 1]})
+    store.create_run(SECOND, warm.model_dump(mode="json"), name="Warm")
+    verdict = report["verdict"] | {"kind": "no_difference", "delta": -0.004, "low": -0.03, "high": 0.02}
+    store.save_report(SECOND, report | {"verdict": verdict})
+    store.set_status(SECOND, "done")
+    own = DEMO.change({"task.name": "/data/mine.csv"})
+    store.create_run(THIRD, own.model_dump(mode="json"), name=EVIL)
+    store.set_status(THIRD, "failed", "The loss became NaN.")
+    return store
+
+
+def choose(app: AppTest, *wanted: str) -> AppTest:
+    """What a click on the boxes of these rows leaves behind."""
+    key = app.dataframe[0].proto.id.rpartition("-")[2]
+    rows = [names(app).index(name) for name in wanted]
+    app.session_state[key] = {"selection": {"rows": rows, "columns": [], "cells": []}}
+    app.run()
+    assert not app.exception
+    return app
+
+
+def names(app: AppTest) -> list[str]:
+    assert not app.exception
+    return app.dataframe[0].value["name"].tolist()
+
+
+def words(app: AppTest) -> list[str]:
+    kinds = (app.markdown, app.caption, app.info, app.warning, app.error)
+    return [element.value for kind in kinds for element in kind]
+
+
+def test_without_runs_it_says_what_to_do(app: App) -> None:
+    page = app(PAGE)
+    assert page.info[0].value.startswith("No runs yet. Set up a distillation")
+    assert "Set up a distillation" in [link.proto.label for link in page.get("page_link")]
+
+
+def test_the_table_newest_first(app: App, runs: Store) -> None:
+    page = app(PAGE)
+    assert names(page) == [EVIL, "Warm", "Demo"]
+    table = page.dataframe[0].value
+    demo = table.iloc[2]
+    assert (demo["status"][0], demo["verdict"][0]) == ("Done", "Helped")
+    assert [round(demo[who], 1) for who in ("student", "teacher", "alone", "gain")] == [87.6, 87.6, 84.0, 3.6]
+    assert demo["interval"] == "+0.6 to +6.7"
+    assert (demo["temperature"], demo["alpha"], demo["task"], demo["model"]) == (
+        4,
+        0.3,
+        "bbc-headlines",
+        "tiny",
+    )
+    assert table["verdict"][1][0] == "No difference"
+    assert (table["status"][0][0], len(table["verdict"][0]), table["task"][0]) == ("Failed", 0, "mine.csv")
+    assert "0 of 3 runs chosen" in words(page)
+
+
+def test_the_sparkline_is_the_students_validation_accuracy(app: App, runs: Store) -> None:
+    recorder = runs.recorder(SECOND)
+    for step, accuracy in ((10, 0.5), (20, 0.75)):
+        recorder(Evaluated("student", 0, step, accuracy, 1.0))
+    recorder.close()
+    assert list(app(PAGE).dataframe[0].value["curve"][1]) == [0.5, 0.75]
+
+
+def test_search_and_filters(app: App, runs: Store) -> None:
+    page = app(PAGE)
+    page.text_input(key="runs.text").set_value("warm").run()
+    assert names(page) == ["Warm"]
+    page.text_input(key="runs.text").set_value("").run()
+    page.multiselect(key="runs.status").set_value(["failed"]).run()
+    assert names(page) == [EVIL]
+    page.selectbox(key="runs.task").set_value("bbc-headlines").run()
+    assert page.info[0].value == "No run matches these filters. Clear one of them to see more."
+    page.multiselect(key="runs.status").set_value([]).run()
+    assert names(page) == ["Warm", "Demo"]
+
+
+def test_a_search_is_in_the_link(app: App, runs: Store) -> None:
+    assert names(app(PAGE, **{"runs.text": "demo"})) == ["Demo"]
+
+
+def test_what_was_chosen_stays_chosen_when_the_list_changes(app: App, runs: Store) -> None:
+    page = choose(app(PAGE), "Demo")
+    assert "1 of 3 runs chosen" in words(page)
+    runs.create_run(FOURTH, DEMO.model_dump(mode="json"), name="New")
+    page.run()
+    assert names(page)[0] == "New"
+    assert page.session_state["runs.chosen"] == [FIRST]
+
+
+def test_buttons_fit_what_is_chosen(app: App, runs: Store) -> None:
+    page = app(PAGE)
+    keys = ("runs.open", "runs.name", "runs.duplicate", "runs.resume", "runs.delete")
+    assert [page.button(key=key).disabled for key in keys] == [True] * 5
+    choose(page, "Demo")
+    assert [page.button(key=key).disabled for key in keys] == [False, False, False, True, False]
+    assert page.button(key="runs.open").label == "Open report"
+    choose(page, EVIL)
+    assert page.button(key="runs.open").label == "Open live view"
+    assert page.button(key="runs.resume").disabled is False
+    choose(page, "Demo", "Warm")
+    assert [page.button(key=key).disabled for key in keys] == [True, True, True, True, False]
+
+
+def test_open_leads_to_the_report(app: App, runs: Store) -> None:
+    page = choose(app(PAGE), "Demo")
+    page.button(key="runs.open").click().run()
+    assert page.title[0].value == "Demo"
+    assert page.query_params["run"] == FIRST
+
+
+def test_duplicate_fills_the_form(app: App, runs: Store) -> None:
+    page = choose(app(PAGE), "Warm")
+    page.button(key="runs.duplicate").click().run()
+    assert not page.exception
+    assert page.slider(key="distill.temperature").value == 8
+
+
+def test_resume_puts_a_run_into_the_queue(app: App, runs: Store) -> None:
+    choose(app(PAGE), EVIL).button(key="runs.resume").click().run()
+    assert runs.run(THIRD).status == "queued"
+
+
+def dialog(name: str, *ids: str) -> AppTest:
+    """A dialog by itself: a rerun of the page would close it, which in a browser only a fragment reruns."""
+
+    def script(name: str, ids: tuple[str, ...]) -> None:
+        from pages.shared import runs_actions
+        from pages.shared.state import store
+
+        runs = [store().run(run_id) for run_id in ids if run_id in {run.id for run in store().runs()}]
+        if runs and name == "edit":
+            runs_actions.edit(runs[0])
+        elif runs:
+            runs_actions.ask_delete(runs)
+
+    app = AppTest.from_function(script, args=(name, ids), default_timeout=30).run()
+    assert not app.exception
+    return app
+
+
+def test_rename_and_tag(app: App, runs: Store) -> None:
+    page = choose(app(PAGE), "Demo")
+    page.button(key="runs.name").click().run()
+    assert page.text_input(key="runs.edit_name").value == "Demo"
+    page = dialog("edit", FIRST)
+    page.text_input(key="runs.edit_name").set_value("Better")
+    page.multiselect(key="runs.edit_tags").set_value(["paper"])
+    page.button[0].click().run()
+    assert not page.exception
+    run = runs.run(FIRST)
+    assert (run.name, run.tags) == ("Better", ("paper",))
+
+
+def test_delete_asks_once(app: App, runs: Store, home: Path) -> None:
+    (home / "runs" / SECOND).mkdir(parents=True)
+    page = choose(app(PAGE), "Warm", EVIL)
+    page.button(key="runs.delete").click().run()
+    assert "These 2 runs will be gone:" in words(page)
+    assert page.text[0].value == f"{EVIL}\nWarm"
+    assert len(runs.runs()) == 3
+    dialog("delete", SECOND, THIRD).button(key="runs.delete_yes").click().run()
+    assert [run.id for run in runs.runs()] == [FIRST]
+    assert not (home / "runs" / SECOND).exists()
+
+
+def test_a_running_run_is_not_deleted(app: App, runs: Store) -> None:
+    runs.create_run(FOURTH, DEMO.model_dump(mode="json"), name="Busy", status="running")
+    page = choose(app(PAGE), "Busy", "Demo")
+    page.button(key="runs.delete").click().run()
+    assert page.warning[0].value == "Busy is running. Stop it before you delete it."
+    assert "runs.delete_yes" not in [button.key for button in page.button]
+
+
+def test_a_run_that_began_while_the_dialog_was_open(runs: Store) -> None:
+    page = dialog("delete", THIRD)
+    runs.set_status(THIRD, "running")
+    page.button(key="runs.delete_yes").click().run()
+    assert page.warning[0].value.endswith("is running. Stop it before you delete it.")
+    assert len(runs.runs()) == 3
+
+
+def test_side_by_side_only_what_differs(app: App, runs: Store) -> None:
+    page = choose(app(PAGE), "Demo", "Warm")
+    assert page.subheader[0].value == "Side by side"
+    results, settings = (page.dataframe[index].value for index in (1, 2))
+    assert list(settings.columns) == ["Warm", "Demo"]
+    assert settings.loc["objective.temperature"].tolist() == ["8.0", "4.0"]
+    assert settings.loc["training.seeds"].tolist() == ["0, 1", "0"]
+    assert len(settings) == 2
+    assert results["Demo"]["Accuracy, distilled student"] == "87.6 % ± 2.8"
+    assert results["Demo"]["Gain over the student alone"] == "+3.6 points (+0.6 to +6.7)"
+    assert results["Warm"]["Gain over the student alone"] == "−0.4 points (−3.0 to +2.0)"
+    assert [chart.proto.alt for chart in page.get("plotly_chart")] == [
+        "Accuracy of the distilled students over the training steps",
+        "Warm: −0.4 points; Demo: +3.6 points",
+    ]
+
+
+def test_runs_of_one_name_can_be_told_apart(app: App, runs: Store) -> None:
+    page = choose(app(PAGE), "Demo", "Warm")
+    runs.rename(SECOND, "Demo")
+    page.run()
+    assert list(page.dataframe[2].value.columns) == ["Demo (c3d4)", "Demo (a1b2)"]
+
+
+def test_runs_without_results_side_by_side(app: App, runs: Store) -> None:
+    runs.create_run(FOURTH, DEMO.model_dump(mode="json"), name="Other")
+    page = choose(app(PAGE), EVIL, "Other")
+    assert "None of these runs is done, so there are no results yet." in words(page)
+
+
+def test_a_name_is_never_markdown(app: App, runs: Store) -> None:
+    page = choose(app(PAGE), "Demo", EVIL)
+    page.button(key="runs.delete").click().run()
+    assert not [text for text in words(page) if "![" in text or "<b>" in text]
+
+
+def test_disk_space_is_freed(app: App, runs: Store, home: Path) -> None:
+    spare = home / "cache" / "knowledge" / ("0" * 32)
+    spare.mkdir(parents=True)
+    (spare / "data").write_bytes(b"0" * 1_500_000)
+    page = app(PAGE)
+    page.session_state["runs.disk"] = True
+    page.run()
+    assert not page.exception
+    button = page.button(key="runs.clean")
+    assert button.label == "Free 1.5 MB"
+    button.click().run()
+    assert not spare.exists()
+    assert page.button(key="runs.clean").label == "Nothing to free"
+
+
+def test_a_running_run_is_open_live(app: App, runs: Store) -> None:
+    recorder = runs.recorder(THIRD)
+    recorder(StageStarted("teach"))
+    recorder.close()
+    page = choose(app(PAGE), EVIL)
+    page.button(key="runs.open").click().run()
+    assert page.query_params["run"] == THIRD
