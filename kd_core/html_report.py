@@ -14,8 +14,8 @@ import pandas as pd
 import yaml
 from jinja2 import Environment
 from markupsafe import Markup
-from plotly.graph_objects import Figure  # type: ignore[import-untyped]
-from plotly.offline import get_plotlyjs  # type: ignore[import-untyped]
+from plotly.graph_objects import Figure
+from plotly.offline import get_plotlyjs
 
 from kd_core import figures, reproduction, results
 from kd_core.words import duration, percent

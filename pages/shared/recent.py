@@ -32,7 +32,7 @@ def recent_runs(runs: Sequence[RunRow]) -> None:
 
 
 def _row(run: RunRow) -> None:
-    name, curve, result, badge = st.columns([3.2, 1.5, 3.4, 1.5], vertical_alignment="center", gap="medium")
+    name, curve, result, badge = st.columns([3, 1.5, 3.3, 1.9], vertical_alignment="center", gap="medium")
     with name.container(gap="xxsmall"):
         page = "pages/review/report.py" if run.status == "done" else "pages/build/distill.py"
         st.page_link(page, label=f"**{escape(run.name or run.id)}**", query_params={"run": run.id})

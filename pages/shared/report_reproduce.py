@@ -35,4 +35,4 @@ def reproduce(run: RunRow, report: Mapping[str, Any]) -> None:
                 key="report.yaml",
                 on_click="ignore",
             )
-        st.code(text, language="yaml", height=420)
+        st.code(text, language="yaml", wrap_lines=True)

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import re
 
-# Emoji and icon names, links and addresses are found when all else is done: an invisible word joiner keeps
-# them apart.
+# Emoji and icon names, links, addresses and arrows are found when all else is done: an invisible word joiner
+# keeps them apart.
 _JOINER = "\u2060"
-_FOUND_LAST = re.compile(r":(?=[\w/+-]+:)|(?<=:)(?=//)|(?<=www)(?=\.)|(?<=\S)(?=@\S)", re.IGNORECASE)
+_FOUND_LAST = re.compile(
+    r":(?=[\w/+-]+:)|(?<=:)(?=//)|(?<=www)(?=\.)|(?<=\S)(?=@\S)|(?<=[-<>])(?=[-=>])", re.IGNORECASE
+)
 # Markup anywhere, and what makes a heading, a list or a line at the start.
 _MARKUP = re.compile(r"[\\`*_{}\[\]~$<>&|]|:(?=[^\W\d])|^[#+=-]|^\d(?=\d*[.)]\s)")
 

@@ -27,7 +27,7 @@ def start_demo() -> str:
     return runner().submit(demo, name="Demo")
 
 
-head, action = st.columns([3, 1], vertical_alignment="bottom")
+head, action = st.columns([2, 1], vertical_alignment="bottom")
 head.title("KD Studio", anchor=False)
 head.markdown(
     "A large teacher, a small student, and what the student learns from it. The teacher knows more than its "

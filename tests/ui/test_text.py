@@ -22,6 +22,7 @@ from pages.shared.text import escape
         "- item",
         "1. item",
         "&lt; & &amp;",
+        "a -> b -- c <= d",
         "http://example.org www.example.org a@example.org",
     ],
 )
@@ -29,7 +30,7 @@ def test_the_text_survives_and_its_markup_does_not(text: str) -> None:
     escaped = escape(text)
     assert html.unescape(escaped).replace("\u2060", "") == text
     assert not set(escaped) & set("*_`$<>[]~\\")
-    for pattern in (":material/delete:", ":smile:", "://", "www.", "a@"):
+    for pattern in (":material/delete:", ":smile:", "://", "www.", "a@", "-&", "--"):
         assert pattern not in escaped
     assert escaped[0] not in "#-1"
 
