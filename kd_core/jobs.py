@@ -93,13 +93,12 @@ class Job:
 
         Raises: RunError, when somebody else has claimed or cancelled it.
         """
-        recorder = self._store.recorder(self.run_id)
         row = self._store.claim(self._owner, self.run_id)
         if row is None:
-            recorder.close()
             raise RunError(f"Run {self.run_id} is no longer queued; somebody else started or cancelled it.")
         status: Status = "interrupted"
         reason: str | None = None
+        recorder = self._store.recorder(self.run_id)
 
         def tell(event: Event) -> None:
             recorder(event)

@@ -120,8 +120,11 @@ def _turn(store: Store, err: Console) -> Iterator[None]:
         lock.acquire(blocking=False)
     except Timeout:
         others = [row for row in store.runs(status=UNDER_WAY) if row.machine == socket.gethostname()]
-        whom = f"run {others[-1].id} ({others[-1].name or others[-1].task})" if others else "another run"
-        err.print(f"Waiting for {whom}: one runs at a time on a machine.", soft_wrap=True)
+        whom = "another run"
+        if others:
+            other = others[-1]
+            whom = f"run {other.id} ({other.name or other.task}), which is {other.status}"
+        err.print(f"Waiting for {whom}; one runs at a time on a machine.", soft_wrap=True)
         lock.acquire(poll_interval=0.5)
     try:
         yield

@@ -16,7 +16,7 @@ def store() -> Store:
 
 @st.cache_resource(show_spinner=False)
 def runner() -> Runner:
-    """The one background runner of this process. It imports torch on its own thread, from the first visit on."""
+    """The one background runner of this process. It imports torch on its thread, from the first visit on."""
     runner = Runner(store(), HANDLERS, prepare=prepare)
     runner.start()
     return runner

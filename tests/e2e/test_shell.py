@@ -25,6 +25,7 @@ def test_a_deep_link_on_a_fresh_server_is_the_same_app(
 ) -> None:
     visit(page, "/distill?distill.temperature=7.5")
     expect(page.get_by_role("heading", name="Distill", level=1)).to_be_visible()
+    expect(page.get_by_role("dialog")).to_have_count(0)  # "Page not found"
     assert names(page) == SIDEBAR
     expect(page.get_by_role("slider", name="Temperature")).to_have_value("7.5")
     visit(page, "/")

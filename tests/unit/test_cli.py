@@ -659,7 +659,10 @@ def test_one_waits_for_the_other(monkeypatch: pytest.MonkeyPatch, capsys: pytest
         assert main(["distill", "--json"]) == 0
     thread.join()
     assert seen == [
-        (f"Waiting for run {RUN} (about a1b2): one runs at a time on a machine.", ["queued", "running"])
+        (
+            f"Waiting for run {RUN} (about a1b2), which is running; one runs at a time on a machine.",
+            ["queued", "running"],
+        )
     ]
 
 
