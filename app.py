@@ -2,9 +2,9 @@
 
 import streamlit as st
 
-from pages.shared.chrome import ICON, LOGO, STYLE
-from pages.shared.state import runner
-from pages.shared.strip import strip
+from app_pages.shared.chrome import ICON, LOGO, STYLE
+from app_pages.shared.state import runner
+from app_pages.shared.strip import strip
 
 st.set_page_config(page_icon=ICON, layout="wide")
 st.logo(LOGO, icon_image=ICON, size="large")
@@ -12,15 +12,17 @@ st.html(STYLE)
 
 page = st.navigation(
     {
-        "Start": [st.Page("pages/start/home.py", title="Home", icon=":material/home:", default=True)],
+        "Start": [st.Page("app_pages/start/home.py", title="Home", icon=":material/home:", default=True)],
         "Build": [
-            st.Page("pages/build/data.py", title="Data", icon=":material/table:", url_path="data"),
-            st.Page("pages/build/distill.py", title="Distill", icon=":material/science:", url_path="distill"),
+            st.Page("app_pages/build/data.py", title="Data", icon=":material/table:", url_path="data"),
+            st.Page(
+                "app_pages/build/distill.py", title="Distill", icon=":material/science:", url_path="distill"
+            ),
         ],
         "Review": [
-            st.Page("pages/review/runs.py", title="Runs", icon=":material/list:", url_path="runs"),
+            st.Page("app_pages/review/runs.py", title="Runs", icon=":material/list:", url_path="runs"),
             st.Page(
-                "pages/review/report.py", title="Report", icon=":material/lab_profile:", url_path="report"
+                "app_pages/review/report.py", title="Report", icon=":material/lab_profile:", url_path="report"
             ),
         ],
     }

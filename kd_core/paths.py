@@ -32,7 +32,7 @@ def work() -> Path:
 
 
 def app_folder() -> Path:
-    """Where ``app.py``, ``pages`` and ``assets`` lie: in the checkout, or in the installed package."""
+    """Where ``app.py``, ``app_pages`` and ``assets`` lie: in the checkout, or in the installed package."""
     package = Path(__file__).parent
     packed = package / "_app"
     return packed if packed.is_dir() else package.parent

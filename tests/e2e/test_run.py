@@ -10,8 +10,8 @@ from urllib.parse import urlencode
 
 from playwright.sync_api import Page, expect
 
+from app_pages.shared.form_link import form_link
 from kd_core.config import DistillConfig
-from pages.shared.form_link import form_link
 
 ROOT = Path(__file__).parents[2]
 SAMPLE = ROOT / "assets" / "samples" / "support-messages.csv"

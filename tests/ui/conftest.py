@@ -37,9 +37,9 @@ def store(home: Path) -> Iterator[Store]:
 
 @pytest.fixture
 def app(home: Path) -> Callable[..., AppTest]:
-    """``app("pages/review/runs.py", run="...")``: the app at one of its pages, with a URL's parameters."""
+    """``app("app_pages/review/runs.py", run="...")``: the app at a page, with a URL's parameters."""
 
-    def at(page: str = "pages/start/home.py", **parameters: str) -> AppTest:
+    def at(page: str = "app_pages/start/home.py", **parameters: str) -> AppTest:
         test = AppTest.from_file(str(ROOT / "app.py"), default_timeout=30)
         test.query_params.update(parameters)
         return test.switch_page(page).run()

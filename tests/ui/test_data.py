@@ -8,14 +8,14 @@ from pathlib import Path
 import pytest
 from streamlit.testing.v1 import AppTest
 
+from app_pages.shared.upload import plain_words
 from kd_core.config import DistillConfig, TaskConfig
 from kd_core.data import uploads
 from kd_core.data.uploads import SavedTask, Upload
 from kd_core.errors import DataError
 from kd_core.store import Store
-from pages.shared.upload import plain_words
 
-PAGE = "pages/build/data.py"
+PAGE = "app_pages/build/data.py"
 SAMPLE = Path(__file__).parents[2] / "assets" / "samples" / "support-messages.csv"
 ROWS = "".join(f"Good film number {i},pos\nBad film number {i},neg\n" for i in range(10))
 FILMS = f"text,label\n{ROWS}"

@@ -13,13 +13,13 @@ os.environ["HF_HUB_OFFLINE"] = "1"
 import pytest
 from streamlit.testing.v1 import AppTest
 
+from app_pages.shared import form_plan
+from app_pages.shared.form_link import form_link, key
 from kd_core.config import DistillConfig
 from kd_core.events import Estimated, Evaluated, StageFinished, StageStarted, Step, TrainingStarted
 from kd_core.store import Store
-from pages.shared import form_plan
-from pages.shared.form_link import form_link, key
 
-PAGE = "pages/build/distill.py"
+PAGE = "app_pages/build/distill.py"
 RUN = "20260101-120000-abcd"
 App = Callable[..., AppTest]
 

@@ -112,7 +112,7 @@ def test_a_run_that_ended_early_says_why(
 
 @pytest.mark.parametrize(
     "page",
-    ["pages/start/home.py", "pages/build/data.py", "pages/review/runs.py"],
+    ["app_pages/start/home.py", "app_pages/build/data.py", "app_pages/review/runs.py"],
 )
 def test_every_page_shows_what_is_running(app: App, store: Store, page: str) -> None:
     store.create_run(FIRST, DEMO, name="First", status="running")

@@ -16,7 +16,7 @@ from kd_core.events import Evaluated, Step
 from kd_core.store import Store
 
 App = Callable[..., AppTest]
-PAGE = "pages/review/report.py"
+PAGE = "app_pages/review/report.py"
 RUN, OTHER = "20260131-143000-a1b2", "20260131-150000-c3d4"
 EVIL = "![x](http://127.0.0.1:9/x) <b>$x$ :material/home:"
 TABS = {

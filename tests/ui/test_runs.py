@@ -15,7 +15,7 @@ from kd_core.events import Evaluated, StageStarted
 from kd_core.store import Store
 
 App = Callable[..., AppTest]
-PAGE = "pages/review/runs.py"
+PAGE = "app_pages/review/runs.py"
 DEMO = DistillConfig()
 FIRST, SECOND, THIRD = "20260131-143000-a1b2", "20260131-150000-c3d4", "20260131-160000-e5f6"
 FOURTH = "20260131-170000-0000"
@@ -160,8 +160,8 @@ def dialog(name: str, *ids: str) -> AppTest:
     """A dialog by itself: a rerun of the page would close it, which in a browser only a fragment reruns."""
 
     def script(name: str, ids: tuple[str, ...]) -> None:
-        from pages.shared import runs_actions
-        from pages.shared.state import store
+        from app_pages.shared import runs_actions
+        from app_pages.shared.state import store
 
         runs = [store().run(run_id) for run_id in ids if run_id in {run.id for run in store().runs()}]
         if runs and name == "edit":

@@ -19,12 +19,13 @@ def test_all_sessions_share_one_runner(
     started: list[Runner] = []
     monkeypatch.setattr(Runner, "start", lambda self: started.append(self))
     app()
-    app("pages/review/runs.py")
+    app("app_pages/review/runs.py")
     assert len(started) == 1
 
 
 def test_the_pages_leave_torch_to_the_runners_thread() -> None:
-    check = "import sys, pages.shared.state, pages.shared.fields, pages.shared.strip, pages.shared.recent\n"
+    shared = ("state", "fields", "strip", "recent")
+    check = "".join(f"import app_pages.shared.{module}\n" for module in shared) + "import sys\n"
     check += "sys.exit('torch' in sys.modules)"
     result = subprocess.run([sys.executable, "-c", check], cwd=Path(__file__).parents[2], check=False)
     assert result.returncode == 0

@@ -6,7 +6,7 @@ import html
 
 import pytest
 
-from pages.shared.text import escape
+from app_pages.shared.text import escape
 
 
 @pytest.mark.parametrize(

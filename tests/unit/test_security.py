@@ -22,7 +22,7 @@ from kd_core.data.uploads import Upload
 from kd_core.errors import DataError, KDError, ModelError, RunError, StoreError
 
 ROOT = Path(__file__).parents[2]
-SOURCES = sorted([ROOT / "app.py", *(ROOT / "kd_core").rglob("*.py"), *(ROOT / "pages").rglob("*.py")])
+SOURCES = sorted([ROOT / "app.py", *(ROOT / "kd_core").rglob("*.py"), *(ROOT / "app_pages").rglob("*.py")])
 FILMS = "text,label\n" + "".join(f"Good film {i},pos\nBad film {i},neg\n" for i in range(10))
 
 

@@ -7,10 +7,10 @@ from typing import Any
 
 import streamlit as st
 
+from app_pages.shared.charts import chart, is_dark
+from app_pages.shared.text import escape
 from kd_core import figures, results, words
 from kd_core.store import RunRow
-from pages.shared.charts import chart, is_dark
-from pages.shared.text import escape
 
 
 def quality(run: RunRow, report: Mapping[str, Any]) -> None:

@@ -8,10 +8,10 @@ from typing import Any
 import pandas as pd
 import streamlit as st
 
+from app_pages.shared.text import escape
 from kd_core import results, words
 from kd_core.events import STAGES
 from kd_core.store import RunRow
-from pages.shared.text import escape
 
 
 def speed(run: RunRow, report: Mapping[str, Any]) -> None:

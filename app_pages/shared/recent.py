@@ -7,11 +7,11 @@ from datetime import UTC, datetime
 
 import streamlit as st
 
+from app_pages.shared.text import escape
 from kd_core import words
 from kd_core.events import Who
 from kd_core.figures import COLOURS
 from kd_core.store import RunRow
-from pages.shared.text import escape
 
 SHOWN: dict[Who, str] = {"teacher": "Teacher", "student": "Student", "alone": "Alone"}
 
@@ -22,19 +22,19 @@ def recent_runs(runs: Sequence[RunRow]) -> None:
             st.markdown("**No runs yet**")
             st.write("Run the demo above to see a whole distillation, or choose your own task and models.")
             st.page_link(
-                "pages/build/distill.py", label="Set up a distillation", icon=":material/arrow_forward:"
+                "app_pages/build/distill.py", label="Set up a distillation", icon=":material/arrow_forward:"
             )
         return
     for run in runs:
         with st.container(border=True, key=f"recent.{run.id}"):
             _row(run)
-    st.page_link("pages/review/runs.py", label="All runs", icon=":material/arrow_forward:")
+    st.page_link("app_pages/review/runs.py", label="All runs", icon=":material/arrow_forward:")
 
 
 def _row(run: RunRow) -> None:
     name, curve, result, badge = st.columns([3, 1.5, 3.3, 1.9], vertical_alignment="center", gap="medium")
     with name.container(gap="xxsmall"):
-        page = "pages/review/report.py" if run.status == "done" else "pages/build/distill.py"
+        page = "app_pages/review/report.py" if run.status == "done" else "app_pages/build/distill.py"
         st.page_link(page, label=f"**{escape(run.name or run.id)}**", query_params={"run": run.id})
         st.caption(f"{escape(run.task)} · {escape(run.student)} · {_ago(run.created)}")
     if len(run.sparkline) > 1:

@@ -8,14 +8,14 @@ from typing import Any
 
 import streamlit as st
 
+from app_pages.shared.charts import chart, is_dark
+from app_pages.shared.form_link import form_link
+from app_pages.shared.state import store
+from app_pages.shared.text import escape
 from kd_core import figures, results, words
 from kd_core.config import DistillConfig
 from kd_core.html_report import html_report
 from kd_core.store import RunRow
-from pages.shared.charts import chart, is_dark
-from pages.shared.form_link import form_link
-from pages.shared.state import store
-from pages.shared.text import escape
 
 MEASURES = ("accuracy", "size", "latency")
 
@@ -52,7 +52,9 @@ def duplicate(run: RunRow) -> None:
         key="report.duplicate",
         help="Open the form with this run's settings",
     ):
-        st.switch_page("pages/build/distill.py", query_params=form_link(DistillConfig.from_dict(run.config)))
+        st.switch_page(
+            "app_pages/build/distill.py", query_params=form_link(DistillConfig.from_dict(run.config))
+        )
 
 
 def title(run: RunRow) -> None:
@@ -97,7 +99,10 @@ def unfinished(run: RunRow) -> None:
     if run.error:
         st.text(run.error)
     st.page_link(
-        "pages/build/distill.py", label=link, icon=":material/arrow_forward:", query_params={"run": run.id}
+        "app_pages/build/distill.py",
+        label=link,
+        icon=":material/arrow_forward:",
+        query_params={"run": run.id},
     )
     duplicate(run)
 

@@ -8,8 +8,8 @@ from typing import Any
 
 import streamlit as st
 
+from app_pages.shared.text import escape
 from kd_core.config import Settings, choices
-from pages.shared.text import escape
 
 
 def field(

@@ -7,10 +7,10 @@ from typing import Any
 
 import streamlit as st
 
+from app_pages.shared.charts import chart, is_dark
+from app_pages.shared.state import store
 from kd_core import figures, results, words
 from kd_core.store import RunRow
-from pages.shared.charts import chart, is_dark
-from pages.shared.state import store
 
 
 def curves(run: RunRow, report: Mapping[str, Any]) -> None:

@@ -9,11 +9,11 @@ from typing import Any
 import pandas as pd
 import streamlit as st
 
+from app_pages.shared.charts import chart, is_dark
+from app_pages.shared.text import escape
 from kd_core import figures, paths, results, words
 from kd_core.errors import RunError
 from kd_core.store import RunRow
-from pages.shared.charts import chart, is_dark
-from pages.shared.text import escape
 
 LABELS = {
     "new_error": "New errors",

@@ -9,6 +9,8 @@ from typing import Any
 
 import streamlit as st
 
+from app_pages.shared.live import UNDER_WAY
+from app_pages.shared.state import runner, store
 from kd_core.config import DistillConfig, TaskConfig, TeacherConfig
 from kd_core.data import load_task
 from kd_core.data.task import Task
@@ -16,8 +18,6 @@ from kd_core.estimate import Estimate, Past, calibrate, estimate, past_runs
 from kd_core.events import Estimated
 from kd_core.handlers import prepare
 from kd_core.plan import Plan, Vocabulary, make_plan, read_vocabulary
-from pages.shared.live import UNDER_WAY
-from pages.shared.state import runner, store
 
 
 def stamp(task: TaskConfig) -> list[int]:

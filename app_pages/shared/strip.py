@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import streamlit as st
 
+from app_pages.shared.state import store
+from app_pages.shared.text import escape
 from kd_core import words
 from kd_core.errors import KDError
 from kd_core.store import RunRow
-from pages.shared.state import store
-from pages.shared.text import escape
 
 STAGES = {"teach": "1 Teach", "record": "2 Record", "distil": "3 Distil", "validate": "4 Validate"}
 UNDER_WAY = ("running", "paused")
@@ -42,7 +42,7 @@ def _strip() -> None:
     with st.container(border=True, gap="xsmall", key="strip"):
         if current:
             st.page_link(
-                "pages/build/distill.py",
+                "app_pages/build/distill.py",
                 label=f"**{escape(current.name or current.task)}**",
                 icon=":material/pause_circle:" if current.status == "paused" else ":material/model_training:",
                 query_params={"run": current.id},

@@ -2,16 +2,16 @@
 
 import streamlit as st
 
+from app_pages.shared.report_curves import curves
+from app_pages.shared.report_fidelity import fidelity
+from app_pages.shared.report_head import actions, headline, unfinished
+from app_pages.shared.report_quality import quality
+from app_pages.shared.report_reproduce import reproduce
+from app_pages.shared.report_speed import speed
+from app_pages.shared.state import store
+from app_pages.shared.text import escape
 from kd_core.errors import KDError
 from kd_core.store import RunRow
-from pages.shared.report_curves import curves
-from pages.shared.report_fidelity import fidelity
-from pages.shared.report_head import actions, headline, unfinished
-from pages.shared.report_quality import quality
-from pages.shared.report_reproduce import reproduce
-from pages.shared.report_speed import speed
-from pages.shared.state import store
-from pages.shared.text import escape
 
 TABS = {
     ":material/grading: Quality": quality,
@@ -37,7 +37,9 @@ try:
             "No run is done yet. Start one, and its report opens here when it has ended.",
             icon=":material/lab_profile:",
         )
-        st.page_link("pages/build/distill.py", label="Set up a distillation", icon=":material/arrow_forward:")
+        st.page_link(
+            "app_pages/build/distill.py", label="Set up a distillation", icon=":material/arrow_forward:"
+        )
     elif run.status != "done":
         unfinished(run)
     else:
@@ -53,4 +55,4 @@ try:
 except KDError as error:
     st.title("Report", anchor=False)
     st.error(escape(error), icon=":material/error:")
-    st.page_link("pages/review/runs.py", label="All runs", icon=":material/arrow_forward:")
+    st.page_link("app_pages/review/runs.py", label="All runs", icon=":material/arrow_forward:")

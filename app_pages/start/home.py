@@ -2,13 +2,13 @@
 
 import streamlit as st
 
+from app_pages.shared.chrome import ASSETS
+from app_pages.shared.recent import recent_runs
+from app_pages.shared.state import runner, store
+from app_pages.shared.strip import UNDER_WAY
+from app_pages.shared.text import escape
 from kd_core.config import DistillConfig
 from kd_core.errors import KDError
-from pages.shared.chrome import ASSETS
-from pages.shared.recent import recent_runs
-from pages.shared.state import runner, store
-from pages.shared.strip import UNDER_WAY
-from pages.shared.text import escape
 
 STEPS = (
     ("1 Teach", "A large model, the teacher, learns the task from labelled texts."),
@@ -49,7 +49,7 @@ if clicked:
     except KDError as error:
         st.error(escape(error), icon=":material/error:")
     else:
-        st.switch_page("pages/build/distill.py", query_params={"run": run_id})
+        st.switch_page("app_pages/build/distill.py", query_params={"run": run_id})
 
 drawing = "Texts go to the teacher, whose soft labels teach the student together with the hard labels."
 st.container(key="home.wide").image(ASSETS / "flow.svg", width="stretch", alt=drawing)

@@ -6,12 +6,12 @@ from typing import Any
 
 import streamlit as st
 
+from app_pages.shared.fields import field
+from app_pages.shared.form_link import OF_THE_RUN, key
 from kd_core.config import Architecture, StudentConfig, TeacherConfig
 from kd_core.data import uploads
 from kd_core.data.bundled import TASKS
 from kd_core.models.presets import STUDENTS, TEACHERS
-from pages.shared.fields import field
-from pages.shared.form_link import OF_THE_RUN, key
 
 
 def choose_task() -> dict[str, Any]:

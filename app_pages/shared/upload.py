@@ -8,13 +8,13 @@ from typing import Any
 
 import streamlit as st
 
+from app_pages.shared.text import escape
 from kd_core.config import TaskConfig
 from kd_core.data import uploads
 from kd_core.data.summary import Summary
 from kd_core.data.tables import KINDS, MAX_ROWS, encoding_previews
 from kd_core.data.uploads import Preview, Upload
 from kd_core.errors import DataError, KDError
-from pages.shared.text import escape
 
 SEPARATORS = {"": "Detect", ",": "Commas", "tab": "Tabs", ";": "Semicolons", "|": "Bars"}
 CONSENTS = ("drop_empty", "merge_labels", "drop_overlap")

@@ -6,14 +6,14 @@ from collections.abc import Sequence
 
 import streamlit as st
 
+from app_pages.shared.form_link import form_link
+from app_pages.shared.state import runner, store
+from app_pages.shared.text import escape
 from kd_core import cleaning
 from kd_core.config import DistillConfig
 from kd_core.errors import KDError
 from kd_core.jobs import RESUMABLE, UNDER_WAY
 from kd_core.store import RunRow
-from pages.shared.form_link import form_link
-from pages.shared.state import runner, store
-from pages.shared.text import escape
 
 
 def actions(chosen: Sequence[RunRow], listed: int) -> None:
@@ -24,17 +24,17 @@ def actions(chosen: Sequence[RunRow], listed: int) -> None:
         st.markdown(f"{len(chosen)} of {runs} chosen", width="content")
         report = one is not None and one.status == "done"
         if _button("Open report" if report or one is None else "Open live view", "open_in_new", one is None):
-            page = "pages/review/report.py" if report else "pages/build/distill.py"
+            page = "app_pages/review/report.py" if report else "app_pages/build/distill.py"
             st.switch_page(page, query_params={"run": one.id})
         if _button("Name and tags", "edit", one is None):
             edit(one)
         if _button("Duplicate", "content_copy", one is None):
             st.switch_page(
-                "pages/build/distill.py", query_params=form_link(DistillConfig.from_dict(one.config))
+                "app_pages/build/distill.py", query_params=form_link(DistillConfig.from_dict(one.config))
             )
         if _button("Resume", "play_arrow", one is None or one.status not in RESUMABLE):
             runner().resume(one.id)
-            st.switch_page("pages/build/distill.py", query_params={"run": one.id})
+            st.switch_page("app_pages/build/distill.py", query_params={"run": one.id})
         if _button("Delete", "delete", not chosen):
             ask_delete(chosen)
 

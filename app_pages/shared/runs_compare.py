@@ -7,10 +7,10 @@ from collections.abc import Sequence
 import pandas as pd
 import streamlit as st
 
+from app_pages.shared.charts import chart, is_dark
+from app_pages.shared.state import store
 from kd_core import figures, reproduction, words
 from kd_core.store import RunRow
-from pages.shared.charts import chart, is_dark
-from pages.shared.state import store
 
 NONE = "–"
 MOST = len(figures.RUNS)  # as many as there are lines that can be told apart

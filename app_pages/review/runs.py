@@ -2,14 +2,14 @@
 
 import streamlit as st
 
+from app_pages.shared.disk_space import disk_space
+from app_pages.shared.runs_actions import actions
+from app_pages.shared.runs_compare import compare
+from app_pages.shared.runs_table import choose
+from app_pages.shared.state import store
+from app_pages.shared.text import escape
 from kd_core.errors import KDError
 from kd_core.words import STATUSES
-from pages.shared.disk_space import disk_space
-from pages.shared.runs_actions import actions
-from pages.shared.runs_compare import compare
-from pages.shared.runs_table import choose
-from pages.shared.state import store
-from pages.shared.text import escape
 
 st.title("Runs", anchor=False)
 try:
@@ -19,7 +19,9 @@ try:
             "No runs yet. Set up a distillation, and it is listed here from the moment you start it.",
             icon=":material/list:",
         )
-        st.page_link("pages/build/distill.py", label="Set up a distillation", icon=":material/arrow_forward:")
+        st.page_link(
+            "app_pages/build/distill.py", label="Set up a distillation", icon=":material/arrow_forward:"
+        )
         st.stop()
     st.markdown("Choose one run to open, name or delete it, or several to compare them.")
     with st.container(horizontal=True, vertical_alignment="bottom"):

@@ -5,11 +5,11 @@ from __future__ import annotations
 import pandas as pd
 import streamlit as st
 
+from app_pages.shared.state import store
+from app_pages.shared.text import escape
 from kd_core import cleaning, words
 from kd_core.cleaning import KINDS, Item
 from kd_core.errors import KDError
-from pages.shared.state import store
-from pages.shared.text import escape
 
 
 def disk_space() -> None:

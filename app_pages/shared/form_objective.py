@@ -7,12 +7,12 @@ from typing import Any
 import numpy as np
 import streamlit as st
 
+from app_pages.shared.fields import field
+from app_pages.shared.form_link import key
 from kd_core import figures
 from kd_core.config import ObjectiveConfig, sections
 from kd_core.data.bundled import TASKS
 from kd_core.recorded import Recorded, recorded
-from pages.shared.fields import field
-from pages.shared.form_link import key
 
 # Settings with a place of their own in the form; the rest is advanced.
 SHOWN = {

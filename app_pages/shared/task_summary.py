@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import streamlit as st
 
+from app_pages.shared.text import escape
 from kd_core import figures
 from kd_core.data.summary import Summary
-from pages.shared.text import escape
 
 SIZES = {
     "train": ("Training texts", "What the teacher and the students learn from, with labels"),

@@ -8,12 +8,12 @@ from typing import Any
 import pandas as pd
 import streamlit as st
 
+from app_pages.shared.state import runner, store
+from app_pages.shared.text import escape
 from kd_core import figures, words
 from kd_core.errors import KDError
 from kd_core.events import Estimated, Stage, StageStarted, Who
 from kd_core.store import RunRow, StageRow
-from pages.shared.state import runner, store
-from pages.shared.text import escape
 
 UNDER_WAY = ("queued", "running", "paused")
 RESUMABLE = ("stopped", "interrupted", "failed")
@@ -140,7 +140,7 @@ def _ending(run: RunRow) -> None:
             if told := _estimate_was(run, report["seconds"]):
                 st.caption(told)
             st.page_link(
-                "pages/review/report.py",
+                "app_pages/review/report.py",
                 label="Open the report",
                 icon=":material/lab_profile:",
                 query_params={"run": run.id},

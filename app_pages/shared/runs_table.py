@@ -9,10 +9,10 @@ from functools import lru_cache
 import pandas as pd
 import streamlit as st
 
+from app_pages.shared.charts import is_dark
 from kd_core import cleaning, paths, words
 from kd_core.figures import COLOURS
 from kd_core.store import RunRow
-from pages.shared.charts import is_dark
 
 COLUMN = st.column_config
 CHOSEN = "runs.chosen"
