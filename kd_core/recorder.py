@@ -6,18 +6,26 @@ import logging
 import threading
 import time
 from collections import deque
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any
+from typing import Any, Protocol
 
 from kd_core.errors import RunError, StoreError
 from kd_core.events import Event, Progress, StageStarted, Step, TrainingStarted
 from kd_core.pace import Pace
 
-if TYPE_CHECKING:
-    from kd_core.store import Store
-
 EVERY = 0.5  # seconds between two batches
 log = logging.getLogger(__name__)
+
+
+class Sink(Protocol):
+    """What a recorder needs of the store."""
+
+    def pace(self, run_id: str) -> Pace: ...
+
+    def write(
+        self, run_id: str, events: Sequence[tuple[datetime, Event]], live: Mapping[str, Any] | None = None
+    ) -> None: ...
 
 
 class Recorder:
@@ -27,7 +35,7 @@ class Recorder:
     meanwhile are dropped.
     """
 
-    def __init__(self, store: Store, run_id: str) -> None:
+    def __init__(self, store: Sink, run_id: str) -> None:
         self._store, self._run_id = store, run_id
         self._pace: Pace | None = None
         self._inbox: deque[tuple[datetime, float, Event]] = deque()

@@ -33,17 +33,15 @@ LIGHT = (
 
 # Each module may use those above it, and no other. ``data`` and ``models`` are packages.
 LAYERS = """
-errors
-config events paths
-folders words
-cache data evaluation objectives
-benchmark figures intermediate models recorded report
-inference run
-resolution training
-knowledge teaching validation
-runs
-distillation
-flags
+errors folders migrations paths
+cache config database evaluation events
+benchmark data flags inference objectives report tables words
+figures intermediate models recorded reproduction run
+knowledge pace resolution space training validation
+plan recorder runs teaching
+distillation doctor drawing results store
+estimate html_report jobs
+cleaning handlers
 cli
 """
 LEVEL = {name: level for level, line in enumerate(LAYERS.split("\n")) for name in line.split()}
