@@ -46,25 +46,19 @@ def start(page: Page, visit: Visit, **changes: object) -> str:
     return match[1]
 
 
+POINTS = """() => {
+    const chart = document.querySelector('.st-key-live-loss .js-plotly-plot');
+    return Math.max(0, ...((chart && chart._fullData) || []).map(line => line._length || 0));
+}"""
+
+
 def points(page: Page) -> int:
     """How many points the loss curve has."""
-    return page.evaluate(
-        """() => {
-            const chart = document.querySelector('.st-key-live\\\\.loss .js-plotly-plot');
-            return chart ? Math.max(0, ...chart.data.map(line => (line.x || []).length)) : 0;
-        }"""
-    )
+    return page.evaluate(POINTS)
 
 
 def wait_for_points(page: Page, count: int) -> None:
-    page.wait_for_function(
-        """count => {
-            const chart = document.querySelector('.st-key-live\\\\.loss .js-plotly-plot');
-            return chart && Math.max(0, ...chart.data.map(line => (line.x || []).length)) >= count;
-        }""",
-        arg=count,
-        timeout=2 * MINUTE,
-    )
+    page.wait_for_function(f"count => ({POINTS})() >= count", arg=count, timeout=2 * MINUTE)
 
 
 def wait_for_verdict(page: Page, timeout: int = 4 * MINUTE) -> None:
@@ -109,7 +103,7 @@ def test_a_reload_a_second_tab_and_other_pages_lose_nothing(
     page.get_by_role("button", name="Resume").click()
     expect(page.get_by_role("button", name="Pause")).to_be_visible(timeout=MINUTE)
 
-    page.get_by_role("button", name="Stop", exact=True).click()
+    page.locator(".st-key-live-stop_menu button").click()  # by its key: Streamlit has a "Stop" of its own
     page.get_by_role("button", name="Stop this run").click()
     for tab in (page, other):
         expect(tab.get_by_text("Stopped. Its last checkpoint is kept.")).to_be_visible(timeout=MINUTE)
