@@ -169,5 +169,15 @@ def test_no_text_of_a_file_is_taken_for_markdown(
     page.locator("input[type=file]").first.set_input_files(file)
     page.get_by_role("button", name="Save this task").click()
     page.get_by_role("button", name="Use this task").click()
-    expect(page.get_by_text("2 classes")).to_be_visible()
+    expect(page).to_have_url(re.compile("/distill"))
+    short = urlencode(form_link(DistillConfig().change(SHORT)))
+    visit(page, f"/distill?{page.url.partition('?')[2]}&{short}")
+    expect(page.get_by_text("10 training texts · 2 classes")).to_be_visible()
+    page.get_by_role("button", name="Start distillation").click()
+    wait_for_verdict(page)
+    page.get_by_role("link", name="Open the report").click()
+    for tab in ("Quality", "Fidelity", "Curves", "Reproduce"):
+        page.get_by_role("tab", name=tab).click()
+        expect(page.get_by_role("tabpanel", name=tab)).to_be_visible()
+    visit(page, "/runs")
     assert foreign_requests(page) == []
