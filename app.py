@@ -2,6 +2,7 @@
 
 import streamlit as st
 
+from app_pages.shared.access import require_access
 from app_pages.shared.chrome import ICON, LOGO, STYLE
 from app_pages.shared.state import runner
 from app_pages.shared.strip import strip
@@ -9,6 +10,7 @@ from app_pages.shared.strip import strip
 st.set_page_config(page_icon=ICON, layout="wide")
 st.logo(LOGO, icon_image=ICON, size="large")
 st.html(STYLE)
+require_access()
 
 page = st.navigation(
     {

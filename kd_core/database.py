@@ -148,7 +148,7 @@ def _engine(url: sa.URL) -> sa.Engine:
                 url, json_deserializer=from_json, pool_pre_ping=True, connect_args={"connect_timeout": 5}
             )
         except ImportError as error:
-            raise StoreError("PostgreSQL needs a driver: pip install 'kd-studio[postgresql]'.") from error
+            raise StoreError("PostgreSQL needs a driver: pip install 'kd-studio[team]'.") from error
     engine = sa.create_engine(url, json_deserializer=from_json, connect_args={"isolation_level": None})
 
     @sa.event.listens_for(engine, "connect")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ipaddress
 import os
 import sys
 import tomllib
@@ -15,6 +14,7 @@ import click
 from kd_core import paths
 from kd_core.cli.output import as_json, console, print_json, table
 from kd_core.errors import ConfigError
+from kd_core.network import is_loopback
 from kd_core.words import megabytes
 
 
@@ -66,7 +66,7 @@ def app(port: int, host: str) -> None:
     if not (folder / "app.py").is_file():
         raise ConfigError(f"the dashboard is not in {folder}; install kd-studio again")
     options = {"server.port": str(port), "server.address": host}
-    if not _is_loopback(host):
+    if not is_loopback(host):
         if not _has_log_in(folder):
             raise ConfigError(
                 f"--host {host} would open the dashboard to everybody on the network; first configure a "
@@ -76,13 +76,6 @@ def app(port: int, host: str) -> None:
     flags = [part for name, value in options.items() for part in (f"--{name}", value)]
     # Streamlit's process takes the place of this one, so that signals reach it.
     os.execv(sys.executable, [sys.executable, "-m", "streamlit", "run", str(folder / "app.py"), *flags])
-
-
-def _is_loopback(host: str) -> bool:
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"
 
 
 def _has_log_in(folder: Path) -> bool:

@@ -33,7 +33,7 @@ LIGHT = (
 
 # Each module may use those above it, and no other. ``data`` and ``models`` are packages.
 LAYERS = """
-errors folders migrations paths
+errors folders migrations network paths
 cache config database evaluation events
 benchmark data flags inference objectives report tables words
 figures intermediate models recorded reproduction run
