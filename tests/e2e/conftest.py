@@ -14,8 +14,9 @@ from typing import Any
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
-from dashboard import Server, settle
 from playwright.sync_api import ConsoleMessage, Page, Playwright, sync_playwright
+
+from tests.e2e.dashboard import Server, settle
 
 E2E = Path(__file__).parent
 ARGUMENTS = [

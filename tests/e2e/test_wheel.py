@@ -10,8 +10,9 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from dashboard import ROOT, Server, settle
 from playwright.sync_api import Page, expect
+
+from tests.e2e.dashboard import ROOT, Server, settle
 
 
 @pytest.fixture(scope="module")

@@ -7,11 +7,11 @@ from itertools import chain
 
 import numpy as np
 import torch
-from conftest import tiny_recipe
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from kd_core.training import LABELS_ONLY, StepBatches
+from tests.unit.conftest import tiny_recipe
 
 RECIPE = tiny_recipe()
 LABELLED, TRANSFER = 60, 40

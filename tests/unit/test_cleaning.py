@@ -10,7 +10,6 @@ from pathlib import Path
 
 import psutil
 import pytest
-from test_report import report
 
 from kd_core import cleaning, handlers, paths, space
 from kd_core.cleaning import Item, clean, delete_run, inventory
@@ -19,6 +18,7 @@ from kd_core.errors import RunError
 from kd_core.events import Control, TrainingStarted
 from kd_core.jobs import machine_lock
 from kd_core.store import Store
+from tests.unit.test_report import report
 
 RUN, OTHER = "20260131-143000-a1b2", "20260131-150000-c3d4"
 CONFIG = DistillConfig().model_dump(mode="json")

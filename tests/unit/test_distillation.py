@@ -9,7 +9,6 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
-from conftest import FAMILIES
 from safetensors.torch import load_file
 from transformers import AutoModelForSequenceClassification, AutoTokenizer
 
@@ -24,6 +23,7 @@ from kd_core.events import (
     Step,
     TrainingStarted,
 )
+from tests.unit.conftest import FAMILIES
 
 
 def student(report, name: str = "student-0") -> dict[str, torch.Tensor]:

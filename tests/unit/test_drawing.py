@@ -5,10 +5,10 @@ import xml.etree.ElementTree as ElementTree
 from dataclasses import replace
 
 import pytest
-from test_doctor import STUDENT, TEACHER
 
 from kd_core.drawing import in_words, towers
 from kd_core.figures import COLOURS
+from tests.unit.test_doctor import STUDENT, TEACHER
 
 SVG = "{http://www.w3.org/2000/svg}"
 

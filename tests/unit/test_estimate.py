@@ -3,10 +3,10 @@
 from dataclasses import replace
 
 import pytest
-from test_doctor import STUDENT, plan
 
 from kd_core.estimate import Past, cached_parts, estimate, past_runs, run_work
 from kd_core.events import STAGES, Estimated, StageStarted
+from tests.unit.test_doctor import STUDENT, plan
 
 RATE = 1e11
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
-from conftest import FAMILIES
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -14,6 +13,7 @@ from kd_core.data.task import unlabelled
 from kd_core.errors import Stopped
 from kd_core.events import Control
 from kd_core.inference import autocast, collate, encode, predict, predict_chunks
+from tests.unit.conftest import FAMILIES
 
 TEXTS = [
     "goal",

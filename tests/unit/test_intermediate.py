@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import pytest
 import torch
-from conftest import FAMILIES
 from torch import nn
 
 from kd_core.config import ObjectiveConfig, StudentConfig
@@ -13,6 +12,7 @@ from kd_core.errors import ModelError
 from kd_core.inference import collate, encode
 from kd_core.intermediate import PROJECTION, IntermediateTerms
 from kd_core.models.students import build_student
+from tests.unit.conftest import FAMILIES
 
 TERMS = ("hidden_weight", "cosine_weight", "attention_weight", "relation_weight")
 SUPPORTED = [

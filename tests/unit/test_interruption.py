@@ -8,8 +8,6 @@ from collections import Counter
 from dataclasses import replace
 
 import pytest
-from test_distillation import steps, student
-from test_training import RECIPE, same, train_it, weights
 from transformers import TrainerCallback
 
 from kd_core import distill, objectives
@@ -23,6 +21,8 @@ from kd_core.events import (
 )
 from kd_core.folders import is_whole
 from kd_core.training import train
+from tests.unit.test_distillation import steps, student
+from tests.unit.test_training import RECIPE, same, train_it, weights
 
 # One training
 

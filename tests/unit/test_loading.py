@@ -7,7 +7,6 @@ from types import SimpleNamespace
 
 import pytest
 import torch
-from conftest import LABELS
 from huggingface_hub.errors import EntryNotFoundError, GatedRepoError, RepositoryNotFoundError
 from transformers import AutoModelForSequenceClassification, BertConfig, BertTokenizerFast, RobertaConfig
 
@@ -23,6 +22,7 @@ from kd_core.models.loading import (
     teacher_config,
     train_tokenizer,
 )
+from tests.unit.conftest import LABELS
 
 
 @pytest.fixture

@@ -7,11 +7,11 @@ from datetime import datetime
 from pathlib import Path
 
 import pytest
-from test_report import report
 
 from kd_core import paths, runs
 from kd_core.errors import RunError
 from kd_core.folders import new_folder
+from tests.unit.test_report import report
 
 RUN = "20260131-143000-a1b2"
 

@@ -1,6 +1,5 @@
 import pytest
 import torch
-from conftest import FAMILIES
 from transformers import (
     AlbertConfig,
     BertConfig,
@@ -15,6 +14,7 @@ from kd_core.errors import ModelError
 from kd_core.models.bilstm import BiLSTMConfig
 from kd_core.models.loading import new_model
 from kd_core.models.size import model_size, spaced, student_config
+from tests.unit.conftest import FAMILIES
 
 
 def bert(layers=2, hidden=128, vocab=1000, classes=5):

@@ -1,11 +1,11 @@
 import pytest
 import torch
-from conftest import FAMILIES, LABELS
 from transformers import AlbertConfig, AutoModelForSequenceClassification, AutoTokenizer, BertConfig
 
 from kd_core.config import StudentConfig
 from kd_core.errors import ModelError
 from kd_core.models.students import build_student, resolve_init
+from tests.unit.conftest import FAMILIES, LABELS
 
 NARROW = {"model": "custom", "layers": 2, "hidden": 8, "heads": 2}
 TEACHER = BertConfig(hidden_size=384, num_hidden_layers=6, num_attention_heads=12, intermediate_size=1536)

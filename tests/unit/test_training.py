@@ -7,9 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
-from conftest import tiny_recipe
 from datasets import Dataset
-from test_batches import batches
 from torch.nn import functional as F
 from transformers import TrainerCallback
 
@@ -18,6 +16,8 @@ from kd_core.config import ObjectiveConfig
 from kd_core.errors import DivergedError
 from kd_core.events import Evaluated, Step
 from kd_core.training import DistillTrainer, train
+from tests.unit.conftest import tiny_recipe
+from tests.unit.test_batches import batches
 
 RECIPE = tiny_recipe()
 
