@@ -263,7 +263,8 @@ def wilson(accuracy: float, n: int) -> tuple[float, float]:
     z2 = 1.959963984540054**2  # two-sided 95 % point of the normal distribution, squared
     middle = (accuracy + z2 / (2 * n)) / (1 + z2 / n)
     half = math.sqrt(z2 * (accuracy * (1 - accuracy) + z2 / (4 * n)) / n) / (1 + z2 / n)
-    return max(0.0, middle - half), min(1.0, middle + half)
+    # The exact bounds hold the accuracy itself and stay in [0, 1]; rounding may lose that at 0 and 1.
+    return min(accuracy, max(0.0, middle - half)), max(accuracy, min(1.0, middle + half))
 
 
 def _reliability(confidence: NDArray[np.float64], right: Bools) -> list[Bin]:
