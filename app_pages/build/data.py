@@ -2,6 +2,11 @@
 
 import streamlit as st
 
+from app_pages.shared import upload
+from app_pages.shared.form_link import form_link
+from app_pages.shared.state import store
+from app_pages.shared.task_summary import show_task
+from app_pages.shared.text import escape
 from kd_core.config import DistillConfig, TaskConfig
 from kd_core.data import load_task, uploads
 from kd_core.data.bundled import PACKAGE, TASKS
@@ -9,11 +14,6 @@ from kd_core.data.summary import Summary, summarise
 from kd_core.data.uploads import SavedTask
 from kd_core.errors import DataError, KDError
 from kd_core.paths import app_folder
-from app_pages.shared import upload
-from app_pages.shared.form_link import form_link
-from app_pages.shared.state import store
-from app_pages.shared.task_summary import show_task
-from app_pages.shared.text import escape
 
 SAMPLE = app_folder() / "assets" / "samples" / "support-messages.csv"
 VIEWS = ("Tasks", "Upload your own")

@@ -2,6 +2,12 @@
 
 import streamlit as st
 
+from app_pages.shared.form_models import choose_student, choose_task, choose_teacher
+from app_pages.shared.form_objective import choose_objective, choose_rest, headline, show_softening
+from app_pages.shared.form_plan import estimate_of, plan_of, start
+from app_pages.shared.live import UNDER_WAY, live_view, stepper
+from app_pages.shared.state import store
+from app_pages.shared.text import escape
 from kd_core import words
 from kd_core.config import DistillConfig
 from kd_core.doctor import examine
@@ -11,12 +17,6 @@ from kd_core.estimate import Estimate
 from kd_core.events import STAGES
 from kd_core.plan import Plan, Shape
 from kd_core.store import RunRow
-from app_pages.shared.form_models import choose_student, choose_task, choose_teacher
-from app_pages.shared.form_objective import choose_objective, choose_rest, headline, show_softening
-from app_pages.shared.form_plan import estimate_of, plan_of, start
-from app_pages.shared.live import UNDER_WAY, live_view, stepper
-from app_pages.shared.state import store
-from app_pages.shared.text import escape
 
 # Columns stack on a phone: there the run that is under way comes first.
 LIVE_FIRST = """<style>
