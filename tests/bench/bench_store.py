@@ -60,7 +60,7 @@ def timed(name: str, call: Callable[[], object], repeats: int = 5) -> None:
         start = time.perf_counter()
         call()
         times.append(time.perf_counter() - start)
-    print(f"{name:<34} first {times[0] * 1e3:8.1f} ms   best {min(times) * 1e3:8.1f} ms")  # noqa: T201
+    print(f"{name:<34} first {times[0] * 1e3:8.1f} ms   best {min(times) * 1e3:8.1f} ms")
 
 
 def main() -> None:
@@ -70,7 +70,7 @@ def main() -> None:
         timed(f"fill {RUNS:,} runs", lambda: fill(store), repeats=1)
         store.close()
         if url.startswith("sqlite"):
-            print(f"{Path(folder, 'kd.sqlite').stat().st_size / 1e6:,.0f} MB")  # noqa: T201
+            print(f"{Path(folder, 'kd.sqlite').stat().st_size / 1e6:,.0f} MB")
         store = Store(url)
         middle = f"20260101-{RUNS // 2:06d}-aaaa"
         timed("open, first run()", lambda: store.run(middle), repeats=1)
