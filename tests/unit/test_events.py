@@ -115,4 +115,4 @@ def test_stages_are_in_the_order_of_a_run() -> None:
 
 
 def test_ignore_takes_any_event() -> None:
-    ignore(Evaluated("student", seed=0, step=1, accuracy=0.5, loss=1.0))
+    assert ignore(Evaluated("student", seed=0, step=1, accuracy=0.5, loss=1.0)) is None
