@@ -62,7 +62,7 @@ class Estimate:
 def past_runs(store: Store, limit: int = 20) -> list[Past]:
     """The latest finished runs of this machine. One that was resumed has no times that mean anything."""
     found = []
-    for row in store.runs(status=("done",), limit=limit):
+    for row in store.runs(kind="distil", status=("done",), limit=limit):
         if row.machine != socket.gethostname():
             continue
         try:

@@ -52,9 +52,12 @@ class TrainingStarted:
 
 @dataclass(frozen=True)
 class Progress:
-    """Part of a stage that is not counted in optimisation steps: texts recorded, models measured."""
+    """What is not counted in optimisation steps: texts recorded, models measured.
 
-    stage: Stage
+    ``stage`` is None in a job that has not the four steps: a benchmark, an export, a search.
+    """
+
+    stage: Stage | None
     label: str
     done: int
     total: int

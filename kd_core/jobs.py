@@ -28,7 +28,7 @@ from kd_core.errors import KDError, RunError, Stopped, StoreError
 from kd_core.events import Control, Event, Failed, OnEvent, ignore
 
 if TYPE_CHECKING:
-    from kd_core.config import DistillConfig
+    from kd_core.config import Settings
     from kd_core.store import Command, RunRow, Status, Store
 
 # Carries out a run on the thread that calls it; what it returns is kept as the run's report.
@@ -226,9 +226,12 @@ class Runner:
         atexit.unregister(self.close)
 
     def submit(
-        self, config: DistillConfig, name: str = "", *, kind: str = "distil", token: str | None = None
+        self, config: Settings, name: str = "", *, kind: str = "distil", token: str | None = None
     ) -> str:
-        """Queue a run; its id. A ``token`` that was seen before (a double click) gets the same run again."""
+        """Queue a run, or a job of another ``kind`` that there is a handler for; its id.
+
+        A ``token`` that was seen before (a double click) gets the same one again.
+        """
         from kd_core.runs import new_id
 
         with self._submitting:  # two clicks arrive on two threads

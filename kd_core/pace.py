@@ -195,6 +195,38 @@ class Pace:
         return sum(seconds for seconds, _ in found) / sum(cost for _, cost in found)
 
 
+class Count:
+    """The pace of a job that counts what it has done: a benchmark, an export, a search.
+
+    What was done before it was interrupted is not counted into its speed.
+    """
+
+    def __init__(self) -> None:
+        self._first: tuple[float, int] | None = None
+        self._now = 0.0
+        self._done = self._total = 0
+
+    @property
+    def row(self) -> dict[str, Any]:
+        """The columns of the job's row."""
+        progress = self._done / self._total if self._total else 0.0
+        return {"progress": progress, "seconds_left": self.seconds_left}
+
+    @property
+    def seconds_left(self) -> float | None:
+        """None until something was done."""
+        if self._first is None or self._done <= self._first[1]:
+            return None
+        seconds, done = self._now - self._first[0], self._done - self._first[1]
+        return seconds / done * (self._total - self._done)
+
+    def feed(self, event: Event, now: float) -> None:
+        """``now`` is the monotonic time at which the event came."""
+        if isinstance(event, Progress):
+            self._first = self._first or (now, event.done)
+            self._now, self._done, self._total = now, event.done, event.total
+
+
 def _name(who: Who, seed: int) -> str:
     return f"{who}-{seed}"
 

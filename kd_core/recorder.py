@@ -12,7 +12,7 @@ from typing import Any, Protocol
 
 from kd_core.errors import RunError, StoreError
 from kd_core.events import Event, Progress, StageStarted, Step, TrainingStarted
-from kd_core.pace import Pace
+from kd_core.pace import Count, Pace
 
 EVERY = 0.5  # seconds between two batches
 log = logging.getLogger(__name__)
@@ -21,7 +21,7 @@ log = logging.getLogger(__name__)
 class Sink(Protocol):
     """What a recorder needs of the store."""
 
-    def pace(self, run_id: str) -> Pace: ...
+    def pace(self, run_id: str) -> Pace | Count: ...
 
     def write(
         self, run_id: str, events: Sequence[tuple[datetime, Event]], live: Mapping[str, Any] | None = None
@@ -37,7 +37,7 @@ class Recorder:
 
     def __init__(self, store: Sink, run_id: str) -> None:
         self._store, self._run_id = store, run_id
-        self._pace: Pace | None = None
+        self._pace: Pace | Count | None = None
         self._inbox: deque[tuple[datetime, float, Event]] = deque()
         self._unwritten: list[tuple[datetime, Event]] = []
         self._live: dict[str, Any] = {}

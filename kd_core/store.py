@@ -31,7 +31,7 @@ from kd_core.events import (
     Step,
     Who,
 )
-from kd_core.pace import Pace
+from kd_core.pace import Count, Pace
 from kd_core.recorder import Recorder
 from kd_core.tables import (
     EVALUATIONS,
@@ -116,10 +116,21 @@ class Store:
         return _run_row(row)
 
     def runs(
-        self, *, text: str = "", status: Iterable[Status] = (), task: str = "", limit: int | None = None
+        self,
+        *,
+        kind: str = "",
+        text: str = "",
+        status: Iterable[Status] = (),
+        task: str = "",
+        limit: int | None = None,
     ) -> list[RunRow]:
-        """Newest first. Each word of ``text`` has to occur in the name, id, task, models or tags."""
+        """Newest first; of every kind unless one is given.
+
+        Each word of ``text`` has to occur in the name, id, task, models or tags.
+        """
         query = sa.select(*LISTED).order_by(RUNS.c.created.desc(), RUNS.c.number.desc())
+        if kind:
+            query = query.where(RUNS.c.kind == kind)
         if wanted := tuple(status):
             query = query.where(RUNS.c.status.in_(wanted))
         if task:
@@ -235,13 +246,15 @@ class Store:
         """A callback for the run's events, to be closed at the end."""
         return Recorder(self, run_id)
 
-    def pace(self, run_id: str) -> Pace:
+    def pace(self, run_id: str) -> Pace | Count:
         """What the run's progress is estimated from; that of a resumed run goes on from where it was."""
-        query = sa.select(RUNS.c.config, RUNS.c.pace).where(RUNS.c.id == run_id)
+        query = sa.select(RUNS.c.kind, RUNS.c.config, RUNS.c.pace).where(RUNS.c.id == run_id)
         with self._database.begin() as connection:
             row = connection.execute(query).one_or_none()
         if row is None:
             raise _missing(run_id)
+        if row.kind != "distil":
+            return Count()
         estimated = [row.event for row in self.events(run_id) if isinstance(row.event, Estimated)]
         return Pace(row.config, row.pace, estimated[-1].seconds if estimated else None)
 
@@ -349,12 +362,16 @@ class Store:
         return [EventRow(row.id, row.at, KINDS[row.kind](**row.event)) for row in rows]
 
     def save_report(self, run_id: str, report: Mapping[str, Any]) -> None:
-        statement = RUNS.update().where(RUNS.c.id == run_id).values(summary=_summary(report))
+        """What a job found out. Of a run that distilled, the lists show a digest."""
         with self._database.begin(write=True) as connection:
-            run = connection.scalar(statement.returning(RUNS.c.number))
-            if run is None:
+            query = sa.select(RUNS.c.number, RUNS.c.kind).where(RUNS.c.id == run_id)
+            row = connection.execute(query).one_or_none()
+            if row is None:
                 raise _missing(run_id)
-            _upsert(connection, REPORTS, [{"run": run, "report": dict(report)}])
+            if row.kind == "distil":
+                run = RUNS.update().where(RUNS.c.number == row.number)
+                connection.execute(run.values(summary=_summary(report)))
+            _upsert(connection, REPORTS, [{"run": row.number, "report": dict(report)}])
 
     def report(self, run_id: str) -> dict[str, Any]:
         """From the database, or else from the run's folder. Raises: RunError where neither has one."""

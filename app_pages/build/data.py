@@ -41,7 +41,7 @@ def show_next(view: str, task: str) -> None:
 
 def delete(task: SavedTask) -> None:
     """Raises: DataError where a run that is not done needs the task."""
-    for run in store().runs(status=UNFINISHED):
+    for run in store().runs(kind="distil", status=UNFINISHED):
         if run.config["task"]["name"] == task.config.name:
             raise DataError(
                 f"The run {run.name or run.id} is {run.status} and needs this task. "

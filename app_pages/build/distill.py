@@ -57,7 +57,7 @@ def chosen_run() -> RunRow | None:
     """The run of the link, else the one that is under way. Raises: KDError if the link's is gone."""
     if run_id := st.query_params.get("run"):
         return store().run(run_id)
-    return next(iter(store().runs(status=("running", "paused"), limit=1)), None)
+    return next(iter(store().runs(kind="distil", status=("running", "paused"), limit=1)), None)
 
 
 st.title("Distill", anchor=False)

@@ -26,7 +26,7 @@ def asked_for() -> RunRow | None:
     """The run of the address, or else the newest that is done."""
     if run_id := st.query_params.get("run"):
         return store().run(run_id)
-    return next(iter(store().runs(status=("done",), limit=1)), None)
+    return next(iter(store().runs(kind="distil", status=("done",), limit=1)), None)
 
 
 try:

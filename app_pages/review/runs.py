@@ -13,7 +13,7 @@ from kd_core.words import STATUSES
 
 st.title("Runs", anchor=False)
 try:
-    runs = store().runs()
+    runs = store().runs(kind="distil")
     if not runs:
         st.info(
             "No runs yet. Set up a distillation, and it is listed here from the moment you start it.",
@@ -43,7 +43,10 @@ try:
         )
         tasks = sorted({run.task for run in runs})
         task = st.selectbox("Task", ["", *tasks], format_func=lambda task: task or "Any", key="runs.task")
-    found = store().runs(text=text, status=status, task=task) if text or status or task else runs
+    if text or status or task:
+        found = store().runs(kind="distil", text=text, status=status, task=task)
+    else:
+        found = runs
     bar = st.container(key="runs.bar")  # above the table, though it depends on what is chosen there
     if found:
         chosen = choose(found)

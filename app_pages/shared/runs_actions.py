@@ -46,7 +46,7 @@ def _button(label: str, icon: str, disabled: bool) -> bool:
 
 @st.dialog("Name and tags", icon=":material/edit:")
 def edit(run: RunRow) -> None:
-    known = sorted({tag for other in store().runs() for tag in other.tags})
+    known = sorted({tag for other in store().runs(kind="distil") for tag in other.tags})
     with st.form("runs.edit_form", border=False):
         name = st.text_input("Name", run.name, placeholder=run.id, max_chars=100, key="runs.edit_name")
         tags = st.multiselect(

@@ -41,12 +41,13 @@ def _strip() -> None:
     waiting = sum(job.status == "queued" for job in jobs)
     with st.container(border=True, gap="xsmall", key="strip"):
         if current:
+            page, parameters = _place(current)
             st.page_link(
-                "app_pages/build/distill.py",
+                page,
                 label=f"**{escape(current.name or current.task)}**",
                 icon=":material/pause_circle:" if current.status == "paused" else ":material/model_training:",
-                query_params={"run": current.id},
-                help="Open the live view of this run",
+                query_params=parameters,
+                help="Open the page where you can watch and stop it",
             )
             st.progress(current.progress)
             st.caption(_where(current))
@@ -54,9 +55,17 @@ def _strip() -> None:
             st.caption(f"{waiting} {'run waits' if waiting == 1 else 'runs wait'} in the queue")
 
 
+def _place(job: RunRow) -> tuple[str, dict[str, str]]:
+    """The page that shows a job, and its address."""
+    if job.kind in ("bench", "export"):
+        return "app_pages/review/report.py", {"run": job.config["run"]}
+    return "app_pages/build/distill.py", {"run": job.id}
+
+
 def _where(job: RunRow) -> str:
     """ "3 Distil · 46 % · 19 s left", or "Paused · 46 %"."""
-    stage = "Paused" if job.status == "paused" else STAGES.get(job.stage or "", "Starting")
+    stage = STAGES.get(job.stage or "", (job.label or "starting").capitalize())
+    stage = "Paused" if job.status == "paused" else stage
     parts = [stage, f"{job.progress:.0%}".replace("%", " %")]
     if job.seconds_left is not None and job.status == "running":
         parts.append(f"{words.duration(job.seconds_left)} left")

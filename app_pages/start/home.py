@@ -21,7 +21,7 @@ STEPS = (
 def start_demo() -> str:
     """The id of the demo's run: a second click, or a second tab, finds the one that is under way."""
     demo = DistillConfig()
-    for run in store().runs(status=(*UNDER_WAY, "queued")):
+    for run in store().runs(kind="distil", status=(*UNDER_WAY, "queued")):
         if run.config == demo.model_dump(mode="json"):
             return run.id
     return runner().submit(demo, name="Demo")
@@ -63,6 +63,6 @@ for column, (name, line) in zip(st.columns(4), STEPS, strict=True):
 
 st.subheader("Recent runs", anchor=False)
 try:
-    recent_runs(store().runs(limit=5))
+    recent_runs(store().runs(kind="distil", limit=5))
 except KDError as error:
     st.error(escape(error), icon=":material/error:")

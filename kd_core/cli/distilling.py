@@ -3,28 +3,21 @@
 from __future__ import annotations
 
 import os
-import signal
 import socket
 import sys
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
-from datetime import UTC, datetime
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from types import FrameType
 from typing import TYPE_CHECKING, Any
 
 import click
-from rich.console import Console
 
+from kd_core.cli.carrying import carry_out, start
 from kd_core.cli.history import find_run
-from kd_core.cli.narrator import Narrator
-from kd_core.cli.output import as_json, console, print_json, print_report, stray_prints_to_stderr
-from kd_core.errors import RunError, Stopped
+from kd_core.cli.output import as_json, console, print_json, print_report
+from kd_core.errors import RunError
 
 if TYPE_CHECKING:
     from kd_core.config import DistillConfig
-    from kd_core.jobs import Job
-    from kd_core.store import Store
 
 
 class _DistillCommand(click.Command):
@@ -53,17 +46,9 @@ def distill(file: str | None, name: str, as_json: bool, **settings: str | bool |
     from kd_core.flags import read_config
 
     config = _with_absolute_paths(read_config(file, settings))
-    from kd_core.jobs import owner
-    from kd_core.runs import new_id
     from kd_core.store import Store
 
-    store, run_id = Store(), new_id(datetime.now(UTC))
-    store.create_run(run_id, config.model_dump(mode="json"), name=name, owner=owner())
-    try:
-        _carry_out(store, run_id, as_json)
-    except KeyboardInterrupt:
-        store.set_status(run_id, "stopped", only=("queued",))  # it was still waiting for its turn
-        raise
+    _show(start(Store(), config, name=name), as_json)
 
 
 @click.command()
@@ -82,75 +67,18 @@ def resume(run: str, as_json: bool) -> None:
         raise RunError(f"Run {row.id} is {row.status}; only one that ended early can be resumed.")
     if row.machine != socket.gethostname():
         raise RunError(f"The checkpoints of run {row.id} are on {row.machine}; resume it there.")
-    _carry_out(store, row.id, as_json)
+    report = carry_out(store, row.id)
+    if row.kind == "distil":
+        _show(report, as_json)
+    else:
+        print_json(report)
 
 
-def _carry_out(store: Store, run_id: str, as_json: bool) -> None:
-    """Wait for this machine's turn, then run the job and print its report."""
-    from kd_core.handlers import HANDLERS
-    from kd_core.jobs import RESUMABLE, Job
-
-    err = console(sys.stderr)
-    with _turn(store, err):
-        row = store.run(run_id)
-        store.set_status(run_id, "queued", only=RESUMABLE)  # nobody else takes it: the turn is ours
-        watch = Narrator(err, several_seeds=len(row.config["training"]["seeds"]) > 1)
-        job = Job(store, run_id, HANDLERS[row.kind], on_event=watch)
-        try:
-            with stray_prints_to_stderr(), watch, _signals_stop(job):
-                job.run()
-        except Stopped as error:
-            raise Stopped(f"{error} To go on: kd resume {run_id}") from error
-    report = store.report(run_id)
+def _show(report: Mapping[str, Any], as_json: bool) -> None:
     if as_json:
         print_json(report)
     else:
         print_report(console(sys.stdout), report)
-
-
-@contextmanager
-def _turn(store: Store, err: Console) -> Iterator[None]:
-    """Hold the machine's lock, and say whom it waits for."""
-    from filelock import Timeout
-
-    from kd_core.jobs import UNDER_WAY, machine_lock
-
-    lock = machine_lock()
-    try:
-        lock.acquire(blocking=False)
-    except Timeout:
-        others = [row for row in store.runs(status=UNDER_WAY) if row.machine == socket.gethostname()]
-        whom = "another run"
-        if others:
-            other = others[-1]
-            whom = f"run {other.id} ({other.name or other.task}), which is {other.status}"
-        err.print(f"Waiting for {whom}; one runs at a time on a machine.", soft_wrap=True)
-        lock.acquire(poll_interval=0.5)
-    try:
-        yield
-    finally:
-        lock.release()
-
-
-@contextmanager
-def _signals_stop(job: Job) -> Iterator[None]:
-    """The first Ctrl-C asks the run to stop cleanly, the second interrupts it where it is."""
-
-    def stop(signum: int, frame: FrameType | None) -> None:
-        job.control.stop()
-        signal.signal(signal.SIGINT, signal.default_int_handler)
-
-    def leave(signum: int, frame: FrameType | None) -> None:
-        job.leave()
-
-    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
-    signal.signal(signal.SIGINT, stop)
-    signal.signal(signal.SIGTERM, leave)
-    try:
-        yield
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
 
 
 def _with_absolute_paths(config: DistillConfig) -> DistillConfig:

@@ -27,7 +27,7 @@ def find_run(text: str) -> str:
 
     if runs.RUN_ID.fullmatch(text):  # also one of Python code, which the store does not know
         return text
-    rows = Store().runs(limit=1 if text == "last" else None)
+    rows = Store().runs(kind="distil", limit=1 if text == "last" else None)
     ids = [row.id for row in rows if text == "last" or row.id.startswith(text)]
     if len(ids) == 1:
         return ids[0]
@@ -52,7 +52,7 @@ def runs(statuses: tuple[Status, ...], as_json: bool) -> None:
     """List the runs, newest first."""
     from kd_core.store import Store
 
-    rows = Store().runs(status=statuses)
+    rows = Store().runs(kind="distil", status=statuses)
     if as_json:
         return print_json([asdict(row) for row in rows])
     if not rows:

@@ -55,7 +55,7 @@ class Narrator:
                 details = f"loss {event.loss:.3f}{validation}"
                 self._advance(name, event.step, event.steps, details, row=name)
             case Progress():
-                self._advance(event.label, event.done, event.total, "", row=event.stage)
+                self._advance(event.label, event.done, event.total, "", row=event.stage or "job")
 
     def _new_bars(self) -> Bars:
         return Bars(
