@@ -96,12 +96,12 @@ def luminance(colour: str) -> float:
 @pytest.mark.parametrize("dark", [False, True])
 @pytest.mark.parametrize("who", get_args(Who))
 def test_words_in_a_models_colour_can_be_read(who: Who, dark: bool) -> None:
-    pair = (luminance(figures.TEXT_COLOURS[who][dark]), luminance(figures.PAGE[dark]))
+    pair = (luminance(figures.TEXT_COLOURS[who][dark]), luminance(figures.style.PAGE[dark]))
     assert (max(pair) + 0.05) / (min(pair) + 0.05) >= 4.5
 
 
 def test_models_differ_in_more_than_their_colour() -> None:
-    looks = {(figures.DASHES[who], figures.SYMBOLS[who]) for who in get_args(Who)}
+    looks = {(figures.DASHES[who], figures.style.SYMBOLS[who]) for who in get_args(Who)}
     assert len(looks) == len(get_args(Who)) == len(figures.COLOURS)
 
 
@@ -213,7 +213,7 @@ def test_reliability_greys_what_the_bin_cannot_tell(report: dict) -> None:
     assert list(told.customdata) == [200]
     assert told.marker.color == figures.COLOURS["student"][0]
     assert (list(untold.x), list(untold.customdata)) == (pytest.approx([55]), [4])
-    assert untold.marker.color == figures.UNSURE[0]
+    assert untold.marker.color == figures.style.UNSURE[0]
 
 
 def test_four_way_table(report: dict) -> None:
@@ -241,7 +241,7 @@ def test_falls_on_other_texts(report: dict) -> None:
 def test_differences_that_may_be_zero_are_grey() -> None:
     told, untold = figures.verdicts({"a": (0.04, 0.01, 0.07), "b": (0.01, -0.02, 0.04)}).data
     assert told.marker.color == figures.COLOURS["student"][0]
-    assert untold.marker.color == figures.UNSURE[0]
+    assert untold.marker.color == figures.style.UNSURE[0]
     assert told.hovertemplate.startswith("%{fullData.name}: +4.0 points, 95 % interval +1.0 to +7.0")
 
 

@@ -1,0 +1,97 @@
+"""A task's texts, and what temperature does to a teacher's answer."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import plotly.graph_objects as go
+
+from kd_core.figures.style import LINE, SPLITS, colour_of, label_of, new_figure, pick
+
+
+def temperature_preview(
+    logits: Sequence[float], labels: Sequence[str], temperature: float, *, dark: bool = False
+) -> go.Figure:
+    """One teacher output, softened: bars at ``temperature``, a mark at T = 1; the likeliest classes first."""
+    order = np.argsort(logits)[::-1][:8]
+    z = np.asarray(logits, dtype=float)
+
+    def softened(t: float) -> Any:
+        powers = np.exp((z - z.max()) / t)
+        return 100 * (powers / powers.sum())[order]
+
+    figure = new_figure(
+        f"The teacher's answer at T = {temperature:g}",
+        "Probability (%)",
+        "",
+        dark=dark,
+        height=120 + 26 * len(order),
+    )
+    places = list(range(len(order)))
+    figure.add_bar(
+        y=places,
+        x=softened(temperature),
+        orientation="h",
+        name=f"T = {temperature:g}",
+        marker={"color": colour_of("teacher", dark)},
+        hovertemplate=f"T = {temperature:g}: %{{x:.1f}} %<extra></extra>",
+    )
+    figure.add_scatter(
+        y=places,
+        x=softened(1.0),
+        mode="markers",
+        name="T = 1",
+        marker={"symbol": "line-ns-open", "size": 14, "color": pick(LINE, dark), "line": {"width": 2.5}},
+        hovertemplate="T = 1: %{x:.1f} %<extra></extra>",
+    )
+    figure.update_xaxes(range=[0, 102])
+    figure.update_yaxes(
+        tickvals=places,
+        ticktext=[label_of(labels[i]) for i in order],
+        range=[len(order) - 0.5, -0.5],
+        showgrid=False,
+    )
+    figure.update_layout(hovermode="closest")
+    return figure
+
+
+def class_balance(counts: pd.DataFrame, *, dark: bool = False) -> go.Figure:
+    """Texts of each class: a row for each class (its name is the index), a column for each split."""
+    shown = counts.head(40)
+    figure = new_figure("Texts of each class", "Texts", "", dark=dark, height=120 + 30 * len(shown))
+    places = list(range(len(shown)))
+    for index, split in enumerate(shown.columns):
+        figure.add_bar(
+            y=places,
+            x=shown[split],
+            orientation="h",
+            name=str(split),
+            marker={"color": pick(SPLITS[index % len(SPLITS)], dark)},
+            hovertemplate=f"{split}: %{{x:,}} texts<extra></extra>",
+        )
+    figure.update_layout(barmode="stack", hovermode="closest")
+    figure.update_yaxes(
+        tickvals=places,
+        ticktext=[label_of(str(name)) for name in shown.index],
+        range=[len(shown) - 0.5, -0.5],
+        showgrid=False,
+    )
+    return figure
+
+
+def lengths(words: Sequence[int], *, unit: str = "words", dark: bool = False) -> go.Figure:
+    """How long the texts are; the longest hundredth is gathered in the last bar."""
+    figure = new_figure("Length of the texts", f"Length ({unit})", "Texts", dark=dark, height=260)
+    limit = max(1, int(np.quantile(words, 0.99))) if len(words) else 1
+    size = max(1, round(limit / 30))
+    figure.add_histogram(
+        x=np.minimum(words, limit),
+        xbins={"start": -0.5, "end": limit + size, "size": size},
+        marker={"color": pick(LINE, dark)},
+        hovertemplate=f"%{{x}} {unit}: %{{y:,}} texts<extra></extra>",
+    )
+    figure.update_layout(showlegend=False, bargap=0.06, hovermode="closest")
+    return figure

@@ -1,0 +1,346 @@
+"""What a report shows of one run, or of several."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, Literal
+
+import numpy as np
+import pandas as pd
+import plotly.graph_objects as go
+
+from kd_core.evaluation import wilson
+from kd_core.events import Who
+from kd_core.figures.style import (
+    INK,
+    LINE,
+    MAX_CELLS_WITH_TEXT,
+    SYMBOLS,
+    TEXT_COLOURS,
+    UNSURE,
+    colour_of,
+    label_of,
+    new_figure,
+    pick,
+    scale_of,
+)
+from kd_core.words import NAMES, SHORT_NAMES, milliseconds, percent, points, signed
+
+Measure = Literal["accuracy", "size", "latency"]
+
+
+def bars(report: Mapping[str, Any], measure: Measure, *, dark: bool = False) -> go.Figure:
+    """All models of a run by accuracy, size or latency; bars start at zero, accuracy has its interval."""
+    title, unit = {
+        "accuracy": ("Accuracy on the test texts", "Accuracy (%)"),
+        "size": ("Size on disk", "Size (MB)"),
+        "latency": ("Latency, one text at a time", "Median time (ms)"),
+    }[measure]
+    models = _models(report)
+    figure = new_figure(title, unit, "", dark=dark, height=60 + 44 * len(models) + 60)
+    for who, model in models.items():
+        value = _measured(model, measure)
+        figure.add_bar(
+            y=[SHORT_NAMES[who]],
+            x=[value],
+            orientation="h",
+            marker={"color": colour_of(who, dark)},
+            error_x=_interval(model, dark) if measure == "accuracy" else None,
+            hovertemplate=f"{NAMES[who]}: {_details(model, measure)}<extra></extra>",
+            width=0.62,
+        )
+        figure.add_annotation(  # beyond the interval, where a bar's own text would lie under it
+            x=100 * model["high"] if measure == "accuracy" else value,
+            y=SHORT_NAMES[who],
+            text=f"<b>{_number(model, measure)}</b>",
+            xanchor="left",
+            xshift=6,
+            showarrow=False,
+            font={"color": pick(TEXT_COLOURS[who], dark), "size": 13},
+        )
+    top = 100 if measure == "accuracy" else max(_measured(model, measure) for model in models.values())
+    figure.update_layout(showlegend=False, hovermode="closest", margin={"r": 68})  # for the numbers
+    figure.update_yaxes(autorange="reversed", showgrid=False)
+    figure.update_xaxes(
+        range=[0, top * 1.02], tickvals=[0, 25, 50, 75, 100] if measure == "accuracy" else None
+    )
+    return figure
+
+
+def confusion(report: Mapping[str, Any], who: Who, *, dark: bool = False) -> go.Figure:
+    """What each class was taken for; colour is the share of the true class. Several seeds are added up."""
+    labels = [label_of(name) for name in report["labels"]]
+    counts = np.sum([scores["confusion"] for scores in report[who]["seeds"].values()], axis=0)
+    shares = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
+    figure = new_figure(
+        f"Confusion: {NAMES[who].lower()}",
+        "Answer",
+        "True class",
+        dark=dark,
+        height=170 + max(30 * min(len(labels), 20), 150),
+    )
+    places = list(range(len(labels)))
+    pairs = [[f"{labels[i]} taken for {labels[j]}" for j in places] for i in places]
+    figure.add_heatmap(
+        x=places,
+        y=places,
+        z=shares,
+        zmin=0,
+        zmax=1,
+        colorscale=scale_of(who, dark),
+        showscale=False,
+        xgap=2,
+        ygap=2,
+        customdata=np.dstack([counts, np.array(pairs)]),
+        text=counts if len(labels) <= MAX_CELLS_WITH_TEXT else None,
+        texttemplate="%{text}" if len(labels) <= MAX_CELLS_WITH_TEXT else None,
+        hovertemplate="%{customdata[1]}: %{customdata[0]} texts, %{z:.1%} of the class<extra></extra>",
+    )
+    names = {"tickvals": places, "ticktext": labels, "showgrid": False, "zeroline": False}
+    figure.update_xaxes(names, ticktext=[label_of(name, 14) for name in report["labels"]])
+    figure.update_yaxes(names, autorange="reversed")
+    figure.update_layout(hovermode="closest")
+    return figure
+
+
+def reliability(report: Mapping[str, Any], who: Who, *, dark: bool = False) -> go.Figure:
+    """How often answers of each confidence are right. Below the diagonal the model is too sure of itself.
+
+    Grey where the bin has too few texts to tell it from the diagonal.
+    """
+    figure = new_figure(
+        f"Calibration: {NAMES[who].lower()}",
+        "Confidence of the answer (%)",
+        "Answers that are right (%)",
+        dark=dark,
+        height=360,
+    )
+    figure.add_scatter(
+        x=[0, 100],
+        y=[0, 100],
+        mode="lines",
+        name="perfectly calibrated",
+        line={"color": pick(LINE, dark), "dash": "dash", "width": 1.2},
+        hoverinfo="skip",
+    )
+    bins = _bins(report[who]["seeds"].values())
+    told = [not low <= confidence <= high for confidence, _, _, low, high in bins]
+    for tells, name in ((True, "differs from it"), (False, "too few texts to tell")):
+        rows = [row for row, sure in zip(bins, told, strict=True) if sure == tells]
+        colour = colour_of(who, dark) if tells else pick(UNSURE, dark)
+        figure.add_scatter(
+            x=[100 * confidence for confidence, *_ in rows],
+            y=[100 * accuracy for _, accuracy, *_ in rows],
+            mode="markers",
+            name=name,
+            marker={
+                "color": colour,
+                "symbol": "circle" if tells else "circle-open",
+                "size": [6 + min(16, float(np.sqrt(count))) for _, _, count, *_ in rows],
+            },
+            error_y={
+                "type": "data",
+                "symmetric": False,
+                "array": [100 * (high - accuracy) for _, accuracy, _, _, high in rows],
+                "arrayminus": [100 * (accuracy - low) for _, accuracy, _, low, _ in rows],
+                "thickness": 1.2,
+                "width": 0,
+                "color": colour,
+            },
+            customdata=[count for _, _, count, *_ in rows],
+            hovertemplate="%{customdata} texts: %{x:.1f} % sure, %{y:.1f} % right<extra></extra>",
+        )
+    figure.update_xaxes(range=[0, 104])
+    figure.update_yaxes(range=[0, 104])
+    figure.update_layout(hovermode="closest")
+    return figure
+
+
+def four_way(report: Mapping[str, Any], *, dark: bool = False) -> go.Figure:
+    """Which test texts teacher and distilled student get right; colour is the share of the texts."""
+    found = report["fidelity"]
+    cells = [["both_right", "new_error"], ["mended", "inherited"]]
+    words = {
+        "both_right": "both right",
+        "new_error": "new error",
+        "mended": "mended",
+        "inherited": "inherited error",
+    }
+    total = sum(found[cell] for row in cells for cell in row)
+    shares = [[found[cell] / total for cell in row] for row in cells]
+    figure = new_figure("Teacher and student, text by text", "", "", dark=dark, height=300)
+    figure.add_heatmap(
+        x=["Student right", "Student wrong"],
+        y=["Teacher right", "Teacher wrong"],
+        z=shares,
+        zmin=0,
+        zmax=1,
+        colorscale=scale_of("student", dark),
+        showscale=False,
+        xgap=3,
+        ygap=3,
+        text=[
+            [f"<b>{found[cell]:,}</b><br>{words[cell]}<br>{percent(found[cell] / total)}" for cell in row]
+            for row in cells
+        ],
+        texttemplate="%{text}",
+        textfont={"size": 14},
+        hoverinfo="skip",
+    )
+    figure.update_yaxes(autorange="reversed", showgrid=False)
+    figure.update_xaxes(showgrid=False, side="top")
+    figure.update_layout(margin={"t": 84, "b": 16})
+    return figure
+
+
+def per_class(report: Mapping[str, Any], *, dark: bool = False) -> go.Figure:
+    """F1 of each class for all models; mean over the seeds."""
+    models = _models(report)
+    rows = {
+        who: [
+            float(np.mean([scores["per_class"][i]["f1"] for scores in model["seeds"].values()]))
+            for i in range(len(report["labels"]))
+        ]
+        for who, model in models.items()
+    }
+    return _dots("F1 of each class", "F1 (%)", report["labels"], rows, dark)
+
+
+def shifted(report: Mapping[str, Any], *, dark: bool = False) -> go.Figure:
+    """Accuracy on the test texts, and how far each model falls on texts that it was not made for."""
+    models = _models(report)
+    sets = list(report["student"]["shifted"])
+    rows = {
+        who: [model["accuracy"], *(model["shifted"][name] for name in sets)] for who, model in models.items()
+    }
+    return _dots("Accuracy on other texts", "Accuracy (%)", ["test texts", *sets], rows, dark)
+
+
+def verdicts(rows: Mapping[str, tuple[float, float, float]], *, dark: bool = False) -> go.Figure:
+    """Distilled minus alone with its 95 % interval, a line for each run: name -> (delta, low, high)."""
+    figure = new_figure(
+        "What distillation added", "Points over the student alone", "", dark=dark, height=110 + 38 * len(rows)
+    )
+    places = list(range(len(rows)))
+    for place, (name, (delta, low, high)) in zip(places, rows.items(), strict=True):
+        unsure = low <= 0 <= high
+        colour = pick(UNSURE, dark) if unsure else colour_of("student", dark)
+        figure.add_scatter(
+            x=[100 * delta],
+            y=[place],
+            mode="markers",
+            marker={"color": colour, "size": 11, "symbol": "circle-open" if unsure else "circle"},
+            error_x={
+                "type": "data",
+                "symmetric": False,
+                "array": [100 * (high - delta)],
+                "arrayminus": [100 * (delta - low)],
+                "color": colour,
+                "thickness": 2,
+                "width": 5,
+            },
+            name=label_of(name),
+            hovertemplate=f"%{{fullData.name}}: {points(delta)}, 95 % interval {signed(100 * low)} to "
+            f"{signed(100 * high)}<extra></extra>",
+        )
+    figure.add_vline(0, line={"color": pick(LINE, dark), "width": 1, "dash": "dash"})
+    figure.update_layout(showlegend=False, hovermode="closest")
+    figure.update_yaxes(
+        tickvals=places,
+        ticktext=[label_of(name) for name in rows],
+        range=[len(rows) - 0.5, -0.5],
+        showgrid=False,
+        zeroline=False,
+    )
+    return figure
+
+
+def _dots(
+    title: str, unit: str, names: Sequence[str], rows: Mapping[Who, Sequence[float]], dark: bool
+) -> go.Figure:
+    """A line for each name, on it a mark for each model (shares, shown in percent)."""
+    figure = new_figure(title, unit, "", dark=dark, height=150 + 40 * len(names))
+    places = list(range(len(names)))
+    for index, (who, values) in enumerate(rows.items()):
+        shift = 0.16 * (index - (len(rows) - 1) / 2)  # equal values would hide each other
+        figure.add_scatter(
+            x=[100 * value for value in values],
+            y=[place + shift for place in places],
+            mode="markers",
+            name=SHORT_NAMES[who],
+            marker={
+                "color": colour_of(who, dark),
+                "symbol": SYMBOLS[who],
+                "size": 10,
+                "line": {"width": 2, "color": colour_of(who, dark)},
+            },
+            hovertemplate=f"{NAMES[who]}: %{{x:.1f}} %<extra></extra>",
+        )
+    figure.update_yaxes(
+        tickvals=places,
+        ticktext=[label_of(name) for name in names],
+        range=[len(names) - 0.5, -0.5],
+        zeroline=False,
+    )
+    figure.update_layout(hovermode="closest")
+    return figure
+
+
+def _models(report: Mapping[str, Any]) -> dict[Who, Mapping[str, Any]]:
+    return {who: report[who] for who in NAMES if report.get(who) is not None}
+
+
+def _measured(model: Mapping[str, Any], measure: Measure) -> float:
+    match measure:
+        case "accuracy":
+            return 100 * float(model["accuracy"])
+        case "size":
+            return float(model["size_mb"])
+        case "latency":
+            return float(model["latency_ms"]["p50"])
+
+
+def _number(model: Mapping[str, Any], measure: Measure) -> str:
+    match measure:
+        case "accuracy":
+            return percent(model["accuracy"])
+        case "size":
+            return f"{model['size_mb']:,.1f} MB"
+        case "latency":
+            return milliseconds(model["latency_ms"]["p50"])
+
+
+def _details(model: Mapping[str, Any], measure: Measure) -> str:
+    match measure:
+        case "accuracy":
+            interval = f"{percent(model['low'])} to {percent(model['high'])}"
+            return f"{percent(model['accuracy'])}, 95 % interval {interval}"
+        case "size":
+            return f"{model['size_mb']:,.1f} MB, {model['params']:,} parameters"
+        case "latency":
+            times = model["latency_ms"]
+            return f"p50 {milliseconds(times['p50'])}, p95 {milliseconds(times['p95'])}"
+
+
+def _interval(model: Mapping[str, Any], dark: bool) -> dict[str, Any]:
+    return {
+        "type": "data",
+        "symmetric": False,
+        "array": [100 * (model["high"] - model["accuracy"])],
+        "arrayminus": [100 * (model["accuracy"] - model["low"])],
+        "color": pick(INK, dark),
+        "thickness": 1.4,
+        "width": 5,
+    }
+
+
+def _bins(seeds: Iterable[Mapping[str, Any]]) -> list[tuple[float, float, int, float, float]]:
+    """(confidence, accuracy, texts, low, high) of each bin, the seeds put together."""
+    rows = pd.DataFrame([row for scores in seeds for row in scores["reliability"]])
+    if rows.empty:
+        return []
+    weighted = rows[["confidence", "accuracy"]].mul(rows["count"], axis=0).assign(count=rows["count"])
+    sums = weighted.groupby(rows["low"].round(6)).sum()
+    return [
+        (c / n, a / n, int(n), *wilson(a / n, int(n))) for c, a, n in sums.itertuples(index=False, name=None)
+    ]

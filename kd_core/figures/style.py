@@ -1,0 +1,132 @@
+"""How every figure looks: colours, fonts, the empty figure that all start from."""
+
+from __future__ import annotations
+
+import html
+from typing import Any
+
+import numpy as np
+import plotly.graph_objects as go
+
+from kd_core.events import Who
+
+Pair = tuple[str, str]  # light theme, dark theme
+
+# Of marks: lines, bars, dots.
+COLOURS: dict[Who, Pair] = {
+    "teacher": ("#4C5FD5", "#93A0F5"),
+    "student": ("#D9660B", "#F59A4A"),
+    "labelled_only": ("#E8B07C", "#E8B07C"),
+    "alone": ("#7A8594", "#A3ADBA"),
+}
+# Of words: at least 4.5 to 1 on the page.
+TEXT_COLOURS: dict[Who, Pair] = {
+    "teacher": ("#3F51C6", "#A9B4F8"),
+    "student": ("#AD4E04", "#F8AE6D"),
+    "labelled_only": ("#8A5A24", "#E8B07C"),
+    "alone": ("#5A6573", "#B4BDC9"),
+}
+DASHES: dict[Who, str] = {"teacher": "dash", "student": "solid", "labelled_only": "dot", "alone": "solid"}
+SYMBOLS: dict[Who, str] = {
+    "teacher": "diamond",
+    "student": "circle",
+    "labelled_only": "circle-open",
+    "alone": "square",
+}
+
+INK: Pair = ("#1B1F24", "#E6EAEF")  # words
+PAGE: Pair = ("#FFFFFF", "#12161B")  # what a pale cell fades into
+SPLITS: tuple[Pair, ...] = (("#4A5160", "#C6CCD6"), ("#8C94A1", "#8A93A0"), ("#C5CAD2", "#555E6A"))
+LINE: Pair = ("#4A5160", "#C6CCD6")  # what is nobody's: loss terms, counts
+UNSURE: Pair = ("#9AA1AC", "#7D8592")  # a difference that the interval does not tell from zero
+GRID: Pair = ("rgba(110,118,130,0.18)", "rgba(160,168,180,0.18)")
+# Runs side by side: Okabe and Ito's colours, safe for colour-blind people, each with a dash of its own.
+RUNS: tuple[Pair, ...] = (
+    ("#0072B2", "#56B4E9"),
+    ("#D55E00", "#E69F00"),
+    ("#009E73", "#2CC79A"),
+    ("#B0568F", "#D68FBC"),
+    ("#6B5B00", "#F0E442"),
+    ("#4A5160", "#C6CCD6"),
+)
+RUN_DASHES = ("solid", "dash", "dot", "dashdot", "longdash", "longdashdot")
+FONT = "Source Sans, system-ui, -apple-system, Segoe UI, Liberation Sans, Arial, sans-serif"  # the pages' own
+LOG_TICKS = [part * 10.0**power for power in range(-6, 4) for part in (1, 2, 5)]
+MAX_CELLS_WITH_TEXT = 15
+MAX_LABEL = 28
+
+
+def new_figure(title: str, x: str, y: str, *, dark: bool, height: int = 320) -> go.Figure:
+    ink, grid = pick(INK, dark), pick(GRID, dark)
+    axis = {"gridcolor": grid, "zerolinecolor": grid, "linecolor": grid, "automargin": True}
+    axis |= {
+        "title": {"standoff": 8, "font": {"size": 13, "color": ink}},
+        "tickfont": {"color": ink, "size": 12},
+    }
+    figure = go.Figure(
+        layout={
+            "title": {
+                "text": title,
+                "font": {"size": 15, "color": ink},
+                "x": 0,
+                "xref": "container",
+                "y": 1,
+                "yanchor": "top",
+                "pad": {"t": 8},
+            },
+            "height": height,
+            "font": {"family": FONT, "color": ink, "size": 13},
+            "paper_bgcolor": "rgba(0,0,0,0)",
+            "plot_bgcolor": "rgba(0,0,0,0)",
+            "margin": {"l": 8, "r": 12, "t": 44, "b": 8},
+            "legend": {
+                "orientation": "h",
+                "x": 0,
+                "y": -52 / (height - 112),  # below the axis title, whatever the height
+                "yanchor": "top",
+                "font": {"color": ink},
+                "bgcolor": "rgba(0,0,0,0)",
+                "traceorder": "normal",
+            },
+            "hovermode": "x",
+            "hoverlabel": {"font": {"family": FONT}},
+            "uirevision": title,
+            "dragmode": False,  # a finger that scrolls the page must not zoom
+            "separators": ".,",
+        }
+    )
+    figure.update_xaxes(axis, title_text=x)
+    figure.update_yaxes(axis, title_text=y)
+    return figure
+
+
+def log_axis(figure: go.Figure) -> None:
+    figure.update_yaxes(type="log", tickvals=LOG_TICKS, ticktext=[f"{tick:g}" for tick in LOG_TICKS])
+
+
+def label_of(text: str, limit: int = MAX_LABEL) -> str:
+    """Text as it is: plotly reads HTML in labels. Cut where it would push the plot aside."""
+    return html.escape(text if len(text) <= limit else f"{text[: limit - 1]}…", quote=False)
+
+
+def scale_of(who: Who, dark: bool) -> list[list[Any]]:
+    """One hue, from the page to the model's colour."""
+    page, colour = _rgb(pick(PAGE, dark)), _rgb(colour_of(who, dark))
+
+    def mixed(share: float) -> str:
+        return "rgb({:.0f},{:.0f},{:.0f})".format(*(page + share * (colour - page)))
+
+    # Opaque, so that plotly can tell whether the number in a cell has to be dark or light.
+    return [[0, mixed(0.06)], [1, mixed(0.85)]]
+
+
+def _rgb(colour: str) -> Any:
+    return np.array([int(colour[i : i + 2], 16) for i in (1, 3, 5)])
+
+
+def colour_of(who: Who, dark: bool) -> str:
+    return pick(COLOURS[who], dark)
+
+
+def pick(pair: Pair, dark: bool) -> str:
+    return pair[dark]
