@@ -16,6 +16,7 @@ from kd_core.data import load_task
 from kd_core.data.task import content_hash
 from kd_core.events import Control, Finished, OnEvent, TrainingStarted, Who, ignore
 from kd_core.folders import fetch, is_whole
+from kd_core.history import keep_history, tell_history
 from kd_core.inference import encode
 from kd_core.intermediate import IntermediateTerms
 from kd_core.knowledge import record
@@ -147,6 +148,7 @@ def _student(run: Run, lesson: Lesson, seed: int, teacher: Trained, knowledge: D
         finally:
             if terms:
                 terms.close()
+        keep_history(folder, trainer.state.log_history)
         student.requires_grad_(True)
         student.save_pretrained(folder)
         tokenizer.save_pretrained(folder)
@@ -163,5 +165,6 @@ def _student(run: Run, lesson: Lesson, seed: int, teacher: Trained, knowledge: D
         )
     if fetch(place, make):
         run.on_event(TrainingStarted(lesson.who, seed, recipe.steps, cached=True))
+        tell_history(place, lesson.who, seed, run.on_event)
         load_model(student, place / "model.safetensors")
     return Trained(lesson.who, seed, student.eval(), tokenizer, place)

@@ -300,11 +300,11 @@ class Store:
             if changes:
                 connection.execute(RUNS.update().where(RUNS.c.number == run).values(changes))
 
-    def curve(self, run_id: str, points: int = 400) -> pd.DataFrame:
+    def curve(self, run_id: str, points: int = 400, *, who: Who | None = None) -> pd.DataFrame:
         """who, seed, step, loss, hard, soft, intermediate, learning_rate, samples_per_second.
 
-        At most ``points`` rows for each model and seed: of a longer curve the first, the last, and the
-        smallest and largest loss of each of its parts.
+        Of all models, or of one. At most ``points`` rows for each model and seed: of a longer curve the
+        first, the last, and the smallest and largest loss of each of its parts.
         """
         curve, step = POINTS.c.training, POINTS.c.step
         parts = sa.func.ntile(max(1, points // 2 - 1))
@@ -315,7 +315,7 @@ class Store:
                 sa.func.row_number().over(partition_by=curve, order_by=step).label("place"),
                 sa.func.count().over(partition_by=curve).label("count"),
             )
-            .where(curve.in_(_training_ids(run_id)))
+            .where(curve.in_(_training_ids(run_id, who)))
             .subquery()
         )
         within = (part.c.training, part.c.part)
@@ -464,8 +464,9 @@ def _status(connection: sa.Connection, run_id: str) -> str | None:
     return connection.scalar(sa.select(RUNS.c.status).where(RUNS.c.id == run_id))
 
 
-def _training_ids(run_id: str) -> sa.Select[Any]:
-    return sa.select(TRAININGS.c.id).join(RUNS).where(RUNS.c.id == run_id)
+def _training_ids(run_id: str, who: Who | None = None) -> sa.Select[Any]:
+    query = sa.select(TRAININGS.c.id).join(RUNS).where(RUNS.c.id == run_id)
+    return query.where(TRAININGS.c.who == who) if who else query
 
 
 def _trainings(

@@ -12,6 +12,7 @@ from kd_core.config import fixed
 from kd_core.data.task import content_hash
 from kd_core.events import TrainingStarted
 from kd_core.folders import fetch
+from kd_core.history import keep_history, tell_history
 from kd_core.inference import encode
 from kd_core.models.loading import model_hash
 from kd_core.run import Run, Trained
@@ -58,6 +59,7 @@ def teach(run: Run, model: PreTrainedModel, tokenizer: PreTrainedTokenizerFast) 
             control=run.control,
         )
         train(trainer)
+        keep_history(folder, trainer.state.log_history)
         embeddings.requires_grad_(True)
         model.save_pretrained(folder)
         tokenizer.save_pretrained(folder)
@@ -65,5 +67,6 @@ def teach(run: Run, model: PreTrainedModel, tokenizer: PreTrainedTokenizerFast) 
     cached = fetch(place, make)
     if cached:
         run.on_event(TrainingStarted("teacher", settings.seed, recipe.steps, cached=True))
+        tell_history(place, "teacher", settings.seed, run.on_event)
         load_model(model, place / "model.safetensors")
     return Trained("teacher", settings.seed, model.eval(), tokenizer, place), cached

@@ -137,6 +137,9 @@ with right:
             del st.query_params["run"]
             st.rerun()
         st.divider()
-    if plan and expected:
+    if plan and expected and under_way:
+        with st.expander("What your next run will do", icon=":material/schedule:"):
+            show_plan(plan, expected)
+    elif plan and expected:
         st.subheader("Your next run" if run else "What will happen", anchor=False)
         show_plan(plan, expected)

@@ -10,9 +10,10 @@ import streamlit as st
 
 from app_pages.shared.state import runner, store
 from app_pages.shared.text import escape
+from app_pages.shared.took import estimate_was
 from kd_core import figures, words
 from kd_core.errors import KDError
-from kd_core.events import Estimated, Stage, StageStarted, Who
+from kd_core.events import Stage, Who
 from kd_core.store import RunRow, StageRow
 
 UNDER_WAY = ("queued", "running", "paused")
@@ -33,6 +34,7 @@ ICONS = {
     "failed": ":material/error:",
     "interrupted": ":material/power_off:",
 }
+POINTS = 200  # of a curve: each update costs the training what the browser and this process spend on it
 CHART = 320  # pixels: also where there is nothing to draw yet, so that nothing jumps
 
 
@@ -137,7 +139,7 @@ def _ending(run: RunRow) -> None:
         with st.container(border=True, key="live.verdict"):
             st.badge(label, color=colour, icon=icon)
             st.markdown(f"**{escape(report['sentence'])}**")
-            if told := _estimate_was(run, report["seconds"]):
+            if told := estimate_was(run, report["seconds"]):
                 st.caption(told)
             st.page_link(
                 "app_pages/review/report.py",
@@ -159,30 +161,13 @@ def _ending(run: RunRow) -> None:
         st.rerun()
 
 
-def _estimate_was(run: RunRow, seconds: dict[str, float]) -> str | None:
-    """How far off the estimate was; None for a run that was resumed, which knows its last part only."""
-    events = [entry.event for entry in store().events(run.id)]
-    starts = [event.stage for event in events if isinstance(event, StageStarted)]
-    if len(starts) > len(set(starts)):
-        return None
-    took = sum(seconds.values())
-    said = next((sum(event.seconds.values()) for event in events if isinstance(event, Estimated)), None)
-    if not said:
-        return f"It took {words.duration(took)}."
-    off = said / took - 1
-    how = (
-        f"{100 * abs(off):.0f} % too {'long' if off > 0 else 'short'}" if abs(off) >= 0.05 else "about right"
-    )
-    return f"It took {words.duration(took)}; the estimate was {words.duration(said)}, {how}."
-
-
 def _curves(run: RunRow) -> None:
-    curve, evaluations = store().curve(run.id), store().evaluations(run.id)
     whose: Who = run.who if run.status in UNDER_WAY and run.who else "student"
+    curve, evaluations = store().curve(run.id, POINTS, who=whose), store().evaluations(run.id)
     taught = evaluations[evaluations["who"] == "teacher"]["accuracy"]
     learning = whose == "teacher"
     shown = evaluations[(evaluations["who"] == "teacher") == learning]
-    _numbers(curve[curve["who"] == whose], evaluations[evaluations["who"] == whose])
+    _numbers(curve, evaluations[evaluations["who"] == whose])
     log = st.toggle("Log scale", key="live.log")
     options: dict[str, Any] = {"height": CHART, "config": {"displayModeBar": False}}
     dark = st.context.theme.type == "dark"

@@ -26,7 +26,8 @@ def curves(run: RunRow, report: Mapping[str, Any]) -> None:
             key="report.accuracy_curves",
             alt="Validation accuracy of each model over the training steps",
         )
-        if cached := [words.NAMES[who] for who in results.models(report) if who not in trained]:
+        drawn = set(evaluations["who"])
+        if cached := [words.NAMES[who] for who in results.models(report) if who not in drawn]:
             st.caption(f"From the cache, so without a curve here: {', '.join(cached).lower()}.")
     with loss:
         place = st.container()

@@ -12,6 +12,7 @@ from app_pages.shared.charts import chart, is_dark
 from app_pages.shared.form_link import form_link
 from app_pages.shared.state import store
 from app_pages.shared.text import escape
+from app_pages.shared.took import estimate_was
 from kd_core import figures, results, words
 from kd_core.config import DistillConfig
 from kd_core.html_report import html_report
@@ -73,6 +74,8 @@ def headline(run: RunRow, report: Mapping[str, Any]) -> None:
         st.markdown(f"**{escape(report['sentence'])}**")
         for note in report["notes"]:
             st.caption(escape(note))
+        if told := estimate_was(run, report["seconds"]):
+            st.caption(told)
     found = results.kept(report)
     for column, measure in zip(st.columns(3), MEASURES, strict=True):
         with column.container(border=True, height="stretch"):

@@ -17,6 +17,7 @@ from kd_core.config import DistillConfig
 from kd_core.distillation import lessons
 from kd_core.events import (
     STAGES,
+    Evaluated,
     Finished,
     StageFinished,
     StageStarted,
@@ -81,6 +82,9 @@ class Watch:
     def count(self, *_) -> None:
         self.passes[self._stage] += 1
 
+    def looks(self, who) -> list[Evaluated]:
+        return [event for event in self.events if isinstance(event, Evaluated) and event.who == who]
+
     @property
     def cached(self) -> dict[str, bool]:
         """Of stages 1 and 2, and of each training."""
@@ -110,6 +114,8 @@ def watched(kd_home, monkeypatch):
 
 def test_another_objective_or_student_spends_no_pass_of_the_teacher(watched, tiny_config):
     fresh, watch = watched(tiny_config)
+    looks = {who: watch.looks(who) for who in ("teacher", "alone")}
+    assert all(looks.values())
     assert watch.cached == dict.fromkeys(
         ("teach", "record", "teacher", "student", "alone", "labelled_only"), False
     )
@@ -134,8 +140,10 @@ def test_another_objective_or_student_spends_no_pass_of_the_teacher(watched, tin
             "labelled_only": False,
         }
         assert report.cached == {"teach": True, "record": True}
+        assert watch.looks("teacher") == looks["teacher"]  # its curve is told though it is not trained
         assert report.teacher.accuracy == fresh.teacher.accuracy
         if alone_cached:
+            assert watch.looks("alone") == looks["alone"]
             assert same(student(report, "alone-0"), student(fresh, "alone-0"))
             assert report.alone.seeds == fresh.alone.seeds
             assert not same(student(report), student(fresh))

@@ -35,7 +35,7 @@ LIGHT = (
 LAYERS = """
 errors folders migrations network paths
 cache config database evaluation events
-benchmark data flags inference objectives report tables words
+benchmark data flags history inference objectives report tables words
 figures intermediate models recorded reproduction run
 knowledge pace resolution space training validation
 plan recorder runs teaching
