@@ -22,7 +22,7 @@ MEASURES = ("accuracy", "size", "latency")
 
 
 def actions(run: RunRow, report: Mapping[str, Any]) -> None:
-    title(run)
+    title(run, sum(report["seconds"].values()))
     with st.container(horizontal=True):
         st.download_button(
             "Download HTML",
@@ -58,11 +58,10 @@ def duplicate(run: RunRow) -> None:
         )
 
 
-def title(run: RunRow) -> None:
+def title(run: RunRow, seconds: float | None = None) -> None:
     st.title(escape(run.name or run.id), anchor=False)
     facts = [escape(run.task), f"{escape(run.teacher)} to {escape(run.student)}", f"{run.created:%d %b %Y}"]
-    if run.started and run.finished:
-        facts.append(words.duration((run.finished - run.started).total_seconds()))
+    facts += [words.duration(seconds)] if seconds is not None else []
     facts += [f"`{run.id}`"] if run.name else []
     st.caption(" · ".join(facts))
 

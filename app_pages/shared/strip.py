@@ -15,28 +15,21 @@ UNDER_WAY = ("running", "paused")
 
 
 def strip() -> None:
-    """Progress and a link while a run is under way or waits, nothing otherwise."""
-    try:
-        busy = bool(_jobs())
-    except KDError as error:
-        st.caption(f":material/warning: {escape(error)}")
-        return
-    if busy:
-        st.fragment(_strip, run_every=2)()
+    """Progress and a link while a job is under way or waits, nothing otherwise.
 
-
-def _jobs() -> list[RunRow]:
-    return store().runs(status=(*UNDER_WAY, "queued"))
+    It looks again by itself, so that it also sees what another browser or ``kd distill`` has started.
+    """
+    st.fragment(_strip, run_every=3)()
 
 
 def _strip() -> None:
     try:
-        jobs = _jobs()
+        jobs = store().runs(status=(*UNDER_WAY, "queued"))
     except KDError as error:  # the database may be away for a while; training goes on
         st.caption(f":material/warning: {escape(error)}")
         return
     if not jobs:
-        st.rerun()  # of the whole page: a fragment cannot end its own timer
+        return
     current = next((job for job in jobs if job.status in UNDER_WAY), None)
     waiting = sum(job.status == "queued" for job in jobs)
     with st.container(border=True, gap="xsmall", key="strip"):

@@ -95,6 +95,12 @@ def test_modules_for_starting_fast_load_nothing_heavy() -> None:
     assert loaded(*names) == {name: [] for name in names}
 
 
+def test_durations_come_from_a_clock_that_does_not_jump() -> None:
+    """Bad input 57. The age of a file is the one thing that the wall clock is right for."""
+    wall = {file.name for file in FILES if "time.time()" in file.read_text(encoding="utf-8")}
+    assert wall == {"cleaning.py"}
+
+
 def test_the_check_of_loaded_modules_can_fail() -> None:
     assert loaded("pandas") == {"pandas": ["pandas"]}
 
