@@ -57,6 +57,11 @@ class RunRow:
     size_mb: float | None = None
     latency: dict[Who, float] = field(default_factory=dict)  # median milliseconds for one text
 
+    @property
+    def title(self) -> str:
+        """Its name, or what it does."""
+        return self.name or f"{self.task}: {self.teacher} → {self.student}"
+
 
 @dataclass(frozen=True)
 class StageRow:

@@ -73,8 +73,7 @@ def _view(run_id: str, status_before: str) -> None:
 
 def _head(run: RunRow) -> None:
     with st.container(horizontal=True, vertical_alignment="center", key="live.head"):
-        name = run.name or f"{run.task}: {run.teacher} → {run.student}"
-        st.subheader(escape(name), anchor=False, width="content")
+        st.subheader(escape(run.title), anchor=False, width="content")
         label, colour, icon = words.status_badge(run.status)
         st.badge(label, color=colour, icon=icon)
     goal = run.config["objective"]

@@ -35,7 +35,7 @@ def _row(run: RunRow) -> None:
     name, curve, result, badge = st.columns([3, 1.5, 3.3, 1.9], vertical_alignment="center", gap="medium")
     with name.container(gap="xxsmall"):
         page = "app_pages/review/report.py" if run.status == "done" else "app_pages/build/distill.py"
-        st.page_link(page, label=f"**{escape(run.name or run.id)}**", query_params={"run": run.id})
+        st.page_link(page, label=f"**{escape(run.title)}**", query_params={"run": run.id})
         st.caption(f"{escape(run.task)} · {escape(run.student)} · {_ago(run.created)}")
     if len(run.sparkline) > 1:
         first, last = words.percent(run.sparkline[0]), words.percent(run.sparkline[-1])

@@ -59,11 +59,11 @@ def duplicate(run: RunRow) -> None:
 
 
 def title(run: RunRow, seconds: float | None = None) -> None:
-    st.title(escape(run.name or run.id), anchor=False)
-    facts = [escape(run.task), f"{escape(run.teacher)} to {escape(run.student)}", f"{run.created:%d %b %Y}"]
+    st.title(escape(run.title), anchor=False)
+    facts = [f"{escape(run.task)}: {escape(run.teacher)} → {escape(run.student)}"] if run.name else []
+    facts += [f"{run.created.astimezone():%d %b %Y}"]
     facts += [words.duration(seconds)] if seconds is not None else []
-    facts += [f"`{run.id}`"] if run.name else []
-    st.caption(" · ".join(facts))
+    st.caption(" · ".join([*facts, f"`{run.id}`"]))
 
 
 def headline(run: RunRow, report: Mapping[str, Any]) -> None:

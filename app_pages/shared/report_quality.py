@@ -93,12 +93,14 @@ def _other_texts(report: Mapping[str, Any], dark: bool) -> None:
             key="report.shifted",
             alt="Accuracy of each model on the test texts and on other texts",
         )
-    fall = st.column_config.NumberColumn(format="%+.1f")
+    table = results.other_texts(report)
+    falls = list(report["student"]["shifted"])
+    table[falls] = table[falls].map(words.signed)
     right.dataframe(
-        results.other_texts(report),
+        table,
         hide_index=True,
         key="report.other_texts",
-        column_config=dict.fromkeys(report["student"]["shifted"], fall)
+        column_config=dict.fromkeys(falls, st.column_config.TextColumn(alignment="right"))
         | {"Test texts": st.column_config.NumberColumn(format="%.1f %%")},
         alt="Points of accuracy that each model loses on other texts",
     )

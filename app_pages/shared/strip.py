@@ -37,7 +37,7 @@ def _strip() -> None:
             page, parameters = _place(current)
             st.page_link(
                 page,
-                label=f"**{escape(current.name or current.task)}**",
+                label=f"**{escape(current.title)}**",
                 icon=":material/pause_circle:" if current.status == "paused" else ":material/model_training:",
                 query_params=parameters,
                 help="Open the page where you can watch and stop it",

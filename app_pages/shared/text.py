@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import re
 
+from kd_core import glossary
+
 # Emoji and icon names, links, addresses and arrows are found when all else is done: an invisible word joiner
 # keeps them apart.
 _JOINER = "\u2060"
@@ -19,3 +21,8 @@ def escape(text: object) -> str:
     line = " ".join(str(text).split())
     parted = _FOUND_LAST.sub(lambda found: found.group() + _JOINER, line)
     return _MARKUP.sub(lambda found: f"&#{ord(found.group())};", parted)
+
+
+def term(name: str) -> str:
+    """What a word of the glossary means, for ``help=``. Raises: KeyError for one that is not in it."""
+    return escape(glossary.look_up(name).says)

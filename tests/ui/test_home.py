@@ -107,7 +107,7 @@ def test_a_run_that_ended_early_says_why(
     store.set_status(FIRST, status, error)
     home = app()
     assert any(shown in text for text in texts(home))
-    assert labels(home)[0] == f"**{FIRST}**"  # no name: its id
+    assert labels(home)[0] == "**bbc-headlines: minilm-l6 → tiny**"  # it has no name
 
 
 @pytest.mark.parametrize(
