@@ -1,0 +1,105 @@
+"""The staircase of a compressed model, from the teacher to int8: size, latency, accuracy."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import plotly.graph_objects as go
+
+from kd_core.compression import label, short_label, steps
+from kd_core.figures.report import Measure
+from kd_core.figures.style import LINE, SYMBOLS, TEXT_COLOURS, colour_of, new_figure, pick
+from kd_core.words import compared, megabytes, milliseconds, percent, plus_minus
+
+HEIGHT = 300
+
+
+def staircase(forms: Sequence[Mapping[str, Any]], measure: Measure, *, dark: bool = False) -> go.Figure:
+    """A step for each form. Size and latency are bars from zero; accuracy is a point with its interval."""
+    title, unit = {
+        "accuracy": ("Accuracy on the test texts", "%"),
+        "size": ("Size on disk", "MB"),
+        "latency": ("Latency, one text at a time", "Median, ms"),
+    }[measure]
+    stairs = steps(forms)
+    figure = new_figure(title, "", unit, dark=dark, height=HEIGHT)
+    names = [short_label(form) for form in stairs]
+    values = [_value(form, measure) for form in stairs]
+    hover = [f"{label(form)}: {_spoken(form, measure)}" for form in stairs]
+    colours = [colour_of(form["who"], dark) for form in stairs]
+    if measure == "accuracy":
+        figure.add_scatter(
+            x=names,
+            y=values,
+            mode="markers",
+            marker={"color": colours, "size": 11, "symbol": [SYMBOLS[form["who"]] for form in stairs]},
+            error_y={
+                "type": "data",
+                "symmetric": False,
+                "array": [100 * form["high"] - value for form, value in zip(stairs, values, strict=True)],
+                "arrayminus": [value - 100 * form["low"] for form, value in zip(stairs, values, strict=True)],
+                "color": pick(LINE, dark),
+                "thickness": 1.5,
+                "width": 6,
+            },
+            hovertext=hover,
+            hoverinfo="text",
+        )
+        tops = [100 * form["high"] for form in stairs]
+        bottom, top = min(100 * form["low"] for form in stairs), max(tops)
+        room = 0.3 * (top - bottom)
+        figure.update_yaxes(range=[max(0, bottom - room / 3), top + room])
+    else:
+        figure.add_bar(
+            x=names, y=values, marker={"color": colours}, hovertext=hover, hoverinfo="text", width=0.6
+        )
+        tops = values
+        figure.add_scatter(  # how far each step goes down
+            x=names,
+            y=values,
+            mode="lines",
+            line={"shape": "hvh", "dash": "dot", "width": 1.2, "color": pick(LINE, dark)},
+            hoverinfo="skip",
+        )
+        figure.update_yaxes(range=[0, max(values) * 1.22])
+    for form, name, top in zip(stairs, names, tops, strict=True):
+        figure.add_annotation(
+            x=name,
+            y=top,
+            text=_written(form, stairs[0], measure),
+            yanchor="bottom",
+            yshift=4,
+            showarrow=False,
+            font={"color": pick(TEXT_COLOURS[form["who"]], dark), "size": 12},
+        )
+    figure.update_layout(showlegend=False, hovermode="closest")
+    figure.update_xaxes(title=None, showgrid=False, range=[-0.5, len(stairs) - 0.5])
+    return figure
+
+
+def _value(form: Mapping[str, Any], measure: Measure) -> float:
+    if measure == "accuracy":
+        return float(100 * form["accuracy"])
+    return float(form["size_mb"] if measure == "size" else form["latency_ms"]["p50"])
+
+
+def _spoken(form: Mapping[str, Any], measure: Measure) -> str:
+    if measure == "accuracy":
+        return f"{percent(form['accuracy'])}, 95 % interval {percent(form['low'])} to {percent(form['high'])}"
+    if measure == "size":
+        return megabytes(form["size_mb"])
+    times = form["latency_ms"]
+    return f"p50 {milliseconds(times['p50'])}, p95 {milliseconds(times['p95'])}"
+
+
+def _written(form: Mapping[str, Any], teacher: Mapping[str, Any], measure: Measure) -> str:
+    """The number at a step and, below it, its interval, or how many times less it is than the teacher's."""
+    if measure == "accuracy":
+        return f"<b>{percent(form['accuracy'])}</b><br>{plus_minus(form['low'], form['high'])}"
+    number = (megabytes if measure == "size" else milliseconds)(_value(form, measure))
+    if form is teacher:
+        return f"<b>{number}</b>"
+    ratio = _value(teacher, measure) / _value(form, measure)
+    worse = "larger" if measure == "size" else "slower"
+    return f"<b>{number}</b><br>{compared(ratio, 'less', worse)}"
