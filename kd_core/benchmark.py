@@ -8,8 +8,9 @@ import platform
 import re
 import subprocess
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -49,19 +50,14 @@ def latency(
         name: [{key: value.to(model.device) for key, value in batch.items()} for batch in encoded[name]]
         for name, model in models.items()
     }
-    times: dict[str, list[int]] = {name: [] for name in models}
-    lengths: dict[str, list[int]] = {name: [] for name in models}
     with _inference(models, threads):
-        for turn in range(-WARM_UP, repeats):
-            if control:
-                control.check()
-            with _no_collection():
-                for name, model in models.items():
-                    batch = inputs[name][turn % len(inputs[name])]
-                    nanoseconds = _time(model, batch)
-                    if turn >= 0:
-                        times[name].append(nanoseconds)
-                        lengths[name].append(batch["input_ids"].shape[1])
+        times = interleaved(
+            {name: partial(_pass, model, inputs[name]) for name, model in models.items()},
+            repeats,
+            WARM_UP,
+            control,
+        )
+    lengths = {name: [batch["input_ids"].shape[1] for batch in inputs[name]] for name in models}
     return {
         name: Latency(
             p50=float(np.percentile(times[name], 50)) / 1e6,
@@ -69,10 +65,33 @@ def latency(
             batch=1,
             threads=threads,
             texts=repeats,
-            mean_tokens=float(np.mean(lengths[name])),
+            mean_tokens=float(np.mean([lengths[name][turn % len(lengths[name])] for turn in range(repeats)])),
         )
         for name in models
     }
+
+
+def interleaved(
+    calls: Mapping[str, Callable[[int], object]],
+    repeats: int,
+    warm_up: int = WARM_UP,
+    control: Control | None = None,
+) -> dict[str, list[int]]:
+    """Nanoseconds of ``repeats`` calls of each of ``calls``, which take turns and get the turn's number.
+
+    So a machine that slows down slows all of them alike. The ``warm_up`` turns before are not counted, and
+    have the numbers below 0. Raises: Stopped, between two turns.
+    """
+    times: dict[str, list[int]] = {name: [] for name in calls}
+    for turn in range(-warm_up, repeats):
+        if control:
+            control.check()
+        with _no_collection():
+            for name, call in calls.items():
+                nanoseconds = _time(call, turn)
+                if turn >= 0:
+                    times[name].append(nanoseconds)
+    return times
 
 
 def describe_machine() -> dict[str, str | int]:
@@ -151,12 +170,15 @@ def _no_collection() -> Iterator[None]:
             gc.enable()
 
 
-def _time(model: PreTrainedModel, batch: dict[str, Tensor]) -> int:
-    _wait_for(model.device)
+def _time(call: Callable[[int], object], turn: int) -> int:
     start = time.perf_counter_ns()
-    model(**batch)
-    _wait_for(model.device)
+    call(turn)
     return time.perf_counter_ns() - start
+
+
+def _pass(model: PreTrainedModel, batches: list[dict[str, Tensor]], turn: int) -> None:
+    model(**batches[turn % len(batches)])
+    _wait_for(model.device)
 
 
 def _wait_for(device: torch.device) -> None:

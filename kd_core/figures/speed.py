@@ -1,0 +1,49 @@
+"""How long the forms of a run's models take, by batch size."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import plotly.graph_objects as go
+
+from kd_core.figures.style import colour_of, log_axis, new_figure
+from kd_core.words import NAMES, RUNTIME_NAMES, SHORT_NAMES, Runtime, milliseconds
+
+# Who has a colour everywhere; the runtime has a dash and a mark.
+RUNTIME_DASHES: dict[Runtime, str] = {"pytorch": "solid", "onnx": "dash", "int8": "dot"}
+RUNTIME_SYMBOLS: dict[Runtime, str] = {"pytorch": "circle", "onnx": "square", "int8": "diamond"}
+
+
+def latency_by_batch(
+    cells: Sequence[Mapping[str, Any]], title: str, span: tuple[float, float], *, dark: bool = False
+) -> go.Figure:
+    """Median milliseconds of a batch, a line for each form, of one length and number of threads.
+
+    ``span``: the smallest and largest time on the axis, the same for figures that stand side by side.
+    """
+    figure = new_figure(title, "Texts in a batch", "Median time (ms)", dark=dark, height=400)
+    for form in dict.fromkeys(cell["form"] for cell in cells):
+        who, _, runtime = form.rpartition("-")
+        rows = [cell for cell in cells if cell["form"] == form]
+        figure.add_scatter(
+            x=[str(cell["batch"]) for cell in rows],
+            y=[cell["p50"] for cell in rows],
+            mode="lines+markers",
+            name=f"{SHORT_NAMES[who]}, {RUNTIME_NAMES[runtime]}",
+            line={"color": colour_of(who, dark), "dash": RUNTIME_DASHES[runtime], "width": 2},
+            marker={"symbol": RUNTIME_SYMBOLS[runtime], "size": 8},
+            customdata=[
+                (milliseconds(cell["p50"]), f"{cell['texts_per_second']:,.0f}", cell["passes"])
+                for cell in rows
+            ],
+            hovertemplate=f"{NAMES[who]}, {RUNTIME_NAMES[runtime]}: %{{customdata[0]}}, %{{customdata[1]}} "
+            "texts/s, %{customdata[2]} batches timed<extra></extra>",
+        )
+    log_axis(figure)
+    figure.update_xaxes(type="category", showgrid=False)
+    low, high = (math.log10(value) for value in (span[0] / 1.4, span[1] * 1.4))
+    figure.update_yaxes(range=[low, high])
+    figure.update_layout(hovermode="closest")
+    return figure
