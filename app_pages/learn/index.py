@@ -1,0 +1,22 @@
+"""The labs: what each one answers."""
+
+import streamlit as st
+
+from app_pages.shared.lab_cards import LABS
+
+st.title("Labs", anchor=False)
+st.markdown(
+    "Each lab moves one idea of knowledge distillation on real numbers of a real teacher and its students. "
+    "Nothing has to be trained first. You need to know what a neural network is, and no more."
+)
+COLUMNS = 3
+for start in range(0, len(LABS), COLUMNS):
+    for column, lab in zip(st.columns(COLUMNS), LABS[start : start + COLUMNS], strict=False):
+        with column.container(border=True, height="stretch", key=f"labs.{lab.name}"):
+            st.page_link(lab.page, label=f"**{lab.title}**", icon=lab.icon)
+            st.markdown(lab.question)
+            st.caption(f":material/schedule: {lab.minutes} minutes")
+with st.container(key="labs.more"):
+    st.page_link(
+        "app_pages/learn/glossary.py", label="The words, in the glossary", icon=":material/menu_book:"
+    )

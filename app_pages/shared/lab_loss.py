@@ -1,0 +1,253 @@
+"""Lab 2, the loss: every number on the way from logits and a label to the push on each logit."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import streamlit as st
+
+from app_pages.shared.charts import chart, is_dark
+from app_pages.shared.lab_controls import Controls, choose_examples, choose_text, question
+from app_pages.shared.text import escape, term
+from kd_core import figures
+from kd_core.config import ObjectiveConfig
+from kd_core.errors import KDError
+from kd_core.lab import formulas
+from kd_core.lab.anatomy import Anatomy, Divergence, anatomy, gradient_sizes
+from kd_core.lab.examples import Examples
+from kd_core.words import percent
+
+PAGE = "loss"
+CURVE = np.linspace(0.5, 20, 40)
+LOSSES: dict[Divergence, str] = {
+    "forward_kl": "Forward KL",
+    "reverse_kl": "Reverse KL",
+    "js": "Jensen-Shannon",
+    "soft_cross_entropy": "Soft cross-entropy",
+    "reverse_cross_entropy": "Reverse cross-entropy",
+}
+STUDENTS = {"alone": "Student alone", "student": "Distilled student", "untrained": "Untrained: all logits 0"}
+LARGER, SAME, SMALLER = "Larger", "As large as before", "Smaller"
+
+
+@st.fragment
+def loss_lab() -> None:
+    names = ("source", "text", "student", "divergence", "temperature", "alpha", "t_squared")
+    controls = Controls(PAGE, *names)
+    top = st.container()
+    left, right = st.columns([4, 8], gap="large")
+    try:
+        with left:
+            controls.open()
+            examples = choose_examples(controls)
+            row = choose_text(controls, examples)
+    except KDError as error:
+        left.error(escape(error), icon=":material/error:")
+        return
+    student = _choose_student(controls, examples, row)
+    teacher, label = examples.logits["teacher"][row], int(examples.truth[row])
+    objective = _choose_objective(controls)
+    found = anatomy(student, teacher, label, **objective)
+    sizes = gradient_sizes(student, teacher, objective["divergence"], CURVE.tolist())
+    with top:
+        _question(controls, student, teacher, objective["divergence"])
+    with left, st.container(horizontal=True):
+        st.metric("Soft loss", f"{found.soft:.3f}", help=term("soft loss"))
+        st.metric("Hard loss", f"{found.hard:.3f}", help=term("hard loss"))
+        st.metric("Total", f"{found.total:.3f}", help=term("objective"))
+    with right:
+        _formulas(found, objective, examples.labels[label])
+    _table(found, student, teacher, examples, label)
+    first, second = st.columns(2, gap="large")
+    with first:
+        _bars(found, examples, objective["alpha"])
+    with second:
+        _sizes(found, sizes, objective)
+    st.header("What you see", anchor=False)
+    st.markdown(_words(found, examples, label, objective))
+
+
+def _choose_student(controls: Controls, examples: Examples, row: int) -> np.ndarray:
+    name = controls.add(
+        "student",
+        "selectbox",
+        "Student",
+        list(STUDENTS),
+        format_func=STUDENTS.__getitem__,
+        help="Whose logits are compared with the teacher's",
+    )
+    if name == "untrained":
+        return np.zeros(len(examples.labels))
+    return examples.logits[name][row]
+
+
+def _choose_objective(controls: Controls) -> dict[str, Any]:
+    divergence = controls.add(
+        "divergence",
+        "selectbox",
+        "Soft loss",
+        list(LOSSES),
+        format_func=LOSSES.__getitem__,
+        help=term("soft loss"),
+    )
+    settings = {}
+    for name, label in (("temperature", "Temperature"), ("alpha", "Alpha: weight of the hard loss")):
+        info = ObjectiveConfig.model_fields[name]
+        low, high, step = info.json_schema_extra["slider"]  # type: ignore[index,call-overload]
+        shape = float(low), float(high), float(info.default), float(step)
+        settings[name] = controls.add(name, "slider", label, *shape, help=term(name))
+    t_squared = controls.add("t_squared", "toggle", "Times T²", value=True, help=term("T²"))
+    return {"divergence": divergence, **settings, "t_squared": t_squared}
+
+
+def _question(controls: Controls, student: np.ndarray, teacher: np.ndarray, divergence: Divergence) -> None:
+    cold, hot = gradient_sizes(student, teacher, divergence, [1.0, 8.0])
+    right = LARGER if hot > 1.1 * cold else SMALLER if hot < cold / 1.1 else SAME
+    question(
+        controls,
+        "Leave T² out and raise the temperature from 1 to 8. The gradient of the soft loss becomes",
+        (LARGER, SAME, SMALLER),
+        right,
+        f"For this text its length goes from {cold:.3g} to {hot:.3g}{_ratio(cold, hot)}. T² = 64 gives it "
+        "back, so that alpha means the same at every temperature.",
+    )
+
+
+def _ratio(cold: float, hot: float) -> str:
+    if not min(cold, hot):  # a student that is its teacher
+        return ""
+    return f", {cold / hot:.1f} times smaller" if hot < cold else f", {hot / cold:.1f} times larger"
+
+
+def _formulas(found: Anatomy, objective: dict[str, Any], label: str) -> None:
+    steps = (
+        (
+            f"1 The divergence D of the softened probabilities, T = {objective['temperature']:g}",
+            formulas.divergence_line(found, objective["divergence"]),
+        ),
+        (
+            "2 The soft loss",
+            formulas.soft_line(found, objective["temperature"], objective["t_squared"]),
+        ),
+        (f"3 The hard loss, for the label y = {escape(label)}", formulas.hard_line(found)),
+        ("4 Both, mixed by alpha", formulas.total_line(found, objective["alpha"])),
+    )
+    for number, (title, line) in enumerate(steps, 1):
+        with st.container(gap="xxsmall", key=f"{PAGE}.step_{number}"):
+            st.markdown(f"**{title}**")
+            st.latex(line)
+    st.caption("Rounded for reading; the page computes with all decimals, which stand below the table.")
+
+
+def _table(found: Anatomy, student: np.ndarray, teacher: np.ndarray, examples: Examples, label: int) -> None:
+    st.header("Class by class", anchor=False)
+    names = [f"{name} (label)" if i == label else name for i, name in enumerate(examples.labels)]
+    columns = {
+        "Teacher z": teacher,
+        "Student z": student,
+        "Teacher z / T": found.scaled_teacher,
+        "Student z / T": found.scaled_student,
+        "Teacher p": found.teacher,
+        "Student p": found.student,
+        "Term of D": found.terms,
+        "Gradient": found.gradient,
+    }
+    st.dataframe(
+        pd.DataFrame({"Class": names} | columns),
+        hide_index=True,
+        key=f"{PAGE}.classes",
+        column_config=dict.fromkeys(columns, st.column_config.NumberColumn(format="%.3f")),
+        alt="Logits, softened logits, probabilities, terms of the divergence and gradient of each class",
+    )
+    with st.expander("More decimals, to check by hand", icon=":material/calculate:"):
+        quantities = {
+            "Divergence D": found.divergence,
+            "Factor (T², or 1)": found.factor,
+            "Soft loss": found.soft,
+            "Hard loss": found.hard,
+            "Total": found.total,
+            "Length of the hard gradient": float(np.linalg.norm(found.hard_gradient)),
+            "Length of the soft gradient": float(np.linalg.norm(found.soft_gradient)),
+        }
+        st.dataframe(
+            pd.DataFrame({"Quantity": list(quantities), "Value": list(quantities.values())}),
+            hide_index=True,
+            key=f"{PAGE}.quantities",
+            width="content",
+            column_config={"Value": st.column_config.NumberColumn(format="%.8f")},
+            alt="Divergence, losses and lengths of the gradients with eight decimals",
+        )
+
+
+def _bars(found: Anatomy, examples: Examples, alpha: float) -> None:
+    most = int(np.abs(found.gradient).argmax())
+    chart(
+        figures.gradient_bars(
+            alpha * found.hard_gradient,
+            (1 - alpha) * found.soft_gradient,
+            examples.labels,
+            title="Where the loss pushes the student's logits",
+            dark=is_dark(),
+        ),
+        key=f"{PAGE}.gradient",
+        alt=f"The strongest push is {-found.gradient[most]:+.3f}, on {examples.labels[most]}",
+    )
+    st.caption(
+        "The negative gradient of the total: a step raises logits to the right, lowers those to the left."
+    )
+
+
+def _sizes(found: Anatomy, sizes: np.ndarray, objective: dict[str, Any]) -> None:
+    hard = float(np.linalg.norm(found.hard_gradient))
+    chart(
+        figures.gradient_over_temperature(
+            CURVE.tolist(),
+            hard,
+            sizes.tolist(),
+            objective["temperature"],
+            t_squared=objective["t_squared"],
+            dark=is_dark(),
+        ),
+        key=f"{PAGE}.sizes",
+        alt=f"Length of the gradients: hard {hard:.3g} at every temperature; soft, without T², from "
+        f"{sizes[0]:.3g} at T = 0.5 to {sizes[-1]:.3g} at T = 20",
+    )
+    st.caption("Of each loss by itself, before alpha weighs it.")
+
+
+def _words(found: Anatomy, examples: Examples, label: int, objective: dict[str, Any]) -> str:
+    names, alpha, temperature = examples.labels, objective["alpha"], objective["temperature"]
+    most = int(np.abs(found.gradient).argmax())
+    soft, hard = (float(np.linalg.norm(found.soft_gradient)), float(np.linalg.norm(found.hard_gradient)))
+    way = "raises" if found.gradient[most] < 0 else "lowers"
+    pushes = (1 - alpha) * soft, alpha * hard
+    lines = [
+        f"The student gives the label {escape(names[label])} {percent(found.right)} at T = 1, so the hard "
+        f"loss is {found.hard:.3f}. Softened by T = {temperature:g}, the divergence of teacher and student "
+        f"is {found.divergence:.3f} nats ({LOSSES[objective['divergence']]}).",
+        f"The strongest push {way} the logit of {escape(names[most])}. Of the two pushes, weighed by alpha = "
+        f"{alpha:g}, the soft one makes {percent(pushes[0] / sum(pushes), 0)}."
+        if sum(pushes) > 1e-12
+        else "Nothing pushes: the student is its teacher, and alpha leaves the label out.",
+    ]
+    if objective["t_squared"]:
+        lines.append(
+            f"With T² the soft gradient has length {soft:.3g}; without it, {soft / temperature**2:.3g}. A "
+            "high T makes it about T² times smaller: once because the logits are divided by T, and once "
+            "because softened probabilities lie closer together (Hinton et al. 2015, section 2). Switch "
+            "“Times T²” off and move the temperature to see the labels take over."
+        )
+    else:
+        lines.append(
+            f"Without T² the soft gradient has length {soft:.3g}; with it, {soft * temperature**2:.3g}. The "
+            f"hard one stays at {hard:.3g} whatever T is. So without T² every step of the temperature slider "
+            "would also turn alpha towards the labels."
+        )
+    if objective["divergence"] in ("soft_cross_entropy", "reverse_cross_entropy"):
+        lines.append(
+            "A cross-entropy is not 0 when the student has become the teacher: what is left then is the "
+            "teacher's entropy. Compare the gradient with that of the KL of the same direction."
+        )
+    return "\n\n".join(lines)

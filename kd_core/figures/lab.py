@@ -1,0 +1,258 @@
+"""Pictures of the labs: distributions, gradients, and students too small for their teacher."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import plotly.graph_objects as go
+
+from kd_core.events import Who
+from kd_core.figures.style import (
+    LINE,
+    MAX_CELLS_WITH_TEXT,
+    TEXT_COLOURS,
+    UNSURE,
+    colour_of,
+    label_of,
+    log_axis,
+    new_figure,
+    pick,
+    scale_of,
+)
+from kd_core.words import NAMES
+
+MOST_CLASSES = 8  # the likeliest ones are shown
+
+
+def entropy_curve(
+    temperatures: Sequence[float],
+    entropies: Sequence[float],
+    temperature: float,
+    classes: int,
+    *,
+    dark: bool = False,
+) -> go.Figure:
+    """Entropy of one softened answer over T, a mark at ``temperature``, and the most that there can be."""
+    figure = new_figure("Entropy over the temperature", "Temperature", "Nats", dark=dark, height=260)
+    most, colour = float(np.log(classes)), colour_of("teacher", dark)
+    figure.add_scatter(
+        x=temperatures,
+        y=entropies,
+        mode="lines",
+        line={"color": colour, "width": 2.5},
+        hovertemplate="T = %{x:g}: %{y:.2f} nats<extra></extra>",
+    )
+    figure.add_scatter(
+        x=[temperature],
+        y=[float(np.interp(temperature, temperatures, entropies))],
+        mode="markers",
+        marker={"color": colour, "size": 12, "symbol": "diamond"},
+        hoverinfo="skip",
+    )
+    figure.add_hline(
+        most,
+        line={"color": pick(LINE, dark), "dash": "dash", "width": 1.2},
+        annotation={
+            "text": f"all {classes} classes alike: {most:.2f}",
+            "font": {"size": 12},
+            "xanchor": "right",
+        },
+    )
+    figure.update_yaxes(range=[0, 1.18 * most])
+    figure.update_layout(showlegend=False)
+    return figure
+
+
+def class_similarity(
+    shares: Sequence[Sequence[float]], labels: Sequence[str], *, dark: bool = False
+) -> go.Figure:
+    """Rows: the true class; columns: where the rest of the teacher's probability goes. NaN stays empty."""
+    names = [label_of(name, 18) for name in labels]
+    found = np.asarray(shares, dtype=float)
+    few = len(names) <= MAX_CELLS_WITH_TEXT
+    figure = new_figure(
+        "The teacher's second thoughts", "", "", dark=dark, height=150 + min(40 * len(names), 480)
+    )
+    places = list(range(len(names)))
+    figure.add_heatmap(
+        x=places,
+        y=places,
+        z=100 * found,
+        zmin=0,
+        zmax=float(np.nanmax(100 * found)),
+        colorscale=scale_of("teacher", dark),
+        showscale=False,
+        hoverongaps=False,
+        xgap=2,
+        ygap=2,
+        customdata=[[(row, column) for column in names] for row in names],
+        text=[["" if np.isnan(share) else f"{100 * share:.0f} %" for share in row] for row in found],
+        texttemplate="%{text}" if few else None,
+        hovertemplate="%{customdata[0]}: %{z:.1f} % of the rest goes to %{customdata[1]}<extra></extra>",
+    )
+    figure.update_xaxes(tickvals=places, ticktext=names, side="top", showgrid=False, zeroline=False)
+    figure.update_yaxes(tickvals=places, ticktext=names, autorange="reversed", showgrid=False, zeroline=False)
+    figure.update_layout(hovermode="closest", margin={"t": 72, "b": 16})
+    return figure
+
+
+def two_answers(
+    teacher: Sequence[float],
+    student: Sequence[float],
+    labels: Sequence[str],
+    *,
+    title: str,
+    who: Who = "student",
+    dark: bool = False,
+) -> go.Figure:
+    """Probabilities of teacher and student, class by class; the likeliest first."""
+    p_t, p_s = np.asarray(teacher, dtype=float), np.asarray(student, dtype=float)
+    order = np.argsort(-np.maximum(p_t, p_s), kind="stable")[:MOST_CLASSES]
+    figure = new_figure(title, "Probability (%)", "", dark=dark, height=132 + 38 * len(order))
+    places = list(range(len(order)))
+    bars: tuple[tuple[str, Any, Who, str], ...] = (
+        (NAMES["teacher"], p_t, "teacher", ""),
+        ("Student", p_s, who, "/"),
+    )
+    for name, shares, model, pattern in bars:
+        figure.add_bar(
+            y=places,
+            x=100 * shares[order],
+            orientation="h",
+            name=name,
+            marker={
+                "color": colour_of(model, dark),
+                "pattern": {"shape": pattern, "size": 6, "fillmode": "overlay"},
+            },
+            hovertemplate=f"{name}: %{{x:.1f}} %<extra></extra>",
+        )
+    figure.update_xaxes(range=[0, 102])
+    _classes(figure, [labels[i] for i in order])
+    figure.update_layout(barmode="group", bargap=0.3, hovermode="closest")
+    return figure
+
+
+def gradient_bars(
+    hard: Sequence[float],
+    soft: Sequence[float],
+    labels: Sequence[str],
+    *,
+    title: str,
+    dark: bool = False,
+) -> go.Figure:
+    """What each loss, as it is weighed, pushes on the logit of each class, and both together.
+
+    Drawn as the step that follows from it: the negative gradient, so that right is up.
+    """
+    pushes = -np.asarray(hard, dtype=float), -np.asarray(soft, dtype=float)
+    total = pushes[0] + pushes[1]
+    order = np.argsort(-np.abs(total), kind="stable")[:MOST_CLASSES]
+    figure = new_figure(title, "Push on the logit", "", dark=dark, height=132 + 38 * len(order))
+    places = list(range(len(order)))
+    colours = pick(UNSURE, dark), pick(LINE, dark)
+    for name, values, colour, pattern in zip(("Hard", "Soft"), pushes, colours, (".", "/"), strict=True):
+        figure.add_bar(
+            y=places,
+            x=values[order],
+            orientation="h",
+            name=name,
+            marker={"color": colour, "pattern": {"shape": pattern, "size": 6, "fillmode": "overlay"}},
+            hovertemplate=f"{name}: %{{x:+.3f}}<extra></extra>",
+        )
+    figure.add_scatter(
+        y=places,
+        x=total[order],
+        mode="markers",
+        name="Total",
+        marker={"symbol": "line-ns-open", "size": 24, "color": pick(LINE, dark), "line": {"width": 3}},
+        hovertemplate="Total: %{x:+.3f}<extra></extra>",
+    )
+    _classes(figure, [labels[i] for i in order])
+    figure.add_vline(0, line={"color": pick(LINE, dark), "width": 1})
+    figure.update_layout(barmode="group", bargap=0.3, hovermode="closest")
+    return figure
+
+
+def gradient_over_temperature(
+    temperatures: Sequence[float],
+    hard: float,
+    soft: Sequence[float],
+    temperature: float,
+    *,
+    t_squared: bool,
+    dark: bool = False,
+) -> go.Figure:
+    """Length of the gradients over T. ``soft`` is without T²; the way that is not chosen is pale."""
+    figure = new_figure(
+        "Size of the gradient over the temperature", "Temperature", "Length", dark=dark, height=320
+    )
+    t, plain = np.asarray(temperatures, dtype=float), np.asarray(soft, dtype=float)
+    lines: tuple[tuple[str, Any, str, bool], ...] = (
+        ("Hard", np.full(len(t), hard), "dot", True),
+        ("Soft, times T²", plain * t**2, "dash", t_squared),
+        ("Soft, without T²", plain, "dashdot", not t_squared),
+    )
+    for name, values, dash, chosen in lines:
+        figure.add_scatter(
+            x=t,
+            y=values,
+            mode="lines",
+            name=name,
+            line={
+                "color": pick(LINE if chosen else UNSURE, dark),
+                "dash": dash,
+                "width": 2.5 if chosen else 1.4,
+            },
+            hovertemplate=f"{name}: %{{y:.3g}}<extra></extra>",
+        )
+    figure.add_vline(temperature, line={"color": pick(UNSURE, dark), "width": 1.2})
+    log_axis(figure)
+    return figure
+
+
+def humps(
+    line: Sequence[float],
+    teacher: Sequence[float],
+    student: Sequence[float] | None,
+    *,
+    title: str,
+    dark: bool = False,
+) -> go.Figure:
+    """A distribution on a line, and a student's below or above it: density, so that the areas are 1."""
+    x, step = list(line), line[1] - line[0]
+    figure = new_figure(title, "", "Density", dark=dark, height=300)
+    figure.add_scatter(
+        x=x,
+        y=np.asarray(teacher) / step,
+        mode="lines",
+        fill="tozeroy",
+        name=NAMES["teacher"],
+        line={"color": colour_of("teacher", dark), "dash": "dash", "width": 1.5},
+        hovertemplate="Teacher: %{y:.2f}<extra></extra>",
+    )
+    if student is not None:
+        figure.add_scatter(
+            x=x,
+            y=np.asarray(student) / step,
+            mode="lines",
+            name="Student",
+            line={"color": colour_of("student", dark), "width": 3},
+            hovertemplate="Student: %{y:.2f}<extra></extra>",
+        )
+    top = 1.5 * float(np.max(teacher)) / step
+    # A student on a single place would press all others flat.
+    figure.update_yaxes(range=[0, max(top, 0.55)], fixedrange=True)
+    figure.update_layout(title_font_color=pick(TEXT_COLOURS["student"], dark))
+    return figure
+
+
+def _classes(figure: go.Figure, names: Sequence[str]) -> None:
+    figure.update_yaxes(
+        tickvals=list(range(len(names))),
+        ticktext=[label_of(name) for name in names],
+        range=[len(names) - 0.5, -0.5],
+        showgrid=False,
+        zeroline=False,
+    )

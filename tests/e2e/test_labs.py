@@ -1,0 +1,28 @@
+"""The labs in a real browser: by key alone, and a row of a table that opens its text."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+
+from playwright.sync_api import Page, expect
+
+
+def test_a_lab_by_key_alone(page: Page, visit: Callable[..., None]) -> None:
+    visit(page, "/temperature?hide=source&ask=What%20comes%20second%3F")
+    expect(page.get_by_text("What comes second?")).to_be_visible()
+    expect(page.get_by_text("Texts", exact=True)).to_be_hidden()
+    slider = page.get_by_role("slider", name="Temperature")
+    slider.focus()
+    page.keyboard.press("ArrowRight")
+    expect(page.get_by_text("At T = 4.5 it is 30.3 % and 29.5 %")).to_be_visible()
+    expect(page).to_have_url(re.compile(r"temperature\.temperature=4\.5"))
+    expect(page).to_have_url(re.compile(r"hide=source"))
+
+
+def test_a_row_of_the_table_becomes_the_text(page: Page, visit: Callable[..., None]) -> None:
+    visit(page, "/temperature")
+    page.get_by_role("tab", name="Most undecided").scroll_into_view_if_needed()
+    table = page.get_by_test_id("stDataFrame").nth(1)
+    table.click(position={"x": 16, "y": 52})  # the check box of the first row; the table is a canvas
+    expect(page.get_by_role("combobox", name="Text", exact=True)).to_have_value(re.compile("Players sought"))

@@ -1,0 +1,109 @@
+"""Lab 2: every number on the page is the one that scipy finds."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+
+import numpy as np
+import pytest
+from scipy import special, stats
+from streamlit.testing.v1 import AppTest
+
+from app_pages.shared.lab_loss import LOSSES, STUDENTS
+from kd_core.recorded import recorded
+from tests.ui.test_lab_pages import said
+
+App = Callable[..., AppTest]
+PAGE = "app_pages/learn/loss.py"
+
+
+def divergence_of(name: str, p_s: np.ndarray, p_t: np.ndarray) -> float:
+    mean = (p_s + p_t) / 2
+    return {
+        "forward_kl": lambda: stats.entropy(p_t, p_s),
+        "reverse_kl": lambda: stats.entropy(p_s, p_t),
+        "js": lambda: (stats.entropy(p_t, mean) + stats.entropy(p_s, mean)) / 2,
+        "soft_cross_entropy": lambda: stats.entropy(p_t, p_s) + stats.entropy(p_t),
+        "reverse_cross_entropy": lambda: stats.entropy(p_s, p_t) + stats.entropy(p_s),
+    }[name]()
+
+
+def test_fifty_random_settings_agree_with_scipy(app: App) -> None:
+    known, random, page = recorded(), np.random.default_rng(0), app(PAGE)
+    for _ in range(50):
+        row, name = int(random.integers(200)), str(random.choice(list(LOSSES)))
+        student = str(random.choice(list(STUDENTS)))
+        t, alpha = 0.5 * int(random.integers(1, 41)), round(0.05 * int(random.integers(21)), 2)
+        t_squared = bool(random.integers(2))
+        page.selectbox(key="loss.text").select(row)
+        page.selectbox(key="loss.student").select(student)
+        page.selectbox(key="loss.divergence").select(name)
+        page.slider(key="loss.temperature").set_value(t)
+        page.slider(key="loss.alpha").set_value(alpha)
+        page.toggle(key="loss.t_squared").set_value(t_squared).run()
+        assert not page.exception
+
+        z_t = known.logits["teacher"][row]
+        z_s = np.zeros(5) if student == "untrained" else known.logits[student][row]
+        p_s, p_t = special.softmax(z_s / t), special.softmax(z_t / t)
+        divergence = divergence_of(name, p_s, p_t)
+        soft = divergence * (t * t if t_squared else 1)
+        hard = -special.log_softmax(z_s)[known.truth[row]]
+        classes, quantities = (frame.value for frame in page.dataframe)
+        value = dict(zip(quantities["Quantity"], quantities["Value"], strict=True))
+        expected = {
+            "Divergence D": divergence,
+            "Factor (T², or 1)": t * t if t_squared else 1,
+            "Soft loss": soft,
+            "Hard loss": hard,
+            "Total": alpha * hard + (1 - alpha) * soft,
+        }
+        assert {key: value[key] for key in expected} == pytest.approx(expected, abs=1e-6)
+        assert classes["Teacher z / T"].tolist() == pytest.approx((z_t / t).tolist(), abs=1e-6)
+        assert classes["Student p"].tolist() == pytest.approx(p_s.tolist(), abs=1e-6)
+        assert classes["Term of D"].sum() == pytest.approx(divergence, abs=1e-6)
+        assert classes["Gradient"].sum() == pytest.approx(0, abs=1e-9)
+        shown = [metric.value for metric in page.metric]
+        assert shown == [f"{expected[name]:.3f}" for name in ("Soft loss", "Hard loss", "Total")]
+
+
+def test_the_formulas_as_they_are_read(app: App) -> None:
+    divergence, soft, hard, total = (line.value for line in app(PAGE).latex)
+    assert r"\mathrm{KL}(p_t \,\|\, p_s) &= \sum_c p_t \log \frac{p_t}{p_s}" in divergence
+    assert re.findall(r"-?\d\.\d{3}", divergence) == ["0.028", "0.007", "0.029", "-0.104", "0.092", "0.052"]
+    assert soft.strip("$\n") == r"L_{\mathrm{soft}} = T^2 D = 4^2 \times 0.052 = \mathbf{0.834}"
+    assert r"-\log 0.818 \\ &= \mathbf{0.201}" in hard
+    assert r"0.3 \times 0.201 + 0.7 \times 0.834 \\ &= \mathbf{0.644}" in total
+
+
+def test_without_t_squared(app: App) -> None:
+    page = app(PAGE)
+    assert "With T² the soft gradient has length 0.575; without it, 0.0359." in said(page)
+    page.toggle(key="loss.t_squared").set_value(False).run()
+    assert "Without T² the soft gradient has length 0.0359; with it, 0.575." in said(page)
+    assert page.metric[0].value == "0.052"
+    bars, sizes = (chart.proto.alt for chart in page.get("plotly_chart"))
+    assert bars == "The strongest push is -0.052, on entertainment"
+    assert sizes.startswith(
+        "Length of the gradients: hard 0.254 at every temperature; soft, without T², from"
+    )
+
+
+def test_the_question_is_settled_by_numbers(app: App) -> None:
+    page = app(PAGE)
+    page.radio(key="loss.guess").set_value("Smaller").run()
+    assert "Right." in said(page)
+    assert re.search(
+        r"For this text its length goes from 0\.4\d+ to 0\.009\d*, \d+\.\d times smaller", said(page)
+    )
+
+
+def test_a_student_that_is_its_teacher(app: App, monkeypatch: pytest.MonkeyPatch) -> None:
+    known = recorded()
+    monkeypatch.setitem(known.logits, "alone", known.logits["teacher"])
+    page = app(PAGE, **{"loss.alpha": "0"})
+    assert "Nothing pushes: the student is its teacher, and alpha leaves the label out." in said(page)
+    assert [metric.value for metric in page.metric][::2] == ["0.000", "0.000"]
+    page.radio(key="loss.guess").set_value("Larger").run()
+    assert "For this text its length goes from 0 to 0. " in said(page)

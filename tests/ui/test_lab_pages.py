@@ -1,0 +1,118 @@
+"""What the labs have in common: cards, links that set and hide controls, a run's own texts, the glossary."""
+
+from __future__ import annotations
+
+import html
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import pandas as pd
+import pytest
+from streamlit.testing.v1 import AppTest
+
+from app_pages.shared.lab_cards import LABS
+from app_pages.shared.text import term
+from kd_core.config import DistillConfig
+from kd_core.glossary import terms
+from kd_core.store import Store
+
+App = Callable[..., AppTest]
+RUN = "20260131-143000-a1b2"
+EVIL = "![x](http://127.0.0.1:9/x) <b>$x$ :material/home:"
+NAMED = [f"app_pages/learn/{name}.py" for name in ("temperature", "loss", "divergence")]
+
+
+def said(page: AppTest) -> str:
+    """All that a person reads, in order of kind."""
+    assert not page.exception
+    kinds = (page.title, page.header, page.markdown, page.caption, page.info, page.warning, page.error)
+    return html.unescape("\n".join(element.value for elements in kinds for element in elements))
+
+
+@pytest.fixture
+def run(store: Store, home: Path) -> str:
+    """A finished run with three texts, one of them and a class with markup in them."""
+    report = json.loads((Path(__file__).parents[1] / "samples" / "report.json").read_text("utf-8"))
+    report["labels"][0] = EVIL
+    store.create_run(RUN, DistillConfig().model_dump(mode="json"), name="Mine")
+    store.save_report(RUN, report)
+    store.set_status(RUN, "done")
+    folder = home / "runs" / RUN
+    folder.mkdir(parents=True)
+    (folder / "report.json").write_text(json.dumps(report), "utf-8")
+    logits = [[2.0, 1.9, 0, 0, 0], [0, 4.0, 0, 0, 0], [0, 0, 0, 0, 4.0]]
+    frame = pd.DataFrame({"text": [EVIL, "=1+1", "c"], "label": [0, 1, 0]})
+    for who in ("teacher", "student-0", "alone-0"):
+        frame[who] = logits
+    frame.to_parquet(folder / "predictions.parquet")
+    return RUN
+
+
+def test_a_card_for_each_lab(app: App) -> None:
+    page = app().switch_page("app_pages/learn/index.py").run()  # its file is not named like its address
+    links = [link.proto.label for link in page.main.get("page_link")]
+    assert links == [*(f"**{lab.title}**" for lab in LABS), "The words, in the glossary"]
+    for lab in LABS:
+        assert lab.question in said(page)
+        assert f"{lab.minutes} minutes" in said(page)
+
+
+@pytest.mark.parametrize("path", NAMED)
+def test_a_link_hides_controls_and_asks_its_own_question(app: App, path: str) -> None:
+    page = app(path, hide="source,text,question", ask=EVIL)
+    assert f"**{EVIL}**" in said(page).replace("\u2060", "")
+    assert not [element.value for element in page.markdown if "![" in element.value]
+    assert not page.radio, "the lab's own question gives way"
+    assert "The link hides" not in said(page)
+
+
+@pytest.mark.parametrize("path", NAMED)
+def test_a_link_that_hides_what_is_not_there_says_so(app: App, path: str) -> None:
+    words = said(app(path, hide="temperatur, source"))
+    assert words.count("The link hides temperatur, which is not here. This lab has ") == 1
+
+
+def test_a_hidden_control_still_takes_the_links_value(app: App) -> None:
+    page = app(NAMED[0], **{"hide": "temperature", "temperature.temperature": "8"})
+    assert page.slider(key="temperature.temperature").value == 8
+    assert "At T = 8 it is 25.8 % and 25.4 %" in said(page)
+
+
+@pytest.mark.parametrize("path", NAMED)
+def test_the_texts_of_a_run(app: App, run: str, path: str) -> None:
+    page = app(path)
+    name = path.split("/")[-1][:-3]
+    source = page.selectbox(key=f"{name}.source")
+    assert source.options == ["200 BBC headlines, recorded", f"Mine · {RUN}"]
+    source.select(RUN).run()
+    assert page.selectbox(key=f"{name}.text").options[1:] == ["2. =1+1", "3. c"]
+    assert EVIL in said(page).replace("\u2060", "")
+    kinds = (page.markdown, page.caption)
+    assert not [element.value for kind in kinds for element in kind if "![" in element.value]
+
+
+@pytest.mark.parametrize("path", NAMED)
+def test_a_run_that_is_gone_says_so(app: App, run: str, home: Path, path: str) -> None:
+    (home / "runs" / RUN / "predictions.parquet").unlink()
+    page = app(path)
+    page.selectbox(key=f"{path.split('/')[-1][:-3]}.source").select(RUN).run()
+    assert "The predictions of 20260131-143000-a1b2 are missing or damaged" in said(page)
+
+
+def test_the_glossary(app: App) -> None:
+    page = app("app_pages/learn/glossary.py")
+    assert said(page).count("**") == 2 * len(terms())
+    page.text_input(key="glossary.search").set_value("mode seeking").run()
+    assert "**Reverse KL** · mode seeking" in said(page)
+    assert "**Temperature**" not in said(page)
+    page.text_input(key="glossary.search").set_value("zebra").run()
+    assert "No word here goes with “zebra”." in said(page)
+
+
+def test_a_tooltip_says_what_the_glossary_says(app: App) -> None:
+    page = app(NAMED[0])
+    assert page.slider(key="temperature.temperature").help == term("temperature")
+    assert "Divides the logits of both models" in said(app("app_pages/learn/glossary.py"))
+    with pytest.raises(KeyError, match="there is no term 'zebra' in the glossary"):
+        term("zebra")

@@ -1,0 +1,65 @@
+"""Lab 1: the numbers that a person reads."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+import pytest
+from streamlit.testing.v1 import AppTest
+
+from tests.ui.test_lab_pages import said
+
+App = Callable[..., AppTest]
+PAGE = "app_pages/learn/temperature.py"
+
+
+def test_an_undecided_headline_as_it_is_and_softened(app: App) -> None:
+    page = app(PAGE)
+    numbers = page.dataframe[0].value
+    assert numbers["Class"].tolist() == ["sports", "entertainment", "politics", "tech", "business"]
+    assert numbers["Logit"].tolist() == pytest.approx([2.3438, 2.2188, -0.9922, -1.3828, -1.6641])
+    assert numbers["T = 1"].round(1).tolist() == [51.0, 45.0, 1.8, 1.2, 0.9]
+    assert numbers["T = 4"].round(1).tolist() == [31.6, 30.6, 13.7, 12.4, 11.6]
+    assert (page.metric[0].value, page.metric[0].delta) == ("1.51 nats", "+0.64 against T = 1")
+    words = said(page)
+    assert (
+        "the teacher gives sports 51.0 % and entertainment 45.0 %. At T = 4 it is 31.6 % and 30.6 %" in words
+    )
+    assert "entertainment is 48.6 times as likely as business" in words
+    assert "At T = 4 it is 2.6 times as likely" in words
+
+
+def test_the_slider_moves_all(app: App) -> None:
+    page = app(PAGE)
+    page.slider(key="temperature.temperature").set_value(0.5).run()
+    assert page.metric[0].label == "Entropy at T = 0.5"
+    assert page.metric[0].delta.startswith("−0.1")
+    assert "At T = 0.5 it is 56.1 % and 43.7 %" in said(page)
+    (bars, entropy, similarity) = (chart.proto.alt for chart in page.get("plotly_chart"))
+    assert bars == "The teacher's answer at T = 0.5: sports 56.1 %, entertainment 43.7 %"
+    assert entropy == "Entropy of the answer: 0.70 nats at T = 0.5, 1.61 at T = 20"
+    assert similarity == "Which classes the teacher finds alike, at T = 0.5"
+
+
+def test_over_all_texts(app: App) -> None:
+    page = app(PAGE)
+    undecided, doubtful = page.dataframe[1].value, page.dataframe[2].value
+    assert undecided["Text"][0] == "Players sought for $1m prize"
+    assert np.all(np.diff(undecided["Entropy"]) <= 0)
+    assert doubtful.iloc[0].tolist()[:3] == ["Howard hits back at mongrel jibe", "politics", "sports"]
+    assert doubtful["Sure"][0] == pytest.approx(95, abs=0.5)
+    words = said(page)
+    assert "The teacher disagrees with 21 of 200 labels" in words
+    assert "30 % of what is left of business goes to politics" in words
+
+
+@pytest.mark.parametrize(
+    ("choice", "verdict"), [(0, "Right."), (1, "It is another one: the same as before.")]
+)
+def test_the_question(app: App, choice: int, verdict: str) -> None:
+    page = app(PAGE)
+    guess = page.radio(key="temperature.guess")
+    guess.set_value(guess.options[choice]).run()
+    assert verdict in said(page)
+    assert "At T = 20 sports still leads, with 22.3 % against 22.1 % for entertainment" in said(page)
