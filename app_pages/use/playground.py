@@ -1,0 +1,43 @@
+"""Ask the models of a run: one text looked at closely, or many at once."""
+
+import streamlit as st
+
+from app_pages.shared.playground_batch import many_texts
+from app_pages.shared.playground_models import choose_run
+from app_pages.shared.playground_text import choose_text, show_answers
+from app_pages.shared.state import store
+from app_pages.shared.text import escape
+from kd_core.errors import KDError
+from kd_core.handlers import prepare
+
+VIEWS = ("One text", "Many texts")
+
+st.title("Playground", anchor=False)
+st.markdown(
+    "Ask the teacher, the distilled student and the student alone the same thing. **Type a text or pick an "
+    "example**, and see whether they agree."
+)
+try:
+    run = choose_run()
+    if run is None:
+        st.info(
+            "No run is done yet. Run a distillation, and its models answer here when it has ended.",
+            icon=":material/forum:",
+        )
+        st.page_link(
+            "app_pages/build/distill.py", label="Set up a distillation", icon=":material/arrow_forward:"
+        )
+        st.stop()
+    with st.spinner("Getting ready"):
+        prepare()
+    one, many = st.tabs(VIEWS, key="playground.view", on_change="rerun", bind="query-params")
+    if one.open:
+        with one:
+            text, truth = choose_text(run, store().report(run.id))
+            show_answers(run, text, truth)
+    if many.open:
+        with many:
+            many_texts(run)
+except KDError as error:
+    st.error(escape(error), icon=":material/error:")
+    st.page_link("app_pages/review/runs.py", label="All runs", icon=":material/arrow_forward:")

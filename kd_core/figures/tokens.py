@@ -1,0 +1,132 @@
+"""What models say of one text, and how far each of its words led them there."""
+
+from __future__ import annotations
+
+import unicodedata
+from collections.abc import Mapping, Sequence
+
+import plotly.graph_objects as go
+
+from kd_core.events import Who
+from kd_core.figures.style import (
+    GRID,
+    INK,
+    PAGE,
+    TEXT_COLOURS,
+    Pair,
+    colour_of,
+    label_of,
+    new_figure,
+    pick,
+)
+from kd_core.words import NAMES, percent, points
+
+# For and against the answer: teal and rose, which colour-blind people tell apart, and which are nobody's.
+FOR: Pair = ("#1F9E8F", "#3FB8A8")
+AGAINST: Pair = ("#B5548F", "#D272AC")
+DEEPEST = 0.5  # of the colour in a word's background, so that the word stays readable
+LINE = 40  # characters in a line of words
+MAX_WORD = 20
+TOLD = 0.01  # a change from which its number is written below the word
+
+
+def answer_bars(probabilities: Mapping[str, float], who: Who, *, dark: bool = False) -> go.Figure:
+    """The probability of each class, in the order given; bars start at zero."""
+    figure = new_figure("", "Probability (%)", "", dark=dark, height=70 + 28 * len(probabilities))
+    places = list(range(len(probabilities)))
+    figure.add_bar(
+        x=[100 * share for share in probabilities.values()],
+        y=places,
+        orientation="h",
+        marker={"color": colour_of(who, dark)},
+        customdata=[label_of(name) for name in probabilities],
+        hovertemplate="%{customdata}: %{x:.1f} %<extra>" + NAMES[who] + "</extra>",
+        text=[percent(share) for share in probabilities.values()],
+        textposition="outside",
+        textfont={"color": pick(TEXT_COLOURS[who], dark)},
+        cliponaxis=False,
+        width=0.66,
+    )
+    figure.update_layout(showlegend=False, hovermode="closest", margin={"t": 6, "r": 48})
+    names = [label_of(name, 16) for name in probabilities]
+    figure.update_yaxes(autorange="reversed", showgrid=False, tickvals=places, ticktext=names)
+    figure.update_xaxes(range=[0, 100], tickvals=[0, 25, 50, 75, 100])
+    return figure
+
+
+def word_shades(
+    words: Sequence[str], effects: Sequence[float], who: Who, *, strongest: float, dark: bool = False
+) -> go.Figure:
+    """The text, each word shaded by how far it raises (+) or lowers the probability of the answer.
+
+    ``strongest`` has the deepest shade: the same for all figures that are compared.
+    """
+    lines, starts, widths = _set_in_lines(words)
+    height = 8 + 40 * (max(lines, default=0) + 1)
+    figure = new_figure("", "", "", dark=dark, height=height)
+    ink = pick(INK, dark)
+    figure.add_bar(
+        y=lines,
+        base=starts,
+        x=[width - 0.5 for width in widths],
+        orientation="h",
+        width=0.88,
+        marker={
+            "color": [_shade(effect / strongest, dark) for effect in effects],
+            "cornerradius": 4,
+            "line": {"width": 1, "color": pick(GRID, dark)},
+        },
+        text=[_chip(word, effect) for word, effect in zip(words, effects, strict=True)],
+        textposition="inside",
+        insidetextanchor="middle",
+        textangle=0,
+        insidetextfont={"color": ink, "size": 13},
+        constraintext="both",
+        customdata=[[label_of(word), points(effect)] for word, effect in zip(words, effects, strict=True)],
+        hovertemplate="%{customdata[0]}: %{customdata[1]}<extra>" + NAMES[who] + "</extra>",
+    )
+    figure.update_layout(
+        showlegend=False, hovermode="closest", margin={"l": 0, "r": 0, "t": 4, "b": 4}, bargap=0
+    )
+    hidden = {"visible": False, "fixedrange": True}
+    figure.update_xaxes(hidden, range=[-0.15, LINE])
+    figure.update_yaxes(hidden, range=[max(lines, default=0) + 0.5, -0.5])
+    return figure
+
+
+def _set_in_lines(words: Sequence[str]) -> tuple[list[int], list[float], list[float]]:
+    """The line, the start and the width (in characters) of each word."""
+    lines, starts, widths = [], [], []
+    line, place = 0, 0.0
+    for word in words:
+        width = max(_width(_short(word)), 3) + 1.5
+        if place and place + width > LINE:
+            line, place = line + 1, 0.0
+        lines.append(line)
+        starts.append(place)
+        widths.append(width)
+        place += width
+    return lines, starts, widths
+
+
+def _short(word: str) -> str:
+    return word if len(word) <= MAX_WORD else f"{word[: MAX_WORD - 1]}…"
+
+
+def _width(word: str) -> float:
+    return sum(2 if unicodedata.east_asian_width(sign) in "WF" else 1 for sign in word)
+
+
+def _chip(word: str, effect: float) -> str:
+    number = points(effect).removesuffix(" points") if abs(effect) >= TOLD else "&nbsp;"
+    return f"{label_of(_short(word))}<br><span style='font-size:11px'>{number}</span>"
+
+
+def _shade(share: float, dark: bool) -> str:
+    """From the page's colour (0) towards FOR (1) or AGAINST (-1)."""
+    deep, page = pick(FOR if share > 0 else AGAINST, dark), pick(PAGE, dark)
+    part = DEEPEST * min(abs(share), 1.0)
+    mixed = (
+        round(int(page[i : i + 2], 16) * (1 - part) + int(deep[i : i + 2], 16) * part) for i in (1, 3, 5)
+    )
+    return "rgb({},{},{})".format(*mixed)

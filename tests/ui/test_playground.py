@@ -1,0 +1,334 @@
+"""The playground: one text asked closely, many at once, what people will type. The models are pretended."""
+
+from __future__ import annotations
+
+import html
+import json
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+from streamlit.testing.v1 import AppTest
+
+from kd_core import prediction
+from kd_core.config import DistillConfig
+from kd_core.errors import RunError
+from kd_core.store import Store
+
+App = Callable[..., AppTest]
+PAGE = "app_pages/use/playground.py"
+RUN, OTHER = "20260131-143000-a1b2", "20260131-150000-c3d4"
+LABELS = ("business", "entertainment", "politics", "sports", "tech")
+EVIL = "![x](http://127.0.0.1:9/x) <b>$x$ shares"
+UNKNOWN = 1
+
+
+class Tokenizer:
+    """A token is a word; the emoji is not in the vocabulary."""
+
+    unk_token_id = UNKNOWN
+
+    def __call__(
+        self, text: str, *, truncation: bool = False, max_length: int = 0, **_: Any
+    ) -> dict[str, Any]:
+        words = text.split()[: max_length - 2] if truncation else text.split()
+        offsets, place = [(0, 0)], 0
+        for word in words:
+            place = text.index(word, place) + len(word)
+            offsets.append((place - len(word), place))
+        ids = [UNKNOWN if word == "😀" else 7 for word in words]
+        return {"input_ids": ids, "offset_mapping": [*offsets, (0, 0)]}
+
+    def num_special_tokens_to_add(self) -> int:
+        return 2
+
+
+class Model:
+    """Says business where a text has "shares", else sports; the student alone always says tech."""
+
+    tokenizer, labels, max_length = Tokenizer(), LABELS, 12
+
+    def __init__(self, who: str) -> None:
+        self.who = who
+
+    def encode(self, texts: Sequence[str]) -> list[list[int]]:
+        self.texts = texts
+        return [[2, *self.tokenizer(text, truncation=True, max_length=12)["input_ids"], 3] for text in texts]
+
+    def logits(self, ids: list[list[int]]) -> np.ndarray:
+        return self.predict(self.texts)
+
+    def predict(self, texts: Sequence[str], *_: Any, on_rows: Any = None, **__: Any) -> np.ndarray:
+        answers = [4 if self.who == "alone" else 0 if "shares" in text else 3 for text in texts]
+        if on_rows:
+            on_rows(len(texts))
+        return 3 * np.eye(5, dtype=np.float32)[answers]
+
+
+@pytest.fixture
+def report() -> dict[str, Any]:
+    return json.loads((Path(__file__).parents[1] / "samples" / "report.json").read_text("utf-8"))
+
+
+@pytest.fixture
+def done(home: Path, store: Store, report: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> Store:
+    """A finished run with two test texts; on the second, teacher and student differ."""
+    store.create_run(RUN, DistillConfig().model_dump(mode="json"), name="Demo")
+    store.save_report(RUN, report)
+    store.set_status(RUN, "done")
+    (home / "runs" / RUN).mkdir(parents=True)
+    business, sports = [4.0, 0, 0, 0, 0], [0, 0, 0, 4.0, 0]
+    pd.DataFrame(
+        {
+            "text": [f"{EVIL} rise", "striker buys shares"],
+            "label": [0, 3],
+            "teacher": [business, sports],
+            "student-0": [business, business],
+        }
+    ).to_parquet(home / "runs" / RUN / "predictions.parquet")
+    monkeypatch.setattr(
+        prediction, "open_models", lambda run_id: {who: Model(who) for who in prediction.MODELS}
+    )
+    return store
+
+
+def said(page: AppTest) -> list[str]:
+    assert not page.exception
+    kinds = (page.markdown, page.caption, page.info, page.warning, page.error, page.subheader)
+    return [html.unescape(element.value).replace("\u2060", "") for kind in kinds for element in kind]
+
+
+def type_in(page: AppTest, text: str) -> AppTest:
+    page.text_area(key="playground.text").set_value(text).run()
+    return page
+
+
+def test_without_a_finished_run_it_says_what_to_do(app: App, store: Store) -> None:
+    assert app(PAGE).info[0].value.startswith("No run is done yet.")
+
+
+def test_it_opens_with_a_test_text_and_three_answers(app: App, done: Store) -> None:
+    page = app(PAGE)
+    assert page.text_area(key="playground.text").value == f"{EVIL} rise"
+    words = said(page)
+    assert (
+        "**Teacher and distilled student say business; the student alone says tech. "
+        "The true class is business.**" in words
+    )
+    assert [element.value for element in page.subheader][:3] == ["business", "business", "tech"]
+    badges = [text.split(" ", 1)[1][:5] for text in words if "badge[:material" in text]
+    assert badges == ["Right", "Right", "Wrong"]
+    # softmax of (3, 0, 0, 0, 0): e³ / (e³ + 4) = 83.4 %, and 4.2 % for each of the others
+    assert sum(text.startswith("83.4 % sure · ") and text.endswith(" ms") for text in words) == 3
+    assert any(
+        "overlap with the teacher's by 100 %, those of the student alone by 21 %" in text for text in words
+    )
+    assert any("one text at a time, median of at most 15" in text for text in words)
+
+
+def test_words_that_mattered(app: App, done: Store) -> None:
+    page = type_in(app(PAGE), "the shares rise")
+    alts = [chart.proto.alt for chart in page.get("plotly_chart")]
+    assert alts[0].startswith("Teacher: business 83.4 %, entertainment 4.2 %")
+    # Without "shares" the teacher says sports: of 83.39 % for business, 4.15 % are left.
+    assert alts[3].startswith(
+        "Teacher, words that mattered most for business: shares +79.2 points, the 0.0 points"
+    )
+    assert alts[5] == (
+        "Student alone, words that mattered most for tech: the 0.0 points, shares 0.0 points, rise 0.0 points"
+    )
+    table = page.dataframe[0].value
+    assert table["Word"].tolist() == ["the", "shares", "rise"]
+    assert table["Distilled student"].tolist() == [0.0, 79.2, 0.0]
+    page.toggle(key="playground.words").set_value(False).run()
+    assert not page.dataframe
+
+
+def test_where_teacher_and_student_disagree(app: App, done: Store) -> None:
+    page = app(PAGE)
+    assert page.get("button_group")[0].options == ["All (2)", "Teacher and student disagree (1)"]
+    page.button_group(key="playground.kind").set_value("differ").run()
+    box = page.selectbox(key="playground.example.differ")
+    assert box.options == ["striker buys shares"]
+    box.set_value(1).run()
+    assert page.text_area(key="playground.text").value == "striker buys shares"
+    assert any("The true class is sports." in text for text in said(page))
+
+
+def test_a_text_of_ones_own_has_no_true_class(app: App, done: Store) -> None:
+    page = type_in(app(PAGE), "no such text")
+    assert not [text for text in said(page) if "true class" in text or "Right" in text]
+
+
+@pytest.mark.parametrize("text", ["", "  \n"])
+def test_an_empty_text(app: App, done: Store, text: str) -> None:
+    page = type_in(app(PAGE), text)
+    assert [element.value for element in page.info] == ["Type a text, or pick an example above."]
+    assert not page.subheader
+
+
+def test_only_nul(app: App, done: Store) -> None:
+    page = type_in(app(PAGE), "\0")
+    assert [element.value for element in page.error] == [
+        "There is nothing to classify: the text is empty. Write a few words."
+    ]
+
+
+def test_a_million_characters(app: App, done: Store) -> None:
+    words = said(type_in(app(PAGE), "shares " * 143_000))
+    assert any(
+        "The text has 1,001,000 characters; only the first 20,000 are looked at." in text for text in words
+    )
+    cut = (
+        ":material/content_cut: It reads the first 10 word pieces of 2,858; what comes after them is cut off."
+    )
+    assert words.count(cut) == 3
+    assert any("The first 60 words were looked at." in text for text in words)
+
+
+def test_what_a_model_does_not_know(app: App, done: Store) -> None:
+    words = said(type_in(app(PAGE), "😀 😀 😀"))
+    note = ":material/help: 3 of 3 word pieces are not in its vocabulary, so its answer says little."
+    assert words.count(note) == 3
+
+
+def test_another_script(app: App, done: Store) -> None:
+    page = type_in(app(PAGE), "亚洲股市上涨")
+    assert page.dataframe[0].value["Word"].tolist() == list("亚洲股市上涨")
+
+
+def test_the_run_of_the_link_and_one_that_is_not_done(app: App, done: Store, report: dict[str, Any]) -> None:
+    done.create_run(OTHER, DistillConfig().model_dump(mode="json"), name="Under *way*")
+    page = app(PAGE, run=OTHER)
+    assert html.unescape(page.warning[0].value) == (
+        "The run Under *way* is queued: only a finished run has models to ask. Another one is shown."
+    )
+    done.save_report(OTHER, report)
+    done.set_status(OTHER, "done")
+    page = app(PAGE, run=RUN)
+    (box,) = (box for box in page.selectbox if box.label == "Run")
+    assert box.value == RUN
+    box.set_value(OTHER).run()
+    assert page.query_params["run"] == OTHER
+    assert not page.exception
+
+
+def test_a_run_that_is_gone(app: App, done: Store) -> None:
+    page = app(PAGE, run="20200101-000000-0000")
+    assert "20200101-000000-0000" in html.unescape(page.error[0].value)
+
+
+def test_models_that_were_changed(app: App, done: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(run_id: str) -> None:
+        raise RunError(f"Files of run {run_id} are missing or were changed: *x*.")
+
+    monkeypatch.setattr(prediction, "open_models", refuse)
+    page = app(PAGE)
+    assert not page.exception
+    assert html.unescape(page.error[0].value) == f"Files of run {RUN} are missing or were changed: *x*."
+
+
+# Many texts
+
+
+def many(app: App) -> AppTest:
+    page = app(PAGE)
+    page.session_state["playground.view"] = "Many texts"
+    return page.run()
+
+
+def paste(page: AppTest, lines: str) -> AppTest:
+    page.text_area(key="playground.lines").set_value(lines).run()
+    return page
+
+
+def test_pasted_lines(app: App, done: Store) -> None:
+    page = paste(many(app), "=1+1 shares\n\n  striker  \n\r\nshares")
+    assert page.button(key="playground.start").label == "Classify 3 texts"
+    page.button(key="playground.start").click().run()
+    table = page.dataframe[0].value
+    assert table["text"].tolist() == ["=1+1 shares", "striker", "shares"]
+    assert table["teacher"].tolist() == ["business", "sports", "business"]
+    assert table["agreement"].tolist() == ["Teacher and distilled student"] * 3
+    assert [(metric.label, metric.value) for metric in page.metric] == [
+        ("Distilled student agrees with the teacher", "100.0 % ± 28.1"),
+        ("Student alone agrees with the teacher", "0.0 % ± 28.1"),
+    ]
+    assert page.metric[0].help == "3 of 3 texts; 95 % interval 43.9 % to 100.0 %"
+    assert [button.label for button in page.get("download_button")] == ["Download CSV"]
+    page.run()
+    assert len(page.dataframe[0].value) == 3
+
+
+def test_ten_thousand_lines(app: App, done: Store) -> None:
+    page = paste(many(app), "\n".join(f"shares {i}" for i in range(10_000)))
+    page.button(key="playground.start").click().run()
+    assert not page.exception
+    assert len(page.dataframe[0].value) == 10_000
+
+
+def test_too_many_lines(app: App, done: Store) -> None:
+    page = paste(many(app), "a\n" * 20_001)
+    assert page.error[0].value == (
+        "These are 20,001 texts, more than 20,000 at a time. Take fewer, or classify them with the command "
+        "kd predict, which reads a text from each line."
+    )
+    assert page.button(key="playground.start").disabled
+
+
+@pytest.mark.parametrize("lines", ["", "\n \n", "\0\n\0"])
+def test_no_lines(app: App, done: Store, lines: str) -> None:
+    page = paste(many(app), lines)
+    assert not page.exception
+    assert page.button(key="playground.start").disabled
+
+
+def test_a_file_with_labels(app: App, done: Store) -> None:
+    page = many(app)
+    page.button_group(key="playground.source").set_value("Upload a file").run()
+    content = "text,label\n@shares,business\n,tech\nstriker,business\ngoal,cooking\n"
+    page.file_uploader(key="playground.file").set_value(("a.csv", content.encode(), "text/csv")).run()
+    assert any("a.csv: 1 row without a text dropped." in text for text in said(page))
+    page.button(key="playground.start").click().run()
+    table = page.dataframe[0].value
+    assert table["label"].tolist() == ["business", "business", "cooking"]
+    assert [metric.value for metric in page.metric][2:] == ["50.0 % ± 40.5", "50.0 % ± 40.5", "0.0 % ± 32.9"]
+    assert any("1 of 3 labels are none of the classes" in text for text in said(page))
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "message"),
+    [
+        ("a.csv", b"\x89PNG\r\n", "a.csv is not a CSV file: its content is a PNG image."),
+        ("a.txt", b"", "a.txt is empty: it has no rows."),
+        ("a.parquet", b"PAR1", "a.parquet is damaged or no Parquet file"),
+    ],
+)
+def test_a_file_that_cannot_be_read(app: App, done: Store, name: str, content: bytes, message: str) -> None:
+    page = many(app)
+    page.button_group(key="playground.source").set_value("Upload a file").run()
+    page.file_uploader(key="playground.file").set_value((name, content, "")).run()
+    assert not page.exception
+    assert html.unescape(page.error[0].value).startswith(message)
+    assert page.button(key="playground.start").disabled
+
+
+def test_stopped_on_the_way_keeps_what_is_there(app: App, done: Store) -> None:
+    from app_pages.shared.playground_batch import CHUNK, Batch, Texts
+
+    page = many(app)
+    texts = [f"shares {i}" for i in range(2 * CHUNK)]
+    batch = Batch(RUN, Texts(texts))
+    batch.found = {who: [Model(who).predict(texts[:CHUNK])] for who in prediction.MODELS}
+    batch.done = CHUNK
+    batch.stop()
+    page.session_state["playground.batch"] = batch
+    page.run()
+    assert page.warning[0].value == f"Stopped: {CHUNK} of {2 * CHUNK} texts were classified."
+    assert len(page.dataframe[0].value) == CHUNK
+    page.session_state["playground.batch"].stopped = False
+    page.run()
+    assert len(page.dataframe[0].value) == 2 * CHUNK
