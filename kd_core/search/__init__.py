@@ -1,0 +1,71 @@
+"""Search: which temperature, alpha, ... to take, by cross-validation on the training data.
+
+What pages and the command use; only ``carry_out`` and ``outlook`` load torch, when they are called::
+
+    SearchConfig(distill=..., temperatures=(1, 2, 4, 8), alphas=(0.1, 0.3), folds=3, method="grid", ...)
+        .from_dict({...}) raises ConfigError with all .problems; .settings, .cells, .trainings: how many
+        .apply(setting): the DistillConfig of a cell
+    outlook(config, task, vocabulary, past, calibrated) -> Outlook    trainings and seconds, before the start
+    runner().submit(config, name, kind="search")    the job: progress, stop and resume as of a run
+    study_of(row)           the study that a job in the store works on
+    result(study)           -> SearchResult, while it goes on and afterwards; the job's report is the same
+        .cells[i]: state, setting, scores, mean, se, from_best, same_as_best; .alone, .teacher
+        .best, .choice: places in cells; .chosen(i): the config of cell i, for the Distill form
+        .trainings_done of .trainings; .run_id: the run of the choice on all training data
+    cells_study(study)      Optuna's own study, for optuna.visualization
+    carry_out(config, study, work, on_event, control)    work on it until all cells are done
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from kd_core.search.config import SearchConfig, Setting
+from kd_core.search.outlook import Outlook, outlook
+from kd_core.search.results import (
+    Cell,
+    Difference,
+    Score,
+    SearchResult,
+    cells_study,
+    link,
+    result,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
+    from kd_core.events import Control, OnEvent
+    from kd_core.store import RunRow
+
+__all__ = [
+    "Cell",
+    "Difference",
+    "Outlook",
+    "Score",
+    "SearchConfig",
+    "SearchResult",
+    "Setting",
+    "carry_out",
+    "cells_study",
+    "link",
+    "outlook",
+    "result",
+    "study_of",
+]
+
+
+def study_of(row: RunRow) -> str:
+    """The study that a job of kind "search" works on: the name it was given, or else its own id."""
+    config: Mapping[str, Any] = row.config
+    return str(config.get("study") or row.id)
+
+
+def carry_out(
+    config: SearchConfig, study: str, work: Path, on_event: OnEvent, control: Control
+) -> SearchResult:
+    """See ``kd_core.search.worker``, which loads torch."""
+    from kd_core.search import worker
+
+    return worker.carry_out(config, study, work, on_event, control)

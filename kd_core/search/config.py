@@ -1,0 +1,206 @@
+"""What a search tries, and how it compares. Light: no torch, no Optuna."""
+
+from __future__ import annotations
+
+import math
+import random
+from collections.abc import Mapping
+from itertools import product
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, field_validator
+
+from kd_core.config import Auto, DistillConfig, Divergence, Settings, bounds, choices, setting
+from kd_core.errors import ConfigError, ModelError
+from kd_core.models.presets import STUDENTS, find_preset
+
+Method = Literal["grid", "random", "tpe"]
+Pruning = Literal["none", "median", "wilcoxon"]
+
+
+def _listed(value: Any) -> Any:
+    """``1,2,4`` (as typed) and ``4`` are lists too."""
+    if isinstance(value, str):
+        return tuple(part.strip() for part in value.split(",") if part.strip())
+    return (value,) if isinstance(value, int | float) else value
+
+
+Temperatures = Annotated[tuple[Annotated[float, Field(gt=0, le=100)], ...], BeforeValidator(_listed)]
+Alphas = Annotated[tuple[Annotated[float, Field(ge=0, le=1)], ...], BeforeValidator(_listed)]
+Rates = Annotated[tuple[Annotated[float, Field(gt=0, le=1)], ...], BeforeValidator(_listed)]
+Names = Annotated[tuple[str, ...], BeforeValidator(_listed)]
+Divergences = Annotated[tuple[Divergence, ...], BeforeValidator(_listed)]
+
+
+class Setting(BaseModel):
+    """What one cell of a search changes in the config."""
+
+    model_config = ConfigDict(frozen=True)
+
+    temperature: float
+    alpha: float
+    learning_rate: float | Auto
+    student: str
+    divergence: Divergence
+
+    def changes(self) -> dict[str, Any]:
+        return {
+            "objective.temperature": self.temperature,
+            "objective.alpha": self.alpha,
+            "objective.divergence": self.divergence,
+            "training.learning_rate": self.learning_rate,
+            "student.model": self.student,
+        }
+
+
+class SearchConfig(Settings):
+    """Everything that decides a search. The seeds are those of ``distill.training``."""
+
+    study: str = setting("", "Name of the search, by which it is resumed and joined", max_length=200)
+    distill: DistillConfig = Field(default_factory=DistillConfig)
+    temperatures: Temperatures = setting((1.0, 2.0, 4.0, 8.0), "Temperatures to try", min_length=1)
+    alphas: Alphas = setting((0.1, 0.3, 0.5, 0.8), "Alphas to try", min_length=1)
+    learning_rates: Rates = setting((), "Peak learning rates of the students to try (none: the run's)")
+    students: Names = setting((), "Students to try (none: the run's)")
+    divergences: Divergences = setting((), "Soft losses to try (none: the run's)")
+    method: Method = setting(
+        "grid",
+        "grid tries every combination; random and tpe take numbers between the smallest and the largest "
+        "of each list, by chance or by what was good so far",
+    )
+    trials: int = setting(20, "How many settings random and tpe try", ge=1, le=10_000, slider=(5, 100, 5))
+    folds: int = setting(3, "Parts of the training data that are held out in turn", ge=2, le=20)
+    pruning: Pruning = setting(
+        "none",
+        "Give up hopeless settings early: below the median of the others so far, or by a Wilcoxon test "
+        "against the best (which needs four folds x seeds at least)",
+    )
+
+    @field_validator("temperatures", "alphas", "learning_rates", "students", "divergences")
+    @classmethod
+    def _differ(cls, values: tuple[Any, ...]) -> tuple[Any, ...]:
+        if len(set(values)) < len(values):
+            raise ValueError(f"must differ, got {','.join(map(str, values))}")
+        return values
+
+    @field_validator("students")
+    @classmethod
+    def _are_models(cls, students: tuple[str, ...]) -> tuple[str, ...]:
+        for name in students:
+            try:
+                find_preset(name, STUDENTS)
+            except ModelError as error:
+                raise ValueError(f"have a problem: {error}") from error
+        return students
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any]) -> Self:
+        """Raises: ConfigError, with all problems at once."""
+        problems: dict[str, str] = {}
+        try:
+            distill = DistillConfig.from_dict(values.get("distill", {}))
+        except ConfigError as error:
+            problems = {problem: problem for problem in error.problems}
+            distill = DistillConfig()
+        try:
+            config = cls.model_validate({**values, "distill": distill})
+        except ValidationError as error:
+            for found in error.errors():
+                name = str(found["loc"][0])
+                problems.setdefault(name, _explain(cls, name, found.get("ctx", {}), values))
+        if problems:
+            raise ConfigError(*problems.values())
+        return config
+
+    @property
+    def seeds(self) -> tuple[int, ...]:
+        return self.distill.training.seeds
+
+    @property
+    def settings(self) -> tuple[Setting | None, ...]:
+        """Of each cell, in order; None where ``tpe`` decides when the cell's turn comes."""
+        match self.method:
+            case "grid":
+                lists = (self.temperatures, self.alphas, *self._others)
+                return tuple(_setting(*values) for values in product(*lists))
+            case "random":
+                rng = random.Random(self.distill.task.split_seed)
+                return tuple(self._drawn(rng) for _ in range(self.trials))
+            case _:
+                return (None,) * self.trials
+
+    @property
+    def alone(self) -> tuple[Setting, ...]:
+        """The cells of the student alone, which knows neither temperature nor alpha nor divergence."""
+        goal = self.distill.objective
+        rates, students, _ = self._others
+        return tuple(
+            _setting(goal.temperature, 1.0, rate, student, goal.divergence)
+            for rate, student in product(rates, students)
+        )
+
+    @property
+    def cells(self) -> int:
+        """With those of the student alone."""
+        return len(self.settings) + len(self.alone)
+
+    @property
+    def trainings(self) -> int:
+        """Students, and a teacher for each fold, without the final run on all training data."""
+        return self.cells * self.folds * len(self.seeds) + self.folds
+
+    @property
+    def choices(self) -> dict[str, tuple[Any, ...]]:
+        """Each field of ``Setting``, with what it may be."""
+        lists = (self.temperatures, self.alphas, *self._others)
+        return dict(zip(Setting.model_fields, lists, strict=True))
+
+    def apply(self, setting: Setting) -> DistillConfig:
+        return self.distill.change(setting.changes())
+
+    @property
+    def _others(self) -> tuple[tuple[Any, ...], ...]:
+        base = self.distill
+        return (
+            self.learning_rates or (base.training.learning_rate,),
+            self.students or (base.student.model,),
+            self.divergences or (base.objective.divergence,),
+        )
+
+    def _drawn(self, rng: random.Random) -> Setting:
+        rates, students, divergences = self._others
+        return _setting(
+            _between(rng, self.temperatures, log=True),
+            _between(rng, self.alphas),
+            rates[0] if rates == ("auto",) else _between(rng, rates, log=True),
+            rng.choice(students),
+            rng.choice(divergences),
+        )
+
+
+def _setting(temperature: float, alpha: float, rate: float | Auto, student: str, divergence: Any) -> Setting:
+    return Setting(
+        temperature=temperature, alpha=alpha, learning_rate=rate, student=student, divergence=divergence
+    )
+
+
+def _between(rng: random.Random, values: tuple[float, ...], *, log: bool = False) -> float:
+    low, high = min(values), max(values)
+    if low == high:
+        return low
+    number = math.exp(rng.uniform(math.log(low), math.log(high))) if log else rng.uniform(low, high)
+    return min(high, max(low, float(f"{number:.3g}")))
+
+
+def _explain(kind: type[Settings], name: str, context: Mapping[str, Any], given: Mapping[str, Any]) -> str:
+    info = kind.model_fields.get(name)
+    if info is None:
+        return f"{name} is not a setting; choose from {', '.join(kind.model_fields)}"
+    if "error" in context:
+        return f"{name} {context['error']}"
+    value = given[name]
+    if not _listed(value) and info.is_required() is False and isinstance(info.default, tuple):
+        return f"{name} must have a value at least, got none"
+    options = choices(info)
+    wanted = f"one of {', '.join(options)}" if options else bounds(info) or "a text of 200 characters at most"
+    return f"{name} must be {wanted}, got {value!r}"

@@ -1,0 +1,227 @@
+"""What a search has found so far: a table of cells, the best of them, and the one to take. No torch."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from statistics import fmean, stdev
+from typing import Any, Literal
+
+import optuna
+from optuna.trial import FrozenTrial, TrialState
+from pydantic import BaseModel
+from scipy import special
+
+from kd_core.config import DistillConfig, ObjectiveConfig
+from kd_core.search import board as boards
+from kd_core.search.board import Board
+from kd_core.search.config import SearchConfig, Setting
+
+State = Literal["waiting", "running", "done", "pruned", "failed"]
+CONFIDENCE = 0.95
+
+STATES: Mapping[TrialState, State] = {
+    TrialState.WAITING: "waiting",
+    TrialState.RUNNING: "running",
+    TrialState.COMPLETE: "done",
+    TrialState.PRUNED: "pruned",
+    TrialState.FAIL: "failed",
+}
+
+
+class Score(BaseModel):
+    """Accuracy of one student on the part that was held out; ``seconds`` is its whole time."""
+
+    seed: int
+    fold: int
+    accuracy: float
+    seconds: float
+
+
+class Difference(BaseModel):
+    """Best minus this cell over the same folds and seeds: mean, and its 95 % interval by Student's t."""
+
+    mean: float
+    low: float
+    high: float
+
+
+class Cell(BaseModel):
+    """One setting. ``mean`` and ``se`` (standard error) are over all ``scores``, folds and seeds alike.
+
+    ``same_as_best``: the interval of ``from_best`` includes 0. None until the cell is done.
+    """
+
+    number: int
+    state: State
+    setting: Setting | None  # None: tpe has not decided yet
+    scores: list[Score]
+    mean: float | None
+    se: float | None
+    from_best: Difference | None = None
+    same_as_best: bool | None = None
+    params: int | None = None  # of its student
+    teacher_texts: int | None = None  # that the teacher labels for it, in the final run
+    error: str | None = None
+
+
+class SearchResult(BaseModel):
+    """``best`` and ``choice`` are numbers in ``cells``; None until one is done.
+
+    ``best`` has the highest mean. ``choice`` is, among those that cannot be told from it, the one with the
+    smallest student, then the fewest texts labelled by the teacher, then temperature and alpha nearest the
+    defaults. ``run_id`` is its run on all training data, once that has begun.
+    """
+
+    study: str
+    config: SearchConfig
+    cells: list[Cell]
+    alone: list[Cell]
+    teacher: list[Score]  # of each fold, so far
+    best: int | None
+    choice: int | None
+    complete: bool
+    trainings: int  # cells that were given up count as a whole
+    trainings_done: int
+    seconds: float  # of all trainings, wherever they ran
+    run_id: str | None = None
+
+    def chosen(self, cell: int | None = None) -> DistillConfig | None:
+        """The config of a cell, of the choice unless one is named, for a run on all training data."""
+        number = self.choice if cell is None else cell
+        setting = None if number is None else self.cells[number].setting
+        return self.config.apply(setting) if setting else None
+
+
+def result(study: str) -> SearchResult:
+    """Also while the search goes on. Raises: RunError where there is none of that name, StoreError."""
+    with boards.connected() as storage:
+        return read(boards.find(storage, study))
+
+
+def link(study: str, run_id: str) -> None:
+    """Note the run of the chosen setting on all training data."""
+    with boards.connected() as storage:
+        boards.find(storage, study).note(boards.RUN, run_id)
+
+
+def cells_study(study: str) -> optuna.Study:
+    """A copy of Optuna's study with the cells that are done, for ``optuna.visualization``.
+
+    Raises: RunError where there is no search of that name, StoreError.
+    """
+    copy = optuna.create_study(direction="maximize", study_name=study)
+    with boards.connected() as storage:
+        done = boards.find(storage, study).cells.get_trials(states=(TrialState.COMPLETE,))
+    copy.add_trials(done)
+    return copy
+
+
+def read(board: Board) -> SearchResult:
+    facts, config = board.facts, board.config
+    cells = compared(_cells(board.cells, config.settings))
+    best = best_of(cells)
+    alone = compared(_cells(board.alone, config.alone), cells[best] if best is not None else None)
+    teacher = [
+        Score(seed=config.distill.teacher.seed, fold=fold, **facts[f"{boards.TEACHER} {fold}"])
+        for fold in range(config.folds)
+        if f"{boards.TEACHER} {fold}" in facts
+    ]
+    whole = config.folds * len(config.seeds)
+    over = [cell for cell in (*cells, *alone) if cell.state in ("done", "pruned", "failed")]
+    under_way = [cell for cell in (*cells, *alone) if cell not in over]
+    scores = [score for cell in (*cells, *alone) for score in cell.scores]
+    return SearchResult(
+        study=board.cells.study_name,
+        config=config,
+        cells=cells,
+        alone=alone,
+        teacher=teacher,
+        best=best,
+        choice=choose(cells),
+        complete=not under_way,
+        trainings=config.trainings,
+        trainings_done=len(teacher) + whole * len(over) + sum(len(cell.scores) for cell in under_way),
+        seconds=sum(score.seconds for score in (*scores, *teacher)),
+        run_id=facts.get(boards.RUN),
+    )
+
+
+def _cells(study: optuna.Study, settings: Sequence[Setting | None]) -> list[Cell]:
+    found = boards.cell_trials(study)
+    return [_cell(number, settings[number], found.get(number, [])) for number in range(len(settings))]
+
+
+def _cell(number: int, setting: Setting | None, trials: Sequence[FrozenTrial]) -> Cell:
+    trial = boards.counting(trials)
+    # A cell that was given back shows what it had.
+    facts = (trial or trials[-1]).user_attrs if trials else {}
+    if boards.SETTING in facts:
+        setting = Setting(**facts[boards.SETTING])
+    scores, last = [], {}
+    for name, value in facts.items():
+        if name.startswith("score "):
+            seed, fold = map(int, name.split()[1:])
+            last = value
+            scores.append(Score(seed=seed, fold=fold, accuracy=value["accuracy"], seconds=value["seconds"]))
+    scores.sort(key=lambda score: (score.seed, score.fold))
+    values = [score.accuracy for score in scores]
+    return Cell(
+        number=number,
+        state=STATES[trial.state] if trial else "waiting",
+        setting=setting,
+        scores=scores,
+        mean=fmean(values) if values else None,
+        se=stdev(values) / math.sqrt(len(values)) if len(values) > 1 else None,
+        params=last.get("params"),
+        teacher_texts=last.get("teacher_texts"),
+        error=facts.get(boards.ERROR),
+    )
+
+
+def best_of(cells: Sequence[Cell]) -> int | None:
+    """Of cells that are done: the highest mean, and of equal ones the one nearest the defaults."""
+    done = [cell for cell in cells if cell.state == "done"]
+    return max(done, key=lambda cell: (cell.mean, *(-x for x in _cost(cell)))).number if done else None
+
+
+def choose(cells: Sequence[Cell]) -> int | None:
+    """The one-standard-error choice; see ``SearchResult``."""
+    able = [cell for cell in cells if cell.same_as_best]
+    return min(able, key=lambda cell: (*_cost(cell), -(cell.mean or 0))).number if able else None
+
+
+def compared(cells: Sequence[Cell], best: Cell | None = None) -> list[Cell]:
+    """The same cells, those that are done with their difference from ``best``, or else the best of them."""
+    number = best_of(cells)
+    if best is None and number is not None:
+        best = cells[number]
+    if best is None:
+        return list(cells)
+    answers = []
+    for cell in cells:
+        if cell.state == "done":
+            found = difference(best.scores, cell.scores)
+            same = found.low <= 0 <= found.high
+            cell = cell.model_copy(update={"from_best": found, "same_as_best": same})
+        answers.append(cell)
+    return answers
+
+
+def difference(best: Sequence[Score], other: Sequence[Score]) -> Difference:
+    """d ± t(0.975, n - 1) s / √n over the n pairs of one fold and seed; both have the same ones."""
+    theirs = {(score.seed, score.fold): score.accuracy for score in other}
+    found = [score.accuracy - theirs[score.seed, score.fold] for score in best]
+    mean = fmean(found)
+    half = special.stdtrit(len(found) - 1, 0.5 + CONFIDENCE / 2) * stdev(found) / math.sqrt(len(found))
+    return Difference(mean=mean, low=mean - half, high=mean + half)
+
+
+def _cost(cell: Cell) -> tuple[Any, ...]:
+    """What decides between cells that are as good: less is better."""
+    setting, usual = cell.setting, ObjectiveConfig()
+    if setting is None:  # a cell that is done has one
+        return (math.inf,)
+    # A doubled temperature is as far away as a quarter of alpha's range.
+    far = abs(math.log2(setting.temperature / usual.temperature)) + 4 * abs(setting.alpha - usual.alpha)
+    return (cell.params or 0, cell.teacher_texts or 0, far)
