@@ -1,0 +1,216 @@
+"""Many models at once: how accurate they are against what they cost."""
+
+from __future__ import annotations
+
+import math
+from typing import Any, NamedTuple
+
+import pandas as pd
+import plotly.graph_objects as go
+
+from kd_core.events import Who
+from kd_core.figures.style import (
+    INK,
+    LINE,
+    PAGE,
+    SYMBOLS,
+    colour_of,
+    label_of,
+    new_figure,
+    pick,
+)
+from kd_core.tradeoffs import Cost, Limits
+from kd_core.words import (
+    NAMES,
+    RUNTIME_NAMES,
+    SHORT_NAMES,
+    Runtime,
+    count,
+    megabytes,
+    milliseconds,
+    percent,
+    plus_minus,
+)
+
+# Title, axis, and what a column's number is divided by for the axis.
+COSTS: dict[Cost, tuple[str, str, float]] = {
+    "size": ("size", "Size on disk (MB)", 1),
+    "latency": ("latency", "Median time for one text (ms)", 1),
+    "params": ("parameters", "Parameters (millions)", 1e6),
+    "flops": ("computation", "Computation for one text (MFLOPs)", 1e6),
+}
+SHAPES = SYMBOLS | {"labelled_only": "triangle-up"}
+# The shape says whose model it is, its filling in which program it runs.
+FILLINGS: dict[Runtime, str] = {"pytorch": "", "onnx": "-open", "int8": "-open-dot"}
+MANY = 60  # candidates from which on only the front has its intervals drawn
+PALE = 0.18  # what does not fit
+
+
+class Mark(NamedTuple):
+    who: Who
+    runtime: Runtime
+    name: str
+    accuracy: float
+    low: float
+    high: float
+    size: float
+    params: int
+    latency: float
+    conditions: str
+
+
+def tradeoff_scatter(
+    frame: pd.DataFrame,
+    cost: Cost,
+    *,
+    texts: str = "test texts",
+    limits: Limits | None = None,
+    best: int | None = None,
+    chosen: int | None = None,
+    log: bool = False,
+    dark: bool = False,
+) -> go.Figure:
+    """Candidates with the columns ``front`` and ``fits``; those that do not fit are pale.
+
+    ``best`` and ``chosen`` are places in the frame's index, which every mark carries as its ``customdata``.
+    """
+    title, axis, unit = COSTS[cost]
+    figure = new_figure(f"Accuracy against {title}", axis, f"Accuracy on {texts} (%)", dark=dark, height=500)
+    shown = frame.assign(x=frame[cost] / unit, y=100 * frame["accuracy"]).dropna(subset=["x"])
+    many = len(shown) > MANY
+    _draw_limits(figure, limits or Limits(), cost, log, dark)
+    _draw_front(figure, shown[shown["front"]].sort_values("x"), many, dark)
+    for who in NAMES:
+        for runtime in FILLINGS:
+            group = shown[(shown["who"] == who) & (shown["runtime"] == runtime)]
+            for fits in (False, True):
+                part = group[group["fits"] == fits]
+                if not part.empty:
+                    legend = fits or not group["fits"].any()
+                    _draw_marks(figure, part, who, runtime, fits, many, legend, dark)
+    for place, name, size in ((best, "Best that fits", 20), (chosen, "Chosen", 26)):
+        if place in shown.index:
+            _draw_ring(figure, shown.loc[[place]], name, size, dark)
+    figure.update_layout(hovermode="closest", hoverlabel={"align": "left"})
+    if log:
+        _log_axis(figure, shown["x"])
+    else:
+        figure.update_xaxes(rangemode="tozero")
+    return figure
+
+
+def _draw_marks(
+    figure: go.Figure,
+    part: pd.DataFrame,
+    who: Who,
+    runtime: Runtime,
+    fits: bool,
+    many: bool,
+    legend: bool,
+    dark: bool,
+) -> None:
+    filling, colour = FILLINGS[runtime], colour_of(who, dark)
+    opacity = PALE if not fits else 0.6 if many else 1
+    figure.add_scatter(
+        x=part["x"],
+        y=part["y"],
+        mode="markers",
+        name=f"{SHORT_NAMES[who]}, {RUNTIME_NAMES[runtime]}",
+        legendgroup=f"{who} {runtime}",
+        showlegend=bool(legend),
+        marker={
+            "symbol": SHAPES[who] + filling,
+            "size": 8 if many else 12,
+            "color": colour,
+            "opacity": opacity,
+            "line": {"width": 2, "color": colour} if filling else {"width": 1, "color": pick(PAGE, dark)},
+        },
+        # What is chosen has a ring; the others stay as they are.
+        selected={"marker": {"opacity": opacity}},
+        unselected={"marker": {"opacity": opacity}},
+        error_y=None if many or not fits else _interval(part, colour),
+        customdata=part.index,
+        text=_facts(part),
+        hovertemplate="%{text}<extra></extra>",
+    )
+
+
+def _draw_front(figure: go.Figure, front: pd.DataFrame, many: bool, dark: bool) -> None:
+    """A staircase: the most that is to be had for each cost."""
+    colour = pick(LINE, dark)
+    figure.add_scatter(
+        x=front["x"],
+        y=front["y"],
+        mode="lines",
+        name="Pareto front",
+        line={"color": colour, "width": 1.5, "dash": "dot", "shape": "hv"},
+        error_y=_interval(front, colour) if many else None,
+        hoverinfo="skip",
+    )
+
+
+def _draw_limits(figure: go.Figure, limits: Limits, cost: Cost, log: bool, dark: bool) -> None:
+    line = {"color": pick(LINE, dark), "width": 1.2}
+    most, unit = {"size": (limits.size, "MB"), "latency": (limits.latency, "ms")}.get(cost, (None, ""))
+    if most:
+        figure.add_vline(most, line=line)
+        figure.add_annotation(
+            x=math.log10(most) if log else most,  # unlike a line, a note wants the exponent
+            y=1,
+            yref="paper",
+            text=f"at most {most:g} {unit}",
+            showarrow=False,
+            xanchor="left",
+            yanchor="bottom",
+        )
+    if limits.accuracy is not None:
+        least = 100 * limits.accuracy
+        figure.add_hline(
+            least, line=line, annotation_text=f"at least {least:g} %", annotation_position="bottom right"
+        )
+
+
+def _draw_ring(figure: go.Figure, mark: pd.DataFrame, name: str, size: int, dark: bool) -> None:
+    figure.add_scatter(
+        x=mark["x"],
+        y=mark["y"],
+        mode="markers",
+        name=name,
+        marker={
+            "symbol": "circle-open",
+            "size": size,
+            "color": pick(INK, dark),
+            "line": {"width": 2.5 if name == "Chosen" else 1.5},
+        },
+        showlegend=name != "Chosen",  # the plot must not move when a mark is clicked
+        hoverinfo="skip",
+    )
+
+
+def _interval(part: pd.DataFrame, colour: str) -> dict[str, Any]:
+    return {
+        "type": "data",
+        "symmetric": False,
+        "array": 100 * (part["high"] - part["accuracy"]),
+        "arrayminus": 100 * (part["accuracy"] - part["low"]),
+        "thickness": 1,
+        "width": 0,
+        "color": colour,
+    }
+
+
+def _facts(part: pd.DataFrame) -> list[str]:
+    return [
+        f"<b>{NAMES[row.who]}, {RUNTIME_NAMES[row.runtime]}</b><br>{label_of(row.name)}<br>"
+        f"{percent(row.accuracy)} {plus_minus(row.low, row.high)}<br>"
+        f"{megabytes(row.size)}, {count(row.params)} parameters"
+        + (f"<br>{milliseconds(row.latency)}, {label_of(row.conditions)}" if row.latency > 0 else "")
+        for row in map(Mark._make, part[list(Mark._fields)].itertuples(index=False, name=None))
+    ]
+
+
+def _log_axis(figure: go.Figure, values: pd.Series[float]) -> None:
+    """Ticks at 1, 2 and 5 of each power of ten, as numbers that people write."""
+    powers = range(math.floor(math.log10(values.min())), math.ceil(math.log10(values.max())) + 1)
+    ticks = [part * 10.0**power for power in powers for part in (1, 2, 5)]
+    figure.update_xaxes(type="log", tickvals=ticks, ticktext=[f"{tick:,g}" for tick in ticks])

@@ -1,0 +1,177 @@
+"""The trade-offs page: what is compared, the best within limits and its rivals, the model that is chosen."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from streamlit.testing.v1 import AppTest
+
+from kd_core.config import DistillConfig
+from kd_core.evaluation import wilson
+from kd_core.store import Store
+
+App = Callable[..., AppTest]
+PAGE = "app_pages/review/tradeoffs.py"
+FIRST, SECOND = "20260131-143000-a1b2", "20260131-150000-c3d4"
+BENCH = "20260131-160000-e5f6"
+EVIL = "![x](http://127.0.0.1:9/x) <b>$x$"
+
+
+@pytest.fixture
+def report() -> dict[str, Any]:
+    return json.loads((Path(__file__).parents[1] / "samples" / "report.json").read_text("utf-8"))
+
+
+def finish(store: Store, run_id: str, report: dict[str, Any], name: str, task: str = "bbc-headlines") -> None:
+    store.create_run(run_id, DistillConfig().change({"task.name": task}).model_dump(mode="json"), name=name)
+    store.save_report(run_id, report)
+    store.set_status(run_id, "done")
+
+
+@pytest.fixture
+def runs(store: Store, report: dict[str, Any]) -> Store:
+    finish(store, FIRST, report, "Demo")
+    return store
+
+
+@pytest.fixture
+def benched(runs: Store) -> Store:
+    """The demo's student in int8: 87.0 %, 2.7 MB, 0.6 ms."""
+    low, high = wilson(0.87, 524)
+    latency = {"p50": 0.6, "p95": 0.9, "batch": 1, "threads": 1, "texts": 100, "mean_tokens": 9.0}
+    form = {"who": "student", "runtime": "int8", "accuracy": 0.87, "low": low, "high": high}
+    form |= {"name": "student-int8", "size_mb": 2.7, "params": 2_673_669, "latency_ms": latency}
+    runs.create_run(BENCH, {"run": FIRST}, kind="bench")
+    runs.save_report(BENCH, {"run": FIRST, "forms": [form]})
+    runs.set_status(BENCH, "done")
+    return runs
+
+
+def words(page: AppTest) -> str:
+    assert not page.exception
+    kinds = (page.markdown, page.caption, page.info, page.error)
+    return "\n".join(element.value for kind in kinds for element in kind)
+
+
+def metrics(page: AppTest) -> list[str]:
+    return [metric.value for metric in page.metric]
+
+
+def test_without_runs_it_says_what_to_do(app: App) -> None:
+    page = app(PAGE)
+    assert "No run is done yet. The models of each finished run appear here" in words(page)
+    assert "Set up a distillation" in [link.proto.label for link in page.get("page_link")]
+
+
+def test_a_first_run_shows_its_models_and_how_to_get_more(app: App, runs: Store) -> None:
+    page = app(PAGE)
+    assert page.dataframe[0].value["model"].tolist() == ["Distilled student", "Teacher", "Student alone"]
+    assert page.dataframe[0].value["form"].unique().tolist() == ["PyTorch"]
+    assert "**Most accurate:** distilled student, PyTorch of Demo" in words(
+        page
+    )  # as the teacher, but smaller
+    assert "2 others that fit may be as good: 524 texts cannot tell them apart." in words(page)
+    assert "ONNX and int8 forms of these models appear here once a run is benchmarked" in words(page)
+
+
+def test_the_best_within_limits_is_named(app: App, benched: Store) -> None:
+    page = app(PAGE, **{"tradeoffs.size": "20", "tradeoffs.latency": "2", "tradeoffs.accuracy": "85"})
+    assert "**Best that fits:** distilled student, PyTorch of Demo" in words(page)
+    assert metrics(page)[:2] == ["87.6 %", "10.7 MB"]
+    assert page.metric[0].delta == "± 2.8"
+    assert "1 other that fits may be as good: 524 texts cannot tell them apart." in words(page)
+    assert "The smallest: distilled student, ONNX int8 of Demo, 2.7 MB." in words(page)
+    assert page.dataframe[0].value["fits"].tolist() == [True, True, False, False]
+    page.number_input(key="tradeoffs.size").set_value(5.0).run()
+    assert "**Best that fits:** distilled student, ONNX int8 of Demo" in words(page)
+    assert metrics(page) == ["87.0 %", "2.7 MB", "0.60 ms"]
+    assert "may be as good" not in words(page)
+
+
+def test_limits_that_nothing_meets_say_what_would_do(app: App, benched: Store) -> None:
+    page = app(PAGE, **{"tradeoffs.size": "5", "tradeoffs.accuracy": "87.2"})
+    assert "**Nothing is within these limits**" in words(page)
+    assert "something fits from: at most 10.7 MB, or at least 87.0 %." in words(page)
+    page.number_input(key="tradeoffs.size").set_value(1.0).run()
+    page.number_input(key="tradeoffs.accuracy").set_value(99.0).run()
+    assert "Not even with one limit less. Loosen more than one of them." in words(page)
+
+
+def test_tasks_are_not_mixed_and_the_newest_comes_first(
+    app: App, runs: Store, report: dict[str, Any]
+) -> None:
+    finish(runs, SECOND, report, "Own texts", "/data/mine.csv")
+    page = app(PAGE)
+    assert page.selectbox(key="tradeoffs.task").options == ["mine.csv", "bbc-headlines"]
+    assert page.dataframe[0].value["run"].unique().tolist() == ["Own texts"]
+    page.selectbox(key="tradeoffs.task").select("bbc-headlines").run()
+    assert page.dataframe[0].value["run"].unique().tolist() == ["Demo"]
+
+
+def test_files_of_one_name_are_told_apart_by_their_folders(
+    app: App, runs: Store, report: dict[str, Any]
+) -> None:
+    finish(runs, SECOND, report, "b", "/b/mine.csv")
+    finish(runs, BENCH, report, "a", "/a/mine.csv")
+    assert app(PAGE).selectbox(key="tradeoffs.task").options == [
+        "/a/mine.csv",
+        "/b/mine.csv",
+        "bbc-headlines",
+    ]
+
+
+def test_accuracy_on_corrupted_texts(app: App, benched: Store) -> None:
+    page = app(PAGE, **{"tradeoffs.texts": "typos"})
+    accuracies = dict(page.dataframe[0].value[["model", "accuracy"]].to_numpy())
+    assert accuracies["Teacher"] == pytest.approx(72.3, abs=0.05)
+    assert "1 of 4 models were not measured on typos" in words(page)
+
+
+def test_models_can_be_hidden(app: App, runs: Store) -> None:
+    page = app(PAGE)
+    page.button_group(key="tradeoffs.models").set_value(["labelled_only"]).run()
+    assert page.dataframe[0].value["model"].tolist() == ["Distilled on labelled texts"]
+    page.button_group(key="tradeoffs.models").set_value([]).run()
+    assert "Choose more models, or other texts." in words(page)
+
+
+def test_times_of_two_machines_are_not_mixed(
+    app: App, runs: Store, report: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("socket.gethostname", lambda: "there")
+    finish(runs, SECOND, report, "Elsewhere")
+    page = app(PAGE)
+    machines = page.selectbox(key="tradeoffs.timed_on").options
+    assert "there, 1 thread, batch 1" in machines
+    assert len(machines) == 2
+    page.selectbox(key="tradeoffs.timed_on").select("there, 1 thread, batch 1").run()
+    assert "models were timed on another machine or with other threads than there, 1 thread" in words(page)
+    table = page.dataframe[0].value
+    assert table[table["latency"].notna()]["run"].unique().tolist() == ["Elsewhere"]
+    assert set(table["run"]) == {"Demo", "Elsewhere"}
+
+
+def test_a_chosen_row_leads_to_its_report(app: App, benched: Store) -> None:
+    page = app(PAGE)
+    assert "Choose a mark, or a row of the table below" in words(page)
+    table = page.dataframe[0]
+    row = table.value["form"].tolist().index("ONNX int8")
+    page.session_state["tradeoffs.chosen"] = f"{FIRST} student int8"
+    page.run()
+    assert "**Chosen:** distilled student, ONNX int8 of Demo" in words(page)
+    key = page.dataframe[0].proto.id.rpartition("-")[2]
+    assert page.session_state[key]["selection"]["rows"] == [row]
+    (*_, link) = [link for link in page.get("page_link") if link.proto.label == "Open the report"]
+    assert link.proto.query_string == f"run={FIRST}"
+
+
+def test_a_name_is_shown_as_it_is(app: App, store: Store, report: dict[str, Any]) -> None:
+    finish(store, FIRST, report, EVIL)
+    page = app(PAGE)
+    assert "![x](" not in words(page)
+    assert "<b>" not in words(page)
+    assert page.dataframe[0].value["run"].tolist() == [EVIL] * 3
