@@ -1,0 +1,95 @@
+"""Export: which run, and what goes into the bundle."""
+
+from __future__ import annotations
+
+from secrets import token_hex
+
+import streamlit as st
+from streamlit.delta_generator import DeltaGenerator
+
+from app_pages.shared.job import UNDER_WAY, jobs_about
+from app_pages.shared.state import runner, store
+from app_pages.shared.text import escape
+from kd_core import paths
+from kd_core.errors import KDError
+from kd_core.handlers import prepare
+from kd_core.store import RunRow
+
+
+def choose_run() -> RunRow | None:
+    """A finished run: the one of the link, or else the newest. Raises: KDError if the link's is gone."""
+    runs = {run.id: run for run in store().runs(kind="distil", status=("done",))}
+    asked = st.query_params.get("run")
+    if asked and asked not in runs:
+        asked_for = store().run(asked)  # raises where there is none
+        st.warning(
+            f"The run {escape(asked_for.name or asked)} is {asked_for.status}: only a finished run has a "
+            "student to export. Another one is shown.",
+            icon=":material/hourglass_top:",
+        )
+    if not runs:
+        return None
+    ids = list(runs)
+    chosen = st.selectbox(
+        "Run",
+        ids,
+        index=ids.index(asked) if asked in runs else 0,
+        format_func=lambda run_id: _described(runs[run_id]),
+        key="export.run",
+        width=560,
+    )
+    st.query_params["run"] = chosen  # so that the address is a link to what is shown
+    return runs[chosen]
+
+
+def ask(run: RunRow, *, again: bool) -> DeltaGenerator:
+    """The forms that go into the zip, and the button that starts the job; their row has room for another."""
+    busy = any(job.status in UNDER_WAY for job in jobs_about(run.id, "export"))
+    row = st.container(horizontal=True, vertical_alignment="center", gap="medium")
+    with row:
+        st.markdown("The Hugging Face folder, and", width="content")
+        onnx = st.toggle(
+            "ONNX",
+            True,
+            key="export.onnx",
+            help="The same numbers without PyTorch; runs on a server, a phone or in a browser",
+        )
+        int8 = st.toggle(
+            "ONNX int8",
+            True,
+            key="export.int8",
+            disabled=not onnx,
+            help="With 8-bit weights: smaller and faster; what it costs in accuracy is measured",
+        )
+        if st.button(
+            "Make it again" if again else "Make the bundle",
+            type="secondary" if again else "primary",
+            icon=":material/archive:",
+            disabled=busy,
+            key="export.make",
+            help="About half a minute for the bundled task",
+        ):
+            _start(run, onnx=onnx, int8=onnx and int8)
+    return row
+
+
+def _start(run: RunRow, *, onnx: bool, int8: bool) -> None:
+    with st.spinner("Getting ready"):
+        prepare()
+        from kd_core.export import ExportConfig, check  # torch comes with it
+    try:
+        # A folder of its own, so that the zip can have a name that means something.
+        target = paths.exports() / f"{run.id}-{token_hex(4)}" / f"kd-{run.id}.zip"
+        config = ExportConfig(run=run.id, to=str(target), onnx=onnx, int8=int8)
+        check(config)
+        # A second click, before the first has drawn the page anew, asks for the same.
+        tries = len(jobs_about(run.id, "export"))
+        runner().submit(config, f"Export of {run.name or run.id}", kind="export", token=f"{run.id} {tries}")
+    except KDError as error:
+        st.error(escape(error), icon=":material/error:")
+    else:
+        st.rerun()
+
+
+def _described(run: RunRow) -> str:
+    return " · ".join((run.name or run.id, run.task, run.student, f"{run.created:%d %b %Y}"))

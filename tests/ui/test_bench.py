@@ -1,0 +1,125 @@
+"""The benchmark in a report's Speed tab: asked for, under way, and read."""
+
+from __future__ import annotations
+
+import html
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from streamlit.testing.v1 import AppTest
+
+from kd_core.bench import BenchConfig
+from kd_core.config import DistillConfig
+from kd_core.store import Store
+
+App = Callable[..., AppTest]
+PAGE = "app_pages/review/report.py"
+RUN, JOB, NEWER = "20260131-143000-a1b2", "20260131-150000-c3d4", "20260131-160000-e5f6"
+SAMPLES = Path(__file__).parents[1] / "samples"
+EVIL = "![x](http://127.0.0.1:9/x) <b>$x$ :material/home:"
+
+
+def sample(name: str) -> dict[str, Any]:
+    return json.loads((SAMPLES / name).read_text("utf-8"))
+
+
+def keep(store: Store, job_id: str, report: dict[str, Any], run_id: str = RUN) -> None:
+    store.create_run(job_id, BenchConfig(run=run_id).model_dump(mode="json"), kind="bench")
+    store.save_report(job_id, report)
+    store.set_status(job_id, "done")
+
+
+@pytest.fixture
+def done(store: Store) -> Store:
+    store.create_run(RUN, DistillConfig().model_dump(mode="json"), name="Demo")
+    store.save_report(RUN, sample("report.json"))
+    store.set_status(RUN, "done")
+    return store
+
+
+@pytest.fixture
+def benched(done: Store) -> Store:
+    keep(done, JOB, sample("bench.json") | {"run": RUN})
+    return done
+
+
+def speed(app: App) -> AppTest:
+    page = app(PAGE, run=RUN)
+    page.session_state["report.tab"] = ":material/speed: Speed"
+    page.run()
+    assert not page.exception
+    return page
+
+
+def words(page: AppTest) -> str:
+    """All that a person reads outside tables; word joiners, which ``escape`` puts in, are invisible."""
+    kinds = (page.markdown, page.caption, page.info, page.error)
+    texts = (element.value for kind in kinds for element in kind)
+    return html.unescape("\n".join(texts)).replace("\u2060", "")
+
+
+def test_measure_queues_one_job(app: App, done: Store) -> None:
+    page = speed(app)
+    button = page.button(key="report.measure")
+    assert button.label == "Measure"
+    button.click().run()
+    [job] = done.runs(kind="bench")
+    assert (job.status, job.config["run"], job.name) == ("queued", RUN, "Benchmark of Demo")
+    assert "report.measure" not in [button.key for button in page.button]
+    page.button(key="report.bench.stop").click().run()
+    assert done.run(job.id).status == "stopped"
+
+
+def test_a_benchmark_that_failed_says_why(app: App, benched: Store) -> None:
+    benched.create_run(NEWER, BenchConfig(run=RUN).model_dump(mode="json"), kind="bench")
+    benched.set_status(NEWER, "failed", f"The file {EVIL} is gone.")
+    page = speed(app)
+    assert f"The file {EVIL} is gone." in words(page)
+    assert len(page.dataframe[0].value) == 6  # the results of before stay
+    page.button(key="report.bench.again").click().run()
+    assert benched.run(NEWER).status == "queued"
+
+
+def test_the_results_and_their_conditions(app: App, benched: Store) -> None:
+    page = speed(app)
+    table = page.dataframe[0].value.set_index("Model")
+    assert table.loc["Teacher, PyTorch"].tolist() == [
+        *("87.6 % ± 2.8", "90.9 MB", "247.5 MB", "9.22 ms", "17.4 ms", ""),
+    ]
+    assert table.loc["Distilled student, ONNX int8"].tolist() == [
+        *("88.2 % ± 2.8", "3.0 MB", "111.3 MB", "0.34 ms", "0.57 ms", "30.4x smaller, 26.8x faster"),
+    ]
+    said = words(page)
+    assert "Accuracy on 524 test texts" in said
+    assert "Latency of one batch of 1 on 1 thread, 8.7 tokens on average." in said
+    assert "pinned to as many cores as threads" in said
+    assert "The tokenizer comes on top: 0.03 ms for a text of the teacher" in said
+    assert "With one text at a time the student gains less on the teacher than in batches of 32." in said
+    alts = [chart.proto.alt for chart in page.get("plotly_chart")][-4:]
+    assert alts[0].startswith("Median time of a batch, by batch size. Test texts, 1 thread. Batch 1: Teacher")
+    assert "Texts of 128 tokens, 1 thread" in alts[3]
+    cells = page.dataframe[1].value
+    assert len(cells) == 4 * 3 * 6
+
+
+def test_the_other_number_of_threads(app: App, benched: Store) -> None:
+    page = speed(app)
+    page.segmented_control(key="report.bench_threads").set_value(2).run()
+    assert not page.exception
+    alts = [chart.proto.alt for chart in page.get("plotly_chart")][-4:]
+    assert all("2 threads" in alt for alt in alts)
+    first = page.dataframe[1].value.iloc[0]
+    cell = next(c for c in sample("bench.json")["cells"] if c["threads"] == 2)
+    assert first["p50"] == f"{cell['p50']:.2f} ms"
+
+
+def test_the_newest_benchmark_of_this_run_counts(app: App, benched: Store) -> None:
+    newer = sample("bench.json") | {"run": RUN, "notes": [EVIL]}
+    keep(benched, NEWER, newer)
+    keep(benched, "20260131-170000-a7b8", sample("bench.json"), run_id="20260131-100000-ffff")
+    page = speed(app)
+    assert EVIL in words(page)
+    assert not [text for text in page.markdown if "![" in text.value or "<b>" in text.value]

@@ -1,0 +1,75 @@
+"""The capacity page: a load in, servers and their arithmetic out."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from kd_core.store import Store
+from tests.ui.test_bench import EVIL, RUN, App, benched, done, words
+
+__all__ = ["benched", "done"]
+PAGE = "app_pages/review/capacity.py"
+
+
+def servers(page: Any) -> list[str]:
+    assert not page.exception
+    return [metric.value for metric in page.metric]
+
+
+def test_without_a_run_it_says_what_to_do(app: App, store: Store) -> None:
+    page = app(PAGE)
+    assert page.info[0].value.startswith("No run is done yet.")
+    assert page.main.get("page_link")[0].proto.label == "Set up a distillation"
+
+
+def test_from_a_benchmark(app: App, benched: Store) -> None:
+    page = app(PAGE)
+    # 50 M a day x 3 are 1,736 texts/s; a core does 93, 499 and 2,264, seven tenths of it at most.
+    assert servers(page) == ["7", "2", "1"]
+    table = page.dataframe[0].value.set_index("Model")
+    assert table["Texts/s of a core"].tolist() == ["93", "499", "2,264"]
+    assert table["Cores"].tolist() == ["27", "5", "2"]
+    assert table["Price a day"].tolist() == ["33.60", "9.60", "4.80"]
+    assert "1 server instead of 7, for 28.80 less a day: Distilled student, ONNX int8" in words(page)
+    assert "Peak load: 50,000,000 texts a day ÷ 86,400 s × 3 = 1,736 texts/s" in page.text[0].value
+    assert "pinned to as many cores as threads" in words(page)
+
+
+def test_a_target_that_the_teacher_misses(app: App, benched: Store) -> None:
+    page = app(PAGE, **{"capacity.target_ms": "6"})
+    badges = [text.value for text in page.markdown if "badge" in text.value]
+    assert ["Too slow" in badge for badge in badges] == [True, False, False]
+    assert "over the 6 ms asked for" in page.text[0].value
+
+
+def test_the_load_is_in_the_address(app: App, benched: Store) -> None:
+    page = app(PAGE, **{"capacity.million_texts": "200", "capacity.cores_per_server": "16"})
+    assert page.number_input(key="capacity.million_texts").value == 200
+    assert servers(page) == ["7", "2", "1"]
+    page.number_input(key="capacity.cores_per_server").set_value(4).run()
+    assert servers(page) == ["27", "5", "2"]
+
+
+def test_batches(app: App, benched: Store) -> None:
+    page = app(PAGE)
+    page.segmented_control(key="capacity.batch").set_value(32).run()
+    assert int(servers(page)[0]) < 7
+    assert "in batches of 32" in page.text[0].value
+
+
+def test_from_the_run_alone(app: App, done: Store) -> None:
+    page = app(PAGE)
+    # 1,736 texts/s; 12.1 ms and 1.69 ms are 83 and 593 texts/s.
+    assert servers(page) == ["8", "2"]
+    assert "These times come from the run itself" in words(page)
+    assert page.main.get("page_link")[0].proto.label == "Open the report"
+    assert "tokenizer)" not in page.text[0].value
+
+
+@pytest.mark.parametrize("run", ["../../etc", EVIL])
+def test_a_run_that_is_not_there(app: App, benched: Store, run: str) -> None:
+    page = app(PAGE, **{"capacity.run": run})
+    assert page.selectbox(key="capacity.run").value == RUN
+    assert servers(page) == ["7", "2", "1"]

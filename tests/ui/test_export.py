@@ -1,0 +1,200 @@
+"""Export: what a person reads before, while and after a bundle is made. Nothing is converted here."""
+
+from __future__ import annotations
+
+import html
+import json
+import zipfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from streamlit.testing.v1 import AppTest
+
+from kd_core.config import DistillConfig
+from kd_core.store import Store
+from tests.unit.test_compression import FORMS, MACHINE
+
+App = Callable[..., AppTest]
+PAGE = "app_pages/use/export.py"
+RUN, JOB, OTHER = "20260131-143000-a1b2", "20260131-150000-c3d4", "20260131-160000-e5f6"
+EVIL = "![x](http://127.0.0.1:9/x) <b>"
+
+
+def words(page: AppTest) -> list[str]:
+    assert not page.exception
+    kinds = (page.markdown, page.caption, page.info, page.warning, page.error)
+    return [html.unescape(element.value).replace("\u2060", "") for kind in kinds for element in kind]
+
+
+@pytest.fixture
+def done(store: Store) -> Store:
+    store.create_run(RUN, DistillConfig().model_dump(mode="json"), name="Demo")
+    report = json.loads((Path(__file__).parents[1] / "samples" / "report.json").read_text("utf-8"))
+    store.save_report(RUN, report)
+    store.set_status(RUN, "done")
+    return store
+
+
+def export(store: Store, to: str | None, status: Any = "done", **changes: Any) -> None:
+    config = {"run": RUN, "to": to, "onnx": True, "int8": True}
+    store.create_run(JOB, config, kind="export", name="Export of Demo")
+    report = {"run": RUN, "task": "bbc-headlines", "to": to, "texts": 524, "forms": FORMS, "machine": MACHINE}
+    store.save_report(JOB, report | changes)
+    store.set_status(JOB, status)
+
+
+@pytest.fixture
+def made(done: Store, home: Path) -> Path:
+    """A bundle of 3 files that was made in the dashboard."""
+    place = home / "exports" / "x" / "kd.zip"
+    place.parent.mkdir(parents=True)
+    with zipfile.ZipFile(place, "w") as archive:
+        for name, size in (("model/config.json", 10), ("model/model.safetensors", 2_000), ("README.md", 30)):
+            archive.writestr(f"kd-{RUN}/{name}", "x" * size)
+    export(done, str(place))
+    return place
+
+
+def test_without_a_finished_run_it_says_what_to_do(app: App, store: Store) -> None:
+    page = app(PAGE)
+    assert page.info[0].value.startswith("No run is done yet.")
+    assert not page.button
+
+
+def test_the_newest_finished_run_and_a_link_to_it(app: App, done: Store) -> None:
+    done.create_run(OTHER, DistillConfig().model_dump(mode="json"), name="Queued")
+    page = app(PAGE)
+    assert page.selectbox(key="export.run").value == RUN
+    assert page.query_params["run"] == RUN
+    assert page.selectbox(key="export.run").options[0].startswith("Demo · bbc-headlines · tiny · ")
+    assert page.toggle(key="export.onnx").value
+    assert page.toggle(key="export.int8").value
+    assert page.button(key="export.make").label == "Make the bundle"
+
+
+def test_int8_needs_onnx(app: App, done: Store) -> None:
+    page = app(PAGE)
+    page.toggle(key="export.onnx").set_value(False).run()
+    assert page.toggle(key="export.int8").disabled
+
+
+@pytest.mark.parametrize(
+    ("onnx", "int8", "asked"),
+    [(True, True, (True, True)), (True, False, (True, False)), (False, True, (False, False))],
+)
+def test_making_a_bundle(app: App, done: Store, home: Path, onnx: bool, int8: bool, asked: Any) -> None:
+    (home / "runs" / RUN).mkdir(parents=True)
+    page = app(PAGE, run=RUN)
+    page.toggle(key="export.onnx").set_value(onnx)
+    page.toggle(key="export.int8").set_value(int8)
+    page.button(key="export.make").click().run()
+    (job,) = done.runs(kind="export")
+    assert job.name == "Export of Demo"
+    assert (job.config["onnx"], job.config["int8"]) == asked
+    target = Path(job.config["to"])
+    assert target.name == f"kd-{RUN}.zip"
+    assert target.is_relative_to(home / "exports")
+    assert "Waits for its turn: one job at a time uses this machine" in [
+        element.proto.text for element in page.get("progress")
+    ]
+    assert page.button(key="export.make").disabled
+    assert page.button(key="export.job.stop")
+
+
+def test_a_run_whose_folder_is_gone(app: App, done: Store, home: Path) -> None:
+    page = app(PAGE, run=RUN)
+    page.button(key="export.make").click().run()
+    assert f"There is no run {RUN} in {home / 'runs'}." in words(page)
+    assert done.runs(kind="export") == []
+
+
+def test_what_each_step_costs_and_buys(app: App, made: Path) -> None:
+    page = app(PAGE, run=RUN)
+    said = "\n".join(words(page))
+    assert (
+        "- **ONNX int8**: 30.0x smaller and 20.0x faster than the teacher; 0.2 points less accurate than the "
+        "distilled student, within the interval of ± 2.5." in said
+    )
+    assert [chart.proto.alt for chart in page.get("plotly_chart")] == [
+        "Size: Teacher 90.0 MB, Distilled 10.0 MB, ONNX 12.0 MB, ONNX int8 3.0 MB.",
+        "Latency: Teacher 8.00 ms, Distilled 1.00 ms, ONNX 0.80 ms, ONNX int8 0.40 ms.",
+        "Accuracy: Teacher 87.6 %, Distilled 88.2 %, ONNX 88.2 %, ONNX int8 88.0 %.",
+    ]
+    assert "one forward pass with batch 1 on 1 thread, 100 test texts" in said
+    assert page.button(key="export.make").label == "Make it again"
+
+
+def test_the_zip_and_how_to_use_it(app: App, made: Path) -> None:
+    page = app(PAGE, run=RUN)
+    button = page.get("download_button")[0].proto
+    assert button.label == "Download zip, 0.0 MB"
+    listed = page.dataframe[1].value
+    assert listed.to_numpy().tolist() == [
+        ["model/", 2_010, "The student as a Hugging Face folder"],
+        ["README.md", 30, "Model card"],
+    ]
+    pipeline, onnx = (block.value for block in page.code)
+    assert 'pipeline("text-classification", model="model")' in pipeline
+    assert 'InferenceSession("onnx/model_int8.onnx")' in onnx
+
+
+def test_a_zip_that_was_freed(app: App, made: Path) -> None:
+    made.unlink()
+    page = app(PAGE, run=RUN)
+    assert any(text.startswith("The zip is no longer on this machine.") for text in words(page))
+    assert not page.get("download_button")
+
+
+def test_a_folder_that_the_command_made(app: App, done: Store, tmp_path: Path) -> None:
+    export(done, str(tmp_path))
+    page = app(PAGE, run=RUN)
+    assert page.code[0].value == str(tmp_path)
+    assert not page.get("download_button")
+
+
+def test_a_bilstm_loads_by_its_onnx_form(app: App, done: Store) -> None:
+    config = DistillConfig().change({"student.model": "bilstm"}).model_dump(mode="json")
+    done.create_run(OTHER, config)
+    done.set_status(OTHER, "done")
+    done.create_run(JOB, {"run": OTHER}, kind="export")
+    report = {"run": OTHER, "to": None, "texts": 5, "forms": FORMS, "machine": MACHINE}
+    done.save_report(JOB, report)
+    done.set_status(JOB, "done")
+    page = app(PAGE, run=OTHER)
+    assert "transformers has no BiLSTM: without KD Studio, the ONNX form is the one that loads." in words(
+        page
+    )
+    (code,) = (block.value for block in page.code)
+    assert "onnxruntime" in code
+
+
+def test_an_export_that_failed_beside_the_one_before(app: App, made: Path, store: Store) -> None:
+    store.create_run(OTHER, {"run": RUN}, kind="export")
+    store.set_status(OTHER, "failed", f"The disk with {EVIL} is full.")
+    page = app(PAGE, run=RUN)
+    assert page.error[0].value != f"The disk with {EVIL} is full."
+    assert f"The disk with {EVIL} is full." in words(page)
+    assert page.button(key="export.job.again").label == "Start it again"
+    assert page.get("download_button")
+
+
+def test_a_link_to_a_run_that_is_not_done(app: App, done: Store) -> None:
+    done.create_run(OTHER, DistillConfig().model_dump(mode="json"), name=EVIL)
+    page = app(PAGE, run=OTHER)
+    assert "![" not in page.warning[0].value
+    assert f"The run {EVIL} is queued: only a finished run has a student to export." in words(page)[-1]
+    assert page.selectbox(key="export.run").value == RUN
+
+
+def test_a_link_to_no_run(app: App, done: Store) -> None:
+    page = app(PAGE, run="../../etc")
+    assert any(text.startswith("There is no run ../../etc") for text in words(page))
+
+
+def test_from_the_report(app: App, done: Store) -> None:
+    page = app("app_pages/review/report.py", run=RUN)
+    page.button(key="report.export").click().run()
+    assert page.title[0].value == "Export"
+    assert page.query_params["run"] == RUN
