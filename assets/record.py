@@ -1,54 +1,175 @@
 """Write the recorded numbers that previews and labs show on a first visit.
 
-    python assets/record.py [RUN]
+    python assets/record.py logits [RUN]    logits of three models for 200 test headlines
+    python assets/record.py replay [RUN]    a student's logits at 40 moments of its training
+    python assets/record.py transfer        accuracy by what the student learns from
+    python assets/record.py size            accuracy by the student's layers and width
+    python assets/record.py latency         latencies of those students, on a machine that does nothing else
 
-Without RUN, the demo is run first. The logits of teacher, student alone and distilled student for 200 test
-headlines are kept, with their row in the test split and a digest of their text; the texts stay in the
-package that brings them. What was run, on which machine and with which corpus stands beside the numbers.
+Without RUN, the demo is run first. No text is kept, only digests: the texts stay in the package that has
+them. What was run, on which machine and with which corpus stands beside the numbers. ``transfer`` and
+``size`` go cell by cell, and called again they go on where they were; their students stay in ``KD_HOME``.
 """
 
 from __future__ import annotations
 
 import json
 import sys
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
+import click
+import numpy as np
 import pandas as pd
+import torch
+from numpy.typing import NDArray
 
-from kd_core import DistillConfig, Report, distill, runs
+from kd_core import DistillConfig, Report, distill, paths, runs
+from kd_core.benchmark import describe_machine, latency
+from kd_core.data import load_task
 from kd_core.data.bundled import CORPUS_SHA256
-from kd_core.recorded import TASK, digest
+from kd_core.distillation import Lesson
+from kd_core.events import Event, Progress
+from kd_core.inference import collate, encode
+from kd_core.lab_results import LabConfig
+from kd_core.lab_runs import Cell, run_lab, transfer_cells
+from kd_core.models.loading import load_checkpoint
+from kd_core.recorded import FOLDER, TASK, digest
+from kd_core.replay import Replay
 
 ROWS = 200
-FILE = Path(__file__).parent / "recorded" / f"{TASK}.json"
+SEEDS = (0, 1, 2)
+LAYERS = (1, 2, 3, 4)
+WIDTHS = (64, 128, 192, 256)
+WIDTH_OF_A_HEAD = 64
+REPEATS = 300
 
 
-def main(run_id: str | None) -> None:
-    report = Report.read(runs.find(run_id)) if run_id else distill(DistillConfig())
-    if report.config["task"]["name"] != TASK:
-        raise SystemExit(f"{report.run_id} is a run on {report.config['task']['name']}, not on {TASK}.")
+@click.group(help=__doc__)
+@click.option("--threads", default=1, show_default=True, help="Threads of the trainings.")
+def main(threads: int) -> None:
+    torch.set_num_threads(threads)
+
+
+@main.command()
+@click.argument("run", required=False)
+def logits(run: str | None) -> None:
+    report = _report(run)
     seed = report.config["training"]["seeds"][0]
     frame = pd.read_parquet(Path(report.folder) / runs.PREDICTIONS).head(ROWS)
     columns = {"teacher": "teacher", "alone": f"alone-{seed}", "student": f"student-{seed}"}
     rows = [
-        {
-            "row": int(index),
-            "digest": digest(row["text"]),
-            "label": int(row["label"]),
-        }
-        | {who: [round(float(value), 4) for value in row[column]] for who, column in columns.items()}
+        {"row": int(index), "digest": digest(row["text"]), "label": int(row["label"])}
+        | {who: _rounded(row[column], 4) for who, column in columns.items()}
         for index, row in frame.iterrows()
     ]
+    _write(TASK, _origin(report) | {"labels": report.labels, "rows": rows})
+
+
+@main.command()
+@click.argument("run", required=False)
+def replay(run: str | None) -> None:
+    report = _report(run)
+    found = Replay.read(Path(report.folder), report.labels)
     content = {
-        "corpus_sha256": CORPUS_SHA256,
-        "config": report.config,
-        "machine": report.machine,
         "labels": report.labels,
-        "rows": rows,
+        "digests": [digest(text) for text in found.texts],
+        "truth": found.truth.tolist(),
+        "steps": list(found.steps),
+        "teacher": _rounded(found.teacher, 3),
+        "student": _rounded(found.student, 3),
     }
-    FILE.parent.mkdir(exist_ok=True)
-    FILE.write_text(json.dumps(content, indent=None, separators=(",", ":")) + "\n", encoding="utf-8")
+    _write(f"replay-{TASK}", _origin(report) | content)
+
+
+@main.command()
+def transfer() -> None:
+    config = LabConfig(seeds=SEEDS)
+    _measure("transfer", transfer_cells(config))
+
+
+@main.command()
+def size() -> None:
+    _measure("size", list(_sizes()))
+
+
+@main.command("latency")
+def latency_pass() -> None:
+    content = _read("size")
+    if content is None or {cell["name"] for cell in content["cells"]} != {cell.name for cell in _sizes()}:
+        raise click.UsageError("The students are not trained yet; run the command size first.")
+    config = DistillConfig.from_dict(content["config"])
+    task = load_task(config.task)
+    models, encoded = {}, {}
+    for cell in (cell for cell in _sizes() if cell.seed == SEEDS[0]):
+        place = _work("size") / cell.name / "students" / f"student-{cell.seed}"
+        model, tokenizer = load_checkpoint(str(place), task, cell.seed)
+        texts = encode(tokenizer, task.test.select(range(ROWS)), int(config.task.max_length))
+        models[cell.name] = model
+        encoded[cell.name] = [collate([{"input_ids": ids}], 0) for ids in texts["input_ids"]]
+    times = latency(models, encoded, repeats=REPEATS)
+    found = {name: {k: round(v, 4) for k, v in vars(ms).items()} for name, ms in times.items()}
+    _write(f"size-{TASK}", content | {"latency": {"machine": describe_machine(), "ms": found}})
+
+
+def _sizes() -> Iterator[Cell]:
+    """Seed by seed, so that each pass over them is a whole grid."""
+    lesson = Lesson("student", DistillConfig().objective, DistillConfig().task.transfer_texts)
+    for seed in SEEDS:
+        for layers in LAYERS:
+            for hidden in WIDTHS:
+                sizes = {"layers": layers, "hidden": hidden, "heads": hidden // WIDTH_OF_A_HEAD}
+                changes = {f"student.{name}": value for name, value in sizes.items()}
+                changes |= {"student.model": "custom", "student.intermediate": 4 * hidden}
+                yield Cell(f"{layers}x{hidden}", seed, lesson, changes)
+
+
+def _measure(name: str, cells: list[Cell]) -> None:
+    def keep(report: dict[str, Any]) -> None:
+        _write(f"{name}-{TASK}", {"corpus_sha256": CORPUS_SHA256} | report)
+        cell = report["cells"][-1]
+        click.echo(f"\r{cell['name']}, seed {cell['seed']}: {100 * cell['accuracy']:.1f} %" + " " * 20)
+
+    def tell(event: Event) -> None:
+        if isinstance(event, Progress) and sys.stderr.isatty():
+            click.echo(f"\r{event.label}: step {event.done:,} of {event.total:,} ", nl=False, err=True)
+
+    run_lab(DistillConfig(), cells, _work(name), tell, before=_read(name), keep=keep)
+
+
+def _work(name: str) -> Path:
+    return paths.home() / "recording" / name
+
+
+def _report(run: str | None) -> Report:
+    report = Report.read(runs.find(run)) if run else distill(DistillConfig())
+    if report.config["task"]["name"] != TASK:
+        raise click.UsageError(f"{report.run_id} is a run on {report.config['task']['name']}, not on {TASK}.")
+    return report
+
+
+def _origin(report: Report) -> dict[str, Any]:
+    return {"corpus_sha256": CORPUS_SHA256, "config": report.config, "machine": report.machine}
+
+
+def _rounded(values: NDArray[np.floating[Any]], decimals: int) -> Any:
+    return values.astype(float).round(decimals).tolist()
+
+
+def _read(name: str) -> dict[str, Any] | None:
+    file = FOLDER / f"{name}-{TASK}.json"
+    return json.loads(file.read_text("utf-8")) if file.is_file() else None
+
+
+def _write(name: str, content: dict[str, Any]) -> None:
+    """As a whole or not at all: a recording may be stopped at any time."""
+    text = json.dumps(content, indent=None, separators=(",", ":")) + "\n"
+    FOLDER.mkdir(exist_ok=True)
+    half = FOLDER / f"{name}.json.half"
+    half.write_text(text, encoding="utf-8")
+    half.replace(FOLDER / f"{name}.json")
 
 
 if __name__ == "__main__":
-    main(sys.argv[1] if len(sys.argv) > 1 else None)
+    main()

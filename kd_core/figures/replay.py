@@ -1,0 +1,209 @@
+"""A student on its way to its teacher: all texts at one moment, one text at one moment, and the way."""
+
+from __future__ import annotations
+
+import textwrap
+from typing import Any
+
+import numpy as np
+import plotly.graph_objects as go
+from numpy.typing import NDArray
+
+from kd_core.evaluation import softmax
+from kd_core.figures.style import GRID, INK, LINE, UNSURE, colour_of, label_of, new_figure, pick
+from kd_core.replay import EARLY, Replay
+from kd_core.words import percent
+
+MAX_CORNERS = 8
+Floats = NDArray[np.float64]
+
+
+def replay_map(
+    replay: Replay, moment: int, *, temperature: float = 1.0, chosen: int | None = None, dark: bool = False
+) -> go.Figure:
+    """Each text between its classes: the mean of the corners, weighted with the probabilities.
+
+    A circle for the student's, filled where its answer is the teacher's, and a line to the teacher's diamond.
+    Of many classes those that the teacher answers most have a corner each, and the others share one.
+    """
+    teacher, names = _gathered(softmax(replay.teacher / temperature), replay)
+    student, _ = _gathered(softmax(replay.student[moment] / temperature), replay)
+    corners = _corners(len(names))
+    to, at = teacher @ corners, student @ corners
+    agrees = replay.agrees[moment]
+    figure = new_figure("", "", "", dark=dark, height=430)
+    ring = np.vstack([corners, corners[:1]])
+    figure.add_scatter(
+        x=ring[:, 0],
+        y=ring[:, 1],
+        mode="lines",
+        line={"color": pick(GRID, dark), "width": 1.5},
+        hoverinfo="skip",
+        showlegend=False,
+    )
+    figure.add_scatter(
+        x=_segments(at[:, 0], to[:, 0]),
+        y=_segments(at[:, 1], to[:, 1]),
+        mode="lines",
+        line={"color": pick(GRID, dark), "width": 1},
+        hoverinfo="skip",
+        showlegend=False,
+    )
+    texts = [_wrapped(text) for text in replay.texts]
+    figure.add_scatter(
+        x=to[:, 0],
+        y=to[:, 1],
+        mode="markers",
+        name="Teacher",
+        marker={"symbol": "diamond-open", "size": 10, "color": colour_of("teacher", dark)},
+        text=texts,
+        customdata=[label_of(replay.labels[i]) for i in replay.answers],
+        hovertemplate="%{text}<br>Teacher: %{customdata}<extra></extra>",
+    )
+    for agreeing, name, symbol in (
+        (True, "Student agrees", "circle"),
+        (False, "Student differs", "circle-open"),
+    ):
+        rows = np.flatnonzero(agrees == agreeing)
+        figure.add_scatter(
+            x=at[rows, 0],
+            y=at[rows, 1],
+            mode="markers",
+            name=name,
+            marker={
+                "symbol": symbol,
+                "size": 10,
+                "color": colour_of("student", dark) if agreeing else pick(UNSURE, dark),
+                "line": {"width": 2, "color": colour_of("student", dark)},
+            },
+            text=[texts[row] for row in rows],
+            customdata=[label_of(replay.labels[i]) for i in replay.student[moment].argmax(axis=1)[rows]],
+            hovertemplate="%{text}<br>Student: %{customdata}<extra></extra>",
+        )
+    if chosen is not None:
+        figure.add_scatter(
+            x=[at[chosen, 0], to[chosen, 0]],
+            y=[at[chosen, 1], to[chosen, 1]],
+            mode="lines+markers",
+            name="The text below",
+            line={"color": pick(INK, dark), "width": 1.5, "dash": "dot"},
+            marker={"symbol": ["circle-open", "diamond-open"], "size": 17, "line": {"width": 2}},
+            hoverinfo="skip",
+        )
+    for (x, y), name in zip(1.07 * corners, names, strict=True):
+        figure.add_annotation(
+            x=x,
+            y=y,
+            text=label_of(name, 16),
+            showarrow=False,
+            xanchor="center" if abs(x) < 0.3 else "left" if x > 0 else "right",
+            yanchor="middle" if abs(y) < 0.3 else "bottom" if y > 0 else "top",
+        )
+    hidden = {"visible": False, "fixedrange": True}
+    figure.update_xaxes(hidden, range=[-1.95, 1.95])
+    figure.update_yaxes(hidden, range=[-1.2, 1.22], scaleanchor="x")
+    legend = {"orientation": "h", "x": 0.5, "xanchor": "center", "y": -0.02}
+    figure.update_layout(hovermode="closest", legend=legend, margin={"t": 8, "l": 0, "r": 0})
+    return figure
+
+
+def replay_answers(
+    replay: Replay, moment: int, text: int, *, temperature: float = 1.0, dark: bool = False
+) -> go.Figure:
+    """The probabilities of teacher and student for one text; the teacher's likeliest classes first."""
+    order = np.argsort(replay.teacher[text])[::-1][:MAX_CORNERS]
+    places = list(range(len(order)))
+    figure = new_figure(
+        f"This text at T = {temperature:g}", "Probability (%)", "", dark=dark, height=130 + 34 * len(order)
+    )
+    for who, name, logits in (
+        ("teacher", "Teacher", replay.teacher[text]),
+        ("student", f"Student at step {replay.steps[moment]:,}", replay.student[moment, text]),
+    ):
+        figure.add_bar(
+            y=places,
+            x=100 * softmax(logits / temperature)[order],
+            orientation="h",
+            name=name,
+            marker={"color": colour_of(who, dark)},  # type: ignore[arg-type]
+            hovertemplate=f"{name}: %{{x:.1f}} %<extra></extra>",
+        )
+    figure.update_xaxes(range=[0, 102])
+    figure.update_yaxes(
+        tickvals=places,
+        ticktext=[label_of(replay.labels[i]) for i in order],
+        range=[len(order) - 0.5, -0.5],
+        showgrid=False,
+    )
+    figure.update_layout(hovermode="closest", bargap=0.3)
+    return figure
+
+
+def replay_agreement(replay: Replay, moment: int, *, dark: bool = False) -> go.Figure:
+    """How many of the texts the student answers like the teacher, from the start to the end."""
+    shares = 100 * replay.agrees.mean(axis=1)
+    figure = new_figure("Answers like the teacher's", "Step", "Texts (%)", dark=dark, height=300)
+    figure.add_scatter(
+        x=replay.steps,
+        y=shares,
+        mode="lines+markers",
+        line={"color": colour_of("student", dark), "width": 2},
+        marker={"size": 5},
+        hovertemplate="Step %{x:,}: %{y:.0f} %<extra></extra>",
+    )
+    figure.add_scatter(
+        x=[replay.steps[moment]],
+        y=[shares[moment]],
+        mode="markers",
+        marker={
+            "size": 14,
+            "color": colour_of("student", dark),
+            "line": {"width": 2, "color": pick(INK, dark)},
+        },
+        hoverinfo="skip",
+    )
+    last = replay.steps[-1]
+    figure.add_vrect(0, EARLY * last, fillcolor=pick(GRID, dark), line_width=0, layer="below")
+    for x, text in ((EARLY * last / 2, "early"), ((1 + EARLY) * last / 2, "late")):
+        figure.add_annotation(x=x, y=3, text=text, showarrow=False, font={"color": pick(LINE, dark)})
+    figure.update_xaxes(range=[-0.02 * last, 1.03 * last])
+    figure.update_yaxes(range=[0, 103])
+    figure.update_layout(showlegend=False, hovermode="closest")
+    return figure
+
+
+def replay_in_words(replay: Replay, moment: int) -> str:
+    """What ``replay_map`` shows, for those who do not see it."""
+    agrees = replay.agrees[moment]
+    return (
+        f"At step {replay.steps[moment]:,} of {replay.steps[-1]:,} the student answers {int(agrees.sum())} "
+        f"of {len(agrees)} texts like its teacher ({percent(float(agrees.mean()), 0)}); "
+        f"the mean divergence is {replay.divergence()[moment]:.2f} nats."
+    )
+
+
+def _gathered(probabilities: Floats, replay: Replay) -> tuple[Floats, list[str]]:
+    """(texts, corners): all classes, or those that are answered most and the sum of the others."""
+    classes = len(replay.labels)
+    if classes <= MAX_CORNERS:
+        return probabilities, list(replay.labels)
+    counts = np.bincount(replay.answers, minlength=classes)
+    shown = np.sort(np.argsort(-counts, kind="stable")[: MAX_CORNERS - 1])
+    rest = 1 - probabilities[:, shown].sum(axis=1, keepdims=True)
+    return np.hstack([probabilities[:, shown], rest]), [*(replay.labels[i] for i in shown), "all others"]
+
+
+def _corners(count: int) -> Floats:
+    """On the unit circle, the first at the top; two lie left and right."""
+    turn = 0.0 if count == 2 else np.pi / 2
+    angles = turn - 2 * np.pi * np.arange(count) / count
+    return np.column_stack([np.cos(angles), np.sin(angles)])
+
+
+def _segments(start: Floats, end: Floats) -> list[Any]:
+    """Coordinates of separate lines in one trace."""
+    return np.column_stack([start, end, np.full(len(start), np.nan)]).ravel().tolist()
+
+
+def _wrapped(text: str) -> str:
+    return "<br>".join(label_of(line, 60) for line in textwrap.wrap(text[:180], 56)) or "(empty)"

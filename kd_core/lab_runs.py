@@ -1,0 +1,142 @@
+"""The labs that train: one student after another beside one teacher, all else equal.
+
+All students of a lab keep the word pieces of the whole transfer set, so that those of one architecture and
+seed start from the same weights and differ in nothing but what they learn from.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from datasets import Dataset
+from numpy.typing import NDArray
+
+from kd_core.benchmark import describe_machine
+from kd_core.config import DistillConfig, fixed
+from kd_core.data import load_task
+from kd_core.distillation import Lesson, train_student
+from kd_core.events import Control, Event, OnEvent, Progress, Step, ignore
+from kd_core.inference import encode, predict
+from kd_core.knowledge import record
+from kd_core.lab_results import LabConfig, pack
+from kd_core.models.loading import load_teacher
+from kd_core.models.size import model_size
+from kd_core.resolution import resolve
+from kd_core.run import Run, Trained
+from kd_core.teaching import teach
+from kd_core.training import LABELS_ONLY
+
+Report = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One student: what it learns from, and what of the lab's config is different for it."""
+
+    name: str
+    seed: int
+    lesson: Lesson
+    changes: Mapping[str, Any] = field(default_factory=dict)
+
+
+def transfer_cells(config: LabConfig) -> list[Cell]:
+    """What does the student learn from? Alone, and distilled with each number of transfer texts."""
+    lessons = {"student alone": Lesson("alone", LABELS_ONLY, 0)}
+    for texts in sorted(set(config.transfer)):
+        lessons[f"{texts} transfer texts"] = Lesson("student", config.distil.objective, texts)
+    return [Cell(name, seed, lesson) for seed in config.seeds for name, lesson in lessons.items()]
+
+
+def run_lab(
+    config: DistillConfig,
+    cells: Sequence[Cell],
+    work: Path,
+    on_event: OnEvent = ignore,
+    control: Control | None = None,
+    *,
+    before: Report | None = None,
+    keep: Callable[[Report], None] = lambda report: None,
+) -> Report:
+    """Train and score the students of ``cells``, less those that the report ``before`` has.
+
+    ``keep`` gets the report so far after each. Checkpoints and students lie in ``work``, a folder for each
+    cell's name. Raises: KDError (Stopped: a training goes on from its checkpoint when called again).
+    """
+    task = load_task(config.task)
+    model, tokenizer = load_teacher(config.teacher, task)
+    config = resolve(config, task, model.config)
+    done = {(cell["name"], cell["seed"]) for cell in before["cells"]} if before else set()
+    left = [cell for cell in cells if (cell.name, cell.seed) not in done]
+    counted = _Counted(on_event, fixed(config.training.steps), len(cells), len(cells) - len(left))
+    run = Run(task, config, work, counted, control or Control())
+    teacher, _ = teach(run, model, tokenizer)
+    knowledge, _ = record(run, teacher)
+    report = before or {
+        "config": config.model_dump(mode="json"),
+        "machine": describe_machine(),
+        "test_texts": len(task.test),
+        "teacher": {"accuracy": float(_right(run, teacher).mean())},
+        "cells": [],
+    }
+    for cell in left:
+        counted.start(f"{cell.name}, seed {cell.seed}")
+        report = report | {"cells": [*report["cells"], _measured(run, cell, teacher, knowledge)]}
+        keep(report)
+        counted.done += 1
+    return report
+
+
+def _measured(run: Run, cell: Cell, teacher: Trained, knowledge: Dataset) -> dict[str, Any]:
+    run = replace(run, config=run.config.change(cell.changes), work=run.work / cell.name)
+    transfer = min(cell.lesson.transfer, len(run.task.transfer))
+    student = train_student(run, replace(cell.lesson, transfer=transfer), cell.seed, teacher, knowledge)
+    right, size = _right(run, student), model_size(student.model.config)
+    return {
+        "name": cell.name,
+        "seed": cell.seed,
+        "who": cell.lesson.who,
+        "transfer": transfer,
+        "layers": run.config.student.layers,
+        "hidden": run.config.student.hidden,
+        "accuracy": float(right.mean()),
+        "right": pack(right),
+        "params": size.params,
+        "embedding_params": size.embedding_params,
+    }
+
+
+def _right(run: Run, trained: Trained) -> NDArray[np.bool_]:
+    encoded = encode(trained.tokenizer, run.task.test, run.max_length)
+    logits = predict(trained.model, encoded, precision=run.precision, control=run.control)
+    return np.asarray(logits.argmax(axis=1) == np.asarray(run.task.test["label"]))
+
+
+@dataclass
+class _Counted:
+    """The steps of all students as the progress of one job; until the first of them, only a label."""
+
+    on_event: OnEvent
+    steps: int
+    cells: int
+    done: int
+    label: str = ""
+
+    def start(self, label: str) -> None:
+        self.label = label
+        self._tell(label, 0)
+
+    def __call__(self, event: Event) -> None:
+        match event:
+            case Step(who="teacher"):
+                self._tell("teaching the teacher", 0)
+            case Progress(stage="record"):
+                self._tell("recording the teacher", 0)
+            case Step(step=step):
+                self._tell(self.label, step)
+
+    def _tell(self, label: str, step: int) -> None:
+        self.on_event(Progress(None, label, self.done * self.steps + step, self.cells * self.steps))

@@ -1,0 +1,97 @@
+"""Lab 4, what the student learns from: recorded numbers, and a measurement of one's own."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from streamlit.testing.v1 import AppTest
+
+from kd_core.config import DistillConfig
+from kd_core.lab_results import LabConfig
+from kd_core.recorded import recorded_lab
+from kd_core.store import Store
+from tests.ui.test_lab_pages import said
+from tests.unit.test_figures import SAMPLE
+
+App = Callable[..., AppTest]
+PAGE = "app_pages/learn/transfer.py"
+JOB = "20260131-143000-a1b2"
+
+
+def test_the_recorded_curve(app: App) -> None:
+    page = app(PAGE)
+    assert page.get("plotly_chart")[0].proto.alt == (
+        "Student alone 84.5 %, Distilled, 0 transfer texts 86.8 %, Distilled, 500 transfer texts 86.2 %, "
+        "Distilled, 2,000 transfer texts 87.2 %, Distilled, 8,000 transfer texts 87.6 %; teacher 87.6 %"
+    )
+    table = page.dataframe[0].value
+    assert table["Accuracy"].tolist()[0] == "84.5 % ± 3.1"
+    assert table["Seeds"].tolist()[4] == "88.0 %, 87.2 %, 87.6 %"
+    assert table["Over alone"].tolist() == ["", "+2.4 points", "+1.7 points", "+2.7 points", "+3.1 points"]
+    words = said(page)
+    assert (
+        "Distilled on the labelled texts only: **+2.4 points** (+0.3 to +4.5) over the student alone" in words
+    )
+    assert (
+        "with 500 transfer texts: **+1.7 points** (−0.8 to +4.2) over the student alone, no difference"
+        in words
+    )
+
+
+def test_the_question(app: App) -> None:
+    page = app(PAGE)
+    page.radio(key="transfer.guess").set_value("The teacher's answers to further texts").run()
+    words = said(page)
+    assert "It is another one: the teacher's answers to the labelled texts." in words
+    assert "add +2.4 points, those to 8,000 further texts +0.8 points" in words
+
+
+def test_a_measurement_is_queued_as_it_was_chosen(app: App, store: Store) -> None:
+    page = app(PAGE)
+    assert "15 students, one after the other." in said(page)
+    page.pills(key="transfer.sizes").set_value([0, 8000]).run()
+    page.pills(key="transfer.seeds").set_value([1, 4]).run()
+    assert "6 students, one after the other." in said(page)
+    page.button(key="transfer.start").click().run()
+    (job,) = store.runs(kind="lab")
+    config = LabConfig.model_validate(job.config)
+    assert (config.transfer, config.seeds) == ((0, 8000), (1, 4))
+    assert config == LabConfig(transfer=(0, 8000), seeds=(1, 4))
+    assert job.name == "The demo's settings, 2 seeds"
+    assert page.selectbox(key="transfer.source").value == job.id
+    assert "The first result appears here" in page.info[0].value
+    assert page.button(key="transfer.job.stop").label == "Stop"
+
+
+def test_nothing_chosen_cannot_be_measured(app: App) -> None:
+    page = app(PAGE)
+    page.pills(key="transfer.seeds").set_value([]).run()
+    assert page.button(key="transfer.start").disabled
+
+
+def test_the_settings_of_a_run_and_how_long_it_takes(app: App, store: Store) -> None:
+    store.create_run(JOB, SAMPLE["config"], status="done", name="Mine")
+    store.save_report(JOB, SAMPLE)
+    page = app(PAGE)
+    students = sum(len(SAMPLE[who]["seeds"]) for who in ("student", "alone", "labelled_only") if SAMPLE[who])
+    assert "15 students, one after the other, " in said(page)
+    assert SAMPLE["seconds"]["distil"] / students > 0
+    page.selectbox(key="transfer.settings").set_value(JOB).run()
+    page.button(key="transfer.start").click().run()
+    (job,) = store.runs(kind="lab")
+    base = DistillConfig.from_dict(SAMPLE["config"])
+    assert LabConfig.model_validate(job.config) == LabConfig(distil=base)
+    assert job.name == "Mine, 3 seeds"
+
+
+def test_intervals_appear_as_they_are_measured(app: App, store: Store) -> None:
+    store.create_run(JOB, LabConfig().model_dump(mode="json"), kind="lab", name="Lab", status="stopped")
+    report = recorded_lab("transfer")
+    store.save_report(JOB, {**report, "cells": report["cells"][:1]})
+    page = app(PAGE, job=JOB)
+    assert page.get("plotly_chart")[0].proto.alt == "Student alone 84.2 %; teacher 87.6 %"
+    assert "The student alone and a distilled one are needed for a comparison" in said(page)
+    assert page.button(key="transfer.job.again").label == "Start it again"
+    store.save_report(JOB, {**report, "cells": report["cells"][:2]})
+    page.run()
+    assert page.dataframe[0].value["Over alone"].tolist() == ["", "+2.9 points"]
