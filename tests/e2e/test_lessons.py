@@ -1,0 +1,82 @@
+"""A shared lab link and a lesson in a real browser, and both with the keyboard alone."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+
+from playwright.sync_api import Page, expect
+
+SHARED = (
+    "/temperature?temperature.temperature=8&hide=source,text"
+    "&ask=Which%20class%20leads%3F&options=The%20same%7CAnother&answer=The%20same"
+)
+
+
+def reach(page: Page, role: str, name: str) -> None:
+    """Tab until the focus is there."""
+    target = page.get_by_role(role, name=name).first
+    expect(target).to_be_visible()
+    for _ in range(80):
+        if target.evaluate("element => element === document.activeElement"):
+            return
+        page.keyboard.press("Tab")
+    raise AssertionError(f"{role} {name!r} cannot be reached by key")
+
+
+def test_a_shared_link_asks_shows_and_tells(
+    page: Page, visit: Callable[..., None], console_errors: Callable[[Page], list[str]]
+) -> None:
+    visit(page, SHARED)
+    expect(page.get_by_text("Which class leads?")).to_be_visible()
+    expect(page.get_by_role("slider", name="Temperature")).to_have_count(0)
+    page.get_by_text("Another", exact=True).click()
+    page.get_by_role("button", name="Show the lab").click()
+    expect(page.get_by_role("slider", name="Temperature")).to_have_value("8")
+    expect(page.get_by_role("combobox", name="Text", exact=True)).to_be_hidden()
+    page.get_by_role("button", name="Show the answer").click()
+    expect(page.get_by_text("The answer is: The same.")).to_be_visible()
+    assert console_errors(page) == []
+
+
+def test_a_link_that_was_made_here_opens_the_same_lab(
+    page: Page, browser: Callable[..., Page], visit: Callable[..., None], settled: Callable[[Page], None]
+) -> None:
+    visit(page, "/temperature")
+    slider = page.get_by_role("slider", name="Temperature")
+    slider.focus()
+    page.keyboard.press("ArrowRight")
+    expect(page).to_have_url(re.compile("temperature=4.5"))
+    page.get_by_text("Share this lab").click()
+    page.get_by_label("Question (optional)").fill("Why?")
+    page.get_by_label("Question (optional)").press("Enter")
+    page.get_by_role("button", name="Make the link").click()
+    link = page.get_by_test_id("stCode").inner_text().strip()
+    assert link.endswith("/temperature?temperature.temperature=4.5&ask=Why%3F")
+    other = browser()
+    other.goto(link)
+    settled(other)
+    other.get_by_label("Your answer").fill("Because")
+    other.get_by_role("button", name="Show the lab").click()
+    expect(other.get_by_role("slider", name="Temperature")).to_have_value("4.5")
+    expect(other.get_by_text("Your answer: Because")).to_be_visible()
+
+
+def test_a_lesson_with_the_keyboard_alone(page: Page, visit: Callable[..., None]) -> None:
+    visit(page, "/lessons")
+    reach(page, "button", "2. Temperature")
+    page.keyboard.press("Enter")
+    reach(page, "spinbutton", "Your answer")
+    page.keyboard.type("30")
+    page.keyboard.press("Enter")
+    expect(page.get_by_role("button", name="Next")).to_be_enabled()
+    reach(page, "button", "Next")
+    page.keyboard.press("Enter")
+    reach(page, "slider", "Temperature")
+    page.keyboard.press("ArrowRight")
+    expect(page.get_by_text("At T = 1.5 it is").first).to_be_visible()
+    reach(page, "button", "Next")
+    page.keyboard.press("Enter")
+    expect(page.get_by_text("You said 30.0 %; it is 28.6 %.")).to_be_visible()
+    page.keyboard.press("b")  # the shortcut that stands on the button
+    expect(page.get_by_role("slider", name="Temperature")).to_be_visible()

@@ -1,0 +1,133 @@
+"""Lessons step by step, and links that a presenter makes."""
+
+from __future__ import annotations
+
+import html
+from collections.abc import Callable
+
+import pytest
+from streamlit.testing.v1 import AppTest
+
+from kd_core.lessons import facts, lessons
+from tests.ui.test_lab_pages import EVIL, said
+
+App = Callable[..., AppTest]
+PAGE = "app_pages/learn/lessons.py"
+LAB = "app_pages/learn/loss.py"
+
+
+def forward(page: AppTest) -> AppTest:
+    return page.button(key="lessons.next").click().run()
+
+
+def test_a_card_for_each_lesson(app: App) -> None:
+    page = app(PAGE)
+    assert [button.label for button in page.button] == [
+        f"**{i}. {lesson.title}**" for i, lesson in enumerate(lessons().values(), 1)
+    ]
+    assert said(page).count("10 minutes") == 4
+
+
+def test_an_unknown_lesson_says_so(app: App) -> None:
+    assert "There is no lesson “zebra”" in said(app(PAGE, lesson="zebra"))
+
+
+@pytest.mark.parametrize("step", ["0", "99", "x", "-1", "²"])
+def test_an_impossible_step_is_a_possible_one(app: App, step: str) -> None:
+    page = app(PAGE, lesson="alpha", step=step)
+    assert not page.exception
+    assert page.header[0].value in ("A question first", "In short")
+
+
+def test_a_lesson_asks_shows_and_tells(app: App) -> None:
+    page = app(PAGE, lesson="alpha")
+    assert "“Howard hits back at mongrel jibe” has the label politics" in said(page)
+    assert page.button(key="lessons.next").disabled
+    page.radio(key="lessons.answer_alpha").set_value("politics, as the label says").run()
+    forward(page)
+    assert page.query_params["step"] == "2"
+    assert page.selectbox(key="loss.text").value == int(facts("alpha").words["row"])
+    assert page.selectbox(key="loss.student").value == "untrained"
+    assert not page.radio, "the lab's own question is kept out of sight"
+    page.slider(key="loss.alpha").set_value(0.6).run()
+    assert "The strongest push raises the logit of politics" in said(page)
+    page.slider(key="loss.alpha").set_value(0.5).run()
+    assert "The strongest push raises the logit of sports" in said(page)
+    forward(page)
+    words = said(page)
+    assert "It is another one." in words
+    assert "You said: politics, as the label says. It is: sports, as the teacher says." in words
+    assert "From alpha = **0.55** on" in words
+    forward(page)
+    assert page.header[0].value == "In short"
+    page.button(key="lessons.after").click().run()
+    assert page.title[0].value == "How much data, how small a student"
+
+
+def test_going_back_keeps_the_answer(app: App) -> None:
+    page = app(PAGE, lesson="temperature")
+    page.number_input(key="lessons.answer_temperature").set_value(30.0).run()
+    forward(page)
+    page.button(key="lessons.back").click().run()
+    assert page.number_input(key="lessons.answer_temperature").value == 30
+    forward(page)
+    assert page.slider(key="temperature.temperature").value == 1
+    forward(page)
+    assert "Near enough." in said(page)
+    assert "You said 30.0 %; it is 28.6 %." in said(page)
+
+
+def test_who_comes_in_the_middle_is_told_that_nothing_was_answered(app: App) -> None:
+    assert "You did not answer in this session." in said(app(PAGE, lesson="soft-labels", step="3"))
+
+
+def test_the_last_lesson_has_two_labs(app: App) -> None:
+    page = app(PAGE, lesson="data-and-size", step="3")
+    assert page.button(key="size.reveal").label == "Show what was measured"
+    assert "Step 3 of 5" in page.get("progress")[0].proto.text
+
+
+# A presenter's link
+
+
+def test_a_shared_question_comes_before_the_lab_and_its_answer_after(app: App) -> None:
+    page = app(LAB, ask="Up or down?", options="Up|Down", answer="Up", **{"loss.temperature": "8"})
+    assert "Up or down?" in said(page)
+    assert not page.slider
+    show = page.button[0]
+    show.click().run()
+    assert "Answer first. A guess is enough." in said(page)
+    page.radio(key="loss.asked").set_value("Down")
+    page.button[0].click().run()
+    assert page.slider(key="loss.temperature").value == 8
+    assert "Your answer: **Down**" in said(page)
+    assert "The answer is" not in said(page)
+    page.button(key="loss.show").click().run()
+    assert "The answer is: Up." in said(page)
+
+
+def test_what_a_link_says_is_text(app: App) -> None:
+    page = app(LAB, ask=EVIL, options=f"{EVIL}|b", answer=EVIL)
+    radio = page.radio(key="loss.asked")
+    assert "![" not in "".join(radio.options)
+    radio.set_value(EVIL)
+    page.button[0].click().run()
+    page.button(key="loss.show").click().run()
+    assert "Right." in said(page)
+    assert not [element.value for element in page.markdown if "![" in element.value]
+
+
+def test_a_link_is_made_of_what_is_on_the_page(app: App) -> None:
+    page = app(LAB, **{"loss.temperature": "8"})
+    page.button_group(key="loss.share_hide").set_value(["source", "question"])
+    page.text_input(key="loss.share_ask").set_value("Up or down?").run()
+    page.text_input(key="loss.share_options").set_value("Up | Down | Up")
+    page.text_input(key="loss.share_answer").set_value("Sideways").run()
+    assert "What is right has to be one of the answers: Up, Down." in html.unescape(said(page))
+    assert page.button(key="loss.share_make").disabled
+    page.text_input(key="loss.share_answer").set_value("Down").run()
+    page.button(key="loss.share_make").click().run()
+    link = page.code[0].value
+    assert link.endswith(
+        "?loss.temperature=8&hide=source%2Cquestion&ask=Up+or+down%3F&options=Up%7CDown&answer=Down"
+    )

@@ -1,0 +1,114 @@
+"""The race page: lanes, queue, leader, podium."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Callable
+from datetime import UTC, datetime
+from pathlib import Path
+
+# Before any Hugging Face library is imported: no test may reach the network.
+os.environ["HF_HUB_OFFLINE"] = "1"
+
+import pytest
+from streamlit.testing.v1 import AppTest
+
+from app_pages.shared import form_plan
+from kd_core.config import DistillConfig
+from kd_core.events import Evaluated
+from kd_core.store import Store
+from tests.ui.test_lab_pages import said
+from tests.unit.test_race import IDS, finished
+
+PAGE = "app_pages/learn/race.py"
+App = Callable[..., AppTest]
+
+
+@pytest.fixture(autouse=True)
+def _speed(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A machine whose speed is known."""
+    monkeypatch.setattr(form_plan, "calibrate", lambda: 1e12)
+
+
+def lane(store: Store, number: int, temperature: float, *accuracies: float) -> None:
+    config = DistillConfig().change({"objective.temperature": temperature, "training.steps": 150})
+    store.create_run(IDS[number], config.model_dump(mode="json"), name="Race")
+    events = [Evaluated("teacher", 0, 100, 0.9, 0.3)] if accuracies else []
+    events += [Evaluated("student", 0, 25 * i, value, 0.5) for i, value in enumerate(accuracies, 1)]
+    store.write(IDS[number], [(datetime.now(UTC), event) for event in events])
+
+
+def test_lanes_are_queued_together_with_one_seed(app: App, store: Store) -> None:
+    page = app(PAGE)
+    page.selectbox(key="race.b_texts").select(500)
+    page.button_group(key="race.steps").set_value(150).run()
+    page.button(key="race.start").click().run()
+    assert not page.exception
+    runs = list(reversed(store.runs(kind="distil")))
+    assert [run.name for run in runs] == ["Race A: T = 1, 12,000 texts", "Race B: T = 4, 500 texts"]
+    assert {run.tags for run in runs} == {("race",)}
+    assert [run.config["objective"]["temperature"] for run in runs] == [1, 4]
+    assert all(run.config["training"]["seeds"] == [0] for run in runs)
+    assert all(run.config["training"]["steps"] == 150 for run in runs)
+    assert page.query_params["runs"] == ",".join(run.id for run in runs)
+    assert "Nobody has started." in said(page)
+    page.button(key="race.stop").click().run()
+    assert {run.status for run in store.runs()} == {"stopped"}
+
+
+def test_three_lanes_and_none_twice(app: App, store: Store) -> None:
+    page = app(PAGE)
+    page.button_group(key="race.lanes").set_value(3).run()
+    assert page.slider(key="race.c_temperature").value == 12
+    page.slider(key="race.b_temperature").set_value(12.0).run()
+    assert "Two lanes have the same settings" in said(page)
+    assert page.button(key="race.start").disabled
+    assert store.runs() == []
+
+
+def test_who_leads_is_said_for_a_step_that_both_have_reached(app: App, store: Store) -> None:
+    lane(store, 0, 1, 0.5, 0.7, 0.85)
+    lane(store, 1, 8, 0.6, 0.75)
+    page = app(PAGE, runs=",".join(IDS[:2]))
+    assert (
+        "At step 50, which all lanes have reached, B: T = 8 leads with 75.0 %, 5.0 points before A: T = 1."
+        in said(page)
+    )
+    assert page.get("plotly_chart")[0].proto.alt == (
+        "Validation accuracy over the steps. A: T = 1 85.0 % at step 75; B: T = 8 75.0 % at step 50"
+    )
+
+
+def podium(store: Store, home: Path, *right: int) -> None:
+    report = json.loads((Path(__file__).parents[1] / "samples" / "report.json").read_text("utf-8"))
+    for number, (count, temperature) in enumerate(zip(right, (1, 8), strict=True)):
+        lane(store, number, temperature, 0.8)
+        finished(home, IDS[number], count)
+        student = report["student"] | {"accuracy": count / 200}
+        store.save_report(IDS[number], report | {"student": student})
+        store.set_status(IDS[number], "done")
+
+
+def test_a_podium_with_a_winner(app: App, store: Store, home: Path) -> None:
+    podium(store, home, 150, 184)
+    page = app(PAGE, runs=",".join(IDS[:2]))
+    assert "**B: T = 8 wins.**" in said(page)
+    assert "B: T = 8 is better than A: T = 1: +17.0 points (+" in said(page)
+    table = page.dataframe[0].value
+    assert table["Place"].tolist() == ["1st", "2nd"]
+    assert table["Test accuracy"][0].startswith("92.0 % ± ")
+
+
+def test_a_podium_that_two_share(app: App, store: Store, home: Path) -> None:
+    podium(store, home, 182, 184)
+    page = app(PAGE, runs=",".join(IDS[:2]))
+    assert "share the first place: the test texts cannot tell them from the best." in said(page)
+    assert "B: T = 8 and A: T = 1 cannot be told apart: +1.0 points (0.0 to " in said(page)
+    assert page.dataframe[0].value["Place"].tolist() == ["1st, shared", "1st, shared"]
+
+
+def test_a_race_that_is_gone_says_so(app: App) -> None:
+    page = app(PAGE, runs="20260131-143000-dead")
+    assert page.error
+    assert not page.exception
