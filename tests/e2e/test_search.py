@@ -1,0 +1,73 @@
+"""A search in a real browser: watched, reloaded, stopped and resumed."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from urllib.parse import urlencode
+
+from playwright.sync_api import Page, expect
+
+from app_pages.shared.form_link import form_link
+from kd_core.config import DistillConfig
+
+MINUTE = 60_000
+# Long enough to stop in the middle, short enough to wait for.
+SHORT = {
+    "task.transfer_texts": 100,
+    "teacher.epochs": 1,
+    "teacher.model": "scratch",
+    "teacher.layers": 2,
+    "teacher.hidden": 64,
+    "teacher.heads": 2,
+    "training.steps": 40,
+    "controls.shifted": False,
+    "controls.labelled_only": False,
+    "controls.latency_repeats": 10,
+}
+CELLS = ".st-key-search-map .annotation-text"
+
+
+def texts(page: Page) -> list[str]:
+    """What the cells of the map say."""
+    return page.locator(CELLS).all_text_contents()
+
+
+def measured(page: Page) -> list[str]:
+    """The cells that are done: mean ± error."""
+    return [text for text in texts(page) if "±" in text]
+
+
+def test_a_search_survives_a_reload_a_stop_and_goes_on(
+    page: Page,
+    visit: Callable[[Page, str], None],
+    settled: Callable[[Page], None],
+    console_errors: Callable[[Page], list[str]],
+    axe: Callable[[Page], list[str]],
+) -> None:
+    lists = [("search.temperatures", "4"), ("search.alphas", "0.3"), ("search.alphas", "0.7")]
+    form = [*form_link(DistillConfig().change(SHORT)).items(), *lists, ("search.folds", "2")]
+    visit(page, f"/search?{urlencode(form)}")
+    expect(page.get_by_text("8 trainings:")).to_be_visible()
+    page.get_by_role("button", name="Start search").click()
+    expect(page).to_have_url(re.compile(r"[?&]study="))
+    expect(page.locator(CELLS).filter(has_text="±").first).to_be_visible(timeout=3 * MINUTE)
+    page.get_by_role("button", name="Stop", exact=True).click()
+    again = page.get_by_role("button", name="Start it again")
+    expect(again).to_be_visible(timeout=MINUTE)
+    before = measured(page)
+    assert before
+
+    page.reload()
+    settled(page)
+    expect(page.locator(CELLS).filter(has_text=before[0])).to_have_count(before.count(before[0]))
+    assert measured(page) == before
+    assert axe(page) == []
+
+    again.click()
+    expect(page.get_by_role("link", name="Open the report")).to_be_visible(timeout=4 * MINUTE)
+    after = measured(page)
+    assert len(after) == 3  # two settings, and the student alone
+    numbers = [text.partition("±")[0] for text in before]
+    assert all(any(text.startswith(number) for text in after) for number in numbers)
+    assert console_errors(page) == []

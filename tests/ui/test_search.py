@@ -1,0 +1,256 @@
+"""Search: what a person reads before, while and after settings are compared. Nothing is trained here."""
+
+from __future__ import annotations
+
+import html
+import json
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from streamlit.testing.v1 import AppTest
+
+from app_pages.shared import form_plan
+from kd_core.config import DistillConfig
+from kd_core.errors import Stopped
+from kd_core.events import Control
+from kd_core.search import SearchConfig, Setting, link, result
+from kd_core.search import board as boards
+from kd_core.store import Store
+
+App = Callable[..., AppTest]
+PAGE = "app_pages/build/search.py"
+JOB, RUN = "20260131-143000-a1b2", "20260131-150000-c3d4"
+EVIL = "![x](http://127.0.0.1:9/x) <b>"
+
+
+@pytest.fixture(autouse=True)
+def _quick(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(form_plan, "calibrate", lambda: 5e9)  # measuring this machine takes seconds
+
+
+def words(page: AppTest) -> str:
+    assert not page.exception
+    kinds = (page.markdown, page.caption, page.info, page.warning, page.error)
+    said = [html.unescape(element.value).replace("\u2060", "") for kind in kinds for element in kind]
+    return "\n".join(said)
+
+
+def metrics(page: AppTest) -> dict[str, tuple[str, str]]:
+    return {html.unescape(each.label): (each.value, each.delta) for each in page.metric}
+
+
+def heat(page: AppTest) -> dict[str, Any]:
+    """The figure as the browser gets it."""
+    return json.loads(page.get("plotly_chart")[0].proto.spec)
+
+
+def marks(page: AppTest) -> list[str]:
+    return [note["text"] for note in heat(page)["layout"]["annotations"]]
+
+
+def links(page: AppTest) -> list[tuple[str, str]]:
+    """Label and address of each link on the page itself."""
+    return [(each.proto.label, each.proto.query_string) for each in page.main.get("page_link")]
+
+
+def searched(
+    store: Store,
+    status: Any = "done",
+    *,
+    study: str = "s",
+    job: str = JOB,
+    trainings: int = 99,
+    **changes: Any,
+) -> SearchConfig:
+    """A search whose scores are made up: T 4 is better than T 1, alpha 0.3 not told from 0.5."""
+    config = SearchConfig.from_dict(
+        {"study": study, "temperatures": (1, 4), "alphas": (0.3, 0.5), "folds": 3, **changes}
+    )
+    control, left = Control(), trainings
+
+    def measure(setting: Setting, alone: bool, fold: int, seed: int) -> dict[str, Any]:
+        nonlocal left
+        if left == 0:
+            control.stop()
+            control.check()
+        left -= 1
+        accuracy = 0.8 + fold / 100
+        if not alone:
+            accuracy += setting.temperature / 100 + (0, 0.004, -0.002)[fold] * (setting.alpha > 0.4)
+        return {"accuracy": accuracy, "seconds": 2.0, "params": 10, "teacher_texts": 100}
+
+    with boards.connected() as storage:
+        board = boards.begin(storage, study, config, {})
+        try:
+            boards.work(board, config, measure, lambda: None, control)
+        except Stopped:
+            assert trainings < config.trainings
+    store.create_run(job, config.model_dump(mode="json"), kind="search", name=study)
+    store.set_status(job, status)
+    return config
+
+
+# Before the start
+
+
+def test_without_a_search_it_says_what_to_do(app: App, store: Store) -> None:
+    page = app(PAGE)
+    assert page.info[0].value.startswith("No search yet.")
+    assert "54 trainings:" in words(page)
+    assert "16 settings and the student alone, each on 3 folds, and 3 teachers" in words(page)
+    assert page.button(key="search.start").label.startswith("Start search · ")
+    assert not page.get("plotly_chart")
+
+
+def test_the_number_of_trainings_follows_the_form(app: App, store: Store) -> None:
+    page = app(PAGE)
+    page.multiselect(key="search.temperatures").set_value(["2", "5"])
+    page.number_input(key="search.folds").set_value(4)
+    page.text_input(key="distill.seeds").set_value("0,1").run()
+    assert "76 trainings:" in words(page)  # (2 x 4 + 1) x 4 folds x 2 seeds, and 4 teachers
+    assert "each on 4 folds x 2 seeds, and 4 teachers" in words(page)
+
+
+def test_other_methods_ask_how_many_settings(app: App, store: Store) -> None:
+    page = app(PAGE, **{"search.method": "TPE", "search.trials": "30"})
+    assert page.slider(key="search.trials").value == 30
+    assert "96 trainings:" in words(page)  # (30 + 1) x 3 folds, and 3 teachers
+
+
+@pytest.mark.parametrize(
+    ("values", "says"),
+    [
+        ([], "temperatures must have a value at least, got none"),
+        (["4", "4.0"], "temperatures must differ, got 4.0,4.0"),
+        (["warm"], "temperatures must be"),
+    ],
+)
+def test_bad_lists_are_one_sentence(app: App, store: Store, values: list[str], says: str) -> None:
+    page = app(PAGE)
+    page.multiselect(key="search.temperatures").set_value(values).run()
+    assert says in words(page)
+    assert page.button(key="search.start").disabled
+
+
+def test_a_search_is_queued_once(app: App, store: Store) -> None:
+    page = app(PAGE)
+    page.multiselect(key="search.alphas").set_value(["0.3", "0.7"])
+    page.text_input(key="search.name").set_value("Mine").run()
+    page.button(key="search.start").click().run()
+    page.button(key="search.start").click().run()
+    (job,) = store.runs(kind="search")
+    assert (job.name, job.config["study"], job.config["alphas"]) == ("Mine", "Mine", [0.3, 0.7])
+    assert page.query_params["study"] == "Mine"
+    assert "The map appears as soon as the texts are read." in words(page)
+    assert page.button(key="search.job.stop")
+
+
+def test_a_name_that_is_taken(app: App, store: Store) -> None:
+    searched(store)
+    page = app(PAGE)
+    page.text_input(key="search.name").set_value("s").run()
+    page.button(key="search.start").click().run()
+    assert "There is a search named 's' already. Choose another name." in words(page)
+    assert len(store.runs(kind="search")) == 1
+
+
+# What it has found
+
+
+def test_the_map_and_the_two_choices(app: App, store: Store) -> None:
+    searched(store)
+    page = app(PAGE, study="s")
+    assert marks(page) == [
+        "<b>82.0</b><br>± 0.6",
+        "<b>82.1</b><br>± 0.5",
+        '<b>85.0</b><br>± 0.6<br><span style="font-size:11px">choice</span>',
+        '<b>85.1</b><br>± 0.5<br><span style="font-size:11px">best</span>',
+        "<b>81.0</b><br>± 0.6",
+    ]
+    hatched = [bar["x"][0] for bar in heat(page)["data"] if "pattern" in bar["marker"]]
+    assert hatched == [1, 1]  # both at T 4
+    shown = metrics(page)
+    assert shown["Student alone"] == ("81.0 %", "± 0.6 standard error")
+    assert shown["Best over alone"][0] == "+4.1 points"
+    assert shown["T 4, alpha 0.5"] == ("85.1 %", "± 0.5 standard error")
+    assert shown["T 4, alpha 0.3"] == ("85.0 %", "± 0.6 standard error")
+    assert "0.1 points below the best (95 % interval" in words(page)
+    assert page.get("plotly_chart")[0].proto.alt == (
+        "Accuracy on held-out texts by temperature and alpha: 4 of 4 settings done; the best is T 4, "
+        "alpha 0.5 with 85.1 %; 2 cannot be told from it"
+    )
+    assert ("Use these settings", "distill.alpha=0.5") in links(page)
+
+
+def test_one_card_where_both_rules_agree(app: App, store: Store) -> None:
+    searched(store, alphas=(0.5,))
+    page = app(PAGE, study="s")
+    assert "Both rules choose it." in words(page)
+    assert any(mark.endswith(">both</span>") for mark in marks(page))
+
+
+def test_a_search_that_was_stopped_shows_what_it_has(app: App, store: Store) -> None:
+    searched(store, "stopped", trainings=8)
+    page = app(PAGE, study="s")
+    said = words(page)
+    assert "Finished trainings are kept; it goes on with the next one." in said
+    assert any("2 of 3" in mark for mark in marks(page))  # student alone, one cell, and most of another
+    assert "so far" in "".join(head.value for head in page.subheader)
+    page.button(key="search.job.again").click().run()
+    assert store.run(JOB).status == "queued"
+
+
+def test_nothing_is_compared_before_a_cell_is_done(app: App, store: Store) -> None:
+    searched(store, "stopped", trainings=3)  # the student alone
+    page = app(PAGE, study="s")
+    assert list(metrics(page)) == ["Student alone"]
+    assert not any("pattern" in bar["marker"] for bar in heat(page)["data"])
+    assert "Which settings to take" not in "".join(head.value for head in page.subheader)
+
+
+def test_the_choice_on_the_test_texts_is_linked(app: App, store: Store) -> None:
+    searched(store)
+    store.create_run(RUN, DistillConfig().model_dump(mode="json"), name="s: chosen")
+    link("s", RUN)
+    assert "The chosen setting's run on all training data is not done yet." in words(app(PAGE, study="s"))
+    store.delete_run(RUN)
+    assert "The run of the chosen setting was deleted." in words(app(PAGE, study="s"))
+
+
+def test_several_students_have_a_map_each(app: App, store: Store) -> None:
+    searched(store, students=("tiny", "mini"))
+    page = app(PAGE, study="s")
+    assert page.selectbox(key="search.of_student").value == "tiny"
+    page.selectbox(key="search.of_student").select("mini").run()
+    assert len(marks(page)) == 5
+    assert "Which settings matter" in [each.label for each in page.expander]
+    assert len(page.get("plotly_chart")) == 3
+
+
+def test_numbers_between_the_ends_are_dots(app: App, store: Store) -> None:
+    config = searched(store, method="random", trials=5)
+    page = app(PAGE, study="s")
+    dots = [mark for trace in heat(page)["data"] for mark in trace["customdata"]]
+    first = config.settings[0]
+    assert first
+    assert len(dots) == 5
+    assert any(mark.startswith(f"T {first.temperature:.3g}, alpha {first.alpha:.3g}: ") for mark in dots)
+
+
+def test_choosing_an_earlier_search(app: App, store: Store) -> None:
+    searched(store)
+    searched(store, study=EVIL, job="20260131-160000-e5f6", temperatures=(2,))
+    page = app(PAGE)
+    assert page.query_params["study"] == EVIL  # the newest
+    page.selectbox(key="search.study").select("s").run()
+    assert page.query_params["study"] == "s"
+    assert len(marks(page)) == 5
+    assert result("s").best is not None
+
+
+def test_a_link_to_a_search_that_is_gone(app: App, store: Store) -> None:
+    searched(store)
+    page = app(PAGE, study=EVIL)
+    assert f"There is no search named {EVIL} here. Another one is shown." in words(page)
+    assert page.query_params["study"] == "s"
