@@ -30,6 +30,8 @@ KINDS = {
     "knowledge": "Recorded knowledge",
     "alone": "Students alone",
     "scores": "Scores of teachers and students alone",
+    "onnx": "ONNX files",
+    "exports": "Exported bundles",
     "work": "Checkpoints of runs",
     "half-written": "Half-written folders",
 }
@@ -60,6 +62,9 @@ def inventory(store: Store) -> list[Item]:
             items.append(
                 _item(kind.name, place, "a run refers to it" if needed else "no run refers to it", not needed)
             )
+    items += [
+        _item("exports", export, "can be made again", removable=True) for export in _folders(paths.exports())
+    ]
     items += [_item("work", work, *_work(work, states.get(work.name))) for work in _folders(paths.work())]
     for folder in (paths.runs(), paths.work(), *_folders(paths.caches())):
         for path in folder.glob(".*-*"):

@@ -39,6 +39,7 @@ Divergence = Literal[
 ]
 Initialisation = Literal["random", "teacher_layers", "projected", "pretrained"]
 Precision = Literal["fp32", "bf16"]
+Tracker = Literal["tensorboard", "mlflow", "wandb", "trackio"]
 
 LAST_SEED = 2**32 - 1  # numpy takes no larger one
 
@@ -169,6 +170,13 @@ def _seeds(value: Any) -> Any:
     return (value,) if isinstance(value, int) else value
 
 
+def _names(value: Any) -> Any:
+    """``tensorboard,mlflow`` (as typed) is a list of names too, and nothing an empty one."""
+    if isinstance(value, str):
+        return tuple(part.strip() for part in value.split(",") if part.strip())
+    return () if value is None else value
+
+
 class TrainingConfig(Settings):
     steps: Annotated[int, Field(ge=1, le=10_000_000)] | Auto = setting(
         "auto",
@@ -190,6 +198,9 @@ class TrainingConfig(Settings):
     )
     precision: Precision | Auto = setting(
         "auto", "Arithmetic of the matrix products (auto: bf16 where the processor has it)"
+    )
+    report_to: Annotated[tuple[Tracker, ...], BeforeValidator(_names)] = setting(
+        (), "Experiment trackers that hear of the losses too, for example tensorboard,mlflow"
     )
 
     @field_validator("seeds")
@@ -321,7 +332,8 @@ def _explain(error: ErrorDetails, given: Mapping[str, Any]) -> str:
     options = choices(info)
     wanted = _type_name(info) if get_origin(info.annotation) is tuple else bounds(info) or _type_name(info)
     if options and options != ("auto",):
-        wanted = f"one of {', '.join(options)}"
+        some = "some" if get_origin(info.annotation) is tuple else "one"
+        wanted = f"{some} of {', '.join(options)}"
     elif options:
         wanted = f"{wanted}, or auto"
     return f"{place} must be {wanted}, got {given[str(loc[0])][loc[1]]!r}"  # a whole list, as it was typed

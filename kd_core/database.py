@@ -48,6 +48,22 @@ class Database:
         except (sa.exc.SQLAlchemyError, OSError) as error:
             raise self._failed(error) from error
 
+    @property
+    def address(self) -> str:
+        """For a library with tables of its own there. It may hold a password: never to be shown."""
+        return self._url.render_as_string(hide_password=False)
+
+    @contextmanager
+    def speaking_plainly(self) -> Iterator[None]:
+        """What goes wrong here while such a library uses it. Raises: StoreError."""
+        try:
+            yield
+        except Exception as error:
+            found = error if isinstance(error, sa.exc.SQLAlchemyError) else error.__cause__
+            if not isinstance(found, sa.exc.SQLAlchemyError):
+                raise
+            raise self._failed(found) from error
+
     def _prepare(self) -> None:
         with _PREPARING, self._alone():
             with self._engine.begin() as connection:

@@ -21,8 +21,8 @@ def options() -> dict[str, list[click.Option]]:
     """Section name -> its flags, the shortest names first. An option left out is None."""
     return {
         section: sorted(
-            (_option(f"{section}.{name}", info) for name, info in fields.model_fields.items()),
-            key=lambda option: option.opts[0] not in SHORT.values(),
+            (option(f"{section}.{name}", info) for name, info in fields.model_fields.items()),
+            key=lambda made: made.opts[0] not in SHORT.values(),
         )
         for section, fields in sections()
     }
@@ -54,7 +54,8 @@ def _by_flag(problem: str, changes: Mapping[str, Any]) -> str:
     return f"{flag(place)}{space}{rest}" if place in changes else problem
 
 
-def _option(place: str, info: FieldInfo) -> click.Option:
+def option(place: str, info: FieldInfo) -> click.Option:
+    """The flag of a field; ``place`` is "section.field"."""
     name, text = place.replace(".", "__"), f"{info.description} [{_limits(info)}]".removesuffix(" []")
     if info.annotation is bool:
         return click.Option([name, f"{flag(place)}/--no-{flag(place)[2:]}"], default=None, help=text)
@@ -77,7 +78,7 @@ def _limits(info: FieldInfo) -> str:
 
 def _default(value: Any) -> str:
     match value:
-        case None:
+        case None | ():
             return ""
         case bool():
             return f"default: {'on' if value else 'off'}"

@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 import gc
+import shutil
 import sys
 import threading
 from collections.abc import Mapping
+from contextlib import closing, suppress
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from kd_core.config import DistillConfig
-from kd_core.events import Control, Event, OnEvent, TrainingStarted
+from kd_core.errors import RunError, StoreError
+from kd_core.events import Control, Event, OnEvent, Progress, StageStarted, TrainingStarted
 from kd_core.jobs import Handler
 
 if TYPE_CHECKING:
+    from kd_core.search import SearchResult
     from kd_core.store import RunRow
 
 
@@ -50,4 +55,92 @@ def distil_handler(row: RunRow, on_event: OnEvent, control: Control) -> Mapping[
     return distill(config, checked, control, run_id=row.id).to_dict()
 
 
-HANDLERS: Mapping[str, Handler] = {"distil": distil_handler}
+def bench_handler(row: RunRow, on_event: OnEvent, control: Control) -> Mapping[str, Any]:
+    from kd_core.bench import BenchConfig, bench
+
+    return bench(BenchConfig.model_validate(row.config), on_event, control)
+
+
+def export_handler(row: RunRow, on_event: OnEvent, control: Control) -> Mapping[str, Any]:
+    from kd_core.export import ExportConfig, export_run
+
+    return export_run(ExportConfig.model_validate(row.config), on_event, control)
+
+
+def lab_handler(row: RunRow, on_event: OnEvent, control: Control) -> Mapping[str, Any]:
+    """Goes on after the cells that an earlier start has measured."""
+    from kd_core import paths
+    from kd_core.lab_results import LabConfig
+    from kd_core.lab_runs import run_lab, transfer_cells
+    from kd_core.space import check_room
+    from kd_core.store import Store
+
+    config, store, work = LabConfig.model_validate(row.config), Store(), paths.work() / row.id
+    check_room()
+    try:
+        before = store.report(row.id)
+    except RunError:
+        before = None
+
+    def keep(report: Mapping[str, Any]) -> None:
+        with suppress(StoreError):  # the database may be away for a while; the next cell brings this one too
+            store.save_report(row.id, report)
+
+    cells = transfer_cells(config)
+    report = run_lab(config.distil, cells, work, on_event, control, before=before, keep=keep)
+    shutil.rmtree(work, ignore_errors=True)
+    store.close()
+    return report
+
+
+def search_handler(row: RunRow, on_event: OnEvent, control: Control) -> Mapping[str, Any]:
+    """All cells; then the chosen setting becomes a run of its own, the only one to see the test split."""
+    from kd_core import paths
+    from kd_core.search import SearchConfig, carry_out, study_of
+
+    config = SearchConfig.from_dict(row.config)
+    found = carry_out(config, study_of(row), paths.work() / row.id, on_event, control)
+    run_id = _final_run(found, on_event, control)
+    return found.model_copy(update={"run_id": run_id}).model_dump(mode="json")
+
+
+def _final_run(found: SearchResult, on_event: OnEvent, control: Control) -> str:
+    """The id of the run on all training data, which starts, or goes on, within the search's own job."""
+    from kd_core.jobs import RESUMABLE, Job, owner
+    from kd_core.runs import new_id
+    from kd_core.search import link
+    from kd_core.store import Store
+
+    chosen = found.chosen()
+    if chosen is None:
+        reason = next((cell.error for cell in found.cells if cell.error), "")
+        raise RunError(f"No setting of the search {found.study!r} could be trained. {reason}".rstrip())
+    with closing(Store()) as store:
+        run_id = found.run_id
+        if run_id is None or not any(row.id == run_id for row in store.runs(text=run_id)):  # or deleted
+            run_id, config = new_id(datetime.now(UTC)), chosen.model_dump(mode="json")
+            store.create_run(run_id, config, name=f"{found.study}: chosen", owner=owner())
+            link(found.study, run_id)
+
+        def tell(event: Event) -> None:
+            control.wait()
+            if control.stopping:
+                job.control.stop()
+            if isinstance(event, StageStarted):
+                label = f"the chosen setting on all training data: {event.stage}"
+                on_event(Progress(None, label, found.trainings, found.trainings + 1))
+
+        store.set_status(run_id, "queued", only=RESUMABLE)
+        if store.run(run_id).status != "done":
+            job = Job(store, run_id, distil_handler, tell)
+            job.run()
+        return run_id
+
+
+HANDLERS: Mapping[str, Handler] = {
+    "distil": distil_handler,
+    "bench": bench_handler,
+    "export": export_handler,
+    "lab": lab_handler,
+    "search": search_handler,
+}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -12,6 +13,7 @@ from numpy.typing import NDArray
 from transformers import PreTrainedModel, PreTrainedTokenizerFast
 from transformers.utils import logging as transformers_logging
 
+from kd_core import parallel
 from kd_core.config import Precision
 from kd_core.events import Control
 
@@ -27,13 +29,20 @@ CHUNK = 2048
 BATCH = 64
 
 
-def encode(tokenizer: PreTrainedTokenizerFast, split: Dataset, max_length: int) -> Dataset:
-    """``input_ids`` (and ``label`` where there is one) for each row of ``text``, cut at ``max_length``."""
+def encode(
+    tokenizer: PreTrainedTokenizerFast, split: Dataset, max_length: int, *, on_demand: bool = False
+) -> Dataset:
+    """``input_ids`` (and ``label`` where there is one) for each row of ``text``, cut at ``max_length``.
+
+    All in memory; or ``on_demand``, each time that rows are asked for, ``input_ids`` alone.
+    """
 
     def to_ids(batch: dict[str, list[str]]) -> dict[str, list[list[int]]]:
         # A NUL-only or empty text still gets its special tokens, so no row is without a token.
         return {"input_ids": tokenizer(batch["text"], truncation=True, max_length=max_length)["input_ids"]}
 
+    if on_demand:
+        return split.with_transform(to_ids)
     return split.map(to_ids, batched=True, remove_columns=["text"], load_from_cache_file=False)
 
 
@@ -58,6 +67,11 @@ def collate(rows: Rows, pad_token_id: int) -> dict[str, torch.Tensor]:
     return batch
 
 
+def device() -> torch.device:
+    """Where models are trained and judged."""
+    return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+
+
 def supports_bf16() -> bool:
     """Whether this machine computes matrix products in bfloat16 faster than in float32."""
     if torch.cuda.is_available():
@@ -77,30 +91,37 @@ def predict_chunks(
     control: Control | None = None,
     on_rows: Callable[[int], None] | None = None,
 ) -> Iterator[Logits]:
-    """Logits of ``encoded`` in row order, ``CHUNK`` rows at a time: (rows, classes), float32.
+    """Logits of ``encoded`` in row order, ``CHUNK`` rows of each process at a time: (rows, classes), float32.
 
-    Memory does not grow with the number of rows. ``on_rows`` hears how many rows are done.
+    Memory does not grow with the number of rows. ``on_rows`` hears how many rows are done. Several processes
+    divide the rows, and all get all logits.
     Raises: Stopped, between two batches.
     """
     was_training = model.training
     model.eval()
-    pad = model.config.pad_token_id or 0
+    pad, processes = model.config.pad_token_id or 0, parallel.size()
+
+    def logits_of(mine: slice, start: int, stop: int) -> Logits:
+        ids = encoded[mine]["input_ids"]
+        order = sorted(range(len(ids)), key=lambda i: len(ids[i]), reverse=True)
+        logits: Logits = np.empty((len(ids), model.config.num_labels), dtype=np.float32)
+        for first in range(0, len(order), BATCH):
+            if control:
+                control.check()
+            picked = order[first : first + BATCH]
+            batch = collate([{"input_ids": ids[i]} for i in picked], pad)
+            batch = {name: tensor.to(model.device) for name, tensor in batch.items()}
+            with torch.inference_mode(), autocast(model.device, precision):
+                logits[picked] = model(**batch).logits.float().cpu().numpy()
+            if on_rows:  # the others are about as far
+                on_rows(min(start + (first + len(picked)) * processes, stop))
+        return logits
+
     try:
-        for start in range(0, len(encoded), CHUNK):
-            ids = encoded[start : start + CHUNK]["input_ids"]
-            order = sorted(range(len(ids)), key=lambda i: len(ids[i]), reverse=True)
-            logits: Logits = np.empty((len(ids), model.config.num_labels), dtype=np.float32)
-            for first in range(0, len(order), BATCH):
-                if control:
-                    control.check()
-                picked = order[first : first + BATCH]
-                batch = collate([{"input_ids": ids[i]} for i in picked], pad)
-                batch = {name: tensor.to(model.device) for name, tensor in batch.items()}
-                with torch.inference_mode(), autocast(model.device, precision):
-                    logits[picked] = model(**batch).logits.float().cpu().numpy()
-                if on_rows:
-                    on_rows(start + first + len(picked))
-            yield logits
+        for start in range(0, len(encoded), CHUNK * processes):
+            stop = min(start + CHUNK * processes, len(encoded))
+            work = partial(logits_of, parallel.part(start, stop), start, stop)
+            yield np.concatenate(parallel.gather(work))
     finally:
         model.train(was_training)
 

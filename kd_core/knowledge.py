@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -9,9 +10,9 @@ import numpy as np
 import pyarrow as pa
 from datasets import Dataset
 
+from kd_core import parallel
 from kd_core.data.task import content_hash
 from kd_core.events import Progress
-from kd_core.folders import fetch
 from kd_core.inference import Logits, encode, predict_chunks
 from kd_core.models.loading import model_hash
 from kd_core.run import Run, Trained
@@ -36,9 +37,13 @@ def record(run: Run, teacher: Trained) -> tuple[Dataset, bool]:
     )
 
     def make(folder: Path) -> None:
-        _write(folder / FILE, _logits(run, teacher), len(task.labels))
+        logits = _logits(run, teacher)
+        if parallel.is_main():
+            _write(folder / FILE, logits, len(task.labels))
+        else:
+            deque(logits, maxlen=0)  # its part is on its way to the main process
 
-    cached = fetch(place, make)
+    cached = parallel.fetch(place, make)
     return Dataset.from_file(str(place / FILE)), cached
 
 
@@ -51,7 +56,7 @@ def _logits(run: Run, teacher: Trained) -> Iterator[Logits]:
         def report(rows: int, before: int = before) -> None:
             run.on_event(Progress("record", "texts", before + rows, total))
 
-        encoded = encode(teacher.tokenizer, split, run.max_length)
+        encoded = encode(teacher.tokenizer, split, run.max_length, on_demand=True)
         yield from predict_chunks(
             teacher.model, encoded, precision=run.precision, control=run.control, on_rows=report
         )

@@ -26,6 +26,11 @@ def caches() -> Path:
     return home() / "cache"
 
 
+def exports() -> Path:
+    """Bundles that were made in the dashboard, to be downloaded."""
+    return home() / "exports"
+
+
 def work() -> Path:
     """Checkpoints of runs that are under way."""
     return home() / "work"

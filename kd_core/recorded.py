@@ -7,16 +7,19 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import lru_cache
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
 from kd_core import paths
-from kd_core.config import TaskConfig
+from kd_core.replay import Replay
 
 TASK = "bbc-headlines"
+FOLDER = paths.app_folder() / "assets" / "recorded"
 
 
 @dataclass(frozen=True)
@@ -30,21 +33,25 @@ class Recorded:
     digests: tuple[str, ...]
 
     def texts(self) -> list[str]:
-        """The headlines, from the bundled corpus; takes a second at first. Raises: DataError without it."""
-        from kd_core.data.bundled import load_bundled
-
-        test = load_bundled(TaskConfig(name=TASK)).test["text"]
-        return [test[row] for row in self.rows]
+        """The headlines. Raises: DataError without the corpus."""
+        return headlines(self.digests)
 
 
 def digest(text: str) -> str:
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
+def headlines(digests: Iterable[str]) -> list[str]:
+    """Those of the bundled corpus with these digests, in order. Raises: DataError without it."""
+    from kd_core.data.bundled import corpus_folder, read_corpus
+
+    known = {digest(article.headline): article.headline for article in read_corpus(corpus_folder())}
+    return [known[found] for found in digests]
+
+
 @lru_cache(maxsize=1)
 def recorded() -> Recorded:
-    content = json.loads((paths.app_folder() / "assets" / "recorded" / f"{TASK}.json").read_text("utf-8"))
-    rows = content["rows"]
+    rows = (content := _content(TASK))["rows"]
     return Recorded(
         labels=tuple(content["labels"]),
         truth=np.array([row["label"] for row in rows]),
@@ -52,3 +59,28 @@ def recorded() -> Recorded:
         rows=tuple(row["row"] for row in rows),
         digests=tuple(row["digest"] for row in rows),
     )
+
+
+@lru_cache(maxsize=1)
+def recorded_replay() -> Replay:
+    """Of the demo. Raises: DataError without the corpus that its texts are from."""
+    content = _content(f"replay-{TASK}")
+    return Replay(
+        labels=tuple(content["labels"]),
+        texts=tuple(headlines(content["digests"])),
+        truth=np.array(content["truth"]),
+        steps=tuple(content["steps"]),
+        teacher=np.array(content["teacher"], dtype=np.float32),
+        student=np.array(content["student"], dtype=np.float32),
+    )
+
+
+@lru_cache(maxsize=2)
+def recorded_lab(name: Literal["transfer", "size"]) -> dict[str, Any]:
+    """What ``lab_results`` reads: the students of a lab, cell by cell."""
+    return _content(f"{name}-{TASK}")
+
+
+def _content(name: str) -> dict[str, Any]:
+    content: dict[str, Any] = json.loads((FOLDER / f"{name}.json").read_text("utf-8"))
+    return content

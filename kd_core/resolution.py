@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from importlib.util import find_spec
 from typing import Any
 
 import numpy as np
@@ -10,6 +11,7 @@ from transformers import PretrainedConfig
 
 from kd_core.config import DistillConfig, fixed
 from kd_core.data.task import Task
+from kd_core.errors import ConfigError
 from kd_core.inference import supports_bf16
 from kd_core.models.loading import clamp_length
 from kd_core.models.size import intermediate_size, student_config
@@ -27,6 +29,11 @@ def resolve(config: DistillConfig, task: Task, teacher: PretrainedConfig) -> Dis
 
     Raises: ConfigError, ModelError.
     """
+    if missing := [name for name in config.training.report_to if find_spec(name) is None]:
+        raise ConfigError(
+            f"training.report_to has {', '.join(missing)}, not installed here; install it with "
+            f"pip install {' '.join(missing)}, or leave it out"
+        )
     from_scratch = config.teacher.model == "scratch"
     deep = teacher.num_hidden_layers >= 12
     student = student_config(config.student, teacher, teacher.vocab_size)

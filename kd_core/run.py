@@ -11,10 +11,21 @@ from typing import Any
 
 from transformers import PreTrainedModel, PreTrainedTokenizerFast
 
-from kd_core import cache
-from kd_core.config import DistillConfig, Precision, fixed
+from kd_core import cache, parallel
+from kd_core.config import DistillConfig, Precision, Tracker, fixed
 from kd_core.data.task import Task
 from kd_core.events import Control, OnEvent, Stage, StageFinished, StageStarted, Who
+
+TENSORBOARD = "tensorboard"  # in a run's folder: an event file for each model that was trained
+
+
+@dataclass(frozen=True)
+class Reporting:
+    """The experiment trackers that hear of a training, its name there, and TensorBoard's folder."""
+
+    to: tuple[Tracker, ...]
+    name: str
+    folder: Path
 
 
 @dataclass(frozen=True)
@@ -35,13 +46,25 @@ class Run:
     def precision(self) -> Precision:
         return fixed(self.config.training.precision)
 
+    def reporting(self, model: str) -> Reporting:
+        """For a model by its name, as in ``Trained.name``."""
+        return Reporting(
+            self.config.training.report_to,
+            f"{self.work.name} {model}",
+            self.work / TENSORBOARD / model,
+        )
+
     def place(self, kind: str, **parts: Any) -> Path:
         """The cache's folder of what is made of ``parts``; noted, so that it is kept as long as this run."""
-        place = cache.place(kind, **parts)
-        self.work.mkdir(parents=True, exist_ok=True)
-        with (self.work / cache.USED).open("a", encoding="utf-8") as file:
-            file.write(f"{kind}/{place.name}\n")
-        return place
+
+        def note() -> Path:
+            place = cache.place(kind, **parts)
+            self.work.mkdir(parents=True, exist_ok=True)
+            with (self.work / cache.USED).open("a", encoding="utf-8") as file:
+                file.write(f"{kind}/{place.name}\n")
+            return place
+
+        return parallel.from_main(note)
 
 
 @dataclass(frozen=True)

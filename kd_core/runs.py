@@ -7,11 +7,11 @@ import shutil
 from datetime import datetime
 from pathlib import Path
 from secrets import token_hex
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from kd_core import cache, paths
 from kd_core.errors import RunError
-from kd_core.folders import is_whole, new_folder
+from kd_core.folders import new_folder
 from kd_core.report import Report
 
 if TYPE_CHECKING:  # torch comes with these
@@ -32,9 +32,11 @@ def new_id(created: datetime) -> str:
 def keep(
     run: Run, run_id: str, created: datetime, trained: list[Trained], findings: Findings, clock: Clock
 ) -> Report:
-    """Write the run's folder: ``config.yaml``, ``report.json``, ``predictions.parquet`` and ``students/``."""
+    """Write the run's folder: config, report, predictions, the replay of a student, and ``students/``."""
+    from kd_core import replay
     from kd_core.benchmark import describe_machine
     from kd_core.evaluation import sentence
+    from kd_core.run import TENSORBOARD
 
     place, task = paths.runs() / run_id, run.task
     report = Report(
@@ -62,6 +64,12 @@ def keep(
         report.write(folder)
         shutil.copy(run.work / cache.USED, folder / cache.USED)
         findings.predictions.to_parquet(folder / PREDICTIONS, index=False)
+        if (
+            run.work / replay.FILE
+        ).is_file():  # else from an earlier version's checkpoint
+            shutil.copy(run.work / replay.FILE, folder)
+        if (run.work / TENSORBOARD).is_dir():
+            shutil.copytree(run.work / TENSORBOARD, folder / TENSORBOARD)
         for model in trained[1:]:
             shutil.copytree(
                 model.folder, folder / STUDENTS / model.name, ignore=shutil.ignore_patterns("manifest.json")
@@ -77,39 +85,3 @@ def find(run_id: str) -> Path:
     if not folder.is_dir():
         raise RunError(f"There is no run {run_id} in {paths.runs()}.")
     return folder
-
-
-def predict(run_id: str, texts: list[str]) -> dict[str, Any]:
-    """Probabilities of teacher, distilled student and student alone for each text (first seed, float32).
-
-    Raises: RunError where the run or its teacher is missing or was changed on disk.
-    """
-    from datasets import Dataset
-    from transformers import AutoModelForSequenceClassification, AutoTokenizer
-
-    from kd_core.evaluation import softmax
-    from kd_core.inference import encode
-    from kd_core.inference import predict as logits_of
-    from kd_core.models import bilstm  # noqa: F401  (makes its folders loadable)
-
-    folder = find(run_id)
-    report = Report.read(folder)
-    seed = report.config["training"]["seeds"][0]
-    places = {
-        "teacher": paths.caches() / "teachers" / report.teacher_key,
-        "student": folder / STUDENTS / f"student-{seed}",
-        "alone": folder / STUDENTS / f"alone-{seed}",
-    }
-    for place in (places["teacher"], folder):
-        if not is_whole(place):
-            raise RunError(f"Files of run {run_id} are missing or were changed: {place}.")
-    split = Dataset.from_dict({"text": texts})
-    answers: list[dict[str, Any]] = [{"text": text} for text in texts]
-    for who, place in places.items():
-        safe = {"trust_remote_code": False, "local_files_only": True}
-        model = AutoModelForSequenceClassification.from_pretrained(place, use_safetensors=True, **safe)
-        tokenizer = AutoTokenizer.from_pretrained(place, **safe)
-        encoded = encode(tokenizer, split, report.config["task"]["max_length"])
-        for answer, row in zip(answers, softmax(logits_of(model, encoded)), strict=True):
-            answer[who] = dict(zip(report.labels, row.tolist(), strict=True))
-    return {"run_id": run_id, "predictions": answers}

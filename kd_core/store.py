@@ -11,7 +11,8 @@ import re
 import socket
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import asdict
+from contextlib import suppress
+from dataclasses import asdict, replace
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, cast, get_args
 
@@ -57,6 +58,7 @@ __all__ = ["UNDER_WAY", "Command", "EventRow", "RunRow", "StageRow", "Status", "
 UNDER_WAY: tuple[Status, ...] = ("running", "paused")
 SPARKS = 30  # points of a sparkline
 KINDS: dict[str, Callable[..., Event]] = {kind.__name__: kind for kind in get_args(Event)}
+MEASURED = ("distil", "bench", "export")  # kinds of jobs whose reports tell of models
 LISTED = [column for column in RUNS.c if column.name not in ("number", "command", "heartbeat", "pace")]
 
 
@@ -362,15 +364,15 @@ class Store:
         return [EventRow(row.id, row.at, KINDS[row.kind](**row.event)) for row in rows]
 
     def save_report(self, run_id: str, report: Mapping[str, Any]) -> None:
-        """What a job found out. Of a run that distilled, the lists show a digest."""
+        """What a job found out. Of the models that it measured, the lists show a digest."""
         with self._database.begin(write=True) as connection:
             query = sa.select(RUNS.c.number, RUNS.c.kind).where(RUNS.c.id == run_id)
             row = connection.execute(query).one_or_none()
             if row is None:
                 raise _missing(run_id)
-            if row.kind == "distil":
+            if row.kind in MEASURED:
                 run = RUNS.update().where(RUNS.c.number == row.number)
-                connection.execute(run.values(summary=_summary(report)))
+                connection.execute(run.values(summary=_summary(row.kind, report)))
             _upsert(connection, REPORTS, [{"run": row.number, "report": dict(report)}])
 
     def report(self, run_id: str) -> dict[str, Any]:
@@ -390,6 +392,23 @@ class Store:
         if row and row.status != "done":
             raise RunError(f"Run {run_id} has no report: it is {row.status}.")
         return Report.read(find(run_id)).to_dict()
+
+    def measured(self) -> list[RunRow]:
+        """Runs, benchmarks and exports that are done, with their ``forms``; newest first.
+
+        The report of a row from before there were any is read, once.
+        """
+        rows = [row for row in self.runs(status=("done",)) if row.kind in MEASURED]
+        found = {}
+        for row in rows:
+            if row.forms is None:
+                with suppress(RunError):  # deleted in this moment, or its folder is gone
+                    found[row.id] = _summary(row.kind, self.report(row.id))
+        if found:
+            with self._database.begin(write=True) as connection:
+                for run_id, summary in found.items():
+                    connection.execute(RUNS.update().where(RUNS.c.id == run_id).values(summary=summary))
+        return [replace(row, forms=found[row.id]["forms"]) if row.id in found else row for row in rows]
 
     def _update(self, run_id: str, values: Mapping[str, Any], only: Iterable[Status] = ()) -> bool:
         statement = RUNS.update().where(RUNS.c.id == run_id).values(values)
@@ -443,8 +462,13 @@ def _run_row(row: sa.Row[Any]) -> RunRow:
     return RunRow(**values)
 
 
-def _summary(report: Mapping[str, Any]) -> dict[str, Any]:
+def _summary(kind: str, report: Mapping[str, Any]) -> dict[str, Any]:
     """What ``RunRow`` says of a report."""
+    from kd_core.tradeoffs import condense  # pandas comes with it
+
+    forms = condense(report)
+    if kind != "distil":
+        return {"forms": forms}
     models, verdict = {who: report[who] for who in get_args(Who) if report.get(who)}, report["verdict"]
     return {
         "accuracy": {who: model["accuracy"] for who, model in models.items()},
@@ -452,6 +476,7 @@ def _summary(report: Mapping[str, Any]) -> dict[str, Any]:
         **{name: verdict[name] for name in ("delta", "low", "high")},
         "size_mb": models["student"]["size_mb"],
         "latency": {who: models[who]["latency_ms"]["p50"] for who in ("student", "teacher")},
+        "forms": forms,
     }
 
 

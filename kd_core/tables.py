@@ -56,6 +56,8 @@ class RunRow:
     high: float | None = None
     size_mb: float | None = None
     latency: dict[Who, float] = field(default_factory=dict)  # median milliseconds for one text
+    # What ``tradeoffs`` needs of the models that were measured. None: nobody has looked in the report.
+    forms: list[dict[str, Any]] | None = None
 
     @property
     def title(self) -> str:

@@ -8,12 +8,12 @@ from pathlib import Path
 from safetensors.torch import load_model
 from transformers import PreTrainedModel, PreTrainedTokenizerFast
 
+from kd_core import parallel
 from kd_core.config import fixed
 from kd_core.data.task import content_hash
 from kd_core.events import TrainingStarted
-from kd_core.folders import fetch
 from kd_core.history import keep_history, tell_history
-from kd_core.inference import encode
+from kd_core.inference import device, encode
 from kd_core.models.loading import model_hash
 from kd_core.run import Run, Trained
 from kd_core.training import DistillTrainer, Recipe, train
@@ -57,16 +57,21 @@ def teach(run: Run, model: PreTrainedModel, tokenizer: PreTrainedTokenizerFast) 
             folder=run.work / "teacher",
             on_event=run.on_event,
             control=run.control,
+            reporting=run.reporting("teacher"),
         )
         train(trainer)
-        keep_history(folder, trainer.state.log_history)
         embeddings.requires_grad_(True)
-        model.save_pretrained(folder)
-        tokenizer.save_pretrained(folder)
 
-    cached = fetch(place, make)
+        def keep() -> None:
+            keep_history(folder, trainer.state.log_history)
+            model.save_pretrained(folder)
+            tokenizer.save_pretrained(folder)
+
+        parallel.from_main(keep)
+
+    cached = parallel.fetch(place, make)
     if cached:
         run.on_event(TrainingStarted("teacher", settings.seed, recipe.steps, cached=True))
         tell_history(place, "teacher", settings.seed, run.on_event)
         load_model(model, place / "model.safetensors")
-    return Trained("teacher", settings.seed, model.eval(), tokenizer, place), cached
+    return Trained("teacher", settings.seed, model.eval().to(device()), tokenizer, place), cached

@@ -9,17 +9,20 @@ from __future__ import annotations
 
 import json
 import math
+import os
 import shutil
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import partial
+from importlib import import_module
 from itertools import count, islice
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
+from accelerate.data_loader import prepare_data_loader
 from datasets import Dataset
 from torch.utils.data import DataLoader, Sampler
 from transformers import (
@@ -31,21 +34,32 @@ from transformers import (
     TrainerState,
     TrainingArguments,
 )
+from transformers.integrations import TensorBoardCallback
 from transformers.trainer import TRAINER_STATE_NAME
 from transformers.trainer_pt_utils import get_length_grouped_indices
 
-from kd_core import objectives
+from kd_core import objectives, parallel
 from kd_core.config import ObjectiveConfig, Precision
 from kd_core.errors import DivergedError, Stopped
 from kd_core.events import Checkpointed, Control, Evaluated, OnEvent, Step, Who
 from kd_core.folders import is_whole, seal
 from kd_core.inference import collate, predict
 from kd_core.intermediate import IntermediateTerms
+from kd_core.replay import Watch
+from kd_core.run import Reporting
 
 # Points of a curve: more would only be drawn over each other.
 POINTS = 400
 
 LABELS_ONLY = ObjectiveConfig(alpha=1.0)
+
+# For the trackers, unless somebody says otherwise: they tell their makers nothing about their use.
+ENVIRONMENT = {
+    "MLFLOW_DISABLE_TELEMETRY": "true",
+    "WANDB_ERROR_REPORTING": "false",
+    "GRADIO_ANALYTICS_ENABLED": "False",  # trackio's
+    "WANDB_PROJECT": "kd-studio",  # not "huggingface"
+}
 
 
 @dataclass(frozen=True)
@@ -70,7 +84,8 @@ class StepBatches(Sampler[list[int]]):
     """Row numbers of each step's batch: labelled rows, then transfer rows.
 
     The labelled part of step s is the same whether or not there is a transfer part, and both are functions of
-    ``seed`` and s alone. Rows of a batch have similar lengths.
+    ``seed`` and s alone. Rows of a batch have similar lengths. Of several processes each gets its share of
+    the batch.
     """
 
     def __init__(self, lengths: list[int], labelled: int, recipe: Recipe) -> None:
@@ -83,11 +98,11 @@ class StepBatches(Sampler[list[int]]):
         recipe = self._recipe
         first = self._cycle(self._lengths[: self._labelled], recipe.batch_size, 0)
         if not recipe.transfer_batch_size:
-            yield from islice(first, recipe.steps)
+            yield from map(parallel.share, islice(first, recipe.steps))
             return
         second = self._cycle(self._lengths[self._labelled :], recipe.transfer_batch_size, 1)
         for labelled, transfer in islice(zip(first, second, strict=False), recipe.steps):
-            yield labelled + [self._labelled + row for row in transfer]
+            yield parallel.share(labelled + [self._labelled + row for row in transfer])
 
     def _cycle(self, lengths: list[int], batch_size: int, stream: int) -> Iterator[list[int]]:
         for epoch in count():
@@ -114,21 +129,27 @@ class DistillTrainer(Trainer):  # type: ignore[misc]
         on_event: OnEvent,
         control: Control,
         terms: IntermediateTerms | None = None,
+        watch: Watch | None = None,
+        reporting: Reporting | None = None,
     ) -> None:
         self.recipe = recipe
+        self.watch = watch
         self.run_control = control
         self.parts: dict[str, torch.Tensor] = {}
         self._labelled = labelled
         self._terms = terms
         super().__init__(
             model=model,
-            args=_arguments(recipe, folder),
+            args=_arguments(recipe, folder, reporting),
             train_dataset=train,
             eval_dataset=validation,
             data_collator=partial(collate, pad_token_id=model.config.pad_token_id or 0),
             callbacks=[Reporter(self, on_event)],
         )
         self.remove_callback(PrinterCallback)
+        for callback in self.callback_handler.callbacks:
+            if reporting and isinstance(callback, TensorBoardCallback) and callback.logging_dir is None:
+                callback.logging_dir = str(reporting.folder)  # its own is among the checkpoints, which go
         # Our loss is a mean over rows; without this the Trainer would divide by a count of its own.
         self.model_accepts_loss_kwargs = False
 
@@ -136,7 +157,10 @@ class DistillTrainer(Trainer):  # type: ignore[misc]
         lengths = [len(ids) for ids in self.train_dataset["input_ids"]]
         batches = StepBatches(lengths, self._labelled, self.recipe)
         loader = DataLoader(self.train_dataset, batch_sampler=batches, collate_fn=self.data_collator)
-        return self.accelerator.prepare(loader)  # type: ignore[no-any-return]
+        # Not accelerator.prepare: the batches are divided already.
+        return prepare_data_loader(  # type: ignore[no-any-return]
+            loader, self.args.device, num_processes=1, process_index=0, put_on_device=True
+        )
 
     def compute_loss(
         self,
@@ -148,10 +172,11 @@ class DistillTrainer(Trainer):  # type: ignore[misc]
         goal = self.recipe.objective
         texts = {name: inputs[name] for name in ("input_ids", "attention_mask")}
         outputs = model(**texts, **(self._terms.wanted_outputs if self._terms else {}))
-        hard = objectives.hard_loss(outputs.logits, inputs["labels"])
+        weigh = _Shares(inputs)
+        hard = weigh.labelled * objectives.hard_loss(outputs.logits, inputs["labels"])
         soft = torch.zeros_like(hard)
         if goal.alpha < 1:
-            soft = objectives.soft_loss(
+            soft = weigh.rows * objectives.soft_loss(
                 outputs.logits,
                 inputs["teacher_logits"],
                 divergence=goal.divergence,
@@ -164,11 +189,17 @@ class DistillTrainer(Trainer):  # type: ignore[misc]
         loss = objectives.objective(hard, soft, goal.alpha)
         self.parts = {"hard": hard.detach(), "soft": soft.detach()}
         if self._terms:
-            inner = self._terms(outputs, texts)
+            inner = weigh.tokens * self._terms(outputs, texts)
             self.parts["intermediate"] = inner.detach()
             loss = loss + inner
         self.parts["loss"] = loss.detach()
         return (loss, outputs) if return_outputs else loss
+
+    def log(self, logs: dict[str, float], start_time: float | None = None) -> None:
+        """Trackers hear of the parts of the loss too, all of this step and not of the steps until it."""
+        if self.args.report_to and "loss" in logs:
+            logs |= {name: float(value) for name, value in self.parts.items()}
+        super().log(logs, start_time)
 
     def evaluate(self, *_: Any, **__: Any) -> dict[str, float]:
         """Accuracy and cross-entropy on the validation split; stops between two batches when asked to."""
@@ -188,11 +219,34 @@ class DistillTrainer(Trainer):  # type: ignore[misc]
     def _save_checkpoint(self, model: PreTrainedModel, trial: Any) -> None:
         """The Trainer's checkpoint, sealed before older ones go: one that is whole is always there."""
         super()._save_checkpoint(model, trial)
-        latest = _checkpoint(Path(self.args.output_dir), self.state.global_step)
-        seal(latest)
-        for folder in _checkpoints(Path(self.args.output_dir)):
-            if folder not in (latest, Path(self.state.best_model_checkpoint or latest)):
-                shutil.rmtree(folder)
+
+        def finish() -> None:
+            latest = _checkpoint(Path(self.args.output_dir), self.state.global_step)
+            if self.watch:
+                self.watch.save(latest)
+            seal(latest)
+            for folder in _checkpoints(Path(self.args.output_dir)):
+                if folder not in (latest, Path(self.state.best_model_checkpoint or latest)):
+                    shutil.rmtree(folder)
+
+        parallel.wait()  # each process has written its random state
+        parallel.from_main(finish)
+
+
+class _Shares:
+    """Weights of a process's means, so that the processes' average is the mean over the joined batch.
+
+    Means over labelled rows, over rows, and over tokens; all 1 for a single process.
+    """
+
+    def __init__(self, inputs: dict[str, torch.Tensor]) -> None:
+        self.labelled = self.rows = self.tokens = torch.ones(())
+        if parallel.size() > 1:
+            labels, mask = inputs["labels"], inputs["attention_mask"]
+            known = (labels != objectives.UNLABELLED).sum()
+            here = torch.stack([known, mask.new_tensor(len(mask)), mask.sum()])
+            there = parallel.total(here.clone()).clamp(min=1)
+            self.labelled, self.rows, self.tokens = parallel.size() * here / there
 
 
 class Reporter(TrainerCallback):  # type: ignore[misc]
@@ -203,10 +257,20 @@ class Reporter(TrainerCallback):  # type: ignore[misc]
         self._every = max(1, trainer.recipe.steps // POINTS)
         self._samples, self._since = 0, time.perf_counter()
 
+    def on_train_begin(
+        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any
+    ) -> None:
+        if rank := parallel.rank():
+            torch.manual_seed(self._trainer.recipe.seed + rank)  # other dropout than the main process's
+        if state.global_step == 0:
+            self._look(0)
+
     def on_step_end(
         self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any
     ) -> None:
         recipe, run = self._trainer.recipe, self._trainer.run_control
+        self._join_parts()
+        self._look(state.global_step)
         self._samples += recipe.batch_size + recipe.transfer_batch_size
         loss = float(self._trainer.parts["loss"])
         if not math.isfinite(loss):
@@ -224,7 +288,8 @@ class Reporter(TrainerCallback):  # type: ignore[misc]
         if run.paused:
             run.wait()
             self._samples, self._since = 0, time.perf_counter()
-        if run.stopping:
+        if parallel.total(torch.tensor(int(run.stopping), device=args.device)):
+            run.stop()  # of all processes, after the same step
             control.should_save = control.should_training_stop = True
 
     def on_evaluate(
@@ -248,6 +313,25 @@ class Reporter(TrainerCallback):  # type: ignore[misc]
         recipe = self._trainer.recipe
         path = _checkpoint(Path(args.output_dir), state.global_step)
         self._on_event(Checkpointed(recipe.who, recipe.seed, state.global_step, str(path)))
+
+    def on_train_end(
+        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any
+    ) -> None:
+        if "wandb" in args.report_to:  # the only tracker that would go on with the next model
+            import_module("wandb").finish()
+
+    def _join_parts(self) -> None:
+        """The loss over the joined batch."""
+        parts = self._trainer.parts
+        if parallel.size() > 1:
+            means = parallel.total(torch.stack(list(parts.values()))) / parallel.size()
+            self._trainer.parts = dict(zip(parts, means, strict=True))
+
+    def _look(self, step: int) -> None:
+        """What the student says at a moment of its replay: no gradient, no dropout, so no random number."""
+        trainer = self._trainer
+        if watch := trainer.watch:
+            watch.look(step, lambda: predict(trainer.model, watch.texts, precision=trainer.recipe.precision))
 
     def _report(self, step: int, learning_rate: float) -> None:
         recipe = self._trainer.recipe
@@ -278,11 +362,18 @@ def train(trainer: DistillTrainer) -> PreTrainedModel:
     Raises: Stopped (a checkpoint of the last step is kept), DivergedError.
     """
     folder = Path(trainer.args.output_dir)
-    start = next((path for path in _checkpoints(folder) if _usable(path)), None)
-    trainer.train(resume_from_checkpoint=str(start) if start else None)
+    start = parallel.from_main(lambda: next((path for path in _checkpoints(folder) if _usable(path)), None))
+    if start and trainer.watch:
+        trainer.watch.load(start)
+    try:
+        trainer.train(resume_from_checkpoint=str(start) if start else None)
+    except Exception:  # it ended badly, but it ended: trackers close what they have open
+        trainer.callback_handler.on_train_end(trainer.args, trainer.state, trainer.control)
+        raise
     if trainer.run_control.stopping and trainer.state.global_step < trainer.recipe.steps:
         raise Stopped(f"Stopped at step {trainer.state.global_step} of {trainer.recipe.steps}.")
-    shutil.rmtree(folder)
+    parallel.wait()  # all have read the best weights
+    parallel.from_main(lambda: shutil.rmtree(folder))
     trainer.model.eval()
     return trainer.model
 
@@ -304,7 +395,10 @@ def _checkpoints(folder: Path) -> list[Path]:
     return sorted(folder.glob("checkpoint-*"), key=lambda path: int(path.name.split("-")[1]), reverse=True)
 
 
-def _arguments(recipe: Recipe, folder: Path) -> TrainingArguments:
+def _arguments(recipe: Recipe, folder: Path, reporting: Reporting | None) -> TrainingArguments:
+    if reporting and reporting.to:
+        for name, value in ENVIRONMENT.items():
+            os.environ.setdefault(name, value)
     return TrainingArguments(
         output_dir=str(folder),
         max_steps=recipe.steps,
@@ -328,7 +422,10 @@ def _arguments(recipe: Recipe, folder: Path) -> TrainingArguments:
         logging_steps=max(1, recipe.steps // POINTS),
         logging_nan_inf_filter=False,  # we stop at a NaN instead of hiding it
         remove_unused_columns=False,
+        ddp_find_unused_parameters=False,  # none is; projections act outside of the model, where it would err
         dataloader_pin_memory=torch.cuda.is_available(),
-        report_to="none",
+        report_to=list(reporting.to) if reporting and reporting.to else "none",
+        run_name=reporting.name if reporting else None,
+        project="kd-studio",  # trackio's
         disable_tqdm=True,
     )

@@ -48,7 +48,7 @@ def validate(run: Run, trained: list[Trained]) -> Findings:
     logits: dict[str, dict[str, Logits]] = {}
     for done, model in enumerate(trained):
         run.on_event(Progress("validate", f"scoring {model.name}", done, len(trained) + 1))
-        logits[model.name] = _logits(run, model, sets)
+        logits[model.name] = logits_of(run, model, sets)
     run.on_event(Progress("validate", "measuring latency", len(trained), len(trained) + 1))
     speed = _latency(run, trained)
     run.on_event(Progress("validate", "done", len(trained) + 1, len(trained) + 1))
@@ -83,7 +83,7 @@ def shifted_sets(task: Task) -> dict[str, Dataset]:
     return {name: labelled(texts, task.test["label"]) for name, texts in copies.items()} | task.shifted
 
 
-def _logits(run: Run, trained: Trained, sets: Mapping[str, Dataset]) -> dict[str, Logits]:
+def logits_of(run: Run, trained: Trained, sets: Mapping[str, Dataset]) -> dict[str, Logits]:
     """Logits (rows, classes) for each set. Those of teacher and alone are kept: many runs share them."""
 
     def compute() -> dict[str, Logits]:

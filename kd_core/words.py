@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 from kd_core.events import Who
+
+Runtime = Literal["pytorch", "onnx", "int8"]
 
 # In the order in which they are always listed.
 NAMES: dict[Who, str] = {
@@ -17,6 +21,8 @@ SHORT_NAMES: dict[Who, str] = {
     "labelled_only": "Labelled only",
     "alone": "Alone",
 }
+# In which program a model answers, and in which numbers.
+RUNTIME_NAMES: dict[Runtime, str] = {"pytorch": "PyTorch", "onnx": "ONNX", "int8": "ONNX int8"}
 
 Badge = tuple[str, str, str]  # label, colour and icon of ``st.badge``
 

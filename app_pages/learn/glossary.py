@@ -24,7 +24,8 @@ if not found:
 for term in found:
     with st.container(border=True, gap="xxsmall"):
         others = f" · {escape(', '.join(term.also))}" if term.also else ""
-        st.markdown(f"**{escape(term.name[0].upper() + term.name[1:])}**{others}")
+        name = term.name if term.name[1].isdigit() else term.name[0].upper() + term.name[1:]
+        st.markdown(f"**{escape(name)}**{others}")
         st.markdown(escape(term.says))
         if term.source:
             st.caption(escape(term.source))

@@ -16,6 +16,19 @@ for start in range(0, len(LABS), COLUMNS):
             st.page_link(lab.page, label=f"**{lab.title}**", icon=lab.icon)
             st.markdown(lab.question)
             st.caption(f":material/schedule: {lab.minutes} minutes")
+GUIDED = (
+    (
+        "lessons",
+        "Lessons",
+        "cast_for_education",
+        "Four guided lessons: answer first, then find out in the labs.",
+    ),
+    ("race", "Race", "flag", "Two or three settings against each other on one chart, for a live audience."),
+)
+for column, (name, title, icon, about) in zip(st.columns(2), GUIDED, strict=True):
+    with column.container(border=True, height="stretch", key=f"labs.{name}"):
+        st.page_link(f"app_pages/learn/{name}.py", label=f"**{title}**", icon=f":material/{icon}:")
+        st.markdown(about)
 with st.container(key="labs.more"):
     st.page_link(
         "app_pages/learn/glossary.py", label="The words, in the glossary", icon=":material/menu_book:"

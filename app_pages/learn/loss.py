@@ -1,8 +1,5 @@
-"""A lab: layout and calls; what it shows is in ``app_pages.shared.lab_loss``."""
+"""A lab; what it shows is in ``app_pages.shared.lab_loss``."""
 
-from app_pages.shared.lab_cards import lab_links, lab_title
-from app_pages.shared.lab_loss import loss_lab
+from app_pages.shared.lab_page import lab_page
 
-lab_title("loss")
-loss_lab()
-lab_links("loss")
+lab_page("loss")

@@ -11,7 +11,7 @@ import streamlit as st
 from app_pages.shared.fields import field
 from app_pages.shared.job import jobs_about
 from app_pages.shared.state import store
-from app_pages.shared.text import escape
+from app_pages.shared.text import escape, run_line
 from kd_core import words
 from kd_core.bench_words import conditions
 from kd_core.capacity import Load, Measured, Need, from_bench, from_run, saving
@@ -111,7 +111,7 @@ def choose_run(runs: Sequence[RunRow]) -> RunRow:
     chosen = st.selectbox(
         "Run",
         list(by_id),
-        format_func=lambda run_id: f"{by_id[run_id].title} · {by_id[run_id].created:%d %b %Y %H:%M}",
+        format_func=lambda run_id: run_line(by_id[run_id]),
         key="capacity.run",
         bind="query-params",
     )

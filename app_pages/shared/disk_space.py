@@ -37,8 +37,9 @@ def disk_space() -> None:
             alt="Disk space by kind",
         )
         st.caption(
-            "Not needed: caches that no run refers to, checkpoints of runs that are done, and folders that "
-            "were left half-written. What is freed is computed again when a run needs it; no result is lost."
+            "Not needed: caches that no run refers to, exported bundles, checkpoints of runs that are done, "
+            "and folders that were left half-written. What is freed is computed again when it is needed; no "
+            "result is lost."
         )
         if st.button(
             f"Free {words.megabytes(free / 1e6)}" if spare else "Nothing to free",

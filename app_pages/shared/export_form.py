@@ -9,7 +9,7 @@ from streamlit.delta_generator import DeltaGenerator
 
 from app_pages.shared.job import UNDER_WAY, jobs_about
 from app_pages.shared.state import runner, store
-from app_pages.shared.text import escape
+from app_pages.shared.text import escape, run_line
 from kd_core import paths
 from kd_core.errors import KDError
 from kd_core.handlers import prepare
@@ -34,7 +34,7 @@ def choose_run() -> RunRow | None:
         "Run",
         ids,
         index=ids.index(asked) if asked in runs else 0,
-        format_func=lambda run_id: _described(runs[run_id]),
+        format_func=lambda run_id: run_line(runs[run_id]),
         key="export.run",
         width=560,
     )
@@ -89,7 +89,3 @@ def _start(run: RunRow, *, onnx: bool, int8: bool) -> None:
         st.error(escape(error), icon=":material/error:")
     else:
         st.rerun()
-
-
-def _described(run: RunRow) -> str:
-    return " · ".join((run.name or run.id, run.task, run.student, f"{run.created:%d %b %Y}"))

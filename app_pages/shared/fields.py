@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from functools import cache
-from typing import Any
+from typing import Any, get_origin
 
 import streamlit as st
 
@@ -30,7 +30,8 @@ def field(
     """
     info, schema = section.model_fields[name], _schema(section)[name]
     default = overrides.pop("value", info.default)
-    names = overrides.pop("options", [option for option in choices(info) if option != "auto"])
+    several = get_origin(info.annotation) is tuple  # typed with commas between them
+    names = overrides.pop("options", [option for option in choices(info) if option != "auto" and not several])
     common = {
         "key": key,
         "help": escape(info.description),

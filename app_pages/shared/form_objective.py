@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from typing import Any
 
 import numpy as np
@@ -9,6 +10,7 @@ import streamlit as st
 
 from app_pages.shared.fields import field
 from app_pages.shared.form_link import key
+from app_pages.shared.text import term
 from kd_core import figures
 from kd_core.config import ObjectiveConfig, sections
 from kd_core.data.bundled import TASKS
@@ -38,9 +40,15 @@ TITLES = {
 
 
 def choose_objective() -> dict[str, Any]:
-    temperature = field(ObjectiveConfig, "temperature", key=key("objective.temperature"))
+    temperature = field(
+        ObjectiveConfig, "temperature", key=key("objective.temperature"), help=term("temperature")
+    )
     alpha = field(
-        ObjectiveConfig, "alpha", key=key("objective.alpha"), label="Alpha: who the student listens to"
+        ObjectiveConfig,
+        "alpha",
+        key=key("objective.alpha"),
+        label="Alpha: who the student listens to",
+        help=term("alpha"),
     )
     with st.container(horizontal=True, horizontal_alignment="distribute", key="distill.alpha_ends"):
         st.caption("teacher", width="content")
@@ -48,7 +56,7 @@ def choose_objective() -> dict[str, Any]:
     return {"temperature": temperature, "alpha": alpha}
 
 
-def choose_rest(task: dict[str, Any]) -> dict[str, dict[str, Any]]:
+def choose_rest(task: dict[str, Any], *, without: Collection[str] = ()) -> dict[str, dict[str, Any]]:
     """All other settings, by section, each with its default until it is changed."""
     typed_in = task["name"] not in TASKS and len(task) == 1  # neither bundled nor saved with its settings
     values: dict[str, dict[str, Any]] = {}
@@ -56,7 +64,8 @@ def choose_rest(task: dict[str, Any]) -> dict[str, dict[str, Any]]:
         names = [
             name
             for name in fields.model_fields
-            if f"{section}.{name}" not in SHOWN and (section != "task" or typed_in or name not in OF_A_FILE)
+            if f"{section}.{name}" not in {*SHOWN, *without}
+            and (section != "task" or typed_in or name not in OF_A_FILE)
         ]
         st.markdown(f"**{TITLES[section]}**")
         values[section] = {name: field(fields, name, key=key(f"{section}.{name}")) for name in names}

@@ -18,6 +18,7 @@ from kd_core.estimate import Estimate, Past, calibrate, estimate, past_runs
 from kd_core.events import Estimated
 from kd_core.handlers import prepare
 from kd_core.plan import Plan, Vocabulary, make_plan, read_vocabulary
+from kd_core.search import Outlook, SearchConfig, outlook
 
 
 def stamp(task: TaskConfig) -> list[int]:
@@ -67,13 +68,21 @@ def estimate_of(plan: Plan) -> Estimate:
     return estimate(plan, _past(), _calibrated)
 
 
-def start(config: DistillConfig, expected: Estimate) -> str:
+def outlook_of(config: SearchConfig) -> Outlook:
+    """Raises: KDError."""
+    prepare()
+    task, changes = config.distill.task, stamp(config.distill.task)
+    vocabulary = _vocabulary(_named(config.distill.teacher), task, changes)
+    return outlook(config, read_task(task, changes), vocabulary, _past(), _calibrated)
+
+
+def start(config: DistillConfig, expected: Estimate, *, name: str = "") -> str:
     """The id of the run. A second click, or a second tab, finds the one that is under way."""
     wanted = config.model_dump(mode="json")
     for run in store().runs(status=UNDER_WAY):
         if run.config == wanted:
             return run.id
-    run_id = runner().submit(config)
+    run_id = runner().submit(config, name)
     event = Estimated({**expected.seconds}, {**expected.work})
     store().write(run_id, [(datetime.now(UTC), event)])
     return run_id

@@ -42,7 +42,8 @@ def _progress(job: RunRow, key: str) -> None:
     if job.status == "queued":
         parts = ["Waits for its turn: one job at a time uses this machine"]
     else:
-        parts = [escape((job.label or "getting ready").capitalize())]
+        label = job.label or "getting ready"
+        parts = [escape(label[:1].upper() + label[1:])]  # PyTorch and ONNX keep their capitals
         if job.steps:
             parts.append(f"{job.step:,} of {job.steps:,}")
         if job.seconds_left is not None:

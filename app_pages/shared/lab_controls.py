@@ -31,6 +31,7 @@ class Controls:
         asked = [name.strip() for name in st.query_params.get("hide", "").split(",") if name.strip()]
         self.hidden = [name for name in asked if name in self.names]
         self.unknown = [name for name in asked if name not in self.names]
+        self._labels = st.session_state.setdefault(f"{page}.labels", {})
 
     def open(self) -> None:
         """Where the controls stand: call it in the column that is theirs, before the first ``add``."""
@@ -40,18 +41,27 @@ class Controls:
 
     def add(self, name: str, kind: str, label: str, *arguments: Any, **settings: Any) -> Any:
         """The widget ``st.<kind>``; its value is in the URL as ``page.name``."""
-        place = self._unseen if name in self.hidden else self._seen
-        return getattr(place, kind)(label, *arguments, key=self.key(name), bind="query-params", **settings)
+        return getattr(self._place(name, label), kind)(
+            label, *arguments, key=self.key(name), bind="query-params", **settings
+        )
 
     def button(self, name: str, label: str, **settings: Any) -> bool:
-        place = self._unseen if name in self.hidden else self._seen
-        return bool(place.button(label, key=self.key(name), **settings))
+        return bool(self._place(name, label).button(label, key=self.key(name), **settings))
+
+    def _place(self, name: str, label: str) -> Any:
+        self._labels[name] = label
+        return self._unseen if name in self.hidden else self._seen
 
     def key(self, name: str) -> str:
         return f"{self.page}.{name}"
 
     def note(self, words: str) -> None:
         self._seen.caption(words)
+
+
+def labels_of(page: str) -> dict[str, str]:
+    """The controls of a lab that was shown in this session: what the reader calls them, by name."""
+    return dict(st.session_state.get(f"{page}.labels", {}))
 
 
 def asked(controls: Controls) -> bool:
@@ -122,10 +132,15 @@ def choose_text(controls: Controls, examples: Examples) -> int:
         "Text",
         list(rows),
         index=first if first in rows else 0,
-        format_func=lambda row: f"{row + 1}. {short(examples.texts[row])}",
+        format_func=lambda row: text_option(examples, row),
     )
     controls.note(f"Its label: **{escape(examples.labels[int(examples.truth[row])])}**")
     return row
+
+
+def text_option(examples: Examples, row: int) -> str:
+    """A text as the list, and a link, name it."""
+    return f"{row + 1}. {short(examples.texts[row])}"
 
 
 def short(text: str) -> str:

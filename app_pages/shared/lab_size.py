@@ -202,8 +202,8 @@ def _conditions(report: Mapping[str, Any], grid: pd.DataFrame) -> str:
     says = (
         f"{escape(config['task']['name'])}, {report['test_texts']:,} test texts; distilled with "
         f"{config['task']['transfer_texts']:,} transfer texts, {config['training']['steps']:,} steps, "
-        f"{' or '.join(map(str, seeds))} {'seed' if seeds == [1] else 'seeds'} each. Recorded with assets/record.py on "
-        f"{escape(machine['processor'])}, {machine['cores']} cores."
+        f"{' or '.join(map(str, seeds))} {'seed' if seeds == [1] else 'seeds'} each. "
+        f"Recorded with assets/record.py on {escape(machine['processor'])}, {machine['cores']} cores."
     )
     if "latency" in report:
         says += " Latencies are of that one machine: compare them with each other, not with yours."

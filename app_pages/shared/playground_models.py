@@ -12,7 +12,7 @@ import streamlit as st
 from numpy.typing import NDArray
 
 from app_pages.shared.state import store
-from app_pages.shared.text import escape
+from app_pages.shared.text import escape, run_line
 from kd_core import prediction
 from kd_core.events import Who
 from kd_core.prediction import Answer
@@ -77,14 +77,10 @@ def choose_run() -> RunRow | None:
         "Run",
         ids,
         index=ids.index(shown),
-        format_func=lambda run_id: _name(runs[run_id]),
+        format_func=lambda run_id: run_line(runs[run_id]),
         key=f"playground.run.{shown}",
     )
     if chosen != shown:
         st.query_params["run"] = chosen
         st.rerun()
     return runs[chosen]
-
-
-def _name(run: RunRow) -> str:
-    return f"{run.name or run.id} · {run.task} · {run.teacher} to {run.student} · {run.created:%d %b %Y}"

@@ -10,7 +10,7 @@ import pandas as pd
 import streamlit as st
 
 from app_pages.shared.charts import chart, is_dark
-from app_pages.shared.text import escape
+from app_pages.shared.text import escape, term
 from kd_core import figures, paths, results, words
 from kd_core.errors import RunError
 from kd_core.store import RunRow
@@ -43,11 +43,10 @@ def fidelity(run: RunRow, report: Mapping[str, Any]) -> None:
             "Divergence",
             f"{found['kl']:.3f} nats",
             border=True,
-            help="Mean KL divergence of the student's probabilities from the teacher's, at T = 1; "
-            "0 when they are the same",
+            help=f"{term('KL divergence')} Here of the student from the teacher, at T = 1, mean over texts.",
         )
     for cell, label in LABELS.items():
-        right.markdown(f"**{label}** {results.CELLS[cell]}")
+        right.markdown(f"**{label}:** {results.CELLS[cell]}")
     if len(report["config"]["training"]["seeds"]) > 1:
         right.caption("Of the first seed's student.")
     st.subheader("The texts behind each cell", anchor=False)
@@ -69,7 +68,7 @@ def fidelity(run: RunRow, report: Mapping[str, Any]) -> None:
     if shown.empty:
         st.info("There is no such text.", icon=":material/check:")
         return
-    sure = st.column_config.NumberColumn("sure", format="%.0f %%", width=70)
+    sure = st.column_config.NumberColumn("Confidence", format="%.0f %%", width=95)
     st.dataframe(
         shown,
         hide_index=True,

@@ -11,7 +11,7 @@ import streamlit as st
 from app_pages.shared.charts import chart, is_dark
 from app_pages.shared.form_link import form_link
 from app_pages.shared.state import store
-from app_pages.shared.text import escape
+from app_pages.shared.text import escape, term
 from app_pages.shared.took import estimate_was
 from kd_core import figures, results, words
 from kd_core.config import DistillConfig
@@ -19,6 +19,7 @@ from kd_core.html_report import html_report
 from kd_core.store import RunRow
 
 MEASURES = ("accuracy", "size", "latency")
+ENDED = {"failed": "failed", "stopped": "was stopped", "interrupted": "was interrupted"}
 
 
 def actions(run: RunRow, report: Mapping[str, Any]) -> None:
@@ -44,6 +45,10 @@ def actions(run: RunRow, report: Mapping[str, Any]) -> None:
             on_click="ignore",
         )
         duplicate(run)
+        if st.button("Export", icon=":material/archive:", key="report.export"):
+            st.switch_page("app_pages/use/export.py", query_params={"run": run.id})
+        if st.button("Open in playground", icon=":material/forum:", key="report.playground"):
+            st.switch_page("app_pages/use/playground.py", query_params={"run": run.id})
 
 
 def duplicate(run: RunRow) -> None:
@@ -69,7 +74,7 @@ def title(run: RunRow, seconds: float | None = None) -> None:
 def headline(run: RunRow, report: Mapping[str, Any]) -> None:
     label, colour, icon = words.verdict_badge(report["verdict"]["kind"])
     with st.container(border=True, key="report.verdict"):
-        st.badge(label, icon=icon, color=colour)
+        st.badge(label, icon=icon, color=colour, help=term("verdict"))
         st.markdown(f"**{escape(report['sentence'])}**")
         for note in report["notes"]:
             st.caption(escape(note))
@@ -96,7 +101,7 @@ def unfinished(run: RunRow) -> None:
         )
         link = "Watch it live"
     else:
-        st.warning(f"This run is {run.status} and has no report.", icon=":material/info:")
+        st.warning(f"This run {ENDED[run.status]} and has no report.", icon=":material/info:")
         link = "Open it, to see how far it came and to resume it"
     if run.error:
         st.text(run.error)

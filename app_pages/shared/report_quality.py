@@ -8,7 +8,7 @@ from typing import Any
 import streamlit as st
 
 from app_pages.shared.charts import chart, is_dark
-from app_pages.shared.text import escape
+from app_pages.shared.text import escape, term
 from kd_core import figures, results, words
 from kd_core.store import RunRow
 
@@ -19,6 +19,15 @@ def quality(run: RunRow, report: Mapping[str, Any]) -> None:
         results.overview(report),
         hide_index=True,
         key="report.overview",
+        column_config={
+            column: st.column_config.TextColumn(label, help=term(word))
+            for column, label, word in (
+                ("Macro-F1", None, "macro-F1"),
+                ("Calibration error", None, "calibration error"),
+                ("Latency p50", None, "p50 and p95"),
+                ("p95", "Latency p95", "p50 and p95"),
+            )
+        },
         alt="Quality, size and speed of each model",
     )
     st.caption(
@@ -54,7 +63,8 @@ def quality(run: RunRow, report: Mapping[str, Any]) -> None:
         )
         st.caption(
             f"Calibration error {words.percent(models[who]['ece'])}. Below the diagonal it is too sure "
-            "of itself, above it too careful. Lines are 95 % intervals, larger dots hold more texts."
+            "of itself, above it too careful. Lines are 95 % intervals, larger dots hold more texts.",
+            help=term("calibration error"),
         )
     left, right = st.columns(2)
     with left:

@@ -8,6 +8,7 @@ from typing import Any
 import pandas as pd
 import streamlit as st
 
+from app_pages.shared.report_bench import benchmark
 from app_pages.shared.text import escape
 from kd_core import results, words
 from kd_core.events import STAGES
@@ -30,6 +31,7 @@ def speed(run: RunRow, report: Mapping[str, Any]) -> None:
                     help="Of one thread, one text after the other; batches are faster",
                 )
     st.caption(escape(results.conditions(report)))
+    benchmark(run)
     st.subheader("Where the time of this run went", anchor=False)
     st.dataframe(
         pd.DataFrame(

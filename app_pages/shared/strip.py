@@ -50,14 +50,23 @@ def _strip() -> None:
 
 def _place(job: RunRow) -> tuple[str, dict[str, str]]:
     """The page that shows a job, and its address."""
-    if job.kind in ("bench", "export"):
+    if job.kind == "export":
+        return "app_pages/use/export.py", {"run": job.config["run"]}
+    if job.kind == "bench":
         return "app_pages/review/report.py", {"run": job.config["run"]}
+    if job.kind == "lab":
+        return "app_pages/learn/transfer.py", {"job": job.id}
+    if job.kind == "search":
+        from kd_core.search import study_of  # Optuna comes with it: not on every page
+
+        return "app_pages/build/search.py", {"study": study_of(job)}
     return "app_pages/build/distill.py", {"run": job.id}
 
 
 def _where(job: RunRow) -> str:
     """ "3 Distil · 46 % · 19 s left", or "Paused · 46 %"."""
-    stage = STAGES.get(job.stage or "", (job.label or "starting").capitalize())
+    label = job.label or "starting"
+    stage = STAGES.get(job.stage or "", label[:1].upper() + label[1:])  # PyTorch keeps its capitals
     stage = "Paused" if job.status == "paused" else stage
     parts = [stage, f"{job.progress:.0%}".replace("%", " %")]
     if job.seconds_left is not None and job.status == "running":

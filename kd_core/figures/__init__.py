@@ -5,6 +5,17 @@ has a fixed height and keeps the reader's zoom while it is updated. Labels that 
 """
 
 from kd_core.figures.data import class_balance, lengths, temperature_preview
+from kd_core.figures.lab import (
+    class_similarity,
+    entropy_curve,
+    gradient_bars,
+    gradient_over_temperature,
+    humps,
+    two_answers,
+)
+from kd_core.figures.lab_runs import SIZE_MEASURES, SizeMeasure, size_grid, transfer_curve
+from kd_core.figures.race import race_chart
+from kd_core.figures.replay import replay_agreement, replay_answers, replay_in_words, replay_map
 from kd_core.figures.report import (
     Measure,
     bars,
@@ -15,7 +26,12 @@ from kd_core.figures.report import (
     shifted,
     verdicts,
 )
+from kd_core.figures.search import search_dots, search_map
+from kd_core.figures.speed import latency_by_batch
+from kd_core.figures.staircase import staircase
 from kd_core.figures.style import COLOURS, DASHES, FONT, INK, RUNS, TEXT_COLOURS
+from kd_core.figures.tokens import answer_bars, word_shades
+from kd_core.figures.tradeoffs import tradeoff_scatter
 from kd_core.figures.training import accuracy_curves, loss_curves, overlay
 
 __all__ = [
@@ -24,19 +40,41 @@ __all__ = [
     "FONT",
     "INK",
     "RUNS",
+    "SIZE_MEASURES",
     "TEXT_COLOURS",
     "Measure",
+    "SizeMeasure",
     "accuracy_curves",
+    "answer_bars",
     "bars",
     "class_balance",
+    "class_similarity",
     "confusion",
+    "entropy_curve",
     "four_way",
+    "gradient_bars",
+    "gradient_over_temperature",
+    "humps",
+    "latency_by_batch",
     "lengths",
     "loss_curves",
     "overlay",
     "per_class",
+    "race_chart",
     "reliability",
+    "replay_agreement",
+    "replay_answers",
+    "replay_in_words",
+    "replay_map",
+    "search_dots",
+    "search_map",
     "shifted",
+    "size_grid",
+    "staircase",
     "temperature_preview",
+    "tradeoff_scatter",
+    "transfer_curve",
+    "two_answers",
     "verdicts",
+    "word_shades",
 ]

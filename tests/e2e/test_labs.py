@@ -11,6 +11,10 @@ from playwright.sync_api import Page, expect
 def test_a_lab_by_key_alone(page: Page, visit: Callable[..., None]) -> None:
     visit(page, "/temperature?hide=source&ask=What%20comes%20second%3F")
     expect(page.get_by_text("What comes second?")).to_be_visible()
+    page.get_by_label("Your answer").focus()
+    page.keyboard.type("tech")
+    page.keyboard.press("Enter")
+    expect(page.get_by_text("Your answer: tech")).to_be_visible()
     expect(page.get_by_text("Texts", exact=True)).to_be_hidden()
     slider = page.get_by_role("slider", name="Temperature")
     slider.focus()

@@ -8,8 +8,44 @@ from collections.abc import Callable
 import pytest
 from playwright.sync_api import Page, expect
 
-PAGES = ("/", "/data", "/distill", "/runs", "/report")
-SIDEBAR = ["Home", "Data", "Distill", "Runs", "Report"]
+PAGES = (
+    "/",
+    "/data",
+    "/distill",
+    "/search",
+    "/runs",
+    "/report",
+    "/tradeoffs",
+    "/capacity",
+    "/learn",
+    "/temperature",
+    "/loss",
+    "/divergence",
+    "/transfer",
+    "/size",
+    "/replay",
+    "/lessons",
+    "/race",
+    "/glossary",
+    "/playground",
+    "/export",
+)
+SIDEBAR = [
+    "Home",
+    "Data",
+    "Distill",
+    "Search",
+    "Runs",
+    "Report",
+    "Trade-offs",
+    "Capacity",
+    "Labs",
+    "Lessons",
+    "Race",
+    "Glossary",
+    "Playground",
+    "Export",
+]
 
 
 def links(page: Page) -> list[str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 from collections.abc import Callable
 from datetime import UTC, datetime
@@ -250,11 +251,9 @@ def test_a_failed_run_says_why_without_becoming_markup(app: App, store: Store) -
 
 def test_a_finished_run_shows_its_verdict_and_how_far_off_the_estimate_was(app: App, store: Store) -> None:
     under_way(store)
-    model = {"accuracy": 0.9, "size_mb": 10.0, "latency_ms": {"p50": 1.0}}
-    verdict = {"kind": "helped", "delta": 0.048, "low": 0.021, "high": 0.076}
+    sample = json.loads((Path(__file__).parents[1] / "samples" / "report.json").read_text("utf-8"))
     sentence = "Distillation helped: +4.8 points over the same student trained alone."
-    report = {"teacher": model, "student": model, "alone": model, "verdict": verdict, "sentence": sentence}
-    report |= {"config": DistillConfig().model_dump(mode="json"), "cached": {}, "teacher_key": "none"}
+    report = sample | {"sentence": sentence, "cached": {}, "teacher_key": "none"}
     write(store, Estimated({"teach": 20.0, "distil": 30.0}, {}))
     store.save_report(RUN, report | {"seconds": {"teach": 25.0, "distil": 35.0}})
     store.set_status(RUN, "done")

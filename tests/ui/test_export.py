@@ -68,7 +68,7 @@ def test_the_newest_finished_run_and_a_link_to_it(app: App, done: Store) -> None
     page = app(PAGE)
     assert page.selectbox(key="export.run").value == RUN
     assert page.query_params["run"] == RUN
-    assert page.selectbox(key="export.run").options[0].startswith("Demo · bbc-headlines · tiny · ")
+    assert page.selectbox(key="export.run").options[0].startswith("Demo · bbc-headlines: minilm-l6 → tiny · ")
     assert page.toggle(key="export.onnx").value
     assert page.toggle(key="export.int8").value
     assert page.button(key="export.make").label == "Make the bundle"

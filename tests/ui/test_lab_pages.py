@@ -52,7 +52,8 @@ def run(store: Store, home: Path) -> str:
 def test_a_card_for_each_lab(app: App) -> None:
     page = app().switch_page("app_pages/learn/index.py").run()  # its file is not named like its address
     links = [link.proto.label for link in page.main.get("page_link")]
-    assert links == [*(f"**{lab.title}**" for lab in LABS), "The words, in the glossary"]
+    cards = [*(f"**{lab.title}**" for lab in LABS), "**Lessons**", "**Race**"]
+    assert links == [*cards, "The words, in the glossary"]
     for lab in LABS:
         assert lab.question in said(page)
         assert f"{lab.minutes} minutes" in said(page)

@@ -189,8 +189,8 @@ def test_duplicate_fills_the_form(app: App, done: Store) -> None:
     [
         ("queued", "This run is queued, at 0 %. Its report opens here when it is done."),
         ("running", "This run is running, at 0 %. Its report opens here when it is done."),
-        ("stopped", "This run is stopped and has no report."),
-        ("interrupted", "This run is interrupted and has no report."),
+        ("stopped", "This run was stopped and has no report."),
+        ("interrupted", "This run was interrupted and has no report."),
     ],
 )
 def test_a_run_that_is_not_done(app: App, store: Store, status: Any, words_said: str) -> None:

@@ -6,7 +6,9 @@ import html
 
 import pytest
 
-from app_pages.shared.text import escape
+from app_pages.shared.text import escape, run_line
+from kd_core.config import DistillConfig
+from kd_core.store import Store
 
 
 @pytest.mark.parametrize(
@@ -42,3 +44,13 @@ def test_it_is_one_line() -> None:
 def test_plain_text_stays_as_it_is() -> None:
     assert escape("bbc-headlines, T = 4.0 (12:30)") == "bbc-headlines, T = 4.0 (12:30)"
     assert escape(4.0) == "4.0"
+
+
+@pytest.mark.parametrize(
+    ("name", "begins"),
+    [("Demo", "Demo · bbc-headlines: minilm-l6 → tiny · "), ("", "bbc-headlines: minilm-l6 → tiny · ")],
+)
+def test_a_run_in_a_list_is_known_by_what_it_did_and_when(store: Store, name: str, begins: str) -> None:
+    store.create_run("20260131-143000-a1b2", DistillConfig().model_dump(mode="json"), name=name)
+    run = store.run("20260131-143000-a1b2")
+    assert run_line(run) == f"{begins}{run.created.astimezone():%d %b %Y %H:%M}"

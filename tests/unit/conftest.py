@@ -304,7 +304,9 @@ def trainer(tiny_teacher, tiny_task, splits, tmp_path) -> Callable:
     from kd_core.events import Control, ignore
     from kd_core.training import DistillTrainer
 
-    def make(recipe=None, *, dropout=0.0, train=None, on_event=ignore, control=None):
+    def make(
+        recipe=None, *, dropout=0.0, train=None, on_event=ignore, control=None, watch=None, reporting=None
+    ):
         model = tiny_teacher("bert")
         for module in model.modules():
             if isinstance(module, torch.nn.Dropout):
@@ -318,6 +320,8 @@ def trainer(tiny_teacher, tiny_task, splits, tmp_path) -> Callable:
             folder=tmp_path / "checkpoints",
             on_event=on_event,
             control=control or Control(),
+            watch=watch,
+            reporting=reporting,
         )
 
     return make

@@ -9,7 +9,7 @@ from torch import nn
 from transformers import PretrainedConfig, PreTrainedModel
 
 from kd_core import benchmark
-from kd_core.benchmark import WARM_UP, describe_machine, latency, size_mb
+from kd_core.benchmark import WARM_UP, describe_machine, interleaved, latency, size_mb
 from kd_core.errors import ModelError, Stopped
 from kd_core.events import Control
 
@@ -74,9 +74,17 @@ def test_models_and_texts_take_turns(models, encoded):
     assert timed == [(name, i) for i in (0, 1, 2, 0, 1) for name in ("teacher", "student")]
 
 
+def test_calls_take_turns_and_get_the_number_of_the_turn():
+    heard: list[str] = []
+    calls = {name: lambda turn, name=name: heard.append(f"{name}{turn}") for name in "ab"}
+    times = interleaved(calls, 2, warm_up=1)
+    assert heard == ["a-1", "b-1", "a0", "b0", "a1", "b1"]
+    assert {name: len(nanoseconds) for name, nanoseconds in times.items()} == {"a": 2, "b": 2}
+
+
 def test_warm_up_is_not_counted(models, encoded, monkeypatch):
     taken = iter([10**12] * 2 * WARM_UP + [i * 10**6 for i in (1, 10, 2, 20, 3, 30, 4, 40, 5, 50)])
-    monkeypatch.setattr(benchmark, "_time", lambda model, batch: next(taken))
+    monkeypatch.setattr(benchmark, "_time", lambda call, turn: next(taken))
     result = latency(models, encoded, repeats=5)
 
     assert (result["teacher"].p50, result["teacher"].p95) == pytest.approx((3.0, 4.8))

@@ -54,6 +54,18 @@ def found(store: Store) -> dict[str, tuple[bool, str]]:
     }
 
 
+def test_an_exported_bundle_may_go(store):
+    place = folder("exports", f"{RUN}-0a1b2c3d")
+    folder("cache", "onnx", "a")
+    assert found(store) == {
+        "cache/onnx/a": (True, "no run refers to it"),
+        f"exports/{RUN}-0a1b2c3d": (True, "can be made again"),
+    }
+    assert [item.kind for item in inventory(store)] == ["onnx", "exports"]
+    assert clean(inventory(store)) == 2000
+    assert not place.exists()
+
+
 def test_the_cache_is_kept_for_runs(store):
     folder("runs", RUN, caches="teachers/a\nalone/b\nalone/b\n")
     folder("work", OTHER, caches="knowledge/c\n")
@@ -131,7 +143,7 @@ def test_sizes_are_of_all_files(store):
 
 
 def test_what_a_real_run_used_is_kept_and_its_models_answer_after_that(finished_run, store, kd_home):
-    from kd_core.runs import predict
+    from kd_core.prediction import predict
 
     shutil.copytree(finished_run.home, kd_home, dirs_exist_ok=True)
     folder("cache", "teachers", "x", size=700)

@@ -21,7 +21,7 @@ import pytest
 from rich.console import Console
 
 import kd_core
-from kd_core import cli, runs
+from kd_core import cli, prediction
 from kd_core.cli import main
 from kd_core.cli.narrator import Narrator
 from kd_core.config import DistillConfig, sections
@@ -44,6 +44,7 @@ FIELDS = [f"{section}.{name}" for section, fields in sections() for name in fiel
 
 # A legal value, other than the default, for the fields where the default says too little.
 VALUES = {
+    "training.report_to": "tensorboard,wandb",
     "task.max_length": "64",
     "teacher.intermediate": "64",
     "student.intermediate": "64",
@@ -213,14 +214,18 @@ def model(accuracy: float, **changes: Any) -> dict[str, Any]:
         "ece": 0.05,
         "params": 2_985_733,
         "size_mb": 11.96,
-        "latency_ms": {"p50": 1.234, "p95": 1.9, "batch": 1, "threads": 1},
+        "latency_ms": {"p50": 1.234, "p95": 1.9, "batch": 1, "threads": 1, "mean_tokens": 9.0},
         "shifted": {"typos": accuracy - 0.1},
     } | changes
 
 
+SIZES = {"model": "custom", "layers": 2, "hidden": 128, "intermediate": 512}
 REPORT: dict[str, Any] = {
     "run_id": "r1",
     "folder": "/data/runs/r1",
+    "config": {"teacher": SIZES, "student": SIZES},
+    "labels": ["a", "b"],
+    "rows": {"test": 531},
     "teacher": model(0.9, params=22_715_000, size_mb=90.9),
     "alone": model(0.845),
     "labelled_only": None,
@@ -525,7 +530,7 @@ def use_predict(monkeypatch: pytest.MonkeyPatch) -> None:
             "predictions": [{"text": t, "teacher": probabilities, "alone": None} for t in texts],
         }
 
-    monkeypatch.setattr(runs, "predict", predict)
+    monkeypatch.setattr(prediction, "predict", predict)
 
 
 def pipe(monkeypatch: pytest.MonkeyPatch, content: bytes, *, terminal: bool = False) -> None:
@@ -582,7 +587,16 @@ def test_predict_does_not_wait_for_a_terminal(
 def test_predict_refuses_undecodable_arguments(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["predict", RUN, "caf\udce9"]) == 2
     assert capsys.readouterr().err == (
-        "kd: A text has bytes that are not UTF-8; pipe it through iconv first.\n"
+        "kd: Text 1 has half of a surrogate pair, which is no character; its bytes are not UTF-8. Convert it "
+        "first, for example with iconv.\n"
+    )
+
+
+@pytest.mark.parametrize("text", ["", " \n\t", "\0"])
+def test_predict_refuses_an_empty_text(capsys: pytest.CaptureFixture[str], text: str) -> None:
+    assert main(["predict", RUN, "Shares fall", text]) == 2
+    assert capsys.readouterr().err == (
+        "kd: There is nothing to classify: text 2 is empty. Write a few words.\n"
     )
 
 

@@ -330,7 +330,7 @@ def test_all_problems_at_once_in_the_order_of_the_fields() -> None:
 
 @given(
     wrong=st.dictionaries(
-        st.sampled_from(sorted(FIELDS)), st.sampled_from([-1, math.nan, [], {}, b"\xff"]), min_size=1
+        st.sampled_from(sorted(FIELDS)), st.sampled_from([-1, math.nan, [None], {}, b"\xff"]), min_size=1
     )
 )
 def test_one_problem_for_each_wrong_field(wrong: dict[str, Any]) -> None:

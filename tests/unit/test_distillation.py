@@ -119,8 +119,9 @@ def test_another_objective_or_student_spends_no_pass_of_the_teacher(watched, tin
     assert watch.cached == dict.fromkeys(
         ("teach", "record", "teacher", "student", "alone", "labelled_only"), False
     )
-    # 65 texts in batches of 16, one look at validation; 65 training and 40 transfer texts in batches of 64.
-    assert [watch.passes[stage] for stage in ("teach", "record", "distil")] == [6, 3, 0]
+    # 65 texts in batches of 16, one look at validation; 65 training and 40 transfer texts in batches of 64; the
+    # few texts of the replay.
+    assert [watch.passes[stage] for stage in ("teach", "record", "distil")] == [6, 3, 1]
 
     for changes, alone_cached in [
         ({"objective.temperature": 1.0}, True),
@@ -196,23 +197,23 @@ def test_each_seed_trains_as_if_it_were_alone(kd_home, short_config, finished_ru
 
 
 def test_lessons():
-    def plan(transfer_texts: int, **changes) -> list[tuple[str, float, bool]]:
+    def plan(transfer_texts: int, **changes) -> list[tuple[str, float, int]]:
         config = DistillConfig().change({key.replace("__", "."): value for key, value in changes.items()})
         return [
             (lesson.who, lesson.objective.alpha, lesson.transfer)
             for lesson in lessons(config, transfer_texts)
         ]
 
-    alone = ("alone", 1.0, False)
-    assert plan(9) == [("student", 0.3, True), alone, ("labelled_only", 0.3, False)]
-    assert plan(0) == [("student", 0.3, False), alone]
-    assert plan(9, controls__labelled_only=False) == [("student", 0.3, True), alone]
-    assert plan(9, objective__alpha=1.0) == [("student", 1.0, False), alone]
+    alone = ("alone", 1.0, 0)
+    assert plan(9) == [("student", 0.3, 9), alone, ("labelled_only", 0.3, 0)]
+    assert plan(0) == [("student", 0.3, 0), alone]
+    assert plan(9, controls__labelled_only=False) == [("student", 0.3, 9), alone]
+    assert plan(9, objective__alpha=1.0) == [("student", 1.0, 0), alone]
     # An intermediate term learns from the teacher whatever alpha is.
     assert plan(9, objective__alpha=1.0, objective__hidden_weight=1.0) == [
-        ("student", 1.0, True),
+        ("student", 1.0, 9),
         alone,
-        ("labelled_only", 1.0, False),
+        ("labelled_only", 1.0, 0),
     ]
 
 

@@ -33,15 +33,17 @@ LIGHT = (
 
 # Each module may use those above it, and no other. ``data`` and ``models`` are packages.
 LAYERS = """
-errors folders migrations network paths
-cache config database evaluation events
-benchmark data flags history inference objectives report tables words
-figures intermediate models recorded reproduction run
-knowledge pace resolution space training validation
+errors folders migrations network paths spreadsheets
+cache config database evaluation events parallel
+benchmark data flags glossary history inference lab_results objectives replay report tables words
+bench_words capacity compression intermediate models recorded reproduction run tradeoffs
+conversion figures knowledge pace resolution space training validation
 plan recorder runs teaching
-distillation doctor drawing results store
-estimate html_report jobs
-cleaning handlers
+bench distillation doctor drawing forms lab results store
+bench_process estimate html_report jobs lab_runs lessons model_card prediction race
+bundle
+cleaning export search
+handlers
 cli
 """
 LEVEL = {name: level for level, line in enumerate(LAYERS.split("\n")) for name in line.split()}

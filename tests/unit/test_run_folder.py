@@ -4,39 +4,21 @@ from __future__ import annotations
 
 import json
 import re
-import shutil
-from pathlib import Path
 from statistics import fmean, pstdev
 
 import numpy as np
 import pandas as pd
 import pytest
-import torch
 from safetensors.torch import load_file
 
-from kd_core import runs
 from kd_core.config import DistillConfig
 from kd_core.data import load_task
-from kd_core.errors import RunError
 from kd_core.folders import is_whole
 from kd_core.models.loading import load_teacher
 from kd_core.report import Report
 from kd_core.resolution import resolve
 
 NAMES = ["student-0", "alone-0", "labelled_only-0", "student-1", "alone-1", "labelled_only-1"]
-
-
-@pytest.fixture
-def at_home(finished_run, monkeypatch):
-    monkeypatch.setenv("KD_HOME", str(finished_run.home))
-
-
-@pytest.fixture
-def copied_home(finished_run, tmp_path, monkeypatch) -> Path:
-    """The run and its ``KD_HOME``, to be damaged."""
-    shutil.copytree(finished_run.home, tmp_path / "home")
-    monkeypatch.setenv("KD_HOME", str(tmp_path / "home"))
-    return tmp_path / "home"
 
 
 def test_the_folder_is_whole_and_nothing_lies_beside_it(finished_run):
@@ -113,41 +95,3 @@ def test_size_is_that_of_the_file(finished_run):
     weights = load_file(file)
     assert not [name for name in weights if "projection" in name]
     assert finished_run.report.student.params == sum(tensor.numel() for tensor in weights.values())
-
-
-def test_predict(finished_run, at_home):
-    table = pd.read_parquet(finished_run.folder / "predictions.parquet")
-    texts = table["text"].tolist()[:3]
-    found = runs.predict(finished_run.report.run_id, texts)
-    assert found["run_id"] == finished_run.report.run_id
-    assert [answer["text"] for answer in found["predictions"]] == texts
-    for who, column in (("teacher", "teacher"), ("student", "student-0"), ("alone", "alone-0")):
-        expected = torch.softmax(torch.tensor(np.stack(table[column][:3])), -1).numpy()
-        for answer, row in zip(found["predictions"], expected, strict=True):
-            assert list(answer[who]) == finished_run.report.labels
-            assert list(answer[who].values()) == pytest.approx(row, abs=1e-5)
-            assert sum(answer[who].values()) == pytest.approx(1)
-
-
-def flip_a_byte(file: Path) -> None:
-    content = bytearray(file.read_bytes())
-    content[-1] ^= 1
-    file.write_bytes(content)
-
-
-@pytest.mark.parametrize("who", ["student", "teacher"])
-def test_predict_refuses_what_was_changed(finished_run, copied_home, who):
-    report = finished_run.report
-    folder = copied_home / "runs" / report.run_id
-    teacher = copied_home / "cache" / "teachers" / report.teacher_key
-    flip_a_byte((folder / "students" / "student-0" if who == "student" else teacher) / "model.safetensors")
-    place = folder if who == "student" else teacher
-    text = rf"^Files of run {report.run_id} are missing or were changed: {re.escape(str(place))}\.$"
-    with pytest.raises(RunError, match=text):
-        runs.predict(report.run_id, ["goal"])
-
-
-def test_predict_misses_a_teacher_that_is_gone(finished_run, copied_home):
-    shutil.rmtree(copied_home / "cache")
-    with pytest.raises(RunError, match=rf"^Files of run {finished_run.report.run_id} are missing"):
-        runs.predict(finished_run.report.run_id, ["goal"])

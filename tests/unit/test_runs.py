@@ -28,13 +28,6 @@ def a_run() -> Path:
     return paths.runs() / RUN
 
 
-def a_teacher() -> Path:
-    place = paths.caches() / "teachers" / report().teacher_key
-    with new_folder(place) as folder:
-        (folder / "config.json").write_text("{}")
-    return place
-
-
 def test_find(home: Path) -> None:
     assert a_run() == home / "runs" / RUN == runs.find(RUN)
 
@@ -93,40 +86,3 @@ def test_new_names_are_names_and_differ() -> None:
     for name in names:
         assert re.fullmatch(r"20260131-143000-[0-9a-f]{4}", name)
         assert runs.RUN_ID.fullmatch(name)
-
-
-def test_predict_with_a_run_that_is_not_there() -> None:
-    with pytest.raises(RunError, match=f"^There is no run {RUN} in "):
-        runs.predict(RUN, ["a text"])
-
-
-def test_predict_without_a_report() -> None:
-    (paths.runs() / RUN).mkdir(parents=True)
-    with pytest.raises(RunError, match=f"^{RUN} has no report: "):
-        runs.predict(RUN, ["a text"])
-
-
-def test_predict_without_its_teacher() -> None:
-    a_run()
-    teacher = paths.caches() / "teachers" / report().teacher_key
-    with pytest.raises(RunError) as caught:
-        runs.predict(RUN, ["a text"])
-    assert str(caught.value) == f"Files of run {RUN} are missing or were changed: {teacher}."
-
-
-def test_predict_with_a_teacher_that_was_changed() -> None:
-    a_run()
-    teacher = a_teacher()
-    (teacher / "config.json").write_text("[]")
-    with pytest.raises(RunError) as caught:
-        runs.predict(RUN, ["a text"])
-    assert str(caught.value) == f"Files of run {RUN} are missing or were changed: {teacher}."
-
-
-def test_predict_with_a_run_that_was_changed() -> None:
-    a_teacher()
-    run = a_run()
-    (run / "extra").write_text("")
-    with pytest.raises(RunError) as caught:
-        runs.predict(RUN, ["a text"])
-    assert str(caught.value) == f"Files of run {RUN} are missing or were changed: {run}."

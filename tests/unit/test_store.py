@@ -425,9 +425,23 @@ def test_the_log_has_what_happened_but_not_every_number(store, run):
 
 def report(**changes) -> dict:
     def model(accuracy, size, p50):
-        return {"accuracy": accuracy, "size_mb": size, "latency_ms": {"p50": p50, "p95": 2 * p50}}
+        return {
+            "accuracy": accuracy,
+            "low": accuracy - 0.03,
+            "high": accuracy + 0.03,
+            "params": int(size * 250_000),
+            "size_mb": size,
+            "latency_ms": {"p50": p50, "p95": 2 * p50, "batch": 1, "threads": 1, "mean_tokens": 10.0},
+            "shifted": {"typos": accuracy - 0.1},
+        }
 
     return {
+        "config": {
+            "teacher": {"model": "minilm-l6", "layers": 6, "hidden": 384, "intermediate": 1536},
+            "student": {"model": "tiny", "layers": 2, "hidden": 128, "intermediate": 512},
+        },
+        "labels": ["a", "b"],
+        "rows": {"test": 524},
         "teacher": model(0.93, 91.2, 11.0),
         "student": model(0.89, 12.0, 1.5),
         "alone": model(0.85, 12.0, 1.5),
@@ -444,8 +458,73 @@ def test_a_report_comes_back_and_is_condensed_on_the_runs_row(store, run):
     assert row.accuracy == {"teacher": 0.93, "student": 0.89, "alone": 0.85}
     assert (row.verdict, row.delta, row.low, row.high) == ("helped", 0.04, 0.01, 0.07)
     assert (row.size_mb, row.latency) == (12.0, {"student": 1.5, "teacher": 11.0})
+    assert [form["who"] for form in row.forms] == ["teacher", "student", "alone"]
     store.save_report(RUN, report(sentence="Again."))
     assert store.report(RUN)["sentence"] == "Again."
+
+
+FORM = {
+    "name": "student-int8",
+    "who": "student",
+    "runtime": "int8",
+    "accuracy": 0.88,
+    "low": 0.85,
+    "high": 0.91,
+}
+FORM |= {"size_mb": 3.1, "params": 3_000_000, "macro_f1": 0.87}
+FORM |= {"latency_ms": {"p50": 0.6, "p95": 0.9, "batch": 1, "threads": 1, "texts": 100, "mean_tokens": 10.0}}
+
+
+def measured(store, run_id) -> list[dict]:
+    return next(row.forms for row in store.measured() if row.id == run_id)
+
+
+def test_what_was_measured_of_models_is_on_the_rows_of_all_that_are_done(store, run):
+    store.create_run("bench", {"run": RUN}, kind="bench")
+    store.create_run("lab", {}, kind="lab")
+    store.save_report("bench", {"run": RUN, "forms": [FORM]})
+    store.save_report("lab", {"anything": 1})
+    assert store.measured() == []
+    for run_id in (RUN, "bench", "lab"):
+        store.set_status(run_id, "done")
+    assert [row.id for row in store.measured()] == ["bench", RUN]
+    assert measured(store, "bench") == [
+        {
+            "who": "student",
+            "runtime": "int8",
+            "accuracy": 0.88,
+            "low": 0.85,
+            "high": 0.91,
+            "size_mb": 3.1,
+            "params": 3_000_000,
+            "p50": 0.6,
+            "threads": 1,
+            "batch": 1,
+        }
+    ]
+    assert store.run("bench").verdict is None
+
+
+def test_a_row_from_before_there_were_forms_reads_its_report_once(store, run, url, monkeypatch):
+    store.save_report(RUN, report())
+    store.set_status(RUN, "done")
+    forms = store.run(RUN).forms
+    engine = sa.create_engine(url)
+    with engine.begin() as connection:  # as the version before left it
+        summary = connection.scalar(sa.select(tables.RUNS.c.summary))
+        del summary["forms"]
+        connection.execute(tables.RUNS.update().values(summary=summary))
+    engine.dispose()
+    assert store.run(RUN).forms is None
+    assert measured(store, RUN) == forms
+    monkeypatch.setattr(store, "report", lambda run_id: pytest.fail("read twice"))
+    assert measured(store, RUN) == forms
+    assert store.run(RUN).verdict == "helped"
+
+
+def test_a_done_run_whose_report_is_gone_has_no_forms(store, run):
+    store.set_status(RUN, "done")
+    assert measured(store, RUN) is None
 
 
 def test_the_report_of_a_run_that_goes_on_is_not_there_yet(store, run):

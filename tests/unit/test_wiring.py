@@ -262,6 +262,9 @@ WIRES = {
     ),
     "training.seeds": Wire((1,), of_student(weight_sum)),
     "training.precision": Wire("bf16", of_student(logit_types), ({torch.float32}, {torch.bfloat16})),
+    "training.report_to": Wire(
+        "tensorboard", of_student(lambda t: list(t.args.report_to)), ([], ["tensorboard"])
+    ),
     "controls.labelled_only": Wire(False, of_report(lambda r: r.labelled_only is None), (False, True)),
     "controls.shifted": Wire(
         False, of_report(lambda r: set(r.alone.shifted)), ({"typos", "dropped words", "upper case"}, set())
