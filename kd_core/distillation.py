@@ -20,7 +20,7 @@ from kd_core.errors import DataError, RunError
 from kd_core.events import Control, Finished, OnEvent, TrainingStarted, Who, ignore
 from kd_core.folders import is_whole
 from kd_core.history import keep_history, tell_history
-from kd_core.inference import device, encode, predict
+from kd_core.inference import device, encode
 from kd_core.intermediate import IntermediateTerms
 from kd_core.knowledge import record
 from kd_core.models.loading import load_teacher, model_hash, seeded

@@ -64,9 +64,7 @@ def keep(
         report.write(folder)
         shutil.copy(run.work / cache.USED, folder / cache.USED)
         findings.predictions.to_parquet(folder / PREDICTIONS, index=False)
-        if (
-            run.work / replay.FILE
-        ).is_file():  # else from an earlier version's checkpoint
+        if (run.work / replay.FILE).is_file():  # else from an earlier version's checkpoint
             shutil.copy(run.work / replay.FILE, folder)
         if (run.work / TENSORBOARD).is_dir():
             shutil.copytree(run.work / TENSORBOARD, folder / TENSORBOARD)

@@ -119,8 +119,8 @@ def test_another_objective_or_student_spends_no_pass_of_the_teacher(watched, tin
     assert watch.cached == dict.fromkeys(
         ("teach", "record", "teacher", "student", "alone", "labelled_only"), False
     )
-    # 65 texts in batches of 16, one look at validation; 65 training and 40 transfer texts in batches of 64; the
-    # few texts of the replay.
+    # 65 texts in batches of 16, one look at validation; 65 training and 40 transfer texts in batches of 64;
+    # the 15 texts of the replay.
     assert [watch.passes[stage] for stage in ("teach", "record", "distil")] == [6, 3, 1]
 
     for changes, alone_cached in [

@@ -206,9 +206,9 @@ def test_there_is_one_run_and_one_of_each_file(runs, monkeypatch):
     (row,) = Store().runs()
     assert (row.id, row.status, row.name) == (runs.report["run_id"], "done", "together")
     assert [path.name for path in (home / "runs").iterdir()] == [row.id]
-    kinds = ("teachers", "knowledge", "alone", "scores")
+    kinds = ("teachers", "knowledge", "alone")
     count = {kind: len(list((home / "cache" / kind).iterdir())) for kind in kinds}
-    assert count == {"teachers": 1, "knowledge": 1, "alone": 1, "scores": 2}
+    assert count == {"teachers": 1, "knowledge": 1, "alone": 1}
     used = (home / "runs" / row.id / "caches.txt").read_text().splitlines()
     assert sorted(used) == sorted(set(used)), "noted once"
     assert list((home / "work").iterdir()) == []

@@ -711,7 +711,7 @@ torch.set_num_threads(1)
 from pathlib import Path
 from kd_core.events import Control
 from kd_core.search import board, carry_out, result, worker
-board.BEAT, board.GRACE, board.LOOK_EVERY = 1, 3, 0.2
+board.BEAT, board.GRACE, board.LOOK_EVERY = 1, 10, 0.2
 board.owner = lambda: "another machine:1:0.0"  # so that the heartbeat alone tells who is dead
 measure = worker._Trainings.measure
 def told(self, setting, alone, fold, seed):
