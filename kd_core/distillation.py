@@ -64,7 +64,7 @@ def _distill(config: DistillConfig, on_event: OnEvent, control: Control, run_id:
     model, tokenizer = load_teacher(config.teacher, task)
     config = parallel.from_main(partial(resolve, config, task, model.config))
     run = Run(task, config, paths.work() / run_id, on_event, control)
-    _check_processes(run)
+    check_processes(run)
     clock = Clock(on_event)
     with clock.stage("teach"):
         teacher, clock.cached["teach"] = teach(run, model, tokenizer)
@@ -87,7 +87,7 @@ def _finish(run_id: str, report: Report, on_event: OnEvent) -> Report:
     return report
 
 
-def _check_processes(run: Run) -> None:
+def check_processes(run: Run) -> None:
     """Whether all processes see the same folders and texts. Raises: RunError, DataError."""
     if parallel.size() == 1:
         return

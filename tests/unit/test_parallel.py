@@ -23,8 +23,11 @@ from transformers import TrainerCallback
 
 from kd_core import parallel
 from kd_core.config import DistillConfig, ObjectiveConfig
-from kd_core.errors import DataError, KDError
+from kd_core.distillation import check_processes
+from kd_core.errors import DataError, KDError, RunError
+from kd_core.events import Control, Step, ignore
 from kd_core.folders import is_whole
+from kd_core.run import Run
 from tests.unit.conftest import tiny_recipe
 from tests.unit.test_batches import LABELLED, batches
 from tests.unit.test_training import Gradients
@@ -115,6 +118,30 @@ def test_a_single_process_is_the_main_one_and_asks_nobody():
 
 def fail(error: Exception) -> None:
     raise error
+
+
+@pytest.mark.parametrize(
+    ("other", "error", "message"),
+    [
+        (
+            (False, "same"),
+            RunError,
+            r"^Not all 2 processes of this run see .*20260131-143000-a1b2\. Set KD_HOME",
+        ),
+        ((True, "other"), DataError, r"^The task 'tiny' has other texts for some of the 2 processes"),
+    ],
+)
+def test_processes_need_the_same_folders_and_texts(
+    tiny_task, tmp_path, processes, monkeypatch, other, error, message
+):
+    run = Run(tiny_task, DistillConfig(), tmp_path / "20260131-143000-a1b2", ignore, Control())
+    processes(0, 2)
+    monkeypatch.setattr(parallel, "from_main", lambda work: work())
+    monkeypatch.setattr(parallel, "gather", lambda work: [work(), other])
+    with pytest.raises(error, match=message):
+        check_processes(run)
+    monkeypatch.setattr(parallel, "gather", lambda work: [work(), (True, tiny_task.fingerprint)])
+    check_processes(run)
 
 
 # Two processes
@@ -230,7 +257,6 @@ def test_the_student_learns_as_well(runs):
 
 def main(folder: Path) -> None:
     """Writes gradients, and ``said.json``: what losses, errors and stops looked like."""
-    from kd_core.events import Control
     from kd_core.training import train
 
     signal.signal(signal.SIGTERM, signal.SIG_IGN)  # torchrun's, when the second process has died
@@ -276,7 +302,6 @@ def in_each(work: Callable[[], object]) -> list[str]:
 
 def first_gradients(folder: Path, work: Path) -> dict[str, dict[str, np.ndarray]]:
     """For each recipe the first step's gradients by parameter, and the ``loss`` that was told of it."""
-    from kd_core.events import Step
     from kd_core.training import train
 
     found = {}
@@ -302,7 +327,6 @@ def trainer(folder: Path, work: Path, recipe: Recipe, **others: Any) -> DistillT
     from datasets import load_from_disk
     from transformers import AutoModelForSequenceClassification, AutoTokenizer
 
-    from kd_core.events import Control, ignore
     from kd_core.intermediate import IntermediateTerms
     from kd_core.training import DistillTrainer
 
