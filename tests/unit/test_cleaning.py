@@ -146,6 +146,7 @@ def test_what_a_real_run_used_is_kept_and_its_models_answer_after_that(finished_
     from kd_core.prediction import predict
 
     shutil.copytree(finished_run.home, kd_home, dirs_exist_ok=True)
+    shutil.rmtree(kd_home / "cache" / "onnx", ignore_errors=True)  # of other tests that share the run
     folder("cache", "teachers", "x", size=700)
     caches = {
         item.kind for item in inventory(store) if item.kind in ("teachers", "knowledge", "alone", "scores")

@@ -192,14 +192,17 @@ STOPS = {
         lambda e: isinstance(e, Step) and (e.who, e.step) == ("student", 2),
         ["knowledge", "teachers"],
     ),
-    "alone": (lambda e: isinstance(e, Step) and (e.who, e.step) == ("alone", 2), ["knowledge", "teachers"]),
+    "alone": (
+        lambda e: isinstance(e, Step) and (e.who, e.step) == ("alone", 2),
+        ["knowledge", "scores", "teachers"],  # scores: the teacher's answers that the replay is compared with
+    ),
     "validate": (
         lambda e: isinstance(e, Progress) and e.label == "scoring teacher",
-        ["alone", "knowledge", "teachers"],
+        ["alone", "knowledge", "scores", "teachers"],
     ),
     "latency": (
         lambda e: isinstance(e, Progress) and e.label == "measuring latency",
-        ["alone", "knowledge", "scores", "scores", "teachers"],
+        ["alone", "knowledge", "scores", "scores", "scores", "teachers"],
     ),
 }
 
