@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 import socket
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from statistics import median
 from typing import TYPE_CHECKING, Any
 
@@ -33,6 +33,7 @@ CHECKPOINT_COPIES = 6  # weights, two moments, written and hashed, as weights up
 LATENCY_PASSES = 2  # of each model per text that is timed, with the models taking turns
 SHIFTED = 4  # further copies of the test texts that are scored
 NEAREST = 3
+SHARED = ("task", "teacher", "student")  # what decides the size of texts and models
 
 
 @dataclass(frozen=True)
@@ -82,7 +83,7 @@ def past_runs(store: Store, limit: int = 20) -> list[Past]:
 
 def estimate(plan: Plan, past: Iterable[Past], calibrated: Callable[[], float]) -> Estimate:
     """``calibrated()``: the rate to take where no past run measured that step."""
-    past = list(past)
+    past = [_with_work(run, plan) for run in past]
     cached = cached_parts(plan.config, past)
     work = run_work(plan, cached)
     rates = {stage: _rate(stage, work[stage], past) for stage in STAGES}
@@ -92,6 +93,16 @@ def estimate(plan: Plan, past: Iterable[Past], calibrated: Callable[[], float]) 
         cached=tuple(stage for stage in STAGES if stage in cached),
         measured=any(rates.values()),
     )
+
+
+def _with_work(run: Past, plan: Plan) -> Past:
+    """``kd distill`` estimates nothing; the work of its runs is known where texts and models are these."""
+    mine = plan.config.model_dump(mode="json")
+    if run.work or any(run.config.get(part) != mine[part] for part in SHARED):
+        return run
+    cached = [stage for stage in ("teach", "record") if stage not in run.seconds]
+    work = run_work(replace(plan, config=DistillConfig.from_dict(run.config)), cached)
+    return replace(run, work={str(stage): amount for stage, amount in work.items()})
 
 
 def cached_parts(config: DistillConfig, past: Iterable[Past]) -> set[str]:

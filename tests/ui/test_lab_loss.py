@@ -7,26 +7,16 @@ from collections.abc import Callable
 
 import numpy as np
 import pytest
-from scipy import special, stats
+from scipy import special
 from streamlit.testing.v1 import AppTest
 
 from app_pages.shared.lab_loss import LOSSES, STUDENTS
 from kd_core.recorded import recorded
 from tests.ui.test_lab_pages import said
+from tests.unit.test_lab_anatomy import by_scipy
 
 App = Callable[..., AppTest]
 PAGE = "app_pages/learn/loss.py"
-
-
-def divergence_of(name: str, p_s: np.ndarray, p_t: np.ndarray) -> float:
-    mean = (p_s + p_t) / 2
-    return {
-        "forward_kl": lambda: stats.entropy(p_t, p_s),
-        "reverse_kl": lambda: stats.entropy(p_s, p_t),
-        "js": lambda: (stats.entropy(p_t, mean) + stats.entropy(p_s, mean)) / 2,
-        "soft_cross_entropy": lambda: stats.entropy(p_t, p_s) + stats.entropy(p_t),
-        "reverse_cross_entropy": lambda: stats.entropy(p_s, p_t) + stats.entropy(p_s),
-    }[name]()
 
 
 def test_fifty_random_settings_agree_with_scipy(app: App) -> None:
@@ -47,7 +37,7 @@ def test_fifty_random_settings_agree_with_scipy(app: App) -> None:
         z_t = known.logits["teacher"][row]
         z_s = np.zeros(5) if student == "untrained" else known.logits[student][row]
         p_s, p_t = special.softmax(z_s / t), special.softmax(z_t / t)
-        divergence = divergence_of(name, p_s, p_t)
+        divergence = by_scipy(name, p_s, p_t)
         soft = divergence * (t * t if t_squared else 1)
         hard = -special.log_softmax(z_s)[known.truth[row]]
         classes, quantities = (frame.value for frame in page.dataframe)

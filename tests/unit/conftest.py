@@ -9,6 +9,7 @@ import random
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from secrets import token_hex
 from typing import TYPE_CHECKING, Any
 
 # Before any Hugging Face library is imported: no test may reach the network.
@@ -325,3 +326,26 @@ def trainer(tiny_teacher, tiny_task, splits, tmp_path) -> Callable:
         )
 
     return make
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def database_url(request, tmp_path):
+    """The address of an empty database; on PostgreSQL a schema of its own."""
+    import sqlalchemy as sa
+
+    if request.param == "sqlite":
+        yield f"sqlite:///{tmp_path / 'kd.sqlite'}"
+        return
+    postgres = os.environ.get("KD_TEST_DATABASE_URL")
+    if not postgres:
+        pytest.skip("KD_TEST_DATABASE_URL is not set")
+    name = f"kd_test_{token_hex(4)}"
+    address = sa.make_url(postgres).set(drivername="postgresql+psycopg")
+    server = sa.create_engine(address, isolation_level="AUTOCOMMIT")
+    with server.connect() as connection:
+        connection.execute(sa.text(f"CREATE SCHEMA {name}"))
+    options = {"options": f"-csearch_path={name}", "application_name": name}
+    yield address.update_query_dict(options).render_as_string(hide_password=False)
+    with server.connect() as connection:
+        connection.execute(sa.text(f"DROP SCHEMA {name} CASCADE"))
+    server.dispose()

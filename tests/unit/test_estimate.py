@@ -97,6 +97,16 @@ def test_past_runs_set_the_rate_and_the_nearest_amount_of_work_counts_most():
     assert told.seconds["distil"] == pytest.approx(work["distil"] / 2e11)
 
 
+def test_a_run_that_nobody_estimated_sets_the_rate_for_the_same_texts_and_models():
+    work = run_work(plan())
+    ran = Past(resolved(plan()), {stage: work[stage] / 3e11 for stage in STAGES})
+    told = estimate(plan({"training.seeds": [0, 1]}), [ran], never)
+    assert told.measured
+    assert told.seconds["distil"] == pytest.approx(told.work["distil"] / 3e11)
+    other = estimate(plan({"student.layers": 3}), [ran], lambda: RATE)
+    assert other.seconds["distil"] == pytest.approx(other.work["distil"] / RATE), "another student: no rate"
+
+
 def test_past_runs_reads_times_and_estimates_from_the_store():
     class Row:
         def __init__(self, run_id: str, machine: str) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import signal
 import socket
 import subprocess
@@ -11,7 +10,6 @@ import sys
 from dataclasses import dataclass, replace
 from itertools import chain
 from pathlib import Path
-from secrets import token_hex
 from typing import Any
 
 import psutil
@@ -41,8 +39,6 @@ from kd_core.search.folds import fold_tasks
 from kd_core.search.results import best_of, choose, compared, difference
 from kd_core.store import Store
 from kd_core.training import DistillTrainer
-
-POSTGRES = os.environ.get("KD_TEST_DATABASE_URL")
 
 
 @pytest.fixture(autouse=True)
@@ -678,29 +674,11 @@ def test_a_mistake_is_one_line(arguments, problem, capsys) -> None:
 # Many workers
 
 
-@pytest.fixture(params=["sqlite", "postgresql"])
-def shared(request, tmp_path, monkeypatch):
-    """A database for several processes; on PostgreSQL a schema of its own."""
-    if request.param == "sqlite":
-        url = f"sqlite:///{tmp_path / 'shared.sqlite'}"
-        monkeypatch.setenv("KD_DATABASE_URL", url)
-        yield url
-        return
-    if not POSTGRES:
-        pytest.skip("KD_TEST_DATABASE_URL is not set")
-    name = f"kd_test_{token_hex(4)}"
-    address = sa.make_url(POSTGRES).set(drivername="postgresql+psycopg")
-    server = sa.create_engine(address, isolation_level="AUTOCOMMIT")
-    with server.connect() as connection:
-        connection.execute(sa.text(f"CREATE SCHEMA {name}"))
-    url = address.update_query_dict({"options": f"-csearch_path={name}"}).render_as_string(
-        hide_password=False
-    )
-    monkeypatch.setenv("KD_DATABASE_URL", url)
-    yield url
-    with server.connect() as connection:
-        connection.execute(sa.text(f"DROP SCHEMA {name} CASCADE"))
-    server.dispose()
+@pytest.fixture
+def shared(database_url, monkeypatch):
+    """A database for several processes."""
+    monkeypatch.setenv("KD_DATABASE_URL", database_url)
+    return database_url
 
 
 WORKER = """

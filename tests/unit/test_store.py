@@ -13,7 +13,6 @@ import time
 from contextlib import closing
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta, timezone
-from secrets import token_hex
 
 import pytest
 import sqlalchemy as sa
@@ -45,24 +44,9 @@ AT = datetime(2026, 1, 1, 12, 30, tzinfo=UTC)
 POSTGRES = os.environ.get("KD_TEST_DATABASE_URL")
 
 
-@pytest.fixture(params=["sqlite", "postgresql"])
-def url(request, tmp_path):
-    """The address of an empty database; on PostgreSQL a schema of its own."""
-    if request.param == "sqlite":
-        yield f"sqlite:///{tmp_path / 'kd.sqlite'}"
-        return
-    if not POSTGRES:
-        pytest.skip("KD_TEST_DATABASE_URL is not set")
-    name = f"kd_test_{token_hex(4)}"
-    address = sa.make_url(POSTGRES).set(drivername="postgresql+psycopg")
-    server = sa.create_engine(address, isolation_level="AUTOCOMMIT")
-    with server.connect() as connection:
-        connection.execute(sa.text(f"CREATE SCHEMA {name}"))
-    options = {"options": f"-csearch_path={name}", "application_name": name}
-    yield address.update_query_dict(options).render_as_string(hide_password=False)
-    with server.connect() as connection:
-        connection.execute(sa.text(f"DROP SCHEMA {name} CASCADE"))
-    server.dispose()
+@pytest.fixture
+def url(database_url: str) -> str:
+    return database_url
 
 
 @pytest.fixture
