@@ -13,6 +13,7 @@ from datasets import Dataset, concatenate_datasets
 from safetensors.torch import load_model
 
 from kd_core import parallel, paths, runs
+from kd_core.batches import LABELS_ONLY, Recipe
 from kd_core.config import DistillConfig, ObjectiveConfig, fixed
 from kd_core.data import load_task
 from kd_core.data.task import Task, content_hash
@@ -30,7 +31,7 @@ from kd_core.report import Report
 from kd_core.resolution import resolve
 from kd_core.run import Clock, Run, Trained
 from kd_core.teaching import teach
-from kd_core.training import LABELS_ONLY, DistillTrainer, Recipe, train
+from kd_core.training import DistillTrainer, train
 from kd_core.validation import logits_of, validate
 
 

@@ -15,6 +15,7 @@ import numpy as np
 from datasets import Dataset
 from numpy.typing import NDArray
 
+from kd_core.batches import LABELS_ONLY
 from kd_core.benchmark import describe_machine
 from kd_core.config import DistillConfig, fixed
 from kd_core.data import load_task
@@ -28,7 +29,6 @@ from kd_core.models.size import model_size
 from kd_core.resolution import resolve
 from kd_core.run import Run, Trained
 from kd_core.teaching import teach
-from kd_core.training import LABELS_ONLY
 
 Report = dict[str, Any]
 

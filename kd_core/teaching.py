@@ -9,6 +9,7 @@ from safetensors.torch import load_model
 from transformers import PreTrainedModel, PreTrainedTokenizerFast
 
 from kd_core import parallel
+from kd_core.batches import Recipe
 from kd_core.config import fixed
 from kd_core.data.task import content_hash
 from kd_core.events import TrainingStarted
@@ -16,7 +17,7 @@ from kd_core.history import keep_history, tell_history
 from kd_core.inference import device, encode
 from kd_core.models.loading import model_hash
 from kd_core.run import Run, Trained
-from kd_core.training import DistillTrainer, Recipe, train
+from kd_core.training import DistillTrainer, train
 
 
 def teach(run: Run, model: PreTrainedModel, tokenizer: PreTrainedTokenizerFast) -> tuple[Trained, bool]:

@@ -2,8 +2,8 @@
 
 import streamlit as st
 
-from app_pages.shared.capacity_view import answer, arithmetic, ask_load, choose_run, measured, source, table
-from app_pages.shared.state import store
+from app_pages.shared.capacity_view import answer, arithmetic, ask_load, measured, source, table
+from app_pages.shared.finished_run import choose_run
 from app_pages.shared.text import escape
 from kd_core.capacity import need
 from kd_core.errors import KDError
@@ -13,17 +13,12 @@ st.markdown(
     "What compression saves in service: **enter your load, and see the servers that each model needs.**"
 )
 try:
-    runs = store().runs(kind="distil", status=("done",))
-    if not runs:
-        st.info(
-            "No run is done yet. Start one: its measured times are what this page counts with.",
-            icon=":material/dns:",
-        )
-        st.page_link(
-            "app_pages/build/distill.py", label="Set up a distillation", icon=":material/arrow_forward:"
-        )
-        st.stop()
-    run = choose_run(runs)
+    run = choose_run(
+        "capacity",
+        needs="measured times",
+        nothing="Start one: its measured times are what this page counts with.",
+        icon=":material/dns:",
+    )
     load = ask_load()
     forms, conditions, benchmarked = measured(run)
     needs = [need(load, form) for form in forms]
@@ -33,3 +28,4 @@ try:
     source(conditions, benchmarked, run)
 except KDError as error:
     st.error(escape(error), icon=":material/error:")
+    st.page_link("app_pages/review/runs.py", label="All runs", icon=":material/arrow_forward:")

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Sequence
 
 import pandas as pd
 import streamlit as st
@@ -11,7 +10,7 @@ import streamlit as st
 from app_pages.shared.fields import field
 from app_pages.shared.job import jobs_about
 from app_pages.shared.state import store
-from app_pages.shared.text import escape, run_line
+from app_pages.shared.text import escape
 from kd_core import words
 from kd_core.bench_words import conditions
 from kd_core.capacity import Load, Measured, Need, from_bench, from_run, saving
@@ -103,19 +102,6 @@ def arithmetic(needs: Sequence[Need]) -> None:
     st.subheader("The arithmetic", anchor=False)
     for tab, need in zip(st.tabs([need.name for need in needs]), needs, strict=True):
         tab.text("\n".join(need.lines))
-
-
-def choose_run(runs: Sequence[RunRow]) -> RunRow:
-    """By the address, or else the newest."""
-    by_id: Mapping[str, Any] = {run.id: run for run in runs}
-    chosen = st.selectbox(
-        "Run",
-        list(by_id),
-        format_func=lambda run_id: run_line(by_id[run_id]),
-        key="capacity.run",
-        bind="query-params",
-    )
-    return by_id[chosen]
 
 
 def source(conditions: str, benchmarked: bool, run: RunRow) -> None:

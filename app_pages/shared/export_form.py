@@ -8,38 +8,12 @@ import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
 from app_pages.shared.job import UNDER_WAY, jobs_about
-from app_pages.shared.state import runner, store
-from app_pages.shared.text import escape, run_line
+from app_pages.shared.state import runner
+from app_pages.shared.text import escape
 from kd_core import paths
 from kd_core.errors import KDError
 from kd_core.handlers import prepare
 from kd_core.store import RunRow
-
-
-def choose_run() -> RunRow | None:
-    """A finished run: the one of the link, or else the newest. Raises: KDError if the link's is gone."""
-    runs = {run.id: run for run in store().runs(kind="distil", status=("done",))}
-    asked = st.query_params.get("run")
-    if asked and asked not in runs:
-        asked_for = store().run(asked)  # raises where there is none
-        st.warning(
-            f"The run {escape(asked_for.name or asked)} is {asked_for.status}: only a finished run has a "
-            "student to export. Another one is shown.",
-            icon=":material/hourglass_top:",
-        )
-    if not runs:
-        return None
-    ids = list(runs)
-    chosen = st.selectbox(
-        "Run",
-        ids,
-        index=ids.index(asked) if asked in runs else 0,
-        format_func=lambda run_id: run_line(runs[run_id]),
-        key="export.run",
-        width=560,
-    )
-    st.query_params["run"] = chosen  # so that the address is a link to what is shown
-    return runs[chosen]
 
 
 def ask(run: RunRow, *, again: bool) -> DeltaGenerator:

@@ -13,6 +13,7 @@ import streamlit as st
 
 from app_pages.shared.state import store
 from app_pages.shared.text import escape
+from kd_core.errors import KDError
 from kd_core.lab.examples import Examples, of_run, shipped
 
 BUNDLED = "bundled"
@@ -120,6 +121,18 @@ def choose_examples(controls: Controls) -> Examples:
         help="Recorded numbers that come with KD Studio, or the test texts of any finished run",
     )
     return _examples(source)
+
+
+def choose_example(controls: Controls, place: Any) -> tuple[Examples, int] | None:
+    """The texts and the number of one of them, asked in ``place``; None, and a word, where they are gone."""
+    try:
+        with place:
+            controls.open()
+            examples = choose_examples(controls)
+            return examples, choose_text(controls, examples)
+    except KDError as error:
+        place.error(escape(error), icon=":material/error:")
+        return None
 
 
 def choose_text(controls: Controls, examples: Examples) -> int:

@@ -7,10 +7,9 @@ import pandas as pd
 import streamlit as st
 
 from app_pages.shared.charts import chart, is_dark
-from app_pages.shared.lab_controls import Controls, choose_examples, choose_text, question, short
+from app_pages.shared.lab_controls import Controls, choose_example, question, short
 from app_pages.shared.text import escape, term
 from kd_core import figures
-from kd_core.errors import KDError
 from kd_core.lab.anatomy import (
     Divergence,
     divergence_gradient,
@@ -161,14 +160,10 @@ def text_lab() -> None:
     )
     controls = Controls(PAGE, *NAMES, part="text")
     left, right = st.columns([4, 8], gap="large")
-    try:
-        with left:
-            controls.open()
-            examples = choose_examples(controls)
-            row = choose_text(controls, examples)
-    except KDError as error:
-        left.error(escape(error), icon=":material/error:")
+    example = choose_example(controls, left)
+    if example is None:
         return
+    examples, row = example
     temperature = controls.add(
         "temperature", "slider", "Temperature", 0.5, 20.0, 1.0, 0.5, help=term("temperature")
     )

@@ -7,11 +7,10 @@ import pandas as pd
 import streamlit as st
 
 from app_pages.shared.charts import chart, is_dark
-from app_pages.shared.lab_controls import Controls, choose_examples, choose_text, question
+from app_pages.shared.lab_controls import Controls, choose_example, question
 from app_pages.shared.text import escape, term
 from kd_core import figures
 from kd_core.config import ObjectiveConfig
-from kd_core.errors import KDError
 from kd_core.lab.anatomy import entropy, log_softmax, softmax
 from kd_core.lab.examples import Examples
 from kd_core.words import percent
@@ -27,14 +26,10 @@ def temperature_lab() -> None:
     controls = Controls(PAGE, "source", "text", "temperature")
     top = st.container()
     left, right = st.columns([4, 8], gap="large")
-    try:
-        with left:
-            controls.open()
-            examples = choose_examples(controls)
-            row = choose_text(controls, examples)
-    except KDError as error:
-        left.error(escape(error), icon=":material/error:")
+    example = choose_example(controls, left)
+    if example is None:
         return
+    examples, row = example
     low, high, step = ObjectiveConfig.model_fields["temperature"].json_schema_extra["slider"]  # type: ignore
     temperature = controls.add(
         "temperature",

@@ -224,7 +224,7 @@ def _results(run: RunRow, batch: Batch) -> None:
         on_click="ignore",
         help="A cell that a spreadsheet would run as a formula begins with an apostrophe",
     )
-    sure = st.column_config.NumberColumn("sure", format="%.0f %%", width=70)
+    sure = st.column_config.NumberColumn("Confidence", format="%.0f %%", width=95)
     st.dataframe(
         table,
         hide_index=True,

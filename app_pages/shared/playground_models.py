@@ -11,12 +11,9 @@ import numpy as np
 import streamlit as st
 from numpy.typing import NDArray
 
-from app_pages.shared.state import store
-from app_pages.shared.text import escape, run_line
 from kd_core import prediction
 from kd_core.events import Who
 from kd_core.prediction import Answer
-from kd_core.store import RunRow
 
 if TYPE_CHECKING:  # torch comes with it
     from kd_core.forms import OpenForm
@@ -56,31 +53,3 @@ def answers(run_id: str, text: str) -> list[Answer]:
     panel = open_panel(run_id)
     with panel.lock:
         return [prediction.answer(model, text) for model in panel.models.values()]
-
-
-def choose_run() -> RunRow | None:
-    """A finished run: the one of the link, or else the newest. Raises: KDError if the link's is gone."""
-    runs = {run.id: run for run in store().runs(kind="distil", status=("done",))}
-    asked = st.query_params.get("run")
-    if asked and asked not in runs:
-        asked_for = store().run(asked)  # raises where there is none
-        st.warning(
-            f"The run {escape(asked_for.name or asked)} is {asked_for.status}: only a finished run has "
-            "models to ask. Another one is shown.",
-            icon=":material/hourglass_top:",
-        )
-    if not runs:
-        return None
-    ids = list(runs)
-    shown = asked if asked in runs else ids[0]
-    chosen = st.selectbox(
-        "Run",
-        ids,
-        index=ids.index(shown),
-        format_func=lambda run_id: run_line(runs[run_id]),
-        key=f"playground.run.{shown}",
-    )
-    if chosen != shown:
-        st.query_params["run"] = chosen
-        st.rerun()
-    return runs[chosen]

@@ -70,7 +70,7 @@ def _results(report: Mapping[str, Any]) -> None:
         "app_pages/review/capacity.py",
         label="What this means in servers",
         icon=":material/dns:",
-        query_params={"capacity.run": report["run"]},
+        query_params={"run": report["run"]},
     )
     threads = st.segmented_control(
         "Threads",

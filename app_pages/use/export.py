@@ -2,8 +2,9 @@
 
 import streamlit as st
 
-from app_pages.shared.export_form import ask, choose_run
+from app_pages.shared.export_form import ask
 from app_pages.shared.export_result import contents, download, how_to_use, stairs
+from app_pages.shared.finished_run import choose_run
 from app_pages.shared.job import job_view, jobs_about
 from app_pages.shared.state import store
 from app_pages.shared.text import escape
@@ -15,16 +16,12 @@ st.markdown(
     "card, and all that it takes to get it again. **Every form is measured again on the test texts.**"
 )
 try:
-    run = choose_run()
-    if run is None:
-        st.info(
-            "No run is done yet. Run a distillation, and you can take its student away from here.",
-            icon=":material/archive:",
-        )
-        st.page_link(
-            "app_pages/build/distill.py", label="Set up a distillation", icon=":material/arrow_forward:"
-        )
-        st.stop()
+    run = choose_run(
+        "export",
+        needs="a student to export",
+        nothing="Run a distillation, and you can take its student away from here.",
+        icon=":material/archive:",
+    )
     jobs = jobs_about(run.id, "export")
     done = next((job for job in jobs if job.status == "done"), None)
     row = ask(run, again=done is not None)

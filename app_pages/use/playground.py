@@ -2,8 +2,8 @@
 
 import streamlit as st
 
+from app_pages.shared.finished_run import choose_run
 from app_pages.shared.playground_batch import many_texts
-from app_pages.shared.playground_models import choose_run
 from app_pages.shared.playground_text import choose_text, show_answers
 from app_pages.shared.state import store
 from app_pages.shared.text import escape
@@ -18,16 +18,12 @@ st.markdown(
     "example**, and see whether they agree."
 )
 try:
-    run = choose_run()
-    if run is None:
-        st.info(
-            "No run is done yet. Run a distillation, and its models answer here when it has ended.",
-            icon=":material/forum:",
-        )
-        st.page_link(
-            "app_pages/build/distill.py", label="Set up a distillation", icon=":material/arrow_forward:"
-        )
-        st.stop()
+    run = choose_run(
+        "playground",
+        needs="models to ask",
+        nothing="Run a distillation, and its models answer here when it has ended.",
+        icon=":material/forum:",
+    )
     with st.spinner("Getting ready"):
         prepare()
     one, many = st.tabs(VIEWS, key="playground.view", on_change="rerun", bind="query-params")

@@ -6,11 +6,14 @@ from typing import Any
 
 import pytest
 
+from app_pages.shared.text import escape
+from kd_core.config import DistillConfig
 from kd_core.store import Store
 from tests.ui.test_bench import EVIL, RUN, App, benched, done, words
 
 __all__ = ["benched", "done"]
 PAGE = "app_pages/review/capacity.py"
+OTHER = "20260131-160000-e5f6"
 
 
 def servers(page: Any) -> list[str]:
@@ -70,6 +73,15 @@ def test_from_the_run_alone(app: App, done: Store) -> None:
 
 @pytest.mark.parametrize("run", ["../../etc", EVIL])
 def test_a_run_that_is_not_there(app: App, benched: Store, run: str) -> None:
-    page = app(PAGE, **{"capacity.run": run})
-    assert page.selectbox(key="capacity.run").value == RUN
-    assert servers(page) == ["7", "2", "1"]
+    page = app(PAGE, run=run)
+    assert page.error[0].value == f"There is no run {escape(run)}; it may have been deleted."
+    assert not page.selectbox
+
+
+def test_a_link_chooses_the_run_though_another_was_chosen(app: App, benched: Store) -> None:
+    benched.create_run(OTHER, DistillConfig().model_dump(mode="json"), name="Other", status="done")
+    benched.save_report(OTHER, benched.report(RUN))
+    page = app(PAGE)
+    assert page.selectbox(key=f"capacity.run.{OTHER}").select(RUN).run().query_params["run"] == RUN
+    page.query_params["run"] = OTHER
+    assert page.run().selectbox(key=f"capacity.run.{OTHER}").value == OTHER

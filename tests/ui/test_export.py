@@ -66,9 +66,13 @@ def test_without_a_finished_run_it_says_what_to_do(app: App, store: Store) -> No
 def test_the_newest_finished_run_and_a_link_to_it(app: App, done: Store) -> None:
     done.create_run(OTHER, DistillConfig().model_dump(mode="json"), name="Queued")
     page = app(PAGE)
-    assert page.selectbox(key="export.run").value == RUN
+    assert page.selectbox(key=f"export.run.{RUN}").value == RUN
     assert page.query_params["run"] == RUN
-    assert page.selectbox(key="export.run").options[0].startswith("Demo · bbc-headlines: minilm-l6 → tiny · ")
+    assert (
+        page.selectbox(key=f"export.run.{RUN}")
+        .options[0]
+        .startswith("Demo · bbc-headlines: minilm-l6 → tiny · ")
+    )
     assert page.toggle(key="export.onnx").value
     assert page.toggle(key="export.int8").value
     assert page.button(key="export.make").label == "Make the bundle"
@@ -185,7 +189,7 @@ def test_a_link_to_a_run_that_is_not_done(app: App, done: Store) -> None:
     page = app(PAGE, run=OTHER)
     assert "![" not in page.warning[0].value
     assert f"The run {EVIL} is queued: only a finished run has a student to export." in words(page)[-1]
-    assert page.selectbox(key="export.run").value == RUN
+    assert page.selectbox(key=f"export.run.{RUN}").value == RUN
 
 
 def test_a_link_to_no_run(app: App, done: Store) -> None:

@@ -20,9 +20,9 @@ import pytest
 if TYPE_CHECKING:
     from datasets import Dataset
 
+    from kd_core.batches import Recipe
     from kd_core.config import DistillConfig
     from kd_core.report import Report
-    from kd_core.training import Recipe
 
 LABELS = ("sport", "politics", "tech", "film", "money")
 WORDS = {
@@ -263,8 +263,8 @@ def finished_run(tiny_config, tmp_path_factory) -> FinishedRun:
 
 def tiny_recipe(**changes: Any) -> Recipe:
     """Six steps of 8 labelled and 4 transfer texts at temperature 2, with an evaluation every third."""
+    from kd_core.batches import Recipe
     from kd_core.config import ObjectiveConfig
-    from kd_core.training import Recipe
 
     settings = {
         "who": "student",

@@ -10,7 +10,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from kd_core.training import LABELS_ONLY, StepBatches
+from kd_core.batches import LABELS_ONLY, StepBatches
 from tests.unit.conftest import tiny_recipe
 
 RECIPE = tiny_recipe()

@@ -35,7 +35,7 @@ LIGHT = (
 LAYERS = """
 errors folders migrations network paths spreadsheets
 cache config database evaluation events parallel
-benchmark data flags glossary history inference lab_results objectives replay report tables words
+batches benchmark data flags glossary history inference lab_results objectives replay report tables words
 bench_words capacity compression intermediate models recorded reproduction run tradeoffs
 conversion figures knowledge pace resolution space training validation
 plan recorder runs teaching

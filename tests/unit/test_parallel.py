@@ -33,7 +33,8 @@ from tests.unit.test_batches import LABELLED, batches
 from tests.unit.test_training import Gradients
 
 if TYPE_CHECKING:
-    from kd_core.training import DistillTrainer, Recipe
+    from kd_core.batches import Recipe
+from kd_core.training import DistillTrainer
 
 ROOT = Path(__file__).parents[2]
 LAUNCH = {
