@@ -629,7 +629,7 @@ def test_a_locked_database_loses_no_point(tmp_path, quick):
 
 
 @pytest.mark.skipif(not POSTGRES, reason="KD_TEST_DATABASE_URL is not set")
-@pytest.mark.parametrize("url", ["postgresql"], indirect=True)
+@pytest.mark.parametrize("database_url", ["postgresql"], indirect=True)
 def test_connections_that_the_server_drops_are_made_again(store, url, run):
     engine = sa.create_engine(sa.make_url(url).difference_update_query(["application_name"]))
     with engine.connect() as connection:
