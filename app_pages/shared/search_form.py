@@ -61,7 +61,7 @@ def search_form() -> None:
     st.caption(HOW[values["method"]])
     if values["method"] != "grid":
         values["trials"] = field(SearchConfig, "trials", key="search.trials")
-    with st.expander("More to try", icon=":material/add_circle:"):
+    with st.expander("More to try, and how", icon=":material/add_circle:"):
         values |= _more()
     with st.expander("Settings that all trainings share", icon=":material/tune:"):
         rest = choose_rest(task, without={"training.seeds"})
@@ -120,8 +120,9 @@ def _how_much(config: SearchConfig, expected: Outlook) -> str:
     each = f"{folds} folds" + (f" x {seeds} seeds" if seeds > 1 else "")
     return (
         f"**{expected.trainings:,} trainings:** {len(config.settings):,} settings and the student alone, "
-        f"each on {each}, and {folds} teachers. Then one run of the chosen setting, the only one to see the "
-        "test texts. The time is "
+        f"each on {each}, and {folds} teachers"
+        + (f"; {expected.workers} students at a time. " if expected.workers > 1 else ". ")
+        + "Then one run of the chosen setting, the only one to see the test texts. The time is "
         + ("from your past runs." if expected.measured else "a guess until a run on this machine is done.")
     )
 
@@ -145,7 +146,12 @@ def _more() -> dict[str, Any]:
     st.caption("Each of these multiplies a grid. Left empty: the one value of the settings above and below.")
     return {
         "students": st.multiselect(
-            "Students", list(STUDENTS), key="search.students", bind="query-params", accept_new_options=True
+            "Students",
+            list(STUDENTS),
+            key="search.students",
+            help=f"{term('student')} {TYPED}",
+            bind="query-params",
+            accept_new_options=True,
         ),
         "learning_rates": st.multiselect(
             "Learning rates",
@@ -156,9 +162,14 @@ def _more() -> dict[str, Any]:
             accept_new_options=True,
         ),
         "divergences": st.multiselect(
-            "Soft losses", list(get_args(Divergence)), key="search.divergences", bind="query-params"
+            "Soft losses",
+            list(get_args(Divergence)),
+            key="search.divergences",
+            help=term("soft loss"),
+            bind="query-params",
         ),
         "pruning": field(
             SearchConfig, "pruning", key="search.pruning", label="Give up hopeless settings early"
         ),
+        "workers": field(SearchConfig, "workers", key="search.workers", label="Trainings at once"),
     }

@@ -35,7 +35,7 @@ class _SearchCommand(DistillCommand):
         from kd_core.search.config import SearchConfig
 
         fields = SearchConfig.model_fields
-        own = [option(f"search.{name}", fields[name]) for name in (*OWN, "pruning")]
+        own = [option(f"search.{name}", fields[name]) for name in (*OWN, "pruning", "workers")]
         replaced = {place.replace(".", "__") for place in REPLACED}
         others = {
             section: [flag for flag in flags if flag.name not in replaced]

@@ -20,6 +20,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from kd_core.events import ignore
 from kd_core.search.config import SearchConfig, Setting
 from kd_core.search.outlook import Outlook, outlook
 from kd_core.search.results import (
@@ -63,7 +64,7 @@ def study_of(row: RunRow) -> str:
 
 
 def carry_out(
-    config: SearchConfig, study: str, work: Path, on_event: OnEvent, control: Control
+    config: SearchConfig, study: str, work: Path, on_event: OnEvent = ignore, control: Control | None = None
 ) -> SearchResult:
     """See ``kd_core.search.worker``, which loads torch."""
     from kd_core.search import worker

@@ -148,6 +148,7 @@ def begin(storage: RDBStorage, name: str, config: SearchConfig, facts: Mapping[s
         for key, value in facts.items():
             board.note(key, value)
         board.note(CONFIG, mine)  # last: a search that has it is whole
+    del mine["workers"]  # of whoever works here
     if others := _differences(board.facts[CONFIG], mine):
         more = f"; and {len(others) - 3} more" if len(others) > 3 else ""
         shown = "; ".join(others[:3]) + more

@@ -75,6 +75,9 @@ class SearchConfig(Settings):
         "Give up hopeless settings early: below the median of the others so far, or by a Wilcoxon test "
         "against the best (which needs four folds x seeds at least)",
     )
+    workers: Annotated[int, Field(ge=1, le=64)] | Auto = setting(
+        "auto", "Trainings at once on this machine (auto: one a core, as far as memory goes; one on a GPU)"
+    )
 
     @field_validator("temperatures", "alphas", "learning_rates", "students", "divergences")
     @classmethod

@@ -35,6 +35,7 @@ from kd_core.search import board as boards
 from kd_core.search import results
 from kd_core.search.config import SearchConfig, Setting
 from kd_core.search.folds import fold_tasks
+from kd_core.search.helpers import helpers, workers_here
 from kd_core.search.outlook import LOOKS
 from kd_core.search.results import SearchResult
 from kd_core.space import check_room, check_training
@@ -47,7 +48,8 @@ def carry_out(
 ) -> SearchResult:
     """Work on the search named ``study``, which begins here unless it exists, until all cells are done.
 
-    ``work`` is a folder for checkpoints that goes at the end. Any number of processes may do this at once.
+    ``work`` is a folder for checkpoints that goes at the end. Any number of processes may do this at once;
+    ``config.workers`` says how many this one makes of itself.
     Raises: KDError; Stopped when ``control`` says so, and then finished trainings are kept.
     """
     control = control or Control()
@@ -71,7 +73,11 @@ def carry_out(
         trainings = _Trainings(
             config, tasks, len(task.train), len(task.transfer), board, work, on_event, control
         )
-        boards.work(board, config, trainings.measure, trainings.tell, control)
+        more = workers_here(config) - 1
+        if more:
+            trainings.get_ready()
+        with helpers(study, more, work, control):
+            boards.work(board, config, trainings.measure, trainings.tell, control)
         found = results.read(board)
     shutil.rmtree(work, ignore_errors=True)
     return found
@@ -182,6 +188,11 @@ class _Trainings:
         finally:
             if terms:
                 terms.close()
+
+    def get_ready(self) -> None:
+        """All teachers, with all cores, before the students share these."""
+        for number in range(self.config.folds):
+            self._fold(number)
 
     def _fold(self, number: int) -> _Fold:
         if number not in self.folds:

@@ -1,7 +1,8 @@
 """How long a search takes, and how much of that is not training: ``python tests/bench/bench_search.py``.
 
 4 temperatures x 4 alphas x 3 folds on bbc-headlines with the tiny student, 600 steps each, in a KD_HOME of
-its own. ``--quick`` tries 2 x 1 cells on 2 folds.
+its own. ``--quick`` tries 2 x 1 cells on 2 folds. What is not training is of this process: its helpers work
+beside it.
 """
 
 from __future__ import annotations

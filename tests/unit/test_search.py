@@ -2,21 +2,25 @@
 
 from __future__ import annotations
 
+import io
 import json
 import signal
 import socket
 import subprocess
 import sys
+import time
 from dataclasses import dataclass, replace
 from itertools import chain
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import psutil
 import pytest
 import sqlalchemy as sa
+import torch
 
-from kd_core import inference
+from kd_core import inference, paths
 from kd_core.cli import main
 from kd_core.config import DistillConfig, TaskConfig
 from kd_core.data.bundled import normalised
@@ -36,6 +40,7 @@ from kd_core.search import (
 )
 from kd_core.search import board as boards
 from kd_core.search.folds import fold_tasks
+from kd_core.search.helpers import helpers, workers_here
 from kd_core.search.results import best_of, choose, compared, difference
 from kd_core.store import Store
 from kd_core.training import DistillTrainer
@@ -50,7 +55,7 @@ def _environment(monkeypatch: pytest.MonkeyPatch, kd_home: Path) -> None:
 def search_config(short_config: DistillConfig) -> SearchConfig:
     """2 x 2 cells and the student alone on 2 folds: 10 students of 3 steps, 2 teachers."""
     return SearchConfig(
-        study="tiny", distill=short_config, temperatures=(1.0, 4.0), alphas=(0.1, 0.5), folds=2
+        study="tiny", distill=short_config, temperatures=(1.0, 4.0), alphas=(0.1, 0.5), folds=2, workers=1
     )
 
 
@@ -147,14 +152,18 @@ def test_the_outlook_counts_each_student_and_each_teacher(short_config, tiny_tas
 
     vocabulary = read_vocabulary(short_config.teacher, tiny_task)
 
-    def seconds(temperatures: int, folds: int = 2, alphas: tuple[float, ...] = (0.5,)) -> float:
+    def seconds(
+        temperatures: int, folds: int = 2, alphas: tuple[float, ...] = (0.5,), workers: int = 1
+    ) -> float:
         config = SearchConfig(
             distill=short_config,
             temperatures=tuple(range(1, temperatures + 1)),
             alphas=alphas,
             folds=folds,
+            workers=workers,
         )
         found = outlook(config, tiny_task, vocabulary, (), lambda: 1e9)
+        assert found.workers == workers
         assert found.trainings == (temperatures * len(alphas) + 1) * folds + folds
         assert not found.measured
         return found.seconds
@@ -164,6 +173,8 @@ def test_the_outlook_counts_each_student_and_each_teacher(short_config, tiny_tas
     assert seconds(5) == pytest.approx(seconds(1) + 4 * cell)
     assert seconds(2, alphas=(0.1, 0.5)) == pytest.approx(seconds(1) + 3 * cell)
     assert seconds(1, folds=3) > seconds(1) * 1.2
+    # Of 5 cells of equal weight, the student alone being one that takes less, two workers save a part.
+    assert seconds(5) - 5 * cell < seconds(5, workers=2) < seconds(5)
 
 
 # Folds
@@ -617,7 +628,18 @@ def kd(*arguments: str) -> int:
 def flags(config: DistillConfig, tmp_path: Path) -> list[str]:
     file = tmp_path / "run.yaml"
     file.write_text(config.to_yaml(), encoding="utf-8")
-    return ["--config", str(file), "--temperatures", "1,4", "--alphas", "0.5", "--folds", "2"]
+    return [
+        "--config",
+        str(file),
+        "--temperatures",
+        "1,4",
+        "--alphas",
+        "0.5",
+        "--folds",
+        "2",
+        "--workers",
+        "1",
+    ]
 
 
 def test_the_command_searches_then_runs_the_choice_once_on_all_training_data(
@@ -679,6 +701,93 @@ def shared(database_url, monkeypatch):
     """A database for several processes."""
     monkeypatch.setenv("KD_DATABASE_URL", database_url)
     return database_url
+
+
+def test_a_helper_works_by_itself_and_ends_with_the_block(search_config) -> None:
+    config = search_config.model_copy(update={"study": "helped", "workers": 2})
+    with boards.connected() as storage:
+        facts = {boards.PRECISION: "fp32", boards.FINGERPRINT: _fingerprint(config)}
+        boards.begin(storage, "helped", config, facts)
+    threads = torch.get_num_threads()
+    with helpers("helped", 1, paths.work() / "search", Control()):
+        assert torch.get_num_threads() == max(1, threads // 2)
+        deadline = time.monotonic() + 300
+        while not result("helped").complete and time.monotonic() < deadline:
+            time.sleep(0.2)  # this process does nothing
+    assert result("helped").trainings_done == 12
+    assert torch.get_num_threads() == threads
+    assert not [child for child in psutil.Process().children() if "helped" in child.cmdline()]
+    assert (paths.work() / "search" / "helper-1.txt").read_text() == ""
+    assert _accuracies(result("helped")) == _accuracies(run(config.model_copy(update={"study": "by one"})))
+
+
+def test_a_helper_obeys_who_started_it_and_ends_when_that_process_does(monkeypatch) -> None:
+    from kd_core.search import helpers as module
+
+    seen = []
+
+    class Noted(Control):
+        def pause(self) -> None:
+            seen.append("pause")
+
+        def resume(self) -> None:
+            seen.append("resume")
+
+    control = Noted()
+    monkeypatch.setattr(sys, "stdin", io.StringIO("pause\nresume\n"))
+    module._obey(control)
+    assert seen == ["pause", "resume"]
+    assert control.stopping
+
+
+def test_a_pause_reaches_the_helpers(monkeypatch, tmp_path) -> None:
+    from kd_core.search import helpers as module
+
+    said = tmp_path / "said"
+    said.touch()
+    listener = "import sys\nfor line in sys.stdin: open(sys.argv[1], 'a').write(line)"
+
+    def start(*_: Any) -> subprocess.Popen[str]:
+        command = [sys.executable, "-c", listener, str(said)]
+        return subprocess.Popen(command, stdin=subprocess.PIPE, text=True)
+
+    def heard(words: str) -> bool:
+        deadline = time.monotonic() + 60
+        while said.read_text() != words and time.monotonic() < deadline:
+            time.sleep(0.02)
+        return said.read_text() == words
+
+    monkeypatch.setattr(module, "_start", start)
+    monkeypatch.setattr(module, "LOOK_EVERY", 0.01)
+    control = Control()
+    with helpers("any", 1, tmp_path, control):
+        control.pause()
+        assert heard("pause\n")
+        control.resume()
+        assert heard("pause\nresume\n")
+
+
+def test_as_many_workers_as_cores_memory_and_cells(search_config, monkeypatch) -> None:
+    from kd_core.search import helpers as module
+
+    def workers(wanted: Any, *, cores: int = 16, memory: float = 100e9, gpu: bool = False) -> int:
+        monkeypatch.setattr(module.torch, "get_num_threads", lambda: cores)
+        monkeypatch.setattr(module.torch.cuda, "is_available", lambda: gpu)
+        monkeypatch.setattr(module.psutil, "virtual_memory", lambda: SimpleNamespace(available=memory))
+        return workers_here(search_config.model_copy(update={"workers": wanted}))
+
+    assert workers("auto", cores=3) == 3
+    assert workers("auto") == search_config.cells == 5
+    assert workers("auto", memory=4e9) == 2
+    assert workers("auto", memory=1e9) == 1
+    assert workers("auto", gpu=True) == 1
+    assert workers(2) == 2
+    assert workers(2, gpu=True) == 2
+
+
+def test_how_many_work_is_no_setting_of_the_search(search_config, counted) -> None:
+    assert run(search_config).complete
+    assert run(search_config.model_copy(update={"workers": "auto"})).complete  # not: "other settings"
 
 
 WORKER = """
