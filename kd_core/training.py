@@ -112,13 +112,17 @@ class DistillTrainer(Trainer):  # type: ignore[misc]
     ) -> Any:
         goal = self.recipe.objective
         texts = {name: inputs[name] for name in ("input_ids", "attention_mask")}
-        outputs = model(**texts, **(self._terms.wanted_outputs if self._terms else {}))
+        if self._terms:
+            outputs = model(**texts, **self._terms.wanted_outputs)
+            logits = outputs.logits
+        else:
+            logits = torch.cat([model(**part).logits for part in _by_kind(texts, inputs["labels"])])
         weigh = _Shares(inputs)
-        hard = weigh.labelled * objectives.hard_loss(outputs.logits, inputs["labels"])
+        hard = weigh.labelled * objectives.hard_loss(logits, inputs["labels"])
         soft = torch.zeros_like(hard)
         if goal.alpha < 1:
             soft = weigh.rows * objectives.soft_loss(
-                outputs.logits,
+                logits,
                 inputs["teacher_logits"],
                 divergence=goal.divergence,
                 temperature=goal.temperature,
@@ -134,7 +138,7 @@ class DistillTrainer(Trainer):  # type: ignore[misc]
             self.parts["intermediate"] = inner.detach()
             loss = loss + inner
         self.parts["loss"] = loss.detach()
-        return (loss, outputs) if return_outputs else loss
+        return (loss, {"logits": logits}) if return_outputs else loss
 
     def log(self, logs: dict[str, float], start_time: float | None = None) -> None:
         """Trackers hear of the parts of the loss too, all of this step and not of the steps until it."""
@@ -172,6 +176,25 @@ class DistillTrainer(Trainer):  # type: ignore[misc]
 
         parallel.wait()  # each process has written its random state
         parallel.from_main(finish)
+
+
+def _by_kind(texts: dict[str, torch.Tensor], labels: torch.Tensor) -> list[dict[str, torch.Tensor]]:
+    """The labelled rows, then the transfer rows, each as wide as its own longest text.
+
+    Transfer texts are longer as a rule: in one batch a third of the bundled task's tokens would be padding. A
+    GPU gets the batch whole, for there the number of calls decides; and so do several processes, for at each
+    call they wait for each other, and some may have rows of one kind only.
+    """
+    if labels.device.type != "cpu" or parallel.size() > 1:
+        return [texts]
+    known = int((labels != objectives.UNLABELLED).sum())
+    if known in (0, len(labels)):
+        return [texts]
+    parts = []
+    for rows in (slice(known), slice(known, None)):
+        width = int(texts["attention_mask"][rows].sum(dim=1).max())
+        parts.append({name: tensor[rows, :width] for name, tensor in texts.items()})
+    return parts
 
 
 class _Shares:

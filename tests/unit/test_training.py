@@ -236,3 +236,15 @@ def test_a_loss_that_is_no_number_ends_the_training(trainer, monkeypatch, value,
     ):
         train(trainer(replace(RECIPE, learning_rate=1e-3)))
     assert len(calls) == 3
+
+
+def test_labelled_and_transfer_rows_are_read_apart_each_at_its_own_width() -> None:
+    mask = torch.tensor([[1, 1, 0, 0, 0], [1, 0, 0, 0, 0], [1, 1, 1, 1, 1], [1, 1, 1, 0, 0]])
+    texts = {"input_ids": torch.arange(20).reshape(4, 5), "attention_mask": mask}
+
+    known, unknown = training._by_kind(texts, torch.tensor([2, 0, -100, -100]))
+    assert known["input_ids"].tolist() == [[0, 1], [5, 6]]
+    assert known["attention_mask"].tolist() == [[1, 1], [1, 0]]
+    assert unknown["input_ids"].tolist() == [[10, 11, 12, 13, 14], [15, 16, 17, 18, 19]]
+    for labels in ([1, 1, 0, 0], [-100] * 4):  # of one kind: as they are
+        assert training._by_kind(texts, torch.tensor(labels)) == [texts]
