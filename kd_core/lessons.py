@@ -149,7 +149,7 @@ def _temperature() -> Found:
     cold, hot, hottest = (softmax(logits[row], t) for t in (1.0, 8.0, 20.0))
     first, second, *_, last = np.argsort(-logits[row])
     student = examples.logits["alone"][row]
-    at_1, at_8, at_16 = gradient_sizes(student, logits[row], "forward_kl", [1.0, 8.0, 16.0])
+    at_1, at_8, at_16 = gradient_sizes(student, logits[row], 0, "forward_kl", [1.0, 8.0, 16.0])
     return 100 * float(hot[first]), {
         "row": row,
         "headline": examples.texts[row],

@@ -31,13 +31,21 @@ LOSSES: dict[Divergence, tuple[str, str]] = {
 }
 LITERATURE = {
     "Soft cross-entropy": (
-        "Hinton et al. 2015; DistilBERT (Sanh et al. 2019); TinyBERT's prediction layer (Jiao et al. 2020)"
+        "Hinton et al. 2015 (arXiv 1503.02531); DistilBERT (Sanh et al. 2019, 1910.01108); TinyBERT's "
+        "prediction layer (Jiao et al. 2020, 1909.10351)"
     ),
-    "Forward KL": "The same gradient, so the usual way to write it; MiniLM's attention (Wang et al. 2020)",
-    "Reverse KL": "MiniLLM (Gu et al. 2024), for text that is generated",
-    "Jensen-Shannon": "GKD (Agarwal et al. 2024), generalised: a weight moves it from forward to reverse KL",
+    "Forward KL": (
+        "The same gradient for the student, so another way to write it; DKD weighs two parts of it "
+        "(Zhao et al. 2022, 2203.08679); MiniLM has it between attentions (Wang et al. 2020, 2002.10957)"
+    ),
+    "Reverse KL": "For text that is generated: MiniLLM (Gu et al. 2023, 2306.08543)",
+    "Jensen-Shannon": (
+        "For text that is generated: f-DISTILL, as one of four divergences (Wen et al. 2023, 2307.15190); "
+        "GKD, with a weight that moves it between the two KLs (Agarwal et al. 2023, 2306.13649)"
+    ),
     "Reverse cross-entropy": (
-        "Symmetric cross entropy (Wang et al. 2019), beside the usual one, against wrong labels"
+        "Symmetric cross entropy (Wang et al. 2019, 1908.06112): beside the usual cross-entropy, with labels "
+        "in the teacher's place, against wrong ones"
     ),
 }
 NAMES = ("distance", "share", "losses", "source", "text", "temperature")
@@ -139,8 +147,8 @@ def _words(fits: dict[Divergence, Fit], log_teacher: np.ndarray, distance: float
         lines[0] += f" The price: in the middle it claims {valley:,.0f} times what the teacher does."
     lines.append(
         "**Reverse KL** weighs each place by the student. What it leaves out costs nothing, what it invents "
-        f"does. Here {STANCES[stance(reverse, distance)].lower()} (mode seeking; Minka 2005): centre "
-        f"{reverse.place:.1f}, width {reverse.width:.2f}."
+        f"does. Here {STANCES[stance(reverse, distance)].lower()} (mode seeking; Minka 2005, Divergence "
+        f"measures and message passing): centre {reverse.place:.1f}, width {reverse.width:.2f}."
     )
     lines.append(
         f"**Jensen-Shannon** lies between, and goes either way: here {STANCES[stance(js, distance)].lower()} "
@@ -208,10 +216,18 @@ def text_lab() -> None:
 def _text_words(examples: Examples, row: int, log_teacher: np.ndarray, fits: dict[Divergence, Fit]) -> str:
     first, second = np.argsort(-log_teacher)[:2]
     forward, reverse = fits["forward_kl"].probs, fits["reverse_kl"].probs
-    return (
+    says = (
         f"For “{escape(short(examples.texts[row]))}” the teacher gives {escape(examples.labels[first])} "
         f"{percent(float(np.exp(log_teacher[first])))} and {escape(examples.labels[second])} "
-        f"{percent(float(np.exp(log_teacher[second])))}. Forward KL keeps the first as it is and spreads the "
+        f"{percent(float(np.exp(log_teacher[second])))}."
+    )
+    if len(log_teacher) == 2:
+        return (
+            f"{says} With two classes one number is the whole answer, so this student can copy its teacher, "
+            "and under every loss but reverse cross-entropy it does."
+        )
+    return (
+        f"{says} Forward KL keeps the first as it is and spreads the "
         f"rest evenly, {percent(float(forward.min()))} each, on unlikely classes too. Reverse KL "
         f"shuns those, so it backs its class with {percent(float(reverse.max()))}: surer than its teacher. "
         "A student that is large enough has no such choice to make: then every one of these losses, but for "
@@ -257,10 +273,9 @@ def _entropy(examples: Examples, row: int, temperature: float) -> None:
 
 def literature() -> None:
     st.header("Who uses which", anchor=False)
-    st.dataframe(
-        pd.DataFrame({"Loss": list(LITERATURE), "Where": list(LITERATURE.values())}),
-        hide_index=True,
-        key=f"{PAGE}.literature",
-        column_config={"Where": st.column_config.TextColumn(width="large")},
-        alt="Which papers use which loss",
+    # No data frame: it would cut the sentences, and a phone shows no more than their beginning.
+    st.markdown("\n".join(f"- **{loss}.** {where}." for loss, where in LITERATURE.items()))
+    st.caption(
+        "Papers on generated text compare mode covering and mode seeking, too. Wu et al. 2024 (2404.02657) "
+        "find neither in large language models: trained long enough, both KLs end in the same place."
     )

@@ -206,7 +206,11 @@ def _words(replay: Replay) -> str:
         )
     if len(never):
         right = int((never["student"] == never["truth"]).sum())
-        says += f" Where it never agrees, the student is right {right} of {len(never)} times."
+        says += (
+            f" Where it never agrees, the student is right {right} of {len(never)} times. Students often "
+            "stay apart from their teacher even where they could match it (Stanton et al. 2021, arXiv "
+            "2106.05945)."
+        )
     return says
 
 

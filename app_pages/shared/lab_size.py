@@ -155,8 +155,8 @@ def _words(
         f"{found} The best of the grid is {_name(best)} with {_accuracy(best)}; the intervals of {alike} of "
         f"the {len(grid)} students reach it, and this test cannot tell those apart. "
         f"{_by_width(grid)} "
-        "A wider student has the larger table of word pieces, which starts from the teacher's; a further "
-        "layer only adds what the student has to learn by itself."
+        "One likely reason: a wider student has the larger table of word pieces, which starts from the "
+        "teacher's; a further layer starts from nothing."
     )
 
 

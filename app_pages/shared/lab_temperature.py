@@ -125,9 +125,9 @@ def _words(logits: np.ndarray, examples: Examples, row: int, temperature: float)
     return (
         f"{says}\n\n**Why the second place is knowledge.** The label says {label}, and that all else is "
         f"equally wrong. The teacher says that {second} is {_times(cold[1] / cold[-1])} as likely as {last}: "
-        f"*dark knowledge* (Hinton et al. 2015). At T = {temperature:g} it is {_times(hot[1] / hot[-1])} as "
-        "likely. The higher the temperature, the more the small probabilities count in what the student has "
-        "to match."
+        f"*dark knowledge* (Hinton, Vinyals and Dean 2014; arXiv 1503.02531). At T = {temperature:g} it is "
+        f"{_times(hot[1] / hot[-1])} as likely. The higher the temperature, the more the small probabilities "
+        "count in what the student has to match."
     )
 
 

@@ -207,7 +207,8 @@ def _words(curve: pd.DataFrame, teacher: float) -> str:
         + "\n".join(says)
         + f"\n\nWith {last['transfer']:,} transfer texts the student has {words.percent(last['accuracy'])}, "
         f"its teacher {words.percent(teacher)}. A label says which class is right; the teacher's answer says "
-        "how near the others are, and it can be had for texts that nobody has labelled."
+        "how near the others are, and it can be had for texts that nobody has labelled (as in Tang et al. "
+        "2019, arXiv 1903.12136, and Turc et al. 2019, 1908.08962)."
     )
 
 

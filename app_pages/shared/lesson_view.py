@@ -19,6 +19,8 @@ def lesson_view(lesson: Lesson, step: int) -> None:
     """Raises: DataError without the corpus that the headlines are from."""
     found, steps = _facts(lesson.name), lesson.part_names
     part = steps[step]
+    if part in lesson.lab_parts and lesson.labs[step - 1].hide and "hide" not in st.query_params:
+        _go(lesson, step, found)  # a typed address, without the lesson's settings
     title = TITLES.get(part, "Try it")
     with st.container(gap="xxsmall", key="labs.title"):
         if st.button("Lessons", key="lessons.all", icon=":material/arrow_back:", type="tertiary"):
@@ -121,7 +123,9 @@ def _buttons(lesson: Lesson, step: int, found: Facts, *, blocked: bool) -> None:
                 help="Answer first: a guess is enough" if blocked else None,
             ):
                 _go(lesson, step + 1, found)
-        elif after and st.button(
+        elif not after:
+            st.page_link("app_pages/learn/index.py", label="All labs", icon=":material/school:")
+        elif st.button(
             f"Next lesson: {lessons()[after[0]].title}",
             key="lessons.after",
             type="primary",

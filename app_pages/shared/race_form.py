@@ -32,7 +32,7 @@ def race_form() -> None:
             required=True,
             key="race.steps",
             bind="query-params",
-            help="Fewer are over sooner; a student learns most in the first few hundred",
+            help="Fewer are over sooner, and tell less of what a long training would do",
         )
     columns = st.columns(count)
     configs = [
@@ -54,7 +54,7 @@ def race_form() -> None:
         _start(configs, expected)
     st.caption(
         "The lanes run one after the other, with the same teacher, seed and number of steps: this machine "
-        "does one thing at a time, so none slows another down."
+        "does one thing at a time, so none slows another down. It is one seed: a narrow win may be its luck."
     )
 
 
@@ -84,7 +84,13 @@ def _lane(column: st.delta_generator.DeltaGenerator, letter: str, first: float, 
             help=term("transfer set"),
         ),
         "student.model": field(
-            StudentConfig, "model", key=f"{key}_student", label="Student", container=place, options=STUDENTS
+            StudentConfig,
+            "model",
+            key=f"{key}_student",
+            label="Student",
+            container=place,
+            options=STUDENTS,
+            help=term("student"),
         ),
     }
     common = {"training.steps": steps, "controls.labelled_only": False, "controls.shifted": False}

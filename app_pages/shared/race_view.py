@@ -16,6 +16,7 @@ from kd_core import figures, words
 from kd_core.config import DistillConfig
 from kd_core.errors import KDError
 from kd_core.race import Pair, lane_names, pairs, places, standing
+from kd_core.recorded import recorded_lab
 from kd_core.store import RunRow
 
 ORDINALS = {1: "1st", 2: "2nd", 3: "3rd"}
@@ -153,9 +154,21 @@ def _podium(runs: Sequence[RunRow], names: dict[str, str]) -> None:
     for pair in found:
         st.markdown(f"- {_told(pair, names)}")
     st.caption(
-        "Accuracies ± half of their 95 % interval; differences text by text, each with its 95 % interval, "
-        "for the seed that was raced. Another seed may well end in another order."
+        "Accuracies ± half of their 95 % interval; differences text by text, each with its 95 % interval. "
+        "Both are over the test texts alone, for the one seed that was raced."
     )
+    st.markdown(
+        ":material/casino: One seed is little. In the recorded lab, students of the same setting lie up to "
+        f"**{100 * _between_seeds():.1f} points** apart by their seed alone. What is closer here may end the "
+        "other way round with another seed: compare settings over several of them in Search."
+    )
+
+
+def _between_seeds() -> float:
+    """The largest distance of two recorded students that differ in their seed only."""
+    cells = pd.DataFrame(recorded_lab("transfer")["cells"])
+    accuracies = cells.groupby(["who", "transfer"])["accuracy"]
+    return float((accuracies.max() - accuracies.min()).max())
 
 
 def _result(rank: dict[str, int], names: dict[str, str]) -> str:

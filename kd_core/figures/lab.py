@@ -181,19 +181,23 @@ def gradient_over_temperature(
     soft: Sequence[float],
     temperature: float,
     *,
-    t_squared: bool,
+    t_squared: bool | None,
     dark: bool = False,
 ) -> go.Figure:
-    """Length of the gradients over T. ``soft`` is without T²; the way that is not chosen is pale."""
+    """Length of the gradients over T. ``soft`` is without T²; the way that is not chosen is pale.
+
+    ``t_squared=None`` is for a loss that has neither T nor T²: one line.
+    """
     figure = new_figure(
         "Size of the gradient over the temperature", "Temperature", "Length", dark=dark, height=320
     )
     t, plain = np.asarray(temperatures, dtype=float), np.asarray(soft, dtype=float)
-    lines: tuple[tuple[str, Any, str, bool], ...] = (
-        ("Hard", np.full(len(t), hard), "dot", True),
-        ("Soft, times T²", plain * t**2, "dash", t_squared),
-        ("Soft, without T²", plain, "dashdot", not t_squared),
-    )
+    lines: list[tuple[str, Any, str, bool]] = [("Hard", np.full(len(t), hard), "dot", True)]
+    if t_squared is None:
+        lines.append(("Soft", plain, "dash", True))
+    else:
+        lines.append(("Soft, times T²", plain * t**2, "dash", t_squared))
+        lines.append(("Soft, without T²", plain, "dashdot", not t_squared))
     for name, values, dash, chosen in lines:
         figure.add_scatter(
             x=t,

@@ -14,16 +14,22 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from kd_core.config import Divergence as SoftLoss
+from kd_core.config import ObjectiveConfig
+
 Floats = NDArray[np.float64]
-# Those of ``config.Divergence`` that compare two softened distributions as they are.
+# Those soft losses that compare two softened distributions as they are.
 Divergence = Literal["forward_kl", "reverse_kl", "js", "soft_cross_entropy", "reverse_cross_entropy"]
+_DEFAULTS = ObjectiveConfig()
+DKD_WEIGHTS = _DEFAULTS.dkd_target_weight, _DEFAULTS.dkd_other_weight
 
 
 @dataclass(frozen=True)
 class Anatomy:
     """All numbers on the way from two models' logits to the loss of one text.
 
-    ``terms`` add up to ``divergence``; ``soft`` is that times T² (or not); ``total`` is
+    ``terms`` add up to ``divergence``; ``parts`` are TCKD and NCKD, without their weights, where the loss is
+    made of them (dkd). ``soft`` is the divergence times T² (or not; logit_mse knows no T); ``total`` is
     alpha * hard + (1 - alpha) * soft. Gradients are with respect to the student's logits, before T divides
     them: ``gradient`` of the total, the other two of hard and soft loss alone.
     """
@@ -33,6 +39,7 @@ class Anatomy:
     teacher: Floats  # p
     student: Floats
     terms: Floats
+    parts: tuple[float, ...]
     divergence: float
     factor: float  # T², or 1
     soft: float
@@ -49,7 +56,7 @@ def anatomy(
     teacher_logits: Sequence[float] | Floats,
     label: int,
     *,
-    divergence: Divergence,
+    divergence: SoftLoss,
     temperature: float,
     alpha: float,
     t_squared: bool = True,
@@ -57,10 +64,11 @@ def anatomy(
     """Shapes: logits (C,). Source: Hinton et al. 2015, section 2; the objective of ``kd_core.objectives``."""
     z_s, z_t = np.asarray(student_logits, dtype=float), np.asarray(teacher_logits, dtype=float)
     log_s, log_t = log_softmax(z_s, temperature), log_softmax(z_t, temperature)
-    factor = temperature**2 if t_squared else 1.0
-    terms = divergence_terms(log_s, log_t, divergence)
+    factor = temperature**2 if t_squared and divergence != "logit_mse" else 1.0
+    terms, slope = soft_terms(z_s, z_t, label, divergence, temperature)
+    parts = decoupled(log_s, log_t, label)[0] if divergence == "dkd" else ()
     soft = factor * float(terms.sum())
-    soft_gradient = factor * divergence_gradient(log_s, log_t, divergence) / temperature
+    soft_gradient = factor * slope
     log_right = log_softmax(z_s)
     hard = -float(log_right[label])
     hard_gradient = np.exp(log_right) - np.eye(len(z_s))[label]
@@ -70,6 +78,7 @@ def anatomy(
         teacher=np.exp(log_t),
         student=np.exp(log_s),
         terms=terms,
+        parts=tuple(float(part.sum()) for part in parts),
         divergence=float(terms.sum()),
         factor=factor,
         soft=soft,
@@ -135,18 +144,49 @@ def divergence_gradient(log_s: Floats, log_t: Floats, divergence: Divergence) ->
     return p_s * (rate - mean)
 
 
+def soft_terms(
+    z_s: Floats, z_t: Floats, label: int, loss: SoftLoss, temperature: float
+) -> tuple[Floats, Floats]:
+    """Each class's term of a soft loss, without T², and its gradient by the student's logits; all (C,)."""
+    if loss == "logit_mse":
+        return (z_s - z_t) ** 2, 2 * (z_s - z_t)
+    log_s, log_t = log_softmax(z_s, temperature), log_softmax(z_t, temperature)
+    if loss == "dkd":
+        (target, others), (by_target, by_others) = decoupled(log_s, log_t, label)
+        first, second = DKD_WEIGHTS
+        terms, gradient = first * target + second * others, first * by_target + second * by_others
+    else:
+        terms, gradient = divergence_terms(log_s, log_t, loss), divergence_gradient(log_s, log_t, loss)
+    return terms, gradient / temperature
+
+
+def decoupled(
+    log_s: Floats, log_t: Floats, target: int
+) -> tuple[tuple[Floats, Floats], tuple[Floats, Floats]]:
+    """Each class's terms of TCKD and of NCKD, then the gradients of both by z / T; all (C,), C >= 2.
+
+    TCKD is KL(teacher || student) between the target and the rest, NCKD the one among the rest. The other
+    classes share TCKD's term of the rest as the teacher shares out its probability, so that forward KL's
+    terms are TCKD's plus p_t(rest) times NCKD's. Source: Zhao et al. 2022, equations 5 to 7.
+    """
+    rest = np.arange(len(log_t)) != target
+    rest_s, rest_t = (np.logaddexp.reduce(log_p[rest]) for log_p in (log_s, log_t))
+    p_s, p_t = np.exp(log_s), np.exp(log_t)
+    share_s, share_t = rest * np.exp(log_s - rest_s), rest * np.exp(log_t - rest_t)
+    binary = p_t * np.where(rest, rest_t - rest_s, log_t - log_s)
+    among = share_t * ((log_t - rest_t) - (log_s - rest_s))
+    by_binary = p_s - np.where(rest, np.exp(rest_t) * share_s, p_t)
+    return (binary, among), (by_binary, share_s - share_t)
+
+
 def gradient_sizes(
-    student_logits: Floats, teacher_logits: Floats, divergence: Divergence, temperatures: Sequence[float]
+    student_logits: Floats,
+    teacher_logits: Floats,
+    label: int,
+    loss: SoftLoss,
+    temperatures: Sequence[float],
 ) -> Floats:
-    """Length of the gradient of the divergence, without T², at each temperature."""
-    return np.array(
-        [
-            np.linalg.norm(
-                divergence_gradient(
-                    log_softmax(student_logits, t), log_softmax(teacher_logits, t), divergence
-                )
-                / t
-            )
-            for t in temperatures
-        ]
-    )
+    """Length of the gradient of the soft loss, without T², at each temperature."""
+    slopes = [soft_terms(student_logits, teacher_logits, label, loss, t)[1] for t in temperatures]
+    sizes: Floats = np.linalg.norm(slopes, axis=1)
+    return sizes

@@ -2,28 +2,38 @@
 
 from __future__ import annotations
 
-from kd_core.lab.anatomy import Anatomy, Divergence
+from kd_core.config import Divergence as SoftLoss
+from kd_core.lab.anatomy import DKD_WEIGHTS, Anatomy
 
 # p_t and p_s: teacher's and student's softened probabilities.
-DIVERGENCES: dict[Divergence, str] = {
+DIVERGENCES: dict[SoftLoss, str] = {
     "forward_kl": r"\mathrm{KL}(p_t \,\|\, p_s) = \sum_c p_t \log \frac{p_t}{p_s}",
     "reverse_kl": r"\mathrm{KL}(p_s \,\|\, p_t) = \sum_c p_s \log \frac{p_s}{p_t}",
     "js": r"\mathrm{JS} = \tfrac{1}{2} \sum_c \Big( p_t \log \frac{p_t}{m} + p_s \log \frac{p_s}{m} \Big),"
     r"\; m = \tfrac{1}{2}(p_t + p_s)",
     "soft_cross_entropy": r"H(p_t, p_s) = -\sum_c p_t \log p_s",
     "reverse_cross_entropy": r"H(p_s, p_t) = -\sum_c p_s \log p_t",
+    "logit_mse": r"\| z_s - z_t \|^2 = \sum_c (z_s - z_t)^2",
+    "dkd": r"\mathrm{DKD} = \beta_1 \mathrm{TCKD} + \beta_2 \mathrm{NCKD}",
 }
 _MOST_TERMS = 6
 _IN_A_ROW = 3  # a phone has no room for more
 
 
-def divergence_line(found: Anatomy, divergence: Divergence) -> str:
-    """The formula, each class's term, and the sum."""
-    terms = [_number(term) for term in found.terms[:_MOST_TERMS]]
-    written = [f"({term})" if term.startswith("-") else term for term in terms]
-    rows = [" + ".join(written[at : at + _IN_A_ROW]) for at in range(0, len(written), _IN_A_ROW)]
+def divergence_line(found: Anatomy, divergence: SoftLoss) -> str:
+    """The formula, each class's term (or the two weighted parts of DKD), and the sum."""
+    if found.parts:
+        parts = [
+            rf"{weight:g} \times {_number(part)}"
+            for weight, part in zip(DKD_WEIGHTS, found.parts, strict=True)
+        ]
+        return _lines(DIVERGENCES[divergence], " + ".join(parts), bold(found.divergence))
+    numbers = [_number(term) for term in found.terms[:_MOST_TERMS]]
+    signed = [f"- {number[1:]}" if number.startswith("-") else f"+ {number}" for number in numbers]
+    rows = [" ".join(signed[at : at + _IN_A_ROW]) for at in range(0, len(signed), _IN_A_ROW)]
     more = r" + \dots" if len(found.terms) > _MOST_TERMS else ""
-    return _lines(DIVERGENCES[divergence], r" \\ &\quad + ".join(rows) + more, bold(found.divergence))
+    summed = r" \\ &\quad ".join(rows).removeprefix("+ ") + more
+    return _lines(DIVERGENCES[divergence], summed, bold(found.divergence))
 
 
 def soft_line(found: Anatomy, temperature: float, t_squared: bool) -> str:

@@ -7,6 +7,8 @@ from collections.abc import Callable
 
 from playwright.sync_api import Page, expect
 
+from tests.e2e.test_lessons import reach
+
 
 def test_a_lab_by_key_alone(page: Page, visit: Callable[..., None]) -> None:
     visit(page, "/temperature?hide=source&ask=What%20comes%20second%3F")
@@ -22,6 +24,28 @@ def test_a_lab_by_key_alone(page: Page, visit: Callable[..., None]) -> None:
     expect(page.get_by_text("At T = 4.5 it is 30.3 % and 29.5 %")).to_be_visible()
     expect(page).to_have_url(re.compile(r"temperature\.temperature=4\.5"))
     expect(page).to_have_url(re.compile(r"hide=source"))
+
+
+def test_the_loss_lab_from_the_guess_to_the_gradient_by_key_alone(
+    page: Page, visit: Callable[..., None]
+) -> None:
+    """Nothing is focused by the script: each control is reached with Tab."""
+    visit(page, "/loss")
+    reach(page, "radio", "Larger")
+    page.keyboard.press("ArrowRight")  # arrows move within the group; the last one is right
+    page.keyboard.press("ArrowRight")
+    expect(page.get_by_text("Right.", exact=True)).to_be_visible()
+    reach(page, "combobox", "Soft loss")
+    page.keyboard.type("DKD")
+    page.keyboard.press("Enter")
+    expect(page).to_have_url(re.compile("loss.divergence=DKD"))
+    expect(page.get_by_text("DKD takes forward KL apart")).to_be_visible()
+    reach(page, "slider", "Temperature")
+    page.keyboard.press("End")
+    expect(page).to_have_url(re.compile("loss.temperature=20"))
+    reach(page, "switch", "Times T²")
+    page.keyboard.press("Space")
+    expect(page.get_by_text("Without T² the soft gradient has length")).to_be_visible()
 
 
 def test_a_row_of_the_table_becomes_the_text(page: Page, visit: Callable[..., None]) -> None:

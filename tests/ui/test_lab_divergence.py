@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+import json
+import re
 from collections.abc import Callable
+from pathlib import Path
 
+import pandas as pd
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from tests.ui.test_lab_pages import said
+from app_pages.shared.lab_divergence import LOSSES
+from kd_core.store import Store
+from tests.ui.test_lab_pages import run, said  # noqa: F401 (a finished run of one's own)
 
 App = Callable[..., AppTest]
 PAGE = "app_pages/learn/divergence.py"
@@ -73,7 +79,32 @@ def test_the_entropy_that_is_between_them(app: App) -> None:
 
 
 def test_who_uses_which(app: App) -> None:
-    literature = app(PAGE).dataframe[1].value
-    assert dict(zip(literature["Loss"], literature["Where"], strict=True))["Reverse KL"] == (
-        "MiniLLM (Gu et al. 2024), for text that is generated"
-    )
+    page = app(PAGE)
+    (literature,) = (text.value for text in page.markdown if "MiniLLM" in text.value)
+    lines = dict(line.removeprefix("- **").split(".** ") for line in literature.splitlines())
+    assert set(lines) == {name for name, _ in LOSSES.values()}, "none is left out"
+    assert lines["Reverse KL"] == "For text that is generated: MiniLLM (Gu et al. 2023, 2306.08543)."
+    assert all(re.search(r"20\d\d, (arXiv )?\d{4}\.\d{5}|20\d\d \(arXiv", line) for line in lines.values())
+
+
+def test_two_classes_leave_nothing_to_choose(
+    app: App,
+    run: str,  # noqa: F811
+    home: Path,
+    store: Store,
+) -> None:
+    """A student with one number can be any teacher of two classes: no claim that one KL is surer."""
+    folder = home / "runs" / run
+    report = json.loads((folder / "report.json").read_text("utf-8")) | {"labels": ["no", "yes"]}
+    (folder / "report.json").write_text(json.dumps(report), "utf-8")
+    store.save_report(run, report)
+    frame = pd.DataFrame({"text": ["a", "b"], "label": [0, 1]})
+    for who in ("teacher", "student-0", "alone-0"):
+        frame[who] = [[1.0, 0.0], [0.0, 2.0]]
+    frame.to_parquet(folder / "predictions.parquet")
+    page = app(PAGE)
+    page.selectbox(key="divergence.source").select(run).run()
+    assert "this student can copy its teacher" in said(page)
+    assert "surer than its teacher" not in said(page)
+    table = page.dataframe[0].value  # sigmoid(1) = 0.731, and all of it under reverse cross-entropy
+    assert table["Backed"].round(0).tolist() == [73, 73, 73, 73, 100]

@@ -4,23 +4,25 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from typing import get_args
 
 import numpy as np
 import pytest
-from scipy import special
+from scipy import special, stats
 from streamlit.testing.v1 import AppTest
 
 from app_pages.shared.lab_loss import LOSSES, STUDENTS
+from kd_core.config import Divergence
 from kd_core.recorded import recorded
 from tests.ui.test_lab_pages import said
-from tests.unit.test_lab_anatomy import by_scipy
+from tests.unit.test_lab_anatomy import by_scipy, tckd_nckd
 
 App = Callable[..., AppTest]
 PAGE = "app_pages/learn/loss.py"
 
 
 def test_fifty_random_settings_agree_with_scipy(app: App) -> None:
-    known, random, page = recorded(), np.random.default_rng(0), app(PAGE)
+    known, random, page, seen = recorded(), np.random.default_rng(0), app(PAGE), set()
     for _ in range(50):
         row, name = int(random.integers(200)), str(random.choice(list(LOSSES)))
         student = str(random.choice(list(STUDENTS)))
@@ -37,14 +39,15 @@ def test_fifty_random_settings_agree_with_scipy(app: App) -> None:
         z_t = known.logits["teacher"][row]
         z_s = np.zeros(5) if student == "untrained" else known.logits[student][row]
         p_s, p_t = special.softmax(z_s / t), special.softmax(z_t / t)
-        divergence = by_scipy(name, p_s, p_t)
-        soft = divergence * (t * t if t_squared else 1)
+        divergence = by_scipy(name, z_s, z_t, t, int(known.truth[row]))
+        factor = t * t if t_squared and name != "logit_mse" else 1
+        soft = divergence * factor
         hard = -special.log_softmax(z_s)[known.truth[row]]
         classes, quantities = (frame.value for frame in page.dataframe)
         value = dict(zip(quantities["Quantity"], quantities["Value"], strict=True))
         expected = {
             "Divergence D": divergence,
-            "Factor (T², or 1)": t * t if t_squared else 1,
+            "Factor (T², or 1)": factor,
             "Soft loss": soft,
             "Hard loss": hard,
             "Total": alpha * hard + (1 - alpha) * soft,
@@ -53,15 +56,21 @@ def test_fifty_random_settings_agree_with_scipy(app: App) -> None:
         assert classes["Teacher z / T"].tolist() == pytest.approx((z_t / t).tolist(), abs=1e-6)
         assert classes["Student p"].tolist() == pytest.approx(p_s.tolist(), abs=1e-6)
         assert classes["Term of D"].sum() == pytest.approx(divergence, abs=1e-6)
-        assert classes["Gradient"].sum() == pytest.approx(0, abs=1e-9)
+        if name != "logit_mse":  # which also moves the mean of the logits
+            assert classes["Gradient"].sum() == pytest.approx(0, abs=1e-9)
+        if name == "dkd":
+            parts = tckd_nckd(p_s, p_t, int(known.truth[row]))
+            assert (value["TCKD"], value["NCKD"]) == pytest.approx(parts, abs=1e-6)
+        seen.add(name)
         shown = [metric.value for metric in page.metric]
         assert shown == [f"{expected[name]:.3f}" for name in ("Soft loss", "Hard loss", "Total")]
+    assert seen == set(LOSSES) == set(get_args(Divergence)), "each loss of the engine was among them"
 
 
 def test_the_formulas_as_they_are_read(app: App) -> None:
     divergence, soft, hard, total = (line.value for line in app(PAGE).latex)
     assert r"\mathrm{KL}(p_t \,\|\, p_s) &= \sum_c p_t \log \frac{p_t}{p_s}" in divergence
-    assert re.findall(r"-?\d\.\d{3}", divergence) == ["0.028", "0.007", "0.029", "-0.104", "0.092", "0.052"]
+    assert r"&= 0.028 + 0.007 + 0.029 \\ &\quad - 0.104 + 0.092 \\ &= \mathbf{0.052}" in divergence
     assert soft.strip("$\n") == r"L_{\mathrm{soft}} = T^2 D = 4^2 \times 0.052 = \mathbf{0.834}"
     assert r"-\log 0.818 \\ &= \mathbf{0.201}" in hard
     assert r"0.3 \times 0.201 + 0.7 \times 0.834 \\ &= \mathbf{0.644}" in total
@@ -97,3 +106,34 @@ def test_a_student_that_is_its_teacher(app: App, monkeypatch: pytest.MonkeyPatch
     assert [metric.value for metric in page.metric][::2] == ["0.000", "0.000"]
     page.radio(key="loss.guess").set_value("Larger").run()
     assert "For this text its length goes from 0 to 0. " in said(page)
+
+
+def test_the_logits_themselves(app: App) -> None:
+    page = app(PAGE, **{"loss.divergence": "Logit MSE"})
+    known, row = recorded(), page.selectbox(key="loss.text").value
+    student, teacher = known.logits["alone"][row], known.logits["teacher"][row]
+    apart = student - teacher
+    assert page.metric[0].value == f"{apart @ apart:.3f}"
+    assert "With T²" not in said(page)
+    p_s, p_t = (special.softmax(logits / 20) for logits in (student, teacher))
+    assert (
+        f"it is {apart.var() / 2:.3f} here, and forward KL times T² at T = 20 is "
+        f"{400 * stats.entropy(p_t, p_s):.3f}." in said(page)
+    )
+    page.slider(key="loss.temperature").set_value(12.0).run()
+    assert page.metric[0].value == f"{apart @ apart:.3f}"
+    page.radio(key="loss.guess").set_value("As large as before").run()
+    assert "Right." in said(page)
+
+
+def test_the_two_parts_of_dkd(app: App) -> None:
+    page = app(PAGE, **{"loss.divergence": "DKD"})
+    known, row = recorded(), page.selectbox(key="loss.text").value
+    p_s, p_t = (special.softmax(known.logits[who][row] / 4) for who in ("alone", "teacher"))
+    label = int(known.truth[row])
+    target, others = tckd_nckd(p_s, p_t, label)
+    line = page.latex[0].value
+    assert (
+        rf"1 \times {target:.3f} + 8 \times {others:.3f} \\ &= \mathbf{{{target + 8 * others:.3f}}}" in line
+    )
+    assert f"× {others:.3f} = {stats.entropy(p_t, p_s):.3f}." in said(page), "forward KL, put together again"

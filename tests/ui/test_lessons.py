@@ -64,6 +64,18 @@ def test_a_lesson_asks_shows_and_tells(app: App) -> None:
     assert page.title[0].value == "How much data, how small a student"
 
 
+def test_a_typed_address_has_the_lessons_settings_too(app: App) -> None:
+    page = app(PAGE, lesson="alpha", step="2")
+    assert page.selectbox(key="loss.text").value == int(facts("alpha").words["row"])
+    assert page.query_params["hide"] == "source,divergence,t_squared,question"
+    assert not page.radio
+
+
+def test_the_last_lesson_ends_with_a_way_on(app: App) -> None:
+    page = app(PAGE, lesson="data-and-size", step="5")
+    assert [link.proto.label for link in page.main.get("page_link")] == ["All labs"]
+
+
 def test_going_back_keeps_the_answer(app: App) -> None:
     page = app(PAGE, lesson="temperature")
     page.number_input(key="lessons.answer_temperature").set_value(30.0).run()

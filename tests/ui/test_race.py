@@ -17,6 +17,7 @@ from streamlit.testing.v1 import AppTest
 from app_pages.shared import form_plan
 from kd_core.config import DistillConfig
 from kd_core.events import Evaluated
+from kd_core.recorded import recorded_lab
 from kd_core.store import Store
 from tests.ui.test_lab_pages import said
 from tests.unit.test_race import IDS, finished
@@ -98,6 +99,17 @@ def test_a_podium_with_a_winner(app: App, store: Store, home: Path) -> None:
     table = page.dataframe[0].value
     assert table["Place"].tolist() == ["1st", "2nd"]
     assert table["Test accuracy"][0].startswith("92.0 % ± ")
+
+
+def test_how_much_a_seed_decides(app: App, store: Store, home: Path) -> None:
+    assert "a narrow win may be its luck" in said(app(PAGE))
+    podium(store, home, 182, 184)
+    by_setting: dict[tuple[str, int], list[float]] = {}
+    for cell in recorded_lab("transfer")["cells"]:
+        by_setting.setdefault((cell["who"], cell["transfer"]), []).append(cell["accuracy"])
+    widest = max(max(values) - min(values) for values in by_setting.values())
+    assert widest > 0
+    assert f"lie up to **{100 * widest:.1f} points** apart" in said(app(PAGE, runs=",".join(IDS[:2])))
 
 
 def test_a_podium_that_two_share(app: App, store: Store, home: Path) -> None:

@@ -73,6 +73,12 @@ def test_the_chosen_way_is_the_bold_one(t_squared: bool) -> None:
     assert len({line.line.dash for line in figure.data}) == 3
 
 
+def test_a_loss_without_temperature_has_one_line() -> None:
+    hard, soft = figures.gradient_over_temperature([1, 2], 0.5, [3, 3], 2, t_squared=None).data
+    assert list(hard.y) == [0.5, 0.5]
+    assert (soft.name, list(soft.y)) == ("Soft", [3, 3])
+
+
 def test_a_cell_says_its_share_and_the_diagonal_nothing() -> None:
     (cells,) = figures.class_similarity([[np.nan, 0.25, 0.75]] * 3, ["a", "b", "c"]).data
     assert list(cells.text[0]) == ["", "25 %", "75 %"]
