@@ -9,7 +9,7 @@ from typing import Any
 
 from kd_core.config import Settings, setting
 from kd_core.events import Who
-from kd_core.words import NAMES, RUNTIME_NAMES, Runtime, milliseconds, percent
+from kd_core.words import NAMES, RUNTIME_NAMES, Runtime, milliseconds
 
 SECONDS_A_DAY = 86_400
 # What is compared: where most start, what distillation makes of it, and what quantisation makes of that.
@@ -30,15 +30,18 @@ class Load(Settings):
     target_ms: float = setting(
         20.0, "The longest that 19 of 20 texts (or batches) may take, in ms", gt=0, le=1e6
     )
-    utilisation: float = setting(
-        0.7,
-        "Share of the time that a core may be busy at the peak; the rest keeps queues short",
-        gt=0,
-        le=1,
-        slider=(0.3, 1, 0.05),
+    utilisation: int = setting(
+        70,
+        "How much of its time a core may be busy at the peak, in percent; the rest keeps queues short",
+        ge=1,
+        le=100,
+        slider=(30, 100, 5),
     )
     cores_per_server: int = setting(4, "Cores that a server has", ge=1, le=1024)
-    price: float = setting(0.05, "Price of a core for an hour, in your own currency", ge=0, le=1e6)
+    price: float = setting(0.05, "Price of a core for an hour", ge=0, le=1e6)
+    currency: str = setting(
+        "€", "What prices are shown with, for example $ or SEK; may be empty", max_length=4
+    )
 
 
 @dataclass(frozen=True)
@@ -62,6 +65,7 @@ class Need:
     cores: int
     servers: int
     cost_per_day: float  # of whole servers
+    currency: str
     most_texts_per_day: float  # what one server carries
     latency_ms: float | None
     meets_target: bool | None  # None where the latency is not known
@@ -78,7 +82,7 @@ def need(load: Load, measured: Measured) -> Need:
     peak_rate = texts_per_day / SECONDS_A_DAY * load.peak
     model_ms, tokenizer_ms = 1000 / measured.texts_per_second, measured.tokenizer_ms or 0.0
     core_rate = 1000 / (model_ms + tokenizer_ms)
-    usable = core_rate * load.utilisation
+    usable = core_rate * load.utilisation / 100
     share = peak_rate / usable
     cores = max(1, math.ceil(round(share, 9)))  # 2.0000000000000004 cores are two
     servers = math.ceil(cores / load.cores_per_server)
@@ -91,12 +95,13 @@ def need(load: Load, measured: Measured) -> Need:
         f"= {_number(peak_rate)} texts/s",
         f"One core: 1,000 ms ÷ {_sum(model_ms, measured.tokenizer_ms)} for a text{a_text} "
         f"= {_number(core_rate)} texts/s",
-        f"At most {percent(load.utilisation, 0)} busy: {_number(core_rate)} × {load.utilisation:g} "
+        f"Busy at most {load.utilisation} % of the time: {_number(core_rate)} × {load.utilisation} % "
         f"= {_number(usable)} texts/s",
         f"Cores: {_number(peak_rate)} ÷ {_number(usable)} = {_number(share)}, rounded up to {cores:,}",
         f"Servers: {cores:,} ÷ {load.cores_per_server:,} cores = {_number(cores / load.cores_per_server)}, "
         f"rounded up to {servers:,}",
-        f"Price: {servers:,} × {load.cores_per_server:,} cores × 24 h × {load.price:g} = {cost:,.2f} a day",
+        f"Price: {servers:,} × {load.cores_per_server:,} cores × 24 h × "
+        f"{money(f'{load.price:g}', load.currency)} = {money(f'{cost:,.2f}', load.currency)} a day",
         _latency_line(load, measured, latency),
     )
     return Need(
@@ -105,11 +110,19 @@ def need(load: Load, measured: Measured) -> Need:
         cores=cores,
         servers=servers,
         cost_per_day=cost,
+        currency=load.currency,
         most_texts_per_day=usable * load.cores_per_server * SECONDS_A_DAY / load.peak,
         latency_ms=latency,
         meets_target=meets,
         lines=lines,
     )
+
+
+def money(amount: str, currency: str) -> str:
+    """ "€48.00", "48.00 SEK", "48.00"."""
+    if currency.isalpha():
+        return f"{amount} {currency}"
+    return f"{currency}{amount}"
 
 
 def saving(needs: Sequence[Need]) -> str:
@@ -118,7 +131,8 @@ def saving(needs: Sequence[Need]) -> str:
     if first.servers == last.servers:
         return f"Each of them needs {_servers(first.servers)} for this load; a larger one tells them apart."
     change = first.cost_per_day - last.cost_per_day
-    price = f", for {abs(change):,.2f} {'less' if change > 0 else 'more'} a day" if change else ""
+    amount = money(f"{abs(change):,.2f}", first.currency)
+    price = f", for {amount} {'less' if change > 0 else 'more'} a day" if change else ""
     return (
         f"{_servers(last.servers)} instead of {first.servers:,}{price}: {last.name} instead of {first.name}."
     )

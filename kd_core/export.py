@@ -22,7 +22,7 @@ from kd_core.config import Settings, setting
 from kd_core.errors import ConfigError, RunError
 from kd_core.evaluation import Latency, scores
 from kd_core.events import Control, OnEvent, Progress, Who, ignore
-from kd_core.forms import Form, OpenForm, open_form, test_split
+from kd_core.forms import Form, OpenForm, open_form, shifted_splits, test_split
 from kd_core.inference import Logits
 from kd_core.report import Report
 from kd_core.words import NAMES, RUNTIME_NAMES, Runtime, percent
@@ -53,7 +53,8 @@ def export_run(
 
     All are evaluated on the whole test split and timed in turns; then ``config.to`` is written, whole or not
     at all. The report has ``run``, ``task``, ``to``, ``texts``, ``forms`` and ``machine``; a form's
-    ``difference`` is the largest between one of its logits and that of the student in PyTorch.
+    ``difference`` is the largest between one of its logits and that of the student in PyTorch. An ONNX form
+    also has ``shifted``: its accuracy on corrupted and other texts, which the run knows of the PyTorch ones.
     Raises: RunError, ConfigError, ModelError, Stopped.
     """
     control = control or Control()
@@ -61,23 +62,31 @@ def export_run(
     report = Report.read(runs.find(config.run))
     texts, labels = test_split(config.run)
     stages: list[tuple[Who, Runtime]] = [("teacher", "pytorch"), *(("student", r) for r in config.runtimes)]
-    total = len(texts) * (len(stages) + 1)
+    converted = len(config.runtimes) - 1
+    others = shifted_splits(config.run) if converted else {}
+    total = len(texts) * (len(stages) + 1) + converted * sum(len(split[0]) for split in others.values())
+    done = 0
     logits: dict[str, Logits] = {}
     timed: dict[str, OpenForm] = {}
     forms: list[dict[str, Any]] = []
-    for number, (who, runtime) in enumerate(stages):
+
+    def predict(form: OpenForm, texts: list[str]) -> Logits:
+        nonlocal done
+        label, before = f"measuring {_words(form.who, form.runtime)}", done
+        done += len(texts)
+        # An int8 form's answers depend on what shares a batch: one by one, they are those that it will give.
+        batch = 1 if form.runtime == "int8" else 32
+        return form.predict(
+            texts, batch, control, lambda rows: on_event(Progress(None, label, before + rows, total))
+        )
+
+    for who, runtime in stages:
         control.check()
-        name, before = Form(config.run, who, runtime).name, number * len(texts)
-        on_event(Progress(None, f"preparing {_words(who, runtime)}", before, total))
+        name = Form(config.run, who, runtime).name
+        on_event(Progress(None, f"preparing {_words(who, runtime)}", done, total))
         with _room_on_disk(paths.home()):
             form = open_form(config.run, who, runtime)
-        label = f"measuring {_words(who, runtime)}"
-
-        def tell(rows: int, label: str = label, before: int = before) -> None:
-            on_event(Progress(None, label, before + rows, total))
-
-        # An int8 form's answers depend on what shares a batch: one by one, they are those that it will give.
-        logits[name] = form.predict(texts, 1 if runtime == "int8" else 32, control, tell)
+        logits[name] = predict(form, texts)
         found = scores(logits[name], labels, form.labels)
         if runtime == "pytorch":
             _check_accuracy(report, who, found.accuracy, len(texts))
@@ -96,7 +105,12 @@ def export_run(
                 "difference": _difference(logits, who, name),
             }
         )
-    on_event(Progress(None, "measuring latency", len(stages) * len(texts), total))
+        if runtime != "pytorch":
+            forms[-1]["shifted"] = {
+                other: float((predict(form, split).argmax(axis=1) == truth).mean())
+                for other, (split, truth) in others.items()
+            }
+    on_event(Progress(None, "measuring latency", done, total))
     speed = _latency(timed, texts[:TIMED_TEXTS], control)
     forms = [form | {"latency_ms": asdict(speed[form["name"]])} for form in forms]
     control.check()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,18 +18,23 @@ from transformers import AutoModelForSequenceClassification, AutoTokenizer, PreT
 
 from kd_core import cache, paths, runs
 from kd_core.benchmark import size_mb
+from kd_core.config import DistillConfig
 from kd_core.conversion import open_session, to_int8, to_onnx
-from kd_core.errors import RunError
+from kd_core.data.bundled import TASKS, load_bundled
+from kd_core.data.corruption import corrupted
+from kd_core.errors import DataError, RunError
 from kd_core.events import Control, Who
 from kd_core.folders import fetch, is_whole
 from kd_core.inference import Logits
 from kd_core.report import Report
+from kd_core.validation import CORRUPTION_SEED
 from kd_core.words import Runtime
 
 MODEL = "model.onnx"
 CONVERSION = 1  # counts up when the same weights would give another file
 
 Ids = NDArray[np.int64]
+Split = tuple[list[str], Ids]  # texts and their labels
 Forward = Callable[[Ids, Ids], Logits]
 
 
@@ -152,7 +157,7 @@ def converted(source: Path, runtime: Runtime) -> Path:
     return place / MODEL
 
 
-def test_split(run_id: str) -> tuple[list[str], NDArray[np.int64]]:
+def test_split(run_id: str) -> Split:
     """Texts and labels of the run's test split, which its folder keeps. Raises: RunError."""
     folder = runs.find(run_id)
     try:
@@ -162,6 +167,23 @@ def test_split(run_id: str) -> tuple[list[str], NDArray[np.int64]]:
             f"The test texts of run {run_id} are missing or damaged: {runs.PREDICTIONS} cannot be read."
         ) from error
     return rows["text"].to_list(), rows["label"].to_numpy()
+
+
+def shifted_splits(run_id: str) -> dict[str, Split]:
+    """The other texts on which the run judged its models, by name: those of ``validation.shifted_sets``.
+
+    The corrupted copies are made again, and a bundled task's texts of another kind are read again; where its
+    corpus is gone, they are left out. Raises: RunError.
+    """
+    report = Report.read(runs.find(run_id))
+    task = DistillConfig.from_dict(report.config).task
+    texts, labels = test_split(run_id)
+    found = {name: (copies, labels) for name, copies in corrupted(texts, seed=CORRUPTION_SEED).items()}
+    if task.name in TASKS and report.student.shifted:
+        with suppress(DataError):
+            for name, split in load_bundled(task).shifted.items():
+                found[name] = list(split["text"]), np.asarray(split["label"])
+    return {name: found[name] for name in report.student.shifted if name in found}
 
 
 def _source(folder: Path, report: Report, who: Who) -> Path:

@@ -70,7 +70,10 @@ def flops_per_text(
 def condense(report: Mapping[str, Any]) -> list[dict[str, Any]]:
     """What candidates need of the report of a run (its models), or of a benchmark or export (its forms)."""
     if "forms" in report:
-        return [{name: form[name] for name in _MEASURED} | _timing(form) for form in report["forms"]]
+        return [
+            {name: form[name] for name in (*_MEASURED, "shifted") if name in form} | _timing(form)
+            for form in report["forms"]
+        ]
     found = []
     for who in NAMES:
         if model := report.get(who):
@@ -104,8 +107,9 @@ def candidates(rows: Iterable[RunRow]) -> pd.DataFrame:
 
     ``latency`` is the median for one text, in ms, under ``conditions``: machine, threads, batch. A PyTorch
     form has the time of its newest benchmark, where the ONNX forms took turns with it, or else its run's own.
-    A teacher or student alone that several runs share is there once. ``texts`` counts the test texts. The
-    index names each by run, model and runtime.
+    A teacher or student alone that several runs share is there once. ``texts`` counts the test texts;
+    ``shifted``, accuracies on other ones, stays where a later measurement leaves it out. The index names each
+    by run, model and runtime.
     """
     oldest_first = list(rows)[::-1]
     runs = {row.id: row for row in oldest_first if row.kind == "distil"}
@@ -131,7 +135,7 @@ def candidates(rows: Iterable[RunRow]) -> pd.DataFrame:
                 "size": form["size_mb"],
                 "texts": known.get("texts"),
                 "flops": known.get("flops"),
-                "shifted": {},
+                "shifted": found.get((run.id, form["who"], form["runtime"]), {}).get("shifted", {}),
                 **{name: value for name, value in form.items() if name in _COLUMNS},
                 **timed,
             }

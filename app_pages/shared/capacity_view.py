@@ -13,7 +13,7 @@ from app_pages.shared.state import store
 from app_pages.shared.text import escape
 from kd_core import words
 from kd_core.bench_words import conditions
-from kd_core.capacity import Load, Measured, Need, from_bench, from_run, saving
+from kd_core.capacity import Load, Measured, Need, from_bench, from_run, money, saving
 from kd_core.results import conditions as run_conditions
 from kd_core.store import RunRow
 
@@ -21,18 +21,23 @@ LABELS = {
     "million_texts": "Texts a day (millions)",
     "peak": "Peak, times the average",
     "target_ms": "Latency at most (ms, p95)",
-    "utilisation": "Cores busy at most (share)",
+    "utilisation": "Cores busy at most (%)",
     "cores_per_server": "Cores of a server",
     "price": "Price of a core-hour",
+    "currency": "Currency",
 }
+ROWS = (("million_texts", "target_ms", "peak"), ("cores_per_server", "utilisation", "price", "currency"))
 
 
 def ask_load() -> Load:
     values = {}
-    for names in (("million_texts", "target_ms", "peak"), ("cores_per_server", "price", "utilisation")):
-        for column, name in zip(st.columns(3), names, strict=True):
-            values[name] = field(Load, name, key=f"capacity.{name}", label=LABELS[name], container=column)
-    return Load(**values)
+    for names in ROWS:
+        for column, name in zip(st.columns(len(names)), names, strict=True):
+            shape = {"format": "%g"} if name == "peak" else {}  # 3, not 3.00
+            values[name] = field(
+                Load, name, key=f"capacity.{name}", label=LABELS[name], container=column, **shape
+            )
+    return Load(**values | {"currency": values["currency"] or ""})
 
 
 def measured(run: RunRow) -> tuple[list[Measured], str, bool]:
@@ -57,14 +62,18 @@ def measured(run: RunRow) -> tuple[list[Measured], str, bool]:
 
 def answer(needs: Sequence[Need]) -> None:
     """Servers and price of each model, and what the smallest saves."""
-    st.markdown(f"**{saving(needs)}**")
+    st.markdown(f"**{escape(saving(needs))}**")
     for column, need in zip(st.columns(len(needs)), needs, strict=True):
         with column.container(border=True, height="stretch"):
             st.markdown(f"**{need.name}**")
             st.metric("Servers", f"{need.servers:,}")
             cores = "1 core" if need.cores == 1 else f"{need.cores:,} cores"
-            st.caption(f"{cores} · {need.cost_per_day:,.2f} a day")
+            st.caption(f"{cores} · {escape(_price(need))} a day")
             _target(need)
+
+
+def _price(need: Need) -> str:
+    return money(f"{need.cost_per_day:,.2f}", need.currency)
 
 
 def _target(need: Need) -> None:
@@ -85,7 +94,7 @@ def table(needs: Sequence[Need]) -> None:
                     "Texts/s of a core": f"{need.texts_per_second:,.0f}",
                     "Cores": f"{need.cores:,}",
                     "Servers": f"{need.servers:,}",
-                    "Price a day": f"{need.cost_per_day:,.2f}",
+                    "Price a day": _price(need),
                     "Latency p95": "" if need.latency_ms is None else words.milliseconds(need.latency_ms),
                     "One server carries": f"{need.most_texts_per_day / 1e6:,.1f} M texts a day",
                 }

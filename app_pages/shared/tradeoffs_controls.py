@@ -94,7 +94,7 @@ def choose_view(candidates: pd.DataFrame) -> View:
     if unknown := len(frame) - len(judged):
         st.caption(
             f":material/visibility_off: {unknown:,} of {len(frame):,} models were not measured on "
-            f"{escape(texts)}. Runs do that, for their PyTorch models."
+            f"{escape(texts)}. Runs do that for their PyTorch models, exports for the student's ONNX forms."
         )
     return View(judged, texts, cost, log)
 

@@ -34,8 +34,8 @@ def test_from_a_benchmark(app: App, benched: Store) -> None:
     table = page.dataframe[0].value.set_index("Model")
     assert table["Texts/s of a core"].tolist() == ["93", "499", "2,264"]
     assert table["Cores"].tolist() == ["27", "5", "2"]
-    assert table["Price a day"].tolist() == ["33.60", "9.60", "4.80"]
-    assert "1 server instead of 7, for 28.80 less a day: Distilled student, ONNX int8" in words(page)
+    assert table["Price a day"].tolist() == ["€33.60", "€9.60", "€4.80"]
+    assert "1 server instead of 7, for €28.80 less a day: Distilled student, ONNX int8" in words(page)
     assert "Peak load: 50,000,000 texts a day ÷ 86,400 s × 3 = 1,736 texts/s" in page.text[0].value
     assert "pinned to as many cores as threads" in words(page)
 
@@ -53,6 +53,17 @@ def test_the_load_is_in_the_address(app: App, benched: Store) -> None:
     assert servers(page) == ["7", "2", "1"]
     page.number_input(key="capacity.cores_per_server").set_value(4).run()
     assert servers(page) == ["27", "5", "2"]
+
+
+def test_a_currency_of_ones_own(app: App, benched: Store) -> None:
+    page = app(PAGE, **{"capacity.currency": "$", "capacity.utilisation": "35"})
+    # Half as busy as by default: twice the cores, 54 of them in 14 servers.
+    assert page.dataframe[0].value["Price a day"].tolist()[0] == "$67.20"
+    saved = next(text.value for text in page.markdown if "less a day" in text.value)
+    assert saved.startswith(f"**1 server instead of 14, for {escape('$')}62.40 less a day"), "no formula"
+    assert "Busy at most 35 % of the time: 92.9 × 35 % = 32.5 texts/s" in page.text[0].value
+    page.text_input(key="capacity.currency").set_value("").run()
+    assert page.dataframe[0].value["Price a day"].tolist()[0] == "67.20"
 
 
 def test_batches(app: App, benched: Store) -> None:

@@ -257,7 +257,8 @@ def test_pasted_lines(app: App, done: Store) -> None:
         ("Distilled student agrees with the teacher", "100.0 % ± 28.1"),
         ("Student alone agrees with the teacher", "0.0 % ± 28.1"),
     ]
-    assert page.metric[0].help == "3 of 3 texts; 95 % interval 43.9 % to 100.0 %"
+    assert page.metric[0].help.startswith("How often, and how closely, the student agrees with its teacher")
+    assert page.metric[0].help.endswith(" 3 of 3 texts; 95 % interval 43.9 % to 100.0 %")
     assert [button.label for button in page.get("download_button")] == ["Download CSV"]
     page.run()
     assert len(page.dataframe[0].value) == 3

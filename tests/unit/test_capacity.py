@@ -3,10 +3,10 @@
 import pytest
 from pydantic import ValidationError
 
-from kd_core.capacity import Load, Measured, from_bench, from_run, need, saving
+from kd_core.capacity import Load, Measured, from_bench, from_run, money, need, saving
 
 # 8.64 million texts a day are 100 a second on average, 300 at the peak.
-LOAD = Load(million_texts=8.64, peak=3, target_ms=20, utilisation=0.5, cores_per_server=4, price=0.25)
+LOAD = Load(million_texts=8.64, peak=3, target_ms=20, utilisation=50, cores_per_server=4, price=0.25)
 
 
 def test_a_load_worked_out_by_hand():
@@ -20,10 +20,10 @@ def test_a_load_worked_out_by_hand():
     assert found.lines == (
         "Peak load: 8,640,000 texts a day ÷ 86,400 s × 3 = 300 texts/s",
         "One core: 1,000 ms ÷ (9.00 ms model + 1.00 ms tokenizer) for a text = 100 texts/s",
-        "At most 50 % busy: 100 × 0.5 = 50 texts/s",
+        "Busy at most 50 % of the time: 100 × 50 % = 50 texts/s",
         "Cores: 300 ÷ 50 = 6, rounded up to 6",
         "Servers: 6 ÷ 4 cores = 1.5, rounded up to 2",
-        "Price: 2 × 4 cores × 24 h × 0.25 = 48.00 a day",
+        "Price: 2 × 4 cores × 24 h × €0.25 = €48.00 a day",
         "Latency (p95) of one text: (19.0 ms model + 1.00 ms tokenizer) = 20.0 ms, within the 20 ms asked "
         "for",
     )
@@ -54,8 +54,8 @@ def test_what_was_not_measured_is_not_counted():
 
 @pytest.mark.parametrize(("peak_rate", "cores"), [(1, 1), (30, 1), (30.001, 2), (60, 2), (90, 3)])
 def test_rounding_up(peak_rate, cores):
-    """A core does 100 x 0.3 texts/s, which in floating point is not 30."""
-    load = Load(million_texts=peak_rate * 0.0864, peak=1, utilisation=0.3)
+    """90 texts/s over 30 a core is 3.0000000000000004 in floating point."""
+    load = Load(million_texts=peak_rate * 0.0864, peak=1, utilisation=30)
     assert need(load, Measured("Student", 1, 100, 1.0, None)).cores == cores
 
 
@@ -64,12 +64,17 @@ def test_saving():
     student = need(LOAD, Measured("Student", 1, 1000, 1.0, None))
     assert (
         saving([teacher, student])
-        == "1 server instead of 2, for 24.00 less a day: Student instead of Teacher."
+        == "1 server instead of 2, for €24.00 less a day: Student instead of Teacher."
     )
-    assert saving([student, teacher]).startswith("2 servers instead of 1, for 24.00 more a day")
+    assert saving([student, teacher]).startswith("2 servers instead of 1, for €24.00 more a day")
     assert saving([student, student]) == (
         "Each of them needs 1 server for this load; a larger one tells them apart."
     )
+
+
+@pytest.mark.parametrize(("currency", "shown"), [("$", "$1.50"), ("SEK", "1.50 SEK"), ("", "1.50")])
+def test_a_sign_comes_before_the_amount_and_a_word_after_it(currency, shown):
+    assert money("1.50", currency) == shown
 
 
 def test_without_a_price():
@@ -79,7 +84,14 @@ def test_without_a_price():
 
 
 @pytest.mark.parametrize(
-    "field", [{"million_texts": 0}, {"utilisation": 1.1}, {"price": -1}, {"cores_per_server": 0}]
+    "field",
+    [
+        {"million_texts": 0},
+        {"utilisation": 101},
+        {"price": -1},
+        {"cores_per_server": 0},
+        {"currency": "euros"},
+    ],
 )
 def test_a_load_that_cannot_be(field):
     with pytest.raises(ValidationError, match=next(iter(field))):

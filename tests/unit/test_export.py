@@ -15,10 +15,12 @@ import pytest
 from click.testing import CliRunner
 
 from kd_core import cli, export, forms
+from kd_core.data.corruption import corrupted
 from kd_core.errors import ConfigError, RunError, Stopped
 from kd_core.events import Control, Progress
 from kd_core.export import ExportConfig, check, export_run
 from kd_core.store import Store
+from kd_core.validation import CORRUPTION_SEED
 
 
 @pytest.fixture(scope="module")
@@ -85,10 +87,25 @@ def test_int8_is_scored_with_the_answers_that_it_gives_one_by_one(exported, fini
     assert report["forms"][-1]["accuracy"] == np.mean(np.array(answers) == labels)
 
 
+def test_onnx_forms_are_judged_on_the_other_texts_that_the_run_was(exported, finished_run):
+    report, _, _ = exported
+    run, steps = finished_run.report, {form["name"]: form for form in report["forms"]}
+    assert list(run.student.shifted) == ["typos", "dropped words", "upper case"]
+    assert "shifted" not in steps["student-pytorch"], "the run says that"
+    assert steps["student-int8"]["shifted"].keys() == run.student.shifted.keys()
+    # The ONNX form has the first seed's weights, and the run's own form the same answers.
+    texts, labels = forms.test_split(run.run_id)
+    form = forms.open_form(run.run_id, "student", "pytorch")
+    for name, copies in corrupted(texts, seed=CORRUPTION_SEED).items():
+        right = form.predict(copies).argmax(axis=1) == labels
+        assert steps["student-onnx"]["shifted"][name] == right.mean()
+
+
 def test_progress_goes_up_to_all(exported):
     _, _, events = exported
     assert [event.done for event in events] == sorted(event.done for event in events)
-    assert (events[-1].done, events[-1].total) == (125, 125)
+    # Four forms and the latency with 25 texts each; two of them with three more sets.
+    assert (events[-1].done, events[-1].total) == (5 * 25 + 2 * 3 * 25,) * 2
     labels = list(dict.fromkeys(event.label for event in events))
     assert labels[:2] == ["preparing teacher, PyTorch", "measuring teacher, PyTorch"]
     assert labels[-4:] == [

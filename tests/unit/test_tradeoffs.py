@@ -185,6 +185,15 @@ def test_accuracy_on_another_set_has_the_interval_of_the_test_texts() -> None:
     assert tradeoffs.judged_on(frame, "no such set").empty
 
 
+def test_an_export_judges_onnx_forms_on_other_sets_and_a_later_benchmark_leaves_that_alone() -> None:
+    int8 = form("student", "int8", 0.86, 0.5) | {"shifted": {"typos": 0.5}}
+    export = row("export", {"run": FIRST, "forms": [int8]}, "export")
+    frame = tradeoffs.candidates([row("bench", bench(), "bench"), export, row(FIRST, SAMPLE)])
+    typos = tradeoffs.judged_on(frame, "typos").loc[f"{FIRST} student int8"]
+    assert (typos["accuracy"], (typos["low"], typos["high"])) == (0.5, wilson(0.5, 524))
+    assert typos["latency"] == 0.6, "of the benchmark, which is newer"
+
+
 # The front, and the best
 
 

@@ -1,0 +1,139 @@
+"""Playground and export in a real browser, with the models of one short real run that all tests share."""
+
+from __future__ import annotations
+
+import csv
+import hashlib
+import json
+import os
+import re
+import subprocess
+import sys
+import zipfile
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+from playwright.sync_api import Page, expect
+
+from kd_core.words import NAMES, percent
+from tests.e2e.dashboard import ROOT, Server
+
+MINUTE = 60_000
+MODELS = ("teacher", "student", "alone")
+TEXT = "My parcel never came and I want my money back"
+FORMULA = '=HYPERLINK("http://127.0.0.1:9/x")'
+SHORT = (
+    *("--task", "assets/samples/support-messages.csv", "--teacher", "scratch", "--teacher-hidden", "64"),
+    *("--steps", "40", "--latency-repeats", "10", "--no-labelled-only"),
+)
+Visit = Callable[[Page, str], None]
+
+
+@dataclass(frozen=True)
+class Home:
+    """A ``KD_HOME`` with one finished run."""
+
+    folder: Path
+    run: str
+
+    def kd(self, *arguments: str) -> Any:
+        return kd(self.folder, *arguments)
+
+
+def kd(home: Path, *arguments: str) -> Any:
+    """What a command prints as JSON."""
+    done = subprocess.run(
+        [sys.executable, "-m", "kd_core.cli", *arguments, "--json"],
+        cwd=ROOT,
+        # One thread: for models this small a second is no help, and beside other work it is a hindrance.
+        env={**os.environ, "KD_HOME": str(home), "HF_HUB_OFFLINE": "1", "OMP_NUM_THREADS": "1"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    return json.loads(done.stdout)
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory: pytest.TempPathFactory) -> Home:
+    folder = tmp_path_factory.mktemp("use") / "home"
+    return Home(folder, kd(folder, "distill", *SHORT)["run_id"])
+
+
+@pytest.fixture(scope="module")
+def server(finished: Home) -> Iterator[Server]:
+    server = Server(finished.folder)
+    server.start()
+    yield server
+    server.stop()
+    assert "Traceback" not in server.log.read_text()
+
+
+def test_one_text_has_three_answers_and_the_words_that_mattered(
+    page: Page, visit: Visit, finished: Home, console_errors: Callable[[Page], list[str]]
+) -> None:
+    [said] = finished.kd("predict", finished.run, TEXT)["predictions"]
+    visit(page, f"/playground?run={finished.run}")
+    page.get_by_label("Text", exact=True).fill(TEXT)
+    page.get_by_role("button", name="Classify").click()
+    for who in MODELS:
+        answer, probability = max(said[who].items(), key=lambda item: item[1])
+        card = page.get_by_test_id("stColumn").filter(has=page.locator(f".st-key-playground-bars-{who}"))
+        expect(card.get_by_text(NAMES[who], exact=True)).to_be_visible(timeout=MINUTE)
+        expect(card.get_by_role("heading", name=answer, exact=True)).to_be_visible()
+        expect(card.get_by_text(f"{percent(probability)} sure")).to_be_visible()
+        # Each word, with the points that the answer loses without it where that is enough to tell.
+        shaded = [re.compile(rf"^{word}([+−]\d+\.\d)?\s*$") for word in TEXT.split()]
+        expect(page.locator(f".st-key-playground-shades-{who} .bartext")).to_have_text(shaded)
+    assert console_errors(page) == []
+
+
+def test_many_texts_come_back_as_a_file_that_no_spreadsheet_runs(
+    page: Page, visit: Visit, finished: Home, tmp_path: Path, console_errors: Callable[[Page], list[str]]
+) -> None:
+    texts = [TEXT, FORMULA, "The app stops when I press save"]
+    said = finished.kd("predict", finished.run, *texts)["predictions"]
+    visit(page, f"/playground?run={finished.run}&playground.view=Many+texts")
+    lines = page.get_by_label("Texts, one on each line")
+    lines.fill("\n".join(texts))
+    lines.press("Control+Enter")
+    page.get_by_role("button", name="Classify 3 texts").click()
+    with page.expect_download() as download:
+        page.get_by_role("button", name="Download CSV").click()
+    file = tmp_path / "answers.csv"
+    download.value.save_as(file)
+    with file.open(encoding="utf-8-sig", newline="") as opened:
+        rows = list(csv.DictReader(opened))
+    assert [row["text"] for row in rows] == [texts[0], f"'{FORMULA}", texts[2]]
+    for who in MODELS:
+        assert [row[who] for row in rows] == [max(row[who], key=row[who].get) for row in said]
+    assert console_errors(page) == []
+
+
+def test_the_zip_that_is_downloaded_is_whole_and_answers_as_the_run_does(
+    page: Page, visit: Visit, finished: Home, tmp_path: Path, console_errors: Callable[[Page], list[str]]
+) -> None:
+    visit(page, f"/export?run={finished.run}")
+    page.get_by_role("button", name="Make the bundle").click()
+    button = page.get_by_role("button", name=re.compile("Download zip"))
+    expect(button).to_be_visible(timeout=2 * MINUTE)
+    for form in ("Teacher", "Distilled", "ONNX", "ONNX int8"):
+        expect(page.locator(".st-key-export-accuracy").get_by_text(form, exact=True)).to_be_visible()
+    with page.expect_download() as download:
+        button.click()
+    assert download.value.suggested_filename == f"kd-{finished.run}.zip"
+    file = tmp_path / "bundle.zip"
+    download.value.save_as(file)
+    with zipfile.ZipFile(file) as archive:
+        top = f"kd-{finished.run}/"
+        sums = json.loads(archive.read(f"{top}checksums.json"))
+        assert {f"{top}{name}" for name in sums} == set(archive.namelist()) - {f"{top}checksums.json"}
+        for name, listed in sums.items():
+            content = archive.read(top + name)
+            assert (len(content), hashlib.sha256(content).hexdigest()) == (listed["bytes"], listed["sha256"])
+    assert {"model/model.safetensors", "onnx/model.onnx", "onnx/model_int8.onnx", "README.md"} <= set(sums)
+    assert console_errors(page) == []
