@@ -213,7 +213,7 @@ class TrainingConfig(Settings):
 
 class ControlsConfig(Settings):
     labelled_only: bool = setting(
-        True, "Also distil on the labelled texts alone, to see how much the transfer set adds"
+        True, "Also distill on the labelled texts alone, to see how much the transfer set adds"
     )
     shifted: bool = setting(True, "Also score corrupted texts and, for the BBC tasks, another kind of text")
     resamples: int = setting(10_000, "Bootstrap resamples behind the verdict", ge=100, le=1_000_000)

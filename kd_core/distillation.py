@@ -48,7 +48,8 @@ def distill(
     interrupted is resumed from its last whole checkpoint by its ``run_id`` and the same ``config``; it ends
     with the same weights as an undisturbed one. Several processes (``accelerate launch``) do one run; then
     the first one's ``config`` and ``run_id`` count, and its ``on_event`` hears of it.
-    Raises: KDError (Stopped when ``control`` says so); then there is no run folder, only its work folder.
+    Raises: KDError (Stopped when ``control`` says so, RunError for another ``config`` than before);
+    then there is no run folder, only its work folder.
     """
     with parallel.together():
         if not parallel.is_main():
@@ -63,6 +64,7 @@ def _distill(config: DistillConfig, on_event: OnEvent, control: Control, run_id:
         return _finish(run_id, Report.read(paths.runs() / run_id), on_event)
     task = load_task(config.task)
     model, tokenizer = load_teacher(config.teacher, task)
+    parallel.from_main(partial(runs.begin, run_id, config))
     config = parallel.from_main(partial(resolve, config, task, model.config))
     run = Run(task, config, paths.work() / run_id, on_event, control)
     check_processes(run)

@@ -51,7 +51,7 @@ def _objective(plan: Plan) -> Iterator[Note]:
         yield Note(
             "warning",
             "Alpha is 1: the teacher is ignored, and so is the temperature. The student will equal the "
-            "student alone; move alpha towards the teacher to distil.",
+            "student alone; move alpha towards the teacher to distill.",
         )
     elif goal.alpha == 1:
         yield Note(

@@ -26,7 +26,14 @@ class ConfigError(KDError):
 
 
 class DataError(KDError):
-    """A file or its content cannot be used as a task."""
+    """A file or its content cannot be used as a task.
+
+    ``setting``: the field of ``TaskConfig`` (a consent, an encoding) by which the file can be used as it is.
+    """
+
+    def __init__(self, message: str, *, setting: str | None = None) -> None:
+        self.setting = setting
+        super().__init__(message)
 
 
 class ModelError(KDError):

@@ -62,6 +62,7 @@ def html_report(
         overview=results.overview(report),
         agreement=percent(report["fidelity"]["agreement"]),
         conditions=results.conditions(report),
+        one_latency=results.ONE_LATENCY,
         command=reproduction.command(asked),
         python=reproduction.python(asked),
         yaml=yaml.safe_dump(report["config"], sort_keys=False, allow_unicode=True),

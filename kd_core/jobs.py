@@ -339,8 +339,8 @@ def give_memory_back() -> None:
 
 def yield_to_pages() -> None:
     """Leave the processor to whoever draws pages. Called before torch starts threads, which inherit it."""
-    # Threads that wait for each other by spinning keep pages off the cores (p95 of a rerun 118 ms, 93 with this;
-    # a step 31 ms, 33 with this). Waiting asleep would help no more, and cost 13 ms a step.
+    # Threads that wait for each other by spinning keep pages off the cores: p95 of a rerun was 118 ms, and is
+    # 93 with this; a step 31 and 33 ms. Waiting asleep would help no more, and cost 13 ms a step.
     os.environ.setdefault("GOMP_SPINCOUNT", "1000")
     # Kernels that oneDNN keeps for the shapes it has met: half its default costs no speed, and 100 MB less.
     os.environ.setdefault("ONEDNN_PRIMITIVE_CACHE_CAPACITY", "512")

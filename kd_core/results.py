@@ -23,6 +23,9 @@ CELLS = {
     "new_error": "Only the teacher is right: what compression lost.",
 }
 
+# Where latencies stand side by side: ``validation`` times one of the students.
+ONE_LATENCY = "All but the teacher have the same architecture, so their speed was measured once."
+
 
 def models(report: Mapping[str, Any]) -> dict[Who, Mapping[str, Any]]:
     """The models of a run in the order in which they are always listed."""

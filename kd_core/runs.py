@@ -10,6 +10,7 @@ from secrets import token_hex
 from typing import TYPE_CHECKING
 
 from kd_core import cache, paths
+from kd_core.config import DistillConfig
 from kd_core.errors import RunError
 from kd_core.folders import new_folder
 from kd_core.report import Report
@@ -27,6 +28,29 @@ RUN_ID = re.compile(r"\d{8}-\d{6}-[0-9a-f]{4}")
 def new_id(created: datetime) -> str:
     """A name for a run, by its time and two random bytes."""
     return f"{created:%Y%m%d-%H%M%S}-{token_hex(2)}"
+
+
+def begin(run_id: str, config: DistillConfig) -> None:
+    """Note what the run was asked for; the students in its work folder are only for that.
+
+    Raises: RunError where it was begun with another config.
+    """
+    from kd_core.reproduction import differing
+
+    kept = paths.work() / run_id / CONFIG
+    if kept.is_file():
+        before = DistillConfig.from_yaml(kept.read_text(encoding="utf-8"))
+        if changes := differing([one.model_dump(mode="json") for one in (before, config)]):
+            listed = ", ".join(f"{place} = {old!r}, not {new!r}" for place, (old, new) in changes.items())
+            raise RunError(
+                f"Run {run_id} was begun with {listed}. Resume it with the settings that it had, or start a "
+                "new run."
+            )
+        return
+    kept.parent.mkdir(parents=True, exist_ok=True)
+    half = kept.with_suffix(".half")
+    half.write_text(config.to_yaml(), encoding="utf-8")
+    half.replace(kept)  # whole or not there, whenever the process is killed
 
 
 def keep(

@@ -9,7 +9,6 @@ from __future__ import annotations
 import os
 import re
 import socket
-from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import asdict, replace
@@ -17,7 +16,6 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, cast, get_args
 
 import sqlalchemy as sa
-from sqlalchemy.dialects import postgresql, sqlite
 
 from kd_core.database import Database
 from kd_core.errors import RunError
@@ -33,15 +31,13 @@ from kd_core.events import (
     Who,
 )
 from kd_core.pace import Count, Pace
+from kd_core.points import read_curve, read_evaluations, sparkline, upsert, write_points
 from kd_core.recorder import Recorder
 from kd_core.tables import (
-    EVALUATIONS,
     EVENTS,
-    POINTS,
     REPORTS,
     RUNS,
     STAGES,
-    TRAININGS,
     Command,
     EventRow,
     Moment,
@@ -56,7 +52,6 @@ if TYPE_CHECKING:
 __all__ = ["UNDER_WAY", "Command", "EventRow", "RunRow", "StageRow", "Status", "Store"]
 
 UNDER_WAY: tuple[Status, ...] = ("running", "paused")
-SPARKS = 30  # points of a sparkline
 KINDS: dict[str, Callable[..., Event]] = {kind.__name__: kind for kind in get_args(Event)}
 MEASURED = ("distil", "bench", "export")  # kinds of jobs whose reports tell of models
 LISTED = [column for column in RUNS.c if column.name not in ("number", "command", "heartbeat", "pace")]
@@ -271,34 +266,26 @@ class Store:
             run = connection.scalar(sa.select(RUNS.c.number).where(RUNS.c.id == run_id))
             if run is None:
                 raise _missing(run_id)
-            models = {(event.who, event.seed) for _, event in events if isinstance(event, Step | Evaluated)}
-            trainings = _trainings(connection, run, models)
-            rows: dict[sa.Table, list[dict[str, Any]]] = defaultdict(list)
+            measured = [event for _, event in events if isinstance(event, Step | Evaluated)]
+            rows = []
             for at, event in events:
                 match event:
-                    case Step(who, seed):
-                        rows[POINTS].append(_values(POINTS, trainings[who, seed], event))
-                        continue
-                    case Evaluated(who, seed):
-                        rows[EVALUATIONS].append(_values(EVALUATIONS, trainings[who, seed], event))
-                        continue
-                    case Progress():  # only the latest counts, and ``live`` has it
+                    case Step() | Evaluated() | Progress():  # of progress, ``live`` has the latest
                         continue
                     case StageStarted(stage):
                         row = {"run": run, "stage": stage, "started": at, "seconds": None, "cached": False}
-                        _upsert(connection, STAGES, [row])
+                        upsert(connection, STAGES, [row])
                     case StageFinished(stage, seconds, cached):
                         of_stage = STAGES.update().where(STAGES.c.run == run, STAGES.c.stage == stage)
                         connection.execute(of_stage.values(seconds=seconds, cached=cached))
                 kind = type(event).__name__
-                rows[EVENTS].append({"run": run, "at": at, "kind": kind, "event": asdict(event)})
-            for table in rows.keys() & {POINTS, EVALUATIONS}:
-                _upsert(connection, table, rows[table])
-            if EVENTS in rows:
-                connection.execute(EVENTS.insert(), rows[EVENTS])
+                rows.append({"run": run, "at": at, "kind": kind, "event": asdict(event)})
+            if rows:
+                connection.execute(EVENTS.insert(), rows)
+            write_points(connection, run, measured)
             changes = dict(live or {})
-            if EVALUATIONS in rows:
-                changes["sparkline"] = _sparkline(connection, run)
+            if any(isinstance(event, Evaluated) for event in measured):
+                changes["sparkline"] = sparkline(connection, run)
             if changes:
                 connection.execute(RUNS.update().where(RUNS.c.number == run).values(changes))
 
@@ -308,31 +295,13 @@ class Store:
         Of all models, or of one. At most ``points`` rows for each model and seed: of a longer curve the
         first, the last, and the smallest and largest loss of each of its parts.
         """
-        curve, step = POINTS.c.training, POINTS.c.step
-        parts = sa.func.ntile(max(1, points // 2 - 1))
-        part = (
-            sa.select(
-                *POINTS.c,
-                parts.over(partition_by=curve, order_by=step).label("part"),
-                sa.func.row_number().over(partition_by=curve, order_by=step).label("place"),
-                sa.func.count().over(partition_by=curve).label("count"),
-            )
-            .where(curve.in_(_training_ids(run_id, who)))
-            .subquery()
-        )
-        within = (part.c.training, part.c.part)
-        ranked = sa.select(
-            part,
-            sa.func.row_number().over(partition_by=within, order_by=part.c.loss).label("low"),
-            sa.func.row_number().over(partition_by=within, order_by=part.c.loss.desc()).label("high"),
-        ).subquery()
-        row = ranked.c
-        extreme = (row.low == 1) | (row.high == 1) | (row.place == 1) | (row.place == row.count)
-        return self._curve(ranked, POINTS, (row.count <= points) | extreme)
+        with self._database.begin() as connection:
+            return read_curve(connection, run_id, points, who)
 
     def evaluations(self, run_id: str) -> pd.DataFrame:
         """who, seed, step, accuracy, loss: each look at the validation split."""
-        return self._curve(EVALUATIONS, EVALUATIONS, EVALUATIONS.c.training.in_(_training_ids(run_id)))
+        with self._database.begin() as connection:
+            return read_evaluations(connection, run_id)
 
     def stages(self, run_id: str) -> list[StageRow]:
         """All four, in order."""
@@ -373,7 +342,7 @@ class Store:
             if row.kind in MEASURED:
                 run = RUNS.update().where(RUNS.c.number == row.number)
                 connection.execute(run.values(summary=_summary(row.kind, report)))
-            _upsert(connection, REPORTS, [{"run": row.number, "report": dict(report)}])
+            upsert(connection, REPORTS, [{"run": row.number, "report": dict(report)}])
 
     def report(self, run_id: str) -> dict[str, Any]:
         """From the database, or else from the run's folder. Raises: RunError where neither has one."""
@@ -420,21 +389,6 @@ class Store:
                 raise _missing(run_id)
         return changed
 
-    def _curve(self, source: sa.FromClause, table: sa.Table, where: sa.ColumnElement[bool]) -> pd.DataFrame:
-        import pandas as pd
-
-        measures = [column.name for column in table.c if not column.primary_key]
-        query = (
-            sa.select(TRAININGS.c.who, TRAININGS.c.seed, source.c.step, *(source.c[m] for m in measures))
-            .select_from(source.join(TRAININGS, TRAININGS.c.id == source.c.training))
-            .where(where)
-            .order_by(source.c.training, source.c.step)
-        )
-        with self._database.begin() as connection:
-            rows = connection.execute(query).all()
-        frame = pd.DataFrame(rows, columns=["who", "seed", "step", *measures])
-        return frame.astype({"seed": int, "step": int} | dict.fromkeys(measures, float))
-
 
 def _missing(run_id: str) -> RunError:
     return RunError(f"There is no run {run_id}; it may have been deleted.")
@@ -480,46 +434,5 @@ def _summary(kind: str, report: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
-def _values(table: sa.Table, training: int, event: Event) -> dict[str, Any]:
-    measured = {column.name: getattr(event, column.name) for column in table.c if column.name != "training"}
-    return {"training": training, **measured}
-
-
 def _status(connection: sa.Connection, run_id: str) -> str | None:
     return connection.scalar(sa.select(RUNS.c.status).where(RUNS.c.id == run_id))
-
-
-def _training_ids(run_id: str, who: Who | None = None) -> sa.Select[Any]:
-    query = sa.select(TRAININGS.c.id).join(RUNS).where(RUNS.c.id == run_id)
-    return query.where(TRAININGS.c.who == who) if who else query
-
-
-def _trainings(
-    connection: sa.Connection, run: int, models: set[tuple[Who, int]]
-) -> dict[tuple[Who, int], int]:
-    """The ids of a run's trainings; those of ``models`` that have none are added."""
-    query = sa.select(TRAININGS).where(TRAININGS.c.run == run)
-    known = {(row.who, row.seed): row.id for row in connection.execute(query)}
-    for who, seed in sorted(models - known.keys()):
-        insert = TRAININGS.insert().values(run=run, who=who, seed=seed).returning(TRAININGS.c.id)
-        known[who, seed] = connection.execute(insert).scalar_one()
-    return known
-
-
-def _upsert(connection: sa.Connection, table: sa.Table, rows: list[dict[str, Any]]) -> None:
-    insert = (postgresql if connection.dialect.name == "postgresql" else sqlite).insert(table)
-    others = {column.name: insert.excluded[column.name] for column in table.c if not column.primary_key}
-    keys = [column.name for column in table.primary_key]
-    connection.execute(insert.on_conflict_do_update(index_elements=keys, set_=others), rows)
-
-
-def _sparkline(connection: sa.Connection, run: int) -> list[float]:
-    """Validation accuracy of the first distilled student, thinned evenly, with its first and last value."""
-    students = sa.select(sa.func.min(TRAININGS.c.id)).where(
-        TRAININGS.c.run == run, TRAININGS.c.who == "student"
-    )
-    query = sa.select(EVALUATIONS.c.accuracy).where(EVALUATIONS.c.training == students.scalar_subquery())
-    values = connection.scalars(query.order_by(EVALUATIONS.c.step)).all()
-    if len(values) <= SPARKS:
-        return list(values)
-    return [values[round(i * (len(values) - 1) / (SPARKS - 1))] for i in range(SPARKS)]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Literal
 
-from kd_core.events import Who
+from kd_core.events import STAGES, Stage, Who
 
 Runtime = Literal["pytorch", "onnx", "int8"]
 
@@ -20,6 +20,11 @@ SHORT_NAMES: dict[Who, str] = {
     "student": "Distilled",
     "labelled_only": "Labelled only",
     "alone": "Alone",
+}
+# The four steps, as a person reads them; the third is spelled like the command and the page.
+STEP_NAMES: dict[Stage, str] = {
+    stage: f"{number} {'Distill' if stage == 'distil' else stage.capitalize()}"
+    for number, stage in enumerate(STAGES, start=1)
 }
 # In which program a model answers, and in which numbers.
 RUNTIME_NAMES: dict[Runtime, str] = {"pytorch": "PyTorch", "onnx": "ONNX", "int8": "ONNX int8"}

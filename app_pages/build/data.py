@@ -1,4 +1,4 @@
-"""Look at the tasks, bring texts of your own, and choose what to distil on."""
+"""Look at the tasks, bring texts of your own, and choose what to distill on."""
 
 import streamlit as st
 
@@ -44,7 +44,7 @@ def delete(task: SavedTask) -> None:
     for run in store().runs(kind="distil", status=UNFINISHED):
         if run.config["task"]["name"] == task.config.name:
             raise DataError(
-                f"The run {run.name or run.id} is {run.status} and needs this task. "
+                f"The run {run.title} is {run.status} and needs this task. "
                 "Wait until it is done, or delete the run first."
             )
     uploads.delete(task.id)

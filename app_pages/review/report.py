@@ -4,7 +4,7 @@ import streamlit as st
 
 from app_pages.shared.report_curves import curves
 from app_pages.shared.report_fidelity import fidelity
-from app_pages.shared.report_head import actions, headline, unfinished
+from app_pages.shared.report_head import actions, measures, unfinished, verdict
 from app_pages.shared.report_quality import quality
 from app_pages.shared.report_reproduce import reproduce
 from app_pages.shared.report_speed import speed
@@ -45,8 +45,9 @@ try:
     else:
         report = store().report(run.id)
         st.query_params["run"] = run.id  # so that the address is a link to what is shown
+        verdict(run, report)  # before the buttons: on a phone they fill half of the screen
         actions(run, report)
-        headline(run, report)
+        measures(report)
         tabs = st.tabs(list(TABS), key="report.tab", on_change="rerun")
         for tab, show in zip(tabs, TABS.values(), strict=True):
             if tab.open:

@@ -19,7 +19,7 @@ def choose_run(page: str, *, needs: str, nothing: str, icon: str) -> RunRow:
     if asked and asked not in runs:
         row = store().run(asked)
         st.warning(
-            f"The run {escape(row.name or row.id)} is {row.status}: only a finished run has {needs}. "
+            f"The run {escape(row.title)} is {row.status}: only a finished run has {needs}. "
             "Another one is shown.",
             icon=":material/hourglass_top:",
         )

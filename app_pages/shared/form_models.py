@@ -8,6 +8,7 @@ import streamlit as st
 
 from app_pages.shared.fields import field
 from app_pages.shared.form_link import OF_THE_RUN, key
+from app_pages.shared.text import term
 from kd_core.config import Architecture, StudentConfig, TeacherConfig
 from kd_core.data import uploads
 from kd_core.data.bundled import TASKS
@@ -21,8 +22,8 @@ def choose_task() -> dict[str, Any]:
         "task.name",
         "Task",
         [*TASKS, *saved],
-        "What both models learn: a task that comes along, one that you uploaded on the Data page, or type "
-        "the path of a file or hub:ID of a data set.",
+        f"{term('task')} Choose one that comes along or that you uploaded on the Data page, or type the path "
+        "of a file or hub:ID of a data set.",
         names={task.id: task.name for task in saved.values()},
     )
     if name in saved:
@@ -37,7 +38,7 @@ def choose_teacher() -> dict[str, Any]:
             "teacher.model",
             "Teacher",
             list(TEACHERS),
-            "The large model. minilm-l6 and minilm-l3 come along, scratch is made here; the others are "
+            f"{term('teacher')} minilm-l6 and minilm-l3 come along, scratch is made here; the others are "
             "fetched once from the Hugging Face Hub. Or type a folder or a Hub id.",
         )
     }
@@ -56,7 +57,7 @@ def choose_student() -> dict[str, Any]:
             "student.model",
             "Student",
             list(STUDENTS),
-            "The small model. custom lets you choose its sizes; half and third take layers of the teacher. "
+            f"{term('student')} custom lets you choose its sizes; half and third take layers of the teacher. "
             "Or type a folder or a Hub id.",
         )
     }

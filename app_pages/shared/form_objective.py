@@ -67,9 +67,16 @@ def choose_rest(task: dict[str, Any], *, without: Collection[str] = ()) -> dict[
             if f"{section}.{name}" not in {*SHOWN, *without}
             and (section != "task" or typed_in or name not in OF_A_FILE)
         ]
-        st.markdown(f"**{TITLES[section]}**")
-        values[section] = {name: field(fields, name, key=key(f"{section}.{name}")) for name in names}
+        st.markdown(f"**{TITLES[section]}**", help=term("teacher") if section == "teacher" else None)
+        values[section] = {
+            name: field(fields, name, key=key(f"{section}.{name}"), **_meaning(name)) for name in names
+        }
     return values
+
+
+def _meaning(name: str) -> dict[str, str]:
+    """The glossary's words, where a setting is named by one of its terms."""
+    return {"help": term("transfer set")} if name == "transfer_texts" else {}
 
 
 def show_softening(temperature: float) -> None:

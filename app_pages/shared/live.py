@@ -9,7 +9,7 @@ import pandas as pd
 import streamlit as st
 
 from app_pages.shared.state import runner, store
-from app_pages.shared.text import escape
+from app_pages.shared.text import escape, term
 from app_pages.shared.took import estimate_was
 from kd_core import figures, words
 from kd_core.errors import KDError
@@ -18,12 +18,6 @@ from kd_core.store import RunRow, StageRow
 
 UNDER_WAY = ("queued", "running", "paused")
 RESUMABLE = ("stopped", "interrupted", "failed")
-NAMES: dict[Stage, str] = {
-    "teach": "1 Teach",
-    "record": "2 Record",
-    "distil": "3 Distil",
-    "validate": "4 Validate",
-}
 ICONS = {
     "waiting": ":material/radio_button_unchecked:",
     "queued": ":material/schedule:",
@@ -35,6 +29,7 @@ ICONS = {
     "interrupted": ":material/power_off:",
 }
 POINTS = 200  # of a curve: each update costs the training what the browser and this process spend on it
+NOTHING_YET = "It ended before its first training step, so there are no curves and no checkpoint yet."
 CHART = 320  # pixels: also where there is nothing to draw yet, so that nothing jumps
 
 
@@ -48,7 +43,7 @@ def stepper(stages: dict[Stage, tuple[str, str]]) -> None:
     with st.container(horizontal=True, gap="xsmall"):
         for stage, (state, text) in stages.items():
             with st.container(width=122, gap=None):
-                st.markdown(f"{ICONS[state]} **{NAMES[stage]}**")
+                st.markdown(f"{ICONS[state]} **{words.STEP_NAMES[stage]}**")
                 st.caption(text)
 
 
@@ -62,11 +57,13 @@ def _view(run_id: str, status_before: str) -> None:
             _queue(run)
             return
         stepper({row.stage: (row.state, _step_text(run, row)) for row in store().stages(run_id)})
+        whose = _whose_curve(run)
         if run.status in UNDER_WAY:
             _progress(run)
         else:
-            _ending(run)
-        _curves(run)
+            _ending(run, began=whose is not None)
+        if whose:
+            _curves(run, whose)
     except KDError as error:  # deleted in another tab, or the database is away for a moment
         st.error(escape(error), icon=":material/error:")
 
@@ -103,7 +100,8 @@ def _step_text(run: RunRow, row: StageRow) -> str:
         return "from the cache" if row.cached else words.duration(row.seconds or 0)
     if row.state == "running" and run.steps:
         return f"{100 * run.step / run.steps:.0f} %"
-    return {"running": "starting", "waiting": "waits"}.get(row.state, row.state)
+    waiting = "waits" if run.status in UNDER_WAY else "not begun"
+    return {"running": "starting", "waiting": waiting}.get(row.state, row.state)
 
 
 def _who(run: RunRow) -> str:
@@ -131,7 +129,16 @@ def _progress(run: RunRow) -> None:
         st.caption(f"Updated {datetime.now():%H:%M:%S}", width="content")
 
 
-def _ending(run: RunRow) -> None:
+def _whose_curve(run: RunRow) -> Who | None:
+    """Of a run under way the model that trains, else the student, or how far the run came; None: nowhere."""
+    if run.status in UNDER_WAY:
+        return run.who or "student"
+    reached: tuple[Who, ...] = ("student", "teacher", "alone")
+    return next((who for who in reached if len(store().curve(run.id, POINTS, who=who))), None)
+
+
+def _ending(run: RunRow, *, began: bool) -> None:
+    """``began``: there are points of a training."""
     if run.status == "done":
         report = store().report(run.id)
         label, colour, icon = words.verdict_badge(report["verdict"]["kind"])
@@ -146,22 +153,25 @@ def _ending(run: RunRow) -> None:
                 icon=":material/lab_profile:",
                 query_params={"run": run.id},
             )
+        if not began:
+            st.caption("The curves of this run were not recorded in this database.")
         return
+    kept = "Its last checkpoint is kept." if began else NOTHING_YET
     if run.status == "failed":
         st.error(escape(run.error or "It failed without a reason."), icon=":material/error:")
+        if not began:
+            st.caption(f"{NOTHING_YET} Correct what the message names, in the form or on this machine.")
     elif run.status == "interrupted":
-        st.warning(
-            "The program that ran it went away. Its last checkpoint is kept.", icon=":material/power_off:"
-        )
+        st.warning(f"The program that ran it went away. {kept}", icon=":material/power_off:")
     else:
-        st.info("Stopped. Its last checkpoint is kept.", icon=":material/stop_circle:")
-    if st.button("Resume from the last checkpoint", key="live.resume", icon=":material/play_arrow:"):
+        st.info(f"Stopped. {kept}", icon=":material/stop_circle:")
+    again = "Resume from the last checkpoint" if began else "Start it again"
+    if st.button(again, key="live.resume", icon=":material/play_arrow:"):
         runner().resume(run.id)
         st.rerun()
 
 
-def _curves(run: RunRow) -> None:
-    whose: Who = run.who if run.status in UNDER_WAY and run.who else "student"
+def _curves(run: RunRow, whose: Who) -> None:
     curve, evaluations = store().curve(run.id, POINTS, who=whose), store().evaluations(run.id)
     taught = evaluations[evaluations["who"] == "teacher"]["accuracy"]
     learning = whose == "teacher"
@@ -194,6 +204,7 @@ def _numbers(curve: pd.DataFrame, evaluations: pd.DataFrame) -> None:
             ("Texts per second", "samples_per_second", ",.0f"),
             ("Learning rate", "learning_rate", ".2g"),
         ):
-            st.metric(label, "–" if last is None else f"{last[column]:{form}}", width=122)
+            meaning = term("objective") if column == "loss" else None
+            st.metric(label, "–" if last is None else f"{last[column]:{form}}", width=122, help=meaning)
         latest = words.percent(float(evaluations["accuracy"].iloc[-1])) if len(evaluations) else "–"
         st.metric("Validation", latest, width=122, help="Accuracy on the validation texts, latest look")

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from app_pages.shared import upload
 from app_pages.shared.playground_models import open_panel
-from app_pages.shared.text import escape
+from app_pages.shared.text import escape, term
 from kd_core import prediction, words
 from kd_core.data import uploads
 from kd_core.data.checks import clean_texts
@@ -245,7 +245,11 @@ def _numbers(table: pd.DataFrame, labels: tuple[str, ...]) -> None:
     students: tuple[Who, ...] = ("student", "alone")
     with st.container(horizontal=True):
         for who in students:
-            _share(f"{words.NAMES[who]} agrees with the teacher", table[who] == table["teacher"])
+            _share(
+                f"{words.NAMES[who]} agrees with the teacher",
+                table[who] == table["teacher"],
+                term("fidelity"),
+            )
     if "label" not in table:
         return
     known = table[table["label"].isin(labels)]
@@ -260,12 +264,13 @@ def _numbers(table: pd.DataFrame, labels: tuple[str, ...]) -> None:
                 _share(f"{words.NAMES[who]}: accuracy", known[who] == known["label"])
 
 
-def _share(label: str, right: pd.Series[bool]) -> None:
+def _share(label: str, right: pd.Series[bool], meaning: str = "") -> None:
     count, of = int(right.sum()), len(right)
     low, high = wilson(count / of, of)
     st.metric(
         label,
         f"{words.percent(count / of)} {words.plus_minus(low, high)}",
         border=True,
-        help=f"{count:,} of {of:,} texts; 95 % interval {words.percent(low)} to {words.percent(high)}",
+        help=f"{meaning} {count:,} of {of:,} texts; 95 % interval {words.percent(low)} to "
+        f"{words.percent(high)}".strip(),
     )

@@ -12,7 +12,7 @@ import streamlit as st
 
 from app_pages.shared.charts import chart, is_dark
 from app_pages.shared.playground_models import Panel, answers, open_panel
-from app_pages.shared.text import escape
+from app_pages.shared.text import escape, term
 from kd_core import figures, paths, prediction, results, words
 from kd_core.errors import KDError
 from kd_core.events import Who
@@ -131,7 +131,8 @@ def _overlap(one: Mapping[str, float], other: Mapping[str, float]) -> float:
 def _card(answer: Answer, shown: Sequence[str], truth: str | None) -> None:
     with st.container(gap="xsmall"):
         with st.container(horizontal=True, vertical_alignment="center"):
-            st.markdown(f"**{words.NAMES[answer.who]}**", width="content")
+            meaning = term("student alone" if answer.who == "alone" else answer.who)
+            st.markdown(f"**{words.NAMES[answer.who]}**", width="content", help=meaning)
             if truth is not None:
                 right = answer.label == truth
                 label, colour, icon = ("Right", "green", "check") if right else ("Wrong", "red", "close")

@@ -23,7 +23,6 @@ ENDED = {"failed": "failed", "stopped": "was stopped", "interrupted": "was inter
 
 
 def actions(run: RunRow, report: Mapping[str, Any]) -> None:
-    title(run, sum(report["seconds"].values()))
     with st.container(horizontal=True):
         st.download_button(
             "Download HTML",
@@ -71,7 +70,8 @@ def title(run: RunRow, seconds: float | None = None) -> None:
     st.caption(" · ".join([*facts, f"`{run.id}`"]))
 
 
-def headline(run: RunRow, report: Mapping[str, Any]) -> None:
+def verdict(run: RunRow, report: Mapping[str, Any]) -> None:
+    title(run, sum(report["seconds"].values()))
     label, colour, icon = words.verdict_badge(report["verdict"]["kind"])
     with st.container(border=True, key="report.verdict"):
         st.badge(label, icon=icon, color=colour, help=term("verdict"))
@@ -80,12 +80,18 @@ def headline(run: RunRow, report: Mapping[str, Any]) -> None:
             st.caption(escape(note))
         if told := estimate_was(run, report["seconds"]):
             st.caption(told)
+
+
+def measures(report: Mapping[str, Any]) -> None:
+    """Accuracy, size and latency of all models, with what compression cost and bought."""
     found = results.kept(report)
     for column, measure in zip(st.columns(3), MEASURES, strict=True):
         with column.container(border=True, height="stretch"):
             st.markdown(f"**{found[measure]}**")
             figure = figures.bars(report, measure, dark=is_dark())
             chart(figure, key=f"report.{measure}", alt=_spoken(report, measure))
+            if measure == "latency":
+                st.caption(results.ONE_LATENCY)
 
 
 def unfinished(run: RunRow) -> None:
@@ -117,7 +123,7 @@ def unfinished(run: RunRow) -> None:
 def _html(run: RunRow, report: Mapping[str, Any]) -> str:
     return html_report(
         report,
-        name=run.name,
+        name=run.title,
         config=run.config,
         curve=store().curve(run.id),
         evaluations=store().evaluations(run.id),

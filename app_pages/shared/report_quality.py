@@ -33,7 +33,7 @@ def quality(run: RunRow, report: Mapping[str, Any]) -> None:
     st.caption(
         f"On {report['verdict']['n']:,} test texts; ± is half of the 95 % interval. Macro-F1 weighs all "
         "classes alike. The calibration error is how far, on average, a model's confidence is from how often "
-        "it is right."
+        f"it is right. {results.ONE_LATENCY}"
     )
     who = st.segmented_control(
         "Model",

@@ -9,7 +9,7 @@ import pandas as pd
 import streamlit as st
 
 from app_pages.shared.report_bench import benchmark
-from app_pages.shared.text import escape
+from app_pages.shared.text import escape, term
 from kd_core import results, words
 from kd_core.events import STAGES
 from kd_core.store import RunRow
@@ -19,12 +19,10 @@ def speed(run: RunRow, report: Mapping[str, Any]) -> None:
     for column, who in zip(st.columns(2), ("teacher", "student"), strict=True):
         times = report[who]["latency_ms"]
         with column.container(border=True):
-            st.markdown(f"**{words.NAMES[who]}**")
+            st.markdown(f"**{words.NAMES[who]}**", help=term(who))
             with st.container(horizontal=True):
-                st.metric("Median (p50)", words.milliseconds(times["p50"]))
-                st.metric(
-                    "p95", words.milliseconds(times["p95"]), help="19 of 20 texts take no longer than this"
-                )
+                st.metric("Median (p50)", words.milliseconds(times["p50"]), help=term("latency"))
+                st.metric("p95", words.milliseconds(times["p95"]), help=term("p50 and p95"))
                 st.metric(
                     "Texts per second",
                     f"{1000 / times['p50']:,.0f}",
@@ -36,7 +34,7 @@ def speed(run: RunRow, report: Mapping[str, Any]) -> None:
     st.dataframe(
         pd.DataFrame(
             {
-                "Step": [f"{number} {stage.capitalize()}" for number, stage in enumerate(STAGES, 1)],
+                "Step": list(words.STEP_NAMES.values()),
                 "Time": [words.duration(report["seconds"][stage]) for stage in STAGES],
                 "": ["from the cache" if report["cached"].get(stage) else "" for stage in STAGES],
             }

@@ -8,7 +8,7 @@ import streamlit as st
 
 from app_pages.shared.form_link import form_link
 from app_pages.shared.state import runner, store
-from app_pages.shared.text import escape
+from app_pages.shared.text import escape, run_line
 from kd_core import cleaning
 from kd_core.config import DistillConfig
 from kd_core.errors import KDError
@@ -48,7 +48,7 @@ def _button(label: str, icon: str, disabled: bool) -> bool:
 def edit(run: RunRow) -> None:
     known = sorted({tag for other in store().runs(kind="distil") for tag in other.tags})
     with st.form("runs.edit_form", border=False):
-        name = st.text_input("Name", run.name, placeholder=run.id, max_chars=100, key="runs.edit_name")
+        name = st.text_input("Name", run.name, placeholder=run.title, max_chars=100, key="runs.edit_name")
         tags = st.multiselect(
             "Tags",
             known,
@@ -72,12 +72,12 @@ def ask_delete(runs: Sequence[RunRow]) -> None:
     busy = [run for run in runs if run.status in UNDER_WAY]
     if busy:
         st.warning(
-            f"{escape(busy[0].name or busy[0].id)} is {busy[0].status}. Stop it before you delete it.",
+            f"{escape(busy[0].title)} is {busy[0].status}. Stop it before you delete it.",
             icon=":material/warning:",
         )
         return
     st.markdown("This run will be gone:" if len(runs) == 1 else f"These {len(runs)} runs will be gone:")
-    st.text("\n".join(run.name or run.id for run in runs[:10]))
+    st.text("\n".join(run_line(run) for run in runs[:10]))
     if len(runs) > 10:
         st.caption(f"and {len(runs) - 10:,} more")
     st.caption("With their models and reports. Cached teachers stay, since other runs may need them.")

@@ -9,6 +9,7 @@ import streamlit as st
 
 from app_pages.shared.charts import chart, is_dark
 from app_pages.shared.state import store
+from app_pages.shared.text import escape
 from kd_core import figures, reproduction, words
 from kd_core.store import RunRow
 
@@ -37,12 +38,22 @@ def compare(runs: Sequence[RunRow]) -> None:
             log = st.toggle("Log scale", key="runs.log", disabled=value != "loss")
         read = store().evaluations if value == "accuracy" else store().curve
         curves = {label: read(run.id) for label, run in shown.items()}
+        without = [label for label, curve in curves.items() if "student" not in set(curve["who"])]
         with place:
-            chart(
-                figures.overlay(curves, value, log=log and value == "loss", dark=is_dark()),
-                key="runs.overlay",
-                alt=f"{value.capitalize()} of the distilled students over the training steps",
-            )
+            if len(without) == len(curves):
+                st.info(
+                    "None of these runs has a curve: their students have not begun to learn. "
+                    "Open one to see why, or choose others.",
+                    icon=":material/show_chart:",
+                )
+            else:
+                chart(
+                    figures.overlay(curves, value, log=log and value == "loss", dark=is_dark()),
+                    key="runs.overlay",
+                    alt=f"{value.capitalize()} of the distilled students over the training steps",
+                )
+                if without:
+                    st.caption(escape(f"Without a curve of its student: {', '.join(without)}."))
     done = {label: run for label, run in shown.items() if run.verdict}
     with right:
         if done:
@@ -76,8 +87,8 @@ def compare(runs: Sequence[RunRow]) -> None:
 
 
 def _labels(runs: Sequence[RunRow]) -> list[str]:
-    """The runs' names; with the id where two share one."""
-    names = [run.name or run.id for run in runs]
+    """The runs' titles; with the end of the id where two share one."""
+    names = [run.title for run in runs]
     return [
         f"{name} ({run.id[-4:]})" if names.count(name) > 1 else name
         for name, run in zip(names, runs, strict=True)

@@ -44,7 +44,7 @@ def choose(runs: Sequence[RunRow]) -> list[RunRow]:
 def _table(runs: Sequence[RunRow]) -> pd.DataFrame:
     return pd.DataFrame(
         {
-            "name": [run.name or run.id for run in runs],
+            "name": [run.title for run in runs],
             "status": [[words.STATUSES[run.status][0]] for run in runs],
             "verdict": [[words.VERDICTS[run.verdict][0]] if run.verdict else [] for run in runs],
             **{
@@ -71,7 +71,7 @@ def _table(runs: Sequence[RunRow]) -> pd.DataFrame:
 def _columns() -> dict[str, object]:
     verdicts, statuses = words.VERDICTS.values(), words.STATUSES.values()
     return {
-        "name": COLUMN.TextColumn("Name", pinned=True, width=190),
+        "name": COLUMN.TextColumn("Name", pinned=True, width=215),
         "status": COLUMN.MultiselectColumn(
             "Status", options=[label for label, *_ in statuses], color=[colour for _, colour, _ in statuses]
         ),

@@ -11,7 +11,7 @@ from app_pages.shared.charts import chart, is_dark
 from app_pages.shared.form_link import form_link
 from app_pages.shared.job import UNDER_WAY, job_view
 from app_pages.shared.state import store
-from app_pages.shared.text import escape
+from app_pages.shared.text import escape, term
 from kd_core import figures, words
 from kd_core.errors import KDError, RunError
 from kd_core.search import Cell, Score, SearchResult, cells_study, result, study_of
@@ -90,7 +90,9 @@ def _map(found: SearchResult) -> None:
     )
     with st.container(horizontal=True, gap="large"):
         if alone and alone.scores:
-            st.metric("Student alone", _percent(alone.mean), _error(alone.se), **_GREY)
+            st.metric(
+                "Student alone", _percent(alone.mean), _error(alone.se), **_GREY, help=term("student alone")
+            )
         if found.teacher:
             _teacher(found.teacher)
         if alone and alone.from_best and found.best is not None:
@@ -161,7 +163,7 @@ def _alone(found: SearchResult, chosen: dict[str, Any]) -> Cell | None:
 def _teacher(scores: list[Score]) -> None:
     values = pd.Series([score.accuracy for score in scores])
     error = values.std() / len(values) ** 0.5 if len(values) > 1 else None
-    st.metric("Teachers of the folds", _percent(values.mean()), _error(error), **_GREY)
+    st.metric("Teachers of the folds", _percent(values.mean()), _error(error), **_GREY, help=term("teacher"))
 
 
 def _choices(found: SearchResult) -> None:

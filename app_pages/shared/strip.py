@@ -10,7 +10,6 @@ from kd_core import words
 from kd_core.errors import KDError
 from kd_core.store import RunRow
 
-STAGES = {"teach": "1 Teach", "record": "2 Record", "distil": "3 Distil", "validate": "4 Validate"}
 UNDER_WAY = ("running", "paused")
 
 
@@ -64,9 +63,10 @@ def _place(job: RunRow) -> tuple[str, dict[str, str]]:
 
 
 def _where(job: RunRow) -> str:
-    """ "3 Distil · 46 % · 19 s left", or "Paused · 46 %"."""
+    """ "3 Distill · 46 % · 19 s left", or "Paused · 46 %"."""
     label = job.label or "starting"
-    stage = STAGES.get(job.stage or "", label[:1].upper() + label[1:])  # PyTorch keeps its capitals
+    # Not capitalize(): PyTorch keeps its capitals.
+    stage = words.STEP_NAMES[job.stage] if job.stage else label[:1].upper() + label[1:]
     stage = "Paused" if job.status == "paused" else stage
     parts = [stage, f"{job.progress:.0%}".replace("%", " %")]
     if job.seconds_left is not None and job.status == "running":

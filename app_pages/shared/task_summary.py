@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import streamlit as st
 
-from app_pages.shared.text import escape
+from app_pages.shared.text import escape, term
 from kd_core import figures
 from kd_core.data.summary import Summary
 
@@ -12,7 +12,7 @@ SIZES = {
     "train": ("Training texts", "What the teacher and the students learn from, with labels"),
     "validation": ("Validation texts", "Looked at during training, never learned from"),
     "test": ("Test texts", "Seen only at the end: the accuracies come from these"),
-    "transfer": ("Transfer texts", "Without labels: only the teacher labels them, for the student"),
+    "transfer": ("Transfer texts", term("transfer set")),
 }
 
 

@@ -11,8 +11,9 @@ import streamlit as st
 from app_pages.shared.text import escape
 from kd_core.config import TaskConfig
 from kd_core.data import uploads
+from kd_core.data.content import encoding_previews
 from kd_core.data.summary import Summary
-from kd_core.data.tables import KINDS, MAX_ROWS, encoding_previews
+from kd_core.data.tables import KINDS, MAX_ROWS
 from kd_core.data.uploads import Preview, Upload
 from kd_core.errors import DataError, KDError
 
@@ -82,7 +83,7 @@ def in_utf8(files: Mapping[str, Upload], token: str) -> dict[str, Upload] | None
         try:
             _preview(upload)
         except DataError as error:
-            if "--encoding" in str(error) and (readings := encoding_previews(upload.data)):
+            if error.setting == "encoding" and (readings := encoding_previews(upload.data)):
                 encoding = _ask_encoding(error, readings, key=f"data.encoding.{field}.{token}")
                 if not encoding:
                     return None
@@ -124,15 +125,15 @@ def check(files: Mapping[str, Upload], settings: TaskConfig, token: str) -> tupl
     keys = {name: f"data.{name}.{token}" for name in CONSENTS}
     agreed = {name: bool(st.session_state.get(key)) for name, key in keys.items()}
     settings = settings.model_copy(update=agreed)
-    summary, asked = None, set()
+    summary, asked = None, None
     try:
         summary = _checked(files, settings)
     except DataError as error:
-        asked = {name for name in CONSENTS if f"--{name.replace('_', '-')}" in str(error)}
+        asked = error.setting if error.setting in CONSENTS else None
         show = st.warning if asked else st.error
         show(escape(plain_words(error)), icon=":material/help:" if asked else ":material/error:")
     for name, key in keys.items():
-        if agreed[name] or name in asked:
+        if agreed[name] or name == asked:
             st.toggle(str(TaskConfig.model_fields[name].description), key=key)
     return settings, summary
 

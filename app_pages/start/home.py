@@ -13,7 +13,7 @@ from kd_core.errors import KDError
 STEPS = (
     ("1 Teach", "A large model, the teacher, learns the task from labelled texts."),
     ("2 Record", "The teacher reads every text once, and its probabilities are kept."),
-    ("3 Distil", "A small student learns from the labels and from those probabilities."),
+    ("3 Distill", "A small student learns from the labels and from those probabilities."),
     ("4 Validate", "Teacher, student and the same student trained alone are compared."),
 )
 
@@ -41,7 +41,7 @@ clicked = action.button(
     type="primary",
     icon=":material/play_arrow:",
     width="stretch",
-    help="Teaches, records, distils and validates on BBC headlines. Everything comes with KD Studio.",
+    help="Teaches, records, distills and validates on BBC headlines. Everything comes with KD Studio.",
 )
 if clicked:
     try:

@@ -47,7 +47,7 @@ class DistillCommand(click.Command):
 @click.option("--name", metavar="TEXT", default="", help="What lists call the run.")
 @as_json
 def distill(file: str | None, name: str, as_json: bool, **settings: str | bool | None) -> None:
-    """Teach, record, distil and validate; without flags, the demo.
+    """Teach, record, distill and validate; without flags, the demo.
 
     Started by "accelerate launch -m kd_core.cli" or torchrun, all processes do one run.
     """

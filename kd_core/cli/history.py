@@ -10,8 +10,7 @@ import click
 
 from kd_core.cli.output import as_json, console, print_json, print_report, table
 from kd_core.errors import RunError
-from kd_core.events import STAGES
-from kd_core.words import NAMES, STATUSES, VERDICTS, duration, percent, points
+from kd_core.words import NAMES, STATUSES, STEP_NAMES, VERDICTS, duration, percent, points
 
 if TYPE_CHECKING:
     from kd_core.store import RunRow, Status
@@ -111,10 +110,10 @@ def show(run: str, as_json: bool) -> None:
 
 
 def _state(row: RunRow) -> str:
-    """ "Running: 3 Distil, distilled student, step 300 of 1,200; 46 %, 19 s left", or how it ended."""
+    """ "Running: 3 Distill, distilled student, step 300 of 1,200; 46 %, 19 s left", or how it ended."""
     state = STATUSES[row.status][0]
     if row.status in ("running", "paused") and row.stage:
-        where = [f"{STAGES.index(row.stage) + 1} {row.stage.capitalize()}"]
+        where = [STEP_NAMES[row.stage]]
         if row.label or row.who:
             where.append(row.label or NAMES[row.who].lower())  # type: ignore[index]
         if row.steps:

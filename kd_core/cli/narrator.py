@@ -7,7 +7,6 @@ from rich.progress import BarColumn, TaskID, TextColumn, TimeRemainingColumn
 from rich.progress import Progress as Bars
 
 from kd_core.events import (
-    STAGES,
     Evaluated,
     Event,
     Progress,
@@ -17,7 +16,7 @@ from kd_core.events import (
     TrainingStarted,
     Who,
 )
-from kd_core.words import NAMES, duration, percent
+from kd_core.words import NAMES, STEP_NAMES, duration, percent
 
 
 class Narrator:
@@ -40,7 +39,7 @@ class Narrator:
     def __call__(self, event: Event) -> None:
         match event:
             case StageStarted(stage):
-                self._console.print(f"{STAGES.index(stage) + 1} {stage.capitalize()}", style="bold")
+                self._console.print(STEP_NAMES[stage], style="bold")
                 self._tenths, self._rows, self._bars = {}, {}, self._new_bars()
             case StageFinished(_, seconds, cached):
                 self._bars.stop()

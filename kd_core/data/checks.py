@@ -56,7 +56,8 @@ def clean_rows(rows: pd.DataFrame, source: str, config: TaskConfig, notes: list[
             listed = ", ".join(f"{place:,}" for place in places[:5]) + (", ..." if count > 5 else "")
             raise DataError(
                 f"{source}: {count:,} of {counted(len(rows), 'row')} without a label "
-                f"({rows.index.name or 'row'} {listed}). Fill them in, or drop them with --drop-empty."
+                f"({rows.index.name or 'row'} {listed}). Fill them in, or drop them with --drop-empty.",
+                setting="drop_empty",
             )
         notes.append(f"{source}: {counted(count, 'row')} without a label dropped.")
         rows = rows[~blank]
@@ -133,7 +134,8 @@ def _merge_labels(labels: pd.Series[str], allowed: bool, notes: list[str]) -> pd
     if doubtful and not allowed:
         raise DataError(
             f"Some labels differ only in case or spaces: {listed}. Merge them with --merge-labels, "
-            "or correct the file."
+            "or correct the file.",
+            setting="merge_labels",
         )
     if doubtful:
         notes.append(f"Labels that differ only in case or spaces were merged: {listed}.")
@@ -179,7 +181,10 @@ def _without_overlap(rows: pd.DataFrame, allowed: bool, notes: list[str]) -> pd.
         found = f"{count:,} of {int(own.sum()):,} {part} texts"
         where = " or ".join(other for other in others if (rows["part"] == other).any())
         if not allowed:
-            raise DataError(f"{found} occur in {where} too. Drop them from {part} with --drop-overlap.")
+            raise DataError(
+                f"{found} occur in {where} too. Drop them from {part} with --drop-overlap.",
+                setting="drop_overlap",
+            )
         notes.append(f"{found} that occur in {where} too were dropped.")
         rows = rows[~shared]
     return rows

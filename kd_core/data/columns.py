@@ -6,7 +6,8 @@ import re
 from collections.abc import Sequence
 
 from kd_core.data.checks import MAX_CLASSES
-from kd_core.data.tables import LABEL_NAMES, TEXT_NAMES, Table
+from kd_core.data.delimited import LABEL_NAMES, TEXT_NAMES
+from kd_core.data.tables import Table
 from kd_core.errors import DataError
 
 

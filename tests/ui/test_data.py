@@ -66,6 +66,8 @@ def test_the_page_says_what_it_is_for_and_shows_the_demo_task(app: Open) -> None
         "Classes": "5",
     }
     assert any("The articles are © BBC" in caption for caption in values(test.caption))
+    told = [plain(caption) for caption in values(test.caption)]
+    assert any("29 headlines repeat another, so 2,096 texts are left." in caption for caption in told)
     examples = test.tabs[0].dataframe[0].value
     assert set(examples["label"]) == {"business", "entertainment", "politics", "sports", "tech"}
 
@@ -161,6 +163,11 @@ def test_what_needs_consent_is_asked_for_one_by_one(app: Open) -> None:
     run(test.button(key="data.save").click())
     (saved,) = uploads.saved()
     assert (saved.config.drop_empty, saved.config.merge_labels) == (True, True)
+
+
+def test_a_flag_in_the_file_asks_for_no_consent(app: Open) -> None:
+    test = send(app(PAGE), f"{FILMS}One more,--drop-empty\nAnother,--Drop-empty\n")
+    assert labels(test.toggle) == ["Merge labels that differ only in case or surrounding spaces"]
 
 
 def test_consent_is_for_one_file_only(app: Open) -> None:

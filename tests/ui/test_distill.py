@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
@@ -35,6 +36,11 @@ def texts(test: AppTest) -> str:
     """All that a person reads, in order of kind."""
     kinds = (test.title, test.subheader, test.markdown, test.caption, test.info, test.warning, test.error)
     return "\n".join(element.value for elements in kinds for element in elements)
+
+
+def alts(test: AppTest) -> list[str]:
+    """What is read out of the charts."""
+    return [chart.proto.alt for chart in test.get("plotly_chart")]
 
 
 def widget(test: AppTest, kind: str, place: str):
@@ -78,6 +84,18 @@ def test_a_larger_student_is_announced_larger_and_slower(app: App) -> None:
         "The student is larger than the teacher (34.5 M against 22.7 M parameters)" in test.warning[0].value
     )
     assert test.button(key="distill.start").label != before
+
+
+def test_the_form_shows_how_temperature_softens_a_real_answer(app: App) -> None:
+    def likeliest(test: AppTest) -> float:
+        """In percent, at the temperature of the form."""
+        (said,) = (alt for alt in alts(test) if "at T" in alt)
+        return max(float(share) for share in re.findall(r"([\d.]+) %", said.partition("at T")[2]))
+
+    test = app(PAGE)
+    before = likeliest(test)
+    widget(test, "slider", "objective.temperature").set_value(20.0).run()
+    assert 20 < likeliest(test) < before, "nearer to a fifth for each of five classes"
 
 
 def test_the_doctor_speaks_before_the_start(app: App) -> None:
@@ -228,16 +246,43 @@ def test_pause_resume_and_stop_reach_the_run(app: App, store: Store) -> None:
 @pytest.mark.parametrize(
     ("status", "says"),
     [
-        ("interrupted", "The program that ran it went away"),
-        ("stopped", "Stopped. Its last checkpoint is kept"),
+        ("interrupted", "The program that ran it went away. Its last checkpoint is kept."),
+        ("stopped", "Stopped. Its last checkpoint is kept."),
     ],
 )
 def test_a_run_that_ended_early_can_be_resumed(app: App, store: Store, status: str, says: str) -> None:
     under_way(store)
+    write(store, TrainingStarted("teacher", 0, 100), step(1, "teacher"), step(7, "teacher", loss=0.42))
     store.set_status(RUN, status)
     test = app(PAGE, run=RUN)
     assert says in texts(test)
-    test.button(key="live.resume").click().run()
+    numbers = {metric.label: metric.value for metric in test.metric}
+    assert numbers["Training loss"] == "0.420", "how far it came, though no student has begun"
+    assert "Training loss over the steps: teacher." in alts(test)
+    resume = test.button(key="live.resume")
+    assert resume.label == "Resume from the last checkpoint"
+    resume.click().run()
+    assert store.run(RUN).status == "queued"
+
+
+@pytest.mark.parametrize("status", ["failed", "interrupted", "stopped"])
+def test_a_run_that_ended_before_it_began_shows_a_sentence_and_no_empty_charts(
+    app: App, store: Store, status: str
+) -> None:
+    under_way(store)
+    store.set_status(RUN, status, "The disk is full." if status == "failed" else None)
+    test = app(PAGE, run=RUN)
+    assert "It ended before its first training step, so there are no curves and no checkpoint yet." in texts(
+        test
+    )
+    assert ("Correct what the message names" in texts(test)) == (status == "failed")
+    assert "checkpoint is kept" not in texts(test)
+    assert "not begun" in texts(test)
+    assert not [alt for alt in alts(test) if "over the steps" in alt]
+    assert "Training loss" not in [metric.label for metric in test.metric]
+    again = test.button(key="live.resume")
+    assert again.label == "Start it again"
+    again.click().run()
     assert store.run(RUN).status == "queued"
 
 

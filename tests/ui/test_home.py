@@ -43,7 +43,7 @@ def test_a_fresh_home_says_what_to_do_first(app: App) -> None:
     assert [line for line in texts(home) if line[2:3].isdigit()] == [
         "**1 Teach**",
         "**2 Record**",
-        "**3 Distil**",
+        "**3 Distill**",
         "**4 Validate**",
     ]
     assert "**No runs yet**" in texts(home)
@@ -124,7 +124,7 @@ def test_every_page_shows_what_is_running(app: App, store: Store, page: str) -> 
     link = sidebar.get("page_link")[0].proto
     assert (link.label, link.page, link.query_string) == ("**First**", "distill", f"run={FIRST}")
     where, queue = (caption.value for caption in sidebar.caption)
-    assert where.startswith("3 Distil · ")
+    assert where.startswith("3 Distill · ")
     assert where.split(" · ")[1].endswith(" %")
     assert queue == "1 run waits in the queue"
 

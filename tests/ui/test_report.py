@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +11,7 @@ import pandas as pd
 import pytest
 from streamlit.testing.v1 import AppTest
 
+from app_pages.shared.report_head import actions
 from kd_core.config import DistillConfig
 from kd_core.events import Evaluated, Step
 from kd_core.store import Store
@@ -60,6 +61,17 @@ def words(page: AppTest) -> list[str]:
     return [element.value for kind in kinds for element in kind]
 
 
+ORDER = ("Demo", "Helped", "Distillation helped", "Download HTML", "7.2x faster")
+
+
+def in_order(block: Any) -> Iterator[Any]:
+    """What a person reads or presses, from the top of the page."""
+    for child in getattr(block, "children", {}).values():
+        yield from in_order(child)
+    if block.type in ("title", "heading", "markdown", "caption", "button", "download_button"):
+        yield block
+
+
 def plain(text: str) -> str:
     """A text that went through ``escape``."""
     import html
@@ -99,6 +111,31 @@ def test_verdict_and_measures(app: App, done: Store) -> None:
         "Student alone 84.0 %."
     )
     assert alts[2].startswith("Latency: Teacher 12.1 ms, Distilled student 1.69 ms")
+    assert "All but the teacher have the same architecture, so their speed was measured once." in said
+
+
+def test_the_verdict_comes_before_the_buttons(app: App, done: Store) -> None:
+    read = [getattr(element, "value", None) or element.label for element in in_order(app(PAGE, run=RUN).main)]
+    places = [next(i for i, text in enumerate(read) if part in str(text)) for part in ORDER]
+    assert places == sorted(places)
+
+
+@pytest.mark.parametrize("name", ["Demo", ""])
+def test_the_downloads_have_the_whole_report(done: Store, report: dict[str, Any], name: str) -> None:
+    """A browser fetches them when the button is pressed, which AppTest cannot: as the button makes them."""
+    made: dict[str, Callable[[], str]] = {}
+
+    def keep(label: str, data: Callable[[], str], **_: Any) -> None:
+        made[label] = data
+
+    done.rename(RUN, name)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("app_pages.shared.report_head.st.download_button", keep)
+        actions(done.run(RUN), report)
+    assert json.loads(made["Download JSON"]()) == report
+    page = plain(made["Download HTML"]())
+    assert f"<h1>{name or 'bbc-headlines: minilm-l6 → tiny'}</h1>" in page
+    assert report["sentence"] in page
 
 
 def test_quality(app: App, done: Store) -> None:
@@ -107,6 +144,9 @@ def test_quality(app: App, done: Store) -> None:
     assert overview["Accuracy"].tolist()[1] == "87.6 % ± 2.8"
     assert scores["class"].tolist() == ["business", "entertainment", "politics", "sports", "tech"]
     assert falls["typos"][0] == "−15.3"
+    assert any(
+        text.endswith("so their speed was measured once.") and "On 524" in text for text in words(page)
+    )
     assert "Taken for another class most often: business for politics, 11 texts." in words(page)
     page.segmented_control(key="report.model").set_value("teacher").run()
     assert "Taken for another class most often: business for politics, 16 texts." in words(page)

@@ -44,6 +44,14 @@ def runs(store: Store, report: dict[str, Any]) -> Store:
     return store
 
 
+def looked_at(runs: Store, run_id: str, *looks: tuple[int, float]) -> None:
+    """The distilled student's validation accuracy at some steps."""
+    recorder = runs.recorder(run_id)
+    for step, accuracy in looks:
+        recorder(Evaluated("student", 0, step, accuracy, 1.0))
+    recorder.close()
+
+
 def choose(app: AppTest, *wanted: str) -> AppTest:
     """What a click on the boxes of these rows leaves behind."""
     key = app.dataframe[0].proto.id.rpartition("-")[2]
@@ -90,10 +98,7 @@ def test_the_table_newest_first(app: App, runs: Store) -> None:
 
 
 def test_the_sparkline_is_the_students_validation_accuracy(app: App, runs: Store) -> None:
-    recorder = runs.recorder(SECOND)
-    for step, accuracy in ((10, 0.5), (20, 0.75)):
-        recorder(Evaluated("student", 0, step, accuracy, 1.0))
-    recorder.close()
+    looked_at(runs, SECOND, (10, 0.5), (20, 0.75))
     assert list(app(PAGE).dataframe[0].value["curve"][1]) == [0.5, 0.75]
 
 
@@ -192,7 +197,9 @@ def test_delete_asks_once(app: App, runs: Store, home: Path) -> None:
     page = choose(app(PAGE), "Warm", EVIL)
     page.button(key="runs.delete").click().run()
     assert "These 2 runs will be gone:" in words(page)
-    assert page.text[0].value == f"{EVIL}\nWarm"
+    evil, warm = page.text[0].value.split("\n")
+    assert evil.startswith(f"{EVIL} · mine.csv: minilm-l6 → tiny · ")
+    assert warm.startswith("Warm · bbc-headlines: minilm-l6 → tiny · ")
     assert len(runs.runs()) == 3
     dialog("delete", SECOND, THIRD).button(key="runs.delete_yes").click().run()
     assert [run.id for run in runs.runs()] == [FIRST]
@@ -216,6 +223,8 @@ def test_a_run_that_began_while_the_dialog_was_open(runs: Store) -> None:
 
 
 def test_side_by_side_only_what_differs(app: App, runs: Store) -> None:
+    for run_id in (FIRST, SECOND):
+        looked_at(runs, run_id, (10, 0.5))
     page = choose(app(PAGE), "Demo", "Warm")
     assert page.subheader[0].value == "Side by side"
     results, settings = (page.dataframe[index].value for index in (1, 2))
@@ -239,10 +248,34 @@ def test_runs_of_one_name_can_be_told_apart(app: App, runs: Store) -> None:
     assert list(page.dataframe[2].value.columns) == ["Demo (c3d4)", "Demo (a1b2)"]
 
 
+def test_a_run_without_a_name_is_called_by_what_it_does(app: App, runs: Store) -> None:
+    for run_id in (FIRST, SECOND):
+        runs.rename(run_id, "")
+    does = "bbc-headlines: minilm-l6 → tiny"
+    page = app(PAGE)
+    assert names(page) == [EVIL, does, does]
+    key = page.dataframe[0].proto.id.rpartition("-")[2]
+    page.session_state[key] = {"selection": {"rows": [1, 2], "columns": [], "cells": []}}
+    page.run()
+    assert list(page.dataframe[2].value.columns) == [f"{does} (c3d4)", f"{does} (a1b2)"]
+    page.button(key="runs.delete").click().run()
+    assert [line.startswith(f"{does} · ") for line in page.text[0].value.split("\n")] == [True, True]
+    runs.set_status(FIRST, "running")
+    assert dialog("delete", FIRST).warning[0].value.startswith("bbc-headlines: minilm-l6 → tiny is running.")
+
+
 def test_runs_without_results_side_by_side(app: App, runs: Store) -> None:
     runs.create_run(FOURTH, DEMO.model_dump(mode="json"), name="Other")
     page = choose(app(PAGE), EVIL, "Other")
     assert "None of these runs is done, so there are no results yet." in words(page)
+    assert "None of these runs has a curve: their students have not begun to learn." in " ".join(words(page))
+    assert not page.get("plotly_chart")
+
+
+def test_a_run_without_a_curve_is_named(app: App, runs: Store) -> None:
+    looked_at(runs, SECOND, (10, 0.5))
+    page = choose(app(PAGE), "Demo", "Warm")
+    assert "Without a curve of its student: Demo." in words(page)
 
 
 def test_a_name_is_never_markdown(app: App, runs: Store) -> None:

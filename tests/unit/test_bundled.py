@@ -144,7 +144,20 @@ def test_notes_say_what_was_dropped_and_cut():
     assert notes[0].startswith("2,125 BBC News articles after dropping duplicates")
     assert notes[1].startswith("A sample of 6,000 / 1,500 / 2,500 of the ")
     assert notes[2].endswith(" transfer texts; 100,000 were asked for.")
-    assert len(load_bundled(TaskConfig()).notes) == 1
+
+
+@pytest.mark.parametrize(
+    ("name", "says"),
+    [
+        ("bbc-headlines", "29 headlines repeat another, so 2,096 texts are left."),
+        ("bbc-articles", "1 article repeats another, so 2,124 texts are left."),
+    ],
+)
+def test_the_note_says_where_the_other_articles_went(name, says):
+    task = load(name, 0)
+    kept = len(task.train) + len(task.validation) + len(task.test)
+    assert task.notes[0].endswith(says)
+    assert f"{kept:,} texts" in says
 
 
 def test_test_texts_that_occur_in_training_are_dropped_and_counted(monkeypatch):

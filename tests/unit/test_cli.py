@@ -428,7 +428,7 @@ def test_plain_progress_is_a_line_at_each_tenth() -> None:
     assert narrate(terminal=False).splitlines() == [
         "2 Record",
         "  from cache",
-        "3 Distil",
+        "3 Distill",
         "  Student alone: from cache",
         "  Distilled student: 3 of 30, loss 0.333",
         "  Distilled student: 6 of 30, loss 0.167",
@@ -752,7 +752,7 @@ def test_show_a_run_that_is_under_way(capsys: pytest.CaptureFixture[str]) -> Non
         record(StageStarted("distil"))
         record(Step("student", 0, 300, 1200, 0.5, 0.5, 0.5, 0.0, 1e-4, 100.0))
     assert main(["show", "last"]) == 0
-    assert "\nRunning: 3 Distil, distilled student, 300 of 1,200; " in capsys.readouterr().out
+    assert "\nRunning: 3 Distill, distilled student, 300 of 1,200; " in capsys.readouterr().out
 
 
 def test_show_a_run_that_failed(capsys: pytest.CaptureFixture[str]) -> None:

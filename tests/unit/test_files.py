@@ -17,7 +17,8 @@ from hypothesis import strategies as st
 from kd_core.config import TaskConfig
 from kd_core.data import load_task, tables
 from kd_core.data.columns import choose_columns
-from kd_core.data.tables import encoding_previews, read_table
+from kd_core.data.content import encoding_previews
+from kd_core.data.tables import read_table
 from kd_core.errors import DataError
 
 HEADER = "text,label\n"

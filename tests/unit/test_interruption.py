@@ -11,7 +11,7 @@ import pytest
 from transformers import TrainerCallback
 
 from kd_core import distill, objectives
-from kd_core.errors import DivergedError, Stopped
+from kd_core.errors import DivergedError, RunError, Stopped
 from kd_core.events import (
     Checkpointed,
     Control,
@@ -238,6 +238,8 @@ def test_a_stopped_run_goes_on_by_its_id(kd_home, short_config, undisturbed, pla
     control, events, run_id = Control(), [], "20260131-143000-a1b2"
     with pytest.raises(Stopped):
         distill(short_config, stop_when(control, [], STOPS[place][0]), control, run_id=run_id)
+    with pytest.raises(RunError, match=r"was begun with objective\.temperature = .*, not 9\.0"):
+        distill(short_config.change({"objective.temperature": 9.0}), run_id=run_id)
     resumed = distill(short_config, events.append, run_id=run_id)
     if place in ("student", "alone"):
         assert [e.step for e in steps(events, place)] == [3]

@@ -37,7 +37,7 @@ errors folders migrations network paths spreadsheets
 cache config database evaluation events parallel
 batches benchmark data flags glossary history inference lab_results objectives replay report tables words
 bench_words capacity compression intermediate models recorded reproduction run tradeoffs
-conversion figures knowledge pace resolution space training validation
+conversion figures knowledge pace points resolution space training validation
 plan recorder runs teaching
 bench distillation doctor drawing forms lab results store
 bench_process estimate html_report jobs lab_runs lessons model_card prediction race

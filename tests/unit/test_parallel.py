@@ -244,7 +244,7 @@ def test_there_is_one_run_and_one_of_each_file(runs, monkeypatch):
 
 def test_progress_is_told_once(runs):
     told = runs.done.stderr
-    assert [told.count(f"\n{line}\n") for line in ("2 Record", "3 Distil", "4 Validate")] == [1, 1, 1]
+    assert [told.count(f"\n{line}\n") for line in ("2 Record", "3 Distill", "4 Validate")] == [1, 1, 1]
     assert told.count("student: 200 of 200") == 1
 
 

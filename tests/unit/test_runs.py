@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from kd_core import paths, runs
+from kd_core.config import DistillConfig
 from kd_core.errors import RunError
 from kd_core.folders import new_folder
 from tests.unit.test_report import report
@@ -70,6 +71,21 @@ def test_a_run_that_is_not_there(home: Path) -> None:
     with pytest.raises(RunError) as caught:
         runs.find(RUN)
     assert str(caught.value) == f"There is no run {RUN} in {home / 'runs'}."
+
+
+def test_a_run_goes_on_with_the_config_that_it_was_begun_with(home: Path) -> None:
+    config = DistillConfig()
+    for _ in range(2):
+        runs.begin(RUN, config)
+    assert [path.name for path in (home / "work" / RUN).iterdir()] == ["config.yaml"]
+    other = config.change({"objective.temperature": 8.0, "training.seeds": [0, 1]})
+    with pytest.raises(RunError) as caught:
+        runs.begin(RUN, other)
+    assert str(caught.value) == (
+        f"Run {RUN} was begun with objective.temperature = 4.0, not 8.0, training.seeds = [0], not [0, 1]. "
+        "Resume it with the settings that it had, or start a new run."
+    )
+    runs.begin(RUN, config)
 
 
 def test_a_file_is_not_a_run(home: Path) -> None:
