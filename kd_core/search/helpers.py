@@ -18,6 +18,7 @@ from typing import IO
 import psutil
 import torch
 
+from kd_core.config import fixed
 from kd_core.events import Control
 from kd_core.jobs import LONGEST_STEP, LOOK_EVERY
 from kd_core.search.config import SearchConfig
@@ -27,11 +28,9 @@ MEMORY = 1.5e9  # bytes of a worker: torch, the teachers of all folds, and what 
 
 def workers_here(config: SearchConfig) -> int:
     """How many trainings at once; ``auto``: one a core, as far as memory goes, one where there is a GPU."""
-    workers = config.workers
-    if workers == "auto":
-        room = int(psutil.virtual_memory().available / MEMORY)
-        workers = 1 if torch.cuda.is_available() else min(torch.get_num_threads(), room)
-    return max(1, min(workers, config.cells))
+    room = int(psutil.virtual_memory().available / MEMORY)
+    auto = 1 if torch.cuda.is_available() else min(torch.get_num_threads(), room)
+    return max(1, min(auto if config.workers == "auto" else fixed(config.workers), config.cells))
 
 
 @contextmanager
