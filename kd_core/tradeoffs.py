@@ -128,7 +128,7 @@ def candidates(rows: Iterable[RunRow]) -> pd.DataFrame:
                 continue
             found[run.id, form["who"], form["runtime"]] = {
                 "run": run.id,
-                "name": run.name or run.id,
+                "name": run.title,
                 "task": run.config["task"]["name"],
                 "student": run.student,
                 "created": run.created,

@@ -58,7 +58,7 @@ def _start(run: RunRow, *, onnx: bool, int8: bool) -> None:
         check(config)
         # A second click, before the first has drawn the page anew, asks for the same.
         tries = len(jobs_about(run.id, "export"))
-        runner().submit(config, f"Export of {run.name or run.id}", kind="export", token=f"{run.id} {tries}")
+        runner().submit(config, f"Export of {run.title}", kind="export", token=f"{run.id} {tries}")
     except KDError as error:
         st.error(escape(error), icon=":material/error:")
     else:

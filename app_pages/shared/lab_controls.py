@@ -110,7 +110,7 @@ def choose_examples(controls: Controls) -> Examples:
     def shown(source: str) -> str:
         if source == BUNDLED:
             return "200 BBC headlines, recorded"
-        return f"{runs[source].name or runs[source].task} · {source}"
+        return f"{runs[source].title} · {source}"
 
     source = controls.add(
         "source",

@@ -206,5 +206,9 @@ def _conditions(report: Mapping[str, Any], grid: pd.DataFrame) -> str:
         f"Recorded with assets/record.py on {escape(machine['processor'])}, {machine['cores']} cores."
     )
     if "latency" in report:
-        says += " Latencies are of that one machine: compare them with each other, not with yours."
+        timed = report["latency"]["machine"]
+        says += (
+            f" Latencies are of one {escape(timed['processor'])}, one text at a time on one thread: compare "
+            "them with each other, not with yours."
+        )
     return says
