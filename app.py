@@ -5,6 +5,7 @@ from typing import Any
 import streamlit as st
 
 from app_pages.shared.access import require_access
+from app_pages.shared.charts import charts_ahead
 from app_pages.shared.chrome import ICON, LOGO, STYLE
 from app_pages.shared.lab_cards import LABS
 from app_pages.shared.state import runner
@@ -54,3 +55,4 @@ runner()  # at the first visit, so that it is warm when somebody starts a run
 with st.sidebar:
     strip()
 page.run()
+charts_ahead()

@@ -11,8 +11,7 @@ from kd_core.errors import KDError
 
 st.title("Trade-offs", anchor=False)
 try:
-    with parts.charts_ahead():
-        candidates = tradeoffs.candidates(store().measured())
+    candidates = tradeoffs.candidates(store().measured())
     if candidates.empty:
         st.info(
             "No run is done yet. The models of each finished run appear here: how accurate they are, and "

@@ -6,9 +6,22 @@ from typing import Any
 
 import streamlit as st
 
+AHEAD = "charts.ahead"
+
 
 def is_dark() -> bool:
     return st.context.theme.type == "dark"
+
+
+def charts_ahead() -> None:
+    """Let the browser load what draws charts (5 MB) while the visitor reads the first page, not with a chart.
+
+    A chart that nobody sees makes it do so: ``assets/app.css`` hides it.
+    """
+    if AHEAD not in st.session_state:
+        st.session_state[AHEAD] = True
+        with st.container(key="charts_ahead"):
+            st.plotly_chart({"data": [], "layout": {"height": 10}}, theme=None, key=AHEAD, alt="Empty")
 
 
 def chart(figure: Any, *, key: str, alt: str, container: Any = st) -> None:

@@ -3,12 +3,9 @@
 from __future__ import annotations
 
 import zlib
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import Any
 
 import pandas as pd
-import plotly.graph_objects as go
 import streamlit as st
 
 from app_pages.shared.charts import is_dark
@@ -18,19 +15,7 @@ from kd_core import figures, tradeoffs, words
 from kd_core.tradeoffs import Limits
 
 COLUMN = st.column_config
-AHEAD = "tradeoffs.charts_ahead"
 CHOSEN = "tradeoffs.chosen"  # of the frame's index; a click on a mark and a row of the table both set it
-
-
-@contextmanager
-def charts_ahead() -> Iterator[None]:
-    """A visit's first chart makes the browser load what draws it, half a second: do so during the block."""
-    place = st.empty()
-    if AHEAD not in st.session_state:
-        st.session_state[AHEAD] = True
-        place.plotly_chart(go.Figure(layout={"height": 10}), theme=None, config={"displayModeBar": False})
-    yield
-    place.empty()
 
 
 def draw(view: View, limits: Limits) -> None:

@@ -5,8 +5,10 @@ from __future__ import annotations
 import math
 from typing import Any, NamedTuple
 
+import numpy as np
 import pandas as pd
 import plotly.graph_objects as go
+from plotly.colors import hex_to_rgb, label_rgb, sample_colorscale
 
 from kd_core.events import Who
 from kd_core.figures.style import (
@@ -44,6 +46,7 @@ SHAPES = SYMBOLS | {"labelled_only": "triangle-up"}
 FILLINGS: dict[Runtime, str] = {"pytorch": "", "onnx": "-open", "int8": "-open-dot"}
 MANY = 60  # candidates from which on only the front has its intervals drawn
 PALE = 0.18  # what does not fit
+DEEPEST = 0.6  # share of ink in the shade of the largest of several students
 
 
 class Mark(NamedTuple):
@@ -80,14 +83,18 @@ def tradeoff_scatter(
     many = len(shown) > MANY
     _draw_limits(figure, limits or Limits(), cost, log, dark)
     _draw_front(figure, shown[shown["front"]].sort_values("x"), many, dark)
-    for who in NAMES:
+    for who, student, colour in _kinds(shown, dark):
         for runtime in FILLINGS:
             group = shown[(shown["who"] == who) & (shown["runtime"] == runtime)]
+            if student:
+                group = group[group["student"] == student]
             for fits in (False, True):
                 part = group[group["fits"] == fits]
                 if not part.empty:
                     legend = fits or not group["fits"].any()
-                    _draw_marks(figure, part, who, runtime, fits, many, legend, dark)
+                    label = f"{SHORT_NAMES[who]} {label_of(student)}" if student else SHORT_NAMES[who]
+                    name = f"{label}, {RUNTIME_NAMES[runtime]}"
+                    _draw_marks(figure, part, name, colour, many=many, legend=legend, dark=dark)
     for place, name, size in ((best, "Best that fits", 20), (chosen, "Chosen", 26)):
         if place in shown.index:
             _draw_ring(figure, shown.loc[[place]], name, size, dark)
@@ -99,24 +106,42 @@ def tradeoff_scatter(
     return figure
 
 
+def _kinds(shown: pd.DataFrame, dark: bool) -> list[tuple[Who, str | None, str]]:
+    """Whose models have which colour; of several students each has its shade, the larger the deeper."""
+    distilled = shown[shown["who"] == "student"]
+    students = distilled.groupby("student")["params"].max().sort_values(kind="stable").index
+    found: list[tuple[Who, str | None, str]] = []
+    for who in NAMES:
+        colour = colour_of(who, dark)
+        if who == "student" and len(students) > 1:
+            scale = [label_rgb(hex_to_rgb(end)) for end in (colour, pick(INK, dark))]
+            shades = sample_colorscale(scale, np.linspace(0, DEEPEST, len(students)))
+            found += [(who, student, shade) for student, shade in zip(students, shades, strict=True)]
+        else:
+            found.append((who, None, colour))
+    return found
+
+
 def _draw_marks(
     figure: go.Figure,
     part: pd.DataFrame,
-    who: Who,
-    runtime: Runtime,
-    fits: bool,
+    name: str,
+    colour: str,
+    *,
     many: bool,
     legend: bool,
     dark: bool,
 ) -> None:
-    filling, colour = FILLINGS[runtime], colour_of(who, dark)
+    """``part``: of one kind and runtime, all of which fit or do not."""
+    who, runtime, fits = part[["who", "runtime", "fits"]].iloc[0]
+    filling = FILLINGS[runtime]
     opacity = PALE if not fits else 0.6 if many else 1
     figure.add_scatter(
         x=part["x"],
         y=part["y"],
         mode="markers",
-        name=f"{SHORT_NAMES[who]}, {RUNTIME_NAMES[runtime]}",
-        legendgroup=f"{who} {runtime}",
+        name=name,
+        legendgroup=name,
         showlegend=bool(legend),
         marker={
             "symbol": SHAPES[who] + filling,

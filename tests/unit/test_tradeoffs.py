@@ -299,6 +299,7 @@ def test_what_has_no_known_cost_is_not_drawn(models: pd.DataFrame) -> None:
         who=["teacher", "student", "alone"],
         runtime="pytorch",
         name="x",
+        student="tiny",
         params=1,
         flops=1e6,
         conditions="here",
@@ -313,3 +314,31 @@ def test_what_has_no_known_cost_is_not_drawn(models: pd.DataFrame) -> None:
     assert (most.text, most.x) == ("at most 100 ms", 2)  # the place of a note on a log axis is its exponent
     assert (least.text, least.y) == ("at least 85 %", 85)
     assert [list(trace.x) for trace in drawn(frame, "flops").data[1:]] == [[1.0]] * 3
+
+
+def test_several_students_have_shades_of_one_colour_the_larger_the_deeper(models: pd.DataFrame) -> None:
+    frame = models.assign(
+        who="student",
+        runtime="pytorch",
+        name="x",
+        student=["mini", "tiny", "tiny"],
+        params=[6e6, 2e6, 2e6],
+        flops=1e6,
+        conditions="here",
+    )
+    front, tiny, mini = drawn(frame).data
+    assert (front.name, tiny.name, mini.name) == (
+        "Pareto front",
+        "Distilled tiny, PyTorch",
+        "Distilled mini, PyTorch",
+    )
+    assert list(tiny.customdata) == list(frame.index[1:])
+    # The colour itself, then 60 % of the way to the words' #1B1F24.
+    student, ink = (tuple(bytes.fromhex(c[1:])) for c in (figures.COLOURS["student"][0], "#1B1F24"))
+    deep = [0.4 * a + 0.6 * b for a, b in zip(student, ink, strict=True)]
+
+    def channels(trace: Any) -> list[float]:
+        return [float(part) for part in trace.marker.color[4:-1].split(",")]
+
+    assert channels(tiny) == pytest.approx(student, abs=1)
+    assert channels(mini) == pytest.approx(deep, abs=1)
