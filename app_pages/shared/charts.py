@@ -19,9 +19,14 @@ def charts_ahead() -> None:
     A chart that nobody sees makes it do so: ``assets/app.css`` hides it.
     """
     if AHEAD not in st.session_state:
-        st.session_state[AHEAD] = True
+        # A second, for which the page has not to wait. The runner's thread may just import pandas, which
+        # plotly would take half made: to import it here is to wait until it is whole.
+        import pandas  # noqa: F401
+        from plotly.graph_objects import Figure
+
         with st.container(key="charts_ahead"):
-            st.plotly_chart({"data": [], "layout": {"height": 10}}, theme=None, key=AHEAD, alt="Empty")
+            st.plotly_chart(Figure(layout={"height": 10}), theme=None, key=AHEAD + ".chart", alt="Empty")
+        st.session_state[AHEAD] = True
 
 
 def chart(figure: Any, *, key: str, alt: str, container: Any = st) -> None:
