@@ -15,14 +15,14 @@ from kd_core import figures, tradeoffs, words
 from kd_core.tradeoffs import Limits
 
 COLUMN = st.column_config
-CHOSEN = "tradeoffs.chosen"  # of the frame's index; a click on a mark and a row of the table both set it
+CHOSEN = "tradeoffs.chosen"  # of the frame's index: a row of the table
 
 
 def draw(view: View, limits: Limits) -> None:
     fitting = tradeoffs.ranked(view.frame[view.frame["fits"]]).index
     alt = f"{len(view.frame):,} models, accuracy on {view.texts_name} against {COST_NAMES[view.cost].lower()}"
     alt += f"; {len(fitting):,} within the limits" if limits else ""
-    st.plotly_chart(
+    clicked = st.plotly_chart(
         figures.tradeoff_scatter(
             view.frame,
             view.cost,
@@ -36,10 +36,13 @@ def draw(view: View, limits: Limits) -> None:
         theme=None,
         config={"displayModeBar": False},
         key="tradeoffs.chart",
-        on_select=_clicked,
+        on_select="rerun",
         selection_mode="points",
         alt=alt,
     )
+    for point in clicked["selection"]["points"]:
+        run = view.frame.loc[point["customdata"], "run"]
+        st.switch_page("app_pages/review/report.py", query_params={"run": run})
 
 
 def answer(view: View, limits: Limits) -> None:
@@ -62,7 +65,10 @@ def chosen_card(view: View) -> None:
         if key in view.frame.index:
             _card("Chosen", view.frame.loc[key], "tradeoffs.card")
         else:
-            st.caption(":material/ads_click: Choose a mark, or a row of the table below, to see its report.")
+            st.caption(
+                ":material/ads_click: A click on a mark opens its report. A row of the table below shows "
+                "its model here."
+            )
 
 
 def table(view: View) -> None:
@@ -86,11 +92,6 @@ def table(view: View) -> None:
         height=min(400, 38 + 35 * len(rows)),
         alt="Models, those that fit first, by accuracy",
     )
-
-
-def _clicked() -> None:
-    points = st.session_state["tradeoffs.chart"]["selection"]["points"]
-    st.session_state[CHOSEN] = points[0]["customdata"] if points else None
 
 
 def _picked(key: str, index: list[str]) -> None:

@@ -73,6 +73,18 @@ def server(finished: Home) -> Iterator[Server]:
     assert "Traceback" not in server.log.read_text()
 
 
+def test_a_click_on_a_mark_opens_its_report(page: Page, visit: Visit, finished: Home) -> None:
+    visit(page, "/tradeoffs")
+    marks = page.locator(".js-plotly-plot .scatterlayer .points path")
+    marks.last.click(force=True)  # Plotly listens above it
+    expect(page).to_have_url(re.compile(rf"/report\?run={finished.run}"), timeout=MINUTE)
+    expect(page.get_by_role("heading", name=re.compile("support-messages"), level=1)).to_be_visible()
+    page.get_by_role("link", name="Trade-offs").click()  # and once opened, it is not opened again
+    expect(marks.last).to_be_visible()
+    page.wait_for_timeout(1500)
+    expect(page).to_have_url(re.compile(r"/tradeoffs"))
+
+
 def test_one_text_has_three_answers_and_the_words_that_mattered(
     page: Page, visit: Visit, finished: Home, console_errors: Callable[[Page], list[str]]
 ) -> None:

@@ -157,7 +157,7 @@ def test_times_of_two_machines_are_not_mixed(
 
 def test_a_chosen_row_leads_to_its_report(app: App, benched: Store) -> None:
     page = app(PAGE)
-    assert "Choose a mark, or a row of the table below" in words(page)
+    assert "A click on a mark opens its report" in words(page)
     table = page.dataframe[0]
     row = table.value["form"].tolist().index("ONNX int8")
     page.session_state["tradeoffs.chosen"] = f"{FIRST} student int8"
