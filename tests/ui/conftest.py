@@ -9,6 +9,7 @@ import pytest
 import streamlit as st
 from streamlit.testing.v1 import AppTest
 
+from app_pages.shared.charts import AHEAD
 from kd_core.jobs import Runner
 from kd_core.store import Store
 
@@ -42,6 +43,7 @@ def app(home: Path) -> Callable[..., AppTest]:
     def at(page: str = "app_pages/start/home.py", **parameters: str) -> AppTest:
         test = AppTest.from_file(str(ROOT / "app.py"), default_timeout=30)
         test.query_params.update(parameters)
+        test.session_state[AHEAD] = True  # the chart that nobody sees is for browsers
         return test.switch_page(page).run()
 
     return at
