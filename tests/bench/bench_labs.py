@@ -9,16 +9,13 @@ browser draws with the cores of the server.
 
 from __future__ import annotations
 
-import shutil
 import tempfile
 import time
 from pathlib import Path
 from statistics import median, quantiles
 
-from playwright.sync_api import sync_playwright
-
-from tests.e2e.conftest import ARGUMENTS
-from tests.e2e.dashboard import Server, settle
+from tests.bench.browser import dashboard
+from tests.e2e.dashboard import settle
 
 LABS = ("temperature", "loss", "divergence", "size", "replay")
 MOVES = 30
@@ -48,31 +45,21 @@ WATCH = """() => {
 def main() -> None:
     home = Path(tempfile.mkdtemp(prefix="kd-bench-")) / "home"
     home.mkdir()
-    server = Server(home)
-    server.start()
-    try:
-        with sync_playwright() as playwright:
-            program = next(filter(None, map(shutil.which, ("chromium", "google-chrome"))), None)
-            browser = playwright.chromium.launch(executable_path=program, args=ARGUMENTS)
-            page = browser.new_page(viewport={"width": 1440, "height": 900})
-            page.add_init_script(NOTE)
-            for lab in LABS:
-                page.goto(f"{server.url}/{lab}")
-                settle(page)
-                time.sleep(2)
-                found = []
-                for number in range(MOVES):
-                    page.evaluate(WATCH)
-                    page.get_by_role("slider").first.press("ArrowLeft" if number % 2 else "ArrowRight")
-                    page.wait_for_timeout(QUIET)
-                    found.append(page.evaluate("() => window.kd"))
-                for moment in ("first", "last"):
-                    times = [at[moment] - at["sent"] for at in found if moment in at]
-                    p95 = quantiles(times, n=20)[-1]
-                    print(f"{lab}, {moment} change: p50 {median(times):.0f} ms, p95 {p95:.0f} ms")
-            browser.close()
-    finally:
-        server.stop()
+    with dashboard(home, NOTE) as (server, page):
+        for lab in LABS:
+            page.goto(f"{server.url}/{lab}")
+            settle(page)
+            time.sleep(2)
+            found = []
+            for number in range(MOVES):
+                page.evaluate(WATCH)
+                page.get_by_role("slider").first.press("ArrowLeft" if number % 2 else "ArrowRight")
+                page.wait_for_timeout(QUIET)
+                found.append(page.evaluate("() => window.kd"))
+            for moment in ("first", "last"):
+                times = [at[moment] - at["sent"] for at in found if moment in at]
+                p95 = quantiles(times, n=20)[-1]
+                print(f"{lab}, {moment} change: p50 {median(times):.0f} ms, p95 {p95:.0f} ms")
 
 
 if __name__ == "__main__":

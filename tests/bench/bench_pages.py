@@ -12,17 +12,16 @@ browser draws with the same cores.
 from __future__ import annotations
 
 import re
-import shutil
 import sqlite3
 import tempfile
 import time
 from pathlib import Path
 from statistics import median, quantiles
 
-from playwright.sync_api import Page, sync_playwright
+from playwright.sync_api import Page
 
-from tests.e2e.conftest import ARGUMENTS
-from tests.e2e.dashboard import Server, settle
+from tests.bench.browser import dashboard
+from tests.e2e.dashboard import settle
 
 RERUNS = 60
 WATCH = 12  # seconds in which steps are counted
@@ -83,43 +82,31 @@ def show(name: str, times: list[float]) -> float:
 def main() -> None:
     home = Path(tempfile.mkdtemp(prefix="kd-bench-")) / "home"
     home.mkdir()
-    server = Server(home)
-    server.start()
-    try:
-        with sync_playwright() as playwright:
-            program = next(filter(None, map(shutil.which, ("chromium", "google-chrome"))), None)
-            context = playwright.chromium.launch_persistent_context(
-                tempfile.mkdtemp(prefix="kd-browser-"), executable_path=program, args=ARGUMENTS
-            )
-            context.add_init_script(NOTE_REQUESTS)
-            page = context.pages[0]
-            page.goto(server.url)
-            page.get_by_role("button", name="Run the demo").wait_for()
-            time.sleep(10)  # a visitor reads the page; torch is imported meanwhile
-            start = time.monotonic()
-            page.get_by_role("button", name="Run the demo").click()
-            page.get_by_text(re.compile("Teacher: step")).wait_for(timeout=120_000)
-            print(f"first point of the teacher's curve: {time.monotonic() - start:.1f} s after the click")
-            url = page.url
-            page.get_by_text(re.compile("Distilled student: step")).wait_for(timeout=600_000)
-            # Both while the same student trains: the others take shorter steps.
-            opened = steps_per_second(home / "kd.sqlite")
-            page.goto("about:blank")
-            closed = steps_per_second(home / "kd.sqlite")
-            print(f"steps/s: {opened:.1f} with the page open, {closed:.1f} closed, {opened / closed:.2f}")
-            busy = show("rerun of the Runs page while a student trains", rerun_times(page, server.url))
-            page.goto(url)
-            page.get_by_role("link", name="Open the report").wait_for(timeout=600_000)
-            idle = show("rerun of the Runs page while idle", rerun_times(page, server.url))
-            print(f"p95 busy / idle: {busy / idle:.2f}")
-            page.goto(f"{server.url}/distill?distill.temperature=2")
-            start = time.monotonic()
-            page.get_by_role("button", name=re.compile("Start distillation")).click()
-            page.get_by_text(re.compile("Distilled student: step")).wait_for(timeout=120_000)
-            print(f"first point of the student's curve, all else cached: {time.monotonic() - start:.1f} s")
-            context.close()
-    finally:
-        server.stop()
+    with dashboard(home, NOTE_REQUESTS) as (server, page):
+        page.goto(server.url)
+        page.get_by_role("button", name="Run the demo").wait_for()
+        time.sleep(10)  # a visitor reads the page; torch is imported meanwhile
+        start = time.monotonic()
+        page.get_by_role("button", name="Run the demo").click()
+        page.get_by_text(re.compile("Teacher: step")).wait_for(timeout=120_000)
+        print(f"first point of the teacher's curve: {time.monotonic() - start:.1f} s after the click")
+        url = page.url
+        page.get_by_text(re.compile("Distilled student: step")).wait_for(timeout=600_000)
+        # Both while the same student trains: the others take shorter steps.
+        opened = steps_per_second(home / "kd.sqlite")
+        page.goto("about:blank")
+        closed = steps_per_second(home / "kd.sqlite")
+        print(f"steps/s: {opened:.1f} with the page open, {closed:.1f} closed, {opened / closed:.2f}")
+        busy = show("rerun of the Runs page while a student trains", rerun_times(page, server.url))
+        page.goto(url)
+        page.get_by_role("link", name="Open the report").wait_for(timeout=600_000)
+        idle = show("rerun of the Runs page while idle", rerun_times(page, server.url))
+        print(f"p95 busy / idle: {busy / idle:.2f}")
+        page.goto(f"{server.url}/distill?distill.temperature=2")
+        start = time.monotonic()
+        page.get_by_role("button", name=re.compile("Start distillation")).click()
+        page.get_by_text(re.compile("Distilled student: step")).wait_for(timeout=120_000)
+        print(f"first point of the student's curve, all else cached: {time.monotonic() - start:.1f} s")
 
 
 if __name__ == "__main__":

@@ -12,7 +12,6 @@ from __future__ import annotations
 import json
 import os
 import random
-import shutil
 import sys
 import tempfile
 import time
@@ -20,15 +19,13 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from playwright.sync_api import sync_playwright
 from streamlit.testing.v1 import AppTest
 
 from kd_core import figures, tradeoffs
 from kd_core.config import DistillConfig
 from kd_core.evaluation import wilson
 from kd_core.store import Store
-from tests.e2e.conftest import ARGUMENTS
-from tests.e2e.dashboard import Server
+from tests.bench.browser import dashboard
 
 ROOT = Path(__file__).parents[2]
 SAMPLE = json.loads((ROOT / "tests" / "samples" / "report.json").read_text("utf-8"))
@@ -106,34 +103,23 @@ def timed(name: str, call: Callable[[], Any], repeats: int = 3) -> Any:
 
 
 def in_a_browser(home: Path) -> None:
-    server = Server(home)
-    server.start()
-    try:
-        with sync_playwright() as playwright:
-            program = next(filter(None, map(shutil.which, ("chromium", "google-chrome"))), None)
-            context = playwright.chromium.launch_persistent_context(
-                home.parent / "browser", executable_path=program, args=ARGUMENTS
-            )
-            page = context.pages[0]
-            page.goto(f"{server.url}/runs")
+    with dashboard(home) as (server, page):
+        page.goto(f"{server.url}/runs")
+        page.get_by_role("heading", name="Runs", level=1).wait_for()
+        time.sleep(10)  # torch is imported meanwhile
+
+        def visit() -> None:
+            page.get_by_role("link", name="Trade-offs").click()
+            page.locator(".js-plotly-plot .scatterlayer .points path").first.wait_for()
+
+        def leave() -> None:
+            page.get_by_role("link", name="Runs").click()
             page.get_by_role("heading", name="Runs", level=1).wait_for()
-            time.sleep(10)  # torch is imported meanwhile
+            time.sleep(2)
 
-            def visit() -> None:
-                page.get_by_role("link", name="Trade-offs").click()
-                page.locator(".js-plotly-plot .scatterlayer .points path").first.wait_for()
-
-            def leave() -> None:
-                page.get_by_role("link", name="Runs").click()
-                page.get_by_role("heading", name="Runs", level=1).wait_for()
-                time.sleep(2)
-
-            for _ in range(3):
-                timed("in a browser, from the click to the marks", visit, repeats=1)
-                leave()
-            context.close()
-    finally:
-        server.stop()
+        for _ in range(3):
+            timed("in a browser, from the click to the marks", visit, repeats=1)
+            leave()
 
 
 def main() -> None:
