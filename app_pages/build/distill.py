@@ -2,6 +2,7 @@
 
 import streamlit as st
 
+from app_pages.shared.charts import is_dark
 from app_pages.shared.form_models import choose_student, choose_task, choose_teacher
 from app_pages.shared.form_objective import choose_objective, choose_rest, headline, show_softening
 from app_pages.shared.form_plan import estimate_of, plan_of, start
@@ -42,9 +43,8 @@ def show_plan(plan: Plan, expected: Estimate) -> None:
     )
     for note in examine(plan, expected.total):
         (st.warning if note.level == "warning" else st.info)(note.text, icon=":material/stethoscope:")
-    dark = st.context.theme.type == "dark"
     st.image(
-        towers(plan.teacher, plan.student, dark=dark),
+        towers(plan.teacher, plan.student, dark=is_dark()),
         width="stretch",
         alt=in_words(plan.teacher, plan.student),
     )

@@ -29,7 +29,9 @@ def charts_ahead() -> None:
         st.session_state[AHEAD] = True
 
 
-def chart(figure: Any, *, key: str, alt: str, container: Any = st) -> None:
-    """``alt`` says what a reader sees, for those who do not."""
+def chart(figure: Any, *, key: str, alt: str, container: Any = st, **options: Any) -> Any:
+    """``alt`` says what a reader sees, for those who do not; ``options`` are of ``st.plotly_chart``."""
     config = {"displayModeBar": False}
-    container.plotly_chart(figure, theme=None, width="stretch", key=key, config=config, alt=alt)
+    return container.plotly_chart(
+        figure, theme=None, width="stretch", key=key, config=config, alt=alt, **options
+    )

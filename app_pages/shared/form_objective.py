@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import streamlit as st
 
+from app_pages.shared.charts import chart, is_dark
 from app_pages.shared.fields import field
 from app_pages.shared.form_link import key
 from app_pages.shared.text import term
@@ -83,15 +84,10 @@ def show_softening(temperature: float) -> None:
     """How T softens what a real teacher said about one headline."""
     known = recorded()
     row = _undecided(known)
-    st.plotly_chart(
-        figures.temperature_preview(
-            known.logits["teacher"][row].tolist(),
-            known.labels,
-            temperature,
-            dark=st.context.theme.type == "dark",
-        ),
+    logits = known.logits["teacher"][row].tolist()
+    chart(
+        figures.temperature_preview(logits, known.labels, temperature, dark=is_dark()),
         key="distill.softening",
-        config={"displayModeBar": False},
         alt=_in_words(known, row, temperature),
     )
 

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Any
 
 import pandas as pd
 import streamlit as st
 
+from app_pages.shared.charts import chart, is_dark
 from app_pages.shared.state import runner, store
 from app_pages.shared.text import escape, term
 from app_pages.shared.took import estimate_was
@@ -178,20 +178,18 @@ def _curves(run: RunRow, whose: Who) -> None:
     shown = evaluations[(evaluations["who"] == "teacher") == learning]
     _numbers(curve, evaluations[evaluations["who"] == whose])
     log = st.toggle("Log scale", key="live.log")
-    options: dict[str, Any] = {"height": CHART, "config": {"displayModeBar": False}}
-    dark = st.context.theme.type == "dark"
-    st.plotly_chart(
-        figures.loss_curves(curve, who=whose, log=log, dark=dark),
+    chart(
+        figures.loss_curves(curve, who=whose, log=log, dark=is_dark()),
         key="live.loss",
         alt=f"Training loss over the steps: {words.NAMES[whose].lower()}.",
-        **options,
+        height=CHART,
     )
     level = float(taught.max()) if len(taught) and not learning else None
-    st.plotly_chart(
-        figures.accuracy_curves(shown, level, dark=dark),
+    chart(
+        figures.accuracy_curves(shown, level, dark=is_dark()),
         key="live.accuracy",
         alt="Validation accuracy over the steps, with the teacher's as a line.",
-        **options,
+        height=CHART,
     )
 
 

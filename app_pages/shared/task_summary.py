@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import streamlit as st
 
+from app_pages.shared.charts import chart, is_dark
 from app_pages.shared.text import escape, term
 from kd_core import figures
 from kd_core.data.summary import Summary
@@ -17,7 +18,6 @@ SIZES = {
 
 
 def show_task(summary: Summary, *, key: str) -> None:
-    dark = st.context.theme.type == "dark"
     sizes = {SIZES[split]: count for split, count in summary.sizes.items()}
     sizes[("Classes", "Labels that a text can have")] = len(summary.labels)
     with st.container(horizontal=True, gap="small"):
@@ -26,18 +26,18 @@ def show_task(summary: Summary, *, key: str) -> None:
     for note in summary.notes:
         st.caption(f":material/info: {escape(note)}")
     left, right = st.columns(2, gap="medium")
-    left.plotly_chart(
-        figures.class_balance(summary.balance, dark=dark),
+    chart(
+        figures.class_balance(summary.balance, dark=is_dark()),
+        container=left,
         key=f"{key}.balance",
         alt=_classes_in_words(summary),
-        config={"displayModeBar": False},
     )
-    right.plotly_chart(
-        figures.lengths(summary.lengths.tolist(), unit=summary.unit, dark=dark),
+    chart(
+        figures.lengths(summary.lengths.tolist(), unit=summary.unit, dark=is_dark()),
+        container=right,
         key=f"{key}.lengths",
         alt=f"Half of the texts have {summary.lengths.median():,.0f} {summary.unit} or fewer, "
         f"the longest {summary.lengths.max():,}.",
-        config={"displayModeBar": False},
     )
     st.markdown("**Training texts to read**")
     st.dataframe(

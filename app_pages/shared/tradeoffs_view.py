@@ -8,7 +8,7 @@ from typing import Any
 import pandas as pd
 import streamlit as st
 
-from app_pages.shared.charts import is_dark
+from app_pages.shared.charts import chart, is_dark
 from app_pages.shared.text import escape
 from app_pages.shared.tradeoffs_controls import COST_NAMES, View
 from kd_core import figures, tradeoffs, words
@@ -22,7 +22,7 @@ def draw(view: View, limits: Limits) -> None:
     fitting = tradeoffs.ranked(view.frame[view.frame["fits"]]).index
     alt = f"{len(view.frame):,} models, accuracy on {view.texts_name} against {COST_NAMES[view.cost].lower()}"
     alt += f"; {len(fitting):,} within the limits" if limits else ""
-    clicked = st.plotly_chart(
+    clicked = chart(
         figures.tradeoff_scatter(
             view.frame,
             view.cost,
@@ -33,8 +33,6 @@ def draw(view: View, limits: Limits) -> None:
             log=view.log,
             dark=is_dark(),
         ),
-        theme=None,
-        config={"displayModeBar": False},
         key="tradeoffs.chart",
         on_select="rerun",
         selection_mode="points",

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 import plotly.graph_objects as go
 
-from kd_core.figures.style import LINE, SPLITS, colour_of, label_of, new_figure, pick
+from kd_core.figures.style import LINE, SPLITS, colour_of, new_figure, pick
 
 
 def temperature_preview(
@@ -29,6 +29,7 @@ def temperature_preview(
         "",
         dark=dark,
         height=120 + 26 * len(order),
+        names=[labels[i] for i in order],
     )
     places = list(range(len(order)))
     figure.add_bar(
@@ -47,21 +48,16 @@ def temperature_preview(
         marker={"symbol": "line-ns-open", "size": 14, "color": pick(LINE, dark), "line": {"width": 2.5}},
         hovertemplate="T = 1: %{x:.1f} %<extra></extra>",
     )
-    figure.update_xaxes(range=[0, 102])
-    figure.update_yaxes(
-        tickvals=places,
-        ticktext=[label_of(labels[i]) for i in order],
-        range=[len(order) - 0.5, -0.5],
-        showgrid=False,
-    )
-    figure.update_layout(hovermode="closest")
+    figure.update_layout(hovermode="closest", xaxis={"range": [0, 102]})
     return figure
 
 
 def class_balance(counts: pd.DataFrame, *, dark: bool = False) -> go.Figure:
     """Texts of each class: a row for each class (its name is the index), a column for each split."""
     shown = counts.head(40)
-    figure = new_figure("Texts of each class", "Texts", "", dark=dark, height=120 + 30 * len(shown))
+    names = [str(name) for name in shown.index]
+    height = 120 + 30 * len(shown)
+    figure = new_figure("Texts of each class", "Texts", "", dark=dark, height=height, names=names)
     places = list(range(len(shown)))
     for index, split in enumerate(shown.columns):
         figure.add_bar(
@@ -73,12 +69,6 @@ def class_balance(counts: pd.DataFrame, *, dark: bool = False) -> go.Figure:
             hovertemplate=f"{split}: %{{x:,}} texts<extra></extra>",
         )
     figure.update_layout(barmode="stack", hovermode="closest")
-    figure.update_yaxes(
-        tickvals=places,
-        ticktext=[label_of(str(name)) for name in shown.index],
-        range=[len(shown) - 0.5, -0.5],
-        showgrid=False,
-    )
     return figure
 
 
@@ -93,5 +83,5 @@ def lengths(words: Sequence[int], *, unit: str = "words", dark: bool = False) ->
         marker={"color": pick(LINE, dark)},
         hovertemplate=f"%{{x}} {unit}: %{{y:,}} texts<extra></extra>",
     )
-    figure.update_layout(showlegend=False, bargap=0.06, hovermode="closest")
+    figure.update_layout(showlegend=False, bargap=0.06, hovermode="closest", yaxis={"tickformat": ","})
     return figure

@@ -110,7 +110,8 @@ def two_answers(
     """Probabilities of teacher and student, class by class; the likeliest first."""
     p_t, p_s = np.asarray(teacher, dtype=float), np.asarray(student, dtype=float)
     order = np.argsort(-np.maximum(p_t, p_s), kind="stable")[:MOST_CLASSES]
-    figure = new_figure(title, "Probability (%)", "", dark=dark, height=132 + 38 * len(order))
+    names, height = [labels[i] for i in order], 132 + 38 * len(order)
+    figure = new_figure(title, "Probability (%)", "", dark=dark, height=height, names=names)
     places = list(range(len(order)))
     bars: tuple[tuple[str, Any, Who, str], ...] = (
         (NAMES["teacher"], p_t, "teacher", ""),
@@ -128,9 +129,7 @@ def two_answers(
             },
             hovertemplate=f"{name}: %{{x:.1f}} %<extra></extra>",
         )
-    figure.update_xaxes(range=[0, 102])
-    _classes(figure, [labels[i] for i in order])
-    figure.update_layout(barmode="group", bargap=0.3, hovermode="closest")
+    figure.update_layout(barmode="group", bargap=0.3, hovermode="closest", xaxis={"range": [0, 102]})
     return figure
 
 
@@ -149,7 +148,8 @@ def gradient_bars(
     pushes = -np.asarray(hard, dtype=float), -np.asarray(soft, dtype=float)
     total = pushes[0] + pushes[1]
     order = np.argsort(-np.abs(total), kind="stable")[:MOST_CLASSES]
-    figure = new_figure(title, "Push on the logit", "", dark=dark, height=132 + 38 * len(order))
+    names, height = [labels[i] for i in order], 132 + 38 * len(order)
+    figure = new_figure(title, "Push on the logit", "", dark=dark, height=height, names=names)
     places = list(range(len(order)))
     colours = pick(UNSURE, dark), pick(LINE, dark)
     for name, values, colour, pattern in zip(("Hard", "Soft"), pushes, colours, (".", "/"), strict=True):
@@ -169,7 +169,6 @@ def gradient_bars(
         marker={"symbol": "line-ns-open", "size": 24, "color": pick(LINE, dark), "line": {"width": 3}},
         hovertemplate="Total: %{x:+.3f}<extra></extra>",
     )
-    _classes(figure, [labels[i] for i in order])
     figure.add_vline(0, line={"color": pick(LINE, dark), "width": 1})
     figure.update_layout(barmode="group", bargap=0.3, hovermode="closest")
     return figure
@@ -250,13 +249,3 @@ def humps(
     figure.update_yaxes(range=[0, max(top, 0.55)], fixedrange=True)
     figure.update_layout(title_font_color=pick(TEXT_COLOURS["student"], dark))
     return figure
-
-
-def _classes(figure: go.Figure, names: Sequence[str]) -> None:
-    figure.update_yaxes(
-        tickvals=list(range(len(names))),
-        ticktext=[label_of(name) for name in names],
-        range=[len(names) - 0.5, -0.5],
-        showgrid=False,
-        zeroline=False,
-    )

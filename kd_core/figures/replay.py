@@ -113,9 +113,9 @@ def replay_answers(
     """The probabilities of teacher and student for one text; the teacher's likeliest classes first."""
     order = np.argsort(replay.teacher[text])[::-1][:MAX_CORNERS]
     places = list(range(len(order)))
-    figure = new_figure(
-        f"This text at T = {temperature:g}", "Probability (%)", "", dark=dark, height=130 + 34 * len(order)
-    )
+    names = [replay.labels[i] for i in order]
+    title, height = f"This text at T = {temperature:g}", 130 + 34 * len(order)
+    figure = new_figure(title, "Probability (%)", "", dark=dark, height=height, names=names)
     for who, name, logits in (
         ("teacher", "Teacher", replay.teacher[text]),
         ("student", f"Student at step {replay.steps[moment]:,}", replay.student[moment, text]),
@@ -128,14 +128,7 @@ def replay_answers(
             marker={"color": colour_of(who, dark)},  # type: ignore[arg-type]
             hovertemplate=f"{name}: %{{x:.1f}} %<extra></extra>",
         )
-    figure.update_xaxes(range=[0, 102])
-    figure.update_yaxes(
-        tickvals=places,
-        ticktext=[label_of(replay.labels[i]) for i in order],
-        range=[len(order) - 0.5, -0.5],
-        showgrid=False,
-    )
-    figure.update_layout(hovermode="closest", bargap=0.3)
+    figure.update_layout(hovermode="closest", bargap=0.3, xaxis={"range": [0, 102]})
     return figure
 
 

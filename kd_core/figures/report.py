@@ -96,7 +96,7 @@ def confusion(report: Mapping[str, Any], who: Who, *, dark: bool = False) -> go.
         texttemplate="%{text}" if len(labels) <= MAX_CELLS_WITH_TEXT else None,
         hovertemplate="%{customdata[1]}: %{customdata[0]} texts, %{z:.1%} of the class<extra></extra>",
     )
-    names = {"tickvals": places, "ticktext": labels, "showgrid": False, "zeroline": False}
+    names = {"tickvals": places, "ticktext": labels, "showgrid": False, "zeroline": False, "automargin": True}
     figure.update_xaxes(names, ticktext=[label_of(name, 14) for name in report["labels"]])
     figure.update_yaxes(names, autorange="reversed")
     figure.update_layout(hovermode="closest")
@@ -218,9 +218,8 @@ def shifted(report: Mapping[str, Any], *, dark: bool = False) -> go.Figure:
 
 def verdicts(rows: Mapping[str, tuple[float, float, float]], *, dark: bool = False) -> go.Figure:
     """Distilled minus alone with its 95 % interval, a line for each run: name -> (delta, low, high)."""
-    figure = new_figure(
-        "What distillation added", "Points over the student alone", "", dark=dark, height=110 + 38 * len(rows)
-    )
+    title, unit, height = "What distillation added", "Points over the student alone", 110 + 38 * len(rows)
+    figure = new_figure(title, unit, "", dark=dark, height=height, names=list(rows))
     places = list(range(len(rows)))
     for place, (name, (delta, low, high)) in zip(places, rows.items(), strict=True):
         unsure = low <= 0 <= high
@@ -245,13 +244,6 @@ def verdicts(rows: Mapping[str, tuple[float, float, float]], *, dark: bool = Fal
         )
     figure.add_vline(0, line={"color": pick(LINE, dark), "width": 1, "dash": "dash"})
     figure.update_layout(showlegend=False, hovermode="closest")
-    figure.update_yaxes(
-        tickvals=places,
-        ticktext=[label_of(name) for name in rows],
-        range=[len(rows) - 0.5, -0.5],
-        showgrid=False,
-        zeroline=False,
-    )
     return figure
 
 
@@ -259,7 +251,7 @@ def _dots(
     title: str, unit: str, names: Sequence[str], rows: Mapping[Who, Sequence[float]], dark: bool
 ) -> go.Figure:
     """A line for each name, on it a mark for each model (shares, shown in percent)."""
-    figure = new_figure(title, unit, "", dark=dark, height=150 + 40 * len(names))
+    figure = new_figure(title, unit, "", dark=dark, height=150 + 40 * len(names), names=names)
     places = list(range(len(names)))
     for index, (who, values) in enumerate(rows.items()):
         shift = 0.16 * (index - (len(rows) - 1) / 2)  # equal values would hide each other
@@ -276,13 +268,7 @@ def _dots(
             },
             hovertemplate=f"{NAMES[who]}: %{{x:.1f}} %<extra></extra>",
         )
-    figure.update_yaxes(
-        tickvals=places,
-        ticktext=[label_of(name) for name in names],
-        range=[len(names) - 0.5, -0.5],
-        zeroline=False,
-    )
-    figure.update_layout(hovermode="closest")
+    figure.update_layout(hovermode="closest", yaxis={"showgrid": True})
     return figure
 
 

@@ -18,7 +18,7 @@ def test_a_lab_by_key_alone(page: Page, visit: Callable[..., None]) -> None:
     page.keyboard.press("Enter")
     expect(page.get_by_text("Your answer: tech")).to_be_visible()
     expect(page.get_by_role("combobox", name="Text", exact=True)).to_be_visible()
-    expect(page.get_by_role("combobox", name="Texts", exact=True)).to_have_count(0)  # a role is of what is seen
+    expect(page.get_by_role("combobox", name="Texts", exact=True)).to_have_count(0)  # of what is seen
     slider = page.get_by_role("slider", name="Temperature")
     slider.focus()
     page.keyboard.press("ArrowRight")
