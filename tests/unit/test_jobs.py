@@ -440,10 +440,11 @@ def test_a_server_that_ends(store, runner, number, code, status):
 def test_the_worker_is_nice_and_what_it_starts_too(store, runner, monkeypatch):
     monkeypatch.undo()
     monkeypatch.setattr(jobs, "LOOK_EVERY", 0.02)
-    found: dict[str, int] = {}
+    found: dict[str, tuple[int, int]] = {}
 
     def nice(name: str) -> None:
-        found[name] = os.getpriority(os.PRIO_PROCESS, threading.get_native_id())
+        thread = threading.get_native_id()
+        found[name] = os.getpriority(os.PRIO_PROCESS, thread), os.sched_getscheduler(thread)
 
     def handler(*_: Any) -> None:
         nice("worker")
@@ -454,7 +455,9 @@ def test_the_worker_is_nice_and_what_it_starts_too(store, runner, monkeypatch):
     nice("pages")
     run = runner(handler).submit(CONFIG)
     until(is_(store, run, "done"))
-    assert found["worker"] == found["child"] == jobs.NICENESS > found["pages"]
+    assert found["worker"] == found["child"] == (jobs.NICENESS, os.SCHED_IDLE)
+    assert found["pages"] == (os.getpriority(os.PRIO_PROCESS, 0), os.SCHED_OTHER)
+    assert found["pages"][0] < jobs.NICENESS
 
 
 def test_jobs_load_no_torch():
