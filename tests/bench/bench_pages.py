@@ -23,7 +23,7 @@ from playwright.sync_api import Page
 from tests.bench.browser import dashboard
 from tests.e2e.dashboard import settle
 
-RERUNS = 60
+RERUNS = 120
 WATCH = 12  # seconds in which steps are counted
 
 
