@@ -9,10 +9,12 @@ from typing import get_args
 
 import numpy as np
 import pandas as pd
+import plotly.graph_objects as go
 import pytest
 
 from kd_core import figures
 from kd_core.events import Who
+from kd_core.figures.style import new_figure
 
 SAMPLE = json.loads((Path(__file__).parents[1] / "samples" / "report.json").read_text("utf-8"))
 EVIL = '<img src="http://127.0.0.1:9/x"> %{y} a name that is too long to be shown'
@@ -274,3 +276,15 @@ def test_no_torch_comes_with_the_pictures() -> None:
     code = "import sys, kd_core.html_report, kd_core.reproduction; print('torch' in sys.modules)"
     run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert run.stdout.strip() == "False"
+
+
+def test_names_have_room_and_are_no_markup() -> None:
+    def named(*names: str) -> go.Layout:
+        return new_figure("Title", "Unit", "", dark=False, names=names).layout
+
+    rows = named("<b>tech</b>", "x" * 40)
+    assert list(rows.yaxis.ticktext) == ["&lt;b&gt;tech&lt;/b&gt;", "x" * 27 + "…"]
+    assert list(rows.yaxis.range) == [1.5, -0.5]  # the first on top
+    assert named("tech").margin.l == 14 + round(6.8 * 4)
+    assert named("<<<<").margin.l == named("tech").margin.l  # as it is read, not as it is escaped
+    assert named("科技").margin.l == named("tech").margin.l  # wide letters count twice
