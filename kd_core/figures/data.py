@@ -23,65 +23,65 @@ def temperature_preview(
         powers = np.exp((z - z.max()) / t)
         return 100 * (powers / powers.sum())[order]
 
-    figure = new_figure(
-        f"The teacher's answer at T = {temperature:g}",
-        "Probability (%)",
-        "",
-        dark=dark,
-        height=120 + 26 * len(order),
-        names=[labels[i] for i in order],
-    )
     places = list(range(len(order)))
-    figure.add_bar(
-        y=places,
-        x=softened(temperature),
-        orientation="h",
-        name=f"T = {temperature:g}",
-        marker={"color": colour_of("teacher", dark)},
-        hovertemplate=f"T = {temperature:g}: %{{x:.1f}} %<extra></extra>",
+    bars = {
+        "type": "bar",
+        "y": places,
+        "x": softened(temperature),
+        "orientation": "h",
+        "name": f"T = {temperature:g}",
+        "marker": {"color": colour_of("teacher", dark)},
+        "hovertemplate": f"T = {temperature:g}: %{{x:.1f}} %<extra></extra>",
+    }
+    marks = {
+        "type": "scatter",
+        "y": places,
+        "x": softened(1.0),
+        "mode": "markers",
+        "name": "T = 1",
+        "marker": {"symbol": "line-ns-open", "size": 14, "color": pick(LINE, dark), "line": {"width": 2.5}},
+        "hovertemplate": "T = 1: %{x:.1f} %<extra></extra>",
+    }
+    title, height = f"The teacher's answer at T = {temperature:g}", 120 + 26 * len(order)
+    names = [labels[i] for i in order]
+    layout = {"hovermode": "closest", "xaxis": {"range": [0, 102]}}
+    return new_figure(
+        title, "Probability (%)", "", [bars, marks], layout, dark=dark, height=height, names=names
     )
-    figure.add_scatter(
-        y=places,
-        x=softened(1.0),
-        mode="markers",
-        name="T = 1",
-        marker={"symbol": "line-ns-open", "size": 14, "color": pick(LINE, dark), "line": {"width": 2.5}},
-        hovertemplate="T = 1: %{x:.1f} %<extra></extra>",
-    )
-    figure.update_layout(hovermode="closest", xaxis={"range": [0, 102]})
-    return figure
 
 
 def class_balance(counts: pd.DataFrame, *, dark: bool = False) -> go.Figure:
     """Texts of each class: a row for each class (its name is the index), a column for each split."""
     shown = counts.head(40)
     names = [str(name) for name in shown.index]
-    height = 120 + 30 * len(shown)
-    figure = new_figure("Texts of each class", "Texts", "", dark=dark, height=height, names=names)
-    places = list(range(len(shown)))
-    for index, split in enumerate(shown.columns):
-        figure.add_bar(
-            y=places,
-            x=shown[split],
-            orientation="h",
-            name=str(split),
-            marker={"color": pick(SPLITS[index % len(SPLITS)], dark)},
-            hovertemplate=f"{split}: %{{x:,}} texts<extra></extra>",
-        )
-    figure.update_layout(barmode="stack", hovermode="closest")
-    return figure
+    traces = [
+        {
+            "type": "bar",
+            "y": list(range(len(shown))),
+            "x": shown[split],
+            "orientation": "h",
+            "name": str(split),
+            "marker": {"color": pick(SPLITS[index % len(SPLITS)], dark)},
+            "hovertemplate": f"{split}: %{{x:,}} texts<extra></extra>",
+        }
+        for index, split in enumerate(shown.columns)
+    ]
+    title, height = "Texts of each class", 120 + 30 * len(shown)
+    layout = {"barmode": "stack", "hovermode": "closest"}
+    return new_figure(title, "Texts", "", traces, layout, dark=dark, height=height, names=names)
 
 
 def lengths(words: Sequence[int], *, unit: str = "words", dark: bool = False) -> go.Figure:
     """How long the texts are; the longest hundredth is gathered in the last bar."""
-    figure = new_figure("Length of the texts", f"Length ({unit})", "Texts", dark=dark, height=260)
     limit = max(1, int(np.quantile(words, 0.99))) if len(words) else 1
     size = max(1, round(limit / 30))
-    figure.add_histogram(
-        x=np.minimum(words, limit),
-        xbins={"start": -0.5, "end": limit + size, "size": size},
-        marker={"color": pick(LINE, dark)},
-        hovertemplate=f"%{{x}} {unit}: %{{y:,}} texts<extra></extra>",
-    )
-    figure.update_layout(showlegend=False, bargap=0.06, hovermode="closest", yaxis={"tickformat": ","})
-    return figure
+    bars = {
+        "type": "histogram",
+        "x": np.minimum(words, limit),
+        "xbins": {"start": -0.5, "end": limit + size, "size": size},
+        "marker": {"color": pick(LINE, dark)},
+        "hovertemplate": f"%{{x}} {unit}: %{{y:,}} texts<extra></extra>",
+    }
+    layout = {"showlegend": False, "bargap": 0.06, "hovermode": "closest", "yaxis": {"tickformat": ","}}
+    title, x = "Length of the texts", f"Length ({unit})"
+    return new_figure(title, x, "Texts", [bars], layout, dark=dark, height=260)

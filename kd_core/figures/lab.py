@@ -11,15 +11,17 @@ import plotly.graph_objects as go
 from kd_core.events import Who
 from kd_core.figures.style import (
     LINE,
+    LOG_AXIS,
     MAX_CELLS_WITH_TEXT,
     TEXT_COLOURS,
     UNSURE,
     colour_of,
     label_of,
-    log_axis,
+    level,
     new_figure,
     pick,
     scale_of,
+    upright,
 )
 from kd_core.words import NAMES
 
@@ -35,34 +37,33 @@ def entropy_curve(
     dark: bool = False,
 ) -> go.Figure:
     """Entropy of one softened answer over T, a mark at ``temperature``, and the most that there can be."""
-    figure = new_figure("Entropy over the temperature", "Temperature", "Nats", dark=dark, height=260)
     most, colour = float(np.log(classes)), colour_of("teacher", dark)
-    figure.add_scatter(
-        x=temperatures,
-        y=entropies,
-        mode="lines",
-        line={"color": colour, "width": 2.5},
-        hovertemplate="T = %{x:g}: %{y:.2f} nats<extra></extra>",
-    )
-    figure.add_scatter(
-        x=[temperature],
-        y=[float(np.interp(temperature, temperatures, entropies))],
-        mode="markers",
-        marker={"color": colour, "size": 12, "symbol": "diamond"},
-        hoverinfo="skip",
-    )
-    figure.add_hline(
-        most,
-        line={"color": pick(LINE, dark), "dash": "dash", "width": 1.2},
-        annotation={
-            "text": f"all {classes} classes alike: {most:.2f}",
-            "font": {"size": 12},
-            "xanchor": "right",
-        },
-    )
-    figure.update_yaxes(range=[0, 1.18 * most])
-    figure.update_layout(showlegend=False)
-    return figure
+    curve = {
+        "type": "scatter",
+        "x": temperatures,
+        "y": entropies,
+        "mode": "lines",
+        "line": {"color": colour, "width": 2.5},
+        "hovertemplate": "T = %{x:g}: %{y:.2f} nats<extra></extra>",
+    }
+    mark = {
+        "type": "scatter",
+        "x": [temperature],
+        "y": [float(np.interp(temperature, temperatures, entropies))],
+        "mode": "markers",
+        "marker": {"color": colour, "size": 12, "symbol": "diamond"},
+        "hoverinfo": "skip",
+    }
+    words = {"text": f"all {classes} classes alike: {most:.2f}", "font": {"size": 12}, "showarrow": False}
+    place = {"x": 1, "xanchor": "right", "xref": "x domain", "y": most, "yanchor": "bottom", "yref": "y"}
+    layout = {
+        "shapes": [level(most, pick(LINE, dark), 1.2)],
+        "annotations": [words | place],
+        "yaxis": {"range": [0, 1.18 * most]},
+        "showlegend": False,
+    }
+    title = "Entropy over the temperature"
+    return new_figure(title, "Temperature", "Nats", [curve, mark], layout, dark=dark, height=260)
 
 
 def class_similarity(
@@ -72,30 +73,29 @@ def class_similarity(
     names = [label_of(name, 18) for name in labels]
     found = np.asarray(shares, dtype=float)
     few = len(names) <= MAX_CELLS_WITH_TEXT
-    figure = new_figure(
-        "The teacher's second thoughts", "", "", dark=dark, height=150 + min(40 * len(names), 480)
-    )
     places = list(range(len(names)))
-    figure.add_heatmap(
-        x=places,
-        y=places,
-        z=100 * found,
-        zmin=0,
-        zmax=float(np.nanmax(100 * found)),
-        colorscale=scale_of("teacher", dark),
-        showscale=False,
-        hoverongaps=False,
-        xgap=2,
-        ygap=2,
-        customdata=[[(row, column) for column in names] for row in names],
-        text=[["" if np.isnan(share) else f"{100 * share:.0f} %" for share in row] for row in found],
-        texttemplate="%{text}" if few else None,
-        hovertemplate="%{customdata[0]}: %{z:.1f} % of the rest goes to %{customdata[1]}<extra></extra>",
-    )
-    figure.update_xaxes(tickvals=places, ticktext=names, side="top", showgrid=False, zeroline=False)
-    figure.update_yaxes(tickvals=places, ticktext=names, autorange="reversed", showgrid=False, zeroline=False)
-    figure.update_layout(hovermode="closest", margin={"t": 72, "b": 16})
-    return figure
+    cells = {
+        "type": "heatmap",
+        "x": places,
+        "y": places,
+        "z": 100 * found,
+        "zmin": 0,
+        "zmax": float(np.nanmax(100 * found)),
+        "colorscale": scale_of("teacher", dark),
+        "showscale": False,
+        "hoverongaps": False,
+        "xgap": 2,
+        "ygap": 2,
+        "customdata": [[(row, column) for column in names] for row in names],
+        "text": [["" if np.isnan(share) else f"{100 * share:.0f} %" for share in row] for row in found],
+        "texttemplate": "%{text}" if few else None,
+        "hovertemplate": "%{customdata[0]}: %{z:.1f} % of the rest goes to %{customdata[1]}<extra></extra>",
+    }
+    axis = {"tickvals": places, "ticktext": names, "showgrid": False, "zeroline": False}
+    axes = {"xaxis": axis | {"side": "top"}, "yaxis": axis | {"autorange": "reversed"}}
+    layout = axes | {"hovermode": "closest", "margin": {"t": 72, "b": 16}}
+    title, height = "The teacher's second thoughts", 150 + min(40 * len(names), 480)
+    return new_figure(title, "", "", [cells], layout, dark=dark, height=height)
 
 
 def two_answers(
@@ -110,27 +110,28 @@ def two_answers(
     """Probabilities of teacher and student, class by class; the likeliest first."""
     p_t, p_s = np.asarray(teacher, dtype=float), np.asarray(student, dtype=float)
     order = np.argsort(-np.maximum(p_t, p_s), kind="stable")[:MOST_CLASSES]
-    names, height = [labels[i] for i in order], 132 + 38 * len(order)
-    figure = new_figure(title, "Probability (%)", "", dark=dark, height=height, names=names)
-    places = list(range(len(order)))
     bars: tuple[tuple[str, Any, Who, str], ...] = (
         (NAMES["teacher"], p_t, "teacher", ""),
         ("Student", p_s, who, "/"),
     )
-    for name, shares, model, pattern in bars:
-        figure.add_bar(
-            y=places,
-            x=100 * shares[order],
-            orientation="h",
-            name=name,
-            marker={
+    traces = [
+        {
+            "type": "bar",
+            "y": list(range(len(order))),
+            "x": 100 * shares[order],
+            "orientation": "h",
+            "name": name,
+            "marker": {
                 "color": colour_of(model, dark),
                 "pattern": {"shape": pattern, "size": 6, "fillmode": "overlay"},
             },
-            hovertemplate=f"{name}: %{{x:.1f}} %<extra></extra>",
-        )
-    figure.update_layout(barmode="group", bargap=0.3, hovermode="closest", xaxis={"range": [0, 102]})
-    return figure
+            "hovertemplate": f"{name}: %{{x:.1f}} %<extra></extra>",
+        }
+        for name, shares, model, pattern in bars
+    ]
+    names, height = [labels[i] for i in order], 132 + 38 * len(order)
+    layout = {"barmode": "group", "bargap": 0.3, "hovermode": "closest", "xaxis": {"range": [0, 102]}}
+    return new_figure(title, "Probability (%)", "", traces, layout, dark=dark, height=height, names=names)
 
 
 def gradient_bars(
@@ -148,30 +149,33 @@ def gradient_bars(
     pushes = -np.asarray(hard, dtype=float), -np.asarray(soft, dtype=float)
     total = pushes[0] + pushes[1]
     order = np.argsort(-np.abs(total), kind="stable")[:MOST_CLASSES]
-    names, height = [labels[i] for i in order], 132 + 38 * len(order)
-    figure = new_figure(title, "Push on the logit", "", dark=dark, height=height, names=names)
     places = list(range(len(order)))
     colours = pick(UNSURE, dark), pick(LINE, dark)
-    for name, values, colour, pattern in zip(("Hard", "Soft"), pushes, colours, (".", "/"), strict=True):
-        figure.add_bar(
-            y=places,
-            x=values[order],
-            orientation="h",
-            name=name,
-            marker={"color": colour, "pattern": {"shape": pattern, "size": 6, "fillmode": "overlay"}},
-            hovertemplate=f"{name}: %{{x:+.3f}}<extra></extra>",
-        )
-    figure.add_scatter(
-        y=places,
-        x=total[order],
-        mode="markers",
-        name="Total",
-        marker={"symbol": "line-ns-open", "size": 24, "color": pick(LINE, dark), "line": {"width": 3}},
-        hovertemplate="Total: %{x:+.3f}<extra></extra>",
-    )
-    figure.add_vline(0, line={"color": pick(LINE, dark), "width": 1})
-    figure.update_layout(barmode="group", bargap=0.3, hovermode="closest")
-    return figure
+    bars = [
+        {
+            "type": "bar",
+            "y": places,
+            "x": values[order],
+            "orientation": "h",
+            "name": name,
+            "marker": {"color": colour, "pattern": {"shape": pattern, "size": 6, "fillmode": "overlay"}},
+            "hovertemplate": f"{name}: %{{x:+.3f}}<extra></extra>",
+        }
+        for name, values, colour, pattern in zip(("Hard", "Soft"), pushes, colours, (".", "/"), strict=True)
+    ]
+    marks = {
+        "type": "scatter",
+        "y": places,
+        "x": total[order],
+        "mode": "markers",
+        "name": "Total",
+        "marker": {"symbol": "line-ns-open", "size": 24, "color": pick(LINE, dark), "line": {"width": 3}},
+        "hovertemplate": "Total: %{x:+.3f}<extra></extra>",
+    }
+    traces, zero = [*bars, marks], upright(0, pick(LINE, dark), 1)
+    names, height = [labels[i] for i in order], 132 + 38 * len(order)
+    layout = {"shapes": [zero], "barmode": "group", "bargap": 0.3, "hovermode": "closest"}
+    return new_figure(title, "Push on the logit", "", traces, layout, dark=dark, height=height, names=names)
 
 
 def gradient_over_temperature(
@@ -187,9 +191,6 @@ def gradient_over_temperature(
 
     ``t_squared=None`` is for a loss that has neither T nor T²: one line.
     """
-    figure = new_figure(
-        "Size of the gradient over the temperature", "Temperature", "Length", dark=dark, height=320
-    )
     t, plain = np.asarray(temperatures, dtype=float), np.asarray(soft, dtype=float)
     lines: list[tuple[str, Any, str, bool]] = [("Hard", np.full(len(t), hard), "dot", True)]
     if t_squared is None:
@@ -197,22 +198,25 @@ def gradient_over_temperature(
     else:
         lines.append(("Soft, times T²", plain * t**2, "dash", t_squared))
         lines.append(("Soft, without T²", plain, "dashdot", not t_squared))
-    for name, values, dash, chosen in lines:
-        figure.add_scatter(
-            x=t,
-            y=values,
-            mode="lines",
-            name=name,
-            line={
+    traces = [
+        {
+            "type": "scatter",
+            "x": t,
+            "y": values,
+            "mode": "lines",
+            "name": name,
+            "line": {
                 "color": pick(LINE if chosen else UNSURE, dark),
                 "dash": dash,
                 "width": 2.5 if chosen else 1.4,
             },
-            hovertemplate=f"{name}: %{{y:.3g}}<extra></extra>",
-        )
-    figure.add_vline(temperature, line={"color": pick(UNSURE, dark), "width": 1.2})
-    log_axis(figure)
-    return figure
+            "hovertemplate": f"{name}: %{{y:.3g}}<extra></extra>",
+        }
+        for name, values, dash, chosen in lines
+    ]
+    title = "Size of the gradient over the temperature"
+    layout = {"shapes": [upright(temperature, pick(UNSURE, dark), 1.2)], "yaxis": LOG_AXIS}
+    return new_figure(title, "Temperature", "Length", traces, layout, dark=dark)
 
 
 def humps(
@@ -224,28 +228,25 @@ def humps(
     dark: bool = False,
 ) -> go.Figure:
     """A distribution on a line, and a student's below or above it: density, so that the areas are 1."""
-    x, step = list(line), line[1] - line[0]
-    figure = new_figure(title, "", "Density", dark=dark, height=300)
-    figure.add_scatter(
-        x=x,
-        y=np.asarray(teacher) / step,
-        mode="lines",
-        fill="tozeroy",
-        name=NAMES["teacher"],
-        line={"color": colour_of("teacher", dark), "dash": "dash", "width": 1.5},
-        hovertemplate="Teacher: %{y:.2f}<extra></extra>",
-    )
+    step, curve = line[1] - line[0], {"type": "scatter", "x": list(line), "mode": "lines"}
+    hump = {
+        "y": np.asarray(teacher) / step,
+        "fill": "tozeroy",
+        "name": NAMES["teacher"],
+        "line": {"color": colour_of("teacher", dark), "dash": "dash", "width": 1.5},
+        "hovertemplate": "Teacher: %{y:.2f}<extra></extra>",
+    }
+    traces = [curve | hump]
     if student is not None:
-        figure.add_scatter(
-            x=x,
-            y=np.asarray(student) / step,
-            mode="lines",
-            name="Student",
-            line={"color": colour_of("student", dark), "width": 3},
-            hovertemplate="Student: %{y:.2f}<extra></extra>",
-        )
+        hump = {
+            "y": np.asarray(student) / step,
+            "name": "Student",
+            "line": {"color": colour_of("student", dark), "width": 3},
+            "hovertemplate": "Student: %{y:.2f}<extra></extra>",
+        }
+        traces.append(curve | hump)
     top = 1.5 * float(np.max(teacher)) / step
     # A student on a single place would press all others flat.
-    figure.update_yaxes(range=[0, max(top, 0.55)], fixedrange=True)
-    figure.update_layout(title_font_color=pick(TEXT_COLOURS["student"], dark))
-    return figure
+    axis = {"range": [0, max(top, 0.55)], "fixedrange": True}
+    layout = {"yaxis": axis, "title_font_color": pick(TEXT_COLOURS["student"], dark)}
+    return new_figure(title, "", "Density", traces, layout, dark=dark, height=300)

@@ -15,6 +15,7 @@ from kd_core.figures.style import (
     SYMBOLS,
     TEXT_COLOURS,
     colour_of,
+    level,
     new_figure,
     pick,
     scale_of,
@@ -32,31 +33,33 @@ SIZE_MEASURES: dict[SizeMeasure, str] = {
 
 def transfer_curve(curve: pd.DataFrame, teacher: float | None, *, dark: bool = False) -> go.Figure:
     """Mean accuracy and its interval by what the student learned from, with a small mark for each seed."""
-    figure = new_figure("Accuracy on the test texts", "Transfer texts", "Accuracy (%)", dark=dark, height=420)
     places = list(range(len(curve)))
     distilled = [place for place, who in zip(places, curve["who"], strict=True) if who != "alone"]
-    figure.add_scatter(
-        x=distilled,
-        y=100 * curve["accuracy"].iloc[distilled],
-        mode="lines",
-        line={"color": colour_of("student", dark), "width": 1.5},
-        hoverinfo="skip",
-    )
+    line: dict[str, Any] = {
+        "type": "scatter",
+        "x": distilled,
+        "y": 100 * curve["accuracy"].iloc[distilled],
+        "mode": "lines",
+        "line": {"color": colour_of("student", dark), "width": 1.5},
+        "hoverinfo": "skip",
+    }
+    traces, words, shapes = [line], [], []
     rows: list[dict[Hashable, Any]] = curve.to_dict("records")
     for place, row in enumerate(rows):
         who: Who = "student" if row["transfer"] else "alone" if row["who"] == "alone" else "labelled_only"
         colour, mean = colour_of(who, dark), 100 * row["accuracy"]
-        figure.add_scatter(
-            x=[place],
-            y=[mean],
-            mode="markers",
-            marker={
+        mark = {
+            "type": "scatter",
+            "x": [place],
+            "y": [mean],
+            "mode": "markers",
+            "marker": {
                 "color": colour,
                 "symbol": SYMBOLS[who],
                 "size": 13,
                 "line": {"width": 2, "color": colour},
             },
-            error_y={
+            "error_y": {
                 "type": "data",
                 "symmetric": False,
                 "array": [100 * row["high"] - mean],
@@ -65,51 +68,55 @@ def transfer_curve(curve: pd.DataFrame, teacher: float | None, *, dark: bool = F
                 "thickness": 2,
                 "width": 6,
             },
-            hovertemplate=f"{setting_name(row['who'], row['transfer'])}: {percent(row['accuracy'])}, "
+            "hovertemplate": f"{setting_name(row['who'], row['transfer'])}: {percent(row['accuracy'])}, "
             f"95 % interval {percent(row['low'])} to {percent(row['high'])}, "
             f"mean of {row['seeds']} seeds<extra></extra>",
-        )
-        figure.add_annotation(
-            x=place,
-            y=100 * row["low"],
-            text=f"<b>{percent(row['accuracy'])}</b>",
-            yanchor="top",
-            yshift=-4,
-            showarrow=False,
-            font={"color": pick(TEXT_COLOURS[who], dark)},
-        )
+        }
+        number = {
+            "x": place,
+            "y": 100 * row["low"],
+            "text": f"<b>{percent(row['accuracy'])}</b>",
+            "yanchor": "top",
+            "yshift": -4,
+            "showarrow": False,
+            "font": {"color": pick(TEXT_COLOURS[who], dark)},
+        }
+        traces.append(mark)
+        words.append(number)
         if row["seeds"] > 1:
-            figure.add_scatter(
-                x=np.full(row["seeds"], place - 0.14),
-                y=100 * np.array(row["accuracies"]),
-                mode="markers",
-                marker={"color": colour, "symbol": "line-ew-open", "size": 10, "line": {"width": 2}},
-                hovertemplate="One seed: %{y:.1f} %<extra></extra>",
-            )
+            seeds = {
+                "type": "scatter",
+                "x": np.full(row["seeds"], place - 0.14),
+                "y": 100 * np.array(row["accuracies"]),
+                "mode": "markers",
+                "marker": {"color": colour, "symbol": "line-ew-open", "size": 10, "line": {"width": 2}},
+                "hovertemplate": "One seed: %{y:.1f} %<extra></extra>",
+            }
+            traces.append(seeds)
     if teacher is not None:
-        figure.add_hline(
-            100 * teacher, line={"color": colour_of("teacher", dark), "dash": "dash", "width": 2}
-        )
-        figure.add_annotation(
-            x=0,
-            xref="paper",
-            y=100 * teacher,
-            text=f"Teacher {percent(teacher)}",
-            xanchor="left",
-            yanchor="bottom",
-            showarrow=False,
-            font={"color": pick(TEXT_COLOURS["teacher"], dark)},
-        )
+        shapes.append(level(100 * teacher, colour_of("teacher", dark), 2))
+        name = {
+            "x": 0,
+            "xref": "paper",
+            "y": 100 * teacher,
+            "text": f"Teacher {percent(teacher)}",
+            "xanchor": "left",
+            "yanchor": "bottom",
+            "showarrow": False,
+            "font": {"color": pick(TEXT_COLOURS["teacher"], dark)},
+        }
+        words.append(name)
     names = ["alone" if row["who"] == "alone" else f"{row['transfer']:,}" for row in rows]
-    figure.update_xaxes(
-        tickvals=places,
-        ticktext=names,
-        range=[-0.45, max(places, default=0) + 0.6],
-        showgrid=False,
-        zeroline=False,
-    )
-    figure.update_layout(showlegend=False, hovermode="closest")
-    return figure
+    axis = {"tickvals": places, "ticktext": names, "range": [-0.45, max(places, default=0) + 0.6]}
+    layout = {
+        "xaxis": axis | {"showgrid": False, "zeroline": False},
+        "annotations": words,
+        "shapes": shapes,
+        "showlegend": False,
+        "hovermode": "closest",
+    }
+    title = "Accuracy on the test texts"
+    return new_figure(title, "Transfer texts", "Accuracy (%)", traces, layout, dark=dark, height=420)
 
 
 def setting_name(who: str, transfer: int) -> str:
@@ -129,40 +136,35 @@ def size_grid(
     records: list[dict[Hashable, Any]] = grid.to_dict("records")
     rows = {(row["layers"], row["hidden"]): row for row in records}
     marked = marked or {}
-    figure = new_figure(SIZE_MEASURES[measure], "Width (hidden size)", "Layers", dark=dark, height=420)
     words, hover = [], []
     for layer in layers:
         cells = [rows[layer, width] for width in widths]
         words.append([_cell(row, measure, marked.get((layer, row["hidden"]))) for row in cells])
         hover.append([_facts(row) for row in cells])
-    figure.add_heatmap(
-        x=[str(width) for width in widths],
-        y=[str(layer) for layer in layers],
-        z=table.to_numpy(),
-        colorscale=scale_of("student", dark),
-        showscale=False,
-        xgap=3,
-        ygap=3,
-        text=words,
-        texttemplate="%{text}",
-        textfont={"size": 14},
-        customdata=hover,
-        hovertemplate="%{customdata}<extra></extra>",
-    )
+    heat = {
+        "type": "heatmap",
+        "x": [str(width) for width in widths],
+        "y": [str(layer) for layer in layers],
+        "z": table.to_numpy(),
+        "colorscale": scale_of("student", dark),
+        "showscale": False,
+        "xgap": 3,
+        "ygap": 3,
+        "text": words,
+        "texttemplate": "%{text}",
+        "textfont": {"size": 14},
+        "customdata": hover,
+        "hovertemplate": "%{customdata}<extra></extra>",
+    }
+    frames = []
     for layer, width in marked:
         x, y = widths.index(width), layers.index(layer)
-        figure.add_shape(
-            type="rect",
-            x0=x - 0.48,
-            x1=x + 0.48,
-            y0=y - 0.47,
-            y1=y + 0.47,
-            line={"color": pick(INK, dark), "width": 2.5},
-        )
-    figure.update_xaxes(type="category", showgrid=False)
-    figure.update_yaxes(type="category", showgrid=False)
-    figure.update_layout(hovermode="closest")
-    return figure
+        ends = {"x0": x - 0.48, "x1": x + 0.48, "y0": y - 0.47, "y1": y + 0.47}
+        frames.append({"type": "rect", "line": {"color": pick(INK, dark), "width": 2.5}} | ends)
+    axis = {"type": "category", "showgrid": False}
+    layout = {"shapes": frames, "xaxis": axis, "yaxis": axis, "hovermode": "closest"}
+    title, x_title = SIZE_MEASURES[measure], "Width (hidden size)"
+    return new_figure(title, x_title, "Layers", [heat], layout, dark=dark, height=420)
 
 
 def _cell(row: Mapping[Any, Any], measure: SizeMeasure, mark: str | None) -> str:

@@ -10,6 +10,7 @@ import plotly.graph_objects as go
 from numpy.typing import NDArray
 
 from kd_core.evaluation import softmax
+from kd_core.events import Who
 from kd_core.figures.style import GRID, INK, LINE, UNSURE, colour_of, label_of, new_figure, pick
 from kd_core.replay import EARLY, Replay
 from kd_core.words import percent
@@ -31,80 +32,80 @@ def replay_map(
     corners = _corners(len(names))
     to, at = teacher @ corners, student @ corners
     agrees = replay.agrees[moment]
-    figure = new_figure("", "", "", dark=dark, height=430)
-    ring = np.vstack([corners, corners[:1]])
-    figure.add_scatter(
-        x=ring[:, 0],
-        y=ring[:, 1],
-        mode="lines",
-        line={"color": pick(GRID, dark), "width": 1.5},
-        hoverinfo="skip",
-        showlegend=False,
-    )
-    figure.add_scatter(
-        x=_segments(at[:, 0], to[:, 0]),
-        y=_segments(at[:, 1], to[:, 1]),
-        mode="lines",
-        line={"color": pick(GRID, dark), "width": 1},
-        hoverinfo="skip",
-        showlegend=False,
-    )
+    ring, colour = np.vstack([corners, corners[:1]]), pick(GRID, dark)
+    ways = {"x": _segments(at[:, 0], to[:, 0]), "y": _segments(at[:, 1], to[:, 1])}
+    pale = {"type": "scatter", "mode": "lines", "hoverinfo": "skip", "showlegend": False}
     texts = [_wrapped(text) for text in replay.texts]
-    figure.add_scatter(
-        x=to[:, 0],
-        y=to[:, 1],
-        mode="markers",
-        name="Teacher",
-        marker={"symbol": "diamond-open", "size": 10, "color": colour_of("teacher", dark)},
-        text=texts,
-        customdata=[label_of(replay.labels[i]) for i in replay.answers],
-        hovertemplate="%{text}<br>Teacher: %{customdata}<extra></extra>",
-    )
+    traces: list[dict[str, Any]] = [
+        pale | {"x": ring[:, 0], "y": ring[:, 1], "line": {"color": colour, "width": 1.5}},
+        pale | ways | {"line": {"color": colour, "width": 1}},
+        {
+            "type": "scatter",
+            "x": to[:, 0],
+            "y": to[:, 1],
+            "mode": "markers",
+            "name": "Teacher",
+            "marker": {"symbol": "diamond-open", "size": 10, "color": colour_of("teacher", dark)},
+            "text": texts,
+            "customdata": [label_of(replay.labels[i]) for i in replay.answers],
+            "hovertemplate": "%{text}<br>Teacher: %{customdata}<extra></extra>",
+        },
+    ]
     for agreeing, name, symbol in (
         (True, "Student agrees", "circle"),
         (False, "Student differs", "circle-open"),
     ):
         rows = np.flatnonzero(agrees == agreeing)
-        figure.add_scatter(
-            x=at[rows, 0],
-            y=at[rows, 1],
-            mode="markers",
-            name=name,
-            marker={
+        trace = {
+            "type": "scatter",
+            "x": at[rows, 0],
+            "y": at[rows, 1],
+            "mode": "markers",
+            "name": name,
+            "marker": {
                 "symbol": symbol,
                 "size": 10,
                 "color": colour_of("student", dark) if agreeing else pick(UNSURE, dark),
                 "line": {"width": 2, "color": colour_of("student", dark)},
             },
-            text=[texts[row] for row in rows],
-            customdata=[label_of(replay.labels[i]) for i in replay.student[moment].argmax(axis=1)[rows]],
-            hovertemplate="%{text}<br>Student: %{customdata}<extra></extra>",
-        )
+            "text": [texts[row] for row in rows],
+            "customdata": [label_of(replay.labels[i]) for i in replay.student[moment].argmax(axis=1)[rows]],
+            "hovertemplate": "%{text}<br>Student: %{customdata}<extra></extra>",
+        }
+        traces.append(trace)
     if chosen is not None:
-        figure.add_scatter(
-            x=[at[chosen, 0], to[chosen, 0]],
-            y=[at[chosen, 1], to[chosen, 1]],
-            mode="lines+markers",
-            name="The text below",
-            line={"color": pick(INK, dark), "width": 1.5, "dash": "dot"},
-            marker={"symbol": ["circle-open", "diamond-open"], "size": 17, "line": {"width": 2}},
-            hoverinfo="skip",
-        )
-    for (x, y), name in zip(1.07 * corners, names, strict=True):
-        figure.add_annotation(
-            x=x,
-            y=y,
-            text=label_of(name, 16),
-            showarrow=False,
-            xanchor="center" if abs(x) < 0.3 else "left" if x > 0 else "right",
-            yanchor="middle" if abs(y) < 0.3 else "bottom" if y > 0 else "top",
-        )
+        trace = {
+            "type": "scatter",
+            "x": [at[chosen, 0], to[chosen, 0]],
+            "y": [at[chosen, 1], to[chosen, 1]],
+            "mode": "lines+markers",
+            "name": "The text below",
+            "line": {"color": pick(INK, dark), "width": 1.5, "dash": "dot"},
+            "marker": {"symbol": ["circle-open", "diamond-open"], "size": 17, "line": {"width": 2}},
+            "hoverinfo": "skip",
+        }
+        traces.append(trace)
+    words = [
+        {
+            "x": x,
+            "y": y,
+            "text": label_of(name, 16),
+            "showarrow": False,
+            "xanchor": "center" if abs(x) < 0.3 else "left" if x > 0 else "right",
+            "yanchor": "middle" if abs(y) < 0.3 else "bottom" if y > 0 else "top",
+        }
+        for (x, y), name in zip(1.07 * corners, names, strict=True)
+    ]
     hidden = {"visible": False, "fixedrange": True}
-    figure.update_xaxes(hidden, range=[-1.95, 1.95])
-    figure.update_yaxes(hidden, range=[-1.2, 1.22], scaleanchor="x")
-    legend = {"orientation": "h", "x": 0.5, "xanchor": "center", "y": -0.02}
-    figure.update_layout(hovermode="closest", legend=legend, margin={"t": 8, "l": 0, "r": 0})
-    return figure
+    layout = {
+        "annotations": words,
+        "xaxis": hidden | {"range": [-1.95, 1.95]},
+        "yaxis": hidden | {"range": [-1.2, 1.22], "scaleanchor": "x"},
+        "hovermode": "closest",
+        "legend": {"x": 0.5, "xanchor": "center", "y": -0.02},
+        "margin": {"t": 8, "l": 0, "r": 0},
+    }
+    return new_figure("", "", "", traces, layout, dark=dark, height=430)
 
 
 def replay_answers(
@@ -112,57 +113,67 @@ def replay_answers(
 ) -> go.Figure:
     """The probabilities of teacher and student for one text; the teacher's likeliest classes first."""
     order = np.argsort(replay.teacher[text])[::-1][:MAX_CORNERS]
-    places = list(range(len(order)))
-    names = [replay.labels[i] for i in order]
-    title, height = f"This text at T = {temperature:g}", 130 + 34 * len(order)
-    figure = new_figure(title, "Probability (%)", "", dark=dark, height=height, names=names)
-    for who, name, logits in (
+    models: tuple[tuple[Who, str, Floats], ...] = (
         ("teacher", "Teacher", replay.teacher[text]),
         ("student", f"Student at step {replay.steps[moment]:,}", replay.student[moment, text]),
-    ):
-        figure.add_bar(
-            y=places,
-            x=100 * softmax(logits / temperature)[order],
-            orientation="h",
-            name=name,
-            marker={"color": colour_of(who, dark)},  # type: ignore[arg-type]
-            hovertemplate=f"{name}: %{{x:.1f}} %<extra></extra>",
-        )
-    figure.update_layout(hovermode="closest", bargap=0.3, xaxis={"range": [0, 102]})
-    return figure
+    )
+    traces = [
+        {
+            "type": "bar",
+            "y": list(range(len(order))),
+            "x": 100 * softmax(logits / temperature)[order],
+            "orientation": "h",
+            "name": name,
+            "marker": {"color": colour_of(who, dark)},
+            "hovertemplate": f"{name}: %{{x:.1f}} %<extra></extra>",
+        }
+        for who, name, logits in models
+    ]
+    title, height = f"This text at T = {temperature:g}", 130 + 34 * len(order)
+    names = [replay.labels[i] for i in order]
+    layout = {"hovermode": "closest", "bargap": 0.3, "xaxis": {"range": [0, 102]}}
+    return new_figure(title, "Probability (%)", "", traces, layout, dark=dark, height=height, names=names)
 
 
 def replay_agreement(replay: Replay, moment: int, *, dark: bool = False) -> go.Figure:
     """How many of the texts the student answers like the teacher, from the start to the end."""
     shares = 100 * replay.agrees.mean(axis=1)
-    figure = new_figure("Answers like the teacher's", "Step", "Texts (%)", dark=dark, height=300)
-    figure.add_scatter(
-        x=replay.steps,
-        y=shares,
-        mode="lines+markers",
-        line={"color": colour_of("student", dark), "width": 2},
-        marker={"size": 5},
-        hovertemplate="Step %{x:,}: %{y:.0f} %<extra></extra>",
-    )
-    figure.add_scatter(
-        x=[replay.steps[moment]],
-        y=[shares[moment]],
-        mode="markers",
-        marker={
+    curve = {
+        "type": "scatter",
+        "x": replay.steps,
+        "y": shares,
+        "mode": "lines+markers",
+        "line": {"color": colour_of("student", dark), "width": 2},
+        "marker": {"size": 5},
+        "hovertemplate": "Step %{x:,}: %{y:.0f} %<extra></extra>",
+    }
+    mark = {
+        "type": "scatter",
+        "x": [replay.steps[moment]],
+        "y": [shares[moment]],
+        "mode": "markers",
+        "marker": {
             "size": 14,
             "color": colour_of("student", dark),
             "line": {"width": 2, "color": pick(INK, dark)},
         },
-        hoverinfo="skip",
-    )
+        "hoverinfo": "skip",
+    }
     last = replay.steps[-1]
-    figure.add_vrect(0, EARLY * last, fillcolor=pick(GRID, dark), line_width=0, layer="below")
-    for x, text in ((EARLY * last / 2, "early"), ((1 + EARLY) * last / 2, "late")):
-        figure.add_annotation(x=x, y=3, text=text, showarrow=False, font={"color": pick(LINE, dark)})
-    figure.update_xaxes(range=[-0.02 * last, 1.03 * last])
-    figure.update_yaxes(range=[0, 103])
-    figure.update_layout(showlegend=False, hovermode="closest")
-    return figure
+    early = {"x0": 0, "x1": EARLY * last, "xref": "x", "y0": 0, "y1": 1, "yref": "y domain"}
+    look = {"type": "rect", "fillcolor": pick(GRID, dark), "line": {"width": 0}, "layer": "below"}
+    words = {"y": 3, "showarrow": False, "font": {"color": pick(LINE, dark)}}
+    places = {"early": EARLY * last / 2, "late": (1 + EARLY) * last / 2}
+    layout = {
+        "shapes": [early | look],
+        "annotations": [words | {"x": x, "text": text} for text, x in places.items()],
+        "xaxis": {"range": [-0.02 * last, 1.03 * last]},
+        "yaxis": {"range": [0, 103]},
+        "showlegend": False,
+        "hovermode": "closest",
+    }
+    title = "Answers like the teacher's"
+    return new_figure(title, "Step", "Texts (%)", [curve, mark], layout, dark=dark, height=300)
 
 
 def replay_in_words(replay: Replay, moment: int) -> str:

@@ -18,6 +18,7 @@ from kd_core.figures.style import (
 )
 from kd_core.words import percent
 
+TITLE = "Held-out accuracy (%)"
 SPAN = 4.0  # points that the colours span at least: smaller differences look small
 ROW, STRIP = 76, 0.15  # pixels; of a cell's height
 AT_ALONE = 0.25  # of a cell: the gap before the student alone
@@ -33,45 +34,50 @@ def search_map(cells: pd.DataFrame, alone: pd.Series[Any] | None = None, *, dark
     """
     across, up = sorted(set(cells["temperature"])), sorted(set(cells["alpha"]))
     height = 116 + max(ROW * len(up), 2 * ROW)
-    figure = new_figure("Held-out accuracy (%)", "Temperature", "Alpha", dark=dark, height=height)
     low, high = _range(cells["mean"])
     narrow = len(across) > MAX_CELLS_WITH_TEXT
+    traces: list[dict[str, Any]] = []
+    layout: dict[str, Any] = {"annotations": [], "shapes": []}
     for _, cell in cells.iterrows():
         x, y = across.index(cell["temperature"]), up.index(cell["alpha"])
         said = f"T {cell['temperature']:g}, alpha {cell['alpha']:g}"
-        _cell(figure, (x, x), (y, y), cell, said, "student", (low, high), dark=dark, words=not narrow)
+        here = (x, x), (y, y)
+        _cell(traces, layout, *here, cell, said, "student", (low, high), dark=dark, words=not narrow)
     ticks, names = [float(place) for place in range(len(across))], [f"{value:g}" for value in across]
     if alone is not None:
         place = len(across) + AT_ALONE
-        ends = (0, len(up) - 1)
-        _cell(figure, (place, place), ends, alone, "Student alone", "alone", (low, high), dark=dark)
+        ends = (place, place), (0, len(up) - 1)
+        _cell(traces, layout, *ends, alone, "Student alone", "alone", (low, high), dark=dark)
         ticks, names = [*ticks, place], [*names, "alone"]
-    figure.update_xaxes(tickvals=ticks, ticktext=names, range=[-0.5, ticks[-1] + 0.5])
-    figure.update_yaxes(
-        tickvals=list(range(len(up))), ticktext=[f"{value:g}" for value in up], range=[-0.5, len(up) - 0.5]
-    )
-    for update in (figure.update_xaxes, figure.update_yaxes):
-        update(showgrid=False, zeroline=False, showline=False)
-    figure.update_layout(showlegend=False, hovermode="closest", barmode="overlay")
-    return figure
+    bare = {"showgrid": False, "zeroline": False, "showline": False}
+    alphas = {"tickvals": list(range(len(up))), "ticktext": [f"{value:g}" for value in up]}
+    layout |= {
+        "xaxis": bare | {"tickvals": ticks, "ticktext": names, "range": [-0.5, ticks[-1] + 0.5]},
+        "yaxis": bare | alphas | {"range": [-0.5, len(up) - 0.5]},
+        "showlegend": False,
+        "hovermode": "closest",
+        "barmode": "overlay",
+    }
+    return new_figure(TITLE, "Temperature", "Alpha", traces, layout, dark=dark, height=height)
 
 
 def search_dots(cells: pd.DataFrame, *, dark: bool = False) -> go.Figure:
     """A mark for each setting drawn between the ends: a diamond where it cannot be told from the best."""
-    figure = new_figure("Held-out accuracy (%)", "Temperature", "Alpha", dark=dark, height=420)
     low, high = _range(cells["mean"])
+    traces = []
     known = cells[cells["mean"].notna()]
     for same, symbol, name in (
         (True, "diamond", "not told from the best"),
         (False, "circle", "other settings"),
     ):
         rows = known[known["same"].astype(bool) == same]
-        figure.add_scatter(
-            x=rows["temperature"],
-            y=rows["alpha"],
-            mode="markers",
-            name=name,
-            marker={
+        trace = {
+            "type": "scatter",
+            "x": rows["temperature"],
+            "y": rows["alpha"],
+            "mode": "markers",
+            "name": name,
+            "marker": {
                 "symbol": symbol,
                 "size": 15,
                 "color": 100 * rows["mean"],
@@ -82,22 +88,25 @@ def search_dots(cells: pd.DataFrame, *, dark: bool = False) -> go.Figure:
                 "showscale": same,
                 "colorbar": {"thickness": 12, "outlinewidth": 0},
             },
-            customdata=[
+            "customdata": [
                 _hover(f"T {row['temperature']:.3g}, alpha {row['alpha']:.3g}", row)
                 for _, row in rows.iterrows()
             ],
-            hovertemplate="%{customdata}<extra></extra>",
-        )
-    for _, row in known[known["mark"] != ""].iterrows():
-        figure.add_annotation(
-            x=row["temperature"], y=row["alpha"], text=MARKS[row["mark"]][1], yshift=16, showarrow=False
-        )
-    figure.update_layout(hovermode="closest")
-    return figure
+            "hovertemplate": "%{customdata}<extra></extra>",
+        }
+        traces.append(trace)
+    above = {"yshift": 16, "showarrow": False}
+    words = [
+        above | {"x": row["temperature"], "y": row["alpha"], "text": MARKS[row["mark"]][1]}
+        for _, row in known[known["mark"] != ""].iterrows()
+    ]
+    layout = {"annotations": words, "hovermode": "closest"}
+    return new_figure(TITLE, "Temperature", "Alpha", traces, layout, dark=dark, height=420)
 
 
 def _cell(
-    figure: go.Figure,
+    traces: list[dict[str, Any]],
+    layout: dict[str, Any],
     across: tuple[float, float],
     up: tuple[float, float],
     cell: pd.Series[Any],
@@ -116,42 +125,33 @@ def _cell(
         colour, ink = _mixed(who, share, dark)
     else:
         colour, ink = pick(GRID, dark), pick(INK, dark)
-    bar = {"x": [x], "base": [bottom], "width": 0.95, "showlegend": False}
-    figure.add_bar(
-        **bar,
-        y=[top - bottom],
-        marker={"color": colour, "line": {"width": 0}},
-        customdata=[_hover(name, cell)],
-        hovertemplate="%{customdata}<extra></extra>",
-    )
+    bar = {"type": "bar", "x": [x], "base": [bottom], "width": 0.95, "showlegend": False}
+    whole = {
+        "y": [top - bottom],
+        "marker": {"color": colour, "line": {"width": 0}},
+        "customdata": [_hover(name, cell)],
+        "hovertemplate": "%{customdata}<extra></extra>",
+    }
+    traces.append(bar | whole)
     if cell["same"]:
-        figure.add_bar(
-            **bar,
-            y=[STRIP],
-            marker={
+        strip = {
+            "y": [STRIP],
+            "marker": {
                 "color": "rgba(0,0,0,0)",
                 "line": {"width": 0},
                 "pattern": {"shape": "/", "fgcolor": ink, "size": 7, "solidity": 0.25},
             },
-            hoverinfo="skip",
-        )
+            "hoverinfo": "skip",
+        }
+        traces.append(bar | strip)
     if words:
-        figure.add_annotation(
-            x=x,
-            y=(bottom + top) / 2 + (STRIP / 2 if up[0] == up[1] else 0),
-            text=_words(cell),
-            showarrow=False,
-            font={"color": ink, "size": 13},
-        )
+        height = (bottom + top) / 2 + (STRIP / 2 if up[0] == up[1] else 0)
+        look = {"showarrow": False, "font": {"color": ink, "size": 13}}
+        layout["annotations"].append(look | {"x": x, "y": height, "text": _words(cell)})
     if cell["mark"]:
-        figure.add_shape(
-            type="rect",
-            x0=x - 0.47,
-            x1=x + 0.47,
-            y0=bottom,
-            y1=top,
-            line={"color": pick(INK, dark), "width": 2.5, "dash": MARKS[cell["mark"]][0]},
-        )
+        line = {"color": pick(INK, dark), "width": 2.5, "dash": MARKS[cell["mark"]][0]}
+        frame = {"type": "rect", "x0": x - 0.47, "x1": x + 0.47, "y0": bottom, "y1": top, "line": line}
+        layout["shapes"].append(frame)
 
 
 def _words(cell: pd.Series[Any]) -> str:

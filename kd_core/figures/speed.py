@@ -8,7 +8,7 @@ from typing import Any
 
 import plotly.graph_objects as go
 
-from kd_core.figures.style import colour_of, log_axis, new_figure
+from kd_core.figures.style import LOG_AXIS, colour_of, new_figure
 from kd_core.words import NAMES, RUNTIME_NAMES, SHORT_NAMES, Runtime, milliseconds
 
 # Who has a colour everywhere; the runtime has a dash and a mark.
@@ -23,27 +23,27 @@ def latency_by_batch(
 
     ``span``: the smallest and largest time on the axis, the same for figures that stand side by side.
     """
-    figure = new_figure(title, "Texts in a batch", "Median time (ms)", dark=dark, height=400)
+    traces = []
     for form in dict.fromkeys(cell["form"] for cell in cells):
         who, _, runtime = form.rpartition("-")
         rows = [cell for cell in cells if cell["form"] == form]
-        figure.add_scatter(
-            x=[str(cell["batch"]) for cell in rows],
-            y=[cell["p50"] for cell in rows],
-            mode="lines+markers",
-            name=f"{SHORT_NAMES[who]}, {RUNTIME_NAMES[runtime]}",
-            line={"color": colour_of(who, dark), "dash": RUNTIME_DASHES[runtime], "width": 2},
-            marker={"symbol": RUNTIME_SYMBOLS[runtime], "size": 8},
-            customdata=[
+        trace = {
+            "type": "scatter",
+            "x": [str(cell["batch"]) for cell in rows],
+            "y": [cell["p50"] for cell in rows],
+            "mode": "lines+markers",
+            "name": f"{SHORT_NAMES[who]}, {RUNTIME_NAMES[runtime]}",
+            "line": {"color": colour_of(who, dark), "dash": RUNTIME_DASHES[runtime], "width": 2},
+            "marker": {"symbol": RUNTIME_SYMBOLS[runtime], "size": 8},
+            "customdata": [
                 (milliseconds(cell["p50"]), f"{cell['texts_per_second']:,.0f}", cell["passes"])
                 for cell in rows
             ],
-            hovertemplate=f"{NAMES[who]}, {RUNTIME_NAMES[runtime]}: %{{customdata[0]}}, %{{customdata[1]}} "
-            "texts/s, %{customdata[2]} batches timed<extra></extra>",
-        )
-    log_axis(figure)
-    figure.update_xaxes(type="category", showgrid=False)
+            "hovertemplate": f"{NAMES[who]}, {RUNTIME_NAMES[runtime]}: %{{customdata[0]}}, "
+            "%{customdata[1]} texts/s, %{customdata[2]} batches timed<extra></extra>",
+        }
+        traces.append(trace)
     low, high = (math.log10(value) for value in (span[0] / 1.4, span[1] * 1.4))
-    figure.update_yaxes(range=[low, high])
-    figure.update_layout(hovermode="closest")
-    return figure
+    axes = {"xaxis": {"type": "category", "showgrid": False}, "yaxis": LOG_AXIS | {"range": [low, high]}}
+    layout = axes | {"hovermode": "closest"}
+    return new_figure(title, "Texts in a batch", "Median time (ms)", traces, layout, dark=dark, height=400)

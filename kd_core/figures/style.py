@@ -1,10 +1,10 @@
-"""How every figure looks: colours, fonts, the empty figure that all start from."""
+"""How every figure looks: colours, fonts, the figure that all start from."""
 
 from __future__ import annotations
 
 import html
 import unicodedata
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -53,7 +53,8 @@ RUNS: tuple[Pair, ...] = (
 )
 RUN_DASHES = ("solid", "dash", "dot", "dashdot", "longdash", "longdashdot")
 FONT = "Source Sans, system-ui, -apple-system, Segoe UI, Liberation Sans, Arial, sans-serif"  # the pages' own
-LOG_TICKS = [part * 10.0**power for power in range(-6, 4) for part in (1, 2, 5)]
+_LOG_TICKS = [part * 10.0**power for power in range(-6, 4) for part in (1, 2, 5)]
+LOG_AXIS = {"type": "log", "tickvals": _LOG_TICKS, "ticktext": [f"{tick:g}" for tick in _LOG_TICKS]}
 MAX_CELLS_WITH_TEXT = 15
 MAX_LABEL = 28
 # Instead of plotly's own, whose 7 kB each chart would bring to the browser.
@@ -64,10 +65,19 @@ TEMPLATE = {
 
 
 def new_figure(
-    title: str, x: str, y: str, *, dark: bool, height: int = 320, names: Sequence[str] | None = None
+    title: str,
+    x: str,
+    y: str,
+    traces: Sequence[Mapping[str, Any]] = (),
+    layout: Mapping[str, Any] | None = None,
+    *,
+    dark: bool,
+    height: int = 320,
+    names: Sequence[str] | None = None,
 ) -> go.Figure:
-    """An empty figure. An axis with a title has numbers; one without may have words, and makes room for them.
+    """A figure of ``traces``; ``layout`` is plotly's, and goes over what all figures share.
 
+    An axis with a title has numbers; one without may have words, and makes room for them.
     ``names`` stand on the vertical axis, at 0, 1, ... from the top; they are escaped and cut.
     """
     ink, grid = pick(INK, dark), pick(GRID, dark)
@@ -84,42 +94,43 @@ def new_figure(
         left = 14 + max((_width(html.unescape(name)) for name in shown), default=0)
         rows |= {"tickvals": list(range(len(shown))), "ticktext": shown, "range": [len(shown) - 0.5, -0.5]}
         rows |= {"showgrid": False, "zeroline": False, "automargin": False}
-    # All at once: each update_layout or update_xaxes afterwards takes milliseconds.
-    return go.Figure(
-        layout={
-            "template": TEMPLATE,
-            "xaxis": axis(x),
-            "yaxis": rows,
-            "title": {
-                "text": title,
-                "font": {"size": 15, "color": ink},
-                "x": 0,
-                "xref": "container",
-                "y": 1,
-                "yanchor": "top",
-                "pad": {"t": 8},
-            },
-            "height": height,
-            "font": {"family": FONT, "color": ink, "size": 13},
-            "paper_bgcolor": "rgba(0,0,0,0)",
-            "plot_bgcolor": "rgba(0,0,0,0)",
-            "margin": {"l": left, "r": 12, "t": 44, "b": 52 if x else 8},
-            "legend": {
-                "orientation": "h",
-                "x": 0,
-                "y": -52 / (height - 112),  # below the axis title, whatever the height
-                "yanchor": "top",
-                "font": {"color": ink},
-                "bgcolor": "rgba(0,0,0,0)",
-                "traceorder": "normal",
-            },
-            "hovermode": "x",
-            "hoverlabel": {"align": "left", "font": {"family": FONT}},
-            "uirevision": title,
-            "dragmode": False,  # a finger that scrolls the page must not zoom
-            "separators": ".,",
-        }
-    )
+    shared: dict[str, Any] = {
+        "template": TEMPLATE,
+        "xaxis": axis(x),
+        "yaxis": rows,
+        "title": {
+            "text": title,
+            "font": {"size": 15, "color": ink},
+            "x": 0,
+            "xref": "container",
+            "y": 1,
+            "yanchor": "top",
+            "pad": {"t": 8},
+        },
+        "height": height,
+        "font": {"family": FONT, "color": ink, "size": 13},
+        "paper_bgcolor": "rgba(0,0,0,0)",
+        "plot_bgcolor": "rgba(0,0,0,0)",
+        "margin": {"l": left, "r": 12, "t": 44, "b": 52 if x else 8},
+        "legend": {
+            "orientation": "h",
+            "x": 0,
+            "y": -52 / (height - 112),  # below the axis title, whatever the height
+            "yanchor": "top",
+            "font": {"color": ink},
+            "bgcolor": "rgba(0,0,0,0)",
+            "traceorder": "normal",
+        },
+        "hovermode": "x",
+        "hoverlabel": {"align": "left", "font": {"family": FONT}},
+        "uirevision": title,
+        "dragmode": False,  # a finger that scrolls the page must not zoom
+        "separators": ".,",
+    }
+    for key, value in (layout or {}).items():
+        shared[key] = shared.get(key, {}) | value if isinstance(value, dict) else value
+    # All at once: plotly takes up to 3 ms for each trace, line or axis that is added or changed afterwards.
+    return go.Figure(traces, shared)
 
 
 def _width(text: str) -> int:
@@ -127,8 +138,16 @@ def _width(text: str) -> int:
     return round(6.8 * sum(2 if unicodedata.east_asian_width(letter) in "WF" else 1 for letter in text))
 
 
-def log_axis(figure: go.Figure) -> None:
-    figure.update_yaxes(type="log", tickvals=LOG_TICKS, ticktext=[f"{tick:g}" for tick in LOG_TICKS])
+def upright(x: float, colour: str, width: float) -> dict[str, Any]:
+    """The shape of a line at ``x``, from the bottom of the plot to its top."""
+    ends = {"x0": x, "x1": x, "xref": "x", "y0": 0, "y1": 1, "yref": "y domain"}
+    return {"type": "line", "line": {"color": colour, "width": width}} | ends
+
+
+def level(y: float, colour: str, width: float) -> dict[str, Any]:
+    """The shape of a dashed line at ``y``, from the left of the plot to its right."""
+    ends = {"x0": 0, "x1": 1, "xref": "x domain", "y0": y, "y1": y, "yref": "y"}
+    return {"type": "line", "line": {"color": colour, "dash": "dash", "width": width}} | ends
 
 
 def label_of(text: str, limit: int = MAX_LABEL) -> str:

@@ -32,26 +32,31 @@ TOLD = 0.01  # a change from which its number is written below the word
 
 def answer_bars(probabilities: Mapping[str, float], who: Who, *, dark: bool = False) -> go.Figure:
     """The probability of each class, in the order given; bars start at zero."""
-    figure = new_figure("", "Probability (%)", "", dark=dark, height=70 + 28 * len(probabilities))
     places = list(range(len(probabilities)))
-    figure.add_bar(
-        x=[100 * share for share in probabilities.values()],
-        y=places,
-        orientation="h",
-        marker={"color": colour_of(who, dark)},
-        customdata=[label_of(name) for name in probabilities],
-        hovertemplate="%{customdata}: %{x:.1f} %<extra>" + NAMES[who] + "</extra>",
-        text=[percent(share) for share in probabilities.values()],
-        textposition="outside",
-        textfont={"color": pick(TEXT_COLOURS[who], dark)},
-        cliponaxis=False,
-        width=0.66,
-    )
-    figure.update_layout(showlegend=False, hovermode="closest", margin={"t": 6, "r": 48})
+    bars = {
+        "type": "bar",
+        "x": [100 * share for share in probabilities.values()],
+        "y": places,
+        "orientation": "h",
+        "marker": {"color": colour_of(who, dark)},
+        "customdata": [label_of(name) for name in probabilities],
+        "hovertemplate": "%{customdata}: %{x:.1f} %<extra>" + NAMES[who] + "</extra>",
+        "text": [percent(share) for share in probabilities.values()],
+        "textposition": "outside",
+        "textfont": {"color": pick(TEXT_COLOURS[who], dark)},
+        "cliponaxis": False,
+        "width": 0.66,
+    }
     names = [label_of(name, 16) for name in probabilities]
-    figure.update_yaxes(autorange="reversed", showgrid=False, tickvals=places, ticktext=names)
-    figure.update_xaxes(range=[0, 100], tickvals=[0, 25, 50, 75, 100])
-    return figure
+    layout = {
+        "xaxis": {"range": [0, 100], "tickvals": [0, 25, 50, 75, 100]},
+        "yaxis": {"autorange": "reversed", "showgrid": False, "tickvals": places, "ticktext": names},
+        "showlegend": False,
+        "hovermode": "closest",
+        "margin": {"t": 6, "r": 48},
+    }
+    height = 70 + 28 * len(probabilities)
+    return new_figure("", "Probability (%)", "", [bars], layout, dark=dark, height=height)
 
 
 def word_shades(
@@ -62,36 +67,38 @@ def word_shades(
     ``strongest`` has the deepest shade: the same for all figures that are compared.
     """
     lines, starts, widths = _set_in_lines(words)
-    height = 8 + 40 * (max(lines, default=0) + 1)
-    figure = new_figure("", "", "", dark=dark, height=height)
-    ink = pick(INK, dark)
-    figure.add_bar(
-        y=lines,
-        base=starts,
-        x=[width - 0.5 for width in widths],
-        orientation="h",
-        width=0.88,
-        marker={
+    last = max(lines, default=0)
+    chips = {
+        "type": "bar",
+        "y": lines,
+        "base": starts,
+        "x": [width - 0.5 for width in widths],
+        "orientation": "h",
+        "width": 0.88,
+        "marker": {
             "color": [_shade(effect / strongest, dark) for effect in effects],
             "cornerradius": 4,
             "line": {"width": 1, "color": pick(GRID, dark)},
         },
-        text=[_chip(word, effect) for word, effect in zip(words, effects, strict=True)],
-        textposition="inside",
-        insidetextanchor="middle",
-        textangle=0,
-        insidetextfont={"color": ink, "size": 13},
-        constraintext="both",
-        customdata=[[label_of(word), points(effect)] for word, effect in zip(words, effects, strict=True)],
-        hovertemplate="%{customdata[0]}: %{customdata[1]}<extra>" + NAMES[who] + "</extra>",
-    )
-    figure.update_layout(
-        showlegend=False, hovermode="closest", margin={"l": 0, "r": 0, "t": 4, "b": 4}, bargap=0
-    )
+        "text": [_chip(word, effect) for word, effect in zip(words, effects, strict=True)],
+        "textposition": "inside",
+        "insidetextanchor": "middle",
+        "textangle": 0,
+        "insidetextfont": {"color": pick(INK, dark), "size": 13},
+        "constraintext": "both",
+        "customdata": [[label_of(word), points(effect)] for word, effect in zip(words, effects, strict=True)],
+        "hovertemplate": "%{customdata[0]}: %{customdata[1]}<extra>" + NAMES[who] + "</extra>",
+    }
     hidden = {"visible": False, "fixedrange": True}
-    figure.update_xaxes(hidden, range=[-0.15, LINE])
-    figure.update_yaxes(hidden, range=[max(lines, default=0) + 0.5, -0.5])
-    return figure
+    layout = {
+        "xaxis": hidden | {"range": [-0.15, LINE]},
+        "yaxis": hidden | {"range": [last + 0.5, -0.5]},
+        "showlegend": False,
+        "hovermode": "closest",
+        "margin": {"l": 0, "r": 0, "t": 4, "b": 4},
+        "bargap": 0,
+    }
+    return new_figure("", "", "", [chips], layout, dark=dark, height=48 + 40 * last)
 
 
 def _set_in_lines(words: Sequence[str]) -> tuple[list[int], list[float], list[float]]:

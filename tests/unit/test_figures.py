@@ -288,3 +288,11 @@ def test_names_have_room_and_are_no_markup() -> None:
     assert named("tech").margin.l == 14 + round(6.8 * 4)
     assert named("<<<<").margin.l == named("tech").margin.l  # as it is read, not as it is escaped
     assert named("科技").margin.l == named("tech").margin.l  # wide letters count twice
+
+
+def test_a_layout_goes_over_what_all_figures_share() -> None:
+    bar = {"type": "bar", "x": ["a"], "y": [1]}
+    figure = new_figure("T", "", "Unit", [bar], {"margin": {"t": 8}, "yaxis": {"range": [0, 2]}}, dark=False)
+    assert (figure.layout.margin.t, figure.layout.margin.r) == (8, 12)
+    assert (figure.layout.yaxis.range, figure.layout.yaxis.title.text) == ((0, 2), "Unit")
+    assert [trace.type for trace in figure.data] == ["bar"]
