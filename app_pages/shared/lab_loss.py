@@ -183,7 +183,13 @@ def _table(found: Anatomy, student: np.ndarray, teacher: np.ndarray, examples: E
         column_config=dict.fromkeys(columns, st.column_config.NumberColumn(format="%.3f")),
         alt="Logits, softened logits, probabilities, terms of the divergence and gradient of each class",
     )
-    with st.expander("More decimals, to check by hand", icon=":material/calculate:"):
+    decimals = st.expander(
+        "More decimals, to check by hand",
+        icon=":material/calculate:",
+        key=f"{PAGE}.decimals",
+        on_change="rerun",
+    )
+    if decimals.open:  # closed, it would cost a tenth of the time that the lab takes to follow a slider
         quantities = {
             "Divergence D": found.divergence,
             "Factor (T², or 1)": found.factor,
@@ -194,7 +200,7 @@ def _table(found: Anatomy, student: np.ndarray, teacher: np.ndarray, examples: E
             "Length of the hard gradient": _length(found.hard_gradient),
             "Length of the soft gradient": _length(found.soft_gradient),
         }
-        st.dataframe(
+        decimals.dataframe(
             pd.DataFrame({"Quantity": list(quantities), "Value": list(quantities.values())}),
             hide_index=True,
             key=f"{PAGE}.quantities",

@@ -51,12 +51,12 @@ def _lab(playing: bool) -> None:
             alt=figures.replay_in_words(replay, moment),
         )
     way, one = st.columns(2, gap="large")
-    chart(
-        figures.replay_agreement(replay, moment, dark=is_dark()),
-        key=f"{PAGE}.agreement",
-        alt=f"Agreement from {_share(replay, 0)} at the start to {_share(replay, -1)} at the end",
-        container=way,
-    )
+    with way:
+        chart(
+            figures.replay_agreement(replay, moment, dark=is_dark()),
+            key=f"{PAGE}.agreement",
+            alt=f"Agreement from {_share(replay, 0)} at the start to {_share(replay, -1)} at the end",
+        )
     with one:
         st.text(replay.texts[text][:300])
         chart(

@@ -30,7 +30,6 @@ ICONS = {
 }
 POINTS = 200  # of a curve: each update costs the training what the browser and this process spend on it
 NOTHING_YET = "It ended before its first training step, so there are no curves and no checkpoint yet."
-CHART = 320  # pixels: also where there is nothing to draw yet, so that nothing jumps
 
 
 def live_view(run: RunRow) -> None:
@@ -182,14 +181,12 @@ def _curves(run: RunRow, whose: Who) -> None:
         figures.loss_curves(curve, who=whose, log=log, dark=is_dark()),
         key="live.loss",
         alt=f"Training loss over the steps: {words.NAMES[whose].lower()}.",
-        height=CHART,
     )
     level = float(taught.max()) if len(taught) and not learning else None
     chart(
         figures.accuracy_curves(shown, level, dark=is_dark()),
         key="live.accuracy",
         alt="Validation accuracy over the steps, with the teacher's as a line.",
-        height=CHART,
     )
 
 

@@ -105,12 +105,12 @@ def _by_length(cells: Sequence[Mapping[str, Any]], threads: int) -> None:
         for column, length in zip(st.columns(2), lengths[first : first + 2], strict=False):
             title = f"{kind_of_texts(length).capitalize()}, {count_of_threads(threads)}"
             rows = [cell for cell in cells if cell["length"] == length]
-            chart(
-                figures.latency_by_batch(rows, title, (min(p50), max(p50)), dark=is_dark()),
-                key=f"report.bench.{length}",
-                alt=f"Median time of a batch, by batch size. {title}. {_spoken(rows)}",
-                container=column,
-            )
+            with column:
+                chart(
+                    figures.latency_by_batch(rows, title, (min(p50), max(p50)), dark=is_dark()),
+                    key=f"report.bench.{length}",
+                    alt=f"Median time of a batch, by batch size. {title}. {_spoken(rows)}",
+                )
 
 
 def _spoken(cells: Sequence[Mapping[str, Any]]) -> str:

@@ -26,19 +26,19 @@ def show_task(summary: Summary, *, key: str) -> None:
     for note in summary.notes:
         st.caption(f":material/info: {escape(note)}")
     left, right = st.columns(2, gap="medium")
-    chart(
-        figures.class_balance(summary.balance, dark=is_dark()),
-        container=left,
-        key=f"{key}.balance",
-        alt=_classes_in_words(summary),
-    )
-    chart(
-        figures.lengths(summary.lengths.tolist(), unit=summary.unit, dark=is_dark()),
-        container=right,
-        key=f"{key}.lengths",
-        alt=f"Half of the texts have {summary.lengths.median():,.0f} {summary.unit} or fewer, "
-        f"the longest {summary.lengths.max():,}.",
-    )
+    with left:
+        chart(
+            figures.class_balance(summary.balance, dark=is_dark()),
+            key=f"{key}.balance",
+            alt=_classes_in_words(summary),
+        )
+    with right:
+        chart(
+            figures.lengths(summary.lengths.tolist(), unit=summary.unit, dark=is_dark()),
+            key=f"{key}.lengths",
+            alt=f"Half of the texts have {summary.lengths.median():,.0f} {summary.unit} or fewer, "
+            f"the longest {summary.lengths.max():,}.",
+        )
     st.markdown("**Training texts to read**")
     st.dataframe(
         summary.examples,

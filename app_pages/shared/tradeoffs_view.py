@@ -34,12 +34,11 @@ def draw(view: View, limits: Limits) -> None:
             dark=is_dark(),
         ),
         key="tradeoffs.chart",
-        on_select="rerun",
-        selection_mode="points",
         alt=alt,
+        clickable=True,
     )
-    for point in clicked["selection"]["points"]:
-        run = view.frame.loc[point["customdata"], "run"]
+    if clicked is not None:
+        run = view.frame.loc[clicked, "run"]
         st.switch_page("app_pages/review/report.py", query_params={"run": run})
 
 

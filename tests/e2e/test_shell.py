@@ -70,16 +70,6 @@ def test_a_deep_link_on_a_fresh_server_is_the_same_app(
     assert console_errors(page) == []
 
 
-def test_a_page_without_charts_brings_what_draws_them_on_the_next(
-    page: Page, visit: Callable[..., None]
-) -> None:
-    visit(page, "/glossary")
-    page.wait_for_function(
-        "() => performance.getEntriesByType('resource').some(each => each.name.includes('PlotlyChart'))"
-    )
-    expect(page.locator(".st-key-charts_ahead .js-plotly-plot")).to_be_hidden()
-
-
 def test_a_link_with_an_impossible_setting_says_so(page: Page, visit: Callable[..., None]) -> None:
     visit(page, "/distill?distill.temperature=999")
     expect(

@@ -43,7 +43,7 @@ def app(home: Path) -> Callable[..., AppTest]:
     def at(page: str = "app_pages/start/home.py", **parameters: str) -> AppTest:
         test = AppTest.from_file(str(ROOT / "app.py"), default_timeout=30)
         test.query_params.update(parameters)
-        test.session_state[AHEAD] = True  # the chart that nobody sees is for browsers
+        test.session_state[AHEAD] = True  # what the browser loads ahead is for browsers
         return test.switch_page(page).run()
 
     return at

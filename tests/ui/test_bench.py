@@ -14,6 +14,7 @@ from streamlit.testing.v1 import AppTest
 from kd_core.bench import BenchConfig
 from kd_core.config import DistillConfig
 from kd_core.store import Store
+from tests.ui.charts import alts
 
 App = Callable[..., AppTest]
 PAGE = "app_pages/review/report.py"
@@ -98,9 +99,11 @@ def test_the_results_and_their_conditions(app: App, benched: Store) -> None:
     assert "pinned to as many cores as threads" in said
     assert "The tokenizer comes on top: 0.03 ms for a text of the teacher" in said
     assert "With one text at a time the student gains less on the teacher than in batches of 32." in said
-    alts = [chart.proto.alt for chart in page.get("plotly_chart")][-4:]
-    assert alts[0].startswith("Median time of a batch, by batch size. Test texts, 1 thread. Batch 1: Teacher")
-    assert "Texts of 128 tokens, 1 thread" in alts[3]
+    spoken = alts(page)[-4:]
+    assert spoken[0].startswith(
+        "Median time of a batch, by batch size. Test texts, 1 thread. Batch 1: Teacher"
+    )
+    assert "Texts of 128 tokens, 1 thread" in spoken[3]
     cells = page.dataframe[1].value
     assert len(cells) == 4 * 3 * 6
 
@@ -109,8 +112,8 @@ def test_the_other_number_of_threads(app: App, benched: Store) -> None:
     page = speed(app)
     page.segmented_control(key="report.bench_threads").set_value(2).run()
     assert not page.exception
-    alts = [chart.proto.alt for chart in page.get("plotly_chart")][-4:]
-    assert all("2 threads" in alt for alt in alts)
+    spoken = alts(page)[-4:]
+    assert all("2 threads" in alt for alt in spoken)
     first = page.dataframe[1].value.iloc[0]
     cell = next(c for c in sample("bench.json")["cells"] if c["threads"] == 2)
     assert first["p50"] == f"{cell['p50']:.2f} ms"

@@ -297,8 +297,8 @@ def markdown(block) -> Iterator[str]:
 def figures(block) -> Iterator[str]:
     for child in getattr(block, "children", {}).values():
         yield from figures(child)
-    if block.type == "plotly_chart":
-        yield block.proto.spec
+    if block.type == "bidi_component":
+        yield block.proto.json
 
 
 def test_hostile_texts_labels_columns_and_names_stay_plain(app: Open) -> None:

@@ -20,6 +20,7 @@ from app_pages.shared.form_link import form_link, key
 from kd_core.config import DistillConfig
 from kd_core.events import Estimated, Evaluated, StageFinished, StageStarted, Step, TrainingStarted
 from kd_core.store import Store
+from tests.ui.charts import alts
 
 PAGE = "app_pages/build/distill.py"
 RUN = "20260101-120000-abcd"
@@ -36,11 +37,6 @@ def texts(test: AppTest) -> str:
     """All that a person reads, in order of kind."""
     kinds = (test.title, test.subheader, test.markdown, test.caption, test.info, test.warning, test.error)
     return "\n".join(element.value for elements in kinds for element in elements)
-
-
-def alts(test: AppTest) -> list[str]:
-    """What is read out of the charts."""
-    return [chart.proto.alt for chart in test.get("plotly_chart")]
 
 
 def widget(test: AppTest, kind: str, place: str):

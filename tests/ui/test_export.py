@@ -14,6 +14,7 @@ from streamlit.testing.v1 import AppTest
 
 from kd_core.config import DistillConfig
 from kd_core.store import Store
+from tests.ui.charts import alts
 from tests.unit.test_compression import FORMS, MACHINE
 
 App = Callable[..., AppTest]
@@ -121,7 +122,7 @@ def test_what_each_step_costs_and_buys(app: App, made: Path) -> None:
         "- **ONNX int8**: 30.0x smaller and 20.0x faster than the teacher; 0.2 points less accurate than the "
         "distilled student, within the interval of ± 2.5." in said
     )
-    assert [chart.proto.alt for chart in page.get("plotly_chart")] == [
+    assert alts(page) == [
         "Size: Teacher 90.0 MB, Distilled 10.0 MB, ONNX 12.0 MB, ONNX int8 3.0 MB.",
         "Latency: Teacher 8.00 ms, Distilled 1.00 ms, ONNX 0.80 ms, ONNX int8 0.40 ms.",
         "Accuracy: Teacher 87.6 %, Distilled 88.2 %, ONNX 88.2 %, ONNX int8 88.0 %.",

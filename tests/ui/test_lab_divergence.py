@@ -13,6 +13,7 @@ from streamlit.testing.v1 import AppTest
 
 from app_pages.shared.lab_divergence import LOSSES
 from kd_core.store import Store
+from tests.ui.charts import alts
 from tests.ui.test_lab_pages import run, said  # noqa: F401 (a finished run of one's own)
 
 App = Callable[..., AppTest]
@@ -20,7 +21,7 @@ PAGE = "app_pages/learn/divergence.py"
 
 
 def humps(page: AppTest) -> list[str]:
-    return [alt for chart in page.get("plotly_chart") if "hump" in (alt := chart.proto.alt)]
+    return [alt for alt in alts(page) if "hump" in alt]
 
 
 def test_forward_kl_is_there_at_first(app: App) -> None:

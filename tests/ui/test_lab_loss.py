@@ -14,6 +14,7 @@ from streamlit.testing.v1 import AppTest
 from app_pages.shared.lab_loss import LOSSES, STUDENTS
 from kd_core.config import Divergence
 from kd_core.recorded import recorded
+from tests.ui.charts import alts
 from tests.ui.test_lab_pages import said
 from tests.unit.test_lab_anatomy import by_scipy, tckd_nckd
 
@@ -23,6 +24,7 @@ PAGE = "app_pages/learn/loss.py"
 
 def test_fifty_random_settings_agree_with_scipy(app: App) -> None:
     known, random, page, seen = recorded(), np.random.default_rng(0), app(PAGE), set()
+    page.session_state["loss.decimals"] = True  # opened
     for _ in range(50):
         row, name = int(random.integers(200)), str(random.choice(list(LOSSES)))
         student = str(random.choice(list(STUDENTS)))
@@ -82,7 +84,7 @@ def test_without_t_squared(app: App) -> None:
     page.toggle(key="loss.t_squared").set_value(False).run()
     assert "Without T² the soft gradient has length 0.0359; with it, 0.575." in said(page)
     assert page.metric[0].value == "0.052"
-    bars, sizes = (chart.proto.alt for chart in page.get("plotly_chart"))
+    bars, sizes = alts(page)
     assert bars == "The strongest push is -0.052, on entertainment"
     assert sizes.startswith(
         "Length of the gradients: hard 0.254 at every temperature; soft, without T², from"

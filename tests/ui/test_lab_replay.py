@@ -11,6 +11,7 @@ from streamlit.testing.v1 import AppTest
 from kd_core.recorded import recorded_replay
 from kd_core.replay import Replay
 from kd_core.store import Store
+from tests.ui.charts import alts
 from tests.ui.test_lab_pages import said
 from tests.unit.test_figures import SAMPLE
 
@@ -20,10 +21,6 @@ PAGE = "app_pages/learn/replay.py"
 
 def metrics(page: AppTest) -> dict[str, str]:
     return {metric.label: metric.value for metric in page.metric}
-
-
-def alts(page: AppTest) -> list[str]:
-    return [chart.proto.alt for chart in page.get("plotly_chart")]
 
 
 def test_the_recorded_run_from_start_to_end(app: App) -> None:

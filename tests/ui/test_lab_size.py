@@ -9,6 +9,7 @@ from streamlit.testing.v1 import AppTest
 from kd_core.lab_results import size_grid, smallest
 from kd_core.recorded import recorded_lab
 from kd_core.words import percent
+from tests.ui.charts import alts
 from tests.ui.test_lab_pages import said
 
 App = Callable[..., AppTest]
@@ -16,7 +17,7 @@ PAGE = "app_pages/learn/size.py"
 
 
 def alt(page: AppTest) -> str:
-    return page.get("plotly_chart")[0].proto.alt
+    return alts(page)[0]
 
 
 def options(page: AppTest, name: str) -> list[str]:

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from streamlit.testing.v1 import AppTest
 
+from tests.ui.charts import alts
 from tests.ui.test_lab_pages import said
 
 App = Callable[..., AppTest]
@@ -36,7 +37,7 @@ def test_the_slider_moves_all(app: App) -> None:
     assert page.metric[0].label == "Entropy at T = 0.5"
     assert page.metric[0].delta.startswith("−0.1")
     assert "At T = 0.5 it is 56.1 % and 43.7 %" in said(page)
-    (bars, entropy, similarity) = (chart.proto.alt for chart in page.get("plotly_chart"))
+    (bars, entropy, similarity) = alts(page)
     assert bars == "The teacher's answer at T = 0.5: sports 56.1 %, entertainment 43.7 %"
     assert entropy == "Entropy of the answer: 0.70 nats at T = 0.5, 1.61 at T = 20"
     assert similarity == "Which classes the teacher finds alike, at T = 0.5"

@@ -10,6 +10,7 @@ from kd_core.config import DistillConfig
 from kd_core.lab_results import LabConfig
 from kd_core.recorded import recorded_lab
 from kd_core.store import Store
+from tests.ui.charts import alts
 from tests.ui.test_lab_pages import said
 from tests.unit.test_figures import SAMPLE
 
@@ -20,7 +21,7 @@ JOB = "20260131-143000-a1b2"
 
 def test_the_recorded_curve(app: App) -> None:
     page = app(PAGE)
-    assert page.get("plotly_chart")[0].proto.alt == (
+    assert alts(page)[0] == (
         "Student alone 84.5 %, Distilled, 0 transfer texts 86.8 %, Distilled, 500 transfer texts 86.2 %, "
         "Distilled, 2,000 transfer texts 87.2 %, Distilled, 8,000 transfer texts 87.6 %; teacher 87.6 %"
     )
@@ -89,7 +90,7 @@ def test_intervals_appear_as_they_are_measured(app: App, store: Store) -> None:
     report = recorded_lab("transfer")
     store.save_report(JOB, {**report, "cells": report["cells"][:1]})
     page = app(PAGE, job=JOB)
-    assert page.get("plotly_chart")[0].proto.alt == "Student alone 84.2 %; teacher 87.6 %"
+    assert alts(page)[0] == "Student alone 84.2 %; teacher 87.6 %"
     assert "The student alone and a distilled one are needed for a comparison" in said(page)
     assert page.button(key="transfer.job.again").label == "Start it again"
     store.save_report(JOB, {**report, "cells": report["cells"][:2]})

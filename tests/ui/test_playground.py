@@ -17,6 +17,7 @@ from kd_core import prediction
 from kd_core.config import DistillConfig
 from kd_core.errors import RunError
 from kd_core.store import Store
+from tests.ui.charts import alts
 
 App = Callable[..., AppTest]
 PAGE = "app_pages/use/playground.py"
@@ -131,13 +132,13 @@ def test_it_opens_with_a_test_text_and_three_answers(app: App, done: Store) -> N
 
 def test_words_that_mattered(app: App, done: Store) -> None:
     page = type_in(app(PAGE), "the shares rise")
-    alts = [chart.proto.alt for chart in page.get("plotly_chart")]
-    assert alts[0].startswith("Teacher: business 83.4 %, entertainment 4.2 %")
+    spoken = alts(page)
+    assert spoken[0].startswith("Teacher: business 83.4 %, entertainment 4.2 %")
     # Without "shares" the teacher says sports: of 83.39 % for business, 4.15 % are left.
-    assert alts[3].startswith(
+    assert spoken[3].startswith(
         "Teacher, words that mattered most for business: shares +79.2 points, the 0.0 points"
     )
-    assert alts[5] == (
+    assert spoken[5] == (
         "Student alone, words that mattered most for tech: the 0.0 points, shares 0.0 points, rise 0.0 points"
     )
     table = page.dataframe[0].value

@@ -19,6 +19,7 @@ from kd_core.config import DistillConfig
 from kd_core.events import Evaluated
 from kd_core.recorded import recorded_lab
 from kd_core.store import Store
+from tests.ui.charts import alts
 from tests.ui.test_lab_pages import said
 from tests.unit.test_race import IDS, finished
 
@@ -76,7 +77,7 @@ def test_who_leads_is_said_for_a_step_that_both_have_reached(app: App, store: St
         "At step 50, which all lanes have reached, B: T = 8 leads with 75.0 %, 5.0 points before A: T = 1."
         in said(page)
     )
-    assert page.get("plotly_chart")[0].proto.alt == (
+    assert alts(page)[0] == (
         "Validation accuracy over the steps. A: T = 1 85.0 % at step 75; B: T = 8 75.0 % at step 50"
     )
 

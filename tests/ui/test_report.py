@@ -15,6 +15,7 @@ from app_pages.shared.report_head import actions
 from kd_core.config import DistillConfig
 from kd_core.events import Evaluated, Step
 from kd_core.store import Store
+from tests.ui.charts import alts
 
 App = Callable[..., AppTest]
 PAGE = "app_pages/review/report.py"
@@ -105,12 +106,12 @@ def test_verdict_and_measures(app: App, done: Store) -> None:
         "**7.2x faster than the teacher**",
     ):
         assert sentence in said
-    alts = [chart.proto.alt for chart in page.get("plotly_chart")]
-    assert alts[0] == (
+    spoken = alts(page)
+    assert spoken[0] == (
         "Accuracy: Teacher 87.6 %, Distilled student 87.6 %, Distilled on labelled texts 86.3 %, "
         "Student alone 84.0 %."
     )
-    assert alts[2].startswith("Latency: Teacher 12.1 ms, Distilled student 1.69 ms")
+    assert spoken[2].startswith("Latency: Teacher 12.1 ms, Distilled student 1.69 ms")
     assert "All but the teacher have the same architecture, so their speed was measured once." in said
 
 
@@ -206,8 +207,8 @@ def test_curves(app: App, done: Store) -> None:
     assert "From the cache, so without a curve here: teacher, student alone." in words(page)
     page.segmented_control(key="report.curve_model").set_value("labelled_only").run()
     page.toggle(key="report.log").set_value(True).run()
-    alts = [chart.proto.alt for chart in page.get("plotly_chart")]
-    assert alts[-1] == "Training loss over the steps: Distilled on labelled texts"
+    spoken = alts(page)
+    assert spoken[-1] == "Training loss over the steps: Distilled on labelled texts"
 
 
 def test_how_to_get_it_again(app: App, done: Store) -> None:

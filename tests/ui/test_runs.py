@@ -13,6 +13,7 @@ from streamlit.testing.v1 import AppTest
 from kd_core.config import DistillConfig
 from kd_core.events import Evaluated, StageStarted
 from kd_core.store import Store
+from tests.ui.charts import alts, charts
 
 App = Callable[..., AppTest]
 PAGE = "app_pages/review/runs.py"
@@ -235,7 +236,7 @@ def test_side_by_side_only_what_differs(app: App, runs: Store) -> None:
     assert results["Demo"]["Accuracy, distilled student"] == "87.6 % ± 2.8"
     assert results["Demo"]["Gain over the student alone"] == "+3.6 points (+0.6 to +6.7)"
     assert results["Warm"]["Gain over the student alone"] == "−0.4 points (−3.0 to +2.0)"
-    assert [chart.proto.alt for chart in page.get("plotly_chart")] == [
+    assert alts(page) == [
         "Accuracy of the distilled students over the training steps",
         "Warm: −0.4 points; Demo: +3.6 points",
     ]
@@ -269,7 +270,7 @@ def test_runs_without_results_side_by_side(app: App, runs: Store) -> None:
     page = choose(app(PAGE), EVIL, "Other")
     assert "None of these runs is done, so there are no results yet." in words(page)
     assert "None of these runs has a curve: their students have not begun to learn." in " ".join(words(page))
-    assert not page.get("plotly_chart")
+    assert not charts(page)
 
 
 def test_a_run_without_a_curve_is_named(app: App, runs: Store) -> None:

@@ -17,6 +17,7 @@ from kd_core.events import Control
 from kd_core.search import SearchConfig, Setting, link, result
 from kd_core.search import board as boards
 from kd_core.store import Store
+from tests.ui.charts import alts, charts
 
 App = Callable[..., AppTest]
 PAGE = "app_pages/build/search.py"
@@ -42,7 +43,7 @@ def metrics(page: AppTest) -> dict[str, tuple[str, str]]:
 
 def heat(page: AppTest) -> dict[str, Any]:
     """The figure as the browser gets it."""
-    return json.loads(page.get("plotly_chart")[0].proto.spec)
+    return json.loads(charts(page)[0]["figure"])
 
 
 def marks(page: AppTest) -> list[str]:
@@ -100,7 +101,7 @@ def test_without_a_search_it_says_what_to_do(app: App, store: Store) -> None:
     assert "54 trainings:" in words(page)
     assert "16 settings and the student alone, each on 3 folds, and 3 teachers" in words(page)
     assert page.button(key="search.start").label.startswith("Start search · ")
-    assert not page.get("plotly_chart")
+    assert not charts(page)
 
 
 def test_the_number_of_trainings_follows_the_form(app: App, store: Store) -> None:
@@ -176,7 +177,7 @@ def test_the_map_and_the_two_choices(app: App, store: Store) -> None:
     assert shown["T 4, alpha 0.5"] == ("85.1 %", "± 0.5 standard error")
     assert shown["T 4, alpha 0.3"] == ("85.0 %", "± 0.6 standard error")
     assert "0.1 points below the best (95 % interval" in words(page)
-    assert page.get("plotly_chart")[0].proto.alt == (
+    assert alts(page)[0] == (
         "Accuracy on held-out texts by temperature and alpha: 4 of 4 settings done; the best is T 4, "
         "alpha 0.5 with 85.1 %; 2 cannot be told from it"
     )
@@ -225,7 +226,7 @@ def test_several_students_have_a_map_each(app: App, store: Store) -> None:
     page.selectbox(key="search.of_student").select("mini").run()
     assert len(marks(page)) == 5
     assert "Which settings matter" in [each.label for each in page.expander]
-    assert len(page.get("plotly_chart")) == 3
+    assert len(charts(page)) == 3
 
 
 def test_numbers_between_the_ends_are_dots(app: App, store: Store) -> None:

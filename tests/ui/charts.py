@@ -1,0 +1,18 @@
+"""The charts of a page under test: what they show, and the words for those who do not see it."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from streamlit.testing.v1 import AppTest
+
+
+def charts(page: AppTest) -> list[dict[str, Any]]:
+    """``alt`` and ``figure`` (JSON) of each, in their order."""
+    found = (json.loads(element.proto.json) for element in page.get("bidi_component"))
+    return [data for data in found if "figure" in data]
+
+
+def alts(page: AppTest) -> list[str]:
+    return [chart["alt"] for chart in charts(page)]
