@@ -187,11 +187,12 @@ def _table(
 
     columns = {
         "Text": [examples.texts[row] for row in rows],
+        **measure,  # beside its text: what is ranked by stays in sight on a phone
         "Label": names[examples.truth[rows]],
         "Teacher": names[examples.logits["teacher"][rows].argmax(axis=1)],
     }
     st.dataframe(
-        pd.DataFrame(columns | measure),
+        pd.DataFrame(columns),
         hide_index=True,
         key=key,
         height=300,

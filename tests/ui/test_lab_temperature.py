@@ -48,8 +48,10 @@ def test_over_all_texts(app: App) -> None:
     undecided, doubtful = page.dataframe[1].value, page.dataframe[2].value
     assert undecided["Text"][0] == "Players sought for $1m prize"
     assert np.all(np.diff(undecided["Entropy"]) <= 0)
-    assert doubtful.iloc[0].tolist()[:3] == ["Howard hits back at mongrel jibe", "politics", "sports"]
-    assert doubtful["Sure"][0] == pytest.approx(95, abs=0.5)
+    assert list(doubtful) == ["Text", "Sure", "Label", "Teacher"]
+    text, sure, label, teacher = doubtful.iloc[0]
+    assert (text, label, teacher) == ("Howard hits back at mongrel jibe", "politics", "sports")
+    assert sure == pytest.approx(95, abs=0.5)
     words = said(page)
     assert "The teacher disagrees with 21 of 200 labels" in words
     assert "30 % of what is left of business goes to politics" in words
