@@ -60,6 +60,7 @@ def test_learned_early_late_and_never(app: App) -> None:
     kinds.set_value("never").run()
     never = page.dataframe[0].value
     assert len(never) == 9
+    assert "step" not in never  # since which they agree
     assert (never["teacher"] != never["student"]).all()
 
 
