@@ -9,6 +9,7 @@ in a checkpoint) and tells events. What runs inside ``from_main`` or ``gather`` 
 from __future__ import annotations
 
 import atexit
+import gc
 import os
 import shutil
 import socket
@@ -37,7 +38,13 @@ def join() -> None:
         from accelerate import PartialState
 
         PartialState(cpu=not cuda.is_available(), timeout=PATIENCE)
-        atexit.register(distributed.destroy_process_group)
+        atexit.register(leave)
+
+
+def leave() -> None:
+    """End the group with its threads: one that lets go of a tensor while Python ends aborts the process."""
+    distributed.destroy_process_group()
+    gc.collect()  # a trainer refers to the group in a circle, which keeps its threads (pytorch issue 190489)
 
 
 def size() -> int:

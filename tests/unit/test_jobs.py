@@ -390,7 +390,7 @@ def parent() -> str:
 
 
 SERVER = """
-import sys, time
+import signal, threading, time
 from kd_core import jobs
 from kd_core.config import DistillConfig
 from kd_core.store import Store
@@ -401,11 +401,12 @@ def handler(row, on_event, control):
         control.check()
         time.sleep(0.01)
 
+signal_like_streamlit = threading.Event()
+signal.signal(signal.SIGTERM, lambda *_: signal_like_streamlit.set())
+signal.signal(signal.SIGINT, signal.default_int_handler)  # ignored where tests run in a shell's background
 runner = jobs.Runner(Store(), {"distil": handler})
 runner.start()
 print(runner.submit(DistillConfig()), flush=True)
-signal_like_streamlit = __import__("threading").Event()
-__import__("signal").signal(15, lambda *_: signal_like_streamlit.set())
 try:
     while not signal_like_streamlit.wait(0.05):
         pass

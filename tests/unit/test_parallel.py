@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
+from torch import distributed
 from transformers import TrainerCallback
 
 from kd_core import parallel
@@ -251,6 +252,21 @@ def test_progress_is_told_once(runs):
 def test_the_student_learns_as_well(runs):
     one, two = runs.one.student.accuracy, runs.report["student"]["accuracy"]
     assert min(one, two) >= 0.6, "one text in five would be chance"
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="threads have their names there")
+def test_the_threads_of_a_group_end_with_it(tmp_path):
+    def threads() -> int:
+        names = [task.read_text() for task in Path("/proc/self/task").glob("*/comm")]
+        return sum("gloo" in name for name in names)
+
+    distributed.init_process_group("gloo", init_method=f"file://{tmp_path}/meet", rank=0, world_size=1)
+    circle: list[Any] = [distributed.group.WORLD]
+    circle.append(circle)
+    del circle
+    assert threads() > 0
+    parallel.leave()
+    assert threads() == 0
 
 
 # One of the two processes
