@@ -11,10 +11,10 @@ from kd_core.figures.style import (
     GRID,
     INK,
     MAX_CELLS_WITH_TEXT,
-    PAGE,
     new_figure,
     pick,
     scale_of,
+    shade_of,
 )
 from kd_core.words import percent
 
@@ -119,12 +119,10 @@ def _cell(
 ) -> None:
     """One rectangle. A trace of its own, because the student alone is as tall as all others together."""
     x, (bottom, top) = across[0], (up[0] - 0.47, up[1] + 0.47)
-    known = cell["scores"] > 0
-    if known:
+    ink, colour = pick(INK, dark), pick(GRID, dark)
+    if cell["scores"] > 0:
         share = min(1.0, max(0.0, (100 * cell["mean"] - ends[0]) / (ends[1] - ends[0])))
-        colour, ink = _mixed(who, share, dark)
-    else:
-        colour, ink = pick(GRID, dark), pick(INK, dark)
+        colour = shade_of(who, share, dark)
     bar = {"type": "bar", "x": [x], "base": [bottom], "width": 0.95, "showlegend": False}
     whole = {
         "y": [top - bottom],
@@ -149,7 +147,7 @@ def _cell(
         look = {"showarrow": False, "font": {"color": ink, "size": 13}}
         layout["annotations"].append(look | {"x": x, "y": height, "text": _words(cell)})
     if cell["mark"]:
-        line = {"color": pick(INK, dark), "width": 2.5, "dash": MARKS[cell["mark"]][0]}
+        line = {"color": ink, "width": 2.5, "dash": MARKS[cell["mark"]][0]}
         frame = {"type": "rect", "x0": x - 0.47, "x1": x + 0.47, "y0": bottom, "y1": top, "line": line}
         layout["shapes"].append(frame)
 
@@ -185,12 +183,3 @@ def _range(means: pd.Series[Any]) -> tuple[float, float]:
     known = 100 * means.dropna()
     high = float(known.max()) if len(known) else 100.0
     return min(float(known.min()) if len(known) else high, high - SPAN), high
-
-
-def _mixed(who: Any, share: float, dark: bool) -> tuple[str, str]:
-    """The colour of a share between the page's and the model's, and ink that can be read on it."""
-    ends = scale_of(who, dark)
-    first, last = ([float(part) for part in colour[4:-1].split(",")] for colour in (ends[0][1], ends[1][1]))
-    rgb = [a + share * (b - a) for a, b in zip(first, last, strict=True)]
-    bright = 0.299 * rgb[0] + 0.587 * rgb[1] + 0.114 * rgb[2] > 140
-    return "rgb({:.0f},{:.0f},{:.0f})".format(*rgb), (INK[0] if bright else PAGE[0])

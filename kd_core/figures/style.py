@@ -52,6 +52,7 @@ RUNS: tuple[Pair, ...] = (
     ("#4A5160", "#C6CCD6"),
 )
 RUN_DASHES = ("solid", "dash", "dot", "dashdot", "longdash", "longdashdot")
+PALEST, DEEPEST = 0.06, (0.75, 0.5)  # how much of a model's colour is in a cell; light theme, dark theme
 FONT = "Source Sans, system-ui, -apple-system, Segoe UI, Liberation Sans, Arial, sans-serif"  # the pages' own
 _LOG_TICKS = [part * 10.0**power for power in range(-6, 4) for part in (1, 2, 5)]
 LOG_AXIS = {"type": "log", "tickvals": _LOG_TICKS, "ticktext": [f"{tick:g}" for tick in _LOG_TICKS]}
@@ -85,6 +86,7 @@ def new_figure(
     def axis(words: str) -> dict[str, Any]:
         title = {"text": words, "standoff": 8, "font": {"size": 13, "color": ink}}
         lines = {"gridcolor": grid, "zerolinecolor": grid, "zerolinewidth": 2, "linecolor": grid}
+        lines |= {"ticks": ""}  # a heat map would have some
         # Numbers fit into the margins below. To measure what stands on an axis makes plotly draw it twice.
         return {"title": title, "tickfont": {"color": ink, "size": 12}, "automargin": not words} | lines
 
@@ -156,14 +158,15 @@ def label_of(text: str, limit: int = MAX_LABEL) -> str:
 
 
 def scale_of(who: Who, dark: bool) -> list[list[Any]]:
-    """One hue, from the page to the model's colour."""
+    """One hue, from nearly the page's colour towards the model's."""
+    return [[share, shade_of(who, share, dark)] for share in (0, 1)]
+
+
+def shade_of(who: Who, share: float, dark: bool) -> str:
+    """The colour at ``share`` of that scale. Words in the page's ink can be read on each of them."""
     page, colour = _rgb(pick(PAGE, dark)), _rgb(colour_of(who, dark))
-
-    def mixed(share: float) -> str:
-        return "rgb({:.0f},{:.0f},{:.0f})".format(*(page + share * (colour - page)))
-
-    # Opaque, so that plotly can tell whether the number in a cell has to be dark or light.
-    return [[0, mixed(0.06)], [1, mixed(0.85)]]
+    depth = PALEST + share * (DEEPEST[dark] - PALEST)
+    return "rgb({:.0f},{:.0f},{:.0f})".format(*(page + depth * (colour - page)))
 
 
 def _rgb(colour: str) -> Any:

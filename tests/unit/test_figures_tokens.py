@@ -6,6 +6,7 @@ import re
 
 import pytest
 
+from kd_core.events import Who
 from kd_core.figures import answer_bars, style, tokens, word_shades
 
 EVIL = '<img src="http://127.0.0.1:9/x"> %{y}'
@@ -71,6 +72,16 @@ def test_the_deeper_the_stronger_and_nothing_at_zero(dark: bool):
     for weak, strong, deep in ((shades[1], shades[2], deep_for), (shades[3], shades[4], deep_against)):
         assert 1 < contrast(weak, page) < contrast(strong, page) < contrast(deep, page)
     assert min(contrast(shade, style.pick(style.INK, dark)) for shade in shades) >= 4.5  # words stay readable
+
+
+@pytest.mark.parametrize("dark", [False, True])
+@pytest.mark.parametrize("who", style.COLOURS)
+def test_numbers_on_a_cell_stay_readable_and_cells_differ(who: Who, dark: bool):
+    shades = [style.shade_of(who, share, dark) for share in (0, 0.25, 0.5, 0.75, 1)]
+    assert min(contrast(shade, style.pick(style.INK, dark)) for shade in shades) >= 4.5
+    assert [shades[0], shades[-1]] == [colour for _, colour in style.scale_of(who, dark)]
+    depths = [contrast(shade, style.pick(style.PAGE, dark)) for shade in shades]
+    assert depths == sorted(depths)
 
 
 def test_lines_are_filled_and_long_words_are_cut():
