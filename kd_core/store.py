@@ -85,14 +85,15 @@ class Store:
     ) -> None:
         """``owner``: the process that a queued run waits for. Raises: RunError for an id that exists."""
         now = datetime.now(UTC)
+        models = config.get("distill", config)  # a search says what its trainings share
         row = {
             "id": run_id,
             "kind": kind,
             "name": _clean(name),
             "status": status,
-            "task": _short(config, "task", "name"),
-            "teacher": _short(config, "teacher", "model"),
-            "student": _short(config, "student", "model"),
+            "task": _short(models, "task", "name"),
+            "teacher": _short(models, "teacher", "model"),
+            "student": _short(models, "student", "model"),
             "config": dict(config),
             "created": now,
             "started": None if status == "queued" else now,

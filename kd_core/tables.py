@@ -62,7 +62,8 @@ class RunRow:
     @property
     def title(self) -> str:
         """Its name, or what it does."""
-        return self.name or f"{self.task}: {self.teacher} → {self.student}"
+        what = f"{self.task}: {self.teacher} → {self.student}"
+        return self.name or (f"Search on {what}" if self.kind == "search" else what)
 
 
 @dataclass(frozen=True)

@@ -147,6 +147,15 @@ def test_a_search_is_queued_once(app: App, store: Store) -> None:
     assert page.button(key="search.job.stop")
 
 
+def test_the_strip_says_what_is_searched(app: App, store: Store) -> None:
+    page = app(PAGE)
+    page.button(key="search.start").click().run()
+    (job,) = store.runs(kind="search")
+    store.set_status(job.id, "running")
+    (link,) = app(PAGE).sidebar.get("page_link")
+    assert link.proto.label == "**Search on bbc-headlines: minilm-l6 → tiny**"
+
+
 def test_a_name_that_is_taken(app: App, store: Store) -> None:
     searched(store)
     page = app(PAGE)
