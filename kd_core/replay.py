@@ -78,16 +78,16 @@ class Replay:
         return ["never" if at is None else "early" if at <= limit else "late" for at in self.learned_at()]
 
     def table(self) -> pd.DataFrame:
-        """A row for each text: text, truth, teacher, student (in the end), learned, step."""
+        """A row for each text: text, step, truth, teacher, student (in the end), learned."""
         names = np.array(self.labels)
         return pd.DataFrame(
             {
                 "text": self.texts,
+                "step": pd.array(self.learned_at(), dtype="Int64"),
                 "truth": names[self.truth],
                 "teacher": names[self.answers],
                 "student": names[self.student[-1].argmax(axis=1)],
                 "learned": self.learned(),
-                "step": pd.array(self.learned_at(), dtype="Int64"),
             }
         )
 

@@ -226,7 +226,8 @@ def _table(controls: Controls, replay: Replay) -> None:
         key=f"{PAGE}.learned",
         label_visibility="collapsed",
     )
-    rows = table[table["learned"] == kind].sort_values("step").dropna(axis="columns", how="all")
+    rows = table[table["learned"] == kind].sort_values("step")
+    rows = rows.dropna(axis="columns", how="all")  # what is never learned has no step
     if rows.empty:
         st.info("There is no such text.", icon=":material/check:")
         return
@@ -241,7 +242,6 @@ def _table(controls: Controls, replay: Replay) -> None:
         key=f"{PAGE}.texts",
         on_select=choose,
         selection_mode="single-row",
-        column_order=("text", "step", "truth", "teacher", "student"),
         column_config={
             "text": st.column_config.TextColumn("Text", width=180),
             "truth": "True class",

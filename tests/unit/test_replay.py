@@ -56,7 +56,7 @@ def test_learned_early_late_and_never():
     assert found.learned() == ["early", "early", "late", "late", "never", "never", "late"]
     assert found.agrees.mean(axis=1) == pytest.approx([3 / 7, 4 / 7, 4 / 7, 5 / 7])
     table = found.table()
-    assert table.loc[4].to_list() == ["text 4", "a", "a", "c", "never", pd.NA]
+    assert table.loc[4].to_list() == ["text 4", pd.NA, "a", "a", "c", "never"]
     assert table.loc[2, "step"] == 50
 
 
