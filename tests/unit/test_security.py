@@ -37,6 +37,17 @@ def calls(tree: ast.Module) -> list[tuple[str, ast.Call]]:
     return [(ast.unparse(node.func), node) for node in ast.walk(tree) if isinstance(node, ast.Call)]
 
 
+def imported(tree: ast.Module, package: str) -> set[str]:
+    """What a module takes from a package, or the package itself."""
+    found: set[str] = set()
+    for node in ast.walk(tree):
+        if isinstance(node, ast.ImportFrom) and (node.module or "").startswith(package):
+            found |= {name.name for name in node.names}
+        elif isinstance(node, ast.Import):
+            found |= {name.name for name in node.names if name.name.startswith(package)}
+    return found
+
+
 @cache
 def dicts(tree: ast.Module) -> dict[str, dict[str, ast.expr]]:
     """The dicts that are written out in a module, by the name that they are given."""
@@ -212,9 +223,12 @@ def test_what_is_no_hub_id_is_no_data_set(name):
 def test_pages_write_no_html_of_their_own_making():
     """HTML and scripts come from constants and from files of ours, never from a variable."""
     for name, tree in trees():
+        assert imported(tree, "streamlit.components") <= {"declare_component"}, name
         for function, call in calls(tree):
             given = options(tree, call)
             assert "unsafe_allow_javascript" not in given, name
+            if function == "declare_component":
+                assert list(given) == ["path"], f"{name}: a folder, not an address"
             written: list[ast.expr] = []
             if "components" in function:
                 assert function == "st.components.v2.component", f"{name}: {function}"
