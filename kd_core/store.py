@@ -85,15 +85,15 @@ class Store:
     ) -> None:
         """``owner``: the process that a queued run waits for. Raises: RunError for an id that exists."""
         now = datetime.now(UTC)
-        models = config.get("distill", config)  # a search says what its trainings share
+        about = config.get("distill", config)  # a search says what its trainings share
         row = {
             "id": run_id,
             "kind": kind,
             "name": _clean(name),
             "status": status,
-            "task": _short(models, "task", "name"),
-            "teacher": _short(models, "teacher", "model"),
-            "student": _short(models, "student", "model"),
+            "task": _short(about, "task", "name"),
+            "teacher": _short(about, "teacher", "model"),
+            "student": _short(about, "student", "model"),
             "config": dict(config),
             "created": now,
             "started": None if status == "queued" else now,

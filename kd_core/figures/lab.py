@@ -10,7 +10,6 @@ import plotly.graph_objects as go
 
 from kd_core.events import Who
 from kd_core.figures.style import (
-    INK,
     LINE,
     LOG_AXIS,
     MAX_CELLS_WITH_TEXT,
@@ -90,7 +89,6 @@ def class_similarity(
         "customdata": [[(row, column) for column in names] for row in names],
         "text": [["" if np.isnan(share) else f"{100 * share:.0f} %" for share in row] for row in found],
         "texttemplate": "%{text}" if few else None,
-        "textfont": {"color": pick(INK, dark)},
         "hovertemplate": "%{customdata[0]}: %{z:.1f} % of the rest goes to %{customdata[1]}<extra></extra>",
     }
     axis = {"tickvals": places, "ticktext": names, "showgrid": False, "zeroline": False}

@@ -152,7 +152,7 @@ def size_grid(
         "ygap": 3,
         "text": words,
         "texttemplate": "%{text}",
-        "textfont": {"size": 14, "color": pick(INK, dark)},
+        "textfont": {"size": 14},
         "customdata": hover,
         "hovertemplate": "%{customdata}<extra></extra>",
     }

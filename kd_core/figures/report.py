@@ -94,7 +94,6 @@ def confusion(report: Mapping[str, Any], who: Who, *, dark: bool = False) -> go.
         customdata=np.dstack([counts, np.array(pairs)]),
         text=counts if len(labels) <= MAX_CELLS_WITH_TEXT else None,
         texttemplate="%{text}" if len(labels) <= MAX_CELLS_WITH_TEXT else None,
-        textfont={"color": pick(INK, dark)},
         hovertemplate="%{customdata[1]}: %{customdata[0]} texts, %{z:.1%} of the class<extra></extra>",
     )
     names = {"tickvals": places, "ticktext": labels, "showgrid": False, "zeroline": False, "automargin": True}
@@ -185,7 +184,7 @@ def four_way(report: Mapping[str, Any], *, dark: bool = False) -> go.Figure:
             for row in cells
         ],
         texttemplate="%{text}",
-        textfont={"size": 14, "color": pick(INK, dark)},
+        textfont={"size": 14},
         hoverinfo="skip",
     )
     figure.update_yaxes(autorange="reversed", showgrid=False)

@@ -52,17 +52,13 @@ RUNS: tuple[Pair, ...] = (
     ("#4A5160", "#C6CCD6"),
 )
 RUN_DASHES = ("solid", "dash", "dot", "dashdot", "longdash", "longdashdot")
-PALEST, DEEPEST = 0.06, (0.75, 0.5)  # how much of a model's colour is in a cell; light theme, dark theme
+# How much of a model's colour a cell has, light and dark theme: with more, words in INK could not be read.
+PALEST, DEEPEST = 0.06, (0.75, 0.5)
 FONT = "Source Sans, system-ui, -apple-system, Segoe UI, Liberation Sans, Arial, sans-serif"  # the pages' own
 _LOG_TICKS = [part * 10.0**power for power in range(-6, 4) for part in (1, 2, 5)]
 LOG_AXIS = {"type": "log", "tickvals": _LOG_TICKS, "ticktext": [f"{tick:g}" for tick in _LOG_TICKS]}
 MAX_CELLS_WITH_TEXT = 15
 MAX_LABEL = 28
-# Instead of plotly's own, whose 7 kB each chart would bring to the browser.
-TEMPLATE = {
-    "layout": {"autotypenumbers": "strict"},  # a class that is called 2024 is a name
-    "data": {"bar": [{"marker": {"pattern": {"solidity": 0.2}}}]},
-}
 
 
 def new_figure(
@@ -97,7 +93,7 @@ def new_figure(
         rows |= {"tickvals": list(range(len(shown))), "ticktext": shown, "range": [len(shown) - 0.5, -0.5]}
         rows |= {"showgrid": False, "zeroline": False, "automargin": False}
     shared: dict[str, Any] = {
-        "template": TEMPLATE,
+        "template": _template(ink),
         "xaxis": axis(x),
         "yaxis": rows,
         "title": {
@@ -133,6 +129,16 @@ def new_figure(
         shared[key] = shared.get(key, {}) | value if isinstance(value, dict) else value
     # All at once: plotly takes up to 3 ms for each trace, line or axis that is added or changed afterwards.
     return go.Figure(traces, shared)
+
+
+def _template(ink: str) -> dict[str, Any]:
+    """Instead of plotly's own, whose 7 kB each chart would bring to the browser."""
+    traces: dict[str, Any] = {
+        "bar": [{"marker": {"pattern": {"solidity": 0.2}}}],
+        # Plotly's choice, white or grey by the cell, cannot be read in the middle of the scale.
+        "heatmap": [{"textfont": {"color": ink}}],
+    }
+    return {"layout": {"autotypenumbers": "strict"}, "data": traces}  # a class called 2024 is a name
 
 
 def _width(text: str) -> int:

@@ -73,8 +73,7 @@ def test_every_figure_is_labelled_keeps_its_height_and_the_readers_zoom(
         assert layout.uirevision, name
         assert layout.paper_bgcolor == layout.plot_bgcolor == "rgba(0,0,0,0)", name
         assert layout.font.color == figures.INK[dark], name
-        cells = [trace for trace in figure.data if trace.type == "heatmap"]
-        assert all(trace.textfont.color == figures.INK[dark] for trace in cells), name
+        assert layout.template.data.heatmap[0].textfont.color == figures.INK[dark], name
 
 
 def test_what_a_user_wrote_is_neither_markup_nor_a_template(

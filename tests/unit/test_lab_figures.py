@@ -31,8 +31,7 @@ def test_every_figure_has_a_title_a_height_and_no_background(dark: bool) -> None
         assert layout.uirevision, name
         assert layout.paper_bgcolor == layout.plot_bgcolor == "rgba(0,0,0,0)", name
         assert layout.font.color == figures.INK[dark], name
-        cells = [trace for trace in figure.data if trace.type == "heatmap"]
-        assert all(trace.textfont.color == figures.INK[dark] for trace in cells), name
+        assert layout.template.data.heatmap[0].textfont.color == figures.INK[dark], name
 
 
 def test_what_a_user_wrote_is_no_markup() -> None:
