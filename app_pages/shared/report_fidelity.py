@@ -74,7 +74,7 @@ def fidelity(run: RunRow, report: Mapping[str, Any]) -> None:
         hide_index=True,
         key="report.texts",
         column_config={
-            "text": st.column_config.TextColumn("Text", width="large"),
+            "text": st.column_config.TextColumn("Text", width="medium"),
             "truth": "True class",
             "teacher": "Teacher's answer",
             "teacher_sure": sure,

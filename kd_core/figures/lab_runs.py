@@ -168,7 +168,8 @@ def size_grid(
 
 
 def _cell(row: Mapping[Any, Any], measure: SizeMeasure, mark: str | None) -> str:
-    return f"<b>{measured(row, measure)}</b>" + (f"<br>{mark}" if mark else "")
+    small = f'<br><span style="font-size:11px">{mark}</span>' if mark else ""  # fits into a cell on a phone
+    return f"<b>{measured(row, measure)}</b>{small}"
 
 
 def measured(row: Mapping[Any, Any], measure: SizeMeasure) -> str:

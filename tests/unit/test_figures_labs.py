@@ -86,7 +86,7 @@ def test_the_size_grid_marks_the_guess() -> None:
     (heat,) = figure.data
     assert list(heat.x) == ["64", "128"]
     assert list(heat.y) == ["1", "2"]
-    assert heat.text[1][0] == "<b>60.0 %</b><br>your guess"
+    assert heat.text[1][0] == '<b>60.0 %</b><br><span style="font-size:11px">your guess</span>'
     assert (figure.layout.shapes[0].x0, figure.layout.shapes[0].y1) == (-0.48, 1.47)
     assert figures.size_grid(grid, "params").data[0].text[0][1] == "<b>128,000</b>".replace(
         "128,000", "0.1 M"
