@@ -29,20 +29,19 @@ def _strip() -> None:
         return
     if not jobs:
         return
-    current = next((job for job in jobs if job.status in UNDER_WAY), None)
-    waiting = sum(job.status == "queued" for job in jobs)
+    current = next((job for job in jobs if job.status in UNDER_WAY), jobs[-1])  # or the next one
+    waiting = sum(job.status == "queued" for job in jobs if job is not current)
     with st.container(border=True, gap="xsmall", key="strip"):
-        if current:
-            page, parameters = _place(current)
-            st.page_link(
-                page,
-                label=f"**{escape(current.title)}**",
-                icon=":material/pause_circle:" if current.status == "paused" else ":material/model_training:",
-                query_params=parameters,
-                help="Open the page where you can watch and stop it",
-            )
-            st.progress(current.progress)
-            st.caption(_where(current))
+        page, parameters = _place(current)
+        st.page_link(
+            page,
+            label=f"**{escape(current.title)}**",
+            icon=words.status_badge(current.status)[2],
+            query_params=parameters,
+            help="Open the page where you can watch and stop it",
+        )
+        st.progress(current.progress)
+        st.caption(_where(current))
         if waiting:
             st.caption(f"{waiting} {'run waits' if waiting == 1 else 'runs wait'} in the queue")
 
@@ -63,7 +62,9 @@ def _place(job: RunRow) -> tuple[str, dict[str, str]]:
 
 
 def _where(job: RunRow) -> str:
-    """ "3 Distill · 46 % · 19 s left", or "Paused · 46 %"."""
+    """ "3 Distill · 46 % · 19 s left", "Paused · 46 %" or "Waits for its turn"."""
+    if job.status == "queued":
+        return "Waits for its turn"
     label = job.label or "starting"
     # Not capitalize(): PyTorch keeps its capitals.
     stage = words.STEP_NAMES[job.stage] if job.stage else label[:1].upper() + label[1:]

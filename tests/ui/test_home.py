@@ -129,6 +129,16 @@ def test_every_page_shows_what_is_running(app: App, store: Store, page: str) -> 
     assert queue == "1 run waits in the queue"
 
 
+def test_the_next_run_is_shown_while_none_is_running(app: App, store: Store) -> None:
+    store.create_run(FIRST, DEMO, name="First")
+    store.create_run(SECOND, DEMO, name="Second")
+    sidebar = app("app_pages/review/runs.py").sidebar
+    (link,) = sidebar.get("page_link")
+    assert (link.proto.label, link.proto.query_string) == ("**First**", f"run={FIRST}")
+    where, queue = (caption.value for caption in sidebar.caption)
+    assert (where, queue) == ("Waits for its turn", "1 run waits in the queue")
+
+
 def test_the_strip_is_away_when_nothing_runs(app: App, store: Store) -> None:
     store.create_run(FIRST, DEMO, name="First", status="done")
     sidebar = app().sidebar
