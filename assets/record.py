@@ -25,19 +25,22 @@ import pandas as pd
 import torch
 from numpy.typing import NDArray
 
-from kd_core import DistillConfig, Report, distill, paths, runs
-from kd_core.benchmark import describe_machine, latency
+from kd_core import DistillConfig, Report, distill
 from kd_core.data import load_task
 from kd_core.data.bundled import CORPUS_SHA256
-from kd_core.distillation import Lesson
-from kd_core.events import Event, Progress
-from kd_core.inference import collate, encode
-from kd_core.lab_results import LabConfig
-from kd_core.lab_runs import Cell, run_lab, transfer_cells
+from kd_core.distillation import run_folder
+from kd_core.distillation.distil import StudentVariant
+from kd_core.distillation.events import Event, Progress
+from kd_core.distillation.latency import latency
+from kd_core.distillation.training.replay import Replay
+from kd_core.learn.lab_results import LabConfig
+from kd_core.learn.lab_training import LabTraining, run_lab, transfer_trainings
+from kd_core.learn.recorded import FOLDER, TASK, digest
+from kd_core.models.inference import collate, encode
 from kd_core.models.loading import load_teacher
 from kd_core.models.students import build_student
-from kd_core.recorded import FOLDER, TASK, digest
-from kd_core.replay import Replay
+from kd_core.system import paths
+from kd_core.system.machine import describe_machine
 
 ROWS = 200
 SEEDS = (0, 1, 2)
@@ -58,7 +61,7 @@ def main(threads: int) -> None:
 def logits(run: str | None) -> None:
     report = _report(run)
     seed = report.config["training"]["seeds"][0]
-    frame = pd.read_parquet(Path(report.folder) / runs.PREDICTIONS).head(ROWS)
+    frame = pd.read_parquet(Path(report.folder) / run_folder.PREDICTIONS).head(ROWS)
     columns = {"teacher": "teacher", "alone": f"alone-{seed}", "student": f"student-{seed}"}
     rows = [
         {"row": int(index), "digest": digest(row["text"]), "label": int(row["label"])}
@@ -87,7 +90,7 @@ def replay(run: str | None) -> None:
 @main.command()
 def transfer() -> None:
     config = LabConfig(seeds=SEEDS)
-    _measure("transfer", transfer_cells(config))
+    _measure("transfer", transfer_trainings(config))
 
 
 @main.command()
@@ -114,19 +117,19 @@ def latency_pass() -> None:
     _write(f"size-{TASK}", content | {"latency": {"machine": describe_machine(), "ms": found}})
 
 
-def _sizes() -> Iterator[Cell]:
+def _sizes() -> Iterator[LabTraining]:
     """Seed by seed, so that each pass over them is a whole grid."""
-    lesson = Lesson("student", DistillConfig().objective, DistillConfig().task.transfer_texts)
+    lesson = StudentVariant("student", DistillConfig().objective, DistillConfig().task.transfer_texts)
     for seed in SEEDS:
         for layers in LAYERS:
             for hidden in WIDTHS:
                 sizes = {"layers": layers, "hidden": hidden, "heads": hidden // WIDTH_OF_A_HEAD}
                 changes = {f"student.{name}": value for name, value in sizes.items()}
                 changes |= {"student.model": "custom", "student.intermediate": 4 * hidden}
-                yield Cell(f"{layers}x{hidden}", seed, lesson, changes)
+                yield LabTraining(f"{layers}x{hidden}", seed, lesson, changes)
 
 
-def _measure(name: str, cells: list[Cell]) -> None:
+def _measure(name: str, cells: list[LabTraining]) -> None:
     def keep(report: dict[str, Any]) -> None:
         _write(f"{name}-{TASK}", {"corpus_sha256": CORPUS_SHA256} | report)
         cell = report["cells"][-1]
@@ -144,7 +147,7 @@ def _work(name: str) -> Path:
 
 
 def _report(run: str | None) -> Report:
-    report = Report.read(runs.find(run)) if run else distill(DistillConfig())
+    report = Report.read(run_folder.find(run)) if run else distill(DistillConfig())
     if report.config["task"]["name"] != TASK:
         raise click.UsageError(f"{report.run_id} is a run on {report.config['task']['name']}, not on {TASK}.")
     return report

@@ -11,20 +11,20 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from kd_core.config import DistillConfig
-    from kd_core.distillation import distill
+    from kd_core.distillation.pipeline import distill
+    from kd_core.distillation.report import Report
     from kd_core.errors import KDError
-    from kd_core.events import Control
-    from kd_core.report import Report
+    from kd_core.system.control import Control
 
 __all__ = ["Control", "DistillConfig", "KDError", "Report", "distill"]
 
 # Imported when first used: torch alone takes seconds.
 _HOMES = {
-    "Control": "events",
+    "Control": "system.control",
     "DistillConfig": "config",
     "KDError": "errors",
-    "Report": "report",
-    "distill": "distillation",
+    "Report": "distillation.report",
+    "distill": "distillation.pipeline",
 }
 
 

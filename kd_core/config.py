@@ -6,7 +6,7 @@ Configs are frozen: derive one with ``config.change({"objective.temperature": 2.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self, TypeVar, cast, get_args, get_origin
 
@@ -345,3 +345,52 @@ def _type_name(info: FieldInfo) -> str:
         if part in names:
             return names[part]
     return "a list of whole numbers from 0 up"
+
+
+SHORT = {"task.name": "--task", "teacher.model": "--teacher", "student.model": "--student"}
+
+PREFIXED = ("teacher", "student")
+
+
+def flag(place: str) -> str:
+    """The flag of ``section.field``: "objective.temperature" -> "--temperature"."""
+    section, _, name = place.partition(".")
+    prefix = f"{section}-" if section in PREFIXED else ""
+    return SHORT.get(place) or f"--{prefix}{name.replace('_', '-')}"
+
+
+def settings(config: Mapping[str, Any]) -> dict[str, Any]:
+    """A stored config as ``{"objective.temperature": 4.0, ...}``, in the order of the fields."""
+    return {
+        f"{section}.{name}": config[section][name]
+        for section, fields in sections()
+        for name in fields.model_fields
+        if name in config.get(section, {})  # a run of an older version may lack a setting
+    }
+
+
+def changed(config: Mapping[str, Any]) -> dict[str, Any]:
+    """The settings that differ from the defaults."""
+    defaults = {
+        f"{section}.{name}": info.default
+        for section, fields in sections()
+        for name, info in fields.model_fields.items()
+    }
+    return {
+        place: value for place, value in settings(config).items() if _plain(value) != _plain(defaults[place])
+    }
+
+
+def differing(configs: Sequence[Mapping[str, Any]]) -> dict[str, list[Any]]:
+    """The settings in which the configs differ, each with its value in every config (None: not recorded)."""
+    flat = [settings(config) for config in configs]
+    places = dict.fromkeys(place for one in flat for place in one)
+    rows = {place: [one.get(place) for one in flat] for place in places}
+    return {
+        place: values for place, values in rows.items() if any(value != values[0] for value in values[1:])
+    }
+
+
+def _plain(value: Any) -> Any:
+    """Seeds are a tuple in the config and a list where it is stored."""
+    return list(value) if isinstance(value, tuple) else value

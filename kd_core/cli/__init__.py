@@ -11,14 +11,15 @@ from collections.abc import Sequence
 
 import click
 
-from kd_core.cli.basics import models, tasks
-from kd_core.cli.benching import bench
-from kd_core.cli.distilling import distill, resume
-from kd_core.cli.exporting import export
-from kd_core.cli.history import delete, runs, show
-from kd_core.cli.predicting import predict
-from kd_core.cli.searching import search
-from kd_core.cli.upkeep import app, clean
+from kd_core.cli.app import app
+from kd_core.cli.bench import bench
+from kd_core.cli.clean import clean
+from kd_core.cli.distill import distill, resume
+from kd_core.cli.export import export
+from kd_core.cli.predict import predict
+from kd_core.cli.runs import delete, runs, show
+from kd_core.cli.search import search
+from kd_core.cli.tasks import models, tasks
 from kd_core.errors import ConfigError, KDError, Stopped
 
 # The libraries' own bars and remarks would run through ours.

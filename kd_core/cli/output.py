@@ -12,7 +12,8 @@ import click
 from rich.console import Console
 from rich.table import Table
 
-from kd_core.words import NAMES, count, megabytes, percent, plus_minus
+from kd_core.distillation.roles import NAMES
+from kd_core.system.formatting import count, megabytes, percent, plus_minus
 
 as_json = click.option("--json", "as_json", is_flag=True, help="Print the result as one JSON document.")
 

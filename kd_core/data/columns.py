@@ -5,9 +5,8 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
-from kd_core.data.checks import MAX_CLASSES
-from kd_core.data.delimited import LABEL_NAMES, TEXT_NAMES
-from kd_core.data.tables import Table
+from kd_core.data.decode import LABEL_NAMES, TEXT_NAMES
+from kd_core.data.read import Table
 from kd_core.errors import DataError
 
 
@@ -88,3 +87,6 @@ def refuse_nested(table: Table, column: str, kind: str) -> None:
 def _ambiguous(table: Table, columns: Sequence[str], kind: str) -> DataError:
     found = ", ".join(map(repr, columns))
     return DataError(f"Which column of {table.name} holds the {kind}s? Give --{kind}-column: {found}.")
+
+
+MAX_CLASSES = 1_000

@@ -8,9 +8,9 @@ from pathlib import Path
 import pandas as pd
 
 from kd_core.config import TaskConfig
-from kd_core.data.checks import build_task, clean_rows, clean_texts
+from kd_core.data.assemble import build_task, clean_rows, clean_texts
 from kd_core.data.columns import choose_columns, choose_text, refuse_nested
-from kd_core.data.tables import KINDS, Table, read_table
+from kd_core.data.read import KINDS, Table, read_table
 from kd_core.data.task import Task
 from kd_core.errors import DataError
 

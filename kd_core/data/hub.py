@@ -13,10 +13,10 @@ from datasets.exceptions import DatasetNotFoundError
 from huggingface_hub.errors import GatedRepoError, LocalEntryNotFoundError, RepositoryNotFoundError
 
 from kd_core.config import TaskConfig
-from kd_core.data.checks import build_task, clean_rows, clean_texts
+from kd_core.data.assemble import build_task, clean_rows, clean_texts
 from kd_core.data.columns import choose_columns
 from kd_core.data.files import read_transfer, refuse_remote
-from kd_core.data.tables import Table, from_arrow
+from kd_core.data.read import Table, from_arrow
 from kd_core.data.task import Task
 from kd_core.errors import ConfigError, DataError
 

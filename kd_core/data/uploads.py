@@ -23,12 +23,12 @@ import pandas as pd
 from kd_core.config import TaskConfig
 from kd_core.data import load_task
 from kd_core.data.columns import choose_columns
-from kd_core.data.content import MAX_BYTES
+from kd_core.data.decode import MAX_BYTES
+from kd_core.data.read import read_table
 from kd_core.data.summary import Summary, summarise
-from kd_core.data.tables import read_table
 from kd_core.errors import DataError
-from kd_core.folders import fetch
-from kd_core.paths import home
+from kd_core.system.atomic import fetch
+from kd_core.system.paths import home
 
 SETTINGS = "task.json"
 SPARE_BYTES = 200 * 10**6  # what a full disk leaves to the runs

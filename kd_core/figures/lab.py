@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import plotly.graph_objects as go
 
-from kd_core.events import Who
+from kd_core.distillation.roles import NAMES, Role
 from kd_core.figures.style import (
     LINE,
     LOG_AXIS,
@@ -23,7 +23,6 @@ from kd_core.figures.style import (
     scale_of,
     upright,
 )
-from kd_core.words import NAMES
 
 MOST_CLASSES = 8  # the likeliest ones are shown
 
@@ -104,13 +103,13 @@ def two_answers(
     labels: Sequence[str],
     *,
     title: str,
-    who: Who = "student",
+    who: Role = "student",
     dark: bool = False,
 ) -> go.Figure:
     """Probabilities of teacher and student, class by class; the likeliest first."""
     p_t, p_s = np.asarray(teacher, dtype=float), np.asarray(student, dtype=float)
     order = np.argsort(-np.maximum(p_t, p_s), kind="stable")[:MOST_CLASSES]
-    bars: tuple[tuple[str, Any, Who, str], ...] = (
+    bars: tuple[tuple[str, Any, Role, str], ...] = (
         (NAMES["teacher"], p_t, "teacher", ""),
         ("Student", p_s, who, "/"),
     )

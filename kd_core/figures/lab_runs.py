@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 import plotly.graph_objects as go
 
-from kd_core.events import Who
+from kd_core.distillation.roles import Role
 from kd_core.figures.style import (
     INK,
     SYMBOLS,
@@ -20,7 +20,7 @@ from kd_core.figures.style import (
     pick,
     scale_of,
 )
-from kd_core.words import count, milliseconds, percent
+from kd_core.system.formatting import count, milliseconds, percent
 
 SizeMeasure = Literal["accuracy", "params", "embedding_share", "latency_ms"]
 SIZE_MEASURES: dict[SizeMeasure, str] = {
@@ -46,7 +46,7 @@ def transfer_curve(curve: pd.DataFrame, teacher: float | None, *, dark: bool = F
     traces, words, shapes = [line], [], []
     rows: list[dict[Hashable, Any]] = curve.to_dict("records")
     for place, row in enumerate(rows):
-        who: Who = "student" if row["transfer"] else "alone" if row["who"] == "alone" else "labelled_only"
+        who: Role = "student" if row["transfer"] else "alone" if row["who"] == "alone" else "labelled_only"
         colour, mean = colour_of(who, dark), 100 * row["accuracy"]
         mark = {
             "type": "scatter",

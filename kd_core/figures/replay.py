@@ -9,11 +9,11 @@ import numpy as np
 import plotly.graph_objects as go
 from numpy.typing import NDArray
 
-from kd_core.evaluation import softmax
-from kd_core.events import Who
+from kd_core.distillation.metrics import softmax
+from kd_core.distillation.roles import Role
+from kd_core.distillation.training.replay import EARLY, Replay
 from kd_core.figures.style import GRID, INK, LINE, UNSURE, colour_of, label_of, new_figure, pick
-from kd_core.replay import EARLY, Replay
-from kd_core.words import percent
+from kd_core.system.formatting import percent
 
 MAX_CORNERS = 8
 Floats = NDArray[np.float64]
@@ -113,7 +113,7 @@ def replay_answers(
 ) -> go.Figure:
     """The probabilities of teacher and student for one text; the teacher's likeliest classes first."""
     order = np.argsort(replay.teacher[text])[::-1][:MAX_CORNERS]
-    models: tuple[tuple[Who, str, Floats], ...] = (
+    models: tuple[tuple[Role, str, Floats], ...] = (
         ("teacher", "Teacher", replay.teacher[text]),
         ("student", f"Student at step {replay.steps[moment]:,}", replay.student[moment, text]),
     )

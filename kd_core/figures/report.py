@@ -9,8 +9,8 @@ import numpy as np
 import pandas as pd
 import plotly.graph_objects as go
 
-from kd_core.evaluation import wilson
-from kd_core.events import Who
+from kd_core.distillation.metrics import wilson
+from kd_core.distillation.roles import NAMES, SHORT_NAMES, Role
 from kd_core.figures.style import (
     INK,
     LINE,
@@ -24,7 +24,7 @@ from kd_core.figures.style import (
     pick,
     scale_of,
 )
-from kd_core.words import NAMES, SHORT_NAMES, milliseconds, percent, points, signed
+from kd_core.system.formatting import milliseconds, percent, points, signed
 
 Measure = Literal["accuracy", "size", "latency"]
 
@@ -67,7 +67,7 @@ def bars(report: Mapping[str, Any], measure: Measure, *, dark: bool = False) -> 
     return figure
 
 
-def confusion(report: Mapping[str, Any], who: Who, *, dark: bool = False) -> go.Figure:
+def confusion(report: Mapping[str, Any], who: Role, *, dark: bool = False) -> go.Figure:
     """What each class was taken for; colour is the share of the true class. Several seeds are added up."""
     labels = [label_of(name) for name in report["labels"]]
     counts = np.sum([scores["confusion"] for scores in report[who]["seeds"].values()], axis=0)
@@ -103,7 +103,7 @@ def confusion(report: Mapping[str, Any], who: Who, *, dark: bool = False) -> go.
     return figure
 
 
-def reliability(report: Mapping[str, Any], who: Who, *, dark: bool = False) -> go.Figure:
+def reliability(report: Mapping[str, Any], who: Role, *, dark: bool = False) -> go.Figure:
     """How often answers of each confidence are right. Below the diagonal the model is too sure of itself.
 
     Grey where the bin has too few texts to tell it from the diagonal.
@@ -248,7 +248,7 @@ def verdicts(rows: Mapping[str, tuple[float, float, float]], *, dark: bool = Fal
 
 
 def _dots(
-    title: str, unit: str, names: Sequence[str], rows: Mapping[Who, Sequence[float]], dark: bool
+    title: str, unit: str, names: Sequence[str], rows: Mapping[Role, Sequence[float]], dark: bool
 ) -> go.Figure:
     """A line for each name, on it a mark for each model (shares, shown in percent)."""
     figure = new_figure(title, unit, "", dark=dark, height=150 + 40 * len(names), names=names)
@@ -272,7 +272,7 @@ def _dots(
     return figure
 
 
-def _models(report: Mapping[str, Any]) -> dict[Who, Mapping[str, Any]]:
+def _models(report: Mapping[str, Any]) -> dict[Role, Mapping[str, Any]]:
     return {who: report[who] for who in NAMES if report.get(who) is not None}
 
 

@@ -16,7 +16,7 @@ from kd_core.figures.style import (
     scale_of,
     shade_of,
 )
-from kd_core.words import percent
+from kd_core.system.formatting import percent
 
 TITLE = "Held-out accuracy (%)"
 SPAN = 4.0  # points that the colours span at least: smaller differences look small

@@ -8,8 +8,10 @@ from typing import Any
 
 import plotly.graph_objects as go
 
+from kd_core.deployment.runtimes import RUNTIME_NAMES, Runtime
+from kd_core.distillation.roles import NAMES, SHORT_NAMES
 from kd_core.figures.style import LOG_AXIS, colour_of, new_figure
-from kd_core.words import NAMES, RUNTIME_NAMES, SHORT_NAMES, Runtime, milliseconds
+from kd_core.system.formatting import milliseconds
 
 # Who has a colour everywhere; the runtime has a dash and a mark.
 RUNTIME_DASHES: dict[Runtime, str] = {"pytorch": "solid", "onnx": "dash", "int8": "dot"}

@@ -7,10 +7,10 @@ from typing import Any
 
 import plotly.graph_objects as go
 
-from kd_core.compression import label, short_label, steps
+from kd_core.deployment.staircase import label, short_label, steps
 from kd_core.figures.report import Measure
 from kd_core.figures.style import LINE, SYMBOLS, TEXT_COLOURS, colour_of, new_figure, pick
-from kd_core.words import compared, megabytes, milliseconds, percent, plus_minus
+from kd_core.system.formatting import compared, megabytes, milliseconds, percent, plus_minus
 
 HEIGHT = 300
 

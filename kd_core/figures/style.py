@@ -10,26 +10,26 @@ from typing import Any
 import numpy as np
 import plotly.graph_objects as go
 
-from kd_core.events import Who
+from kd_core.distillation.roles import Role
 
 Pair = tuple[str, str]  # light theme, dark theme
 
 # Of marks: lines, bars, dots.
-COLOURS: dict[Who, Pair] = {
+COLOURS: dict[Role, Pair] = {
     "teacher": ("#4C5FD5", "#93A0F5"),
     "student": ("#D9660B", "#F59A4A"),
     "labelled_only": ("#E8B07C", "#E8B07C"),
     "alone": ("#7A8594", "#A3ADBA"),
 }
 # Of words: at least 4.5 to 1 on the page.
-TEXT_COLOURS: dict[Who, Pair] = {
+TEXT_COLOURS: dict[Role, Pair] = {
     "teacher": ("#3F51C6", "#A9B4F8"),
     "student": ("#AD4E04", "#F8AE6D"),
     "labelled_only": ("#8A5A24", "#E8B07C"),
     "alone": ("#5A6573", "#B4BDC9"),
 }
-DASHES: dict[Who, str] = {"teacher": "dash", "student": "solid", "labelled_only": "dot", "alone": "solid"}
-SYMBOLS: dict[Who, str] = {
+DASHES: dict[Role, str] = {"teacher": "dash", "student": "solid", "labelled_only": "dot", "alone": "solid"}
+SYMBOLS: dict[Role, str] = {
     "teacher": "diamond",
     "student": "circle",
     "labelled_only": "circle-open",
@@ -163,12 +163,12 @@ def label_of(text: str, limit: int = MAX_LABEL) -> str:
     return html.escape(text if len(text) <= limit else f"{text[: limit - 1]}…", quote=False)
 
 
-def scale_of(who: Who, dark: bool) -> list[list[Any]]:
+def scale_of(who: Role, dark: bool) -> list[list[Any]]:
     """One hue, from nearly the page's colour towards the model's."""
     return [[share, shade_of(who, share, dark)] for share in (0, 1)]
 
 
-def shade_of(who: Who, share: float, dark: bool) -> str:
+def shade_of(who: Role, share: float, dark: bool) -> str:
     """The colour at ``share`` of that scale. Words in the page's ink can be read on each of them."""
     page, colour = _rgb(pick(PAGE, dark)), _rgb(colour_of(who, dark))
     depth = PALEST + share * (DEEPEST[dark] - PALEST)
@@ -179,7 +179,7 @@ def _rgb(colour: str) -> Any:
     return np.array([int(colour[i : i + 2], 16) for i in (1, 3, 5)])
 
 
-def colour_of(who: Who, dark: bool) -> str:
+def colour_of(who: Role, dark: bool) -> str:
     return pick(COLOURS[who], dark)
 
 

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 
 import plotly.graph_objects as go
 
-from kd_core.events import Who
+from kd_core.distillation.roles import NAMES, Role
 from kd_core.figures.style import (
     GRID,
     INK,
@@ -19,7 +19,7 @@ from kd_core.figures.style import (
     new_figure,
     pick,
 )
-from kd_core.words import NAMES, percent, points
+from kd_core.system.formatting import percent, points
 
 # For and against the answer: teal and rose, which colour-blind people tell apart, and which are nobody's.
 FOR: Pair = ("#1F9E8F", "#3FB8A8")
@@ -30,7 +30,7 @@ MAX_WORD = 20
 TOLD = 0.01  # a change from which its number is written below the word
 
 
-def answer_bars(probabilities: Mapping[str, float], who: Who, *, dark: bool = False) -> go.Figure:
+def answer_bars(probabilities: Mapping[str, float], who: Role, *, dark: bool = False) -> go.Figure:
     """The probability of each class, in the order given; bars start at zero."""
     places = list(range(len(probabilities)))
     bars = {
@@ -60,7 +60,7 @@ def answer_bars(probabilities: Mapping[str, float], who: Who, *, dark: bool = Fa
 
 
 def word_shades(
-    words: Sequence[str], effects: Sequence[float], who: Who, *, strongest: float, dark: bool = False
+    words: Sequence[str], effects: Sequence[float], who: Role, *, strongest: float, dark: bool = False
 ) -> go.Figure:
     """The text, each word shaded by how far it raises (+) or lowers the probability of the answer.
 

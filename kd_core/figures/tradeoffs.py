@@ -10,7 +10,9 @@ import pandas as pd
 import plotly.graph_objects as go
 from plotly.colors import hex_to_rgb, label_rgb, sample_colorscale
 
-from kd_core.events import Who
+from kd_core.deployment.runtimes import RUNTIME_NAMES, Runtime
+from kd_core.deployment.tradeoffs import Cost, Limits
+from kd_core.distillation.roles import NAMES, SHORT_NAMES, Role
 from kd_core.figures.style import (
     INK,
     LINE,
@@ -21,18 +23,7 @@ from kd_core.figures.style import (
     new_figure,
     pick,
 )
-from kd_core.tradeoffs import Cost, Limits
-from kd_core.words import (
-    NAMES,
-    RUNTIME_NAMES,
-    SHORT_NAMES,
-    Runtime,
-    count,
-    megabytes,
-    milliseconds,
-    percent,
-    plus_minus,
-)
+from kd_core.system.formatting import count, megabytes, milliseconds, percent, plus_minus
 
 # Title, axis, and what a column's number is divided by for the axis.
 COSTS: dict[Cost, tuple[str, str, float]] = {
@@ -50,7 +41,7 @@ DEEPEST = 0.6  # share of ink in the shade of the largest of several students
 
 
 class Mark(NamedTuple):
-    who: Who
+    who: Role
     runtime: Runtime
     name: str
     accuracy: float
@@ -106,11 +97,11 @@ def tradeoff_scatter(
     return figure
 
 
-def _kinds(shown: pd.DataFrame, dark: bool) -> list[tuple[Who, str | None, str]]:
+def _kinds(shown: pd.DataFrame, dark: bool) -> list[tuple[Role, str | None, str]]:
     """Whose models have which colour; of several students each has its shade, the larger the deeper."""
     distilled = shown[shown["who"] == "student"]
     students = distilled.groupby("student")["params"].max().sort_values(kind="stable").index
-    found: list[tuple[Who, str | None, str]] = []
+    found: list[tuple[Role, str | None, str]] = []
     for who in NAMES:
         colour = colour_of(who, dark)
         if who == "student" and len(students) > 1:

@@ -8,7 +8,7 @@ from typing import Any, Literal
 import pandas as pd
 import plotly.graph_objects as go
 
-from kd_core.events import Who
+from kd_core.distillation.roles import NAMES, Role
 from kd_core.figures.style import (
     DASHES,
     LINE,
@@ -21,11 +21,11 @@ from kd_core.figures.style import (
     new_figure,
     pick,
 )
-from kd_core.words import NAMES, percent
+from kd_core.system.formatting import percent
 
 
 def loss_curves(
-    curve: pd.DataFrame, *, who: Who = "student", log: bool = False, dark: bool = False
+    curve: pd.DataFrame, *, who: Role = "student", log: bool = False, dark: bool = False
 ) -> go.Figure:
     """The terms of one model's training loss over its steps; total solid, soft dashed, hard dotted."""
     mine, traces = curve[curve["who"] == who], []

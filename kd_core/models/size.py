@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 from dataclasses import dataclass
+from pathlib import Path
 
 import torch
 from torch import nn
@@ -179,3 +180,16 @@ def _spans(model_config: PretrainedConfig, tokens: int) -> list[int]:
     kinds = getattr(model_config, "layer_types", None) or ["full_attention"] * model_config.num_hidden_layers
     window = getattr(model_config, "local_attention", tokens)
     return [min(tokens, window) if kind == "sliding_attention" else tokens for kind in kinds]
+
+
+def size_mb(folder: Path) -> float:
+    """Weights of a saved model in MB (1e6 bytes): all ``*.safetensors`` of the folder.
+
+    Raises: ModelError where there are none.
+    """
+    sizes = [path.stat().st_size for path in folder.glob("*.safetensors")]
+    if not sizes:
+        raise ModelError(
+            f"no *.safetensors in {str(folder)!r}; save a model there with save_pretrained first"
+        )
+    return sum(sizes) / 1e6

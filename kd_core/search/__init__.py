@@ -20,9 +20,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from kd_core.events import ignore
+from kd_core.distillation.events import ignore
 from kd_core.search.config import SearchConfig, Setting
-from kd_core.search.outlook import Outlook, outlook
+from kd_core.search.estimate import Outlook, outlook
 from kd_core.search.results import (
     Cell,
     Difference,
@@ -37,8 +37,9 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
-    from kd_core.events import Control, OnEvent
-    from kd_core.store import RunRow
+    from kd_core.distillation.events import OnEvent
+    from kd_core.jobs.store import RunRow
+    from kd_core.system.control import Control
 
 __all__ = [
     "Cell",

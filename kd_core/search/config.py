@@ -207,3 +207,6 @@ def _explain(kind: type[Settings], name: str, context: Mapping[str, Any], given:
     options = choices(info)
     wanted = f"one of {', '.join(options)}" if options else bounds(info) or "a text of 200 characters at most"
     return f"{name} must be {wanted}, got {value!r}"
+
+
+LOOKS = 4  # at these texts, during one training: each writes a checkpoint

@@ -10,7 +10,6 @@ from kd_core.data.bundled import TASKS, normalised, text_groups
 from kd_core.data.splits import connected_groups, split_rows
 from kd_core.data.task import Task
 from kd_core.errors import DataError
-from kd_core.search.outlook import INNER
 
 
 def fold_tasks(task: Task, config: TaskConfig, folds: int) -> list[Task]:
@@ -83,3 +82,6 @@ def _check_classes(names: tuple[str, ...], labels: list[int], groups: list[int],
             f"The class {names[label]!r} has {count} different training {'text' if count == 1 else 'texts'}, "
             f"and each of {folds} folds needs one: {advice}."
         )
+
+
+INNER = 0.1  # of a fold's training part: decides which step's weights are kept

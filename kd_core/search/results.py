@@ -13,9 +13,9 @@ from pydantic import BaseModel
 from scipy import special
 
 from kd_core.config import DistillConfig, ObjectiveConfig
-from kd_core.search import board as boards
-from kd_core.search.board import Board
+from kd_core.search import trials as boards
 from kd_core.search.config import SearchConfig, Setting
+from kd_core.search.trials import Board
 
 State = Literal["waiting", "running", "done", "pruned", "failed"]
 CONFIDENCE = 0.95

@@ -17,30 +17,30 @@ from datasets import Dataset, concatenate_datasets
 from filelock import FileLock, Timeout
 from transformers import PreTrainedModel, PreTrainedTokenizerFast
 
-from kd_core import paths
 from kd_core.config import DistillConfig, fixed
 from kd_core.data import load_task
 from kd_core.data.task import Task
-from kd_core.distillation import Lesson, lessons, recipe_for
+from kd_core.distillation.distil import StudentVariant, recipe_for, student_variants
+from kd_core.distillation.events import Event, OnEvent, Progress, TrainingStarted, ignore
+from kd_core.distillation.record import record
+from kd_core.distillation.resolve import resolve
+from kd_core.distillation.run import Run, Trained
+from kd_core.distillation.teach import teach
+from kd_core.distillation.training.intermediate import IntermediateTerms
+from kd_core.distillation.training.trainer import DistillTrainer, train
 from kd_core.errors import DataError
-from kd_core.events import Control, Event, OnEvent, Progress, TrainingStarted, ignore
-from kd_core.inference import encode, predict, supports_bf16
-from kd_core.intermediate import IntermediateTerms
-from kd_core.knowledge import record
+from kd_core.jobs.room import check_room, check_training
+from kd_core.models.inference import encode, predict_logits, supports_bf16
 from kd_core.models.loading import load_teacher, seeded, teacher_config
 from kd_core.models.students import build_student
-from kd_core.resolution import resolve
-from kd_core.run import Run, Trained
-from kd_core.search import board as boards
 from kd_core.search import results
-from kd_core.search.config import SearchConfig, Setting
+from kd_core.search import trials as boards
+from kd_core.search.config import LOOKS, SearchConfig, Setting
 from kd_core.search.folds import fold_tasks
-from kd_core.search.helpers import helpers, workers_here
-from kd_core.search.outlook import LOOKS
+from kd_core.search.processes import more_workers, workers_here
 from kd_core.search.results import SearchResult
-from kd_core.space import check_room, check_training
-from kd_core.teaching import teach
-from kd_core.training import DistillTrainer, train
+from kd_core.system import paths
+from kd_core.system.control import Control
 
 
 def carry_out(
@@ -76,7 +76,7 @@ def carry_out(
         more = workers_here(config) - 1
         if more:
             trainings.get_ready()
-        with helpers(study, more, work, control):
+        with more_workers(study, more, work, control):
             boards.work(board, config, trainings.measure, trainings.tell, control)
         found = results.read(board)
     shutil.rmtree(work, ignore_errors=True)
@@ -139,11 +139,13 @@ class _Trainings:
             resolve(self.config.apply(setting), fold.run.task, fold.teacher.model.config)
         )
         who = "alone" if alone else "student"
-        lesson = next(each for each in lessons(config, len(fold.run.task.transfer)) if each.who == who)
+        variant = next(
+            each for each in student_variants(config, len(fold.run.task.transfer)) if each.who == who
+        )
         start = self._start(fold, config, seed)
         model = copy.deepcopy(start.model)
-        self._train(fold, config, lesson, seed, start, model)
-        logits = predict(model, start.test, precision=fold.run.precision, control=self.control)
+        self._train(fold, config, variant, seed, start, model)
+        logits = predict_logits(model, start.test, precision=fold.run.precision, control=self.control)
         return {
             "accuracy": _accuracy(logits, start.test),
             "seconds": time.monotonic() - started,
@@ -155,7 +157,7 @@ class _Trainings:
         self,
         fold: _Fold,
         config: DistillConfig,
-        lesson: Lesson,
+        variant: StudentVariant,
         seed: int,
         start: _Start,
         model: PreTrainedModel,
@@ -164,17 +166,17 @@ class _Trainings:
         folder = self.work / "cell"
         shutil.rmtree(folder, ignore_errors=True)  # of one that was stopped: it is done again
         terms = None
-        if lesson.objective.needs_teacher_online:
+        if variant.objective.needs_teacher_online:
             teacher = fold.teacher
             with seeded(seed):
                 terms = IntermediateTerms(
-                    lesson.objective, model, start.tokenizer, teacher.model, teacher.tokenizer
+                    variant.objective, model, start.tokenizer, teacher.model, teacher.tokenizer
                 )
         labelled = len(fold.run.task.train)
         trainer = DistillTrainer(
             model,
-            recipe_for(config, lesson, seed),
-            train=start.train.select(range(labelled + lesson.transfer)),
+            recipe_for(config, variant, seed),
+            train=start.train.select(range(labelled + variant.transfer)),
             labelled=labelled,
             validation=start.validation,
             folder=folder,
@@ -212,7 +214,7 @@ class _Trainings:
         test = encode(tokenizer, task.test, run.max_length)
         name = f"{boards.TEACHER} {number}"
         if name not in self.board.facts:
-            logits = predict(teacher.model, test, precision=run.precision, control=self.control)
+            logits = predict_logits(teacher.model, test, precision=run.precision, control=self.control)
             seconds = time.monotonic() - started
             self.board.note(name, {"accuracy": _accuracy(logits, test), "seconds": seconds})
         return _Fold(run, teacher, knowledge)

@@ -45,10 +45,11 @@ def record_rows(rows: int) -> None:
 
     from kd_core.config import DistillConfig
     from kd_core.data.task import Task, labelled, unlabelled
-    from kd_core.events import Control, ignore
-    from kd_core.knowledge import FILE, record
+    from kd_core.distillation.events import ignore
+    from kd_core.distillation.record import FILE, record
+    from kd_core.distillation.run import Run, Trained
     from kd_core.models.loading import new_model, train_tokenizer
-    from kd_core.run import Run, Trained
+    from kd_core.system.control import Control
 
     rng = random.Random(0)
     texts = unlabelled(" ".join(rng.choices(WORDS, k=8)) for _ in range(rows))

@@ -15,9 +15,9 @@ import time
 import psutil
 
 from kd_core.config import DistillConfig
-from kd_core.handlers import HANDLERS, prepare
-from kd_core.jobs import Runner
-from kd_core.store import Store
+from kd_core.job_kinds import HANDLERS, prepare
+from kd_core.jobs.runner import Runner
+from kd_core.jobs.store import Store
 
 RUNS = 20
 SHORT = {"task.transfer_texts": 500, "teacher.epochs": 1, "training.steps": 20, "controls.latency_repeats": 5}

@@ -18,8 +18,9 @@ from typing import Any
 
 def main(quick: bool) -> None:
     from kd_core.config import DistillConfig
-    from kd_core.events import Control, Event, Progress
+    from kd_core.distillation.events import Event, Progress
     from kd_core.search import SearchConfig, carry_out, worker
+    from kd_core.system.control import Control
 
     spent: dict[str, float] = {"students": 0.0, "teachers": 0.0, "recording": 0.0}
 

@@ -15,14 +15,16 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from kd_core.config import DistillConfig
-from kd_core.events import Evaluated, Event, Step, Who
-from kd_core.store import Store
+from kd_core.distillation.events import Evaluated, Event, Step
+from kd_core.distillation.roles import Role
+from kd_core.jobs.store import Store
+from tests import SAMPLES
 
 RUNS = 5_000
-CURVES: tuple[Who, ...] = ("teacher", "student", "alone", "labelled_only")
+CURVES: tuple[Role, ...] = ("teacher", "student", "alone", "labelled_only")
 POINTS, LOOKS = 250, 12  # of each curve
 BEST = {"teacher": 0.93, "student": 0.89, "alone": 0.85, "labelled_only": 0.87}
-SAMPLE = json.loads((Path(__file__).parents[1] / "samples" / "report.json").read_text("utf-8"))
+SAMPLE = json.loads((SAMPLES / "report.json").read_text("utf-8"))
 START = datetime(2026, 1, 1, tzinfo=UTC)
 
 
@@ -31,7 +33,7 @@ def report(number: int) -> dict:
     return SAMPLE | models
 
 
-def curve(who: Who, number: int) -> list[Event]:
+def curve(who: Role, number: int) -> list[Event]:
     steps = POINTS * 3
     events: list[Event] = []
     for point in range(1, POINTS + 1):

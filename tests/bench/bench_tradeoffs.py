@@ -21,13 +21,14 @@ from typing import Any
 
 from streamlit.testing.v1 import AppTest
 
-from kd_core import figures, tradeoffs
+from kd_core import figures
 from kd_core.config import DistillConfig
-from kd_core.evaluation import wilson
-from kd_core.store import Store
+from kd_core.deployment import tradeoffs
+from kd_core.distillation.metrics import wilson
+from kd_core.jobs.store import Store
+from tests import ROOT
 from tests.bench.browser import dashboard
 
-ROOT = Path(__file__).parents[2]
 SAMPLE = json.loads((ROOT / "tests" / "samples" / "report.json").read_text("utf-8"))
 RUNS, BENCHED = 2_000, 10  # one in ten runs was benchmarked, too
 STUDENTS = {  # parameters, milliseconds, layers, hidden size
@@ -142,8 +143,8 @@ def measure(home: Path, runs: int) -> None:
     frame["fits"] = tradeoffs.fitting(frame, tradeoffs.Limits(size=20))
     timed("figure", lambda: figures.tradeoff_scatter(frame, "size", log=True).to_json())
     store.close()
-    test = AppTest.from_file(str(ROOT / "app.py"), default_timeout=60)
-    test.switch_page("app_pages/review/tradeoffs.py")
+    test = AppTest.from_file(str(ROOT / "pages" / "main.py"), default_timeout=60)
+    test.switch_page("review/tradeoffs/page.py")
     timed("the page's script", test.run)
     in_a_browser(home)
 

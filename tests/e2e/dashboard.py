@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Page
 
-ROOT = Path(__file__).parents[2]
+from tests import ROOT
 
 
 class Server:

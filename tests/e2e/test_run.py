@@ -10,10 +10,10 @@ from urllib.parse import urlencode
 
 from playwright.sync_api import Page, expect
 
-from app_pages.shared.form_link import form_link
 from kd_core.config import DistillConfig
+from pages.shared.run_form.link import form_link
+from tests import ROOT
 
-ROOT = Path(__file__).parents[2]
 SAMPLE = ROOT / "assets" / "samples" / "support-messages.csv"
 RUN = re.compile(r"[?&]run=(\d{8}-\d{6}-[0-9a-f]{4})")
 MINUTE = 60_000

@@ -8,8 +8,8 @@ from urllib.parse import urlencode
 
 from playwright.sync_api import Page, expect
 
-from app_pages.shared.form_link import form_link
 from kd_core.config import DistillConfig
+from pages.shared.run_form.link import form_link
 
 MINUTE = 60_000
 # Long enough to stop in the middle, short enough to wait for.

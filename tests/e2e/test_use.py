@@ -18,7 +18,8 @@ from typing import Any
 import pytest
 from playwright.sync_api import Page, expect
 
-from kd_core.words import NAMES, percent
+from kd_core.distillation.roles import NAMES
+from kd_core.system.formatting import percent
 from tests.e2e.dashboard import ROOT, Server
 
 MINUTE = 60_000

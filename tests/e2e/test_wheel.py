@@ -43,7 +43,7 @@ def installed(wheel: Path, tmp_path: Path) -> Iterator[Server]:
 
 def test_the_wheel_carries_the_dashboard_and_no_tests(wheel: Path) -> None:
     names = zipfile.ZipFile(wheel).namelist()
-    for name in ("app.py", "app_pages/start/home.py", "assets/flow.svg", ".streamlit/config.toml"):
+    for name in ("app.py", "pages/start/home/page.py", "assets/flow.svg", ".streamlit/config.toml"):
         assert f"kd_core/_app/{name}" in names
     assert not any("__pycache__" in name or name.startswith("tests/") for name in names)
 

@@ -9,11 +9,10 @@ import pytest
 import streamlit as st
 from streamlit.testing.v1 import AppTest
 
-from app_pages.shared.charts import AHEAD
-from kd_core.jobs import Runner
-from kd_core.store import Store
-
-ROOT = Path(__file__).parents[2]
+from kd_core.jobs.runner import Runner
+from kd_core.jobs.store import Store
+from pages.shared.charts import AHEAD
+from tests import ROOT
 
 
 @pytest.fixture
@@ -38,12 +37,13 @@ def store(home: Path) -> Iterator[Store]:
 
 @pytest.fixture
 def app(home: Path) -> Callable[..., AppTest]:
-    """``app("app_pages/review/runs.py", run="...")``: the app at a page, with a URL's parameters."""
+    """``app("review/runs/page.py", run="...")``: the app at a page, with a URL's parameters."""
 
-    def at(page: str = "app_pages/start/home.py", **parameters: str) -> AppTest:
-        test = AppTest.from_file(str(ROOT / "app.py"), default_timeout=30)
-        test.query_params.update(parameters)
+    def at(page: str = "start/home/page.py", **parameters: str) -> AppTest:
+        test = AppTest.from_file(str(ROOT / "pages" / "main.py"), default_timeout=30)
         test.session_state[AHEAD] = True  # what the browser loads ahead is for browsers
+        test.run()  # which tells it the addresses: until then it takes a script's name for one
+        test.query_params.update(parameters)
         return test.switch_page(page).run()
 
     return at

@@ -8,7 +8,8 @@ import pytest
 import streamlit as st
 from streamlit.testing.v1 import AppTest
 
-ROOT = Path(__file__).parents[2]
+from tests import ROOT
+
 CLIENT = {
     "redirect_uri": "http://localhost:8501/oauth2callback",
     "cookie_secret": "not a secret",
@@ -19,7 +20,7 @@ CLIENT = {
 
 
 def visit(**secrets: object) -> AppTest:
-    test = AppTest.from_file(str(ROOT / "app.py"), default_timeout=30)
+    test = AppTest.from_file(str(ROOT / "pages" / "main.py"), default_timeout=30)
     for name, value in secrets.items():
         test.secrets[name] = value
     return test.run()

@@ -8,8 +8,9 @@ from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).parents[2]
-SCRIPTS = sorted([ROOT / "app.py", *(ROOT / "app_pages").rglob("*.py")])
+from tests import ROOT
+
+SCRIPTS = sorted([ROOT / "app.py", *(ROOT / "pages").rglob("*.py")])
 DRAWN = {"plotly_chart", "chart", "dataframe", "data_editor", "image", "pyplot", "altair_chart", "line_chart"}
 
 

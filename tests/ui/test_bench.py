@@ -5,21 +5,20 @@ from __future__ import annotations
 import html
 import json
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from kd_core.bench import BenchConfig
 from kd_core.config import DistillConfig
-from kd_core.store import Store
+from kd_core.deployment.benchmark import BenchConfig
+from kd_core.jobs.store import Store
+from tests import SAMPLES
 from tests.ui.charts import alts
 
 App = Callable[..., AppTest]
-PAGE = "app_pages/review/report.py"
+PAGE = "review/report/page.py"
 RUN, JOB, NEWER = "20260131-143000-a1b2", "20260131-150000-c3d4", "20260131-160000-e5f6"
-SAMPLES = Path(__file__).parents[1] / "samples"
 EVIL = "![x](http://127.0.0.1:9/x) <b>$x$ :material/home:"
 
 

@@ -6,13 +6,13 @@ from typing import Any
 
 import pytest
 
-from app_pages.shared.text import escape
 from kd_core.config import DistillConfig
-from kd_core.store import Store
+from kd_core.jobs.store import Store
+from pages.shared.text import escape
 from tests.ui.test_bench import EVIL, RUN, App, benched, done, words
 
 __all__ = ["benched", "done"]
-PAGE = "app_pages/review/capacity.py"
+PAGE = "review/capacity/page.py"
 OTHER = "20260131-160000-e5f6"
 
 

@@ -8,15 +8,16 @@ from pathlib import Path
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from app_pages.shared.upload import plain_words
 from kd_core.config import DistillConfig, TaskConfig
 from kd_core.data import uploads
 from kd_core.data.uploads import SavedTask, Upload
 from kd_core.errors import DataError
-from kd_core.store import Store
+from kd_core.jobs.store import Store
+from pages.shared.upload import plain_words
+from tests import ROOT
 
-PAGE = "app_pages/build/data.py"
-SAMPLE = Path(__file__).parents[2] / "assets" / "samples" / "support-messages.csv"
+PAGE = "build/data/page.py"
+SAMPLE = ROOT / "assets" / "samples" / "support-messages.csv"
 ROWS = "".join(f"Good film number {i},pos\nBad film number {i},neg\n" for i in range(10))
 FILMS = f"text,label\n{ROWS}"
 

@@ -9,20 +9,29 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 
+from tests import SAMPLES
+
 # Before any Hugging Face library is imported: no test may reach the network.
 os.environ["HF_HUB_OFFLINE"] = "1"
 
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from app_pages.shared import form_plan
-from app_pages.shared.form_link import form_link, key
 from kd_core.config import DistillConfig
-from kd_core.events import Estimated, Evaluated, StageFinished, StageStarted, Step, TrainingStarted
-from kd_core.store import Store
+from kd_core.distillation.events import (
+    Estimated,
+    Evaluated,
+    StageFinished,
+    StageStarted,
+    Step,
+    TrainingStarted,
+)
+from kd_core.jobs.store import Store
+from pages.shared.run_form import plan
+from pages.shared.run_form.link import form_link, key
 from tests.ui.charts import alts
 
-PAGE = "app_pages/build/distill.py"
+PAGE = "build/distill/page.py"
 RUN = "20260101-120000-abcd"
 App = Callable[..., AppTest]
 
@@ -30,7 +39,7 @@ App = Callable[..., AppTest]
 @pytest.fixture(autouse=True)
 def _speed(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A machine whose speed is known."""
-    monkeypatch.setattr(form_plan, "calibrate", lambda: 1e12)
+    monkeypatch.setattr(plan, "calibrate", lambda: 1e12)
 
 
 def texts(test: AppTest) -> str:
@@ -292,7 +301,7 @@ def test_a_failed_run_says_why_without_becoming_markup(app: App, store: Store) -
 
 def test_a_finished_run_shows_its_verdict_and_how_far_off_the_estimate_was(app: App, store: Store) -> None:
     under_way(store)
-    sample = json.loads((Path(__file__).parents[1] / "samples" / "report.json").read_text("utf-8"))
+    sample = json.loads((SAMPLES / "report.json").read_text("utf-8"))
     sentence = "Distillation helped: +4.8 points over the same student trained alone."
     report = sample | {"sentence": sentence, "cached": {}, "teacher_key": "none"}
     write(store, Estimated({"teach": 20.0, "distil": 30.0}, {}))

@@ -13,12 +13,13 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 from kd_core.config import DistillConfig
-from kd_core.store import Store
+from kd_core.jobs.store import Store
+from tests import SAMPLES
 from tests.ui.charts import alts
-from tests.unit.test_compression import FORMS, MACHINE
+from tests.unit.deployment.test_staircase import FORMS, MACHINE
 
 App = Callable[..., AppTest]
-PAGE = "app_pages/use/export.py"
+PAGE = "use/export/page.py"
 RUN, JOB, OTHER = "20260131-143000-a1b2", "20260131-150000-c3d4", "20260131-160000-e5f6"
 EVIL = "![x](http://127.0.0.1:9/x) <b>"
 
@@ -32,7 +33,7 @@ def words(page: AppTest) -> list[str]:
 @pytest.fixture
 def done(store: Store) -> Store:
     store.create_run(RUN, DistillConfig().model_dump(mode="json"), name="Demo")
-    report = json.loads((Path(__file__).parents[1] / "samples" / "report.json").read_text("utf-8"))
+    report = json.loads((SAMPLES / "report.json").read_text("utf-8"))
     store.save_report(RUN, report)
     store.set_status(RUN, "done")
     return store
@@ -199,7 +200,7 @@ def test_a_link_to_no_run(app: App, done: Store) -> None:
 
 
 def test_from_the_report(app: App, done: Store) -> None:
-    page = app("app_pages/review/report.py", run=RUN)
+    page = app("review/report/page.py", run=RUN)
     page.button(key="report.export").click().run()
     assert page.title[0].value == "Export"
     assert page.query_params["run"] == RUN

@@ -15,7 +15,7 @@ def show(section: str, name: str, /, *, overrides: str = "", **parameters: str) 
     test = AppTest.from_string(
         "import streamlit as st\n"
         "from kd_core import config\n"
-        "from app_pages.shared.fields import field\n"
+        "from pages.shared.fields import field\n"
         f"value = field(config.{section}, {name!r}, key='test.{name}'{overrides})\n"
         "st.code(repr(value))\n",
         default_timeout=20,

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import pytest
 from streamlit.testing.v1 import AppTest
 
 from kd_core.config import DistillConfig
-from kd_core.events import StageStarted
-from kd_core.store import Store
+from kd_core.distillation.events import StageStarted
+from kd_core.jobs.store import Store
+from tests import SAMPLES
 
 App = Callable[..., AppTest]
 DEMO: dict[str, Any] = DistillConfig().model_dump(mode="json")
@@ -20,7 +20,7 @@ FIRST, SECOND = "20260131-143000-a1b2", "20260131-150000-c3d4"
 
 
 def report() -> dict[str, Any]:
-    sample = json.loads((Path(__file__).parents[1] / "samples" / "report.json").read_text("utf-8"))
+    sample = json.loads((SAMPLES / "report.json").read_text("utf-8"))
     accuracies = {"teacher": 0.895, "student": 0.871, "alone": 0.823}
     models = {who: sample[who] | {"accuracy": accuracy} for who, accuracy in accuracies.items()}
     verdict = {"kind": "helped", "delta": 0.048, "low": 0.021, "high": 0.076}
@@ -112,7 +112,7 @@ def test_a_run_that_ended_early_says_why(
 
 @pytest.mark.parametrize(
     "page",
-    ["app_pages/start/home.py", "app_pages/build/data.py", "app_pages/review/runs.py"],
+    ["start/home/page.py", "build/data/page.py", "review/runs/page.py"],
 )
 def test_every_page_shows_what_is_running(app: App, store: Store, page: str) -> None:
     store.create_run(FIRST, DEMO, name="First", status="running")
@@ -132,7 +132,7 @@ def test_every_page_shows_what_is_running(app: App, store: Store, page: str) -> 
 def test_the_next_run_is_shown_while_none_is_running(app: App, store: Store) -> None:
     store.create_run(FIRST, DEMO, name="First")
     store.create_run(SECOND, DEMO, name="Second")
-    sidebar = app("app_pages/review/runs.py").sidebar
+    sidebar = app("review/runs/page.py").sidebar
     (link,) = sidebar.get("page_link")
     assert (link.proto.label, link.proto.query_string) == ("**First**", f"run={FIRST}")
     where, queue = (caption.value for caption in sidebar.caption)

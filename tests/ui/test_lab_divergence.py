@@ -11,13 +11,13 @@ import pandas as pd
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from app_pages.shared.lab_divergence import LOSSES
-from kd_core.store import Store
+from kd_core.jobs.store import Store
+from pages.learn.labs.divergence import LOSSES
 from tests.ui.charts import alts
 from tests.ui.test_lab_pages import run, said  # noqa: F401 (a finished run of one's own)
 
 App = Callable[..., AppTest]
-PAGE = "app_pages/learn/divergence.py"
+PAGE = "learn/labs/scripts/divergence.py"
 
 
 def humps(page: AppTest) -> list[str]:

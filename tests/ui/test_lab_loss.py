@@ -11,15 +11,15 @@ import pytest
 from scipy import special, stats
 from streamlit.testing.v1 import AppTest
 
-from app_pages.shared.lab_loss import LOSSES, STUDENTS
 from kd_core.config import Divergence
-from kd_core.recorded import recorded
+from kd_core.learn.recorded import recorded
+from pages.learn.labs.loss import LOSSES, STUDENTS
 from tests.ui.charts import alts
 from tests.ui.test_lab_pages import said
-from tests.unit.test_lab_anatomy import by_scipy, tckd_nckd
+from tests.unit.learn.test_anatomy import by_scipy, tckd_nckd
 
 App = Callable[..., AppTest]
-PAGE = "app_pages/learn/loss.py"
+PAGE = "learn/labs/scripts/loss.py"
 
 
 def test_fifty_random_settings_agree_with_scipy(app: App) -> None:

@@ -11,16 +11,17 @@ import pandas as pd
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from app_pages.shared.lab_cards import LABS
-from app_pages.shared.text import term
 from kd_core.config import DistillConfig
-from kd_core.glossary import terms
-from kd_core.store import Store
+from kd_core.jobs.store import Store
+from kd_core.learn.glossary import terms
+from pages.learn.labs.catalogue import LABS
+from pages.shared.text import term
+from tests import SAMPLES
 
 App = Callable[..., AppTest]
 RUN = "20260131-143000-a1b2"
 EVIL = "![x](http://127.0.0.1:9/x) <b>$x$ :material/home:"
-NAMED = [f"app_pages/learn/{name}.py" for name in ("temperature", "loss", "divergence")]
+NAMED = [f"learn/labs/scripts/{name}.py" for name in ("temperature", "loss", "divergence")]
 
 
 def said(page: AppTest) -> str:
@@ -33,7 +34,7 @@ def said(page: AppTest) -> str:
 @pytest.fixture
 def run(store: Store, home: Path) -> str:
     """A finished run with three texts, one of them and a class with markup in them."""
-    report = json.loads((Path(__file__).parents[1] / "samples" / "report.json").read_text("utf-8"))
+    report = json.loads((SAMPLES / "report.json").read_text("utf-8"))
     report["labels"][0] = EVIL
     store.create_run(RUN, DistillConfig().model_dump(mode="json"), name="Mine")
     store.save_report(RUN, report)
@@ -50,7 +51,7 @@ def run(store: Store, home: Path) -> str:
 
 
 def test_a_card_for_each_lab(app: App) -> None:
-    page = app().switch_page("app_pages/learn/index.py").run()  # its file is not named like its address
+    page = app().switch_page("learn/labs/page.py").run()  # its file is not named like its address
     links = [link.proto.label for link in page.main.get("page_link")]
     cards = [*(f"**{lab.title}**" for lab in LABS), "**Lessons**", "**Race**"]
     assert links == [*cards, "The words, in the glossary"]
@@ -102,7 +103,7 @@ def test_a_run_that_is_gone_says_so(app: App, run: str, home: Path, path: str) -
 
 
 def test_the_glossary(app: App) -> None:
-    page = app("app_pages/learn/glossary.py")
+    page = app("learn/glossary/page.py")
     assert said(page).count("**") == 2 * len(terms())
     page.text_input(key="glossary.search").set_value("mode seeking").run()
     assert "**Reverse KL** · mode seeking" in said(page)
@@ -114,6 +115,6 @@ def test_the_glossary(app: App) -> None:
 def test_a_tooltip_says_what_the_glossary_says(app: App) -> None:
     page = app(NAMED[0])
     assert page.slider(key="temperature.temperature").help == term("temperature")
-    assert "Divides the logits of both models" in said(app("app_pages/learn/glossary.py"))
+    assert "Divides the logits of both models" in said(app("learn/glossary/page.py"))
     with pytest.raises(KeyError, match="there is no term 'zebra' in the glossary"):
         term("zebra")

@@ -8,15 +8,15 @@ from pathlib import Path
 import numpy as np
 from streamlit.testing.v1 import AppTest
 
-from kd_core.recorded import recorded_replay
-from kd_core.replay import Replay
-from kd_core.store import Store
+from kd_core.distillation.training.replay import Replay
+from kd_core.jobs.store import Store
+from kd_core.learn.recorded import recorded_replay
 from tests.ui.charts import alts
 from tests.ui.test_lab_pages import said
-from tests.unit.test_figures import SAMPLE
+from tests.unit.figures.test_figures import SAMPLE
 
 App = Callable[..., AppTest]
-PAGE = "app_pages/learn/replay.py"
+PAGE = "learn/labs/scripts/replay.py"
 
 
 def metrics(page: AppTest) -> dict[str, str]:

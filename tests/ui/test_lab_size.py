@@ -6,14 +6,14 @@ from collections.abc import Callable
 
 from streamlit.testing.v1 import AppTest
 
-from kd_core.lab_results import size_grid, smallest
-from kd_core.recorded import recorded_lab
-from kd_core.words import percent
+from kd_core.learn.lab_results import size_grid, smallest
+from kd_core.learn.recorded import recorded_lab
+from kd_core.system.formatting import percent
 from tests.ui.charts import alts
 from tests.ui.test_lab_pages import said
 
 App = Callable[..., AppTest]
-PAGE = "app_pages/learn/size.py"
+PAGE = "learn/labs/scripts/size.py"
 
 
 def alt(page: AppTest) -> str:

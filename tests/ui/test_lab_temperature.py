@@ -12,7 +12,7 @@ from tests.ui.charts import alts
 from tests.ui.test_lab_pages import said
 
 App = Callable[..., AppTest]
-PAGE = "app_pages/learn/temperature.py"
+PAGE = "learn/labs/scripts/temperature.py"
 
 
 def test_an_undecided_headline_as_it_is_and_softened(app: App) -> None:

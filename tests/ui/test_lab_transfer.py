@@ -7,15 +7,15 @@ from collections.abc import Callable
 from streamlit.testing.v1 import AppTest
 
 from kd_core.config import DistillConfig
-from kd_core.lab_results import LabConfig
-from kd_core.recorded import recorded_lab
-from kd_core.store import Store
+from kd_core.jobs.store import Store
+from kd_core.learn.lab_results import LabConfig
+from kd_core.learn.recorded import recorded_lab
 from tests.ui.charts import alts
 from tests.ui.test_lab_pages import said
-from tests.unit.test_figures import SAMPLE
+from tests.unit.figures.test_figures import SAMPLE
 
 App = Callable[..., AppTest]
-PAGE = "app_pages/learn/transfer.py"
+PAGE = "learn/labs/scripts/transfer.py"
 JOB = "20260131-143000-a1b2"
 
 

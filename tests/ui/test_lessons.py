@@ -8,12 +8,12 @@ from collections.abc import Callable
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from kd_core.lessons import facts, lessons
+from kd_core.learn.lessons import facts, lessons
 from tests.ui.test_lab_pages import EVIL, said
 
 App = Callable[..., AppTest]
-PAGE = "app_pages/learn/lessons.py"
-LAB = "app_pages/learn/loss.py"
+PAGE = "learn/lessons/page.py"
+LAB = "learn/labs/scripts/loss.py"
 
 
 def forward(page: AppTest) -> AppTest:

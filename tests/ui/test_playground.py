@@ -13,14 +13,15 @@ import pandas as pd
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from kd_core import prediction
 from kd_core.config import DistillConfig
+from kd_core.deployment import predict
 from kd_core.errors import RunError
-from kd_core.store import Store
+from kd_core.jobs.store import Store
+from tests import SAMPLES
 from tests.ui.charts import alts
 
 App = Callable[..., AppTest]
-PAGE = "app_pages/use/playground.py"
+PAGE = "use/playground/page.py"
 RUN, OTHER = "20260131-143000-a1b2", "20260131-150000-c3d4"
 LABELS = ("business", "entertainment", "politics", "sports", "tech")
 EVIL = "![x](http://127.0.0.1:9/x) <b>$x$ shares"
@@ -71,7 +72,7 @@ class Model:
 
 @pytest.fixture
 def report() -> dict[str, Any]:
-    return json.loads((Path(__file__).parents[1] / "samples" / "report.json").read_text("utf-8"))
+    return json.loads((SAMPLES / "report.json").read_text("utf-8"))
 
 
 @pytest.fixture
@@ -90,9 +91,7 @@ def done(home: Path, store: Store, report: dict[str, Any], monkeypatch: pytest.M
             "student-0": [business, business],
         }
     ).to_parquet(home / "runs" / RUN / "predictions.parquet")
-    monkeypatch.setattr(
-        prediction, "open_models", lambda run_id: {who: Model(who) for who in prediction.MODELS}
-    )
+    monkeypatch.setattr(predict, "open_models", lambda run_id: {who: Model(who) for who in predict.MODELS})
     return store
 
 
@@ -226,7 +225,7 @@ def test_models_that_were_changed(app: App, done: Store, monkeypatch: pytest.Mon
     def refuse(run_id: str) -> None:
         raise RunError(f"Files of run {run_id} are missing or were changed: *x*.")
 
-    monkeypatch.setattr(prediction, "open_models", refuse)
+    monkeypatch.setattr(predict, "open_models", refuse)
     page = app(PAGE)
     assert not page.exception
     assert html.unescape(page.error[0].value) == f"Files of run {RUN} are missing or were changed: *x*."
@@ -319,12 +318,12 @@ def test_a_file_that_cannot_be_read(app: App, done: Store, name: str, content: b
 
 
 def test_stopped_on_the_way_keeps_what_is_there(app: App, done: Store) -> None:
-    from app_pages.shared.playground_batch import CHUNK, Batch, Texts
+    from pages.use.playground.many_texts import CHUNK, Batch, Texts
 
     page = many(app)
     texts = [f"shares {i}" for i in range(2 * CHUNK)]
     batch = Batch(RUN, Texts(texts))
-    batch.found = {who: [Model(who).predict(texts[:CHUNK])] for who in prediction.MODELS}
+    batch.found = {who: [Model(who).predict(texts[:CHUNK])] for who in predict.MODELS}
     batch.done = CHUNK
     batch.stop()
     page.session_state["playground.batch"] = batch

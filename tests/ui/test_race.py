@@ -8,29 +8,31 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 
+from tests import SAMPLES
+
 # Before any Hugging Face library is imported: no test may reach the network.
 os.environ["HF_HUB_OFFLINE"] = "1"
 
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from app_pages.shared import form_plan
 from kd_core.config import DistillConfig
-from kd_core.events import Evaluated
-from kd_core.recorded import recorded_lab
-from kd_core.store import Store
+from kd_core.distillation.events import Evaluated
+from kd_core.jobs.store import Store
+from kd_core.learn.recorded import recorded_lab
+from pages.shared.run_form import plan
 from tests.ui.charts import alts
 from tests.ui.test_lab_pages import said
-from tests.unit.test_race import IDS, finished
+from tests.unit.learn.test_race import IDS, finished
 
-PAGE = "app_pages/learn/race.py"
+PAGE = "learn/race/page.py"
 App = Callable[..., AppTest]
 
 
 @pytest.fixture(autouse=True)
 def _speed(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A machine whose speed is known."""
-    monkeypatch.setattr(form_plan, "calibrate", lambda: 1e12)
+    monkeypatch.setattr(plan, "calibrate", lambda: 1e12)
 
 
 def lane(store: Store, number: int, temperature: float, *accuracies: float) -> None:
@@ -83,7 +85,7 @@ def test_who_leads_is_said_for_a_step_that_both_have_reached(app: App, store: St
 
 
 def podium(store: Store, home: Path, *right: int) -> None:
-    report = json.loads((Path(__file__).parents[1] / "samples" / "report.json").read_text("utf-8"))
+    report = json.loads((SAMPLES / "report.json").read_text("utf-8"))
     for number, (count, temperature) in enumerate(zip(right, (1, 8), strict=True)):
         lane(store, number, temperature, 0.8)
         finished(home, IDS[number], count)

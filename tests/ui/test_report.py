@@ -11,14 +11,15 @@ import pandas as pd
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from app_pages.shared.report_head import actions
 from kd_core.config import DistillConfig
-from kd_core.events import Evaluated, Step
-from kd_core.store import Store
+from kd_core.distillation.events import Evaluated, Step
+from kd_core.jobs.store import Store
+from pages.review.report.head import actions
+from tests import SAMPLES
 from tests.ui.charts import alts
 
 App = Callable[..., AppTest]
-PAGE = "app_pages/review/report.py"
+PAGE = "review/report/page.py"
 RUN, OTHER = "20260131-143000-a1b2", "20260131-150000-c3d4"
 EVIL = "![x](http://127.0.0.1:9/x) <b>$x$ :material/home:"
 TABS = {
@@ -36,7 +37,7 @@ TABS = {
 
 @pytest.fixture
 def report() -> dict[str, Any]:
-    return json.loads((Path(__file__).parents[1] / "samples" / "report.json").read_text("utf-8"))
+    return json.loads((SAMPLES / "report.json").read_text("utf-8"))
 
 
 @pytest.fixture
@@ -131,7 +132,7 @@ def test_the_downloads_have_the_whole_report(done: Store, report: dict[str, Any]
 
     done.rename(RUN, name)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("app_pages.shared.report_head.st.download_button", keep)
+        patch.setattr("pages.review.report.head.st.download_button", keep)
         actions(done.run(RUN), report)
     assert json.loads(made["Download JSON"]()) == report
     page = plain(made["Download HTML"]())

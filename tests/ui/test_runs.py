@@ -11,12 +11,13 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 from kd_core.config import DistillConfig
-from kd_core.events import Evaluated, StageStarted
-from kd_core.store import Store
+from kd_core.distillation.events import Evaluated, StageStarted
+from kd_core.jobs.store import Store
+from tests import SAMPLES
 from tests.ui.charts import alts, charts
 
 App = Callable[..., AppTest]
-PAGE = "app_pages/review/runs.py"
+PAGE = "review/runs/page.py"
 DEMO = DistillConfig()
 FIRST, SECOND, THIRD = "20260131-143000-a1b2", "20260131-150000-c3d4", "20260131-160000-e5f6"
 FOURTH = "20260131-170000-0000"
@@ -25,7 +26,7 @@ EVIL = "![x](http://127.0.0.1:9/x) <b>$x$ :material/home:"
 
 @pytest.fixture
 def report() -> dict[str, Any]:
-    return json.loads((Path(__file__).parents[1] / "samples" / "report.json").read_text("utf-8"))
+    return json.loads((SAMPLES / "report.json").read_text("utf-8"))
 
 
 @pytest.fixture
@@ -166,14 +167,14 @@ def dialog(name: str, *ids: str) -> AppTest:
     """A dialog by itself: a rerun of the page would close it, which in a browser only a fragment reruns."""
 
     def script(name: str, ids: tuple[str, ...]) -> None:
-        from app_pages.shared import runs_actions
-        from app_pages.shared.state import store
+        from pages.review.runs import actions
+        from pages.shared.state import store
 
         runs = [store().run(run_id) for run_id in ids if run_id in {run.id for run in store().runs()}]
         if runs and name == "edit":
-            runs_actions.edit(runs[0])
+            actions.edit(runs[0])
         elif runs:
-            runs_actions.ask_delete(runs)
+            actions.ask_delete(runs)
 
     app = AppTest.from_function(script, args=(name, ids), default_timeout=30).run()
     assert not app.exception

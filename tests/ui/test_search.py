@@ -10,24 +10,24 @@ from typing import Any
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from app_pages.shared import form_plan
 from kd_core.config import DistillConfig
 from kd_core.errors import Stopped
-from kd_core.events import Control
+from kd_core.jobs.store import Store
 from kd_core.search import SearchConfig, Setting, link, result
-from kd_core.search import board as boards
-from kd_core.store import Store
+from kd_core.search import trials as boards
+from kd_core.system.control import Control
+from pages.shared.run_form import plan
 from tests.ui.charts import alts, charts
 
 App = Callable[..., AppTest]
-PAGE = "app_pages/build/search.py"
+PAGE = "build/search/page.py"
 JOB, RUN = "20260131-143000-a1b2", "20260131-150000-c3d4"
 EVIL = "![x](http://127.0.0.1:9/x) <b>"
 
 
 @pytest.fixture(autouse=True)
 def _quick(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(form_plan, "calibrate", lambda: 5e9)  # measuring this machine takes seconds
+    monkeypatch.setattr(plan, "calibrate", lambda: 5e9)  # measuring this machine takes seconds
 
 
 def words(page: AppTest) -> str:

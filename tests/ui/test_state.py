@@ -10,7 +10,8 @@ from pathlib import Path
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from kd_core.jobs import Runner
+from kd_core.jobs.runner import Runner
+from tests import ROOT
 
 
 def test_all_sessions_share_one_runner(
@@ -19,13 +20,13 @@ def test_all_sessions_share_one_runner(
     started: list[Runner] = []
     monkeypatch.setattr(Runner, "start", lambda self: started.append(self))
     app()
-    app("app_pages/review/runs.py")
+    app("review/runs/page.py")
     assert len(started) == 1
 
 
 def test_the_pages_leave_torch_to_the_runners_thread() -> None:
     shared = ("state", "fields", "strip", "recent")
-    check = "".join(f"import app_pages.shared.{module}\n" for module in shared) + "import sys\n"
+    check = "".join(f"import pages.shared.{module}\n" for module in shared) + "import sys\n"
     check += "sys.exit('torch' in sys.modules)"
-    result = subprocess.run([sys.executable, "-c", check], cwd=Path(__file__).parents[2], check=False)
+    result = subprocess.run([sys.executable, "-c", check], cwd=ROOT, check=False)
     assert result.returncode == 0

@@ -6,9 +6,9 @@ import html
 
 import pytest
 
-from app_pages.shared.text import escape, run_line
 from kd_core.config import DistillConfig
-from kd_core.store import Store
+from kd_core.jobs.store import Store
+from pages.shared.text import escape, run_line
 
 
 @pytest.mark.parametrize(

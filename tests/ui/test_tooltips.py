@@ -8,12 +8,12 @@ from datetime import UTC, datetime
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from app_pages.shared import form_plan
-from app_pages.shared.text import term
 from kd_core.config import DistillConfig
-from kd_core.events import StageStarted
-from kd_core.glossary import terms
-from kd_core.store import Store
+from kd_core.distillation.events import StageStarted
+from kd_core.jobs.store import Store
+from kd_core.learn.glossary import terms
+from pages.shared.run_form import plan
+from pages.shared.text import term
 from tests.ui.test_playground import done, report  # noqa: F401 (a finished run whose models are pretended)
 from tests.ui.test_report import TABS
 from tests.ui.test_search import searched
@@ -66,25 +66,25 @@ def check(page: AppTest, *wanted: str) -> None:
 
 @pytest.fixture(autouse=True)
 def _speed(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(form_plan, "calibrate", lambda: 1e12)  # a machine whose speed is known
+    monkeypatch.setattr(plan, "calibrate", lambda: 1e12)  # a machine whose speed is known
 
 
 def test_in_the_labs(app: App) -> None:
-    check(app("app_pages/learn/temperature.py"), "Temperature")
+    check(app("learn/labs/scripts/temperature.py"), "Temperature")
     losses = ("Soft loss", "Hard loss", "Total", "Temperature", "Alpha: weight of the hard loss", "Times T²")
-    check(app("app_pages/learn/loss.py"), *losses)
-    check(app("app_pages/learn/divergence.py"), "Temperature")
-    check(app("app_pages/learn/race.py"), "Temperature", "Alpha")
+    check(app("learn/labs/scripts/loss.py"), *losses)
+    check(app("learn/labs/scripts/divergence.py"), "Temperature")
+    check(app("learn/race/page.py"), "Temperature", "Alpha")
 
 
 def test_in_the_form(app: App, store: Store) -> None:
-    check(app("app_pages/build/distill.py"), "Temperature")
+    check(app("build/distill/page.py"), "Temperature")
 
 
 def test_in_a_search_and_its_form(app: App, store: Store) -> None:
-    check(app("app_pages/build/search.py"), "Temperatures to try", "Alphas to try", "Students", "Soft losses")
+    check(app("build/search/page.py"), "Temperatures to try", "Alphas to try", "Students", "Soft losses")
     searched(store)
-    check(app("app_pages/build/search.py", study="s"), "Student alone")
+    check(app("build/search/page.py", study="s"), "Student alone")
 
 
 def test_in_the_live_view(app: App, store: Store) -> None:
@@ -92,14 +92,14 @@ def test_in_the_live_view(app: App, store: Store) -> None:
     store.set_status(LIVE, "running")
     now = datetime.now(UTC)
     store.write(LIVE, [(now, StageStarted("distil"))])
-    check(app("app_pages/build/distill.py", run=LIVE), "Training loss")
+    check(app("build/distill/page.py", run=LIVE), "Training loss")
 
 
 def test_in_the_report(app: App, done: Store) -> None:  # noqa: F811
-    page = app("app_pages/review/report.py")
+    page = app("review/report/page.py")
     page.session_state["report.tab"] = TABS["Speed"]
     check(page.run(), "Median (p50)", "p95", "**Teacher**", "**Distilled student**")
 
 
 def test_in_the_playground(app: App, done: Store) -> None:  # noqa: F811
-    check(app("app_pages/use/playground.py"), "**Teacher**", "**Distilled student**", "**Student alone**")
+    check(app("use/playground/page.py"), "**Teacher**", "**Distilled student**", "**Student alone**")

@@ -4,18 +4,18 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import pytest
 from streamlit.testing.v1 import AppTest
 
 from kd_core.config import DistillConfig
-from kd_core.evaluation import wilson
-from kd_core.store import Store
+from kd_core.distillation.metrics import wilson
+from kd_core.jobs.store import Store
+from tests import SAMPLES
 
 App = Callable[..., AppTest]
-PAGE = "app_pages/review/tradeoffs.py"
+PAGE = "review/tradeoffs/page.py"
 FIRST, SECOND = "20260131-143000-a1b2", "20260131-150000-c3d4"
 BENCH = "20260131-160000-e5f6"
 EVIL = "![x](http://127.0.0.1:9/x) <b>$x$"
@@ -23,7 +23,7 @@ EVIL = "![x](http://127.0.0.1:9/x) <b>$x$"
 
 @pytest.fixture
 def report() -> dict[str, Any]:
-    return json.loads((Path(__file__).parents[1] / "samples" / "report.json").read_text("utf-8"))
+    return json.loads((SAMPLES / "report.json").read_text("utf-8"))
 
 
 def finish(store: Store, run_id: str, report: dict[str, Any], name: str, task: str = "bbc-headlines") -> None:

@@ -20,9 +20,9 @@ import pytest
 if TYPE_CHECKING:
     from datasets import Dataset
 
-    from kd_core.batches import Recipe
     from kd_core.config import DistillConfig
-    from kd_core.report import Report
+    from kd_core.distillation.report import Report
+    from kd_core.distillation.training.batches import Recipe
 
 LABELS = ("sport", "politics", "tech", "film", "money")
 WORDS = {
@@ -263,8 +263,8 @@ def finished_run(tiny_config, tmp_path_factory) -> FinishedRun:
 
 def tiny_recipe(**changes: Any) -> Recipe:
     """Six steps of 8 labelled and 4 transfer texts at temperature 2, with an evaluation every third."""
-    from kd_core.batches import Recipe
     from kd_core.config import ObjectiveConfig
+    from kd_core.distillation.training.batches import Recipe
 
     settings = {
         "who": "student",
@@ -286,7 +286,7 @@ def splits(tiny_task, tiny_tokenizer) -> dict[str, Dataset]:
     import numpy as np
     from datasets import concatenate_datasets
 
-    from kd_core.inference import encode
+    from kd_core.models.inference import encode
 
     texts = concatenate_datasets([tiny_task.train, tiny_task.transfer])
     logits = np.random.default_rng(0).normal(size=(len(texts), 5)).astype("float32")
@@ -302,8 +302,9 @@ def trainer(tiny_teacher, tiny_task, splits, tmp_path) -> Callable:
     """``trainer(recipe, ...)``: a new random model without dropout (unless asked for) and what trains it."""
     import torch
 
-    from kd_core.events import Control, ignore
-    from kd_core.training import DistillTrainer
+    from kd_core.distillation.events import ignore
+    from kd_core.distillation.training.trainer import DistillTrainer
+    from kd_core.system.control import Control
 
     def make(
         recipe=None, *, dropout=0.0, train=None, on_event=ignore, control=None, watch=None, reporting=None

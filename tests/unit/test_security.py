@@ -18,12 +18,12 @@ import pyarrow.parquet as pq
 import pytest
 
 from kd_core.config import TaskConfig
-from kd_core.data import load_task, tables, uploads
+from kd_core.data import load_task, read, uploads
 from kd_core.data.uploads import Upload
 from kd_core.errors import DataError, KDError, ModelError, RunError, StoreError
+from tests import ROOT
 
-ROOT = Path(__file__).parents[2]
-SOURCES = sorted([ROOT / "app.py", *(ROOT / "kd_core").rglob("*.py"), *(ROOT / "app_pages").rglob("*.py")])
+SOURCES = sorted([ROOT / "app.py", *(ROOT / "kd_core").rglob("*.py"), *(ROOT / "pages").rglob("*.py")])
 FILMS = "text,label\n" + "".join(f"Good film {i},pos\nBad film {i},neg\n" for i in range(10))
 
 
@@ -184,16 +184,16 @@ def test_a_link_out_of_the_data_folder_is_not_followed(kd_home, tmp_path):
     "run_id", ["../secrets", "", ".", "/etc", "20260131-143000-a1b2/..", "x" * 300, "a\0b"]
 )
 def test_a_run_is_found_by_its_id_alone(kd_home, run_id):
-    from kd_core import runs
+    from kd_core.distillation import run_folder
 
     with pytest.raises(RunError, match="is not a run; a run is named like 20260131-143000-a1b2"):
-        runs.find(run_id)
+        run_folder.find(run_id)
 
 
 @pytest.mark.parametrize("run_id", ["../secrets", "/etc", ".."])
 def test_only_a_run_is_deleted(kd_home, tmp_path, run_id):
-    from kd_core import cleaning
-    from kd_core.store import Store
+    from kd_core.jobs import cleaning
+    from kd_core.jobs.store import Store
 
     (tmp_path / "secrets").mkdir()
     store = Store()
@@ -256,13 +256,13 @@ def test_an_upload_over_the_limit_is_refused_by_its_size(monkeypatch):
 
 
 def test_too_many_rows_are_refused(monkeypatch):
-    monkeypatch.setattr(tables, "MAX_ROWS", 10)
+    monkeypatch.setattr(read, "MAX_ROWS", 10)
     with pytest.raises(DataError, match=r"films\.csv has 20 rows, more than 10\. Give a sample"):
         uploads.check({"name": Upload("films.csv", FILMS.encode())}, TaskConfig())
 
 
 def test_a_small_parquet_file_cannot_unpack_into_a_huge_one(monkeypatch):
-    monkeypatch.setattr(tables, "MAX_UNPACKED_BYTES", 5_000_000)
+    monkeypatch.setattr(read, "MAX_UNPACKED_BYTES", 5_000_000)
     sink = io.BytesIO()
     text = ["x" * 10_000] * 2_000  # 20 MB, of which the file has one copy
     pq.write_table(pa.table({"text": text, "label": ["a", "b"] * 1_000}), sink, compression="zstd")
@@ -299,7 +299,7 @@ def test_the_dashboard_is_not_opened_to_a_network_without_a_log_in(tmp_path, mon
 
 
 def test_the_password_of_the_database_is_never_shown(kd_home, monkeypatch):
-    from kd_core.store import Store
+    from kd_core.jobs.store import Store
 
     monkeypatch.setenv("KD_DATABASE_URL", "postgresql://kd:s3cret-pw@127.0.0.1:9/kd")
     with pytest.raises(StoreError) as caught:

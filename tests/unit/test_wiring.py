@@ -12,13 +12,14 @@ import pytest
 import torch
 from transformers import TrainerCallback
 
-from kd_core import distill, distillation, teaching, validation
+from kd_core import distill
 from kd_core.config import DistillConfig, sections
 from kd_core.data import load_task
 from kd_core.data.task import Task
+from kd_core.distillation import distil, teach, validate
+from kd_core.distillation.events import Evaluated, Step
+from kd_core.distillation.training.trainer import DistillTrainer, train
 from kd_core.errors import DataError
-from kd_core.events import Evaluated, Step
-from kd_core.training import DistillTrainer, train
 
 FIELDS = [f"{section}.{name}" for section, fields in sections() for name in fields.model_fields]
 REFUSED = "refused"
@@ -59,11 +60,11 @@ def at_training(module: Any, look: Callable[[DistillTrainer, list], Any]) -> Loo
 
 
 def of_teacher(read: Callable[[DistillTrainer], Any]) -> Look:
-    return at_training(teaching, lambda trainer, _: read(trainer))
+    return at_training(teach, lambda trainer, _: read(trainer))
 
 
 def of_student(read: Callable[[DistillTrainer], Any]) -> Look:
-    return at_training(distillation, lambda trainer, _: read(trainer))
+    return at_training(distil, lambda trainer, _: read(trainer))
 
 
 def told_of(module: Any, read: Callable[[list], Any]) -> Look:
@@ -91,7 +92,7 @@ def of_report(read: Callable[[Any], Any]) -> Look:
 
     def look(config: DistillConfig) -> Any:
         with pytest.MonkeyPatch.context() as patch:
-            patch.setattr(distillation, "train", lambda trainer: trainer.model)
+            patch.setattr(distil, "train", lambda trainer: trainer.model)
             return read(distill(config))
 
     return look
@@ -100,14 +101,14 @@ def of_report(read: Callable[[Any], Any]) -> Look:
 def resamples(config: DistillConfig) -> list[int]:
     """How many the verdict is asked for."""
     asked: list[int] = []
-    original = validation.verdict
+    original = validate.verdict
 
     def verdict(*args: Any, resamples: int) -> Any:
         asked.append(resamples)
         return original(*args, resamples=resamples)
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(validation, "verdict", verdict)
+        patch.setattr(validate, "verdict", verdict)
         of_report(lambda report: report)(config)
     return asked
 
@@ -222,7 +223,7 @@ WIRES = {
     "teacher.intermediate": Wire(40, of_teacher(model("intermediate_size")), (128, 40), SCRATCH),
     "teacher.epochs": Wire(2, of_teacher(lambda t: t.args.max_steps), (5, 10)),
     "teacher.batch_size": Wire(13, of_teacher(lambda t: len(first_batch(t)["labels"])), (16, 13)),
-    "teacher.learning_rate": Wire(0.25, told_of(teaching, peak), ((1e-4, 1), (0.25, 1))),
+    "teacher.learning_rate": Wire(0.25, told_of(teach, peak), ((1e-4, 1), (0.25, 1))),
     "teacher.freeze_embeddings": Wire(False, of_teacher(embeddings_stay), (True, False)),
     "teacher.seed": Wire(1, of_teacher(lambda t: first_batch(t)["input_ids"].tolist())),
     "student.model": Wire("bilstm", of_student(model("model_type")), ("bert", "kd_bilstm")),
@@ -245,19 +246,19 @@ WIRES = {
     "objective.attention_weight": Wire(1.0, of_student(first_loss)),
     "objective.relation_weight": Wire(1.0, of_student(first_loss)),
     "training.steps": Wire(
-        4, told_of(distillation, lambda events: sum(isinstance(e, Step) for e in events)), (6, 4)
+        4, told_of(distil, lambda events: sum(isinstance(e, Step) for e in events)), (6, 4)
     ),
     "training.batch_size": Wire(5, of_student(rows(transfer=False)), (8, 5)),
     "training.transfer_batch_size": Wire(5, of_student(rows(transfer=True)), (8, 5)),
-    "training.learning_rate": Wire(0.25, told_of(distillation, peak), ((5e-4, 1), (0.25, 1))),
-    "training.warmup": Wire(0.5, told_of(distillation, peak), ((5e-4, 1), (5e-4, 3))),
+    "training.learning_rate": Wire(0.25, told_of(distil, peak), ((5e-4, 1), (0.25, 1))),
+    "training.warmup": Wire(0.5, told_of(distil, peak), ((5e-4, 1), (5e-4, 3))),
     "training.weight_decay": Wire(0.5, of_student(decays), ({0.0, 0.01}, {0.0, 0.5})),
     "training.max_grad_norm": Wire(
         0.125, of_student(longest_gradient), (0.25, 0.125), {"training.max_grad_norm": 0.25}
     ),
     "training.evaluate_every": Wire(
         2,
-        told_of(distillation, lambda events: [e.step for e in events if isinstance(e, Evaluated)]),
+        told_of(distil, lambda events: [e.step for e in events if isinstance(e, Evaluated)]),
         ([3, 6], [2, 4, 6]),
     ),
     "training.seeds": Wire((1,), of_student(weight_sum)),

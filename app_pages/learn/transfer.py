@@ -1,5 +1,0 @@
-"""A lab; what it shows is in ``app_pages.shared.lab_transfer``."""
-
-from app_pages.shared.lab_page import lab_page
-
-lab_page("transfer")

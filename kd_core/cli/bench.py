@@ -1,0 +1,98 @@
+"""``kd bench``: how fast the models of a run are, and under which conditions."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+import click
+from rich.console import Console
+
+from kd_core.cli.carry_out import start
+from kd_core.cli.output import as_json, console, print_json, table
+from kd_core.cli.runs import find_run
+from kd_core.errors import RunError
+from kd_core.system.formatting import count, megabytes, milliseconds, percent, plus_minus
+
+
+@click.command()
+@click.argument("run")
+@as_json
+def bench(run: str, as_json: bool) -> None:
+    """Measure teacher and student of RUN in PyTorch, ONNX and ONNX int8, in a minute or two.
+
+    Batches of 1, 8 and 32; test texts and texts of 16, 64 and 128 tokens; 1 thread and all. For good numbers,
+    let nothing else run meanwhile.
+    """
+    run_id = find_run(run)
+    from kd_core.deployment.benchmark import BenchConfig
+    from kd_core.jobs.store import Store
+
+    store = Store()
+    status = next((row.status for row in store.runs(text=run_id) if row.id == run_id), "done")
+    if status != "done":
+        raise RunError(f"Run {run_id} is {status}, so it has no models to measure yet; kd show {run_id}")
+    report = start(store, BenchConfig(run=run_id), kind="bench", name=f"Benchmark of {run_id}")
+    if as_json:
+        return print_json(report)
+    return _print(console(sys.stdout), report)
+
+
+def _print(out: Console, report: Mapping[str, Any]) -> None:
+    from kd_core.deployment.benchmark_notes import conditions, count_of_threads
+
+    first = report["forms"][0]
+    times = first["latency_ms"]
+    out.print(
+        f"\nOn {first['texts']:,} test texts. Latency p50 and p95 in ms: batch {times['batch']}, "
+        f"{count_of_threads(times['threads'])}, test texts of {times['mean_tokens']:.1f} tokens on average. "
+        "Memory: the most that one form takes, on top of the libraries.",
+        soft_wrap=True,
+    )
+    headings = ("", "Accuracy", "Parameters", "Size", "Memory", "p50", "p95", "Against the first")
+    out.print(table(headings, [_form(form, first) for form in report["forms"]], range(1, 7)))
+    for heading, columns, rows in grid(report["cells"]):
+        out.print(f"\n{heading}. p50 and p95 of a batch in ms, texts a second.")
+        out.print(table(columns, rows, range(1, len(columns))))
+    tokenizers = report["tokenizer_ms"]
+    out.print(
+        f"\nThe tokenizer takes {milliseconds(tokenizers['teacher']['p50'])} for a text of the teacher and "
+        f"{milliseconds(tokenizers['student']['p50'])} for one of the student (p50, 1 thread)."
+    )
+    for line in (*report["notes"], conditions(report)):
+        out.print(f"\n{line}", soft_wrap=True)
+
+
+def grid(cells: Sequence[Mapping[str, Any]]) -> Iterator[tuple[str, tuple[str, ...], list[tuple[str, ...]]]]:
+    """A table for each number of threads and length: its heading, those of its columns, and its rows."""
+    from kd_core.deployment.benchmark_notes import count_of_threads, form_name, kind_of_texts
+
+    batches = sorted({cell["batch"] for cell in cells})
+    columns = ("", *(part for batch in batches for part in (f"{batch}: p50", "p95", "texts/s")))
+    for threads in sorted({cell["threads"] for cell in cells}):
+        for length in dict.fromkeys(cell["length"] for cell in cells):
+            rows: dict[str, list[str]] = {}
+            for cell in cells:
+                if (cell["threads"], cell["length"]) == (threads, length):
+                    p95 = "" if cell["p95"] is None else f"{cell['p95']:.2f}"
+                    numbers = [f"{cell['p50']:.2f}", p95, f"{cell['texts_per_second']:,.0f}"]
+                    rows.setdefault(form_name(cell["form"]), []).extend(numbers)
+            heading = f"{kind_of_texts(length).capitalize()}, {count_of_threads(threads)}, by batch size"
+            yield heading, columns, [(name, *numbers) for name, numbers in rows.items()]
+
+
+def _form(form: Mapping[str, Any], first: Mapping[str, Any]) -> tuple[str, ...]:
+    from kd_core.deployment.benchmark_notes import against, form_name
+
+    times = form["latency_ms"]
+    return (
+        form_name(form["name"]),
+        f"{percent(form['accuracy'])} {plus_minus(form['low'], form['high'])}",
+        count(form["params"]),
+        megabytes(form["size_mb"]),
+        megabytes(form["memory_mb"]),
+        f"{times['p50']:.2f}",
+        f"{times['p95']:.2f}",
+        against(first, form),
+    )

@@ -1,0 +1,103 @@
+"""How a command carries out a job: in its turn, with progress on stderr, and a clean end on Ctrl-C."""
+
+from __future__ import annotations
+
+import signal
+import socket
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from types import FrameType
+from typing import TYPE_CHECKING, Any
+
+from rich.console import Console
+
+from kd_core.cli.output import console, stray_prints_to_stderr
+from kd_core.cli.progress import Narrator
+from kd_core.errors import Stopped
+
+if TYPE_CHECKING:
+    from kd_core.config import Settings
+    from kd_core.jobs.runner import Job
+    from kd_core.jobs.store import Store
+
+
+def start(store: Store, config: Settings, *, kind: str = "distil", name: str = "") -> dict[str, Any]:
+    """Queue a job, carry it out, and return its report. Raises: KDError (Stopped after Ctrl-C)."""
+    from kd_core.distillation.run_folder import new_id
+    from kd_core.system.process import owner
+
+    run_id = new_id(datetime.now(UTC))
+    store.create_run(run_id, config.model_dump(mode="json"), kind=kind, name=name, owner=owner())
+    try:
+        return carry_out(store, run_id)
+    except KeyboardInterrupt:
+        store.set_status(run_id, "stopped", only=("queued",))  # it was still waiting for its turn
+        raise
+
+
+def carry_out(store: Store, run_id: str) -> dict[str, Any]:
+    """Wait for this machine's turn, then run a queued job; its report. Raises: KDError."""
+    from kd_core.job_kinds import HANDLERS
+    from kd_core.jobs.runner import RESUMABLE, Job
+
+    err = console(sys.stderr)
+    with _turn(store, err):
+        row = store.run(run_id)
+        store.set_status(run_id, "queued", only=RESUMABLE)  # nobody else takes it: the turn is ours
+        seeds = row.config["training"]["seeds"] if row.kind == "distil" else ()
+        watch = Narrator(err, several_seeds=len(seeds) > 1)
+        job = Job(store, run_id, HANDLERS[row.kind], on_event=watch)
+        try:
+            with stray_prints_to_stderr(), watch, _signals_stop(job):
+                job.run()
+        except Stopped as error:
+            raise Stopped(f"{error} To go on: kd resume {run_id}") from error
+    return store.report(run_id)
+
+
+@contextmanager
+def _turn(store: Store, err: Console) -> Iterator[None]:
+    """Hold the machine's lock, and say whom it waits for."""
+    from filelock import Timeout
+
+    from kd_core.jobs.runner import UNDER_WAY
+    from kd_core.system.process import machine_lock
+
+    lock = machine_lock()
+    try:
+        lock.acquire(blocking=False)
+    except Timeout:
+        others = [row for row in store.runs(status=UNDER_WAY) if row.machine == socket.gethostname()]
+        whom = "another run"
+        if others:
+            other = others[-1]
+            whom = f"run {other.id} ({other.name or other.task}), which is {other.status}"
+        err.print(f"Waiting for {whom}; one runs at a time on a machine.", soft_wrap=True)
+        lock.acquire(poll_interval=0.5)
+    try:
+        yield
+    finally:
+        lock.release()
+
+
+@contextmanager
+def _signals_stop(job: Job) -> Iterator[None]:
+    """The first Ctrl-C asks the run to stop cleanly, the second interrupts it where it is."""
+
+    def stop(signum: int, frame: FrameType | None) -> None:
+        job.control.stop()
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+
+    def leave(signum: int, frame: FrameType | None) -> None:
+        job.leave()
+
+    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+    signal.signal(signal.SIGINT, stop)
+    signal.signal(signal.SIGTERM, leave)
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)

@@ -1,0 +1,134 @@
+"""``kd distill`` and ``kd resume``: one run, in this terminal."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from kd_core.cli.carry_out import carry_out, start
+from kd_core.cli.output import as_json, console, print_json, print_report, stray_prints_to_stderr
+from kd_core.cli.runs import find_run
+from kd_core.errors import KDError, RunError
+
+if TYPE_CHECKING:
+    from kd_core.config import DistillConfig
+
+
+class DistillCommand(click.Command):
+    """A command whose flags come from the config, which is imported only when they are needed."""
+
+    def groups(self) -> Mapping[str, Sequence[click.Parameter]]:
+        from kd_core.cli.flags import options
+
+        return options()
+
+    def get_params(self, ctx: click.Context) -> list[click.Parameter]:
+        return [*super().get_params(ctx), *(flag for group in self.groups().values() for flag in group)]
+
+    def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        groups: dict[str, Sequence[click.Parameter]] = {
+            "options": super().get_params(ctx),
+            **self.groups(),
+        }
+        for title, group in groups.items():
+            with formatter.section(title.capitalize()):
+                formatter.write_dl([record for p in group if (record := p.get_help_record(ctx))])
+
+
+@click.command(cls=DistillCommand)
+@click.option("--config", "file", metavar="FILE", help="YAML file with settings; flags override it.")
+@click.option("--name", metavar="TEXT", default="", help="What lists call the run.")
+@as_json
+def distill(file: str | None, name: str, as_json: bool, **settings: str | bool | None) -> None:
+    """Teach, record, distill and validate; without flags, the demo.
+
+    Started by "accelerate launch -m kd_core.cli" or torchrun, all processes do one run.
+    """
+    if _is_helper():
+        _help()
+        return
+    from kd_core.cli.flags import read_config
+
+    config = with_absolute_paths(read_config(file, settings))
+    from kd_core.jobs.store import Store
+
+    _show(start(Store(), config, name=name), as_json)
+
+
+@click.command()
+@click.argument("run")
+@as_json
+def resume(run: str, as_json: bool) -> None:
+    """Go on with RUN, which ended early, from its last checkpoint."""
+    if _is_helper():
+        _help()
+        return
+    from kd_core.jobs.runner import RESUMABLE
+    from kd_core.jobs.store import Store
+    from kd_core.system.process import alive
+
+    store = Store()
+    store.interrupt_orphans(alive)
+    row = store.run(find_run(run))
+    abandoned = row.status == "queued" and not (row.owner and alive(row.owner))
+    if row.status not in RESUMABLE and not abandoned:
+        raise RunError(f"Run {row.id} is {row.status}; only one that ended early can be resumed.")
+    if row.machine != socket.gethostname():
+        raise RunError(f"The checkpoints of run {row.id} are on {row.machine}; resume it there.")
+    report = carry_out(store, row.id)
+    if row.kind == "distil":
+        _show(report, as_json)
+    else:
+        print_json(report)
+
+
+def _is_helper() -> bool:
+    """Whether this is one of the other processes of ``accelerate launch`` or ``torchrun``."""
+    return "LOCAL_RANK" in os.environ and int(os.environ.get("RANK", 0)) > 0
+
+
+def _help() -> None:
+    """Do what the main process does, by its settings; it alone has the store and says what comes out."""
+    from kd_core import distill
+    from kd_core.config import DistillConfig
+    from kd_core.system import parallel
+    from kd_core.system.control import Control
+
+    control = Control()
+    parallel.join()
+    for number in (signal.SIGINT, signal.SIGTERM):  # not before, when there is nothing to end well
+        signal.signal(number, lambda *_: control.stop())
+    try:
+        with stray_prints_to_stderr():
+            distill(DistillConfig(), control=control)
+    except KDError:  # the main process has it too
+        click.get_current_context().exit(1)
+
+
+def _show(report: Mapping[str, Any], as_json: bool) -> None:
+    if as_json:
+        print_json(report)
+    else:
+        print_report(console(sys.stdout), report)
+
+
+def with_absolute_paths(config: DistillConfig) -> DistillConfig:
+    """A stored run may be resumed in another folder."""
+    from kd_core.data.bundled import TASKS
+    from kd_core.models.presets import STUDENTS, TEACHERS
+
+    known = {"task.name": TASKS, "teacher.model": TEACHERS, "student.model": STUDENTS}
+    changes: dict[str, Any] = {}
+    for place in ("task.name", "task.test_file", "task.transfer_file", "teacher.model", "student.model"):
+        section, _, name = place.partition(".")
+        value = getattr(getattr(config, section), name)
+        if value and value not in known.get(place, ()) and os.path.exists(value):
+            changes[place] = str(Path(value).resolve())
+    return config.change(changes) if changes else config

@@ -1,0 +1,69 @@
+"""``kd export``: a run's student to take away, and what each form of it costs and buys."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import click
+
+from kd_core.cli.carry_out import start
+from kd_core.cli.output import as_json, console, print_json, table
+from kd_core.cli.runs import find_run
+from kd_core.deployment.runtimes import RUNTIME_NAMES
+from kd_core.distillation.roles import NAMES
+from kd_core.errors import RunError
+from kd_core.system.formatting import compared, megabytes, percent, plus_minus
+
+
+@click.command()
+@click.argument("run")
+@click.option("--to", metavar="DIR", required=True, help="New folder, or new file that ends in .zip.")
+@click.option("--onnx", is_flag=True, help="Convert the student to ONNX.")
+@click.option("--int8", is_flag=True, help="Quantise its ONNX form to 8 bits too; implies --onnx.")
+@as_json
+def export(run: str, to: str, onnx: bool, int8: bool, as_json: bool) -> None:
+    """Measure the forms of RUN's distilled student, and write it with all that its users need."""
+    run_id = find_run(run)
+    from kd_core.deployment.export import ExportConfig, check
+    from kd_core.jobs.runner import RESUMABLE
+    from kd_core.jobs.store import Store
+
+    store = Store()
+    for row in store.runs(text=run_id):  # none where the run is Python code's
+        if row.id == run_id and row.status != "done":
+            way = f"Go on with it: kd resume {run_id}" if row.status in RESUMABLE else "Wait for its end."
+            raise RunError(f"Run {run_id} is {row.status}, so it has no student to export yet. {way}")
+    target = str(Path(to).expanduser().absolute())
+    config = ExportConfig(run=run_id, to=target, onnx=onnx, int8=int8)
+    check(config)
+    report = start(store, config, kind="export", name=Path(target).name)
+    if as_json:
+        return print_json(report)
+    out = console(sys.stdout)
+    out.print(
+        f"\nOn {report['texts']:,} test texts. Latency p50 and p95 in ms: "
+        "one text at a time, 1 thread, tokenisation not included."
+    )
+    headings = ("", "Accuracy", "Size", "p50", "p95", "Against the teacher")
+    teacher = report["forms"][0]
+    rows = [_row(form, teacher) for form in report["forms"]]
+    out.print(table(headings, rows, numbers=(1, 2, 3, 4)))
+    out.print(f"\nIn {report['to']}", soft_wrap=True)
+    return None
+
+
+def _row(form: Mapping[str, Any], teacher: Mapping[str, Any]) -> tuple[str, ...]:
+    latency = form["latency_ms"]
+    smaller = compared(teacher["size_mb"] / form["size_mb"], "smaller", "larger")
+    faster = compared(teacher["latency_ms"]["p50"] / latency["p50"], "faster", "slower")
+    return (
+        f"{NAMES[form['who']]}, {RUNTIME_NAMES[form['runtime']]}",
+        f"{percent(form['accuracy'])} {plus_minus(form['low'], form['high'])}",
+        megabytes(form["size_mb"]),
+        f"{latency['p50']:.2f}",
+        f"{latency['p95']:.2f}",
+        "" if form is teacher else f"{smaller}, {faster}",
+    )

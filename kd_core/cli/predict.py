@@ -1,0 +1,59 @@
+"""``kd predict``: the models of a run on new texts."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Mapping
+
+import click
+
+from kd_core.cli.output import as_json, console, print_json, stray_prints_to_stderr, table
+from kd_core.cli.runs import find_run
+from kd_core.distillation.roles import NAMES
+from kd_core.errors import DataError
+from kd_core.system.formatting import percent
+
+
+@click.command()
+@click.argument("run")
+@click.argument("text", nargs=-1)
+@as_json
+def predict(run: str, text: tuple[str, ...], as_json: bool) -> None:
+    """Classify TEXT with the models of RUN; without TEXT, each line of the standard input."""
+    from kd_core.deployment import predict
+
+    texts = list(text) or _lines_of_stdin()
+    for number, given in enumerate(texts, start=1):
+        predict.checked(given, f"text {number:,}")
+    run_id = find_run(run)
+    with stray_prints_to_stderr():
+        result = predict.predict_texts(run_id, texts)
+    if as_json:
+        return print_json(result)
+    out = console(sys.stdout)
+    for answers in result["predictions"]:
+        out.print(answers["text"], style="bold", soft_wrap=True)
+        rows = [(NAMES[who], *_likeliest(answers[who])) for who in NAMES if answers.get(who)]
+        out.print(table(("", "Answer", "Probability", "Next"), rows, numbers=(2,)))
+    return None
+
+
+def _likeliest(probabilities: Mapping[str, float]) -> tuple[str, str, str]:
+    """The answer, its probability, and the second choice with its own."""
+    first, second = sorted(probabilities.items(), key=lambda item: -item[1])[:2]
+    return first[0], percent(first[1]), f"{second[0]} {percent(second[1])}"
+
+
+def _lines_of_stdin() -> list[str]:
+    if sys.stdin.isatty():
+        raise click.UsageError('No text: write it after the run, kd predict RUN "text", or pipe lines.')
+    try:
+        content = sys.stdin.buffer.read().decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise DataError(
+            f"The standard input is not UTF-8 (byte {error.start}); convert it, for example with iconv."
+        ) from error
+    texts = [line.strip() for line in content.split("\n") if line.strip()]
+    if not texts:
+        raise DataError("The standard input has no text; write one on each line.")
+    return texts

@@ -1,0 +1,86 @@
+"""What a run tells while it works."""
+
+from __future__ import annotations
+
+from rich.console import Console
+from rich.progress import BarColumn, TaskID, TextColumn, TimeRemainingColumn
+from rich.progress import Progress as Bars
+
+from kd_core.distillation.events import (
+    STEP_NAMES,
+    Evaluated,
+    Event,
+    Progress,
+    StageFinished,
+    StageStarted,
+    Step,
+    TrainingStarted,
+)
+from kd_core.distillation.roles import NAMES, Role
+from kd_core.system.formatting import duration, percent
+
+
+class Narrator:
+    """Shows a run's events: bars on a terminal, elsewhere a line at each tenth."""
+
+    def __init__(self, console: Console, *, several_seeds: bool = False) -> None:
+        self._console = console
+        self._several_seeds = several_seeds
+        self._accuracy: dict[str, float] = {}
+        self._tenths: dict[str, int] = {}
+        self._rows: dict[str, TaskID] = {}
+        self._bars = self._new_bars()
+
+    def __enter__(self) -> Narrator:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self._bars.stop()
+
+    def __call__(self, event: Event) -> None:
+        match event:
+            case StageStarted(stage):
+                self._console.print(STEP_NAMES[stage], style="bold")
+                self._tenths, self._rows, self._bars = {}, {}, self._new_bars()
+            case StageFinished(_, seconds, cached):
+                self._bars.stop()
+                self._say("from cache" if cached else duration(seconds))
+            case TrainingStarted(who, seed, _, cached=True):
+                self._say(f"{self._name(who, seed)}: from cache")
+            case Evaluated(who, seed):
+                self._accuracy[self._name(who, seed)] = event.accuracy
+            case Step(who, seed):
+                name = self._name(who, seed)
+                validation = f", validation {percent(self._accuracy[name])}" if name in self._accuracy else ""
+                details = f"loss {event.loss:.3f}{validation}"
+                self._advance(name, event.step, event.steps, details, row=name)
+            case Progress():
+                self._advance(event.label, event.done, event.total, "", row=event.stage or "job")
+
+    def _new_bars(self) -> Bars:
+        return Bars(
+            TextColumn("  {task.description}", markup=False),
+            BarColumn(bar_width=None),
+            TextColumn("{task.completed:,.0f}/{task.total:,.0f}", markup=False),
+            TextColumn("{task.fields[details]}", markup=False),
+            TimeRemainingColumn(compact=True),
+            console=self._console,
+            disable=not self._console.is_interactive,
+            expand=True,
+        )
+
+    def _advance(self, name: str, done: int, total: int, details: str, *, row: str) -> None:
+        if self._console.is_interactive:
+            if row not in self._rows:
+                self._bars.start()  # not before: bars without a row would show as an empty line
+                self._rows[row] = self._bars.add_task(name, total=total, details="")
+            self._bars.update(self._rows[row], description=name, completed=done, total=total, details=details)
+        elif (tenth := 10 * done // max(total, 1)) > self._tenths.get(row, 0):
+            self._tenths[row] = tenth
+            self._say(f"{name}: {done:,} of {total:,}" + (f", {details}" if details else ""))
+
+    def _name(self, who: Role, seed: int) -> str:
+        return NAMES[who] + (f", seed {seed}" if self._several_seeds and who != "teacher" else "")
+
+    def _say(self, text: str) -> None:
+        self._console.print(f"  {text}", soft_wrap=True)

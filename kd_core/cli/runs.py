@@ -1,0 +1,145 @@
+"""``kd runs``, ``kd show`` and ``kd delete``: the runs that there are."""
+
+from __future__ import annotations
+
+import sys
+from dataclasses import asdict
+from typing import TYPE_CHECKING
+
+import click
+
+from kd_core.cli.output import as_json, console, print_json, print_report, table
+from kd_core.distillation.events import STEP_NAMES
+from kd_core.distillation.roles import NAMES
+from kd_core.errors import RunError
+from kd_core.jobs.states import STATUSES, VERDICTS
+from kd_core.system.formatting import duration, percent, points
+
+if TYPE_CHECKING:
+    from kd_core.jobs.store import RunRow, Status
+
+
+def find_run(text: str) -> str:
+    """The id of the run that ``text`` means: the id, a beginning of it that fits no other, or ``last``.
+
+    Raises: RunError.
+    """
+    from kd_core.distillation import run_folder
+    from kd_core.jobs.store import Store
+
+    if run_folder.RUN_ID.fullmatch(text):  # also one of Python code, which the store does not know
+        return text
+    rows = Store().runs(kind="distil", limit=1 if text == "last" else None)
+    ids = [row.id for row in rows if text == "last" or row.id.startswith(text)]
+    if len(ids) == 1:
+        return ids[0]
+    if ids:
+        shown = ", ".join(ids[:3]) + (", ..." if len(ids) > 3 else "")
+        raise RunError(f"{text!r} fits {len(ids):,} runs: {shown}; write more of it.")
+    if text == "last":
+        raise RunError("There is no run yet; kd distill makes one.")
+    raise RunError(f"No run starts with {text!r}; kd runs lists them.")
+
+
+@click.command()
+@click.option(
+    "--status",
+    "statuses",
+    multiple=True,
+    type=click.Choice(list(STATUSES)),
+    help="Only these; may be repeated.",
+)
+@as_json
+def runs(statuses: tuple[Status, ...], as_json: bool) -> None:
+    """List the runs, newest first."""
+    from kd_core.jobs.store import Store
+
+    rows = Store().runs(kind="distil", status=statuses)
+    if as_json:
+        return print_json([asdict(row) for row in rows])
+    if not rows:
+        click.echo(
+            "No runs" + (" with that status." if statuses else " yet. kd distill makes one."), err=True
+        )
+        return None
+    headings = ("Run", "Status", "Name", "Task", "Student", "Accuracy", "Against alone", "Verdict", "Created")
+    console(sys.stdout).print(table(headings, map(_listed, rows), numbers=(5, 6)))
+    return None
+
+
+def _listed(row: RunRow) -> tuple[str, ...]:
+    student = row.accuracy.get("student")
+    return (
+        row.id,
+        STATUSES[row.status][0],
+        row.name,
+        row.task,
+        row.student,
+        "" if student is None else percent(student),
+        "" if row.delta is None else points(row.delta),
+        VERDICTS[row.verdict][0] if row.verdict else "",
+        f"{row.created.astimezone():%Y-%m-%d %H:%M}",
+    )
+
+
+@click.command()
+@click.argument("run")
+@as_json
+def show(run: str, as_json: bool) -> None:
+    """What RUN is, how far it got, and what came out.
+
+    RUN may be a beginning of its id that fits no other, or "last".
+    """
+    from kd_core.config import changed
+    from kd_core.jobs.store import Store
+
+    store = Store()
+    row = store.run(find_run(run))
+    report = store.report(row.id) if row.status == "done" else None
+    if as_json:
+        return print_json({"run": asdict(row), "report": report})
+    out = console(sys.stdout)
+    out.print(" ".join(filter(None, (f"Run {row.id}", row.name and f"({row.name})"))), style="bold")
+    out.print(_state(row), soft_wrap=True)
+    if settings := changed(row.config):
+        out.print("\nSettings that are not the defaults:")
+        shown = [
+            (place, ",".join(map(str, v)) if isinstance(v, list) else v) for place, v in settings.items()
+        ]
+        out.print(table(("Setting", "Value"), shown))
+    if report:
+        print_report(out, report)
+    return None
+
+
+def _state(row: RunRow) -> str:
+    """ "Running: 3 Distill, distilled student, step 300 of 1,200; 46 %, 19 s left", or how it ended."""
+    state = STATUSES[row.status][0]
+    if row.status in ("running", "paused") and row.stage:
+        where = [STEP_NAMES[row.stage]]
+        if row.label or row.who:
+            where.append(row.label or NAMES[row.who].lower())  # type: ignore[index]
+        if row.steps:
+            where.append(f"{row.step:,} of {row.steps:,}")
+        left = "" if row.seconds_left is None else f", {duration(row.seconds_left)} left"
+        return f"{state}: {', '.join(where)}; {percent(row.progress)} of the run{left}."
+    if row.status in ("stopped", "interrupted", "failed"):
+        return f"{state}{f': {row.error}' if row.error else '.'} To go on: kd resume {row.id}"
+    return f"{state}."
+
+
+@click.command()
+@click.argument("run")
+@click.option("--yes", is_flag=True, help="Do not ask.")
+def delete(run: str, yes: bool) -> None:
+    """Delete RUN with its students and checkpoints."""
+    from kd_core.jobs.cleaning import delete_run
+    from kd_core.jobs.store import Store
+
+    run_id = find_run(run)
+    if not yes:
+        if not sys.stdin.isatty():
+            raise click.UsageError(f"Nobody is there to ask; to delete run {run_id}, add --yes.")
+        click.confirm(f"Delete run {run_id}?", abort=True, err=True)
+    delete_run(Store(), run_id)
+    click.echo(f"Deleted run {run_id}. What only it used in the cache goes with kd clean.", err=True)

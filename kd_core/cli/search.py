@@ -1,0 +1,229 @@
+"""``kd search``: which settings to take, by cross-validation, in one terminal or in many."""
+
+from __future__ import annotations
+
+import signal
+import socket
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from kd_core.cli.carry_out import carry_out, start
+from kd_core.cli.distill import DistillCommand, with_absolute_paths
+from kd_core.cli.output import as_json, console, print_json, stray_prints_to_stderr, table
+from kd_core.cli.progress import Narrator
+from kd_core.errors import RunError, Stopped
+from kd_core.system.formatting import percent, signed
+
+if TYPE_CHECKING:
+    from kd_core.jobs.store import Store
+    from kd_core.search import Cell, SearchConfig, SearchResult
+    from kd_core.system.control import Control
+
+# What a search tries has flags of its own, and its study is --name.
+REPLACED = {"objective.temperature", "objective.alpha"}
+OWN = ("temperatures", "alphas", "learning_rates", "students", "divergences", "method", "trials", "folds")
+
+
+class _SearchCommand(DistillCommand):
+    def groups(self) -> Mapping[str, Sequence[click.Parameter]]:
+        from kd_core.cli.flags import option
+        from kd_core.search.config import SearchConfig
+
+        fields = SearchConfig.model_fields
+        own = [option(f"search.{name}", fields[name]) for name in (*OWN, "pruning", "workers")]
+        replaced = {place.replace(".", "__") for place in REPLACED}
+        others = {
+            section: [flag for flag in flags if flag.name not in replaced]
+            for section, flags in super().groups().items()
+        }
+        return {"search": own, **others}
+
+
+@click.command(cls=_SearchCommand)
+@click.option("--config", "file", metavar="FILE", help="YAML file with a run's settings; flags override it.")
+@click.option("--name", metavar="TEXT", default="", help="Name of the search; others join it by that name.")
+@click.option("--worker", metavar="NAME", help="Help with the search NAME, which began elsewhere.")
+@click.option("--resume", metavar="NAME", help="Go on with the search NAME, which ended early.")
+@as_json
+def search(
+    file: str | None,
+    name: str,
+    worker: str | None,
+    resume: str | None,
+    as_json: bool,
+    **settings: str | bool | None,
+) -> None:
+    """Try settings by cross-validation on the training data, then run the chosen one.
+
+    Without flags: 4 temperatures x 4 alphas, 3 folds. Several machines may work on one search (--worker) in a
+    database that they share (KD_DATABASE_URL).
+    """
+    from kd_core.jobs.store import Store
+
+    given = {place: value for place, value in settings.items() if value is not None}
+    if worker is not None or resume is not None:
+        other = "--worker" if worker is not None else "--resume"
+        if (worker is not None and resume is not None) or given or file is not None or name:
+            raise click.UsageError(f"{other} takes the settings from the search; give no others with it.")
+    if worker is not None:
+        return _show(Store(), _help_with(worker), as_json)
+    store = Store()
+    if resume is not None:
+        report = _resumed(store, resume)
+    else:
+        report = start(store, _read(file, name, given), kind="search", name=name)
+    from kd_core.search import SearchResult
+
+    return _show(store, SearchResult.model_validate(report), as_json)
+
+
+def _read(file: str | None, name: str, given: Mapping[str, Any]) -> SearchConfig:
+    """Raises: ConfigError, with the problems of the run's settings and of the search's own."""
+    from kd_core.cli.flags import read_config
+    from kd_core.config import flag
+    from kd_core.errors import ConfigError
+    from kd_core.search import SearchConfig
+
+    prefix = "search__"
+    own = {place.removeprefix(prefix): v for place, v in given.items() if place.startswith(prefix)}
+    run = {place: value for place, value in given.items() if not place.startswith(prefix)}
+    problems: list[str] = []
+    try:
+        distill = with_absolute_paths(read_config(file, run)).model_dump(mode="json")
+    except ConfigError as error:
+        problems, distill = list(error.problems), {}
+    try:
+        config = SearchConfig.from_dict({**own, "study": name, "distill": distill})
+    except ConfigError as error:
+        for problem in error.problems:
+            field, space, rest = problem.partition(" ")
+            problems.append(f"{'--name' if field == 'study' else flag(f'search.{field}')}{space}{rest}")
+    if problems:
+        raise ConfigError(*problems)
+    return config
+
+
+def _resumed(store: Store, name: str) -> Mapping[str, Any]:
+    """By the job that began it here; otherwise by a new one with the same settings."""
+    from kd_core.jobs.runner import RESUMABLE
+    from kd_core.search import result, study_of
+    from kd_core.system.process import alive
+
+    config = result(name).config
+    store.interrupt_orphans(alive)
+    jobs = [row for row in store.runs(kind="search") if study_of(row) == name]
+    for row in jobs:
+        if row.status == "done":
+            return store.report(row.id)
+        if row.status not in RESUMABLE:
+            raise RunError(
+                f"The search {name!r} is {row.status} on {row.machine}; kd search --worker joins it."
+            )
+    here = next((row for row in jobs if row.machine == socket.gethostname()), None)
+    return carry_out(store, here.id) if here else start(store, config, kind="search", name=name)
+
+
+def _help_with(name: str) -> SearchResult:
+    """Beside other jobs of this machine, if there are any: whoever starts it decides where there is room."""
+    from kd_core.distillation.run_folder import new_id
+    from kd_core.search import carry_out, result
+    from kd_core.system import paths
+    from kd_core.system.control import Control
+
+    config, control = result(name).config, Control()
+    err = console(sys.stderr)
+    try:
+        with stray_prints_to_stderr(), Narrator(err) as watch, _signals_stop(control):
+            return carry_out(config, name, paths.work() / new_id(datetime.now(UTC)), watch, control)
+    except Stopped as error:
+        raise Stopped(f"{error} Others may go on; to help again: kd search --worker {name!r}") from error
+
+
+@contextmanager
+def _signals_stop(control: Control) -> Iterator[None]:
+    """Ctrl-C and the end of the machine: what is measured is kept, the rest goes back."""
+    numbers = (signal.SIGINT, signal.SIGTERM)
+    before = {number: signal.signal(number, lambda *_: control.stop()) for number in numbers}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def _show(store: Store, found: SearchResult, as_json: bool) -> None:
+    if as_json:
+        return print_json(found.model_dump(mode="json"))
+    out = console(sys.stdout)
+    varied = [name for name, options in found.config.choices.items() if len(options) > 1]
+    headings = (*(HEADINGS[name] for name in varied), "Accuracy", "Best minus this", "")
+    done = sorted(found.cells, key=lambda cell: -(cell.mean or 0.0))
+    out.print(
+        f"\nSearch {found.study}: {found.trainings_done:,} of {found.trainings:,} trainings, "
+        f"{found.config.folds} folds. Accuracy on held-out training texts, ± one standard error; differences "
+        "in points with their 95 % interval."
+    )
+    numbers = range(len(varied), len(varied) + 2)
+    out.print(table(headings, [_row(found, cell, varied) for cell in done], numbers))
+    for cell in found.alone:
+        if cell.mean is not None:
+            rate = "" if len(found.alone) == 1 else f", {cell.setting.student}" if cell.setting else ""
+            out.print(f"\nStudent alone{rate}: {_accuracy(cell)}", soft_wrap=True)
+    if found.choice is not None:
+        out.print(
+            f"\nBest: {_named(found, found.best)}. Chosen: {_named(found, found.choice)}.", soft_wrap=True
+        )
+        out.print("The choice is the smallest and cheapest of those that cannot be told from the best.")
+    if found.run_id:
+        report = store.report(found.run_id)
+        student = report["student"]
+        out.print(
+            f"\nOn the test texts, after training on all training data: {percent(student['accuracy'])}. "
+            f"{report['sentence']}\nRun {found.run_id}: kd show {found.run_id}",
+            soft_wrap=True,
+        )
+    return None
+
+
+HEADINGS = {
+    "temperature": "T",
+    "alpha": "Alpha",
+    "learning_rate": "Learning rate",
+    "student": "Student",
+    "divergence": "Divergence",
+}
+
+
+def _row(found: SearchResult, cell: Cell, varied: Sequence[str]) -> tuple[str, ...]:
+    values = cell.setting.model_dump() if cell.setting else {}
+    shown = [_value(values.get(name, "")) for name in varied]
+    remark = "" if cell.state == "done" else cell.error or cell.state
+    if cell.state == "done" and cell.same_as_best:
+        remark = "cannot be told from the best"
+    if cell.number == found.choice:
+        remark = "chosen"
+    if cell.number == found.best:
+        remark = "best, chosen" if found.best == found.choice else "best"
+    gap = cell.from_best
+    between = f"{signed(100 * gap.mean)} [{signed(100 * gap.low)}, {signed(100 * gap.high)}]" if gap else ""
+    return (*shown, _accuracy(cell), between, remark)
+
+
+def _accuracy(cell: Cell) -> str:
+    if cell.mean is None:
+        return ""
+    return percent(cell.mean) + (f" ± {100 * cell.se:.1f}" if cell.se is not None else "")
+
+
+def _named(found: SearchResult, number: int | None) -> str:
+    setting = found.cells[number or 0].setting
+    return f"T {_value(setting.temperature)}, alpha {_value(setting.alpha)}" if setting else ""
+
+
+def _value(value: Any) -> str:
+    return f"{value:.3g}" if isinstance(value, float) else str(value)

@@ -1,0 +1,252 @@
+"""What is looked at before rows become a task, wherever they came from.
+
+Rows are a DataFrame with the columns ``text`` and ``label`` (both str), and an index of 1-based line or row
+numbers. Every finding either raises a ``DataError`` or adds a sentence to ``notes``.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+
+import pandas as pd
+from datasets import Dataset
+
+from kd_core.config import TaskConfig
+from kd_core.data.bundled import normalised
+from kd_core.data.columns import MAX_CLASSES
+from kd_core.data.splits import SHARES, split_rows
+from kd_core.data.task import Task, labelled, unlabelled
+from kd_core.errors import DataError
+from kd_core.system.formatting import counted
+
+MAX_CHARACTERS = 20_000
+
+
+def clean_texts(texts: pd.Series[str], source: str, notes: list[str]) -> pd.Series[str]:
+    """Stripped and cut to ``MAX_CHARACTERS``, without the empty ones."""
+    texts = texts.str.strip()
+    empty = texts == ""
+    if empty.any():
+        notes.append(f"{source}: {counted(int(empty.sum()), 'row')} without a text dropped.")
+        texts = texts[~empty]
+    long = texts.str.len() > MAX_CHARACTERS
+    if long.any():
+        notes.append(
+            f"{source}: {counted(int(long.sum()), 'text')} longer than {MAX_CHARACTERS:,} "
+            "characters cut there."
+        )
+        texts = texts.str.slice(0, MAX_CHARACTERS)
+    return texts
+
+
+def clean_rows(rows: pd.DataFrame, source: str, config: TaskConfig, notes: list[str]) -> pd.DataFrame:
+    """The rows with a text and a label.
+
+    Raises: DataError if no row is left, or if labels are blank and ``config.drop_empty`` is not set.
+    """
+    if rows.empty:
+        raise DataError(f"{source} has no rows.")
+    texts = clean_texts(rows["text"], source, notes)
+    rows = rows.loc[texts.index].assign(text=texts)
+    blank = rows["label"].str.strip() == ""
+    if blank.any():
+        count, places = int(blank.sum()), rows.index[blank]
+        if not config.drop_empty:
+            listed = ", ".join(f"{place:,}" for place in places[:5]) + (", ..." if count > 5 else "")
+            raise DataError(
+                f"{source}: {count:,} of {counted(len(rows), 'row')} without a label "
+                f"({rows.index.name or 'row'} {listed}). Fill them in, or drop them with --drop-empty.",
+                setting="drop_empty",
+            )
+        notes.append(f"{source}: {counted(count, 'row')} without a label dropped.")
+        rows = rows[~blank]
+    if rows.empty:
+        raise DataError(f"{source} has no rows with both a text and a label.")
+    return rows
+
+
+def build_task(
+    name: str,
+    parts: Mapping[str, pd.DataFrame],
+    transfer: pd.Series[str] | None,
+    config: TaskConfig,
+    notes: list[str],
+    label_order: Sequence[str] = (),
+) -> Task:
+    """A task from clean rows; ``parts`` has ``train``, and may have ``test``, or ``validation`` and ``test``.
+
+    What is missing is split off train: 60 % / 15 % / 25 %, or 80 % / 20 % where there is a test part; texts
+    that differ only in case and white space stay together. Labels are in ``label_order`` or sorted.
+    Raises: DataError if the labels or the splits cannot be used.
+    """
+    rows = pd.concat([part.assign(part=key) for key, part in parts.items()], ignore_index=True)
+    rows["label"] = _merge_labels(rows["label"], config.merge_labels, notes)
+    # Texts with one number count as the same text.
+    rows["key"] = pd.factorize(rows["text"].map(normalised))[0]
+    _note_contradictions(rows, notes)
+    rows = _without_overlap(rows, config.drop_overlap, notes)
+    train = rows["part"] == "train"
+    _check_seen(rows, train)
+    _check_classes(rows[train], needed=3 - len(set(parts) & {"validation", "test"}))
+
+    used = set(rows["label"])
+    order = dict.fromkeys(label.strip() for label in label_order)
+    labels = [label for label in order if label in used] or sort_labels(used)
+    rows["label"] = rows["label"].map({label: place for place, label in enumerate(labels)}).astype("int64")
+    splits = _splits(rows, parts, config.split_seed)
+    held_out = pd.concat([splits["validation"], splits["test"]])
+    return Task(
+        name=name,
+        labels=tuple(labels),
+        **{key: labelled(split["text"], split["label"]) for key, split in splits.items()},
+        transfer=_transfer(transfer, held_out["text"], config, notes),
+        notes=tuple(notes),
+    )
+
+
+def sort_labels(labels: Iterable[str]) -> list[str]:
+    """By value if all are numbers, otherwise as text."""
+    numbers = {label: _number(label) for label in labels}
+    if None in numbers.values():
+        return sorted(numbers)
+    return sorted(numbers, key=lambda label: (numbers[label] or 0.0, label))
+
+
+def _merge_labels(labels: pd.Series[str], allowed: bool, notes: list[str]) -> pd.Series[str]:
+    counts = {str(label): int(count) for label, count in labels.value_counts().items()}
+    if len(counts) > MAX_CLASSES:
+        raise DataError(
+            f"The label column has {len(counts):,} different values, more than {MAX_CLASSES:,}: it looks "
+            "like a column of texts or numbers. Choose another with --label-column."
+        )
+    variants: defaultdict[str, list[str]] = defaultdict(list)
+    for label in sorted(counts, key=lambda label: (-counts[label], label)):
+        variants[normalised(label)].append(label)
+    doubtful = [group for group in variants.values() if len(group) > 1]
+    listed = "; ".join(
+        ", ".join(f"{label!r} ({counts[label]:,})" for label in group) for group in doubtful[:5]
+    ) + ("; ..." if len(doubtful) > 5 else "")
+    if doubtful and not allowed:
+        raise DataError(
+            f"Some labels differ only in case or spaces: {listed}. Merge them with --merge-labels, "
+            "or correct the file.",
+            setting="merge_labels",
+        )
+    if doubtful:
+        notes.append(f"Labels that differ only in case or spaces were merged: {listed}.")
+    merged = labels.map({label: group[0].strip() for group in variants.values() for label in group})
+    _note_equal_numbers([group[0].strip() for group in variants.values()], notes)
+    return merged
+
+
+def _note_equal_numbers(labels: Sequence[str], notes: list[str]) -> None:
+    by_value: defaultdict[float, list[str]] = defaultdict(list)
+    for label in labels:
+        if (value := _number(label)) is not None:
+            by_value[value].append(label)
+    for group in by_value.values():
+        if len(group) > 1:
+            notes.append(
+                f"The labels {' and '.join(sorted(group))} are the same number, "
+                "but count as different classes."
+            )
+
+
+def _number(label: str) -> float | None:
+    try:
+        value = float(label)
+    except ValueError:
+        return None
+    return value if math.isfinite(value) else None
+
+
+def _note_contradictions(rows: pd.DataFrame, notes: list[str]) -> None:
+    pairs = rows[["key", "label"]].drop_duplicates()
+    if count := int(pairs.loc[pairs["key"].duplicated(), "key"].nunique()):
+        notes.append(f"{counted(count, 'text')} with more than one label, all kept.")
+
+
+def _without_overlap(rows: pd.DataFrame, allowed: bool, notes: list[str]) -> pd.DataFrame:
+    """Nothing that is validated or tested on is learned from, and nothing tested on is validated on."""
+    for part, others in (("train", ["validation", "test"]), ("validation", ["test"])):
+        own = rows["part"] == part
+        shared = own & rows["key"].isin(rows.loc[rows["part"].isin(others), "key"])
+        if not (count := int(shared.sum())):
+            continue
+        found = f"{count:,} of {int(own.sum()):,} {part} texts"
+        where = " or ".join(other for other in others if (rows["part"] == other).any())
+        if not allowed:
+            raise DataError(
+                f"{found} occur in {where} too. Drop them from {part} with --drop-overlap.",
+                setting="drop_overlap",
+            )
+        notes.append(f"{found} that occur in {where} too were dropped.")
+        rows = rows[~shared]
+    return rows
+
+
+def _check_classes(train: pd.DataFrame, needed: int) -> None:
+    """Every class needs a text for each of the ``needed`` splits that are made of these rows."""
+    texts = train.groupby("label")["key"].nunique()
+    if len(texts) < 2:
+        raise DataError(
+            f"All {len(train):,} rows have the label {texts.index[0]!r}; a task needs at least two classes. "
+            "Is it the right column? Choose another with --label-column."
+            if len(texts)
+            else "No training rows are left."
+        )
+    if len(train) < 2 * needed:
+        raise DataError(
+            f"There are only {counted(len(train), 'row')}; at least {2 * needed} are needed: "
+            f"{counted(needed, 'different text')} for each of two classes."
+        )
+    rare = texts[texts < needed]
+    if len(rare):
+        listed = ", ".join(f"{label!r} has {count}" for label, count in rare.head(5).items())
+        more = f", and {len(rare) - 5:,} more" if len(rare) > 5 else ""
+        raise DataError(
+            f"Every class needs at least {counted(needed, 'different text')}, to be in all splits; "
+            f"{listed}{more}. Add texts, or remove the class."
+        )
+
+
+def _check_seen(rows: pd.DataFrame, train: pd.Series[bool]) -> None:
+    unseen = sort_labels([*set(rows.loc[~train, "label"]) - set(rows.loc[train, "label"])])
+    if unseen:
+        listed = ", ".join(map(repr, unseen[:5])) + (", ..." if len(unseen) > 5 else "")
+        where = " and ".join(rows.loc[rows["label"].isin(unseen), "part"].unique())
+        raise DataError(
+            f"The {where} part has labels that never occur in training: {listed}. "
+            "Add such training rows, or remove these."
+        )
+
+
+def _splits(rows: pd.DataFrame, parts: Mapping[str, pd.DataFrame], seed: int) -> dict[str, pd.DataFrame]:
+    splits = {key: rows[rows["part"] == key] for key in ("train", "validation", "test")}
+    if "validation" in parts:
+        return splits
+    train = splits["train"]
+    shares = (0.80, 0.20, 0.0) if "test" in parts else SHARES
+    places = split_rows(train["label"].tolist(), train["key"].tolist(), seed, shares)
+    made = {key: train.iloc[rows] for key, rows in zip(splits, places, strict=True)}
+    return made | {"test": splits["test"]} if "test" in parts else made
+
+
+def _transfer(
+    texts: pd.Series[str] | None, held_out: pd.Series[str], config: TaskConfig, notes: list[str]
+) -> Dataset:
+    if texts is None:
+        return unlabelled([])
+    keys = texts.map(normalised)
+    known = keys.isin({normalised(text) for text in held_out})
+    if known.any():
+        notes.append(
+            f"{counted(int(known.sum()), 'transfer text')} dropped that occur in validation or test."
+        )
+    texts = texts[~known & ~keys.duplicated()]
+    if len(texts) > config.transfer_texts:
+        notes.append(f"{config.transfer_texts:,} of {len(texts):,} transfer texts are used.")
+        texts = texts.sample(config.transfer_texts, random_state=config.split_seed).sort_index()
+    return unlabelled(texts)

@@ -1,0 +1,268 @@
+"""A benchmark in words: under which conditions its numbers hold, and what they say.
+
+Where a smaller model gains less than its size promises, ``notes`` says why: each sentence only where the
+numbers show it, and with them. No torch.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from statistics import median
+from typing import Any
+
+from kd_core.deployment.runtimes import RUNTIME_NAMES, Runtime
+from kd_core.distillation.roles import NAMES
+from kd_core.system.formatting import compared, milliseconds, percent, ratio
+
+Timing = Mapping[str, Any]
+
+UNDISTURBED = 1.5  # p95 over p50 of equal work; on an idle machine it is hardly above 1
+LESS_GAIN = 0.8  # of the gain in large batches: what is called less
+MOSTLY = 0.5
+SLOWER = 1.3
+FASTER = 1.1  # less than this is called no faster
+WASTE = 0.15
+
+
+def notes(
+    cells: Sequence[Timing], tokenizer_ms: Mapping[str, Timing], left_out: Sequence[str] = ()
+) -> list[str]:
+    """``left_out``: what could not be measured, in sentences."""
+    found = _Found(cells)
+    said = (
+        _disturbed(cells),
+        _shared_cores(found),
+        _smaller_gain(found),
+        _framework(found),
+        _quantised(found),
+        _threads(found),
+        _padding(found),
+        _tokenizer(found, tokenizer_ms),
+    )
+    return [*dict.fromkeys(left_out), *filter(None, said)]
+
+
+class _Found:
+    """The cells by what they were measured with."""
+
+    def __init__(self, cells: Sequence[Timing]) -> None:
+        self._cells = {(c["form"], c["batch"], c["length"], c["threads"]): c for c in cells}
+        self.keys = list(self._cells)
+        self.batches = sorted({c["batch"] for c in cells})
+        self.threads = sorted({c["threads"] for c in cells})
+        self.lengths = list(dict.fromkeys(c["length"] for c in cells))
+        self.even = sorted((length for length in self.lengths if length != "texts"), key=int)
+        self.length = "texts" if "texts" in self.lengths else self.lengths[0]
+
+    def cell(
+        self, form: str, batch: int | None = None, length: str | None = None, threads: int | None = None
+    ) -> Timing:
+        """By default of the smallest batch, real texts, and the fewest threads."""
+        wanted = (form, batch or self.batches[0], length or self.length, threads or self.threads[0])
+        return self._cells[wanted]
+
+    def p50(self, *wanted: Any, **named: Any) -> float:
+        return float(self.cell(*wanted, **named)["p50"])
+
+
+def _disturbed(cells: Sequence[Timing]) -> str | None:
+    """Batches of one length are equal work, so what their times differ by came from elsewhere."""
+    spreads = [
+        cell["p95"] / cell["p50"]
+        for cell in cells
+        if cell["length"] != "texts" and cell["threads"] == 1 and cell["p95"] is not None
+    ]
+    if not spreads or median(spreads) < UNDISTURBED:
+        return None
+    return (
+        f"Something else ran on this machine: of equal work on 1 thread, the 95th percentile is "
+        f"{ratio(median(spreads))} the median. Times may be too long; measure again when it is idle."
+    )
+
+
+def _shared_cores(found: _Found) -> str | None:
+    """The largest batch has work enough for all threads: they are slower there only where cores are taken."""
+    few, many, batch, length = found.threads[0], found.threads[-1], found.batches[-1], found.lengths[-1]
+    if few == many:
+        return None
+    times = {
+        form: [found.p50(form, batch, length, threads) for threads in (few, many)]
+        for form in dict.fromkeys(form for form, *_ in found.keys)
+    }
+    form = max(times, key=lambda form: times[form][1] / times[form][0])
+    one, more = times[form]
+    if more < SLOWER * one:
+        return None
+    return (
+        f"Something else held some of the cores while {many} threads were timed: {form_name(form)} takes "
+        f"{milliseconds(more)} on {many} threads and {milliseconds(one)} on {few} for a batch of {batch}, "
+        f"though that is work enough for all. Do not trust the times on {many} threads; measure again when "
+        "this machine is idle."
+    )
+
+
+def _smaller_gain(found: _Found) -> str | None:
+    """One text at a time, the student gains less than in large batches."""
+    one, many = found.batches[0], found.batches[-1]
+    gains: dict[Runtime, tuple[float, float]] = {}
+    for runtime in RUNTIME_NAMES:
+        small, large = (
+            found.p50(f"teacher-{runtime}", batch) / found.p50(f"student-{runtime}", batch)
+            for batch in (one, many)
+        )
+        if small < LESS_GAIN * large:
+            gains[runtime] = (small, large)
+    if not gains:
+        return None
+    each = [f"{ratio(s)} rather than {ratio(g)} in {RUNTIME_NAMES[r]}" for r, (s, g) in gains.items()]
+    said = (
+        f"With {_batch(one)} the student gains less on the teacher than in batches of {many}. Its speed is, "
+        f"against the teacher's, {_and(each)}."
+    )
+    fixed = {runtime: _fixed(found, f"student-{runtime}") for runtime in gains}
+    large_part = [
+        f"{milliseconds(part)} of {milliseconds(whole)} in {RUNTIME_NAMES[runtime]}"
+        for runtime, (part, whole) in fixed.items()
+        if part > MOSTLY * whole
+    ]
+    if large_part:
+        said += (
+            f" Most of its time for {found.even[0]} tokens does not grow with the batch "
+            f"({', '.join(large_part)}): it goes into calling one operation after another and reading the "
+            "weights, which narrower layers hardly shorten."
+        )
+    return said
+
+
+def _fixed(found: _Found, form: str) -> tuple[float, float]:
+    """Milliseconds that a batch takes however few texts it has, and those of the smallest batch.
+
+    From the straight line through the smallest and the largest batch of the shortest texts of one length.
+    """
+    one, many = found.batches[0], found.batches[-1]
+    if not found.even or one == many:
+        return 0.0, 1.0
+    first, last = found.p50(form, one, found.even[0]), found.p50(form, many, found.even[0])
+    return first - one * (last - first) / (many - one), first
+
+
+def _framework(found: _Found) -> str | None:
+    torch, onnx = found.p50("student-pytorch"), found.p50("student-onnx")
+    if torch < 1.5 * onnx:
+        return None
+    return (
+        f"With {_batch(found.batches[0])}, the same student takes {milliseconds(torch)} in PyTorch and "
+        f"{milliseconds(onnx)} in ONNX Runtime: {milliseconds(torch - onnx)} are PyTorch's own, not the "
+        "model's."
+    )
+
+
+def _quantised(found: _Found) -> str | None:
+    slow = []
+    for who in ("teacher", "student"):
+        onnx, int8 = found.p50(f"{who}-onnx"), found.p50(f"{who}-int8")
+        if onnx < FASTER * int8:
+            slow.append(f"the {NAMES[who].lower()} ({milliseconds(int8)} against {milliseconds(onnx)})")
+    if not slow:
+        return None
+    return (
+        f"With {_batch(found.batches[0])}, 8-bit weights are no faster for {_and(slow)}: turning activations "
+        "into integers takes time too, which small matrices do not win back. They do make the file smaller."
+    )
+
+
+def _threads(found: _Found) -> str | None:
+    few, many = found.threads[0], found.threads[-1]
+    if few == many:
+        return None
+    slow, worst = [], 0.0
+    for who in ("teacher", "student"):
+        for runtime, name in RUNTIME_NAMES.items():
+            one, more = (found.p50(f"{who}-{runtime}", threads=n) for n in (few, many))
+            if one < FASTER * more:
+                slow.append(f"{NAMES[who].lower()}, {name}: {milliseconds(one)} and {milliseconds(more)}")
+                worst = max(worst, more / one)
+    if not slow:
+        return None
+    said = (
+        f"With {_batch(found.batches[0])}, {many} threads are no faster than {few} ({'; '.join(slow)}): "
+        "there is too little work to share."
+    )
+    if worst > SLOWER:
+        said += " After each operation they wait for one another, longest where another program holds a core."
+    return said
+
+
+def _padding(found: _Found) -> str | None:
+    many = found.batches[-1]
+    cell = found.cell("student-pytorch", many)
+    waste = 1 - cell["tokens"] / cell["padded_to"]
+    if waste < WASTE:
+        return None
+    return (
+        f"In batches of {many} test texts {percent(waste, 0)} of the work is padding: {cell['tokens']:.1f} "
+        f"tokens on average are filled up to {cell['padded_to']:.1f}. Sorting texts by length avoids that."
+    )
+
+
+def _tokenizer(found: _Found, tokenizer_ms: Mapping[str, Timing]) -> str | None:
+    times = {name: found.p50(f"student-{runtime}") for runtime, name in RUNTIME_NAMES.items()}
+    fastest = min(times, key=lambda name: times[name])
+    tokenizer = tokenizer_ms["student"]["p50"]
+    if tokenizer < 0.2 * times[fastest]:
+        return None
+    return (
+        f"The tokenizer, which no time here includes, takes {milliseconds(tokenizer)} for a text: "
+        f"{percent(tokenizer / times[fastest], 0)} of what the student takes after it in {fastest} "
+        f"({milliseconds(times[fastest])})."
+    )
+
+
+def _batch(texts: int) -> str:
+    return "one text at a time" if texts == 1 else f"batches of {texts}"
+
+
+def _and(parts: Sequence[str]) -> str:
+    """ "a", "a and b", "a, b and c"."""
+    return " and ".join(filter(None, (", ".join(parts[:-1]), parts[-1])))
+
+
+def form_name(form: str) -> str:
+    """ "student-int8" -> "Distilled student, ONNX int8"."""
+    who, _, runtime = form.rpartition("-")
+    return f"{NAMES[who]}, {RUNTIME_NAMES[runtime]}"  # type: ignore[index]
+
+
+def against(first: Timing, form: Timing) -> str:
+    """ "30.4x smaller, 26.8x faster"; what is about the same is left out."""
+    smaller, faster = (
+        first["size_mb"] / form["size_mb"],
+        first["latency_ms"]["p50"] / form["latency_ms"]["p50"],
+    )
+    said = [
+        compared(number, better, worse)
+        for number, better, worse in ((smaller, "smaller", "larger"), (faster, "faster", "slower"))
+        if ratio(number) != ratio(1)
+    ]
+    return ", ".join(said)
+
+
+def kind_of_texts(length: str) -> str:
+    return "test texts" if length == "texts" else f"texts of {length} tokens"
+
+
+def count_of_threads(threads: int) -> str:
+    return "1 thread" if threads == 1 else f"{threads} threads"
+
+
+def conditions(report: Timing) -> str:
+    """Of everything in a benchmark's report, in sentences."""
+    machine = report["machine"]
+    passes = [cell["passes"] for cell in report["cells"]]
+    return (
+        f"Measured on {report['created'][:10]} in processes of their own, pinned to as many cores as "
+        f"threads, after a warm-up; the forms took turns, batch by batch, {min(passes):,} to "
+        f"{max(passes):,} batches in each cell. Padding a batch is included, the tokenizer is not. "
+        f"{machine['processor']}, {machine['cores']} cores, {machine['memory_gb']} GB; {machine['os']}, "
+        f"Python {machine['python']}, PyTorch {machine['torch']}."
+    )

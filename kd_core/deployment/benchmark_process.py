@@ -1,0 +1,230 @@
+"""What ``bench`` starts: ``python -m kd_core.bench_process REQUEST``, with pinned threads.
+
+REQUEST is JSON, and so is each line on stdout: {"progress": label}, {"error": sentence} or {"result": ...}.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+import threading
+import time
+from collections.abc import Callable, Mapping
+from itertools import chain, cycle, islice
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import psutil
+
+from kd_core.deployment.benchmark import MAX_LENGTH, THREADS, WHO, forms
+from kd_core.deployment.benchmark_notes import count_of_threads, form_name, kind_of_texts
+from kd_core.distillation.roles import NAMES
+from kd_core.errors import KDError
+from kd_core.system.machine import cores
+
+if TYPE_CHECKING:
+    from kd_core.deployment.forms import OpenForm
+
+LEAST = 5  # passes of a cell, however long they take
+FOR_P95 = 20  # of fewer passes, the 95th percentile is just the slowest
+TEXTS = 200  # different test texts that are used in turn
+
+Request = Mapping[str, Any]
+Say = Callable[[str, Any], None]
+
+
+def main(argument: str) -> None:
+    # Before anything that starts threads is imported: they inherit it.
+    if hasattr(os, "sched_setaffinity"):
+        os.sched_setaffinity(0, cores()[: int(os.environ[THREADS[0]])])
+    threading.Thread(target=_end_with_parent, daemon=True).start()
+    request = json.loads(argument)
+    with os.fdopen(os.dup(1), "w", encoding="utf-8") as lines:
+        os.dup2(2, 1)  # what libraries print must not get between the lines
+
+        def say(kind: str, content: Any) -> None:
+            lines.write(json.dumps({kind: content}) + "\n")
+            lines.flush()
+
+        try:
+            say("result", judge(request, say) if "who" in request else time_forms(request, say))
+        except KDError as error:
+            say("error", str(error))
+
+
+def time_forms(request: Request, say: Say) -> dict[str, Any]:
+    """All forms in turn, cell by cell: ``cells``, ``tokenizer_ms``, ``machine`` and ``notes``."""
+    import torch
+
+    from kd_core.deployment.forms import open_form, test_split
+    from kd_core.system.machine import describe_machine
+
+    threads = request["threads"]
+    torch.set_num_threads(threads)
+    opened = {
+        name: open_form(request["run"], who, runtime, threads=threads) for name, who, runtime in forms()
+    }
+    positions = {who: _positions(opened[f"{who}-pytorch"].path) for who in WHO}
+    texts = test_split(request["run"])[0][:TEXTS]
+    encoded = {name: form.encode(texts) for name, form in opened.items()}
+    cells: list[dict[str, Any]] = []
+    notes: list[str] = []
+    for length in request["lengths"]:
+        too_long = [who for who in WHO if length != "texts" and length > positions[who]]
+        for who in too_long:
+            notes.append(
+                f"{length} tokens are left out: the {NAMES[who].lower()} reads {positions[who]:,} at most."
+            )
+        for batch in request["batches"]:
+            say(
+                "progress",
+                f"timing batches of {batch}, {kind_of_texts(str(length))}, {count_of_threads(threads)}",
+            )
+            if too_long:
+                continue
+            inputs = {name: batches(ids, batch, length) for name, ids in encoded.items()}
+            times = _time(opened, inputs, request, FOR_P95 if length == "texts" else LEAST)
+            about = {"batch": batch, "length": str(length), "threads": threads}
+            cells += [_cell(name, times[name], inputs[name], about) for name in opened]
+    return {
+        "cells": cells,
+        "tokenizer_ms": _tokenizers(opened, texts, request["repeats"]),
+        "machine": describe_machine(),
+        "notes": notes,
+    }
+
+
+def judge(request: Request, say: Say) -> dict[str, Any]:
+    """One form on the whole test split, and the memory that it takes, on top of that of the libraries."""
+    from kd_core.deployment.forms import open_form, test_split
+    from kd_core.distillation.metrics import scores
+
+    say("progress", f"accuracy and memory: {form_name('-'.join((request['who'], request['runtime'])))}")
+    before = peak_memory()
+    form = open_form(request["run"], request["who"], request["runtime"], threads=1)
+    texts, labels = test_split(request["run"])
+    found = scores(form.predict(texts), labels, form.labels)
+    form.logits(batches(form.encode(texts[:TEXTS]), request["batch"], request["length"])[0])
+    return {
+        "accuracy": found.accuracy,
+        "low": found.low,
+        "high": found.high,
+        "texts": len(texts),
+        "size_mb": form.size_mb,
+        "params": form.params,
+        "memory_mb": (peak_memory() - before) / 1e6,
+    }
+
+
+def batches(encoded: list[list[int]], batch: int, length: str | int) -> list[list[list[int]]]:
+    """The encoded texts in batches, in order and around; for a number, rows of so many tokens.
+
+    Which tokens does not matter to the time: they are those of the texts, one text after the other.
+    """
+    if length == "texts":
+        rows = cycle(encoded)
+        return [list(islice(rows, batch)) for _ in range(max(1, len(encoded) // batch))]
+    tokens = cycle(chain.from_iterable(encoded))
+    return [[list(islice(tokens, int(length))) for _ in range(batch)] for _ in range(8)]
+
+
+def peak_memory() -> int:
+    """The most memory that this process has held, in bytes.
+
+    Not ``ru_maxrss`` on Linux: there it starts with what the parent held.
+    """
+    if sys.platform == "linux":
+        for line in Path("/proc/self/status").read_text().splitlines():
+            if line.startswith("VmHWM:"):
+                return int(line.split()[1]) * 1024
+    if sys.platform == "darwin":
+        import resource
+
+        return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    info = psutil.Process().memory_info()
+    return int(getattr(info, "peak_wset", info.rss))
+
+
+def _time(
+    opened: Mapping[str, OpenForm],
+    inputs: Mapping[str, list[list[list[int]]]],
+    request: Request,
+    least: int,
+) -> dict[str, list[int]]:
+    """Nanoseconds of each pass: as many as the time of a cell allows, but ``least`` anyway."""
+    from kd_core.distillation.latency import interleaved
+
+    times: dict[str, list[int]] = {name: [] for name in opened}
+
+    def call(name: str) -> Callable[[int], object]:
+        form, turns = opened[name], inputs[name]
+        return lambda turn: form.logits(turns[(len(times[name]) + turn) % len(turns)])
+
+    calls = {name: call(name) for name in opened}
+    start = time.monotonic()
+    while True:  # until caches and thread pools have settled
+        interleaved(calls, repeats=0, warm_up=1)
+        if time.monotonic() - start > request["seconds"] / 10:
+            break
+    start, done = time.monotonic(), 0
+    while done < least or (done < request["repeats"] and time.monotonic() - start < request["seconds"]):
+        for name, found in interleaved(calls, repeats=LEAST, warm_up=0).items():
+            times[name] += found
+        done += LEAST
+    return times
+
+
+def _cell(
+    name: str, times: list[int], inputs: list[list[list[int]]], about: Mapping[str, Any]
+) -> dict[str, Any]:
+    import numpy as np
+
+    used = [inputs[turn % len(inputs)] for turn in range(len(times))]
+    return {
+        "form": name,
+        **about,
+        "tokens": float(np.mean([len(row) for rows in used for row in rows])),
+        "padded_to": float(np.mean([max(map(len, rows)) for rows in used])),
+        "passes": len(times),
+        "p50": float(np.percentile(times, 50)) / 1e6,
+        "p95": float(np.percentile(times, 95)) / 1e6 if len(times) >= FOR_P95 else None,
+        "texts_per_second": about["batch"] * len(times) / (sum(times) / 1e9),
+    }
+
+
+def _tokenizers(opened: Mapping[str, OpenForm], texts: list[str], repeats: int) -> dict[str, Any]:
+    """Milliseconds for one text, by model."""
+    import numpy as np
+
+    from kd_core.distillation.latency import WARM_UP, interleaved
+
+    def call(form: OpenForm) -> Callable[[int], object]:
+        return lambda turn: form.encode([texts[turn % len(texts)]])
+
+    calls: dict[str, Callable[[int], object]] = {who: call(opened[f"{who}-pytorch"]) for who in WHO}
+    times = interleaved(calls, repeats=repeats, warm_up=WARM_UP)
+    return {
+        who: {"p50": float(np.percentile(ns, 50)) / 1e6, "p95": float(np.percentile(ns, 95)) / 1e6}
+        for who, ns in times.items()
+    }
+
+
+def _positions(source: Path) -> int:
+    """The longest text, in tokens, that a model can read."""
+    from transformers import AutoConfig
+
+    from kd_core.models.checkpoints import clamp_length
+
+    config = AutoConfig.from_pretrained(source, trust_remote_code=False, local_files_only=True)
+    return clamp_length(config, MAX_LENGTH)
+
+
+def _end_with_parent() -> None:
+    """Wait for the end of stdin, which comes when the process that started this one is gone."""
+    os.read(0, 1)
+    os._exit(1)
+
+
+if __name__ == "__main__":
+    main(sys.argv[1])

@@ -1,0 +1,206 @@
+"""How many cores and servers a load needs: arithmetic on measured times, shown line by line. No torch."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from kd_core.config import Settings, setting
+from kd_core.deployment.runtimes import RUNTIME_NAMES, Runtime
+from kd_core.distillation.roles import NAMES, Role
+from kd_core.system.formatting import milliseconds
+
+SECONDS_A_DAY = 86_400
+# What is compared: where most start, what distillation makes of it, and what quantisation makes of that.
+FORMS: tuple[tuple[Role, Runtime], ...] = (
+    ("teacher", "pytorch"),
+    ("student", "pytorch"),
+    ("student", "int8"),
+)
+
+
+class Load(Settings):
+    """What is asked of a service, and what its computers are like."""
+
+    million_texts: float = setting(50.0, "Texts to classify in a day, in millions", ge=1e-6, le=1e6)
+    peak: float = setting(
+        3.0,
+        "How much busier the busiest moment is than the day's average",
+        ge=1,
+        le=1000,
+        slider=(1, 10, 0.5),
+    )
+    target_ms: float = setting(
+        20.0, "The longest that 19 of 20 texts (or batches) may take, in ms", gt=0, le=1e6
+    )
+    utilisation: int = setting(
+        70,
+        "How much of its time a core may be busy at the peak, in percent; the rest keeps queues short",
+        ge=1,
+        le=100,
+        slider=(30, 100, 5),
+    )
+    cores_per_server: int = setting(4, "Cores that a server has", ge=1, le=1024)
+    price: float = setting(0.05, "Price of a core for an hour", ge=0, le=1e6)
+    currency: str = setting(
+        "€", "What prices are shown with, for example $ or SEK; may be empty", max_length=4
+    )
+
+
+@dataclass(frozen=True)
+class Measured:
+    """What one form of a model takes on one core. ``tokenizer_ms`` is of one text, None where not measured.
+
+    ``p95_ms`` is of a whole batch, None where too few were timed to tell.
+    """
+
+    name: str
+    batch: int
+    texts_per_second: float
+    p95_ms: float | None
+    tokenizer_ms: float | None
+
+
+@dataclass(frozen=True)
+class Requirement:
+    name: str
+    texts_per_second: float  # of one core, tokenizer included
+    cores: int
+    servers: int
+    cost_per_day: float  # of whole servers
+    currency: str
+    most_texts_per_day: float  # what one server carries
+    latency_ms: float | None
+    meets_target: bool | None  # None where the latency is not known
+    lines: tuple[str, ...]  # the arithmetic, with its numbers
+
+
+def required(load: Load, measured: Measured) -> Requirement:
+    """Cores = ceil(peak rate / (rate of a core x utilisation)), servers = ceil(cores / cores of a server).
+
+    Peak rate = texts per day / 86,400 s x peak. Rate of a core = 1 / (time in the model + in the tokenizer),
+    both for one text. Waiting in a queue is not part of the latency: the utilisation limit keeps it short.
+    """
+    texts_per_day = 1e6 * load.million_texts
+    peak_rate = texts_per_day / SECONDS_A_DAY * load.peak
+    model_ms, tokenizer_ms = 1000 / measured.texts_per_second, measured.tokenizer_ms or 0.0
+    core_rate = 1000 / (model_ms + tokenizer_ms)
+    usable = core_rate * load.utilisation / 100
+    share = peak_rate / usable
+    cores = max(1, math.ceil(round(share, 9)))  # 2.0000000000000004 cores are two
+    servers = math.ceil(cores / load.cores_per_server)
+    cost = servers * load.cores_per_server * 24 * load.price
+    latency = None if measured.p95_ms is None else measured.p95_ms + measured.batch * tokenizer_ms
+    meets = None if latency is None else latency <= load.target_ms
+    a_text = f" in batches of {measured.batch}" if measured.batch > 1 else ""
+    lines = (
+        f"Peak load: {texts_per_day:,.0f} texts a day ÷ {SECONDS_A_DAY:,} s × {load.peak:g} "
+        f"= {_number(peak_rate)} texts/s",
+        f"One core: 1,000 ms ÷ {_sum(model_ms, measured.tokenizer_ms)} for a text{a_text} "
+        f"= {_number(core_rate)} texts/s",
+        f"Busy at most {load.utilisation} % of the time: {_number(core_rate)} × {load.utilisation} % "
+        f"= {_number(usable)} texts/s",
+        f"Cores: {_number(peak_rate)} ÷ {_number(usable)} = {_number(share)}, rounded up to {cores:,}",
+        f"Servers: {cores:,} ÷ {load.cores_per_server:,} cores = {_number(cores / load.cores_per_server)}, "
+        f"rounded up to {servers:,}",
+        f"Price: {servers:,} × {load.cores_per_server:,} cores × 24 h × "
+        f"{money(f'{load.price:g}', load.currency)} = {money(f'{cost:,.2f}', load.currency)} a day",
+        _latency_line(load, measured, latency),
+    )
+    return Requirement(
+        name=measured.name,
+        texts_per_second=core_rate,
+        cores=cores,
+        servers=servers,
+        cost_per_day=cost,
+        currency=load.currency,
+        most_texts_per_day=usable * load.cores_per_server * SECONDS_A_DAY / load.peak,
+        latency_ms=latency,
+        meets_target=meets,
+        lines=lines,
+    )
+
+
+def money(amount: str, currency: str) -> str:
+    """ "€48.00", "48.00 SEK", "48.00"."""
+    if currency.isalpha():
+        return f"{amount} {currency}"
+    return f"{currency}{amount}"
+
+
+def saving(needs: Sequence[Requirement]) -> str:
+    """What the last saves against the first, in a sentence."""
+    first, last = needs[0], needs[-1]
+    if first.servers == last.servers:
+        return f"Each of them needs {_servers(first.servers)} for this load; a larger one tells them apart."
+    change = first.cost_per_day - last.cost_per_day
+    amount = money(f"{abs(change):,.2f}", first.currency)
+    price = f", for {amount} {'less' if change > 0 else 'more'} a day" if change else ""
+    return (
+        f"{_servers(last.servers)} instead of {first.servers:,}{price}: {last.name} instead of {first.name}."
+    )
+
+
+def _servers(number: int) -> str:
+    return "1 server" if number == 1 else f"{number:,} servers"
+
+
+def from_bench(report: Mapping[str, Any], batch: int) -> list[Measured]:
+    """Teacher, student, and student in int8, on 1 thread and with test texts, from a benchmark's report."""
+    cells = {(c["form"], c["batch"], c["length"], c["threads"]): c for c in report["cells"]}
+    threads, length = min(c["threads"] for c in report["cells"]), report["cells"][0]["length"]
+    found = []
+    for who, runtime in FORMS:
+        cell = cells[f"{who}-{runtime}", batch, length, threads]
+        found.append(
+            Measured(
+                f"{NAMES[who]}, {RUNTIME_NAMES[runtime]}",
+                batch,
+                cell["texts_per_second"],
+                cell["p95"],
+                report["tokenizer_ms"][who]["p50"],
+            )
+        )
+    return found
+
+
+def from_run(report: Mapping[str, Any]) -> list[Measured]:
+    """Teacher and student as the run itself timed them: one text at a time in PyTorch, no tokenizer.
+
+    The rate is that of the median text.
+    """
+    times: dict[Role, Any] = {
+        who: report[who]["latency_ms"] for who, runtime in FORMS if runtime == "pytorch"
+    }
+    return [
+        Measured(
+            f"{NAMES[who]}, {RUNTIME_NAMES['pytorch']}", 1, 1000 / times[who]["p50"], times[who]["p95"], None
+        )
+        for who in times
+    ]
+
+
+def _latency_line(load: Load, measured: Measured, latency: float | None) -> str:
+    if latency is None or measured.p95_ms is None:
+        return f"Latency (p95): too few batches of {measured.batch} were timed to tell"
+    tokenizer = None if measured.tokenizer_ms is None else measured.batch * measured.tokenizer_ms
+    verdict = "within" if latency <= load.target_ms else "over"
+    what = "one text" if measured.batch == 1 else f"a batch of {measured.batch}"
+    return (
+        f"Latency (p95) of {what}: {_sum(measured.p95_ms, tokenizer)} = {milliseconds(latency)}, "
+        f"{verdict} the {load.target_ms:g} ms asked for"
+    )
+
+
+def _sum(model_ms: float, tokenizer_ms: float | None) -> str:
+    """ "(1.40 ms model + 0.10 ms tokenizer)"."""
+    if tokenizer_ms is None:
+        return f"{milliseconds(model_ms)} model"
+    return f"({milliseconds(model_ms)} model + {milliseconds(tokenizer_ms)} tokenizer)"
+
+
+def _number(value: float) -> str:
+    """Three digits or more: 1,408; 34.7; 0.0352."""
+    return f"{value:,.0f}" if value >= 100 else f"{value:.3g}"

@@ -1,0 +1,265 @@
+"""A run's distilled student to take away: each form measured again, then written as a folder or a zip."""
+
+from __future__ import annotations
+
+import errno
+import os
+import shutil
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import asdict
+from functools import partial
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import numpy as np
+
+from kd_core.config import Settings, setting
+from kd_core.deployment.bundle import make_zip, write_bundle
+from kd_core.deployment.forms import Form, OpenForm, open_form, shifted_splits, test_split
+from kd_core.deployment.runtimes import RUNTIME_NAMES, Runtime
+from kd_core.distillation import run_folder
+from kd_core.distillation.events import OnEvent, Progress, ignore
+from kd_core.distillation.latency import interleaved
+from kd_core.distillation.metrics import Latency, scores
+from kd_core.distillation.report import Report
+from kd_core.distillation.roles import NAMES, Role
+from kd_core.errors import ConfigError, RunError
+from kd_core.models.inference import Logits
+from kd_core.system import paths
+from kd_core.system.control import Control
+from kd_core.system.formatting import percent
+from kd_core.system.machine import describe_machine
+
+TIMED_TEXTS = 100
+# The run may have computed in bfloat16, which moves a text or two to the other side.
+ALLOWED = 0.02
+ALLOWED_TEXTS = 2
+
+
+class ExportConfig(Settings):
+    run: str = setting(..., "Id of a finished run")
+    to: str | None = setting(None, "New folder, or new file ending in .zip (none: only measure)")
+    onnx: bool = setting(False, "Convert the student to ONNX")
+    int8: bool = setting(False, "Quantise its ONNX form to 8 bits too")
+
+    @property
+    def runtimes(self) -> tuple[Runtime, ...]:
+        if self.int8:
+            return "pytorch", "onnx", "int8"
+        return ("pytorch", "onnx") if self.onnx else ("pytorch",)
+
+
+def export_run(
+    config: ExportConfig, on_event: OnEvent = ignore, control: Control | None = None
+) -> dict[str, Any]:
+    """Teacher and student in PyTorch, student in ONNX, student in int8: what each step costs and buys.
+
+    All are evaluated on the whole test split and timed in turns; then ``config.to`` is written, whole or not
+    at all. The report has ``run``, ``task``, ``to``, ``texts``, ``forms`` and ``machine``; a form's
+    ``difference`` is the largest between one of its logits and that of the student in PyTorch. An ONNX form
+    also has ``shifted``: its accuracy on corrupted and other texts, which the run knows of the PyTorch ones.
+    Raises: RunError, ConfigError, ModelError, Stopped.
+    """
+    control = control or Control()
+    check(config)
+    report = Report.read(run_folder.find(config.run))
+    texts, labels = test_split(config.run)
+    stages: list[tuple[Role, Runtime]] = [("teacher", "pytorch"), *(("student", r) for r in config.runtimes)]
+    converted = len(config.runtimes) - 1
+    others = shifted_splits(config.run) if converted else {}
+    total = len(texts) * (len(stages) + 1) + converted * sum(len(split[0]) for split in others.values())
+    done = 0
+    logits: dict[str, Logits] = {}
+    timed: dict[str, OpenForm] = {}
+    forms: list[dict[str, Any]] = []
+
+    def predict(form: OpenForm, texts: list[str]) -> Logits:
+        nonlocal done
+        label, before = f"measuring {_words(form.who, form.runtime)}", done
+        done += len(texts)
+        # An int8 form's answers depend on what shares a batch: one by one, they are those that it will give.
+        batch = 1 if form.runtime == "int8" else 32
+        return form.predict(
+            texts, batch, control, lambda rows: on_event(Progress(None, label, before + rows, total))
+        )
+
+    for who, runtime in stages:
+        control.check()
+        name = Form(config.run, who, runtime).name
+        on_event(Progress(None, f"preparing {_words(who, runtime)}", done, total))
+        with _room_on_disk(paths.home()):
+            form = open_form(config.run, who, runtime)
+        logits[name] = predict(form, texts)
+        found = scores(logits[name], labels, form.labels)
+        if runtime == "pytorch":
+            _check_accuracy(report, who, found.accuracy, len(texts))
+        timed[name] = open_form(config.run, who, runtime, threads=1)
+        forms.append(
+            {
+                "name": name,
+                "who": who,
+                "runtime": runtime,
+                "accuracy": found.accuracy,
+                "low": found.low,
+                "high": found.high,
+                "macro_f1": found.macro_f1,
+                "size_mb": form.size_mb,
+                "params": form.params,
+                "difference": _difference(logits, who, name),
+            }
+        )
+        if runtime != "pytorch":
+            forms[-1]["shifted"] = {
+                other: float((predict(form, split).argmax(axis=1) == truth).mean())
+                for other, (split, truth) in others.items()
+            }
+    on_event(Progress(None, "measuring latency", done, total))
+    speed = _latency(timed, texts[:TIMED_TEXTS], control)
+    forms = [form | {"latency_ms": asdict(speed[form["name"]])} for form in forms]
+    control.check()
+    if config.to:
+        on_event(Progress(None, f"writing {Path(config.to).name}", total - 1, total))
+        write = partial(
+            write_bundle,
+            run_id=config.run,
+            student=timed["student-pytorch"].path,
+            onnx=_path(timed, "student-onnx"),
+            int8=_path(timed, "student-int8"),
+            forms=forms,
+        )
+        _write(Path(config.to), write)
+    on_event(Progress(None, "done", total, total))
+    return {
+        "run": config.run,
+        "task": report.config["task"]["name"],
+        "to": config.to,
+        "texts": len(texts),
+        "forms": forms,
+        "machine": describe_machine(),
+    }
+
+
+def check(config: ExportConfig) -> None:
+    """What can be said before anything is computed.
+
+    Raises: RunError for a run that is missing or not finished, ConfigError for a place that cannot be had.
+    """
+    try:
+        run_folder.find(config.run)
+    except RunError:
+        if run_folder.RUN_ID.fullmatch(config.run) and (paths.work() / config.run).is_dir():
+            raise RunError(
+                f"Run {config.run} is not finished, so it has no student yet. Wait for its end, or go on "
+                f"with it: kd resume {config.run}"
+            ) from None
+        raise
+    if config.to is not None:
+        try:
+            _check_target(Path(config.to))
+        except (OSError, ValueError) as error:  # too long a name, a NUL in it
+            raise ConfigError(f"{config.to!r} cannot be used as a place to export to: {error}.") from error
+
+
+def _check_target(target: Path) -> None:
+    if not target.is_absolute():
+        raise ConfigError(f"{str(target)!r} is not an absolute path; write the place in full.")
+    inside = target.resolve().is_relative_to(paths.home().resolve())
+    if inside and not target.resolve().is_relative_to(paths.exports().resolve()):
+        raise ConfigError(
+            f"{target} is inside {paths.home()}, where runs and caches lie; choose another place."
+        )
+    if _is_zip(target) and target.exists():
+        raise ConfigError(f"{target} exists already; remove it or choose another name.")
+    if target.is_file():
+        raise ConfigError(f"{target} is a file; choose a new folder, or a new file that ends in .zip.")
+    if target.is_dir() and (entries := sum(1 for _ in target.iterdir())):
+        things = "1 file or folder" if entries == 1 else f"{entries:,} files and folders"
+        raise ConfigError(f"The folder {target} is not empty: it has {things}. Choose a new or an empty one.")
+    above = next(parent for parent in target.parents if parent.exists())
+    if not above.is_dir():
+        raise ConfigError(f"{above} is a file, so nothing can be put into it; choose another place.")
+    if not os.access(above, os.W_OK | os.X_OK):
+        raise ConfigError(f"You may not write to {above}; choose another place.")
+
+
+def _write(target: Path, fill: Callable[[Path], None]) -> None:
+    """Fill a folder beside ``target``, and put it, or a zip of it, in place as a whole. Raises: RunError."""
+    with _room_on_disk(target.parent):
+        target.parent.mkdir(parents=True, exist_ok=True)
+        with TemporaryDirectory(prefix=f".{target.name}-", dir=target.parent) as temporary:
+            folder = Path(temporary, target.name)
+            folder.mkdir()
+            fill(folder)
+            if _is_zip(target):
+                make_zip(folder, target)
+            else:
+                folder.rename(target)  # takes the place of an empty folder, and of no other
+
+
+@contextmanager
+def _room_on_disk(place: Path) -> Iterator[None]:
+    """A full disk or a forbidden place, which each library reports in its own way, in one sentence."""
+    try:
+        yield
+    except Exception as error:
+        code = getattr(error, "errno", None)
+        if code == errno.ENOSPC or "no space left" in str(error).lower():
+            above = next(folder for folder in (place, *place.parents) if folder.exists())
+            free = shutil.disk_usage(above).free / 1e6
+            raise RunError(
+                f"The disk with {place} is full ({free:,.0f} MB free); nothing was written. Free some space, "
+                "for example with kd clean, or choose another place."
+            ) from error
+        if isinstance(error, OSError):
+            raise RunError(f"Nothing was written to {place}: {error}. Choose another place.") from error
+        raise
+
+
+def _latency(forms: Mapping[str, OpenForm], texts: list[str], control: Control) -> dict[str, Latency]:
+    """One text at a time on one thread, tokenisation not included; the forms take turns."""
+    encoded = {name: form.encode(texts) for name, form in forms.items()}
+
+    def call(name: str, turn: int) -> None:
+        forms[name].logits([encoded[name][turn % len(texts)]])
+
+    times = interleaved({name: partial(call, name) for name in forms}, len(texts), control=control)
+    return {
+        name: Latency(
+            p50=float(np.percentile(times[name], 50)) / 1e6,
+            p95=float(np.percentile(times[name], 95)) / 1e6,
+            batch=1,
+            threads=1,
+            texts=len(texts),
+            mean_tokens=float(np.mean([len(ids) for ids in encoded[name]])),
+        )
+        for name in forms
+    }
+
+
+def _check_accuracy(report: Report, who: Role, accuracy: float, texts: int) -> None:
+    """Raises: RunError where a model does not do what its run says."""
+    scored = next(iter(getattr(report, who).seeds.values()))
+    if abs(accuracy - scored.accuracy) > max(ALLOWED, ALLOWED_TEXTS / texts) + 1e-9:
+        raise RunError(
+            f"{NAMES[who]} of run {report.run_id} has an accuracy of {percent(accuracy)} here, and the run "
+            f"says {percent(scored.accuracy)}. Were torch or transformers changed since? Repeat the run."
+        )
+
+
+def _difference(logits: Mapping[str, Logits], who: Role, name: str) -> float | None:
+    reference = f"{who}-pytorch"
+    return None if name == reference else float(np.abs(logits[name] - logits[reference]).max())
+
+
+def _path(forms: Mapping[str, OpenForm], name: str) -> Path | None:
+    return forms[name].path if name in forms else None
+
+
+def _words(who: Role, runtime: Runtime) -> str:
+    return f"{NAMES[who].lower()}, {RUNTIME_NAMES[runtime]}"
+
+
+def _is_zip(target: Path) -> bool:
+    return target.suffix.lower() == ".zip"

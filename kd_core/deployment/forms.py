@@ -1,0 +1,249 @@
+"""The forms in which a run's models answer: PyTorch, ONNX Runtime, and ONNX Runtime with 8-bit weights."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import torch
+from numpy.typing import NDArray
+from transformers import AutoModelForSequenceClassification, AutoTokenizer, PreTrainedTokenizerFast
+
+from kd_core.config import DistillConfig
+from kd_core.data.bundled import TASKS, load_bundled
+from kd_core.data.corruption import corrupted
+from kd_core.deployment.onnx import open_session, to_int8, to_onnx
+from kd_core.deployment.runtimes import Runtime
+from kd_core.distillation import run_folder
+from kd_core.distillation.report import Report
+from kd_core.distillation.roles import Role
+from kd_core.distillation.validate import CORRUPTION_SEED
+from kd_core.errors import DataError, RunError
+from kd_core.models.inference import Logits
+from kd_core.models.size import size_mb
+from kd_core.system import cache, paths
+from kd_core.system.atomic import fetch, is_whole
+from kd_core.system.control import Control
+
+MODEL = "model.onnx"
+CONVERSION = 1  # counts up when the same weights would give another file
+
+Ids = NDArray[np.int64]
+Split = tuple[list[str], Ids]  # texts and their labels
+Forward = Callable[[Ids, Ids], Logits]
+
+
+@dataclass(frozen=True)
+class Form:
+    run_id: str
+    who: Role
+    runtime: Runtime
+
+    @property
+    def name(self) -> str:
+        """ "student-int8"."""
+        return f"{self.who}-{self.runtime}"
+
+
+@dataclass(frozen=True)
+class OpenForm:
+    """A form that answers. ``path`` is its Hugging Face folder, or its ONNX file."""
+
+    form: Form
+    path: Path
+    tokenizer: PreTrainedTokenizerFast
+    labels: tuple[str, ...]
+    max_length: int
+    size_mb: float
+    params: int
+    pad_token_id: int
+    forward: Forward
+
+    @property
+    def name(self) -> str:
+        return self.form.name
+
+    @property
+    def who(self) -> Role:
+        return self.form.who
+
+    @property
+    def runtime(self) -> Runtime:
+        return self.form.runtime
+
+    def encode(self, texts: Sequence[str]) -> list[list[int]]:
+        """Token ids of each text, special tokens included, cut at ``max_length``."""
+        if not texts:
+            return []
+        ids: list[list[int]] = self.tokenizer(list(texts), truncation=True, max_length=self.max_length)[
+            "input_ids"
+        ]
+        return ids
+
+    def logits(self, ids: list[list[int]]) -> Logits:
+        """One forward pass over one padded batch: (rows, classes), float32."""
+        shape = len(ids), max(map(len, ids))
+        padded, mask = np.full(shape, self.pad_token_id, np.int64), np.zeros(shape, np.int64)
+        for i, row in enumerate(ids):
+            padded[i, : len(row)] = row
+            mask[i, : len(row)] = 1
+        return self.forward(padded, mask)
+
+    def predict(
+        self,
+        texts: Sequence[str],
+        batch: int = 32,
+        control: Control | None = None,
+        on_rows: Callable[[int], None] | None = None,
+    ) -> Logits:
+        """Logits (texts, classes) in the order of ``texts``; ``on_rows`` hears how many are done.
+
+        The logits of an int8 form depend a little on what shares a batch; with ``batch`` 1 they do not.
+        Raises: Stopped, between two batches.
+        """
+        ids = self.encode(texts)
+        found: Logits = np.empty((len(ids), len(self.labels)), dtype=np.float32)
+        order = sorted(range(len(ids)), key=lambda i: len(ids[i]), reverse=True)
+        for first in range(0, len(order), batch):
+            if control:
+                control.check()
+            picked = order[first : first + batch]
+            found[picked] = self.logits([ids[i] for i in picked])
+            if on_rows:
+                on_rows(first + len(picked))
+        return found
+
+
+def open_form(run_id: str, who: Role, runtime: Runtime, *, threads: int | None = None) -> OpenForm:
+    """Load a form of a finished run's teacher, distilled student or student alone (first seed), on the CPU.
+
+    ONNX files are made once, and kept in the cache. ``threads`` None: all cores.
+    Raises: RunError where the run or the model is missing or was changed, ModelError for no such form.
+    """
+    folder = run_folder.find(run_id)
+    report = Report.read(folder)
+    source = _source(folder, report, who)
+    path = source if runtime == "pytorch" else converted(source, runtime)
+    config = json.loads((source / "config.json").read_text(encoding="utf-8"))
+    return OpenForm(
+        form=Form(run_id, who, runtime),
+        path=path,
+        tokenizer=AutoTokenizer.from_pretrained(source, trust_remote_code=False, local_files_only=True),
+        labels=tuple(report.labels),
+        max_length=report.config["task"]["max_length"],
+        size_mb=size_mb(path) if runtime == "pytorch" else path.stat().st_size / 1e6,
+        params=getattr(report, who).params,
+        pad_token_id=config.get("pad_token_id") or 0,
+        forward=_pytorch(path, threads) if runtime == "pytorch" else _onnx(path, threads),
+    )
+
+
+def converted(source: Path, runtime: Runtime) -> Path:
+    """The ONNX file of a Hugging Face folder, from the cache or made now. Raises: ModelError."""
+    place = cache.place("onnx", runtime=runtime, conversion=CONVERSION, model=_digests(source))
+
+    def make(folder: Path) -> None:
+        if runtime == "int8":
+            to_int8(converted(source, "onnx"), folder / MODEL)
+        else:
+            to_onnx(_load(source), folder / MODEL)
+
+    fetch(place, make)
+    return place / MODEL
+
+
+def test_split(run_id: str) -> Split:
+    """Texts and labels of the run's test split, which its folder keeps. Raises: RunError."""
+    folder = run_folder.find(run_id)
+    try:
+        rows = pd.read_parquet(folder / run_folder.PREDICTIONS, columns=["text", "label"])
+    except (OSError, ValueError) as error:
+        raise RunError(
+            f"The test texts of run {run_id} are missing or damaged: {run_folder.PREDICTIONS} cannot be read."
+        ) from error
+    return rows["text"].to_list(), rows["label"].to_numpy()
+
+
+def shifted_splits(run_id: str) -> dict[str, Split]:
+    """The other texts on which the run judged its models, by name: those of ``validation.shifted_sets``.
+
+    The corrupted copies are made again, and a bundled task's texts of another kind are read again; where its
+    corpus is gone, they are left out. Raises: RunError.
+    """
+    report = Report.read(run_folder.find(run_id))
+    task = DistillConfig.from_dict(report.config).task
+    texts, labels = test_split(run_id)
+    found = {name: (copies, labels) for name, copies in corrupted(texts, seed=CORRUPTION_SEED).items()}
+    if task.name in TASKS and report.student.shifted:
+        with suppress(DataError):
+            for name, split in load_bundled(task).shifted.items():
+                found[name] = list(split["text"]), np.asarray(split["label"])
+    return {name: found[name] for name in report.student.shifted if name in found}
+
+
+def _source(folder: Path, report: Report, who: Role) -> Path:
+    """The model's Hugging Face folder, whole."""
+    teacher = paths.caches() / "teachers" / report.teacher_key
+    seed = report.config["training"]["seeds"][0]
+    source = teacher if who == "teacher" else folder / run_folder.STUDENTS / f"{who}-{seed}"
+    for place in (folder, teacher) if who == "teacher" else (folder,):
+        if not is_whole(place):
+            raise RunError(f"Files of run {folder.name} are missing or were changed: {place}.")
+    if not source.is_dir():
+        raise RunError(f"Run {folder.name} has no model {who!r}.")
+    return source
+
+
+def _digests(source: Path) -> dict[str, str]:
+    """SHA-256 of all that the model's answers depend on, but the tokenizer."""
+    found = {}
+    for path in sorted([source / "config.json", *source.glob("*.safetensors")]):
+        with path.open("rb") as file:
+            found[path.name] = hashlib.file_digest(file, "sha256").hexdigest()
+    return found
+
+
+def _load(source: Path) -> Any:
+    return AutoModelForSequenceClassification.from_pretrained(
+        source, dtype=torch.float32, use_safetensors=True, trust_remote_code=False, local_files_only=True
+    ).eval()
+
+
+def _pytorch(source: Path, threads: int | None) -> Forward:
+    model = _load(source)
+
+    def forward(ids: Ids, mask: Ids) -> Logits:
+        with torch.inference_mode(), _threads(threads):
+            output = model(input_ids=torch.from_numpy(ids), attention_mask=torch.from_numpy(mask))
+        logits: Logits = output.logits.numpy()
+        return logits
+
+    return forward
+
+
+def _onnx(file: Path, threads: int | None) -> Forward:
+    session = open_session(file, threads)
+
+    def forward(ids: Ids, mask: Ids) -> Logits:
+        logits: Logits = session.run(None, {"input_ids": ids, "attention_mask": mask})[0]
+        return logits
+
+    return forward
+
+
+@contextmanager
+def _threads(threads: int | None) -> Iterator[None]:
+    """Torch has one number of threads for all models; it is put back."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(threads or before)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)

@@ -1,0 +1,189 @@
+"""The model card of an exported student: Markdown with the Hub's metadata. No torch."""
+
+from __future__ import annotations
+
+import re
+import string
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+from huggingface_hub import EvalResult, ModelCardData
+from jinja2 import Environment, StrictUndefined
+
+from kd_core.data.bundled import TASKS
+from kd_core.data.hub import PREFIX
+from kd_core.data.uploads import safe_name
+from kd_core.deployment import staircase
+from kd_core.distillation import report_tables
+from kd_core.distillation.roles import NAMES
+from kd_core.models.presets import TEACHERS
+from kd_core.system.formatting import count, megabytes, percent, plus_minus
+
+TEMPLATE = Path(__file__).with_suffix(".md")
+BUNDLED_TEACHER = "sentence-transformers/all-MiniLM-L6-v2"
+
+PIPELINE = """\
+# pip install transformers torch
+from transformers import pipeline
+
+classify = pipeline("text-classification", model="model")
+print(classify(["a text", "another text"], truncation=True))
+"""
+ONNX = """\
+# pip install onnxruntime tokenizers
+import json
+
+import numpy as np
+import onnxruntime
+from tokenizers import Tokenizer
+
+tokenizer = Tokenizer.from_file("onnx/tokenizer.json")  # cuts long texts, and pads
+session = onnxruntime.InferenceSession("onnx/{file}")
+labels = json.load(open("onnx/config.json", encoding="utf-8"))["id2label"]
+
+texts = ["a text", "another text"]
+read = tokenizer.encode_batch(texts)
+logits = session.run(["logits"], {{
+    "input_ids": np.array([text.ids for text in read], dtype=np.int64),
+    "attention_mask": np.array([text.attention_mask for text in read], dtype=np.int64),
+}})[0]
+print([labels[str(row.argmax())] for row in logits])
+"""
+
+
+def model_card(report: Mapping[str, Any], onnx: Sequence[str]) -> str:
+    """``report``: a run's with ``forms`` and ``files``, as in a bundle; ``onnx``: names of its ONNX files."""
+    config = report["config"]
+    task, teacher, student = config["task"]["name"], config["teacher"]["model"], config["student"]["model"]
+    seeds, model = config["training"]["seeds"], report["student"]
+    first = model["seeds"].get(str(seeds[0]), model["seeds"].get(seeds[0]))
+    template = Environment(
+        trim_blocks=True, lstrip_blocks=True, keep_trailing_newline=True, undefined=StrictUndefined
+    ).from_string(TEMPLATE.read_text("utf-8"))
+    return template.render(
+        metadata=_metadata(report, first).to_yaml(),
+        report=report,
+        config=config,
+        task=plain(_last(task)),
+        about=TASKS.get(task, ""),
+        teacher=plain(_last(teacher)),
+        student=plain(_last(student)),
+        labels=[plain(name) for name in report["labels"]],
+        notes=[plain(note) for note in report["notes"]],
+        sentence=plain(report["sentence"]),
+        created=f"{datetime.fromisoformat(report['created']):%d %B %Y}",
+        first=first,
+        seeds=seeds,
+        bilstm=student == "bilstm",
+        bbc=task in TASKS,
+        hub_data=plain(task.removeprefix(PREFIX)) if task.startswith(PREFIX) else "",
+        bundled_teacher=BUNDLED_TEACHER if _is_bundled(teacher) else "",
+        onnx=onnx,
+        pipeline_code=PIPELINE,
+        onnx_code=ONNX.format(file=onnx[-1]) if onnx else "",
+        models=_markdown(_models(report)),
+        forms=_markdown(staircase.table(report["forms"])),
+        conditions=staircase.conditions(report["forms"], report["machine"], report["rows"]["test"]),
+        shifted=_markdown(_shifted(report)) if model["shifted"] else "",
+        worst=min(model["shifted"].items(), key=lambda item: item[1]) if model["shifted"] else None,
+        percent=percent,
+        plus_minus=plus_minus,
+        megabytes=megabytes,
+        count=count,
+        plain=plain,
+    )
+
+
+# What Markdown reads as markup, or as the start of a list, a heading or an address.
+_MARKUP = re.compile(r"^\W|[^\w\s,;'()%/.+:-]|(?<=www)\.|:(?=\S)|(?<=^\d)[.)]", re.IGNORECASE)
+
+
+def plain(text: object) -> str:
+    """A user's text on one line that Markdown shows as it is."""
+    return _MARKUP.sub(_literally, " ".join(str(text).split()))
+
+
+def _literally(found: re.Match[str]) -> str:
+    character = found[0]
+    if character in "<>&":
+        return f"&#{ord(character)};"
+    return f"\\{character}" if character in string.punctuation else character
+
+
+def _metadata(report: Mapping[str, Any], first: Mapping[str, Any]) -> ModelCardData:
+    config = report["config"]
+    task, teacher, student = config["task"]["name"], config["teacher"]["model"], config["student"]["model"]
+    preset = TEACHERS.get(teacher)
+    base = BUNDLED_TEACHER if _is_bundled(teacher) else preset.hub_id if preset else teacher
+    if teacher in report["files"]:
+        base = None
+    measured = {"accuracy": ("Accuracy", "accuracy"), "f1": ("Macro-F1", "macro_f1")}
+    return ModelCardData(
+        language="en" if task in TASKS else None,
+        license="other",
+        license_name="see-model-card",
+        license_link="README.md",
+        library_name="onnx" if student == "bilstm" else "transformers",
+        pipeline_tag="text-classification",
+        tags=["text-classification", "knowledge-distillation", "kd-studio"],
+        base_model=base,
+        datasets=[task.removeprefix(PREFIX)] if task.startswith(PREFIX) else None,
+        metrics=list(measured),
+        model_name=f"{safe_name(_last(student))}-{safe_name(_last(task))}",
+        eval_results=[
+            EvalResult(
+                task_type="text-classification",
+                dataset_type=safe_name(_last(task)),
+                dataset_name=_last(task),
+                dataset_split="test",
+                metric_type=kind,
+                metric_name=name,
+                metric_value=round(first[key], 4),
+            )
+            for kind, (name, key) in measured.items()
+        ],
+    )
+
+
+def _is_bundled(teacher: str) -> bool:
+    return teacher in TEACHERS and TEACHERS[teacher].source == "bundled"
+
+
+def _last(name: str) -> str:
+    """A file's or a model's name without its folder; that of a Hub model or data set stays whole."""
+    return name.removeprefix("bring/")
+
+
+def _models(report: Mapping[str, Any]) -> pd.DataFrame:
+    return pd.DataFrame(
+        [
+            {
+                "Model": NAMES[who],
+                "Accuracy": percent(model["accuracy"]),
+                "95 % interval": f"{percent(model['low'])} to {percent(model['high'])}",
+                "Macro-F1": percent(model["macro_f1"]),
+                "Calibration error": percent(model["ece"]),
+                "Parameters": count(model["params"]),
+                "Size": megabytes(model["size_mb"]),
+            }
+            for who, model in report_tables.models(report).items()
+        ]
+    )
+
+
+def _shifted(report: Mapping[str, Any]) -> pd.DataFrame:
+    return pd.DataFrame(
+        [
+            {"Model": NAMES[who], "Test texts": percent(model["accuracy"])}
+            | {plain(name).capitalize(): percent(found) for name, found in model["shifted"].items()}
+            for who, model in report_tables.models(report).items()
+        ]
+    )
+
+
+def _markdown(table: pd.DataFrame) -> str:
+    rows = [list(table.columns), ["---"] * len(table.columns), *table.to_numpy().tolist()]
+    return "\n".join(f"| {' | '.join(map(str, row))} |" for row in rows)

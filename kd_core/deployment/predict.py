@@ -1,0 +1,192 @@
+"""The models of a finished run on new texts: answers, the time they take, and which words mattered."""
+
+from __future__ import annotations
+
+import re
+import statistics
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import islice
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from kd_core.distillation.metrics import softmax
+from kd_core.distillation.roles import NAMES, Role
+from kd_core.errors import DataError
+from kd_core.system.control import Control
+
+if TYPE_CHECKING:  # torch comes with it
+    from kd_core.deployment.forms import OpenForm
+
+MODELS: tuple[Role, ...] = ("teacher", "student", "alone")
+MAX_CHARACTERS = 20_000  # more than any model reads, and what a tokenizer does at once
+MAX_WORDS = 60
+REPEATS, ENOUGH = 15, 0.3  # times that a text is asked, or for how many seconds
+BATCH = 32
+_CHARACTER = r"[\u3040-\u30ff\u3400-\u9fff]"
+_WORD = re.compile(rf"{_CHARACTER}|(?:(?!{_CHARACTER})\S)+")
+
+
+@dataclass(frozen=True)
+class Answer:
+    """One model on one text: it looks at ``read`` of its ``tokens``, and knows ``unknown`` of those not.
+
+    ``milliseconds`` is the median time from the text to the probabilities, alone in its batch.
+    """
+
+    who: Role
+    probabilities: dict[str, float]
+    milliseconds: float
+    tokens: int
+    read: int
+    unknown: int
+
+    @property
+    def label(self) -> str:
+        return max(self.probabilities, key=self.probabilities.__getitem__)
+
+    @property
+    def sure(self) -> float:
+        return self.probabilities[self.label]
+
+
+def open_models(run_id: str) -> dict[Role, OpenForm]:
+    """Teacher, distilled student and student alone (first seed) in PyTorch. Raises: RunError."""
+    from kd_core.deployment.forms import open_form
+
+    return {who: open_form(run_id, who, "pytorch") for who in MODELS}
+
+
+def predict_texts(run_id: str, texts: Sequence[str]) -> dict[str, Any]:
+    """Probabilities of each model for each text, float32.
+
+    Raises: RunError where the run or its teacher is missing or was changed on disk, DataError.
+    """
+    texts = [checked(text, f"text {number:,}") for number, text in enumerate(texts, start=1)]
+    models = open_models(run_id)
+    answers: list[dict[str, Any]] = [{"text": text} for text in texts]
+    for who, model in models.items():
+        for answer, row in zip(answers, softmax(model.predict(_cut(texts), BATCH)), strict=True):
+            answer[who] = dict(zip(model.labels, row.tolist(), strict=True))
+    return {"run_id": run_id, "predictions": answers}
+
+
+def checked(text: str, which: str = "the text") -> str:
+    """The text, if it is one that a model can read. Raises: DataError."""
+    if not text.replace("\0", "").strip():
+        raise DataError(f"There is nothing to classify: {which} is empty. Write a few words.")
+    if any("\ud800" <= character <= "\udfff" for character in text):
+        raise DataError(
+            f"{which.capitalize()} has half of a surrogate pair, which is no character; its bytes are not "
+            "UTF-8. Convert it first, for example with iconv."
+        )
+    return text
+
+
+def answer(model: OpenForm, text: str) -> Answer:
+    """The probabilities and how long they take: the median of some repeats, after one that warms up."""
+    [text] = _cut([text])
+    seconds: list[float] = []
+    while len(seconds) <= REPEATS and (len(seconds) < 4 or sum(seconds) < ENOUGH):
+        start = time.perf_counter()
+        [ids] = model.encode([text])
+        logits = model.logits([ids])
+        seconds.append(time.perf_counter() - start)
+    whole = model.tokenizer(text, add_special_tokens=False, verbose=False)["input_ids"]
+    special = model.tokenizer.num_special_tokens_to_add()
+    read = len(ids) - special
+    return Answer(
+        who=model.who,
+        probabilities=dict(zip(model.labels, softmax(logits)[0].tolist(), strict=True)),
+        milliseconds=1000 * statistics.median(seconds[1:]),
+        tokens=len(whole),
+        read=read,
+        unknown=whole[:read].count(model.tokenizer.unk_token_id),
+    )
+
+
+def words_of(text: str) -> list[tuple[int, int]]:
+    """Where the first ``MAX_WORDS`` words begin and end; Chinese and Japanese have one in each character."""
+    return [found.span() for found in islice(_WORD.finditer(text), MAX_WORDS)]
+
+
+def effects(
+    model: OpenForm,
+    text: str,
+    spans: Sequence[tuple[int, int]],
+    *,
+    control: Control | None = None,
+    on_rows: Callable[[int], None] | None = None,
+) -> NDArray[np.float64]:
+    """How much each word raises the probability of the model's answer: p(text) - p(text without it).
+
+    Occlusion (Zeiler and Fergus 2014), by leaving the word out: a mask token would mean something to a model
+    that was pre-trained with it, and nothing to one that was not. Shape (spans,); 0 beyond what is read.
+    Raises: Stopped.
+    """
+    end = _end_of_reading(model, text)
+    text = text[:end]  # what comes behind must not move up into the place of what is left out
+    seen = [span for span in spans if span[0] < end]
+    without = [text[:first] + " " + text[last:] for first, last in seen]
+    found = softmax(model.predict([text, *without], BATCH, control=control, on_rows=on_rows))
+    whole = found[0].argmax()
+    result = np.zeros(len(spans))
+    result[: len(seen)] = found[0, whole] - found[1:, whole]
+    return result
+
+
+def together(answers: Mapping[Role, str]) -> list[Role]:
+    """The most models that say the same, the teacher's side where there is no majority."""
+    return max(([who for who in answers if answers[who] == said] for said in answers.values()), key=len)
+
+
+def agreement(answers: Mapping[Role, str]) -> str:
+    """Who says the same: "All three", "Teacher and distilled student", ..., "None"."""
+    same = [NAMES[who] for who in together(answers)]
+    if len(same) == len(answers):
+        return "All three"
+    return f"{same[0]} and {same[1].lower()}" if len(same) > 1 else "None"
+
+
+def in_words(answers: Mapping[Role, str]) -> str:
+    """The same as a sentence: "Teacher and distilled student say sport; the student alone says tech."."""
+    same = together(answers)
+    others = [f"the {NAMES[who].lower()} says {said}" for who, said in answers.items() if who not in same]
+    if len(same) == 1:
+        return f"Each says something else: the teacher says {answers[same[0]]}, {', '.join(others)}."
+    return "; ".join([f"{agreement(answers)} say {answers[same[0]]}", *others]) + "."
+
+
+def answers_table(
+    labels: Sequence[str],
+    texts: Sequence[str],
+    logits: Mapping[Role, NDArray[np.floating[Any]]],
+    truth: Sequence[str] | None = None,
+) -> pd.DataFrame:
+    """A row for each text: what each model says, how sure it is (in percent), and who agrees.
+
+    Columns: text, label (where there is ``truth``), then e.g. teacher and teacher_sure, and agreement.
+    """
+    names = np.array(labels)
+    table: dict[str, Any] = {"text": list(texts)} | ({} if truth is None else {"label": list(truth)})
+    for who, found in logits.items():
+        table |= {who: names[found.argmax(axis=1)], f"{who}_sure": 100 * softmax(found).max(axis=1)}
+    rows = zip(*(table[who] for who in logits), strict=True)
+    table["agreement"] = [agreement(dict(zip(logits, row, strict=True))) for row in rows]
+    return pd.DataFrame(table)
+
+
+def _end_of_reading(model: OpenForm, text: str) -> int:
+    """The place behind the last character that the model reads."""
+    offsets = model.tokenizer(
+        text, truncation=True, max_length=model.max_length, return_offsets_mapping=True
+    )["offset_mapping"]
+    return max((last for _, last in offsets), default=0)
+
+
+def _cut(texts: Sequence[str]) -> list[str]:
+    return [text[:MAX_CHARACTERS] for text in texts]

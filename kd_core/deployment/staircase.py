@@ -1,0 +1,101 @@
+"""The staircase of a compressed model in words: teacher, distilled student, ONNX, int8. No torch.
+
+A form is what an export or a benchmark reports of it: ``who``, ``runtime``, ``accuracy`` with ``low`` and
+``high`` (95 %), ``size_mb``, ``params`` and ``latency_ms`` with its conditions.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import pandas as pd
+
+from kd_core.deployment.runtimes import RUNTIME_NAMES
+from kd_core.distillation.roles import NAMES, SHORT_NAMES
+from kd_core.system.formatting import compared, count, megabytes, milliseconds, percent, plus_minus, points
+
+FormReport = Mapping[str, Any]
+
+
+def label(form: FormReport) -> str:
+    """ "Teacher, PyTorch"."""
+    name, runtime = NAMES[form["who"]], RUNTIME_NAMES[form["runtime"]]
+    return f"{name}, {runtime}"
+
+
+def short_label(form: FormReport) -> str:
+    """Of a step of the stairs: "Teacher", "Distilled", "ONNX", "ONNX int8"."""
+    plain = form["runtime"] == "pytorch"
+    return SHORT_NAMES[form["who"]] if plain else RUNTIME_NAMES[form["runtime"]]
+
+
+def steps(forms: Sequence[FormReport]) -> list[FormReport]:
+    """The teacher in PyTorch, then the distilled student's forms, in the order of the stairs."""
+    found = {(form["who"], form["runtime"]): form for form in forms}
+    stairs = [("teacher", "pytorch"), *(("student", runtime) for runtime in RUNTIME_NAMES)]
+    return [found[step] for step in stairs if step in found]
+
+
+def sentences(forms: Sequence[FormReport]) -> dict[str, str]:
+    """What each step below the teacher costs and buys, by its short label.
+
+    "34x smaller and 13x faster than the teacher; 0.2 points less accurate than the distilled student, ..."
+    """
+    teacher, *below = steps(forms)
+    return {
+        short_label(form): f"{_cheaper(form, teacher)}; "
+        + _accuracy(form, teacher if number == 0 else below[0], "teacher" if number == 0 else "student")
+        for number, form in enumerate(below)
+    }
+
+
+def table(forms: Sequence[FormReport]) -> pd.DataFrame:
+    """Each form as measured, in words; the latency's conditions are those of ``conditions``."""
+    return pd.DataFrame(
+        [
+            {
+                "FormReport": label(form),
+                "Accuracy": f"{percent(form['accuracy'])} {plus_minus(form['low'], form['high'])}",
+                "Parameters": count(form["params"]),
+                "Size": megabytes(form["size_mb"]),
+                "Latency p50": milliseconds(form["latency_ms"]["p50"]),
+                "p95": milliseconds(form["latency_ms"]["p95"]),
+                "Tokens": f"{form['latency_ms']['mean_tokens']:.1f}",
+            }
+            for form in forms
+        ]
+    )
+
+
+def conditions(forms: Sequence[FormReport], machine: Mapping[str, Any], rows: int) -> str:
+    """How the numbers of ``forms`` were measured, in two sentences."""
+    times = forms[0]["latency_ms"]
+    threads = "1 thread" if times["threads"] == 1 else f"{times['threads']} threads"
+    tokens = sorted({f"{form['latency_ms']['mean_tokens']:.0f}" for form in forms}, key=int)
+    return (
+        f"Accuracy: each form was run on all {rows:,} test texts; ± is its 95 % interval. Latency: "
+        f"one forward pass with batch {times['batch']} on {threads}, {times['texts']:,} test texts, "
+        f"{' to '.join((tokens[0], tokens[-1])[: len(tokens)])} tokens on average, the forms taking turns; "
+        f"tokenisation is not included. {machine['processor']}, {machine['cores']} cores, "
+        f"{machine['os']}."
+    )
+
+
+def _cheaper(form: FormReport, teacher: FormReport) -> str:
+    size = compared(teacher["size_mb"] / form["size_mb"], "smaller", "larger")
+    speed = compared(teacher["latency_ms"]["p50"] / form["latency_ms"]["p50"], "faster", "slower")
+    return f"{size} and {speed} than the teacher"
+
+
+def _accuracy(form: FormReport, other: FormReport, who: str) -> str:
+    whom = "the teacher" if who == "teacher" else "the distilled student"
+    difference = form["accuracy"] - other["accuracy"]
+    if round(100 * difference, 1) == 0:
+        return f"as accurate as {whom}"
+    far = "within" if other["low"] <= form["accuracy"] <= other["high"] else "beyond"
+    direction = "more" if difference > 0 else "less"
+    return (
+        f"{points(abs(difference)).lstrip('+')} {direction} accurate than {whom}, {far} the interval of "
+        f"{plus_minus(other['low'], other['high'])}"
+    )

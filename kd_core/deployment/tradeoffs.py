@@ -1,0 +1,171 @@
+"""What models cost and how good they are, over many runs: candidates, Pareto front, the best within limits.
+
+A *candidate* is a model in one form: a run's teacher, student or control as PyTorch runs it, or as ONNX
+Runtime does (plain or int8) where a benchmark or an export has measured that. No torch.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass, replace
+from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from kd_core.distillation.metrics import wilson
+from kd_core.distillation.roles import Role
+
+if TYPE_CHECKING:
+    from kd_core.jobs.store.schema import RunRow
+
+Cost = Literal["size", "latency", "params", "flops"]
+COSTS: tuple[Cost, ...] = ("size", "latency", "params", "flops")
+STUDENTS: tuple[Role, ...] = ("student", "labelled_only", "alone")
+TEST = "test"  # the other sets are named by the runs' reports
+
+_COLUMNS = (
+    *("run", "name", "task", "student", "created", "who", "runtime", "accuracy", "low", "high"),
+    *("texts", "shifted", "size", "latency", "params", "flops", "conditions"),
+)
+
+
+@dataclass(frozen=True)
+class Limits:
+    """What a model may cost, and has to reach (a share); None: no limit."""
+
+    size: float | None = None
+    latency: float | None = None
+    accuracy: float | None = None
+
+    def __bool__(self) -> bool:
+        return any(limit is not None for limit in (self.size, self.latency, self.accuracy))
+
+
+def candidates(rows: Iterable[RunRow]) -> pd.DataFrame:
+    """All candidates of these runs, benchmarks and exports (newest first, as the store lists them).
+
+    ``latency`` is the median for one text, in ms, under ``conditions``: machine, threads, batch. A PyTorch
+    form has the time of its newest benchmark, where the ONNX forms took turns with it, or else its run's own.
+    A teacher or student alone that several runs share is there once. ``texts`` counts the test texts;
+    ``shifted``, accuracies on other ones, stays where a later measurement leaves it out. The index names each
+    by run, model and runtime.
+    """
+    oldest_first = list(rows)[::-1]
+    runs = {row.id: row for row in oldest_first if row.kind == "distil"}
+    found: dict[tuple[str, str, str], dict[str, Any]] = {}
+    for row in sorted(oldest_first, key=lambda row: row.kind != "distil"):
+        run = runs.get(row.id if row.kind == "distil" else row.config["run"])
+        if run is None:  # deleted
+            continue
+        for form in row.forms or ():
+            known = found.get((run.id, form["who"], "pytorch"), {})
+            timed = {"latency": form["p50"], "conditions": _conditions(row.machine, form)}
+            if row.kind != "distil" and form["runtime"] == "pytorch" and known:
+                # The students of a run share one architecture, so one of them is timed for all.
+                for who in ("teacher",) if form["who"] == "teacher" else STUDENTS:
+                    found.get((run.id, who, "pytorch"), {}).update(timed)
+                continue
+            found[run.id, form["who"], form["runtime"]] = {
+                "run": run.id,
+                "name": run.title,
+                "task": run.config["task"]["name"],
+                "student": run.student,
+                "created": run.created,
+                "size": form["size_mb"],
+                "texts": known.get("texts"),
+                "flops": known.get("flops"),
+                "shifted": found.get((run.id, form["who"], form["runtime"]), {}).get("shifted", {}),
+                **{name: value for name, value in form.items() if name in _COLUMNS},
+                **timed,
+            }
+    frame = pd.DataFrame(found.values(), [" ".join(key) for key in found], list(_COLUMNS))[::-1]
+    shared = ["task", "who", "runtime", "accuracy", "params", "size", "conditions"]
+    same = frame.assign(shifted=frame["shifted"].map(str)).duplicated([*shared, "shifted"])
+    return frame[~(same & frame["who"].isin(["teacher", "alone"]))]
+
+
+def _conditions(machine: str, form: Mapping[str, Any]) -> str:
+    threads = "1 thread" if form["threads"] == 1 else f"{form['threads']} threads"
+    return f"{machine}, {threads}, batch {form['batch']}"
+
+
+def timed_under(frame: pd.DataFrame, conditions: str) -> pd.DataFrame:
+    """The candidates without the latencies that were measured otherwise: those compare with nothing here."""
+    return frame.assign(latency=frame["latency"].where(frame["conditions"] == conditions))
+
+
+def sets(frame: pd.DataFrame) -> list[str]:
+    """The sets of texts on which some candidate's accuracy is known, the test split first."""
+    return list(dict.fromkeys([TEST, *(name for shifted in frame["shifted"] for name in shifted)]))
+
+
+def judged_on(frame: pd.DataFrame, texts: str) -> pd.DataFrame:
+    """The candidates whose accuracy on a set of texts is known, with that accuracy.
+
+    The interval is that of as many texts as the test split has: the other sets are made of those, and what
+    is cut from one article is not independent.
+    """
+    if texts == TEST:
+        return frame
+    known = frame[frame["shifted"].map(lambda shifted: texts in shifted)]
+    accuracy = known["shifted"].map(lambda shifted: shifted[texts])
+    bounds = [wilson(*pair) for pair in zip(accuracy, known["texts"], strict=True)]
+    low, high = zip(*bounds, strict=True) if bounds else ((), ())
+    return known.assign(accuracy=accuracy, low=low, high=high)
+
+
+def front(cost: NDArray[np.floating[Any]], gain: NDArray[np.floating[Any]]) -> NDArray[np.bool_]:
+    """The Pareto front: True where nobody has more gain at the same cost, or as much at a lower cost.
+
+    A cost that is not known (NaN) is not on it.
+    """
+    order = np.lexsort((-gain, cost))  # NaN comes last
+    cost, gain = cost[order], gain[order]
+    best = np.maximum.accumulate(gain)
+    first = np.searchsorted(cost, cost, side="left")  # of those that cost the same
+    cheaper = np.where(first > 0, best[first - 1], -np.inf)
+    on = np.empty(len(cost), dtype=bool)
+    on[order] = (gain == best) & (gain > cheaper) & ~np.isnan(cost)
+    return on
+
+
+def fitting(frame: pd.DataFrame, limits: Limits) -> pd.Series[bool]:
+    """Which candidates are within the limits; a latency that is not known (NaN) is not."""
+    fits = pd.Series(True, index=frame.index)
+    if limits.size is not None:
+        fits &= frame["size"] <= limits.size
+    if limits.latency is not None:
+        fits &= frame["latency"] <= limits.latency
+    if limits.accuracy is not None:
+        fits &= frame["accuracy"] >= limits.accuracy
+    return fits
+
+
+def would_do(frame: pd.DataFrame, limits: Limits) -> Limits:
+    """For each limit, where nothing fits, the nearest that something meets along with all the others."""
+    others = {name: frame[fitting(frame, replace(limits, **{name: None}))][name] for name in asdict(limits)}
+    nearest = {
+        name: values.max() if name == "accuracy" else values.min()
+        for name, values in others.items()
+        if getattr(limits, name) is not None and values.notna().any()
+    }
+    return Limits(**nearest)
+
+
+def ranked(frame: pd.DataFrame) -> pd.DataFrame:
+    """The most accurate first; of equals, the smaller, then the faster."""
+    return frame.sort_values(["accuracy", "size", "latency"], ascending=[False, True, True])
+
+
+def not_told_apart(best: pd.Series[Any], others: pd.DataFrame) -> pd.DataFrame:
+    """Those that the test texts cannot tell from ``best``: the 95 % interval of the difference holds zero.
+
+    Of two accuracies a > b it begins at a - b - sqrt((a - a_low)^2 + (b_high - b)^2) (Newcombe 1998, method
+    10). It takes the two as independent; answers to the same texts mostly agree, so it errs on the safe side.
+    """
+    gap = best["accuracy"] - others["accuracy"]
+    slack = np.hypot(best["accuracy"] - best["low"], others["high"] - others["accuracy"])
+    alike: pd.DataFrame = others[gap <= slack]
+    return alike

@@ -1,0 +1,130 @@
+"""What a run reports while it works, and how it is told to pause or stop.
+
+Events are frozen dataclasses handed to a callback on the thread that trains. A callback should only
+append to a queue; anything slow there slows the training.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Literal
+
+from kd_core.distillation.roles import Role
+
+Stage = Literal["teach", "record", "distil", "validate"]
+STAGES: tuple[Stage, ...] = ("teach", "record", "distil", "validate")
+
+
+@dataclass(frozen=True)
+class Estimated:
+    """What was said before the start: seconds of each stage, and the work they were computed from."""
+
+    seconds: dict[str, float]
+    work: dict[str, float]
+
+
+@dataclass(frozen=True)
+class StageStarted:
+    stage: Stage
+
+
+@dataclass(frozen=True)
+class StageFinished:
+    stage: Stage
+    seconds: float
+    cached: bool = False  # nothing was computed: the result was there already
+
+
+@dataclass(frozen=True)
+class TrainingStarted:
+    """One model's training begins (or is skipped, when ``cached``)."""
+
+    who: Role
+    seed: int
+    steps: int
+    cached: bool = False
+
+
+@dataclass(frozen=True)
+class Progress:
+    """What is not counted in optimisation steps: texts recorded, models measured.
+
+    ``stage`` is None in a job that has not the four steps: a benchmark, an export, a search.
+    """
+
+    stage: Stage | None
+    label: str
+    done: int
+    total: int
+
+
+@dataclass(frozen=True)
+class Step:
+    """One optimisation step. Losses are means over its rows; ``soft`` includes the T² factor."""
+
+    who: Role
+    seed: int
+    step: int
+    steps: int
+    loss: float
+    hard: float
+    soft: float
+    intermediate: float
+    learning_rate: float
+    samples_per_second: float
+
+
+@dataclass(frozen=True)
+class Evaluated:
+    """The model at ``step`` on the validation split."""
+
+    who: Role
+    seed: int
+    step: int
+    accuracy: float
+    loss: float
+
+
+@dataclass(frozen=True)
+class Checkpointed:
+    who: Role
+    seed: int
+    step: int
+    path: str
+
+
+@dataclass(frozen=True)
+class Finished:
+    run_id: str
+
+
+@dataclass(frozen=True)
+class Failed:
+    error: str
+
+
+Event = (
+    Estimated
+    | StageStarted
+    | StageFinished
+    | TrainingStarted
+    | Progress
+    | Step
+    | Evaluated
+    | Checkpointed
+    | Finished
+    | Failed
+)
+OnEvent = Callable[[Event], None]
+
+
+def ignore(event: Event) -> None:
+    """The callback of a caller who does not listen."""
+
+
+# The four steps, as a person reads them; the third is spelled like the command and the page.
+STEP_NAMES: dict[Stage, str] = {
+    stage: f"{number} {'Distill' if stage == 'distil' else stage.capitalize()}"
+    for number, stage in enumerate(STAGES, start=1)
+}

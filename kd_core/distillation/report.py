@@ -1,0 +1,74 @@
+"""What a run found out, as plain numbers: the content of ``report.json``. No torch here."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any, Self
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from kd_core.distillation.metrics import Fidelity, Latency, Scores, Verdict
+from kd_core.errors import RunError
+
+FILE = "report.json"
+
+
+class ModelReport(BaseModel):
+    """One model on the test split; with several seeds the means, and each seed's scores beside them."""
+
+    model_config = ConfigDict(frozen=True)
+
+    accuracy: float
+    low: float  # 95 % interval of the accuracy
+    high: float
+    spread: float  # standard deviation of the accuracy over the seeds, 0 for one
+    macro_f1: float
+    ece: float
+    params: int
+    embedding_params: int
+    size_mb: float
+    latency_ms: Latency
+    shifted: dict[str, float]  # accuracy on texts that nobody was trained for
+    seeds: dict[int, Scores]
+
+
+class Report(BaseModel):
+    model_config = ConfigDict(frozen=True)
+
+    run_id: str
+    created: str
+    folder: str
+    config: dict[str, Any]
+    labels: list[str]
+    rows: dict[str, int]
+    teacher: ModelReport
+    student: ModelReport
+    alone: ModelReport
+    labelled_only: ModelReport | None
+    teacher_key: str  # its folder among the cached teachers
+    verdict: Verdict
+    sentence: str
+    fidelity: Fidelity
+    seconds: dict[str, float]
+    cached: dict[str, bool]
+    machine: dict[str, str | int]
+    notes: list[str]
+
+    def to_dict(self) -> dict[str, Any]:
+        return self.model_dump(mode="json")
+
+    def write(self, folder: Path) -> None:
+        (folder / FILE).write_text(json.dumps(self.to_dict(), indent=1, ensure_ascii=False), encoding="utf-8")
+
+    @classmethod
+    def read(cls, folder: Path) -> Self:
+        """Raises: RunError where there is no report, or none that can be read."""
+        try:
+            return cls.model_validate_json((folder / FILE).read_bytes())
+        except OSError as error:
+            raise RunError(f"{folder.name} has no report: {error.strerror}.") from error
+        except ValidationError as error:
+            raise RunError(
+                f"The report of {folder.name} cannot be read; it may be from another version."
+            ) from error

@@ -1,0 +1,178 @@
+"""Terms of the objective that compare inner states of student and teacher; they need the teacher online.
+
+Which family supports which term: ``hidden`` and ``cosine`` any transformer; ``attention`` those with an eager
+attention; ``relation`` those with a value projection of their own (BERT, DistilBERT, RoBERTa, ALBERT,
+ELECTRA, DeBERTa-v2; not ModernBERT, whose query, key and value share one matrix). ``bilstm`` has none.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from transformers import PreTrainedModel, PreTrainedTokenizerFast
+
+from kd_core.config import ObjectiveConfig
+from kd_core.distillation.training import objectives
+from kd_core.errors import ModelError
+
+# The name of the value projection in each family's attention.
+VALUE_NAMES = ("value", "v_lin", "value_proj")
+
+# The projections are part of the student while it learns, so that checkpoints and the optimizer hold them.
+PROJECTION = "distillation_projection"
+
+
+class IntermediateTerms:
+    """Callable: weighted sum of the terms for one batch.
+
+    Raises: ModelError where a family lacks what a term compares, or where the tokenizers differ.
+    """
+
+    def __init__(
+        self,
+        goal: ObjectiveConfig,
+        student: PreTrainedModel,
+        student_tokenizer: PreTrainedTokenizerFast,
+        teacher: PreTrainedModel,
+        teacher_tokenizer: PreTrainedTokenizerFast,
+    ) -> None:
+        self._goal, self._student, self._teacher = goal, student, teacher
+        self._dropouts: list[tuple[nn.Dropout, float]] = []
+        self._attention_kinds: list[tuple[PreTrainedModel, str]] = []
+        self._teacher_ids = _same_pieces(student_tokenizer, teacher_tokenizer).to(teacher.device)
+        teacher.eval()
+        self.wanted_outputs: dict[str, bool] = {}
+        if goal.hidden_weight or goal.cosine_weight or goal.attention_weight:
+            self._layers = objectives.layer_map(_layers(student), _layers(teacher))
+        if goal.hidden_weight or goal.cosine_weight:
+            self.wanted_outputs["output_hidden_states"] = True
+            self._add_projections()
+        if goal.attention_weight:
+            self.wanted_outputs["output_attentions"] = True
+            for model in (student, teacher):
+                self._attention_kinds.append((model, model.config._attn_implementation))
+                _use_eager_attention(model)
+            self._silence_attention_dropout()
+        self._values: dict[str, Tensor] = {}
+        self._hooks = []
+        if goal.relation_weight:
+            for who, model in (("student", student), ("teacher", teacher)):
+                self._hooks.append(_last_value_projection(model).register_forward_hook(self._keep(who)))
+
+    def __call__(self, student_outputs: Any, texts: dict[str, Tensor]) -> Tensor:
+        """``student_outputs`` of ``texts`` (input_ids and attention_mask, both (B, T)) -> scalar."""
+        goal, mask = self._goal, texts["attention_mask"]
+        with torch.no_grad():
+            teacher_outputs = self._teacher(
+                input_ids=self._teacher_ids[texts["input_ids"]], attention_mask=mask, **self.wanted_outputs
+            )
+        total: Tensor = student_outputs.logits.new_zeros(())
+        if goal.hidden_weight or goal.cosine_weight:
+            ours, theirs = student_outputs.hidden_states[1:], teacher_outputs.hidden_states[1:]
+            projections = getattr(self._student, PROJECTION)
+            for projection, own, layer in zip(projections, ours, self._layers, strict=True):
+                own, other = projection(own), theirs[layer]
+                if goal.hidden_weight:
+                    total = total + goal.hidden_weight * objectives.hidden_loss(own, other, mask)
+                if goal.cosine_weight:
+                    total = total + goal.cosine_weight * objectives.cosine_loss(own, other, mask)
+            total = total / len(ours)
+        if goal.attention_weight:
+            pairs = [
+                (own, teacher_outputs.attentions[layer])
+                for own, layer in zip(student_outputs.attentions, self._layers, strict=True)
+            ]
+            losses = [objectives.attention_loss(own, other, mask) for own, other in pairs]
+            total = total + goal.attention_weight * torch.stack(losses).mean()
+        if goal.relation_weight:
+            own, other = self._heads(self._student, "student"), self._heads(self._teacher, "teacher")
+            total = total + goal.relation_weight * objectives.relation_loss(own, other, mask)
+        return total
+
+    def close(self) -> None:
+        """Take everything off the models that was put there for training."""
+        for hook in self._hooks:
+            hook.remove()
+        for dropout, p in self._dropouts:
+            dropout.p = p
+        for model, kind in self._attention_kinds:
+            model.set_attn_implementation(kind)
+        if hasattr(self._student, PROJECTION):
+            delattr(self._student, PROJECTION)
+
+    def _silence_attention_dropout(self) -> None:
+        """Attention maps come after dropout, which would make the compared rows sum to anything but 1."""
+        for module in self._student.modules():
+            if any(hasattr(module, name) for name in VALUE_NAMES):
+                for child in module.children():
+                    if isinstance(child, nn.Dropout):
+                        self._dropouts.append((child, child.p))
+                        child.p = 0.0
+
+    def _add_projections(self) -> None:
+        own, other = self._student.config.hidden_size, self._teacher.config.hidden_size
+        projections = [
+            nn.Linear(own, other, bias=False) if own != other else nn.Identity() for _ in self._layers
+        ]
+        self._student.add_module(PROJECTION, nn.ModuleList(projections).to(self._student.device))
+
+    def _keep(self, who: str) -> Any:
+        def hook(_module: nn.Module, _inputs: Any, output: Tensor) -> None:
+            self._values[who] = output
+
+        return hook
+
+    def _heads(self, model: PreTrainedModel, who: str) -> Tensor:
+        """(B, T, d) of the last value projection -> (B, heads, T, d / heads)."""
+        values, heads = self._values[who], model.config.num_attention_heads
+        return values.view(*values.shape[:2], heads, -1).transpose(1, 2)
+
+
+def _layers(model: PreTrainedModel) -> int:
+    layers = getattr(model.config, "num_hidden_layers", 0)
+    if not layers or model.config.model_type == "kd_bilstm":
+        raise ModelError(
+            f"A {model.config.model_type} model has no transformer layers to compare; set hidden, cosine, "
+            "attention and relation weights to 0."
+        )
+    return int(layers)
+
+
+def _use_eager_attention(model: PreTrainedModel) -> None:
+    """Attention maps exist only where they are computed one by one."""
+    try:
+        model.set_attn_implementation("eager")
+    except ValueError as error:
+        raise ModelError(
+            f"{model.config.model_type} does not give its attention maps; set attention_weight to 0."
+        ) from error
+
+
+def _last_value_projection(model: PreTrainedModel) -> nn.Module:
+    found = [
+        module
+        for name, module in model.named_modules()
+        if name.rpartition(".")[2] in VALUE_NAMES and isinstance(module, nn.Linear)
+    ]
+    if not found:
+        raise ModelError(
+            f"{model.config.model_type} has no value projection of its own; set relation_weight to 0."
+        )
+    return found[-1]
+
+
+def _same_pieces(own: PreTrainedTokenizerFast, other: PreTrainedTokenizerFast) -> Tensor:
+    """The teacher's id of each of the student's pieces, (student vocabulary,)."""
+    theirs = other.get_vocab()
+    pieces = own.convert_ids_to_tokens(list(range(len(own))))
+    missing = [piece for piece in pieces if piece not in theirs]
+    if missing:
+        raise ModelError(
+            f"Student and teacher cut texts differently: {len(missing):,} of the student's {len(pieces):,} "
+            f"pieces are unknown to the teacher, {missing[0]!r} for one. Inner states cannot be compared "
+            "token by token; set the hidden, cosine, attention and relation weights to 0, or choose a "
+            "student with the teacher's tokenizer."
+        )
+    return torch.tensor([theirs[piece] for piece in pieces])

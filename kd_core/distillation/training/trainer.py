@@ -1,0 +1,401 @@
+"""The one training loop: a small subclass of ``transformers.Trainer`` for teacher and students alike.
+
+It adds the objective, batches that depend on the seed and the step alone, and a callback that turns steps
+into events and obeys pause and stop. Everything else (optimizer, schedule, clipping, mixed precision,
+checkpoints) is the Trainer's.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+import shutil
+import time
+from functools import partial
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+import torch
+from accelerate.data_loader import prepare_data_loader
+from datasets import Dataset
+from torch.utils.data import DataLoader
+from transformers import (
+    PreTrainedModel,
+    PrinterCallback,
+    Trainer,
+    TrainerCallback,
+    TrainerControl,
+    TrainerState,
+    TrainingArguments,
+)
+from transformers.integrations import TensorBoardCallback
+from transformers.trainer import TRAINER_STATE_NAME
+
+from kd_core.distillation.events import Checkpointed, Evaluated, OnEvent, Step
+from kd_core.distillation.run import Reporting
+from kd_core.distillation.training import objectives
+from kd_core.distillation.training.batches import Recipe, StepBatches
+from kd_core.distillation.training.intermediate import IntermediateTerms
+from kd_core.distillation.training.replay import Watch
+from kd_core.errors import DivergedError, Stopped
+from kd_core.models.inference import collate, predict_logits
+from kd_core.system import parallel
+from kd_core.system.atomic import is_whole, seal
+from kd_core.system.control import Control
+
+# Points of a curve: more would only be drawn over each other.
+POINTS = 400
+
+# For the trackers, unless somebody says otherwise: they tell their makers nothing about their use.
+ENVIRONMENT = {
+    "MLFLOW_DISABLE_TELEMETRY": "true",
+    "WANDB_ERROR_REPORTING": "false",
+    "GRADIO_ANALYTICS_ENABLED": "False",  # trackio's
+    "WANDB_PROJECT": "kd-studio",  # not "huggingface"
+}
+
+
+class DistillTrainer(Trainer):  # type: ignore[misc]
+    """``Trainer`` with the objective ``alpha * hard + (1 - alpha) * soft + intermediate``."""
+
+    def __init__(
+        self,
+        model: PreTrainedModel,
+        recipe: Recipe,
+        *,
+        train: Dataset,
+        labelled: int,
+        validation: Dataset,
+        folder: Path,
+        on_event: OnEvent,
+        control: Control,
+        terms: IntermediateTerms | None = None,
+        watch: Watch | None = None,
+        reporting: Reporting | None = None,
+    ) -> None:
+        self.recipe = recipe
+        self.watch = watch
+        self.run_control = control
+        self.parts: dict[str, torch.Tensor] = {}
+        self._labelled = labelled
+        self._terms = terms
+        super().__init__(
+            model=model,
+            args=_arguments(recipe, folder, reporting),
+            train_dataset=train,
+            eval_dataset=validation,
+            data_collator=partial(collate, pad_token_id=model.config.pad_token_id or 0),
+            callbacks=[Reporter(self, on_event)],
+        )
+        self.remove_callback(PrinterCallback)
+        for callback in self.callback_handler.callbacks:
+            if reporting and isinstance(callback, TensorBoardCallback) and callback.logging_dir is None:
+                callback.logging_dir = str(reporting.folder)  # its own is among the checkpoints, which go
+        # Our loss is a mean over rows; without this the Trainer would divide by a count of its own.
+        self.model_accepts_loss_kwargs = False
+
+    def get_train_dataloader(self) -> DataLoader[Any]:
+        lengths = [len(ids) for ids in self.train_dataset["input_ids"]]
+        batches = StepBatches(lengths, self._labelled, self.recipe)
+        loader = DataLoader(self.train_dataset, batch_sampler=batches, collate_fn=self.data_collator)
+        # Not accelerator.prepare: the batches are divided already.
+        return prepare_data_loader(  # type: ignore[no-any-return]
+            loader, self.args.device, num_processes=1, process_index=0, put_on_device=True
+        )
+
+    def compute_loss(
+        self,
+        model: PreTrainedModel,
+        inputs: dict[str, torch.Tensor],
+        return_outputs: bool = False,
+        num_items_in_batch: Any = None,
+    ) -> Any:
+        goal = self.recipe.objective
+        texts = {name: inputs[name] for name in ("input_ids", "attention_mask")}
+        if self._terms:
+            outputs = model(**texts, **self._terms.wanted_outputs)
+            logits = outputs.logits
+        else:
+            logits = torch.cat([model(**part).logits for part in _by_kind(texts, inputs["labels"])])
+        weigh = _Shares(inputs)
+        hard = weigh.labelled * objectives.hard_loss(logits, inputs["labels"])
+        soft = torch.zeros_like(hard)
+        if goal.alpha < 1:
+            soft = weigh.rows * objectives.soft_loss(
+                logits,
+                inputs["teacher_logits"],
+                divergence=goal.divergence,
+                temperature=goal.temperature,
+                t_squared=goal.t_squared,
+                labels=inputs["labels"],
+                dkd_target_weight=goal.dkd_target_weight,
+                dkd_other_weight=goal.dkd_other_weight,
+            )
+        loss = objectives.objective(hard, soft, goal.alpha)
+        self.parts = {"hard": hard.detach(), "soft": soft.detach()}
+        if self._terms:
+            inner = weigh.tokens * self._terms(outputs, texts)
+            self.parts["intermediate"] = inner.detach()
+            loss = loss + inner
+        self.parts["loss"] = loss.detach()
+        return (loss, {"logits": logits}) if return_outputs else loss
+
+    def log(self, logs: dict[str, float], start_time: float | None = None) -> None:
+        """Trackers hear of the parts of the loss too, all of this step and not of the steps until it."""
+        if self.args.report_to and "loss" in logs:
+            logs |= {name: float(value) for name, value in self.parts.items()}
+        super().log(logs, start_time)
+
+    def evaluate(self, *_: Any, **__: Any) -> dict[str, float]:
+        """Accuracy and cross-entropy on the validation split; stops between two batches when asked to."""
+        logits = predict_logits(
+            self.model, self.eval_dataset, precision=self.recipe.precision, control=self.run_control
+        )
+        labels = torch.tensor(self.eval_dataset["label"])
+        loss = torch.nn.functional.cross_entropy(torch.from_numpy(logits), labels)
+        accuracy = float((logits.argmax(axis=1) == labels.numpy()).mean())
+        metrics = {"eval_accuracy": accuracy, "eval_loss": float(loss)}
+        self.log(dict(metrics))
+        self.control: TrainerControl = self.callback_handler.on_evaluate(
+            self.args, self.state, self.control, metrics
+        )
+        return metrics
+
+    def _save_checkpoint(self, model: PreTrainedModel, trial: Any) -> None:
+        """The Trainer's checkpoint, sealed before older ones go: one that is whole is always there."""
+        super()._save_checkpoint(model, trial)
+
+        def finish() -> None:
+            latest = _checkpoint(Path(self.args.output_dir), self.state.global_step)
+            if self.watch:
+                self.watch.save(latest)
+            seal(latest)
+            for folder in _checkpoints(Path(self.args.output_dir)):
+                if folder not in (latest, Path(self.state.best_model_checkpoint or latest)):
+                    shutil.rmtree(folder)
+
+        parallel.wait()  # each process has written its random state
+        parallel.on_main_process(finish)
+
+
+def _by_kind(texts: dict[str, torch.Tensor], labels: torch.Tensor) -> list[dict[str, torch.Tensor]]:
+    """The labelled rows, then the transfer rows, each as wide as its own longest text.
+
+    Transfer texts are longer as a rule: in one batch a third of the bundled task's tokens would be padding. A
+    GPU gets the batch whole, for there the number of calls decides; and so do several processes, for at each
+    call they wait for each other, and some may have rows of one kind only.
+    """
+    if labels.device.type != "cpu" or parallel.size() > 1:
+        return [texts]
+    known = int((labels != objectives.UNLABELLED).sum())
+    if known in (0, len(labels)):
+        return [texts]
+    parts = []
+    for rows in (slice(known), slice(known, None)):
+        width = int(texts["attention_mask"][rows].sum(dim=1).max())
+        parts.append({name: tensor[rows, :width] for name, tensor in texts.items()})
+    return parts
+
+
+class _Shares:
+    """Weights of a process's means, so that the processes' average is the mean over the joined batch.
+
+    Means over labelled rows, over rows, and over tokens; all 1 for a single process.
+    """
+
+    def __init__(self, inputs: dict[str, torch.Tensor]) -> None:
+        self.labelled = self.rows = self.tokens = torch.ones(())
+        if parallel.size() > 1:
+            labels, mask = inputs["labels"], inputs["attention_mask"]
+            known = (labels != objectives.UNLABELLED).sum()
+            here = torch.stack([known, mask.new_tensor(len(mask)), mask.sum()])
+            there = parallel.all_reduce_sum(here.clone()).clamp(min=1)
+            self.labelled, self.rows, self.tokens = parallel.size() * here / there
+
+
+class Reporter(TrainerCallback):  # type: ignore[misc]
+    """Steps become events; pause and stop become the Trainer's own flags."""
+
+    def __init__(self, trainer: DistillTrainer, on_event: OnEvent) -> None:
+        self._trainer, self._on_event = trainer, on_event
+        self._every = max(1, trainer.recipe.steps // POINTS)
+        self._samples, self._since = 0, time.perf_counter()
+
+    def on_train_begin(
+        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any
+    ) -> None:
+        if rank := parallel.rank():
+            torch.manual_seed(self._trainer.recipe.seed + rank)  # other dropout than the main process's
+        if state.global_step == 0:
+            self._look(0)
+
+    def on_step_end(
+        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any
+    ) -> None:
+        recipe, run = self._trainer.recipe, self._trainer.run_control
+        self._join_parts()
+        self._look(state.global_step)
+        self._samples += recipe.batch_size + recipe.transfer_batch_size
+        loss = float(self._trainer.parts["loss"])
+        if not math.isfinite(loss):
+            flag = "--teacher-learning-rate" if recipe.who == "teacher" else "--learning-rate"
+            raise DivergedError(
+                f"The loss of the {recipe.who} became {loss} at step {state.global_step} of {recipe.steps} "
+                f"with learning rate {recipe.learning_rate:g}; try a smaller {flag}."
+            )
+        if (
+            state.global_step == 1
+            or state.global_step % self._every == 0
+            or state.global_step == recipe.steps
+        ):
+            self._report(state.global_step, self._trainer.lr_scheduler.get_last_lr()[0])
+        if run.paused:
+            run.wait()
+            self._samples, self._since = 0, time.perf_counter()
+        if parallel.all_reduce_sum(torch.tensor(int(run.stopping), device=args.device)):
+            run.stop()  # of all processes, after the same step
+            control.should_save = control.should_training_stop = True
+
+    def on_evaluate(
+        self,
+        args: TrainingArguments,
+        state: TrainerState,
+        control: TrainerControl,
+        metrics: dict[str, float],
+        **_: Any,
+    ) -> None:
+        recipe = self._trainer.recipe
+        self._on_event(
+            Evaluated(
+                recipe.who, recipe.seed, state.global_step, metrics["eval_accuracy"], metrics["eval_loss"]
+            )
+        )
+
+    def on_save(
+        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any
+    ) -> None:
+        recipe = self._trainer.recipe
+        path = _checkpoint(Path(args.output_dir), state.global_step)
+        self._on_event(Checkpointed(recipe.who, recipe.seed, state.global_step, str(path)))
+
+    def on_train_end(
+        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any
+    ) -> None:
+        if "wandb" in args.report_to:  # the only tracker that would go on with the next model
+            import_module("wandb").finish()
+
+    def _join_parts(self) -> None:
+        """The loss over the joined batch."""
+        parts = self._trainer.parts
+        if parallel.size() > 1:
+            means = parallel.all_reduce_sum(torch.stack(list(parts.values()))) / parallel.size()
+            self._trainer.parts = dict(zip(parts, means, strict=True))
+
+    def _look(self, step: int) -> None:
+        """What the student says at a moment of its replay: no gradient, no dropout, so no random number."""
+        trainer = self._trainer
+        if watch := trainer.watch:
+            watch.look(
+                step, lambda: predict_logits(trainer.model, watch.texts, precision=trainer.recipe.precision)
+            )
+
+    def _report(self, step: int, learning_rate: float) -> None:
+        recipe = self._trainer.recipe
+        parts = {name: float(value) for name, value in self._trainer.parts.items()}
+        now = time.perf_counter()
+        speed = self._samples / max(now - self._since, 1e-9)
+        self._samples, self._since = 0, now
+        self._on_event(
+            Step(
+                who=recipe.who,
+                seed=recipe.seed,
+                step=step,
+                steps=recipe.steps,
+                loss=parts["loss"],
+                hard=parts["hard"],
+                soft=parts["soft"],
+                intermediate=parts.get("intermediate", 0.0),
+                learning_rate=learning_rate,
+                samples_per_second=speed,
+            )
+        )
+
+
+def train(trainer: DistillTrainer) -> PreTrainedModel:
+    """Run the recipe, from its last whole checkpoint if there is one.
+
+    The model ends with the weights that were best on validation; the checkpoints are removed.
+    Raises: Stopped (a checkpoint of the last step is kept), DivergedError.
+    """
+    folder = Path(trainer.args.output_dir)
+    start = parallel.on_main_process(
+        lambda: next((path for path in _checkpoints(folder) if _usable(path)), None)
+    )
+    if start and trainer.watch:
+        trainer.watch.load(start)
+    try:
+        trainer.train(resume_from_checkpoint=str(start) if start else None)
+    except Exception:  # it ended badly, but it ended: trackers close what they have open
+        trainer.callback_handler.on_train_end(trainer.args, trainer.state, trainer.control)
+        raise
+    if trainer.run_control.stopping and trainer.state.global_step < trainer.recipe.steps:
+        raise Stopped(f"Stopped at step {trainer.state.global_step} of {trainer.recipe.steps}.")
+    parallel.wait()  # all have read the best weights
+    parallel.on_main_process(lambda: shutil.rmtree(folder))
+    trainer.model.eval()
+    return trainer.model
+
+
+def _usable(checkpoint: Path) -> bool:
+    """Whether it is whole, and so is the best one until then, from which the final weights may come."""
+    if not is_whole(checkpoint):
+        return False
+    state = json.loads((checkpoint / TRAINER_STATE_NAME).read_text())
+    return state["best_model_checkpoint"] is None or is_whole(Path(state["best_model_checkpoint"]))
+
+
+def _checkpoint(folder: Path, step: int) -> Path:
+    return folder / f"checkpoint-{step}"
+
+
+def _checkpoints(folder: Path) -> list[Path]:
+    """Latest first."""
+    return sorted(folder.glob("checkpoint-*"), key=lambda path: int(path.name.split("-")[1]), reverse=True)
+
+
+def _arguments(recipe: Recipe, folder: Path, reporting: Reporting | None) -> TrainingArguments:
+    if reporting and reporting.to:
+        for name, value in ENVIRONMENT.items():
+            os.environ.setdefault(name, value)
+    return TrainingArguments(
+        output_dir=str(folder),
+        max_steps=recipe.steps,
+        per_device_train_batch_size=recipe.batch_size,
+        learning_rate=recipe.learning_rate,
+        lr_scheduler_type="linear",
+        warmup_steps=recipe.warmup,
+        weight_decay=recipe.weight_decay,
+        max_grad_norm=recipe.max_grad_norm,
+        optim="adamw_torch_fused",
+        bf16=recipe.precision == "bf16",
+        use_cpu=not torch.cuda.is_available(),
+        seed=recipe.seed,
+        eval_strategy="steps",
+        eval_steps=recipe.evaluate_every,
+        save_strategy="steps",
+        save_steps=recipe.evaluate_every,
+        load_best_model_at_end=True,
+        metric_for_best_model="accuracy",
+        greater_is_better=True,
+        logging_steps=max(1, recipe.steps // POINTS),
+        logging_nan_inf_filter=False,  # we stop at a NaN instead of hiding it
+        remove_unused_columns=False,
+        ddp_find_unused_parameters=False,  # none is; projections act outside of the model, where it would err
+        dataloader_pin_memory=torch.cuda.is_available(),
+        report_to=list(reporting.to) if reporting and reporting.to else "none",
+        run_name=reporting.name if reporting else None,
+        project="kd-studio",  # trackio's
+        disable_tqdm=True,
+    )

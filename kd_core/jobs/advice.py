@@ -1,0 +1,188 @@
+"""The config doctor: what is doubtful about a run, said before it starts, each with what to do.
+
+A note is no error: the run works, but may not show what the person thinks. No torch here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Literal
+
+from kd_core.config import fixed
+from kd_core.jobs.plan import Plan
+from kd_core.system import formatting
+
+LONG = 30 * 60  # seconds
+WIDE = 512  # hidden size from which a learning rate of the small ones is too much
+HIGH_RATE = 3e-4
+LIKELY_CUT = 0.9  # mean length, as a share of max_length
+FEW_TEXTS = 100
+FEW_PER_CLASS = 20
+
+Level = Literal["warning", "hint"]
+
+
+@dataclass(frozen=True)
+class Note:
+    """``warning``: the result will mislead or disappoint. ``hint``: good to know."""
+
+    level: Level
+    text: str  # what, and what to do
+
+
+def examine(plan: Plan, seconds: float | None = None) -> list[Note]:
+    """Warnings first; ``seconds`` is what the run is expected to take."""
+    notes = [*_objective(plan), *_data(plan), *_models(plan), *_training(plan)]
+    if seconds is not None and seconds > LONG:
+        notes.append(
+            Note(
+                "warning",
+                f"This takes {formatting.duration(seconds)} here. Fewer steps, fewer seeds or a smaller "
+                "model make it shorter; you can stop it at any time and resume it later.",
+            )
+        )
+    return sorted(notes, key=lambda note: note.level == "hint")
+
+
+def _objective(plan: Plan) -> Iterator[Note]:
+    goal = plan.config.objective
+    if goal.alpha == 1 and not goal.needs_teacher_online:
+        yield Note(
+            "warning",
+            "Alpha is 1: the teacher is ignored, and so is the temperature. The student will equal the "
+            "student alone; move alpha towards the teacher to distill.",
+        )
+    elif goal.alpha == 1:
+        yield Note(
+            "hint",
+            "Alpha is 1: only the intermediate terms teach, and the temperature has no effect. Lower "
+            "alpha to learn from the teacher's answers too.",
+        )
+    elif goal.alpha == 0:
+        yield Note(
+            "hint",
+            "Alpha is 0: the labels are ignored, so the student copies the teacher's mistakes too. 0.1 "
+            "to 0.5 corrects them where a label says otherwise.",
+        )
+    if goal.alpha < 1 and goal.divergence == "logit_mse":
+        yield Note(
+            "hint",
+            "Temperature does nothing with logit_mse: it compares the logits themselves. Choose "
+            "forward_kl to see its effect.",
+        )
+    if goal.alpha < 1 and goal.temperature > 10 and goal.divergence != "logit_mse":
+        yield Note(
+            "hint",
+            f"At T = {goal.temperature:g} the teacher's answers are nearly equal for all classes. 2 to 8 is "
+            "usual.",
+        )
+    if goal.alpha < 1 and not goal.t_squared and goal.temperature > 1 and goal.divergence != "logit_mse":
+        yield Note(
+            "warning",
+            f"Without the factor T², the soft loss counts about {goal.temperature**2:,.0f} times less "
+            f"at T = {goal.temperature:g}. Switch the factor on, or lower alpha.",
+        )
+    if goal.needs_teacher_online:
+        yield Note(
+            "hint",
+            "Intermediate terms need the teacher at every step, which is several times slower than its "
+            "recorded answers, and a student with the teacher's tokenizer. Set their weights to 0 to "
+            "be quick.",
+        )
+
+
+def _data(plan: Plan) -> Iterator[Note]:
+    rows, goal = plan.rows, plan.config.objective
+    if plan.classes == 2 and goal.alpha < 1:
+        yield Note(
+            "hint",
+            "Two classes carry little dark knowledge: the teacher says one number for each text. "
+            "Expect a smaller gain, and use a transfer set.",
+        )
+    if rows["train"] < FEW_PER_CLASS * plan.classes:
+        yield Note(
+            "warning",
+            f"{rows['train']:,} training texts for {plan.classes} classes are few: the teacher may "
+            f"learn little worth copying. Aim for {FEW_PER_CLASS} a class or more.",
+        )
+    if rows["validation"] < FEW_TEXTS:
+        yield Note(
+            "hint",
+            f"Only {rows['validation']:,} validation texts choose the best weights, so the choice is "
+            f"partly luck. {FEW_TEXTS} or more, or several seeds, make it firmer.",
+        )
+    if rows["test"] < FEW_TEXTS:
+        yield Note(
+            "hint",
+            f"Only {rows['test']:,} test texts decide: the interval will be wide, and few differences "
+            "will be told from chance. Use a larger test file, or several seeds.",
+        )
+    limit = fixed(plan.config.task.max_length)
+    if plan.tokens["train"] > LIKELY_CUT * limit:
+        yield Note(
+            "warning",
+            f"Many texts are longer than {limit} tokens and lose their end. Raise the tokens kept of "
+            "each text if what matters stands late; it takes longer.",
+        )
+
+
+def _models(plan: Plan) -> Iterator[Note]:
+    teacher, student = plan.teacher, plan.student
+    listens = plan.config.objective.alpha < 1
+    if student.params > teacher.params:
+        yield Note(
+            "warning",
+            f"The student is larger than the teacher ({formatting.count(student.params)} against "
+            f"{formatting.count(teacher.params)} parameters): nothing is compressed. "
+            "Choose a smaller student.",
+        )
+    elif student.flops_per_token >= teacher.flops_per_token:
+        yield Note(
+            "warning",
+            "The student computes as much for each text as the teacher, so it will be no faster. "
+            "Choose fewer or narrower layers.",
+        )
+    init = plan.config.student.init
+    if listens and init == "random" and not plan.rows["transfer"]:
+        yield Note(
+            "warning",
+            "The student starts from nothing and there is no transfer set: the labelled texts alone "
+            "teach it little. Add a transfer set, or start from the teacher.",
+        )
+    elif listens and init in ("teacher_layers", "pretrained"):
+        yield Note(
+            "hint",
+            "The student starts from trained layers, so it does well on its own too. The gain of "
+            "distillation is often too small to tell from chance; tiny shows a larger one.",
+        )
+
+
+def _training(plan: Plan) -> Iterator[Note]:
+    training, teacher = plan.config.training, plan.config.teacher
+    rate, steps = fixed(training.learning_rate), fixed(training.steps)
+    if plan.student.hidden >= WIDE and rate > HIGH_RATE:
+        yield Note(
+            "warning",
+            f"A learning rate of {rate:g} is high for a student {plan.student.hidden} wide and may make "
+            "its loss jump. Try 1e-4.",
+        )
+    if plan.teacher.layers >= 12 and fixed(teacher.learning_rate) > 1e-4:
+        yield Note(
+            "warning",
+            f"A learning rate of {fixed(teacher.learning_rate):g} is high for a teacher of "
+            f"{plan.teacher.layers} layers and may undo what it knows. Try 3e-5.",
+        )
+    passes = steps * training.batch_size / max(plan.rows["train"], 1)
+    if passes < 1:
+        yield Note(
+            "warning",
+            f"{steps:,} steps show the student only {100 * passes:.0f} % of the labelled texts. More "
+            "steps, or larger batches, let it see all of them.",
+        )
+    if teacher.model == "scratch":
+        yield Note(
+            "hint",
+            "A teacher from scratch knows only this task's texts and is usually worse than a "
+            "pre-trained one. minilm-l6 is a stronger teacher.",
+        )

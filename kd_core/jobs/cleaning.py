@@ -1,0 +1,156 @@
+"""What takes space under ``KD_HOME``, and what of it nobody needs any more."""
+
+from __future__ import annotations
+
+import shutil
+import time
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from filelock import Timeout
+
+from kd_core.distillation.report import Report
+from kd_core.distillation.run_folder import RUN_ID
+from kd_core.errors import RunError
+from kd_core.jobs.runner import UNDER_WAY
+from kd_core.system import cache, paths
+from kd_core.system.process import machine_lock
+
+if TYPE_CHECKING:
+    from kd_core.jobs.store import Store
+
+DAY = 24 * 3600.0
+
+# In the order in which they are listed; what is in the cache has the name of its folder there.
+KINDS = {
+    "runs": "Runs",
+    "data": "Uploaded files",
+    "teachers": "Teachers",
+    "knowledge": "Recorded knowledge",
+    "alone": "Students alone",
+    "scores": "Scores of teachers and students alone",
+    "onnx": "ONNX files",
+    "exports": "Exported bundles",
+    "work": "Checkpoints of runs",
+    "half-written": "Half-written folders",
+}
+
+
+@dataclass(frozen=True)
+class Item:
+    """A folder; ``removable`` where nothing is lost but time, and ``why`` says so in a few words."""
+
+    kind: str  # one of KINDS
+    path: Path
+    bytes: int
+    removable: bool
+    why: str
+
+
+def inventory(store: Store) -> list[Item]:
+    """All that takes space, kind by kind."""
+    states = {row.id: row.status for row in store.runs()}
+    used = {
+        line for folder in (paths.runs(), paths.work()) for run in _folders(folder) for line in _used(run)
+    }
+    items = [_item("runs", run, "") for run in _folders(paths.runs())]
+    items += [_item("data", data, "") for data in _folders(paths.home() / "data")]
+    for kind in _folders(paths.caches()):
+        for place in _folders(kind):
+            needed = f"{kind.name}/{place.name}" in used
+            items.append(
+                _item(kind.name, place, "a run refers to it" if needed else "no run refers to it", not needed)
+            )
+    items += [
+        _item("exports", export, "can be made again", removable=True) for export in _folders(paths.exports())
+    ]
+    items += [_item("work", work, *_work(work, states.get(work.name))) for work in _folders(paths.work())]
+    for folder in (paths.runs(), paths.work(), *_folders(paths.caches())):
+        for path in folder.glob(".*-*"):
+            old = _age(path) > DAY
+            why = "older than a day" if old else "may still be written"
+            items.append(_item("half-written", path, why, old))
+    order = list(KINDS)
+    return sorted(items, key=lambda item: order.index(item.kind) if item.kind in order else len(order))
+
+
+def clean(items: Iterable[Item]) -> int:
+    """Remove what is removable of ``items``; the bytes that were freed.
+
+    Raises: RunError, while a run is under way: it may be about to use what nobody used before.
+    """
+    try:
+        with machine_lock().acquire(blocking=False):
+            freed = 0
+            for item in items:
+                if item.removable:
+                    shutil.rmtree(item.path, ignore_errors=True)
+                    freed += 0 if item.path.exists() else item.bytes
+            return freed
+    except Timeout:
+        raise RunError("A run is under way on this machine; clean when it has ended.") from None
+
+
+def delete_run(store: Store, run_id: str) -> None:
+    """The run's rows, its folder and its checkpoints; what it took from the cache is ``clean``'s.
+
+    Raises: RunError, where it is under way, or there is no such run.
+    """
+    if not RUN_ID.fullmatch(run_id):  # it becomes a path
+        raise RunError(f"{run_id!r} is not a run; a run is named like 20260131-143000-a1b2.")
+    places = [folder / run_id for folder in (paths.runs(), paths.work())]
+    try:
+        store.delete_run(run_id)  # first: it refuses a run that is under way
+    except RunError:
+        # A run of Python code has no row, nor has one whose deletion was cut short.
+        if not any(place.is_dir() for place in places) or _known(store, run_id):
+            raise
+    for place in places:
+        shutil.rmtree(place, ignore_errors=True)
+
+
+def size(folder: Path) -> int:
+    """Bytes of all its files."""
+    return sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
+
+
+def _known(store: Store, run_id: str) -> bool:
+    return any(row.id == run_id for row in store.runs(text=run_id))
+
+
+def _item(kind: str, path: Path, why: str, removable: bool = False) -> Item:
+    return Item(kind, path, size(path), removable, why)
+
+
+def _work(work: Path, status: str | None) -> tuple[str, bool]:
+    """Why the checkpoints are kept or not, and whether they may go."""
+    if status == "done" or (paths.runs() / work.name).is_dir():
+        return "the run is done", True
+    if status is None:
+        old = _age(work) > DAY
+        return ("no such run" if old else "may be in use"), old
+    return ("the run is under way" if status in UNDER_WAY else "the run can be resumed"), False
+
+
+def _used(run: Path) -> list[str]:
+    """What a run refers to in the cache, as "kind/key"."""
+    try:
+        return (run / cache.USED).read_text(encoding="utf-8").split()
+    except OSError:  # of a version that did not note it
+        try:
+            return [f"teachers/{Report.read(run).teacher_key}"]
+        except RunError:
+            return []
+
+
+def _folders(place: Path) -> Iterator[Path]:
+    """Whole ones: those that are being written start with a dot."""
+    if place.is_dir():
+        yield from sorted(path for path in place.iterdir() if path.is_dir() and path.name[0] != ".")
+
+
+def _age(folder: Path) -> float:
+    """Seconds since something in it changed."""
+    return time.time() - max(path.stat().st_mtime for path in (folder, *folder.rglob("*")))

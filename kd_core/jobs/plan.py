@@ -1,0 +1,132 @@
+"""What a run would be, before it starts: its resolved settings, its texts and its two models.
+
+The form draws it, ``doctor`` looks for what is doubtful in it, ``estimate`` for how long it takes. torch and
+transformers are imported only by ``make_plan``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from itertools import chain, islice
+from typing import TYPE_CHECKING
+
+from kd_core.config import DistillConfig, TeacherConfig, fixed
+
+if TYPE_CHECKING:
+    from transformers import PretrainedConfig, PreTrainedTokenizerFast
+
+    from kd_core.data.task import Task
+
+SAMPLE = 500  # texts that are enough to know how many tokens one has
+
+
+@dataclass(frozen=True)
+class Shape:
+    """A model in numbers; ``megabytes`` and parameters as in ``models.size.ModelSize``."""
+
+    name: str
+    layers: int
+    hidden: int
+    heads: int | None  # None: a model without attention
+    params: int
+    embedding_params: int
+    megabytes: float
+    flops_per_token: int
+
+    @property
+    def embedding_share(self) -> float:
+        return self.embedding_params / self.params
+
+
+@dataclass(frozen=True)
+class Vocabulary:
+    """What the teacher's tokenizer makes of a task's texts."""
+
+    size: int  # pieces of the teacher's
+    used: int  # pieces that remain when the student's are trimmed
+    tokens: Mapping[str, float]  # mean tokens of a text of "train" and of "transfer"
+
+
+@dataclass(frozen=True)
+class Plan:
+    """``config`` has no ``auto`` left; ``rows`` counts the texts of each split."""
+
+    config: DistillConfig
+    classes: int
+    rows: Mapping[str, int]
+    tokens: Mapping[str, float]
+    teacher: Shape
+    student: Shape
+
+
+def read_vocabulary(teacher: TeacherConfig, task: Task) -> Vocabulary:
+    """Cuts every text of the task once, which takes about a second for 10,000 short ones.
+
+    A teacher from scratch learns its pieces first. Raises: ModelError.
+    """
+    from kd_core.models.vocabulary import trim_vocabulary
+
+    texts = list(chain(task.train["text"], task.transfer["text"]))
+    tokenizer = _tokenizer(teacher, texts, task.labels)
+    _, kept = trim_vocabulary(tokenizer, texts)
+    tokens = {}
+    for split in ("train", "transfer"):
+        sample = list(islice(getattr(task, split)["text"], SAMPLE))
+        lengths = [len(ids) for ids in tokenizer(sample)["input_ids"]] if sample else [0]
+        tokens[split] = sum(lengths) / len(lengths)
+    return Vocabulary(max(tokenizer.get_vocab().values()) + 1, len(kept), tokens)
+
+
+def make_plan(config: DistillConfig, task: Task, vocabulary: Vocabulary) -> Plan:
+    """Nothing is allocated: models are sized on the meta device. Raises: ConfigError, ModelError."""
+    from kd_core.distillation.resolve import resolve
+    from kd_core.models.loading import teacher_config
+    from kd_core.models.size import student_config
+
+    teacher = teacher_config(config.teacher, task.labels, vocabulary.size)
+    config = resolve(config, task, teacher)
+    pieces = vocabulary.used if config.student.trim_vocabulary else vocabulary.size
+    student = student_config(config.student, teacher, pieces)
+    limit = fixed(config.task.max_length)
+    return Plan(
+        config=config,
+        classes=len(task.labels),
+        rows={name: len(getattr(task, name)) for name in ("train", "validation", "test", "transfer")},
+        tokens={name: min(count, limit) for name, count in vocabulary.tokens.items()},
+        teacher=_shape(config.teacher.model, teacher),
+        student=_shape(config.student.model, student),
+    )
+
+
+def _tokenizer(teacher: TeacherConfig, texts: list[str], labels: tuple[str, ...]) -> PreTrainedTokenizerFast:
+    from transformers import AutoTokenizer
+
+    from kd_core.errors import ModelError
+    from kd_core.models.loading import teacher_config, train_tokenizer
+
+    if teacher.model == "scratch":
+        return train_tokenizer(texts)
+    place = teacher_config(teacher, labels).name_or_path
+    try:
+        return AutoTokenizer.from_pretrained(place, trust_remote_code=False)
+    except (OSError, ValueError) as error:
+        raise ModelError(
+            f"The tokenizer of {teacher.model!r} cannot be read: {str(error).splitlines()[0]} Choose another."
+        ) from error
+
+
+def _shape(name: str, config: PretrainedConfig) -> Shape:
+    from kd_core.models.size import model_size
+
+    size = model_size(config)
+    return Shape(
+        name=name,
+        layers=getattr(config, "num_hidden_layers", 1),
+        hidden=config.hidden_size,
+        heads=getattr(config, "num_attention_heads", None),
+        params=size.params,
+        embedding_params=size.embedding_params,
+        megabytes=size.megabytes,
+        flops_per_token=size.flops_per_token,
+    )

@@ -1,0 +1,102 @@
+"""Carries a run's events from the thread that trains into the store, in batches on a thread of its own."""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections import deque
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+from typing import Any, Protocol
+
+from kd_core.distillation.events import Event, Progress, StageStarted, Step, TrainingStarted
+from kd_core.errors import RunError, StoreError
+from kd_core.jobs.progress import CountedProgress, RunProgress
+
+EVERY = 0.5  # seconds between two batches
+log = logging.getLogger(__name__)
+
+
+class Sink(Protocol):
+    """What a recorder needs of the store."""
+
+    def pace(self, run_id: str) -> RunProgress | CountedProgress: ...
+
+    def write(
+        self, run_id: str, events: Sequence[tuple[datetime, Event]], live: Mapping[str, Any] | None = None
+    ) -> None: ...
+
+
+class Recorder:
+    """Call it with each event; that only appends to a queue. ``close`` writes what is left.
+
+    While the database is locked or away, events are kept and written later. Those of a run that was deleted
+    meanwhile are dropped.
+    """
+
+    def __init__(self, store: Sink, run_id: str) -> None:
+        self._store, self._run_id = store, run_id
+        self._pace: RunProgress | CountedProgress | None = None
+        self._inbox: deque[tuple[datetime, float, Event]] = deque()
+        self._unwritten: list[tuple[datetime, Event]] = []
+        self._live: dict[str, Any] = {}
+        self._closing = threading.Event()
+        self._deadline = 0.0
+        self._thread = threading.Thread(target=self._work, name=f"kd-recorder-{run_id}", daemon=True)
+        self._thread.start()
+
+    def __call__(self, event: Event) -> None:
+        self._inbox.append((datetime.now(UTC), time.monotonic(), event))
+
+    def close(self, timeout: float = 60.0) -> None:
+        """Write the rest, however often that takes, for ``timeout`` seconds at most."""
+        self._deadline = time.monotonic() + timeout
+        self._closing.set()
+        self._thread.join()
+
+    def _work(self) -> None:
+        while not self._closing.wait(EVERY):
+            self._flush()
+        while not self._flush():
+            if time.monotonic() > self._deadline:
+                lost = len(self._unwritten) + len(self._inbox)
+                log.error("%d events of run %s could not be stored.", lost, self._run_id)
+                return
+            time.sleep(EVERY)
+
+    def _flush(self) -> bool:
+        """Whether nothing is left to be written."""
+        try:
+            # Read on this thread, after a moment: whoever queued the run may still be writing its estimate.
+            self._pace = self._pace or self._store.pace(self._run_id)
+            while self._inbox:
+                at, now, event = self._inbox.popleft()
+                self._pace.feed(event, now)
+                self._live |= _position(event)
+                self._unwritten.append((at, event))
+            if self._unwritten:
+                self._store.write(self._run_id, self._unwritten, self._live | self._pace.row)
+        except RunError:
+            log.info("Run %s was deleted; its events are dropped.", self._run_id)
+            self._inbox.clear()
+        except StoreError as error:
+            log.warning("Events of run %s wait to be stored. %s", self._run_id, error)
+            return False
+        self._unwritten = []
+        return True
+
+
+def _position(event: Event) -> dict[str, Any]:
+    """What the event says about where the run is."""
+    match event:
+        case StageStarted(stage):
+            return {"stage": stage, "who": None, "step": 0, "steps": 0, "label": None}
+        case TrainingStarted(who, seed, steps, cached):
+            step = steps if cached else 0
+            return {"who": who, "seed": seed, "step": step, "steps": steps, "label": None}
+        case Step(who, seed, step, steps):
+            return {"who": who, "seed": seed, "step": step, "steps": steps, "label": None}
+        case Progress(stage, label, done, total):
+            return {"stage": stage, "step": done, "steps": total, "label": label}
+    return {}

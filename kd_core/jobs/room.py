@@ -1,0 +1,57 @@
+"""Whether there is room for a run: said before it starts, rather than by a library in the middle of it."""
+
+from __future__ import annotations
+
+import shutil
+from functools import lru_cache
+
+import psutil
+
+from kd_core.config import DistillConfig, StudentConfig, TeacherConfig
+from kd_core.distillation.roles import Role
+from kd_core.errors import RunError
+from kd_core.system import paths
+
+LEAST = 500_000_000
+# A checkpoint has the weights and two moments of each; up to three exist at once: the last one, the best one,
+# and the one that is being written. Then the model is kept, and a student is copied into its run.
+DISK_COPIES = 3 * 3 + 2
+MEMORY_COPIES = 4  # weights, gradients, two moments
+TRIMMED = 50_000  # word pieces that the texts of a task seldom exceed
+
+
+def check_room(needed: float = 0) -> None:
+    """Raises: RunError, where fewer than ``needed`` bytes are free on the disk, or fewer than 500 MB."""
+    paths.home().mkdir(parents=True, exist_ok=True)
+    needed, free = max(needed, LEAST), shutil.disk_usage(paths.home()).free
+    if free < needed:
+        raise RunError(
+            f"The disk with {paths.home()} has {free / 1e6:,.0f} MB free, and this needs about "
+            f"{needed / 1e6:,.0f} MB. Free some space, for example with kd clean, then resume the run."
+        )
+
+
+def check_training(config: DistillConfig, who: Role) -> None:
+    """Raises: RunError, where disk or memory is too small to train that model of the run."""
+    weights = 4 * _params(config.teacher, None if who == "teacher" else config.student)
+    check_room(LEAST + DISK_COPIES * weights)
+    available, needed = psutil.virtual_memory().available, MEMORY_COPIES * weights
+    if available < needed:
+        raise RunError(
+            f"Training the {'teacher' if who == 'teacher' else 'student'} needs about {needed / 1e6:,.0f} MB "
+            f"of memory, and {available / 1e6:,.0f} MB are free. Close other programs or choose a smaller "
+            "model, then resume the run."
+        )
+
+
+@lru_cache(maxsize=16)
+def _params(teacher: TeacherConfig, student: StudentConfig | None) -> int:
+    """At most so many parameters: how many word pieces a student keeps is not known yet."""
+    from kd_core.models.loading import teacher_config
+    from kd_core.models.size import model_size, student_config
+
+    model = teacher_config(teacher, ("a", "b"))
+    if student is not None:
+        pieces = min(model.vocab_size, TRIMMED) if student.trim_vocabulary else model.vocab_size
+        model = student_config(student, model, pieces)
+    return model_size(model).params

@@ -1,0 +1,302 @@
+"""One run at a time on a machine: the dashboard's background thread, and what ``kd distill`` shares with it.
+
+Knows the store, events and errors, not models: what a kind of run does comes in as its handler.
+"""
+
+from __future__ import annotations
+
+import atexit
+import shutil
+import socket
+import threading
+import time
+import traceback
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+from filelock import Timeout
+
+from kd_core.distillation.events import Event, Failed, OnEvent, ignore
+from kd_core.errors import KDError, RunError, Stopped, StoreError
+from kd_core.system import paths
+from kd_core.system.control import Control
+from kd_core.system.process import alive, give_memory_back, machine_lock, owner, yield_to_pages
+
+if TYPE_CHECKING:
+    from kd_core.config import Settings
+    from kd_core.jobs.store import Command, RunRow, Status, Store
+
+# Carries out a run on the thread that calls it; what it returns is kept as the run's report.
+Handler = Callable[["RunRow", OnEvent, Control], Mapping[str, Any] | None]
+
+LOG = "log.txt"
+UNDER_WAY: tuple[Status, ...] = ("running", "paused")
+RESUMABLE: tuple[Status, ...] = ("stopped", "interrupted", "failed")
+LOOK_EVERY = 1.0  # seconds between looks at the queue, and at what other processes ask of a run
+BEAT_EVERY = 5.0
+SWEEP_EVERY = 15.0  # between looks for runs whose process went away
+LONGEST_STEP = 60.0  # waited for at exit, with its checkpoint
+AWAY = 60.0  # how long the database may be away when a run ends
+
+
+class Job:
+    """One queued run, carried out by this process. The caller holds the machine's lock."""
+
+    def __init__(self, store: Store, run_id: str, handler: Handler, on_event: OnEvent = ignore) -> None:
+        self.run_id = run_id
+        self.control = Control()
+        self._store, self._handler, self._on_event = store, handler, on_event
+        self._owner = owner()
+        self._leaving = False
+        self._look = threading.Event()
+        self._over = threading.Event()
+
+    def look(self) -> None:
+        """There is a new command in the store."""
+        self._look.set()
+
+    def leave(self) -> None:
+        """Stop because the process ends: the run can be resumed, and nobody asked for its end."""
+        self._leaving = True
+        self.control.stop()
+
+    def run(self) -> None:
+        """Claim the run, carry it out, and record how it ended; then raise what its handler raised.
+
+        Raises: RunError, when somebody else has claimed or cancelled it.
+        """
+        row = self._store.claim(self._owner, self.run_id)
+        if row is None:
+            raise RunError(f"Run {self.run_id} is no longer queued; somebody else started or cancelled it.")
+        status: Status = "interrupted"
+        reason: str | None = None
+        recorder = self._store.recorder(self.run_id)
+
+        def tell(event: Event) -> None:
+            recorder(event)
+            self._on_event(event)
+
+        try:
+            with self._listening():
+                report = self._handler(row, tell, self.control)
+            if report is not None:
+                _insist(lambda: self._store.save_report(self.run_id, dict(report)))
+            status = "done"
+        except Stopped:
+            status = "interrupted" if self._leaving else "stopped"
+            raise
+        except KDError as error:
+            status, reason = "failed", str(error)
+            raise
+        except Exception as error:
+            status, reason = "failed", self._unexpected(error)
+            raise
+        finally:  # a KeyboardInterrupt is neither: the run stays interrupted
+            if reason is not None:
+                recorder(Failed(reason))
+            recorder.close()
+            _insist(lambda: self._store.set_status(self.run_id, status, reason))
+
+    @contextmanager
+    def _listening(self) -> Iterator[None]:
+        """Meanwhile a thread shows that the process is alive, and obeys commands of other processes."""
+        thread = threading.Thread(target=self._listen, name=f"kd-listen-{self.run_id}", daemon=True)
+        thread.start()
+        try:
+            yield
+        finally:
+            self._over.set()
+            self._look.set()
+            thread.join()
+
+    def _listen(self) -> None:
+        next_beat = 0.0
+        while not self._over.is_set():
+            with suppress(KDError):  # the database may be away for a while; the run goes on
+                self._obey(self._store.command(self.run_id))
+                if time.monotonic() >= next_beat:
+                    self._store.heartbeat(self.run_id, self._owner)
+                    next_beat = time.monotonic() + BEAT_EVERY
+            self._look.wait(LOOK_EVERY)
+            self._look.clear()
+
+    def _obey(self, command: str) -> None:
+        if self.control.stopping:
+            return
+        if command == "stop":
+            self.control.stop()
+        elif (command == "pause") != self.control.paused:
+            # The status first: where it cannot be written, the next look tries again.
+            self._store.set_status(self.run_id, "paused" if command == "pause" else "running")
+            (self.control.pause if command == "pause" else self.control.resume)()
+
+    def _unexpected(self, error: Exception) -> str:
+        """A sentence for the row; the traceback goes into the run's log."""
+        sentence = _known(error) or f"{type(error).__name__}: {error}"
+        with suppress(OSError):
+            log = paths.work() / self.run_id / LOG
+            log.parent.mkdir(parents=True, exist_ok=True)
+            log.write_text("".join(traceback.format_exception(error)), encoding="utf-8")
+            sentence += f" (details in {log})"
+        return sentence
+
+
+def _known(error: Exception) -> str | None:
+    """What each library says in its own way."""
+    text = str(error).lower()
+    if "no space left" in text or getattr(error, "errno", None) == 28:
+        free = shutil.disk_usage(paths.home()).free / 1e6
+        return f"The disk with {paths.home()} is full ({free:,.0f} MB free). Free some space, then resume."
+    if isinstance(error, MemoryError) or "allocate memory" in text or "out of memory" in text:
+        return f"Out of memory ({error}). Choose a smaller model or batch size, then start again."
+    return None
+
+
+def _insist(write: Callable[[], object]) -> None:
+    """How a run ended must not get lost because the database is away for a while."""
+    deadline = time.monotonic() + AWAY
+    while True:
+        try:
+            write()
+            return
+        except StoreError:
+            if time.monotonic() > deadline:
+                raise
+            time.sleep(LOOK_EVERY)
+
+
+class Runner:
+    """Takes the queued runs of this machine, one after the other, on a background thread. One per process."""
+
+    def __init__(
+        self, store: Store, handlers: Mapping[str, Handler], *, prepare: Callable[[], None] = lambda: None
+    ) -> None:
+        """``prepare`` is called once on the runner's thread: the place to import what takes seconds."""
+        self._store, self._handlers, self._prepare = store, handlers, prepare
+        self._job: Job | None = None
+        self._closing = threading.Event()
+        self._wake = threading.Event()
+        self._tokens: dict[str | None, str] = {}
+        self._submitting = threading.Lock()
+        self._thread = threading.Thread(target=self._work, name="kd-runner", daemon=True)
+
+    def start(self) -> None:
+        # A daemon inside torch when the interpreter ends aborts the process; one that is none would hold
+        # SIGTERM up until its run is done. So it is a daemon, and asked to leave in time.
+        atexit.register(self.close)
+        self._thread.start()
+
+    def close(self) -> None:
+        """Leave the current run, to be resumed later, and end the thread."""
+        self._closing.set()
+        self._wake.set()
+        if job := self._job:
+            job.leave()
+        if self._thread.is_alive():
+            self._thread.join(LONGEST_STEP)
+        atexit.unregister(self.close)
+
+    def submit(
+        self, config: Settings, name: str = "", *, kind: str = "distil", token: str | None = None
+    ) -> str:
+        """Queue a run, or a job of another ``kind`` that there is a handler for; its id.
+
+        A ``token`` that was seen before (a double click) gets the same one again.
+        """
+        from kd_core.distillation.run_folder import new_id
+
+        with self._submitting:  # two clicks arrive on two threads
+            if token in self._tokens:
+                return self._tokens[token]
+            run_id = new_id(datetime.now(UTC))
+            self._store.create_run(run_id, config.model_dump(mode="json"), kind=kind, name=name)
+            if token is not None:
+                self._tokens[token] = run_id
+        self._wake.set()
+        return run_id
+
+    def pause(self, run_id: str) -> None:
+        """Raises: RunError, where the run is not under way."""
+        self._command(run_id, "pause")
+
+    def resume(self, run_id: str) -> None:
+        """Go on with a paused run; one that ended early is queued, and starts from its last checkpoint.
+
+        Raises: RunError, where the run is done or waits already.
+        """
+        if self._store.run(run_id).status in UNDER_WAY:
+            self._command(run_id, "run")
+        elif self._store.set_status(run_id, "queued", only=RESUMABLE):
+            self._wake.set()
+        else:
+            raise _cannot("resume", self._store.run(run_id))
+
+    def stop(self, run_id: str) -> None:
+        """Stop a run after its current step, with a checkpoint; one that waits leaves the queue.
+
+        Raises: RunError, where it has ended already.
+        """
+        if not self._store.set_status(run_id, "stopped", only=("queued",)):
+            self._command(run_id, "stop")
+
+    def cancel(self, run_id: str) -> None:
+        """Take a run out of the queue. Raises: RunError, where it does not wait there."""
+        if not self._store.set_status(run_id, "stopped", only=("queued",)):
+            raise _cannot("cancel", self._store.run(run_id))
+
+    def _command(self, run_id: str, command: Command) -> None:
+        row = self._store.run(run_id)
+        if row.status not in UNDER_WAY:
+            raise _cannot({"run": "resume"}.get(command, command), row)
+        self._store.set_command(run_id, command)
+        if (job := self._job) and job.run_id == run_id:
+            job.look()
+
+    # The thread
+
+    def _work(self) -> None:
+        yield_to_pages()
+        with suppress(Exception):  # a run will say what is wrong, where somebody reads it
+            self._prepare()
+        me, next_sweep = owner(), 0.0
+        while not self._closing.is_set():
+            with suppress(KDError):  # the database may be away for a while
+                if time.monotonic() >= next_sweep:
+                    # Here nothing runs now: a row that says so has lost its end to a database that was away.
+                    self._store.interrupt_orphans(lambda owner: owner != me and alive(owner))
+                    next_sweep = time.monotonic() + SWEEP_EVERY
+                if self._take():
+                    continue
+            self._wake.wait(LOOK_EVERY)
+            self._wake.clear()
+
+    def _take(self) -> bool:
+        """Carry out the oldest run that waits; False where there is none, or the machine is busy."""
+        waiting = [row for row in self._store.runs(status=("queued",)) if self._may_take(row)]
+        if not waiting:
+            return False
+        try:
+            with machine_lock().acquire(blocking=False):
+                row = waiting[-1]
+                self._job = Job(self._store, row.id, self._handlers[row.kind])
+                if self._closing.is_set():  # which may have come before there was a job to leave
+                    return False
+                with suppress(Exception):  # its row says what went wrong
+                    self._job.run()
+        except Timeout:
+            return False
+        finally:
+            self._job = None
+            give_memory_back()
+        return True
+
+    def _may_take(self, row: RunRow) -> bool:
+        """A run with an owner waits for that process: ``kd distill`` in another terminal."""
+        mine = row.machine == socket.gethostname() and row.kind in self._handlers
+        return mine and not (row.owner and alive(row.owner))
+
+
+def _cannot(what: str, row: RunRow) -> RunError:
+    return RunError(f"Cannot {what} run {row.id}: it is {row.status}.")

@@ -1,0 +1,68 @@
+"""What the index of runs keeps of a report: what comparing many runs needs."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from kd_core.distillation.roles import NAMES
+
+_BILSTM_STATE = 150  # of each direction, Tang et al. 2019
+
+_MEASURED = ("who", "runtime", "accuracy", "low", "high", "size_mb", "params")
+
+
+def flops_per_text(
+    layers: int, hidden: int, intermediate: int, *, tokens: float, classes: int, bilstm: bool = False
+) -> float:
+    """Of one forward pass, two for each multiply-add, from the sizes alone.
+
+    Encoder: 2 T L (4 h^2 + 2 h i) + 4 T^2 L h + 2 (h^2 + h c). The second term is attention's scores and
+    mixing, the last one the pooler and the head. BiLSTM, state s: 2 T * 8 s (h + s) + 2 (2 s i + i c).
+    As in ``models.size``, which reads them off the model: lookups, biases and norms are left out.
+    Source: Kaplan et al. 2020 (arXiv 2001.08361), equation 2.2, with full instead of causal attention.
+    """
+    per_token: float
+    if bilstm:
+        state = _BILSTM_STATE
+        per_token = 2 * 8 * state * (hidden + state)
+        once = 2 * (2 * state * intermediate + intermediate * classes)
+    else:
+        per_token = 2 * layers * (4 * hidden**2 + 2 * hidden * intermediate) + 4 * tokens * layers * hidden
+        once = 2 * (hidden**2 + hidden * classes)
+    return float(tokens * per_token + once)
+
+
+def condense(report: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """What candidates need of the report of a run (its models), or of a benchmark or export (its forms)."""
+    if "forms" in report:
+        return [
+            {name: form[name] for name in (*_MEASURED, "shifted") if name in form} | _timing(form)
+            for form in report["forms"]
+        ]
+    found = []
+    for who in NAMES:
+        if model := report.get(who):
+            form = {"who": who, "runtime": "pytorch"} | model
+            sizes = report["config"]["teacher" if who == "teacher" else "student"]
+            found.append(
+                {name: form[name] for name in _MEASURED}
+                | _timing(model)
+                | {
+                    "texts": report["rows"]["test"],
+                    "shifted": model["shifted"],
+                    "flops": flops_per_text(
+                        sizes["layers"],
+                        sizes["hidden"],
+                        sizes["intermediate"],
+                        tokens=model["latency_ms"]["mean_tokens"],
+                        classes=len(report["labels"]),
+                        bilstm=sizes["model"] == "bilstm",
+                    ),
+                }
+            )
+    return found
+
+
+def _timing(model: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: model["latency_ms"][name] for name in ("p50", "threads", "batch")}

@@ -1,0 +1,88 @@
+"""The texts of a lab with the answers of three models: those that ship, or those of a finished run."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from kd_core.distillation.report import Report
+from kd_core.distillation.roles import Role
+from kd_core.distillation.run_folder import PREDICTIONS, find
+from kd_core.errors import RunError
+from kd_core.learn.anatomy import Floats, entropy, log_softmax, softmax
+from kd_core.learn.recorded import recorded
+
+MODELS: tuple[Role, ...] = ("teacher", "student", "alone")
+
+
+@dataclass(frozen=True)
+class Examples:
+    """Test texts, their labels (an index into ``labels``), and each model's logits (texts, classes)."""
+
+    texts: tuple[str, ...]
+    labels: tuple[str, ...]
+    truth: NDArray[np.int64]
+    logits: dict[Role, Floats]
+
+    @property
+    def most_undecided(self) -> int:
+        """The text whose two likeliest classes are closest to a tie for the teacher."""
+        shares = np.sort(softmax(self.logits["teacher"]), axis=1)
+        return int((shares[:, -1] - shares[:, -2]).argmin())
+
+    def entropies(self, temperature: float = 1.0) -> Floats:
+        """Of the teacher's answer to each text, in nats."""
+        found: Floats = entropy(log_softmax(self.logits["teacher"], temperature))
+        return found
+
+    def disagreements(self) -> NDArray[np.int64]:
+        """Texts where the teacher's answer is not the label, the surest of them first."""
+        shares = softmax(self.logits["teacher"])
+        wrong = np.flatnonzero(shares.argmax(axis=1) != self.truth)
+        return wrong[np.argsort(-shares[wrong].max(axis=1), kind="stable")]
+
+    def similarity(self, temperature: float) -> Floats:
+        """Where the teacher's probability goes that the label does not get: (C, C), rows add to 1.
+
+        Row i is the mean over the texts of class i; its diagonal, and a class without a text, is NaN.
+        """
+        shares = softmax(self.logits["teacher"], temperature)
+        shares[np.arange(len(shares)), self.truth] = 0.0
+        size = len(self.labels)
+        found = np.full((size, size), np.nan)
+        for label in np.unique(self.truth):
+            rest = shares[self.truth == label].mean(axis=0)
+            found[label] = rest / rest.sum()
+        np.fill_diagonal(found, np.nan)
+        return found
+
+
+def shipped() -> Examples:
+    """200 test headlines of the bundled task. Raises: DataError where its corpus is not there."""
+    known = recorded()
+    logits = {who: known.logits[who] for who in MODELS}
+    return Examples(tuple(known.texts()), known.labels, known.truth, logits)
+
+
+def of_run(run_id: str) -> Examples:
+    """A run's test texts, with its first seed's students. Raises: RunError."""
+    import pandas as pd
+
+    folder = find(run_id)
+    report = Report.read(folder)
+    seed = report.config["training"]["seeds"][0]
+    try:
+        rows = pd.read_parquet(folder / PREDICTIONS)
+    except (OSError, ValueError) as error:
+        raise RunError(
+            f"The predictions of {run_id} are missing or damaged: {PREDICTIONS} cannot be read."
+        ) from error
+    columns: dict[Role, str] = {"teacher": "teacher", "student": f"student-{seed}", "alone": f"alone-{seed}"}
+    return Examples(
+        texts=tuple(rows["text"]),
+        labels=tuple(report.labels),
+        truth=rows["label"].to_numpy(),
+        logits={who: np.stack(rows[name].to_list()).astype(float) for who, name in columns.items()},
+    )

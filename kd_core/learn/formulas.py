@@ -1,0 +1,80 @@
+"""The loss in LaTeX, with its numbers filled in. No class names: what a user wrote is no LaTeX."""
+
+from __future__ import annotations
+
+from kd_core.config import Divergence as SoftLoss
+from kd_core.learn.anatomy import DKD_WEIGHTS, Anatomy
+
+# p_t and p_s: teacher's and student's softened probabilities.
+DIVERGENCES: dict[SoftLoss, str] = {
+    "forward_kl": r"\mathrm{KL}(p_t \,\|\, p_s) = \sum_c p_t \log \frac{p_t}{p_s}",
+    "reverse_kl": r"\mathrm{KL}(p_s \,\|\, p_t) = \sum_c p_s \log \frac{p_s}{p_t}",
+    "js": r"\mathrm{JS} = \tfrac{1}{2} \sum_c \Big( p_t \log \frac{p_t}{m} + p_s \log \frac{p_s}{m} \Big),"
+    r"\; m = \tfrac{1}{2}(p_t + p_s)",
+    "soft_cross_entropy": r"H(p_t, p_s) = -\sum_c p_t \log p_s",
+    "reverse_cross_entropy": r"H(p_s, p_t) = -\sum_c p_s \log p_t",
+    "logit_mse": r"\| z_s - z_t \|^2 = \sum_c (z_s - z_t)^2",
+    "dkd": r"\mathrm{DKD} = \beta_1 \mathrm{TCKD} + \beta_2 \mathrm{NCKD}",
+}
+_MOST_TERMS = 6
+_IN_A_ROW = 3  # a phone has no room for more
+
+
+def divergence_line(found: Anatomy, divergence: SoftLoss) -> str:
+    """The formula, each class's term (or the two weighted parts of DKD), and the sum."""
+    if found.parts:
+        parts = [
+            rf"{weight:g} \times {_number(part)}"
+            for weight, part in zip(DKD_WEIGHTS, found.parts, strict=True)
+        ]
+        return _lines(DIVERGENCES[divergence], " + ".join(parts), bold(found.divergence))
+    numbers = [_number(term) for term in found.terms[:_MOST_TERMS]]
+    signed = [f"- {number[1:]}" if number.startswith("-") else f"+ {number}" for number in numbers]
+    rows = [" ".join(signed[at : at + _IN_A_ROW]) for at in range(0, len(signed), _IN_A_ROW)]
+    more = r" + \dots" if len(found.terms) > _MOST_TERMS else ""
+    summed = r" \\ &\quad ".join(rows).removeprefix("+ ") + more
+    return _lines(DIVERGENCES[divergence], summed, bold(found.divergence))
+
+
+def soft_line(found: Anatomy, temperature: float, t_squared: bool) -> str:
+    symbol, name = r"L_{\mathrm{soft}}", "D"
+    if not t_squared:
+        return f"{symbol} = {name} = {bold(found.soft)}"
+    return (
+        rf"{symbol} = T^2 {name} = {temperature:g}^2 \times {_number(found.divergence)} = {bold(found.soft)}"
+    )
+
+
+def hard_line(found: Anatomy) -> str:
+    return _lines(
+        r"L_{\mathrm{hard}} = -\log \mathrm{softmax}(z_s)_y",
+        rf"-\log {_number(found.right)}",
+        bold(found.hard),
+    )
+
+
+def total_line(found: Anatomy, alpha: float) -> str:
+    return _lines(
+        r"L = \alpha L_{\mathrm{hard}} + (1 - \alpha) L_{\mathrm{soft}}",
+        rf"{alpha:g} \times {_number(found.hard)} + {1 - alpha:.4g} \times {_number(found.soft)}",
+        bold(found.total),
+    )
+
+
+def bold(number: float) -> str:
+    return rf"\mathbf{{{_number(number)}}}"
+
+
+def _number(number: float) -> str:
+    """Three decimals, more where they would all be 0; no minus sign before nothing."""
+    if 0 < abs(number) < 5e-4:
+        power = f"{number:.1e}".split("e")
+        return rf"{power[0]} \cdot 10^{{{int(power[1])}}}"
+    return f"{number:.3f}"
+
+
+def _lines(formula: str, *steps: str) -> str:
+    """The formula and what follows from it, below each other at their equals signs."""
+    left, right = formula.split(" = ", 1)
+    below = r" \\ ".join(f"&= {step}" for step in steps)
+    return rf"\begin{{aligned}} {left} &= {right} \\ {below} \end{{aligned}}"

@@ -1,0 +1,51 @@
+"""What the words of the subject mean: one source for tooltips and for the glossary page."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import lru_cache
+
+import yaml
+
+from kd_core.system import paths
+
+
+@dataclass(frozen=True)
+class Term:
+    name: str
+    says: str
+    also: tuple[str, ...] = ()
+    source: str = ""
+
+
+@lru_cache(maxsize=1)
+def terms() -> dict[str, Term]:
+    """All of them by name, in alphabetical order."""
+    file = paths.app_folder() / "assets" / "glossary.yaml"
+    content = yaml.safe_load(file.read_text(encoding="utf-8"))
+    return {
+        name: Term(name, entry["says"], tuple(entry.get("also", ())), entry.get("source", ""))
+        for name, entry in sorted(content.items(), key=lambda pair: pair[0].casefold())
+    }
+
+
+def look_up(name: str) -> Term:
+    """Raises: KeyError, naming all terms, for one that is not in ``assets/glossary.yaml``."""
+    if name not in terms():
+        raise KeyError(f"there is no term {name!r} in the glossary; it has {', '.join(terms())}")
+    return terms()[name]
+
+
+def search(text: str) -> list[Term]:
+    """The terms that hold all of the words, in name, other names or meaning; those named so come first."""
+    words = text.casefold().split()
+    found = [
+        term
+        for term in terms().values()
+        if all(word in " ".join((term.name, *term.also, term.says)).casefold() for word in words)
+    ]
+    return sorted(found, key=lambda term: not all(word in _names(term) for word in words))
+
+
+def _names(term: Term) -> str:
+    return " ".join((term.name, *term.also)).casefold()

@@ -1,0 +1,104 @@
+"""What a lab measured, cell by cell, and what can be read out of it. No torch.
+
+A report holds ``teacher`` (accuracy), ``test_texts``, ``config``, ``machine`` and ``cells``, a student each:
+``name``, ``seed``, ``who``, ``transfer`` (texts), ``layers``, ``hidden``, ``accuracy``, ``right`` (a bit for
+each test text, in hexadecimal), ``params`` and ``embedding_params``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from statistics import fmean
+from typing import Annotated, Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+from pydantic import Field
+
+from kd_core.config import LAST_SEED, DistillConfig, Settings
+from kd_core.distillation.metrics import verdict, wilson
+
+RESAMPLES = 10_000
+
+
+class LabConfig(Settings):
+    """What does the student learn from? ``distil`` is what all cells have in common."""
+
+    distil: DistillConfig = Field(default_factory=DistillConfig)
+    transfer: tuple[Annotated[int, Field(ge=0)], ...] = Field((0, 500, 2_000, 8_000), min_length=1)
+    seeds: tuple[Annotated[int, Field(ge=0, le=LAST_SEED)], ...] = Field((0, 1, 2), min_length=1)
+
+
+def pack(right: NDArray[np.bool_]) -> str:
+    return np.packbits(right).tobytes().hex()
+
+
+def unpack(text: str, count: int) -> NDArray[np.bool_]:
+    return np.unpackbits(np.frombuffer(bytes.fromhex(text), np.uint8))[:count].astype(bool)
+
+
+def transfer_curve(report: Mapping[str, Any]) -> pd.DataFrame:
+    """A row for each setting that has a cell: who, transfer, seeds, accuracies, accuracy, low, high (of it),
+    and delta, delta_low, delta_high, kind: the verdict against the student alone, over the seeds of both.
+
+    Student alone first, then by transfer texts. The verdict's columns are empty where there is nothing to
+    compare with.
+    """
+    cells, count = report["cells"], report["test_texts"]
+    settings = sorted({(cell["who"] != "alone", cell["transfer"], cell["who"]) for cell in cells})
+    alone = {cell["seed"]: cell for cell in cells if cell["who"] == "alone"}
+    rows = []
+    for _, transfer, who in settings:
+        mine = {cell["seed"]: cell for cell in cells if (cell["who"], cell["transfer"]) == (who, transfer)}
+        accuracies = [mine[seed]["accuracy"] for seed in sorted(mine)]
+        low, high = wilson(fmean(accuracies), count)
+        row: dict[str, Any] = {
+            "who": who,
+            "transfer": transfer,
+            "seeds": len(mine),
+            "accuracies": accuracies,
+            "accuracy": fmean(accuracies),
+            "low": low,
+            "high": high,
+        }
+        pairs = sorted(mine.keys() & alone.keys()) if who != "alone" else []
+        if pairs:
+            both = [[unpack(who[seed]["right"], count) for seed in pairs] for who in (mine, alone)]
+            found = verdict(np.stack(both[0]), np.stack(both[1]), resamples=RESAMPLES)
+            row |= {"delta": found.delta, "delta_low": found.low, "delta_high": found.high}
+            row |= {"kind": found.kind}
+        rows.append(row)
+    columns = ["who", "transfer", "seeds", "accuracies", "accuracy", "low", "high"]
+    return pd.DataFrame(rows, columns=[*columns, "delta", "delta_low", "delta_high", "kind"])
+
+
+def size_grid(report: Mapping[str, Any]) -> pd.DataFrame:
+    """A row for each architecture: layers, hidden, params, embedding_share, seeds, accuracy, low, high, and
+    latency_ms (median of one text at a time; empty until it was measured)."""
+    cells, times = report["cells"], report.get("latency", {}).get("ms", {})
+    rows = []
+    for layers, hidden in sorted({(cell["layers"], cell["hidden"]) for cell in cells}):
+        mine = [cell for cell in cells if (cell["layers"], cell["hidden"]) == (layers, hidden)]
+        accuracy = fmean(cell["accuracy"] for cell in mine)
+        low, high = wilson(accuracy, report["test_texts"])
+        rows.append(
+            {
+                "layers": layers,
+                "hidden": hidden,
+                "params": mine[0]["params"],
+                "embedding_share": mine[0]["embedding_params"] / mine[0]["params"],
+                "seeds": len(mine),
+                "accuracy": accuracy,
+                "low": low,
+                "high": high,
+                "latency_ms": times.get(f"{layers}x{hidden}", {}).get("p50"),
+            }
+        )
+    return pd.DataFrame(rows).astype({"latency_ms": float})
+
+
+def smallest(grid: pd.DataFrame, accuracy: float) -> Mapping[Any, Any] | None:
+    """The row with the fewest parameters that reaches ``accuracy``."""
+    rows = grid[grid["accuracy"] >= accuracy].sort_values("params").to_dict("records")
+    return next(iter(rows), None)

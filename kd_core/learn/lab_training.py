@@ -1,0 +1,143 @@
+"""The labs that train: one student after another beside one teacher, all else equal.
+
+All students of a lab keep the word pieces of the whole transfer set, so that those of one architecture and
+seed start from the same weights and differ in nothing but what they learn from.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from datasets import Dataset
+from numpy.typing import NDArray
+
+from kd_core.config import DistillConfig, fixed
+from kd_core.data import load_task
+from kd_core.distillation.distil import StudentVariant, train_student
+from kd_core.distillation.events import Event, OnEvent, Progress, Step, ignore
+from kd_core.distillation.record import record
+from kd_core.distillation.resolve import resolve
+from kd_core.distillation.run import Run, Trained
+from kd_core.distillation.teach import teach
+from kd_core.distillation.training.batches import LABELS_ONLY
+from kd_core.learn.lab_results import LabConfig, pack
+from kd_core.models.inference import encode, predict_logits
+from kd_core.models.loading import load_teacher
+from kd_core.models.size import model_size
+from kd_core.system.control import Control
+from kd_core.system.machine import describe_machine
+
+Report = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class LabTraining:
+    """One student: what it learns from, and what of the lab's config is different for it."""
+
+    name: str
+    seed: int
+    variant: StudentVariant
+    changes: Mapping[str, Any] = field(default_factory=dict)
+
+
+def transfer_trainings(config: LabConfig) -> list[LabTraining]:
+    """What does the student learn from? Alone, and distilled with each number of transfer texts."""
+    variants = {"student alone": StudentVariant("alone", LABELS_ONLY, 0)}
+    for texts in sorted(set(config.transfer)):
+        variants[f"{texts} transfer texts"] = StudentVariant("student", config.distil.objective, texts)
+    return [LabTraining(name, seed, variant) for seed in config.seeds for name, variant in variants.items()]
+
+
+def run_lab(
+    config: DistillConfig,
+    cells: Sequence[LabTraining],
+    work: Path,
+    on_event: OnEvent = ignore,
+    control: Control | None = None,
+    *,
+    before: Report | None = None,
+    keep: Callable[[Report], None] = lambda report: None,
+) -> Report:
+    """Train and score the students of ``cells``, less those that the report ``before`` has.
+
+    ``keep`` gets the report so far after each. Checkpoints and students lie in ``work``, a folder for each
+    cell's name. Raises: KDError (Stopped: a training goes on from its checkpoint when called again).
+    """
+    task = load_task(config.task)
+    model, tokenizer = load_teacher(config.teacher, task)
+    config = resolve(config, task, model.config)
+    done = {(cell["name"], cell["seed"]) for cell in before["cells"]} if before else set()
+    left = [cell for cell in cells if (cell.name, cell.seed) not in done]
+    counted = _Counted(on_event, fixed(config.training.steps), len(cells), len(cells) - len(left))
+    run = Run(task, config, work, counted, control or Control())
+    teacher, _ = teach(run, model, tokenizer)
+    knowledge, _ = record(run, teacher)
+    report = before or {
+        "config": config.model_dump(mode="json"),
+        "machine": describe_machine(),
+        "test_texts": len(task.test),
+        "teacher": {"accuracy": float(_right(run, teacher).mean())},
+        "cells": [],
+    }
+    for cell in left:
+        counted.start(f"{cell.name}, seed {cell.seed}")
+        report = report | {"cells": [*report["cells"], _measured(run, cell, teacher, knowledge)]}
+        keep(report)
+        counted.done += 1
+    return report
+
+
+def _measured(run: Run, cell: LabTraining, teacher: Trained, knowledge: Dataset) -> dict[str, Any]:
+    run = replace(run, config=run.config.change(cell.changes), work=run.work / cell.name)
+    transfer = min(cell.variant.transfer, len(run.task.transfer))
+    student = train_student(run, replace(cell.variant, transfer=transfer), cell.seed, teacher, knowledge)
+    right, size = _right(run, student), model_size(student.model.config)
+    return {
+        "name": cell.name,
+        "seed": cell.seed,
+        "who": cell.variant.who,
+        "transfer": transfer,
+        "layers": run.config.student.layers,
+        "hidden": run.config.student.hidden,
+        "accuracy": float(right.mean()),
+        "right": pack(right),
+        "params": size.params,
+        "embedding_params": size.embedding_params,
+    }
+
+
+def _right(run: Run, trained: Trained) -> NDArray[np.bool_]:
+    encoded = encode(trained.tokenizer, run.task.test, run.max_length)
+    logits = predict_logits(trained.model, encoded, precision=run.precision, control=run.control)
+    return np.asarray(logits.argmax(axis=1) == np.asarray(run.task.test["label"]))
+
+
+@dataclass
+class _Counted:
+    """The steps of all students as the progress of one job; until the first of them, only a label."""
+
+    on_event: OnEvent
+    steps: int
+    cells: int
+    done: int
+    label: str = ""
+
+    def start(self, label: str) -> None:
+        self.label = label
+        self._tell(label, 0)
+
+    def __call__(self, event: Event) -> None:
+        match event:
+            case Step(who="teacher"):
+                self._tell("teaching the teacher", 0)
+            case Progress(stage="record"):
+                self._tell("recording the teacher", 0)
+            case Step(step=step):
+                self._tell(self.label, step)
+
+    def _tell(self, label: str, step: int) -> None:
+        self.on_event(Progress(None, label, self.done * self.steps + step, self.cells * self.steps))

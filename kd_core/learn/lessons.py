@@ -1,0 +1,264 @@
+"""Guided lessons: texts in ``assets/lessons``, and the numbers in them, from what was recorded. No torch.
+
+A file starts with its settings in YAML (see ``Lesson``); a part of its text follows each line ``## Before``,
+``## Lab`` (one for each lab), ``## Reveal`` and ``## Summary``. ``{name}`` stands for one of its ``facts``.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import lru_cache
+from statistics import fmean
+from typing import Annotated, Any, Self
+
+import numpy as np
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+from kd_core.distillation.metrics import wilson
+from kd_core.errors import DataError
+from kd_core.learn.anatomy import anatomy, gradient_sizes, softmax
+from kd_core.learn.examples import shipped
+from kd_core.learn.lab_results import size_grid, smallest, transfer_curve
+from kd_core.learn.recorded import recorded_lab
+from kd_core.system import formatting, paths
+
+FOLDER = paths.app_folder() / "assets" / "lessons"
+KEEP = 97  # per cent of the teacher's accuracy
+_PART = re.compile(r"^## (.+)$", re.MULTILINE)
+
+
+class _Part(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Number(_Part):
+    """A question that is answered with a number; an answer that is off by ``close`` is near enough."""
+
+    low: float
+    high: float
+    step: float
+    unit: str
+    close: float
+
+
+class LabUse(_Part):
+    """A lab as a lesson shows it: controls that are kept out of sight, and where they start."""
+
+    name: str
+    hide: tuple[str, ...] = ()
+    settings: dict[str, str | float] = {}
+
+
+class Lesson(_Part):
+    """What is right is the ``answer`` of its facts: one of the ``options``, or a number."""
+
+    name: str
+    title: str
+    icon: str
+    minutes: int
+    about: str
+    question: str
+    options: tuple[str, ...] = ()
+    number: Number | None = None
+    labs: Annotated[tuple[LabUse, ...], Field(min_length=1)]
+    parts: dict[str, str]
+
+    @model_validator(mode="after")
+    def _is_whole(self) -> Self:
+        if bool(self.options) == bool(self.number):
+            raise ValueError(f"lesson {self.name}: give options or a number to answer with, not both")
+        if missing := [name for name in self.part_names if not self.parts.get(name)]:
+            raise ValueError(f"lesson {self.name} has no text for {', '.join(missing)}")
+        return self
+
+    @property
+    def lab_parts(self) -> tuple[str, ...]:
+        return tuple(f"Lab {i}" if i > 1 else "Lab" for i in range(1, len(self.labs) + 1))
+
+    @property
+    def part_names(self) -> tuple[str, ...]:
+        """The steps of the lesson in order."""
+        return ("Before", *self.lab_parts, "Reveal", "Summary")
+
+
+@dataclass(frozen=True)
+class Facts:
+    """What is so: the answer, and the words that fill the texts."""
+
+    answer: str | float
+    words: Mapping[str, str]
+
+    def fill(self, text: str, escape: Callable[[object], str] = str) -> str:
+        """``text`` with its placeholders filled, each through ``escape``."""
+        return text.format_map({name: escape(value) for name, value in self.words.items()})
+
+
+@lru_cache(maxsize=1)
+def lessons() -> dict[str, Lesson]:
+    """All by name, in the order of their files ("2-temperature.md" is the second)."""
+    return {lesson.name: lesson for lesson in map(read, sorted(path.name for path in FOLDER.glob("*.md")))}
+
+
+def read(file: str) -> Lesson:
+    _, front, text = (FOLDER / file).read_text("utf-8").split("---\n", 2)
+    _, *found = _PART.split(text)
+    parts = {name.strip(): part.strip() for name, part in zip(found[::2], found[1::2], strict=True)}
+    return Lesson(name=file.removesuffix(".md").split("-", 1)[1], parts=parts, **yaml.safe_load(front))
+
+
+@lru_cache(maxsize=8)
+def facts(lesson: str) -> Facts:
+    """Raises: KeyError for a lesson without any, DataError without the corpus that the headlines are from."""
+    answer, values = FACTS[lesson]()
+    return Facts(answer, {name: str(value) for name, value in values.items()})
+
+
+Found = tuple[str | float, dict[str, Any]]
+
+
+def _soft_labels() -> Found:
+    examples = shipped()
+    shares = examples.similarity(1.0)
+    row, column = np.unravel_index(int(np.nanargmax(shares)), shares.shape)
+    others = [label for i, label in enumerate(examples.labels) if i != row]
+    order = np.argsort(-examples.logits["teacher"], axis=1)
+    wrong = order[:, 0] != examples.truth
+    closest = examples.labels[column]
+    return closest, {
+        "texts": len(examples.texts),
+        "class": examples.labels[row],
+        "closest": closest,
+        "share": formatting.percent(shares[row, column], 0),
+        "others": len(others),
+        "even": formatting.percent(1 / len(others), 0),
+        "wrong": int(wrong.sum()),
+        "second": int((order[wrong, 1] == examples.truth[wrong]).sum()),
+        **{f"other_{i}": label for i, label in enumerate(others, 1)},
+    }
+
+
+def _temperature() -> Found:
+    examples = shipped()
+    logits = examples.logits["teacher"]
+    sure = softmax(logits).max(axis=1)
+    right = logits.argmax(axis=1) == examples.truth
+    row = int(np.argmin(np.abs(sure - 0.9) + ~right))  # one that it gets right, and is 90 % sure of
+    cold, hot, hottest = (softmax(logits[row], t) for t in (1.0, 8.0, 20.0))
+    first, second, *_, last = np.argsort(-logits[row])
+    student = examples.logits["alone"][row]
+    at_1, at_8, at_16 = gradient_sizes(student, logits[row], 0, "forward_kl", [1.0, 8.0, 16.0])
+    return 100 * float(hot[first]), {
+        "row": row,
+        "headline": examples.texts[row],
+        "first": examples.labels[first],
+        "runner_up": examples.labels[second],
+        "last": examples.labels[last],
+        "cold": formatting.percent(cold[first]),
+        "cold_second": formatting.percent(cold[second]),
+        "hot_first": formatting.percent(hot[first]),
+        "hot_second": formatting.percent(hot[second]),
+        "hottest": formatting.percent(hottest[first]),
+        "even": formatting.percent(1 / len(examples.labels)),
+        "cold_ratio": f"{cold[second] / cold[last]:.1f} times",
+        "hot_ratio": f"{hot[second] / hot[last]:.1f} times",
+        "weaker": f"{at_1 / at_8:.1f} times",
+        "with_t_squared": f"{64 * at_8 / at_1:.1f} times",
+        "halved": f"{at_8 / at_16:.1f} times",
+    }
+
+
+def _alpha() -> Found:
+    examples = shipped()
+    doubtful = examples.disagreements()
+    row = int(doubtful[0])
+    teacher, label = examples.logits["teacher"][row], int(examples.truth[row])
+    said = int(teacher.argmax())
+    names = {label: f"{examples.labels[label]}, as the label says"}
+    names[said] = f"{examples.labels[said]}, as the teacher says"
+
+    def push(alpha: float) -> Any:
+        found = anatomy(
+            np.zeros(len(teacher)),
+            teacher,
+            label,
+            divergence="forward_kl",
+            temperature=4.0,
+            alpha=alpha,
+            t_squared=True,
+        )
+        return -found.gradient
+
+    turn = next(alpha for alpha in np.arange(21) / 20 if push(alpha).argmax() == label)
+    pushes = push(0.3)
+    report = recorded_lab("transfer")
+    alone, labelled = _mean_accuracy(report, "alone"), _mean_accuracy(report, "student")
+    return names[int(pushes.argmax())], {
+        "row": row,
+        "headline": examples.texts[row],
+        "label": examples.labels[label],
+        "wrong_class": examples.labels[said],
+        "sure": formatting.percent(float(softmax(teacher)[said])),
+        "raised": examples.labels[int(pushes.argmax())],
+        "push_teacher": f"{pushes[said]:+.2f}",
+        "push_label": f"{pushes[label]:+.2f}",
+        "turn": f"{turn:g}",
+        "disagreements": len(doubtful),
+        "texts": len(examples.texts),
+        "alone": formatting.percent(alone),
+        "labelled": formatting.percent(labelled),
+        "alpha": f"{report['config']['objective']['alpha']:g}",
+        "seeds": len({cell["seed"] for cell in report["cells"]}),
+        "test_texts": report["test_texts"],
+        "uncertain": formatting.plus_minus(*wilson(labelled, report["test_texts"])).removeprefix("± "),
+    }
+
+
+def _mean_accuracy(report: Mapping[str, Any], who: str) -> float:
+    """Over the seeds, of those that learned from the labelled texts only."""
+    return fmean(c["accuracy"] for c in report["cells"] if c["who"] == who and not c["transfer"])
+
+
+def _data_and_size() -> Found:
+    report, grid = recorded_lab("transfer"), size_grid(recorded_lab("size"))
+    alone, labelled, *_, best = transfer_curve(report).to_dict("records")
+    teacher = report["teacher"]["accuracy"]
+    found = smallest(grid, KEEP / 100 * teacher)
+    if found is None:
+        raise DataError(f"No recorded student keeps {KEEP} % of its teacher's accuracy; record them again.")
+    largest = dict(grid.sort_values("params").iloc[-1])
+    return 100 * best["delta"], {
+        "alone": formatting.percent(alone["accuracy"]),
+        "teacher": formatting.percent(teacher),
+        "most": f"{best['transfer']:,}",
+        "gain_points": formatting.points(best["delta"]),
+        "interval": formatting.interval(best["delta_low"], best["delta_high"]),
+        "distilled": formatting.percent(best["accuracy"]),
+        "labelled_gain": formatting.points(labelled["delta"]),
+        "keep": KEEP,
+        "measured": len(grid),
+        "smallest": _size(found),
+        "smallest_accuracy": _accuracy(found),
+        "smallest_params": formatting.count(int(found["params"])),
+        "largest": _size(largest),
+        "largest_accuracy": _accuracy(largest),
+        "largest_params": formatting.count(int(largest["params"])),
+    }
+
+
+def _size(row: Mapping[str, Any]) -> str:
+    return f"{row['layers']:.0f} x {row['hidden']:.0f}"
+
+
+def _accuracy(row: Mapping[str, Any]) -> str:
+    return f"{formatting.percent(row['accuracy'])} {formatting.plus_minus(row['low'], row['high'])}"
+
+
+FACTS: dict[str, Callable[[], Found]] = {
+    "soft-labels": _soft_labels,
+    "temperature": _temperature,
+    "alpha": _alpha,
+    "data-and-size": _data_and_size,
+}

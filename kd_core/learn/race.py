@@ -1,0 +1,106 @@
+"""Several runs against each other: who leads on the way, and what the test texts can tell apart. No torch."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from itertools import combinations
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from kd_core.config import DistillConfig
+from kd_core.distillation.metrics import Verdict, verdict
+from kd_core.distillation.report import Report
+from kd_core.distillation.run_folder import PREDICTIONS, find
+from kd_core.errors import RunError
+
+TAG = "race"
+LETTERS = "ABC"
+
+
+@dataclass(frozen=True)
+class Pair:
+    """Two runs, the more accurate one first; ``verdict`` is of the first against the second."""
+
+    ahead: str
+    behind: str
+    verdict: Verdict
+
+    @property
+    def told_apart(self) -> bool:
+        return self.verdict.low > 0
+
+
+def lane_names(configs: Sequence[DistillConfig]) -> list[str]:
+    """ "A: T = 1", "B: T = 8": a letter, and the settings of a lane in which they differ."""
+    shown = [
+        {
+            "temperature": f"T = {config.objective.temperature:g}",
+            "alpha": f"alpha = {config.objective.alpha:g}",
+            "transfer": f"{config.task.transfer_texts:,} texts",
+            "student": config.student.model,
+        }
+        for config in configs
+    ]
+    differing = [name for name in shown[0] if len({lane[name] for lane in shown}) > 1]
+    return [
+        f"{letter}: {', '.join(lane[name] for name in differing) or 'the same'}"
+        for letter, lane in zip(LETTERS, shown, strict=False)
+    ]
+
+
+def standing(curves: Mapping[str, pd.DataFrame]) -> tuple[int, dict[str, float]] | None:
+    """The step that all who have started have reached, and their students' validation accuracy there.
+
+    The best first; None before the first look. ``curves`` are ``Store.evaluations``.
+    """
+    started = {
+        name: mine.groupby("step")["accuracy"].mean()
+        for name, curve in curves.items()
+        if len(mine := curve[curve["who"] == "student"])
+    }
+    if not started:
+        return None
+    step = min(int(curve.index[-1]) for curve in started.values())
+    there = {
+        name: float(curve.loc[:step].iloc[-1]) for name, curve in started.items() if len(curve.loc[:step])
+    }
+    return step, dict(sorted(there.items(), key=lambda lane: -lane[1]))
+
+
+def pairs(run_ids: Sequence[str], resamples: int = 10_000) -> list[Pair]:
+    """Every two of the finished runs on the test texts that they share. Raises: RunError."""
+    right = {run_id: _right(run_id) for run_id in run_ids}
+    order = sorted(run_ids, key=lambda run_id: -right[run_id][1].mean())
+    found = []
+    for ahead, behind in combinations(order, 2):
+        (texts, one), (others, two) = right[ahead], right[behind]
+        if texts != others or one.shape != two.shape:
+            raise RunError(f"{ahead} and {behind} were not tested on the same texts, with as many seeds.")
+        found.append(Pair(ahead, behind, verdict(one, two, resamples=resamples)))
+    return found
+
+
+def places(run_ids: Sequence[str], found: Sequence[Pair]) -> dict[str, int]:
+    """By accuracy; down to the last that cannot be told apart from the best, all share the first place."""
+    wins = {run_id: sum(pair.ahead == run_id for pair in found) for run_id in run_ids}
+    order = sorted(run_ids, key=lambda run_id: -wins[run_id])
+    tied = [pair.behind for pair in found if pair.ahead == order[0] and not pair.told_apart]
+    shared = max((order.index(run_id) for run_id in tied), default=0)
+    return {run_id: 1 if index <= shared else index + 1 for index, run_id in enumerate(order)}
+
+
+def _right(run_id: str) -> tuple[list[str], NDArray[np.bool_]]:
+    """The test texts, and whether the distilled students (seeds, texts) are right."""
+    folder = find(run_id)
+    seeds: list[Any] = Report.read(folder).config["training"]["seeds"]
+    try:
+        rows = pd.read_parquet(folder / PREDICTIONS)
+        truth = rows["label"].to_numpy()
+        answers = [np.stack(rows[f"student-{seed}"].to_list()).argmax(axis=1) for seed in seeds]
+    except (OSError, ValueError, KeyError) as error:
+        raise RunError(f"The predictions of {run_id} are missing or damaged: {PREDICTIONS}.") from error
+    return list(rows["text"]), np.stack([answer == truth for answer in answers])

@@ -1,0 +1,49 @@
+"""How work is told to pause or stop."""
+
+from __future__ import annotations
+
+import threading
+
+from kd_core.errors import Stopped
+
+
+class Control:
+    """Pause, resume and stop, from any thread.
+
+    The run looks at it once a step (once a batch while evaluating).
+    """
+
+    def __init__(self) -> None:
+        self._go = threading.Event()
+        self._go.set()
+        self._stop = threading.Event()
+
+    def pause(self) -> None:
+        self._go.clear()
+        if self.stopping:  # looked at after the pause, so that it cannot hold up a stop that comes between
+            self._go.set()
+
+    def resume(self) -> None:
+        self._go.set()
+
+    def stop(self) -> None:
+        self._stop.set()
+        self._go.set()  # a paused run has to wake up to stop
+
+    @property
+    def paused(self) -> bool:
+        return not self._go.is_set()
+
+    @property
+    def stopping(self) -> bool:
+        return self._stop.is_set()
+
+    def wait(self) -> None:
+        """Block while paused."""
+        self._go.wait()
+
+    def check(self) -> None:
+        """Block while paused; raise ``Stopped`` once ``stop`` was called."""
+        self.wait()
+        if self.stopping:
+            raise Stopped("Stopped on request.")

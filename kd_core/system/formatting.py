@@ -1,0 +1,70 @@
+"""Numbers as people read them: the same in the dashboard, the command and the reports."""
+
+from __future__ import annotations
+
+
+def percent(share: float, decimals: int = 1) -> str:
+    """0.895 -> "89.5 %"."""
+    return f"{100 * share:.{decimals}f} %"
+
+
+def points(difference: float) -> str:
+    """0.048 -> "+4.8 points", with a real minus sign; "0.0 points" where it rounds to nothing."""
+    return f"{signed(100 * difference)} points"
+
+
+def signed(number: float) -> str:
+    """4.83 -> "+4.8", -4.83 -> "−4.8", 0.01 -> "0.0"."""
+    rounded = round(number, 1)
+    sign = "+" if rounded > 0 else "−" if rounded < 0 else ""
+    return f"{sign}{abs(rounded):.1f}"
+
+
+def plus_minus(low: float, high: float) -> str:
+    """Half of an interval of shares, in points: (0.845, 0.901) -> "± 2.8"."""
+    return f"± {50 * (high - low):.1f}"
+
+
+def interval(low: float, high: float) -> str:
+    """An interval of shares, in points: (0.006, 0.067) -> "+0.6 to +6.7"."""
+    return f"{signed(100 * low)} to {signed(100 * high)}"
+
+
+def ratio(number: float) -> str:
+    """7.63 -> "7.6x", 125.3 -> "125x"."""
+    return f"{number:.1f}x" if number < 99.95 else f"{number:,.0f}x"
+
+
+def compared(number: float, better: str, worse: str) -> str:
+    """What a ratio means: (7.6, "smaller", "larger") -> "7.6x smaller"; (0.5, ...) -> "2.0x larger"."""
+    return f"{ratio(number)} {better}" if number > 1 else f"{ratio(1 / number)} {worse}"
+
+
+def megabytes(size_mb: float) -> str:
+    """10.699 -> "10.7 MB", 1234.5 -> "1.2 GB" (1 MB = 1e6 bytes)."""
+    return f"{size_mb:.1f} MB" if size_mb < 999.95 else f"{size_mb / 1000:,.1f} GB"
+
+
+def milliseconds(duration_ms: float) -> str:
+    """1.687 -> "1.69 ms", 12.12 -> "12.1 ms"."""
+    return f"{duration_ms:.2f} ms" if duration_ms < 9.995 else f"{duration_ms:,.1f} ms"
+
+
+def duration(seconds: float) -> str:
+    """0.42 -> "0.4 s", 19.2 -> "19 s", 130 -> "about 2 min", 4800 -> "about 1 h 20 min"."""
+    if seconds < 0.95:
+        return f"{seconds:.1f} s"
+    if seconds < 89.5:
+        return f"{seconds:.0f} s"
+    hours, minutes = divmod(round(seconds / 60), 60)
+    parts = [f"{hours:,} h"] * (hours > 0) + [f"{minutes} min"] * (minutes > 0)
+    return f"about {' '.join(parts)}"
+
+
+def count(number: int) -> str:
+    """2,673,669 -> "2.7 M", 12,000 -> "12,000"."""
+    return f"{number / 1e6:,.1f} M" if number >= 100_000 else f"{number:,}"
+
+
+def counted(count: int, noun: str) -> str:
+    return f"{count:,} {noun}" + ("" if count == 1 else "s")

@@ -1,0 +1,43 @@
+"""Where things lie: one folder, moved as a whole by ``KD_HOME``."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import platformdirs
+
+
+def home() -> Path:
+    """``KD_HOME``, or the user's data folder."""
+    chosen = os.environ.get("KD_HOME")
+    return (
+        Path(chosen).expanduser()
+        if chosen
+        else Path(platformdirs.user_data_dir("kd-studio", appauthor=False))
+    )
+
+
+def runs() -> Path:
+    return home() / "runs"
+
+
+def caches() -> Path:
+    return home() / "cache"
+
+
+def exports() -> Path:
+    """Bundles that were made in the dashboard, to be downloaded."""
+    return home() / "exports"
+
+
+def work() -> Path:
+    """Checkpoints of runs that are under way."""
+    return home() / "work"
+
+
+def app_folder() -> Path:
+    """Where ``app.py``, ``pages`` and ``assets`` lie: in the checkout, or in the installed package."""
+    package = Path(__file__).parents[1]
+    packed = package / "_app"
+    return packed if packed.is_dir() else package.parent

@@ -1,0 +1,122 @@
+"""Look at the tasks, bring texts of your own, and choose what to distill on."""
+
+import streamlit as st
+
+from kd_core.config import DistillConfig, TaskConfig
+from kd_core.data import load_task, uploads
+from kd_core.data.bundled import PACKAGE, TASKS
+from kd_core.data.summary import Summary, summarise
+from kd_core.data.uploads import SavedTask
+from kd_core.errors import DataError, KDError
+from kd_core.system.paths import app_folder
+from pages.build.data.summary import show_task
+from pages.shared import addresses, upload
+from pages.shared.run_form.link import form_link
+from pages.shared.state import store
+from pages.shared.text import escape
+
+SAMPLE = app_folder() / "assets" / "samples" / "support-messages.csv"
+VIEWS = ("Tasks", "Upload your own")
+BUNDLED = (
+    "BBC News articles of 2004 and 2005, collected by D. Greene and P. Cunningham (2006), from the package "
+    f"{PACKAGE.partition('=')[0]}. The articles are © BBC, for research and teaching only."
+)
+UNFINISHED = ("queued", "running", "paused", "interrupted")
+
+
+@st.cache_data(
+    max_entries=16,
+    show_spinner="Reading the texts",
+    hash_funcs={TaskConfig: TaskConfig.model_dump_json},
+)
+def look_at(config: TaskConfig) -> Summary:
+    return summarise(load_task(config))
+
+
+def show_next(view: str, task: str) -> None:
+    """Widgets cannot be changed once they are on the page: the next run does it, before they are made."""
+    st.session_state["data.next"] = {"data.view": view, "data.task": task}
+    st.rerun()
+
+
+def delete(task: SavedTask) -> None:
+    """Raises: DataError where a run that is not done needs the task."""
+    for run in store().runs(kind="distil", status=UNFINISHED):
+        if run.config["task"]["name"] == task.config.name:
+            raise DataError(
+                f"The run {run.title} is {run.status} and needs this task. "
+                "Wait until it is done, or delete the run first."
+            )
+    uploads.delete(task.id)
+
+
+st.session_state.update(st.session_state.pop("data.next", {}))
+st.title("Data", anchor=False)
+st.markdown(
+    "Teacher and student learn one task: texts, each with a label. **Look at a task and press "
+    "*Use this task***, or bring texts of your own."
+)
+look, own = st.tabs(VIEWS, key="data.view", bind="query-params")
+
+with look:
+    saved = {task.id: task for task in uploads.saved()}
+    choice, action = st.columns([3, 1], vertical_alignment="bottom")
+    chosen = choice.selectbox(
+        "Task",
+        [*TASKS, *saved],
+        format_func=lambda name: saved[name].name if name in saved else name,
+        key="data.task",
+        bind="query-params",
+    )
+    config = saved[chosen].config if chosen in saved else TaskConfig(name=chosen)
+    if action.button(
+        "Use this task", key="data.use", type="primary", icon=":material/arrow_forward:", width="stretch"
+    ):
+        st.switch_page(addresses.DISTILL, query_params=form_link(DistillConfig(task=config)))
+    try:
+        if chosen in TASKS:
+            st.write(f"{TASKS[chosen]}.")
+            st.caption(BUNDLED)
+        show_task(look_at(config), key="data.look")
+        if chosen in saved:
+            st.caption("You uploaded this task. Its files stay on this machine, in")
+            st.code(config.name, language=None, wrap_lines=True)
+            with st.popover("Delete this task", icon=":material/delete:"):
+                st.text(f"{saved[chosen].name} and its settings will be gone for good.")
+                st.caption("Runs that used it keep their results, but cannot be repeated.")
+                if st.button("Delete it", key="data.delete"):
+                    delete(saved[chosen])
+                    show_next(VIEWS[0], next(iter(TASKS)))
+    except KDError as error:
+        st.error(escape(upload.plain_words(error)), icon=":material/error:")
+
+with own:
+    st.write(
+        "A CSV, TSV, JSONL or Parquet file with a column of texts and a column of labels, up to 50 MB. "
+        "You see what it gives as a task before anything is kept."
+    )
+    st.download_button(
+        "Download a sample file",
+        SAMPLE.read_bytes(),
+        SAMPLE.name,
+        "text/csv",
+        key="data.sample",
+        icon=":material/download:",
+        on_click="ignore",
+        help="60 short support messages in 3 classes, to see what a file looks like",
+    )
+    files, token = upload.choose_files()
+    try:
+        if "name" in files and (files := upload.in_utf8(files, token)):
+            settings = upload.choose_columns(files["name"], token)
+            settings, summary = upload.check(files, settings, token) if settings else (None, None)
+            if settings and summary:
+                head, action = st.columns([3, 1], vertical_alignment="bottom")
+                head.subheader("What it gives as a task", anchor=False)
+                if action.button(
+                    "Save this task", key="data.save", type="primary", icon=":material/save:", width="stretch"
+                ):
+                    show_next(VIEWS[0], uploads.save(files, settings).id)
+                show_task(summary, key="data.own")
+    except DataError as error:
+        st.error(escape(upload.plain_words(error)), icon=":material/error:")

@@ -1,0 +1,145 @@
+"""Choose a task, two models and how the small one learns; start; watch."""
+
+import streamlit as st
+
+from kd_core.config import DistillConfig
+from kd_core.distillation.events import STAGES
+from kd_core.errors import ConfigError, KDError
+from kd_core.figures.towers import in_words, towers
+from kd_core.jobs.advice import examine
+from kd_core.jobs.estimate import Estimate
+from kd_core.jobs.plan import Plan, Shape
+from kd_core.jobs.store import RunRow
+from kd_core.system import formatting
+from pages.shared.charts import is_dark
+from pages.shared.live_run import UNDER_WAY, live_view, stepper
+from pages.shared.run_form.models import choose_student, choose_task, choose_teacher
+from pages.shared.run_form.objective import choose_objective, choose_rest, headline, show_softening
+from pages.shared.run_form.plan import estimate_of, plan_of, start
+from pages.shared.state import store
+from pages.shared.text import escape
+
+# Columns stack on a phone: there the run that is under way comes first.
+LIVE_FIRST = """<style>
+@media (max-width: 640px) {
+    .st-key-live_first > div > [data-testid="stHorizontalBlock"] { flex-wrap: wrap-reverse; }
+}
+</style>"""
+
+
+def sizes(model: Shape) -> str:
+    share = f"{100 * model.embedding_share:.0f} % embeddings"
+    return f"{formatting.count(model.params)} parameters · {formatting.megabytes(model.megabytes)} · {share}"
+
+
+def show_plan(plan: Plan, expected: Estimate) -> None:
+    """What will happen, before it does."""
+    cached, seconds = expected.cached, expected.seconds
+    stepper(
+        {
+            stage: ("waiting", "from the cache" if stage in cached else formatting.duration(seconds[stage]))
+            for stage in STAGES
+        }
+    )
+    for note in examine(plan, expected.total):
+        (st.warning if note.level == "warning" else st.info)(note.text, icon=":material/stethoscope:")
+    st.image(
+        towers(plan.teacher, plan.student, dark=is_dark()),
+        width="stretch",
+        alt=in_words(plan.teacher, plan.student),
+    )
+    st.caption("Drawn to scale: the area of a block is its number of parameters. Pale: word embeddings.")
+    show_softening(plan.config.objective.temperature)
+    st.caption(f"What a real teacher says about the headline “{escape(headline())}”")
+
+
+def chosen_run() -> RunRow | None:
+    """The run of the link, else the one that is under way. Raises: KDError if the link's is gone."""
+    if run_id := st.query_params.get("run"):
+        return store().run(run_id)
+    return next(iter(store().runs(kind="distil", status=("running", "paused"), limit=1)), None)
+
+
+st.title("Distill", anchor=False)
+st.markdown("Choose a task, a large teacher and a small student. See what will happen, then start.")
+run, gone = None, None
+try:
+    run = chosen_run()
+except KDError as error:
+    gone = error
+under_way = run is not None and run.status in UNDER_WAY
+if under_way:
+    st.html(LIVE_FIRST)
+left, right = st.container(key="live_first" if under_way else "form_first").columns([5, 7], gap="large")
+
+with left:
+    task = choose_task()
+    task_line = st.empty()
+    teacher = choose_teacher()
+    teacher_line = st.empty()
+    student = choose_student()
+    student_line = st.empty()
+    objective = choose_objective()
+    with st.expander("Advanced settings", icon=":material/tune:"):
+        rest = choose_rest(task)
+    action = st.container()
+
+given = {"task": task, "teacher": teacher, "student": student, "objective": objective}
+problems: tuple[str, ...] = ()
+plan = expected = None
+try:
+    config = DistillConfig.from_dict(
+        {section: values | given.get(section, {}) for section, values in rest.items()}
+    )
+    plan = plan_of(config)
+    expected = estimate_of(plan)
+except ConfigError as error:
+    problems = error.problems
+except KDError as error:
+    problems = (str(error),)
+
+if plan:
+    rows = plan.rows
+    task_line.caption(
+        f"{rows['train']:,} training texts · {plan.classes} classes · {rows['test']:,} test texts · "
+        f"{rows['transfer']:,} transfer texts"
+    )
+    teacher_line.caption(sizes(plan.teacher))
+    student_line.caption(sizes(plan.student))
+
+with action:
+    for problem in problems:
+        st.error(escape(problem), icon=":material/error:")
+    clicked = st.button(
+        f"Start distillation · {formatting.duration(expected.total)}" if expected else "Start distillation",
+        key="distill.start",
+        type="primary",
+        icon=":material/play_arrow:",
+        width="stretch",
+        disabled=bool(problems),
+    )
+    if under_way:
+        st.caption(":material/schedule: A run uses this machine. Yours will wait in the queue, then start.")
+    if clicked and plan and expected:
+        try:
+            st.query_params["run"] = start(config, expected)
+        except KDError as error:
+            st.error(escape(error), icon=":material/error:")
+        else:
+            st.rerun()
+
+with right:
+    if gone:
+        st.error(escape(gone), icon=":material/error:")
+    if run:
+        live_view(run)
+        if not under_way and st.button("Close this run", key="distill.close", icon=":material/close:"):
+            del st.query_params["run"]
+            st.rerun()
+        st.divider()
+    if plan and expected and under_way:
+        with st.expander("What your next run will do", icon=":material/schedule:"):
+            show_plan(plan, expected)
+    elif plan and expected:
+        st.subheader("Your next run" if run else "What will happen", anchor=False)
+        show_plan(plan, expected)

@@ -1,0 +1,70 @@
+"""Which temperature and alpha to take: cross-validation on the training data, watched cell by cell."""
+
+import streamlit as st
+
+from kd_core.errors import KDError
+from kd_core.jobs.store import RunRow
+from pages.build.search.form import search_form
+from pages.build.search.view import described, search_view, searches
+from pages.shared.live_job import UNDER_WAY
+from pages.shared.text import escape
+
+# Columns stack on a phone: there the search that is under way comes first.
+FOUND_FIRST = """<style>
+@media (max-width: 640px) {
+    .st-key-found_first > div > [data-testid="stHorizontalBlock"] { flex-wrap: wrap-reverse; }
+}
+</style>"""
+
+
+def choose_search(found: dict[str, RunRow]) -> str | None:
+    """The one of the link, else one that is under way, else the newest; the address names it."""
+    if not found:
+        return None
+    asked = st.query_params.get("study")
+    if asked and asked not in found:
+        st.warning(f"There is no search named {escape(asked)} here. Another one is shown.")
+    under_way = (study for study, row in found.items() if row.status in UNDER_WAY)
+    chosen = asked if asked in found else next(under_way, next(iter(found)))
+    if len(found) > 1:
+        studies = list(found)
+        if st.session_state.get("search.shown_for") != chosen:  # a new search is shown at once
+            st.session_state["search.study"] = st.session_state["search.shown_for"] = chosen
+        chosen = st.selectbox(
+            "Search", studies, format_func=lambda study: described(study, found[study]), key="search.study"
+        )
+        st.session_state["search.shown_for"] = chosen
+    st.query_params["study"] = chosen
+    return chosen
+
+
+st.title("Search", anchor=False)
+st.markdown(
+    "Find the temperature and alpha for your task by cross-validation. **See how long it takes, then "
+    "start**; the map fills in cell by cell."
+)
+found: dict[str, RunRow] = {}
+gone = None
+try:
+    found = searches()
+except KDError as error:
+    gone = error
+if found:
+    st.html(FOUND_FIRST)
+left, right = st.container(key="found_first" if found else "form_first").columns([4, 8], gap="large")
+
+with left:
+    search_form()
+
+with right:
+    if gone:
+        st.error(escape(gone), icon=":material/error:")
+    study = choose_search(found)
+    if study:
+        search_view(study, found[study])
+    elif not gone:
+        st.info(
+            "No search yet. Keep the settings on the left or change them, then press Start search: "
+            "each cell is a student that is trained and measured on texts it has not seen.",
+            icon=":material/grid_on:",
+        )

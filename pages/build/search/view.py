@@ -1,0 +1,318 @@
+"""One search: its job, the map of what it has found, and the settings to take from it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pandas as pd
+import streamlit as st
+
+from kd_core import figures
+from kd_core.errors import KDError, RunError
+from kd_core.jobs import states
+from kd_core.jobs.store import RunRow
+from kd_core.search import Cell, Score, SearchResult, cells_study, result, study_of
+from kd_core.system import formatting
+from pages.shared import addresses
+from pages.shared.charts import chart, is_dark
+from pages.shared.live_job import UNDER_WAY, job_view
+from pages.shared.run_form.link import form_link
+from pages.shared.state import store
+from pages.shared.text import escape, term
+
+ENOUGH = 6  # cells, until Optuna's pictures say anything
+NAMES = {
+    "temperature": "Temperature",
+    "alpha": "Alpha",
+    "learning_rate": "Learning rate",
+    "student": "Student",
+    "divergence": "Soft loss",
+}
+
+
+def searches() -> dict[str, RunRow]:
+    """The job of each study, newest first; of several, one that is under way."""
+    found: dict[str, RunRow] = {}
+    for row in store().runs(kind="search"):
+        before = found.setdefault(study_of(row), row)
+        if row.status in UNDER_WAY and before.status not in UNDER_WAY:
+            found[study_of(row)] = row
+    return found
+
+
+def described(study: str, row: RunRow) -> str:
+    distill = row.config["distill"]
+    facts = (row.name or study, distill["task"]["name"], distill["student"]["model"])
+    label = states.status_badge(row.status)[0].lower()
+    return " · ".join((*facts, f"{row.created:%d %b %Y %H:%M}", label))
+
+
+def search_view(study: str, row: RunRow) -> None:
+    if row.status != "done":
+        with st.container(border=True):
+            job_view(row, "search.job")
+            if row.status not in UNDER_WAY:
+                st.caption("Finished trainings are kept; it goes on with the next one.")
+    st.fragment(_found, run_every=3 if row.status in UNDER_WAY else None)(study, row.status)
+
+
+def _found(study: str, status: str) -> None:
+    try:
+        found = result(study)
+    except RunError as error:
+        if status in UNDER_WAY:
+            st.caption(":material/hourglass_top: The map appears as soon as the texts are read.")
+        else:
+            st.error(escape(error), icon=":material/error:")
+        return
+    except KDError as error:  # the database is away for a moment
+        st.error(escape(error), icon=":material/error:")
+        return
+    _map(found)
+    _choices(found)
+    _test(found)
+    _pictures(found)
+
+
+def _map(found: SearchResult) -> None:
+    chosen = _slice(found)
+    cells = _rows(found, chosen)
+    alone = _alone(found, chosen)
+    grid = found.config.method == "grid"
+    if grid:
+        beside = _row(found, alone) if alone else None
+        figure = figures.search_map(cells, beside, dark=is_dark())
+    else:
+        figure = figures.search_dots(cells, dark=is_dark())
+    chart(figure, key="search.map", alt=_in_words(found, cells))
+    st.caption(
+        f"Mean ± standard error over {_times(found)} of the training data; no test text is used. "
+        f"**{'Hatched' if grid else 'Diamonds'}:** cannot be told from the best (the 95 % interval of their "
+        "difference includes 0); more folds or seeds tell more. **Best:** the highest mean; **choice:** "
+        "by the one-standard-error rule."
+    )
+    with st.container(horizontal=True, gap="large"):
+        if alone and alone.scores:
+            st.metric(
+                "Student alone", _percent(alone.mean), _error(alone.se), **_GREY, help=term("student alone")
+            )
+        if found.teacher:
+            _teacher(found.teacher)
+        if alone and alone.from_best and found.best is not None:
+            apart = alone.from_best
+            st.metric(
+                "Best over alone",
+                formatting.points(apart.mean),
+                f"95 %: {formatting.interval(apart.low, apart.high)}",
+                **_GREY,
+                help="Fold by fold. The best was picked on these folds, which flatters it a little.",
+            )
+
+
+_GREY: dict[str, Any] = {"delta_color": "off", "delta_arrow": "off", "width": "content"}
+
+
+def _slice(found: SearchResult) -> dict[str, Any]:
+    """The student, learning rate and loss that the map is of, where the search has several."""
+    names = ["student", "divergence"] + ["learning_rate"] * (found.config.method == "grid")
+    several = {name: found.config.choices[name] for name in names if len(found.config.choices[name]) > 1}
+    if not several:
+        return {}
+    best = found.cells[found.best].setting if found.best is not None else None
+    chosen = {}
+    for place, (name, options) in zip(st.columns(len(several)), several.items(), strict=True):
+        usual = options.index(getattr(best, name)) if best else 0
+        chosen[name] = place.selectbox(NAMES[name], options, index=usual, key=f"search.of_{name}")
+    return chosen
+
+
+def _rows(found: SearchResult, chosen: dict[str, Any]) -> pd.DataFrame:
+    shown = [
+        _row(found, cell)
+        for cell in found.cells
+        if cell.setting and all(getattr(cell.setting, name) == value for name, value in chosen.items())
+    ]
+    columns = ["temperature", "alpha", "state", "mean", "se", "scores", "of", "same", "mark"]
+    return pd.DataFrame(shown, columns=columns)
+
+
+def _row(found: SearchResult, cell: Cell) -> pd.Series[Any]:
+    setting, alone = cell.setting, cell in found.alone
+    marks = [name for name in ("best", "choice") if not alone and getattr(found, name) == cell.number]
+    return pd.Series(
+        {
+            "temperature": setting.temperature if setting else None,
+            "alpha": setting.alpha if setting else None,
+            "state": cell.state,
+            "mean": cell.mean,
+            "se": cell.se,
+            "scores": len(cell.scores),
+            "of": found.config.folds * len(found.config.seeds),
+            "same": bool(cell.same_as_best) and found.best is not None,
+            "mark": "both" if len(marks) > 1 else "".join(marks),
+        }
+    )
+
+
+def _alone(found: SearchResult, chosen: dict[str, Any]) -> Cell | None:
+    """Of the student and learning rate that the map is of."""
+    mine = {name: value for name, value in chosen.items() if name != "divergence"}
+    for cell in found.alone:
+        if all(getattr(cell.setting, name) == value for name, value in mine.items()):
+            return cell
+    return None
+
+
+def _teacher(scores: list[Score]) -> None:
+    values = pd.Series([score.accuracy for score in scores])
+    error = values.std() / len(values) ** 0.5 if len(values) > 1 else None
+    st.metric("Teachers of the folds", _percent(values.mean()), _error(error), **_GREY, help=term("teacher"))
+
+
+def _choices(found: SearchResult) -> None:
+    if found.best is None or found.choice is None:
+        return
+    st.subheader("Which settings to take" + ("" if found.complete else ", so far"), anchor=False)
+    if found.best == found.choice:
+        _card(found, found.best, "Best mean and one-standard-error choice", "Both rules choose it.")
+        return
+    left, right = st.columns(2)
+    with left:
+        _card(found, found.best, "Best mean", "The highest mean accuracy on the held-out texts.")
+    with right:
+        apart = found.cells[found.choice].from_best
+        says = (
+            "Of those that cannot be told from the best: the smallest student, then the fewest texts that "
+            "the teacher labels, then nearest to the defaults."
+        )
+        if apart:
+            says = (
+                f"{100 * apart.mean:.1f} points below the best (95 % interval "
+                f"{formatting.interval(apart.low, apart.high)}). {says}"
+            )
+        _card(found, found.choice, "One-standard-error choice", says)
+
+
+def _card(found: SearchResult, number: int, title: str, says: str) -> None:
+    cell, config = found.cells[number], found.chosen(number)
+    setting = cell.setting
+    assert setting is not None
+    assert config is not None
+    with st.container(border=True, height="stretch"):
+        st.markdown(f"**{title}**")
+        facts = [f"T {setting.temperature:.3g}", f"alpha {setting.alpha:.3g}"]
+        choices = found.config.choices
+        if len(choices["learning_rate"]) > 1:
+            facts.append(f"learning rate {setting.learning_rate:.3g}")
+        facts += [str(getattr(setting, name)) for name in ("student", "divergence") if len(choices[name]) > 1]
+        st.metric(escape(", ".join(facts)), _percent(cell.mean), _error(cell.se), **_GREY)
+        st.caption(says)
+        st.page_link(
+            addresses.DISTILL,
+            label="Use these settings",
+            icon=":material/arrow_forward:",
+            query_params=form_link(config),
+        )
+
+
+def _test(found: SearchResult) -> None:
+    """The chosen setting on the test texts, which it alone has seen, and once."""
+    if found.run_id is None:
+        return
+    rows = [row for row in store().runs(text=found.run_id) if row.id == found.run_id]
+    if not rows:
+        st.caption("The run of the chosen setting was deleted.")
+        return
+    row = rows[0]
+    with st.container(border=True):
+        if row.status == "done" and row.delta is not None:
+            st.markdown(
+                f"**On the test texts, used once:** {_percent(row.accuracy['student'])} for the chosen "
+                f"setting, {formatting.points(row.delta)} over the same student trained alone (95 % interval "
+                f"{formatting.interval(row.low or 0.0, row.high or 0.0)})."
+            )
+            st.page_link(
+                addresses.REPORT,
+                label="Open the report",
+                icon=":material/lab_profile:",
+                query_params={"run": row.id},
+            )
+        else:
+            st.markdown("The chosen setting's run on all training data is not done yet.")
+            st.page_link(
+                addresses.DISTILL,
+                label="Watch it",
+                icon=":material/arrow_forward:",
+                query_params={"run": row.id},
+            )
+
+
+def _pictures(found: SearchResult) -> None:
+    """Optuna's own, once there is enough to see."""
+    done = sum(cell.state == "done" for cell in found.cells)
+    if done < ENOUGH:
+        return
+    with st.expander("Which settings matter", icon=":material/insights:"):
+        parallel, importance = _optuna_figures(found.study, done)
+        if importance is None:
+            st.caption("Only one setting differs, or all cells are equal: nothing to rank.")
+        else:
+            chart(_styled(importance), key="search.importance", alt="How much each setting decides")
+            st.caption("How much each setting decides whether a cell is among the best (PED-ANOVA).")
+        chart(_styled(parallel), key="search.parallel", alt="One line for each setting, by accuracy")
+
+
+@st.cache_data(max_entries=8, show_spinner="Drawing")
+def _optuna_figures(study: str, done: int) -> tuple[Any, Any]:
+    """By the number of cells that are done, so that they are drawn anew only when one more is."""
+    from optuna.visualization import plot_parallel_coordinate, plot_param_importances
+
+    cells = cells_study(study)
+    parallel = plot_parallel_coordinate(cells, target=_accuracy, target_name="Accuracy (%)")
+    values, varied = {trial.value for trial in cells.trials}, {*cells.trials[0].params}
+    if len(values) < 2 or len(varied) < 2:
+        return parallel, None
+    return parallel, plot_param_importances(cells)
+
+
+def _accuracy(trial: Any) -> float:
+    return 100 * float(trial.value)
+
+
+def _styled(figure: Any) -> Any:
+    ink = figures.INK[is_dark()]
+    figure.update_layout(
+        template="plotly_dark" if is_dark() else "plotly_white",
+        title=None,
+        font={"family": figures.FONT, "color": ink, "size": 13},
+        paper_bgcolor="rgba(0,0,0,0)",
+        plot_bgcolor="rgba(0,0,0,0)",
+        margin={"l": 48, "r": 24, "t": 40, "b": 24},
+        height=300,
+    )
+    return figure
+
+
+def _times(found: SearchResult) -> str:
+    folds, seeds = found.config.folds, len(found.config.seeds)
+    return f"{folds} folds" + (f" x {seeds} seeds" if seeds > 1 else "")
+
+
+def _in_words(found: SearchResult, cells: pd.DataFrame) -> str:
+    done = int((cells["state"] == "done").sum())
+    text = f"Accuracy on held-out texts by temperature and alpha: {done} of {len(cells)} settings done"
+    if found.best is not None and (setting := found.cells[found.best].setting):
+        mean, same = _percent(found.cells[found.best].mean), int(cells["same"].sum())
+        text += (
+            f"; the best is T {setting.temperature:.3g}, alpha {setting.alpha:.3g} with {mean}; "
+            f"{same} cannot be told from it"
+        )
+    return text
+
+
+def _percent(share: float | None) -> str:
+    return "–" if share is None else formatting.percent(share)
+
+
+def _error(se: float | None) -> str | None:
+    return None if se is None else f"± {100 * se:.1f} standard error"

@@ -1,0 +1,89 @@
+"""The labs there are: the question that each answers, and the frame around its page."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import streamlit as st
+
+from pages.shared import addresses
+
+
+@dataclass(frozen=True)
+class Lab:
+    """One lab; ``name`` is its file in ``learn/labs/scripts`` and its address."""
+
+    name: str
+    title: str
+    icon: str
+    question: str
+    minutes: int
+
+    @property
+    def page(self) -> str:
+        return addresses.lab(self.name)
+
+
+LABS = (
+    Lab(
+        "temperature",
+        "Temperature",
+        ":material/thermostat:",
+        "What does the teacher know beyond its answer, and how does a temperature bring it out?",
+        3,
+    ),
+    Lab(
+        "loss",
+        "The loss, number by number",
+        ":material/function:",
+        "How do two models' outputs and a label become one number, and which way does it push?",
+        5,
+    ),
+    Lab(
+        "divergence",
+        "Which way round?",
+        ":material/swap_horiz:",
+        "A student too small to copy its teacher must give something up. Which loss gives up what?",
+        5,
+    ),
+    Lab(
+        "transfer",
+        "What does the student learn from?",
+        ":material/database:",
+        "Labels, the teacher's answers to the same texts, its answers to more texts: what does each add?",
+        4,
+    ),
+    Lab(
+        "size",
+        "How small can it be?",
+        ":material/grid_on:",
+        "Layers and width cost parameters and time. How few of them keep what the teacher knows?",
+        3,
+    ),
+    Lab(
+        "replay",
+        "Replay",
+        ":material/replay:",
+        "How does a student come to answer like its teacher: what early, what late, and what never?",
+        4,
+    ),
+)
+
+
+def lab_title(name: str) -> None:
+    lab = next(lab for lab in LABS if lab.name == name)
+    with st.container(gap="xxsmall", key="labs.title"):
+        st.page_link(addresses.LABS, label="Labs", icon=":material/arrow_back:", width="content")
+        st.title(lab.title, anchor=False)
+    st.markdown(lab.question)
+
+
+def lab_links(name: str) -> None:
+    """Where to go from here."""
+    place = next(place for place, lab in enumerate(LABS) if lab.name == name)
+    st.divider()
+    with st.container(horizontal=True, key="labs.links"):
+        if place + 1 < len(LABS):
+            after = LABS[place + 1]
+            st.page_link(after.page, label=f"Next: {after.title}", icon=after.icon, width="content")
+        st.page_link(addresses.GLOSSARY, label="Glossary", icon=":material/menu_book:", width="content")

@@ -1,0 +1,167 @@
+"""What all labs share: their controls, what a link says about them, the texts they work on, a question first.
+
+A link to a lab may say ``hide=source,text`` (controls to keep out of sight; they keep their values, which the
+link can set too) and ``ask=...`` (a question of the presenter's own, instead of the lab's).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import streamlit as st
+
+from kd_core.errors import KDError
+from kd_core.learn.examples import Examples, of_run, shipped
+from pages.shared.state import store
+from pages.shared.text import escape
+
+BUNDLED = "bundled"
+QUESTION = "question"
+MOST_TEXTS = 1_000  # that a list offers; a longer one would take seconds to send
+_MOST_LETTERS = 72
+
+
+class Controls:
+    """The controls of the lab ``page`` by name; made anew in each run of its script."""
+
+    def __init__(self, page: str, *names: str, part: str = "controls") -> None:
+        """``part`` tells those of one page apart that has several."""
+        self.page, self.part = page, part
+        self.names = (*names, QUESTION)
+        asked = [name.strip() for name in st.query_params.get("hide", "").split(",") if name.strip()]
+        self.hidden = [name for name in asked if name in self.names]
+        self.unknown = [name for name in asked if name not in self.names]
+        self._labels = st.session_state.setdefault(f"{page}.labels", {})
+
+    def open(self) -> None:
+        """Where the controls stand: call it in the column that is theirs, before the first ``add``."""
+        self._seen = st.container()
+        # Kept in the page, so that a hidden widget reads and checks the link as the others do.
+        self._unseen = st.container(key=f"lab.hidden.{self.part}")
+
+    def add(self, name: str, kind: str, label: str, *arguments: Any, **settings: Any) -> Any:
+        """The widget ``st.<kind>``; its value is in the URL as ``page.name``."""
+        return getattr(self._place(name, label), kind)(
+            label, *arguments, key=self.key(name), bind="query-params", **settings
+        )
+
+    def button(self, name: str, label: str, **settings: Any) -> bool:
+        return bool(self._place(name, label).button(label, key=self.key(name), **settings))
+
+    def _place(self, name: str, label: str) -> Any:
+        self._labels[name] = label
+        return self._unseen if name in self.hidden else self._seen
+
+    def key(self, name: str) -> str:
+        return f"{self.page}.{name}"
+
+    def note(self, words: str) -> None:
+        self._seen.caption(words)
+
+
+def labels_of(page: str) -> dict[str, str]:
+    """The controls of a lab that was shown in this session: what the reader calls them, by name."""
+    return dict(st.session_state.get(f"{page}.labels", {}))
+
+
+def asked(controls: Controls) -> bool:
+    """Whether the link asks a question of its own, which is shown, or wants none.
+
+    Once on a page: it also says which controls a link hides that are not there.
+    """
+    if controls.unknown:
+        st.caption(
+            f":material/warning: The link hides {escape(', '.join(controls.unknown))}, which is not here. "
+            f"This lab has {', '.join(controls.names)}."
+        )
+    if own := st.query_params.get("ask"):
+        with st.container(border=True):
+            st.markdown(f":material/help: **{escape(own)}**")
+    return bool(own) or QUESTION in controls.hidden
+
+
+def question(controls: Controls, words: str, options: Sequence[str], right: str, because: str) -> str | None:
+    """Ask before the picture answers, unless the link ``asked``; what was chosen, or None.
+
+    ``because`` has the numbers that settle it. Once on a page.
+    """
+    if asked(controls):
+        return None
+    with st.container(border=True):
+        guess = st.radio(
+            f":material/help: **First a guess.** {words}",
+            options,
+            index=None,
+            horizontal=True,
+            key=controls.key("guess"),
+        )
+        if guess is not None:
+            verdict = "Right." if guess == right else f"It is another one: {right.lower()}."
+            colour, icon = ("green", "check_circle") if guess == right else ("orange", "lightbulb")
+            st.markdown(f":{colour}[:material/{icon}: **{verdict}**] {because}")
+    return guess
+
+
+def choose_examples(controls: Controls) -> Examples:
+    """The texts that the lab works on. Raises: KDError."""
+    runs = {run.id: run for run in store().runs(kind="distil", status=("done",), limit=50)}
+
+    def shown(source: str) -> str:
+        if source == BUNDLED:
+            return "200 BBC headlines, recorded"
+        return f"{runs[source].title} · {source}"
+
+    source = controls.add(
+        "source",
+        "selectbox",
+        "Texts",
+        [BUNDLED, *runs],
+        format_func=shown,
+        help="Recorded numbers that come with KD Studio, or the test texts of any finished run",
+    )
+    return _examples(source)
+
+
+def choose_example(controls: Controls, place: Any) -> tuple[Examples, int] | None:
+    """The texts and the number of one of them, asked in ``place``; None, and a word, where they are gone."""
+    try:
+        with place:
+            controls.open()
+            examples = choose_examples(controls)
+            return examples, choose_text(controls, examples)
+    except KDError as error:
+        place.error(escape(error), icon=":material/error:")
+        return None
+
+
+def choose_text(controls: Controls, examples: Examples) -> int:
+    """The number of the text, at first the one that the teacher finds hardest to decide."""
+    rows = range(min(len(examples.texts), MOST_TEXTS))
+    first = examples.most_undecided
+    row: int = controls.add(
+        "text",
+        "selectbox",
+        "Text",
+        list(rows),
+        index=first if first in rows else 0,
+        format_func=lambda row: text_option(examples, row),
+    )
+    controls.note(f"Its label: **{escape(examples.labels[int(examples.truth[row])])}**")
+    return row
+
+
+def text_option(examples: Examples, row: int) -> str:
+    """A text as the list, and a link, name it."""
+    return f"{row + 1}. {short(examples.texts[row])}"
+
+
+def short(text: str) -> str:
+    line = " ".join(text.split())
+    return line if len(line) <= _MOST_LETTERS else f"{line[: _MOST_LETTERS - 1]}…"
+
+
+@st.cache_resource(max_entries=8, show_spinner="Reading the texts")
+def _examples(source: str) -> Examples:
+    """Raises: KDError."""
+    return shipped() if source == BUNDLED else of_run(source)

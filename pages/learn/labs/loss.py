@@ -1,0 +1,321 @@
+"""Lab 2, the loss: every number on the way from logits and a label to the push on each logit."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import streamlit as st
+
+from kd_core import figures
+from kd_core.config import Divergence as SoftLoss
+from kd_core.config import ObjectiveConfig
+from kd_core.learn import formulas
+from kd_core.learn.anatomy import DKD_WEIGHTS, Anatomy, anatomy, divergence_terms, gradient_sizes, log_softmax
+from kd_core.learn.examples import Examples
+from kd_core.system.formatting import percent
+from pages.learn.labs.controls import Controls, choose_example, question
+from pages.shared.charts import chart, is_dark
+from pages.shared.text import escape, term
+
+PAGE = "loss"
+CURVE = np.linspace(0.5, 20, 40)
+LOSSES: dict[SoftLoss, str] = {
+    "forward_kl": "Forward KL",
+    "reverse_kl": "Reverse KL",
+    "js": "Jensen-Shannon",
+    "soft_cross_entropy": "Soft cross-entropy",
+    "reverse_cross_entropy": "Reverse cross-entropy",
+    "logit_mse": "Logit MSE",
+    "dkd": "DKD",
+}
+STUDENTS = {"alone": "Student alone", "student": "Distilled student", "untrained": "Untrained: all logits 0"}
+LARGER, SAME, SMALLER = "Larger", "As large as before", "Smaller"
+
+
+@st.fragment
+def loss_lab() -> None:
+    names = ("source", "text", "student", "divergence", "temperature", "alpha", "t_squared")
+    controls = Controls(PAGE, *names)
+    top = st.container()
+    left, right = st.columns([4, 8], gap="large")
+    example = choose_example(controls, left)
+    if example is None:
+        return
+    examples, row = example
+    student = _choose_student(controls, examples, row)
+    teacher, label = examples.logits["teacher"][row], int(examples.truth[row])
+    objective = _choose_objective(controls)
+    found = anatomy(student, teacher, label, **objective)
+    sizes = gradient_sizes(student, teacher, label, objective["divergence"], CURVE.tolist())
+    with top:
+        _question(controls, student, teacher, label, objective["divergence"])
+    with left, st.container(horizontal=True):
+        st.metric("Soft loss", f"{found.soft:.3f}", help=term("soft loss"))
+        st.metric("Hard loss", f"{found.hard:.3f}", help=term("hard loss"))
+        st.metric("Total", f"{found.total:.3f}", help=term("objective"))
+    with right:
+        _formulas(found, objective, examples.labels[label])
+    _table(found, student, teacher, examples, label)
+    first, second = st.columns(2, gap="large")
+    with first:
+        _bars(found, examples, objective["alpha"])
+    with second:
+        _sizes(found, sizes, objective)
+    st.header("What you see", anchor=False)
+    st.markdown(_words(found, examples, label, objective))
+    if objective["divergence"] != "logit_mse":
+        st.markdown(_of_t_squared(found, objective["temperature"], objective["t_squared"]))
+    st.markdown(_of_this_loss(found, student, teacher, label, objective))
+
+
+def _choose_student(controls: Controls, examples: Examples, row: int) -> np.ndarray:
+    name = controls.add(
+        "student",
+        "selectbox",
+        "Student",
+        list(STUDENTS),
+        format_func=STUDENTS.__getitem__,
+        help=f"{term('student')} Its logits are compared with the teacher's.",
+    )
+    if name == "untrained":
+        return np.zeros(len(examples.labels))
+    return examples.logits[name][row]
+
+
+def _choose_objective(controls: Controls) -> dict[str, Any]:
+    divergence = controls.add(
+        "divergence",
+        "selectbox",
+        "Soft loss",
+        list(LOSSES),
+        format_func=LOSSES.__getitem__,
+        help=f"{term('soft loss')} Logit MSE: {term('logit MSE')} DKD: {term('DKD')}",
+    )
+    settings = {}
+    for name, label in (("temperature", "Temperature"), ("alpha", "Alpha: weight of the hard loss")):
+        info = ObjectiveConfig.model_fields[name]
+        low, high, step = info.json_schema_extra["slider"]  # type: ignore[index,call-overload]
+        shape = float(low), float(high), float(info.default), float(step)
+        settings[name] = controls.add(name, "slider", label, *shape, help=term(name))
+    t_squared = controls.add("t_squared", "toggle", "Times T²", value=True, help=term("T²"))
+    if divergence == "logit_mse":
+        controls.note("The logit MSE has no temperature and no T²: moving them changes nothing.")
+        t_squared = False
+    return {"divergence": divergence, **settings, "t_squared": t_squared}
+
+
+def _question(
+    controls: Controls, student: np.ndarray, teacher: np.ndarray, label: int, divergence: SoftLoss
+) -> None:
+    cold, hot = gradient_sizes(student, teacher, label, divergence, [1.0, 8.0])
+    right = LARGER if hot > 1.1 * cold else SMALLER if hot < cold / 1.1 else SAME
+    because = (
+        "It compares the logits as they are, with no temperature."
+        if divergence == "logit_mse"
+        else "T² = 64 gives it back, so that alpha means about the same at every temperature."
+    )
+    question(
+        controls,
+        "Leave T² out and raise the temperature from 1 to 8. The gradient of the soft loss becomes",
+        (LARGER, SAME, SMALLER),
+        right,
+        f"For this text its length goes from {cold:.3g} to {hot:.3g}{_ratio(cold, hot)}. {because}",
+    )
+
+
+def _ratio(cold: float, hot: float) -> str:
+    if not min(cold, hot):  # a student that is its teacher
+        return ""
+    return f", {cold / hot:.1f} times smaller" if hot < cold else f", {hot / cold:.1f} times larger"
+
+
+def _formulas(found: Anatomy, objective: dict[str, Any], label: str) -> None:
+    first = (
+        "1 The squared distance D of the logits, which knows no temperature"
+        if objective["divergence"] == "logit_mse"
+        else f"1 The divergence D of the softened probabilities, T\u00a0=\u00a0{objective['temperature']:g}"
+    )
+    steps = (
+        (
+            first,
+            formulas.divergence_line(found, objective["divergence"]),
+        ),
+        (
+            "2 The soft loss",
+            formulas.soft_line(found, objective["temperature"], objective["t_squared"]),
+        ),
+        (f"3 The hard loss, for the label y = {escape(label)}", formulas.hard_line(found)),
+        ("4 Both, mixed by alpha", formulas.total_line(found, objective["alpha"])),
+    )
+    for number, (title, line) in enumerate(steps, 1):
+        with st.container(gap="xxsmall", key=f"{PAGE}.step_{number}"):
+            st.markdown(f"**{title}**")
+            st.latex(line)
+    st.caption("Rounded for reading; the page computes with all decimals, which stand below the table.")
+
+
+def _table(found: Anatomy, student: np.ndarray, teacher: np.ndarray, examples: Examples, label: int) -> None:
+    st.header("Class by class", anchor=False)
+    names = [f"{name} (label)" if i == label else name for i, name in enumerate(examples.labels)]
+    columns = {
+        "Teacher z": teacher,
+        "Student z": student,
+        "Teacher z / T": found.scaled_teacher,
+        "Student z / T": found.scaled_student,
+        "Teacher p": found.teacher,
+        "Student p": found.student,
+        "Term of D": found.terms,
+        "Gradient": found.gradient,
+    }
+    st.dataframe(
+        pd.DataFrame({"Class": names} | columns),
+        hide_index=True,
+        key=f"{PAGE}.classes",
+        column_config=dict.fromkeys(columns, st.column_config.NumberColumn(format="%.3f")),
+        alt="Logits, softened logits, probabilities, terms of the divergence and gradient of each class",
+    )
+    decimals = st.expander(
+        "More decimals, to check by hand",
+        icon=":material/calculate:",
+        key=f"{PAGE}.decimals",
+        on_change="rerun",
+    )
+    if decimals.open:  # closed, it would cost a tenth of the time that the lab takes to follow a slider
+        quantities = {
+            "Divergence D": found.divergence,
+            "Factor (T², or 1)": found.factor,
+            "Soft loss": found.soft,
+            "Hard loss": found.hard,
+            "Total": found.total,
+            **dict(zip(("TCKD", "NCKD"), found.parts, strict=False)),
+            "Length of the hard gradient": _length(found.hard_gradient),
+            "Length of the soft gradient": _length(found.soft_gradient),
+        }
+        decimals.dataframe(
+            pd.DataFrame({"Quantity": list(quantities), "Value": list(quantities.values())}),
+            hide_index=True,
+            key=f"{PAGE}.quantities",
+            width="content",
+            column_config={"Value": st.column_config.NumberColumn(format="%.8f")},
+            alt="Divergence, losses and lengths of the gradients with eight decimals",
+        )
+
+
+def _bars(found: Anatomy, examples: Examples, alpha: float) -> None:
+    most = int(np.abs(found.gradient).argmax())
+    chart(
+        figures.gradient_bars(
+            alpha * found.hard_gradient,
+            (1 - alpha) * found.soft_gradient,
+            examples.labels,
+            title="Where the loss pushes the student's logits",
+            dark=is_dark(),
+        ),
+        key=f"{PAGE}.gradient",
+        alt=f"The strongest push is {-found.gradient[most]:+.3f}, on {examples.labels[most]}",
+    )
+    st.caption(
+        "The negative gradient of the total: a step raises logits to the right, lowers those to the left."
+    )
+
+
+def _sizes(found: Anatomy, sizes: np.ndarray, objective: dict[str, Any]) -> None:
+    hard = _length(found.hard_gradient)
+    chart(
+        figures.gradient_over_temperature(
+            CURVE.tolist(),
+            hard,
+            sizes.tolist(),
+            objective["temperature"],
+            t_squared=None if objective["divergence"] == "logit_mse" else objective["t_squared"],
+            dark=is_dark(),
+        ),
+        key=f"{PAGE}.sizes",
+        alt=f"Length of the gradients: hard {hard:.3g} at every temperature; soft, without T², from "
+        f"{sizes[0]:.3g} at T = 0.5 to {sizes[-1]:.3g} at T = 20",
+    )
+    st.caption("Of each loss by itself, before alpha weighs it.")
+
+
+def _words(found: Anatomy, examples: Examples, label: int, objective: dict[str, Any]) -> str:
+    names, alpha, loss = examples.labels, objective["alpha"], objective["divergence"]
+    most = int(np.abs(found.gradient).argmax())
+    pushes = ((1 - alpha) * _length(found.soft_gradient), alpha * _length(found.hard_gradient))
+    way = "raises" if found.gradient[most] < 0 else "lowers"
+    softened = (
+        f"The squared distance of teacher's and student's logits is {found.divergence:.3f}."
+        if loss == "logit_mse"
+        else f"Softened by T = {objective['temperature']:g}, the divergence of teacher and student is "
+        f"{found.divergence:.3f} nats ({LOSSES[loss]})."
+    )
+    return "\n\n".join(
+        [
+            f"The student gives the label {escape(names[label])} {percent(found.right)} at T = 1, so the "
+            f"hard loss is {found.hard:.3f}. {softened}",
+            f"The strongest push {way} the logit of {escape(names[most])}. Of the two pushes, weighed by "
+            f"alpha = {alpha:g}, the soft one makes {percent(pushes[0] / sum(pushes), 0)}."
+            if sum(pushes) > 1e-12
+            else "Nothing pushes: the student is its teacher, and alpha leaves the label out.",
+        ]
+    )
+
+
+def _of_t_squared(found: Anatomy, temperature: float, t_squared: bool) -> str:
+    soft, hard = _length(found.soft_gradient), _length(found.hard_gradient)
+    if t_squared:
+        return (
+            f"With T² the soft gradient has length {soft:.3g}; without it, {soft / temperature**2:.3g}. A "
+            "high T makes it about T² times smaller: once because the logits are divided by T, and once "
+            "because softened probabilities lie closer together (Hinton et al. 2015, arXiv 1503.02531, "
+            "section 2). Switch “Times T²” off and move the temperature to see the labels take over."
+        )
+    return (
+        f"Without T² the soft gradient has length {soft:.3g}; with it, {soft * temperature**2:.3g}. The "
+        f"hard one stays at {hard:.3g} whatever T is. So without T² every step of the temperature slider "
+        "would also turn alpha towards the labels."
+    )
+
+
+def _of_this_loss(
+    found: Anatomy, student: np.ndarray, teacher: np.ndarray, label: int, objective: dict[str, Any]
+) -> str:
+    """What is so of some losses only."""
+    loss, temperature = objective["divergence"], objective["temperature"]
+    if loss in ("soft_cross_entropy", "reverse_cross_entropy"):
+        return (
+            "A cross-entropy is not 0 when the student has become the teacher: what is left then is the "
+            "teacher's entropy. Compare the gradient with that of the KL of the same direction."
+        )
+    if loss == "logit_mse":
+        hottest = CURVE[-1]
+        hot = [log_softmax(logits, hottest) for logits in (student, teacher)]
+        times = hottest**2 * divergence_terms(hot[0], hot[1], "forward_kl").sum()
+        apart = student - teacher
+        centred = ((apart - apart.mean()) ** 2).sum() / (2 * len(apart))
+        return (
+            "It compares the logits as they are (Ba and Caruana 2014, arXiv 1312.6184; Kim et al. 2021, "
+            "2105.08919), so the temperature moves nothing here. It is what forward KL with T² becomes when "
+            "T is very high (Hinton et al. 2015, arXiv 1503.02531, section 2.1): with the mean difference "
+            f"taken out and divided by twice the number of classes it is {centred:.3f} here, and forward KL "
+            f"times T² at T = {hottest:g} is {times:.3f}. One thing no softmax sees it asks for too: that "
+            f"the logits have the same mean. The student's is {student.mean():.2f}, the teacher's "
+            f"{teacher.mean():.2f}."
+        ).replace(" -", " −")
+    if loss == "dkd":
+        target, others = found.parts
+        rest = 1 - float(found.teacher[label])
+        return (
+            f"DKD takes forward KL apart (Zhao et al. 2022, arXiv 2203.08679): {target:.3f} between the "
+            f"label and all the rest (TCKD), {others:.3f} among the rest (NCKD). Forward KL weighs the "
+            f"second by what the teacher leaves for the rest: {target:.3f} + {rest:.3f} × {others:.3f} = "
+            f"{target + rest * others:.3f}. So the surer the teacher, the less forward KL teaches of the "
+            f"other classes; here that part counts {DKD_WEIGHTS[1]:g} times, however sure the teacher is at "
+            f"T = {temperature:g}."
+        )
+    return ""
+
+
+def _length(gradient: np.ndarray) -> float:
+    return float(np.linalg.norm(gradient))

@@ -1,0 +1,255 @@
+"""Lab 6, replay: a student's answers to fifty texts, from the first step to the last."""
+
+from __future__ import annotations
+
+import streamlit as st
+
+from kd_core import figures
+from kd_core.config import DistillConfig
+from kd_core.distillation.training.replay import FILE, Replay
+from kd_core.errors import KDError
+from kd_core.learn.recorded import recorded_replay
+from kd_core.system import formatting, paths
+from pages.learn.labs.controls import BUNDLED, Controls, question, short
+from pages.shared.charts import chart, is_dark
+from pages.shared.state import store
+from pages.shared.text import escape
+
+PAGE = "replay"
+TICK = 0.4  # seconds between two moments while it plays
+PLAYING, MOMENT = f"{PAGE}.playing", f"{PAGE}.moment"
+LEARNED = {"early": "Learned early", "late": "Learned late", "never": "Never learned"}
+OPTIONS = ("Fewer than half", "About two thirds", "More than 80 %")
+
+
+def replay_lab() -> None:
+    playing = st.session_state.get(PLAYING, False)
+    st.fragment(_lab, run_every=TICK if playing else None)(playing)
+
+
+def _lab(playing: bool) -> None:
+    controls = Controls(PAGE, "source", "moment", "play", "view", "text")
+    top = st.container()
+    left, right = st.columns([4, 8], gap="large")
+    try:
+        with left:
+            controls.open()
+            replay, temperature = _source(controls)
+    except KDError as error:
+        left.error(escape(error), icon=":material/error:")
+        return
+    with left:
+        moment = _moment(controls, replay, playing)
+        at = _view(controls, temperature)
+        text = _text(controls, replay)
+        _numbers(replay, moment)
+    with top:
+        _question(controls, replay)
+    with right:
+        chart(
+            figures.replay_map(replay, moment, temperature=at, chosen=text, dark=is_dark()),
+            key=f"{PAGE}.map",
+            alt=figures.replay_in_words(replay, moment),
+        )
+    way, one = st.columns(2, gap="large")
+    with way:
+        chart(
+            figures.replay_agreement(replay, moment, dark=is_dark()),
+            key=f"{PAGE}.agreement",
+            alt=f"Agreement from {_share(replay, 0)} at the start to {_share(replay, -1)} at the end",
+        )
+    with one:
+        st.text(replay.texts[text][:300])
+        chart(
+            figures.replay_answers(replay, moment, text, temperature=at, dark=is_dark()),
+            key=f"{PAGE}.answers",
+            alt=f"Teacher and student on one text at step {replay.steps[moment]:,}",
+        )
+    st.subheader("What you see", anchor=False)
+    st.markdown(_words(replay))
+    _table(controls, replay)
+    if playing != st.session_state.get(PLAYING, False):
+        st.rerun()  # of the whole page: a fragment's timer starts and ends with it
+
+
+def _source(controls: Controls) -> tuple[Replay, float]:
+    """The replay, and the temperature of its soft loss. Raises: KDError."""
+    runs = {
+        run.id: run
+        for run in store().runs(kind="distil", status=("done",), limit=50)
+        if (paths.runs() / run.id / FILE).is_file()
+    }
+
+    def shown(source: str) -> str:
+        return "The demo, recorded" if source == BUNDLED else f"{runs[source].title} · {source}"
+
+    source = controls.add(
+        "source",
+        "selectbox",
+        "Run",
+        [BUNDLED, *runs],
+        format_func=shown,
+        help="The recorded demo, or any run that was made on this machine",
+    )
+    if source == BUNDLED:
+        return recorded_replay(), DistillConfig().objective.temperature
+    return _read(source), float(runs[source].config["objective"]["temperature"])
+
+
+@st.cache_resource(max_entries=8, show_spinner=False)
+def _read(run_id: str) -> Replay:
+    """Raises: RunError."""
+    return Replay.read(paths.runs() / run_id, store().report(run_id)["labels"])
+
+
+def _moment(controls: Controls, replay: Replay, playing: bool) -> int:
+    """The slider; while it plays, each run of the fragment moves it on."""
+    if st.session_state.get(MOMENT, replay.steps[0]) not in replay.steps:  # of the run that was shown before
+        st.session_state[MOMENT] = replay.steps[0]
+    if playing and st.session_state[PLAYING]:
+        after = min(replay.steps.index(st.session_state[MOMENT]) + 1, len(replay.steps) - 1)
+        st.session_state[MOMENT] = replay.steps[after]
+        st.session_state[PLAYING] = after + 1 < len(replay.steps)
+    step: int = controls.add(
+        "moment", "select_slider", "Step of the training", list(replay.steps), format_func="{:,}".format
+    )
+    _play(controls, replay, step)
+    return replay.steps.index(step)
+
+
+def _play(controls: Controls, replay: Replay, step: int) -> None:
+    def toggle() -> None:
+        start = not st.session_state.get(PLAYING, False)
+        st.session_state[PLAYING] = start
+        if start:
+            st.session_state[MOMENT] = replay.steps[0] if step == replay.steps[-1] else step
+
+    playing = st.session_state.get(PLAYING, False)
+    label, icon = ("Pause", ":material/pause:") if playing else ("Play", ":material/play_arrow:")
+    controls.button("play", label, icon=icon, type="primary", on_click=toggle)
+
+
+def _view(controls: Controls, temperature: float) -> float:
+    answers, softened = "As it answers", "As the soft loss sees it"
+    view = controls.add(
+        "view",
+        "segmented_control",
+        "Probabilities",
+        [answers, softened],
+        default=answers,
+        required=True,
+        help=f"At T = 1, or at the run's temperature in the soft loss, T = {temperature:g}",
+    )
+    return 1.0 if view == answers else temperature
+
+
+def _text(controls: Controls, replay: Replay) -> int:
+    """At first the text that was learned last."""
+    learned = replay.learned_at()
+    latest = max(range(len(learned)), key=lambda i: -1 if learned[i] is None else learned[i] or 0)
+    row: int = controls.add(
+        "text",
+        "selectbox",
+        "One text",
+        list(range(len(replay.texts))),
+        index=latest,
+        format_func=lambda row: f"{row + 1}. {short(replay.texts[row])}",
+    )
+    return row
+
+
+def _numbers(replay: Replay, moment: int) -> None:
+    with st.container(horizontal=True):
+        agrees = replay.agrees[moment]
+        st.metric("Like the teacher", f"{int(agrees.sum())} of {len(agrees)}", border=True)
+        st.metric(
+            "Divergence",
+            f"{replay.divergence()[moment]:.2f} nats",
+            border=True,
+            help="Mean KL divergence of the student from the teacher at T = 1; 0 when they are the same",
+        )
+
+
+def _share(replay: Replay, moment: int) -> str:
+    return formatting.percent(float(replay.agrees[moment].mean()), 0)
+
+
+def _question(controls: Controls, replay: Replay) -> None:
+    early = sum(learned == "early" for learned in replay.learned()) / len(replay.texts)
+    right = OPTIONS[0] if early < 0.5 else OPTIONS[2] if early > 0.8 else OPTIONS[1]
+    question(
+        controls,
+        "How many texts does the student answer like its teacher, for good, after a quarter of the steps?",
+        OPTIONS,
+        right,
+        f"{formatting.percent(early, 0)} of these {len(replay.texts)}.",
+    )
+
+
+def _words(replay: Replay) -> str:
+    counts = {kind: replay.learned().count(kind) for kind in LEARNED}  # type: ignore[arg-type]
+    table = replay.table()
+    never = table[table["learned"] == "never"]
+    mistaken = int((table["teacher"] != table["truth"]).sum())
+    divergence = replay.divergence()
+    says = (
+        f"The student never trains on these {len(replay.texts)} validation texts. It answers "
+        f"{counts['early']} of them like its teacher, for good, within the first quarter of the "
+        f"{replay.steps[-1]:,} steps, {counts['late']} later, and {counts['never']} not in the end. "
+        f"The divergence falls from {divergence[0]:.2f} to {divergence[-1]:.2f} nats: when an answer "
+        "is the teacher's already, its probabilities still move towards the teacher's."
+    )
+    if mistaken:
+        followed = int(((table["teacher"] != table["truth"]) & (table["student"] == table["teacher"])).sum())
+        says += (
+            f" The teacher itself is wrong on {mistaken} of the texts, and the student ends with the same "
+            f"mistake on {followed} of them."
+        )
+    if len(never):
+        right = int((never["student"] == never["truth"]).sum())
+        says += (
+            f" Where it never agrees, the student is right {right} of {len(never)} times. Students often "
+            "stay apart from their teacher even where they could match it (Stanton et al. 2021, arXiv "
+            "2106.05945)."
+        )
+    return says
+
+
+def _table(controls: Controls, replay: Replay) -> None:
+    table = replay.table()
+    counts = table["learned"].value_counts()
+    kind = st.segmented_control(
+        "Learned",
+        list(LEARNED),
+        default="late",
+        required=True,
+        format_func=lambda kind: f"{LEARNED[kind]} ({counts.get(kind, 0)})",
+        key=f"{PAGE}.learned",
+        label_visibility="collapsed",
+    )
+    rows = table[table["learned"] == kind].sort_values("step")
+    rows = rows.dropna(axis="columns", how="all")  # what is never learned has no step
+    if rows.empty:
+        st.info("There is no such text.", icon=":material/check:")
+        return
+
+    def choose() -> None:
+        if chosen := st.session_state[f"{PAGE}.texts"].selection.rows:
+            st.session_state[controls.key("text")] = int(rows.index[chosen[0]])
+
+    st.dataframe(
+        rows.drop(columns="learned"),
+        hide_index=True,
+        key=f"{PAGE}.texts",
+        on_select=choose,
+        selection_mode="single-row",
+        column_config={
+            "text": st.column_config.TextColumn("Text", width=180),
+            "truth": "True class",
+            "teacher": "Teacher's answer",
+            "student": "Student's, in the end",
+            "step": st.column_config.NumberColumn("Agrees since step", format="localized"),
+        },
+        alt=f"Texts: {LEARNED[kind].lower()}",
+    )
+    st.caption("Choose a row to follow its text above.")

@@ -1,0 +1,249 @@
+"""Lab 4: what does the student learn from? Measured before, or here and now."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import pandas as pd
+import streamlit as st
+
+from kd_core import figures
+from kd_core.config import DistillConfig
+from kd_core.errors import KDError, RunError
+from kd_core.figures.lab_runs import setting_name
+from kd_core.jobs.store import RunRow
+from kd_core.learn.lab_results import LabConfig, transfer_curve
+from kd_core.learn.recorded import recorded_lab
+from kd_core.system import formatting
+from pages.learn.labs.controls import Controls, question
+from pages.shared.charts import chart, is_dark
+from pages.shared.live_job import UNDER_WAY, job_view
+from pages.shared.state import runner, store
+from pages.shared.text import escape, term
+
+PAGE = "transfer"
+RECORDED, DEMO = "recorded", "demo"
+SIZES = (0, 500, 2_000, 8_000)
+SEEDS = (0, 1, 2, 3, 4)
+LABELS, TRANSFER = "The teacher's answers to the labelled texts", "The teacher's answers to further texts"
+
+
+def transfer_lab() -> None:
+    controls = Controls(PAGE, "source", "settings", "sizes", "seeds", "start")
+    top = st.container()
+    left, right = st.columns([4, 8], gap="large")
+    with left:
+        controls.open()
+    try:
+        job = _source(controls)
+        with left:
+            _measure(controls)
+        with top:
+            _question(controls)
+        with right:
+            if job and job.status != "done":
+                job_view(job, f"{PAGE}.job")
+            st.fragment(_result, run_every=2 if job and job.status in UNDER_WAY else None)(job)
+    except KDError as error:
+        st.error(escape(error), icon=":material/error:")
+
+
+def _source(controls: Controls) -> RunRow | None:
+    """A measurement of this machine, or None for the recorded one; at first the one of the link."""
+    jobs = {job.id: job for job in store().runs(kind="lab", limit=20)}
+    sources = [RECORDED, *jobs]
+    asked = st.query_params.get("job")
+    source = controls.add(
+        "source",
+        "selectbox",
+        "Measurement",
+        sources,
+        index=sources.index(asked) if asked in sources else 0,
+        format_func=lambda source: (
+            "Recorded: the demo's settings, 3 seeds"
+            if source == RECORDED
+            else f"{jobs[source].title} · {source}"
+        ),
+    )
+    return jobs.get(source)
+
+
+def _measure(controls: Controls) -> None:
+    """Start one of your own."""
+    runs = {run.id: run for run in store().runs(kind="distil", status=("done",), limit=50)}
+    controls.note("**Measure it on this machine**")
+    chosen = controls.add(
+        "settings",
+        "selectbox",
+        "Settings",
+        [DEMO, *runs],
+        format_func=lambda run: "The demo's" if run == DEMO else f"{runs[run].title} · {run}",
+        help="Task, teacher, student, objective and steps; what is in the cache is used again",
+    )
+    sizes = controls.add(
+        "sizes",
+        "pills",
+        "Transfer texts",
+        SIZES,
+        default=SIZES,
+        selection_mode="multi",
+        format_func="{:,}".format,
+        help=term("transfer set"),
+    )
+    seeds = controls.add("seeds", "pills", "Seeds", SEEDS, default=SEEDS[:3], selection_mode="multi")
+    students = len(seeds) * (1 + len(sizes))
+    each = _seconds_each(runs.get(chosen) or next(iter(runs.values()), None))
+    takes = f", {formatting.duration(students * each)} by the last run here" if each else ""
+    controls.note(
+        f"{students} students, one after the other{takes}. You can leave the page, stop and go on later: "
+        "what is measured stays."
+    )
+
+    def start() -> None:
+        base = DistillConfig() if chosen == DEMO else DistillConfig.from_dict(runs[chosen].config)
+        config = LabConfig(distil=base, transfer=tuple(sorted(sizes)), seeds=tuple(sorted(seeds)))
+        name = "The demo's settings" if chosen == DEMO else runs[chosen].title
+        seeds_of = f"{len(seeds)} {'seed' if len(seeds) == 1 else 'seeds'}"
+        job = runner().submit(config, f"{name}, {seeds_of}", kind="lab")
+        st.session_state[controls.key("source")] = job  # what is measured now is what is shown
+
+    controls.button(
+        "start",
+        "Measure",
+        type="primary",
+        icon=":material/play_arrow:",
+        disabled=not (sizes and seeds),
+        on_click=start,
+    )
+
+
+def _seconds_each(run: RunRow | None) -> float | None:
+    """What a student of that run took."""
+    if run is None:
+        return None
+    try:
+        report = store().report(run.id)
+    except RunError:
+        return None
+    trained = sum(len(report[who]["seeds"]) for who in ("student", "alone", "labelled_only") if report[who])
+    return float(report["seconds"]["distil"]) / trained
+
+
+def _question(controls: Controls) -> None:
+    alone, labelled, *_, most = _curve(recorded_lab("transfer")).to_dict("records")
+    first, second = labelled["accuracy"] - alone["accuracy"], most["accuracy"] - labelled["accuracy"]
+    question(
+        controls,
+        "A student learns from labels alone; then also from its teacher's answers to the same texts; then "
+        f"from those to {most['transfer']:,} unlabelled texts besides. Which of the two steps adds more?",
+        (LABELS, TRANSFER),
+        LABELS if first > second else TRANSFER,
+        f"The teacher's answers to the labelled texts add {formatting.points(first)}, those to "
+        f"{most['transfer']:,} further texts {formatting.points(second)}, in the recorded measurement.",
+    )
+
+
+def _result(job: RunRow | None) -> None:
+    """The picture, its words and its table; of a job that goes on, as far as it is."""
+    report = _report(job)
+    if not report or not report["cells"]:
+        st.info("The first result appears here when its student is trained.", icon=":material/hourglass_top:")
+        return
+    curve, teacher = _curve(report), report["teacher"]["accuracy"]
+    spoken = ", ".join(
+        f"{setting_name(row['who'], row['transfer'])} {formatting.percent(row['accuracy'])}"
+        for row in curve.to_dict("records")
+    )
+    chart(
+        figures.transfer_curve(curve, teacher, dark=is_dark()),
+        key=f"{PAGE}.curve",
+        alt=f"{spoken}; teacher {formatting.percent(teacher)}",
+    )
+    st.caption(
+        f"Bars: 95 % interval of the mean, by {report['test_texts']:,} test texts. Dashes: single seeds."
+    )
+    st.subheader("What you see", anchor=False)
+    st.markdown(_words(curve, teacher))
+    _table(curve)
+    _conditions(report)
+
+
+def _report(job: RunRow | None) -> Mapping[str, Any] | None:
+    if job is None:
+        return recorded_lab("transfer")
+    try:
+        return store().report(job.id)
+    except RunError:  # nothing is measured yet
+        return None
+
+
+@st.cache_data(max_entries=16, show_spinner=False)
+def _curve(report: Mapping[str, Any]) -> pd.DataFrame:
+    return transfer_curve(report)
+
+
+def _words(curve: pd.DataFrame, teacher: float) -> str:
+    rows = curve.dropna(subset="delta").to_dict("records")
+    if not rows:
+        return "The student alone and a distilled one are needed for a comparison; the next is being trained."
+    says = []
+    for row in rows:
+        what = (
+            "on the labelled texts only"
+            if not row["transfer"]
+            else f"with {row['transfer']:,} transfer texts"
+        )
+        span = formatting.interval(row["delta_low"], row["delta_high"])
+        gain = f"**{formatting.points(row['delta'])}** ({span})"
+        told = {
+            "helped": "distillation helped",
+            "hurt": "distillation hurt",
+            "no_difference": "no difference that these texts can show",
+        }[row["kind"]]
+        says.append(f"- Distilled {what}: {gain} over the student alone, {told}.")
+    last = rows[-1]
+    return (
+        "Every student has the same size, the same first weights and the same number of steps; only what it "
+        "learns from differs. Points of accuracy, with their 95 % interval over texts and seeds:\n\n"
+        + "\n".join(says)
+        + f"\n\nWith {last['transfer']:,} transfer texts the student has "
+        f"{formatting.percent(last['accuracy'])}, its teacher {formatting.percent(teacher)}. "
+        "A label says which class is right; the teacher's answer says how near the others are, and it can be "
+        "had for texts that nobody has labelled (as in Tang et al. 2019, arXiv 1903.12136, and Turc et al. "
+        "2019, 1908.08962)."
+    )
+
+
+def _table(curve: pd.DataFrame) -> None:
+    rows = curve.to_dict("records")
+    table = pd.DataFrame(
+        {
+            "Learns from": [setting_name(row["who"], row["transfer"]) for row in rows],
+            "Accuracy": [
+                f"{formatting.percent(row['accuracy'])} {formatting.plus_minus(row['low'], row['high'])}"
+                for row in rows
+            ],
+            "Seeds": [", ".join(formatting.percent(value) for value in row["accuracies"]) for row in rows],
+            "Over alone": ["" if pd.isna(row["delta"]) else formatting.points(row["delta"]) for row in rows],
+            "95 % interval": [
+                "" if pd.isna(row["delta"]) else formatting.interval(row["delta_low"], row["delta_high"])
+                for row in rows
+            ],
+        }
+    )
+    st.dataframe(table, hide_index=True, key=f"{PAGE}.table", alt="Accuracy by what the student learns from")
+
+
+def _conditions(report: Mapping[str, Any]) -> None:
+    config, machine = report["config"], report["machine"]
+    goal, student, training = config["objective"], config["student"], config["training"]
+    st.caption(
+        f"{escape(config['task']['name'])}; student {escape(student['model'])}, {student['layers']} layers "
+        f"of {student['hidden']}; {training['steps']:,} steps, T = {goal['temperature']:g}, "
+        f"alpha = {goal['alpha']:g}. A step has {training['batch_size']} labelled texts and, where there are "
+        f"any, {training['transfer_batch_size']} transfer texts. All students, the one alone too, keep the "
+        f"word pieces of the whole transfer set. {escape(machine['processor'])}, {machine['cores']} cores, "
+        f"PyTorch {escape(machine['torch'])}. The recorded numbers are made by the same code, "
+        "assets/record.py."
+    )

@@ -1,0 +1,30 @@
+"""Guided lessons: the list, or one of them."""
+
+import streamlit as st
+
+from kd_core.errors import KDError
+from kd_core.learn.lessons import lessons
+from pages.learn.lessons.cards import lesson_cards
+from pages.learn.lessons.view import lesson_view
+from pages.shared.text import escape
+
+asked, step = st.query_params.get("lesson", ""), st.query_params.get("step", "1")
+lesson = lessons().get(asked)
+if lesson is None:
+    st.title("Lessons", anchor=False)
+    st.markdown(
+        "Each lesson asks before it tells: answer a question, find out in the lab, compare. All numbers were "
+        "measured; nothing has to be trained."
+    )
+    if asked:
+        st.warning(
+            f"There is no lesson “{escape(asked)}”. These are the ones there are.",
+            icon=":material/search_off:",
+        )
+    lesson_cards(list(lessons().values()))
+else:
+    try:
+        most = len(lesson.part_names)
+        lesson_view(lesson, min(max(int(step), 1), most) - 1 if step.isdecimal() else 0)
+    except KDError as error:
+        st.error(escape(error), icon=":material/error:")

@@ -1,0 +1,151 @@
+"""One lesson, step by step: a question, the lab, what is so, a summary. All but the answers is in the URL."""
+
+from __future__ import annotations
+
+import streamlit as st
+
+from kd_core.learn.examples import shipped
+from kd_core.learn.lessons import Facts, Lesson, Number, facts, lessons
+from pages.learn.labs.bodies import LAB_BODIES
+from pages.learn.labs.controls import text_option
+from pages.learn.lessons.cards import PAGE
+from pages.shared import addresses
+from pages.shared.text import escape
+
+TITLES = {"Before": "A question first", "Reveal": "What is so", "Summary": "In short"}
+Answer = str | float | None
+
+
+def lesson_view(lesson: Lesson, step: int) -> None:
+    """Raises: DataError without the corpus that the headlines are from."""
+    found, steps = _facts(lesson.name), lesson.part_names
+    part = steps[step]
+    if part in lesson.lab_parts and lesson.labs[step - 1].hide and "hide" not in st.query_params:
+        _go(lesson, step, found)  # a typed address, without the lesson's settings
+    title = TITLES.get(part, "Try it")
+    with st.container(gap="xxsmall", key="labs.title"):
+        if st.button("Lessons", key="lessons.all", icon=":material/arrow_back:", type="tertiary"):
+            st.switch_page(PAGE)
+        st.title(lesson.title, anchor=False)
+    st.progress((step + 1) / len(steps), text=f"Step {step + 1} of {len(steps)} · {title}")
+    st.header(title, anchor=False)
+    answer = _answer(lesson)
+    if part == "Reveal":
+        _settle(lesson, found, answer)
+    st.markdown(found.fill(lesson.parts[part], escape))
+    if part == "Before":
+        answer = _ask(lesson, found)
+    elif part in lesson.lab_parts:
+        LAB_BODIES[lesson.labs[step - 1].name]()
+    _buttons(lesson, step, found, blocked=part == "Before" and answer is None)
+
+
+@st.cache_resource(max_entries=8, show_spinner="Counting")
+def _facts(name: str) -> Facts:
+    return facts(name)
+
+
+def _place(lesson: Lesson) -> str:
+    return f"lessons.answer_{lesson.name}"
+
+
+def _answer(lesson: Lesson) -> Answer:
+    """What was answered in this session."""
+    answer: Answer = st.session_state.get("lessons.answers", {}).get(lesson.name)
+    return answer
+
+
+def _ask(lesson: Lesson, found: Facts) -> Answer:
+    before = _answer(lesson)
+    with st.container(border=True):
+        st.markdown(f":material/help: **{found.fill(lesson.question, escape)}**")
+        answer: Answer
+        if number := lesson.number:
+            answer = st.number_input(
+                f"Your answer, in {number.unit}",
+                number.low,
+                number.high,
+                before,
+                number.step,
+                key=_place(lesson),
+                format="%g",
+                width=240,
+                placeholder="A guess is enough",
+            )
+        else:
+            options = [found.fill(option) for option in lesson.options]
+            answer = st.radio(
+                "Your answer",
+                options,
+                index=options.index(before) if before in options else None,
+                format_func=escape,
+                key=_place(lesson),
+            )
+    st.session_state.setdefault("lessons.answers", {})[lesson.name] = answer
+    return answer
+
+
+def _settle(lesson: Lesson, found: Facts, answer: Answer) -> None:
+    right = found.answer
+    if answer is None:
+        st.caption("You did not answer in this session. Go back to the first step to have a guess.")
+        return
+    if number := lesson.number:
+        near = abs(float(answer) - float(right)) <= number.close
+        says = f"You said {_shown(answer, number)}; it is {_shown(right, number)}."
+        verdict = "Near enough." if near else "Not near."
+    else:
+        near = answer == right
+        says = f"You said: {escape(answer)}." + ("" if near else f" It is: {escape(right)}.")
+        verdict = "Right." if near else "It is another one."
+    colour, icon = ("green", "check_circle") if near else ("orange", "lightbulb")
+    with st.container(border=True, key="lessons.verdict"):
+        st.markdown(f":{colour}[:material/{icon}: **{verdict}**] {says}")
+
+
+def _shown(value: str | float, number: Number) -> str:
+    return f"{float(value):.1f} {number.unit}".replace("-", "−")
+
+
+def _buttons(lesson: Lesson, step: int, found: Facts, *, blocked: bool) -> None:
+    names = list(lessons())
+    after = names[names.index(lesson.name) + 1 :]
+    with st.container(horizontal=True, key="lessons.buttons"):
+        if step and st.button("Back", key="lessons.back", icon=":material/arrow_back:", shortcut="B"):
+            _go(lesson, step - 1, found)
+        if step + 1 < len(lesson.part_names):
+            if st.button(
+                "Next",
+                key="lessons.next",
+                type="primary",
+                icon=":material/arrow_forward:",
+                shortcut="N",
+                disabled=blocked,
+                help="Answer first: a guess is enough" if blocked else None,
+            ):
+                _go(lesson, step + 1, found)
+        elif not after:
+            st.page_link(addresses.LABS, label="All labs", icon=":material/school:")
+        elif st.button(
+            f"Next lesson: {lessons()[after[0]].title}",
+            key="lessons.after",
+            type="primary",
+            icon=":material/arrow_forward:",
+            shortcut="N",
+        ):
+            _go(lessons()[after[0]], 0, found)
+
+
+def _go(lesson: Lesson, step: int, found: Facts) -> None:
+    """To another step, whose lab starts with the lesson's settings."""
+    where = {"lesson": lesson.name, "step": str(step + 1)}
+    if lesson.part_names[step] in lesson.lab_parts:
+        lab = lesson.labs[step - 1]
+        if lab.hide:
+            where["hide"] = ",".join(lab.hide)
+        for name, value in lab.settings.items():
+            filled = found.fill(str(value))
+            if name == "text":  # a link names it by its words
+                filled = text_option(shipped(), int(filled))
+            where[f"{lab.name}.{name}"] = filled
+    st.switch_page(PAGE, query_params=where)

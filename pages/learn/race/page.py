@@ -1,0 +1,25 @@
+"""Two or three settings against each other, for a live audience."""
+
+import streamlit as st
+
+from kd_core.errors import KDError
+from kd_core.learn.race import LETTERS
+from pages.learn.race.form import race_form
+from pages.learn.race.view import race_view
+from pages.shared import addresses
+from pages.shared.text import escape
+
+st.title("Race", anchor=False)
+st.markdown(
+    "Two or three ways to teach the same small student, on one chart. Who gets closest to the teacher?"
+)
+run_ids = [run_id for run_id in st.query_params.get("runs", "").split(",") if run_id][: len(LETTERS)]
+if run_ids:
+    try:
+        race_view(list(dict.fromkeys(run_ids)))
+    except KDError as error:
+        st.error(escape(error), icon=":material/error:")
+    if st.button("Set up another race", key="race.another", icon=":material/add:"):
+        st.switch_page(addresses.RACE)
+else:
+    race_form()

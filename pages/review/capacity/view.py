@@ -1,0 +1,136 @@
+"""Capacity: what is asked, what it needs, and the arithmetic behind it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import pandas as pd
+import streamlit as st
+
+from kd_core.deployment.benchmark_notes import conditions
+from kd_core.deployment.capacity import Load, Measured, Requirement, from_bench, from_run, money, saving
+from kd_core.distillation.report_tables import conditions as run_conditions
+from kd_core.jobs.store import RunRow
+from kd_core.system import formatting
+from pages.shared import addresses
+from pages.shared.fields import field
+from pages.shared.live_job import jobs_about
+from pages.shared.state import store
+from pages.shared.text import escape
+
+LABELS = {
+    "million_texts": "Texts a day (millions)",
+    "peak": "Peak, times the average",
+    "target_ms": "Latency at most (ms, p95)",
+    "utilisation": "Cores busy at most (%)",
+    "cores_per_server": "Cores of a server",
+    "price": "Price of a core-hour",
+    "currency": "Currency",
+}
+ROWS = (("million_texts", "target_ms", "peak"), ("cores_per_server", "utilisation", "price", "currency"))
+
+
+def ask_load() -> Load:
+    values = {}
+    for names in ROWS:
+        for column, name in zip(st.columns(len(names)), names, strict=True):
+            shape = {"format": "%g"} if name == "peak" else {}  # 3, not 3.00
+            values[name] = field(
+                Load, name, key=f"capacity.{name}", label=LABELS[name], container=column, **shape
+            )
+    return Load(**values | {"currency": values["currency"] or ""})
+
+
+def measured(run: RunRow) -> tuple[list[Measured], str, bool]:
+    """What each form takes, how that was measured, and whether a benchmark did."""
+    done = next((job for job in jobs_about(run.id, "bench") if job.status == "done"), None)
+    if done is None:
+        report = store().report(run.id)
+        return from_run(report), run_conditions(report), False
+    report = store().report(done.id)
+    batches = sorted({cell["batch"] for cell in report["cells"]})
+    batch = st.segmented_control(
+        "Texts in a batch",
+        batches,
+        default=batches[0],
+        required=True,
+        key="capacity.batch",
+        help="Batches take less time for a text, but a text waits until its batch is full and done",
+        bind="query-params",
+    )
+    return from_bench(report, batch), conditions(report), True
+
+
+def answer(needs: Sequence[Requirement]) -> None:
+    """Servers and price of each model, and what the smallest saves."""
+    st.markdown(f"**{escape(saving(needs))}**")
+    for column, need in zip(st.columns(len(needs)), needs, strict=True):
+        with column.container(border=True, height="stretch"):
+            st.markdown(f"**{need.name}**")
+            st.metric("Servers", f"{need.servers:,}")
+            cores = "1 core" if need.cores == 1 else f"{need.cores:,} cores"
+            st.caption(f"{cores} · {escape(_price(need))} a day")
+            _target(need)
+
+
+def _price(need: Requirement) -> str:
+    return money(f"{need.cost_per_day:,.2f}", need.currency)
+
+
+def _target(need: Requirement) -> None:
+    if need.meets_target is None:
+        st.badge("Latency not known", icon=":material/help:", color="gray")
+    elif need.meets_target:
+        st.badge("Within the latency", icon=":material/check:", color="green")
+    else:
+        st.badge("Too slow for the latency", icon=":material/close:", color="red")
+
+
+def table(needs: Sequence[Requirement]) -> None:
+    st.dataframe(
+        pd.DataFrame(
+            [
+                {
+                    "Model": need.name,
+                    "Texts/s of a core": f"{need.texts_per_second:,.0f}",
+                    "Cores": f"{need.cores:,}",
+                    "Servers": f"{need.servers:,}",
+                    "Price a day": _price(need),
+                    "Latency p95": ""
+                    if need.latency_ms is None
+                    else formatting.milliseconds(need.latency_ms),
+                    "One server carries": f"{need.most_texts_per_day / 1e6:,.1f} M texts a day",
+                }
+                for need in needs
+            ]
+        ),
+        hide_index=True,
+        key="capacity.table",
+        alt="What each model needs",
+    )
+
+
+def arithmetic(needs: Sequence[Requirement]) -> None:
+    st.subheader("The arithmetic", anchor=False)
+    for tab, need in zip(st.tabs([need.name for need in needs]), needs, strict=True):
+        tab.text("\n".join(need.lines))
+
+
+def source(conditions: str, benchmarked: bool, run: RunRow) -> None:
+    if not benchmarked:
+        st.info(
+            "These times come from the run itself: one text at a time in PyTorch, without the tokenizer. "
+            "Measure in the report's Speed tab to see ONNX int8, batches and the tokenizer.",
+            icon=":material/timer:",
+        )
+        st.page_link(
+            addresses.REPORT,
+            label="Open the report",
+            icon=":material/arrow_forward:",
+            query_params={"run": run.id},
+        )
+    st.caption(
+        "Cores are taken to serve texts independently of each other, at the speed of 1 thread. Waiting for a "
+        "free core or for a batch to fill is not part of the latency; the limit on how busy cores are keeps "
+        "it short. " + escape(conditions)
+    )

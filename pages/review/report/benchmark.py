@@ -1,0 +1,156 @@
+"""Report, Speed: the benchmark of teacher and student in each runtime, measured on request."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import pandas as pd
+import streamlit as st
+
+from kd_core import figures
+from kd_core.deployment.benchmark import BenchConfig
+from kd_core.deployment.benchmark_notes import against, conditions, count_of_threads, form_name, kind_of_texts
+from kd_core.jobs.store import RunRow
+from kd_core.system import formatting
+from pages.shared import addresses
+from pages.shared.charts import chart, is_dark
+from pages.shared.live_job import job_view, jobs_about
+from pages.shared.state import runner, store
+from pages.shared.text import escape
+
+
+def benchmark(run: RunRow) -> None:
+    jobs = jobs_about(run.id, "bench")
+    done = next((job for job in jobs if job.status == "done"), None)
+    st.subheader("Benchmark", anchor=False)
+    st.markdown(
+        "Teacher and student in PyTorch, ONNX and ONNX int8: batches of 1, 8 and 32; test texts and texts of "
+        "16, 64 and 128 tokens; 1 thread and all of this machine's."
+    )
+    if jobs and jobs[0].status != "done":
+        job_view(jobs[0], "report.bench")
+    elif st.button(
+        "Measure again" if done else "Measure",
+        type="secondary" if done else "primary",
+        icon=":material/timer:",
+        key="report.measure",
+        help="Takes a minute or two, longer where other programs run: best on an idle machine",
+    ):
+        runner().submit(
+            BenchConfig(run=run.id),
+            f"Benchmark of {run.title}",
+            kind="bench",
+            token=f"bench {run.id} {len(jobs)}",
+        )
+        st.rerun()
+    if done:
+        _results(store().report(done.id))
+
+
+def _results(report: Mapping[str, Any]) -> None:
+    forms, cells = report["forms"], report["cells"]
+    times = forms[0]["latency_ms"]
+    st.dataframe(
+        _overview(forms),
+        hide_index=True,
+        key="report.bench_forms",
+        alt="Accuracy, size and speed of each form",
+    )
+    st.caption(
+        f"Accuracy on {forms[0]['texts']:,} test texts, each form evaluated anew; ± is half of the 95 % "
+        f"interval. Latency of one batch of {times['batch']} on {count_of_threads(times['threads'])}, "
+        f"{times['mean_tokens']:.1f} tokens on average. Memory is the most that a process with that form "
+        "alone takes, on top of the libraries."
+    )
+    if report["notes"]:
+        with st.container(border=True, key="report.bench_notes"):
+            st.markdown("**What these numbers say**")
+            for note in report["notes"]:
+                st.markdown(escape(note))
+    st.page_link(
+        addresses.CAPACITY,
+        label="What this means in servers",
+        icon=":material/dns:",
+        query_params={"run": report["run"]},
+    )
+    threads = st.segmented_control(
+        "Threads",
+        sorted({cell["threads"] for cell in cells}),
+        default=times["threads"],
+        required=True,
+        format_func=count_of_threads,
+        key="report.bench_threads",
+    )
+    shown = [cell for cell in cells if cell["threads"] == threads]
+    _by_length(shown, threads)
+    with st.expander(f"All numbers on {count_of_threads(threads)}", icon=":material/table:"):
+        st.dataframe(
+            _grid(shown), hide_index=True, key="report.bench_cells", alt="All cells of the benchmark"
+        )
+        st.caption(
+            "p50 and p95 are milliseconds for a whole batch; p95 is left out where fewer than 20 were timed."
+        )
+    tokenizers = report["tokenizer_ms"]
+    st.caption(
+        f"The tokenizer comes on top: {formatting.milliseconds(tokenizers['teacher']['p50'])} for a text "
+        f"of the teacher, {formatting.milliseconds(tokenizers['student']['p50'])} for one of the student "
+        "(median, 1 thread). " + escape(conditions(report))
+    )
+
+
+def _by_length(cells: Sequence[Mapping[str, Any]], threads: int) -> None:
+    """Side by side, on one scale: a picture for each length."""
+    p50 = [cell["p50"] for cell in cells]
+    lengths = list(dict.fromkeys(cell["length"] for cell in cells))
+    for first in range(0, len(lengths), 2):
+        for column, length in zip(st.columns(2), lengths[first : first + 2], strict=False):
+            title = f"{kind_of_texts(length).capitalize()}, {count_of_threads(threads)}"
+            rows = [cell for cell in cells if cell["length"] == length]
+            with column:
+                chart(
+                    figures.latency_by_batch(rows, title, (min(p50), max(p50)), dark=is_dark()),
+                    key=f"report.bench.{length}",
+                    alt=f"Median time of a batch, by batch size. {title}. {_spoken(rows)}",
+                )
+
+
+def _spoken(cells: Sequence[Mapping[str, Any]]) -> str:
+    one = cells[0]["batch"]
+    read = [f"{form_name(c['form'])} {formatting.milliseconds(c['p50'])}" for c in cells if c["batch"] == one]
+    return f"Batch {one}: {', '.join(read)}."
+
+
+def _overview(forms: Sequence[Mapping[str, Any]]) -> pd.DataFrame:
+    return pd.DataFrame(
+        [
+            {
+                "Model": form_name(form["name"]),
+                "Accuracy": f"{formatting.percent(form['accuracy'])} "
+                f"{formatting.plus_minus(form['low'], form['high'])}",
+                "Size": formatting.megabytes(form["size_mb"]),
+                "Memory": formatting.megabytes(form["memory_mb"]),
+                "Latency p50": formatting.milliseconds(form["latency_ms"]["p50"]),
+                "p95": formatting.milliseconds(form["latency_ms"]["p95"]),
+                "Against the teacher in PyTorch": against(forms[0], form),
+            }
+            for form in forms
+        ]
+    )
+
+
+def _grid(cells: Sequence[Mapping[str, Any]]) -> pd.DataFrame:
+    return pd.DataFrame(
+        [
+            {
+                "Texts": kind_of_texts(cell["length"]).capitalize(),
+                "Batch": cell["batch"],
+                "Model": form_name(cell["form"]),
+                "p50": formatting.milliseconds(cell["p50"]),
+                "p95": "" if cell["p95"] is None else formatting.milliseconds(cell["p95"]),
+                "Texts per second": f"{cell['texts_per_second']:,.0f}",
+                "Batches timed": cell["passes"],
+            }
+            for cell in cells
+        ]
+    )

@@ -1,0 +1,52 @@
+"""Report, Curves: how the models of the run learned."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import streamlit as st
+
+from kd_core import figures
+from kd_core.distillation import report_tables, roles
+from kd_core.jobs.store import RunRow
+from pages.shared.charts import chart, is_dark
+from pages.shared.state import store
+
+
+def curves(run: RunRow, report: Mapping[str, Any]) -> None:
+    curve, evaluations = store().curve(run.id), store().evaluations(run.id)
+    trained = [who for who in report_tables.models(report) if (curve["who"] == who).any()]
+    if not trained:
+        st.info("The curves of this run were not recorded in this database.", icon=":material/show_chart:")
+        return
+    accuracy, loss = st.columns(2)
+    with accuracy:
+        chart(
+            figures.accuracy_curves(
+                evaluations, report_tables.teacher_validation(evaluations), dark=is_dark()
+            ),
+            key="report.accuracy_curves",
+            alt="Validation accuracy of each model over the training steps",
+        )
+        drawn = set(evaluations["who"])
+        if cached := [roles.NAMES[who] for who in report_tables.models(report) if who not in drawn]:
+            st.caption(f"From the cache, so without a curve here: {', '.join(cached).lower()}.")
+    with loss:
+        place = st.container()
+        with st.container(horizontal=True, vertical_alignment="bottom"):
+            who = st.segmented_control(
+                "Model",
+                trained,
+                default="student" if "student" in trained else trained[0],
+                required=True,
+                format_func=roles.SHORT_NAMES.get,
+                key="report.curve_model",
+            )
+            log = st.toggle("Log scale", key="report.log")
+        with place:
+            chart(
+                figures.loss_curves(curve, who=who, log=log, dark=is_dark()),
+                key="report.loss_curves",
+                alt=f"Training loss over the steps: {roles.NAMES[who]}",
+            )

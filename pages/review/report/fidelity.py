@@ -1,0 +1,100 @@
+"""Report, Fidelity: how closely the student follows its teacher, and the texts behind each number."""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import Mapping
+from typing import Any
+
+import pandas as pd
+import streamlit as st
+
+from kd_core import figures
+from kd_core.distillation import report_tables
+from kd_core.errors import RunError
+from kd_core.jobs.store import RunRow
+from kd_core.system import formatting, paths
+from pages.shared.charts import chart, is_dark
+from pages.shared.text import escape, term
+
+LABELS = {
+    "new_error": "New errors",
+    "mended": "Mended",
+    "inherited": "Inherited errors",
+    "both_right": "Both right",
+}
+
+
+def fidelity(run: RunRow, report: Mapping[str, Any]) -> None:
+    found = report["fidelity"]
+    left, right = st.columns(2)
+    with left:
+        chart(
+            figures.four_way(report, dark=is_dark()),
+            key="report.four_way",
+            alt=", ".join(f"{label}: {found[cell]:,} texts" for cell, label in LABELS.items()),
+        )
+    with right.container(horizontal=True):
+        st.metric(
+            "Agreement",
+            formatting.percent(found["agreement"]),
+            border=True,
+            help="How often the student's answer is the teacher's, right or wrong",
+        )
+        st.metric(
+            "Divergence",
+            f"{found['kl']:.3f} nats",
+            border=True,
+            help=f"{term('KL divergence')} Here of the student from the teacher, at T = 1, mean over texts.",
+        )
+    for cell, label in LABELS.items():
+        right.markdown(f"**{label}:** {report_tables.CELLS[cell]}")
+    if len(report["config"]["training"]["seeds"]) > 1:
+        right.caption("Of the first seed's student.")
+    st.subheader("The texts behind each cell", anchor=False)
+    cell = st.segmented_control(
+        "Cell",
+        list(LABELS),
+        default="new_error",
+        required=True,
+        format_func=lambda cell: f"{LABELS[cell]} ({found[cell]:,})",
+        key="report.cell",
+        label_visibility="collapsed",
+    )
+    try:
+        rows = _texts(run.id, run.machine, report)
+    except RunError as error:
+        st.warning(escape(error), icon=":material/folder_off:")
+        return
+    shown = rows[rows["cell"] == cell].drop(columns="cell")
+    if shown.empty:
+        st.info("There is no such text.", icon=":material/check:")
+        return
+    sure = st.column_config.NumberColumn("Confidence", format="%.0f %%", width=95)
+    st.dataframe(
+        shown,
+        hide_index=True,
+        key="report.texts",
+        column_config={
+            "text": st.column_config.TextColumn("Text", width="medium"),
+            "truth": "True class",
+            "teacher": "Teacher's answer",
+            "teacher_sure": sure,
+            "student": "Student's answer",
+            "student_sure": sure,
+        },
+        alt=f"Test texts: {LABELS[cell]}",
+    )
+
+
+@st.cache_data(max_entries=8, show_spinner=False)
+def _texts(run_id: str, machine: str, _report: Mapping[str, Any]) -> pd.DataFrame:
+    """Raises: RunError, where the run's folder is not on this machine any more, or never was."""
+    folder = paths.runs() / run_id
+    if not folder.is_dir():
+        here = machine == socket.gethostname()
+        where = "was removed from this machine" if here else f"is on another machine, {machine}"
+        raise RunError(
+            f"The folder of this run {where}, so its texts cannot be shown. Its numbers are above."
+        )
+    return report_tables.texts(folder, _report)

@@ -1,0 +1,143 @@
+"""The top of a report: which run, what can be done with it, and the verdict with its three measures."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+import streamlit as st
+
+from kd_core import figures
+from kd_core.config import DistillConfig
+from kd_core.distillation import report_tables, roles
+from kd_core.figures.html_report import html_report
+from kd_core.jobs import states
+from kd_core.jobs.store import RunRow
+from kd_core.system import formatting
+from pages.shared import addresses
+from pages.shared.charts import chart, is_dark
+from pages.shared.run_form.link import form_link
+from pages.shared.state import store
+from pages.shared.text import escape, term
+from pages.shared.took import estimate_was
+
+MEASURES = ("accuracy", "size", "latency")
+ENDED = {"failed": "failed", "stopped": "was stopped", "interrupted": "was interrupted"}
+
+
+def actions(run: RunRow, report: Mapping[str, Any]) -> None:
+    with st.container(horizontal=True):
+        st.download_button(
+            "Download HTML",
+            lambda: _html(run, report),
+            file_name=f"kd-{run.id}.html",
+            mime="text/html",
+            icon=":material/download:",
+            key="report.html",
+            on_click="ignore",
+            help="The whole report as one file that needs neither KD Studio nor a network",
+        )
+        st.download_button(
+            "Download JSON",
+            lambda: json.dumps(report, indent=1, ensure_ascii=False),
+            file_name=f"kd-{run.id}.json",
+            mime="application/json",
+            icon=":material/data_object:",
+            key="report.json",
+            on_click="ignore",
+        )
+        duplicate(run)
+        if st.button("Export", icon=":material/archive:", key="report.export"):
+            st.switch_page(addresses.EXPORT, query_params={"run": run.id})
+        if st.button("Open in playground", icon=":material/forum:", key="report.playground"):
+            st.switch_page(addresses.PLAYGROUND, query_params={"run": run.id})
+
+
+def duplicate(run: RunRow) -> None:
+    if st.button(
+        "Duplicate",
+        icon=":material/content_copy:",
+        key="report.duplicate",
+        help="Open the form with this run's settings",
+    ):
+        st.switch_page(addresses.DISTILL, query_params=form_link(DistillConfig.from_dict(run.config)))
+
+
+def title(run: RunRow, seconds: float | None = None) -> None:
+    st.title(escape(run.title), anchor=False)
+    facts = [f"{escape(run.task)}: {escape(run.teacher)} → {escape(run.student)}"] if run.name else []
+    facts += [f"{run.created.astimezone():%d %b %Y}"]
+    facts += [formatting.duration(seconds)] if seconds is not None else []
+    st.caption(" · ".join([*facts, f"`{run.id}`"]))
+
+
+def verdict(run: RunRow, report: Mapping[str, Any]) -> None:
+    title(run, sum(report["seconds"].values()))
+    label, colour, icon = states.verdict_badge(report["verdict"]["kind"])
+    with st.container(border=True, key="report.verdict"):
+        st.badge(label, icon=icon, color=colour, help=term("verdict"))
+        st.markdown(f"**{escape(report['sentence'])}**")
+        for note in report["notes"]:
+            st.caption(escape(note))
+        if told := estimate_was(run, report["seconds"]):
+            st.caption(told)
+
+
+def measures(report: Mapping[str, Any]) -> None:
+    """Accuracy, size and latency of all models, with what compression cost and bought."""
+    found = report_tables.kept(report)
+    for column, measure in zip(st.columns(3), MEASURES, strict=True):
+        with column.container(border=True, height="stretch"):
+            st.markdown(f"**{found[measure]}**")
+            figure = figures.bars(report, measure, dark=is_dark())
+            chart(figure, key=f"report.{measure}", alt=_spoken(report, measure))
+            if measure == "latency":
+                st.caption(report_tables.ONE_LATENCY)
+
+
+def unfinished(run: RunRow) -> None:
+    """What there is to say of a run without a report, and where to go."""
+    title(run)
+    label, colour, icon = states.status_badge(run.status)
+    st.badge(label, icon=icon, color=colour)
+    if run.status in ("queued", "running", "paused"):
+        st.info(
+            f"This run is {run.status}, at {formatting.percent(run.progress, 0)}. "
+            "Its report opens here when it is done.",
+            icon=":material/hourglass_top:",
+        )
+        link = "Watch it live"
+    else:
+        st.warning(f"This run {ENDED[run.status]} and has no report.", icon=":material/info:")
+        link = "Open it, to see how far it came and to resume it"
+    if run.error:
+        st.text(run.error)
+    st.page_link(
+        addresses.DISTILL,
+        label=link,
+        icon=":material/arrow_forward:",
+        query_params={"run": run.id},
+    )
+    duplicate(run)
+
+
+def _html(run: RunRow, report: Mapping[str, Any]) -> str:
+    return html_report(
+        report,
+        name=run.title,
+        config=run.config,
+        curve=store().curve(run.id),
+        evaluations=store().evaluations(run.id),
+    )
+
+
+def _spoken(report: Mapping[str, Any], measure: str) -> str:
+    """The numbers of the bars, read out."""
+    read = {
+        "accuracy": lambda model: formatting.percent(model["accuracy"]),
+        "size": lambda model: formatting.megabytes(model["size_mb"]),
+        "latency": lambda model: formatting.milliseconds(model["latency_ms"]["p50"]),
+    }[measure]
+    numbers = (f"{roles.NAMES[who]} {read(model)}" for who, model in report_tables.models(report).items())
+    return f"{measure.capitalize()}: {', '.join(numbers)}."

@@ -1,0 +1,58 @@
+"""One run: what distillation did, what compression cost and bought, and how to get it again."""
+
+import streamlit as st
+
+from kd_core.errors import KDError
+from kd_core.jobs.store import RunRow
+from pages.review.report.curves import curves
+from pages.review.report.fidelity import fidelity
+from pages.review.report.head import actions, measures, unfinished, verdict
+from pages.review.report.quality import quality
+from pages.review.report.reproduce import reproduce
+from pages.review.report.speed import speed
+from pages.shared import addresses
+from pages.shared.state import store
+from pages.shared.text import escape
+
+TABS = {
+    ":material/grading: Quality": quality,
+    ":material/compare_arrows: Fidelity": fidelity,
+    ":material/speed: Speed": speed,
+    ":material/show_chart: Curves": curves,
+    ":material/replay: Reproduce": reproduce,
+}
+
+
+def asked_for() -> RunRow | None:
+    """The run of the address, or else the newest that is done."""
+    if run_id := st.query_params.get("run"):
+        return store().run(run_id)
+    return next(iter(store().runs(kind="distil", status=("done",), limit=1)), None)
+
+
+try:
+    run = asked_for()
+    if run is None:
+        st.title("Report", anchor=False)
+        st.info(
+            "No run is done yet. Start one, and its report opens here when it has ended.",
+            icon=":material/lab_profile:",
+        )
+        st.page_link(addresses.DISTILL, label="Set up a distillation", icon=":material/arrow_forward:")
+    elif run.status != "done":
+        unfinished(run)
+    else:
+        report = store().report(run.id)
+        st.query_params["run"] = run.id  # so that the address is a link to what is shown
+        verdict(run, report)  # before the buttons: on a phone they fill half of the screen
+        actions(run, report)
+        measures(report)
+        tabs = st.tabs(list(TABS), key="report.tab", on_change="rerun")
+        for tab, show in zip(tabs, TABS.values(), strict=True):
+            if tab.open:
+                with tab:
+                    show(run, report)
+except KDError as error:
+    st.title("Report", anchor=False)
+    st.error(escape(error), icon=":material/error:")
+    st.page_link(addresses.RUNS, label="All runs", icon=":material/arrow_forward:")

@@ -1,0 +1,119 @@
+"""Report, Quality: what each model gets wrong, how sure it is, and how it does on other texts."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import streamlit as st
+
+from kd_core import figures
+from kd_core.distillation import report_tables, roles
+from kd_core.jobs.store import RunRow
+from kd_core.system import formatting
+from pages.shared.charts import chart, is_dark
+from pages.shared.text import escape, term
+
+
+def quality(run: RunRow, report: Mapping[str, Any]) -> None:
+    dark, models = is_dark(), report_tables.models(report)
+    st.dataframe(
+        report_tables.overview(report),
+        hide_index=True,
+        key="report.overview",
+        column_config={
+            column: st.column_config.TextColumn(label, help=term(word))
+            for column, label, word in (
+                ("Macro-F1", None, "macro-F1"),
+                ("Calibration error", None, "calibration error"),
+                ("Latency p50", None, "p50 and p95"),
+                ("p95", "Latency p95", "p50 and p95"),
+            )
+        },
+        alt="Quality, size and speed of each model",
+    )
+    st.caption(
+        f"On {report['verdict']['n']:,} test texts; ± is half of the 95 % interval. Macro-F1 weighs all "
+        "classes alike. The calibration error is how far, on average, a model's confidence is from how often "
+        f"it is right. {report_tables.ONE_LATENCY}"
+    )
+    who = st.segmented_control(
+        "Model",
+        list(models),
+        default="student",
+        required=True,
+        format_func=roles.NAMES.get,
+        key="report.model",
+    )
+    left, right = st.columns(2)
+    with left:
+        chart(
+            figures.confusion(report, who, dark=dark),
+            key="report.confusion",
+            alt=f"Confusion of the classes: {roles.NAMES[who]}",
+        )
+        if worst := report_tables.most_confused(report, who):
+            truth, answer, count = worst
+            st.caption(
+                f"Taken for another class most often: {escape(truth)} for {escape(answer)}, {count:,} texts."
+            )
+    with right:
+        chart(
+            figures.reliability(report, who, dark=dark),
+            key="report.reliability",
+            alt=f"How often answers of each confidence are right: {roles.NAMES[who]}",
+        )
+        st.caption(
+            f"Calibration error {formatting.percent(models[who]['ece'])}. Below the diagonal it is too sure "
+            "of itself, above it too careful. Lines are 95 % intervals, larger dots hold more texts.",
+            help=term("calibration error"),
+        )
+    left, right = st.columns(2)
+    with left:
+        chart(
+            figures.per_class(report, dark=dark),
+            key="report.per_class",
+            alt="F1 of each class for all models",
+        )
+    right.dataframe(
+        report_tables.class_scores(report, who),
+        hide_index=True,
+        key="report.class_scores",
+        column_config={
+            "class": "Class",
+            "precision": st.column_config.NumberColumn("Precision", format="%.1f %%"),
+            "recall": st.column_config.NumberColumn("Recall", format="%.1f %%"),
+            "f1": st.column_config.NumberColumn("F1", format="%.1f %%"),
+            "support": st.column_config.NumberColumn("Test texts", format="localized"),
+        },
+        alt=f"Scores of each class: {roles.NAMES[who]}",
+    )
+    if report["student"]["shifted"]:
+        _other_texts(report, dark)
+
+
+def _other_texts(report: Mapping[str, Any], dark: bool) -> None:
+    st.subheader("On other texts", anchor=False)
+    st.markdown(
+        "How far each model falls on texts that it was not made for: the test texts with typing errors, with "
+        "words left out, in upper case, and another kind of text where the task has one."
+    )
+    left, right = st.columns([2, 3])
+    with left:
+        chart(
+            figures.shifted(report, dark=dark),
+            key="report.shifted",
+            alt="Accuracy of each model on the test texts and on other texts",
+        )
+    table = report_tables.other_texts(report)
+    falls = list(report["student"]["shifted"])
+    table[falls] = table[falls].map(formatting.signed)
+    right.dataframe(
+        table,
+        hide_index=True,
+        key="report.other_texts",
+        column_config=dict.fromkeys(falls, st.column_config.TextColumn(alignment="right"))
+        | {"Test texts": st.column_config.NumberColumn(format="%.1f %%")},
+        alt="Points of accuracy that each model loses on other texts",
+    )
+    right.caption("Points of accuracy against the test texts.")

@@ -1,0 +1,47 @@
+"""Report, Speed: latency with its conditions, and where the run's own time went."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import pandas as pd
+import streamlit as st
+
+from kd_core.distillation import events, report_tables, roles
+from kd_core.distillation.events import STAGES
+from kd_core.jobs.store import RunRow
+from kd_core.system import formatting
+from pages.review.report.benchmark import benchmark
+from pages.shared.text import escape, term
+
+
+def speed(run: RunRow, report: Mapping[str, Any]) -> None:
+    for column, who in zip(st.columns(2), ("teacher", "student"), strict=True):
+        times = report[who]["latency_ms"]
+        with column.container(border=True):
+            st.markdown(f"**{roles.NAMES[who]}**", help=term(who))
+            with st.container(horizontal=True):
+                st.metric("Median (p50)", formatting.milliseconds(times["p50"]), help=term("latency"))
+                st.metric("p95", formatting.milliseconds(times["p95"]), help=term("p50 and p95"))
+                st.metric(
+                    "Texts per second",
+                    f"{1000 / times['p50']:,.0f}",
+                    help="Of one thread, one text after the other; batches are faster",
+                )
+    st.caption(escape(report_tables.conditions(report)))
+    benchmark(run)
+    st.subheader("Where the time of this run went", anchor=False)
+    st.dataframe(
+        pd.DataFrame(
+            {
+                "Step": list(events.STEP_NAMES.values()),
+                "Time": [formatting.duration(report["seconds"][stage]) for stage in STAGES],
+                "": ["from the cache" if report["cached"].get(stage) else "" for stage in STAGES],
+            }
+        ),
+        hide_index=True,
+        width="content",
+        key="report.stages",
+        alt="Time of the four steps",
+    )

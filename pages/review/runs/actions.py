@@ -1,0 +1,90 @@
+"""What can be done with the chosen runs."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import streamlit as st
+
+from kd_core.config import DistillConfig
+from kd_core.errors import KDError
+from kd_core.jobs import cleaning
+from kd_core.jobs.runner import RESUMABLE, UNDER_WAY
+from kd_core.jobs.store import RunRow
+from pages.shared import addresses
+from pages.shared.run_form.link import form_link
+from pages.shared.state import runner, store
+from pages.shared.text import escape, run_line
+
+
+def actions(chosen: Sequence[RunRow], listed: int) -> None:
+    """A bar of buttons; always there, so that nothing moves when a run is chosen."""
+    one = chosen[0] if len(chosen) == 1 else None
+    with st.container(horizontal=True, vertical_alignment="center"):
+        runs = "1 run" if listed == 1 else f"{listed:,} runs"
+        st.markdown(f"{len(chosen)} of {runs} chosen", width="content")
+        report = one is not None and one.status == "done"
+        if _button("Open report" if report or one is None else "Open live view", "open_in_new", one is None):
+            page = addresses.REPORT if report else addresses.DISTILL
+            st.switch_page(page, query_params={"run": one.id})
+        if _button("Name and tags", "edit", one is None):
+            edit(one)
+        if _button("Duplicate", "content_copy", one is None):
+            st.switch_page(addresses.DISTILL, query_params=form_link(DistillConfig.from_dict(one.config)))
+        if _button("Resume", "play_arrow", one is None or one.status not in RESUMABLE):
+            runner().resume(one.id)
+            st.switch_page(addresses.DISTILL, query_params={"run": one.id})
+        if _button("Delete", "delete", not chosen):
+            ask_delete(chosen)
+
+
+def _button(label: str, icon: str, disabled: bool) -> bool:
+    key = f"runs.{label.split()[0].lower()}"
+    return st.button(label, icon=f":material/{icon}:", disabled=disabled, key=key)
+
+
+@st.dialog("Name and tags", icon=":material/edit:")
+def edit(run: RunRow) -> None:
+    known = sorted({tag for other in store().runs(kind="distil") for tag in other.tags})
+    with st.form("runs.edit_form", border=False):
+        name = st.text_input("Name", run.name, placeholder=run.title, max_chars=100, key="runs.edit_name")
+        tags = st.multiselect(
+            "Tags",
+            known,
+            default=list(run.tags),
+            accept_new_options=True,
+            placeholder="Choose, or type a new one",
+            key="runs.edit_tags",
+        )
+        if st.form_submit_button("Save", type="primary", key="runs.edit_save"):
+            try:
+                store().rename(run.id, name)
+                store().set_tags(run.id, tags)
+            except KDError as error:
+                st.error(escape(error), icon=":material/error:")
+            else:
+                st.rerun()
+
+
+@st.dialog("Delete", icon=":material/delete:")
+def ask_delete(runs: Sequence[RunRow]) -> None:
+    busy = [run for run in runs if run.status in UNDER_WAY]
+    if busy:
+        st.warning(
+            f"{escape(busy[0].title)} is {busy[0].status}. Stop it before you delete it.",
+            icon=":material/warning:",
+        )
+        return
+    st.markdown("This run will be gone:" if len(runs) == 1 else f"These {len(runs)} runs will be gone:")
+    st.text("\n".join(run_line(run) for run in runs[:10]))
+    if len(runs) > 10:
+        st.caption(f"and {len(runs) - 10:,} more")
+    st.caption("With their models and reports. Cached teachers stay, since other runs may need them.")
+    if st.button("Delete for good", type="primary", icon=":material/delete:", key="runs.delete_yes"):
+        try:
+            for run in runs:
+                cleaning.delete_run(store(), run.id)
+        except KDError as error:
+            st.error(escape(error), icon=":material/error:")
+        else:
+            st.rerun()

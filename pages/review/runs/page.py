@@ -1,0 +1,62 @@
+"""All runs: find them, compare several, keep them in order, free disk space."""
+
+import streamlit as st
+
+from kd_core.errors import KDError
+from kd_core.jobs.states import STATUSES
+from pages.review.runs.actions import actions
+from pages.review.runs.compare import compare
+from pages.review.runs.disk_space import disk_space
+from pages.review.runs.table import choose
+from pages.shared import addresses
+from pages.shared.state import store
+from pages.shared.text import escape
+
+st.title("Runs", anchor=False)
+try:
+    runs = store().runs(kind="distil")
+    if not runs:
+        st.info(
+            "No runs yet. Set up a distillation, and it is listed here from the moment you start it.",
+            icon=":material/list:",
+        )
+        st.page_link(addresses.DISTILL, label="Set up a distillation", icon=":material/arrow_forward:")
+        st.stop()
+    st.markdown("Choose one run to open, name or delete it, or several to compare them.")
+    with st.container(horizontal=True, vertical_alignment="bottom"):
+        text = st.text_input(
+            "Search",
+            placeholder="Name, task, model or tag",
+            icon=":material/search:",
+            live=True,
+            key="runs.text",
+            bind="query-params",
+        )
+        status = st.multiselect(
+            "Status",
+            list(STATUSES),
+            format_func=lambda status: STATUSES[status][0],
+            placeholder="Any",
+            key="runs.status",
+            bind="query-params",
+        )
+        tasks = sorted({run.task for run in runs})
+        task = st.selectbox("Task", ["", *tasks], format_func=lambda task: task or "Any", key="runs.task")
+    if text or status or task:
+        found = store().runs(kind="distil", text=text, status=status, task=task)
+    else:
+        found = runs
+    bar = st.container(key="runs.bar")  # above the table, though it depends on what is chosen there
+    if found:
+        chosen = choose(found)
+        with bar:
+            actions(chosen, len(found))
+        if len(chosen) > 1:
+            compare(chosen)
+    else:
+        st.info(
+            "No run matches these filters. Clear one of them to see more.", icon=":material/filter_alt_off:"
+        )
+    disk_space()
+except KDError as error:
+    st.error(escape(error), icon=":material/error:")

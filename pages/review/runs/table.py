@@ -1,0 +1,124 @@
+"""The table of runs, and which of them are chosen."""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Sequence
+from functools import lru_cache
+
+import pandas as pd
+import streamlit as st
+
+from kd_core.figures import COLOURS
+from kd_core.jobs import cleaning, states
+from kd_core.jobs.store import RunRow
+from kd_core.system import formatting, paths
+from pages.shared.charts import is_dark
+
+COLUMN = st.column_config
+CHOSEN = "runs.chosen"
+
+
+def choose(runs: Sequence[RunRow]) -> list[RunRow]:
+    """Show the runs; returns those that are chosen."""
+    ids = [run.id for run in runs]
+    remembered = st.session_state.get(CHOSEN, [])
+    event = st.dataframe(
+        _table(runs),
+        hide_index=True,
+        # The browser remembers rows by number. A table of other runs is another widget, so that a choice can
+        # never slip to another run; what was chosen is found again by its id.
+        key=f"runs.table.{zlib.crc32(' '.join(ids).encode())}",
+        on_select="rerun",
+        selection_mode="multi-row",
+        selection_default={"selection": {"rows": [i for i, run in enumerate(ids) if run in remembered]}},
+        column_config=_columns(),
+        placeholder="–",
+        height=min(430, 38 + 35 * len(runs)),
+        alt="Runs, newest first",
+    )
+    chosen = [runs[row] for row in sorted(event.selection.rows) if row < len(runs)]
+    st.session_state[CHOSEN] = [run.id for run in chosen]
+    return chosen
+
+
+def _table(runs: Sequence[RunRow]) -> pd.DataFrame:
+    return pd.DataFrame(
+        {
+            "name": [run.title for run in runs],
+            "status": [[states.STATUSES[run.status][0]] for run in runs],
+            "verdict": [[states.VERDICTS[run.verdict][0]] if run.verdict else [] for run in runs],
+            **{
+                who: [_percent(run.accuracy.get(who)) for run in runs]
+                for who in ("student", "teacher", "alone")
+            },
+            "gain": [_percent(run.delta) for run in runs],
+            "interval": [formatting.interval(run.low, run.high) if run.verdict else None for run in runs],
+            "curve": [list(run.sparkline) for run in runs],
+            "task": [run.task for run in runs],
+            "model": [run.student for run in runs],
+            "temperature": [_setting(run, "temperature") for run in runs],
+            "alpha": [_setting(run, "alpha") for run in runs],
+            "size": [run.size_mb for run in runs],
+            "latency": [run.latency.get("student") for run in runs],
+            "took": [_took(run) for run in runs],
+            "disk": [_disk(run.id) if run.status == "done" else None for run in runs],
+            "created": [run.created for run in runs],
+            "tags": [list(run.tags) for run in runs],
+        }
+    )
+
+
+def _columns() -> dict[str, object]:
+    verdicts, statuses = states.VERDICTS.values(), states.STATUSES.values()
+    return {
+        "name": COLUMN.TextColumn("Name", pinned=True, width=215),
+        "status": COLUMN.MultiselectColumn(
+            "Status", options=[label for label, *_ in statuses], color=[colour for _, colour, _ in statuses]
+        ),
+        "verdict": COLUMN.MultiselectColumn(
+            "Verdict",
+            width=118,
+            options=[label for label, *_ in verdicts],
+            color=[colour for _, colour, _ in verdicts],
+            help="Distilled student against the same student trained alone",
+        ),
+        "student": COLUMN.NumberColumn("Student", format="%.1f %%", help="Test accuracy, distilled"),
+        "teacher": COLUMN.NumberColumn("Teacher", format="%.1f %%", help="Test accuracy"),
+        "alone": COLUMN.NumberColumn("Alone", format="%.1f %%", help="Test accuracy, trained alone"),
+        "gain": COLUMN.NumberColumn(
+            "Gain", format="%+.1f", help="Points that distillation added over the student alone"
+        ),
+        "interval": COLUMN.TextColumn("95 % interval", help="Of the gain, in points"),
+        "curve": COLUMN.LineChartColumn(
+            "Validation accuracy", y_min=0, y_max=1, color=COLOURS["student"][is_dark()], width=130
+        ),
+        "task": "Task",
+        "model": "Student model",
+        "temperature": COLUMN.NumberColumn("T", format="%g", help="Temperature"),
+        "alpha": COLUMN.NumberColumn("Alpha", format="%g", help="Weight of the labels"),
+        "size": COLUMN.NumberColumn("Size", format="%.1f MB", help="Of the student's weights"),
+        "latency": COLUMN.NumberColumn("Latency", format="%.2f ms", help="Of the student, one text, p50"),
+        "took": COLUMN.NumberColumn("Took", format="%.1f min"),
+        "disk": COLUMN.NumberColumn("Disk", format="%.1f MB", help="Of the run's folder on this machine"),
+        "created": COLUMN.DatetimeColumn("Created", format="distance"),
+        "tags": COLUMN.ListColumn("Tags"),
+    }
+
+
+def _percent(share: float | None) -> float | None:
+    return None if share is None else 100 * share
+
+
+def _setting(run: RunRow, name: str) -> float | None:
+    return run.config.get("objective", {}).get(name)
+
+
+@lru_cache(maxsize=50_000)  # the folder of a run that is done does not change
+def _disk(run_id: str) -> float | None:
+    folder = paths.runs() / run_id
+    return cleaning.size(folder) / 1e6 if folder.is_dir() else None
+
+
+def _took(run: RunRow) -> float | None:
+    return (run.finished - run.started).total_seconds() / 60 if run.started and run.finished else None

@@ -1,0 +1,202 @@
+"""Trade-offs: the chart, the best within the limits, the model that is chosen, and the table of all."""
+
+from __future__ import annotations
+
+import zlib
+from typing import Any
+
+import pandas as pd
+import streamlit as st
+
+from kd_core import figures
+from kd_core.deployment import runtimes, tradeoffs
+from kd_core.deployment.tradeoffs import Limits
+from kd_core.distillation import roles
+from kd_core.system import formatting
+from pages.review.tradeoffs.controls import COST_NAMES, View
+from pages.shared import addresses
+from pages.shared.charts import chart, is_dark
+from pages.shared.text import escape
+
+COLUMN = st.column_config
+CHOSEN = "tradeoffs.chosen"  # of the frame's index: a row of the table
+
+
+def draw(view: View, limits: Limits) -> None:
+    fitting = tradeoffs.ranked(view.frame[view.frame["fits"]]).index
+    alt = f"{len(view.frame):,} models, accuracy on {view.texts_name} against {COST_NAMES[view.cost].lower()}"
+    alt += f"; {len(fitting):,} within the limits" if limits else ""
+    clicked = chart(
+        figures.tradeoff_scatter(
+            view.frame,
+            view.cost,
+            texts=view.texts_name,
+            limits=limits,
+            best=fitting[0] if limits and len(fitting) else None,
+            chosen=st.session_state.get(CHOSEN),
+            log=view.log,
+            dark=is_dark(),
+        ),
+        key="tradeoffs.chart",
+        alt=alt,
+        clickable=True,
+    )
+    if clicked is not None:
+        run = view.frame.loc[clicked, "run"]
+        st.switch_page(addresses.REPORT, query_params={"run": run})
+
+
+def answer(view: View, limits: Limits) -> None:
+    """The best that fits, and honestly how many others might be as good."""
+    fitting = tradeoffs.ranked(view.frame[view.frame["fits"]])
+    if fitting.empty:
+        st.markdown("**Nothing is within these limits**")
+        st.markdown(_nearest(tradeoffs.would_do(view.frame, limits)))
+        return
+    best = fitting.iloc[0]
+    _card("Best that fits" if limits else "Most accurate", best, "tradeoffs.best")
+    alike = tradeoffs.not_told_apart(best, fitting.iloc[1:])
+    if not alike.empty:
+        st.caption(_not_told_apart(best, alike))
+
+
+def chosen_card(view: View) -> None:
+    key = st.session_state.get(CHOSEN)
+    with st.container(border=True):
+        if key in view.frame.index:
+            _card("Chosen", view.frame.loc[key], "tradeoffs.card")
+        else:
+            st.caption(
+                ":material/ads_click: A click on a mark opens its report. A row of the table below shows "
+                "its model here."
+            )
+
+
+def table(view: View) -> None:
+    """What the chart shows, in words; rows can be chosen with the keyboard."""
+    rows = pd.concat(
+        [tradeoffs.ranked(view.frame[fits]) for fits in (view.frame["fits"], ~view.frame["fits"])]
+    )
+    # Another key for other rows: the browser remembers a choice by its row's number.
+    key = f"tradeoffs.table.{zlib.crc32(' '.join(rows.index).encode())}"
+    chosen = st.session_state.get(CHOSEN)
+    places = [rows.index.get_loc(chosen)] if chosen in rows.index else []
+    st.session_state[key] = {"selection": {"rows": places}}
+    st.dataframe(
+        _shown(rows),
+        hide_index=True,
+        key=key,
+        on_select=lambda: _picked(key, list(rows.index)),
+        selection_mode="single-row",
+        column_config=_columns(),
+        placeholder="–",
+        height=min(400, 38 + 35 * len(rows)),
+        alt="Models, those that fit first, by accuracy",
+    )
+
+
+def _picked(key: str, index: list[str]) -> None:
+    rows = st.session_state[key]["selection"]["rows"]
+    st.session_state[CHOSEN] = index[rows[0]] if rows else None
+
+
+def _card(title: str, model: pd.Series[Any], key: str) -> None:
+    with st.container(key=key, gap="xsmall"):
+        st.markdown(f"**{title}:** {_name(model)} of {escape(model['name'])}")
+        with st.container(horizontal=True):
+            st.metric(
+                "Accuracy",
+                formatting.percent(model["accuracy"]),
+                formatting.plus_minus(model["low"], model["high"]),
+                delta_color="off",
+                delta_arrow="off",
+                width="content",
+            )
+            st.metric("Size", formatting.megabytes(model["size"]), width="content")
+            if model["latency"] > 0:
+                st.metric(
+                    "Latency",
+                    formatting.milliseconds(model["latency"]),
+                    help=escape(f"Median of one text at a time: {model['conditions']}"),
+                    width="content",
+                )
+        facts = [f"{formatting.count(model['params'])} parameters"]
+        if model["flops"] > 0:
+            facts.append(f"{model['flops'] / 1e6:,.1f} MFLOPs for one text")
+        st.caption(" · ".join([*facts, escape(model["student"])]))
+        st.page_link(
+            addresses.REPORT,
+            label="Open the report",
+            icon=":material/lab_profile:",
+            query_params={"run": model["run"]},
+        )
+
+
+def _name(model: pd.Series[Any]) -> str:
+    """ "distilled student, ONNX int8"."""
+    return f"{roles.NAMES[model['who']].lower()}, {runtimes.RUNTIME_NAMES[model['runtime']]}"
+
+
+def _not_told_apart(best: pd.Series[Any], alike: pd.DataFrame) -> str:
+    others = "1 other that fits" if len(alike) == 1 else f"{len(alike):,} others that fit"
+    parts = [f"{others} may be as good: {best['texts']:,} texts cannot tell them apart."]
+    for cost, what, shown in (
+        ("size", "smallest", formatting.megabytes),
+        ("latency", "fastest", formatting.milliseconds),
+    ):
+        for _, row in alike[alike[cost] < best[cost]].nsmallest(1, cost).iterrows():
+            parts.append(f"The {what}: {_name(row)} of {escape(row['name'])}, {shown(row[cost])}.")
+    return " ".join(parts)
+
+
+def _nearest(limits: Limits) -> str:
+    parts = []
+    if limits.size is not None:
+        parts.append(f"at most {formatting.megabytes(limits.size)}")
+    if limits.latency is not None:
+        parts.append(f"at most {formatting.milliseconds(limits.latency)}")
+    if limits.accuracy is not None:
+        parts.append(f"at least {formatting.percent(limits.accuracy)}")
+    if not parts:
+        return "Not even with one limit less. Loosen more than one of them."
+    return f"With the other limits as they are, something fits from: {', or '.join(parts)}."
+
+
+def _shown(rows: pd.DataFrame) -> pd.DataFrame:
+    return pd.DataFrame(
+        {
+            "fits": rows["fits"],
+            "front": rows["front"],
+            "model": rows["who"].map(roles.NAMES),
+            "form": rows["runtime"].map(runtimes.RUNTIME_NAMES),
+            "run": rows["name"],
+            "accuracy": 100 * rows["accuracy"],
+            "interval": 50 * (rows["high"] - rows["low"]),
+            "size": rows["size"],
+            "latency": rows["latency"],
+            "params": rows["params"] / 1e6,
+            "flops": rows["flops"] / 1e6,
+            "student": rows["student"],
+            "created": rows["created"],
+        }
+    )
+
+
+def _columns() -> dict[str, object]:
+    return {
+        "fits": COLUMN.CheckboxColumn("Fits", width=50, help="Within all the limits"),
+        "front": COLUMN.CheckboxColumn(
+            "Front", width=55, help="No other model is as accurate at a lower cost (the chart's axis)"
+        ),
+        "model": "Model",
+        "form": COLUMN.TextColumn("Runs in", width=95),
+        "run": COLUMN.TextColumn("Run", width=190),
+        "accuracy": COLUMN.NumberColumn("Accuracy", format="%.1f %%"),
+        "interval": COLUMN.NumberColumn("±", format="%.1f", help="Half of the 95 % interval, in points"),
+        "size": COLUMN.NumberColumn("Size", format="%.1f MB"),
+        "latency": COLUMN.NumberColumn("Latency", format="%.2f ms", help="Median, one text at a time"),
+        "params": COLUMN.NumberColumn("Parameters", format="%.1f M"),
+        "flops": COLUMN.NumberColumn("MFLOPs", format="%.1f", help="For one text of the measured length"),
+        "student": "Student model",
+        "created": COLUMN.DatetimeColumn("Created", format="distance"),
+    }

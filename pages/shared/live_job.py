@@ -1,0 +1,66 @@
+"""A job that counts what it has done (a benchmark, an export, a search): progress, and a stop button."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+import streamlit as st
+
+from kd_core.errors import KDError
+from kd_core.jobs import states
+from kd_core.jobs.store import RunRow
+from kd_core.system import formatting
+from pages.shared.state import runner, store
+from pages.shared.text import escape
+
+UNDER_WAY = ("queued", "running", "paused")
+
+
+def job_view(job: RunRow, key: str) -> None:
+    """Updates itself while the job is under way; then says how it ended, unless it is done."""
+    st.fragment(_view, run_every=2 if job.status in UNDER_WAY else None)(job.id, job.status, key)
+
+
+def jobs_about(run_id: str, kind: str) -> list[RunRow]:
+    """The jobs of a kind that concern a run, newest first."""
+    return [job for job in store().runs(kind=kind) if job.config.get("run") == run_id]
+
+
+def _view(job_id: str, status_before: str, key: str) -> None:
+    try:
+        job = store().run(job_id)
+        if status_before in UNDER_WAY and job.status not in UNDER_WAY:
+            st.rerun()  # of the whole page: a fragment cannot end its own timer
+        if job.status in UNDER_WAY:
+            _progress(job, key)
+        elif job.status != "done":
+            _ending(job, key)
+    except KDError as error:  # deleted in another tab, or the database is away for a moment
+        st.error(escape(error), icon=":material/error:")
+
+
+def _progress(job: RunRow, key: str) -> None:
+    if job.status == "queued":
+        parts = ["Waits for its turn: one job at a time uses this machine"]
+    else:
+        label = job.label or "getting ready"
+        parts = [escape(label[:1].upper() + label[1:])]  # PyTorch and ONNX keep their capitals
+        if job.steps:
+            parts.append(f"{job.step:,} of {job.steps:,}")
+        if job.seconds_left is not None:
+            parts.append(f"{formatting.duration(job.seconds_left)} left")
+    st.progress(job.progress, text=" · ".join(parts))
+    with st.container(horizontal=True, vertical_alignment="center"):
+        if st.button("Stop", key=f"{key}.stop", icon=":material/stop:"):
+            runner().stop(job.id)
+        st.caption(f"Updated {datetime.now():%H:%M:%S}", width="content")
+
+
+def _ending(job: RunRow, key: str) -> None:
+    label, colour, icon = states.status_badge(job.status)
+    st.badge(label, color=colour, icon=icon)
+    if job.error:
+        st.error(escape(job.error), icon=":material/error:")
+    if st.button("Start it again", key=f"{key}.again", icon=":material/play_arrow:"):
+        runner().resume(job.id)
+        st.rerun()

@@ -1,0 +1,210 @@
+"""The live view of one run: where it is, how it learns, and the buttons that pause and stop it."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+import pandas as pd
+import streamlit as st
+
+from kd_core import figures
+from kd_core.distillation import events, roles
+from kd_core.distillation.events import Stage
+from kd_core.distillation.roles import Role
+from kd_core.errors import KDError
+from kd_core.jobs import states
+from kd_core.jobs.store import RunRow, StageRow
+from kd_core.system import formatting
+from pages.shared import addresses
+from pages.shared.charts import chart, is_dark
+from pages.shared.state import runner, store
+from pages.shared.text import escape, term
+from pages.shared.took import estimate_was
+
+UNDER_WAY = ("queued", "running", "paused")
+RESUMABLE = ("stopped", "interrupted", "failed")
+ICONS = {
+    "waiting": ":material/radio_button_unchecked:",
+    "queued": ":material/schedule:",
+    "running": ":material/pending:",
+    "paused": ":material/pause_circle:",
+    "done": ":material/check_circle:",
+    "stopped": ":material/stop_circle:",
+    "failed": ":material/error:",
+    "interrupted": ":material/power_off:",
+}
+POINTS = 200  # of a curve: each update costs the training what the browser and this process spend on it
+NOTHING_YET = "It ended before its first training step, so there are no curves and no checkpoint yet."
+
+
+def live_view(run: RunRow) -> None:
+    """Updates itself every two seconds while the run is under way: oftener slows the training."""
+    st.fragment(_view, run_every=2 if run.status in UNDER_WAY else None)(run.id, run.status)
+
+
+def stepper(stages: dict[Stage, tuple[str, str]]) -> None:
+    """The four steps in a row: state and a few words for each. Two by two on a phone."""
+    with st.container(horizontal=True, gap="xsmall"):
+        for stage, (state, text) in stages.items():
+            with st.container(width=122, gap=None):
+                st.markdown(f"{ICONS[state]} **{events.STEP_NAMES[stage]}**")
+                st.caption(text)
+
+
+def _view(run_id: str, status_before: str) -> None:
+    try:
+        run = store().run(run_id)
+        if status_before in UNDER_WAY and run.status not in UNDER_WAY:
+            st.rerun()  # of the whole page: a fragment cannot end its own timer
+        _head(run)
+        if run.status == "queued":
+            _queue(run)
+            return
+        stepper({row.stage: (row.state, _step_text(run, row)) for row in store().stages(run_id)})
+        whose = _whose_curve(run)
+        if run.status in UNDER_WAY:
+            _progress(run)
+        else:
+            _ending(run, began=whose is not None)
+        if whose:
+            _curves(run, whose)
+    except KDError as error:  # deleted in another tab, or the database is away for a moment
+        st.error(escape(error), icon=":material/error:")
+
+
+def _head(run: RunRow) -> None:
+    with st.container(horizontal=True, vertical_alignment="center", key="live.head"):
+        st.subheader(escape(run.title), anchor=False, width="content")
+        label, colour, icon = states.status_badge(run.status)
+        st.badge(label, color=colour, icon=icon)
+    goal = run.config["objective"]
+    settings = f"T = {goal['temperature']:g} · alpha = {goal['alpha']:g} · run {run.id}"
+    if run.name:
+        settings = f"{run.task}: {run.teacher} → {run.student} · {settings}"
+    st.caption(escape(settings))
+
+
+def _queue(run: RunRow) -> None:
+    ahead = [other for other in store().runs(status=UNDER_WAY) if other.created < run.created]
+    if ahead:
+        st.info(
+            f"Position {len(ahead)} in the queue: one run at a time uses this machine. "
+            "This one starts by itself.",
+            icon=":material/schedule:",
+        )
+    else:
+        st.info("Starts in a moment.", icon=":material/schedule:")
+    if st.button("Cancel this run", key="live.cancel", icon=":material/close:"):
+        runner().cancel(run.id)
+        st.rerun()
+
+
+def _step_text(run: RunRow, row: StageRow) -> str:
+    if row.state == "done":
+        return "from the cache" if row.cached else formatting.duration(row.seconds or 0)
+    if row.state == "running" and run.steps:
+        return f"{100 * run.step / run.steps:.0f} %"
+    waiting = "waits" if run.status in UNDER_WAY else "not begun"
+    return {"running": "starting", "waiting": waiting}.get(row.state, row.state)
+
+
+def _who(run: RunRow) -> str:
+    return roles.NAMES[run.who] if run.who else ""
+
+
+def _progress(run: RunRow) -> None:
+    what = f"{_who(run)}: step" if run.who else (run.label or "").capitalize()
+    parts = [f"{what} {run.step:,} of {run.steps:,}" if run.steps else "Getting ready"]
+    if run.status == "paused":
+        parts = ["Paused", *parts]
+    elif run.seconds_left is not None:
+        parts.append(f"{formatting.duration(run.seconds_left)} left")
+    st.progress(run.progress, text=" · ".join(parts))
+    with st.container(horizontal=True, vertical_alignment="center", key="live.buttons"):
+        if run.status == "paused":
+            if st.button("Resume", key="live.resume", icon=":material/play_arrow:"):
+                runner().resume(run.id)
+        elif st.button("Pause", key="live.pause", icon=":material/pause:"):
+            runner().pause(run.id)
+        with st.popover("Stop", icon=":material/stop:", key="live.stop_menu"):
+            st.markdown("The last checkpoint is kept, so you can resume this run later.")
+            if st.button("Stop this run", key="live.stop", type="primary"):
+                runner().stop(run.id)
+        st.caption(f"Updated {datetime.now():%H:%M:%S}", width="content")
+
+
+def _whose_curve(run: RunRow) -> Role | None:
+    """Of a run under way the model that trains, else the student, or how far the run came; None: nowhere."""
+    if run.status in UNDER_WAY:
+        return run.who or "student"
+    reached: tuple[Role, ...] = ("student", "teacher", "alone")
+    return next((who for who in reached if len(store().curve(run.id, POINTS, who=who))), None)
+
+
+def _ending(run: RunRow, *, began: bool) -> None:
+    """``began``: there are points of a training."""
+    if run.status == "done":
+        report = store().report(run.id)
+        label, colour, icon = states.verdict_badge(report["verdict"]["kind"])
+        with st.container(border=True, key="live.verdict"):
+            st.badge(label, color=colour, icon=icon)
+            st.markdown(f"**{escape(report['sentence'])}**")
+            if told := estimate_was(run, report["seconds"]):
+                st.caption(told)
+            st.page_link(
+                addresses.REPORT,
+                label="Open the report",
+                icon=":material/lab_profile:",
+                query_params={"run": run.id},
+            )
+        if not began:
+            st.caption("The curves of this run were not recorded in this database.")
+        return
+    kept = "Its last checkpoint is kept." if began else NOTHING_YET
+    if run.status == "failed":
+        st.error(escape(run.error or "It failed without a reason."), icon=":material/error:")
+        if not began:
+            st.caption(f"{NOTHING_YET} Correct what the message names, in the form or on this machine.")
+    elif run.status == "interrupted":
+        st.warning(f"The program that ran it went away. {kept}", icon=":material/power_off:")
+    else:
+        st.info(f"Stopped. {kept}", icon=":material/stop_circle:")
+    again = "Resume from the last checkpoint" if began else "Start it again"
+    if st.button(again, key="live.resume", icon=":material/play_arrow:"):
+        runner().resume(run.id)
+        st.rerun()
+
+
+def _curves(run: RunRow, whose: Role) -> None:
+    curve, evaluations = store().curve(run.id, POINTS, who=whose), store().evaluations(run.id)
+    taught = evaluations[evaluations["who"] == "teacher"]["accuracy"]
+    learning = whose == "teacher"
+    shown = evaluations[(evaluations["who"] == "teacher") == learning]
+    _numbers(curve, evaluations[evaluations["who"] == whose])
+    log = st.toggle("Log scale", key="live.log")
+    chart(
+        figures.loss_curves(curve, who=whose, log=log, dark=is_dark()),
+        key="live.loss",
+        alt=f"Training loss over the steps: {roles.NAMES[whose].lower()}.",
+    )
+    level = float(taught.max()) if len(taught) and not learning else None
+    chart(
+        figures.accuracy_curves(shown, level, dark=is_dark()),
+        key="live.accuracy",
+        alt="Validation accuracy over the steps, with the teacher's as a line.",
+    )
+
+
+def _numbers(curve: pd.DataFrame, evaluations: pd.DataFrame) -> None:
+    """The latest of each; a dash until there is one, so that nothing jumps."""
+    last = curve.iloc[-1] if len(curve) else None
+    with st.container(horizontal=True, gap="xsmall", key="live.numbers"):
+        for label, column, form in (
+            ("Training loss", "loss", ".3f"),
+            ("Texts per second", "samples_per_second", ",.0f"),
+            ("Learning rate", "learning_rate", ".2g"),
+        ):
+            meaning = term("objective") if column == "loss" else None
+            st.metric(label, "–" if last is None else f"{last[column]:{form}}", width=122, help=meaning)
+        latest = formatting.percent(float(evaluations["accuracy"].iloc[-1])) if len(evaluations) else "–"
+        st.metric("Validation", latest, width=122, help="Accuracy on the validation texts, latest look")

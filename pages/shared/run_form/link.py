@@ -1,0 +1,30 @@
+"""The address of a form that is filled in: what a link, or "Duplicate", puts behind /distill."""
+
+from __future__ import annotations
+
+from kd_core.config import DistillConfig, TaskConfig, changed, flag
+from kd_core.data import uploads
+
+# What a saved task brings with its files; the rest of a task's settings is the form's.
+OF_THE_RUN = {"transfer_texts", "split_seed", "max_length"}
+
+
+def key(place: str) -> str:
+    """The widget's key and the URL's parameter of ``section.field``, named like the command's flag.
+
+    "objective.temperature" -> "distill.temperature", "student.layers" -> "distill.student_layers".
+    """
+    return f"distill.{flag(place).lstrip('-').replace('-', '_')}"
+
+
+def form_link(config: DistillConfig) -> dict[str, str]:
+    """The query parameters that make the form show ``config``: what differs from the defaults."""
+    for saved in uploads.saved():
+        if saved.config.name == config.task.name:
+            task = TaskConfig(name=saved.id, **config.task.model_dump(include=OF_THE_RUN))
+            config = config.model_copy(update={"task": task})
+    return {
+        key(place): ",".join(map(str, value)) if isinstance(value, list) else str(value)
+        for place, value in changed(config.model_dump(mode="json")).items()
+        if value is not None
+    }

@@ -1,0 +1,91 @@
+"""The form's first half: task, teacher and student. Each part returns the settings of its section."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import streamlit as st
+
+from kd_core.config import Architecture, StudentConfig, TeacherConfig
+from kd_core.data import uploads
+from kd_core.data.bundled import TASKS
+from kd_core.models.presets import STUDENTS, TEACHERS
+from pages.shared.fields import field
+from pages.shared.run_form.link import OF_THE_RUN, key
+from pages.shared.text import term
+
+
+def choose_task() -> dict[str, Any]:
+    """A bundled task, one from the Data page, or a path or Hub id that is typed in."""
+    saved = {task.id: task for task in uploads.saved()}
+    name = _name(
+        "task.name",
+        "Task",
+        [*TASKS, *saved],
+        f"{term('task')} Choose one that comes along or that you uploaded on the Data page, or type the path "
+        "of a file or hub:ID of a data set.",
+        names={task.id: task.name for task in saved.values()},
+    )
+    if name in saved:
+        return saved[name].config.model_dump(mode="json", exclude=OF_THE_RUN)
+    return {"name": name}
+
+
+def choose_teacher() -> dict[str, Any]:
+    """A preset, a folder or Hub id that is typed in, or a new one of chosen sizes."""
+    values: dict[str, Any] = {
+        "model": _name(
+            "teacher.model",
+            "Teacher",
+            list(TEACHERS),
+            f"{term('teacher')} minilm-l6 and minilm-l3 come along, scratch is made here; the others are "
+            "fetched once from the Hugging Face Hub. Or type a folder or a Hub id.",
+        )
+    }
+    preset = TEACHERS.get(values["model"])
+    if preset is None or preset.source == "hub":
+        st.caption(":material/cloud_download: Needs a network, unless it is on this disk already.")
+    if values["model"] == "scratch":
+        values |= _sizes(TeacherConfig, "teacher")
+    return values
+
+
+def choose_student() -> dict[str, Any]:
+    """A preset, a folder or Hub id that is typed in, or chosen sizes."""
+    values: dict[str, Any] = {
+        "model": _name(
+            "student.model",
+            "Student",
+            list(STUDENTS),
+            f"{term('student')} custom lets you choose its sizes; half and third take layers of the teacher. "
+            "Or type a folder or a Hub id.",
+        )
+    }
+    if values["model"] == "custom":
+        values |= _sizes(StudentConfig, "student")
+    return values
+
+
+def _name(
+    place: str, label: str, options: list[str], help: str, *, names: dict[str, str] | None = None
+) -> str:
+    names = names or {}
+    chosen = st.selectbox(
+        label,
+        options,
+        format_func=lambda option: names.get(option, option),
+        key=key(place),
+        help=help,
+        accept_new_options=True,
+        bind="query-params",
+    )
+    return (chosen or options[0]).strip()
+
+
+def _sizes(section: type[Architecture], name: str) -> dict[str, Any]:
+    """Sliders; of the heads only those that divide the hidden size are offered."""
+    layers = field(section, "layers", key=key(f"{name}.layers"))
+    hidden = field(section, "hidden", key=key(f"{name}.hidden"), label="Hidden size")
+    heads = [count for count in range(1, 17) if hidden % count == 0 and hidden // count % 2 == 0]
+    chosen = field(section, "heads", key=key(f"{name}.heads"), label="Attention heads", options=heads)
+    return {"layers": layers, "hidden": hidden, "heads": chosen}

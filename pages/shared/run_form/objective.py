@@ -1,0 +1,120 @@
+"""The form's second half: temperature, alpha, and everything that is folded away."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from typing import Any
+
+import numpy as np
+import streamlit as st
+
+from kd_core import figures
+from kd_core.config import ObjectiveConfig, sections
+from kd_core.data.bundled import TASKS
+from kd_core.learn.recorded import Recorded, recorded
+from pages.shared.charts import chart, is_dark
+from pages.shared.fields import field
+from pages.shared.run_form.link import key
+from pages.shared.text import term
+
+# Settings with a place of their own in the form; the rest is advanced.
+SHOWN = {
+    "task.name",
+    *(
+        f"{model}.{size}"
+        for model in ("teacher", "student")
+        for size in ("model", "layers", "hidden", "heads")
+    ),
+    "objective.temperature",
+    "objective.alpha",
+}
+OF_A_FILE = {"text_column", "label_column", "test_file", "transfer_file", "encoding", "delimiter"}
+OF_A_FILE |= {"drop_empty", "merge_labels", "drop_overlap"}
+TITLES = {
+    "task": "Task",
+    "teacher": "Teacher",
+    "student": "Student",
+    "objective": "Objective",
+    "training": "Training of the students",
+    "controls": "Comparison",
+}
+
+
+def choose_objective() -> dict[str, Any]:
+    temperature = field(
+        ObjectiveConfig, "temperature", key=key("objective.temperature"), help=term("temperature")
+    )
+    alpha = field(
+        ObjectiveConfig,
+        "alpha",
+        key=key("objective.alpha"),
+        label="Alpha: who the student listens to",
+        help=term("alpha"),
+    )
+    with st.container(horizontal=True, horizontal_alignment="distribute", key="distill.alpha_ends"):
+        st.caption("teacher", width="content")
+        st.caption("labels", width="content")
+    return {"temperature": temperature, "alpha": alpha}
+
+
+def choose_rest(task: dict[str, Any], *, without: Collection[str] = ()) -> dict[str, dict[str, Any]]:
+    """All other settings, by section, each with its default until it is changed."""
+    typed_in = task["name"] not in TASKS and len(task) == 1  # neither bundled nor saved with its settings
+    values: dict[str, dict[str, Any]] = {}
+    for section, fields in sections():
+        names = [
+            name
+            for name in fields.model_fields
+            if f"{section}.{name}" not in {*SHOWN, *without}
+            and (section != "task" or typed_in or name not in OF_A_FILE)
+        ]
+        st.markdown(f"**{TITLES[section]}**", help=term("teacher") if section == "teacher" else None)
+        values[section] = {
+            name: field(fields, name, key=key(f"{section}.{name}"), **_meaning(name)) for name in names
+        }
+    return values
+
+
+def _meaning(name: str) -> dict[str, str]:
+    """The glossary's words, where a setting is named by one of its terms."""
+    return {"help": term("transfer set")} if name == "transfer_texts" else {}
+
+
+def show_softening(temperature: float) -> None:
+    """How T softens what a real teacher said about one headline."""
+    known = recorded()
+    row = _undecided(known)
+    logits = known.logits["teacher"][row].tolist()
+    chart(
+        figures.temperature_preview(logits, known.labels, temperature, dark=is_dark()),
+        key="distill.softening",
+        alt=_in_words(known, row, temperature),
+    )
+
+
+@st.cache_data(show_spinner=False)
+def headline() -> str:
+    """The headline of the preview."""
+    known = recorded()
+    return known.texts()[_undecided(known)]
+
+
+def _undecided(known: Recorded) -> int:
+    """A headline that the teacher gets right without being sure: T shows most there."""
+    shares = _softmax(known.logits["teacher"], 1.0)
+    right = shares.argmax(axis=1) == known.truth
+    return int(np.argmin(np.abs(shares.max(axis=1) - 0.85) + 10 * ~right))
+
+
+def _softmax(logits: Any, temperature: float) -> Any:
+    powers = np.exp((logits - logits.max(axis=-1, keepdims=True)) / temperature)
+    return powers / powers.sum(axis=-1, keepdims=True)
+
+
+def _in_words(known: Recorded, row: int, temperature: float) -> str:
+    first = int(known.logits["teacher"][row].argmax())
+    before, after = (100 * _softmax(known.logits["teacher"][row], t)[first] for t in (1.0, temperature))
+    return (
+        f"The teacher's probability of {known.labels[first]} for one headline: {before:.0f} % at T = 1, "
+        f"{after:.0f} % at T = {temperature:g}."
+    )

@@ -1,0 +1,93 @@
+"""What the form needs to know of a task and two models: read once, then remembered."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import streamlit as st
+
+from kd_core.config import DistillConfig, TaskConfig, TeacherConfig
+from kd_core.data import load_task
+from kd_core.data.task import Task
+from kd_core.distillation.events import Estimated
+from kd_core.job_kinds import prepare
+from kd_core.jobs.estimate import Estimate, Past, calibrate, estimate, past_runs
+from kd_core.jobs.plan import Plan, Vocabulary, make_plan, read_vocabulary
+from kd_core.search import Outlook, SearchConfig, outlook
+from pages.shared.live_run import UNDER_WAY
+from pages.shared.state import runner, store
+
+
+def stamp(task: TaskConfig) -> list[int]:
+    """Changes when one of the task's files does."""
+    files = (task.name, task.test_file, task.transfer_file)
+    return [path.stat().st_mtime_ns for name in files if name and (path := Path(name)).is_file()]
+
+
+@st.cache_resource(max_entries=4, show_spinner="Reading the texts", hash_funcs={TaskConfig: repr})
+def read_task(config: TaskConfig, stamp: list[int]) -> Task:
+    return load_task(config)
+
+
+@st.cache_data(max_entries=16, show_spinner=False, hash_funcs={TaskConfig: repr, TeacherConfig: repr})
+def _vocabulary(teacher: TeacherConfig, task: TaskConfig, stamp: list[int]) -> Vocabulary:
+    return read_vocabulary(teacher, read_task(task, stamp))
+
+
+@st.cache_data(max_entries=64, show_spinner=False, hash_funcs={DistillConfig: repr})
+def _plan(config: DistillConfig, stamp: list[int]) -> Plan:
+    task = read_task(config.task, stamp)
+    return make_plan(config, task, _vocabulary(_named(config.teacher), config.task, stamp))
+
+
+def plan_of(config: DistillConfig) -> Plan:
+    """Raises: KDError."""
+    prepare()  # the runner may be importing torch in this moment
+    given = {"objective": config.objective, "controls": config.controls}
+    usual: dict[str, Any] = {"objective": DistillConfig().objective, "controls": DistillConfig().controls}
+    # Temperature and alpha change no size: moving them asks nothing again.
+    plan = _plan(config.model_copy(update=usual), stamp(config.task))
+    return replace(plan, config=plan.config.model_copy(update=given))
+
+
+@st.cache_data(ttl=20, show_spinner=False)
+def _past() -> list[Past]:
+    return past_runs(store())
+
+
+@st.cache_resource(show_spinner=False)
+def _calibrated() -> float:
+    return calibrate()
+
+
+def estimate_of(plan: Plan) -> Estimate:
+    """Raises: KDError."""
+    return estimate(plan, _past(), _calibrated)
+
+
+def outlook_of(config: SearchConfig) -> Outlook:
+    """Raises: KDError."""
+    prepare()
+    task, changes = config.distill.task, stamp(config.distill.task)
+    vocabulary = _vocabulary(_named(config.distill.teacher), task, changes)
+    return outlook(config, read_task(task, changes), vocabulary, _past(), _calibrated)
+
+
+def start(config: DistillConfig, expected: Estimate, *, name: str = "") -> str:
+    """The id of the run. A second click, or a second tab, finds the one that is under way."""
+    wanted = config.model_dump(mode="json")
+    for run in store().runs(status=UNDER_WAY):
+        if run.config == wanted:
+            return run.id
+    run_id = runner().submit(config, name)
+    event = Estimated({**expected.seconds}, {**expected.work})
+    store().write(run_id, [(datetime.now(UTC), event)])
+    return run_id
+
+
+def _named(teacher: TeacherConfig) -> TeacherConfig:
+    """Only the name decides the pieces: the sliders of a new teacher do not."""
+    return TeacherConfig(model=teacher.model)

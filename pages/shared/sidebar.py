@@ -1,0 +1,78 @@
+"""The sidebar's strip: what is running, seen from every page."""
+
+from __future__ import annotations
+
+import streamlit as st
+
+from kd_core.distillation import events
+from kd_core.errors import KDError
+from kd_core.jobs import states
+from kd_core.jobs.store import RunRow
+from kd_core.system import formatting
+from pages.shared import addresses
+from pages.shared.state import store
+from pages.shared.text import escape
+
+UNDER_WAY = ("running", "paused")
+
+
+def strip() -> None:
+    """Progress and a link while a job is under way or waits, nothing otherwise.
+
+    It looks again by itself, so that it also sees what another browser or ``kd distill`` has started.
+    """
+    st.fragment(_strip, run_every=3)()
+
+
+def _strip() -> None:
+    try:
+        jobs = store().runs(status=(*UNDER_WAY, "queued"))
+    except KDError as error:  # the database may be away for a while; training goes on
+        st.caption(f":material/warning: {escape(error)}")
+        return
+    if not jobs:
+        return
+    current = next((job for job in jobs if job.status in UNDER_WAY), jobs[-1])  # or the next one
+    waiting = sum(job.status == "queued" for job in jobs if job is not current)
+    with st.container(border=True, gap="xsmall", key="strip"):
+        page, parameters = _place(current)
+        st.page_link(
+            page,
+            label=f"**{escape(current.title)}**",
+            icon=states.status_badge(current.status)[2],
+            query_params=parameters,
+            help="Open the page where you can watch and stop it",
+        )
+        st.progress(current.progress)
+        st.caption(_where(current))
+        if waiting:
+            st.caption(f"{waiting} {'run waits' if waiting == 1 else 'runs wait'} in the queue")
+
+
+def _place(job: RunRow) -> tuple[str, dict[str, str]]:
+    """The page that shows a job, and its address."""
+    if job.kind == "export":
+        return addresses.EXPORT, {"run": job.config["run"]}
+    if job.kind == "bench":
+        return addresses.REPORT, {"run": job.config["run"]}
+    if job.kind == "lab":
+        return addresses.lab("transfer"), {"job": job.id}
+    if job.kind == "search":
+        from kd_core.search import study_of  # Optuna comes with it: not on every page
+
+        return addresses.SEARCH, {"study": study_of(job)}
+    return addresses.DISTILL, {"run": job.id}
+
+
+def _where(job: RunRow) -> str:
+    """ "3 Distill · 46 % · 19 s left", "Paused · 46 %" or "Waits for its turn"."""
+    if job.status == "queued":
+        return "Waits for its turn"
+    label = job.label or "starting"
+    # Not capitalize(): PyTorch keeps its capitals.
+    stage = events.STEP_NAMES[job.stage] if job.stage else label[:1].upper() + label[1:]
+    stage = "Paused" if job.status == "paused" else stage
+    parts = [stage, f"{job.progress:.0%}".replace("%", " %")]
+    if job.seconds_left is not None and job.status == "running":
+        parts.append(f"{formatting.duration(job.seconds_left)} left")
+    return " · ".join(parts)

@@ -1,0 +1,25 @@
+"""What all sessions of a server share: the store and the runner."""
+
+from __future__ import annotations
+
+import streamlit as st
+
+from kd_core.job_kinds import HANDLERS, prepare
+from kd_core.jobs.runner import Runner
+from kd_core.jobs.store import Store
+
+
+@st.cache_resource(show_spinner=False)
+def store() -> Store:
+    return Store()
+
+
+@st.cache_resource(show_spinner=False, on_release=Runner.close)
+def runner() -> Runner:
+    """The one background runner of this process. It imports torch on its thread, from the first visit on.
+
+    ``runner.clear()`` closes it.
+    """
+    runner = Runner(store(), HANDLERS, prepare=prepare)
+    runner.start()
+    return runner

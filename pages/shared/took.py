@@ -1,0 +1,27 @@
+"""How long a run took, and how far off the estimate before its start was."""
+
+from __future__ import annotations
+
+from kd_core.distillation.events import Estimated, StageStarted
+from kd_core.jobs.store import RunRow
+from kd_core.system import formatting
+from pages.shared.state import store
+
+
+def estimate_was(run: RunRow, seconds: dict[str, float]) -> str | None:
+    """How far off the estimate was; None where it is not known, and
+    for a run that was resumed, which knows its last part only.
+    """
+    events = [entry.event for entry in store().events(run.id)]
+    starts = [event.stage for event in events if isinstance(event, StageStarted)]
+    if len(starts) > len(set(starts)):
+        return None
+    took = sum(seconds.values())
+    said = next((sum(event.seconds.values()) for event in events if isinstance(event, Estimated)), None)
+    if not said:
+        return None
+    off = said / took - 1
+    how = (
+        f"{100 * abs(off):.0f} % too {'long' if off > 0 else 'short'}" if abs(off) >= 0.05 else "about right"
+    )
+    return f"It took {formatting.duration(took)}; the estimate was {formatting.duration(said)}, {how}."

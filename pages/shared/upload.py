@@ -1,0 +1,168 @@
+"""The upload form: files, what is asked about them, and what they would give as a task."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import Any
+
+import streamlit as st
+
+from kd_core.config import TaskConfig
+from kd_core.data import uploads
+from kd_core.data.decode import encoding_previews
+from kd_core.data.read import KINDS, MAX_ROWS
+from kd_core.data.summary import Summary
+from kd_core.data.uploads import Preview, Upload
+from kd_core.errors import DataError, KDError
+from pages.shared.text import escape
+
+SEPARATORS = {"": "Detect", ",": "Commas", "tab": "Tabs", ";": "Semicolons", "|": "Bars"}
+CONSENTS = ("drop_empty", "merge_labels", "drop_overlap")
+
+# The engine names the flags of the command; here there are controls instead.
+_WORDS = (
+    (r"with --(?:drop|merge)-\w+", "with the switch below"),
+    (r"another with --(text|label)-column", r"another \1 column"),
+    (r"--(text|label)-column", r"the \1 column"),
+    (r"--(test|transfer)-file", r"the \1 file"),
+    (r"^--delimiter", "The separator"),
+    (r"--delimiter", "the separator"),
+    (r"^--encoding", "The encoding"),
+    (r"--encoding", "encoding"),
+)
+
+_preview = st.cache_data(uploads.preview, max_entries=8, show_spinner="Reading the file")
+_checked = st.cache_data(
+    uploads.check,
+    max_entries=8,
+    show_spinner="Checking the texts",
+    hash_funcs={TaskConfig: TaskConfig.model_dump_json},
+)
+
+
+def plain_words(error: KDError) -> str:
+    """The error with the page's words for the command's flags."""
+    text = str(error)
+    for pattern, words in _WORDS:
+        text = re.sub(pattern, words, text)
+    return text
+
+
+def choose_files() -> tuple[dict[str, Upload], str]:
+    """The files by the field of ``TaskConfig`` that names them, and a token of the first one."""
+    main = st.file_uploader(
+        "File of labelled texts",
+        type=list(KINDS),
+        key="data.file",
+        help=f"One row for each text, at most {MAX_ROWS:,} rows. It stays on this machine.",
+    )
+    with st.expander("More files, if you have them", icon=":material/note_add:"):
+        test = st.file_uploader(
+            "Own test file",
+            type=list(KINDS),
+            key="data.test_file",
+            help="With the same columns. Without it, a quarter of the rows is kept apart for the test.",
+        )
+        transfer = st.file_uploader(
+            "Transfer file",
+            type=[*KINDS, ".txt"],
+            key="data.transfer_file",
+            help="Texts of the same kind without labels: the teacher labels them for the student. "
+            "In a .txt file, each line is a text.",
+        )
+    found = {"name": main, "test_file": test, "transfer_file": transfer}
+    files = {field: Upload(file.name, file.getvalue()) for field, file in found.items() if file}
+    return files, main.file_id if main else ""
+
+
+def in_utf8(files: Mapping[str, Upload], token: str) -> dict[str, Upload] | None:
+    """The files in UTF-8, or None while an encoding is still asked for. Raises: DataError."""
+    readable: dict[str, Upload] = {}
+    for field, upload in files.items():
+        try:
+            _preview(upload)
+        except DataError as error:
+            if error.setting == "encoding" and (readings := encoding_previews(upload.data)):
+                encoding = _ask_encoding(error, readings, key=f"data.encoding.{field}.{token}")
+                if not encoding:
+                    return None
+                upload = uploads.recoded(upload, encoding)
+        readable[field] = upload
+    return readable
+
+
+def choose_columns(upload: Upload, token: str) -> TaskConfig | None:
+    """The settings that read the file, or None while a column is still asked for. Raises: DataError."""
+    separator, text_place, label_place = st.columns(3)
+    delimiter = None
+    if upload.name.lower().endswith((".csv", ".tsv")):
+        delimiter = separator.selectbox(
+            "Columns are separated by",
+            list(SEPARATORS),
+            format_func=lambda value: SEPARATORS.get(value, value),
+            accept_new_options=True,
+            key=f"data.delimiter.{token}",
+            help="Choose, or type another character.",
+        )
+    read = _preview(upload, delimiter or None)
+    text = _column(text_place, "Text column", read, read.text, f"data.text_column.{token}")
+    label = _column(label_place, "Label column", read, read.label, f"data.label_column.{token}")
+    for note in read.notes:
+        st.caption(f":material/info: {escape(note)}")
+    shown = len(read.head)
+    st.caption(f"The first {shown} of {read.rows:,} rows" if shown < read.rows else f"All {shown} rows")
+    st.dataframe(read.head, key=f"data.preview.{token}", hide_index=True, alt="The first rows of the file")
+    if not (text and label):
+        if read.question:
+            st.info(escape(plain_words(DataError(read.question))), icon=":material/help:")
+        return None
+    return TaskConfig(text_column=text, label_column=label, delimiter=delimiter or None)
+
+
+def check(files: Mapping[str, Upload], settings: TaskConfig, token: str) -> tuple[TaskConfig, Summary | None]:
+    """The settings with what was agreed to, and the task, or None where something is in its way."""
+    keys = {name: f"data.{name}.{token}" for name in CONSENTS}
+    agreed = {name: bool(st.session_state.get(key)) for name, key in keys.items()}
+    settings = settings.model_copy(update=agreed)
+    summary, asked = None, None
+    try:
+        summary = _checked(files, settings)
+    except DataError as error:
+        asked = error.setting if error.setting in CONSENTS else None
+        show = st.warning if asked else st.error
+        show(escape(plain_words(error)), icon=":material/help:" if asked else ":material/error:")
+    for name, key in keys.items():
+        if agreed[name] or name == asked:
+            st.toggle(str(TaskConfig.model_fields[name].description), key=key)
+    return settings, summary
+
+
+def _ask_encoding(error: DataError, readings: Mapping[str, str], *, key: str) -> str | None:
+    what = str(error).partition(" Give its --encoding")[0]
+    st.warning(f"{escape(what)} Which of these lines reads right?", icon=":material/translate:")
+    st.dataframe(
+        {"Encoding": list(readings), "The line would read": list(readings.values())},
+        key=f"{key}.readings",
+        alt="What the line would read like in each encoding",
+    )
+    encoding: str | None = st.selectbox(
+        "Encoding",
+        list(readings),
+        index=None,
+        key=key,
+        placeholder="Choose one, or type another such as cp1251",
+        accept_new_options=True,
+    )
+    return encoding
+
+
+def _column(place: Any, label: str, read: Preview, guess: str | None, key: str) -> str | None:
+    chosen: str | None = place.selectbox(
+        label,
+        read.columns,
+        index=read.columns.index(guess) if guess else None,
+        key=key,
+        placeholder="Choose a column",
+    )
+    return chosen

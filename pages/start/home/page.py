@@ -1,0 +1,69 @@
+"""What distillation is, a demo one click away, and what was run lately."""
+
+import streamlit as st
+
+from kd_core.config import DistillConfig
+from kd_core.errors import KDError
+from pages.shared import addresses
+from pages.shared.sidebar import UNDER_WAY
+from pages.shared.state import runner, store
+from pages.shared.style import ASSETS
+from pages.shared.text import escape
+from pages.start.home.recent_runs import recent_runs
+
+STEPS = (
+    ("1 Teach", "A large model, the teacher, learns the task from labelled texts."),
+    ("2 Record", "The teacher reads every text once, and its probabilities are kept."),
+    ("3 Distill", "A small student learns from the labels and from those probabilities."),
+    ("4 Validate", "Teacher, student and the same student trained alone are compared."),
+)
+
+
+def start_demo() -> str:
+    """The id of the demo's run: a second click, or a second tab, finds the one that is under way."""
+    demo = DistillConfig()
+    for run in store().runs(kind="distil", status=(*UNDER_WAY, "queued")):
+        if run.config == demo.model_dump(mode="json"):
+            return run.id
+    return runner().submit(demo, name="Demo")
+
+
+head, action = st.columns([2, 1], vertical_alignment="bottom")
+head.title("KD Studio", anchor=False)
+head.markdown(
+    "A large teacher, a small student, and what the student learns from it. The teacher knows more than its "
+    "answers: its probabilities also say which wrong answers are nearly right. A student that learns from "
+    "them is often better than the same student trained on labels alone, and much smaller and faster than "
+    "its teacher."
+)
+clicked = action.button(
+    "Run the demo · about 2 min",
+    key="home.demo",
+    type="primary",
+    icon=":material/play_arrow:",
+    width="stretch",
+    help="Teaches, records, distills and validates on BBC headlines. Everything comes with KD Studio.",
+)
+if clicked:
+    try:
+        run_id = start_demo()
+    except KDError as error:
+        st.error(escape(error), icon=":material/error:")
+    else:
+        st.switch_page(addresses.DISTILL, query_params={"run": run_id})
+
+drawing = "Texts go to the teacher, whose soft labels teach the student together with the hard labels."
+st.container(key="home.wide").image(ASSETS / "flow.svg", width="stretch", alt=drawing)
+st.container(key="home.tall").image(ASSETS / "flow-tall.svg", width="stretch", alt=drawing)
+
+st.subheader("How it works", anchor=False)
+for column, (name, line) in zip(st.columns(4), STEPS, strict=True):
+    with column.container(border=True, height="stretch", gap="xsmall"):
+        st.markdown(f"**{name}**")
+        st.caption(line)
+
+st.subheader("Recent runs", anchor=False)
+try:
+    recent_runs(store().runs(kind="distil", limit=5))
+except KDError as error:
+    st.error(escape(error), icon=":material/error:")

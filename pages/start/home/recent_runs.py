@@ -1,0 +1,83 @@
+"""The last runs, a row each."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import UTC, datetime
+
+import streamlit as st
+
+from kd_core.distillation.roles import Role
+from kd_core.figures import COLOURS
+from kd_core.jobs import states
+from kd_core.jobs.store import RunRow
+from kd_core.system import formatting
+from pages.shared import addresses
+from pages.shared.text import escape
+
+SHOWN: dict[Role, str] = {"teacher": "Teacher", "student": "Student", "alone": "Alone"}
+
+
+def recent_runs(runs: Sequence[RunRow]) -> None:
+    if not runs:
+        with st.container(border=True):
+            st.markdown("**No runs yet**")
+            st.write("Run the demo above to see a whole distillation, or choose your own task and models.")
+            st.page_link(addresses.DISTILL, label="Set up a distillation", icon=":material/arrow_forward:")
+        return
+    for run in runs:
+        with st.container(border=True, key=f"recent.{run.id}"):
+            _row(run)
+    st.page_link(addresses.RUNS, label="All runs", icon=":material/arrow_forward:")
+
+
+def _row(run: RunRow) -> None:
+    name, curve, result, badge = st.columns([3, 1.5, 3.3, 1.9], vertical_alignment="center", gap="medium")
+    with name.container(gap="xxsmall"):
+        page = addresses.REPORT if run.status == "done" else addresses.DISTILL
+        st.page_link(page, label=f"**{escape(run.title)}**", query_params={"run": run.id})
+        st.caption(f"{escape(run.task)} · {escape(run.student)} · {_ago(run.created)}")
+    if len(run.sparkline) > 1:
+        first, last = formatting.percent(run.sparkline[0]), formatting.percent(run.sparkline[-1])
+        alt = f"Validation accuracy of the student, from {first} to {last}"
+        curve.image(sparkline(run.sparkline), width=120, alt=alt)
+    with result.container(horizontal=True):
+        if run.error:
+            st.caption(escape(run.error))
+        elif run.accuracy:
+            for who, label in SHOWN.items():
+                if who in run.accuracy:
+                    st.metric(label, formatting.percent(run.accuracy[who]), width=88)
+        elif run.status in ("running", "paused"):
+            st.progress(run.progress)
+    with badge.container(gap="xxsmall"):
+        label, colour, icon = (
+            states.verdict_badge(run.verdict) if run.verdict else states.status_badge(run.status)
+        )
+        st.badge(label, color=colour, icon=icon)
+        if run.delta is not None:
+            st.caption(formatting.points(run.delta))
+
+
+def sparkline(values: Sequence[float]) -> str:
+    """A line without axes in the student's colour, as SVG; the first and last points span its width."""
+    low, high = min(values), max(values)
+    step, span = 116 / (len(values) - 1), (high - low) or 1
+    points = " ".join(f"{2 + i * step:.1f},{30 - 28 * (v - low) / span:.1f}" for i, v in enumerate(values))
+    light, dark = COLOURS["student"]
+    return (
+        '<svg xmlns="http://www.w3.org/2000/svg" width="120" height="32" viewBox="0 0 120 32">'
+        f"<style>polyline {{ stroke: {light} }} "
+        f"@media (prefers-color-scheme: dark) {{ polyline {{ stroke: {dark} }} }}</style>"
+        f'<polyline points="{points}" fill="none" stroke-width="2"/></svg>'
+    )
+
+
+def _ago(then: datetime) -> str:
+    """Like "4 min ago" up to a day, then the date."""
+    minutes = int((datetime.now(UTC) - then).total_seconds() // 60)
+    if minutes < 1:
+        return "just now"
+    if minutes < 60:
+        return f"{minutes} min ago"
+    return f"{minutes // 60} h ago" if minutes < 24 * 60 else f"{then.astimezone():%d %b %Y}"

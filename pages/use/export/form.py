@@ -1,0 +1,65 @@
+"""Export: which run, and what goes into the bundle."""
+
+from __future__ import annotations
+
+from secrets import token_hex
+
+import streamlit as st
+from streamlit.delta_generator import DeltaGenerator
+
+from kd_core.errors import KDError
+from kd_core.job_kinds import prepare
+from kd_core.jobs.store import RunRow
+from kd_core.system import paths
+from pages.shared.live_job import UNDER_WAY, jobs_about
+from pages.shared.state import runner
+from pages.shared.text import escape
+
+
+def ask(run: RunRow, *, again: bool) -> DeltaGenerator:
+    """The forms that go into the zip, and the button that starts the job; their row has room for another."""
+    busy = any(job.status in UNDER_WAY for job in jobs_about(run.id, "export"))
+    row = st.container(horizontal=True, vertical_alignment="center", gap="medium")
+    with row:
+        st.markdown("The Hugging Face folder, and", width="content")
+        onnx = st.toggle(
+            "ONNX",
+            True,
+            key="export.onnx",
+            help="The same numbers without PyTorch; runs on a server, a phone or in a browser",
+        )
+        int8 = st.toggle(
+            "ONNX int8",
+            True,
+            key="export.int8",
+            disabled=not onnx,
+            help="With 8-bit weights: smaller and faster; what it costs in accuracy is measured",
+        )
+        if st.button(
+            "Make it again" if again else "Make the bundle",
+            type="secondary" if again else "primary",
+            icon=":material/archive:",
+            disabled=busy,
+            key="export.make",
+            help="About half a minute for the bundled task",
+        ):
+            _start(run, onnx=onnx, int8=onnx and int8)
+    return row
+
+
+def _start(run: RunRow, *, onnx: bool, int8: bool) -> None:
+    with st.spinner("Getting ready"):
+        prepare()
+        from kd_core.deployment.export import ExportConfig, check  # torch comes with it
+    try:
+        # A folder of its own, so that the zip can have a name that means something.
+        target = paths.exports() / f"{run.id}-{token_hex(4)}" / f"kd-{run.id}.zip"
+        config = ExportConfig(run=run.id, to=str(target), onnx=onnx, int8=int8)
+        check(config)
+        # A second click, before the first has drawn the page anew, asks for the same.
+        tries = len(jobs_about(run.id, "export"))
+        runner().submit(config, f"Export of {run.title}", kind="export", token=f"{run.id} {tries}")
+    except KDError as error:
+        st.error(escape(error), icon=":material/error:")
+    else:
+        st.rerun()

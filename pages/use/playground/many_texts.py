@@ -1,0 +1,278 @@
+"""Many texts: pasted or from a file, three answers for each, and a table to take away."""
+
+from __future__ import annotations
+
+import time
+from contextlib import suppress
+from dataclasses import dataclass, field
+
+import numpy as np
+import pandas as pd
+import streamlit as st
+from numpy.typing import NDArray
+
+from kd_core.data import uploads
+from kd_core.data.assemble import clean_texts
+from kd_core.data.columns import choose_text, refuse_nested
+from kd_core.data.read import KINDS, read_table
+from kd_core.data.spreadsheets import safe_csv
+from kd_core.data.uploads import Upload
+from kd_core.deployment import predict
+from kd_core.distillation import roles
+from kd_core.distillation.metrics import wilson
+from kd_core.distillation.roles import Role
+from kd_core.errors import DataError
+from kd_core.jobs.store import RunRow
+from kd_core.system import formatting
+from pages.shared import upload
+from pages.shared.text import escape, term
+from pages.use.playground.models import open_panel
+
+SOURCES = ("Paste lines", "Upload a file")
+MAX_TEXTS = 20_000
+CHUNK = 64  # texts between two looks at the clock
+BATCH = "playground.batch"
+NO_LABELS = "(none)"
+
+_read = st.cache_data(read_table, max_entries=4, show_spinner="Reading the file")
+
+
+@dataclass(frozen=True)
+class Texts:
+    """``truth`` has a label for each text, where the file has them."""
+
+    texts: list[str]
+    truth: list[str] | None = None
+    notes: tuple[str, ...] = ()
+
+
+@dataclass
+class Batch:
+    """What was asked for, and the logits found so far: a page that runs again goes on from there."""
+
+    run_id: str
+    given: Texts
+    found: dict[Role, list[NDArray[np.float32]]] = field(default_factory=dict)
+    done: int = 0
+    seconds: float = 0.0
+    stopped: bool = False
+
+    @property
+    def under_way(self) -> bool:
+        return not self.stopped and self.done < len(self.given.texts)
+
+    def stop(self) -> None:
+        self.stopped = True
+
+
+def many_texts(run: RunRow) -> None:
+    """Raises: KDError."""
+    source = st.segmented_control(
+        "Where your texts are",
+        SOURCES,
+        default=SOURCES[0],
+        required=True,
+        key="playground.source",
+        label_visibility="collapsed",
+    )
+    try:
+        given = _pasted() if source == SOURCES[0] else _uploaded()
+    except DataError as error:
+        st.error(escape(upload.plain_words(error)), icon=":material/error:")
+        given = None
+    count = len(given.texts) if given else 0
+    for note in given.notes if given else ():
+        st.caption(f":material/info: {escape(note)}")
+    too_many = count > MAX_TEXTS
+    if too_many:
+        st.error(
+            f"These are {count:,} texts, more than {MAX_TEXTS:,} at a time. Take fewer, or classify "
+            "them with the command kd predict, which reads a text from each line.",
+            icon=":material/error:",
+        )
+    if (
+        st.button(
+            f"Classify {count:,} {'text' if count == 1 else 'texts'}" if count else "Classify",
+            key="playground.start",
+            type="primary",
+            icon=":material/play_arrow:",
+            disabled=not count or too_many,
+        )
+        and given
+    ):
+        st.session_state[BATCH] = Batch(run.id, given)
+    batch = st.session_state.get(BATCH)
+    if batch is None or batch.run_id != run.id:
+        if not count:
+            st.info("The answers appear here, to look at and to download.", icon=":material/table:")
+        return
+    if batch.under_way:
+        _go_on(batch)
+    if batch.stopped:
+        st.warning(
+            f"Stopped: {batch.done:,} of {len(batch.given.texts):,} texts were classified.",
+            icon=":material/stop_circle:",
+        )
+    if batch.done:
+        _results(run, batch)
+
+
+def _pasted() -> Texts | None:
+    lines = st.text_area(
+        "Texts, one on each line",
+        key="playground.lines",
+        height=160,
+        placeholder="Shares rise after takeover talk\nStriker to miss the final",
+        persist_state="session",
+    )
+    return _clean(pd.Series(lines.split("\n"), dtype="str"), None, "Your lines") if lines.strip() else None
+
+
+def _uploaded() -> Texts | None:
+    """The texts of a file, or None while something is still asked for. Raises: DataError."""
+    file = st.file_uploader(
+        "File of texts",
+        type=[*KINDS, ".txt"],
+        key="playground.file",
+        help="A column of texts, and a column of labels if you have one. In a .txt file, each line is a "
+        "text. It stays on this machine.",
+    )
+    if not file:
+        return None
+    readable = upload.in_utf8({"name": Upload(file.name, file.getvalue())}, file.file_id)
+    if readable is None:
+        return None
+    name = uploads.safe_name(file.name)
+    table = _read(readable["name"].data, name)
+    columns, text_guess = list(table.frame.columns), None
+    with suppress(DataError):  # where it cannot be told, it is asked for
+        text_guess = columns[0] if len(columns) == 1 else choose_text(table, None)
+    label_guess = uploads.preview(readable["name"]).label
+    text_place, label_place = st.columns(2)
+    text = text_place.selectbox(
+        "Text column",
+        columns,
+        index=columns.index(text_guess) if text_guess else None,
+        placeholder="Choose a column",
+        key=f"playground.text_column.{file.file_id}",
+    )
+    labels = [NO_LABELS, *columns]
+    label = label_place.selectbox(
+        "Label column",
+        labels,
+        index=labels.index(label_guess) if label_guess else 0,
+        key=f"playground.label_column.{file.file_id}",
+        help="With the true classes you also see how often each model is right.",
+    )
+    if text is None:
+        return None
+    refuse_nested(table, text, "text")
+    truth = None if label == NO_LABELS else table.frame[label]
+    return _clean(table.frame[text], truth, name, table.notes)
+
+
+def _clean(
+    column: pd.Series[str], truth: pd.Series[str] | None, source: str, before: tuple[str, ...] = ()
+) -> Texts:
+    notes = list(before)
+    if source == "Your lines":  # blank lines between pasted texts are no rows
+        column = column[column.str.strip() != ""]
+    texts = clean_texts(column.str.replace("\0", ""), source, notes)
+    return Texts(
+        texts.to_list(),
+        None if truth is None else truth.loc[texts.index].str.strip().to_list(),
+        tuple(notes),
+    )
+
+
+def _go_on(batch: Batch) -> None:
+    """The next texts until all are done. A click ends this run of the page, and the next one goes on."""
+    panel, total = open_panel(batch.run_id), len(batch.given.texts)
+    bar = st.empty()
+    button = st.empty()
+    button.button("Stop", key="playground.stop", icon=":material/stop:", on_click=batch.stop)
+    while batch.under_way:
+        left = batch.seconds / batch.done * (total - batch.done) if batch.done else None
+        told = f" · {formatting.duration(left)} left" if left is not None else ""
+        bar.progress(batch.done / total, text=f"{batch.done:,} of {total:,} texts{told}")
+        start = time.monotonic()
+        texts = batch.given.texts[batch.done : batch.done + CHUNK]
+        logits = {who: panel.logits(who, texts) for who in panel.models}
+        for who, found in logits.items():  # all three or none of them
+            batch.found.setdefault(who, []).append(found)
+        batch.done += len(texts)
+        batch.seconds += time.monotonic() - start
+    bar.empty()
+    button.empty()
+
+
+def _results(run: RunRow, batch: Batch) -> None:
+    panel, done = open_panel(run.id), batch.done
+    truth = batch.given.truth[:done] if batch.given.truth else None
+    table = predict.answers_table(
+        panel.labels,
+        batch.given.texts[:done],
+        {who: np.concatenate(parts) for who, parts in batch.found.items()},
+        truth,
+    )
+    _numbers(table, panel.labels)
+    st.download_button(
+        "Download CSV",
+        lambda: safe_csv(table),
+        file_name=f"kd-{run.id}-answers.csv",
+        mime="text/csv",
+        icon=":material/download:",
+        key="playground.csv",
+        on_click="ignore",
+        help="A cell that a spreadsheet would run as a formula begins with an apostrophe",
+    )
+    sure = st.column_config.NumberColumn("Confidence", format="%.0f %%", width=95)
+    st.dataframe(
+        table,
+        hide_index=True,
+        key="playground.answers",
+        column_config={
+            "text": st.column_config.TextColumn("Text", width="large"),
+            "label": "True class",
+            **{who: roles.NAMES[who] for who in panel.models},
+            **{f"{who}_sure": sure for who in panel.models},
+            "agreement": "Who agrees",
+        },
+        alt=f"Answers of the three models to {done:,} texts",
+    )
+
+
+def _numbers(table: pd.DataFrame, labels: tuple[str, ...]) -> None:
+    """Agreement with the teacher, and accuracy on the rows whose label is one of the classes."""
+    students: tuple[Role, ...] = ("student", "alone")
+    with st.container(horizontal=True):
+        for who in students:
+            _share(
+                f"{roles.NAMES[who]} agrees with the teacher",
+                table[who] == table["teacher"],
+                term("fidelity"),
+            )
+    if "label" not in table:
+        return
+    known = table[table["label"].isin(labels)]
+    if missing := len(table) - len(known):
+        st.caption(
+            f":material/info: {missing:,} of {len(table):,} labels are none of the classes that the models "
+            f"know ({escape(', '.join(labels[:10]))}); accuracy leaves them out."
+        )
+    if len(known):
+        with st.container(horizontal=True):
+            for who in predict.MODELS:
+                _share(f"{roles.NAMES[who]}: accuracy", known[who] == known["label"])
+
+
+def _share(label: str, right: pd.Series[bool], meaning: str = "") -> None:
+    count, of = int(right.sum()), len(right)
+    low, high = wilson(count / of, of)
+    st.metric(
+        label,
+        f"{formatting.percent(count / of)} {formatting.plus_minus(low, high)}",
+        border=True,
+        help=f"{meaning} {count:,} of {of:,} texts; 95 % interval {formatting.percent(low)} to "
+        f"{formatting.percent(high)}".strip(),
+    )

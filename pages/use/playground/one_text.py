@@ -1,0 +1,258 @@
+"""One text: three answers side by side, whether they agree, and which words led each model there."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import streamlit as st
+
+from kd_core import figures
+from kd_core.deployment import predict
+from kd_core.deployment.predict import MAX_CHARACTERS, MAX_WORDS, Answer
+from kd_core.distillation import report_tables, roles
+from kd_core.distillation.roles import Role
+from kd_core.errors import KDError
+from kd_core.jobs.store import RunRow
+from kd_core.system import formatting, paths
+from pages.shared.charts import chart, is_dark
+from pages.shared.text import escape, term
+from pages.use.playground.models import Panel, answers, open_panel
+
+KINDS = {"all": "All", "differ": "Teacher and student disagree"}
+MAX_EXAMPLES = 500
+MAX_CLASSES = 8  # bars of a model; with more classes, those that some model finds likeliest
+PATIENCE = 1.0  # seconds without a progress bar
+TEXT, EFFECTS = "playground.text", "playground.effects"
+
+
+@st.cache_data(max_entries=4, show_spinner=False)
+def _test_texts(folder: Path, _report: Mapping[str, Any]) -> pd.DataFrame:
+    return report_tables.texts(folder, _report)
+
+
+def choose_text(run: RunRow, report: Mapping[str, Any]) -> tuple[str, str | None]:
+    """What was typed or picked, and its true class where it is one of the test texts."""
+    left, right = st.columns([3, 2], gap="medium")
+    with right:
+        examples = _examples(run, report)
+    if TEXT not in st.session_state:
+        st.session_state[TEXT] = "" if examples.empty else examples["text"].iloc[0]
+    with left:
+        text = st.text_area(
+            "Text",
+            key=TEXT,
+            height=100,
+            placeholder="Type or paste a text of the kind that the models learned from",
+            persist_state="session",
+        )
+        st.button("Classify", key="playground.classify", type="primary", icon=":material/play_arrow:")
+    truth = examples.loc[examples["text"] == text.strip(), "truth"] if text else pd.Series(dtype=str)
+    return text, None if truth.empty else truth.iloc[0]
+
+
+def _examples(run: RunRow, report: Mapping[str, Any]) -> pd.DataFrame:
+    """Shows the picker; returns all test texts, none where the run's folder does not have them."""
+    try:
+        texts = _test_texts(paths.runs() / run.id, report)
+    except KDError:  # the models are gone as well, and asking them says so
+        return pd.DataFrame(columns=["text", "truth"])
+    parts = {"all": texts, "differ": texts[texts["teacher"] != texts["student"]]}
+    kind = st.segmented_control(
+        "Test texts",
+        list(KINDS),
+        default="all",
+        required=True,
+        format_func=lambda kind: f"{KINDS[kind]} ({len(parts[kind]):,})",
+        key="playground.kind",
+    )
+    shown = parts[kind].head(MAX_EXAMPLES)
+    key = f"playground.example.{kind}"
+
+    def take() -> None:
+        if (row := st.session_state[key]) is not None:
+            st.session_state[TEXT] = texts["text"].loc[row]
+
+    st.selectbox(
+        "Example",
+        list(shown.index),
+        index=None,
+        format_func=lambda row: texts["text"].loc[row][:120],
+        placeholder="Pick an example" if len(shown) else "There is none",
+        key=key,
+        on_change=take,
+        help=f"The first {MAX_EXAMPLES:,} of {len(parts[kind]):,}"
+        if len(parts[kind]) > MAX_EXAMPLES
+        else "Texts that none of the models was trained on",
+    )
+    return texts
+
+
+def show_answers(run: RunRow, text: str, truth: str | None) -> None:
+    """Raises: KDError."""
+    if not text.strip():
+        st.info("Type a text, or pick an example above.", icon=":material/edit:")
+        return
+    predict.checked(text)
+    found = answers(run.id, text)
+    _summary(found, truth)
+    shown = _likeliest(found)
+    for place, answer in zip(st.columns(3), found, strict=True):
+        with place.container(border=True, height="stretch"):
+            _card(answer, shown, truth)
+    if len(shown) < len(found[0].probabilities):
+        st.caption(
+            f"The bars show {len(shown)} of {len(found[0].probabilities):,} classes: "
+            "those that some model finds likeliest."
+        )
+    _conditions(text, found)
+    _which_words(run, open_panel(run.id), text, found)
+
+
+def _summary(found: Sequence[Answer], truth: str | None) -> None:
+    said: dict[Role, str] = {answer.who: escape(answer.label) for answer in found}
+    sentence = predict.in_words(said)
+    known = "" if truth is None else f" The true class is {escape(truth)}."
+    teacher, student, alone = (answer.probabilities for answer in found)
+    with st.container(border=True, key="playground.summary"):
+        st.markdown(f"**{sentence}{known}**")
+        st.caption(
+            f"The probabilities of the distilled student overlap with the teacher's by "
+            f"{formatting.percent(_overlap(teacher, student), 0)}, those of the student alone by "
+            f"{formatting.percent(_overlap(teacher, alone), 0)}."
+        )
+
+
+def _overlap(one: Mapping[str, float], other: Mapping[str, float]) -> float:
+    """1 where both give each class the same probability, 0 where they share none."""
+    return sum(min(one[name], other[name]) for name in one)
+
+
+def _card(answer: Answer, shown: Sequence[str], truth: str | None) -> None:
+    with st.container(gap="xsmall"):
+        with st.container(horizontal=True, vertical_alignment="center"):
+            meaning = term("student alone" if answer.who == "alone" else answer.who)
+            st.markdown(f"**{roles.NAMES[answer.who]}**", width="content", help=meaning)
+            if truth is not None:
+                right = answer.label == truth
+                label, colour, icon = ("Right", "green", "check") if right else ("Wrong", "red", "close")
+                st.badge(label, color=colour, icon=f":material/{icon}:")
+        st.subheader(escape(answer.label), anchor=False)
+        st.caption(f"{formatting.percent(answer.sure)} sure · {formatting.milliseconds(answer.milliseconds)}")
+    chart(
+        figures.answer_bars({name: answer.probabilities[name] for name in shown}, answer.who, dark=is_dark()),
+        key=f"playground.bars.{answer.who}",
+        alt=f"{roles.NAMES[answer.who]}: "
+        + ", ".join(f"{name} {formatting.percent(answer.probabilities[name])}" for name in shown),
+    )
+    if answer.read < answer.tokens:
+        st.caption(
+            f":material/content_cut: It reads the first {answer.read:,} word pieces of {answer.tokens:,}; "
+            "what comes after them is cut off."
+        )
+    if answer.unknown:
+        little = ", so its answer says little" if answer.unknown > answer.read / 2 else ""
+        st.caption(
+            f":material/help: {answer.unknown:,} of {answer.read:,} word pieces are not in its "
+            f"vocabulary{little}."
+        )
+
+
+def _likeliest(found: Sequence[Answer]) -> list[str]:
+    """All classes in their order, or those that some model finds likeliest where there are many."""
+    names = list(found[0].probabilities)
+    best = {name: max(answer.probabilities[name] for answer in found) for name in names}
+    kept = sorted(names, key=lambda name: -best[name])[:MAX_CLASSES]
+    return [name for name in names if name in kept]
+
+
+def _conditions(text: str, found: Sequence[Answer]) -> None:
+    import torch
+
+    threads = torch.get_num_threads()
+    st.caption(
+        f"Times were measured here, in PyTorch on {threads} {'thread' if threads == 1 else 'threads'}: from "
+        f"the text to the probabilities, one text at a time, median of at most {predict.REPEATS}. They "
+        "are longer while this machine has other work; the report's Speed tab has careful ones."
+    )
+    if len(text) > MAX_CHARACTERS:
+        st.caption(
+            f":material/content_cut: The text has {len(text):,} characters; only the first "
+            f"{MAX_CHARACTERS:,} are looked at."
+        )
+
+
+def _which_words(run: RunRow, panel: Panel, text: str, found: Sequence[Answer]) -> None:
+    st.subheader("Which words mattered", anchor=False)
+    if not st.toggle(
+        "Leave out each word in turn", value=True, key="playground.words", persist_state="session"
+    ):
+        return
+    text = text[:MAX_CHARACTERS]
+    spans = predict.words_of(text)
+    effects = _effects(run.id, panel, text, spans)
+    listed = [text[first:last] for first, last in spans]
+    strongest = max([0.05, *(abs(effect) for of in effects.values() for effect in of)])
+    st.caption(
+        "The number says how many points of probability the model's own answer loses without the word. Teal, "
+        "with a plus: the word speaks for the answer. Rose, with a minus: against it. The deeper the shade, "
+        "the more; the same scale for all three."
+    )
+    if spans[-1][1] < len(text.rstrip()):
+        st.caption(f":material/content_cut: The first {MAX_WORDS} words were looked at.")
+    for place, answer in zip(st.columns(3), found, strict=True):
+        with place.container(border=True, height="stretch"):
+            st.markdown(f"**{roles.NAMES[answer.who]}**: {escape(answer.label)}")
+            chart(
+                figures.word_shades(
+                    listed, effects[answer.who], answer.who, strongest=strongest, dark=is_dark()
+                ),
+                key=f"playground.shades.{answer.who}",
+                alt=_spoken(listed, effects[answer.who], answer),
+            )
+    with st.expander("As a table", icon=":material/table:"):
+        st.dataframe(
+            pd.DataFrame(
+                {"Word": listed}
+                | {roles.NAMES[who]: [round(100 * effect, 1) for effect in of] for who, of in effects.items()}
+            ),
+            hide_index=True,
+            key="playground.effects_table",
+            column_config=dict.fromkeys(
+                (roles.NAMES[who] for who in effects), st.column_config.NumberColumn(format="%+.1f")
+            ),
+            alt="Points of probability that each model's answer loses without each word",
+        )
+
+
+def _effects(
+    run_id: str, panel: Panel, text: str, spans: Sequence[tuple[int, int]]
+) -> dict[Role, list[float]]:
+    """Remembered for the text on the page. Switching the toggle off stops the work."""
+    asked = (run_id, text)
+    if st.session_state.get(EFFECTS, (None, None))[0] != asked:
+        place, start = st.empty(), time.monotonic()
+        rows = len(spans) + 1
+        found: dict[Role, list[float]] = {}
+        for number, who in enumerate(panel.models):
+
+            def on_rows(done: int, before: int = number * rows) -> None:
+                share, seconds = (before + done) / (3 * rows), time.monotonic() - start
+                if seconds > PATIENCE:
+                    left = formatting.duration(seconds / share - seconds)
+                    place.progress(min(share, 1.0), text=f"{left} left · switch it off above to stop")
+
+            found[who] = panel.effects(who, text, spans, on_rows)
+        place.empty()
+        st.session_state[EFFECTS] = (asked, found)
+    kept: dict[Role, list[float]] = st.session_state[EFFECTS][1]
+    return kept
+
+
+def _spoken(listed: Sequence[str], effects: Sequence[float], answer: Answer) -> str:
+    strongest = sorted(zip(listed, effects, strict=True), key=lambda pair: -abs(pair[1]))[:5]
+    numbers = ", ".join(f"{word} {formatting.points(effect)}" for word, effect in strongest)
+    return f"{roles.NAMES[answer.who]}, words that mattered most for {answer.label}: {numbers}"

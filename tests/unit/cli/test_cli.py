@@ -1,0 +1,863 @@
+"""The ``kd`` command: flags, output, progress, exit statuses. The engine is replaced by a scripted one."""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+import signal
+import subprocess
+import sys
+import threading
+import types
+from collections.abc import Callable
+from contextlib import closing
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import click
+import pytest
+from rich.console import Console
+
+import kd_core
+from kd_core import cli
+from kd_core.cli import main
+from kd_core.cli.flags import options, read_config
+from kd_core.cli.progress import Narrator
+from kd_core.config import DistillConfig, flag, sections
+from kd_core.deployment import predict as prediction
+from kd_core.distillation.events import (
+    Evaluated,
+    OnEvent,
+    Progress,
+    StageFinished,
+    StageStarted,
+    Step,
+    TrainingStarted,
+)
+from kd_core.errors import ConfigError, DataError, Stopped
+from kd_core.jobs.store import Store
+from kd_core.system.control import Control
+from kd_core.system.process import machine_lock, owner
+
+FIELDS = [f"{section}.{name}" for section, fields in sections() for name in fields.model_fields]
+
+# A legal value, other than the default, for the fields where the default says too little.
+VALUES = {
+    "training.report_to": "tensorboard,wandb",
+    "task.max_length": "64",
+    "teacher.intermediate": "64",
+    "student.intermediate": "64",
+    "teacher.epochs": "2",
+    "teacher.learning_rate": "0.5",
+    "training.learning_rate": "0.5",
+    "teacher.heads": "4",  # must divide the hidden size
+    "student.heads": "4",
+    "student.init": "random",
+    "student.hidden": "64",
+    "teacher.hidden": "64",
+    "training.steps": "7",
+    "training.seeds": "3,4",
+    "training.precision": "fp32",
+    "training.evaluate_every": "5",
+    "objective.divergence": "dkd",
+}
+
+
+@pytest.fixture(autouse=True)
+def _environment(monkeypatch: pytest.MonkeyPatch, kd_home: Path) -> None:
+    for name in cli.QUIET:
+        monkeypatch.setenv(name, "1")
+    monkeypatch.delenv("KD_DATABASE_URL", raising=False)
+    monkeypatch.delenv("FORCE_COLOR", raising=False)
+
+
+# Flags
+
+
+def parse(*args: str) -> DistillConfig:
+    context = cli.distill.make_context("kd distill", list(args))
+    settings = {
+        name: value for name, value in context.params.items() if name not in ("file", "name", "as_json")
+    }
+    return read_config(context.params["file"], settings)
+
+
+def leaves(config: DistillConfig) -> dict[str, Any]:
+    return {
+        f"{section}.{name}": value
+        for section, fields in config.model_dump().items()
+        for name, value in fields.items()
+    }
+
+
+def other_value(place: str) -> str:
+    if place in VALUES:
+        return VALUES[place]
+    default = leaves(DistillConfig())[place]
+    if isinstance(default, float):
+        return str(default / 2 or 0.25)
+    return str(default + 1) if isinstance(default, int) else "other"
+
+
+def test_each_field_has_one_flag() -> None:
+    flags = [option for group in options().values() for option in group]
+    names = [name for option in flags for name in (*option.opts, *option.secondary_opts)]
+    assert len(set(names)) == len(names)
+    assert not {"--config", "--name", "--json", "--help"} & set(names)
+    assert sorted(option.opts[0] for option in flags) == sorted(flag(place) for place in FIELDS)
+    assert len(flags) == len(FIELDS)
+
+
+@pytest.mark.parametrize("place", FIELDS)
+def test_a_flag_changes_its_field_and_no_other(place: str) -> None:
+    default = leaves(DistillConfig())
+    if isinstance(default[place], bool):
+        value = not default[place]
+        args = [flag(place) if value else f"--no-{flag(place)[2:]}"]
+    else:
+        args = [flag(place), other_value(place)]
+    changed = leaves(parse(*args))
+    assert [name for name in FIELDS if changed[name] != default[name]] == [place]
+    if not isinstance(default[place], bool):
+        shown = changed[place]
+        assert str(",".join(map(str, shown)) if isinstance(shown, tuple) else shown) == args[1]
+
+
+@pytest.mark.parametrize(
+    ("place", "name"),
+    [
+        ("task.name", "--task"),
+        ("teacher.model", "--teacher"),
+        ("student.model", "--student"),
+        ("task.text_column", "--text-column"),
+        ("teacher.learning_rate", "--teacher-learning-rate"),
+        ("training.learning_rate", "--learning-rate"),
+        ("controls.labelled_only", "--labelled-only"),
+    ],
+)
+def test_flag_names(place: str, name: str) -> None:
+    assert flag(place) == name
+
+
+def test_without_flags_it_is_the_demo() -> None:
+    assert parse() == DistillConfig()
+
+
+def test_flags_override_the_file(tmp_path: Path) -> None:
+    file = tmp_path / "run.yaml"
+    file.write_text("objective: {temperature: 2, alpha: 0.5}\n", encoding="utf-8")
+    config = parse("--config", str(file), "--alpha", "0.1", "--no-labelled-only")
+    assert (config.objective.temperature, config.objective.alpha) == (2.0, 0.1)
+    assert config.controls.labelled_only is False
+
+
+def test_all_problems_at_once_named_by_flag() -> None:
+    with pytest.raises(ConfigError) as caught:
+        parse("--temperature", "0", "--alpha", "1.4", "--student-init", "warm")
+    assert set(caught.value.problems) == {
+        "--temperature must be above 0 and at most 100, got '0'",
+        "--alpha must be between 0 and 1, got '1.4'",
+        "--student-init must be one of random, teacher_layers, projected, pretrained, auto, got 'warm'",
+    }
+
+
+def help_of(place: str) -> str:
+    (option,) = [o for group in options().values() for o in group if o.opts[0] == flag(place)]
+    record = option.get_help_record(click.Context(cli.distill))
+    assert record
+    return "  ".join(record)
+
+
+@pytest.mark.parametrize(
+    ("place", "ending"),
+    [
+        ("objective.temperature", "[above 0 and at most 100; default: 4.0]"),
+        ("training.steps", "[between 1 and 10,000,000, or auto; default: auto]"),
+        ("training.precision", "[fp32, bf16, auto; default: auto]"),
+        ("training.seeds", "[between 0 and 4,294,967,295; default: 0]"),
+        ("task.transfer_texts", "[at least 0; default: 12000]"),
+        ("task.drop_empty", "Drop rows whose label is blank [default: off]"),
+        ("task.test_file", "Own test file, with the same columns"),
+    ],
+)
+def test_help_shows_bounds_choices_and_default(place: str, ending: str) -> None:
+    assert help_of(place).endswith(ending)
+
+
+@pytest.mark.parametrize(
+    ("place", "kind"),
+    [("objective.divergence", "NAME"), ("task.encoding", "TEXT"), ("training.learning_rate", "NUMBER")],
+)
+def test_help_shows_what_to_type(place: str, kind: str) -> None:
+    assert help_of(place).startswith(f"{flag(place)} {kind}  ")
+
+
+def test_help_of_distill_has_a_heading_for_each_section(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["distill", "--help"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    headings = [line for line in lines if line.endswith(":") and not line.startswith((" ", "Usage"))]
+    assert headings == ["Options:", "Task:", "Teacher:", "Student:", "Objective:", "Training:", "Controls:"]
+
+
+# Running
+
+RUN = "20260131-143000-a1b2"
+
+
+def model(accuracy: float, **changes: Any) -> dict[str, Any]:
+    return {
+        "accuracy": accuracy,
+        "low": accuracy - 0.013,
+        "high": accuracy + 0.013,
+        "macro_f1": accuracy - 0.01,
+        "ece": 0.05,
+        "params": 2_985_733,
+        "size_mb": 11.96,
+        "latency_ms": {"p50": 1.234, "p95": 1.9, "batch": 1, "threads": 1, "mean_tokens": 9.0},
+        "shifted": {"typos": accuracy - 0.1},
+    } | changes
+
+
+SIZES = {"model": "custom", "layers": 2, "hidden": 128, "intermediate": 512}
+REPORT: dict[str, Any] = {
+    "run_id": "r1",
+    "folder": "/data/runs/r1",
+    "config": {"teacher": SIZES, "student": SIZES},
+    "labels": ["a", "b"],
+    "rows": {"test": 531},
+    "teacher": model(0.9, params=22_715_000, size_mb=90.9),
+    "alone": model(0.845),
+    "labelled_only": None,
+    "student": model(0.895),
+    "verdict": {"kind": "helped", "n": 531, "delta": 0.05, "low": 0.02, "high": 0.08},
+    "sentence": "Distillation helped: +5.0 points.",
+    "notes": ["Label [bold]x[/bold] :smile: was merged."],
+}
+
+
+@dataclass(frozen=True)
+class FakeReport:
+    values: dict[str, Any]
+
+    def to_dict(self) -> dict[str, Any]:
+        return self.values
+
+
+Engine = Callable[[DistillConfig, OnEvent, Control], FakeReport]
+
+
+def use_engine(monkeypatch: pytest.MonkeyPatch, engine: Engine) -> list[DistillConfig]:
+    """Put ``engine`` in the place of ``kd_core.distill``; returns the configs that it gets."""
+    seen: list[DistillConfig] = []
+
+    def distill(config: DistillConfig, on_event: OnEvent, control: Control, *, run_id: str) -> FakeReport:
+        seen.append(config)
+        return engine(config, on_event, control)
+
+    monkeypatch.setitem(vars(kd_core), "distill", distill)  # setattr would load the real one first
+    return seen
+
+
+def finishes(config: DistillConfig, on_event: OnEvent, control: Control) -> FakeReport:
+    on_event(StageStarted("teach"))
+    on_event(StageFinished("teach", 21.3))
+    sys.stdout.write("a library's remark\n")
+    return FakeReport(REPORT)
+
+
+def test_json_is_all_there_is_on_stdout(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    seen = use_engine(monkeypatch, finishes)
+    assert main(["distill", "--json", "--temperature", "2"]) == 0
+    captured = capsys.readouterr()
+    assert json.loads(captured.out) == REPORT
+    assert captured.err == "1 Teach\n  21 s\na library's remark\n"
+    assert [config.objective.temperature for config in seen] == [2.0]
+
+
+def test_report_as_tables(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    use_engine(monkeypatch, finishes)
+    assert main(["distill"]) == 0
+    lines = [line.split() for line in capsys.readouterr().out.splitlines() if line.strip()]
+    assert [" ".join(line) for line in lines] == [
+        "On 531 test texts. Latency p50 and p95 in ms: batch 1, threads 1.",
+        "Accuracy Macro-F1 Parameters Size p50 p95",
+        "Teacher 90.0 % ± 1.3 89.0 % 22.7 M 90.9 MB 1.23 1.90",
+        "Distilled student 89.5 % ± 1.3 88.5 % 3.0 M 12.0 MB 1.23 1.90",
+        "Student alone 84.5 % ± 1.3 83.5 % 3.0 M 12.0 MB 1.23 1.90",
+        "Accuracy on the test texts, and on texts that the models were not made for.",
+        "test typos",
+        "Teacher 90.0 % 80.0 %",
+        "Distilled student 89.5 % 79.5 %",
+        "Student alone 84.5 % 74.5 %",
+        "Distillation helped: +5.0 points.",
+        "Label [bold]x[/bold] :smile: was merged.",
+        "Run r1: /data/runs/r1",
+    ]
+
+
+def test_report_with_a_labelled_only_student_and_no_shifted_texts(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    models = {who: model(0.8, shifted={}) for who in ("teacher", "alone", "student", "labelled_only")}
+    use_engine(monkeypatch, lambda *_: FakeReport(REPORT | models))
+    assert main(["distill"]) == 0
+    out = capsys.readouterr().out
+    assert "\nDistilled on labelled texts  80.0 % ± 1.3" in out
+    assert "not made for" not in out
+
+
+def raises(error: BaseException) -> Engine:
+    def engine(config: DistillConfig, on_event: OnEvent, control: Control) -> FakeReport:
+        raise error
+
+    return engine
+
+
+@pytest.mark.parametrize(
+    ("error", "status", "message"),
+    [
+        (DataError("The file 'x.csv' has no rows."), 2, "kd: The file 'x.csv' has no rows.\n"),
+        (ConfigError("first", "second"), 2, "kd: first\nkd: second\n"),
+        (Stopped("Stopped on request."), 130, "kd: Stopped on request. To go on: kd resume {run}\n"),
+        (KeyboardInterrupt(), 130, "\nkd: interrupted\n"),
+    ],
+)
+def test_what_went_wrong_is_one_line_and_a_status(
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    error: BaseException,
+    status: int,
+    message: str,
+) -> None:
+    use_engine(monkeypatch, raises(error))
+    assert main(["distill"]) == status
+    captured = capsys.readouterr()
+    (row,) = Store().runs()
+    assert (captured.out, captured.err) == ("", message.format(run=row.id))
+
+
+def test_a_fault_of_ours_is_not_hidden(monkeypatch: pytest.MonkeyPatch) -> None:
+    use_engine(monkeypatch, raises(ZeroDivisionError("ours")))
+    with pytest.raises(ZeroDivisionError, match="ours"):
+        main(["distill"])
+
+
+def test_wrong_settings_stop_before_the_engine(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    seen = use_engine(monkeypatch, finishes)
+    assert main(["distill", "--alpha", "1.4"]) == 2
+    assert capsys.readouterr().err == "kd: --alpha must be between 0 and 1, got '1.4'\n"
+    assert seen == []
+
+
+def test_an_unknown_flag_names_the_nearest(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["distill", "--temperatur", "3"]) == 2
+    error = capsys.readouterr().err
+    assert error.startswith("kd: No such option")
+    assert "--temperature" in error
+    assert error.count("\n") == 1
+
+
+def test_a_missing_config_file(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["distill", "--config", "nowhere.yaml"]) == 2
+    assert capsys.readouterr().err == "kd: cannot read the config 'nowhere.yaml': No such file or directory\n"
+
+
+def test_the_first_interrupt_stops_the_run_and_the_second_interrupts_it(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    before = signal.getsignal(signal.SIGINT)
+    stopping: list[bool] = []
+
+    def engine(config: DistillConfig, on_event: OnEvent, control: Control) -> FakeReport:
+        control.check()
+        os.kill(os.getpid(), signal.SIGINT)
+        stopping.append(control.stopping)
+        if config.training.seeds == (0,):
+            control.check()
+        os.kill(os.getpid(), signal.SIGINT)
+        raise AssertionError("the second interrupt did not arrive")
+
+    use_engine(monkeypatch, engine)
+    assert main(["distill"]) == 130
+    assert capsys.readouterr().err.startswith("kd: Stopped on request. To go on: kd resume 2")
+    assert main(["distill", "--seeds", "1"]) == 130
+    assert capsys.readouterr().err == "\nkd: interrupted\n"
+    assert stopping == [True, True]
+    assert [row.status for row in Store().runs()] == ["interrupted", "stopped"]
+    assert signal.getsignal(signal.SIGINT) == before
+
+
+# Progress
+
+
+def training(watch: Narrator, seed: int = 0, steps: int = 30) -> None:
+    for step in range(1, steps + 1):
+        watch(Step("student", seed, step, steps, 1 / step, 0.0, 0.0, 0.0, 1e-4, 100.0))
+        if step == 15:
+            watch(Evaluated("student", seed, step, 0.875, 0.4))
+
+
+def narrate(*, terminal: bool, several_seeds: bool = False) -> str:
+    # _environ: the terminal of whoever runs the tests must not matter.
+    environment = {"TERM": "xterm"} if terminal else {}
+    console = Console(
+        file=io.StringIO(), force_terminal=terminal, width=100, highlight=False, _environ=environment
+    )
+    with Narrator(console, several_seeds=several_seeds) as watch:
+        watch(StageStarted("record"))
+        watch(StageFinished("record", 0.0, cached=True))
+        watch(StageStarted("distil"))
+        watch(TrainingStarted("alone", 0, 30, cached=True))
+        watch(TrainingStarted("student", 0, 30))
+        training(watch)
+        watch(StageFinished("distil", 9.96))
+        watch(StageStarted("validate"))
+        watch(Progress("validate", "scoring Teacher", 1, 4))
+        watch(Progress("validate", "measuring latency", 2, 4))
+        watch(StageFinished("validate", 61.2))
+    assert isinstance(console.file, io.StringIO)
+    return console.file.getvalue()
+
+
+def test_plain_progress_is_a_line_at_each_tenth() -> None:
+    assert narrate(terminal=False).splitlines() == [
+        "2 Record",
+        "  from cache",
+        "3 Distill",
+        "  Student alone: from cache",
+        "  Distilled student: 3 of 30, loss 0.333",
+        "  Distilled student: 6 of 30, loss 0.167",
+        "  Distilled student: 9 of 30, loss 0.111",
+        "  Distilled student: 12 of 30, loss 0.083",
+        "  Distilled student: 15 of 30, loss 0.067",
+        "  Distilled student: 18 of 30, loss 0.056, validation 87.5 %",
+        "  Distilled student: 21 of 30, loss 0.048, validation 87.5 %",
+        "  Distilled student: 24 of 30, loss 0.042, validation 87.5 %",
+        "  Distilled student: 27 of 30, loss 0.037, validation 87.5 %",
+        "  Distilled student: 30 of 30, loss 0.033, validation 87.5 %",
+        "  10 s",
+        "4 Validate",
+        "  scoring Teacher: 1 of 4",
+        "  measuring latency: 2 of 4",
+        "  61 s",
+    ]
+
+
+def test_a_terminal_gets_bars() -> None:
+    shown = narrate(terminal=True)
+    assert "━" in shown
+    assert "30/30" in shown
+    assert "loss 0.033, validation 87.5 %" in shown
+    assert "3 of 30" not in shown
+    last = shown[shown.index("4 Validate") :].split("\r")[-1]
+    assert "measuring latency" in last
+    assert "2/4" in last
+    assert "scoring" not in last
+    assert shown.index("30/30") < shown.index("10 s") < shown.index("4 Validate")
+
+
+def test_several_seeds_are_told_apart() -> None:
+    assert "  Distilled student, seed 0: 3 of 30" in narrate(terminal=False, several_seeds=True)
+
+
+def test_each_stage_starts_its_tenths_anew() -> None:
+    console = Console(file=io.StringIO(), force_terminal=False, highlight=False)
+    with Narrator(console) as watch:
+        for stage in ("teach", "record"):
+            watch(StageStarted(stage))
+            watch(Progress(stage, "texts", 1, 1))
+    assert isinstance(console.file, io.StringIO)
+    assert console.file.getvalue().count("texts: 1 of 1") == 2
+
+
+# The other commands
+
+
+@dataclass(frozen=True)
+class FakePreset:
+    name: str = "tiny"
+    description: str = "Two [small] layers"
+    layers: int | None = 2
+    hidden: int | None = None
+    heads: int | None = 2
+    intermediate: int | None = None
+    source: str = "built"
+    hub_id: str | None = None
+
+
+def use_module(monkeypatch: pytest.MonkeyPatch, name: str, **content: Any) -> None:
+    module = types.ModuleType(name)
+    for key, value in content.items():
+        setattr(module, key, value)
+    monkeypatch.setitem(sys.modules, name, module)
+
+
+def test_tasks(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    use_module(monkeypatch, "kd_core.data.bundled", TASKS={"news": "News [5 topics]"})
+    assert main(["tasks", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out) == [{"name": "news", "description": "News [5 topics]"}]
+    assert main(["tasks"]) == 0
+    assert "\nnews  News [5 topics]" in capsys.readouterr().out
+
+
+def test_models(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    presets = {"tiny": FakePreset()}
+    use_module(monkeypatch, "kd_core.models.presets", TEACHERS={}, STUDENTS=presets)
+    assert main(["models", "--json"]) == 0
+    listed = json.loads(capsys.readouterr().out)
+    assert listed["teachers"] == []
+    assert [(preset["name"], preset["layers"], preset["hidden"]) for preset in listed["students"]] == [
+        ("tiny", 2, None)
+    ]
+    assert main(["models"]) == 0
+    assert capsys.readouterr().out.rstrip().splitlines()[-1].split(maxsplit=4)[3:] == [
+        "built",
+        "Two [small] layers",
+    ]
+
+
+def use_predict(monkeypatch: pytest.MonkeyPatch) -> None:
+    def predict(run_id: str, texts: list[str]) -> dict[str, Any]:
+        sys.stdout.write("a library's remark\n")
+        probabilities = {"[sport]": 0.25, "business": 0.625, "tech": 0.125}
+        return {
+            "run_id": run_id,
+            "predictions": [{"text": t, "teacher": probabilities, "alone": None} for t in texts],
+        }
+
+    monkeypatch.setattr(prediction, "predict", predict)
+
+
+def pipe(monkeypatch: pytest.MonkeyPatch, content: bytes, *, terminal: bool = False) -> None:
+    stdin = io.TextIOWrapper(io.BytesIO(content), encoding="utf-8")
+    monkeypatch.setattr(stdin, "isatty", lambda: terminal)
+    monkeypatch.setattr(sys, "stdin", stdin)
+
+
+def test_predict(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    use_predict(monkeypatch)
+    assert main(["predict", RUN, "Shares [fall]"]) == 0
+    captured = capsys.readouterr()
+    assert captured.out.splitlines()[0] == "Shares [fall]"
+    answer = " ".join(captured.out.splitlines()[2].split())
+    assert answer == "Teacher business 62.5 % [sport] 25.0 %"
+    assert captured.err == "a library's remark\n"
+
+
+def test_predict_reads_lines(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    use_predict(monkeypatch)
+    pipe(monkeypatch, "\ufeffUne élection\r\n\n  Zwei\n".encode())
+    assert main(["predict", RUN, "--json"]) == 0
+    result = json.loads(capsys.readouterr().out)
+    assert result["run_id"] == RUN
+    assert [prediction["text"] for prediction in result["predictions"]] == ["Une élection", "Zwei"]
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (b"caf\xe9\n", "The standard input is not UTF-8 (byte 3); convert it, for example with iconv."),
+        (b" \n\n", "The standard input has no text; write one on each line."),
+    ],
+)
+def test_predict_without_usable_text(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], content: bytes, message: str
+) -> None:
+    pipe(monkeypatch, content)
+    assert main(["predict", RUN]) == 2
+    assert capsys.readouterr().err == f"kd: {message}\n"
+
+
+def test_predict_does_not_wait_for_a_terminal(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    pipe(monkeypatch, b"", terminal=True)
+    assert main(["predict", RUN]) == 2
+    assert (
+        capsys.readouterr().err
+        == 'kd: No text: write it after the run, kd predict RUN "text", or pipe lines.\n'
+    )
+
+
+def test_predict_refuses_undecodable_arguments(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["predict", RUN, "caf\udce9"]) == 2
+    assert capsys.readouterr().err == (
+        "kd: Text 1 has half of a surrogate pair, which is no character; its bytes are not UTF-8. Convert it "
+        "first, for example with iconv.\n"
+    )
+
+
+@pytest.mark.parametrize("text", ["", " \n\t", "\0"])
+def test_predict_refuses_an_empty_text(capsys: pytest.CaptureFixture[str], text: str) -> None:
+    assert main(["predict", RUN, "Shares fall", text]) == 2
+    assert capsys.readouterr().err == (
+        "kd: There is nothing to classify: text 2 is empty. Write a few words.\n"
+    )
+
+
+def test_alone_it_shows_its_commands(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main([]) == 2
+    captured = capsys.readouterr()
+    assert captured.out == ""
+    for command in ("distill", "models", "predict", "tasks"):
+        assert f"\n  {command}" in captured.err
+
+
+def test_help_loads_nothing_heavy() -> None:
+    script = (
+        "import sys; from kd_core.cli import main; main(['--help']); "
+        "heavy = {'torch', 'transformers', 'datasets', 'pandas', 'pydantic', 'sqlalchemy', 'streamlit'}; "
+        "print(sorted(heavy & set(sys.modules)))"
+    )
+    result = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    assert result.stdout.splitlines()[-1] == "[]"
+
+
+def test_it_runs_as_a_module() -> None:
+    command = [sys.executable, "-m", "kd_core.cli", "--version"]
+    result = subprocess.run(command, capture_output=True, text=True, check=True)
+    assert result.stdout.startswith("kd, version ")
+
+
+# The runs that there are
+
+
+def make_run(store: Store, run_id: str, status: str = "done", **config: Any) -> None:
+    store.create_run(
+        run_id, DistillConfig().change(config).model_dump(mode="json"), name=f"about {run_id[-4:]}"
+    )
+    if status == "done":
+        store.save_report(run_id, REPORT | {"run_id": run_id})
+    store.set_status(run_id, status)  # type: ignore[arg-type]
+
+
+def test_a_run_is_in_the_store_while_and_after(monkeypatch: pytest.MonkeyPatch) -> None:
+    rows = []
+
+    def engine(config: DistillConfig, on_event: OnEvent, control: Control) -> FakeReport:
+        rows.extend(Store().runs())
+        on_event(TrainingStarted("alone", 0, 3, cached=True))
+        return FakeReport(REPORT)
+
+    use_engine(monkeypatch, engine)
+    assert main(["distill", "--name", "first try", "--temperature", "2"]) == 0
+    (during,), (after,) = rows, Store().runs()
+    assert (during.status, during.name, during.owner) == ("running", "first try", owner())
+    assert during.config["objective"]["temperature"] == 2.0
+    assert (after.status, after.accuracy["student"], after.verdict) == ("done", 0.895, "helped")
+    assert TrainingStarted("alone", 0, 3, cached=True) in [row.event for row in Store().events(after.id)]
+
+
+def test_one_waits_for_the_other(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    use_engine(monkeypatch, finishes)
+    store = Store()
+    make_run(store, RUN, "running")
+    lock, waits = machine_lock(), threading.Event()
+
+    def told(console: Console, text: str, **_: Any) -> None:
+        if text.startswith("Waiting"):
+            capsys.readouterr()
+            waits.set()
+            seen.append((text, [row.status for row in store.runs()]))
+
+    seen: list[tuple[str, list[str]]] = []
+    monkeypatch.setattr(Console, "print", told)
+    with lock:
+        thread = threading.Thread(target=lambda: waits.wait(30) and lock.release(force=True))
+        thread.start()
+        assert main(["distill", "--json"]) == 0
+    thread.join()
+    assert seen == [
+        (
+            f"Waiting for run {RUN} (about a1b2), which is running; one runs at a time on a machine.",
+            ["queued", "running"],
+        )
+    ]
+
+
+def test_paths_are_kept_whole(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """A run may be resumed in another folder."""
+    use_engine(monkeypatch, finishes)
+    (tmp_path / "mine.csv").write_text("text,label\n")
+    (tmp_path / "bbc-sentences").write_text("not the bundled task\n")
+    monkeypatch.chdir(tmp_path)
+    assert main(["distill", "--task", "mine.csv", "--test-file", "nowhere.csv"]) == 0
+    assert main(["distill", "--task", "bbc-sentences"]) == 0
+    tasks = [row.config["task"] for row in Store().runs()]
+    assert [task["name"] for task in tasks] == ["bbc-sentences", str(tmp_path / "mine.csv")]
+    assert tasks[1]["test_file"] == "nowhere.csv"
+
+
+def test_resume(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    seen = use_engine(monkeypatch, finishes)
+    make_run(Store(), RUN, "interrupted", **{"objective.temperature": 3.0})
+    assert main(["resume", "last", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out) == REPORT
+    assert [config.objective.temperature for config in seen] == [3.0]
+    assert Store().run(RUN).status == "done"
+    assert main(["resume", RUN]) == 2
+    assert capsys.readouterr().err == f"kd: Run {RUN} is done; only one that ended early can be resumed.\n"
+
+
+def test_a_run_whose_process_went_away_can_be_resumed(monkeypatch: pytest.MonkeyPatch) -> None:
+    use_engine(monkeypatch, finishes)
+    store = Store()
+    store.create_run(RUN, DistillConfig().model_dump(mode="json"))
+    host, pid, started = owner().rsplit(":", 2)
+    assert store.claim(f"{host}:{pid}:{float(started) - 100}", RUN)
+    assert main(["resume", RUN]) == 0
+    assert store.run(RUN).status == "done"
+
+
+def test_runs(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["runs"]) == 0
+    assert capsys.readouterr() == ("", "No runs yet. kd distill makes one.\n")
+    make_run(Store(), "20260131-143000-a1b2")
+    make_run(Store(), "20260131-150000-c3d4", "failed")
+    assert main(["runs"]) == 0
+    lines = [" ".join(line.split()) for line in capsys.readouterr().out.splitlines()]
+    assert lines[0] == "Run Status Name Task Student Accuracy Against alone Verdict Created"
+    assert lines[1].startswith("20260131-150000-c3d4 Failed about c3d4 bbc-headlines tiny 20")
+    assert lines[2].startswith(
+        "20260131-143000-a1b2 Done about a1b2 bbc-headlines tiny 89.5 % +5.0 points Helped 20"
+    )
+    assert main(["runs", "--json", "--status", "done", "--status", "queued"]) == 0
+    (listed,) = json.loads(capsys.readouterr().out)
+    assert (listed["id"], listed["status"], listed["accuracy"]["teacher"]) == (RUN, "done", 0.9)
+
+
+def test_show(capsys: pytest.CaptureFixture[str]) -> None:
+    make_run(Store(), RUN, **{"objective.alpha": 0.5, "training.seeds": (3, 4)})
+    assert main(["show", "2026"]) == 0
+    out = capsys.readouterr().out
+    lines = [" ".join(line.split()) for line in out.splitlines()]
+    assert lines[:2] == [f"Run {RUN} (about a1b2)", "Done."]
+    assert lines[4:7] == ["Setting Value", "objective.alpha 0.5", "training.seeds 3,4"]
+    assert "Distillation helped: +5.0 points." in lines
+    assert main(["show", RUN, "--json"]) == 0
+    shown = json.loads(capsys.readouterr().out)
+    assert shown["run"]["id"] == RUN
+    assert shown["report"]["sentence"] == "Distillation helped: +5.0 points."
+
+
+def test_show_a_run_that_is_under_way(capsys: pytest.CaptureFixture[str]) -> None:
+    store = Store()
+    make_run(store, RUN, "running")
+    with closing(store.recorder(RUN)) as record:
+        record(StageStarted("distil"))
+        record(Step("student", 0, 300, 1200, 0.5, 0.5, 0.5, 0.0, 1e-4, 100.0))
+    assert main(["show", "last"]) == 0
+    assert "\nRunning: 3 Distill, distilled student, 300 of 1,200; " in capsys.readouterr().out
+
+
+def test_show_a_run_that_failed(capsys: pytest.CaptureFixture[str]) -> None:
+    make_run(Store(), RUN, "running")
+    Store().set_status(RUN, "failed", "The file 'x.csv' has no rows.")
+    assert main(["show", "last"]) == 0
+    assert f"\nFailed: The file 'x.csv' has no rows. To go on: kd resume {RUN}\n" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("last", "There is no run yet; kd distill makes one."),
+        ("2099", "No run starts with '2099'; kd runs lists them."),
+        (RUN, f"There is no run {RUN}"),
+    ],
+)
+def test_a_run_that_is_not_there(capsys: pytest.CaptureFixture[str], text: str, message: str) -> None:
+    assert main(["show", text]) == 2
+    assert capsys.readouterr().err.startswith(f"kd: {message}")
+
+
+def test_a_beginning_that_fits_several_runs(capsys: pytest.CaptureFixture[str]) -> None:
+    make_run(Store(), "20260131-143000-a1b2")
+    make_run(Store(), "20260131-150000-c3d4")
+    assert main(["show", "20260131"]) == 2
+    assert capsys.readouterr().err == (
+        "kd: '20260131' fits 2 runs: 20260131-150000-c3d4, 20260131-143000-a1b2; write more of it.\n"
+    )
+
+
+def test_delete(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], kd_home: Path) -> None:
+    make_run(Store(), RUN)
+    (kd_home / "runs" / RUN / "students").mkdir(parents=True)
+    pipe(monkeypatch, b"")
+    assert main(["delete", "last"]) == 2
+    assert capsys.readouterr().err == f"kd: Nobody is there to ask; to delete run {RUN}, add --yes.\n"
+    assert main(["delete", "last", "--yes"]) == 0
+    assert Store().runs() == []
+    assert list((kd_home / "runs").iterdir()) == []
+
+
+@pytest.mark.parametrize(("answer", "left", "status"), [(b"n\n", 1, 130), (b"y\n", 0, 0)])
+def test_delete_asks_once(monkeypatch: pytest.MonkeyPatch, answer: bytes, left: int, status: int) -> None:
+    make_run(Store(), RUN)
+    pipe(monkeypatch, answer, terminal=True)
+    assert main(["delete", RUN]) == status
+    assert len(Store().runs()) == left
+
+
+def test_clean(capsys: pytest.CaptureFixture[str], kd_home: Path) -> None:
+    assert main(["clean"]) == 0
+    assert capsys.readouterr().out == f"{kd_home}\nNothing takes space yet.\n"
+    place = kd_home / "cache" / "alone" / "abc"
+    place.mkdir(parents=True)
+    (place / "model.safetensors").write_bytes(bytes(2_500_000))
+    assert main(["clean", "--dry-run"]) == 0
+    lines = [" ".join(line.split()) for line in capsys.readouterr().out.splitlines()]
+    assert lines[2:] == ["Students alone 1 2.5 MB 2.5 MB", "", "kd clean would free 2.5 MB."]
+    assert place.is_dir()
+    assert main(["clean", "--json"]) == 0
+    found = json.loads(capsys.readouterr().out)
+    assert (found["freed_bytes"], found["items"][0]["path"]) == (2_500_000, str(place))
+    assert not place.exists()
+
+
+# The dashboard
+
+
+def launched(monkeypatch: pytest.MonkeyPatch, *args: str) -> list[str]:
+    """What the process becomes."""
+    commands: list[list[str]] = []
+    monkeypatch.setattr(os, "execv", lambda program, command: commands.append(command))
+    assert main(["app", *args]) == 0
+    return commands[0]
+
+
+def test_app_starts_streamlit_on_this_machine_only(monkeypatch: pytest.MonkeyPatch) -> None:
+    command = launched(monkeypatch, "--port", "8600")
+    assert command[:4] == [sys.executable, "-m", "streamlit", "run"]
+    assert Path(command[4]).name == "app.py"
+    assert Path(command[4]).is_file()
+    assert command[5:] == ["--server.port", "8600", "--server.address", "127.0.0.1"]
+
+
+@pytest.mark.parametrize("host", ["localhost", "::1", "127.0.0.2"])
+def test_app_on_other_names_of_this_machine(monkeypatch: pytest.MonkeyPatch, host: str) -> None:
+    assert launched(monkeypatch, "--host", host)[-1] == host
+
+
+@pytest.mark.parametrize("host", ["0.0.0.0", "192.168.1.5", "::", "example.org", ""])
+def test_app_is_not_opened_to_the_network(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path, host: str
+) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(os, "execv", lambda *_: pytest.fail("it was started"))
+    assert main(["app", "--host", host]) == 2
+    assert "would open the dashboard to everybody on the network" in capsys.readouterr().err
+
+
+def test_app_is_opened_where_people_log_in(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    (tmp_path / ".streamlit").mkdir()
+    (tmp_path / ".streamlit" / "secrets.toml").write_text('[auth]\nclient_id = "x"\n')
+    monkeypatch.setenv("HOME", str(tmp_path))
+    command = launched(monkeypatch, "--host", "0.0.0.0")
+    assert command[command.index("--client.showErrorDetails") + 1] == "none"

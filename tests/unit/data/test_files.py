@@ -1,0 +1,535 @@
+"""Reading files: items 1 to 25 of the list of bad inputs, and how the columns are found."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from pathlib import Path
+
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from kd_core.config import TaskConfig
+from kd_core.data import load_task, read
+from kd_core.data.columns import choose_columns
+from kd_core.data.decode import encoding_previews
+from kd_core.data.read import read_table
+from kd_core.errors import DataError
+
+HEADER = "text,label\n"
+ROWS = "".join(f"Good film number {i},pos\nBad film number {i},neg\n" for i in range(10))
+
+
+def table(content: str | bytes, name: str = "films.csv", **options):
+    return read_table(content if isinstance(content, bytes) else content.encode(), name, **options)
+
+
+def cells(content: str | bytes, name: str = "films.csv", **options) -> list[list[str]]:
+    return table(content, name, **options).frame.to_numpy().tolist()
+
+
+def task_of(path: Path, content: str | bytes, **options):
+    path.write_bytes(content if isinstance(content, bytes) else content.encode())
+    return load_task(TaskConfig(name=str(path), **options))
+
+
+@pytest.fixture
+def films(tmp_path):
+    return tmp_path / "films.csv"
+
+
+def parquet(columns: dict) -> bytes:
+    sink = io.BytesIO()
+    pq.write_table(pa.table(columns), sink)
+    return sink.getvalue()
+
+
+# Items 1 to 25
+
+
+def test_01_utf8_with_a_byte_order_mark_works():
+    read = table(b"\xef\xbb\xbf" + f"{HEADER}Café,pos\n".encode())
+    assert list(read.frame.columns) == ["text", "label"]
+    assert read.frame.to_numpy().tolist() == [["Café", "pos"]]
+
+
+def test_02_latin1_is_offered_with_a_preview_and_never_guessed():
+    content = f"{HEADER}Nice,pos\nUn café crème,pos\n".encode("latin-1")
+    with pytest.raises(
+        DataError, match=r"not utf-8 text: byte 0xe9 in line 3\. Give its --encoding: as latin-1"
+    ):
+        table(content)
+    assert encoding_previews(content)["latin-1"] == "Un café crème,pos"
+    assert cells(content, encoding="latin-1") == [["Nice", "pos"], ["Un café crème", "pos"]]
+
+
+def test_03_gbk_is_offered_with_a_preview_and_never_guessed():
+    content = f"{HEADER}电影很好,pos\n".encode("gbk")
+    with pytest.raises(DataError, match=r"as gbk it would read '电影很好,pos'"):
+        table(content)
+    assert cells(content, encoding="gbk") == [["电影很好", "pos"]]
+
+
+def test_03_an_encoding_that_does_not_fit_is_named():
+    with pytest.raises(DataError, match=r"is not ascii text: byte 0xc3 in line 1\. Give another --encoding"):
+        table("é,b\n", encoding="ascii")
+    with pytest.raises(DataError, match=r"--encoding must be an encoding .*, got 'klingon'"):
+        table(HEADER, encoding="klingon")
+    assert encoding_previews(b"plain") == {}
+
+
+@pytest.mark.parametrize("codec", ["utf-16", "utf-32"])
+def test_04_utf16_is_known_by_its_byte_order_mark(codec):
+    assert cells(f"{HEADER}Café,pos\n".encode(codec)) == [["Café", "pos"]]
+
+
+@pytest.mark.parametrize(("delimiter", "word"), [(";", "semicolons"), ("\t", "tabs"), ("|", "bars")])
+def test_05_other_separators_are_found_and_said(delimiter, word):
+    read = table(f"text{delimiter}label\nGood, really{delimiter}pos\nBad{delimiter}neg\n")
+    assert read.frame["text"].tolist() == ["Good, really", "Bad"]
+    assert read.delimiter == delimiter
+    assert read.notes == (f"films.csv: columns are separated by {word}, not commas.",)
+
+
+def test_05_a_given_separator_is_used():
+    assert cells("text:label\nGood:pos\n", delimiter=":") == [["Good", "pos"]]
+    assert cells("text\tlabel\na,b\tpos\n", delimiter="tab") == [["a,b", "pos"]]
+    assert cells("text\tlabel\na,b\tpos\n", "films.tsv", delimiter="\\t") == [["a,b", "pos"]]
+    with pytest.raises(DataError, match=r"--delimiter must be one character or 'tab', got '::'"):
+        table(HEADER, delimiter="::")
+
+
+@pytest.mark.parametrize(("row", "found"), [("Good, but long,pos", "3 columns"), ("Good", "1 column")])
+def test_06_an_unquoted_comma_blocks_with_its_line(row, found):
+    with pytest.raises(
+        DataError, match=rf"line 4 has {found}, but line 1 has 2\. Put texts that contain ','"
+    ):
+        table(f'{HEADER}"Two\nlines",pos\n{row}\n')
+
+
+@pytest.mark.parametrize("word", ["NA", "None", "null", "nan", "N/A"])
+def test_07_na_words_stay_text(films, word):
+    rows = "".join(f"{word} {i},{word}\nother {i},neg\n" for i in range(5)) + f"{word},{word}\n"
+    task = task_of(films, HEADER + rows)
+    assert set(task.labels) == {word, "neg"}
+    texts = [*task.train["text"], *task.validation["text"], *task.test["text"]]
+    assert word in texts
+    assert len(texts) == 11
+
+
+@pytest.mark.parametrize("name", ["films.csv", "films.jsonl", "films.parquet"])
+def test_08_labels_keep_their_leading_zeros(tmp_path, name):
+    rows = [{"text": f"text {i}", "label": f"0{i % 2 + 1}"} for i in range(12)]
+    content = {
+        "films.csv": HEADER + "".join(f"{row['text']},{row['label']}\n" for row in rows),
+        "films.jsonl": "\n".join(map(json.dumps, rows)),
+        "films.parquet": parquet({key: [row[key] for row in rows] for key in ("text", "label")}),
+    }[name]
+    assert task_of(tmp_path / name, content).labels == ("01", "02")
+
+
+def test_09_equal_numbers_written_differently_are_noted(films):
+    rows = "".join(f"a {i},1\nb {i},1.0\nc {i},2\n" for i in range(4))
+    task = task_of(films, HEADER + rows)
+    assert task.labels == ("1", "1.0", "2")
+    assert "The labels 1 and 1.0 are the same number, but count as different classes." in task.notes
+
+
+def test_09_json_numbers_stay_as_written():
+    lines = '{"text": "a", "label": 1}\n{"text": "b", "label": 1.0}\n{"text": "c", "label": 1e3}\n'
+    assert table(lines, "a.jsonl").frame["label"].tolist() == ["1", "1.0", "1e3"]
+
+
+def test_10_true_and_false_stay_text(films):
+    rows = "".join(f"a {i},true\nb {i},false\n" for i in range(4))
+    assert task_of(films, HEADER + rows).labels == ("false", "true")
+    assert table('[{"text": "a", "label": true}]', "a.jsonl").frame["label"].tolist() == ["true"]
+    assert table(parquet({"label": [True, None]}), "a.parquet").frame["label"].tolist() == ["true", ""]
+
+
+def test_11_blank_labels_are_listed_and_dropped_on_consent(films):
+    content = HEADER + ROWS + "No label,\nNone either,  \n"
+    with pytest.raises(
+        DataError, match=r"films\.csv: 2 of 22 rows without a label \(line 22, 23\)\. .*--drop-empty"
+    ):
+        task_of(films, content)
+    task = task_of(films, content, drop_empty=True)
+    assert task.labels == ("neg", "pos")
+    assert "films.csv: 2 rows without a label dropped." in task.notes
+
+
+def test_12_labels_that_differ_in_case_or_spaces_are_merged_on_consent(films):
+    content = HEADER + ROWS + "One more,pos \nAnd one,POS\nAnd,pos \n"
+    with pytest.raises(DataError, match=r"'pos' \(10\), 'pos ' \(2\), 'POS' \(1\)\. .*--merge-labels"):
+        task_of(films, content)
+    task = task_of(films, content, merge_labels=True)
+    assert task.labels == ("neg", "pos")
+    assert sum(split["label"].count(1) for split in (task.train, task.validation, task.test)) == 13
+
+
+def test_12_spaces_around_all_labels_are_no_problem(films):
+    assert task_of(films, HEADER + ROWS.replace(",", ", ")).labels == ("neg", "pos")
+
+
+@pytest.mark.parametrize("name", ["a.csv", "a.tsv", "a.jsonl", "a.parquet"])
+def test_13_an_empty_file_has_no_rows(name):
+    with pytest.raises(DataError, match=rf"{name} is empty: it has no rows"):
+        table("", name)
+
+
+def test_13_a_header_alone_has_no_rows():
+    for content, name in ((HEADER, "a.csv"), ("[]", "a.jsonl"), (parquet({"text": []}), "a.parquet")):
+        with pytest.raises(DataError, match=rf"{name} has no rows, only a header"):
+            table(content, name)
+
+
+def test_14_a_missing_header_is_detected(films):
+    read = table(ROWS)
+    assert not read.header
+    assert len(read.frame) == 20
+    assert read.notes == ("films.csv: no header found, so the columns are called column 1, column 2.",)
+    assert choose_columns(read, None, None) == ("column 1", "column 2")
+    assert task_of(films, ROWS).labels == ("neg", "pos")
+
+
+@pytest.mark.parametrize(
+    ("first", "header"),
+    [
+        ("text,label", True),
+        ("Label,whatever", True),
+        ("bodies,kinds", True),
+        (",text", True),
+        ("A new film that I have not seen yet and will not,kind", False),
+        ("12,bodies", False),
+        ("something,pos", False),  # pos comes again below
+    ],
+)
+def test_14_what_counts_as_a_header(first, header):
+    assert table(f"{first}\nx,pos\ny,neg\n").header is header
+
+
+def test_14_a_column_asked_for_is_a_header():
+    assert not table("2020,label2\nx,pos\n").header
+    assert table("2020,label2\nx,pos\n", columns=("2020",)).header
+
+
+def test_15_duplicate_headers_are_an_error():
+    with pytest.raises(DataError, match=r"films\.csv has more than one column named 'text'\. Rename them"):
+        table("text,text ,label\na,b,pos\n")
+    with pytest.raises(DataError, match="more than one column named 'text'"):
+        table('{"text": "a", " text": "b"}', "a.jsonl")
+
+
+@pytest.mark.parametrize("name", ["a.csv", "a.jsonl", "a.parquet"])
+def test_16_padded_column_names_are_stripped(name):
+    content = {
+        "a.csv": " text , label\nx,pos\n",
+        "a.jsonl": '{" text ": "x", " label": "pos"}',
+        "a.parquet": parquet({" text ": ["x"], " label": ["pos"]}),
+    }[name]
+    assert list(table(content, name).frame.columns) == ["text", "label"]
+
+
+@pytest.mark.parametrize("tail", ['"Never closed,pos\nNext,neg\n', '"Closed" too early,pos\n'])
+def test_17_an_unclosed_quote_has_its_line(tail):
+    with pytest.raises(DataError, match="a quoted text that begins in line 5 is not closed properly"):
+        table(f'{HEADER}"Two\nlines",pos\n\n{tail}')
+
+
+@pytest.mark.parametrize(
+    ("content", "what"),
+    [
+        (b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR", "a PNG image"),
+        (b"PK\x03\x04 and so on", "a ZIP archive or an Excel workbook"),
+        (b"PAR1", "a Parquet file"),
+        (bytes(range(1, 32)) * 9, "not text"),
+    ],
+)
+def test_18_an_image_named_csv_is_not_a_csv(content, what):
+    with pytest.raises(DataError, match=rf"films\.csv is not a CSV file: its content is {what}"):
+        table(content)
+
+
+def test_19_nul_bytes_are_stripped_and_noted():
+    read = table(f"{HEADER}Go\0od,p\0os\n")
+    assert read.frame.to_numpy().tolist() == [["Good", "pos"]]
+    assert read.notes == ("films.csv: 2 NUL characters removed.",)
+
+
+def test_20_a_broken_json_line_has_its_number():
+    with pytest.raises(DataError, match=r"a\.jsonl: line 3 is not valid JSON \(.*column 10\)"):
+        table('{"text": "a"}\n\n{"text": "b\n', "a.jsonl")
+    with pytest.raises(DataError, match=r"line 2 is no JSON object"):
+        table('{"text": "a"}\n["b"]\n', "a.jsonl")
+    with pytest.raises(DataError, match=r"line 2 is nested too deeply"):
+        table('{"text": "a"}\n' + "[" * 200_000, "a.jsonl")
+
+
+def test_21_a_json_array_is_accepted():
+    read = table('[{"text": "a", "label": "x"},\n {"label": "y", "text": null}]', "a.jsonl")
+    assert read.frame.to_numpy().tolist() == [["a", "x"], ["", "y"]]
+    assert read.frame.index.tolist() == [1, 2]
+    with pytest.raises(DataError, match="line 2 is not valid JSON"):
+        table('[{"text": "a"},\n{"text": b}]', "a.jsonl")
+
+
+@pytest.mark.parametrize("name", ["a.jsonl", "a.parquet"])
+def test_22_nested_values_name_their_column(tmp_path, name):
+    rows = [{"text": {"en": f"a {i}"}, "meta": [1], "label": str(i % 2)} for i in range(12)]
+    content = (
+        "\n".join(map(json.dumps, rows)) if name == "a.jsonl" else parquet(pd.DataFrame(rows).to_dict("list"))
+    )
+    with pytest.raises(DataError, match=rf"The column 'text' of {name} holds nested values.*--text-column"):
+        task_of(tmp_path / name, content)
+
+
+def test_22_nested_values_elsewhere_do_not_matter(tmp_path):
+    rows = [{"text": f"a {i}", "meta": {"id": i}, "label": str(i % 2)} for i in range(12)]
+    assert task_of(tmp_path / "a.jsonl", "\n".join(map(json.dumps, rows))).labels == ("0", "1")
+
+
+@pytest.mark.parametrize(
+    "damage", [lambda data: data[:-20], lambda data: b"PAR1" + b"x" * 50, lambda data: b"junk"]
+)
+def test_23_a_corrupt_parquet_file_is_clear(damage):
+    with pytest.raises(DataError, match=r"a\.parquet is damaged or no Parquet file"):
+        table(damage(parquet({"text": ["a"] * 50})), "a.parquet")
+
+
+def test_23_damage_inside_the_data_is_clear():
+    data = bytearray(parquet({"text": [f"text {i}" for i in range(500)]}))
+    data[10:200] = b"\xff" * 190
+    with pytest.raises(DataError, match=r"a\.parquet is damaged or no Parquet file"):
+        table(bytes(data), "a.parquet")
+
+
+def test_24_missing_columns_show_those_found(films):
+    with pytest.raises(DataError, match=r"has no column 'body'; choose --text-column from 'text', 'label'"):
+        task_of(films, HEADER + ROWS, text_column="body")
+    with pytest.raises(DataError, match=r"has no column 'kind'; choose --label-column from 'text', 'label'"):
+        task_of(films, HEADER + ROWS, label_column="kind")
+    with pytest.raises(DataError, match=r"cannot be both"):
+        task_of(films, HEADER + ROWS, label_column="text", text_column="text")
+    with pytest.raises(
+        DataError, match=r"only the column 'text'; a task needs texts and labels.*--delimiter"
+    ):
+        task_of(films, "text\na\nb\n")
+
+
+def test_24_a_test_file_without_the_columns_shows_those_found(films, tmp_path):
+    (tmp_path / "test.csv").write_text("content,label\na,pos\n")
+    with pytest.raises(DataError, match=r"test\.csv has no column 'text'; .* from 'content', 'label'"):
+        task_of(films, HEADER + ROWS, test_file=str(tmp_path / "test.csv"))
+
+
+def test_25_a_huge_file_is_refused_before_it_is_read(tmp_path, monkeypatch):
+    path = tmp_path / "huge.csv"
+    with path.open("wb") as file:
+        file.truncate(60_000_000)  # sparse
+    monkeypatch.setattr(Path, "read_bytes", lambda self: pytest.fail("was read"))
+    with pytest.raises(DataError, match=r"huge\.csv has 60\.0 MB, more than 50 MB"):
+        load_task(TaskConfig(name=str(path)))
+
+
+def test_25_too_many_rows_are_refused(monkeypatch):
+    monkeypatch.setattr(read, "MAX_ROWS", 3)
+    with pytest.raises(DataError, match=r"films\.csv has 20 rows, more than 3"):
+        table(HEADER + ROWS)
+    with pytest.raises(DataError, match=r"a\.parquet has 4 rows, more than 3"):
+        table(parquet({"text": ["a"] * 4}), "a.parquet")
+    with pytest.raises(DataError, match=r"a\.txt has 4 rows, more than 3"):
+        table("a\nb\nc\nd", "a.txt")
+
+
+def test_25_a_parquet_file_is_refused_by_its_unpacked_size(monkeypatch):
+    data = parquet({"text": ["x" * 100_000] * 100})
+    assert len(data) < 50_000
+    monkeypatch.setattr(read, "MAX_UNPACKED_BYTES", 5_000_000)
+    with pytest.raises(DataError, match=r"a\.parquet has 10 MB when unpacked, more than 5 MB"):
+        table(data, "a.parquet")
+
+
+# Columns
+
+
+@pytest.mark.parametrize(
+    ("content", "expected"),
+    [
+        ("id,sentence,label\n1,a b c,x\n", ("sentence", "label")),
+        ("title,content,label\nt,a b c,x\n", ("content", "label")),
+        ("Category,Headline\nx,a b c\n", ("Headline", "Category")),
+        ("标签,文本\nx,abc\n", ("文本", "标签")),
+        ("text,what\na,x\n", ("text", "what")),
+        (
+            "a,b\nsome longer text,x\nanother longer text,x\nand a third text,y\nand a last text,y\n",
+            ("a", "b"),
+        ),
+        ("id,a,b\n" + "".join(f"{i},y{i % 2},some longer text {i}\n" for i in range(6)), ("b", "a")),
+    ],
+)
+def test_columns_are_guessed(content, expected):
+    assert choose_columns(table(content), None, None) == expected
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ("title,body,review,label\nt,a,b,x\n", r"the texts\? Give --text-column: 'body', 'review'"),
+        ("text,class,category\na,x,y\n", r"the labels\? Give --label-column: 'class', 'category'"),
+        ("one,two,label\n" + "abc,abd,x\n" * 4, r"the texts\? Give --text-column: 'one', 'two'"),
+        ("text,one,two\n" + "a,1,2\nb,2,1\n" * 4, r"the labels\? Give --label-column: 'one', 'two'"),
+    ],
+)
+def test_ambiguous_columns_are_named(content, message):
+    with pytest.raises(DataError, match=message):
+        choose_columns(table(content), None, None)
+
+
+def test_columns_given_are_used(films):
+    rows = "".join(f"wrong {i},right {i},a,{i % 2}\n" for i in range(12))
+    task = task_of(films, "text,body,label,kind\n" + rows, text_column="body", label_column="kind")
+    assert task.labels == ("0", "1")
+    assert all(text.startswith("right") for text in task.train["text"])
+
+
+# Whole tasks
+
+
+def test_a_file_is_split_by_text(films):
+    rows = "".join(f"text {i % 80},{i % 2}\n" for i in range(160))
+    task = task_of(films, HEADER + rows)
+    assert task.name == "films"
+    splits = [set(split["text"]) for split in (task.train, task.validation, task.test)]
+    assert sum(map(len, splits)) == len(set.union(*splits)) == 80
+    assert [len(split) for split in (task.train, task.validation, task.test)] == [96, 24, 40]
+    again, other = task_of(films, HEADER + rows), task_of(films, HEADER + rows, split_seed=1)
+    assert again.fingerprint == task.fingerprint != other.fingerprint
+    assert len(task.transfer) == 0
+
+
+def test_labels_are_indices_into_the_sorted_names(films):
+    rows = "".join(f"text {i % 3} {i},{(10, 9, 1)[i % 3]}\n" for i in range(30))
+    task = task_of(films, HEADER + rows)
+    assert task.labels == ("1", "9", "10")
+    for row in task.train:
+        assert task.labels[row["label"]] == {"0": "10", "1": "9", "2": "1"}[row["text"].split()[1]]
+
+
+def test_an_own_test_file_is_the_test_split(films, tmp_path):
+    (tmp_path / "test.tsv").write_text("label\ttext\npos\tA new one\nneg\tAnother\n")
+    task = task_of(films, HEADER + ROWS, test_file=str(tmp_path / "test.tsv"))
+    assert task.test["text"] == ["A new one", "Another"]
+    assert task.test["label"] == [1, 0]
+    assert (len(task.train), len(task.validation)) == (16, 4)
+
+
+def test_transfer_texts_of_validation_and_test_are_dropped(films, tmp_path):
+    texts = [line.rpartition(",")[0] for line in ROWS.splitlines()] + ["New one", "new  ONE", "", "New two"]
+    (tmp_path / "more.txt").write_text("\n".join(texts))
+    task = task_of(films, HEADER + ROWS, transfer_file=str(tmp_path / "more.txt"))
+    held_out = {*task.validation["text"], *task.test["text"]}
+    assert task.transfer["text"] == [text for text in texts[:21] if text not in held_out] + ["New two"]
+    assert f"{len(held_out)} transfer texts dropped that occur in validation or test." in task.notes
+    assert "more.txt: 1 row without a text dropped." in task.notes
+
+
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        ("one.csv", "anything at all\nfirst\nsecond\n"),
+        ("two.csv", "text,label\nanything at all,x\nfirst,y\nsecond,z\n"),
+        ("three.csv", "id,words\n1,anything at all\n2,first and more\n3,second\n"),
+        ("four.jsonl", '{"text": "anything at all"}\n{"text": "first"}\n'),
+    ],
+)
+def test_transfer_files_of_each_kind(films, tmp_path, name, content):
+    (tmp_path / name).write_text(content)
+    task = task_of(films, HEADER + ROWS, transfer_file=str(tmp_path / name))
+    assert task.transfer["text"][0] == "anything at all"
+
+
+def test_transfer_texts_are_limited(films, tmp_path):
+    (tmp_path / "more.txt").write_text("\n".join(f"more {i}" for i in range(50)))
+    more = {"transfer_file": str(tmp_path / "more.txt")}
+    task = task_of(films, HEADER + ROWS, transfer_texts=7, **more)
+    assert len(task.transfer) == 7
+    assert "7 of 50 transfer texts are used." in task.notes
+    assert len(task_of(films, HEADER + ROWS, transfer_texts=0, **more).transfer) == 0
+
+
+# Names and places
+
+
+@pytest.mark.parametrize(
+    "place", ["https://example.org/a.csv", "file:///etc/a.csv", r"\\server\a.csv", "//server/a.csv"]
+)
+def test_nothing_is_fetched_from_elsewhere(films, place):
+    for options in ({"name": place}, {"name": f"hub:{place}"}):
+        with pytest.raises(DataError, match="--task must be a file on this machine"):
+            load_task(TaskConfig(**options))
+    for field in ("test_file", "transfer_file"):
+        with pytest.raises(DataError, match=f"--{field.replace('_', '-')} must be a file on this machine"):
+            task_of(films, HEADER + ROWS, **{field: place})
+
+
+def test_an_unknown_name_lists_what_there_is():
+    with pytest.raises(DataError, match=r"no task or file 'bbc'.*bbc-headlines.*\.csv, \.tsv.*hub:ID"):
+        load_task(TaskConfig(name="bbc"))
+    with pytest.raises(DataError, match="no task or file"):
+        load_task(TaskConfig(name="x" * 5000))
+
+
+def test_places_that_cannot_be_read(tmp_path):
+    with pytest.raises(DataError, match=r"There is no file '.*gone\.csv'"):
+        load_task(TaskConfig(name=str(tmp_path / "gone.csv")))
+    with pytest.raises(DataError, match="cannot be read"):
+        load_task(TaskConfig(name="x" * 5000 + ".csv"))
+    (tmp_path / "folder.csv").mkdir()
+    with pytest.raises(DataError, match="is a folder, not a file"):
+        load_task(TaskConfig(name=str(tmp_path / "folder.csv")))
+    (tmp_path / "book.xlsx").touch()
+    with pytest.raises(DataError, match=r"book\.xlsx is none of the kinds that can be read: \.csv"):
+        load_task(TaskConfig(name=str(tmp_path / "book.xlsx")))
+
+
+# Whatever the cells hold
+
+TEXTS = st.text(st.characters(exclude_categories=("Cs", "Cc"), exclude_characters="\ufeff"), max_size=20)
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.lists(st.tuples(TEXTS, TEXTS), min_size=1, max_size=8), st.sampled_from([",", ";", "\t"]))
+def test_quoted_cells_come_back_as_they_were(rows, delimiter):
+    sink = io.StringIO()
+    writer = csv.writer(sink, delimiter=delimiter, quoting=csv.QUOTE_ALL)
+    writer.writerows([("text", "label"), *rows])
+    assert cells(sink.getvalue(), delimiter=delimiter) == [list(row) for row in rows]
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    st.lists(st.fixed_dictionaries({"text": TEXTS, "label": TEXTS}), min_size=1, max_size=8), st.booleans()
+)
+def test_json_cells_come_back_as_they_were(rows, escaped):
+    content = "\n".join(json.dumps(row, ensure_ascii=escaped) for row in rows)
+    assert table(content, "a.jsonl").frame.to_dict("records") == rows
+
+
+@settings(max_examples=150, deadline=None)
+@given(st.binary(max_size=300), st.sampled_from(["a.csv", "a.tsv", "a.jsonl", "a.parquet", "a.txt"]))
+def test_any_bytes_give_a_table_or_a_clear_error(data, name):
+    try:
+        read = read_table(data, name)
+    except DataError:
+        return
+    assert len(read.frame) > 0
+    assert all(isinstance(cell, str) for row in read.frame.to_numpy() for cell in row)
+
+
+def test_half_a_surrogate_pair_does_not_break_a_file():
+    assert cells('{"text": "a\\ud800b", "label": "x"}', "a.jsonl") == [["a?b", "x"]]

@@ -1,0 +1,310 @@
+"""The benchmark: what its processes measure, and how they are watched."""
+
+from __future__ import annotations
+
+import json
+import sys
+
+import psutil
+import pytest
+from pydantic import ValidationError
+
+from kd_core.cli import main
+from kd_core.deployment import benchmark, benchmark_process
+from kd_core.deployment.benchmark import BenchConfig
+from kd_core.deployment.benchmark_process import batches, judge, peak_memory, time_forms
+from kd_core.distillation.events import Progress
+from kd_core.errors import RunError, Stopped
+from kd_core.jobs.store import Store
+from kd_core.system.control import Control
+from kd_core.system.machine import cores
+
+FORMS = [f"{who}-{runtime}" for who in ("teacher", "student") for runtime in ("pytorch", "onnx", "int8")]
+
+OTHER = "20260131-143000-a1b2"
+MACHINE = {"processor": "CPU X", "cores": 1, "memory_gb": 8, "os": "Linux", "python": "3", "torch": "2"}
+
+# Answers at once, as a process that measures would.
+ANSWERS = (
+    f"MACHINE = {MACHINE}"
+    + """
+import json, os, sys
+request = json.loads(sys.argv[1])
+def say(kind, content): print(json.dumps({kind: content}), flush=True)
+forms = [f"{who}-{runtime}" for who in ("teacher", "student") for runtime in ("pytorch", "onnx", "int8")]
+if "who" in request:
+    say("progress", f"judging {request['who']}, {request['runtime']}")
+    say("result", {"accuracy": 0.9, "low": 0.88, "high": 0.92, "size_mb": 5.0, "params": 2_700_000,
+                   "memory_mb": request["batch"], "texts": int(request["length"])})
+else:
+    threads = request["threads"]
+    assert os.environ["OMP_NUM_THREADS"] == str(threads)
+    cells = []
+    for length in request["lengths"]:
+        for batch in request["batches"]:
+            say("progress", f"timing {batch} x {length}")
+            cells += [{"form": form, "batch": batch, "length": str(length), "threads": threads, "tokens": 9.0,
+                       "padded_to": 9.0, "passes": 20, "p50": batch / threads, "p95": batch / threads,
+                       "texts_per_second": 1000.0} for form in forms]
+    say("result", {"cells": cells, "notes": ["Left out."], "machine": MACHINE,
+                   "tokenizer_ms": {"teacher": {"p50": 0.1}, "student": {"p50": 0.1}}})
+"""
+)
+WAITS = "import json, os, time; print(json.dumps({'progress': str(os.getpid())}), flush=True); time.sleep(60)"
+
+
+@pytest.fixture
+def run_id(finished_run, monkeypatch) -> str:
+    monkeypatch.setenv("KD_HOME", str(finished_run.home))
+    return finished_run.report.run_id
+
+
+@pytest.fixture
+def small(run_id):
+    return BenchConfig(run=run_id, batches=(1, 2), lengths=("texts", 16), threads=(1, 2))
+
+
+def process(monkeypatch, script: str) -> None:
+    monkeypatch.setattr(benchmark, "MEASURE", (sys.executable, "-c", script))
+
+
+def test_the_report(small, monkeypatch):
+    process(monkeypatch, ANSWERS)
+    events: list[Progress] = []
+    report = benchmark.bench(small, events.append)
+
+    assert [form["name"] for form in report["forms"]] == FORMS
+    assert report["forms"][0]["latency_ms"] == {
+        "p50": 1.0,
+        "p95": 1.0,
+        "batch": 1,
+        "threads": 1,
+        "texts": 20,
+        "mean_tokens": 9.0,
+    }
+    # Memory is looked at with the largest batch of the longest texts that were timed.
+    assert {(form["memory_mb"], form["texts"]) for form in report["forms"]} == {(2, 16)}
+    assert len(report["cells"]) == 2 * 2 * 2 * 6
+    assert report["run"] == small.run
+    assert report["machine"] == MACHINE | {"cores": len(cores())}
+    assert report["notes"][0] == "Left out."
+    assert json.loads(json.dumps(report)) == report
+
+    assert {event.total for event in events} == {2 * 2 * 2 + 6}
+    done = [event.done for event in events]
+    assert (done[0], done[-1]) == (0, 14)
+    assert done == sorted(done)
+    assert "timing 2 x texts" in [event.label for event in events]
+
+
+def test_stop_kills_the_process(small, monkeypatch):
+    process(monkeypatch, WAITS)
+    control, pids = Control(), []
+
+    def stop(event: Progress) -> None:
+        if event.label.isdigit():
+            pids.append(int(event.label))
+            control.stop()
+
+    with pytest.raises(Stopped, match="Stopped on request"):
+        benchmark.bench(small, stop, control)
+    assert len(pids) == 1
+    assert not psutil.pid_exists(pids[0])
+
+
+@pytest.mark.parametrize(
+    ("script", "said"),
+    [
+        ('print(\'{"error": "Files are missing."}\')', r"^Files are missing\.$"),
+        (
+            "raise SystemExit('no such thing')",
+            r"ended early \(status 1\): no such thing\. Start the benchmark",
+        ),
+        ("raise SystemExit(3)", r"ended early \(status 3\): it said nothing"),
+        pytest.param(
+            "import os, signal; os.kill(os.getpid(), signal.SIGKILL)",
+            r"ended early \(status -9\): it was killed, perhaps for lack of memory",
+            marks=pytest.mark.skipif(sys.platform == "win32", reason="no SIGKILL"),
+        ),
+    ],
+)
+def test_a_process_that_fails(small, monkeypatch, script, said):
+    process(monkeypatch, script)
+    with pytest.raises(RunError, match=said):
+        benchmark.bench(small)
+
+
+def test_a_run_that_is_not_there(kd_home):
+    with pytest.raises(RunError, match=f"There is no run {OTHER}"):
+        benchmark.bench(BenchConfig(run=OTHER))
+
+
+@pytest.mark.parametrize(
+    "field", [{"batches": (0,)}, {"lengths": ("words",)}, {"repeats": 1}, {"threads": (0,)}]
+)
+def test_a_config_that_cannot_be(field):
+    with pytest.raises(ValidationError, match=next(iter(field))):
+        BenchConfig(run=OTHER, **field)
+
+
+# The command
+
+
+@pytest.fixture
+def kd(finished_run, kd_home, monkeypatch, capsys):
+    """``kd("bench", ...)``: its exit status, stdout and stderr; processes answer at once."""
+    kd_home.mkdir()
+    (kd_home / "runs").symlink_to(finished_run.home / "runs")
+    process(monkeypatch, ANSWERS)
+
+    def call(*args: str) -> tuple[int, str, str]:
+        status = main(args)
+        return status, *capsys.readouterr()
+
+    return call
+
+
+def test_the_command_prints_json(kd, finished_run):
+    status, out, _ = kd("bench", finished_run.report.run_id, "--json")
+    assert status == 0
+    report = json.loads(out)
+    assert [form["name"] for form in report["forms"]] == FORMS
+    assert all({"accuracy", "size_mb", "latency_ms"} <= set(form) for form in report["forms"])
+    [job] = Store().runs(kind="bench")
+    assert (job.status, job.config["run"]) == ("done", finished_run.report.run_id)
+    assert Store().report(job.id) == report
+
+
+def test_the_command_prints_tables_with_their_conditions(kd, finished_run):
+    status, out, _ = kd("bench", finished_run.report.run_id)
+    assert status == 0
+    assert "On 128 test texts. Latency p50 and p95 in ms: batch 1, 1 thread, test texts of 9.0 tokens" in out
+    assert "Texts of 64 tokens, 1 thread, by batch size. p50 and p95 of a batch in ms, texts a second." in out
+    row = next(line for line in out.splitlines() if line.startswith("Distilled student, ONNX int8"))
+    assert row.split()[4:] == ["90.0", "%", "±", "2.0", "2.7", "M", "5.0", "MB", "32.0", "MB", "1.00", "1.00"]
+    assert "The tokenizer takes 0.10 ms for a text of the teacher" in out
+
+
+def test_the_command_on_a_run_that_is_not_done(kd, finished_run):
+    Store().create_run(OTHER, finished_run.report.config, status="queued")
+    status, out, err = kd("bench", OTHER)
+    assert (status, out) == (2, "")
+    assert f"kd: Run {OTHER} is queued, so it has no models to measure yet" in err
+
+
+# What the processes do
+
+
+def test_forms_take_their_cells(run_id):
+    labels: list[str] = []
+    asked = {
+        "run": run_id,
+        "batches": [1, 2],
+        "lengths": ["texts", 8, 100],
+        "threads": 1,
+        "repeats": 5,
+        "seconds": 0,
+    }
+    found = time_forms(asked, lambda kind, label: labels.append(label))
+
+    cells = {(cell["form"], cell["batch"], cell["length"]): cell for cell in found["cells"]}
+    assert set(cells) == {
+        (form, batch, length) for form in FORMS for batch in (1, 2) for length in ("texts", "8")
+    }
+    for (_, batch, length), cell in cells.items():
+        assert cell["p50"] > 0
+        assert cell["passes"] == (20 if length == "texts" else 5)
+        # Of five passes, the 95th percentile is not told.
+        assert (cell["p95"] is None) == (length == "8")
+        assert cell["texts_per_second"] > 0
+        assert (cell["tokens"] <= cell["padded_to"]) if batch > 1 else (cell["tokens"] == cell["padded_to"])
+    assert cells["student-int8", 2, "8"]["tokens"] == 8
+    assert found["notes"] == [
+        "100 tokens are left out: the teacher reads 66 at most.",
+        "100 tokens are left out: the distilled student reads 66 at most.",
+    ]
+    assert set(found["tokenizer_ms"]) == {"teacher", "student"}
+    assert labels[0] == "timing batches of 1, test texts, 1 thread"
+    assert len(labels) == 6
+
+
+def test_a_form_is_evaluated_anew(run_id, finished_run):
+    found = judge(
+        {"run": run_id, "who": "student", "runtime": "pytorch", "batch": 2, "length": "8"}, lambda *_: None
+    )
+    first_seed = finished_run.report.student.seeds[0]
+    assert found["accuracy"] == pytest.approx(first_seed.accuracy)
+    assert (found["low"], found["high"]) == pytest.approx((first_seed.low, first_seed.high))
+    assert found["texts"] == 25
+    assert found["params"] == finished_run.report.student.params
+    assert found["memory_mb"] >= 0
+
+
+def test_a_whole_process(run_id):
+    """The real one, pinned, with its answer on stdout and nothing else."""
+    found = benchmark._measure(
+        {"run": run_id, "who": "student", "runtime": "pytorch", "batch": 2, "length": "8"},
+        1,
+        lambda label: None,
+        Control(),
+    )
+    assert found["texts"] == 25
+    assert found["memory_mb"] > 0
+
+
+def test_a_process_says_what_is_wrong(monkeypatch, capfd):
+    def fail(request, say):
+        raise RunError("Files are missing.")
+
+    monkeypatch.setattr(benchmark_process, "judge", fail)
+    monkeypatch.setattr(benchmark_process, "_end_with_parent", lambda: None)
+    monkeypatch.setattr("os.dup2", lambda *_: None)
+    monkeypatch.setattr("os.sched_setaffinity", lambda *_: None, raising=False)
+    monkeypatch.setenv("OMP_NUM_THREADS", "1")
+    benchmark_process.main('{"who": "student"}')
+    assert capfd.readouterr().out == '{"error": "Files are missing."}\n'
+
+
+def test_passes_fit_the_time(monkeypatch):
+    """0.3 s a pass of a clock of our own: two seconds are over in the second round of five."""
+    now = [0.0]
+    monkeypatch.setattr(benchmark_process.time, "monotonic", lambda: now[0])
+
+    class Form:
+        def logits(self, rows):
+            now[0] += 0.3
+
+    opened = {"a": Form()}
+    times = benchmark_process._time(opened, {"a": [[[1]]]}, {"seconds": 2.0, "repeats": 100}, 5)
+    assert len(times["a"]) == 10
+    times = benchmark_process._time(opened, {"a": [[[1]]]}, {"seconds": 100.0, "repeats": 15}, 5)
+    assert len(times["a"]) == 15
+    times = benchmark_process._time(opened, {"a": [[[1]]]}, {"seconds": 0.0, "repeats": 100}, 20)
+    assert len(times["a"]) == 20
+
+
+def test_the_texts_take_turns(monkeypatch):
+    seen: list[int] = []
+
+    class Form:
+        def logits(self, rows):
+            seen.append(rows[0][0])
+
+    inputs = [[[i]] for i in range(7)]
+    benchmark_process._time({"a": Form()}, {"a": inputs}, {"seconds": 0.0, "repeats": 10}, 10)
+    assert seen[-10:] == [0, 1, 2, 3, 4, 5, 6, 0, 1, 2]
+
+
+def test_batches_of_texts_and_of_one_length():
+    encoded = [[1, 2, 3], [4, 5], [6]]
+    assert batches(encoded, 2, "texts") == [[[1, 2, 3], [4, 5]]]
+    assert batches(encoded, 4, "texts") == [[[1, 2, 3], [4, 5], [6], [1, 2, 3]]]
+    assert batches(encoded, 2, "4")[0] == [[1, 2, 3, 4], [5, 6, 1, 2]]
+
+
+def test_peak_memory_never_falls():
+    before = peak_memory()
+    block = bytearray(50_000_000)
+    block[::4096] = b"x" * len(block[::4096])
+    assert peak_memory() >= before
+    assert peak_memory() > len(block)

@@ -1,0 +1,322 @@
+"""The bundle as a stranger meets it: no kd_core, and the same answers as the run's."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import runpy
+import subprocess
+import sys
+import zipfile
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+import yaml
+from huggingface_hub import ModelCard
+
+from kd_core import distill
+from kd_core.config import DistillConfig
+from kd_core.deployment.bundle import REPRODUCE, make_zip, write_bundle
+from kd_core.deployment.forms import converted
+from kd_core.deployment.model_card import model_card, plain
+from kd_core.distillation import run_folder
+
+# First of all, as if KD Studio were not installed.
+BLOCKED = 'import json, sys; sys.modules["kd_core"] = None\n'
+PIPELINE = """
+from transformers import pipeline
+classify = pipeline("text-classification", model=f"{top}/model")
+answers = [answer["label"] for answer in classify(texts, truncation=True)]
+scores = classify(texts[:3], truncation=True, top_k=None)
+print(json.dumps([answers, [{s["label"]: s["score"] for s in row} for row in scores]]))
+"""
+ONNX = """
+import numpy as np, onnxruntime
+from tokenizers import Tokenizer
+tokenizer = Tokenizer.from_file(f"{top}/onnx/tokenizer.json")
+session = onnxruntime.InferenceSession(f"{top}/onnx/" + file)
+read = tokenizer.encode_batch(texts)
+logits = session.run(["logits"], {
+    "input_ids": np.array([text.ids for text in read], dtype=np.int64),
+    "attention_mask": np.array([text.attention_mask for text in read], dtype=np.int64),
+})[0]
+assert "torch" not in sys.modules
+print(json.dumps(logits.tolist()))
+"""
+
+
+def elsewhere(code: str, folder: Path, **given: Any) -> Any:
+    """What a program without kd_core prints, run in another folder."""
+    head = BLOCKED + "".join(f"{name} = json.loads({json.dumps(value)!r})\n" for name, value in given.items())
+    done = subprocess.run(
+        [sys.executable, "-I", "-c", head + code], cwd=folder, capture_output=True, text=True
+    )
+    assert done.returncode == 0, done.stderr
+    return json.loads(done.stdout.splitlines()[-1])
+
+
+def form(who: str, runtime: str) -> dict[str, Any]:
+    speed = {"p50": 8.4, "p95": 9.6, "batch": 1, "threads": 1, "texts": 25, "mean_tokens": 9.0}
+    return {
+        "name": f"{who}-{runtime}",
+        "who": who,
+        "runtime": runtime,
+        "accuracy": 0.8,
+        "low": 0.7,
+        "high": 0.9,
+        "size_mb": 1.0,
+        "params": 1000,
+        "latency_ms": speed,
+    }
+
+
+def bundle(run_id: str, folder: Path, *, onnx: bool = True) -> Path:
+    student = run_folder.find(run_id) / "students" / "student-0"
+    folder.mkdir()
+    write_bundle(
+        folder,
+        run_id,
+        student=student,
+        onnx=converted(student, "onnx") if onnx else None,
+        int8=converted(student, "int8") if onnx else None,
+        forms=[form("teacher", "pytorch"), form("student", "pytorch")],
+    )
+    return folder
+
+
+@pytest.fixture(scope="module")
+def made(finished_run, tmp_path_factory) -> Path:
+    """The bundle of ``finished_run``. Tests only read it."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("KD_HOME", str(finished_run.home))
+        return bundle(finished_run.report.run_id, tmp_path_factory.mktemp("bundle") / "made")
+
+
+@pytest.fixture(scope="module")
+def unpacked(made, tmp_path_factory) -> Path:
+    """A folder that has nothing but the content of the zip."""
+    place = tmp_path_factory.mktemp("stranger")
+    make_zip(made, place / "it.zip")
+    with zipfile.ZipFile(place / "it.zip") as archive:
+        archive.extractall(place)
+    (place / "it.zip").unlink()
+    return place
+
+
+@pytest.fixture(scope="module")
+def predictions(finished_run) -> pd.DataFrame:
+    return pd.read_parquet(finished_run.folder / "predictions.parquet")
+
+
+def test_a_program_without_kd_core_cannot_import_it(tmp_path):
+    with pytest.raises(AssertionError, match="kd_core"):
+        elsewhere("import kd_core", tmp_path)
+
+
+def test_in_a_pipeline_without_kd_core(finished_run, unpacked, predictions):
+    logits, labels = np.stack(predictions["student-0"]), finished_run.report.labels
+    top, texts = f"kd-{finished_run.report.run_id}", predictions["text"].to_list()
+    longest = "match goal " * 500
+    answers, scores = elsewhere(PIPELINE, unpacked, top=top, texts=[*texts, longest])
+    assert answers.pop() in labels  # it was cut
+    assert answers == [labels[i] for i in logits.argmax(axis=1)]
+    shares = np.exp(logits[:3]) / np.exp(logits[:3]).sum(axis=1, keepdims=True)
+    np.testing.assert_allclose([[row[name] for name in labels] for row in scores], shares, atol=1e-5)
+
+
+@pytest.mark.parametrize(("file", "tolerance"), [("model.onnx", 1e-4), ("model_int8.onnx", 0.1)])
+def test_in_onnx_runtime_without_torch(finished_run, unpacked, predictions, file, tolerance):
+    top, texts = f"kd-{finished_run.report.run_id}", predictions["text"].to_list()
+    found = elsewhere(ONNX, unpacked, top=top, texts=texts, file=file)
+    np.testing.assert_allclose(found, np.stack(predictions["student-0"]), atol=tolerance)
+
+
+def test_a_long_text_is_cut_as_in_the_run(finished_run, unpacked):
+    top, text = f"kd-{finished_run.report.run_id}", "match goal " * 500
+    long, short = elsewhere(ONNX, unpacked, top=top, texts=[text, "match"], file="model.onnx")
+    read = finished_run.report.config["task"]["max_length"] - 2  # [CLS] and [SEP]
+    cut = " ".join(text.split()[:read])
+    assert long == elsewhere(ONNX, unpacked, top=top, texts=[cut, "match"], file="model.onnx")[0]
+    assert long != short
+
+
+def test_a_bilstm_by_its_onnx_form(kd_home, short_config, tmp_path):
+    report = distill(short_config.change({"student.model": "bilstm"}))
+    folder = bundle(report.run_id, tmp_path / "made")
+    rows = pd.read_parquet(Path(report.folder) / "predictions.parquet")
+    found = elsewhere(ONNX, tmp_path, top="made", texts=rows["text"].to_list(), file="model.onnx")
+    np.testing.assert_allclose(found, np.stack(rows["student-0"]), atol=1e-4)
+    card = (folder / "README.md").read_text("utf-8")
+    assert "`model/` loads only where KD Studio is installed." in card
+    assert "pipeline(" not in card
+    assert 'InferenceSession("onnx/model_int8.onnx")' in card
+
+
+def test_what_is_in_it_and_its_checksums(made, unpacked, finished_run):
+    names = {path.relative_to(made).as_posix() for path in made.rglob("*") if path.is_file()}
+    assert names == {
+        "README.md",
+        "checksums.json",
+        "config.yaml",
+        "model/config.json",
+        "model/model.safetensors",
+        "model/tokenizer.json",
+        "model/tokenizer_config.json",
+        "onnx/config.json",
+        "onnx/model.onnx",
+        "onnx/model_int8.onnx",
+        "onnx/tokenizer.json",
+        "report.json",
+        "reproduce.py",
+    }
+    top = unpacked / f"kd-{finished_run.report.run_id}"
+    listed = json.loads((top / "checksums.json").read_text())
+    assert listed.keys() == names - {"checksums.json"}
+    for name, entry in listed.items():
+        data = (top / name).read_bytes()
+        assert entry == {"bytes": len(data), "sha256": hashlib.sha256(data).hexdigest()}
+
+
+def test_without_onnx(finished_run, tmp_path, monkeypatch):
+    monkeypatch.setenv("KD_HOME", str(finished_run.home))
+    folder = bundle(finished_run.report.run_id, tmp_path / "made", onnx=False)
+    assert not (folder / "onnx").exists()
+    assert "onnx" not in (folder / "README.md").read_text("utf-8").lower()
+
+
+def test_nothing_names_a_folder_of_this_machine(made, finished_run):
+    config = finished_run.report.config
+    places = [str(finished_run.home), str(Path(config["task"]["name"]).parent), config["teacher"]["model"]]
+    for path in made.rglob("*"):
+        if path.suffix in (".json", ".yaml", ".md", ".py"):
+            text = path.read_text("utf-8")
+            assert not [place for place in places if place in text], path
+
+
+def test_report_and_config_name_what_to_bring(made, tiny_files):
+    report = json.loads((made / "report.json").read_text("utf-8"))
+    assert report["forms"][1]["name"] == "student-pytorch"
+    assert report["files"] == {
+        "bring/name.csv": hashlib.sha256(Path(tiny_files["name"]).read_bytes()).hexdigest(),
+        "bring/test_file.csv": hashlib.sha256(Path(tiny_files["test_file"]).read_bytes()).hexdigest(),
+        "bring/transfer_file.csv": hashlib.sha256(Path(tiny_files["transfer_file"]).read_bytes()).hexdigest(),
+        "bring/bert": None,
+    }
+    config = DistillConfig.from_yaml((made / "config.yaml").read_text("utf-8"))
+    assert config.task.test_file == "bring/test_file.csv"
+    assert config.teacher.model == "bring/bert"
+
+
+def test_the_card_is_one_that_the_hub_reads(made, finished_run):
+    card = ModelCard.load(made / "README.md")
+    data, student = card.data, finished_run.report.student
+    assert data.pipeline_tag == "text-classification"
+    assert data.base_model is None  # the teacher was a folder
+    accuracy = next(result for result in data.eval_results if result.metric_type == "accuracy")
+    assert accuracy.metric_value == round(student.seeds[0].accuracy, 4)
+    assert "| Student alone | " in card.text
+    assert "Means over 2 seeds. The files here are those of seed 0" in card.text
+    assert "- `test_file.csv` (SHA-256 `" in card.text
+    assert "{{" not in card.text
+
+
+def reproduce(folder: Path, **environment: str) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, str(folder / "reproduce.py")]
+    return subprocess.run(command, capture_output=True, text=True, env=os.environ | environment)
+
+
+def test_reproduce_says_what_to_bring(made):
+    done = reproduce(made)
+    assert done.returncode == 1
+    assert done.stderr == (
+        "First put these beside reproduce.py: "
+        "bring/name.csv, bring/test_file.csv, bring/transfer_file.csv, bring/bert\n"
+    )
+
+
+def test_reproduce_gives_the_same_numbers(kd_home, short_config, tmp_path):
+    report = distill(short_config)
+    folder = bundle(report.run_id, tmp_path / "made", onnx=False)
+    (folder / "bring").mkdir()
+    for value, name in (
+        (short_config.task.name, "name.csv"),
+        (short_config.task.test_file, "test_file.csv"),
+        (short_config.task.transfer_file, "transfer_file.csv"),
+        (short_config.teacher.model, "bert"),
+    ):
+        (folder / "bring" / name).symlink_to(value)
+    done = reproduce(folder, KD_HOME=str(tmp_path / "another-home"))
+    assert done.stdout.splitlines()[-1] == "The same numbers.", done.stderr
+    accuracy = f"{report.student.accuracy:.4f}"
+    assert f"student accuracy: {accuracy} in the report, {accuracy} now" in done.stdout
+    assert done.returncode == 0
+
+
+def test_reproduce_says_when_the_numbers_differ(made, finished_run, monkeypatch, capsys):
+    other = finished_run.report.model_copy(
+        update={"student": finished_run.report.student.model_copy(update={"accuracy": 0.1234})}
+    )
+    monkeypatch.setattr("kd_core.distill", lambda config: other, raising=False)
+    monkeypatch.setattr("pathlib.Path.exists", lambda path: True)  # what to bring is there
+    monkeypatch.chdir(made)  # the script goes elsewhere
+    with pytest.raises(SystemExit) as ended:
+        runpy.run_path(str(made / "reproduce.py"))
+    said = capsys.readouterr().out.splitlines()
+    assert f"student accuracy: {finished_run.report.student.accuracy:.4f} in the report, 0.1234 now" in said
+    assert said[-1].startswith("Not the same numbers. The report was made with Python 3.")
+    assert ended.value.code is True
+
+
+def test_reproduce_is_short():
+    assert len(REPRODUCE.splitlines()) <= 27
+
+
+def test_a_zip_of_the_same_files_has_the_same_bytes(made, tmp_path):
+    make_zip(made, tmp_path / "one.zip")
+    make_zip(made, tmp_path / "deep" / "other.zip")
+    assert (tmp_path / "one.zip").read_bytes() == (tmp_path / "deep" / "other.zip").read_bytes()
+    with zipfile.ZipFile(tmp_path / "one.zip") as archive:
+        assert archive.testzip() is None
+        tops = {name.split("/")[0] for name in archive.namelist()}
+    assert len(tops) == 1
+    assert run_folder.RUN_ID.fullmatch(tops.pop().removeprefix("kd-"))
+
+
+def test_a_zip_that_fails_leaves_what_was_there(made, tmp_path, monkeypatch):
+    def full(*_: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    (tmp_path / "it.zip").write_text("before")
+    monkeypatch.setattr("kd_core.deployment.bundle.shutil.copyfileobj", full)
+    with pytest.raises(OSError, match="No space left"):
+        make_zip(made, tmp_path / "it.zip")
+    assert [path.name for path in tmp_path.iterdir()] == ["it.zip"]
+    assert (tmp_path / "it.zip").read_text() == "before"
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("+4.0 points: (95 %), a-b", r"\+4.0 points: (95 %), a-b"),
+        ("![x](http://x) <b>`|", r"\!\[x\](http\://x) &#60;b&#62;\`\|"),
+        ("two\n# lines", r"two \# lines"),
+        ("1. first", r"1\. first"),
+        ("www.example.org", r"www\.example.org"),
+        ("é中 ok", "é中 ok"),
+    ],
+)
+def test_texts_in_the_card(text, shown):
+    assert plain(text) == shown
+
+
+def test_class_names_stay_texts(made, finished_run):
+    report = json.loads((made / "report.json").read_text("utf-8"))
+    report["labels"][0] = "![x](http://127.0.0.1:9/x)\n---\n# <b>"
+    card = model_card(report, [])
+    assert "![" not in card
+    assert "<b>" not in card
+    assert yaml.safe_load(card.split("---\n")[1])["license"] == "other"

@@ -1,0 +1,137 @@
+"""Capacity on numbers that were worked out by hand."""
+
+import pytest
+from pydantic import ValidationError
+
+from kd_core.deployment.capacity import Load, Measured, from_bench, from_run, money, required, saving
+
+# 8.64 million texts a day are 100 a second on average, 300 at the peak.
+LOAD = Load(million_texts=8.64, peak=3, target_ms=20, utilisation=50, cores_per_server=4, price=0.25)
+
+
+def test_a_load_worked_out_by_hand():
+    # 9 ms + 1 ms = 10 ms a text: 100 texts/s, 50 at half; 300 / 50 = 6 cores, 2 servers, 2 x 4 x 24 x 0.25.
+    found = required(LOAD, Measured("Teacher", 1, 1000 / 9, 19.0, 1.0))
+    assert found.texts_per_second == pytest.approx(100)
+    assert (found.cores, found.servers, found.cost_per_day) == (6, 2, 48)
+    assert found.most_texts_per_day == pytest.approx(50 * 4 * 86_400 / 3)
+    assert found.latency_ms == pytest.approx(20)
+    assert found.meets_target is True
+    assert found.lines == (
+        "Peak load: 8,640,000 texts a day ÷ 86,400 s × 3 = 300 texts/s",
+        "One core: 1,000 ms ÷ (9.00 ms model + 1.00 ms tokenizer) for a text = 100 texts/s",
+        "Busy at most 50 % of the time: 100 × 50 % = 50 texts/s",
+        "Cores: 300 ÷ 50 = 6, rounded up to 6",
+        "Servers: 6 ÷ 4 cores = 1.5, rounded up to 2",
+        "Price: 2 × 4 cores × 24 h × €0.25 = €48.00 a day",
+        "Latency (p95) of one text: (19.0 ms model + 1.00 ms tokenizer) = 20.0 ms, within the 20 ms asked "
+        "for",
+    )
+
+
+def test_a_batch_waits_for_all_its_texts():
+    # 8 texts in 16 ms: 2 ms each, 2.5 with the tokenizer; the batch takes 17 + 8 x 0.5 = 21 ms at p95.
+    found = required(LOAD, Measured("Student", 8, 500, 17.0, 0.5))
+    assert found.texts_per_second == pytest.approx(400)
+    assert found.latency_ms == pytest.approx(21)
+    assert found.meets_target is False
+    assert found.lines[1] == (
+        "One core: 1,000 ms ÷ (2.00 ms model + 0.50 ms tokenizer) for a text in batches of 8 = 400 texts/s"
+    )
+    assert found.lines[-1] == (
+        "Latency (p95) of a batch of 8: (17.0 ms model + 4.00 ms tokenizer) = 21.0 ms, over the 20 ms "
+        "asked for"
+    )
+
+
+def test_what_was_not_measured_is_not_counted():
+    found = required(LOAD, Measured("Student", 32, 1000, None, None))
+    assert found.texts_per_second == 1000
+    assert (found.latency_ms, found.meets_target) == (None, None)
+    assert found.lines[1] == "One core: 1,000 ms ÷ 1.00 ms model for a text in batches of 32 = 1,000 texts/s"
+    assert found.lines[-1] == "Latency (p95): too few batches of 32 were timed to tell"
+
+
+@pytest.mark.parametrize(("peak_rate", "cores"), [(1, 1), (30, 1), (30.001, 2), (60, 2), (90, 3)])
+def test_rounding_up(peak_rate, cores):
+    """90 texts/s over 30 a core is 3.0000000000000004 in floating point."""
+    load = Load(million_texts=peak_rate * 0.0864, peak=1, utilisation=30)
+    assert required(load, Measured("Student", 1, 100, 1.0, None)).cores == cores
+
+
+def test_saving():
+    teacher = required(LOAD, Measured("Teacher", 1, 100, 1.0, None))
+    student = required(LOAD, Measured("Student", 1, 1000, 1.0, None))
+    assert (
+        saving([teacher, student])
+        == "1 server instead of 2, for €24.00 less a day: Student instead of Teacher."
+    )
+    assert saving([student, teacher]).startswith("2 servers instead of 1, for €24.00 more a day")
+    assert saving([student, student]) == (
+        "Each of them needs 1 server for this load; a larger one tells them apart."
+    )
+
+
+@pytest.mark.parametrize(("currency", "shown"), [("$", "$1.50"), ("SEK", "1.50 SEK"), ("", "1.50")])
+def test_a_sign_comes_before_the_amount_and_a_word_after_it(currency, shown):
+    assert money("1.50", currency) == shown
+
+
+def test_without_a_price():
+    free = LOAD.model_copy(update={"price": 0.0})
+    needs = [required(free, Measured(name, 1, rate, 1.0, None)) for name, rate in (("A", 100), ("B", 1000))]
+    assert saving(needs) == "1 server instead of 2: B instead of A."
+
+
+@pytest.mark.parametrize(
+    "field",
+    [
+        {"million_texts": 0},
+        {"utilisation": 101},
+        {"price": -1},
+        {"cores_per_server": 0},
+        {"currency": "euros"},
+    ],
+)
+def test_a_load_that_cannot_be(field):
+    with pytest.raises(ValidationError, match=next(iter(field))):
+        Load(**field)
+
+
+def cell(form, batch, threads, rate, length="texts"):
+    return {
+        "form": form,
+        "batch": batch,
+        "length": length,
+        "threads": threads,
+        "texts_per_second": rate,
+        "p95": 1000 * batch / rate,
+    }
+
+
+def test_from_a_benchmark():
+    forms = {"teacher-pytorch": 100, "teacher-onnx": 150, "student-pytorch": 500, "student-int8": 2000}
+    cells = [
+        cell(form, batch, threads, rate * threads * batch, length)
+        for threads in (1, 2)
+        for length in ("texts", "16")
+        for batch in (1, 8)
+        for form, rate in forms.items()
+    ]
+    report = {"cells": cells, "tokenizer_ms": {"teacher": {"p50": 0.1}, "student": {"p50": 0.2}}}
+    assert from_bench(report, 8) == [
+        Measured("Teacher, PyTorch", 8, 800, 10.0, 0.1),
+        Measured("Distilled student, PyTorch", 8, 4000, 2.0, 0.2),
+        Measured("Distilled student, ONNX int8", 8, 16000, 0.5, 0.2),
+    ]
+
+
+def test_from_the_run_alone():
+    report = {
+        "teacher": {"latency_ms": {"p50": 10.0, "p95": 12.0}},
+        "student": {"latency_ms": {"p50": 2.0, "p95": 3.0}},
+    }
+    assert from_run(report) == [
+        Measured("Teacher, PyTorch", 1, 100, 12.0, None),
+        Measured("Distilled student, PyTorch", 1, 500, 3.0, None),
+    ]

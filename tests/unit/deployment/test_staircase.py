@@ -1,0 +1,114 @@
+"""The staircase in words, and as a figure."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from kd_core.deployment.staircase import conditions, label, sentences, short_label, steps, table
+from kd_core.figures import staircase
+
+
+def form(
+    who: str, runtime: str, accuracy: float, size: float, p50: float, tokens: float = 9.0
+) -> dict[str, Any]:
+    speed = {"p50": p50, "p95": 2 * p50, "batch": 1, "threads": 1, "texts": 100, "mean_tokens": tokens}
+    return {
+        "name": f"{who}-{runtime}",
+        "who": who,
+        "runtime": runtime,
+        "accuracy": accuracy,
+        "low": accuracy - 0.03,
+        "high": accuracy + 0.02,
+        "size_mb": size,
+        "params": 22_715_141,
+        "latency_ms": speed,
+    }
+
+
+FORMS = [
+    form("student", "int8", 0.880, 3.0, 0.4, 10.6),
+    form("teacher", "pytorch", 0.876, 90.0, 8.0),
+    form("student", "onnx", 0.882, 12.0, 0.8),
+    form("alone", "pytorch", 0.84, 10.0, 1.0),
+    form("student", "pytorch", 0.882, 10.0, 1.0),
+]
+MACHINE = {"processor": "A processor", "cores": 2, "os": "Linux x86_64"}
+
+
+def test_the_order_of_the_stairs_is_not_that_of_the_report():
+    assert [short_label(form) for form in steps(FORMS)] == ["Teacher", "Distilled", "ONNX", "ONNX int8"]
+    assert [label(form) for form in steps(FORMS[:2])] == ["Teacher, PyTorch", "Distilled student, ONNX int8"]
+
+
+def test_what_each_step_costs_and_buys():
+    assert sentences(FORMS) == {
+        "Distilled": "9.0x smaller and 8.0x faster than the teacher; 0.6 points more accurate than the "
+        "teacher, within the interval of ± 2.5",
+        "ONNX": "7.5x smaller and 10.0x faster than the teacher; as accurate as the distilled student",
+        "ONNX int8": "30.0x smaller and 20.0x faster than the teacher; 0.2 points less accurate than the "
+        "distilled student, within the interval of ± 2.5",
+    }
+
+
+def test_a_loss_beyond_the_interval_and_a_slower_form():
+    bad = form("student", "int8", 0.80, 180.0, 16.0)
+    said = sentences([FORMS[1], FORMS[4], bad])["ONNX int8"]
+    assert said == (
+        "2.0x larger and 2.0x slower than the teacher; 8.2 points less accurate than the distilled student, "
+        "beyond the interval of ± 2.5"
+    )
+
+
+def test_the_table():
+    row = table(FORMS).iloc[1].to_dict()
+    assert row == {
+        "Form": "Teacher, PyTorch",
+        "Accuracy": "87.6 % ± 2.5",
+        "Parameters": "22.7 M",
+        "Size": "90.0 MB",
+        "Latency p50": "8.00 ms",
+        "p95": "16.0 ms",
+        "Tokens": "9.0",
+    }
+
+
+def test_the_conditions():
+    said = conditions(FORMS, MACHINE, 1_524)
+    assert said.startswith("Accuracy: each form was run on all 1,524 test texts; ± is its 95 % interval.")
+    assert "batch 1 on 1 thread, 100 test texts, 9 to 11 tokens on average" in said
+    assert ", 9 tokens on average" in conditions(FORMS[1:], MACHINE, 524)
+
+
+@pytest.mark.parametrize(
+    ("measure", "values", "written"),
+    [
+        ("size", (90, 10, 12, 3), ["90.0 MB", "10.0 MB|9.0x less", "12.0 MB|7.5x less", "3.0 MB|30.0x less"]),
+        (
+            "latency",
+            (8, 1, 0.8, 0.4),
+            ["8.00 ms", "1.00 ms|8.0x less", "0.80 ms|10.0x less", "0.40 ms|20.0x less"],
+        ),
+        (
+            "accuracy",
+            (87.6, 88.2, 88.2, 88.0),
+            ["87.6 %|± 2.5", "88.2 %|± 2.5", "88.2 %|± 2.5", "88.0 %|± 2.5"],
+        ),
+    ],
+)
+@pytest.mark.parametrize("dark", [False, True])
+def test_the_figure(measure, values, written, dark):
+    figure = staircase(FORMS, measure, dark=dark)
+    assert figure.data[0].x == ("Teacher", "Distilled", "ONNX", "ONNX int8")
+    assert figure.data[0].y == pytest.approx(values)
+    texts = [
+        note.text.replace("<br>", "|").replace("<b>", "").replace("</b>", "")
+        for note in figure.layout.annotations
+    ]
+    assert texts == written
+    if measure == "accuracy":
+        assert figure.data[0].error_y.array == pytest.approx([2.0] * 4)
+        assert figure.data[0].error_y.arrayminus == pytest.approx([3.0] * 4)
+    else:
+        assert figure.layout.yaxis.range[0] == 0

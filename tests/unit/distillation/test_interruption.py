@@ -1,0 +1,282 @@
+"""Stop, pause and resume, of one training and of a whole run."""
+
+from __future__ import annotations
+
+import re
+import threading
+from collections import Counter
+from dataclasses import replace
+
+import pytest
+from transformers import TrainerCallback
+
+from kd_core import distill
+from kd_core.distillation.events import Checkpointed, Finished, Progress, Step
+from kd_core.distillation.training import objectives
+from kd_core.distillation.training.trainer import train
+from kd_core.errors import DivergedError, RunError, Stopped
+from kd_core.system.atomic import is_whole
+from kd_core.system.control import Control
+from tests.unit.distillation.test_pipeline import steps, student
+from tests.unit.distillation.training.test_trainer import RECIPE, same, train_it, weights
+
+# One training
+
+
+def stop(trainer, step: int, **options) -> list:
+    """The events of a training that is stopped when ``step`` is told."""
+    events, control = [], Control()
+
+    def on_event(event) -> None:
+        events.append(event)
+        if isinstance(event, Step) and event.step == step:
+            control.stop()
+
+    with pytest.raises(Stopped):
+        train(trainer(on_event=on_event, control=control, **options))
+    return events
+
+
+def test_stop_acts_within_one_step_and_keeps_a_checkpoint(trainer, tmp_path):
+    events = stop(trainer, 2)
+    assert [event.step for event in events] == [1, 2, 2]
+    assert isinstance(events[-1], Checkpointed)
+    assert events[-1].path == str(tmp_path / "checkpoints" / "checkpoint-2")
+    assert is_whole(tmp_path / "checkpoints" / "checkpoint-2")
+
+
+def test_stop_in_the_last_step_is_too_late(trainer):
+    control = Control()
+    subject = trainer(replace(RECIPE, evaluate_every=6), control=control)
+    subject.evaluate = lambda *_, **__: {"eval_accuracy": 0.5}  # which would see the stop
+    subject.add_callback(StopAt(control, 6))
+    assert train(subject) is subject.model
+
+
+class StopAt(TrainerCallback):
+    def __init__(self, control: Control, step: int) -> None:
+        self.control, self.step = control, step
+
+    def on_step_begin(self, args, state, control, **_):
+        if state.global_step == self.step - 1:
+            self.control.stop()
+
+
+def test_stop_while_evaluating(trainer):
+    control = Control()
+    subject = trainer(control=control)
+    control.stop()
+    with pytest.raises(Stopped):
+        subject.evaluate()
+
+
+class WatchedControl(Control):
+    """Says when somebody waits in it."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.blocked = threading.Event()
+
+    def wait(self) -> None:
+        if self.paused:
+            self.blocked.set()
+        super().wait()
+
+
+def test_pause_blocks_until_resume(trainer):
+    events, control = [], WatchedControl()
+
+    def on_event(event) -> None:
+        events.append(event)
+        if isinstance(event, Step) and event.step == 2:
+            control.pause()
+
+    subject = trainer(on_event=on_event, control=control)
+    thread = threading.Thread(target=train, args=[subject])
+    thread.start()
+    assert control.blocked.wait(30)
+    assert [event.step for event in events] == [1, 2]
+    assert thread.is_alive()
+    control.resume()
+    thread.join(30)
+    assert Counter(type(event) for event in events)[Step] == 6
+    assert same(weights(subject), weights(train_it(trainer()))), "a pause changes nothing"
+
+
+def test_stop_ends_a_pause(trainer):
+    control, raised = WatchedControl(), []
+    control.pause()
+
+    def run() -> None:
+        try:
+            train(trainer(control=control))
+        except Stopped as stopped:
+            raised.append(str(stopped))
+
+    thread = threading.Thread(target=run)
+    thread.start()
+    assert control.blocked.wait(30)
+    control.stop()
+    thread.join(30)
+    assert raised == ["Stopped at step 1 of 6."]
+
+
+@pytest.mark.parametrize(("stopped_at", "goes_on_with"), [(2, 3), (3, 1), (5, 6)])
+def test_resuming_is_exact(trainer, stopped_at, goes_on_with):
+    """Dropout included: the random state is part of a checkpoint.
+
+    Step 3 is one of evaluation, which a stop breaks off: its result is missing, so it has to be done again.
+    """
+    whole = weights(train_it(trainer(dropout=0.1)))
+    stop(trainer, stopped_at, dropout=0.1)
+
+    events: list = []
+    resumed = trainer(dropout=0.1, on_event=events.append)
+    drawn: list[list[dict]] = []
+    collate = resumed.data_collator
+    resumed.data_collator = lambda rows: (drawn.append(rows), collate(rows))[1]
+    train(resumed)
+    steps = [event.step for event in events if isinstance(event, Step)]
+    assert steps == list(range(goes_on_with, 7))
+    assert len(drawn) == len(steps), "skipped batches are not even put together"
+    assert same(weights(resumed), whole)
+
+
+def test_a_damaged_checkpoint_is_passed_over(trainer, tmp_path):
+    whole = weights(train_it(trainer()))
+    stop(trainer, 5)
+    latest = tmp_path / "checkpoints" / "checkpoint-5" / "model.safetensors"
+    content = bytearray(latest.read_bytes())
+    content[-1] ^= 1
+    latest.write_bytes(content)
+    events: list = []
+    resumed = train_it(trainer(on_event=events.append))
+    assert [event.step for event in events if isinstance(event, Step)] == [4, 5, 6], "from checkpoint 3"
+    assert same(weights(resumed), whole)
+
+
+def test_the_last_and_the_best_checkpoint_are_kept_until_the_end(trainer, tmp_path):
+    kept: list[list[str]] = []
+
+    def on_event(event) -> None:
+        if isinstance(event, Checkpointed):
+            kept.append(sorted(path.name for path in (tmp_path / "checkpoints").iterdir()))
+
+    train(trainer(replace(RECIPE, evaluate_every=1), on_event=on_event))
+    assert all(f"checkpoint-{step}" in names for step, names in enumerate(kept, 1))
+    assert max(map(len, kept)) <= 2
+    assert not (tmp_path / "checkpoints").exists()
+
+
+# A whole run
+
+
+def stop_when(control: Control, events: list, reached):
+    def on_event(event) -> None:
+        events.append(event)
+        if reached(event):
+            control.stop()
+
+    return on_event
+
+
+STOPS = {
+    "teach": (lambda e: isinstance(e, Step) and (e.who, e.step) == ("teacher", 2), []),
+    "teacher's evaluation": (lambda e: isinstance(e, Step) and (e.who, e.step) == ("teacher", 5), []),
+    "record": (lambda e: isinstance(e, Progress) and e.stage == "record", ["teachers"]),
+    "student": (
+        lambda e: isinstance(e, Step) and (e.who, e.step) == ("student", 2),
+        ["knowledge", "teachers"],
+    ),
+    "alone": (
+        lambda e: isinstance(e, Step) and (e.who, e.step) == ("alone", 2),
+        ["knowledge", "scores", "teachers"],  # scores: the teacher's answers that the replay is compared with
+    ),
+    "validate": (
+        lambda e: isinstance(e, Progress) and e.label == "scoring teacher",
+        ["alone", "knowledge", "scores", "teachers"],
+    ),
+    "latency": (
+        lambda e: isinstance(e, Progress) and e.label == "measuring latency",
+        ["alone", "knowledge", "scores", "scores", "scores", "teachers"],
+    ),
+}
+
+
+@pytest.mark.parametrize("place", STOPS)
+def test_a_stop_leaves_nothing_half_done(kd_home, short_config, place):
+    reached, entries = STOPS[place]
+    control, events = Control(), []
+    with pytest.raises(Stopped):
+        distill(short_config, stop_when(control, events, reached), control, run_id="20260131-143000-a1b2")
+    assert not [event for event in events if isinstance(event, Finished)]
+    assert not (kd_home / "runs").exists()
+    caches = kd_home / "cache"
+    assert sorted(path.parent.name for path in caches.glob("*/*")) == entries, "and no temporary folders"
+    assert all(is_whole(path) for path in caches.glob("*/*"))
+    # Only what it takes to go on is left.
+    assert {path.name for path in kd_home.glob("work/*")} <= {"20260131-143000-a1b2"}
+
+    told = events.index(next(event for event in events if reached(event)))
+    after = [event.step for event in events[told + 1 :] if isinstance(event, Step)]
+    assert after == []
+
+
+@pytest.fixture(scope="module")
+def undisturbed(short_config, tmp_path_factory):
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("KD_HOME", str(tmp_path_factory.mktemp("undisturbed")))
+        return distill(short_config)
+
+
+@pytest.mark.parametrize("place", ["teach", "student", "alone", "latency"])
+def test_a_stopped_run_goes_on_by_its_id(kd_home, short_config, undisturbed, place):
+    control, events, run_id = Control(), [], "20260131-143000-a1b2"
+    with pytest.raises(Stopped):
+        distill(short_config, stop_when(control, [], STOPS[place][0]), control, run_id=run_id)
+    with pytest.raises(RunError, match=r"was begun with objective\.temperature = .*, not 9\.0"):
+        distill(short_config.change({"objective.temperature": 9.0}), run_id=run_id)
+    resumed = distill(short_config, events.append, run_id=run_id)
+    if place in ("student", "alone"):
+        assert [e.step for e in steps(events, place)] == [3]
+    assert resumed.run_id == run_id
+    assert list((kd_home / "work").iterdir()) == []
+    for name in ("student-0", "alone-0"):
+        assert same(student(resumed, name), student(undisturbed, name))
+
+
+def test_a_pause_holds_the_run_until_it_is_resumed(kd_home, short_config):
+    events, control = [], WatchedControl()
+
+    def on_event(event) -> None:
+        events.append(event)
+        if event == Progress("record", "texts", 64, 105):
+            control.pause()
+
+    thread = threading.Thread(target=distill, args=[short_config, on_event, control])
+    thread.start()
+    assert control.blocked.wait(30)
+    assert thread.is_alive()
+    assert events[-1] == Progress("record", "texts", 64, 105)
+    control.resume()
+    thread.join(30)
+    assert isinstance(events[-1], Finished)
+
+
+@pytest.mark.parametrize(
+    ("who", "flag"), [("teacher", "--teacher-learning-rate"), ("student", "--learning-rate")]
+)
+def test_a_diverged_training_names_its_step_and_rate(kd_home, short_config, monkeypatch, who, flag):
+    config = short_config.change({"teacher.learning_rate": 0.25, "training.learning_rate": 0.5})
+    name = "hard_loss" if who == "teacher" else "soft_loss"
+    original = getattr(objectives, name)
+    monkeypatch.setattr(objectives, name, lambda *args, **options: original(*args, **options) * float("nan"))
+    rate, of = ("0.25", 5) if who == "teacher" else ("0.5", 3)
+    text = (
+        f"The loss of the {who} became nan at step 1 of {of} with learning rate {rate}; try a smaller {flag}."
+    )
+    with pytest.raises(DivergedError, match=f"^{re.escape(text)}$"):
+        distill(config)
+    assert not (kd_home / "runs").exists()
+    kinds = {path.parent.name for path in (kd_home / "cache").glob("*/*")}
+    assert kinds == (set() if who == "teacher" else {"teachers", "knowledge"})

@@ -1,0 +1,217 @@
+import gc
+import json
+import socket
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+from transformers import PretrainedConfig, PreTrainedModel
+
+from kd_core.distillation import latency as module
+from kd_core.distillation.latency import WARM_UP, interleaved, latency
+from kd_core.errors import ModelError, Stopped
+from kd_core.models.size import size_mb
+from kd_core.system.control import Control
+from kd_core.system.machine import describe_machine
+
+CALLS: list[tuple[str, int]] = []
+SEEN: list[dict[str, object]] = []
+
+
+class Recorder(PreTrainedModel):
+    """A model that writes down when, with what and in which state it was called."""
+
+    config_class = PretrainedConfig
+
+    def __init__(self, name: str) -> None:
+        super().__init__(PretrainedConfig())
+        self.called = name
+        self.layer = nn.Linear(4, 2)
+        self.post_init()
+
+    def forward(self, input_ids, attention_mask):
+        CALLS.append((self.called, int(input_ids[0, 0])))
+        SEEN.append(
+            {
+                "threads": torch.get_num_threads(),
+                "inference": torch.is_inference_mode_enabled(),
+                "training": self.training,
+                "gc": gc.isenabled(),
+            }
+        )
+        return self.layer(torch.zeros(1, 4))
+
+
+@pytest.fixture(autouse=True)
+def clean():
+    threads = torch.get_num_threads()
+    CALLS.clear()
+    SEEN.clear()
+    yield
+    torch.set_num_threads(threads)
+
+
+@pytest.fixture
+def models():
+    return {"teacher": Recorder("teacher").train(), "student": Recorder("student").eval()}
+
+
+def text(first: int, tokens: int, rows: int = 1):
+    ids = torch.full((rows, tokens), first)
+    return {"input_ids": ids, "attention_mask": torch.ones_like(ids)}
+
+
+@pytest.fixture
+def encoded():
+    return {
+        "teacher": [text(0, 4), text(1, 6), text(2, 8)],
+        "student": [text(0, 3), text(1, 5), text(2, 7)],
+    }
+
+
+def test_models_and_texts_take_turns(models, encoded):
+    latency(models, encoded, repeats=5)
+    timed = CALLS[2 * WARM_UP :]
+    assert timed == [(name, i) for i in (0, 1, 2, 0, 1) for name in ("teacher", "student")]
+
+
+def test_calls_take_turns_and_get_the_number_of_the_turn():
+    heard: list[str] = []
+    calls = {name: lambda turn, name=name: heard.append(f"{name}{turn}") for name in "ab"}
+    times = interleaved(calls, 2, warm_up=1)
+    assert heard == ["a-1", "b-1", "a0", "b0", "a1", "b1"]
+    assert {name: len(nanoseconds) for name, nanoseconds in times.items()} == {"a": 2, "b": 2}
+
+
+def test_warm_up_is_not_counted(models, encoded, monkeypatch):
+    taken = iter([10**12] * 2 * WARM_UP + [i * 10**6 for i in (1, 10, 2, 20, 3, 30, 4, 40, 5, 50)])
+    monkeypatch.setattr(module, "_time", lambda call, turn: next(taken))
+    result = latency(models, encoded, repeats=5)
+
+    assert (result["teacher"].p50, result["teacher"].p95) == pytest.approx((3.0, 4.8))
+    assert (result["student"].p50, result["student"].p95) == pytest.approx((30.0, 48.0))
+    assert next(taken, None) is None
+
+
+def test_what_is_reported(models, encoded):
+    result = latency(models, encoded, repeats=5, threads=1)
+    assert list(result) == ["teacher", "student"]
+    for one in result.values():
+        assert 0 < one.p50 <= one.p95
+        assert (one.batch, one.threads, one.texts) == (1, 1, 5)
+    assert result["teacher"].mean_tokens == pytest.approx((4 + 6 + 8 + 4 + 6) / 5)
+    assert result["student"].mean_tokens == pytest.approx((3 + 5 + 7 + 3 + 5) / 5)
+
+
+def test_the_state_while_timing_and_after(models, encoded):
+    torch.set_num_threads(2)
+    latency(models, encoded, repeats=2, threads=1)
+    assert SEEN == [{"threads": 1, "inference": True, "training": False, "gc": False}] * 2 * (WARM_UP + 2)
+    assert torch.get_num_threads() == 2
+    assert gc.isenabled()
+    assert not torch.is_inference_mode_enabled()
+    assert (models["teacher"].training, models["student"].training) == (True, False)
+
+
+def test_the_number_of_threads_is_passed_on(models, encoded):
+    torch.set_num_threads(1)
+    assert latency(models, encoded, repeats=1, threads=2)["student"].threads == 2
+    assert {seen["threads"] for seen in SEEN} == {2}
+    assert torch.get_num_threads() == 1
+
+
+def test_the_state_is_put_back_after_an_error(models, encoded):
+    torch.set_num_threads(2)
+    encoded["student"][1] = {"input_ids": torch.ones(1, 3)}  # no attention mask: the call fails
+    with pytest.raises(TypeError, match="attention_mask"):
+        latency(models, encoded, repeats=3, threads=1)
+    assert torch.get_num_threads() == 2
+    assert gc.isenabled()
+    assert models["teacher"].training
+
+
+def test_a_disabled_collector_stays_disabled(models, encoded):
+    gc.disable()
+    try:
+        latency(models, encoded, repeats=1)
+        assert not gc.isenabled()
+    finally:
+        gc.enable()
+
+
+def test_stop(models, encoded):
+    control = Control()
+    control.stop()
+    with pytest.raises(Stopped, match="Stopped on request"):
+        latency(models, encoded, repeats=3, control=control)
+    assert CALLS == []
+
+
+def test_stop_within_one_text(models, encoded):
+    control = Control()
+    models["student"].register_forward_hook(lambda *_: control.stop())
+    with pytest.raises(Stopped, match="Stopped on request"):
+        latency(models, encoded, repeats=3, control=control)
+    assert [name for name, _ in CALLS] == ["teacher", "student"]
+
+
+def test_inputs_that_do_not_fit(models, encoded):
+    with pytest.raises(ValueError, match="must be at least 1, got 0 and 1"):
+        latency(models, encoded, repeats=0)
+    with pytest.raises(ValueError, match="must be at least 1, got 3 and 0"):
+        latency(models, encoded, repeats=3, threads=0)
+    with pytest.raises(ValueError, match="no encoded texts for the model 'student'"):
+        latency(models, {"teacher": encoded["teacher"], "student": []}, repeats=3)
+    with pytest.raises(ValueError, match=r"'student' must hold one text, got batches of \[1, 2\]"):
+        latency(models, {**encoded, "student": [text(0, 3), text(0, 3, rows=2)]}, repeats=3)
+
+
+def test_describe_machine():
+    machine = describe_machine()
+    assert {"processor", "cores", "memory_gb", "os", "python", "torch"} <= set(machine)
+    assert machine["torch"] == torch.__version__
+    assert machine["cores"] >= 1
+    assert machine["memory_gb"] >= 1
+    assert all(value for value in machine.values())
+    assert json.loads(json.dumps(machine)) == machine
+    words = {word for value in machine.values() for word in str(value).split()}
+    assert socket.gethostname() not in words
+    assert not any(word.startswith("/") for word in words)
+
+
+@pytest.mark.parametrize(
+    ("system", "cpuinfo", "expected"),
+    [
+        ("Linux", "processor : 0\nmodel name\t: Some CPU @ 2 GHz\nmodel name\t: other\n", "Some CPU @ 2 GHz"),
+        ("Linux", "processor : 0\nBogoMIPS : 50.00\n", "aarch64"),  # Arm kernels give no name
+        ("Windows", "", "aarch64"),
+    ],
+)
+def test_processor(system, cpuinfo, expected, monkeypatch):
+    monkeypatch.setattr("platform.system", lambda: system)
+    monkeypatch.setattr("platform.processor", lambda: "")
+    monkeypatch.setattr("platform.machine", lambda: "aarch64")
+    monkeypatch.setattr("pathlib.Path.read_text", lambda *_: cpuinfo)
+    assert describe_machine()["processor"] == expected
+
+
+def test_size_counts_the_weights_only(tmp_path):
+    (tmp_path / "model-00001-of-00002.safetensors").write_bytes(bytes(1_500_000))
+    (tmp_path / "model-00002-of-00002.safetensors").write_bytes(bytes(250_000))
+    (tmp_path / "config.json").write_bytes(bytes(9_000))
+    assert size_mb(tmp_path) == 1.75
+
+
+def test_size_of_a_saved_model(tmp_path, models):
+    models["student"].save_pretrained(tmp_path)
+    header = 1024
+    weights = 4 * np.sum([p.numel() for p in models["student"].parameters()])
+    assert weights / 1e6 < size_mb(tmp_path) <= (weights + header) / 1e6
+
+
+def test_size_without_weights(tmp_path):
+    with pytest.raises(
+        ModelError, match=r"no \*\.safetensors in '.*'; save a model there with save_pretrained"
+    ):
+        size_mb(tmp_path)

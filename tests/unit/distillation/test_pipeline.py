@@ -1,0 +1,276 @@
+"""The four steps as one run: on every family, what is cached, what is the same, and what is left behind."""
+
+from __future__ import annotations
+
+from collections import Counter
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from safetensors.torch import load_file
+from transformers import AutoModelForSequenceClassification, AutoTokenizer
+
+from kd_core import distill
+from kd_core.config import DistillConfig
+from kd_core.distillation import pipeline
+from kd_core.distillation.distil import student_variants
+from kd_core.distillation.events import (
+    STAGES,
+    Evaluated,
+    Finished,
+    StageFinished,
+    StageStarted,
+    Step,
+    TrainingStarted,
+)
+from kd_core.distillation.training import trainer
+from kd_core.models import inference
+from tests.unit.conftest import FAMILIES
+
+
+def student(report, name: str = "student-0") -> dict[str, torch.Tensor]:
+    return load_file(Path(report.folder) / "students" / name / "model.safetensors")
+
+
+def same(one: dict[str, torch.Tensor], other: dict[str, torch.Tensor]) -> bool:
+    return one.keys() == other.keys() and all(torch.equal(one[name], other[name]) for name in one)
+
+
+# Item by item what a run promises
+
+
+@pytest.mark.parametrize("family", [*FAMILIES, "bilstm"])
+def test_all_four_steps_on_every_family(kd_home, short_config, teacher_folder, family):
+    changes = {"student.model": "bilstm"} if family == "bilstm" else {"teacher.model": teacher_folder(family)}
+    report = distill(short_config.change(changes))
+    table = pd.read_parquet(Path(report.folder) / "predictions.parquet")
+    assert list(table.columns) == ["text", "label", "teacher", "student-0", "alone-0"]
+    places = {
+        "teacher": kd_home / "cache" / "teachers" / report.teacher_key,
+        "student-0": Path(report.folder) / "students" / "student-0",
+        "alone-0": Path(report.folder) / "students" / "alone-0",
+    }
+    for name, place in places.items():
+        model = AutoModelForSequenceClassification.from_pretrained(place, use_safetensors=True).eval()
+        tokenizer = AutoTokenizer.from_pretrained(place)
+        assert [model.config.id2label[i] for i in range(5)] == report.labels
+        if name != "teacher":
+            expected = "kd_bilstm" if family == "bilstm" else family
+            assert model.config.model_type == expected
+        with torch.no_grad():
+            rows = [torch.tensor([tokenizer(text)["input_ids"]]) for text in table["text"]]
+            logits = torch.cat([model(row).logits for row in rows]).numpy()
+        np.testing.assert_allclose(np.stack(table[name]), logits, atol=1e-4)
+        accuracy = float((logits.argmax(axis=1) == table["label"]).mean())
+        who = name.partition("-")[0]
+        assert getattr(report, who).accuracy == pytest.approx(accuracy)
+        assert getattr(report, who).params == sum(p.numel() for p in model.parameters())
+
+
+class Watch:
+    """What a run tells, and how often its teacher computes in each stage."""
+
+    def __init__(self) -> None:
+        self.events: list = []
+        self.passes: Counter[str] = Counter()
+        self._stage = "before"
+
+    def on_event(self, event) -> None:
+        self.events.append(event)
+        if isinstance(event, StageStarted):
+            self._stage = event.stage
+
+    def count(self, *_) -> None:
+        self.passes[self._stage] += 1
+
+    def looks(self, who) -> list[Evaluated]:
+        return [event for event in self.events if isinstance(event, Evaluated) and event.who == who]
+
+    @property
+    def cached(self) -> dict[str, bool]:
+        """Of stages 1 and 2, and of each training."""
+        stages = {e.stage: e.cached for e in self.events if isinstance(e, StageFinished)}
+        trainings = {e.who: e.cached for e in self.events if isinstance(e, TrainingStarted)}
+        return {"teach": stages["teach"], "record": stages["record"]} | trainings
+
+
+@pytest.fixture
+def watched(kd_home, monkeypatch):
+    """``watched(config)``: a run in this test's ``KD_HOME``, as (report, ``Watch``)."""
+    load_teacher = pipeline.load_teacher
+
+    def run(config):
+        watch = Watch()
+
+        def load_and_watch(*args):
+            model, tokenizer = load_teacher(*args)
+            model.register_forward_hook(watch.count)
+            return model, tokenizer
+
+        monkeypatch.setattr(pipeline, "load_teacher", load_and_watch)
+        return distill(config, watch.on_event), watch
+
+    return run
+
+
+def test_another_objective_or_student_spends_no_pass_of_the_teacher(watched, tiny_config):
+    fresh, watch = watched(tiny_config)
+    looks = {who: watch.looks(who) for who in ("teacher", "alone")}
+    assert all(looks.values())
+    assert watch.cached == dict.fromkeys(
+        ("teach", "record", "teacher", "student", "alone", "labelled_only"), False
+    )
+    # 65 texts in batches of 16, one look at validation; 65 training and 40 transfer texts in batches of 64;
+    # the 15 texts of the replay.
+    assert [watch.passes[stage] for stage in ("teach", "record", "distil")] == [6, 3, 1]
+
+    for changes, alone_cached in [
+        ({"objective.temperature": 1.0}, True),
+        ({"objective.alpha": 0.9, "objective.divergence": "dkd"}, True),
+        ({"student.layers": 1}, False),
+        ({"training.seeds": (7,)}, False),
+    ]:
+        report, watch = watched(tiny_config.change(changes))
+        # What is left is the latency: 10 passes to warm up and 5 that count.
+        assert [watch.passes[stage] for stage in STAGES] == [0, 0, 0, 15]
+        assert watch.cached == {
+            "teach": True,
+            "record": True,
+            "teacher": True,
+            "student": False,
+            "alone": alone_cached,
+            "labelled_only": False,
+        }
+        assert report.cached == {"teach": True, "record": True}
+        assert watch.looks("teacher") == looks["teacher"]  # its curve is told though it is not trained
+        assert report.teacher.accuracy == fresh.teacher.accuracy
+        if alone_cached:
+            assert watch.looks("alone") == looks["alone"]
+            assert same(student(report, "alone-0"), student(fresh, "alone-0"))
+            assert report.alone.seeds == fresh.alone.seeds
+            assert not same(student(report), student(fresh))
+
+
+def test_an_intermediate_term_asks_the_teacher_once_a_step(watched, short_config):
+    watched(short_config)
+    _, watch = watched(short_config.change({"objective.hidden_weight": 1.0}))
+    assert [watch.passes[stage] for stage in ("teach", "record", "distil")] == [0, 0, 3]
+    assert [step.intermediate > 0 for step in steps(watch.events)] == [True] * 3
+
+
+def steps(events: list, who: str = "student") -> list[Step]:
+    return [event for event in events if isinstance(event, Step) and event.who == who]
+
+
+@pytest.mark.parametrize("transfer", [True, False], ids=["transfer", "labelled texts only"])
+def test_student_alone_is_a_distillation_at_alpha_1(kd_home, short_config, transfer):
+    changes = {"objective.alpha": 1.0} | ({} if transfer else {"task.transfer_texts": 0})
+    report = distill(short_config.change(changes))
+    assert report.rows["transfer"] == (40 if transfer else 0)
+    assert same(student(report), student(report, "alone-0"))
+    assert (report.verdict.kind, report.verdict.delta) == ("no_difference", 0.0)
+
+
+def test_same_seed_same_bits_another_seed_others(tmp_path, monkeypatch, short_config):
+    """Dropout is on, and each run starts from an empty ``KD_HOME`` and another random state."""
+    reports = []
+    for place, seed in (("one", 0), ("two", 0), ("three", 1)):
+        monkeypatch.setenv("KD_HOME", str(tmp_path / place))
+        torch.rand(len(place))
+        reports.append(
+            distill(short_config.change({"training.seeds": (seed,), "controls.labelled_only": True}))
+        )
+    one, two, three = reports
+    assert one.cached == two.cached == {"teach": False, "record": False}
+    assert one.teacher_key == two.teacher_key
+    for who in ("student", "alone", "labelled_only"):
+        assert same(student(one, f"{who}-0"), student(two, f"{who}-0"))
+        assert not same(student(one, f"{who}-0"), student(three, f"{who}-1"))
+
+
+def test_each_seed_trains_as_if_it_were_alone(kd_home, short_config, finished_run, tiny_config):
+    report = distill(tiny_config.change({"training.seeds": (1,)}))
+    for who in ("student", "alone", "labelled_only"):
+        assert same(student(report, f"{who}-1"), student(finished_run.report, f"{who}-1"))
+
+
+# Lessons
+
+
+def test_lessons():
+    def plan(transfer_texts: int, **changes) -> list[tuple[str, float, int]]:
+        config = DistillConfig().change({key.replace("__", "."): value for key, value in changes.items()})
+        return [
+            (lesson.who, lesson.objective.alpha, lesson.transfer)
+            for lesson in student_variants(config, transfer_texts)
+        ]
+
+    alone = ("alone", 1.0, 0)
+    assert plan(9) == [("student", 0.3, 9), alone, ("labelled_only", 0.3, 0)]
+    assert plan(0) == [("student", 0.3, 0), alone]
+    assert plan(9, controls__labelled_only=False) == [("student", 0.3, 9), alone]
+    assert plan(9, objective__alpha=1.0) == [("student", 1.0, 0), alone]
+    # An intermediate term learns from the teacher whatever alpha is.
+    assert plan(9, objective__alpha=1.0, objective__hidden_weight=1.0) == [
+        ("student", 1.0, 9),
+        alone,
+        ("labelled_only", 1.0, 0),
+    ]
+
+
+# Events
+
+
+def test_stages_come_in_order_and_the_run_finishes_last(finished_run):
+    told = [e for e in finished_run.events if isinstance(e, StageStarted | StageFinished)]
+    assert [(type(e), e.stage) for e in told] == [
+        (kind, stage) for stage in STAGES for kind in (StageStarted, StageFinished)
+    ]
+    assert finished_run.events[0] == StageStarted("teach")
+    assert finished_run.events[-1] == Finished(finished_run.report.run_id)
+    seconds = {e.stage: e.seconds for e in told if isinstance(e, StageFinished)}
+    assert finished_run.report.seconds == seconds
+
+
+def test_all_students_of_a_run_get_the_same_steps(finished_run):
+    started = [(e.who, e.seed, e.steps) for e in finished_run.events if isinstance(e, TrainingStarted)]
+    assert started == [
+        ("teacher", 0, 5),
+        *((who, seed, 6) for seed in (0, 1) for who in ("student", "alone", "labelled_only")),
+    ]
+    for who, seed, count in started:
+        own = [e for e in steps(finished_run.events, who) if e.seed == seed]
+        assert [(e.step, e.steps) for e in own] == [(i, count) for i in range(1, count + 1)]
+
+
+def test_the_total_is_the_objective_of_its_parts(kd_home, tiny_config):
+    goal = {"objective.alpha": 0.25, "objective.cosine_weight": 2.0, "objective.temperature": 3.0}
+    events: list = []
+    distill(tiny_config.change(goal), events.append)
+    for who in ("student", "labelled_only"):
+        assert len(steps(events, who)) == 6
+        for e in steps(events, who):
+            assert e.intermediate > 0
+            assert e.loss == pytest.approx(0.25 * e.hard + 0.75 * e.soft + e.intermediate, rel=1e-5)
+    for who in ("teacher", "alone"):
+        assert {(e.soft, e.intermediate) for e in steps(events, who)} == {(0.0, 0.0)}
+        assert all(e.loss == e.hard for e in steps(events, who))
+
+
+def test_labelled_batches_of_all_students_are_the_same(kd_home, tiny_config, monkeypatch):
+    drawn: dict[str, list[list[list[int]]]] = {}
+
+    def on_event(event) -> None:
+        if isinstance(event, TrainingStarted):
+            drawn[event.who] = []
+
+    def collate(rows, pad_token_id):
+        drawn[list(drawn)[-1]].append([row["input_ids"] for row in rows])
+        return inference.collate(rows, pad_token_id)
+
+    monkeypatch.setattr(trainer, "collate", collate)
+    distill(tiny_config.change({"training.steps": 3}), on_event)
+    assert [len(rows) for rows in drawn["student"]] == [16] * 3
+    assert [rows[:8] for rows in drawn["student"]] == drawn["alone"] == drawn["labelled_only"]

@@ -1,0 +1,132 @@
+"""``report.json``: what is in it, and what is said when it cannot be read."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from pydantic import ValidationError
+
+from kd_core.config import DistillConfig
+from kd_core.distillation.metrics import Fidelity, Latency, Verdict, scores
+from kd_core.distillation.report import FILE, ModelReport, Report
+from kd_core.errors import RunError
+
+LABELS = ["sport", "politics"]
+
+
+def model_report(**changes: Any) -> ModelReport:
+    found = scores(np.array([[2.0, 0.0], [0.5, 1.0], [3.0, 1.0]]), np.array([0, 1, 1]), LABELS)
+    values = {
+        "accuracy": 2 / 3,
+        "low": 0.1,
+        "high": 0.9,
+        "spread": 0.0,
+        "macro_f1": found.macro_f1,
+        "ece": found.ece,
+        "params": 1000,
+        "embedding_params": 600,
+        "size_mb": 0.004,
+        "latency_ms": Latency(p50=1.0, p95=2.0, batch=1, threads=2, texts=100, mean_tokens=7.5),
+        "shifted": {"typos": 0.5},
+        "seeds": {0: found, 3: found},
+    }
+    return ModelReport(**values | changes)
+
+
+def report(**changes: Any) -> Report:
+    values = {
+        "run_id": "20260131-143000-a1b2",
+        "created": "2026-01-31T14:30:00+00:00",
+        "folder": "runs/20260131-143000-a1b2",
+        "config": DistillConfig().model_dump(mode="json"),
+        "labels": LABELS,
+        "rows": {"train": 60, "validation": 20, "test": 3, "transfer": 40},
+        "teacher": model_report(accuracy=0.9),
+        "student": model_report(),
+        "alone": model_report(accuracy=0.5),
+        "labelled_only": None,
+        "teacher_key": "0" * 32,
+        "verdict": Verdict("helped", delta=1 / 6, low=0.01, high=0.3, p_value=0.04, n=3, seeds=2),
+        "sentence": "Distillation helped: +16.7 points.",
+        "fidelity": Fidelity(0.5, 0.1, both_right=1, mended=1, inherited=1, new_error=0),
+        "seconds": {"teach": 1.5, "record": 0.5, "distil": 3.0, "validate": 1.0},
+        "cached": {"teach": False, "record": True},
+        "machine": {"cpu": "Größe ½", "threads": 2},
+        "notes": ["3 duplicates were dropped."],
+    }
+    return Report(**values | changes)
+
+
+@pytest.mark.parametrize("labelled_only", [None, model_report(accuracy=0.6)])
+def test_it_reads_what_it_wrote(tmp_path: Path, labelled_only: ModelReport | None) -> None:
+    written = report(labelled_only=labelled_only)
+    written.write(tmp_path)
+    read = Report.read(tmp_path)
+    assert read == written
+    assert read.to_dict() == written.to_dict()
+    assert sorted(read.student.seeds) == [0, 3]  # numbers again, though JSON has only text for names
+    assert read.verdict.delta == 1 / 6  # to the last bit
+    assert DistillConfig.from_dict(read.config) == DistillConfig()
+
+
+def test_the_file_is_plain_json_that_people_can_read(tmp_path: Path) -> None:
+    report().write(tmp_path)
+    text = (tmp_path / FILE).read_text(encoding="utf-8")
+    assert json.loads(text) == report().to_dict()
+    assert "Größe ½" in text
+
+
+def test_to_dict_has_what_the_command_promises() -> None:
+    result = report(labelled_only=model_report()).to_dict()
+    assert {"run_id", "config", "teacher", "student", "alone", "labelled_only", "verdict", "fidelity"} <= set(
+        result
+    )
+    for who in ("teacher", "student", "alone", "labelled_only"):
+        assert {"accuracy", "macro_f1", "ece", "params", "size_mb"} <= set(result[who])
+        assert {"p50", "p95"} <= set(result[who]["latency_ms"])
+        assert result[who]["shifted"] == {"typos": 0.5}
+    assert {"kind", "delta", "low", "high", "p_value", "n"} <= set(result["verdict"])
+    assert {"agreement", "kl"} <= set(result["fidelity"])
+    assert set(result["seconds"]) == {"teach", "record", "distil", "validate"}
+    assert report().to_dict()["labelled_only"] is None
+
+
+def test_it_is_frozen() -> None:
+    with pytest.raises(ValidationError, match="frozen"):
+        report().run_id = "other"
+
+
+def test_no_report(tmp_path: Path) -> None:
+    folder = tmp_path / "20260131-143000-a1b2"
+    with pytest.raises(RunError, match=r"^20260131-143000-a1b2 has no report: No such file or directory\.$"):
+        Report.read(folder)
+
+
+def without(name: str) -> bytes:
+    return json.dumps({k: v for k, v in report().to_dict().items() if k != name}).encode()
+
+
+@pytest.mark.parametrize(
+    "content",
+    [b"", b"{", b"[]", b"null", b"\xff\xfe{", without("verdict"), b'{"run_id": 1}'],
+    ids=["empty", "cut", "a list", "null", "not UTF-8", "no verdict", "a number for the run"],
+)
+def test_a_report_that_cannot_be_read(tmp_path: Path, content: bytes) -> None:
+    (tmp_path / FILE).write_bytes(content)
+    with pytest.raises(RunError) as caught:
+        Report.read(tmp_path)
+    assert (
+        str(caught.value) == f"The report of {tmp_path.name} cannot be read; it may be from another version."
+    )
+
+
+def test_a_verdict_of_another_kind_is_not_read(tmp_path: Path) -> None:
+    values = report().to_dict()
+    values["verdict"]["kind"] = "perhaps"
+    (tmp_path / FILE).write_text(json.dumps(values))
+    with pytest.raises(RunError, match="cannot be read"):
+        Report.read(tmp_path)

@@ -1,0 +1,167 @@
+"""``auto`` becomes a number, in one place, once."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from kd_core.config import DistillConfig, fixed
+from kd_core.data.task import labelled, unlabelled
+from kd_core.distillation import resolve as module
+from kd_core.distillation.resolve import resolve
+from kd_core.errors import ConfigError, ModelError
+
+
+@pytest.fixture
+def bert(tiny_teacher):
+    """The config of the tiny teacher: 4 layers of 32, 2 heads, intermediate 64, 66 positions."""
+    return tiny_teacher("bert").config
+
+
+def leaves(config: DistillConfig) -> dict[str, object]:
+    return {
+        f"{section}.{name}": value
+        for section, fields in config.model_dump().items()
+        for name, value in fields.items()
+    }
+
+
+def autos(config: DistillConfig) -> list[str]:
+    return [place for place, value in leaves(config).items() if value == "auto"]
+
+
+def test_no_auto_is_left(tiny_task, bert):
+    assert len(autos(DistillConfig())) >= 8
+    assert autos(resolve(DistillConfig(), tiny_task, bert)) == []
+
+
+@pytest.mark.parametrize("student", ["tiny", "mini", "half", "third", "custom", "bilstm"])
+@pytest.mark.parametrize("family", ["bert", "distilbert", "albert", "modernbert"])
+def test_nor_for_any_student_and_it_is_idempotent(tiny_task, tiny_teacher, student, family):
+    config, model = DistillConfig().change({"student.model": student}), tiny_teacher(family).config
+    resolved = resolve(config, tiny_task, model)
+    assert autos(resolved) == []
+    assert resolve(resolved, tiny_task, model) == resolved
+    assert DistillConfig.from_yaml(resolved.to_yaml()) == resolved
+
+
+def test_what_was_given_stays(tiny_task, bert):
+    given = {
+        "task.max_length": 32,
+        "teacher.epochs": 3,
+        "teacher.learning_rate": 0.25,
+        "student.init": "random",
+        "training.steps": 17,
+        "training.learning_rate": 0.125,
+        "training.evaluate_every": 4,
+        "training.precision": "fp32",
+    }
+    resolved = leaves(resolve(DistillConfig().change(given), tiny_task, bert))
+    assert {place: resolved[place] for place in given} == given
+
+
+@pytest.mark.parametrize(
+    ("rows", "batch_size", "steps", "every"),
+    [(60, 32, 900, 75), (400 * 32, 32, 1200, 100), (400 * 32 + 1, 32, 1203, 100), (5000, 8, 1875, 156)],
+)
+def test_steps_are_900_or_three_passes(tiny_task, bert, rows, batch_size, steps, every):
+    task = replace(tiny_task, train=labelled(["goal"] * rows, [0] * rows))
+    training = resolve(DistillConfig().change({"training.batch_size": batch_size}), task, bert).training
+    assert (training.steps, training.evaluate_every) == (steps, every)
+
+
+def test_validation_is_looked_at_a_dozen_times_of_the_steps_given(tiny_task, bert):
+    for steps, every in ((240, 20), (30, 2), (5, 1)):
+        resolved = resolve(DistillConfig().change({"training.steps": steps}), tiny_task, bert)
+        assert resolved.training.evaluate_every == every
+
+
+@pytest.mark.parametrize(
+    ("changes", "layers", "epochs", "rate"),
+    [
+        ({}, 6, 5, 1e-4),
+        ({}, 12, 5, 3e-5),
+        ({"teacher.model": "scratch"}, 4, 20, 5e-4),
+        ({"teacher.model": "scratch"}, 12, 20, 5e-4),
+    ],
+)
+def test_the_teachers_epochs_and_rate(tiny_task, bert, changes, layers, epochs, rate):
+    bert.num_hidden_layers = layers
+    teacher = resolve(DistillConfig().change(changes), tiny_task, bert).teacher
+    assert (teacher.epochs, teacher.learning_rate) == (epochs, rate)
+
+
+@pytest.mark.parametrize(
+    ("student", "rate"),
+    [
+        ({"student.model": "tiny"}, 5e-4),
+        ({"student.model": "mini"}, 5e-4),  # 256 wide
+        ({"student.model": "small"}, 1e-4),
+        ({"student.model": "custom", "student.hidden": 257, "student.heads": 1}, 1e-4),
+        ({"student.model": "bilstm"}, 1e-4),
+    ],
+)
+def test_narrow_students_learn_faster(tiny_task, bert, student, rate):
+    assert resolve(DistillConfig().change(student), tiny_task, bert).training.learning_rate == rate
+
+
+@pytest.mark.parametrize(
+    ("words", "length"), [(7, 64), (41, 64), (42, 128), (84, 128), (85, 256), (4000, 256)]
+)
+def test_max_length_is_what_the_texts_need(tiny_task, bert, words, length):
+    bert.max_position_embeddings = 512
+    task = replace(tiny_task, transfer=unlabelled(["goal " * words] * 40))
+    assert resolve(DistillConfig(), task, bert).task.max_length == length
+
+
+def test_one_long_text_in_a_hundred_does_not_count(tiny_task, bert):
+    bert.max_position_embeddings = 512
+    for long, length in ((1, 64), (5, 256)):
+        task = replace(tiny_task, transfer=unlabelled(["goal"] * (240 - long) + ["goal " * 200] * long))
+        assert resolve(DistillConfig(), task, bert).task.max_length == length
+
+
+@pytest.mark.parametrize(("family", "length"), [("bert", 66), ("roberta", 65)])
+@pytest.mark.parametrize("given", ["auto", 4000])
+def test_max_length_is_at_most_what_the_teacher_can_read(tiny_task, tiny_teacher, family, length, given):
+    """The tiny models have 66 positions, of which RoBERTa keeps pad_token_id + 1 free."""
+    task = replace(tiny_task, transfer=unlabelled(["goal " * 100] * 40))
+    config = DistillConfig().change({"task.max_length": given})
+    assert resolve(config, task, tiny_teacher(family).config).task.max_length == length
+
+
+def test_precision_is_what_the_machine_is_fast_at(tiny_task, bert, monkeypatch):
+    for fast, precision in ((True, "bf16"), (False, "fp32")):
+        monkeypatch.setattr(module, "supports_bf16", lambda fast=fast: fast)
+        assert resolve(DistillConfig(), tiny_task, bert).training.precision == precision
+
+
+@pytest.mark.parametrize(
+    ("model", "sizes", "init"),
+    [
+        ("tiny", (2, 128, 2, 512), "random"),  # wider than the tiny teacher
+        ("half", (2, 32, 2, 64), "teacher_layers"),
+        ("third", (1, 32, 2, 64), "teacher_layers"),
+        ("custom", (2, 16, 2, 64), "projected"),
+        ("bilstm", (1, 300, 1, 200), "random"),
+    ],
+)
+def test_the_sizes_that_are_stored_are_those_that_are_built(tiny_task, bert, model, sizes, init):
+    config = DistillConfig().change({"student.model": model, "student.hidden": 16})
+    resolved = resolve(config, tiny_task, bert)
+    student, teacher = resolved.student, resolved.teacher
+    assert (student.layers, student.hidden, student.heads, student.intermediate) == sizes
+    assert (teacher.layers, teacher.hidden, teacher.heads, teacher.intermediate) == (4, 32, 2, 64)
+    assert student.init == init
+
+
+def test_an_impossible_start_is_refused_before_anything_is_trained(tiny_task, bert):
+    with pytest.raises(ModelError, match=r"^--student-init teacher_layers copies whole layers"):
+        resolve(DistillConfig().change({"student.init": "teacher_layers"}), tiny_task, bert)
+
+
+def test_an_unresolved_value_is_not_a_number():
+    with pytest.raises(ConfigError, match=r"^this config still has 'auto' values; resolve it first$"):
+        fixed(DistillConfig().training.steps)
+    assert fixed(7) == 7

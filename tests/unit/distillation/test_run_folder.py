@@ -1,0 +1,97 @@
+"""What a finished run leaves on disk, and what can be done with it."""
+
+from __future__ import annotations
+
+import json
+import re
+from statistics import fmean, pstdev
+
+import numpy as np
+import pandas as pd
+import pytest
+from safetensors.torch import load_file
+
+from kd_core.config import DistillConfig
+from kd_core.data import load_task
+from kd_core.distillation.report import Report
+from kd_core.distillation.resolve import resolve
+from kd_core.models.loading import load_teacher
+from kd_core.system.atomic import is_whole
+
+NAMES = ["student-0", "alone-0", "labelled_only-0", "student-1", "alone-1", "labelled_only-1"]
+
+
+def test_the_folder_is_whole_and_nothing_lies_beside_it(finished_run):
+    assert is_whole(finished_run.folder)
+    names = {path.name for path in finished_run.folder.iterdir()}
+    assert {"config.yaml", "manifest.json", "predictions.parquet", "report.json", "students"} <= names
+    assert sorted(path.name for path in (finished_run.folder / "students").iterdir()) == sorted(NAMES)
+    assert [path.name for path in (finished_run.home / "runs").iterdir()] == [finished_run.report.run_id]
+    assert list((finished_run.home / "work").iterdir()) == []
+    listed = json.loads((finished_run.folder / "manifest.json").read_text())
+    assert "students/student-1/model.safetensors" in listed
+
+
+def test_the_config_is_the_resolved_one(finished_run, tiny_config):
+    given = tiny_config.change({"training.seeds": (0, 1)})
+    task = load_task(given.task)
+    model, _ = load_teacher(given.teacher, task)
+    kept = DistillConfig.from_file(finished_run.folder / "config.yaml")
+    assert kept == resolve(given, task, model.config)
+    assert finished_run.report.config == kept.model_dump(mode="json")
+    assert (kept.task.max_length, kept.student.init, kept.teacher.layers) == (64, "projected", 4)
+
+
+def test_the_report_on_disk_is_the_one_returned(finished_run):
+    assert Report.read(finished_run.folder) == finished_run.report
+
+
+def test_report_has_the_keys_that_the_command_promises(finished_run):
+    report = json.loads((finished_run.folder / "report.json").read_text())
+    assert re.fullmatch(r"\d{8}-\d{6}-[0-9a-f]{4}", report["run_id"])
+    assert finished_run.folder.name == report["run_id"]
+    for who in ("teacher", "student", "alone", "labelled_only"):
+        model = report[who]
+        assert {"accuracy", "macro_f1", "ece", "params", "size_mb", "latency_ms", "shifted"} <= set(model)
+        assert 0 < model["latency_ms"]["p50"] <= model["latency_ms"]["p95"]
+        assert set(model["shifted"]) == {"typos", "dropped words", "upper case"}
+    assert {"kind", "delta", "low", "high", "p_value", "n"} <= set(report["verdict"])
+    assert {"agreement", "kl"} <= set(report["fidelity"])
+    assert set(report["seconds"]) == {"teach", "record", "distil", "validate"}
+    assert report["rows"] == {"train": 65, "validation": 15, "test": 25, "transfer": 40}
+    assert report["labels"] == ["film", "money", "politics", "sport", "tech"]
+    assert report["cached"] == {"teach": False, "record": False}
+
+
+def test_several_seeds_give_means_and_spread(finished_run):
+    report = finished_run.report
+    for who in (report.student, report.alone, report.labelled_only):
+        accuracies = [scores.accuracy for scores in who.seeds.values()]
+        assert list(who.seeds) == [0, 1]
+        assert who.accuracy == pytest.approx(fmean(accuracies))
+        assert who.spread == pytest.approx(pstdev(accuracies))
+        assert who.macro_f1 == pytest.approx(fmean(scores.macro_f1 for scores in who.seeds.values()))
+    assert list(report.teacher.seeds) == [0]
+    assert (report.verdict.seeds, report.verdict.n) == (2, 25)
+    assert report.verdict.delta == pytest.approx(report.student.accuracy - report.alone.accuracy)
+    assert report.sentence.startswith("Distillation ")
+
+
+def test_predictions_and_scores_say_the_same(finished_run):
+    table = pd.read_parquet(finished_run.folder / "predictions.parquet")
+    assert list(table.columns) == ["text", "label", "teacher", *NAMES]
+    assert len(table) == 25
+    for name in NAMES:
+        who, seed = name.split("-")
+        logits = np.stack(table[name])
+        assert logits.shape == (25, 5)
+        right = float((logits.argmax(axis=1) == table["label"]).mean())
+        assert getattr(finished_run.report, who).seeds[int(seed)].accuracy == pytest.approx(right)
+
+
+def test_size_is_that_of_the_file(finished_run):
+    file = finished_run.folder / "students" / "student-0" / "model.safetensors"
+    assert finished_run.report.student.size_mb == pytest.approx(file.stat().st_size / 1e6)
+    weights = load_file(file)
+    assert not [name for name in weights if "projection" in name]
+    assert finished_run.report.student.params == sum(tensor.numel() for tensor in weights.values())

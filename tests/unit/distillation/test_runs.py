@@ -1,0 +1,105 @@
+"""Finding a run, and what is said when it is missing or was changed. ``keep`` is tested with whole runs."""
+
+from __future__ import annotations
+
+import re
+from datetime import datetime
+from pathlib import Path
+
+import pytest
+
+from kd_core.config import DistillConfig
+from kd_core.distillation import run_folder
+from kd_core.errors import RunError
+from kd_core.system import paths
+from kd_core.system.atomic import new_folder
+from tests.unit.distillation.test_report import report
+
+RUN = "20260131-143000-a1b2"
+
+
+@pytest.fixture(autouse=True)
+def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setenv("KD_HOME", str(tmp_path))
+    return tmp_path
+
+
+def a_run() -> Path:
+    with new_folder(paths.runs() / RUN) as folder:
+        report().write(folder)
+    return paths.runs() / RUN
+
+
+def test_find(home: Path) -> None:
+    assert a_run() == home / "runs" / RUN == run_folder.find(RUN)
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "",
+        ".",
+        "..",
+        "../x",
+        f"../runs/{RUN}",
+        f"{RUN}/..",
+        f"{RUN}/",
+        f"/{RUN}",
+        "/etc",
+        "~",
+        f"{RUN}\n",
+        f" {RUN}",
+        f"{RUN}\x00",
+        RUN.upper(),
+        RUN[:-1],
+        f"{RUN}0",
+        "20260131-143000-g1b2",
+        "last",
+    ],
+)
+def test_what_is_not_the_name_of_a_run(name: str) -> None:
+    a_run()
+    with pytest.raises(RunError) as caught:
+        run_folder.find(name)
+    assert str(caught.value) == f"{name!r} is not a run; a run is named like 20260131-143000-a1b2."
+
+
+def test_the_example_in_the_message_is_a_name() -> None:
+    assert run_folder.RUN_ID.fullmatch("20260131-143000-a1b2")
+
+
+def test_a_run_that_is_not_there(home: Path) -> None:
+    with pytest.raises(RunError) as caught:
+        run_folder.find(RUN)
+    assert str(caught.value) == f"There is no run {RUN} in {home / 'runs'}."
+
+
+def test_a_run_goes_on_with_the_config_that_it_was_begun_with(home: Path) -> None:
+    config = DistillConfig()
+    for _ in range(2):
+        run_folder.begin(RUN, config)
+    assert [path.name for path in (home / "work" / RUN).iterdir()] == ["config.yaml"]
+    other = config.change({"objective.temperature": 8.0, "training.seeds": [0, 1]})
+    with pytest.raises(RunError) as caught:
+        run_folder.begin(RUN, other)
+    assert str(caught.value) == (
+        f"Run {RUN} was begun with objective.temperature = 4.0, not 8.0, training.seeds = [0], not [0, 1]. "
+        "Resume it with the settings that it had, or start a new run."
+    )
+    run_folder.begin(RUN, config)
+
+
+def test_a_file_is_not_a_run(home: Path) -> None:
+    (home / "runs").mkdir()
+    (home / "runs" / RUN).write_text("")
+    with pytest.raises(RunError, match=f"^There is no run {RUN} in "):
+        run_folder.find(RUN)
+
+
+def test_new_names_are_names_and_differ() -> None:
+    created = datetime(2026, 1, 31, 14, 30)
+    names = {run_folder.new_id(created) for _ in range(20)}
+    assert len(names) > 1
+    for name in names:
+        assert re.fullmatch(r"20260131-143000-[0-9a-f]{4}", name)
+        assert run_folder.RUN_ID.fullmatch(name)

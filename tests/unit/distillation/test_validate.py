@@ -1,0 +1,180 @@
+"""Step 4: what is measured, on which texts, and what the report says of several seeds."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from sklearn.metrics import accuracy_score, f1_score
+
+from kd_core.config import DistillConfig
+from kd_core.data.corruption import corrupted
+from kd_core.data.task import labelled
+from kd_core.distillation import validate as module
+from kd_core.distillation.events import Progress, ignore
+from kd_core.distillation.metrics import Latency
+from kd_core.distillation.run import Run, Trained
+from kd_core.distillation.validate import shifted_sets, validate
+from kd_core.errors import Stopped
+from kd_core.system.control import Control
+
+KINDS = {"typos", "dropped words", "upper case"}
+
+
+@pytest.fixture
+def run(kd_home, tiny_task) -> Run:
+    config = DistillConfig.from_dict(
+        {
+            "task": {"max_length": 64},
+            "training": {"precision": "fp32"},
+            "controls": {"resamples": 100, "latency_repeats": 5},
+        }
+    )
+    return Run(tiny_task, config, kd_home / "work", ignore, Control())
+
+
+@pytest.fixture(scope="module")
+def trained(tiny_teacher, tiny_tokenizer, tmp_path_factory) -> list[Trained]:
+    """A teacher, and two seeds of each student; they differ in their random weights alone."""
+    names = [("teacher", 0), *((who, seed) for seed in (3, 4) for who in ("student", "alone"))]
+    models = []
+    for number, (who, seed) in enumerate(names):
+        model, folder = tiny_teacher("bert", seed=number), tmp_path_factory.mktemp(f"{who}-{seed}")
+        model.save_pretrained(folder)
+        models.append(Trained(who, seed, model, tiny_tokenizer, folder))
+    return models
+
+
+def answers(table, name: str) -> np.ndarray:
+    return np.stack(table[name]).argmax(axis=1)
+
+
+def test_means_and_spread_over_the_seeds(run, trained, tiny_task):
+    found = validate(run, trained)
+    labels = np.asarray(tiny_task.test["label"])
+    assert list(found.predictions.columns) == [
+        "text",
+        "label",
+        "teacher",
+        "student-3",
+        "alone-3",
+        "student-4",
+        "alone-4",
+    ]
+    assert found.predictions["text"].tolist() == tiny_task.test["text"][:]
+    for who in ("student", "alone"):
+        accuracies = [accuracy_score(labels, answers(found.predictions, f"{who}-{seed}")) for seed in (3, 4)]
+        report = found.models[who]
+        assert [report.seeds[seed].accuracy for seed in (3, 4)] == pytest.approx(accuracies)
+        assert report.accuracy == pytest.approx(np.mean(accuracies))
+        assert report.spread == pytest.approx(np.std(accuracies))
+        f1 = [f1_score(labels, answers(found.predictions, f"{who}-{s}"), average="macro") for s in (3, 4)]
+        assert report.macro_f1 == pytest.approx(np.mean(f1))
+        assert report.low < report.accuracy < report.high
+    assert found.models["teacher"].spread == 0.0
+    assert set(found.models) == {"teacher", "student", "alone"}
+
+
+def test_the_verdict_compares_student_and_alone_of_the_same_seed(run, trained, tiny_task):
+    found = validate(run, trained)
+    labels = np.asarray(tiny_task.test["label"])
+    right = {name: answers(found.predictions, name) == labels for name in found.predictions.columns[2:]}
+    delta = np.mean([right[f"student-{s}"].astype(int) - right[f"alone-{s}"] for s in (3, 4)])
+    assert found.verdict.delta == pytest.approx(delta)
+    assert (found.verdict.n, found.verdict.seeds) == (25, 2)
+
+
+def test_fidelity_is_that_of_the_first_seed(run, trained):
+    found = validate(run, trained)
+    agreement = (answers(found.predictions, "teacher") == answers(found.predictions, "student-3")).mean()
+    assert found.fidelity.agreement == pytest.approx(agreement)
+    assert found.fidelity.kl > 0
+
+
+def test_a_student_that_is_the_teacher_is_perfectly_faithful(run, trained):
+    twin = replace(trained[0], who="student", seed=3)
+    found = validate(run, [trained[0], twin, trained[2]])
+    assert (found.fidelity.agreement, found.fidelity.kl) == (1.0, pytest.approx(0.0, abs=1e-6))
+    assert found.models["student"].accuracy == found.models["teacher"].accuracy
+
+
+def test_shifted_texts(run, trained, tiny_task):
+    elsewhere = labelled(["goal", "bank"], [0, 4])
+    task = replace(tiny_task, shifted={"elsewhere": elsewhere})
+    sets = shifted_sets(task)
+    assert set(sets) == {*KINDS, "elsewhere"}
+    copies = corrupted(tiny_task.test["text"], seed=0)
+    assert {kind: sets[kind]["text"][:] for kind in KINDS} == copies
+    assert all(sets[kind]["label"][:] == tiny_task.test["label"][:] for kind in KINDS)
+
+    found = validate(replace(run, task=task), trained[:3])
+    for report in found.models.values():
+        assert set(report.shifted) == {*KINDS, "elsewhere"}
+        assert report.shifted["elsewhere"] in (0.0, 0.5, 1.0)
+        # The tokenizer lowers all letters.
+        assert report.shifted["upper case"] == pytest.approx(report.accuracy)
+
+
+def test_without_shifted_texts(run, trained):
+    quiet = replace(run, config=run.config.change({"controls.shifted": False}))
+    assert all(report.shifted == {} for report in validate(quiet, trained[:3]).models.values())
+
+
+def test_size_and_latency_by_architecture(run, trained, monkeypatch):
+    timed: list[tuple[set[str], int, int]] = []
+
+    def latency(models, encoded, *, repeats, threads, control):
+        timed.append((set(models), repeats, threads))
+        assert all(batch["input_ids"].shape[0] == 1 for batches in encoded.values() for batch in batches)
+        return {name: Latency(float(name == "teacher"), 2.0, 1, threads, repeats, 9.0) for name in models}
+
+    monkeypatch.setattr(module, "latency", latency)
+    found = validate(run, trained)
+    assert timed == [({"teacher", "student"}, 5, 1)], "alone and distilled are one architecture"
+    assert found.models["alone"].latency_ms == found.models["student"].latency_ms
+    assert found.models["teacher"].latency_ms != found.models["student"].latency_ms
+    for model in trained[:3]:
+        report = found.models[model.who]
+        assert report.params == sum(p.numel() for p in model.model.parameters())
+        file = model.folder / "model.safetensors"
+        assert report.size_mb == pytest.approx(file.stat().st_size / 1e6)
+
+
+def test_scores_of_teacher_and_alone_are_kept(run, trained, kd_home):
+    first = validate(run, trained)
+    entries = set((kd_home / "cache" / "scores").iterdir())
+    assert len(entries) == 3, "the teacher and two seeds of the student alone"
+    passes: list[str] = []
+    hooks = [
+        model.model.register_forward_hook(lambda *_, name=model.name: passes.append(name))
+        for model in trained
+    ]
+    again = validate(run, trained)
+    for hook in hooks:
+        hook.remove()
+    # The rest is 15 passes for the latency.
+    assert passes.count("teacher") == 15
+    assert "alone-3" not in passes
+    assert passes.count("student-4") == 4
+    assert again.verdict == first.verdict
+    assert set((kd_home / "cache" / "scores").iterdir()) == entries
+
+
+def test_progress_and_stop(run, trained, kd_home):
+    events: list[Progress] = []
+    validate(replace(run, on_event=events.append), trained[:3])
+    assert [(e.label, e.done, e.total) for e in events] == [
+        ("scoring teacher", 0, 4),
+        ("scoring student-3", 1, 4),
+        ("scoring alone-3", 2, 4),
+        ("measuring latency", 3, 4),
+        ("done", 4, 4),
+    ]
+
+    def stop(event: Progress) -> None:
+        if event.label == "scoring student-3":
+            run.control.stop()
+
+    with pytest.raises(Stopped):
+        validate(replace(run, on_event=stop), trained[:3])

@@ -1,0 +1,251 @@
+"""The training loop: the objective, what is told of it, which weights are kept."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+from datasets import Dataset
+from torch.nn import functional as F
+from transformers import TrainerCallback
+
+from kd_core.config import ObjectiveConfig
+from kd_core.distillation.events import Evaluated, Step
+from kd_core.distillation.training import objectives
+from kd_core.distillation.training import trainer as module
+from kd_core.distillation.training.trainer import DistillTrainer, train
+from kd_core.errors import DivergedError
+from tests.unit.conftest import tiny_recipe
+from tests.unit.distillation.training.test_batches import batches
+
+RECIPE = tiny_recipe()
+
+
+def weights(trainer) -> dict[str, torch.Tensor]:
+    return {name: value.clone() for name, value in trainer.model.state_dict().items()}
+
+
+def same(one: dict[str, torch.Tensor], other: dict[str, torch.Tensor]) -> bool:
+    return one.keys() == other.keys() and all(torch.equal(one[name], other[name]) for name in one)
+
+
+# The objective through the trainer
+
+
+def first_batch(trainer) -> dict[str, torch.Tensor]:
+    return next(iter(trainer.get_train_dataloader()))
+
+
+@pytest.mark.parametrize("alpha", [0.0, 0.3, 1.0])
+@pytest.mark.parametrize("t_squared", [True, False])
+def test_first_step_is_the_objective_by_hand(trainer, splits, alpha, t_squared):
+    goal = ObjectiveConfig(temperature=2.0, alpha=alpha, t_squared=t_squared)
+    recipe, events = replace(RECIPE, objective=goal), []
+    subject = trainer(recipe, on_event=events.append)
+    rows = [splits["train"][i] for i in batches(recipe, [len(i) for i in splits["train"]["input_ids"]])[0]]
+    with torch.no_grad():  # one by one: nothing of ours is used
+        student = torch.cat([subject.model(torch.tensor([row["input_ids"]])).logits for row in rows])
+    teacher = torch.tensor([row["logits"] for row in rows])
+    labels = [row["label"] for row in rows]
+    assert [label is None for label in labels] == [False] * 8 + [True] * 4
+
+    log_p = torch.log_softmax(student, -1)
+    hard = -torch.stack([log_p[i, labels[i]] for i in range(8)]).mean()
+    p_t, log_s = torch.softmax(teacher / 2, -1), torch.log_softmax(student / 2, -1)
+    soft = (p_t * (p_t.log() - log_s)).sum(-1).mean() * (4 if t_squared else 1)
+
+    train(subject)
+    step = next(event for event in events if isinstance(event, Step))
+    assert (step.step, step.steps, step.intermediate) == (1, 6, 0.0)
+    assert step.hard == pytest.approx(hard.item(), rel=1e-5)
+    assert step.soft == pytest.approx(0 if alpha == 1 else soft.item(), rel=1e-5)
+    assert step.loss == pytest.approx((alpha * hard + (1 - alpha) * soft).item(), rel=1e-5)
+
+
+class Gradients(TrainerCallback):
+    """Each step's gradients, as the optimizer gets them."""
+
+    def __init__(self) -> None:
+        self.steps: list[dict[str, torch.Tensor]] = []
+
+    def on_pre_optimizer_step(self, args, state, control, model, **_):
+        named = [(name, p.grad) for name, p in model.named_parameters() if p.grad is not None]
+        self.steps.append({name: gradient.clone() for name, gradient in named})
+
+
+def test_the_gradient_is_that_of_the_mean_over_rows(trainer):
+    """The Trainer may not divide the loss by a count of its own."""
+    subject, model, seen = trainer(replace(RECIPE, max_grad_norm=1000.0)), trainer().model, Gradients()
+    inputs = first_batch(subject)
+    subject.add_callback(seen)
+    train(subject)
+
+    logits = model(inputs["input_ids"], attention_mask=inputs["attention_mask"]).logits
+    kl = F.kl_div(
+        torch.log_softmax(logits / 2, -1),
+        torch.log_softmax(inputs["teacher_logits"] / 2, -1),
+        reduction="batchmean",
+        log_target=True,
+    )
+    (0.3 * F.cross_entropy(logits[:8], inputs["labels"][:8]) + 0.7 * 4 * kl).backward()
+    for name, parameter in model.named_parameters():
+        torch.testing.assert_close(seen.steps[0][name], parameter.grad, rtol=1e-4, atol=1e-6)
+
+
+def test_long_gradients_are_cut(trainer):
+    def norms(limit: float) -> list[float]:
+        subject, seen = trainer(replace(RECIPE, max_grad_norm=limit)), Gradients()
+        subject.add_callback(seen)
+        train(subject)
+        return [float(torch.stack([g.norm() for g in step.values()]).norm()) for step in seen.steps]
+
+    assert norms(0.25) == pytest.approx([0.25] * 6, rel=1e-3)
+    assert min(norms(1000.0)) > 0.25
+
+
+def changed(split: Dataset, column: str, values) -> Dataset:
+    return split.remove_columns(column).add_column(column, values)
+
+
+def test_alpha_0_ignores_the_labels(trainer, splits):
+    recipe = replace(RECIPE, objective=ObjectiveConfig(alpha=0.0))
+    others = [None if label is None else (label + 1) % 5 for label in splits["train"]["label"]]
+    subjects = [trainer(recipe), trainer(recipe, train=changed(splits["train"], "label", others))]
+    assert same(*(weights(train_it(subject)) for subject in subjects))
+    listens = replace(recipe, objective=ObjectiveConfig(alpha=0.1))
+    subjects = [trainer(listens), trainer(listens, train=changed(splits["train"], "label", others))]
+    assert not same(*(weights(train_it(subject)) for subject in subjects))
+
+
+def test_alpha_1_ignores_the_knowledge(trainer, splits):
+    recipe = replace(RECIPE, objective=ObjectiveConfig(alpha=1.0))
+    others = [[-value for value in row] for row in splits["train"]["logits"]]
+    subjects = [trainer(recipe), trainer(recipe, train=changed(splits["train"], "logits", others))]
+    assert same(*(weights(train_it(subject)) for subject in subjects))
+    listens = replace(recipe, objective=ObjectiveConfig(alpha=0.9))
+    subjects = [trainer(listens), trainer(listens, train=changed(splits["train"], "logits", others))]
+    assert not same(*(weights(train_it(subject)) for subject in subjects))
+
+
+def train_it(trainer) -> DistillTrainer:
+    train(trainer)
+    return trainer
+
+
+# Events, checkpoints
+
+
+def test_each_step_evaluation_and_checkpoint_is_told(trainer):
+    events: list = []
+    subject = train_it(trainer(on_event=events.append))
+    kinds = [(type(event).__name__, event.step) for event in events]
+    assert kinds == [
+        ("Step", 1),
+        ("Step", 2),
+        ("Step", 3),
+        ("Evaluated", 3),
+        ("Checkpointed", 3),
+        ("Step", 4),
+        ("Step", 5),
+        ("Step", 6),
+        ("Evaluated", 6),
+        ("Checkpointed", 6),
+    ]
+    assert {(event.who, event.seed) for event in events} == {("student", 0)}
+    for event in events:
+        if isinstance(event, Step):
+            assert event.loss == pytest.approx(0.3 * event.hard + 0.7 * event.soft, rel=1e-5)
+            assert event.samples_per_second > 0
+    assert not subject.model.training
+
+
+def test_a_long_training_tells_as_many_steps_as_a_curve_needs(trainer, monkeypatch):
+    monkeypatch.setattr(module, "POINTS", 3)
+    events: list = []
+    train(trainer(replace(RECIPE, steps=7, evaluate_every=7), on_event=events.append))
+    assert [event.step for event in events if isinstance(event, Step)] == [1, 2, 4, 6, 7]
+
+
+def test_evaluated_is_accuracy_and_cross_entropy_on_validation(trainer, splits):
+    events: list = []
+    subject = train_it(trainer(replace(RECIPE, evaluate_every=6), on_event=events.append))
+    told = next(event for event in events if isinstance(event, Evaluated))
+    with torch.no_grad():
+        logits = torch.cat(
+            [subject.model(torch.tensor([i])).logits for i in splits["validation"]["input_ids"]]
+        )
+    labels = torch.tensor(splits["validation"]["label"])
+    assert told.accuracy == pytest.approx((logits.argmax(-1) == labels).float().mean().item())
+    assert told.loss == pytest.approx(F.cross_entropy(logits, labels).item(), rel=1e-5)
+
+
+def test_the_best_weights_on_validation_are_kept(trainer, monkeypatch):
+    subject = trainer(replace(RECIPE, evaluate_every=2))
+    accuracies, seen = iter([0.2, 0.9, 0.4]), []
+    original = DistillTrainer.evaluate
+
+    def evaluate(self, *_, **__):
+        seen.append(weights(self))
+        accuracy = next(accuracies)
+        monkeypatch.setattr(module, "predict_logits", lambda *_, **__: one_hot(accuracy))
+        return original(self)
+
+    def one_hot(accuracy: float) -> np.ndarray:
+        labels = np.asarray(subject.eval_dataset["label"])
+        answers = np.where(np.arange(len(labels)) < accuracy * len(labels), labels, (labels + 1) % 5)
+        return np.eye(5, dtype="float32")[answers]
+
+    monkeypatch.setattr(DistillTrainer, "evaluate", evaluate)
+    train(subject)
+    assert len(seen) == 3
+    assert same(weights(subject), seen[1])
+    assert not same(seen[1], seen[2])
+
+
+def test_the_learning_rate_rises_then_falls(trainer):
+    events: list = []
+    train(trainer(replace(RECIPE, steps=10, warmup=0.3, evaluate_every=10), on_event=events.append))
+    rates = [event.learning_rate for event in events if isinstance(event, Step)]
+    # The rate after each step, which the next one uses: 3 steps up, 7 down.
+    assert rates == pytest.approx([1e-3 * x for x in (1 / 3, 2 / 3, 1, *(k / 7 for k in range(6, -1, -1)))])
+
+
+def test_the_same_recipe_gives_the_same_bits_whatever_happened_before(trainer):
+    one = weights(train_it(trainer(dropout=0.1)))
+    torch.manual_seed(123)
+    assert same(one, weights(train_it(trainer(dropout=0.1))))
+    assert not same(one, weights(train_it(trainer(replace(RECIPE, seed=1), dropout=0.1))))
+
+
+# Divergence
+
+
+@pytest.mark.parametrize(("value", "word"), [(float("nan"), "nan"), (float("inf"), "inf")])
+def test_a_loss_that_is_no_number_ends_the_training(trainer, monkeypatch, value, word):
+    calls = []
+
+    def hard_loss(logits, labels):
+        calls.append(labels)
+        return logits.sum() * 0 + (value if len(calls) == 3 else 1.0)
+
+    monkeypatch.setattr(objectives, "hard_loss", hard_loss)
+    with pytest.raises(
+        DivergedError,
+        match=rf"^The loss of the student became {word} at step 3 of 6 with learning rate 0.001;",
+    ):
+        train(trainer(replace(RECIPE, learning_rate=1e-3)))
+    assert len(calls) == 3
+
+
+def test_labelled_and_transfer_rows_are_read_apart_each_at_its_own_width() -> None:
+    mask = torch.tensor([[1, 1, 0, 0, 0], [1, 0, 0, 0, 0], [1, 1, 1, 1, 1], [1, 1, 1, 0, 0]])
+    texts = {"input_ids": torch.arange(20).reshape(4, 5), "attention_mask": mask}
+
+    known, unknown = module._by_kind(texts, torch.tensor([2, 0, -100, -100]))
+    assert known["input_ids"].tolist() == [[0, 1], [5, 6]]
+    assert known["attention_mask"].tolist() == [[1, 1], [1, 0]]
+    assert unknown["input_ids"].tolist() == [[10, 11, 12, 13, 14], [15, 16, 17, 18, 19]]
+    for labels in ([1, 1, 0, 0], [-100] * 4):  # of one kind: as they are
+        assert module._by_kind(texts, torch.tensor(labels)) == [texts]

@@ -1,0 +1,299 @@
+from __future__ import annotations
+
+import json
+import math
+import subprocess
+import sys
+from typing import get_args
+
+import numpy as np
+import pandas as pd
+import plotly.graph_objects as go
+import pytest
+
+from kd_core import figures
+from kd_core.distillation.roles import Role
+from kd_core.figures.style import new_figure
+from tests import SAMPLES
+
+SAMPLE = json.loads((SAMPLES / "report.json").read_text("utf-8"))
+EVIL = '<img src="http://127.0.0.1:9/x"> %{y} a name that is too long to be shown'
+
+
+@pytest.fixture
+def report() -> dict:
+    return json.loads(json.dumps(SAMPLE))
+
+
+@pytest.fixture
+def curve() -> pd.DataFrame:
+    """Two steps of a distilled student with two seeds, and of the student alone."""
+    rows = [("student", 0, 1, 2.0, 1.0, 3.0), ("student", 0, 2, 1.0, 0.5, 1.5)]
+    rows += [("student", 1, 1, 2.2, 1.2, 3.2), ("student", 1, 2, 1.2, 0.6, 1.8)]
+    rows += [("alone", 0, 1, 1.6, 1.6, 0.0), ("alone", 0, 2, 0.8, 0.8, 0.0)]
+    columns = ["who", "seed", "step", "loss", "hard", "soft"]
+    return pd.DataFrame(rows, columns=columns).assign(intermediate=0.0)
+
+
+@pytest.fixture
+def evaluations() -> pd.DataFrame:
+    rows = [("teacher", 0, 10, 0.9), ("student", 0, 10, 0.5), ("student", 0, 20, 0.8)]
+    rows += [("student", 1, 10, 0.7), ("student", 1, 20, 0.6), ("alone", 0, 20, 0.7)]
+    return pd.DataFrame(rows, columns=["who", "seed", "step", "accuracy"]).assign(loss=1.0)
+
+
+def every_figure(report: dict, curve: pd.DataFrame, evaluations: pd.DataFrame, dark: bool) -> dict:
+    balance = pd.DataFrame({"train": [3, 2], "test": [1, 1]}, index=["a", EVIL])
+    return {
+        "loss": figures.loss_curves(curve, dark=dark),
+        "accuracy": figures.accuracy_curves(evaluations, 0.9, dark=dark),
+        "overlay": figures.overlay({"a": evaluations, EVIL: evaluations}, dark=dark),
+        **{measure: figures.bars(report, measure, dark=dark) for measure in get_args(figures.Measure)},
+        "confusion": figures.confusion(report, "student", dark=dark),
+        "reliability": figures.reliability(report, "student", dark=dark),
+        "per_class": figures.per_class(report, dark=dark),
+        "shifted": figures.shifted(report, dark=dark),
+        "verdicts": figures.verdicts({"a": (0.04, 0.01, 0.07), EVIL: (0, -0.1, 0.1)}, dark=dark),
+        "temperature": figures.temperature_preview([1, 2], ["a", EVIL], 4, dark=dark),
+        "balance": figures.class_balance(balance, dark=dark),
+        "lengths": figures.lengths([1, 2, 3], dark=dark),
+    }
+
+
+@pytest.mark.parametrize("dark", [False, True])
+def test_every_figure_is_labelled_keeps_its_height_and_the_readers_zoom(
+    report: dict, curve: pd.DataFrame, evaluations: pd.DataFrame, dark: bool
+) -> None:
+    for name, figure in every_figure(report, curve, evaluations, dark).items():
+        layout = figure.layout
+        assert layout.title.text, name
+        assert layout.xaxis.title.text, name
+        assert layout.yaxis.title.text or layout.yaxis.ticktext or name in get_args(figures.Measure), name
+        assert layout.height >= 150, name
+        assert layout.uirevision, name
+        assert layout.paper_bgcolor == layout.plot_bgcolor == "rgba(0,0,0,0)", name
+        assert layout.font.color == figures.INK[dark], name
+        assert layout.template.data.heatmap[0].textfont.color == figures.INK[dark], name
+
+
+def test_what_a_user_wrote_is_neither_markup_nor_a_template(
+    report: dict, curve: pd.DataFrame, evaluations: pd.DataFrame
+) -> None:
+    for who in ("student", "teacher", "alone", "labelled_only"):
+        for row in report[who]["seeds"]["0"]["per_class"]:
+            row["name"] = EVIL
+    report["labels"] = [EVIL] * 5
+    for name, figure in every_figure(report, curve, evaluations, False).items():
+        text = figure.to_json().replace("\\u003c", "<")
+        assert "<img" not in text, name
+        assert all("%{y} a" not in (trace.hovertemplate or "") for trace in figure.data), name
+    assert figures.confusion(report, "student").layout.yaxis.ticktext[0].endswith("…")
+
+
+def luminance(colour: str) -> float:
+    parts = (int(colour[i : i + 2], 16) / 255 for i in (1, 3, 5))
+    linear = [part / 12.92 if part <= 0.03928 else ((part + 0.055) / 1.055) ** 2.4 for part in parts]
+    return sum(weight * part for weight, part in zip((0.2126, 0.7152, 0.0722), linear, strict=True))
+
+
+@pytest.mark.parametrize("dark", [False, True])
+@pytest.mark.parametrize("who", get_args(Role))
+def test_words_in_a_models_colour_can_be_read(who: Role, dark: bool) -> None:
+    pair = (luminance(figures.TEXT_COLOURS[who][dark]), luminance(figures.style.PAGE[dark]))
+    assert (max(pair) + 0.05) / (min(pair) + 0.05) >= 4.5
+
+
+def test_models_differ_in_more_than_their_colour() -> None:
+    looks = {(figures.DASHES[who], figures.style.SYMBOLS[who]) for who in get_args(Role)}
+    assert len(looks) == len(get_args(Role)) == len(figures.COLOURS)
+
+
+def test_loss_terms_are_one_colour_with_a_dash_each(curve: pd.DataFrame) -> None:
+    figure = figures.loss_curves(curve)
+    shown = {trace.name: trace.line.dash for trace in figure.data}
+    assert shown == {"total": "solid", "soft": "dash", "hard": "dot"}
+    assert len({trace.line.color for trace in figure.data}) == 1
+    assert [trace.showlegend for trace in figure.data if trace.name == "total"] == [True, False]  # two seeds
+    assert list(figure.data[0].y) == [2.0, 1.0]
+    assert figure.layout.yaxis.rangemode == "tozero"
+
+
+def test_a_loss_with_one_term_is_drawn_once(curve: pd.DataFrame) -> None:
+    assert [trace.name for trace in figures.loss_curves(curve, who="alone").data] == ["total"]
+    with_teacher_inside = curve.assign(intermediate=0.5)
+    assert {trace.name for trace in figures.loss_curves(with_teacher_inside).data} == {
+        "total",
+        "soft",
+        "hard",
+        "intermediate",
+    }
+
+
+def test_the_log_scale_has_readable_ticks(curve: pd.DataFrame) -> None:
+    axis = figures.loss_curves(curve, log=True).layout.yaxis
+    assert axis.type == "log"
+    assert {"0.1", "0.2", "0.5", "1", "2"} <= set(axis.ticktext)
+
+
+def test_a_finished_teacher_is_a_level_line(evaluations: pd.DataFrame) -> None:
+    figure = figures.accuracy_curves(evaluations, 0.9)
+    student, second_seed, alone, teacher = figure.data
+    assert (student.name, list(student.x), list(student.y)) == ("Distilled student", [10, 20], [50, 80])
+    assert second_seed.showlegend is False
+    assert alone.name == "Student alone"
+    assert (teacher.name, list(teacher.x), list(teacher.y)) == ("Teacher, 90.0 %", [0, 20], [90, 90])
+    assert teacher.line.dash == "dash"
+
+
+def test_a_teacher_that_still_learns_is_a_curve(evaluations: pd.DataFrame) -> None:
+    figure = figures.accuracy_curves(evaluations)
+    assert (figure.data[0].name, list(figure.data[0].y)) == ("Teacher", [90])
+
+
+def test_curves_of_a_run_that_has_just_begun(curve: pd.DataFrame, evaluations: pd.DataFrame) -> None:
+    assert len(figures.loss_curves(curve[:0]).data) == 0
+    assert figures.accuracy_curves(evaluations[:0]).layout.yaxis.range == (0, 100)
+    assert list(figures.accuracy_curves(evaluations[:0], 0.9).data[0].y) == [90, 90]
+
+
+def test_runs_side_by_side_are_means_over_their_seeds(evaluations: pd.DataFrame) -> None:
+    first, second = figures.overlay({"one": evaluations, "two": evaluations}).data
+    assert list(first.y) == pytest.approx([60, 70])
+    assert (first.name, second.name) == ("one", "two")
+    assert first.line.dash != second.line.dash
+    assert first.line.color != second.line.color
+
+
+def annotations(figure: object) -> list[str]:
+    return [annotation.text for annotation in figure.layout.annotations]
+
+
+def test_bars_of_accuracy_have_their_interval(report: dict) -> None:
+    figure = figures.bars(report, "accuracy")
+    teacher, student, _labelled_only, alone = figure.data
+    assert [bar.y[0] for bar in figure.data] == ["Teacher", "Distilled", "Labelled only", "Alone"]
+    assert alone.x[0] == pytest.approx(83.97, abs=0.005)
+    assert alone.error_x.array[0] == pytest.approx(100 * (0.86862 - 0.83969), abs=0.005)
+    assert annotations(figure) == ["<b>87.6 %</b>", "<b>87.6 %</b>", "<b>86.3 %</b>", "<b>84.0 %</b>"]
+    assert figure.layout.xaxis.range[0] == 0
+    assert "95 % interval 84.5 % to 90.1 %" in teacher.hovertemplate
+    assert student.marker.color == "#D9660B"
+
+
+def test_bars_of_size_and_latency(report: dict) -> None:
+    assert annotations(figures.bars(report, "size"))[:2] == ["<b>90.9 MB</b>", "<b>10.7 MB</b>"]
+    latency = figures.bars(report, "latency")
+    assert annotations(latency)[:2] == ["<b>12.1 ms</b>", "<b>1.69 ms</b>"]
+    assert "p95 3.88 ms" in latency.data[1].hovertemplate
+    assert len(figures.bars(report | {"labelled_only": None}, "size").data) == 3
+
+
+def test_confusion_adds_up_the_seeds(report: dict) -> None:
+    once = figures.confusion(report, "teacher").data[0]
+    assert once.text[0].tolist() == [100, 1, 16, 5, 3]
+    assert once.z[0][0] == pytest.approx(100 / 125)
+    report["teacher"]["seeds"]["1"] = report["teacher"]["seeds"]["0"]
+    twice = figures.confusion(report, "teacher").data[0]
+    assert twice.text[0].tolist() == [200, 2, 32, 10, 6]
+    assert twice.z[0][0] == pytest.approx(100 / 125)
+
+
+def test_many_classes_show_no_numbers_in_their_cells(report: dict) -> None:
+    report["labels"] = [f"class {i}" for i in range(20)]
+    report["student"]["seeds"] = {"0": {"confusion": np.eye(20, dtype=int).tolist()}}
+    assert figures.confusion(report, "student").data[0].text is None
+
+
+def test_reliability_greys_what_the_bin_cannot_tell(report: dict) -> None:
+    bins = [
+        {"low": 0.5, "high": 0.6, "confidence": 0.55, "accuracy": 0.5, "count": 4},
+        {"low": 0.9, "high": 1.0, "confidence": 0.95, "accuracy": 0.5, "count": 100},
+    ]
+    again = [{"low": 0.9, "high": 1.0, "confidence": 0.91, "accuracy": 0.7, "count": 100}]
+    report["student"]["seeds"] = {"0": {"reliability": bins}, "1": {"reliability": again}}
+    _, told, untold = figures.reliability(report, "student").data
+    assert (list(told.x), list(told.y)) == (pytest.approx([93]), pytest.approx([60]))
+    assert list(told.customdata) == [200]
+    assert told.marker.color == figures.COLOURS["student"][0]
+    assert (list(untold.x), list(untold.customdata)) == (pytest.approx([55]), [4])
+    assert untold.marker.color == figures.style.UNSURE[0]
+
+
+def test_four_way_table(report: dict) -> None:
+    figure = figures.four_way(report)
+    assert [list(row) for row in figure.data[0].text] == [
+        ["<b>431</b><br>both right<br>82.3 %", "<b>28</b><br>new error<br>5.3 %"],
+        ["<b>28</b><br>mended<br>5.3 %", "<b>37</b><br>inherited error<br>7.1 %"],
+    ]
+    assert figure.layout.title.text
+    assert figure.layout.height == 300
+
+
+def test_falls_on_other_texts(report: dict) -> None:
+    figure = figures.shifted(report)
+    assert list(figure.layout.yaxis.ticktext) == [
+        "test texts",
+        "typos",
+        "dropped words",
+        "upper case",
+        "sentences",
+    ]
+    assert figure.data[0].x[1] == pytest.approx(72.328, abs=1e-3)
+
+
+def test_differences_that_may_be_zero_are_grey() -> None:
+    told, untold = figures.verdicts({"a": (0.04, 0.01, 0.07), "b": (0.01, -0.02, 0.04)}).data
+    assert told.marker.color == figures.COLOURS["student"][0]
+    assert untold.marker.color == figures.style.UNSURE[0]
+    assert told.hovertemplate.startswith("%{fullData.name}: +4.0 points, 95 % interval +1.0 to +7.0")
+
+
+def test_temperature_softens_the_answer() -> None:
+    logits = [0.0, math.log(3)]
+    bars, marks = figures.temperature_preview(logits, ["cat", "dog"], 2).data
+    assert list(marks.x) == pytest.approx([75, 25])
+    assert list(bars.x) == pytest.approx([100 * 3**0.5 / (1 + 3**0.5), 100 / (1 + 3**0.5)])
+    assert list(figures.temperature_preview([1e6, -1e6], ["a", "b"], 0.01).data[0].x) == [100, 0]
+
+
+def test_class_balance_stacks_the_splits() -> None:
+    counts = pd.DataFrame({"train": [3, 2], "test": [1, 1]}, index=["cat", "dog"])
+    figure = figures.class_balance(counts)
+    assert [(trace.name, list(trace.x)) for trace in figure.data] == [("train", [3, 2]), ("test", [1, 1])]
+    assert list(figure.layout.yaxis.ticktext) == ["cat", "dog"]
+
+
+def test_a_very_long_text_does_not_squash_the_lengths() -> None:
+    figure = figures.lengths([5] * 990 + [1_000_000] * 5)
+    assert max(figure.data[0].x) == 5
+
+
+@pytest.mark.parametrize("words", [[], [1], [7, 7, 7]])
+def test_lengths_of_few_texts(words: list[int]) -> None:
+    assert len(figures.lengths(words).data[0].x) == len(words)
+
+
+def test_no_torch_comes_with_the_pictures() -> None:
+    code = "import sys, kd_core.figures.html_report, kd_core.config; print('torch' in sys.modules)"
+    run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert run.stdout.strip() == "False"
+
+
+def test_names_have_room_and_are_no_markup() -> None:
+    def named(*names: str) -> go.Layout:
+        return new_figure("Title", "Unit", "", dark=False, names=names).layout
+
+    rows = named("<b>tech</b>", "x" * 40)
+    assert list(rows.yaxis.ticktext) == ["&lt;b&gt;tech&lt;/b&gt;", "x" * 27 + "…"]
+    assert list(rows.yaxis.range) == [1.5, -0.5]  # the first on top
+    assert named("tech").margin.l == 14 + round(6.8 * 4)
+    assert named("<<<<").margin.l == named("tech").margin.l  # as it is read, not as it is escaped
+    assert named("科技").margin.l == named("tech").margin.l  # wide letters count twice
+
+
+def test_a_layout_goes_over_what_all_figures_share() -> None:
+    bar = {"type": "bar", "x": ["a"], "y": [1]}
+    figure = new_figure("T", "", "Unit", [bar], {"margin": {"t": 8}, "yaxis": {"range": [0, 2]}}, dark=False)
+    assert (figure.layout.margin.t, figure.layout.margin.r) == (8, 12)
+    assert (figure.layout.yaxis.range, figure.layout.yaxis.title.text) == ((0, 2), "Unit")
+    assert [trace.type for trace in figure.data] == ["bar"]

@@ -1,0 +1,131 @@
+from __future__ import annotations
+
+import json
+import re
+from html.parser import HTMLParser
+
+import pandas as pd
+import pytest
+
+from kd_core.config import DistillConfig
+from kd_core.figures.html_report import html_report
+from tests import SAMPLES
+
+SAMPLE = SAMPLES / "report.json"
+EVIL = "</script><script>alert(1)</script><img src=http://127.0.0.1:9/x>"
+
+
+@pytest.fixture
+def report() -> dict:
+    return json.loads(SAMPLE.read_text("utf-8"))
+
+
+class Page(HTMLParser):
+    """The tags with their attributes, and the text outside scripts and styles."""
+
+    def __init__(self, source: str) -> None:
+        super().__init__()
+        self.tags: list[tuple[str, dict[str, str | None]]] = []
+        self.words: list[str] = []
+        self._inside = ""
+        self.feed(source)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.append((tag, dict(attrs)))
+        self._inside = tag
+
+    def handle_endtag(self, tag: str) -> None:
+        self._inside = ""
+
+    def handle_data(self, data: str) -> None:
+        if self._inside not in ("script", "style"):
+            self.words.append(data)
+
+    @property
+    def text(self) -> str:
+        return " ".join(" ".join(self.words).split())
+
+
+def test_a_person_reads_the_result(report: dict) -> None:
+    page = Page(html_report(report, name="My run"))
+    assert ("html", {"lang": "en"}) in page.tags
+    for words in (
+        "My run",
+        "bbc-headlines, minilm-l6 to tiny, 24 November 2026 13:54 UTC, about 2 min in all",
+        "Distillation helped: +3.6 points over the same student trained alone (95 % interval +0.6",
+        "8.5x smaller than the teacher.",
+        "87.6 % ± 2.8",
+        "Student and teacher give the same answer to 88.2 % of the test texts.",
+        "nats",
+        "7.2x faster than the teacher. All but the teacher have the same architecture, so their speed was "
+        "measured once.",
+        "One forward pass with batch 1 on 1 thread",
+        "2,125 BBC News articles after dropping duplicates",
+        "Run 20261124-135420-bcc7, made with KD Studio.",
+    ):
+        assert words in page.text
+
+
+def test_every_chart_has_its_name(report: dict) -> None:
+    names = [attrs["aria-label"] for tag, attrs in Page(html_report(report)).tags if tag == "figure"]
+    assert names == [
+        "Accuracy on the test texts",
+        "Size on disk",
+        "Latency, one text at a time",
+        "F1 of each class",
+        "Confusion: distilled student",
+        "Calibration: distilled student",
+        "Calibration: student alone",
+        "Accuracy on other texts",
+        "Teacher and student, text by text",
+    ]
+
+
+def test_it_needs_no_network_and_plotly_once(report: dict) -> None:
+    source = html_report(report)
+    page = Page(source)
+    assert not [tag for tag, attrs in page.tags if tag in ("link", "img", "iframe") or "src" in attrs]
+    policy = next(attrs["content"] for tag, attrs in page.tags if "http-equiv" in attrs)
+    assert policy.startswith("default-src 'none';")
+    assert len(re.findall(r"plotly\.js v\d", source)) == 1
+
+
+def test_what_a_user_wrote_stays_text(report: dict) -> None:
+    clean = Page(html_report(report))
+    report["labels"][0] = EVIL
+    for who in ("teacher", "student", "alone", "labelled_only"):
+        report[who]["seeds"]["0"]["per_class"][0]["name"] = EVIL
+    report["config"]["task"]["name"] = f"/data/{EVIL}.csv"
+    report["notes"] = [EVIL]
+    report["sentence"] = EVIL
+    page = Page(html_report(report, name=EVIL))
+    assert [tag for tag, _ in page.tags] == [tag for tag, _ in clean.tags]
+    assert EVIL in page.text
+
+
+def test_curves_where_they_were_recorded(report: dict) -> None:
+    assert "Validation accuracy" not in html_report(report)[-100_000:]
+    curve = pd.DataFrame(
+        {"who": ["student"], "seed": [0], "step": [1], "loss": [1.0], "hard": [1.0], "soft": [1.0]}
+    ).assign(intermediate=0.0)
+    evaluations = pd.DataFrame({"who": ["student"], "seed": [0], "step": [1], "accuracy": [0.5]})
+    names = [
+        attrs.get("aria-label")
+        for _, attrs in Page(html_report(report, curve=curve, evaluations=evaluations)).tags
+    ]
+    assert {"Validation accuracy", "Training loss: distilled student"} <= set(names)
+
+
+def test_the_command_is_of_what_was_asked_for(report: dict) -> None:
+    asked = DistillConfig().change({"objective.temperature": 2.0}).model_dump(mode="json")
+    text = Page(html_report(report, config=asked)).text
+    assert "kd distill \\ --temperature 2.0 In Python" in text
+
+
+def test_a_run_without_controls(report: dict) -> None:
+    report["labelled_only"] = None
+    for who in ("teacher", "student", "alone"):
+        report[who]["shifted"] = {}
+    text = Page(html_report(report)).text
+    assert "Other texts" not in text
+    assert "Distilled on labelled texts" not in text

@@ -1,0 +1,42 @@
+"""The picture of a benchmark's times, on the report of a real one."""
+
+from __future__ import annotations
+
+import json
+import math
+
+import pytest
+
+from kd_core.figures import COLOURS, latency_by_batch
+from tests import SAMPLES
+
+REPORT = json.loads((SAMPLES / "bench.json").read_text("utf-8"))
+CELLS = [cell for cell in REPORT["cells"] if (cell["length"], cell["threads"]) == ("texts", 1)]
+
+
+@pytest.mark.parametrize("dark", [False, True])
+def test_a_line_for_each_form(dark):
+    figure = latency_by_batch(CELLS, "Test texts, 1 thread", (0.5, 500), dark=dark)
+    assert figure.layout.title.text == "Test texts, 1 thread"
+    names = [trace.name for trace in figure.data]
+    assert names == [
+        *("Teacher, PyTorch", "Teacher, ONNX", "Teacher, ONNX int8"),
+        *("Distilled, PyTorch", "Distilled, ONNX", "Distilled, ONNX int8"),
+    ]
+    for trace in figure.data[:3]:
+        assert trace.line.color == COLOURS["teacher"][dark]
+    for trace in figure.data[3:]:
+        assert trace.line.color == COLOURS["student"][dark]
+    # Never by colour alone.
+    assert len({(trace.line.dash, trace.marker.symbol) for trace in figure.data[:3]}) == 3
+
+
+def test_values_and_scale():
+    figure = latency_by_batch(CELLS, "", (0.5, 500))
+    last = figure.data[-1]
+    assert list(last.x) == ["1", "8", "32"]
+    assert list(last.y) == [cell["p50"] for cell in CELLS if cell["form"] == "student-int8"]
+    assert last.customdata[0][0] == "0.34 ms"
+    low, high = figure.layout.yaxis.range
+    assert (low, high) == pytest.approx((math.log10(0.5 / 1.4), math.log10(500 * 1.4)))
+    assert figure.layout.yaxis.type == "log"

@@ -1,0 +1,116 @@
+"""Each rule of the config doctor: when it speaks, what it says, and that it is silent otherwise."""
+
+from dataclasses import replace
+
+import pytest
+
+from kd_core.config import DistillConfig
+from kd_core.jobs.advice import examine
+from kd_core.jobs.plan import Plan, Shape
+
+TEACHER = Shape("minilm-l6", 6, 384, 12, 22_700_000, 11_900_000, 90.8, 21_400_000)
+STUDENT = Shape("tiny", 2, 128, 2, 2_700_000, 2_260_000, 10.8, 820_000)
+RESOLVED = {
+    "task.max_length": 64,
+    "teacher.epochs": 5,
+    "teacher.learning_rate": 1e-4,
+    "student.init": "projected",
+    "training.steps": 1200,
+    "training.learning_rate": 5e-4,
+    "training.evaluate_every": 100,
+    "training.precision": "fp32",
+}
+ROWS = {"train": 1256, "validation": 316, "test": 524, "transfer": 12_000}
+
+
+def plan(changes=None, *, rows=None, **parts) -> Plan:
+    usual = Plan(
+        config=DistillConfig().change(RESOLVED | (changes or {})),
+        classes=5,
+        rows=ROWS | (rows or {}),
+        tokens={"train": 8.7, "transfer": 27.6},
+        teacher=TEACHER,
+        student=STUDENT,
+    )
+    return replace(usual, **parts)
+
+
+def texts(made: Plan, seconds: float | None = None) -> list[str]:
+    return [note.text for note in examine(made, seconds)]
+
+
+def test_the_demo_is_healthy():
+    assert examine(plan(), seconds=120) == []
+
+
+@pytest.mark.parametrize(
+    ("made", "level", "says"),
+    [
+        (plan({"objective.alpha": 1}), "warning", "Alpha is 1: the teacher is ignored"),
+        (
+            plan({"objective.alpha": 1, "objective.hidden_weight": 1}),
+            "hint",
+            "Alpha is 1: only the intermediate terms teach",
+        ),
+        (plan({"objective.alpha": 0}), "hint", "Alpha is 0: the labels are ignored"),
+        (plan({"objective.divergence": "logit_mse"}), "hint", "Temperature does nothing with logit_mse"),
+        (plan({"objective.temperature": 15}), "hint", "At T = 15 the teacher's answers are nearly equal"),
+        (plan({"objective.t_squared": False}), "warning", "counts about 16 times less at T = 4"),
+        (plan({"objective.relation_weight": 1}), "hint", "Intermediate terms need the teacher at every step"),
+        (plan(classes=2), "hint", "Two classes carry little dark knowledge"),
+        (plan(rows={"train": 99}), "warning", "99 training texts for 5 classes are few"),
+        (plan(rows={"validation": 99}), "hint", "Only 99 validation texts"),
+        (plan(rows={"test": 99}), "hint", "Only 99 test texts decide"),
+        (plan(tokens={"train": 60, "transfer": 60}), "warning", "longer than 64 tokens and lose their end"),
+        (
+            plan(student=replace(STUDENT, params=30_000_000)),
+            "warning",
+            "The student is larger than the teacher (30.0 M against 22.7 M parameters)",
+        ),
+        (plan(student=replace(STUDENT, flops_per_token=21_400_000)), "warning", "it will be no faster"),
+        (
+            plan({"student.init": "random"}, rows={"transfer": 0}),
+            "warning",
+            "The student starts from nothing and there is no transfer set",
+        ),
+        (plan({"student.init": "teacher_layers"}), "hint", "The student starts from trained layers"),
+        (
+            plan(student=replace(STUDENT, hidden=512)),
+            "warning",
+            "A learning rate of 0.0005 is high for a student 512 wide",
+        ),
+        (
+            plan({"teacher.learning_rate": 5e-4}, teacher=replace(TEACHER, layers=12)),
+            "warning",
+            "A learning rate of 0.0005 is high for a teacher of 12 layers",
+        ),
+        (
+            plan({"training.steps": 20}),
+            "warning",
+            "20 steps show the student only 51 % of",
+        ),
+        (plan({"teacher.model": "scratch"}), "hint", "A teacher from scratch knows only this task's texts"),
+    ],
+)
+def test_a_doubtful_choice_gets_one_note_that_says_what_to_do(made, level, says):
+    notes = [note for note in examine(made) if says in note.text]
+    assert [note.level for note in notes] == [level]
+    assert notes[0].text.count(". ") + notes[0].text.count("; ") >= 1, "what it means, then what to do"
+    assert says not in " ".join(texts(plan()))
+
+
+def test_alpha_one_silences_what_only_concerns_the_teacher():
+    said = " ".join(texts(plan({"objective.alpha": 1, "objective.divergence": "logit_mse"}, classes=2)))
+    assert "ignored" in said
+    assert "logit_mse" not in said
+    assert "dark knowledge" not in said
+
+
+def test_a_long_run_is_announced_in_hours_and_minutes():
+    assert texts(plan(), seconds=1800) == []
+    assert texts(plan(), seconds=5400)[0].startswith("This takes about 1 h 30 min here. Fewer steps")
+
+
+def test_warnings_come_first():
+    notes = examine(plan({"objective.alpha": 1}, classes=5, rows={"test": 50}))
+    assert [note.level for note in notes] == ["warning", "hint"]

@@ -1,0 +1,268 @@
+"""What takes space, what may go, and what is said when there is none."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import time
+from collections import namedtuple
+from pathlib import Path
+
+import psutil
+import pytest
+
+from kd_core import job_kinds
+from kd_core.config import DistillConfig
+from kd_core.distillation.events import TrainingStarted
+from kd_core.errors import RunError
+from kd_core.jobs import cleaning, room
+from kd_core.jobs.cleaning import Item, clean, delete_run, inventory
+from kd_core.jobs.store import Store
+from kd_core.system import paths
+from kd_core.system.control import Control
+from kd_core.system.process import machine_lock
+from tests.unit.distillation.test_report import report
+
+RUN, OTHER = "20260131-143000-a1b2", "20260131-150000-c3d4"
+CONFIG = DistillConfig().model_dump(mode="json")
+
+
+@pytest.fixture(autouse=True)
+def _home(kd_home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("KD_DATABASE_URL", raising=False)
+
+
+@pytest.fixture
+def store() -> Store:
+    return Store()
+
+
+def folder(*parts: str, size: int = 1000, days: float = 0, **texts: str) -> Path:
+    place = paths.home().joinpath(*parts)
+    place.mkdir(parents=True)
+    (place / "model.safetensors").write_bytes(bytes(size))
+    for name, text in texts.items():
+        (place / f"{name}.txt").write_text(text)
+    then = time.time() - days * cleaning.DAY
+    for path in (*place.iterdir(), place):
+        os.utime(path, (then, then))
+    return place
+
+
+def found(store: Store) -> dict[str, tuple[bool, str]]:
+    """Path under the home: whether it may go, and why."""
+    return {
+        item.path.relative_to(paths.home()).as_posix(): (item.removable, item.why)
+        for item in inventory(store)
+    }
+
+
+def test_an_exported_bundle_may_go(store):
+    place = folder("exports", f"{RUN}-0a1b2c3d")
+    folder("cache", "onnx", "a")
+    assert found(store) == {
+        "cache/onnx/a": (True, "no run refers to it"),
+        f"exports/{RUN}-0a1b2c3d": (True, "can be made again"),
+    }
+    assert [item.kind for item in inventory(store)] == ["onnx", "exports"]
+    assert clean(inventory(store)) == 2000
+    assert not place.exists()
+
+
+def test_the_cache_is_kept_for_runs(store):
+    folder("runs", RUN, caches="teachers/a\nalone/b\nalone/b\n")
+    folder("work", OTHER, caches="knowledge/c\n")
+    store.create_run(OTHER, CONFIG, status="interrupted")
+    for place in ("teachers/a", "teachers/x", "alone/b", "alone/y", "knowledge/c", "scores/z"):
+        folder("cache", *place.split("/"))
+    needed, spare = (False, "a run refers to it"), (True, "no run refers to it")
+    assert found(store) == {
+        f"runs/{RUN}": (False, ""),
+        "cache/teachers/a": needed,
+        "cache/teachers/x": spare,
+        "cache/knowledge/c": needed,
+        "cache/alone/b": needed,
+        "cache/alone/y": spare,
+        "cache/scores/z": spare,
+        f"work/{OTHER}": (False, "the run can be resumed"),
+    }
+
+
+def test_a_run_that_did_not_note_it_still_has_its_teacher(store):
+    report().write(folder("runs", RUN))
+    folder("cache", "teachers", report().teacher_key)
+    assert found(store)[f"cache/teachers/{report().teacher_key}"] == (False, "a run refers to it")
+
+
+@pytest.mark.parametrize(
+    ("status", "days", "expected"),
+    [
+        ("done", 0, (True, "the run is done")),
+        ("running", 9, (False, "the run is under way")),
+        ("paused", 9, (False, "the run is under way")),
+        ("stopped", 9, (False, "the run can be resumed")),
+        ("failed", 9, (False, "the run can be resumed")),
+        (None, 2, (True, "no such run")),
+        (None, 0.5, (False, "may be in use")),
+    ],
+)
+def test_checkpoints(store, status, days, expected):
+    if status:
+        store.create_run(RUN, CONFIG, status=status)
+    folder("work", RUN, days=days)
+    assert found(store) == {f"work/{RUN}": expected}
+
+
+def test_half_written_folders_go_after_a_day(store):
+    folder("cache", "teachers", ".abc-12345678", days=2)
+    folder("cache", "alone", ".abc-12345678", days=0.5)
+    folder("runs", f".{RUN}-12345678", days=2)
+    assert found(store) == {
+        f"runs/.{RUN}-12345678": (True, "older than a day"),
+        "cache/teachers/.abc-12345678": (True, "older than a day"),
+        "cache/alone/.abc-12345678": (False, "may still be written"),
+    }
+
+
+def test_clean_removes_what_may_go_and_nothing_else(store):
+    kept = folder("runs", RUN, caches="teachers/a\n"), folder("cache", "teachers", "a")
+    spare = folder("cache", "teachers", "x", size=700), folder("cache", "alone", "y", size=300)
+    assert clean(inventory(store)) == 1000
+    assert all(place.is_dir() for place in kept)
+    assert not any(place.exists() for place in spare)
+
+
+def test_clean_waits_for_no_run(store):
+    spare = folder("cache", "alone", "y")
+    with machine_lock(), pytest.raises(RunError, match=r"^A run is under way on this machine; clean when"):
+        clean(inventory(store))
+    assert spare.is_dir()
+
+
+def test_sizes_are_of_all_files(store):
+    folder("runs", RUN, size=1500, config="12345")
+    folder("runs", RUN, "students", "student-0", size=500)
+    assert inventory(store) == [Item("runs", paths.runs() / RUN, 2005, False, "")]
+
+
+def test_what_a_real_run_used_is_kept_and_its_models_answer_after_that(finished_run, store, kd_home):
+    from kd_core.deployment.predict import predict_texts
+
+    shutil.copytree(finished_run.home, kd_home, dirs_exist_ok=True)
+    shutil.rmtree(kd_home / "cache" / "onnx", ignore_errors=True)  # of other tests that share the run
+    folder("cache", "teachers", "x", size=700)
+    caches = {
+        item.kind for item in inventory(store) if item.kind in ("teachers", "knowledge", "alone", "scores")
+    }
+    assert caches == {"teachers", "knowledge", "alone", "scores"}
+    assert clean(inventory(store)) == 700
+    answers = predict_texts(finished_run.report.run_id, ["goal"])["predictions"][0]
+    assert sum(answers["teacher"].values()) == pytest.approx(1)
+
+
+# Deleting
+
+
+def test_delete_a_run(store):
+    store.create_run(RUN, CONFIG, status="done")
+    places = folder("runs", RUN), folder("work", RUN)
+    teacher = folder("cache", "teachers", "a")
+    delete_run(store, RUN)
+    assert store.runs() == []
+    assert not any(place.exists() for place in places)
+    assert teacher.is_dir()
+
+
+@pytest.mark.parametrize("status", ["running", "paused"])
+def test_a_run_that_is_under_way_is_not_deleted(store, status):
+    store.create_run(RUN, CONFIG, status=status)
+    place = folder("work", RUN)
+    with pytest.raises(RunError, match=rf"^Run {RUN} is {status}; stop it before you delete it\.$"):
+        delete_run(store, RUN)
+    assert place.is_dir()
+
+
+def test_a_run_that_only_its_folder_knows_is_deleted(store):
+    place = folder("runs", RUN)
+    delete_run(store, RUN)
+    assert not place.exists()
+    with pytest.raises(RunError, match=f"^There is no run {RUN}"):
+        delete_run(store, RUN)
+
+
+@pytest.mark.parametrize("name", ["", "..", "../runs", f"../runs/{RUN}", "students"])
+def test_nothing_else_is_deleted(store, name):
+    place = folder("runs", RUN)
+    with pytest.raises(RunError, match="is not a run"):
+        delete_run(store, name)
+    assert place.is_dir()
+
+
+# Room
+
+
+def only(monkeypatch, *, disk: float = 1e12, memory: float = 1e12) -> None:
+    """So many bytes are free."""
+    Usage, Memory = namedtuple("Usage", "free"), namedtuple("Memory", "available")
+    monkeypatch.setattr(room.shutil, "disk_usage", lambda _: Usage(disk))
+    monkeypatch.setattr(psutil, "virtual_memory", lambda: Memory(memory))
+
+
+def test_room_for_any_run(monkeypatch):
+    only(monkeypatch, disk=500e6)
+    room.check_room()
+    only(monkeypatch, disk=312e6)
+    with pytest.raises(
+        RunError, match=r"has 312 MB free, and this needs about 500 MB\. Free some space, for"
+    ):
+        room.check_room()
+
+
+def test_room_for_a_model(monkeypatch, tiny_config):
+    config = tiny_config.change({"student.hidden": 64, "student.layers": 4})
+    teacher, student = (room._params(config.teacher, one) for one in (None, config.student))
+    assert student > 2 * teacher > 0
+    copies = room.DISK_COPIES * 4
+    only(monkeypatch, disk=500e6 + copies * teacher)
+    room.check_training(config, "teacher")
+    for who in ("student", "alone", "labelled_only"):
+        with pytest.raises(RunError, match="MB free, and this needs about"):
+            room.check_training(config, who)
+    only(monkeypatch, memory=16 * teacher)
+    room.check_training(config, "teacher")
+    with pytest.raises(RunError, match=r"^Training the student needs about \d+ MB of memory, and \d+ MB are"):
+        room.check_training(config, "alone")
+
+
+def test_a_student_is_not_expected_to_keep_a_huge_vocabulary(monkeypatch):
+    sizes: list[int] = []
+    config = DistillConfig()
+    monkeypatch.setattr(room, "TRIMMED", 1000)
+    for trim in (True, False):
+        student = config.student.model_copy(update={"trim_vocabulary": trim})
+        sizes.append(room._params.__wrapped__(config.teacher, student))
+    assert sizes[1] - sizes[0] == (30_522 - 1000) * 128
+
+
+def test_a_run_starts_only_where_there_is_room(monkeypatch, store, tiny_config):
+    store.create_run(RUN, tiny_config.model_dump(mode="json"))
+    only(monkeypatch, disk=100e6)
+    with pytest.raises(RunError, match="has 100 MB free"):
+        job_kinds.distil_handler(store.run(RUN), print, Control())
+
+
+def test_each_training_starts_only_where_there_is_room(monkeypatch, store, tiny_config):
+    store.create_run(RUN, tiny_config.model_dump(mode="json"))
+    only(monkeypatch)
+    told = []
+
+    def on_event(event) -> None:
+        told.append(event)
+        if isinstance(event, TrainingStarted) and event.who == "student":
+            pytest.fail("it started")
+        if isinstance(event, TrainingStarted):
+            only(monkeypatch, disk=500e6)
+
+    with pytest.raises(RunError, match="has 500 MB free, and this needs about"):
+        job_kinds.distil_handler(store.run(RUN), on_event, Control())
+    assert [event.who for event in told if isinstance(event, TrainingStarted)] == ["teacher"]

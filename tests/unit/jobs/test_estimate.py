@@ -1,0 +1,149 @@
+"""Minutes before the start: what makes a run longer, what is cached, and what past runs teach."""
+
+from dataclasses import replace
+
+import pytest
+
+from kd_core.distillation.events import STAGES, Estimated, StageStarted
+from kd_core.jobs.estimate import Past, cached_parts, estimate, past_runs, run_work
+from tests.unit.jobs.test_advice import STUDENT, plan
+
+RATE = 1e11
+
+
+def never() -> float:
+    raise AssertionError("calibrated although past runs measured every step")
+
+
+def resolved(made) -> dict:
+    return made.config.model_dump(mode="json")
+
+
+def test_seconds_are_work_over_the_calibrated_rate_where_nothing_ran_before():
+    told = estimate(plan(), [], lambda: RATE)
+    assert not told.measured
+    assert told.cached == ()
+    assert told.seconds == {stage: pytest.approx(run_work(plan())[stage] / RATE) for stage in STAGES}
+    assert told.total == pytest.approx(sum(told.seconds.values()))
+
+
+@pytest.mark.parametrize(
+    ("changed", "stage", "times"),
+    [
+        (plan({"training.steps": 2400, "training.evaluate_every": 200}), "distil", 2),
+        (plan({"training.seeds": [0, 1, 2]}), "distil", 3),
+        (plan({"teacher.epochs": 10}), "teach", 2),
+    ],
+)
+def test_twice_as_many_steps_take_twice_as_long(changed, stage, times):
+    before, after = run_work(plan()), run_work(changed)
+    assert after[stage] == pytest.approx(times * before[stage], rel=0.02)
+    assert all(after[other] == before[other] for other in STAGES if other not in (stage, "validate"))
+
+
+def test_each_control_costs_its_own_training():
+    full = run_work(plan())["distil"]
+    without = run_work(plan({"controls.labelled_only": False}))["distil"]
+    # With alpha 1 transfer rows stay out, so that only two equal students on labelled texts are left.
+    two_alone = run_work(plan({"objective.alpha": 1}))["distil"]
+    assert full - without == pytest.approx(two_alone / 2)
+
+
+def test_a_wider_student_and_the_teacher_online_take_longer():
+    usual = run_work(plan())["distil"]
+    assert (
+        run_work(plan(student=replace(STUDENT, hidden=512, flops_per_token=25_000_000)))["distil"] > 2 * usual
+    )
+    assert run_work(plan({"objective.hidden_weight": 1}))["distil"] > 2 * usual
+
+
+def test_what_a_run_with_the_same_settings_left_in_the_cache_takes_no_time():
+    earlier = [Past(resolved(plan()), {})]
+    told = estimate(plan({"objective.temperature": 8}), earlier, lambda: RATE)
+    assert told.cached == ("teach", "record")
+    assert told.seconds["teach"] == told.seconds["record"] == 0
+    assert told.work["distil"] < run_work(plan())["distil"], "the student alone is cached too"
+
+
+@pytest.mark.parametrize(
+    ("change", "left"),
+    [
+        ({"objective.alpha": 0.9}, {"teach", "record", "alone"}),
+        ({"training.steps": 300}, {"teach", "record"}),
+        ({"student.layers": 3}, {"teach", "record"}),
+        ({"teacher.seed": 1}, set()),
+        ({"task.split_seed": 1}, set()),
+        ({"training.precision": "bf16"}, set()),
+    ],
+)
+def test_a_change_costs_what_depends_on_it(change, left):
+    assert cached_parts(plan(change).config, [Past(resolved(plan()), {})]) == left
+
+
+def test_a_teacher_that_was_cleaned_away_is_not_cached():
+    assert cached_parts(plan().config, [Past(resolved(plan()), {}, kept=False)]) == set()
+
+
+def test_past_runs_set_the_rate_and_the_nearest_amount_of_work_counts_most():
+    other = plan({"teacher.seed": 1})
+    work = run_work(other)
+
+    def past(size: float, rate: float) -> Past:
+        scaled = {stage: size * work[stage] for stage in STAGES}
+        return Past(resolved(other), {stage: scaled[stage] / rate for stage in STAGES}, scaled)
+
+    told = estimate(plan(), [past(100, 9e11), past(90, 9e11), past(1, 2e11), past(1.1, 2e11)], never)
+    assert told.measured
+    assert told.seconds["distil"] == pytest.approx(work["distil"] / 2e11)
+
+
+def test_a_run_that_nobody_estimated_sets_the_rate_for_the_same_texts_and_models():
+    work = run_work(plan())
+    ran = Past(resolved(plan()), {stage: work[stage] / 3e11 for stage in STAGES})
+    told = estimate(plan({"training.seeds": [0, 1]}), [ran], never)
+    assert told.measured
+    assert told.seconds["distil"] == pytest.approx(told.work["distil"] / 3e11)
+    other = estimate(plan({"student.layers": 3}), [ran], lambda: RATE)
+    assert other.seconds["distil"] == pytest.approx(other.work["distil"] / RATE), "another student: no rate"
+
+
+def test_past_runs_reads_times_and_estimates_from_the_store():
+    class Row:
+        def __init__(self, run_id: str, machine: str) -> None:
+            self.id, self.machine = run_id, machine
+
+    class Entry:
+        def __init__(self, event: object) -> None:
+            self.event = event
+
+    import socket
+
+    report = {
+        "config": {"task": {}},
+        "seconds": {"teach": 20.0, "distil": 40.0},
+        "cached": {"teach": True},
+        "teacher_key": "none",
+    }
+    events = {
+        "whole": [
+            Estimated({"distil": 50.0}, {"distil": 4e12}),
+            StageStarted("teach"),
+            StageStarted("distil"),
+        ],
+        "resumed": [StageStarted("teach"), StageStarted("teach")],
+    }
+
+    class FakeStore:
+        def runs(self, **_: object) -> list[Row]:
+            here = socket.gethostname()
+            return [Row("whole", here), Row("resumed", here), Row("elsewhere", f"not-{here}")]
+
+        def report(self, run_id: str) -> dict:
+            return report
+
+        def events(self, run_id: str) -> list[Entry]:
+            return [Entry(event) for event in events[run_id]]
+
+    whole, resumed = past_runs(FakeStore())
+    assert whole == Past({"task": {}}, {"distil": 40.0}, {"distil": 4e12}, kept=False)
+    assert resumed.seconds == {}, "a resumed run has only the time of its last part"

@@ -1,0 +1,38 @@
+"""What a run would be: the sizes said before the start are those of the models that are built."""
+
+import pytest
+
+from kd_core.errors import ModelError
+from kd_core.jobs.plan import make_plan, read_vocabulary
+from kd_core.models.loading import load_teacher
+from kd_core.models.size import model_size
+from kd_core.models.students import build_student
+
+
+def test_the_plan_has_the_sizes_of_the_models_that_are_built(tiny_config, tiny_task):
+    plan = make_plan(tiny_config, tiny_task, read_vocabulary(tiny_config.teacher, tiny_task))
+    teacher, tokenizer = load_teacher(tiny_config.teacher, tiny_task)
+    student, _ = build_student(plan.config.student, teacher, tokenizer, tiny_task, seed=0)
+    assert plan.teacher.params == sum(p.numel() for p in teacher.parameters())
+    assert plan.student.params == sum(p.numel() for p in student.parameters())
+    assert plan.student.embedding_params == model_size(student.config).embedding_params
+    assert (plan.student.layers, plan.student.hidden, plan.student.heads) == (2, 16, 2)
+    assert plan.rows == {"train": 60, "validation": 20, "test": 25, "transfer": 40}
+    assert plan.classes == 5
+    assert plan.tokens["train"] == pytest.approx(9, abs=2), "seven words, [CLS] and [SEP]"
+
+
+def test_the_plan_is_resolved_and_an_untrimmed_student_is_larger(tiny_config, tiny_task):
+    vocabulary = read_vocabulary(tiny_config.teacher, tiny_task)
+    plan = make_plan(tiny_config, tiny_task, vocabulary)
+    assert "auto" not in plan.config.to_yaml()
+    whole = make_plan(tiny_config.change({"student.trim_vocabulary": False}), tiny_task, vocabulary)
+    pieces = vocabulary.size - vocabulary.used
+    assert whole.student.params - plan.student.params == 16 * pieces > 0
+
+
+def test_a_teacher_that_cannot_be_read_is_named(tiny_config, tiny_task, tmp_path):
+    (tmp_path / "config.json").write_text("{}")
+    teacher = tiny_config.change({"teacher.model": str(tmp_path)}).teacher
+    with pytest.raises(ModelError, match=r"has no model\.safetensors"):
+        read_vocabulary(teacher, tiny_task)

@@ -1,0 +1,471 @@
+"""The runner: one job at a time, pause, resume, stop, and what becomes of a run whose process goes away."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import psutil
+import pytest
+
+from kd_core.config import DistillConfig
+from kd_core.distillation.events import Failed, OnEvent, StageStarted, Step
+from kd_core.errors import DataError, RunError, StoreError
+from kd_core.jobs import runner as module
+from kd_core.jobs.runner import Job, Runner
+from kd_core.jobs.store import RunRow, Store
+from kd_core.system import paths, process
+from kd_core.system.control import Control
+from kd_core.system.process import alive, machine_lock, owner
+from tests import SAMPLES
+
+CONFIG = DistillConfig()
+RUN = "20260131-143000-a1b2"
+
+
+@pytest.fixture(autouse=True)
+def quick(kd_home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("KD_DATABASE_URL", raising=False)
+    monkeypatch.setattr(module, "LOOK_EVERY", 0.02)
+    monkeypatch.setattr(module, "yield_to_pages", lambda: None)  # tests are to stay as quick as they are
+
+
+@pytest.fixture
+def store() -> Iterator[Store]:
+    store = Store()
+    yield store
+    store.close()
+
+
+class Steps:
+    """A handler that goes one step at a time, when the test says so; ``finish`` lets it run to its end."""
+
+    def __init__(self, steps: int = 3) -> None:
+        self.steps = steps
+        self.go = threading.Semaphore(0)
+        self.seen: list[str] = []
+
+    def __call__(self, row: RunRow, on_event: OnEvent, control: Control) -> None:
+        self.seen.append(row.id)
+        on_event(StageStarted("teach"))
+        for step in range(1, self.steps + 1):
+            while not self.go.acquire(timeout=0.02):
+                control.check()
+            control.check()
+            on_event(Step("teacher", 0, step, self.steps, 1 / step, 0.0, 0.0, 0.0, 1e-3, 100.0))
+
+    def finish(self) -> None:
+        self.go.release(1000)
+
+
+@pytest.fixture
+def runner(store: Store) -> Iterator[Callable[[Any], Runner]]:
+    """``runner(handler)``: one that works already; closed at the end."""
+    runners = []
+
+    def start(handler: Any, **options: Any) -> Runner:
+        runners.append(Runner(store, {"distil": handler}, **options))
+        runners[-1].start()
+        return runners[-1]
+
+    yield start
+    for one in runners:
+        one.close()
+
+
+def until(true: Callable[[], object]) -> None:
+    deadline = time.monotonic() + 30
+    while not true():
+        assert time.monotonic() < deadline
+        time.sleep(0.005)
+
+
+def is_(store: Store, run_id: str, status: str) -> Callable[[], bool]:
+    return lambda: store.run(run_id).status == status
+
+
+# The queue
+
+
+def test_jobs_run_one_after_the_other_in_order(store, runner):
+    handler = Steps()
+    subject = runner(handler)
+    runs = [subject.submit(CONFIG, name) for name in ("one", "two", "three")]
+    until(is_(store, runs[0], "running"))
+    assert [store.run(run).status for run in runs] == ["running", "queued", "queued"]
+    assert [store.run(run).name for run in runs] == ["one", "two", "three"]
+    assert store.run(runs[0]).owner == owner()
+    handler.finish()
+    for run in runs:
+        until(is_(store, run, "done"))
+    assert handler.seen == runs
+    assert list(store.curve(runs[0])["loss"]) == [1, 1 / 2, 1 / 3]
+    assert [row.event for row in store.events(runs[0])] == [StageStarted("teach")]
+
+
+def test_a_double_click_is_one_run(store, runner):
+    subject = runner(Steps())
+    first = subject.submit(CONFIG, token="click 1")
+    assert subject.submit(CONFIG, token="click 1") == first
+    assert subject.submit(CONFIG, token="click 2") != first
+    assert subject.submit(CONFIG) != subject.submit(CONFIG)
+    assert len(store.runs()) == 4
+
+
+def test_clicks_at_the_same_moment_are_one_run(store, runner):
+    subject = runner(Steps())
+    ready, ids = threading.Barrier(4), []
+
+    def click() -> None:
+        ready.wait()
+        ids.append(subject.submit(CONFIG, token="click"))
+
+    threads = [threading.Thread(target=click) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(set(ids)) == len(store.runs()) == 1
+
+
+def test_cancel_in_the_queue(store, runner):
+    handler = Steps()
+    subject = runner(handler)
+    first, second, third = (subject.submit(CONFIG) for _ in range(3))
+    until(is_(store, first, "running"))
+    subject.cancel(second)
+    subject.stop(third)
+    assert [store.run(run).status for run in (first, second, third)] == ["running", "stopped", "stopped"]
+    with pytest.raises(RunError, match=rf"^Cannot cancel run {first}: it is running\.$"):
+        subject.cancel(first)
+    handler.finish()
+    until(is_(store, first, "done"))
+    assert handler.seen == [first]
+
+
+def test_what_a_handler_returns_is_the_report(store, runner):
+    report = json.loads((SAMPLES / "report.json").read_text("utf-8"))
+    run = runner(lambda *_: report).submit(CONFIG)
+    until(is_(store, run, "done"))
+    assert store.report(run) == report
+    assert store.run(run).verdict == "helped"
+
+
+def test_a_run_of_another_machine_or_kind_is_left_alone(store, runner, monkeypatch):
+    store.create_run("other kind", CONFIG.model_dump(mode="json"), kind="search")
+    monkeypatch.setattr(socket, "gethostname", lambda: "elsewhere")
+    store.create_run("other machine", CONFIG.model_dump(mode="json"))
+    monkeypatch.undo()
+    subject = runner(lambda *_: None)
+    mine = subject.submit(CONFIG)
+    until(is_(store, mine, "done"))
+    assert [store.run(run).status for run in ("other kind", "other machine")] == ["queued", "queued"]
+
+
+def test_the_machine_lock_is_waited_for(store, runner):
+    handler = Steps()
+    with machine_lock():
+        subject = runner(handler)
+        first = subject.submit(CONFIG)
+        time.sleep(0.1)  # several looks at the queue; a slower machine only tests less
+        assert store.run(first).status == "queued"
+    until(is_(store, first, "running"))
+    with pytest.raises(module.Timeout):
+        machine_lock().acquire(blocking=False)
+    handler.finish()
+    until(is_(store, first, "done"))
+    until(lambda: not held(machine_lock()))
+
+
+def held(lock: Any) -> bool:
+    try:
+        with lock.acquire(blocking=False):
+            return False
+    except module.Timeout:
+        return True
+
+
+def test_a_run_that_a_living_process_waits_with_is_left_to_it(store, runner):
+    subject = runner(lambda *_: None)
+    store.create_run("of kd distill", CONFIG.model_dump(mode="json"), owner=owner())
+    store.create_run("its process is gone", CONFIG.model_dump(mode="json"), owner=ended())
+    mine = subject.submit(CONFIG)
+    until(is_(store, mine, "done"))
+    assert store.run("its process is gone").status == "done"
+    assert store.run("of kd distill").status == "queued"
+
+
+# Pause, resume, stop
+
+
+def test_pause_and_resume(store, runner):
+    handler = Steps()
+    subject = runner(handler)
+    run = subject.submit(CONFIG)
+    until(is_(store, run, "running"))
+    subject.pause(run)
+    until(is_(store, run, "paused"))
+    handler.finish()
+    subject.resume(run)
+    until(is_(store, run, "done"))
+
+
+def test_stop_and_resume(store, runner):
+    handler = Steps()
+    subject = runner(handler)
+    run = subject.submit(CONFIG)
+    until(is_(store, run, "running"))
+    subject.stop(run)
+    until(is_(store, run, "stopped"))
+    with pytest.raises(RunError, match=rf"^Cannot pause run {run}: it is stopped\.$"):
+        subject.pause(run)
+    handler.finish()
+    subject.resume(run)
+    until(is_(store, run, "done"))
+    assert handler.seen == [run, run]
+    with pytest.raises(RunError, match=rf"^Cannot resume run {run}: it is done\.$"):
+        subject.resume(run)
+
+
+def test_stop_ends_a_pause(store, runner):
+    subject = runner(Steps())
+    run = subject.submit(CONFIG)
+    until(is_(store, run, "running"))
+    subject.pause(run)
+    until(is_(store, run, "paused"))
+    subject.stop(run)
+    until(is_(store, run, "stopped"))
+
+
+def test_another_process_can_pause_and_stop_a_run(store, runner):
+    subject = runner(Steps())
+    run = subject.submit(CONFIG)
+    until(is_(store, run, "running"))
+    other = Runner(Store(), {})  # never started: only its commands are used
+    other.pause(run)
+    until(is_(store, run, "paused"))
+    other.resume(run)
+    until(is_(store, run, "running"))
+    other.stop(run)
+    until(is_(store, run, "stopped"))
+
+
+# How it ends
+
+
+def test_an_error_for_the_person_is_the_reason(store, runner):
+    def handler(*_: Any) -> None:
+        raise DataError("The file 'x.csv' has no rows.")
+
+    run = runner(handler).submit(CONFIG)
+    until(is_(store, run, "failed"))
+    assert store.run(run).error == "The file 'x.csv' has no rows."
+    assert [row.event for row in store.events(run)] == [Failed("The file 'x.csv' has no rows.")]
+    assert not (paths.work() / run).exists()
+
+
+def test_an_unexpected_error_is_in_the_log_and_does_not_end_the_runner(store, runner):
+    def handler(row: RunRow, *_: Any) -> None:
+        if row.name == "broken":
+            raise ZeroDivisionError("ours")
+
+    subject = runner(handler)
+    run, after = subject.submit(CONFIG, "broken"), subject.submit(CONFIG)
+    until(is_(store, after, "done"))
+    log = paths.work() / run / "log.txt"
+    assert store.run(run).error == f"ZeroDivisionError: ours (details in {log})"
+    assert 'raise ZeroDivisionError("ours")' in log.read_text()
+
+
+@pytest.mark.parametrize(
+    ("error", "start"),
+    [
+        (OSError(28, "No space left on device"), "The disk with "),
+        (RuntimeError("PytorchStreamWriter failed writing file: No space left on device"), "The disk with "),
+        (RuntimeError("DefaultCPUAllocator: can't allocate memory"), "Out of memory (DefaultCPUAllocator"),
+        (MemoryError(), "Out of memory"),
+    ],
+)
+def test_what_libraries_say_of_a_full_disk_or_memory(store, runner, error, start):
+    def handler(*_: Any) -> None:
+        raise error
+
+    run = runner(handler).submit(CONFIG)
+    until(is_(store, run, "failed"))
+    assert (store.run(run).error or "").startswith(start)
+
+
+def test_close_leaves_a_run_that_can_be_resumed(store, runner):
+    handler = Steps()
+    subject = runner(handler)
+    run, waiting = subject.submit(CONFIG), subject.submit(CONFIG)
+    until(is_(store, run, "running"))
+    subject.close()
+    assert [store.run(one).status for one in (run, waiting)] == ["interrupted", "queued"]
+    handler.finish()
+    runner(handler).resume(run)
+    until(is_(store, run, "done"))
+    until(is_(store, waiting, "done"))
+
+
+def test_an_interrupt_from_the_keyboard_leaves_a_run_that_can_be_resumed(store):
+    store.create_run(RUN, CONFIG.model_dump(mode="json"))
+
+    def handler(*_: Any) -> None:
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        Job(store, RUN, handler).run()
+    assert store.run(RUN).status == "interrupted"
+
+
+def test_a_job_that_somebody_else_took(store):
+    store.create_run(RUN, CONFIG.model_dump(mode="json"))
+    assert store.claim("somebody:1:2.0", RUN)
+    with pytest.raises(RunError, match="is no longer queued; somebody else started or cancelled it"):
+        Job(store, RUN, lambda *_: pytest.fail("it was run")).run()
+    assert store.run(RUN).owner == "somebody:1:2.0"
+
+
+def test_the_end_is_recorded_though_the_database_was_away(store, runner, monkeypatch):
+    away = [3]
+    original = Store.set_status
+
+    def set_status(self: Store, run_id: str, status: Any, *args: Any, **kwargs: Any) -> bool:
+        if status == "done" and away[0]:
+            away[0] -= 1
+            raise StoreError("The database is locked.")
+        return original(self, run_id, status, *args, **kwargs)
+
+    monkeypatch.setattr(Store, "set_status", set_status)
+    run = runner(lambda *_: None).submit(CONFIG)
+    until(is_(store, run, "done"))
+    assert away == [0]
+
+
+def test_a_broken_preparation_does_not_end_the_runner(store, runner):
+    def prepare() -> None:
+        raise ImportError("no torch here")
+
+    run = runner(lambda *_: None, prepare=prepare).submit(CONFIG)
+    until(is_(store, run, "done"))
+
+
+# Processes
+
+
+def ended() -> str:
+    """The owner's name of a process that has ended."""
+    process = subprocess.Popen([sys.executable, "-c", ""])
+    started = psutil.Process(process.pid).create_time()
+    process.wait()
+    return f"{socket.gethostname()}:{process.pid}:{started:.1f}"
+
+
+def test_alive():
+    host, pid, started = owner().rsplit(":", 2)
+    assert (host, int(pid)) == (socket.gethostname(), os.getpid())
+    assert alive(owner())
+    assert not alive(f"{host}:{pid}:{float(started) - 100}"), "another process had that number before"
+    assert not alive(ended())
+    assert alive("another machine:1:2.0"), "its heartbeat decides"
+
+
+def test_orphans_are_found_at_the_start(store, runner):
+    for run, claimed_by in (("gone", ended()), ("lives", f"{socket.gethostname()}:{parent()}")):
+        store.create_run(run, CONFIG.model_dump(mode="json"))
+        assert store.claim(claimed_by, run)
+    runner(Steps())
+    until(is_(store, "gone", "interrupted"))
+    assert store.run("lives").status == "running"
+
+
+def parent() -> str:
+    return f"{os.getppid()}:{psutil.Process(os.getppid()).create_time():.1f}"
+
+
+SERVER = """
+import signal, threading, time
+from kd_core.config import DistillConfig
+from kd_core.jobs.runner import Runner
+from kd_core.jobs.store import Store
+
+def handler(row, on_event, control):
+    print("started", flush=True)
+    while True:
+        control.check()
+        time.sleep(0.01)
+
+signal_like_streamlit = threading.Event()
+signal.signal(signal.SIGTERM, lambda *_: signal_like_streamlit.set())
+signal.signal(signal.SIGINT, signal.default_int_handler)  # ignored where tests run in a shell's background
+runner = Runner(Store(), {"distil": handler})
+runner.start()
+print(runner.submit(DistillConfig()), flush=True)
+try:
+    while not signal_like_streamlit.wait(0.05):
+        pass
+except KeyboardInterrupt:
+    pass
+"""
+
+
+@pytest.mark.parametrize(
+    ("number", "code", "status"),
+    [
+        (signal.SIGTERM, 0, "interrupted"),
+        (signal.SIGINT, 0, "interrupted"),
+        (signal.SIGKILL, -signal.SIGKILL, "running"),
+    ],
+)
+def test_a_server_that_ends(store, runner, number, code, status):
+    """It leaves its run in time; one that is killed is found by the next."""
+    server = subprocess.Popen([sys.executable, "-c", SERVER], stdout=subprocess.PIPE, text=True)
+    assert server.stdout is not None
+    run, started = sorted(server.stdout.readline().strip() for _ in range(2))
+    assert started == "started"
+    server.send_signal(number)
+    server.stdout.close()
+    assert server.wait(30) == code
+    assert store.run(run).status == status
+    runner(lambda *_: None)
+    until(is_(store, run, "interrupted"))
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="a thread has its own priority on Linux only")
+def test_the_worker_is_nice_and_what_it_starts_too(store, runner, monkeypatch):
+    monkeypatch.undo()
+    monkeypatch.setattr(module, "LOOK_EVERY", 0.02)
+    found: dict[str, tuple[int, int]] = {}
+
+    def nice(name: str) -> None:
+        thread = threading.get_native_id()
+        found[name] = os.getpriority(os.PRIO_PROCESS, thread), os.sched_getscheduler(thread)
+
+    def handler(*_: Any) -> None:
+        nice("worker")
+        child = threading.Thread(target=nice, args=("child",))
+        child.start()
+        child.join()
+
+    nice("pages")
+    run = runner(handler).submit(CONFIG)
+    until(is_(store, run, "done"))
+    assert found["worker"] == found["child"] == (process.NICENESS, os.SCHED_IDLE)
+    assert found["pages"] == (os.getpriority(os.PRIO_PROCESS, 0), os.SCHED_OTHER)
+    assert found["pages"][0] < process.NICENESS
+
+
+def test_jobs_load_no_torch():
+    code = "import sys, kd_core.jobs.runner, kd_core.job_kinds; print('torch' in sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout == "False\n"

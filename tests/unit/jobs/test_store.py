@@ -1,0 +1,818 @@
+"""The store, on SQLite and, where KD_TEST_DATABASE_URL names one, on PostgreSQL."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import sqlite3
+import subprocess
+import sys
+import threading
+import time
+from contextlib import closing
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta, timezone
+
+import pytest
+import sqlalchemy as sa
+from alembic.autogenerate import compare_metadata
+from alembic.config import Config
+from alembic.migration import MigrationContext
+from alembic.script import ScriptDirectory
+
+from kd_core.config import DistillConfig
+from kd_core.distillation.events import (
+    Checkpointed,
+    Estimated,
+    Evaluated,
+    Failed,
+    Finished,
+    Progress,
+    StageFinished,
+    StageStarted,
+    Step,
+    TrainingStarted,
+)
+from kd_core.errors import RunError, StoreError
+from kd_core.jobs import recorder
+from kd_core.jobs.store import Store, database, schema
+
+CONFIG = DistillConfig().model_dump(mode="json")
+RUN, OTHER = "20260101-120000-aaaa", "20260101-120001-bbbb"
+AT = datetime(2026, 1, 1, 12, 30, tzinfo=UTC)
+POSTGRES = os.environ.get("KD_TEST_DATABASE_URL")
+
+
+@pytest.fixture
+def url(database_url: str) -> str:
+    return database_url
+
+
+@pytest.fixture
+def store(url):
+    with closing(Store(url)) as opened:
+        yield opened
+
+
+@pytest.fixture
+def run(store) -> str:
+    store.create_run(RUN, CONFIG)
+    return RUN
+
+
+def step(number, *, who="student", seed=0, steps=10, loss=None, speed=1_000.0) -> Step:
+    loss = 1 / number if loss is None else loss
+    return Step(who, seed, number, steps, loss, loss / 2, loss / 4, 0.0, 1e-4, speed)
+
+
+def look(number, accuracy, *, who="student", seed=0) -> Evaluated:
+    return Evaluated(who, seed, number, accuracy, 0.5)
+
+
+def write(store, run_id, *events) -> None:
+    store.write(run_id, [(AT, event) for event in events])
+
+
+@pytest.fixture
+def python(url):
+    """``python(code)``: another process, with a ``store`` on the same database."""
+    opened = []
+
+    def start(code: str, *arguments: str) -> subprocess.Popen:
+        code = f"import sys; from kd_core.jobs.store import Store; store = Store(sys.argv[1])\n{code}"
+        command = [sys.executable, "-c", code, url, *arguments]
+        pipes = dict.fromkeys(("stdin", "stdout", "stderr"), subprocess.PIPE)
+        opened.append(subprocess.Popen(command, text=True, **pipes))
+        return opened[-1]
+
+    yield start
+    for process in opened:
+        process.kill()
+        process.communicate()
+
+
+# Runs
+
+
+def test_a_new_run_is_queued_under_the_short_names_of_its_task_and_models(store):
+    config = DistillConfig().change(
+        {
+            "task.name": "/home/ada/data/reviews.csv",
+            "teacher.model": "google-bert/bert-base-uncased",
+            "student.model": "C:\\models\\mine\\",
+        }
+    )
+    before = datetime.now(UTC)
+    store.create_run(RUN, config.model_dump(mode="json"), name=" First try ")
+    row = store.run(RUN)
+    assert (row.name, row.status, row.kind) == ("First try", "queued", "distil")
+    assert (row.task, row.teacher, row.student) == ("reviews.csv", "bert-base-uncased", "mine")
+    assert DistillConfig.from_dict(row.config) == config
+    assert before <= row.created <= datetime.now(UTC)
+    assert row.created.tzinfo == UTC
+    assert (row.started, row.finished, row.progress, row.seconds_left) == (None, None, 0.0, None)
+    assert (row.accuracy, row.latency, row.sparkline, row.verdict) == ({}, {}, (), None)
+
+
+def test_the_name_of_a_hub_data_set_stays_whole(store):
+    store.create_run(RUN, {"task": {"name": "hub:fancyzhx/ag_news"}})
+    assert store.run(RUN).task == "hub:fancyzhx/ag_news"
+
+
+def test_two_runs_cannot_have_one_id(store, run):
+    with pytest.raises(RunError, match=f"There is a run {RUN} already"):
+        store.create_run(RUN, CONFIG)
+
+
+def test_a_run_that_is_not_there_is_said_so_by_all_that_need_it(store):
+    calls = (
+        lambda: store.run("x"),
+        lambda: store.set_status("x", "done"),
+        lambda: store.rename("x", "new"),
+        lambda: store.set_tags("x", ["new"]),
+        lambda: store.delete_run("x"),
+        lambda: store.command("x"),
+        lambda: store.set_command("x", "stop"),
+        lambda: store.stages("x"),
+        lambda: store.save_report("x", report()),
+        lambda: store.write("x", [(AT, step(1))]),
+    )
+    for call in calls:
+        with pytest.raises(RunError, match="There is no run x; it may have been deleted"):
+            call()
+    assert store.claim("me", "x") is None
+    assert (store.events("x"), len(store.curve("x")), len(store.evaluations("x"))) == ([], 0, 0)
+
+
+def test_runs_are_listed_newest_first_and_filtered(store):
+    for number, task in enumerate(("bbc-headlines", "bbc-articles", "bbc-headlines", "/tmp/Übung.csv")):
+        store.create_run(f"run-{number}", CONFIG | {"task": {"name": task}}, name=f"Number {number}")
+    store.set_status("run-1", "done")
+    store.set_tags("run-2", ["Straße", " paper ", "paper", ""])
+
+    def ids(**wanted):
+        return [row.id[-1] for row in store.runs(**wanted)]
+
+    assert ids() == ["3", "2", "1", "0"]
+    assert ids(limit=2) == ["3", "2"]
+    assert ids(status=("queued",)) == ["3", "2", "0"]
+    assert ids(status=("done", "failed")) == ["1"]
+    assert ids(task="bbc-headlines") == ["2", "0"]
+    assert ids(text="NUMBER bbc-articles") == ["1"]
+    assert ids(text="STRASSE") == ["2"]
+    assert ids(text="übung") == ["3"]
+    assert ids(text="minilm", limit=1) == ["3"]
+    assert ids(text="100%_'") == []
+    assert store.run("run-2").tags == ("Straße", "paper")
+
+
+def test_a_name_keeps_what_people_type_but_for_what_no_database_takes(store, run):
+    store.rename(RUN, "  <b>50 %</b> '; DROP TABLE runs; -- 🙂\0\ud800 ")
+    assert store.run(RUN).name == "<b>50 %</b> '; DROP TABLE runs; -- 🙂?"
+
+
+def test_a_run_under_way_cannot_be_deleted_and_a_finished_one_goes_with_all_its_rows(store, url):
+    for run_id in (RUN, OTHER):
+        store.create_run(run_id, CONFIG)
+        write(store, run_id, StageStarted("teach"), step(1), look(1, 0.5))
+        store.save_report(run_id, report())
+    store.claim("me", RUN)
+    for status in ("running", "paused"):
+        store.set_status(RUN, status)
+        with pytest.raises(RunError, match=f"Run {RUN} is {status}; stop it before you delete it"):
+            store.delete_run(RUN)
+    store.set_status(RUN, "stopped")
+    store.delete_run(RUN)
+    engine = sa.create_engine(url)
+    with engine.connect() as connection:
+        counts = {
+            table.name: connection.scalar(sa.select(sa.func.count()).select_from(table))
+            for table in schema.SCHEME.sorted_tables
+        }
+    engine.dispose()
+    assert set(counts.values()) == {1}, counts
+    assert [row.id for row in store.runs()] == [OTHER]
+
+
+# Status, claims and commands
+
+
+def test_the_status_says_when_a_run_started_and_ended(store, run):
+    row = store.claim("me")
+    assert (row.status, row.owner, row.finished) == ("running", "me", None)
+    started = row.started
+    store.set_status(RUN, "failed", error="Out of memory.\0")
+    row = store.run(RUN)
+    assert (row.status, row.error, row.started) == ("failed", "Out of memory.", started)
+    assert row.finished >= started
+
+    store.set_status(RUN, "queued")
+    row = store.run(RUN)
+    assert (row.error, row.finished, row.owner, row.started) == (None, None, None, started)
+    store.set_status(RUN, "done")
+    assert store.run(RUN).progress == 1.0
+
+
+def test_a_status_can_be_changed_only_from_where_it_is_expected(store, run):
+    assert store.set_status(RUN, "stopped", only=("queued",)) is True
+    assert store.set_status(RUN, "running", only=("queued",)) is False
+    assert store.run(RUN).status == "stopped"
+    assert store.claim("me", RUN) is None
+
+
+def test_the_oldest_queued_run_is_claimed_first_or_the_one_that_is_asked_for(store):
+    for number in range(3):
+        store.create_run(f"run-{number}", CONFIG)
+    assert store.claim("me", "run-1").id == "run-1"
+    assert [store.claim("me").id, store.claim("me").id] == ["run-0", "run-2"]
+    assert store.claim("me") is None
+
+
+def test_a_run_with_files_on_another_machine_is_claimed_only_by_name(store, run, monkeypatch):
+    monkeypatch.setattr("socket.gethostname", lambda: "elsewhere")
+    assert store.claim("me") is None
+    assert store.claim("me", RUN).machine == "elsewhere"
+
+
+def test_of_many_that_claim_at_once_each_gets_its_own_run(store):
+    for number in range(6):
+        store.create_run(f"run-{number}", CONFIG)
+    start, claimed = threading.Barrier(4), []
+
+    def work(name: str) -> None:
+        start.wait()
+        while row := store.claim(name):
+            claimed.append(row.id)
+
+    threads = [threading.Thread(target=work, args=(f"worker-{i}",)) for i in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert sorted(claimed) == [f"run-{number}" for number in range(6)]
+
+
+def test_of_two_processes_that_claim_one_run_one_gets_it(store, run, python):
+    code = """
+store.runs()
+print("ready", flush=True)
+sys.stdin.readline()
+print(store.claim(sys.argv[2]) is not None)
+"""
+    workers = [python(code, name) for name in ("one", "two")]
+    for worker in workers:
+        assert worker.stdout.readline() == "ready\n"
+    for worker in workers:
+        print("go", file=worker.stdin, flush=True)
+    answers = [worker.stdout.read().strip() for worker in workers]
+    assert sorted(answers) == ["False", "True"]
+    assert store.run(RUN).owner == ["one", "two"][answers.index("True")]
+
+
+def test_commands_reach_another_process_and_are_forgotten_when_the_run_is_queued_again(store, url, run):
+    assert store.command(RUN) == "run"
+    with closing(Store(url)) as other:
+        other.set_command(RUN, "pause")
+    assert store.command(RUN) == "pause"
+    store.claim("me")
+    assert store.command(RUN) == "pause"
+    store.set_status(RUN, "queued")
+    assert store.command(RUN) == "run"
+
+
+def test_a_run_whose_process_is_gone_is_interrupted(store):
+    for run_id, owner in ((RUN, "gone"), (OTHER, "here")):
+        store.create_run(run_id, CONFIG)
+        store.claim(owner, run_id)
+    assert store.interrupt_orphans(lambda owner: owner == "here") == [RUN]
+    assert [row.status for row in store.runs()] == ["running", "interrupted"]
+    assert store.run(RUN).finished is not None
+    assert store.interrupt_orphans(lambda owner: owner == "here") == []
+    assert store.heartbeat(RUN, "gone") is False
+
+
+def test_of_a_process_on_another_machine_only_its_heartbeat_tells(store, run, monkeypatch):
+    store.claim("far away")
+    monkeypatch.setattr("socket.gethostname", lambda: "elsewhere")
+    assert store.interrupt_orphans(lambda owner: False) == []
+    assert store.heartbeat(RUN, "far away") is True
+    assert store.interrupt_orphans(lambda owner: True, grace_seconds=-1) == [RUN]
+
+
+def test_a_sign_of_life_saves_a_run_from_being_interrupted(store, run):
+    store.claim("me")
+
+    def alive(owner: str) -> bool:
+        store.heartbeat(RUN, "me")  # between the look at the row and the change
+        return False
+
+    assert store.interrupt_orphans(alive) == []
+    assert store.run(RUN).status == "running"
+
+
+# What a run reports
+
+
+def test_a_curve_comes_back_as_it_was_reported(store, run):
+    write(store, RUN, step(1, who="teacher"), step(2), step(1), look(2, 0.75), look(2, 0.5, seed=1))
+    curve = store.curve(RUN)
+    assert list(curve.columns) == [
+        *("who", "seed", "step", "loss", "hard", "soft", "intermediate", "learning_rate"),
+        "samples_per_second",
+    ]
+    found = curve[curve.who == "student"].to_dict("records")
+    assert [row["step"] for row in found] == [1, 2]
+    expected = {"loss": 0.5, "hard": 0.25, "soft": 0.125, "learning_rate": 1e-4, "samples_per_second": 1e3}
+    assert expected.items() <= found[1].items()
+    looks = store.evaluations(RUN).to_dict("records")
+    assert [(row["seed"], row["step"], row["accuracy"]) for row in looks] == [(0, 2, 0.75), (1, 2, 0.5)]
+
+
+def test_an_empty_curve_has_its_columns_and_types(store, run):
+    assert str(store.curve(RUN).dtypes["loss"]) == "float64"
+    assert list(store.evaluations(RUN).columns) == ["who", "seed", "step", "accuracy", "loss"]
+
+
+def test_a_long_curve_keeps_its_ends_and_its_extremes(store, run):
+    losses = {number: 1.0 + number % 7 / 100 for number in range(1, 2_001)} | {777: 9.0, 1234: 0.1}
+    write(store, RUN, *(step(n, steps=2_000, loss=loss) for n, loss in losses.items()))
+    write(store, RUN, *(step(n, who="alone", steps=2_000) for n in range(1, 101)))
+    curve = store.curve(RUN, points=100)
+    student = curve[curve.who == "student"]
+    assert 50 <= len(student) <= 100
+    assert student.step.is_monotonic_increasing
+    assert (student.step.iloc[0], student.step.iloc[-1]) == (1, 2_000)
+    assert dict(zip(student.step, student.loss, strict=True)).items() >= {777: 9.0, 1234: 0.1}.items()
+    assert list(curve[curve.who == "alone"].step) == list(range(1, 101))
+    assert len(store.curve(RUN)) == 500
+
+
+def test_points_that_a_resumed_run_repeats_are_overwritten(store, run):
+    write(store, RUN, *(step(n) for n in range(1, 7)), look(5, 0.5))
+    write(store, RUN, *(step(n, loss=0.01) for n in range(4, 9)), look(5, 0.6))
+    curve = store.curve(RUN)
+    assert list(curve.step) == [1, 2, 3, 4, 5, 6, 7, 8]
+    assert list(curve.loss[2:5]) == [1 / 3, 0.01, 0.01]
+    assert list(store.evaluations(RUN).accuracy) == [0.6]
+    assert store.run(RUN).sparkline == (0.6,)
+
+
+def test_a_number_that_is_none_is_kept_as_such(store, run):
+    write(store, RUN, replace(step(1), soft=float("nan")), replace(look(1, 0.5), loss=float("nan")))
+    assert store.curve(RUN).soft.isna().all()
+    assert store.evaluations(RUN).loss.isna().all()
+
+
+def test_the_sparkline_is_the_first_students_accuracy_thinned(store, run):
+    write(store, RUN, look(1, 0.1, who="teacher"), look(1, 0.2), look(2, 0.3))
+    assert store.run(RUN).sparkline == (0.2, 0.3)
+    write(store, RUN, *(look(n, n / 1000) for n in range(1, 101)), look(1, 0.9, seed=1))
+    sparkline = store.run(RUN).sparkline
+    assert (len(sparkline), sparkline[0], sparkline[-1]) == (30, 0.001, 0.1)
+
+
+def test_the_stages_are_all_there_from_the_start(store, run):
+    assert [row.state for row in store.stages(RUN)] == ["waiting"] * 4
+    store.claim("me")
+    write(store, RUN, StageStarted("teach"), StageFinished("teach", 21.5))
+    write(
+        store, RUN, StageStarted("record"), StageFinished("record", 0.1, cached=True), StageStarted("distil")
+    )
+    teach, record, distil, validate = store.stages(RUN)
+    assert (teach.stage, teach.seconds, teach.started, teach.state) == ("teach", 21.5, AT, "done")
+    assert (record.cached, record.state) == (True, "done")
+    assert (distil.state, distil.seconds, validate.state) == ("running", None, "waiting")
+    store.set_status(RUN, "paused")
+    assert store.stages(RUN)[2].state == "paused"
+
+
+def test_the_log_has_what_happened_but_not_every_number(store, run):
+    told = (
+        Estimated({"teach": 20.0}, {"teach": 1e12}),
+        StageStarted("teach"),
+        TrainingStarted("teacher", 0, 10),
+        step(1, who="teacher"),
+        look(1, 0.5, who="teacher"),
+        Checkpointed("teacher", 0, 1, "checkpoint-1"),
+        Progress("record", "texts", 1, 2),
+        StageFinished("teach", 2.0),
+        Failed("The disk is full."),
+        Finished(RUN),
+    )
+    write(store, RUN, *told)
+    rows = store.events(RUN)
+    assert [row.event for row in rows] == [told[i] for i in (0, 1, 2, 5, 7, 8, 9)]
+    assert {row.at for row in rows} == {AT}
+    assert [row.event for row in store.events(RUN, after=rows[4].id)] == [told[8], told[9]]
+
+
+def report(**changes) -> dict:
+    def model(accuracy, size, p50):
+        return {
+            "accuracy": accuracy,
+            "low": accuracy - 0.03,
+            "high": accuracy + 0.03,
+            "params": int(size * 250_000),
+            "size_mb": size,
+            "latency_ms": {"p50": p50, "p95": 2 * p50, "batch": 1, "threads": 1, "mean_tokens": 10.0},
+            "shifted": {"typos": accuracy - 0.1},
+        }
+
+    return {
+        "config": {
+            "teacher": {"model": "minilm-l6", "layers": 6, "hidden": 384, "intermediate": 1536},
+            "student": {"model": "tiny", "layers": 2, "hidden": 128, "intermediate": 512},
+        },
+        "labels": ["a", "b"],
+        "rows": {"test": 524},
+        "teacher": model(0.93, 91.2, 11.0),
+        "student": model(0.89, 12.0, 1.5),
+        "alone": model(0.85, 12.0, 1.5),
+        "labelled_only": None,
+        "verdict": {"kind": "helped", "delta": 0.04, "low": 0.01, "high": 0.07, "n": 524},
+        "sentence": "Distillation helped.",
+    } | changes
+
+
+def test_a_report_comes_back_and_is_condensed_on_the_runs_row(store, run):
+    store.save_report(RUN, report())
+    assert store.report(RUN) == report()
+    row = store.run(RUN)
+    assert row.accuracy == {"teacher": 0.93, "student": 0.89, "alone": 0.85}
+    assert (row.verdict, row.delta, row.low, row.high) == ("helped", 0.04, 0.01, 0.07)
+    assert (row.size_mb, row.latency) == (12.0, {"student": 1.5, "teacher": 11.0})
+    assert [form["who"] for form in row.forms] == ["teacher", "student", "alone"]
+    store.save_report(RUN, report(sentence="Again."))
+    assert store.report(RUN)["sentence"] == "Again."
+
+
+FORM = {
+    "name": "student-int8",
+    "who": "student",
+    "runtime": "int8",
+    "accuracy": 0.88,
+    "low": 0.85,
+    "high": 0.91,
+}
+FORM |= {"size_mb": 3.1, "params": 3_000_000, "macro_f1": 0.87}
+FORM |= {"latency_ms": {"p50": 0.6, "p95": 0.9, "batch": 1, "threads": 1, "texts": 100, "mean_tokens": 10.0}}
+
+
+def measured(store, run_id) -> list[dict]:
+    return next(row.forms for row in store.measured() if row.id == run_id)
+
+
+def test_what_was_measured_of_models_is_on_the_rows_of_all_that_are_done(store, run):
+    store.create_run("bench", {"run": RUN}, kind="bench")
+    store.create_run("lab", {}, kind="lab")
+    store.save_report("bench", {"run": RUN, "forms": [FORM]})
+    store.save_report("lab", {"anything": 1})
+    assert store.measured() == []
+    for run_id in (RUN, "bench", "lab"):
+        store.set_status(run_id, "done")
+    assert [row.id for row in store.measured()] == ["bench", RUN]
+    assert measured(store, "bench") == [
+        {
+            "who": "student",
+            "runtime": "int8",
+            "accuracy": 0.88,
+            "low": 0.85,
+            "high": 0.91,
+            "size_mb": 3.1,
+            "params": 3_000_000,
+            "p50": 0.6,
+            "threads": 1,
+            "batch": 1,
+        }
+    ]
+    assert store.run("bench").verdict is None
+
+
+def test_a_row_from_before_there_were_forms_reads_its_report_once(store, run, url, monkeypatch):
+    store.save_report(RUN, report())
+    store.set_status(RUN, "done")
+    forms = store.run(RUN).forms
+    engine = sa.create_engine(url)
+    with engine.begin() as connection:  # as the version before left it
+        summary = connection.scalar(sa.select(schema.RUNS.c.summary))
+        del summary["forms"]
+        connection.execute(schema.RUNS.update().values(summary=summary))
+    engine.dispose()
+    assert store.run(RUN).forms is None
+    assert measured(store, RUN) == forms
+    monkeypatch.setattr(store, "report", lambda run_id: pytest.fail("read twice"))
+    assert measured(store, RUN) == forms
+    assert store.run(RUN).verdict == "helped"
+
+
+def test_a_done_run_whose_report_is_gone_has_no_forms(store, run):
+    store.set_status(RUN, "done")
+    assert measured(store, RUN) is None
+
+
+def test_the_report_of_a_run_that_goes_on_is_not_there_yet(store, run):
+    with pytest.raises(RunError, match=f"Run {RUN} has no report: it is queued"):
+        store.report(RUN)
+
+
+def test_a_report_is_found_in_the_runs_folder(store, finished_run, monkeypatch):
+    monkeypatch.setenv("KD_HOME", str(finished_run.home))
+    run_id = finished_run.report.run_id
+    assert store.report(run_id) == json.loads((finished_run.folder / "report.json").read_text())
+    with pytest.raises(RunError, match="There is no run 20260101-120000-aaaa in"):
+        store.report(RUN)
+
+
+def test_a_whole_run_is_recorded(store, run, finished_run):
+    found = finished_run.report.to_dict()
+    with closing(store.recorder(RUN)) as record:
+        for event in finished_run.events:
+            record(event)
+    store.save_report(RUN, found)
+    store.set_status(RUN, "done")
+    row = store.run(RUN)
+    assert [stage.state for stage in store.stages(RUN)] == ["done"] * 4
+    assert (row.progress, row.stage, row.label) == (1.0, "validate", "done")
+    assert row.accuracy["student"] == found["student"]["accuracy"]
+    curve = store.curve(RUN)
+    for seed in (0, 1):
+        assert list(curve[(curve.who == "student") & (curve.seed == seed)].step) == [1, 2, 3, 4, 5, 6]
+    assert {"teacher", "student", "alone", "labelled_only"} == set(curve.who)
+    assert len(row.sparkline) == 2
+
+
+# The recorder
+
+
+@pytest.fixture
+def quick(monkeypatch):
+    monkeypatch.setattr(recorder, "EVERY", 0.01)
+
+
+def test_the_row_says_where_the_run_is(store, run, quick):
+    for events, expected in (
+        ((StageStarted("teach"),), ("teach", None, 0, 0, 0, None)),
+        (
+            (TrainingStarted("teacher", 3, 200), step(7, who="teacher", seed=3, steps=200)),
+            ("teach", "teacher", 3, 7, 200, None),
+        ),
+        (
+            (StageStarted("record"), Progress("record", "texts", 64, 128)),
+            ("record", None, 3, 64, 128, "texts"),
+        ),
+        (
+            (StageStarted("distil"), TrainingStarted("alone", 0, 90, cached=True)),
+            ("distil", "alone", 0, 90, 90, None),
+        ),
+    ):
+        with closing(store.recorder(RUN)) as record:
+            for event in events:
+                record(event)
+        row = store.run(RUN)
+        assert (row.stage, row.who, row.seed, row.step, row.steps, row.label) == expected
+
+
+def test_what_is_recorded_is_there_while_the_run_goes_on(store, run, quick):
+    with closing(store.recorder(RUN)) as record:
+        record(step(1))
+        deadline = time.monotonic() + 20
+        while store.curve(RUN).empty and time.monotonic() < deadline:
+            time.sleep(0.01)
+        assert len(store.curve(RUN)) == 1
+
+
+def test_events_wait_while_the_database_is_away(store, run, quick, monkeypatch, caplog):
+    write_to, tries, back = store.write, [], threading.Event()
+
+    def away(*arguments) -> None:
+        tries.append(len(arguments[1]))
+        if not back.is_set():
+            raise StoreError("The database cannot be used.")
+        write_to(*arguments)
+
+    monkeypatch.setattr(store, "write", away)
+    record = store.recorder(RUN)
+    for number in range(1, 501):
+        record(step(number, steps=500))
+    while len(tries) < 3:
+        time.sleep(0.01)
+    back.set()
+    record.close()
+    assert list(store.curve(RUN, points=1_000).step) == list(range(1, 501))
+    assert "Events of run 20260101-120000-aaaa wait to be stored." in caplog.text
+
+
+def test_a_database_that_stays_away_does_not_hold_up_the_end(store, run, quick, monkeypatch, caplog):
+    def away(*_) -> None:
+        raise StoreError("The database cannot be used.")
+
+    monkeypatch.setattr(store, "write", away)
+    record = store.recorder(RUN)
+    record(step(1))
+    record.close(timeout=0)
+    assert "1 events of run 20260101-120000-aaaa could not be stored" in caplog.text
+
+
+def test_a_locked_database_loses_no_point(tmp_path, quick):
+    file = tmp_path / "kd.sqlite"
+    with closing(Store(f"sqlite:///{file}")) as store, closing(sqlite3.connect(file)) as other:
+        store.create_run(RUN, CONFIG)
+        record = store.recorder(RUN)
+        other.execute("BEGIN IMMEDIATE")
+        for number in range(1, 101):
+            record(step(number, steps=100))  # does not wait
+        assert store.curve(RUN).empty  # and readers do not either
+        other.rollback()
+        record.close()
+        assert len(store.curve(RUN)) == 100
+
+
+@pytest.mark.skipif(not POSTGRES, reason="KD_TEST_DATABASE_URL is not set")
+@pytest.mark.parametrize("database_url", ["postgresql"], indirect=True)
+def test_connections_that_the_server_drops_are_made_again(store, url, run):
+    engine = sa.create_engine(sa.make_url(url).difference_update_query(["application_name"]))
+    with engine.connect() as connection:
+        drop = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = :name"
+        name = sa.make_url(url).query["application_name"]
+        assert connection.execute(sa.text(drop), {"name": name}).rowcount > 0
+    engine.dispose()
+    assert store.run(RUN).status == "queued"
+
+
+def test_events_of_a_run_that_was_deleted_are_dropped(store, run, quick):
+    record = store.recorder(RUN)
+    store.delete_run(RUN)
+    record(step(1))
+    record.close()
+    assert store.runs() == []
+
+
+def test_readers_see_whole_batches_while_another_process_writes(store, run, python):
+    code = """
+from tests.unit.jobs.test_store import RUN, step, write
+print("ready", flush=True)
+for batch in range(40):
+    write(store, RUN, *(step(n, steps=400) for n in range(10 * batch + 1, 10 * batch + 11)))
+"""
+    writer = python(code)
+    writer.stdout.readline()
+    seen = []
+    while writer.poll() is None:
+        seen.append(len(store.curve(RUN)))
+    assert writer.returncode == 0, writer.stderr.read()
+    assert all(count % 10 == 0 for count in seen)
+    assert seen == sorted(seen)
+    assert len(store.curve(RUN)) == 400
+
+
+def test_a_writer_that_is_killed_loses_nothing_it_was_told_is_kept(store, run, python):
+    code = """
+from tests.unit.jobs.test_store import RUN, step, write
+for number in range(1, 100_000):
+    write(store, RUN, step(number, steps=100_000))
+    print(number, flush=True)
+"""
+    writer = python(code)
+    for _ in range(20):
+        acknowledged = writer.stdout.readline()
+    os.kill(writer.pid, signal.SIGKILL)
+    acknowledged = (writer.communicate()[0].splitlines() or [acknowledged])[-1]
+    steps = list(store.curve(RUN, points=100_000).step)
+    assert len(steps) >= int(acknowledged)
+    assert steps == list(range(1, len(steps) + 1))
+    write(store, RUN, step(len(steps) + 1))  # and the database can be written
+
+
+# Opening, and what goes wrong
+
+
+def test_the_migrations_lead_to_the_tables_of_the_code(store, url):
+    store.runs()
+    engine = sa.create_engine(url)
+    with engine.connect() as connection:
+        context = MigrationContext.configure(
+            connection, opts={"version_table": database.VERSIONS, "compare_type": True}
+        )
+        assert context.get_current_revision() == database.SCHEMA
+        assert compare_metadata(context, schema.SCHEME) == []
+    engine.dispose()
+
+
+def test_the_schema_that_the_code_expects_is_the_newest_one():
+    config = Config()
+    config.set_main_option("script_location", str(database.MIGRATIONS))
+    assert ScriptDirectory.from_config(config).get_current_head() == database.SCHEMA
+
+
+def test_processes_that_open_a_new_database_at_once_both_can_use_it(url, python):
+    code = f"store.create_run(sys.argv[2], {CONFIG!r}); print(len(store.runs()))"
+    workers = [python(code, run_id) for run_id in (RUN, OTHER)]
+    answers = [worker.communicate() for worker in workers]
+    assert [worker.returncode for worker in workers] == [0, 0], answers
+    with closing(Store(url)) as store:
+        assert {row.id for row in store.runs()} == {RUN, OTHER}
+
+
+def test_threads_that_open_a_new_database_at_once_all_can_use_it(url):
+    stores, failed = [Store(url) for _ in range(4)], []
+
+    def work(number: int) -> None:
+        try:
+            stores[number].create_run(f"run-{number}", CONFIG)
+        except StoreError as error:
+            failed.append(error)
+
+    threads = [threading.Thread(target=work, args=(number,)) for number in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert failed == []
+    assert len(stores[0].runs()) == 4
+    for store in stores:
+        store.close()
+
+
+def test_the_database_lies_in_kd_home(kd_home, monkeypatch):
+    monkeypatch.delenv("KD_DATABASE_URL", raising=False)
+    with closing(Store()) as store:
+        assert not kd_home.exists()  # nothing is made before it is needed
+        assert store.runs() == []
+    with closing(sqlite3.connect(kd_home / "kd.sqlite")) as connection:
+        assert connection.execute("PRAGMA journal_mode").fetchone() == ("wal",)
+
+
+def test_kd_database_url_moves_it(tmp_path, monkeypatch):
+    monkeypatch.setenv("KD_DATABASE_URL", f"sqlite:///{tmp_path / '100% mine' / 'team.sqlite'}")
+    with closing(Store()) as store:
+        store.create_run(RUN, CONFIG)
+    assert (tmp_path / "100% mine" / "team.sqlite").stat().st_size > 0
+
+
+@pytest.mark.parametrize(
+    "address", ["mysql://ada:s3cret@host/db", "sqlite://", "s3cret", "postgresql://ada:s3cret@host:x/db"]
+)
+def test_an_address_of_another_kind_is_refused_and_not_repeated(address):
+    with pytest.raises(StoreError, match="write it like postgresql://user:password@host/database") as caught:
+        Store(address)
+    assert "s3cret" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "address",
+    [
+        "postgresql://ada:s3cret@127.0.0.1:9/kd",
+        "postgres:///kd?host=127.0.0.1&port=9&user=ada&password=s3cret",
+    ],
+)
+def test_a_server_that_does_not_answer_is_named_without_its_password(address):
+    with closing(Store(address)) as store, pytest.raises(StoreError) as caught:
+        store.runs()
+    text = str(caught.value)
+    assert text.startswith("The database 'kd' on ")
+    assert "refused" in text
+    assert text.endswith("Check KD_DATABASE_URL, and that the server runs.")
+    assert "s3cret" not in text
+
+
+def test_a_file_that_is_no_database_is_named(tmp_path):
+    file = tmp_path / "kd.sqlite"
+    file.write_bytes(b"This is a letter to my aunt, and no database at all. " * 20)
+    with closing(Store(f"sqlite:///{file}")) as store, pytest.raises(StoreError) as caught:
+        store.runs()
+    assert str(caught.value) == (
+        f"The database {file} cannot be used: file is not a database. "
+        "Move that file away; the folders of the runs stay as they are."
+    )
+
+
+def test_a_folder_that_cannot_be_made_is_named(tmp_path):
+    (tmp_path / "file").touch()
+    hint = "Check that you may write there, or choose another folder"
+    with (
+        closing(Store(f"sqlite:///{tmp_path}/file/kd.sqlite")) as store,
+        pytest.raises(StoreError, match=hint),
+    ):
+        store.runs()
+
+
+def test_a_database_of_a_newer_version_is_left_alone(store, url, run):
+    engine = sa.create_engine(url)
+    with engine.begin() as connection:
+        connection.execute(sa.text(f"UPDATE {database.VERSIONS} SET version_num = '9999'"))
+    engine.dispose()
+    newer = r"made by a newer KD Studio \(schema 9999; this one knows"
+    with closing(Store(url)) as older, pytest.raises(StoreError, match=newer):
+        older.runs()
+
+
+def test_the_store_imports_no_torch_and_alembic_only_to_migrate(store, run, python):
+    code = "store.runs(); store.curve('x'); print({'torch', 'alembic', 'streamlit'} & sys.modules.keys())"
+    assert python(code).communicate()[0] == "set()\n"
+
+
+def test_times_are_utc_whatever_the_zone(store, run):
+    store.write(RUN, [(AT.astimezone(timezone(timedelta(hours=5))), StageStarted("teach"))])
+    assert store.stages(RUN)[0].started == AT
+    assert store.stages(RUN)[0].started.tzinfo == UTC

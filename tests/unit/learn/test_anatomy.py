@@ -1,0 +1,174 @@
+"""Lab 2's numbers against scipy's, its gradients against torch's and kd_core's own losses."""
+
+from __future__ import annotations
+
+from typing import get_args
+
+import numpy as np
+import pytest
+import torch
+from scipy import special, stats
+from scipy.spatial.distance import sqeuclidean
+
+from kd_core.config import Divergence
+from kd_core.distillation.training import objectives
+from kd_core.learn.anatomy import anatomy, decoupled, entropy, gradient_sizes, log_softmax, softmax
+from kd_core.learn.formulas import divergence_line, hard_line, soft_line, total_line
+
+SETTINGS = range(70)  # about ten of each loss
+
+
+def setting(seed: int) -> dict:
+    random = np.random.default_rng(seed)
+    classes = int(random.integers(2, 9))
+    return {
+        "student_logits": random.normal(0, 3, classes),
+        "teacher_logits": random.normal(0, 3, classes),
+        "label": int(random.integers(classes)),
+        "divergence": str(random.choice(get_args(Divergence))),
+        "temperature": float(random.uniform(0.5, 20)),
+        "alpha": float(random.uniform(0, 1)),
+        "t_squared": bool(random.integers(2)),
+    }
+
+
+def by_scipy(loss: str, z_s: np.ndarray, z_t: np.ndarray, temperature: float, label: int) -> float:
+    """The soft loss without T², by another way than the page's."""
+    p_s, p_t = special.softmax(z_s / temperature), special.softmax(z_t / temperature)
+    mean = (p_s + p_t) / 2
+    return {
+        "forward_kl": lambda: stats.entropy(p_t, p_s),
+        "reverse_kl": lambda: stats.entropy(p_s, p_t),
+        "js": lambda: (stats.entropy(p_t, mean) + stats.entropy(p_s, mean)) / 2,
+        "soft_cross_entropy": lambda: stats.entropy(p_t, p_s) + stats.entropy(p_t),
+        "reverse_cross_entropy": lambda: stats.entropy(p_s, p_t) + stats.entropy(p_s),
+        "logit_mse": lambda: sqeuclidean(z_s, z_t),
+        "dkd": lambda: float(np.dot((1, 8), tckd_nckd(p_s, p_t, label))),
+    }[loss]()
+
+
+def tckd_nckd(p_s: np.ndarray, p_t: np.ndarray, label: int) -> tuple[float, float]:
+    """Zhao et al. 2022; ``stats.entropy`` renormalises what is left without the target."""
+    (s, rest_s), (t, rest_t) = ((p[label], np.delete(p, label)) for p in (p_s, p_t))
+    return stats.entropy([t, 1 - t], [s, 1 - s]), stats.entropy(rest_t, rest_s)
+
+
+@pytest.mark.parametrize("seed", SETTINGS)
+def test_all_numbers_agree_with_scipy(seed: int) -> None:
+    given = setting(seed)
+    found = anatomy(**given)
+    t, alpha = given["temperature"], given["alpha"]
+    p_s = special.softmax(given["student_logits"] / t)
+    p_t = special.softmax(given["teacher_logits"] / t)
+    divergence = by_scipy(
+        given["divergence"], given["student_logits"], given["teacher_logits"], t, given["label"]
+    )
+    factor = t * t if given["t_squared"] and given["divergence"] != "logit_mse" else 1
+    soft = divergence * factor
+    hard = -special.log_softmax(given["student_logits"])[given["label"]]
+    assert np.allclose(found.student, p_s, rtol=0, atol=1e-12)
+    assert np.allclose(found.teacher, p_t, rtol=0, atol=1e-12)
+    assert found.terms.sum() == pytest.approx(divergence, abs=1e-6)
+    assert found.divergence == pytest.approx(divergence, abs=1e-6)
+    assert found.soft == pytest.approx(soft, abs=1e-6)
+    assert found.hard == pytest.approx(hard, abs=1e-6)
+    assert found.total == pytest.approx(alpha * hard + (1 - alpha) * soft, abs=1e-6)
+
+
+@pytest.mark.parametrize("seed", SETTINGS)
+def test_loss_and_gradient_are_those_of_the_engine(seed: int) -> None:
+    given = setting(seed)
+    found = anatomy(**given)
+    student = torch.tensor(given["student_logits"])[None].requires_grad_()
+    teacher = torch.tensor(given["teacher_logits"])[None]
+    hard = objectives.hard_loss(student, torch.tensor([given["label"]]))
+    soft = objectives.soft_loss(
+        student,
+        teacher,
+        divergence=given["divergence"],
+        temperature=given["temperature"],
+        t_squared=given["t_squared"],
+        labels=torch.tensor([given["label"]]),
+    )
+    total = objectives.objective(hard, soft, given["alpha"])
+    assert found.total == pytest.approx(total.item(), abs=1e-9)
+    for loss, gradient in ((hard, found.hard_gradient), (soft, found.soft_gradient), (total, found.gradient)):
+        (expected,) = torch.autograd.grad(loss, student, retain_graph=True)
+        assert np.allclose(gradient, expected[0].numpy(), rtol=0, atol=1e-9)
+
+
+def test_a_student_that_is_its_teacher_is_pushed_by_reverse_cross_entropy_only() -> None:
+    logits = [2.0, 1.0, -1.0]
+    for divergence in get_args(Divergence):
+        found = anatomy(logits, logits, 0, divergence=divergence, temperature=2, alpha=0)
+        still = np.allclose(found.soft_gradient, 0, rtol=0, atol=1e-12)
+        assert still == (divergence != "reverse_cross_entropy")
+
+
+def test_t_squared_keeps_the_size_of_the_gradient() -> None:
+    """For large T it tends to the logits' centred difference, divided by C (Hinton et al. 2015, eq. 4)."""
+    student, teacher = np.array([3.0, 0.0, -1.0]), np.array([1.0, 1.0, 0.0])
+    (plain,) = gradient_sizes(student, teacher, 0, "forward_kl", [1000])
+    difference = student - teacher
+    assert plain * 1000**2 == pytest.approx(np.linalg.norm(difference - difference.mean()) / 3, rel=1e-3)
+    cold, hot = gradient_sizes(student, teacher, 0, "forward_kl", [10, 100])
+    assert cold / hot == pytest.approx(100, rel=0.1)
+
+
+def test_the_distance_of_logits_knows_no_temperature() -> None:
+    """(1 - 3)² + (0 - 0)² + (2 - 1)² = 5, gradient 2 (-2, 0, 1), of length 2 sqrt(5)."""
+    student, teacher = np.array([1.0, 0.0, 2.0]), np.array([3.0, 0.0, 1.0])
+    for t in (1.0, 8.0):
+        found = anatomy(student, teacher, 0, divergence="logit_mse", temperature=t, alpha=0)
+        assert found.terms.tolist() == [4, 0, 1]
+        assert found.soft == found.divergence == 5
+        assert found.gradient.tolist() == [-4, 0, 2]
+    sizes = gradient_sizes(student, teacher, 0, "logit_mse", [1.0, 8.0])
+    assert sizes.tolist() == pytest.approx([2 * 5**0.5] * 2)
+
+
+def test_the_parts_of_dkd_by_hand() -> None:
+    """p_t = (1/2, 1/4, 1/4), p_s = (1/4, 1/4, 1/2): rest 1/2 and 3/4, shares 1/2, 1/2 and 1/3, 2/3.
+
+    TCKD = 1/2 log(1/2 / 1/4) + 1/2 log(1/2 / 3/4) = (log 2 + log(2/3)) / 2 = log(4/3) / 2
+    NCKD = 1/2 log(3/2) + 1/2 log(3/4) = log(9/8) / 2
+    """
+    student, teacher = np.log([0.25, 0.25, 0.5]), np.log([0.5, 0.25, 0.25])
+    found = anatomy(student, teacher, 0, divergence="dkd", temperature=1, alpha=0)
+    tckd, nckd = np.log(4 / 3) / 2, np.log(9 / 8) / 2
+    assert found.parts == pytest.approx((tckd, nckd))
+    assert found.divergence == pytest.approx(tckd + 8 * nckd)
+    assert found.terms[0] == pytest.approx(np.log(2) / 2), "the target's own"
+    forward = anatomy(student, teacher, 0, divergence="forward_kl", temperature=1, alpha=0)
+    assert forward.divergence == pytest.approx(tckd + 0.5 * nckd)
+    (target, others), _ = decoupled(np.log([0.25, 0.25, 0.5]), np.log([0.5, 0.25, 0.25]), 0)
+    assert (target + 0.5 * others).tolist() == pytest.approx(forward.terms.tolist()), "term by term"
+    assert divergence_line(found, "dkd").endswith(
+        r"&= 1 \times 0.144 + 8 \times 0.059 \\ &= \mathbf{0.615} \end{aligned}"
+    )
+
+
+def test_entropy_and_softmax_by_hand() -> None:
+    assert entropy(log_softmax([1.0, 1.0, 1.0, 1.0])) == pytest.approx(np.log(4))
+    assert entropy(log_softmax([800.0, 0.0])) == pytest.approx(0)
+    assert softmax([np.log(9), np.log(1)], 2).tolist() == pytest.approx([0.75, 0.25])
+
+
+def test_the_formulas_hold_the_numbers() -> None:
+    found = anatomy([0, 0], [np.log(3), 0], 0, divergence="forward_kl", temperature=1, alpha=0.25)
+    # p_t = (3/4, 1/4), p_s = (1/2, 1/2): 0.75 log 1.5 + 0.25 log 0.5 = 0.3041 - 0.1733 = 0.1308
+    assert divergence_line(found, "forward_kl").endswith(
+        r"&= 0.304 - 0.173 \\ &= \mathbf{0.131} \end{aligned}"
+    )
+    assert soft_line(found, 1, True) == (r"L_{\mathrm{soft}} = T^2 D = 1^2 \times 0.131 = \mathbf{0.131}")
+    assert soft_line(found, 1, False) == r"L_{\mathrm{soft}} = D = \mathbf{0.131}"
+    assert r"&= -\log 0.500 \\ &= \mathbf{0.693}" in hard_line(found)
+    # 0.25 * 0.6931 + 0.75 * 0.1308 = 0.2714
+    assert r"&= 0.25 \times 0.693 + 0.75 \times 0.131 \\ &= \mathbf{0.271}" in total_line(found, 0.25)
+
+
+def test_many_classes_and_tiny_numbers_are_written_short() -> None:
+    found = anatomy(np.zeros(8), np.full(8, 1e-3), 0, divergence="forward_kl", temperature=1, alpha=0)
+    assert r"+ \dots" in divergence_line(found, "forward_kl")
+    tiny = anatomy([0, 0], [0.02, 0], 0, divergence="forward_kl", temperature=1, alpha=0)
+    assert soft_line(tiny, 1, False) == r"L_{\mathrm{soft}} = D = \mathbf{5.0 \cdot 10^{-5}}"

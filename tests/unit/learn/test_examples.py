@@ -1,0 +1,77 @@
+"""The texts of the labs: those that ship, and those of a run."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from kd_core.errors import RunError
+from kd_core.learn.anatomy import softmax
+from kd_core.learn.examples import Examples, of_run, shipped
+from tests import SAMPLES
+
+RUN = "20260131-143000-a1b2"
+SAMPLE = SAMPLES / "report.json"
+
+
+@pytest.fixture
+def three() -> Examples:
+    logits = np.log([[0.7, 0.2, 0.1], [0.1, 0.5, 0.4], [0.2, 0.2, 0.6]])
+    return Examples(("a", "b", "c"), ("x", "y", "z"), np.array([0, 2, 0]), {"teacher": logits})
+
+
+def test_most_undecided_and_entropies(three: Examples) -> None:
+    assert three.most_undecided == 1
+    assert three.entropies()[0] == pytest.approx(0.8018, abs=1e-4)
+
+
+def test_disagreements_with_the_labels_the_surest_first(three: Examples) -> None:
+    assert three.disagreements().tolist() == [2, 1]
+
+
+def test_where_the_rest_goes(three: Examples) -> None:
+    """Texts of x leave 0.2 + 0.2 to y and 0.1 + 0.6 to z; the one of z leaves 0.1 to x and 0.5 to y."""
+    found = three.similarity(1.0)
+    assert found[0, 1:] == pytest.approx([0.4 / 1.1, 0.7 / 1.1])
+    assert found[2, :2] == pytest.approx([0.1 / 0.6, 0.5 / 0.6])
+    assert np.isnan(found[1]).all()
+    assert np.isnan(np.diag(found)).all()
+
+
+def test_what_ships() -> None:
+    known = shipped()
+    row = known.most_undecided
+    assert known.texts[row] == "Duff ruled out of Barcelona clash"
+    assert softmax(known.logits["teacher"][row])[[3, 1]] == pytest.approx([0.510, 0.450], abs=5e-4)
+    assert len(known.disagreements()) == 21
+    assert known.texts[known.disagreements()[0]] == "Howard hits back at mongrel jibe"
+
+
+def test_those_of_a_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("KD_HOME", str(tmp_path))
+    folder = tmp_path / "runs" / RUN
+    folder.mkdir(parents=True)
+    report = json.loads(SAMPLE.read_text("utf-8"))
+    (folder / "report.json").write_text(json.dumps(report), "utf-8")
+    with pytest.raises(RunError, match=f"The predictions of {RUN} are missing or damaged"):
+        of_run(RUN)
+    rows = {who: [[1.0, 2, 3, 4, 5], [5.0, 4, 3, 2, 1]] for who in ("teacher", "student-0", "alone-0")}
+    pd.DataFrame({"text": ["a", "b"], "label": [0, 4], **rows}).to_parquet(folder / "predictions.parquet")
+    found = of_run(RUN)
+    assert found.texts == ("a", "b")
+    assert found.labels == tuple(report["labels"])
+    assert found.logits["alone"].tolist() == rows["alone-0"]
+    with pytest.raises(RunError, match="There is no run 20260131-143000-ffff"):
+        of_run("20260131-143000-ffff")
+
+
+def test_no_torch_for_a_lab() -> None:
+    code = "import sys; from kd_core.learn.examples import shipped; shipped(); "
+    code += "assert not {'torch', 'datasets', 'transformers'} & set(sys.modules), 'heavy'"
+    subprocess.run([sys.executable, "-c", code], check=True)

@@ -1,0 +1,115 @@
+"""What is read out of a lab's cells, on numbers worked out by hand."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+import pytest
+from pydantic import ValidationError
+
+from kd_core.distillation.metrics import wilson
+from kd_core.learn.lab_results import LabConfig, pack, size_grid, smallest, transfer_curve, unpack
+
+TEXTS = 20
+
+
+def cell(name: str, right: int, *, seed: int = 0, transfer: int = 0, layers: int = 2, hidden: int = 128):
+    """The first ``right`` of 20 texts are answered right."""
+    return {
+        "name": name,
+        "seed": seed,
+        "who": "alone" if name == "alone" else "student",
+        "transfer": transfer,
+        "layers": layers,
+        "hidden": hidden,
+        "accuracy": right / TEXTS,
+        "right": pack(np.arange(TEXTS) < right),
+        "params": 1000 * layers * hidden,
+        "embedding_params": 600 * hidden,
+    }
+
+
+def report(*cells):
+    return {
+        "teacher": {"accuracy": 0.9},
+        "test_texts": TEXTS,
+        "config": {},
+        "machine": {},
+        "cells": list(cells),
+    }
+
+
+def test_which_texts_are_right_survives_packing():
+    right = np.array([True, False, False, True, True, False, True, False, True])
+    assert pack(right) == "9a80"
+    assert unpack("9a80", 9).tolist() == right.tolist()
+
+
+def test_the_curve_is_in_order_and_has_means_and_intervals():
+    curve = transfer_curve(
+        report(
+            cell("many", 18, transfer=2000),
+            cell("none", 12),
+            cell("alone", 10),
+            cell("alone", 12, seed=1),
+        )
+    )
+    assert list(zip(curve["who"], curve["transfer"], strict=True)) == [
+        ("alone", 0),
+        ("student", 0),
+        ("student", 2000),
+    ]
+    alone = curve.iloc[0]
+    assert alone["accuracies"] == [0.5, 0.6]
+    assert alone["accuracy"] == pytest.approx(0.55)
+    assert (alone["low"], alone["high"]) == wilson(0.55, TEXTS)
+    assert pd.isna(alone["delta"])
+
+
+def test_the_verdict_is_paired_by_seed():
+    curve = transfer_curve(
+        report(
+            cell("alone", 4),
+            cell("alone", 6, seed=1),
+            cell("many", 16, transfer=500),
+            cell("many", 18, transfer=500, seed=1),
+            cell("many", 20, transfer=500, seed=2),  # nothing to compare this one with
+        )
+    )
+    found = curve.iloc[1]
+    assert found["delta"] == pytest.approx(0.6)
+    assert 0 < found["delta_low"] < 0.6 < found["delta_high"] <= 1
+    assert found["kind"] == "helped"
+    assert found["seeds"] == 3
+
+
+def test_without_a_student_alone_there_is_no_verdict():
+    assert transfer_curve(report(cell("none", 12)))["kind"].isna().all()
+
+
+def test_the_grid_and_its_smallest():
+    found = report(
+        cell("2x128", 16),
+        cell("2x128", 18, seed=1),
+        cell("1x128", 15, layers=1),
+        cell("1x64", 12, layers=1, hidden=64),
+    )
+    grid = size_grid(found)
+    assert grid["layers"].to_list() == [1, 1, 2]
+    assert grid["params"].to_list() == [64_000, 128_000, 256_000]
+    assert grid["embedding_share"].to_list() == pytest.approx([0.6, 0.6, 0.3])
+    assert grid["accuracy"].to_list() == pytest.approx([0.6, 0.75, 0.85])
+    assert grid["latency_ms"].isna().all()
+    chosen = smallest(grid, 0.7)
+    assert chosen
+    assert (chosen["layers"], chosen["hidden"]) == (1, 128)
+    assert smallest(grid, 0.86) is None
+    timed = size_grid(found | {"latency": {"ms": {"1x64": {"p50": 0.4}}}})
+    assert timed["latency_ms"].to_list()[0] == 0.4
+
+
+def test_a_lab_needs_seeds_and_sizes():
+    assert LabConfig().transfer == (0, 500, 2000, 8000)
+    for bad in ({"seeds": ()}, {"transfer": ()}, {"seeds": (-1,)}, {"transfer": (-500,)}):
+        with pytest.raises(ValidationError):
+            LabConfig(**bad)

@@ -1,0 +1,129 @@
+"""The lessons: whole, filled with what was recorded, and right."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+
+import numpy as np
+import pytest
+from pydantic import ValidationError
+from scipy import special, stats
+
+from kd_core.learn import lessons as module
+from kd_core.learn.lessons import FACTS, Lesson, facts, lessons
+from kd_core.learn.recorded import FOLDER, recorded, recorded_lab
+
+NAMES = ["soft-labels", "temperature", "alpha", "data-and-size"]
+
+
+def test_four_lessons_of_ten_minutes_in_order() -> None:
+    assert list(lessons()) == NAMES == list(FACTS)
+    assert {lesson.minutes for lesson in lessons().values()} == {10}
+    assert lessons()["data-and-size"].part_names == ("Before", "Lab", "Lab 2", "Reveal", "Summary")
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_each_text_is_filled_and_the_answer_can_be_given(name: str) -> None:
+    lesson, found = lessons()[name], facts(name)
+    for text in (lesson.question, *lesson.options, *lesson.parts.values()):
+        assert not re.search(r"[{}]", found.fill(text))
+    if lesson.number:
+        assert lesson.number.low < float(found.answer) < lesson.number.high
+    else:
+        assert found.answer in [found.fill(option) for option in lesson.options]
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_no_measured_number_is_typed_into_a_text(name: str) -> None:
+    """What stands there by itself is a setting, a year or a paper's number, never a share."""
+    texts = " ".join((lessons()[name].question, *lessons()[name].parts.values()))
+    texts = re.sub(r"\b\d{4}\.\d{5}\b|95 % interval", "", texts)
+    assert not re.search(r"\d\s*(%|points)|\d\.\d{2}", texts)
+
+
+def test_the_closest_class_is_where_most_of_the_rest_goes() -> None:
+    known, found = recorded(), facts("soft-labels")
+    shares = special.softmax(known.logits["teacher"], axis=1)[known.truth == 0].mean(axis=0)
+    assert found.words["class"] == known.labels[0] == "business"
+    assert found.answer == known.labels[1 + int(shares[1:].argmax())] == "politics"
+    wrong = known.logits["teacher"].argmax(axis=1) != known.truth
+    assert found.words["wrong"] == str(wrong.sum())
+
+
+def test_the_temperatures_answer_is_a_softmax() -> None:
+    found, logits = facts("temperature"), recorded().logits["teacher"]
+    row = int(found.words["row"])
+    assert found.answer == pytest.approx(100 * special.softmax(logits[row] / 8).max(), abs=1e-9)
+    assert found.words["cold"] == f"{100 * special.softmax(logits[row]).max():.1f} %" == "90.2 %"
+
+
+def test_alpha_turns_where_the_pushes_are_level() -> None:
+    known, found = recorded(), facts("alpha")
+    row, names = int(found.words["row"]), list(known.labels)
+    label, said = names.index(found.words["label"]), names.index(found.words["wrong_class"])
+    assert known.truth[row] == label != said == known.logits["teacher"][row].argmax()
+    soft = 4 * (special.softmax(known.logits["teacher"][row] / 4) - 1 / 5)
+    hard = np.eye(5)[label] - 1 / 5
+    level = (soft[said] - soft[label]) / (soft[said] - soft[label] + hard[label] - hard[said])
+    assert 0 < float(found.words["turn"]) - level <= 0.05
+    assert found.words["push_label"] == f"{0.3 * hard[label] + 0.7 * soft[label]:+.2f}"
+    assert found.answer == f"{names[said]}, as the teacher says"
+
+
+def test_the_gain_is_the_recorded_one() -> None:
+    cells = json.loads((FOLDER / "transfer-bbc-headlines.json").read_text("utf-8"))["cells"]
+    most = max(cell["transfer"] for cell in cells)
+    mean = {
+        who: np.mean([c["accuracy"] for c in cells if c["who"] == who and c["transfer"] == transfer])
+        for who, transfer in (("alone", 0), ("student", most))
+    }
+    assert facts("data-and-size").answer == pytest.approx(100 * (mean["student"] - mean["alone"]))
+
+
+def test_the_smallest_student_is_small_enough_and_good_enough() -> None:
+    report, found = recorded_lab("size"), facts("data-and-size")
+    goal = 0.97 * report["teacher"]["accuracy"]
+    by_size: dict[str, list[dict]] = {}
+    for cell in report["cells"]:
+        by_size.setdefault(f"{cell['layers']} x {cell['hidden']}", []).append(cell)
+    enough = [name for name, mine in by_size.items() if np.mean([c["accuracy"] for c in mine]) >= goal]
+    assert found.words["smallest"] == min(enough, key=lambda name: by_size[name][0]["params"])
+
+
+def test_the_weaker_gradient_is_the_one_of_the_formula() -> None:
+    found, known = facts("temperature"), recorded()
+    row = int(found.words["row"])
+
+    def size(t: float) -> float:
+        alone, teacher = (special.softmax(known.logits[who][row] / t) for who in ("alone", "teacher"))
+        assert stats.entropy(teacher, alone) >= 0
+        return float(np.linalg.norm(alone - teacher) / t)
+
+    assert found.words["weaker"] == f"{size(1) / size(8):.1f} times"
+    assert found.words["halved"] == f"{size(8) / size(16):.1f} times"
+
+
+def test_words_are_escaped_on_their_way_in() -> None:
+    found = module.Facts("", {"name": "<b>"})
+    assert found.fill("A {name}", lambda value: f"[{value}]") == "A [<b>]"
+
+
+def test_a_lesson_without_a_part_or_an_answer_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    text = (module.FOLDER / "1-soft-labels.md").read_text("utf-8")
+    monkeypatch.setattr(module, "FOLDER", tmp_path)
+    (tmp_path / "1-x.md").write_text(text.replace("## Reveal", "## Revel"), "utf-8")
+    with pytest.raises(ValidationError, match="lesson x has no text for Reveal"):
+        module.read("1-x.md")
+    (tmp_path / "1-x.md").write_text(re.sub("options: .*\n", "", text), "utf-8")
+    with pytest.raises(ValidationError, match="give options or a number"):
+        module.read("1-x.md")
+
+
+def test_labs_and_steps_match() -> None:
+    lesson: Lesson = lessons()["alpha"]
+    assert [lab.name for lab in lesson.labs] == ["loss"]
+    assert lesson.lab_parts == ("Lab",)

@@ -1,0 +1,95 @@
+"""Races: who leads on the way, and who is told apart at the end."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from kd_core import figures
+from kd_core.config import DistillConfig
+from kd_core.errors import RunError
+from kd_core.learn.race import lane_names, pairs, places, standing
+from tests import SAMPLES
+
+IDS = [f"20260131-14300{i}-a1b2" for i in range(3)]
+
+
+def curve(*accuracies: float, who: str = "student") -> pd.DataFrame:
+    steps = [25 * i for i in range(1, len(accuracies) + 1)]
+    return pd.DataFrame({"who": who, "seed": 0, "step": steps, "accuracy": accuracies})
+
+
+def finished(home: Path, run_id: str, right: int, texts: int = 200) -> None:
+    """A run whose student gets the first ``right`` texts right."""
+    folder = home / "runs" / run_id
+    folder.mkdir(parents=True)
+    report = json.loads((SAMPLES / "report.json").read_text("utf-8"))
+    (folder / "report.json").write_text(json.dumps(report), "utf-8")
+    answers = np.eye(2)[[0] * right + [1] * (texts - right)]
+    seed = report["config"]["training"]["seeds"][0]
+    rows = {"text": [str(i) for i in range(texts)], "label": 0}
+    pd.DataFrame(rows | {f"student-{seed}": list(answers.tolist())}).to_parquet(
+        folder / "predictions.parquet"
+    )
+
+
+@pytest.fixture
+def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setenv("KD_HOME", str(tmp_path))
+    return tmp_path
+
+
+def test_lanes_are_named_by_what_differs() -> None:
+    base = DistillConfig()
+    configs = [base.change({"objective.temperature": t, "student.model": "tiny"}) for t in (1.0, 8.0)]
+    assert lane_names(configs) == ["A: T = 1", "B: T = 8"]
+    assert lane_names([base, base.change({"task.transfer_texts": 500, "objective.alpha": 0.5})]) == [
+        "A: alpha = 0.3, 12,000 texts",
+        "B: alpha = 0.5, 500 texts",
+    ]
+
+
+def test_the_leader_is_found_at_the_step_that_all_have_reached() -> None:
+    curves = {"A": curve(0.5, 0.6, 0.9), "B": curve(0.4, 0.7), "C": curve(0.9, who="teacher")}
+    assert standing(curves) == (50, {"B": 0.7, "A": 0.6})
+    assert standing({"A": curve(0.9, who="teacher")}) is None
+
+
+def test_what_differs_by_little_shares_the_first_place(home: Path) -> None:
+    for run_id, right in zip(IDS, (150, 182, 184), strict=True):
+        finished(home, run_id, right)
+    found = pairs(IDS, resamples=500)
+    assert [(pair.ahead, pair.behind) for pair in found] == [
+        (IDS[2], IDS[1]),
+        (IDS[2], IDS[0]),
+        (IDS[1], IDS[0]),
+    ]
+    assert [pair.told_apart for pair in found] == [False, True, True]
+    assert found[1].verdict.delta == pytest.approx(34 / 200)
+    assert places(IDS, found) == {IDS[2]: 1, IDS[1]: 1, IDS[0]: 3}
+
+
+def test_other_texts_are_not_compared(home: Path) -> None:
+    finished(home, IDS[0], 100)
+    finished(home, IDS[1], 100, texts=150)
+    with pytest.raises(RunError, match="were not tested on the same texts"):
+        pairs(IDS[:2])
+
+
+def test_lost_predictions_say_so(home: Path) -> None:
+    finished(home, IDS[0], 100)
+    (home / "runs" / IDS[0] / "predictions.parquet").unlink()
+    with pytest.raises(RunError, match=f"The predictions of {IDS[0]} are missing or damaged"):
+        pairs(IDS[:1])
+
+
+def test_the_chart_has_a_line_for_each_lane_and_one_for_the_teacher() -> None:
+    figure = figures.race_chart({"A <b>": curve(0.5, 0.6), "B": curve()}, 0.9, 150)
+    assert [trace.name for trace in figure.data] == ["A &lt;b&gt;", "B", "Teacher, 90.0 %"]
+    assert list(figure.data[0].y) == [50.0, 60.0]
+    assert figure.layout.xaxis.range == (0, 153)
+    assert figures.race_chart({"A": curve()}, None, 150).layout.yaxis.range == (0, 100)

@@ -1,0 +1,146 @@
+"""Texts to ids to batches to logits."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from kd_core.data.task import unlabelled
+from kd_core.errors import Stopped
+from kd_core.models import inference
+from kd_core.models.inference import autocast, collate, encode, predict_chunks, predict_logits
+from kd_core.system.control import Control
+from tests.unit.conftest import FAMILIES
+
+TEXTS = [
+    "goal",
+    "the minister wins a vote in parliament",
+    "a big bank",
+    "drama",
+    "",
+    "chip robot laptop today",
+]
+
+
+@pytest.fixture(scope="module")
+def encoded(tiny_tokenizer):
+    return encode(tiny_tokenizer, unlabelled(TEXTS), 64)
+
+
+def one_by_one(model, encoded) -> np.ndarray:
+    """Without padding, without sorting."""
+    with torch.inference_mode():
+        rows = [model(input_ids=torch.tensor([ids])).logits[0] for ids in encoded["input_ids"]]
+    return torch.stack(rows).numpy()
+
+
+def test_encode_keeps_labels_and_gives_an_empty_text_its_special_tokens(tiny_task, tiny_tokenizer, encoded):
+    assert encoded.column_names == ["input_ids"]
+    assert encoded["input_ids"][4] == [tiny_tokenizer.cls_token_id, tiny_tokenizer.sep_token_id]
+    train = encode(tiny_tokenizer, tiny_task.train, 64)
+    assert train["label"][:] == tiny_task.train["label"][:]
+    assert (
+        tiny_tokenizer.decode(train["input_ids"][3], skip_special_tokens=True) == tiny_task.train["text"][3]
+    )
+
+
+def test_encode_cuts_at_max_length(tiny_tokenizer):
+    ids = encode(tiny_tokenizer, unlabelled(TEXTS), 5)["input_ids"]
+    assert [len(row) for row in ids] == [3, 5, 5, 3, 2, 5]
+    assert {row[-1] for row in ids} == {tiny_tokenizer.sep_token_id}
+
+
+def test_collate_pads_on_the_right():
+    batch = collate([{"input_ids": [7, 8, 9]}, {"input_ids": [5]}], pad_token_id=1)
+    assert batch["input_ids"].tolist() == [[7, 8, 9], [5, 1, 1]]
+    assert batch["attention_mask"].tolist() == [[1, 1, 1], [1, 0, 0]]
+    assert set(batch) == {"input_ids", "attention_mask"}
+
+
+def test_collate_marks_transfer_rows_and_stacks_the_knowledge():
+    rows = [
+        {"input_ids": [7], "label": 2, "logits": [0.5, -1.0, 2.0]},
+        {"input_ids": [8], "label": None, "logits": [1.5, 0.0, 0.25]},
+    ]
+    batch = collate(rows, pad_token_id=0)
+    assert batch["labels"].tolist() == [2, -100]
+    assert batch["teacher_logits"].dtype == torch.float32
+    assert batch["teacher_logits"].tolist() == [[0.5, -1.0, 2.0], [1.5, 0.0, 0.25]]
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_padded_batches_give_the_logits_of_each_text_alone(tiny_teacher, encoded, family):
+    model = tiny_teacher(family)
+    logits = predict_logits(model, encoded)
+    assert logits.dtype == np.float32
+    assert np.ptp(logits, axis=0).max() > 0.1, "the texts must differ for this to say anything"
+    np.testing.assert_allclose(logits, one_by_one(model, encoded), atol=1e-5)
+
+
+@given(chunk=st.integers(1, 8), batch=st.integers(1, 8))
+@settings(max_examples=8, deadline=None)
+def test_order_is_kept_whatever_the_chunks_and_batches(tiny_teacher, encoded, chunk, batch):
+    model = tiny_teacher("bert")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(inference, "CHUNK", chunk)
+        patch.setattr(inference, "BATCH", batch)
+        parts = list(predict_chunks(model, encoded, precision="fp32"))
+    assert [len(part) for part in parts] == [min(chunk, 6 - start) for start in range(0, 6, chunk)]
+    np.testing.assert_allclose(np.concatenate(parts), one_by_one(model, encoded), atol=1e-5)
+
+
+def test_on_rows_counts_up_to_all(tiny_teacher, encoded, monkeypatch):
+    monkeypatch.setattr(inference, "CHUNK", 4)
+    monkeypatch.setattr(inference, "BATCH", 3)
+    done: list[int] = []
+    predict_logits(tiny_teacher("bert"), encoded, on_rows=done.append)
+    assert done == [3, 4, 6]
+
+
+def test_no_texts_give_no_rows(tiny_teacher, tiny_tokenizer):
+    logits = predict_logits(tiny_teacher("bert"), encode(tiny_tokenizer, unlabelled([]), 64))
+    assert logits.shape == (0, 5)
+
+
+def test_dropout_is_off_and_the_training_flag_put_back(tiny_teacher, encoded):
+    model = tiny_teacher("bert").train()
+    np.testing.assert_array_equal(predict_logits(model, encoded), predict_logits(model, encoded))
+    assert model.training
+    predict_logits(model.eval(), encoded)
+    assert not model.training
+
+
+def test_bf16_computes_in_bfloat16_and_answers_in_float32(tiny_teacher, encoded):
+    model = tiny_teacher("bert")
+    seen: list[torch.dtype] = []
+    model.classifier.register_forward_hook(lambda _m, _i, output: seen.append(output.dtype))
+    exact, rounded = predict_logits(model, encoded), predict_logits(model, encoded, precision="bf16")
+    assert seen == [torch.float32, torch.bfloat16]
+    assert rounded.dtype == np.float32
+    assert 0 < np.abs(exact - rounded).max() < 0.1
+
+
+def test_autocast_is_on_for_bf16_only():
+    with autocast(torch.device("cpu"), "fp32"):
+        assert not torch.is_autocast_enabled("cpu")
+    with autocast(torch.device("cpu"), "bf16"):
+        assert torch.get_autocast_dtype("cpu") == torch.bfloat16
+        assert torch.is_autocast_enabled("cpu")
+
+
+def test_stop_acts_between_two_batches(tiny_teacher, encoded, monkeypatch):
+    monkeypatch.setattr(inference, "BATCH", 2)
+    control, done = Control(), []
+
+    def stop_after_the_first(rows: int) -> None:
+        done.append(rows)
+        control.stop()
+
+    model = tiny_teacher("bert").train()
+    with pytest.raises(Stopped, match=r"Stopped on request\."):
+        predict_logits(model, encoded, control=control, on_rows=stop_after_the_first)
+    assert done == [2]
+    assert model.training, "the flag is put back after a stop too"

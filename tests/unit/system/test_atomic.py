@@ -1,0 +1,189 @@
+"""Folders that are whole or not there."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from kd_core.system.atomic import MANIFEST, fetch, is_whole, new_folder, seal
+
+
+def filled(place: Path) -> Path:
+    with new_folder(place) as folder:
+        (folder / "a.txt").write_text("alpha")
+        (folder / "sub").mkdir()
+        (folder / "sub" / "b.bin").write_bytes(b"\x00\x01")
+    return place
+
+
+def test_it_appears_whole_at_the_end(tmp_path: Path) -> None:
+    place = tmp_path / "new" / "run"
+    with new_folder(place) as folder:
+        (folder / "a.txt").write_text("alpha")
+        assert not place.exists()
+        assert folder.parent == place.parent  # the same file system, or a rename would not be atomic
+    assert (place / "a.txt").read_text() == "alpha"
+    assert is_whole(place)
+    assert os.listdir(place.parent) == ["run"]
+
+
+def test_the_manifest_lists_every_file_with_size_and_hash(tmp_path: Path) -> None:
+    place = filled(tmp_path / "run")
+    assert json.loads((place / MANIFEST).read_text()) == {
+        "a.txt": {"bytes": 5, "sha256": hashlib.sha256(b"alpha").hexdigest()},
+        "sub/b.bin": {"bytes": 2, "sha256": hashlib.sha256(b"\x00\x01").hexdigest()},
+    }
+
+
+@pytest.mark.parametrize("error", [RuntimeError, KeyboardInterrupt, SystemExit])
+def test_an_exception_leaves_nothing(tmp_path: Path, error: type[BaseException]) -> None:
+    def fail() -> None:
+        with new_folder(tmp_path / "run") as folder:
+            (folder / "a.txt").write_text("alpha")
+            raise error("half way")
+
+    with pytest.raises(error, match="half way"):
+        fail()
+    assert os.listdir(tmp_path) == []
+
+
+def test_an_exception_leaves_the_older_folder_as_it_was(tmp_path: Path) -> None:
+    place = filled(tmp_path / "run")
+
+    def fail() -> None:
+        with new_folder(place) as folder:
+            (folder / "a.txt").write_text("other")
+            raise RuntimeError("half way")
+
+    with pytest.raises(RuntimeError, match="half way"):
+        fail()
+    assert (place / "a.txt").read_text() == "alpha"
+    assert is_whole(place)
+    assert os.listdir(tmp_path) == ["run"]
+
+
+def test_of_two_at_once_the_first_to_end_stays(tmp_path: Path) -> None:
+    place = tmp_path / "run"
+    with new_folder(place) as slow:
+        (slow / "who").write_text("slow")
+        with new_folder(place) as quick:
+            (quick / "who").write_text("quick")
+    assert (place / "who").read_text() == "quick"
+    assert is_whole(place)
+    assert os.listdir(tmp_path) == ["run"]
+
+
+def test_a_file_in_its_place_is_an_error_and_stays(tmp_path: Path) -> None:
+    (tmp_path / "run").write_text("mine")
+    with pytest.raises(NotADirectoryError), new_folder(tmp_path / "run") as folder:
+        (folder / "a.txt").write_text("alpha")
+    assert (tmp_path / "run").read_text() == "mine"
+    assert os.listdir(tmp_path) == ["run"]
+
+
+def flip(folder: Path) -> None:
+    path = folder / "sub" / "b.bin"
+    path.write_bytes(bytes([path.read_bytes()[0] ^ 1]) + path.read_bytes()[1:])
+
+
+def swap(folder: Path) -> None:
+    (folder / "a.txt").rename(folder / "c.txt")
+
+
+DAMAGE: dict[str, Callable[[Path], object]] = {
+    "a flipped bit": flip,
+    "a byte more": lambda folder: (folder / "a.txt").write_text("alpha!"),
+    "an emptied file": lambda folder: (folder / "a.txt").write_text(""),
+    "a missing file": lambda folder: (folder / "a.txt").unlink(),
+    "a renamed file": swap,
+    "an extra file": lambda folder: (folder / "sub" / "extra").write_text(""),
+    "no manifest": lambda folder: (folder / MANIFEST).unlink(),
+    "half a manifest": lambda folder: (folder / MANIFEST).write_text('{"a.txt": {"by'),
+    "a manifest of bytes": lambda folder: (folder / MANIFEST).write_bytes(b"\xff\xfe"),
+    "an empty manifest": lambda folder: (folder / MANIFEST).write_text("{}"),
+}
+
+
+@pytest.mark.parametrize("damage", DAMAGE)
+def test_damage_is_seen(tmp_path: Path, damage: str) -> None:
+    place = filled(tmp_path / "run")
+    assert is_whole(place)
+    DAMAGE[damage](place)
+    assert not is_whole(place)
+
+
+def test_a_link_counts_by_what_it_leads_to(tmp_path: Path) -> None:
+    place = filled(tmp_path / "run")
+    outside = tmp_path / "outside"
+    (place / "a.txt").rename(outside)
+    (place / "a.txt").symlink_to(outside)
+    assert is_whole(place)
+    outside.write_text("other")
+    assert not is_whole(place)
+    outside.unlink()
+    assert not is_whole(place)
+
+
+def test_what_is_not_there_is_not_whole(tmp_path: Path) -> None:
+    assert not is_whole(tmp_path / "none")
+
+
+def test_an_empty_folder_can_be_whole(tmp_path: Path) -> None:
+    with new_folder(tmp_path / "empty"):
+        pass
+    assert is_whole(tmp_path / "empty")
+
+
+class Maker:
+    """Fills a folder and counts how often it was asked."""
+
+    def __init__(self) -> None:
+        self.calls = 0
+
+    def __call__(self, folder: Path) -> None:
+        self.calls += 1
+        (folder / "result").write_text(f"made {self.calls}")
+
+
+def test_fetch_makes_once(tmp_path: Path) -> None:
+    make, place = Maker(), tmp_path / "teachers" / "one"
+    assert fetch(place, make) is False
+    assert fetch(place, make) is True
+    assert (place / "result").read_text() == "made 1"
+    assert fetch(tmp_path / "teachers" / "two", make) is False
+    assert make.calls == 2
+
+
+def test_fetch_makes_a_damaged_folder_again(tmp_path: Path) -> None:
+    make, place = Maker(), tmp_path / "one"
+    fetch(place, make)
+    (place / "result").write_text("made 9")
+    (place / "extra").write_text("left over")
+    assert fetch(place, make) is False
+    assert (place / "result").read_text() == "made 2"
+    assert not (place / "extra").exists()
+    assert fetch(place, make) is True
+
+
+def test_fetch_leaves_nothing_when_making_fails(tmp_path: Path) -> None:
+    def fail(folder: Path) -> None:
+        (folder / "result").write_text("half")
+        raise RuntimeError("half way")
+
+    with pytest.raises(RuntimeError, match="half way"):
+        fetch(tmp_path / "one", fail)
+    assert os.listdir(tmp_path) == []
+    assert fetch(tmp_path / "one", Maker()) is False
+
+
+def test_a_folder_that_grew_is_whole_again_once_sealed(tmp_path: Path) -> None:
+    place = filled(tmp_path / "run")
+    (place / "more.txt").write_text("more")
+    assert not is_whole(place)
+    seal(place)
+    assert is_whole(place)

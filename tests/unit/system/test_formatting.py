@@ -1,0 +1,62 @@
+from __future__ import annotations
+
+from typing import get_args, get_type_hints
+
+import pytest
+
+from kd_core.distillation import roles
+from kd_core.distillation.metrics import Verdict
+from kd_core.distillation.roles import Role
+from kd_core.jobs import states
+from kd_core.jobs.store import Status
+from kd_core.system import formatting
+
+
+@pytest.mark.parametrize(
+    ("said", "expected"),
+    [
+        (formatting.percent(0.895), "89.5 %"),
+        (formatting.percent(1), "100.0 %"),
+        (formatting.percent(0.456, 0), "46 %"),
+        (formatting.points(0.048), "+4.8 points"),
+        (formatting.points(-0.048), "−4.8 points"),
+        (formatting.points(0.0002), "0.0 points"),
+        (formatting.points(-0.0002), "0.0 points"),
+        (formatting.interval(-0.006, 0.067), "−0.6 to +6.7"),
+        (formatting.plus_minus(0.845, 0.901), "± 2.8"),
+        (formatting.ratio(7.63), "7.6x"),
+        (formatting.ratio(99.96), "100x"),
+        (formatting.ratio(1234.4), "1,234x"),
+        (formatting.compared(7.63, "smaller", "larger"), "7.6x smaller"),
+        (formatting.compared(0.5, "smaller", "larger"), "2.0x larger"),
+        (formatting.megabytes(10.699), "10.7 MB"),
+        (formatting.megabytes(999.94), "999.9 MB"),
+        (formatting.megabytes(1234.5), "1.2 GB"),
+        (formatting.milliseconds(1.687), "1.69 ms"),
+        (formatting.milliseconds(9.996), "10.0 ms"),
+        (formatting.milliseconds(12.12), "12.1 ms"),
+        (formatting.duration(0), "0.0 s"),
+        (formatting.duration(0.42), "0.4 s"),
+        (formatting.duration(0.96), "1 s"),
+        (formatting.duration(19.2), "19 s"),
+        (formatting.duration(89.4), "89 s"),
+        (formatting.duration(89.6), "about 1 min"),
+        (formatting.duration(130), "about 2 min"),
+        (formatting.duration(3599), "about 1 h"),
+        (formatting.duration(4800), "about 1 h 20 min"),
+        (formatting.duration(90_000), "about 25 h"),
+        (formatting.count(2_673_669), "2.7 M"),
+        (formatting.count(99_999), "99,999"),
+        (formatting.count(1_200_000_000), "1,200.0 M"),
+    ],
+)
+def test_numbers_in_words(said: str, expected: str) -> None:
+    assert said == expected
+
+
+def test_every_model_verdict_and_status_has_its_words() -> None:
+    assert set(roles.NAMES) == set(roles.SHORT_NAMES) == set(get_args(Role))
+    assert set(states.VERDICTS) == set(get_args(get_type_hints(Verdict)["kind"]))
+    assert set(states.STATUSES) == set(get_args(Status))
+    assert states.verdict_badge("helped") == ("Helped", "green", ":material/trending_up:")
+    assert states.status_badge("interrupted") == ("Interrupted", "orange", ":material/power_off:")
