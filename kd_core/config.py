@@ -158,6 +158,11 @@ class ObjectiveConfig(Settings):
     )
 
     @property
+    def uses_teacher(self) -> bool:
+        """Whether a student learns anything from its teacher: from its answers or from its inner states."""
+        return self.alpha < 1 or self.needs_teacher_online
+
+    @property
     def needs_teacher_online(self) -> bool:
         """Intermediate terms compare inner states, which are not recorded."""
         return any((self.hidden_weight, self.cosine_weight, self.attention_weight, self.relation_weight))

@@ -40,8 +40,7 @@ def student_variants(config: DistillConfig, transfer_texts: int) -> list[Student
     With alpha = 1 and no intermediate term nothing is learned from the teacher, so transfer texts stay out.
     """
     goal = config.objective
-    listens = goal.alpha < 1 or goal.needs_teacher_online
-    transfer = transfer_texts if listens else 0
+    transfer = transfer_texts if goal.uses_teacher else 0
     plan = [StudentVariant("student", goal, transfer), StudentVariant("alone", LABELS_ONLY, 0)]
     if transfer and config.controls.labelled_only:
         plan.append(StudentVariant("labelled_only", goal, 0))

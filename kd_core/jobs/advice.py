@@ -47,7 +47,7 @@ def examine(plan: Plan, seconds: float | None = None) -> list[Note]:
 
 def _objective(plan: Plan) -> Iterator[Note]:
     goal = plan.config.objective
-    if goal.alpha == 1 and not goal.needs_teacher_online:
+    if not goal.uses_teacher:
         yield Note(
             "warning",
             "Alpha is 1: the teacher is ignored, and so is the temperature. The student will equal the "
@@ -129,7 +129,7 @@ def _data(plan: Plan) -> Iterator[Note]:
 
 def _models(plan: Plan) -> Iterator[Note]:
     teacher, student = plan.teacher, plan.student
-    listens = plan.config.objective.alpha < 1
+    distilled = plan.config.objective.uses_teacher
     if student.params > teacher.params:
         yield Note(
             "warning",
@@ -144,13 +144,13 @@ def _models(plan: Plan) -> Iterator[Note]:
             "Choose fewer or narrower layers.",
         )
     init = plan.config.student.init
-    if listens and init == "random" and not plan.rows["transfer"]:
+    if distilled and init == "random" and not plan.rows["transfer"]:
         yield Note(
             "warning",
             "The student starts from nothing and there is no transfer set: the labelled texts alone "
             "teach it little. Add a transfer set, or start from the teacher.",
         )
-    elif listens and init in ("teacher_layers", "pretrained"):
+    elif distilled and init in ("teacher_layers", "pretrained"):
         yield Note(
             "hint",
             "The student starts from trained layers, so it does well on its own too. The gain of "

@@ -139,11 +139,10 @@ def run_work(plan: Plan, cached: Iterable[str] = ()) -> dict[Stage, float]:
 
     training = config.training
     steps, looks = fixed(training.steps), fixed(training.steps) // fixed(training.evaluate_every)
-    listens = config.objective.alpha < 1 or config.objective.needs_teacher_online
     # A batch is padded to its longest text, so that transfer rows make the labelled ones as long.
     both = (training.batch_size + training.transfer_batch_size) * max(train, transfer)
     few = training.batch_size * train
-    with_transfer = listens and rows["transfer"] > 0
+    with_transfer = config.objective.uses_teacher and rows["transfer"] > 0
     batches = [both if with_transfer else few]
     if "alone" not in cached:
         batches.append(few)

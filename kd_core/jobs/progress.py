@@ -239,8 +239,7 @@ def _students(config: DistillConfig) -> Iterator[Role]:
 
 
 def _learns_from_transfer(config: DistillConfig) -> bool:
-    listens = config.objective.alpha < 1 or config.objective.needs_teacher_online
-    return listens and config.task.transfer_texts > 0 and _has_transfer(config)
+    return config.objective.uses_teacher and config.task.transfer_texts > 0 and _has_transfer(config)
 
 
 def _has_transfer(config: DistillConfig) -> bool:

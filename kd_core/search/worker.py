@@ -150,7 +150,7 @@ class _Trainings:
             "accuracy": _accuracy(logits, start.test),
             "seconds": time.monotonic() - started,
             "params": sum(weight.numel() for weight in model.parameters()),
-            "teacher_texts": (self.train_texts + self.transfer_texts) if config.objective.alpha < 1 else 0,
+            "teacher_texts": self.train_texts + self.transfer_texts if variant.objective.uses_teacher else 0,
         }
 
     def _train(

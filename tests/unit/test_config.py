@@ -381,6 +381,12 @@ def test_fixed() -> None:
 def test_intermediate_terms_need_the_teacher_online(name: str) -> None:
     assert not ObjectiveConfig().needs_teacher_online
     assert ObjectiveConfig(**{name: 0.1}).needs_teacher_online
+    assert ObjectiveConfig(**{name: 0.1}, alpha=1).uses_teacher
+
+
+@pytest.mark.parametrize(("alpha", "uses"), [(0, True), (0.99, True), (1, False)])
+def test_with_the_labels_alone_the_teacher_is_not_used(alpha: float, uses: bool) -> None:
+    assert ObjectiveConfig(alpha=alpha).uses_teacher == uses
 
 
 # YAML

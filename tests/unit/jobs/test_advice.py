@@ -106,6 +106,15 @@ def test_alpha_one_silences_what_only_concerns_the_teacher():
     assert "dark knowledge" not in said
 
 
+def test_a_student_that_learns_by_intermediate_terms_only_is_distilled_too():
+    changes = {"objective.alpha": 1, "student.init": "random"}
+    said = [
+        " ".join(texts(plan(changes | more, rows={"transfer": 0})))
+        for more in ({}, {"objective.hidden_weight": 1})
+    ]
+    assert ["starts from nothing" in each for each in said] == [False, True]
+
+
 def test_a_long_run_is_announced_in_hours_and_minutes():
     assert texts(plan(), seconds=1800) == []
     assert texts(plan(), seconds=5400)[0].startswith("This takes about 1 h 30 min here. Fewer steps")
