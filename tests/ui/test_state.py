@@ -25,8 +25,8 @@ def test_all_sessions_share_one_runner(
 
 
 def test_the_pages_leave_torch_to_the_runners_thread() -> None:
-    shared = ("state", "fields", "strip", "recent")
-    check = "".join(f"import pages.shared.{module}\n" for module in shared) + "import sys\n"
+    shared = ("shared.state", "shared.fields", "shared.sidebar", "start.home.recent_runs")
+    check = "".join(f"import pages.{module}\n" for module in shared) + "import sys\n"
     check += "sys.exit('torch' in sys.modules)"
     result = subprocess.run([sys.executable, "-c", check], cwd=ROOT, check=False)
     assert result.returncode == 0

@@ -258,12 +258,11 @@ def test_offline_with_a_copy_reads_the_copy(monkeypatch, folder, tiny_task):
 
     original = AutoModelForSequenceClassification.from_pretrained
     monkeypatch.setattr(loading.AutoModelForSequenceClassification, "from_pretrained", from_pretrained)
-    for name in ("AutoConfig", "AutoTokenizer"):
-        plain = getattr(loading, name).from_pretrained
+    for kind in (checkpoints.AutoConfig, loading.AutoTokenizer):
         monkeypatch.setattr(
-            getattr(loading, name),
+            kind,
             "from_pretrained",
-            lambda place, plain=plain, **kw: plain(str(folder), **kw),
+            lambda place, plain=kind.from_pretrained, **kw: plain(str(folder), **kw),
         )
     load_teacher(TeacherConfig(model="some/model"), tiny_task)
     assert seen == [("some/model", True, False, True)]
