@@ -29,9 +29,9 @@ from kd_core import DistillConfig, Report, distill
 from kd_core.data import load_task
 from kd_core.data.bundled import CORPUS_SHA256
 from kd_core.distillation import run_folder
-from kd_core.distillation.distil import StudentVariant
 from kd_core.distillation.events import Event, Progress
 from kd_core.distillation.latency import latency
+from kd_core.distillation.roles import StudentVariant
 from kd_core.distillation.training.replay import Replay
 from kd_core.learn.lab_results import LabConfig
 from kd_core.learn.lab_training import LabTraining, run_lab, transfer_trainings

@@ -18,7 +18,7 @@ from kd_core.data.hub import PREFIX
 from kd_core.data.uploads import safe_name
 from kd_core.deployment import staircase
 from kd_core.distillation import report_tables
-from kd_core.distillation.roles import NAMES
+from kd_core.distillation.roles import NAMES, ROLES
 from kd_core.models.presets import TEACHERS
 from kd_core.system.formatting import count, megabytes, percent, plus_minus
 
@@ -84,6 +84,7 @@ def model_card(report: Mapping[str, Any], onnx: Sequence[str]) -> str:
         onnx=onnx,
         pipeline_code=PIPELINE,
         onnx_code=ONNX.format(file=onnx[-1]) if onnx else "",
+        controls=[ROLES[who] for who in report_tables.models(report) if who not in ("teacher", "student")],
         models=_markdown(_models(report)),
         forms=_markdown(staircase.table(report["forms"])),
         conditions=staircase.conditions(report["forms"], report["machine"], report["rows"]["test"]),

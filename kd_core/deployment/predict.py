@@ -15,14 +15,13 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from kd_core.distillation.metrics import softmax
-from kd_core.distillation.roles import NAMES, Role
+from kd_core.distillation.roles import CORE, NAMES, Role
 from kd_core.errors import DataError
 from kd_core.system.control import Control
 
 if TYPE_CHECKING:  # torch comes with it
     from kd_core.deployment.forms import OpenForm
 
-MODELS: tuple[Role, ...] = ("teacher", "student", "alone")
 MAX_CHARACTERS = 20_000  # more than any model reads, and what a tokenizer does at once
 MAX_WORDS = 60
 REPEATS, ENOUGH = 15, 0.3  # times that a text is asked, or for how many seconds
@@ -58,7 +57,7 @@ def open_models(run_id: str) -> dict[Role, OpenForm]:
     """Teacher, distilled student and student alone (first seed) in PyTorch. Raises: RunError."""
     from kd_core.deployment.forms import open_form
 
-    return {who: open_form(run_id, who, "pytorch") for who in MODELS}
+    return {who: open_form(run_id, who, "pytorch") for who in CORE}
 
 
 def predict_texts(run_id: str, texts: Sequence[str]) -> dict[str, Any]:

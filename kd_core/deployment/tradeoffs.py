@@ -15,14 +15,13 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from kd_core.distillation.metrics import wilson
-from kd_core.distillation.roles import Role
+from kd_core.distillation.roles import ROLES, STUDENTS
 
 if TYPE_CHECKING:
     from kd_core.jobs.store.schema import RunRow
 
 Cost = Literal["size", "latency", "params", "flops"]
 COSTS: tuple[Cost, ...] = ("size", "latency", "params", "flops")
-STUDENTS: tuple[Role, ...] = ("student", "labelled_only", "alone")
 TEST = "test"  # the other sets are named by the runs' reports
 
 _COLUMNS = (
@@ -83,7 +82,7 @@ def candidates(rows: Iterable[RunRow]) -> pd.DataFrame:
     frame = pd.DataFrame(found.values(), [" ".join(key) for key in found], list(_COLUMNS))[::-1]
     shared = ["task", "who", "runtime", "accuracy", "params", "size", "conditions"]
     same = frame.assign(shifted=frame["shifted"].map(str)).duplicated([*shared, "shifted"])
-    return frame[~(same & frame["who"].isin(["teacher", "alone"]))]
+    return frame[~(same & frame["who"].map(lambda who: ROLES[who].shared))]
 
 
 def _conditions(machine: str, form: Mapping[str, Any]) -> str:

@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 from datasets import Dataset, concatenate_datasets
 from safetensors.torch import load_model
 
-from kd_core.config import DistillConfig, ObjectiveConfig, fixed
+from kd_core.config import DistillConfig, fixed
 from kd_core.data.task import Task, content_hash
 from kd_core.distillation.events import TrainingStarted
-from kd_core.distillation.roles import Role
+from kd_core.distillation.roles import ROLES, StudentVariant, student_variants
 from kd_core.distillation.run import Run, Trained, keep_history, tell_history
-from kd_core.distillation.training.batches import LABELS_ONLY, Recipe
+from kd_core.distillation.training.batches import Recipe
 from kd_core.distillation.training.intermediate import IntermediateTerms
 from kd_core.distillation.training.replay import TEXTS, Replay, Watch
 from kd_core.distillation.training.trainer import DistillTrainer, train
@@ -23,28 +22,6 @@ from kd_core.models.inference import device, encode
 from kd_core.models.loading import model_hash, seeded
 from kd_core.models.students import build_student
 from kd_core.system import parallel
-
-
-@dataclass(frozen=True)
-class StudentVariant:
-    """One of the students of a run: what it minimises, and how many of the transfer texts it sees."""
-
-    who: Role
-    objective: ObjectiveConfig
-    transfer: int
-
-
-def student_variants(config: DistillConfig, transfer_texts: int) -> list[StudentVariant]:
-    """The distilled student first, then its controls.
-
-    With alpha = 1 and no intermediate term nothing is learned from the teacher, so transfer texts stay out.
-    """
-    goal = config.objective
-    transfer = transfer_texts if goal.uses_teacher else 0
-    plan = [StudentVariant("student", goal, transfer), StudentVariant("alone", LABELS_ONLY, 0)]
-    if transfer and config.controls.labelled_only:
-        plan.append(StudentVariant("labelled_only", goal, 0))
-    return plan
 
 
 def distil(run: Run, teacher: Trained, knowledge: Dataset) -> list[Trained]:
@@ -129,9 +106,9 @@ def train_student(
         parallel.on_main_process(keep)
 
     place = run.work / "students" / f"{variant.who}-{seed}"
-    if variant.who == "alone":  # it depends neither on T nor on alpha, so other runs share it
+    if ROLES[variant.who].shared:
         place = run.place(
-            "alone",
+            variant.who,
             start=model_hash(student, tokenizer),
             texts=[content_hash(task.train), content_hash(task.validation)],
             recipe=repr(recipe),

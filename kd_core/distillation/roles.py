@@ -1,24 +1,117 @@
-"""Who is trained and measured in a run: names, in the order in which they are always listed."""
+"""Who is trained and measured in a run: the teacher, the distilled student, and the student's controls.
+
+A control is one entry in ``ROLES``; one that can be left out has a switch in ``ControlsConfig``. No torch.
+"""
 
 from __future__ import annotations
 
+from dataclasses import dataclass, replace
 from typing import Literal
 
-# In the order in which they are always listed.
-NAMES: dict[Role, str] = {
-    "teacher": "Teacher",
-    "student": "Distilled student",
-    "labelled_only": "Distilled on labelled texts",
-    "alone": "Student alone",
-}
-
-SHORT_NAMES: dict[Role, str] = {
-    "teacher": "Teacher",
-    "student": "Distilled",
-    "labelled_only": "Labelled only",
-    "alone": "Alone",
-}
-
+from kd_core.config import DistillConfig, ObjectiveConfig
 
 # Who is trained or measured. "student" is the distilled one.
 Role = Literal["teacher", "alone", "labelled_only", "student"]
+Pair = tuple[str, str]  # a colour in the light theme, and in the dark one
+
+LABELS_ONLY = ObjectiveConfig(alpha=1.0)
+
+
+@dataclass(frozen=True, kw_only=True)
+class RoleEntry:
+    """What is said and drawn of a role and, of a student, what it learns from."""
+
+    title: str
+    short: str  # where there is little room
+    about: str  # goes on after "Title is "
+    colour: Pair  # of marks: lines, bars, dots
+    text_colour: Pair  # of words: at least 4.5 to 1 on the page
+    dash: str = "solid"
+    symbol: str
+    shape: str = ""  # where the filling says something else; "": the symbol
+    shared: bool = False  # it knows nothing of T and alpha, so that other runs have the same one
+    objective: ObjectiveConfig | None = None  # what it minimises; None: what the run does
+    transfer: bool = False  # whether it sees the transfer texts
+    switch: str = ""  # its field of ControlsConfig; "": it is always there
+
+
+# In the order of training and of a report's keys.
+ROLES: dict[Role, RoleEntry] = {
+    "teacher": RoleEntry(
+        title="Teacher",
+        short="Teacher",
+        about="the large model, fine-tuned on the labels.",
+        colour=("#4C5FD5", "#93A0F5"),
+        text_colour=("#3F51C6", "#A9B4F8"),
+        dash="dash",
+        symbol="diamond",
+        shared=True,
+    ),
+    "student": RoleEntry(
+        title="Distilled student",
+        short="Distilled",
+        about="the small model, which learned from the labels and from the teacher.",
+        colour=("#D9660B", "#F59A4A"),
+        text_colour=("#AD4E04", "#F8AE6D"),
+        symbol="circle",
+        transfer=True,
+    ),
+    "alone": RoleEntry(
+        title="Student alone",
+        short="Alone",
+        about="the same student, trained as long on the labels without a teacher.",
+        colour=("#7A8594", "#A3ADBA"),
+        text_colour=("#5A6573", "#B4BDC9"),
+        symbol="square",
+        shared=True,
+        objective=LABELS_ONLY,
+    ),
+    "labelled_only": RoleEntry(
+        title="Distilled on labelled texts",
+        short="Labelled only",
+        about="the same student, distilled as long without the transfer texts.",
+        colour=("#E8B07C", "#E8B07C"),
+        text_colour=("#8A5A24", "#E8B07C"),
+        dash="dot",
+        symbol="circle-open",
+        shape="triangle-up",
+        switch="labelled_only",
+    ),
+}
+# As lists have them: the student alone comes last, for it is what the others are compared with.
+LISTED: tuple[Role, ...] = tuple(sorted(ROLES, key=lambda who: who == "alone"))
+NAMES: dict[Role, str] = {who: ROLES[who].title for who in LISTED}
+SHORT_NAMES: dict[Role, str] = {who: ROLES[who].short for who in LISTED}
+STUDENTS: tuple[Role, ...] = tuple(who for who in LISTED if who != "teacher")
+CORE: tuple[Role, ...] = ("teacher", "student", "alone")  # which every run has, also one of version 0.1
+
+
+@dataclass(frozen=True)
+class StudentVariant:
+    """One of the students of a run: what it minimises, and how many of the transfer texts it sees."""
+
+    who: Role
+    objective: ObjectiveConfig
+    transfer: int
+
+
+def student_variants(config: DistillConfig, transfer_texts: int) -> list[StudentVariant]:
+    """The distilled student first, then its controls; without those that would be the same once more.
+
+    With alpha = 1 and no intermediate term nothing is learned from the teacher, so transfer texts stay out.
+    """
+    own = config.objective
+    transfer = transfer_texts if own.uses_teacher else 0
+    students = [
+        StudentVariant(who, entry.objective or own, transfer if entry.transfer else 0)
+        for who, entry in ROLES.items()
+        if who != "teacher"
+    ]
+    return [variant for variant in students if _is_wanted(variant, students[0], config)]
+
+
+def _is_wanted(variant: StudentVariant, distilled: StudentVariant, config: DistillConfig) -> bool:
+    switch = ROLES[variant.who].switch
+    return not switch or (
+        getattr(config.controls, switch) and replace(variant, who=distilled.who) != distilled
+    )

@@ -21,7 +21,7 @@ from kd_core.distillation.events import Progress
 from kd_core.distillation.latency import latency
 from kd_core.distillation.metrics import Fidelity, Latency, Scores, Verdict, fidelity, scores, verdict, wilson
 from kd_core.distillation.report import ModelReport
-from kd_core.distillation.roles import Role
+from kd_core.distillation.roles import ROLES, Role
 from kd_core.distillation.run import Run, Trained
 from kd_core.models.inference import Logits, collate, encode, predict_logits
 from kd_core.models.loading import model_hash
@@ -85,7 +85,7 @@ def shifted_sets(task: Task) -> dict[str, Dataset]:
 
 
 def logits_of(run: Run, trained: Trained, sets: Mapping[str, Dataset]) -> dict[str, Logits]:
-    """Logits (rows, classes) for each set. Those of teacher and alone are kept: many runs share them."""
+    """Logits (rows, classes) for each set. Those of a model that many runs share are kept."""
 
     def compute() -> dict[str, Logits]:
         return {
@@ -98,7 +98,7 @@ def logits_of(run: Run, trained: Trained, sets: Mapping[str, Dataset]) -> dict[s
             for name, split in sets.items()
         }
 
-    if trained.who not in ("teacher", "alone"):
+    if not ROLES[trained.who].shared:
         return compute()
     place = run.place(
         "scores",

@@ -10,31 +10,12 @@ from typing import Any
 import numpy as np
 import plotly.graph_objects as go
 
-from kd_core.distillation.roles import Role
+from kd_core.distillation.roles import ROLES, Pair, Role
 
-Pair = tuple[str, str]  # light theme, dark theme
-
-# Of marks: lines, bars, dots.
-COLOURS: dict[Role, Pair] = {
-    "teacher": ("#4C5FD5", "#93A0F5"),
-    "student": ("#D9660B", "#F59A4A"),
-    "labelled_only": ("#E8B07C", "#E8B07C"),
-    "alone": ("#7A8594", "#A3ADBA"),
-}
-# Of words: at least 4.5 to 1 on the page.
-TEXT_COLOURS: dict[Role, Pair] = {
-    "teacher": ("#3F51C6", "#A9B4F8"),
-    "student": ("#AD4E04", "#F8AE6D"),
-    "labelled_only": ("#8A5A24", "#E8B07C"),
-    "alone": ("#5A6573", "#B4BDC9"),
-}
-DASHES: dict[Role, str] = {"teacher": "dash", "student": "solid", "labelled_only": "dot", "alone": "solid"}
-SYMBOLS: dict[Role, str] = {
-    "teacher": "diamond",
-    "student": "circle",
-    "labelled_only": "circle-open",
-    "alone": "square",
-}
+COLOURS = {who: entry.colour for who, entry in ROLES.items()}  # of marks
+TEXT_COLOURS = {who: entry.text_colour for who, entry in ROLES.items()}
+DASHES = {who: entry.dash for who, entry in ROLES.items()}
+SYMBOLS = {who: entry.symbol for who, entry in ROLES.items()}
 
 INK: Pair = ("#1B1F24", "#E6EAEF")  # words
 PAGE: Pair = ("#FFFFFF", "#12161B")  # what a pale cell fades into

@@ -7,13 +7,12 @@ from collections.abc import Mapping, Sequence
 
 import plotly.graph_objects as go
 
-from kd_core.distillation.roles import NAMES, Role
+from kd_core.distillation.roles import NAMES, Pair, Role
 from kd_core.figures.style import (
     GRID,
     INK,
     PAGE,
     TEXT_COLOURS,
-    Pair,
     colour_of,
     label_of,
     new_figure,

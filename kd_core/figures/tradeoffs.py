@@ -12,12 +12,11 @@ from plotly.colors import hex_to_rgb, label_rgb, sample_colorscale
 
 from kd_core.deployment.runtimes import RUNTIME_NAMES, Runtime
 from kd_core.deployment.tradeoffs import Cost, Limits
-from kd_core.distillation.roles import NAMES, SHORT_NAMES, Role
+from kd_core.distillation.roles import NAMES, ROLES, SHORT_NAMES, Role
 from kd_core.figures.style import (
     INK,
     LINE,
     PAGE,
-    SYMBOLS,
     colour_of,
     label_of,
     new_figure,
@@ -32,8 +31,7 @@ COSTS: dict[Cost, tuple[str, str, float]] = {
     "params": ("parameters", "Parameters (millions)", 1e6),
     "flops": ("computation", "Computation for one text (MFLOPs)", 1e6),
 }
-SHAPES = SYMBOLS | {"labelled_only": "triangle-up"}
-# The shape says whose model it is, its filling in which program it runs.
+# A mark's shape says whose model it is, its filling in which program it runs.
 FILLINGS: dict[Runtime, str] = {"pytorch": "", "onnx": "-open", "int8": "-open-dot"}
 MANY = 60  # candidates from which on only the front has its intervals drawn
 PALE = 0.18  # what does not fit
@@ -135,7 +133,7 @@ def _draw_marks(
         legendgroup=name,
         showlegend=bool(legend),
         marker={
-            "symbol": SHAPES[who] + filling,
+            "symbol": (ROLES[who].shape or ROLES[who].symbol) + filling,
             "size": 8 if many else 12,
             "color": colour,
             "opacity": opacity,

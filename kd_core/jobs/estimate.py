@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from kd_core.config import DistillConfig, fixed
 from kd_core.distillation.events import STAGES, Estimated, Stage, StageStarted
+from kd_core.distillation.roles import ROLES, STUDENTS, student_variants
 from kd_core.errors import RunError
 from kd_core.jobs.plan import Plan, Shape
 from kd_core.system import paths
@@ -106,7 +107,7 @@ def _with_work(run: Past, plan: Plan) -> Past:
 
 
 def cached_parts(config: DistillConfig, past: Iterable[Past]) -> set[str]:
-    """Of "teach", "record" and "alone", those that a past run with these settings left in the cache."""
+    """Of "teach", "record" and students that runs share: what a past run with these settings left cached."""
     mine = config.model_dump(mode="json")
     found: set[str] = set()
     for run in past:
@@ -117,7 +118,7 @@ def cached_parts(config: DistillConfig, past: Iterable[Past]) -> set[str]:
         ):
             found |= {"teach", "record"}
             if all(run.config.get(part) == mine[part] for part in ("student", "training")):
-                found.add("alone")
+                found |= {who for who in STUDENTS if ROLES[who].shared}
     return found
 
 
@@ -142,12 +143,11 @@ def run_work(plan: Plan, cached: Iterable[str] = ()) -> dict[Stage, float]:
     # A batch is padded to its longest text, so that transfer rows make the labelled ones as long.
     both = (training.batch_size + training.transfer_batch_size) * max(train, transfer)
     few = training.batch_size * train
-    with_transfer = config.objective.uses_teacher and rows["transfer"] > 0
-    batches = [both if with_transfer else few]
-    if "alone" not in cached:
-        batches.append(few)
-    if with_transfer and config.controls.labelled_only:
-        batches.append(few)
+    batches = [
+        both if variant.transfer else few
+        for variant in student_variants(config, rows["transfer"])
+        if variant.who not in cached
+    ]
     weights = student.params - (student.embedding_params if config.student.freeze_embeddings else 0)
     distil = sum(
         steps * _step(student, tokens, weights) + looks * _look(student, rows["validation"] * train)

@@ -7,7 +7,7 @@ before the start, or else a guess from the config. What the parts that are done 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -22,7 +22,7 @@ from kd_core.distillation.events import (
     Step,
     TrainingStarted,
 )
-from kd_core.distillation.roles import Role
+from kd_core.distillation.roles import Role, StudentVariant, student_variants
 from kd_core.errors import ConfigError
 from kd_core.models.presets import STUDENTS, TEACHERS
 
@@ -138,8 +138,8 @@ class RunProgress:
         parts = {_name("teacher", config.teacher.seed): _Part("teach", self._cost("teacher", teacher_steps))}
         parts["record"] = _Part("record", text * (TYPICAL_TEXTS + transfer))
         for seed in config.training.seeds:
-            for who in _students(config):
-                parts[_name(who, seed)] = _Part("distil", self._cost(who, steps))
+            for student in _students(config):
+                parts[_name(student.who, seed)] = _Part("distil", self._cost(student.who, steps))
         parts["validate"] = _Part("validate", VALIDATE + text * VALIDATED_TEXTS)
         return parts
 
@@ -172,7 +172,7 @@ class RunProgress:
         training = self._config.training
         if who == "teacher":
             return self._config.teacher.batch_size
-        if who == "student" and _learns_from_transfer(self._config):
+        if any(student.who == who and student.transfer for student in _students(self._config)):
             return training.batch_size + training.transfer_batch_size
         return training.batch_size
 
@@ -231,15 +231,8 @@ def _name(who: Role, seed: int) -> str:
     return f"{who}-{seed}"
 
 
-def _students(config: DistillConfig) -> Iterator[Role]:
-    yield "student"
-    yield "alone"
-    if _learns_from_transfer(config) and config.controls.labelled_only:
-        yield "labelled_only"
-
-
-def _learns_from_transfer(config: DistillConfig) -> bool:
-    return config.objective.uses_teacher and config.task.transfer_texts > 0 and _has_transfer(config)
+def _students(config: DistillConfig) -> list[StudentVariant]:
+    return student_variants(config, config.task.transfer_texts if _has_transfer(config) else 0)
 
 
 def _has_transfer(config: DistillConfig) -> bool:

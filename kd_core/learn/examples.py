@@ -8,13 +8,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kd_core.distillation.report import Report
-from kd_core.distillation.roles import Role
+from kd_core.distillation.roles import CORE, Role
 from kd_core.distillation.run_folder import PREDICTIONS, find
 from kd_core.errors import RunError
 from kd_core.learn.anatomy import Floats, entropy, log_softmax, softmax
 from kd_core.learn.recorded import recorded
-
-MODELS: tuple[Role, ...] = ("teacher", "student", "alone")
 
 
 @dataclass(frozen=True)
@@ -62,7 +60,7 @@ class Examples:
 def shipped() -> Examples:
     """200 test headlines of the bundled task. Raises: DataError where its corpus is not there."""
     known = recorded()
-    logits = {who: known.logits[who] for who in MODELS}
+    logits = {who: known.logits[who] for who in CORE}
     return Examples(tuple(known.texts()), known.labels, known.truth, logits)
 
 
@@ -79,7 +77,7 @@ def of_run(run_id: str) -> Examples:
         raise RunError(
             f"The predictions of {run_id} are missing or damaged: {PREDICTIONS} cannot be read."
         ) from error
-    columns: dict[Role, str] = {"teacher": "teacher", "student": f"student-{seed}", "alone": f"alone-{seed}"}
+    columns = {who: who if who == "teacher" else f"{who}-{seed}" for who in CORE}
     return Examples(
         texts=tuple(rows["text"]),
         labels=tuple(report.labels),

@@ -17,13 +17,13 @@ from numpy.typing import NDArray
 
 from kd_core.config import DistillConfig, fixed
 from kd_core.data import load_task
-from kd_core.distillation.distil import StudentVariant, train_student
+from kd_core.distillation.distil import train_student
 from kd_core.distillation.events import Event, OnEvent, Progress, Step, ignore
 from kd_core.distillation.record import record
 from kd_core.distillation.resolve import resolve
+from kd_core.distillation.roles import LABELS_ONLY, StudentVariant
 from kd_core.distillation.run import Run, Trained
 from kd_core.distillation.teach import teach
-from kd_core.distillation.training.batches import LABELS_ONLY
 from kd_core.learn.lab_results import LabConfig, pack
 from kd_core.models.inference import encode, predict_logits
 from kd_core.models.loading import load_teacher

@@ -20,10 +20,11 @@ from transformers import PreTrainedModel, PreTrainedTokenizerFast
 from kd_core.config import DistillConfig, fixed
 from kd_core.data import load_task
 from kd_core.data.task import Task
-from kd_core.distillation.distil import StudentVariant, recipe_for, student_variants
+from kd_core.distillation.distil import recipe_for
 from kd_core.distillation.events import Event, OnEvent, Progress, TrainingStarted, ignore
 from kd_core.distillation.record import record
 from kd_core.distillation.resolve import resolve
+from kd_core.distillation.roles import StudentVariant, student_variants
 from kd_core.distillation.run import Run, Trained
 from kd_core.distillation.teach import teach
 from kd_core.distillation.training.intermediate import IntermediateTerms

@@ -15,6 +15,7 @@ from streamlit.testing.v1 import AppTest
 
 from kd_core.config import DistillConfig
 from kd_core.deployment import predict
+from kd_core.distillation.roles import CORE
 from kd_core.errors import RunError
 from kd_core.jobs.store import Store
 from tests import SAMPLES
@@ -91,7 +92,7 @@ def done(home: Path, store: Store, report: dict[str, Any], monkeypatch: pytest.M
             "student-0": [business, business],
         }
     ).to_parquet(home / "runs" / RUN / "predictions.parquet")
-    monkeypatch.setattr(predict, "open_models", lambda run_id: {who: Model(who) for who in predict.MODELS})
+    monkeypatch.setattr(predict, "open_models", lambda run_id: {who: Model(who) for who in CORE})
     return store
 
 
@@ -323,7 +324,7 @@ def test_stopped_on_the_way_keeps_what_is_there(app: App, done: Store) -> None:
     page = many(app)
     texts = [f"shares {i}" for i in range(2 * CHUNK)]
     batch = Batch(RUN, Texts(texts))
-    batch.found = {who: [Model(who).predict(texts[:CHUNK])] for who in predict.MODELS}
+    batch.found = {who: [Model(who).predict(texts[:CHUNK])] for who in CORE}
     batch.done = CHUNK
     batch.stop()
     page.session_state["playground.batch"] = batch

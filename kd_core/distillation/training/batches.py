@@ -12,10 +12,8 @@ from torch.utils.data import Sampler
 from transformers.trainer_pt_utils import get_length_grouped_indices
 
 from kd_core.config import ObjectiveConfig, Precision
-from kd_core.distillation.roles import Role
+from kd_core.distillation.roles import LABELS_ONLY, Role
 from kd_core.system import parallel
-
-LABELS_ONLY = ObjectiveConfig(alpha=1.0)
 
 
 @dataclass(frozen=True)

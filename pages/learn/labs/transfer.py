@@ -10,6 +10,7 @@ import streamlit as st
 
 from kd_core import figures
 from kd_core.config import DistillConfig
+from kd_core.distillation.roles import STUDENTS
 from kd_core.errors import KDError, RunError
 from kd_core.figures.lab_runs import setting_name
 from kd_core.jobs.store import RunRow
@@ -126,7 +127,7 @@ def _seconds_each(run: RunRow | None) -> float | None:
         report = store().report(run.id)
     except RunError:
         return None
-    trained = sum(len(report[who]["seeds"]) for who in ("student", "alone", "labelled_only") if report[who])
+    trained = sum(len(report[who]["seeds"]) for who in STUDENTS if report.get(who))
     return float(report["seconds"]["distil"]) / trained
 
 

@@ -84,7 +84,7 @@ def choose_view(candidates: pd.DataFrame) -> View:
             "Models",
             found,
             selection_mode="multi",
-            default=[who for who in found if who != "labelled_only"],
+            default=[who for who in found if not roles.ROLES[who].switch],
             format_func=roles.SHORT_NAMES.get,
             key="tradeoffs.models",
             bind="query-params",

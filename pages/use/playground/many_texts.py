@@ -262,7 +262,7 @@ def _numbers(table: pd.DataFrame, labels: tuple[str, ...]) -> None:
         )
     if len(known):
         with st.container(horizontal=True):
-            for who in predict.MODELS:
+            for who in roles.CORE:
                 _share(f"{roles.NAMES[who]}: accuracy", known[who] == known["label"])
 
 

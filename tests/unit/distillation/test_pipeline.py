@@ -13,9 +13,7 @@ from safetensors.torch import load_file
 from transformers import AutoModelForSequenceClassification, AutoTokenizer
 
 from kd_core import distill
-from kd_core.config import DistillConfig
 from kd_core.distillation import pipeline
-from kd_core.distillation.distil import student_variants
 from kd_core.distillation.events import (
     STAGES,
     Evaluated,
@@ -194,30 +192,6 @@ def test_each_seed_trains_as_if_it_were_alone(kd_home, short_config, finished_ru
     report = distill(tiny_config.change({"training.seeds": (1,)}))
     for who in ("student", "alone", "labelled_only"):
         assert same(student(report, f"{who}-1"), student(finished_run.report, f"{who}-1"))
-
-
-# Lessons
-
-
-def test_lessons():
-    def plan(transfer_texts: int, **changes) -> list[tuple[str, float, int]]:
-        config = DistillConfig().change({key.replace("__", "."): value for key, value in changes.items()})
-        return [
-            (lesson.who, lesson.objective.alpha, lesson.transfer)
-            for lesson in student_variants(config, transfer_texts)
-        ]
-
-    alone = ("alone", 1.0, 0)
-    assert plan(9) == [("student", 0.3, 9), alone, ("labelled_only", 0.3, 0)]
-    assert plan(0) == [("student", 0.3, 0), alone]
-    assert plan(9, controls__labelled_only=False) == [("student", 0.3, 9), alone]
-    assert plan(9, objective__alpha=1.0) == [("student", 1.0, 0), alone]
-    # An intermediate term learns from the teacher whatever alpha is.
-    assert plan(9, objective__alpha=1.0, objective__hidden_weight=1.0) == [
-        ("student", 1.0, 9),
-        alone,
-        ("labelled_only", 1.0, 0),
-    ]
 
 
 # Events

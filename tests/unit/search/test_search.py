@@ -598,9 +598,10 @@ def test_a_score_is_the_accuracy_on_the_held_out_part(searched) -> None:
 
 def test_a_cell_is_what_the_ordinary_steps_would_give_on_its_fold(searched, search_config, kd_home) -> None:
     """The reuse of vocabulary, texts and initial weights changes no score."""
-    from kd_core.distillation.distil import student_variants, train_student
+    from kd_core.distillation.distil import train_student
     from kd_core.distillation.record import record
     from kd_core.distillation.resolve import resolve
+    from kd_core.distillation.roles import student_variants
     from kd_core.distillation.run import Run
     from kd_core.distillation.teach import teach
     from kd_core.models.loading import load_teacher

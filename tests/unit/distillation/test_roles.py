@@ -1,0 +1,33 @@
+"""Who is trained in a run, and what each of them learns from."""
+
+from typing import get_args
+
+from kd_core.config import ControlsConfig, DistillConfig
+from kd_core.distillation.roles import CORE, LISTED, ROLES, Role, student_variants
+
+
+def test_each_role_has_its_entry_and_each_switch_its_field():
+    assert set(ROLES) == set(LISTED) == set(get_args(Role))
+    assert {entry.switch for entry in ROLES.values()} - {""} <= set(ControlsConfig.model_fields)
+    assert not any(ROLES[who].switch for who in CORE)
+
+
+def test_who_learns_from_what():
+    def plan(transfer_texts: int, **changes) -> list[tuple[str, float, int]]:
+        config = DistillConfig().change({key.replace("__", "."): value for key, value in changes.items()})
+        return [
+            (variant.who, variant.objective.alpha, variant.transfer)
+            for variant in student_variants(config, transfer_texts)
+        ]
+
+    alone = ("alone", 1.0, 0)
+    assert plan(9) == [("student", 0.3, 9), alone, ("labelled_only", 0.3, 0)]
+    assert plan(0) == [("student", 0.3, 0), alone]
+    assert plan(9, controls__labelled_only=False) == [("student", 0.3, 9), alone]
+    assert plan(9, objective__alpha=1.0) == [("student", 1.0, 0), alone]
+    # An intermediate term learns from the teacher whatever alpha is.
+    assert plan(9, objective__alpha=1.0, objective__hidden_weight=1.0) == [
+        ("student", 1.0, 9),
+        alone,
+        ("labelled_only", 1.0, 0),
+    ]
