@@ -23,12 +23,15 @@ def load_task(config: TaskConfig) -> Task:
     """
     # Here, since the readers import datasets and pandas: seconds that the sub-modules' users need not wait.
     from kd_core.data.bundled import TASKS, load_bundled
-    from kd_core.data.files import KINDS, load_files, refuse_remote
+    from kd_core.data.files import load_files
     from kd_core.data.hub import PREFIX, load_hub
+    from kd_core.data.read import KINDS
 
     if config.name in TASKS:
         return load_bundled(config)
-    refuse_remote(config.name.removeprefix(PREFIX), "task")
+    _refuse_remote(config.name.removeprefix(PREFIX), "task")
+    _refuse_remote(config.test_file, "test-file")
+    _refuse_remote(config.transfer_file, "transfer-file")
     if config.name.startswith(PREFIX):
         return load_hub(config)
     if os.path.exists(config.name) or config.name.lower().endswith(tuple(KINDS)):
@@ -37,6 +40,14 @@ def load_task(config: TaskConfig) -> Task:
         f"There is no task or file {config.name!r}. Choose a bundled task ({', '.join(TASKS)}), "
         f"a file ({', '.join(KINDS)}) or a Hub data set ({PREFIX}ID)."
     )
+
+
+def _refuse_remote(place: str | None, field: str) -> None:
+    """Raises: DataError for an address or a network share, which would be fetched from another machine."""
+    if place and ("://" in place or place.startswith(("\\\\", "//"))):
+        raise DataError(
+            f"--{field} must be a file on this machine, got {place!r}. Download it first and give its path."
+        )
 
 
 __all__ = ["load_task"]

@@ -1,14 +1,14 @@
-"""What is looked at before rows become a task, wherever they came from.
+"""From rows to a task, wherever they came from, and what is looked at on the way.
 
 Rows are a DataFrame with the columns ``text`` and ``label`` (both str), and an index of 1-based line or row
-numbers. Every finding either raises a ``DataError`` or adds a sentence to ``notes``.
+numbers. Whatever is wrong either raises a ``DataError`` or adds a sentence to ``notes``.
 """
 
 from __future__ import annotations
 
 import math
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 
 import pandas as pd
 from datasets import Dataset
@@ -175,14 +175,14 @@ def _without_overlap(rows: pd.DataFrame, allowed: bool, notes: list[str]) -> pd.
         shared = own & rows["key"].isin(rows.loc[rows["part"].isin(others), "key"])
         if not (count := int(shared.sum())):
             continue
-        found = f"{count:,} of {int(own.sum()):,} {part} texts"
+        texts = f"{count:,} of {int(own.sum()):,} {part} texts"
         where = " or ".join(other for other in others if (rows["part"] == other).any())
         if not allowed:
             raise DataError(
-                f"{found} occur in {where} too. Drop them from {part} with --drop-overlap.",
+                f"{texts} occur in {where} too. Drop them from {part} with --drop-overlap.",
                 setting="drop_overlap",
             )
-        notes.append(f"{found} that occur in {where} too were dropped.")
+        notes.append(f"{texts} that occur in {where} too were dropped.")
         rows = rows[~shared]
     return rows
 
@@ -223,15 +223,15 @@ def _check_seen(rows: pd.DataFrame, train: pd.Series[bool]) -> None:
         )
 
 
-def _splits(rows: pd.DataFrame, parts: Mapping[str, pd.DataFrame], seed: int) -> dict[str, pd.DataFrame]:
-    splits = {key: rows[rows["part"] == key] for key in ("train", "validation", "test")}
-    if "validation" in parts:
-        return splits
-    train = splits["train"]
-    shares = (0.80, 0.20, 0.0) if "test" in parts else SHARES
-    places = split_rows(train["label"].tolist(), train["key"].tolist(), seed, shares)
-    made = {key: train.iloc[rows] for key, rows in zip(splits, places, strict=True)}
-    return made | {"test": splits["test"]} if "test" in parts else made
+def _splits(rows: pd.DataFrame, parts: Collection[str], seed: int) -> dict[str, pd.DataFrame]:
+    splits = {part: rows[rows["part"] == part] for part in ("train", "validation", "test")}
+    if "validation" not in parts:
+        train = splits["train"]
+        shares = (0.80, 0.20, 0.0) if "test" in parts else SHARES
+        places = split_rows(train["label"].tolist(), train["key"].tolist(), seed, shares)
+        made = {part: train.iloc[own] for part, own in zip(splits, places, strict=True)}
+        splits = made | {part: splits[part] for part in parts if part != "train"}
+    return splits
 
 
 def _transfer(

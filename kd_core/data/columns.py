@@ -1,13 +1,14 @@
-"""Which column holds the texts, and which the labels."""
+"""From a table to the columns that matter: which holds the texts, and which the labels."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Sequence
 
-from kd_core.data.decode import LABEL_NAMES, TEXT_NAMES
-from kd_core.data.read import Table
+from kd_core.data.read import LABEL_NAMES, TEXT_NAMES, Table
 from kd_core.errors import DataError
+
+MAX_CLASSES = 1_000
 
 
 def choose_columns(table: Table, text: str | None, label: str | None) -> tuple[str, str]:
@@ -15,65 +16,34 @@ def choose_columns(table: Table, text: str | None, label: str | None) -> tuple[s
 
     Raises: DataError if one given is missing, or if several could be meant.
     """
+    columns = list(table.frame.columns)
     for given, kind in ((text, "text"), (label, "label")):
-        if given is not None and given not in table.frame.columns:
-            found = ", ".join(map(repr, table.frame.columns))
-            raise DataError(f"{table.name} has no column {given!r}; choose --{kind}-column from {found}.")
+        if given is not None and given not in columns:
+            listed = ", ".join(map(repr, columns))
+            raise DataError(f"{table.name} has no column {given!r}; choose --{kind}-column from {listed}.")
     if text is not None and text == label:
         raise DataError(f"{text!r} cannot be both the column of texts and that of labels.")
-    if len(table.frame.columns) < 2:
+    if len(columns) < 2:
         hint = " If the columns are separated in another way, give --delimiter." if table.delimiter else ""
         raise DataError(
-            f"{table.name} has only the column {table.frame.columns[0]!r}; "
-            f"a task needs texts and labels.{hint}"
+            f"{table.name} has only the column {columns[0]!r}; a task needs texts and labels.{hint}"
         )
-    free = [column for column in table.frame.columns if column not in (text, label)]
+    free = [column for column in columns if column not in (text, label)]
     text = text or _by_name(table, free, TEXT_NAMES, "text")
     free = [column for column in free if column != text]
-    label = label or _by_name(table, free, LABEL_NAMES, "label") or _by_content(table, free, text)
-    text = text or choose_text(table, None, without=label)
+    label = label or _by_name(table, free, LABEL_NAMES, "label") or _few_values(table, free)
+    text = text or _longest(table, [column for column in free if column != label])
     for column, kind in ((text, "text"), (label, "label")):
         refuse_nested(table, column, kind)
     return text, label
 
 
-def choose_text(table: Table, text: str | None, without: str = "") -> str:
-    """The column of texts: given, by its name, or clearly the longest. Raises: DataError."""
-    free = [column for column in table.frame.columns if column != without]
-    if text in free:
-        return text
-    if named := _by_name(table, free, TEXT_NAMES, "text"):
-        return named
-    lengths = {column: table.frame[column].str.len().mean() for column in free if column not in table.nested}
-    ranked = sorted(lengths, key=lambda column: lengths[column], reverse=True)
-    if not ranked or (len(ranked) > 1 and lengths[ranked[0]] < 2 * lengths[ranked[1]]):
-        raise _ambiguous(table, ranked or free, "text")
-    return ranked[0]
-
-
-def _by_name(table: Table, columns: Sequence[str], names: Sequence[str], kind: str) -> str | None:
-    for pattern in names:
-        found = [column for column in columns if re.fullmatch(pattern, column.casefold())]
-        if len(found) > 1:
-            raise _ambiguous(table, found, kind)
-        if found:
-            return found[0]
-    return None
-
-
-def _by_content(table: Table, columns: Sequence[str], text: str | None) -> str:
-    """The column of labels: the only one that is left, or the only one with few different values."""
-    if text and len(columns) == 1:
-        return columns[0]
-    most = min(MAX_CLASSES, len(table.frame) // 2)
-    few = [
-        column
-        for column in columns
-        if column not in table.nested and 2 <= table.frame[column].nunique() <= most
-    ]
-    if len(few) != 1:
-        raise _ambiguous(table, few or columns, "label")
-    return few[0]
+def choose_text(table: Table, text: str | None) -> str:
+    """The column of texts: given, the only one, by its name, or clearly the longest. Raises: DataError."""
+    columns = list(table.frame.columns)
+    if text not in columns:
+        text = columns[0] if len(columns) == 1 else _by_name(table, columns, TEXT_NAMES, "text")
+    return text or _longest(table, columns)
 
 
 def refuse_nested(table: Table, column: str, kind: str) -> None:
@@ -84,9 +54,39 @@ def refuse_nested(table: Table, column: str, kind: str) -> None:
         )
 
 
+def _by_name(table: Table, columns: Sequence[str], patterns: Sequence[str], kind: str) -> str | None:
+    for pattern in patterns:
+        matches = [column for column in columns if re.fullmatch(pattern, column.casefold())]
+        if len(matches) > 1:
+            raise _ambiguous(table, matches, kind)
+        if matches:
+            return matches[0]
+    return None
+
+
+def _few_values(table: Table, columns: Sequence[str]) -> str:
+    """The column of labels: the only one that is left, or the only one with few different values."""
+    most = min(MAX_CLASSES, len(table.frame) // 2)
+    few = [
+        column
+        for column in columns
+        if len(columns) == 1 or (column not in table.nested and 2 <= table.frame[column].nunique() <= most)
+    ]
+    if len(few) != 1:
+        raise _ambiguous(table, few or columns, "label")
+    return few[0]
+
+
+def _longest(table: Table, columns: Sequence[str]) -> str:
+    lengths = {
+        column: table.frame[column].str.len().mean() for column in columns if column not in table.nested
+    }
+    ranked = sorted(lengths, key=lambda column: lengths[column], reverse=True)
+    if not ranked or (len(ranked) > 1 and lengths[ranked[0]] < 2 * lengths[ranked[1]]):
+        raise _ambiguous(table, ranked or columns, "text")
+    return ranked[0]
+
+
 def _ambiguous(table: Table, columns: Sequence[str], kind: str) -> DataError:
-    found = ", ".join(map(repr, columns))
-    return DataError(f"Which column of {table.name} holds the {kind}s? Give --{kind}-column: {found}.")
-
-
-MAX_CLASSES = 1_000
+    listed = ", ".join(map(repr, columns))
+    return DataError(f"Which column of {table.name} holds the {kind}s? Give --{kind}-column: {listed}.")

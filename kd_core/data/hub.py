@@ -15,7 +15,7 @@ from huggingface_hub.errors import GatedRepoError, LocalEntryNotFoundError, Repo
 from kd_core.config import TaskConfig
 from kd_core.data.assemble import build_task, clean_rows, clean_texts
 from kd_core.data.columns import choose_columns
-from kd_core.data.files import read_transfer, refuse_remote
+from kd_core.data.files import read_transfer
 from kd_core.data.read import Table, from_arrow
 from kd_core.data.task import Task
 from kd_core.errors import ConfigError, DataError
@@ -41,13 +41,15 @@ def load_hub(config: TaskConfig) -> Task:
     if config.test_file:
         raise ConfigError("a Hub data set brings its own test split and takes no --test-file")
     name = config.name.removeprefix(PREFIX)
-    found = _load(name)
+    dataset = _load(name)
     notes: list[str] = []
-    splits = {part: found[alias] for part, aliases in _SPLITS.items() for alias in aliases if alias in found}
-    if "train" not in splits and len(found) == 1:
-        splits = {"train": next(iter(found.values()))}
+    splits = {
+        part: dataset[alias] for part, aliases in _SPLITS.items() for alias in aliases if alias in dataset
+    }
+    if len(dataset) == 1:
+        splits = {"train": next(iter(dataset.values()))}
     if "train" not in splits:
-        raise DataError(f"{name} has no split 'train', only {', '.join(map(repr, found))}.")
+        raise DataError(f"{name} has no split 'train', only {', '.join(map(repr, dataset))}.")
     table = _table(splits["train"].take(min(_SAMPLE, len(splits["train"]))), name)
     text, label = choose_columns(table, config.text_column, config.label_column)
 
@@ -55,7 +57,7 @@ def load_hub(config: TaskConfig) -> Task:
     for part, split in splits.items():
         columns = [column for column in (text, label) if column in split.column_names]
         rows = _table(split.select_columns(columns), name).frame.reindex(columns=[text, label], fill_value="")
-        rows.columns = pd.Index(["text", "label"])
+        rows = rows.set_axis(["text", "label"], axis="columns")
         if part != "train" and (rows["label"] == "").all():
             notes.append(f"{name}: the {part} split has no labels and is left out.")
             continue
@@ -64,9 +66,9 @@ def load_hub(config: TaskConfig) -> Task:
         notes.append(f"{name}: the validation split serves as the test split.")
         parts["test"] = parts.pop("validation")
 
-    transfer = read_transfer(config, notes, text)
-    if transfer is None and config.transfer_texts and text in found.column_names.get("unsupervised", ()):
-        extra = _table(found["unsupervised"].select_columns([text]), name)
+    transfer = read_transfer(config, text, notes)
+    if transfer is None and config.transfer_texts and text in dataset.column_names.get("unsupervised", ()):
+        extra = _table(dataset["unsupervised"].select_columns([text]), name)
         transfer = clean_texts(extra.frame[text], f"{name} (unsupervised)", notes)
     feature = splits["train"].features[label]
     order = feature.names if isinstance(feature, ClassLabel) else ()
@@ -86,7 +88,6 @@ def _table(split: Dataset, name: str) -> Table:
 
 
 def _load(name: str) -> DatasetDict:
-    refuse_remote(name, "task")
     path, variant = name, None
     if not os.path.isdir(name):
         path, _, variant = name.partition(":")

@@ -1,11 +1,13 @@
-"""Reading CSV, TSV, JSONL and Parquet. Cells are read as text, exactly as they stand in the file."""
+"""From a file to a table: CSV, TSV, JSONL, Parquet or lines. Cells are text, exactly as in the file."""
 
 from __future__ import annotations
 
+import csv
 import io
 import json
+import re
 from collections.abc import Collection, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -13,8 +15,9 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from kd_core.data.decode import SEPARATORS, content, decode, has_header, sniff, split_records
+from kd_core.data.decode import MAX_BYTES, decode, read_bytes
 from kd_core.errors import DataError
+from kd_core.system.formatting import counted
 
 MAX_UNPACKED_BYTES = 500 * 10**6  # of a Parquet file
 MAX_ROWS = 1_000_000
@@ -28,6 +31,24 @@ KINDS = {
     ".parquet": "Parquet",
 }
 
+SEPARATORS = {",": "commas", "\t": "tabs", ";": "semicolons", "|": "bars"}
+
+# Column names that say what is in them, the surest first.
+TEXT_NAMES = (
+    "texts?|texte|文本",
+    "sentence|content|review|body|comment|message|document|article|tweet|question|description|"
+    "satz|inhalt|kommentar|phrase|contenu|avis|内容|句子|评论",
+    "headline|title|subject|titel|titre|标题",
+)
+
+LABEL_NAMES = (
+    "labels?|标签",
+    "class|category|target|sentiment|topic|intent|emotion|"
+    "klasse|kategorie|classe|catégorie|étiquette|类别|分类",
+)
+
+_COLUMN_NAMES = "|".join(TEXT_NAMES + LABEL_NAMES)
+
 
 @dataclass(frozen=True)
 class Table:
@@ -40,7 +61,6 @@ class Table:
     name: str
     frame: pd.DataFrame
     delimiter: str | None = None
-    encoding: str | None = None
     header: bool = True
     nested: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
@@ -60,25 +80,23 @@ def read_table(
     may be written as ``tab`` or ``\\t``. A first line with one of ``columns`` is a header.
     Raises: DataError.
     """
-    suffix = Path(name).suffix.lower()
-    if suffix not in KINDS and suffix != ".txt":
+    kind = (KINDS | {".txt": "text"}).get(Path(name).suffix.lower())
+    if kind is None:
         raise DataError(f"{name} is none of the kinds that can be read: {', '.join(KINDS)}.")
-    data = content(source, name)
-    if suffix == ".parquet":
+    data = read_bytes(source, name)
+    if kind == "Parquet":
         return _read_parquet(data, name)
-    kind = KINDS.get(suffix, "text")
-    text, encoding, notes = decode(data, name, kind, encoding)
+    text, notes = decode(data, name, kind, encoding)
     if not text.strip():
         raise DataError(f"{name} is empty: it has no rows.")
-    if kind == "JSONL":
-        return _read_json(text, name, encoding, notes)
-    if kind == "text":
-        lines = text.splitlines()
-        _limit_rows(len(lines), name)
-        return Table(
-            name, _frame(["text"], [[line] for line in lines], name), None, encoding, False, (), notes
-        )
-    return _read_delimited(text, name, kind, encoding, delimiter, columns, notes)
+    match kind:
+        case "JSONL":
+            table = _read_json(text, name)
+        case "text":
+            table = _table(name, ["text"], text.splitlines(), header=False)
+        case _:
+            table = _read_delimited(text, name, "\t" if kind == "TSV" else ",", delimiter, columns)
+    return replace(table, notes=notes + table.notes)
 
 
 def from_arrow(arrow: pa.Table) -> tuple[pd.DataFrame, tuple[str, ...]]:
@@ -95,38 +113,24 @@ def from_arrow(arrow: pa.Table) -> tuple[pd.DataFrame, tuple[str, ...]]:
     return frame, tuple(nested)
 
 
+def _table(
+    name: str,
+    columns: Sequence[str],
+    rows: Sequence[Any],
+    places: Sequence[int] | None = None,
+    unit: str = "line",
+    **more: Any,
+) -> Table:
+    if not rows:
+        raise DataError(f"{name} has no rows, only a header.")
+    _limit_rows(len(rows), name)
+    index = pd.Index(places or range(1, len(rows) + 1), name=unit)
+    return Table(name, pd.DataFrame(rows, columns=list(columns), index=index, dtype="str"), **more)
+
+
 def _limit_rows(count: int, name: str) -> None:
     if count > MAX_ROWS:
         raise DataError(f"{name} has {count:,} rows, more than {MAX_ROWS:,}. Give a sample of them.")
-
-
-def _read_delimited(
-    text: str,
-    name: str,
-    kind: str,
-    encoding: str,
-    delimiter: str | None,
-    columns: Collection[str],
-    notes: tuple[str, ...],
-) -> Table:
-    usual = "\t" if kind == "TSV" else ","
-    if delimiter is None:
-        delimiter = sniff(text, usual)
-        if delimiter != usual:
-            notes += (f"{name}: columns are separated by {SEPARATORS[delimiter]}, not {SEPARATORS[usual]}.",)
-    else:
-        delimiter = {"tab": "\t", "\\t": "\t"}.get(delimiter, delimiter)
-        if len(delimiter) != 1 or delimiter in '\r\n"':
-            raise DataError(f"--delimiter must be one character or 'tab', got {delimiter!r}.")
-    records, lines = split_records(text, name, delimiter)
-    header = has_header(records, columns)
-    if header:
-        names, records, lines = _unique(records[0], name), records[1:], lines[1:]
-    else:
-        names = [f"column {place}" for place in range(1, len(records[0]) + 1)]
-        notes += (f"{name}: no header found, so the columns are called {', '.join(names)}.",)
-    frame = _frame(names, records, name, lines)
-    return Table(name, frame, delimiter, encoding, header, (), notes)
 
 
 def _unique(names: Sequence[str], source: str = "The data set") -> list[str]:
@@ -139,38 +143,99 @@ def _unique(names: Sequence[str], source: str = "The data set") -> list[str]:
     return stripped
 
 
-def _frame(
-    names: Sequence[str],
-    records: Sequence[Sequence[str]],
-    source: str,
-    places: Sequence[int] | None = None,
-    unit: str = "line",
-) -> pd.DataFrame:
-    if not records:
-        raise DataError(f"{source} has no rows, only a header.")
-    _limit_rows(len(records), source)
-    index = pd.Index(places or range(1, len(records) + 1), name=unit)
-    return pd.DataFrame(records, columns=list(names), index=index, dtype="str")
+def _read_delimited(
+    text: str, name: str, usual: str, delimiter: str | None, columns: Collection[str]
+) -> Table:
+    notes: tuple[str, ...] = ()
+    if delimiter is None:
+        delimiter = _sniff(text, usual)
+        if delimiter != usual:
+            notes += (f"{name}: columns are separated by {SEPARATORS[delimiter]}, not {SEPARATORS[usual]}.",)
+    delimiter = {"tab": "\t", "\\t": "\t"}.get(delimiter, delimiter)
+    if len(delimiter) != 1 or delimiter in '\r\n"':
+        raise DataError(f"--delimiter must be one character or 'tab', got {delimiter!r}.")
+    records, lines = _split_records(text, name, delimiter)
+    header = _is_header(records, columns)
+    if header:
+        names, records, lines = _unique(records[0], name), records[1:], lines[1:]
+    else:
+        names = [f"column {place}" for place in range(1, len(records[0]) + 1)]
+        notes += (f"{name}: no header found, so the columns are called {', '.join(names)}.",)
+    return _table(name, names, records, lines, delimiter=delimiter, header=header, notes=notes)
 
 
-def _read_json(text: str, name: str, encoding: str, notes: tuple[str, ...]) -> Table:
+def _sniff(text: str, usual: str) -> str:
+    """The separator that gives each record of a sample as many columns; in doubt the usual one."""
+    sample = text[:65_536]
+    for delimiter in (usual, *(other for other in SEPARATORS if other != usual)):
+        records = [
+            record for record in csv.reader(io.StringIO(sample, newline=""), delimiter=delimiter) if record
+        ]
+        if len(sample) < len(text) and len(records) > 1:
+            records.pop()  # cut in the middle
+        widths = {len(record) for record in records}
+        if len(widths) == 1 and widths.pop() > 1:
+            return delimiter
+    return usual
+
+
+def _split_records(text: str, name: str, delimiter: str) -> tuple[list[list[str]], list[int]]:
+    """The records that are not blank, all of one width, and the lines that they start in."""
+    csv.field_size_limit(MAX_BYTES)  # its own limit is 131,072; longer texts are cut later, with a note
+    reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True)
+    records: list[list[str]] = []
+    lines: list[int] = []
+    line = 1
+    try:
+        for record in reader:
+            if len(record) > 1 or "".join(record).strip():
+                records.append(record)
+                lines.append(line)
+                if len(record) != len(records[0]):
+                    raise DataError(
+                        f"{name}: line {line:,} has {counted(len(record), 'column')}, but "
+                        f"line {lines[0]:,} has {len(records[0])}. "
+                        f"Put texts that contain {delimiter!r} in double quotes."
+                    )
+            line = reader.line_num + 1
+    except csv.Error as error:
+        raise DataError(
+            f"{name}: a quoted text that begins in line {line:,} is not closed properly ({error}). "
+            'Close it, and write a quote inside it twice ("").'
+        ) from error
+    return records, lines
+
+
+def _is_header(records: Sequence[Sequence[str]], columns: Collection[str]) -> bool:
+    """Whether the first record names the columns."""
+    cells = [cell.strip() for cell in records[0]]
+    known = [cell in columns or bool(re.fullmatch(_COLUMN_NAMES, cell.casefold())) for cell in cells]
+    # Names are short, and no numbers. A single column of unknown name is more likely all texts.
+    like_names = len(cells) > 1 and not any(
+        len(cell) > 40 or re.fullmatch(r"[+-]?\d+([.,]\d+)?", cell) for cell in cells
+    )
+    # A label, say, comes again below; a name does not.
+    again = (cell == row[i].strip() for i, cell in enumerate(cells) if cell for row in records[1:])
+    return all(known) or ((any(known) or like_names) and not any(again))
+
+
+def _read_json(text: str, name: str) -> Table:
     unit = "row" if text.lstrip().startswith("[") else "line"
-    places: list[int] = []
-    objects: list[dict[str, Any]] = []
+    objects: dict[int, dict[str, Any]] = {}
     for place, value in _json_values(text, name, unit):
         if not isinstance(value, dict):
             raise DataError(
                 f'{name}: {unit} {place:,} is no JSON object such as {{"text": ..., "label": ...}}.'
             )
-        places.append(place)
-        objects.append(value)
-    keys = list(dict.fromkeys(key for value in objects for key in value))
-    nested = {key for value in objects for key, cell in value.items() if isinstance(cell, dict | list)}
-    records = [[_cell(value.get(key)) for key in keys] for value in objects]
+        objects[place] = value
+    keys = list(dict.fromkeys(key for value in objects.values() for key in value))
     names = _unique(keys, name)
-    frame = _frame(names, records, name, places, unit)
+    nested = {
+        key for value in objects.values() for key, cell in value.items() if isinstance(cell, dict | list)
+    }
     hidden = tuple(column for column, key in zip(names, keys, strict=True) if key in nested)
-    return Table(name, frame, None, encoding, True, hidden, notes)
+    rows = [[_cell(value.get(key)) for key in keys] for value in objects.values()]
+    return _table(name, names, rows, list(objects), unit, nested=hidden)
 
 
 def _json_values(text: str, name: str, unit: str) -> Iterator[tuple[int, Any]]:
@@ -181,11 +246,11 @@ def _json_values(text: str, name: str, unit: str) -> Iterator[tuple[int, Any]]:
     try:
         if unit == "row":
             yield from enumerate(decoder.decode(text), start=1)
-            return
-        # Not splitlines: a text may hold other line separators.
-        for line, content in enumerate(text.split("\n"), start=1):
-            if content.strip():
-                yield line, decoder.decode(content)
+        else:
+            # Not splitlines: a text may hold other line separators.
+            for line, content in enumerate(text.split("\n"), start=1):
+                if content.strip():
+                    yield line, decoder.decode(content)
     except json.JSONDecodeError as error:
         raise DataError(
             f"{name}: line {line + error.lineno - 1:,} is not valid JSON "
@@ -197,11 +262,10 @@ def _json_values(text: str, name: str, unit: str) -> Iterator[tuple[int, Any]]:
 
 def _cell(value: Any) -> str:
     if value is None or isinstance(value, dict | list):
-        return ""
-    if isinstance(value, bool):
-        return str(value).lower()
+        value = ""
+    text = str(value).lower() if isinstance(value, bool) else str(value)
     # Half of a surrogate pair, which JSON can hold and Arrow cannot.
-    return str(value).encode("utf-8", "replace").decode("utf-8")
+    return text.encode("utf-8", "replace").decode("utf-8")
 
 
 def _read_parquet(data: bytes, name: str) -> Table:

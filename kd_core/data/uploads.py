@@ -23,7 +23,7 @@ import pandas as pd
 from kd_core.config import TaskConfig
 from kd_core.data import load_task
 from kd_core.data.columns import choose_columns
-from kd_core.data.decode import MAX_BYTES
+from kd_core.data.decode import limit_bytes
 from kd_core.data.read import read_table
 from kd_core.data.summary import Summary, summarise
 from kd_core.errors import DataError
@@ -89,12 +89,13 @@ def safe_name(name: str) -> str:
 def preview(upload: Upload, delimiter: str | None = None) -> Preview:
     """Raises: DataError if the file cannot be read."""
     table = read_table(upload.data, safe_name(upload.name), delimiter=delimiter)
-    read = Preview(table.frame.head(PREVIEW_ROWS), len(table.frame), table.delimiter, table.notes)
+    text = label = question = None
     try:
         text, label = choose_columns(table, None, None)
     except DataError as error:
-        return replace(read, question=str(error))
-    return replace(read, text=text, label=label)
+        question = str(error)
+    head = table.frame.head(PREVIEW_ROWS)
+    return Preview(head, len(table.frame), table.delimiter, table.notes, text, label, question)
 
 
 def recoded(upload: Upload, encoding: str) -> Upload:
@@ -120,10 +121,10 @@ def save(files: Mapping[str, Upload], settings: TaskConfig) -> SavedTask:
 
     Raises: DataError if they are no usable task, or if there is no room for them.
     """
-    content = hashlib.sha256(settings.model_dump_json(exclude=set(PLACES)).encode())
+    digest = hashlib.sha256(settings.model_dump_json(exclude=set(PLACES)).encode())
     for field, upload in sorted(files.items()):
-        content.update(f"\0{field}\0{len(upload.data)}\0".encode() + upload.data)
-    place = root() / f"{content.hexdigest()[:12]}-{Path(safe_name(files['name'].name)).stem}"
+        digest.update(f"\0{field}\0{len(upload.data)}\0".encode() + upload.data)
+    place = root() / f"{digest.hexdigest()[:12]}-{Path(safe_name(files['name'].name)).stem}"
 
     def make(folder: Path) -> None:
         config = _write(folder, files, settings)
@@ -146,9 +147,9 @@ def saved() -> list[SavedTask]:
             tasks.append(_read(settings.parent))
         except (OSError, ValueError):
             continue  # deleted in this moment, or no longer what was written
-    often = Counter(task.name for task in tasks)
+    counts = Counter(task.name for task in tasks)
     unique = [
-        task if often[task.name] == 1 else replace(task, name=f"{task.name} ({task.id[:4]})")
+        task if counts[task.name] == 1 else replace(task, name=f"{task.name} ({task.id[:4]})")
         for task in tasks
     ]
     return sorted(unique, key=lambda task: (task.name, task.id))
@@ -169,11 +170,7 @@ def _write(folder: Path, files: Mapping[str, Upload], settings: TaskConfig) -> T
     paths: dict[str, str] = {}
     for field, upload in files.items():
         name = safe_name(upload.name)
-        if len(upload.data) > MAX_BYTES:
-            raise DataError(
-                f"{name} has {len(upload.data) / 1e6:,.1f} MB, more than {MAX_BYTES / 1e6:,.0f} MB. "
-                "Give a smaller file, for example a sample of its rows."
-            )
+        limit_bytes(len(upload.data), name)
         path = folder / PLACES[field] / name
         path.parent.mkdir(exist_ok=True)
         path.write_bytes(upload.data)

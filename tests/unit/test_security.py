@@ -18,7 +18,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from kd_core.config import TaskConfig
-from kd_core.data import load_task, read, uploads
+from kd_core.data import decode, load_task, read, uploads
 from kd_core.data.uploads import Upload
 from kd_core.errors import DataError, KDError, ModelError, RunError, StoreError
 from tests import ROOT
@@ -250,7 +250,8 @@ def test_our_script_makes_no_html_of_what_it_is_given():
 
 
 def test_an_upload_over_the_limit_is_refused_by_its_size(monkeypatch):
-    monkeypatch.setattr(uploads, "MAX_BYTES", 1_000_000)
+    monkeypatch.setattr(decode, "MAX_BYTES", 1_000_000)
+    monkeypatch.setattr(uploads, "load_task", lambda _: pytest.fail("was read"))
     with pytest.raises(DataError, match=r"films\.csv has 2\.0 MB, more than 1 MB\. Give a smaller file"):
         uploads.check({"name": Upload("films.csv", b"x" * 2_000_000)}, TaskConfig())
 

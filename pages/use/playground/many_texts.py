@@ -146,7 +146,7 @@ def _uploaded() -> Texts | None:
     table = _read(readable["name"].data, name)
     columns, text_guess = list(table.frame.columns), None
     with suppress(DataError):  # where it cannot be told, it is asked for
-        text_guess = columns[0] if len(columns) == 1 else choose_text(table, None)
+        text_guess = choose_text(table, None)
     label_guess = uploads.preview(readable["name"]).label
     text_place, label_place = st.columns(2)
     text = text_place.selectbox(
