@@ -18,6 +18,7 @@ from kd_core.jobs.runner import Handler
 from kd_core.system.control import Control
 
 if TYPE_CHECKING:
+    from kd_core.jobs.states import JobKind
     from kd_core.jobs.store import RunRow
     from kd_core.search import SearchResult
 
@@ -108,7 +109,8 @@ def search_handler(row: RunRow, on_event: OnEvent, control: Control) -> Mapping[
 def _final_run(found: SearchResult, on_event: OnEvent, control: Control) -> str:
     """The id of the run on all training data, which starts, or goes on, within the search's own job."""
     from kd_core.distillation.run_folder import new_id
-    from kd_core.jobs.runner import RESUMABLE, Job
+    from kd_core.jobs.runner import Job
+    from kd_core.jobs.states import RESUMABLE
     from kd_core.jobs.store import Store
     from kd_core.search import link
     from kd_core.system.process import owner
@@ -139,7 +141,7 @@ def _final_run(found: SearchResult, on_event: OnEvent, control: Control) -> str:
         return run_id
 
 
-HANDLERS: Mapping[str, Handler] = {
+HANDLERS: Mapping[JobKind, Handler] = {
     "distil": distil_handler,
     "bench": bench_handler,
     "export": export_handler,

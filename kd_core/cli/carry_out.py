@@ -20,10 +20,11 @@ from kd_core.errors import Stopped
 if TYPE_CHECKING:
     from kd_core.config import Settings
     from kd_core.jobs.runner import Job
+    from kd_core.jobs.states import JobKind
     from kd_core.jobs.store import Store
 
 
-def start(store: Store, config: Settings, *, kind: str = "distil", name: str = "") -> dict[str, Any]:
+def start(store: Store, config: Settings, *, kind: JobKind = "distil", name: str = "") -> dict[str, Any]:
     """Queue a job, carry it out, and return its report. Raises: KDError (Stopped after Ctrl-C)."""
     from kd_core.distillation.run_folder import new_id
     from kd_core.system.process import owner
@@ -40,7 +41,8 @@ def start(store: Store, config: Settings, *, kind: str = "distil", name: str = "
 def carry_out(store: Store, run_id: str) -> dict[str, Any]:
     """Wait for this machine's turn, then run a queued job; its report. Raises: KDError."""
     from kd_core.job_kinds import HANDLERS
-    from kd_core.jobs.runner import RESUMABLE, Job
+    from kd_core.jobs.runner import Job
+    from kd_core.jobs.states import RESUMABLE
 
     err = console(sys.stderr)
     with _turn(store, err):
@@ -62,14 +64,14 @@ def _turn(store: Store, err: Console) -> Iterator[None]:
     """Hold the machine's lock, and say whom it waits for."""
     from filelock import Timeout
 
-    from kd_core.jobs.runner import UNDER_WAY
+    from kd_core.jobs.states import ACTIVE
     from kd_core.system.process import machine_lock
 
     lock = machine_lock()
     try:
         lock.acquire(blocking=False)
     except Timeout:
-        others = [row for row in store.runs(status=UNDER_WAY) if row.machine == socket.gethostname()]
+        others = [row for row in store.runs(status=ACTIVE) if row.machine == socket.gethostname()]
         whom = "another run"
         if others:
             other = others[-1]

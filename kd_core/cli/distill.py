@@ -70,7 +70,7 @@ def resume(run: str, as_json: bool) -> None:
     if _is_helper():
         _help()
         return
-    from kd_core.jobs.runner import RESUMABLE
+    from kd_core.jobs.states import RESUMABLE
     from kd_core.jobs.store import Store
     from kd_core.system.process import alive
 

@@ -28,7 +28,7 @@ def export(run: str, to: str, onnx: bool, int8: bool, as_json: bool) -> None:
     """Measure the forms of RUN's distilled student, and write it with all that its users need."""
     run_id = find_run(run)
     from kd_core.deployment.export import ExportConfig, check
-    from kd_core.jobs.runner import RESUMABLE
+    from kd_core.jobs.states import RESUMABLE
     from kd_core.jobs.store import Store
 
     store = Store()

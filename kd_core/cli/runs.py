@@ -10,13 +10,14 @@ import click
 
 from kd_core.cli.output import as_json, console, print_json, print_report, table
 from kd_core.distillation.events import STEP_NAMES
-from kd_core.distillation.roles import NAMES
+from kd_core.distillation.roles import NAMES, VERDICTS
 from kd_core.errors import RunError
-from kd_core.jobs.states import STATUSES, VERDICTS
+from kd_core.jobs.states import ACTIVE, LABELS, RESUMABLE
 from kd_core.system.formatting import duration, percent, points
 
 if TYPE_CHECKING:
-    from kd_core.jobs.store import RunRow, Status
+    from kd_core.jobs.states import Status
+    from kd_core.jobs.store import RunRow
 
 
 def find_run(text: str) -> str:
@@ -46,7 +47,7 @@ def find_run(text: str) -> str:
     "--status",
     "statuses",
     multiple=True,
-    type=click.Choice(list(STATUSES)),
+    type=click.Choice(list(LABELS)),
     help="Only these; may be repeated.",
 )
 @as_json
@@ -71,13 +72,13 @@ def _listed(row: RunRow) -> tuple[str, ...]:
     student = row.accuracy.get("student")
     return (
         row.id,
-        STATUSES[row.status][0],
+        LABELS[row.status],
         row.name,
         row.task,
         row.student,
         "" if student is None else percent(student),
         "" if row.delta is None else points(row.delta),
-        VERDICTS[row.verdict][0] if row.verdict else "",
+        VERDICTS[row.verdict] if row.verdict else "",
         f"{row.created.astimezone():%Y-%m-%d %H:%M}",
     )
 
@@ -114,8 +115,8 @@ def show(run: str, as_json: bool) -> None:
 
 def _state(row: RunRow) -> str:
     """ "Running: 3 Distill, distilled student, step 300 of 1,200; 46 %, 19 s left", or how it ended."""
-    state = STATUSES[row.status][0]
-    if row.status in ("running", "paused") and row.stage:
+    state = LABELS[row.status]
+    if row.status in ACTIVE and row.stage:
         where = [STEP_NAMES[row.stage]]
         if row.label or row.who:
             where.append(row.label or NAMES[row.who].lower())  # type: ignore[index]
@@ -123,7 +124,7 @@ def _state(row: RunRow) -> str:
             where.append(f"{row.step:,} of {row.steps:,}")
         left = "" if row.seconds_left is None else f", {duration(row.seconds_left)} left"
         return f"{state}: {', '.join(where)}; {percent(row.progress)} of the run{left}."
-    if row.status in ("stopped", "interrupted", "failed"):
+    if row.status in RESUMABLE:
         return f"{state}{f': {row.error}' if row.error else '.'} To go on: kd resume {row.id}"
     return f"{state}."
 

@@ -110,7 +110,7 @@ def _read(file: str | None, name: str, given: Mapping[str, Any]) -> SearchConfig
 
 def _resumed(store: Store, name: str) -> Mapping[str, Any]:
     """By the job that began it here; otherwise by a new one with the same settings."""
-    from kd_core.jobs.runner import RESUMABLE
+    from kd_core.jobs.states import RESUMABLE
     from kd_core.search import result, study_of
     from kd_core.system.process import alive
 

@@ -85,6 +85,9 @@ SHORT_NAMES: dict[Role, str] = {who: ROLES[who].short for who in LISTED}
 STUDENTS: tuple[Role, ...] = tuple(who for who in LISTED if who != "teacher")
 CORE: tuple[Role, ...] = ("teacher", "student", "alone")  # which every run has, also one of version 0.1
 
+# Of the distilled student against the student alone.
+VERDICTS = {"helped": "Helped", "no_difference": "No difference", "hurt": "Hurt"}
+
 
 @dataclass(frozen=True)
 class StudentVariant:

@@ -14,7 +14,7 @@ from filelock import Timeout
 from kd_core.distillation.report import Report
 from kd_core.distillation.run_folder import RUN_ID
 from kd_core.errors import RunError
-from kd_core.jobs.runner import UNDER_WAY
+from kd_core.jobs.states import ACTIVE
 from kd_core.system import cache, paths
 from kd_core.system.process import machine_lock
 
@@ -131,7 +131,7 @@ def _work(work: Path, status: str | None) -> tuple[str, bool]:
     if status is None:
         old = _age(work) > DAY
         return ("no such run" if old else "may be in use"), old
-    return ("the run is under way" if status in UNDER_WAY else "the run can be resumed"), False
+    return ("the run is under way" if status in ACTIVE else "the run can be resumed"), False
 
 
 def _used(run: Path) -> list[str]:

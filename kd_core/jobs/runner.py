@@ -20,20 +20,19 @@ from filelock import Timeout
 
 from kd_core.distillation.events import Event, Failed, OnEvent, ignore
 from kd_core.errors import KDError, RunError, Stopped, StoreError
+from kd_core.jobs.states import ACTIVE, RESUMABLE, Command, JobKind, Status
 from kd_core.system import paths
 from kd_core.system.control import Control
 from kd_core.system.process import alive, give_memory_back, machine_lock, owner, yield_to_pages
 
 if TYPE_CHECKING:
     from kd_core.config import Settings
-    from kd_core.jobs.store import Command, RunRow, Status, Store
+    from kd_core.jobs.store import RunRow, Store
 
 # Carries out a run on the thread that calls it; what it returns is kept as the run's report.
 Handler = Callable[["RunRow", OnEvent, Control], Mapping[str, Any] | None]
 
 LOG = "log.txt"
-UNDER_WAY: tuple[Status, ...] = ("running", "paused")
-RESUMABLE: tuple[Status, ...] = ("stopped", "interrupted", "failed")
 LOOK_EVERY = 1.0  # seconds between looks at the queue, and at what other processes ask of a run
 BEAT_EVERY = 5.0
 SWEEP_EVERY = 15.0  # between looks for runs whose process went away
@@ -171,7 +170,7 @@ class Runner:
     """Takes the queued runs of this machine, one after the other, on a background thread. One per process."""
 
     def __init__(
-        self, store: Store, handlers: Mapping[str, Handler], *, prepare: Callable[[], None] = lambda: None
+        self, store: Store, handlers: Mapping[JobKind, Handler], *, prepare: Callable[[], None] = lambda: None
     ) -> None:
         """``prepare`` is called once on the runner's thread: the place to import what takes seconds."""
         self._store, self._handlers, self._prepare = store, handlers, prepare
@@ -199,7 +198,7 @@ class Runner:
         atexit.unregister(self.close)
 
     def submit(
-        self, config: Settings, name: str = "", *, kind: str = "distil", token: str | None = None
+        self, config: Settings, name: str = "", *, kind: JobKind = "distil", token: str | None = None
     ) -> str:
         """Queue a run, or a job of another ``kind`` that there is a handler for; its id.
 
@@ -226,7 +225,7 @@ class Runner:
 
         Raises: RunError, where the run is done or waits already.
         """
-        if self._store.run(run_id).status in UNDER_WAY:
+        if self._store.run(run_id).status in ACTIVE:
             self._command(run_id, "run")
         elif self._store.set_status(run_id, "queued", only=RESUMABLE):
             self._wake.set()
@@ -248,7 +247,7 @@ class Runner:
 
     def _command(self, run_id: str, command: Command) -> None:
         row = self._store.run(run_id)
-        if row.status not in UNDER_WAY:
+        if row.status not in ACTIVE:
             raise _cannot({"run": "resume"}.get(command, command), row)
         self._store.set_command(run_id, command)
         if (job := self._job) and job.run_id == run_id:

@@ -1,29 +1,15 @@
-"""Verdicts and states as badges: label, colour and icon."""
+"""What kinds of jobs there are, what states a job can be in, and what it can be told."""
 
 from __future__ import annotations
 
-Badge = tuple[str, str, str]  # label, colour and icon of ``st.badge``
+from typing import Literal, get_args
 
-VERDICTS: dict[str, Badge] = {
-    "helped": ("Helped", "green", ":material/trending_up:"),
-    "no_difference": ("No difference", "gray", ":material/trending_flat:"),
-    "hurt": ("Hurt", "red", ":material/trending_down:"),
-}
+JobKind = Literal["distil", "bench", "export", "lab", "search"]
+Status = Literal["queued", "running", "paused", "done", "stopped", "failed", "interrupted"]
+Command = Literal["run", "pause", "stop"]
 
-STATUSES: dict[str, Badge] = {
-    "queued": ("Queued", "gray", ":material/schedule:"),
-    "running": ("Running", "blue", ":material/play_circle:"),
-    "paused": ("Paused", "gray", ":material/pause_circle:"),
-    "done": ("Done", "green", ":material/check_circle:"),
-    "stopped": ("Stopped", "gray", ":material/stop_circle:"),
-    "failed": ("Failed", "red", ":material/error:"),
-    "interrupted": ("Interrupted", "orange", ":material/power_off:"),
-}
+ACTIVE: tuple[Status, ...] = ("running", "paused")  # some process has it
+PENDING: tuple[Status, ...] = ("queued", *ACTIVE)
+RESUMABLE: tuple[Status, ...] = ("stopped", "interrupted", "failed")
 
-
-def verdict_badge(kind: str) -> Badge:
-    return VERDICTS[kind]
-
-
-def status_badge(status: str) -> Badge:
-    return STATUSES[status]
+LABELS: dict[Status, str] = {status: status.capitalize() for status in get_args(Status)}

@@ -7,21 +7,20 @@ from datetime import datetime
 import streamlit as st
 
 from kd_core.errors import KDError
-from kd_core.jobs import states
+from kd_core.jobs.states import PENDING, JobKind
 from kd_core.jobs.store import RunRow
 from kd_core.system import formatting
+from pages.shared.badges import status_badge
 from pages.shared.state import runner, store
 from pages.shared.text import escape
-
-UNDER_WAY = ("queued", "running", "paused")
 
 
 def job_view(job: RunRow, key: str) -> None:
     """Updates itself while the job is under way; then says how it ended, unless it is done."""
-    st.fragment(_view, run_every=2 if job.status in UNDER_WAY else None)(job.id, job.status, key)
+    st.fragment(_view, run_every=2 if job.status in PENDING else None)(job.id, job.status, key)
 
 
-def jobs_about(run_id: str, kind: str) -> list[RunRow]:
+def jobs_about(run_id: str, kind: JobKind) -> list[RunRow]:
     """The jobs of a kind that concern a run, newest first."""
     return [job for job in store().runs(kind=kind) if job.config.get("run") == run_id]
 
@@ -29,9 +28,9 @@ def jobs_about(run_id: str, kind: str) -> list[RunRow]:
 def _view(job_id: str, status_before: str, key: str) -> None:
     try:
         job = store().run(job_id)
-        if status_before in UNDER_WAY and job.status not in UNDER_WAY:
+        if status_before in PENDING and job.status not in PENDING:
             st.rerun()  # of the whole page: a fragment cannot end its own timer
-        if job.status in UNDER_WAY:
+        if job.status in PENDING:
             _progress(job, key)
         elif job.status != "done":
             _ending(job, key)
@@ -57,8 +56,7 @@ def _progress(job: RunRow, key: str) -> None:
 
 
 def _ending(job: RunRow, key: str) -> None:
-    label, colour, icon = states.status_badge(job.status)
-    st.badge(label, color=colour, icon=icon)
+    status_badge(job.status)
     if job.error:
         st.error(escape(job.error), icon=":material/error:")
     if st.button("Start it again", key=f"{key}.again", icon=":material/play_arrow:"):

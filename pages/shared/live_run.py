@@ -12,17 +12,16 @@ from kd_core.distillation import events, roles
 from kd_core.distillation.events import Stage
 from kd_core.distillation.roles import Role
 from kd_core.errors import KDError
-from kd_core.jobs import states
+from kd_core.jobs.states import PENDING
 from kd_core.jobs.store import RunRow, StageRow
 from kd_core.system import formatting
 from pages.shared import addresses
+from pages.shared.badges import status_badge, verdict_badge
 from pages.shared.charts import chart, is_dark
 from pages.shared.state import runner, store
 from pages.shared.text import escape, term
 from pages.shared.took import estimate_was
 
-UNDER_WAY = ("queued", "running", "paused")
-RESUMABLE = ("stopped", "interrupted", "failed")
 ICONS = {
     "waiting": ":material/radio_button_unchecked:",
     "queued": ":material/schedule:",
@@ -39,7 +38,7 @@ NOTHING_YET = "It ended before its first training step, so there are no curves a
 
 def live_view(run: RunRow) -> None:
     """Updates itself every two seconds while the run is under way: oftener slows the training."""
-    st.fragment(_view, run_every=2 if run.status in UNDER_WAY else None)(run.id, run.status)
+    st.fragment(_view, run_every=2 if run.status in PENDING else None)(run.id, run.status)
 
 
 def stepper(stages: dict[Stage, tuple[str, str]]) -> None:
@@ -54,7 +53,7 @@ def stepper(stages: dict[Stage, tuple[str, str]]) -> None:
 def _view(run_id: str, status_before: str) -> None:
     try:
         run = store().run(run_id)
-        if status_before in UNDER_WAY and run.status not in UNDER_WAY:
+        if status_before in PENDING and run.status not in PENDING:
             st.rerun()  # of the whole page: a fragment cannot end its own timer
         _head(run)
         if run.status == "queued":
@@ -62,7 +61,7 @@ def _view(run_id: str, status_before: str) -> None:
             return
         stepper({row.stage: (row.state, _step_text(run, row)) for row in store().stages(run_id)})
         whose = _whose_curve(run)
-        if run.status in UNDER_WAY:
+        if run.status in PENDING:
             _progress(run)
         else:
             _ending(run, began=whose is not None)
@@ -75,8 +74,7 @@ def _view(run_id: str, status_before: str) -> None:
 def _head(run: RunRow) -> None:
     with st.container(horizontal=True, vertical_alignment="center", key="live.head"):
         st.subheader(escape(run.title), anchor=False, width="content")
-        label, colour, icon = states.status_badge(run.status)
-        st.badge(label, color=colour, icon=icon)
+        status_badge(run.status)
     goal = run.config["objective"]
     settings = f"T = {goal['temperature']:g} · alpha = {goal['alpha']:g} · run {run.id}"
     if run.name:
@@ -85,7 +83,7 @@ def _head(run: RunRow) -> None:
 
 
 def _queue(run: RunRow) -> None:
-    ahead = [other for other in store().runs(status=UNDER_WAY) if other.created < run.created]
+    ahead = [other for other in store().runs(status=PENDING) if other.created < run.created]
     if ahead:
         st.info(
             f"Position {len(ahead)} in the queue: one run at a time uses this machine. "
@@ -104,7 +102,7 @@ def _step_text(run: RunRow, row: StageRow) -> str:
         return "from the cache" if row.cached else formatting.duration(row.seconds or 0)
     if row.state == "running" and run.steps:
         return f"{100 * run.step / run.steps:.0f} %"
-    waiting = "waits" if run.status in UNDER_WAY else "not begun"
+    waiting = "waits" if run.status in PENDING else "not begun"
     return {"running": "starting", "waiting": waiting}.get(row.state, row.state)
 
 
@@ -135,7 +133,7 @@ def _progress(run: RunRow) -> None:
 
 def _whose_curve(run: RunRow) -> Role | None:
     """Of a run under way the model that trains, else the student, or how far the run came; None: nowhere."""
-    if run.status in UNDER_WAY:
+    if run.status in PENDING:
         return run.who or "student"
     reached: tuple[Role, ...] = ("student", "teacher", "alone")
     return next((who for who in reached if len(store().curve(run.id, POINTS, who=who))), None)
@@ -145,9 +143,8 @@ def _ending(run: RunRow, *, began: bool) -> None:
     """``began``: there are points of a training."""
     if run.status == "done":
         report = store().report(run.id)
-        label, colour, icon = states.verdict_badge(report["verdict"]["kind"])
         with st.container(border=True, key="live.verdict"):
-            st.badge(label, color=colour, icon=icon)
+            verdict_badge(report["verdict"]["kind"])
             st.markdown(f"**{escape(report['sentence'])}**")
             if told := estimate_was(run, report["seconds"]):
                 st.caption(told)

@@ -6,14 +6,13 @@ import streamlit as st
 
 from kd_core.distillation import events
 from kd_core.errors import KDError
-from kd_core.jobs import states
+from kd_core.jobs.states import ACTIVE, PENDING
 from kd_core.jobs.store import RunRow
 from kd_core.system import formatting
 from pages.shared import addresses
+from pages.shared.badges import STATUSES
 from pages.shared.state import store
 from pages.shared.text import escape
-
-UNDER_WAY = ("running", "paused")
 
 
 def strip() -> None:
@@ -26,20 +25,20 @@ def strip() -> None:
 
 def _strip() -> None:
     try:
-        jobs = store().runs(status=(*UNDER_WAY, "queued"))
+        jobs = store().runs(status=PENDING)
     except KDError as error:  # the database may be away for a while; training goes on
         st.caption(f":material/warning: {escape(error)}")
         return
     if not jobs:
         return
-    current = next((job for job in jobs if job.status in UNDER_WAY), jobs[-1])  # or the next one
+    current = next((job for job in jobs if job.status in ACTIVE), jobs[-1])  # or the next one
     waiting = sum(job.status == "queued" for job in jobs if job is not current)
     with st.container(border=True, gap="xsmall", key="strip"):
         page, parameters = _place(current)
         st.page_link(
             page,
             label=f"**{escape(current.title)}**",
-            icon=states.status_badge(current.status)[2],
+            icon=STATUSES[current.status][1],
             query_params=parameters,
             help="Open the page where you can watch and stop it",
         )
@@ -51,17 +50,20 @@ def _strip() -> None:
 
 def _place(job: RunRow) -> tuple[str, dict[str, str]]:
     """The page that shows a job, and its address."""
-    if job.kind == "export":
-        return addresses.EXPORT, {"run": job.config["run"]}
-    if job.kind == "bench":
-        return addresses.REPORT, {"run": job.config["run"]}
-    if job.kind == "lab":
-        return addresses.lab("transfer"), {"job": job.id}
-    if job.kind == "search":
-        from kd_core.search import study_of  # Optuna comes with it: not on every page
+    match job.kind:
+        case "distil":
+            return addresses.DISTILL, {"run": job.id}
+        case "export":
+            return addresses.EXPORT, {"run": job.config["run"]}
+        case "bench":
+            return addresses.REPORT, {"run": job.config["run"]}
+        case "lab":
+            return addresses.lab("transfer"), {"job": job.id}
+        case "search":
+            from kd_core.search import study_of  # Optuna comes with it: not on every page
 
-        return addresses.SEARCH, {"study": study_of(job)}
-    return addresses.DISTILL, {"run": job.id}
+            return addresses.SEARCH, {"study": study_of(job)}
+    return addresses.RUNS, {}
 
 
 def _where(job: RunRow) -> str:

@@ -129,6 +129,13 @@ def test_every_page_shows_what_is_running(app: App, store: Store, page: str) -> 
     assert queue == "1 run waits in the queue"
 
 
+def test_a_job_of_a_kind_that_is_not_known_leads_to_the_runs(app: App, store: Store) -> None:
+    newer: Any = "pruning"
+    store.create_run(FIRST, DEMO, kind=newer, status="running")
+    link = app().sidebar.get("page_link")[0].proto
+    assert (link.page, link.query_string) == ("runs", "")
+
+
 def test_the_next_run_is_shown_while_none_is_running(app: App, store: Store) -> None:
     store.create_run(FIRST, DEMO, name="First")
     store.create_run(SECOND, DEMO, name="Second")

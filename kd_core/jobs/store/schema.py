@@ -7,15 +7,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import Any, Literal
+from typing import Any
 
 import sqlalchemy as sa
 
 from kd_core.distillation.events import Event, Stage
 from kd_core.distillation.roles import Role
-
-Status = Literal["queued", "running", "paused", "done", "stopped", "failed", "interrupted"]
-Command = Literal["run", "pause", "stop"]
+from kd_core.jobs.states import JobKind, Status
 
 
 @dataclass(frozen=True)
@@ -27,7 +25,7 @@ class RunRow:
     """
 
     id: str
-    kind: str
+    kind: JobKind  # or what a newer version has put there
     name: str
     status: Status
     tags: tuple[str, ...]

@@ -31,6 +31,7 @@ from kd_core.distillation.roles import Role
 from kd_core.errors import RunError
 from kd_core.jobs.progress import CountedProgress, RunProgress
 from kd_core.jobs.recorder import Recorder
+from kd_core.jobs.states import ACTIVE, Command, JobKind, Status
 from kd_core.jobs.store.curves import read_curve, read_evaluations, sparkline, upsert, write_points
 from kd_core.jobs.store.database import Database
 from kd_core.jobs.store.schema import (
@@ -38,22 +39,17 @@ from kd_core.jobs.store.schema import (
     REPORTS,
     RUNS,
     STAGES,
-    Command,
     EventRow,
     Moment,
     RunRow,
     StageRow,
-    Status,
 )
 
 if TYPE_CHECKING:
     import pandas as pd
 
-__all__ = ["UNDER_WAY", "Command", "EventRow", "RunRow", "StageRow", "Status", "Store"]
-
-UNDER_WAY: tuple[Status, ...] = ("running", "paused")
 KINDS: dict[str, Callable[..., Event]] = {kind.__name__: kind for kind in get_args(Event)}
-MEASURED = ("distil", "bench", "export")  # kinds of jobs whose reports tell of models
+MEASURED: tuple[JobKind, ...] = ("distil", "bench", "export")  # kinds of jobs whose reports tell of models
 LISTED = [column for column in RUNS.c if column.name not in ("number", "command", "heartbeat", "pace")]
 
 
@@ -78,7 +74,7 @@ class Store:
         run_id: str,
         config: Mapping[str, Any],
         *,
-        kind: str = "distil",
+        kind: JobKind = "distil",
         name: str = "",
         status: Status = "queued",
         owner: str | None = None,
@@ -116,7 +112,7 @@ class Store:
     def runs(
         self,
         *,
-        kind: str = "",
+        kind: JobKind | None = None,
         text: str = "",
         status: Iterable[Status] = (),
         task: str = "",
@@ -171,7 +167,7 @@ class Store:
         values: dict[str, Any] = {"status": status, "error": _clean(error) if error else None}
         if status == "queued":
             values |= {"command": "run", "owner": None, "finished": None, "seconds_left": None}
-        elif status not in UNDER_WAY:
+        elif status not in ACTIVE:
             values |= {"finished": datetime.now(UTC), "seconds_left": None}
         if status == "done":
             values["progress"] = 1.0
@@ -185,7 +181,7 @@ class Store:
 
     def delete_run(self, run_id: str) -> None:
         """All rows of a run; not its folder. Raises: RunError while it is running or paused."""
-        idle = RUNS.c.status.not_in(UNDER_WAY)
+        idle = RUNS.c.status.not_in(ACTIVE)
         with self._database.begin(write=True) as connection:
             if connection.execute(RUNS.delete().where(RUNS.c.id == run_id, idle)).rowcount == 0:
                 if status := _status(connection, run_id):
@@ -207,7 +203,7 @@ class Store:
 
     def heartbeat(self, run_id: str, owner: str) -> bool:
         """Say that the run's process is alive. False where the run is no longer ``owner``'s."""
-        mine = (RUNS.c.id == run_id, RUNS.c.owner == owner, RUNS.c.status.in_(UNDER_WAY))
+        mine = (RUNS.c.id == run_id, RUNS.c.owner == owner, RUNS.c.status.in_(ACTIVE))
         statement = RUNS.update().where(*mine).values(heartbeat=datetime.now(UTC))
         with self._database.begin(write=True) as connection:
             return connection.execute(statement).rowcount > 0
@@ -218,8 +214,8 @@ class Store:
         ``alive(owner)`` decides on this machine, ``grace_seconds`` without a heartbeat on any other.
         """
         here, silent = socket.gethostname(), datetime.now(UTC) - timedelta(seconds=grace_seconds)
-        under_way = RUNS.c.status.in_(UNDER_WAY)
-        query = sa.select(RUNS.c.id, RUNS.c.owner, RUNS.c.machine, RUNS.c.heartbeat).where(under_way)
+        active = RUNS.c.status.in_(ACTIVE)
+        query = sa.select(RUNS.c.id, RUNS.c.owner, RUNS.c.machine, RUNS.c.heartbeat).where(active)
         with self._database.begin() as connection:
             rows = connection.execute(query).all()
         gone = []
@@ -230,7 +226,7 @@ class Store:
                 same = (RUNS.c.owner.is_not_distinct_from(row.owner), RUNS.c.heartbeat == row.heartbeat)
                 statement = (
                     RUNS.update()
-                    .where(RUNS.c.id == row.id, under_way, *same)
+                    .where(RUNS.c.id == row.id, active, *same)
                     .values(status="interrupted", finished=row.heartbeat, seconds_left=None)
                 )
                 with self._database.begin(write=True) as connection:
@@ -417,7 +413,7 @@ def _run_row(row: sa.Row[Any]) -> RunRow:
     return RunRow(**values)
 
 
-def _summary(kind: str, report: Mapping[str, Any]) -> dict[str, Any]:
+def _summary(kind: JobKind, report: Mapping[str, Any]) -> dict[str, Any]:
     """What ``RunRow`` says of a report."""
     from kd_core.jobs.store.digest import condense  # pandas comes with it
 

@@ -8,6 +8,7 @@ from kd_core.data.bundled import PACKAGE, TASKS
 from kd_core.data.summary import Summary, summarise
 from kd_core.data.uploads import SavedTask
 from kd_core.errors import DataError, KDError
+from kd_core.jobs.states import PENDING
 from kd_core.system.paths import app_folder
 from pages.build.data.summary import show_task
 from pages.shared import addresses, upload
@@ -21,7 +22,7 @@ BUNDLED = (
     "BBC News articles of 2004 and 2005, collected by D. Greene and P. Cunningham (2006), from the package "
     f"{PACKAGE.partition('=')[0]}. The articles are © BBC, for research and teaching only."
 )
-UNFINISHED = ("queued", "running", "paused", "interrupted")
+UNFINISHED = (*PENDING, "interrupted")
 
 
 @st.cache_data(

@@ -9,10 +9,11 @@ from kd_core.figures.towers import in_words, towers
 from kd_core.jobs.advice import examine
 from kd_core.jobs.estimate import Estimate
 from kd_core.jobs.plan import Plan, Shape
+from kd_core.jobs.states import ACTIVE, PENDING
 from kd_core.jobs.store import RunRow
 from kd_core.system import formatting
 from pages.shared.charts import is_dark
-from pages.shared.live_run import UNDER_WAY, live_view, stepper
+from pages.shared.live_run import live_view, stepper
 from pages.shared.run_form.models import choose_student, choose_task, choose_teacher
 from pages.shared.run_form.objective import choose_objective, choose_rest, headline, show_softening
 from pages.shared.run_form.plan import estimate_of, plan_of, start
@@ -57,7 +58,7 @@ def chosen_run() -> RunRow | None:
     """The run of the link, else the one that is under way. Raises: KDError if the link's is gone."""
     if run_id := st.query_params.get("run"):
         return store().run(run_id)
-    return next(iter(store().runs(kind="distil", status=("running", "paused"), limit=1)), None)
+    return next(iter(store().runs(kind="distil", status=ACTIVE, limit=1)), None)
 
 
 st.title("Distill", anchor=False)
@@ -67,7 +68,7 @@ try:
     run = chosen_run()
 except KDError as error:
     gone = error
-under_way = run is not None and run.status in UNDER_WAY
+under_way = run is not None and run.status in PENDING
 if under_way:
     st.html(LIVE_FIRST)
 left, right = st.container(key="live_first" if under_way else "form_first").columns([5, 7], gap="large")

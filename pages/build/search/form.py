@@ -8,11 +8,11 @@ import streamlit as st
 
 from kd_core.config import Divergence, TrainingConfig
 from kd_core.errors import ConfigError, KDError, RunError
+from kd_core.jobs.states import PENDING
 from kd_core.models.presets import STUDENTS
 from kd_core.search import Outlook, SearchConfig, study_of
 from kd_core.system import formatting
 from pages.shared.fields import field
-from pages.shared.live_job import UNDER_WAY
 from pages.shared.run_form.link import key
 from pages.shared.run_form.models import choose_student, choose_task, choose_teacher
 from pages.shared.run_form.objective import choose_rest
@@ -107,7 +107,7 @@ def _submit(config: SearchConfig) -> str:
     """The study. A second click finds the one that is under way. Raises: RunError where the name is taken."""
     wanted, jobs = config.model_dump(mode="json"), store().runs(kind="search")
     for job in jobs:
-        if job.status in UNDER_WAY and job.config == wanted:
+        if job.status in PENDING and job.config == wanted:
             return study_of(job)
     if config.study and any(study_of(job) == config.study for job in jobs):
         raise RunError(f"There is a search named {config.study!r} already. Choose another name.")

@@ -3,10 +3,10 @@
 import streamlit as st
 
 from kd_core.errors import KDError
+from kd_core.jobs.states import PENDING
 from kd_core.jobs.store import RunRow
 from pages.build.search.form import search_form
 from pages.build.search.view import described, search_view, searches
-from pages.shared.live_job import UNDER_WAY
 from pages.shared.text import escape
 
 # Columns stack on a phone: there the search that is under way comes first.
@@ -24,7 +24,7 @@ def choose_search(found: dict[str, RunRow]) -> str | None:
     asked = st.query_params.get("study")
     if asked and asked not in found:
         st.warning(f"There is no search named {escape(asked)} here. Another one is shown.")
-    under_way = (study for study, row in found.items() if row.status in UNDER_WAY)
+    under_way = (study for study, row in found.items() if row.status in PENDING)
     chosen = asked if asked in found else next(under_way, next(iter(found)))
     if len(found) > 1:
         studies = list(found)

@@ -9,13 +9,13 @@ import streamlit as st
 
 from kd_core import figures
 from kd_core.errors import KDError, RunError
-from kd_core.jobs import states
+from kd_core.jobs.states import PENDING
 from kd_core.jobs.store import RunRow
 from kd_core.search import Cell, Score, SearchResult, cells_study, result, study_of
 from kd_core.system import formatting
 from pages.shared import addresses
 from pages.shared.charts import chart, is_dark
-from pages.shared.live_job import UNDER_WAY, job_view
+from pages.shared.live_job import job_view
 from pages.shared.run_form.link import form_link
 from pages.shared.state import store
 from pages.shared.text import escape, term
@@ -35,7 +35,7 @@ def searches() -> dict[str, RunRow]:
     found: dict[str, RunRow] = {}
     for row in store().runs(kind="search"):
         before = found.setdefault(study_of(row), row)
-        if row.status in UNDER_WAY and before.status not in UNDER_WAY:
+        if row.status in PENDING and before.status not in PENDING:
             found[study_of(row)] = row
     return found
 
@@ -43,24 +43,23 @@ def searches() -> dict[str, RunRow]:
 def described(study: str, row: RunRow) -> str:
     distill = row.config["distill"]
     facts = (row.name or study, distill["task"]["name"], distill["student"]["model"])
-    label = states.status_badge(row.status)[0].lower()
-    return " · ".join((*facts, f"{row.created:%d %b %Y %H:%M}", label))
+    return " · ".join((*facts, f"{row.created:%d %b %Y %H:%M}", row.status))
 
 
 def search_view(study: str, row: RunRow) -> None:
     if row.status != "done":
         with st.container(border=True):
             job_view(row, "search.job")
-            if row.status not in UNDER_WAY:
+            if row.status not in PENDING:
                 st.caption("Finished trainings are kept; it goes on with the next one.")
-    st.fragment(_found, run_every=3 if row.status in UNDER_WAY else None)(study, row.status)
+    st.fragment(_found, run_every=3 if row.status in PENDING else None)(study, row.status)
 
 
 def _found(study: str, status: str) -> None:
     try:
         found = result(study)
     except RunError as error:
-        if status in UNDER_WAY:
+        if status in PENDING:
             st.caption(":material/hourglass_top: The map appears as soon as the texts are read.")
         else:
             st.error(escape(error), icon=":material/error:")

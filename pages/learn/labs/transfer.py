@@ -13,13 +13,14 @@ from kd_core.config import DistillConfig
 from kd_core.distillation.roles import STUDENTS
 from kd_core.errors import KDError, RunError
 from kd_core.figures.lab_runs import setting_name
+from kd_core.jobs.states import PENDING
 from kd_core.jobs.store import RunRow
 from kd_core.learn.lab_results import LabConfig, transfer_curve
 from kd_core.learn.recorded import recorded_lab
 from kd_core.system import formatting
 from pages.learn.labs.controls import Controls, question
 from pages.shared.charts import chart, is_dark
-from pages.shared.live_job import UNDER_WAY, job_view
+from pages.shared.live_job import job_view
 from pages.shared.state import runner, store
 from pages.shared.text import escape, term
 
@@ -45,7 +46,7 @@ def transfer_lab() -> None:
         with right:
             if job and job.status != "done":
                 job_view(job, f"{PAGE}.job")
-            st.fragment(_result, run_every=2 if job and job.status in UNDER_WAY else None)(job)
+            st.fragment(_result, run_every=2 if job and job.status in PENDING else None)(job)
     except KDError as error:
         st.error(escape(error), icon=":material/error:")
 

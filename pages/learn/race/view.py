@@ -12,14 +12,14 @@ from kd_core import figures
 from kd_core.config import DistillConfig
 from kd_core.distillation import roles
 from kd_core.errors import KDError
-from kd_core.jobs import states
+from kd_core.jobs.states import ACTIVE, PENDING
 from kd_core.jobs.store import RunRow
 from kd_core.learn.race import Pair, lane_names, pairs, places, standing
 from kd_core.learn.recorded import recorded_lab
 from kd_core.system import formatting
 from pages.shared import addresses
+from pages.shared.badges import status_badge
 from pages.shared.charts import chart, is_dark
-from pages.shared.live_run import UNDER_WAY
 from pages.shared.state import runner, store
 from pages.shared.text import escape
 
@@ -28,14 +28,14 @@ ORDINALS = {1: "1st", 2: "2nd", 3: "3rd"}
 
 def race_view(run_ids: Sequence[str]) -> None:
     """Updates itself every two seconds until the last lane is through. Raises: KDError."""
-    under_way = any(store().run(run_id).status in UNDER_WAY for run_id in run_ids)
+    under_way = any(store().run(run_id).status in PENDING for run_id in run_ids)
     st.fragment(_view, run_every=2 if under_way else None)(tuple(run_ids), under_way)
 
 
 def _view(run_ids: tuple[str, ...], under_way_before: bool) -> None:
     try:
         runs = [store().run(run_id) for run_id in run_ids]
-        under_way = any(run.status in UNDER_WAY for run in runs)
+        under_way = any(run.status in PENDING for run in runs)
         if under_way_before and not under_way:
             st.rerun()  # of the whole page: a fragment cannot end its own timer
         configs = [DistillConfig.from_dict(run.config) for run in runs]
@@ -104,9 +104,8 @@ def _lane(run: RunRow, name: str) -> None:
     with st.container(border=True, gap="xsmall", key=f"race.lane_{run.id}"):
         with st.container(horizontal=True, vertical_alignment="center"):
             st.markdown(f"**{escape(name)}**", width="content")
-            label, colour, icon = states.status_badge(run.status)
-            st.badge(label, color=colour, icon=icon)
-        if run.status in UNDER_WAY and run.status != "queued":
+            status_badge(run.status)
+        if run.status in ACTIVE:
             left = f", {formatting.duration(run.seconds_left)} left" if run.seconds_left is not None else ""
             who = roles.NAMES[run.who] if run.who else "Getting ready"
             st.progress(run.progress, text=f"{who}{left}")
@@ -126,7 +125,7 @@ def _stop(runs: Sequence[RunRow]) -> None:
     with st.container(horizontal=True, vertical_alignment="center"):
         if st.button("Stop all", key="race.stop", icon=":material/stop:"):
             for run in reversed(runs):  # those that wait first, so that none starts meanwhile
-                if run.status in UNDER_WAY:
+                if run.status in PENDING:
                     runner().stop(run.id)
         st.caption(f"Updated {datetime.now():%H:%M:%S}", width="content")
 

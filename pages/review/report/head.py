@@ -12,10 +12,11 @@ from kd_core import figures
 from kd_core.config import DistillConfig
 from kd_core.distillation import report_tables, roles
 from kd_core.figures.html_report import html_report
-from kd_core.jobs import states
+from kd_core.jobs.states import PENDING
 from kd_core.jobs.store import RunRow
 from kd_core.system import formatting
 from pages.shared import addresses
+from pages.shared.badges import status_badge, verdict_badge
 from pages.shared.charts import chart, is_dark
 from pages.shared.run_form.link import form_link
 from pages.shared.state import store
@@ -74,9 +75,8 @@ def title(run: RunRow, seconds: float | None = None) -> None:
 
 def verdict(run: RunRow, report: Mapping[str, Any]) -> None:
     title(run, sum(report["seconds"].values()))
-    label, colour, icon = states.verdict_badge(report["verdict"]["kind"])
     with st.container(border=True, key="report.verdict"):
-        st.badge(label, icon=icon, color=colour, help=term("verdict"))
+        verdict_badge(report["verdict"]["kind"], help=term("verdict"))
         st.markdown(f"**{escape(report['sentence'])}**")
         for note in report["notes"]:
             st.caption(escape(note))
@@ -99,9 +99,8 @@ def measures(report: Mapping[str, Any]) -> None:
 def unfinished(run: RunRow) -> None:
     """What there is to say of a run without a report, and where to go."""
     title(run)
-    label, colour, icon = states.status_badge(run.status)
-    st.badge(label, icon=icon, color=colour)
-    if run.status in ("queued", "running", "paused"):
+    status_badge(run.status)
+    if run.status in PENDING:
         st.info(
             f"This run is {run.status}, at {formatting.percent(run.progress, 0)}. "
             "Its report opens here when it is done.",

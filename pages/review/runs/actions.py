@@ -9,7 +9,7 @@ import streamlit as st
 from kd_core.config import DistillConfig
 from kd_core.errors import KDError
 from kd_core.jobs import cleaning
-from kd_core.jobs.runner import RESUMABLE, UNDER_WAY
+from kd_core.jobs.states import ACTIVE, RESUMABLE
 from kd_core.jobs.store import RunRow
 from pages.shared import addresses
 from pages.shared.run_form.link import form_link
@@ -68,7 +68,7 @@ def edit(run: RunRow) -> None:
 
 @st.dialog("Delete", icon=":material/delete:")
 def ask_delete(runs: Sequence[RunRow]) -> None:
-    busy = [run for run in runs if run.status in UNDER_WAY]
+    busy = [run for run in runs if run.status in ACTIVE]
     if busy:
         st.warning(
             f"{escape(busy[0].title)} is {busy[0].status}. Stop it before you delete it.",

@@ -3,7 +3,7 @@
 import streamlit as st
 
 from kd_core.errors import KDError
-from kd_core.jobs.states import STATUSES
+from kd_core.jobs.states import LABELS
 from pages.review.runs.actions import actions
 from pages.review.runs.compare import compare
 from pages.review.runs.disk_space import disk_space
@@ -34,8 +34,8 @@ try:
         )
         status = st.multiselect(
             "Status",
-            list(STATUSES),
-            format_func=lambda status: STATUSES[status][0],
+            list(LABELS),
+            format_func=LABELS.get,
             placeholder="Any",
             key="runs.status",
             bind="query-params",

@@ -9,10 +9,12 @@ from functools import lru_cache
 import pandas as pd
 import streamlit as st
 
+from kd_core.distillation import roles
 from kd_core.figures import COLOURS
 from kd_core.jobs import cleaning, states
 from kd_core.jobs.store import RunRow
 from kd_core.system import formatting, paths
+from pages.shared import badges
 from pages.shared.charts import is_dark
 
 COLUMN = st.column_config
@@ -46,8 +48,8 @@ def _table(runs: Sequence[RunRow]) -> pd.DataFrame:
     return pd.DataFrame(
         {
             "name": [run.title for run in runs],
-            "status": [[states.STATUSES[run.status][0]] for run in runs],
-            "verdict": [[states.VERDICTS[run.verdict][0]] if run.verdict else [] for run in runs],
+            "status": [[states.LABELS[run.status]] for run in runs],
+            "verdict": [[roles.VERDICTS[run.verdict]] if run.verdict else [] for run in runs],
             **{
                 who: [_percent(run.accuracy.get(who)) for run in runs]
                 for who in ("student", "teacher", "alone")
@@ -70,17 +72,18 @@ def _table(runs: Sequence[RunRow]) -> pd.DataFrame:
 
 
 def _columns() -> dict[str, object]:
-    verdicts, statuses = states.VERDICTS.values(), states.STATUSES.values()
     return {
         "name": COLUMN.TextColumn("Name", pinned=True, width=215),
         "status": COLUMN.MultiselectColumn(
-            "Status", options=[label for label, *_ in statuses], color=[colour for _, colour, _ in statuses]
+            "Status",
+            options=[states.LABELS[status] for status in badges.STATUSES],
+            color=[colour for colour, _ in badges.STATUSES.values()],
         ),
         "verdict": COLUMN.MultiselectColumn(
             "Verdict",
             width=118,
-            options=[label for label, *_ in verdicts],
-            color=[colour for _, colour, _ in verdicts],
+            options=[roles.VERDICTS[kind] for kind in badges.VERDICTS],
+            color=[colour for colour, _ in badges.VERDICTS.values()],
             help="Distilled student against the same student trained alone",
         ),
         "student": COLUMN.NumberColumn("Student", format="%.1f %%", help="Test accuracy, distilled"),

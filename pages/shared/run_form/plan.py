@@ -16,8 +16,8 @@ from kd_core.distillation.events import Estimated
 from kd_core.job_kinds import prepare
 from kd_core.jobs.estimate import Estimate, Past, calibrate, estimate, past_runs
 from kd_core.jobs.plan import Plan, Vocabulary, make_plan, read_vocabulary
+from kd_core.jobs.states import PENDING
 from kd_core.search import Outlook, SearchConfig, outlook
-from pages.shared.live_run import UNDER_WAY
 from pages.shared.state import runner, store
 
 
@@ -79,7 +79,7 @@ def outlook_of(config: SearchConfig) -> Outlook:
 def start(config: DistillConfig, expected: Estimate, *, name: str = "") -> str:
     """The id of the run. A second click, or a second tab, finds the one that is under way."""
     wanted = config.model_dump(mode="json")
-    for run in store().runs(status=UNDER_WAY):
+    for run in store().runs(status=PENDING):
         if run.config == wanted:
             return run.id
     run_id = runner().submit(config, name)

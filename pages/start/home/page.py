@@ -4,8 +4,8 @@ import streamlit as st
 
 from kd_core.config import DistillConfig
 from kd_core.errors import KDError
+from kd_core.jobs.states import PENDING
 from pages.shared import addresses
-from pages.shared.sidebar import UNDER_WAY
 from pages.shared.state import runner, store
 from pages.shared.style import ASSETS
 from pages.shared.text import escape
@@ -22,7 +22,7 @@ STEPS = (
 def start_demo() -> str:
     """The id of the demo's run: a second click, or a second tab, finds the one that is under way."""
     demo = DistillConfig()
-    for run in store().runs(kind="distil", status=(*UNDER_WAY, "queued")):
+    for run in store().runs(kind="distil", status=PENDING):
         if run.config == demo.model_dump(mode="json"):
             return run.id
     return runner().submit(demo, name="Demo")

@@ -9,10 +9,11 @@ import streamlit as st
 
 from kd_core.distillation.roles import Role
 from kd_core.figures import COLOURS
-from kd_core.jobs import states
+from kd_core.jobs.states import ACTIVE
 from kd_core.jobs.store import RunRow
 from kd_core.system import formatting
 from pages.shared import addresses
+from pages.shared.badges import status_badge, verdict_badge
 from pages.shared.text import escape
 
 SHOWN: dict[Role, str] = {"teacher": "Teacher", "student": "Student", "alone": "Alone"}
@@ -48,13 +49,13 @@ def _row(run: RunRow) -> None:
             for who, label in SHOWN.items():
                 if who in run.accuracy:
                     st.metric(label, formatting.percent(run.accuracy[who]), width=88)
-        elif run.status in ("running", "paused"):
+        elif run.status in ACTIVE:
             st.progress(run.progress)
     with badge.container(gap="xxsmall"):
-        label, colour, icon = (
-            states.verdict_badge(run.verdict) if run.verdict else states.status_badge(run.status)
-        )
-        st.badge(label, color=colour, icon=icon)
+        if run.verdict:
+            verdict_badge(run.verdict)
+        else:
+            status_badge(run.status)
         if run.delta is not None:
             st.caption(formatting.points(run.delta))
 

@@ -9,16 +9,17 @@ from streamlit.delta_generator import DeltaGenerator
 
 from kd_core.errors import KDError
 from kd_core.job_kinds import prepare
+from kd_core.jobs.states import PENDING
 from kd_core.jobs.store import RunRow
 from kd_core.system import paths
-from pages.shared.live_job import UNDER_WAY, jobs_about
+from pages.shared.live_job import jobs_about
 from pages.shared.state import runner
 from pages.shared.text import escape
 
 
 def ask(run: RunRow, *, again: bool) -> DeltaGenerator:
     """The forms that go into the zip, and the button that starts the job; their row has room for another."""
-    busy = any(job.status in UNDER_WAY for job in jobs_about(run.id, "export"))
+    busy = any(job.status in PENDING for job in jobs_about(run.id, "export"))
     row = st.container(horizontal=True, vertical_alignment="center", gap="medium")
     with row:
         st.markdown("The Hugging Face folder, and", width="content")

@@ -8,7 +8,7 @@ from kd_core.distillation import roles
 from kd_core.distillation.metrics import Verdict
 from kd_core.distillation.roles import Role
 from kd_core.jobs import states
-from kd_core.jobs.store import Status
+from kd_core.jobs.states import Status
 from kd_core.system import formatting
 
 
@@ -56,7 +56,6 @@ def test_numbers_in_words(said: str, expected: str) -> None:
 
 def test_every_model_verdict_and_status_has_its_words() -> None:
     assert set(roles.NAMES) == set(roles.SHORT_NAMES) == set(get_args(Role))
-    assert set(states.VERDICTS) == set(get_args(get_type_hints(Verdict)["kind"]))
-    assert set(states.STATUSES) == set(get_args(Status))
-    assert states.verdict_badge("helped") == ("Helped", "green", ":material/trending_up:")
-    assert states.status_badge("interrupted") == ("Interrupted", "orange", ":material/power_off:")
+    assert set(roles.VERDICTS) == set(get_args(get_type_hints(Verdict)["kind"]))
+    assert set(states.LABELS) == set(get_args(Status))
+    assert (roles.VERDICTS["helped"], states.LABELS["interrupted"]) == ("Helped", "Interrupted")
