@@ -105,7 +105,7 @@ def delete_run(store: Store, run_id: str) -> None:
         store.delete_run(run_id)  # first: it refuses a run that is under way
     except RunError:
         # A run of Python code has no row, nor has one whose deletion was cut short.
-        if not any(place.is_dir() for place in places) or _known(store, run_id):
+        if not any(place.is_dir() for place in places) or _has_row(store, run_id):
             raise
     for place in places:
         shutil.rmtree(place, ignore_errors=True)
@@ -116,7 +116,7 @@ def size(folder: Path) -> int:
     return sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
 
 
-def _known(store: Store, run_id: str) -> bool:
+def _has_row(store: Store, run_id: str) -> bool:
     return any(row.id == run_id for row in store.runs(text=run_id))
 
 

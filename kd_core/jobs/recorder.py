@@ -6,26 +6,18 @@ import logging
 import threading
 import time
 from collections import deque
-from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any
 
-from kd_core.distillation.events import Event, Progress, StageStarted, Step, TrainingStarted
+from kd_core.distillation.events import Estimated, Event, Progress, StageStarted, Step, TrainingStarted
 from kd_core.errors import RunError, StoreError
 from kd_core.jobs.progress import CountedProgress, RunProgress
 
+if TYPE_CHECKING:
+    from kd_core.jobs.store import Store
+
 EVERY = 0.5  # seconds between two batches
 log = logging.getLogger(__name__)
-
-
-class Sink(Protocol):
-    """What a recorder needs of the store."""
-
-    def pace(self, run_id: str) -> RunProgress | CountedProgress: ...
-
-    def write(
-        self, run_id: str, events: Sequence[tuple[datetime, Event]], live: Mapping[str, Any] | None = None
-    ) -> None: ...
 
 
 class Recorder:
@@ -35,9 +27,9 @@ class Recorder:
     meanwhile are dropped.
     """
 
-    def __init__(self, store: Sink, run_id: str) -> None:
+    def __init__(self, store: Store, run_id: str) -> None:
         self._store, self._run_id = store, run_id
-        self._pace: RunProgress | CountedProgress | None = None
+        self._progress: RunProgress | CountedProgress | None = None
         self._inbox: deque[tuple[datetime, float, Event]] = deque()
         self._unwritten: list[tuple[datetime, Event]] = []
         self._live: dict[str, Any] = {}
@@ -69,14 +61,14 @@ class Recorder:
         """Whether nothing is left to be written."""
         try:
             # Read on this thread, after a moment: whoever queued the run may still be writing its estimate.
-            self._pace = self._pace or self._store.pace(self._run_id)
+            self._progress = self._progress or _progress(self._store, self._run_id)
             while self._inbox:
                 at, now, event = self._inbox.popleft()
-                self._pace.feed(event, now)
+                self._progress.feed(event, now)
                 self._live |= _position(event)
                 self._unwritten.append((at, event))
             if self._unwritten:
-                self._store.write(self._run_id, self._unwritten, self._live | self._pace.row)
+                self._store.write(self._run_id, self._unwritten, self._live | self._progress.row)
         except RunError:
             log.info("Run %s was deleted; its events are dropped.", self._run_id)
             self._inbox.clear()
@@ -85,6 +77,16 @@ class Recorder:
             return False
         self._unwritten = []
         return True
+
+
+def _progress(store: Store, run_id: str) -> RunProgress | CountedProgress:
+    """That of a resumed run goes on from where it was."""
+    row = store.run(run_id)
+    if row.kind != "distil":
+        return CountedProgress()
+    estimates = [entry.event for entry in store.events(run_id) if isinstance(entry.event, Estimated)]
+    seconds = estimates[-1].seconds if estimates else None
+    return RunProgress(row.config, store.progress_before(run_id), seconds)
 
 
 def _position(event: Event) -> dict[str, Any]:

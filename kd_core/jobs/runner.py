@@ -20,6 +20,7 @@ from filelock import Timeout
 
 from kd_core.distillation.events import Event, Failed, OnEvent, ignore
 from kd_core.errors import KDError, RunError, Stopped, StoreError
+from kd_core.jobs.recorder import Recorder
 from kd_core.jobs.states import ACTIVE, RESUMABLE, Command, JobKind, Status
 from kd_core.system import paths
 from kd_core.system.control import Control
@@ -37,7 +38,7 @@ LOOK_EVERY = 1.0  # seconds between looks at the queue, and at what other proces
 BEAT_EVERY = 5.0
 SWEEP_EVERY = 15.0  # between looks for runs whose process went away
 LONGEST_STEP = 60.0  # waited for at exit, with its checkpoint
-AWAY = 60.0  # how long the database may be away when a run ends
+LONGEST_OUTAGE = 60.0  # of the database, when a run ends
 
 
 class Job:
@@ -71,17 +72,17 @@ class Job:
             raise RunError(f"Run {self.run_id} is no longer queued; somebody else started or cancelled it.")
         status: Status = "interrupted"
         reason: str | None = None
-        recorder = self._store.recorder(self.run_id)
+        recorder = Recorder(self._store, self.run_id)
 
-        def tell(event: Event) -> None:
+        def forward(event: Event) -> None:
             recorder(event)
             self._on_event(event)
 
         try:
             with self._listening():
-                report = self._handler(row, tell, self.control)
+                report = self._handler(row, forward, self.control)
             if report is not None:
-                _insist(lambda: self._store.save_report(self.run_id, dict(report)))
+                _keep_trying(lambda: self._store.save_report(self.run_id, dict(report)))
             status = "done"
         except Stopped:
             status = "interrupted" if self._leaving else "stopped"
@@ -96,7 +97,7 @@ class Job:
             if reason is not None:
                 recorder(Failed(reason))
             recorder.close()
-            _insist(lambda: self._store.set_status(self.run_id, status, reason))
+            _keep_trying(lambda: self._store.set_status(self.run_id, status, reason))
 
     @contextmanager
     def _listening(self) -> Iterator[None]:
@@ -133,7 +134,7 @@ class Job:
 
     def _unexpected(self, error: Exception) -> str:
         """A sentence for the row; the traceback goes into the run's log."""
-        sentence = _known(error) or f"{type(error).__name__}: {error}"
+        sentence = _plain_reason(error) or f"{type(error).__name__}: {error}"
         with suppress(OSError):
             log = paths.work() / self.run_id / LOG
             log.parent.mkdir(parents=True, exist_ok=True)
@@ -142,7 +143,7 @@ class Job:
         return sentence
 
 
-def _known(error: Exception) -> str | None:
+def _plain_reason(error: Exception) -> str | None:
     """What each library says in its own way."""
     text = str(error).lower()
     if "no space left" in text or getattr(error, "errno", None) == 28:
@@ -153,9 +154,9 @@ def _known(error: Exception) -> str | None:
     return None
 
 
-def _insist(write: Callable[[], object]) -> None:
+def _keep_trying(write: Callable[[], object]) -> None:
     """How a run ended must not get lost because the database is away for a while."""
-    deadline = time.monotonic() + AWAY
+    deadline = time.monotonic() + LONGEST_OUTAGE
     while True:
         try:
             write()

@@ -11,6 +11,7 @@ from streamlit.testing.v1 import AppTest
 
 from kd_core.config import DistillConfig
 from kd_core.distillation.events import StageStarted
+from kd_core.jobs.recorder import Recorder
 from kd_core.jobs.store import Store
 from tests import SAMPLES
 
@@ -116,7 +117,7 @@ def test_a_run_that_ended_early_says_why(
 )
 def test_every_page_shows_what_is_running(app: App, store: Store, page: str) -> None:
     store.create_run(FIRST, DEMO, name="First", status="running")
-    record = store.recorder(FIRST)
+    record = Recorder(store, FIRST)
     record(StageStarted("distil"))
     record.close()
     store.create_run(SECOND, DEMO, name="Second")

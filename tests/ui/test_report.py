@@ -13,6 +13,7 @@ from streamlit.testing.v1 import AppTest
 
 from kd_core.config import DistillConfig
 from kd_core.distillation.events import Evaluated, Step
+from kd_core.jobs.recorder import Recorder
 from kd_core.jobs.store import Store
 from pages.review.report.head import actions
 from tests import SAMPLES
@@ -199,7 +200,7 @@ def test_speed_with_its_conditions(app: App, done: Store) -> None:
 def test_curves(app: App, done: Store) -> None:
     page = open_tab(app, "Curves")
     assert "The curves of this run were not recorded in this database." in words(page)
-    recorder = done.recorder(RUN)
+    recorder = Recorder(done, RUN)
     for who in ("student", "labelled_only"):
         recorder(Step(who, 0, 10, 10, 1.0, 1.0, 1.0, 0.0, 1e-4, 100.0))
         recorder(Evaluated(who, 0, 10, 0.8, 0.5))

@@ -12,6 +12,7 @@ from streamlit.testing.v1 import AppTest
 
 from kd_core.config import DistillConfig
 from kd_core.distillation.events import Evaluated, StageStarted
+from kd_core.jobs.recorder import Recorder
 from kd_core.jobs.store import Store
 from tests import SAMPLES
 from tests.ui.charts import alts, charts
@@ -48,7 +49,7 @@ def runs(store: Store, report: dict[str, Any]) -> Store:
 
 def looked_at(runs: Store, run_id: str, *looks: tuple[int, float]) -> None:
     """The distilled student's validation accuracy at some steps."""
-    recorder = runs.recorder(run_id)
+    recorder = Recorder(runs, run_id)
     for step, accuracy in looks:
         recorder(Evaluated("student", 0, step, accuracy, 1.0))
     recorder.close()
@@ -302,7 +303,7 @@ def test_disk_space_is_freed(app: App, runs: Store, home: Path) -> None:
 
 
 def test_a_running_run_is_open_live(app: App, runs: Store) -> None:
-    recorder = runs.recorder(THIRD)
+    recorder = Recorder(runs, THIRD)
     recorder(StageStarted("teach"))
     recorder.close()
     page = choose(app(PAGE), EVIL)

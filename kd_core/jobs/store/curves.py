@@ -20,13 +20,13 @@ SPARKS = 30  # points of a sparkline
 
 def write_points(connection: sa.Connection, run: int, events: Iterable[Step | Evaluated]) -> None:
     """A step that is there already is overwritten: a run that is resumed repeats some."""
-    found = list(events)
-    trainings = _trainings(connection, run, {(event.who, event.seed) for event in found})
+    measured = list(events)
+    trainings = _trainings(connection, run, {(event.who, event.seed) for event in measured})
     for table, kind in ((POINTS, Step), (EVALUATIONS, Evaluated)):
         measures = [column.name for column in table.c if column.name != "training"]
         rows = [
             {"training": trainings[event.who, event.seed]} | {name: getattr(event, name) for name in measures}
-            for event in found
+            for event in measured
             if isinstance(event, kind)
         ]
         if rows:

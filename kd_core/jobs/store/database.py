@@ -59,10 +59,10 @@ class Database:
         try:
             yield
         except Exception as error:
-            found = error if isinstance(error, sa.exc.SQLAlchemyError) else error.__cause__
-            if not isinstance(found, sa.exc.SQLAlchemyError):
+            cause = error if isinstance(error, sa.exc.SQLAlchemyError) else error.__cause__
+            if not isinstance(cause, sa.exc.SQLAlchemyError):
                 raise
-            raise self._failed(found) from error
+            raise self._failed(cause) from error
 
     def _prepare(self) -> None:
         with _PREPARING, self._alone():

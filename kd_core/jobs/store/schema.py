@@ -192,3 +192,13 @@ def _curve(name: str, *measures: str) -> sa.Table:
 
 POINTS = _curve("points", "loss", "hard", "soft", "intermediate", "learning_rate", "samples_per_second")
 EVALUATIONS = _curve("evaluations", "accuracy", "loss")
+
+# The columns of a ``RunRow``.
+LISTED = [column for column in RUNS.c if column.name not in ("number", "command", "heartbeat", "pace")]
+
+
+def run_row(row: sa.Row[Any]) -> RunRow:
+    values = row._asdict()
+    values |= values.pop("summary")
+    values["tags"], values["sparkline"] = tuple(values["tags"]), tuple(values["sparkline"])
+    return RunRow(**values)

@@ -37,6 +37,7 @@ from kd_core.distillation.events import (
     TrainingStarted,
 )
 from kd_core.errors import ConfigError, DataError, Stopped
+from kd_core.jobs.recorder import Recorder
 from kd_core.jobs.store import Store
 from kd_core.system.control import Control
 from kd_core.system.process import machine_lock, owner
@@ -749,7 +750,7 @@ def test_show(capsys: pytest.CaptureFixture[str]) -> None:
 def test_show_a_run_that_is_under_way(capsys: pytest.CaptureFixture[str]) -> None:
     store = Store()
     make_run(store, RUN, "running")
-    with closing(store.recorder(RUN)) as record:
+    with closing(Recorder(store, RUN)) as record:
         record(StageStarted("distil"))
         record(Step("student", 0, 300, 1200, 0.5, 0.5, 0.5, 0.0, 1e-4, 100.0))
     assert main(["show", "last"]) == 0

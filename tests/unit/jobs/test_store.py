@@ -36,6 +36,7 @@ from kd_core.distillation.events import (
 )
 from kd_core.errors import RunError, StoreError
 from kd_core.jobs import recorder
+from kd_core.jobs.recorder import Recorder
 from kd_core.jobs.store import Store, database, schema
 
 CONFIG = DistillConfig().model_dump(mode="json")
@@ -526,7 +527,7 @@ def test_a_report_is_found_in_the_runs_folder(store, finished_run, monkeypatch):
 
 def test_a_whole_run_is_recorded(store, run, finished_run):
     found = finished_run.report.to_dict()
-    with closing(store.recorder(RUN)) as record:
+    with closing(Recorder(store, RUN)) as record:
         for event in finished_run.events:
             record(event)
     store.save_report(RUN, found)
@@ -566,7 +567,7 @@ def test_the_row_says_where_the_run_is(store, run, quick):
             ("distil", "alone", 0, 90, 90, None),
         ),
     ):
-        with closing(store.recorder(RUN)) as record:
+        with closing(Recorder(store, RUN)) as record:
             for event in events:
                 record(event)
         row = store.run(RUN)
@@ -574,7 +575,7 @@ def test_the_row_says_where_the_run_is(store, run, quick):
 
 
 def test_what_is_recorded_is_there_while_the_run_goes_on(store, run, quick):
-    with closing(store.recorder(RUN)) as record:
+    with closing(Recorder(store, RUN)) as record:
         record(step(1))
         deadline = time.monotonic() + 20
         while store.curve(RUN).empty and time.monotonic() < deadline:
@@ -592,7 +593,7 @@ def test_events_wait_while_the_database_is_away(store, run, quick, monkeypatch, 
         write_to(*arguments)
 
     monkeypatch.setattr(store, "write", away)
-    record = store.recorder(RUN)
+    record = Recorder(store, RUN)
     for number in range(1, 501):
         record(step(number, steps=500))
     while len(tries) < 3:
@@ -608,7 +609,7 @@ def test_a_database_that_stays_away_does_not_hold_up_the_end(store, run, quick, 
         raise StoreError("The database cannot be used.")
 
     monkeypatch.setattr(store, "write", away)
-    record = store.recorder(RUN)
+    record = Recorder(store, RUN)
     record(step(1))
     record.close(timeout=0)
     assert "1 events of run 20260101-120000-aaaa could not be stored" in caplog.text
@@ -618,7 +619,7 @@ def test_a_locked_database_loses_no_point(tmp_path, quick):
     file = tmp_path / "kd.sqlite"
     with closing(Store(f"sqlite:///{file}")) as store, closing(sqlite3.connect(file)) as other:
         store.create_run(RUN, CONFIG)
-        record = store.recorder(RUN)
+        record = Recorder(store, RUN)
         other.execute("BEGIN IMMEDIATE")
         for number in range(1, 101):
             record(step(number, steps=100))  # does not wait
@@ -641,7 +642,7 @@ def test_connections_that_the_server_drops_are_made_again(store, url, run):
 
 
 def test_events_of_a_run_that_was_deleted_are_dropped(store, run, quick):
-    record = store.recorder(RUN)
+    record = Recorder(store, RUN)
     store.delete_run(RUN)
     record(step(1))
     record.close()

@@ -1,0 +1,170 @@
+"""The runs as a queue: which process may take a run, what it is told meanwhile, and whether it is alive."""
+
+from __future__ import annotations
+
+import os
+import re
+import socket
+from collections.abc import Callable, Iterable, Mapping
+from datetime import UTC, datetime, timedelta
+from typing import Any, cast
+
+import sqlalchemy as sa
+
+from kd_core.errors import RunError
+from kd_core.jobs.states import ACTIVE, Command, JobKind, Status
+from kd_core.jobs.store.database import Database
+from kd_core.jobs.store.schema import LISTED, RUNS, Moment, RunRow, run_row
+
+
+class Queue:
+    """Errors as of ``Store``."""
+
+    def __init__(self, url: str | None = None) -> None:
+        """``url``: a database; otherwise ``KD_DATABASE_URL``, or a file in ``KD_HOME``."""
+        self._database = Database(url or os.environ.get("KD_DATABASE_URL"))
+
+    def close(self) -> None:
+        self._database.close()
+
+    def create_run(
+        self,
+        run_id: str,
+        config: Mapping[str, Any],
+        *,
+        kind: JobKind = "distil",
+        name: str = "",
+        status: Status = "queued",
+        owner: str | None = None,
+    ) -> None:
+        """``owner``: the process that a queued run waits for. Raises: RunError for an id that exists."""
+        now = datetime.now(UTC)
+        about = config.get("distill", config)  # a search says what its trainings share
+        row = {
+            "id": run_id,
+            "kind": kind,
+            "name": clean(name),
+            "status": status,
+            "task": _short(about, "task", "name"),
+            "teacher": _short(about, "teacher", "model"),
+            "student": _short(about, "student", "model"),
+            "config": dict(config),
+            "created": now,
+            "started": None if status == "queued" else now,
+            "machine": socket.gethostname(),
+            "owner": owner,
+            "heartbeat": now,
+        }
+        with self._database.begin(write=True) as connection:
+            if status_of(connection, run_id) is not None:
+                raise RunError(f"There is a run {run_id} already.")
+            connection.execute(RUNS.insert().values(row))
+
+    def claim(self, owner: str, run_id: str | None = None) -> RunRow | None:
+        """Give the queued run ``run_id``, or else this machine's oldest, to ``owner``; None if there is none.
+
+        Uploaded files and checkpoints of a run lie on the machine where it was created.
+        """
+        here, now = socket.gethostname(), datetime.now(UTC)
+        if run_id is None:
+            oldest = sa.select(RUNS.c.number).where(RUNS.c.status == "queued", RUNS.c.machine == here)
+            oldest = oldest.order_by(RUNS.c.created, RUNS.c.number).limit(1)
+            chosen = RUNS.c.number == oldest.with_for_update(skip_locked=True).scalar_subquery()
+        else:
+            chosen = RUNS.c.id == run_id
+        started = sa.func.coalesce(RUNS.c.started, sa.literal(now, Moment))
+        statement = (
+            RUNS.update()
+            .where(chosen, RUNS.c.status == "queued")
+            .values(status="running", owner=owner, heartbeat=now, machine=here, started=started)
+            .returning(*LISTED)
+        )
+        with self._database.begin(write=True) as connection:
+            row = connection.execute(statement).one_or_none()
+        return run_row(row) if row else None
+
+    def set_status(
+        self, run_id: str, status: Status, error: str | None = None, *, only: Iterable[Status] = ()
+    ) -> bool:
+        """``only``: change it where the status is one of these, and return whether it was."""
+        values: dict[str, Any] = {"status": status, "error": clean(error) if error else None}
+        if status == "queued":
+            values |= {"command": "run", "owner": None, "finished": None, "seconds_left": None}
+        elif status not in ACTIVE:
+            values |= {"finished": datetime.now(UTC), "seconds_left": None}
+        if status == "done":
+            values["progress"] = 1.0
+        return self._update(run_id, values, only)
+
+    def command(self, run_id: str) -> Command:
+        """What the run was last told to do."""
+        with self._database.begin() as connection:
+            command = connection.scalar(sa.select(RUNS.c.command).where(RUNS.c.id == run_id))
+        if command is None:
+            raise missing(run_id)
+        return cast(Command, command)
+
+    def set_command(self, run_id: str, command: Command) -> None:
+        self._update(run_id, {"command": command})
+
+    def heartbeat(self, run_id: str, owner: str) -> bool:
+        """Say that the run's process is alive. False where the run is no longer ``owner``'s."""
+        mine = (RUNS.c.id == run_id, RUNS.c.owner == owner, RUNS.c.status.in_(ACTIVE))
+        statement = RUNS.update().where(*mine).values(heartbeat=datetime.now(UTC))
+        with self._database.begin(write=True) as connection:
+            return connection.execute(statement).rowcount > 0
+
+    def interrupt_orphans(self, alive: Callable[[str], bool], grace_seconds: float = 30) -> list[str]:
+        """Runs whose process went away become ``interrupted``; returns their ids.
+
+        ``alive(owner)`` decides on this machine, ``grace_seconds`` without a heartbeat on any other.
+        """
+        here, silent = socket.gethostname(), datetime.now(UTC) - timedelta(seconds=grace_seconds)
+        active = RUNS.c.status.in_(ACTIVE)
+        query = sa.select(RUNS.c.id, RUNS.c.owner, RUNS.c.machine, RUNS.c.heartbeat).where(active)
+        with self._database.begin() as connection:
+            rows = connection.execute(query).all()
+        gone = []
+        for row in rows:
+            known_here = row.owner and row.machine == here
+            if not alive(row.owner) if known_here else row.heartbeat < silent:
+                # Unless it was given to another process, or a sign of life came, in between.
+                same = (RUNS.c.owner.is_not_distinct_from(row.owner), RUNS.c.heartbeat == row.heartbeat)
+                statement = (
+                    RUNS.update()
+                    .where(RUNS.c.id == row.id, active, *same)
+                    .values(status="interrupted", finished=row.heartbeat, seconds_left=None)
+                )
+                with self._database.begin(write=True) as connection:
+                    if connection.execute(statement).rowcount:
+                        gone.append(row.id)
+        return gone
+
+    def _update(self, run_id: str, values: Mapping[str, Any], only: Iterable[Status] = ()) -> bool:
+        statement = RUNS.update().where(RUNS.c.id == run_id).values(values)
+        if allowed := tuple(only):
+            statement = statement.where(RUNS.c.status.in_(allowed))
+        with self._database.begin(write=True) as connection:
+            changed = connection.execute(statement).rowcount > 0
+            if not changed and status_of(connection, run_id) is None:
+                raise missing(run_id)
+        return changed
+
+
+def missing(run_id: str) -> RunError:
+    return RunError(f"There is no run {run_id}; it may have been deleted.")
+
+
+def clean(text: str) -> str:
+    """Without what a database refuses: NUL, and halves of characters."""
+    return text.replace("\0", "").encode("utf-8", "replace").decode().strip()
+
+
+def _short(config: Mapping[str, Any], section: str, field: str) -> str:
+    """A name without its folder or organisation; that of a Hub data set stays whole."""
+    name = clean(str(config.get(section, {}).get(field, "")))
+    return name if name.startswith("hub:") else re.split(r"[\\/]", name.rstrip("\\/"))[-1]
+
+
+def status_of(connection: sa.Connection, run_id: str) -> str | None:
+    return connection.scalar(sa.select(RUNS.c.status).where(RUNS.c.id == run_id))
