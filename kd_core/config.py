@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Annotated, Any, Literal, Self, TypeVar, cast, get_args, get_origin
+from typing import TYPE_CHECKING, Annotated, Any, Literal, Self, TypeVar, cast, get_args, get_origin
 
 import yaml
 from pydantic import (
@@ -24,19 +24,15 @@ from pydantic.fields import FieldInfo
 from pydantic_core import ErrorDetails
 
 from kd_core.errors import ConfigError
+from kd_core.objectives import CARDS, find
 
 Auto = Literal["auto"]
 T = TypeVar("T")
 
-Divergence = Literal[
-    "forward_kl",
-    "reverse_kl",
-    "js",
-    "soft_cross_entropy",
-    "reverse_cross_entropy",
-    "logit_mse",
-    "dkd",
-]
+if TYPE_CHECKING:
+    Divergence = str
+else:
+    Divergence = Literal[tuple(CARDS)]
 Initialisation = Literal["random", "teacher_layers", "projected", "pretrained"]
 Precision = Literal["fp32", "bf16"]
 Tracker = Literal["tensorboard", "mlflow", "wandb", "trackio"]
@@ -134,7 +130,9 @@ class StudentConfig(Architecture):
 
 
 class ObjectiveConfig(Settings):
-    divergence: Divergence = setting("forward_kl", "Soft loss between the teacher's and student's outputs")
+    divergence: Divergence = setting(
+        next(iter(CARDS)), "Soft loss between the teacher's and student's outputs"
+    )
     temperature: float = setting(
         4.0, "Divides the logits of both models in the soft loss", gt=0, le=100, slider=(0.5, 20, 0.5)
     )
@@ -156,6 +154,15 @@ class ObjectiveConfig(Settings):
     relation_weight: float = setting(
         0.0, "Weight of the divergence between value relations (MiniLM)", ge=0, le=1000
     )
+
+    @property
+    def has_temperature(self) -> bool:
+        return find(self.divergence).has_temperature
+
+    @property
+    def own_settings(self) -> dict[str, float]:
+        """Those of the chosen divergence alone."""
+        return {name: getattr(self, name) for name in find(self.divergence).settings}
 
     @property
     def uses_teacher(self) -> bool:
@@ -295,6 +302,14 @@ def sections() -> Iterator[tuple[str, type[Settings]]]:
     """("task", TaskConfig), ("teacher", TeacherConfig), ... in order."""
     for name, info in DistillConfig.model_fields.items():
         yield name, cast(type[Settings], info.annotation)
+
+
+def slider(place: str) -> tuple[float, float, float]:
+    """The usual range of ``section.field``, which has one: low, high, step."""
+    section, _, name = place.partition(".")
+    extra = cast(dict[str, Any], dict(sections())[section].model_fields[name].json_schema_extra)
+    low, high, step = extra["slider"]
+    return low, high, step
 
 
 def choices(info: FieldInfo) -> tuple[str, ...]:

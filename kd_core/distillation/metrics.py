@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 from scipy import special
 
 from kd_core.errors import DataError, DivergedError
@@ -100,10 +100,20 @@ class Latency:
     mean_tokens: float
 
 
-def softmax(logits: Floats) -> NDArray[np.float64]:
-    """exp(z_c) / sum_k exp(z_k) along the last axis: (N, C) -> (N, C), in float64."""
-    result: NDArray[np.float64] = special.softmax(np.asarray(logits, dtype=np.float64), axis=-1)
+def softmax(logits: ArrayLike, temperature: float = 1.0) -> NDArray[np.float64]:
+    """exp(z_c / T) / sum_k exp(z_k / T) along the last axis: (..., C) -> (..., C), in float64."""
+    result: NDArray[np.float64] = special.softmax(_divided(logits, temperature), axis=-1)
     return result
+
+
+def log_softmax(logits: ArrayLike, temperature: float = 1.0) -> NDArray[np.float64]:
+    """The logarithm of ``softmax``, exact where that would round to 0 or 1."""
+    result: NDArray[np.float64] = special.log_softmax(_divided(logits, temperature), axis=-1)
+    return result
+
+
+def _divided(logits: ArrayLike, temperature: float) -> NDArray[np.float64]:
+    return np.asarray(logits, dtype=np.float64) / temperature
 
 
 def scores(logits: Floats, labels: Ints, names: Sequence[str]) -> Scores:
@@ -151,10 +161,7 @@ def fidelity(teacher_logits: Floats, student_logits: Floats, labels: Ints) -> Fi
     Raises: DataError without texts, DivergedError for logits that are not finite, ValueError for shapes.
     """
     cells = fidelity_cells(teacher_logits, student_logits, labels)
-    teacher, student = (
-        special.log_softmax(np.asarray(logits, dtype=np.float64), axis=1)
-        for logits in (teacher_logits, student_logits)
-    )
+    teacher, student = log_softmax(teacher_logits), log_softmax(student_logits)
     kl = (np.exp(teacher) * (teacher - student)).sum(axis=1).mean()
     both_right, mended, inherited, new_error = (cells.count(cell) for cell in CELLS)
     return Fidelity(

@@ -65,19 +65,19 @@ def _objective(plan: Plan) -> Iterator[Note]:
             "Alpha is 0: the labels are ignored, so the student copies the teacher's mistakes too. 0.1 "
             "to 0.5 corrects them where a label says otherwise.",
         )
-    if goal.alpha < 1 and goal.divergence == "logit_mse":
+    if goal.alpha < 1 and not goal.has_temperature:
         yield Note(
             "hint",
-            "Temperature does nothing with logit_mse: it compares the logits themselves. Choose "
+            f"Temperature does nothing with {goal.divergence}: it compares the logits themselves. Choose "
             "forward_kl to see its effect.",
         )
-    if goal.alpha < 1 and goal.temperature > 10 and goal.divergence != "logit_mse":
+    if goal.alpha < 1 and goal.temperature > 10 and goal.has_temperature:
         yield Note(
             "hint",
             f"At T = {goal.temperature:g} the teacher's answers are nearly equal for all classes. 2 to 8 is "
             "usual.",
         )
-    if goal.alpha < 1 and not goal.t_squared and goal.temperature > 1 and goal.divergence != "logit_mse":
+    if goal.alpha < 1 and not goal.t_squared and goal.temperature > 1 and goal.has_temperature:
         yield Note(
             "warning",
             f"Without the factor T², the soft loss counts about {goal.temperature**2:,.0f} times less "

@@ -7,11 +7,12 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from kd_core.distillation.metrics import log_softmax, softmax
 from kd_core.distillation.report import Report
 from kd_core.distillation.roles import CORE, Role
 from kd_core.distillation.run_folder import PREDICTIONS, find
 from kd_core.errors import RunError
-from kd_core.learn.anatomy import Floats, entropy, log_softmax, softmax
+from kd_core.learn.anatomy import Floats, entropy
 from kd_core.learn.recorded import recorded
 
 

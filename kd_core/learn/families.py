@@ -14,7 +14,8 @@ from typing import Literal
 
 import numpy as np
 
-from kd_core.learn.anatomy import Divergence, Floats, divergence_terms, log_softmax
+from kd_core.distillation.metrics import log_softmax
+from kd_core.learn.anatomy import Floats, divergence_terms
 
 LINE: Floats = np.linspace(-8, 8, 161)
 NARROWEST, WIDEST = 0.2, 8.0
@@ -47,7 +48,7 @@ def two_humps(distance: float, share: float, width: float = 0.8) -> Floats:
     return found
 
 
-def fit_hump(log_teacher: Floats, divergence: Divergence) -> Fit:
+def fit_hump(log_teacher: Floats, divergence: str) -> Fit:
     """Centres and widths on a grid, then on finer grids around the best."""
     fit = _best(*_all_humps(), log_teacher, divergence)
     step, ratio = _STEP, _RATIO
@@ -59,7 +60,7 @@ def fit_hump(log_teacher: Floats, divergence: Divergence) -> Fit:
     return fit
 
 
-def fit_backed_class(log_teacher: Floats, divergence: Divergence) -> Fit:
+def fit_backed_class(log_teacher: Floats, divergence: str) -> Fit:
     """How far the backed class's logit leads: 0 (all classes alike) to 12 (all but certain).
 
     The class is the teacher's first, which is the best one to back under every divergence here.
@@ -95,7 +96,7 @@ def _humps(places: Floats, widths: Floats) -> tuple[Floats, Floats, Floats]:
     return log_softmax(-((LINE - m[:, None]) ** 2) / (2 * w[:, None] ** 2)), m, w
 
 
-def _best(family: Floats, places: Floats, widths: Floats, log_teacher: Floats, divergence: Divergence) -> Fit:
+def _best(family: Floats, places: Floats, widths: Floats, log_teacher: Floats, divergence: str) -> Fit:
     losses = divergence_terms(family, log_teacher, divergence).sum(axis=-1)
     found = int(losses.argmin())
     return Fit(family[found], float(losses[found]), float(places[found]), float(widths[found]))

@@ -2,38 +2,28 @@
 
 from __future__ import annotations
 
-from kd_core.config import Divergence as SoftLoss
-from kd_core.learn.anatomy import DKD_WEIGHTS, Anatomy
+from kd_core.learn.anatomy import Anatomy, default_settings
+from kd_core.objectives import find
 
-# p_t and p_s: teacher's and student's softened probabilities.
-DIVERGENCES: dict[SoftLoss, str] = {
-    "forward_kl": r"\mathrm{KL}(p_t \,\|\, p_s) = \sum_c p_t \log \frac{p_t}{p_s}",
-    "reverse_kl": r"\mathrm{KL}(p_s \,\|\, p_t) = \sum_c p_s \log \frac{p_s}{p_t}",
-    "js": r"\mathrm{JS} = \tfrac{1}{2} \sum_c \Big( p_t \log \frac{p_t}{m} + p_s \log \frac{p_s}{m} \Big),"
-    r"\; m = \tfrac{1}{2}(p_t + p_s)",
-    "soft_cross_entropy": r"H(p_t, p_s) = -\sum_c p_t \log p_s",
-    "reverse_cross_entropy": r"H(p_s, p_t) = -\sum_c p_s \log p_t",
-    "logit_mse": r"\| z_s - z_t \|^2 = \sum_c (z_s - z_t)^2",
-    "dkd": r"\mathrm{DKD} = \beta_1 \mathrm{TCKD} + \beta_2 \mathrm{NCKD}",
-}
 _MOST_TERMS = 6
 _IN_A_ROW = 3  # a phone has no room for more
 
 
-def divergence_line(found: Anatomy, divergence: SoftLoss) -> str:
-    """The formula, each class's term (or the two weighted parts of DKD), and the sum."""
+def divergence_line(found: Anatomy, divergence: str) -> str:
+    """The formula, each class's term (or the weighted parts of a loss that has any), and the sum."""
+    card = find(divergence)
     if found.parts:
         parts = [
             rf"{weight:g} \times {_number(part)}"
-            for weight, part in zip(DKD_WEIGHTS, found.parts, strict=True)
+            for weight, part in zip(default_settings(card).values(), found.parts.values(), strict=True)
         ]
-        return _lines(DIVERGENCES[divergence], " + ".join(parts), bold(found.divergence))
+        return _lines(card.formula, " + ".join(parts), bold(found.divergence))
     numbers = [_number(term) for term in found.terms[:_MOST_TERMS]]
     signed = [f"- {number[1:]}" if number.startswith("-") else f"+ {number}" for number in numbers]
     rows = [" ".join(signed[at : at + _IN_A_ROW]) for at in range(0, len(signed), _IN_A_ROW)]
     more = r" + \dots" if len(found.terms) > _MOST_TERMS else ""
     summed = r" \\ &\quad ".join(rows).removeprefix("+ ") + more
-    return _lines(DIVERGENCES[divergence], summed, bold(found.divergence))
+    return _lines(card.formula, summed, bold(found.divergence))
 
 
 def soft_line(found: Anatomy, temperature: float, t_squared: bool) -> str:

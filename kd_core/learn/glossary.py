@@ -1,4 +1,7 @@
-"""What the words of the subject mean: one source for tooltips and for the glossary page."""
+"""What the words of the subject mean: one source for tooltips and for the glossary page.
+
+Those of ``assets/glossary.yaml``, and the soft losses, whose cards say what they are.
+"""
 
 from __future__ import annotations
 
@@ -7,6 +10,7 @@ from functools import lru_cache
 
 import yaml
 
+from kd_core.objectives import CARDS
 from kd_core.system import paths
 
 
@@ -23,14 +27,16 @@ def terms() -> dict[str, Term]:
     """All of them by name, in alphabetical order."""
     file = paths.app_folder() / "assets" / "glossary.yaml"
     content = yaml.safe_load(file.read_text(encoding="utf-8"))
-    return {
-        name: Term(name, entry["says"], tuple(entry.get("also", ())), entry.get("source", ""))
-        for name, entry in sorted(content.items(), key=lambda pair: pair[0].casefold())
-    }
+    found = [
+        Term(name, entry["says"], tuple(entry.get("also", ())), entry.get("source", ""))
+        for name, entry in content.items()
+    ]
+    found += [Term(card.term, card.help, card.also, card.source) for card in CARDS.values()]
+    return {term.name: term for term in sorted(found, key=lambda term: term.name.casefold())}
 
 
 def look_up(name: str) -> Term:
-    """Raises: KeyError, naming all terms, for one that is not in ``assets/glossary.yaml``."""
+    """Raises: KeyError, naming all terms, for one that has no entry."""
     if name not in terms():
         raise KeyError(f"there is no term {name!r} in the glossary; it has {', '.join(terms())}")
     return terms()[name]

@@ -17,9 +17,10 @@ import numpy as np
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from kd_core.distillation.metrics import wilson
+from kd_core.config import slider
+from kd_core.distillation.metrics import softmax, wilson
 from kd_core.errors import DataError
-from kd_core.learn.anatomy import anatomy, gradient_sizes, softmax
+from kd_core.learn.anatomy import anatomy, gradient_sizes
 from kd_core.learn.examples import shipped
 from kd_core.learn.lab_results import size_grid, smallest, transfer_curve
 from kd_core.learn.recorded import recorded_lab
@@ -146,7 +147,8 @@ def _temperature() -> Found:
     sure = softmax(logits).max(axis=1)
     right = logits.argmax(axis=1) == examples.truth
     row = int(np.argmin(np.abs(sure - 0.9) + ~right))  # one that it gets right, and is 90 % sure of
-    cold, hot, hottest = (softmax(logits[row], t) for t in (1.0, 8.0, 20.0))
+    _, highest, _ = slider("objective.temperature")
+    cold, hot, hottest = (softmax(logits[row], t) for t in (1.0, 8.0, highest))
     first, second, *_, last = np.argsort(-logits[row])
     student = examples.logits["alone"][row]
     at_1, at_8, at_16 = gradient_sizes(student, logits[row], 0, "forward_kl", [1.0, 8.0, 16.0])
@@ -160,6 +162,7 @@ def _temperature() -> Found:
         "cold_second": formatting.percent(cold[second]),
         "hot_first": formatting.percent(hot[first]),
         "hot_second": formatting.percent(hot[second]),
+        "highest": f"{highest:g}",
         "hottest": formatting.percent(hottest[first]),
         "even": formatting.percent(1 / len(examples.labels)),
         "cold_ratio": f"{cold[second] / cold[last]:.1f} times",
@@ -191,7 +194,9 @@ def _alpha() -> Found:
         )
         return -found.gradient
 
-    turn = next(alpha for alpha in np.arange(21) / 20 if push(alpha).argmax() == label)
+    low, high, step = slider("objective.alpha")
+    alphas = np.linspace(low, high, round((high - low) / step) + 1)
+    turn = next(alpha for alpha in alphas if push(alpha).argmax() == label)
     pushes = push(0.3)
     report = recorded_lab("transfer")
     alone, labelled = _mean_accuracy(report, "alone"), _mean_accuracy(report, "student")

@@ -83,7 +83,7 @@ def test_who_uses_which(app: App) -> None:
     page = app(PAGE)
     (literature,) = (text.value for text in page.markdown if "MiniLLM" in text.value)
     lines = dict(line.removeprefix("- **").split(".** ") for line in literature.splitlines())
-    assert set(lines) == {name for name, _ in LOSSES.values()}, "none is left out"
+    assert set(lines) == {card.title for card in LOSSES.values()}, "none is left out"
     assert lines["Reverse KL"] == "For text that is generated: MiniLLM (Gu et al. 2023, 2306.08543)."
     assert all(re.search(r"20\d\d, (arXiv )?\d{4}\.\d{5}|20\d\d \(arXiv", line) for line in lines.values())
 

@@ -4,19 +4,19 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from typing import get_args
 
 import numpy as np
 import pytest
 from scipy import special, stats
 from streamlit.testing.v1 import AppTest
 
-from kd_core.config import Divergence
+from kd_core.config import slider
 from kd_core.learn.recorded import recorded
-from pages.learn.labs.loss import LOSSES, STUDENTS
+from kd_core.objectives import CARDS
+from pages.learn.labs.loss import STUDENTS
 from tests.ui.charts import alts
 from tests.ui.test_lab_pages import said
-from tests.unit.learn.test_anatomy import by_scipy, tckd_nckd
+from tests.unit.objectives.reference import by_scipy, tckd_nckd
 
 App = Callable[..., AppTest]
 PAGE = "learn/labs/scripts/loss.py"
@@ -26,7 +26,7 @@ def test_fifty_random_settings_agree_with_scipy(app: App) -> None:
     known, random, page, seen = recorded(), np.random.default_rng(0), app(PAGE), set()
     page.session_state["loss.decimals"] = True  # opened
     for _ in range(50):
-        row, name = int(random.integers(200)), str(random.choice(list(LOSSES)))
+        row, name = int(random.integers(200)), str(random.choice(list(CARDS)))
         student = str(random.choice(list(STUDENTS)))
         t, alpha = 0.5 * int(random.integers(1, 41)), round(0.05 * int(random.integers(21)), 2)
         t_squared = bool(random.integers(2))
@@ -42,7 +42,7 @@ def test_fifty_random_settings_agree_with_scipy(app: App) -> None:
         z_s = np.zeros(5) if student == "untrained" else known.logits[student][row]
         p_s, p_t = special.softmax(z_s / t), special.softmax(z_t / t)
         divergence = by_scipy(name, z_s, z_t, t, int(known.truth[row]))
-        factor = t * t if t_squared and name != "logit_mse" else 1
+        factor = t * t if t_squared and CARDS[name].has_temperature else 1
         soft = divergence * factor
         hard = -special.log_softmax(z_s)[known.truth[row]]
         classes, quantities = (frame.value for frame in page.dataframe)
@@ -58,7 +58,7 @@ def test_fifty_random_settings_agree_with_scipy(app: App) -> None:
         assert classes["Teacher z / T"].tolist() == pytest.approx((z_t / t).tolist(), abs=1e-6)
         assert classes["Student p"].tolist() == pytest.approx(p_s.tolist(), abs=1e-6)
         assert classes["Term of D"].sum() == pytest.approx(divergence, abs=1e-6)
-        if name != "logit_mse":  # which also moves the mean of the logits
+        if CARDS[name].has_temperature:  # the other also moves the mean of the logits
             assert classes["Gradient"].sum() == pytest.approx(0, abs=1e-9)
         if name == "dkd":
             parts = tckd_nckd(p_s, p_t, int(known.truth[row]))
@@ -66,7 +66,7 @@ def test_fifty_random_settings_agree_with_scipy(app: App) -> None:
         seen.add(name)
         shown = [metric.value for metric in page.metric]
         assert shown == [f"{expected[name]:.3f}" for name in ("Soft loss", "Hard loss", "Total")]
-    assert seen == set(LOSSES) == set(get_args(Divergence)), "each loss of the engine was among them"
+    assert seen == set(CARDS), "each loss of the engine was among them"
 
 
 def test_the_formulas_as_they_are_read(app: App) -> None:
@@ -117,10 +117,11 @@ def test_the_logits_themselves(app: App) -> None:
     apart = student - teacher
     assert page.metric[0].value == f"{apart @ apart:.3f}"
     assert "With T²" not in said(page)
-    p_s, p_t = (special.softmax(logits / 20) for logits in (student, teacher))
+    hottest = slider("objective.temperature")[1]
+    p_s, p_t = (special.softmax(logits / hottest) for logits in (student, teacher))
     assert (
-        f"it is {apart.var() / 2:.3f} here, and forward KL times T² at T = 20 is "
-        f"{400 * stats.entropy(p_t, p_s):.3f}." in said(page)
+        f"it is {apart.var() / 2:.3f} here, and forward KL times T² at T = {hottest:g} is "
+        f"{hottest**2 * stats.entropy(p_t, p_s):.3f}." in said(page)
     )
     page.slider(key="loss.temperature").set_value(12.0).run()
     assert page.metric[0].value == f"{apart @ apart:.3f}"

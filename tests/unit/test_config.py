@@ -14,7 +14,6 @@ from pydantic.fields import FieldInfo
 
 from kd_core.config import (
     DistillConfig,
-    Divergence,
     Initialisation,
     ObjectiveConfig,
     StudentConfig,
@@ -24,8 +23,10 @@ from kd_core.config import (
     choices,
     fixed,
     sections,
+    slider,
 )
 from kd_core.errors import ConfigError
+from kd_core.objectives import CARDS
 
 FIELDS: dict[str, FieldInfo] = {
     f"{section}.{name}": info for section, cls in sections() for name, info in cls.model_fields.items()
@@ -184,6 +185,11 @@ def test_sliders_lie_within_the_bounds_and_hold_the_default(place: str) -> None:
             assert steps == pytest.approx(round(steps))
 
 
+def test_the_range_of_a_slider() -> None:
+    assert slider("objective.temperature") == (0.5, 20, 0.5)
+    assert slider("student.hidden") == (64, 768, 64)
+
+
 def test_bounds_in_words() -> None:
     assert bounds(ObjectiveConfig.model_fields["temperature"]) == "above 0 and at most 100"
     assert bounds(ObjectiveConfig.model_fields["alpha"]) == "between 0 and 1"
@@ -193,7 +199,7 @@ def test_bounds_in_words() -> None:
 
 
 def test_choices() -> None:
-    assert choices(ObjectiveConfig.model_fields["divergence"]) == get_args(Divergence)
+    assert choices(ObjectiveConfig.model_fields["divergence"]) == tuple(CARDS)
     assert choices(StudentConfig.model_fields["init"]) == (*get_args(Initialisation), "auto")
     assert choices(TrainingConfig.model_fields["steps"]) == ("auto",)
     assert choices(TaskConfig.model_fields["name"]) == ()
@@ -384,6 +390,18 @@ def test_intermediate_terms_need_the_teacher_online(name: str) -> None:
     assert ObjectiveConfig(**{name: 0.1}, alpha=1).uses_teacher
 
 
+def test_a_divergence_has_a_temperature_or_not_and_settings_of_its_own() -> None:
+    assert [name for name in CARDS if not ObjectiveConfig(divergence=name).has_temperature] == ["logit_mse"]
+    assert ObjectiveConfig().own_settings == {}
+    own = ObjectiveConfig(divergence="dkd", dkd_target_weight=2).own_settings
+    assert own == {"dkd_target_weight": 2.0, "dkd_other_weight": 8.0}
+
+
+@pytest.mark.parametrize("name", CARDS)
+def test_the_settings_of_a_divergence_are_fields(name: str) -> None:
+    assert set(CARDS[name].settings) <= set(ObjectiveConfig.model_fields)
+
+
 @pytest.mark.parametrize(("alpha", "uses"), [(0, True), (0.99, True), (1, False)])
 def test_with_the_labels_alone_the_teacher_is_not_used(alpha: float, uses: bool) -> None:
     assert ObjectiveConfig(alpha=alpha).uses_teacher == uses
@@ -411,7 +429,7 @@ legal_changes = st.fixed_dictionaries(
         "task.drop_empty": st.booleans(),
         "student.hidden": st.integers(4, 1024).map(lambda half: 2 * half),
         "student.init": st.sampled_from(choices(FIELDS["student.init"])),
-        "objective.divergence": st.sampled_from(get_args(Divergence)),
+        "objective.divergence": st.sampled_from(tuple(CARDS)),
         "training.seeds": st.lists(st.integers(0, 2**32 - 1), min_size=1, max_size=4, unique=True),
         "training.precision": st.sampled_from(["fp32", "bf16", "auto"]),
     },

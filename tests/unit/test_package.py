@@ -21,6 +21,7 @@ HEAVY = ("torch", "transformers", "datasets", "streamlit", "pandas")
 LIGHT = (
     "config",
     "errors",
+    "objectives",
     "system.paths",
     "system.atomic",
     "system.cache",
@@ -36,6 +37,7 @@ LIGHT = (
 # Each room may use those above it, and none beside or below. A new file needs no entry.
 LAYERS = """
 errors
+objectives
 config system
 data
 models

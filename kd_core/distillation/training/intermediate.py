@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from transformers import PreTrainedModel, PreTrainedTokenizerFast
 
 from kd_core.config import ObjectiveConfig
-from kd_core.distillation.training import objectives
+from kd_core.distillation.training import losses
 from kd_core.errors import ModelError
 
 # The name of the value projection in each family's attention.
@@ -45,7 +45,7 @@ class IntermediateTerms:
         teacher.eval()
         self.wanted_outputs: dict[str, bool] = {}
         if goal.hidden_weight or goal.cosine_weight or goal.attention_weight:
-            self._layers = objectives.layer_map(_layers(student), _layers(teacher))
+            self._layers = losses.layer_map(_layers(student), _layers(teacher))
         if goal.hidden_weight or goal.cosine_weight:
             self.wanted_outputs["output_hidden_states"] = True
             self._add_projections()
@@ -75,20 +75,20 @@ class IntermediateTerms:
             for projection, own, layer in zip(projections, ours, self._layers, strict=True):
                 own, other = projection(own), theirs[layer]
                 if goal.hidden_weight:
-                    total = total + goal.hidden_weight * objectives.hidden_loss(own, other, mask)
+                    total = total + goal.hidden_weight * losses.hidden_loss(own, other, mask)
                 if goal.cosine_weight:
-                    total = total + goal.cosine_weight * objectives.cosine_loss(own, other, mask)
+                    total = total + goal.cosine_weight * losses.cosine_loss(own, other, mask)
             total = total / len(ours)
         if goal.attention_weight:
             pairs = [
                 (own, teacher_outputs.attentions[layer])
                 for own, layer in zip(student_outputs.attentions, self._layers, strict=True)
             ]
-            losses = [objectives.attention_loss(own, other, mask) for own, other in pairs]
-            total = total + goal.attention_weight * torch.stack(losses).mean()
+            by_layer = [losses.attention_loss(own, other, mask) for own, other in pairs]
+            total = total + goal.attention_weight * torch.stack(by_layer).mean()
         if goal.relation_weight:
             own, other = self._heads(self._student, "student"), self._heads(self._teacher, "teacher")
-            total = total + goal.relation_weight * objectives.relation_loss(own, other, mask)
+            total = total + goal.relation_weight * losses.relation_loss(own, other, mask)
         return total
 
     def close(self) -> None:

@@ -35,7 +35,7 @@ from transformers.trainer import TRAINER_STATE_NAME
 
 from kd_core.distillation.events import Checkpointed, Evaluated, OnEvent, Step
 from kd_core.distillation.run import Reporting
-from kd_core.distillation.training import objectives
+from kd_core.distillation.training import losses
 from kd_core.distillation.training.batches import Recipe, StepBatches
 from kd_core.distillation.training.intermediate import IntermediateTerms
 from kd_core.distillation.training.replay import Watch
@@ -120,20 +120,19 @@ class DistillTrainer(Trainer):  # type: ignore[misc]
         else:
             logits = torch.cat([model(**part).logits for part in _by_kind(texts, inputs["labels"])])
         weigh = _Shares(inputs)
-        hard = weigh.labelled * objectives.hard_loss(logits, inputs["labels"])
+        hard = weigh.labelled * losses.hard_loss(logits, inputs["labels"])
         soft = torch.zeros_like(hard)
         if goal.alpha < 1:
-            soft = weigh.rows * objectives.soft_loss(
+            soft = weigh.rows * losses.soft_loss(
                 logits,
                 inputs["teacher_logits"],
                 divergence=goal.divergence,
                 temperature=goal.temperature,
                 t_squared=goal.t_squared,
                 labels=inputs["labels"],
-                dkd_target_weight=goal.dkd_target_weight,
-                dkd_other_weight=goal.dkd_other_weight,
+                **goal.own_settings,
             )
-        loss = objectives.objective(hard, soft, goal.alpha)
+        loss = losses.objective(hard, soft, goal.alpha)
         self.parts = {"hard": hard.detach(), "soft": soft.detach()}
         if self._terms:
             inner = weigh.tokens * self._terms(outputs, texts)
@@ -189,7 +188,7 @@ def _by_kind(texts: dict[str, torch.Tensor], labels: torch.Tensor) -> list[dict[
     """
     if labels.device.type != "cpu" or parallel.size() > 1:
         return [texts]
-    known = int((labels != objectives.UNLABELLED).sum())
+    known = int((labels != losses.UNLABELLED).sum())
     if known in (0, len(labels)):
         return [texts]
     parts = []
@@ -209,7 +208,7 @@ class _Shares:
         self.labelled = self.rows = self.tokens = torch.ones(())
         if parallel.size() > 1:
             labels, mask = inputs["labels"], inputs["attention_mask"]
-            known = (labels != objectives.UNLABELLED).sum()
+            known = (labels != losses.UNLABELLED).sum()
             here = torch.stack([known, mask.new_tensor(len(mask)), mask.sum()])
             there = parallel.all_reduce_sum(here.clone()).clamp(min=1)
             self.labelled, self.rows, self.tokens = parallel.size() * here / there

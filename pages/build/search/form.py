@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Any, get_args
+from typing import Any
 
 import streamlit as st
 
-from kd_core.config import Divergence, TrainingConfig
+from kd_core.config import TrainingConfig
 from kd_core.errors import ConfigError, KDError, RunError
 from kd_core.jobs.states import PENDING
 from kd_core.models.presets import STUDENTS
+from kd_core.objectives import CARDS
 from kd_core.search import Outlook, SearchConfig, study_of
 from kd_core.system import formatting
 from pages.shared.fields import field
@@ -163,7 +164,7 @@ def _more() -> dict[str, Any]:
         ),
         "divergences": st.multiselect(
             "Soft losses",
-            list(get_args(Divergence)),
+            list(CARDS),
             key="search.divergences",
             help=term("soft loss"),
             bind="query-params",

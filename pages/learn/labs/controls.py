@@ -11,10 +11,11 @@ from typing import Any
 
 import streamlit as st
 
+from kd_core.config import ObjectiveConfig, slider
 from kd_core.errors import KDError
 from kd_core.learn.examples import Examples, of_run, shipped
 from pages.shared.state import store
-from pages.shared.text import escape
+from pages.shared.text import escape, term
 
 BUNDLED = "bundled"
 QUESTION = "question"
@@ -45,6 +46,12 @@ class Controls:
         return getattr(self._place(name, label), kind)(
             label, *arguments, key=self.key(name), bind="query-params", **settings
         )
+
+    def setting(self, name: str, label: str, value: float | None = None) -> float:
+        """A slider for a setting of the objective: its range, and its default unless a ``value`` is given."""
+        low, high, step = map(float, slider(f"objective.{name}"))
+        start = float(ObjectiveConfig.model_fields[name].default) if value is None else value
+        return float(self.add(name, "slider", label, low, high, start, step, help=term(name)))
 
     def button(self, name: str, label: str, **settings: Any) -> bool:
         return bool(self._place(name, label).button(label, key=self.key(name), **settings))

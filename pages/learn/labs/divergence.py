@@ -7,41 +7,22 @@ import pandas as pd
 import streamlit as st
 
 from kd_core import figures
-from kd_core.learn.anatomy import Divergence, divergence_gradient, divergence_terms, entropy, log_softmax
+from kd_core.distillation.metrics import log_softmax
+from kd_core.learn.anatomy import divergence_gradient, divergence_terms, entropy
 from kd_core.learn.examples import Examples
 from kd_core.learn.families import LINE, Fit, fit_backed_class, fit_hump, stance, two_humps
+from kd_core.objectives import CARDS
 from kd_core.system.formatting import percent
 from pages.learn.labs.controls import Controls, choose_example, question, short
 from pages.shared.charts import chart, is_dark
-from pages.shared.text import escape, term
+from pages.shared.text import escape
 
 PAGE = "divergence"
-LOSSES: dict[Divergence, tuple[str, str]] = {
-    "forward_kl": ("Forward KL", "KL(teacher ‖ student)"),
-    "reverse_kl": ("Reverse KL", "KL(student ‖ teacher)"),
-    "js": ("Jensen-Shannon", "JS(teacher, student)"),
-    "soft_cross_entropy": ("Soft cross-entropy", "H(teacher, student)"),
-    "reverse_cross_entropy": ("Reverse cross-entropy", "H(student, teacher)"),
-}
-LITERATURE = {
-    "Soft cross-entropy": (
-        "Hinton et al. 2015 (arXiv 1503.02531); DistilBERT (Sanh et al. 2019, 1910.01108); TinyBERT's "
-        "prediction layer (Jiao et al. 2020, 1909.10351)"
-    ),
-    "Forward KL": (
-        "The same gradient for the student, so another way to write it; DKD weighs two parts of it "
-        "(Zhao et al. 2022, 2203.08679); MiniLM has it between attentions (Wang et al. 2020, 2002.10957)"
-    ),
-    "Reverse KL": "For text that is generated: MiniLLM (Gu et al. 2023, 2306.08543)",
-    "Jensen-Shannon": (
-        "For text that is generated: f-DISTILL, as one of four divergences (Wen et al. 2023, 2307.15190); "
-        "GKD, with a weight that moves it between the two KLs (Agarwal et al. 2023, 2306.13649)"
-    ),
-    "Reverse cross-entropy": (
-        "Symmetric cross entropy (Wang et al. 2019, 1908.06112): beside the usual cross-entropy, with labels "
-        "in the teacher's place, against wrong ones"
-    ),
-}
+LOSSES = {name: card for name, card in CARDS.items() if card.of_distributions}
+# Hinton's own way to write it comes first.
+LITERATURE = sorted(
+    (card for card in LOSSES.values() if card.literature), key=lambda card: card.name != "soft_cross_entropy"
+)
 NAMES = ("distance", "share", "losses", "source", "text", "temperature")
 STANCES = {
     "both": "It covers both humps",
@@ -84,7 +65,7 @@ def hump_lab() -> None:
         list(LOSSES),
         selection_mode="multi",
         default=["forward_kl"],
-        format_func=lambda loss: LOSSES[loss][0],
+        format_func=lambda loss: LOSSES[loss].title,
     )
     log_teacher = two_humps(distance, share / 100)
     fits = {loss: fit_hump(log_teacher, loss) for loss in LOSSES}
@@ -111,7 +92,7 @@ def hump_lab() -> None:
     st.markdown(_words(fits, log_teacher, distance))
 
 
-def _panels(log_teacher: np.ndarray, fits: dict[Divergence, Fit], shown: list[Divergence]) -> None:
+def _panels(log_teacher: np.ndarray, fits: dict[str, Fit], shown: list[str]) -> None:
     if not shown:
         st.info("Choose a loss on the left to fit a student under it.", icon=":material/tune:")
         return
@@ -119,17 +100,20 @@ def _panels(log_teacher: np.ndarray, fits: dict[Divergence, Fit], shown: list[Di
     across = min(len(shown), 3)
     for start in range(0, len(shown), across):
         for column, loss in zip(st.columns(across), shown[start : start + across], strict=False):
-            fit, (name, formula) = fits[loss], LOSSES[loss]
+            fit, card = fits[loss], LOSSES[loss]
             with column:
                 chart(
-                    figures.humps(LINE.tolist(), teacher, fit.probs, title=name, dark=is_dark()),
+                    figures.humps(LINE.tolist(), teacher, fit.probs, title=card.title, dark=is_dark()),
                     key=f"{PAGE}.hump_{loss}",
-                    alt=f"{name}: the student's hump is at {fit.place:.1f}, {fit.width:.2f} wide",
+                    alt=f"{card.title}: the student's hump is at {fit.place:.1f}, {fit.width:.2f} wide",
                 )
-                st.caption(f"{formula} = {fit.loss:.3f} · centre {fit.place:.1f} · width {fit.width:.2f}")
+                st.caption(
+                    f"{card.notation or card.title} = {fit.loss:.3f} · centre {fit.place:.1f} · "
+                    f"width {fit.width:.2f}"
+                )
 
 
-def _words(fits: dict[Divergence, Fit], log_teacher: np.ndarray, distance: float) -> str:
+def _words(fits: dict[str, Fit], log_teacher: np.ndarray, distance: float) -> str:
     forward, reverse, js = (fits[loss] for loss in ("forward_kl", "reverse_kl", "js"))
     valley = float(np.exp(forward.log_probs - log_teacher)[np.abs(LINE) <= 0.5].mean())
     lines = [
@@ -166,16 +150,14 @@ def text_lab() -> None:
     if example is None:
         return
     examples, row = example
-    temperature = controls.add(
-        "temperature", "slider", "Temperature", 0.5, 20.0, 1.0, 0.5, help=term("temperature")
-    )
+    temperature = controls.setting("temperature", "Temperature", 1.0)
     log_teacher = log_softmax(examples.logits["teacher"][row], temperature)
     fits = {loss: fit_backed_class(log_teacher, loss) for loss in LOSSES}
     with left:
         st.dataframe(
             pd.DataFrame(
                 {
-                    "Loss": [LOSSES[loss][0] for loss in fits],
+                    "Loss": [LOSSES[loss].title for loss in fits],
                     "Backed": [100 * float(fit.probs.max()) for fit in fits.values()],
                     "Each other": [100 * float(fit.probs.min()) for fit in fits.values()],
                 }
@@ -196,18 +178,18 @@ def text_lab() -> None:
                         np.exp(log_teacher),
                         fits[loss].probs,
                         examples.labels,
-                        title=LOSSES[loss][0],
+                        title=LOSSES[loss].title,
                         dark=is_dark(),
                     ),
                     key=f"{PAGE}.answer_{loss}",
-                    alt=f"{LOSSES[loss][0]}: the student gives the class that it backs "
+                    alt=f"{LOSSES[loss].title}: the student gives the class that it backs "
                     f"{percent(float(fits[loss].probs.max()))}",
                 )
     st.markdown(_text_words(examples, row, log_teacher, fits))
     _entropy(examples, row, temperature)
 
 
-def _text_words(examples: Examples, row: int, log_teacher: np.ndarray, fits: dict[Divergence, Fit]) -> str:
+def _text_words(examples: Examples, row: int, log_teacher: np.ndarray, fits: dict[str, Fit]) -> str:
     first, second = np.argsort(-log_teacher)[:2]
     forward, reverse = fits["forward_kl"].probs, fits["reverse_kl"].probs
     says = (
@@ -268,7 +250,7 @@ def _entropy(examples: Examples, row: int, temperature: float) -> None:
 def literature() -> None:
     st.header("Who uses which", anchor=False)
     # No data frame: it would cut the sentences, and a phone shows no more than their beginning.
-    st.markdown("\n".join(f"- **{loss}.** {where}." for loss, where in LITERATURE.items()))
+    st.markdown("\n".join(f"- **{card.title}.** {card.literature}." for card in LITERATURE))
     st.caption(
         "Papers on generated text compare mode covering and mode seeking, too. Wu et al. 2024 (2404.02657) "
         "find neither in large language models: trained long enough, both KLs end in the same place."

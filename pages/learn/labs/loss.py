@@ -9,27 +9,20 @@ import pandas as pd
 import streamlit as st
 
 from kd_core import figures
-from kd_core.config import Divergence as SoftLoss
-from kd_core.config import ObjectiveConfig
+from kd_core.config import slider
+from kd_core.distillation.metrics import log_softmax
 from kd_core.learn import formulas
-from kd_core.learn.anatomy import DKD_WEIGHTS, Anatomy, anatomy, divergence_terms, gradient_sizes, log_softmax
+from kd_core.learn.anatomy import Anatomy, anatomy, default_settings, divergence_terms, gradient_sizes
 from kd_core.learn.examples import Examples
+from kd_core.objectives import CARDS
 from kd_core.system.formatting import percent
 from pages.learn.labs.controls import Controls, choose_example, question
 from pages.shared.charts import chart, is_dark
 from pages.shared.text import escape, term
 
 PAGE = "loss"
-CURVE = np.linspace(0.5, 20, 40)
-LOSSES: dict[SoftLoss, str] = {
-    "forward_kl": "Forward KL",
-    "reverse_kl": "Reverse KL",
-    "js": "Jensen-Shannon",
-    "soft_cross_entropy": "Soft cross-entropy",
-    "reverse_cross_entropy": "Reverse cross-entropy",
-    "logit_mse": "Logit MSE",
-    "dkd": "DKD",
-}
+COLDEST, HOTTEST, _ = slider("objective.temperature")
+CURVE = np.linspace(COLDEST, HOTTEST, 40)
 STUDENTS = {"alone": "Student alone", "student": "Distilled student", "untrained": "Untrained: all logits 0"}
 LARGER, SAME, SMALLER = "Larger", "As large as before", "Smaller"
 
@@ -65,7 +58,7 @@ def loss_lab() -> None:
         _sizes(found, sizes, objective)
     st.header("What you see", anchor=False)
     st.markdown(_words(found, examples, label, objective))
-    if objective["divergence"] != "logit_mse":
+    if CARDS[objective["divergence"]].has_temperature:
         st.markdown(_of_t_squared(found, objective["temperature"], objective["t_squared"]))
     st.markdown(_of_this_loss(found, student, teacher, label, objective))
 
@@ -85,36 +78,34 @@ def _choose_student(controls: Controls, examples: Examples, row: int) -> np.ndar
 
 
 def _choose_objective(controls: Controls) -> dict[str, Any]:
+    unlike_others = [card for card in CARDS.values() if not card.of_distributions]
     divergence = controls.add(
         "divergence",
         "selectbox",
         "Soft loss",
-        list(LOSSES),
-        format_func=LOSSES.__getitem__,
-        help=f"{term('soft loss')} Logit MSE: {term('logit MSE')} DKD: {term('DKD')}",
+        list(CARDS),
+        format_func=lambda name: CARDS[name].title,
+        help=" ".join([term("soft loss"), *(f"{card.title}: {escape(card.help)}" for card in unlike_others)]),
     )
-    settings = {}
-    for name, label in (("temperature", "Temperature"), ("alpha", "Alpha: weight of the hard loss")):
-        info = ObjectiveConfig.model_fields[name]
-        low, high, step = info.json_schema_extra["slider"]  # type: ignore[index,call-overload]
-        shape = float(low), float(high), float(info.default), float(step)
-        settings[name] = controls.add(name, "slider", label, *shape, help=term(name))
+    temperature = controls.setting("temperature", "Temperature")
+    alpha = controls.setting("alpha", "Alpha: weight of the hard loss")
     t_squared = controls.add("t_squared", "toggle", "Times T²", value=True, help=term("T²"))
-    if divergence == "logit_mse":
-        controls.note("The logit MSE has no temperature and no T²: moving them changes nothing.")
+    if not CARDS[divergence].has_temperature:
+        name = escape(CARDS[divergence].term)
+        controls.note(f"The {name} has no temperature and no T²: moving them changes nothing.")
         t_squared = False
-    return {"divergence": divergence, **settings, "t_squared": t_squared}
+    return {"divergence": divergence, "temperature": temperature, "alpha": alpha, "t_squared": t_squared}
 
 
 def _question(
-    controls: Controls, student: np.ndarray, teacher: np.ndarray, label: int, divergence: SoftLoss
+    controls: Controls, student: np.ndarray, teacher: np.ndarray, label: int, divergence: str
 ) -> None:
     cold, hot = gradient_sizes(student, teacher, label, divergence, [1.0, 8.0])
     right = LARGER if hot > 1.1 * cold else SMALLER if hot < cold / 1.1 else SAME
     because = (
-        "It compares the logits as they are, with no temperature."
-        if divergence == "logit_mse"
-        else "T² = 64 gives it back, so that alpha means about the same at every temperature."
+        "T² = 64 gives it back, so that alpha means about the same at every temperature."
+        if CARDS[divergence].has_temperature
+        else "It compares the logits as they are, with no temperature."
     )
     question(
         controls,
@@ -133,9 +124,9 @@ def _ratio(cold: float, hot: float) -> str:
 
 def _formulas(found: Anatomy, objective: dict[str, Any], label: str) -> None:
     first = (
-        "1 The squared distance D of the logits, which knows no temperature"
-        if objective["divergence"] == "logit_mse"
-        else f"1 The divergence D of the softened probabilities, T\u00a0=\u00a0{objective['temperature']:g}"
+        f"1 The divergence D of the softened probabilities, T\u00a0=\u00a0{objective['temperature']:g}"
+        if CARDS[objective["divergence"]].has_temperature
+        else "1 The squared distance D of the logits, which knows no temperature"
     )
     steps = (
         (
@@ -189,7 +180,7 @@ def _table(found: Anatomy, student: np.ndarray, teacher: np.ndarray, examples: E
             "Soft loss": found.soft,
             "Hard loss": found.hard,
             "Total": found.total,
-            **dict(zip(("TCKD", "NCKD"), found.parts, strict=False)),
+            **found.parts,
             "Length of the hard gradient": _length(found.hard_gradient),
             "Length of the soft gradient": _length(found.soft_gradient),
         }
@@ -229,26 +220,26 @@ def _sizes(found: Anatomy, sizes: np.ndarray, objective: dict[str, Any]) -> None
             hard,
             sizes.tolist(),
             objective["temperature"],
-            t_squared=None if objective["divergence"] == "logit_mse" else objective["t_squared"],
+            t_squared=objective["t_squared"] if CARDS[objective["divergence"]].has_temperature else None,
             dark=is_dark(),
         ),
         key=f"{PAGE}.sizes",
         alt=f"Length of the gradients: hard {hard:.3g} at every temperature; soft, without T², from "
-        f"{sizes[0]:.3g} at T = 0.5 to {sizes[-1]:.3g} at T = 20",
+        f"{sizes[0]:.3g} at T = {COLDEST:g} to {sizes[-1]:.3g} at T = {HOTTEST:g}",
     )
     st.caption("Of each loss by itself, before alpha weighs it.")
 
 
 def _words(found: Anatomy, examples: Examples, label: int, objective: dict[str, Any]) -> str:
-    names, alpha, loss = examples.labels, objective["alpha"], objective["divergence"]
+    names, alpha, card = examples.labels, objective["alpha"], CARDS[objective["divergence"]]
     most = int(np.abs(found.gradient).argmax())
     pushes = ((1 - alpha) * _length(found.soft_gradient), alpha * _length(found.hard_gradient))
     way = "raises" if found.gradient[most] < 0 else "lowers"
     softened = (
-        f"The squared distance of teacher's and student's logits is {found.divergence:.3f}."
-        if loss == "logit_mse"
-        else f"Softened by T = {objective['temperature']:g}, the divergence of teacher and student is "
-        f"{found.divergence:.3f} nats ({LOSSES[loss]})."
+        f"Softened by T = {objective['temperature']:g}, the divergence of teacher and student is "
+        f"{found.divergence:.3f} nats ({card.title})."
+        if card.has_temperature
+        else f"The squared distance of teacher's and student's logits is {found.divergence:.3f}."
     )
     return "\n\n".join(
         [
@@ -289,9 +280,8 @@ def _of_this_loss(
             "teacher's entropy. Compare the gradient with that of the KL of the same direction."
         )
     if loss == "logit_mse":
-        hottest = CURVE[-1]
-        hot = [log_softmax(logits, hottest) for logits in (student, teacher)]
-        times = hottest**2 * divergence_terms(hot[0], hot[1], "forward_kl").sum()
+        hot = [log_softmax(logits, HOTTEST) for logits in (student, teacher)]
+        times = HOTTEST**2 * divergence_terms(hot[0], hot[1], "forward_kl").sum()
         apart = student - teacher
         centred = ((apart - apart.mean()) ** 2).sum() / (2 * len(apart))
         return (
@@ -299,19 +289,20 @@ def _of_this_loss(
             "2105.08919), so the temperature moves nothing here. It is what forward KL with T² becomes when "
             "T is very high (Hinton et al. 2015, arXiv 1503.02531, section 2.1): with the mean difference "
             f"taken out and divided by twice the number of classes it is {centred:.3f} here, and forward KL "
-            f"times T² at T = {hottest:g} is {times:.3f}. One thing no softmax sees it asks for too: that "
+            f"times T² at T = {HOTTEST:g} is {times:.3f}. One thing no softmax sees it asks for too: that "
             f"the logits have the same mean. The student's is {student.mean():.2f}, the teacher's "
             f"{teacher.mean():.2f}."
         ).replace(" -", " −")
     if loss == "dkd":
-        target, others = found.parts
+        target, others = found.parts.values()
+        weight = default_settings(CARDS[loss])["dkd_other_weight"]
         rest = 1 - float(found.teacher[label])
         return (
             f"DKD takes forward KL apart (Zhao et al. 2022, arXiv 2203.08679): {target:.3f} between the "
             f"label and all the rest (TCKD), {others:.3f} among the rest (NCKD). Forward KL weighs the "
             f"second by what the teacher leaves for the rest: {target:.3f} + {rest:.3f} × {others:.3f} = "
             f"{target + rest * others:.3f}. So the surer the teacher, the less forward KL teaches of the "
-            f"other classes; here that part counts {DKD_WEIGHTS[1]:g} times, however sure the teacher is at "
+            f"other classes; here that part counts {weight:g} times, however sure the teacher is at "
             f"T = {temperature:g}."
         )
     return ""

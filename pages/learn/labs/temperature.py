@@ -7,8 +7,9 @@ import pandas as pd
 import streamlit as st
 
 from kd_core import figures
-from kd_core.config import ObjectiveConfig
-from kd_core.learn.anatomy import entropy, log_softmax, softmax
+from kd_core.config import slider
+from kd_core.distillation.metrics import log_softmax, softmax
+from kd_core.learn.anatomy import entropy
 from kd_core.learn.examples import Examples
 from kd_core.system.formatting import percent
 from pages.learn.labs.controls import Controls, choose_example, question
@@ -16,7 +17,8 @@ from pages.shared.charts import chart, is_dark
 from pages.shared.text import escape, term
 
 PAGE = "temperature"
-CURVE = np.linspace(0.5, 20, 79)
+COLDEST, HOTTEST, _ = slider("objective.temperature")
+CURVE = np.linspace(COLDEST, HOTTEST, 79)
 LISTED = 12
 SAME, OTHER, ALIKE = "The same as before", "The second one takes over", "None: all become equal"
 
@@ -30,17 +32,7 @@ def temperature_lab() -> None:
     if example is None:
         return
     examples, row = example
-    low, high, step = ObjectiveConfig.model_fields["temperature"].json_schema_extra["slider"]  # type: ignore
-    temperature = controls.add(
-        "temperature",
-        "slider",
-        "Temperature",
-        float(low),
-        float(high),
-        4.0,
-        float(step),
-        help=term("temperature"),
-    )
+    temperature = controls.setting("temperature", "Temperature")
     logits = examples.logits["teacher"][row]
     with top:
         _question(controls, logits, examples)
@@ -54,15 +46,15 @@ def temperature_lab() -> None:
 
 
 def _question(controls: Controls, logits: np.ndarray, examples: Examples) -> None:
-    shares = softmax(logits, 20)
+    shares = softmax(logits, HOTTEST)
     first, second = np.argsort(-logits)[:2]
     question(
         controls,
-        "Raise the temperature from 1 to 20. Which class comes first then?",
+        f"Raise the temperature from 1 to {HOTTEST:g}. Which class comes first then?",
         (SAME, OTHER, ALIKE),
         SAME,
-        f"At T = 20 {escape(examples.labels[first])} still leads, with {percent(shares[first])} against "
-        f"{percent(shares[second])} for {escape(examples.labels[second])}; equal shares would be "
+        f"At T = {HOTTEST:g} {escape(examples.labels[first])} still leads, with {percent(shares[first])} "
+        f"against {percent(shares[second])} for {escape(examples.labels[second])}; equal shares would be "
         f"{percent(1 / len(shares))}.",
     )
 
@@ -106,7 +98,8 @@ def _pictures(logits: np.ndarray, examples: Examples, temperature: float) -> Non
     chart(
         figures.entropy_curve(CURVE.tolist(), entropies, temperature, len(logits), dark=is_dark()),
         key=f"{PAGE}.entropy",
-        alt=f"Entropy of the answer: {entropies[0]:.2f} nats at T = 0.5, {entropies[-1]:.2f} at T = 20",
+        alt=f"Entropy of the answer: {entropies[0]:.2f} nats at T = {COLDEST:g}, {entropies[-1]:.2f} at "
+        f"T = {HOTTEST:g}",
     )
 
 

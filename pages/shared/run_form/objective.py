@@ -11,6 +11,7 @@ import streamlit as st
 from kd_core import figures
 from kd_core.config import ObjectiveConfig, sections
 from kd_core.data.bundled import TASKS
+from kd_core.distillation.metrics import softmax
 from kd_core.learn.recorded import Recorded, recorded
 from pages.shared.charts import chart, is_dark
 from pages.shared.fields import field
@@ -101,19 +102,14 @@ def headline() -> str:
 
 def _undecided(known: Recorded) -> int:
     """A headline that the teacher gets right without being sure: T shows most there."""
-    shares = _softmax(known.logits["teacher"], 1.0)
+    shares = softmax(known.logits["teacher"])
     right = shares.argmax(axis=1) == known.truth
     return int(np.argmin(np.abs(shares.max(axis=1) - 0.85) + 10 * ~right))
 
 
-def _softmax(logits: Any, temperature: float) -> Any:
-    powers = np.exp((logits - logits.max(axis=-1, keepdims=True)) / temperature)
-    return powers / powers.sum(axis=-1, keepdims=True)
-
-
 def _in_words(known: Recorded, row: int, temperature: float) -> str:
     first = int(known.logits["teacher"][row].argmax())
-    before, after = (100 * _softmax(known.logits["teacher"][row], t)[first] for t in (1.0, temperature))
+    before, after = (100 * softmax(known.logits["teacher"][row], t)[first] for t in (1.0, temperature))
     return (
         f"The teacher's probability of {known.labels[first]} for one headline: {before:.0f} % at T = 1, "
         f"{after:.0f} % at T = {temperature:g}."

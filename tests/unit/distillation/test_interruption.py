@@ -12,7 +12,7 @@ from transformers import TrainerCallback
 
 from kd_core import distill
 from kd_core.distillation.events import Checkpointed, Finished, Progress, Step
-from kd_core.distillation.training import objectives
+from kd_core.distillation.training import losses
 from kd_core.distillation.training.trainer import train
 from kd_core.errors import DivergedError, RunError, Stopped
 from kd_core.system.atomic import is_whole
@@ -269,8 +269,8 @@ def test_a_pause_holds_the_run_until_it_is_resumed(kd_home, short_config):
 def test_a_diverged_training_names_its_step_and_rate(kd_home, short_config, monkeypatch, who, flag):
     config = short_config.change({"teacher.learning_rate": 0.25, "training.learning_rate": 0.5})
     name = "hard_loss" if who == "teacher" else "soft_loss"
-    original = getattr(objectives, name)
-    monkeypatch.setattr(objectives, name, lambda *args, **options: original(*args, **options) * float("nan"))
+    original = getattr(losses, name)
+    monkeypatch.setattr(losses, name, lambda *args, **options: original(*args, **options) * float("nan"))
     rate, of = ("0.25", 5) if who == "teacher" else ("0.5", 3)
     text = (
         f"The loss of the {who} became nan at step 1 of {of} with learning rate {rate}; try a smaller {flag}."

@@ -11,8 +11,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from kd_core.distillation.metrics import softmax
 from kd_core.errors import RunError
-from kd_core.learn.anatomy import softmax
 from kd_core.learn.examples import Examples, of_run, shipped
 from tests import SAMPLES
 

@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 from scipy import optimize
 
-from kd_core.learn.anatomy import divergence_terms, log_softmax
+from kd_core.distillation.metrics import log_softmax
+from kd_core.learn.anatomy import divergence_terms
 from kd_core.learn.families import LINE, NARROWEST, fit_backed_class, fit_hump, spread, stance, two_humps
 
 KLS = ("forward_kl", "reverse_kl", "js")

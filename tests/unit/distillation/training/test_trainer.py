@@ -13,7 +13,7 @@ from transformers import TrainerCallback
 
 from kd_core.config import ObjectiveConfig
 from kd_core.distillation.events import Evaluated, Step
-from kd_core.distillation.training import objectives
+from kd_core.distillation.training import losses
 from kd_core.distillation.training import trainer as module
 from kd_core.distillation.training.trainer import DistillTrainer, train
 from kd_core.errors import DivergedError
@@ -230,7 +230,7 @@ def test_a_loss_that_is_no_number_ends_the_training(trainer, monkeypatch, value,
         calls.append(labels)
         return logits.sum() * 0 + (value if len(calls) == 3 else 1.0)
 
-    monkeypatch.setattr(objectives, "hard_loss", hard_loss)
+    monkeypatch.setattr(losses, "hard_loss", hard_loss)
     with pytest.raises(
         DivergedError,
         match=rf"^The loss of the student became {word} at step 3 of 6 with learning rate 0.001;",
