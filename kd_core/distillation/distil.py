@@ -2,24 +2,21 @@
 
 from __future__ import annotations
 
-from pathlib import Path
+from functools import partial
 
 import numpy as np
 from datasets import Dataset, concatenate_datasets
-from safetensors.torch import load_model
 
 from kd_core.config import DistillConfig, fixed
-from kd_core.data.task import Task, content_hash
-from kd_core.distillation.events import TrainingStarted
+from kd_core.data.task import content_hash
 from kd_core.distillation.roles import ROLES, StudentVariant, student_variants
-from kd_core.distillation.run import Run, Trained, keep_history, tell_history
+from kd_core.distillation.run import History, Run, Trained, cached_or_trained
 from kd_core.distillation.training.batches import Recipe
-from kd_core.distillation.training.intermediate import IntermediateTerms
+from kd_core.distillation.training.fit import fit
 from kd_core.distillation.training.replay import TEXTS, Replay, Watch
-from kd_core.distillation.training.trainer import DistillTrainer, train
 from kd_core.distillation.validate import logits_of
-from kd_core.models.inference import device, encode
-from kd_core.models.loading import model_hash, seeded
+from kd_core.models.inference import encode
+from kd_core.models.loading import model_hash
 from kd_core.models.students import build_student
 from kd_core.system import parallel
 
@@ -33,7 +30,7 @@ def distil(run: Run, teacher: Trained, knowledge: Dataset) -> list[Trained]:
     ]
 
 
-def recipe_for(config: DistillConfig, variant: StudentVariant, seed: int) -> Recipe:
+def student_recipe(config: DistillConfig, variant: StudentVariant, seed: int) -> Recipe:
     """How a student is trained; ``config`` is resolved."""
     settings = config.training
     return Recipe(
@@ -56,56 +53,33 @@ def train_student(
     run: Run, variant: StudentVariant, seed: int, teacher: Trained, knowledge: Dataset
 ) -> Trained:
     """One student for one seed. Of the distilled one, for the first seed, ``run.work`` gets a replay."""
-    task, settings = run.task, run.config.training
+    task = run.task
     student, tokenizer = build_student(run.config.student, teacher.model, teacher.tokenizer, task, seed)
-    student.get_input_embeddings().requires_grad_(not run.config.student.freeze_embeddings)
-    recipe = recipe_for(run.config, variant, seed)
+    recipe = student_recipe(run.config, variant, seed)
 
-    def make(folder: Path) -> None:
-        run.on_event(TrainingStarted(variant.who, seed, recipe.steps))
-        terms = None
-        if variant.objective.needs_teacher_online:
-            with seeded(seed):
-                terms = IntermediateTerms(
-                    variant.objective, student, tokenizer, teacher.model, teacher.tokenizer
-                )
-        texts = task.train
-        if variant.transfer:
-            texts = concatenate_datasets([texts, task.transfer.select(range(variant.transfer))])
+    def train() -> History:
+        texts = concatenate_datasets([task.train, task.transfer.select(range(variant.transfer))])
         encoded = encode(tokenizer, texts, run.max_length)
+        replayed = task.validation.select(range(min(TEXTS, len(task.validation))))
         watch = None
-        if variant.who == "student" and seed == settings.seeds[0]:
-            watch = Watch(encode(tokenizer, _watched(task), run.max_length), recipe.steps)
-        trainer = DistillTrainer(
-            student,
+        if variant.who == "student" and seed == run.config.training.seeds[0]:
+            watch = Watch(encode(tokenizer, replayed, run.max_length), recipe.steps)
+        history = fit(
+            run,
             recipe,
-            train=concatenate_datasets([encoded, knowledge.select(range(len(encoded)))], axis=1),
-            labelled=len(task.train),
+            student,
+            tokenizer,
+            texts=concatenate_datasets([encoded, knowledge.select(range(len(encoded)))], axis=1),
             validation=encode(tokenizer, task.validation, run.max_length),
-            folder=run.work / f"{variant.who}-{seed}",
-            on_event=run.on_event,
-            control=run.control,
-            terms=terms,
+            freeze_embeddings=run.config.student.freeze_embeddings,
+            teacher=teacher,
             watch=watch,
-            reporting=run.reporting(f"{variant.who}-{seed}"),
         )
-        try:
-            train(trainer)
-        finally:
-            if terms:
-                terms.close()
-        student.requires_grad_(True)
+        if watch and watch.whole:
+            parallel.on_main_process(partial(_keep_replay, run, replayed, watch, teacher))
+        return history
 
-        def keep() -> None:
-            keep_history(folder, trainer.state.log_history)
-            if watch and watch.whole:
-                _replay(run, watch, teacher).write(run.work)
-            student.save_pretrained(folder)
-            tokenizer.save_pretrained(folder)
-
-        parallel.on_main_process(keep)
-
-    place = run.work / "students" / f"{variant.who}-{seed}"
+    place = run.work / "students" / recipe.name
     if ROLES[variant.who].shared:
         place = run.place(
             variant.who,
@@ -115,20 +89,12 @@ def train_student(
             freeze_embeddings=run.config.student.freeze_embeddings,
             max_length=run.max_length,
         )
-    if parallel.fetch(place, make):
-        run.on_event(TrainingStarted(variant.who, seed, recipe.steps, cached=True))
-        tell_history(place, variant.who, seed, run.on_event)
-        load_model(student, place / "model.safetensors")
-    return Trained(variant.who, seed, student.eval().to(device()), tokenizer, place)
+    trained, _ = cached_or_trained(run, recipe, student, tokenizer, place, train)
+    return trained
 
 
-def _watched(task: Task) -> Dataset:
-    return task.validation.select(range(min(TEXTS, len(task.validation))))
-
-
-def _replay(run: Run, watch: Watch, teacher: Trained) -> Replay:
-    texts = _watched(run.task)
-    return Replay(
+def _keep_replay(run: Run, texts: Dataset, watch: Watch, teacher: Trained) -> None:
+    replay = Replay(
         labels=run.task.labels,
         texts=tuple(texts["text"]),
         truth=np.asarray(texts["label"]),
@@ -136,3 +102,4 @@ def _replay(run: Run, watch: Watch, teacher: Trained) -> Replay:
         teacher=logits_of(run, teacher, {"replay": texts})["replay"],
         student=np.stack([watch.seen[step] for step in watch.steps]),
     )
+    replay.write(run.work)

@@ -1,4 +1,4 @@
-"""Step 3, and the whole run in four steps: teach, record, distil, validate."""
+"""A whole run in four steps: teach, record, distil, validate."""
 
 from __future__ import annotations
 
@@ -14,10 +14,9 @@ from kd_core.distillation.events import Finished, OnEvent, ignore
 from kd_core.distillation.record import record
 from kd_core.distillation.report import Report
 from kd_core.distillation.resolve import resolve
-from kd_core.distillation.run import Clock, Run
+from kd_core.distillation.run import Clock, Run, check_processes
 from kd_core.distillation.teach import teach
 from kd_core.distillation.validate import validate
-from kd_core.errors import DataError, RunError
 from kd_core.models.loading import load_teacher
 from kd_core.system import parallel, paths
 from kd_core.system.atomic import is_whole
@@ -46,20 +45,25 @@ def distill(
         config, run_id = parallel.on_main_process(
             lambda: (config, run_id or run_folder.new_id(datetime.now(UTC)))
         )
-        return _distill(config, on_event, control or Control(), run_id)
+        finished = paths.runs() / run_id
+        if parallel.on_main_process(lambda: is_whole(finished)):  # only its end was not recorded
+            report = Report.read(finished)
+        else:
+            report = _four_steps(config, on_event, control or Control(), run_id)
+        parallel.on_main_process(partial(shutil.rmtree, paths.work() / run_id, ignore_errors=True))
+        on_event(Finished(run_id))
+        return report
 
 
-def _distill(config: DistillConfig, on_event: OnEvent, control: Control, run_id: str) -> Report:
+def _four_steps(config: DistillConfig, on_event: OnEvent, control: Control, run_id: str) -> Report:
     created = datetime.now(UTC)
-    if parallel.on_main_process(lambda: is_whole(paths.runs() / run_id)):  # only its end was not recorded
-        return _finish(run_id, Report.read(paths.runs() / run_id), on_event)
     task = load_task(config.task)
     model, tokenizer = load_teacher(config.teacher, task)
     parallel.on_main_process(partial(run_folder.begin, run_id, config))
     config = parallel.on_main_process(partial(resolve, config, task, model.config))
-    run = Run(task, config, paths.work() / run_id, on_event, control)
+    run, clock = Run(task, config, paths.work() / run_id, on_event, control), Clock(on_event)
     check_processes(run)
-    clock = Clock(on_event)
+
     with clock.stage("teach"):
         teacher, clock.cached["teach"] = teach(run, model, tokenizer)
     with clock.stage("record"):
@@ -67,33 +71,9 @@ def _distill(config: DistillConfig, on_event: OnEvent, control: Control, run_id:
     with clock.stage("distil"):
         students = distil(run, teacher, knowledge)
 
-    def judge() -> Report:
+    def judged() -> Report:
         with clock.stage("validate"):
             findings = validate(run, [teacher, *students])
         return run_folder.keep(run, run_id, created, [teacher, *students], findings, clock)
 
-    return _finish(run_id, parallel.on_main_process(judge), on_event)
-
-
-def _finish(run_id: str, report: Report, on_event: OnEvent) -> Report:
-    parallel.on_main_process(partial(shutil.rmtree, paths.work() / run_id, ignore_errors=True))
-    on_event(Finished(run_id))
-    return report
-
-
-def check_processes(run: Run) -> None:
-    """Whether all processes see the same folders and texts. Raises: RunError, DataError."""
-    if parallel.size() == 1:
-        return
-    parallel.on_main_process(partial(run.work.mkdir, parents=True, exist_ok=True))
-    seen = parallel.gather(lambda: (run.work.is_dir(), run.task.fingerprint))
-    if not all(there for there, _ in seen):
-        raise RunError(
-            f"Not all {len(seen)} processes of this run see {run.work}. "
-            "Set KD_HOME to a folder that all their machines share."
-        )
-    if len({fingerprint for _, fingerprint in seen}) > 1:
-        raise DataError(
-            f"The task {run.task.name!r} has other texts for some of the {len(seen)} processes of this run. "
-            "Give all their machines the same files."
-        )
+    return parallel.on_main_process(judged)

@@ -1,25 +1,41 @@
-"""What the four steps of one run share, and the clock that times them."""
+"""What the four steps of a run share: its task and config, its models, the cache and the clock."""
 
 from __future__ import annotations
 
 import json
 import time
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
+from safetensors.torch import load_model
 from transformers import PreTrainedModel, PreTrainedTokenizerFast
 
 from kd_core.config import DistillConfig, Precision, Tracker, fixed
 from kd_core.data.task import Task
-from kd_core.distillation.events import Evaluated, OnEvent, Stage, StageFinished, StageStarted
+from kd_core.distillation.events import (
+    Evaluated,
+    OnEvent,
+    Stage,
+    StageFinished,
+    StageStarted,
+    TrainingStarted,
+)
 from kd_core.distillation.roles import Role
+from kd_core.distillation.training.batches import Recipe, model_name
+from kd_core.errors import DataError, RunError
+from kd_core.models.inference import device
 from kd_core.system import cache, parallel
 from kd_core.system.control import Control
 
 TENSORBOARD = "tensorboard"  # in a run's folder: an event file for each model that was trained
+HISTORY = "history.json"  # beside the weights of a model
+
+# Step, accuracy and loss of each evaluation on the validation split.
+History = list[tuple[int, float, float]]
 
 
 @dataclass(frozen=True)
@@ -50,7 +66,7 @@ class Run:
         return fixed(self.config.training.precision)
 
     def reporting(self, model: str) -> Reporting:
-        """For a model by its name, as in ``Trained.name``."""
+        """For a model by its name, as in ``model_name``."""
         return Reporting(
             self.config.training.report_to,
             f"{self.work.name} {model}",
@@ -82,7 +98,7 @@ class Trained:
 
     @property
     def name(self) -> str:
-        return self.who if self.who == "teacher" else f"{self.who}-{self.seed}"
+        return model_name(self.who, self.seed)
 
 
 @dataclass
@@ -102,19 +118,54 @@ class Clock:
         self.on_event(StageFinished(stage, self.seconds[stage], self.cached.get(stage, False)))
 
 
-FILE = "history.json"
+def cached_or_trained(
+    run: Run,
+    recipe: Recipe,
+    model: PreTrainedModel,
+    tokenizer: PreTrainedTokenizerFast,
+    place: Path,
+    train: Callable[[], History],
+) -> tuple[Trained, bool]:
+    """``model`` with the weights kept at ``place`` (True), or trained by ``train()`` and then kept there.
+
+    The events are alike: the curve of a model from the cache is there to compare with.
+    """
+    started = TrainingStarted(recipe.who, recipe.seed, recipe.steps)
+
+    def make(folder: Path) -> None:
+        run.on_event(started)
+        history = train()
+
+        def keep() -> None:
+            (folder / HISTORY).write_text(json.dumps(history), encoding="utf-8")
+            model.save_pretrained(folder)
+            tokenizer.save_pretrained(folder)
+
+        parallel.on_main_process(keep)
+
+    cached = parallel.fetch(place, make)
+    if cached:
+        run.on_event(replace(started, cached=True))
+        if (place / HISTORY).is_file():  # folders of earlier versions have none
+            for step, accuracy, loss in json.loads((place / HISTORY).read_text(encoding="utf-8")):
+                run.on_event(Evaluated(recipe.who, recipe.seed, step, accuracy, loss))
+        load_model(model, place / "model.safetensors")
+    return Trained(recipe.who, recipe.seed, model.eval().to(device()), tokenizer, place), cached
 
 
-def keep_history(folder: Path, log: Iterable[Mapping[str, Any]]) -> None:
-    """Write what the Trainer's ``log_history`` has of validation beside the model's weights."""
-    looks = [
-        [line["step"], line["eval_accuracy"], line["eval_loss"]] for line in log if "eval_accuracy" in line
-    ]
-    (folder / FILE).write_text(json.dumps(looks), encoding="utf-8")
-
-
-def tell_history(folder: Path, who: Role, seed: int, on_event: OnEvent) -> None:
-    """Report those looks as if the model were trained now, so that its curve is there to compare with."""
-    if (folder / FILE).is_file():  # folders of earlier versions have none
-        for step, accuracy, loss in json.loads((folder / FILE).read_text(encoding="utf-8")):
-            on_event(Evaluated(who, seed, step, accuracy, loss))
+def check_processes(run: Run) -> None:
+    """Whether all processes see the same folders and texts. Raises: RunError, DataError."""
+    if parallel.size() == 1:
+        return
+    parallel.on_main_process(partial(run.work.mkdir, parents=True, exist_ok=True))
+    seen = parallel.gather(lambda: (run.work.is_dir(), run.task.fingerprint))
+    if not all(there for there, _ in seen):
+        raise RunError(
+            f"Not all {len(seen)} processes of this run see {run.work}. "
+            "Set KD_HOME to a folder that all their machines share."
+        )
+    if len({fingerprint for _, fingerprint in seen}) > 1:
+        raise DataError(
+            f"The task {run.task.name!r} has other texts for some of the {len(seen)} processes of this run. "
+            "Give all their machines the same files."
+        )

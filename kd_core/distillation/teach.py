@@ -3,20 +3,16 @@
 from __future__ import annotations
 
 import math
-from pathlib import Path
 
-from safetensors.torch import load_model
 from transformers import PreTrainedModel, PreTrainedTokenizerFast
 
 from kd_core.config import fixed
 from kd_core.data.task import content_hash
-from kd_core.distillation.events import TrainingStarted
-from kd_core.distillation.run import Run, Trained, keep_history, tell_history
+from kd_core.distillation.run import History, Run, Trained, cached_or_trained
 from kd_core.distillation.training.batches import Recipe
-from kd_core.distillation.training.trainer import DistillTrainer, train
-from kd_core.models.inference import device, encode
+from kd_core.distillation.training.fit import fit
+from kd_core.models.inference import encode
 from kd_core.models.loading import model_hash
-from kd_core.system import parallel
 
 
 def teach(run: Run, model: PreTrainedModel, tokenizer: PreTrainedTokenizerFast) -> tuple[Trained, bool]:
@@ -44,34 +40,16 @@ def teach(run: Run, model: PreTrainedModel, tokenizer: PreTrainedTokenizerFast) 
         max_length=run.max_length,
     )
 
-    def make(folder: Path) -> None:
-        run.on_event(TrainingStarted("teacher", settings.seed, recipe.steps))
-        embeddings = model.get_input_embeddings()
-        embeddings.requires_grad_(not settings.freeze_embeddings or settings.model == "scratch")
-        trainer = DistillTrainer(
-            model,
+    def train() -> History:
+        return fit(
+            run,
             recipe,
-            train=encode(tokenizer, task.train, run.max_length),
-            labelled=len(task.train),
+            model,
+            tokenizer,
+            texts=encode(tokenizer, task.train, run.max_length),
             validation=encode(tokenizer, task.validation, run.max_length),
-            folder=run.work / "teacher",
-            on_event=run.on_event,
-            control=run.control,
-            reporting=run.reporting("teacher"),
+            freeze_embeddings=settings.freeze_embeddings and settings.model != "scratch",
+            teacher=None,
         )
-        train(trainer)
-        embeddings.requires_grad_(True)
 
-        def keep() -> None:
-            keep_history(folder, trainer.state.log_history)
-            model.save_pretrained(folder)
-            tokenizer.save_pretrained(folder)
-
-        parallel.on_main_process(keep)
-
-    cached = parallel.fetch(place, make)
-    if cached:
-        run.on_event(TrainingStarted("teacher", settings.seed, recipe.steps, cached=True))
-        tell_history(place, "teacher", settings.seed, run.on_event)
-        load_model(model, place / "model.safetensors")
-    return Trained("teacher", settings.seed, model.eval().to(device()), tokenizer, place), cached
+    return cached_or_trained(run, recipe, model, tokenizer, place, train)

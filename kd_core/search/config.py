@@ -209,4 +209,4 @@ def _explain(kind: type[Settings], name: str, context: Mapping[str, Any], given:
     return f"{name} must be {wanted}, got {value!r}"
 
 
-LOOKS = 4  # at these texts, during one training: each writes a checkpoint
+EVALUATIONS = 4  # on the validation split, during one training

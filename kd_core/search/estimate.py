@@ -8,7 +8,7 @@ from functools import cache
 from typing import TYPE_CHECKING
 
 from kd_core.config import fixed
-from kd_core.search.config import LOOKS, SearchConfig
+from kd_core.search.config import EVALUATIONS, SearchConfig
 from kd_core.search.folds import INNER
 
 if TYPE_CHECKING:
@@ -70,7 +70,7 @@ def _of_a_fold(plan: Plan, folds: int) -> Plan:
     rows = {name: round(share * plan.rows[name]) for name in ("train", "transfer")}
     rows |= {"validation": round((1 - 1 / folds) * INNER * plan.rows["train"]), "test": plan.rows["test"]}
     steps = fixed(plan.config.training.steps)
-    return replace(_changed(plan, {"training.evaluate_every": max(1, steps // LOOKS)}), rows=rows)
+    return replace(_changed(plan, {"training.evaluate_every": max(1, steps // EVALUATIONS)}), rows=rows)
 
 
 def _changed(plan: Plan, changes: dict[str, object]) -> Plan:

@@ -1,4 +1,4 @@
-"""Trains the cells of a search. The teacher of a fold learns, and is recorded, once for all its cells."""
+"""Cross-validation as one worker does it: a teacher for each fold, and students that learn from it."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import shutil
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -20,23 +20,21 @@ from transformers import PreTrainedModel, PreTrainedTokenizerFast
 from kd_core.config import DistillConfig, fixed
 from kd_core.data import load_task
 from kd_core.data.task import Task
-from kd_core.distillation.distil import recipe_for
+from kd_core.distillation.distil import student_recipe
 from kd_core.distillation.events import Event, OnEvent, Progress, TrainingStarted, ignore
 from kd_core.distillation.record import record
 from kd_core.distillation.resolve import resolve
-from kd_core.distillation.roles import StudentVariant, student_variants
+from kd_core.distillation.roles import student_variants
 from kd_core.distillation.run import Run, Trained
 from kd_core.distillation.teach import teach
-from kd_core.distillation.training.intermediate import IntermediateTerms
-from kd_core.distillation.training.trainer import DistillTrainer, train
+from kd_core.distillation.training.fit import fit
 from kd_core.errors import DataError
 from kd_core.jobs.room import check_room, check_training
 from kd_core.models.inference import encode, predict_logits, supports_bf16
-from kd_core.models.loading import load_teacher, seeded, teacher_config
+from kd_core.models.loading import load_teacher, teacher_config
 from kd_core.models.students import build_student
-from kd_core.search import results
-from kd_core.search import trials as boards
-from kd_core.search.config import LOOKS, SearchConfig, Setting
+from kd_core.search import results, trials
+from kd_core.search.config import EVALUATIONS, SearchConfig, Setting
 from kd_core.search.folds import fold_tasks
 from kd_core.search.processes import more_workers, workers_here
 from kd_core.search.results import SearchResult
@@ -56,32 +54,31 @@ def carry_out(
     control = control or Control()
     check_room()
     task = load_task(config.distill.task)
-    tasks = fold_tasks(task, config.distill.task, config.folds)
+    folds = fold_tasks(task, config.distill.task, config.folds)
     _check_models(config, task)
-    with boards.connected() as storage:
+    with trials.connected() as storage:
         precision = config.distill.training.precision
         if precision == "auto":  # decided once: workers on other machines follow
             precision = "bf16" if supports_bf16() else "fp32"
-        facts = {boards.PRECISION: precision, boards.FINGERPRINT: task.fingerprint}
-        board = boards.begin(storage, study, config, facts)
-        if board.facts[boards.FINGERPRINT] != task.fingerprint:
+        facts = {trials.PRECISION: precision, trials.FINGERPRINT: task.fingerprint}
+        board = trials.begin(storage, study, config, facts)
+        if board.facts[trials.FINGERPRINT] != task.fingerprint:
             raise DataError(
                 f"The task {task.name!r} has other texts here than where the search {study!r} began. "
                 "Give this machine the same files."
             )
-        base = config.distill.change({"training.precision": board.facts[boards.PRECISION]})
+        base = config.distill.change({"training.precision": board.facts[trials.PRECISION]})
         config = config.model_copy(update={"distill": base})
-        trainings = _Trainings(
-            config, tasks, len(task.train), len(task.transfer), board, work, on_event, control
-        )
-        more = workers_here(config) - 1
-        if more:
-            trainings.get_ready()
-        with more_workers(study, more, work, control):
-            boards.work(board, config, trainings.measure, trainings.tell, control)
-        found = results.read(board)
+        validation = CrossValidation(config, task, folds, board, work, on_event, control)
+        others = workers_here(config) - 1
+        if others:  # all teachers, with all cores, before the students share these
+            for number in range(config.folds):
+                validation.fold(number)
+        with more_workers(study, others, work, control):
+            trials.work(board, config, validation.score, validation.report_progress, control)
+        result = results.read(board)
     shutil.rmtree(work, ignore_errors=True)
-    return found
+    return result
 
 
 def _check_models(config: SearchConfig, task: Task) -> None:
@@ -91,138 +88,119 @@ def _check_models(config: SearchConfig, task: Task) -> None:
         resolve(config.apply(setting), task, teacher)
 
 
-@dataclass
-class _Fold:
-    """A fold whose teacher is ready; ``students`` are those that its cells start from."""
-
-    run: Run
-    teacher: Trained
-    knowledge: Dataset
-    students: dict[tuple[str, int], _Start] = field(default_factory=dict)
-
-
 @dataclass(frozen=True)
-class _Start:
-    """A new student, and the fold's texts in its word pieces."""
+class _Encoded:
+    """A fold's texts in the word pieces of one student."""
 
-    model: PreTrainedModel
-    tokenizer: PreTrainedTokenizerFast
     train: Dataset  # labelled, then transfer texts, with the teacher's logits
     validation: Dataset
     test: Dataset
 
 
+@dataclass(frozen=True)
+class _Fold:
+    """A fold whose teacher is ready. Students and texts are kept: their word pieces are what takes time."""
+
+    run: Run
+    teacher: Trained
+    knowledge: Dataset
+    students: dict[tuple[str, int], tuple[PreTrainedModel, PreTrainedTokenizerFast]] = field(
+        default_factory=dict
+    )
+    texts: dict[str, _Encoded] = field(default_factory=dict)
+
+    def new_student(
+        self, config: DistillConfig, seed: int
+    ) -> tuple[PreTrainedModel, PreTrainedTokenizerFast, _Encoded]:
+        name, task, teacher, length = config.student.model, self.run.task, self.teacher, self.run.max_length
+        if (name, seed) not in self.students:
+            check_training(config, "student")
+            self.students[name, seed] = build_student(
+                config.student, teacher.model, teacher.tokenizer, task, seed
+            )
+        model, tokenizer = self.students[name, seed]
+        if name not in self.texts:
+            train = encode(tokenizer, concatenate_datasets([task.train, task.transfer]), length)
+            self.texts[name] = _Encoded(
+                concatenate_datasets([train, self.knowledge], axis=1),
+                encode(tokenizer, task.validation, length),
+                encode(tokenizer, task.test, length),
+            )
+        return copy.deepcopy(model), tokenizer, self.texts[name]
+
+
 @dataclass
-class _Trainings:
+class CrossValidation:
+    """Scores settings on the folds of ``task``; what it prepares for a fold, all its students share."""
+
     config: SearchConfig
-    tasks: list[Task]
-    train_texts: int
-    transfer_texts: int
-    board: boards.Board
+    task: Task
+    fold_tasks: list[Task]
+    board: trials.Board
     work: Path
     on_event: OnEvent
     control: Control
     folds: dict[int, _Fold] = field(default_factory=dict)
-    label: str = "getting ready"
+    doing: str = "getting ready"
 
-    def tell(self, label: str | None = None) -> None:
-        self.label = label or self.label
-        with suppress(*boards.AWAY):
-            found = results.read(self.board)
-            self.on_event(Progress(None, self.label, found.trainings_done, found.trainings + 1))
+    def report_progress(self, doing: str | None = None) -> None:
+        self.doing = doing or self.doing
+        with suppress(*trials.AWAY):
+            result = results.read(self.board)
+            self.on_event(Progress(None, self.doing, result.trainings_done, result.trainings + 1))
 
-    def measure(self, setting: Setting, alone: bool, number: int, seed: int) -> dict[str, Any]:
+    def score(self, setting: Setting, alone: bool, number: int, seed: int) -> dict[str, Any]:
         """Train one student on a fold's training part, and score it on the part that was held out."""
-        fold = self._fold(number)
+        fold = self.fold(number)
         started = time.monotonic()
-        self.tell(f"{_words(setting, alone)}: fold {number + 1} of {self.config.folds}")
-        config = _with_few_looks(
-            resolve(self.config.apply(setting), fold.run.task, fold.teacher.model.config)
-        )
+        self.report_progress(f"{_description(setting, alone)}: fold {number + 1} of {self.config.folds}")
+        task = fold.run.task
+        config = for_search(resolve(self.config.apply(setting), task, fold.teacher.model.config))
         who = "alone" if alone else "student"
-        variant = next(
-            each for each in student_variants(config, len(fold.run.task.transfer)) if each.who == who
+        variant = next(each for each in student_variants(config, len(task.transfer)) if each.who == who)
+        model, tokenizer, texts = fold.new_student(config, seed)
+        fit(
+            replace(fold.run, config=config, on_event=ignore),
+            student_recipe(config, variant, seed),
+            model,
+            tokenizer,
+            texts=texts.train.select(range(len(task.train) + variant.transfer)),
+            validation=texts.validation,
+            freeze_embeddings=config.student.freeze_embeddings,
+            teacher=fold.teacher,
+            resumable=False,
         )
-        start = self._start(fold, config, seed)
-        model = copy.deepcopy(start.model)
-        self._train(fold, config, variant, seed, start, model)
-        logits = predict_logits(model, start.test, precision=fold.run.precision, control=self.control)
+        teacher_texts = len(self.task.train) + len(self.task.transfer)
         return {
-            "accuracy": _accuracy(logits, start.test),
+            "accuracy": self._accuracy(fold.run, model, texts.test),
             "seconds": time.monotonic() - started,
             "params": sum(weight.numel() for weight in model.parameters()),
-            "teacher_texts": self.train_texts + self.transfer_texts if variant.objective.uses_teacher else 0,
+            "teacher_texts": teacher_texts if variant.objective.uses_teacher else 0,
         }
 
-    def _train(
-        self,
-        fold: _Fold,
-        config: DistillConfig,
-        variant: StudentVariant,
-        seed: int,
-        start: _Start,
-        model: PreTrainedModel,
-    ) -> None:
-        model.get_input_embeddings().requires_grad_(not config.student.freeze_embeddings)
-        folder = self.work / "cell"
-        shutil.rmtree(folder, ignore_errors=True)  # of one that was stopped: it is done again
-        terms = None
-        if variant.objective.needs_teacher_online:
-            teacher = fold.teacher
-            with seeded(seed):
-                terms = IntermediateTerms(
-                    variant.objective, model, start.tokenizer, teacher.model, teacher.tokenizer
-                )
-        labelled = len(fold.run.task.train)
-        trainer = DistillTrainer(
-            model,
-            recipe_for(config, variant, seed),
-            train=start.train.select(range(labelled + variant.transfer)),
-            labelled=labelled,
-            validation=start.validation,
-            folder=folder,
-            on_event=ignore,
-            control=self.control,
-            terms=terms,
-        )
-        trainer.args.save_only_model = True  # a half-done training is done again: its optimizer is not needed
-        try:
-            train(trainer)
-        finally:
-            if terms:
-                terms.close()
-
-    def get_ready(self) -> None:
-        """All teachers, with all cores, before the students share these."""
-        for number in range(self.config.folds):
-            self._fold(number)
-
-    def _fold(self, number: int) -> _Fold:
-        if number not in self.folds:
-            self.folds[number] = self._taught(number)
-        return self.folds[number]
-
-    def _taught(self, number: int) -> _Fold:
+    def fold(self, number: int) -> _Fold:
         """Steps 1 and 2 on the fold's training part, from the cache where another process was quicker."""
-        started, task, base = time.monotonic(), self.tasks[number], self.config.distill
-        self.tell(f"teacher of fold {number + 1} of {self.config.folds}")
-        with self._alone_here(number):
+        if number in self.folds:
+            return self.folds[number]
+        started, task, base = time.monotonic(), self.fold_tasks[number], self.config.distill
+        self.report_progress(f"teacher of fold {number + 1} of {self.config.folds}")
+        with self._locked(number):
             model, tokenizer = load_teacher(base.teacher, task)
             config = resolve(base, task, model.config)
-            run = Run(task, config, self.work, partial(_checked, config), self.control)
+            run = Run(task, config, self.work, partial(_check_training, config), self.control)
             teacher, _ = teach(run, model, tokenizer)
             knowledge, _ = record(run, teacher)
         test = encode(tokenizer, task.test, run.max_length)
-        name = f"{boards.TEACHER} {number}"
+        name = f"{trials.TEACHER} {number}"
         if name not in self.board.facts:
-            logits = predict_logits(teacher.model, test, precision=run.precision, control=self.control)
-            seconds = time.monotonic() - started
-            self.board.note(name, {"accuracy": _accuracy(logits, test), "seconds": seconds})
-        return _Fold(run, teacher, knowledge)
+            accuracy = self._accuracy(run, teacher.model, test)
+            self.board.note(name, {"accuracy": accuracy, "seconds": time.monotonic() - started})
+        self.folds[number] = _Fold(run, teacher, knowledge)
+        return self.folds[number]
 
     @contextmanager
-    def _alone_here(self, number: int) -> Iterator[None]:
-        """Other workers on this machine wait for the teacher instead of making the same one."""
+    def _locked(self, number: int) -> Iterator[None]:
+        """Other workers on this machine wait for the fold's teacher instead of making the same one."""
         lock = FileLock(paths.home() / f"search-fold-{number}.lock")
         while not lock.is_locked:
             self.control.check()
@@ -233,44 +211,23 @@ class _Trainings:
         finally:
             lock.release()
 
-    def _start(self, fold: _Fold, config: DistillConfig, seed: int) -> _Start:
-        """Built once: its word pieces and the texts in them are what takes time."""
-        name = config.student.model, seed
-        if name not in fold.students:
-            check_training(config, "student")
-            task, teacher, length = fold.run.task, fold.teacher, fold.run.max_length
-            model, tokenizer = build_student(config.student, teacher.model, teacher.tokenizer, task, seed)
-            other = next((s for (student, _), s in fold.students.items() if student == name[0]), None)
-            if other:  # of another seed: the same pieces
-                start = _Start(model, other.tokenizer, other.train, other.validation, other.test)
-            else:
-                texts = encode(tokenizer, concatenate_datasets([task.train, task.transfer]), length)
-                start = _Start(
-                    model,
-                    tokenizer,
-                    concatenate_datasets([texts, fold.knowledge], axis=1),
-                    encode(tokenizer, task.validation, length),
-                    encode(tokenizer, task.test, length),
-                )
-            fold.students[name] = start
-        return fold.students[name]
+    def _accuracy(self, run: Run, model: PreTrainedModel, texts: Dataset) -> float:
+        logits = predict_logits(model, texts, precision=run.precision, control=self.control)
+        return float((logits.argmax(axis=1) == np.asarray(texts["label"])).mean())
 
 
-def _checked(config: DistillConfig, event: Event) -> None:
+def _check_training(config: DistillConfig, event: Event) -> None:
     if isinstance(event, TrainingStarted) and not event.cached:
         check_training(config, event.who)
 
 
-def _with_few_looks(config: DistillConfig) -> DistillConfig:
-    every = max(fixed(config.training.evaluate_every), fixed(config.training.steps) // LOOKS)
-    return config.change({"training.evaluate_every": every})
+def for_search(config: DistillConfig) -> DistillConfig:
+    """Students of a search are evaluated less often, for each time writes a checkpoint, and not tracked."""
+    every = max(fixed(config.training.evaluate_every), fixed(config.training.steps) // EVALUATIONS)
+    return config.change({"training.evaluate_every": every, "training.report_to": ()})
 
 
-def _accuracy(logits: Any, split: Dataset) -> float:
-    return float((logits.argmax(axis=1) == np.asarray(split["label"])).mean())
-
-
-def _words(setting: Setting, alone: bool) -> str:
+def _description(setting: Setting, alone: bool) -> str:
     if alone:
         return f"student alone ({setting.student})"
     return f"T {setting.temperature:.3g}, alpha {setting.alpha:.3g}, {setting.student}"

@@ -16,8 +16,10 @@ from kd_core import distill
 from kd_core.config import DistillConfig, sections
 from kd_core.data import load_task
 from kd_core.data.task import Task
-from kd_core.distillation import distil, teach, validate
+from kd_core.distillation import validate
 from kd_core.distillation.events import Evaluated, Step
+from kd_core.distillation.roles import Role
+from kd_core.distillation.training import fit
 from kd_core.distillation.training.trainer import DistillTrainer, train
 from kd_core.errors import DataError
 
@@ -41,17 +43,19 @@ class Seen(Exception):
     """What was seen of a trainer, carried out of a run that need not go on."""
 
 
-def at_training(module: Any, look: Callable[[DistillTrainer, list], Any]) -> Look:
-    """The real run up to where ``module`` would train its (first) model: there, ``look(trainer, events)``."""
+def at_training(who: Role, look: Callable[[DistillTrainer, list], Any]) -> Look:
+    """The real run up to where it would train ``who``: there, ``look(trainer, events)``."""
 
     def run(config: DistillConfig) -> Any:
         events: list[Any] = []
 
-        def instead(trainer: DistillTrainer) -> None:
+        def instead(trainer: DistillTrainer) -> Any:
+            if trainer.recipe.who != who:
+                return train(trainer)
             raise Seen(look(trainer, events))
 
         with pytest.MonkeyPatch.context() as patch:
-            patch.setattr(module, "train", instead)
+            patch.setattr(fit, "train", instead)
             with pytest.raises(Seen) as seen:
                 distill(config, events.append)
         return seen.value.args[0]
@@ -60,21 +64,21 @@ def at_training(module: Any, look: Callable[[DistillTrainer, list], Any]) -> Loo
 
 
 def of_teacher(read: Callable[[DistillTrainer], Any]) -> Look:
-    return at_training(teach, lambda trainer, _: read(trainer))
+    return at_training("teacher", lambda trainer, _: read(trainer))
 
 
 def of_student(read: Callable[[DistillTrainer], Any]) -> Look:
-    return at_training(distil, lambda trainer, _: read(trainer))
+    return at_training("student", lambda trainer, _: read(trainer))
 
 
-def told_of(module: Any, read: Callable[[list], Any]) -> Look:
+def told_of(who: Role, read: Callable[[list], Any]) -> Look:
     """What the events of the whole training say."""
 
     def look(trainer: DistillTrainer, events: list) -> Any:
         train(trainer)
-        return read([event for event in events if getattr(event, "who", "") == trainer.recipe.who])
+        return read([event for event in events if getattr(event, "who", "") == who])
 
-    return at_training(module, look)
+    return at_training(who, look)
 
 
 def of_task(read: Callable[[Task], Any]) -> Look:
@@ -90,9 +94,12 @@ def of_task(read: Callable[[Task], Any]) -> Look:
 def of_report(read: Callable[[Any], Any]) -> Look:
     """A whole run whose students are not trained."""
 
+    def only_the_teacher(trainer: DistillTrainer) -> Any:
+        return train(trainer) if trainer.recipe.who == "teacher" else trainer.model
+
     def look(config: DistillConfig) -> Any:
         with pytest.MonkeyPatch.context() as patch:
-            patch.setattr(distil, "train", lambda trainer: trainer.model)
+            patch.setattr(fit, "train", only_the_teacher)
             return read(distill(config))
 
     return look
@@ -223,7 +230,7 @@ WIRES = {
     "teacher.intermediate": Wire(40, of_teacher(model("intermediate_size")), (128, 40), SCRATCH),
     "teacher.epochs": Wire(2, of_teacher(lambda t: t.args.max_steps), (5, 10)),
     "teacher.batch_size": Wire(13, of_teacher(lambda t: len(first_batch(t)["labels"])), (16, 13)),
-    "teacher.learning_rate": Wire(0.25, told_of(teach, peak), ((1e-4, 1), (0.25, 1))),
+    "teacher.learning_rate": Wire(0.25, told_of("teacher", peak), ((1e-4, 1), (0.25, 1))),
     "teacher.freeze_embeddings": Wire(False, of_teacher(embeddings_stay), (True, False)),
     "teacher.seed": Wire(1, of_teacher(lambda t: first_batch(t)["input_ids"].tolist())),
     "student.model": Wire("bilstm", of_student(model("model_type")), ("bert", "kd_bilstm")),
@@ -246,19 +253,19 @@ WIRES = {
     "objective.attention_weight": Wire(1.0, of_student(first_loss)),
     "objective.relation_weight": Wire(1.0, of_student(first_loss)),
     "training.steps": Wire(
-        4, told_of(distil, lambda events: sum(isinstance(e, Step) for e in events)), (6, 4)
+        4, told_of("student", lambda events: sum(isinstance(e, Step) for e in events)), (6, 4)
     ),
     "training.batch_size": Wire(5, of_student(rows(transfer=False)), (8, 5)),
     "training.transfer_batch_size": Wire(5, of_student(rows(transfer=True)), (8, 5)),
-    "training.learning_rate": Wire(0.25, told_of(distil, peak), ((5e-4, 1), (0.25, 1))),
-    "training.warmup": Wire(0.5, told_of(distil, peak), ((5e-4, 1), (5e-4, 3))),
+    "training.learning_rate": Wire(0.25, told_of("student", peak), ((5e-4, 1), (0.25, 1))),
+    "training.warmup": Wire(0.5, told_of("student", peak), ((5e-4, 1), (5e-4, 3))),
     "training.weight_decay": Wire(0.5, of_student(decays), ({0.0, 0.01}, {0.0, 0.5})),
     "training.max_grad_norm": Wire(
         0.125, of_student(longest_gradient), (0.25, 0.125), {"training.max_grad_norm": 0.25}
     ),
     "training.evaluate_every": Wire(
         2,
-        told_of(distil, lambda events: [e.step for e in events if isinstance(e, Evaluated)]),
+        told_of("student", lambda events: [e.step for e in events if isinstance(e, Evaluated)]),
         ([3, 6], [2, 4, 6]),
     ),
     "training.seeds": Wire((1,), of_student(weight_sum)),

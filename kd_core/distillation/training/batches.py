@@ -18,7 +18,10 @@ from kd_core.system import parallel
 
 @dataclass(frozen=True)
 class Recipe:
-    """How one model is trained; every number is final (nothing ``auto``)."""
+    """How one model is trained; every number is final (nothing ``auto``).
+
+    Its ``repr`` is part of the cache's keys: another field name or default would find no model of before.
+    """
 
     who: Role
     seed: int
@@ -32,6 +35,15 @@ class Recipe:
     max_grad_norm: float = 1.0
     transfer_batch_size: int = 0  # 0: labelled rows only
     objective: ObjectiveConfig = LABELS_ONLY
+
+    @property
+    def name(self) -> str:
+        return model_name(self.who, self.seed)
+
+
+def model_name(who: Role, seed: int) -> str:
+    """Of one model among those of a run: a teacher has one seed."""
+    return who if who == "teacher" else f"{who}-{seed}"
 
 
 class StepBatches(Sampler[list[int]]):

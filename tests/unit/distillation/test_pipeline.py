@@ -13,7 +13,7 @@ from safetensors.torch import load_file
 from transformers import AutoModelForSequenceClassification, AutoTokenizer
 
 from kd_core import distill
-from kd_core.distillation import pipeline
+from kd_core.distillation import distil, pipeline, record, teach, validate
 from kd_core.distillation.events import (
     STAGES,
     Evaluated,
@@ -192,6 +192,27 @@ def test_each_seed_trains_as_if_it_were_alone(kd_home, short_config, finished_ru
     report = distill(tiny_config.change({"training.seeds": (1,)}))
     for who in ("student", "alone", "labelled_only"):
         assert same(student(report, f"{who}-1"), student(finished_run.report, f"{who}-1"))
+
+
+KEYS = {
+    "alone": ["e7549241ceed94f871fba6dd9ec6dece"],
+    "knowledge": ["5aa63440f042c7169d3699e5a700f27f"],
+    "scores": [
+        "29f38836a47f611440b79307c2953fd8",
+        "4eca5c0d686554060dea5a512bbf714e",
+        "8cd36067fd363a2053d3f1b79d54bc62",
+    ],
+    "teachers": ["1421a522b99dd927cd688ea7701a66d1"],
+}
+
+
+def test_a_run_finds_what_version_0_1_has_cached(kd_home, short_config, monkeypatch):
+    """These are the keys of that version, but for the weights, which depend on the machine."""
+    for module in (teach, record, distil, validate):
+        monkeypatch.setattr(module, "model_hash", lambda model, _: f"hidden {model.config.hidden_size}")
+    report = distill(short_config)
+    used = (Path(report.folder) / "caches.txt").read_text().split()
+    assert sorted(set(used)) == [f"{kind}/{key}" for kind, keys in KEYS.items() for key in keys]
 
 
 # Events

@@ -68,12 +68,12 @@ def counted(monkeypatch: pytest.MonkeyPatch) -> list[str]:
 
     done: list[str] = []
 
-    def measure(self: Any, setting: Setting, alone: bool, fold: int, seed: int) -> dict[str, Any]:
+    def score(self: Any, setting: Setting, alone: bool, fold: int, seed: int) -> dict[str, Any]:
         done.append("alone" if alone else f"T {setting.temperature:g}, alpha {setting.alpha:g}, fold {fold}")
         accuracy = 0.9 - setting.alpha / 10 + fold / 100 + setting.temperature / 1000
         return {"accuracy": accuracy, "seconds": 2.0, "params": 10, "teacher_texts": 100}
 
-    monkeypatch.setattr(worker._Trainings, "measure", measure)
+    monkeypatch.setattr(worker.CrossValidation, "score", score)
     return done
 
 
@@ -341,14 +341,14 @@ def test_a_cell_that_diverges_is_not_tried_again_and_others_go_on(
 ) -> None:
     from kd_core.search import worker
 
-    measure = worker._Trainings.measure
+    score = worker.CrossValidation.score
 
     def diverging(self, setting, *rest):
         if setting.temperature == 1.0 and setting.alpha == 0.1:
             raise DivergedError("The loss became nan.")
-        return measure(self, setting, *rest)
+        return score(self, setting, *rest)
 
-    monkeypatch.setattr(worker._Trainings, "measure", diverging)
+    monkeypatch.setattr(worker.CrossValidation, "score", diverging)
     found = run(search_config)
     assert found.complete
     assert [c.state for c in found.cells] == ["failed", "done", "done", "done"]
@@ -521,7 +521,7 @@ class Searched:
 @pytest.fixture(scope="module")
 def searched(search_config, tmp_path_factory) -> Searched:
     """A real search of two cells on two folds, whose held-out texts can be read for scoring alone."""
-    from kd_core.distillation import teach
+    from kd_core.distillation.training import fit
     from kd_core.search import worker
 
     tasks: list[Task] = []
@@ -555,8 +555,7 @@ def searched(search_config, tmp_path_factory) -> Searched:
         patch.delenv("KD_DATABASE_URL", raising=False)
         patch.setattr(worker, "fold_tasks", guarded)
         patch.setattr(worker, "encode", encode)
-        patch.setattr(worker, "DistillTrainer", Trainer)
-        patch.setattr(teach, "DistillTrainer", Trainer)
+        patch.setattr(fit, "DistillTrainer", Trainer)
         config = search_config.model_copy(update={"alphas": (0.5,)})
         found = carry_out(config, "tiny", home / "work" / "search", ignore, Control())
     return Searched(found, tasks, learned, held_out, taught.count("teacher"), home / "work" / "search")
@@ -605,12 +604,12 @@ def test_a_cell_is_what_the_ordinary_steps_would_give_on_its_fold(searched, sear
     from kd_core.distillation.run import Run
     from kd_core.distillation.teach import teach
     from kd_core.models.loading import load_teacher
-    from kd_core.search.worker import _with_few_looks
+    from kd_core.search.worker import for_search
 
     cell, task = searched.found.cells[1], searched.tasks[0]
     config = search_config.apply(cell.setting)
     model, tokenizer = load_teacher(config.teacher, task)
-    config = _with_few_looks(resolve(config, task, model.config))
+    config = for_search(resolve(config, task, model.config))
     run = Run(task, config, kd_home / "run", ignore, Control())
     teacher, _ = teach(run, model, tokenizer)
     knowledge, _ = record(run, teacher)
@@ -803,15 +802,15 @@ from kd_core.system.control import Control
 from kd_core.search import carry_out, result, trials, worker
 trials.BEAT, trials.GRACE, trials.LOOK_EVERY = 1, 10, 0.2
 trials.owner = lambda: "another machine:1:0.0"  # so that the heartbeat alone tells who is dead
-measure = worker._Trainings.measure
+score = worker.CrossValidation.score
 def told(self, setting, alone, fold, seed):
     print(f"takes {'alone' if alone else setting.temperature} {setting.alpha} {fold}", flush=True)
     if sys.argv[2] == "stuck":
         time.sleep(600)
-    score = measure(self, setting, alone, fold, seed)
+    result = score(self, setting, alone, fold, seed)
     print(f"done {'alone' if alone else setting.temperature} {setting.alpha} {fold}", flush=True)
-    return score
-worker._Trainings.measure = told
+    return result
+worker.CrossValidation.score = told
 carry_out(result("shared").config, "shared", Path(sys.argv[1]), lambda event: None, Control())
 """
 

@@ -24,8 +24,7 @@ from transformers import TrainerCallback
 
 from kd_core.config import DistillConfig, ObjectiveConfig
 from kd_core.distillation.events import Step, ignore
-from kd_core.distillation.pipeline import check_processes
-from kd_core.distillation.run import Run
+from kd_core.distillation.run import Run, check_processes
 from kd_core.errors import DataError, KDError, RunError
 from kd_core.system import parallel
 from kd_core.system.atomic import is_whole

@@ -1,0 +1,66 @@
+"""One training from start to end, for a teacher, a student of a run, and a student of a search."""
+
+from __future__ import annotations
+
+import shutil
+from contextlib import closing, nullcontext
+
+from datasets import Dataset
+from transformers import PreTrainedModel, PreTrainedTokenizerFast
+
+from kd_core.distillation.run import History, Run, Trained
+from kd_core.distillation.training.batches import Recipe
+from kd_core.distillation.training.intermediate import IntermediateTerms
+from kd_core.distillation.training.replay import Watch
+from kd_core.distillation.training.trainer import DistillTrainer, train
+from kd_core.models.loading import seeded
+
+
+def fit(
+    run: Run,
+    recipe: Recipe,
+    model: PreTrainedModel,
+    tokenizer: PreTrainedTokenizerFast,
+    *,
+    texts: Dataset,
+    validation: Dataset,
+    freeze_embeddings: bool,
+    teacher: Trained | None,
+    watch: Watch | None = None,
+    resumable: bool = True,
+) -> History:
+    """Train ``model`` in place to the weights that are best on validation.
+
+    ``texts`` are the task's training texts, then transfer texts. Intermediate terms ask
+    ``teacher``. A training that is not ``resumable`` keeps no optimizer state, and begins anew when stopped.
+    Raises: Stopped, DivergedError, ModelError.
+    """
+    folder = run.work / recipe.name
+    if not resumable:
+        shutil.rmtree(folder, ignore_errors=True)
+    model.get_input_embeddings().requires_grad_(not freeze_embeddings)
+    terms = None
+    if teacher and recipe.objective.needs_teacher_online:
+        with seeded(recipe.seed):
+            terms = IntermediateTerms(recipe.objective, model, tokenizer, teacher.model, teacher.tokenizer)
+    with closing(terms) if terms else nullcontext():
+        trainer = DistillTrainer(
+            model,
+            recipe,
+            train=texts,
+            labelled=len(run.task.train),
+            validation=validation,
+            folder=folder,
+            on_event=run.on_event,
+            control=run.control,
+            terms=terms,
+            watch=watch,
+            reporting=run.reporting(recipe.name),
+        )
+        trainer.args.save_only_model = not resumable
+        train(trainer)
+    model.requires_grad_(True)
+    log = trainer.state.log_history
+    return [
+        (line["step"], line["eval_accuracy"], line["eval_loss"]) for line in log if "eval_accuracy" in line
+    ]
