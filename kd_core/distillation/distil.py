@@ -13,7 +13,7 @@ from kd_core.distillation.roles import ROLES, StudentVariant, student_variants
 from kd_core.distillation.run import History, Run, Trained, cached_or_trained
 from kd_core.distillation.training.batches import Recipe
 from kd_core.distillation.training.fit import fit
-from kd_core.distillation.training.replay import TEXTS, Replay, Watch
+from kd_core.distillation.training.replay import TEXTS, Replay, ReplayRecorder
 from kd_core.distillation.validate import logits_of
 from kd_core.models.inference import encode
 from kd_core.models.loading import model_hash
@@ -61,9 +61,9 @@ def train_student(
         texts = concatenate_datasets([task.train, task.transfer.select(range(variant.transfer))])
         encoded = encode(tokenizer, texts, run.max_length)
         replayed = task.validation.select(range(min(TEXTS, len(task.validation))))
-        watch = None
+        recorder = None
         if variant.who == "student" and seed == run.config.training.seeds[0]:
-            watch = Watch(encode(tokenizer, replayed, run.max_length), recipe.steps)
+            recorder = ReplayRecorder(encode(tokenizer, replayed, run.max_length), recipe.steps)
         history = fit(
             run,
             recipe,
@@ -73,10 +73,10 @@ def train_student(
             validation=encode(tokenizer, task.validation, run.max_length),
             freeze_embeddings=run.config.student.freeze_embeddings,
             teacher=teacher,
-            watch=watch,
+            recorder=recorder,
         )
-        if watch and watch.whole:
-            parallel.on_main_process(partial(_keep_replay, run, replayed, watch, teacher))
+        if recorder and recorder.complete:
+            parallel.on_main_process(partial(_keep_replay, run, replayed, recorder, teacher))
         return history
 
     place = run.work / "students" / recipe.name
@@ -93,13 +93,13 @@ def train_student(
     return trained
 
 
-def _keep_replay(run: Run, texts: Dataset, watch: Watch, teacher: Trained) -> None:
+def _keep_replay(run: Run, texts: Dataset, recorder: ReplayRecorder, teacher: Trained) -> None:
     replay = Replay(
         labels=run.task.labels,
         texts=tuple(texts["text"]),
         truth=np.asarray(texts["label"]),
-        steps=tuple(watch.steps),
+        steps=tuple(recorder.steps),
         teacher=logits_of(run, teacher, {"replay": texts})["replay"],
-        student=np.stack([watch.seen[step] for step in watch.steps]),
+        student=np.stack([recorder.logits[step] for step in recorder.steps]),
     )
     replay.write(run.work)

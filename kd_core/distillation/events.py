@@ -1,4 +1,4 @@
-"""What a run reports while it works, and how it is told to pause or stop.
+"""What a run reports while it works.
 
 Events are frozen dataclasses handed to a callback on the thread that trains. A callback should only
 append to a queue; anything slow there slows the training.

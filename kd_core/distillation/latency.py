@@ -1,4 +1,4 @@
-"""Step 4, the costs: latency of one text at a time, size on disk, and the machine they were measured on."""
+"""Step 4, the costs: latency of one text at a time."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 """Step 4, the numbers: scores of one model, fidelity to its teacher, and the verdict on the distillation.
 
 Pure functions of logits and labels; no torch, and no randomness but the seeded bootstrap. ``Latency`` is
-declared here and measured in ``benchmark``, so that a report can be read without torch.
+declared here and measured in ``latency``, so that a report can be read without torch.
 """
 
 from __future__ import annotations

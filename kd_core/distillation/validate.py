@@ -143,10 +143,10 @@ def _report(
     """One kind of model over its seeds."""
     truth = {name: np.asarray(split["label"]) for name, split in sets.items()}
     by_seed: dict[int, Scores] = {
-        seed: scores(found["test"], truth["test"], labels) for seed, found in logits.items()
+        seed: scores(by_set["test"], truth["test"], labels) for seed, by_set in logits.items()
     }
     shifted = {
-        name: fmean(float((found[name].argmax(axis=1) == truth[name]).mean()) for found in logits.values())
+        name: fmean(float((by_set[name].argmax(axis=1) == truth[name]).mean()) for by_set in logits.values())
         for name in sets
         if name != "test"
     }

@@ -1,7 +1,7 @@
-"""The labs that train: one student after another beside one teacher, all else equal.
+"""The labs that train: students of one teacher that differ in one thing.
 
-All students of a lab keep the word pieces of the whole transfer set, so that those of one architecture and
-seed start from the same weights and differ in nothing but what they learn from.
+All of them keep the word pieces of the whole transfer set, so those of one architecture and seed start from
+the same weights.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ from kd_core.models.size import model_size
 from kd_core.system.control import Control
 from kd_core.system.machine import describe_machine
 
-Report = dict[str, Any]
+LabReport = dict[str, Any]
 
 
 @dataclass(frozen=True)
@@ -54,90 +54,96 @@ def transfer_trainings(config: LabConfig) -> list[LabTraining]:
 
 def run_lab(
     config: DistillConfig,
-    cells: Sequence[LabTraining],
+    trainings: Sequence[LabTraining],
     work: Path,
     on_event: OnEvent = ignore,
     control: Control | None = None,
     *,
-    before: Report | None = None,
-    keep: Callable[[Report], None] = lambda report: None,
-) -> Report:
-    """Train and score the students of ``cells``, less those that the report ``before`` has.
+    before: LabReport | None = None,
+    keep: Callable[[LabReport], None] = lambda report: None,
+) -> LabReport:
+    """Train and score the students of ``trainings``, less those that the report ``before`` has.
 
     ``keep`` gets the report so far after each. Checkpoints and students lie in ``work``, a folder for each
-    cell's name. Raises: KDError (Stopped: a training goes on from its checkpoint when called again).
+    name. Raises: KDError (Stopped: a training goes on from its checkpoint when called again).
     """
     task = load_task(config.task)
     model, tokenizer = load_teacher(config.teacher, task)
     config = resolve(config, task, model.config)
     done = {(cell["name"], cell["seed"]) for cell in before["cells"]} if before else set()
-    left = [cell for cell in cells if (cell.name, cell.seed) not in done]
-    counted = _Counted(on_event, fixed(config.training.steps), len(cells), len(cells) - len(left))
-    run = Run(task, config, work, counted, control or Control())
+    left = [training for training in trainings if (training.name, training.seed) not in done]
+    progress = _LabProgress(
+        on_event, fixed(config.training.steps), len(trainings), len(trainings) - len(left)
+    )
+    run = Run(task, config, work, progress, control or Control())
     teacher, _ = teach(run, model, tokenizer)
     knowledge, _ = record(run, teacher)
     report = before or {
         "config": config.model_dump(mode="json"),
         "machine": describe_machine(),
         "test_texts": len(task.test),
-        "teacher": {"accuracy": float(_right(run, teacher).mean())},
+        "teacher": {"accuracy": float(_correct(run, teacher).mean())},
         "cells": [],
     }
-    for cell in left:
-        counted.start(f"{cell.name}, seed {cell.seed}")
-        report = report | {"cells": [*report["cells"], _measured(run, cell, teacher, knowledge)]}
+    for training in left:
+        progress.start(f"{training.name}, seed {training.seed}")
+        report = report | {"cells": [*report["cells"], _train_and_score(run, training, teacher, knowledge)]}
         keep(report)
-        counted.done += 1
+        progress.done += 1
     return report
 
 
-def _measured(run: Run, cell: LabTraining, teacher: Trained, knowledge: Dataset) -> dict[str, Any]:
-    run = replace(run, config=run.config.change(cell.changes), work=run.work / cell.name)
-    transfer = min(cell.variant.transfer, len(run.task.transfer))
-    student = train_student(run, replace(cell.variant, transfer=transfer), cell.seed, teacher, knowledge)
-    right, size = _right(run, student), model_size(student.model.config)
+def _train_and_score(run: Run, training: LabTraining, teacher: Trained, knowledge: Dataset) -> dict[str, Any]:
+    """A cell of the report."""
+    run = replace(run, config=run.config.change(training.changes), work=run.work / training.name)
+    transfer = min(training.variant.transfer, len(run.task.transfer))
+    variant = replace(training.variant, transfer=transfer)
+    student = train_student(run, variant, training.seed, teacher, knowledge)
+    correct, size = _correct(run, student), model_size(student.model.config)
     return {
-        "name": cell.name,
-        "seed": cell.seed,
-        "who": cell.variant.who,
+        "name": training.name,
+        "seed": training.seed,
+        "who": variant.who,
         "transfer": transfer,
         "layers": run.config.student.layers,
         "hidden": run.config.student.hidden,
-        "accuracy": float(right.mean()),
-        "right": pack(right),
+        "accuracy": float(correct.mean()),
+        "right": pack(correct),
         "params": size.params,
         "embedding_params": size.embedding_params,
     }
 
 
-def _right(run: Run, trained: Trained) -> NDArray[np.bool_]:
+def _correct(run: Run, trained: Trained) -> NDArray[np.bool_]:
+    """Whether the model is right, for each test text."""
     encoded = encode(trained.tokenizer, run.task.test, run.max_length)
     logits = predict_logits(trained.model, encoded, precision=run.precision, control=run.control)
     return np.asarray(logits.argmax(axis=1) == np.asarray(run.task.test["label"]))
 
 
 @dataclass
-class _Counted:
+class _LabProgress:
     """The steps of all students as the progress of one job; until the first of them, only a label."""
 
     on_event: OnEvent
     steps: int
-    cells: int
+    trainings: int
     done: int
     label: str = ""
 
     def start(self, label: str) -> None:
         self.label = label
-        self._tell(label, 0)
+        self._report(label, 0)
 
     def __call__(self, event: Event) -> None:
         match event:
             case Step(who="teacher"):
-                self._tell("teaching the teacher", 0)
+                self._report("teaching the teacher", 0)
             case Progress(stage="record"):
-                self._tell("recording the teacher", 0)
+                self._report("recording the teacher", 0)
             case Step(step=step):
-                self._tell(self.label, step)
+                self._report(self.label, step)
 
-    def _tell(self, label: str, step: int) -> None:
-        self.on_event(Progress(None, label, self.done * self.steps + step, self.cells * self.steps))
+    def _report(self, label: str, step: int) -> None:
+        total = self.trainings * self.steps
+        self.on_event(Progress(None, label, self.done * self.steps + step, total))

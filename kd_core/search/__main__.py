@@ -1,4 +1,4 @@
-"""``python -m kd_core.search STUDY WORK``: one more worker, started by ``processes.helpers``."""
+"""``python -m kd_core.search STUDY WORK``: one more worker, started by ``processes.more_workers``."""
 
 from __future__ import annotations
 

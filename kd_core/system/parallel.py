@@ -102,7 +102,7 @@ def shard_rows(start: int, stop: int) -> slice:
 
 
 def fetch(place: Path, make: Callable[[Path], None]) -> bool:
-    """``folders.fetch`` by all processes: each calls ``make``, in which the main one writes."""
+    """``atomic.fetch`` by all processes: each calls ``make``, in which the main one writes."""
     if on_main_process(lambda: is_whole(place)):
         return True
     with ExitStack() as stack:

@@ -307,7 +307,7 @@ def trainer(tiny_teacher, tiny_task, splits, tmp_path) -> Callable:
     from kd_core.system.control import Control
 
     def make(
-        recipe=None, *, dropout=0.0, train=None, on_event=ignore, control=None, watch=None, reporting=None
+        recipe=None, *, dropout=0.0, train=None, on_event=ignore, control=None, recorder=None, reporting=None
     ):
         model = tiny_teacher("bert")
         for module in model.modules():
@@ -322,7 +322,7 @@ def trainer(tiny_teacher, tiny_task, splits, tmp_path) -> Callable:
             folder=tmp_path / "checkpoints",
             on_event=on_event,
             control=control or Control(),
-            watch=watch,
+            recorder=recorder,
             reporting=reporting,
         )
 

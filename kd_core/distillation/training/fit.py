@@ -11,7 +11,7 @@ from transformers import PreTrainedModel, PreTrainedTokenizerFast
 from kd_core.distillation.run import History, Run, Trained
 from kd_core.distillation.training.batches import Recipe
 from kd_core.distillation.training.intermediate import IntermediateTerms
-from kd_core.distillation.training.replay import Watch
+from kd_core.distillation.training.replay import ReplayRecorder
 from kd_core.distillation.training.trainer import DistillTrainer, train
 from kd_core.models.loading import seeded
 
@@ -26,7 +26,7 @@ def fit(
     validation: Dataset,
     freeze_embeddings: bool,
     teacher: Trained | None,
-    watch: Watch | None = None,
+    recorder: ReplayRecorder | None = None,
     resumable: bool = True,
 ) -> History:
     """Train ``model`` in place to the weights that are best on validation.
@@ -54,7 +54,7 @@ def fit(
             on_event=run.on_event,
             control=run.control,
             terms=terms,
-            watch=watch,
+            recorder=recorder,
             reporting=run.reporting(recipe.name),
         )
         trainer.args.save_only_model = not resumable

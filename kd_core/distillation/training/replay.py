@@ -1,4 +1,4 @@
-"""How a student came to answer like its teacher: its logits on a few texts, at moments of its training.
+"""How a student came to answer like its teacher: its logits for a few texts, at moments of its training.
 
 A run keeps one of its distilled student (first seed) as ``replay.parquet``: a row for each text with its
 label, the teacher's logits and, in a column for each moment, the student's. No torch here.
@@ -28,7 +28,7 @@ Learned = Literal["early", "late", "never"]
 
 
 def moments(steps: int) -> list[int]:
-    """The steps to look at: before the first, after the last, and closer together the earlier it is.
+    """The steps to record: before the first, after the last, and closer together the earlier it is.
 
     The i-th of n is ``steps * (i / (n - 1))²``, since most is learned early; fewer where steps are few.
     """
@@ -65,12 +65,12 @@ class Replay:
 
     def learned_at(self) -> list[int | None]:
         """For each text the step since which the student agrees for good; None where it never does."""
-        found: list[int | None] = []
+        steps: list[int | None] = []
         for column in self.agrees.T:
             wrong = np.flatnonzero(~column)
             first = int(wrong[-1]) + 1 if len(wrong) else 0
-            found.append(self.steps[first] if first < len(self.steps) else None)
-        return found
+            steps.append(self.steps[first] if first < len(self.steps) else None)
+        return steps
 
     def learned(self) -> list[Learned]:
         """Early is within the first quarter of the steps."""
@@ -119,29 +119,29 @@ class Replay:
         )
 
 
-class Watch:
-    """What a student says of ``texts`` (encoded) while it trains; goes with each checkpoint."""
+class ReplayRecorder:
+    """A student's logits of ``texts`` (encoded) while it trains; they are part of each checkpoint."""
 
     FILE = "replay.npz"
 
     def __init__(self, texts: Any, steps: int) -> None:
         self.texts = texts
         self.steps = moments(steps)
-        self.seen: dict[int, NDArray[np.float32]] = {}
+        self.logits: dict[int, NDArray[np.float32]] = {}
 
-    def look(self, step: int, logits: Callable[[], NDArray[np.float32]]) -> None:
+    def record(self, step: int, predict: Callable[[], NDArray[np.float32]]) -> None:
         if step in self.steps:
-            self.seen[step] = logits()
+            self.logits[step] = predict()
 
     @property
-    def whole(self) -> bool:
+    def complete(self) -> bool:
         """False where it was resumed from a checkpoint of an earlier version, which has no record."""
-        return set(self.seen) >= set(self.steps)
+        return set(self.logits) >= set(self.steps)
 
     def save(self, folder: Path) -> None:
-        np.savez(folder / self.FILE, steps=list(self.seen), logits=list(self.seen.values()))
+        np.savez(folder / self.FILE, steps=list(self.logits), logits=list(self.logits.values()))
 
     def load(self, folder: Path) -> None:
         if (folder / self.FILE).is_file():
             with np.load(folder / self.FILE, allow_pickle=False) as kept:
-                self.seen = dict(zip(kept["steps"].tolist(), kept["logits"], strict=True))
+                self.logits = dict(zip(kept["steps"].tolist(), kept["logits"], strict=True))

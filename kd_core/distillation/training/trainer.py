@@ -38,7 +38,7 @@ from kd_core.distillation.run import Reporting
 from kd_core.distillation.training import losses
 from kd_core.distillation.training.batches import Recipe, StepBatches
 from kd_core.distillation.training.intermediate import IntermediateTerms
-from kd_core.distillation.training.replay import Watch
+from kd_core.distillation.training.replay import ReplayRecorder
 from kd_core.errors import DivergedError, Stopped
 from kd_core.models.inference import collate, predict_logits
 from kd_core.system import parallel
@@ -72,11 +72,11 @@ class DistillTrainer(Trainer):  # type: ignore[misc]
         on_event: OnEvent,
         control: Control,
         terms: IntermediateTerms | None = None,
-        watch: Watch | None = None,
+        recorder: ReplayRecorder | None = None,
         reporting: Reporting | None = None,
     ) -> None:
         self.recipe = recipe
-        self.watch = watch
+        self.recorder = recorder
         self.run_control = control
         self.parts: dict[str, torch.Tensor] = {}
         self._labelled = labelled
@@ -168,8 +168,8 @@ class DistillTrainer(Trainer):  # type: ignore[misc]
 
         def finish() -> None:
             latest = _checkpoint(Path(self.args.output_dir), self.state.global_step)
-            if self.watch:
-                self.watch.save(latest)
+            if self.recorder:
+                self.recorder.save(latest)
             seal(latest)
             for folder in _checkpoints(Path(self.args.output_dir)):
                 if folder not in (latest, Path(self.state.best_model_checkpoint or latest)):
@@ -228,14 +228,14 @@ class Reporter(TrainerCallback):  # type: ignore[misc]
         if rank := parallel.rank():
             torch.manual_seed(self._trainer.recipe.seed + rank)  # other dropout than the main process's
         if state.global_step == 0:
-            self._look(0)
+            self._record_replay(0)
 
     def on_step_end(
         self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any
     ) -> None:
         recipe, run = self._trainer.recipe, self._trainer.run_control
         self._join_parts()
-        self._look(state.global_step)
+        self._record_replay(state.global_step)
         self._samples += recipe.batch_size + recipe.transfer_batch_size
         loss = float(self._trainer.parts["loss"])
         if not math.isfinite(loss):
@@ -292,13 +292,11 @@ class Reporter(TrainerCallback):  # type: ignore[misc]
             means = parallel.all_reduce_sum(torch.stack(list(parts.values()))) / parallel.size()
             self._trainer.parts = dict(zip(parts, means, strict=True))
 
-    def _look(self, step: int) -> None:
-        """What the student says at a moment of its replay: no gradient, no dropout, so no random number."""
-        trainer = self._trainer
-        if watch := trainer.watch:
-            watch.look(
-                step, lambda: predict_logits(trainer.model, watch.texts, precision=trainer.recipe.precision)
-            )
+    def _record_replay(self, step: int) -> None:
+        """Without gradient and dropout, so it draws no random number."""
+        trainer, precision = self._trainer, self._trainer.recipe.precision
+        if recorder := trainer.recorder:
+            recorder.record(step, lambda: predict_logits(trainer.model, recorder.texts, precision=precision))
 
     def _report(self, step: int, learning_rate: float) -> None:
         recipe = self._trainer.recipe
@@ -332,8 +330,8 @@ def train(trainer: DistillTrainer) -> PreTrainedModel:
     start = parallel.on_main_process(
         lambda: next((path for path in _checkpoints(folder) if _usable(path)), None)
     )
-    if start and trainer.watch:
-        trainer.watch.load(start)
+    if start and trainer.recorder:
+        trainer.recorder.load(start)
     try:
         trainer.train(resume_from_checkpoint=str(start) if start else None)
     except Exception:  # it ended badly, but it ended: trackers close what they have open

@@ -11,7 +11,7 @@ import torch
 
 from kd_core.config import DistillConfig
 from kd_core.distillation.events import Step
-from kd_core.distillation.training.replay import FILE, MOMENTS, Replay, Watch, moments
+from kd_core.distillation.training.replay import FILE, MOMENTS, Replay, ReplayRecorder, moments
 from kd_core.distillation.training.trainer import train
 from kd_core.errors import RunError, Stopped
 from kd_core.system.control import Control
@@ -77,25 +77,25 @@ def same(one: dict[str, torch.Tensor], other: dict[str, torch.Tensor]) -> bool:
 
 
 @pytest.fixture
-def watched(splits):
-    return lambda: Watch(splits["validation"].select(range(4)), RECIPE.steps)
+def recorder(splits):
+    return lambda: ReplayRecorder(splits["validation"].select(range(4)), RECIPE.steps)
 
 
-def test_weights_are_the_same_bit_for_bit_with_and_without(trainer, watched):
+def test_weights_are_the_same_bit_for_bit_with_and_without(trainer, recorder):
     recipe = replace(RECIPE, who="student")
     plain = trainer(recipe, dropout=0.2)
     train(plain)
-    watch = watched()
-    looked_at = trainer(recipe, dropout=0.2, watch=watch)
+    recording = recorder()
+    looked_at = trainer(recipe, dropout=0.2, recorder=recording)
     train(looked_at)
     assert same(weights(plain), weights(looked_at))
-    assert list(watch.seen) == list(range(10))
-    assert not np.array_equal(watch.seen[0], watch.seen[9])
+    assert list(recording.logits) == list(range(10))
+    assert not np.array_equal(recording.logits[0], recording.logits[9])
 
 
-def test_what_is_seen_is_the_model_of_that_step(trainer, watched, splits):
-    watch = watched()
-    subject = trainer(RECIPE, watch=watch)
+def test_what_is_seen_is_the_model_of_that_step(trainer, recorder, splits):
+    recording = recorder()
+    subject = trainer(RECIPE, recorder=recording)
     ids = splits["validation"][0]["input_ids"]
     with torch.no_grad():
         before = subject.model.eval()(torch.tensor([ids])).logits[0].numpy()
@@ -108,17 +108,17 @@ def test_what_is_seen_is_the_model_of_that_step(trainer, watched, splits):
                 seen[event.step] = subject.model.eval()(torch.tensor([ids])).logits[0].numpy()
             subject.model.train(training)
 
-    subject = trainer(RECIPE, watch=watch, on_event=look)
+    subject = trainer(RECIPE, recorder=recording, on_event=look)
     train(subject)
-    assert watch.seen[0][0] == pytest.approx(before, abs=1e-5)
+    assert recording.logits[0][0] == pytest.approx(before, abs=1e-5)
     for step, logits in seen.items():
-        assert watch.seen[step][0] == pytest.approx(logits, abs=1e-5)
+        assert recording.logits[step][0] == pytest.approx(logits, abs=1e-5)
     assert sorted(seen) == list(range(1, 10))
 
 
-def test_a_resumed_training_has_all_moments(trainer, watched):
-    whole = watched()
-    train(trainer(RECIPE, watch=whole))
+def test_a_resumed_training_has_all_moments(trainer, recorder):
+    whole = recorder()
+    train(trainer(RECIPE, recorder=whole))
     control = Control()
 
     def stop(event):
@@ -126,16 +126,16 @@ def test_a_resumed_training_has_all_moments(trainer, watched):
             control.stop()
 
     with pytest.raises(Stopped):
-        train(trainer(RECIPE, watch=watched(), control=control, on_event=stop))
-    rest = watched()
-    train(trainer(RECIPE, watch=rest))
-    assert rest.whole
-    assert rest.seen.keys() == whole.seen.keys()
-    for step, logits in whole.seen.items():
-        assert np.array_equal(rest.seen[step], logits), step
+        train(trainer(RECIPE, recorder=recorder(), control=control, on_event=stop))
+    rest = recorder()
+    train(trainer(RECIPE, recorder=rest))
+    assert rest.complete
+    assert rest.logits.keys() == whole.logits.keys()
+    for step, logits in whole.logits.items():
+        assert np.array_equal(rest.logits[step], logits), step
 
 
-def test_one_resumed_from_a_checkpoint_without_a_record_is_not_whole(trainer, watched):
+def test_one_resumed_from_a_checkpoint_without_a_record_is_not_whole(trainer, recorder):
     control = Control()
 
     def stop(event):
@@ -144,10 +144,10 @@ def test_one_resumed_from_a_checkpoint_without_a_record_is_not_whole(trainer, wa
 
     with pytest.raises(Stopped):
         train(trainer(RECIPE, control=control, on_event=stop))
-    rest = watched()
-    train(trainer(RECIPE, watch=rest))
-    assert min(rest.seen) == 6
-    assert not rest.whole
+    rest = recorder()
+    train(trainer(RECIPE, recorder=rest))
+    assert min(rest.logits) == 6
+    assert not rest.complete
 
 
 def test_a_run_keeps_one_of_its_first_student(finished_run):
