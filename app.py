@@ -9,13 +9,13 @@ from contextlib import asynccontextmanager
 
 import streamlit as st
 
+from pages.shared.state import runner
+
 
 @asynccontextmanager
 async def lifespan(_: st.App) -> AsyncIterator[None]:
     """Let a training end in time: after SIGTERM, Python's own ``atexit`` is not reached."""
     yield
-    from pages.shared.state import runner
-
     await asyncio.to_thread(runner.clear)
 
 

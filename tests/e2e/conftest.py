@@ -16,7 +16,7 @@ import pytest
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import ConsoleMessage, Page, Playwright, sync_playwright
 
-from tests.e2e.dashboard import Server, settle
+from tests.e2e.dashboard import STREAMLIT, Server, settle
 
 E2E = Path(__file__).parent
 ARGUMENTS = [
@@ -41,11 +41,14 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 @pytest.fixture
-def server(tmp_path: Path) -> Iterator[Server]:
-    """A fresh server with an empty home. Its log must not hold a traceback at the end."""
+def server(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Server]:
+    """A fresh server with an empty home, started by another command where a test asks for it.
+
+    Its log must not hold a traceback at the end.
+    """
     home = tmp_path / "home"
     home.mkdir()
-    server = Server(home)
+    server = Server(home, getattr(request, "param", STREAMLIT))
     server.start()
     yield server
     server.stop()
@@ -73,6 +76,7 @@ def browser(playwright: Playwright) -> Iterator[Callable[..., Page]]:
             viewport={"width": width, "height": height},
         )
         opened.callback(context.close)
+        context.set_default_timeout(60_000)  # a busy machine is slow; that is no fault of what is tested
         page = context.pages[0]
         _listen(page)
         return page

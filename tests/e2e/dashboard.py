@@ -12,27 +12,30 @@ import urllib.request
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Page
+from playwright.sync_api import Page, expect
 
 from tests import ROOT
+
+STREAMLIT = [sys.executable, "-m", "streamlit", "run", str(ROOT / "app.py")]
+KD = [sys.executable, "-m", "kd_core.cli", "app"]
 
 
 class Server:
     """A dashboard in a process of its own, with an own ``KD_HOME``. It can be ended and started again."""
 
-    def __init__(self, home: Path, command: list[str] | None = None, cwd: Path = ROOT) -> None:
+    def __init__(self, home: Path, command: list[str] = STREAMLIT, cwd: Path = ROOT) -> None:
         self.home, self.cwd = home, cwd
         self.log = home.parent / "server.log"
         with socket.socket() as free:
             free.bind(("127.0.0.1", 0))
             self.port = free.getsockname()[1]
         self.url = f"http://127.0.0.1:{self.port}"
-        self.command = command or [sys.executable, "-m", "streamlit", "run", str(ROOT / "app.py")]
+        port = "--port" if command[-1] == "app" else "--server.port"
+        self.command = [*command, port, str(self.port)]
         self.process: subprocess.Popen[bytes] | None = None
 
     def start(self, *arguments: str) -> None:
-        """Start, and wait until it answers. ``arguments`` default to Streamlit's names for the port."""
-        flags = arguments or ("--server.port", str(self.port))
+        """Start, and wait until it answers."""
         env = {
             **os.environ,
             "KD_HOME": str(self.home),
@@ -42,7 +45,7 @@ class Server:
         env.pop("KD_DATABASE_URL", None)
         with self.log.open("ab") as log:
             self.process = subprocess.Popen(
-                [*self.command, *flags], cwd=self.cwd, env=env, stdout=log, stderr=subprocess.STDOUT
+                [*self.command, *arguments], cwd=self.cwd, env=env, stdout=log, stderr=subprocess.STDOUT
             )
         deadline = time.monotonic() + 60
         while True:
@@ -66,3 +69,15 @@ def settle(page: Page) -> None:
     """Until the script has run to its end."""
     page.locator("[data-testid=stApp][data-test-script-state=notRunning]").wait_for()
     page.locator("h1").first.wait_for()
+
+
+def check_first_deep_link(server: Server, page: Page) -> None:
+    """A fresh server's very first request may be for any page; an address that no page has is told so."""
+    page.goto(f"{server.url}/distill?distill.temperature=7.5")
+    settle(page)
+    expect(page.get_by_role("heading", name="Distill", level=1)).to_be_visible()
+    expect(page.get_by_role("slider", name="Temperature")).to_have_value("7.5")
+    expect(page.get_by_role("dialog")).to_have_count(0)
+    page.goto(f"{server.url}/nowhere")
+    expect(page.get_by_role("dialog")).to_contain_text("Page not found")
+    expect(page.get_by_role("heading", name="KD Studio")).to_be_visible()

@@ -65,7 +65,7 @@ def test_what_draws_charts_cannot_be_had(page: Page, visit: Visit, server: Serve
 def test_below_a_path_of_a_proxy(page: Page, server: Server) -> None:
     server.stop()
     server.url += "/tools/kd"
-    server.start("--server.port", str(server.port), "--server.baseUrlPath", "tools/kd")
+    server.start("--server.baseUrlPath", "tools/kd")
     page.goto(f"{server.url}/temperature")
     settle(page)
     expect(page.locator(DRAWN).first).to_be_visible()

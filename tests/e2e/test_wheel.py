@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Page, expect
 
-from tests.e2e.dashboard import ROOT, Server, settle
+from tests.e2e.dashboard import ROOT, Server, check_first_deep_link, settle
 
 
 @pytest.fixture(scope="module")
@@ -35,7 +35,7 @@ def installed(wheel: Path, tmp_path: Path) -> Iterator[Server]:
     (packages / "dependencies.pth").write_text(sysconfig.get_path("purelib"))
     (tmp_path / "elsewhere").mkdir()
     server = Server(tmp_path / "home", [str(python.with_name("kd")), "app"], cwd=tmp_path / "elsewhere")
-    server.start("--port", str(server.port))
+    server.start()
     yield server
     server.stop()
     assert "Traceback" not in server.log.read_text()
@@ -51,6 +51,7 @@ def test_the_wheel_carries_the_dashboard_and_no_tests(wheel: Path) -> None:
 def test_an_installed_wheel_opens(
     installed: Server, page: Page, console_errors: Callable[[Page], list[str]]
 ) -> None:
+    check_first_deep_link(installed, page)
     page.goto(installed.url)
     settle(page)
     expect(page).to_have_title("Home")

@@ -9,8 +9,9 @@ import signal
 import subprocess
 import sys
 import threading
+import tomllib
 import types
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,6 +19,7 @@ from typing import Any
 
 import click
 import pytest
+import streamlit.config
 from rich.console import Console
 
 import kd_core
@@ -41,6 +43,7 @@ from kd_core.jobs.recorder import Recorder
 from kd_core.jobs.store import Store
 from kd_core.system.control import Control
 from kd_core.system.process import machine_lock, owner
+from tests import ROOT
 
 FIELDS = [f"{section}.{name}" for section, fields in sections() for name in fields.model_fields]
 
@@ -856,9 +859,33 @@ def test_app_is_not_opened_to_the_network(
     assert "would open the dashboard to everybody on the network" in capsys.readouterr().err
 
 
+def launched_for_a_team(monkeypatch: pytest.MonkeyPatch, home: Path) -> list[str]:
+    (home / ".streamlit").mkdir()
+    (home / ".streamlit" / "secrets.toml").write_text('[auth]\nclient_id = "x"\n')
+    monkeypatch.setenv("HOME", str(home))
+    return launched(monkeypatch, "--host", "0.0.0.0")
+
+
 def test_app_is_opened_where_people_log_in(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    (tmp_path / ".streamlit").mkdir()
-    (tmp_path / ".streamlit" / "secrets.toml").write_text('[auth]\nclient_id = "x"\n')
-    monkeypatch.setenv("HOME", str(tmp_path))
-    command = launched(monkeypatch, "--host", "0.0.0.0")
+    command = launched_for_a_team(monkeypatch, tmp_path)
     assert command[command.index("--client.showErrorDetails") + 1] == "none"
+
+
+def test_streamlit_knows_every_option_that_it_is_given(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """Of one that it does not know it warns, and goes on: without the rule of who may talk to the server."""
+    known = set(streamlit.config.get_config_options())
+    flags = [part[2:] for part in launched_for_a_team(monkeypatch, tmp_path) if part.startswith("--")]
+    settings = tomllib.loads((ROOT / ".streamlit" / "config.toml").read_text(encoding="utf-8"))
+    assert "server.allowedHosts" in flags
+    assert [option for option in [*flags, *leaves(settings)] if option not in known] == []
+
+
+def leaves(table: dict[str, Any]) -> Iterator[str]:
+    """ "theme.light.textColor" for each value of a table of tables."""
+    for name, value in table.items():
+        if isinstance(value, dict):
+            yield from (f"{name}.{leaf}" for leaf in leaves(value))
+        else:
+            yield name

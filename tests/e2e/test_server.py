@@ -1,0 +1,80 @@
+"""The server's first request, and its end in the middle of a training."""
+
+from __future__ import annotations
+
+import re
+import signal
+import time
+from collections.abc import Callable
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Page, expect
+
+from kd_core import distill
+from kd_core.config import DistillConfig
+from kd_core.jobs.store import Store
+from tests import ROOT
+from tests.e2e.dashboard import KD, STREAMLIT, Server, check_first_deep_link
+
+MINUTE = 60_000
+RUN = "20260131-143000-a1b2"
+CONFIG = DistillConfig.from_dict(
+    {
+        "task": {"name": str(ROOT / "assets" / "samples" / "support-messages.csv")},
+        "teacher": {"model": "scratch", "layers": 2, "hidden": 32, "heads": 2, "epochs": 2},
+        "student": {"model": "custom", "layers": 2, "hidden": 16, "heads": 2},
+        "training": {"steps": 400, "precision": "fp32"},
+        "controls": {"labelled_only": False, "shifted": False, "latency_repeats": 5},
+    }
+)
+
+
+@pytest.mark.parametrize("server", [STREAMLIT, KD], ids=["streamlit run", "kd app"], indirect=True)
+def test_the_very_first_request_may_be_a_deep_link(server: Server, page: Page) -> None:
+    check_first_deep_link(server, page)
+
+
+@pytest.fixture(scope="module")
+def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> bytes:
+    """The weights of a student whose training nothing disturbs."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("KD_HOME", str(tmp_path_factory.mktemp("undisturbed")))
+        return weights(Path(distill(CONFIG).folder))
+
+
+def weights(run: Path) -> bytes:
+    return (run / "students" / "student-0" / "model.safetensors").read_bytes()
+
+
+@pytest.mark.parametrize(
+    ("server", "how", "status"),
+    [(STREAMLIT, signal.SIGTERM, -signal.SIGTERM), (KD, signal.SIGINT, 1)],
+    ids=["SIGTERM", "SIGINT"],
+    indirect=["server"],
+)
+def test_a_server_that_is_ended_leaves_its_training_to_be_resumed(
+    server: Server,
+    page: Page,
+    visit: Callable[..., None],
+    undisturbed: bytes,
+    how: signal.Signals,
+    status: int,
+) -> None:
+    with closing(Store(f"sqlite:///{server.home / 'kd.sqlite'}")) as store:
+        store.create_run(RUN, CONFIG.model_dump(mode="json"))
+        visit(page, f"/distill?run={RUN}")
+        expect(page.get_by_text(re.compile("Distilled student: step"))).to_be_visible(timeout=MINUTE)
+        began = time.monotonic()
+        assert server.stop(how) == status
+        assert time.monotonic() - began < 20
+        assert store.run(RUN).status == "interrupted"
+        assert list((server.home / "work" / RUN).rglob("checkpoint-*")) != []
+
+        server.start()
+        visit(page, f"/distill?run={RUN}")
+        page.get_by_role("button", name="Resume from the last checkpoint").click()
+        expect(page.get_by_role("link", name="Open the report")).to_be_visible(timeout=2 * MINUTE)
+        assert store.run(RUN).status == "done"
+    assert weights(server.home / "runs" / RUN) == undisturbed
