@@ -879,13 +879,13 @@ def test_streamlit_knows_every_option_that_it_is_given(
     flags = [part[2:] for part in launched_for_a_team(monkeypatch, tmp_path) if part.startswith("--")]
     settings = tomllib.loads((ROOT / ".streamlit" / "config.toml").read_text(encoding="utf-8"))
     assert "server.allowedHosts" in flags
-    assert [option for option in [*flags, *leaves(settings)] if option not in known] == []
+    assert [option for option in [*flags, *option_names(settings)] if option not in known] == []
 
 
-def leaves(table: dict[str, Any]) -> Iterator[str]:
+def option_names(table: dict[str, Any]) -> Iterator[str]:
     """ "theme.light.textColor" for each value of a table of tables."""
     for name, value in table.items():
         if isinstance(value, dict):
-            yield from (f"{name}.{leaf}" for leaf in leaves(value))
+            yield from (f"{name}.{inner}" for inner in option_names(value))
         else:
             yield name
