@@ -39,6 +39,13 @@ Tracker = Literal["tensorboard", "mlflow", "wandb", "trackio"]
 
 LAST_SEED = 2**32 - 1  # numpy takes no larger one
 
+# Of configs and reports, where they are stored; those of 0.1 have none. Raise it with each change that an
+# older KD Studio would misread.
+VERSION = 2
+
+# What a run did before there was a setting, as {"section.name": value}: all settings that 0.1 did not have.
+LEGACY: dict[str, Any] = {}
+
 
 def setting(
     default: Any, help: str, *, slider: tuple[float, float, float] | None = None, **bounds: Any
@@ -244,7 +251,12 @@ class DistillConfig(Settings):
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> Self:
-        """Raises: ConfigError, with all problems at once, in the order of the fields."""
+        """A setting left out has its default or, where there is a ``version``, what was done before it.
+
+        Raises: ConfigError, with all problems at once, in the order of the fields.
+        """
+        if "version" in values:
+            values = _completed(values)
         problems: dict[tuple[int | str, ...], str] = {}
         try:
             return cls.model_validate(dict(values))
@@ -280,7 +292,8 @@ class DistillConfig(Settings):
         return cls.from_yaml(text)
 
     def to_yaml(self) -> str:
-        return yaml.safe_dump(self.model_dump(mode="json"), sort_keys=False, allow_unicode=True)
+        values = {"version": VERSION, **self.model_dump(mode="json")}
+        return yaml.safe_dump(values, sort_keys=False, allow_unicode=True)
 
     def change(self, changes: Mapping[str, Any]) -> Self:
         """A copy with ``{"objective.temperature": 2.0, ...}``. Raises: ConfigError."""
@@ -289,6 +302,35 @@ class DistillConfig(Settings):
             section, _, name = dotted.partition(".")
             data.setdefault(section, {})[name] = value
         return self.from_dict(data)
+
+
+def of_today(stored: Mapping[str, Any]) -> dict[str, Any]:
+    """A stored config with all settings of today; also the one inside of a search, a lab or a report.
+
+    One of a newer KD Studio stays as it is, for ``DistillConfig.from_dict`` to refuse.
+    """
+    if "objective" in stored and stored.get("version", 1) <= VERSION:
+        return _completed(stored)
+    inside = {name: stored[name] for name in ("config", "distill", "distil") if name in stored}
+    return {**stored, **{name: of_today(part) for name, part in inside.items() if isinstance(part, Mapping)}}
+
+
+def _completed(stored: Mapping[str, Any]) -> dict[str, Any]:
+    """Raises: ConfigError, where it is of a newer version."""
+    values = dict(stored)
+    version = values.pop("version", 1)
+    if not isinstance(version, int):
+        raise ConfigError(f"version must be a whole number, got {version!r}")
+    if version > VERSION:
+        raise ConfigError(
+            f"these settings are of a newer KD Studio (version {version}; this one knows {VERSION}); update "
+            "KD Studio to use them"
+        )
+    for place, value in LEGACY.items():
+        section, _, name = place.partition(".")
+        if isinstance(given := values.get(section, {}), Mapping):
+            values[section] = {name: value, **given}
+    return values
 
 
 def fixed(value: T | Auto) -> T:

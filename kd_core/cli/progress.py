@@ -10,6 +10,7 @@ from kd_core.distillation.events import (
     STEP_NAMES,
     Evaluated,
     Event,
+    Note,
     Progress,
     StageFinished,
     StageStarted,
@@ -54,6 +55,8 @@ class Narrator:
                 validation = f", validation {percent(self._accuracy[name])}" if name in self._accuracy else ""
                 details = f"loss {event.loss:.3f}{validation}"
                 self._advance(name, event.step, event.steps, details, row=name)
+            case Note(text):
+                self._say(text)
             case Progress():
                 self._advance(event.label, event.done, event.total, "", row=event.stage or "job")
 

@@ -95,6 +95,13 @@ class Checkpointed:
 
 
 @dataclass(frozen=True)
+class Note:
+    """A sentence that whoever watches the run should read."""
+
+    text: str
+
+
+@dataclass(frozen=True)
 class Finished:
     run_id: str
 
@@ -113,6 +120,7 @@ Event = (
     | Step
     | Evaluated
     | Checkpointed
+    | Note
     | Finished
     | Failed
 )

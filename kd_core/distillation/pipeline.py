@@ -59,9 +59,11 @@ def _four_steps(config: DistillConfig, on_event: OnEvent, control: Control, run_
     created = datetime.now(UTC)
     task = load_task(config.task)
     model, tokenizer = load_teacher(config.teacher, task)
-    parallel.on_main_process(partial(run_folder.begin, run_id, config))
-    config = parallel.on_main_process(partial(resolve, config, task, model.config))
-    run, clock = Run(task, config, paths.work() / run_id, on_event, control), Clock(on_event)
+    work = paths.work() / run_id
+    config = parallel.on_main_process(
+        lambda: run_folder.begin(work, config, resolve(config, task, model.config), on_event)
+    )
+    run, clock = Run(task, config, work, on_event, control), Clock(on_event)
     check_processes(run)
 
     with clock.stage("teach"):

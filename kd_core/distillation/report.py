@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Any, Self
+from typing import Annotated, Any, Self
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 
+from kd_core.config import VERSION, of_today
 from kd_core.distillation.metrics import Fidelity, Latency, Scores, Verdict
 from kd_core.errors import RunError
 
@@ -36,10 +37,11 @@ class ModelReport(BaseModel):
 class Report(BaseModel):
     model_config = ConfigDict(frozen=True)
 
+    version: int = Field(VERSION, le=VERSION)
     run_id: str
     created: str
     folder: str
-    config: dict[str, Any]
+    config: Annotated[dict[str, Any], AfterValidator(of_today)]
     labels: list[str]
     rows: dict[str, int]
     teacher: ModelReport
@@ -69,6 +71,6 @@ class Report(BaseModel):
         except OSError as error:
             raise RunError(f"{folder.name} has no report: {error.strerror}.") from error
         except ValidationError as error:
-            raise RunError(
-                f"The report of {folder.name} cannot be read; it may be from another version."
-            ) from error
+            newer = any(found["loc"] == ("version",) for found in error.errors())
+            why = "it is of a newer KD Studio; update this one" if newer else "it may be from another version"
+            raise RunError(f"The report of {folder.name} cannot be read; {why}.") from error

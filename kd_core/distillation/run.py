@@ -25,6 +25,7 @@ from kd_core.distillation.events import (
     TrainingStarted,
 )
 from kd_core.distillation.roles import Role
+from kd_core.distillation.training import TRAINING_VERSION
 from kd_core.distillation.training.batches import Recipe, model_name
 from kd_core.errors import DataError, RunError
 from kd_core.models.inference import device
@@ -75,6 +76,8 @@ class Run:
 
     def place(self, kind: str, **parts: Any) -> Path:
         """The cache's folder of what is made of ``parts``; noted, so that it is kept as long as this run."""
+        if TRAINING_VERSION > 1:  # keys of version 1 are without
+            parts["training"] = TRAINING_VERSION
 
         def note() -> Path:
             place = cache.place(kind, **parts)

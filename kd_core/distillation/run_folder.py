@@ -9,8 +9,12 @@ from pathlib import Path
 from secrets import token_hex
 from typing import TYPE_CHECKING
 
-from kd_core.config import DistillConfig
+import yaml
+
+from kd_core.config import DistillConfig, differing, of_today
+from kd_core.distillation.events import Note, OnEvent, ignore
 from kd_core.distillation.report import Report
+from kd_core.distillation.training import TRAINING_VERSION
 from kd_core.errors import RunError
 from kd_core.system import cache, paths
 from kd_core.system.atomic import new_folder
@@ -20,8 +24,10 @@ if TYPE_CHECKING:  # torch comes with these
     from kd_core.distillation.validate import Findings
 
 CONFIG = "config.yaml"
+RESOLVED, TRAINED_BY = "resolved.yaml", "training_version.txt"  # in a work folder
 PREDICTIONS = "predictions.parquet"
 STUDENTS = "students"
+ANEW = "This run was begun by a KD Studio that trains differently, so its models are trained from the start."
 RUN_ID = re.compile(r"\d{8}-\d{6}-[0-9a-f]{4}")
 
 
@@ -30,27 +36,39 @@ def new_id(created: datetime) -> str:
     return f"{created:%Y%m%d-%H%M%S}-{token_hex(2)}"
 
 
-def begin(run_id: str, config: DistillConfig) -> None:
-    """Note what the run was asked for; the students in its work folder are only for that.
+def begin(
+    work: Path, config: DistillConfig, resolved: DistillConfig, on_event: OnEvent = ignore
+) -> DistillConfig:
+    """``resolved`` as it was when the run in this work folder began, which may be now.
 
-    Raises: RunError where it was begun with another config.
+    What a training of another version has left there goes: models of two versions cannot be compared.
+    Raises: RunError where it was begun with another ``config``.
     """
-    from kd_core.config import differing
-
-    kept = paths.work() / run_id / CONFIG
-    if kept.is_file():
-        before = DistillConfig.from_yaml(kept.read_text(encoding="utf-8"))
-        if changes := differing([one.model_dump(mode="json") for one in (before, config)]):
+    files = {
+        TRAINED_BY: str(TRAINING_VERSION),
+        RESOLVED: resolved.to_yaml(),
+        CONFIG: config.to_yaml(),  # last: with it, the run has begun
+    }
+    if (work / CONFIG).is_file():
+        kept = {name: (work / name).read_text("utf-8") for name in files if (work / name).is_file()}
+        before = of_today(yaml.safe_load(kept[CONFIG]))
+        if changes := differing([before, config.model_dump(mode="json")]):
             listed = ", ".join(f"{place} = {old!r}, not {new!r}" for place, (old, new) in changes.items())
             raise RunError(
-                f"Run {run_id} was begun with {listed}. Resume it with the settings that it had, or start a "
-                "new run."
+                f"Run {work.name} was begun with {listed}. Resume it with the settings that it had, or start "
+                "a new run."
             )
-        return
-    kept.parent.mkdir(parents=True, exist_ok=True)
-    half = kept.with_suffix(".half")
-    half.write_text(config.to_yaml(), encoding="utf-8")
-    half.replace(kept)  # whole or not there, whenever the process is killed
+        files[RESOLVED] = kept.get(RESOLVED, files[RESOLVED])  # KD Studio 0.1 wrote the config alone
+        if kept.get(TRAINED_BY, "1") != files[TRAINED_BY]:
+            for folder in [path for path in work.iterdir() if path.is_dir()]:
+                shutil.rmtree(folder)
+            on_event(Note(ANEW))
+    work.mkdir(parents=True, exist_ok=True)
+    for name, text in files.items():
+        half = work / f"{name}.half"
+        half.write_text(text, encoding="utf-8")
+        half.replace(work / name)  # whole or not there, whenever the process is killed
+    return DistillConfig.from_yaml(files[RESOLVED])
 
 
 def keep(

@@ -23,6 +23,7 @@ from kd_core.distillation.record import record
 from kd_core.distillation.resolve import resolve
 from kd_core.distillation.roles import LABELS_ONLY, StudentVariant
 from kd_core.distillation.run import Run, Trained
+from kd_core.distillation.run_folder import begin
 from kd_core.distillation.teach import teach
 from kd_core.learn.lab_results import LabConfig, pack
 from kd_core.models.inference import encode, predict_logits
@@ -69,7 +70,7 @@ def run_lab(
     """
     task = load_task(config.task)
     model, tokenizer = load_teacher(config.teacher, task)
-    config = resolve(config, task, model.config)
+    config = begin(work, config, resolve(config, task, model.config), on_event)
     done = {(cell["name"], cell["seed"]) for cell in before["cells"]} if before else set()
     left = [training for training in trainings if (training.name, training.seed) not in done]
     progress = _LabProgress(

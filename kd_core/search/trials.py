@@ -27,6 +27,7 @@ from optuna.storages import RDBStorage
 from optuna.trial import FrozenTrial, TrialState
 from sqlalchemy.exc import SQLAlchemyError
 
+from kd_core.config import of_today
 from kd_core.errors import DivergedError, RunError, StoreError
 from kd_core.jobs.store.database import Database
 from kd_core.search.config import Pruning, SearchConfig, Setting
@@ -43,6 +44,7 @@ WAITING, RUNNING, FAIL = TrialState.WAITING, TrialState.RUNNING, TrialState.FAIL
 # What a trial (or, from ``CONFIG`` on, a study) carries; "score SEED FOLD" besides.
 CELL, SETTING, ERROR, OWNER = "cell", "setting", "error", "owner"
 CONFIG, PRECISION, FINGERPRINT, RUN, TEACHER = "config", "precision", "fingerprint", "run", "teacher"
+TRAINED_BY = "training_version"
 
 
 # Of the database, while it is away.
@@ -112,7 +114,7 @@ class Board:
     @property
     def facts(self) -> dict[str, Any]:
         """What was decided when the search began, and what concerns it as a whole."""
-        return dict(self.cells.user_attrs)
+        return of_today(self.cells.user_attrs)
 
     @property
     def config(self) -> SearchConfig:

@@ -27,8 +27,9 @@ from kd_core.distillation.resolve import resolve
 from kd_core.distillation.roles import student_variants
 from kd_core.distillation.run import Run, Trained
 from kd_core.distillation.teach import teach
+from kd_core.distillation.training import TRAINING_VERSION
 from kd_core.distillation.training.fit import fit
-from kd_core.errors import DataError
+from kd_core.errors import DataError, RunError
 from kd_core.jobs.room import check_room, check_training
 from kd_core.models.inference import encode, predict_logits, supports_bf16
 from kd_core.models.loading import load_teacher, teacher_config
@@ -60,12 +61,21 @@ def carry_out(
         precision = config.distill.training.precision
         if precision == "auto":  # decided once: workers on other machines follow
             precision = "bf16" if supports_bf16() else "fp32"
-        facts = {trials.PRECISION: precision, trials.FINGERPRINT: task.fingerprint}
+        facts = {
+            trials.PRECISION: precision,
+            trials.FINGERPRINT: task.fingerprint,
+            trials.TRAINED_BY: TRAINING_VERSION,
+        }
         board = trials.begin(storage, study, config, facts)
         if board.facts[trials.FINGERPRINT] != task.fingerprint:
             raise DataError(
                 f"The task {task.name!r} has other texts here than where the search {study!r} began. "
                 "Give this machine the same files."
+            )
+        if board.facts.get(trials.TRAINED_BY, 1) != TRAINING_VERSION:  # 0.1 did not note it
+            raise RunError(
+                f"The search {study!r} was begun by another version of KD Studio, which trains differently. "
+                "Start a new one, with another name."
             )
         base = config.distill.change({"training.precision": board.facts[trials.PRECISION]})
         config = config.model_copy(update={"distill": base})

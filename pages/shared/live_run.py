@@ -60,6 +60,9 @@ def _view(run_id: str, status_before: str) -> None:
             _queue(run)
             return
         stepper({row.stage: (row.state, _step_text(run, row)) for row in store().stages(run_id)})
+        for entry in store().events(run.id):
+            if isinstance(entry.event, events.Note):
+                st.info(escape(entry.event.text), icon=":material/info:")
         whose = _whose_curve(run)
         if run.status in PENDING:
             _progress(run)

@@ -21,6 +21,7 @@ from kd_core.config import DistillConfig
 from kd_core.distillation.events import (
     Estimated,
     Evaluated,
+    Note,
     StageFinished,
     StageStarted,
     Step,
@@ -231,6 +232,13 @@ def test_a_run_under_way_shows_its_numbers(app: App, store: Store) -> None:
     assert numbers["Learning rate"] == "0.0005"
     assert numbers["Validation"] == "81.2 %"
     assert "Updated " in said
+
+
+def test_a_note_of_the_run_is_shown(app: App, store: Store) -> None:
+    under_way(store)
+    assert not app(PAGE, run=RUN).info
+    write(store, Note("Models *start* anew."), StageStarted("teach"))
+    assert [info.value for info in app(PAGE, run=RUN).info] == ["Models \\*start\\* anew."]
 
 
 def test_pause_resume_and_stop_reach_the_run(app: App, store: Store) -> None:

@@ -7,12 +7,14 @@ from pathlib import Path
 from typing import Annotated, Any, get_args, get_origin
 
 import pytest
+import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 from pydantic.fields import FieldInfo
 
 from kd_core.config import (
+    VERSION,
     DistillConfig,
     Initialisation,
     ObjectiveConfig,
@@ -22,6 +24,7 @@ from kd_core.config import (
     bounds,
     choices,
     fixed,
+    of_today,
     sections,
     slider,
 )
@@ -445,10 +448,67 @@ def test_yaml_round_trip(changes: dict[str, Any]) -> None:
 
 
 def test_yaml_is_in_the_order_of_the_fields() -> None:
-    lines = DistillConfig().to_yaml().splitlines()
+    version, *lines = DistillConfig().to_yaml().splitlines()
+    assert version == f"version: {VERSION}"
     assert [line[:-1] for line in lines if not line.startswith((" ", "-"))] == [n for n, _ in sections()]
     names = [line.strip().split(":")[0] for line in lines if line.startswith("  ") and "- " not in line]
     assert names == [place.split(".")[1] for place in FIELDS]
+
+
+NEWER = {"training.warmup": 0.0, "objective.alpha": 1.0}  # what 0.1 would have done without these settings
+
+
+def older() -> dict[str, Any]:
+    stored = DistillConfig().change({"training.steps": 7}).model_dump(mode="json")
+    for place in NEWER:
+        section, _, name = place.partition(".")
+        del stored[section][name]
+    return stored
+
+
+def test_a_setting_that_a_stored_config_lacks_is_what_was_done_then(monkeypatch: pytest.MonkeyPatch) -> None:
+    then = DistillConfig().change({"training.steps": 7, **NEWER})
+    monkeypatch.setattr("kd_core.config.LEGACY", NEWER)
+    assert of_today(older()) == then.model_dump(mode="json")
+    assert of_today({"version": 1, **older()}) == then.model_dump(mode="json")
+    assert DistillConfig.from_dict({"version": 1, **older()}) == then
+    assert DistillConfig.from_yaml("version: 2\ntraining: {steps: 7}") == then
+    # What is there counts, and what somebody types today has the defaults of today.
+    assert of_today(DistillConfig().model_dump(mode="json")) == DistillConfig().model_dump(mode="json")
+    assert DistillConfig.from_dict(older()) == DistillConfig().change({"training.steps": 7})
+    assert DistillConfig.from_yaml("training: {steps: 7}") == DistillConfig().change({"training.steps": 7})
+
+
+@pytest.mark.parametrize("wrap", ["config", "distill", "distil"])
+def test_also_inside_of_a_report_a_search_and_a_lab(monkeypatch: pytest.MonkeyPatch, wrap: str) -> None:
+    monkeypatch.setattr("kd_core.config.LEGACY", NEWER)
+    assert of_today({"study": "x", "teacher": {"a": 1}, wrap: older()}) == {
+        "study": "x",
+        "teacher": {"a": 1},
+        wrap: of_today(older()),
+    }
+    assert of_today({"run": "x", "config": "fast"}) == {"run": "x", "config": "fast"}  # an export's, say
+
+
+@pytest.mark.parametrize(
+    ("version", "message"),
+    [
+        (
+            VERSION + 1,
+            f"these settings are of a newer KD Studio (version {VERSION + 1}; this one knows {VERSION}); "
+            "update KD Studio to use them",
+        ),
+        ("new", "version must be a whole number, got 'new'"),
+    ],
+)
+def test_a_config_of_a_newer_version_says_so(version: int | str, message: str) -> None:
+    stored = {"version": version, "objective": {"power": 3}}
+    for read in (DistillConfig.from_dict, lambda values: DistillConfig.from_yaml(yaml.safe_dump(values))):
+        with pytest.raises(ConfigError) as caught:
+            read(stored)
+        assert caught.value.problems == (message,)
+    if version == VERSION + 1:
+        assert of_today(stored) == stored
 
 
 def test_part_of_a_config_and_numbers_as_people_write_them() -> None:

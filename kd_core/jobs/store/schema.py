@@ -11,6 +11,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
+from kd_core.config import VERSION, of_today
 from kd_core.distillation.events import Event, Stage
 from kd_core.distillation.roles import Role
 from kd_core.jobs.states import JobKind, Status
@@ -96,6 +97,21 @@ class Moment(sa.types.TypeDecorator[datetime]):
         return value and (value.astimezone(UTC) if value.tzinfo else value.replace(tzinfo=UTC))
 
 
+class Stored(sa.types.TypeDecorator[dict[str, Any]]):
+    """JSON that is a run's config, or has one inside: it is read with all settings of today."""
+
+    impl = sa.JSON
+    cache_ok = True
+
+    def process_bind_param(self, value: dict[str, Any] | None, dialect: sa.Dialect) -> dict[str, Any] | None:
+        return {"version": VERSION, **value} if value and "objective" in value else value
+
+    def process_result_value(
+        self, value: dict[str, Any] | None, dialect: sa.Dialect
+    ) -> dict[str, Any] | None:
+        return value and of_today(value)
+
+
 def _column(name: str, kind: Any = sa.String, **options: Any) -> sa.Column[Any]:
     return sa.Column(name, kind, **({"nullable": False} | options))
 
@@ -120,7 +136,7 @@ RUNS = sa.Table(
     _column("task"),
     _column("teacher"),
     _column("student"),
-    _column("config", sa.JSON),
+    _column("config", Stored),
     _column("created", Moment, index=True),
     _column("started", Moment, nullable=True),
     _column("finished", Moment, nullable=True),
@@ -146,7 +162,7 @@ REPORTS = sa.Table(
     "reports",
     SCHEME,
     _part_of("runs.number", primary_key=True, autoincrement=False),
-    _column("report", sa.JSON),
+    _column("report", Stored),
 )
 STAGES = sa.Table(
     "stages",

@@ -31,6 +31,7 @@ from kd_core.config import DistillConfig, flag, sections
 from kd_core.deployment import predict as prediction
 from kd_core.distillation.events import (
     Evaluated,
+    Note,
     OnEvent,
     Progress,
     StageFinished,
@@ -414,6 +415,7 @@ def narrate(*, terminal: bool, several_seeds: bool = False) -> str:
         file=io.StringIO(), force_terminal=terminal, width=100, highlight=False, _environ=environment
     )
     with Narrator(console, several_seeds=several_seeds) as watch:
+        watch(Note("Models start anew."))
         watch(StageStarted("record"))
         watch(StageFinished("record", 0.0, cached=True))
         watch(StageStarted("distil"))
@@ -431,6 +433,7 @@ def narrate(*, terminal: bool, several_seeds: bool = False) -> str:
 
 def test_plain_progress_is_a_line_at_each_tenth() -> None:
     assert narrate(terminal=False).splitlines() == [
+        "  Models start anew.",
         "2 Record",
         "  from cache",
         "3 Distill",

@@ -11,7 +11,8 @@ import pytest
 from transformers import TrainerCallback
 
 from kd_core import distill
-from kd_core.distillation.events import Checkpointed, Finished, Progress, Step
+from kd_core.distillation import pipeline, run, run_folder
+from kd_core.distillation.events import Checkpointed, Finished, Note, Progress, Step
 from kd_core.distillation.training import losses
 from kd_core.distillation.training.trainer import train
 from kd_core.errors import DivergedError, RunError, Stopped
@@ -243,6 +244,40 @@ def test_a_stopped_run_goes_on_by_its_id(kd_home, short_config, undisturbed, pla
     assert list((kd_home / "work").iterdir()) == []
     for name in ("student-0", "alone-0"):
         assert same(student(resumed, name), student(undisturbed, name))
+
+
+def test_a_resumed_run_keeps_what_auto_meant_when_it_began(kd_home, short_config, undisturbed, monkeypatch):
+    run_id, asked, control = "20260131-143000-a1b2", [], Control()
+    with pytest.raises(Stopped):
+        distill(short_config, stop_when(control, [], STOPS["student"][0]), control, run_id=run_id)
+
+    def other_defaults(*about):
+        asked.append(pipeline_resolve(*about).change({"task.max_length": 8, "training.learning_rate": 0.5}))
+        return asked[-1]
+
+    pipeline_resolve = pipeline.resolve
+    monkeypatch.setattr(pipeline, "resolve", other_defaults)
+    resumed = distill(short_config, run_id=run_id)
+    assert asked[0].model_dump(mode="json") != resumed.config == undisturbed.config
+    assert same(student(resumed), student(undisturbed))
+
+
+@pytest.mark.parametrize("version", [1, 2])
+def test_of_another_training_version_nothing_is_gone_on_with(kd_home, short_config, monkeypatch, version):
+    """Version 1: the same, so only the rest of the student alone is left to do."""
+    run_id, events, control = "20260131-143000-a1b2", [], Control()
+    with pytest.raises(Stopped):
+        distill(short_config, stop_when(control, [], STOPS["alone"][0]), control, run_id=run_id)
+    for module in (run, run_folder):
+        monkeypatch.setattr(module, "TRAINING_VERSION", version)
+    resumed = distill(short_config, events.append, run_id=run_id)
+    first = {event.who: event.step for event in reversed(events) if isinstance(event, Step)}
+    assert first == ({"alone": 3} if version == 1 else {"teacher": 1, "student": 1, "alone": 1})
+    assert [event for event in events if isinstance(event, Note)] == [Note(run_folder.ANEW)] * (version - 1)
+    assert sorted(path.parent.name for path in kd_home.glob("cache/[at]*/*")) == ["alone"] + (
+        ["teachers"] * version
+    )
+    assert (kd_home / "cache" / "teachers" / resumed.teacher_key).is_dir()
 
 
 def test_a_pause_holds_the_run_until_it_is_resumed(kd_home, short_config):

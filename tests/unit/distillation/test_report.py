@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from pydantic import ValidationError
 
-from kd_core.config import DistillConfig
+from kd_core.config import VERSION, DistillConfig
 from kd_core.distillation.metrics import Fidelity, Latency, Verdict, scores
 from kd_core.distillation.report import FILE, ModelReport, Report
 from kd_core.errors import RunError
@@ -121,6 +121,21 @@ def test_a_report_that_cannot_be_read(tmp_path: Path, content: bytes) -> None:
         Report.read(tmp_path)
     assert (
         str(caught.value) == f"The report of {tmp_path.name} cannot be read; it may be from another version."
+    )
+
+
+def test_a_report_of_another_version(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    values = report().to_dict()
+    assert values.pop("version") == VERSION
+    del values["config"]["training"]["warmup"]
+    (tmp_path / FILE).write_text(json.dumps(values))
+    monkeypatch.setattr("kd_core.config.LEGACY", {"training.warmup": 0.0})
+    assert Report.read(tmp_path).config["training"]["warmup"] == 0.0
+    (tmp_path / FILE).write_text(json.dumps(values | {"version": VERSION + 1, "verdict": {}}))
+    with pytest.raises(RunError) as caught:
+        Report.read(tmp_path)
+    assert str(caught.value) == (
+        f"The report of {tmp_path.name} cannot be read; it is of a newer KD Studio; update this one."
     )
 
 

@@ -21,7 +21,7 @@ from alembic.config import Config
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
 
-from kd_core.config import DistillConfig
+from kd_core.config import VERSION, DistillConfig
 from kd_core.distillation.events import (
     Checkpointed,
     Estimated,
@@ -34,7 +34,7 @@ from kd_core.distillation.events import (
     Step,
     TrainingStarted,
 )
-from kd_core.errors import RunError, StoreError
+from kd_core.errors import ConfigError, RunError, StoreError
 from kd_core.jobs import recorder
 from kd_core.jobs.recorder import Recorder
 from kd_core.jobs.store import Store, database, schema
@@ -119,6 +119,26 @@ def test_a_new_run_is_queued_under_the_short_names_of_its_task_and_models(store)
 def test_the_name_of_a_hub_data_set_stays_whole(store):
     store.create_run(RUN, {"task": {"name": "hub:fancyzhx/ag_news"}})
     assert store.run(RUN).task == "hub:fancyzhx/ag_news"
+
+
+def test_a_config_of_another_version_is_read_as_one_of_today(store, monkeypatch):
+    older = {section: dict(fields) for section, fields in CONFIG.items()}
+    del older["training"]["warmup"]
+    monkeypatch.setattr("kd_core.config.LEGACY", {"training.warmup": 0.5})
+    store.create_run(RUN, older)
+    store.create_run(OTHER, {"study": "x", "distill": older}, kind="search")
+    store.save_report(OTHER, {"config": {"study": "x", "distill": older}, "run": "x"})
+    then = DistillConfig().change({"training.warmup": 0.5}).model_dump(mode="json")
+    assert store.run(RUN).config == then
+    assert [row.config for row in store.runs(kind="search")] == [{"study": "x", "distill": then}]
+    assert store.report(OTHER) == {"config": {"study": "x", "distill": then}, "run": "x"}
+
+
+def test_a_run_of_a_newer_version_is_listed_and_says_so_where_its_settings_are_needed(store):
+    store.create_run(RUN, {**CONFIG, "version": VERSION + 1, "objective": {"power": 3}})
+    config = store.runs()[0].config
+    with pytest.raises(ConfigError, match=r"^these settings are of a newer KD Studio \(version "):
+        DistillConfig.from_dict(config)
 
 
 def test_two_runs_cannot_have_one_id(store, run):

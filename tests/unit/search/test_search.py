@@ -39,6 +39,7 @@ from kd_core.search import (
     cells_study,
     outlook,
     result,
+    worker,
 )
 from kd_core.search import trials as boards
 from kd_core.search.folds import fold_tasks
@@ -452,6 +453,19 @@ def test_a_name_with_other_settings_is_refused(search_config, counted) -> None:
     assert str(caught.value) == (
         "There is a search named 'tiny' already, with other settings (temperatures: 1.0,4.0 there, 1.0,2.0 "
         "here). Choose another name, or go on with it as it is: kd search --resume 'tiny'"
+    )
+
+
+def test_a_search_of_another_training_version_is_not_gone_on_with(
+    search_config, counted, monkeypatch
+) -> None:
+    run(search_config)
+    monkeypatch.setattr(worker, "TRAINING_VERSION", 2)
+    with pytest.raises(RunError) as caught:
+        run(search_config)
+    assert str(caught.value) == (
+        "The search 'tiny' was begun by another version of KD Studio, which trains differently. Start a new "
+        "one, with another name."
     )
 
 
