@@ -126,12 +126,13 @@ def store_folder(run_id: str) -> Path:
 
 
 def test_models_in_the_cache_are_found_by_the_same_names(store: Store) -> None:
-    from kd_core.distillation.distil import recipe_for, student_variants
+    from kd_core.distillation.distil import student_recipe
+    from kd_core.distillation.roles import student_variants
     from kd_core.distillation.training.batches import Recipe
 
     config = DistillConfig.from_dict(Report.read(store_folder(DONE)).config)
     alone = next(variant for variant in student_variants(config, 0) if variant.who == "alone")
-    assert repr(recipe_for(config, alone, 0)) == ALONE
+    assert repr(student_recipe(config, alone, 0)) == ALONE
     assert repr(Recipe("teacher", 0, 4, 32, 5e-4, 2, "fp32")) == TEACHER
 
 
