@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, Self, TypeVar, cast, 
 
 import yaml
 from pydantic import (
+    AfterValidator,
     BaseModel,
     BeforeValidator,
     ConfigDict,
@@ -19,6 +20,7 @@ from pydantic import (
     ValidationError,
     ValidationInfo,
     field_validator,
+    model_validator,
 )
 from pydantic.fields import FieldInfo
 from pydantic_core import ErrorDetails
@@ -38,6 +40,31 @@ Precision = Literal["fp32", "bf16"]
 Tracker = Literal["tensorboard", "mlflow", "wandb", "trackio"]
 
 LAST_SEED = 2**32 - 1  # numpy takes no larger one
+SEEDS = "a list of whole numbers from 0 up"
+
+
+def _listed(value: Any) -> Any:
+    """``1,2,4`` (as typed) and ``4`` are lists too, and nothing an empty one."""
+    if isinstance(value, str):
+        return tuple(part.strip() for part in value.split(",") if part.strip())
+    if value is None:
+        return ()
+    return (value,) if isinstance(value, int | float) else value
+
+
+def _distinct(values: tuple[T, ...]) -> tuple[T, ...]:
+    if len(set(values)) < len(values):
+        raise ValueError(f"must differ, got {','.join(map(str, values))}")
+    return values
+
+
+# What is legal for a value that more than one setting takes: alone in a run, in a list in a search or a lab.
+Temperature = Annotated[float, Field(gt=0, le=100)]
+Share = Annotated[float, Field(ge=0, le=1)]
+LearningRate = Annotated[float, Field(gt=0, le=1)]
+Seed = Annotated[int, Field(ge=0, le=LAST_SEED)]
+Several = Annotated[tuple[T, ...], BeforeValidator(_listed)]
+Distinct = Annotated[Several[T], AfterValidator(_distinct)]
 
 # Of configs and reports, where they are stored; those of 0.1 have none. Raise it with each change that an
 # older KD Studio would misread.
@@ -48,15 +75,36 @@ LEGACY: dict[str, Any] = {}
 
 
 def setting(
-    default: Any, help: str, *, slider: tuple[float, float, float] | None = None, **bounds: Any
+    default: Any,
+    help: str,
+    *,
+    slider: tuple[float, float, float] | None = None,
+    legal: str = "",
+    **bounds: Any,
 ) -> Any:
-    """A field: ``bounds`` (gt, ge, lt, le) are what is legal, ``slider`` (low, high, step) what is usual."""
-    return Field(default, description=help, json_schema_extra={"slider": list(slider or ())}, **bounds)
+    """A field: ``bounds`` (gt, ge, lt, le) are what is legal, ``slider`` (low, high, step) what is usual.
+
+    ``legal`` says it in words where these would not be clear from the bounds.
+    """
+    extra: dict[str, Any] = {"slider": list(slider or ()), "legal": legal}
+    return Field(default, description=help, json_schema_extra=extra, **bounds)
 
 
 class Settings(BaseModel):
+    """A config, or a section of one. Whatever was typed or stored becomes one through ``from_dict``."""
+
     # Defaults are validated too: one may not go with what was given (2 heads with a hidden size of 101).
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False, validate_default=True)
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any]) -> Self:
+        """Raises: ConfigError, with all problems at once, in the order of the fields."""
+        try:
+            return cls.model_validate(dict(values))
+        except ValidationError as error:
+            # One a field, though a list of seeds may have several.
+            problems = dict.fromkeys(_explain(cls, problem, values) for problem in error.errors())
+            raise ConfigError(*problems) from error
 
 
 class TaskConfig(Settings):
@@ -78,7 +126,7 @@ class TaskConfig(Settings):
         ge=0,
         slider=(0, 25_000, 500),
     )
-    split_seed: int = setting(0, "Seed of the split into train, validation and test", ge=0, le=LAST_SEED)
+    split_seed: Seed = setting(0, "Seed of the split into train, validation and test")
     max_length: Annotated[int, Field(ge=8, le=8192)] | Auto = setting(
         "auto", "Tokens kept of each text (auto: what the task's texts need, up to 256)"
     )
@@ -114,13 +162,13 @@ class TeacherConfig(Architecture):
         "auto", "Passes over the training texts (auto: 5, from scratch 20)"
     )
     batch_size: int = setting(32, "Texts in a batch while the teacher is fine-tuned", ge=1, le=4096)
-    learning_rate: Annotated[float, Field(gt=0, le=1)] | Auto = setting(
+    learning_rate: LearningRate | Auto = setting(
         "auto", "Peak learning rate (auto: 1e-4, from scratch 5e-4, 3e-5 for 12 layers and more)"
     )
     freeze_embeddings: bool = setting(
         True, "Leave pre-trained word embeddings as they are while fine-tuning (much faster)"
     )
-    seed: int = setting(0, "Seed of the teacher's fine-tuning", ge=0, le=LAST_SEED)
+    seed: Seed = setting(0, "Seed of the teacher's fine-tuning")
 
 
 class StudentConfig(Architecture):
@@ -140,14 +188,12 @@ class ObjectiveConfig(Settings):
     divergence: Divergence = setting(
         next(iter(CARDS)), "Soft loss between the teacher's and student's outputs"
     )
-    temperature: float = setting(
-        4.0, "Divides the logits of both models in the soft loss", gt=0, le=100, slider=(0.5, 20, 0.5)
+    temperature: Temperature = setting(
+        4.0, "Divides the logits of both models in the soft loss", slider=(0.5, 20, 0.5)
     )
-    alpha: float = setting(
+    alpha: Share = setting(
         0.3,
         "Weight of the hard loss: 0 learns from the teacher only, 1 from the labels only",
-        ge=0,
-        le=1,
         slider=(0, 1, 0.05),
     )
     t_squared: bool = setting(True, "Multiply the soft loss by T², so that its gradient keeps its size")
@@ -182,20 +228,6 @@ class ObjectiveConfig(Settings):
         return any((self.hidden_weight, self.cosine_weight, self.attention_weight, self.relation_weight))
 
 
-def _seeds(value: Any) -> Any:
-    """``0,1,2`` (as typed) and ``3`` are lists of seeds too."""
-    if isinstance(value, str):
-        return tuple(part.strip() for part in value.split(",") if part.strip())
-    return (value,) if isinstance(value, int) else value
-
-
-def _names(value: Any) -> Any:
-    """``tensorboard,mlflow`` (as typed) is a list of names too, and nothing an empty one."""
-    if isinstance(value, str):
-        return tuple(part.strip() for part in value.split(",") if part.strip())
-    return () if value is None else value
-
-
 class TrainingConfig(Settings):
     steps: Annotated[int, Field(ge=1, le=10_000_000)] | Auto = setting(
         "auto",
@@ -203,7 +235,7 @@ class TrainingConfig(Settings):
     )
     batch_size: int = setting(32, "Labelled texts in a step", ge=1, le=4096)
     transfer_batch_size: int = setting(32, "Transfer texts in a step", ge=1, le=4096)
-    learning_rate: Annotated[float, Field(gt=0, le=1)] | Auto = setting(
+    learning_rate: LearningRate | Auto = setting(
         "auto", "Peak learning rate of the students (auto: 5e-4 up to hidden size 256, else 1e-4)"
     )
     warmup: float = setting(0.1, "Share of the steps in which the learning rate rises", ge=0, lt=1)
@@ -212,22 +244,15 @@ class TrainingConfig(Settings):
     evaluate_every: Annotated[int, Field(ge=1)] | Auto = setting(
         "auto", "Steps between looks at the validation split (auto: a twelfth of the steps)"
     )
-    seeds: Annotated[tuple[Annotated[int, Field(ge=0, le=LAST_SEED)], ...], BeforeValidator(_seeds)] = (
-        setting((0,), "Seeds, for example 0,1,2: each trains its own students", min_length=1)
+    seeds: Distinct[Seed] = setting(
+        (0,), "Seeds, for example 0,1,2: each trains its own students", legal=SEEDS, min_length=1
     )
     precision: Precision | Auto = setting(
         "auto", "Arithmetic of the matrix products (auto: bf16 where the processor has it)"
     )
-    report_to: Annotated[tuple[Tracker, ...], BeforeValidator(_names)] = setting(
+    report_to: Several[Tracker] = setting(
         (), "Experiment trackers that hear of the losses too, for example tensorboard,mlflow"
     )
-
-    @field_validator("seeds")
-    @classmethod
-    def _differ(cls, seeds: tuple[int, ...]) -> tuple[int, ...]:
-        if len(set(seeds)) < len(seeds):
-            raise ValueError(f"must differ, got {','.join(map(str, seeds))}")
-        return seeds
 
 
 class ControlsConfig(Settings):
@@ -240,7 +265,10 @@ class ControlsConfig(Settings):
 
 
 class DistillConfig(Settings):
-    """Everything that decides a run. ``DistillConfig()`` is the demo."""
+    """Everything that decides a run. ``DistillConfig()`` is the demo.
+
+    A setting left out has its default or, where there is a ``version``, what was done before it.
+    """
 
     task: TaskConfig = Field(default_factory=TaskConfig)
     teacher: TeacherConfig = Field(default_factory=TeacherConfig)
@@ -249,21 +277,10 @@ class DistillConfig(Settings):
     training: TrainingConfig = Field(default_factory=TrainingConfig)
     controls: ControlsConfig = Field(default_factory=ControlsConfig)
 
+    @model_validator(mode="before")
     @classmethod
-    def from_dict(cls, values: Mapping[str, Any]) -> Self:
-        """A setting left out has its default or, where there is a ``version``, what was done before it.
-
-        Raises: ConfigError, with all problems at once, in the order of the fields.
-        """
-        if "version" in values:
-            values = _completed(values)
-        problems: dict[tuple[int | str, ...], str] = {}
-        try:
-            return cls.model_validate(dict(values))
-        except ValidationError as error:
-            for found in error.errors():  # one a field, though a list of seeds may have several
-                problems.setdefault(found["loc"][:2], _explain(found, values))
-            raise ConfigError(*problems.values()) from error
+    def _of_its_version(cls, values: Any) -> Any:
+        return _completed(values) if isinstance(values, Mapping) and "version" in values else values
 
     @classmethod
     def from_yaml(cls, text: str) -> Self:
@@ -378,35 +395,52 @@ def _constraints(info: FieldInfo) -> Iterator[Any]:
             yield from inner.metadata
 
 
-def _explain(error: ErrorDetails, given: Mapping[str, Any]) -> str:
-    """One problem as a sentence with the name, the legal values and the actual one."""
-    loc, kind = error["loc"], error["type"]
-    section = dict(sections()).get(str(loc[0]))
-    place = ".".join(str(part) for part in loc[:2])
-    if kind in ("extra_forbidden", "invalid_key"):
-        names = (section if len(loc) > 1 and section else DistillConfig).model_fields
-        return f"{place} is not a setting; choose from {', '.join(names)}"
-    if kind == "value_error":
-        return f"{place} {error['ctx']['error']}"
-    info = section.model_fields.get(str(loc[1])) if section and len(loc) > 1 else None
-    if info is None:
-        return f"{place} must be a mapping of settings, got {error['input']!r}"
-    options = choices(info)
-    wanted = _type_name(info) if get_origin(info.annotation) is tuple else bounds(info) or _type_name(info)
-    if options and options != ("auto",):
-        some = "some" if get_origin(info.annotation) is tuple else "one"
-        wanted = f"{some} of {', '.join(options)}"
-    elif options:
-        wanted = f"{wanted}, or auto"
-    return f"{place} must be {wanted}, got {given[str(loc[0])][loc[1]]!r}"  # a whole list, as it was typed
+def _explain(config: type[Settings], problem: ErrorDetails, given: Any) -> str:
+    """A sentence with the setting that has the problem, what is legal and the actual value."""
+    section, value, path = config, given, list[str]()
+    for name in map(str, problem["loc"]):
+        if section is DistillConfig:
+            path = []  # in a search or a lab, the run's settings keep their names
+        path.append(name)
+        place, info = ".".join(path), section.model_fields.get(name)
+        if info is None:
+            return f"{place} is not a setting; choose from {', '.join(section.model_fields)}"
+        value = value.get(name)
+        if not (isinstance(info.annotation, type) and issubclass(info.annotation, Settings)):
+            break
+        section = info.annotation
+    else:
+        return f"{place} must be a mapping of settings, got {value!r}"
+    match problem["type"]:
+        case "value_error":
+            return f"{place} {problem['ctx']['error']}"
+        case "missing":
+            return f"{place} is missing"
+        case "too_short" if not (problem["input"] or _in_words(info)):
+            return f"{place} must have a value at least, got none"
+    return f"{place} must be {_legal(info)}, got {value!r}"  # a whole list, as it was typed
+
+
+def _in_words(info: FieldInfo) -> str:
+    return str(cast(dict[str, Any], info.json_schema_extra or {}).get("legal", ""))
+
+
+def _legal(info: FieldInfo) -> str:
+    """What a field takes, in words."""
+    names, some = choices(info), "some" if get_origin(info.annotation) is tuple else "one"
+    if names and names != ("auto",):
+        return f"{some} of {', '.join(names)}"
+    words = _in_words(info) or bounds(info) or _type_name(info)
+    return f"{words}, or auto" if names else words
 
 
 def _type_name(info: FieldInfo) -> str:
-    names = {int: "a whole number", float: "a number", bool: "true or false", str: "text"}
-    for part in (info.annotation, *get_args(info.annotation)):
-        if part in names:
-            return names[part]
-    return "a list of whole numbers from 0 up"
+    names = {int: "a whole number", float: "a number", bool: "true or false"}
+    longest = next((m.max_length for m in info.metadata if hasattr(m, "max_length")), None)
+    text = f"a text of {longest} characters at most" if longest else "text"
+    return next(
+        (names[part] for part in (info.annotation, *get_args(info.annotation)) if part in names), text
+    )
 
 
 SHORT = {"task.name": "--task", "teacher.model": "--teacher", "student.model": "--student"}

@@ -60,13 +60,13 @@ def distil_handler(row: RunRow, on_event: OnEvent, control: Control) -> Mapping[
 def bench_handler(row: RunRow, on_event: OnEvent, control: Control) -> Mapping[str, Any]:
     from kd_core.deployment.benchmark import BenchConfig, bench
 
-    return bench(BenchConfig.model_validate(row.config), on_event, control)
+    return bench(BenchConfig.from_dict(row.config), on_event, control)
 
 
 def export_handler(row: RunRow, on_event: OnEvent, control: Control) -> Mapping[str, Any]:
     from kd_core.deployment.export import ExportConfig, export_run
 
-    return export_run(ExportConfig.model_validate(row.config), on_event, control)
+    return export_run(ExportConfig.from_dict(row.config), on_event, control)
 
 
 def lab_handler(row: RunRow, on_event: OnEvent, control: Control) -> Mapping[str, Any]:
@@ -77,7 +77,7 @@ def lab_handler(row: RunRow, on_event: OnEvent, control: Control) -> Mapping[str
     from kd_core.learn.lab_training import run_lab, transfer_trainings
     from kd_core.system import paths
 
-    config, store, work = LabConfig.model_validate(row.config), Store(), paths.work() / row.id
+    config, store, work = LabConfig.from_dict(row.config), Store(), paths.work() / row.id
     check_room()
     try:
         before = store.report(row.id)

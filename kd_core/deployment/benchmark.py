@@ -32,8 +32,8 @@ from kd_core.errors import RunError
 from kd_core.system.control import Control
 from kd_core.system.machine import cores
 
-MAX_LENGTH = 8192
-Length = Literal["texts"] | Annotated[int, Field(ge=4, le=MAX_LENGTH)]
+MIN_LENGTH, MAX_LENGTH = 4, 8192
+Length = Literal["texts"] | Annotated[int, Field(ge=MIN_LENGTH, le=MAX_LENGTH)]
 
 WHO: tuple[Role, ...] = ("teacher", "student")
 MEASURE = (sys.executable, "-m", "kd_core.deployment.benchmark_process")
@@ -46,7 +46,9 @@ class BenchConfig(Settings):
     run: str = setting(..., "Id of a finished run")
     batches: tuple[Annotated[int, Field(ge=1, le=4096)], ...] = setting((1, 8, 32), "Texts in a batch")
     lengths: tuple[Length, ...] = setting(
-        ("texts", 16, 64, 128), "'texts': texts of the test split, of any length; else so many tokens each"
+        ("texts", 16, 64, 128),
+        "'texts': texts of the test split, of any length; else so many tokens each",
+        legal=f"a list of 'texts' and whole numbers from {MIN_LENGTH} to {MAX_LENGTH:,}",
     )
     threads: tuple[Annotated[int, Field(ge=1, le=1024)], ...] = setting(
         (), "Threads to compute with (none given: 1, and one for each core)"

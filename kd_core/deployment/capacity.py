@@ -24,7 +24,7 @@ FORMS: tuple[tuple[Role, Runtime], ...] = (
 class Load(Settings):
     """What is asked of a service, and what its computers are like."""
 
-    million_texts: float = setting(50.0, "Texts to classify in a day, in millions", ge=1e-6, le=1e6)
+    million_texts: float = setting(50.0, "Texts to classify in a day, in millions", ge=1e-6, le=1_000_000)
     peak: float = setting(
         3.0,
         "How much busier the busiest moment is than the day's average",
@@ -33,7 +33,7 @@ class Load(Settings):
         slider=(1, 10, 0.5),
     )
     target_ms: float = setting(
-        20.0, "The longest that 19 of 20 texts (or batches) may take, in ms", gt=0, le=1e6
+        20.0, "The longest that 19 of 20 texts (or batches) may take, in ms", gt=0, le=1_000_000
     )
     utilisation: int = setting(
         70,
@@ -43,7 +43,7 @@ class Load(Settings):
         slider=(30, 100, 5),
     )
     cores_per_server: int = setting(4, "Cores that a server has", ge=1, le=1024)
-    price: float = setting(0.05, "Price of a core for an hour", ge=0, le=1e6)
+    price: float = setting(0.05, "Price of a core for an hour", ge=0, le=1_000_000)
     currency: str = setting(
         "€", "What prices are shown with, for example $ or SEK; may be empty", max_length=4
     )

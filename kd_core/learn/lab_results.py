@@ -16,7 +16,7 @@ import pandas as pd
 from numpy.typing import NDArray
 from pydantic import Field
 
-from kd_core.config import LAST_SEED, DistillConfig, Settings
+from kd_core.config import SEEDS, DistillConfig, Seed, Settings, setting
 from kd_core.distillation.metrics import verdict, wilson
 
 RESAMPLES = 10_000
@@ -26,8 +26,12 @@ class LabConfig(Settings):
     """What does the student learn from? ``distil`` is what all cells have in common."""
 
     distil: DistillConfig = Field(default_factory=DistillConfig)
-    transfer: tuple[Annotated[int, Field(ge=0)], ...] = Field((0, 500, 2_000, 8_000), min_length=1)
-    seeds: tuple[Annotated[int, Field(ge=0, le=LAST_SEED)], ...] = Field((0, 1, 2), min_length=1)
+    transfer: tuple[Annotated[int, Field(ge=0)], ...] = setting(
+        (0, 500, 2_000, 8_000), "Transfer texts of each student", min_length=1
+    )
+    seeds: tuple[Seed, ...] = setting(
+        (0, 1, 2), "Seeds: each trains its own students", legal=SEEDS, min_length=1
+    )
 
 
 def pack(right: NDArray[np.bool_]) -> str:

@@ -4,32 +4,27 @@ from __future__ import annotations
 
 import math
 import random
-from collections.abc import Mapping
 from itertools import product
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, field_validator
+from pydantic import BaseModel, ConfigDict, Field, field_validator
 
-from kd_core.config import Auto, DistillConfig, Divergence, Settings, bounds, choices, setting
-from kd_core.errors import ConfigError, ModelError
+from kd_core.config import (
+    Auto,
+    DistillConfig,
+    Distinct,
+    Divergence,
+    LearningRate,
+    Settings,
+    Share,
+    Temperature,
+    setting,
+)
+from kd_core.errors import ModelError
 from kd_core.models.presets import STUDENTS, find_preset
 
 Method = Literal["grid", "random", "tpe"]
 Pruning = Literal["none", "median", "wilcoxon"]
-
-
-def _listed(value: Any) -> Any:
-    """``1,2,4`` (as typed) and ``4`` are lists too."""
-    if isinstance(value, str):
-        return tuple(part.strip() for part in value.split(",") if part.strip())
-    return (value,) if isinstance(value, int | float) else value
-
-
-Temperatures = Annotated[tuple[Annotated[float, Field(gt=0, le=100)], ...], BeforeValidator(_listed)]
-Alphas = Annotated[tuple[Annotated[float, Field(ge=0, le=1)], ...], BeforeValidator(_listed)]
-Rates = Annotated[tuple[Annotated[float, Field(gt=0, le=1)], ...], BeforeValidator(_listed)]
-Names = Annotated[tuple[str, ...], BeforeValidator(_listed)]
-Divergences = Annotated[tuple[Divergence, ...], BeforeValidator(_listed)]
 
 
 class Setting(BaseModel):
@@ -58,11 +53,13 @@ class SearchConfig(Settings):
 
     study: str = setting("", "Name of the search, by which it is resumed and joined", max_length=200)
     distill: DistillConfig = Field(default_factory=DistillConfig)
-    temperatures: Temperatures = setting((1.0, 2.0, 4.0, 8.0), "Temperatures to try", min_length=1)
-    alphas: Alphas = setting((0.1, 0.3, 0.5, 0.8), "Alphas to try", min_length=1)
-    learning_rates: Rates = setting((), "Peak learning rates of the students to try (none: the run's)")
-    students: Names = setting((), "Students to try (none: the run's)")
-    divergences: Divergences = setting((), "Soft losses to try (none: the run's)")
+    temperatures: Distinct[Temperature] = setting((1.0, 2.0, 4.0, 8.0), "Temperatures to try", min_length=1)
+    alphas: Distinct[Share] = setting((0.1, 0.3, 0.5, 0.8), "Alphas to try", min_length=1)
+    learning_rates: Distinct[LearningRate] = setting(
+        (), "Peak learning rates of the students to try (none: the run's)"
+    )
+    students: Distinct[str] = setting((), "Students to try (none: the run's)")
+    divergences: Distinct[Divergence] = setting((), "Soft losses to try (none: the run's)")
     method: Method = setting(
         "grid",
         "grid tries every combination; random and tpe take numbers between the smallest and the largest "
@@ -79,13 +76,6 @@ class SearchConfig(Settings):
         "auto", "Trainings at once on this machine (auto: one a core, as far as memory goes; one on a GPU)"
     )
 
-    @field_validator("temperatures", "alphas", "learning_rates", "students", "divergences")
-    @classmethod
-    def _differ(cls, values: tuple[Any, ...]) -> tuple[Any, ...]:
-        if len(set(values)) < len(values):
-            raise ValueError(f"must differ, got {','.join(map(str, values))}")
-        return values
-
     @field_validator("students")
     @classmethod
     def _are_models(cls, students: tuple[str, ...]) -> tuple[str, ...]:
@@ -95,25 +85,6 @@ class SearchConfig(Settings):
             except ModelError as error:
                 raise ValueError(f"have a problem: {error}") from error
         return students
-
-    @classmethod
-    def from_dict(cls, values: Mapping[str, Any]) -> Self:
-        """Raises: ConfigError, with all problems at once."""
-        problems: dict[str, str] = {}
-        try:
-            distill = DistillConfig.from_dict(values.get("distill", {}))
-        except ConfigError as error:
-            problems = {problem: problem for problem in error.problems}
-            distill = DistillConfig()
-        try:
-            config = cls.model_validate({**values, "distill": distill})
-        except ValidationError as error:
-            for found in error.errors():
-                name = str(found["loc"][0])
-                problems.setdefault(name, _explain(cls, name, found.get("ctx", {}), values))
-        if problems:
-            raise ConfigError(*problems.values())
-        return config
 
     @property
     def seeds(self) -> tuple[int, ...]:
@@ -193,20 +164,6 @@ def _between(rng: random.Random, values: tuple[float, ...], *, log: bool = False
         return low
     number = math.exp(rng.uniform(math.log(low), math.log(high))) if log else rng.uniform(low, high)
     return min(high, max(low, float(f"{number:.3g}")))
-
-
-def _explain(kind: type[Settings], name: str, context: Mapping[str, Any], given: Mapping[str, Any]) -> str:
-    info = kind.model_fields.get(name)
-    if info is None:
-        return f"{name} is not a setting; choose from {', '.join(kind.model_fields)}"
-    if "error" in context:
-        return f"{name} {context['error']}"
-    value = given[name]
-    if not _listed(value) and info.is_required() is False and isinstance(info.default, tuple):
-        return f"{name} must have a value at least, got none"
-    options = choices(info)
-    wanted = f"one of {', '.join(options)}" if options else bounds(info) or "a text of 200 characters at most"
-    return f"{name} must be {wanted}, got {value!r}"
 
 
 EVALUATIONS = 4  # on the validation split, during one training

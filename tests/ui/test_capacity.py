@@ -47,6 +47,13 @@ def test_a_target_that_the_teacher_misses(app: App, benched: Store) -> None:
     assert "over the 6 ms asked for" in page.text[0].value
 
 
+def test_a_load_that_cannot_be_is_a_sentence(app: App, benched: Store) -> None:
+    page = app(PAGE)
+    page.number_input(key="capacity.target_ms").set_value(0).run()
+    assert not page.exception
+    assert page.error[0].value == escape("target_ms must be above 0 and at most 1,000,000, got 0.0")
+
+
 def test_the_load_is_in_the_address(app: App, benched: Store) -> None:
     page = app(PAGE, **{"capacity.million_texts": "200", "capacity.cores_per_server": "16"})
     assert page.number_input(key="capacity.million_texts").value == 200

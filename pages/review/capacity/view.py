@@ -38,7 +38,7 @@ def ask_load() -> Load:
             values[name] = field(
                 Load, name, key=f"capacity.{name}", label=LABELS[name], container=column, **shape
             )
-    return Load(**values | {"currency": values["currency"] or ""})
+    return Load.from_dict(values | {"currency": values["currency"] or ""})
 
 
 def measured(run: RunRow) -> tuple[list[Measured], str, bool]:

@@ -1,9 +1,9 @@
 """Capacity on numbers that were worked out by hand."""
 
 import pytest
-from pydantic import ValidationError
 
 from kd_core.deployment.capacity import Load, Measured, from_bench, from_run, money, required, saving
+from kd_core.errors import ConfigError
 
 # 8.64 million texts a day are 100 a second on average, 300 at the peak.
 LOAD = Load(million_texts=8.64, peak=3, target_ms=20, utilisation=50, cores_per_server=4, price=0.25)
@@ -83,19 +83,26 @@ def test_without_a_price():
     assert saving(needs) == "1 server instead of 2: B instead of A."
 
 
-@pytest.mark.parametrize(
-    "field",
-    [
-        {"million_texts": 0},
-        {"utilisation": 101},
-        {"price": -1},
-        {"cores_per_server": 0},
-        {"currency": "euros"},
-    ],
-)
-def test_a_load_that_cannot_be(field):
-    with pytest.raises(ValidationError, match=next(iter(field))):
-        Load(**field)
+def test_a_load_that_cannot_be():
+    with pytest.raises(ConfigError) as caught:
+        Load.from_dict(
+            {
+                "million_texts": 0,
+                "target_ms": 0,
+                "utilisation": 101,
+                "cores_per_server": 0,
+                "price": -1,
+                "currency": "euros",
+            }
+        )
+    assert caught.value.problems == (
+        "million_texts must be between 1e-06 and 1,000,000, got 0",
+        "target_ms must be above 0 and at most 1,000,000, got 0",
+        "utilisation must be between 1 and 100, got 101",
+        "cores_per_server must be between 1 and 1,024, got 0",
+        "price must be between 0 and 1,000,000, got -1",
+        "currency must be a text of 4 characters at most, got 'euros'",
+    )
 
 
 def cell(form, batch, threads, rate, length="texts"):

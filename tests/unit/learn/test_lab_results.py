@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 import pytest
-from pydantic import ValidationError
 
 from kd_core.distillation.metrics import wilson
+from kd_core.errors import ConfigError
 from kd_core.learn.lab_results import LabConfig, pack, size_grid, smallest, transfer_curve, unpack
 
 TEXTS = 20
@@ -110,6 +110,13 @@ def test_the_grid_and_its_smallest():
 
 def test_a_lab_needs_seeds_and_sizes():
     assert LabConfig().transfer == (0, 500, 2000, 8000)
-    for bad in ({"seeds": ()}, {"transfer": ()}, {"seeds": (-1,)}, {"transfer": (-500,)}):
-        with pytest.raises(ValidationError):
-            LabConfig(**bad)
+    for bad, problem in (
+        ({"seeds": ()}, "seeds must be a list of whole numbers from 0 up, got ()"),
+        ({"seeds": (-1,)}, "seeds must be a list of whole numbers from 0 up, got (-1,)"),
+        ({"transfer": ()}, "transfer must have a value at least, got none"),
+        ({"transfer": (-500,)}, "transfer must be at least 0, got (-500,)"),
+        ({"distil": {"objective": {"alpha": 2}}}, "objective.alpha must be between 0 and 1, got 2"),
+    ):
+        with pytest.raises(ConfigError) as caught:
+            LabConfig.from_dict(bad)
+        assert caught.value.problems == (problem,)

@@ -135,14 +135,30 @@ def test_all_problems_of_a_config_are_told_at_once() -> None:
                 "distill": {"objective": {"alpha": 3}},
             }
         )
-    told = "\n".join(caught.value.problems)
-    assert "objective.alpha must be between 0 and 1, got 3" in told
-    assert "temperatures must have a value at least, got none" in told
-    assert "alphas must be between 0 and 1, got '0.1,2'" in told
-    assert "folds must be between 2 and 20, got 1" in told
-    assert "method must be one of grid, random, tpe, got 'best'" in told
-    assert "students have a problem: '../x y' is no model" in told
-    assert len(caught.value.problems) == 6
+    *others, students, method, folds = caught.value.problems
+    assert others == [
+        "objective.alpha must be between 0 and 1, got 3",
+        "temperatures must have a value at least, got none",
+        "alphas must be between 0 and 1, got '0.1,2'",
+    ]
+    assert students.startswith("students have a problem: '../x y' is no model")
+    assert method == "method must be one of grid, random, tpe, got 'best'"
+    assert folds == "folds must be between 2 and 20, got 1"
+
+
+def test_the_runs_settings_and_those_of_the_search_are_told_apart() -> None:
+    with pytest.raises(ConfigError) as caught:
+        SearchConfig.from_dict({"more": 1, "study": "x" * 201, "distill": {"more": 1}})
+    assert [problem.partition(", got")[0] for problem in caught.value.problems] == [
+        "study must be a text of 200 characters at most",
+        "more is not a setting; choose from task, teacher, student, objective, training, controls",
+        f"more is not a setting; choose from {', '.join(SearchConfig.model_fields)}",
+    ]
+
+
+def test_a_list_without_a_legal_value_is_one_problem() -> None:
+    with pytest.raises(ConfigError, match=r"^temperatures must be above 0 and at most 100, got \['0'\]$"):
+        SearchConfig.from_dict({"temperatures": ["0"]})
 
 
 def test_values_must_differ() -> None:
