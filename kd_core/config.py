@@ -280,7 +280,7 @@ class DistillConfig(Settings):
     @model_validator(mode="before")
     @classmethod
     def _of_its_version(cls, values: Any) -> Any:
-        return _completed(values) if isinstance(values, Mapping) and "version" in values else values
+        return completed(values) if isinstance(values, Mapping) and "version" in values else values
 
     @classmethod
     def from_yaml(cls, text: str) -> Self:
@@ -327,13 +327,13 @@ def of_today(stored: Mapping[str, Any]) -> dict[str, Any]:
     One of a newer KD Studio stays as it is, for ``DistillConfig.from_dict`` to refuse.
     """
     if "objective" in stored and stored.get("version", 1) <= VERSION:
-        return _completed(stored)
+        return completed(stored)
     inside = {name: stored[name] for name in ("config", "distill", "distil") if name in stored}
     return {**stored, **{name: of_today(part) for name, part in inside.items() if isinstance(part, Mapping)}}
 
 
-def _completed(stored: Mapping[str, Any]) -> dict[str, Any]:
-    """Raises: ConfigError, where it is of a newer version."""
+def completed(stored: Mapping[str, Any]) -> dict[str, Any]:
+    """All settings of a stored config, or of some of its sections. Raises: ConfigError for a newer one."""
     values = dict(stored)
     version = values.pop("version", 1)
     if not isinstance(version, int):

@@ -20,7 +20,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from kd_core.config import TaskConfig
+from kd_core.config import TaskConfig, completed
 from kd_core.data import load_task
 from kd_core.data.columns import choose_columns
 from kd_core.data.decode import limit_bytes
@@ -198,7 +198,8 @@ def _relative(config: TaskConfig, folder: Path) -> TaskConfig:
 
 def _read(place: Path) -> SavedTask:
     """Raises: OSError or ValueError if it is not what ``save`` wrote."""
-    stored = TaskConfig.model_validate(json.loads((place / SETTINGS).read_text(encoding="utf-8")))
+    kept = {"task": json.loads((place / SETTINGS).read_text(encoding="utf-8"))}
+    stored = TaskConfig.model_validate(completed(kept)["task"])
     paths = {field: place / path for field in PLACES if (path := getattr(stored, field))}
     for path in paths.values():
         if not path.resolve(strict=True).is_relative_to(root().resolve()):

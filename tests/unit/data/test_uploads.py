@@ -205,3 +205,12 @@ def test_settings_are_stored_with_paths_inside_the_folder():
     saved = uploads.save(films(), TaskConfig())
     stored = json.loads((uploads.root() / saved.id / uploads.SETTINGS).read_text())
     assert stored["name"] == "films.csv"
+
+
+def test_a_setting_that_an_older_task_lacks_is_what_was_done_then(monkeypatch):
+    saved = uploads.save(films(), TaskConfig())
+    settings = uploads.root() / saved.id / uploads.SETTINGS
+    older = {name: value for name, value in json.loads(settings.read_text()).items() if name != "drop_empty"}
+    settings.write_text(json.dumps(older))
+    monkeypatch.setattr("kd_core.config.LEGACY", {"task.drop_empty": True})
+    assert [task.config.drop_empty for task in uploads.saved()] == [True]
