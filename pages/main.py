@@ -6,13 +6,13 @@ from typing import Any
 
 import streamlit as st
 
+from pages.access import require_access
 from pages.learn.labs.catalogue import LABS
 from pages.shared import addresses
-from pages.shared.access import require_access
 from pages.shared.charts import charts_ahead
-from pages.shared.sidebar import strip
 from pages.shared.state import runner
 from pages.shared.style import ICON, LOGO, STYLE
+from pages.sidebar import strip
 
 st.set_page_config(page_icon=ICON, layout="wide")
 st.logo(LOGO, icon_image=ICON, size="large")

@@ -12,7 +12,7 @@ from kd_core.learn.lessons import facts, lessons
 from tests.ui.test_lab_pages import EVIL, said
 
 App = Callable[..., AppTest]
-PAGE = "learn/lessons/page.py"
+PAGE = "learn/labs/lessons/page.py"
 LAB = "learn/labs/scripts/loss.py"
 
 

@@ -12,8 +12,8 @@ from kd_core.jobs.plan import Plan, Shape
 from kd_core.jobs.states import ACTIVE, PENDING
 from kd_core.jobs.store import RunRow
 from kd_core.system import formatting
+from pages.build.distill.live_view import live_view, stepper
 from pages.shared.charts import is_dark
-from pages.shared.live_run import live_view, stepper
 from pages.shared.run_form.models import choose_student, choose_task, choose_teacher
 from pages.shared.run_form.objective import choose_objective, choose_rest, headline, show_softening
 from pages.shared.run_form.plan import estimate_of, plan_of, start

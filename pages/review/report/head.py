@@ -19,9 +19,9 @@ from pages.shared import addresses
 from pages.shared.badges import status_badge, verdict_badge
 from pages.shared.charts import chart, is_dark
 from pages.shared.run_form.link import form_link
+from pages.shared.run_time import estimate_was
 from pages.shared.state import store
 from pages.shared.text import escape, term
-from pages.shared.took import estimate_was
 
 MEASURES = ("accuracy", "size", "latency")
 ENDED = {"failed": "failed", "stopped": "was stopped", "interrupted": "was interrupted"}

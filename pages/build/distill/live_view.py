@@ -18,9 +18,9 @@ from kd_core.system import formatting
 from pages.shared import addresses
 from pages.shared.badges import status_badge, verdict_badge
 from pages.shared.charts import chart, is_dark
+from pages.shared.run_time import estimate_was
 from pages.shared.state import runner, store
 from pages.shared.text import escape, term
-from pages.shared.took import estimate_was
 
 ICONS = {
     "waiting": ":material/radio_button_unchecked:",

@@ -8,7 +8,7 @@ from kd_core.learn.examples import shipped
 from kd_core.learn.lessons import Facts, Lesson, Number, facts, lessons
 from pages.learn.labs.bodies import LAB_BODIES
 from pages.learn.labs.controls import text_option
-from pages.learn.lessons.cards import PAGE
+from pages.learn.labs.lessons.cards import PAGE
 from pages.shared import addresses
 from pages.shared.text import escape
 

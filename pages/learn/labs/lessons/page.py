@@ -4,8 +4,8 @@ import streamlit as st
 
 from kd_core.errors import KDError
 from kd_core.learn.lessons import lessons
-from pages.learn.lessons.cards import lesson_cards
-from pages.learn.lessons.view import lesson_view
+from pages.learn.labs.lessons.cards import lesson_cards
+from pages.learn.labs.lessons.view import lesson_view
 from pages.shared.text import escape
 
 asked, step = st.query_params.get("lesson", ""), st.query_params.get("step", "1")
