@@ -238,7 +238,7 @@ def test_a_note_of_the_run_is_shown(app: App, store: Store) -> None:
     under_way(store)
     assert not app(PAGE, run=RUN).info
     write(store, Note("Models *start* anew."), StageStarted("teach"))
-    assert [info.value for info in app(PAGE, run=RUN).info] == ["Models \\*start\\* anew."]
+    assert [info.value for info in app(PAGE, run=RUN).info] == ["Models &#42;start&#42; anew."]
 
 
 def test_pause_resume_and_stop_reach_the_run(app: App, store: Store) -> None:

@@ -25,7 +25,7 @@ def test_all_sessions_share_one_runner(
 
 
 def test_the_pages_leave_torch_to_the_runners_thread() -> None:
-    shared = ("shared.state", "shared.fields", "shared.sidebar", "start.home.recent_runs")
+    shared = ("shared.state", "shared.fields", "sidebar", "start.home.recent_runs")
     check = "".join(f"import pages.{module}\n" for module in shared) + "import sys\n"
     check += "sys.exit('torch' in sys.modules)"
     result = subprocess.run([sys.executable, "-c", check], cwd=ROOT, check=False)
