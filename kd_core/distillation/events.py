@@ -18,7 +18,7 @@ STAGES: tuple[Stage, ...] = ("teach", "record", "distil", "validate")
 
 @dataclass(frozen=True)
 class Estimated:
-    """What was said before the start: seconds of each stage, and the work they were computed from."""
+    """The estimate before the start: seconds of each stage, and the work they were computed from."""
 
     seconds: dict[str, float]
     work: dict[str, float]
@@ -128,7 +128,7 @@ OnEvent = Callable[[Event], None]
 
 
 def ignore(event: Event) -> None:
-    """The callback of a caller who does not listen."""
+    """The callback of a caller who needs no events."""
 
 
 # The four steps, as a person reads them; the third is spelled like the command and the page.

@@ -35,7 +35,7 @@ def distill(
     ``on_event`` is called on this thread; ``control`` may be used from any other. A run that was stopped or
     interrupted is resumed from its last whole checkpoint by its ``run_id`` and the same ``config``; it ends
     with the same weights as an undisturbed one. Several processes (``accelerate launch``) do one run; then
-    the first one's ``config`` and ``run_id`` count, and its ``on_event`` hears of it.
+    the ``config``, ``run_id`` and ``on_event`` of the first one count.
     Raises: KDError (Stopped when ``control`` says so, RunError for another ``config`` than before);
     then there is no run folder, only its work folder.
     """

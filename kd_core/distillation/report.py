@@ -1,4 +1,4 @@
-"""What a run found out, as plain numbers: the content of ``report.json``. No torch here."""
+"""The results of a run, as plain numbers: the content of ``report.json``. No torch here."""
 
 from __future__ import annotations
 

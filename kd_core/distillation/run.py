@@ -41,7 +41,7 @@ History = list[tuple[int, float, float]]
 
 @dataclass(frozen=True)
 class Reporting:
-    """The experiment trackers that hear of a training, its name there, and TensorBoard's folder."""
+    """The experiment trackers of a training, its name there, and TensorBoard's folder."""
 
     to: tuple[Tracker, ...]
     name: str

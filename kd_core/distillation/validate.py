@@ -11,6 +11,7 @@ from statistics import fmean, pstdev
 import numpy as np
 import pandas as pd
 from datasets import Dataset
+from numpy.typing import NDArray
 from safetensors.numpy import load_file, save_file
 from torch import Tensor
 from transformers import PreTrainedModel
@@ -113,6 +114,12 @@ def logits_of(run: Run, trained: Trained, sets: Mapping[str, Dataset]) -> dict[s
 
     fetch(place, make)
     return load_file(place / "logits.safetensors")  # type: ignore[no-any-return]
+
+
+def correct(run: Run, model: PreTrainedModel, encoded: Dataset) -> NDArray[np.bool_]:
+    """Whether the model is right, for each text. Raises: Stopped, between two batches."""
+    logits = predict_logits(model, encoded, precision=run.precision, control=run.control)
+    return np.asarray(logits.argmax(axis=1) == np.asarray(encoded["label"]))
 
 
 def _latency(run: Run, trained: list[Trained]) -> dict[Role, Latency]:

@@ -25,8 +25,9 @@ from kd_core.distillation.roles import LABELS_ONLY, StudentVariant
 from kd_core.distillation.run import Run, Trained
 from kd_core.distillation.run_folder import begin
 from kd_core.distillation.teach import teach
+from kd_core.distillation.validate import correct
 from kd_core.learn.lab_results import LabConfig, pack
-from kd_core.models.inference import encode, predict_logits
+from kd_core.models.inference import encode
 from kd_core.models.loading import load_teacher
 from kd_core.models.size import model_size
 from kd_core.system.control import Control
@@ -83,7 +84,7 @@ def run_lab(
         "config": config.model_dump(mode="json"),
         "machine": describe_machine(),
         "test_texts": len(task.test),
-        "teacher": {"accuracy": float(_correct(run, teacher).mean())},
+        "teacher": {"accuracy": float(_on_test_texts(run, teacher).mean())},
         "cells": [],
     }
     for training in left:
@@ -100,7 +101,7 @@ def _train_and_score(run: Run, training: LabTraining, teacher: Trained, knowledg
     transfer = min(training.variant.transfer, len(run.task.transfer))
     variant = replace(training.variant, transfer=transfer)
     student = train_student(run, variant, training.seed, teacher, knowledge)
-    correct, size = _correct(run, student), model_size(student.model.config)
+    right, size = _on_test_texts(run, student), model_size(student.model.config)
     return {
         "name": training.name,
         "seed": training.seed,
@@ -108,18 +109,15 @@ def _train_and_score(run: Run, training: LabTraining, teacher: Trained, knowledg
         "transfer": transfer,
         "layers": run.config.student.layers,
         "hidden": run.config.student.hidden,
-        "accuracy": float(correct.mean()),
-        "right": pack(correct),
+        "accuracy": float(right.mean()),
+        "right": pack(right),
         "params": size.params,
         "embedding_params": size.embedding_params,
     }
 
 
-def _correct(run: Run, trained: Trained) -> NDArray[np.bool_]:
-    """Whether the model is right, for each test text."""
-    encoded = encode(trained.tokenizer, run.task.test, run.max_length)
-    logits = predict_logits(trained.model, encoded, precision=run.precision, control=run.control)
-    return np.asarray(logits.argmax(axis=1) == np.asarray(run.task.test["label"]))
+def _on_test_texts(run: Run, trained: Trained) -> NDArray[np.bool_]:
+    return correct(run, trained.model, encode(trained.tokenizer, run.task.test, run.max_length))
 
 
 @dataclass

@@ -12,7 +12,6 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 from datasets import Dataset, concatenate_datasets
 from filelock import FileLock, Timeout
 from transformers import PreTrainedModel, PreTrainedTokenizerFast
@@ -29,9 +28,10 @@ from kd_core.distillation.run import Run, Trained
 from kd_core.distillation.teach import teach
 from kd_core.distillation.training import TRAINING_VERSION
 from kd_core.distillation.training.fit import fit
+from kd_core.distillation.validate import correct
 from kd_core.errors import DataError, RunError
 from kd_core.jobs.room import check_room, check_training
-from kd_core.models.inference import encode, predict_logits, supports_bf16
+from kd_core.models.inference import encode, supports_bf16
 from kd_core.models.loading import load_teacher, teacher_config
 from kd_core.models.students import build_student
 from kd_core.search import results, trials
@@ -109,7 +109,7 @@ class _Encoded:
 
 @dataclass(frozen=True)
 class _Fold:
-    """A fold whose teacher is ready. Students and texts are kept: their word pieces are what takes time."""
+    """A fold whose teacher is ready. Its students and texts are made once: word pieces take time."""
 
     run: Run
     teacher: Trained
@@ -122,6 +122,7 @@ class _Fold:
     def new_student(
         self, config: DistillConfig, seed: int
     ) -> tuple[PreTrainedModel, PreTrainedTokenizerFast, _Encoded]:
+        """A copy of the student that this seed starts from, and the texts in its word pieces."""
         name, task, teacher, length = config.student.model, self.run.task, self.teacher, self.run.max_length
         if (name, seed) not in self.students:
             check_training(config, "student")
@@ -154,6 +155,7 @@ class CrossValidation:
     doing: str = "getting ready"
 
     def report_progress(self, doing: str | None = None) -> None:
+        """How many trainings all workers together have done, and what this one is ``doing``."""
         self.doing = doing or self.doing
         with suppress(*trials.AWAY):
             result = results.read(self.board)
@@ -182,7 +184,7 @@ class CrossValidation:
         )
         teacher_texts = len(self.task.train) + len(self.task.transfer)
         return {
-            "accuracy": self._accuracy(fold.run, model, texts.test),
+            "accuracy": float(correct(fold.run, model, texts.test).mean()),
             "seconds": time.monotonic() - started,
             "params": sum(weight.numel() for weight in model.parameters()),
             "teacher_texts": teacher_texts if variant.objective.uses_teacher else 0,
@@ -197,13 +199,13 @@ class CrossValidation:
         with self._locked(number):
             model, tokenizer = load_teacher(base.teacher, task)
             config = resolve(base, task, model.config)
-            run = Run(task, config, self.work, partial(_check_training, config), self.control)
+            run = Run(task, config, self.work, partial(_check_before_training, config), self.control)
             teacher, _ = teach(run, model, tokenizer)
             knowledge, _ = record(run, teacher)
         test = encode(tokenizer, task.test, run.max_length)
         name = f"{trials.TEACHER} {number}"
         if name not in self.board.facts:
-            accuracy = self._accuracy(run, teacher.model, test)
+            accuracy = float(correct(run, teacher.model, test).mean())
             self.board.note(name, {"accuracy": accuracy, "seconds": time.monotonic() - started})
         self.folds[number] = _Fold(run, teacher, knowledge)
         return self.folds[number]
@@ -221,12 +223,8 @@ class CrossValidation:
         finally:
             lock.release()
 
-    def _accuracy(self, run: Run, model: PreTrainedModel, texts: Dataset) -> float:
-        logits = predict_logits(model, texts, precision=run.precision, control=self.control)
-        return float((logits.argmax(axis=1) == np.asarray(texts["label"])).mean())
 
-
-def _check_training(config: DistillConfig, event: Event) -> None:
+def _check_before_training(config: DistillConfig, event: Event) -> None:
     if isinstance(event, TrainingStarted) and not event.cached:
         check_training(config, event.who)
 

@@ -32,24 +32,24 @@ class IntermediateTerms:
 
     def __init__(
         self,
-        goal: ObjectiveConfig,
+        objective: ObjectiveConfig,
         student: PreTrainedModel,
         student_tokenizer: PreTrainedTokenizerFast,
         teacher: PreTrainedModel,
         teacher_tokenizer: PreTrainedTokenizerFast,
     ) -> None:
-        self._goal, self._student, self._teacher = goal, student, teacher
+        self._objective, self._student, self._teacher = objective, student, teacher
         self._dropouts: list[tuple[nn.Dropout, float]] = []
         self._attention_kinds: list[tuple[PreTrainedModel, str]] = []
-        self._teacher_ids = _same_pieces(student_tokenizer, teacher_tokenizer).to(teacher.device)
+        self._teacher_ids = _teacher_ids(student_tokenizer, teacher_tokenizer).to(teacher.device)
         teacher.eval()
         self.wanted_outputs: dict[str, bool] = {}
-        if goal.hidden_weight or goal.cosine_weight or goal.attention_weight:
+        if objective.hidden_weight or objective.cosine_weight or objective.attention_weight:
             self._layers = losses.layer_map(_layers(student), _layers(teacher))
-        if goal.hidden_weight or goal.cosine_weight:
+        if objective.hidden_weight or objective.cosine_weight:
             self.wanted_outputs["output_hidden_states"] = True
             self._add_projections()
-        if goal.attention_weight:
+        if objective.attention_weight:
             self.wanted_outputs["output_attentions"] = True
             for model in (student, teacher):
                 self._attention_kinds.append((model, model.config._attn_implementation))
@@ -57,38 +57,38 @@ class IntermediateTerms:
             self._silence_attention_dropout()
         self._values: dict[str, Tensor] = {}
         self._hooks = []
-        if goal.relation_weight:
+        if objective.relation_weight:
             for who, model in (("student", student), ("teacher", teacher)):
                 self._hooks.append(_last_value_projection(model).register_forward_hook(self._keep(who)))
 
     def __call__(self, student_outputs: Any, texts: dict[str, Tensor]) -> Tensor:
         """``student_outputs`` of ``texts`` (input_ids and attention_mask, both (B, T)) -> scalar."""
-        goal, mask = self._goal, texts["attention_mask"]
+        objective, mask = self._objective, texts["attention_mask"]
         with torch.no_grad():
             teacher_outputs = self._teacher(
                 input_ids=self._teacher_ids[texts["input_ids"]], attention_mask=mask, **self.wanted_outputs
             )
         total: Tensor = student_outputs.logits.new_zeros(())
-        if goal.hidden_weight or goal.cosine_weight:
-            ours, theirs = student_outputs.hidden_states[1:], teacher_outputs.hidden_states[1:]
+        if objective.hidden_weight or objective.cosine_weight:
+            states, teacher_states = student_outputs.hidden_states[1:], teacher_outputs.hidden_states[1:]
             projections = getattr(self._student, PROJECTION)
-            for projection, own, layer in zip(projections, ours, self._layers, strict=True):
-                own, other = projection(own), theirs[layer]
-                if goal.hidden_weight:
-                    total = total + goal.hidden_weight * losses.hidden_loss(own, other, mask)
-                if goal.cosine_weight:
-                    total = total + goal.cosine_weight * losses.cosine_loss(own, other, mask)
-            total = total / len(ours)
-        if goal.attention_weight:
+            for projection, state, layer in zip(projections, states, self._layers, strict=True):
+                own, other = projection(state), teacher_states[layer]
+                if objective.hidden_weight:
+                    total = total + objective.hidden_weight * losses.hidden_loss(own, other, mask)
+                if objective.cosine_weight:
+                    total = total + objective.cosine_weight * losses.cosine_loss(own, other, mask)
+            total = total / len(states)
+        if objective.attention_weight:
             pairs = [
                 (own, teacher_outputs.attentions[layer])
                 for own, layer in zip(student_outputs.attentions, self._layers, strict=True)
             ]
             by_layer = [losses.attention_loss(own, other, mask) for own, other in pairs]
-            total = total + goal.attention_weight * torch.stack(by_layer).mean()
-        if goal.relation_weight:
+            total = total + objective.attention_weight * torch.stack(by_layer).mean()
+        if objective.relation_weight:
             own, other = self._heads(self._student, "student"), self._heads(self._teacher, "teacher")
-            total = total + goal.relation_weight * losses.relation_loss(own, other, mask)
+            total = total + objective.relation_weight * losses.relation_loss(own, other, mask)
         return total
 
     def close(self) -> None:
@@ -151,23 +151,23 @@ def _use_eager_attention(model: PreTrainedModel) -> None:
 
 
 def _last_value_projection(model: PreTrainedModel) -> nn.Module:
-    found = [
+    projections = [
         module
         for name, module in model.named_modules()
         if name.rpartition(".")[2] in VALUE_NAMES and isinstance(module, nn.Linear)
     ]
-    if not found:
+    if not projections:
         raise ModelError(
             f"{model.config.model_type} has no value projection of its own; set relation_weight to 0."
         )
-    return found[-1]
+    return projections[-1]
 
 
-def _same_pieces(own: PreTrainedTokenizerFast, other: PreTrainedTokenizerFast) -> Tensor:
+def _teacher_ids(student: PreTrainedTokenizerFast, teacher: PreTrainedTokenizerFast) -> Tensor:
     """The teacher's id of each of the student's pieces, (student vocabulary,)."""
-    theirs = other.get_vocab()
-    pieces = own.convert_ids_to_tokens(list(range(len(own))))
-    missing = [piece for piece in pieces if piece not in theirs]
+    ids = teacher.get_vocab()
+    pieces = student.convert_ids_to_tokens(list(range(len(student))))
+    missing = [piece for piece in pieces if piece not in ids]
     if missing:
         raise ModelError(
             f"Student and teacher cut texts differently: {len(missing):,} of the student's {len(pieces):,} "
@@ -175,4 +175,4 @@ def _same_pieces(own: PreTrainedTokenizerFast, other: PreTrainedTokenizerFast) -
             "token by token; set the hidden, cosine, attention and relation weights to 0, or choose a "
             "student with the teacher's tokenizer."
         )
-    return torch.tensor([theirs[piece] for piece in pieces])
+    return torch.tensor([ids[piece] for piece in pieces])

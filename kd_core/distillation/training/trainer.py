@@ -112,37 +112,37 @@ class DistillTrainer(Trainer):  # type: ignore[misc]
         return_outputs: bool = False,
         num_items_in_batch: Any = None,
     ) -> Any:
-        goal = self.recipe.objective
+        objective = self.recipe.objective
         texts = {name: inputs[name] for name in ("input_ids", "attention_mask")}
         if self._terms:
             outputs = model(**texts, **self._terms.wanted_outputs)
             logits = outputs.logits
         else:
             logits = torch.cat([model(**part).logits for part in _by_kind(texts, inputs["labels"])])
-        weigh = _Shares(inputs)
-        hard = weigh.labelled * losses.hard_loss(logits, inputs["labels"])
+        weights = _ProcessWeights(inputs)
+        hard = weights.labelled * losses.hard_loss(logits, inputs["labels"])
         soft = torch.zeros_like(hard)
-        if goal.alpha < 1:
-            soft = weigh.rows * losses.soft_loss(
+        if objective.alpha < 1:
+            soft = weights.rows * losses.soft_loss(
                 logits,
                 inputs["teacher_logits"],
-                divergence=goal.divergence,
-                temperature=goal.temperature,
-                t_squared=goal.t_squared,
+                divergence=objective.divergence,
+                temperature=objective.temperature,
+                t_squared=objective.t_squared,
                 labels=inputs["labels"],
-                **goal.own_settings,
+                **objective.own_settings,
             )
-        loss = losses.objective(hard, soft, goal.alpha)
+        loss = losses.objective(hard, soft, objective.alpha)
         self.parts = {"hard": hard.detach(), "soft": soft.detach()}
         if self._terms:
-            inner = weigh.tokens * self._terms(outputs, texts)
+            inner = weights.tokens * self._terms(outputs, texts)
             self.parts["intermediate"] = inner.detach()
             loss = loss + inner
         self.parts["loss"] = loss.detach()
         return (loss, {"logits": logits}) if return_outputs else loss
 
     def log(self, logs: dict[str, float], start_time: float | None = None) -> None:
-        """Trackers hear of the parts of the loss too, all of this step and not of the steps until it."""
+        """Trackers get the parts of the loss too, all of this step and not of the steps until it."""
         if self.args.report_to and "loss" in logs:
             logs |= {name: float(value) for name, value in self.parts.items()}
         super().log(logs, start_time)
@@ -198,7 +198,7 @@ def _by_kind(texts: dict[str, torch.Tensor], labels: torch.Tensor) -> list[dict[
     return parts
 
 
-class _Shares:
+class _ProcessWeights:
     """Weights of a process's means, so that the processes' average is the mean over the joined batch.
 
     Means over labelled rows, over rows, and over tokens; all 1 for a single process.
