@@ -14,6 +14,7 @@ from typing import Any
 
 from datasets import Dataset, concatenate_datasets
 from filelock import FileLock, Timeout
+from optuna.storages import RDBStorage
 from transformers import PreTrainedModel, PreTrainedTokenizerFast
 
 from kd_core.config import DistillConfig, fixed
@@ -58,27 +59,7 @@ def carry_out(
     folds = fold_tasks(task, config.distill.task, config.folds)
     _check_models(config, task)
     with trials.connected() as storage:
-        precision = config.distill.training.precision
-        if precision == "auto":  # decided once: workers on other machines follow
-            precision = "bf16" if supports_bf16() else "fp32"
-        facts = {
-            trials.PRECISION: precision,
-            trials.FINGERPRINT: task.fingerprint,
-            trials.TRAINED_BY: TRAINING_VERSION,
-        }
-        board = trials.begin(storage, study, config, facts)
-        if board.facts[trials.FINGERPRINT] != task.fingerprint:
-            raise DataError(
-                f"The task {task.name!r} has other texts here than where the search {study!r} began. "
-                "Give this machine the same files."
-            )
-        if board.facts.get(trials.TRAINED_BY, 1) != TRAINING_VERSION:  # 0.1 did not note it
-            raise RunError(
-                f"The search {study!r} was begun by another version of KD Studio, which trains differently. "
-                "Start a new one, with another name."
-            )
-        base = config.distill.change({"training.precision": board.facts[trials.PRECISION]})
-        config = config.model_copy(update={"distill": base})
+        board, config = _begin(storage, study, config, task)
         validation = CrossValidation(config, task, folds, board, work, on_event, control)
         others = workers_here(config) - 1
         if others:  # all teachers, with all cores, before the students share these
@@ -89,6 +70,36 @@ def carry_out(
         result = results.read(board)
     shutil.rmtree(work, ignore_errors=True)
     return result
+
+
+def _begin(
+    storage: RDBStorage, study: str, config: SearchConfig, task: Task
+) -> tuple[trials.Board, SearchConfig]:
+    """The search in the database, and the config with the precision that was decided when it began.
+
+    Raises: RunError, DataError, where it was begun with something else.
+    """
+    precision = config.distill.training.precision
+    if precision == "auto":
+        precision = "bf16" if supports_bf16() else "fp32"
+    facts = {
+        trials.PRECISION: precision,
+        trials.FINGERPRINT: task.fingerprint,
+        trials.TRAINED_BY: TRAINING_VERSION,
+    }
+    board = trials.begin(storage, study, config, facts)
+    if board.facts[trials.FINGERPRINT] != task.fingerprint:
+        raise DataError(
+            f"The task {task.name!r} has other texts here than where the search {study!r} began. "
+            "Give this machine the same files."
+        )
+    if board.facts.get(trials.TRAINED_BY, 1) != TRAINING_VERSION:  # 0.1 did not note it
+        raise RunError(
+            f"The search {study!r} was begun by another version of KD Studio, which trains differently. "
+            "Start a new one, with another name."
+        )
+    base = config.distill.change({"training.precision": board.facts[trials.PRECISION]})
+    return board, config.model_copy(update={"distill": base})
 
 
 def _check_models(config: SearchConfig, task: Task) -> None:
