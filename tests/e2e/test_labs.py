@@ -7,6 +7,7 @@ from collections.abc import Callable
 
 from playwright.sync_api import Page, expect
 
+from kd_core.config import slider
 from tests.e2e.test_lessons import reach
 
 
@@ -43,7 +44,7 @@ def test_the_loss_lab_from_the_guess_to_the_gradient_by_key_alone(
     expect(page.get_by_text("DKD takes forward KL apart")).to_be_visible()
     reach(page, "slider", "Temperature")
     page.keyboard.press("End")
-    expect(page).to_have_url(re.compile("loss.temperature=20"))
+    expect(page).to_have_url(re.compile(f"loss.temperature={slider('objective.temperature')[1]:g}"))
     reach(page, "switch", "Times T²")
     page.keyboard.press("Space")
     expect(page.get_by_text("Without T² the soft gradient has length")).to_be_visible()

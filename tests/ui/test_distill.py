@@ -17,7 +17,7 @@ os.environ["HF_HUB_OFFLINE"] = "1"
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from kd_core.config import DistillConfig
+from kd_core.config import DistillConfig, slider
 from kd_core.distillation.events import (
     Estimated,
     Evaluated,
@@ -100,7 +100,7 @@ def test_the_form_shows_how_temperature_softens_a_real_answer(app: App) -> None:
 
     test = app(PAGE)
     before = likeliest(test)
-    widget(test, "slider", "objective.temperature").set_value(20.0).run()
+    widget(test, "slider", "objective.temperature").set_value(float(slider("objective.temperature")[1])).run()
     assert 20 < likeliest(test) < before, "nearer to a fifth for each of five classes"
 
 

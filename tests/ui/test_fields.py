@@ -7,6 +7,7 @@ import html
 import pytest
 from streamlit.testing.v1 import AppTest
 
+from kd_core import config
 from kd_core.config import DistillConfig
 
 
@@ -37,7 +38,8 @@ def value(test: AppTest) -> str:
 def test_a_field_with_a_slider_range_is_a_slider() -> None:
     test = show("ObjectiveConfig", "temperature")
     slider = test.slider(key="test.temperature")
-    assert (slider.label, slider.min, slider.max, slider.step) == ("Temperature", 0.5, 20, 0.5)
+    declared = config.slider("objective.temperature")
+    assert (slider.label, slider.min, slider.max, slider.step) == ("Temperature", *declared)
     assert slider.help == "Divides the logits of both models in the soft loss"
     assert value(test) == "4.0"
     slider.set_value(7.5)

@@ -20,6 +20,8 @@ from tests.unit.objectives.reference import by_scipy, tckd_nckd
 
 App = Callable[..., AppTest]
 PAGE = "learn/labs/scripts/loss.py"
+COLDEST, HOTTEST, STEP = slider("objective.temperature")
+TEMPERATURES = np.arange(COLDEST, HOTTEST + STEP / 2, STEP)
 
 
 def test_fifty_random_settings_agree_with_scipy(app: App) -> None:
@@ -28,7 +30,7 @@ def test_fifty_random_settings_agree_with_scipy(app: App) -> None:
     for _ in range(50):
         row, name = int(random.integers(200)), str(random.choice(list(CARDS)))
         student = str(random.choice(list(STUDENTS)))
-        t, alpha = 0.5 * int(random.integers(1, 41)), round(0.05 * int(random.integers(21)), 2)
+        t, alpha = float(random.choice(TEMPERATURES)), round(0.05 * int(random.integers(21)), 2)
         t_squared = bool(random.integers(2))
         page.selectbox(key="loss.text").select(row)
         page.selectbox(key="loss.student").select(student)
@@ -117,7 +119,7 @@ def test_the_logits_themselves(app: App) -> None:
     apart = student - teacher
     assert page.metric[0].value == f"{apart @ apart:.3f}"
     assert "With T²" not in said(page)
-    hottest = slider("objective.temperature")[1]
+    hottest = TEMPERATURES[-1]
     p_s, p_t = (special.softmax(logits / hottest) for logits in (student, teacher))
     assert (
         f"it is {apart.var() / 2:.3f} here, and forward KL times T² at T = {hottest:g} is "

@@ -6,13 +6,17 @@ from collections.abc import Callable
 
 import numpy as np
 import pytest
+from scipy import special, stats
 from streamlit.testing.v1 import AppTest
 
+from kd_core.config import slider
+from kd_core.learn.recorded import recorded
 from tests.ui.charts import alts
 from tests.ui.test_lab_pages import said
 
 App = Callable[..., AppTest]
 PAGE = "learn/labs/scripts/temperature.py"
+COLDEST, HOTTEST, _ = slider("objective.temperature")
 
 
 def test_an_undecided_headline_as_it_is_and_softened(app: App) -> None:
@@ -31,6 +35,12 @@ def test_an_undecided_headline_as_it_is_and_softened(app: App) -> None:
     assert "At T = 4 it is 2.6 times as likely" in words
 
 
+def answer(page: AppTest, temperature: float) -> np.ndarray:
+    """The teacher's, to the text that is chosen, by scipy."""
+    row = page.selectbox(key="temperature.text").value
+    return special.softmax(recorded().logits["teacher"][row] / temperature)
+
+
 def test_the_slider_moves_all(app: App) -> None:
     page = app(PAGE)
     page.slider(key="temperature.temperature").set_value(0.5).run()
@@ -39,7 +49,10 @@ def test_the_slider_moves_all(app: App) -> None:
     assert "At T = 0.5 it is 56.1 % and 43.7 %" in said(page)
     (bars, entropy, similarity) = alts(page)
     assert bars == "The teacher's answer at T = 0.5: sports 56.1 %, entertainment 43.7 %"
-    assert entropy == "Entropy of the answer: 0.70 nats at T = 0.5, 1.61 at T = 20"
+    cold, hot = (stats.entropy(answer(page, t)) for t in (COLDEST, HOTTEST))
+    assert entropy == (
+        f"Entropy of the answer: {cold:.2f} nats at T = {COLDEST:g}, {hot:.2f} at T = {HOTTEST:g}"
+    )
     assert similarity == "Which classes the teacher finds alike, at T = 0.5"
 
 
@@ -65,4 +78,8 @@ def test_the_question(app: App, choice: int, verdict: str) -> None:
     guess = page.radio(key="temperature.guess")
     guess.set_value(guess.options[choice]).run()
     assert verdict in said(page)
-    assert "At T = 20 sports still leads, with 22.3 % against 22.1 % for entertainment" in said(page)
+    second, first = np.sort(100 * answer(page, HOTTEST))[-2:]
+    assert (
+        f"At T = {HOTTEST:g} sports still leads, with {first:.1f} % against {second:.1f} % for entertainment"
+        in said(page)
+    )

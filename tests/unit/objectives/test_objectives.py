@@ -270,10 +270,7 @@ def test_soft_losses_are_float32_even_under_autocast(name: str) -> None:
 
 
 def test_unknown_divergence_lists_the_choices() -> None:
-    message = (
-        "objective.divergence must be one of forward_kl, reverse_kl, js, soft_cross_entropy, "
-        "reverse_cross_entropy, logit_mse, dkd, got 'wasserstein'"
-    )
+    message = f"objective.divergence must be one of {', '.join(CARDS)}, got 'wasserstein'"
     with pytest.raises(ConfigError, match=f"^{message}$"):
         soft("wasserstein", STUDENT, TEACHER)
 
