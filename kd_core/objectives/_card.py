@@ -51,6 +51,7 @@ class Card:
     source: str
     terms: Callable[..., Array]
     gradient: Callable[..., Array]
+    loss: Callable[..., Array] | None = None  # the mean over texts, where training does not sum the terms
     order: int = 100
     also: tuple[str, ...] = ()  # other names there
     notation: str = ""  # the formula in plain text

@@ -40,6 +40,27 @@ def gradient(outputs: Outputs, *, dkd_target_weight: float = 1.0, dkd_other_weig
     return dkd_target_weight * by_target + dkd_other_weight * (share_s - share_t)
 
 
+def loss(outputs: Outputs, *, dkd_target_weight: float = 1.0, dkd_other_weight: float = 8.0) -> Array:
+    """The same of tensors, the mean over texts: TCKD over two classes and NCKD over C - 1, as in version 0.1.
+
+    A sum of ``terms`` would be equal but for rounding, and that gives other weights in the end.
+    """
+    binary_s, others_s = _decoupled(outputs, outputs.log_s)
+    binary_t, others_t = _decoupled(outputs, outputs.log_t)
+    return dkd_target_weight * _kl(binary_t, binary_s) + dkd_other_weight * _kl(others_t, others_s)
+
+
+def _decoupled(outputs: Outputs, log_p: Array) -> tuple[Array, Array]:
+    """log p (B, 2) of target and rest, and (B, C - 1) among the rest."""
+    rest = log_p[~outputs.target].view(len(log_p), -1)
+    binary = outputs.xp.stack([log_p[outputs.target], rest.logsumexp(-1)], dim=-1)
+    return binary, rest.log_softmax(-1)
+
+
+def _kl(log_p: Array, log_q: Array) -> Array:
+    return (log_p.exp() * (log_p - log_q)).sum() / len(log_p)
+
+
 def _shares(outputs: Outputs, log_p: Array) -> Array:
     """What each other class has of the rest; 0 for the target."""
     return outputs.xp.exp(outputs.xp.where(outputs.target, -inf, log_p - _log_rest(outputs, log_p)))
@@ -66,4 +87,5 @@ CARD = Card(
     parts={"TCKD": target_terms, "NCKD": other_terms},
     terms=terms,
     gradient=gradient,
+    loss=loss,
 )

@@ -58,7 +58,7 @@ def soft_loss(
     if labels is not None:
         target = torch.where(labels == UNLABELLED, target, labels)
     outputs = Outputs(torch, log_s, log_t, z_s, z_t, F.one_hot(target, log_t.shape[-1]).bool())
-    loss: Tensor = card.terms(outputs, **own).sum() / len(log_t)
+    loss: Tensor = card.loss(outputs, **own) if card.loss else card.terms(outputs, **own).sum() / len(log_t)
     return loss * temperature**2 if t_squared and card.has_temperature else loss
 
 
