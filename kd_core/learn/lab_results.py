@@ -1,8 +1,8 @@
 """What a lab measured, cell by cell, and what can be read out of it. No torch.
 
-A report holds ``teacher`` (accuracy), ``test_texts``, ``config``, ``machine`` and ``cells``, a student each:
-``name``, ``seed``, ``who``, ``transfer`` (texts), ``layers``, ``hidden``, ``accuracy``, ``right`` (a bit for
-each test text, in hexadecimal), ``params`` and ``embedding_params``.
+A report holds ``teacher`` (accuracy), ``test_texts``, ``config``, ``training_version``, ``machine`` and
+``cells``, a student each: ``name``, ``seed``, ``who``, ``transfer`` (texts), ``layers``, ``hidden``,
+``accuracy``, ``right`` (a bit for each test text, in hexadecimal), ``params`` and ``embedding_params``.
 """
 
 from __future__ import annotations

@@ -25,6 +25,7 @@ from kd_core.distillation.roles import LABELS_ONLY, StudentVariant
 from kd_core.distillation.run import Run, Trained
 from kd_core.distillation.run_folder import begin
 from kd_core.distillation.teach import teach
+from kd_core.distillation.training import TRAINING_VERSION
 from kd_core.distillation.validate import correct
 from kd_core.learn.lab_results import LabConfig, pack
 from kd_core.models.inference import encode
@@ -72,6 +73,8 @@ def run_lab(
     task = load_task(config.task)
     model, tokenizer = load_teacher(config.teacher, task)
     config = begin(work, config, resolve(config, task, model.config), on_event)
+    if before and before.get("training_version", 1) != TRAINING_VERSION:  # 0.1 did not note it
+        before = None
     done = {(cell["name"], cell["seed"]) for cell in before["cells"]} if before else set()
     left = [training for training in trainings if (training.name, training.seed) not in done]
     progress = _LabProgress(
@@ -82,6 +85,7 @@ def run_lab(
     knowledge, _ = record(run, teacher)
     report = before or {
         "config": config.model_dump(mode="json"),
+        "training_version": TRAINING_VERSION,
         "machine": describe_machine(),
         "test_texts": len(task.test),
         "teacher": {"accuracy": float(_on_test_texts(run, teacher).mean())},

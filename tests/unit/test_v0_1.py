@@ -160,6 +160,15 @@ def test_the_search_is_in_optunas_tables_too(home: Path) -> None:
     assert found["run_id"] == CHOSEN
 
 
+def test_what_a_run_reported_is_read(store: Store) -> None:
+    kinds = [type(entry.event).__name__ for entry in store.events(DONE)]
+    assert kinds[:2] == ["StageStarted", "TrainingStarted"]
+    assert (kinds[-1], kinds.count("StageFinished"), kinds.count("Checkpointed")) == ("Finished", 4, 14)
+    assert [stage.state for stage in store.stages(STOPPED)] == ["done", "done", "stopped", "waiting"]
+    assert store.curve(DONE).groupby("who").size().to_dict() == {"alone": 6, "student": 6, "teacher": 4}
+    assert store.evaluations(STOPPED)["who"].tolist() == ["teacher", "teacher", "student"]
+
+
 def test_two_runs_are_compared(store: Store) -> None:
     configs = [store.run(run_id).config for run_id in (DONE, STOPPED)]
     assert differing(configs) == {"objective.temperature": [4.0, 2.0]}

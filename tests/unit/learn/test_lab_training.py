@@ -12,6 +12,7 @@ from kd_core.distillation.events import Progress
 from kd_core.errors import Stopped
 from kd_core.jobs.runner import Job
 from kd_core.jobs.store import Store
+from kd_core.learn import lab_training
 from kd_core.learn.lab_results import LabConfig, transfer_curve
 from kd_core.learn.lab_training import run_lab, transfer_trainings
 from kd_core.system import paths
@@ -86,6 +87,15 @@ def test_stopped_and_started_again(kd_home, config):
     assert report["cells"][:3] == kept[-1]["cells"]
     whole = run_lab(config.distil, cells, kd_home / "other")
     assert whole["cells"] == report["cells"], "the numbers of an undisturbed lab"
+
+
+def test_what_another_training_version_measured_is_measured_again(kd_home, config, monkeypatch):
+    trainings, kept = transfer_trainings(config)[:2], []
+    before = run_lab(config.distil, trainings, kd_home / "work")
+    monkeypatch.setattr(lab_training, "TRAINING_VERSION", 2)
+    after = run_lab(config.distil, trainings, kd_home / "other", before=before, keep=kept.append)
+    assert (before["training_version"], after["training_version"]) == (1, 2)
+    assert [names(report) for report in kept] == [names(before)[:1], names(before)]
 
 
 def test_as_a_job_it_keeps_its_cells_where_the_page_reads_them(kd_home, config):
