@@ -106,10 +106,10 @@ class SearchConfig(Settings):
     @property
     def alone(self) -> tuple[Setting, ...]:
         """The cells of the student alone, which knows neither temperature nor alpha nor divergence."""
-        goal = self.distill.objective
+        objective = self.distill.objective
         rates, students, _ = self._others
         return tuple(
-            _setting(goal.temperature, 1.0, rate, student, goal.divergence)
+            _setting(objective.temperature, 1.0, rate, student, objective.divergence)
             for rate, student in product(rates, students)
         )
 

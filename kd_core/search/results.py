@@ -1,4 +1,4 @@
-"""What a search has found so far: a table of cells, the best of them, and the one to take. No torch."""
+"""The results of a search so far: a table of cells, the best of them, and the one to take. No torch."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from pydantic import BaseModel
 from scipy import special
 
 from kd_core.config import DistillConfig, ObjectiveConfig
-from kd_core.search import trials as boards
+from kd_core.search import trials
 from kd_core.search.config import SearchConfig, Setting
 from kd_core.search.trials import Board
 
@@ -95,14 +95,14 @@ class SearchResult(BaseModel):
 
 def result(study: str) -> SearchResult:
     """Also while the search goes on. Raises: RunError where there is none of that name, StoreError."""
-    with boards.connected() as storage:
-        return read(boards.find(storage, study))
+    with trials.connected() as storage:
+        return read(trials.find(storage, study))
 
 
 def link(study: str, run_id: str) -> None:
     """Note the run of the chosen setting on all training data."""
-    with boards.connected() as storage:
-        boards.find(storage, study).note(boards.RUN, run_id)
+    with trials.connected() as storage:
+        trials.find(storage, study).note(trials.RUN, run_id)
 
 
 def cells_study(study: str) -> optuna.Study:
@@ -111,8 +111,8 @@ def cells_study(study: str) -> optuna.Study:
     Raises: RunError where there is no search of that name, StoreError.
     """
     copy = optuna.create_study(direction="maximize", study_name=study)
-    with boards.connected() as storage:
-        done = boards.find(storage, study).cells.get_trials(states=(TrialState.COMPLETE,))
+    with trials.connected() as storage:
+        done = trials.find(storage, study).cells.get_trials(states=(TrialState.COMPLETE,))
     copy.add_trials(done)
     return copy
 
@@ -123,9 +123,9 @@ def read(board: Board) -> SearchResult:
     best = best_of(cells)
     alone = compared(_cells(board.alone, config.alone), cells[best] if best is not None else None)
     teacher = [
-        Score(seed=config.distill.teacher.seed, fold=fold, **facts[f"{boards.TEACHER} {fold}"])
+        Score(seed=config.distill.teacher.seed, fold=fold, **facts[f"{trials.TEACHER} {fold}"])
         for fold in range(config.folds)
-        if f"{boards.TEACHER} {fold}" in facts
+        if f"{trials.TEACHER} {fold}" in facts
     ]
     whole = config.folds * len(config.seeds)
     over = [cell for cell in (*cells, *alone) if cell.state in ("done", "pruned", "failed")]
@@ -143,21 +143,21 @@ def read(board: Board) -> SearchResult:
         trainings=config.trainings,
         trainings_done=len(teacher) + whole * len(over) + sum(len(cell.scores) for cell in under_way),
         seconds=sum(score.seconds for score in (*scores, *teacher)),
-        run_id=facts.get(boards.RUN),
+        run_id=facts.get(trials.RUN),
     )
 
 
 def _cells(study: optuna.Study, settings: Sequence[Setting | None]) -> list[Cell]:
-    found = boards.cell_trials(study)
-    return [_cell(number, settings[number], found.get(number, [])) for number in range(len(settings))]
+    by_cell = trials.cell_trials(study)
+    return [_cell(number, settings[number], by_cell.get(number, [])) for number in range(len(settings))]
 
 
-def _cell(number: int, setting: Setting | None, trials: Sequence[FrozenTrial]) -> Cell:
-    trial = boards.counting(trials)
+def _cell(number: int, setting: Setting | None, tries: Sequence[FrozenTrial]) -> Cell:
+    trial = trials.counting(tries)
     # A cell that was given back shows what it had.
-    facts = (trial or trials[-1]).user_attrs if trials else {}
-    if boards.SETTING in facts:
-        setting = Setting(**facts[boards.SETTING])
+    facts = (trial or tries[-1]).user_attrs if tries else {}
+    if trials.SETTING in facts:
+        setting = Setting(**facts[trials.SETTING])
     scores, last = [], {}
     for name, value in facts.items():
         if name.startswith("score "):
@@ -175,7 +175,7 @@ def _cell(number: int, setting: Setting | None, trials: Sequence[FrozenTrial]) -
         se=stdev(values) / math.sqrt(len(values)) if len(values) > 1 else None,
         params=last.get("params"),
         teacher_texts=last.get("teacher_texts"),
-        error=facts.get(boards.ERROR),
+        error=facts.get(trials.ERROR),
     )
 
 
@@ -201,9 +201,9 @@ def compared(cells: Sequence[Cell], best: Cell | None = None) -> list[Cell]:
     answers = []
     for cell in cells:
         if cell.state == "done":
-            found = difference(best.scores, cell.scores)
-            same = found.low <= 0 <= found.high
-            cell = cell.model_copy(update={"from_best": found, "same_as_best": same})
+            from_best = difference(best.scores, cell.scores)
+            same = from_best.low <= 0 <= from_best.high
+            cell = cell.model_copy(update={"from_best": from_best, "same_as_best": same})
         answers.append(cell)
     return answers
 
@@ -211,9 +211,9 @@ def compared(cells: Sequence[Cell], best: Cell | None = None) -> list[Cell]:
 def difference(best: Sequence[Score], other: Sequence[Score]) -> Difference:
     """d ± t(0.975, n - 1) s / √n over the n pairs of one fold and seed; both have the same ones."""
     theirs = {(score.seed, score.fold): score.accuracy for score in other}
-    found = [score.accuracy - theirs[score.seed, score.fold] for score in best]
-    mean = fmean(found)
-    half = special.stdtrit(len(found) - 1, 0.5 + CONFIDENCE / 2) * stdev(found) / math.sqrt(len(found))
+    pairs = [score.accuracy - theirs[score.seed, score.fold] for score in best]
+    mean = fmean(pairs)
+    half = special.stdtrit(len(pairs) - 1, 0.5 + CONFIDENCE / 2) * stdev(pairs) / math.sqrt(len(pairs))
     return Difference(mean=mean, low=mean - half, high=mean + half)
 
 

@@ -162,14 +162,14 @@ def begin(storage: RDBStorage, name: str, config: SearchConfig, facts: Mapping[s
 
 
 def _differences(theirs: Mapping[str, Any], mine: Mapping[str, Any], prefix: str = "") -> list[str]:
-    found = []
+    differences = []
     for key in mine:
         a, b = theirs.get(key), mine[key]
         if isinstance(a, Mapping) and isinstance(b, Mapping):
-            found += _differences(a, b, f"{prefix}{key}.")
+            differences += _differences(a, b, f"{prefix}{key}.")
         elif a != b:
-            found.append(f"{prefix.removeprefix('distill.')}{key}: {_shown(a)} there, {_shown(b)} here")
-    return found
+            differences.append(f"{prefix.removeprefix('distill.')}{key}: {_shown(a)} there, {_shown(b)} here")
+    return differences
 
 
 def _shown(value: Any) -> str:
@@ -178,11 +178,11 @@ def _shown(value: Any) -> str:
 
 def cell_trials(study: optuna.Study) -> dict[int, list[FrozenTrial]]:
     """The trials of each cell, oldest first."""
-    found: defaultdict[int, list[FrozenTrial]] = defaultdict(list)
+    by_cell: defaultdict[int, list[FrozenTrial]] = defaultdict(list)
     for trial in study.get_trials(deepcopy=False):
         if CELL in trial.user_attrs:  # Optuna makes one of its own where another worker was quicker
-            found[trial.user_attrs[CELL]].append(trial)
-    return found
+            by_cell[trial.user_attrs[CELL]].append(trial)
+    return by_cell
 
 
 def counting(trials: Sequence[FrozenTrial]) -> FrozenTrial | None:
@@ -193,13 +193,13 @@ def counting(trials: Sequence[FrozenTrial]) -> FrozenTrial | None:
 def work(
     board: Board,
     config: SearchConfig,
-    measure: Callable[[Setting, bool, int, int], dict[str, Any]],
+    score: Callable[[Setting, bool, int, int], dict[str, Any]],
     progress: Callable[[], None],
     control: Control,
 ) -> None:
     """Take cells until all are done, also those that others took and gave back.
 
-    ``measure(setting, alone, fold, seed)`` trains one student: {"accuracy": ..., "seconds": ..., ...}.
+    ``score(setting, alone, fold, seed)`` trains one student: {"accuracy": ..., "seconds": ..., ...}.
     Raises: Stopped; what was measured until then is kept.
     """
     board.cells.pruner = _pruner(config.pruning)
@@ -215,11 +215,11 @@ def work(
             name = score_name(seed, fold)
             if name not in trial.user_attrs:
                 try:
-                    score = measure(setting, alone, fold, seed)
+                    scores = score(setting, alone, fold, seed)
                 except DivergedError as error:
                     trial.set_user_attr(ERROR, str(error))
                     raise
-                _insist(partial(trial.set_user_attr, name, score))
+                _insist(partial(trial.set_user_attr, name, scores))
                 progress()
             values.append(trial.user_attrs[name]["accuracy"])
             if not alone:
@@ -308,9 +308,9 @@ def _suggest(trial: optuna.Trial, name: str, options: tuple[Any, ...]) -> Any:
 
 def _refill(study: optuna.Study, settings: Sequence[Setting | None], parameters: Iterable[str]) -> None:
     """Let each cell wait that is neither done nor under way."""
-    found = cell_trials(study)
+    by_cell = cell_trials(study)
     for cell, setting in enumerate(settings):
-        tries = found.get(cell, [])
+        tries = by_cell.get(cell, [])
         if counting(tries):
             continue
         attributes: dict[str, Any] = {CELL: cell}
