@@ -89,8 +89,8 @@ def load_bundled(config: TaskConfig) -> Task:
     if kind != "sentences":
         distinct = sum(map(len, splits))
         repeated = len(articles) - distinct
-        what = f"{repeated:,} {kind} repeat" if repeated != 1 else f"1 {kind.removesuffix('s')} repeats"
-        notes[0] += f" {what} another, so {distinct:,} texts are left."
+        copies = f"{repeated:,} {kind} repeat" if repeated != 1 else f"1 {kind.removesuffix('s')} repeats"
+        notes[0] += f" {copies} another, so {distinct:,} texts are left."
     else:
         sizes = " / ".join(f"{len(split):,}" for split in splits)
         splits = [split[:limit] for split, limit in zip(splits, _SENTENCE_LIMITS, strict=True)]
