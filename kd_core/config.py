@@ -68,10 +68,10 @@ Distinct = Annotated[Several[T], AfterValidator(_distinct)]
 
 # Of configs and reports, where they are stored; those of 0.1 have none. Raise it with each change that an
 # older KD Studio would misread.
-VERSION = 2
+VERSION = 3
 
 # What a run did before there was a setting, as {"section.name": value}: all settings that 0.1 did not have.
-LEGACY: dict[str, Any] = {}
+LEGACY: dict[str, Any] = {"student.fill_vocabulary": 0}
 
 
 def setting(
@@ -180,7 +180,12 @@ class StudentConfig(Architecture):
         "Where the student's weights start (auto: the teacher's layers where widths agree, its projected "
         "embeddings where the student is narrower, the checkpoint's own weights where there is one)",
     )
-    trim_vocabulary: bool = setting(True, "Keep only the word pieces that occur in the task's texts")
+    trim_vocabulary: bool = setting(True, "Leave out word pieces that do not occur in the task's texts")
+    fill_vocabulary: Annotated[int, Field(ge=0, le=1_000_000)] | Auto = setting(
+        "auto",
+        "Word pieces kept after trimming at least: the tokenizer's most frequent join those that occur "
+        "(0: none; auto: none where the student starts from random weights, else 17,000)",
+    )
     freeze_embeddings: bool = setting(False, "Leave the word embeddings as they start")
 
 

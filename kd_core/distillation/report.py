@@ -56,6 +56,9 @@ class Report(BaseModel):
     cached: dict[str, bool]
     machine: dict[str, str | int]
     notes: list[str]
+    # Share of the validation and test texts with a word piece that the student lacks; None in reports of 0.1
+    # and where the student's tokenizer is no part of the teacher's.
+    unknown_texts: float | None = None
 
     def to_dict(self) -> dict[str, Any]:
         return self.model_dump(mode="json")

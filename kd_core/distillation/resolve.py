@@ -15,7 +15,7 @@ from kd_core.errors import ConfigError
 from kd_core.models.checkpoints import clamp_length
 from kd_core.models.inference import supports_bf16
 from kd_core.models.size import intermediate_size, student_config
-from kd_core.models.students import resolve_init
+from kd_core.models.students import resolve_fill, resolve_init
 
 # Lengths to choose from: padding is per batch, so a longer limit costs only where a text is long.
 LENGTHS = (64, 128, 256)
@@ -38,11 +38,13 @@ def resolve(config: DistillConfig, task: Task, teacher: PretrainedConfig) -> Dis
     deep = teacher.num_hidden_layers >= 12
     student = student_config(config.student, teacher, teacher.vocab_size)
     passes = math.ceil(len(task.train) / config.training.batch_size)
+    init = resolve_init(config.student, teacher)
     answers: dict[str, Any] = {
         "task.max_length": _max_length(task),
         "teacher.epochs": 20 if from_scratch else 5,
         "teacher.learning_rate": 5e-4 if from_scratch else 3e-5 if deep else 1e-4,
-        "student.init": resolve_init(config.student, teacher),
+        "student.init": init,
+        "student.fill_vocabulary": resolve_fill(config.student, init),
         "training.steps": max(STEPS, 3 * passes),
         "training.learning_rate": 5e-4 if student.hidden_size <= SMALL else 1e-4,
         "training.precision": "bf16" if supports_bf16() else "fp32",

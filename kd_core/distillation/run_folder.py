@@ -100,6 +100,7 @@ def keep(
         cached=clock.cached,
         machine=describe_machine(),
         notes=list(task.notes),
+        unknown_texts=findings.unknown_texts,
     )
     with new_folder(place) as folder:
         (folder / CONFIG).write_text(run.config.to_yaml(), encoding="utf-8")

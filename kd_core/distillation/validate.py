@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Mapping
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 from statistics import fmean, pstdev
 
@@ -27,6 +28,7 @@ from kd_core.distillation.run import Run, Trained
 from kd_core.models.inference import Logits, collate, encode, predict_logits
 from kd_core.models.loading import model_hash
 from kd_core.models.size import model_size, size_mb
+from kd_core.models.vocabulary import share_unknown
 from kd_core.system.atomic import fetch
 
 CORRUPTION_SEED = 0
@@ -38,6 +40,7 @@ class Findings:
     verdict: Verdict
     fidelity: Fidelity
     predictions: pd.DataFrame  # a row per test text: text, label, and the logits of each model
+    unknown_texts: float | None  # as in Report
 
 
 def validate(run: Run, trained: list[Trained]) -> Findings:
@@ -76,7 +79,15 @@ def validate(run: Run, trained: list[Trained]) -> Findings:
         verdict=verdict(right["student"], right["alone"], resamples=controls.resamples),
         fidelity=fidelity(logits["teacher"]["test"], logits[first.name]["test"], labels),
         predictions=predictions,
+        unknown_texts=_unknown_texts(task, by_who["teacher"][0], first),
     )
+
+
+def _unknown_texts(task: Task, teacher: Trained, student: Trained) -> float | None:
+    if not student.tokenizer.get_vocab().keys() <= teacher.tokenizer.get_vocab().keys():
+        return None
+    texts = chain(task.validation["text"], task.test["text"])
+    return share_unknown(teacher.tokenizer, student.tokenizer, texts)
 
 
 def shifted_sets(task: Task) -> dict[str, Dataset]:

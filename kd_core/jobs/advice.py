@@ -16,6 +16,8 @@ from kd_core.system import formatting
 LONG = 30 * 60  # seconds
 WIDE = 512  # hidden size from which a learning rate of the small ones is too much
 HIGH_RATE = 3e-4
+OFTEN_UNKNOWN = 0.4  # of the validation and test texts
+SHORT = 64  # mean tokens up to which one unknown piece is much of a text
 LIKELY_CUT = 0.9  # mean length, as a share of max_length
 FEW_TEXTS = 100
 FEW_PER_CLASS = 20
@@ -142,6 +144,13 @@ def _models(plan: Plan) -> Iterator[Note]:
             "warning",
             "The student computes as much for each text as the teacher, so it will be no faster. "
             "Choose fewer or narrower layers.",
+        )
+    if plan.unknown > OFTEN_UNKNOWN and plan.tokens["train"] <= SHORT:
+        yield Note(
+            "warning",
+            f"{formatting.percent(plan.unknown, 0)} of the validation and test texts hold a word piece that "
+            "the student lacks, so it reads them in fragments. Give it more pieces (fill its vocabulary), or "
+            "a transfer set with such words.",
         )
     init = plan.config.student.init
     if distilled and init == "random" and not plan.rows["transfer"]:

@@ -6,12 +6,12 @@ transformers are imported only by ``make_plan``.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import chain, islice
 from typing import TYPE_CHECKING
 
-from kd_core.config import DistillConfig, TeacherConfig, fixed
+from kd_core.config import DistillConfig, StudentConfig, TeacherConfig, fixed
 
 if TYPE_CHECKING:
     from transformers import PretrainedConfig, PreTrainedTokenizerFast
@@ -45,7 +45,14 @@ class Vocabulary:
 
     size: int  # pieces of the teacher's
     used: int  # pieces that remain when the student's are trimmed
+    needs: Sequence[int]  # how many must remain for each validation and test text to lack none
     tokens: Mapping[str, float]  # mean tokens of a text of "train" and of "transfer"
+
+    def kept(self, student: StudentConfig) -> int:
+        """How many pieces that student has; its config is resolved."""
+        if not student.trim_vocabulary:
+            return self.size
+        return max(self.used, min(fixed(student.fill_vocabulary), self.size))
 
 
 @dataclass(frozen=True)
@@ -58,6 +65,7 @@ class Plan:
     tokens: Mapping[str, float]
     teacher: Shape
     student: Shape
+    unknown: float  # share of the validation and test texts with a word piece that the student lacks
 
 
 def read_vocabulary(teacher: TeacherConfig, task: Task) -> Vocabulary:
@@ -65,17 +73,23 @@ def read_vocabulary(teacher: TeacherConfig, task: Task) -> Vocabulary:
 
     A teacher from scratch learns its pieces first. Raises: ModelError.
     """
-    from kd_core.models.vocabulary import trim_vocabulary
+    from kd_core.models.vocabulary import map_ids, rank_pieces
 
     texts = list(chain(task.train["text"], task.transfer["text"]))
     tokenizer = _tokenizer(teacher, texts, task.labels)
-    _, kept = trim_vocabulary(tokenizer, texts)
+    size = max(tokenizer.get_vocab().values()) + 1
+    ranked, used = rank_pieces(tokenizer, texts)
+    place = map_ids(ranked, size)
+    held_out = tokenizer(
+        [*task.validation["text"], *task.test["text"]], add_special_tokens=False, verbose=False
+    )
+    needs = tuple(1 + int(place[ids].max(initial=0)) for ids in held_out["input_ids"])
     tokens = {}
     for split in ("train", "transfer"):
         sample = list(islice(getattr(task, split)["text"], SAMPLE))
         lengths = [len(ids) for ids in tokenizer(sample)["input_ids"]] if sample else [0]
         tokens[split] = sum(lengths) / len(lengths)
-    return Vocabulary(max(tokenizer.get_vocab().values()) + 1, len(kept), tokens)
+    return Vocabulary(size, used, needs, tokens)
 
 
 def make_plan(config: DistillConfig, task: Task, vocabulary: Vocabulary) -> Plan:
@@ -86,7 +100,7 @@ def make_plan(config: DistillConfig, task: Task, vocabulary: Vocabulary) -> Plan
 
     teacher = teacher_config(config.teacher, task.labels, vocabulary.size)
     config = resolve(config, task, teacher)
-    pieces = vocabulary.used if config.student.trim_vocabulary else vocabulary.size
+    pieces = vocabulary.kept(config.student)
     student = student_config(config.student, teacher, pieces)
     limit = fixed(config.task.max_length)
     return Plan(
@@ -96,6 +110,7 @@ def make_plan(config: DistillConfig, task: Task, vocabulary: Vocabulary) -> Plan
         tokens={name: min(count, limit) for name, count in vocabulary.tokens.items()},
         teacher=_shape(config.teacher.model, teacher),
         student=_shape(config.student.model, student),
+        unknown=sum(need > pieces for need in vocabulary.needs) / max(len(vocabulary.needs), 1),
     )
 
 

@@ -52,6 +52,7 @@ def _params(teacher: TeacherConfig, student: StudentConfig | None) -> int:
 
     model = teacher_config(teacher, ("a", "b"))
     if student is not None:
-        pieces = min(model.vocab_size, TRIMMED) if student.trim_vocabulary else model.vocab_size
+        filled = 0 if student.fill_vocabulary == "auto" else student.fill_vocabulary
+        pieces = min(model.vocab_size, max(TRIMMED, filled)) if student.trim_vocabulary else model.vocab_size
         model = student_config(student, model, pieces)
     return model_size(model).params

@@ -73,6 +73,11 @@ STUDENTS = _by_name(
 )
 
 
+# A student's vocabulary is filled up to so many word pieces, about as many as the demo's transfer set brings:
+# tiny has 2.7 M parameters then.
+PIECES = 17_000
+
+
 def find_preset(name: str, presets: Mapping[str, Preset]) -> Preset | None:
     """The preset of that name, or None where ``name`` is an existing folder or could be a Hub id.
 

@@ -13,7 +13,7 @@ from kd_core.config import Initialisation, StudentConfig
 from kd_core.data.task import Task
 from kd_core.errors import ModelError
 from kd_core.models.loading import load_checkpoint, new_model
-from kd_core.models.presets import STUDENTS, find_preset
+from kd_core.models.presets import PIECES, STUDENTS, find_preset
 from kd_core.models.size import LAYERS, SPECIAL_IDS, intermediate_size, spaced, student_config
 from kd_core.models.vocabulary import trim_vocabulary
 
@@ -28,7 +28,8 @@ def build_student(
     """A student that shares nothing with the teacher, and its tokenizer.
 
     The weights are a function of the arguments alone: equal seeds give equal bits, and the global random
-    state is left as it was. With ``trim_vocabulary`` the pieces are those of the train and transfer texts.
+    state is left as it was. With ``trim_vocabulary`` the pieces are those of the train and transfer texts,
+    and as many frequent ones as ``fill_vocabulary`` says.
     Raises: ModelError.
     """
     init = resolve_init(config, teacher.config)
@@ -36,7 +37,8 @@ def build_student(
     if find_preset(config.model, STUDENTS) is None:
         source, tokenizer = load_checkpoint(config.model, task, seed)
     if config.trim_vocabulary:
-        tokenizer, kept = trim_vocabulary(tokenizer, chain(task.train["text"], task.transfer["text"]))
+        texts = chain(task.train["text"], task.transfer["text"])
+        tokenizer, kept = trim_vocabulary(tokenizer, texts, resolve_fill(config, init))
     else:
         kept = list(range(max(tokenizer.get_vocab().values()) + 1))
 
@@ -93,6 +95,17 @@ def resolve_init(config: StudentConfig, teacher_config: PretrainedConfig) -> Ini
             "Use --student-init auto, or a smaller --student-hidden."
         )
     return choice
+
+
+def resolve_fill(config: StudentConfig, init: Initialisation) -> int:
+    """How many word pieces the student has at least: what ``auto`` means, or the choice.
+
+    Of a piece that starts at random and is in no training text, nothing is ever learned: the shorter pieces
+    into which it falls say more. So auto adds none to a student that starts at random.
+    """
+    if config.fill_vocabulary != "auto":
+        return config.fill_vocabulary
+    return 0 if init == "random" else PIECES
 
 
 def _obstacle_to_layers(student: PretrainedConfig, teacher: PretrainedConfig) -> str | None:

@@ -1,4 +1,7 @@
-"""Vocabulary trimming: a student needs embeddings only for the word pieces that its task can meet."""
+"""Vocabulary trimming: a student needs embeddings only for the word pieces that its task can meet.
+
+Which pieces its texts use is known; of those that further texts will bring, the most frequent are likely.
+"""
 
 from __future__ import annotations
 
@@ -6,7 +9,7 @@ import json
 import re
 import tempfile
 from collections import defaultdict
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from itertools import chain, islice
 from pathlib import Path
 from typing import Any
@@ -19,38 +22,32 @@ Json = dict[str, Any]
 
 _BATCH = 1000
 _BYTE_PIECE = re.compile(r"<0x[0-9A-F]{2}>")
+_FREE_PLACE = re.compile(r"\[unused\d+\]|madeupword\d+|<extra_id_\d+>")
 
 
 def trim_vocabulary(
-    tokenizer: PreTrainedTokenizerFast, texts: Iterable[str]
+    tokenizer: PreTrainedTokenizerFast, texts: Iterable[str], at_least: int = 0
 ) -> tuple[PreTrainedTokenizerFast, list[int]]:
     """A tokenizer with fewer pieces that cuts every text of ``texts`` exactly as ``tokenizer`` does.
 
-    Kept are the special and added tokens, all single characters and bytes, and what ``texts`` use
-    (BPE: also every piece on the way of the merges there). Other texts may fall into shorter
-    pieces. ``texts`` is read once, a batch at a time.
+    Kept are those that ``rank_pieces`` says are needed, and of the others the first ones while there are
+    fewer than ``at_least``. Other texts may fall into shorter pieces.
 
     Returns: the new tokenizer and ``kept`` with ``kept[new_id] == old_id``, ascending. A model without
     pieces (WordLevel, or a tokenizer not backed by ``tokenizers``) comes back whole, as it is.
     Ids in a model's config (``pad_token_id`` and the like) are the caller's to map.
     """
-    if not tokenizer.is_fast:
-        return tokenizer, list(range(len(tokenizer)))
-    spec: Json = json.loads(tokenizer.backend_tokenizer.to_str())
+    spec = _spec(tokenizer)  # first: each call of a tokenizer changes how its backend pads
+    ranked, needed = rank_pieces(tokenizer, texts)
+    if spec is None:
+        return tokenizer, ranked
     model: Json = spec["model"]
-    if model["type"] not in ("WordPiece", "BPE", "Unigram"):
-        return tokenizer, list(range(max(tokenizer.get_vocab().values(), default=-1) + 1))
-
-    slots = list(_id_slots(spec))
     pieces = _pieces(model)
-    wanted = {holder[place] for holder, place in slots} | _always_kept(model, pieces)
-    wanted |= _ids_used(tokenizer, model, texts)
-    if model["type"] == "BPE":
-        wanted = _with_parts(model, wanted, pieces)
     # Added tokens that the model itself does not have are numbered after it.
-    kept = sorted(wanted, key=lambda old: (old not in pieces, old))
+    kept = sorted(ranked[: max(needed, at_least)], key=lambda old: (old not in pieces, old))
     new = {old: position for position, old in enumerate(kept)}
 
+    slots = _id_slots(spec)
     for holder, place in slots:
         holder[place] = new[holder[place]]
     if model["type"] == "Unigram":
@@ -64,11 +61,53 @@ def trim_vocabulary(
     return _rebuilt(tokenizer, spec), kept
 
 
+def rank_pieces(tokenizer: PreTrainedTokenizerFast, texts: Iterable[str]) -> tuple[list[int], int]:
+    """All ids, the indispensable ones first, and how many these are: from there on any number may be kept.
+
+    Indispensable are the special and added tokens, all single characters and bytes, and what ``texts`` use
+    (BPE: also every piece on the way of the merges there). The others follow from the most frequent to the
+    rarest: by falling score of a Unigram model, by rising id of the others, which is how they are numbered.
+    ``texts`` is read once, a batch at a time.
+    """
+    spec = _spec(tokenizer)
+    if spec is None:
+        ids = list(range(max(tokenizer.get_vocab().values(), default=-1) + 1))
+        return ids, len(ids)
+    model: Json = spec["model"]
+    pieces, parts = _pieces(model), _parts(model)
+    needed = {holder[place] for holder, place in _id_slots(spec)} | _always_kept(model, pieces)
+    needed |= _ids_used(tokenizer, model, texts)
+    ranked: dict[int, None] = {}
+    for i in sorted(needed):
+        _rank(i, parts, ranked, set())
+    count = len(ranked)
+    for i in sorted(pieces, key=lambda i: _rarity(model, i, pieces[i])):
+        _rank(i, parts, ranked, set())
+    return list(ranked), count
+
+
+def share_unknown(
+    tokenizer: PreTrainedTokenizerFast, trimmed: PreTrainedTokenizerFast, texts: Iterable[str]
+) -> float:
+    """The share of ``texts`` with a piece of ``tokenizer`` that ``trimmed`` lacks; 0 without texts."""
+    known = trimmed.get_vocab()
+    found = [any(piece not in known for piece in tokenizer.tokenize(text)) for text in texts]
+    return sum(found) / max(len(found), 1)
+
+
 def map_ids(kept: list[int], old_size: int) -> npt.NDArray[np.int64]:
     """The inverse of ``kept``: shape (old_size,), the new id of each old id, -1 where it was dropped."""
     new_ids = np.full(old_size, -1, dtype=np.int64)
     new_ids[kept] = np.arange(len(kept))
     return new_ids
+
+
+def _spec(tokenizer: PreTrainedTokenizerFast) -> Json | None:
+    """What its backend is made of, or None where it has no pieces that could be left out."""
+    if not tokenizer.is_fast:
+        return None
+    spec: Json = json.loads(tokenizer.backend_tokenizer.to_str())
+    return spec if spec["model"]["type"] in ("WordPiece", "BPE", "Unigram") else None
 
 
 def _pieces(model: Json) -> dict[int, str]:
@@ -158,22 +197,33 @@ def _merged(model: Json, merge: list[str]) -> str:
     return joined
 
 
-def _with_parts(model: Json, wanted: set[int], pieces: dict[int, str]) -> set[int]:
-    """``wanted`` and both parts, recursively, of every merge that makes one of them.
+def _parts(model: Json) -> Mapping[int, set[int]]:
+    """BPE: for each piece the parts of all merges that make it.
 
     BPE applies the first merge of the list that fits. A list that lost only merges which a word never
-    used picks the same merge at each step, so words made of wanted pieces are cut as before.
+    used picks the same merge at each step, so words made of pieces that are kept with their parts, and
+    theirs, are cut as before.
     """
-    vocab = model["vocab"]
     parts: defaultdict[int, set[int]] = defaultdict(set)
-    for merge in model["merges"]:
-        parts[vocab[_merged(model, merge)]].update(vocab[part] for part in merge)
-    closed: set[int] = set()
-    open_ids = set(wanted)
-    while open_ids:
-        closed |= open_ids
-        open_ids = set().union(*(parts[i] for i in open_ids if i in parts)) - closed
-    return closed
+    if model["type"] == "BPE":
+        for merge in model["merges"]:
+            parts[model["vocab"][_merged(model, merge)]].update(model["vocab"][part] for part in merge)
+    return parts
+
+
+def _rank(piece: int, parts: Mapping[int, set[int]], ranked: dict[int, None], whole: set[int]) -> None:
+    """Append ``piece`` and before it, recursively, its parts; ``whole`` are those that it is a part of."""
+    if piece in ranked or piece in whole:
+        return
+    for part in sorted(parts.get(piece, ())):
+        _rank(part, parts, ranked, whole | {piece})
+    ranked[piece] = None
+
+
+def _rarity(model: Json, piece: int, text: str) -> tuple[bool, float]:
+    """Small for the most frequent pieces. Places that were left free for later come last."""
+    rarity = -model["vocab"][piece][1] if model["type"] == "Unigram" else piece
+    return bool(_FREE_PLACE.fullmatch(text)), rarity
 
 
 def _rebuilt(tokenizer: PreTrainedTokenizerFast, spec: Json) -> PreTrainedTokenizerFast:

@@ -92,6 +92,17 @@ def test_a_larger_student_is_announced_larger_and_slower(app: App) -> None:
     assert test.button(key="distill.start").label != before
 
 
+def test_a_student_of_few_texts_is_filled_up_or_warned_about(app: App) -> None:
+    test = app(PAGE)
+    widget(test, "slider", "task.transfer_texts").set_value(0).run()
+    assert "2.7 M parameters · 10.6 MB · 84 % embeddings" in texts(test)
+    assert not test.warning
+    widget(test, "number_input", "student.fill_vocabulary").set_value(0).run()
+    assert "1.1 M parameters · 4.4 MB · 62 % embeddings" in texts(test)
+    (warning,) = test.warning
+    assert "80 % of the validation and test texts hold a word piece that the student lacks" in warning.value
+
+
 def test_the_form_shows_how_temperature_softens_a_real_answer(app: App) -> None:
     def likeliest(test: AppTest) -> float:
         """In percent, at the temperature of the form."""

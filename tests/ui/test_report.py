@@ -270,3 +270,10 @@ def test_class_names_are_never_markdown(app: App, done: Store, report: dict[str,
     done.save_report(RUN, report)
     page = open_tab(app, "Quality")
     assert not [text for text in words(page) if "![" in text or "<b>" in text]
+
+
+def test_how_many_texts_hold_what_the_student_lacks(done, app, report):
+    says = "of the validation and test texts hold a word piece that the student lacks."
+    assert not any(says in text for text in words(open_tab(app, "Quality"))), "a report of 0.1 does not know"
+    done.save_report(RUN, report | {"unknown_texts": 0.214})
+    assert any(f"21 % {says}" in text for text in words(open_tab(app, "Quality")))

@@ -61,6 +61,7 @@ LIMITS: dict[str, tuple[float, float | None]] = {
     "objective.cosine_weight": (0, 1000),
     "objective.attention_weight": (0, 1000),
     "objective.relation_weight": (0, 1000),
+    "student.fill_vocabulary": (0, 1_000_000),
     "training.steps": (1, 10_000_000),
     "training.batch_size": (1, 4096),
     "training.transfer_batch_size": (1, 4096),
@@ -326,7 +327,7 @@ def test_all_problems_at_once_in_the_order_of_the_fields() -> None:
         "student.heads must divide the hidden size 100, got 3",
         "student.init must be one of random, teacher_layers, projected, pretrained, auto, got 'warm'",
         "student.unknown is not a setting; choose from layers, hidden, heads, intermediate, model, init, "
-        "trim_vocabulary, freeze_embeddings",
+        "trim_vocabulary, fill_vocabulary, freeze_embeddings",
         "objective.temperature must be above 0 and at most 100, got 0",
         "objective.alpha must be between 0 and 1, got 2",
         "training.steps must be between 1 and 10,000,000, or auto, got 0",

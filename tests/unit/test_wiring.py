@@ -191,6 +191,7 @@ def model(name: str) -> Callable[[DistillTrainer], Any]:
 
 FILMS = {"task.name": "films.csv", "task.test_file": None, "task.transfer_file": None}
 SCRATCH = {"teacher.model": "scratch", "teacher.hidden": 32}
+AS_OCCURS = {"student.fill_vocabulary": 0}
 DKD = {"objective.divergence": "dkd"}
 
 WIRES = {
@@ -239,7 +240,8 @@ WIRES = {
     "student.heads": Wire(4, of_student(model("num_attention_heads")), (2, 4)),
     "student.intermediate": Wire(40, of_student(model("intermediate_size")), (64, 40)),
     "student.init": Wire("random", of_student(weight_sum)),
-    "student.trim_vocabulary": Wire(False, of_student(model("vocab_size"))),
+    "student.trim_vocabulary": Wire(False, of_student(model("vocab_size")), base=AS_OCCURS),
+    "student.fill_vocabulary": Wire(10_000, of_student(model("vocab_size")), base=AS_OCCURS),
     "student.freeze_embeddings": Wire(True, of_student(embeddings_stay), (False, True)),
     # Their values are computed by hand in test_training.py and test_objectives.py.
     "objective.divergence": Wire("js", of_student(first_loss)),

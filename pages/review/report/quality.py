@@ -32,10 +32,14 @@ def quality(run: RunRow, report: Mapping[str, Any]) -> None:
         },
         alt="Quality, size and speed of each model",
     )
+    lacking = ""
+    if (unknown := report.get("unknown_texts")) is not None:
+        share = formatting.percent(unknown, 0)
+        lacking = f" {share} of the validation and test texts hold a word piece that the student lacks."
     st.caption(
         f"On {report['verdict']['n']:,} test texts; ± is half of the 95 % interval. Macro-F1 weighs all "
         "classes alike. The calibration error is how far, on average, a model's confidence is from how often "
-        f"it is right. {report_tables.ONE_LATENCY}"
+        f"it is right. {report_tables.ONE_LATENCY}{lacking}"
     )
     who = st.segmented_control(
         "Model",

@@ -52,6 +52,7 @@ def test_what_was_given_stays(tiny_task, bert):
         "teacher.epochs": 3,
         "teacher.learning_rate": 0.25,
         "student.init": "random",
+        "student.fill_vocabulary": 123,
         "training.steps": 17,
         "training.learning_rate": 0.125,
         "training.evaluate_every": 4,
@@ -154,6 +155,21 @@ def test_the_sizes_that_are_stored_are_those_that_are_built(tiny_task, bert, mod
     assert (student.layers, student.hidden, student.heads, student.intermediate) == sizes
     assert (teacher.layers, teacher.hidden, teacher.heads, teacher.intermediate) == (4, 32, 2, 64)
     assert student.init == init
+
+
+@pytest.mark.parametrize(
+    ("student", "pieces"),
+    [
+        ({"model": "half"}, 17_000),
+        ({"model": "custom", "hidden": 16}, 17_000),
+        ({"model": "tiny"}, 0),  # wider than the tiny teacher
+        ({"model": "half", "init": "random"}, 0),
+        ({"model": "half", "fill_vocabulary": 7}, 7),
+    ],
+)
+def test_frequent_pieces_join_where_they_start_with_a_meaning(tiny_task, bert, student, pieces):
+    config = DistillConfig().change({f"student.{name}": value for name, value in student.items()})
+    assert resolve(config, tiny_task, bert).student.fill_vocabulary == pieces
 
 
 def test_an_impossible_start_is_refused_before_anything_is_trained(tiny_task, bert):

@@ -17,6 +17,7 @@ from kd_core.distillation.metrics import Latency
 from kd_core.distillation.run import Run, Trained
 from kd_core.distillation.validate import shifted_sets, validate
 from kd_core.errors import Stopped
+from kd_core.models.vocabulary import trim_vocabulary
 from kd_core.system.control import Control
 
 KINDS = {"typos", "dropped words", "upper case"}
@@ -97,6 +98,21 @@ def test_a_student_that_is_the_teacher_is_perfectly_faithful(run, trained):
     found = validate(run, [trained[0], twin, trained[2]])
     assert (found.fidelity.agreement, found.fidelity.kl) == (1.0, pytest.approx(0.0, abs=1e-6))
     assert found.models["student"].accuracy == found.models["teacher"].accuracy
+
+
+def test_the_share_of_texts_with_a_piece_that_the_student_lacks(run, trained, tiny_task, tiny_tokenizer):
+    words = {word for text in tiny_task.test["text"] for word in text.split()} - {"goal"}
+    smaller, _ = trim_vocabulary(tiny_tokenizer, [*words, *tiny_task.validation["text"]])
+    found = validate(run, [trained[0], replace(trained[1], tokenizer=smaller), trained[2]])
+    held_out = [*tiny_task.validation["text"], *tiny_task.test["text"]]
+    assert "goal" not in smaller.get_vocab()
+    assert found.unknown_texts == sum("goal" in text.split() for text in held_out) / 45 > 0
+
+
+def test_of_a_tokenizer_of_another_kind_no_share_is_known(run, trained, tiny_tokenizer):
+    other, _ = trim_vocabulary(tiny_tokenizer, ["goal"])
+    foreign = replace(trained[0], tokenizer=other)
+    assert validate(run, [foreign, *trained[1:3]]).unknown_texts is None
 
 
 def test_shifted_texts(run, trained, tiny_task):

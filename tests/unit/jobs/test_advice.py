@@ -15,6 +15,7 @@ RESOLVED = {
     "teacher.epochs": 5,
     "teacher.learning_rate": 1e-4,
     "student.init": "projected",
+    "student.fill_vocabulary": 17_000,
     "training.steps": 1200,
     "training.learning_rate": 5e-4,
     "training.evaluate_every": 100,
@@ -31,6 +32,7 @@ def plan(changes=None, *, rows=None, **parts) -> Plan:
         tokens={"train": 8.7, "transfer": 27.6},
         teacher=TEACHER,
         student=STUDENT,
+        unknown=0.4,
     )
     return replace(usual, **parts)
 
@@ -41,6 +43,13 @@ def texts(made: Plan, seconds: float | None = None) -> list[str]:
 
 def test_the_demo_is_healthy():
     assert examine(plan(), seconds=120) == []
+
+
+def test_a_piece_that_is_lacking_in_a_long_text_does_not_matter():
+    note = "hold a word piece that the student lacks"
+    for tokens, found in ((64, 1), (65, 0)):
+        made = plan({"task.max_length": 256}, unknown=0.9, tokens={"train": tokens, "transfer": tokens})
+        assert sum(note in text for text in texts(made)) == found
 
 
 @pytest.mark.parametrize(
@@ -68,6 +77,11 @@ def test_the_demo_is_healthy():
             "The student is larger than the teacher (30.0 M against 22.7 M parameters)",
         ),
         (plan(student=replace(STUDENT, flops_per_token=21_400_000)), "warning", "it will be no faster"),
+        (
+            plan(unknown=0.41),
+            "warning",
+            "41 % of the validation and test texts hold a word piece that the student lacks",
+        ),
         (
             plan({"student.init": "random"}, rows={"transfer": 0}),
             "warning",

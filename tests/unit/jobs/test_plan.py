@@ -1,12 +1,16 @@
 """What a run would be: the sizes said before the start are those of the models that are built."""
 
+from dataclasses import replace
+
 import pytest
 
+from kd_core.data.task import labelled, unlabelled
 from kd_core.errors import ModelError
 from kd_core.jobs.plan import make_plan, read_vocabulary
 from kd_core.models.loading import load_teacher
 from kd_core.models.size import model_size
 from kd_core.models.students import build_student
+from kd_core.models.vocabulary import share_unknown
 
 
 def test_the_plan_has_the_sizes_of_the_models_that_are_built(tiny_config, tiny_task):
@@ -24,11 +28,32 @@ def test_the_plan_has_the_sizes_of_the_models_that_are_built(tiny_config, tiny_t
 
 def test_the_plan_is_resolved_and_an_untrimmed_student_is_larger(tiny_config, tiny_task):
     vocabulary = read_vocabulary(tiny_config.teacher, tiny_task)
+    assert "auto" not in make_plan(tiny_config, tiny_task, vocabulary).config.to_yaml()
+    tiny_config = tiny_config.change({"student.fill_vocabulary": 0})
     plan = make_plan(tiny_config, tiny_task, vocabulary)
-    assert "auto" not in plan.config.to_yaml()
     whole = make_plan(tiny_config.change({"student.trim_vocabulary": False}), tiny_task, vocabulary)
     pieces = vocabulary.size - vocabulary.used
     assert whole.student.params - plan.student.params == 16 * pieces > 0
+    assert whole.unknown == 0
+
+
+@pytest.mark.parametrize(("fill", "unknown"), [(0, 0.75), (88, 0.625), (10_000, 0)])
+def test_the_plan_knows_how_many_pieces_the_student_will_have_and_lack(
+    tiny_config, tiny_task, tiny_teacher, tiny_tokenizer, fill, unknown
+):
+    held_out = ["match", "scene party", "goal", "actor", "bank", "vote", "match goal", "today match"]
+    task = replace(
+        tiny_task,
+        train=labelled(["match party", "scene profit"], [0, 1]),
+        transfer=unlabelled([]),
+        validation=labelled(held_out[:2], [0, 1]),
+        test=labelled(held_out[2:], [0, 1, 2, 3, 0, 0]),
+    )
+    vocabulary = read_vocabulary(tiny_config.teacher, task)
+    plan = make_plan(tiny_config.change({"student.fill_vocabulary": fill}), task, vocabulary)
+    _, tokenizer = build_student(plan.config.student, tiny_teacher(), tiny_tokenizer, task, seed=0)
+    assert len(tokenizer) == vocabulary.kept(plan.config.student)
+    assert plan.unknown == share_unknown(tiny_tokenizer, tokenizer, held_out) == unknown
 
 
 def test_a_teacher_that_cannot_be_read_is_named(tiny_config, tiny_task, tmp_path):

@@ -25,9 +25,8 @@ def same(one, other):
 def build(tiny_teacher, tiny_tokenizer, tiny_task):
     def build(family="bert", seed=0, **settings):
         teacher = tiny_teacher(family)
-        student, tokenizer = build_student(
-            StudentConfig(**settings), teacher, tiny_tokenizer, tiny_task, seed
-        )
+        config = StudentConfig(**{"fill_vocabulary": 0} | settings)
+        student, tokenizer = build_student(config, teacher, tiny_tokenizer, tiny_task, seed)
         return teacher, student, tokenizer
 
     return build
@@ -98,6 +97,16 @@ def test_trimmed_rows_are_the_teachers(build, tiny_tokenizer, tiny_task):
     teacher, student, tokenizer = build(model="half")
     assert set(tokenizer.get_vocab()) < set(tiny_tokenizer.get_vocab())
     assert "unuseda" not in tokenizer.get_vocab()
+    rows, old = student.get_input_embeddings().weight, teacher.get_input_embeddings().weight
+    for piece, i in tokenizer.get_vocab().items():
+        assert torch.equal(rows[i], old[tiny_tokenizer.convert_tokens_to_ids(piece)])
+
+
+def test_a_filled_vocabulary_starts_with_the_teachers_rows(build, tiny_tokenizer):
+    small = build(model="half")[2].get_vocab()
+    teacher, student, tokenizer = build(model="half", fill_vocabulary=len(small) + 2)
+    added = set(tokenizer.get_vocab()) - set(small)
+    assert added == {"unuseda", "unusedb"}, "those with the lowest ids"
     rows, old = student.get_input_embeddings().weight, teacher.get_input_embeddings().weight
     for piece, i in tokenizer.get_vocab().items():
         assert torch.equal(rows[i], old[tiny_tokenizer.convert_tokens_to_ids(piece)])

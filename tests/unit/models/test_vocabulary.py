@@ -31,7 +31,7 @@ from transformers import (
     RobertaTokenizerFast,
 )
 
-from kd_core.models.vocabulary import map_ids, trim_vocabulary
+from kd_core.models.vocabulary import map_ids, rank_pieces, share_unknown, trim_vocabulary
 
 SUBJECTS = [
     "The minister",
@@ -231,11 +231,12 @@ def test_special_tokens_and_settings_stay(name: str, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("name", FAMILIES[1:])  # the bundled one is large: see the next test
 @settings(deadline=None, max_examples=25)
-@given(texts=few_texts)
-def test_any_text_seen_is_cut_as_before(name: str, texts: list[str]) -> None:
+@given(texts=few_texts, at_least=st.integers(0, 700))
+def test_any_text_seen_is_cut_as_before(name: str, texts: list[str], at_least: int) -> None:
     old = family(name)
-    new, kept = trim_vocabulary(old, texts)
+    new, kept = trim_vocabulary(old, texts, at_least)
     assert_same_cut(old, new, kept, texts)
+    assert len(kept) >= min(at_least, len(old))
 
 
 @settings(deadline=None, max_examples=8)
@@ -243,6 +244,49 @@ def test_any_text_seen_is_cut_as_before(name: str, texts: list[str]) -> None:
 def test_any_text_seen_is_cut_as_before_by_the_bundled_tokenizer(texts: list[str]) -> None:
     new, kept = trim_vocabulary(bundled(), texts)
     assert_same_cut(bundled(), new, kept, texts)
+
+
+@pytest.mark.parametrize("name", FAMILIES)
+def test_the_most_frequent_pieces_fill_the_vocabulary(name: str, tmp_path: Path) -> None:
+    old = family(name)
+    ranked, needed = rank_pieces(old, SENTENCES[:3])
+    assert sorted(ranked) == sorted(old.get_vocab().values())
+    for at_least in (0, needed, needed + 1, (needed + len(old)) // 2, len(old), len(old) + 1):
+        new, kept = trim_vocabulary(old, SENTENCES[:3], at_least)
+        assert len(kept) == len(new) == min(max(needed, at_least), len(old))
+        assert set(kept) == set(ranked[: len(kept)])
+        known = [text for text in SENTENCES + UNSEEN if {*old(text)["input_ids"]} <= {*kept}]
+        assert_same_cut(old, new, kept, known)
+    assert known == SENTENCES + UNSEEN
+
+
+def test_frequent_is_what_has_a_low_id_but_not_a_place_that_is_free() -> None:
+    old = wordpiece("[unused1]", "the", "zz", "a", "[unused2]", "of")
+    ranked, needed = rank_pieces(old, ["zz"])
+    pieces = names(old)
+    assert [pieces[i] for i in ranked[needed:]] == ["the", "of", "[unused1]", "[unused2]"]
+
+
+def test_frequent_in_a_unigram_model_is_what_has_a_high_score() -> None:
+    scores = [("<unk>", 0.0), ("rare", -9.0), ("of", -4.0), ("the", -3.0), ("r", -5.0), ("no", -10.0)]
+    old = PreTrainedTokenizerFast(tokenizer_object=Tokenizer(models.Unigram(scores, unk_id=0)))
+    ranked, needed = rank_pieces(old, [])
+    assert [scores[i][0] for i in ranked] == ["<unk>", "r", "no", "the", "of", "rare"]
+    assert needed == 3
+
+
+def test_a_frequent_piece_comes_after_its_parts() -> None:
+    vocab = {"a": 0, "b": 1, "c": 2, "abc": 3, "bc": 4, "ab": 5}
+    backend = Tokenizer(models.BPE(vocab, [("b", "c"), ("a", "bc"), ("a", "b")]))
+    ranked, needed = rank_pieces(PreTrainedTokenizerFast(tokenizer_object=backend), [])
+    assert (ranked, needed) == ([0, 1, 2, 4, 3, 5], 3)
+
+
+def test_the_share_of_texts_with_a_piece_that_is_lacking() -> None:
+    old = wordpiece("go", "##al", "##g", "g", "o")
+    new, _ = trim_vocabulary(old, ["go"])
+    assert share_unknown(old, new, ["go", "goal", "go goal go", "☃"]) == 0.5
+    assert share_unknown(old, old, ["goal"]) == share_unknown(old, new, []) == 0
 
 
 @pytest.mark.parametrize("name", FAMILIES)
