@@ -18,8 +18,11 @@ from kd_core.jobs.runner import Handler
 from kd_core.system.control import Control
 
 if TYPE_CHECKING:
+    from kd_core.deployment.reports import BenchReport, ExportReport
+    from kd_core.distillation.report import Report
     from kd_core.jobs.states import JobKind
     from kd_core.jobs.store import RunRow
+    from kd_core.learn.lab_results import LabReport
     from kd_core.search import SearchResult
 
 
@@ -41,7 +44,7 @@ def prepare() -> None:
             gc.freeze()
 
 
-def distil_handler(row: RunRow, on_event: OnEvent, control: Control) -> Mapping[str, Any]:
+def distil_handler(row: RunRow, on_event: OnEvent, control: Control) -> Report:
     """The four steps, or what is left of them. Checks disk and memory before each training."""
     from kd_core import distill
     from kd_core.jobs.room import check_room, check_training
@@ -54,22 +57,22 @@ def distil_handler(row: RunRow, on_event: OnEvent, control: Control) -> Mapping[
             check_training(config, event.who)
         on_event(event)
 
-    return distill(config, checked, control, run_id=row.id).to_dict()
+    return distill(config, checked, control, run_id=row.id)
 
 
-def bench_handler(row: RunRow, on_event: OnEvent, control: Control) -> Mapping[str, Any]:
+def bench_handler(row: RunRow, on_event: OnEvent, control: Control) -> BenchReport:
     from kd_core.deployment.benchmark import BenchConfig, bench
 
     return bench(BenchConfig.from_dict(row.config), on_event, control)
 
 
-def export_handler(row: RunRow, on_event: OnEvent, control: Control) -> Mapping[str, Any]:
+def export_handler(row: RunRow, on_event: OnEvent, control: Control) -> ExportReport:
     from kd_core.deployment.export import ExportConfig, export_run
 
     return export_run(ExportConfig.from_dict(row.config), on_event, control)
 
 
-def lab_handler(row: RunRow, on_event: OnEvent, control: Control) -> Mapping[str, Any]:
+def lab_handler(row: RunRow, on_event: OnEvent, control: Control) -> LabReport:
     """Goes on after the cells that an earlier start has measured."""
     from kd_core.jobs.room import check_room
     from kd_core.jobs.store import Store
@@ -80,11 +83,11 @@ def lab_handler(row: RunRow, on_event: OnEvent, control: Control) -> Mapping[str
     config, store, work = LabConfig.from_dict(row.config), Store(), paths.work() / row.id
     check_room()
     try:
-        before = store.report(row.id)
+        before: LabReport | None = store.report_json(row.id)
     except RunError:
         before = None
 
-    def keep(report: Mapping[str, Any]) -> None:
+    def keep(report: LabReport) -> None:
         with suppress(StoreError):  # the database may be away for a while; the next cell brings this one too
             store.save_report(row.id, report)
 

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
+from collections.abc import Iterator, Sequence
 
 import click
 from rich.console import Console
@@ -12,6 +11,7 @@ from rich.console import Console
 from kd_core.cli.carry_out import start
 from kd_core.cli.output import as_json, console, print_json, table
 from kd_core.cli.runs import find_run
+from kd_core.deployment.reports import BenchReport, Cell, FormReport
 from kd_core.errors import RunError
 from kd_core.system.formatting import count, megabytes, milliseconds, percent, plus_minus
 
@@ -39,7 +39,7 @@ def bench(run: str, as_json: bool) -> None:
     return _print(console(sys.stdout), report)
 
 
-def _print(out: Console, report: Mapping[str, Any]) -> None:
+def _print(out: Console, report: BenchReport) -> None:
     from kd_core.deployment.benchmark_notes import conditions, count_of_threads
 
     first = report["forms"][0]
@@ -64,7 +64,7 @@ def _print(out: Console, report: Mapping[str, Any]) -> None:
         out.print(f"\n{line}", soft_wrap=True)
 
 
-def grid(cells: Sequence[Mapping[str, Any]]) -> Iterator[tuple[str, tuple[str, ...], list[tuple[str, ...]]]]:
+def grid(cells: Sequence[Cell]) -> Iterator[tuple[str, tuple[str, ...], list[tuple[str, ...]]]]:
     """A table for each number of threads and length: its heading, those of its columns, and its rows."""
     from kd_core.deployment.benchmark_notes import count_of_threads, form_name, kind_of_texts
 
@@ -82,7 +82,7 @@ def grid(cells: Sequence[Mapping[str, Any]]) -> Iterator[tuple[str, tuple[str, .
             yield heading, columns, [(name, *numbers) for name, numbers in rows.items()]
 
 
-def _form(form: Mapping[str, Any], first: Mapping[str, Any]) -> tuple[str, ...]:
+def _form(form: FormReport, first: FormReport) -> tuple[str, ...]:
     from kd_core.deployment.benchmark_notes import against, form_name
 
     times = form["latency_ms"]

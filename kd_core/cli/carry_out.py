@@ -24,8 +24,8 @@ if TYPE_CHECKING:
     from kd_core.jobs.store import Store
 
 
-def start(store: Store, config: Settings, *, kind: JobKind = "distil", name: str = "") -> dict[str, Any]:
-    """Queue a job, carry it out, and return its report. Raises: KDError (Stopped after Ctrl-C)."""
+def start(store: Store, config: Settings, *, kind: JobKind = "distil", name: str = "") -> Any:
+    """Queue a job, carry it out, and return its report as JSON. Raises: KDError (Stopped after Ctrl-C)."""
     from kd_core.distillation.run_folder import new_id
     from kd_core.system.process import owner
 
@@ -38,8 +38,8 @@ def start(store: Store, config: Settings, *, kind: JobKind = "distil", name: str
         raise
 
 
-def carry_out(store: Store, run_id: str) -> dict[str, Any]:
-    """Wait for this machine's turn, then run a queued job; its report. Raises: KDError."""
+def carry_out(store: Store, run_id: str) -> Any:
+    """Wait for this machine's turn, then run a queued job; its report as JSON. Raises: KDError."""
     from kd_core.job_kinds import HANDLERS
     from kd_core.jobs.runner import Job
     from kd_core.jobs.states import RESUMABLE
@@ -56,7 +56,7 @@ def carry_out(store: Store, run_id: str) -> dict[str, Any]:
                 job.run()
         except Stopped as error:
             raise Stopped(f"{error} To go on: kd resume {run_id}") from error
-    return store.report(run_id)
+    return store.report_json(run_id)
 
 
 @contextmanager

@@ -112,11 +112,13 @@ def _help() -> None:
         click.get_current_context().exit(1)
 
 
-def _show(report: Mapping[str, Any], as_json: bool) -> None:
+def _show(report: dict[str, Any], as_json: bool) -> None:
     if as_json:
         print_json(report)
     else:
-        print_report(console(sys.stdout), report)
+        from kd_core.distillation.report import Report
+
+        print_report(console(sys.stdout), Report.model_validate(report))
 
 
 def with_absolute_paths(config: DistillConfig) -> DistillConfig:

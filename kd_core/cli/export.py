@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 import click
 
 from kd_core.cli.carry_out import start
 from kd_core.cli.output import as_json, console, print_json, table
 from kd_core.cli.runs import find_run
+from kd_core.deployment.reports import FormReport
 from kd_core.deployment.runtimes import RUNTIME_NAMES
 from kd_core.distillation.roles import NAMES
 from kd_core.errors import RunError
@@ -55,7 +54,7 @@ def export(run: str, to: str, onnx: bool, int8: bool, as_json: bool) -> None:
     return None
 
 
-def _row(form: Mapping[str, Any], teacher: Mapping[str, Any]) -> tuple[str, ...]:
+def _row(form: FormReport, teacher: FormReport) -> tuple[str, ...]:
     latency = form["latency_ms"]
     smaller = compared(teacher["size_mb"] / form["size_mb"], "smaller", "larger")
     faster = compared(teacher["latency_ms"]["p50"] / latency["p50"], "faster", "slower")

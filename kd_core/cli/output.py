@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, redirect_stdout
-from typing import Any, TextIO
+from typing import TYPE_CHECKING, Any, TextIO
 
 import click
 from rich.console import Console
@@ -14,6 +14,9 @@ from rich.table import Table
 
 from kd_core.distillation.roles import NAMES
 from kd_core.system.formatting import count, megabytes, percent, plus_minus
+
+if TYPE_CHECKING:  # scipy comes with it
+    from kd_core.distillation.report import ModelReport, Report
 
 as_json = click.option("--json", "as_json", is_flag=True, help="Print the result as one JSON document.")
 
@@ -45,36 +48,36 @@ def stray_prints_to_stderr() -> Iterator[None]:
         yield
 
 
-def print_report(out: Console, report: Mapping[str, Any]) -> None:
+def print_report(out: Console, report: Report) -> None:
     """The run's table, its accuracy on other texts, the verdict, and where it lies."""
-    models = {NAMES[who]: report[who] for who in NAMES if report[who] is not None}
+    models = {NAMES[who]: model for who, model in report.models.items()}
     headings = ("", "Accuracy", "Macro-F1", "Parameters", "Size", "p50", "p95")
-    timed = report["student"]["latency_ms"]
+    timed = report.student.latency_ms
     out.print(
-        f"\nOn {report['verdict']['n']:,} test texts. "
-        f"Latency p50 and p95 in ms: batch {timed['batch']}, threads {timed['threads']}."
+        f"\nOn {report.verdict.n:,} test texts. "
+        f"Latency p50 and p95 in ms: batch {timed.batch}, threads {timed.threads}."
     )
     out.print(table(headings, [(name, *_result(model)) for name, model in models.items()], range(1, 7)))
 
-    shifts = report["student"]["shifted"]
+    shifts = report.student.shifted
     if shifts:
         rows = [
-            (name, percent(model["accuracy"]), *(percent(model["shifted"][shift]) for shift in shifts))
+            (name, percent(model.accuracy), *(percent(model.shifted[shift]) for shift in shifts))
             for name, model in models.items()
         ]
         out.print("\nAccuracy on the test texts, and on texts that the models were not made for.")
         out.print(table(("", "test", *shifts), rows, range(1, len(shifts) + 2)))
 
-    for line in (report["sentence"], *report["notes"], f"Run {report['run_id']}: {report['folder']}"):
+    for line in (report.sentence, *report.notes, f"Run {report.run_id}: {report.folder}"):
         out.print(f"\n{line}", soft_wrap=True)
 
 
-def _result(model: Mapping[str, Any]) -> tuple[str, ...]:
+def _result(model: ModelReport) -> tuple[str, ...]:
     return (
-        f"{percent(model['accuracy'])} {plus_minus(model['low'], model['high'])}",
-        percent(model["macro_f1"]),
-        count(model["params"]),
-        megabytes(model["size_mb"]),
-        f"{model['latency_ms']['p50']:.2f}",
-        f"{model['latency_ms']['p95']:.2f}",
+        f"{percent(model.accuracy)} {plus_minus(model.low, model.high)}",
+        percent(model.macro_f1),
+        count(model.params),
+        megabytes(model.size_mb),
+        f"{model.latency_ms.p50:.2f}",
+        f"{model.latency_ms.p95:.2f}",
     )

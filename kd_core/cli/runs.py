@@ -96,9 +96,9 @@ def show(run: str, as_json: bool) -> None:
 
     store = Store()
     row = store.run(find_run(run))
-    report = store.report(row.id) if row.status == "done" else None
+    done = row.status == "done"
     if as_json:
-        return print_json({"run": asdict(row), "report": report})
+        return print_json({"run": asdict(row), "report": store.report_json(row.id) if done else None})
     out = console(sys.stdout)
     out.print(" ".join(filter(None, (f"Run {row.id}", row.name and f"({row.name})"))), style="bold")
     out.print(_state(row), soft_wrap=True)
@@ -108,8 +108,8 @@ def show(run: str, as_json: bool) -> None:
             (place, ",".join(map(str, v)) if isinstance(v, list) else v) for place, v in settings.items()
         ]
         out.print(table(("Setting", "Value"), shown))
-    if report:
-        print_report(out, report)
+    if done:
+        print_report(out, store.report(row.id))
     return None
 
 

@@ -108,7 +108,7 @@ def _read(file: str | None, name: str, given: Mapping[str, Any]) -> SearchConfig
     return config
 
 
-def _resumed(store: Store, name: str) -> Mapping[str, Any]:
+def _resumed(store: Store, name: str) -> Any:
     """By the job that began it here; otherwise by a new one with the same settings."""
     from kd_core.jobs.states import RESUMABLE
     from kd_core.search import result, study_of
@@ -119,7 +119,7 @@ def _resumed(store: Store, name: str) -> Mapping[str, Any]:
     jobs = [row for row in store.runs(kind="search") if study_of(row) == name]
     for row in jobs:
         if row.status == "done":
-            return store.report(row.id)
+            return store.report_json(row.id)
         if row.status not in RESUMABLE:
             raise RunError(
                 f"The search {name!r} is {row.status} on {row.machine}; kd search --worker joins it."
@@ -181,10 +181,9 @@ def _show(store: Store, found: SearchResult, as_json: bool) -> None:
         out.print("The choice is the smallest and cheapest of those that cannot be told from the best.")
     if found.run_id:
         report = store.report(found.run_id)
-        student = report["student"]
         out.print(
-            f"\nOn the test texts, after training on all training data: {percent(student['accuracy'])}. "
-            f"{report['sentence']}\nRun {found.run_id}: kd show {found.run_id}",
+            f"\nOn the test texts, after training on all training data: {percent(report.student.accuracy)}. "
+            f"{report.sentence}\nRun {found.run_id}: kd show {found.run_id}",
             soft_wrap=True,
         )
     return None

@@ -16,13 +16,14 @@ import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import UTC, datetime
-from typing import IO, Annotated, Any, Literal
+from typing import IO, Annotated, Any, Literal, cast
 
 import psutil
 from pydantic import Field
 
 from kd_core.config import Settings, setting
 from kd_core.deployment.benchmark_notes import notes
+from kd_core.deployment.reports import BenchReport, Cell, FormReport, LatencyReport
 from kd_core.deployment.runtimes import RUNTIME_NAMES, Runtime
 from kd_core.distillation.events import OnEvent, Progress, ignore
 from kd_core.distillation.report import Report
@@ -59,7 +60,7 @@ class BenchConfig(Settings):
     )
 
 
-def bench(config: BenchConfig, on_event: OnEvent = ignore, control: Control | None = None) -> dict[str, Any]:
+def bench(config: BenchConfig, on_event: OnEvent = ignore, control: Control | None = None) -> BenchReport:
     """Measure the forms of a finished run: ``forms``, ``cells``, ``tokenizer_ms``, ``notes`` and so on.
 
     Raises: RunError where the run is missing or changed, or a process ends early; Stopped, within a batch.
@@ -79,7 +80,7 @@ def bench(config: BenchConfig, on_event: OnEvent = ignore, control: Control | No
     asked = config.model_dump(mode="json")
     on_event(Progress(None, "preparing the models", 0, todo))
     timed = [_measure(asked | {"threads": n}, n, tell, control) for n in threads]
-    cells = [cell for found in timed for cell in found["cells"]]
+    cells: list[Cell] = [cell for part in timed for cell in part["cells"]]
     # After the timing: converting a model, which the first process that needs it does, takes memory too.
     largest = {
         "batch": max(cell["batch"] for cell in cells),
@@ -100,14 +101,17 @@ def bench(config: BenchConfig, on_event: OnEvent = ignore, control: Control | No
         "task": report.config["task"]["name"],
         "machine": timed[0]["machine"] | {"cores": len(cores())},  # it was pinned to fewer
         "forms": [
-            {"name": form, "who": who, "runtime": runtime}
-            | judged[form]
-            | {"latency_ms": _headline(cells, form)}
+            cast(
+                FormReport,
+                {"name": form, "who": who, "runtime": runtime}
+                | judged[form]
+                | {"latency_ms": _headline(cells, form)},
+            )
             for form, who, runtime in forms()
         ],
         "cells": cells,
         "tokenizer_ms": tokenizer_ms,
-        "notes": notes(cells, tokenizer_ms, [note for found in timed for note in found["notes"]]),
+        "notes": notes(cells, tokenizer_ms, [note for part in timed for note in part["notes"]]),
     }
 
 
@@ -118,12 +122,12 @@ def forms() -> Iterator[tuple[str, Role, Runtime]]:
             yield f"{who}-{runtime}", who, runtime
 
 
-def _headline(cells: list[dict[str, Any]], form: str) -> dict[str, Any]:
+def _headline(cells: list[Cell], form: str) -> LatencyReport:
     """The first cell of a form: by default one test text at a time on one thread."""
     cell = next(cell for cell in cells if cell["form"] == form)
     return {
         "p50": cell["p50"],
-        "p95": cell["p95"],
+        "p95": cell["p95"],  # type: ignore[typeddict-item]
         "batch": cell["batch"],
         "threads": cell["threads"],
         "texts": cell["passes"],

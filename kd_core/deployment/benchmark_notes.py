@@ -10,11 +10,10 @@ from collections.abc import Mapping, Sequence
 from statistics import median
 from typing import Any
 
+from kd_core.deployment.reports import BenchReport, Cell, FormReport, Timing
 from kd_core.deployment.runtimes import RUNTIME_NAMES, Runtime
-from kd_core.distillation.roles import NAMES
+from kd_core.distillation.roles import NAMES, Role
 from kd_core.system.formatting import compared, milliseconds, percent, ratio
-
-Timing = Mapping[str, Any]
 
 UNDISTURBED = 1.5  # p95 over p50 of equal work; on an idle machine it is hardly above 1
 LESS_GAIN = 0.8  # of the gain in large batches: what is called less
@@ -25,10 +24,10 @@ WASTE = 0.15
 
 
 def notes(
-    cells: Sequence[Timing], tokenizer_ms: Mapping[str, Timing], left_out: Sequence[str] = ()
+    cells: Sequence[Cell], tokenizer_ms: Mapping[Role, Timing], left_out: Sequence[str] = ()
 ) -> list[str]:
     """``left_out``: what could not be measured, in sentences."""
-    found = _Found(cells)
+    found = _Cells(cells)
     said = (
         _disturbed(cells),
         _shared_cores(found),
@@ -42,10 +41,10 @@ def notes(
     return [*dict.fromkeys(left_out), *filter(None, said)]
 
 
-class _Found:
+class _Cells:
     """The cells by what they were measured with."""
 
-    def __init__(self, cells: Sequence[Timing]) -> None:
+    def __init__(self, cells: Sequence[Cell]) -> None:
         self._cells = {(c["form"], c["batch"], c["length"], c["threads"]): c for c in cells}
         self.keys = list(self._cells)
         self.batches = sorted({c["batch"] for c in cells})
@@ -56,7 +55,7 @@ class _Found:
 
     def cell(
         self, form: str, batch: int | None = None, length: str | None = None, threads: int | None = None
-    ) -> Timing:
+    ) -> Cell:
         """By default of the smallest batch, real texts, and the fewest threads."""
         wanted = (form, batch or self.batches[0], length or self.length, threads or self.threads[0])
         return self._cells[wanted]
@@ -65,7 +64,7 @@ class _Found:
         return float(self.cell(*wanted, **named)["p50"])
 
 
-def _disturbed(cells: Sequence[Timing]) -> str | None:
+def _disturbed(cells: Sequence[Cell]) -> str | None:
     """Batches of one length are equal work, so what their times differ by came from elsewhere."""
     spreads = [
         cell["p95"] / cell["p50"]
@@ -80,7 +79,7 @@ def _disturbed(cells: Sequence[Timing]) -> str | None:
     )
 
 
-def _shared_cores(found: _Found) -> str | None:
+def _shared_cores(found: _Cells) -> str | None:
     """The largest batch has work enough for all threads: they are slower there only where cores are taken."""
     few, many, batch, length = found.threads[0], found.threads[-1], found.batches[-1], found.lengths[-1]
     if few == many:
@@ -101,7 +100,7 @@ def _shared_cores(found: _Found) -> str | None:
     )
 
 
-def _smaller_gain(found: _Found) -> str | None:
+def _smaller_gain(found: _Cells) -> str | None:
     """One text at a time, the student gains less than in large batches."""
     one, many = found.batches[0], found.batches[-1]
     gains: dict[Runtime, tuple[float, float]] = {}
@@ -134,7 +133,7 @@ def _smaller_gain(found: _Found) -> str | None:
     return said
 
 
-def _fixed(found: _Found, form: str) -> tuple[float, float]:
+def _fixed(found: _Cells, form: str) -> tuple[float, float]:
     """Milliseconds that a batch takes however few texts it has, and those of the smallest batch.
 
     From the straight line through the smallest and the largest batch of the shortest texts of one length.
@@ -146,7 +145,7 @@ def _fixed(found: _Found, form: str) -> tuple[float, float]:
     return first - one * (last - first) / (many - one), first
 
 
-def _framework(found: _Found) -> str | None:
+def _framework(found: _Cells) -> str | None:
     torch, onnx = found.p50("student-pytorch"), found.p50("student-onnx")
     if torch < 1.5 * onnx:
         return None
@@ -157,7 +156,7 @@ def _framework(found: _Found) -> str | None:
     )
 
 
-def _quantised(found: _Found) -> str | None:
+def _quantised(found: _Cells) -> str | None:
     slow = []
     for who in ("teacher", "student"):
         onnx, int8 = found.p50(f"{who}-onnx"), found.p50(f"{who}-int8")
@@ -171,7 +170,7 @@ def _quantised(found: _Found) -> str | None:
     )
 
 
-def _threads(found: _Found) -> str | None:
+def _threads(found: _Cells) -> str | None:
     few, many = found.threads[0], found.threads[-1]
     if few == many:
         return None
@@ -193,7 +192,7 @@ def _threads(found: _Found) -> str | None:
     return said
 
 
-def _padding(found: _Found) -> str | None:
+def _padding(found: _Cells) -> str | None:
     many = found.batches[-1]
     cell = found.cell("student-pytorch", many)
     waste = 1 - cell["tokens"] / cell["padded_to"]
@@ -205,7 +204,7 @@ def _padding(found: _Found) -> str | None:
     )
 
 
-def _tokenizer(found: _Found, tokenizer_ms: Mapping[str, Timing]) -> str | None:
+def _tokenizer(found: _Cells, tokenizer_ms: Mapping[Role, Timing]) -> str | None:
     times = {name: found.p50(f"student-{runtime}") for runtime, name in RUNTIME_NAMES.items()}
     fastest = min(times, key=lambda name: times[name])
     tokenizer = tokenizer_ms["student"]["p50"]
@@ -233,7 +232,7 @@ def form_name(form: str) -> str:
     return f"{NAMES[who]}, {RUNTIME_NAMES[runtime]}"  # type: ignore[index]
 
 
-def against(first: Timing, form: Timing) -> str:
+def against(first: FormReport, form: FormReport) -> str:
     """ "30.4x smaller, 26.8x faster"; what is about the same is left out."""
     smaller, faster = (
         first["size_mb"] / form["size_mb"],
@@ -255,7 +254,7 @@ def count_of_threads(threads: int) -> str:
     return "1 thread" if threads == 1 else f"{threads} threads"
 
 
-def conditions(report: Timing) -> str:
+def conditions(report: BenchReport) -> str:
     """Of everything in a benchmark's report, in sentences."""
     machine = report["machine"]
     passes = [cell["passes"] for cell in report["cells"]]

@@ -20,6 +20,7 @@ from kd_core.config import DistillConfig
 from kd_core.data.bundled import TASKS
 from kd_core.data.uploads import safe_name
 from kd_core.deployment.model_card import model_card
+from kd_core.deployment.reports import FormReport
 from kd_core.distillation import run_folder
 from kd_core.distillation.report import FILE, Report
 from kd_core.models.presets import STUDENTS, TEACHERS
@@ -64,7 +65,7 @@ def write_bundle(
     student: Path,
     onnx: Path | None,
     int8: Path | None,
-    forms: Sequence[Mapping[str, Any]],
+    forms: Sequence[FormReport],
 ) -> None:
     """Fill the empty ``folder`` with a run's student, what was found out about it, and a way to get it again.
 
@@ -74,13 +75,11 @@ def write_bundle(
     ``student`` is a Hugging Face folder, ``onnx`` and ``int8`` are files, ``forms`` their measurements.
     Raises: RunError, OSError.
     """
-    report = Report.read(run_folder.find(run_id)).to_dict()
-    names = _names(report["config"])
-    report = _renamed(report, names)
-    del report["folder"]  # of this machine
-    report["forms"] = [dict(form) for form in forms]
-    report["files"] = {name: _digest(Path(path).expanduser()) for path, name in names.items()}
-    max_length = report["config"]["task"]["max_length"]
+    original = Report.read(run_folder.find(run_id))
+    names = _names(original.config)
+    report = Report.model_validate(_renamed(original.to_dict(), names))
+    files = {name: _digest(Path(path).expanduser()) for path, name in names.items()}
+    max_length = report.config["task"]["max_length"]
 
     (folder / MODEL).mkdir()
     for source in student.iterdir():
@@ -89,8 +88,11 @@ def write_bundle(
     tokenizer = AutoTokenizer.from_pretrained(student, trust_remote_code=False, local_files_only=True)
     tokenizer.model_max_length = max_length
     tokenizer.save_pretrained(folder / MODEL)
-    files = {"model.onnx": onnx, "model_int8.onnx": int8}
-    made = {name: source for name, source in files.items() if source is not None}
+    made = {
+        name: source
+        for name, source in {"model.onnx": onnx, "model_int8.onnx": int8}.items()
+        if source is not None
+    }
     if made:
         (folder / ONNX).mkdir()
         shutil.copyfile(student / "config.json", folder / ONNX / "config.json")
@@ -102,10 +104,12 @@ def write_bundle(
         reader.enable_padding(pad_id=tokenizer.pad_token_id, pad_token=tokenizer.pad_token)
         reader.save(str(folder / ONNX / "tokenizer.json"))
 
-    _write(folder / "config.yaml", DistillConfig.from_dict(report["config"]).to_yaml())
-    _write(folder / FILE, json.dumps(report, indent=1, ensure_ascii=False))
+    _write(folder / "config.yaml", DistillConfig.from_dict(report.config).to_yaml())
+    content = report.to_dict() | {"forms": list(forms), "files": files}
+    del content["folder"]  # of this machine
+    _write(folder / FILE, json.dumps(content, indent=1, ensure_ascii=False))
     _write(folder / "reproduce.py", REPRODUCE)
-    _write(folder / "README.md", model_card(report, list(made)))
+    _write(folder / "README.md", model_card(report, forms, files, list(made)))
     seal(folder)
     (folder / MANIFEST).rename(folder / CHECKSUMS)
 

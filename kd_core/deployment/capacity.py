@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from kd_core.config import Settings, setting
+from kd_core.deployment.reports import BenchReport
 from kd_core.deployment.runtimes import RUNTIME_NAMES, Runtime
+from kd_core.distillation.report import Report
 from kd_core.distillation.roles import NAMES, Role
 from kd_core.system.formatting import milliseconds
 
@@ -147,14 +148,14 @@ def _servers(number: int) -> str:
     return "1 server" if number == 1 else f"{number:,} servers"
 
 
-def from_bench(report: Mapping[str, Any], batch: int) -> list[Measured]:
+def from_bench(report: BenchReport, batch: int) -> list[Measured]:
     """Teacher, student, and student in int8, on 1 thread and with test texts, from a benchmark's report."""
     cells = {(c["form"], c["batch"], c["length"], c["threads"]): c for c in report["cells"]}
     threads, length = min(c["threads"] for c in report["cells"]), report["cells"][0]["length"]
-    found = []
+    measured = []
     for who, runtime in FORMS:
         cell = cells[f"{who}-{runtime}", batch, length, threads]
-        found.append(
+        measured.append(
             Measured(
                 f"{NAMES[who]}, {RUNTIME_NAMES[runtime]}",
                 batch,
@@ -163,21 +164,17 @@ def from_bench(report: Mapping[str, Any], batch: int) -> list[Measured]:
                 report["tokenizer_ms"][who]["p50"],
             )
         )
-    return found
+    return measured
 
 
-def from_run(report: Mapping[str, Any]) -> list[Measured]:
+def from_run(report: Report) -> list[Measured]:
     """Teacher and student as the run itself timed them: one text at a time in PyTorch, no tokenizer.
 
     The rate is that of the median text.
     """
-    times: dict[Role, Any] = {
-        who: report[who]["latency_ms"] for who, runtime in FORMS if runtime == "pytorch"
-    }
+    times = {who: report.models[who].latency_ms for who, runtime in FORMS if runtime == "pytorch"}
     return [
-        Measured(
-            f"{NAMES[who]}, {RUNTIME_NAMES['pytorch']}", 1, 1000 / times[who]["p50"], times[who]["p95"], None
-        )
+        Measured(f"{NAMES[who]}, {RUNTIME_NAMES['pytorch']}", 1, 1000 / times[who].p50, times[who].p95, None)
         for who in times
     ]
 

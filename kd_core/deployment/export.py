@@ -11,13 +11,14 @@ from dataclasses import asdict
 from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 
 from kd_core.config import Settings, setting
 from kd_core.deployment.bundle import make_zip, write_bundle
 from kd_core.deployment.forms import Form, OpenForm, open_form, shifted_splits, test_split
+from kd_core.deployment.reports import ExportReport, FormReport
 from kd_core.deployment.runtimes import RUNTIME_NAMES, Runtime
 from kd_core.distillation import run_folder
 from kd_core.distillation.events import OnEvent, Progress, ignore
@@ -53,7 +54,7 @@ class ExportConfig(Settings):
 
 def export_run(
     config: ExportConfig, on_event: OnEvent = ignore, control: Control | None = None
-) -> dict[str, Any]:
+) -> ExportReport:
     """Teacher and student in PyTorch, student in ONNX, student in int8: what each step costs and buys.
 
     All are evaluated on the whole test split and timed in turns; then ``config.to`` is written, whole or not
@@ -73,7 +74,7 @@ def export_run(
     done = 0
     logits: dict[str, Logits] = {}
     timed: dict[str, OpenForm] = {}
-    forms: list[dict[str, Any]] = []
+    scored: list[dict[str, Any]] = []
 
     def predict(form: OpenForm, texts: list[str]) -> Logits:
         nonlocal done
@@ -96,7 +97,7 @@ def export_run(
         if runtime == "pytorch":
             _check_accuracy(report, who, found.accuracy, len(texts))
         timed[name] = open_form(config.run, who, runtime, threads=1)
-        forms.append(
+        scored.append(
             {
                 "name": name,
                 "who": who,
@@ -111,13 +112,13 @@ def export_run(
             }
         )
         if runtime != "pytorch":
-            forms[-1]["shifted"] = {
+            scored[-1]["shifted"] = {
                 other: float((predict(form, split).argmax(axis=1) == truth).mean())
                 for other, (split, truth) in others.items()
             }
     on_event(Progress(None, "measuring latency", done, total))
     speed = _latency(timed, texts[:TIMED_TEXTS], control)
-    forms = [form | {"latency_ms": asdict(speed[form["name"]])} for form in forms]
+    forms = [cast(FormReport, form | {"latency_ms": asdict(speed[form["name"]])}) for form in scored]
     control.check()
     if config.to:
         on_event(Progress(None, f"writing {Path(config.to).name}", total - 1, total))
@@ -240,7 +241,7 @@ def _latency(forms: Mapping[str, OpenForm], texts: list[str], control: Control) 
 
 def _check_accuracy(report: Report, who: Role, accuracy: float, texts: int) -> None:
     """Raises: RunError where a model does not do what its run says."""
-    scored = next(iter(getattr(report, who).seeds.values()))
+    scored = next(iter(report.models[who].seeds.values()))
     if abs(accuracy - scored.accuracy) > max(ALLOWED, ALLOWED_TEXTS / texts) + 1e-9:
         raise RunError(
             f"{NAMES[who]} of run {report.run_id} has an accuracy of {percent(accuracy)} here, and the run "

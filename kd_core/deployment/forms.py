@@ -139,7 +139,7 @@ def open_form(run_id: str, who: Role, runtime: Runtime, *, threads: int | None =
         labels=tuple(report.labels),
         max_length=report.config["task"]["max_length"],
         size_mb=size_mb(path) if runtime == "pytorch" else path.stat().st_size / 1e6,
-        params=getattr(report, who).params,
+        params=report.models[who].params,
         pad_token_id=config.get("pad_token_id") or 0,
         forward=_pytorch(path, threads) if runtime == "pytorch" else _onnx(path, threads),
     )

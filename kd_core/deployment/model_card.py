@@ -17,7 +17,9 @@ from kd_core.data.bundled import TASKS
 from kd_core.data.hub import PREFIX
 from kd_core.data.uploads import safe_name
 from kd_core.deployment import staircase
-from kd_core.distillation import report_tables
+from kd_core.deployment.reports import FormReport
+from kd_core.distillation.metrics import Scores
+from kd_core.distillation.report import Report
 from kd_core.distillation.roles import NAMES, ROLES
 from kd_core.models.presets import TEACHERS
 from kd_core.system.formatting import count, megabytes, percent, plus_minus
@@ -54,27 +56,29 @@ print([labels[str(row.argmax())] for row in logits])
 """
 
 
-def model_card(report: Mapping[str, Any], onnx: Sequence[str]) -> str:
-    """``report``: a run's with ``forms`` and ``files``, as in a bundle; ``onnx``: names of its ONNX files."""
-    config = report["config"]
+def model_card(
+    report: Report, forms: Sequence[FormReport], files: Mapping[str, str | None], onnx: Sequence[str]
+) -> str:
+    """``files``: the SHA-256 of each that has to be brought; ``onnx``: names of the bundle's ONNX files."""
+    config = report.config
     task, teacher, student = config["task"]["name"], config["teacher"]["model"], config["student"]["model"]
-    seeds, model = config["training"]["seeds"], report["student"]
-    first = model["seeds"].get(str(seeds[0]), model["seeds"].get(seeds[0]))
+    seeds, shifted = config["training"]["seeds"], report.student.shifted
+    first = report.student.seeds[seeds[0]]
     template = Environment(
         trim_blocks=True, lstrip_blocks=True, keep_trailing_newline=True, undefined=StrictUndefined
     ).from_string(TEMPLATE.read_text("utf-8"))
     return template.render(
-        metadata=_metadata(report, first).to_yaml(),
+        metadata=_metadata(config, files, first).to_yaml(),
         report=report,
         config=config,
         task=plain(_last(task)),
         about=TASKS.get(task, ""),
         teacher=plain(_last(teacher)),
         student=plain(_last(student)),
-        labels=[plain(name) for name in report["labels"]],
-        notes=[plain(note) for note in report["notes"]],
-        sentence=plain(report["sentence"]),
-        created=f"{datetime.fromisoformat(report['created']):%d %B %Y}",
+        labels=[plain(name) for name in report.labels],
+        notes=[plain(note) for note in report.notes],
+        sentence=plain(report.sentence),
+        created=f"{datetime.fromisoformat(report.created):%d %B %Y}",
         first=first,
         seeds=seeds,
         bilstm=student == "bilstm",
@@ -84,12 +88,13 @@ def model_card(report: Mapping[str, Any], onnx: Sequence[str]) -> str:
         onnx=onnx,
         pipeline_code=PIPELINE,
         onnx_code=ONNX.format(file=onnx[-1]) if onnx else "",
-        controls=[ROLES[who] for who in report_tables.models(report) if who not in ("teacher", "student")],
+        controls=[ROLES[who] for who in report.models if who not in ("teacher", "student")],
         models=_markdown(_models(report)),
-        forms=_markdown(staircase.table(report["forms"])),
-        conditions=staircase.conditions(report["forms"], report["machine"], report["rows"]["test"]),
-        shifted=_markdown(_shifted(report)) if model["shifted"] else "",
-        worst=min(model["shifted"].items(), key=lambda item: item[1]) if model["shifted"] else None,
+        forms=_markdown(staircase.table(forms)),
+        files=files,
+        conditions=staircase.conditions(forms, report.machine, report.rows["test"]),
+        shifted=_markdown(_shifted(report)) if shifted else "",
+        worst=min(shifted.items(), key=lambda item: item[1]) if shifted else None,
         percent=percent,
         plus_minus=plus_minus,
         megabytes=megabytes,
@@ -114,14 +119,13 @@ def _literally(found: re.Match[str]) -> str:
     return f"\\{character}" if character in string.punctuation else character
 
 
-def _metadata(report: Mapping[str, Any], first: Mapping[str, Any]) -> ModelCardData:
-    config = report["config"]
+def _metadata(config: Mapping[str, Any], files: Mapping[str, str | None], first: Scores) -> ModelCardData:
     task, teacher, student = config["task"]["name"], config["teacher"]["model"], config["student"]["model"]
     preset = TEACHERS.get(teacher)
     base = BUNDLED_TEACHER if _is_bundled(teacher) else preset.hub_id if preset else teacher
-    if teacher in report["files"]:
+    if teacher in files:
         base = None
-    measured = {"accuracy": ("Accuracy", "accuracy"), "f1": ("Macro-F1", "macro_f1")}
+    measured = {"accuracy": ("Accuracy", first.accuracy), "f1": ("Macro-F1", first.macro_f1)}
     return ModelCardData(
         language="en" if task in TASKS else None,
         license="other",
@@ -142,9 +146,9 @@ def _metadata(report: Mapping[str, Any], first: Mapping[str, Any]) -> ModelCardD
                 dataset_split="test",
                 metric_type=kind,
                 metric_name=name,
-                metric_value=round(first[key], 4),
+                metric_value=round(value, 4),
             )
-            for kind, (name, key) in measured.items()
+            for kind, (name, value) in measured.items()
         ],
     )
 
@@ -158,29 +162,29 @@ def _last(name: str) -> str:
     return name.removeprefix("bring/")
 
 
-def _models(report: Mapping[str, Any]) -> pd.DataFrame:
+def _models(report: Report) -> pd.DataFrame:
     return pd.DataFrame(
         [
             {
                 "Model": NAMES[who],
-                "Accuracy": percent(model["accuracy"]),
-                "95 % interval": f"{percent(model['low'])} to {percent(model['high'])}",
-                "Macro-F1": percent(model["macro_f1"]),
-                "Calibration error": percent(model["ece"]),
-                "Parameters": count(model["params"]),
-                "Size": megabytes(model["size_mb"]),
+                "Accuracy": percent(model.accuracy),
+                "95 % interval": f"{percent(model.low)} to {percent(model.high)}",
+                "Macro-F1": percent(model.macro_f1),
+                "Calibration error": percent(model.ece),
+                "Parameters": count(model.params),
+                "Size": megabytes(model.size_mb),
             }
-            for who, model in report_tables.models(report).items()
+            for who, model in report.models.items()
         ]
     )
 
 
-def _shifted(report: Mapping[str, Any]) -> pd.DataFrame:
+def _shifted(report: Report) -> pd.DataFrame:
     return pd.DataFrame(
         [
-            {"Model": NAMES[who], "Test texts": percent(model["accuracy"])}
-            | {plain(name).capitalize(): percent(found) for name, found in model["shifted"].items()}
-            for who, model in report_tables.models(report).items()
+            {"Model": NAMES[who], "Test texts": percent(model.accuracy)}
+            | {plain(name).capitalize(): percent(accuracy) for name, accuracy in model.shifted.items()}
+            for who, model in report.models.items()
         ]
     )
 

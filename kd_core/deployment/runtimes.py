@@ -2,9 +2,22 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Literal, cast
+
+from kd_core.distillation.roles import NAMES, Role
 
 Runtime = Literal["pytorch", "onnx", "int8"]
 
 # In which program a model answers, and in which numbers.
 RUNTIME_NAMES: dict[Runtime, str] = {"pytorch": "PyTorch", "onnx": "ONNX", "int8": "ONNX int8"}
+
+
+def form_name(who: Role, runtime: Runtime) -> str:
+    """ "Distilled student, ONNX int8"."""
+    return f"{NAMES[who]}, {RUNTIME_NAMES[runtime]}"
+
+
+def split_form(form: str) -> tuple[Role, Runtime]:
+    """ "student-int8" -> "student", "int8"."""
+    who, _, runtime = form.rpartition("-")
+    return cast(Role, who), cast(Runtime, runtime)

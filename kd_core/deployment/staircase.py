@@ -1,21 +1,15 @@
-"""The staircase of a compressed model in words: teacher, distilled student, ONNX, int8. No torch.
-
-A form is what an export or a benchmark reports of it: ``who``, ``runtime``, ``accuracy`` with ``low`` and
-``high`` (95 %), ``size_mb``, ``params`` and ``latency_ms`` with its conditions.
-"""
+"""The staircase of a compressed model in words: teacher, distilled student, ONNX, int8. No torch."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
 
 import pandas as pd
 
+from kd_core.deployment.reports import FormReport
 from kd_core.deployment.runtimes import RUNTIME_NAMES
 from kd_core.distillation.roles import NAMES, SHORT_NAMES
 from kd_core.system.formatting import compared, count, megabytes, milliseconds, percent, plus_minus, points
-
-FormReport = Mapping[str, Any]
 
 
 def label(form: FormReport) -> str:
@@ -68,7 +62,7 @@ def table(forms: Sequence[FormReport]) -> pd.DataFrame:
     )
 
 
-def conditions(forms: Sequence[FormReport], machine: Mapping[str, Any], rows: int) -> str:
+def conditions(forms: Sequence[FormReport], machine: Mapping[str, str | int], rows: int) -> str:
     """How the numbers of ``forms`` were measured, in two sentences."""
     times = forms[0]["latency_ms"]
     threads = "1 thread" if times["threads"] == 1 else f"{times['threads']} threads"

@@ -6,10 +6,20 @@ import json
 from pathlib import Path
 from typing import Annotated, Any, Self
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    SerializerFunctionWrapHandler,
+    ValidationError,
+    model_serializer,
+    model_validator,
+)
 
 from kd_core.config import VERSION, of_today
 from kd_core.distillation.metrics import Fidelity, Latency, Scores, Verdict
+from kd_core.distillation.roles import CORE, LISTED, ROLES, Role
 from kd_core.errors import RunError
 
 FILE = "report.json"
@@ -34,7 +44,15 @@ class ModelReport(BaseModel):
     seeds: dict[int, Scores]
 
 
+def _as_listed(models: dict[Role, ModelReport]) -> dict[Role, ModelReport]:
+    if missing := [who for who in CORE if who not in models]:
+        raise ValueError(f"there is nothing about {', '.join(missing)}")
+    return {who: models[who] for who in LISTED if who in models}
+
+
 class Report(BaseModel):
+    """``models`` are in the order of lists; in JSON each is a key of its own, null where there is none."""
+
     model_config = ConfigDict(frozen=True)
 
     version: int = Field(VERSION, le=VERSION)
@@ -44,10 +62,7 @@ class Report(BaseModel):
     config: Annotated[dict[str, Any], AfterValidator(of_today)]
     labels: list[str]
     rows: dict[str, int]
-    teacher: ModelReport
-    student: ModelReport
-    alone: ModelReport
-    labelled_only: ModelReport | None
+    models: Annotated[dict[Role, ModelReport], AfterValidator(_as_listed)]
     teacher_key: str  # its folder among the cached teachers
     verdict: Verdict
     sentence: str
@@ -59,6 +74,28 @@ class Report(BaseModel):
     # Share of the validation and test texts with a word piece that the student lacks; None in reports of 0.1
     # and where the student's tokenizer is no part of the teacher's.
     unknown_texts: float | None = None
+
+    @property
+    def teacher(self) -> ModelReport:
+        return self.models["teacher"]
+
+    @property
+    def student(self) -> ModelReport:
+        return self.models["student"]
+
+    @model_validator(mode="before")
+    @classmethod
+    def _gather_models(cls, values: Any) -> Any:
+        if not isinstance(values, dict):
+            return values
+        return {"models": {who: values[who] for who in ROLES if values.get(who) is not None}} | values
+
+    @model_serializer(mode="wrap")
+    def _spread_models(self, dump: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        spread: dict[str, Any] = {}
+        for name, value in dump(self).items():
+            spread |= {who: value.get(who) for who in ROLES} if name == "models" else {name: value}
+        return spread
 
     def to_dict(self) -> dict[str, Any]:
         return self.model_dump(mode="json")

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from kd_core.distillation.metrics import fidelity_cells, softmax
+from kd_core.distillation.report import Report
 from kd_core.distillation.roles import NAMES, Role
 from kd_core.distillation.run_folder import PREDICTIONS
 from kd_core.errors import RunError
@@ -27,37 +26,32 @@ CELLS = {
 ONE_LATENCY = "All but the teacher have the same architecture, so their speed was measured once."
 
 
-def models(report: Mapping[str, Any]) -> dict[Role, Mapping[str, Any]]:
-    """The models of a run in the order in which they are always listed."""
-    return {who: report[who] for who in NAMES if report.get(who) is not None}
-
-
-def overview(report: Mapping[str, Any]) -> pd.DataFrame:
+def overview(report: Report) -> pd.DataFrame:
     """A row for each model: quality, size and speed, in words."""
     return pd.DataFrame(
         [
             {
                 "Model": NAMES[who],
-                "Accuracy": f"{percent(model['accuracy'])} {plus_minus(model['low'], model['high'])}",
-                "Macro-F1": percent(model["macro_f1"]),
-                "Calibration error": percent(model["ece"]),
-                "Parameters": count(model["params"]),
-                "Embeddings": percent(model["embedding_params"] / model["params"], 0),
-                "Size": megabytes(model["size_mb"]),
-                "Latency p50": milliseconds(model["latency_ms"]["p50"]),
-                "p95": milliseconds(model["latency_ms"]["p95"]),
+                "Accuracy": f"{percent(model.accuracy)} {plus_minus(model.low, model.high)}",
+                "Macro-F1": percent(model.macro_f1),
+                "Calibration error": percent(model.ece),
+                "Parameters": count(model.params),
+                "Embeddings": percent(model.embedding_params / model.params, 0),
+                "Size": megabytes(model.size_mb),
+                "Latency p50": milliseconds(model.latency_ms.p50),
+                "p95": milliseconds(model.latency_ms.p95),
             }
-            for who, model in models(report).items()
+            for who, model in report.models.items()
         ]
     )
 
 
-def kept(report: Mapping[str, Any]) -> dict[str, str]:
+def kept(report: Report) -> dict[str, str]:
     """What the compression cost and bought, teacher against distilled student, by measure."""
-    teacher, student = report["teacher"], report["student"]
-    share = student["accuracy"] / teacher["accuracy"] if teacher["accuracy"] else 0.0
-    smaller = teacher["size_mb"] / student["size_mb"]
-    faster = teacher["latency_ms"]["p50"] / student["latency_ms"]["p50"]
+    teacher, student = report.teacher, report.student
+    share = student.accuracy / teacher.accuracy if teacher.accuracy else 0.0
+    smaller = teacher.size_mb / student.size_mb
+    faster = teacher.latency_ms.p50 / student.latency_ms.p50
     return {
         "accuracy": f"Keeps {percent(share)} of the teacher's accuracy",
         "size": _than_the_teacher(smaller, "smaller", "larger", "large"),
@@ -71,35 +65,35 @@ def _than_the_teacher(number: float, better: str, worse: str, same: str) -> str:
     return f"{compared(number, better, worse)} than the teacher"
 
 
-def class_scores(report: Mapping[str, Any], who: Role) -> pd.DataFrame:
+def class_scores(report: Report, who: Role) -> pd.DataFrame:
     """Precision, recall and F1 of each class in percent, and its test texts; means over the seeds."""
-    seeds = [pd.DataFrame(scores["per_class"]) for scores in report[who]["seeds"].values()]
+    seeds = [pd.DataFrame(scores.per_class) for scores in report.models[who].seeds.values()]
     together = pd.concat(seeds).groupby("name", sort=False).mean()
     together[["precision", "recall", "f1"]] *= 100
     return together.rename_axis("class").reset_index().astype({"support": int})
 
 
-def most_confused(report: Mapping[str, Any], who: Role) -> tuple[str, str, int] | None:
+def most_confused(report: Report, who: Role) -> tuple[str, str, int] | None:
     """The true class, the wrong answer and the texts of the commonest mistake; None where there is none."""
-    counts = np.sum([scores["confusion"] for scores in report[who]["seeds"].values()], axis=0)
+    counts = np.sum([scores.confusion for scores in report.models[who].seeds.values()], axis=0)
     np.fill_diagonal(counts, 0)
     truth, answer = np.unravel_index(int(counts.argmax()), counts.shape)
     count = int(counts[truth, answer])
-    return (report["labels"][truth], report["labels"][answer], count) if count else None
+    return (report.labels[truth], report.labels[answer], count) if count else None
 
 
-def other_texts(report: Mapping[str, Any]) -> pd.DataFrame:
+def other_texts(report: Report) -> pd.DataFrame:
     """Accuracy on the test texts in percent, and the points by which each model falls on other texts."""
     return pd.DataFrame(
         [
-            {"Model": NAMES[who], "Test texts": 100 * model["accuracy"]}
-            | {name: 100 * (found - model["accuracy"]) for name, found in model["shifted"].items()}
-            for who, model in models(report).items()
+            {"Model": NAMES[who], "Test texts": 100 * model.accuracy}
+            | {name: 100 * (accuracy - model.accuracy) for name, accuracy in model.shifted.items()}
+            for who, model in report.models.items()
         ]
     )
 
 
-def texts(folder: Path, report: Mapping[str, Any]) -> pd.DataFrame:
+def texts(folder: Path, report: Report) -> pd.DataFrame:
     """Each test text with the answers of teacher and distilled student (first seed), and its cell.
 
     Columns: cell, text, truth, teacher, teacher_sure (%), student, student_sure. Raises: RunError.
@@ -110,16 +104,16 @@ def texts(folder: Path, report: Mapping[str, Any]) -> pd.DataFrame:
         raise RunError(
             f"The predictions of {folder.name} are missing or damaged: {PREDICTIONS} cannot be read."
         ) from error
-    labels, names = rows["label"].to_numpy(), np.array(report["labels"])
-    answers = {"teacher": "teacher", "student": f"student-{report['config']['training']['seeds'][0]}"}
+    labels, names = rows["label"].to_numpy(), np.array(report.labels)
+    answers = {"teacher": "teacher", "student": f"student-{report.config['training']['seeds'][0]}"}
     logits = {who: np.stack(rows[column].to_list()) for who, column in answers.items()}
     table = {
         "cell": fidelity_cells(logits["teacher"], logits["student"], labels),
         "text": rows["text"],
         "truth": names[labels],
     }
-    for who, found in logits.items():
-        table |= {who: names[found.argmax(axis=1)], f"{who}_sure": 100 * softmax(found).max(axis=1)}
+    for who, answered in logits.items():
+        table |= {who: names[answered.argmax(axis=1)], f"{who}_sure": 100 * softmax(answered).max(axis=1)}
     return pd.DataFrame(table)
 
 
@@ -129,15 +123,15 @@ def teacher_validation(evaluations: pd.DataFrame) -> float | None:
     return None if rows.empty else float(rows["accuracy"].max())
 
 
-def conditions(report: Mapping[str, Any]) -> str:
+def conditions(report: Report) -> str:
     """How the latency was measured, in a sentence."""
-    times, machine = report["student"]["latency_ms"], report["machine"]
+    times, machine = report.student.latency_ms, report.machine
     where = f"{machine['processor']}, {machine['cores']} cores, {machine['memory_gb']} GB"
     if "accelerator" in machine:
         where += f", {machine['accelerator']}"
-    threads = "1 thread" if times["threads"] == 1 else f"{times['threads']} threads"
+    threads = "1 thread" if times.threads == 1 else f"{times.threads} threads"
     return (
-        f"One forward pass with batch {times['batch']} on {threads}, median of {times['texts']:,} test texts "
-        f"of {times['mean_tokens']:.0f} tokens on average; tokenisation is not included. {where}; "
+        f"One forward pass with batch {times.batch} on {threads}, median of {times.texts:,} test texts "
+        f"of {times.mean_tokens:.0f} tokens on average; tokenisation is not included. {where}; "
         f"{machine['os']}, Python {machine['python']}, PyTorch {machine['torch']}."
     )

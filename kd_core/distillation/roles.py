@@ -5,16 +5,25 @@ A control is one entry in ``ROLES``; one that can be left out has a switch in ``
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
-from kd_core.config import DistillConfig, ObjectiveConfig
+if TYPE_CHECKING:  # pydantic comes with it, and kd --help needs only names
+    from kd_core.config import DistillConfig, ObjectiveConfig
 
 # Who is trained or measured. "student" is the distilled one.
 Role = Literal["teacher", "alone", "labelled_only", "student"]
 Pair = tuple[str, str]  # a colour in the light theme, and in the dark one
 
-LABELS_ONLY = ObjectiveConfig(alpha=1.0)
+
+def own(objective: ObjectiveConfig) -> ObjectiveConfig:
+    return objective
+
+
+def labels_only(objective: ObjectiveConfig) -> ObjectiveConfig:
+    """The same one whatever the run's is."""
+    return type(objective)(alpha=1.0)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -30,7 +39,7 @@ class RoleEntry:
     symbol: str
     shape: str = ""  # where the filling says something else; "": the symbol
     shared: bool = False  # it knows nothing of T and alpha, so that other runs have the same one
-    objective: ObjectiveConfig | None = None  # what it minimises; None: what the run does
+    objective: Callable[[ObjectiveConfig], ObjectiveConfig] = own  # what it minimises, by the run's own
     transfer: bool = False  # whether it sees the transfer texts
     switch: str = ""  # its field of ControlsConfig; "": it is always there
 
@@ -64,7 +73,7 @@ ROLES: dict[Role, RoleEntry] = {
         text_colour=("#5A6573", "#B4BDC9"),
         symbol="square",
         shared=True,
-        objective=LABELS_ONLY,
+        objective=labels_only,
     ),
     "labelled_only": RoleEntry(
         title="Distilled on labelled texts",
@@ -103,10 +112,9 @@ def student_variants(config: DistillConfig, transfer_texts: int) -> list[Student
 
     With alpha = 1 and no intermediate term nothing is learned from the teacher, so transfer texts stay out.
     """
-    own = config.objective
-    transfer = transfer_texts if own.uses_teacher else 0
+    transfer = transfer_texts if config.objective.uses_teacher else 0
     students = [
-        StudentVariant(who, entry.objective or own, transfer if entry.transfer else 0)
+        StudentVariant(who, entry.objective(config.objective), transfer if entry.transfer else 0)
         for who, entry in ROLES.items()
         if who != "teacher"
     ]

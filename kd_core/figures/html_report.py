@@ -19,13 +19,14 @@ from plotly.offline import get_plotlyjs
 
 from kd_core import figures
 from kd_core.distillation import report_tables, reproduce
+from kd_core.distillation.report import Report
 from kd_core.system.formatting import duration, percent
 
 TEMPLATE = Path(__file__).with_suffix(".html")
 
 
 def html_report(
-    report: Mapping[str, Any],
+    report: Report,
     *,
     name: str = "",
     config: Mapping[str, Any] | None = None,
@@ -41,32 +42,32 @@ def html_report(
         "reliability_alone": figures.reliability(report, "alone"),
         "four_way": figures.four_way(report),
     }
-    if report["student"]["shifted"]:
+    if report.student.shifted:
         charts["shifted"] = figures.shifted(report)
     if curve is not None and evaluations is not None and len(curve):
         charts["accuracy_curves"] = figures.accuracy_curves(
             evaluations, report_tables.teacher_validation(evaluations)
         )
         charts["loss_curves"] = figures.loss_curves(curve)
-    task, asked = report["config"]["task"]["name"], config or report["config"]
-    created = datetime.fromisoformat(report["created"])
+    task, asked = report.config["task"]["name"], config or report.config
+    created = datetime.fromisoformat(report.created)
     template = Environment(autoescape=True, trim_blocks=True).from_string(TEMPLATE.read_text("utf-8"))
     return template.render(
-        title=name or report["run_id"],
-        subtitle=f"{Path(task).name}, {report['config']['teacher']['model']} to "
-        f"{report['config']['student']['model']}, {created:%d %B %Y %H:%M} UTC, "
-        f"{duration(sum(report['seconds'].values()))} in all",
+        title=name or report.run_id,
+        subtitle=f"{Path(task).name}, {report.config['teacher']['model']} to "
+        f"{report.config['student']['model']}, {created:%d %B %Y %H:%M} UTC, "
+        f"{duration(sum(report.seconds.values()))} in all",
         report=report,
         charts={key: _embed(figure) for key, figure in charts.items()},
         alts={key: figure.layout.title.text for key, figure in charts.items()},
         kept=report_tables.kept(report),
         overview=report_tables.overview(report),
-        agreement=percent(report["fidelity"]["agreement"]),
+        agreement=percent(report.fidelity.agreement),
         conditions=report_tables.conditions(report),
         one_latency=report_tables.ONE_LATENCY,
         command=reproduce.command(asked),
         python=reproduce.python(asked),
-        yaml=yaml.safe_dump(report["config"], sort_keys=False, allow_unicode=True),
+        yaml=yaml.safe_dump(report.config, sort_keys=False, allow_unicode=True),
         plotly_js=Markup(get_plotlyjs()),
     )
 

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict
 from typing import Any, Literal
 
 import numpy as np
 import pandas as pd
 import plotly.graph_objects as go
 
-from kd_core.distillation.metrics import wilson
+from kd_core.distillation.metrics import Scores, wilson
+from kd_core.distillation.report import ModelReport, Report
 from kd_core.distillation.roles import NAMES, SHORT_NAMES, Role
 from kd_core.figures.style import (
     INK,
@@ -29,14 +31,14 @@ from kd_core.system.formatting import milliseconds, percent, points, signed
 Measure = Literal["accuracy", "size", "latency"]
 
 
-def bars(report: Mapping[str, Any], measure: Measure, *, dark: bool = False) -> go.Figure:
+def bars(report: Report, measure: Measure, *, dark: bool = False) -> go.Figure:
     """All models of a run by accuracy, size or latency; bars start at zero, accuracy has its interval."""
     title, unit = {
         "accuracy": ("Accuracy on the test texts", "Accuracy (%)"),
         "size": ("Size on disk", "Size (MB)"),
         "latency": ("Latency, one text at a time", "Median time (ms)"),
     }[measure]
-    models = _models(report)
+    models = report.models
     figure = new_figure(title, unit, "", dark=dark, height=60 + 44 * len(models) + 60)
     for who, model in models.items():
         value = _measured(model, measure)
@@ -50,7 +52,7 @@ def bars(report: Mapping[str, Any], measure: Measure, *, dark: bool = False) -> 
             width=0.62,
         )
         figure.add_annotation(  # beyond the interval, where a bar's own text would lie under it
-            x=100 * model["high"] if measure == "accuracy" else value,
+            x=100 * model.high if measure == "accuracy" else value,
             y=SHORT_NAMES[who],
             text=f"<b>{_number(model, measure)}</b>",
             xanchor="left",
@@ -67,10 +69,10 @@ def bars(report: Mapping[str, Any], measure: Measure, *, dark: bool = False) -> 
     return figure
 
 
-def confusion(report: Mapping[str, Any], who: Role, *, dark: bool = False) -> go.Figure:
+def confusion(report: Report, who: Role, *, dark: bool = False) -> go.Figure:
     """What each class was taken for; colour is the share of the true class. Several seeds are added up."""
-    labels = [label_of(name) for name in report["labels"]]
-    counts = np.sum([scores["confusion"] for scores in report[who]["seeds"].values()], axis=0)
+    labels = [label_of(name) for name in report.labels]
+    counts = np.sum([scores.confusion for scores in report.models[who].seeds.values()], axis=0)
     shares = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
     figure = new_figure(
         f"Confusion: {NAMES[who].lower()}",
@@ -97,13 +99,13 @@ def confusion(report: Mapping[str, Any], who: Role, *, dark: bool = False) -> go
         hovertemplate="%{customdata[1]}: %{customdata[0]} texts, %{z:.1%} of the class<extra></extra>",
     )
     names = {"tickvals": places, "ticktext": labels, "showgrid": False, "zeroline": False, "automargin": True}
-    figure.update_xaxes(names, ticktext=[label_of(name, 14) for name in report["labels"]])
+    figure.update_xaxes(names, ticktext=[label_of(name, 14) for name in report.labels])
     figure.update_yaxes(names, autorange="reversed")
     figure.update_layout(hovermode="closest")
     return figure
 
 
-def reliability(report: Mapping[str, Any], who: Role, *, dark: bool = False) -> go.Figure:
+def reliability(report: Report, who: Role, *, dark: bool = False) -> go.Figure:
     """How often answers of each confidence are right. Below the diagonal the model is too sure of itself.
 
     Grey where the bin has too few texts to tell it from the diagonal.
@@ -123,7 +125,7 @@ def reliability(report: Mapping[str, Any], who: Role, *, dark: bool = False) -> 
         line={"color": pick(LINE, dark), "dash": "dash", "width": 1.2},
         hoverinfo="skip",
     )
-    bins = _bins(report[who]["seeds"].values())
+    bins = _bins(report.models[who].seeds.values())
     told = [not low <= confidence <= high for confidence, _, _, low, high in bins]
     for tells, name in ((True, "differs from it"), (False, "too few texts to tell")):
         rows = [row for row, sure in zip(bins, told, strict=True) if sure == tells]
@@ -156,9 +158,9 @@ def reliability(report: Mapping[str, Any], who: Role, *, dark: bool = False) -> 
     return figure
 
 
-def four_way(report: Mapping[str, Any], *, dark: bool = False) -> go.Figure:
+def four_way(report: Report, *, dark: bool = False) -> go.Figure:
     """Which test texts teacher and distilled student get right; colour is the share of the texts."""
-    found = report["fidelity"]
+    counts = asdict(report.fidelity)
     cells = [["both_right", "new_error"], ["mended", "inherited"]]
     words = {
         "both_right": "both right",
@@ -166,8 +168,8 @@ def four_way(report: Mapping[str, Any], *, dark: bool = False) -> go.Figure:
         "mended": "mended",
         "inherited": "inherited error",
     }
-    total = sum(found[cell] for row in cells for cell in row)
-    shares = [[found[cell] / total for cell in row] for row in cells]
+    total = sum(counts[cell] for row in cells for cell in row)
+    shares = [[counts[cell] / total for cell in row] for row in cells]
     figure = new_figure("Teacher and student, text by text", "", "", dark=dark, height=300)
     figure.add_heatmap(
         x=["Student right", "Student wrong"],
@@ -180,7 +182,7 @@ def four_way(report: Mapping[str, Any], *, dark: bool = False) -> go.Figure:
         xgap=3,
         ygap=3,
         text=[
-            [f"<b>{found[cell]:,}</b><br>{words[cell]}<br>{percent(found[cell] / total)}" for cell in row]
+            [f"<b>{counts[cell]:,}</b><br>{words[cell]}<br>{percent(counts[cell] / total)}" for cell in row]
             for row in cells
         ],
         texttemplate="%{text}",
@@ -193,26 +195,24 @@ def four_way(report: Mapping[str, Any], *, dark: bool = False) -> go.Figure:
     return figure
 
 
-def per_class(report: Mapping[str, Any], *, dark: bool = False) -> go.Figure:
+def per_class(report: Report, *, dark: bool = False) -> go.Figure:
     """F1 of each class for all models; mean over the seeds."""
-    models = _models(report)
+    models = report.models
     rows = {
         who: [
-            float(np.mean([scores["per_class"][i]["f1"] for scores in model["seeds"].values()]))
-            for i in range(len(report["labels"]))
+            float(np.mean([scores.per_class[i].f1 for scores in model.seeds.values()]))
+            for i in range(len(report.labels))
         ]
         for who, model in models.items()
     }
-    return _dots("F1 of each class", "F1 (%)", report["labels"], rows, dark)
+    return _dots("F1 of each class", "F1 (%)", report.labels, rows, dark)
 
 
-def shifted(report: Mapping[str, Any], *, dark: bool = False) -> go.Figure:
+def shifted(report: Report, *, dark: bool = False) -> go.Figure:
     """Accuracy on the test texts, and how far each model falls on texts that it was not made for."""
-    models = _models(report)
-    sets = list(report["student"]["shifted"])
-    rows = {
-        who: [model["accuracy"], *(model["shifted"][name] for name in sets)] for who, model in models.items()
-    }
+    models = report.models
+    sets = list(report.student.shifted)
+    rows = {who: [model.accuracy, *(model.shifted[name] for name in sets)] for who, model in models.items()}
     return _dots("Accuracy on other texts", "Accuracy (%)", ["test texts", *sets], rows, dark)
 
 
@@ -272,57 +272,53 @@ def _dots(
     return figure
 
 
-def _models(report: Mapping[str, Any]) -> dict[Role, Mapping[str, Any]]:
-    return {who: report[who] for who in NAMES if report.get(who) is not None}
-
-
-def _measured(model: Mapping[str, Any], measure: Measure) -> float:
+def _measured(model: ModelReport, measure: Measure) -> float:
     match measure:
         case "accuracy":
-            return 100 * float(model["accuracy"])
+            return 100 * model.accuracy
         case "size":
-            return float(model["size_mb"])
+            return model.size_mb
         case "latency":
-            return float(model["latency_ms"]["p50"])
+            return model.latency_ms.p50
 
 
-def _number(model: Mapping[str, Any], measure: Measure) -> str:
+def _number(model: ModelReport, measure: Measure) -> str:
     match measure:
         case "accuracy":
-            return percent(model["accuracy"])
+            return percent(model.accuracy)
         case "size":
-            return f"{model['size_mb']:,.1f} MB"
+            return f"{model.size_mb:,.1f} MB"
         case "latency":
-            return milliseconds(model["latency_ms"]["p50"])
+            return milliseconds(model.latency_ms.p50)
 
 
-def _details(model: Mapping[str, Any], measure: Measure) -> str:
+def _details(model: ModelReport, measure: Measure) -> str:
     match measure:
         case "accuracy":
-            interval = f"{percent(model['low'])} to {percent(model['high'])}"
-            return f"{percent(model['accuracy'])}, 95 % interval {interval}"
+            interval = f"{percent(model.low)} to {percent(model.high)}"
+            return f"{percent(model.accuracy)}, 95 % interval {interval}"
         case "size":
-            return f"{model['size_mb']:,.1f} MB, {model['params']:,} parameters"
+            return f"{model.size_mb:,.1f} MB, {model.params:,} parameters"
         case "latency":
-            times = model["latency_ms"]
-            return f"p50 {milliseconds(times['p50'])}, p95 {milliseconds(times['p95'])}"
+            times = model.latency_ms
+            return f"p50 {milliseconds(times.p50)}, p95 {milliseconds(times.p95)}"
 
 
-def _interval(model: Mapping[str, Any], dark: bool) -> dict[str, Any]:
+def _interval(model: ModelReport, dark: bool) -> dict[str, Any]:
     return {
         "type": "data",
         "symmetric": False,
-        "array": [100 * (model["high"] - model["accuracy"])],
-        "arrayminus": [100 * (model["accuracy"] - model["low"])],
+        "array": [100 * (model.high - model.accuracy)],
+        "arrayminus": [100 * (model.accuracy - model.low)],
         "color": pick(INK, dark),
         "thickness": 1.4,
         "width": 5,
     }
 
 
-def _bins(seeds: Iterable[Mapping[str, Any]]) -> list[tuple[float, float, int, float, float]]:
+def _bins(seeds: Iterable[Scores]) -> list[tuple[float, float, int, float, float]]:
     """(confidence, accuracy, texts, low, high) of each bin, the seeds put together."""
-    rows = pd.DataFrame([row for scores in seeds for row in scores["reliability"]])
+    rows = pd.DataFrame([row for scores in seeds for row in scores.reliability])
     if rows.empty:
         return []
     weighted = rows[["confidence", "accuracy"]].mul(rows["count"], axis=0).assign(count=rows["count"])

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Sequence
 
 import plotly.graph_objects as go
 
-from kd_core.deployment.runtimes import RUNTIME_NAMES, Runtime
+from kd_core.deployment.reports import Cell
+from kd_core.deployment.runtimes import RUNTIME_NAMES, Runtime, split_form
 from kd_core.distillation.roles import NAMES, SHORT_NAMES
 from kd_core.figures.style import LOG_AXIS, colour_of, new_figure
 from kd_core.system.formatting import milliseconds
@@ -19,7 +19,7 @@ RUNTIME_SYMBOLS: dict[Runtime, str] = {"pytorch": "circle", "onnx": "square", "i
 
 
 def latency_by_batch(
-    cells: Sequence[Mapping[str, Any]], title: str, span: tuple[float, float], *, dark: bool = False
+    cells: Sequence[Cell], title: str, span: tuple[float, float], *, dark: bool = False
 ) -> go.Figure:
     """Median milliseconds of a batch, a line for each form, of one length and number of threads.
 
@@ -27,7 +27,7 @@ def latency_by_batch(
     """
     traces = []
     for form in dict.fromkeys(cell["form"] for cell in cells):
-        who, _, runtime = form.rpartition("-")
+        who, runtime = split_form(form)
         rows = [cell for cell in cells if cell["form"] == form]
         trace = {
             "type": "scatter",

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Sequence
 
 import plotly.graph_objects as go
 
+from kd_core.deployment.reports import FormReport
 from kd_core.deployment.staircase import label, short_label, steps
 from kd_core.figures.report import Measure
 from kd_core.figures.style import LINE, SYMBOLS, TEXT_COLOURS, colour_of, new_figure, pick
@@ -15,7 +15,7 @@ from kd_core.system.formatting import compared, megabytes, milliseconds, percent
 HEIGHT = 300
 
 
-def staircase(forms: Sequence[Mapping[str, Any]], measure: Measure, *, dark: bool = False) -> go.Figure:
+def staircase(forms: Sequence[FormReport], measure: Measure, *, dark: bool = False) -> go.Figure:
     """A step for each form. Size and latency are bars from zero; accuracy is a point with its interval."""
     title, unit = {
         "accuracy": ("Accuracy on the test texts", "%"),
@@ -78,13 +78,13 @@ def staircase(forms: Sequence[Mapping[str, Any]], measure: Measure, *, dark: boo
     return figure
 
 
-def _value(form: Mapping[str, Any], measure: Measure) -> float:
+def _value(form: FormReport, measure: Measure) -> float:
     if measure == "accuracy":
         return float(100 * form["accuracy"])
     return float(form["size_mb"] if measure == "size" else form["latency_ms"]["p50"])
 
 
-def _spoken(form: Mapping[str, Any], measure: Measure) -> str:
+def _spoken(form: FormReport, measure: Measure) -> str:
     if measure == "accuracy":
         return f"{percent(form['accuracy'])}, 95 % interval {percent(form['low'])} to {percent(form['high'])}"
     if measure == "size":
@@ -93,7 +93,7 @@ def _spoken(form: Mapping[str, Any], measure: Measure) -> str:
     return f"p50 {milliseconds(times['p50'])}, p95 {milliseconds(times['p95'])}"
 
 
-def _written(form: Mapping[str, Any], teacher: Mapping[str, Any], measure: Measure) -> str:
+def _written(form: FormReport, teacher: FormReport, measure: Measure) -> str:
     """The number at a step and, below it, its interval, or how many times less it is than the teacher's."""
     if measure == "accuracy":
         return f"<b>{percent(form['accuracy'])}</b><br>{plus_minus(form['low'], form['high'])}"

@@ -74,11 +74,11 @@ def past_runs(store: Store, limit: int = 20) -> list[Past]:
         events = [entry.event for entry in store.events(row.id)]
         starts = [event.stage for event in events if isinstance(event, StageStarted)]
         whole = len(starts) == len(set(starts))
-        cached = report["cached"]
-        seconds = {stage: taken for stage, taken in report["seconds"].items() if not cached.get(stage)}
+        cached = report.cached
+        seconds = {stage: taken for stage, taken in report.seconds.items() if not cached.get(stage)}
         work = next((event.work for event in events if isinstance(event, Estimated)), {})
-        kept = (paths.caches() / "teachers" / report["teacher_key"]).is_dir()
-        found.append(Past(report["config"], seconds if whole else {}, work, kept))
+        kept = (paths.caches() / "teachers" / report.teacher_key).is_dir()
+        found.append(Past(report.config, seconds if whole else {}, work, kept))
     return found
 
 

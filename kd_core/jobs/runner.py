@@ -28,10 +28,11 @@ from kd_core.system.process import alive, give_memory_back, machine_lock, owner,
 
 if TYPE_CHECKING:
     from kd_core.config import Settings
+    from kd_core.distillation.report import Report
     from kd_core.jobs.store import RunRow, Store
 
 # Carries out a run on the thread that calls it; what it returns is kept as the run's report.
-Handler = Callable[["RunRow", OnEvent, Control], Mapping[str, Any] | None]
+Handler = Callable[["RunRow", OnEvent, Control], "Report | Mapping[str, Any] | None"]
 
 LOG = "log.txt"
 LOOK_EVERY = 1.0  # seconds between looks at the queue, and at what other processes ask of a run
@@ -82,7 +83,8 @@ class Job:
             with self._listening():
                 report = self._handler(row, forward, self.control)
             if report is not None:
-                _keep_trying(lambda: self._store.save_report(self.run_id, dict(report)))
+                content = report if isinstance(report, Mapping) else report.to_dict()
+                _keep_trying(lambda: self._store.save_report(self.run_id, content))
             status = "done"
         except Stopped:
             status = "interrupted" if self._leaving else "stopped"

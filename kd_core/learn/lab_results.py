@@ -1,15 +1,10 @@
-"""What a lab measured, cell by cell, and what can be read out of it. No torch.
-
-A report holds ``teacher`` (accuracy), ``test_texts``, ``config``, ``training_version``, ``machine`` and
-``cells``, a student each: ``name``, ``seed``, ``who``, ``transfer`` (texts), ``layers``, ``hidden``,
-``accuracy``, ``right`` (a bit for each test text, in hexadecimal), ``params`` and ``embedding_params``.
-"""
+"""What a lab measured, cell by cell, and what can be read out of it. No torch."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from statistics import fmean
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal, NotRequired, TypedDict
 
 import numpy as np
 import pandas as pd
@@ -18,6 +13,7 @@ from pydantic import Field
 
 from kd_core.config import SEEDS, DistillConfig, Seed, Settings, setting
 from kd_core.distillation.metrics import verdict, wilson
+from kd_core.distillation.roles import Role
 
 RESAMPLES = 10_000
 
@@ -34,6 +30,31 @@ class LabConfig(Settings):
     )
 
 
+class LabCell(TypedDict):
+    """One student."""
+
+    name: str
+    seed: int
+    who: Role
+    transfer: int  # texts
+    layers: int
+    hidden: int
+    accuracy: float
+    right: str  # a bit for each test text, in hexadecimal
+    params: int
+    embedding_params: int
+
+
+class LabReport(TypedDict):
+    config: dict[str, Any]
+    training_version: NotRequired[int]  # 0.1 did not note it
+    machine: dict[str, str | int]
+    test_texts: int
+    teacher: dict[Literal["accuracy"], float]
+    cells: list[LabCell]
+    latency: NotRequired[Any]  # of what is recorded: the machine, and the milliseconds of each architecture
+
+
 def pack(right: NDArray[np.bool_]) -> str:
     return np.packbits(right).tobytes().hex()
 
@@ -42,7 +63,7 @@ def unpack(text: str, count: int) -> NDArray[np.bool_]:
     return np.unpackbits(np.frombuffer(bytes.fromhex(text), np.uint8))[:count].astype(bool)
 
 
-def transfer_curve(report: Mapping[str, Any]) -> pd.DataFrame:
+def transfer_curve(report: LabReport) -> pd.DataFrame:
     """A row for each setting that has a cell: who, transfer, seeds, accuracies, accuracy, low, high (of it),
     and delta, delta_low, delta_high, kind: the verdict against the student alone, over the seeds of both.
 
@@ -77,10 +98,10 @@ def transfer_curve(report: Mapping[str, Any]) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=[*columns, "delta", "delta_low", "delta_high", "kind"])
 
 
-def size_grid(report: Mapping[str, Any]) -> pd.DataFrame:
+def size_grid(report: LabReport) -> pd.DataFrame:
     """A row for each architecture: layers, hidden, params, embedding_share, seeds, accuracy, low, high, and
     latency_ms (median of one text at a time; empty until it was measured)."""
-    cells, times = report["cells"], report.get("latency", {}).get("ms", {})
+    cells, times = report["cells"], report["latency"]["ms"] if "latency" in report else {}
     rows = []
     for layers, hidden in sorted({(cell["layers"], cell["hidden"]) for cell in cells}):
         mine = [cell for cell in cells if (cell["layers"], cell["hidden"]) == (layers, hidden)]

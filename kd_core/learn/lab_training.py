@@ -21,20 +21,18 @@ from kd_core.distillation.distil import train_student
 from kd_core.distillation.events import Event, OnEvent, Progress, Step, ignore
 from kd_core.distillation.record import record
 from kd_core.distillation.resolve import resolve
-from kd_core.distillation.roles import LABELS_ONLY, StudentVariant
+from kd_core.distillation.roles import StudentVariant, labels_only
 from kd_core.distillation.run import Run, Trained
 from kd_core.distillation.run_folder import begin
 from kd_core.distillation.teach import teach
 from kd_core.distillation.training import TRAINING_VERSION
 from kd_core.distillation.validate import correct
-from kd_core.learn.lab_results import LabConfig, pack
+from kd_core.learn.lab_results import LabCell, LabConfig, LabReport, pack
 from kd_core.models.inference import encode
 from kd_core.models.loading import load_teacher
 from kd_core.models.size import model_size
 from kd_core.system.control import Control
 from kd_core.system.machine import describe_machine
-
-LabReport = dict[str, Any]
 
 
 @dataclass(frozen=True)
@@ -49,7 +47,7 @@ class LabTraining:
 
 def transfer_trainings(config: LabConfig) -> list[LabTraining]:
     """What does the student learn from? Alone, and distilled with each number of transfer texts."""
-    variants = {"student alone": StudentVariant("alone", LABELS_ONLY, 0)}
+    variants = {"student alone": StudentVariant("alone", labels_only(config.distil.objective), 0)}
     for texts in sorted(set(config.transfer)):
         variants[f"{texts} transfer texts"] = StudentVariant("student", config.distil.objective, texts)
     return [LabTraining(name, seed, variant) for seed in config.seeds for name, variant in variants.items()]
@@ -83,7 +81,7 @@ def run_lab(
     run = Run(task, config, work, progress, control or Control())
     teacher, _ = teach(run, model, tokenizer)
     knowledge, _ = record(run, teacher)
-    report = before or {
+    report: LabReport = before or {
         "config": config.model_dump(mode="json"),
         "training_version": TRAINING_VERSION,
         "machine": describe_machine(),
@@ -99,7 +97,7 @@ def run_lab(
     return report
 
 
-def _train_and_score(run: Run, training: LabTraining, teacher: Trained, knowledge: Dataset) -> dict[str, Any]:
+def _train_and_score(run: Run, training: LabTraining, teacher: Trained, knowledge: Dataset) -> LabCell:
     """A cell of the report."""
     run = replace(run, config=run.config.change(training.changes), work=run.work / training.name)
     transfer = min(training.variant.transfer, len(run.task.transfer))

@@ -22,7 +22,7 @@ from kd_core.distillation.metrics import softmax, wilson
 from kd_core.errors import DataError
 from kd_core.learn.anatomy import anatomy, gradient_sizes
 from kd_core.learn.examples import shipped
-from kd_core.learn.lab_results import size_grid, smallest, transfer_curve
+from kd_core.learn.lab_results import LabReport, size_grid, smallest, transfer_curve
 from kd_core.learn.recorded import recorded_lab
 from kd_core.system import formatting, paths
 
@@ -221,7 +221,7 @@ def _alpha() -> Found:
     }
 
 
-def _mean_accuracy(report: Mapping[str, Any], who: str) -> float:
+def _mean_accuracy(report: LabReport, who: str) -> float:
     """Over the seeds, of those that learned from the labelled texts only."""
     return fmean(c["accuracy"] for c in report["cells"] if c["who"] == who and not c["transfer"])
 

@@ -10,12 +10,13 @@ import json
 from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any, Literal
+from typing import Any, Literal, cast
 
 import numpy as np
 from numpy.typing import NDArray
 
 from kd_core.distillation.training.replay import Replay
+from kd_core.learn.lab_results import LabReport
 from kd_core.system import paths
 
 TASK = "bbc-headlines"
@@ -76,9 +77,9 @@ def recorded_replay() -> Replay:
 
 
 @lru_cache(maxsize=2)
-def recorded_lab(name: Literal["transfer", "size"]) -> dict[str, Any]:
+def recorded_lab(name: Literal["transfer", "size"]) -> LabReport:
     """What ``lab_results`` reads: the students of a lab, cell by cell."""
-    return _content(f"{name}-{TASK}")
+    return cast(LabReport, _content(f"{name}-{TASK}"))
 
 
 def _content(name: str) -> dict[str, Any]:

@@ -98,7 +98,7 @@ def test_a_run_that_is_not_there(app: App, benched: Store, run: str) -> None:
 
 def test_a_link_chooses_the_run_though_another_was_chosen(app: App, benched: Store) -> None:
     benched.create_run(OTHER, DistillConfig().model_dump(mode="json"), name="Other", status="done")
-    benched.save_report(OTHER, benched.report(RUN))
+    benched.save_report(OTHER, benched.report_json(RUN))
     page = app(PAGE)
     assert page.selectbox(key=f"capacity.run.{OTHER}").select(RUN).run().query_params["run"] == RUN
     page.query_params["run"] = OTHER

@@ -134,7 +134,7 @@ def test_the_downloads_have_the_whole_report(done: Store, report: dict[str, Any]
     done.rename(RUN, name)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("pages.review.report.head.st.download_button", keep)
-        actions(done.run(RUN), report)
+        actions(done.run(RUN), done.report(RUN))
     assert json.loads(made["Download JSON"]()) == report
     page = plain(made["Download HTML"]())
     assert f"<h1>{name or 'bbc-headlines: minilm-l6 → tiny'}</h1>" in page

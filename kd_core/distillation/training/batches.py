@@ -12,8 +12,10 @@ from torch.utils.data import Sampler
 from transformers.trainer_pt_utils import get_length_grouped_indices
 
 from kd_core.config import ObjectiveConfig, Precision
-from kd_core.distillation.roles import LABELS_ONLY, Role
+from kd_core.distillation.roles import Role, labels_only
 from kd_core.system import parallel
+
+LABELS_ONLY = labels_only(ObjectiveConfig())
 
 
 @dataclass(frozen=True)

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Iterable, Mapping
+from typing import TYPE_CHECKING, Any
 
-from kd_core.distillation.roles import NAMES
+from kd_core.distillation.roles import Role
+
+if TYPE_CHECKING:  # scipy comes with it
+    from kd_core.distillation.report import Report
 
 _BILSTM_STATE = 150  # of each direction, Tang et al. 2019
 
-_MEASURED = ("who", "runtime", "accuracy", "low", "high", "size_mb", "params")
+_OF_MODEL = ("accuracy", "low", "high", "size_mb", "params")
+_OF_TIMING = ("p50", "threads", "batch")
 
 
 def flops_per_text(
@@ -33,36 +37,34 @@ def flops_per_text(
     return float(tokens * per_token + once)
 
 
-def condense(report: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """What candidates need of the report of a run (its models), or of a benchmark or export (its forms)."""
-    if "forms" in report:
-        return [
-            {name: form[name] for name in (*_MEASURED, "shifted") if name in form} | _timing(form)
-            for form in report["forms"]
-        ]
-    found = []
-    for who in NAMES:
-        if model := report.get(who):
-            form = {"who": who, "runtime": "pytorch"} | model
-            sizes = report["config"]["teacher" if who == "teacher" else "student"]
-            found.append(
-                {name: form[name] for name in _MEASURED}
-                | _timing(model)
-                | {
-                    "texts": report["rows"]["test"],
-                    "shifted": model["shifted"],
-                    "flops": flops_per_text(
-                        sizes["layers"],
-                        sizes["hidden"],
-                        sizes["intermediate"],
-                        tokens=model["latency_ms"]["mean_tokens"],
-                        classes=len(report["labels"]),
-                        bilstm=sizes["model"] == "bilstm",
-                    ),
-                }
-            )
-    return found
+def condense(report: Report) -> list[dict[str, Any]]:
+    """What candidates need of the models of a run."""
+    return [
+        {"who": who, "runtime": "pytorch"}
+        | {name: getattr(model, name) for name in _OF_MODEL}
+        | {name: getattr(model.latency_ms, name) for name in _OF_TIMING}
+        | {"texts": report.rows["test"], "shifted": model.shifted}
+        | {"flops": _flops(report, who, model.latency_ms.mean_tokens)}
+        for who, model in report.models.items()
+    ]
 
 
-def _timing(model: Mapping[str, Any]) -> dict[str, Any]:
-    return {name: model["latency_ms"][name] for name in ("p50", "threads", "batch")}
+def condense_forms(forms: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """What candidates need of what a benchmark or an export has measured."""
+    return [
+        {name: form[name] for name in ("who", "runtime", *_OF_MODEL, "shifted") if name in form}
+        | {name: form["latency_ms"][name] for name in _OF_TIMING}
+        for form in forms
+    ]
+
+
+def _flops(report: Report, who: Role, tokens: float) -> float:
+    sizes = report.config["teacher" if who == "teacher" else "student"]
+    return flops_per_text(
+        sizes["layers"],
+        sizes["hidden"],
+        sizes["intermediate"],
+        tokens=tokens,
+        classes=len(report.labels),
+        bilstm=sizes["model"] == "bilstm",
+    )

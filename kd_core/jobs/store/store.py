@@ -13,6 +13,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any, cast, get_args
 
 import sqlalchemy as sa
+from pydantic import ValidationError
 
 from kd_core.distillation.events import (
     Evaluated,
@@ -42,6 +43,8 @@ from kd_core.jobs.store.schema import (
 
 if TYPE_CHECKING:
     import pandas as pd
+
+    from kd_core.distillation.report import Report
 
 EVENT_TYPES: dict[str, Callable[..., Event]] = {kind.__name__: kind for kind in get_args(Event)}
 MEASURED: tuple[JobKind, ...] = ("distil", "bench", "export")  # kinds of jobs whose reports tell of models
@@ -203,8 +206,19 @@ class Store(Queue):
                 connection.execute(run.values(summary=_summary(row.kind, report)))
             upsert(connection, REPORTS, [{"run": row.number, "report": dict(report)}])
 
-    def report(self, run_id: str) -> dict[str, Any]:
-        """From the database, or else from the run's folder. Raises: RunError where neither has one."""
+    def report(self, run_id: str) -> Report:
+        """Of a distillation. Raises: RunError where there is none, or none that can be read."""
+        from kd_core.distillation.report import Report  # scipy comes with it
+
+        try:
+            return Report.model_validate(self.report_json(run_id))
+        except ValidationError as error:
+            raise RunError(
+                f"The report of {run_id} cannot be read; it may be from another version."
+            ) from error
+
+    def report_json(self, run_id: str) -> Any:
+        """What a job of any kind found out. Raises: RunError where neither database nor folder has it."""
         from kd_core.distillation.report import Report  # scipy comes with it
         from kd_core.distillation.run_folder import find
 
@@ -216,7 +230,7 @@ class Store(Queue):
         with self._database.begin() as connection:
             row = connection.execute(query).one_or_none()
         if row and row.report is not None:
-            return cast(dict[str, Any], row.report)
+            return row.report
         if row and row.status != "done":
             raise RunError(f"Run {run_id} has no report: it is {row.status}.")
         return Report.read(find(run_id)).to_dict()
@@ -231,7 +245,7 @@ class Store(Queue):
         for row in rows:
             if row.forms is None:
                 with suppress(RunError):  # deleted in this moment, or its folder is gone
-                    summaries[row.id] = _summary(row.kind, self.report(row.id))
+                    summaries[row.id] = _summary(row.kind, self.report_json(row.id))
         if summaries:
             with self._database.begin(write=True) as connection:
                 for run_id, summary in summaries.items():
@@ -247,17 +261,20 @@ def _searchable(row: RunRow) -> str:
 
 def _summary(kind: JobKind, report: Mapping[str, Any]) -> dict[str, Any]:
     """What ``RunRow`` says of a report."""
-    from kd_core.jobs.store.digest import condense  # pandas comes with it
+    from kd_core.jobs.store.digest import condense, condense_forms
 
-    forms = condense(report)
     if kind != "distil":
-        return {"forms": forms}
-    models, verdict = {who: report[who] for who in get_args(Role) if report.get(who)}, report["verdict"]
+        return {"forms": condense_forms(report["forms"])}
+    from kd_core.distillation.report import Report  # scipy comes with it
+
+    read = Report.model_validate(report)
     return {
-        "accuracy": {who: model["accuracy"] for who, model in models.items()},
-        "verdict": verdict["kind"],
-        **{name: verdict[name] for name in ("delta", "low", "high")},
-        "size_mb": models["student"]["size_mb"],
-        "latency": {who: models[who]["latency_ms"]["p50"] for who in ("student", "teacher")},
-        "forms": forms,
+        "accuracy": {who: read.models[who].accuracy for who in get_args(Role) if who in read.models},
+        "verdict": read.verdict.kind,
+        "delta": read.verdict.delta,
+        "low": read.verdict.low,
+        "high": read.verdict.high,
+        "size_mb": read.student.size_mb,
+        "latency": {"student": read.student.latency_ms.p50, "teacher": read.teacher.latency_ms.p50},
+        "forms": condense(read),
     }

@@ -147,10 +147,10 @@ def _ending(run: RunRow, *, began: bool) -> None:
     if run.status == "done":
         report = store().report(run.id)
         with st.container(border=True, key="live.verdict"):
-            verdict_badge(report["verdict"]["kind"])
-            st.markdown(f"**{escape(report['sentence'])}**")
-            if told := estimate_was(run, report["seconds"]):
-                st.caption(told)
+            verdict_badge(report.verdict.kind)
+            st.markdown(f"**{escape(report.sentence)}**")
+            if estimated := estimate_was(run, report.seconds):
+                st.caption(estimated)
             st.page_link(
                 addresses.REPORT,
                 label="Open the report",

@@ -99,7 +99,7 @@ def _source(controls: Controls) -> tuple[Replay, float]:
 @st.cache_resource(max_entries=8, show_spinner=False)
 def _read(run_id: str) -> Replay:
     """Raises: RunError."""
-    return Replay.read(paths.runs() / run_id, store().report(run_id)["labels"])
+    return Replay.read(paths.runs() / run_id, store().report(run_id).labels)
 
 
 def _moment(controls: Controls, replay: Replay, playing: bool) -> int:

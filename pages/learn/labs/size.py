@@ -10,7 +10,7 @@ import streamlit as st
 
 from kd_core import figures
 from kd_core.figures.lab_runs import SIZE_MEASURES, SizeMeasure, measured
-from kd_core.learn.lab_results import size_grid, smallest
+from kd_core.learn.lab_results import LabReport, size_grid, smallest
 from kd_core.learn.recorded import recorded_lab
 from kd_core.system import formatting
 from pages.learn.labs.controls import Controls, asked
@@ -200,7 +200,7 @@ def _table(grid: pd.DataFrame, teacher: float) -> None:
         )
 
 
-def _conditions(report: Mapping[str, Any], grid: pd.DataFrame) -> str:
+def _conditions(report: LabReport, grid: pd.DataFrame) -> str:
     config, machine = report["config"], report["machine"]
     seeds = sorted({int(count) for count in grid["seeds"]})  # two while the last pass goes on
     says = (

@@ -2,20 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
-
 import pandas as pd
 import streamlit as st
 
 from kd_core import figures
 from kd_core.config import DistillConfig
-from kd_core.distillation.roles import STUDENTS
 from kd_core.errors import KDError, RunError
 from kd_core.figures.lab_runs import setting_name
 from kd_core.jobs.states import PENDING
 from kd_core.jobs.store import RunRow
-from kd_core.learn.lab_results import LabConfig, transfer_curve
+from kd_core.learn.lab_results import LabConfig, LabReport, transfer_curve
 from kd_core.learn.recorded import recorded_lab
 from kd_core.system import formatting
 from pages.learn.labs.controls import Controls, question
@@ -128,8 +124,8 @@ def _seconds_each(run: RunRow | None) -> float | None:
         report = store().report(run.id)
     except RunError:
         return None
-    trained = sum(len(report[who]["seeds"]) for who in STUDENTS if report.get(who))
-    return float(report["seconds"]["distil"]) / trained
+    trained = sum(len(model.seeds) for who, model in report.models.items() if who != "teacher")
+    return report.seconds["distil"] / trained
 
 
 def _question(controls: Controls) -> None:
@@ -171,17 +167,18 @@ def _result(job: RunRow | None) -> None:
     _conditions(report)
 
 
-def _report(job: RunRow | None) -> Mapping[str, Any] | None:
+def _report(job: RunRow | None) -> LabReport | None:
     if job is None:
         return recorded_lab("transfer")
     try:
-        return store().report(job.id)
+        report: LabReport = store().report_json(job.id)
+        return report
     except RunError:  # nothing is measured yet
         return None
 
 
 @st.cache_data(max_entries=16, show_spinner=False)
-def _curve(report: Mapping[str, Any]) -> pd.DataFrame:
+def _curve(report: LabReport) -> pd.DataFrame:
     return transfer_curve(report)
 
 
@@ -237,7 +234,7 @@ def _table(curve: pd.DataFrame) -> None:
     st.dataframe(table, hide_index=True, key=f"{PAGE}.table", alt="Accuracy by what the student learns from")
 
 
-def _conditions(report: Mapping[str, Any]) -> None:
+def _conditions(report: LabReport) -> None:
     config, machine = report["config"], report["machine"]
     goal, student, training = config["objective"], config["student"], config["training"]
     st.caption(

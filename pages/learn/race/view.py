@@ -143,16 +143,16 @@ def _podium(runs: Sequence[RunRow], names: dict[str, str]) -> None:
     st.markdown(_result(rank, names))
     rows = []
     for run in sorted(runs, key=lambda run: (rank[run.id], -run.accuracy["student"])):
-        student = store().report(run.id)["student"]
+        student = store().report(run.id).student
         shared = list(rank.values()).count(rank[run.id]) > 1
         rows.append(
             {
                 "Place": f"{ORDINALS[rank[run.id]]}{', shared' if shared else ''}",
                 "Lane": names[run.id],
-                "Test accuracy": f"{formatting.percent(student['accuracy'])} "
-                f"{formatting.plus_minus(student['low'], student['high'])}",
+                "Test accuracy": f"{formatting.percent(student.accuracy)} "
+                f"{formatting.plus_minus(student.low, student.high)}",
                 "Gain over alone": formatting.points(run.delta or 0),
-                "Parameters": formatting.count(student["params"]),
+                "Parameters": formatting.count(student.params),
             }
         )
     st.dataframe(pd.DataFrame(rows), hide_index=True, key="race.podium", alt="Places and test accuracies")

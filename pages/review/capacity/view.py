@@ -9,6 +9,7 @@ import streamlit as st
 
 from kd_core.deployment.benchmark_notes import conditions
 from kd_core.deployment.capacity import Load, Measured, Requirement, from_bench, from_run, money, saving
+from kd_core.deployment.reports import BenchReport
 from kd_core.distillation.report_tables import conditions as run_conditions
 from kd_core.jobs.store import RunRow
 from kd_core.system import formatting
@@ -47,8 +48,8 @@ def measured(run: RunRow) -> tuple[list[Measured], str, bool]:
     if done is None:
         report = store().report(run.id)
         return from_run(report), run_conditions(report), False
-    report = store().report(done.id)
-    batches = sorted({cell["batch"] for cell in report["cells"]})
+    measured: BenchReport = store().report_json(done.id)
+    batches = sorted({cell["batch"] for cell in measured["cells"]})
     batch = st.segmented_control(
         "Texts in a batch",
         batches,
@@ -58,7 +59,7 @@ def measured(run: RunRow) -> tuple[list[Measured], str, bool]:
         help="Batches take less time for a text, but a text waits until its batch is full and done",
         bind="query-params",
     )
-    return from_bench(report, batch), conditions(report), True
+    return from_bench(measured, batch), conditions(measured), True
 
 
 def answer(needs: Sequence[Requirement]) -> None:

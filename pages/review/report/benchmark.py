@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Sequence
 
 import pandas as pd
 import streamlit as st
@@ -11,6 +10,7 @@ import streamlit as st
 from kd_core import figures
 from kd_core.deployment.benchmark import BenchConfig
 from kd_core.deployment.benchmark_notes import against, conditions, count_of_threads, form_name, kind_of_texts
+from kd_core.deployment.reports import BenchReport, Cell, FormReport
 from kd_core.jobs.store import RunRow
 from kd_core.system import formatting
 from pages.shared import addresses
@@ -45,10 +45,10 @@ def benchmark(run: RunRow) -> None:
         )
         st.rerun()
     if done:
-        _results(store().report(done.id))
+        _results(store().report_json(done.id))
 
 
-def _results(report: Mapping[str, Any]) -> None:
+def _results(report: BenchReport) -> None:
     forms, cells = report["forms"], report["cells"]
     times = forms[0]["latency_ms"]
     st.dataframe(
@@ -99,7 +99,7 @@ def _results(report: Mapping[str, Any]) -> None:
     )
 
 
-def _by_length(cells: Sequence[Mapping[str, Any]], threads: int) -> None:
+def _by_length(cells: Sequence[Cell], threads: int) -> None:
     """Side by side, on one scale: a picture for each length."""
     p50 = [cell["p50"] for cell in cells]
     lengths = list(dict.fromkeys(cell["length"] for cell in cells))
@@ -115,13 +115,13 @@ def _by_length(cells: Sequence[Mapping[str, Any]], threads: int) -> None:
                 )
 
 
-def _spoken(cells: Sequence[Mapping[str, Any]]) -> str:
+def _spoken(cells: Sequence[Cell]) -> str:
     one = cells[0]["batch"]
     read = [f"{form_name(c['form'])} {formatting.milliseconds(c['p50'])}" for c in cells if c["batch"] == one]
     return f"Batch {one}: {', '.join(read)}."
 
 
-def _overview(forms: Sequence[Mapping[str, Any]]) -> pd.DataFrame:
+def _overview(forms: Sequence[FormReport]) -> pd.DataFrame:
     return pd.DataFrame(
         [
             {
@@ -139,7 +139,7 @@ def _overview(forms: Sequence[Mapping[str, Any]]) -> pd.DataFrame:
     )
 
 
-def _grid(cells: Sequence[Mapping[str, Any]]) -> pd.DataFrame:
+def _grid(cells: Sequence[Cell]) -> pd.DataFrame:
     return pd.DataFrame(
         [
             {

@@ -2,21 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
-
 import streamlit as st
 
 from kd_core import figures
 from kd_core.distillation import report_tables, roles
+from kd_core.distillation.report import Report
 from kd_core.jobs.store import RunRow
 from pages.shared.charts import chart, is_dark
 from pages.shared.state import store
 
 
-def curves(run: RunRow, report: Mapping[str, Any]) -> None:
+def curves(run: RunRow, report: Report) -> None:
     curve, evaluations = store().curve(run.id), store().evaluations(run.id)
-    trained = [who for who in report_tables.models(report) if (curve["who"] == who).any()]
+    trained = [who for who in report.models if (curve["who"] == who).any()]
     if not trained:
         st.info("The curves of this run were not recorded in this database.", icon=":material/show_chart:")
         return
@@ -30,7 +28,7 @@ def curves(run: RunRow, report: Mapping[str, Any]) -> None:
             alt="Validation accuracy of each model over the training steps",
         )
         drawn = set(evaluations["who"])
-        if cached := [roles.NAMES[who] for who in report_tables.models(report) if who not in drawn]:
+        if cached := [roles.NAMES[who] for who in report.models if who not in drawn]:
             st.caption(f"From the cache, so without a curve here: {', '.join(cached).lower()}.")
     with loss:
         place = st.container()

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import socket
-from collections.abc import Mapping
-from typing import Any
+from dataclasses import asdict
 
 import pandas as pd
 import streamlit as st
 
 from kd_core import figures
 from kd_core.distillation import report_tables
+from kd_core.distillation.report import Report
 from kd_core.errors import RunError
 from kd_core.jobs.store import RunRow
 from kd_core.system import formatting, paths
@@ -25,31 +25,31 @@ LABELS = {
 }
 
 
-def fidelity(run: RunRow, report: Mapping[str, Any]) -> None:
-    found = report["fidelity"]
+def fidelity(run: RunRow, report: Report) -> None:
+    counts = asdict(report.fidelity)
     left, right = st.columns(2)
     with left:
         chart(
             figures.four_way(report, dark=is_dark()),
             key="report.four_way",
-            alt=", ".join(f"{label}: {found[cell]:,} texts" for cell, label in LABELS.items()),
+            alt=", ".join(f"{label}: {counts[cell]:,} texts" for cell, label in LABELS.items()),
         )
     with right.container(horizontal=True):
         st.metric(
             "Agreement",
-            formatting.percent(found["agreement"]),
+            formatting.percent(report.fidelity.agreement),
             border=True,
             help="How often the student's answer is the teacher's, right or wrong",
         )
         st.metric(
             "Divergence",
-            f"{found['kl']:.3f} nats",
+            f"{report.fidelity.kl:.3f} nats",
             border=True,
             help=f"{term('KL divergence')} Here of the student from the teacher, at T = 1, mean over texts.",
         )
     for cell, label in LABELS.items():
         right.markdown(f"**{label}:** {report_tables.CELLS[cell]}")
-    if len(report["config"]["training"]["seeds"]) > 1:
+    if len(report.config["training"]["seeds"]) > 1:
         right.caption("Of the first seed's student.")
     st.subheader("The texts behind each cell", anchor=False)
     cell = st.segmented_control(
@@ -57,7 +57,7 @@ def fidelity(run: RunRow, report: Mapping[str, Any]) -> None:
         list(LABELS),
         default="new_error",
         required=True,
-        format_func=lambda cell: f"{LABELS[cell]} ({found[cell]:,})",
+        format_func=lambda cell: f"{LABELS[cell]} ({counts[cell]:,})",
         key="report.cell",
         label_visibility="collapsed",
     )
@@ -88,7 +88,7 @@ def fidelity(run: RunRow, report: Mapping[str, Any]) -> None:
 
 
 @st.cache_data(max_entries=8, show_spinner=False)
-def _texts(run_id: str, machine: str, _report: Mapping[str, Any]) -> pd.DataFrame:
+def _texts(run_id: str, machine: str, _report: Report) -> pd.DataFrame:
     """Raises: RunError, where the run's folder is not on this machine any more, or never was."""
     folder = paths.runs() / run_id
     if not folder.is_dir():

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
-from typing import Any
 
 import streamlit as st
 
 from kd_core import figures
 from kd_core.config import DistillConfig
 from kd_core.distillation import report_tables, roles
+from kd_core.distillation.report import Report
 from kd_core.figures.html_report import html_report
 from kd_core.jobs.states import PENDING
 from kd_core.jobs.store import RunRow
@@ -27,7 +26,7 @@ MEASURES = ("accuracy", "size", "latency")
 ENDED = {"failed": "failed", "stopped": "was stopped", "interrupted": "was interrupted"}
 
 
-def actions(run: RunRow, report: Mapping[str, Any]) -> None:
+def actions(run: RunRow, report: Report) -> None:
     with st.container(horizontal=True):
         st.download_button(
             "Download HTML",
@@ -41,7 +40,7 @@ def actions(run: RunRow, report: Mapping[str, Any]) -> None:
         )
         st.download_button(
             "Download JSON",
-            lambda: json.dumps(report, indent=1, ensure_ascii=False),
+            lambda: json.dumps(store().report_json(run.id), indent=1, ensure_ascii=False),
             file_name=f"kd-{run.id}.json",
             mime="application/json",
             icon=":material/data_object:",
@@ -73,23 +72,23 @@ def title(run: RunRow, seconds: float | None = None) -> None:
     st.caption(" · ".join([*facts, f"`{run.id}`"]))
 
 
-def verdict(run: RunRow, report: Mapping[str, Any]) -> None:
-    title(run, sum(report["seconds"].values()))
+def verdict(run: RunRow, report: Report) -> None:
+    title(run, sum(report.seconds.values()))
     with st.container(border=True, key="report.verdict"):
-        verdict_badge(report["verdict"]["kind"], help=term("verdict"))
-        st.markdown(f"**{escape(report['sentence'])}**")
-        for note in report["notes"]:
+        verdict_badge(report.verdict.kind, help=term("verdict"))
+        st.markdown(f"**{escape(report.sentence)}**")
+        for note in report.notes:
             st.caption(escape(note))
-        if told := estimate_was(run, report["seconds"]):
-            st.caption(told)
+        if estimated := estimate_was(run, report.seconds):
+            st.caption(estimated)
 
 
-def measures(report: Mapping[str, Any]) -> None:
+def measures(report: Report) -> None:
     """Accuracy, size and latency of all models, with what compression cost and bought."""
-    found = report_tables.kept(report)
+    kept = report_tables.kept(report)
     for column, measure in zip(st.columns(3), MEASURES, strict=True):
         with column.container(border=True, height="stretch"):
-            st.markdown(f"**{found[measure]}**")
+            st.markdown(f"**{kept[measure]}**")
             figure = figures.bars(report, measure, dark=is_dark())
             chart(figure, key=f"report.{measure}", alt=_spoken(report, measure))
             if measure == "latency":
@@ -121,7 +120,7 @@ def unfinished(run: RunRow) -> None:
     duplicate(run)
 
 
-def _html(run: RunRow, report: Mapping[str, Any]) -> str:
+def _html(run: RunRow, report: Report) -> str:
     return html_report(
         report,
         name=run.title,
@@ -131,12 +130,12 @@ def _html(run: RunRow, report: Mapping[str, Any]) -> str:
     )
 
 
-def _spoken(report: Mapping[str, Any], measure: str) -> str:
+def _spoken(report: Report, measure: str) -> str:
     """The numbers of the bars, read out."""
     read = {
-        "accuracy": lambda model: formatting.percent(model["accuracy"]),
-        "size": lambda model: formatting.megabytes(model["size_mb"]),
-        "latency": lambda model: formatting.milliseconds(model["latency_ms"]["p50"]),
+        "accuracy": lambda model: formatting.percent(model.accuracy),
+        "size": lambda model: formatting.megabytes(model.size_mb),
+        "latency": lambda model: formatting.milliseconds(model.latency_ms.p50),
     }[measure]
-    numbers = (f"{roles.NAMES[who]} {read(model)}" for who, model in report_tables.models(report).items())
+    numbers = (f"{roles.NAMES[who]} {read(model)}" for who, model in report.models.items())
     return f"{measure.capitalize()}: {', '.join(numbers)}."

@@ -2,21 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
-
 import streamlit as st
 
 from kd_core import figures
 from kd_core.distillation import report_tables, roles
+from kd_core.distillation.report import Report
 from kd_core.jobs.store import RunRow
 from kd_core.system import formatting
 from pages.shared.charts import chart, is_dark
 from pages.shared.text import escape, term
 
 
-def quality(run: RunRow, report: Mapping[str, Any]) -> None:
-    dark, models = is_dark(), report_tables.models(report)
+def quality(run: RunRow, report: Report) -> None:
+    dark = is_dark()
     st.dataframe(
         report_tables.overview(report),
         hide_index=True,
@@ -37,13 +35,13 @@ def quality(run: RunRow, report: Mapping[str, Any]) -> None:
         share = formatting.percent(unknown, 0)
         lacking = f" {share} of the validation and test texts hold a word piece that the student lacks."
     st.caption(
-        f"On {report['verdict']['n']:,} test texts; ± is half of the 95 % interval. Macro-F1 weighs all "
+        f"On {report.verdict.n:,} test texts; ± is half of the 95 % interval. Macro-F1 weighs all "
         "classes alike. The calibration error is how far, on average, a model's confidence is from how often "
         f"it is right. {report_tables.ONE_LATENCY}{lacking}"
     )
     who = st.segmented_control(
         "Model",
-        list(models),
+        list(report.models),
         default="student",
         required=True,
         format_func=roles.NAMES.get,
@@ -68,8 +66,8 @@ def quality(run: RunRow, report: Mapping[str, Any]) -> None:
             alt=f"How often answers of each confidence are right: {roles.NAMES[who]}",
         )
         st.caption(
-            f"Calibration error {formatting.percent(models[who]['ece'])}. Below the diagonal it is too sure "
-            "of itself, above it too careful. Lines are 95 % intervals, larger dots hold more texts.",
+            f"Calibration error {formatting.percent(report.models[who].ece)}. Below the diagonal it is too "
+            "sure of itself, above it too careful. Lines are 95 % intervals, larger dots hold more texts.",
             help=term("calibration error"),
         )
     left, right = st.columns(2)
@@ -92,11 +90,11 @@ def quality(run: RunRow, report: Mapping[str, Any]) -> None:
         },
         alt=f"Scores of each class: {roles.NAMES[who]}",
     )
-    if report["student"]["shifted"]:
+    if report.student.shifted:
         _other_texts(report, dark)
 
 
-def _other_texts(report: Mapping[str, Any], dark: bool) -> None:
+def _other_texts(report: Report, dark: bool) -> None:
     st.subheader("On other texts", anchor=False)
     st.markdown(
         "How far each model falls on texts that it was not made for: the test texts with typing errors, with "
@@ -110,7 +108,7 @@ def _other_texts(report: Mapping[str, Any], dark: bool) -> None:
             alt="Accuracy of each model on the test texts and on other texts",
         )
     table = report_tables.other_texts(report)
-    falls = list(report["student"]["shifted"])
+    falls = list(report.student.shifted)
     table[falls] = table[falls].map(formatting.signed)
     right.dataframe(
         table,

@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
-
 import streamlit as st
 import yaml
 
+from kd_core.distillation.report import Report
 from kd_core.distillation.reproduce import command, python
 from kd_core.jobs.store import RunRow
 
 
-def reproduce(run: RunRow, report: Mapping[str, Any]) -> None:
+def reproduce(run: RunRow, report: Report) -> None:
     st.markdown("On the same machine, with the same versions, each of these gives the same models again.")
     left, right = st.columns(2)
     with left:
@@ -20,9 +18,9 @@ def reproduce(run: RunRow, report: Mapping[str, Any]) -> None:
         st.code(command(run.config), language="bash", wrap_lines=True)
         st.markdown("**In Python**")
         st.code(python(run.config), language="python", wrap_lines=True)
-        machine = report["machine"]
+        machine = report.machine
         st.caption(f"Made with Python {machine['python']} and PyTorch {machine['torch']}.")
-    text = yaml.safe_dump(report["config"], sort_keys=False, allow_unicode=True)
+    text = yaml.safe_dump(report.config, sort_keys=False, allow_unicode=True)
     with right:
         with st.container(horizontal=True, vertical_alignment="center"):
             st.markdown("**As a file** for `kd distill --config`, with every auto decided", width="stretch")

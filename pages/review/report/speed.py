@@ -2,31 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
-
 import pandas as pd
 import streamlit as st
 
 from kd_core.distillation import events, report_tables, roles
 from kd_core.distillation.events import STAGES
+from kd_core.distillation.report import Report
 from kd_core.jobs.store import RunRow
 from kd_core.system import formatting
 from pages.review.report.benchmark import benchmark
 from pages.shared.text import escape, term
 
 
-def speed(run: RunRow, report: Mapping[str, Any]) -> None:
-    for column, who in zip(st.columns(2), ("teacher", "student"), strict=True):
-        times = report[who]["latency_ms"]
+def speed(run: RunRow, report: Report) -> None:
+    for column, who in zip(st.columns(2), report.models, strict=False):  # teacher and student come first
+        times = report.models[who].latency_ms
         with column.container(border=True):
             st.markdown(f"**{roles.NAMES[who]}**", help=term(who))
             with st.container(horizontal=True):
-                st.metric("Median (p50)", formatting.milliseconds(times["p50"]), help=term("latency"))
-                st.metric("p95", formatting.milliseconds(times["p95"]), help=term("p50 and p95"))
+                st.metric("Median (p50)", formatting.milliseconds(times.p50), help=term("latency"))
+                st.metric("p95", formatting.milliseconds(times.p95), help=term("p50 and p95"))
                 st.metric(
                     "Texts per second",
-                    f"{1000 / times['p50']:,.0f}",
+                    f"{1000 / times.p50:,.0f}",
                     help="Of one thread, one text after the other; batches are faster",
                 )
     st.caption(escape(report_tables.conditions(report)))
@@ -36,8 +34,8 @@ def speed(run: RunRow, report: Mapping[str, Any]) -> None:
         pd.DataFrame(
             {
                 "Step": list(events.STEP_NAMES.values()),
-                "Time": [formatting.duration(report["seconds"][stage]) for stage in STAGES],
-                "": ["from the cache" if report["cached"].get(stage) else "" for stage in STAGES],
+                "Time": [formatting.duration(report.seconds[stage]) for stage in STAGES],
+                "": ["from the cache" if report.cached.get(stage) else "" for stage in STAGES],
             }
         ),
         hide_index=True,

@@ -101,20 +101,20 @@ def _results(run: RunRow) -> dict[str, str]:
     """Of one run, in words; accuracies with half of their 95 % interval."""
     report = store().report(run.id)
     rows = {
-        f"Accuracy, {roles.NAMES[who].lower()}": f"{formatting.percent(report[who]['accuracy'])} "
-        f"{formatting.plus_minus(report[who]['low'], report[who]['high'])}"
-        if report.get(who)
+        f"Accuracy, {name.lower()}": f"{formatting.percent(model.accuracy)} "
+        f"{formatting.plus_minus(model.low, model.high)}"
+        if (model := report.models.get(who))
         else NONE
-        for who in roles.NAMES
+        for who, name in roles.NAMES.items()
     }
     return rows | {
         "Gain over the student alone": f"{formatting.points(run.delta)} "
         f"({formatting.interval(run.low, run.high)})",
-        "Agreement with the teacher": formatting.percent(report["fidelity"]["agreement"]),
-        "Calibration error": formatting.percent(report["student"]["ece"]),
-        "Parameters": formatting.count(report["student"]["params"]),
-        "Size": formatting.megabytes(report["student"]["size_mb"]),
-        "Latency, p50": formatting.milliseconds(report["student"]["latency_ms"]["p50"]),
+        "Agreement with the teacher": formatting.percent(report.fidelity.agreement),
+        "Calibration error": formatting.percent(report.student.ece),
+        "Parameters": formatting.count(report.student.params),
+        "Size": formatting.megabytes(report.student.size_mb),
+        "Latency, p50": formatting.milliseconds(report.student.latency_ms.p50),
     }
 
 

@@ -2,6 +2,7 @@
 
 import streamlit as st
 
+from kd_core.deployment.reports import ExportReport
 from kd_core.errors import KDError
 from pages.shared import addresses
 from pages.shared.choose_run import choose_run
@@ -30,7 +31,7 @@ try:
         with st.container(border=True):
             job_view(jobs[0], "export.job")
     if done is not None:
-        report = store().report(done.id)
+        report: ExportReport = store().report_json(done.id)
         with row:
             download(report)
         stairs(report)

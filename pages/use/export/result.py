@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import zipfile
-from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 import pandas as pd
 import streamlit as st
@@ -13,6 +11,7 @@ import streamlit as st
 from kd_core import figures
 from kd_core.deployment import staircase
 from kd_core.deployment.model_card import ONNX, PIPELINE
+from kd_core.deployment.reports import ExportReport, FormReport
 from kd_core.jobs.store import RunRow
 from kd_core.system import formatting
 from pages.shared.charts import chart, is_dark
@@ -33,7 +32,7 @@ CONTENTS = {
 }
 
 
-def stairs(report: Mapping[str, Any]) -> None:
+def stairs(report: ExportReport) -> None:
     forms = report["forms"]
     st.subheader("What each step costs and buys", anchor=False)
     for column, measure in zip(st.columns(3), MEASURES, strict=True):
@@ -53,7 +52,7 @@ def stairs(report: Mapping[str, Any]) -> None:
         st.caption(escape(staircase.conditions(forms, report["machine"], report["texts"])))
 
 
-def download(report: Mapping[str, Any]) -> None:
+def download(report: ExportReport) -> None:
     """The zip, read when somebody wants it; none where the command made a folder, or it was freed."""
     place = Path(report["to"] or "")
     if zipfile.is_zipfile(place):
@@ -69,7 +68,7 @@ def download(report: Mapping[str, Any]) -> None:
         )
 
 
-def contents(report: Mapping[str, Any]) -> None:
+def contents(report: ExportReport) -> None:
     """What is in the zip; or where a bundle that the command made lies."""
     st.subheader("What is in it", anchor=False)
     place = Path(report["to"] or "")
@@ -96,7 +95,7 @@ def contents(report: Mapping[str, Any]) -> None:
         )
 
 
-def how_to_use(run: RunRow, report: Mapping[str, Any]) -> None:
+def how_to_use(run: RunRow, report: ExportReport) -> None:
     st.subheader("How to use it", anchor=False)
     made = [form["runtime"] for form in report["forms"] if form["runtime"] != "pytorch"]
     codes = {}
@@ -128,7 +127,7 @@ def _listed(place: Path) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=["file", "size", "what"])
 
 
-def _spoken(forms: list[Mapping[str, Any]], measure: str) -> str:
+def _spoken(forms: list[FormReport], measure: str) -> str:
     """The numbers of the stairs, read out."""
     read = {
         "accuracy": lambda form: formatting.percent(form["accuracy"]),

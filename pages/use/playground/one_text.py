@@ -5,7 +5,6 @@ from __future__ import annotations
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
 import pandas as pd
 import streamlit as st
@@ -14,6 +13,7 @@ from kd_core import figures
 from kd_core.deployment import predict
 from kd_core.deployment.predict import MAX_CHARACTERS, MAX_WORDS, Answer
 from kd_core.distillation import report_tables, roles
+from kd_core.distillation.report import Report
 from kd_core.distillation.roles import Role
 from kd_core.errors import KDError
 from kd_core.jobs.store import RunRow
@@ -30,11 +30,11 @@ TEXT, EFFECTS = "playground.text", "playground.effects"
 
 
 @st.cache_data(max_entries=4, show_spinner=False)
-def _test_texts(folder: Path, _report: Mapping[str, Any]) -> pd.DataFrame:
+def _test_texts(folder: Path, _report: Report) -> pd.DataFrame:
     return report_tables.texts(folder, _report)
 
 
-def choose_text(run: RunRow, report: Mapping[str, Any]) -> tuple[str, str | None]:
+def choose_text(run: RunRow, report: Report) -> tuple[str, str | None]:
     """What was typed or picked, and its true class where it is one of the test texts."""
     left, right = st.columns([3, 2], gap="medium")
     with right:
@@ -54,7 +54,7 @@ def choose_text(run: RunRow, report: Mapping[str, Any]) -> tuple[str, str | None
     return text, None if truth.empty else truth.iloc[0]
 
 
-def _examples(run: RunRow, report: Mapping[str, Any]) -> pd.DataFrame:
+def _examples(run: RunRow, report: Report) -> pd.DataFrame:
     """Shows the picker; returns all test texts, none where the run's folder does not have them."""
     try:
         texts = _test_texts(paths.runs() / run.id, report)

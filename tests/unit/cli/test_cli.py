@@ -44,7 +44,7 @@ from kd_core.jobs.recorder import Recorder
 from kd_core.jobs.store import Store
 from kd_core.system.control import Control
 from kd_core.system.process import machine_lock, owner
-from tests import ROOT
+from tests import ROOT, SAMPLES
 
 FIELDS = [f"{section}.{name}" for section, fields in sections() for name in fields.model_fields]
 
@@ -211,32 +211,34 @@ def test_help_of_distill_has_a_heading_for_each_section(capsys: pytest.CaptureFi
 RUN = "20260131-143000-a1b2"
 
 
+SAMPLE = json.loads((SAMPLES / "report.json").read_text("utf-8"))
+
+
 def model(accuracy: float, **changes: Any) -> dict[str, Any]:
-    return {
-        "accuracy": accuracy,
-        "low": accuracy - 0.013,
-        "high": accuracy + 0.013,
-        "macro_f1": accuracy - 0.01,
-        "ece": 0.05,
-        "params": 2_985_733,
-        "size_mb": 11.96,
-        "latency_ms": {"p50": 1.234, "p95": 1.9, "batch": 1, "threads": 1, "mean_tokens": 9.0},
-        "shifted": {"typos": accuracy - 0.1},
-    } | changes
+    return (
+        SAMPLE["student"]
+        | {
+            "accuracy": accuracy,
+            "low": accuracy - 0.013,
+            "high": accuracy + 0.013,
+            "macro_f1": accuracy - 0.01,
+            "params": 2_985_733,
+            "size_mb": 11.96,
+            "latency_ms": SAMPLE["student"]["latency_ms"] | {"p50": 1.234, "p95": 1.9},
+            "shifted": {"typos": accuracy - 0.1},
+        }
+        | changes
+    )
 
 
-SIZES = {"model": "custom", "layers": 2, "hidden": 128, "intermediate": 512}
-REPORT: dict[str, Any] = {
+REPORT: dict[str, Any] = SAMPLE | {
     "run_id": "r1",
     "folder": "/data/runs/r1",
-    "config": {"teacher": SIZES, "student": SIZES},
-    "labels": ["a", "b"],
-    "rows": {"test": 531},
     "teacher": model(0.9, params=22_715_000, size_mb=90.9),
     "alone": model(0.845),
     "labelled_only": None,
     "student": model(0.895),
-    "verdict": {"kind": "helped", "n": 531, "delta": 0.05, "low": 0.02, "high": 0.08},
+    "verdict": SAMPLE["verdict"] | {"n": 531, "delta": 0.05, "low": 0.02, "high": 0.08},
     "sentence": "Distillation helped: +5.0 points.",
     "notes": ["Label [bold]x[/bold] :smile: was merged."],
 }
@@ -538,7 +540,7 @@ def use_predict(monkeypatch: pytest.MonkeyPatch) -> None:
             "predictions": [{"text": t, "teacher": probabilities, "alone": None} for t in texts],
         }
 
-    monkeypatch.setattr(prediction, "predict", predict)
+    monkeypatch.setattr(prediction, "predict_texts", predict)
 
 
 def pipe(monkeypatch: pytest.MonkeyPatch, content: bytes, *, terminal: bool = False) -> None:

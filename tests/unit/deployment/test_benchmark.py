@@ -175,7 +175,7 @@ def test_the_command_prints_json(kd, finished_run):
     assert all({"accuracy", "size_mb", "latency_ms"} <= set(form) for form in report["forms"])
     [job] = Store().runs(kind="bench")
     assert (job.status, job.config["run"]) == ("done", finished_run.report.run_id)
-    assert Store().report(job.id) == report
+    assert Store().report_json(job.id) == report
 
 
 def test_the_command_prints_tables_with_their_conditions(kd, finished_run):

@@ -257,9 +257,9 @@ def test_reproduce_gives_the_same_numbers(kd_home, short_config, tmp_path):
 
 
 def test_reproduce_says_when_the_numbers_differ(made, finished_run, monkeypatch, capsys):
-    other = finished_run.report.model_copy(
-        update={"student": finished_run.report.student.model_copy(update={"accuracy": 0.1234})}
-    )
+    report = finished_run.report
+    student = report.student.model_copy(update={"accuracy": 0.1234})
+    other = report.model_copy(update={"models": report.models | {"student": student}})
     monkeypatch.setattr("kd_core.distill", lambda config: other, raising=False)
     monkeypatch.setattr("pathlib.Path.exists", lambda path: True)  # what to bring is there
     monkeypatch.chdir(made)  # the script goes elsewhere
@@ -313,10 +313,10 @@ def test_texts_in_the_card(text, shown):
     assert plain(text) == shown
 
 
-def test_class_names_stay_texts(made, finished_run):
-    report = json.loads((made / "report.json").read_text("utf-8"))
-    report["labels"][0] = "![x](http://127.0.0.1:9/x)\n---\n# <b>"
-    card = model_card(report, [])
+def test_class_names_stay_texts(finished_run):
+    labels = ["![x](http://127.0.0.1:9/x)\n---\n# <b>", *finished_run.report.labels[1:]]
+    report = finished_run.report.model_copy(update={"labels": labels})
+    card = model_card(report, [form("teacher", "pytorch"), form("student", "pytorch")], {}, [])
     assert "![" not in card
     assert "<b>" not in card
     assert yaml.safe_load(card.split("---\n")[1])["license"] == "other"

@@ -1,9 +1,13 @@
 """Capacity on numbers that were worked out by hand."""
 
+import json
+
 import pytest
 
 from kd_core.deployment.capacity import Load, Measured, from_bench, from_run, money, required, saving
+from kd_core.distillation.report import Report
 from kd_core.errors import ConfigError
+from tests import SAMPLES
 
 # 8.64 million texts a day are 100 a second on average, 300 at the peak.
 LOAD = Load(million_texts=8.64, peak=3, target_ms=20, utilisation=50, cores_per_server=4, price=0.25)
@@ -134,11 +138,10 @@ def test_from_a_benchmark():
 
 
 def test_from_the_run_alone():
-    report = {
-        "teacher": {"latency_ms": {"p50": 10.0, "p95": 12.0}},
-        "student": {"latency_ms": {"p50": 2.0, "p95": 3.0}},
-    }
-    assert from_run(report) == [
+    sample = json.loads((SAMPLES / "report.json").read_text("utf-8"))
+    sample["teacher"]["latency_ms"] |= {"p50": 10.0, "p95": 12.0}
+    sample["student"]["latency_ms"] |= {"p50": 2.0, "p95": 3.0}
+    assert from_run(Report.model_validate(sample)) == [
         Measured("Teacher, PyTorch", 1, 100, 12.0, None),
         Measured("Distilled student, PyTorch", 1, 500, 3.0, None),
     ]

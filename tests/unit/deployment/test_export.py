@@ -343,7 +343,7 @@ def test_the_command_gives_json_and_the_job_keeps_its_report(config, tmp_path, m
     assert [form["runtime"] for form in report["forms"]] == ["pytorch", "pytorch", "onnx"]
     [row] = [row for row in Store().runs(kind="export") if row.config["to"] == report["to"]]
     assert (row.status, row.name) == ("done", "taken.zip")
-    assert Store().report(row.id) == report
+    assert Store().report_json(row.id) == report
 
 
 def test_the_command_refuses_before_it_queues(config, tmp_path):

@@ -20,6 +20,7 @@ from kd_core import figures
 from kd_core.deployment import tradeoffs
 from kd_core.deployment.tradeoffs import Limits
 from kd_core.distillation.metrics import wilson
+from kd_core.distillation.report import Report
 from kd_core.jobs.store import digest
 from kd_core.jobs.store.schema import RunRow
 from kd_core.models.bilstm import BiLSTMConfig
@@ -58,7 +59,9 @@ def row(run_id: str, report: dict[str, Any], kind: str = "distil", **changes: An
         progress=1.0,
         seconds_left=None,
         sparkline=(),
-        forms=digest.condense(report),
+        forms=digest.condense_forms(report["forms"])
+        if "forms" in report
+        else digest.condense(Report.model_validate(report)),
     )
     return replace(bare, **changes)
 

@@ -147,7 +147,7 @@ def test_another_objective_or_student_spends_no_pass_of_the_teacher(watched, tin
         if alone_cached:
             assert watch.looks("alone") == looks["alone"]
             assert same(student(report, "alone-0"), student(fresh, "alone-0"))
-            assert report.alone.seeds == fresh.alone.seeds
+            assert report.models["alone"].seeds == fresh.models["alone"].seeds
             assert not same(student(report), student(fresh))
 
 

@@ -13,7 +13,9 @@ from pydantic import ValidationError
 from kd_core.config import VERSION, DistillConfig
 from kd_core.distillation.metrics import Fidelity, Latency, Verdict, scores
 from kd_core.distillation.report import FILE, ModelReport, Report
+from kd_core.distillation.roles import ROLES
 from kd_core.errors import RunError
+from tests import SAMPLES
 
 LABELS = ["sport", "politics"]
 
@@ -95,6 +97,21 @@ def test_to_dict_has_what_the_command_promises() -> None:
     assert report().to_dict()["labelled_only"] is None
 
 
+def test_a_report_of_version_0_1_is_written_as_it_was_read() -> None:
+    old = json.loads((SAMPLES / "report.json").read_text("utf-8"))
+    new = Report.model_validate(old).to_dict()
+    since = new.keys() - old.keys()
+    assert json.dumps({key: value for key, value in new.items() if key not in since}) == json.dumps(old)
+    assert since <= {"version", *ROLES}
+    assert not any(new[who] for who in since - {"version"})
+
+
+def test_models_are_in_the_order_of_lists() -> None:
+    read = Report.model_validate(report(labelled_only=model_report(accuracy=0.6)).to_dict())
+    assert list(read.models) == ["teacher", "student", "labelled_only", "alone"]
+    assert (read.teacher.accuracy, read.student.accuracy) == (0.9, 2 / 3)
+
+
 def test_it_is_frozen() -> None:
     with pytest.raises(ValidationError, match="frozen"):
         report().run_id = "other"
@@ -112,8 +129,8 @@ def without(name: str) -> bytes:
 
 @pytest.mark.parametrize(
     "content",
-    [b"", b"{", b"[]", b"null", b"\xff\xfe{", without("verdict"), b'{"run_id": 1}'],
-    ids=["empty", "cut", "a list", "null", "not UTF-8", "no verdict", "a number for the run"],
+    [b"", b"{", b"[]", b"null", b"\xff\xfe{", without("verdict"), without("alone"), b'{"run_id": 1}'],
+    ids=["empty", "cut", "a list", "null", "not UTF-8", "no verdict", "no model", "a number for the run"],
 )
 def test_a_report_that_cannot_be_read(tmp_path: Path, content: bytes) -> None:
     (tmp_path / FILE).write_bytes(content)

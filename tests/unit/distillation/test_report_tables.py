@@ -8,9 +8,11 @@ import pandas as pd
 import pytest
 
 from kd_core.distillation import report_tables
+from kd_core.distillation.report import Report
 from kd_core.errors import RunError
 from tests import SAMPLES
 
+read = Report.model_validate
 SAMPLE = SAMPLES / "report.json"
 
 
@@ -20,7 +22,7 @@ def report() -> dict:
 
 
 def test_overview_of_all_models(report: dict) -> None:
-    table = report_tables.overview(report)
+    table = report_tables.overview(read(report))
     assert list(table["Model"]) == [
         "Teacher",
         "Distilled student",
@@ -38,11 +40,11 @@ def test_overview_of_all_models(report: dict) -> None:
         "Latency p50": "1.69 ms",
         "p95": "3.88 ms",
     }
-    assert len(report_tables.overview(report | {"labelled_only": None})) == 3
+    assert len(report_tables.overview(read(report | {"labelled_only": None}))) == 3
 
 
 def test_what_compression_cost_and_bought(report: dict) -> None:
-    assert report_tables.kept(report) == {
+    assert report_tables.kept(read(report)) == {
         "accuracy": "Keeps 100.0 % of the teacher's accuracy",
         "size": "8.5x smaller than the teacher",
         "latency": "7.2x faster than the teacher",
@@ -50,7 +52,7 @@ def test_what_compression_cost_and_bought(report: dict) -> None:
     report["student"]["size_mb"] = report["teacher"]["size_mb"]
     report["student"]["latency_ms"]["p50"] = 2 * report["teacher"]["latency_ms"]["p50"]
     report["teacher"]["accuracy"] = 0
-    assert report_tables.kept(report) == {
+    assert report_tables.kept(read(report)) == {
         "accuracy": "Keeps 0.0 % of the teacher's accuracy",
         "size": "As large as the teacher",
         "latency": "2.0x slower than the teacher",
@@ -63,20 +65,20 @@ def test_class_scores_are_means_over_the_seeds(report: dict) -> None:
     for row in second["per_class"]:
         row["f1"] = 0.0
     report["student"]["seeds"]["1"] = second
-    table = report_tables.class_scores(report, "student")
+    table = report_tables.class_scores(read(report), "student")
     assert list(table["class"]) == report["labels"]
     assert table["f1"][0] == pytest.approx(50 * first["per_class"][0]["f1"])
     assert table["support"][0] == 125
 
 
 def test_the_commonest_mistake(report: dict) -> None:
-    assert report_tables.most_confused(report, "teacher") == ("business", "politics", 16)
+    assert report_tables.most_confused(read(report), "teacher") == ("business", "politics", 16)
     report["teacher"]["seeds"]["0"]["confusion"] = np.diag([1, 2, 3, 4, 5]).tolist()
-    assert report_tables.most_confused(report, "teacher") is None
+    assert report_tables.most_confused(read(report), "teacher") is None
 
 
 def test_falls_on_other_texts_are_points(report: dict) -> None:
-    row = report_tables.other_texts(report).iloc[0]
+    row = report_tables.other_texts(read(report)).iloc[0]
     assert row["Test texts"] == pytest.approx(87.595, abs=1e-3)
     assert row["typos"] == pytest.approx(72.328 - 87.595, abs=1e-3)
 
@@ -92,7 +94,7 @@ def test_the_texts_behind_the_cells(tmp_path: Path, report: dict) -> None:
         }
     )
     frame.to_parquet(tmp_path / "predictions.parquet")
-    table = report_tables.texts(tmp_path, report)
+    table = report_tables.texts(tmp_path, read(report))
     assert list(table["cell"]) == ["both_right", "mended", "inherited", "new_error"]
     assert set(report_tables.CELLS) == set(table["cell"])
     assert list(table["teacher"]) == ["business", "entertainment", "entertainment", "business"]
@@ -104,7 +106,7 @@ def test_predictions_that_cannot_be_read(tmp_path: Path, report: dict, content: 
     if content is not None:
         (tmp_path / "predictions.parquet").write_bytes(content)
     with pytest.raises(RunError, match=r"predictions of .* are missing or damaged"):
-        report_tables.texts(tmp_path, report)
+        report_tables.texts(tmp_path, read(report))
 
 
 def test_the_finished_teachers_validation_accuracy() -> None:
@@ -117,10 +119,10 @@ def test_the_finished_teachers_validation_accuracy() -> None:
 
 
 def test_conditions_of_the_latency(report: dict) -> None:
-    assert report_tables.conditions(report) == (
+    assert report_tables.conditions(read(report)) == (
         "One forward pass with batch 1 on 1 thread, median of 100 test texts of 9 tokens on average; "
         "tokenisation is not included. Intel(R) Xeon(R) Processor, 2 cores, 25 GB; Linux x86_64, "
         "Python 3.11.7, PyTorch 2.13.0+cpu."
     )
     report["machine"]["accelerator"] = "a fast one"
-    assert "25 GB, a fast one; " in report_tables.conditions(report)
+    assert "25 GB, a fast one; " in report_tables.conditions(read(report))

@@ -65,7 +65,7 @@ def test_report_has_the_keys_that_the_command_promises(finished_run):
 
 def test_several_seeds_give_means_and_spread(finished_run):
     report = finished_run.report
-    for who in (report.student, report.alone, report.labelled_only):
+    for who in [report.models[who] for who in ("student", "alone", "labelled_only")]:
         accuracies = [scores.accuracy for scores in who.seeds.values()]
         assert list(who.seeds) == [0, 1]
         assert who.accuracy == pytest.approx(fmean(accuracies))
@@ -73,7 +73,7 @@ def test_several_seeds_give_means_and_spread(finished_run):
         assert who.macro_f1 == pytest.approx(fmean(scores.macro_f1 for scores in who.seeds.values()))
     assert list(report.teacher.seeds) == [0]
     assert (report.verdict.seeds, report.verdict.n) == (2, 25)
-    assert report.verdict.delta == pytest.approx(report.student.accuracy - report.alone.accuracy)
+    assert report.verdict.delta == pytest.approx(report.student.accuracy - report.models["alone"].accuracy)
     assert report.sentence.startswith("Distillation ")
 
 
@@ -86,7 +86,7 @@ def test_predictions_and_scores_say_the_same(finished_run):
         logits = np.stack(table[name])
         assert logits.shape == (25, 5)
         right = float((logits.argmax(axis=1) == table["label"]).mean())
-        assert getattr(finished_run.report, who).seeds[int(seed)].accuracy == pytest.approx(right)
+        assert finished_run.report.models[who].seeds[int(seed)].accuracy == pytest.approx(right)
 
 
 def test_size_is_that_of_the_file(finished_run):

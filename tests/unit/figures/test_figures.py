@@ -12,10 +12,12 @@ import plotly.graph_objects as go
 import pytest
 
 from kd_core import figures
+from kd_core.distillation.report import Report
 from kd_core.distillation.roles import Role
 from kd_core.figures.style import new_figure
 from tests import SAMPLES
 
+read = Report.model_validate
 SAMPLE = json.loads((SAMPLES / "report.json").read_text("utf-8"))
 EVIL = '<img src="http://127.0.0.1:9/x"> %{y} a name that is too long to be shown'
 
@@ -48,11 +50,11 @@ def every_figure(report: dict, curve: pd.DataFrame, evaluations: pd.DataFrame, d
         "loss": figures.loss_curves(curve, dark=dark),
         "accuracy": figures.accuracy_curves(evaluations, 0.9, dark=dark),
         "overlay": figures.overlay({"a": evaluations, EVIL: evaluations}, dark=dark),
-        **{measure: figures.bars(report, measure, dark=dark) for measure in get_args(figures.Measure)},
-        "confusion": figures.confusion(report, "student", dark=dark),
-        "reliability": figures.reliability(report, "student", dark=dark),
-        "per_class": figures.per_class(report, dark=dark),
-        "shifted": figures.shifted(report, dark=dark),
+        **{measure: figures.bars(read(report), measure, dark=dark) for measure in get_args(figures.Measure)},
+        "confusion": figures.confusion(read(report), "student", dark=dark),
+        "reliability": figures.reliability(read(report), "student", dark=dark),
+        "per_class": figures.per_class(read(report), dark=dark),
+        "shifted": figures.shifted(read(report), dark=dark),
         "verdicts": figures.verdicts({"a": (0.04, 0.01, 0.07), EVIL: (0, -0.1, 0.1)}, dark=dark),
         "temperature": figures.temperature_preview([1, 2], ["a", EVIL], 4, dark=dark),
         "balance": figures.class_balance(balance, dark=dark),
@@ -87,7 +89,7 @@ def test_what_a_user_wrote_is_neither_markup_nor_a_template(
         text = figure.to_json().replace("\\u003c", "<")
         assert "<img" not in text, name
         assert all("%{y} a" not in (trace.hovertemplate or "") for trace in figure.data), name
-    assert figures.confusion(report, "student").layout.yaxis.ticktext[0].endswith("…")
+    assert figures.confusion(read(report), "student").layout.yaxis.ticktext[0].endswith("…")
 
 
 def luminance(colour: str) -> float:
@@ -169,7 +171,7 @@ def annotations(figure: object) -> list[str]:
 
 
 def test_bars_of_accuracy_have_their_interval(report: dict) -> None:
-    figure = figures.bars(report, "accuracy")
+    figure = figures.bars(read(report), "accuracy")
     teacher, student, _labelled_only, alone = figure.data
     assert [bar.y[0] for bar in figure.data] == ["Teacher", "Distilled", "Labelled only", "Alone"]
     assert alone.x[0] == pytest.approx(83.97, abs=0.005)
@@ -181,27 +183,27 @@ def test_bars_of_accuracy_have_their_interval(report: dict) -> None:
 
 
 def test_bars_of_size_and_latency(report: dict) -> None:
-    assert annotations(figures.bars(report, "size"))[:2] == ["<b>90.9 MB</b>", "<b>10.7 MB</b>"]
-    latency = figures.bars(report, "latency")
+    assert annotations(figures.bars(read(report), "size"))[:2] == ["<b>90.9 MB</b>", "<b>10.7 MB</b>"]
+    latency = figures.bars(read(report), "latency")
     assert annotations(latency)[:2] == ["<b>12.1 ms</b>", "<b>1.69 ms</b>"]
     assert "p95 3.88 ms" in latency.data[1].hovertemplate
-    assert len(figures.bars(report | {"labelled_only": None}, "size").data) == 3
+    assert len(figures.bars(read(report | {"labelled_only": None}), "size").data) == 3
 
 
 def test_confusion_adds_up_the_seeds(report: dict) -> None:
-    once = figures.confusion(report, "teacher").data[0]
+    once = figures.confusion(read(report), "teacher").data[0]
     assert once.text[0].tolist() == [100, 1, 16, 5, 3]
     assert once.z[0][0] == pytest.approx(100 / 125)
     report["teacher"]["seeds"]["1"] = report["teacher"]["seeds"]["0"]
-    twice = figures.confusion(report, "teacher").data[0]
+    twice = figures.confusion(read(report), "teacher").data[0]
     assert twice.text[0].tolist() == [200, 2, 32, 10, 6]
     assert twice.z[0][0] == pytest.approx(100 / 125)
 
 
 def test_many_classes_show_no_numbers_in_their_cells(report: dict) -> None:
     report["labels"] = [f"class {i}" for i in range(20)]
-    report["student"]["seeds"] = {"0": {"confusion": np.eye(20, dtype=int).tolist()}}
-    assert figures.confusion(report, "student").data[0].text is None
+    report["student"]["seeds"]["0"]["confusion"] = np.eye(20, dtype=int).tolist()
+    assert figures.confusion(read(report), "student").data[0].text is None
 
 
 def test_reliability_greys_what_the_bin_cannot_tell(report: dict) -> None:
@@ -210,8 +212,9 @@ def test_reliability_greys_what_the_bin_cannot_tell(report: dict) -> None:
         {"low": 0.9, "high": 1.0, "confidence": 0.95, "accuracy": 0.5, "count": 100},
     ]
     again = [{"low": 0.9, "high": 1.0, "confidence": 0.91, "accuracy": 0.7, "count": 100}]
-    report["student"]["seeds"] = {"0": {"reliability": bins}, "1": {"reliability": again}}
-    _, told, untold = figures.reliability(report, "student").data
+    scores = report["student"]["seeds"]["0"]
+    report["student"]["seeds"] = {"0": scores | {"reliability": bins}, "1": scores | {"reliability": again}}
+    _, told, untold = figures.reliability(read(report), "student").data
     assert (list(told.x), list(told.y)) == (pytest.approx([93]), pytest.approx([60]))
     assert list(told.customdata) == [200]
     assert told.marker.color == figures.COLOURS["student"][0]
@@ -220,7 +223,7 @@ def test_reliability_greys_what_the_bin_cannot_tell(report: dict) -> None:
 
 
 def test_four_way_table(report: dict) -> None:
-    figure = figures.four_way(report)
+    figure = figures.four_way(read(report))
     assert [list(row) for row in figure.data[0].text] == [
         ["<b>431</b><br>both right<br>82.3 %", "<b>28</b><br>new error<br>5.3 %"],
         ["<b>28</b><br>mended<br>5.3 %", "<b>37</b><br>inherited error<br>7.1 %"],
@@ -230,7 +233,7 @@ def test_four_way_table(report: dict) -> None:
 
 
 def test_falls_on_other_texts(report: dict) -> None:
-    figure = figures.shifted(report)
+    figure = figures.shifted(read(report))
     assert list(figure.layout.yaxis.ticktext) == [
         "test texts",
         "typos",

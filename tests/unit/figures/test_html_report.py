@@ -3,11 +3,13 @@ from __future__ import annotations
 import json
 import re
 from html.parser import HTMLParser
+from typing import Any
 
 import pandas as pd
 import pytest
 
 from kd_core.config import DistillConfig
+from kd_core.distillation.report import Report
 from kd_core.figures.html_report import html_report
 from tests import SAMPLES
 
@@ -18,6 +20,10 @@ EVIL = "</script><script>alert(1)</script><img src=http://127.0.0.1:9/x>"
 @pytest.fixture
 def report() -> dict:
     return json.loads(SAMPLE.read_text("utf-8"))
+
+
+def page_of(report: dict, **options: Any) -> str:
+    return html_report(Report.model_validate(report), **options)
 
 
 class Page(HTMLParser):
@@ -47,7 +53,7 @@ class Page(HTMLParser):
 
 
 def test_a_person_reads_the_result(report: dict) -> None:
-    page = Page(html_report(report, name="My run"))
+    page = Page(page_of(report, name="My run"))
     assert ("html", {"lang": "en"}) in page.tags
     for words in (
         "My run",
@@ -67,7 +73,7 @@ def test_a_person_reads_the_result(report: dict) -> None:
 
 
 def test_every_chart_has_its_name(report: dict) -> None:
-    names = [attrs["aria-label"] for tag, attrs in Page(html_report(report)).tags if tag == "figure"]
+    names = [attrs["aria-label"] for tag, attrs in Page(page_of(report)).tags if tag == "figure"]
     assert names == [
         "Accuracy on the test texts",
         "Size on disk",
@@ -82,7 +88,7 @@ def test_every_chart_has_its_name(report: dict) -> None:
 
 
 def test_it_needs_no_network_and_plotly_once(report: dict) -> None:
-    source = html_report(report)
+    source = page_of(report)
     page = Page(source)
     assert not [tag for tag, attrs in page.tags if tag in ("link", "img", "iframe") or "src" in attrs]
     policy = next(attrs["content"] for tag, attrs in page.tags if "http-equiv" in attrs)
@@ -91,34 +97,34 @@ def test_it_needs_no_network_and_plotly_once(report: dict) -> None:
 
 
 def test_what_a_user_wrote_stays_text(report: dict) -> None:
-    clean = Page(html_report(report))
+    clean = Page(page_of(report))
     report["labels"][0] = EVIL
     for who in ("teacher", "student", "alone", "labelled_only"):
         report[who]["seeds"]["0"]["per_class"][0]["name"] = EVIL
     report["config"]["task"]["name"] = f"/data/{EVIL}.csv"
     report["notes"] = [EVIL]
     report["sentence"] = EVIL
-    page = Page(html_report(report, name=EVIL))
+    page = Page(page_of(report, name=EVIL))
     assert [tag for tag, _ in page.tags] == [tag for tag, _ in clean.tags]
     assert EVIL in page.text
 
 
 def test_curves_where_they_were_recorded(report: dict) -> None:
-    assert "Validation accuracy" not in html_report(report)[-100_000:]
+    assert "Validation accuracy" not in page_of(report)[-100_000:]
     curve = pd.DataFrame(
         {"who": ["student"], "seed": [0], "step": [1], "loss": [1.0], "hard": [1.0], "soft": [1.0]}
     ).assign(intermediate=0.0)
     evaluations = pd.DataFrame({"who": ["student"], "seed": [0], "step": [1], "accuracy": [0.5]})
     names = [
         attrs.get("aria-label")
-        for _, attrs in Page(html_report(report, curve=curve, evaluations=evaluations)).tags
+        for _, attrs in Page(page_of(report, curve=curve, evaluations=evaluations)).tags
     ]
     assert {"Validation accuracy", "Training loss: distilled student"} <= set(names)
 
 
 def test_the_command_is_of_what_was_asked_for(report: dict) -> None:
     asked = DistillConfig().change({"objective.temperature": 2.0}).model_dump(mode="json")
-    text = Page(html_report(report, config=asked)).text
+    text = Page(page_of(report, config=asked)).text
     assert "kd distill \\ --temperature 2.0 In Python" in text
 
 
@@ -126,6 +132,6 @@ def test_a_run_without_controls(report: dict) -> None:
     report["labelled_only"] = None
     for who in ("teacher", "student", "alone"):
         report[who]["shifted"] = {}
-    text = Page(html_report(report)).text
+    text = Page(page_of(report)).text
     assert "Other texts" not in text
     assert "Distilled on labelled texts" not in text

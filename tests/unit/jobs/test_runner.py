@@ -156,7 +156,7 @@ def test_what_a_handler_returns_is_the_report(store, runner):
     report = json.loads((SAMPLES / "report.json").read_text("utf-8"))
     run = runner(lambda *_: report).submit(CONFIG)
     until(is_(store, run, "done"))
-    assert store.report(run) == report
+    assert store.report_json(run) == report
     assert store.run(run).verdict == "helped"
 
 

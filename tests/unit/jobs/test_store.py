@@ -38,6 +38,7 @@ from kd_core.errors import ConfigError, RunError, StoreError
 from kd_core.jobs import recorder
 from kd_core.jobs.recorder import Recorder
 from kd_core.jobs.store import Store, database, schema
+from tests import SAMPLES
 
 CONFIG = DistillConfig().model_dump(mode="json")
 RUN, OTHER = "20260101-120000-aaaa", "20260101-120001-bbbb"
@@ -131,7 +132,7 @@ def test_a_config_of_another_version_is_read_as_one_of_today(store, monkeypatch)
     then = DistillConfig().change({"training.warmup": 0.5}).model_dump(mode="json")
     assert store.run(RUN).config == then
     assert [row.config for row in store.runs(kind="search")] == [{"study": "x", "distill": then}]
-    assert store.report(OTHER) == {"config": {"study": "x", "distill": then}, "run": "x"}
+    assert store.report_json(OTHER) == {"config": {"study": "x", "distill": then}, "run": "x"}
 
 
 def test_a_run_of_a_newer_version_is_listed_and_says_so_where_its_settings_are_needed(store):
@@ -428,44 +429,38 @@ def test_the_log_has_what_happened_but_not_every_number(store, run):
     assert [row.event for row in store.events(RUN, after=rows[4].id)] == [told[8], told[9]]
 
 
+SAMPLE = json.loads((SAMPLES / "report.json").read_text("utf-8"))
+
+
 def report(**changes) -> dict:
     def model(accuracy, size, p50):
-        return {
+        return SAMPLE["student"] | {
             "accuracy": accuracy,
-            "low": accuracy - 0.03,
-            "high": accuracy + 0.03,
-            "params": int(size * 250_000),
             "size_mb": size,
-            "latency_ms": {"p50": p50, "p95": 2 * p50, "batch": 1, "threads": 1, "mean_tokens": 10.0},
-            "shifted": {"typos": accuracy - 0.1},
+            "latency_ms": SAMPLE["student"]["latency_ms"] | {"p50": p50},
         }
 
-    return {
-        "config": {
-            "teacher": {"model": "minilm-l6", "layers": 6, "hidden": 384, "intermediate": 1536},
-            "student": {"model": "tiny", "layers": 2, "hidden": 128, "intermediate": 512},
-        },
-        "labels": ["a", "b"],
-        "rows": {"test": 524},
+    changes = {
         "teacher": model(0.93, 91.2, 11.0),
         "student": model(0.89, 12.0, 1.5),
         "alone": model(0.85, 12.0, 1.5),
         "labelled_only": None,
-        "verdict": {"kind": "helped", "delta": 0.04, "low": 0.01, "high": 0.07, "n": 524},
-        "sentence": "Distillation helped.",
+        "verdict": SAMPLE["verdict"] | {"kind": "helped", "delta": 0.04, "low": 0.01, "high": 0.07},
     } | changes
+    return SAMPLE | changes
 
 
 def test_a_report_comes_back_and_is_condensed_on_the_runs_row(store, run):
     store.save_report(RUN, report())
-    assert store.report(RUN) == report()
+    assert store.report_json(RUN) == report()
+    assert store.report(RUN).student.accuracy == 0.89
     row = store.run(RUN)
     assert row.accuracy == {"teacher": 0.93, "student": 0.89, "alone": 0.85}
     assert (row.verdict, row.delta, row.low, row.high) == ("helped", 0.04, 0.01, 0.07)
     assert (row.size_mb, row.latency) == (12.0, {"student": 1.5, "teacher": 11.0})
     assert [form["who"] for form in row.forms] == ["teacher", "student", "alone"]
     store.save_report(RUN, report(sentence="Again."))
-    assert store.report(RUN)["sentence"] == "Again."
+    assert store.report(RUN).sentence == "Again."
 
 
 FORM = {
@@ -522,7 +517,7 @@ def test_a_row_from_before_there_were_forms_reads_its_report_once(store, run, ur
     engine.dispose()
     assert store.run(RUN).forms is None
     assert measured(store, RUN) == forms
-    monkeypatch.setattr(store, "report", lambda run_id: pytest.fail("read twice"))
+    monkeypatch.setattr(store, "report_json", lambda run_id: pytest.fail("read twice"))
     assert measured(store, RUN) == forms
     assert store.run(RUN).verdict == "helped"
 
@@ -540,7 +535,7 @@ def test_the_report_of_a_run_that_goes_on_is_not_there_yet(store, run):
 def test_a_report_is_found_in_the_runs_folder(store, finished_run, monkeypatch):
     monkeypatch.setenv("KD_HOME", str(finished_run.home))
     run_id = finished_run.report.run_id
-    assert store.report(run_id) == json.loads((finished_run.folder / "report.json").read_text())
+    assert store.report_json(run_id) == json.loads((finished_run.folder / "report.json").read_text())
     with pytest.raises(RunError, match="There is no run 20260101-120000-aaaa in"):
         store.report(RUN)
 

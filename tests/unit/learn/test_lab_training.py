@@ -106,7 +106,7 @@ def test_as_a_job_it_keeps_its_cells_where_the_page_reads_them(kd_home, config):
 
     def look(event):
         if isinstance(event, Progress) and event.label == "8 transfer texts, seed 0":
-            counts.append(len(store.report(run_id)["cells"]))
+            counts.append(len(store.report_json(run_id)["cells"]))
             job.control.stop()
 
     job = Job(store, run_id, job_kinds.HANDLERS["lab"], on_event=look)
@@ -116,7 +116,7 @@ def test_as_a_job_it_keeps_its_cells_where_the_page_reads_them(kd_home, config):
     assert store.run(run_id).status == "stopped"
     assert store.set_status(run_id, "queued", only=("stopped",))
     Job(store, run_id, job_kinds.HANDLERS["lab"]).run()
-    assert len(store.report(run_id)["cells"]) == 3
+    assert len(store.report_json(run_id)["cells"]) == 3
     assert store.run(run_id).status == "done"
     assert not (paths.work() / run_id).exists()
     store.close()

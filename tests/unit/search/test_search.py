@@ -689,7 +689,7 @@ def test_the_command_searches_then_runs_the_choice_once_on_all_training_data(
     assert (row.status, row.kind, row.name) == ("done", "distil", "mine: chosen")
     chosen = report["cells"][report["choice"]]["setting"]
     assert row.config["objective"]["temperature"] == chosen["temperature"]
-    assert store.report(row.id)["rows"]["train"] == 65
+    assert store.report(row.id).rows["train"] == 65
     assert [job.status for job in store.runs(kind="search")] == ["done"]
     assert result("mine").run_id == row.id
 

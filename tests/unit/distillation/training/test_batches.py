@@ -10,8 +10,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from kd_core.distillation.roles import LABELS_ONLY
-from kd_core.distillation.training.batches import StepBatches
+from kd_core.distillation.training.batches import LABELS_ONLY, StepBatches
 from tests.unit.conftest import tiny_recipe
 
 RECIPE = tiny_recipe()

@@ -1,0 +1,79 @@
+"""What a benchmark and an export found out, as plain numbers. No torch."""
+
+from __future__ import annotations
+
+from typing import NotRequired, TypedDict
+
+from kd_core.deployment.runtimes import Runtime
+from kd_core.distillation.roles import Role
+
+
+class Timing(TypedDict):
+    """Milliseconds."""
+
+    p50: float
+    p95: float
+
+
+class LatencyReport(Timing):
+    """With its conditions; ``metrics.Latency`` says what each is."""
+
+    batch: int
+    threads: int
+    texts: int
+    mean_tokens: float
+
+
+class FormReport(TypedDict):
+    """A model in one form: whose it is, in which program it runs, and what was measured of it."""
+
+    name: str
+    who: Role
+    runtime: Runtime
+    accuracy: float
+    low: float  # 95 % interval of the accuracy
+    high: float
+    macro_f1: NotRequired[float]
+    texts: NotRequired[int]
+    size_mb: float
+    params: int
+    memory_mb: NotRequired[float]
+    difference: NotRequired[float | None]
+    shifted: NotRequired[dict[str, float]]
+    latency_ms: LatencyReport
+
+
+class Cell(TypedDict):
+    """One form with one batch size, length of texts and number of threads; times are those of a batch."""
+
+    form: str
+    batch: int
+    length: str
+    threads: int
+    tokens: float
+    padded_to: float
+    passes: int
+    p50: float
+    p95: float | None  # None where too few were timed to tell
+    texts_per_second: float
+
+
+class BenchReport(TypedDict):
+    run: str
+    created: str
+    seconds: float
+    task: str
+    machine: dict[str, str | int]
+    forms: list[FormReport]
+    cells: list[Cell]
+    tokenizer_ms: dict[Role, Timing]
+    notes: list[str]
+
+
+class ExportReport(TypedDict):
+    run: str
+    task: str
+    to: str | None  # None: only measured
+    texts: int
+    forms: list[FormReport]
+    machine: dict[str, str | int]
