@@ -144,6 +144,11 @@ class Architecture(Settings):
         "auto", "Width of the feed-forward layers (auto: 4 x hidden)"
     )
 
+    @property
+    def feed_forward(self) -> int:
+        """``intermediate``, with ``auto`` resolved."""
+        return 4 * self.hidden if self.intermediate == "auto" else self.intermediate
+
     @field_validator("heads")
     @classmethod
     def _divides_hidden(cls, heads: int, info: ValidationInfo) -> int:

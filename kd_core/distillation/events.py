@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 from kd_core.distillation.roles import Role
 
@@ -22,6 +22,19 @@ class Estimated:
 
     seconds: dict[str, float]
     work: dict[str, float]
+
+
+@dataclass(frozen=True)
+class Resolved:
+    """What the run does, now that it has read its task: ``config`` has no ``auto`` left.
+
+    ``rows`` counts the texts of each split, ``tokens`` about those in a text of "train" and of "transfer".
+    """
+
+    config: dict[str, Any]
+    classes: int
+    rows: dict[str, int]
+    tokens: dict[str, float]
 
 
 @dataclass(frozen=True)
@@ -113,6 +126,7 @@ class Failed:
 
 Event = (
     Estimated
+    | Resolved
     | StageStarted
     | StageFinished
     | TrainingStarted

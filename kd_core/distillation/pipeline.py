@@ -13,7 +13,7 @@ from kd_core.distillation.distil import distil
 from kd_core.distillation.events import Finished, OnEvent, ignore
 from kd_core.distillation.record import record
 from kd_core.distillation.report import Report
-from kd_core.distillation.resolve import resolve
+from kd_core.distillation.resolve import announce, resolve
 from kd_core.distillation.run import Clock, Run, check_processes
 from kd_core.distillation.teach import teach
 from kd_core.distillation.validate import validate
@@ -65,6 +65,7 @@ def _four_steps(config: DistillConfig, on_event: OnEvent, control: Control, run_
     )
     run, clock = Run(task, config, work, on_event, control), Clock(on_event)
     check_processes(run)
+    on_event(announce(config, task))
 
     with clock.stage("teach"):
         teacher, clock.cached["teach"] = teach(run, model, tokenizer)

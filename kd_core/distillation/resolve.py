@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from importlib.util import find_spec
+from itertools import islice
 from typing import Any
 
 import numpy as np
@@ -11,6 +12,7 @@ from transformers import PretrainedConfig
 
 from kd_core.config import DistillConfig, fixed
 from kd_core.data.task import Task
+from kd_core.distillation.events import Resolved
 from kd_core.errors import ConfigError
 from kd_core.models.checkpoints import clamp_length
 from kd_core.models.inference import supports_bf16
@@ -20,6 +22,7 @@ from kd_core.models.students import resolve_fill, resolve_init
 # Lengths to choose from: padding is per batch, so a longer limit costs only where a text is long.
 LENGTHS = (64, 128, 256)
 PIECES_PER_WORD = 1.5
+SAMPLE = 500  # texts that are enough to know how long one is
 STEPS = 900  # enough for the bundled headlines: 1,200 and 900 validate alike
 SMALL = 256  # hidden size up to which a student takes the larger learning rate
 
@@ -58,6 +61,18 @@ def resolve(config: DistillConfig, task: Task, teacher: PretrainedConfig) -> Dis
     if config.training.evaluate_every == "auto":
         last["training.evaluate_every"] = max(1, fixed(config.training.steps) // 12)
     return config.change(last)
+
+
+def announce(config: DistillConfig, task: Task) -> Resolved:
+    """What a resolved ``config`` comes to, for whoever wants to know how much is ahead."""
+    limit = fixed(config.task.max_length)
+    splits = ("train", "validation", "test", "transfer")
+    tokens = {}
+    for name in ("train", "transfer"):
+        words = [len(text.split()) for text in islice(getattr(task, name)["text"], SAMPLE)]
+        tokens[name] = min(limit, PIECES_PER_WORD * float(np.mean(words)) + 2) if words else 0.0
+    rows = {name: len(getattr(task, name)) for name in splits}
+    return Resolved(config.model_dump(mode="json"), len(task.labels), rows, tokens)
 
 
 def _sizes(section: str, model: PretrainedConfig) -> dict[str, int]:

@@ -6,7 +6,7 @@ import html
 
 from kd_core.distillation.roles import Role
 from kd_core.figures import COLOURS, FONT, INK, TEXT_COLOURS
-from kd_core.jobs.plan import Shape
+from kd_core.models.size import ModelSize
 from kd_core.system import formatting
 
 WIDTH, HEIGHT = 520, 250
@@ -16,7 +16,7 @@ GAP = 1.5
 THIN = 2 * GAP  # layers below this height are drawn as one block
 
 
-def towers(teacher: Shape, student: Shape, *, dark: bool = False) -> str:
+def towers(teacher: ModelSize, student: ModelSize, *, dark: bool = False) -> str:
     """Both models on one line: width is the hidden size, and embeddings stand below the layers."""
     across = WIDEST / max(teacher.hidden, student.hidden)
     up = (BASE - TOP) / max(teacher.params / teacher.hidden, student.params / student.hidden)
@@ -32,7 +32,7 @@ def towers(teacher: Shape, student: Shape, *, dark: bool = False) -> str:
     return "".join(parts)
 
 
-def in_words(teacher: Shape, student: Shape) -> str:
+def in_words(teacher: ModelSize, student: ModelSize) -> str:
     """What the picture shows, for those who cannot see it."""
     return (
         f"Two towers drawn to scale. Teacher: {_sizes(teacher)}, "
@@ -42,7 +42,7 @@ def in_words(teacher: Shape, student: Shape) -> str:
     )
 
 
-def _tower(who: Role, model: Shape, centre: float, across: float, up: float, dark: bool) -> list[str]:
+def _tower(who: Role, model: ModelSize, centre: float, across: float, up: float, dark: bool) -> list[str]:
     width = across * model.hidden
     left = centre - width / 2
     embeddings = up * model.embedding_params / model.hidden
@@ -74,6 +74,6 @@ def _block(x: float, y: float, width: float, height: float, colour: str, opacity
     )
 
 
-def _sizes(model: Shape) -> str:
+def _sizes(model: ModelSize) -> str:
     layers = f"{model.layers} {'layer' if model.layers == 1 else 'layers'} of {model.hidden}"
     return f"{layers}, {model.heads} heads" if model.heads and model.heads > 1 else layers

@@ -1,7 +1,7 @@
 """What a run would be, before it starts: its resolved settings, its texts and its two models.
 
-The form draws it, ``doctor`` looks for what is doubtful in it, ``estimate`` for how long it takes. torch and
-transformers are imported only by ``make_plan``.
+The form draws it, ``advice`` looks for what is doubtful in it, ``cost`` for how much work it is. torch and
+transformers are imported only by its functions.
 """
 
 from __future__ import annotations
@@ -14,29 +14,12 @@ from typing import TYPE_CHECKING
 from kd_core.config import DistillConfig, StudentConfig, TeacherConfig, fixed
 
 if TYPE_CHECKING:
-    from transformers import PretrainedConfig, PreTrainedTokenizerFast
+    from transformers import PreTrainedTokenizerFast
 
     from kd_core.data.task import Task
+    from kd_core.models.size import ModelSize
 
 SAMPLE = 500  # texts that are enough to know how many tokens one has
-
-
-@dataclass(frozen=True)
-class Shape:
-    """A model in numbers; ``megabytes`` and parameters as in ``models.size.ModelSize``."""
-
-    name: str
-    layers: int
-    hidden: int
-    heads: int | None  # None: a model without attention
-    params: int
-    embedding_params: int
-    megabytes: float
-    flops_per_token: int
-
-    @property
-    def embedding_share(self) -> float:
-        return self.embedding_params / self.params
 
 
 @dataclass(frozen=True)
@@ -63,8 +46,8 @@ class Plan:
     classes: int
     rows: Mapping[str, int]
     tokens: Mapping[str, float]
-    teacher: Shape
-    student: Shape
+    teacher: ModelSize
+    student: ModelSize
     unknown: float  # share of the validation and test texts with a word piece that the student lacks
 
 
@@ -96,7 +79,7 @@ def make_plan(config: DistillConfig, task: Task, vocabulary: Vocabulary) -> Plan
     """Nothing is allocated: models are sized on the meta device. Raises: ConfigError, ModelError."""
     from kd_core.distillation.resolve import resolve
     from kd_core.models.loading import teacher_config
-    from kd_core.models.size import student_config
+    from kd_core.models.size import model_size, student_config
 
     teacher = teacher_config(config.teacher, task.labels, vocabulary.size)
     config = resolve(config, task, teacher)
@@ -108,8 +91,8 @@ def make_plan(config: DistillConfig, task: Task, vocabulary: Vocabulary) -> Plan
         classes=len(task.labels),
         rows={name: len(getattr(task, name)) for name in ("train", "validation", "test", "transfer")},
         tokens={name: min(count, limit) for name, count in vocabulary.tokens.items()},
-        teacher=_shape(config.teacher.model, teacher),
-        student=_shape(config.student.model, student),
+        teacher=model_size(teacher, name=config.teacher.model),
+        student=model_size(student, name=config.student.model),
         unknown=sum(need > pieces for need in vocabulary.needs) / max(len(vocabulary.needs), 1),
     )
 
@@ -129,19 +112,3 @@ def _tokenizer(teacher: TeacherConfig, texts: list[str], labels: tuple[str, ...]
         raise ModelError(
             f"The tokenizer of {teacher.model!r} cannot be read: {str(error).splitlines()[0]} Choose another."
         ) from error
-
-
-def _shape(name: str, config: PretrainedConfig) -> Shape:
-    from kd_core.models.size import model_size
-
-    size = model_size(config)
-    return Shape(
-        name=name,
-        layers=getattr(config, "num_hidden_layers", 1),
-        hidden=config.hidden_size,
-        heads=getattr(config, "num_attention_heads", None),
-        params=size.params,
-        embedding_params=size.embedding_params,
-        megabytes=size.megabytes,
-        flops_per_token=size.flops_per_token,
-    )

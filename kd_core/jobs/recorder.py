@@ -86,7 +86,7 @@ def _progress(store: Store, run_id: str) -> RunProgress | CountedProgress:
         return CountedProgress()
     estimates = [entry.event for entry in store.events(run_id) if isinstance(entry.event, Estimated)]
     seconds = estimates[-1].seconds if estimates else None
-    return RunProgress(row.config, store.progress_before(run_id), seconds)
+    return RunProgress(store.progress_before(run_id), seconds)
 
 
 def _position(event: Event) -> dict[str, Any]:

@@ -80,7 +80,7 @@ def teacher_config(
         hidden_size=config.hidden,
         num_hidden_layers=config.layers,
         num_attention_heads=config.heads,
-        intermediate_size=4 * config.hidden if config.intermediate == "auto" else config.intermediate,
+        intermediate_size=config.feed_forward,
     )
     return _with_labels(new, labels)
 

@@ -1,20 +1,18 @@
-"""How large a model is, from its config alone: nothing is allocated."""
+"""How large a model is, from its config or sizes alone: nothing is allocated. Imports no torch by itself."""
 
 from __future__ import annotations
 
 import copy
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-import torch
-from torch import nn
-from transformers import AutoModelForSequenceClassification, PretrainedConfig
-
-from kd_core.config import StudentConfig
+from kd_core.config import Architecture, StudentConfig
 from kd_core.errors import ModelError
-from kd_core.models.bilstm import BiLSTMConfig
-from kd_core.models.loading import load_config
 from kd_core.models.presets import STUDENTS, find_preset
+
+if TYPE_CHECKING:
+    from transformers import PretrainedConfig
 
 # Where each family keeps its layers below the base model (None: all layers share one set of weights).
 LAYERS = {
@@ -26,24 +24,34 @@ LAYERS = {
     "modernbert": "layers",
     "albert": None,
 }
+BILSTM = "kd_bilstm"  # the ``model_type`` of ``models.bilstm``
+BILSTM_STATE = 150  # of each direction, Tang et al. 2019
 SPECIAL_IDS = ("pad_token_id", "bos_token_id", "eos_token_id", "cls_token_id", "sep_token_id")
 
 
 @dataclass(frozen=True)
 class ModelSize:
-    """``embedding_params`` are those of all lookup tables; ``megabytes`` is 4 bytes each, over 10^6."""
+    """A model in numbers; ``embedding_params`` are those of all lookup tables."""
 
+    name: str
+    layers: int
+    hidden: int
+    heads: int | None  # None: a model without attention
     params: int
     embedding_params: int
-    megabytes: float
     flops_per_token: int
+
+    @property
+    def megabytes(self) -> float:
+        """4 bytes for each parameter, over 10^6."""
+        return 4 * self.params / 1e6
 
     @property
     def embedding_share(self) -> float:
         return self.embedding_params / self.params
 
 
-def model_size(model_config: PretrainedConfig, tokens: int = 32) -> ModelSize:
+def model_size(model_config: PretrainedConfig, tokens: int = 32, *, name: str = "") -> ModelSize:
     """Parameters, bytes and the cost of inference of a classifier, computed on the meta device.
 
     FLOPs per token at length T = 2 N + 4 T sum over layers of hidden, where N counts the weights of all
@@ -52,28 +60,63 @@ def model_size(model_config: PretrainedConfig, tokens: int = 32) -> ModelSize:
     Lookups, biases, norms and DeBERTa's position terms are left out.
     Source: Kaplan et al. 2020 (arXiv 2001.08361), equation 2.2, with full instead of causal attention.
     """
+    import torch
+    from torch import nn
+    from transformers import AutoModelForSequenceClassification
+
     with torch.device("meta"):
         model = AutoModelForSequenceClassification.from_config(
             model_config, dtype=torch.float32, trust_remote_code=False
         )
     params = sum(p.numel() for p in model.parameters())
-    tables = {f"{name}.weight" for name, m in model.named_modules() if isinstance(m, nn.Embedding)}
+    tables = {f"{module}.weight" for module, m in model.named_modules() if isinstance(m, nn.Embedding)}
     embedding_params = 0
     per_token = per_text = 0
-    for name, p in model.named_parameters():
-        if name in tables:
+    for weight, p in model.named_parameters():
+        if weight in tables:
             embedding_params += p.numel()
         elif p.dim() > 1:
-            once = _once_per_text(name, model.base_model_prefix, model_config.model_type)
+            once = _once_per_text(weight, model.base_model_prefix, model_config.model_type)
             per_text += p.numel() if once else 0
-            per_token += 0 if once else p.numel() * _uses(name, model_config)
+            per_token += 0 if once else p.numel() * _uses(weight, model_config)
     attention = sum(4 * span * model_config.hidden_size for span in _spans(model_config, tokens))
     return ModelSize(
+        name=name,
+        layers=getattr(model_config, "num_hidden_layers", 1),
+        hidden=model_config.hidden_size,
+        heads=getattr(model_config, "num_attention_heads", None),
         params=params,
         embedding_params=embedding_params,
-        megabytes=4 * params / 1e6,
         flops_per_token=2 * per_token + 2 * per_text // tokens + attention,
     )
+
+
+def encoder_size(sizes: Architecture, pieces: int, tokens: int = 32) -> ModelSize:
+    """Nearly that of a BERT of these sizes with ``pieces`` in its vocabulary."""
+    layers, hidden = sizes.layers, sizes.hidden
+    weights = layers * (4 * hidden**2 + 2 * hidden * sizes.feed_forward)
+    flops = 2 * weights + 4 * tokens * layers * hidden
+    return ModelSize("", layers, hidden, sizes.heads, weights + pieces * hidden, pieces * hidden, flops)
+
+
+def flops_per_text(
+    layers: int, hidden: int, intermediate: int, *, tokens: float, classes: int, bilstm: bool = False
+) -> float:
+    """Of one forward pass, two for each multiply-add, from the sizes alone.
+
+    Encoder: 2 T L (4 h^2 + 2 h i) + 4 T^2 L h + 2 (h^2 + h c). The second term is attention's scores and
+    mixing, the last one the pooler and the head. BiLSTM, state s: 2 T * 8 s (h + s) + 2 (2 s i + i c).
+    As in ``model_size``, which reads them off the model: lookups, biases and norms are left out.
+    Source: Kaplan et al. 2020 (arXiv 2001.08361), equation 2.2, with full instead of causal attention.
+    """
+    per_token: float
+    if bilstm:
+        per_token = 2 * 8 * BILSTM_STATE * (hidden + BILSTM_STATE)
+        once = 2 * (2 * BILSTM_STATE * intermediate + intermediate * classes)
+    else:
+        per_token = 2 * layers * (4 * hidden**2 + 2 * hidden * intermediate) + 4 * tokens * layers * hidden
+        once = 2 * (hidden**2 + hidden * classes)
+    return float(tokens * per_token + once)
 
 
 def student_config(
@@ -85,6 +128,9 @@ def student_config(
     ``vocab_size`` are None until the tokenizer is known.
     Raises: ModelError.
     """
+    from kd_core.models.bilstm import BiLSTMConfig
+    from kd_core.models.loading import load_config
+
     preset = find_preset(config.model, STUDENTS)
     labels = [teacher_config.id2label[i] for i in sorted(teacher_config.id2label)]
     if preset is None:
@@ -133,8 +179,7 @@ def _sizes(config: StudentConfig, teacher_config: PretrainedConfig) -> tuple[int
         )
     if preset.layers and preset.hidden and preset.heads and preset.intermediate:
         return preset.layers, preset.hidden, preset.heads, preset.intermediate
-    intermediate = 4 * config.hidden if config.intermediate == "auto" else config.intermediate
-    return config.layers, config.hidden, config.heads, intermediate
+    return config.layers, config.hidden, config.heads, config.feed_forward
 
 
 def _resize(student: PretrainedConfig, layers: int, hidden: int, heads: int, intermediate: int) -> None:
@@ -162,7 +207,7 @@ def _intermediate_name(model_config: PretrainedConfig) -> str:
 
 
 def _once_per_text(parameter: str, prefix: str, kind: str) -> bool:
-    if kind == BiLSTMConfig.model_type:
+    if kind == BILSTM:
         return not parameter.startswith("lstm.")
     return not parameter.startswith(prefix + ".") or ".pooler." in parameter
 
@@ -175,7 +220,7 @@ def _uses(parameter: str, model_config: PretrainedConfig) -> int:
 
 def _spans(model_config: PretrainedConfig, tokens: int) -> list[int]:
     """How many tokens each layer's attention looks at, per token."""
-    if model_config.model_type == BiLSTMConfig.model_type:
+    if model_config.model_type == BILSTM:
         return []
     kinds = getattr(model_config, "layer_types", None) or ["full_attention"] * model_config.num_hidden_layers
     window = getattr(model_config, "local_attention", tokens)

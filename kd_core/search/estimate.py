@@ -13,7 +13,7 @@ from kd_core.search.folds import INNER
 
 if TYPE_CHECKING:
     from kd_core.data.task import Task
-    from kd_core.jobs.estimate import Past
+    from kd_core.jobs.estimate import PastRun
     from kd_core.jobs.plan import Plan, Vocabulary
 
 # What each further worker adds: on two cores, two students side by side need 0.74 of the time of one after
@@ -35,10 +35,11 @@ def outlook(
     config: SearchConfig,
     task: Task,
     vocabulary: Vocabulary,
-    past: Iterable[Past],
+    past: Iterable[PastRun],
     calibrated: Callable[[], float],
 ) -> Outlook:
     """Arguments as of ``plan.make_plan`` and ``estimate.estimate``. Raises: ConfigError, ModelError."""
+    from kd_core.jobs.cost import parts
     from kd_core.jobs.estimate import estimate
     from kd_core.jobs.plan import make_plan
     from kd_core.search.processes import workers_here
@@ -51,14 +52,15 @@ def outlook(
     for student in students:
         one = config.distill.change({"student.model": student, "controls.labelled_only": False})
         whole = make_plan(one, task, vocabulary)
-        part = _of_a_fold(whole, config.folds)
-        with_teacher = estimate(part, known, rate)
-        alone_twice = estimate(_changed(part, {"objective.alpha": 1.0}), known, rate)
-        alone = alone_twice.seconds["distil"] / 2
-        listening = with_teacher.seconds["distil"] - alone
-        total += config.folds * (tried * listening + len(config.choices["learning_rate"]) * alone)
-        measured = measured and with_teacher.measured
-    teachers = config.folds * (with_teacher.seconds["teach"] + with_teacher.seconds["record"])
+        fold = _of_a_fold(whole, config.folds)
+        expected = estimate(fold, known, rate)
+        pace = expected.seconds["distil"] / expected.work["distil"]
+        distilled, alone = (
+            pace * sum(part.work for part in parts(fold) if part.who == who) for who in ("student", "alone")
+        )
+        total += config.folds * (tried * distilled + len(config.choices["learning_rate"]) * alone)
+        measured = measured and expected.measured
+    teachers = config.folds * (expected.seconds["teach"] + expected.seconds["record"])
     workers = workers_here(config)
     seconds = total / (1 + GAIN * (workers - 1)) + teachers + estimate(whole, known, rate).total
     return Outlook(config.trainings, workers, seconds, measured)
@@ -70,8 +72,5 @@ def _of_a_fold(plan: Plan, folds: int) -> Plan:
     rows = {name: round(share * plan.rows[name]) for name in ("train", "transfer")}
     rows |= {"validation": round((1 - 1 / folds) * INNER * plan.rows["train"]), "test": plan.rows["test"]}
     steps = fixed(plan.config.training.steps)
-    return replace(_changed(plan, {"training.evaluate_every": max(1, steps // EVALUATIONS)}), rows=rows)
-
-
-def _changed(plan: Plan, changes: dict[str, object]) -> Plan:
-    return replace(plan, config=plan.config.change(changes))
+    config = plan.config.change({"training.evaluate_every": max(1, steps // EVALUATIONS)})
+    return replace(plan, config=config, rows=rows)

@@ -8,9 +8,10 @@ from kd_core.errors import ConfigError, KDError
 from kd_core.figures.towers import in_words, towers
 from kd_core.jobs.advice import examine
 from kd_core.jobs.estimate import Estimate
-from kd_core.jobs.plan import Plan, Shape
+from kd_core.jobs.plan import Plan
 from kd_core.jobs.states import ACTIVE, PENDING
 from kd_core.jobs.store import RunRow
+from kd_core.models.size import ModelSize
 from kd_core.system import formatting
 from pages.build.distill.live_view import live_view, stepper
 from pages.shared.charts import is_dark
@@ -28,7 +29,7 @@ LIVE_FIRST = """<style>
 </style>"""
 
 
-def sizes(model: Shape) -> str:
+def sizes(model: ModelSize) -> str:
     share = f"{100 * model.embedding_share:.0f} % embeddings"
     return f"{formatting.count(model.params)} parameters · {formatting.megabytes(model.megabytes)} · {share}"
 

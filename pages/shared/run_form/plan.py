@@ -14,7 +14,7 @@ from kd_core.data import load_task
 from kd_core.data.task import Task
 from kd_core.distillation.events import Estimated
 from kd_core.job_kinds import prepare
-from kd_core.jobs.estimate import Estimate, Past, calibrate, estimate, past_runs
+from kd_core.jobs.estimate import Estimate, PastRun, calibrate, estimate, past_runs
 from kd_core.jobs.plan import Plan, Vocabulary, make_plan, read_vocabulary
 from kd_core.jobs.states import PENDING
 from kd_core.search import Outlook, SearchConfig, outlook
@@ -54,7 +54,7 @@ def plan_of(config: DistillConfig) -> Plan:
 
 
 @st.cache_data(ttl=20, show_spinner=False)
-def _past() -> list[Past]:
+def _past() -> list[PastRun]:
     return past_runs(store())
 
 
@@ -83,8 +83,7 @@ def start(config: DistillConfig, expected: Estimate, *, name: str = "") -> str:
         if run.config == wanted:
             return run.id
     run_id = runner().submit(config, name)
-    event = Estimated({**expected.seconds}, {**expected.work})
-    store().write(run_id, [(datetime.now(UTC), event)])
+    store().write(run_id, [(datetime.now(UTC), Estimated(expected.seconds, expected.work))])
     return run_id
 
 

@@ -14,7 +14,6 @@ import plotly.graph_objects as go
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from transformers import BertConfig
 
 from kd_core import figures
 from kd_core.deployment import tradeoffs
@@ -23,8 +22,6 @@ from kd_core.distillation.metrics import wilson
 from kd_core.distillation.report import Report
 from kd_core.jobs.store import digest
 from kd_core.jobs.store.schema import RunRow
-from kd_core.models.bilstm import BiLSTMConfig
-from kd_core.models.size import model_size
 from tests import SAMPLES
 
 SAMPLE = json.loads((SAMPLES / "report.json").read_text("utf-8"))
@@ -81,31 +78,6 @@ def bench(run: str = FIRST, **timing: Any) -> dict[str, Any]:
 def other(report: dict[str, Any] = SAMPLE) -> dict[str, Any]:
     """Another run of the same teacher and the same student alone; its student is another."""
     return report | {"student": report["student"] | {"accuracy": 0.9}}
-
-
-# FLOPs
-
-
-def test_flops_of_an_encoder_by_hand() -> None:
-    # One layer of 4 with feed-forward of 8, 3 tokens, 2 classes.
-    products = 3 * 2 * (4 * 16 + 2 * 4 * 8)
-    attention = 4 * 3 * 3 * 4
-    once = 2 * (16 + 4 * 2)
-    found = digest.flops_per_text(1, 4, 8, tokens=3, classes=2)
-    assert found == products + attention + once == 768 + 144 + 48
-
-
-def test_flops_are_those_that_the_model_itself_has() -> None:
-    bert = BertConfig(
-        vocab_size=100, hidden_size=32, num_hidden_layers=3, num_attention_heads=2, num_labels=5
-    )
-    expected = model_size(bert, tokens=16).flops_per_token * 16
-    assert digest.flops_per_text(3, 32, 3072, tokens=16, classes=5) == pytest.approx(expected, abs=16)
-    bilstm = BiLSTMConfig(vocab_size=100, num_labels=5)
-    expected = model_size(bilstm, tokens=16).flops_per_token * 16
-    found = digest.flops_per_text(1, 300, 200, tokens=16, classes=5, bilstm=True)
-    assert found == pytest.approx(expected, abs=16)
-    assert found == 16 * 2 * 8 * 150 * 450 + 2 * (300 * 200 + 200 * 5)
 
 
 # Candidates

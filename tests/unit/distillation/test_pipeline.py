@@ -18,6 +18,7 @@ from kd_core.distillation.events import (
     STAGES,
     Evaluated,
     Finished,
+    Resolved,
     StageFinished,
     StageStarted,
     Step,
@@ -223,7 +224,10 @@ def test_stages_come_in_order_and_the_run_finishes_last(finished_run):
     assert [(type(e), e.stage) for e in told] == [
         (kind, stage) for stage in STAGES for kind in (StageStarted, StageFinished)
     ]
-    assert finished_run.events[0] == StageStarted("teach")
+    said, first = finished_run.events[:2]
+    assert isinstance(said, Resolved)
+    assert said.config == finished_run.report.config
+    assert first == StageStarted("teach")
     assert finished_run.events[-1] == Finished(finished_run.report.run_id)
     seconds = {e.stage: e.seconds for e in told if isinstance(e, StageFinished)}
     assert finished_run.report.seconds == seconds

@@ -6,10 +6,10 @@ from dataclasses import replace
 
 import pytest
 
-from kd_core.config import DistillConfig, fixed
+from kd_core.config import DistillConfig, fixed, sections
 from kd_core.data.task import labelled, unlabelled
 from kd_core.distillation import resolve as module
-from kd_core.distillation.resolve import resolve
+from kd_core.distillation.resolve import announce, resolve
 from kd_core.errors import ConfigError, ModelError
 
 
@@ -29,6 +29,11 @@ def leaves(config: DistillConfig) -> dict[str, object]:
 
 def autos(config: DistillConfig) -> list[str]:
     return [place for place, value in leaves(config).items() if value == "auto"]
+
+
+def help_of(place: str) -> str:
+    section, name = place.split(".")
+    return str(dict(sections())[section].model_fields[name].description)
 
 
 def test_no_auto_is_left(tiny_task, bert):
@@ -70,6 +75,8 @@ def test_steps_are_900_or_three_passes(tiny_task, bert, rows, batch_size, steps,
     task = replace(tiny_task, train=labelled(["goal"] * rows, [0] * rows))
     training = resolve(DistillConfig().change({"training.batch_size": batch_size}), task, bert).training
     assert (training.steps, training.evaluate_every) == (steps, every)
+    assert "auto: 900, or three passes" in help_of("training.steps")
+    assert "auto: a twelfth" in help_of("training.evaluate_every")
 
 
 def test_validation_is_looked_at_a_dozen_times_of_the_steps_given(tiny_task, bert):
@@ -91,6 +98,8 @@ def test_the_teachers_epochs_and_rate(tiny_task, bert, changes, layers, epochs, 
     bert.num_hidden_layers = layers
     teacher = resolve(DistillConfig().change(changes), tiny_task, bert).teacher
     assert (teacher.epochs, teacher.learning_rate) == (epochs, rate)
+    assert "auto: 5, from scratch 20" in help_of("teacher.epochs")
+    assert "auto: 1e-4, from scratch 5e-4, 3e-5 for 12 layers" in help_of("teacher.learning_rate")
 
 
 @pytest.mark.parametrize(
@@ -105,6 +114,18 @@ def test_the_teachers_epochs_and_rate(tiny_task, bert, changes, layers, epochs, 
 )
 def test_narrow_students_learn_faster(tiny_task, bert, student, rate):
     assert resolve(DistillConfig().change(student), tiny_task, bert).training.learning_rate == rate
+    assert "auto: 5e-4 up to hidden size 256, else 1e-4" in help_of("training.learning_rate")
+
+
+def test_a_run_says_how_much_is_ahead(tiny_task, bert):
+    config = resolve(DistillConfig(), tiny_task, bert)
+    said = announce(config, tiny_task)
+    assert DistillConfig.from_dict(said.config) == config
+    assert (said.classes, said.rows) == (5, {"train": 60, "validation": 20, "test": 25, "transfer": 40})
+    words = {name: len(getattr(tiny_task, name)[0]["text"].split()) for name in ("train", "transfer")}
+    assert said.tokens == {name: pytest.approx(1.5 * count + 2, abs=2) for name, count in words.items()}
+    alone = announce(config, replace(tiny_task, transfer=unlabelled([])))
+    assert (alone.rows["transfer"], alone.tokens["transfer"]) == (0, 0.0)
 
 
 @pytest.mark.parametrize(

@@ -6,10 +6,11 @@ import pytest
 
 from kd_core.config import DistillConfig
 from kd_core.jobs.advice import examine
-from kd_core.jobs.plan import Plan, Shape
+from kd_core.jobs.plan import Plan
+from kd_core.models.size import ModelSize
 
-TEACHER = Shape("minilm-l6", 6, 384, 12, 22_700_000, 11_900_000, 90.8, 21_400_000)
-STUDENT = Shape("tiny", 2, 128, 2, 2_700_000, 2_260_000, 10.8, 820_000)
+TEACHER = ModelSize("minilm-l6", 6, 384, 12, 22_700_000, 11_900_000, 21_400_000)
+STUDENT = ModelSize("tiny", 2, 128, 2, 2_700_000, 2_260_000, 820_000)
 RESOLVED = {
     "task.max_length": 64,
     "teacher.epochs": 5,

@@ -1,11 +1,14 @@
 """Minutes before the start: what makes a run longer, what is cached, and what past runs teach."""
 
+import json
 from dataclasses import replace
 
 import pytest
 
 from kd_core.distillation.events import STAGES, Estimated, StageStarted
-from kd_core.jobs.estimate import Past, cached_parts, estimate, past_runs, run_work
+from kd_core.jobs.cost import by_stage, parts
+from kd_core.jobs.estimate import PastRun, cached_parts, estimate, past_runs
+from tests import SAMPLES
 from tests.unit.jobs.test_advice import STUDENT, plan
 
 RATE = 1e11
@@ -15,16 +18,20 @@ def never() -> float:
     raise AssertionError("calibrated although past runs measured every step")
 
 
+def run_work(made) -> dict[str, float]:
+    return by_stage(parts(made))
+
+
 def resolved(made) -> dict:
     return made.config.model_dump(mode="json")
 
 
 def test_seconds_are_work_over_the_calibrated_rate_where_nothing_ran_before():
-    told = estimate(plan(), [], lambda: RATE)
-    assert not told.measured
-    assert told.cached == ()
-    assert told.seconds == {stage: pytest.approx(run_work(plan())[stage] / RATE) for stage in STAGES}
-    assert told.total == pytest.approx(sum(told.seconds.values()))
+    expected = estimate(plan(), [], lambda: RATE)
+    assert not expected.measured
+    assert expected.cached == ()
+    assert expected.seconds == {stage: pytest.approx(run_work(plan())[stage] / RATE) for stage in STAGES}
+    assert expected.total == pytest.approx(sum(expected.seconds.values()))
 
 
 @pytest.mark.parametrize(
@@ -39,6 +46,14 @@ def test_twice_as_many_steps_take_twice_as_long(changed, stage, times):
     before, after = run_work(plan()), run_work(changed)
     assert after[stage] == pytest.approx(times * before[stage], rel=0.02)
     assert all(after[other] == before[other] for other in STAGES if other not in (stage, "validate"))
+
+
+def test_the_stages_of_the_recorded_run_went_at_about_one_rate():
+    """So that what one of them takes says what the others will."""
+    work, report = run_work(plan()), json.loads((SAMPLES / "report.json").read_text("utf-8"))
+    rates = {stage: work[stage] / report["seconds"][stage] for stage in STAGES}
+    assert rates.pop("validate") == pytest.approx(rates["distil"], rel=0.3)
+    assert max(rates.values()) < 1.15 * min(rates.values())
 
 
 def test_each_control_costs_its_own_training():
@@ -58,11 +73,11 @@ def test_a_wider_student_and_the_teacher_online_take_longer():
 
 
 def test_what_a_run_with_the_same_settings_left_in_the_cache_takes_no_time():
-    earlier = [Past(resolved(plan()), {})]
-    told = estimate(plan({"objective.temperature": 8}), earlier, lambda: RATE)
-    assert told.cached == ("teach", "record")
-    assert told.seconds["teach"] == told.seconds["record"] == 0
-    assert told.work["distil"] < run_work(plan())["distil"], "the student alone is cached too"
+    earlier = [PastRun(resolved(plan()), {})]
+    expected = estimate(plan({"objective.temperature": 8}), earlier, lambda: RATE)
+    assert expected.cached == ("teach", "record")
+    assert expected.seconds["teach"] == expected.seconds["record"] == 0
+    assert expected.work["distil"] < run_work(plan())["distil"], "the student alone is cached too"
 
 
 @pytest.mark.parametrize(
@@ -77,32 +92,32 @@ def test_what_a_run_with_the_same_settings_left_in_the_cache_takes_no_time():
     ],
 )
 def test_a_change_costs_what_depends_on_it(change, left):
-    assert cached_parts(plan(change).config, [Past(resolved(plan()), {})]) == left
+    assert cached_parts(plan(change).config, [PastRun(resolved(plan()), {})]) == left
 
 
 def test_a_teacher_that_was_cleaned_away_is_not_cached():
-    assert cached_parts(plan().config, [Past(resolved(plan()), {}, kept=False)]) == set()
+    assert cached_parts(plan().config, [PastRun(resolved(plan()), {}, kept=False)]) == set()
 
 
 def test_past_runs_set_the_rate_and_the_nearest_amount_of_work_counts_most():
     other = plan({"teacher.seed": 1})
     work = run_work(other)
 
-    def past(size: float, rate: float) -> Past:
+    def past(size: float, rate: float) -> PastRun:
         scaled = {stage: size * work[stage] for stage in STAGES}
-        return Past(resolved(other), {stage: scaled[stage] / rate for stage in STAGES}, scaled)
+        return PastRun(resolved(other), {stage: scaled[stage] / rate for stage in STAGES}, scaled)
 
-    told = estimate(plan(), [past(100, 9e11), past(90, 9e11), past(1, 2e11), past(1.1, 2e11)], never)
-    assert told.measured
-    assert told.seconds["distil"] == pytest.approx(work["distil"] / 2e11)
+    expected = estimate(plan(), [past(100, 9e11), past(90, 9e11), past(1, 2e11), past(1.1, 2e11)], never)
+    assert expected.measured
+    assert expected.seconds["distil"] == pytest.approx(work["distil"] / 2e11)
 
 
 def test_a_run_that_nobody_estimated_sets_the_rate_for_the_same_texts_and_models():
     work = run_work(plan())
-    ran = Past(resolved(plan()), {stage: work[stage] / 3e11 for stage in STAGES})
-    told = estimate(plan({"training.seeds": [0, 1]}), [ran], never)
-    assert told.measured
-    assert told.seconds["distil"] == pytest.approx(told.work["distil"] / 3e11)
+    ran = PastRun(resolved(plan()), {stage: work[stage] / 3e11 for stage in STAGES})
+    expected = estimate(plan({"training.seeds": [0, 1]}), [ran], never)
+    assert expected.measured
+    assert expected.seconds["distil"] == pytest.approx(expected.work["distil"] / 3e11)
     other = estimate(plan({"student.layers": 3}), [ran], lambda: RATE)
     assert other.seconds["distil"] == pytest.approx(other.work["distil"] / RATE), "another student: no rate"
 
@@ -145,5 +160,5 @@ def test_past_runs_reads_times_and_estimates_from_the_store():
             return [Entry(event) for event in events[run_id]]
 
     whole, resumed = past_runs(FakeStore())
-    assert whole == Past({"task": {}}, {"distil": 40.0}, {"distil": 4e12}, kept=False)
+    assert whole == PastRun({"task": {}}, {"distil": 40.0}, {"distil": 4e12}, kept=False)
     assert resumed.seconds == {}, "a resumed run has only the time of its last part"

@@ -4,33 +4,51 @@ from __future__ import annotations
 
 import pytest
 
-from kd_core.config import DistillConfig
 from kd_core.distillation.events import (
     Event,
     Finished,
     Progress,
+    Resolved,
     StageFinished,
     StageStarted,
     Step,
     TrainingStarted,
 )
 from kd_core.jobs.progress import RunProgress
+from tests.unit.jobs.test_advice import plan
 
-CONFIG = DistillConfig().model_dump(mode="json")
+SIZES = {
+    "teacher": {"layers": 6, "hidden": 384, "heads": 12, "intermediate": 1536},
+    "student": {"layers": 2, "hidden": 128, "heads": 2, "intermediate": 512},
+}
 TEXTS = {"teacher": 32, "student": 64, "alone": 32, "labelled_only": 32}  # in a step
+
+
+def resolved(changes=None, *, transfer=12_000) -> Resolved:
+    """What the demo says once it has read its task."""
+    sizes = {f"{model}.{name}": size for model, given in SIZES.items() for name, size in given.items()}
+    demo = plan(sizes | (changes or {}), rows={"transfer": transfer})
+    return Resolved(demo.config.model_dump(mode="json"), demo.classes, dict(demo.rows), dict(demo.tokens))
 
 
 class Clock:
     """Plays the demo on a machine where each thing takes a known time."""
 
-    def __init__(self, pace: RunProgress, step: dict[str, float], text: float) -> None:
-        self.pace, self.step, self.text = pace, step, text
+    def __init__(
+        self,
+        progress: RunProgress,
+        step: dict[str, float],
+        text: float = 0.9e-3,
+        said: Resolved | None = None,
+    ) -> None:
+        self.progress, self.step, self.text = progress, step, text
         self.now = 0.0
         self.seen: list[tuple[float, float, float | None]] = []  # time, progress, seconds left
+        self.tell(said or resolved())
 
     def tell(self, event: Event) -> None:
-        self.pace.feed(event, self.now)
-        row = self.pace.row
+        self.progress.feed(event, self.now)
+        row = self.progress.row
         self.seen.append((self.now, row["progress"], row["seconds_left"]))
 
     def train(self, who: str, steps: int, seed: int = 0, start: int = 0) -> None:
@@ -65,12 +83,13 @@ class Clock:
             self.now += 1.5
 
 
-SPEEDS = {"teacher": 0.1, "student": 0.0224, "alone": 0.0187, "labelled_only": 0.0187}
+# Seconds of a step that add up to those of tests/samples/report.json; transfer texts nearly double it.
+SPEEDS = {"teacher": 0.1, "student": 0.03, "alone": 0.0165, "labelled_only": 0.0165}
 
 
 @pytest.mark.parametrize("slower", [1, 7])
 def test_the_time_left_is_close_on_a_machine_of_any_speed(slower):
-    clock = Clock(RunProgress(CONFIG), {who: slower * s for who, s in SPEEDS.items()}, slower * 0.9e-3)
+    clock = Clock(RunProgress(), {who: slower * s for who, s in SPEEDS.items()}, slower * 0.9e-3)
     clock.demo()
     total = clock.now
     measured = [(at, left) for at, _, left in clock.seen if left is not None]
@@ -80,7 +99,7 @@ def test_the_time_left_is_close_on_a_machine_of_any_speed(slower):
 
 
 def test_the_progress_never_goes_back_and_is_a_share_of_the_time():
-    clock = Clock(RunProgress(CONFIG), SPEEDS, 0.9e-3)
+    clock = Clock(RunProgress(), SPEEDS)
     clock.demo()
     shares = [share for _, share, _ in clock.seen]
     assert shares == sorted(shares)
@@ -92,78 +111,97 @@ def test_the_progress_never_goes_back_and_is_a_share_of_the_time():
 
 
 def test_nothing_is_said_before_something_is_known():
-    assert RunProgress(CONFIG).row == {
+    assert RunProgress().row == {
         "progress": 0.0,
         "seconds_left": None,
-        "pace": {"spent": 0.0, "progress": 0.0, "measured": {}},
+        "pace": {"spent": 0.0, "progress": 0.0, "costs": {}},
     }
 
 
 def test_an_estimate_from_before_the_start_is_said_until_something_is_measured():
     estimated = {"teach": 0.0, "record": 0.0, "distil": 60.0, "validate": 5.0}
-    clock = Clock(RunProgress(CONFIG, estimated=estimated), SPEEDS, 0.9e-3)
-    assert clock.pace.seconds_left == pytest.approx(65.0)
+    clock = Clock(RunProgress(estimated=estimated), SPEEDS)
+    assert clock.progress.seconds_left == pytest.approx(65.0)
     clock.stage("teach", lambda: clock.tell(TrainingStarted("teacher", 0, 200, cached=True)), cached=True)
     clock.stage("record", lambda: None, cached=True)
-    assert clock.pace.seconds_left == pytest.approx(65.0)
+    assert clock.progress.seconds_left == pytest.approx(65.0)
     clock.train("student", 1200)
-    assert clock.pace.progress == pytest.approx(26.9 / (26.9 + clock.pace.seconds_left), abs=0.01)
+    assert clock.progress.progress == pytest.approx(36.0 / (36.0 + clock.progress.seconds_left), abs=0.01)
 
 
 def test_an_estimate_that_counted_on_a_cache_that_is_gone_is_mended():
     estimated = {"teach": 0.0, "record": 0.0, "distil": 60.0, "validate": 5.0}
-    pace = RunProgress(CONFIG, estimated=estimated)
-    pace.feed(TrainingStarted("teacher", 0, 200), 0.0)
-    assert pace.seconds_left == pytest.approx(65.0 + 20.0, abs=5)
+    progress = RunProgress(estimated=estimated)
+    progress.feed(resolved(), 0.0)
+    progress.feed(TrainingStarted("teacher", 0, 200), 0.0)
+    assert progress.seconds_left == pytest.approx(65.0 + 20.0, abs=5)
 
 
 def test_what_comes_from_the_cache_takes_no_time():
-    clock = Clock(RunProgress(CONFIG), SPEEDS, 0.9e-3)
+    clock = Clock(RunProgress(), SPEEDS)
     clock.stage("teach", lambda: clock.tell(TrainingStarted("teacher", 0, 200, cached=True)), cached=True)
     clock.stage("record", lambda: None, cached=True)
     clock.train("student", 1200)
     clock.tell(TrainingStarted("alone", 0, 1200, cached=True))
-    left = clock.pace.seconds_left
+    left = clock.progress.seconds_left
     clock.train("labelled_only", 1200)
-    assert left == pytest.approx(1200 * 0.0187 + 8, abs=5)
+    assert left == pytest.approx(1200 * SPEEDS["labelled_only"] + 8, abs=5)
 
 
 def test_steps_and_texts_are_taken_from_the_run_once_it_says_them():
-    short = Clock(RunProgress(CONFIG), SPEEDS, 0.9e-3)
+    short = Clock(RunProgress(), SPEEDS, said=resolved({"training.steps": 60, "training.evaluate_every": 5}))
     short.train("student", 60)
-    assert short.pace.seconds_left < 60  # the config alone says 1,200 steps for each of three students
+    assert short.progress.seconds_left < 60  # and not three times 1,200 steps
+
+
+@pytest.mark.parametrize(
+    ("name", "transfer", "students"),
+    [
+        ("bbc-headlines", 12_000, 3),
+        ("bbc-headlines", 0, 2),
+        ("own.csv", 0, 2),
+        ("own.csv", 40, 3),
+        ("hub:ag_news", 0, 2),
+        ("hub:imdb", 5_000, 3),  # which has an unlabelled split
+    ],
+)
+def test_the_run_says_whether_its_task_has_transfer_texts(name, transfer, students):
+    progress = RunProgress()
+    progress.feed(resolved({"task.name": name}, transfer=transfer), 0.0)
+    trained = [one.part.who for one in progress._parts.values() if one.part.stage == "distil"]
+    assert trained == ["student", "alone", "labelled_only"][:students]
 
 
 def test_a_pause_counts_as_neither_work_nor_slowness():
-    clock = Clock(RunProgress(CONFIG), SPEEDS, 0.9e-3)
+    clock = Clock(RunProgress(), SPEEDS)
     clock.train("teacher", 200)
     clock.tell(StageFinished("teach", 20.0))
     clock.tell(Progress("record", "texts", 2_048, 13_256))
     clock.now += 2
     clock.tell(Progress("record", "texts", 4_096, 13_256))
-    before = clock.pace.seconds_left
+    before = clock.progress.seconds_left
     clock.now += 3_600
     clock.tell(Progress("record", "texts", 6_144, 13_256))
-    assert clock.pace.seconds_left < before
+    assert clock.progress.seconds_left < before
 
 
 def test_a_resumed_run_goes_on_from_its_progress():
-    first = Clock(RunProgress(CONFIG), SPEEDS, 0.9e-3)
+    first = Clock(RunProgress(), SPEEDS)
     first.stage("teach", lambda: first.train("teacher", 200))
     first.stage("record", first.record)
     first.train("student", 1200)
-    before = first.pace.row
+    before = first.progress.row
 
-    resumed = Clock(RunProgress(CONFIG, before["pace"]), SPEEDS, 0.9e-3)
-    assert resumed.pace.progress >= before["progress"]
+    resumed = Clock(RunProgress(before["pace"]), SPEEDS)
+    assert resumed.progress.progress >= before["progress"]
     cached = TrainingStarted("teacher", 0, 200, cached=True)
     resumed.stage("teach", lambda: resumed.tell(cached), cached=True)
     resumed.stage("record", lambda: None, cached=True)
     resumed.tell(TrainingStarted("student", 0, 1200, cached=True))
-    assert resumed.pace.seconds_left == pytest.approx(before["seconds_left"], rel=0.1)
-    assert resumed.pace.progress == pytest.approx(before["progress"], abs=0.05)
+    assert resumed.progress.seconds_left == pytest.approx(before["seconds_left"], rel=0.1)
+    assert resumed.progress.progress == pytest.approx(before["progress"], abs=0.05)
     resumed.train("alone", 1200, start=600)
-    assert resumed.pace.progress > before["progress"] + 0.1
+    assert resumed.progress.progress > before["progress"] + 0.1
 
 
 @pytest.mark.parametrize(
@@ -172,25 +210,35 @@ def test_a_resumed_run_goes_on_from_its_progress():
         ({"training.seeds": [0, 1, 2]}, 2.5),
         ({"objective.alpha": 1.0}, 0.6),  # no third student, and no transfer texts
         ({"controls.labelled_only": False}, 0.7),
-        ({"student.model": "medium"}, 3.0),
+        ({"student.layers": 8, "student.hidden": 512, "student.intermediate": 2048}, 3.0),
     ],
 )
 def test_the_config_says_how_much_there_is_to_do(changes, longer):
-    def distil(config):
-        pace = RunProgress(config)
-        pace.feed(StageFinished("teach", 1.0), 0.0)
-        pace.feed(StageFinished("record", 1.0), 0.0)
-        pace.feed(TrainingStarted("student", 0, 1200), 0.0)
-        for number in (10, 20):
-            pace.feed(Step("student", 0, number, 1200, 1, 1, 1, 0, 1e-4, 1_000.0), 0.0)
-        return sum(part.cost for part in pace._parts.values() if part.stage == "distil")
+    def distil(said):
+        progress = RunProgress()
+        progress.feed(said, 0.0)
+        return sum(one.cost for one in progress._parts.values() if one.part.stage == "distil")
 
-    changed = DistillConfig().change(changes).model_dump(mode="json")
-    ratio = distil(changed) / distil(CONFIG)
+    ratio = distil(resolved(changes)) / distil(resolved())
     assert ratio == pytest.approx(longer, rel=0.3) if longer < 3 else ratio > longer
 
 
-def test_a_config_of_another_version_does_no_harm():
-    clock = Clock(RunProgress({"task": {"colour": "red"}}), SPEEDS, 0.9e-3)
-    clock.demo()
-    assert clock.pace.progress == 1.0
+def test_events_of_a_run_that_has_not_said_what_it_does_do_no_harm():
+    progress = RunProgress()
+    for event in (
+        TrainingStarted("student", 0, 100),
+        Step("student", 0, 10, 100, 1, 1, 1, 0, 1e-4, 1_000.0),
+        Progress("record", "texts", 64, 128),
+        Progress("validate", "scoring", 1, 5),
+    ):
+        progress.feed(event, 1.0)
+    assert (progress.progress, progress.seconds_left) == (0.0, None)
+    progress.feed(Finished("run"), 2.0)
+    assert progress.progress == 1.0
+
+
+def test_what_version_0_1_has_measured_is_left_out():
+    state = {"spent": 20.0, "progress": 0.25, "measured": {"teach": [20.0, 18.0]}}
+    progress = RunProgress(state)
+    progress.feed(resolved(), 0.0)
+    assert (progress.progress, progress.seconds_left) == (0.25, None)

@@ -9,11 +9,11 @@ from transformers import (
     XLNetConfig,
 )
 
-from kd_core.config import StudentConfig
+from kd_core.config import Architecture, StudentConfig
 from kd_core.errors import ModelError
 from kd_core.models.bilstm import BiLSTMConfig
 from kd_core.models.loading import new_model
-from kd_core.models.size import model_size, spaced, student_config
+from kd_core.models.size import encoder_size, flops_per_text, model_size, spaced, student_config
 from tests.unit.conftest import FAMILIES
 
 
@@ -94,6 +94,36 @@ def test_bilstm_by_hand():
     assert size.params == 50 * 8 + lstm + (8 * 6 + 6) + (6 * 3 + 3)
     assert size.embedding_params == 400
     assert size.flops_per_token == 2 * 2 * 4 * 4 * (8 + 4) + 2 * (8 * 6 + 6 * 3) // 10
+
+
+def test_flops_of_an_encoder_by_hand():
+    # One layer of 4 with feed-forward of 8, 3 tokens, 2 classes.
+    products = 3 * 2 * (4 * 16 + 2 * 4 * 8)
+    attention = 4 * 3 * 3 * 4
+    once = 2 * (16 + 4 * 2)
+    flops = flops_per_text(1, 4, 8, tokens=3, classes=2)
+    assert flops == products + attention + once == 768 + 144 + 48
+
+
+def test_flops_are_those_that_the_model_itself_has():
+    bert = BertConfig(
+        vocab_size=100, hidden_size=32, num_hidden_layers=3, num_attention_heads=2, num_labels=5
+    )
+    expected = model_size(bert, tokens=16).flops_per_token * 16
+    assert flops_per_text(3, 32, 3072, tokens=16, classes=5) == pytest.approx(expected, abs=16)
+    bilstm = BiLSTMConfig(vocab_size=100, num_labels=5)
+    expected = model_size(bilstm, tokens=16).flops_per_token * 16
+    flops = flops_per_text(1, 300, 200, tokens=16, classes=5, bilstm=True)
+    assert flops == pytest.approx(expected, abs=16)
+    assert flops == 16 * 2 * 8 * 150 * 450 + 2 * (300 * 200 + 200 * 5)
+
+
+def test_the_size_of_an_encoder_is_nearly_that_of_a_bert():
+    guess, real = encoder_size(Architecture(layers=2, hidden=128, heads=2), 1000), model_size(bert())
+    assert (guess.layers, guess.hidden, guess.heads) == (real.layers, real.hidden, real.heads)
+    assert guess.embedding_params == 128 * 1000
+    assert guess.params == pytest.approx(real.params, rel=0.15)  # positions come to it
+    assert guess.flops_per_token == pytest.approx(real.flops_per_token, rel=0.01)
 
 
 @pytest.mark.parametrize("family", FAMILIES)

@@ -1,0 +1,116 @@
+"""How much work each part of a run is: the one model behind estimates, progress and the outlook of a search.
+
+Work is counted in FLOPs, or what takes as long. Only ratios matter: rates are measured in the same units.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from kd_core.config import fixed
+from kd_core.distillation.events import STAGES, Stage
+from kd_core.distillation.roles import Role, student_variants
+
+if TYPE_CHECKING:
+    from kd_core.jobs.plan import Plan
+    from kd_core.models.size import ModelSize
+
+# FLOPs that take as long as what is no matrix product, measured with two cores and bfloat16: calling a layer
+# in a step, AdamW for one weight, and norms, activations and softmaxes for one hidden unit of one token.
+PER_LAYER = 3e9
+PER_WEIGHT = 1e3
+PER_UNIT = 5e3
+BACKWARD = 3  # forward and backward together, in forwards
+PADDING = 1.6  # the longest text of a batch in training, to which it is padded, in mean lengths
+PER_SCORED = 2e8  # a text that is scored: corrupting it, cutting it into pieces, comparing
+CHECKPOINT_COPIES = 6  # weights, two moments, written and hashed, as weights updated
+LATENCY_PASSES = 2  # of each model per text that is timed, with the models taking turns
+SHIFTED = 4  # further copies of the test texts that are scored
+
+
+@dataclass(frozen=True)
+class Part:
+    """A training, of ``texts`` a step, or a stage without one."""
+
+    stage: Stage
+    work: float
+    who: Role | None = None
+    seed: int = 0
+    texts: int = 0
+
+
+def parts(plan: Plan, cached: Iterable[str] = ()) -> list[Part]:
+    """In their order; without those whose stage or role is among ``cached``."""
+    cached = set(cached)
+    return [part for part in _parts(plan) if not cached & {part.stage, part.who}]
+
+
+def by_stage(parts: Iterable[Part]) -> dict[str, float]:
+    """The work of each stage; 0 where it has no part."""
+    work: dict[str, float] = dict.fromkeys(STAGES, 0.0)
+    for part in parts:
+        work[part.stage] += part.work
+    return work
+
+
+def training_step(model: ModelSize, tokens: float, weights: int) -> float:
+    inner = PER_UNIT * model.layers * model.hidden
+    return (
+        PER_LAYER * model.layers + PER_WEIGHT * weights + tokens * (BACKWARD * model.flops_per_token + inner)
+    )
+
+
+def _parts(plan: Plan) -> Iterator[Part]:
+    config, rows, teacher, student = plan.config, plan.rows, plan.teacher, plan.student
+    train, transfer = plan.tokens["train"], plan.tokens["transfer"]
+
+    def longest(tokens: float) -> float:
+        return min(PADDING * tokens, fixed(config.task.max_length))
+
+    batch = config.teacher.batch_size
+    frozen = config.teacher.freeze_embeddings and config.teacher.model != "scratch"
+    step = training_step(teacher, batch * longest(train), _weights(teacher, frozen))
+    epoch = math.ceil(rows["train"] / batch) * step + _evaluation(teacher, rows["validation"] * train)
+    yield Part("teach", fixed(config.teacher.epochs) * epoch, "teacher", config.teacher.seed, batch)
+
+    yield Part("record", _forward(teacher, rows["train"] * train + rows["transfer"] * transfer))
+
+    training, variants = config.training, student_variants(config, rows["transfer"])
+    steps = fixed(training.steps)
+    evaluations = steps // fixed(training.evaluate_every) * _evaluation(student, rows["validation"] * train)
+    weights = _weights(student, config.student.freeze_embeddings)
+    for seed in training.seeds:
+        for variant in variants:
+            texts = training.batch_size + (training.transfer_batch_size if variant.transfer else 0)
+            # Transfer rows make the labelled ones of their batch as long.
+            tokens = texts * longest(max(train, transfer) if variant.transfer else train)
+            step = training_step(student, tokens, weights)
+            if variant.objective.needs_teacher_online:
+                step += _forward(teacher, tokens) + PER_LAYER * teacher.layers
+            yield Part("distil", steps * step + evaluations, variant.who, seed, texts)
+
+    scored = rows["test"] * (1 + SHIFTED * config.controls.shifted)
+    models = [teacher, *[student] * len(variants) * len(training.seeds)]
+    timed = config.controls.latency_repeats * LATENCY_PASSES
+    yield Part(
+        "validate",
+        sum(_forward(model, scored * train) + PER_SCORED * scored for model in models)
+        + timed * sum(_forward(model, train) + PER_LAYER * model.layers / 5 for model in (teacher, student)),
+    )
+
+
+def _weights(model: ModelSize, frozen_embeddings: bool) -> int:
+    """How many are trained."""
+    return model.params - (model.embedding_params if frozen_embeddings else 0)
+
+
+def _forward(model: ModelSize, tokens: float) -> float:
+    return tokens * (model.flops_per_token + PER_UNIT * model.layers * model.hidden / BACKWARD / 2)
+
+
+def _evaluation(model: ModelSize, tokens: float) -> float:
+    """With its checkpoint."""
+    return _forward(model, tokens) + CHECKPOINT_COPIES * PER_WEIGHT * model.params + PER_LAYER * model.layers
