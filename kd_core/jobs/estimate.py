@@ -14,7 +14,7 @@ from statistics import median
 from typing import TYPE_CHECKING, Any
 
 from kd_core.config import DistillConfig
-from kd_core.distillation.events import STAGES, Estimated, Stage, StageStarted
+from kd_core.distillation.events import STAGES, Estimated, Resolved, Stage, StageStarted
 from kd_core.distillation.roles import ROLES, STUDENTS
 from kd_core.errors import RunError
 from kd_core.jobs.cost import by_stage, parts, training_step
@@ -67,7 +67,9 @@ def past_runs(store: Store, limit: int = 20) -> list[PastRun]:
         whole = len(starts) == len(set(starts))
         cached = report.cached
         seconds = {stage: taken for stage, taken in report.seconds.items() if not cached.get(stage)}
-        work = next((event.work for event in events if isinstance(event, Estimated)), {})
+        # Versions whose runs did not say what they do counted work otherwise.
+        today = any(isinstance(event, Resolved) for event in events)
+        work = next((event.work for event in events if today and isinstance(event, Estimated)), {})
         kept = (paths.caches() / "teachers" / report.teacher_key).is_dir()
         past.append(PastRun(report.config, seconds if whole else {}, work, kept))
     return past

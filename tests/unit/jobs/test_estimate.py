@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import pytest
 
-from kd_core.distillation.events import STAGES, Estimated, StageStarted
+from kd_core.distillation.events import STAGES, Estimated, Resolved, StageStarted
 from kd_core.jobs.cost import by_stage, parts
 from kd_core.jobs.estimate import PastRun, cached_parts, estimate, past_runs
 from tests import SAMPLES
@@ -142,16 +142,23 @@ def test_past_runs_reads_times_and_estimates_from_the_store():
     events = {
         "whole": [
             Estimated({"distil": 50.0}, {"distil": 4e12}),
+            Resolved({}, 5, {}, {}),
             StageStarted("teach"),
             StageStarted("distil"),
         ],
+        "of version 0.1": [Estimated({"distil": 50.0}, {"distil": 3e12}), StageStarted("distil")],
         "resumed": [StageStarted("teach"), StageStarted("teach")],
     }
 
     class FakeStore:
         def runs(self, **_: object) -> list[Row]:
             here = socket.gethostname()
-            return [Row("whole", here), Row("resumed", here), Row("elsewhere", f"not-{here}")]
+            return [
+                Row("whole", here),
+                Row("of version 0.1", here),
+                Row("resumed", here),
+                Row("elsewhere", f"not-{here}"),
+            ]
 
         def report(self, run_id: str) -> dict:
             return report
@@ -159,6 +166,7 @@ def test_past_runs_reads_times_and_estimates_from_the_store():
         def events(self, run_id: str) -> list[Entry]:
             return [Entry(event) for event in events[run_id]]
 
-    whole, resumed = past_runs(FakeStore())
+    whole, old, resumed = past_runs(FakeStore())
     assert whole == PastRun({"task": {}}, {"distil": 40.0}, {"distil": 4e12}, kept=False)
+    assert (old.seconds, old.work) == ({"distil": 40.0}, {}), "its work was counted in other units"
     assert resumed.seconds == {}, "a resumed run has only the time of its last part"
