@@ -48,44 +48,45 @@ def examine(plan: Plan, seconds: float | None = None) -> list[Note]:
 
 
 def _objective(plan: Plan) -> Iterator[Note]:
-    goal = plan.config.objective
-    if not goal.uses_teacher:
+    objective = plan.config.objective
+    if not objective.uses_teacher:
         yield Note(
             "warning",
             "Alpha is 1: the teacher is ignored, and so is the temperature. The student will equal the "
             "student alone; move alpha towards the teacher to distill.",
         )
-    elif goal.alpha == 1:
+    elif objective.alpha == 1:
         yield Note(
             "hint",
             "Alpha is 1: only the intermediate terms teach, and the temperature has no effect. Lower "
             "alpha to learn from the teacher's answers too.",
         )
-    elif goal.alpha == 0:
+    elif objective.alpha == 0:
         yield Note(
             "hint",
             "Alpha is 0: the labels are ignored, so the student copies the teacher's mistakes too. 0.1 "
             "to 0.5 corrects them where a label says otherwise.",
         )
-    if goal.alpha < 1 and not goal.has_temperature:
+    if objective.alpha < 1 and not objective.has_temperature:
         yield Note(
             "hint",
-            f"Temperature does nothing with {goal.divergence}: it compares the logits themselves. Choose "
-            "forward_kl to see its effect.",
+            f"Temperature does nothing with {objective.divergence}: it compares the logits themselves. "
+            "Choose forward_kl to see its effect.",
         )
-    if goal.alpha < 1 and goal.temperature > 10 and goal.has_temperature:
+    softened, temperature = objective.alpha < 1 and objective.has_temperature, objective.temperature
+    if softened and temperature > 10:
         yield Note(
             "hint",
-            f"At T = {goal.temperature:g} the teacher's answers are nearly equal for all classes. 2 to 8 is "
+            f"At T = {temperature:g} the teacher's answers are nearly equal for all classes. 2 to 8 is "
             "usual.",
         )
-    if goal.alpha < 1 and not goal.t_squared and goal.temperature > 1 and goal.has_temperature:
+    if softened and not objective.t_squared and temperature > 1:
         yield Note(
             "warning",
-            f"Without the factor T², the soft loss counts about {goal.temperature**2:,.0f} times less "
-            f"at T = {goal.temperature:g}. Switch the factor on, or lower alpha.",
+            f"Without the factor T², the soft loss counts about {temperature**2:,.0f} times less "
+            f"at T = {temperature:g}. Switch the factor on, or lower alpha.",
         )
-    if goal.needs_teacher_online:
+    if objective.needs_teacher_online:
         yield Note(
             "hint",
             "Intermediate terms need the teacher at every step, which is several times slower than its "
@@ -95,8 +96,8 @@ def _objective(plan: Plan) -> Iterator[Note]:
 
 
 def _data(plan: Plan) -> Iterator[Note]:
-    rows, goal = plan.rows, plan.config.objective
-    if plan.classes == 2 and goal.alpha < 1:
+    rows, objective = plan.rows, plan.config.objective
+    if plan.classes == 2 and objective.alpha < 1:
         yield Note(
             "hint",
             "Two classes carry little dark knowledge: the teacher says one number for each text. "

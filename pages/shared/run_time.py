@@ -17,11 +17,11 @@ def estimate_was(run: RunRow, seconds: dict[str, float]) -> str | None:
     if len(starts) > len(set(starts)):
         return None
     took = sum(seconds.values())
-    said = next((sum(event.seconds.values()) for event in events if isinstance(event, Estimated)), None)
-    if not said:
+    estimated = next((sum(event.seconds.values()) for event in events if isinstance(event, Estimated)), None)
+    if not estimated:
         return None
-    off = said / took - 1
+    off = estimated / took - 1
     how = (
         f"{100 * abs(off):.0f} % too {'long' if off > 0 else 'short'}" if abs(off) >= 0.05 else "about right"
     )
-    return f"It took {formatting.duration(took)}; the estimate was {formatting.duration(said)}, {how}."
+    return f"It took {formatting.duration(took)}; the estimate was {formatting.duration(estimated)}, {how}."
