@@ -2,6 +2,7 @@
 
 import json
 from dataclasses import replace
+from types import SimpleNamespace
 
 import pytest
 
@@ -133,12 +134,12 @@ def test_past_runs_reads_times_and_estimates_from_the_store():
 
     import socket
 
-    report = {
-        "config": {"task": {}},
-        "seconds": {"teach": 20.0, "distil": 40.0},
-        "cached": {"teach": True},
-        "teacher_key": "none",
-    }
+    report = SimpleNamespace(
+        config={"task": {}},
+        seconds={"teach": 20.0, "distil": 40.0},
+        cached={"teach": True},
+        teacher_key="none",
+    )
     events = {
         "whole": [
             Estimated({"distil": 50.0}, {"distil": 4e12}),
@@ -160,7 +161,7 @@ def test_past_runs_reads_times_and_estimates_from_the_store():
                 Row("elsewhere", f"not-{here}"),
             ]
 
-        def report(self, run_id: str) -> dict:
+        def report(self, run_id: str) -> SimpleNamespace:
             return report
 
         def events(self, run_id: str) -> list[Entry]:
