@@ -12,8 +12,9 @@ from kd_core.cli.carry_out import start
 from kd_core.cli.output import as_json, console, print_json, table
 from kd_core.cli.runs import find_run
 from kd_core.deployment.reports import BenchReport, Cell, FormReport
+from kd_core.deployment.runtimes import name_of_form
 from kd_core.errors import RunError
-from kd_core.system.formatting import count, megabytes, milliseconds, percent, plus_minus
+from kd_core.system.formatting import count, counted, megabytes, milliseconds, percent, plus_minus
 
 
 @click.command()
@@ -40,13 +41,13 @@ def bench(run: str, as_json: bool) -> None:
 
 
 def _print(out: Console, report: BenchReport) -> None:
-    from kd_core.deployment.benchmark_notes import conditions, count_of_threads
+    from kd_core.deployment.benchmark_notes import conditions
 
     first = report["forms"][0]
     times = first["latency_ms"]
     out.print(
         f"\nOn {first['texts']:,} test texts. Latency p50 and p95 in ms: batch {times['batch']}, "
-        f"{count_of_threads(times['threads'])}, test texts of {times['mean_tokens']:.1f} tokens on average. "
+        f"{counted(times['threads'], 'thread')}, test texts of {times['mean_tokens']:.1f} tokens on average. "
         "Memory: the most that one form takes, on top of the libraries.",
         soft_wrap=True,
     )
@@ -66,7 +67,7 @@ def _print(out: Console, report: BenchReport) -> None:
 
 def grid(cells: Sequence[Cell]) -> Iterator[tuple[str, tuple[str, ...], list[tuple[str, ...]]]]:
     """A table for each number of threads and length: its heading, those of its columns, and its rows."""
-    from kd_core.deployment.benchmark_notes import count_of_threads, form_name, kind_of_texts
+    from kd_core.deployment.benchmark_notes import kind_of_texts
 
     batches = sorted({cell["batch"] for cell in cells})
     columns = ("", *(part for batch in batches for part in (f"{batch}: p50", "p95", "texts/s")))
@@ -77,17 +78,17 @@ def grid(cells: Sequence[Cell]) -> Iterator[tuple[str, tuple[str, ...], list[tup
                 if (cell["threads"], cell["length"]) == (threads, length):
                     p95 = "" if cell["p95"] is None else f"{cell['p95']:.2f}"
                     numbers = [f"{cell['p50']:.2f}", p95, f"{cell['texts_per_second']:,.0f}"]
-                    rows.setdefault(form_name(cell["form"]), []).extend(numbers)
-            heading = f"{kind_of_texts(length).capitalize()}, {count_of_threads(threads)}, by batch size"
+                    rows.setdefault(name_of_form(cell["form"]), []).extend(numbers)
+            heading = f"{kind_of_texts(length).capitalize()}, {counted(threads, 'thread')}, by batch size"
             yield heading, columns, [(name, *numbers) for name, numbers in rows.items()]
 
 
 def _form(form: FormReport, first: FormReport) -> tuple[str, ...]:
-    from kd_core.deployment.benchmark_notes import against, form_name
+    from kd_core.deployment.benchmark_notes import against
 
     times = form["latency_ms"]
     return (
-        form_name(form["name"]),
+        name_of_form(form["name"]),
         f"{percent(form['accuracy'])} {plus_minus(form['low'], form['high'])}",
         count(form["params"]),
         megabytes(form["size_mb"]),

@@ -11,8 +11,7 @@ from kd_core.cli.carry_out import start
 from kd_core.cli.output import as_json, console, print_json, table
 from kd_core.cli.runs import find_run
 from kd_core.deployment.reports import FormReport
-from kd_core.deployment.runtimes import RUNTIME_NAMES
-from kd_core.distillation.roles import NAMES
+from kd_core.deployment.runtimes import form_name
 from kd_core.errors import RunError
 from kd_core.system.formatting import compared, megabytes, percent, plus_minus
 
@@ -59,7 +58,7 @@ def _row(form: FormReport, teacher: FormReport) -> tuple[str, ...]:
     smaller = compared(teacher["size_mb"] / form["size_mb"], "smaller", "larger")
     faster = compared(teacher["latency_ms"]["p50"] / latency["p50"], "faster", "slower")
     return (
-        f"{NAMES[form['who']]}, {RUNTIME_NAMES[form['runtime']]}",
+        form_name(form["who"], form["runtime"]),
         f"{percent(form['accuracy'])} {plus_minus(form['low'], form['high'])}",
         megabytes(form["size_mb"]),
         f"{latency['p50']:.2f}",

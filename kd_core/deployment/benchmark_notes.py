@@ -11,7 +11,8 @@ from statistics import median
 from typing import Any
 
 from kd_core.deployment.reports import BenchReport, Cell, FormReport, Timing
-from kd_core.deployment.runtimes import RUNTIME_NAMES, Runtime
+from kd_core.deployment.runtimes import RUNTIME_NAMES, Runtime, name_of_form
+from kd_core.distillation.report_tables import measured_on
 from kd_core.distillation.roles import NAMES, Role
 from kd_core.system.formatting import compared, milliseconds, percent, ratio
 
@@ -93,7 +94,7 @@ def _shared_cores(found: _Cells) -> str | None:
     if more < SLOWER * one:
         return None
     return (
-        f"Something else held some of the cores while {many} threads were timed: {form_name(form)} takes "
+        f"Something else held some of the cores while {many} threads were timed: {name_of_form(form)} takes "
         f"{milliseconds(more)} on {many} threads and {milliseconds(one)} on {few} for a batch of {batch}, "
         f"though that is work enough for all. Do not trust the times on {many} threads; measure again when "
         "this machine is idle."
@@ -226,12 +227,6 @@ def _and(parts: Sequence[str]) -> str:
     return " and ".join(filter(None, (", ".join(parts[:-1]), parts[-1])))
 
 
-def form_name(form: str) -> str:
-    """ "student-int8" -> "Distilled student, ONNX int8"."""
-    who, _, runtime = form.rpartition("-")
-    return f"{NAMES[who]}, {RUNTIME_NAMES[runtime]}"  # type: ignore[index]
-
-
 def against(first: FormReport, form: FormReport) -> str:
     """ "30.4x smaller, 26.8x faster"; what is about the same is left out."""
     smaller, faster = (
@@ -250,10 +245,6 @@ def kind_of_texts(length: str) -> str:
     return "test texts" if length == "texts" else f"texts of {length} tokens"
 
 
-def count_of_threads(threads: int) -> str:
-    return "1 thread" if threads == 1 else f"{threads} threads"
-
-
 def conditions(report: BenchReport) -> str:
     """Of everything in a benchmark's report, in sentences."""
     machine = report["machine"]
@@ -262,6 +253,5 @@ def conditions(report: BenchReport) -> str:
         f"Measured on {report['created'][:10]} in processes of their own, pinned to as many cores as "
         f"threads, after a warm-up; the forms took turns, batch by batch, {min(passes):,} to "
         f"{max(passes):,} batches in each cell. Padding a batch is included, the tokenizer is not. "
-        f"{machine['processor']}, {machine['cores']} cores, {machine['memory_gb']} GB; {machine['os']}, "
-        f"Python {machine['python']}, PyTorch {machine['torch']}."
+        f"{measured_on(machine)}"
     )

@@ -18,9 +18,11 @@ from typing import TYPE_CHECKING, Any
 import psutil
 
 from kd_core.deployment.benchmark import MAX_LENGTH, THREADS, WHO, forms
-from kd_core.deployment.benchmark_notes import count_of_threads, form_name, kind_of_texts
+from kd_core.deployment.benchmark_notes import kind_of_texts
+from kd_core.deployment.runtimes import form_name
 from kd_core.distillation.roles import NAMES
 from kd_core.errors import KDError
+from kd_core.system.formatting import counted
 from kd_core.system.machine import cores
 
 if TYPE_CHECKING:
@@ -79,7 +81,7 @@ def time_forms(request: Request, say: Say) -> dict[str, Any]:
         for batch in request["batches"]:
             say(
                 "progress",
-                f"timing batches of {batch}, {kind_of_texts(str(length))}, {count_of_threads(threads)}",
+                f"timing batches of {batch}, {kind_of_texts(str(length))}, {counted(threads, 'thread')}",
             )
             if too_long:
                 continue
@@ -100,7 +102,7 @@ def judge(request: Request, say: Say) -> dict[str, Any]:
     from kd_core.deployment.forms import open_form, test_split
     from kd_core.distillation.metrics import scores
 
-    say("progress", f"accuracy and memory: {form_name('-'.join((request['who'], request['runtime'])))}")
+    say("progress", f"accuracy and memory: {form_name(request['who'], request['runtime'])}")
     before = peak_memory()
     form = open_form(request["run"], request["who"], request["runtime"], threads=1)
     texts, labels = test_split(request["run"])

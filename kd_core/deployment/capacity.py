@@ -8,9 +8,9 @@ from dataclasses import dataclass
 
 from kd_core.config import Settings, setting
 from kd_core.deployment.reports import BenchReport
-from kd_core.deployment.runtimes import RUNTIME_NAMES, Runtime
+from kd_core.deployment.runtimes import Runtime, form_name
 from kd_core.distillation.report import Report
-from kd_core.distillation.roles import NAMES, Role
+from kd_core.distillation.roles import Role
 from kd_core.system.formatting import milliseconds
 
 SECONDS_A_DAY = 86_400
@@ -157,7 +157,7 @@ def from_bench(report: BenchReport, batch: int) -> list[Measured]:
         cell = cells[f"{who}-{runtime}", batch, length, threads]
         measured.append(
             Measured(
-                f"{NAMES[who]}, {RUNTIME_NAMES[runtime]}",
+                form_name(who, runtime),
                 batch,
                 cell["texts_per_second"],
                 cell["p95"],
@@ -174,8 +174,7 @@ def from_run(report: Report) -> list[Measured]:
     """
     times = {who: report.models[who].latency_ms for who, runtime in FORMS if runtime == "pytorch"}
     return [
-        Measured(f"{NAMES[who]}, {RUNTIME_NAMES['pytorch']}", 1, 1000 / times[who].p50, times[who].p95, None)
-        for who in times
+        Measured(form_name(who, "pytorch"), 1, 1000 / times[who].p50, times[who].p95, None) for who in times
     ]
 
 

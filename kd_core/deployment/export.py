@@ -19,7 +19,7 @@ from kd_core.config import Settings, setting
 from kd_core.deployment.bundle import make_zip, write_bundle
 from kd_core.deployment.forms import Form, OpenForm, open_form, shifted_splits, test_split
 from kd_core.deployment.reports import ExportReport, FormReport
-from kd_core.deployment.runtimes import RUNTIME_NAMES, Runtime
+from kd_core.deployment.runtimes import Runtime, form_name, in_sentence
 from kd_core.distillation import run_folder
 from kd_core.distillation.events import OnEvent, Progress, ignore
 from kd_core.distillation.latency import interleaved
@@ -259,7 +259,7 @@ def _path(forms: Mapping[str, OpenForm], name: str) -> Path | None:
 
 
 def _words(who: Role, runtime: Runtime) -> str:
-    return f"{NAMES[who].lower()}, {RUNTIME_NAMES[runtime]}"
+    return in_sentence(form_name(who, runtime))
 
 
 def _is_zip(target: Path) -> bool:

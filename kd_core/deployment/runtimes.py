@@ -21,3 +21,13 @@ def split_form(form: str) -> tuple[Role, Runtime]:
     """ "student-int8" -> "student", "int8"."""
     who, _, runtime = form.rpartition("-")
     return cast(Role, who), cast(Runtime, runtime)
+
+
+def name_of_form(form: str) -> str:
+    """ "student-int8" -> "Distilled student, ONNX int8"."""
+    return form_name(*split_form(form))
+
+
+def in_sentence(name: str) -> str:
+    """ "distilled student, ONNX int8"."""
+    return name[0].lower() + name[1:]

@@ -7,15 +7,15 @@ from collections.abc import Mapping, Sequence
 import pandas as pd
 
 from kd_core.deployment.reports import FormReport
-from kd_core.deployment.runtimes import RUNTIME_NAMES
-from kd_core.distillation.roles import NAMES, SHORT_NAMES
+from kd_core.deployment.runtimes import RUNTIME_NAMES, form_name
+from kd_core.distillation.report_tables import NO_TOKENIZER, one_pass
+from kd_core.distillation.roles import SHORT_NAMES
 from kd_core.system.formatting import compared, count, megabytes, milliseconds, percent, plus_minus, points
 
 
 def label(form: FormReport) -> str:
     """ "Teacher, PyTorch"."""
-    name, runtime = NAMES[form["who"]], RUNTIME_NAMES[form["runtime"]]
-    return f"{name}, {runtime}"
+    return form_name(form["who"], form["runtime"])
 
 
 def short_label(form: FormReport) -> str:
@@ -49,7 +49,7 @@ def table(forms: Sequence[FormReport]) -> pd.DataFrame:
     return pd.DataFrame(
         [
             {
-                "FormReport": label(form),
+                "Form": label(form),
                 "Accuracy": f"{percent(form['accuracy'])} {plus_minus(form['low'], form['high'])}",
                 "Parameters": count(form["params"]),
                 "Size": megabytes(form["size_mb"]),
@@ -65,13 +65,12 @@ def table(forms: Sequence[FormReport]) -> pd.DataFrame:
 def conditions(forms: Sequence[FormReport], machine: Mapping[str, str | int], rows: int) -> str:
     """How the numbers of ``forms`` were measured, in two sentences."""
     times = forms[0]["latency_ms"]
-    threads = "1 thread" if times["threads"] == 1 else f"{times['threads']} threads"
     tokens = sorted({f"{form['latency_ms']['mean_tokens']:.0f}" for form in forms}, key=int)
     return (
         f"Accuracy: each form was run on all {rows:,} test texts; ± is its 95 % interval. Latency: "
-        f"one forward pass with batch {times['batch']} on {threads}, {times['texts']:,} test texts, "
+        f"{one_pass(times['batch'], times['threads'])}, {times['texts']:,} test texts, "
         f"{' to '.join((tokens[0], tokens[-1])[: len(tokens)])} tokens on average, the forms taking turns; "
-        f"tokenisation is not included. {machine['processor']}, {machine['cores']} cores, "
+        f"{NO_TOKENIZER} {machine['processor']}, {machine['cores']} cores, "
         f"{machine['os']}."
     )
 

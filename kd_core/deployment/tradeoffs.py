@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from kd_core.distillation.metrics import wilson
 from kd_core.distillation.roles import ROLES, STUDENTS
+from kd_core.system.formatting import counted
 
 if TYPE_CHECKING:
     from kd_core.jobs.store.schema import RunRow
@@ -86,8 +87,7 @@ def candidates(rows: Iterable[RunRow]) -> pd.DataFrame:
 
 
 def _conditions(machine: str, form: Mapping[str, Any]) -> str:
-    threads = "1 thread" if form["threads"] == 1 else f"{form['threads']} threads"
-    return f"{machine}, {threads}, batch {form['batch']}"
+    return f"{machine}, {counted(form['threads'], 'thread')}, batch {form['batch']}"
 
 
 def timed_under(frame: pd.DataFrame, conditions: str) -> pd.DataFrame:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
@@ -12,7 +13,7 @@ from kd_core.distillation.report import Report
 from kd_core.distillation.roles import NAMES, Role
 from kd_core.distillation.run_folder import PREDICTIONS
 from kd_core.errors import RunError
-from kd_core.system.formatting import compared, count, megabytes, milliseconds, percent, plus_minus
+from kd_core.system.formatting import compared, count, counted, megabytes, milliseconds, percent, plus_minus
 
 # The cells of the four-way table, and what each says.
 CELLS = {
@@ -123,15 +124,24 @@ def teacher_validation(evaluations: pd.DataFrame) -> float | None:
     return None if rows.empty else float(rows["accuracy"].max())
 
 
-def conditions(report: Report) -> str:
-    """How the latency was measured, in a sentence."""
+NO_TOKENIZER = "tokenisation is not included."
+
+
+def one_pass(batch: int, threads: int) -> str:
+    return f"one forward pass with batch {batch} on {counted(threads, 'thread')}"
+
+
+def measured_on(machine: Mapping[str, str | int], accelerator: str | int | None = None) -> str:
+    parts = (machine["processor"], f"{machine['cores']} cores", f"{machine['memory_gb']} GB", accelerator)
+    where = ", ".join(str(part) for part in parts if part)
+    return f"{where}; {machine['os']}, Python {machine['python']}, PyTorch {machine['torch']}."
+
+
+def latency_conditions(report: Report) -> str:
+    """How the run measured latency, in a sentence."""
     times, machine = report.student.latency_ms, report.machine
-    where = f"{machine['processor']}, {machine['cores']} cores, {machine['memory_gb']} GB"
-    if "accelerator" in machine:
-        where += f", {machine['accelerator']}"
-    threads = "1 thread" if times.threads == 1 else f"{times.threads} threads"
+    how = one_pass(times.batch, times.threads).capitalize()
     return (
-        f"One forward pass with batch {times.batch} on {threads}, median of {times.texts:,} test texts "
-        f"of {times.mean_tokens:.0f} tokens on average; tokenisation is not included. {where}; "
-        f"{machine['os']}, Python {machine['python']}, PyTorch {machine['torch']}."
+        f"{how}, median of {times.texts:,} test texts of {times.mean_tokens:.0f} tokens on average; "
+        f"{NO_TOKENIZER} {measured_on(machine, machine.get('accelerator'))}"
     )

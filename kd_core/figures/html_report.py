@@ -63,7 +63,7 @@ def html_report(
         kept=report_tables.kept(report),
         overview=report_tables.overview(report),
         agreement=percent(report.fidelity.agreement),
-        conditions=report_tables.conditions(report),
+        conditions=report_tables.latency_conditions(report),
         one_latency=report_tables.ONE_LATENCY,
         command=reproduce.command(asked),
         python=reproduce.python(asked),

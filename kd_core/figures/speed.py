@@ -8,8 +8,8 @@ from collections.abc import Sequence
 import plotly.graph_objects as go
 
 from kd_core.deployment.reports import Cell
-from kd_core.deployment.runtimes import RUNTIME_NAMES, Runtime, split_form
-from kd_core.distillation.roles import NAMES, SHORT_NAMES
+from kd_core.deployment.runtimes import RUNTIME_NAMES, Runtime, form_name, split_form
+from kd_core.distillation.roles import SHORT_NAMES
 from kd_core.figures.style import LOG_AXIS, colour_of, new_figure
 from kd_core.system.formatting import milliseconds
 
@@ -41,7 +41,7 @@ def latency_by_batch(
                 (milliseconds(cell["p50"]), f"{cell['texts_per_second']:,.0f}", cell["passes"])
                 for cell in rows
             ],
-            "hovertemplate": f"{NAMES[who]}, {RUNTIME_NAMES[runtime]}: %{{customdata[0]}}, "
+            "hovertemplate": f"{form_name(who, runtime)}: %{{customdata[0]}}, "
             "%{customdata[1]} texts/s, %{customdata[2]} batches timed<extra></extra>",
         }
         traces.append(trace)

@@ -10,7 +10,7 @@ import pandas as pd
 import plotly.graph_objects as go
 from plotly.colors import hex_to_rgb, label_rgb, sample_colorscale
 
-from kd_core.deployment.runtimes import RUNTIME_NAMES, Runtime
+from kd_core.deployment.runtimes import RUNTIME_NAMES, Runtime, form_name
 from kd_core.deployment.tradeoffs import Cost, Limits
 from kd_core.distillation.roles import NAMES, ROLES, SHORT_NAMES, Role
 from kd_core.figures.style import (
@@ -215,7 +215,7 @@ def _interval(part: pd.DataFrame, colour: str) -> dict[str, Any]:
 
 def _facts(part: pd.DataFrame) -> list[str]:
     return [
-        f"<b>{NAMES[row.who]}, {RUNTIME_NAMES[row.runtime]}</b><br>{label_of(row.name)}<br>"
+        f"<b>{form_name(row.who, row.runtime)}</b><br>{label_of(row.name)}<br>"
         f"{percent(row.accuracy)} {plus_minus(row.low, row.high)}<br>"
         f"{megabytes(row.size)}, {count(row.params)} parameters"
         + (f"<br>{milliseconds(row.latency)}, {label_of(row.conditions)}" if row.latency > 0 else "")

@@ -10,7 +10,7 @@ import streamlit as st
 from kd_core.deployment.benchmark_notes import conditions
 from kd_core.deployment.capacity import Load, Measured, Requirement, from_bench, from_run, money, saving
 from kd_core.deployment.reports import BenchReport
-from kd_core.distillation.report_tables import conditions as run_conditions
+from kd_core.distillation.report_tables import latency_conditions
 from kd_core.jobs.store import RunRow
 from kd_core.system import formatting
 from pages.shared import addresses
@@ -47,7 +47,7 @@ def measured(run: RunRow) -> tuple[list[Measured], str, bool]:
     done = next((job for job in jobs_about(run.id, "bench") if job.status == "done"), None)
     if done is None:
         report = store().report(run.id)
-        return from_run(report), run_conditions(report), False
+        return from_run(report), latency_conditions(report), False
     measured: BenchReport = store().report_json(done.id)
     batches = sorted({cell["batch"] for cell in measured["cells"]})
     batch = st.segmented_control(

@@ -9,8 +9,9 @@ import streamlit as st
 
 from kd_core import figures
 from kd_core.deployment.benchmark import BenchConfig
-from kd_core.deployment.benchmark_notes import against, conditions, count_of_threads, form_name, kind_of_texts
+from kd_core.deployment.benchmark_notes import against, conditions, kind_of_texts
 from kd_core.deployment.reports import BenchReport, Cell, FormReport
+from kd_core.deployment.runtimes import name_of_form
 from kd_core.jobs.store import RunRow
 from kd_core.system import formatting
 from pages.shared import addresses
@@ -59,9 +60,9 @@ def _results(report: BenchReport) -> None:
     )
     st.caption(
         f"Accuracy on {forms[0]['texts']:,} test texts, each form evaluated anew; ± is half of the 95 % "
-        f"interval. Latency of one batch of {times['batch']} on {count_of_threads(times['threads'])}, "
-        f"{times['mean_tokens']:.1f} tokens on average. Memory is the most that a process with that form "
-        "alone takes, on top of the libraries."
+        f"interval. Latency of one batch of {times['batch']} on "
+        f"{formatting.counted(times['threads'], 'thread')}, {times['mean_tokens']:.1f} tokens on average. "
+        "Memory is the most that a process with that form alone takes, on top of the libraries."
     )
     if report["notes"]:
         with st.container(border=True, key="report.bench_notes"):
@@ -79,12 +80,12 @@ def _results(report: BenchReport) -> None:
         sorted({cell["threads"] for cell in cells}),
         default=times["threads"],
         required=True,
-        format_func=count_of_threads,
+        format_func=lambda threads: formatting.counted(threads, "thread"),
         key="report.bench_threads",
     )
     shown = [cell for cell in cells if cell["threads"] == threads]
     _by_length(shown, threads)
-    with st.expander(f"All numbers on {count_of_threads(threads)}", icon=":material/table:"):
+    with st.expander(f"All numbers on {formatting.counted(threads, 'thread')}", icon=":material/table:"):
         st.dataframe(
             _grid(shown), hide_index=True, key="report.bench_cells", alt="All cells of the benchmark"
         )
@@ -105,7 +106,7 @@ def _by_length(cells: Sequence[Cell], threads: int) -> None:
     lengths = list(dict.fromkeys(cell["length"] for cell in cells))
     for first in range(0, len(lengths), 2):
         for column, length in zip(st.columns(2), lengths[first : first + 2], strict=False):
-            title = f"{kind_of_texts(length).capitalize()}, {count_of_threads(threads)}"
+            title = f"{kind_of_texts(length).capitalize()}, {formatting.counted(threads, 'thread')}"
             rows = [cell for cell in cells if cell["length"] == length]
             with column:
                 chart(
@@ -117,7 +118,9 @@ def _by_length(cells: Sequence[Cell], threads: int) -> None:
 
 def _spoken(cells: Sequence[Cell]) -> str:
     one = cells[0]["batch"]
-    read = [f"{form_name(c['form'])} {formatting.milliseconds(c['p50'])}" for c in cells if c["batch"] == one]
+    read = [
+        f"{name_of_form(c['form'])} {formatting.milliseconds(c['p50'])}" for c in cells if c["batch"] == one
+    ]
     return f"Batch {one}: {', '.join(read)}."
 
 
@@ -125,7 +128,7 @@ def _overview(forms: Sequence[FormReport]) -> pd.DataFrame:
     return pd.DataFrame(
         [
             {
-                "Model": form_name(form["name"]),
+                "Model": name_of_form(form["name"]),
                 "Accuracy": f"{formatting.percent(form['accuracy'])} "
                 f"{formatting.plus_minus(form['low'], form['high'])}",
                 "Size": formatting.megabytes(form["size_mb"]),
@@ -145,7 +148,7 @@ def _grid(cells: Sequence[Cell]) -> pd.DataFrame:
             {
                 "Texts": kind_of_texts(cell["length"]).capitalize(),
                 "Batch": cell["batch"],
-                "Model": form_name(cell["form"]),
+                "Model": name_of_form(cell["form"]),
                 "p50": formatting.milliseconds(cell["p50"]),
                 "p95": "" if cell["p95"] is None else formatting.milliseconds(cell["p95"]),
                 "Texts per second": f"{cell['texts_per_second']:,.0f}",

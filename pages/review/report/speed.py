@@ -27,7 +27,7 @@ def speed(run: RunRow, report: Report) -> None:
                     f"{1000 / times.p50:,.0f}",
                     help="Of one thread, one text after the other; batches are faster",
                 )
-    st.caption(escape(report_tables.conditions(report)))
+    st.caption(escape(report_tables.latency_conditions(report)))
     benchmark(run)
     st.subheader("Where the time of this run went", anchor=False)
     st.dataframe(

@@ -134,7 +134,7 @@ def _card(title: str, model: pd.Series[Any], key: str) -> None:
 
 def _name(model: pd.Series[Any]) -> str:
     """ "distilled student, ONNX int8"."""
-    return f"{roles.NAMES[model['who']].lower()}, {runtimes.RUNTIME_NAMES[model['runtime']]}"
+    return runtimes.in_sentence(runtimes.form_name(model["who"], model["runtime"]))
 
 
 def _not_told_apart(best: pd.Series[Any], alike: pd.DataFrame) -> str:

@@ -4,7 +4,8 @@ from itertools import product
 
 import pytest
 
-from kd_core.deployment.benchmark_notes import against, conditions, form_name, notes
+from kd_core.deployment.benchmark_notes import against, conditions, notes
+from kd_core.deployment.runtimes import in_sentence, name_of_form
 
 FORMS = [f"{who}-{runtime}" for who in ("teacher", "student") for runtime in ("pytorch", "onnx", "int8")]
 # Milliseconds for a text, in proportion to the work: nothing to remark on.
@@ -134,7 +135,9 @@ def test_against(size, p50, said):
 
 
 def test_form_name():
-    assert form_name("student-int8") == "Distilled student, ONNX int8"
+    name = name_of_form("student-int8")
+    assert name == "Distilled student, ONNX int8"
+    assert in_sentence(name) == "distilled student, ONNX int8"
 
 
 def test_conditions_are_all_said():
