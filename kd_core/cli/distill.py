@@ -8,7 +8,7 @@ import socket
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, get_args
 
 import click
 
@@ -70,7 +70,7 @@ def resume(run: str, as_json: bool) -> None:
     if _is_helper():
         _help()
         return
-    from kd_core.jobs.states import RESUMABLE
+    from kd_core.jobs.states import RESUMABLE, JobKind
     from kd_core.jobs.store import Store
     from kd_core.system.process import alive
 
@@ -82,6 +82,10 @@ def resume(run: str, as_json: bool) -> None:
         raise RunError(f"Run {row.id} is {row.status}; only one that ended early can be resumed.")
     if row.machine != socket.gethostname():
         raise RunError(f"The checkpoints of run {row.id} are on {row.machine}; resume it there.")
+    if row.kind not in get_args(JobKind):
+        raise RunError(
+            f"Run {row.id} is a job of the kind {row.kind!r}, of a newer KD Studio; resume it there."
+        )
     report = carry_out(store, row.id)
     if row.kind == "distil":
         _show(report, as_json)

@@ -116,9 +116,9 @@ class RunProgress:
         running: dict[tuple[str, int], _Running] = {}
         for part in planned:
             stage = part.stage
-            pace = estimated[stage] / work[stage] if stage in estimated else usual
+            rate = estimated[stage] / work[stage] if stage in estimated else usual
             cached = self._estimated.get(stage) == 0
-            running[part.who or stage, part.seed] = _Running(part, part.work * pace, float(cached))
+            running[part.who or stage, part.seed] = _Running(part, part.work * rate, float(cached))
         return running
 
     def _part(self, name: str, seed: int = 0) -> _Running:

@@ -54,9 +54,10 @@ def outlook(
         whole = make_plan(one, task, vocabulary)
         fold = _of_a_fold(whole, config.folds)
         expected = estimate(fold, known, rate)
-        pace = expected.seconds["distil"] / expected.work["distil"]
+        per_work = expected.seconds["distil"] / expected.work["distil"]
         distilled, alone = (
-            pace * sum(part.work for part in parts(fold) if part.who == who) for who in ("student", "alone")
+            per_work * sum(part.work for part in parts(fold) if part.who == who)
+            for who in ("student", "alone")
         )
         total += config.folds * (tried * distilled + len(config.choices["learning_rate"]) * alone)
         measured = measured and expected.measured

@@ -28,6 +28,7 @@ from kd_core.distillation.roles import Role
 from kd_core.errors import RunError
 from kd_core.jobs.states import ACTIVE, JobKind, Status
 from kd_core.jobs.store.curves import read_curve, read_evaluations, sparkline, upsert, write_points
+from kd_core.jobs.store.digest import condense, condense_forms
 from kd_core.jobs.store.queue import Queue, clean, missing, status_of
 from kd_core.jobs.store.schema import (
     EVENTS,
@@ -261,8 +262,6 @@ def _searchable(row: RunRow) -> str:
 
 def _summary(kind: JobKind, report: Mapping[str, Any]) -> dict[str, Any]:
     """What ``RunRow`` says of a report."""
-    from kd_core.jobs.store.digest import condense, condense_forms
-
     if kind != "distil":
         return {"forms": condense_forms(report["forms"])}
     from kd_core.distillation.report import Report  # scipy comes with it

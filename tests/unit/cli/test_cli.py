@@ -714,6 +714,14 @@ def test_resume(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[s
     assert capsys.readouterr().err == f"kd: Run {RUN} is done; only one that ended early can be resumed.\n"
 
 
+def test_a_job_of_a_newer_version_is_not_resumed(capsys: pytest.CaptureFixture[str]) -> None:
+    newer: Any = "pruning"
+    Store().create_run(RUN, {}, kind=newer, status="stopped")
+    assert main(["resume", RUN]) == 2
+    err = f"kd: Run {RUN} is a job of the kind 'pruning', of a newer KD Studio; resume it there.\n"
+    assert capsys.readouterr().err == err
+
+
 def test_a_run_whose_process_went_away_can_be_resumed(monkeypatch: pytest.MonkeyPatch) -> None:
     use_engine(monkeypatch, finishes)
     store = Store()
