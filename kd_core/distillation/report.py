@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Self
 
@@ -104,6 +105,14 @@ class Report(BaseModel):
         (folder / FILE).write_text(json.dumps(self.to_dict(), indent=1, ensure_ascii=False), encoding="utf-8")
 
     @classmethod
+    def from_dict(cls, values: Mapping[str, Any]) -> Self:
+        """Raises: RunError where it cannot be read."""
+        try:
+            return cls.model_validate(values)
+        except ValidationError as error:
+            raise _unreadable(values.get("run_id", "a run"), error) from error
+
+    @classmethod
     def read(cls, folder: Path) -> Self:
         """Raises: RunError where there is no report, or none that can be read."""
         try:
@@ -111,6 +120,10 @@ class Report(BaseModel):
         except OSError as error:
             raise RunError(f"{folder.name} has no report: {error.strerror}.") from error
         except ValidationError as error:
-            newer = any(found["loc"] == ("version",) for found in error.errors())
-            why = "it is of a newer KD Studio; update this one" if newer else "it may be from another version"
-            raise RunError(f"The report of {folder.name} cannot be read; {why}.") from error
+            raise _unreadable(folder.name, error) from error
+
+
+def _unreadable(run_id: str, error: ValidationError) -> RunError:
+    newer = any(problem["loc"] == ("version",) for problem in error.errors())
+    why = "it is of a newer KD Studio; update this one" if newer else "it may be from another version"
+    return RunError(f"The report of {run_id} cannot be read; {why}.")

@@ -13,7 +13,6 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any, cast, get_args
 
 import sqlalchemy as sa
-from pydantic import ValidationError
 
 from kd_core.distillation.events import (
     Evaluated,
@@ -211,12 +210,7 @@ class Store(Queue):
         """Of a distillation. Raises: RunError where there is none, or none that can be read."""
         from kd_core.distillation.report import Report  # scipy comes with it
 
-        try:
-            return Report.model_validate(self.report_json(run_id))
-        except ValidationError as error:
-            raise RunError(
-                f"The report of {run_id} cannot be read; it may be from another version."
-            ) from error
+        return Report.from_dict(self.report_json(run_id))
 
     def report_json(self, run_id: str) -> Any:
         """What a job of any kind found out. Raises: RunError where neither database nor folder has it."""
@@ -266,7 +260,7 @@ def _summary(kind: JobKind, report: Mapping[str, Any]) -> dict[str, Any]:
         return {"forms": condense_forms(report["forms"])}
     from kd_core.distillation.report import Report  # scipy comes with it
 
-    read = Report.model_validate(report)
+    read = Report.from_dict(report)
     return {
         "accuracy": {who: read.models[who].accuracy for who in get_args(Role) if who in read.models},
         "verdict": read.verdict.kind,

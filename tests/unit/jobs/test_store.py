@@ -21,7 +21,7 @@ from alembic.config import Config
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
 
-from kd_core.config import VERSION, DistillConfig
+from kd_core.config import VERSION, DistillConfig, of_today
 from kd_core.distillation.events import (
     Checkpointed,
     Estimated,
@@ -140,6 +140,14 @@ def test_a_run_of_a_newer_version_is_listed_and_says_so_where_its_settings_are_n
     config = store.runs()[0].config
     with pytest.raises(ConfigError, match=r"^these settings are of a newer KD Studio \(version "):
         DistillConfig.from_dict(config)
+    store.set_status(RUN, "done")
+    with store._database.begin(write=True) as connection:
+        number = connection.scalar(sa.select(schema.RUNS.c.number))
+        newer = report() | {"version": VERSION + 1}
+        connection.execute(schema.REPORTS.insert().values(run=number, report=newer))
+    with pytest.raises(RunError, match=r" cannot be read; it is of a newer KD Studio; update this one\.$"):
+        store.report(RUN)
+    assert [row.forms for row in store.measured()] == [None]
 
 
 def test_two_runs_cannot_have_one_id(store, run):
@@ -452,7 +460,7 @@ def report(**changes) -> dict:
 
 def test_a_report_comes_back_and_is_condensed_on_the_runs_row(store, run):
     store.save_report(RUN, report())
-    assert store.report_json(RUN) == report()
+    assert store.report_json(RUN) == of_today(report())
     assert store.report(RUN).student.accuracy == 0.89
     row = store.run(RUN)
     assert row.accuracy == {"teacher": 0.93, "student": 0.89, "alone": 0.85}
