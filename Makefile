@@ -16,8 +16,8 @@ app: $(VENV)/.installed ## Open the dashboard, on this machine only
 demo: $(VENV)/.installed ## Distil a small student on the bundled BBC headlines
 	$(BIN)/kd distill --task bbc-headlines --student tiny
 
-test: $(VENV)/.installed-dev ## Run the unit tests, and the pages without a browser
-	$(BIN)/python -m pytest tests/unit tests/ui
+test: $(VENV)/.installed-dev ## Run the unit tests, and the pages without a browser, on all cores
+	$(BIN)/python -m pytest -n auto --dist worksteal tests/unit tests/ui
 
 e2e: $(VENV)/.installed-dev ## Run the dashboard in a real browser (Chromium)
 	$(BIN)/python -m pytest tests/e2e

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import plotly.graph_objects as go
+from numpy.typing import ArrayLike
 
 from kd_core.distillation.roles import NAMES, Role
 from kd_core.figures.style import (
@@ -98,8 +99,8 @@ def class_similarity(
 
 
 def two_answers(
-    teacher: Sequence[float],
-    student: Sequence[float],
+    teacher: ArrayLike,
+    student: ArrayLike,
     labels: Sequence[str],
     *,
     title: str,
@@ -134,8 +135,8 @@ def two_answers(
 
 
 def gradient_bars(
-    hard: Sequence[float],
-    soft: Sequence[float],
+    hard: ArrayLike,
+    soft: ArrayLike,
     labels: Sequence[str],
     *,
     title: str,
@@ -220,8 +221,8 @@ def gradient_over_temperature(
 
 def humps(
     line: Sequence[float],
-    teacher: Sequence[float],
-    student: Sequence[float] | None,
+    teacher: ArrayLike,
+    student: ArrayLike | None,
     *,
     title: str,
     dark: bool = False,

@@ -28,7 +28,7 @@ def chart(figure: Any, *, key: str, alt: str, clickable: bool = False) -> Any:
     The ``customdata`` of the mark that was just clicked, in a ``clickable`` chart; else None.
     """
     data = {"source": _plotly(), "figure": figure.to_json(), "alt": alt, "clickable": clickable}
-    events = {"on_clicked_change": _nothing} if clickable else {}
+    events: dict[str, Any] = {"on_clicked_change": _nothing} if clickable else {}
     # Its room from the start, so that nothing below it jumps.
     return _draw(key=key, data=data, height=figure.layout.height, **events).get("clicked")
 

@@ -32,13 +32,12 @@ _WORDS = (
     (r"--encoding", "encoding"),
 )
 
-_preview = st.cache_data(uploads.preview, max_entries=8, show_spinner="Reading the file")
+_preview = st.cache_data(max_entries=8, show_spinner="Reading the file")(uploads.preview)
 _checked = st.cache_data(
-    uploads.check,
     max_entries=8,
     show_spinner="Checking the texts",
     hash_funcs={TaskConfig: TaskConfig.model_dump_json},
-)
+)(uploads.check)
 
 
 def plain_words(error: KDError) -> str:

@@ -60,6 +60,13 @@ class RunRow:
     forms: list[dict[str, Any]] | None = None
 
     @property
+    def gain(self) -> tuple[float, float, float] | None:
+        """What distillation added, and the interval of that: shares of accuracy. None: it is not known."""
+        if self.delta is None or self.low is None or self.high is None:
+            return None
+        return self.delta, self.low, self.high
+
+    @property
     def title(self) -> str:
         """Its name, or what it does."""
         what = f"{self.task}: {self.teacher} → {self.student}"

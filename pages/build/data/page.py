@@ -108,16 +108,16 @@ with own:
     )
     files, token = upload.choose_files()
     try:
-        if "name" in files and (files := upload.in_utf8(files, token)):
-            settings = upload.choose_columns(files["name"], token)
-            settings, summary = upload.check(files, settings, token) if settings else (None, None)
+        if "name" in files and (readable := upload.in_utf8(files, token)):
+            settings = upload.choose_columns(readable["name"], token)
+            settings, summary = upload.check(readable, settings, token) if settings else (None, None)
             if settings and summary:
                 head, action = st.columns([3, 1], vertical_alignment="bottom")
                 head.subheader("What it gives as a task", anchor=False)
                 if action.button(
                     "Save this task", key="data.save", type="primary", icon=":material/save:", width="stretch"
                 ):
-                    show_next(VIEWS[0], uploads.save(files, settings).id)
+                    show_next(VIEWS[0], uploads.save(readable, settings).id)
                 show_task(summary, key="data.own")
     except DataError as error:
         st.error(escape(upload.plain_words(error)), icon=":material/error:")

@@ -112,8 +112,8 @@ def _submit(config: SearchConfig) -> str:
             return study_of(job)
     if config.study and any(study_of(job) == config.study for job in jobs):
         raise RunError(f"There is a search named {config.study!r} already. Choose another name.")
-    job = runner().submit(config, config.study, kind="search")
-    return config.study or job
+    job_id = runner().submit(config, config.study, kind="search")
+    return config.study or job_id
 
 
 def _how_much(config: SearchConfig, expected: Outlook) -> str:

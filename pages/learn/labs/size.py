@@ -153,7 +153,7 @@ def _words(
         found += (
             f" Your guess, {_name(mine)}, has {_accuracy(mine)} with {formatting.count(int(mine['params']))}."
         )
-    best = grid.loc[grid["accuracy"].idxmax()]
+    best = grid.iloc[int(grid["accuracy"].argmax())].to_dict()
     alike = int((grid["high"] >= best["accuracy"]).sum())
     return (
         f"{found} The best of the grid is {_name(best)} with {_accuracy(best)}; the intervals of {alike} of "
@@ -174,12 +174,12 @@ def _by_width(grid: pd.DataFrame) -> str:
     )
 
 
-def _name(row: Mapping[str, Any]) -> str:
+def _name(row: Mapping[Any, Any]) -> str:
     layers = int(row["layers"])
     return f"{layers} {'layer' if layers == 1 else 'layers'} of {int(row['hidden'])}"
 
 
-def _accuracy(row: Mapping[str, Any]) -> str:
+def _accuracy(row: Mapping[Any, Any]) -> str:
     return f"{formatting.percent(row['accuracy'])} {formatting.plus_minus(row['low'], row['high'])}"
 
 

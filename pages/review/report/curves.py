@@ -38,7 +38,7 @@ def curves(run: RunRow, report: Report) -> None:
                 trained,
                 default="student" if "student" in trained else trained[0],
                 required=True,
-                format_func=roles.SHORT_NAMES.get,
+                format_func=roles.SHORT_NAMES.__getitem__,
                 key="report.curve_model",
             )
             log = st.toggle("Log scale", key="report.log")

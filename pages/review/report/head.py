@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 
 import streamlit as st
 
 from kd_core import figures
 from kd_core.config import DistillConfig
 from kd_core.distillation import report_tables, roles
-from kd_core.distillation.report import Report
+from kd_core.distillation.report import ModelReport, Report
 from kd_core.figures.html_report import html_report
+from kd_core.figures.report import Measure
 from kd_core.jobs.states import PENDING
 from kd_core.jobs.store import RunRow
 from kd_core.system import formatting
@@ -22,7 +24,7 @@ from pages.shared.run_time import estimate_was
 from pages.shared.state import store
 from pages.shared.text import escape, term
 
-MEASURES = ("accuracy", "size", "latency")
+MEASURES: tuple[Measure, ...] = ("accuracy", "size", "latency")
 ENDED = {"failed": "failed", "stopped": "was stopped", "interrupted": "was interrupted"}
 
 
@@ -132,7 +134,7 @@ def _html(run: RunRow, report: Report) -> str:
 
 def _spoken(report: Report, measure: str) -> str:
     """The numbers of the bars, read out."""
-    read = {
+    read: Callable[[ModelReport], str] = {
         "accuracy": lambda model: formatting.percent(model.accuracy),
         "size": lambda model: formatting.megabytes(model.size_mb),
         "latency": lambda model: formatting.milliseconds(model.latency_ms.p50),

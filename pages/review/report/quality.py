@@ -31,8 +31,8 @@ def quality(run: RunRow, report: Report) -> None:
         alt="Quality, size and speed of each model",
     )
     lacking = ""
-    if (unknown := report.get("unknown_texts")) is not None:
-        share = formatting.percent(unknown, 0)
+    if report.unknown_texts is not None:
+        share = formatting.percent(report.unknown_texts, 0)
         lacking = f" {share} of the validation and test texts hold a word piece that the student lacks."
     st.caption(
         f"On {report.verdict.n:,} test texts; ± is half of the 95 % interval. Macro-F1 weighs all "
@@ -44,7 +44,7 @@ def quality(run: RunRow, report: Report) -> None:
         list(report.models),
         default="student",
         required=True,
-        format_func=roles.NAMES.get,
+        format_func=roles.NAMES.__getitem__,
         key="report.model",
     )
     left, right = st.columns(2)

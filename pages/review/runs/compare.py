@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Literal
 
 import pandas as pd
 import streamlit as st
@@ -16,6 +17,10 @@ from pages.shared.state import store
 from pages.shared.text import escape
 
 NONE = "–"
+CURVES: dict[Literal["accuracy", "loss"], str] = {
+    "accuracy": "Validation accuracy",
+    "loss": "Training loss",
+}
 MOST = len(figures.RUNS)  # as many as there are lines that can be told apart
 
 
@@ -30,10 +35,10 @@ def compare(runs: Sequence[RunRow]) -> None:
         with st.container(horizontal=True, vertical_alignment="center"):
             value = st.segmented_control(
                 "Curve",
-                ["accuracy", "loss"],
+                list(CURVES),
                 default="accuracy",
                 required=True,
-                format_func={"accuracy": "Validation accuracy", "loss": "Training loss"}.get,
+                format_func=CURVES.__getitem__,
                 label_visibility="collapsed",
                 key="runs.curve",
             )
@@ -59,11 +64,11 @@ def compare(runs: Sequence[RunRow]) -> None:
     done = {label: run for label, run in shown.items() if run.verdict}
     with right:
         if done:
-            rows = {label: (run.delta, run.low, run.high) for label, run in done.items()}
+            gains = {label: run.gain for label, run in done.items() if run.gain}
             chart(
-                figures.verdicts(rows, dark=is_dark()),
+                figures.verdicts(gains, dark=is_dark()),
                 key="runs.verdicts",
-                alt="; ".join(f"{label}: {formatting.points(delta)}" for label, (delta, *_) in rows.items()),
+                alt="; ".join(f"{label}: {formatting.points(delta)}" for label, (delta, *_) in gains.items()),
             )
             st.caption("Bars are 95 % intervals. Grey: the test texts cannot tell the gain from zero.")
         else:
@@ -108,8 +113,8 @@ def _results(run: RunRow) -> dict[str, str]:
         for who, name in roles.NAMES.items()
     }
     return rows | {
-        "Gain over the student alone": f"{formatting.points(run.delta)} "
-        f"({formatting.interval(run.low, run.high)})",
+        "Gain over the student alone": f"{formatting.points(report.verdict.delta)} "
+        f"({formatting.interval(report.verdict.low, report.verdict.high)})",
         "Agreement with the teacher": formatting.percent(report.fidelity.agreement),
         "Calibration error": formatting.percent(report.student.ece),
         "Parameters": formatting.count(report.student.params),

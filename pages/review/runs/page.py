@@ -35,7 +35,7 @@ try:
         status = st.multiselect(
             "Status",
             list(LABELS),
-            format_func=LABELS.get,
+            format_func=LABELS.__getitem__,
             placeholder="Any",
             key="runs.status",
             bind="query-params",

@@ -5,6 +5,7 @@ from __future__ import annotations
 import zlib
 from collections.abc import Sequence
 from functools import lru_cache
+from typing import Any
 
 import pandas as pd
 import streamlit as st
@@ -55,7 +56,7 @@ def _table(runs: Sequence[RunRow]) -> pd.DataFrame:
                 for who in ("student", "teacher", "alone")
             },
             "gain": [_percent(run.delta) for run in runs],
-            "interval": [formatting.interval(run.low, run.high) if run.verdict else None for run in runs],
+            "interval": [formatting.interval(*run.gain[1:]) if run.gain else None for run in runs],
             "curve": [list(run.sparkline) for run in runs],
             "task": [run.task for run in runs],
             "model": [run.student for run in runs],
@@ -71,7 +72,7 @@ def _table(runs: Sequence[RunRow]) -> pd.DataFrame:
     )
 
 
-def _columns() -> dict[str, object]:
+def _columns() -> dict[str, Any]:
     return {
         "name": COLUMN.TextColumn("Name", pinned=True, width=215),
         "status": COLUMN.MultiselectColumn(

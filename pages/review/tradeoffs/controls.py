@@ -68,7 +68,7 @@ def choose_view(candidates: pd.DataFrame) -> View:
             COSTS,
             default="size",
             required=True,
-            format_func=COST_NAMES.get,
+            format_func=COST_NAMES.__getitem__,
             key="tradeoffs.against",
             bind="query-params",
         )
@@ -85,7 +85,7 @@ def choose_view(candidates: pd.DataFrame) -> View:
             found,
             selection_mode="multi",
             default=[who for who in found if not roles.ROLES[who].switch],
-            format_func=roles.SHORT_NAMES.get,
+            format_func=roles.SHORT_NAMES.__getitem__,
             key="tradeoffs.models",
             bind="query-params",
         )
@@ -130,7 +130,12 @@ def _of_one_task(candidates: pd.DataFrame) -> pd.DataFrame:
     tasks = list(candidates["task"].unique())
     labels = _short_names(tasks)
     task = st.selectbox(
-        "Task", tasks, format_func=labels.get, key="tradeoffs.task", bind="query-params", width=240
+        "Task",
+        tasks,
+        format_func=lambda task: labels.get(task, task),
+        key="tradeoffs.task",
+        bind="query-params",
+        width=240,
     )
     return candidates[candidates["task"] == task]
 

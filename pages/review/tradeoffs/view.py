@@ -182,7 +182,7 @@ def _shown(rows: pd.DataFrame) -> pd.DataFrame:
     )
 
 
-def _columns() -> dict[str, object]:
+def _columns() -> dict[str, Any]:
     return {
         "fits": COLUMN.CheckboxColumn("Fits", width=50, help="Within all the limits"),
         "front": COLUMN.CheckboxColumn(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import zipfile
+from collections.abc import Callable
 from pathlib import Path
 
 import pandas as pd
@@ -12,12 +13,13 @@ from kd_core import figures
 from kd_core.deployment import staircase
 from kd_core.deployment.model_card import ONNX, PIPELINE
 from kd_core.deployment.reports import ExportReport, FormReport
+from kd_core.figures.report import Measure
 from kd_core.jobs.store import RunRow
 from kd_core.system import formatting
 from pages.shared.charts import chart, is_dark
 from pages.shared.text import escape
 
-MEASURES = ("size", "latency", "accuracy")
+MEASURES: tuple[Measure, ...] = ("size", "latency", "accuracy")
 # By the start of a name in the zip; the first that fits.
 CONTENTS = {
     "model/": "The student as a Hugging Face folder",
@@ -129,7 +131,7 @@ def _listed(place: Path) -> pd.DataFrame:
 
 def _spoken(forms: list[FormReport], measure: str) -> str:
     """The numbers of the stairs, read out."""
-    read = {
+    read: Callable[[FormReport], str] = {
         "accuracy": lambda form: formatting.percent(form["accuracy"]),
         "size": lambda form: formatting.megabytes(form["size_mb"]),
         "latency": lambda form: formatting.milliseconds(form["latency_ms"]["p50"]),

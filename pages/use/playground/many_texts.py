@@ -34,7 +34,7 @@ CHUNK = 64  # texts between two looks at the clock
 BATCH = "playground.batch"
 NO_LABELS = "(none)"
 
-_read = st.cache_data(read_table, max_entries=4, show_spinner="Reading the file")
+_read = st.cache_data(max_entries=4, show_spinner="Reading the file")(read_table)
 
 
 @dataclass(frozen=True)
@@ -234,7 +234,7 @@ def _results(run: RunRow, batch: Batch) -> None:
         column_config={
             "text": st.column_config.TextColumn("Text", width="large"),
             "label": "True class",
-            **{who: roles.NAMES[who] for who in panel.models},
+            **{str(who): roles.NAMES[who] for who in panel.models},
             **{f"{who}_sure": sure for who in panel.models},
             "agreement": "Who agrees",
         },

@@ -138,8 +138,8 @@ def _card(answer: Answer, shown: Sequence[str], truth: str | None) -> None:
             st.markdown(f"**{roles.NAMES[answer.who]}**", width="content", help=meaning)
             if truth is not None:
                 right = answer.label == truth
-                label, colour, icon = ("Right", "green", "check") if right else ("Wrong", "red", "close")
-                st.badge(label, color=colour, icon=f":material/{icon}:")
+                label, icon = ("Right", "check") if right else ("Wrong", "close")
+                st.badge(label, color="green" if right else "red", icon=f":material/{icon}:")
         st.subheader(escape(answer.label), anchor=False)
         st.caption(f"{formatting.percent(answer.sure)} sure · {formatting.milliseconds(answer.milliseconds)}")
     chart(

@@ -65,7 +65,7 @@ def _ask(lesson: Lesson, found: Facts) -> Answer:
                 f"Your answer, in {number.unit}",
                 number.low,
                 number.high,
-                before,
+                None if isinstance(before, str) else before,
                 number.step,
                 key=_place(lesson),
                 format="%g",
