@@ -11,7 +11,7 @@ import pandas as pd
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from kd_core.config import DistillConfig
+from kd_core.config import DistillConfig, of_today
 from kd_core.distillation.events import Evaluated, Step
 from kd_core.jobs.recorder import Recorder
 from kd_core.jobs.store import Store
@@ -135,7 +135,7 @@ def test_the_downloads_have_the_whole_report(done: Store, report: dict[str, Any]
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("pages.review.report.head.st.download_button", keep)
         actions(done.run(RUN), done.report(RUN))
-    assert json.loads(made["Download JSON"]()) == report
+    assert json.loads(made["Download JSON"]()) == of_today(report)
     page = plain(made["Download HTML"]())
     assert f"<h1>{name or 'bbc-headlines: minilm-l6 → tiny'}</h1>" in page
     assert report["sentence"] in page

@@ -27,7 +27,7 @@ from kd_core import cli
 from kd_core.cli import main
 from kd_core.cli.flags import options, read_config
 from kd_core.cli.progress import Narrator
-from kd_core.config import DistillConfig, flag, sections
+from kd_core.config import DistillConfig, flag, of_today, sections
 from kd_core.deployment import predict as prediction
 from kd_core.distillation.events import (
     Evaluated,
@@ -60,6 +60,7 @@ VALUES = {
     "teacher.heads": "4",  # must divide the hidden size
     "student.heads": "4",
     "student.init": "random",
+    "student.fill_vocabulary": "64",
     "student.hidden": "64",
     "teacher.hidden": "64",
     "training.steps": "7",
@@ -211,7 +212,7 @@ def test_help_of_distill_has_a_heading_for_each_section(capsys: pytest.CaptureFi
 RUN = "20260131-143000-a1b2"
 
 
-SAMPLE = json.loads((SAMPLES / "report.json").read_text("utf-8"))
+SAMPLE = of_today(json.loads((SAMPLES / "report.json").read_text("utf-8")))
 
 
 def model(accuracy: float, **changes: Any) -> dict[str, Any]:

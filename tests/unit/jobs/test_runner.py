@@ -17,7 +17,7 @@ from typing import Any
 import psutil
 import pytest
 
-from kd_core.config import DistillConfig
+from kd_core.config import DistillConfig, of_today
 from kd_core.distillation.events import Failed, OnEvent, StageStarted, Step
 from kd_core.errors import DataError, RunError, StoreError
 from kd_core.jobs import runner as module
@@ -153,7 +153,7 @@ def test_cancel_in_the_queue(store, runner):
 
 
 def test_what_a_handler_returns_is_the_report(store, runner):
-    report = json.loads((SAMPLES / "report.json").read_text("utf-8"))
+    report = of_today(json.loads((SAMPLES / "report.json").read_text("utf-8")))
     run = runner(lambda *_: report).submit(CONFIG)
     until(is_(store, run, "done"))
     assert store.report_json(run) == report
@@ -395,7 +395,7 @@ def parent() -> str:
 
 SERVER = """
 import signal, threading, time
-from kd_core.config import DistillConfig
+from kd_core.config import DistillConfig, of_today
 from kd_core.jobs.runner import Runner
 from kd_core.jobs.store import Store
 
