@@ -72,12 +72,16 @@ def settle(page: Page) -> None:
 
 
 def check_first_deep_link(server: Server, page: Page) -> None:
-    """A fresh server's very first request may be for any page; an address that no page has is told so."""
+    """A fresh server's very first request may be for any page."""
     page.goto(f"{server.url}/distill?distill.temperature=7.5")
     settle(page)
     expect(page.get_by_role("heading", name="Distill", level=1)).to_be_visible()
     expect(page.get_by_role("slider", name="Temperature")).to_have_value("7.5")
     expect(page.get_by_role("dialog")).to_have_count(0)
+
+
+def check_wrong_address(server: Server, page: Page) -> None:
+    """An address that no page has says so, and shows the first page."""
     page.goto(f"{server.url}/nowhere")
     expect(page.get_by_role("dialog")).to_contain_text("Page not found")
     expect(page.get_by_role("heading", name="KD Studio")).to_be_visible()

@@ -16,7 +16,7 @@ from kd_core import distill
 from kd_core.config import DistillConfig
 from kd_core.jobs.store import Store
 from tests import ROOT
-from tests.e2e.dashboard import KD, STREAMLIT, Server, check_first_deep_link
+from tests.e2e.dashboard import KD, STREAMLIT, Server, check_first_deep_link, check_wrong_address
 
 MINUTE = 60_000
 RUN = "20260131-143000-a1b2"
@@ -32,8 +32,12 @@ CONFIG = DistillConfig.from_dict(
 
 
 @pytest.mark.parametrize("server", [STREAMLIT, KD], ids=["streamlit run", "kd app"], indirect=True)
-def test_the_very_first_request_may_be_a_deep_link(server: Server, page: Page) -> None:
+def test_the_very_first_request_may_be_a_deep_link(
+    server: Server, page: Page, console_errors: Callable[[Page], list[str]]
+) -> None:
     check_first_deep_link(server, page)
+    assert console_errors(page) == []
+    check_wrong_address(server, page)
 
 
 @pytest.fixture(scope="module")

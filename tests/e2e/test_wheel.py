@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Page, expect
 
-from tests.e2e.dashboard import ROOT, Server, check_first_deep_link, settle
+from tests.e2e.dashboard import ROOT, Server, check_first_deep_link, check_wrong_address, settle
 
 
 @pytest.fixture(scope="module")
@@ -59,3 +59,4 @@ def test_an_installed_wheel_opens(
     # The theme travels too: without its settings, the toolbar would offer "Deploy".
     expect(page.get_by_role("button", name="Deploy")).to_have_count(0)
     assert console_errors(page) == []
+    check_wrong_address(installed, page)
