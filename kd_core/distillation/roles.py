@@ -93,6 +93,7 @@ NAMES: dict[Role, str] = {who: ROLES[who].title for who in LISTED}
 SHORT_NAMES: dict[Role, str] = {who: ROLES[who].short for who in LISTED}
 STUDENTS: tuple[Role, ...] = tuple(who for who in LISTED if who != "teacher")
 CORE: tuple[Role, ...] = ("teacher", "student", "alone")  # which every run has, also one of version 0.1
+CORE_ONLY = {f"controls.{entry.switch}": False for entry in ROLES.values() if entry.switch}
 
 # Of the distilled student against the student alone.
 VERDICTS = {"helped": "Helped", "no_difference": "No difference", "hurt": "Hurt"}

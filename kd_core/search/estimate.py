@@ -8,6 +8,7 @@ from functools import cache
 from typing import TYPE_CHECKING
 
 from kd_core.config import fixed
+from kd_core.distillation.roles import CORE_ONLY
 from kd_core.search.config import EVALUATIONS, SearchConfig
 from kd_core.search.folds import INNER
 
@@ -50,7 +51,7 @@ def outlook(
     tried = len(config.settings) / len(students)  # of each
     total, measured = 0.0, True
     for student in students:
-        one = config.distill.change({"student.model": student, "controls.labelled_only": False})
+        one = config.distill.change({"student.model": student, **CORE_ONLY})
         whole = make_plan(one, task, vocabulary)
         fold = _of_a_fold(whole, config.folds)
         expected = estimate(fold, known, rate)

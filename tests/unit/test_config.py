@@ -15,6 +15,7 @@ from pydantic.fields import FieldInfo
 
 from kd_core.config import (
     VERSION,
+    ControlsConfig,
     DistillConfig,
     Initialisation,
     ObjectiveConfig,
@@ -304,7 +305,7 @@ def test_unknown_names_list_the_choices() -> None:
         f"1 is not a setting; choose from {sections_text}",
     )
     assert problem_with("controls.sample", 1) == (
-        "controls.sample is not a setting; choose from labelled_only, shifted, resamples, latency_repeats"
+        f"controls.sample is not a setting; choose from {', '.join(ControlsConfig.model_fields)}"
     )
 
 

@@ -275,9 +275,13 @@ WIRES = {
     "training.report_to": Wire(
         "tensorboard", of_student(lambda t: list(t.args.report_to)), ([], ["tensorboard"])
     ),
-    "controls.labelled_only": Wire(False, of_report(lambda r: r.labelled_only is None), (False, True)),
+    "controls.labelled_only": Wire(
+        False, of_report(lambda r: "labelled_only" not in r.models), (False, True)
+    ),
     "controls.shifted": Wire(
-        False, of_report(lambda r: set(r.alone.shifted)), ({"typos", "dropped words", "upper case"}, set())
+        False,
+        of_report(lambda r: set(r.models["alone"].shifted)),
+        ({"typos", "dropped words", "upper case"}, set()),
     ),
     "controls.resamples": Wire(123, resamples, ([100], [123])),
     "controls.latency_repeats": Wire(7, of_report(lambda r: r.teacher.latency_ms.texts), (5, 7)),

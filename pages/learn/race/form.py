@@ -5,6 +5,7 @@ from __future__ import annotations
 import streamlit as st
 
 from kd_core.config import DistillConfig, ObjectiveConfig, StudentConfig, TaskConfig
+from kd_core.distillation.roles import CORE_ONLY
 from kd_core.errors import KDError
 from kd_core.jobs.estimate import Estimate
 from kd_core.learn.race import LETTERS, TAG, lane_names
@@ -94,7 +95,7 @@ def _lane(column: st.delta_generator.DeltaGenerator, letter: str, first: float, 
             help=term("student"),
         ),
     }
-    common = {"training.steps": steps, "controls.labelled_only": False, "controls.shifted": False}
+    common = {"training.steps": steps, "controls.shifted": False, **CORE_ONLY}
     return DistillConfig().change(changes | common)
 
 
