@@ -668,7 +668,12 @@ def test_one_waits_for_the_other(monkeypatch: pytest.MonkeyPatch, capsys: pytest
     use_engine(monkeypatch, finishes)
     store = Store()
     make_run(store, RUN, "running")
-    lock, waits = machine_lock(), threading.Event()
+    holds, waits = threading.Event(), threading.Event()
+
+    def other() -> None:
+        with machine_lock():
+            holds.set()
+            waits.wait(30)
 
     def told(console: Console, text: str, **_: Any) -> None:
         if text.startswith("Waiting"):
@@ -678,10 +683,10 @@ def test_one_waits_for_the_other(monkeypatch: pytest.MonkeyPatch, capsys: pytest
 
     seen: list[tuple[str, list[str]]] = []
     monkeypatch.setattr(Console, "print", told)
-    with lock:
-        thread = threading.Thread(target=lambda: waits.wait(30) and lock.release(force=True))
-        thread.start()
-        assert main(["distill", "--json"]) == 0
+    thread = threading.Thread(target=other)
+    thread.start()
+    assert holds.wait(30)
+    assert main(["distill", "--json"]) == 0
     thread.join()
     assert seen == [
         (
