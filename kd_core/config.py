@@ -71,7 +71,7 @@ Distinct = Annotated[Several[T], AfterValidator(_distinct)]
 VERSION = 3
 
 # What a run did before there was a setting, as {"section.name": value}: all settings that 0.1 did not have.
-LEGACY: dict[str, Any] = {"student.fill_vocabulary": 0}
+LEGACY: dict[str, Any] = {"student.fill_vocabulary": 0, "controls.tfidf": False}
 
 
 def setting(
@@ -268,6 +268,9 @@ class TrainingConfig(Settings):
 class ControlsConfig(Settings):
     labelled_only: bool = setting(
         True, "Also distill on the labelled texts alone, to see how much the transfer set adds"
+    )
+    tfidf: bool = setting(
+        True, "Also fit TF-IDF with logistic regression, which a student has to beat to be worth its trouble"
     )
     shifted: bool = setting(True, "Also score corrupted texts and, for the BBC tasks, another kind of text")
     resamples: int = setting(10_000, "Bootstrap resamples behind the verdict", ge=100, le=1_000_000)

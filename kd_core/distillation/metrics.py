@@ -86,6 +86,23 @@ class Verdict:
 
 
 @dataclass(frozen=True)
+class Floor:
+    """What TF-IDF with logistic regression reaches on the same splits, and the student's verdict against it.
+
+    ``latency_ms`` is the median from a text to its answer, vectors included, one text at a time.
+    """
+
+    accuracy: float
+    low: float
+    high: float
+    macro_f1: float
+    params: int
+    size_mb: float
+    latency_ms: float
+    verdict: Verdict
+
+
+@dataclass(frozen=True)
 class Latency:
     """Milliseconds for one forward pass, tokenisation not included.
 
@@ -225,8 +242,26 @@ def verdict(student_correct: Bools, alone_correct: Bools, *, resamples: int, see
     )
 
 
-def sentence(verdict: Verdict, what: str = "test headlines") -> str:
-    """The verdict in words, in percentage points; ``what`` names the items in the plural."""
+def sentence(verdict: Verdict, what: str = "test headlines", floor: Floor | None = None) -> str:
+    """The verdict in words, in percentage points; ``what`` names the items in the plural.
+
+    That the student is above the floor is added; that it is not comes first, with what to try.
+    """
+    said = _against_alone(verdict, what)
+    if floor is None:
+        return said
+    over = floor.verdict
+    gain = f"{_points(over.delta)} points, 95 % interval {_points(over.low)} to {_points(over.high)}"
+    if over.kind == "helped":
+        return f"{said} It is above TF-IDF, which only counts words and letters ({gain})."
+    place = "worse than" if over.kind == "hurt" else "not shown to be better than"
+    return (
+        f"The distilled student is {place} TF-IDF, which only counts words and letters ({gain}): try a "
+        f"larger student, more labelled texts, or unlabelled ones as a transfer set. {said}"
+    )
+
+
+def _against_alone(verdict: Verdict, what: str) -> str:
     tests = f"{verdict.n:,} {what}"
     delta, low, high = (_points(value) for value in (verdict.delta, verdict.low, verdict.high))
     gain = f"{delta} points over the same student trained alone"

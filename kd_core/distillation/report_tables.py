@@ -10,7 +10,7 @@ import pandas as pd
 
 from kd_core.distillation.metrics import fidelity_cells, softmax
 from kd_core.distillation.report import Report
-from kd_core.distillation.roles import NAMES, Role
+from kd_core.distillation.roles import FLOOR, NAMES, Role
 from kd_core.distillation.run_folder import PREDICTIONS
 from kd_core.errors import RunError
 from kd_core.system.formatting import compared, count, counted, megabytes, milliseconds, percent, plus_minus
@@ -25,6 +25,12 @@ CELLS = {
 
 # Where latencies stand side by side: ``validation`` times one of the students.
 ONE_LATENCY = "All but the teacher have the same architecture, so their speed was measured once."
+
+
+ABOUT_FLOOR = (
+    "TF-IDF counts words and letters, with logistic regression: a student that is not above it is not worth "
+    "its trouble. Its latency is from text to answer."
+)
 
 
 def overview(report: Report) -> pd.DataFrame:
@@ -43,6 +49,21 @@ def overview(report: Report) -> pd.DataFrame:
                 "p95": milliseconds(model.latency_ms.p95),
             }
             for who, model in report.models.items()
+        ]
+        + [
+            {
+                "Model": FLOOR,
+                "Accuracy": f"{percent(floor.accuracy)} {plus_minus(floor.low, floor.high)}",
+                "Macro-F1": percent(floor.macro_f1),
+                "Calibration error": "",
+                "Parameters": count(floor.params),
+                "Embeddings": "",
+                "Size": megabytes(floor.size_mb),
+                "Latency p50": milliseconds(floor.latency_ms),
+                "p95": "",
+            }
+            for floor in [report.floor]
+            if floor
         ]
     )
 

@@ -95,6 +95,8 @@ STUDENTS: tuple[Role, ...] = tuple(who for who in LISTED if who != "teacher")
 CORE: tuple[Role, ...] = ("teacher", "student", "alone")  # which every run has, also one of version 0.1
 CORE_ONLY = {f"controls.{entry.switch}": False for entry in ROLES.values() if entry.switch}
 
+FLOOR = "TF-IDF"  # no network: what counting words and letters can do
+
 # Of the distilled student against the student alone.
 VERDICTS = {"helped": "Helped", "no_difference": "No difference", "hurt": "Hurt"}
 

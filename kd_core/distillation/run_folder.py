@@ -91,13 +91,14 @@ def keep(
         models=findings.models,
         teacher_key=trained[0].folder.name,
         verdict=findings.verdict,
-        sentence=sentence(findings.verdict, "test texts"),
+        sentence=sentence(findings.verdict, "test texts", findings.floor),
         fidelity=findings.fidelity,
         seconds=clock.seconds,
         cached=clock.cached,
         machine=describe_machine(),
         notes=list(task.notes),
         unknown_texts=findings.unknown_texts,
+        floor=findings.floor,
     )
     with new_folder(place) as folder:
         (folder / CONFIG).write_text(run.config.to_yaml(), encoding="utf-8")

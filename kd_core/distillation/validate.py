@@ -20,11 +20,22 @@ from transformers import PreTrainedModel
 from kd_core.data.corruption import corrupted
 from kd_core.data.task import Task, content_hash, labelled
 from kd_core.distillation.events import Progress
-from kd_core.distillation.latency import latency
-from kd_core.distillation.metrics import Fidelity, Latency, Scores, Verdict, fidelity, scores, verdict, wilson
+from kd_core.distillation.latency import interleaved, latency
+from kd_core.distillation.metrics import (
+    Fidelity,
+    Floor,
+    Latency,
+    Scores,
+    Verdict,
+    fidelity,
+    scores,
+    verdict,
+    wilson,
+)
 from kd_core.distillation.report import ModelReport
 from kd_core.distillation.roles import ROLES, Role
 from kd_core.distillation.run import Run, Trained
+from kd_core.models.baselines import TfidfBaseline
 from kd_core.models.inference import Logits, collate, encode, predict_logits
 from kd_core.models.loading import model_hash
 from kd_core.models.size import model_size, size_mb
@@ -41,6 +52,7 @@ class Findings:
     fidelity: Fidelity
     predictions: pd.DataFrame  # a row per test text: text, label, and the logits of each model
     unknown_texts: float | None  # as in Report
+    floor: Floor | None
 
 
 def validate(run: Run, trained: list[Trained]) -> Findings:
@@ -56,7 +68,6 @@ def validate(run: Run, trained: list[Trained]) -> Findings:
         logits[model.name] = logits_of(run, model, sets)
     run.on_event(Progress("validate", "measuring latency", len(trained), len(trained) + 1))
     speed = _latency(run, trained)
-    run.on_event(Progress("validate", "done", len(trained) + 1, len(trained) + 1))
 
     labels = np.asarray(task.test["label"])
     by_who: dict[Role, list[Trained]] = defaultdict(list)
@@ -70,6 +81,8 @@ def validate(run: Run, trained: list[Trained]) -> Findings:
         who: np.stack([logits[m.name]["test"].argmax(axis=1) == labels for m in by_who[who]])
         for who in ("student", "alone")
     }
+    floor = _floor(run, right["student"]) if controls.tfidf else None
+    run.on_event(Progress("validate", "done", len(trained) + 1, len(trained) + 1))
     first = by_who["student"][0]
     predictions = pd.DataFrame({"text": task.test["text"], "label": labels})
     for model in trained:
@@ -80,6 +93,30 @@ def validate(run: Run, trained: list[Trained]) -> Findings:
         fidelity=fidelity(logits["teacher"]["test"], logits[first.name]["test"], labels),
         predictions=predictions,
         unknown_texts=_unknown_texts(task, by_who["teacher"][0], first),
+        floor=floor,
+    )
+
+
+def _floor(run: Run, student: NDArray[np.bool_]) -> Floor:
+    """``student``: whether it is right, (seeds, test texts). Raises: Stopped."""
+    task, repeats = run.task, run.config.controls.latency_repeats
+    texts = list(task.test["text"])
+    baseline = TfidfBaseline.fit(task.train["text"], task.train["label"], len(task.labels))
+    logits, labels = baseline.logits(texts), np.asarray(task.test["label"])
+    found = scores(logits, labels, task.labels)
+    right = np.broadcast_to(logits.argmax(axis=1) == labels, student.shape)
+    times = interleaved(
+        {"tfidf": lambda turn: baseline.logits([texts[turn % len(texts)]])}, repeats, control=run.control
+    )
+    return Floor(
+        accuracy=found.accuracy,
+        low=found.low,
+        high=found.high,
+        macro_f1=found.macro_f1,
+        params=baseline.params,
+        size_mb=baseline.megabytes,
+        latency_ms=float(np.median(times["tfidf"])) / 1e6,
+        verdict=verdict(student, right, resamples=run.config.controls.resamples),
     )
 
 

@@ -227,6 +227,7 @@ def short_config(tiny_config) -> DistillConfig:
             "training.evaluate_every": 3,
             "controls.labelled_only": False,
             "controls.shifted": False,
+            "controls.tfidf": False,
         }
     )
 

@@ -14,6 +14,7 @@ from sklearn import metrics
 from kd_core.distillation.metrics import (
     CELLS,
     ClassScore,
+    Floor,
     Verdict,
     fidelity,
     fidelity_cells,
@@ -404,6 +405,39 @@ def test_sentence_hurt():
         "Distillation hurt: −2.1 points over the same student trained alone "
         "(95 % interval −4.0 to −0.3, 7,600 test texts)."
     )
+
+
+def floor(kind: str, delta: float, low: float, high: float) -> Floor:
+    over = Verdict(kind, delta, low, high, 0.01, n=531, seeds=1)
+    return Floor(0.7, 0.66, 0.74, 0.7, 100, 0.1, 1.0, over)
+
+
+def test_a_student_above_the_floor_says_so_at_the_end():
+    said = sentence(HELPED, floor=floor("helped", 0.071, 0.04, 0.1))
+    assert said == (
+        sentence(HELPED) + " It is above TF-IDF, which only counts words and letters "
+        "(+7.1 points, 95 % interval +4.0 to +10.0)."
+    )
+
+
+@pytest.mark.parametrize(
+    ("kind", "numbers", "place", "gain"),
+    [
+        (
+            "no_difference",
+            (0.008, -0.02, 0.03),
+            "not shown to be better than",
+            "+0.8 points",
+        ),
+        ("hurt", (-0.03, -0.05, -0.01), "worse than", "−3.0 points"),
+    ],
+)
+def test_a_student_that_is_not_above_the_floor_says_so_first(kind, numbers, place, gain):
+    said = sentence(HELPED, floor=floor(kind, *numbers))
+    begin = f"The distilled student is {place} TF-IDF, which only counts words and letters ({gain}, 95 % "
+    assert said.startswith(begin)
+    assert "try a larger student, more labelled texts, or unlabelled ones as a transfer set" in said
+    assert said.endswith(sentence(HELPED))
 
 
 def test_sentence_of_several_seeds():

@@ -17,6 +17,7 @@ from kd_core.distillation.metrics import Latency
 from kd_core.distillation.run import Run, Trained
 from kd_core.distillation.validate import shifted_sets, validate
 from kd_core.errors import Stopped
+from kd_core.models.baselines import TfidfBaseline
 from kd_core.models.vocabulary import trim_vocabulary
 from kd_core.system.control import Control
 
@@ -175,6 +176,19 @@ def test_scores_of_teacher_and_alone_are_kept(run, trained, kd_home):
     assert passes.count("student-4") == 4
     assert again.verdict == first.verdict
     assert set((kd_home / "cache" / "scores").iterdir()) == entries
+
+
+def test_the_floor_is_tf_idf_on_the_same_texts(run, trained, tiny_task):
+    found = validate(run, trained)
+    baseline = TfidfBaseline.fit(tiny_task.train["text"], tiny_task.train["label"], len(tiny_task.labels))
+    labels = np.asarray(tiny_task.test["label"])
+    right = baseline.logits(tiny_task.test["text"]).argmax(axis=1) == labels
+    students = np.stack([answers(found.predictions, f"student-{seed}") == labels for seed in (3, 4)])
+    assert found.floor.accuracy == pytest.approx(right.mean())
+    assert found.floor.verdict.delta == pytest.approx(students.mean() - right.mean())
+    assert (found.floor.verdict.n, found.floor.verdict.seeds) == (len(labels), 2)
+    assert (found.floor.params, found.floor.size_mb) == (baseline.params, baseline.megabytes)
+    assert found.floor.latency_ms > 0
 
 
 def test_progress_and_stop(run, trained, kd_home):
