@@ -28,18 +28,18 @@ def notes(
     cells: Sequence[Cell], tokenizer_ms: Mapping[Role, Timing], left_out: Sequence[str] = ()
 ) -> list[str]:
     """``left_out``: what could not be measured, in sentences."""
-    found = _Cells(cells)
-    said = (
+    table = _Cells(cells)
+    sentences = (
         _disturbed(cells),
-        _shared_cores(found),
-        _smaller_gain(found),
-        _framework(found),
-        _quantised(found),
-        _threads(found),
-        _padding(found),
-        _tokenizer(found, tokenizer_ms),
+        _shared_cores(table),
+        _smaller_gain(table),
+        _framework(table),
+        _quantised(table),
+        _threads(table),
+        _padding(table),
+        _tokenizer(table, tokenizer_ms),
     )
-    return [*dict.fromkeys(left_out), *filter(None, said)]
+    return [*dict.fromkeys(left_out), *filter(None, sentences)]
 
 
 class _Cells:
@@ -80,14 +80,14 @@ def _disturbed(cells: Sequence[Cell]) -> str | None:
     )
 
 
-def _shared_cores(found: _Cells) -> str | None:
+def _shared_cores(table: _Cells) -> str | None:
     """The largest batch has work enough for all threads: they are slower there only where cores are taken."""
-    few, many, batch, length = found.threads[0], found.threads[-1], found.batches[-1], found.lengths[-1]
+    few, many, batch, length = table.threads[0], table.threads[-1], table.batches[-1], table.lengths[-1]
     if few == many:
         return None
     times = {
-        form: [found.p50(form, batch, length, threads) for threads in (few, many)]
-        for form in dict.fromkeys(form for form, *_ in found.keys)
+        form: [table.p50(form, batch, length, threads) for threads in (few, many)]
+        for form in dict.fromkeys(form for form, *_ in table.keys)
     }
     form = max(times, key=lambda form: times[form][1] / times[form][0])
     one, more = times[form]
@@ -101,13 +101,13 @@ def _shared_cores(found: _Cells) -> str | None:
     )
 
 
-def _smaller_gain(found: _Cells) -> str | None:
+def _smaller_gain(table: _Cells) -> str | None:
     """One text at a time, the student gains less than in large batches."""
-    one, many = found.batches[0], found.batches[-1]
+    one, many = table.batches[0], table.batches[-1]
     gains: dict[Runtime, tuple[float, float]] = {}
     for runtime in RUNTIME_NAMES:
         small, large = (
-            found.p50(f"teacher-{runtime}", batch) / found.p50(f"student-{runtime}", batch)
+            table.p50(f"teacher-{runtime}", batch) / table.p50(f"student-{runtime}", batch)
             for batch in (one, many)
         )
         if small < LESS_GAIN * large:
@@ -115,87 +115,87 @@ def _smaller_gain(found: _Cells) -> str | None:
     if not gains:
         return None
     each = [f"{ratio(s)} rather than {ratio(g)} in {RUNTIME_NAMES[r]}" for r, (s, g) in gains.items()]
-    said = (
+    note = (
         f"With {_batch(one)} the student gains less on the teacher than in batches of {many}. Its speed is, "
         f"against the teacher's, {_and(each)}."
     )
-    fixed = {runtime: _fixed(found, f"student-{runtime}") for runtime in gains}
+    fixed = {runtime: _fixed(table, f"student-{runtime}") for runtime in gains}
     large_part = [
         f"{milliseconds(part)} of {milliseconds(whole)} in {RUNTIME_NAMES[runtime]}"
         for runtime, (part, whole) in fixed.items()
         if part > MOSTLY * whole
     ]
     if large_part:
-        said += (
-            f" Most of its time for {found.even[0]} tokens does not grow with the batch "
+        note += (
+            f" Most of its time for {table.even[0]} tokens does not grow with the batch "
             f"({', '.join(large_part)}): it goes into calling one operation after another and reading the "
             "weights, which narrower layers hardly shorten."
         )
-    return said
+    return note
 
 
-def _fixed(found: _Cells, form: str) -> tuple[float, float]:
+def _fixed(table: _Cells, form: str) -> tuple[float, float]:
     """Milliseconds that a batch takes however few texts it has, and those of the smallest batch.
 
     From the straight line through the smallest and the largest batch of the shortest texts of one length.
     """
-    one, many = found.batches[0], found.batches[-1]
-    if not found.even or one == many:
+    one, many = table.batches[0], table.batches[-1]
+    if not table.even or one == many:
         return 0.0, 1.0
-    first, last = found.p50(form, one, found.even[0]), found.p50(form, many, found.even[0])
+    first, last = table.p50(form, one, table.even[0]), table.p50(form, many, table.even[0])
     return first - one * (last - first) / (many - one), first
 
 
-def _framework(found: _Cells) -> str | None:
-    torch, onnx = found.p50("student-pytorch"), found.p50("student-onnx")
+def _framework(table: _Cells) -> str | None:
+    torch, onnx = table.p50("student-pytorch"), table.p50("student-onnx")
     if torch < 1.5 * onnx:
         return None
     return (
-        f"With {_batch(found.batches[0])}, the same student takes {milliseconds(torch)} in PyTorch and "
+        f"With {_batch(table.batches[0])}, the same student takes {milliseconds(torch)} in PyTorch and "
         f"{milliseconds(onnx)} in ONNX Runtime: {milliseconds(torch - onnx)} are PyTorch's own, not the "
         "model's."
     )
 
 
-def _quantised(found: _Cells) -> str | None:
+def _quantised(table: _Cells) -> str | None:
     slow = []
     for who in ("teacher", "student"):
-        onnx, int8 = found.p50(f"{who}-onnx"), found.p50(f"{who}-int8")
+        onnx, int8 = table.p50(f"{who}-onnx"), table.p50(f"{who}-int8")
         if onnx < FASTER * int8:
             slow.append(f"the {NAMES[who].lower()} ({milliseconds(int8)} against {milliseconds(onnx)})")
     if not slow:
         return None
     return (
-        f"With {_batch(found.batches[0])}, 8-bit weights are no faster for {_and(slow)}: turning activations "
+        f"With {_batch(table.batches[0])}, 8-bit weights are no faster for {_and(slow)}: turning activations "
         "into integers takes time too, which small matrices do not win back. They do make the file smaller."
     )
 
 
-def _threads(found: _Cells) -> str | None:
-    few, many = found.threads[0], found.threads[-1]
+def _threads(table: _Cells) -> str | None:
+    few, many = table.threads[0], table.threads[-1]
     if few == many:
         return None
     slow, worst = [], 0.0
     for who in ("teacher", "student"):
         for runtime, name in RUNTIME_NAMES.items():
-            one, more = (found.p50(f"{who}-{runtime}", threads=n) for n in (few, many))
+            one, more = (table.p50(f"{who}-{runtime}", threads=n) for n in (few, many))
             if one < FASTER * more:
                 slow.append(f"{NAMES[who].lower()}, {name}: {milliseconds(one)} and {milliseconds(more)}")
                 worst = max(worst, more / one)
     if not slow:
         return None
-    said = (
-        f"With {_batch(found.batches[0])}, {many} threads are no faster than {few} ({'; '.join(slow)}): "
+    note = (
+        f"With {_batch(table.batches[0])}, {many} threads are no faster than {few} ({'; '.join(slow)}): "
         "there is too little work to share."
     )
     if worst > SLOWER:
-        said += " After each operation they wait for one another, longest where another program holds a core."
-    return said
+        note += " After each operation they wait for one another, longest where another program holds a core."
+    return note
 
 
-def _padding(found: _Cells) -> str | None:
-    many = found.batches[-1]
-    cell = found.cell("student-pytorch", many)
+def _padding(table: _Cells) -> str | None:
+    many = table.batches[-1]
+    cell = table.cell("student-pytorch", many)
     waste = 1 - cell["tokens"] / cell["padded_to"]
     if waste < WASTE:
         return None
@@ -205,8 +205,8 @@ def _padding(found: _Cells) -> str | None:
     )
 
 
-def _tokenizer(found: _Cells, tokenizer_ms: Mapping[Role, Timing]) -> str | None:
-    times = {name: found.p50(f"student-{runtime}") for runtime, name in RUNTIME_NAMES.items()}
+def _tokenizer(table: _Cells, tokenizer_ms: Mapping[Role, Timing]) -> str | None:
+    times = {name: table.p50(f"student-{runtime}") for runtime, name in RUNTIME_NAMES.items()}
     fastest = min(times, key=lambda name: times[name])
     tokenizer = tokenizer_ms["student"]["p50"]
     if tokenizer < 0.2 * times[fastest]:
@@ -233,12 +233,12 @@ def against(first: FormReport, form: FormReport) -> str:
         first["size_mb"] / form["size_mb"],
         first["latency_ms"]["p50"] / form["latency_ms"]["p50"],
     )
-    said = [
+    gains = [
         compared(number, better, worse)
         for number, better, worse in ((smaller, "smaller", "larger"), (faster, "faster", "slower"))
         if ratio(number) != ratio(1)
     ]
-    return ", ".join(said)
+    return ", ".join(gains)
 
 
 def kind_of_texts(length: str) -> str:

@@ -126,9 +126,9 @@ def reliability(report: Report, who: Role, *, dark: bool = False) -> go.Figure:
         hoverinfo="skip",
     )
     bins = _bins(report.models[who].seeds.values())
-    told = [not low <= confidence <= high for confidence, _, _, low, high in bins]
+    differs = [not low <= confidence <= high for confidence, _, _, low, high in bins]
     for tells, name in ((True, "differs from it"), (False, "too few texts to tell")):
-        rows = [row for row, sure in zip(bins, told, strict=True) if sure == tells]
+        rows = [row for row, sure in zip(bins, differs, strict=True) if sure == tells]
         colour = colour_of(who, dark) if tells else pick(UNSURE, dark)
         figure.add_scatter(
             x=[100 * confidence for confidence, *_ in rows],
