@@ -18,10 +18,10 @@ from kd_core.cli.progress import Narrator
 from kd_core.errors import Stopped
 
 if TYPE_CHECKING:
-    from kd_core.config import Settings
     from kd_core.jobs.runner import Job
     from kd_core.jobs.states import JobKind
     from kd_core.jobs.store import Store
+    from kd_core.system.settings import Settings
 
 
 def start(store: Store, config: Settings, *, kind: JobKind = "distil", name: str = "") -> Any:

@@ -9,8 +9,9 @@ from typing import Any, get_args
 import click
 from pydantic.fields import FieldInfo
 
-from kd_core.config import SHORT, DistillConfig, bounds, choices, flag, sections
+from kd_core.config import SHORT, DistillConfig, flag, sections
 from kd_core.errors import ConfigError
+from kd_core.system.settings import bounds, choices
 
 
 @cache

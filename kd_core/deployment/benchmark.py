@@ -21,7 +21,6 @@ from typing import IO, Annotated, Any, Literal, cast
 import psutil
 from pydantic import Field
 
-from kd_core.config import Settings, setting
 from kd_core.deployment.benchmark_notes import notes
 from kd_core.deployment.reports import BenchReport, Cell, FormReport, LatencyReport
 from kd_core.deployment.runtimes import RUNTIME_NAMES, Runtime
@@ -32,6 +31,7 @@ from kd_core.distillation.run_folder import find
 from kd_core.errors import RunError
 from kd_core.system.control import Control
 from kd_core.system.machine import cores
+from kd_core.system.settings import Settings, setting
 
 MIN_LENGTH, MAX_LENGTH = 4, 8192
 Length = Literal["texts"] | Annotated[int, Field(ge=MIN_LENGTH, le=MAX_LENGTH)]

@@ -6,12 +6,12 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from kd_core.config import Settings, setting
 from kd_core.deployment.reports import BenchReport
 from kd_core.deployment.runtimes import Runtime, form_name
 from kd_core.distillation.report import Report
 from kd_core.distillation.roles import Role
 from kd_core.system.formatting import milliseconds
+from kd_core.system.settings import Settings, setting
 
 SECONDS_A_DAY = 86_400
 # What is compared: where most start, what distillation makes of it, and what quantisation makes of that.

@@ -15,7 +15,6 @@ from typing import Any, cast
 
 import numpy as np
 
-from kd_core.config import Settings, setting
 from kd_core.deployment.bundle import make_zip, write_bundle
 from kd_core.deployment.forms import Form, OpenForm, open_form, shifted_splits, test_split
 from kd_core.deployment.reports import ExportReport, FormReport
@@ -32,6 +31,7 @@ from kd_core.system import paths
 from kd_core.system.control import Control
 from kd_core.system.formatting import percent
 from kd_core.system.machine import describe_machine
+from kd_core.system.settings import Settings, setting
 
 TIMED_TEXTS = 100
 # The run may have computed in bfloat16, which moves a text or two to the other side.

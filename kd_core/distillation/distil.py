@@ -7,7 +7,7 @@ from functools import partial
 import numpy as np
 from datasets import Dataset, concatenate_datasets
 
-from kd_core.config import DistillConfig, fixed
+from kd_core.config import DistillConfig
 from kd_core.data.task import content_hash
 from kd_core.distillation.roles import ROLES, StudentVariant, student_variants
 from kd_core.distillation.run import History, Run, Trained, cached_or_trained
@@ -19,6 +19,7 @@ from kd_core.models.inference import encode
 from kd_core.models.loading import model_hash
 from kd_core.models.students import build_student
 from kd_core.system import parallel
+from kd_core.system.settings import fixed
 
 
 def distil(run: Run, teacher: Trained, knowledge: Dataset) -> list[Trained]:

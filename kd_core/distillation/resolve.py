@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from transformers import PretrainedConfig
 
-from kd_core.config import DistillConfig, fixed
+from kd_core.config import DistillConfig
 from kd_core.data.task import Task
 from kd_core.distillation.events import Resolved
 from kd_core.errors import ConfigError
@@ -18,6 +18,7 @@ from kd_core.models.checkpoints import clamp_length
 from kd_core.models.inference import supports_bf16
 from kd_core.models.size import intermediate_size, student_config
 from kd_core.models.students import resolve_fill, resolve_init
+from kd_core.system.settings import fixed
 
 # Lengths to choose from: padding is per batch, so a longer limit costs only where a text is long.
 LENGTHS = (64, 128, 256)

@@ -14,7 +14,7 @@ from typing import Any
 from safetensors.torch import load_model
 from transformers import PreTrainedModel, PreTrainedTokenizerFast
 
-from kd_core.config import DistillConfig, Precision, Tracker, fixed
+from kd_core.config import DistillConfig, Precision, Tracker
 from kd_core.data.task import Task
 from kd_core.distillation.events import (
     Evaluated,
@@ -31,6 +31,7 @@ from kd_core.errors import DataError, RunError
 from kd_core.models.inference import device
 from kd_core.system import cache, parallel
 from kd_core.system.control import Control
+from kd_core.system.settings import fixed
 
 TENSORBOARD = "tensorboard"  # in a run's folder: an event file for each model that was trained
 HISTORY = "history.json"  # beside the weights of a model

@@ -6,13 +6,13 @@ import math
 
 from transformers import PreTrainedModel, PreTrainedTokenizerFast
 
-from kd_core.config import fixed
 from kd_core.data.task import content_hash
 from kd_core.distillation.run import History, Run, Trained, cached_or_trained
 from kd_core.distillation.training.batches import Recipe
 from kd_core.distillation.training.fit import fit
 from kd_core.models.inference import encode
 from kd_core.models.loading import model_hash
+from kd_core.system.settings import fixed
 
 
 def teach(run: Run, model: PreTrainedModel, tokenizer: PreTrainedTokenizerFast) -> tuple[Trained, bool]:

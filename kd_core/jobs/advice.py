@@ -9,9 +9,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Literal
 
-from kd_core.config import fixed
 from kd_core.jobs.plan import Plan
 from kd_core.system import formatting
+from kd_core.system.settings import fixed
 
 LONG = 30 * 60  # seconds
 WIDE = 512  # hidden size from which a learning rate of the small ones is too much

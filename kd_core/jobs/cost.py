@@ -10,9 +10,9 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from kd_core.config import fixed
 from kd_core.distillation.events import STAGES, Stage
 from kd_core.distillation.roles import Role, student_variants
+from kd_core.system.settings import fixed
 
 if TYPE_CHECKING:
     from kd_core.jobs.plan import Plan

@@ -11,7 +11,8 @@ from dataclasses import dataclass
 from itertools import chain, islice
 from typing import TYPE_CHECKING
 
-from kd_core.config import DistillConfig, StudentConfig, TeacherConfig, fixed
+from kd_core.config import DistillConfig, StudentConfig, TeacherConfig
+from kd_core.system.settings import fixed
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerFast

@@ -27,9 +27,9 @@ from kd_core.system.control import Control
 from kd_core.system.process import alive, give_memory_back, machine_lock, owner, yield_to_pages
 
 if TYPE_CHECKING:
-    from kd_core.config import Settings
     from kd_core.distillation.report import Report
     from kd_core.jobs.store import RunRow, Store
+    from kd_core.system.settings import Settings
 
 # Carries out a run on the thread that calls it; what it returns is kept as the run's report.
 Handler = Callable[["RunRow", OnEvent, Control], "Report | Mapping[str, Any] | None"]

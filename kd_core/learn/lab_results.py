@@ -11,9 +11,10 @@ import pandas as pd
 from numpy.typing import NDArray
 from pydantic import Field
 
-from kd_core.config import SEEDS, DistillConfig, Seed, Settings, setting
+from kd_core.config import SEEDS, DistillConfig, Seed
 from kd_core.distillation.metrics import verdict, wilson
 from kd_core.distillation.roles import Role
+from kd_core.system.settings import Settings, setting
 
 RESAMPLES = 10_000
 

@@ -15,7 +15,7 @@ import numpy as np
 from datasets import Dataset
 from numpy.typing import NDArray
 
-from kd_core.config import DistillConfig, fixed
+from kd_core.config import DistillConfig
 from kd_core.data import load_task
 from kd_core.distillation.distil import train_student
 from kd_core.distillation.events import Event, OnEvent, Progress, Step, ignore
@@ -33,6 +33,7 @@ from kd_core.models.loading import load_teacher
 from kd_core.models.size import model_size
 from kd_core.system.control import Control
 from kd_core.system.machine import describe_machine
+from kd_core.system.settings import fixed
 
 
 @dataclass(frozen=True)

@@ -9,19 +9,10 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
-from kd_core.config import (
-    Auto,
-    DistillConfig,
-    Distinct,
-    Divergence,
-    LearningRate,
-    Settings,
-    Share,
-    Temperature,
-    setting,
-)
+from kd_core.config import DistillConfig, Divergence, LearningRate, Share, Temperature
 from kd_core.errors import ModelError
 from kd_core.models.presets import STUDENTS, find_preset
+from kd_core.system.settings import Auto, Distinct, Settings, setting
 
 Method = Literal["grid", "random", "tpe"]
 Pruning = Literal["none", "median", "wilcoxon"]

@@ -7,10 +7,10 @@ from dataclasses import dataclass, replace
 from functools import cache
 from typing import TYPE_CHECKING
 
-from kd_core.config import fixed
 from kd_core.distillation.roles import CORE_ONLY
 from kd_core.search.config import EVALUATIONS, SearchConfig
 from kd_core.search.folds import INNER
+from kd_core.system.settings import fixed
 
 if TYPE_CHECKING:
     from kd_core.data.task import Task

@@ -18,10 +18,10 @@ from typing import IO
 import psutil
 import torch
 
-from kd_core.config import fixed
 from kd_core.jobs.runner import LONGEST_STEP, LOOK_EVERY
 from kd_core.search.config import SearchConfig
 from kd_core.system.control import Control
+from kd_core.system.settings import fixed
 
 MEMORY = 1.5e9  # bytes of a worker: torch, the teachers of all folds, and what they recorded
 

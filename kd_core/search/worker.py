@@ -17,7 +17,7 @@ from filelock import FileLock, Timeout
 from optuna.storages import RDBStorage
 from transformers import PreTrainedModel, PreTrainedTokenizerFast
 
-from kd_core.config import DistillConfig, fixed
+from kd_core.config import DistillConfig
 from kd_core.data import load_task
 from kd_core.data.task import Task
 from kd_core.distillation.distil import student_recipe
@@ -42,6 +42,7 @@ from kd_core.search.processes import more_workers, workers_here
 from kd_core.search.results import SearchResult
 from kd_core.system import paths
 from kd_core.system.control import Control
+from kd_core.system.settings import fixed
 
 
 def carry_out(

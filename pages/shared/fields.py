@@ -8,7 +8,7 @@ from typing import Any, get_origin
 
 import streamlit as st
 
-from kd_core.config import Settings, choices
+from kd_core.system.settings import Settings, choices
 from pages.shared.text import escape
 
 

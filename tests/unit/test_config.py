@@ -22,15 +22,13 @@ from kd_core.config import (
     StudentConfig,
     TaskConfig,
     TrainingConfig,
-    bounds,
-    choices,
-    fixed,
     of_today,
     sections,
     slider,
 )
 from kd_core.errors import ConfigError
 from kd_core.objectives import CARDS
+from kd_core.system.settings import bounds, choices, fixed
 
 FIELDS: dict[str, FieldInfo] = {
     f"{section}.{name}": info for section, cls in sections() for name, info in cls.model_fields.items()

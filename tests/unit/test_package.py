@@ -37,8 +37,8 @@ LIGHT = (
 # Each room may use those above it, and none beside or below. A new file needs no entry.
 LAYERS = """
 errors
-objectives
-config system
+objectives system
+config
 data
 models
 distillation

@@ -6,11 +6,12 @@ from dataclasses import replace
 
 import pytest
 
-from kd_core.config import DistillConfig, fixed, sections
+from kd_core.config import DistillConfig, sections
 from kd_core.data.task import labelled, unlabelled
 from kd_core.distillation import resolve as module
 from kd_core.distillation.resolve import announce, resolve
 from kd_core.errors import ConfigError, ModelError
+from kd_core.system.settings import fixed
 
 
 @pytest.fixture
