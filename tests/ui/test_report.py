@@ -155,6 +155,16 @@ def test_quality(app: App, done: Store) -> None:
     assert "Taken for another class most often: business for politics, 16 texts." in words(page)
 
 
+def test_the_floor_has_a_row_and_is_explained(app: App, done: Store, report: dict[str, Any]) -> None:
+    over = {"kind": "helped", "delta": 0.07, "low": 0.04, "high": 0.1, "p_value": 0.001, "n": 524, "seeds": 1}
+    floor = {"accuracy": 0.809, "low": 0.773, "high": 0.841, "macro_f1": 0.805, "params": 138_725}
+    done.save_report(RUN, report | {"floor": floor | {"size_mb": 0.82, "latency_ms": 1.5, "verdict": over}})
+    page = open_tab(app, "Quality")
+    last = page.dataframe[0].value.iloc[-1]
+    assert [last["Model"], last["Accuracy"], last["Size"]] == ["TF-IDF", "80.9 % ± 3.4", "0.8 MB"]
+    assert any(text.endswith("Its latency is from text to answer.") for text in words(page))
+
+
 def test_fidelity_and_the_texts_behind_it(app: App, done: Store, home: Path) -> None:
     folder = home / "runs" / RUN
     folder.mkdir(parents=True)
