@@ -30,6 +30,8 @@ def find_run(text: str) -> str:
 
     if run_folder.RUN_ID.fullmatch(text):  # also one of Python code, which the store does not know
         return text
+    if not text:
+        raise RunError("Which run? Give its id, a beginning of it, or last; kd runs lists them.")
     rows = Store().runs(kind="distil", limit=1 if text == "last" else None)
     ids = [row.id for row in rows if text == "last" or row.id.startswith(text)]
     if len(ids) == 1:

@@ -819,6 +819,16 @@ def test_delete(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[s
     assert list((kd_home / "runs").iterdir()) == []
 
 
+@pytest.mark.parametrize("command", [["delete", "", "--yes"], ["show", ""]])
+def test_no_text_means_no_run(command: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    make_run(Store(), RUN)
+    assert main(command) == 2
+    assert capsys.readouterr().err == (
+        "kd: Which run? Give its id, a beginning of it, or last; kd runs lists them.\n"
+    )
+    assert len(Store().runs()) == 1
+
+
 @pytest.mark.parametrize(("answer", "left", "status"), [(b"n\n", 1, 130), (b"y\n", 0, 0)])
 def test_delete_asks_once(monkeypatch: pytest.MonkeyPatch, answer: bytes, left: int, status: int) -> None:
     make_run(Store(), RUN)
