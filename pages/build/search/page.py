@@ -17,21 +17,21 @@ FOUND_FIRST = """<style>
 </style>"""
 
 
-def choose_search(found: dict[str, RunRow]) -> str | None:
+def choose_search(jobs: dict[str, RunRow]) -> str | None:
     """The one of the link, else one that is under way, else the newest; the address names it."""
-    if not found:
+    if not jobs:
         return None
-    asked = st.query_params.get("study")
-    if asked and asked not in found:
-        st.warning(f"There is no search named {escape(asked)} here. Another one is shown.")
-    under_way = (study for study, row in found.items() if row.status in PENDING)
-    chosen = asked if asked in found else next(under_way, next(iter(found)))
-    if len(found) > 1:
-        studies = list(found)
+    linked = st.query_params.get("study")
+    if linked and linked not in jobs:
+        st.warning(f"There is no search named {escape(linked)} here. Another one is shown.")
+    under_way = (study for study, row in jobs.items() if row.status in PENDING)
+    chosen = linked if linked in jobs else next(under_way, next(iter(jobs)))
+    if len(jobs) > 1:
+        studies = list(jobs)
         if st.session_state.get("search.shown_for") != chosen:  # a new search is shown at once
             st.session_state["search.study"] = st.session_state["search.shown_for"] = chosen
         chosen = st.selectbox(
-            "Search", studies, format_func=lambda study: described(study, found[study]), key="search.study"
+            "Search", studies, format_func=lambda study: described(study, jobs[study]), key="search.study"
         )
         st.session_state["search.shown_for"] = chosen
     st.query_params["study"] = chosen
@@ -43,26 +43,26 @@ st.markdown(
     "Find the temperature and alpha for your task by cross-validation. **See how long it takes, then "
     "start**; the map fills in cell by cell."
 )
-found: dict[str, RunRow] = {}
-gone = None
+jobs: dict[str, RunRow] = {}
+failure = None
 try:
-    found = searches()
+    jobs = searches()
 except KDError as error:
-    gone = error
-if found:
+    failure = error
+if jobs:
     st.html(FOUND_FIRST)
-left, right = st.container(key="found_first" if found else "form_first").columns([4, 8], gap="large")
+left, right = st.container(key="found_first" if jobs else "form_first").columns([4, 8], gap="large")
 
 with left:
     search_form()
 
 with right:
-    if gone:
-        st.error(escape(gone), icon=":material/error:")
-    study = choose_search(found)
+    if failure:
+        st.error(escape(failure), icon=":material/error:")
+    study = choose_search(jobs)
     if study:
-        search_view(study, found[study])
-    elif not gone:
+        search_view(study, jobs[study])
+    elif not failure:
         st.info(
             "No search yet. Keep the settings on the left or change them, then press Start search: "
             "each cell is a student that is trained and measured on texts it has not seen.",

@@ -32,12 +32,12 @@ NAMES = {
 
 def searches() -> dict[str, RunRow]:
     """The job of each study, newest first; of several, one that is under way."""
-    found: dict[str, RunRow] = {}
+    jobs: dict[str, RunRow] = {}
     for row in store().runs(kind="search"):
-        before = found.setdefault(study_of(row), row)
-        if row.status in PENDING and before.status not in PENDING:
-            found[study_of(row)] = row
-    return found
+        job = jobs.setdefault(study_of(row), row)
+        if row.status in PENDING and job.status not in PENDING:
+            jobs[study_of(row)] = row
+    return jobs
 
 
 def described(study: str, row: RunRow) -> str:
@@ -52,12 +52,12 @@ def search_view(study: str, row: RunRow) -> None:
             job_view(row, "search.job")
             if row.status not in PENDING:
                 st.caption("Finished trainings are kept; it goes on with the next one.")
-    st.fragment(_found, run_every=3 if row.status in PENDING else None)(study, row.status)
+    st.fragment(_results, run_every=3 if row.status in PENDING else None)(study, row.status)
 
 
-def _found(study: str, status: str) -> None:
+def _results(study: str, status: str) -> None:
     try:
-        found = result(study)
+        search = result(study)
     except RunError as error:
         if status in PENDING:
             st.caption(":material/hourglass_top: The map appears as soon as the texts are read.")
@@ -67,25 +67,25 @@ def _found(study: str, status: str) -> None:
     except KDError as error:  # the database is away for a moment
         st.error(escape(error), icon=":material/error:")
         return
-    _map(found)
-    _choices(found)
-    _test(found)
-    _pictures(found)
+    _map(search)
+    _choices(search)
+    _test(search)
+    _pictures(search)
 
 
-def _map(found: SearchResult) -> None:
-    chosen = _slice(found)
-    cells = _rows(found, chosen)
-    alone = _alone(found, chosen)
-    grid = found.config.method == "grid"
+def _map(search: SearchResult) -> None:
+    chosen = _slice(search)
+    cells = _rows(search, chosen)
+    alone = _alone(search, chosen)
+    grid = search.config.method == "grid"
     if grid:
-        beside = _row(found, alone) if alone else None
+        beside = _row(search, alone) if alone else None
         figure = figures.search_map(cells, beside, dark=is_dark())
     else:
         figure = figures.search_dots(cells, dark=is_dark())
-    chart(figure, key="search.map", alt=_in_words(found, cells))
+    chart(figure, key="search.map", alt=_in_words(search, cells))
     st.caption(
-        f"Mean ± standard error over {_times(found)} of the training data; no test text is used. "
+        f"Mean ± standard error over {_times(search)} of the training data; no test text is used. "
         f"**{'Hatched' if grid else 'Diamonds'}:** cannot be told from the best (the 95 % interval of their "
         "difference includes 0); more folds or seeds tell more. **Best:** the highest mean; **choice:** "
         "by the one-standard-error rule."
@@ -95,9 +95,9 @@ def _map(found: SearchResult) -> None:
             st.metric(
                 "Student alone", _percent(alone.mean), _error(alone.se), **_GREY, help=term("student alone")
             )
-        if found.teacher:
-            _teacher(found.teacher)
-        if alone and alone.from_best and found.best is not None:
+        if search.teacher:
+            _teacher(search.teacher)
+        if alone and alone.from_best and search.best is not None:
             apart = alone.from_best
             st.metric(
                 "Best over alone",
@@ -111,13 +111,13 @@ def _map(found: SearchResult) -> None:
 _GREY: dict[str, Any] = {"delta_color": "off", "delta_arrow": "off", "width": "content"}
 
 
-def _slice(found: SearchResult) -> dict[str, Any]:
+def _slice(search: SearchResult) -> dict[str, Any]:
     """The student, learning rate and loss that the map is of, where the search has several."""
-    names = ["student", "divergence"] + ["learning_rate"] * (found.config.method == "grid")
-    several = {name: found.config.choices[name] for name in names if len(found.config.choices[name]) > 1}
+    names = ["student", "divergence"] + ["learning_rate"] * (search.config.method == "grid")
+    several = {name: search.config.choices[name] for name in names if len(search.config.choices[name]) > 1}
     if not several:
         return {}
-    best = found.cells[found.best].setting if found.best is not None else None
+    best = search.cells[search.best].setting if search.best is not None else None
     chosen = {}
     for place, (name, options) in zip(st.columns(len(several)), several.items(), strict=True):
         usual = options.index(getattr(best, name)) if best else 0
@@ -125,19 +125,19 @@ def _slice(found: SearchResult) -> dict[str, Any]:
     return chosen
 
 
-def _rows(found: SearchResult, chosen: dict[str, Any]) -> pd.DataFrame:
+def _rows(search: SearchResult, chosen: dict[str, Any]) -> pd.DataFrame:
     shown = [
-        _row(found, cell)
-        for cell in found.cells
+        _row(search, cell)
+        for cell in search.cells
         if cell.setting and all(getattr(cell.setting, name) == value for name, value in chosen.items())
     ]
     columns = ["temperature", "alpha", "state", "mean", "se", "scores", "of", "same", "mark"]
     return pd.DataFrame(shown, columns=columns)
 
 
-def _row(found: SearchResult, cell: Cell) -> pd.Series[Any]:
-    setting, alone = cell.setting, cell in found.alone
-    marks = [name for name in ("best", "choice") if not alone and getattr(found, name) == cell.number]
+def _row(search: SearchResult, cell: Cell) -> pd.Series[Any]:
+    setting, alone = cell.setting, cell in search.alone
+    marks = [name for name in ("best", "choice") if not alone and getattr(search, name) == cell.number]
     return pd.Series(
         {
             "temperature": setting.temperature if setting else None,
@@ -146,18 +146,18 @@ def _row(found: SearchResult, cell: Cell) -> pd.Series[Any]:
             "mean": cell.mean,
             "se": cell.se,
             "scores": len(cell.scores),
-            "of": found.config.folds * len(found.config.seeds),
-            "same": bool(cell.same_as_best) and found.best is not None,
+            "of": search.config.folds * len(search.config.seeds),
+            "same": bool(cell.same_as_best) and search.best is not None,
             "mark": "both" if len(marks) > 1 else "".join(marks),
         }
     )
 
 
-def _alone(found: SearchResult, chosen: dict[str, Any]) -> Cell | None:
+def _alone(search: SearchResult, chosen: dict[str, Any]) -> Cell | None:
     """Of the student and learning rate that the map is of."""
-    mine = {name: value for name, value in chosen.items() if name != "divergence"}
-    for cell in found.alone:
-        if all(getattr(cell.setting, name) == value for name, value in mine.items()):
+    fixed = {name: value for name, value in chosen.items() if name != "divergence"}
+    for cell in search.alone:
+        if all(getattr(cell.setting, name) == value for name, value in fixed.items()):
             return cell
     return None
 
@@ -168,44 +168,44 @@ def _teacher(scores: list[Score]) -> None:
     st.metric("Teachers of the folds", _percent(values.mean()), _error(error), **_GREY, help=term("teacher"))
 
 
-def _choices(found: SearchResult) -> None:
-    if found.best is None or found.choice is None:
+def _choices(search: SearchResult) -> None:
+    if search.best is None or search.choice is None:
         return
-    st.subheader("Which settings to take" + ("" if found.complete else ", so far"), anchor=False)
-    if found.best == found.choice:
-        _card(found, found.best, "Best mean and one-standard-error choice", "Both rules choose it.")
+    st.subheader("Which settings to take" + ("" if search.complete else ", so far"), anchor=False)
+    if search.best == search.choice:
+        _card(search, search.best, "Best mean and one-standard-error choice", "Both rules choose it.")
         return
     left, right = st.columns(2)
     with left:
-        _card(found, found.best, "Best mean", "The highest mean accuracy on the held-out texts.")
+        _card(search, search.best, "Best mean", "The highest mean accuracy on the held-out texts.")
     with right:
-        apart = found.cells[found.choice].from_best
-        says = (
+        apart = search.cells[search.choice].from_best
+        reason = (
             "Of those that cannot be told from the best: the smallest student, then the fewest texts that "
             "the teacher labels, then nearest to the defaults."
         )
         if apart:
-            says = (
+            reason = (
                 f"{100 * apart.mean:.1f} points below the best (95 % interval "
-                f"{formatting.interval(apart.low, apart.high)}). {says}"
+                f"{formatting.interval(apart.low, apart.high)}). {reason}"
             )
-        _card(found, found.choice, "One-standard-error choice", says)
+        _card(search, search.choice, "One-standard-error choice", reason)
 
 
-def _card(found: SearchResult, number: int, title: str, says: str) -> None:
-    cell, config = found.cells[number], found.chosen(number)
+def _card(search: SearchResult, number: int, title: str, reason: str) -> None:
+    cell, config = search.cells[number], search.chosen(number)
     setting = cell.setting
     assert setting is not None
     assert config is not None
     with st.container(border=True, height="stretch"):
         st.markdown(f"**{title}**")
         facts = [f"T {setting.temperature:.3g}", f"alpha {setting.alpha:.3g}"]
-        choices = found.config.choices
+        choices = search.config.choices
         if len(choices["learning_rate"]) > 1:
             facts.append(f"learning rate {setting.learning_rate:.3g}")
         facts += [str(getattr(setting, name)) for name in ("student", "divergence") if len(choices[name]) > 1]
         st.metric(escape(", ".join(facts)), _percent(cell.mean), _error(cell.se), **_GREY)
-        st.caption(says)
+        st.caption(reason)
         st.page_link(
             addresses.DISTILL,
             label="Use these settings",
@@ -214,11 +214,11 @@ def _card(found: SearchResult, number: int, title: str, says: str) -> None:
         )
 
 
-def _test(found: SearchResult) -> None:
+def _test(search: SearchResult) -> None:
     """The chosen setting on the test texts, which it alone has seen, and once."""
-    if found.run_id is None:
+    if search.run_id is None:
         return
-    rows = [row for row in store().runs(text=found.run_id) if row.id == found.run_id]
+    rows = [row for row in store().runs(text=search.run_id) if row.id == search.run_id]
     if not rows:
         st.caption("The run of the chosen setting was deleted.")
         return
@@ -246,13 +246,13 @@ def _test(found: SearchResult) -> None:
             )
 
 
-def _pictures(found: SearchResult) -> None:
+def _pictures(search: SearchResult) -> None:
     """Optuna's own, once there is enough to see."""
-    done = sum(cell.state == "done" for cell in found.cells)
+    done = sum(cell.state == "done" for cell in search.cells)
     if done < ENOUGH:
         return
     with st.expander("Which settings matter", icon=":material/insights:"):
-        parallel, importance = _optuna_figures(found.study, done)
+        parallel, importance = _optuna_figures(search.study, done)
         if importance is None:
             st.caption("Only one setting differs, or all cells are equal: nothing to rank.")
         else:
@@ -292,16 +292,16 @@ def _styled(figure: Any) -> Any:
     return figure
 
 
-def _times(found: SearchResult) -> str:
-    folds, seeds = found.config.folds, len(found.config.seeds)
+def _times(search: SearchResult) -> str:
+    folds, seeds = search.config.folds, len(search.config.seeds)
     return f"{folds} folds" + (f" x {seeds} seeds" if seeds > 1 else "")
 
 
-def _in_words(found: SearchResult, cells: pd.DataFrame) -> str:
+def _in_words(search: SearchResult, cells: pd.DataFrame) -> str:
     done = int((cells["state"] == "done").sum())
     text = f"Accuracy on held-out texts by temperature and alpha: {done} of {len(cells)} settings done"
-    if found.best is not None and (setting := found.cells[found.best].setting):
-        mean, same = _percent(found.cells[found.best].mean), int(cells["same"].sum())
+    if search.best is not None and (setting := search.cells[search.best].setting):
+        mean, same = _percent(search.cells[search.best].mean), int(cells["same"].sum())
         text += (
             f"; the best is T {setting.temperature:.3g}, alpha {setting.alpha:.3g} with {mean}; "
             f"{same} cannot be told from it"
