@@ -324,7 +324,7 @@ def test_stopped_on_the_way_keeps_what_is_there(app: App, done: Store) -> None:
     page = many(app)
     texts = [f"shares {i}" for i in range(2 * CHUNK)]
     batch = Batch(RUN, Texts(texts))
-    batch.found = {who: [Model(who).predict(texts[:CHUNK])] for who in CORE}
+    batch.logits = {who: [Model(who).predict(texts[:CHUNK])] for who in CORE}
     batch.done = CHUNK
     batch.stop()
     page.session_state["playground.batch"] = batch

@@ -41,8 +41,8 @@ def stairs(report: ExportReport) -> None:
         with column.container(border=True, height="stretch"):
             figure = figures.staircase(forms, measure, dark=is_dark())
             chart(figure, key=f"export.{measure}", alt=_spoken(forms, measure))
-    said = staircase.sentences(forms)
-    st.markdown("\n".join(f"- **{escape(step)}**: {escape(sentence)}." for step, sentence in said.items()))
+    sentences = staircase.sentences(forms).items()
+    st.markdown("\n".join(f"- **{escape(step)}**: {escape(sentence)}." for step, sentence in sentences))
     with st.expander("All numbers and their conditions", icon=":material/table:", key="export.numbers"):
         st.dataframe(
             staircase.table(forms),

@@ -52,7 +52,7 @@ class Batch:
 
     run_id: str
     given: Texts
-    found: dict[Role, list[NDArray[np.float32]]] = field(default_factory=dict)
+    logits: dict[Role, list[NDArray[np.float32]]] = field(default_factory=dict)
     done: int = 0
     seconds: float = 0.0
     stopped: bool = False
@@ -193,13 +193,13 @@ def _go_on(batch: Batch) -> None:
     button.button("Stop", key="playground.stop", icon=":material/stop:", on_click=batch.stop)
     while batch.under_way:
         left = batch.seconds / batch.done * (total - batch.done) if batch.done else None
-        told = f" · {formatting.duration(left)} left" if left is not None else ""
-        bar.progress(batch.done / total, text=f"{batch.done:,} of {total:,} texts{told}")
+        time_left = f" · {formatting.duration(left)} left" if left is not None else ""
+        bar.progress(batch.done / total, text=f"{batch.done:,} of {total:,} texts{time_left}")
         start = time.monotonic()
         texts = batch.given.texts[batch.done : batch.done + CHUNK]
         logits = {who: panel.logits(who, texts) for who in panel.models}
-        for who, found in logits.items():  # all three or none of them
-            batch.found.setdefault(who, []).append(found)
+        for who, rows in logits.items():  # all three or none of them
+            batch.logits.setdefault(who, []).append(rows)
         batch.done += len(texts)
         batch.seconds += time.monotonic() - start
     bar.empty()
@@ -212,7 +212,7 @@ def _results(run: RunRow, batch: Batch) -> None:
     table = predict.answers_table(
         panel.labels,
         batch.given.texts[:done],
-        {who: np.concatenate(parts) for who, parts in batch.found.items()},
+        {who: np.concatenate(parts) for who, parts in batch.logits.items()},
         truth,
     )
     _numbers(table, panel.labels)

@@ -48,7 +48,7 @@ def open_panel(run_id: str) -> Panel:
 
 
 @st.cache_data(max_entries=64, show_spinner="Asking the three models")
-def answers(run_id: str, text: str) -> list[Answer]:
+def ask_models(run_id: str, text: str) -> list[Answer]:
     """Each model's answer, and how long it took when the text was first asked."""
     panel = open_panel(run_id)
     with panel.lock:

@@ -20,7 +20,7 @@ from kd_core.jobs.store import RunRow
 from kd_core.system import formatting, paths
 from pages.shared.charts import chart, is_dark
 from pages.shared.text import escape, term
-from pages.use.playground.models import Panel, answers, open_panel
+from pages.use.playground.models import Panel, ask_models, open_panel
 
 KINDS = {"all": "All", "differ": "Teacher and student disagree"}
 MAX_EXAMPLES = 500
@@ -97,28 +97,28 @@ def show_answers(run: RunRow, text: str, truth: str | None) -> None:
         st.info("Type a text, or pick an example above.", icon=":material/edit:")
         return
     predict.checked(text)
-    found = answers(run.id, text)
-    _summary(found, truth)
-    shown = _likeliest(found)
-    for place, answer in zip(st.columns(3), found, strict=True):
+    answers = ask_models(run.id, text)
+    _summary(answers, truth)
+    shown = _likeliest(answers)
+    for place, answer in zip(st.columns(3), answers, strict=True):
         with place.container(border=True, height="stretch"):
             _card(answer, shown, truth)
-    if len(shown) < len(found[0].probabilities):
+    if len(shown) < len(answers[0].probabilities):
         st.caption(
-            f"The bars show {len(shown)} of {len(found[0].probabilities):,} classes: "
+            f"The bars show {len(shown)} of {len(answers[0].probabilities):,} classes: "
             "those that some model finds likeliest."
         )
-    _conditions(text, found)
-    _which_words(run, open_panel(run.id), text, found)
+    _conditions(text, answers)
+    _which_words(run, open_panel(run.id), text, answers)
 
 
-def _summary(found: Sequence[Answer], truth: str | None) -> None:
-    said: dict[Role, str] = {answer.who: escape(answer.label) for answer in found}
-    sentence = predict.in_words(said)
-    known = "" if truth is None else f" The true class is {escape(truth)}."
-    teacher, student, alone = (answer.probabilities for answer in found)
+def _summary(answers: Sequence[Answer], truth: str | None) -> None:
+    labels: dict[Role, str] = {answer.who: escape(answer.label) for answer in answers}
+    sentence = predict.in_words(labels)
+    true_class = "" if truth is None else f" The true class is {escape(truth)}."
+    teacher, student, alone = (answer.probabilities for answer in answers)
     with st.container(border=True, key="playground.summary"):
-        st.markdown(f"**{sentence}{known}**")
+        st.markdown(f"**{sentence}{true_class}**")
         st.caption(
             f"The probabilities of the distilled student overlap with the teacher's by "
             f"{formatting.percent(_overlap(teacher, student), 0)}, those of the student alone by "
@@ -161,15 +161,15 @@ def _card(answer: Answer, shown: Sequence[str], truth: str | None) -> None:
         )
 
 
-def _likeliest(found: Sequence[Answer]) -> list[str]:
+def _likeliest(answers: Sequence[Answer]) -> list[str]:
     """All classes in their order, or those that some model finds likeliest where there are many."""
-    names = list(found[0].probabilities)
-    best = {name: max(answer.probabilities[name] for answer in found) for name in names}
+    names = list(answers[0].probabilities)
+    best = {name: max(answer.probabilities[name] for answer in answers) for name in names}
     kept = sorted(names, key=lambda name: -best[name])[:MAX_CLASSES]
     return [name for name in names if name in kept]
 
 
-def _conditions(text: str, found: Sequence[Answer]) -> None:
+def _conditions(text: str, answers: Sequence[Answer]) -> None:
     import torch
 
     threads = torch.get_num_threads()
@@ -185,7 +185,7 @@ def _conditions(text: str, found: Sequence[Answer]) -> None:
         )
 
 
-def _which_words(run: RunRow, panel: Panel, text: str, found: Sequence[Answer]) -> None:
+def _which_words(run: RunRow, panel: Panel, text: str, answers: Sequence[Answer]) -> None:
     st.subheader("Which words mattered", anchor=False)
     if not st.toggle(
         "Leave out each word in turn", value=True, key="playground.words", persist_state="session"
@@ -194,8 +194,8 @@ def _which_words(run: RunRow, panel: Panel, text: str, found: Sequence[Answer]) 
     text = text[:MAX_CHARACTERS]
     spans = predict.words_of(text)
     effects = _effects(run.id, panel, text, spans)
-    listed = [text[first:last] for first, last in spans]
-    strongest = max([0.05, *(abs(effect) for of in effects.values() for effect in of)])
+    words = [text[first:last] for first, last in spans]
+    strongest = max([0.05, *(abs(effect) for values in effects.values() for effect in values)])
     st.caption(
         "The number says how many points of probability the model's own answer loses without the word. Teal, "
         "with a plus: the word speaks for the answer. Rose, with a minus: against it. The deeper the shade, "
@@ -203,21 +203,21 @@ def _which_words(run: RunRow, panel: Panel, text: str, found: Sequence[Answer]) 
     )
     if spans[-1][1] < len(text.rstrip()):
         st.caption(f":material/content_cut: The first {MAX_WORDS} words were looked at.")
-    for place, answer in zip(st.columns(3), found, strict=True):
+    for place, answer in zip(st.columns(3), answers, strict=True):
         with place.container(border=True, height="stretch"):
             st.markdown(f"**{roles.NAMES[answer.who]}**: {escape(answer.label)}")
             chart(
                 figures.word_shades(
-                    listed, effects[answer.who], answer.who, strongest=strongest, dark=is_dark()
+                    words, effects[answer.who], answer.who, strongest=strongest, dark=is_dark()
                 ),
                 key=f"playground.shades.{answer.who}",
-                alt=_spoken(listed, effects[answer.who], answer),
+                alt=_in_words(words, effects[answer.who], answer),
             )
     with st.expander("As a table", icon=":material/table:"):
         st.dataframe(
             pd.DataFrame(
-                {"Word": listed}
-                | {roles.NAMES[who]: [round(100 * effect, 1) for effect in of] for who, of in effects.items()}
+                {"Word": words}
+                | {roles.NAMES[who]: [round(100 * effect, 1) for effect in effects[who]] for who in effects}
             ),
             hide_index=True,
             key="playground.effects_table",
@@ -232,11 +232,11 @@ def _effects(
     run_id: str, panel: Panel, text: str, spans: Sequence[tuple[int, int]]
 ) -> dict[Role, list[float]]:
     """Remembered for the text on the page. Switching the toggle off stops the work."""
-    asked = (run_id, text)
-    if st.session_state.get(EFFECTS, (None, None))[0] != asked:
+    key = (run_id, text)
+    if st.session_state.get(EFFECTS, (None, None))[0] != key:
         place, start = st.empty(), time.monotonic()
         rows = len(spans) + 1
-        found: dict[Role, list[float]] = {}
+        effects: dict[Role, list[float]] = {}
         for number, who in enumerate(panel.models):
 
             def on_rows(done: int, before: int = number * rows) -> None:
@@ -245,14 +245,14 @@ def _effects(
                     left = formatting.duration(seconds / share - seconds)
                     place.progress(min(share, 1.0), text=f"{left} left · switch it off above to stop")
 
-            found[who] = panel.effects(who, text, spans, on_rows)
+            effects[who] = panel.effects(who, text, spans, on_rows)
         place.empty()
-        st.session_state[EFFECTS] = (asked, found)
+        st.session_state[EFFECTS] = (key, effects)
     kept: dict[Role, list[float]] = st.session_state[EFFECTS][1]
     return kept
 
 
-def _spoken(listed: Sequence[str], effects: Sequence[float], answer: Answer) -> str:
-    strongest = sorted(zip(listed, effects, strict=True), key=lambda pair: -abs(pair[1]))[:5]
+def _in_words(words: Sequence[str], effects: Sequence[float], answer: Answer) -> str:
+    strongest = sorted(zip(words, effects, strict=True), key=lambda pair: -abs(pair[1]))[:5]
     numbers = ", ".join(f"{word} {formatting.points(effect)}" for word, effect in strongest)
     return f"{roles.NAMES[answer.who]}, words that mattered most for {answer.label}: {numbers}"
