@@ -15,13 +15,13 @@ wanted = st.text_input(
     bind="query-params",
     width=420,
 )
-found = glossary.search(wanted)
-if not found:
+terms = glossary.search(wanted)
+if not terms:
     st.info(
         f"No word here goes with “{escape(wanted)}”. Search for another, or clear the field to see all.",
         icon=":material/search_off:",
     )
-for term in found:
+for term in terms:
     with st.container(border=True, gap="xxsmall"):
         others = f" · {escape(', '.join(term.also))}" if term.also else ""
         name = term.name if term.name[1].isdigit() else term.name[0].upper() + term.name[1:]

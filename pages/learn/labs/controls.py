@@ -30,9 +30,9 @@ class Controls:
         """``part`` tells those of one page apart that has several."""
         self.page, self.part = page, part
         self.names = (*names, QUESTION)
-        asked = [name.strip() for name in st.query_params.get("hide", "").split(",") if name.strip()]
-        self.hidden = [name for name in asked if name in self.names]
-        self.unknown = [name for name in asked if name not in self.names]
+        hidden = [name.strip() for name in st.query_params.get("hide", "").split(",") if name.strip()]
+        self.hidden = [name for name in hidden if name in self.names]
+        self.unknown = [name for name in hidden if name not in self.names]
         self._labels = st.session_state.setdefault(f"{page}.labels", {})
 
     def open(self) -> None:
@@ -72,7 +72,7 @@ def labels_of(page: str) -> dict[str, str]:
     return dict(st.session_state.get(f"{page}.labels", {}))
 
 
-def asked(controls: Controls) -> bool:
+def question_replaced(controls: Controls) -> bool:
     """Whether the link asks a question of its own, which is shown, or wants none.
 
     Once on a page: it also says which controls a link hides that are not there.
@@ -89,11 +89,11 @@ def asked(controls: Controls) -> bool:
 
 
 def question(controls: Controls, words: str, options: Sequence[str], right: str, because: str) -> str | None:
-    """Ask before the picture answers, unless the link ``asked``; what was chosen, or None.
+    """Ask before the picture answers, unless the link replaces the question; what was chosen, or None.
 
     ``because`` has the numbers that settle it. Once on a page.
     """
-    if asked(controls):
+    if question_replaced(controls):
         return None
     with st.container(border=True):
         guess = st.radio(

@@ -192,18 +192,18 @@ def text_lab() -> None:
 def _text_words(examples: Examples, row: int, log_teacher: np.ndarray, fits: dict[str, Fit]) -> str:
     first, second = np.argsort(-log_teacher)[:2]
     forward, reverse = fits["forward_kl"].probs, fits["reverse_kl"].probs
-    says = (
+    start = (
         f"For “{escape(short(examples.texts[row]))}” the teacher gives {escape(examples.labels[first])} "
         f"{percent(float(np.exp(log_teacher[first])))} and {escape(examples.labels[second])} "
         f"{percent(float(np.exp(log_teacher[second])))}."
     )
     if len(log_teacher) == 2:
         return (
-            f"{says} With two classes one number is the whole answer, so this student can copy its teacher, "
+            f"{start} With two classes one number is the whole answer, so this student can copy its teacher, "
             "and under every loss but reverse cross-entropy it does."
         )
     return (
-        f"{says} Forward KL keeps the first as it is and spreads the "
+        f"{start} Forward KL keeps the first as it is and spreads the "
         f"rest evenly, {percent(float(forward.min()))} each, on unlikely classes too. Reverse KL "
         f"shuns those, so it backs its class with {percent(float(reverse.max()))}: surer than its teacher. "
         "A student that is large enough has no such choice to make: then every one of these losses, but for "

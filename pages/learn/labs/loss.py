@@ -10,6 +10,7 @@ import streamlit as st
 
 from kd_core import figures
 from kd_core.config import slider
+from kd_core.distillation import roles
 from kd_core.distillation.metrics import log_softmax
 from kd_core.learn import formulas
 from kd_core.learn.anatomy import Anatomy, anatomy, default_settings, divergence_terms, gradient_sizes
@@ -23,7 +24,11 @@ from pages.shared.text import escape, term
 PAGE = "loss"
 COLDEST, HOTTEST, _ = slider("objective.temperature")
 CURVE = np.linspace(COLDEST, HOTTEST, 40)
-STUDENTS = {"alone": "Student alone", "student": "Distilled student", "untrained": "Untrained: all logits 0"}
+STUDENTS = {
+    "alone": roles.NAMES["alone"],
+    "student": roles.NAMES["student"],
+    "untrained": "Untrained: all logits 0",
+}
 LARGER, SAME, SMALLER = "Larger", "As large as before", "Smaller"
 
 
@@ -40,27 +45,27 @@ def loss_lab() -> None:
     student = _choose_student(controls, examples, row)
     teacher, label = examples.logits["teacher"][row], int(examples.truth[row])
     objective = _choose_objective(controls)
-    found = anatomy(student, teacher, label, **objective)
+    loss = anatomy(student, teacher, label, **objective)
     sizes = gradient_sizes(student, teacher, label, objective["divergence"], CURVE.tolist())
     with top:
         _question(controls, student, teacher, label, objective["divergence"])
     with left, st.container(horizontal=True):
-        st.metric("Soft loss", f"{found.soft:.3f}", help=term("soft loss"))
-        st.metric("Hard loss", f"{found.hard:.3f}", help=term("hard loss"))
-        st.metric("Total", f"{found.total:.3f}", help=term("objective"))
+        st.metric("Soft loss", f"{loss.soft:.3f}", help=term("soft loss"))
+        st.metric("Hard loss", f"{loss.hard:.3f}", help=term("hard loss"))
+        st.metric("Total", f"{loss.total:.3f}", help=term("objective"))
     with right:
-        _formulas(found, objective, examples.labels[label])
-    _table(found, student, teacher, examples, label)
+        _formulas(loss, objective, examples.labels[label])
+    _table(loss, student, teacher, examples, label)
     first, second = st.columns(2, gap="large")
     with first:
-        _bars(found, examples, objective["alpha"])
+        _bars(loss, examples, objective["alpha"])
     with second:
-        _sizes(found, sizes, objective)
+        _sizes(loss, sizes, objective)
     st.header("What you see", anchor=False)
-    st.markdown(_words(found, examples, label, objective))
+    st.markdown(_words(loss, examples, label, objective))
     if CARDS[objective["divergence"]].has_temperature:
-        st.markdown(_of_t_squared(found, objective["temperature"], objective["t_squared"]))
-    st.markdown(_of_this_loss(found, student, teacher, label, objective))
+        st.markdown(_of_t_squared(loss, objective["temperature"], objective["t_squared"]))
+    st.markdown(_of_this_loss(loss, student, teacher, label, objective))
 
 
 def _choose_student(controls: Controls, examples: Examples, row: int) -> np.ndarray:
@@ -122,7 +127,7 @@ def _ratio(cold: float, hot: float) -> str:
     return f", {cold / hot:.1f} times smaller" if hot < cold else f", {hot / cold:.1f} times larger"
 
 
-def _formulas(found: Anatomy, objective: dict[str, Any], label: str) -> None:
+def _formulas(loss: Anatomy, objective: dict[str, Any], label: str) -> None:
     first = (
         f"1 The divergence D of the softened probabilities, T\u00a0=\u00a0{objective['temperature']:g}"
         if CARDS[objective["divergence"]].has_temperature
@@ -131,14 +136,14 @@ def _formulas(found: Anatomy, objective: dict[str, Any], label: str) -> None:
     steps = (
         (
             first,
-            formulas.divergence_line(found, objective["divergence"]),
+            formulas.divergence_line(loss, objective["divergence"]),
         ),
         (
             "2 The soft loss",
-            formulas.soft_line(found, objective["temperature"], objective["t_squared"]),
+            formulas.soft_line(loss, objective["temperature"], objective["t_squared"]),
         ),
-        (f"3 The hard loss, for the label y = {escape(label)}", formulas.hard_line(found)),
-        ("4 Both, mixed by alpha", formulas.total_line(found, objective["alpha"])),
+        (f"3 The hard loss, for the label y = {escape(label)}", formulas.hard_line(loss)),
+        ("4 Both, mixed by alpha", formulas.total_line(loss, objective["alpha"])),
     )
     for number, (title, line) in enumerate(steps, 1):
         with st.container(gap="xxsmall", key=f"{PAGE}.step_{number}"):
@@ -147,18 +152,18 @@ def _formulas(found: Anatomy, objective: dict[str, Any], label: str) -> None:
     st.caption("Rounded for reading; the page computes with all decimals, which stand below the table.")
 
 
-def _table(found: Anatomy, student: np.ndarray, teacher: np.ndarray, examples: Examples, label: int) -> None:
+def _table(loss: Anatomy, student: np.ndarray, teacher: np.ndarray, examples: Examples, label: int) -> None:
     st.header("Class by class", anchor=False)
     names = [f"{name} (label)" if i == label else name for i, name in enumerate(examples.labels)]
     columns = {
         "Teacher z": teacher,
         "Student z": student,
-        "Teacher z / T": found.scaled_teacher,
-        "Student z / T": found.scaled_student,
-        "Teacher p": found.teacher,
-        "Student p": found.student,
-        "Term of D": found.terms,
-        "Gradient": found.gradient,
+        "Teacher z / T": loss.scaled_teacher,
+        "Student z / T": loss.scaled_student,
+        "Teacher p": loss.teacher,
+        "Student p": loss.student,
+        "Term of D": loss.terms,
+        "Gradient": loss.gradient,
     }
     st.dataframe(
         pd.DataFrame({"Class": names} | columns),
@@ -175,14 +180,14 @@ def _table(found: Anatomy, student: np.ndarray, teacher: np.ndarray, examples: E
     )
     if decimals.open:  # closed, it would cost a tenth of the time that the lab takes to follow a slider
         quantities = {
-            "Divergence D": found.divergence,
-            "Factor (T², or 1)": found.factor,
-            "Soft loss": found.soft,
-            "Hard loss": found.hard,
-            "Total": found.total,
-            **found.parts,
-            "Length of the hard gradient": _length(found.hard_gradient),
-            "Length of the soft gradient": _length(found.soft_gradient),
+            "Divergence D": loss.divergence,
+            "Factor (T², or 1)": loss.factor,
+            "Soft loss": loss.soft,
+            "Hard loss": loss.hard,
+            "Total": loss.total,
+            **loss.parts,
+            "Length of the hard gradient": _length(loss.hard_gradient),
+            "Length of the soft gradient": _length(loss.soft_gradient),
         }
         decimals.dataframe(
             pd.DataFrame({"Quantity": list(quantities), "Value": list(quantities.values())}),
@@ -194,26 +199,26 @@ def _table(found: Anatomy, student: np.ndarray, teacher: np.ndarray, examples: E
         )
 
 
-def _bars(found: Anatomy, examples: Examples, alpha: float) -> None:
-    most = int(np.abs(found.gradient).argmax())
+def _bars(loss: Anatomy, examples: Examples, alpha: float) -> None:
+    most = int(np.abs(loss.gradient).argmax())
     chart(
         figures.gradient_bars(
-            alpha * found.hard_gradient,
-            (1 - alpha) * found.soft_gradient,
+            alpha * loss.hard_gradient,
+            (1 - alpha) * loss.soft_gradient,
             examples.labels,
             title="Where the loss pushes the student's logits",
             dark=is_dark(),
         ),
         key=f"{PAGE}.gradient",
-        alt=f"The strongest push is {-found.gradient[most]:+.3f}, on {examples.labels[most]}",
+        alt=f"The strongest push is {-loss.gradient[most]:+.3f}, on {examples.labels[most]}",
     )
     st.caption(
         "The negative gradient of the total: a step raises logits to the right, lowers those to the left."
     )
 
 
-def _sizes(found: Anatomy, sizes: np.ndarray, objective: dict[str, Any]) -> None:
-    hard = _length(found.hard_gradient)
+def _sizes(loss: Anatomy, sizes: np.ndarray, objective: dict[str, Any]) -> None:
+    hard = _length(loss.hard_gradient)
     chart(
         figures.gradient_over_temperature(
             CURVE.tolist(),
@@ -230,21 +235,21 @@ def _sizes(found: Anatomy, sizes: np.ndarray, objective: dict[str, Any]) -> None
     st.caption("Of each loss by itself, before alpha weighs it.")
 
 
-def _words(found: Anatomy, examples: Examples, label: int, objective: dict[str, Any]) -> str:
+def _words(loss: Anatomy, examples: Examples, label: int, objective: dict[str, Any]) -> str:
     names, alpha, card = examples.labels, objective["alpha"], CARDS[objective["divergence"]]
-    most = int(np.abs(found.gradient).argmax())
-    pushes = ((1 - alpha) * _length(found.soft_gradient), alpha * _length(found.hard_gradient))
-    way = "raises" if found.gradient[most] < 0 else "lowers"
+    most = int(np.abs(loss.gradient).argmax())
+    pushes = ((1 - alpha) * _length(loss.soft_gradient), alpha * _length(loss.hard_gradient))
+    way = "raises" if loss.gradient[most] < 0 else "lowers"
     softened = (
         f"Softened by T = {objective['temperature']:g}, the divergence of teacher and student is "
-        f"{found.divergence:.3f} nats ({card.title})."
+        f"{loss.divergence:.3f} nats ({card.title})."
         if card.has_temperature
-        else f"The squared distance of teacher's and student's logits is {found.divergence:.3f}."
+        else f"The squared distance of teacher's and student's logits is {loss.divergence:.3f}."
     )
     return "\n\n".join(
         [
-            f"The student gives the label {escape(names[label])} {percent(found.right)} at T = 1, so the "
-            f"hard loss is {found.hard:.3f}. {softened}",
+            f"The student gives the label {escape(names[label])} {percent(loss.right)} at T = 1, so the "
+            f"hard loss is {loss.hard:.3f}. {softened}",
             f"The strongest push {way} the logit of {escape(names[most])}. Of the two pushes, weighed by "
             f"alpha = {alpha:g}, the soft one makes {percent(pushes[0] / sum(pushes), 0)}."
             if sum(pushes) > 1e-12
@@ -253,8 +258,8 @@ def _words(found: Anatomy, examples: Examples, label: int, objective: dict[str, 
     )
 
 
-def _of_t_squared(found: Anatomy, temperature: float, t_squared: bool) -> str:
-    soft, hard = _length(found.soft_gradient), _length(found.hard_gradient)
+def _of_t_squared(loss: Anatomy, temperature: float, t_squared: bool) -> str:
+    soft, hard = _length(loss.soft_gradient), _length(loss.hard_gradient)
     if t_squared:
         return (
             f"With T² the soft gradient has length {soft:.3g}; without it, {soft / temperature**2:.3g}. A "
@@ -270,16 +275,16 @@ def _of_t_squared(found: Anatomy, temperature: float, t_squared: bool) -> str:
 
 
 def _of_this_loss(
-    found: Anatomy, student: np.ndarray, teacher: np.ndarray, label: int, objective: dict[str, Any]
+    loss: Anatomy, student: np.ndarray, teacher: np.ndarray, label: int, objective: dict[str, Any]
 ) -> str:
     """What is so of some losses only."""
-    loss, temperature = objective["divergence"], objective["temperature"]
-    if loss in ("soft_cross_entropy", "reverse_cross_entropy"):
+    divergence, temperature = objective["divergence"], objective["temperature"]
+    if divergence in ("soft_cross_entropy", "reverse_cross_entropy"):
         return (
             "A cross-entropy is not 0 when the student has become the teacher: what is left then is the "
             "teacher's entropy. Compare the gradient with that of the KL of the same direction."
         )
-    if loss == "logit_mse":
+    if divergence == "logit_mse":
         hot = [log_softmax(logits, HOTTEST) for logits in (student, teacher)]
         times = HOTTEST**2 * divergence_terms(hot[0], hot[1], "forward_kl").sum()
         apart = student - teacher
@@ -293,10 +298,10 @@ def _of_this_loss(
             f"the logits have the same mean. The student's is {student.mean():.2f}, the teacher's "
             f"{teacher.mean():.2f}."
         ).replace(" -", " −")
-    if loss == "dkd":
-        target, others = found.parts.values()
-        weight = default_settings(CARDS[loss])["dkd_other_weight"]
-        rest = 1 - float(found.teacher[label])
+    if divergence == "dkd":
+        target, others = loss.parts.values()
+        weight = default_settings(CARDS[divergence])["dkd_other_weight"]
+        rest = 1 - float(loss.teacher[label])
         return (
             f"DKD takes forward KL apart (Zhao et al. 2022, arXiv 2203.08679): {target:.3f} between the "
             f"label and all the rest (TCKD), {others:.3f} among the rest (NCKD). Forward KL weighs the "

@@ -192,7 +192,7 @@ def _words(replay: Replay) -> str:
     never = table[table["learned"] == "never"]
     mistaken = int((table["teacher"] != table["truth"]).sum())
     divergence = replay.divergence()
-    says = (
+    words = (
         f"The student never trains on these {len(replay.texts)} validation texts. It answers "
         f"{counts['early']} of them like its teacher, for good, within the first quarter of the "
         f"{replay.steps[-1]:,} steps, {counts['late']} later, and {counts['never']} not in the end. "
@@ -201,18 +201,18 @@ def _words(replay: Replay) -> str:
     )
     if mistaken:
         followed = int(((table["teacher"] != table["truth"]) & (table["student"] == table["teacher"])).sum())
-        says += (
+        words += (
             f" The teacher itself is wrong on {mistaken} of the texts, and the student ends with the same "
             f"mistake on {followed} of them."
         )
     if len(never):
         right = int((never["student"] == never["truth"]).sum())
-        says += (
+        words += (
             f" Where it never agrees, the student is right {right} of {len(never)} times. Students often "
             "stay apart from their teacher even where they could match it (Stanton et al. 2021, arXiv "
             "2106.05945)."
         )
-    return says
+    return words
 
 
 def _table(controls: Controls, replay: Replay) -> None:

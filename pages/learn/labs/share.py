@@ -1,6 +1,6 @@
 """A presenter's link to a lab: question first, then the lab, then what is right. All of it is in the address.
 
-Besides ``hide`` and ``ask`` (see ``lab_controls``) it may say ``options=a|b`` to choose from, ``answer=a``.
+Besides ``hide`` and ``ask`` (see ``controls``) it may say ``options=a|b`` to choose from, ``answer=a``.
 """
 
 from __future__ import annotations
@@ -18,11 +18,11 @@ MOST_LETTERS = 300
 
 def ask_first(name: str) -> bool:
     """Ask the link's question, if it has one; whether it is answered, so that the lab may be seen."""
-    asked = st.query_params.get("ask")
-    if not asked or _given(name, asked):
+    question = st.query_params.get("ask")
+    if not question or _guess(name, question):
         return True
     with st.container(border=True):
-        st.markdown(f":material/help: **{escape(asked)}**")
+        st.markdown(f":material/help: **{escape(question)}**")
         options = _options(st.query_params.get("options", ""))
         key = f"{name}.asked"
         with st.form(f"{name}.asked_form", border=False):
@@ -35,28 +35,28 @@ def ask_first(name: str) -> bool:
                 if not (guess or "").strip():
                     st.caption(":material/info: Answer first. A guess is enough.")
                     return False
-                st.session_state[_place(name)] = (asked, guess)
+                st.session_state[_place(name)] = (question, guess)
                 st.rerun()
     return False
 
 
 def reveal(name: str) -> None:
     """Below the lab: the visitor's answer, and beside it the presenter's once the visitor asks for it."""
-    asked = st.query_params.get("ask")
-    if not asked:
+    question = st.query_params.get("ask")
+    if not question:
         return
-    guess, right = _given(name, asked), st.query_params.get("answer")
+    guess, right = _guess(name, question), st.query_params.get("answer")
     with st.container(border=True, key=f"{name}.reveal"):
-        st.markdown(f":material/help: **{escape(asked)}**")
+        st.markdown(f":material/help: **{escape(question)}**")
         st.markdown(f"Your answer: **{escape(guess)}**")
         if not right:
             st.caption("What does the lab say? Compare it with your answer.")
-        elif st.session_state.get(f"{name}.revealed") == asked:
+        elif st.session_state.get(f"{name}.revealed") == question:
             verdict = "Right." if _same(guess, right) else f"The answer is: {escape(right)}."
             colour, icon = ("green", "check_circle") if _same(guess, right) else ("orange", "lightbulb")
             st.markdown(f":{colour}[:material/{icon}: **{verdict}**]")
         elif st.button("Show the answer", key=f"{name}.show", icon=":material/visibility:"):
-            st.session_state[f"{name}.revealed"] = asked
+            st.session_state[f"{name}.revealed"] = question
             st.rerun()
 
 
@@ -76,7 +76,7 @@ def share(name: str) -> None:
             format_func=lambda control: escape(labels[control]),
             key=f"{name}.share_hide",
         )
-        asked = st.text_input("Question (optional)", key=f"{name}.share_ask", max_chars=MOST_LETTERS)
+        question = st.text_input("Question (optional)", key=f"{name}.share_ask", max_chars=MOST_LETTERS)
         left, right = st.columns(2)
         options = left.text_input(
             "Answers to choose from (optional)",
@@ -84,38 +84,38 @@ def share(name: str) -> None:
             max_chars=MOST_LETTERS,
             placeholder="Larger | Smaller | The same",
             help="With | between them; without any, the answer is typed in",
-            disabled=not asked,
+            disabled=not question,
         )
         answer = right.text_input(
             "What is right (optional)",
             key=f"{name}.share_answer",
             max_chars=MOST_LETTERS,
             help="It is in the link too, where a curious visitor can read it",
-            disabled=not asked,
+            disabled=not question,
         )
-        problem = _problem(options, answer) if asked else None
+        problem = _problem(options, answer) if question else None
         if problem:
             st.caption(f":material/warning: {problem}")
         if st.button(
             "Make the link", key=f"{name}.share_make", icon=":material/link:", disabled=problem is not None
         ):
-            st.code(_link(name, hide, asked, options, answer), language=None, wrap_lines=True)
+            st.code(_link(name, hide, question, options, answer), language=None, wrap_lines=True)
             st.caption("Copy it with the button at its end. It has the settings of this moment.")
 
 
 def _problem(options: str, answer: str) -> str | None:
-    offered = _options(options)
-    if len(offered) == 1:
+    choices = _options(options)
+    if len(choices) == 1:
         return "One answer leaves no choice: put | between two or more."
-    if offered and answer.strip() and answer.strip() not in offered:
-        return f"What is right has to be one of the answers: {escape(', '.join(offered))}."
+    if choices and answer.strip() and answer.strip() not in choices:
+        return f"What is right has to be one of the answers: {escape(', '.join(choices))}."
     return None
 
 
-def _link(name: str, hide: list[str], asked: str, options: str, answer: str) -> str:
+def _link(name: str, hide: list[str], question: str, options: str, answer: str) -> str:
     settings = {key: value for key, value in st.query_params.items() if key.startswith(f"{name}.")}
-    more = {"hide": ",".join(hide), "ask": asked.strip()}
-    if asked.strip():
+    more = {"hide": ",".join(hide), "ask": question.strip()}
+    if question.strip():
         more |= {"options": BETWEEN.join(_options(options)), "answer": answer.strip()}
     address = (st.context.url or f"/{name}").split("?")[0]
     query = urlencode({**settings, **{key: value for key, value in more.items() if value}})
@@ -134,7 +134,7 @@ def _place(name: str) -> str:
     return f"{name}.answered"
 
 
-def _given(name: str, asked: str) -> str:
+def _guess(name: str, question: str) -> str:
     """This visitor's answer to this very question, or nothing yet."""
-    question, guess = st.session_state.get(_place(name), ("", ""))
-    return guess if question == asked else ""
+    answered, guess = st.session_state.get(_place(name), ("", ""))
+    return guess if answered == question else ""

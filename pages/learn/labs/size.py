@@ -13,7 +13,7 @@ from kd_core.figures.lab_runs import SIZE_MEASURES, SizeMeasure, measured
 from kd_core.learn.lab_results import LabReport, size_grid, smallest
 from kd_core.learn.recorded import recorded_lab
 from kd_core.system import formatting
-from pages.learn.labs.controls import Controls, asked
+from pages.learn.labs.controls import Controls, question_replaced
 from pages.shared.charts import chart, is_dark
 from pages.shared.text import escape, term
 
@@ -33,7 +33,7 @@ def size_lab() -> None:
     report = recorded_lab("size")
     grid, teacher = size_grid(report), report["teacher"]["accuracy"]
     controls = Controls(PAGE, "keep", "layers", "width", "reveal", "measure")
-    ask_to_guess = not asked(controls)
+    ask_to_guess = not question_replaced(controls)
     left, right = st.columns([4, 8], gap="large")
     with left:
         controls.open()
@@ -110,11 +110,11 @@ def _picture(
         place = (answer["layers"], answer["hidden"])
         marked[place] = "your guess: right" if place in marked else "the smallest"
     cells = grid.to_dict("records")
-    spoken = ", ".join(f"{row['layers']} x {row['hidden']}: {measured(row, measure)}" for row in cells)
+    description = ", ".join(f"{row['layers']} x {row['hidden']}: {measured(row, measure)}" for row in cells)
     chart(
         figures.size_grid(grid, measure, marked=marked, dark=is_dark()),
         key=f"{PAGE}.grid",
-        alt=f"{SIZE_MEASURES[measure]} by layers and width. {spoken}",
+        alt=f"{SIZE_MEASURES[measure]} by layers and width. {description}",
     )
 
 
@@ -138,26 +138,27 @@ def _words(
     guess: tuple[int | None, int | None],
     answer: Mapping[str, Any] | None,
 ) -> str:
-    goal = f"{keep} % of the teacher's accuracy ({formatting.percent(keep / 100 * teacher)})"
+    target = f"{keep} % of the teacher's accuracy ({formatting.percent(keep / 100 * teacher)})"
     if answer is None:
-        found = f"None of these students keeps {goal}."
+        sentence = f"None of these students keeps {target}."
     else:
         size = int(answer["params"])
-        found = (
-            f"The smallest that keeps {goal} is **{_name(answer)}**: {_accuracy(answer)} with "
+        sentence = (
+            f"The smallest that keeps {target} is **{_name(answer)}**: {_accuracy(answer)} with "
             f"{formatting.count(size)} parameters."
         )
     row = grid[(grid["layers"] == guess[0]) & (grid["hidden"] == guess[1])]
     if len(row) and (answer is None or (answer["layers"], answer["hidden"]) != guess):
-        mine = row.iloc[0].to_dict()
-        found += (
-            f" Your guess, {_name(mine)}, has {_accuracy(mine)} with {formatting.count(int(mine['params']))}."
+        guessed = row.iloc[0].to_dict()
+        sentence += (
+            f" Your guess, {_name(guessed)}, has {_accuracy(guessed)} with "
+            f"{formatting.count(int(guessed['params']))}."
         )
     best = grid.iloc[int(grid["accuracy"].argmax())].to_dict()
     alike = int((grid["high"] >= best["accuracy"]).sum())
     return (
-        f"{found} The best of the grid is {_name(best)} with {_accuracy(best)}; the intervals of {alike} of "
-        f"the {len(grid)} students reach it, and this test cannot tell those apart. "
+        f"{sentence} The best of the grid is {_name(best)} with {_accuracy(best)}; the intervals of {alike} "
+        f"of the {len(grid)} students reach it, and this test cannot tell those apart. "
         f"{_by_width(grid)} "
         "One likely reason: a wider student has the larger table of word pieces, which starts from the "
         "teacher's; a further layer starts from nothing."
@@ -203,7 +204,7 @@ def _table(grid: pd.DataFrame, teacher: float) -> None:
 def _conditions(report: LabReport, grid: pd.DataFrame) -> str:
     config, machine = report["config"], report["machine"]
     seeds = sorted({int(count) for count in grid["seeds"]})  # two while the last pass goes on
-    says = (
+    conditions = (
         f"{escape(config['task']['name'])}, {report['test_texts']:,} test texts; distilled with "
         f"{config['task']['transfer_texts']:,} transfer texts, {config['training']['steps']:,} steps, "
         f"{' or '.join(map(str, seeds))} {'seed' if seeds == [1] else 'seeds'} each. "
@@ -211,8 +212,8 @@ def _conditions(report: LabReport, grid: pd.DataFrame) -> str:
     )
     if "latency" in report:
         timed = report["latency"]["machine"]
-        says += (
+        conditions += (
             f" Latencies are of one {escape(timed['processor'])}, one text at a time on one thread: compare "
             "them with each other, not with yours."
         )
-    return says
+    return conditions

@@ -107,16 +107,16 @@ def _words(logits: np.ndarray, examples: Examples, row: int, temperature: float)
     order = np.argsort(-logits, kind="stable")
     first, second = (escape(examples.labels[i]) for i in order[:2])
     cold, hot = softmax(logits)[order], softmax(logits, temperature)[order]
-    says = (
+    start = (
         f"As it is (T = 1), the teacher gives {first} {percent(cold[0])} and {second} {percent(cold[1])}. "
         f"At T = {temperature:g} it is {percent(hot[0])} and {percent(hot[1])}: dividing all logits by the "
         "same number changes how far apart the classes are, and never their order."
     )
     if len(order) == 2:
-        return f"{says} With two classes there is no second place, so little to know beyond the answer."
+        return f"{start} With two classes there is no second place, so little to know beyond the answer."
     label, last = (escape(examples.labels[i]) for i in (int(examples.truth[row]), order[-1]))
     return (
-        f"{says}\n\n**Why the second place is knowledge.** The label says {label}, and that all else is "
+        f"{start}\n\n**Why the second place is knowledge.** The label says {label}, and that all else is "
         f"equally wrong. The teacher says that {second} is {_times(cold[1] / cold[-1])} as likely as {last}: "
         f"*dark knowledge* (Hinton, Vinyals and Dean 2014; arXiv 1503.02531). At T = {temperature:g} it is "
         f"{_times(hot[1] / hot[-1])} as likely. The higher the temperature, the more the small probabilities "
@@ -151,11 +151,11 @@ def _over_all_texts(controls: Controls, examples: Examples, temperature: float) 
             if not len(rows):
                 st.info("The teacher agrees with every label here.", icon=":material/check:")
                 return
-            rows, found = rows[:LISTED], len(rows)
+            rows, count = rows[:LISTED], len(rows)
             sure = 100 * softmax(examples.logits["teacher"][rows]).max(axis=1)
             _table(controls, examples, rows, "doubtful", {"Sure": sure})
             st.caption(
-                f"The teacher disagrees with {found:,} of {len(examples.texts):,} labels, the surest "
+                f"The teacher disagrees with {count:,} of {len(examples.texts):,} labels, the surest "
                 "first. Either it is mistaken, or the label is: these are the ones to read again."
             )
 

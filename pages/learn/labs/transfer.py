@@ -51,13 +51,13 @@ def _source(controls: Controls) -> RunRow | None:
     """A measurement of this machine, or None for the recorded one; at first the one of the link."""
     jobs = {job.id: job for job in store().runs(kind="lab", limit=20)}
     sources = [RECORDED, *jobs]
-    asked = st.query_params.get("job")
+    linked = st.query_params.get("job")
     source = controls.add(
         "source",
         "selectbox",
         "Measurement",
         sources,
-        index=sources.index(asked) if asked in sources else 0,
+        index=sources.index(linked) if linked in sources else 0,
         format_func=lambda source: (
             "Recorded: the demo's settings, 3 seeds"
             if source == RECORDED
@@ -149,14 +149,14 @@ def _result(job: RunRow | None) -> None:
         st.info("The first result appears here when its student is trained.", icon=":material/hourglass_top:")
         return
     curve, teacher = _curve(report), report["teacher"]["accuracy"]
-    spoken = ", ".join(
+    description = ", ".join(
         f"{setting_name(row['who'], row['transfer'])} {formatting.percent(row['accuracy'])}"
         for row in curve.to_dict("records")
     )
     chart(
         figures.transfer_curve(curve, teacher, dark=is_dark()),
         key=f"{PAGE}.curve",
-        alt=f"{spoken}; teacher {formatting.percent(teacher)}",
+        alt=f"{description}; teacher {formatting.percent(teacher)}",
     )
     st.caption(
         f"Bars: 95 % interval of the mean, by {report['test_texts']:,} test texts. Dashes: single seeds."
@@ -186,26 +186,26 @@ def _words(curve: pd.DataFrame, teacher: float) -> str:
     rows = curve.dropna(subset="delta").to_dict("records")
     if not rows:
         return "The student alone and a distilled one are needed for a comparison; the next is being trained."
-    says = []
+    lines = []
     for row in rows:
-        what = (
+        learned_from = (
             "on the labelled texts only"
             if not row["transfer"]
             else f"with {row['transfer']:,} transfer texts"
         )
         span = formatting.interval(row["delta_low"], row["delta_high"])
         gain = f"**{formatting.points(row['delta'])}** ({span})"
-        told = {
+        effect = {
             "helped": "distillation helped",
             "hurt": "distillation hurt",
             "no_difference": "no difference that these texts can show",
         }[row["kind"]]
-        says.append(f"- Distilled {what}: {gain} over the student alone, {told}.")
+        lines.append(f"- Distilled {learned_from}: {gain} over the student alone, {effect}.")
     last = rows[-1]
     return (
         "Every student has the same size, the same first weights and the same number of steps; only what it "
         "learns from differs. Points of accuracy, with their 95 % interval over texts and seeds:\n\n"
-        + "\n".join(says)
+        + "\n".join(lines)
         + f"\n\nWith {last['transfer']:,} transfer texts the student has "
         f"{formatting.percent(last['accuracy'])}, its teacher {formatting.percent(teacher)}. "
         "A label says which class is right; the teacher's answer says how near the others are, and it can be "
@@ -236,13 +236,13 @@ def _table(curve: pd.DataFrame) -> None:
 
 def _conditions(report: LabReport) -> None:
     config, machine = report["config"], report["machine"]
-    goal, student, training = config["objective"], config["student"], config["training"]
+    objective, student, training = config["objective"], config["student"], config["training"]
     st.caption(
         f"{escape(config['task']['name'])}; student {escape(student['model'])}, {student['layers']} layers "
-        f"of {student['hidden']}; {training['steps']:,} steps, T = {goal['temperature']:g}, "
-        f"alpha = {goal['alpha']:g}. A step has {training['batch_size']} labelled texts and, where there are "
-        f"any, {training['transfer_batch_size']} transfer texts. All students, the one alone too, keep the "
-        f"word pieces of the whole transfer set. {escape(machine['processor'])}, {machine['cores']} cores, "
-        f"PyTorch {escape(machine['torch'])}. The recorded numbers are made by the same code, "
-        "assets/record.py."
+        f"of {student['hidden']}; {training['steps']:,} steps, T = {objective['temperature']:g}, "
+        f"alpha = {objective['alpha']:g}. A step has {training['batch_size']} labelled texts and, where "
+        f"there are any, {training['transfer_batch_size']} transfer texts. All students, the one alone "
+        "too, keep the word pieces of the whole transfer set. "
+        f"{escape(machine['processor'])}, {machine['cores']} cores, PyTorch {escape(machine['torch'])}. "
+        "The recorded numbers are made by the same code, assets/record.py."
     )

@@ -61,8 +61,8 @@ def _steps(run: RunRow) -> int:
 
 def _chart(curves: dict[str, pd.DataFrame], steps: int) -> None:
     together = pd.concat(curves.values())
-    taught = together[together["who"] == "teacher"]["accuracy"]
-    teacher = float(taught.max()) if len(taught) else None
+    teacher_accuracies = together[together["who"] == "teacher"]["accuracy"]
+    teacher = float(teacher_accuracies.max()) if len(teacher_accuracies) else None
     students = {name: curve[curve["who"] == "student"] for name, curve in curves.items()}
     now = standing(students)
     st.markdown(f"**{_leader(now, len(curves))}**")
@@ -137,8 +137,8 @@ def _pairs(run_ids: tuple[str, ...]) -> list[Pair]:
 
 
 def _podium(runs: Sequence[RunRow], names: dict[str, str]) -> None:
-    found = _pairs(tuple(run.id for run in runs))
-    rank = places([run.id for run in runs], found)
+    compared = _pairs(tuple(run.id for run in runs))
+    rank = places([run.id for run in runs], compared)
     st.subheader("Podium", anchor=False)
     st.markdown(_result(rank, names))
     rows = []
@@ -156,8 +156,8 @@ def _podium(runs: Sequence[RunRow], names: dict[str, str]) -> None:
             }
         )
     st.dataframe(pd.DataFrame(rows), hide_index=True, key="race.podium", alt="Places and test accuracies")
-    for pair in found:
-        st.markdown(f"- {_told(pair, names)}")
+    for pair in compared:
+        st.markdown(f"- {_in_words(pair, names)}")
     st.caption(
         "Accuracies ± half of their 95 % interval; differences text by text, each with its 95 % interval. "
         "Both are over the test texts alone, for the one seed that was raced."
@@ -186,10 +186,10 @@ def _result(rank: dict[str, int], names: dict[str, str]) -> str:
     )
 
 
-def _told(pair: Pair, names: dict[str, str]) -> str:
-    ahead, behind, found = escape(names[pair.ahead]), escape(names[pair.behind]), pair.verdict
-    span = formatting.interval(found.low, found.high)
-    gap = f"{formatting.points(found.delta)} ({span}, {found.n:,} test texts)"
+def _in_words(pair: Pair, names: dict[str, str]) -> str:
+    ahead, behind, gain = escape(names[pair.ahead]), escape(names[pair.behind]), pair.verdict
+    span = formatting.interval(gain.low, gain.high)
+    gap = f"{formatting.points(gain.delta)} ({span}, {gain.n:,} test texts)"
     if pair.told_apart:
         return f"{ahead} is better than {behind}: {gap}."
     return f"{ahead} and {behind} cannot be told apart: {gap}."

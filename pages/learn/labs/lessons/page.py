@@ -8,17 +8,17 @@ from pages.learn.labs.lessons.cards import lesson_cards
 from pages.learn.labs.lessons.view import lesson_view
 from pages.shared.text import escape
 
-asked, step = st.query_params.get("lesson", ""), st.query_params.get("step", "1")
-lesson = lessons().get(asked)
+name, step = st.query_params.get("lesson", ""), st.query_params.get("step", "1")
+lesson = lessons().get(name)
 if lesson is None:
     st.title("Lessons", anchor=False)
     st.markdown(
         "Each lesson asks before it tells: answer a question, find out in the lab, compare. All numbers were "
         "measured; nothing has to be trained."
     )
-    if asked:
+    if name:
         st.warning(
-            f"There is no lesson “{escape(asked)}”. These are the ones there are.",
+            f"There is no lesson “{escape(name)}”. These are the ones there are.",
             icon=":material/search_off:",
         )
     lesson_cards(list(lessons().values()))

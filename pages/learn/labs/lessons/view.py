@@ -18,10 +18,10 @@ Answer = str | float | None
 
 def lesson_view(lesson: Lesson, step: int) -> None:
     """Raises: DataError without the corpus that the headlines are from."""
-    found, steps = _facts(lesson.name), lesson.part_names
+    facts, steps = _facts(lesson.name), lesson.part_names
     part = steps[step]
     if part in lesson.lab_parts and lesson.labs[step - 1].hide and "hide" not in st.query_params:
-        _go(lesson, step, found)  # a typed address, without the lesson's settings
+        _go(lesson, step, facts)  # a typed address, without the lesson's settings
     title = TITLES.get(part, "Try it")
     with st.container(gap="xxsmall", key="labs.title"):
         if st.button("Lessons", key="lessons.all", icon=":material/arrow_back:", type="tertiary"):
@@ -31,13 +31,13 @@ def lesson_view(lesson: Lesson, step: int) -> None:
     st.header(title, anchor=False)
     answer = _answer(lesson)
     if part == "Reveal":
-        _settle(lesson, found, answer)
-    st.markdown(found.fill(lesson.parts[part], escape))
+        _settle(lesson, facts, answer)
+    st.markdown(facts.fill(lesson.parts[part], escape))
     if part == "Before":
-        answer = _ask(lesson, found)
+        answer = _ask(lesson, facts)
     elif part in lesson.lab_parts:
         LAB_BODIES[lesson.labs[step - 1].name]()
-    _buttons(lesson, step, found, blocked=part == "Before" and answer is None)
+    _buttons(lesson, step, facts, blocked=part == "Before" and answer is None)
 
 
 @st.cache_resource(max_entries=8, show_spinner="Counting")
@@ -55,10 +55,10 @@ def _answer(lesson: Lesson) -> Answer:
     return answer
 
 
-def _ask(lesson: Lesson, found: Facts) -> Answer:
+def _ask(lesson: Lesson, facts: Facts) -> Answer:
     before = _answer(lesson)
     with st.container(border=True):
-        st.markdown(f":material/help: **{found.fill(lesson.question, escape)}**")
+        st.markdown(f":material/help: **{facts.fill(lesson.question, escape)}**")
         answer: Answer
         if number := lesson.number:
             answer = st.number_input(
@@ -73,7 +73,7 @@ def _ask(lesson: Lesson, found: Facts) -> Answer:
                 placeholder="A guess is enough",
             )
         else:
-            options = [found.fill(option) for option in lesson.options]
+            options = [facts.fill(option) for option in lesson.options]
             answer = st.radio(
                 "Your answer",
                 options,
@@ -85,34 +85,34 @@ def _ask(lesson: Lesson, found: Facts) -> Answer:
     return answer
 
 
-def _settle(lesson: Lesson, found: Facts, answer: Answer) -> None:
-    right = found.answer
+def _settle(lesson: Lesson, facts: Facts, answer: Answer) -> None:
+    right = facts.answer
     if answer is None:
         st.caption("You did not answer in this session. Go back to the first step to have a guess.")
         return
     if number := lesson.number:
         near = abs(float(answer) - float(right)) <= number.close
-        says = f"You said {_shown(answer, number)}; it is {_shown(right, number)}."
+        comparison = f"You said {_shown(answer, number)}; it is {_shown(right, number)}."
         verdict = "Near enough." if near else "Not near."
     else:
         near = answer == right
-        says = f"You said: {escape(answer)}." + ("" if near else f" It is: {escape(right)}.")
+        comparison = f"You said: {escape(answer)}." + ("" if near else f" It is: {escape(right)}.")
         verdict = "Right." if near else "It is another one."
     colour, icon = ("green", "check_circle") if near else ("orange", "lightbulb")
     with st.container(border=True, key="lessons.verdict"):
-        st.markdown(f":{colour}[:material/{icon}: **{verdict}**] {says}")
+        st.markdown(f":{colour}[:material/{icon}: **{verdict}**] {comparison}")
 
 
 def _shown(value: str | float, number: Number) -> str:
     return f"{float(value):.1f} {number.unit}".replace("-", "−")
 
 
-def _buttons(lesson: Lesson, step: int, found: Facts, *, blocked: bool) -> None:
+def _buttons(lesson: Lesson, step: int, facts: Facts, *, blocked: bool) -> None:
     names = list(lessons())
     after = names[names.index(lesson.name) + 1 :]
     with st.container(horizontal=True, key="lessons.buttons"):
         if step and st.button("Back", key="lessons.back", icon=":material/arrow_back:", shortcut="B"):
-            _go(lesson, step - 1, found)
+            _go(lesson, step - 1, facts)
         if step + 1 < len(lesson.part_names):
             if st.button(
                 "Next",
@@ -123,7 +123,7 @@ def _buttons(lesson: Lesson, step: int, found: Facts, *, blocked: bool) -> None:
                 disabled=blocked,
                 help="Answer first: a guess is enough" if blocked else None,
             ):
-                _go(lesson, step + 1, found)
+                _go(lesson, step + 1, facts)
         elif not after:
             st.page_link(addresses.LABS, label="All labs", icon=":material/school:")
         elif st.button(
@@ -133,10 +133,10 @@ def _buttons(lesson: Lesson, step: int, found: Facts, *, blocked: bool) -> None:
             icon=":material/arrow_forward:",
             shortcut="N",
         ):
-            _go(lessons()[after[0]], 0, found)
+            _go(lessons()[after[0]], 0, facts)
 
 
-def _go(lesson: Lesson, step: int, found: Facts) -> None:
+def _go(lesson: Lesson, step: int, facts: Facts) -> None:
     """To another step, whose lab starts with the lesson's settings."""
     where = {"lesson": lesson.name, "step": str(step + 1)}
     if lesson.part_names[step] in lesson.lab_parts:
@@ -144,7 +144,7 @@ def _go(lesson: Lesson, step: int, found: Facts) -> None:
         if lab.hide:
             where["hide"] = ",".join(lab.hide)
         for name, value in lab.settings.items():
-            filled = found.fill(str(value))
+            filled = facts.fill(str(value))
             if name == "text":  # a link names it by its words
                 filled = text_option(shipped(), int(filled))
             where[f"{lab.name}.{name}"] = filled
