@@ -16,9 +16,9 @@ def choose_run(page: str, *, needs: str, nothing: str, icon: str) -> RunRow:
     Raises: KDError if the link's run is gone.
     """
     runs = {run.id: run for run in store().runs(kind="distil", status=("done",))}
-    asked = st.query_params.get("run")
-    if asked and asked not in runs:
-        row = store().run(asked)
+    linked = st.query_params.get("run")
+    if linked and linked not in runs:
+        row = store().run(linked)
         st.warning(
             f"The run {escape(row.title)} is {row.status}: only a finished run has {needs}. "
             "Another one is shown.",
@@ -29,7 +29,7 @@ def choose_run(page: str, *, needs: str, nothing: str, icon: str) -> RunRow:
         st.page_link(addresses.DISTILL, label="Set up a distillation", icon=":material/arrow_forward:")
         st.stop()
     ids = list(runs)
-    shown = asked if asked in runs else ids[0]
+    shown = linked if linked in runs else ids[0]
     # A key of its own for each link: what was chosen before it must not win over what it asks for.
     chosen = st.selectbox(
         "Run",

@@ -7,10 +7,10 @@ import re
 from kd_core.jobs.store import RunRow
 from kd_core.learn import glossary
 
-# Emoji and icon names, links, addresses and arrows are found when all else is done: an invisible word joiner
-# keeps them apart.
+# Emoji and icon names, links, addresses and arrows are recognised last, after the character references: an
+# invisible word joiner breaks them up.
 _JOINER = "\u2060"
-_FOUND_LAST = re.compile(
+_LATE_MARKUP = re.compile(
     r":(?=[\w/+-]+:)|(?<=:)(?=//)|(?<=www)(?=\.)|(?<=\S)(?=@\S)|(?<=[-<>])(?=[-=>])", re.IGNORECASE
 )
 # Markup anywhere, and what makes a heading, a list or a line at the start.
@@ -20,8 +20,8 @@ _MARKUP = re.compile(r"[\\`*_{}\[\]~$<>&|]|:(?=[^\W\d])|^[#+=-]|^\d(?=\d*[.)]\s)
 def escape(text: object) -> str:
     """The text as one line that Markdown and Plotly show as it is: both print character references."""
     line = " ".join(str(text).split())
-    parted = _FOUND_LAST.sub(lambda found: found.group() + _JOINER, line)
-    return _MARKUP.sub(lambda found: f"&#{ord(found.group())};", parted)
+    parted = _LATE_MARKUP.sub(lambda match: match.group() + _JOINER, line)
+    return _MARKUP.sub(lambda match: f"&#{ord(match.group())};", parted)
 
 
 def term(name: str) -> str:

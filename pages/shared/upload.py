@@ -70,8 +70,8 @@ def choose_files() -> tuple[dict[str, Upload], str]:
             help="Texts of the same kind without labels: the teacher labels them for the student. "
             "In a .txt file, each line is a text.",
         )
-    found = {"name": main, "test_file": test, "transfer_file": transfer}
-    files = {field: Upload(file.name, file.getvalue()) for field, file in found.items() if file}
+    uploaded = {"name": main, "test_file": test, "transfer_file": transfer}
+    files = {field: Upload(file.name, file.getvalue()) for field, file in uploaded.items() if file}
     return files, main.file_id if main else ""
 
 
@@ -124,22 +124,22 @@ def check(files: Mapping[str, Upload], settings: TaskConfig, token: str) -> tupl
     keys = {name: f"data.{name}.{token}" for name in CONSENTS}
     agreed = {name: bool(st.session_state.get(key)) for name, key in keys.items()}
     settings = settings.model_copy(update=agreed)
-    summary, asked = None, None
+    summary, consent = None, None
     try:
         summary = _checked(files, settings)
     except DataError as error:
-        asked = error.setting if error.setting in CONSENTS else None
-        show = st.warning if asked else st.error
-        show(escape(plain_words(error)), icon=":material/help:" if asked else ":material/error:")
+        consent = error.setting if error.setting in CONSENTS else None
+        show = st.warning if consent else st.error
+        show(escape(plain_words(error)), icon=":material/help:" if consent else ":material/error:")
     for name, key in keys.items():
-        if agreed[name] or name == asked:
+        if agreed[name] or name == consent:
             st.toggle(str(TaskConfig.model_fields[name].description), key=key)
     return settings, summary
 
 
 def _ask_encoding(error: DataError, readings: Mapping[str, str], *, key: str) -> str | None:
-    what = str(error).partition(" Give its --encoding")[0]
-    st.warning(f"{escape(what)} Which of these lines reads right?", icon=":material/translate:")
+    problem = str(error).partition(" Give its --encoding")[0]
+    st.warning(f"{escape(problem)} Which of these lines reads right?", icon=":material/translate:")
     st.dataframe(
         {"Encoding": list(readings), "The line would read": list(readings.values())},
         key=f"{key}.readings",

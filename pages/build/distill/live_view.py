@@ -63,13 +63,13 @@ def _view(run_id: str, status_before: str) -> None:
         for entry in store().events(run.id):
             if isinstance(entry.event, events.Note):
                 st.info(escape(entry.event.text), icon=":material/info:")
-        whose = _whose_curve(run)
+        role = _shown_role(run)
         if run.status in PENDING:
             _progress(run)
         else:
-            _ending(run, began=whose is not None)
-        if whose:
-            _curves(run, whose)
+            _ending(run, began=role is not None)
+        if role:
+            _curves(run, role)
     except KDError as error:  # deleted in another tab, or the database is away for a moment
         st.error(escape(error), icon=":material/error:")
 
@@ -78,8 +78,8 @@ def _head(run: RunRow) -> None:
     with st.container(horizontal=True, vertical_alignment="center", key="live.head"):
         st.subheader(escape(run.title), anchor=False, width="content")
         status_badge(run.status)
-    goal = run.config["objective"]
-    settings = f"T = {goal['temperature']:g} · alpha = {goal['alpha']:g} · run {run.id}"
+    objective = run.config["objective"]
+    settings = f"T = {objective['temperature']:g} · alpha = {objective['alpha']:g} · run {run.id}"
     if run.name:
         settings = f"{run.task}: {run.teacher} → {run.student} · {settings}"
     st.caption(escape(settings))
@@ -114,8 +114,8 @@ def _who(run: RunRow) -> str:
 
 
 def _progress(run: RunRow) -> None:
-    what = f"{_who(run)}: step" if run.who else (run.label or "").capitalize()
-    parts = [f"{what} {run.step:,} of {run.steps:,}" if run.steps else "Getting ready"]
+    stage = f"{_who(run)}: step" if run.who else (run.label or "").capitalize()
+    parts = [f"{stage} {run.step:,} of {run.steps:,}" if run.steps else "Getting ready"]
     if run.status == "paused":
         parts = ["Paused", *parts]
     elif run.seconds_left is not None:
@@ -134,7 +134,7 @@ def _progress(run: RunRow) -> None:
         st.caption(f"Updated {datetime.now():%H:%M:%S}", width="content")
 
 
-def _whose_curve(run: RunRow) -> Role | None:
+def _shown_role(run: RunRow) -> Role | None:
     """Of a run under way the model that trains, else the student, or how far the run came; None: nowhere."""
     if run.status in PENDING:
         return run.who or "student"
@@ -175,19 +175,19 @@ def _ending(run: RunRow, *, began: bool) -> None:
         st.rerun()
 
 
-def _curves(run: RunRow, whose: Role) -> None:
-    curve, evaluations = store().curve(run.id, POINTS, who=whose), store().evaluations(run.id)
-    taught = evaluations[evaluations["who"] == "teacher"]["accuracy"]
-    learning = whose == "teacher"
+def _curves(run: RunRow, role: Role) -> None:
+    curve, evaluations = store().curve(run.id, POINTS, who=role), store().evaluations(run.id)
+    teacher_accuracies = evaluations[evaluations["who"] == "teacher"]["accuracy"]
+    learning = role == "teacher"
     shown = evaluations[(evaluations["who"] == "teacher") == learning]
-    _numbers(curve, evaluations[evaluations["who"] == whose])
+    _numbers(curve, evaluations[evaluations["who"] == role])
     log = st.toggle("Log scale", key="live.log")
     chart(
-        figures.loss_curves(curve, who=whose, log=log, dark=is_dark()),
+        figures.loss_curves(curve, who=role, log=log, dark=is_dark()),
         key="live.loss",
-        alt=f"Training loss over the steps: {roles.NAMES[whose].lower()}.",
+        alt=f"Training loss over the steps: {roles.NAMES[role].lower()}.",
     )
-    level = float(taught.max()) if len(taught) and not learning else None
+    level = float(teacher_accuracies.max()) if len(teacher_accuracies) and not learning else None
     chart(
         figures.accuracy_curves(shown, level, dark=is_dark()),
         key="live.accuracy",

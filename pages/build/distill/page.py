@@ -64,11 +64,11 @@ def chosen_run() -> RunRow | None:
 
 st.title("Distill", anchor=False)
 st.markdown("Choose a task, a large teacher and a small student. See what will happen, then start.")
-run, gone = None, None
+run, failure = None, None
 try:
     run = chosen_run()
 except KDError as error:
-    gone = error
+    failure = error
 under_way = run is not None and run.status in PENDING
 if under_way:
     st.html(LIVE_FIRST)
@@ -131,8 +131,8 @@ with action:
             st.rerun()
 
 with right:
-    if gone:
-        st.error(escape(gone), icon=":material/error:")
+    if failure:
+        st.error(escape(failure), icon=":material/error:")
     if run:
         live_view(run)
         if not under_way and st.button("Close this run", key="distill.close", icon=":material/close:"):

@@ -60,9 +60,9 @@ def disk_space() -> None:
 def _by_kind(items: list[Item]) -> pd.DataFrame:
     rows = []
     for kind, label in KINDS.items():
-        mine = [item for item in items if item.kind == kind]
-        spare = sum(item.bytes for item in mine if item.removable)
-        sizes = {"size": sum(item.bytes for item in mine) / 1e6, "spare": spare / 1e6}
-        if mine:
-            rows.append({"kind": label, "number": len(mine), **sizes})
+        of_kind = [item for item in items if item.kind == kind]
+        spare = sum(item.bytes for item in of_kind if item.removable)
+        sizes = {"size": sum(item.bytes for item in of_kind) / 1e6, "spare": spare / 1e6}
+        if of_kind:
+            rows.append({"kind": label, "number": len(of_kind), **sizes})
     return pd.DataFrame(rows, columns=["kind", "number", "size", "spare"])

@@ -43,14 +43,14 @@ try:
         tasks = sorted({run.task for run in runs})
         task = st.selectbox("Task", ["", *tasks], format_func=lambda task: task or "Any", key="runs.task")
     if text or status or task:
-        found = store().runs(kind="distil", text=text, status=status, task=task)
+        matching = store().runs(kind="distil", text=text, status=status, task=task)
     else:
-        found = runs
+        matching = runs
     bar = st.container(key="runs.bar")  # above the table, though it depends on what is chosen there
-    if found:
-        chosen = choose(found)
+    if matching:
+        chosen = choose(matching)
         with bar:
-            actions(chosen, len(found))
+            actions(chosen, len(matching))
         if len(chosen) > 1:
             compare(chosen)
     else:

@@ -79,12 +79,12 @@ def choose_view(candidates: pd.DataFrame) -> View:
             key=f"tradeoffs.log_{cost}",  # each cost has its own range, and so its own default
             bind="query-params",
         )
-        found = [who for who in roles.NAMES if (frame["who"] == who).any()]
+        present = [who for who in roles.NAMES if (frame["who"] == who).any()]
         shown = st.pills(
             "Models",
-            found,
+            present,
             selection_mode="multi",
-            default=[who for who in found if not roles.ROLES[who].switch],
+            default=[who for who in present if not roles.ROLES[who].switch],
             format_func=roles.SHORT_NAMES.__getitem__,
             key="tradeoffs.models",
             bind="query-params",
@@ -102,11 +102,11 @@ def choose_view(candidates: pd.DataFrame) -> View:
 
 def choose_limits() -> Limits:
     """Sentences with a number to fill in; empty is no limit."""
-    found = {}
+    limits = {}
     for name, before, unit, step, meaning in LIMITS:
         with st.container(horizontal=True, vertical_alignment="center", gap="small"):
             st.markdown(before, width=58)
-            found[name] = st.number_input(
+            limits[name] = st.number_input(
                 f"{before.capitalize()}, {unit}",
                 min_value=0.0,
                 max_value=100.0 if unit == "%" else None,
@@ -120,9 +120,9 @@ def choose_limits() -> Limits:
                 bind="query-params",
             )
             st.markdown(f"{unit} {meaning}", width="content")
-    if found["accuracy"] is not None:
-        found["accuracy"] /= 100
-    return Limits(**found)
+    if limits["accuracy"] is not None:
+        limits["accuracy"] /= 100
+    return Limits(**limits)
 
 
 def _of_one_task(candidates: pd.DataFrame) -> pd.DataFrame:

@@ -140,12 +140,12 @@ def _name(model: pd.Series[Any]) -> str:
 def _not_told_apart(best: pd.Series[Any], alike: pd.DataFrame) -> str:
     others = "1 other that fits" if len(alike) == 1 else f"{len(alike):,} others that fit"
     parts = [f"{others} may be as good: {best['texts']:,} texts cannot tell them apart."]
-    for cost, what, shown in (
+    for cost, superlative, shown in (
         ("size", "smallest", formatting.megabytes),
         ("latency", "fastest", formatting.milliseconds),
     ):
         for _, row in alike[alike[cost] < best[cost]].nsmallest(1, cost).iterrows():
-            parts.append(f"The {what}: {_name(row)} of {escape(row['name'])}, {shown(row[cost])}.")
+            parts.append(f"The {superlative}: {_name(row)} of {escape(row['name'])}, {shown(row[cost])}.")
     return " ".join(parts)
 
 
