@@ -21,7 +21,7 @@ require_access()
 
 
 def entry(script: str, title: str, icon: str, **options: Any) -> Any:
-    """A page; its address is its folder's name, and that of the default page none."""
+    """A page; its address is its folder's name, and the default page needs none."""
     options.setdefault("url_path", None if options.get("default") else script.split("/")[-2])
     return st.Page(script, title=title, icon=f":material/{icon}:", **options)
 

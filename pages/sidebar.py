@@ -18,7 +18,7 @@ from pages.shared.text import escape
 def strip() -> None:
     """Progress and a link while a job is under way or waits, nothing otherwise.
 
-    It looks again by itself, so that it also sees what another browser or ``kd distill`` has started.
+    It updates itself, so that it also shows what another browser or ``kd distill`` has started.
     """
     st.fragment(_strip, run_every=3)()
 

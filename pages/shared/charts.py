@@ -23,7 +23,7 @@ def is_dark() -> bool:
 
 
 def chart(figure: Any, *, key: str, alt: str, clickable: bool = False) -> Any:
-    """``alt`` says what a reader sees, for those who do not.
+    """``alt`` says in words what the chart shows, for those who cannot see it.
 
     The ``customdata`` of the mark that was just clicked, in a ``clickable`` chart; else None.
     """
@@ -36,8 +36,8 @@ def chart(figure: Any, *, key: str, alt: str, clickable: bool = False) -> Any:
 def charts_ahead() -> None:
     """Let the browser load what draws charts (5 MB) while the visitor reads the first page."""
     if AHEAD not in st.session_state:
-        # A second, for which the page has not to wait. The runner's thread may just import pandas, which
-        # plotly would take half made: to import it here is to wait until it is whole.
+        # It takes a second, for which no page should wait. The runner's thread may be importing pandas just
+        # now, and plotly would take it half imported: importing it here first waits for the rest.
         import pandas  # noqa: F401
         import plotly.graph_objects  # noqa: F401
 
@@ -57,4 +57,4 @@ def _plotly() -> str:
 
 
 def _nothing() -> None:
-    """That something was clicked is told to the page's next run, which needs a name to be told by."""
+    """A component passes clicks on only under the name of a callback; this one has nothing to do."""

@@ -30,7 +30,7 @@ def choose_run(page: str, *, needs: str, nothing: str, icon: str) -> RunRow:
         st.stop()
     ids = list(runs)
     shown = linked if linked in runs else ids[0]
-    # A key of its own for each link: what was chosen before it must not win over what it asks for.
+    # A key of its own for each link: what was chosen before must not win over what the link asks for.
     chosen = st.selectbox(
         "Run",
         ids,

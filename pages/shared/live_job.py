@@ -34,7 +34,7 @@ def _view(job_id: str, status_before: str, key: str) -> None:
             _progress(job, key)
         elif job.status != "done":
             _ending(job, key)
-    except KDError as error:  # deleted in another tab, or the database is away for a moment
+    except KDError as error:  # deleted in another tab, or the database cannot be reached now
         st.error(escape(error), icon=":material/error:")
 
 

@@ -8,10 +8,8 @@ from kd_core.system import formatting
 from pages.shared.state import store
 
 
-def estimate_was(run: RunRow, seconds: dict[str, float]) -> str | None:
-    """How far off the estimate was; None where it is not known, and
-    for a run that was resumed, which knows its last part only.
-    """
+def time_against_estimate(run: RunRow, seconds: dict[str, float]) -> str | None:
+    """A sentence; None without an estimate, and for a resumed run, which knows only its last part."""
     events = [entry.event for entry in store().events(run.id)]
     starts = [event.stage for event in events if isinstance(event, StageStarted)]
     if len(starts) > len(set(starts)):

@@ -31,6 +31,6 @@ def term(name: str) -> str:
 
 def run_line(run: RunRow) -> str:
     """A run as an option of a list of runs, which shows plain text: its name, what it did, when."""
-    did = f"{run.task}: {run.teacher} → {run.student}"
+    models = f"{run.task}: {run.teacher} → {run.student}"
     named = [run.name] if run.name else []
-    return " · ".join([*named, did, f"{run.created.astimezone():%d %b %Y %H:%M}"])
+    return " · ".join([*named, models, f"{run.created.astimezone():%d %b %Y %H:%M}"])

@@ -18,7 +18,7 @@ from kd_core.system import formatting
 from pages.shared import addresses
 from pages.shared.badges import status_badge, verdict_badge
 from pages.shared.charts import chart, is_dark
-from pages.shared.run_time import estimate_was
+from pages.shared.run_time import time_against_estimate
 from pages.shared.state import runner, store
 from pages.shared.text import escape, term
 
@@ -37,7 +37,7 @@ NOTHING_YET = "It ended before its first training step, so there are no curves a
 
 
 def live_view(run: RunRow) -> None:
-    """Updates itself every two seconds while the run is under way: oftener slows the training."""
+    """Updates itself every two seconds while the run is under way: more often would slow the training."""
     st.fragment(_view, run_every=2 if run.status in PENDING else None)(run.id, run.status)
 
 
@@ -70,7 +70,7 @@ def _view(run_id: str, status_before: str) -> None:
             _ending(run, began=role is not None)
         if role:
             _curves(run, role)
-    except KDError as error:  # deleted in another tab, or the database is away for a moment
+    except KDError as error:  # deleted in another tab, or the database cannot be reached now
         st.error(escape(error), icon=":material/error:")
 
 
@@ -109,12 +109,12 @@ def _step_text(run: RunRow, row: StageRow) -> str:
     return {"running": "starting", "waiting": waiting}.get(row.state, row.state)
 
 
-def _who(run: RunRow) -> str:
+def _model_name(run: RunRow) -> str:
     return roles.NAMES[run.who] if run.who else ""
 
 
 def _progress(run: RunRow) -> None:
-    stage = f"{_who(run)}: step" if run.who else (run.label or "").capitalize()
+    stage = f"{_model_name(run)}: step" if run.who else (run.label or "").capitalize()
     parts = [f"{stage} {run.step:,} of {run.steps:,}" if run.steps else "Getting ready"]
     if run.status == "paused":
         parts = ["Paused", *parts]
@@ -135,7 +135,7 @@ def _progress(run: RunRow) -> None:
 
 
 def _shown_role(run: RunRow) -> Role | None:
-    """Of a run under way the model that trains, else the student, or how far the run came; None: nowhere."""
+    """The model whose curves are shown: the one in training, or else the first that has any; None without."""
     if run.status in PENDING:
         return run.who or "student"
     reached: tuple[Role, ...] = ("student", "teacher", "alone")
@@ -143,14 +143,14 @@ def _shown_role(run: RunRow) -> Role | None:
 
 
 def _ending(run: RunRow, *, began: bool) -> None:
-    """``began``: there are points of a training."""
+    """``began``: whether the run got as far as training."""
     if run.status == "done":
         report = store().report(run.id)
         with st.container(border=True, key="live.verdict"):
             verdict_badge(report.verdict.kind)
             st.markdown(f"**{escape(report.sentence)}**")
-            if estimated := estimate_was(run, report.seconds):
-                st.caption(estimated)
+            if comparison := time_against_estimate(run, report.seconds):
+                st.caption(comparison)
             st.page_link(
                 addresses.REPORT,
                 label="Open the report",

@@ -129,12 +129,12 @@ def _how_much(config: SearchConfig, expected: Outlook) -> str:
 
 
 def _numbers(name: str, label: str, help: str) -> list[str]:
-    usual = [f"{value:g}" for value in SearchConfig.model_fields[name].default]
+    defaults = [f"{value:g}" for value in SearchConfig.model_fields[name].default]
     more = {"temperatures": ["1.5", "3", "6", "12", "16"], "alphas": ["0", "0.2", "0.7", "0.9", "1"]}
     return st.multiselect(
         label,
-        sorted({*usual, *more[name]}, key=float),
-        default=usual,
+        sorted({*defaults, *more[name]}, key=float),
+        default=defaults,
         key=f"search.{name}",
         help=help,
         accept_new_options=True,

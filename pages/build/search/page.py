@@ -6,7 +6,7 @@ from kd_core.errors import KDError
 from kd_core.jobs.states import PENDING
 from kd_core.jobs.store import RunRow
 from pages.build.search.form import search_form
-from pages.build.search.view import described, search_view, searches
+from pages.build.search.view import search_view, searches, study_line
 from pages.shared.text import escape
 
 # Columns stack on a phone: there the search that is under way comes first.
@@ -18,7 +18,7 @@ FOUND_FIRST = """<style>
 
 
 def choose_search(jobs: dict[str, RunRow]) -> str | None:
-    """The one of the link, else one that is under way, else the newest; the address names it."""
+    """The study in the link, else one under way, else the newest; the address then names it."""
     if not jobs:
         return None
     linked = st.query_params.get("study")
@@ -31,7 +31,7 @@ def choose_search(jobs: dict[str, RunRow]) -> str | None:
         if st.session_state.get("search.shown_for") != chosen:  # a new search is shown at once
             st.session_state["search.study"] = st.session_state["search.shown_for"] = chosen
         chosen = st.selectbox(
-            "Search", studies, format_func=lambda study: described(study, jobs[study]), key="search.study"
+            "Search", studies, format_func=lambda study: study_line(study, jobs[study]), key="search.study"
         )
         st.session_state["search.shown_for"] = chosen
     st.query_params["study"] = chosen

@@ -31,7 +31,7 @@ NAMES = {
 
 
 def searches() -> dict[str, RunRow]:
-    """The job of each study, newest first; of several, one that is under way."""
+    """Each study's job, newest first; where a study has several, the one under way."""
     jobs: dict[str, RunRow] = {}
     for row in store().runs(kind="search"):
         job = jobs.setdefault(study_of(row), row)
@@ -40,7 +40,7 @@ def searches() -> dict[str, RunRow]:
     return jobs
 
 
-def described(study: str, row: RunRow) -> str:
+def study_line(study: str, row: RunRow) -> str:
     distill = row.config["distill"]
     facts = (row.name or study, distill["task"]["name"], distill["student"]["model"])
     return " · ".join((*facts, f"{row.created:%d %b %Y %H:%M}", row.status))
@@ -64,7 +64,7 @@ def _results(study: str, status: str) -> None:
         else:
             st.error(escape(error), icon=":material/error:")
         return
-    except KDError as error:  # the database is away for a moment
+    except KDError as error:  # the database cannot be reached now
         st.error(escape(error), icon=":material/error:")
         return
     _map(search)
@@ -112,7 +112,7 @@ _GREY: dict[str, Any] = {"delta_color": "off", "delta_arrow": "off", "width": "c
 
 
 def _slice(search: SearchResult) -> dict[str, Any]:
-    """The student, learning rate and loss that the map is of, where the search has several."""
+    """The student, learning rate and loss that the map shows, where the search has several."""
     names = ["student", "divergence"] + ["learning_rate"] * (search.config.method == "grid")
     several = {name: search.config.choices[name] for name in names if len(search.config.choices[name]) > 1}
     if not several:
@@ -120,8 +120,8 @@ def _slice(search: SearchResult) -> dict[str, Any]:
     best = search.cells[search.best].setting if search.best is not None else None
     chosen = {}
     for place, (name, options) in zip(st.columns(len(several)), several.items(), strict=True):
-        usual = options.index(getattr(best, name)) if best else 0
-        chosen[name] = place.selectbox(NAMES[name], options, index=usual, key=f"search.of_{name}")
+        index = options.index(getattr(best, name)) if best else 0
+        chosen[name] = place.selectbox(NAMES[name], options, index=index, key=f"search.of_{name}")
     return chosen
 
 
@@ -154,7 +154,7 @@ def _row(search: SearchResult, cell: Cell) -> pd.Series[Any]:
 
 
 def _alone(search: SearchResult, chosen: dict[str, Any]) -> Cell | None:
-    """Of the student and learning rate that the map is of."""
+    """The student alone, of the size and learning rate that the map shows."""
     fixed = {name: value for name, value in chosen.items() if name != "divergence"}
     for cell in search.alone:
         if all(getattr(cell.setting, name) == value for name, value in fixed.items()):
@@ -215,7 +215,7 @@ def _card(search: SearchResult, number: int, title: str, reason: str) -> None:
 
 
 def _test(search: SearchResult) -> None:
-    """The chosen setting on the test texts, which it alone has seen, and once."""
+    """The chosen setting on the test texts, on which no other setting is measured."""
     if search.run_id is None:
         return
     rows = [row for row in store().runs(text=search.run_id) if row.id == search.run_id]
@@ -247,7 +247,7 @@ def _test(search: SearchResult) -> None:
 
 
 def _pictures(search: SearchResult) -> None:
-    """Optuna's own, once there is enough to see."""
+    """Optuna's own charts, once there is enough to see."""
     done = sum(cell.state == "done" for cell in search.cells)
     if done < ENOUGH:
         return
@@ -263,7 +263,7 @@ def _pictures(search: SearchResult) -> None:
 
 @st.cache_data(max_entries=8, show_spinner="Drawing")
 def _optuna_figures(study: str, done: int) -> tuple[Any, Any]:
-    """By the number of cells that are done, so that they are drawn anew only when one more is."""
+    """``done``, the number of finished cells, is there for the cache: one more draws them anew."""
     from optuna.visualization import plot_parallel_coordinate, plot_param_importances
 
     cells = cells_study(study)

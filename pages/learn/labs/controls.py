@@ -27,7 +27,7 @@ class Controls:
     """The controls of the lab ``page`` by name; made anew in each run of its script."""
 
     def __init__(self, page: str, *names: str, part: str = "controls") -> None:
-        """``part`` tells those of one page apart that has several."""
+        """``part`` tells the sets of one page apart, where it has several."""
         self.page, self.part = page, part
         self.names = (*names, QUESTION)
         hidden = [name.strip() for name in st.query_params.get("hide", "").split(",") if name.strip()]
@@ -73,9 +73,9 @@ def labels_of(page: str) -> dict[str, str]:
 
 
 def question_replaced(controls: Controls) -> bool:
-    """Whether the link asks a question of its own, which is shown, or wants none.
+    """Whether the link asks a question of its own, which is shown, or hides the lab's.
 
-    Once on a page: it also says which controls a link hides that are not there.
+    Call it once on a page: it also warns of hidden controls that do not exist.
     """
     if controls.unknown:
         st.caption(
@@ -131,7 +131,7 @@ def choose_examples(controls: Controls) -> Examples:
 
 
 def choose_example(controls: Controls, place: Any) -> tuple[Examples, int] | None:
-    """The texts and the number of one of them, asked in ``place``; None, and a word, where they are gone."""
+    """The texts, and which one is chosen in ``place``; None, and an error shown, where they are gone."""
     try:
         with place:
             controls.open()
@@ -159,7 +159,7 @@ def choose_text(controls: Controls, examples: Examples) -> int:
 
 
 def text_option(examples: Examples, row: int) -> str:
-    """A text as the list, and a link, name it."""
+    """How the list, and a link, name a text."""
     return f"{row + 1}. {short(examples.texts[row])}"
 
 

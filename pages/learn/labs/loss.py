@@ -277,7 +277,7 @@ def _of_t_squared(loss: Anatomy, temperature: float, t_squared: bool) -> str:
 def _of_this_loss(
     loss: Anatomy, student: np.ndarray, teacher: np.ndarray, label: int, objective: dict[str, Any]
 ) -> str:
-    """What is so of some losses only."""
+    """What holds for some losses only."""
     divergence, temperature = objective["divergence"], objective["temperature"]
     if divergence in ("soft_cross_entropy", "reverse_cross_entropy"):
         return (

@@ -135,6 +135,6 @@ def _place(name: str) -> str:
 
 
 def _guess(name: str, question: str) -> str:
-    """This visitor's answer to this very question, or nothing yet."""
+    """This visitor's answer to this very question; empty before there is one."""
     answered, guess = st.session_state.get(_place(name), ("", ""))
     return guess if answered == question else ""

@@ -166,7 +166,7 @@ def _words(
 
 
 def _by_width(grid: pd.DataFrame) -> str:
-    """What one more of each brings, on average."""
+    """What width and layers bring, on average."""
     by = {name: grid.groupby(name)["accuracy"].mean() for name in ("hidden", "layers")}
     width, layers = (float(100 * (means.iloc[-1] - means.iloc[0])) for means in by.values())
     return (
@@ -203,7 +203,7 @@ def _table(grid: pd.DataFrame, teacher: float) -> None:
 
 def _conditions(report: LabReport, grid: pd.DataFrame) -> str:
     config, machine = report["config"], report["machine"]
-    seeds = sorted({int(count) for count in grid["seeds"]})  # two while the last pass goes on
+    seeds = sorted({int(count) for count in grid["seeds"]})  # two while the last pass is recorded
     conditions = (
         f"{escape(config['task']['name'])}, {report['test_texts']:,} test texts; distilled with "
         f"{config['task']['transfer_texts']:,} transfer texts, {config['training']['steps']:,} steps, "

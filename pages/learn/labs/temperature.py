@@ -180,7 +180,7 @@ def _table(
 
     columns = {
         "Text": [examples.texts[row] for row in rows],
-        **measure,  # beside its text: what is ranked by stays in sight on a phone
+        **measure,  # beside the text, so that a phone shows what the rows are ranked by
         "Label": names[examples.truth[rows]],
         "Teacher": names[examples.logits["teacher"][rows].argmax(axis=1)],
     }

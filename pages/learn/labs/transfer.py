@@ -48,7 +48,7 @@ def transfer_lab() -> None:
 
 
 def _source(controls: Controls) -> RunRow | None:
-    """A measurement of this machine, or None for the recorded one; at first the one of the link."""
+    """A measurement made on this machine, or None for the recorded one; at first the one in the link."""
     jobs = {job.id: job for job in store().runs(kind="lab", limit=20)}
     sources = [RECORDED, *jobs]
     linked = st.query_params.get("job")
@@ -117,7 +117,7 @@ def _measure(controls: Controls) -> None:
 
 
 def _seconds_each(run: RunRow | None) -> float | None:
-    """What a student of that run took."""
+    """How long a student of that run took."""
     if run is None:
         return None
     try:
@@ -143,7 +143,7 @@ def _question(controls: Controls) -> None:
 
 
 def _result(job: RunRow | None) -> None:
-    """The picture, its words and its table; of a job that goes on, as far as it is."""
+    """The picture, its words and its table; of a job under way, as far as it has come."""
     report = _report(job)
     if not report or not report["cells"]:
         st.info("The first result appears here when its student is trained.", icon=":material/hourglass_top:")

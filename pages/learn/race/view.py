@@ -51,7 +51,7 @@ def _view(run_ids: tuple[str, ...], under_way_before: bool) -> None:
             _stop(runs)
         elif len(done := [run for run in runs if run.status == "done"]) > 1:
             _podium(done, names)
-    except KDError as error:  # deleted in another tab, or the database is away for a moment
+    except KDError as error:  # deleted in another tab, or the database cannot be reached now
         st.error(escape(error), icon=":material/error:")
 
 
@@ -170,7 +170,7 @@ def _podium(runs: Sequence[RunRow], names: dict[str, str]) -> None:
 
 
 def _between_seeds() -> float:
-    """The largest distance of two recorded students that differ in their seed only."""
+    """The largest distance between two recorded students that differ only in their seed."""
     cells = pd.DataFrame(recorded_lab("transfer")["cells"])
     accuracies = cells.groupby(["who", "transfer"])["accuracy"]
     return float((accuracies.max() - accuracies.min()).max())

@@ -43,7 +43,7 @@ def ask_load() -> Load:
 
 
 def measured(run: RunRow) -> tuple[list[Measured], str, bool]:
-    """What each form takes, how that was measured, and whether a benchmark did."""
+    """What each form needs, how that was measured, and whether by a benchmark."""
     done = next((job for job in jobs_about(run.id, "bench") if job.status == "done"), None)
     if done is None:
         report = store().report(run.id)

@@ -20,7 +20,7 @@ from pages.shared import addresses
 from pages.shared.badges import status_badge, verdict_badge
 from pages.shared.charts import chart, is_dark
 from pages.shared.run_form.link import form_link
-from pages.shared.run_time import estimate_was
+from pages.shared.run_time import time_against_estimate
 from pages.shared.state import store
 from pages.shared.text import escape, term
 
@@ -81,8 +81,8 @@ def verdict(run: RunRow, report: Report) -> None:
         st.markdown(f"**{escape(report.sentence)}**")
         for note in report.notes:
             st.caption(escape(note))
-        if estimated := estimate_was(run, report.seconds):
-            st.caption(estimated)
+        if comparison := time_against_estimate(run, report.seconds):
+            st.caption(comparison)
 
 
 def measures(report: Report) -> None:

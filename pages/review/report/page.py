@@ -23,15 +23,15 @@ TABS = {
 }
 
 
-def asked_for() -> RunRow | None:
-    """The run of the address, or else the newest that is done."""
+def chosen_run() -> RunRow | None:
+    """The run in the address, or else the newest that is done."""
     if run_id := st.query_params.get("run"):
         return store().run(run_id)
     return next(iter(store().runs(kind="distil", status=("done",), limit=1)), None)
 
 
 try:
-    run = asked_for()
+    run = chosen_run()
     if run is None:
         st.title("Report", anchor=False)
         st.info(

@@ -48,12 +48,12 @@ def _button(label: str, icon: str, disabled: bool) -> bool:
 
 @st.dialog("Name and tags", icon=":material/edit:")
 def edit(run: RunRow) -> None:
-    known = sorted({tag for other in store().runs(kind="distil") for tag in other.tags})
+    all_tags = sorted({tag for other in store().runs(kind="distil") for tag in other.tags})
     with st.form("runs.edit_form", border=False):
         name = st.text_input("Name", run.name, placeholder=run.title, max_chars=100, key="runs.edit_name")
         tags = st.multiselect(
             "Tags",
-            known,
+            all_tags,
             default=list(run.tags),
             accept_new_options=True,
             placeholder="Choose, or type a new one",

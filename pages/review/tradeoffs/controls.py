@@ -72,10 +72,10 @@ def choose_view(candidates: pd.DataFrame) -> View:
             key="tradeoffs.against",
             bind="query-params",
         )
-        known = frame[cost].dropna()
+        costs = frame[cost].dropna()
         log = st.toggle(
             "Log scale",
-            value=bool(known.max() >= DECADE * known.min()),
+            value=bool(costs.max() >= DECADE * costs.min()),
             key=f"tradeoffs.log_{cost}",  # each cost has its own range, and so its own default
             bind="query-params",
         )

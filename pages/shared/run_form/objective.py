@@ -83,34 +83,34 @@ def _meaning(name: str) -> dict[str, str]:
 
 def show_softening(temperature: float) -> None:
     """How T softens what a real teacher said about one headline."""
-    known = recorded()
-    row = _undecided(known)
-    logits = known.logits["teacher"][row].tolist()
+    examples = recorded()
+    row = _undecided(examples)
+    logits = examples.logits["teacher"][row].tolist()
     chart(
-        figures.temperature_preview(logits, known.labels, temperature, dark=is_dark()),
+        figures.temperature_preview(logits, examples.labels, temperature, dark=is_dark()),
         key="distill.softening",
-        alt=_in_words(known, row, temperature),
+        alt=_in_words(examples, row, temperature),
     )
 
 
 @st.cache_data(show_spinner=False)
 def headline() -> str:
     """The headline of the preview."""
-    known = recorded()
-    return known.texts()[_undecided(known)]
+    examples = recorded()
+    return examples.texts()[_undecided(examples)]
 
 
-def _undecided(known: Recorded) -> int:
+def _undecided(examples: Recorded) -> int:
     """A headline that the teacher gets right without being sure: T shows most there."""
-    shares = softmax(known.logits["teacher"])
-    right = shares.argmax(axis=1) == known.truth
+    shares = softmax(examples.logits["teacher"])
+    right = shares.argmax(axis=1) == examples.truth
     return int(np.argmin(np.abs(shares.max(axis=1) - 0.85) + 10 * ~right))
 
 
-def _in_words(known: Recorded, row: int, temperature: float) -> str:
-    first = int(known.logits["teacher"][row].argmax())
-    before, after = (100 * softmax(known.logits["teacher"][row], t)[first] for t in (1.0, temperature))
+def _in_words(examples: Recorded, row: int, temperature: float) -> str:
+    first = int(examples.logits["teacher"][row].argmax())
+    before, after = (100 * softmax(examples.logits["teacher"][row], t)[first] for t in (1.0, temperature))
     return (
-        f"The teacher's probability of {known.labels[first]} for one headline: {before:.0f} % at T = 1, "
+        f"The teacher's probability of {examples.labels[first]} for one headline: {before:.0f} % at T = 1, "
         f"{after:.0f} % at T = {temperature:g}."
     )

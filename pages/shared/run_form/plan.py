@@ -40,17 +40,17 @@ def _vocabulary(teacher: TeacherConfig, task: TaskConfig, stamp: list[int]) -> V
 @st.cache_data(max_entries=64, show_spinner=False, hash_funcs={DistillConfig: repr})
 def _plan(config: DistillConfig, stamp: list[int]) -> Plan:
     task = read_task(config.task, stamp)
-    return make_plan(config, task, _vocabulary(_named(config.teacher), config.task, stamp))
+    return make_plan(config, task, _vocabulary(_by_name(config.teacher), config.task, stamp))
 
 
 def plan_of(config: DistillConfig) -> Plan:
     """Raises: KDError."""
     prepare()  # the runner may be importing torch in this moment
-    given = {"objective": config.objective, "controls": config.controls}
-    usual: dict[str, Any] = {"objective": DistillConfig().objective, "controls": DistillConfig().controls}
-    # Temperature and alpha change no size: moving them asks nothing again.
-    plan = _plan(config.model_copy(update=usual), stamp(config.task))
-    return replace(plan, config=plan.config.model_copy(update=given))
+    chosen = {"objective": config.objective, "controls": config.controls}
+    defaults: dict[str, Any] = {"objective": DistillConfig().objective, "controls": DistillConfig().controls}
+    # Temperature and alpha change no size: moving them computes nothing again.
+    plan = _plan(config.model_copy(update=defaults), stamp(config.task))
+    return replace(plan, config=plan.config.model_copy(update=chosen))
 
 
 @st.cache_data(ttl=20, show_spinner=False)
@@ -72,7 +72,7 @@ def outlook_of(config: SearchConfig) -> Outlook:
     """Raises: KDError."""
     prepare()
     task, changes = config.distill.task, stamp(config.distill.task)
-    vocabulary = _vocabulary(_named(config.distill.teacher), task, changes)
+    vocabulary = _vocabulary(_by_name(config.distill.teacher), task, changes)
     return outlook(config, read_task(task, changes), vocabulary, _past(), _calibrated)
 
 
@@ -87,6 +87,6 @@ def start(config: DistillConfig, expected: Estimate, *, name: str = "") -> str:
     return run_id
 
 
-def _named(teacher: TeacherConfig) -> TeacherConfig:
-    """Only the name decides the pieces: the sliders of a new teacher do not."""
+def _by_name(teacher: TeacherConfig) -> TeacherConfig:
+    """Only the name decides the word pieces; the sliders of a new teacher do not."""
     return TeacherConfig(model=teacher.model)

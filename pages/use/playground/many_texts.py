@@ -30,7 +30,7 @@ from pages.use.playground.models import open_panel
 
 SOURCES = ("Paste lines", "Upload a file")
 MAX_TEXTS = 20_000
-CHUNK = 64  # texts between two looks at the clock
+CHUNK = 64  # texts between two updates of the progress bar
 BATCH = "playground.batch"
 NO_LABELS = "(none)"
 
@@ -48,7 +48,7 @@ class Texts:
 
 @dataclass
 class Batch:
-    """What was asked for, and the logits found so far: a page that runs again goes on from there."""
+    """What was asked for, and the logits so far: a page that runs again goes on from there."""
 
     run_id: str
     given: Texts
@@ -145,7 +145,7 @@ def _uploaded() -> Texts | None:
     name = uploads.safe_name(file.name)
     table = _read(readable["name"].data, name)
     columns, text_guess = list(table.frame.columns), None
-    with suppress(DataError):  # where it cannot be told, it is asked for
+    with suppress(DataError):  # where it cannot be guessed, the user chooses
         text_guess = choose_text(table, None)
     label_guess = uploads.preview(readable["name"]).label
     text_place, label_place = st.columns(2)
@@ -244,9 +244,8 @@ def _results(run: RunRow, batch: Batch) -> None:
 
 def _numbers(table: pd.DataFrame, labels: tuple[str, ...]) -> None:
     """Agreement with the teacher, and accuracy on the rows whose label is one of the classes."""
-    students: tuple[Role, ...] = ("student", "alone")
     with st.container(horizontal=True):
-        for who in students:
+        for who in roles.CORE[1:]:
             _share(
                 f"{roles.NAMES[who]} agrees with the teacher",
                 table[who] == table["teacher"],
@@ -254,16 +253,16 @@ def _numbers(table: pd.DataFrame, labels: tuple[str, ...]) -> None:
             )
     if "label" not in table:
         return
-    known = table[table["label"].isin(labels)]
-    if missing := len(table) - len(known):
+    labelled = table[table["label"].isin(labels)]
+    if missing := len(table) - len(labelled):
         st.caption(
             f":material/info: {missing:,} of {len(table):,} labels are none of the classes that the models "
             f"know ({escape(', '.join(labels[:10]))}); accuracy leaves them out."
         )
-    if len(known):
+    if len(labelled):
         with st.container(horizontal=True):
             for who in roles.CORE:
-                _share(f"{roles.NAMES[who]}: accuracy", known[who] == known["label"])
+                _share(f"{roles.NAMES[who]}: accuracy", labelled[who] == labelled["label"])
 
 
 def _share(label: str, right: pd.Series[bool], meaning: str = "") -> None:
