@@ -57,4 +57,4 @@ def _plotly() -> str:
 
 
 def _nothing() -> None:
-    """A component passes clicks on only under the name of a callback; this one has nothing to do."""
+    """A component reports a click only where it has a callback for it; this one has nothing to do."""

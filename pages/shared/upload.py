@@ -104,17 +104,17 @@ def choose_columns(upload: Upload, token: str) -> TaskConfig | None:
             key=f"data.delimiter.{token}",
             help="Choose, or type another character.",
         )
-    read = _preview(upload, delimiter or None)
-    text = _column(text_place, "Text column", read, read.text, f"data.text_column.{token}")
-    label = _column(label_place, "Label column", read, read.label, f"data.label_column.{token}")
-    for note in read.notes:
+    preview = _preview(upload, delimiter or None)
+    text = _column(text_place, "Text column", preview, preview.text, f"data.text_column.{token}")
+    label = _column(label_place, "Label column", preview, preview.label, f"data.label_column.{token}")
+    for note in preview.notes:
         st.caption(f":material/info: {escape(note)}")
-    shown = len(read.head)
-    st.caption(f"The first {shown} of {read.rows:,} rows" if shown < read.rows else f"All {shown} rows")
-    st.dataframe(read.head, key=f"data.preview.{token}", hide_index=True, alt="The first rows of the file")
+    shown = len(preview.head)
+    st.caption(f"The first {shown} of {preview.rows:,} rows" if shown < preview.rows else f"All {shown} rows")
+    st.dataframe(preview.head, key=f"data.preview.{token}", hide_index=True, alt="The first rows of the file")
     if not (text and label):
-        if read.question:
-            st.info(escape(plain_words(DataError(read.question))), icon=":material/help:")
+        if preview.question:
+            st.info(escape(plain_words(DataError(preview.question))), icon=":material/help:")
         return None
     return TaskConfig(text_column=text, label_column=label, delimiter=delimiter or None)
 
@@ -156,11 +156,11 @@ def _ask_encoding(error: DataError, readings: Mapping[str, str], *, key: str) ->
     return encoding
 
 
-def _column(place: Any, label: str, read: Preview, guess: str | None, key: str) -> str | None:
-    chosen: str | None = place.selectbox(
+def _column(column: Any, label: str, preview: Preview, guess: str | None, key: str) -> str | None:
+    chosen: str | None = column.selectbox(
         label,
-        read.columns,
-        index=read.columns.index(guess) if guess else None,
+        preview.columns,
+        index=preview.columns.index(guess) if guess else None,
         key=key,
         placeholder="Choose a column",
     )

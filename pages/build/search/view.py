@@ -98,11 +98,11 @@ def _map(search: SearchResult) -> None:
         if search.teacher:
             _teacher(search.teacher)
         if alone and alone.from_best and search.best is not None:
-            apart = alone.from_best
+            difference = alone.from_best
             st.metric(
                 "Best over alone",
-                formatting.points(apart.mean),
-                f"95 %: {formatting.interval(apart.low, apart.high)}",
+                formatting.points(difference.mean),
+                f"95 %: {formatting.interval(difference.low, difference.high)}",
                 **_GREY,
                 help="Fold by fold. The best was picked on these folds, which flatters it a little.",
             )
@@ -119,9 +119,9 @@ def _slice(search: SearchResult) -> dict[str, Any]:
         return {}
     best = search.cells[search.best].setting if search.best is not None else None
     chosen = {}
-    for place, (name, options) in zip(st.columns(len(several)), several.items(), strict=True):
+    for column, (name, options) in zip(st.columns(len(several)), several.items(), strict=True):
         index = options.index(getattr(best, name)) if best else 0
-        chosen[name] = place.selectbox(NAMES[name], options, index=index, key=f"search.of_{name}")
+        chosen[name] = column.selectbox(NAMES[name], options, index=index, key=f"search.of_{name}")
     return chosen
 
 
@@ -179,15 +179,15 @@ def _choices(search: SearchResult) -> None:
     with left:
         _card(search, search.best, "Best mean", "The highest mean accuracy on the held-out texts.")
     with right:
-        apart = search.cells[search.choice].from_best
+        difference = search.cells[search.choice].from_best
         reason = (
             "Of those that cannot be told from the best: the smallest student, then the fewest texts that "
             "the teacher labels, then nearest to the defaults."
         )
-        if apart:
+        if difference:
             reason = (
-                f"{100 * apart.mean:.1f} points below the best (95 % interval "
-                f"{formatting.interval(apart.low, apart.high)}). {reason}"
+                f"{100 * difference.mean:.1f} points below the best (95 % interval "
+                f"{formatting.interval(difference.low, difference.high)}). {reason}"
             )
         _card(search, search.choice, "One-standard-error choice", reason)
 

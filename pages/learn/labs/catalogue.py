@@ -80,10 +80,10 @@ def lab_title(name: str) -> None:
 
 def lab_links(name: str) -> None:
     """Where to go from here."""
-    place = next(place for place, lab in enumerate(LABS) if lab.name == name)
+    number = next(number for number, lab in enumerate(LABS) if lab.name == name)
     st.divider()
     with st.container(horizontal=True, key="labs.links"):
-        if place + 1 < len(LABS):
-            after = LABS[place + 1]
+        if number + 1 < len(LABS):
+            after = LABS[number + 1]
             st.page_link(after.page, label=f"Next: {after.title}", icon=after.icon, width="content")
         st.page_link(addresses.GLOSSARY, label="Glossary", icon=":material/menu_book:", width="content")

@@ -130,15 +130,15 @@ def choose_examples(controls: Controls) -> Examples:
     return _examples(source)
 
 
-def choose_example(controls: Controls, place: Any) -> tuple[Examples, int] | None:
-    """The texts, and which one is chosen in ``place``; None, and an error shown, where they are gone."""
+def choose_example(controls: Controls, column: Any) -> tuple[Examples, int] | None:
+    """The texts, and which one is chosen in ``column``; None, and an error shown, where they are gone."""
     try:
-        with place:
+        with column:
             controls.open()
             examples = choose_examples(controls)
             return examples, choose_text(controls, examples)
     except KDError as error:
-        place.error(escape(error), icon=":material/error:")
+        column.error(escape(error), icon=":material/error:")
         return None
 
 

@@ -239,7 +239,7 @@ def _words(loss: Anatomy, examples: Examples, label: int, objective: dict[str, A
     names, alpha, card = examples.labels, objective["alpha"], CARDS[objective["divergence"]]
     most = int(np.abs(loss.gradient).argmax())
     pushes = ((1 - alpha) * _length(loss.soft_gradient), alpha * _length(loss.hard_gradient))
-    way = "raises" if loss.gradient[most] < 0 else "lowers"
+    verb = "raises" if loss.gradient[most] < 0 else "lowers"
     softened = (
         f"Softened by T = {objective['temperature']:g}, the divergence of teacher and student is "
         f"{loss.divergence:.3f} nats ({card.title})."
@@ -250,7 +250,7 @@ def _words(loss: Anatomy, examples: Examples, label: int, objective: dict[str, A
         [
             f"The student gives the label {escape(names[label])} {percent(loss.right)} at T = 1, so the "
             f"hard loss is {loss.hard:.3f}. {softened}",
-            f"The strongest push {way} the logit of {escape(names[most])}. Of the two pushes, weighed by "
+            f"The strongest push {verb} the logit of {escape(names[most])}. Of the two pushes, weighed by "
             f"alpha = {alpha:g}, the soft one makes {percent(pushes[0] / sum(pushes), 0)}."
             if sum(pushes) > 1e-12
             else "Nothing pushes: the student is its teacher, and alpha leaves the label out.",
@@ -287,8 +287,8 @@ def _of_this_loss(
     if divergence == "logit_mse":
         hot = [log_softmax(logits, HOTTEST) for logits in (student, teacher)]
         times = HOTTEST**2 * divergence_terms(hot[0], hot[1], "forward_kl").sum()
-        apart = student - teacher
-        centred = ((apart - apart.mean()) ** 2).sum() / (2 * len(apart))
+        difference = student - teacher
+        centred = ((difference - difference.mean()) ** 2).sum() / (2 * len(difference))
         return (
             "It compares the logits as they are (Ba and Caruana 2014, arXiv 1312.6184; Kim et al. 2021, "
             "2105.08919), so the temperature moves nothing here. It is what forward KL with T² becomes when "

@@ -40,14 +40,14 @@ def _lab(playing: bool) -> None:
         return
     with left:
         moment = _moment(controls, replay, playing)
-        at = _view(controls, temperature)
+        shown_temperature = _view(controls, temperature)
         text = _text(controls, replay)
         _numbers(replay, moment)
     with top:
         _question(controls, replay)
     with right:
         chart(
-            figures.replay_map(replay, moment, temperature=at, chosen=text, dark=is_dark()),
+            figures.replay_map(replay, moment, temperature=shown_temperature, chosen=text, dark=is_dark()),
             key=f"{PAGE}.map",
             alt=figures.replay_in_words(replay, moment),
         )
@@ -61,7 +61,7 @@ def _lab(playing: bool) -> None:
     with one:
         st.text(replay.texts[text][:300])
         chart(
-            figures.replay_answers(replay, moment, text, temperature=at, dark=is_dark()),
+            figures.replay_answers(replay, moment, text, temperature=shown_temperature, dark=is_dark()),
             key=f"{PAGE}.answers",
             alt=f"Teacher and student on one text at step {replay.steps[moment]:,}",
         )

@@ -114,11 +114,11 @@ def _problem(options: str, answer: str) -> str | None:
 
 def _link(name: str, hide: list[str], question: str, options: str, answer: str) -> str:
     settings = {key: value for key, value in st.query_params.items() if key.startswith(f"{name}.")}
-    more = {"hide": ",".join(hide), "ask": question.strip()}
+    parameters = {"hide": ",".join(hide), "ask": question.strip()}
     if question.strip():
-        more |= {"options": BETWEEN.join(_options(options)), "answer": answer.strip()}
+        parameters |= {"options": BETWEEN.join(_options(options)), "answer": answer.strip()}
     address = (st.context.url or f"/{name}").split("?")[0]
-    query = urlencode({**settings, **{key: value for key, value in more.items() if value}})
+    query = urlencode({**settings, **{key: value for key, value in parameters.items() if value}})
     return f"{address}?{query}" if query else address
 
 

@@ -167,11 +167,11 @@ def _words(
 
 def _by_width(grid: pd.DataFrame) -> str:
     """What width and layers bring, on average."""
-    by = {name: grid.groupby(name)["accuracy"].mean() for name in ("hidden", "layers")}
-    width, layers = (float(100 * (means.iloc[-1] - means.iloc[0])) for means in by.values())
+    averages = {name: grid.groupby(name)["accuracy"].mean() for name in ("hidden", "layers")}
+    width, layers = (float(100 * (means.iloc[-1] - means.iloc[0])) for means in averages.values())
     return (
         f"From the narrowest to the widest the accuracy changes by {formatting.signed(width)} points "
-        f"on average, from one layer to {int(by['layers'].index[-1])} by {formatting.signed(layers)}."
+        f"on average, from one layer to {int(averages['layers'].index[-1])} by {formatting.signed(layers)}."
     )
 
 

@@ -75,11 +75,11 @@ def _numbers(logits: np.ndarray, labels: tuple[str, ...], temperature: float) ->
         column_config={"Logit": st.column_config.NumberColumn(format="%.2f"), "T = 1": share, hot: share},
         alt=f"Logits and probabilities of the teacher at T = 1 and T = {temperature:g}",
     )
-    at_one, now = (float(entropy(log_softmax(logits, t))) for t in (1.0, temperature))
+    at_one, at_t = (float(entropy(log_softmax(logits, t))) for t in (1.0, temperature))
     st.metric(
         f"Entropy at T = {temperature:g}",
-        f"{now:.2f} nats",
-        delta=f"{now - at_one:+.2f} against T = 1".replace("-", "−"),
+        f"{at_t:.2f} nats",
+        delta=f"{at_t - at_one:+.2f} against T = 1".replace("-", "−"),
         delta_color="off",
         help=term("entropy"),
     )

@@ -64,8 +64,8 @@ def _chart(curves: dict[str, pd.DataFrame], steps: int) -> None:
     teacher_accuracies = together[together["who"] == "teacher"]["accuracy"]
     teacher = float(teacher_accuracies.max()) if len(teacher_accuracies) else None
     students = {name: curve[curve["who"] == "student"] for name, curve in curves.items()}
-    now = standing(students)
-    st.markdown(f"**{_leader(now, len(curves))}**")
+    standings = standing(students)
+    st.markdown(f"**{_leader(standings, len(curves))}**")
     chart(
         figures.race_chart(students, teacher, steps, dark=is_dark()),
         key="race.chart",
@@ -81,15 +81,15 @@ def _last(name: str, curve: pd.DataFrame) -> str:
     )
 
 
-def _leader(now: tuple[int, dict[str, float]] | None, lanes: int) -> str:
-    if now is None:
+def _leader(standings: tuple[int, dict[str, float]] | None, lanes: int) -> str:
+    if standings is None:
         return "Nobody has started. The first look at the validation texts opens the race."
-    step, there = now
-    (first, best), *others = there.items()
+    step, accuracies = standings
+    (first, best), *others = accuracies.items()
     if not others:
         return f"{escape(first)} is alone on the course: {formatting.percent(best)} at step {step:,}."
     second, next_best = others[0]
-    field = "all lanes" if len(there) == lanes else "the lanes so far"
+    field = "all lanes" if len(accuracies) == lanes else "the lanes so far"
     if best == next_best:
         return (
             f"At step {step:,}, which {field} have reached, {escape(first)} and {escape(second)} are level."

@@ -117,11 +117,11 @@ def _by_length(cells: Sequence[Cell], threads: int) -> None:
 
 
 def _spoken(cells: Sequence[Cell]) -> str:
-    one = cells[0]["batch"]
-    read = [
-        f"{name_of_form(c['form'])} {formatting.milliseconds(c['p50'])}" for c in cells if c["batch"] == one
+    batch = cells[0]["batch"]
+    times = [
+        f"{name_of_form(c['form'])} {formatting.milliseconds(c['p50'])}" for c in cells if c["batch"] == batch
     ]
-    return f"Batch {one}: {', '.join(read)}."
+    return f"Batch {batch}: {', '.join(times)}."
 
 
 def _overview(forms: Sequence[FormReport]) -> pd.DataFrame:

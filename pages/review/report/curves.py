@@ -31,7 +31,7 @@ def curves(run: RunRow, report: Report) -> None:
         if cached := [roles.NAMES[who] for who in report.models if who not in drawn]:
             st.caption(f"From the cache, so without a curve here: {', '.join(cached).lower()}.")
     with loss:
-        place = st.container()
+        container = st.container()
         with st.container(horizontal=True, vertical_alignment="bottom"):
             who = st.segmented_control(
                 "Model",
@@ -42,7 +42,7 @@ def curves(run: RunRow, report: Report) -> None:
                 key="report.curve_model",
             )
             log = st.toggle("Log scale", key="report.log")
-        with place:
+        with container:
             chart(
                 figures.loss_curves(curve, who=who, log=log, dark=is_dark()),
                 key="report.loss_curves",

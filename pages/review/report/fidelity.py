@@ -93,8 +93,8 @@ def _texts(run_id: str, machine: str, _report: Report) -> pd.DataFrame:
     folder = paths.runs() / run_id
     if not folder.is_dir():
         here = machine == socket.gethostname()
-        where = "was removed from this machine" if here else f"is on another machine, {machine}"
+        whereabouts = "was removed from this machine" if here else f"is on another machine, {machine}"
         raise RunError(
-            f"The folder of this run {where}, so its texts cannot be shown. Its numbers are above."
+            f"The folder of this run {whereabouts}, so its texts cannot be shown. Its numbers are above."
         )
     return report_tables.texts(folder, _report)

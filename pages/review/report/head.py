@@ -134,10 +134,10 @@ def _html(run: RunRow, report: Report) -> str:
 
 def _spoken(report: Report, measure: str) -> str:
     """The numbers of the bars, read out."""
-    read: Callable[[ModelReport], str] = {
+    value_of: Callable[[ModelReport], str] = {
         "accuracy": lambda model: formatting.percent(model.accuracy),
         "size": lambda model: formatting.megabytes(model.size_mb),
         "latency": lambda model: formatting.milliseconds(model.latency_ms.p50),
     }[measure]
-    numbers = (f"{roles.NAMES[who]} {read(model)}" for who, model in report.models.items())
+    numbers = (f"{roles.NAMES[who]} {value_of(model)}" for who, model in report.models.items())
     return f"{measure.capitalize()}: {', '.join(numbers)}."

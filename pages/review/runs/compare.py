@@ -31,7 +31,7 @@ def compare(runs: Sequence[RunRow]) -> None:
     shown = dict(zip(_labels(runs[:MOST]), runs[:MOST], strict=True))
     left, right = st.columns(2)
     with left:
-        place = st.container()
+        container = st.container()
         with st.container(horizontal=True, vertical_alignment="center"):
             value = st.segmented_control(
                 "Curve",
@@ -43,11 +43,11 @@ def compare(runs: Sequence[RunRow]) -> None:
                 key="runs.curve",
             )
             log = st.toggle("Log scale", key="runs.log", disabled=value != "loss")
-        read = store().evaluations if value == "accuracy" else store().curve
-        curves = {label: read(run.id) for label, run in shown.items()}
-        without = [label for label, curve in curves.items() if "student" not in set(curve["who"])]
-        with place:
-            if len(without) == len(curves):
+        curve_of = store().evaluations if value == "accuracy" else store().curve
+        curves = {label: curve_of(run.id) for label, run in shown.items()}
+        unstarted = [label for label, curve in curves.items() if "student" not in set(curve["who"])]
+        with container:
+            if len(unstarted) == len(curves):
                 st.info(
                     "None of these runs has a curve: their students have not begun to learn. "
                     "Open one to see why, or choose others.",
@@ -59,8 +59,8 @@ def compare(runs: Sequence[RunRow]) -> None:
                     key="runs.overlay",
                     alt=f"{value.capitalize()} of the distilled students over the training steps",
                 )
-                if without:
-                    st.caption(escape(f"Without a curve of its student: {', '.join(without)}."))
+                if unstarted:
+                    st.caption(escape(f"Without a curve of its student: {', '.join(unstarted)}."))
     done = {label: run for label, run in shown.items() if run.verdict}
     with right:
         if done:
@@ -83,7 +83,7 @@ def compare(runs: Sequence[RunRow]) -> None:
     st.markdown("**Settings that differ**")
     differing = config.differing([run.config for run in shown.values()])
     if differing:
-        rows = {place: [_shown(value) for value in values] for place, values in differing.items()}
+        rows = {setting: [_shown(value) for value in values] for setting, values in differing.items()}
         st.dataframe(
             pd.DataFrame.from_dict(rows, orient="index", columns=list(shown)),
             key="runs.settings",

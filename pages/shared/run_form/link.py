@@ -9,12 +9,12 @@ from kd_core.data import uploads
 OF_THE_RUN = {"transfer_texts", "split_seed", "max_length"}
 
 
-def key(place: str) -> str:
+def key(setting: str) -> str:
     """The widget's key and the URL's parameter of ``section.field``, named like the command's flag.
 
     "objective.temperature" -> "distill.temperature", "student.layers" -> "distill.student_layers".
     """
-    return f"distill.{flag(place).lstrip('-').replace('-', '_')}"
+    return f"distill.{flag(setting).lstrip('-').replace('-', '_')}"
 
 
 def form_link(config: DistillConfig) -> dict[str, str]:
@@ -24,7 +24,7 @@ def form_link(config: DistillConfig) -> dict[str, str]:
             task = TaskConfig(name=saved.id, **config.task.model_dump(include=OF_THE_RUN))
             config = config.model_copy(update={"task": task})
     return {
-        key(place): ",".join(map(str, value)) if isinstance(value, list) else str(value)
-        for place, value in changed(config.model_dump(mode="json")).items()
+        key(setting): ",".join(map(str, value)) if isinstance(value, list) else str(value)
+        for setting, value in changed(config.model_dump(mode="json")).items()
         if value is not None
     }

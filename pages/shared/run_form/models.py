@@ -67,14 +67,14 @@ def choose_student() -> dict[str, Any]:
 
 
 def _name(
-    place: str, label: str, options: list[str], help: str, *, names: dict[str, str] | None = None
+    setting: str, label: str, options: list[str], help: str, *, names: dict[str, str] | None = None
 ) -> str:
     names = names or {}
     chosen = st.selectbox(
         label,
         options,
         format_func=lambda option: names.get(option, option),
-        key=key(place),
+        key=key(setting),
         help=help,
         accept_new_options=True,
         bind="query-params",

@@ -74,11 +74,11 @@ def sparkline(values: Sequence[float]) -> str:
     )
 
 
-def _ago(then: datetime) -> str:
+def _ago(moment: datetime) -> str:
     """Like "4 min ago" up to a day, then the date."""
-    minutes = int((datetime.now(UTC) - then).total_seconds() // 60)
+    minutes = int((datetime.now(UTC) - moment).total_seconds() // 60)
     if minutes < 1:
         return "just now"
     if minutes < 60:
         return f"{minutes} min ago"
-    return f"{minutes // 60} h ago" if minutes < 24 * 60 else f"{then.astimezone():%d %b %Y}"
+    return f"{minutes // 60} h ago" if minutes < 24 * 60 else f"{moment.astimezone():%d %b %Y}"

@@ -56,11 +56,11 @@ def stairs(report: ExportReport) -> None:
 
 def download(report: ExportReport) -> None:
     """The zip, read when somebody wants it; none where the command made a folder, or it was freed."""
-    place = Path(report["to"] or "")
-    if zipfile.is_zipfile(place):
+    path = Path(report["to"] or "")
+    if zipfile.is_zipfile(path):
         st.download_button(
-            f"Download zip, {formatting.megabytes(place.stat().st_size / 1e6)}",
-            place.read_bytes,
+            f"Download zip, {formatting.megabytes(path.stat().st_size / 1e6)}",
+            path.read_bytes,
             file_name=f"kd-{report['run']}.zip",
             mime="application/zip",
             icon=":material/download:",
@@ -73,10 +73,10 @@ def download(report: ExportReport) -> None:
 def contents(report: ExportReport) -> None:
     """What is in the zip; or where a bundle that the command made lies."""
     st.subheader("What is in it", anchor=False)
-    place = Path(report["to"] or "")
-    if zipfile.is_zipfile(place):
+    path = Path(report["to"] or "")
+    if zipfile.is_zipfile(path):
         st.dataframe(
-            _listed(place),
+            _listed(path),
             hide_index=True,
             width="stretch",
             key="export.contents",
@@ -87,9 +87,9 @@ def contents(report: ExportReport) -> None:
             },
             alt="What is in the zip",
         )
-    elif report["to"] and place.is_dir():
+    elif report["to"] and path.is_dir():
         st.markdown("It was made with `kd export`, as a folder:")
-        st.code(str(place), language=None, wrap_lines=True)
+        st.code(str(path), language=None, wrap_lines=True)
     else:
         st.warning(
             "The zip is no longer on this machine. Make it again; it takes less time than the first.",
@@ -117,10 +117,10 @@ def how_to_use(run: RunRow, report: ExportReport) -> None:
             tab.code(code, language="python", wrap_lines=True)
 
 
-def _listed(place: Path) -> pd.DataFrame:
+def _listed(path: Path) -> pd.DataFrame:
     """The files of the zip, those of a kind together."""
     sizes = dict.fromkeys(CONTENTS, 0)
-    with zipfile.ZipFile(place) as archive:
+    with zipfile.ZipFile(path) as archive:
         for entry in archive.infolist():
             name = entry.filename.split("/", 1)[1]  # without the one folder that holds all
             if kind := next((kind for kind in CONTENTS if name.startswith(kind)), None):
@@ -131,10 +131,10 @@ def _listed(place: Path) -> pd.DataFrame:
 
 def _spoken(forms: list[FormReport], measure: str) -> str:
     """The numbers of the stairs, read out."""
-    read: Callable[[FormReport], str] = {
+    value_of: Callable[[FormReport], str] = {
         "accuracy": lambda form: formatting.percent(form["accuracy"]),
         "size": lambda form: formatting.megabytes(form["size_mb"]),
         "latency": lambda form: formatting.milliseconds(form["latency_ms"]["p50"]),
     }[measure]
-    numbers = (f"{staircase.short_label(form)} {read(form)}" for form in staircase.steps(forms))
+    numbers = (f"{staircase.short_label(form)} {value_of(form)}" for form in staircase.steps(forms))
     return f"{measure.capitalize()}: {', '.join(numbers)}."

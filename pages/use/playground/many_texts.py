@@ -266,12 +266,12 @@ def _numbers(table: pd.DataFrame, labels: tuple[str, ...]) -> None:
 
 
 def _share(label: str, right: pd.Series[bool], meaning: str = "") -> None:
-    count, of = int(right.sum()), len(right)
-    low, high = wilson(count / of, of)
+    count, total = int(right.sum()), len(right)
+    low, high = wilson(count / total, total)
     st.metric(
         label,
-        f"{formatting.percent(count / of)} {formatting.plus_minus(low, high)}",
+        f"{formatting.percent(count / total)} {formatting.plus_minus(low, high)}",
         border=True,
-        help=f"{meaning} {count:,} of {of:,} texts; 95 % interval {formatting.percent(low)} to "
+        help=f"{meaning} {count:,} of {total:,} texts; 95 % interval {formatting.percent(low)} to "
         f"{formatting.percent(high)}".strip(),
     )

@@ -100,8 +100,8 @@ def show_answers(run: RunRow, text: str, truth: str | None) -> None:
     answers = ask_models(run.id, text)
     _summary(answers, truth)
     shown = _likeliest(answers)
-    for place, answer in zip(st.columns(3), answers, strict=True):
-        with place.container(border=True, height="stretch"):
+    for column, answer in zip(st.columns(3), answers, strict=True):
+        with column.container(border=True, height="stretch"):
             _card(answer, shown, truth)
     if len(shown) < len(answers[0].probabilities):
         st.caption(
@@ -203,8 +203,8 @@ def _which_words(run: RunRow, panel: Panel, text: str, answers: Sequence[Answer]
     )
     if spans[-1][1] < len(text.rstrip()):
         st.caption(f":material/content_cut: The first {MAX_WORDS} words were looked at.")
-    for place, answer in zip(st.columns(3), answers, strict=True):
-        with place.container(border=True, height="stretch"):
+    for column, answer in zip(st.columns(3), answers, strict=True):
+        with column.container(border=True, height="stretch"):
             st.markdown(f"**{roles.NAMES[answer.who]}**: {escape(answer.label)}")
             chart(
                 figures.word_shades(
@@ -234,7 +234,7 @@ def _effects(
     """Remembered for the text on the page. Switching the toggle off stops the work."""
     key = (run_id, text)
     if st.session_state.get(EFFECTS, (None, None))[0] != key:
-        place, start = st.empty(), time.monotonic()
+        bar, start = st.empty(), time.monotonic()
         rows = len(spans) + 1
         effects: dict[Role, list[float]] = {}
         for number, who in enumerate(panel.models):
@@ -243,10 +243,10 @@ def _effects(
                 share, seconds = (before + done) / (3 * rows), time.monotonic() - start
                 if seconds > PATIENCE:
                     left = formatting.duration(seconds / share - seconds)
-                    place.progress(min(share, 1.0), text=f"{left} left · switch it off above to stop")
+                    bar.progress(min(share, 1.0), text=f"{left} left · switch it off above to stop")
 
             effects[who] = panel.effects(who, text, spans, on_rows)
-        place.empty()
+        bar.empty()
         st.session_state[EFFECTS] = (key, effects)
     kept: dict[Role, list[float]] = st.session_state[EFFECTS][1]
     return kept

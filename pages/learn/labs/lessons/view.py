@@ -138,14 +138,14 @@ def _buttons(lesson: Lesson, step: int, facts: Facts, *, blocked: bool) -> None:
 
 def _go(lesson: Lesson, step: int, facts: Facts) -> None:
     """To another step, whose lab starts with the lesson's settings."""
-    where = {"lesson": lesson.name, "step": str(step + 1)}
+    parameters = {"lesson": lesson.name, "step": str(step + 1)}
     if lesson.part_names[step] in lesson.lab_parts:
         lab = lesson.labs[step - 1]
         if lab.hide:
-            where["hide"] = ",".join(lab.hide)
+            parameters["hide"] = ",".join(lab.hide)
         for name, value in lab.settings.items():
             filled = facts.fill(str(value))
             if name == "text":  # a link names it by its words
                 filled = text_option(shipped(), int(filled))
-            where[f"{lab.name}.{name}"] = filled
-    st.switch_page(PAGE, query_params=where)
+            parameters[f"{lab.name}.{name}"] = filled
+    st.switch_page(PAGE, query_params=parameters)
