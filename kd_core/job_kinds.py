@@ -104,12 +104,12 @@ def search_handler(row: RunRow, on_event: OnEvent, control: Control) -> Mapping[
     from kd_core.system import paths
 
     config = SearchConfig.from_dict(row.config)
-    found = carry_out(config, study_of(row), paths.work() / row.id, on_event, control)
-    run_id = _final_run(found, on_event, control)
-    return found.model_copy(update={"run_id": run_id}).model_dump(mode="json")
+    result = carry_out(config, study_of(row), paths.work() / row.id, on_event, control)
+    run_id = _final_run(result, on_event, control)
+    return result.model_copy(update={"run_id": run_id}).model_dump(mode="json")
 
 
-def _final_run(found: SearchResult, on_event: OnEvent, control: Control) -> str:
+def _final_run(result: SearchResult, on_event: OnEvent, control: Control) -> str:
     """The id of the run on all training data, which starts, or goes on, within the search's own job."""
     from kd_core.distillation.run_folder import new_id
     from kd_core.jobs.runner import Job
@@ -118,16 +118,16 @@ def _final_run(found: SearchResult, on_event: OnEvent, control: Control) -> str:
     from kd_core.search import link
     from kd_core.system.process import owner
 
-    chosen = found.chosen()
+    chosen = result.chosen()
     if chosen is None:
-        reason = next((cell.error for cell in found.cells if cell.error), "")
-        raise RunError(f"No setting of the search {found.study!r} could be trained. {reason}".rstrip())
+        reason = next((cell.error for cell in result.cells if cell.error), "")
+        raise RunError(f"No setting of the search {result.study!r} could be trained. {reason}".rstrip())
     with closing(Store()) as store:
-        run_id = found.run_id
+        run_id = result.run_id
         if run_id is None or not any(row.id == run_id for row in store.runs(text=run_id)):  # or deleted
             run_id, config = new_id(datetime.now(UTC)), chosen.model_dump(mode="json")
-            store.create_run(run_id, config, name=f"{found.study}: chosen", owner=owner())
-            link(found.study, run_id)
+            store.create_run(run_id, config, name=f"{result.study}: chosen", owner=owner())
+            link(result.study, run_id)
 
         def tell(event: Event) -> None:
             control.wait()
@@ -135,7 +135,7 @@ def _final_run(found: SearchResult, on_event: OnEvent, control: Control) -> str:
                 job.control.stop()
             if isinstance(event, StageStarted):
                 label = f"the chosen setting on all training data: {event.stage}"
-                on_event(Progress(None, label, found.trainings, found.trainings + 1))
+                on_event(Progress(None, label, result.trainings, result.trainings + 1))
 
         store.set_status(run_id, "queued", only=RESUMABLE)
         if store.run(run_id).status != "done":

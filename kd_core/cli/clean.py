@@ -25,19 +25,19 @@ def clean(dry_run: bool, as_json: bool) -> None:
     freed = 0 if dry_run else cleaning.clean(items)
     spare = sum(item.bytes for item in items if item.removable)
     if as_json:
-        found = [asdict(item) | {"path": str(item.path)} for item in items]
-        return print_json({"items": found, "removable_bytes": spare, "freed_bytes": freed})
+        entries = [asdict(item) | {"path": str(item.path)} for item in items]
+        return print_json({"items": entries, "removable_bytes": spare, "freed_bytes": freed})
     kinds: dict[str, list[cleaning.Item]] = defaultdict(list)
     for item in items:
         kinds[item.kind].append(item)
     rows = [
         (
             cleaning.KINDS.get(kind, kind),
-            f"{len(found):,}",
-            megabytes(sum(item.bytes for item in found) / 1e6),
-            megabytes(sum(item.bytes for item in found if item.removable) / 1e6),
+            f"{len(folders):,}",
+            megabytes(sum(item.bytes for item in folders) / 1e6),
+            megabytes(sum(item.bytes for item in folders if item.removable) / 1e6),
         )
-        for kind, found in kinds.items()
+        for kind, folders in kinds.items()
     ]
     out = console(sys.stdout)
     out.print(str(paths.home()), soft_wrap=True)

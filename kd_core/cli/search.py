@@ -156,34 +156,34 @@ def _signals_stop(control: Control) -> Iterator[None]:
             signal.signal(number, handler)
 
 
-def _show(store: Store, found: SearchResult, as_json: bool) -> None:
+def _show(store: Store, result: SearchResult, as_json: bool) -> None:
     if as_json:
-        return print_json(found.model_dump(mode="json"))
+        return print_json(result.model_dump(mode="json"))
     out = console(sys.stdout)
-    varied = [name for name, options in found.config.choices.items() if len(options) > 1]
+    varied = [name for name, options in result.config.choices.items() if len(options) > 1]
     headings = (*(HEADINGS[name] for name in varied), "Accuracy", "Best minus this", "")
-    done = sorted(found.cells, key=lambda cell: -(cell.mean or 0.0))
+    done = sorted(result.cells, key=lambda cell: -(cell.mean or 0.0))
     out.print(
-        f"\nSearch {found.study}: {found.trainings_done:,} of {found.trainings:,} trainings, "
-        f"{found.config.folds} folds. Accuracy on held-out training texts, ± one standard error; differences "
-        "in points with their 95 % interval."
+        f"\nSearch {result.study}: {result.trainings_done:,} of {result.trainings:,} trainings, "
+        f"{result.config.folds} folds. Accuracy on held-out training texts, ± one standard error; "
+        "differences in points with their 95 % interval."
     )
     numbers = range(len(varied), len(varied) + 2)
-    out.print(table(headings, [_row(found, cell, varied) for cell in done], numbers))
-    for cell in found.alone:
+    out.print(table(headings, [_row(result, cell, varied) for cell in done], numbers))
+    for cell in result.alone:
         if cell.mean is not None:
-            rate = "" if len(found.alone) == 1 else f", {cell.setting.student}" if cell.setting else ""
+            rate = "" if len(result.alone) == 1 else f", {cell.setting.student}" if cell.setting else ""
             out.print(f"\nStudent alone{rate}: {_accuracy(cell)}", soft_wrap=True)
-    if found.choice is not None:
+    if result.choice is not None:
         out.print(
-            f"\nBest: {_named(found, found.best)}. Chosen: {_named(found, found.choice)}.", soft_wrap=True
+            f"\nBest: {_named(result, result.best)}. Chosen: {_named(result, result.choice)}.", soft_wrap=True
         )
         out.print("The choice is the smallest and cheapest of those that cannot be told from the best.")
-    if found.run_id:
-        report = store.report(found.run_id)
+    if result.run_id:
+        report = store.report(result.run_id)
         out.print(
             f"\nOn the test texts, after training on all training data: {percent(report.student.accuracy)}. "
-            f"{report.sentence}\nRun {found.run_id}: kd show {found.run_id}",
+            f"{report.sentence}\nRun {result.run_id}: kd show {result.run_id}",
             soft_wrap=True,
         )
     return None
@@ -198,16 +198,16 @@ HEADINGS = {
 }
 
 
-def _row(found: SearchResult, cell: Cell, varied: Sequence[str]) -> tuple[str, ...]:
+def _row(result: SearchResult, cell: Cell, varied: Sequence[str]) -> tuple[str, ...]:
     values = cell.setting.model_dump() if cell.setting else {}
     shown = [_value(values.get(name, "")) for name in varied]
     remark = "" if cell.state == "done" else cell.error or cell.state
     if cell.state == "done" and cell.same_as_best:
         remark = "cannot be told from the best"
-    if cell.number == found.choice:
+    if cell.number == result.choice:
         remark = "chosen"
-    if cell.number == found.best:
-        remark = "best, chosen" if found.best == found.choice else "best"
+    if cell.number == result.best:
+        remark = "best, chosen" if result.best == result.choice else "best"
     gap = cell.from_best
     between = f"{signed(100 * gap.mean)} [{signed(100 * gap.low)}, {signed(100 * gap.high)}]" if gap else ""
     return (*shown, _accuracy(cell), between, remark)
@@ -219,8 +219,8 @@ def _accuracy(cell: Cell) -> str:
     return percent(cell.mean) + (f" ± {100 * cell.se:.1f}" if cell.se is not None else "")
 
 
-def _named(found: SearchResult, number: int | None) -> str:
-    setting = found.cells[number or 0].setting
+def _named(result: SearchResult, number: int | None) -> str:
+    setting = result.cells[number or 0].setting
     return f"T {_value(setting.temperature)}, alpha {_value(setting.alpha)}" if setting else ""
 
 

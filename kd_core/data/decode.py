@@ -67,7 +67,7 @@ def decode(data: bytes, name: str, kind: str, encoding: str | None) -> tuple[str
     UTF-8 or what a byte order mark says, unless ``encoding`` is given. Raises: DataError.
     """
     marked = next((codec for mark, codec in _BOMS.items() if data.startswith(mark)), None)
-    foreign = next((what for magic, what in _FOREIGN.items() if data.startswith(magic)), None)
+    foreign = next((content for magic, content in _FOREIGN.items() if data.startswith(magic)), None)
     if not (foreign or encoding or marked) and len(_CONTROL.findall(data[:8192])) > len(data[:8192]) / 20:
         foreign = "not text"
     if foreign:

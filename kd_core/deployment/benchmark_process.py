@@ -106,12 +106,12 @@ def judge(request: Request, say: Say) -> dict[str, Any]:
     before = peak_memory()
     form = open_form(request["run"], request["who"], request["runtime"], threads=1)
     texts, labels = test_split(request["run"])
-    found = scores(form.predict(texts), labels, form.labels)
+    score = scores(form.predict(texts), labels, form.labels)
     form.logits(batches(form.encode(texts[:TEXTS]), request["batch"], request["length"])[0])
     return {
-        "accuracy": found.accuracy,
-        "low": found.low,
-        "high": found.high,
+        "accuracy": score.accuracy,
+        "low": score.low,
+        "high": score.high,
         "texts": len(texts),
         "size_mb": form.size_mb,
         "params": form.params,
@@ -171,8 +171,8 @@ def _time(
             break
     start, done = time.monotonic(), 0
     while done < least or (done < request["repeats"] and time.monotonic() - start < request["seconds"]):
-        for name, found in interleaved(calls, repeats=LEAST, warm_up=0).items():
-            times[name] += found
+        for name, passes in interleaved(calls, repeats=LEAST, warm_up=0).items():
+            times[name] += passes
         done += LEAST
     return times
 

@@ -183,9 +183,9 @@ def _latency_line(load: Load, measured: Measured, latency: float | None) -> str:
         return f"Latency (p95): too few batches of {measured.batch} were timed to tell"
     tokenizer = None if measured.tokenizer_ms is None else measured.batch * measured.tokenizer_ms
     verdict = "within" if latency <= load.target_ms else "over"
-    what = "one text" if measured.batch == 1 else f"a batch of {measured.batch}"
+    texts = "one text" if measured.batch == 1 else f"a batch of {measured.batch}"
     return (
-        f"Latency (p95) of {what}: {_sum(measured.p95_ms, tokenizer)} = {milliseconds(latency)}, "
+        f"Latency (p95) of {texts}: {_sum(measured.p95_ms, tokenizer)} = {milliseconds(latency)}, "
         f"{verdict} the {load.target_ms:g} ms asked for"
     )
 

@@ -93,19 +93,19 @@ def export_run(
         with _room_on_disk(paths.home()):
             form = open_form(config.run, who, runtime)
         logits[name] = predict(form, texts)
-        found = scores(logits[name], labels, form.labels)
+        score = scores(logits[name], labels, form.labels)
         if runtime == "pytorch":
-            _check_accuracy(report, who, found.accuracy, len(texts))
+            _check_accuracy(report, who, score.accuracy, len(texts))
         timed[name] = open_form(config.run, who, runtime, threads=1)
         scored.append(
             {
                 "name": name,
                 "who": who,
                 "runtime": runtime,
-                "accuracy": found.accuracy,
-                "low": found.low,
-                "high": found.high,
-                "macro_f1": found.macro_f1,
+                "accuracy": score.accuracy,
+                "low": score.low,
+                "high": score.high,
+                "macro_f1": score.macro_f1,
                 "size_mb": form.size_mb,
                 "params": form.params,
                 "difference": _difference(logits, who, name),

@@ -109,16 +109,16 @@ class OpenForm:
         Raises: Stopped, between two batches.
         """
         ids = self.encode(texts)
-        found: Logits = np.empty((len(ids), len(self.labels)), dtype=np.float32)
+        logits: Logits = np.empty((len(ids), len(self.labels)), dtype=np.float32)
         order = sorted(range(len(ids)), key=lambda i: len(ids[i]), reverse=True)
         for first in range(0, len(order), batch):
             if control:
                 control.check()
             picked = order[first : first + batch]
-            found[picked] = self.logits([ids[i] for i in picked])
+            logits[picked] = self.logits([ids[i] for i in picked])
             if on_rows:
                 on_rows(first + len(picked))
-        return found
+        return logits
 
 
 def open_form(run_id: str, who: Role, runtime: Runtime, *, threads: int | None = None) -> OpenForm:
@@ -180,12 +180,12 @@ def shifted_splits(run_id: str) -> dict[str, Split]:
     report = Report.read(run_folder.find(run_id))
     task = DistillConfig.from_dict(report.config).task
     texts, labels = test_split(run_id)
-    found = {name: (copies, labels) for name, copies in corrupted(texts, seed=CORRUPTION_SEED).items()}
+    splits = {name: (copies, labels) for name, copies in corrupted(texts, seed=CORRUPTION_SEED).items()}
     if task.name in TASKS and report.student.shifted:
         with suppress(DataError):
             for name, split in load_bundled(task).shifted.items():
-                found[name] = list(split["text"]), np.asarray(split["label"])
-    return {name: found[name] for name in report.student.shifted if name in found}
+                splits[name] = list(split["text"]), np.asarray(split["label"])
+    return {name: splits[name] for name in report.student.shifted if name in splits}
 
 
 def _source(folder: Path, report: Report, who: Role) -> Path:
@@ -203,11 +203,11 @@ def _source(folder: Path, report: Report, who: Role) -> Path:
 
 def _digests(source: Path) -> dict[str, str]:
     """SHA-256 of all that the model's answers depend on, but the tokenizer."""
-    found = {}
+    digests = {}
     for path in sorted([source / "config.json", *source.glob("*.safetensors")]):
         with path.open("rb") as file:
-            found[path.name] = hashlib.file_digest(file, "sha256").hexdigest()
-    return found
+            digests[path.name] = hashlib.file_digest(file, "sha256").hexdigest()
+    return digests
 
 
 def _load(source: Path) -> Any:

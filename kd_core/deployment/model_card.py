@@ -112,8 +112,8 @@ def plain(text: object) -> str:
     return _MARKUP.sub(_literally, " ".join(str(text).split()))
 
 
-def _literally(found: re.Match[str]) -> str:
-    character = found[0]
+def _literally(match: re.Match[str]) -> str:
+    character = match[0]
     if character in "<>&":
         return f"&#{ord(character)};"
     return f"\\{character}" if character in string.punctuation else character

@@ -186,8 +186,8 @@ def _compare(model: PreTrainedModel, file: Path) -> None:
     for shape in ((1, 5), (3, 7)):  # neither is what the export has seen
         ids, mask = _example(model, *shape)
         logits = model(input_ids=torch.from_numpy(ids), attention_mask=torch.from_numpy(mask)).logits.numpy()
-        found = session.run(None, {"input_ids": ids, "attention_mask": mask})[0]
-        if not (largest := float(np.abs(found - logits).max())) <= TOLERANCE:
+        from_onnx = session.run(None, {"input_ids": ids, "attention_mask": mask})[0]
+        if not (largest := float(np.abs(from_onnx - logits).max())) <= TOLERANCE:
             raise ModelError(
                 f"The ONNX form of this {model.config.model_type} does not compute what the model does: its "
                 f"logits differ by {largest:.2g}. Use its PyTorch form."

@@ -110,7 +110,7 @@ def answer(model: OpenForm, text: str) -> Answer:
 
 def words_of(text: str) -> list[tuple[int, int]]:
     """Where the first ``MAX_WORDS`` words begin and end; Chinese and Japanese have one in each character."""
-    return [found.span() for found in islice(_WORD.finditer(text), MAX_WORDS)]
+    return [match.span() for match in islice(_WORD.finditer(text), MAX_WORDS)]
 
 
 def effects(
@@ -131,16 +131,16 @@ def effects(
     text = text[:end]  # what comes behind must not move up into the place of what is left out
     seen = [span for span in spans if span[0] < end]
     without = [text[:first] + " " + text[last:] for first, last in seen]
-    found = softmax(model.predict([text, *without], BATCH, control=control, on_rows=on_rows))
-    whole = found[0].argmax()
+    probabilities = softmax(model.predict([text, *without], BATCH, control=control, on_rows=on_rows))
+    whole = probabilities[0].argmax()
     result = np.zeros(len(spans))
-    result[: len(seen)] = found[0, whole] - found[1:, whole]
+    result[: len(seen)] = probabilities[0, whole] - probabilities[1:, whole]
     return result
 
 
 def together(answers: Mapping[Role, str]) -> list[Role]:
     """The most models that say the same, the teacher's side where there is no majority."""
-    return max(([who for who in answers if answers[who] == said] for said in answers.values()), key=len)
+    return max(([who for who in answers if answers[who] == answer] for answer in answers.values()), key=len)
 
 
 def agreement(answers: Mapping[Role, str]) -> str:
@@ -154,7 +154,7 @@ def agreement(answers: Mapping[Role, str]) -> str:
 def in_words(answers: Mapping[Role, str]) -> str:
     """The same as a sentence: "Teacher and distilled student say sport; the student alone says tech."."""
     same = together(answers)
-    others = [f"the {NAMES[who].lower()} says {said}" for who, said in answers.items() if who not in same]
+    others = [f"the {NAMES[who].lower()} says {answer}" for who, answer in answers.items() if who not in same]
     if len(same) == 1:
         return f"Each says something else: the teacher says {answers[same[0]]}, {', '.join(others)}."
     return "; ".join([f"{agreement(answers)} say {answers[same[0]]}", *others]) + "."
@@ -172,8 +172,8 @@ def answers_table(
     """
     names = np.array(labels)
     table: dict[str, Any] = {"text": list(texts)} | ({} if truth is None else {"label": list(truth)})
-    for who, found in logits.items():
-        table |= {who: names[found.argmax(axis=1)], f"{who}_sure": 100 * softmax(found).max(axis=1)}
+    for who, outputs in logits.items():
+        table |= {who: names[outputs.argmax(axis=1)], f"{who}_sure": 100 * softmax(outputs).max(axis=1)}
     rows = zip(*(table[who] for who in logits), strict=True)
     table["agreement"] = [agreement(dict(zip(logits, row, strict=True))) for row in rows]
     return pd.DataFrame(table)

@@ -26,9 +26,9 @@ def short_label(form: FormReport) -> str:
 
 def steps(forms: Sequence[FormReport]) -> list[FormReport]:
     """The teacher in PyTorch, then the distilled student's forms, in the order of the stairs."""
-    found = {(form["who"], form["runtime"]): form for form in forms}
+    by_step = {(form["who"], form["runtime"]): form for form in forms}
     stairs = [("teacher", "pytorch"), *(("student", runtime) for runtime in RUNTIME_NAMES)]
-    return [found[step] for step in stairs if step in found]
+    return [by_step[step] for step in stairs if step in by_step]
 
 
 def sentences(forms: Sequence[FormReport]) -> dict[str, str]:

@@ -54,20 +54,20 @@ def candidates(rows: Iterable[RunRow]) -> pd.DataFrame:
     """
     oldest_first = list(rows)[::-1]
     runs = {row.id: row for row in oldest_first if row.kind == "distil"}
-    found: dict[tuple[str, str, str], dict[str, Any]] = {}
+    table: dict[tuple[str, str, str], dict[str, Any]] = {}
     for row in sorted(oldest_first, key=lambda row: row.kind != "distil"):
         run = runs.get(row.id if row.kind == "distil" else row.config["run"])
         if run is None:  # deleted
             continue
         for form in row.forms or ():
-            known = found.get((run.id, form["who"], "pytorch"), {})
+            known = table.get((run.id, form["who"], "pytorch"), {})
             timed = {"latency": form["p50"], "conditions": _conditions(row.machine, form)}
             if row.kind != "distil" and form["runtime"] == "pytorch" and known:
                 # The students of a run share one architecture, so one of them is timed for all.
                 for who in ("teacher",) if form["who"] == "teacher" else STUDENTS:
-                    found.get((run.id, who, "pytorch"), {}).update(timed)
+                    table.get((run.id, who, "pytorch"), {}).update(timed)
                 continue
-            found[run.id, form["who"], form["runtime"]] = {
+            table[run.id, form["who"], form["runtime"]] = {
                 "run": run.id,
                 "name": run.title,
                 "task": run.config["task"]["name"],
@@ -76,11 +76,11 @@ def candidates(rows: Iterable[RunRow]) -> pd.DataFrame:
                 "size": form["size_mb"],
                 "texts": known.get("texts"),
                 "flops": known.get("flops"),
-                "shifted": found.get((run.id, form["who"], form["runtime"]), {}).get("shifted", {}),
+                "shifted": table.get((run.id, form["who"], form["runtime"]), {}).get("shifted", {}),
                 **{name: value for name, value in form.items() if name in _COLUMNS},
                 **timed,
             }
-    frame = pd.DataFrame(found.values(), [" ".join(key) for key in found], list(_COLUMNS))[::-1]
+    frame = pd.DataFrame(table.values(), [" ".join(key) for key in table], list(_COLUMNS))[::-1]
     shared = ["task", "who", "runtime", "accuracy", "params", "size", "conditions"]
     same = frame.assign(shifted=frame["shifted"].map(str)).duplicated([*shared, "shifted"])
     return frame[~(same & frame["who"].map(lambda who: ROLES[who].shared))]

@@ -242,27 +242,27 @@ def verdict(student_correct: Bools, alone_correct: Bools, *, resamples: int, see
     )
 
 
-def sentence(verdict: Verdict, what: str = "test headlines", floor: Floor | None = None) -> str:
-    """The verdict in words, in percentage points; ``what`` names the items in the plural.
+def sentence(verdict: Verdict, items: str = "test headlines", floor: Floor | None = None) -> str:
+    """The verdict in words, in percentage points; ``items`` names the texts in the plural.
 
     That the student is above the floor is added; that it is not comes first, with what to try.
     """
-    said = _against_alone(verdict, what)
+    comparison = _against_alone(verdict, items)
     if floor is None:
-        return said
+        return comparison
     over = floor.verdict
     gain = f"{_points(over.delta)} points, 95 % interval {_points(over.low)} to {_points(over.high)}"
     if over.kind == "helped":
-        return f"{said} It is above TF-IDF, which only counts words and letters ({gain})."
+        return f"{comparison} It is above TF-IDF, which only counts words and letters ({gain})."
     place = "worse than" if over.kind == "hurt" else "not shown to be better than"
     return (
         f"The distilled student is {place} TF-IDF, which only counts words and letters ({gain}): try a "
-        f"larger student, more labelled texts, or unlabelled ones as a transfer set. {said}"
+        f"larger student, more labelled texts, or unlabelled ones as a transfer set. {comparison}"
     )
 
 
-def _against_alone(verdict: Verdict, what: str) -> str:
-    tests = f"{verdict.n:,} {what}"
+def _against_alone(verdict: Verdict, items: str) -> str:
+    tests = f"{verdict.n:,} {items}"
     delta, low, high = (_points(value) for value in (verdict.delta, verdict.low, verdict.high))
     gain = f"{delta} points over the same student trained alone"
     facts = [f"mean of {verdict.seeds} seeds"] if verdict.seeds > 1 else []

@@ -103,16 +103,16 @@ def _floor(run: Run, student: NDArray[np.bool_]) -> Floor:
     texts = list(task.test["text"])
     baseline = TfidfBaseline.fit(task.train["text"], task.train["label"], len(task.labels))
     logits, labels = baseline.logits(texts), np.asarray(task.test["label"])
-    found = scores(logits, labels, task.labels)
+    score = scores(logits, labels, task.labels)
     right = np.broadcast_to(logits.argmax(axis=1) == labels, student.shape)
     times = interleaved(
         {"tfidf": lambda turn: baseline.logits([texts[turn % len(texts)]])}, repeats, control=run.control
     )
     return Floor(
-        accuracy=found.accuracy,
-        low=found.low,
-        high=found.high,
-        macro_f1=found.macro_f1,
+        accuracy=score.accuracy,
+        low=score.low,
+        high=score.high,
+        macro_f1=score.macro_f1,
         params=baseline.params,
         size_mb=baseline.megabytes,
         latency_ms=float(np.median(times["tfidf"])) / 1e6,

@@ -71,23 +71,23 @@ def class_similarity(
 ) -> go.Figure:
     """Rows: the true class; columns: where the rest of the teacher's probability goes. NaN stays empty."""
     names = [label_of(name, 18) for name in labels]
-    found = np.asarray(shares, dtype=float)
+    grid = np.asarray(shares, dtype=float)
     few = len(names) <= MAX_CELLS_WITH_TEXT
     places = list(range(len(names)))
     cells = {
         "type": "heatmap",
         "x": places,
         "y": places,
-        "z": 100 * found,
+        "z": 100 * grid,
         "zmin": 0,
-        "zmax": float(np.nanmax(100 * found)),
+        "zmax": float(np.nanmax(100 * grid)),
         "colorscale": scale_of("teacher", dark),
         "showscale": False,
         "hoverongaps": False,
         "xgap": 2,
         "ygap": 2,
         "customdata": [[(row, column) for column in names] for row in names],
-        "text": [["" if np.isnan(share) else f"{100 * share:.0f} %" for share in row] for row in found],
+        "text": [["" if np.isnan(share) else f"{100 * share:.0f} %" for share in row] for row in grid],
         "texttemplate": "%{text}" if few else None,
         "hovertemplate": "%{customdata[0]}: %{z:.1f} % of the rest goes to %{customdata[1]}<extra></extra>",
     }

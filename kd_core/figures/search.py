@@ -40,9 +40,9 @@ def search_map(cells: pd.DataFrame, alone: pd.Series[Any] | None = None, *, dark
     layout: dict[str, Any] = {"annotations": [], "shapes": []}
     for _, cell in cells.iterrows():
         x, y = across.index(cell["temperature"]), up.index(cell["alpha"])
-        said = f"T {cell['temperature']:g}, alpha {cell['alpha']:g}"
+        setting = f"T {cell['temperature']:g}, alpha {cell['alpha']:g}"
         here = (x, x), (y, y)
-        _cell(traces, layout, *here, cell, said, "student", (low, high), dark=dark, words=not narrow)
+        _cell(traces, layout, *here, cell, setting, "student", (low, high), dark=dark, words=not narrow)
     ticks, names = [float(place) for place in range(len(across))], [f"{value:g}" for value in across]
     if alone is not None:
         place = len(across) + AT_ALONE

@@ -99,16 +99,16 @@ def _kinds(shown: pd.DataFrame, dark: bool) -> list[tuple[Role, str | None, str]
     """Whose models have which colour; of several students each has its shade, the larger the deeper."""
     distilled = shown[shown["who"] == "student"]
     students = distilled.groupby("student")["params"].max().sort_values(kind="stable").index
-    found: list[tuple[Role, str | None, str]] = []
+    kinds: list[tuple[Role, str | None, str]] = []
     for who in NAMES:
         colour = colour_of(who, dark)
         if who == "student" and len(students) > 1:
             scale = [label_rgb(hex_to_rgb(end)) for end in (colour, pick(INK, dark))]
             shades = sample_colorscale(scale, np.linspace(0, DEEPEST, len(students)))
-            found += [(who, student, shade) for student, shade in zip(students, shades, strict=True)]
+            kinds += [(who, student, shade) for student, shade in zip(students, shades, strict=True)]
         else:
-            found.append((who, None, colour))
-    return found
+            kinds.append((who, None, colour))
+    return kinds
 
 
 def _draw_marks(

@@ -300,5 +300,5 @@ class Runner:
         return mine and not (row.owner and alive(row.owner))
 
 
-def _cannot(what: str, row: RunRow) -> RunError:
-    return RunError(f"Cannot {what} run {row.id}: it is {row.status}.")
+def _cannot(verb: str, row: RunRow) -> RunError:
+    return RunError(f"Cannot {verb} run {row.id}: it is {row.status}.")

@@ -33,8 +33,8 @@ class Examples:
 
     def entropies(self, temperature: float = 1.0) -> Floats:
         """Of the teacher's answer to each text, in nats."""
-        found: Floats = entropy(log_softmax(self.logits["teacher"], temperature))
-        return found
+        nats: Floats = entropy(log_softmax(self.logits["teacher"], temperature))
+        return nats
 
     def disagreements(self) -> NDArray[np.int64]:
         """Texts where the teacher's answer is not the label, the surest of them first."""
@@ -50,12 +50,12 @@ class Examples:
         shares = softmax(self.logits["teacher"], temperature)
         shares[np.arange(len(shares)), self.truth] = 0.0
         size = len(self.labels)
-        found = np.full((size, size), np.nan)
+        means = np.full((size, size), np.nan)
         for label in np.unique(self.truth):
             rest = shares[self.truth == label].mean(axis=0)
-            found[label] = rest / rest.sum()
-        np.fill_diagonal(found, np.nan)
-        return found
+            means[label] = rest / rest.sum()
+        np.fill_diagonal(means, np.nan)
+        return means
 
 
 def shipped() -> Examples:

@@ -35,8 +35,8 @@ class Fit:
 
     @property
     def probs(self) -> Floats:
-        found: Floats = np.exp(self.log_probs)
-        return found
+        probs: Floats = np.exp(self.log_probs)
+        return probs
 
 
 def two_humps(distance: float, share: float, width: float = 0.8) -> Floats:
@@ -44,8 +44,8 @@ def two_humps(distance: float, share: float, width: float = 0.8) -> Floats:
     places = np.array([-distance / 2, distance / 2])
     humps = log_softmax(-((LINE - places[:, None]) ** 2) / (2 * width**2))
     weights = np.log([1 - share, share])
-    found: Floats = np.logaddexp(*(humps + weights[:, None]))
-    return found
+    log_probs: Floats = np.logaddexp(*(humps + weights[:, None]))
+    return log_probs
 
 
 def fit_hump(log_teacher: Floats, divergence: str) -> Fit:
@@ -98,5 +98,5 @@ def _humps(places: Floats, widths: Floats) -> tuple[Floats, Floats, Floats]:
 
 def _best(family: Floats, places: Floats, widths: Floats, log_teacher: Floats, divergence: str) -> Fit:
     losses = divergence_terms(family, log_teacher, divergence).sum(axis=-1)
-    found = int(losses.argmin())
-    return Fit(family[found], float(losses[found]), float(places[found]), float(widths[found]))
+    best = int(losses.argmin())
+    return Fit(family[best], float(losses[best]), float(places[best]), float(widths[best]))

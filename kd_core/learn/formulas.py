@@ -9,45 +9,44 @@ _MOST_TERMS = 6
 _IN_A_ROW = 3  # a phone has no room for more
 
 
-def divergence_line(found: Anatomy, divergence: str) -> str:
+def divergence_line(anatomy: Anatomy, divergence: str) -> str:
     """The formula, each class's term (or the weighted parts of a loss that has any), and the sum."""
     card = find(divergence)
-    if found.parts:
+    if anatomy.parts:
         parts = [
             rf"{weight:g} \times {_number(part)}"
-            for weight, part in zip(default_settings(card).values(), found.parts.values(), strict=True)
+            for weight, part in zip(default_settings(card).values(), anatomy.parts.values(), strict=True)
         ]
-        return _lines(card.formula, " + ".join(parts), bold(found.divergence))
-    numbers = [_number(term) for term in found.terms[:_MOST_TERMS]]
+        return _lines(card.formula, " + ".join(parts), bold(anatomy.divergence))
+    numbers = [_number(term) for term in anatomy.terms[:_MOST_TERMS]]
     signed = [f"- {number[1:]}" if number.startswith("-") else f"+ {number}" for number in numbers]
     rows = [" ".join(signed[at : at + _IN_A_ROW]) for at in range(0, len(signed), _IN_A_ROW)]
-    more = r" + \dots" if len(found.terms) > _MOST_TERMS else ""
+    more = r" + \dots" if len(anatomy.terms) > _MOST_TERMS else ""
     summed = r" \\ &\quad ".join(rows).removeprefix("+ ") + more
-    return _lines(card.formula, summed, bold(found.divergence))
+    return _lines(card.formula, summed, bold(anatomy.divergence))
 
 
-def soft_line(found: Anatomy, temperature: float, t_squared: bool) -> str:
+def soft_line(anatomy: Anatomy, temperature: float, t_squared: bool) -> str:
     symbol, name = r"L_{\mathrm{soft}}", "D"
     if not t_squared:
-        return f"{symbol} = {name} = {bold(found.soft)}"
-    return (
-        rf"{symbol} = T^2 {name} = {temperature:g}^2 \times {_number(found.divergence)} = {bold(found.soft)}"
-    )
+        return f"{symbol} = {name} = {bold(anatomy.soft)}"
+    product = rf"{temperature:g}^2 \times {_number(anatomy.divergence)}"
+    return f"{symbol} = T^2 {name} = {product} = {bold(anatomy.soft)}"
 
 
-def hard_line(found: Anatomy) -> str:
+def hard_line(anatomy: Anatomy) -> str:
     return _lines(
         r"L_{\mathrm{hard}} = -\log \mathrm{softmax}(z_s)_y",
-        rf"-\log {_number(found.right)}",
-        bold(found.hard),
+        rf"-\log {_number(anatomy.right)}",
+        bold(anatomy.hard),
     )
 
 
-def total_line(found: Anatomy, alpha: float) -> str:
+def total_line(anatomy: Anatomy, alpha: float) -> str:
     return _lines(
         r"L = \alpha L_{\mathrm{hard}} + (1 - \alpha) L_{\mathrm{soft}}",
-        rf"{alpha:g} \times {_number(found.hard)} + {1 - alpha:.4g} \times {_number(found.soft)}",
-        bold(found.total),
+        rf"{alpha:g} \times {_number(anatomy.hard)} + {1 - alpha:.4g} \times {_number(anatomy.soft)}",
+        bold(anatomy.total),
     )
 
 

@@ -27,12 +27,12 @@ def terms() -> dict[str, Term]:
     """All of them by name, in alphabetical order."""
     file = paths.app_folder() / "assets" / "glossary.yaml"
     content = yaml.safe_load(file.read_text(encoding="utf-8"))
-    found = [
+    entries = [
         Term(name, entry["says"], tuple(entry.get("also", ())), entry.get("source", ""))
         for name, entry in content.items()
     ]
-    found += [Term(card.term, card.help, card.also, card.source) for card in CARDS.values()]
-    return {term.name: term for term in sorted(found, key=lambda term: term.name.casefold())}
+    entries += [Term(card.term, card.help, card.also, card.source) for card in CARDS.values()]
+    return {term.name: term for term in sorted(entries, key=lambda term: term.name.casefold())}
 
 
 def look_up(name: str) -> Term:
@@ -45,12 +45,12 @@ def look_up(name: str) -> Term:
 def search(text: str) -> list[Term]:
     """The terms that hold all of the words, in name, other names or meaning; those named so come first."""
     words = text.casefold().split()
-    found = [
+    matches = [
         term
         for term in terms().values()
         if all(word in " ".join((term.name, *term.also, term.says)).casefold() for word in words)
     ]
-    return sorted(found, key=lambda term: not all(word in _names(term) for word in words))
+    return sorted(matches, key=lambda term: not all(word in _names(term) for word in words))
 
 
 def _names(term: Term) -> str:

@@ -90,10 +90,10 @@ def transfer_curve(report: LabReport) -> pd.DataFrame:
         }
         pairs = sorted(mine.keys() & alone.keys()) if who != "alone" else []
         if pairs:
-            both = [[unpack(who[seed]["right"], count) for seed in pairs] for who in (mine, alone)]
-            found = verdict(np.stack(both[0]), np.stack(both[1]), resamples=RESAMPLES)
-            row |= {"delta": found.delta, "delta_low": found.low, "delta_high": found.high}
-            row |= {"kind": found.kind}
+            both = [[unpack(model[seed]["right"], count) for seed in pairs] for model in (mine, alone)]
+            gain = verdict(np.stack(both[0]), np.stack(both[1]), resamples=RESAMPLES)
+            row |= {"delta": gain.delta, "delta_low": gain.low, "delta_high": gain.high}
+            row |= {"kind": gain.kind}
         rows.append(row)
     columns = ["who", "transfer", "seeds", "accuracies", "accuracy", "low", "high"]
     return pd.DataFrame(rows, columns=[*columns, "delta", "delta_low", "delta_high", "kind"])

@@ -105,8 +105,8 @@ def lessons() -> dict[str, Lesson]:
 
 def read(file: str) -> Lesson:
     _, front, text = (FOLDER / file).read_text("utf-8").split("---\n", 2)
-    _, *found = _PART.split(text)
-    parts = {name.strip(): part.strip() for name, part in zip(found[::2], found[1::2], strict=True)}
+    _, *pieces = _PART.split(text)
+    parts = {name.strip(): part.strip() for name, part in zip(pieces[::2], pieces[1::2], strict=True)}
     return Lesson(name=file.removesuffix(".md").split("-", 1)[1], parts=parts, **yaml.safe_load(front))
 
 
@@ -117,10 +117,10 @@ def facts(lesson: str) -> Facts:
     return Facts(answer, {name: str(value) for name, value in values.items()})
 
 
-Found = tuple[str | float, dict[str, Any]]
+AnswerAndValues = tuple[str | float, dict[str, Any]]
 
 
-def _soft_labels() -> Found:
+def _soft_labels() -> AnswerAndValues:
     examples = shipped()
     shares = examples.similarity(1.0)
     row, column = np.unravel_index(int(np.nanargmax(shares)), shares.shape)
@@ -141,7 +141,7 @@ def _soft_labels() -> Found:
     }
 
 
-def _temperature() -> Found:
+def _temperature() -> AnswerAndValues:
     examples = shipped()
     logits = examples.logits["teacher"]
     sure = softmax(logits).max(axis=1)
@@ -173,17 +173,17 @@ def _temperature() -> Found:
     }
 
 
-def _alpha() -> Found:
+def _alpha() -> AnswerAndValues:
     examples = shipped()
     doubtful = examples.disagreements()
     row = int(doubtful[0])
     teacher, label = examples.logits["teacher"][row], int(examples.truth[row])
-    said = int(teacher.argmax())
+    answer = int(teacher.argmax())
     names = {label: f"{examples.labels[label]}, as the label says"}
-    names[said] = f"{examples.labels[said]}, as the teacher says"
+    names[answer] = f"{examples.labels[answer]}, as the teacher says"
 
     def push(alpha: float) -> Any:
-        found = anatomy(
+        loss = anatomy(
             np.zeros(len(teacher)),
             teacher,
             label,
@@ -192,7 +192,7 @@ def _alpha() -> Found:
             alpha=alpha,
             t_squared=True,
         )
-        return -found.gradient
+        return -loss.gradient
 
     low, high, step = slider("objective.alpha")
     alphas = np.linspace(low, high, round((high - low) / step) + 1)
@@ -204,10 +204,10 @@ def _alpha() -> Found:
         "row": row,
         "headline": examples.texts[row],
         "label": examples.labels[label],
-        "wrong_class": examples.labels[said],
-        "sure": formatting.percent(float(softmax(teacher)[said])),
+        "wrong_class": examples.labels[answer],
+        "sure": formatting.percent(float(softmax(teacher)[answer])),
         "raised": examples.labels[int(pushes.argmax())],
-        "push_teacher": f"{pushes[said]:+.2f}",
+        "push_teacher": f"{pushes[answer]:+.2f}",
         "push_label": f"{pushes[label]:+.2f}",
         "turn": f"{turn:g}",
         "disagreements": len(doubtful),
@@ -226,12 +226,12 @@ def _mean_accuracy(report: LabReport, who: str) -> float:
     return fmean(c["accuracy"] for c in report["cells"] if c["who"] == who and not c["transfer"])
 
 
-def _data_and_size() -> Found:
+def _data_and_size() -> AnswerAndValues:
     report, grid = recorded_lab("transfer"), size_grid(recorded_lab("size"))
     alone, labelled, *_, best = transfer_curve(report).to_dict("records")
     teacher = report["teacher"]["accuracy"]
-    found = smallest(grid, KEEP / 100 * teacher)
-    if found is None:
+    student = smallest(grid, KEEP / 100 * teacher)
+    if student is None:
         raise DataError(f"No recorded student keeps {KEEP} % of its teacher's accuracy; record them again.")
     largest = dict(grid.sort_values("params").iloc[-1])
     return 100 * best["delta"], {
@@ -244,9 +244,9 @@ def _data_and_size() -> Found:
         "labelled_gain": formatting.points(labelled["delta"]),
         "keep": KEEP,
         "measured": len(grid),
-        "smallest": _size(found),
-        "smallest_accuracy": _accuracy(found),
-        "smallest_params": formatting.count(int(found["params"])),
+        "smallest": _size(student),
+        "smallest_accuracy": _accuracy(student),
+        "smallest_params": formatting.count(int(student["params"])),
         "largest": _size(largest),
         "largest_accuracy": _accuracy(largest),
         "largest_params": formatting.count(int(largest["params"])),
@@ -261,7 +261,7 @@ def _accuracy(row: Mapping[str, Any]) -> str:
     return f"{formatting.percent(row['accuracy'])} {formatting.plus_minus(row['low'], row['high'])}"
 
 
-FACTS: dict[str, Callable[[], Found]] = {
+FACTS: dict[str, Callable[[], AnswerAndValues]] = {
     "soft-labels": _soft_labels,
     "temperature": _temperature,
     "alpha": _alpha,

@@ -75,20 +75,20 @@ def pairs(run_ids: Sequence[str], resamples: int = 10_000) -> list[Pair]:
     """Every two of the finished runs on the test texts that they share. Raises: RunError."""
     right = {run_id: _right(run_id) for run_id in run_ids}
     order = sorted(run_ids, key=lambda run_id: -right[run_id][1].mean())
-    found = []
+    compared = []
     for ahead, behind in combinations(order, 2):
         (texts, one), (others, two) = right[ahead], right[behind]
         if texts != others or one.shape != two.shape:
             raise RunError(f"{ahead} and {behind} were not tested on the same texts, with as many seeds.")
-        found.append(Pair(ahead, behind, verdict(one, two, resamples=resamples)))
-    return found
+        compared.append(Pair(ahead, behind, verdict(one, two, resamples=resamples)))
+    return compared
 
 
-def places(run_ids: Sequence[str], found: Sequence[Pair]) -> dict[str, int]:
+def places(run_ids: Sequence[str], compared: Sequence[Pair]) -> dict[str, int]:
     """By accuracy; down to the last that cannot be told apart from the best, all share the first place."""
-    wins = {run_id: sum(pair.ahead == run_id for pair in found) for run_id in run_ids}
+    wins = {run_id: sum(pair.ahead == run_id for pair in compared) for run_id in run_ids}
     order = sorted(run_ids, key=lambda run_id: -wins[run_id])
-    tied = [pair.behind for pair in found if pair.ahead == order[0] and not pair.told_apart]
+    tied = [pair.behind for pair in compared if pair.ahead == order[0] and not pair.told_apart]
     shared = max((order.index(run_id) for run_id in tied), default=0)
     return {run_id: 1 if index <= shared else index + 1 for index, run_id in enumerate(order)}
 

@@ -47,7 +47,7 @@ def headlines(digests: Iterable[str]) -> list[str]:
     from kd_core.data.bundled import corpus_folder, read_corpus
 
     known = {digest(article.headline): article.headline for article in read_corpus(corpus_folder())}
-    return [known[found] for found in digests]
+    return [known[each] for each in digests]
 
 
 @lru_cache(maxsize=1)

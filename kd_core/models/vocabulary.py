@@ -91,8 +91,8 @@ def share_unknown(
 ) -> float:
     """The share of ``texts`` with a piece of ``tokenizer`` that ``trimmed`` lacks; 0 without texts."""
     known = trimmed.get_vocab()
-    found = [any(piece not in known for piece in tokenizer.tokenize(text)) for text in texts]
-    return sum(found) / max(len(found), 1)
+    lacking = [any(piece not in known for piece in tokenizer.tokenize(text)) for text in texts]
+    return sum(lacking) / max(len(lacking), 1)
 
 
 def map_ids(kept: list[int], old_size: int) -> npt.NDArray[np.int64]:
@@ -178,7 +178,7 @@ def _matched_in_vain(tokenizer: PreTrainedTokenizerFast, model: Json, text: str)
     words = [text]
     if backend.pre_tokenizer:
         words = [word for word, _ in backend.pre_tokenizer.pre_tokenize_str(text)]
-    found: set[int] = set()
+    matched: set[int] = set()
     for word in words:
         start = 0
         while start < len(word) <= model["max_input_chars_per_word"]:
@@ -186,9 +186,9 @@ def _matched_in_vain(tokenizer: PreTrainedTokenizerFast, model: Json, text: str)
             end = next((e for e in range(len(word), start, -1) if prefix + word[start:e] in vocab), None)
             if end is None:
                 break
-            found.add(vocab[prefix + word[start:end]])
+            matched.add(vocab[prefix + word[start:end]])
             start = end
-    return found
+    return matched
 
 
 def _merged(model: Json, merge: list[str]) -> str:

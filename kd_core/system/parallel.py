@@ -64,18 +64,18 @@ def on_main_process(work: Callable[[], T]) -> T:
     """What ``work()`` returns in the main process, which alone does it; its error is raised in all."""
     if size() == 1:
         return work()
-    said: list[Any] = [_attempt(work) if is_main() else None]
-    distributed.broadcast_object_list(said)
-    return _agreed(said)[0]  # type: ignore[no-any-return]
+    outcomes: list[Any] = [_attempt(work) if is_main() else None]
+    distributed.broadcast_object_list(outcomes)
+    return _agreed(outcomes)[0]  # type: ignore[no-any-return]
 
 
 def gather(work: Callable[[], T]) -> list[T]:
     """What ``work()`` returns in each process, in order. An error of one is raised in all."""
     if size() == 1:
         return [work()]
-    said: list[Any] = [None] * size()
-    distributed.all_gather_object(said, _attempt(work))
-    return _agreed(said)
+    outcomes: list[Any] = [None] * size()
+    distributed.all_gather_object(outcomes, _attempt(work))
+    return _agreed(outcomes)
 
 
 def wait() -> None:
@@ -147,17 +147,17 @@ def _attempt(work: Callable[[], T]) -> tuple[Exception | None, T | None]:
         return error, None
     except Exception as error:  # noqa: BLE001 (raised below, in all processes)
         where = f"Process {number} of {count} on {socket.gethostname()}"
-        told = RunError(f"{where} failed: {type(error).__name__}: {_first_line(error)}")
-        return told.with_traceback(error.__traceback__), None
+        failure = RunError(f"{where} failed: {type(error).__name__}: {_first_line(error)}")
+        return failure.with_traceback(error.__traceback__), None
     finally:
         _on_its_own = False
 
 
-def _agreed(said: list[Any]) -> list[Any]:
-    for error, _ in said:
+def _agreed(outcomes: list[Any]) -> list[Any]:
+    for error, _ in outcomes:
         if error is not None:
             raise error
-    return [value for _, value in said]
+    return [value for _, value in outcomes]
 
 
 def _first_line(error: Exception) -> str:

@@ -143,11 +143,11 @@ def _full_precision(values: Tensor) -> Tensor:
     return values if values.dtype == torch.float64 else values.float()
 
 
-def _check_shapes(student: Tensor, teacher: Tensor, what: str, remedy: str) -> None:
+def _check_shapes(student: Tensor, teacher: Tensor, outputs: str, remedy: str) -> None:
     """Broadcasting would turn a mismatch into a plausible number."""
     if student.shape != teacher.shape:
         shapes = f"{tuple(student.shape)} and the teacher's {tuple(teacher.shape)}"
-        raise ModelError(f"the student's {what} have shape {shapes}; {remedy}")
+        raise ModelError(f"the student's {outputs} have shape {shapes}; {remedy}")
 
 
 def _kl(log_p: Tensor, log_q: Tensor) -> Tensor:

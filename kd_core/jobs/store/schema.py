@@ -69,8 +69,8 @@ class RunRow:
     @property
     def title(self) -> str:
         """Its name, or what it does."""
-        what = f"{self.task}: {self.teacher} → {self.student}"
-        return self.name or (f"Search on {what}" if self.kind == "search" else what)
+        summary = f"{self.task}: {self.teacher} → {self.student}"
+        return self.name or (f"Search on {summary}" if self.kind == "search" else summary)
 
 
 @dataclass(frozen=True)
