@@ -100,11 +100,11 @@ def lab_handler(row: RunRow, on_event: OnEvent, control: Control) -> LabReport:
 
 def search_handler(row: RunRow, on_event: OnEvent, control: Control) -> Mapping[str, Any]:
     """All cells; then the chosen setting becomes a run of its own, the only one to see the test split."""
-    from kd_core.search import SearchConfig, carry_out, study_of
+    from kd_core.search import SearchConfig, run_search, study_of
     from kd_core.system import paths
 
     config = SearchConfig.from_dict(row.config)
-    result = carry_out(config, study_of(row), paths.work() / row.id, on_event, control)
+    result = run_search(config, study_of(row), paths.work() / row.id, on_event, control)
     run_id = _final_run(result, on_event, control)
     return result.model_copy(update={"run_id": run_id}).model_dump(mode="json")
 
@@ -129,7 +129,7 @@ def _final_run(result: SearchResult, on_event: OnEvent, control: Control) -> str
             store.create_run(run_id, config, name=f"{result.study}: chosen", owner=owner())
             link(result.study, run_id)
 
-        def tell(event: Event) -> None:
+        def pass_on(event: Event) -> None:
             control.wait()
             if control.stopping:
                 job.control.stop()
@@ -139,7 +139,7 @@ def _final_run(result: SearchResult, on_event: OnEvent, control: Control) -> str
 
         store.set_status(run_id, "queued", only=RESUMABLE)
         if store.run(run_id).status != "done":
-            job = Job(store, run_id, distil_handler, tell)
+            job = Job(store, run_id, distil_handler, pass_on)
             job.run()
         return run_id
 

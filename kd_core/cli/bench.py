@@ -11,7 +11,7 @@ from rich.console import Console
 from kd_core.cli.carry_out import start
 from kd_core.cli.output import as_json, console, print_json, table
 from kd_core.cli.runs import find_run
-from kd_core.deployment.reports import BenchReport, Cell, FormReport
+from kd_core.deployment.reports import BenchCell, BenchReport, FormReport
 from kd_core.deployment.runtimes import name_of_form
 from kd_core.errors import RunError
 from kd_core.system.formatting import count, counted, megabytes, milliseconds, percent, plus_minus
@@ -65,7 +65,7 @@ def _print(out: Console, report: BenchReport) -> None:
         out.print(f"\n{line}", soft_wrap=True)
 
 
-def grid(cells: Sequence[Cell]) -> Iterator[tuple[str, tuple[str, ...], list[tuple[str, ...]]]]:
+def grid(cells: Sequence[BenchCell]) -> Iterator[tuple[str, tuple[str, ...], list[tuple[str, ...]]]]:
     """A table for each number of threads and length: its heading, those of its columns, and its rows."""
     from kd_core.deployment.benchmark_notes import kind_of_texts
 

@@ -1,4 +1,4 @@
-"""``kd clean`` and ``kd app``."""
+"""``kd clean``."""
 
 from __future__ import annotations
 

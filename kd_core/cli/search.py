@@ -129,9 +129,9 @@ def _resumed(store: Store, name: str) -> Any:
 
 
 def _help_with(name: str) -> SearchResult:
-    """Beside other jobs of this machine, if there are any: whoever starts it decides where there is room."""
+    """Work on a search that another process began, without waiting for this machine's turn."""
     from kd_core.distillation.run_folder import new_id
-    from kd_core.search import carry_out, result
+    from kd_core.search import result, run_search
     from kd_core.system import paths
     from kd_core.system.control import Control
 
@@ -139,14 +139,14 @@ def _help_with(name: str) -> SearchResult:
     err = console(sys.stderr)
     try:
         with stray_prints_to_stderr(), Narrator(err) as watch, _signals_stop(control):
-            return carry_out(config, name, paths.work() / new_id(datetime.now(UTC)), watch, control)
+            return run_search(config, name, paths.work() / new_id(datetime.now(UTC)), watch, control)
     except Stopped as error:
         raise Stopped(f"{error} Others may go on; to help again: kd search --worker {name!r}") from error
 
 
 @contextmanager
 def _signals_stop(control: Control) -> Iterator[None]:
-    """Ctrl-C and the end of the machine: what is measured is kept, the rest goes back."""
+    """Ctrl-C and SIGTERM stop the search: finished trainings are kept, the others are given back."""
     numbers = (signal.SIGINT, signal.SIGTERM)
     before = {number: signal.signal(number, lambda *_: control.stop()) for number in numbers}
     try:

@@ -1,4 +1,4 @@
-"""From rows to a task, wherever they came from, and what is looked at on the way.
+"""From rows to a task, wherever they came from, and what is checked on the way.
 
 Rows are a DataFrame with the columns ``text`` and ``label`` (both str), and an index of 1-based line or row
 numbers. Whatever is wrong either raises a ``DataError`` or adds a sentence to ``notes``.

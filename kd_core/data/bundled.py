@@ -69,7 +69,7 @@ def load_bundled(config: TaskConfig) -> Task:
     Raises: DataError if there is no such task or the corpus is missing or changed; ConfigError if a setting
     for files is given.
     """
-    from kd_core.data.task import Task, labelled, unlabelled  # and datasets, which the corpus needs not
+    from kd_core.data.task import Task, labelled, unlabelled  # and datasets, which the corpus can do without
 
     if config.name not in TASKS:
         raise DataError(f"There is no bundled task {config.name!r}; choose from {', '.join(TASKS)}.")

@@ -1,4 +1,4 @@
-"""Own files as tasks: each is read, its columns are chosen, and its rows are looked at."""
+"""Own files as tasks: each is read, its columns are chosen, and its rows are checked."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
 """The honest benchmark: teacher and student in each runtime, over batch sizes, lengths and threads.
 
-The measuring is done by processes of their own (``bench_process``), one after the other: one for each number
+The measuring is done by other processes (``benchmark_process``), one after the other: one for each number
 of threads, pinned to as many cores, in which the forms take turns; then one for each form, for its accuracy
 and memory. This module plans, watches and puts together; no torch.
 """
@@ -22,7 +22,7 @@ import psutil
 from pydantic import Field
 
 from kd_core.deployment.benchmark_notes import notes
-from kd_core.deployment.reports import BenchReport, Cell, FormReport, LatencyReport
+from kd_core.deployment.reports import BenchCell, BenchReport, FormReport, LatencyReport
 from kd_core.deployment.runtimes import RUNTIME_NAMES, Runtime
 from kd_core.distillation.events import OnEvent, Progress, ignore
 from kd_core.distillation.report import Report
@@ -72,15 +72,15 @@ def bench(config: BenchConfig, on_event: OnEvent = ignore, control: Control | No
     todo = len(threads) * len(config.batches) * len(config.lengths) + len(WHO) * len(RUNTIME_NAMES)
     done = 0
 
-    def tell(label: str) -> None:
+    def progress(label: str) -> None:
         nonlocal done
         on_event(Progress(None, label, done, todo))
         done += 1
 
     asked = config.model_dump(mode="json")
     on_event(Progress(None, "preparing the models", 0, todo))
-    timed = [_measure(asked | {"threads": n}, n, tell, control) for n in threads]
-    cells: list[Cell] = [cell for part in timed for cell in part["cells"]]
+    timed = [_measure(asked | {"threads": n}, n, progress, control) for n in threads]
+    cells: list[BenchCell] = [cell for part in timed for cell in part["cells"]]
     # After the timing: converting a model, which the first process that needs it does, takes memory too.
     largest = {
         "batch": max(cell["batch"] for cell in cells),
@@ -89,7 +89,7 @@ def bench(config: BenchConfig, on_event: OnEvent = ignore, control: Control | No
         ),
     }
     judged = {
-        form: _measure({"run": config.run, "who": who, "runtime": runtime} | largest, 1, tell, control)
+        form: _measure({"run": config.run, "who": who, "runtime": runtime} | largest, 1, progress, control)
         for form, who, runtime in forms()
     }
     on_event(Progress(None, "done", todo, todo))
@@ -122,7 +122,7 @@ def forms() -> Iterator[tuple[str, Role, Runtime]]:
             yield f"{who}-{runtime}", who, runtime
 
 
-def _headline(cells: list[Cell], form: str) -> LatencyReport:
+def _headline(cells: list[BenchCell], form: str) -> LatencyReport:
     """The first cell of a form: by default one test text at a time on one thread."""
     cell = next(cell for cell in cells if cell["form"] == form)
     return {
@@ -136,7 +136,7 @@ def _headline(cells: list[Cell], form: str) -> LatencyReport:
 
 
 def _measure(
-    request: Mapping[str, Any], threads: int, tell: Callable[[str], None], control: Control
+    request: Mapping[str, Any], threads: int, progress: Callable[[str], None], control: Control
 ) -> dict[str, Any]:
     """Have a new process answer ``request``. Raises: RunError, Stopped (the process is killed)."""
     control.check()
@@ -154,7 +154,7 @@ def _measure(
                 raise RunError(_ended(process.wait(), "".join(errors)))
             match json.loads(line):
                 case {"progress": label}:
-                    tell(label)
+                    progress(label)
                 case {"error": text}:
                     raise RunError(text)
                 case {"result": dict() as result}:

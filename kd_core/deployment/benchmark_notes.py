@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from statistics import median
 from typing import Any
 
-from kd_core.deployment.reports import BenchReport, Cell, FormReport, Timing
+from kd_core.deployment.reports import BenchCell, BenchReport, FormReport, Timing
 from kd_core.deployment.runtimes import RUNTIME_NAMES, Runtime, name_of_form
 from kd_core.distillation.report_tables import measured_on
 from kd_core.distillation.roles import NAMES, Role
@@ -25,7 +25,7 @@ WASTE = 0.15
 
 
 def notes(
-    cells: Sequence[Cell], tokenizer_ms: Mapping[Role, Timing], left_out: Sequence[str] = ()
+    cells: Sequence[BenchCell], tokenizer_ms: Mapping[Role, Timing], left_out: Sequence[str] = ()
 ) -> list[str]:
     """``left_out``: what could not be measured, in sentences."""
     table = _Cells(cells)
@@ -45,7 +45,7 @@ def notes(
 class _Cells:
     """The cells by what they were measured with."""
 
-    def __init__(self, cells: Sequence[Cell]) -> None:
+    def __init__(self, cells: Sequence[BenchCell]) -> None:
         self._cells = {(c["form"], c["batch"], c["length"], c["threads"]): c for c in cells}
         self.keys = list(self._cells)
         self.batches = sorted({c["batch"] for c in cells})
@@ -56,7 +56,7 @@ class _Cells:
 
     def cell(
         self, form: str, batch: int | None = None, length: str | None = None, threads: int | None = None
-    ) -> Cell:
+    ) -> BenchCell:
         """By default of the smallest batch, real texts, and the fewest threads."""
         wanted = (form, batch or self.batches[0], length or self.length, threads or self.threads[0])
         return self._cells[wanted]
@@ -65,7 +65,7 @@ class _Cells:
         return float(self.cell(*wanted, **named)["p50"])
 
 
-def _disturbed(cells: Sequence[Cell]) -> str | None:
+def _disturbed(cells: Sequence[BenchCell]) -> str | None:
     """Batches of one length are equal work, so what their times differ by came from elsewhere."""
     spreads = [
         cell["p95"] / cell["p50"]

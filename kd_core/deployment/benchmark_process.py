@@ -1,4 +1,4 @@
-"""What ``bench`` starts: ``python -m kd_core.bench_process REQUEST``, with pinned threads.
+"""What ``bench`` starts: ``python -m kd_core.deployment.benchmark_process REQUEST``, with pinned threads.
 
 REQUEST is JSON, and so is each line on stdout: {"progress": label}, {"error": sentence} or {"result": ...}.
 """

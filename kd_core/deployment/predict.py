@@ -32,7 +32,7 @@ _WORD = re.compile(rf"{_CHARACTER}|(?:(?!{_CHARACTER})\S)+")
 
 @dataclass(frozen=True)
 class Answer:
-    """One model on one text: it looks at ``read`` of its ``tokens``, and knows ``unknown`` of those not.
+    """One model on one text: it reads ``read`` of its ``tokens``, and does not know ``unknown`` of those.
 
     ``milliseconds`` is the median time from the text to the probabilities, alone in its batch.
     """
@@ -138,22 +138,22 @@ def effects(
     return result
 
 
-def together(answers: Mapping[Role, str]) -> list[Role]:
+def largest_agreement(answers: Mapping[Role, str]) -> list[Role]:
     """The most models that say the same, the teacher's side where there is no majority."""
     return max(([who for who in answers if answers[who] == answer] for answer in answers.values()), key=len)
 
 
 def agreement(answers: Mapping[Role, str]) -> str:
     """Who says the same: "All three", "Teacher and distilled student", ..., "None"."""
-    same = [NAMES[who] for who in together(answers)]
+    same = [NAMES[who] for who in largest_agreement(answers)]
     if len(same) == len(answers):
         return "All three"
     return f"{same[0]} and {same[1].lower()}" if len(same) > 1 else "None"
 
 
-def in_words(answers: Mapping[Role, str]) -> str:
+def agreement_sentence(answers: Mapping[Role, str]) -> str:
     """The same as a sentence: "Teacher and distilled student say sport; the student alone says tech."."""
-    same = together(answers)
+    same = largest_agreement(answers)
     others = [f"the {NAMES[who].lower()} says {answer}" for who, answer in answers.items() if who not in same]
     if len(same) == 1:
         return f"Each says something else: the teacher says {answers[same[0]]}, {', '.join(others)}."

@@ -16,7 +16,7 @@ class Timing(TypedDict):
 
 
 class LatencyReport(Timing):
-    """With its conditions; ``metrics.Latency`` says what each is."""
+    """Times and their conditions; the fields are those of ``metrics.Latency``."""
 
     batch: int
     threads: int
@@ -43,7 +43,7 @@ class FormReport(TypedDict):
     latency_ms: LatencyReport
 
 
-class Cell(TypedDict):
+class BenchCell(TypedDict):
     """One form with one batch size, length of texts and number of threads; times are those of a batch."""
 
     form: str
@@ -65,7 +65,7 @@ class BenchReport(TypedDict):
     task: str
     machine: dict[str, str | int]
     forms: list[FormReport]
-    cells: list[Cell]
+    cells: list[BenchCell]
     tokenizer_ms: dict[Role, Timing]
     notes: list[str]
 

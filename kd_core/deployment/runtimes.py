@@ -8,7 +8,6 @@ from kd_core.distillation.roles import NAMES, Role
 
 Runtime = Literal["pytorch", "onnx", "int8"]
 
-# In which program a model answers, and in which numbers.
 RUNTIME_NAMES: dict[Runtime, str] = {"pytorch": "PyTorch", "onnx": "ONNX", "int8": "ONNX int8"}
 
 

@@ -143,7 +143,7 @@ def fitting(frame: pd.DataFrame, limits: Limits) -> pd.Series[bool]:
 
 
 def would_do(frame: pd.DataFrame, limits: Limits) -> Limits:
-    """For each limit, where nothing fits, the nearest that something meets along with all the others."""
+    """Where nothing fits: for each limit the nearest one that some candidate meets with all the others."""
     others = {name: frame[fitting(frame, replace(limits, **{name: None}))][name] for name in asdict(limits)}
     nearest = {
         name: values.max() if name == "accuracy" else values.min()

@@ -65,7 +65,7 @@ def resolve(config: DistillConfig, task: Task, teacher: PretrainedConfig) -> Dis
 
 
 def announce(config: DistillConfig, task: Task) -> Resolved:
-    """What a resolved ``config`` comes to, for whoever wants to know how much is ahead."""
+    """The event that says how much a resolved ``config`` has to do."""
     limit = fixed(config.task.max_length)
     splits = ("train", "validation", "test", "transfer")
     tokens = {}

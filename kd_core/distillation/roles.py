@@ -14,7 +14,7 @@ if TYPE_CHECKING:  # pydantic comes with it, and kd --help needs only names
 
 # Who is trained or measured. "student" is the distilled one.
 Role = Literal["teacher", "alone", "labelled_only", "student"]
-Pair = tuple[str, str]  # a colour in the light theme, and in the dark one
+ThemeColour = tuple[str, str]  # a colour in the light theme, and in the dark one
 
 
 def own(objective: ObjectiveConfig) -> ObjectiveConfig:
@@ -22,7 +22,7 @@ def own(objective: ObjectiveConfig) -> ObjectiveConfig:
 
 
 def labels_only(objective: ObjectiveConfig) -> ObjectiveConfig:
-    """The same one whatever the run's is."""
+    """Cross-entropy with the labels, whatever the run's own objective is."""
     return type(objective)(alpha=1.0)
 
 
@@ -33,8 +33,8 @@ class RoleEntry:
     title: str
     short: str  # where there is little room
     about: str  # goes on after "Title is "
-    colour: Pair  # of marks: lines, bars, dots
-    text_colour: Pair  # of words: at least 4.5 to 1 on the page
+    colour: ThemeColour  # of marks: lines, bars, dots
+    text_colour: ThemeColour  # of words: at least 4.5 to 1 on the page
     dash: str = "solid"
     symbol: str
     shape: str = ""  # where the filling says something else; "": the symbol

@@ -173,7 +173,7 @@ def _cell(row: Mapping[Any, Any], measure: SizeMeasure, mark: str | None) -> str
 
 
 def measured(row: Mapping[Any, Any], measure: SizeMeasure) -> str:
-    """A row of ``lab_results.size_grid`` by one of its measures, with its unit."""
+    """A row of ``lab_results.size_table`` by one of its measures, with its unit."""
     match measure:
         case "accuracy":
             return percent(row["accuracy"])

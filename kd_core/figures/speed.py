@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 import plotly.graph_objects as go
 
-from kd_core.deployment.reports import Cell
+from kd_core.deployment.reports import BenchCell
 from kd_core.deployment.runtimes import RUNTIME_NAMES, Runtime, form_name, split_form
 from kd_core.distillation.roles import SHORT_NAMES
 from kd_core.figures.style import LOG_AXIS, colour_of, new_figure
@@ -19,7 +19,7 @@ RUNTIME_SYMBOLS: dict[Runtime, str] = {"pytorch": "circle", "onnx": "square", "i
 
 
 def latency_by_batch(
-    cells: Sequence[Cell], title: str, span: tuple[float, float], *, dark: bool = False
+    cells: Sequence[BenchCell], title: str, span: tuple[float, float], *, dark: bool = False
 ) -> go.Figure:
     """Median milliseconds of a batch, a line for each form, of one length and number of threads.
 

@@ -10,21 +10,21 @@ from typing import Any
 import numpy as np
 import plotly.graph_objects as go
 
-from kd_core.distillation.roles import ROLES, Pair, Role
+from kd_core.distillation.roles import ROLES, Role, ThemeColour
 
 COLOURS = {who: entry.colour for who, entry in ROLES.items()}  # of marks
 TEXT_COLOURS = {who: entry.text_colour for who, entry in ROLES.items()}
 DASHES = {who: entry.dash for who, entry in ROLES.items()}
 SYMBOLS = {who: entry.symbol for who, entry in ROLES.items()}
 
-INK: Pair = ("#1B1F24", "#E6EAEF")  # words
-PAGE: Pair = ("#FFFFFF", "#12161B")  # what a pale cell fades into
-SPLITS: tuple[Pair, ...] = (("#4A5160", "#C6CCD6"), ("#8C94A1", "#8A93A0"), ("#C5CAD2", "#555E6A"))
-LINE: Pair = ("#4A5160", "#C6CCD6")  # what is nobody's: loss terms, counts
-UNSURE: Pair = ("#9AA1AC", "#7D8592")  # a difference that the interval does not tell from zero
-GRID: Pair = ("rgba(110,118,130,0.18)", "rgba(160,168,180,0.18)")
+INK: ThemeColour = ("#1B1F24", "#E6EAEF")  # words
+PAGE: ThemeColour = ("#FFFFFF", "#12161B")  # what a pale cell fades into
+SPLITS: tuple[ThemeColour, ...] = (("#4A5160", "#C6CCD6"), ("#8C94A1", "#8A93A0"), ("#C5CAD2", "#555E6A"))
+LINE: ThemeColour = ("#4A5160", "#C6CCD6")  # what is nobody's: loss terms, counts
+UNSURE: ThemeColour = ("#9AA1AC", "#7D8592")  # a difference that the interval does not tell from zero
+GRID: ThemeColour = ("rgba(110,118,130,0.18)", "rgba(160,168,180,0.18)")
 # Runs side by side: Okabe and Ito's colours, safe for colour-blind people, each with a dash of its own.
-RUNS: tuple[Pair, ...] = (
+RUNS: tuple[ThemeColour, ...] = (
     ("#0072B2", "#56B4E9"),
     ("#D55E00", "#E69F00"),
     ("#009E73", "#2CC79A"),
@@ -164,5 +164,5 @@ def colour_of(who: Role, dark: bool) -> str:
     return pick(COLOURS[who], dark)
 
 
-def pick(pair: Pair, dark: bool) -> str:
+def pick(pair: ThemeColour, dark: bool) -> str:
     return pair[dark]

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 
 import plotly.graph_objects as go
 
-from kd_core.distillation.roles import NAMES, Pair, Role
+from kd_core.distillation.roles import NAMES, Role, ThemeColour
 from kd_core.figures.style import (
     GRID,
     INK,
@@ -21,8 +21,8 @@ from kd_core.figures.style import (
 from kd_core.system.formatting import percent, points
 
 # For and against the answer: teal and rose, which colour-blind people tell apart, and which are nobody's.
-FOR: Pair = ("#1F9E8F", "#3FB8A8")
-AGAINST: Pair = ("#B5548F", "#D272AC")
+FOR: ThemeColour = ("#1F9E8F", "#3FB8A8")
+AGAINST: ThemeColour = ("#B5548F", "#D272AC")
 DEEPEST = 0.5  # of the colour in a word's background, so that the word stays readable
 LINE = 40  # characters in a line of words
 MAX_WORD = 20

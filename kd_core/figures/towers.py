@@ -32,7 +32,7 @@ def towers(teacher: ModelSize, student: ModelSize, *, dark: bool = False) -> str
     return "".join(parts)
 
 
-def in_words(teacher: ModelSize, student: ModelSize) -> str:
+def sizes_sentence(teacher: ModelSize, student: ModelSize) -> str:
     """What the picture shows, for those who cannot see it."""
     return (
         f"Two towers drawn to scale. Teacher: {_sizes(teacher)}, "

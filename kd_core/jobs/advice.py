@@ -26,19 +26,19 @@ Level = Literal["warning", "hint"]
 
 
 @dataclass(frozen=True)
-class Note:
+class Advice:
     """``warning``: the result will mislead or disappoint. ``hint``: good to know."""
 
     level: Level
     text: str  # what, and what to do
 
 
-def examine(plan: Plan, seconds: float | None = None) -> list[Note]:
+def examine(plan: Plan, seconds: float | None = None) -> list[Advice]:
     """Warnings first; ``seconds`` is what the run is expected to take."""
     notes = [*_objective(plan), *_data(plan), *_models(plan), *_training(plan)]
     if seconds is not None and seconds > LONG:
         notes.append(
-            Note(
+            Advice(
                 "warning",
                 f"This takes {formatting.duration(seconds)} here. Fewer steps, fewer seeds or a smaller "
                 "model make it shorter; you can stop it at any time and resume it later.",
@@ -47,47 +47,47 @@ def examine(plan: Plan, seconds: float | None = None) -> list[Note]:
     return sorted(notes, key=lambda note: note.level == "hint")
 
 
-def _objective(plan: Plan) -> Iterator[Note]:
+def _objective(plan: Plan) -> Iterator[Advice]:
     objective = plan.config.objective
     if not objective.uses_teacher:
-        yield Note(
+        yield Advice(
             "warning",
             "Alpha is 1: the teacher is ignored, and so is the temperature. The student will equal the "
             "student alone; move alpha towards the teacher to distill.",
         )
     elif objective.alpha == 1:
-        yield Note(
+        yield Advice(
             "hint",
             "Alpha is 1: only the intermediate terms teach, and the temperature has no effect. Lower "
             "alpha to learn from the teacher's answers too.",
         )
     elif objective.alpha == 0:
-        yield Note(
+        yield Advice(
             "hint",
             "Alpha is 0: the labels are ignored, so the student copies the teacher's mistakes too. 0.1 "
             "to 0.5 corrects them where a label says otherwise.",
         )
     if objective.alpha < 1 and not objective.has_temperature:
-        yield Note(
+        yield Advice(
             "hint",
             f"Temperature does nothing with {objective.divergence}: it compares the logits themselves. "
             "Choose forward_kl to see its effect.",
         )
     softened, temperature = objective.alpha < 1 and objective.has_temperature, objective.temperature
     if softened and temperature > 10:
-        yield Note(
+        yield Advice(
             "hint",
             f"At T = {temperature:g} the teacher's answers are nearly equal for all classes. 2 to 8 is "
             "usual.",
         )
     if softened and not objective.t_squared and temperature > 1:
-        yield Note(
+        yield Advice(
             "warning",
             f"Without the factor T², the soft loss counts about {temperature**2:,.0f} times less "
             f"at T = {temperature:g}. Switch the factor on, or lower alpha.",
         )
     if objective.needs_teacher_online:
-        yield Note(
+        yield Advice(
             "hint",
             "Intermediate terms need the teacher at every step, which is several times slower than its "
             "recorded answers, and a student with the teacher's tokenizer. Set their weights to 0 to "
@@ -95,59 +95,59 @@ def _objective(plan: Plan) -> Iterator[Note]:
         )
 
 
-def _data(plan: Plan) -> Iterator[Note]:
+def _data(plan: Plan) -> Iterator[Advice]:
     rows, objective = plan.rows, plan.config.objective
     if plan.classes == 2 and objective.alpha < 1:
-        yield Note(
+        yield Advice(
             "hint",
             "Two classes carry little dark knowledge: the teacher says one number for each text. "
             "Expect a smaller gain, and use a transfer set.",
         )
     if rows["train"] < FEW_PER_CLASS * plan.classes:
-        yield Note(
+        yield Advice(
             "warning",
             f"{rows['train']:,} training texts for {plan.classes} classes are few: the teacher may "
             f"learn little worth copying. Aim for {FEW_PER_CLASS} a class or more.",
         )
     if rows["validation"] < FEW_TEXTS:
-        yield Note(
+        yield Advice(
             "hint",
             f"Only {rows['validation']:,} validation texts choose the best weights, so the choice is "
             f"partly luck. {FEW_TEXTS} or more, or several seeds, make it firmer.",
         )
     if rows["test"] < FEW_TEXTS:
-        yield Note(
+        yield Advice(
             "hint",
             f"Only {rows['test']:,} test texts decide: the interval will be wide, and few differences "
             "will be told from chance. Use a larger test file, or several seeds.",
         )
     limit = fixed(plan.config.task.max_length)
     if plan.tokens["train"] > LIKELY_CUT * limit:
-        yield Note(
+        yield Advice(
             "warning",
             f"Many texts are longer than {limit} tokens and lose their end. Raise the tokens kept of "
             "each text if what matters stands late; it takes longer.",
         )
 
 
-def _models(plan: Plan) -> Iterator[Note]:
+def _models(plan: Plan) -> Iterator[Advice]:
     teacher, student = plan.teacher, plan.student
     distilled = plan.config.objective.uses_teacher
     if student.params > teacher.params:
-        yield Note(
+        yield Advice(
             "warning",
             f"The student is larger than the teacher ({formatting.count(student.params)} against "
             f"{formatting.count(teacher.params)} parameters): nothing is compressed. "
             "Choose a smaller student.",
         )
     elif student.flops_per_token >= teacher.flops_per_token:
-        yield Note(
+        yield Advice(
             "warning",
             "The student computes as much for each text as the teacher, so it will be no faster. "
             "Choose fewer or narrower layers.",
         )
     if plan.unknown > OFTEN_UNKNOWN and plan.tokens["train"] <= SHORT:
-        yield Note(
+        yield Advice(
             "warning",
             f"{formatting.percent(plan.unknown, 0)} of the validation and test texts hold a word piece that "
             "the student lacks, so it reads them in fragments. Give it more pieces (fill its vocabulary), or "
@@ -155,43 +155,43 @@ def _models(plan: Plan) -> Iterator[Note]:
         )
     init = plan.config.student.init
     if distilled and init == "random" and not plan.rows["transfer"]:
-        yield Note(
+        yield Advice(
             "warning",
             "The student starts from nothing and there is no transfer set: the labelled texts alone "
             "teach it little. Add a transfer set, or start from the teacher.",
         )
     elif distilled and init in ("teacher_layers", "pretrained"):
-        yield Note(
+        yield Advice(
             "hint",
             "The student starts from trained layers, so it does well on its own too. The gain of "
             "distillation is often too small to tell from chance; tiny shows a larger one.",
         )
 
 
-def _training(plan: Plan) -> Iterator[Note]:
+def _training(plan: Plan) -> Iterator[Advice]:
     training, teacher = plan.config.training, plan.config.teacher
     rate, steps = fixed(training.learning_rate), fixed(training.steps)
     if plan.student.hidden >= WIDE and rate > HIGH_RATE:
-        yield Note(
+        yield Advice(
             "warning",
             f"A learning rate of {rate:g} is high for a student {plan.student.hidden} wide and may make "
             "its loss jump. Try 1e-4.",
         )
     if plan.teacher.layers >= 12 and fixed(teacher.learning_rate) > 1e-4:
-        yield Note(
+        yield Advice(
             "warning",
             f"A learning rate of {fixed(teacher.learning_rate):g} is high for a teacher of "
             f"{plan.teacher.layers} layers and may undo what it knows. Try 3e-5.",
         )
     passes = steps * training.batch_size / max(plan.rows["train"], 1)
     if passes < 1:
-        yield Note(
+        yield Advice(
             "warning",
             f"{steps:,} steps show the student only {100 * passes:.0f} % of the labelled texts. More "
             "steps, or larger batches, let it see all of them.",
         )
     if teacher.model == "scratch":
-        yield Note(
+        yield Advice(
             "hint",
             "A teacher from scratch knows only this task's texts and is usually worse than a "
             "pre-trained one. minilm-l6 is a stronger teacher.",

@@ -111,7 +111,7 @@ def delete_run(store: Store, run_id: str) -> None:
         shutil.rmtree(place, ignore_errors=True)
 
 
-def size(folder: Path) -> int:
+def folder_bytes(folder: Path) -> int:
     """Bytes of all its files."""
     return sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
 
@@ -121,7 +121,7 @@ def _has_row(store: Store, run_id: str) -> bool:
 
 
 def _item(kind: str, path: Path, why: str, removable: bool = False) -> Item:
-    return Item(kind, path, size(path), removable, why)
+    return Item(kind, path, folder_bytes(path), removable, why)
 
 
 def _work(work: Path, status: str | None) -> tuple[str, bool]:

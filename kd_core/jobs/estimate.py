@@ -90,7 +90,7 @@ def estimate(plan: Plan, past: Iterable[PastRun], calibrated: Callable[[], float
 
 
 def _with_work(run: PastRun, plan: Plan) -> PastRun:
-    """``kd distill`` estimates nothing; the work of its runs is known where texts and models are these."""
+    """A run of ``kd distill`` has no estimate: with the same texts and models, its work is computed here."""
     mine = plan.config.model_dump(mode="json")
     if run.work or any(run.config.get(part) != mine[part] for part in SHARED):
         return run

@@ -55,7 +55,7 @@ class Job:
         self._over = threading.Event()
 
     def look(self) -> None:
-        """There is a new command in the store."""
+        """Look at once: there is a new command in the store."""
         self._look.set()
 
     def leave(self) -> None:
@@ -80,7 +80,7 @@ class Job:
             self._on_event(event)
 
         try:
-            with self._listening():
+            with self._heartbeat():
                 report = self._handler(row, forward, self.control)
             if report is not None:
                 content = report if isinstance(report, Mapping) else report.to_dict()
@@ -102,7 +102,7 @@ class Job:
             _keep_trying(lambda: self._store.set_status(self.run_id, status, reason))
 
     @contextmanager
-    def _listening(self) -> Iterator[None]:
+    def _heartbeat(self) -> Iterator[None]:
         """Meanwhile a thread shows that the process is alive, and obeys commands of other processes."""
         thread = threading.Thread(target=self._listen, name=f"kd-listen-{self.run_id}", daemon=True)
         thread.start()

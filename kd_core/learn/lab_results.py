@@ -64,7 +64,7 @@ def unpack(text: str, count: int) -> NDArray[np.bool_]:
     return np.unpackbits(np.frombuffer(bytes.fromhex(text), np.uint8))[:count].astype(bool)
 
 
-def transfer_curve(report: LabReport) -> pd.DataFrame:
+def transfer_table(report: LabReport) -> pd.DataFrame:
     """A row for each setting that has a cell: who, transfer, seeds, accuracies, accuracy, low, high (of it),
     and delta, delta_low, delta_high, kind: the verdict against the student alone, over the seeds of both.
 
@@ -99,7 +99,7 @@ def transfer_curve(report: LabReport) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=[*columns, "delta", "delta_low", "delta_high", "kind"])
 
 
-def size_grid(report: LabReport) -> pd.DataFrame:
+def size_table(report: LabReport) -> pd.DataFrame:
     """A row for each architecture: layers, hidden, params, embedding_share, seeds, accuracy, low, high, and
     latency_ms (median of one text at a time; empty until it was measured)."""
     cells, times = report["cells"], report["latency"]["ms"] if "latency" in report else {}

@@ -22,7 +22,7 @@ from kd_core.distillation.metrics import softmax, wilson
 from kd_core.errors import DataError
 from kd_core.learn.anatomy import anatomy, gradient_sizes
 from kd_core.learn.examples import shipped
-from kd_core.learn.lab_results import LabReport, size_grid, smallest, transfer_curve
+from kd_core.learn.lab_results import LabReport, size_table, smallest, transfer_table
 from kd_core.learn.recorded import recorded_lab
 from kd_core.system import formatting, paths
 
@@ -87,7 +87,7 @@ class Lesson(_Part):
 
 @dataclass(frozen=True)
 class Facts:
-    """What is so: the answer, and the words that fill the texts."""
+    """The right answer, and the words for the placeholders of the lesson's texts."""
 
     answer: str | float
     words: Mapping[str, str]
@@ -227,8 +227,8 @@ def _mean_accuracy(report: LabReport, who: str) -> float:
 
 
 def _data_and_size() -> AnswerAndValues:
-    report, grid = recorded_lab("transfer"), size_grid(recorded_lab("size"))
-    alone, labelled, *_, best = transfer_curve(report).to_dict("records")
+    report, grid = recorded_lab("transfer"), size_table(recorded_lab("size"))
+    alone, labelled, *_, best = transfer_table(report).to_dict("records")
     teacher = report["teacher"]["accuracy"]
     student = smallest(grid, KEEP / 100 * teacher)
     if student is None:

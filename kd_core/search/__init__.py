@@ -1,6 +1,6 @@
 """Search: which temperature, alpha, ... to take, by cross-validation on the training data.
 
-What pages and the command use; only ``carry_out`` and ``outlook`` load torch, when they are called::
+What pages and the command use; only ``run_search`` and ``outlook`` load torch, when they are called::
 
     SearchConfig(distill=..., temperatures=(1, 2, 4, 8), alphas=(0.1, 0.3), folds=3, method="grid", ...)
         .from_dict({...}) raises ConfigError with all .problems; .settings, .cells, .trainings: how many
@@ -13,7 +13,7 @@ What pages and the command use; only ``carry_out`` and ``outlook`` load torch, w
         .best, .choice: places in cells; .chosen(i): the config of cell i, for the Distill form
         .trainings_done of .trainings; .run_id: the run of the choice on all training data
     cells_study(study)      Optuna's own study, for optuna.visualization
-    carry_out(config, study, work, on_event, control)    work on it until all cells are done
+    run_search(config, study, work, on_event, control)    work on it until all cells are done
 """
 
 from __future__ import annotations
@@ -49,11 +49,11 @@ __all__ = [
     "SearchConfig",
     "SearchResult",
     "Setting",
-    "carry_out",
     "cells_study",
     "link",
     "outlook",
     "result",
+    "run_search",
     "study_of",
 ]
 
@@ -64,10 +64,10 @@ def study_of(row: RunRow) -> str:
     return str(config.get("study") or row.id)
 
 
-def carry_out(
+def run_search(
     config: SearchConfig, study: str, work: Path, on_event: OnEvent = ignore, control: Control | None = None
 ) -> SearchResult:
     """See ``kd_core.search.worker``, which loads torch."""
     from kd_core.search import worker
 
-    return worker.carry_out(config, study, work, on_event, control)
+    return worker.run_search(config, study, work, on_event, control)

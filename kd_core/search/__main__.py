@@ -8,7 +8,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from kd_core.errors import Stopped
-from kd_core.search import carry_out, result
+from kd_core.search import result, run_search
 from kd_core.system.control import Control
 
 
@@ -24,7 +24,7 @@ def main(study: str, work: Path) -> None:
     threading.Thread(target=_obey, args=(control,), daemon=True).start()
     config = result(study).config.model_copy(update={"workers": 1})
     with suppress(Stopped):
-        carry_out(config, study, work, control=control)
+        run_search(config, study, work, control=control)
 
 
 if __name__ == "__main__":

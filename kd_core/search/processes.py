@@ -37,7 +37,7 @@ def workers_here(config: SearchConfig) -> int:
 def more_workers(study: str, count: int, work: Path, control: Control) -> Iterator[None]:
     """``count`` more workers on ``study`` until the block ends, or this process does, however that happens.
 
-    They pause with ``control``. One that fails is missed by nobody: its cell goes back, and its output stays
+    They pause with ``control``. One that fails does no harm: its cell is given back, and its output stays
     in ``work`` until the search is done.
     """
     threads = torch.get_num_threads()

@@ -119,9 +119,9 @@ def cells_study(study: str) -> optuna.Study:
 
 def read(board: Board) -> SearchResult:
     facts, config = board.facts, board.config
-    cells = compared(_cells(board.cells, config.settings))
+    cells = compared_with_best(_cells(board.cells, config.settings))
     best = best_of(cells)
-    alone = compared(_cells(board.alone, config.alone), cells[best] if best is not None else None)
+    alone = compared_with_best(_cells(board.alone, config.alone), cells[best] if best is not None else None)
     teacher = [
         Score(seed=config.distill.teacher.seed, fold=fold, **facts[f"{trials.TEACHER} {fold}"])
         for fold in range(config.folds)
@@ -191,21 +191,21 @@ def choose(cells: Sequence[Cell]) -> int | None:
     return min(able, key=lambda cell: (*_cost(cell), -(cell.mean or 0))).number if able else None
 
 
-def compared(cells: Sequence[Cell], best: Cell | None = None) -> list[Cell]:
+def compared_with_best(cells: Sequence[Cell], best: Cell | None = None) -> list[Cell]:
     """The same cells, those that are done with their difference from ``best``, or else the best of them."""
     number = best_of(cells)
     if best is None and number is not None:
         best = cells[number]
     if best is None:
         return list(cells)
-    answers = []
+    with_difference = []
     for cell in cells:
         if cell.state == "done":
             from_best = difference(best.scores, cell.scores)
             same = from_best.low <= 0 <= from_best.high
             cell = cell.model_copy(update={"from_best": from_best, "same_as_best": same})
-        answers.append(cell)
-    return answers
+        with_difference.append(cell)
+    return with_difference
 
 
 def difference(best: Sequence[Score], other: Sequence[Score]) -> Difference:

@@ -45,7 +45,7 @@ from kd_core.system.control import Control
 from kd_core.system.settings import fixed
 
 
-def carry_out(
+def run_search(
     config: SearchConfig, study: str, work: Path, on_event: OnEvent = ignore, control: Control | None = None
 ) -> SearchResult:
     """Work on the search named ``study``, which begins here unless it exists, until all cells are done.

@@ -19,7 +19,7 @@ from typing import Any
 def main(quick: bool) -> None:
     from kd_core.config import DistillConfig
     from kd_core.distillation.events import Event, Progress
-    from kd_core.search import SearchConfig, carry_out, worker
+    from kd_core.search import SearchConfig, run_search, worker
     from kd_core.system.control import Control
 
     spent: dict[str, float] = {"students": 0.0, "teachers": 0.0, "recording": 0.0}
@@ -49,7 +49,7 @@ def main(quick: bool) -> None:
         os.environ["KD_HOME"] = home
         os.environ.pop("KD_DATABASE_URL", None)
         start = time.monotonic()
-        found = carry_out(config, "bench", Path(home) / "work" / "search", show, Control())
+        found = run_search(config, "bench", Path(home) / "work" / "search", show, Control())
         wall = time.monotonic() - start
     for cell in (*found.cells, *found.alone):
         print(f"T {cell.setting.temperature:g}, alpha {cell.setting.alpha:g}: ", end="")

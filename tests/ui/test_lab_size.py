@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 from streamlit.testing.v1 import AppTest
 
-from kd_core.learn.lab_results import size_grid, smallest
+from kd_core.learn.lab_results import size_table, smallest
 from kd_core.learn.recorded import recorded_lab
 from kd_core.system.formatting import percent
 from tests.ui.charts import alts
@@ -39,7 +39,7 @@ def test_before_the_guess_only_what_needs_no_training(app: App) -> None:
 
 
 def test_the_reveal(app: App) -> None:
-    grid, teacher = size_grid(recorded_lab("size")), recorded_lab("size")["teacher"]["accuracy"]
+    grid, teacher = size_table(recorded_lab("size")), recorded_lab("size")["teacher"]["accuracy"]
     answer = smallest(grid, 0.97 * teacher)
     assert answer
     assert len(grid) == 16
@@ -60,7 +60,7 @@ def test_the_reveal(app: App) -> None:
 
 
 def test_a_right_guess_and_a_goal_out_of_reach(app: App) -> None:
-    grid, teacher = size_grid(recorded_lab("size")), recorded_lab("size")["teacher"]["accuracy"]
+    grid, teacher = size_table(recorded_lab("size")), recorded_lab("size")["teacher"]["accuracy"]
     answer = smallest(grid, 0.97 * teacher)
     assert answer
     page = guess(app(PAGE), answer["layers"], answer["hidden"])

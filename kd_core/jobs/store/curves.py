@@ -1,4 +1,4 @@
-"""Points and looks at the validation split: how a run's models learned, written and read as SQL."""
+"""Training points and evaluations: how a run's models learned, written and read as SQL."""
 
 from __future__ import annotations
 

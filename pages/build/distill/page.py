@@ -5,7 +5,7 @@ import streamlit as st
 from kd_core.config import DistillConfig
 from kd_core.distillation.events import STAGES
 from kd_core.errors import ConfigError, KDError
-from kd_core.figures.towers import in_words, towers
+from kd_core.figures.towers import sizes_sentence, towers
 from kd_core.jobs.advice import examine
 from kd_core.jobs.estimate import Estimate
 from kd_core.jobs.plan import Plan
@@ -48,7 +48,7 @@ def show_plan(plan: Plan, expected: Estimate) -> None:
     st.image(
         towers(plan.teacher, plan.student, dark=is_dark()),
         width="stretch",
-        alt=in_words(plan.teacher, plan.student),
+        alt=sizes_sentence(plan.teacher, plan.student),
     )
     st.caption("Drawn to scale: the area of a block is its number of parameters. Pale: word embeddings.")
     show_softening(plan.config.objective.temperature)

@@ -10,7 +10,7 @@ import streamlit as st
 
 from kd_core import figures
 from kd_core.figures.lab_runs import SIZE_MEASURES, SizeMeasure, measured
-from kd_core.learn.lab_results import LabReport, size_grid, smallest
+from kd_core.learn.lab_results import LabReport, size_table, smallest
 from kd_core.learn.recorded import recorded_lab
 from kd_core.system import formatting
 from pages.learn.labs.controls import Controls, question_replaced
@@ -31,7 +31,7 @@ HELP: dict[SizeMeasure, str] = {
 @st.fragment
 def size_lab() -> None:
     report = recorded_lab("size")
-    grid, teacher = size_grid(report), report["teacher"]["accuracy"]
+    grid, teacher = size_table(report), report["teacher"]["accuracy"]
     controls = Controls(PAGE, "keep", "layers", "width", "reveal", "measure")
     ask_to_guess = not question_replaced(controls)
     left, right = st.columns([4, 8], gap="large")

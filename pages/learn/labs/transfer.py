@@ -11,7 +11,7 @@ from kd_core.errors import KDError, RunError
 from kd_core.figures.lab_runs import setting_name
 from kd_core.jobs.states import PENDING
 from kd_core.jobs.store import RunRow
-from kd_core.learn.lab_results import LabConfig, LabReport, transfer_curve
+from kd_core.learn.lab_results import LabConfig, LabReport, transfer_table
 from kd_core.learn.recorded import recorded_lab
 from kd_core.system import formatting
 from pages.learn.labs.controls import Controls, question
@@ -179,7 +179,7 @@ def _report(job: RunRow | None) -> LabReport | None:
 
 @st.cache_data(max_entries=16, show_spinner=False)
 def _curve(report: LabReport) -> pd.DataFrame:
-    return transfer_curve(report)
+    return transfer_table(report)
 
 
 def _words(curve: pd.DataFrame, teacher: float) -> str:

@@ -10,7 +10,7 @@ import streamlit as st
 from kd_core import figures
 from kd_core.deployment.benchmark import BenchConfig
 from kd_core.deployment.benchmark_notes import against, conditions, kind_of_texts
-from kd_core.deployment.reports import BenchReport, Cell, FormReport
+from kd_core.deployment.reports import BenchCell, BenchReport, FormReport
 from kd_core.deployment.runtimes import name_of_form
 from kd_core.jobs.store import RunRow
 from kd_core.system import formatting
@@ -100,7 +100,7 @@ def _results(report: BenchReport) -> None:
     )
 
 
-def _by_length(cells: Sequence[Cell], threads: int) -> None:
+def _by_length(cells: Sequence[BenchCell], threads: int) -> None:
     """Side by side, on one scale: a picture for each length."""
     p50 = [cell["p50"] for cell in cells]
     lengths = list(dict.fromkeys(cell["length"] for cell in cells))
@@ -116,7 +116,7 @@ def _by_length(cells: Sequence[Cell], threads: int) -> None:
                 )
 
 
-def _spoken(cells: Sequence[Cell]) -> str:
+def _spoken(cells: Sequence[BenchCell]) -> str:
     batch = cells[0]["batch"]
     times = [
         f"{name_of_form(c['form'])} {formatting.milliseconds(c['p50'])}" for c in cells if c["batch"] == batch
@@ -142,7 +142,7 @@ def _overview(forms: Sequence[FormReport]) -> pd.DataFrame:
     )
 
 
-def _grid(cells: Sequence[Cell]) -> pd.DataFrame:
+def _grid(cells: Sequence[BenchCell]) -> pd.DataFrame:
     return pd.DataFrame(
         [
             {

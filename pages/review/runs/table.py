@@ -121,7 +121,7 @@ def _setting(run: RunRow, name: str) -> float | None:
 @lru_cache(maxsize=50_000)  # the folder of a run that is done does not change
 def _disk(run_id: str) -> float | None:
     folder = paths.runs() / run_id
-    return cleaning.size(folder) / 1e6 if folder.is_dir() else None
+    return cleaning.folder_bytes(folder) / 1e6 if folder.is_dir() else None
 
 
 def _took(run: RunRow) -> float | None:

@@ -114,7 +114,7 @@ def show_answers(run: RunRow, text: str, truth: str | None) -> None:
 
 def _summary(answers: Sequence[Answer], truth: str | None) -> None:
     labels: dict[Role, str] = {answer.who: escape(answer.label) for answer in answers}
-    sentence = predict.in_words(labels)
+    sentence = predict.agreement_sentence(labels)
     true_class = "" if truth is None else f" The true class is {escape(truth)}."
     teacher, student, alone = (answer.probabilities for answer in answers)
     with st.container(border=True, key="playground.summary"):

@@ -18,14 +18,14 @@ from kd_core.deployment.predict import (
     MAX_CHARACTERS,
     MAX_WORDS,
     agreement,
+    agreement_sentence,
     answer,
     answers_table,
     checked,
     effects,
-    in_words,
+    largest_agreement,
     open_models,
     predict_texts,
-    together,
     words_of,
 )
 from kd_core.errors import DataError, RunError
@@ -269,7 +269,7 @@ def test_only_so_many_words():
 )
 def test_agreement(answers, same, short, sentence):
     said = dict(zip(("teacher", "student", "alone"), answers, strict=True))
-    assert (together(said), agreement(said), in_words(said)) == (same, short, sentence)
+    assert (largest_agreement(said), agreement(said), agreement_sentence(said)) == (same, short, sentence)
 
 
 def test_the_table_of_answers():

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from kd_core import figures
-from kd_core.learn.lab_results import size_grid, transfer_curve
+from kd_core.learn.lab_results import size_table, transfer_table
 from tests.unit.distillation.training.test_replay import play
 from tests.unit.learn.test_lab_results import cell, report
 
@@ -68,7 +68,7 @@ def test_agreement_and_answers() -> None:
 @pytest.mark.parametrize("dark", [False, True])
 def test_the_transfer_curve(dark: bool) -> None:
     cells = [cell("alone", 10), cell("none", 12), cell("many", 18, transfer=2000, seed=0)]
-    curve = transfer_curve(report(*cells, cell("many", 16, transfer=2000, seed=1)))
+    curve = transfer_table(report(*cells, cell("many", 16, transfer=2000, seed=1)))
     figure = figures.transfer_curve(curve, 0.9, dark=dark)
     means = [trace for trace in figure.data if trace.error_y.array is not None]
     assert [trace.y[0] for trace in means] == pytest.approx([50, 60, 85])
@@ -81,7 +81,7 @@ def test_the_transfer_curve(dark: bool) -> None:
 
 def test_the_size_grid_marks_the_guess() -> None:
     cells = [cell("x", 10 + n, layers=n, hidden=h) for n in (1, 2) for h in (64, 128)]
-    grid = size_grid(report(*cells))
+    grid = size_table(report(*cells))
     figure = figures.size_grid(grid, marked={(2, 64): "your guess"})
     (heat,) = figure.data
     assert list(heat.x) == ["64", "128"]

@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 
 from kd_core.figures import COLOURS
-from kd_core.figures.towers import in_words, towers
+from kd_core.figures.towers import sizes_sentence, towers
 from tests.unit.jobs.test_advice import STUDENT, TEACHER
 
 SVG = "{http://www.w3.org/2000/svg}"
@@ -50,8 +50,8 @@ def test_a_name_is_text_and_not_markup():
 
 
 def test_the_words_say_what_the_picture_shows():
-    assert in_words(TEACHER, STUDENT) == (
+    assert sizes_sentence(TEACHER, STUDENT) == (
         "Two towers drawn to scale. Teacher: 6 layers of 384, 12 heads, 22.7 M parameters. "
         "Student: 2 layers of 128, 2 heads, 2.7 M parameters, 8.4x smaller."
     )
-    assert "1 layer of 300, " in in_words(TEACHER, replace(STUDENT, layers=1, hidden=300, heads=None))
+    assert "1 layer of 300, " in sizes_sentence(TEACHER, replace(STUDENT, layers=1, hidden=300, heads=None))

@@ -8,7 +8,7 @@ import pytest
 
 from kd_core.distillation.metrics import wilson
 from kd_core.errors import ConfigError
-from kd_core.learn.lab_results import LabConfig, pack, size_grid, smallest, transfer_curve, unpack
+from kd_core.learn.lab_results import LabConfig, pack, size_table, smallest, transfer_table, unpack
 
 TEXTS = 20
 
@@ -46,7 +46,7 @@ def test_which_texts_are_right_survives_packing():
 
 
 def test_the_curve_is_in_order_and_has_means_and_intervals():
-    curve = transfer_curve(
+    curve = transfer_table(
         report(
             cell("many", 18, transfer=2000),
             cell("none", 12),
@@ -67,7 +67,7 @@ def test_the_curve_is_in_order_and_has_means_and_intervals():
 
 
 def test_the_verdict_is_paired_by_seed():
-    curve = transfer_curve(
+    curve = transfer_table(
         report(
             cell("alone", 4),
             cell("alone", 6, seed=1),
@@ -84,7 +84,7 @@ def test_the_verdict_is_paired_by_seed():
 
 
 def test_without_a_student_alone_there_is_no_verdict():
-    assert transfer_curve(report(cell("none", 12)))["kind"].isna().all()
+    assert transfer_table(report(cell("none", 12)))["kind"].isna().all()
 
 
 def test_the_grid_and_its_smallest():
@@ -94,7 +94,7 @@ def test_the_grid_and_its_smallest():
         cell("1x128", 15, layers=1),
         cell("1x64", 12, layers=1, hidden=64),
     )
-    grid = size_grid(found)
+    grid = size_table(found)
     assert grid["layers"].to_list() == [1, 1, 2]
     assert grid["params"].to_list() == [64_000, 128_000, 256_000]
     assert grid["embedding_share"].to_list() == pytest.approx([0.6, 0.6, 0.3])
@@ -104,7 +104,7 @@ def test_the_grid_and_its_smallest():
     assert chosen
     assert (chosen["layers"], chosen["hidden"]) == (1, 128)
     assert smallest(grid, 0.86) is None
-    timed = size_grid(found | {"latency": {"ms": {"1x64": {"p50": 0.4}}}})
+    timed = size_table(found | {"latency": {"ms": {"1x64": {"p50": 0.4}}}})
     assert timed["latency_ms"].to_list()[0] == 0.4
 
 

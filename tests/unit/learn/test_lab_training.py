@@ -13,7 +13,7 @@ from kd_core.errors import Stopped
 from kd_core.jobs.runner import Job
 from kd_core.jobs.store import Store
 from kd_core.learn import lab_training
-from kd_core.learn.lab_results import LabConfig, transfer_curve
+from kd_core.learn.lab_results import LabConfig, transfer_table
 from kd_core.learn.lab_training import run_lab, transfer_trainings
 from kd_core.system import paths
 from kd_core.system.control import Control
@@ -48,7 +48,7 @@ def test_a_lab_from_start_to_end(kd_home, config):
     assert json.loads(json.dumps(report)) == report
     assert report["test_texts"] == 25
     assert set(report["teacher"]) == {"accuracy"}
-    curve = transfer_curve(report)
+    curve = transfer_table(report)
     assert curve["transfer"].to_list() == [0, 0, 8, 40]
     assert curve["seeds"].to_list() == [2, 2, 2, 2]
     told = [event for event in events if isinstance(event, Progress)]

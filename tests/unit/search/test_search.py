@@ -35,16 +35,16 @@ from kd_core.search import (
     SearchConfig,
     SearchResult,
     Setting,
-    carry_out,
     cells_study,
     outlook,
     result,
+    run_search,
     worker,
 )
 from kd_core.search import trials as boards
 from kd_core.search.folds import fold_tasks
 from kd_core.search.processes import more_workers, workers_here
-from kd_core.search.results import best_of, choose, compared, difference
+from kd_core.search.results import best_of, choose, compared_with_best, difference
 from kd_core.system import paths
 from kd_core.system.control import Control
 
@@ -81,7 +81,7 @@ def counted(monkeypatch: pytest.MonkeyPatch) -> list[str]:
 def run(config: SearchConfig, control: Control | None = None, on_event=ignore) -> SearchResult:
     from kd_core.system import paths
 
-    return carry_out(config, config.study, paths.work() / "search", on_event, control or Control())
+    return run_search(config, config.study, paths.work() / "search", on_event, control or Control())
 
 
 # What is tried
@@ -283,14 +283,14 @@ def test_what_cannot_be_told_from_the_best_is_found_by_pairs() -> None:
     best = cell(0, 0.80, 0.90, 1.00)
     steadily_worse = cell(1, 0.79, 0.89, 0.99)  # folds differ far more than these two cells do
     now_and_then = cell(2, 0.82, 0.85, 1.00)
-    cells = compared([best, steadily_worse, now_and_then])
+    cells = compared_with_best([best, steadily_worse, now_and_then])
     assert [c.same_as_best for c in cells] == [True, False, True]
     assert best_of(cells) == 0
 
 
 def test_of_those_the_smallest_then_the_cheapest_then_the_nearest_is_chosen() -> None:
     def chosen(*others: Cell) -> int | None:
-        return choose(compared([cell(0, 0.9, 0.8, 0.85, t=1.0), *others]))
+        return choose(compared_with_best([cell(0, 0.9, 0.8, 0.85, t=1.0), *others]))
 
     near, far = cell(1, 0.89, 0.8, 0.84, t=4.0), cell(2, 0.89, 0.8, 0.84, t=8.0)
     assert chosen(near, far) == 1
@@ -301,7 +301,7 @@ def test_of_those_the_smallest_then_the_cheapest_then_the_nearest_is_chosen() ->
 
 
 def test_nothing_is_chosen_before_a_cell_is_done() -> None:
-    assert choose(compared([cell(0, 0.9, state="running")])) is None
+    assert choose(compared_with_best([cell(0, 0.9, state="running")])) is None
 
 
 # Cells
@@ -587,7 +587,7 @@ def searched(search_config, tmp_path_factory) -> Searched:
         patch.setattr(worker, "encode", encode)
         patch.setattr(fit, "DistillTrainer", Trainer)
         config = search_config.model_copy(update={"alphas": (0.5,)})
-        found = carry_out(config, "tiny", home / "work" / "search", ignore, Control())
+        found = run_search(config, "tiny", home / "work" / "search", ignore, Control())
     return Searched(found, tasks, learned, held_out, taught.count("teacher"), home / "work" / "search")
 
 
@@ -829,7 +829,7 @@ import torch
 torch.set_num_threads(1)
 from pathlib import Path
 from kd_core.system.control import Control
-from kd_core.search import carry_out, result, trials, worker
+from kd_core.search import run_search, result, trials, worker
 trials.BEAT, trials.GRACE, trials.LOOK_EVERY = 1, 10, 0.2
 trials.owner = lambda: "another machine:1:0.0"  # so that the heartbeat alone tells who is dead
 score = worker.CrossValidation.score
@@ -841,7 +841,7 @@ def told(self, setting, alone, fold, seed):
     print(f"done {'alone' if alone else setting.temperature} {setting.alpha} {fold}", flush=True)
     return result
 worker.CrossValidation.score = told
-carry_out(result("shared").config, "shared", Path(sys.argv[1]), lambda event: None, Control())
+run_search(result("shared").config, "shared", Path(sys.argv[1]), lambda event: None, Control())
 """
 
 
