@@ -85,6 +85,10 @@ class Report(BaseModel):
     def student(self) -> ModelReport:
         return self.models["student"]
 
+    @property
+    def alone(self) -> ModelReport:
+        return self.models["alone"]
+
     @model_validator(mode="before")
     @classmethod
     def _gather_models(cls, values: Any) -> Any:

@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 from streamlit.testing.v1 import AppTest
 
-from kd_core.config import DistillConfig
+from kd_core.config import DistillConfig, of_today
 from kd_core.jobs.store import Store
 from kd_core.learn.lab_results import LabConfig
 from kd_core.learn.recorded import recorded_lab
@@ -80,7 +80,7 @@ def test_the_settings_of_a_run_and_how_long_it_takes(app: App, store: Store) -> 
     page.selectbox(key="transfer.settings").set_value(JOB).run()
     page.button(key="transfer.start").click().run()
     (job,) = store.runs(kind="lab")
-    base = DistillConfig.from_dict(SAMPLE["config"])
+    base = DistillConfig.from_dict(of_today(SAMPLE["config"]))
     assert LabConfig.model_validate(job.config) == LabConfig(distil=base)
     assert job.name == "Mine, 3 seeds"
 
