@@ -11,6 +11,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -264,6 +265,9 @@ def test_the_threads_of_a_group_end_with_it(tmp_path):
     circle: list[Any] = [distributed.group.WORLD]
     circle.append(circle)
     del circle
+    deadline = time.monotonic() + 60
+    while threads() == 0 and time.monotonic() < deadline:  # they get their names a moment later
+        time.sleep(0.01)
     assert threads() > 0
     parallel.leave()
     assert threads() == 0
