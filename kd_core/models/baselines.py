@@ -7,6 +7,7 @@ baselines are on short texts). Kept in memory only: it is fitted again where it 
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
@@ -40,9 +41,11 @@ class TfidfBaseline:
         # A class whose texts are all left out would never be answered.
         rows = np.union1d(rows, np.unique(labels, return_index=True)[1])
         kept = [cut[row] for row in rows]
+        # Texts of emoji or punctuation alone have no words: then whatever stands between spaces counts as one.
+        pattern = r"\w+" if any(re.search(r"\w", text) for text in kept) else r"\S+"
         common = {"sublinear_tf": True, "max_features": FEATURES}
         vectorizers = (
-            TfidfVectorizer(**common, ngram_range=(1, 2), token_pattern=r"\w+"),
+            TfidfVectorizer(**common, ngram_range=(1, 2), token_pattern=pattern),
             TfidfVectorizer(**common, ngram_range=(2, 5), analyzer="char_wb"),
         )
         with threadpool_limits(1):

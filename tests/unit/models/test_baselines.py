@@ -22,6 +22,11 @@ def test_letters_count_where_words_have_no_spaces() -> None:
     assert floor.logits(["真好看", "太难看"]).argmax(axis=1).tolist() == [1, 0]
 
 
+def test_texts_without_a_word_are_told_too() -> None:
+    floor = TfidfBaseline.fit(["😀😀", "😀 👍", "!!!", "😡 !"], [1, 1, 0, 0], 2)
+    assert floor.logits(["😀 !", "😡😡"]).argmax(axis=1).tolist() == [1, 0]
+
+
 def test_its_logits_are_the_logarithms_of_probabilities() -> None:
     logits = TfidfBaseline.fit(TEXTS, LABELS, 2).logits(["the bank", "nothing known"])
     assert np.exp(logits).sum(axis=1) == pytest.approx([1, 1])
