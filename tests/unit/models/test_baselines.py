@@ -58,6 +58,12 @@ def test_of_too_many_texts_some_count_and_of_each_class_one(monkeypatch: pytest.
     assert sorted(words.vocabulary_) == ["aa", "cc", "dd"]
 
 
+def test_many_classes_share_the_weights(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(baselines, "WEIGHTS", 12)
+    floor = TfidfBaseline.fit(TEXTS, [0, 1, 2, 3], 4)
+    assert floor.params == 4 * (3 + 3) + 4
+
+
 def test_what_it_weighs() -> None:
     """One weight for each feature and one beside them; of each feature the IDF and its letters."""
     floor = TfidfBaseline.fit(["ab", "ab", "c", "c"], [0, 0, 1, 1], 2)
