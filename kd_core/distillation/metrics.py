@@ -242,10 +242,12 @@ def verdict(student_correct: Bools, alone_correct: Bools, *, resamples: int, see
     )
 
 
-def sentence(verdict: Verdict, items: str = "test headlines", floor: Floor | None = None) -> str:
+def sentence(
+    verdict: Verdict, items: str = "test headlines", floor: Floor | None = None, advice: str = ""
+) -> str:
     """The verdict in words, in percentage points; ``items`` names the texts in the plural.
 
-    That the student is above the floor is added; that it is not comes first, with what to try.
+    That the student is above the floor is added; that it is not comes first, with ``below_floor``'s advice.
     """
     comparison = _against_alone(verdict, items)
     if floor is None:
@@ -256,9 +258,20 @@ def sentence(verdict: Verdict, items: str = "test headlines", floor: Floor | Non
         return f"{comparison} It is above TF-IDF, which only counts words and letters ({gain})."
     place = "worse than" if over.kind == "hurt" else "not shown to be better than"
     return (
-        f"The distilled student is {place} TF-IDF, which only counts words and letters ({gain}): try a "
-        f"larger student, more labelled texts, or unlabelled ones as a transfer set. {comparison}"
+        f"The distilled student is {place} TF-IDF, which only counts words and letters ({gain}): {advice}. "
+        f"{comparison}"
     )
+
+
+def below_floor(floor: float, teacher: float, *, transfer: bool) -> str:
+    """What to do about a student that is not above the floor; both are accuracies."""
+    if floor > 0.99:
+        return "on this task, counting is enough"
+    if teacher <= floor:
+        return "its teacher is not above it either; teach that one longer, or choose another"
+    if transfer:
+        return "try a larger student or more labelled texts"
+    return "try a larger student, more labelled texts, or unlabelled ones as a transfer set"
 
 
 def _against_alone(verdict: Verdict, items: str) -> str:

@@ -75,7 +75,6 @@ def keep(
     run: Run, run_id: str, created: datetime, trained: list[Trained], findings: Findings, clock: Clock
 ) -> Report:
     """Write the run's folder: config, report, predictions, the replay of a student, and ``students/``."""
-    from kd_core.distillation.metrics import sentence
     from kd_core.distillation.run import TENSORBOARD
     from kd_core.distillation.training import replay
     from kd_core.system.machine import describe_machine
@@ -91,7 +90,7 @@ def keep(
         models=findings.models,
         teacher_key=trained[0].folder.name,
         verdict=findings.verdict,
-        sentence=sentence(findings.verdict, "test texts", findings.floor),
+        sentence=_sentence(findings, transfer=len(task.transfer) > 0),
         fidelity=findings.fidelity,
         seconds=clock.seconds,
         cached=clock.cached,
@@ -114,6 +113,15 @@ def keep(
                 model.folder, folder / STUDENTS / model.name, ignore=shutil.ignore_patterns("manifest.json")
             )
     return report
+
+
+def _sentence(findings: Findings, *, transfer: bool) -> str:
+    from kd_core.distillation.metrics import below_floor, sentence
+
+    floor = findings.floor
+    teacher = findings.models["teacher"].accuracy
+    advice = below_floor(floor.accuracy, teacher, transfer=transfer) if floor else ""
+    return sentence(findings.verdict, "test texts", floor, advice)
 
 
 def find(run_id: str) -> Path:

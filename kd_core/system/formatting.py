@@ -41,7 +41,9 @@ def compared(number: float, better: str, worse: str) -> str:
 
 
 def megabytes(size_mb: float) -> str:
-    """10.699 -> "10.7 MB", 1234.5 -> "1.2 GB" (1 MB = 1e6 bytes)."""
+    """0.039 -> "39 kB", 10.699 -> "10.7 MB", 1234.5 -> "1.2 GB" (1 MB = 1e6 bytes)."""
+    if 0 < size_mb < 0.0995:
+        return f"{1000 * size_mb:.0f} kB"
     return f"{size_mb:.1f} MB" if size_mb < 999.95 else f"{size_mb / 1000:,.1f} GB"
 
 

@@ -16,6 +16,7 @@ from kd_core.distillation.metrics import (
     ClassScore,
     Floor,
     Verdict,
+    below_floor,
     fidelity,
     fidelity_cells,
     scores,
@@ -433,11 +434,24 @@ def test_a_student_above_the_floor_says_so_at_the_end():
     ],
 )
 def test_a_student_that_is_not_above_the_floor_says_so_first(kind, numbers, place, gain):
-    said = sentence(HELPED, floor=floor(kind, *numbers))
+    said = sentence(HELPED, floor=floor(kind, *numbers), advice="try this")
     begin = f"The distilled student is {place} TF-IDF, which only counts words and letters ({gain}, 95 % "
     assert said.startswith(begin)
-    assert "try a larger student, more labelled texts, or unlabelled ones as a transfer set" in said
+    assert "): try this. Distillation" in said
     assert said.endswith(sentence(HELPED))
+
+
+@pytest.mark.parametrize(
+    ("floor", "teacher", "transfer", "advice"),
+    [
+        (0.8, 0.9, False, "try a larger student, more labelled texts, or unlabelled ones as a transfer set"),
+        (0.8, 0.9, True, "try a larger student or more labelled texts"),
+        (0.8, 0.8, True, "its teacher is not above it either; teach that one longer, or choose another"),
+        (0.995, 1.0, False, "on this task, counting is enough"),
+    ],
+)
+def test_what_to_do_about_a_student_that_is_not_above_the_floor(floor, teacher, transfer, advice):
+    assert below_floor(floor, teacher, transfer=transfer) == advice
 
 
 def test_sentence_of_several_seeds():

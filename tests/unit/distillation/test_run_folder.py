@@ -13,7 +13,7 @@ from safetensors.torch import load_file
 
 from kd_core.config import DistillConfig
 from kd_core.data import load_task
-from kd_core.distillation.metrics import sentence
+from kd_core.distillation.metrics import below_floor, sentence
 from kd_core.distillation.report import Report
 from kd_core.distillation.resolve import resolve
 from kd_core.models.loading import load_teacher
@@ -75,7 +75,8 @@ def test_several_seeds_give_means_and_spread(finished_run):
     assert list(report.teacher.seeds) == [0]
     assert (report.verdict.seeds, report.verdict.n) == (2, 25)
     assert report.verdict.delta == pytest.approx(report.student.accuracy - report.models["alone"].accuracy)
-    assert report.sentence == sentence(report.verdict, "test texts", report.floor)
+    advice = below_floor(report.floor.accuracy, report.teacher.accuracy, transfer=True)
+    assert report.sentence == sentence(report.verdict, "test texts", report.floor, advice)
 
 
 def test_predictions_and_scores_say_the_same(finished_run):
