@@ -135,7 +135,7 @@ def test_what_each_step_costs_and_buys(app: App, made: Path) -> None:
 def test_the_zip_and_how_to_use_it(app: App, made: Path) -> None:
     page = app(PAGE, run=RUN)
     button = page.get("download_button")[0].proto
-    assert button.label == "Download zip, 0.0 MB"
+    assert button.label == "Download zip, 3 kB"
     listed = page.dataframe[1].value
     assert listed.to_numpy().tolist() == [
         ["model/", 2_010, "The student as a Hugging Face folder"],
