@@ -116,14 +116,18 @@ def cached_parts(config: DistillConfig, past: Iterable[PastRun]) -> set[str]:
 
 
 def calibrate() -> float:
-    """Work per second of a small model that trains for a moment: about a second in all."""
+    """Work per second of a small model that trains for a moment: about a second in all.
+
+    A page may ask for it while a run is under way, whose weights hang on torch's one random state: nothing
+    here draws from that, neither weights nor dropout.
+    """
     import time
+    from itertools import chain
 
     import torch
-    from transformers import BertConfig
+    from transformers import AutoModelForSequenceClassification, BertConfig
 
     from kd_core.models.inference import supports_bf16
-    from kd_core.models.loading import new_model
     from kd_core.models.size import model_size
 
     rows, tokens, hidden, layers = 32, 32, 256, 2
@@ -133,8 +137,15 @@ def calibrate() -> float:
         num_hidden_layers=layers,
         num_attention_heads=4,
         intermediate_size=4 * hidden,
+        hidden_dropout_prob=0.0,
+        attention_probs_dropout_prob=0.0,
     )
-    model = new_model(config, 0).train()
+    with torch.device("meta"):
+        model = AutoModelForSequenceClassification.from_config(config, trust_remote_code=False)
+    model = model.to_empty(device="cpu").train()
+    with torch.no_grad():
+        for tensor in chain(model.parameters(), model.buffers()):
+            tensor.fill_(0.01 if tensor.is_floating_point() else 0)
     optimizer = torch.optim.AdamW(model.parameters(), fused=True)
     ids = torch.zeros(rows, tokens, dtype=torch.long)
     labels = torch.zeros(rows, dtype=torch.long)

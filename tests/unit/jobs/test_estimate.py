@@ -5,10 +5,11 @@ from dataclasses import replace
 from types import SimpleNamespace
 
 import pytest
+import torch
 
 from kd_core.distillation.events import STAGES, Estimated, Resolved, StageStarted
 from kd_core.jobs.cost import by_stage, parts
-from kd_core.jobs.estimate import PastRun, cached_parts, estimate, past_runs
+from kd_core.jobs.estimate import PastRun, cached_parts, calibrate, estimate, past_runs
 from tests import SAMPLES
 from tests.unit.jobs.test_advice import STUDENT, plan
 
@@ -171,3 +172,17 @@ def test_past_runs_reads_times_and_estimates_from_the_store():
     assert whole == PastRun({"task": {}}, {"distil": 40.0}, {"distil": 4e12}, kept=False)
     assert (old.seconds, old.work) == ({"distil": 40.0}, {}), "its work was counted in other units"
     assert resumed.seconds == {}, "a resumed run has only the time of its last part"
+
+
+def test_a_calibration_leaves_torchs_random_state_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A page asks for it beside a training, whose dropout draws from that state: not even for a moment."""
+
+    def refuse(*_: object, **__: object) -> None:
+        raise AssertionError("a training would go on from another state")
+
+    before = torch.random.get_rng_state()
+    for name in ("manual_seed", "set_rng_state"):
+        monkeypatch.setattr(torch, name, refuse)
+        monkeypatch.setattr(torch.random, name, refuse)
+    assert calibrate() > 0
+    assert torch.equal(before, torch.random.get_rng_state())
