@@ -27,7 +27,7 @@ from numpy.typing import NDArray
 
 from kd_core import DistillConfig, Report, distill
 from kd_core.data import load_task
-from kd_core.data.bundled import CORPUS_SHA256
+from kd_core.data.bbc import CORPUS_SHA256
 from kd_core.distillation import run_folder
 from kd_core.distillation.events import Event, Progress
 from kd_core.distillation.latency import latency

@@ -14,9 +14,8 @@ import pandas as pd
 from datasets import Dataset
 
 from kd_core.config import TaskConfig
-from kd_core.data.bundled import normalised
 from kd_core.data.columns import MAX_CLASSES
-from kd_core.data.splits import SHARES, split_rows
+from kd_core.data.splits import SHARES, normalised, split_rows
 from kd_core.data.task import Task, labelled, unlabelled
 from kd_core.errors import DataError
 from kd_core.system.formatting import counted

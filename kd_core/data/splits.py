@@ -10,6 +10,11 @@ TRAIN, VALIDATION, TEST = range(3)
 SHARES = (0.60, 0.15, 0.25)
 
 
+def normalised(text: str) -> str:
+    """Texts that differ only in case and white space are the same text."""
+    return " ".join(text.casefold().split())
+
+
 def connected_groups(keys: Sequence[Collection[str]]) -> list[int]:
     """One group number per row; rows that share a key, directly or through other rows, have the same one.
 

@@ -13,7 +13,7 @@ import pandas as pd
 from huggingface_hub import EvalResult, ModelCardData
 from jinja2 import Environment, StrictUndefined
 
-from kd_core.data.bundled import TASKS
+from kd_core.data.bundled import ORIGINS, TASKS
 from kd_core.data.hub import PREFIX
 from kd_core.data.uploads import safe_name
 from kd_core.deployment import staircase
@@ -82,7 +82,7 @@ def model_card(
         first=first,
         seeds=seeds,
         bilstm=student == "bilstm",
-        bbc=task in TASKS,
+        origin=ORIGINS.get(task),
         hub_data=plain(task.removeprefix(PREFIX)) if task.startswith(PREFIX) else "",
         bundled_teacher=BUNDLED_TEACHER if _is_bundled(teacher) else "",
         onnx=onnx,
@@ -127,7 +127,7 @@ def _metadata(config: Mapping[str, Any], files: Mapping[str, str | None], first:
         base = None
     measured = {"accuracy": ("Accuracy", first.accuracy), "f1": ("Macro-F1", first.macro_f1)}
     return ModelCardData(
-        language="en" if task in TASKS else None,
+        language=ORIGINS[task].code if task in ORIGINS else None,
         license="other",
         license_name="see-model-card",
         license_link="README.md",

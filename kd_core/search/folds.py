@@ -6,8 +6,8 @@ from collections import defaultdict
 from itertools import chain
 
 from kd_core.config import TaskConfig
-from kd_core.data.bundled import TASKS, normalised, text_groups
-from kd_core.data.splits import connected_groups, split_rows
+from kd_core.data.bundled import TASKS, text_groups
+from kd_core.data.splits import connected_groups, normalised, split_rows
 from kd_core.data.task import Task
 from kd_core.errors import DataError
 

@@ -4,7 +4,7 @@ import streamlit as st
 
 from kd_core.config import DistillConfig, TaskConfig
 from kd_core.data import load_task, uploads
-from kd_core.data.bundled import PACKAGE, TASKS
+from kd_core.data.bundled import ORIGINS, TASKS
 from kd_core.data.summary import Summary, summarise
 from kd_core.data.uploads import SavedTask
 from kd_core.errors import DataError, KDError
@@ -18,10 +18,6 @@ from pages.shared.text import escape
 
 SAMPLE = app_folder() / "assets" / "samples" / "support-messages.csv"
 VIEWS = ("Tasks", "Upload your own")
-BUNDLED = (
-    "BBC News articles of 2004 and 2005, collected by D. Greene and P. Cunningham (2006), from the package "
-    f"{PACKAGE.partition('=')[0]}. The articles are © BBC, for research and teaching only."
-)
 UNFINISHED = (*PENDING, "interrupted")
 
 
@@ -77,7 +73,7 @@ with look:
     try:
         if chosen in TASKS:
             st.write(f"{TASKS[chosen]}.")
-            st.caption(BUNDLED)
+            st.caption(ORIGINS[chosen].credit)
         show_task(look_at(config), key="data.look")
         if chosen in saved:
             st.caption("You uploaded this task. Its files stay on this machine, in")

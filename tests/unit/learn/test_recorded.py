@@ -6,7 +6,7 @@ import json
 
 import numpy as np
 
-from kd_core.data.bundled import CORPUS_SHA256
+from kd_core.data.bbc import CORPUS_SHA256
 from kd_core.distillation.training.replay import moments
 from kd_core.learn.lab_results import unpack
 from kd_core.learn.recorded import _content, digest, recorded, recorded_lab, recorded_replay

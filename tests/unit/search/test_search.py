@@ -22,7 +22,7 @@ import torch
 
 from kd_core.cli import main
 from kd_core.config import DistillConfig, TaskConfig
-from kd_core.data.bundled import normalised
+from kd_core.data.splits import normalised
 from kd_core.data.task import Task, labelled, unlabelled
 from kd_core.distillation.events import Progress, ignore
 from kd_core.distillation.training.trainer import DistillTrainer
@@ -230,14 +230,14 @@ def test_texts_that_differ_in_case_and_space_only_stay_together() -> None:
 
 @pytest.mark.parametrize("name", ["bbc-headlines", "bbc-articles"])
 def test_transfer_texts_of_a_fold_are_from_its_training_articles(name: str) -> None:
-    from kd_core.data import bundled, load_task
+    from kd_core.data import bbc, load_task
 
     task = load_task(TaskConfig(name=name, transfer_texts=3_000))
-    articles = bundled.read_corpus(bundled.corpus_folder())
+    articles = bbc.read_corpus(bbc.corpus_folder())
     bodies: dict[str, set[int]] = {}
-    for article, group in zip(articles, bundled.article_groups(articles), strict=True):
+    for article, group in zip(articles, bbc.article_groups(articles), strict=True):
         whole = "\n".join((article.headline, *article.paragraphs))
-        for text in (article.headline, whole, *article.sentences, *bundled._halves(article.sentences)):
+        for text in (article.headline, whole, *article.sentences, *bbc._halves(article.sentences)):
             bodies.setdefault(normalised(text), set()).add(group)
 
     def groups(texts) -> set[int]:
