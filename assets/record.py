@@ -30,13 +30,13 @@ from kd_core.data import load_task
 from kd_core.data.bbc import CORPUS_SHA256
 from kd_core.distillation import run_folder
 from kd_core.distillation.events import Event, Progress
-from kd_core.distillation.latency import latency
+from kd_core.distillation.latency import answering, inference, latency
 from kd_core.distillation.roles import StudentVariant
 from kd_core.distillation.training.replay import Replay
 from kd_core.learn.lab_results import LabConfig
 from kd_core.learn.lab_training import LabTraining, run_lab, transfer_trainings
 from kd_core.learn.recorded import FOLDER, TASK, digest
-from kd_core.models.inference import collate, encode
+from kd_core.models.inference import encode
 from kd_core.models.loading import load_teacher
 from kd_core.models.students import build_student
 from kd_core.system import paths
@@ -106,13 +106,17 @@ def latency_pass() -> None:
     config = DistillConfig.from_dict(content["config"])
     task = load_task(config.task)
     teacher, tokenizer = load_teacher(config.teacher, task)
-    models, encoded = {}, {}
+    answers, tokens, models = {}, {}, []
+    texts = task.test.select(range(ROWS))
     for cell in (cell for cell in _sizes() if cell.seed == SEEDS[0]):
         student = config.change(cell.changes).student  # new ones: what they have learned costs no time
-        models[cell.name], pieces = build_student(student, teacher, tokenizer, task, cell.seed)
-        texts = encode(pieces, task.test.select(range(ROWS)), int(config.task.max_length))
-        encoded[cell.name] = [collate([{"input_ids": ids}], 0) for ids in texts["input_ids"]]
-    times = latency(models, encoded, repeats=REPEATS)
+        model, pieces = build_student(student, teacher, tokenizer, task, cell.seed)
+        models.append(model)
+        answers[cell.name] = answering(model, pieces, int(config.task.max_length))
+        encoded = encode(pieces, texts, int(config.task.max_length))
+        tokens[cell.name] = [len(ids) for ids in encoded["input_ids"]]
+    with inference(models, threads=1):
+        times = latency(answers, list(texts["text"]), tokens, repeats=REPEATS)
     found = {name: {k: round(v, 4) for k, v in vars(ms).items()} for name, ms in times.items()}
     _write(f"size-{TASK}", content | {"latency": {"machine": describe_machine(), "ms": found}})
 

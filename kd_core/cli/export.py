@@ -13,7 +13,7 @@ from kd_core.cli.runs import find_run
 from kd_core.deployment.reports import FormReport
 from kd_core.deployment.runtimes import form_name
 from kd_core.errors import RunError
-from kd_core.system.formatting import compared, megabytes, percent, plus_minus
+from kd_core.system.formatting import compared, megabytes, percent, plus_minus, what_is_timed
 
 
 @click.command()
@@ -43,7 +43,7 @@ def export(run: str, to: str, onnx: bool, int8: bool, as_json: bool) -> None:
     out = console(sys.stdout)
     out.print(
         f"\nOn {report['texts']:,} test texts. Latency p50 and p95 in ms: "
-        "one text at a time, 1 thread, tokenisation not included."
+        f"{what_is_timed(1, 1, tokenizer=True)}, one at a time."
     )
     headings = ("", "Accuracy", "Size", "p50", "p95", "Against the teacher")
     teacher = report["forms"][0]

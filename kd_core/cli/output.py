@@ -12,11 +12,10 @@ import click
 from rich.console import Console
 from rich.table import Table
 
-from kd_core.distillation.roles import FLOOR, NAMES
-from kd_core.system.formatting import count, megabytes, percent, plus_minus
+from kd_core.distillation.roles import NAMES
+from kd_core.system.formatting import count, megabytes, percent, plus_minus, what_is_timed
 
 if TYPE_CHECKING:  # scipy comes with it
-    from kd_core.distillation.metrics import Floor
     from kd_core.distillation.report import ModelReport, Report
 
 as_json = click.option("--json", "as_json", is_flag=True, help="Print the result as one JSON document.")
@@ -56,12 +55,9 @@ def print_report(out: Console, report: Report) -> None:
     timed = report.student.latency_ms
     out.print(
         f"\nOn {report.verdict.n:,} test texts. "
-        f"Latency p50 and p95 in ms: batch {timed.batch}, threads {timed.threads}."
+        f"Latency p50 and p95 in ms: {what_is_timed(timed.batch, timed.threads, timed.tokenizer)}."
     )
-    rows = [(name, *_result(model)) for name, model in models.items()]
-    if floor := report.floor:
-        rows.append((FLOOR, *_quality(floor), f"{floor.latency_ms:.2f}", ""))
-    out.print(table(headings, rows, range(1, 7)))
+    out.print(table(headings, [(name, *_result(model)) for name, model in models.items()], range(1, 7)))
 
     shifts = report.student.shifted
     if shifts:
@@ -77,13 +73,11 @@ def print_report(out: Console, report: Report) -> None:
 
 
 def _result(model: ModelReport) -> tuple[str, ...]:
-    return *_quality(model), f"{model.latency_ms.p50:.2f}", f"{model.latency_ms.p95:.2f}"
-
-
-def _quality(model: ModelReport | Floor) -> tuple[str, ...]:
     return (
         f"{percent(model.accuracy)} {plus_minus(model.low, model.high)}",
         percent(model.macro_f1),
         count(model.params),
         megabytes(model.size_mb),
+        f"{model.latency_ms.p50:.2f}",
+        f"{model.latency_ms.p95:.2f}",
     )

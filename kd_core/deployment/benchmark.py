@@ -23,7 +23,7 @@ from pydantic import Field
 
 from kd_core.deployment.benchmark_notes import notes
 from kd_core.deployment.reports import BenchCell, BenchReport, FormReport, LatencyReport
-from kd_core.deployment.runtimes import RUNTIME_NAMES, Runtime
+from kd_core.deployment.runtimes import RUNTIMES, Runtime
 from kd_core.distillation.events import OnEvent, Progress, ignore
 from kd_core.distillation.report import Report
 from kd_core.distillation.roles import Role
@@ -69,7 +69,7 @@ def bench(config: BenchConfig, on_event: OnEvent = ignore, control: Control | No
     report = Report.read(find(config.run))
     started = datetime.now(UTC)
     threads = config.threads or tuple(sorted({1, len(cores())}))
-    todo = len(threads) * len(config.batches) * len(config.lengths) + len(WHO) * len(RUNTIME_NAMES)
+    todo = len(threads) * len(config.batches) * len(config.lengths) + len(WHO) * len(RUNTIMES)
     done = 0
 
     def progress(label: str) -> None:
@@ -118,7 +118,7 @@ def bench(config: BenchConfig, on_event: OnEvent = ignore, control: Control | No
 def forms() -> Iterator[tuple[str, Role, Runtime]]:
     """("teacher-pytorch", "teacher", "pytorch"), ... in the order in which they are always listed."""
     for who in WHO:
-        for runtime in RUNTIME_NAMES:
+        for runtime in RUNTIMES:
             yield f"{who}-{runtime}", who, runtime
 
 

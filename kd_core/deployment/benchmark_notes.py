@@ -11,10 +11,10 @@ from statistics import median
 from typing import Any
 
 from kd_core.deployment.reports import BenchCell, BenchReport, FormReport, Timing
-from kd_core.deployment.runtimes import RUNTIME_NAMES, Runtime, name_of_form
+from kd_core.deployment.runtimes import RUNTIME_NAMES, RUNTIMES, Runtime, form_name, name_of_form
 from kd_core.distillation.report_tables import measured_on
 from kd_core.distillation.roles import NAMES, Role
-from kd_core.system.formatting import compared, milliseconds, percent, ratio
+from kd_core.system.formatting import compared, in_sentence, milliseconds, percent, ratio
 
 UNDISTURBED = 1.5  # p95 over p50 of equal work; on an idle machine it is hardly above 1
 LESS_GAIN = 0.8  # of the gain in large batches: what is called less
@@ -105,7 +105,7 @@ def _smaller_gain(table: _Cells) -> str | None:
     """One text at a time, the student gains less than in large batches."""
     one, many = table.batches[0], table.batches[-1]
     gains: dict[Runtime, tuple[float, float]] = {}
-    for runtime in RUNTIME_NAMES:
+    for runtime in RUNTIMES:
         small, large = (
             table.p50(f"teacher-{runtime}", batch) / table.p50(f"student-{runtime}", batch)
             for batch in (one, many)
@@ -177,10 +177,11 @@ def _threads(table: _Cells) -> str | None:
         return None
     slow, worst = [], 0.0
     for who in ("teacher", "student"):
-        for runtime, name in RUNTIME_NAMES.items():
+        for runtime in RUNTIMES:
             one, more = (table.p50(f"{who}-{runtime}", threads=n) for n in (few, many))
             if one < FASTER * more:
-                slow.append(f"{NAMES[who].lower()}, {name}: {milliseconds(one)} and {milliseconds(more)}")
+                form = in_sentence(form_name(who, runtime))
+                slow.append(f"{form}: {milliseconds(one)} and {milliseconds(more)}")
                 worst = max(worst, more / one)
     if not slow:
         return None
@@ -206,7 +207,7 @@ def _padding(table: _Cells) -> str | None:
 
 
 def _tokenizer(table: _Cells, tokenizer_ms: Mapping[Role, Timing]) -> str | None:
-    times = {name: table.p50(f"student-{runtime}") for runtime, name in RUNTIME_NAMES.items()}
+    times = {RUNTIME_NAMES[runtime]: table.p50(f"student-{runtime}") for runtime in RUNTIMES}
     fastest = min(times, key=lambda name: times[name])
     tokenizer = tokenizer_ms["student"]["p50"]
     if tokenizer < 0.2 * times[fastest]:

@@ -18,10 +18,10 @@ import numpy as np
 from kd_core.deployment.bundle import make_zip, write_bundle
 from kd_core.deployment.forms import Form, OpenForm, open_form, shifted_splits, test_split
 from kd_core.deployment.reports import ExportReport, FormReport
-from kd_core.deployment.runtimes import Runtime, form_name, in_sentence
+from kd_core.deployment.runtimes import Runtime, form_name
 from kd_core.distillation import run_folder
 from kd_core.distillation.events import OnEvent, Progress, ignore
-from kd_core.distillation.latency import interleaved
+from kd_core.distillation.latency import latency
 from kd_core.distillation.metrics import Latency, scores
 from kd_core.distillation.report import Report
 from kd_core.distillation.roles import NAMES, Role
@@ -29,7 +29,7 @@ from kd_core.errors import ConfigError, RunError
 from kd_core.models.inference import Logits
 from kd_core.system import paths
 from kd_core.system.control import Control
-from kd_core.system.formatting import percent
+from kd_core.system.formatting import in_sentence, percent
 from kd_core.system.machine import describe_machine
 from kd_core.system.settings import Settings, setting
 
@@ -219,24 +219,10 @@ def _room_on_disk(place: Path) -> Iterator[None]:
 
 
 def _latency(forms: Mapping[str, OpenForm], texts: list[str], control: Control) -> dict[str, Latency]:
-    """One text at a time on one thread, tokenisation not included; the forms take turns."""
-    encoded = {name: form.encode(texts) for name, form in forms.items()}
-
-    def call(name: str, turn: int) -> None:
-        forms[name].logits([encoded[name][turn % len(texts)]])
-
-    times = interleaved({name: partial(call, name) for name in forms}, len(texts), control=control)
-    return {
-        name: Latency(
-            p50=float(np.percentile(times[name], 50)) / 1e6,
-            p95=float(np.percentile(times[name], 95)) / 1e6,
-            batch=1,
-            threads=1,
-            texts=len(texts),
-            mean_tokens=float(np.mean([len(ids) for ids in encoded[name]])),
-        )
-        for name in forms
-    }
+    """One text at a time; the forms were opened for one thread."""
+    answers = {name: form.answer for name, form in forms.items()}
+    tokens = {name: [len(ids) for ids in form.encode(texts)] for name, form in forms.items()}
+    return latency(answers, texts, tokens, repeats=len(texts), control=control)
 
 
 def _check_accuracy(report: Report, who: Role, accuracy: float, texts: int) -> None:

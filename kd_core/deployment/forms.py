@@ -96,6 +96,10 @@ class OpenForm:
             mask[i, : len(row)] = 1
         return self.forward(padded, mask)
 
+    def answer(self, *texts: str) -> Logits:
+        """From texts to answers, as one batch: what is timed."""
+        return self.logits(self.encode(texts))
+
     def predict(
         self,
         texts: Sequence[str],

@@ -22,6 +22,7 @@ class LatencyReport(Timing):
     threads: int
     texts: int
     mean_tokens: float
+    tokenizer: NotRequired[bool]  # it is part of the time; not so where version 0.1 has measured
 
 
 class FormReport(TypedDict):

@@ -6,9 +6,15 @@ from typing import Literal, cast
 
 from kd_core.distillation.roles import NAMES, Role
 
-Runtime = Literal["pytorch", "onnx", "int8"]
+Runtime = Literal["pytorch", "onnx", "int8", "sklearn"]
 
-RUNTIME_NAMES: dict[Runtime, str] = {"pytorch": "PyTorch", "onnx": "ONNX", "int8": "ONNX int8"}
+RUNTIMES: tuple[Runtime, ...] = ("pytorch", "onnx", "int8")  # of a network
+RUNTIME_NAMES: dict[Runtime, str] = {
+    "pytorch": "PyTorch",
+    "onnx": "ONNX",
+    "int8": "ONNX int8",
+    "sklearn": "scikit-learn",
+}
 
 
 def form_name(who: Role, runtime: Runtime) -> str:
@@ -25,8 +31,3 @@ def split_form(form: str) -> tuple[Role, Runtime]:
 def name_of_form(form: str) -> str:
     """ "student-int8" -> "Distilled student, ONNX int8"."""
     return form_name(*split_form(form))
-
-
-def in_sentence(name: str) -> str:
-    """ "distilled student, ONNX int8"."""
-    return name[0].lower() + name[1:]

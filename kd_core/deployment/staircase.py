@@ -7,10 +7,18 @@ from collections.abc import Mapping, Sequence
 import pandas as pd
 
 from kd_core.deployment.reports import FormReport
-from kd_core.deployment.runtimes import RUNTIME_NAMES, form_name
-from kd_core.distillation.report_tables import NO_TOKENIZER, one_pass
+from kd_core.deployment.runtimes import RUNTIME_NAMES, RUNTIMES, form_name
 from kd_core.distillation.roles import SHORT_NAMES
-from kd_core.system.formatting import compared, count, megabytes, milliseconds, percent, plus_minus, points
+from kd_core.system.formatting import (
+    compared,
+    count,
+    megabytes,
+    milliseconds,
+    percent,
+    plus_minus,
+    points,
+    what_is_timed,
+)
 
 
 def label(form: FormReport) -> str:
@@ -27,7 +35,7 @@ def short_label(form: FormReport) -> str:
 def steps(forms: Sequence[FormReport]) -> list[FormReport]:
     """The teacher in PyTorch, then the distilled student's forms, in the order of the stairs."""
     by_step = {(form["who"], form["runtime"]): form for form in forms}
-    stairs = [("teacher", "pytorch"), *(("student", runtime) for runtime in RUNTIME_NAMES)]
+    stairs = [("teacher", "pytorch"), *(("student", runtime) for runtime in RUNTIMES)]
     return [by_step[step] for step in stairs if step in by_step]
 
 
@@ -65,13 +73,12 @@ def table(forms: Sequence[FormReport]) -> pd.DataFrame:
 def conditions(forms: Sequence[FormReport], machine: Mapping[str, str | int], rows: int) -> str:
     """How the numbers of ``forms`` were measured, in two sentences."""
     times = forms[0]["latency_ms"]
+    how = what_is_timed(times["batch"], times["threads"], times.get("tokenizer", False))
     tokens = sorted({f"{form['latency_ms']['mean_tokens']:.0f}" for form in forms}, key=int)
     return (
-        f"Accuracy: each form was run on all {rows:,} test texts; ± is its 95 % interval. Latency: "
-        f"{one_pass(times['batch'], times['threads'])}, {times['texts']:,} test texts, "
-        f"{' to '.join((tokens[0], tokens[-1])[: len(tokens)])} tokens on average, the forms taking turns; "
-        f"{NO_TOKENIZER} {machine['processor']}, {machine['cores']} cores, "
-        f"{machine['os']}."
+        f"Accuracy: each form was run on all {rows:,} test texts; ± is its 95 % interval. Latency: {how}, "
+        f"{times['texts']:,} test texts, {' to '.join((tokens[0], tokens[-1])[: len(tokens)])} tokens on "
+        f"average, the forms taking turns. {machine['processor']}, {machine['cores']} cores, {machine['os']}."
     )
 
 

@@ -1,7 +1,7 @@
 """What models cost and how good they are, over many runs: candidates, Pareto front, the best within limits.
 
 A *candidate* is a model in one form: a run's teacher, student or control as PyTorch runs it, or as ONNX
-Runtime does (plain or int8) where a benchmark or an export has measured that. No torch.
+Runtime does (plain or int8) where a benchmark or an export has measured that; and TF-IDF. No torch.
 """
 
 from __future__ import annotations
@@ -87,7 +87,8 @@ def candidates(rows: Iterable[RunRow]) -> pd.DataFrame:
 
 
 def _conditions(machine: str, form: Mapping[str, Any]) -> str:
-    return f"{machine}, {counted(form['threads'], 'thread')}, batch {form['batch']}"
+    how = f"{machine}, {counted(form['threads'], 'thread')}, batch {form['batch']}"
+    return how if form.get("tokenizer") else f"{how}, without tokenizer"
 
 
 def timed_under(frame: pd.DataFrame, conditions: str) -> pd.DataFrame:

@@ -1,56 +1,51 @@
-"""Step 4, the costs: latency of one text at a time."""
+"""Step 4, the costs: latency of one text at a time, from the text to its answer."""
 
 from __future__ import annotations
 
 import gc
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import partial
 from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
-from torch import Tensor
 
 from kd_core.distillation.metrics import Latency
 from kd_core.system.control import Control
 
 if TYPE_CHECKING:
-    from transformers import PreTrainedModel
+    from transformers import PreTrainedModel, PreTrainedTokenizerFast
+
+    from kd_core.models.inference import Logits
 
 WARM_UP = 10  # rounds that are not counted: allocators, caches and thread pools settle
 
+Answer = Callable[[str], object]
+
 
 def latency(
-    models: Mapping[str, PreTrainedModel],
-    encoded: Mapping[str, list[dict[str, Tensor]]],
+    answers: Mapping[str, Answer],
+    texts: Sequence[str],
+    tokens: Mapping[str, Sequence[int]],
     *,
     repeats: int,
     threads: int = 1,
     control: Control | None = None,
 ) -> dict[str, Latency]:
-    """Median and 95th percentile (ms) of a forward pass at batch size 1, for each model.
+    """Median and 95th percentile (ms) from one text to its answer, tokenizer included, for each model.
 
-    ``encoded[name]`` are that model's inputs, each of shape (1, tokens), used in turn for ``repeats`` passes.
-    The models take turns text by text, so that a machine that slows down slows all of them alike.
-    Training flags and the number of torch threads are put back.
+    Each of ``answers`` gets the ``texts`` in turn, ``repeats`` in all; they take turns text by text, so that
+    a machine that slows down slows all of them alike. ``tokens[name]`` are the lengths of the texts there.
+    That they compute with so many ``threads`` is the caller's to see to (``inference``).
 
-    Raises: ValueError for inputs that do not fit, Stopped through ``control``.
+    Raises: ValueError for no texts or repeats, Stopped through ``control``.
     """
-    _check(models, encoded, repeats, threads)
-    inputs = {
-        name: [{key: value.to(model.device) for key, value in batch.items()} for batch in encoded[name]]
-        for name, model in models.items()
-    }
-    with _inference(models, threads):
-        times = interleaved(
-            {name: partial(_pass, model, inputs[name]) for name, model in models.items()},
-            repeats,
-            WARM_UP,
-            control,
-        )
-    lengths = {name: [batch["input_ids"].shape[1] for batch in inputs[name]] for name in models}
+    if repeats < 1 or not texts:
+        raise ValueError(f"there must be a text and a repeat, got {len(texts)} and {repeats}")
+    calls = {name: partial(_answer, answer, texts) for name, answer in answers.items()}
+    times = interleaved(calls, repeats, WARM_UP, control)
     return {
         name: Latency(
             p50=float(np.percentile(times[name], 50)) / 1e6,
@@ -58,10 +53,46 @@ def latency(
             batch=1,
             threads=threads,
             texts=repeats,
-            mean_tokens=float(np.mean([lengths[name][turn % len(lengths[name])] for turn in range(repeats)])),
+            mean_tokens=float(np.mean([tokens[name][turn % len(texts)] for turn in range(repeats)])),
+            tokenizer=True,
         )
-        for name in models
+        for name in answers
     }
+
+
+def answering(
+    model: PreTrainedModel, tokenizer: PreTrainedTokenizerFast, max_length: int
+) -> Callable[[str], Logits]:
+    """What the model does with one text: cut it into pieces, run, and hand over the logits."""
+    from kd_core.models.inference import collate
+
+    def answer(text: str) -> Logits:
+        ids = tokenizer([text], truncation=True, max_length=max_length)["input_ids"]
+        batch = collate([{"input_ids": ids[0]}], model.config.pad_token_id or 0)
+        output = model(**{name: tensor.to(model.device) for name, tensor in batch.items()})
+        logits: Logits = output.logits.cpu().numpy()  # waits for an accelerator
+        return logits
+
+    return answer
+
+
+@contextmanager
+def inference(models: Sequence[PreTrainedModel], threads: int) -> Iterator[None]:
+    """Without gradients and dropout, and with so many of torch's threads; all of it is put back."""
+    if threads < 1:
+        raise ValueError(f"threads must be at least 1, got {threads}")
+    training = [model.training for model in models]
+    threads_before = torch.get_num_threads()
+    try:
+        torch.set_num_threads(threads)
+        for model in models:
+            model.eval()
+        with torch.inference_mode():
+            yield
+    finally:
+        torch.set_num_threads(threads_before)
+        for model, was_training in zip(models, training, strict=True):
+            model.train(was_training)
 
 
 def interleaved(
@@ -87,38 +118,6 @@ def interleaved(
     return times
 
 
-def _check(
-    models: Mapping[str, PreTrainedModel],
-    encoded: Mapping[str, list[dict[str, Tensor]]],
-    repeats: int,
-    threads: int,
-) -> None:
-    if repeats < 1 or threads < 1:
-        raise ValueError(f"repeats and threads must be at least 1, got {repeats} and {threads}")
-    for name in models:
-        if not encoded.get(name):
-            raise ValueError(f"no encoded texts for the model {name!r}")
-        rows = {batch["input_ids"].shape[0] for batch in encoded[name]}
-        if rows != {1}:
-            raise ValueError(f"each input of {name!r} must hold one text, got batches of {sorted(rows)}")
-
-
-@contextmanager
-def _inference(models: Mapping[str, PreTrainedModel], threads: int) -> Iterator[None]:
-    training = {name: model.training for name, model in models.items()}
-    threads_before = torch.get_num_threads()
-    try:
-        torch.set_num_threads(threads)
-        for model in models.values():
-            model.eval()
-        with torch.inference_mode():
-            yield
-    finally:
-        torch.set_num_threads(threads_before)
-        for name, model in models.items():
-            model.train(training[name])
-
-
 @contextmanager
 def _no_collection() -> Iterator[None]:
     """Keep the garbage collector out of the measurement (for one round: a paused run should collect)."""
@@ -137,11 +136,5 @@ def _time(call: Callable[[int], object], turn: int) -> int:
     return time.perf_counter_ns() - start
 
 
-def _pass(model: PreTrainedModel, batches: list[dict[str, Tensor]], turn: int) -> None:
-    model(**batches[turn % len(batches)])
-    _wait_for(model.device)
-
-
-def _wait_for(device: torch.device) -> None:
-    if device.type != "cpu":  # elsewhere a call returns before its work is done
-        torch.accelerator.synchronize(device)
+def _answer(answer: Answer, texts: Sequence[str], turn: int) -> None:
+    answer(texts[turn % len(texts)])

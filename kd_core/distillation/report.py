@@ -19,7 +19,7 @@ from pydantic import (
 )
 
 from kd_core.config import VERSION, of_today
-from kd_core.distillation.metrics import Fidelity, Floor, Latency, Scores, Verdict
+from kd_core.distillation.metrics import Fidelity, Latency, Scores, Verdict
 from kd_core.distillation.roles import CORE, LISTED, ROLES, Role
 from kd_core.errors import RunError
 
@@ -75,7 +75,8 @@ class Report(BaseModel):
     # Share of the validation and test texts with a word piece that the student lacks; None in reports of 0.1
     # and where the student's tokenizer is no part of the teacher's.
     unknown_texts: float | None = None
-    floor: Floor | None = None  # None in reports of 0.1, and where it was left out
+    # The student's verdict against TF-IDF; None in reports of 0.1, and where that was left out.
+    over_floor: Verdict | None = None
 
     @property
     def teacher(self) -> ModelReport:

@@ -10,10 +10,18 @@ import pandas as pd
 
 from kd_core.distillation.metrics import fidelity_cells, softmax
 from kd_core.distillation.report import Report
-from kd_core.distillation.roles import FLOOR, NAMES, Role
+from kd_core.distillation.roles import NAMES, Role
 from kd_core.distillation.run_folder import PREDICTIONS
 from kd_core.errors import RunError
-from kd_core.system.formatting import compared, count, counted, megabytes, milliseconds, percent, plus_minus
+from kd_core.system.formatting import (
+    compared,
+    count,
+    megabytes,
+    milliseconds,
+    percent,
+    plus_minus,
+    what_is_timed,
+)
 
 # The cells of the four-way table, and what each says.
 CELLS = {
@@ -24,12 +32,11 @@ CELLS = {
 }
 
 # Where latencies stand side by side: ``validation`` times one of the students.
-ONE_LATENCY = "All but the teacher have the same architecture, so their speed was measured once."
-
-
+ONE_LATENCY = "All students have the same architecture, so their speed was measured once."
 ABOUT_FLOOR = (
     "TF-IDF counts words and letters, with logistic regression: a student that is not above it is not worth "
-    "its trouble. Its latency is from text to answer."
+    "its trouble. It is never stored; its size is 4 bytes for each weight and each feature's IDF, and the "
+    "features' letters."
 )
 
 
@@ -49,21 +56,6 @@ def overview(report: Report) -> pd.DataFrame:
                 "p95": milliseconds(model.latency_ms.p95),
             }
             for who, model in report.models.items()
-        ]
-        + [
-            {
-                "Model": FLOOR,
-                "Accuracy": f"{percent(floor.accuracy)} {plus_minus(floor.low, floor.high)}",
-                "Macro-F1": percent(floor.macro_f1),
-                "Calibration error": "",
-                "Parameters": count(floor.params),
-                "Embeddings": "",
-                "Size": megabytes(floor.size_mb),
-                "Latency p50": milliseconds(floor.latency_ms),
-                "p95": "",
-            }
-            for floor in [report.floor]
-            if floor
         ]
     )
 
@@ -145,13 +137,6 @@ def teacher_validation(evaluations: pd.DataFrame) -> float | None:
     return None if rows.empty else float(rows["accuracy"].max())
 
 
-NO_TOKENIZER = "tokenisation is not included."
-
-
-def one_pass(batch: int, threads: int) -> str:
-    return f"one forward pass with batch {batch} on {counted(threads, 'thread')}"
-
-
 def measured_on(machine: Mapping[str, str | int], accelerator: str | int | None = None) -> str:
     parts = (machine["processor"], f"{machine['cores']} cores", f"{machine['memory_gb']} GB", accelerator)
     where = ", ".join(str(part) for part in parts if part)
@@ -161,8 +146,8 @@ def measured_on(machine: Mapping[str, str | int], accelerator: str | int | None 
 def latency_conditions(report: Report) -> str:
     """How the run measured latency, in a sentence."""
     times, machine = report.student.latency_ms, report.machine
-    how = one_pass(times.batch, times.threads).capitalize()
+    how = what_is_timed(times.batch, times.threads, times.tokenizer)
     return (
-        f"{how}, median of {times.texts:,} test texts of {times.mean_tokens:.0f} tokens on average; "
-        f"{NO_TOKENIZER} {measured_on(machine, machine.get('accelerator'))}"
+        f"{how[0].upper()}{how[1:]}: median of {times.texts:,} test texts of {times.mean_tokens:.0f} tokens "
+        f"on average. {measured_on(machine, machine.get('accelerator'))}"
     )

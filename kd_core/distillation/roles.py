@@ -1,4 +1,4 @@
-"""Who is trained and measured in a run: the teacher, the distilled student, and the student's controls.
+"""Who is trained and measured in a run: the teacher, the distilled student, its controls, and the floor.
 
 A control is one entry in ``ROLES``; one that can be left out has a switch in ``ControlsConfig``. No torch.
 """
@@ -13,7 +13,7 @@ if TYPE_CHECKING:  # pydantic comes with it, and kd --help needs only names
     from kd_core.config import DistillConfig, ObjectiveConfig
 
 # Who is trained or measured. "student" is the distilled one.
-Role = Literal["teacher", "alone", "labelled_only", "student"]
+Role = Literal["teacher", "alone", "labelled_only", "student", "tfidf"]
 ThemeColour = tuple[str, str]  # a colour in the light theme, and in the dark one
 
 
@@ -86,16 +86,25 @@ ROLES: dict[Role, RoleEntry] = {
         shape="triangle-up",
         switch="labelled_only",
     ),
+    "tfidf": RoleEntry(
+        title="TF-IDF",
+        short="TF-IDF",
+        about="no network: it counts words and letters, with logistic regression.",
+        colour=("#12866A", "#45BE9B"),
+        text_colour=("#0C6B54", "#5CCBAA"),
+        symbol="star",
+        shared=True,
+        switch="tfidf",
+    ),
 }
-# As lists have them: the student alone comes last, for it is what the others are compared with.
-LISTED: tuple[Role, ...] = tuple(sorted(ROLES, key=lambda who: who == "alone"))
+# As lists have them: the student alone and TF-IDF come last, for they are what it is compared with.
+LISTED: tuple[Role, ...] = tuple(sorted(ROLES, key=lambda who: who in ("alone", "tfidf")))
+FLOOR: Role = "tfidf"
 NAMES: dict[Role, str] = {who: ROLES[who].title for who in LISTED}
 SHORT_NAMES: dict[Role, str] = {who: ROLES[who].short for who in LISTED}
-STUDENTS: tuple[Role, ...] = tuple(who for who in LISTED if who != "teacher")
+STUDENTS: tuple[Role, ...] = tuple(who for who in LISTED if who not in ("teacher", FLOOR))
 CORE: tuple[Role, ...] = ("teacher", "student", "alone")  # which every run has, also one of version 0.1
-CORE_ONLY = {f"controls.{entry.switch}": False for entry in ROLES.values() if entry.switch}
-
-FLOOR = "TF-IDF"  # no network: what counting words and letters can do
+CORE_ONLY = {f"controls.{ROLES[who].switch}": False for who in STUDENTS if ROLES[who].switch}
 
 # Of the distilled student against the student alone.
 VERDICTS = {"helped": "Helped", "no_difference": "No difference", "hurt": "Hurt"}
@@ -119,7 +128,7 @@ def student_variants(config: DistillConfig, transfer_texts: int) -> list[Student
     students = [
         StudentVariant(who, entry.objective(config.objective), transfer if entry.transfer else 0)
         for who, entry in ROLES.items()
-        if who != "teacher"
+        if who in STUDENTS
     ]
     return [variant for variant in students if _is_wanted(variant, students[0], config)]
 

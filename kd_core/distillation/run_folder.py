@@ -14,6 +14,7 @@ import yaml
 from kd_core.config import DistillConfig, differing, of_today
 from kd_core.distillation.events import Note, OnEvent, ignore
 from kd_core.distillation.report import Report
+from kd_core.distillation.roles import FLOOR
 from kd_core.distillation.training import TRAINING_VERSION
 from kd_core.errors import RunError
 from kd_core.system import cache, paths
@@ -97,7 +98,7 @@ def keep(
         machine=describe_machine(),
         notes=list(task.notes),
         unknown_texts=findings.unknown_texts,
-        floor=findings.floor,
+        over_floor=findings.over_floor,
     )
     with new_folder(place) as folder:
         (folder / CONFIG).write_text(run.config.to_yaml(), encoding="utf-8")
@@ -118,10 +119,9 @@ def keep(
 def _sentence(findings: Findings, *, transfer: bool) -> str:
     from kd_core.distillation.metrics import below_floor, sentence
 
-    floor = findings.floor
-    teacher = findings.models["teacher"].accuracy
-    advice = below_floor(floor.accuracy, teacher, transfer=transfer) if floor else ""
-    return sentence(findings.verdict, "test texts", floor, advice)
+    teacher, floor = findings.models["teacher"], findings.models.get(FLOOR)
+    advice = below_floor(floor.accuracy, teacher.accuracy, transfer=transfer) if floor else ""
+    return sentence(findings.verdict, "test texts", findings.over_floor, advice)
 
 
 def find(run_id: str) -> Path:

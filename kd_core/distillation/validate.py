@@ -8,22 +8,21 @@ from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
 from statistics import fmean, pstdev
+from typing import Any
 
 import numpy as np
 import pandas as pd
 from datasets import Dataset
 from numpy.typing import NDArray
 from safetensors.numpy import load_file, save_file
-from torch import Tensor
 from transformers import PreTrainedModel
 
 from kd_core.data.corruption import corrupted
 from kd_core.data.task import Task, content_hash, labelled
 from kd_core.distillation.events import Progress
-from kd_core.distillation.latency import interleaved, latency
+from kd_core.distillation.latency import Answer, answering, inference, latency
 from kd_core.distillation.metrics import (
     Fidelity,
-    Floor,
     Latency,
     Scores,
     Verdict,
@@ -33,10 +32,10 @@ from kd_core.distillation.metrics import (
     wilson,
 )
 from kd_core.distillation.report import ModelReport
-from kd_core.distillation.roles import ROLES, Role
+from kd_core.distillation.roles import FLOOR, NAMES, ROLES, Role
 from kd_core.distillation.run import Run, Trained
 from kd_core.models.baselines import TfidfBaseline
-from kd_core.models.inference import Logits, collate, encode, predict_logits
+from kd_core.models.inference import Logits, encode, predict_logits
 from kd_core.models.loading import model_hash
 from kd_core.models.size import model_size, size_mb
 from kd_core.models.vocabulary import share_unknown
@@ -49,10 +48,10 @@ CORRUPTION_SEED = 0
 class Findings:
     models: dict[Role, ModelReport]
     verdict: Verdict
+    over_floor: Verdict | None  # as in Report
     fidelity: Fidelity
     predictions: pd.DataFrame  # a row per test text: text, label, and the logits of each model
     unknown_texts: float | None  # as in Report
-    floor: Floor | None
 
 
 def validate(run: Run, trained: list[Trained]) -> Findings:
@@ -61,63 +60,55 @@ def validate(run: Run, trained: list[Trained]) -> Findings:
     Raises: Stopped, between two batches.
     """
     task, controls = run.task, run.config.controls
-    sets = {"test": task.test} | (shifted_sets(task) if controls.shifted else {})
-    logits: dict[str, dict[str, Logits]] = {}
-    for done, model in enumerate(trained):
-        run.on_event(Progress("validate", f"scoring {model.name}", done, len(trained) + 1))
-        logits[model.name] = logits_of(run, model, sets)
-    run.on_event(Progress("validate", "measuring latency", len(trained), len(trained) + 1))
-    speed = _latency(run, trained)
+    steps = [f"scoring {model.name}" for model in trained]
+    steps += [f"fitting {NAMES[FLOOR]}"] * controls.tfidf + ["measuring latency", "done"]
+    progress = (Progress("validate", step, done, len(steps) - 1) for done, step in enumerate(steps))
 
-    labels = np.asarray(task.test["label"])
+    sets = {"test": task.test} | (shifted_sets(task) if controls.shifted else {})
+    truth = {name: np.asarray(split["label"]) for name, split in sets.items()}
+    logits: dict[str, dict[str, Logits]] = {}
     by_who: dict[Role, list[Trained]] = defaultdict(list)
     for model in trained:
+        run.on_event(next(progress))
+        logits[model.name] = logits_of(run, model, sets)
         by_who[model.who].append(model)
-    reports = {
-        who: _report(models, {m.seed: logits[m.name] for m in models}, sets, task.labels, speed[who])
-        for who, models in by_who.items()
-    }
+    seeds = {who: {m.seed: logits[m.name] for m in models} for who, models in by_who.items()}
+    costs = {who: _costs(models[0]) for who, models in by_who.items()}
+    floor = None
+    if controls.tfidf:
+        run.on_event(next(progress))
+        floor = TfidfBaseline.fit(task.train["text"], task.train["label"], len(task.labels))
+        logits[FLOOR] = {name: floor.logits(split["text"]) for name, split in sets.items()}
+        seeds[FLOOR] = {0: logits[FLOOR]}
+        costs[FLOOR] = {"params": floor.params, "embedding_params": 0, "size_mb": floor.megabytes}
+    run.on_event(next(progress))
+    speed = _latency(run, trained, floor)
     right = {
-        who: np.stack([logits[m.name]["test"].argmax(axis=1) == labels for m in by_who[who]])
-        for who in ("student", "alone")
+        who: np.stack([by_set["test"].argmax(axis=1) == truth["test"] for by_set in by_seed.values()])
+        for who, by_seed in seeds.items()
     }
-    floor = _floor(run, right["student"]) if controls.tfidf else None
-    run.on_event(Progress("validate", "done", len(trained) + 1, len(trained) + 1))
+    student = right["student"]
+
+    def over(who: Role) -> Verdict:
+        return verdict(student, np.broadcast_to(right[who], student.shape), resamples=controls.resamples)
+
     first = by_who["student"][0]
-    predictions = pd.DataFrame({"text": task.test["text"], "label": labels})
-    for model in trained:
-        predictions[model.name] = list(logits[model.name]["test"])
-    return Findings(
-        models=reports,
-        verdict=verdict(right["student"], right["alone"], resamples=controls.resamples),
-        fidelity=fidelity(logits["teacher"]["test"], logits[first.name]["test"], labels),
-        predictions=predictions,
+    found = Findings(
+        models={
+            who: _report(by_seed, truth, task.labels, latency_ms=speed[who], **costs[who])
+            for who, by_seed in seeds.items()
+        },
+        verdict=over("alone"),
+        over_floor=over(FLOOR) if floor else None,
+        fidelity=fidelity(logits["teacher"]["test"], logits[first.name]["test"], truth["test"]),
+        predictions=pd.DataFrame(
+            {"text": task.test["text"], "label": truth["test"]}
+            | {name: list(by_set["test"]) for name, by_set in logits.items()}
+        ),
         unknown_texts=_unknown_texts(task, by_who["teacher"][0], first),
-        floor=floor,
     )
-
-
-def _floor(run: Run, student: NDArray[np.bool_]) -> Floor:
-    """``student``: whether it is right, (seeds, test texts). Raises: Stopped."""
-    task, repeats = run.task, run.config.controls.latency_repeats
-    texts = list(task.test["text"])
-    baseline = TfidfBaseline.fit(task.train["text"], task.train["label"], len(task.labels))
-    logits, labels = baseline.logits(texts), np.asarray(task.test["label"])
-    score = scores(logits, labels, task.labels)
-    right = np.broadcast_to(logits.argmax(axis=1) == labels, student.shape)
-    times = interleaved(
-        {"tfidf": lambda turn: baseline.logits([texts[turn % len(texts)]])}, repeats, control=run.control
-    )
-    return Floor(
-        accuracy=score.accuracy,
-        low=score.low,
-        high=score.high,
-        macro_f1=score.macro_f1,
-        params=baseline.params,
-        size_mb=baseline.megabytes,
-        latency_ms=float(np.median(times["tfidf"])) / 1e6,
-        verdict=verdict(student, right, resamples=run.config.controls.resamples),
-    )
+    run.on_event(next(progress))
+    return found
 
 
 def _unknown_texts(task: Task, teacher: Trained, student: Trained) -> float | None:
@@ -170,42 +161,47 @@ def correct(run: Run, model: PreTrainedModel, encoded: Dataset) -> NDArray[np.bo
     return np.asarray(logits.argmax(axis=1) == np.asarray(encoded["label"]))
 
 
-def _latency(run: Run, trained: list[Trained]) -> dict[Role, Latency]:
+def _latency(run: Run, trained: list[Trained], floor: TfidfBaseline | None) -> dict[Role, Latency]:
     """Batch 1, one thread, real test texts. All students share one architecture, so one of them is timed."""
-    teacher = next(m for m in trained if m.who == "teacher")
-    student = next(m for m in trained if m.who == "student")
+    teacher, student = (next(m for m in trained if m.who == who) for who in ("teacher", "student"))
     repeats = run.config.controls.latency_repeats
-    texts = run.task.test.select(range(min(len(run.task.test), repeats)))
-    encoded: dict[str, list[dict[str, Tensor]]] = {
-        m.who: [
-            collate([{"input_ids": ids}], m.model.config.pad_token_id or 0)
-            for ids in encode(m.tokenizer, texts, run.max_length)["input_ids"]
-        ]
-        for m in (teacher, student)
+    rows = run.task.test.select(range(min(len(run.task.test), repeats)))
+    answers: dict[str, Answer] = {}
+    tokens: dict[str, list[int]] = {}
+    for who, model in (("teacher", teacher), ("student", student)):
+        answers[who] = answering(model.model, model.tokenizer, run.max_length)
+        tokens[who] = [len(ids) for ids in encode(model.tokenizer, rows, run.max_length)["input_ids"]]
+    if floor:
+        answers[FLOOR], tokens[FLOOR] = lambda text: floor.logits([text]), [0] * len(rows)
+    with inference([teacher.model, student.model], threads=1):
+        times = latency(answers, list(rows["text"]), tokens, repeats=repeats, control=run.control)
+    return {who: times[who if who in times else "student"] for who in NAMES}
+
+
+def _costs(trained: Trained) -> dict[str, Any]:
+    size = model_size(trained.model.config)
+    return {
+        "params": size.params,
+        "embedding_params": size.embedding_params,
+        "size_mb": size_mb(trained.folder),
     }
-    models: dict[str, PreTrainedModel] = {m.who: m.model for m in (teacher, student)}
-    measured = latency(models, encoded, repeats=repeats, threads=1, control=run.control)
-    return {m.who: measured["teacher" if m is teacher else "student"] for m in trained}
 
 
 def _report(
-    models: list[Trained],
     logits: Mapping[int, Mapping[str, Logits]],
-    sets: Mapping[str, Dataset],
+    truth: Mapping[str, NDArray[np.int64]],
     labels: tuple[str, ...],
-    speed: Latency,
+    **costs: Any,
 ) -> ModelReport:
-    """One kind of model over its seeds."""
-    truth = {name: np.asarray(split["label"]) for name, split in sets.items()}
+    """One kind of model over its seeds: ``logits`` of each seed, for each set of texts."""
     by_seed: dict[int, Scores] = {
         seed: scores(by_set["test"], truth["test"], labels) for seed, by_set in logits.items()
     }
     shifted = {
         name: fmean(float((by_set[name].argmax(axis=1) == truth[name]).mean()) for by_set in logits.values())
-        for name in sets
+        for name in truth
         if name != "test"
     }
-    size = model_size(models[0].model.config)
     results = list(by_seed.values())
     accuracy = fmean(r.accuracy for r in results)
     low, high = wilson(accuracy, len(truth["test"]))
@@ -216,10 +212,7 @@ def _report(
         spread=pstdev(r.accuracy for r in results),
         macro_f1=fmean(r.macro_f1 for r in results),
         ece=fmean(r.ece for r in results),
-        params=size.params,
-        embedding_params=size.embedding_params,
-        size_mb=size_mb(models[0].folder),
-        latency_ms=speed,
+        **costs,
         shifted=shifted,
         seeds=by_seed,
     )

@@ -26,7 +26,7 @@ from kd_core.figures.style import (
     pick,
     scale_of,
 )
-from kd_core.system.formatting import milliseconds, percent, points, signed
+from kd_core.system.formatting import in_sentence, megabytes, milliseconds, percent, points, signed
 
 Measure = Literal["accuracy", "size", "latency"]
 
@@ -75,7 +75,7 @@ def confusion(report: Report, who: Role, *, dark: bool = False) -> go.Figure:
     counts = np.sum([scores.confusion for scores in report.models[who].seeds.values()], axis=0)
     shares = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
     figure = new_figure(
-        f"Confusion: {NAMES[who].lower()}",
+        f"Confusion: {in_sentence(NAMES[who])}",
         "Answer",
         "True class",
         dark=dark,
@@ -111,7 +111,7 @@ def reliability(report: Report, who: Role, *, dark: bool = False) -> go.Figure:
     Grey where the bin has too few texts to tell it from the diagonal.
     """
     figure = new_figure(
-        f"Calibration: {NAMES[who].lower()}",
+        f"Calibration: {in_sentence(NAMES[who])}",
         "Confidence of the answer (%)",
         "Answers that are right (%)",
         dark=dark,
@@ -287,7 +287,7 @@ def _number(model: ModelReport, measure: Measure) -> str:
         case "accuracy":
             return percent(model.accuracy)
         case "size":
-            return f"{model.size_mb:,.1f} MB"
+            return megabytes(model.size_mb)
         case "latency":
             return milliseconds(model.latency_ms.p50)
 
@@ -298,7 +298,7 @@ def _details(model: ModelReport, measure: Measure) -> str:
             interval = f"{percent(model.low)} to {percent(model.high)}"
             return f"{percent(model.accuracy)}, 95 % interval {interval}"
         case "size":
-            return f"{model.size_mb:,.1f} MB, {model.params:,} parameters"
+            return f"{megabytes(model.size_mb)}, {model.params:,} parameters"
         case "latency":
             times = model.latency_ms
             return f"p50 {milliseconds(times.p50)}, p95 {milliseconds(times.p95)}"

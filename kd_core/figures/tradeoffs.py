@@ -32,7 +32,7 @@ COSTS: dict[Cost, tuple[str, str, float]] = {
     "flops": ("computation", "Computation for one text (MFLOPs)", 1e6),
 }
 # A mark's shape says whose model it is, its filling in which program it runs.
-FILLINGS: dict[Runtime, str] = {"pytorch": "", "onnx": "-open", "int8": "-open-dot"}
+FILLINGS: dict[Runtime, str] = {"pytorch": "", "onnx": "-open", "int8": "-open-dot", "sklearn": ""}
 MANY = 60  # candidates from which on only the front has its intervals drawn
 PALE = 0.18  # what does not fit
 DEEPEST = 0.6  # share of ink in the shade of the largest of several students
@@ -218,7 +218,7 @@ def _facts(part: pd.DataFrame) -> list[str]:
         f"<b>{form_name(row.who, row.runtime)}</b><br>{label_of(row.name)}<br>"
         f"{percent(row.accuracy)} {plus_minus(row.low, row.high)}<br>"
         f"{megabytes(row.size)}, {count(row.params)} parameters"
-        + (f"<br>{milliseconds(row.latency)}, {label_of(row.conditions)}" if row.latency > 0 else "")
+        + (f"<br>{milliseconds(row.latency)}, {label_of(row.conditions, 80)}" if row.latency > 0 else "")
         for row in map(Mark._make, part[list(Mark._fields)].itertuples(index=False, name=None))
     ]
 

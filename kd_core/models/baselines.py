@@ -54,13 +54,13 @@ class TfidfBaseline:
             classifier = LogisticRegression(C=PENALTY, max_iter=300).fit(features, np.asarray(labels)[rows])
         return cls(vectorizers, classifier, classes)
 
-    def logits(self, texts: Iterable[str]) -> NDArray[np.float64]:
+    def logits(self, texts: Iterable[str]) -> NDArray[np.float32]:
         """Logarithms of its probabilities, (texts, classes); a class never seen is all but impossible."""
         from scipy import sparse
 
         cut = [text[:CHARACTERS] for text in texts]
         features = sparse.hstack([one.transform(cut) for one in self.vectorizers], format="csr")
-        logits = np.full((len(cut), self.classes), -100.0)
+        logits = np.full((len(cut), self.classes), -100.0, dtype=np.float32)
         logits[:, self.classifier.classes_] = self.classifier.predict_log_proba(features)
         return logits
 

@@ -40,6 +40,11 @@ def compared(number: float, better: str, worse: str) -> str:
     return f"{ratio(number)} {better}" if number > 1 else f"{ratio(1 / number)} {worse}"
 
 
+def in_sentence(title: str) -> str:
+    """ "Distilled student, ONNX" -> "distilled student, ONNX"; "TF-IDF" stays."""
+    return title if title[:2].isupper() else title[:1].lower() + title[1:]
+
+
 def megabytes(size_mb: float) -> str:
     """0.039 -> "39 kB", 10.699 -> "10.7 MB", 1234.5 -> "1.2 GB" (1 MB = 1e6 bytes)."""
     if 0 < size_mb < 0.0995:
@@ -70,3 +75,10 @@ def count(number: int) -> str:
 
 def counted(count: int, noun: str) -> str:
     return f"{count:,} {noun}" + ("" if count == 1 else "s")
+
+
+def what_is_timed(batch: int, threads: int, tokenizer: bool) -> str:
+    """As a latency's fields have it; version 0.1 timed the forward pass alone."""
+    what = "text" if batch == 1 else f"batch of {batch:,} texts"
+    what = f"from {what} to answer, tokenizer included" if tokenizer else f"one {what}, without the tokenizer"
+    return f"{what}, on {counted(threads, 'thread')}"

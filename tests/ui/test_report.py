@@ -16,7 +16,7 @@ from kd_core.distillation.events import Evaluated, Step
 from kd_core.jobs.recorder import Recorder
 from kd_core.jobs.store import Store
 from pages.review.report.head import actions
-from tests import SAMPLES
+from tests import SAMPLES, with_floor
 from tests.ui.charts import alts
 
 App = Callable[..., AppTest]
@@ -114,7 +114,7 @@ def test_verdict_and_measures(app: App, done: Store) -> None:
         "Student alone 84.0 %."
     )
     assert spoken[2].startswith("Latency: Teacher 12.1 ms, Distilled student 1.69 ms")
-    assert "All but the teacher have the same architecture, so their speed was measured once." in said
+    assert "All students have the same architecture, so their speed was measured once." in said
 
 
 def test_the_verdict_comes_before_the_buttons(app: App, done: Store) -> None:
@@ -155,14 +155,21 @@ def test_quality(app: App, done: Store) -> None:
     assert "Taken for another class most often: business for politics, 16 texts." in words(page)
 
 
-def test_the_floor_has_a_row_and_is_explained(app: App, done: Store, report: dict[str, Any]) -> None:
-    over = {"kind": "helped", "delta": 0.07, "low": 0.04, "high": 0.1, "p_value": 0.001, "n": 524, "seeds": 1}
-    floor = {"accuracy": 0.809, "low": 0.773, "high": 0.841, "macro_f1": 0.805, "params": 138_725}
-    done.save_report(RUN, report | {"floor": floor | {"size_mb": 0.82, "latency_ms": 1.5, "verdict": over}})
+def test_the_floor_stands_among_the_models_and_is_explained(
+    app: App, done: Store, report: dict[str, Any]
+) -> None:
+    done.save_report(RUN, with_floor(report))
     page = open_tab(app, "Quality")
     last = page.dataframe[0].value.iloc[-1]
     assert [last["Model"], last["Accuracy"], last["Size"]] == ["TF-IDF", "80.9 % ± 3.4", "0.8 MB"]
-    assert any(text.endswith("Its latency is from text to answer.") for text in words(page))
+    assert [last["Latency p50"], last["p95"]] == ["1.50 ms", "1.75 ms"]
+    size = "its size is 4 bytes for each weight and each feature's IDF, and the features' letters."
+    assert any(text.endswith(size) for text in words(page))
+    assert any(alt.endswith("Student alone 10.7 MB, TF-IDF 0.8 MB.") for alt in alts(page))
+    other = next(table.value for table in page.dataframe if "Test texts" in table.value)
+    assert other.iloc[-1].tolist()[:3] == ["TF-IDF", pytest.approx(80.9), "−20.9"]
+    page.segmented_control(key="report.model").set_value("tfidf").run()
+    assert "Confusion of the classes: TF-IDF" in alts(page)
 
 
 def test_fidelity_and_the_texts_behind_it(app: App, done: Store, home: Path) -> None:
@@ -203,7 +210,7 @@ def test_speed_with_its_conditions(app: App, done: Store) -> None:
     page = open_tab(app, "Speed")
     values = [metric.value for metric in page.metric]
     assert values == ["12.1 ms", "12.9 ms", "82", "1.69 ms", "3.88 ms", "593"]
-    assert any(plain(text).startswith("One forward pass with batch 1 on 1 thread") for text in words(page))
+    assert any(plain(text).startswith("One text, without the tokenizer, on 1 thread") for text in words(page))
     assert page.dataframe[0].value["Time"].tolist() == ["20 s", "12 s", "79 s", "8 s"]
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Callable
 from typing import Any
 
@@ -12,7 +13,7 @@ from streamlit.testing.v1 import AppTest
 from kd_core.config import DistillConfig
 from kd_core.distillation.metrics import wilson
 from kd_core.jobs.store import Store
-from tests import SAMPLES
+from tests import SAMPLES, with_floor
 
 App = Callable[..., AppTest]
 PAGE = "review/tradeoffs/page.py"
@@ -76,6 +77,21 @@ def test_a_first_run_shows_its_models_and_how_to_get_more(app: App, runs: Store)
     )  # as the teacher, but smaller
     assert "2 others that fit may be as good: 524 texts cannot tell them apart." in words(page)
     assert "ONNX and int8 forms of these models appear here once a run is benchmarked" in words(page)
+
+
+def test_the_floor_is_a_model_of_its_own_kind(app: App, store: Store, report: dict[str, Any]) -> None:
+    finish(store, FIRST, with_floor(report), "Demo")
+    page = app(PAGE, **{"tradeoffs.size": "1"})
+    assert "**Best that fits:** TF-IDF, scikit-learn of Demo" in words(page)
+    assert metrics(page) == ["80.9 %", "0.8 MB", "1.50 ms"]
+    first = page.dataframe[0].value.iloc[0]
+    assert [first["model"], first["form"], round(first["params"], 3)] == ["TF-IDF", "scikit-learn", 0.139]
+    assert math.isnan(first["flops"])
+    assert "TF-IDF counts words and letters, with logistic regression" in words(page)
+    page.selectbox(key="tradeoffs.texts").select("typos").run()
+    assert metrics(page)[0] == "60.0 %"
+    page.button_group(key="tradeoffs.models").set_value(["student"]).run()
+    assert "TF-IDF" not in words(page)
 
 
 def test_the_best_within_limits_is_named(app: App, benched: Store) -> None:
@@ -146,10 +162,10 @@ def test_times_of_two_machines_are_not_mixed(
     finish(runs, SECOND, report, "Elsewhere")
     page = app(PAGE)
     machines = page.selectbox(key="tradeoffs.timed_on").options
-    assert "there, 1 thread, batch 1" in machines
+    assert "there, 1 thread, batch 1, without tokenizer" in machines
     assert len(machines) == 2
-    page.selectbox(key="tradeoffs.timed_on").select("there, 1 thread, batch 1").run()
-    assert "models were timed on another machine or with other threads than there, 1 thread" in words(page)
+    page.selectbox(key="tradeoffs.timed_on").select("there, 1 thread, batch 1, without tokenizer").run()
+    assert "models were timed on another machine or otherwise than on there, 1 thread" in words(page)
     table = page.dataframe[0].value
     assert table[table["latency"].notna()]["run"].unique().tolist() == ["Elsewhere"]
     assert set(table["run"]) == {"Demo", "Elsewhere"}

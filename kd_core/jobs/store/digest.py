@@ -5,24 +5,24 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
-from kd_core.distillation.roles import Role
+from kd_core.distillation.roles import FLOOR, Role
 from kd_core.models.size import flops_per_text
 
 if TYPE_CHECKING:  # scipy comes with it
     from kd_core.distillation.report import Report
 
 _OF_MODEL = ("accuracy", "low", "high", "size_mb", "params")
-_OF_TIMING = ("p50", "threads", "batch")
+_OF_TIMING = ("p50", "threads", "batch", "tokenizer")
 
 
 def condense(report: Report) -> list[dict[str, Any]]:
     """What candidates need of the models of a run."""
     return [
-        {"who": who, "runtime": "pytorch"}
+        {"who": who, "runtime": "sklearn" if who == FLOOR else "pytorch"}
         | {name: getattr(model, name) for name in _OF_MODEL}
         | {name: getattr(model.latency_ms, name) for name in _OF_TIMING}
         | {"texts": report.rows["test"], "shifted": model.shifted}
-        | {"flops": _flops(report, who, model.latency_ms.mean_tokens)}
+        | {"flops": None if who == FLOOR else _flops(report, who, model.latency_ms.mean_tokens)}
         for who, model in report.models.items()
     ]
 
@@ -31,7 +31,7 @@ def condense_forms(forms: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
     """What candidates need of what a benchmark or an export has measured."""
     return [
         {name: form[name] for name in ("who", "runtime", *_OF_MODEL, "shifted") if name in form}
-        | {name: form["latency_ms"][name] for name in _OF_TIMING}
+        | {name: form["latency_ms"][name] for name in _OF_TIMING if name in form["latency_ms"]}
         for form in forms
     ]
 

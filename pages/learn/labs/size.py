@@ -211,9 +211,10 @@ def _conditions(report: LabReport, grid: pd.DataFrame) -> str:
         f"Recorded with assets/record.py on {escape(machine['processor'])}, {machine['cores']} cores."
     )
     if "latency" in report:
-        timed = report["latency"]["machine"]
+        timed, times = report["latency"]["machine"], report["latency"]["ms"].values()
+        how = formatting.what_is_timed(1, 1, all(one.get("tokenizer") for one in times))
         conditions += (
-            f" Latencies are of one {escape(timed['processor'])}, one text at a time on one thread: compare "
-            "them with each other, not with yours."
+            f" Latencies are of one {escape(timed['processor'])}, {how}: compare them with each other, not "
+            "with yours."
         )
     return conditions

@@ -7,6 +7,7 @@ import streamlit as st
 
 from kd_core import figures
 from kd_core.config import DistillConfig
+from kd_core.distillation import roles
 from kd_core.errors import KDError, RunError
 from kd_core.figures.lab_runs import setting_name
 from kd_core.jobs.states import PENDING
@@ -124,7 +125,7 @@ def _seconds_each(run: RunRow | None) -> float | None:
         report = store().report(run.id)
     except RunError:
         return None
-    trained = sum(len(model.seeds) for who, model in report.models.items() if who != "teacher")
+    trained = sum(len(model.seeds) for who, model in report.models.items() if who in roles.STUDENTS)
     return report.seconds["distil"] / trained
 
 

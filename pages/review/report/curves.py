@@ -28,7 +28,7 @@ def curves(run: RunRow, report: Report) -> None:
             alt="Validation accuracy of each model over the training steps",
         )
         drawn = set(evaluations["who"])
-        if cached := [roles.NAMES[who] for who in report.models if who not in drawn]:
+        if cached := [roles.NAMES[who] for who in report.models if who not in {*drawn, roles.FLOOR}]:
             st.caption(f"From the cache, so without a curve here: {', '.join(cached).lower()}.")
     with loss:
         container = st.container()

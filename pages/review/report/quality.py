@@ -38,7 +38,7 @@ def quality(run: RunRow, report: Report) -> None:
         f"On {report.verdict.n:,} test texts; ± is half of the 95 % interval. Macro-F1 weighs all "
         "classes alike. The calibration error is how far, on average, a model's confidence is from how often "
         f"it is right. {report_tables.ONE_LATENCY}{lacking}"
-        + (f" {report_tables.ABOUT_FLOOR}" if report.floor else "")
+        + (f" {report_tables.ABOUT_FLOOR}" if report.over_floor else "")
     )
     who = st.segmented_control(
         "Model",

@@ -106,7 +106,7 @@ def _results(run: RunRow) -> dict[str, str]:
     """Of one run, in words; accuracies with half of their 95 % interval."""
     report = store().report(run.id)
     rows = {
-        f"Accuracy, {name.lower()}": f"{formatting.percent(model.accuracy)} "
+        f"Accuracy, {formatting.in_sentence(name)}": f"{formatting.percent(model.accuracy)} "
         f"{formatting.plus_minus(model.low, model.high)}"
         if (model := report.models.get(who))
         else NONE

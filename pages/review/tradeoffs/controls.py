@@ -84,7 +84,7 @@ def choose_view(candidates: pd.DataFrame) -> View:
             "Models",
             present,
             selection_mode="multi",
-            default=[who for who in present if not roles.ROLES[who].switch],
+            default=[who for who in present if who != "labelled_only"],
             format_func=roles.SHORT_NAMES.__getitem__,
             key="tradeoffs.models",
             bind="query-params",
@@ -150,8 +150,8 @@ def _of_one_machine(frame: pd.DataFrame) -> pd.DataFrame:
     )
     others = int(counts.sum() - counts[conditions])
     st.caption(
-        f":material/timer_off: {others:,} of {counts.sum():,} models were timed on another machine or with "
-        f"other threads than {escape(conditions)}. Such times do not compare, so theirs are left out."
+        f":material/timer_off: {others:,} of {counts.sum():,} models were timed on another machine or "
+        f"otherwise than on {escape(conditions)}. Such times do not compare, so theirs are left out."
     )
     return tradeoffs.timed_under(frame, conditions)
 

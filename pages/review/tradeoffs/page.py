@@ -44,7 +44,8 @@ try:
             )
         else:
             parts.draw(view, limits)
-            if (candidates["runtime"] == "pytorch").all():
+            parts.about_floor(view)
+            if not candidates["runtime"].isin(("onnx", "int8")).any():
                 st.caption(
                     "ONNX and int8 forms of these models appear here once a run is benchmarked (its report, "
                     "Speed) or exported."

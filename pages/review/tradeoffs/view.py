@@ -11,7 +11,7 @@ import streamlit as st
 from kd_core import figures
 from kd_core.deployment import runtimes, tradeoffs
 from kd_core.deployment.tradeoffs import Limits
-from kd_core.distillation import roles
+from kd_core.distillation import report_tables, roles
 from kd_core.system import formatting
 from pages.review.tradeoffs.controls import COST_NAMES, View
 from pages.shared import addresses
@@ -44,6 +44,11 @@ def draw(view: View, limits: Limits) -> None:
     if clicked is not None:
         run = view.frame.loc[clicked, "run"]
         st.switch_page(addresses.REPORT, query_params={"run": run})
+
+
+def about_floor(view: View) -> None:
+    if (view.frame["who"] == roles.FLOOR).any():
+        st.caption(report_tables.ABOUT_FLOOR)
 
 
 def answer(view: View, limits: Limits) -> None:
@@ -134,7 +139,7 @@ def _card(title: str, model: pd.Series[Any], key: str) -> None:
 
 def _name(model: pd.Series[Any]) -> str:
     """ "distilled student, ONNX int8"."""
-    return runtimes.in_sentence(runtimes.form_name(model["who"], model["runtime"]))
+    return formatting.in_sentence(runtimes.form_name(model["who"], model["runtime"]))
 
 
 def _not_told_apart(best: pd.Series[Any], alike: pd.DataFrame) -> str:

@@ -5,7 +5,8 @@ from itertools import product
 import pytest
 
 from kd_core.deployment.benchmark_notes import against, conditions, notes
-from kd_core.deployment.runtimes import in_sentence, name_of_form
+from kd_core.deployment.runtimes import name_of_form
+from kd_core.system.formatting import in_sentence
 
 FORMS = [f"{who}-{runtime}" for who in ("teacher", "student") for runtime in ("pytorch", "onnx", "int8")]
 # Milliseconds for a text, in proportion to the work: nothing to remark on.
@@ -138,6 +139,7 @@ def test_form_name():
     name = name_of_form("student-int8")
     assert name == "Distilled student, ONNX int8"
     assert in_sentence(name) == "distilled student, ONNX int8"
+    assert in_sentence("TF-IDF, scikit-learn") == "TF-IDF, scikit-learn"
 
 
 def test_conditions_are_all_said():

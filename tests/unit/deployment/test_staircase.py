@@ -77,7 +77,7 @@ def test_the_table():
 def test_the_conditions():
     said = conditions(FORMS, MACHINE, 1_524)
     assert said.startswith("Accuracy: each form was run on all 1,524 test texts; ± is its 95 % interval.")
-    assert "batch 1 on 1 thread, 100 test texts, 9 to 11 tokens on average" in said
+    assert "one text, without the tokenizer, on 1 thread, 100 test texts, 9 to 11 tokens on average" in said
     assert ", 9 tokens on average" in conditions(FORMS[1:], MACHINE, 524)
 
 

@@ -22,7 +22,7 @@ from kd_core.distillation.metrics import wilson
 from kd_core.distillation.report import Report
 from kd_core.jobs.store import digest
 from kd_core.jobs.store.schema import RunRow
-from tests import SAMPLES
+from tests import SAMPLES, with_floor
 
 SAMPLE = json.loads((SAMPLES / "report.json").read_text("utf-8"))
 FIRST, SECOND = "20260131-143000-a1b2", "20260131-150000-c3d4"
@@ -102,7 +102,7 @@ def test_a_run_gives_its_models_and_a_benchmark_their_other_forms() -> None:
         0.87,
         2.7,
     )
-    assert (int8["latency"], int8["conditions"]) == (0.6, "here, 1 thread, batch 1")
+    assert (int8["latency"], int8["conditions"]) == (0.6, "here, 1 thread, batch 1, without tokenizer")
     # What only the run knows goes for all forms of a model.
     assert int8["flops"] == student["flops"]
     assert int8["texts"] == 524
@@ -111,6 +111,27 @@ def test_a_run_gives_its_models_and_a_benchmark_their_other_forms() -> None:
     assert student["latency"] == 1.1
     assert frame.loc[f"{FIRST} alone pytorch", "latency"] == 1.1  # of the same architecture
     assert frame.loc[f"{FIRST} teacher pytorch", "latency"] == SAMPLE["teacher"]["latency_ms"]["p50"]
+
+
+def test_the_floor_is_a_candidate_that_runs_share() -> None:
+    floor = with_floor(SAMPLE)
+    rows = [row(SECOND, other(floor)), row("bench", bench(), "bench"), row(FIRST, floor)]
+    frame = tradeoffs.candidates(rows)
+    found = frame[frame["who"] == "tfidf"]
+    assert found.index.tolist() == [f"{SECOND} tfidf sklearn"]
+    assert found[["accuracy", "size", "params", "latency"]].to_numpy().tolist() == [
+        [0.809, 0.82, 138_725, 1.5]
+    ]
+    assert np.isnan(found["flops"].iloc[0])
+    assert tradeoffs.judged_on(frame, "typos").loc[found.index[0], "accuracy"] == 0.6
+    marked = frame.assign(fits=True, front=False)
+    figure = figures.tradeoff_scatter(marked, "size")
+    assert [trace.name for trace in figure.data if "TF-IDF" in trace.name] == ["TF-IDF, scikit-learn"]
+    mark = next(trace for trace in figure.data if trace.name == "TF-IDF, scikit-learn")
+    assert (mark.x, mark.y, mark.marker.symbol) == ((0.82,), (pytest.approx(80.9),), "star")
+    assert "TF-IDF, scikit-learn" in mark.text[0]
+    by_flops = figures.tradeoff_scatter(marked, "flops")
+    assert not any("TF-IDF" in (trace.name or "") for trace in by_flops.data), "nobody has counted them"
 
 
 def test_a_form_is_there_once_as_it_was_measured_last() -> None:
@@ -137,16 +158,16 @@ def test_a_teacher_that_two_runs_share_is_one_candidate_of_the_newer() -> None:
 def test_times_under_other_conditions_are_not_mixed() -> None:
     rows = [
         row(SECOND, other(), machine="there"),
-        row("bench", bench(threads=2), "bench"),
+        row("bench", bench(threads=2, tokenizer=True), "bench"),
         row(FIRST, SAMPLE),
     ]
     frame = tradeoffs.candidates(rows)
     assert set(frame["conditions"]) == {
-        "there, 1 thread, batch 1",
-        "here, 1 thread, batch 1",
+        "there, 1 thread, batch 1, without tokenizer",
+        "here, 1 thread, batch 1, without tokenizer",
         "here, 2 threads, batch 1",
     }
-    there = tradeoffs.timed_under(frame, "there, 1 thread, batch 1")
+    there = tradeoffs.timed_under(frame, "there, 1 thread, batch 1, without tokenizer")
     assert set(there[there["latency"].notna()]["run"]) == {SECOND}
     assert len(there) == len(frame)
 
@@ -266,7 +287,9 @@ def test_the_scatter_shows_each_kind_with_its_colour_shape_and_filling() -> None
     assert list(int8["customdata"]) == [f"{FIRST} student int8"]
     assert "<img" not in figure.to_json()
     assert "&lt;img" in int8["text"][0]
-    assert int8["text"][0].endswith("2.7 MB, 2.7 M parameters<br>0.60 ms, here, 1 thread, batch 1")
+    assert int8["text"][0].endswith(
+        "2.7 MB, 2.7 M parameters<br>0.60 ms, here, 1 thread, batch 1, without tokenizer"
+    )
     assert list(marks["Best that fits"].y) == [87.0]
     assert "at most 5 MB" in [note.text for note in figure.layout.annotations]
 

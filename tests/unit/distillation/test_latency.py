@@ -1,22 +1,25 @@
 import gc
 import json
 import socket
+import time
 
 import numpy as np
 import pytest
 import torch
 from torch import nn
 from transformers import PretrainedConfig, PreTrainedModel
+from transformers.modeling_outputs import SequenceClassifierOutput
 
 from kd_core.distillation import latency as module
-from kd_core.distillation.latency import WARM_UP, interleaved, latency
+from kd_core.distillation.latency import WARM_UP, answering, inference, interleaved, latency
 from kd_core.errors import ModelError, Stopped
 from kd_core.models.size import size_mb
 from kd_core.system.control import Control
 from kd_core.system.machine import describe_machine
 
-CALLS: list[tuple[str, int]] = []
+CALLS: list[tuple[str, list[int]]] = []
 SEEN: list[dict[str, object]] = []
+TEXTS = ["goal", "the goal", "a coach of the league"]
 
 
 class Recorder(PreTrainedModel):
@@ -25,13 +28,14 @@ class Recorder(PreTrainedModel):
     config_class = PretrainedConfig
 
     def __init__(self, name: str) -> None:
-        super().__init__(PretrainedConfig())
+        super().__init__(PretrainedConfig(pad_token_id=0))
         self.called = name
         self.layer = nn.Linear(4, 2)
         self.post_init()
 
     def forward(self, input_ids, attention_mask):
-        CALLS.append((self.called, int(input_ids[0, 0])))
+        assert attention_mask.tolist() == [[1] * input_ids.shape[1]]
+        CALLS.append((self.called, input_ids[0].tolist()))
         SEEN.append(
             {
                 "threads": torch.get_num_threads(),
@@ -40,7 +44,7 @@ class Recorder(PreTrainedModel):
                 "gc": gc.isenabled(),
             }
         )
-        return self.layer(torch.zeros(1, 4))
+        return SequenceClassifierOutput(logits=self.layer(torch.ones(1, 4)))
 
 
 @pytest.fixture(autouse=True)
@@ -57,23 +61,43 @@ def models():
     return {"teacher": Recorder("teacher").train(), "student": Recorder("student").eval()}
 
 
-def text(first: int, tokens: int, rows: int = 1):
-    ids = torch.full((rows, tokens), first)
-    return {"input_ids": ids, "attention_mask": torch.ones_like(ids)}
-
-
 @pytest.fixture
-def encoded():
-    return {
-        "teacher": [text(0, 4), text(1, 6), text(2, 8)],
-        "student": [text(0, 3), text(1, 5), text(2, 7)],
-    }
+def measure(models, tiny_tokenizer):
+    """``measure(repeats, ...)``: both models on ``TEXTS``, cut at 5 tokens."""
+
+    def measured(repeats, *, threads=1, control=None, **answers):
+        answers = {name: answering(model, tiny_tokenizer, 5) for name, model in models.items()} | answers
+        tokens = dict.fromkeys(answers, (3, 4, 5))
+        with inference(list(models.values()), threads):
+            return latency(answers, TEXTS, tokens, repeats=repeats, threads=threads, control=control)
+
+    return measured
 
 
-def test_models_and_texts_take_turns(models, encoded):
-    latency(models, encoded, repeats=5)
-    timed = CALLS[2 * WARM_UP :]
-    assert timed == [(name, i) for i in (0, 1, 2, 0, 1) for name in ("teacher", "student")]
+def test_from_the_text_to_the_answer(models, tiny_tokenizer):
+    vocabulary = tiny_tokenizer.get_vocab()
+    with inference([models["teacher"]], 1):
+        answers = [answering(models["teacher"], tiny_tokenizer, 5)(text) for text in TEXTS]
+    words = [["goal"], ["the", "goal"], ["a", "coach", "of"]]  # of the last, what 5 tokens hold
+    assert [("teacher", [2, *(vocabulary[word] for word in text), 3]) for text in words] == CALLS
+    expected = models["teacher"].layer(torch.ones(1, 4)).detach().numpy()
+    assert all((answer == expected).all() for answer in answers)
+
+
+def test_the_tokenizer_is_part_of_the_time(measure, models, tiny_tokenizer):
+    def slow(texts, **options):
+        time.sleep(0.02)
+        return tiny_tokenizer(texts, **options)
+
+    result = measure(3, slow=answering(models["student"], slow, 5))
+    assert result["slow"].p50 > 20 > result["student"].p50
+    assert all(one.tokenizer for one in result.values())
+
+
+def test_models_and_texts_take_turns(measure):
+    measure(5)
+    timed = [(name, len(ids)) for name, ids in CALLS[2 * WARM_UP :]]
+    assert timed == [(name, tokens) for tokens in (3, 4, 5, 3, 4) for name in ("teacher", "student")]
 
 
 def test_calls_take_turns_and_get_the_number_of_the_turn():
@@ -84,29 +108,30 @@ def test_calls_take_turns_and_get_the_number_of_the_turn():
     assert {name: len(nanoseconds) for name, nanoseconds in times.items()} == {"a": 2, "b": 2}
 
 
-def test_warm_up_is_not_counted(models, encoded, monkeypatch):
+def test_warm_up_is_not_counted(measure, monkeypatch):
     taken = iter([10**12] * 2 * WARM_UP + [i * 10**6 for i in (1, 10, 2, 20, 3, 30, 4, 40, 5, 50)])
     monkeypatch.setattr(module, "_time", lambda call, turn: next(taken))
-    result = latency(models, encoded, repeats=5)
+    result = measure(5)
 
     assert (result["teacher"].p50, result["teacher"].p95) == pytest.approx((3.0, 4.8))
     assert (result["student"].p50, result["student"].p95) == pytest.approx((30.0, 48.0))
     assert next(taken, None) is None
 
 
-def test_what_is_reported(models, encoded):
-    result = latency(models, encoded, repeats=5, threads=1)
+def test_what_is_reported():
+    tokens = {"teacher": [4, 6, 8], "student": [3, 5, 7]}
+    result = latency(dict.fromkeys(tokens, len), TEXTS, tokens, repeats=5, threads=2)
     assert list(result) == ["teacher", "student"]
     for one in result.values():
         assert 0 < one.p50 <= one.p95
-        assert (one.batch, one.threads, one.texts) == (1, 1, 5)
+        assert (one.batch, one.threads, one.texts) == (1, 2, 5)
     assert result["teacher"].mean_tokens == pytest.approx((4 + 6 + 8 + 4 + 6) / 5)
     assert result["student"].mean_tokens == pytest.approx((3 + 5 + 7 + 3 + 5) / 5)
 
 
-def test_the_state_while_timing_and_after(models, encoded):
+def test_the_state_while_timing_and_after(measure, models):
     torch.set_num_threads(2)
-    latency(models, encoded, repeats=2, threads=1)
+    measure(2)
     assert SEEN == [{"threads": 1, "inference": True, "training": False, "gc": False}] * 2 * (WARM_UP + 2)
     assert torch.get_num_threads() == 2
     assert gc.isenabled()
@@ -114,57 +139,58 @@ def test_the_state_while_timing_and_after(models, encoded):
     assert (models["teacher"].training, models["student"].training) == (True, False)
 
 
-def test_the_number_of_threads_is_passed_on(models, encoded):
+def test_the_number_of_threads_is_passed_on(measure):
     torch.set_num_threads(1)
-    assert latency(models, encoded, repeats=1, threads=2)["student"].threads == 2
+    assert measure(1, threads=2)["student"].threads == 2
     assert {seen["threads"] for seen in SEEN} == {2}
     assert torch.get_num_threads() == 1
 
 
-def test_the_state_is_put_back_after_an_error(models, encoded):
+def test_the_state_is_put_back_after_an_error(measure, models):
     torch.set_num_threads(2)
-    encoded["student"][1] = {"input_ids": torch.ones(1, 3)}  # no attention mask: the call fails
-    with pytest.raises(TypeError, match="attention_mask"):
-        latency(models, encoded, repeats=3, threads=1)
+
+    def fail(text):
+        raise TypeError("no such text")
+
+    with pytest.raises(TypeError, match="no such text"):
+        measure(3, broken=fail)
     assert torch.get_num_threads() == 2
     assert gc.isenabled()
     assert models["teacher"].training
 
 
-def test_a_disabled_collector_stays_disabled(models, encoded):
+def test_a_disabled_collector_stays_disabled(measure):
     gc.disable()
     try:
-        latency(models, encoded, repeats=1)
+        measure(1)
         assert not gc.isenabled()
     finally:
         gc.enable()
 
 
-def test_stop(models, encoded):
+def test_stop(measure):
     control = Control()
     control.stop()
     with pytest.raises(Stopped, match="Stopped on request"):
-        latency(models, encoded, repeats=3, control=control)
+        measure(3, control=control)
     assert CALLS == []
 
 
-def test_stop_within_one_text(models, encoded):
+def test_stop_within_one_text(measure, models):
     control = Control()
     models["student"].register_forward_hook(lambda *_: control.stop())
     with pytest.raises(Stopped, match="Stopped on request"):
-        latency(models, encoded, repeats=3, control=control)
+        measure(3, control=control)
     assert [name for name, _ in CALLS] == ["teacher", "student"]
 
 
-def test_inputs_that_do_not_fit(models, encoded):
-    with pytest.raises(ValueError, match="must be at least 1, got 0 and 1"):
-        latency(models, encoded, repeats=0)
-    with pytest.raises(ValueError, match="must be at least 1, got 3 and 0"):
-        latency(models, encoded, repeats=3, threads=0)
-    with pytest.raises(ValueError, match="no encoded texts for the model 'student'"):
-        latency(models, {"teacher": encoded["teacher"], "student": []}, repeats=3)
-    with pytest.raises(ValueError, match=r"'student' must hold one text, got batches of \[1, 2\]"):
-        latency(models, {**encoded, "student": [text(0, 3), text(0, 3, rows=2)]}, repeats=3)
+def test_inputs_that_do_not_fit(measure):
+    with pytest.raises(ValueError, match="there must be a text and a repeat, got 3 and 0"):
+        measure(0)
+    with pytest.raises(ValueError, match="there must be a text and a repeat, got 0 and 3"):
+        latency({"a": len}, [], {"a": []}, repeats=3)
+    with pytest.raises(ValueError, match="threads must be at least 1, got 0"):
+        measure(3, threads=0)
 
 
 def test_describe_machine():

@@ -14,7 +14,6 @@ from sklearn import metrics
 from kd_core.distillation.metrics import (
     CELLS,
     ClassScore,
-    Floor,
     Verdict,
     below_floor,
     fidelity,
@@ -408,9 +407,8 @@ def test_sentence_hurt():
     )
 
 
-def floor(kind: str, delta: float, low: float, high: float) -> Floor:
-    over = Verdict(kind, delta, low, high, 0.01, n=531, seeds=1)
-    return Floor(0.7, 0.66, 0.74, 0.7, 100, 0.1, 1.0, over)
+def floor(kind: str, delta: float, low: float, high: float) -> Verdict:
+    return Verdict(kind, delta, low, high, 0.01, n=531, seeds=1)
 
 
 def test_a_student_above_the_floor_says_so_at_the_end():

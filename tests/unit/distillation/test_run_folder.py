@@ -75,13 +75,13 @@ def test_several_seeds_give_means_and_spread(finished_run):
     assert list(report.teacher.seeds) == [0]
     assert (report.verdict.seeds, report.verdict.n) == (2, 25)
     assert report.verdict.delta == pytest.approx(report.student.accuracy - report.models["alone"].accuracy)
-    advice = below_floor(report.floor.accuracy, report.teacher.accuracy, transfer=True)
-    assert report.sentence == sentence(report.verdict, "test texts", report.floor, advice)
+    advice = below_floor(report.models["tfidf"].accuracy, report.teacher.accuracy, transfer=True)
+    assert report.sentence == sentence(report.verdict, "test texts", report.over_floor, advice)
 
 
 def test_predictions_and_scores_say_the_same(finished_run):
     table = pd.read_parquet(finished_run.folder / "predictions.parquet")
-    assert list(table.columns) == ["text", "label", "teacher", *NAMES]
+    assert list(table.columns) == ["text", "label", "teacher", *NAMES, "tfidf"]
     assert len(table) == 25
     for name in NAMES:
         who, seed = name.split("-")

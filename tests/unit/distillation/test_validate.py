@@ -6,6 +6,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+import torch
 from sklearn.metrics import accuracy_score, f1_score
 
 from kd_core.config import DistillConfig
@@ -63,6 +64,7 @@ def test_means_and_spread_over_the_seeds(run, trained, tiny_task):
         "alone-3",
         "student-4",
         "alone-4",
+        "tfidf",
     ]
     assert found.predictions["text"].tolist() == tiny_task.test["text"][:]
     for who in ("student", "alone"):
@@ -75,7 +77,7 @@ def test_means_and_spread_over_the_seeds(run, trained, tiny_task):
         assert report.macro_f1 == pytest.approx(np.mean(f1))
         assert report.low < report.accuracy < report.high
     assert found.models["teacher"].spread == 0.0
-    assert set(found.models) == {"teacher", "student", "alone"}
+    assert set(found.models) == {"teacher", "student", "alone", "tfidf"}
 
 
 def test_the_verdict_compares_student_and_alone_of_the_same_seed(run, trained, tiny_task):
@@ -139,16 +141,25 @@ def test_without_shifted_texts(run, trained):
 
 
 def test_size_and_latency_by_architecture(run, trained, monkeypatch):
-    timed: list[tuple[set[str], int, int]] = []
+    timed: list[tuple[set[str], int, list[str]]] = []
 
-    def latency(models, encoded, *, repeats, threads, control):
-        timed.append((set(models), repeats, threads))
-        assert all(batch["input_ids"].shape[0] == 1 for batches in encoded.values() for batch in batches)
-        return {name: Latency(float(name == "teacher"), 2.0, 1, threads, repeats, 9.0) for name in models}
+    def latency(answers, texts, tokens, *, repeats, control):
+        timed.append((set(answers), repeats, texts))
+        assert torch.get_num_threads() == 1
+        sizes = {name: answer(texts[0]).shape for name, answer in answers.items()}
+        assert sizes == dict.fromkeys(answers, (1, 5))
+        assert tokens["teacher"] == [len(text.split()) + 2 for text in texts], "special tokens included"
+        assert tokens["tfidf"] == [0] * 5
+        return {
+            name: Latency(float(name == "teacher") or 5.0 * (name == "tfidf"), 2.0, 1, 1, repeats, 9.0)
+            for name in answers
+        }
 
     monkeypatch.setattr(module, "latency", latency)
     found = validate(run, trained)
-    assert timed == [({"teacher", "student"}, 5, 1)], "alone and distilled are one architecture"
+    texts = run.task.test["text"][:5]
+    assert timed == [({"teacher", "student", "tfidf"}, 5, texts)], "alone and distilled are one architecture"
+    assert found.models["tfidf"].latency_ms.p50 == 5.0
     assert found.models["alone"].latency_ms == found.models["student"].latency_ms
     assert found.models["teacher"].latency_ms != found.models["student"].latency_ms
     for model in trained[:3]:
@@ -178,28 +189,40 @@ def test_scores_of_teacher_and_alone_are_kept(run, trained, kd_home):
     assert set((kd_home / "cache" / "scores").iterdir()) == entries
 
 
-def test_the_floor_is_tf_idf_on_the_same_texts(run, trained, tiny_task):
+def test_the_floor_is_a_model_among_the_others(run, trained, tiny_task):
     found = validate(run, trained)
     baseline = TfidfBaseline.fit(tiny_task.train["text"], tiny_task.train["label"], len(tiny_task.labels))
     labels = np.asarray(tiny_task.test["label"])
     right = baseline.logits(tiny_task.test["text"]).argmax(axis=1) == labels
     students = np.stack([answers(found.predictions, f"student-{seed}") == labels for seed in (3, 4)])
-    assert found.floor.accuracy == pytest.approx(right.mean())
-    assert found.floor.verdict.delta == pytest.approx(students.mean() - right.mean())
-    assert (found.floor.verdict.n, found.floor.verdict.seeds) == (len(labels), 2)
-    assert (found.floor.params, found.floor.size_mb) == (baseline.params, baseline.megabytes)
-    assert found.floor.latency_ms > 0
+    floor = found.models["tfidf"]
+    assert floor.accuracy == pytest.approx(right.mean())
+    assert found.over_floor.delta == pytest.approx(students.mean() - right.mean())
+    assert (found.over_floor.n, found.over_floor.seeds) == (len(labels), 2)
+    assert (floor.params, floor.embedding_params, floor.size_mb) == (
+        baseline.params,
+        0,
+        baseline.megabytes,
+    )
+    assert floor.latency_ms.p50 > 0
+    typos = corrupted(tiny_task.test["text"], seed=0)["typos"]
+    assert floor.shifted["typos"] == pytest.approx((baseline.logits(typos).argmax(axis=1) == labels).mean())
+    without = replace(run, config=run.config.change({"controls.tfidf": False}))
+    left_out = validate(without, trained)
+    assert left_out.over_floor is None
+    assert set(left_out.models) == {"teacher", "student", "alone"}
 
 
 def test_progress_and_stop(run, trained, kd_home):
     events: list[Progress] = []
     validate(replace(run, on_event=events.append), trained[:3])
     assert [(e.label, e.done, e.total) for e in events] == [
-        ("scoring teacher", 0, 4),
-        ("scoring student-3", 1, 4),
-        ("scoring alone-3", 2, 4),
-        ("measuring latency", 3, 4),
-        ("done", 4, 4),
+        ("scoring teacher", 0, 5),
+        ("scoring student-3", 1, 5),
+        ("scoring alone-3", 2, 5),
+        ("fitting TF-IDF", 3, 5),
+        ("measuring latency", 4, 5),
+        ("done", 5, 5),
     ]
 
     def stop(event: Progress) -> None:
