@@ -11,10 +11,10 @@ from rich.console import Console
 from kd_core.cli.carry_out import start
 from kd_core.cli.output import as_json, console, print_json, table
 from kd_core.cli.runs import find_run
-from kd_core.deployment.reports import BenchCell, BenchReport, FormReport
+from kd_core.deployment.reports import BenchCell, BenchReport, FormReport, LatencyReport
 from kd_core.deployment.runtimes import name_of_form
 from kd_core.errors import RunError
-from kd_core.system.formatting import count, counted, megabytes, milliseconds, percent, plus_minus
+from kd_core.system.formatting import count, counted, megabytes, percent, plus_minus, what_is_timed
 
 
 @click.command()
@@ -46,8 +46,9 @@ def _print(out: Console, report: BenchReport) -> None:
     first = report["forms"][0]
     times = first["latency_ms"]
     out.print(
-        f"\nOn {first['texts']:,} test texts. Latency p50 and p95 in ms: batch {times['batch']}, "
-        f"{counted(times['threads'], 'thread')}, test texts of {times['mean_tokens']:.1f} tokens on average. "
+        f"\nOn {first['texts']:,} test texts. Latency p50 and p95 in ms: "
+        f"{what_is_timed(times['batch'], times['threads'], times.get('tokenizer', False))}, test texts of "
+        f"{times['mean_tokens']:.1f} tokens on average. "
         "Memory: the most that one form takes, on top of the libraries.",
         soft_wrap=True,
     )
@@ -56,11 +57,6 @@ def _print(out: Console, report: BenchReport) -> None:
     for heading, columns, rows in grid(report["cells"]):
         out.print(f"\n{heading}. p50 and p95 of a batch in ms, texts a second.")
         out.print(table(columns, rows, range(1, len(columns))))
-    tokenizers = report["tokenizer_ms"]
-    out.print(
-        f"\nThe tokenizer takes {milliseconds(tokenizers['teacher']['p50'])} for a text of the teacher and "
-        f"{milliseconds(tokenizers['student']['p50'])} for one of the student (p50, 1 thread)."
-    )
     for line in (*report["notes"], conditions(report)):
         out.print(f"\n{line}", soft_wrap=True)
 
@@ -76,8 +72,7 @@ def grid(cells: Sequence[BenchCell]) -> Iterator[tuple[str, tuple[str, ...], lis
             rows: dict[str, list[str]] = {}
             for cell in cells:
                 if (cell["threads"], cell["length"]) == (threads, length):
-                    p95 = "" if cell["p95"] is None else f"{cell['p95']:.2f}"
-                    numbers = [f"{cell['p50']:.2f}", p95, f"{cell['texts_per_second']:,.0f}"]
+                    numbers = [*_times(cell), f"{cell['texts_per_second']:,.0f}"]
                     rows.setdefault(name_of_form(cell["form"]), []).extend(numbers)
             heading = f"{kind_of_texts(length).capitalize()}, {counted(threads, 'thread')}, by batch size"
             yield heading, columns, [(name, *numbers) for name, numbers in rows.items()]
@@ -86,14 +81,16 @@ def grid(cells: Sequence[BenchCell]) -> Iterator[tuple[str, tuple[str, ...], lis
 def _form(form: FormReport, first: FormReport) -> tuple[str, ...]:
     from kd_core.deployment.benchmark_notes import against
 
-    times = form["latency_ms"]
     return (
         name_of_form(form["name"]),
         f"{percent(form['accuracy'])} {plus_minus(form['low'], form['high'])}",
         count(form["params"]),
         megabytes(form["size_mb"]),
         megabytes(form["memory_mb"]),
-        f"{times['p50']:.2f}",
-        f"{times['p95']:.2f}",
+        *_times(form["latency_ms"]),
         against(first, form),
     )
+
+
+def _times(times: LatencyReport | BenchCell) -> tuple[str, str]:
+    return f"{times['p50']:.2f}", "" if times["p95"] is None else f"{times['p95']:.2f}"

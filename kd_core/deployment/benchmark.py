@@ -127,11 +127,12 @@ def _headline(cells: list[BenchCell], form: str) -> LatencyReport:
     cell = next(cell for cell in cells if cell["form"] == form)
     return {
         "p50": cell["p50"],
-        "p95": cell["p95"],  # type: ignore[typeddict-item]
+        "p95": cell["p95"],
         "batch": cell["batch"],
         "threads": cell["threads"],
         "texts": cell["passes"],
         "mean_tokens": cell["tokens"],
+        "tokenizer": cell.get("tokenizer", False),
     }
 
 

@@ -210,12 +210,11 @@ def _tokenizer(table: _Cells, tokenizer_ms: Mapping[Role, Timing]) -> str | None
     times = {RUNTIME_NAMES[runtime]: table.p50(f"student-{runtime}") for runtime in RUNTIMES}
     fastest = min(times, key=lambda name: times[name])
     tokenizer = tokenizer_ms["student"]["p50"]
-    if tokenizer < 0.2 * times[fastest]:
+    if table.batches[0] * tokenizer < 0.2 * times[fastest]:
         return None
     return (
-        f"The tokenizer, which no time here includes, takes {milliseconds(tokenizer)} for a text: "
-        f"{percent(tokenizer / times[fastest], 0)} of what the student takes after it in {fastest} "
-        f"({milliseconds(times[fastest])})."
+        f"Of the {milliseconds(times[fastest])} that the student takes in {fastest} with "
+        f"{_batch(table.batches[0])}, the tokenizer takes {milliseconds(tokenizer)} for each text."
     )
 
 
@@ -253,6 +252,18 @@ def conditions(report: BenchReport) -> str:
     return (
         f"Measured on {report['created'][:10]} in processes of their own, pinned to as many cores as "
         f"threads, after a warm-up; the forms took turns, batch by batch, {min(passes):,} to "
-        f"{max(passes):,} batches in each cell. Padding a batch is included, the tokenizer is not. "
-        f"{measured_on(machine)}"
+        f"{max(passes):,} batches in each cell. {_included(report)} {measured_on(machine)}"
     )
+
+
+def with_tokenizer(report: BenchReport) -> bool:
+    """Whether its times are from text to answer; those of version 0.1 are without the tokenizer."""
+    return all(cell.get("tokenizer", False) for cell in report["cells"])
+
+
+def _included(report: BenchReport) -> str:
+    teacher, student = (milliseconds(report["tokenizer_ms"][who]["p50"]) for who in ("teacher", "student"))
+    took = f"{teacher} for a text of the teacher, {student} for one of the student (median, 1 thread)"
+    if with_tokenizer(report):
+        return f"Times are from texts to answers, padding a batch and the tokenizer included: {took}."
+    return f"Padding a batch is included, the tokenizer is not: it comes on top, {took}."

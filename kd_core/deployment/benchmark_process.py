@@ -10,8 +10,9 @@ import os
 import sys
 import threading
 import time
-from collections.abc import Callable, Mapping
-from itertools import chain, cycle, islice
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import partial
+from itertools import cycle, islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -69,7 +70,6 @@ def time_forms(request: Request, say: Say) -> dict[str, Any]:
     }
     positions = {who: _positions(opened[f"{who}-pytorch"].path) for who in WHO}
     texts = test_split(request["run"])[0][:TEXTS]
-    encoded = {name: form.encode(texts) for name, form in opened.items()}
     cells: list[dict[str, Any]] = []
     notes: list[str] = []
     for length in request["lengths"]:
@@ -85,10 +85,17 @@ def time_forms(request: Request, say: Say) -> dict[str, Any]:
             )
             if too_long:
                 continue
-            inputs = {name: batches(ids, batch, length) for name, ids in encoded.items()}
-            times = _time(opened, inputs, request, FOR_P95 if length == "texts" else LEAST)
-            about = {"batch": batch, "length": str(length), "threads": threads}
-            cells += [_cell(name, times[name], inputs[name], about) for name in opened]
+            inputs = {name: batches(form, texts, batch, length) for name, form in opened.items()}
+            limit = None if length == "texts" else int(length)
+            calls = {
+                name: [partial(form.answer, *rows, max_length=limit) for rows in inputs[name]]
+                for name, form in opened.items()
+            }
+            times = _time(calls, request, FOR_P95 if length == "texts" else LEAST)
+            about = {"batch": batch, "length": str(length), "threads": threads, "tokenizer": True}
+            for name, form in opened.items():
+                lengths = [[len(ids) for ids in form.encode(rows, limit)] for rows in inputs[name]]
+                cells.append(_cell(name, times[name], lengths, about))
     return {
         "cells": cells,
         "tokenizer_ms": _tokenizers(opened, texts, request["repeats"]),
@@ -107,7 +114,9 @@ def judge(request: Request, say: Say) -> dict[str, Any]:
     form = open_form(request["run"], request["who"], request["runtime"], threads=1)
     texts, labels = test_split(request["run"])
     score = scores(form.predict(texts), labels, form.labels)
-    form.logits(batches(form.encode(texts[:TEXTS]), request["batch"], request["length"])[0])
+    length = request["length"]
+    rows = batches(form, texts[:TEXTS], request["batch"], length)[0]
+    form.answer(*rows, max_length=None if length == "texts" else int(length))
     return {
         "accuracy": score.accuracy,
         "low": score.low,
@@ -119,16 +128,29 @@ def judge(request: Request, say: Say) -> dict[str, Any]:
     }
 
 
-def batches(encoded: list[list[int]], batch: int, length: str | int) -> list[list[list[int]]]:
-    """The encoded texts in batches, in order and around; for a number, rows of so many tokens.
+def batches(form: OpenForm, texts: list[str], batch: int, length: str | int) -> list[list[str]]:
+    """The texts in batches, in order and around; for a number, texts that have so many tokens there.
 
-    Which tokens does not matter to the time: they are those of the texts, one text after the other.
+    These are made of the others, one after the other: what they say does not matter to the time.
     """
     if length == "texts":
-        rows = cycle(encoded)
-        return [list(islice(rows, batch)) for _ in range(max(1, len(encoded) // batch))]
-    tokens = cycle(chain.from_iterable(encoded))
-    return [[list(islice(tokens, int(length))) for _ in range(batch)] for _ in range(8)]
+        rows = cycle(texts)
+        return [list(islice(rows, batch)) for _ in range(max(1, len(texts) // batch))]
+    special = form.tokenizer.num_special_tokens_to_add()
+    parts = cycle(zip(texts, [max(1, len(ids) - special) for ids in form.encode(texts)], strict=True))
+    return [[_of_length(form, parts, int(length)) for _ in range(batch)] for _ in range(8)]
+
+
+def _of_length(form: OpenForm, parts: Iterator[tuple[str, int]], tokens: int) -> str:
+    """``parts``: texts, and about how many tokens each has."""
+    taken, have = [], 0
+    while have < tokens:
+        text, count = next(parts)
+        taken.append(text)
+        have += count
+    text = ". ".join(taken)
+    read = form.tokenizer(text, truncation=True, max_length=tokens, return_offsets_mapping=True)
+    return text[: max(end for _, end in read["offset_mapping"])]
 
 
 def peak_memory() -> int:
@@ -149,21 +171,18 @@ def peak_memory() -> int:
 
 
 def _time(
-    opened: Mapping[str, OpenForm],
-    inputs: Mapping[str, list[list[list[int]]]],
-    request: Request,
-    least: int,
+    answers: Mapping[str, Sequence[Callable[[], object]]], request: Request, least: int
 ) -> dict[str, list[int]]:
-    """Nanoseconds of each pass: as many as the time of a cell allows, but ``least`` anyway."""
+    """Nanoseconds of each form's ``answers`` in turn: as many as the time of a cell allows, but ``least``."""
     from kd_core.distillation.latency import interleaved
 
-    times: dict[str, list[int]] = {name: [] for name in opened}
+    times: dict[str, list[int]] = {name: [] for name in answers}
 
     def call(name: str) -> Callable[[int], object]:
-        form, turns = opened[name], inputs[name]
-        return lambda turn: form.logits(turns[(len(times[name]) + turn) % len(turns)])
+        turns = answers[name]
+        return lambda turn: turns[(len(times[name]) + turn) % len(turns)]()
 
-    calls = {name: call(name) for name in opened}
+    calls = {name: call(name) for name in answers}
     start = time.monotonic()
     while True:  # until caches and thread pools have settled
         interleaved(calls, repeats=0, warm_up=1)
@@ -177,17 +196,16 @@ def _time(
     return times
 
 
-def _cell(
-    name: str, times: list[int], inputs: list[list[list[int]]], about: Mapping[str, Any]
-) -> dict[str, Any]:
+def _cell(name: str, times: list[int], lengths: list[list[int]], about: Mapping[str, Any]) -> dict[str, Any]:
+    """``lengths``: of the texts of each batch, in tokens."""
     import numpy as np
 
-    used = [inputs[turn % len(inputs)] for turn in range(len(times))]
+    used = [lengths[turn % len(lengths)] for turn in range(len(times))]
     return {
         "form": name,
         **about,
-        "tokens": float(np.mean([len(row) for rows in used for row in rows])),
-        "padded_to": float(np.mean([max(map(len, rows)) for rows in used])),
+        "tokens": float(np.mean([tokens for rows in used for tokens in rows])),
+        "padded_to": float(np.mean([max(rows) for rows in used])),
         "passes": len(times),
         "p50": float(np.percentile(times, 50)) / 1e6,
         "p95": float(np.percentile(times, 95)) / 1e6 if len(times) >= FOR_P95 else None,
@@ -196,7 +214,7 @@ def _cell(
 
 
 def _tokenizers(opened: Mapping[str, OpenForm], texts: list[str], repeats: int) -> dict[str, Any]:
-    """Milliseconds for one text, by model."""
+    """Milliseconds for one text, by model: a part of what the cells have."""
     import numpy as np
 
     from kd_core.distillation.latency import WARM_UP, interleaved

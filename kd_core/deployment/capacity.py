@@ -52,9 +52,10 @@ class Load(Settings):
 
 @dataclass(frozen=True)
 class Measured:
-    """What one form of a model takes on one core. ``tokenizer_ms`` is of one text, None where not measured.
+    """What one form of a model takes on one core.
 
-    ``p95_ms`` is of a whole batch, None where too few were timed to tell.
+    ``p95_ms`` is of a whole batch, None where too few were timed to tell. ``tokenizer_ms``, of one text,
+    comes on top; None where the times have it already, or nobody has measured it.
     """
 
     name: str
@@ -81,8 +82,9 @@ class Requirement:
 def required(load: Load, measured: Measured) -> Requirement:
     """Cores = ceil(peak rate / (rate of a core x utilisation)), servers = ceil(cores / cores of a server).
 
-    Peak rate = texts per day / 86,400 s x peak. Rate of a core = 1 / (time in the model + in the tokenizer),
-    both for one text. Waiting in a queue is not part of the latency: the utilisation limit keeps it short.
+    Peak rate = texts per day / 86,400 s x peak. Rate of a core = 1 / (time for one text, and in
+    the tokenizer where that comes on top). Waiting in a queue is not part of the latency: the utilisation
+    limit keeps it short.
     """
     texts_per_day = 1e6 * load.million_texts
     peak_rate = texts_per_day / SECONDS_A_DAY * load.peak
@@ -161,14 +163,14 @@ def from_bench(report: BenchReport, batch: int) -> list[Measured]:
                 batch,
                 cell["texts_per_second"],
                 cell["p95"],
-                report["tokenizer_ms"][who]["p50"],
+                None if cell.get("tokenizer") else report["tokenizer_ms"][who]["p50"],
             )
         )
     return measured
 
 
 def from_run(report: Report) -> list[Measured]:
-    """Teacher and student as the run itself timed them: one text at a time in PyTorch, no tokenizer.
+    """Teacher and student as the run itself timed them: one text at a time in PyTorch.
 
     The rate is that of the median text.
     """
@@ -184,16 +186,17 @@ def _latency_line(load: Load, measured: Measured, latency: float | None) -> str:
     tokenizer = None if measured.tokenizer_ms is None else measured.batch * measured.tokenizer_ms
     verdict = "within" if latency <= load.target_ms else "over"
     texts = "one text" if measured.batch == 1 else f"a batch of {measured.batch}"
+    whole = "" if tokenizer is None else f"{_sum(measured.p95_ms, tokenizer)} = "
     return (
-        f"Latency (p95) of {texts}: {_sum(measured.p95_ms, tokenizer)} = {milliseconds(latency)}, "
-        f"{verdict} the {load.target_ms:g} ms asked for"
+        f"Latency (p95) of {texts}: {whole}{milliseconds(latency)}, {verdict} "
+        f"the {load.target_ms:g} ms asked for"
     )
 
 
 def _sum(model_ms: float, tokenizer_ms: float | None) -> str:
     """ "(1.40 ms model + 0.10 ms tokenizer)"."""
     if tokenizer_ms is None:
-        return f"{milliseconds(model_ms)} model"
+        return milliseconds(model_ms)
     return f"({milliseconds(model_ms)} model + {milliseconds(tokenizer_ms)} tokenizer)"
 
 

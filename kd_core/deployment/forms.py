@@ -78,13 +78,12 @@ class OpenForm:
     def runtime(self) -> Runtime:
         return self.form.runtime
 
-    def encode(self, texts: Sequence[str]) -> list[list[int]]:
-        """Token ids of each text, special tokens included, cut at ``max_length``."""
+    def encode(self, texts: Sequence[str], max_length: int | None = None) -> list[list[int]]:
+        """Token ids of each text, special tokens included, cut at ``max_length``: by default, the run's."""
         if not texts:
             return []
-        ids: list[list[int]] = self.tokenizer(list(texts), truncation=True, max_length=self.max_length)[
-            "input_ids"
-        ]
+        limit = max_length or self.max_length
+        ids: list[list[int]] = self.tokenizer(list(texts), truncation=True, max_length=limit)["input_ids"]
         return ids
 
     def logits(self, ids: list[list[int]]) -> Logits:
@@ -96,9 +95,9 @@ class OpenForm:
             mask[i, : len(row)] = 1
         return self.forward(padded, mask)
 
-    def answer(self, *texts: str) -> Logits:
+    def answer(self, *texts: str, max_length: int | None = None) -> Logits:
         """From texts to answers, as one batch: what is timed."""
-        return self.logits(self.encode(texts))
+        return self.logits(self.encode(texts, max_length))
 
     def predict(
         self,

@@ -12,7 +12,7 @@ class Timing(TypedDict):
     """Milliseconds."""
 
     p50: float
-    p95: float
+    p95: float | None  # None where too few were timed to tell
 
 
 class LatencyReport(Timing):
@@ -51,11 +51,12 @@ class BenchCell(TypedDict):
     batch: int
     length: str
     threads: int
+    tokenizer: NotRequired[bool]  # as in LatencyReport
     tokens: float
     padded_to: float
     passes: int
     p50: float
-    p95: float | None  # None where too few were timed to tell
+    p95: float | None
     texts_per_second: float
 
 

@@ -90,7 +90,8 @@ def _spoken(form: FormReport, measure: Measure) -> str:
     if measure == "size":
         return megabytes(form["size_mb"])
     times = form["latency_ms"]
-    return f"p50 {milliseconds(times['p50'])}, p95 {milliseconds(times['p95'])}"
+    p95 = "" if times["p95"] is None else f", p95 {milliseconds(times['p95'])}"
+    return f"p50 {milliseconds(times['p50'])}{p95}"
 
 
 def _written(form: FormReport, teacher: FormReport, measure: Measure) -> str:

@@ -52,8 +52,10 @@ def megabytes(size_mb: float) -> str:
     return f"{size_mb:.1f} MB" if size_mb < 999.95 else f"{size_mb / 1000:,.1f} GB"
 
 
-def milliseconds(duration_ms: float) -> str:
-    """1.687 -> "1.69 ms", 12.12 -> "12.1 ms"."""
+def milliseconds(duration_ms: float | None) -> str:
+    """1.687 -> "1.69 ms", 12.12 -> "12.1 ms", None -> ""."""
+    if duration_ms is None:
+        return ""
     return f"{duration_ms:.2f} ms" if duration_ms < 9.995 else f"{duration_ms:,.1f} ms"
 
 

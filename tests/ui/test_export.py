@@ -128,7 +128,7 @@ def test_what_each_step_costs_and_buys(app: App, made: Path) -> None:
         "Latency: Teacher 8.00 ms, Distilled 1.00 ms, ONNX 0.80 ms, ONNX int8 0.40 ms.",
         "Accuracy: Teacher 87.6 %, Distilled 88.2 %, ONNX 88.2 %, ONNX int8 88.0 %.",
     ]
-    assert "from text to answer, tokenizer included, on 1 thread, 100 test texts" in said
+    assert "one text, without the tokenizer, on 1 thread, 100 test texts" in said
     assert page.button(key="export.make").label == "Make it again"
 
 

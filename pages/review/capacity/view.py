@@ -97,9 +97,7 @@ def table(needs: Sequence[Requirement]) -> None:
                     "Cores": f"{need.cores:,}",
                     "Servers": f"{need.servers:,}",
                     "Price a day": _price(need),
-                    "Latency p95": ""
-                    if need.latency_ms is None
-                    else formatting.milliseconds(need.latency_ms),
+                    "Latency p95": formatting.milliseconds(need.latency_ms),
                     "One server carries": f"{need.most_texts_per_day / 1e6:,.1f} M texts a day",
                 }
                 for need in needs
@@ -120,8 +118,8 @@ def arithmetic(needs: Sequence[Requirement]) -> None:
 def source(conditions: str, benchmarked: bool, run: RunRow) -> None:
     if not benchmarked:
         st.info(
-            "These times come from the run itself: one text at a time in PyTorch, without the tokenizer. "
-            "Measure in the report's Speed tab to see ONNX int8, batches and the tokenizer.",
+            "These times come from the run itself: one text at a time in PyTorch. "
+            "Measure in the report's Speed tab to see ONNX int8 and batches.",
             icon=":material/timer:",
         )
         st.page_link(

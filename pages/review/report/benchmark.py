@@ -52,6 +52,7 @@ def benchmark(run: RunRow) -> None:
 def _results(report: BenchReport) -> None:
     forms, cells = report["forms"], report["cells"]
     times = forms[0]["latency_ms"]
+    how = formatting.what_is_timed(times["batch"], times["threads"], times.get("tokenizer", False))
     st.dataframe(
         _overview(forms),
         hide_index=True,
@@ -60,8 +61,7 @@ def _results(report: BenchReport) -> None:
     )
     st.caption(
         f"Accuracy on {forms[0]['texts']:,} test texts, each form evaluated anew; ± is half of the 95 % "
-        f"interval. Latency of one batch of {times['batch']} on "
-        f"{formatting.counted(times['threads'], 'thread')}, {times['mean_tokens']:.1f} tokens on average. "
+        f"interval. Latency: {how}, {times['mean_tokens']:.1f} tokens on average. "
         "Memory is the most that a process with that form alone takes, on top of the libraries."
     )
     if report["notes"]:
@@ -92,12 +92,7 @@ def _results(report: BenchReport) -> None:
         st.caption(
             "p50 and p95 are milliseconds for a whole batch; p95 is left out where fewer than 20 were timed."
         )
-    tokenizers = report["tokenizer_ms"]
-    st.caption(
-        f"The tokenizer comes on top: {formatting.milliseconds(tokenizers['teacher']['p50'])} for a text "
-        f"of the teacher, {formatting.milliseconds(tokenizers['student']['p50'])} for one of the student "
-        "(median, 1 thread). " + escape(conditions(report))
-    )
+    st.caption(escape(conditions(report)))
 
 
 def _by_length(cells: Sequence[BenchCell], threads: int) -> None:
@@ -150,7 +145,7 @@ def _grid(cells: Sequence[BenchCell]) -> pd.DataFrame:
                 "Batch": cell["batch"],
                 "Model": name_of_form(cell["form"]),
                 "p50": formatting.milliseconds(cell["p50"]),
-                "p95": "" if cell["p95"] is None else formatting.milliseconds(cell["p95"]),
+                "p95": formatting.milliseconds(cell["p95"]),
                 "Texts per second": f"{cell['texts_per_second']:,.0f}",
                 "Batches timed": cell["passes"],
             }

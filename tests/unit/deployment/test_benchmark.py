@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+from functools import partial
 
 import psutil
 import pytest
@@ -12,6 +13,7 @@ from kd_core.cli import main
 from kd_core.deployment import benchmark, benchmark_process
 from kd_core.deployment.benchmark import BenchConfig
 from kd_core.deployment.benchmark_process import batches, judge, peak_memory, time_forms
+from kd_core.deployment.forms import open_form
 from kd_core.distillation.events import Progress
 from kd_core.errors import ConfigError, RunError, Stopped
 from kd_core.jobs.store import Store
@@ -43,7 +45,8 @@ else:
         for batch in request["batches"]:
             say("progress", f"timing {batch} x {length}")
             cells += [{"form": form, "batch": batch, "length": str(length), "threads": threads, "tokens": 9.0,
-                       "padded_to": 9.0, "passes": 20, "p50": batch / threads, "p95": batch / threads,
+                       "padded_to": 9.0, "passes": 20, "tokenizer": True,
+                       "p50": batch / threads, "p95": batch / threads,
                        "texts_per_second": 1000.0} for form in forms]
     say("result", {"cells": cells, "notes": ["Left out."], "machine": MACHINE,
                    "tokenizer_ms": {"teacher": {"p50": 0.1}, "student": {"p50": 0.1}}})
@@ -80,6 +83,7 @@ def test_the_report(small, monkeypatch):
         "threads": 1,
         "texts": 20,
         "mean_tokens": 9.0,
+        "tokenizer": True,
     }
     # Memory is looked at with the largest batch of the longest texts that were timed.
     assert {(form["memory_mb"], form["texts"]) for form in report["forms"]} == {(2, 16)}
@@ -181,11 +185,22 @@ def test_the_command_prints_json(kd, finished_run):
 def test_the_command_prints_tables_with_their_conditions(kd, finished_run):
     status, out, _ = kd("bench", finished_run.report.run_id)
     assert status == 0
-    assert "On 128 test texts. Latency p50 and p95 in ms: batch 1, 1 thread, test texts of 9.0 tokens" in out
+    said = " ".join(out.split())
+    assert "p95 in ms: from text to answer, tokenizer included, on 1 thread, test texts of 9.0 tokens" in said
     assert "Texts of 64 tokens, 1 thread, by batch size. p50 and p95 of a batch in ms, texts a second." in out
     row = next(line for line in out.splitlines() if line.startswith("Distilled student, ONNX int8"))
     assert row.split()[4:] == ["90.0", "%", "±", "2.0", "2.7", "M", "5.0", "MB", "32.0", "MB", "1.00", "1.00"]
-    assert "The tokenizer takes 0.10 ms for a text of the teacher" in out
+    assert "the tokenizer included: 0.10 ms for a text of the teacher" in said
+
+
+def test_too_few_passes_for_a_p95_are_no_error(kd, finished_run, monkeypatch):
+    few = ANSWERS.replace('"p95": batch / threads', '"p95": None')
+    assert few != ANSWERS
+    process(monkeypatch, few)
+    status, out, _ = kd("bench", finished_run.report.run_id)
+    assert status == 0
+    row = next(line for line in out.splitlines() if line.startswith("Distilled student, PyTorch"))
+    assert row.split()[3:] == ["90.0", "%", "±", "2.0", "2.7", "M", "5.0", "MB", "32.0", "MB", "1.00"]
 
 
 def test_the_command_on_a_run_that_is_not_done(kd, finished_run):
@@ -220,6 +235,7 @@ def test_forms_take_their_cells(run_id):
         # Of five passes, the 95th percentile is not told.
         assert (cell["p95"] is None) == (length == "8")
         assert cell["texts_per_second"] > 0
+        assert cell["tokenizer"] is True
         assert (cell["tokens"] <= cell["padded_to"]) if batch > 1 else (cell["tokens"] == cell["padded_to"])
     assert cells["student-int8", 2, "8"]["tokens"] == 8
     assert found["notes"] == [
@@ -273,36 +289,36 @@ def test_passes_fit_the_time(monkeypatch):
     now = [0.0]
     monkeypatch.setattr(benchmark_process.time, "monotonic", lambda: now[0])
 
-    class Form:
-        def logits(self, rows):
-            now[0] += 0.3
+    def answer():
+        now[0] += 0.3
 
-    opened = {"a": Form()}
-    times = benchmark_process._time(opened, {"a": [[[1]]]}, {"seconds": 2.0, "repeats": 100}, 5)
+    times = benchmark_process._time({"a": [answer]}, {"seconds": 2.0, "repeats": 100}, 5)
     assert len(times["a"]) == 10
-    times = benchmark_process._time(opened, {"a": [[[1]]]}, {"seconds": 100.0, "repeats": 15}, 5)
+    times = benchmark_process._time({"a": [answer]}, {"seconds": 100.0, "repeats": 15}, 5)
     assert len(times["a"]) == 15
-    times = benchmark_process._time(opened, {"a": [[[1]]]}, {"seconds": 0.0, "repeats": 100}, 20)
+    times = benchmark_process._time({"a": [answer]}, {"seconds": 0.0, "repeats": 100}, 20)
     assert len(times["a"]) == 20
 
 
-def test_the_texts_take_turns(monkeypatch):
+def test_the_texts_take_turns():
     seen: list[int] = []
-
-    class Form:
-        def logits(self, rows):
-            seen.append(rows[0][0])
-
-    inputs = [[[i]] for i in range(7)]
-    benchmark_process._time({"a": Form()}, {"a": inputs}, {"seconds": 0.0, "repeats": 10}, 10)
+    answers = [partial(seen.append, i) for i in range(7)]
+    benchmark_process._time({"a": answers}, {"seconds": 0.0, "repeats": 10}, 10)
     assert seen[-10:] == [0, 1, 2, 3, 4, 5, 6, 0, 1, 2]
 
 
-def test_batches_of_texts_and_of_one_length():
-    encoded = [[1, 2, 3], [4, 5], [6]]
-    assert batches(encoded, 2, "texts") == [[[1, 2, 3], [4, 5]]]
-    assert batches(encoded, 4, "texts") == [[[1, 2, 3], [4, 5], [6], [1, 2, 3]]]
-    assert batches(encoded, 2, "4")[0] == [[1, 2, 3, 4], [5, 6, 1, 2]]
+def test_batches_of_texts_and_of_one_length(run_id):
+    form = open_form(run_id, "student", "pytorch")  # every word of the task is one piece to it
+    texts = ["goal coach the", "bank of", "", "actor"]
+    assert batches(form, texts, 2, "texts") == [["goal coach the", "bank of"], ["", "actor"]]
+    assert batches(form, texts, 5, "texts") == [[*texts, "goal coach the"]]
+    # Two special tokens, and four of texts that a full stop divides.
+    assert batches(form, texts, 2, "6")[0] == ["goal coach the.", "actor. goal coach"]
+    for length in (4, 40, 200):
+        rows = [row for rows in batches(form, texts, 2, str(length)) for row in rows]
+        assert {len(ids) for ids in form.encode(rows, length)} == {length}
+        assert {len(ids) for ids in form.encode(rows, 500)} == {length}, "nothing is read in vain"
+    assert {len(ids) for ids in form.encode([batches(form, ["", ""], 1, "9")[0][0]], 500)} == {9}
 
 
 def test_peak_memory_never_falls():
