@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
-from playwright.sync_api import ConsoleMessage, Page, Playwright, sync_playwright
+from playwright.sync_api import ConsoleMessage, Page, Playwright, expect, sync_playwright
 
 from tests.e2e.dashboard import STREAMLIT, Server, settle
 
@@ -31,6 +31,8 @@ ARGUMENTS = [
 # Streamlit's own: sections in its navigation, and two requests below a deep link's path.
 OWN_VIOLATIONS = {"list", "listitem"}
 OWN_404 = ("/_stcore/health", "/_stcore/host-config")
+PATIENCE = 60_000  # ms; a busy machine is slow; that is no fault of what is tested
+expect.set_options(timeout=PATIENCE)
 Theme = str  # "light" or "dark"
 
 
@@ -76,7 +78,7 @@ def browser(playwright: Playwright) -> Iterator[Callable[..., Page]]:
             viewport={"width": width, "height": height},
         )
         opened.callback(context.close)
-        context.set_default_timeout(60_000)  # a busy machine is slow; that is no fault of what is tested
+        context.set_default_timeout(PATIENCE)
         page = context.pages[0]
         _listen(page)
         return page

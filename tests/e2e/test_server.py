@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import signal
 import time
 from collections.abc import Callable
@@ -25,7 +24,7 @@ CONFIG = DistillConfig.from_dict(
         "task": {"name": str(ROOT / "assets" / "samples" / "support-messages.csv")},
         "teacher": {"model": "scratch", "layers": 2, "hidden": 32, "heads": 2, "epochs": 2},
         "student": {"model": "custom", "layers": 2, "hidden": 16, "heads": 2},
-        "training": {"steps": 400, "precision": "fp32"},
+        "training": {"steps": 600, "precision": "fp32"},
         "controls": {"labelled_only": False, "shifted": False, "latency_repeats": 5},
     }
 )
@@ -52,6 +51,14 @@ def weights(run: Path) -> bytes:
     return (run / "students" / "student-0" / "model.safetensors").read_bytes()
 
 
+def wait_for_first_steps(store: Store) -> None:
+    """Until the distilled student learns. A page says it too late to end a small training midway."""
+    deadline = time.monotonic() + 120
+    while store.curve(RUN, who="student").empty:
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+
+
 @pytest.mark.parametrize(
     ("server", "how", "status"),
     [(STREAMLIT, signal.SIGTERM, -signal.SIGTERM), (KD, signal.SIGINT, 1)],
@@ -69,7 +76,7 @@ def test_a_server_that_is_ended_leaves_its_training_to_be_resumed(
     with closing(Store(f"sqlite:///{server.home / 'kd.sqlite'}")) as store:
         store.create_run(RUN, CONFIG.model_dump(mode="json"))
         visit(page, f"/distill?run={RUN}")
-        expect(page.get_by_text(re.compile("Distilled student: step"))).to_be_visible(timeout=MINUTE)
+        wait_for_first_steps(store)
         began = time.monotonic()
         assert server.stop(how) == status
         assert time.monotonic() - began < 20
@@ -79,6 +86,6 @@ def test_a_server_that_is_ended_leaves_its_training_to_be_resumed(
         server.start()
         visit(page, f"/distill?run={RUN}")
         page.get_by_role("button", name="Resume from the last checkpoint").click()
-        expect(page.get_by_role("link", name="Open the report")).to_be_visible(timeout=2 * MINUTE)
+        expect(page.get_by_role("link", name="Open the report")).to_be_visible(timeout=5 * MINUTE)
         assert store.run(RUN).status == "done"
     assert weights(server.home / "runs" / RUN) == undisturbed

@@ -143,3 +143,7 @@ def test_a_link_is_made_of_what_is_on_the_page(app: App) -> None:
     assert link.endswith(
         "?loss.temperature=8&hide=source%2Cquestion&ask=Up+or+down%3F&options=Up%7CDown&answer=Down"
     )
+    page.run()
+    assert page.code[0].value == link  # it stays until something else is chosen
+    page.text_input(key="loss.share_ask").set_value("Up?").run()
+    assert not page.code

@@ -96,10 +96,13 @@ def share(name: str) -> None:
         problem = _problem(options, answer) if question else None
         if problem:
             st.caption(f":material/warning: {problem}")
+        link, made = _link(name, hide, question, options, answer), f"{name}.share_link"
         if st.button(
             "Make the link", key=f"{name}.share_make", icon=":material/link:", disabled=problem is not None
         ):
-            st.code(_link(name, hide, question, options, answer), language=None, wrap_lines=True)
+            st.session_state[made] = link
+        if st.session_state.get(made) == link:  # until something else is chosen
+            st.code(link, language=None, wrap_lines=True)
             st.caption("Copy it with the button at its end. It has the settings of this moment.")
 
 
