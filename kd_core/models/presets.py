@@ -10,7 +10,7 @@ from typing import Literal
 
 from kd_core.errors import ModelError
 
-Source = Literal["bundled", "hub", "new", "teacher"]
+Source = Literal["bundled", "extra", "hub", "new", "teacher"]
 
 # Each part starts with a letter, a digit or "_", so that "./x" is a path.
 _HUB_ID = re.compile(r"\w[\w.-]*(/\w[\w.-]*)?")
@@ -20,8 +20,9 @@ _HUB_ID = re.compile(r"\w[\w.-]*(/\w[\w.-]*)?")
 class Preset:
     """A model by name. A size is None where the teacher or the config decides it.
 
-    ``source``: "bundled" weights come with the package, "hub" ones need a network once, "new" ones
-    start from nothing or from the teacher's embeddings, "teacher" ones have the teacher's width.
+    ``source``: "bundled" weights come with the package, "extra" ones with an extra of it, "hub" ones need a
+    network once, "new" ones start from nothing or from the teacher's embeddings, "teacher" ones have the
+    teacher's width.
     """
 
     name: str
@@ -47,6 +48,16 @@ def _by_name(*presets: Preset) -> Mapping[str, Preset]:
 TEACHERS = _by_name(
     Preset("minilm-l6", "all-MiniLM-L6-v2, English, bundled", 6, 384, 12, 1536, "bundled"),
     Preset("minilm-l3", "Every other layer of minilm-l6, bundled", 3, 384, 12, 1536, "bundled"),
+    Preset(
+        "e5-small",
+        "multilingual-e5-small, 100 languages, with the extra zh",
+        12,
+        384,
+        12,
+        1536,
+        "extra",
+        "intfloat/multilingual-e5-small",
+    ),
     _hub("bert-base-uncased", "BERT, English", (12, 768, 12, 3072), "google-bert"),
     _hub("roberta-base", "RoBERTa, English, case matters", (12, 768, 12, 3072), "FacebookAI"),
     _hub("bert-base-chinese", "BERT, Chinese", (12, 768, 12, 3072), "google-bert"),

@@ -38,8 +38,8 @@ def choose_teacher() -> dict[str, Any]:
             "teacher.model",
             "Teacher",
             list(TEACHERS),
-            f"{term('teacher')} minilm-l6 and minilm-l3 come along, scratch is made here; the others are "
-            "fetched once from the Hugging Face Hub. Or type a folder or a Hub id.",
+            f"{term('teacher')} minilm-l6 and minilm-l3 come along, e5-small with the extra zh, scratch is "
+            "made here; the others are fetched once from the Hugging Face Hub. Or type a folder or a Hub id.",
         )
     }
     preset = TEACHERS.get(values["model"])

@@ -30,7 +30,8 @@ def test_sources():
     assert [p.name for p in TEACHERS.values() if p.source == "bundled"] == ["minilm-l6", "minilm-l3"]
     assert [p.name for p in TEACHERS.values() if p.source == "new"] == ["scratch"]
     assert [p.name for p in STUDENTS.values() if p.source == "teacher"] == ["half", "third"]
-    assert all((p.hub_id is not None) == (p.source == "hub") for p in TEACHERS.values())
+    assert [p.name for p in TEACHERS.values() if p.source == "extra"] == ["e5-small"]
+    assert all((p.hub_id is not None) == (p.source in ("hub", "extra")) for p in TEACHERS.values())
     assert TEACHERS["roberta-base"].hub_id == "FacebookAI/roberta-base"
 
 
