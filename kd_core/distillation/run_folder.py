@@ -26,7 +26,8 @@ if TYPE_CHECKING:  # torch comes with these
 
 CONFIG = "config.yaml"
 RESOLVED, TRAINED_BY = "resolved.yaml", "training_version.txt"  # in a work folder
-PREDICTIONS = "predictions.parquet"
+PREDICTIONS = "predictions.parquet"  # of every model on the test texts
+VALIDATION = "validation.parquet"  # and on those of validation; folders of version 0.1 have none
 STUDENTS = "students"
 ANEW = "This run was begun by a KD Studio that trains differently, so its models are trained from the start."
 RUN_ID = re.compile(r"\d{8}-\d{6}-[0-9a-f]{4}")
@@ -75,7 +76,10 @@ def begin(
 def keep(
     run: Run, run_id: str, created: datetime, trained: list[Trained], findings: Findings, clock: Clock
 ) -> Report:
-    """Write the run's folder: config, report, predictions, the replay of a student, and ``students/``."""
+    """Write the run's folder: config, report, predictions, the replay of a student, and ``students/``.
+
+    A row of predictions has text, label, and for each model its logits, in a column named like its folder.
+    """
     from kd_core.distillation.run import TENSORBOARD
     from kd_core.distillation.training import replay
     from kd_core.system.machine import describe_machine
@@ -105,6 +109,7 @@ def keep(
         report.write(folder)
         shutil.copy(run.work / cache.USED, folder / cache.USED)
         findings.predictions.to_parquet(folder / PREDICTIONS, index=False)
+        findings.validation.to_parquet(folder / VALIDATION, index=False)
         if (run.work / replay.FILE).is_file():  # else from an earlier version's checkpoint
             shutil.copy(run.work / replay.FILE, folder)
         if (run.work / TENSORBOARD).is_dir():

@@ -42,6 +42,7 @@ from kd_core.models.vocabulary import share_unknown
 from kd_core.system.atomic import fetch
 
 CORRUPTION_SEED = 0
+OWN = ("test", "validation")  # of the sets that are scored; on the others nobody was to be good
 
 
 @dataclass(frozen=True)
@@ -50,7 +51,9 @@ class Findings:
     verdict: Verdict
     over_floor: Verdict | None  # as in Report
     fidelity: Fidelity
-    predictions: pd.DataFrame  # a row per test text: text, label, and the logits of each model
+    # Of the test and the validation split: a row per text, with text, label, and the logits of each model.
+    predictions: pd.DataFrame
+    validation: pd.DataFrame
     unknown_texts: float | None  # as in Report
 
 
@@ -64,13 +67,15 @@ def validate(run: Run, trained: list[Trained]) -> Findings:
     steps += [f"fitting {NAMES[FLOOR]}"] * controls.tfidf + ["measuring latency", "done"]
     progress = (Progress("validate", step, done, len(steps) - 1) for done, step in enumerate(steps))
 
-    sets = {"test": task.test} | (shifted_sets(task) if controls.shifted else {})
+    held_out = {"validation": task.validation}  # by itself: version 0.1 has kept answers to the others
+    others = {"test": task.test} | (shifted_sets(task) if controls.shifted else {})
+    sets = others | held_out
     truth = {name: np.asarray(split["label"]) for name, split in sets.items()}
     logits: dict[str, dict[str, Logits]] = {}
     by_who: dict[Role, list[Trained]] = defaultdict(list)
     for model in trained:
         run.on_event(next(progress))
-        logits[model.name] = logits_of(run, model, sets)
+        logits[model.name] = logits_of(run, model, others) | logits_of(run, model, held_out)
         by_who[model.who].append(model)
     seeds = {who: {m.seed: logits[m.name] for m in models} for who, models in by_who.items()}
     costs = {who: _costs(models[0]) for who, models in by_who.items()}
@@ -92,6 +97,10 @@ def validate(run: Run, trained: list[Trained]) -> Findings:
     def over(who: Role) -> Verdict:
         return verdict(student, np.broadcast_to(right[who], student.shape), resamples=controls.resamples)
 
+    def answers(own: str) -> pd.DataFrame:
+        columns = {name: list(by_set[own]) for name, by_set in logits.items()}
+        return pd.DataFrame({"text": sets[own]["text"], "label": truth[own]} | columns)
+
     first = by_who["student"][0]
     found = Findings(
         models={
@@ -101,10 +110,8 @@ def validate(run: Run, trained: list[Trained]) -> Findings:
         verdict=over("alone"),
         over_floor=over(FLOOR) if floor else None,
         fidelity=fidelity(logits["teacher"]["test"], logits[first.name]["test"], truth["test"]),
-        predictions=pd.DataFrame(
-            {"text": task.test["text"], "label": truth["test"]}
-            | {name: list(by_set["test"]) for name, by_set in logits.items()}
-        ),
+        predictions=answers("test"),
+        validation=answers("validation"),
         unknown_texts=_unknown_texts(task, by_who["teacher"][0], first),
     )
     run.on_event(next(progress))
@@ -200,7 +207,7 @@ def _report(
     shifted = {
         name: fmean(float((by_set[name].argmax(axis=1) == truth[name]).mean()) for by_set in logits.values())
         for name in truth
-        if name != "test"
+        if name not in OWN
     }
     results = list(by_seed.values())
     accuracy = fmean(r.accuracy for r in results)

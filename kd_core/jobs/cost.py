@@ -29,6 +29,9 @@ PER_SCORED = 2e8  # a text that is scored: corrupting it, cutting it into pieces
 CHECKPOINT_COPIES = 6  # weights, two moments, written and hashed, as weights updated
 LATENCY_PASSES = 2  # of each model per text that is timed, with the models taking turns
 SHIFTED = 4  # further copies of the test texts that are scored
+LETTERS_PER_TOKEN = 4.5
+PER_LETTER = 3e4  # that TF-IDF reads
+PER_CLASS = 5e6  # that it is fitted to, times the square root of the letters
 
 
 @dataclass(frozen=True)
@@ -92,14 +95,25 @@ def _parts(plan: Plan) -> Iterator[Part]:
                 step += _forward(teacher, tokens) + PER_LAYER * teacher.layers
             yield Part("distil", steps * step + evaluations, variant.who, seed, texts)
 
-    scored = rows["test"] * (1 + SHIFTED * config.controls.shifted)
+    scored = rows["test"] * (1 + SHIFTED * config.controls.shifted) + rows["validation"]
     models = [teacher, *[student] * len(variants) * len(training.seeds)]
     timed = config.controls.latency_repeats * LATENCY_PASSES
     yield Part(
         "validate",
         sum(_forward(model, scored * train) + PER_SCORED * scored for model in models)
-        + timed * sum(_forward(model, train) + PER_LAYER * model.layers / 5 for model in (teacher, student)),
+        + timed * sum(_forward(model, train) + PER_LAYER * model.layers / 5 for model in (teacher, student))
+        + (_floor(rows["train"], scored, train, plan.classes) if config.controls.tfidf else 0),
     )
+
+
+def _floor(fitted: int, scored: int, tokens: float, classes: int) -> float:
+    """TF-IDF on texts of so many tokens."""
+    from kd_core.models.baselines import CHARACTERS, FEATURES, LETTERS, WEIGHTS
+
+    letters = min(LETTERS_PER_TOKEN * tokens, CHARACTERS)
+    read = min(fitted * letters, LETTERS)
+    learned = min(classes, WEIGHTS // FEATURES) * math.sqrt(read)
+    return PER_LETTER * (read + scored * letters) + PER_CLASS * learned
 
 
 def _weights(model: ModelSize, frozen_embeddings: bool) -> int:

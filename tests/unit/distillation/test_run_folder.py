@@ -10,12 +10,15 @@ import numpy as np
 import pandas as pd
 import pytest
 from safetensors.torch import load_file
+from transformers import AutoModelForSequenceClassification, AutoTokenizer
 
 from kd_core.config import DistillConfig
 from kd_core.data import load_task
+from kd_core.distillation.events import Evaluated
 from kd_core.distillation.metrics import below_floor, sentence
 from kd_core.distillation.report import Report
 from kd_core.distillation.resolve import resolve
+from kd_core.models.inference import encode, predict_logits
 from kd_core.models.loading import load_teacher
 from kd_core.system.atomic import is_whole
 
@@ -77,6 +80,25 @@ def test_several_seeds_give_means_and_spread(finished_run):
     assert report.verdict.delta == pytest.approx(report.student.accuracy - report.models["alone"].accuracy)
     advice = below_floor(report.models["tfidf"].accuracy, report.teacher.accuracy, transfer=True)
     assert report.sentence == sentence(report.verdict, "test texts", report.over_floor, advice)
+
+
+def test_the_answers_on_the_validation_texts_are_kept(finished_run):
+    table = pd.read_parquet(finished_run.folder / "validation.parquet")
+    assert list(table.columns) == ["text", "label", "teacher", *NAMES, "tfidf"]
+    task = load_task(DistillConfig.from_dict(finished_run.report.config).task)
+    assert (table["text"].tolist(), table["label"].tolist()) == (
+        task.validation["text"][:],
+        task.validation["label"][:],
+    )
+    weights = finished_run.folder / "students" / "student-1"
+    model = AutoModelForSequenceClassification.from_pretrained(weights).eval()
+    encoded = encode(AutoTokenizer.from_pretrained(weights), task.validation, 64)
+    np.testing.assert_allclose(np.stack(table["student-1"]), predict_logits(model, encoded), atol=1e-5)
+    # The teacher's are those of the look that its weights were kept from.
+    right = float((np.stack(table["teacher"]).argmax(axis=1) == table["label"]).mean())
+    teacher = [e.accuracy for e in finished_run.events if isinstance(e, Evaluated) and e.who == "teacher"]
+    assert right == pytest.approx(max(teacher))
+    assert "validation" not in finished_run.report.student.shifted
 
 
 def test_predictions_and_scores_say_the_same(finished_run):

@@ -172,7 +172,7 @@ def test_size_and_latency_by_architecture(run, trained, monkeypatch):
 def test_scores_of_teacher_and_alone_are_kept(run, trained, kd_home):
     first = validate(run, trained)
     entries = set((kd_home / "cache" / "scores").iterdir())
-    assert len(entries) == 3, "the teacher and two seeds of the student alone"
+    assert len(entries) == 6, "the teacher and two seeds of the student alone, on test and validation texts"
     passes: list[str] = []
     hooks = [
         model.model.register_forward_hook(lambda *_, name=model.name: passes.append(name))
@@ -184,7 +184,7 @@ def test_scores_of_teacher_and_alone_are_kept(run, trained, kd_home):
     # The rest is 15 passes for the latency.
     assert passes.count("teacher") == 15
     assert "alone-3" not in passes
-    assert passes.count("student-4") == 4
+    assert passes.count("student-4") == 5
     assert again.verdict == first.verdict
     assert set((kd_home / "cache" / "scores").iterdir()) == entries
 

@@ -66,6 +66,25 @@ def test_each_control_costs_its_own_training():
     assert full - without == pytest.approx(two_alone / 2)
 
 
+def test_what_the_floor_costs_by_hand():
+    def floor(**changes) -> float:
+        made = replace(plan(), **changes)
+        without = replace(made, config=made.config.change({"controls.tfidf": False}))
+        return run_work(made)["validate"] - run_work(without)["validate"]
+
+    rows = {"train": 1_000, "validation": 100, "test": 200, "transfer": 0}
+    tokens = {"train": 20.0, "transfer": 0.0}  # 90 letters
+    # It reads 90,000 letters and the square root of that is 300; 200 texts x 5 and 100 of validation follow.
+    assert floor(rows=rows, tokens=tokens, classes=5) == pytest.approx(
+        3e4 * (90_000 + 1_100 * 90) + 5e6 * 5 * 300
+    )
+    # Of a text, 1,000 letters; of all, 3 million; from 100 classes on, fewer features.
+    many = {"train": 100_000, "validation": 0, "test": 0, "transfer": 0}
+    assert floor(rows=many, tokens={"train": 256.0, "transfer": 0.0}, classes=400) == pytest.approx(
+        3e4 * 3e6 + 5e6 * 100 * 3e6**0.5, rel=1e-6
+    )
+
+
 def test_a_wider_student_and_the_teacher_online_take_longer():
     usual = run_work(plan())["distil"]
     assert (
