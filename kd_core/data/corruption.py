@@ -5,6 +5,8 @@ from __future__ import annotations
 import random
 from collections.abc import Sequence
 
+from kd_core.data.words import WORD
+
 TYPO_RATE = 1 / 12  # of the letters
 DROP_RATE = 0.2  # of the words
 
@@ -16,7 +18,8 @@ def corrupted(texts: Sequence[str], seed: int) -> dict[str, list[str]]:
 
     Typos: one letter in 12 is swapped with the next one, dropped, doubled, or replaced by its neighbour on
     a QWERTY keyboard (Belinkov & Bisk 2018; a to z only). Dropped words: each goes with probability 0.2, one
-    stays (random deletion, Wei & Zou 2019); a text without spaces is one word. No text becomes blank.
+    stays (random deletion, Wei & Zou 2019); in Chinese and Japanese each character is one. No text becomes
+    blank.
     """
     typos, words = random.Random(f"{seed} typos"), random.Random(f"{seed} words")
     return {
@@ -65,8 +68,9 @@ def _with_typos(text: str, rng: random.Random) -> str:
 
 
 def _with_dropped_words(text: str, rng: random.Random) -> str:
-    words = text.split()
+    words = list(WORD.finditer(text))
     if not words:
         return text
     kept = [word for word in words if rng.random() >= DROP_RATE]
-    return " ".join(kept or [rng.choice(words)])
+    spaced = (word[0] + " " * text[word.end() :][:1].isspace() for word in kept or [rng.choice(words)])
+    return "".join(spaced).rstrip()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import statistics
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -14,6 +13,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from kd_core.data.words import WORD
 from kd_core.distillation.metrics import softmax
 from kd_core.distillation.roles import CORE, NAMES, Role
 from kd_core.errors import DataError
@@ -26,8 +26,6 @@ MAX_CHARACTERS = 20_000  # more than any model reads, and what a tokenizer does 
 MAX_WORDS = 60
 REPEATS, ENOUGH = 15, 0.3  # times that a text is asked, or for how many seconds
 BATCH = 32
-_CHARACTER = r"[\u3040-\u30ff\u3400-\u9fff]"
-_WORD = re.compile(rf"{_CHARACTER}|(?:(?!{_CHARACTER})\S)+")
 
 
 @dataclass(frozen=True)
@@ -110,7 +108,7 @@ def answer(model: OpenForm, text: str) -> Answer:
 
 def words_of(text: str) -> list[tuple[int, int]]:
     """Where the first ``MAX_WORDS`` words begin and end; Chinese and Japanese have one in each character."""
-    return [match.span() for match in islice(_WORD.finditer(text), MAX_WORDS)]
+    return [match.span() for match in islice(WORD.finditer(text), MAX_WORDS)]
 
 
 def effects(

@@ -12,6 +12,7 @@ from transformers import PretrainedConfig
 
 from kd_core.config import DistillConfig
 from kd_core.data.task import Task
+from kd_core.data.words import CHARACTER, WORD
 from kd_core.distillation.events import Resolved
 from kd_core.errors import ConfigError
 from kd_core.models.checkpoints import clamp_length
@@ -70,8 +71,8 @@ def announce(config: DistillConfig, task: Task) -> Resolved:
     splits = ("train", "validation", "test", "transfer")
     tokens = {}
     for name in ("train", "transfer"):
-        words = [len(text.split()) for text in islice(getattr(task, name)["text"], SAMPLE)]
-        tokens[name] = min(limit, PIECES_PER_WORD * float(np.mean(words)) + 2) if words else 0.0
+        pieces = [_pieces(text) for text in islice(getattr(task, name)["text"], SAMPLE)]
+        tokens[name] = min(limit, float(np.mean(pieces)) + 2) if pieces else 0.0
     rows = {name: len(getattr(task, name)) for name in splits}
     return Resolved(config.model_dump(mode="json"), len(task.labels), rows, tokens)
 
@@ -92,6 +93,12 @@ def _is_auto(config: DistillConfig, dotted: str) -> bool:
 
 def _max_length(task: Task) -> int:
     """The shortest limit that holds 99 of 100 texts, by their words."""
-    words = [len(text.split()) for split in (task.train, task.transfer) for text in split["text"]]
-    needed = float(np.quantile(words, 0.99)) * PIECES_PER_WORD + 2
+    pieces = [_pieces(text) for split in (task.train, task.transfer) for text in split["text"]]
+    needed = float(np.quantile(pieces, 0.99)) + 2
     return next((length for length in LENGTHS if length >= needed), LENGTHS[-1])
+
+
+def _pieces(text: str) -> float:
+    """About how many a text has; of a word that is one character, one."""
+    alone = len(CHARACTER.findall(text))
+    return PIECES_PER_WORD * (len(WORD.findall(text)) - alone) + alone

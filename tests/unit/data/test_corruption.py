@@ -21,8 +21,22 @@ def test_every_text_has_its_copy_and_none_is_blank(texts, seed):
 @given(st.lists(st.text(), max_size=8), st.integers(0, 100))
 def test_dropped_words_keep_the_order_of_the_rest(texts, seed):
     for text, copy in zip(texts, corrupted(texts, seed)["dropped words"], strict=True):
+        letters = iter(text)
+        assert all(letter in letters for letter in copy if not letter.isspace())
+
+
+@given(st.lists(st.text(alphabet="ab \n\t.é"), max_size=8), st.integers(0, 100))
+def test_words_go_as_a_whole(texts, seed):
+    for text, copy in zip(texts, corrupted(texts, seed)["dropped words"], strict=True):
         words = iter(text.split())
         assert all(word in words for word in copy.split())
+
+
+def test_where_words_have_no_spaces_characters_are_dropped():
+    copies = corrupted(["房间很大"] * 400 + ["很 大，very good"] * 400, seed=0)["dropped words"]
+    assert {"房间很大", "房间很", "间很大", "房大"} <= set(copies[:400])
+    assert 0.75 < sum(map(len, copies[:400])) / 1600 < 0.85
+    assert {"很 大，very good", "大，very good", "很 ，very good", "很 大good"} <= set(copies[400:])
 
 
 @given(st.text(alphabet="0123456789 .,!?-😀🏽‍\n"))

@@ -138,6 +138,15 @@ def test_max_length_is_what_the_texts_need(tiny_task, bert, words, length):
     assert resolve(DistillConfig(), task, bert).task.max_length == length
 
 
+@pytest.mark.parametrize(("characters", "length"), [(62, 64), (63, 128), (216, 256)])
+def test_where_words_have_no_spaces_characters_are_counted(tiny_task, bert, characters, length):
+    bert.max_position_embeddings = 512
+    task = replace(tiny_task, transfer=unlabelled(["好" * characters] * 40))
+    config = resolve(DistillConfig(), task, bert)
+    assert config.task.max_length == length
+    assert announce(config, task).tokens["transfer"] == characters + 2
+
+
 def test_one_long_text_in_a_hundred_does_not_count(tiny_task, bert):
     bert.max_position_embeddings = 512
     for long, length in ((1, 64), (5, 256)):
