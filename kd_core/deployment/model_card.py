@@ -25,7 +25,11 @@ from kd_core.models.presets import TEACHERS
 from kd_core.system.formatting import count, megabytes, percent, plus_minus
 
 TEMPLATE = Path(__file__).with_suffix(".md")
-BUNDLED_TEACHER = "sentence-transformers/all-MiniLM-L6-v2"
+# Of the teachers that come along: what their weights are, and the licence.
+WEIGHTS = {
+    "bundled": ("sentence-transformers/all-MiniLM-L6-v2", "Apache License 2.0"),
+    "extra": ("intfloat/multilingual-e5-small", "MIT License"),
+}
 
 PIPELINE = """\
 # pip install transformers torch
@@ -84,7 +88,7 @@ def model_card(
         bilstm=student == "bilstm",
         origin=ORIGINS.get(task),
         hub_data=plain(task.removeprefix(PREFIX)) if task.startswith(PREFIX) else "",
-        bundled_teacher=BUNDLED_TEACHER if _is_bundled(teacher) else "",
+        weights=_weights(teacher),
         onnx=onnx,
         pipeline_code=PIPELINE,
         onnx_code=ONNX.format(file=onnx[-1]) if onnx else "",
@@ -121,8 +125,8 @@ def _literally(match: re.Match[str]) -> str:
 
 def _metadata(config: Mapping[str, Any], files: Mapping[str, str | None], first: Scores) -> ModelCardData:
     task, teacher, student = config["task"]["name"], config["teacher"]["model"], config["student"]["model"]
-    preset = TEACHERS.get(teacher)
-    base = BUNDLED_TEACHER if _is_bundled(teacher) else preset.hub_id if preset else teacher
+    preset, weights = TEACHERS.get(teacher), _weights(teacher)
+    base = weights[0] if weights else preset.hub_id if preset else teacher
     if teacher in files:
         base = None
     measured = {"accuracy": ("Accuracy", first.accuracy), "f1": ("Macro-F1", first.macro_f1)}
@@ -153,8 +157,8 @@ def _metadata(config: Mapping[str, Any], files: Mapping[str, str | None], first:
     )
 
 
-def _is_bundled(teacher: str) -> bool:
-    return teacher in TEACHERS and TEACHERS[teacher].source == "bundled"
+def _weights(teacher: str) -> tuple[str, str] | None:
+    return WEIGHTS.get(TEACHERS[teacher].source) if teacher in TEACHERS else None
 
 
 def _last(name: str) -> str:

