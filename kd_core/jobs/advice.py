@@ -19,6 +19,7 @@ HIGH_RATE = 3e-4
 OFTEN_UNKNOWN = 0.4  # of the validation and test texts
 SHORT = 64  # mean tokens up to which one unknown piece is much of a text
 LIKELY_CUT = 0.9  # mean length, as a share of max_length
+UNREAD = 0.1  # of the tokens; emoji alone are less
 FEW_TEXTS = 100
 FEW_PER_CLASS = 20
 
@@ -145,6 +146,13 @@ def _models(plan: Plan) -> Iterator[Advice]:
             "warning",
             "The student computes as much for each text as the teacher, so it will be no faster. "
             "Choose fewer or narrower layers.",
+        )
+    if plan.unread > UNREAD:
+        yield Advice(
+            "warning",
+            f"The teacher cannot read {formatting.percent(plan.unread, 0)} of what the validation and test "
+            "texts are made of: it was made for another language. Choose one for theirs; e5-small, with the "
+            "extra zh, knows 100.",
         )
     if plan.unknown > OFTEN_UNKNOWN and plan.tokens["train"] <= SHORT:
         yield Advice(

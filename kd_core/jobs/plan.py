@@ -6,6 +6,7 @@ transformers are imported only by its functions.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import chain, islice
@@ -31,6 +32,7 @@ class Vocabulary:
     used: int  # pieces that remain when the student's are trimmed
     needs: Sequence[int]  # how many must remain for each validation and test text to lack none
     tokens: Mapping[str, float]  # mean tokens of a text of "train" and of "transfer"
+    unread: float  # share of the validation and test tokens that stand for letters the teacher never saw
 
     def kept(self, student: StudentConfig) -> int:
         """How many pieces that student has; its config is resolved."""
@@ -50,6 +52,7 @@ class Plan:
     teacher: ModelSize
     student: ModelSize
     unknown: float  # share of the validation and test texts with a word piece that the student lacks
+    unread: float  # share of their tokens that stand for letters which the teacher never saw
 
 
 def read_vocabulary(teacher: TeacherConfig, task: Task) -> Vocabulary:
@@ -68,12 +71,14 @@ def read_vocabulary(teacher: TeacherConfig, task: Task) -> Vocabulary:
         [*task.validation["text"], *task.test["text"]], add_special_tokens=False, verbose=False
     )
     needs = tuple(1 + int(place[ids].max(initial=0)) for ids in held_out["input_ids"])
+    seen = Counter(chain.from_iterable(held_out["input_ids"]))
     tokens = {}
     for split in ("train", "transfer"):
         sample = list(islice(getattr(task, split)["text"], SAMPLE))
-        lengths = [len(ids) for ids in tokenizer(sample)["input_ids"]] if sample else [0]
+        lengths = [len(ids) for ids in tokenizer(sample, verbose=False)["input_ids"]] if sample else [0]
         tokens[split] = sum(lengths) / len(lengths)
-    return Vocabulary(size, used, needs, tokens)
+    unread = seen[tokenizer.unk_token_id] / max(seen.total(), 1)
+    return Vocabulary(size, used, needs, tokens, unread)
 
 
 def make_plan(config: DistillConfig, task: Task, vocabulary: Vocabulary) -> Plan:
@@ -95,6 +100,7 @@ def make_plan(config: DistillConfig, task: Task, vocabulary: Vocabulary) -> Plan
         teacher=model_size(teacher, name=config.teacher.model),
         student=model_size(student, name=config.student.model),
         unknown=sum(need > pieces for need in vocabulary.needs) / max(len(vocabulary.needs), 1),
+        unread=vocabulary.unread,
     )
 
 

@@ -109,7 +109,9 @@ class RunProgress:
     def _foresee(self, event: Resolved) -> dict[tuple[str, int], _Running]:
         config = DistillConfig.from_dict(event.config)
         sizes = encoder_size(config.teacher, PIECES), encoder_size(config.student, PIECES)
-        planned = parts(Plan(config, event.classes, event.rows, event.tokens, *sizes, unknown=0.0))
+        planned = parts(
+            Plan(config, event.classes, event.rows, event.tokens, *sizes, unknown=0.0, unread=0.0)
+        )
         work = by_stage(planned)
         estimated = {stage: seconds for stage, seconds in self._estimated.items() if seconds}
         usual = sum(estimated.values()) / sum(work[stage] for stage in estimated) if estimated else 1.0

@@ -143,7 +143,7 @@ def settings_of(task: str, folder: Path) -> dict[str, Any]:
         case "articles":
             return {"task.name": "bbc-articles", "task.transfer_texts": 0}
         case "zh":
-            return {"task.name": "zh-reviews"}
+            return {"task.name": "zh-reviews", "teacher.model": "e5-small"}
         case "sentences-2000" | "rows-200" | "first-topic":
             make = {"sentences-2000": sentences, "rows-200": few_sentences, "first-topic": first_topic}[task]
             return _files(folder, task, {part: make(part) for part in ("train", "test")})

@@ -34,6 +34,7 @@ def plan(changes=None, *, rows=None, **parts) -> Plan:
         teacher=TEACHER,
         student=STUDENT,
         unknown=0.4,
+        unread=0.1,
     )
     return replace(usual, **parts)
 
@@ -78,6 +79,7 @@ def test_a_piece_that_is_lacking_in_a_long_text_does_not_matter():
             "The student is larger than the teacher (30.0 M against 22.7 M parameters)",
         ),
         (plan(student=replace(STUDENT, flops_per_token=21_400_000)), "warning", "it will be no faster"),
+        (plan(unread=0.11), "warning", "The teacher cannot read 11 % of what the validation and test texts"),
         (
             plan(unknown=0.41),
             "warning",

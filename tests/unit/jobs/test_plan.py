@@ -56,6 +56,13 @@ def test_the_plan_knows_how_many_pieces_the_student_will_have_and_lack(
     assert plan.unknown == share_unknown(tiny_tokenizer, tokenizer, held_out) == unknown
 
 
+def test_the_plan_knows_what_the_teacher_cannot_read(tiny_config, tiny_task):
+    assert make_plan(tiny_config, tiny_task, read_vocabulary(tiny_config.teacher, tiny_task)).unread == 0
+    held_out = labelled(["match 房 goal 间"], [0])
+    task = replace(tiny_task, validation=held_out, test=held_out)
+    assert make_plan(tiny_config, task, read_vocabulary(tiny_config.teacher, task)).unread == 0.5
+
+
 def test_a_teacher_that_cannot_be_read_is_named(tiny_config, tiny_task, tmp_path):
     (tmp_path / "config.json").write_text("{}")
     teacher = tiny_config.change({"teacher.model": str(tmp_path)}).teacher
