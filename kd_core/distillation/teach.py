@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from contextlib import nullcontext
 
 from transformers import PreTrainedModel, PreTrainedTokenizerFast
 
@@ -12,6 +13,7 @@ from kd_core.distillation.training.batches import Recipe
 from kd_core.distillation.training.fit import fit
 from kd_core.models.inference import encode
 from kd_core.models.loading import model_hash
+from kd_core.models.small_table import small_table
 from kd_core.system.settings import fixed
 
 
@@ -40,16 +42,20 @@ def teach(run: Run, model: PreTrainedModel, tokenizer: PreTrainedTokenizerFast) 
         max_length=run.max_length,
     )
 
+    frozen = settings.freeze_embeddings and settings.model != "scratch"
+
     def train() -> History:
-        return fit(
-            run,
-            recipe,
-            model,
-            tokenizer,
-            texts=encode(tokenizer, task.train, run.max_length),
-            validation=encode(tokenizer, task.validation, run.max_length),
-            freeze_embeddings=settings.freeze_embeddings and settings.model != "scratch",
-            teacher=None,
-        )
+        splits = [encode(tokenizer, split, run.max_length) for split in (task.train, task.validation)]
+        with small_table(model, splits) if frozen else nullcontext(splits) as (texts, validation):
+            return fit(
+                run,
+                recipe,
+                model,
+                tokenizer,
+                texts=texts,
+                validation=validation,
+                freeze_embeddings=frozen,
+                teacher=None,
+            )
 
     return cached_or_trained(run, recipe, model, tokenizer, place, train)
