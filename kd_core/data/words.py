@@ -5,5 +5,4 @@ from __future__ import annotations
 import re
 
 _CHARACTER = r"[\u3040-\u30ff\u3400-\u9fff]"
-CHARACTER = re.compile(_CHARACTER)
 WORD = re.compile(rf"{_CHARACTER}|(?:(?!{_CHARACTER})\S)+")

@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping, Sequence
 from importlib.util import find_spec
-from itertools import islice
+from statistics import fmean
 from typing import Any
 
-import numpy as np
-from transformers import PretrainedConfig
+from transformers import PretrainedConfig, PreTrainedTokenizerFast
 
 from kd_core.config import DistillConfig
 from kd_core.data.task import Task
-from kd_core.data.words import CHARACTER, WORD
 from kd_core.distillation.events import Resolved
 from kd_core.errors import ConfigError
 from kd_core.models.checkpoints import clamp_length
@@ -23,14 +22,28 @@ from kd_core.system.settings import fixed
 
 # Lengths to choose from: padding is per batch, so a longer limit costs only where a text is long.
 LENGTHS = (64, 128, 256)
-PIECES_PER_WORD = 1.5
-SAMPLE = 500  # texts that are enough to know how long one is
+HELD = 0.99  # of the texts, whole
+SAMPLE, LETTERS = 500, 1_000_000  # of a split, at most: enough to know how long a text is, in a second
 STEPS = 900  # enough for the bundled headlines: 1,200 and 900 validate alike
 SMALL = 256  # hidden size up to which a student takes the larger learning rate
 
+Lengths = Mapping[str, Sequence[int]]
 
-def resolve(config: DistillConfig, task: Task, teacher: PretrainedConfig) -> DistillConfig:
-    """A copy without ``auto``, given the task and the teacher's architecture.
+
+def token_lengths(tokenizer: PreTrainedTokenizerFast, task: Task) -> dict[str, list[int]]:
+    """Tokens, special ones included, of texts from all over "train" and "transfer"."""
+    lengths = {}
+    for name in ("train", "transfer"):
+        split = getattr(task, name)
+        step = math.ceil(len(split) / SAMPLE) or 1
+        texts = split.select(range(0, len(split), step))["text"][:]
+        texts = texts[:: math.ceil(sum(map(len, texts)) / LETTERS) or 1]
+        lengths[name] = [len(ids) for ids in tokenizer(texts, verbose=False)["input_ids"]] if texts else []
+    return lengths
+
+
+def resolve(config: DistillConfig, task: Task, teacher: PretrainedConfig, lengths: Lengths) -> DistillConfig:
+    """A copy without ``auto``, given the task, the teacher's architecture and its ``token_lengths``.
 
     Raises: ConfigError, ModelError.
     """
@@ -45,7 +58,7 @@ def resolve(config: DistillConfig, task: Task, teacher: PretrainedConfig) -> Dis
     passes = math.ceil(len(task.train) / config.training.batch_size)
     init = resolve_init(config.student, teacher)
     answers: dict[str, Any] = {
-        "task.max_length": _max_length(task),
+        "task.max_length": auto_length(task, lengths),
         "teacher.epochs": 20 if from_scratch else 5,
         "teacher.learning_rate": 5e-4 if from_scratch else 3e-5 if deep else 1e-4,
         "student.init": init,
@@ -65,16 +78,28 @@ def resolve(config: DistillConfig, task: Task, teacher: PretrainedConfig) -> Dis
     return config.change(last)
 
 
-def announce(config: DistillConfig, task: Task) -> Resolved:
+def announce(config: DistillConfig, task: Task, lengths: Lengths) -> Resolved:
     """The event that says how much a resolved ``config`` has to do."""
-    limit = fixed(config.task.max_length)
-    splits = ("train", "validation", "test", "transfer")
-    tokens = {}
-    for name in ("train", "transfer"):
-        pieces = [_pieces(text) for text in islice(getattr(task, name)["text"], SAMPLE)]
-        tokens[name] = min(limit, float(np.mean(pieces)) + 2) if pieces else 0.0
-    rows = {name: len(getattr(task, name)) for name in splits}
+    rows = {name: len(getattr(task, name)) for name in ("train", "validation", "test", "transfer")}
+    tokens = mean_tokens(lengths, fixed(config.task.max_length))
     return Resolved(config.model_dump(mode="json"), len(task.labels), rows, tokens)
+
+
+def mean_tokens(lengths: Lengths, limit: int) -> dict[str, float]:
+    """What is read of a text of each split; 0 where it has none."""
+    return {
+        name: fmean(min(length, limit) for length in some) if some else 0.0 for name, some in lengths.items()
+    }
+
+
+def auto_length(task: Task, lengths: Lengths) -> int:
+    """The shortest limit that holds 99 of 100 texts."""
+    rows = {name: len(getattr(task, name)) for name, some in lengths.items() if some}
+
+    def held(limit: int) -> float:
+        return sum(rows[name] * fmean(length <= limit for length in lengths[name]) for name in rows)
+
+    return next((limit for limit in LENGTHS if held(limit) >= HELD * sum(rows.values())), LENGTHS[-1])
 
 
 def _sizes(section: str, model: PretrainedConfig) -> dict[str, int]:
@@ -89,16 +114,3 @@ def _sizes(section: str, model: PretrainedConfig) -> dict[str, int]:
 def _is_auto(config: DistillConfig, dotted: str) -> bool:
     section, _, name = dotted.partition(".")
     return bool(getattr(getattr(config, section), name) == "auto")
-
-
-def _max_length(task: Task) -> int:
-    """The shortest limit that holds 99 of 100 texts, by their words."""
-    pieces = [_pieces(text) for split in (task.train, task.transfer) for text in split["text"]]
-    needed = float(np.quantile(pieces, 0.99)) + 2
-    return next((length for length in LENGTHS if length >= needed), LENGTHS[-1])
-
-
-def _pieces(text: str) -> float:
-    """About how many a text has; of a word that is one character, one."""
-    alone = len(CHARACTER.findall(text))
-    return PIECES_PER_WORD * (len(WORD.findall(text)) - alone) + alone

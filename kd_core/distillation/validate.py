@@ -112,17 +112,17 @@ def validate(run: Run, trained: list[Trained]) -> Findings:
         fidelity=fidelity(logits["teacher"]["test"], logits[first.name]["test"], truth["test"]),
         predictions=answers("test"),
         validation=answers("validation"),
-        unknown_texts=_unknown_texts(task, by_who["teacher"][0], first),
+        unknown_texts=_unknown_texts(run, by_who["teacher"][0], first),
     )
     run.on_event(next(progress))
     return found
 
 
-def _unknown_texts(task: Task, teacher: Trained, student: Trained) -> float | None:
+def _unknown_texts(run: Run, teacher: Trained, student: Trained) -> float | None:
     if not student.tokenizer.get_vocab().keys() <= teacher.tokenizer.get_vocab().keys():
         return None
-    texts = chain(task.validation["text"], task.test["text"])
-    return share_unknown(teacher.tokenizer, student.tokenizer, texts)
+    texts = chain(run.task.validation["text"], run.task.test["text"])
+    return share_unknown(teacher.tokenizer, student.tokenizer, texts, run.max_length)
 
 
 def shifted_sets(task: Task) -> dict[str, Dataset]:

@@ -20,7 +20,7 @@ from kd_core.data import load_task
 from kd_core.distillation.distil import train_student
 from kd_core.distillation.events import Event, OnEvent, Progress, Step, ignore
 from kd_core.distillation.record import record
-from kd_core.distillation.resolve import resolve
+from kd_core.distillation.resolve import resolve, token_lengths
 from kd_core.distillation.roles import StudentVariant, labels_only
 from kd_core.distillation.run import Run, Trained
 from kd_core.distillation.run_folder import begin
@@ -71,7 +71,9 @@ def run_lab(
     """
     task = load_task(config.task)
     model, tokenizer = load_teacher(config.teacher, task)
-    config = begin(work, config, resolve(config, task, model.config), on_event)
+    config = begin(
+        work, config, resolve(config, task, model.config, token_lengths(tokenizer, task)), on_event
+    )
     if before and before.get("training_version", 1) != TRAINING_VERSION:  # 0.1 did not note it
         before = None
     done = {(cell["name"], cell["seed"]) for cell in before["cells"]} if before else set()

@@ -87,12 +87,19 @@ def rank_pieces(tokenizer: PreTrainedTokenizerFast, texts: Iterable[str]) -> tup
 
 
 def share_unknown(
-    tokenizer: PreTrainedTokenizerFast, trimmed: PreTrainedTokenizerFast, texts: Iterable[str]
+    tokenizer: PreTrainedTokenizerFast,
+    trimmed: PreTrainedTokenizerFast,
+    texts: Iterable[str],
+    max_length: int,
 ) -> float:
-    """The share of ``texts`` with a piece of ``tokenizer`` that ``trimmed`` lacks; 0 without texts."""
-    known = trimmed.get_vocab()
-    lacking = [any(piece not in known for piece in tokenizer.tokenize(text)) for text in texts]
-    return sum(lacking) / max(len(lacking), 1)
+    """The share of ``texts`` with a piece of ``tokenizer``, of those that are read, that ``trimmed`` lacks.
+
+    0 without texts.
+    """
+    known = trimmed.get_vocab().keys()
+    unknown = {i for piece, i in tokenizer.get_vocab().items() if piece not in known}
+    read = [tokenizer(text, truncation=True, max_length=max_length)["input_ids"] for text in texts]
+    return sum(not unknown.isdisjoint(ids) for ids in read) / max(len(read), 1)
 
 
 def map_ids(kept: list[int], old_size: int) -> npt.NDArray[np.int64]:

@@ -23,7 +23,7 @@ from kd_core.data.task import Task
 from kd_core.distillation.distil import student_recipe
 from kd_core.distillation.events import Event, OnEvent, Progress, TrainingStarted, ignore
 from kd_core.distillation.record import record
-from kd_core.distillation.resolve import resolve
+from kd_core.distillation.resolve import resolve, token_lengths
 from kd_core.distillation.roles import student_variants
 from kd_core.distillation.run import Run, Trained
 from kd_core.distillation.teach import teach
@@ -107,7 +107,7 @@ def _check_models(config: SearchConfig, task: Task) -> None:
     """Before anything is trained. Raises: ConfigError, ModelError."""
     teacher = teacher_config(config.distill.teacher, task.labels)
     for setting in config.alone:
-        resolve(config.apply(setting), task, teacher)
+        resolve(config.apply(setting), task, teacher, {})
 
 
 @dataclass(frozen=True)
@@ -179,7 +179,8 @@ class CrossValidation:
         started = time.monotonic()
         self.report_progress(f"{_description(setting, alone)}: fold {number + 1} of {self.config.folds}")
         task = fold.run.task
-        config = for_search(resolve(self.config.apply(setting), task, fold.teacher.model.config))
+        asked = self.config.apply(setting).change({"task.max_length": fold.run.max_length})
+        config = for_search(resolve(asked, task, fold.teacher.model.config, {}))
         who = "alone" if alone else "student"
         variant = next(each for each in student_variants(config, len(task.transfer)) if each.who == who)
         model, tokenizer, texts = fold.new_student(config, seed)
@@ -210,7 +211,7 @@ class CrossValidation:
         self.report_progress(f"teacher of fold {number + 1} of {self.config.folds}")
         with self._locked(number):
             model, tokenizer = load_teacher(base.teacher, task)
-            config = resolve(base, task, model.config)
+            config = resolve(base, task, model.config, token_lengths(tokenizer, task))
             run = Run(task, config, self.work, partial(_check_before_training, config), self.control)
             teacher, _ = teach(run, model, tokenizer)
             knowledge, _ = record(run, teacher)

@@ -44,7 +44,7 @@ from kd_core.data import load_task
 from kd_core.distillation.distil import train_student
 from kd_core.distillation.events import ignore
 from kd_core.distillation.record import record
-from kd_core.distillation.resolve import resolve
+from kd_core.distillation.resolve import resolve, token_lengths
 from kd_core.distillation.roles import student_variants
 from kd_core.distillation.run import Run, Trained
 from kd_core.distillation.teach import teach
@@ -285,7 +285,8 @@ def main() -> None:
     task = load_task(config.task)
     model, tokenizer = load_teacher(config.teacher, task)
     work = paths.work() / "bench"
-    run = Run(task, resolve(config, task, model.config), work, ignore, Control())
+    lengths = token_lengths(tokenizer, task)
+    run = Run(task, resolve(config, task, model.config, lengths), work, ignore, Control())
     teacher, _ = teach(run, model, tokenizer)
     print(f"| {' | '.join(COLUMNS)} |\n{'|---' * len(COLUMNS)}|", flush=True)
     for student in given.students:
@@ -293,7 +294,7 @@ def main() -> None:
         for _ in range(given.rounds):
             for who in given.who:
                 changed = config.change({"student.model": student, **WHO[who].changes})
-                run = replace(run, config=resolve(changed, task, teacher.model.config))
+                run = replace(run, config=resolve(changed, task, teacher.model.config, lengths))
                 results[who].append(measure(Work(run, teacher), WHO[who].distil))
         for who, rounds in results.items():
             middle = {name: median(row[name] for row in rounds) for name in rounds[0]}

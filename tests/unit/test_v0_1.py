@@ -111,12 +111,13 @@ def test_a_config_goes_through_yaml_with_all_that_it_said() -> None:
 def test_auto_means_what_it_meant(store: Store) -> None:
     """Otherwise runs that 0.1 began would go on with other settings: it stored what was asked for alone."""
     from kd_core.data import load_task
-    from kd_core.distillation.resolve import resolve
-    from kd_core.models.loading import teacher_config
+    from kd_core.distillation.resolve import resolve, token_lengths
+    from kd_core.models.loading import load_teacher
 
     asked = DistillConfig.from_dict(store.run(DONE).config)
     task = load_task(asked.task)
-    resolved = resolve(asked, task, teacher_config(asked.teacher, task.labels))
+    teacher, tokenizer = load_teacher(asked.teacher, task)
+    resolved = resolve(asked, task, teacher.config, token_lengths(tokenizer, task))
     assert asked.student.init == asked.training.learning_rate == "auto"
     assert resolved.model_dump(mode="json") == Report.read(store_folder(DONE)).config
 

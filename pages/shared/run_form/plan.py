@@ -34,7 +34,7 @@ def read_task(config: TaskConfig, stamp: list[int]) -> Task:
 
 @st.cache_data(max_entries=16, show_spinner=False, hash_funcs={TaskConfig: repr, TeacherConfig: repr})
 def _vocabulary(teacher: TeacherConfig, task: TaskConfig, stamp: list[int]) -> Vocabulary:
-    return read_vocabulary(teacher, read_task(task, stamp))
+    return read_vocabulary(teacher, read_task(task, stamp), task.max_length)
 
 
 @st.cache_data(max_entries=64, show_spinner=False, hash_funcs={DistillConfig: repr})

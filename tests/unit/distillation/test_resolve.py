@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import partial
 
 import pytest
 
 from kd_core.config import DistillConfig, sections
 from kd_core.data.task import labelled, unlabelled
 from kd_core.distillation import resolve as module
-from kd_core.distillation.resolve import announce, resolve
+from kd_core.distillation.resolve import announce, auto_length, mean_tokens, token_lengths
 from kd_core.errors import ConfigError, ModelError
 from kd_core.system.settings import fixed
 
@@ -18,6 +19,17 @@ from kd_core.system.settings import fixed
 def bert(tiny_teacher):
     """The config of the tiny teacher: 4 layers of 32, 2 heads, intermediate 64, 66 positions."""
     return tiny_teacher("bert").config
+
+
+@pytest.fixture
+def lengths_of(tiny_tokenizer):
+    return partial(token_lengths, tiny_tokenizer)
+
+
+@pytest.fixture
+def resolve(lengths_of):
+    """As the engine does it, with the lengths that the tiny teacher's tokenizer finds."""
+    return lambda config, task, teacher: module.resolve(config, task, teacher, lengths_of(task))
 
 
 def leaves(config: DistillConfig) -> dict[str, object]:
@@ -37,14 +49,14 @@ def help_of(place: str) -> str:
     return str(dict(sections())[section].model_fields[name].description)
 
 
-def test_no_auto_is_left(tiny_task, bert):
+def test_no_auto_is_left(resolve, tiny_task, bert):
     assert len(autos(DistillConfig())) >= 8
     assert autos(resolve(DistillConfig(), tiny_task, bert)) == []
 
 
 @pytest.mark.parametrize("student", ["tiny", "mini", "half", "third", "custom", "bilstm"])
 @pytest.mark.parametrize("family", ["bert", "distilbert", "albert", "modernbert"])
-def test_nor_for_any_student_and_it_is_idempotent(tiny_task, tiny_teacher, student, family):
+def test_nor_for_any_student_and_it_is_idempotent(resolve, tiny_task, tiny_teacher, student, family):
     config, model = DistillConfig().change({"student.model": student}), tiny_teacher(family).config
     resolved = resolve(config, tiny_task, model)
     assert autos(resolved) == []
@@ -52,7 +64,7 @@ def test_nor_for_any_student_and_it_is_idempotent(tiny_task, tiny_teacher, stude
     assert DistillConfig.from_yaml(resolved.to_yaml()) == resolved
 
 
-def test_what_was_given_stays(tiny_task, bert):
+def test_what_was_given_stays(resolve, tiny_task, bert):
     given = {
         "task.max_length": 32,
         "teacher.epochs": 3,
@@ -72,7 +84,7 @@ def test_what_was_given_stays(tiny_task, bert):
     ("rows", "batch_size", "steps", "every"),
     [(60, 32, 900, 75), (400 * 32, 32, 1200, 100), (400 * 32 + 1, 32, 1203, 100), (5000, 8, 1875, 156)],
 )
-def test_steps_are_900_or_three_passes(tiny_task, bert, rows, batch_size, steps, every):
+def test_steps_are_900_or_three_passes(resolve, tiny_task, bert, rows, batch_size, steps, every):
     task = replace(tiny_task, train=labelled(["goal"] * rows, [0] * rows))
     training = resolve(DistillConfig().change({"training.batch_size": batch_size}), task, bert).training
     assert (training.steps, training.evaluate_every) == (steps, every)
@@ -80,7 +92,7 @@ def test_steps_are_900_or_three_passes(tiny_task, bert, rows, batch_size, steps,
     assert "auto: a twelfth" in help_of("training.evaluate_every")
 
 
-def test_validation_is_looked_at_a_dozen_times_of_the_steps_given(tiny_task, bert):
+def test_validation_is_looked_at_a_dozen_times_of_the_steps_given(resolve, tiny_task, bert):
     for steps, every in ((240, 20), (30, 2), (5, 1)):
         resolved = resolve(DistillConfig().change({"training.steps": steps}), tiny_task, bert)
         assert resolved.training.evaluate_every == every
@@ -95,7 +107,7 @@ def test_validation_is_looked_at_a_dozen_times_of_the_steps_given(tiny_task, ber
         ({"teacher.model": "scratch"}, 12, 20, 5e-4),
     ],
 )
-def test_the_teachers_epochs_and_rate(tiny_task, bert, changes, layers, epochs, rate):
+def test_the_teachers_epochs_and_rate(resolve, tiny_task, bert, changes, layers, epochs, rate):
     bert.num_hidden_layers = layers
     teacher = resolve(DistillConfig().change(changes), tiny_task, bert).teacher
     assert (teacher.epochs, teacher.learning_rate) == (epochs, rate)
@@ -113,41 +125,68 @@ def test_the_teachers_epochs_and_rate(tiny_task, bert, changes, layers, epochs, 
         ({"student.model": "bilstm"}, 1e-4),
     ],
 )
-def test_narrow_students_learn_faster(tiny_task, bert, student, rate):
+def test_narrow_students_learn_faster(resolve, tiny_task, bert, student, rate):
     assert resolve(DistillConfig().change(student), tiny_task, bert).training.learning_rate == rate
     assert "auto: 5e-4 up to hidden size 256, else 1e-4" in help_of("training.learning_rate")
 
 
-def test_a_run_says_how_much_is_ahead(tiny_task, bert):
+def test_a_run_says_how_much_is_ahead(resolve, tiny_task, bert, lengths_of):
     config = resolve(DistillConfig(), tiny_task, bert)
-    said = announce(config, tiny_task)
+    lengths = lengths_of(tiny_task)
+    said = announce(config, tiny_task, lengths)
     assert DistillConfig.from_dict(said.config) == config
     assert (said.classes, said.rows) == (5, {"train": 60, "validation": 20, "test": 25, "transfer": 40})
-    words = {name: len(getattr(tiny_task, name)[0]["text"].split()) for name in ("train", "transfer")}
-    assert said.tokens == {name: pytest.approx(1.5 * count + 2, abs=2) for name, count in words.items()}
-    alone = announce(config, replace(tiny_task, transfer=unlabelled([])))
+    # Seven words, the one that is a letter among them, and two special tokens.
+    assert said.tokens == {"train": 9.0, "transfer": 9.0}
+    none = replace(tiny_task, transfer=unlabelled([]))
+    alone = announce(config, none, lengths | {"transfer": []})
     assert (alone.rows["transfer"], alone.tokens["transfer"]) == (0, 0.0)
 
 
+def test_lengths_are_those_of_a_sample_from_all_over_a_split(tiny_task, monkeypatch, lengths_of):
+    monkeypatch.setattr(module, "SAMPLE", 10)
+    task = replace(tiny_task, transfer=unlabelled(["goal " * count for count in range(40)]))
+    assert lengths_of(task)["transfer"] == [2, 6, 10, 14, 18, 22, 26, 30, 34, 38]
+    monkeypatch.setattr(module, "LETTERS", 500)  # of the 5 x (0 + 4 + ... + 36) = 900: every other text
+    assert lengths_of(task)["transfer"] == [2, 10, 18, 26, 34]
+    none = replace(tiny_task, transfer=unlabelled([]))
+    assert lengths_of(none)["transfer"] == []
+
+
+def test_what_is_read_of_a_text_by_hand():
+    assert mean_tokens({"train": [4, 10, 40], "transfer": []}, 16) == {"train": 10.0, "transfer": 0.0}
+
+
+def test_splits_count_by_their_texts_not_by_those_of_the_sample(tiny_task):
+    # 60 texts of which half are long, and 6,000 of which none is: 0.5 % in all, then 5 %.
+    lengths = {"train": [10, 100], "transfer": [10]}
+    many = replace(tiny_task, transfer=unlabelled(["goal"] * 6_000))
+    assert auto_length(many, lengths) == 64
+    assert auto_length(replace(tiny_task, transfer=unlabelled(["goal"] * 540)), lengths) == 128
+    assert auto_length(tiny_task, {}) == 64
+
+
 @pytest.mark.parametrize(
-    ("words", "length"), [(7, 64), (41, 64), (42, 128), (84, 128), (85, 256), (4000, 256)]
+    ("words", "length"), [(7, 64), (62, 64), (63, 128), (126, 128), (127, 256), (4000, 256)]
 )
-def test_max_length_is_what_the_texts_need(tiny_task, bert, words, length):
+def test_max_length_is_what_the_texts_need(resolve, tiny_task, bert, words, length):
     bert.max_position_embeddings = 512
     task = replace(tiny_task, transfer=unlabelled(["goal " * words] * 40))
     assert resolve(DistillConfig(), task, bert).task.max_length == length
 
 
 @pytest.mark.parametrize(("characters", "length"), [(62, 64), (63, 128), (216, 256)])
-def test_where_words_have_no_spaces_characters_are_counted(tiny_task, bert, characters, length):
+def test_where_words_have_no_spaces_characters_are_counted(
+    resolve, tiny_task, bert, characters, length, lengths_of
+):
     bert.max_position_embeddings = 512
     task = replace(tiny_task, transfer=unlabelled(["好" * characters] * 40))
     config = resolve(DistillConfig(), task, bert)
     assert config.task.max_length == length
-    assert announce(config, task).tokens["transfer"] == characters + 2
+    assert announce(config, task, lengths_of(task)).tokens["transfer"] == characters + 2
 
 
-def test_one_long_text_in_a_hundred_does_not_count(tiny_task, bert):
+def test_one_long_text_in_a_hundred_does_not_count(resolve, tiny_task, bert):
     bert.max_position_embeddings = 512
     for long, length in ((1, 64), (5, 256)):
         task = replace(tiny_task, transfer=unlabelled(["goal"] * (240 - long) + ["goal " * 200] * long))
@@ -156,14 +195,16 @@ def test_one_long_text_in_a_hundred_does_not_count(tiny_task, bert):
 
 @pytest.mark.parametrize(("family", "length"), [("bert", 66), ("roberta", 65)])
 @pytest.mark.parametrize("given", ["auto", 4000])
-def test_max_length_is_at_most_what_the_teacher_can_read(tiny_task, tiny_teacher, family, length, given):
+def test_max_length_is_at_most_what_the_teacher_can_read(
+    resolve, tiny_task, tiny_teacher, family, length, given
+):
     """The tiny models have 66 positions, of which RoBERTa keeps pad_token_id + 1 free."""
     task = replace(tiny_task, transfer=unlabelled(["goal " * 100] * 40))
     config = DistillConfig().change({"task.max_length": given})
     assert resolve(config, task, tiny_teacher(family).config).task.max_length == length
 
 
-def test_precision_is_what_the_machine_is_fast_at(tiny_task, bert, monkeypatch):
+def test_precision_is_what_the_machine_is_fast_at(resolve, tiny_task, bert, monkeypatch):
     for fast, precision in ((True, "bf16"), (False, "fp32")):
         monkeypatch.setattr(module, "supports_bf16", lambda fast=fast: fast)
         assert resolve(DistillConfig(), tiny_task, bert).training.precision == precision
@@ -179,7 +220,7 @@ def test_precision_is_what_the_machine_is_fast_at(tiny_task, bert, monkeypatch):
         ("bilstm", (1, 300, 1, 200), "random"),
     ],
 )
-def test_the_sizes_that_are_stored_are_those_that_are_built(tiny_task, bert, model, sizes, init):
+def test_the_sizes_that_are_stored_are_those_that_are_built(resolve, tiny_task, bert, model, sizes, init):
     config = DistillConfig().change({"student.model": model, "student.hidden": 16})
     resolved = resolve(config, tiny_task, bert)
     student, teacher = resolved.student, resolved.teacher
@@ -198,12 +239,12 @@ def test_the_sizes_that_are_stored_are_those_that_are_built(tiny_task, bert, mod
         ({"model": "half", "fill_vocabulary": 7}, 7),
     ],
 )
-def test_frequent_pieces_join_where_they_start_with_a_meaning(tiny_task, bert, student, pieces):
+def test_frequent_pieces_join_where_they_start_with_a_meaning(resolve, tiny_task, bert, student, pieces):
     config = DistillConfig().change({f"student.{name}": value for name, value in student.items()})
     assert resolve(config, tiny_task, bert).student.fill_vocabulary == pieces
 
 
-def test_an_impossible_start_is_refused_before_anything_is_trained(tiny_task, bert):
+def test_an_impossible_start_is_refused_before_anything_is_trained(resolve, tiny_task, bert):
     with pytest.raises(ModelError, match=r"^--student-init teacher_layers copies whole layers"):
         resolve(DistillConfig().change({"student.init": "teacher_layers"}), tiny_task, bert)
 

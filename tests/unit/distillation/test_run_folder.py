@@ -17,7 +17,7 @@ from kd_core.data import load_task
 from kd_core.distillation.events import Evaluated
 from kd_core.distillation.metrics import below_floor, sentence
 from kd_core.distillation.report import Report
-from kd_core.distillation.resolve import resolve
+from kd_core.distillation.resolve import resolve, token_lengths
 from kd_core.models.inference import encode, predict_logits
 from kd_core.models.loading import load_teacher
 from kd_core.system.atomic import is_whole
@@ -39,9 +39,9 @@ def test_the_folder_is_whole_and_nothing_lies_beside_it(finished_run):
 def test_the_config_is_the_resolved_one(finished_run, tiny_config):
     given = tiny_config.change({"training.seeds": (0, 1)})
     task = load_task(given.task)
-    model, _ = load_teacher(given.teacher, task)
+    model, tokenizer = load_teacher(given.teacher, task)
     kept = DistillConfig.from_file(finished_run.folder / "config.yaml")
-    assert kept == resolve(given, task, model.config)
+    assert kept == resolve(given, task, model.config, token_lengths(tokenizer, task))
     assert finished_run.report.config == kept.model_dump(mode="json")
     assert (kept.task.max_length, kept.student.init, kept.teacher.layers) == (64, "projected", 4)
 

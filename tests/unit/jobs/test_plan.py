@@ -53,7 +53,17 @@ def test_the_plan_knows_how_many_pieces_the_student_will_have_and_lack(
     plan = make_plan(tiny_config.change({"student.fill_vocabulary": fill}), task, vocabulary)
     _, tokenizer = build_student(plan.config.student, tiny_teacher(), tiny_tokenizer, task, seed=0)
     assert len(tokenizer) == vocabulary.kept(plan.config.student)
-    assert plan.unknown == share_unknown(tiny_tokenizer, tokenizer, held_out) == unknown
+    assert plan.unknown == share_unknown(tiny_tokenizer, tokenizer, held_out, 64) == unknown
+
+
+def test_pieces_beyond_the_longest_text_that_is_read_are_not_needed(tiny_config, tiny_task):
+    only = labelled(["match"], [0])
+    task = replace(tiny_task, train=only, transfer=unlabelled([]), validation=only, test=only)
+    task = replace(task, test=labelled(["match " * 7 + "actor"], [3]))
+    config = tiny_config.change({"student.fill_vocabulary": 0})
+    for limit, unknown in ((9, 0.0), (10, 0.5)):  # of which two are [CLS] and [SEP]
+        vocabulary = read_vocabulary(config.teacher, task, limit)
+        assert make_plan(config, task, vocabulary).unknown == unknown
 
 
 def test_the_plan_knows_what_the_teacher_cannot_read(tiny_config, tiny_task):

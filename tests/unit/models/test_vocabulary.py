@@ -285,8 +285,15 @@ def test_a_frequent_piece_comes_after_its_parts() -> None:
 def test_the_share_of_texts_with_a_piece_that_is_lacking() -> None:
     old = wordpiece("go", "##al", "##g", "g", "o")
     new, _ = trim_vocabulary(old, ["go"])
-    assert share_unknown(old, new, ["go", "goal", "go goal go", "☃"]) == 0.5
-    assert share_unknown(old, old, ["goal"]) == share_unknown(old, new, []) == 0
+    texts = ["go", "goal", "go goal go", "☃"]
+    assert share_unknown(old, new, texts, 64) == 0.5
+    assert share_unknown(old, old, ["goal"], 64) == share_unknown(old, new, [], 64) == 0
+
+
+def test_a_piece_that_is_not_read_is_not_lacking() -> None:
+    old = wordpiece("go", "##al", "##g", "g", "o")
+    new, _ = trim_vocabulary(old, ["go"])
+    assert [share_unknown(old, new, ["go go goal"], length) for length in (5, 6)] == [0, 1]
 
 
 @pytest.mark.parametrize("name", FAMILIES)

@@ -629,7 +629,7 @@ def test_a_cell_is_what_the_ordinary_steps_would_give_on_its_fold(searched, sear
     """The reuse of vocabulary, texts and initial weights changes no score."""
     from kd_core.distillation.distil import train_student
     from kd_core.distillation.record import record
-    from kd_core.distillation.resolve import resolve
+    from kd_core.distillation.resolve import resolve, token_lengths
     from kd_core.distillation.roles import student_variants
     from kd_core.distillation.run import Run
     from kd_core.distillation.teach import teach
@@ -639,7 +639,7 @@ def test_a_cell_is_what_the_ordinary_steps_would_give_on_its_fold(searched, sear
     cell, task = searched.found.cells[1], searched.tasks[0]
     config = search_config.apply(cell.setting)
     model, tokenizer = load_teacher(config.teacher, task)
-    config = for_search(resolve(config, task, model.config))
+    config = for_search(resolve(config, task, model.config, token_lengths(tokenizer, task)))
     run = Run(task, config, kd_home / "run", ignore, Control())
     teacher, _ = teach(run, model, tokenizer)
     knowledge, _ = record(run, teacher)
