@@ -26,7 +26,6 @@ PER_UNIT = 5e3
 BACKWARD = 3  # forward and backward together, in forwards
 PADDING = 1.6  # the longest text of a batch in training, to which it is padded, in mean lengths
 PER_SCORED = 2e8  # a text that is scored: corrupting it, cutting it into pieces, comparing
-CHECKPOINT_COPIES = 6  # weights, two moments, written and hashed, as weights updated
 LATENCY_PASSES = 2  # of each model per text that is timed, with the models taking turns
 SHIFTED = 4  # further copies of the test texts that are scored
 LETTERS_PER_TOKEN = 4.5
@@ -126,5 +125,4 @@ def _forward(model: ModelSize, tokens: float) -> float:
 
 
 def _evaluation(model: ModelSize, tokens: float) -> float:
-    """With its checkpoint."""
-    return _forward(model, tokens) + CHECKPOINT_COPIES * PER_WEIGHT * model.params + PER_LAYER * model.layers
+    return _forward(model, tokens) + PER_LAYER * model.layers

@@ -13,10 +13,10 @@ from kd_core.errors import RunError
 from kd_core.system import paths
 
 LEAST = 500_000_000
-# A checkpoint has the weights and two moments of each; up to three exist at once: the last one, the best one,
-# and the one that is being written. Then the model is kept, and a student is copied into its run.
-DISK_COPIES = 3 * 3 + 2
-MEMORY_COPIES = 4  # weights, gradients, two moments
+# A checkpoint has the weights, two moments of each, and the best weights; up to three exist at once: the last
+# two and the one that is being written. Then the model is kept, and a student is copied into its run.
+DISK_COPIES = 3 * 4 + 2
+MEMORY_COPIES = 5  # weights, gradients, two moments, the best weights
 TRIMMED = 50_000  # word pieces that the texts of a task seldom exceed
 
 

@@ -243,7 +243,7 @@ def _check_before_training(config: DistillConfig, event: Event) -> None:
 
 
 def for_search(config: DistillConfig) -> DistillConfig:
-    """Students of a search are evaluated less often, for each time writes a checkpoint, and not tracked."""
+    """Students of a search are evaluated less often, and not tracked."""
     every = max(fixed(config.training.evaluate_every), fixed(config.training.steps) // EVALUATIONS)
     return config.change({"training.evaluate_every": every, "training.report_to": ()})
 

@@ -180,6 +180,7 @@ def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The folder of the stopped run as it is done today; in it, ``checkpoint``: the first of its student."""
     from kd_core import distill
     from kd_core.distillation.events import Checkpointed, Event
+    from kd_core.distillation.training import trainer
 
     home = tmp_path_factory.mktemp("today") / "home"
     restore(home)
@@ -191,6 +192,7 @@ def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("KD_HOME", str(home))
+        patch.setattr(trainer, "SECONDS_BETWEEN_CHECKPOINTS", 0)
         stored = yaml.safe_load((home / "work" / STOPPED / "config.yaml").read_text("utf-8"))
         folder = Path(distill(DistillConfig.from_dict(of_today(stored)), on_event).folder)
     kept.rename(folder / "checkpoint")

@@ -32,7 +32,7 @@ def fit(
     """Train ``model`` in place to the weights that are best on validation.
 
     ``texts`` are the task's training texts, then transfer texts. Intermediate terms ask
-    ``teacher``. A training that is not ``resumable`` keeps no optimizer state, and begins anew when stopped.
+    ``teacher``. A training that is not ``resumable`` keeps no checkpoints, and begins anew when stopped.
     Raises: Stopped, DivergedError, ModelError.
     """
     folder = run.work / recipe.name
@@ -56,8 +56,8 @@ def fit(
             terms=terms,
             recorder=recorder,
             reporting=run.reporting(recipe.name),
+            resumable=resumable,
         )
-        trainer.args.save_only_model = not resumable
         train(trainer)
     model.requires_grad_(True)
     log = trainer.state.log_history

@@ -1,8 +1,8 @@
 """The one training loop: a small subclass of ``transformers.Trainer`` for teacher and students alike.
 
-It adds the objective, batches that depend on the seed and the step alone, and a callback that turns steps
-into events and obeys pause and stop. Everything else (optimizer, schedule, clipping, mixed precision,
-checkpoints) is the Trainer's.
+It adds the objective, batches that depend on the seed and the step alone, checkpoints by time, and a callback
+that turns steps into events and obeys pause and stop. Everything else (optimizer, schedule, clipping, mixed
+precision, what a checkpoint holds) is the Trainer's.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ from typing import Any
 import torch
 from accelerate.data_loader import prepare_data_loader
 from datasets import Dataset
+from safetensors.torch import load_file, save_file
 from torch.utils.data import DataLoader
 from transformers import (
     PreTrainedModel,
@@ -32,6 +33,7 @@ from transformers import (
 )
 from transformers.integrations import TensorBoardCallback
 from transformers.trainer import TRAINER_STATE_NAME
+from transformers.utils import SAFE_WEIGHTS_NAME
 
 from kd_core.distillation.events import Checkpointed, Evaluated, OnEvent, Step
 from kd_core.distillation.run import Reporting
@@ -47,6 +49,10 @@ from kd_core.system.control import Control
 
 # Points of a curve: more would only be drawn over each other.
 POINTS = 400
+
+# What a killed training loses at most, but for the time of a step or an evaluation.
+SECONDS_BETWEEN_CHECKPOINTS = 30.0
+BEST = "best.safetensors"  # in a checkpoint: the weights that were best on validation until then
 
 # For the trackers, unless somebody says otherwise: they tell their makers nothing about their use.
 ENVIRONMENT = {
@@ -74,11 +80,16 @@ class DistillTrainer(Trainer):  # type: ignore[misc]
         terms: IntermediateTerms | None = None,
         recorder: ReplayRecorder | None = None,
         reporting: Reporting | None = None,
+        resumable: bool = True,
     ) -> None:
         self.recipe = recipe
         self.recorder = recorder
         self.run_control = control
         self.parts: dict[str, torch.Tensor] = {}
+        self.best: dict[str, torch.Tensor] = {}
+        self.resumable = resumable
+        self._saved_at, self._saved_step = time.monotonic(), 0
+        self._on_event = on_event
         self._labelled = labelled
         self._terms = terms
         super().__init__(
@@ -149,9 +160,13 @@ class DistillTrainer(Trainer):  # type: ignore[misc]
 
     def evaluate(self, *_: Any, **__: Any) -> dict[str, float]:
         """Accuracy and cross-entropy on the validation split; stops between two batches when asked to."""
-        logits = predict_logits(
-            self.model, self.eval_dataset, precision=self.recipe.precision, control=self.run_control
-        )
+        try:
+            logits = predict_logits(
+                self.model, self.eval_dataset, precision=self.recipe.precision, control=self.run_control
+            )
+        except Stopped:
+            self.checkpoint()
+            raise
         labels = torch.tensor(self.eval_dataset["label"])
         loss = torch.nn.functional.cross_entropy(torch.from_numpy(logits), labels)
         accuracy = float((logits.argmax(axis=1) == labels.numpy()).mean())
@@ -162,21 +177,49 @@ class DistillTrainer(Trainer):  # type: ignore[misc]
         )
         return metrics
 
-    def _save_checkpoint(self, model: PreTrainedModel, trial: Any) -> None:
-        """The Trainer's checkpoint, sealed before older ones go: one that is whole is always there."""
-        super()._save_checkpoint(model, trial)
+    def _determine_best_metric(self, metrics: dict[str, float], trial: Any) -> bool:
+        if better := super()._determine_best_metric(metrics, trial):
+            self.best = {name: weight.clone() for name, weight in self.model.state_dict().items()}
+        return bool(better)
+
+    @property
+    def checkpoint_is_due(self) -> bool:
+        return time.monotonic() - self._saved_at >= SECONDS_BETWEEN_CHECKPOINTS
+
+    def checkpoint(self) -> None:
+        """Keep all it takes to go on after this step; its evaluation may be left to do.
+
+        The one before is kept, too: one that is whole is always there.
+        """
+        step, folder = self.state.global_step, Path(self.args.output_dir)
+        if not self.resumable or step == self._saved_step:
+            return
+        self._save_checkpoint(self.model, None)
 
         def finish() -> None:
-            latest = _checkpoint(Path(self.args.output_dir), self.state.global_step)
+            latest, *older = _checkpoints(folder)
+            if self.best:
+                save_file(self.best, latest / BEST)
             if self.recorder:
                 self.recorder.save(latest)
             seal(latest)
-            for folder in _checkpoints(Path(self.args.output_dir)):
-                if folder not in (latest, Path(self.state.best_model_checkpoint or latest)):
-                    shutil.rmtree(folder)
+            for path in older[1:]:
+                shutil.rmtree(path)
 
         parallel.wait()  # each process has written its random state
         parallel.on_main_process(finish)
+        self._saved_at, self._saved_step = time.monotonic(), step
+        self._on_event(
+            Checkpointed(self.recipe.who, self.recipe.seed, step, str(folder / f"checkpoint-{step}"))
+        )
+
+    def load_checkpoint(self, folder: Path) -> None:
+        """What the Trainer itself does not load."""
+        best = _best(folder)
+        if best.is_file():
+            self.best = load_file(best)
+        if self.recorder:
+            self.recorder.load(folder)
 
 
 def _by_kind(texts: dict[str, torch.Tensor], labels: torch.Tensor) -> list[dict[str, torch.Tensor]]:
@@ -225,10 +268,16 @@ class Reporter(TrainerCallback):  # type: ignore[misc]
     def on_train_begin(
         self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any
     ) -> None:
+        trainer, recipe, step = self._trainer, self._trainer.recipe, state.global_step
         if rank := parallel.rank():
-            torch.manual_seed(self._trainer.recipe.seed + rank)  # other dropout than the main process's
-        if state.global_step == 0:
+            torch.manual_seed(recipe.seed + rank)  # other dropout than the main process's
+        if step == 0:
             self._record_replay(0)
+            return
+        state.best_model_checkpoint = None  # version 0.1's; the weights are in memory now
+        looked = any(line["step"] == step and "eval_accuracy" in line for line in state.log_history)
+        if not looked and (step % recipe.evaluate_every == 0 or step == recipe.steps):
+            trainer._determine_best_metric(trainer.evaluate(), None)
 
     def on_step_end(
         self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any
@@ -250,12 +299,15 @@ class Reporter(TrainerCallback):  # type: ignore[misc]
             or state.global_step == recipe.steps
         ):
             self._report(state.global_step, self._trainer.lr_scheduler.get_last_lr()[0])
+        if _any_says(parallel.is_main() and (run.paused or self._trainer.checkpoint_is_due), args.device):
+            self._trainer.checkpoint()
         if run.paused:
             run.wait()
             self._samples, self._since = 0, time.perf_counter()
-        if parallel.all_reduce_sum(torch.tensor(int(run.stopping), device=args.device)):
+        if _any_says(run.stopping, args.device) and state.global_step < recipe.steps:
             run.stop()  # of all processes, after the same step
-            control.should_save = control.should_training_stop = True
+            self._trainer.checkpoint()
+            raise Stopped(f"Stopped at step {state.global_step} of {recipe.steps}.")
 
     def on_evaluate(
         self,
@@ -271,13 +323,6 @@ class Reporter(TrainerCallback):  # type: ignore[misc]
                 recipe.who, recipe.seed, state.global_step, metrics["eval_accuracy"], metrics["eval_loss"]
             )
         )
-
-    def on_save(
-        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any
-    ) -> None:
-        recipe = self._trainer.recipe
-        path = _checkpoint(Path(args.output_dir), state.global_step)
-        self._on_event(Checkpointed(recipe.who, recipe.seed, state.global_step, str(path)))
 
     def on_train_end(
         self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any
@@ -320,6 +365,10 @@ class Reporter(TrainerCallback):  # type: ignore[misc]
         )
 
 
+def _any_says(yes: bool, device: torch.device) -> bool:
+    return bool(parallel.all_reduce_sum(torch.tensor(int(yes), device=device)))
+
+
 def train(trainer: DistillTrainer) -> PreTrainedModel:
     """Run the recipe, from its last whole checkpoint if there is one.
 
@@ -330,31 +379,28 @@ def train(trainer: DistillTrainer) -> PreTrainedModel:
     start = parallel.on_main_process(
         lambda: next((path for path in _checkpoints(folder) if _usable(path)), None)
     )
-    if start and trainer.recorder:
-        trainer.recorder.load(start)
+    if start:
+        trainer.load_checkpoint(start)
     try:
         trainer.train(resume_from_checkpoint=str(start) if start else None)
     except Exception:  # it ended badly, but it ended: trackers close what they have open
         trainer.callback_handler.on_train_end(trainer.args, trainer.state, trainer.control)
         raise
-    if trainer.run_control.stopping and trainer.state.global_step < trainer.recipe.steps:
-        raise Stopped(f"Stopped at step {trainer.state.global_step} of {trainer.recipe.steps}.")
-    parallel.wait()  # all have read the best weights
-    parallel.on_main_process(lambda: shutil.rmtree(folder))
+    trainer.model.load_state_dict(trainer.best)
+    parallel.on_main_process(lambda: shutil.rmtree(folder, ignore_errors=True))  # none, where it was quick
     trainer.model.eval()
     return trainer.model
 
 
 def _usable(checkpoint: Path) -> bool:
-    """Whether it is whole, and so is the best one until then, from which the final weights may come."""
-    if not is_whole(checkpoint):
-        return False
-    state = json.loads((checkpoint / TRAINER_STATE_NAME).read_text())
-    return state["best_model_checkpoint"] is None or is_whole(Path(state["best_model_checkpoint"]))
+    """Whether it is whole, and so are the best weights until then."""
+    return is_whole(checkpoint) and is_whole(_best(checkpoint).parent)
 
 
-def _checkpoint(folder: Path, step: int) -> Path:
-    return folder / f"checkpoint-{step}"
+def _best(checkpoint: Path) -> Path:
+    """Its best weights until then; those of version 0.1 lie in another checkpoint."""
+    other = json.loads((checkpoint / TRAINER_STATE_NAME).read_text())["best_model_checkpoint"]
+    return Path(other) / SAFE_WEIGHTS_NAME if other else checkpoint / BEST
 
 
 def _checkpoints(folder: Path) -> list[Path]:
@@ -381,9 +427,7 @@ def _arguments(recipe: Recipe, folder: Path, reporting: Reporting | None) -> Tra
         seed=recipe.seed,
         eval_strategy="steps",
         eval_steps=recipe.evaluate_every,
-        save_strategy="steps",
-        save_steps=recipe.evaluate_every,
-        load_best_model_at_end=True,
+        save_strategy="no",  # but by time
         metric_for_best_model="accuracy",
         greater_is_better=True,
         logging_steps=max(1, recipe.steps // POINTS),

@@ -12,8 +12,9 @@ from transformers import TrainerCallback
 
 from kd_core import distill
 from kd_core.distillation import pipeline, run, run_folder
-from kd_core.distillation.events import Checkpointed, Finished, Note, Progress, Step
+from kd_core.distillation.events import Checkpointed, Evaluated, Finished, Note, Progress, Step
 from kd_core.distillation.training import losses
+from kd_core.distillation.training import trainer as trainer_module
 from kd_core.distillation.training.trainer import train
 from kd_core.errors import DivergedError, RunError, Stopped
 from kd_core.system.atomic import is_whole
@@ -96,7 +97,8 @@ def test_pause_blocks_until_resume(trainer):
     thread = threading.Thread(target=train, args=[subject])
     thread.start()
     assert control.blocked.wait(30)
-    assert [event.step for event in events] == [1, 2]
+    assert [event.step for event in events] == [1, 2, 2]
+    assert isinstance(events[-1], Checkpointed), "a paused training may be killed"
     assert thread.is_alive()
     control.resume()
     thread.join(30)
@@ -122,14 +124,14 @@ def test_stop_ends_a_pause(trainer):
     assert raised == ["Stopped at step 1 of 6."]
 
 
-@pytest.mark.parametrize(("stopped_at", "goes_on_with"), [(2, 3), (3, 1), (5, 6)])
+@pytest.mark.parametrize(("stopped_at", "goes_on_with"), [(2, 3), (3, 4), (5, 6), (6, 7)])
 def test_resuming_is_exact(trainer, stopped_at, goes_on_with):
     """Dropout included: the random state is part of a checkpoint.
 
-    Step 3 is one of evaluation, which a stop breaks off: its result is missing, so it has to be done again.
+    Steps 3 and 6 are evaluated, which a stop puts off until the training goes on.
     """
     whole = weights(train_it(trainer(dropout=0.1)))
-    stop(trainer, stopped_at, dropout=0.1)
+    before = stop(trainer, stopped_at, dropout=0.1)
 
     events: list = []
     resumed = trainer(dropout=0.1, on_event=events.append)
@@ -140,10 +142,17 @@ def test_resuming_is_exact(trainer, stopped_at, goes_on_with):
     steps = [event.step for event in events if isinstance(event, Step)]
     assert steps == list(range(goes_on_with, 7))
     assert len(drawn) == len(steps), "skipped batches are not even put together"
+    assert [event.step for event in before + events if isinstance(event, Evaluated)] == [3, 6]
     assert same(weights(resumed), whole)
 
 
-def test_a_damaged_checkpoint_is_passed_over(trainer, tmp_path):
+@pytest.fixture
+def each_step(monkeypatch):
+    """A checkpoint after each step."""
+    monkeypatch.setattr(trainer_module, "SECONDS_BETWEEN_CHECKPOINTS", 0)
+
+
+def test_a_damaged_checkpoint_is_passed_over(trainer, tmp_path, each_step):
     whole = weights(train_it(trainer()))
     stop(trainer, 5)
     latest = tmp_path / "checkpoints" / "checkpoint-5" / "model.safetensors"
@@ -152,20 +161,22 @@ def test_a_damaged_checkpoint_is_passed_over(trainer, tmp_path):
     latest.write_bytes(content)
     events: list = []
     resumed = train_it(trainer(on_event=events.append))
-    assert [event.step for event in events if isinstance(event, Step)] == [4, 5, 6], "from checkpoint 3"
+    assert [event.step for event in events if isinstance(event, Step)] == [5, 6], "from checkpoint 4"
     assert same(weights(resumed), whole)
 
 
-def test_the_last_and_the_best_checkpoint_are_kept_until_the_end(trainer, tmp_path):
+def test_the_last_two_checkpoints_are_kept_until_the_end(trainer, tmp_path, each_step):
     kept: list[list[str]] = []
 
     def on_event(event) -> None:
         if isinstance(event, Checkpointed):
             kept.append(sorted(path.name for path in (tmp_path / "checkpoints").iterdir()))
 
-    train(trainer(replace(RECIPE, evaluate_every=1), on_event=on_event))
-    assert all(f"checkpoint-{step}" in names for step, names in enumerate(kept, 1))
-    assert max(map(len, kept)) <= 2
+    train(trainer(on_event=on_event))
+    assert kept == [
+        ["checkpoint-1"],
+        *([f"checkpoint-{step - 1}", f"checkpoint-{step}"] for step in range(2, 7)),
+    ]
     assert not (tmp_path / "checkpoints").exists()
 
 

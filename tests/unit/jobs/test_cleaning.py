@@ -228,7 +228,7 @@ def test_room_for_a_model(monkeypatch, tiny_config):
     for who in ("student", "alone", "labelled_only"):
         with pytest.raises(RunError, match="MB free, and this needs about"):
             room.check_training(config, who)
-    only(monkeypatch, memory=16 * teacher)
+    only(monkeypatch, memory=room.MEMORY_COPIES * 4 * teacher)
     room.check_training(config, "teacher")
     with pytest.raises(RunError, match=r"^Training the student needs about \d+ MB of memory, and \d+ MB are"):
         room.check_training(config, "alone")

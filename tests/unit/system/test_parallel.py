@@ -6,6 +6,7 @@ Started by torchrun, this module is one of those processes: see ``main``.
 from __future__ import annotations
 
 import json
+import math
 import os
 import shutil
 import signal
@@ -24,7 +25,7 @@ from torch import distributed
 from transformers import TrainerCallback
 
 from kd_core.config import DistillConfig, ObjectiveConfig
-from kd_core.distillation.events import Step, ignore
+from kd_core.distillation.events import Checkpointed, Step, ignore
 from kd_core.distillation.run import Run, check_processes
 from kd_core.errors import DataError, KDError, RunError
 from kd_core.system import parallel
@@ -189,6 +190,10 @@ def test_a_stop_of_one_process_ends_all_after_the_same_step_with_a_checkpoint(an
     assert answers.said["checkpoints"] == [["checkpoint-2", True]]
 
 
+def test_the_main_process_says_when_a_checkpoint_is_due(answers):
+    assert answers.said["due"] == [1, 2, 3, 4, 5, 6]
+
+
 def test_a_process_that_goes_away_takes_the_others_with_it(answers):
     assert answers.said["gone"] == (
         "RunError: Another of the 2 processes of this run went away; its own output says why. "
@@ -278,6 +283,7 @@ def test_the_threads_of_a_group_end_with_it(tmp_path):
 
 def main(folder: Path) -> None:
     """Writes gradients, and ``said.json``: what losses, errors and stops looked like."""
+    from kd_core.distillation.training import trainer as module
     from kd_core.distillation.training.trainer import train
 
     signal.signal(signal.SIGTERM, signal.SIG_IGN)  # torchrun's, when the second process has died
@@ -299,6 +305,12 @@ def main(folder: Path) -> None:
     subject.add_callback(at_step(2, control.stop if is_second else bool))
     said["stop"] = in_each(lambda: train(subject))
     said["checkpoints"] = [[path.name, is_whole(path)] for path in (folder / "stop").iterdir()]
+
+    told: list[object] = []
+    module.SECONDS_BETWEEN_CHECKPOINTS = math.inf if is_second else 0
+    train(trainer(folder, folder / "due", tiny_recipe(), on_event=told.append))
+    said["due"] = [event.step for event in told if isinstance(event, Checkpointed)]
+    module.SECONDS_BETWEEN_CHECKPOINTS = math.inf
 
     subject = trainer(folder, folder / "gone", tiny_recipe())
     subject.add_callback(at_step(2, (lambda: os._exit(1)) if is_second else bool))

@@ -10,6 +10,7 @@ import torch
 from kd_core.config import DistillConfig, ObjectiveConfig
 from kd_core.distillation.events import Checkpointed, Step
 from kd_core.distillation.run import History, Run, Trained
+from kd_core.distillation.training import trainer
 from kd_core.distillation.training.fit import fit
 from kd_core.distillation.training.intermediate import PROJECTION
 from kd_core.errors import Stopped
@@ -77,11 +78,15 @@ def test_intermediate_terms_leave_nothing_on_the_student(train, tiny_teacher, st
 
 
 @pytest.mark.parametrize(("resumable", "goes_on_with"), [(True, 3), (False, 1)])
-def test_one_that_is_not_resumable_begins_anew(train, tiny_teacher, tmp_path, resumable, goes_on_with):
+def test_one_that_is_not_resumable_begins_anew(
+    train, tiny_teacher, tmp_path, monkeypatch, resumable, goes_on_with
+):
+    monkeypatch.setattr(trainer, "SECONDS_BETWEEN_CHECKPOINTS", 0)
     with pytest.raises(Stopped):
         train(tiny_teacher("bert"), stop_at=2, resumable=resumable)
     assert (tmp_path / "student-0" / "checkpoint-2" / "optimizer.pt").is_file() == resumable
     history, events = train(tiny_teacher("bert"), resumable=resumable)
     assert next(event.step for event in events if isinstance(event, Step)) == goes_on_with
     assert [step for step, _, _ in history] == [3, 6]
-    assert [event.step for event in events if isinstance(event, Checkpointed)] == [3, 6]
+    kept = [event.step for event in events if isinstance(event, Checkpointed)]
+    assert kept == ([3, 4, 5, 6] if resumable else [])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from dataclasses import replace
 
 import numpy as np
@@ -137,21 +138,40 @@ def train_it(trainer) -> DistillTrainer:
 # Events, checkpoints
 
 
-def test_each_step_evaluation_and_checkpoint_is_told(trainer):
+class Clock:
+    """A clock by which each step takes ten seconds."""
+
+    perf_counter = staticmethod(time.perf_counter)
+
+    def __init__(self) -> None:
+        self.now = 0.0
+
+    def monotonic(self) -> float:
+        return self.now
+
+
+def test_each_step_evaluation_and_checkpoint_is_told(trainer, monkeypatch):
     events: list = []
-    subject = train_it(trainer(on_event=events.append))
+    clock = Clock()
+    monkeypatch.setattr(module, "time", clock)
+
+    def on_event(event) -> None:
+        events.append(event)
+        clock.now += 10 * isinstance(event, Step)
+
+    subject = train_it(trainer(on_event=on_event))
     kinds = [(type(event).__name__, event.step) for event in events]
     assert kinds == [
         ("Step", 1),
         ("Step", 2),
         ("Step", 3),
+        ("Checkpointed", 3),  # by time, and before the evaluation of its step
         ("Evaluated", 3),
-        ("Checkpointed", 3),
         ("Step", 4),
         ("Step", 5),
         ("Step", 6),
-        ("Evaluated", 6),
         ("Checkpointed", 6),
+        ("Evaluated", 6),
     ]
     assert {(event.who, event.seed) for event in events} == {("student", 0)}
     for event in events:
