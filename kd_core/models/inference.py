@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from functools import partial
+from secrets import token_hex
 from typing import Any
 
 import numpy as np
@@ -43,7 +44,15 @@ def encode(
 
     if on_demand:
         return split.with_transform(to_ids)
-    return split.map(to_ids, batched=True, remove_columns=["text"], load_from_cache_file=False)
+    return split.map(
+        to_ids,
+        batched=True,
+        remove_columns=["text"],
+        load_from_cache_file=False,
+        new_fingerprint=token_hex(
+            8
+        ),  # or the tokenizer is pickled and hashed, which takes longer than its work
+    )
 
 
 def collate(rows: Rows, pad_token_id: int) -> dict[str, torch.Tensor]:
