@@ -31,7 +31,7 @@ ARGUMENTS = [
 # Streamlit's own: sections in its navigation, and two requests below a deep link's path.
 OWN_VIOLATIONS = {"list", "listitem"}
 OWN_404 = ("/_stcore/health", "/_stcore/host-config")
-PATIENCE = 60_000  # ms; a busy machine is slow; that is no fault of what is tested
+PATIENCE = 180_000  # ms; a busy machine is slow; that is no fault of what is tested
 expect.set_options(timeout=PATIENCE)
 Theme = str  # "light" or "dark"
 

@@ -9,11 +9,13 @@ import subprocess
 import sys
 import time
 import urllib.request
+from contextlib import closing
 from pathlib import Path
 
 import pytest
 from playwright.sync_api import Page, expect
 
+from kd_core.jobs.store import Store
 from tests import ROOT
 
 STREAMLIT = [sys.executable, "-m", "streamlit", "run", str(ROOT / "app.py")]
@@ -47,7 +49,7 @@ class Server:
             self.process = subprocess.Popen(
                 [*self.command, *arguments], cwd=self.cwd, env=env, stdout=log, stderr=subprocess.STDOUT
             )
-        deadline = time.monotonic() + 60
+        deadline = time.monotonic() + 180
         while True:
             try:
                 with urllib.request.urlopen(f"{self.url}/_stcore/health", timeout=5):
@@ -63,6 +65,15 @@ class Server:
         if self.process.poll() is None:
             self.process.send_signal(how)
         return self.process.wait(timeout=90)
+
+
+def wait_for_points(home: Path, run: str, count: int = 1) -> None:
+    """Until the distilled student learns. A page says it too late to end a small training midway."""
+    deadline = time.monotonic() + 300
+    with closing(Store(f"sqlite:///{home / 'kd.sqlite'}")) as store:
+        while len(store.curve(run, who="student")) < count:
+            assert time.monotonic() < deadline
+            time.sleep(0.02)
 
 
 def settle(page: Page) -> None:

@@ -13,6 +13,7 @@ from playwright.sync_api import Page, expect
 from kd_core.config import DistillConfig
 from pages.shared.run_form.link import form_link
 from tests import ROOT
+from tests.e2e import dashboard
 
 SAMPLE = ROOT / "assets" / "samples" / "support-messages.csv"
 RUN = re.compile(r"[?&]run=(\d{8}-\d{6}-[0-9a-f]{4})")
@@ -66,11 +67,11 @@ def points(page: Page) -> int:
 
 
 def wait_for_points(page: Page, count: int) -> None:
-    page.wait_for_function(f"count => ({POINTS})() >= count", arg=count, timeout=2 * MINUTE)
+    page.wait_for_function(f"count => ({POINTS})() >= count", arg=count)
 
 
-def wait_for_verdict(page: Page, timeout: int = 4 * MINUTE) -> None:
-    expect(page.get_by_role("link", name="Open the report")).to_be_visible(timeout=timeout)
+def wait_for_verdict(page: Page) -> None:
+    expect(page.get_by_role("link", name="Open the report")).to_be_visible(timeout=8 * MINUTE)
 
 
 def test_the_demo_from_the_first_click_to_the_report(
@@ -81,7 +82,7 @@ def test_the_demo_from_the_first_click_to_the_report(
     expect(page).to_have_url(RUN)
     wait_for_points(page, 2)
     page.evaluate(WATCH_JUMPS)
-    wait_for_verdict(page, timeout=8 * MINUTE)
+    wait_for_verdict(page)
     assert sum(page.evaluate("() => window.kdJumps")) < 0.05  # up to 0.1 counts as good on the web
     expect(page.get_by_text(re.compile(r"^Distillation (helped|made no difference|hurt)"))).to_be_visible()
     page.get_by_role("link", name="Open the report").click()
@@ -95,6 +96,7 @@ def test_a_reload_a_second_tab_and_other_pages_lose_nothing(
     page: Page, browser: Callable[..., Page], visit: Visit, settled: Callable[[Page], None]
 ) -> None:
     run = start(page, visit, **{"training.steps": 100_000})
+    expect(page.get_by_text(re.compile("Distilled student: step"))).to_be_visible()
     wait_for_points(page, 3)
     page.reload()
     settled(page)
@@ -105,18 +107,18 @@ def test_a_reload_a_second_tab_and_other_pages_lose_nothing(
     visit(other, f"/distill?run={run}")
     wait_for_points(other, 3)
     other.get_by_role("button", name="Pause").click()
-    expect(page.get_by_role("button", name="Resume")).to_be_visible(timeout=MINUTE)
+    expect(page.get_by_role("button", name="Resume")).to_be_visible()
 
     visit(page, "/runs")
     expect(page.get_by_test_id("stSidebar").get_by_text("Paused")).to_be_visible()
     page.go_back()
     page.get_by_role("button", name="Resume").click()
-    expect(page.get_by_role("button", name="Pause")).to_be_visible(timeout=MINUTE)
+    expect(page.get_by_role("button", name="Pause")).to_be_visible()
 
     page.locator(".st-key-live-stop_menu button").click()  # by its key: Streamlit has a "Stop" of its own
     page.get_by_role("button", name="Stop this run").click()
     for tab in (page, other):
-        expect(tab.get_by_text("Stopped. Its last checkpoint is kept.")).to_be_visible(timeout=MINUTE)
+        expect(tab.get_by_text("Stopped. Its last checkpoint is kept.")).to_be_visible()
 
 
 def test_a_double_click_starts_one_run_and_another_start_is_queued(
@@ -138,12 +140,11 @@ def test_a_double_click_starts_one_run_and_another_start_is_queued(
 
 def test_a_killed_server_leaves_a_run_that_can_be_resumed(page: Page, visit: Visit, server) -> None:
     run = start(page, visit, **{"training.steps": 240})
-    expect(page.get_by_text(re.compile("Distilled student: step"))).to_be_visible(timeout=3 * MINUTE)
-    wait_for_points(page, 40)
+    dashboard.wait_for_points(server.home, run, 40)
     server.stop(signal.SIGKILL)
     server.start()
     visit(page, f"/distill?run={run}")
-    expect(page.get_by_text("The program that ran it went away.")).to_be_visible(timeout=MINUTE)
+    expect(page.get_by_text("The program that ran it went away.")).to_be_visible()
     wait_for_points(page, 1)  # the page's words do not wait for its charts
     before = points(page)
     page.get_by_role("button", name="Resume from the last checkpoint").click()

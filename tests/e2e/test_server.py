@@ -15,7 +15,14 @@ from kd_core import distill
 from kd_core.config import DistillConfig
 from kd_core.jobs.store import Store
 from tests import ROOT
-from tests.e2e.dashboard import KD, STREAMLIT, Server, check_first_deep_link, check_wrong_address
+from tests.e2e.dashboard import (
+    KD,
+    STREAMLIT,
+    Server,
+    check_first_deep_link,
+    check_wrong_address,
+    wait_for_points,
+)
 
 MINUTE = 60_000
 RUN = "20260131-143000-a1b2"
@@ -51,14 +58,6 @@ def weights(run: Path) -> bytes:
     return (run / "students" / "student-0" / "model.safetensors").read_bytes()
 
 
-def wait_for_first_steps(store: Store) -> None:
-    """Until the distilled student learns. A page says it too late to end a small training midway."""
-    deadline = time.monotonic() + 120
-    while store.curve(RUN, who="student").empty:
-        assert time.monotonic() < deadline
-        time.sleep(0.02)
-
-
 @pytest.mark.parametrize(
     ("server", "how", "status"),
     [(STREAMLIT, signal.SIGTERM, -signal.SIGTERM), (KD, signal.SIGINT, 1)],
@@ -76,7 +75,7 @@ def test_a_server_that_is_ended_leaves_its_training_to_be_resumed(
     with closing(Store(f"sqlite:///{server.home / 'kd.sqlite'}")) as store:
         store.create_run(RUN, CONFIG.model_dump(mode="json"))
         visit(page, f"/distill?run={RUN}")
-        wait_for_first_steps(store)
+        wait_for_points(server.home, RUN)
         began = time.monotonic()
         assert server.stop(how) == status
         assert time.monotonic() - began < 20

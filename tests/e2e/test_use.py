@@ -22,7 +22,6 @@ from kd_core.distillation.roles import NAMES
 from kd_core.system.formatting import percent
 from tests.e2e.dashboard import ROOT, Server
 
-MINUTE = 60_000
 MODELS = ("teacher", "student", "alone")
 TEXT = "My parcel never came and I want my money back"
 FORMULA = '=HYPERLINK("http://127.0.0.1:9/x")'
@@ -77,8 +76,10 @@ def server(finished: Home) -> Iterator[Server]:
 def test_a_click_on_a_mark_opens_its_report(page: Page, visit: Visit, finished: Home) -> None:
     visit(page, "/tradeoffs")
     marks = page.locator(".js-plotly-plot .scatterlayer .points path")
-    marks.last.click(force=True)  # Plotly listens above it
-    expect(page).to_have_url(re.compile(rf"/report\?run={finished.run}"), timeout=MINUTE)
+    marks.last.hover(force=True)  # Plotly listens above it
+    expect(page.locator(".hoverlayer .hovertext").first).to_be_visible()
+    marks.last.click(force=True)
+    expect(page).to_have_url(re.compile(rf"/report\?run={finished.run}"))
     expect(page.get_by_role("heading", name=re.compile("support-messages"), level=1)).to_be_visible()
     page.get_by_role("link", name="Trade-offs").click()  # and once opened, it is not opened again
     expect(marks.last).to_be_visible()
@@ -96,7 +97,7 @@ def test_one_text_has_three_answers_and_the_words_that_mattered(
     for who in MODELS:
         answer, probability = max(said[who].items(), key=lambda item: item[1])
         card = page.get_by_test_id("stColumn").filter(has=page.locator(f".st-key-playground-bars-{who}"))
-        expect(card.get_by_text(NAMES[who], exact=True)).to_be_visible(timeout=MINUTE)
+        expect(card.get_by_text(NAMES[who], exact=True)).to_be_visible()
         expect(card.get_by_role("heading", name=answer, exact=True)).to_be_visible()
         expect(card.get_by_text(f"{percent(probability)} sure")).to_be_visible()
         # Each word, with the points that the answer loses without it where that is enough to tell.
@@ -133,7 +134,7 @@ def test_the_zip_that_is_downloaded_is_whole_and_answers_as_the_run_does(
     visit(page, f"/export?run={finished.run}")
     page.get_by_role("button", name="Make the bundle").click()
     button = page.get_by_role("button", name=re.compile("Download zip"))
-    expect(button).to_be_visible(timeout=2 * MINUTE)
+    expect(button).to_be_visible()
     for form in ("Teacher", "Distilled", "ONNX", "ONNX int8"):
         expect(page.locator(".st-key-export-accuracy").get_by_text(form, exact=True)).to_be_visible()
     with page.expect_download() as download:
