@@ -65,6 +65,7 @@ def html_report(
         agreement=percent(report.fidelity.agreement),
         conditions=report_tables.latency_conditions(report),
         one_latency=report_tables.ONE_LATENCY,
+        about_floor=report_tables.ABOUT_FLOOR if report.over_floor else "",
         command=reproduce.command(asked),
         python=reproduce.python(asked),
         yaml=yaml.safe_dump(report.config, sort_keys=False, allow_unicode=True),

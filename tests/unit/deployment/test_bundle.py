@@ -219,6 +219,7 @@ def test_the_card_is_one_that_the_hub_reads(made, finished_run):
     accuracy = next(result for result in data.eval_results if result.metric_type == "accuracy")
     assert accuracy.metric_value == round(student.seeds[0].accuracy, 4)
     assert "| Student alone | " in card.text
+    assert "| TF-IDF | " in card.text
     assert "Means over 2 seeds. The files here are those of seed 0" in card.text
     assert "- `test_file.csv` (SHA-256 `" in card.text
     assert "{{" not in card.text

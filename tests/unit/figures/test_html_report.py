@@ -11,7 +11,7 @@ import pytest
 from kd_core.config import DistillConfig
 from kd_core.distillation.report import Report
 from kd_core.figures.html_report import html_report
-from tests import SAMPLES
+from tests import SAMPLES, with_floor
 
 SAMPLE = SAMPLES / "report.json"
 EVIL = "</script><script>alert(1)</script><img src=http://127.0.0.1:9/x>"
@@ -70,6 +70,14 @@ def test_a_person_reads_the_result(report: dict) -> None:
         "Run 20261124-135420-bcc7, made with KD Studio.",
     ):
         assert words in page.text
+
+
+def test_the_floor_is_in_the_table_and_explained_where_it_was_fitted(report: dict) -> None:
+    explained = "TF-IDF counts words and letters, with logistic regression"
+    page = Page(page_of(with_floor(report)))
+    assert "TF-IDF 80.9 % ± 3.4 80.5 %" in page.text
+    assert explained in page.text
+    assert explained not in Page(page_of(report)).text
 
 
 def test_every_chart_has_its_name(report: dict) -> None:
