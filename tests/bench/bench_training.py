@@ -59,6 +59,7 @@ from tests.bench.bench_quality import settings_of
 
 BATCH, TEMPERATURE, ALPHA = 32, 4.0, 0.3
 PEERS = {"student.trim_vocabulary": False, "student.freeze_embeddings": False}  # as the others do it
+ONCE = {"training.evaluate_every": 10_000_000}  # at the end, which the others do not do at all
 BF16 = supports_bf16()
 COLUMNS = (
     "student",
@@ -267,7 +268,8 @@ WHO = {
     "trainer": Who("transformers.Trainer, logits recorded", partial(plain_trainer, online=False), PEERS),
     "textbrewer": Who("TextBrewer", textbrewer, PEERS),
     "kd": Who("KD Studio, its defaults", kd_studio, {}),
-    "kd-same": Who("KD Studio, settings as the others", kd_studio, PEERS),
+    "kd-same": Who("KD Studio, all pieces", kd_studio, PEERS),
+    "kd-once": Who("KD Studio, all pieces, evaluated once", kd_studio, PEERS | ONCE),
 }
 
 
