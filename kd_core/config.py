@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     Divergence = str
 else:
     Divergence = Literal[tuple(CARDS)]
-Initialisation = Literal["random", "teacher_layers", "projected", "pretrained"]
+Initialisation = Literal["random", "teacher_layers", "teacher_vectors", "projected", "pretrained"]
 Precision = Literal["fp32", "bf16"]
 Tracker = Literal["tensorboard", "mlflow", "wandb", "trackio"]
 
@@ -123,8 +123,8 @@ class StudentConfig(Architecture):
     )
     init: Initialisation | Auto = setting(
         "auto",
-        "Where the student's weights start (auto: the teacher's layers where widths agree, its projected "
-        "embeddings where the student is narrower, the checkpoint's own weights where there is one)",
+        "Where the student's weights start (auto: the teacher's layers where widths agree, its vectors of "
+        "the word pieces where the student is narrower, the checkpoint's own weights where there is one)",
     )
     trim_vocabulary: bool = setting(True, "Leave out word pieces that do not occur in the task's texts")
     fill_vocabulary: Annotated[int, Field(ge=0, le=1_000_000)] | Auto = setting(
@@ -182,7 +182,8 @@ class ObjectiveConfig(Settings):
 class TrainingConfig(Settings):
     steps: Annotated[int, Field(ge=1, le=10_000_000)] | Auto = setting(
         "auto",
-        "Optimisation steps of each student (auto: 900, or three passes over the labelled texts if more)",
+        "Optimisation steps of each student (auto: 900, or 300 for one that starts from the teacher's "
+        "vectors and has no transfer texts; three passes over the labelled texts if that is more)",
     )
     batch_size: int = setting(32, "Labelled texts in a step", ge=1, le=4096)
     transfer_batch_size: int = setting(32, "Transfer texts in a step", ge=1, le=4096)

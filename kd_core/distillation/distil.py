@@ -55,7 +55,9 @@ def train_student(
 ) -> Trained:
     """One student for one seed. Of the distilled one, for the first seed, ``run.work`` gets a replay."""
     task = run.task
-    student, tokenizer = build_student(run.config.student, teacher.model, teacher.tokenizer, task, seed)
+    student, tokenizer = build_student(
+        run.config.student, teacher.model, teacher.tokenizer, task, seed, run.place
+    )
     recipe = student_recipe(run.config, variant, seed)
 
     def train() -> History:

@@ -15,7 +15,20 @@ from kd_core.errors import ModelError
 from kd_core.models.loading import load_checkpoint, new_model
 from kd_core.models.presets import PIECES, STUDENTS, find_preset
 from kd_core.models.size import LAYERS, SPECIAL_IDS, intermediate_size, spaced, student_config
+from kd_core.models.vectors import Place, main_directions, piece_vectors
 from kd_core.models.vocabulary import trim_vocabulary
+from kd_core.system import cache
+
+# Families whose layers can begin as an average, and where each keeps below a layer what makes it one: the
+# values, the output of the attention, the output of the feed-forward part.
+_BERT = ("attention.self.value", "attention.output.dense", "output.dense")
+AVERAGING = {
+    "bert": _BERT,
+    "roberta": _BERT,
+    "distilbert": ("attention.v_lin", "attention.out_lin", "ffn.lin2"),
+}
+AVERAGE = 2.0  # how much the first layer adds of the mean over the text to each word
+PLACES = 0.002  # spread of the positions' first weights, a tenth of that of the words
 
 
 def build_student(
@@ -24,18 +37,21 @@ def build_student(
     tokenizer: PreTrainedTokenizerFast,
     task: Task,
     seed: int,
+    place: Place = cache.place,
 ) -> tuple[PreTrainedModel, PreTrainedTokenizerFast]:
     """A student that shares nothing with the teacher, and its tokenizer.
 
     The weights are a function of the arguments alone: equal seeds give equal bits, and the global random
     state is left as it was. With ``trim_vocabulary`` the pieces are those of the train and transfer texts,
-    and as many frequent ones as ``fill_vocabulary`` says.
+    and as many frequent ones as ``fill_vocabulary`` says. ``place`` names the folder that keeps the teacher's
+    vectors.
     Raises: ModelError.
     """
     init = resolve_init(config, teacher.config)
     source = teacher
     if find_preset(config.model, STUDENTS) is None:
         source, tokenizer = load_checkpoint(config.model, task, seed)
+    whole = tokenizer
     if config.trim_vocabulary:
         texts = chain(task.train["text"], task.transfer["text"])
         tokenizer, kept = trim_vocabulary(tokenizer, texts, resolve_fill(config, init))
@@ -52,19 +68,24 @@ def build_student(
             _copy(source, student, kept, with_head=False)
         elif init == "projected":
             _project_embeddings(source, student, kept)
+        elif init == "teacher_vectors":
+            width = student.get_input_embeddings().embedding_dim
+            vectors = piece_vectors(source, whole, kept, width, place)
+            _begin_with_averages(student, vectors)
     return student, tokenizer
 
 
 def resolve_init(config: StudentConfig, teacher_config: PretrainedConfig) -> Initialisation:
     """Where the student's weights start: what ``auto`` means, or the choice if it is possible.
 
-    Auto: the teacher's layers where the widths agree, its projected embeddings where the student is
-    narrower, a checkpoint's own weights where there is one, and otherwise random.
+    Auto: the teacher's layers where the widths agree, its vectors of the pieces where the student is narrower
+    (its projected embeddings in families that cannot begin with averages), a checkpoint's own weights where
+    there is one, and otherwise random.
     Raises: ModelError.
     """
     choice = config.init
     if find_preset(config.model, STUDENTS) is None:
-        if choice in ("teacher_layers", "projected"):
+        if choice in ("teacher_layers", "teacher_vectors", "projected"):
             raise ModelError(
                 f"--student-init {choice} makes a new student from the teacher, but {config.model!r} is "
                 f"a checkpoint; use --student-init pretrained, or one of the students {', '.join(STUDENTS)}."
@@ -76,8 +97,9 @@ def resolve_init(config: StudentConfig, teacher_config: PretrainedConfig) -> Ini
     same_family = student.model_type == teacher_config.model_type
     teacher_width = teacher_config.hidden_size if same_family else _embedding_width(teacher_config)
     narrower = student.hidden_size < teacher_width
+    from_words: Initialisation = "teacher_vectors" if student.model_type in AVERAGING else "projected"
     if choice == "auto":
-        return "projected" if obstacle and narrower else "random" if obstacle else "teacher_layers"
+        return from_words if obstacle and narrower else "random" if obstacle else "teacher_layers"
     if choice == "pretrained":
         raise ModelError(
             f"--student-init pretrained needs a checkpoint, but {config.model!r} is a new student; use "
@@ -86,11 +108,16 @@ def resolve_init(config: StudentConfig, teacher_config: PretrainedConfig) -> Ini
     if choice == "teacher_layers" and obstacle:
         raise ModelError(
             f"--student-init teacher_layers copies whole layers of the teacher, but {obstacle}. "
-            f"Use --student-init {'projected' if narrower else 'random'}, or the student half or third."
+            f"Use --student-init {from_words if narrower else 'random'}, or the student half or third."
         )
-    if choice == "projected" and not narrower:
+    if choice == "teacher_vectors" and student.model_type not in AVERAGING:
         raise ModelError(
-            "--student-init projected reduces the teacher's embeddings to a narrower student, but the "
+            f"--student-init teacher_vectors is not there for a {student.model_type} student, only for "
+            f"{', '.join(AVERAGING)}. Use --student-init {'projected' if narrower else 'random'}."
+        )
+    if choice in ("projected", "teacher_vectors") and not narrower:
+        raise ModelError(
+            f"--student-init {choice} reduces the teacher's word vectors to a narrower student, but the "
             f"student is {student.hidden_size} wide and the teacher {teacher_width}. "
             "Use --student-init auto, or a smaller --student-hidden."
         )
@@ -155,7 +182,7 @@ def _project_embeddings(source: PreTrainedModel, student: PreTrainedModel, kept:
     words, mine = source.get_input_embeddings().weight[kept].cpu(), student.get_input_embeddings()
     directions = torch.eye(mine.embedding_dim)  # ALBERT and ELECTRA may keep their narrow tables as they are
     if mine.embedding_dim < words.shape[1]:
-        directions = _main_directions(words, mine.embedding_dim)
+        directions = main_directions(words, mine.embedding_dim)
         directions *= mine.weight.std() / (words @ directions).std()
     mine.weight.copy_(words @ directions)
     tables = {name: m for name, m in source.named_modules() if isinstance(m, nn.Embedding)}
@@ -165,11 +192,30 @@ def _project_embeddings(source: PreTrainedModel, student: PreTrainedModel, kept:
             module.weight.copy_(its.weight.cpu() @ directions)
 
 
-def _main_directions(matrix: Tensor, count: int) -> Tensor:
-    """The first right singular vectors, (D, count), by way of the small D x D Gram matrix."""
-    wide = matrix.double()
-    vectors: Tensor = torch.linalg.eigh(wide.T @ wide).eigenvectors  # by ascending eigenvalue
-    return vectors.flip(1)[:, :count].to(matrix.dtype)
+def _begin_with_averages(student: PreTrainedModel, vectors: Tensor) -> None:
+    """The words are ``vectors``, and the layers add their mean over the text, so that the first token has it.
+
+    A new attention looks at all words nearly alike. With the identity for its values and its output it adds
+    their mean to each word, and the later layers and all feed-forward parts begin by adding nothing. So the
+    student starts with what a mean of word vectors can tell, and learns from there what depends on order.
+    """
+    words = student.get_input_embeddings()
+    words.weight.copy_(vectors * (words.weight.std() / vectors.std()))
+    for module in student.base_model.modules():
+        if isinstance(module, nn.Embedding) and module is not words:
+            module.weight *= PLACES / words.weight.std()
+    names = AVERAGING[student.config.model_type]
+    layers = student.base_model.get_submodule(LAYERS[student.config.model_type] or "")
+    for i, layer in enumerate(layers):
+        values, attended, fed = (layer.get_submodule(name) for name in names)
+        fed.weight.zero_()
+        if i == 0:
+            values.weight.copy_(torch.eye(len(values.weight)))
+            attended.weight.copy_(AVERAGE * torch.eye(len(attended.weight)))
+        else:
+            attended.weight.zero_()
+    if pooler := getattr(student.base_model, "pooler", None):
+        pooler.dense.weight.copy_(torch.eye(len(pooler.dense.weight)))
 
 
 def _word_table(model: PreTrainedModel) -> str:

@@ -139,7 +139,7 @@ class _Fold:
         if (name, seed) not in self.students:
             check_training(config, "student")
             self.students[name, seed] = build_student(
-                config.student, teacher.model, teacher.tokenizer, task, seed
+                config.student, teacher.model, teacher.tokenizer, task, seed, self.run.place
             )
         model, tokenizer = self.students[name, seed]
         if name not in self.texts:

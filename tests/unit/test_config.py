@@ -324,7 +324,8 @@ def test_all_problems_at_once_in_the_order_of_the_fields() -> None:
         "task.split_seed must be between 0 and 4,294,967,295, got -1",
         "student.layers must be between 1 and 48, got 0",
         "student.heads must divide the hidden size 100, got 3",
-        "student.init must be one of random, teacher_layers, projected, pretrained, auto, got 'warm'",
+        "student.init must be one of random, teacher_layers, teacher_vectors, projected, pretrained, auto, "
+        "got 'warm'",
         "student.unknown is not a setting; choose from layers, hidden, heads, intermediate, model, init, "
         "trim_vocabulary, fill_vocabulary, freeze_embeddings",
         "objective.temperature must be above 0 and at most 100, got 0",

@@ -165,7 +165,8 @@ def test_all_problems_at_once_named_by_flag() -> None:
     assert set(caught.value.problems) == {
         "--temperature must be above 0 and at most 100, got '0'",
         "--alpha must be between 0 and 1, got '1.4'",
-        "--student-init must be one of random, teacher_layers, projected, pretrained, auto, got 'warm'",
+        "--student-init must be one of random, teacher_layers, teacher_vectors, projected, pretrained, auto, "
+        "got 'warm'",
     }
 
 

@@ -88,8 +88,26 @@ def test_steps_are_900_or_three_passes(resolve, tiny_task, bert, rows, batch_siz
     task = replace(tiny_task, train=labelled(["goal"] * rows, [0] * rows))
     training = resolve(DistillConfig().change({"training.batch_size": batch_size}), task, bert).training
     assert (training.steps, training.evaluate_every) == (steps, every)
-    assert "auto: 900, or three passes" in help_of("training.steps")
+    assert "auto: 900, or 300 for one that starts from the teacher's" in help_of("training.steps")
     assert "auto: a twelfth" in help_of("training.evaluate_every")
+
+
+@pytest.mark.parametrize(
+    ("init", "transfer", "rows", "steps"),
+    [
+        ("auto", 0, 60, 300),
+        ("auto", 1, 60, 900),
+        ("projected", 0, 60, 900),
+        ("auto", 0, 5000, 471),  # 157 batches in a pass
+    ],
+)
+def test_a_start_from_the_teachers_vectors_needs_fewer_steps(
+    resolve, tiny_task, bert, init, transfer, rows, steps
+):
+    train, texts = labelled(["goal"] * rows, [0] * rows), tiny_task.transfer.select(range(transfer))
+    narrow = {"student.model": "custom", "student.hidden": 16, "student.init": init}
+    task = replace(tiny_task, train=train, transfer=texts)
+    assert resolve(DistillConfig().change(narrow), task, bert).training.steps == steps
 
 
 def test_validation_is_looked_at_a_dozen_times_of_the_steps_given(resolve, tiny_task, bert):
@@ -216,7 +234,7 @@ def test_precision_is_what_the_machine_is_fast_at(resolve, tiny_task, bert, monk
         ("tiny", (2, 128, 2, 512), "random"),  # wider than the tiny teacher
         ("half", (2, 32, 2, 64), "teacher_layers"),
         ("third", (1, 32, 2, 64), "teacher_layers"),
-        ("custom", (2, 16, 2, 64), "projected"),
+        ("custom", (2, 16, 2, 64), "teacher_vectors"),
         ("bilstm", (1, 300, 1, 200), "random"),
     ],
 )

@@ -43,7 +43,7 @@ def test_the_config_is_the_resolved_one(finished_run, tiny_config):
     kept = DistillConfig.from_file(finished_run.folder / "config.yaml")
     assert kept == resolve(given, task, model.config, token_lengths(tokenizer, task))
     assert finished_run.report.config == kept.model_dump(mode="json")
-    assert (kept.task.max_length, kept.student.init, kept.teacher.layers) == (64, "projected", 4)
+    assert (kept.task.max_length, kept.student.init, kept.teacher.layers) == (64, "teacher_vectors", 4)
 
 
 def test_the_report_on_disk_is_the_one_returned(finished_run):

@@ -69,6 +69,31 @@ def test_every_family_and_start(family, settings, build, tiny_task, tmp_path):
     assert [loaded.config.id2label[i] for i in range(5)] == list(LABELS)
 
 
+@pytest.mark.parametrize("family", ["bert", "roberta", "distilbert"])
+def test_a_student_begins_with_the_mean_of_the_teachers_vectors(
+    family, build, tiny_tokenizer, tiny_task, tmp_path
+):
+    teacher, student, tokenizer = build(family, **NARROW, init="teacher_vectors")
+    assert same(student, build(family, **NARROW, init="teacher_vectors")[1])
+
+    pieces = sorted(tokenizer.get_vocab(), key=tokenizer.get_vocab().get)
+    start, end = tiny_tokenizer("")["input_ids"]
+    ids = torch.tensor([[start, i, end] for i in tiny_tokenizer.convert_tokens_to_ids(pieces)])
+    with torch.no_grad():
+        alone = teacher.eval().base_model(input_ids=ids)[0].mean(dim=1)
+    # Distances between the words are those of the teacher, as far as so few directions hold them.
+    words = student.get_input_embeddings().weight.detach()
+    u, values, _ = torch.linalg.svd((alone - alone.mean(dim=0)).double(), full_matrices=False)
+    best = (u[:, :8] * values[:8]).float()
+    theirs, mine = torch.cdist(best, best), torch.cdist(words, words)
+    torch.testing.assert_close(mine / mine.max(), theirs / theirs.max(), atol=0.02, rtol=0.02)
+
+    text = tiny_task.train["text"][0].split()
+    forth, back = logits(student, tokenizer, [" ".join(text), " ".join(reversed(text))])
+    other = logits(student, tokenizer, tiny_task.train["text"][1:2])[0]
+    assert (forth - back).abs().max() < 0.1 * (forth - other).abs().max(), "a mean knows no order"
+
+
 @pytest.mark.parametrize("family", FAMILIES)
 def test_all_layers_make_a_copy_of_the_teacher(family, build, tiny_tokenizer, tiny_task):
     teacher, student, tokenizer = build(
@@ -184,7 +209,7 @@ def test_dropout_is_the_teachers(build):
 @pytest.mark.parametrize(
     ("settings", "init"),
     [
-        ({"model": "tiny"}, "projected"),
+        ({"model": "tiny"}, "teacher_vectors"),
         ({"model": "half"}, "teacher_layers"),
         ({"model": "third"}, "teacher_layers"),
         ({"model": "small"}, "random"),
@@ -211,7 +236,7 @@ def test_a_bilstm_compares_widths_of_embeddings():
     [
         (
             {"model": "tiny", "init": "teacher_layers"},
-            "hidden size 128 and the teacher 384. Use --student-init projected",
+            "hidden size 128 and the teacher 384. Use --student-init teacher_vectors",
         ),
         ({"model": "bilstm", "init": "teacher_layers"}, "the student is a kd_bilstm and the teacher a bert"),
         (
@@ -227,6 +252,12 @@ def test_a_bilstm_compares_widths_of_embeddings():
             "the student has 9 layers and the teacher only 6",
         ),
         ({"model": "half", "init": "projected"}, "the student is 384 wide and the teacher 384"),
+        ({"model": "half", "init": "teacher_vectors"}, "the student is 384 wide and the teacher 384"),
+        (
+            {"model": "bilstm", "init": "teacher_vectors"},
+            "is not there for a kd_bilstm student, only for bert, roberta, distilbert. "
+            "Use --student-init projected",
+        ),
         (
             {"model": "tiny", "init": "pretrained"},
             "pretrained needs a checkpoint, but 'tiny' is a new student",
