@@ -45,7 +45,11 @@ Seed = Annotated[int, Field(ge=0, le=LAST_SEED)]
 VERSION = 3
 
 # What a run did before there was a setting, as {"section.name": value}: all settings that 0.1 did not have.
-LEGACY: dict[str, Any] = {"student.fill_vocabulary": 0, "controls.tfidf": False}
+LEGACY: dict[str, Any] = {
+    "student.fill_vocabulary": 0,
+    "controls.plain_start": False,
+    "controls.tfidf": False,
+}
 
 
 class TaskConfig(Settings):
@@ -210,6 +214,9 @@ class TrainingConfig(Settings):
 class ControlsConfig(Settings):
     labelled_only: bool = setting(
         True, "Also distill on the labelled texts alone, to see how much the transfer set adds"
+    )
+    plain_start: bool = setting(
+        False, "Also train the student alone from random weights, to see how much its start is worth"
     )
     tfidf: bool = setting(
         True, "Also fit TF-IDF with logistic regression, which a student has to beat to be worth its trouble"

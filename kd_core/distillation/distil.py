@@ -55,9 +55,10 @@ def train_student(
 ) -> Trained:
     """One student for one seed. Of the distilled one, for the first seed, ``run.work`` gets a replay."""
     task = run.task
-    student, tokenizer = build_student(
-        run.config.student, teacher.model, teacher.tokenizer, task, seed, run.place
-    )
+    settings = run.config.student
+    if variant.init:
+        settings = settings.model_copy(update={"init": variant.init})
+    student, tokenizer = build_student(settings, teacher.model, teacher.tokenizer, task, seed, run.place)
     recipe = student_recipe(run.config, variant, seed)
 
     def train() -> History:

@@ -10,10 +10,10 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Literal
 
 if TYPE_CHECKING:  # pydantic comes with it, and kd --help needs only names
-    from kd_core.config import DistillConfig, ObjectiveConfig
+    from kd_core.config import DistillConfig, Initialisation, ObjectiveConfig
 
 # Who is trained or measured. "student" is the distilled one.
-Role = Literal["teacher", "alone", "labelled_only", "student", "tfidf"]
+Role = Literal["teacher", "alone", "labelled_only", "plain_start", "student", "tfidf"]
 ThemeColour = tuple[str, str]  # a colour in the light theme, and in the dark one
 
 
@@ -41,6 +41,7 @@ class RoleEntry:
     shared: bool = False  # it knows nothing of T and alpha, so that other runs have the same one
     objective: Callable[[ObjectiveConfig], ObjectiveConfig] = own  # what it minimises, by the run's own
     transfer: bool = False  # whether it sees the transfer texts
+    init: Initialisation | None = None  # where its weights start; None: as the run says
     switch: str = ""  # its field of ControlsConfig; "": it is always there
 
 
@@ -86,6 +87,20 @@ ROLES: dict[Role, RoleEntry] = {
         shape="triangle-up",
         switch="labelled_only",
     ),
+    "plain_start": RoleEntry(
+        title="Student alone, random start",
+        short="Random start",
+        about="the student alone, from random weights instead of those that it starts with.",
+        colour=("#A05A94", "#CB93C1"),
+        text_colour=("#87437B", "#D3A3CA"),
+        dash="dot",
+        symbol="square-open",
+        shape="triangle-down",
+        shared=True,
+        objective=labels_only,
+        init="random",
+        switch="plain_start",
+    ),
     "tfidf": RoleEntry(
         title="TF-IDF",
         short="TF-IDF",
@@ -112,11 +127,12 @@ VERDICTS = {"helped": "Helped", "no_difference": "No difference", "hurt": "Hurt"
 
 @dataclass(frozen=True)
 class StudentVariant:
-    """One of the students of a run: what it minimises, and how many of the transfer texts it sees."""
+    """One of the students of a run: what it minimises, how many of the transfer texts it sees, its start."""
 
     who: Role
     objective: ObjectiveConfig
     transfer: int
+    init: Initialisation | None = None  # where its weights start; None: as the run says
 
 
 def student_variants(config: DistillConfig, transfer_texts: int) -> list[StudentVariant]:
@@ -125,16 +141,16 @@ def student_variants(config: DistillConfig, transfer_texts: int) -> list[Student
     With alpha = 1 and no intermediate term nothing is learned from the teacher, so transfer texts stay out.
     """
     transfer = transfer_texts if config.objective.uses_teacher else 0
-    students = [
-        StudentVariant(who, entry.objective(config.objective), transfer if entry.transfer else 0)
-        for who, entry in ROLES.items()
-        if who in STUDENTS
-    ]
-    return [variant for variant in students if _is_wanted(variant, students[0], config)]
-
-
-def _is_wanted(variant: StudentVariant, distilled: StudentVariant, config: DistillConfig) -> bool:
-    switch = ROLES[variant.who].switch
-    return not switch or (
-        getattr(config.controls, switch) and replace(variant, who=distilled.who) != distilled
-    )
+    variants: list[StudentVariant] = []
+    for who in (who for who in ROLES if who in STUDENTS):
+        entry = ROLES[who]
+        variant = StudentVariant(
+            who,
+            entry.objective(config.objective),
+            transfer if entry.transfer else 0,
+            entry.init if entry.init != config.student.init else None,
+        )
+        same = any(replace(variant, who=other.who) == other for other in variants)
+        if not entry.switch or (getattr(config.controls, entry.switch) and not same):
+            variants.append(variant)
+    return variants

@@ -283,6 +283,12 @@ WIRES = {
         of_report(lambda r: set(r.models["alone"].shifted)),
         ({"typos", "dropped words", "upper case"}, set()),
     ),
+    "controls.plain_start": Wire(
+        True,
+        of_report(lambda r: "plain_start" in r.models),
+        (False, True),
+        base={"student.init": "projected"},
+    ),
     "controls.tfidf": Wire(False, of_report(lambda r: r.over_floor is not None), (True, False)),
     "controls.resamples": Wire(123, resamples, ([100, 100], [123, 123])),  # over itself alone, over TF-IDF
     "controls.latency_repeats": Wire(7, of_report(lambda r: r.teacher.latency_ms.texts), (5, 7)),

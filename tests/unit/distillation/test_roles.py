@@ -25,6 +25,14 @@ def test_who_learns_from_what():
     assert plan(0) == [("student", 0.3, 0), alone]
     assert plan(9, controls__labelled_only=False) == [("student", 0.3, 9), alone]
     assert plan(9, objective__alpha=1.0) == [("student", 1.0, 0), alone]
+    # One that starts from random weights is there where that is another start than the run's.
+    with_start = {"controls__plain_start": True, "student__init": "projected"}
+    assert plan(0, **with_start) == [("student", 0.3, 0), alone, ("plain_start", 1.0, 0)]
+    assert plan(0, **with_start | {"student__init": "random"}) == [("student", 0.3, 0), alone]
+    variants = student_variants(
+        DistillConfig().change({key.replace("__", "."): value for key, value in with_start.items()}), 0
+    )
+    assert [variant.init for variant in variants] == [None, None, "random"]
     # An intermediate term learns from the teacher whatever alpha is.
     assert plan(9, objective__alpha=1.0, objective__hidden_weight=1.0) == [
         ("student", 1.0, 9),
