@@ -8,18 +8,20 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from kd_core.distillation.metrics import fidelity_cells, softmax
+from kd_core.distillation.metrics import Verdict, fidelity_cells, softmax
 from kd_core.distillation.report import Report
-from kd_core.distillation.roles import NAMES, Role
+from kd_core.distillation.roles import NAMES, STAIRS, Role
 from kd_core.distillation.run_folder import PREDICTIONS
 from kd_core.errors import RunError
 from kd_core.system.formatting import (
     compared,
     count,
+    interval,
     megabytes,
     milliseconds,
     percent,
     plus_minus,
+    points,
     what_is_timed,
 )
 
@@ -58,6 +60,42 @@ def overview(report: Report) -> pd.DataFrame:
             for who, model in report.models.items()
         ]
     )
+
+
+def stairs(report: Report) -> pd.DataFrame:
+    """Where the gain comes from: a row for each stair, with what it adds, its accuracy and its own gain.
+
+    No rows in reports of 0.1.
+    """
+    if not report.stairs:
+        return pd.DataFrame()
+    models = report.models
+    last = [] if "labelled_only" in models else ["the teacher's soft labels"]
+    last += ["transfer texts"] if report.rows.get("transfer") else []
+    adds: dict[Role, str] = {
+        "tfidf": "Words and letters counted (TF-IDF)",
+        "plain_start": "A student from a random start, with the labels alone",
+        "alone": "+ the start from the teacher"
+        if "plain_start" in models
+        else "A student with the labels alone",
+        "labelled_only": "+ the teacher's soft labels",
+        "student": f"+ {' and '.join(last)}",
+    }
+    return pd.DataFrame(
+        [
+            {
+                "What is added": adds[who],
+                "Accuracy": percent(models[who].accuracy),
+                "Gain": gain(report.stairs[who]) if who in report.stairs else "",
+            }
+            for who in STAIRS
+            if who in models
+        ]
+    )
+
+
+def gain(verdict: Verdict) -> str:
+    return f"{points(verdict.delta)} ({interval(verdict.low, verdict.high)})"
 
 
 def kept(report: Report) -> dict[str, str]:

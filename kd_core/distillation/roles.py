@@ -118,6 +118,8 @@ FLOOR: Role = "tfidf"
 NAMES: dict[Role, str] = {who: ROLES[who].title for who in LISTED}
 SHORT_NAMES: dict[Role, str] = {who: ROLES[who].short for who in LISTED}
 STUDENTS: tuple[Role, ...] = tuple(who for who in LISTED if who not in ("teacher", FLOOR))
+# Each has one thing more than the one before, of those that a run has.
+STAIRS: tuple[Role, ...] = (FLOOR, "plain_start", "alone", "labelled_only", "student")
 CORE: tuple[Role, ...] = ("teacher", "student", "alone")  # which every run has, also one of version 0.1
 CORE_ONLY = {f"controls.{ROLES[who].switch}": False for who in STUDENTS if ROLES[who].switch}
 

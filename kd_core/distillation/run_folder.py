@@ -103,6 +103,7 @@ def keep(
         notes=list(task.notes),
         unknown_texts=findings.unknown_texts,
         over_floor=findings.over_floor,
+        stairs=findings.stairs,
     )
     with new_folder(place) as folder:
         (folder / CONFIG).write_text(run.config.to_yaml(), encoding="utf-8")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Mapping
 from dataclasses import dataclass
-from itertools import chain
+from itertools import chain, pairwise
 from pathlib import Path
 from statistics import fmean, pstdev
 from typing import Any
@@ -32,7 +32,7 @@ from kd_core.distillation.metrics import (
     wilson,
 )
 from kd_core.distillation.report import ModelReport
-from kd_core.distillation.roles import FLOOR, NAMES, ROLES, Role
+from kd_core.distillation.roles import FLOOR, NAMES, ROLES, STAIRS, Role
 from kd_core.distillation.run import Run, Trained
 from kd_core.models.baselines import TfidfBaseline
 from kd_core.models.inference import Logits, encode, predict_logits
@@ -50,6 +50,7 @@ class Findings:
     models: dict[Role, ModelReport]
     verdict: Verdict
     over_floor: Verdict | None  # as in Report
+    stairs: dict[Role, Verdict]  # as in Report
     fidelity: Fidelity
     # Of the test and the validation split: a row per text, with text, label, and the logits of each model.
     predictions: pd.DataFrame
@@ -92,10 +93,12 @@ def validate(run: Run, trained: list[Trained]) -> Findings:
         who: np.stack([by_set["test"].argmax(axis=1) == truth["test"] for by_set in by_seed.values()])
         for who, by_seed in seeds.items()
     }
-    student = right["student"]
 
-    def over(who: Role) -> Verdict:
-        return verdict(student, np.broadcast_to(right[who], student.shape), resamples=controls.resamples)
+    def over(before: Role, after: Role = "student") -> Verdict:
+        pair = (np.broadcast_to(right[who], right["student"].shape) for who in (after, before))
+        return verdict(*pair, resamples=controls.resamples)
+
+    stairs = [who for who in STAIRS if who in right]
 
     def answers(own: str) -> pd.DataFrame:
         columns = {name: list(by_set[own]) for name, by_set in logits.items()}
@@ -109,6 +112,7 @@ def validate(run: Run, trained: list[Trained]) -> Findings:
         },
         verdict=over("alone"),
         over_floor=over(FLOOR) if floor else None,
+        stairs={after: over(before, after) for before, after in pairwise(stairs)},
         fidelity=fidelity(logits["teacher"]["test"], logits[first.name]["test"], truth["test"]),
         predictions=answers("test"),
         validation=answers("validation"),

@@ -40,6 +40,7 @@ def quality(run: RunRow, report: Report) -> None:
         f"it is right. {report_tables.ONE_LATENCY}{lacking}"
         + (f" {report_tables.ABOUT_FLOOR}" if report.over_floor else "")
     )
+    _stairs(report)
     who = st.segmented_control(
         "Model",
         list(report.models),
@@ -93,6 +94,26 @@ def quality(run: RunRow, report: Report) -> None:
     )
     if report.student.shifted:
         _other_texts(report, dark)
+
+
+def _stairs(report: Report) -> None:
+    table = report_tables.stairs(report)
+    if table.empty:
+        return
+    st.subheader("Where the gain comes from", anchor=False)
+    st.dataframe(
+        table,
+        hide_index=True,
+        key="report.stairs",
+        column_config=dict.fromkeys(("Accuracy", "Gain"), st.column_config.TextColumn(alignment="right")),
+        alt="What each step adds to the accuracy on the test texts",
+    )
+    missing = (
+        ""
+        if "plain_start" in report.models
+        else (" What the start from the teacher is worth, a run with **Plain start** (--plain-start) says.")
+    )
+    st.caption(f"Each gain is over the line above it, with its 95 % interval.{missing}")
 
 
 def _other_texts(report: Report, dark: bool) -> None:

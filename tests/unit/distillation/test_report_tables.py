@@ -43,6 +43,35 @@ def test_overview_of_all_models(report: dict) -> None:
     assert len(report_tables.overview(read(report | {"labelled_only": None}))) == 3
 
 
+def test_where_the_gain_comes_from(report: dict) -> None:
+    assert report_tables.stairs(read(report)).empty, "a report of version 0.1 has none"
+    gain = {"kind": "helped", "low": 0.006, "high": 0.067, "p_value": 0.01, "n": 524, "seeds": 1}
+    report["stairs"] = {
+        who: gain | {"delta": delta}
+        for who, delta in (("alone", 0.1), ("labelled_only", -0.002), ("student", 0.0364))
+    }
+    report["plain_start"] = report["alone"] | {"accuracy": 0.742}
+    table = report_tables.stairs(read(report)).to_dict("records")
+    assert [row["What is added"] for row in table] == [
+        "A student from a random start, with the labels alone",
+        "+ the start from the teacher",
+        "+ the teacher's soft labels",
+        "+ transfer texts",
+    ]
+    assert [row["Gain"] for row in table] == [
+        "",
+        "+10.0 points (+0.6 to +6.7)",
+        "−0.2 points (+0.6 to +6.7)",
+        "+3.6 points (+0.6 to +6.7)",
+    ]
+    assert table[0]["Accuracy"] == "74.2 %"
+    short = report_tables.stairs(read(report | {"labelled_only": None, "plain_start": None}))
+    assert list(short["What is added"]) == [
+        "A student with the labels alone",
+        "+ the teacher's soft labels and transfer texts",
+    ]
+
+
 def test_what_compression_cost_and_bought(report: dict) -> None:
     assert report_tables.kept(read(report)) == {
         "accuracy": "Keeps 100.0 % of the teacher's accuracy",

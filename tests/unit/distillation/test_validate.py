@@ -199,6 +199,10 @@ def test_the_floor_is_a_model_among_the_others(run, trained, tiny_task):
     assert floor.accuracy == pytest.approx(right.mean())
     assert found.over_floor.delta == pytest.approx(students.mean() - right.mean())
     assert (found.over_floor.n, found.over_floor.seeds) == (len(labels), 2)
+    alone = np.mean([found.models["alone"].seeds[seed].accuracy for seed in (3, 4)])
+    assert list(found.stairs) == ["alone", "student"], "each against the one before: TF-IDF, alone, student"
+    assert found.stairs["alone"].delta == pytest.approx(alone - right.mean())
+    assert found.stairs["student"] == found.verdict
     assert (floor.params, floor.embedding_params, floor.size_mb) == (
         baseline.params,
         0,
