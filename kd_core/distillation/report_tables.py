@@ -70,15 +70,13 @@ def stairs(report: Report) -> pd.DataFrame:
     if not report.stairs:
         return pd.DataFrame()
     models = report.models
-    last = [] if "labelled_only" in models else ["the teacher's soft labels"]
+    last = [] if "labelled_only" in models else ["soft labels"]
     last += ["transfer texts"] if report.rows.get("transfer") else []
     adds: dict[Role, str] = {
-        "tfidf": "Words and letters counted (TF-IDF)",
-        "plain_start": "A student from a random start, with the labels alone",
-        "alone": "+ the start from the teacher"
-        if "plain_start" in models
-        else "A student with the labels alone",
-        "labelled_only": "+ the teacher's soft labels",
+        "tfidf": "TF-IDF",
+        "plain_start": "Student alone, random start",
+        "alone": "+ start from the teacher" if "plain_start" in models else "Student alone",
+        "labelled_only": "+ soft labels",
         "student": f"+ {' and '.join(last)}",
     }
     return pd.DataFrame(

@@ -53,9 +53,9 @@ def test_where_the_gain_comes_from(report: dict) -> None:
     report["plain_start"] = report["alone"] | {"accuracy": 0.742}
     table = report_tables.stairs(read(report)).to_dict("records")
     assert [row["What is added"] for row in table] == [
-        "A student from a random start, with the labels alone",
-        "+ the start from the teacher",
-        "+ the teacher's soft labels",
+        "Student alone, random start",
+        "+ start from the teacher",
+        "+ soft labels",
         "+ transfer texts",
     ]
     assert [row["Gain"] for row in table] == [
@@ -67,8 +67,8 @@ def test_where_the_gain_comes_from(report: dict) -> None:
     assert table[0]["Accuracy"] == "74.2 %"
     short = report_tables.stairs(read(report | {"labelled_only": None, "plain_start": None}))
     assert list(short["What is added"]) == [
-        "A student with the labels alone",
-        "+ the teacher's soft labels and transfer texts",
+        "Student alone",
+        "+ soft labels and transfer texts",
     ]
 
 
