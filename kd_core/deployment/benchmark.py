@@ -152,7 +152,7 @@ def _measure(
                 continue
             if line is None:
                 control.check()  # a Ctrl-C in a terminal may have reached the process too
-                raise RunError(_ended(process.wait(), "".join(errors)))
+                raise RunError(_ended(process.wait(), errors()))
             match json.loads(line):
                 case {"progress": label}:
                     progress(label)
@@ -165,8 +165,8 @@ def _measure(
 @contextmanager
 def _process(
     request: Mapping[str, Any], threads: int
-) -> Iterator[tuple[subprocess.Popen[str], queue.Queue[str | None], list[str]]]:
-    """The process, the lines that it writes (None at the end), and what it says of errors."""
+) -> Iterator[tuple[subprocess.Popen[str], queue.Queue[str | None], Callable[[], str]]]:
+    """The process, the lines that it writes (None at the end), and all that it said of errors."""
     process = subprocess.Popen(
         [*MEASURE, json.dumps(request)],
         env=os.environ | dict.fromkeys(THREADS, str(threads)) | {"TOKENIZERS_PARALLELISM": "false"},
@@ -179,7 +179,11 @@ def _process(
         start_new_session=True,  # Ctrl-C is ours to handle
     )
     lines: queue.Queue[str | None] = queue.Queue()
-    errors: list[str] = []
+    said: list[str] = []
+
+    def errors() -> str:  # its output may be at the end before its errors are read
+        readers[1].join()
+        return "".join(said)
 
     def read(stream: IO[str]) -> None:
         for line in stream:
@@ -188,7 +192,7 @@ def _process(
 
     readers = [
         threading.Thread(target=read, args=(process.stdout,), daemon=True),
-        threading.Thread(target=lambda: errors.extend(process.stderr or ()), daemon=True),
+        threading.Thread(target=lambda: said.extend(process.stderr or ()), daemon=True),
     ]
     for reader in readers:
         reader.start()

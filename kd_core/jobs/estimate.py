@@ -111,8 +111,14 @@ def cached_parts(config: DistillConfig, past: Iterable[PastRun]) -> set[str]:
         ):
             cached |= {"teach", "record"}
             if all(run.config.get(part) == mine[part] for part in ("student", "training")):
-                cached |= {who for who in STUDENTS if ROLES[who].shared}
+                cached |= _shared_students(run.config) & _shared_students(mine)
     return cached
+
+
+def _shared_students(config: Mapping[str, Any]) -> set[str]:
+    """Of a run, those that other runs have too."""
+    on = {who for who in STUDENTS if config["controls"].get(ROLES[who].switch, not ROLES[who].switch)}
+    return {who for who in on if ROLES[who].shared}
 
 
 def calibrate() -> float:

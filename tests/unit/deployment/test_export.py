@@ -8,6 +8,7 @@ import json
 import os
 import shutil
 import zipfile
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -286,10 +287,13 @@ def test_a_folder_that_somebody_fills_meanwhile_is_left_alone(config, tmp_path, 
     assert left(tmp_path) == ["taken/thesis.txt"]
 
 
-def test_a_model_that_answers_otherwise_than_its_run_says(config, monkeypatch):
-    monkeypatch.setattr(
-        export, "open_form", lambda *args, **more: forms.open_form(args[0], "alone", *args[2:])
-    )
+def test_a_model_that_answers_otherwise_than_its_run_says(config, finished_run, monkeypatch):
+    ran = finished_run.report
+    scored = ran.teacher.seeds[0]
+    said = replace(scored, accuracy=scored.accuracy + 0.04)  # one of 25 texts
+    teacher = ran.teacher.model_copy(update={"seeds": {0: said}})
+    other = ran.model_copy(update={"models": ran.models | {"teacher": teacher}})
+    monkeypatch.setattr(export.Report, "read", lambda _folder: other)
     monkeypatch.setattr(export, "ALLOWED", 0.0)
     monkeypatch.setattr(export, "ALLOWED_TEXTS", 0)
     with pytest.raises(RunError, match=r"^Teacher of run .* has an accuracy of .* % here, and the run says"):

@@ -198,19 +198,24 @@ STOPS = {
     "record": (lambda e: isinstance(e, Progress) and e.stage == "record", ["teachers"]),
     "student": (
         lambda e: isinstance(e, Step) and (e.who, e.step) == ("student", 2),
-        ["knowledge", "teachers"],
+        ["knowledge", "teachers", "vectors"],
     ),
     "alone": (
         lambda e: isinstance(e, Step) and (e.who, e.step) == ("alone", 2),
-        ["knowledge", "scores", "teachers"],  # scores: the teacher's answers that the replay is compared with
+        [
+            "knowledge",
+            "scores",
+            "teachers",
+            "vectors",
+        ],  # scores: the teacher's answers that the replay is compared with
     ),
     "validate": (
         lambda e: isinstance(e, Progress) and e.label == "scoring teacher",
-        ["alone", "knowledge", "scores", "teachers"],
+        ["alone", "knowledge", "scores", "teachers", "vectors"],
     ),
     "latency": (
         lambda e: isinstance(e, Progress) and e.label == "measuring latency",
-        ["alone", "knowledge", *["scores"] * 5, "teachers"],  # on test and on validation texts
+        ["alone", "knowledge", *["scores"] * 5, "teachers", "vectors"],  # on test and on validation texts
     ),
 }
 
@@ -325,4 +330,4 @@ def test_a_diverged_training_names_its_step_and_rate(kd_home, short_config, monk
         distill(config)
     assert not (kd_home / "runs").exists()
     kinds = {path.parent.name for path in (kd_home / "cache").glob("*/*")}
-    assert kinds == (set() if who == "teacher" else {"teachers", "knowledge"})
+    assert kinds == (set() if who == "teacher" else {"teachers", "knowledge", "vectors"})

@@ -116,6 +116,13 @@ def test_a_change_costs_what_depends_on_it(change, left):
     assert cached_parts(plan(change).config, [PastRun(resolved(plan()), {})]) == left
 
 
+def test_a_control_is_cached_where_both_runs_have_it():
+    on = {"controls.plain_start": True}
+    without, with_it = ([PastRun(resolved(plan(change)), {})] for change in ({}, on))
+    assert "plain_start" not in cached_parts(plan(on).config, without) | cached_parts(plan().config, with_it)
+    assert "plain_start" in cached_parts(plan(on).config, with_it)
+
+
 def test_a_teacher_that_was_cleaned_away_is_not_cached():
     assert cached_parts(plan().config, [PastRun(resolved(plan()), {}, kept=False)]) == set()
 
