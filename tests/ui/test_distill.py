@@ -270,7 +270,10 @@ def test_pause_resume_and_stop_reach_the_run(app: App, store: Store) -> None:
 @pytest.mark.parametrize(
     ("status", "says"),
     [
-        ("interrupted", "The program that ran it went away. Its last checkpoint is kept."),
+        (
+            "interrupted",
+            "The program that ran it went away. About the last half minute of training is lost at most.",
+        ),
         ("stopped", "Stopped. Its last checkpoint is kept."),
     ],
 )

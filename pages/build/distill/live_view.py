@@ -166,6 +166,8 @@ def _ending(run: RunRow, *, began: bool) -> None:
         if not began:
             st.caption(f"{NOTHING_YET} Correct what the message names, in the form or on this machine.")
     elif run.status == "interrupted":
+        if began:  # a program that is killed writes no last checkpoint
+            kept = "About the last half minute of training is lost at most."
         st.warning(f"The program that ran it went away. {kept}", icon=":material/power_off:")
     else:
         st.info(f"Stopped. {kept}", icon=":material/stop_circle:")
