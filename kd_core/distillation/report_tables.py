@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from kd_core.config import ObjectiveConfig
 from kd_core.distillation.metrics import Verdict, fidelity_cells, softmax
 from kd_core.distillation.report import Report
 from kd_core.distillation.roles import NAMES, STAIRS, Role
@@ -72,10 +73,15 @@ def stairs(report: Report) -> pd.DataFrame:
     models = report.models
     last = [] if "labelled_only" in models else ["soft labels"]
     last += ["transfer texts"] if report.rows.get("transfer") else []
+    if not ObjectiveConfig.model_validate(report.config["objective"]).uses_teacher:
+        last = ["nothing: with alpha 1 it has the labels alone"]
+    start = (
+        "pre-trained start" if report.config["student"]["init"] == "pretrained" else "start from the teacher"
+    )
     adds: dict[Role, str] = {
         "tfidf": "TF-IDF",
         "plain_start": "Student alone, random start",
-        "alone": "+ start from the teacher" if "plain_start" in models else "Student alone",
+        "alone": f"+ {start}" if "plain_start" in models else "Student alone",
         "labelled_only": "+ soft labels",
         "student": f"+ {' and '.join(last)}",
     }

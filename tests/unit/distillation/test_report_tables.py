@@ -70,6 +70,13 @@ def test_where_the_gain_comes_from(report: dict) -> None:
         "Student alone",
         "+ soft labels and transfer texts",
     ]
+    report["config"]["objective"]["alpha"] = 1.0
+    report["config"]["student"]["init"] = "pretrained"
+    other = report_tables.stairs(read(report | {"labelled_only": None}))
+    assert list(other["What is added"])[1:] == [
+        "+ pre-trained start",
+        "+ nothing: with alpha 1 it has the labels alone",
+    ]
 
 
 def test_what_compression_cost_and_bought(report: dict) -> None:
