@@ -7,6 +7,7 @@ numbers. Whatever is wrong either raises a ``DataError`` or adds a sentence to `
 from __future__ import annotations
 
 import math
+import unicodedata
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping, Sequence
 
@@ -17,16 +18,18 @@ from kd_core.config import TaskConfig
 from kd_core.data.columns import MAX_CLASSES
 from kd_core.data.splits import SHARES, normalised, split_rows
 from kd_core.data.task import Task, labelled, unlabelled
+from kd_core.data.words import INVISIBLE
 from kd_core.errors import DataError
 from kd_core.system.formatting import counted
 
 MAX_CHARACTERS = 20_000
+UNSEEN = "case, spaces or what cannot be seen"
 
 
 def clean_texts(texts: pd.Series[str], source: str, notes: list[str]) -> pd.Series[str]:
-    """Stripped and cut to ``MAX_CHARACTERS``, without the empty ones."""
+    """Stripped and cut to ``MAX_CHARACTERS``, without those in which nothing can be seen."""
     texts = texts.str.strip()
-    empty = texts == ""
+    empty = _blank(texts)
     if empty.any():
         notes.append(f"{source}: {counted(int(empty.sum()), 'row')} without a text dropped.")
         texts = texts[~empty]
@@ -49,7 +52,7 @@ def clean_rows(rows: pd.DataFrame, source: str, config: TaskConfig, notes: list[
         raise DataError(f"{source} has no rows.")
     texts = clean_texts(rows["text"], source, notes)
     rows = rows.loc[texts.index].assign(text=texts)
-    blank = rows["label"].str.strip() == ""
+    blank = _blank(rows["label"])
     if blank.any():
         count, places = int(blank.sum()), rows.index[blank]
         if not config.drop_empty:
@@ -125,19 +128,29 @@ def _merge_labels(labels: pd.Series[str], allowed: bool, notes: list[str]) -> pd
         variants[normalised(label)].append(label)
     doubtful = [group for group in variants.values() if len(group) > 1]
     listed = "; ".join(
-        ", ".join(f"{label!r} ({counts[label]:,})" for label in group) for group in doubtful[:5]
+        ", ".join(f"{_spelled(label)} ({counts[label]:,})" for label in group) for group in doubtful[:5]
     ) + ("; ..." if len(doubtful) > 5 else "")
     if doubtful and not allowed:
         raise DataError(
-            f"Some labels differ only in case or spaces: {listed}. Merge them with --merge-labels, "
-            "or correct the file.",
+            f"Some labels differ only in {UNSEEN}: {listed}. Merge them with --merge-labels, or correct "
+            "the file.",
             setting="merge_labels",
         )
     if doubtful:
-        notes.append(f"Labels that differ only in case or spaces were merged: {listed}.")
+        notes.append(f"Labels that differ only in {UNSEEN} were merged: {listed}.")
     merged = labels.map({label: group[0].strip() for group in variants.values() for label in group})
     _note_equal_numbers([group[0].strip() for group in variants.values()], notes)
     return merged
+
+
+def _blank(texts: pd.Series[str]) -> pd.Series[bool]:
+    return texts.str.replace(INVISIBLE, "", regex=True).str.strip() == ""
+
+
+def _spelled(label: str) -> str:
+    """Quoted, with escapes for what would not be seen: an accent of its own, or an invisible character."""
+    plain = unicodedata.is_normalized("NFC", label) and not INVISIBLE.search(label)
+    return repr(label) if plain else ascii(label)
 
 
 def _note_equal_numbers(labels: Sequence[str], notes: list[str]) -> None:

@@ -30,6 +30,9 @@ _FOREIGN = {
     b"SQLite format 3": "an SQLite database",
     b"PAR1": "a Parquet file (name it .parquet)",
 }
+# What "the text" would be in them is not what a file says: escapes, or names of hosts.
+_NO_ENCODINGS = {"utf-7", "idna", "punycode", "unicode-escape", "raw-unicode-escape", "undefined"}
+OFFERED = ("latin-1", "cp1252", "gbk", "big5", "shift-jis", "utf-16-le", "utf-16-be")
 _CONTROL = re.compile(rb"[\x01-\x08\x0e-\x1a\x1c-\x1f]")
 
 
@@ -73,38 +76,70 @@ def decode(data: bytes, name: str, kind: str, encoding: str | None) -> tuple[str
     if foreign:
         raise DataError(f"{name} is not a {kind} file: its content is {foreign}.")
     codec = encoding or marked or "utf-8"
+    _check_encoding(codec)
+    if not (encoding or marked) and _looks_like_utf16(data):
+        previews = _listed(encoding_previews(data))
+        raise DataError(
+            f"{name} is not utf-8 text: half of its bytes are NUL. Give its --encoding: {previews}.",
+            setting="encoding",
+        )
     try:
         text = data.decode(codec).removeprefix("\ufeff")
-    except LookupError as error:
-        raise DataError(
-            f"--encoding must be an encoding such as utf-8, latin-1 or gbk, got {codec!r}."
-        ) from error
     except UnicodeError as error:
         where, advice = "", "another --encoding"
         if isinstance(error, UnicodeDecodeError):
             line = data.count(b"\n", 0, error.start) + 1
             where = f": byte 0x{data[error.start]:02x} in line {line:,}"
         if codec == "utf-8" and not encoding:
-            previews = [
-                f"as {other} it would read {line!r}" for other, line in encoding_previews(data).items()
-            ]
-            advice = f"its --encoding: {', '.join(previews)}"
+            advice = f"its --encoding: {_listed(encoding_previews(data))}"
         raise DataError(f"{name} is not {codec} text{where}. Give {advice}.", setting="encoding") from error
     nuls = text.count("\0")
     return text.replace("\0", ""), (f"{name}: {counted(nuls, 'NUL character')} removed.",) if nuls else ()
 
 
 def encoding_previews(data: bytes) -> dict[str, str]:
-    """What the first line that is not UTF-8 would read like in other encodings: {"latin-1": "caf\u00e9"}."""
-    previews = {}
+    """How the first place that is not UTF-8 would read in other encodings: {"latin-1": "caf\u00e9"}.
+
+    {} where the file is UTF-8 text.
+    """
+    start = 0
     try:
         data.decode("utf-8")
+        if not _looks_like_utf16(data):
+            return {}
     except UnicodeDecodeError as error:
-        start = data.rfind(b"\n", 0, error.start) + 1
-        line = data[start:].partition(b"\n")[0]
-        for encoding in ("latin-1", "gbk"):
-            with suppress(UnicodeDecodeError):
-                data.decode(encoding)
-                before = len(line[: error.start - start].decode(encoding, "replace"))
-                previews[encoding] = line.decode(encoding)[max(0, before - 30) : before + 30].strip()
-    return previews
+        start = error.start
+    readings: dict[str, str] = {}
+    for encoding in OFFERED if b"\0" in data else OFFERED[:-2]:
+        with suppress(UnicodeDecodeError):
+            text = data.decode(encoding)
+            if "\n" in text and "\0" not in text and text not in readings.values():
+                readings[encoding] = text
+    return {encoding: _around(text, data[:start], encoding) for encoding, text in readings.items()}
+
+
+def _around(text: str, before: bytes, encoding: str) -> str:
+    """The line of ``text`` that follows after ``before``, 30 characters to each side."""
+    place = len(before.decode(encoding, "ignore"))
+    first = text.rfind("\n", 0, place) + 1
+    line = text[first:].partition("\n")[0]
+    return line[max(0, place - first - 30) : place - first + 30].strip()
+
+
+def _listed(previews: dict[str, str]) -> str:
+    return ", ".join(f"as {encoding} it would read {line!r}" for encoding, line in previews.items())
+
+
+def _looks_like_utf16(data: bytes) -> bool:
+    """Without a mark: of Latin letters every other byte is NUL."""
+    head = data[:8192]
+    return head.count(0) > 0.4 * len(head)
+
+
+def _check_encoding(name: str) -> None:
+    """Raises: DataError for what is no encoding of texts."""
+    with suppress(LookupError, ValueError):
+        if codecs.lookup(name).name not in _NO_ENCODINGS:
+            "".encode(name)
+            return
+    raise DataError(f"--encoding must be an encoding such as utf-8, latin-1 or gbk, got {name[:40]!r}.")

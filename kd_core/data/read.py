@@ -7,12 +7,14 @@ import io
 import json
 import re
 from collections.abc import Collection, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from kd_core.data.decode import MAX_BYTES, decode, read_bytes
@@ -21,6 +23,8 @@ from kd_core.system.formatting import counted
 
 MAX_UNPACKED_BYTES = 500 * 10**6  # of a Parquet file
 MAX_ROWS = 1_000_000
+MAX_COLUMNS = 1_000
+MAX_CELLS = 20 * 10**6
 
 KINDS = {
     ".csv": "CSV",
@@ -103,14 +107,34 @@ def from_arrow(arrow: pa.Table) -> tuple[pd.DataFrame, tuple[str, ...]]:
     """All columns as str, missing values as "", and the names of those for ``Table.nested``."""
     columns, nested = {}, []
     for name, column in zip(_unique(arrow.column_names), arrow.columns, strict=True):
-        binary = pa.types.is_binary(column.type) or pa.types.is_large_binary(column.type)
-        if binary or pa.types.is_nested(column.type):
+        text = _as_text(column)
+        if text is None:
             nested.append(name)
-            column = pa.nulls(len(column))
-        columns[name] = column.cast(pa.large_string()).fill_null("")
+            text = pa.nulls(len(column), pa.large_string())
+        columns[name] = text.fill_null("")
     frame: pd.DataFrame = pa.table(columns).to_pandas()
     frame.index = pd.RangeIndex(1, len(frame) + 1, name="row")
     return frame, tuple(nested)
+
+
+def _as_text(column: pa.ChunkedArray) -> pa.ChunkedArray | None:
+    """None where its values are no texts, numbers, dates or the like."""
+    kind = column.type
+    if pa.types.is_nested(kind) or isinstance(kind, pa.BaseExtensionType) or _is_binary(kind):
+        return None
+    if pa.types.is_floating(kind):  # NaN is how pandas writes that there is no value
+        column = pc.if_else(pc.is_nan(column), None, column)
+    try:
+        if pa.types.is_string(kind) or pa.types.is_large_string(kind):
+            column = column.cast(pa.large_binary())  # from there on it is looked at: is it UTF-8?
+        return column.cast(pa.large_string())
+    except pa.ArrowException:
+        return None
+
+
+def _is_binary(kind: pa.DataType) -> bool:
+    tests = (pa.types.is_binary, pa.types.is_large_binary, pa.types.is_fixed_size_binary)
+    return any(test(kind) for test in tests)
 
 
 def _table(
@@ -124,6 +148,7 @@ def _table(
     if not rows:
         raise DataError(f"{name} has no rows, only a header.")
     _limit_rows(len(rows), name)
+    _limit_columns(len(columns), len(rows), name)
     index = pd.Index(places or range(1, len(rows) + 1), name=unit)
     return Table(name, pd.DataFrame(rows, columns=list(columns), index=index, dtype="str"), **more)
 
@@ -131,6 +156,18 @@ def _table(
 def _limit_rows(count: int, name: str) -> None:
     if count > MAX_ROWS:
         raise DataError(f"{name} has {count:,} rows, more than {MAX_ROWS:,}. Give a sample of them.")
+
+
+def _limit_columns(columns: int, rows: int, name: str) -> None:
+    if columns > MAX_COLUMNS:
+        raise DataError(
+            f"{name} has {columns:,} columns, more than {MAX_COLUMNS:,}. Keep those of the texts and labels."
+        )
+    if columns * rows > MAX_CELLS:
+        raise DataError(
+            f"{name} has {columns:,} columns of {rows:,} rows, more than {MAX_CELLS:,} cells. Keep the "
+            "columns of the texts and labels, or give a sample of the rows."
+        )
 
 
 def _unique(names: Sequence[str], source: str = "The data set") -> list[str]:
@@ -190,6 +227,7 @@ def _split_records(text: str, name: str, delimiter: str) -> tuple[list[list[str]
         for record in reader:
             if len(record) > 1 or "".join(record).strip():
                 records.append(record)
+                _limit_columns(len(record), len(records), name)
                 lines.append(line)
                 if len(record) != len(records[0]):
                     raise DataError(
@@ -222,14 +260,17 @@ def _is_header(records: Sequence[Sequence[str]], columns: Collection[str]) -> bo
 def _read_json(text: str, name: str) -> Table:
     unit = "row" if text.lstrip().startswith("[") else "line"
     objects: dict[int, dict[str, Any]] = {}
+    keys: dict[str, None] = {}
     for place, value in _json_values(text, name, unit):
         if not isinstance(value, dict):
             raise DataError(
                 f'{name}: {unit} {place:,} is no JSON object such as {{"text": ..., "label": ...}}.'
             )
         objects[place] = value
-    keys = list(dict.fromkeys(key for value in objects.values() for key in value))
-    names = _unique(keys, name)
+        keys |= dict.fromkeys(value)
+        _limit_columns(len(keys), 1, name)
+    _limit_columns(len(keys), len(objects), name)
+    names = _unique(list(map(_cell, keys)), name)
     nested = {
         key for value in objects.values() for key, cell in value.items() if isinstance(cell, dict | list)
     }
@@ -241,7 +282,7 @@ def _read_json(text: str, name: str) -> Table:
 def _json_values(text: str, name: str, unit: str) -> Iterator[tuple[int, Any]]:
     """The values with their line, or their place in the array that they are in."""
     # Numbers stay as they are written: 1.0 is not 1.
-    decoder = json.JSONDecoder(parse_float=str, parse_int=str, parse_constant=str)
+    decoder = json.JSONDecoder(parse_float=str, parse_int=str, parse_constant=_constant)
     line = 1
     try:
         if unit == "row":
@@ -252,12 +293,28 @@ def _json_values(text: str, name: str, unit: str) -> Iterator[tuple[int, Any]]:
                 if content.strip():
                     yield line, decoder.decode(content)
     except json.JSONDecodeError as error:
+        if _is_one_object(text):
+            raise DataError(
+                f"{name} is one JSON object over several lines. Give an array of objects, "
+                '[{"text": ..., "label": ...}, ...], or one object in each line.'
+            ) from error
         raise DataError(
             f"{name}: line {line + error.lineno - 1:,} is not valid JSON "
             f"({error.msg}, column {error.colno:,})."
         ) from error
     except RecursionError as error:
         raise DataError(f"{name}: {unit} {line:,} is nested too deeply.") from error
+
+
+def _is_one_object(text: str) -> bool:
+    with suppress(ValueError, RecursionError):
+        return isinstance(json.loads(text), dict)
+    return False
+
+
+def _constant(name: str) -> str | None:
+    """``NaN`` without quotes is how pandas writes that there is no value."""
+    return None if name == "NaN" else name
 
 
 def _cell(value: Any) -> str:
@@ -275,6 +332,7 @@ def _read_parquet(data: bytes, name: str) -> Table:
         file = pq.ParquetFile(io.BytesIO(data))
         meta = file.metadata
         _limit_rows(meta.num_rows, name)
+        _limit_columns(meta.num_columns, meta.num_rows, name)
         _limit_unpacked(sum(meta.row_group(i).total_byte_size for i in range(meta.num_row_groups)), name)
         batches, size = [], 0
         # In small pieces: a value repeated by reference takes no room in the file, but does once it is read.

@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 import random
+import unicodedata
 from collections import Counter, defaultdict
 from collections.abc import Collection, Sequence
+
+from kd_core.data.words import INVISIBLE
 
 TRAIN, VALIDATION, TEST = range(3)
 SHARES = (0.60, 0.15, 0.25)
 
 
 def normalised(text: str) -> str:
-    """Texts that differ only in case and white space are the same text."""
+    """Texts that differ only in case, in white space, or in nothing that can be seen, are the same text."""
+    if not text.isascii():
+        text = unicodedata.normalize("NFC", INVISIBLE.sub("", text))
     return " ".join(text.casefold().split())
 
 

@@ -167,6 +167,6 @@ def test_labels_merge_to_the_most_frequent_spelling_across_files():
     assert task.labels == ("neg", "pos")
     assert task.test["label"] == [1, 0]
     assert (
-        "Labels that differ only in case or spaces were merged: 'pos' (10), 'Pos ' (2), 'POS' (1)."
-        in task.notes
+        "Labels that differ only in case, spaces or what cannot be seen were merged: "
+        "'pos' (10), 'Pos ' (2), 'POS' (1)." in task.notes
     )

@@ -533,3 +533,114 @@ def test_any_bytes_give_a_table_or_a_clear_error(data, name):
 
 def test_half_a_surrogate_pair_does_not_break_a_file():
     assert cells('{"text": "a\\ud800b", "label": "x"}', "a.jsonl") == [["a?b", "x"]]
+
+
+# Found by trying: what was read as something else, or ended in a traceback
+
+
+@pytest.mark.parametrize("name", ["numbers.parquet", "numbers.jsonl"])
+def test_a_number_that_is_none_is_no_label(tmp_path, name):
+    values = [1.0, 2.0, float("nan")] * 5
+    content: str | bytes = "\n".join(
+        json.dumps({"text": f"text {i}", "label": value}) for i, value in enumerate(values)
+    )
+    if name.endswith("parquet"):
+        content = parquet({"text": [f"text {i}" for i in range(15)], "label": values})
+    with pytest.raises(DataError, match=r"5 of 15 rows without a label \((line|row) 3, 6, 9, 12, 15\)"):
+        task_of(tmp_path / name, content)
+    kept = task_of(tmp_path / name, content, drop_empty=True)
+    assert [float(label) for label in kept.labels] == [1, 2]
+
+
+@pytest.mark.parametrize(
+    ("twin", "spelled"),
+    [
+        ("cafe\u0301", r"'cafe\\u0301'"),  # the accent as a character of its own
+        ("caf\u00e9\u200b", r"'caf\\xe9\\u200b'"),
+        ("\u202acaf\u00e9\u202c", r"'\\u202acaf\\xe9\\u202c'"),
+    ],
+)
+def test_labels_that_look_the_same_are_merged_on_consent(films, twin, spelled):
+    rows = "".join(f"Good {i},caf\u00e9\nFine {i},{twin}\nBad {i},bar\n" for i in range(6))
+    with pytest.raises(DataError, match=rf"what cannot be seen: .*{spelled} \(6\).*--merge-labels") as caught:
+        task_of(films, HEADER + rows)
+    assert caught.value.setting == "merge_labels"
+    assert len(task_of(films, HEADER + rows, merge_labels=True).labels) == 2
+
+
+def test_texts_in_which_nothing_can_be_seen_are_no_texts(films):
+    task = task_of(
+        films, HEADER + ROWS + "\u200b\u200d\ufeff,pos\n\u00ad,neg\nseen,\u2060\n", drop_empty=True
+    )
+    assert task.notes == (
+        "films.csv: 2 rows without a text dropped.",
+        "films.csv: 1 row without a label dropped.",
+    )
+
+
+def test_half_a_surrogate_pair_in_the_name_of_a_column():
+    read = table('{"text": "a", "label": "b", "\\ud800": 1}\n', "films.jsonl")
+    assert list(read.frame.columns) == ["text", "label", "?"]
+
+
+def test_parquet_columns_that_are_no_text_matter_only_where_they_are_chosen(tmp_path):
+    film = tmp_path / "films.parquet"
+    names = pa.array([b"film \xff" + bytes([65 + i]) for i in range(20)], pa.binary()).view(pa.string())
+    ids = pa.ExtensionArray.from_storage(pa.uuid(), pa.array([bytes(16)] * 20, pa.binary(16)))
+    good = {"text": [f"Film number {i}" for i in range(20)], "label": ["pos", "neg"] * 10}
+    assert task_of(film, parquet(good | {"name": names, "id": ids})).labels == ("neg", "pos")
+    for broken in (names, ids):
+        with pytest.raises(DataError, match=r"'text' of films.parquet holds .* bytes\), not text"):
+            task_of(film, parquet(good | {"text": broken}))
+
+
+@pytest.mark.parametrize("encoding", ["utf\0-8", "utf-7", "unicode_escape", "idna", "rot13", "x" * 5000])
+def test_an_encoding_that_is_none_of_texts(encoding):
+    with pytest.raises(DataError, match=r"^--encoding must be an encoding such as .*, got '[^']{1,50}'\.$"):
+        table(HEADER + ROWS, encoding=encoding)
+
+
+@pytest.mark.parametrize(
+    ("line", "encoding"),
+    [
+        ("\u201cnice\u201d for 5 \u20ac,pos", "cp1252"),
+        ("\u65e5\u672c\u8a9e\u306e\u6620\u753b,pos", "shift-jis"),
+        ("\u9019\u662f\u597d\u96fb\u5f71,pos", "big5"),
+        ("nice,pos", "utf-16-le"),
+        ("\u8fd9\u662f\u597d\u7535\u5f71,pos", "utf-16-be"),
+    ],
+)
+def test_each_encoding_that_fits_is_offered_with_what_it_reads(line, encoding):
+    content = f"{HEADER}{line}\n".encode(encoding)
+    with pytest.raises(DataError, match=rf"is not utf-8 text.*as {encoding} it would read") as caught:
+        table(content)
+    assert caught.value.setting == "encoding"
+    shown = encoding_previews(content)[encoding]
+    assert shown == (line if encoding != "utf-16-le" else "text,label")
+    assert cells(content, encoding=encoding) == [line.split(",")]
+
+
+def test_a_json_object_over_several_lines_is_called_so():
+    with pytest.raises(DataError, match=r"films.json is one JSON object over several lines\. Give an array"):
+        table('{\n "text": "a",\n "label": "b"\n}\n', "films.json")
+
+
+@pytest.mark.parametrize("kind", ["csv", "jsonl", "parquet"])
+def test_too_many_columns_are_refused_before_a_table_is_made(kind, monkeypatch):
+    monkeypatch.setattr(read.pd, "DataFrame", None)
+    names = [f"c{i}" for i in range(1_001)]
+    content: str | bytes = ",".join(names) + "\n" + ",".join("1" * 1_001) + "\n"
+    if kind == "jsonl":
+        content = "\n".join(json.dumps({name: 1}) for name in names)
+    if kind == "parquet":
+        content = parquet({name: [1] for name in names})
+    with pytest.raises(DataError, match=r"films.* has 1,001 columns, more than 1,000\. Keep those of"):
+        table(content, f"films.{kind}")
+
+
+def test_too_many_cells_are_refused_before_a_table_is_made(monkeypatch):
+    monkeypatch.setattr(read, "MAX_CELLS", 50)
+    monkeypatch.setattr(read.pd, "DataFrame", None)
+    for content, name in ((HEADER + ROWS * 2, "films.csv"), (parquet({"a": [1] * 51}), "films.parquet")):
+        with pytest.raises(DataError, match=r"more than 50 cells"):
+            table(content, name)
