@@ -42,12 +42,14 @@ Seed = Annotated[int, Field(ge=0, le=LAST_SEED)]
 
 # Of configs and reports, where they are stored; those of 0.1 have none. Raise it with each change that an
 # older KD Studio would misread.
-VERSION = 3
+VERSION = 4
 
 # What a run did before there was a setting, as {"section.name": value}: all settings that 0.1 did not have.
 LEGACY: dict[str, Any] = {
     "student.fill_vocabulary": 0,
+    "controls.hard_answers": False,
     "controls.plain_start": False,
+    "controls.untuned_start": False,
     "controls.tfidf": False,
 }
 
@@ -215,8 +217,18 @@ class ControlsConfig(Settings):
     labelled_only: bool = setting(
         True, "Also distill on the labelled texts alone, to see how much the transfer set adds"
     )
+    hard_answers: bool = setting(
+        False,
+        "Also distill on the teacher's first choices as if they were labels, to tell what its other "
+        "probabilities add from what more texts add",
+    )
     plain_start: bool = setting(
         False, "Also train the student alone from random weights, to see how much its start is worth"
+    )
+    untuned_start: bool = setting(
+        False,
+        "Also train the student alone from the teacher as it was before fine-tuning, to see how much of the "
+        "start is the teacher's training on this task",
     )
     tfidf: bool = setting(
         True, "Also fit TF-IDF with logistic regression, which a student has to beat to be worth its trouble"

@@ -16,7 +16,7 @@ from kd_core.distillation.training.fit import fit
 from kd_core.distillation.training.replay import TEXTS, Replay, ReplayRecorder
 from kd_core.distillation.validate import logits_of
 from kd_core.models.inference import encode
-from kd_core.models.loading import model_hash
+from kd_core.models.loading import load_teacher, model_hash
 from kd_core.models.students import build_student
 from kd_core.system import parallel
 from kd_core.system.settings import fixed
@@ -58,7 +58,10 @@ def train_student(
     settings = run.config.student
     if variant.init:
         settings = settings.model_copy(update={"init": variant.init})
-    student, tokenizer = build_student(settings, teacher.model, teacher.tokenizer, task, seed, run.place)
+    source, pieces = teacher.model, teacher.tokenizer
+    if variant.untuned:
+        source, pieces = load_teacher(run.config.teacher, task)
+    student, tokenizer = build_student(settings, source, pieces, task, seed, run.place)
     recipe = student_recipe(run.config, variant, seed)
 
     def train() -> History:

@@ -77,6 +77,8 @@ class Report(BaseModel):
     unknown_texts: float | None = None
     # The student's verdict against TF-IDF; None in reports of 0.1, and where that was left out.
     over_floor: Verdict | None = None
+    # And against the one on the teacher's hard answers, where that was trained.
+    over_hard: Verdict | None = None
     # Of those of ``roles.STAIRS`` that the run has, each one's verdict against the one before.
     stairs: dict[Role, Verdict] = {}
 

@@ -78,10 +78,13 @@ def stairs(report: Report) -> pd.DataFrame:
     start = (
         "pre-trained start" if report.config["student"]["init"] == "pretrained" else "start from the teacher"
     )
+    untuned = "start from the teacher before its fine-tuning"
+    plain, base = "plain_start" in models, "untuned_start" in models
     adds: dict[Role, str] = {
         "tfidf": "TF-IDF",
         "plain_start": "Student alone, random start",
-        "alone": f"+ {start}" if "plain_start" in models else "Student alone",
+        "untuned_start": f"+ {untuned}" if plain else f"Student alone, {untuned}",
+        "alone": "+ the fine-tuning" if base else f"+ {start}" if plain else "Student alone",
         "labelled_only": "+ soft labels",
         "student": f"+ {' and '.join(last)}",
     }
@@ -95,6 +98,18 @@ def stairs(report: Report) -> pd.DataFrame:
             for who in STAIRS
             if who in models
         ]
+    )
+
+
+def hard_answers(report: Report) -> str:
+    """What the teacher's other probabilities add to its first choices, in a sentence; "" where not asked."""
+    if report.over_hard is None:
+        return ""
+    texts = " and transfer texts" if report.rows.get("transfer") else ""
+    return (
+        f"On the same labelled texts{texts}, with the teacher's first choices as if they were labels, the "
+        f"student has {percent(report.models['hard_answers'].accuracy)}. The teacher's other probabilities "
+        f"add {gain(report.over_hard)}."
     )
 
 

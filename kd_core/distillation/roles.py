@@ -13,7 +13,9 @@ if TYPE_CHECKING:  # pydantic comes with it, and kd --help needs only names
     from kd_core.config import DistillConfig, Initialisation, ObjectiveConfig
 
 # Who is trained or measured. "student" is the distilled one.
-Role = Literal["teacher", "alone", "labelled_only", "plain_start", "student", "tfidf"]
+Role = Literal[
+    "teacher", "alone", "labelled_only", "hard_answers", "plain_start", "untuned_start", "student", "tfidf"
+]
 ThemeColour = tuple[str, str]  # a colour in the light theme, and in the dark one
 
 
@@ -24,6 +26,13 @@ def own(objective: ObjectiveConfig) -> ObjectiveConfig:
 def labels_only(objective: ObjectiveConfig) -> ObjectiveConfig:
     """Cross-entropy with the labels, whatever the run's own objective is."""
     return type(objective)(alpha=1.0)
+
+
+def hard_answers(objective: ObjectiveConfig) -> ObjectiveConfig:
+    """The run's own, but with the teacher's first choice in the place of all its probabilities."""
+    if objective.alpha == 1:  # no answers are asked for
+        return objective
+    return objective.model_copy(update={"divergence": "hard_answers"})
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -42,6 +51,7 @@ class RoleEntry:
     objective: Callable[[ObjectiveConfig], ObjectiveConfig] = own  # what it minimises, by the run's own
     transfer: bool = False  # whether it sees the transfer texts
     init: Initialisation | None = None  # where its weights start; None: as the run says
+    untuned: bool = False  # what it starts with of the teacher's is as it was before fine-tuning
     switch: str = ""  # its field of ControlsConfig; "": it is always there
 
 
@@ -69,7 +79,7 @@ ROLES: dict[Role, RoleEntry] = {
     "alone": RoleEntry(
         title="Student alone",
         short="Alone",
-        about="the same student, trained as long on the labels without a teacher.",
+        about="the same student with the same start, trained as long on the labels alone.",
         colour=("#7A8594", "#A3ADBA"),
         text_colour=("#5A6573", "#B4BDC9"),
         symbol="square",
@@ -87,6 +97,20 @@ ROLES: dict[Role, RoleEntry] = {
         shape="triangle-up",
         switch="labelled_only",
     ),
+    "hard_answers": RoleEntry(
+        title="Distilled on hard answers",
+        short="Hard answers",
+        about="the same student, distilled as long on the same texts, with the teacher's first choices as if "
+        "they were labels.",
+        colour=("#1D8FB0", "#5CC0DC"),
+        text_colour=("#136A84", "#7FD0E6"),
+        dash="dashdot",
+        symbol="circle-x-open",
+        shape="pentagon",
+        objective=hard_answers,
+        transfer=True,
+        switch="hard_answers",
+    ),
     "plain_start": RoleEntry(
         title="Student alone, random start",
         short="Random start",
@@ -100,6 +124,20 @@ ROLES: dict[Role, RoleEntry] = {
         objective=labels_only,
         init="random",
         switch="plain_start",
+    ),
+    "untuned_start": RoleEntry(
+        title="Student alone, start before fine-tuning",
+        short="Untuned start",
+        about="the student alone, from the teacher's weights before the teacher was fine-tuned.",
+        colour=("#B4506A", "#E391A6"),
+        text_colour=("#993C55", "#EBABBB"),
+        dash="longdash",
+        symbol="square-x-open",
+        shape="hexagon",
+        shared=True,
+        objective=labels_only,
+        untuned=True,
+        switch="untuned_start",
     ),
     "tfidf": RoleEntry(
         title="TF-IDF",
@@ -119,7 +157,9 @@ NAMES: dict[Role, str] = {who: ROLES[who].title for who in LISTED}
 SHORT_NAMES: dict[Role, str] = {who: ROLES[who].short for who in LISTED}
 STUDENTS: tuple[Role, ...] = tuple(who for who in LISTED if who not in ("teacher", FLOOR))
 # Each has one thing more than the one before, of those that a run has.
-STAIRS: tuple[Role, ...] = (FLOOR, "plain_start", "alone", "labelled_only", "student")
+STAIRS: tuple[Role, ...] = (FLOOR, "plain_start", "untuned_start", "alone", "labelled_only", "student")
+# Starts that have something of the teacher in them.
+FROM_TEACHER: tuple[str, ...] = ("teacher_layers", "teacher_vectors", "projected")
 CORE: tuple[Role, ...] = ("teacher", "student", "alone")  # which every run has, also one of version 0.1
 CORE_ONLY = {f"controls.{ROLES[who].switch}": False for who in STUDENTS if ROLES[who].switch}
 
@@ -135,6 +175,7 @@ class StudentVariant:
     objective: ObjectiveConfig
     transfer: int
     init: Initialisation | None = None  # where its weights start; None: as the run says
+    untuned: bool = False  # as in RoleEntry
 
 
 def student_variants(config: DistillConfig, transfer_texts: int) -> list[StudentVariant]:
@@ -142,6 +183,7 @@ def student_variants(config: DistillConfig, transfer_texts: int) -> list[Student
 
     With alpha = 1 and no intermediate term nothing is learned from the teacher, so transfer texts stay out.
     """
+    starts_from_teacher = config.student.init in FROM_TEACHER and config.teacher.model != "scratch"
     transfer = transfer_texts if config.objective.uses_teacher else 0
     variants: list[StudentVariant] = []
     for who in (who for who in ROLES if who in STUDENTS):
@@ -151,6 +193,7 @@ def student_variants(config: DistillConfig, transfer_texts: int) -> list[Student
             entry.objective(config.objective),
             transfer if entry.transfer else 0,
             entry.init if entry.init != config.student.init else None,
+            entry.untuned and starts_from_teacher,
         )
         same = any(replace(variant, who=other.who) == other for other in variants)
         if not entry.switch or (getattr(config.controls, entry.switch) and not same):

@@ -103,6 +103,7 @@ def keep(
         notes=list(task.notes),
         unknown_texts=findings.unknown_texts,
         over_floor=findings.over_floor,
+        over_hard=findings.over_hard,
         stairs=findings.stairs,
     )
     with new_folder(place) as folder:

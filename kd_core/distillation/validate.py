@@ -50,6 +50,7 @@ class Findings:
     models: dict[Role, ModelReport]
     verdict: Verdict
     over_floor: Verdict | None  # as in Report
+    over_hard: Verdict | None  # as in Report
     stairs: dict[Role, Verdict]  # as in Report
     fidelity: Fidelity
     # Of the test and the validation split: a row per text, with text, label, and the logits of each model.
@@ -112,6 +113,7 @@ def validate(run: Run, trained: list[Trained]) -> Findings:
         },
         verdict=over("alone"),
         over_floor=over(FLOOR) if floor else None,
+        over_hard=over("hard_answers") if "hard_answers" in right else None,
         stairs={after: over(before, after) for before, after in pairwise(stairs)},
         fidelity=fidelity(logits["teacher"]["test"], logits[first.name]["test"], truth["test"]),
         predictions=answers("test"),

@@ -71,7 +71,7 @@ def _objective(plan: Plan) -> Iterator[Advice]:
     if objective.alpha < 1 and not objective.has_temperature:
         yield Advice(
             "hint",
-            f"Temperature does nothing with {objective.divergence}: it compares the logits themselves. "
+            f"Temperature does nothing with {objective.divergence}: it takes the logits as they are. "
             "Choose forward_kl to see its effect.",
         )
     softened, temperature = objective.alpha < 1 and objective.has_temperature, objective.temperature

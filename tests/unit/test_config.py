@@ -393,7 +393,10 @@ def test_intermediate_terms_need_the_teacher_online(name: str) -> None:
 
 
 def test_a_divergence_has_a_temperature_or_not_and_settings_of_its_own() -> None:
-    assert [name for name in CARDS if not ObjectiveConfig(divergence=name).has_temperature] == ["logit_mse"]
+    assert [name for name in CARDS if not ObjectiveConfig(divergence=name).has_temperature] == [
+        "logit_mse",
+        "hard_answers",
+    ]
     assert ObjectiveConfig().own_settings == {}
     own = ObjectiveConfig(divergence="dkd", dkd_target_weight=2).own_settings
     assert own == {"dkd_target_weight": 2.0, "dkd_other_weight": 8.0}

@@ -283,6 +283,13 @@ WIRES = {
         of_report(lambda r: set(r.models["alone"].shifted)),
         ({"typos", "dropped words", "upper case"}, set()),
     ),
+    "controls.hard_answers": Wire(True, of_report(lambda r: r.over_hard is not None), (False, True)),
+    "controls.untuned_start": Wire(
+        True,
+        of_report(lambda r: "untuned_start" in r.models),
+        (False, True),
+        base={"student.init": "projected"},
+    ),
     "controls.plain_start": Wire(
         True,
         of_report(lambda r: "plain_start" in r.models),

@@ -110,7 +110,7 @@ def _question(
     because = (
         "T² = 64 gives it back, so that alpha means about the same at every temperature."
         if CARDS[divergence].has_temperature
-        else "It compares the logits as they are, with no temperature."
+        else "It takes the logits as they are, with no temperature."
     )
     question(
         controls,
@@ -131,7 +131,7 @@ def _formulas(loss: Anatomy, objective: dict[str, Any], label: str) -> None:
     first = (
         f"1 The divergence D of the softened probabilities, T\u00a0=\u00a0{objective['temperature']:g}"
         if CARDS[objective["divergence"]].has_temperature
-        else "1 The squared distance D of the logits, which knows no temperature"
+        else f"1 The loss D, {CARDS[objective['divergence']].title}, which knows no temperature"
     )
     steps = (
         (
@@ -244,7 +244,7 @@ def _words(loss: Anatomy, examples: Examples, label: int, objective: dict[str, A
         f"Softened by T = {objective['temperature']:g}, the divergence of teacher and student is "
         f"{loss.divergence:.3f} nats ({card.title})."
         if card.has_temperature
-        else f"The squared distance of teacher's and student's logits is {loss.divergence:.3f}."
+        else f"The soft loss, {card.title}, is {loss.divergence:.3f}; it takes the logits as they are."
     )
     return "\n\n".join(
         [

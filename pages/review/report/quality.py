@@ -114,6 +114,8 @@ def _stairs(report: Report) -> None:
         else (" What the start from the teacher is worth, a run with **Plain start** (--plain-start) says.")
     )
     st.caption(f"Each gain is over the line above it, with its 95 % interval.{missing}")
+    if sentence := report_tables.hard_answers(report):
+        st.markdown(sentence)
 
 
 def _other_texts(report: Report, dark: bool) -> None:

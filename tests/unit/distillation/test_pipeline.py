@@ -276,3 +276,28 @@ def test_labelled_batches_of_all_students_are_the_same(kd_home, tiny_config, mon
     distill(tiny_config.change({"training.steps": 3}), on_event)
     assert [len(rows) for rows in drawn["student"]] == [16] * 3
     assert [rows[:8] for rows in drawn["student"]] == drawn["alone"] == drawn["labelled_only"]
+
+
+def test_a_start_before_fine_tuning_and_one_after_it(kd_home, short_config, teacher_folder):
+    """With steps too small to matter, each student still is where it started."""
+    report = distill(
+        short_config.change(
+            {
+                "student.hidden": 32,
+                "student.intermediate": 64,
+                "student.layers": 1,
+                "student.init": "teacher_layers",
+                "teacher.learning_rate": 1e-2,
+                "training.learning_rate": 1e-9,
+                "controls.untuned_start": True,
+            }
+        )
+    )
+    layer = "bert.encoder.layer.{}.attention.self.query.weight"
+    before = load_file(Path(teacher_folder("bert")) / "model.safetensors")
+    after = load_file(kd_home / "cache" / "teachers" / report.teacher_key / "model.safetensors")
+    copied = 0  # of two
+    assert not torch.allclose(before[layer.format(copied)], after[layer.format(copied)], atol=1e-3)
+    for name, teacher in (("alone-0", after), ("student-0", after), ("untuned_start-0", before)):
+        weights = student(report, name)[layer.format(0)]
+        assert torch.allclose(weights, teacher[layer.format(copied)], atol=1e-5), name

@@ -104,7 +104,7 @@ def test_a_report_of_version_0_1_is_written_as_it_was_read() -> None:
         old[who]["latency_ms"]["tokenizer"] = False
     since = new.keys() - old.keys()
     assert json.dumps({key: value for key, value in new.items() if key not in since}) == json.dumps(old)
-    assert since <= {"version", "unknown_texts", "over_floor", "stairs", *ROLES}
+    assert since <= {"version", "unknown_texts", "over_floor", "over_hard", "stairs", *ROLES}
     assert not any(new[who] for who in since - {"version"})
 
 

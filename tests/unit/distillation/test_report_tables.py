@@ -65,6 +65,13 @@ def test_where_the_gain_comes_from(report: dict) -> None:
         "+3.6 points (+0.6 to +6.7)",
     ]
     assert table[0]["Accuracy"] == "74.2 %"
+    report["untuned_start"] = report["alone"] | {"accuracy": 0.801}
+    assert list(report_tables.stairs(read(report))["What is added"])[:3] == [
+        "Student alone, random start",
+        "+ start from the teacher before its fine-tuning",
+        "+ the fine-tuning",
+    ]
+    report["untuned_start"] = None
     short = report_tables.stairs(read(report | {"labelled_only": None, "plain_start": None}))
     assert list(short["What is added"]) == [
         "Student alone",
@@ -77,6 +84,17 @@ def test_where_the_gain_comes_from(report: dict) -> None:
         "+ pre-trained start",
         "+ nothing: with alpha 1 it has the labels alone",
     ]
+
+
+def test_what_soft_labels_add_to_hard_answers(report: dict) -> None:
+    assert report_tables.hard_answers(read(report)) == ""
+    verdict = {"kind": "no_difference", "delta": 0.004, "low": -0.006, "high": 0.014}
+    report["over_hard"] = verdict | {"p_value": 0.5, "n": 524, "seeds": 1}
+    report["hard_answers"] = report["student"] | {"accuracy": 0.87}
+    assert report_tables.hard_answers(read(report)) == (
+        "On the same labelled texts and transfer texts, with the teacher's first choices as if they were "
+        "labels, the student has 87.0 %. The teacher's other probabilities add +0.4 points (−0.6 to +1.4)."
+    )
 
 
 def test_what_compression_cost_and_bought(report: dict) -> None:

@@ -18,6 +18,7 @@ def by_scipy(loss: str, z_s: np.ndarray, z_t: np.ndarray, temperature: float, la
         "soft_cross_entropy": lambda: stats.entropy(p_t, p_s) + stats.entropy(p_t),
         "reverse_cross_entropy": lambda: stats.entropy(p_s, p_t) + stats.entropy(p_s),
         "logit_mse": lambda: sqeuclidean(z_s, z_t),
+        "hard_answers": lambda: -float(special.log_softmax(z_s)[np.argmax(z_t)]),
         "dkd": lambda: float(np.dot((1, 8), tckd_nckd(p_s, p_t, label))),
     }[loss]()
 
