@@ -6,6 +6,8 @@ Configs are frozen: derive one with ``config.change({"objective.temperature": 2.
 
 from __future__ import annotations
 
+import math
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, Self, cast
@@ -46,12 +48,33 @@ VERSION = 4
 
 # What a run did before there was a setting, as {"section.name": value}: all settings that 0.1 did not have.
 LEGACY: dict[str, Any] = {
+    "objective.class_weights": "none",
+    "training.metric": "accuracy",
     "student.fill_vocabulary": 0,
     "controls.hard_answers": False,
     "controls.plain_start": False,
     "controls.untuned_start": False,
     "controls.tfidf": False,
 }
+
+
+_WEIGHT = re.compile(r"\s*(.+?)\s*=\s*([^=,]*?)\s*(?:,|$)")  # a class may have a comma in its name
+
+
+def weights_by_hand(text: str) -> dict[str, float]:
+    """ "sport=3,tech=0.5" as {"sport": 3.0, "tech": 0.5}. Raises: ValueError."""
+    parts = list(_WEIGHT.finditer(text))
+    if not parts or "".join(part[0] for part in parts) != text:
+        raise ValueError(f"must be none, balanced, or weights such as sport=3,tech=0.5, got {text!r}")
+    weights = {}
+    for name, number in (part.groups() for part in parts):
+        try:
+            weights[name] = float(number)
+        except ValueError:
+            weights[name] = math.nan
+        if not 0 < weights[name] <= 1000:
+            raise ValueError(f"must be above 0 and at most 1,000 for each class, got {number!r} for {name!r}")
+    return weights
 
 
 class TaskConfig(Settings):
@@ -156,6 +179,11 @@ class ObjectiveConfig(Settings):
     t_squared: bool = setting(True, "Multiply the soft loss by T², so that its gradient keeps its size")
     dkd_target_weight: float = setting(1.0, "DKD: weight of the target class part", ge=0, le=100)
     dkd_other_weight: float = setting(8.0, "DKD: weight of the part among the other classes", ge=0, le=100)
+    class_weights: str = setting(
+        "none",
+        "Weight of each class in the hard loss, of all models: none, balanced (N / (classes x texts of the "
+        "class)), or by hand, for example sport=3,tech=0.5 (the others 1)",
+    )
     hidden_weight: float = setting(
         0.0, "Weight of the mean squared error between hidden states", ge=0, le=1000
     )
@@ -164,6 +192,17 @@ class ObjectiveConfig(Settings):
     relation_weight: float = setting(
         0.0, "Weight of the divergence between value relations (MiniLM)", ge=0, le=1000
     )
+
+    @field_validator("class_weights", mode="before")
+    @classmethod
+    def _are_weights(cls, text: Any) -> Any:
+        if isinstance(text, str) and text not in ("", "none", "balanced"):
+            weights_by_hand(text)
+        return "none" if text in ("", None) else text  # a field that was emptied
+
+    def __repr_args__(self) -> Iterator[tuple[str | None, Any]]:
+        """Without weights where there are none: the cache's keys of before have no such setting."""
+        return (part for part in super().__repr_args__() if part != ("class_weights", "none"))
 
     @property
     def has_temperature(self) -> bool:
@@ -202,6 +241,11 @@ class TrainingConfig(Settings):
     evaluate_every: Annotated[int, Field(ge=1)] | Auto = setting(
         "auto", "Steps between looks at the validation split (auto: a twelfth of the steps)"
     )
+    metric: str = setting(
+        "auto",
+        "What models are judged by: accuracy, macro_f1, or f1:CLASS of one class (auto: macro_f1 where the "
+        "rarest class has less than half of its fair share of the training texts, else accuracy)",
+    )
     seeds: Distinct[Seed] = setting(
         (0,), "Seeds, for example 0,1,2: each trains its own students", legal=SEEDS, min_length=1
     )
@@ -211,6 +255,14 @@ class TrainingConfig(Settings):
     report_to: Several[Tracker] = setting(
         (), "Experiment trackers that hear of the losses too, for example tensorboard,mlflow"
     )
+
+    @field_validator("metric", mode="before")
+    @classmethod
+    def _is_metric(cls, name: Any) -> Any:
+        name = "auto" if name in ("", None) else name  # a field that was emptied
+        if isinstance(name, str) and not re.fullmatch(r"auto|accuracy|macro_f1|f1:.+", name):
+            raise ValueError(f"must be auto, accuracy, macro_f1 or f1:CLASS, got {name!r}")
+        return name
 
 
 class ControlsConfig(Settings):

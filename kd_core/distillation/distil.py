@@ -47,6 +47,7 @@ def student_recipe(config: DistillConfig, variant: StudentVariant, seed: int) ->
         weight_decay=settings.weight_decay,
         max_grad_norm=settings.max_grad_norm,
         objective=variant.objective,
+        metric=settings.metric,
     )
 
 

@@ -12,6 +12,7 @@ from transformers import PretrainedConfig, PreTrainedTokenizerFast
 
 from kd_core.config import DistillConfig
 from kd_core.data.task import Task
+from kd_core.distillation.balance import auto_metric, check_classes, class_weights
 from kd_core.distillation.events import Resolved
 from kd_core.errors import ConfigError
 from kd_core.models.checkpoints import clamp_length
@@ -55,6 +56,9 @@ def resolve(config: DistillConfig, task: Task, teacher: PretrainedConfig, length
             f"training.report_to has {', '.join(missing)}, not installed here; install it with "
             f"pip install {' '.join(missing)}, or leave it out"
         )
+    class_weights(config.objective.class_weights, task.labels, task.train["label"])  # raises
+    if (metric := config.training.metric).startswith("f1:"):
+        check_classes("training.metric", [metric.removeprefix("f1:")], task.labels)
     from_scratch = config.teacher.model == "scratch"
     deep = teacher.num_hidden_layers >= 12
     student = student_config(config.student, teacher, teacher.vocab_size)
@@ -69,6 +73,7 @@ def resolve(config: DistillConfig, task: Task, teacher: PretrainedConfig, length
         "student.fill_vocabulary": resolve_fill(config.student, init),
         "training.steps": max(FEW_STEPS if soon and not len(task.transfer) else STEPS, 3 * passes),
         "training.learning_rate": 5e-4 if student.hidden_size <= SMALL else 1e-4,
+        "training.metric": auto_metric(task.labels, task.train["label"]),
         "training.precision": "bf16" if supports_bf16() else "fp32",
     }
     changes = {name: value for name, value in answers.items() if _is_auto(config, name)}

@@ -24,8 +24,8 @@ def own(objective: ObjectiveConfig) -> ObjectiveConfig:
 
 
 def labels_only(objective: ObjectiveConfig) -> ObjectiveConfig:
-    """Cross-entropy with the labels, whatever the run's own objective is."""
-    return type(objective)(alpha=1.0)
+    """Cross-entropy with the labels, each class with its weight, whatever the run's own objective is."""
+    return type(objective)(alpha=1.0, class_weights=objective.class_weights)
 
 
 def hard_answers(objective: ObjectiveConfig) -> ObjectiveConfig:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 import yaml
 
 from kd_core.config import DistillConfig, differing, of_today
+from kd_core.distillation import balance
 from kd_core.distillation.events import Note, OnEvent, ignore
 from kd_core.distillation.report import Report
 from kd_core.distillation.roles import FLOOR
@@ -100,7 +101,10 @@ def keep(
         seconds=clock.seconds,
         cached=clock.cached,
         machine=describe_machine(),
-        notes=list(task.notes),
+        notes=[
+            *task.notes,
+            *balance.notes(run.config.training.metric, task.labels, task.train["label"], task.test["label"]),
+        ],
         unknown_texts=findings.unknown_texts,
         over_floor=findings.over_floor,
         over_hard=findings.over_hard,

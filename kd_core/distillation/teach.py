@@ -8,6 +8,7 @@ from contextlib import nullcontext
 from transformers import PreTrainedModel, PreTrainedTokenizerFast
 
 from kd_core.data.task import content_hash
+from kd_core.distillation.roles import labels_only
 from kd_core.distillation.run import History, Run, Trained, cached_or_trained
 from kd_core.distillation.training.batches import Recipe
 from kd_core.distillation.training.fit import fit
@@ -32,6 +33,8 @@ def teach(run: Run, model: PreTrainedModel, tokenizer: PreTrainedTokenizerFast) 
         learning_rate=fixed(settings.learning_rate),
         evaluate_every=epoch,
         precision=run.precision,
+        objective=labels_only(run.config.objective),
+        metric=run.config.training.metric,
     )
     place = run.place(
         "teachers",

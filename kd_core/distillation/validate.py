@@ -19,6 +19,7 @@ from transformers import PreTrainedModel
 
 from kd_core.data.corruption import corrupted
 from kd_core.data.task import Task, content_hash, labelled
+from kd_core.distillation.balance import class_weights
 from kd_core.distillation.events import Progress
 from kd_core.distillation.latency import Answer, answering, inference, latency
 from kd_core.distillation.metrics import (
@@ -84,7 +85,9 @@ def validate(run: Run, trained: list[Trained]) -> Findings:
     floor = None
     if controls.tfidf:
         run.on_event(next(progress))
-        floor = TfidfBaseline.fit(task.train["text"], task.train["label"], len(task.labels))
+        known = task.train["label"][:]
+        weights = class_weights(run.config.objective.class_weights, task.labels, known)
+        floor = TfidfBaseline.fit(task.train["text"], known, len(task.labels), weights)
         logits[FLOOR] = {name: floor.logits(split["text"]) for name, split in sets.items()}
         seeds[FLOOR] = {0: logits[FLOOR]}
         costs[FLOOR] = {"params": floor.params, "embedding_params": 0, "size_mb": floor.megabytes}

@@ -70,14 +70,17 @@ def bars(report: Report, measure: Measure, *, dark: bool = False) -> go.Figure:
 
 
 def confusion(report: Report, who: Role, *, dark: bool = False) -> go.Figure:
-    """What each class was taken for; colour is the share of the true class. Several seeds are added up."""
+    """What each class was taken for; colour is the share of the true class. Several seeds are added up.
+
+    A class has the number of its test texts beside it.
+    """
     labels = [label_of(name) for name in report.labels]
     counts = np.sum([scores.confusion for scores in report.models[who].seeds.values()], axis=0)
     shares = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
     figure = new_figure(
         f"Confusion: {in_sentence(NAMES[who])}",
         "Answer",
-        "True class",
+        "True class (test texts)",
         dark=dark,
         height=170 + max(30 * min(len(labels), 20), 150),
     )
@@ -100,7 +103,9 @@ def confusion(report: Report, who: Role, *, dark: bool = False) -> go.Figure:
     )
     names = {"tickvals": places, "ticktext": labels, "showgrid": False, "zeroline": False, "automargin": True}
     figure.update_xaxes(names, ticktext=[label_of(name, 14) for name in report.labels])
-    figure.update_yaxes(names, autorange="reversed")
+    support = counts.sum(axis=1) // len(report.models[who].seeds)
+    truth = [f"{label} ({texts:,})" for label, texts in zip(labels, support.tolist(), strict=True)]
+    figure.update_yaxes(names, ticktext=truth, autorange="reversed")
     figure.update_layout(hovermode="closest")
     return figure
 

@@ -98,6 +98,7 @@ def _objective(plan: Plan) -> Iterator[Advice]:
 
 def _data(plan: Plan) -> Iterator[Advice]:
     rows, objective = plan.rows, plan.config.objective
+    yield from (Advice("hint", text) for text in plan.of_classes)
     if plan.classes == 2 and objective.alpha < 1:
         yield Advice(
             "hint",

@@ -51,6 +51,7 @@ class Plan:
     student: ModelSize
     unknown: float  # share of the validation and test texts with a word piece that the student lacks
     unread: float  # share of their tokens that stand for letters which the teacher never saw
+    of_classes: Sequence[str] = ()  # sentences: of a rare class, and of one without a test text
 
 
 def read_vocabulary(
@@ -87,6 +88,7 @@ def read_vocabulary(
 
 def make_plan(config: DistillConfig, task: Task, vocabulary: Vocabulary) -> Plan:
     """Nothing is allocated: models are sized on the meta device. Raises: ConfigError, ModelError."""
+    from kd_core.distillation.balance import notes
     from kd_core.distillation.resolve import mean_tokens, resolve
     from kd_core.models.loading import teacher_config
     from kd_core.models.size import model_size, student_config
@@ -104,6 +106,7 @@ def make_plan(config: DistillConfig, task: Task, vocabulary: Vocabulary) -> Plan
         student=model_size(student, name=config.student.model),
         unknown=sum(need > pieces for need in vocabulary.needs) / max(len(vocabulary.needs), 1),
         unread=vocabulary.unread,
+        of_classes=notes(config.training.metric, task.labels, task.train["label"][:], task.test["label"][:]),
     )
 
 

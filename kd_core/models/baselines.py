@@ -33,8 +33,17 @@ class TfidfBaseline:
     classes: int
 
     @classmethod
-    def fit(cls, texts: Sequence[str], labels: Sequence[int], classes: int) -> TfidfBaseline:
-        """``labels`` are numbers below ``classes``, at least two different ones. No randomness."""
+    def fit(
+        cls,
+        texts: Sequence[str],
+        labels: Sequence[int],
+        classes: int,
+        weights: NDArray[np.float64] | None = None,
+    ) -> TfidfBaseline:
+        """``labels`` are numbers below ``classes``, at least two different ones. No randomness.
+
+        ``weights`` (classes,): what a text of each class counts, None: all the same.
+        """
         from scipy import sparse
 
         cut = [text[:CHARACTERS] for text in texts]
@@ -51,7 +60,10 @@ class TfidfBaseline:
         )
         with threadpool_limits(1):
             features = sparse.hstack([one.fit_transform(kept) for one in vectorizers], format="csr")
-            classifier = LogisticRegression(C=PENALTY, max_iter=300).fit(features, np.asarray(labels)[rows])
+            known = np.asarray(labels)[rows]
+            classifier = LogisticRegression(C=PENALTY, max_iter=300).fit(
+                features, known, None if weights is None else weights[known]
+            )
         return cls(vectorizers, classifier, classes)
 
     def logits(self, texts: Iterable[str]) -> NDArray[np.float32]:

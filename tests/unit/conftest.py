@@ -320,6 +320,7 @@ def trainer(tiny_teacher, tiny_task, splits, tmp_path) -> Callable:
             train=splits["train"] if train is None else train,
             labelled=len(tiny_task.train),
             validation=splits["validation"],
+            names=tiny_task.labels,
             folder=tmp_path / "checkpoints",
             on_event=on_event,
             control=control or Control(),

@@ -254,6 +254,10 @@ WIRES = {
     "objective.cosine_weight": Wire(1.0, of_student(first_loss)),
     "objective.attention_weight": Wire(1.0, of_student(first_loss)),
     "objective.relation_weight": Wire(1.0, of_student(first_loss)),
+    "objective.class_weights": Wire("sport=3", of_student(first_loss)),
+    "training.metric": Wire(
+        "macro_f1", of_student(lambda t: t.args.metric_for_best_model), ("accuracy", "macro_f1")
+    ),
     "training.steps": Wire(
         4, told_of("student", lambda events: sum(isinstance(e, Step) for e in events)), (6, 4)
     ),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field, fields
 from itertools import count, islice
 
 import numpy as np
@@ -18,11 +18,12 @@ from kd_core.system import parallel
 LABELS_ONLY = labels_only(ObjectiveConfig())
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Recipe:
     """How one model is trained; every number is final (nothing ``auto``).
 
     Its ``repr`` is part of the cache's keys: another field name or default would find no model of before.
+    A field that came later is left out of it while it is what was done before.
     """
 
     who: Role
@@ -37,6 +38,12 @@ class Recipe:
     max_grad_norm: float = 1.0
     transfer_batch_size: int = 0  # 0: labelled rows only
     objective: ObjectiveConfig = LABELS_ONLY
+    metric: str = field(default="accuracy", repr=False)  # the weights are kept that are best by it
+
+    def __repr__(self) -> str:
+        later = "" if self.metric == "accuracy" else f", metric={self.metric!r}"
+        shown = (f"{part.name}={getattr(self, part.name)!r}" for part in fields(self) if part.repr)
+        return f"Recipe({', '.join(shown)}{later})"
 
     @property
     def name(self) -> str:

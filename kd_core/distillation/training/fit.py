@@ -50,6 +50,7 @@ def fit(
             train=texts,
             labelled=len(run.task.train),
             validation=validation,
+            names=run.task.labels,
             folder=folder,
             on_event=run.on_event,
             control=run.control,

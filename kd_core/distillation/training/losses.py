@@ -21,14 +21,17 @@ from kd_core.objectives import Outputs, find
 UNLABELLED = -100
 
 
-def hard_loss(student_logits: Tensor, labels: Tensor) -> Tensor:
-    """Cross-entropy with the labels: -log softmax(student_logits)[label], mean over the labelled rows.
+def hard_loss(student_logits: Tensor, labels: Tensor, weights: Tensor | None = None) -> Tensor:
+    """Cross-entropy with the labels: -w[label] log softmax(student_logits)[label], mean over labelled rows.
 
-    Shapes: student_logits (B, C), labels (B,) -> scalar. Rows labelled -100 count for nothing; if there
-    is no other row, the loss is exactly 0 and its gradient too.
+    Shapes: student_logits (B, C), labels (B,), weights (C,), or None for 1 -> scalar. The mean divides by the
+    number of rows, not by their weights: so batches average to the weighted loss of all texts. Rows labelled
+    -100 count for nothing; if there is no other row, the loss is exactly 0 and its gradient too.
     Source: Hinton et al. 2015, section 2 (the objective with the correct labels, at T = 1).
     """
-    total = F.cross_entropy(_full_precision(student_logits), labels, ignore_index=UNLABELLED, reduction="sum")
+    total = F.cross_entropy(
+        _full_precision(student_logits), labels, weights, ignore_index=UNLABELLED, reduction="sum"
+    )
     return total / (labels != UNLABELLED).sum().clamp(min=1)
 
 

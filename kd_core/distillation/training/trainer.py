@@ -12,6 +12,7 @@ import math
 import os
 import shutil
 import time
+from collections.abc import Sequence
 from functools import partial
 from importlib import import_module
 from pathlib import Path
@@ -35,6 +36,7 @@ from transformers.integrations import TensorBoardCallback
 from transformers.trainer import TRAINER_STATE_NAME
 from transformers.utils import SAFE_WEIGHTS_NAME
 
+from kd_core.distillation.balance import class_weights, score
 from kd_core.distillation.events import Checkpointed, Evaluated, OnEvent, Step
 from kd_core.distillation.run import Reporting
 from kd_core.distillation.training import losses
@@ -74,6 +76,7 @@ class DistillTrainer(Trainer):  # type: ignore[misc]
         train: Dataset,
         labelled: int,
         validation: Dataset,
+        names: Sequence[str],
         folder: Path,
         on_event: OnEvent,
         control: Control,
@@ -90,7 +93,7 @@ class DistillTrainer(Trainer):  # type: ignore[misc]
         self.resumable = resumable
         self._saved_at, self._saved_step = time.monotonic(), 0
         self._on_event = on_event
-        self._labelled = labelled
+        self._labelled, self._names = labelled, names
         self._terms = terms
         super().__init__(
             model=model,
@@ -100,6 +103,9 @@ class DistillTrainer(Trainer):  # type: ignore[misc]
             data_collator=partial(collate, pad_token_id=model.config.pad_token_id or 0),
             callbacks=[Reporter(self, on_event)],
         )
+        known = train.select(range(labelled))["label"][:]
+        weights = class_weights(recipe.objective.class_weights, names, known)
+        self._weights = None if weights is None else torch.tensor(weights, device=self.args.device).float()
         self.remove_callback(PrinterCallback)
         for callback in self.callback_handler.callbacks:
             if reporting and isinstance(callback, TensorBoardCallback) and callback.logging_dir is None:
@@ -131,7 +137,7 @@ class DistillTrainer(Trainer):  # type: ignore[misc]
         else:
             logits = torch.cat([model(**part).logits for part in _by_kind(texts, inputs["labels"])])
         weights = _ProcessWeights(inputs)
-        hard = weights.labelled * losses.hard_loss(logits, inputs["labels"])
+        hard = weights.labelled * losses.hard_loss(logits, inputs["labels"], self._weights)
         soft = torch.zeros_like(hard)
         if objective.alpha < 1:
             soft = weights.rows * losses.soft_loss(
@@ -163,7 +169,10 @@ class DistillTrainer(Trainer):  # type: ignore[misc]
         super().log(logs, start_time)
 
     def evaluate(self, *_: Any, **__: Any) -> dict[str, float]:
-        """Accuracy and cross-entropy on the validation split; stops between two batches when asked to."""
+        """Accuracy, cross-entropy and what the recipe is judged by, on the validation split.
+
+        Stops between two batches when asked to.
+        """
         try:
             logits = predict_logits(
                 self.model, self.eval_dataset, precision=self.recipe.precision, control=self.run_control
@@ -173,8 +182,10 @@ class DistillTrainer(Trainer):  # type: ignore[misc]
             raise
         labels = torch.tensor(self.eval_dataset["label"])
         loss = torch.nn.functional.cross_entropy(torch.from_numpy(logits), labels)
-        accuracy = float((logits.argmax(axis=1) == labels.numpy()).mean())
-        metrics = {"eval_accuracy": accuracy, "eval_loss": float(loss)}
+        answers = logits.argmax(axis=1)
+        by = dict.fromkeys(("accuracy", self.recipe.metric))
+        metrics = {f"eval_{name}": score(name, answers, labels, self._names) for name in by}
+        metrics["eval_loss"] = float(loss)
         self.log(dict(metrics))
         self.control: TrainerControl = self.callback_handler.on_evaluate(
             self.args, self.state, self.control, metrics
@@ -432,7 +443,7 @@ def _arguments(recipe: Recipe, folder: Path, reporting: Reporting | None) -> Tra
         eval_strategy="steps",
         eval_steps=recipe.evaluate_every,
         save_strategy="no",  # but by time
-        metric_for_best_model="accuracy",
+        metric_for_best_model=recipe.metric,
         greater_is_better=True,
         logging_steps=max(1, recipe.steps // POINTS),
         logging_nan_inf_filter=False,  # we stop at a NaN instead of hiding it

@@ -50,6 +50,8 @@ FIELDS = [f"{section}.{name}" for section, fields in sections() for name in fiel
 
 # A legal value, other than the default, for the fields where the default says too little.
 VALUES = {
+    "objective.class_weights": "sport=3,tech=0.5",
+    "training.metric": "f1:tech",
     "training.report_to": "tensorboard,wandb",
     "task.max_length": "64",
     "teacher.intermediate": "64",

@@ -89,7 +89,7 @@ def test_what_a_user_wrote_is_neither_markup_nor_a_template(
         text = figure.to_json().replace("\\u003c", "<")
         assert "<img" not in text, name
         assert all("%{y} a" not in (trace.hovertemplate or "") for trace in figure.data), name
-    assert figures.confusion(read(report), "student").layout.yaxis.ticktext[0].endswith("…")
+    assert figures.confusion(read(report), "student").layout.yaxis.ticktext[0].endswith("… (125)")
 
 
 def luminance(colour: str) -> float:

@@ -17,6 +17,16 @@ def test_it_tells_texts_by_their_words() -> None:
     assert floor.logits(["the late goal", "one bank"]).argmax(axis=1).tolist() == [0, 1]
 
 
+def test_a_class_that_weighs_more_is_answered_more() -> None:
+    """A text without a known word has the classes' shares alone."""
+    texts, labels = [*TEXTS, "the cup was won"], [*LABELS, 0]
+    plain, weighted = (
+        TfidfBaseline.fit(texts, labels, 2, weights).logits(["xyz"]).argmax()
+        for weights in (None, np.array([1.0, 20.0]))
+    )
+    assert (plain, weighted) == (0, 1)
+
+
 def test_letters_count_where_words_have_no_spaces() -> None:
     floor = TfidfBaseline.fit(["好看的书", "好看的人", "难看的书", "难看极了"], [1, 1, 0, 0], 2)
     assert floor.logits(["真好看", "太难看"]).argmax(axis=1).tolist() == [1, 0]

@@ -39,6 +39,18 @@ def gradient(loss: Callable[[Tensor], Tensor], at: Tensor) -> Tensor:
 # --- hard loss and objective ------------------------------------------------------------------------
 
 
+def test_the_hard_loss_weighs_a_row_by_its_class():
+    """Two classes at logits (0, log 3): probabilities 1/4 and 3/4. Weights 2 and 0.5, three labelled rows."""
+    logits = torch.tensor([[0.0, log(3)]] * 4, dtype=torch.float64)
+    labels, weights = torch.tensor([0, 1, 1, -100]), torch.tensor([2.0, 0.5], dtype=torch.float64)
+    by_hand = (2 * log(4) + 2 * 0.5 * log(4 / 3)) / 3
+    assert float(hard_loss(logits, labels, weights)) == pytest.approx(by_hand)
+    # d/dz of a row: weight (p - onehot) / rows.
+    slope = gradient(lambda z: hard_loss(z, labels, weights), logits)
+    expected = [[-2 * 0.75 / 3, 2 * 0.75 / 3], *[[0.5 * 0.25 / 3, -0.5 * 0.25 / 3]] * 2, [0, 0]]
+    assert slope.tolist() == [pytest.approx(row) for row in expected]
+
+
 def test_hard_loss_by_hand() -> None:
     logits = torch.tensor([[1 / 2, 1 / 4, 1 / 4], [1 / 8, 1 / 8, 3 / 4]]).log()
     # -log 1/4 and -log 3/4

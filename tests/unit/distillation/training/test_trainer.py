@@ -246,7 +246,7 @@ def test_the_same_recipe_gives_the_same_bits_whatever_happened_before(trainer):
 def test_a_loss_that_is_no_number_ends_the_training(trainer, monkeypatch, value, word):
     calls = []
 
-    def hard_loss(logits, labels):
+    def hard_loss(logits, labels, weights):
         calls.append(labels)
         return logits.sum() * 0 + (value if len(calls) == 3 else 1.0)
 

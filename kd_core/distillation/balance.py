@@ -1,0 +1,90 @@
+"""Classes that are rare: what each weighs in the hard loss, and what models are judged by. No torch."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from kd_core.config import weights_by_hand
+from kd_core.errors import ConfigError
+from kd_core.system.formatting import percent
+
+RARE = 0.5  # of its fair share, 1 / classes: a class with less of the training texts is rare
+
+
+def class_weights(choice: str, names: Sequence[str], labels: ArrayLike) -> NDArray[np.float64] | None:
+    """The weight of each class in the hard loss, (C,); None where all weigh the same.
+
+    "balanced" is N / (C n_c) for the N training ``labels``, n_c of class c: the classes count alike, and the
+    mean weight of a text is 1 (King and Zeng 2001, section 4.2, for equal shares). By hand: 1 unless given.
+    Raises: ConfigError for a class that the task does not have.
+    """
+    if choice == "none":
+        return None
+    if choice == "balanced":
+        counts = np.bincount(np.asarray(labels, dtype=np.int64), minlength=len(names))
+        weights: NDArray[np.float64] = counts.sum() / (len(names) * np.maximum(counts, 1))
+        return weights
+    given = weights_by_hand(choice)
+    check_classes("objective.class_weights", given, names)
+    return np.array([given.get(name, 1.0) for name in names])
+
+
+def check_classes(setting: str, given: Sequence[str] | dict[str, float], names: Sequence[str]) -> None:
+    """Raises: ConfigError where the setting names a class that is not one of the task's."""
+    if unknown := [name for name in given if name not in names]:
+        raise ConfigError(
+            f"{setting} names {', '.join(map(repr, unknown))}, not a class of this task; "
+            f"its classes are {', '.join(names)}"
+        )
+
+
+def rarest(names: Sequence[str], labels: ArrayLike) -> tuple[str, float]:
+    """The class with the fewest texts, and how many it has of its fair share (1: as many as the mean)."""
+    counts = np.bincount(np.asarray(labels, dtype=np.int64), minlength=len(names))
+    place = int(counts.argmin())
+    return names[place], float(counts[place] * len(names) / max(counts.sum(), 1))
+
+
+def auto_metric(names: Sequence[str], labels: ArrayLike) -> str:
+    """What ``training.metric = auto`` means for these training labels."""
+    return "macro_f1" if rarest(names, labels)[1] < RARE else "accuracy"
+
+
+def why_macro_f1(names: Sequence[str], labels: ArrayLike) -> str:
+    """The reason of ``auto_metric``, in a sentence."""
+    name, share = rarest(names, labels)
+    return (
+        f"The class {name!r} has {percent(share / len(names))} of the training texts, less than half of a "
+        f"fair share ({percent(1 / len(names))}), so models are judged by macro-F1, in which each class "
+        "counts alike. Set the metric to accuracy to judge by all texts alike."
+    )
+
+
+def score(metric: str, predicted: ArrayLike, labels: ArrayLike, names: Sequence[str]) -> float:
+    """accuracy, macro_f1 (of the classes among labels or answers) or f1:CLASS of answers (N,), in [0, 1]."""
+    from sklearn.metrics import f1_score
+
+    predicted, labels = np.asarray(predicted), np.asarray(labels)
+    if metric == "accuracy":
+        return float((predicted == labels).mean())
+    if metric == "macro_f1":
+        return float(f1_score(labels, predicted, average="macro", zero_division=0))
+    own = [list(names).index(metric.removeprefix("f1:"))]
+    return float(f1_score(labels, predicted, labels=own, average="macro", zero_division=0))
+
+
+def notes(metric: str, names: Sequence[str], train: ArrayLike, test: ArrayLike) -> list[str]:
+    """What a person should know of the classes of a run, by the labels of its two splits."""
+    found = (
+        [why_macro_f1(names, train)] if metric == "macro_f1" and auto_metric(names, train) == metric else []
+    )
+    seen = np.unique(np.asarray(test))
+    if missing := [repr(name) for place, name in enumerate(names) if place not in seen]:
+        subject = (
+            f"The class {missing[0]} has" if len(missing) == 1 else f"The classes {', '.join(missing)} have"
+        )
+        found.append(f"{subject} no test text: how well it is recognised is not known. Add such texts.")
+    return found
