@@ -13,6 +13,7 @@ from kd_core.cli.runs import find_run
 from kd_core.deployment.reports import FormReport
 from kd_core.deployment.runtimes import form_name
 from kd_core.errors import RunError
+from kd_core.system import paths
 from kd_core.system.formatting import compared, megabytes, percent, plus_minus, what_is_timed
 
 
@@ -34,7 +35,7 @@ def export(run: str, to: str, onnx: bool, int8: bool, as_json: bool) -> None:
         if row.id == run_id and row.status != "done":
             way = f"Go on with it: kd resume {run_id}" if row.status in RESUMABLE else "Wait for its end."
             raise RunError(f"Run {run_id} is {row.status}, so it has no student to export yet. {way}")
-    target = str(Path(to).expanduser().absolute())
+    target = str(paths.expanded(to).absolute())
     config = ExportConfig(run=run_id, to=target, onnx=onnx, int8=int8)
     check(config)
     report = start(store, config, kind="export", name=Path(target).name)

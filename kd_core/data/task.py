@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import math
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -14,6 +15,7 @@ from datasets.table import InMemoryTable
 
 LABELLED = Features({"text": Value("string"), "label": Value("int64")})
 UNLABELLED = Features({"text": Value("string")})
+SAMPLE, LETTERS = 500, 1_000_000  # of a split, at most
 
 
 def labelled(texts: Iterable[str], labels: Iterable[int]) -> Dataset:
@@ -61,6 +63,13 @@ class Task:
         for split in (self.train, self.validation, self.transfer):
             digest.update(content_hash(split).encode())
         return digest.hexdigest()
+
+
+def spread(split: Dataset) -> list[str]:
+    """Texts from all over a split, enough to know what its texts are like in a second."""
+    step = math.ceil(len(split) / SAMPLE) or 1
+    texts: list[str] = split.select(range(0, len(split), step))["text"][:]
+    return texts[:: math.ceil(sum(map(len, texts)) / LETTERS) or 1]
 
 
 def content_hash(split: Dataset) -> str:

@@ -24,6 +24,7 @@ from kd_core.deployment.reports import FormReport
 from kd_core.distillation import run_folder
 from kd_core.distillation.report import FILE, Report
 from kd_core.models.presets import STUDENTS, TEACHERS
+from kd_core.system import paths
 from kd_core.system.atomic import MANIFEST, seal
 
 MODEL, ONNX = "model", "onnx"
@@ -78,7 +79,7 @@ def write_bundle(
     original = Report.read(run_folder.find(run_id))
     names = _names(original.config)
     report = Report.model_validate(_renamed(original.to_dict(), names))
-    files = {name: _digest(Path(path).expanduser()) for path, name in names.items()}
+    files = {name: _digest(paths.expanded(path)) for path, name in names.items()}
     max_length = report.config["task"]["max_length"]
 
     (folder / MODEL).mkdir()
@@ -167,7 +168,7 @@ def _names(config: Mapping[str, Any]) -> dict[str, str]:
 def _is_local(section: str, value: str | None) -> bool:
     if value is None or value in {*TASKS, *TEACHERS, *STUDENTS} or value.startswith("hub:"):
         return False
-    path = Path(value).expanduser()
+    path = paths.expanded(value)
     return section == "task" or path.is_absolute() or path.is_dir()
 
 

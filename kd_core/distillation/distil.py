@@ -62,7 +62,10 @@ def train_student(
     source, pieces = teacher.model, teacher.tokenizer
     if variant.untuned:
         source, pieces = load_teacher(run.config.teacher, task)
-    student, tokenizer = build_student(settings, source, pieces, task, seed, run.place)
+    notes: list[str] = []
+    student, tokenizer = build_student(settings, source, pieces, task, seed, run.place, notes)
+    for sentence in notes:
+        run.note(sentence)
     recipe = student_recipe(run.config, variant, seed)
 
     def train() -> History:

@@ -13,7 +13,7 @@ from kd_core.distillation.distil import distil
 from kd_core.distillation.events import Finished, OnEvent, ignore
 from kd_core.distillation.record import record
 from kd_core.distillation.report import Report
-from kd_core.distillation.resolve import announce, resolve, token_lengths
+from kd_core.distillation.resolve import announce, doubts, resolve, token_lengths
 from kd_core.distillation.run import Clock, Run, check_processes
 from kd_core.distillation.teach import teach
 from kd_core.distillation.validate import validate
@@ -58,8 +58,9 @@ def distill(
 def _four_steps(config: DistillConfig, on_event: OnEvent, control: Control, run_id: str) -> Report:
     created = datetime.now(UTC)
     task = load_task(config.task)
-    model, tokenizer = load_teacher(config.teacher, task)
-    work = paths.work() / run_id
+    notes: list[str] = []
+    model, tokenizer = load_teacher(config.teacher, task, notes)
+    work, asked = paths.work() / run_id, config
     lengths = token_lengths(tokenizer, task)
     config = parallel.on_main_process(
         lambda: run_folder.begin(work, config, resolve(config, task, model.config, lengths), on_event)
@@ -67,6 +68,8 @@ def _four_steps(config: DistillConfig, on_event: OnEvent, control: Control, run_
     run, clock = Run(task, config, work, on_event, control), Clock(on_event)
     check_processes(run)
     on_event(announce(config, task, lengths))
+    for sentence in (*notes, *doubts(asked, config)):
+        run.note(sentence)
 
     with clock.stage("teach"):
         teacher, clock.cached["teach"] = teach(run, model, tokenizer)

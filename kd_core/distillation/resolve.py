@@ -11,7 +11,7 @@ from typing import Any
 from transformers import PretrainedConfig, PreTrainedTokenizerFast
 
 from kd_core.config import DistillConfig
-from kd_core.data.task import Task
+from kd_core.data.task import Task, spread
 from kd_core.distillation.balance import auto_metric, check_classes, class_weights
 from kd_core.distillation.events import Resolved
 from kd_core.errors import ConfigError
@@ -24,7 +24,6 @@ from kd_core.system.settings import fixed
 # Lengths to choose from: padding is per batch, so a longer limit costs only where a text is long.
 LENGTHS = (64, 128, 256)
 HELD = 0.99  # of the texts, whole
-SAMPLE, LETTERS = 500, 1_000_000  # of a split, at most: enough to know how long a text is, in a second
 STEPS = 900  # enough for the bundled headlines: 1,200 and 900 validate alike
 # Without transfer texts, of a student that begins with the teacher's vectors: by then it has learned what so
 # few texts can teach, and from there on it learns them by heart (docs/quality.md).
@@ -38,10 +37,7 @@ def token_lengths(tokenizer: PreTrainedTokenizerFast, task: Task) -> dict[str, l
     """Tokens, special ones included, of texts from all over "train" and "transfer"."""
     lengths = {}
     for name in ("train", "transfer"):
-        split = getattr(task, name)
-        step = math.ceil(len(split) / SAMPLE) or 1
-        texts = split.select(range(0, len(split), step))["text"][:]
-        texts = texts[:: math.ceil(sum(map(len, texts)) / LETTERS) or 1]
+        texts = spread(getattr(task, name))
         lengths[name] = [len(ids) for ids in tokenizer(texts, verbose=False)["input_ids"]] if texts else []
     return lengths
 
@@ -81,10 +77,19 @@ def resolve(config: DistillConfig, task: Task, teacher: PretrainedConfig, length
     changes |= _sizes("teacher", teacher) | _sizes("student", student)
     config = config.change(changes)
     # These two follow from what was just decided.
-    last = {"task.max_length": clamp_length(teacher, fixed(config.task.max_length))}
+    limit = clamp_length(student, clamp_length(teacher, fixed(config.task.max_length)))
+    last = {"task.max_length": limit}
     if config.training.evaluate_every == "auto":
         last["training.evaluate_every"] = max(1, fixed(config.training.steps) // 12)
     return config.change(last)
+
+
+def doubts(asked: DistillConfig, resolved: DistillConfig) -> list[str]:
+    """Sentences about what was asked for and is not done."""
+    wanted, limit = asked.task.max_length, resolved.task.max_length
+    if wanted in ("auto", limit):
+        return []
+    return [f"Texts are cut at {limit:,} tokens, not at {wanted:,}: the models have no more positions."]
 
 
 def announce(config: DistillConfig, task: Task, lengths: Lengths) -> Resolved:

@@ -18,6 +18,7 @@ from kd_core.config import DistillConfig, Precision, Tracker
 from kd_core.data.task import Task
 from kd_core.distillation.events import (
     Evaluated,
+    Note,
     OnEvent,
     Stage,
     StageFinished,
@@ -58,6 +59,13 @@ class Run:
     work: Path
     on_event: OnEvent
     control: Control
+    notes: list[str] = field(default_factory=list)  # that the report has too
+
+    def note(self, sentence: str) -> None:
+        """Say it once, to whoever watches and in the report."""
+        if sentence not in self.notes:
+            self.notes.append(sentence)
+            self.on_event(Note(sentence))
 
     @property
     def max_length(self) -> int:

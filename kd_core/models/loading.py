@@ -26,10 +26,19 @@ from transformers import (
 
 import kd_core.models.bilstm  # noqa: F401  # registers its config, so that a saved student loads
 from kd_core.config import TeacherConfig
-from kd_core.data.task import Task
+from kd_core.data.task import Task, spread
 from kd_core.errors import ModelError
-from kd_core.models.checkpoints import _check_complete, _check_ids, _locate, _quiet, _read_config, _translated
-from kd_core.models.presets import TEACHERS, find_preset
+from kd_core.models.checkpoints import (
+    _check_complete,
+    _check_finite,
+    _check_ids,
+    _check_pieces,
+    _locate,
+    _quiet,
+    _read_config,
+    _translated,
+)
+from kd_core.models.presets import TEACHERS, find_preset, short
 
 SCRATCH_VOCABULARY = 8_000
 SCRATCH_CHARACTERS = 4_000
@@ -50,16 +59,19 @@ _NOT_ESSENTIAL = frozenset(
 )
 
 
-def load_teacher(config: TeacherConfig, task: Task) -> tuple[PreTrainedModel, PreTrainedTokenizerFast]:
+def load_teacher(
+    config: TeacherConfig, task: Task, notes: list[str] | None = None
+) -> tuple[PreTrainedModel, PreTrainedTokenizerFast]:
     """The teacher before fine-tuning, in float32, with one logit per label of the task.
 
     What a checkpoint lacks (the head) starts from ``config.seed``; the global random state is left alone.
-    A checkpoint that is a classifier of the task's labels, in any order, keeps its head.
+    A checkpoint that is a classifier of the task's labels, in any order, keeps its head. What looks doubtful
+    adds a sentence to ``notes``.
     Raises: ModelError.
     """
     preset = find_preset(config.model, TEACHERS)
     if preset is None or preset.source != "new":
-        return load_checkpoint(config.model, task, config.seed)
+        return load_checkpoint(config.model, task, config.seed, notes)
     tokenizer = train_tokenizer(chain(task.train["text"], task.transfer["text"]))
     model_config = teacher_config(config, task.labels, vocab_size=len(tokenizer))
     return new_model(model_config, config.seed), tokenizer
@@ -85,7 +97,9 @@ def teacher_config(
     return _with_labels(new, labels)
 
 
-def load_checkpoint(name: str, task: Task, seed: int) -> tuple[PreTrainedModel, PreTrainedTokenizerFast]:
+def load_checkpoint(
+    name: str, task: Task, seed: int, notes: list[str] | None = None
+) -> tuple[PreTrainedModel, PreTrainedTokenizerFast]:
     """A bundled preset, a Hugging Face folder or a Hub id as a classifier of the task; see ``load_teacher``.
 
     Raises: ModelError.
@@ -93,7 +107,10 @@ def load_checkpoint(name: str, task: Task, seed: int) -> tuple[PreTrainedModel, 
     place, local_only = _locate(name)
     config = _read_config(name, place, local_only)
     old_labels = _labels(config)
+    doubts = []
     if sorted(old_labels) != sorted(task.labels):
+        if any("ForSequenceClassification" in str(kind) for kind in config.architectures or ()):
+            doubts.append(_other_head(name, old_labels, task.labels))
         _with_labels(config, task.labels)
     with _quiet(), seeded(seed), _translated(name):
         model, report = AutoModelForSequenceClassification.from_pretrained(
@@ -109,12 +126,16 @@ def load_checkpoint(name: str, task: Task, seed: int) -> tuple[PreTrainedModel, 
         tokenizer = AutoTokenizer.from_pretrained(place, trust_remote_code=False, local_files_only=local_only)
         _fit_head(model, old_labels, task.labels)
     _check_complete(name, model, report)
+    _check_finite(name, model)
     if not isinstance(tokenizer, PreTrainedTokenizerFast):
         raise ModelError(
             f"The tokenizer of {name!r} is a {type(tokenizer).__name__}, which has no fast version; "
             "choose a model with a tokenizer.json."
         )
     _check_ids(name, model, tokenizer)
+    doubts += _check_pieces(name, tokenizer, [*spread(task.train), *spread(task.transfer)])
+    if notes is not None:
+        notes += doubts
     if name == "minilm-l3":
         model.base_model.encoder.layer = model.base_model.encoder.layer[::2]
         model.config.num_hidden_layers = len(model.base_model.encoder.layer)
@@ -198,6 +219,14 @@ def seeded(seed: int) -> Iterator[None]:
 def _labels(config: PretrainedConfig) -> list[str]:
     """The names of a classifier's logits; those of any other checkpoint are LABEL_0, LABEL_1."""
     return [config.id2label[i] for i in sorted(config.id2label)]
+
+
+def _other_head(name: str, old: Sequence[str], new: Sequence[str]) -> str:
+    listed = ", ".join(old[:5]) + (", ..." if len(old) > 5 else "")
+    return (
+        f"{short(name)} is a classifier of {len(old):,} other labels ({listed}). Its head was replaced by "
+        f"one for the {len(new):,} of this task, which starts from nothing."
+    )
 
 
 def _with_labels(config: PretrainedConfig, labels: Sequence[str]) -> PretrainedConfig:

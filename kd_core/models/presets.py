@@ -5,15 +5,15 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Literal
 
 from kd_core.errors import ModelError
+from kd_core.system import paths
 
 Source = Literal["bundled", "extra", "hub", "new", "teacher"]
 
-# Each part starts with a letter, a digit or "_", so that "./x" is a path.
-_HUB_ID = re.compile(r"\w[\w.-]*(/\w[\w.-]*)?")
+# Each part starts with a letter, a digit or "_", so that "./x" is a path. The rest are the Hub's own rules.
+_HUB_ID = re.compile(r"(?=.{1,96}$)(?!.*(--|\.\.))\w[\w.-]*(/\w[\w.-]*)?")
 
 
 @dataclass(frozen=True)
@@ -96,9 +96,14 @@ def find_preset(name: str, presets: Mapping[str, Preset]) -> Preset | None:
     """
     if name in presets:
         return presets[name]
-    if _HUB_ID.fullmatch(name) or (name and Path(name).expanduser().is_dir()):
+    if _HUB_ID.fullmatch(name) or paths.existing_folder(name):
         return None
     raise ModelError(
         f"{name!r} is no model: choose {', '.join(presets)}, the folder of a Hugging Face model, "
         "or a Hub id such as google-bert/bert-base-uncased."
     )
+
+
+def short(name: str) -> str:
+    """A model's name without its folder or organisation."""
+    return re.split(r"[\\/]", name.rstrip("\\/"))[-1]

@@ -38,19 +38,20 @@ def build_student(
     task: Task,
     seed: int,
     place: Place = cache.place,
+    notes: list[str] | None = None,
 ) -> tuple[PreTrainedModel, PreTrainedTokenizerFast]:
     """A student that shares nothing with the teacher, and its tokenizer.
 
     The weights are a function of the arguments alone: equal seeds give equal bits, and the global random
     state is left as it was. With ``trim_vocabulary`` the pieces are those of the train and transfer texts,
     and as many frequent ones as ``fill_vocabulary`` says. ``place`` names the folder that keeps the teacher's
-    vectors.
+    vectors. What looks doubtful adds a sentence to ``notes``.
     Raises: ModelError.
     """
     init = resolve_init(config, teacher.config)
     source = teacher
     if find_preset(config.model, STUDENTS) is None:
-        source, tokenizer = load_checkpoint(config.model, task, seed)
+        source, tokenizer = load_checkpoint(config.model, task, seed, notes)
     whole = tokenizer
     if config.trim_vocabulary:
         texts = chain(task.train["text"], task.transfer["text"])

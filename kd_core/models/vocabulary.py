@@ -102,6 +102,13 @@ def share_unknown(
     return sum(not unknown.isdisjoint(ids) for ids in read) / max(len(read), 1)
 
 
+def unknown_pieces(tokenizer: PreTrainedTokenizerFast, texts: Iterable[str]) -> float:
+    """The share of the pieces of ``texts`` that are the unknown one; 1 where there is no piece at all."""
+    ids = tokenizer(list(texts), add_special_tokens=False, verbose=False)["input_ids"]
+    total, unknown = sum(map(len, ids)), tokenizer.unk_token_id
+    return sum(own.count(unknown) for own in ids) / total if total else 1.0
+
+
 def map_ids(kept: list[int], old_size: int) -> npt.NDArray[np.int64]:
     """The inverse of ``kept``: shape (old_size,), the new id of each old id, -1 where it was dropped."""
     new_ids = np.full(old_size, -1, dtype=np.int64)

@@ -11,11 +11,7 @@ import platformdirs
 def home() -> Path:
     """``KD_HOME``, or the user's data folder."""
     chosen = os.environ.get("KD_HOME")
-    return (
-        Path(chosen).expanduser()
-        if chosen
-        else Path(platformdirs.user_data_dir("kd-studio", appauthor=False))
-    )
+    return expanded(chosen) if chosen else Path(platformdirs.user_data_dir("kd-studio", appauthor=False))
 
 
 def runs() -> Path:
@@ -34,6 +30,19 @@ def exports() -> Path:
 def work() -> Path:
     """Checkpoints of runs that are under way."""
     return home() / "work"
+
+
+def expanded(name: str | Path) -> Path:
+    """With the home folder for "~". That of nobody stays as it is, where pathlib raises an error."""
+    return Path(os.path.expanduser(name))
+
+
+def existing_folder(name: str) -> Path | None:
+    """The folder that a person has named; None where there is none, or none can have that name."""
+    try:
+        return folder if name and (folder := expanded(name)).is_dir() else None
+    except (OSError, ValueError):  # longer than a path may be, or with a NUL
+        return None
 
 
 def app_folder() -> Path:

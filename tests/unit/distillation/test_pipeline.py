@@ -18,6 +18,7 @@ from kd_core.distillation.events import (
     STAGES,
     Evaluated,
     Finished,
+    Note,
     Resolved,
     StageFinished,
     StageStarted,
@@ -301,3 +302,25 @@ def test_a_start_before_fine_tuning_and_one_after_it(kd_home, short_config, teac
     for name, teacher in (("alone-0", after), ("student-0", after), ("untuned_start-0", before)):
         weights = student(report, name)[layer.format(0)]
         assert torch.allclose(weights, teacher[layer.format(copied)], atol=1e-5), name
+
+
+def test_what_is_doubtful_is_told_once_and_stands_in_the_report(
+    kd_home, short_config, tiny_teacher, tmp_path
+):
+    student = tiny_teacher("bert", 1)
+    student.config.id2label = {0: "yes", 1: "no", 2: "perhaps", 3: "never", 4: "always"}
+    student.save_pretrained(tmp_path / "judge")
+    tokenizer = AutoTokenizer.from_pretrained(short_config.teacher.model, trust_remote_code=False)
+    tokenizer.save_pretrained(tmp_path / "judge")
+    events: list[object] = []
+    config = short_config.change(
+        {"student.model": str(tmp_path / "judge"), "task.max_length": 8192, "training.seeds": (0, 1)}
+    )
+    report = distill(config, events.append)
+    doubts = [
+        "Texts are cut at 66 tokens, not at 8,192: the models have no more positions.",
+        "judge is a classifier of 5 other labels (yes, no, perhaps, never, always). Its head was replaced by "
+        "one for the 5 of this task, which starts from nothing.",
+    ]
+    assert [event.text for event in events if isinstance(event, Note)] == doubts
+    assert report.notes[-2:] == doubts

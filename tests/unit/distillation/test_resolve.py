@@ -8,6 +8,7 @@ from functools import partial
 import pytest
 
 from kd_core.config import DistillConfig, sections
+from kd_core.data import task as data
 from kd_core.data.task import labelled, unlabelled
 from kd_core.distillation import resolve as module
 from kd_core.distillation.resolve import announce, auto_length, mean_tokens, token_lengths
@@ -162,10 +163,10 @@ def test_a_run_says_how_much_is_ahead(resolve, tiny_task, bert, lengths_of):
 
 
 def test_lengths_are_those_of_a_sample_from_all_over_a_split(tiny_task, monkeypatch, lengths_of):
-    monkeypatch.setattr(module, "SAMPLE", 10)
+    monkeypatch.setattr(data, "SAMPLE", 10)
     task = replace(tiny_task, transfer=unlabelled(["goal " * count for count in range(40)]))
     assert lengths_of(task)["transfer"] == [2, 6, 10, 14, 18, 22, 26, 30, 34, 38]
-    monkeypatch.setattr(module, "LETTERS", 500)  # of the 5 x (0 + 4 + ... + 36) = 900: every other text
+    monkeypatch.setattr(data, "LETTERS", 500)  # of the 5 x (0 + 4 + ... + 36) = 900: every other text
     assert lengths_of(task)["transfer"] == [2, 10, 18, 26, 34]
     none = replace(tiny_task, transfer=unlabelled([]))
     assert lengths_of(none)["transfer"] == []
@@ -271,3 +272,22 @@ def test_an_unresolved_value_is_not_a_number():
     with pytest.raises(ConfigError, match=r"^this config still has 'auto' values; resolve it first$"):
         fixed(DistillConfig().training.steps)
     assert fixed(7) == 7
+
+
+def test_the_length_is_what_teacher_and_student_both_have_positions_for(
+    resolve, tiny_task, bert, tiny_teacher, tiny_tokenizer, tmp_path
+):
+    """A student from a checkpoint may have fewer than its teacher."""
+    model = tiny_teacher("bert")
+    model.config.max_position_embeddings = 40
+    model.save_pretrained(tmp_path)
+    tiny_tokenizer.save_pretrained(tmp_path)
+    for student, limit in (("tiny", 66), (str(tmp_path), 40)):
+        config = DistillConfig().change({"task.max_length": 500, "student.model": student})
+        resolved = resolve(config, tiny_task, bert)
+        assert resolved.task.max_length == limit
+        assert module.doubts(config, resolved) == [
+            f"Texts are cut at {limit} tokens, not at 500: the models have no more positions."
+        ]
+    for asked in ("auto", limit):
+        assert module.doubts(config.change({"task.max_length": asked}), resolved) == []

@@ -11,6 +11,7 @@ from huggingface_hub.errors import EntryNotFoundError, GatedRepoError, Repositor
 from transformers import AutoModelForSequenceClassification, BertConfig, BertTokenizerFast, RobertaConfig
 
 from kd_core.config import TeacherConfig
+from kd_core.data.task import labelled, unlabelled
 from kd_core.errors import ModelError
 from kd_core.models import checkpoints, loading
 from kd_core.models.bilstm import BiLSTMConfig
@@ -181,6 +182,67 @@ def test_a_tokenizer_beyond_the_vocabulary(folder, tiny_tokenizer, tiny_task):
         ModelError, match=f"ids up to {rows + 1}, but the model has embeddings for {rows} pieces"
     ):
         load(folder, tiny_task)
+
+
+def test_a_folder_without_tokenizer_files(folder, tiny_task):
+    """Transformers makes a tokenizer of five special pieces, and every word would be unknown."""
+    for file in folder.glob("*token*"):
+        file.unlink()
+    with pytest.raises(ModelError, match=r"does not know 100% of the words .* 5 pieces.*no tokenizer\.json"):
+        load(folder, tiny_task)
+
+
+def test_texts_of_another_language_are_said_or_refused(folder, tiny_task):
+    known, foreign = tiny_task.train["text"][:60], ["\u4eca\u65e5\u306f"] * 30  # three words each, unknown
+    notes: list[str] = []
+    task = replace(tiny_task, transfer=unlabelled(foreign))
+    load_teacher(TeacherConfig(model=str(folder)), task, notes)
+    pieces = sum(len(text.split()) for text in known)
+    assert notes == [
+        f"The tokenizer of {folder.name} does not know {90 / (90 + pieces):.0%} of the words in these texts; "
+        "it may be for another language."
+    ]
+    labels = [i % 5 for i in range(30)]
+    with pytest.raises(ModelError, match="does not know 100% of the words in these texts"):
+        load(folder, replace(task, train=labelled(foreign, labels)))
+    notes.clear()
+    load_teacher(TeacherConfig(model=str(folder)), tiny_task, notes)
+    assert notes == []
+
+
+def test_a_head_that_is_replaced_is_said(folder, tiny_task):
+    notes: list[str] = []
+    load_teacher(TeacherConfig(model=str(folder)), replace(tiny_task, labels=("a", "b", *LABELS[:3])), notes)
+    assert notes == [
+        f"{folder.name} is a classifier of 5 other labels (sport, politics, tech, film, money). Its head was "
+        "replaced by one for the 5 of this task, which starts from nothing."
+    ]
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf")])
+def test_weights_that_are_no_numbers(tiny_teacher, tiny_tokenizer, tiny_task, tmp_path, value):
+    model = tiny_teacher("bert")
+    with torch.no_grad():
+        model.bert.encoder.layer[1].output.dense.bias[3:5] = value
+    model.save_pretrained(tmp_path)
+    tiny_tokenizer.save_pretrained(tmp_path)
+    with pytest.raises(ModelError, match=r"hold 2 values that are no numbers .*encoder\.layer\.1\.output"):
+        load(tmp_path, tiny_task)
+
+
+@pytest.mark.parametrize("weights", [[1, 2], ["a", 2]])
+def test_an_index_of_numbered_shards(folder, tiny_task, weights):
+    (folder / "model.safetensors").unlink()
+    index = {"weight_map": dict(zip("ab", weights, strict=True))}
+    (folder / "model.safetensors.index.json").write_text(json.dumps(index))
+    with pytest.raises(ModelError, match="it is not an index of weights"):
+        load(folder, tiny_task)
+
+
+@pytest.mark.parametrize("name", ["~nosuchuser/x", "x" * 5_000, "/" + "x" * 5_000, "a\0b", "a--b"])
+def test_names_that_no_folder_can_have(name, tiny_task):
+    with pytest.raises(ModelError, match="is no model: choose minilm-l6"):
+        load(name, tiny_task)
 
 
 def test_a_bilstm_folder_is_a_teacher_too(tiny_tokenizer, tiny_task, tmp_path):
