@@ -42,6 +42,7 @@ def bench(run: str, as_json: bool) -> None:
 
 def _print(out: Console, report: BenchReport) -> None:
     from kd_core.deployment.benchmark_notes import conditions
+    from kd_core.deployment.staircase import comparisons
 
     first = report["forms"][0]
     times = first["latency_ms"]
@@ -54,6 +55,8 @@ def _print(out: Console, report: BenchReport) -> None:
     )
     headings = ("", "Accuracy", "Parameters", "Size", "Memory", "p50", "p95", "Against the first")
     out.print(table(headings, [_form(form, first) for form in report["forms"]], range(1, 7)))
+    for line in comparisons(report["forms"]):
+        out.print(line, soft_wrap=True)
     for heading, columns, rows in grid(report["cells"]):
         out.print(f"\n{heading}. p50 and p95 of a batch in ms, texts a second.")
         out.print(table(columns, rows, range(1, len(columns))))

@@ -27,6 +27,7 @@ def export(run: str, to: str, onnx: bool, int8: bool, as_json: bool) -> None:
     """Measure the forms of RUN's distilled student, and write it with all that its users need."""
     run_id = find_run(run)
     from kd_core.deployment.export import ExportConfig, check
+    from kd_core.deployment.staircase import comparisons
     from kd_core.jobs.states import RESUMABLE
     from kd_core.jobs.store import Store
 
@@ -50,6 +51,9 @@ def export(run: str, to: str, onnx: bool, int8: bool, as_json: bool) -> None:
     teacher = report["forms"][0]
     rows = [_row(form, teacher) for form in report["forms"]]
     out.print(table(headings, rows, numbers=(1, 2, 3, 4)))
+    out.print()
+    for line in comparisons(report["forms"]):
+        out.print(line, soft_wrap=True)
     out.print(f"\nIn {report['to']}", soft_wrap=True)
     return None
 

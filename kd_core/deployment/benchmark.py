@@ -18,10 +18,12 @@ from contextlib import contextmanager
 from datetime import UTC, datetime
 from typing import IO, Annotated, Any, Literal, cast
 
+import numpy as np
 import psutil
 from pydantic import Field
 
 from kd_core.deployment.benchmark_notes import notes
+from kd_core.deployment.paired import compare
 from kd_core.deployment.reports import BenchCell, BenchReport, FormReport, LatencyReport
 from kd_core.deployment.runtimes import RUNTIMES, Runtime
 from kd_core.distillation.events import OnEvent, Progress, ignore
@@ -92,6 +94,7 @@ def bench(config: BenchConfig, on_event: OnEvent = ignore, control: Control | No
         form: _measure({"run": config.run, "who": who, "runtime": runtime} | largest, 1, progress, control)
         for form, who, runtime in forms()
     }
+    pairs = compare({form: np.array(found.pop("right")) for form, found in judged.items()})
     on_event(Progress(None, "done", todo, todo))
     tokenizer_ms = timed[0]["tokenizer_ms"]
     return {
@@ -105,7 +108,8 @@ def bench(config: BenchConfig, on_event: OnEvent = ignore, control: Control | No
                 FormReport,
                 {"name": form, "who": who, "runtime": runtime}
                 | judged[form]
-                | {"latency_ms": _headline(cells, form)},
+                | {"latency_ms": _headline(cells, form)}
+                | ({"paired": pairs[form]} if form in pairs else {}),
             )
             for form, who, runtime in forms()
         ],

@@ -113,11 +113,13 @@ def judge(request: Request, say: Say) -> dict[str, Any]:
     before = peak_memory()
     form = open_form(request["run"], request["who"], request["runtime"], threads=1)
     texts, labels = test_split(request["run"])
-    score = scores(form.predict(texts), labels, form.labels)
+    logits = form.predict(texts)
+    score = scores(logits, labels, form.labels)
     length = request["length"]
     rows = batches(form, texts[:TEXTS], request["batch"], length)[0]
     form.answer(*rows, max_length=None if length == "texts" else int(length))
     return {
+        "right": (logits.argmax(axis=1) == labels).tolist(),
         "accuracy": score.accuracy,
         "low": score.low,
         "high": score.high,

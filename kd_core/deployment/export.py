@@ -17,6 +17,7 @@ import numpy as np
 
 from kd_core.deployment.bundle import make_zip, write_bundle
 from kd_core.deployment.forms import Form, OpenForm, open_form, shifted_splits, test_split
+from kd_core.deployment.paired import compare
 from kd_core.deployment.reports import ExportReport, FormReport
 from kd_core.deployment.runtimes import Runtime, form_name
 from kd_core.distillation import run_folder
@@ -59,8 +60,10 @@ def export_run(
 
     All are evaluated on the whole test split and timed in turns; then ``config.to`` is written, whole or not
     at all. The report has ``run``, ``task``, ``to``, ``texts``, ``forms`` and ``machine``; a form's
-    ``difference`` is the largest between one of its logits and that of the student in PyTorch. An ONNX form
-    also has ``shifted``: its accuracy on corrupted and other texts, which the run knows of the PyTorch ones.
+    ``difference`` is the largest between one of its logits and that of the student in PyTorch, and its
+    ``paired`` compares the two text by text (the student in PyTorch is compared with the teacher). An ONNX
+    form also has ``shifted``: its accuracy on corrupted and other texts, which the run knows of the PyTorch
+    ones.
     Raises: RunError, ConfigError, ModelError, Stopped.
     """
     control = control or Control()
@@ -80,10 +83,10 @@ def export_run(
         nonlocal done
         label, before = f"measuring {_words(form.who, form.runtime)}", done
         done += len(texts)
-        # An int8 form's answers depend on what shares a batch: one by one, they are those that it will give.
-        batch = 1 if form.runtime == "int8" else 32
         return form.predict(
-            texts, batch, control, lambda rows: on_event(Progress(None, label, before + rows, total))
+            texts,
+            control=control,
+            on_rows=lambda rows: on_event(Progress(None, label, before + rows, total)),
         )
 
     for who, runtime in stages:
@@ -118,7 +121,16 @@ def export_run(
             }
     on_event(Progress(None, "measuring latency", done, total))
     speed = _latency(timed, texts[:TIMED_TEXTS], control)
-    forms = [cast(FormReport, form | {"latency_ms": asdict(speed[form["name"]])}) for form in scored]
+    pairs = compare({name: answers.argmax(axis=1) == labels for name, answers in logits.items()})
+    forms = [
+        cast(
+            FormReport,
+            form
+            | {"latency_ms": asdict(speed[form["name"]])}
+            | ({"paired": pairs[form["name"]]} if form["name"] in pairs else {}),
+        )
+        for form in scored
+    ]
     control.check()
     if config.to:
         on_event(Progress(None, f"writing {Path(config.to).name}", total - 1, total))

@@ -33,6 +33,7 @@ from kd_core.system.atomic import fetch, is_whole
 from kd_core.system.control import Control
 
 MODEL = "model.onnx"
+BATCH = 32
 CONVERSION = 1  # counts up when the same weights would give another file
 
 Ids = NDArray[np.int64]
@@ -102,15 +103,17 @@ class OpenForm:
     def predict(
         self,
         texts: Sequence[str],
-        batch: int = 32,
+        batch: int | None = None,
         control: Control | None = None,
         on_rows: Callable[[int], None] | None = None,
     ) -> Logits:
         """Logits (texts, classes) in the order of ``texts``; ``on_rows`` hears how many are done.
 
-        The logits of an int8 form depend a little on what shares a batch; with ``batch`` 1 they do not.
+        By default 32 texts share a batch, and none in int8: there the activations of a batch have one scale,
+        so that an answer would depend a little on the texts that it is computed with.
         Raises: Stopped, between two batches.
         """
+        batch = batch or (1 if self.runtime == "int8" else BATCH)
         ids = self.encode(texts)
         logits: Logits = np.empty((len(ids), len(self.labels)), dtype=np.float32)
         order = sorted(range(len(ids)), key=lambda i: len(ids[i]), reverse=True)

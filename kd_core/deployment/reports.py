@@ -25,6 +25,17 @@ class LatencyReport(Timing):
     tokenizer: NotRequired[bool]  # it is part of the time; not so where version 0.1 has measured
 
 
+class Paired(TypedDict):
+    """A form against another one, text by text; ``delta`` and its 95 % interval in fractions of accuracy."""
+
+    lost: int  # texts that only the other one gets right
+    gained: int  # and only this one
+    texts: int
+    delta: float
+    low: float
+    high: float
+
+
 class FormReport(TypedDict):
     """A model in one form: whose it is, in which program it runs, and what was measured of it."""
 
@@ -40,6 +51,7 @@ class FormReport(TypedDict):
     params: int
     memory_mb: NotRequired[float]
     difference: NotRequired[float | None]
+    paired: NotRequired[Paired]  # as in ``paired.compare``
     shifted: NotRequired[dict[str, float]]
     latency_ms: LatencyReport
 

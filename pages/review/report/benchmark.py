@@ -8,6 +8,7 @@ import pandas as pd
 import streamlit as st
 
 from kd_core import figures
+from kd_core.deployment import staircase
 from kd_core.deployment.benchmark import BenchConfig
 from kd_core.deployment.benchmark_notes import against, conditions, kind_of_texts
 from kd_core.deployment.reports import BenchCell, BenchReport, FormReport
@@ -61,7 +62,7 @@ def _results(report: BenchReport) -> None:
     )
     st.caption(
         f"Accuracy on {forms[0]['texts']:,} test texts, each form evaluated anew; ± is half of the 95 % "
-        f"interval. Latency: {how}, {times['mean_tokens']:.1f} tokens on average. "
+        f"interval. {staircase.TEXT_BY_TEXT} Latency: {how}, {times['mean_tokens']:.1f} tokens on average. "
         "Memory is the most that a process with that form alone takes, on top of the libraries."
     )
     if report["notes"]:
@@ -126,6 +127,7 @@ def _overview(forms: Sequence[FormReport]) -> pd.DataFrame:
                 "Model": name_of_form(form["name"]),
                 "Accuracy": f"{formatting.percent(form['accuracy'])} "
                 f"{formatting.plus_minus(form['low'], form['high'])}",
+                "Text by text": staircase.text_by_text(form),
                 "Size": formatting.megabytes(form["size_mb"]),
                 "Memory": formatting.megabytes(form["memory_mb"]),
                 "Latency p50": formatting.milliseconds(form["latency_ms"]["p50"]),

@@ -6,11 +6,12 @@ import json
 import sys
 from functools import partial
 
+import numpy as np
 import psutil
 import pytest
 
 from kd_core.cli import main
-from kd_core.deployment import benchmark, benchmark_process
+from kd_core.deployment import benchmark, benchmark_process, forms
 from kd_core.deployment.benchmark import BenchConfig
 from kd_core.deployment.benchmark_process import batches, judge, peak_memory, time_forms
 from kd_core.deployment.forms import open_form
@@ -35,7 +36,9 @@ def say(kind, content): print(json.dumps({kind: content}), flush=True)
 forms = [f"{who}-{runtime}" for who in ("teacher", "student") for runtime in ("pytorch", "onnx", "int8")]
 if "who" in request:
     say("progress", f"judging {request['who']}, {request['runtime']}")
-    say("result", {"accuracy": 0.9, "low": 0.88, "high": 0.92, "size_mb": 5.0, "params": 2_700_000,
+    right = [True] * 3 + [request["runtime"] != "int8"]
+    say("result", {"right": right, "accuracy": 0.9, "low": 0.88, "high": 0.92,
+                   "size_mb": 5.0, "params": 2_700_000,
                    "memory_mb": request["batch"], "texts": int(request["length"])})
 else:
     threads = request["threads"]
@@ -177,6 +180,8 @@ def test_the_command_prints_json(kd, finished_run):
     report = json.loads(out)
     assert [form["name"] for form in report["forms"]] == FORMS
     assert all({"accuracy", "size_mb", "latency_ms"} <= set(form) for form in report["forms"])
+    assert [form.get("paired", {}).get("lost") for form in report["forms"]] == [None, 0, 1, 0, 0, 1]
+    assert not any("right" in form for form in report["forms"])
     [job] = Store().runs(kind="bench")
     assert (job.status, job.config["run"]) == ("done", finished_run.report.run_id)
     assert Store().report_json(job.id) == report
@@ -189,7 +194,10 @@ def test_the_command_prints_tables_with_their_conditions(kd, finished_run):
     assert "p95 in ms: from text to answer, tokenizer included, on 1 thread, test texts of 9.0 tokens" in said
     assert "Texts of 64 tokens, 1 thread, by batch size. p50 and p95 of a batch in ms, texts a second." in out
     row = next(line for line in out.splitlines() if line.startswith("Distilled student, ONNX int8"))
-    assert row.split()[4:] == ["90.0", "%", "±", "2.0", "2.7", "M", "5.0", "MB", "32.0", "MB", "1.00", "1.00"]
+    assert " ".join(row.split()[4:]) == "90.0 % ± 2.0 2.7 M 5.0 MB 32.0 MB 1.00 1.00"
+    assert (
+        "Teacher, ONNX int8, against the same in PyTorch: 1 text lost, 0 gained of 4, 95 % interval" in said
+    )
     assert "the tokenizer included: 0.10 ms for a text of the teacher" in said
 
 
@@ -200,7 +208,7 @@ def test_too_few_passes_for_a_p95_are_no_error(kd, finished_run, monkeypatch):
     status, out, _ = kd("bench", finished_run.report.run_id)
     assert status == 0
     row = next(line for line in out.splitlines() if line.startswith("Distilled student, PyTorch"))
-    assert row.split()[3:] == ["90.0", "%", "±", "2.0", "2.7", "M", "5.0", "MB", "32.0", "MB", "1.00"]
+    assert " ".join(row.split()[3:]) == "90.0 % ± 2.0 2.7 M 5.0 MB 32.0 MB 1.00"
 
 
 def test_the_command_on_a_run_that_is_not_done(kd, finished_run):
@@ -257,6 +265,18 @@ def test_a_form_is_evaluated_anew(run_id, finished_run):
     assert found["texts"] == 25
     assert found["params"] == finished_run.report.student.params
     assert found["memory_mb"] >= 0
+
+
+def test_int8_is_evaluated_one_by_one_as_an_export_does_it(run_id):
+    asked = {"run": run_id, "who": "student", "runtime": "int8", "batch": 2, "length": "8"}
+    found = judge(asked, lambda *_: None)
+    texts, labels = forms.test_split(run_id)
+    form = forms.open_form(run_id, "student", "int8")
+    alone = np.concatenate([form.answer(text) for text in texts])
+    assert np.array_equal(form.predict(texts), alone)
+    assert not np.array_equal(form.predict(texts, 32), alone), "in a batch it answers a little otherwise"
+    assert found["right"] == (alone.argmax(axis=1) == labels).tolist()
+    assert found["accuracy"] == np.mean(found["right"])
 
 
 def test_a_whole_process(run_id):

@@ -81,6 +81,17 @@ def test_each_step_is_measured(exported, finished_run):
     assert json.loads(json.dumps(report)) == report, "it becomes a row of the store"
 
 
+def test_forms_are_compared_text_by_text(exported):
+    report, _, _ = exported
+    teacher, student, onnx, int8 = report["forms"]
+    assert "paired" not in teacher
+    for form, other in ((student, teacher), (onnx, student), (int8, student)):
+        pair = form["paired"]
+        assert (pair["gained"] - pair["lost"]) / 25 == pytest.approx(form["accuracy"] - other["accuracy"])
+        assert pair["low"] <= pair["delta"] <= pair["high"]
+    assert (onnx["paired"]["lost"], onnx["paired"]["gained"]) == (0, 0)
+
+
 def test_int8_is_scored_with_the_answers_that_it_gives_one_by_one(exported, finished_run, home):
     report, _, _ = exported
     run_id = finished_run.report.run_id
@@ -327,7 +338,7 @@ def test_the_command_prints_the_staircase(config, tmp_path):
         "On 25 test texts. Latency p50 and p95 in ms: from text to answer, tokenizer included, on 1 thread, "
         "one at a time."
     )
-    assert lines[2].split() == ["Accuracy", "Size", "p50", "p95", "Against", "the", "teacher"]
+    assert " ".join(lines[2].split()) == "Accuracy Size p50 p95 Against the teacher"
     assert [line.split("  ")[0] for line in lines[3:7]] == [
         "Teacher, PyTorch",
         "Distilled student, PyTorch",
@@ -335,6 +346,9 @@ def test_the_command_prints_the_staircase(config, tmp_path):
         "Distilled student, ONNX int8",
     ]
     assert "smaller, " in lines[4]
+    assert lines[8].startswith("Distilled student, PyTorch, against the teacher: ")
+    onnx = "Distilled student, ONNX, against the same in PyTorch: right on the same of 25 texts."
+    assert lines[9] == onnx
     assert lines[-1] == f"In {tmp_path / 'taken'}"
 
 
