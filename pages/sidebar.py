@@ -11,7 +11,7 @@ from kd_core.jobs.store import RunRow
 from kd_core.system import formatting
 from pages.shared import addresses
 from pages.shared.badges import STATUSES
-from pages.shared.state import store
+from pages.shared.state import runner, store
 from pages.shared.text import escape
 
 
@@ -31,6 +31,8 @@ def _strip() -> None:
         return
     if not jobs:
         return
+    if trouble := runner().state.trouble:
+        st.caption(f":material/warning: Queued runs do not start: {escape(trouble)} It is tried again.")
     current = next((job for job in jobs if job.status in ACTIVE), jobs[-1])  # or the next one
     waiting = sum(job.status == "queued" for job in jobs if job is not current)
     with st.container(border=True, gap="xsmall", key="strip"):

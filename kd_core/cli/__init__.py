@@ -21,6 +21,7 @@ from kd_core.cli.runs import delete, runs, show
 from kd_core.cli.search import search
 from kd_core.cli.tasks import models, tasks
 from kd_core.errors import ConfigError, KDError, Stopped
+from kd_core.system.formatting import printable
 
 # The libraries' own bars and remarks would run through ours.
 QUIET = {
@@ -53,7 +54,7 @@ def main(args: Sequence[str] | None = None) -> int:
 
 def _fail(status: int, *problems: str) -> int:
     for problem in problems:
-        click.echo(f"kd: {problem}", err=True)
+        click.echo(printable(f"kd: {problem}"), err=True)
     return status
 
 

@@ -11,9 +11,10 @@ from typing import TYPE_CHECKING, Any, TextIO
 import click
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
 from kd_core.distillation.roles import NAMES
-from kd_core.system.formatting import count, megabytes, percent, plus_minus, what_is_timed
+from kd_core.system.formatting import count, megabytes, percent, plus_minus, printable, what_is_timed
 
 if TYPE_CHECKING:  # scipy comes with it
     from kd_core.distillation.report import ModelReport, Report
@@ -21,10 +22,18 @@ if TYPE_CHECKING:  # scipy comes with it
 as_json = click.option("--json", "as_json", is_flag=True, help="Print the result as one JSON document.")
 
 
+class _Console(Console):
+    def render_str(self, text: str, **options: Any) -> Text:
+        return super().render_str(printable(text), **options)
+
+
 def console(stream: TextIO) -> Console:
-    """A console that shows texts as they are: brackets are no markup, ``:name:`` is no emoji."""
+    """A console that shows texts as they are: brackets are no markup, ``:name:`` is no emoji.
+
+    What would command the terminal (in a run's name, say) is not passed on.
+    """
     width = None if stream.isatty() else 120
-    return Console(file=stream, width=width, markup=False, emoji=False, highlight=False)
+    return _Console(file=stream, width=width, markup=False, emoji=False, highlight=False)
 
 
 def print_json(value: Any) -> None:

@@ -13,7 +13,7 @@ from kd_core.distillation.events import STEP_NAMES
 from kd_core.distillation.roles import NAMES, VERDICTS
 from kd_core.errors import RunError
 from kd_core.jobs.states import ACTIVE, LABELS, RESUMABLE
-from kd_core.system.formatting import duration, percent, points
+from kd_core.system.formatting import duration, percent, points, printable
 
 if TYPE_CHECKING:
     from kd_core.jobs.states import Status
@@ -55,6 +55,7 @@ def find_run(text: str) -> str:
 @as_json
 def runs(statuses: tuple[Status, ...], as_json: bool) -> None:
     """List the runs, newest first."""
+    from kd_core.jobs.runner_state import why_runs_wait
     from kd_core.jobs.store import Store
 
     rows = Store().runs(kind="distil", status=statuses)
@@ -67,6 +68,11 @@ def runs(statuses: tuple[Status, ...], as_json: bool) -> None:
         return None
     headings = ("Run", "Status", "Name", "Task", "Student", "Accuracy", "Against alone", "Verdict", "Created")
     console(sys.stdout).print(table(headings, map(_listed, rows), numbers=(5, 6)))
+    for row in rows:
+        if row.status == "unreadable":
+            click.echo(printable(str(row.error)), err=True)
+    if any(row.status == "queued" and not row.owner for row in rows) and (reason := why_runs_wait()):
+        click.echo(printable(reason), err=True)
     return None
 
 

@@ -2,23 +2,26 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from filelock import Timeout
 
 from kd_core.distillation.report import Report
 from kd_core.distillation.run_folder import RUN_ID
-from kd_core.errors import RunError
-from kd_core.jobs.states import ACTIVE
+from kd_core.errors import DataError, RunError
+from kd_core.jobs.states import ACTIVE, PENDING
 from kd_core.system import cache, paths
 from kd_core.system.process import machine_lock
 
 if TYPE_CHECKING:
+    from kd_core.data.uploads import SavedTask
     from kd_core.jobs.store import Store
 
 DAY = 24 * 3600.0
@@ -112,9 +115,32 @@ def delete_run(store: Store, run_id: str) -> None:
         shutil.rmtree(place, ignore_errors=True)
 
 
+def delete_task(store: Store, task: SavedTask) -> None:
+    """An uploaded task. Raises: DataError, where a job that is not done needs it."""
+    from kd_core.data import uploads  # pandas comes with it
+
+    for row in store.runs(status=(*PENDING, "interrupted")):
+        if task.config.name in _task_names(row.config):
+            kind = row.kind if row.kind in ("search", "lab") else "run"
+            raise DataError(
+                f"The {kind} {row.title} is {row.status} and needs this task. Wait until it is done, or "
+                f"delete the {kind} first."
+            )
+    uploads.delete(task.id)
+
+
+def _task_names(config: Mapping[str, Any]) -> Iterator[str]:
+    """Of a run, and of what a search or a lab has inside."""
+    for name, part in config.items():
+        if name == "task":
+            yield part.get("name", "")
+        elif isinstance(part, dict):
+            yield from _task_names(part)
+
+
 def folder_bytes(folder: Path) -> int:
-    """Bytes of all its files."""
-    return sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
+    """Bytes of all its files. A run that is under way may remove some meanwhile."""
+    return sum(file.st_size for file in _files(folder))
 
 
 def _has_row(store: Store, run_id: str) -> bool:
@@ -148,10 +174,18 @@ def _used(run: Path) -> list[str]:
 
 def _folders(place: Path) -> Iterator[Path]:
     """Whole ones: those that are being written start with a dot."""
-    if place.is_dir():
+    with suppress(FileNotFoundError):
         yield from sorted(path for path in place.iterdir() if path.is_dir() and path.name[0] != ".")
 
 
 def _age(folder: Path) -> float:
     """Seconds since something in it changed."""
-    return time.time() - max(path.stat().st_mtime for path in (folder, *folder.rglob("*")))
+    return time.time() - max((file.st_mtime for file in _files(folder, folders=True)), default=0.0)
+
+
+def _files(folder: Path, *, folders: bool = False) -> Iterator[os.stat_result]:
+    """Those that are still there when it is their turn."""
+    for place, _, names in os.walk(folder):
+        for path in [os.path.join(place, name) for name in names] + [place] * folders:
+            with suppress(FileNotFoundError):
+                yield os.stat(path)

@@ -21,6 +21,7 @@ from filelock import Timeout
 from kd_core.distillation.events import Event, Failed, OnEvent, ignore
 from kd_core.errors import KDError, RunError, Stopped, StoreError
 from kd_core.jobs.recorder import Recorder
+from kd_core.jobs.runner_state import RunnerState
 from kd_core.jobs.states import ACTIVE, RESUMABLE, Command, JobKind, Status
 from kd_core.system import paths
 from kd_core.system.control import Control
@@ -40,6 +41,7 @@ BEAT_EVERY = 5.0
 SWEEP_EVERY = 15.0  # between looks for runs whose process went away
 LONGEST_STEP = 60.0  # waited for at exit, with its checkpoint
 LONGEST_OUTAGE = 60.0  # of the database, when a run ends
+LONGEST_PAUSE = 60.0  # after errors, before the queue is looked at again
 
 
 class Job:
@@ -136,7 +138,7 @@ class Job:
 
     def _unexpected(self, error: Exception) -> str:
         """A sentence for the row; the traceback goes into the run's log."""
-        sentence = _plain_reason(error) or f"{type(error).__name__}: {error}"
+        sentence = _plain(error)
         with suppress(OSError):
             log = paths.work() / self.run_id / LOG
             log.parent.mkdir(parents=True, exist_ok=True)
@@ -145,15 +147,15 @@ class Job:
         return sentence
 
 
-def _plain_reason(error: Exception) -> str | None:
-    """What each library says in its own way."""
+def _plain(error: Exception) -> str:
+    """A sentence for what each library says in its own way."""
     text = str(error).lower()
     if "no space left" in text or getattr(error, "errno", None) == 28:
         free = shutil.disk_usage(paths.home()).free / 1e6
         return f"The disk with {paths.home()} is full ({free:,.0f} MB free). Free some space, then resume."
     if isinstance(error, MemoryError) or "allocate memory" in text or "out of memory" in text:
         return f"Out of memory ({error}). Choose a smaller model or batch size, then start again."
-    return None
+    return f"{type(error).__name__}: {error}"
 
 
 def _keep_trying(write: Callable[[], object]) -> None:
@@ -182,9 +184,11 @@ class Runner:
         self._wake = threading.Event()
         self._tokens: dict[str | None, str] = {}
         self._submitting = threading.Lock()
+        self.state = RunnerState()
         self._thread = threading.Thread(target=self._work, name="kd-runner", daemon=True)
 
     def start(self) -> None:
+        self.state.set("")
         # A daemon inside torch when the interpreter ends aborts the process; one that is none would hold
         # SIGTERM up until its run is done. So it is a daemon, and asked to leave in time.
         atexit.register(self.close)
@@ -198,6 +202,7 @@ class Runner:
             job.leave()
         if self._thread.is_alive():
             self._thread.join(LONGEST_STEP)
+        self.state.clear()
         atexit.unregister(self.close)
 
     def submit(
@@ -259,20 +264,31 @@ class Runner:
     # The thread
 
     def _work(self) -> None:
-        yield_to_pages()
+        with suppress(OSError):
+            yield_to_pages()
         with suppress(Exception):  # a run will say what is wrong, where somebody reads it
             self._prepare()
-        me, next_sweep = owner(), 0.0
+        next_sweep, pause = 0.0, LOOK_EVERY
         while not self._closing.is_set():
-            with suppress(KDError):  # the database may be away for a while
+            try:
                 if time.monotonic() >= next_sweep:
-                    # Here nothing runs now: a row that says so has lost its end to a database that was away.
-                    self._store.interrupt_orphans(lambda owner: owner != me and alive(owner))
                     next_sweep = time.monotonic() + SWEEP_EVERY
-                if self._take():
+                    self._sweep()
+                took = self._take()
+                self.state.set("")
+                pause = LOOK_EVERY
+                if took:
                     continue
-            self._wake.wait(LOOK_EVERY)
+            except Exception as error:  # noqa: BLE001 - the thread survives whatever is away for a while
+                self.state.set(str(error) if isinstance(error, KDError) else _plain(error))
+                pause = min(2 * pause, LONGEST_PAUSE)
+            self._wake.wait(pause)
             self._wake.clear()
+
+    def _sweep(self) -> None:
+        """Here nothing runs now: a row that says so has lost its end to a database that was away."""
+        me = owner()
+        self._store.interrupt_orphans(lambda owner: owner != me and alive(owner))
 
     def _take(self) -> bool:
         """Carry out the oldest run that waits; False where there is none, or the machine is busy."""

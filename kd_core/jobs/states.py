@@ -5,11 +5,15 @@ from __future__ import annotations
 from typing import Literal, get_args
 
 JobKind = Literal["distil", "bench", "export", "lab", "search"]
-Status = Literal["queued", "running", "paused", "done", "stopped", "failed", "interrupted"]
+Status = Literal["queued", "running", "paused", "done", "stopped", "failed", "interrupted", "unreadable"]
 Command = Literal["run", "pause", "stop"]
 
 ACTIVE: tuple[Status, ...] = ("running", "paused")  # some process has it
 PENDING: tuple[Status, ...] = ("queued", *ACTIVE)
 RESUMABLE: tuple[Status, ...] = ("stopped", "interrupted", "failed")
 
-LABELS: dict[Status, str] = {status: status.capitalize() for status in get_args(Status)}
+STATUSES: tuple[Status, ...] = get_args(Status)  # "unreadable" is never stored: the row says something else
+
+LABELS: dict[Status, str] = {status: status.capitalize() for status in STATUSES} | {
+    "unreadable": "Cannot be read"
+}

@@ -55,20 +55,23 @@ def fetch(place: Path, make: Callable[[Path], None]) -> bool:
 
 
 def is_whole(folder: Path) -> bool:
-    """Whether each file is as it was when the manifest was written."""
+    """Whether each file of the manifest is as it was then. Others (a note, ``.DS_Store``) do not matter."""
     try:
         listed = json.loads((folder / MANIFEST).read_text())
-    except (OSError, ValueError):
+        if not listed and _contents(folder):
+            return False
+        return all(_content(folder / name) == content for name, content in listed.items())
+    except (OSError, ValueError, AttributeError):
         return False
-    return bool(listed == _contents(folder))
 
 
 def _contents(folder: Path) -> dict[str, dict[str, int | str]]:
     files = sorted(path for path in folder.rglob("*") if path.is_file() and path.name != MANIFEST)
-    return {
-        path.relative_to(folder).as_posix(): {"bytes": path.stat().st_size, "sha256": _sha256(path)}
-        for path in files
-    }
+    return {path.relative_to(folder).as_posix(): _content(path) for path in files}
+
+
+def _content(file: Path) -> dict[str, int | str]:
+    return {"bytes": file.stat().st_size, "sha256": _sha256(file)}
 
 
 def _sha256(path: Path) -> str:

@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+import re
+
+# Control characters but for tabs and line feeds, and marks that turn the direction of writing.
+_COMMANDS = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
+
 
 def percent(share: float, decimals: int = 1) -> str:
     """0.895 -> "89.5 %"."""
@@ -84,3 +89,8 @@ def what_is_timed(batch: int, threads: int, tokenizer: bool) -> str:
     what = "text" if batch == 1 else f"batch of {batch:,} texts"
     what = f"from {what} to answer, tokenizer included" if tokenizer else f"one {what}, without the tokenizer"
     return f"{what}, on {counted(threads, 'thread')}"
+
+
+def printable(text: str) -> str:
+    """Without what commands a terminal, or turns the order of what follows."""
+    return _COMMANDS.sub("\ufffd", text)

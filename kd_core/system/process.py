@@ -25,14 +25,17 @@ def owner() -> str:
 
 
 def alive(owner: str) -> bool:
-    """Whether a process still runs. One on another machine counts as alive: its heartbeat decides."""
-    host, pid, started = owner.rsplit(":", 2)
-    if host != socket.gethostname():
-        return True
+    """Whether a process still runs. One on another machine counts as alive: its heartbeat decides.
+
+    What is no process's name is that of none.
+    """
     try:
+        host, pid, started = owner.rsplit(":", 2)
+        if host != socket.gethostname():
+            return True
         # Not equal: start times are computed from the clock, which may be set a little meanwhile.
         return abs(psutil.Process(int(pid)).create_time() - float(started)) < 2
-    except psutil.Error:
+    except (psutil.Error, ValueError, OverflowError):
         return False
 
 

@@ -25,6 +25,7 @@ STATUSES: dict[Status, Look] = {
     "stopped": ("gray", ":material/stop_circle:"),
     "failed": ("red", ":material/error:"),
     "interrupted": ("orange", ":material/power_off:"),
+    "unreadable": ("red", ":material/broken_image:"),
 }
 
 

@@ -13,6 +13,7 @@ from kd_core.config import DistillConfig
 from kd_core.distillation.events import StageStarted
 from kd_core.jobs.recorder import Recorder
 from kd_core.jobs.store import Store
+from pages.shared.state import runner
 from tests import SAMPLES
 
 App = Callable[..., AppTest]
@@ -157,3 +158,12 @@ def test_the_strip_is_away_when_nothing_runs(app: App, store: Store) -> None:
 def test_a_paused_run_says_so(app: App, store: Store) -> None:
     store.create_run(FIRST, DEMO, name="First", status="paused")
     assert app().sidebar.caption[0].value == "Paused · 0 %"
+
+
+def test_the_strip_says_why_queued_runs_do_not_start(app: App, store: Store) -> None:
+    store.create_run("20260131-143000-a1b2", DistillConfig().model_dump(mode="json"))
+    runner().state.set("The disk is *full*.")
+    said = app().sidebar.caption[0].value
+    assert said == (
+        ":material/warning: Queued runs do not start: The disk is &#42;full&#42;. It is tried again."
+    )

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import sqlite3
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -171,7 +173,8 @@ def dialog(name: str, *ids: str) -> AppTest:
         from pages.review.runs import actions
         from pages.shared.state import store
 
-        runs = [store().run(run_id) for run_id in ids if run_id in {run.id for run in store().runs()}]
+        there = {run.id: run for run in store().runs()}
+        runs = [there[run_id] for run_id in ids if run_id in there]
         if runs and name == "edit":
             actions.edit(runs[0])
         elif runs:
@@ -309,3 +312,22 @@ def test_a_running_run_is_open_live(app: App, runs: Store) -> None:
     page = choose(app(PAGE), EVIL)
     page.button(key="runs.open").click().run()
     assert page.query_params["run"] == THIRD
+
+
+def test_a_row_that_cannot_be_read_is_listed_and_can_be_deleted(app: App, runs: Store, home: Path) -> None:
+    with closing(sqlite3.connect(home / "kd.sqlite")) as database:
+        database.execute("UPDATE runs SET config = '[]' WHERE id = ?", (SECOND,))
+        database.commit()
+    page = app(PAGE)
+    assert not page.exception
+    assert page.dataframe[0].value[["name", "status"]].to_numpy().tolist() == [
+        [EVIL, ["Failed"]],
+        ["Warm", ["Cannot be read"]],
+        ["Demo", ["Done"]],
+    ]
+    page = choose(page, "Warm")
+    assert not page.exception
+    assert page.warning[0].value.startswith(f"Run {SECOND} cannot be read: ")
+    assert page.button(key="runs.duplicate").disabled
+    dialog("delete", SECOND).button(key="runs.delete_yes").click().run()
+    assert [run.id for run in runs.runs()] == [THIRD, FIRST]

@@ -11,10 +11,11 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from kd_core.config import VERSION, of_today
+from kd_core.config import VERSION, of_today, sections
 from kd_core.distillation.events import Event, Stage
 from kd_core.distillation.roles import Role
-from kd_core.jobs.states import JobKind, Status
+from kd_core.errors import ConfigError
+from kd_core.jobs.states import STATUSES, JobKind, Status
 
 
 @dataclass(frozen=True)
@@ -29,26 +30,26 @@ class RunRow:
     kind: JobKind  # or what a newer version has put there
     name: str
     status: Status
-    tags: tuple[str, ...]
-    task: str
-    teacher: str
-    student: str
-    config: dict[str, Any]
     created: datetime
-    started: datetime | None
-    finished: datetime | None
-    machine: str  # whose disk has the run's folder
-    owner: str | None
-    error: str | None
-    stage: Stage | None
-    who: Role | None
-    seed: int
-    step: int
-    steps: int
-    label: str | None
-    progress: float
-    seconds_left: float | None
-    sparkline: tuple[float, ...]  # the distilled student's validation accuracy
+    tags: tuple[str, ...] = ()
+    task: str = ""
+    teacher: str = ""
+    student: str = ""
+    config: dict[str, Any] = field(default_factory=dict)
+    started: datetime | None = None
+    finished: datetime | None = None
+    machine: str = ""  # whose disk has the run's folder
+    owner: str | None = None
+    error: str | None = None
+    stage: Stage | None = None
+    who: Role | None = None
+    seed: int = 0
+    step: int = 0
+    steps: int = 0
+    label: str | None = None
+    progress: float = 0.0
+    seconds_left: float | None = None
+    sparkline: tuple[float, ...] = ()  # the distilled student's validation accuracy
     accuracy: dict[Role, float] = field(default_factory=dict)
     verdict: str | None = None
     delta: float | None = None
@@ -69,6 +70,8 @@ class RunRow:
     @property
     def title(self) -> str:
         """Its name, or what it does."""
+        if self.status == "unreadable":
+            return self.name or self.id
         summary = f"{self.task}: {self.teacher} → {self.student}"
         return self.name or (f"Search on {summary}" if self.kind == "search" else summary)
 
@@ -216,12 +219,49 @@ def _curve(name: str, *measures: str) -> sa.Table:
 POINTS = _curve("points", "loss", "hard", "soft", "intermediate", "learning_rate", "samples_per_second")
 EVALUATIONS = _curve("evaluations", "accuracy", "loss")
 
+UNREADABLE = (ValueError, TypeError, AttributeError, KeyError, ConfigError)
+# What ``summary`` has of a ``RunRow``.
+_DIGEST = ("accuracy", "verdict", "delta", "low", "high", "size_mb", "latency", "forms")
 # The columns of a ``RunRow``.
 LISTED = [column for column in RUNS.c if column.name not in ("number", "command", "heartbeat", "pace")]
 
 
 def run_row(row: sa.Row[Any]) -> RunRow:
+    """Raises: one of ``UNREADABLE``, where the database holds what nobody here has written."""
     values = row._asdict()
-    values |= values.pop("summary")
+    summary = values.pop("summary")
+    values |= {name: summary[name] for name in _DIGEST if name in summary}  # a newer version may know more
     values["tags"], values["sparkline"] = tuple(values["tags"]), tuple(values["sparkline"])
+    if values["status"] not in STATUSES:
+        raise ValueError(f"its status is {values['status']!r}")
+    if broken := [name for name, _ in sections() if not isinstance(values["config"].get(name, {}), dict)]:
+        raise ValueError(f"its config has no settings under {broken[0]!r}")
     return RunRow(**values)
+
+
+def run_rows(connection: sa.Connection, query: sa.Select[Any]) -> list[RunRow]:
+    """What ``query`` selects of ``LISTED``. A row that cannot be read is ``unreadable``, and says why."""
+    try:
+        return [run_row(row) for row in connection.execute(query)]
+    except UNREADABLE:  # which row it is, is not known: each is read by itself
+        heads = connection.execute(query.with_only_columns(RUNS.c.id, RUNS.c.kind, RUNS.c.name)).all()
+        return [_row_alone(connection, *head) for head in heads]
+
+
+def _row_alone(connection: sa.Connection, run_id: str, kind: JobKind, name: str) -> RunRow:
+    try:
+        return run_row(connection.execute(sa.select(*LISTED).where(RUNS.c.id == run_id)).one())
+    except UNREADABLE as error:
+        reason = " ".join(str(error).split())[:200] or type(error).__name__
+        why = (
+            f"Run {run_id} cannot be read: {reason}. Open it with the KD Studio that wrote it, or delete it."
+        )
+        return RunRow(run_id, kind, name, "unreadable", error=why, created=_created(run_id))
+
+
+def _created(run_id: str) -> datetime:
+    """The time in a run's id."""
+    try:
+        return datetime.strptime(run_id[:15], "%Y%m%d-%H%M%S").replace(tzinfo=UTC)
+    except ValueError:
+        return datetime(1970, 1, 1, tzinfo=UTC)

@@ -38,7 +38,7 @@ from kd_core.jobs.store.schema import (
     EventRow,
     RunRow,
     StageRow,
-    run_row,
+    run_rows,
 )
 
 if TYPE_CHECKING:
@@ -59,10 +59,12 @@ class Store(Queue):
 
     def run(self, run_id: str) -> RunRow:
         with self._database.begin() as connection:
-            row = connection.execute(sa.select(*LISTED).where(RUNS.c.id == run_id)).one_or_none()
-        if row is None:
+            rows = run_rows(connection, sa.select(*LISTED).where(RUNS.c.id == run_id))
+        if not rows:
             raise missing(run_id)
-        return run_row(row)
+        if rows[0].status == "unreadable":
+            raise RunError(str(rows[0].error))
+        return rows[0]
 
     def runs(
         self,
@@ -75,12 +77,14 @@ class Store(Queue):
     ) -> list[RunRow]:
         """Newest first; of every kind unless one is given.
 
-        Each word of ``text`` has to occur in the name, id, task, models or tags.
+        Each word of ``text`` has to occur in the name, id, task, models or tags. What cannot be read is among
+        them as ``unreadable``, unless other states are asked for.
         """
         query = sa.select(*LISTED).order_by(RUNS.c.created.desc(), RUNS.c.number.desc())
         if kind:
             query = query.where(RUNS.c.kind == kind)
-        if wanted := tuple(status):
+        wanted = tuple(status)
+        if wanted and "unreadable" not in wanted:
             query = query.where(RUNS.c.status.in_(wanted))
         if task:
             query = query.where(RUNS.c.task == task)
@@ -88,7 +92,7 @@ class Store(Queue):
         if not words:
             query = query.limit(limit)
         with self._database.begin() as connection:
-            rows = [run_row(row) for row in connection.execute(query)]
+            rows = [row for row in run_rows(connection, query) if not wanted or row.status in wanted]
         # Not in SQL: SQLite knows upper and lower case of ASCII letters only.
         return [row for row in rows if all(word in _searchable(row) for word in words)][:limit]
 
@@ -145,7 +149,7 @@ class Store(Queue):
             if rows:
                 connection.execute(EVENTS.insert(), rows)
             write_points(connection, run, measured)
-            changes = dict(live or {})
+            changes = {name: clean(v) if isinstance(v, str) else v for name, v in (live or {}).items()}
             if any(isinstance(event, Evaluated) for event in measured):
                 changes["sparkline"] = sparkline(connection, run)
             if changes:

@@ -6,9 +6,8 @@ from kd_core.config import DistillConfig, TaskConfig
 from kd_core.data import load_task, uploads
 from kd_core.data.bundled import ORIGINS, TASKS
 from kd_core.data.summary import Summary, summarise
-from kd_core.data.uploads import SavedTask
 from kd_core.errors import DataError, KDError
-from kd_core.jobs.states import PENDING
+from kd_core.jobs import cleaning
 from kd_core.system.paths import app_folder
 from pages.build.data.summary import show_task
 from pages.shared import addresses, upload
@@ -18,7 +17,6 @@ from pages.shared.text import escape
 
 SAMPLE = app_folder() / "assets" / "samples" / "support-messages.csv"
 VIEWS = ("Tasks", "Upload your own")
-UNFINISHED = (*PENDING, "interrupted")
 
 
 @st.cache_data(
@@ -34,17 +32,6 @@ def show_next(view: str, task: str) -> None:
     """Widgets cannot be changed once they are on the page: the next run does it, before they are made."""
     st.session_state["data.next"] = {"data.view": view, "data.task": task}
     st.rerun()
-
-
-def delete(task: SavedTask) -> None:
-    """Raises: DataError where a run that is not done needs the task."""
-    for run in store().runs(kind="distil", status=UNFINISHED):
-        if run.config["task"]["name"] == task.config.name:
-            raise DataError(
-                f"The run {run.title} is {run.status} and needs this task. "
-                "Wait until it is done, or delete the run first."
-            )
-    uploads.delete(task.id)
 
 
 st.session_state.update(st.session_state.pop("data.next", {}))
@@ -82,7 +69,7 @@ with look:
                 st.text(f"{saved[chosen].name} and its settings will be gone for good.")
                 st.caption("Runs that used it keep their results, but cannot be repeated.")
                 if st.button("Delete it", key="data.delete"):
-                    delete(saved[chosen])
+                    cleaning.delete_task(store(), saved[chosen])
                     show_next(VIEWS[0], next(iter(TASKS)))
     except KDError as error:
         st.error(escape(upload.plain_words(error)), icon=":material/error:")

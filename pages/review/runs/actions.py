@@ -24,21 +24,29 @@ def actions(chosen: Sequence[RunRow], listed: int) -> None:
         runs = "1 run" if listed == 1 else f"{listed:,} runs"
         st.markdown(f"{len(chosen)} of {runs} chosen", width="content")
         report = one is not None and one.status == "done"
+        unreadable = one is not None and one.status == "unreadable"
         if (
-            _button("Open report" if report or one is None else "Open live view", "open_in_new", one is None)
+            _button(
+                "Open report" if report or one is None else "Open live view",
+                "open_in_new",
+                unreadable or one is None,
+            )
             and one
         ):
             page = addresses.REPORT if report else addresses.DISTILL
             st.switch_page(page, query_params={"run": one.id})
         if _button("Name and tags", "edit", one is None) and one:
             edit(one)
-        if _button("Duplicate", "content_copy", one is None) and one:
+        if _button("Duplicate", "content_copy", unreadable or one is None) and one:
             st.switch_page(addresses.DISTILL, query_params=form_link(DistillConfig.from_dict(one.config)))
         if _button("Resume", "play_arrow", one is None or one.status not in RESUMABLE) and one:
             runner().resume(one.id)
             st.switch_page(addresses.DISTILL, query_params={"run": one.id})
         if _button("Delete", "delete", not chosen):
             ask_delete(chosen)
+    for run in chosen:
+        if run.status == "unreadable":
+            st.warning(escape(run.error), icon=":material/broken_image:")
 
 
 def _button(label: str, icon: str, disabled: bool) -> bool:

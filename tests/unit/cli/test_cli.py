@@ -6,6 +6,7 @@ import io
 import json
 import os
 import signal
+import sqlite3
 import subprocess
 import sys
 import threading
@@ -41,7 +42,9 @@ from kd_core.distillation.events import (
 )
 from kd_core.errors import ConfigError, DataError, Stopped
 from kd_core.jobs.recorder import Recorder
+from kd_core.jobs.runner_state import RunnerState
 from kd_core.jobs.store import Store
+from kd_core.system import paths
 from kd_core.system.control import Control
 from kd_core.system.process import machine_lock, owner
 from tests import ROOT, SAMPLES
@@ -800,6 +803,59 @@ def test_show_a_run_that_failed(capsys: pytest.CaptureFixture[str]) -> None:
 def test_a_run_that_is_not_there(capsys: pytest.CaptureFixture[str], text: str, message: str) -> None:
     assert main(["show", text]) == 2
     assert capsys.readouterr().err.startswith(f"kd: {message}")
+
+
+def spoil(run_id: str, **values: str) -> None:
+    """Raw values into a row of the database, as a tool may have left them."""
+    changes = ", ".join(f"{name} = ?" for name in values)
+    with closing(sqlite3.connect(paths.home() / "kd.sqlite")) as database:
+        database.execute(f"UPDATE runs SET {changes} WHERE id = ?", (*values.values(), run_id))
+        database.commit()
+
+
+def test_a_row_that_cannot_be_read_is_listed_shown_and_deleted(capsys: pytest.CaptureFixture[str]) -> None:
+    make_run(Store(), RUN)
+    make_run(Store(), "20260131-150000-c3d4")
+    spoil(RUN, config="[]")
+    assert main(["runs"]) == 0
+    out, err = capsys.readouterr()
+    assert {"Done", "Cannot"} <= set(out.split())
+    assert err.startswith(f"Run {RUN} cannot be read: ")
+    assert main(["runs", "--json"]) == 0
+    listed = [(row["id"], row["status"]) for row in json.loads(capsys.readouterr().out)]
+    assert listed == [("20260131-150000-c3d4", "done"), (RUN, "unreadable")]
+    assert main(["show", RUN]) == 2
+    assert capsys.readouterr().err.startswith(f"kd: Run {RUN} cannot be read: ")
+    assert main(["delete", RUN, "--yes"]) == 0
+    assert [row.id for row in Store().runs()] == ["20260131-150000-c3d4"]
+
+
+def test_queued_runs_that_nobody_takes_are_said(capsys: pytest.CaptureFixture[str]) -> None:
+    Store().create_run(RUN, DistillConfig().model_dump(mode="json"))
+    assert main(["runs"]) == 0
+    assert capsys.readouterr().err == (
+        "Queued runs wait for a dashboard, and none is open. Start one: kd app\n"
+    )
+    RunnerState().set("The disk is full.")
+    assert main(["runs"]) == 0
+    assert capsys.readouterr().err == (
+        "Queued runs do not start: The disk is full. The dashboard tries again.\n"
+    )
+    RunnerState().set("")
+    assert main(["runs"]) == 0
+    assert capsys.readouterr().err == ""
+
+
+def test_a_name_does_not_command_the_terminal(capsys: pytest.CaptureFixture[str]) -> None:
+    make_run(Store(), RUN)
+    spoil(RUN, name="a\x1b]0;owned\x07b\x9b31m\u202ec")
+    for command in (["runs"], ["show", RUN]):
+        assert main(command) == 0
+        out = capsys.readouterr().out
+        assert "a\ufffd]0;owned\ufffdb\ufffd31" in out
+        assert not set("\x1b\x07\x9b\u202e") & set(out)
+    assert main(["show", "\x1b[31m"]) == 2
+    assert "\x1b" not in capsys.readouterr().err
 
 
 def test_a_beginning_that_fits_several_runs(capsys: pytest.CaptureFixture[str]) -> None:

@@ -7,14 +7,17 @@ import shutil
 import time
 from collections import namedtuple
 from pathlib import Path
+from typing import Any
 
 import psutil
 import pytest
 
 from kd_core import job_kinds
-from kd_core.config import DistillConfig
+from kd_core.config import DistillConfig, TaskConfig
+from kd_core.data import uploads
+from kd_core.data.uploads import Upload
 from kd_core.distillation.events import TrainingStarted
-from kd_core.errors import RunError
+from kd_core.errors import DataError, RunError
 from kd_core.jobs import cleaning, room
 from kd_core.jobs.cleaning import Item, clean, delete_run, inventory
 from kd_core.jobs.store import Store
@@ -266,3 +269,36 @@ def test_each_training_starts_only_where_there_is_room(monkeypatch, store, tiny_
     with pytest.raises(RunError, match="has 500 MB free, and this needs about"):
         job_kinds.distil_handler(store.run(RUN), on_event, Control())
     assert [event.who for event in told if isinstance(event, TrainingStarted)] == ["teacher"]
+
+
+def test_files_that_a_run_removes_meanwhile_are_no_error(store, monkeypatch):
+    """Beside a training: a checkpoint is listed, and gone when it is looked at."""
+    folder("work", RUN)
+    folder("cache", "teachers", ".a-half")
+    real, gone = os.stat, []
+
+    def stat(path: str, *args: Any, **options: Any) -> os.stat_result:
+        if str(path).endswith("model.safetensors"):
+            gone.append(path)
+            raise FileNotFoundError(path)
+        return real(path, *args, **options)
+
+    monkeypatch.setattr(os, "stat", stat)
+    assert [(item.kind, item.bytes) for item in inventory(store)] == [("work", 0), ("half-written", 0)]
+    assert gone
+
+
+@pytest.mark.parametrize("kind", ["distil", "search", "lab"])
+def test_a_task_that_a_job_needs_is_not_deleted(store, kind):
+    rows = "".join(f"Good film {i},pos\nBad film {i},neg\n" for i in range(10))
+    task = uploads.save({"name": Upload("films.csv", f"text,label\n{rows}".encode())}, TaskConfig())
+    config = DistillConfig(task=task.config).model_dump(mode="json")
+    inside = {"distil": config, "search": {"study": "x", "distill": config}, "lab": {"distil": config}}[kind]
+    store.create_run(RUN, inside, kind=kind, name="Films")
+    noun = "run" if kind == "distil" else kind
+    with pytest.raises(DataError, match=rf"^The {noun} Films is queued and needs this task\. Wait until"):
+        cleaning.delete_task(store, task)
+    assert uploads.saved() == [task]
+    store.set_status(RUN, "stopped")
+    cleaning.delete_task(store, task)
+    assert uploads.saved() == []

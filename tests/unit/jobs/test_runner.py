@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import signal
@@ -22,6 +23,7 @@ from kd_core.distillation.events import Failed, OnEvent, StageStarted, Step
 from kd_core.errors import DataError, RunError, StoreError
 from kd_core.jobs import runner as module
 from kd_core.jobs.runner import Job, Runner
+from kd_core.jobs.runner_state import why_runs_wait
 from kd_core.jobs.store import RunRow, Store
 from kd_core.system import paths, process
 from kd_core.system.control import Control
@@ -162,9 +164,9 @@ def test_what_a_handler_returns_is_the_report(store, runner):
 
 def test_a_run_of_another_machine_or_kind_is_left_alone(store, runner, monkeypatch):
     store.create_run("other kind", CONFIG.model_dump(mode="json"), kind="search")
-    monkeypatch.setattr(socket, "gethostname", lambda: "elsewhere")
-    store.create_run("other machine", CONFIG.model_dump(mode="json"))
-    monkeypatch.undo()
+    with monkeypatch.context() as elsewhere:
+        elsewhere.setattr(socket, "gethostname", lambda: "elsewhere")
+        store.create_run("other machine", CONFIG.model_dump(mode="json"))
     subject = runner(lambda *_: None)
     mine = subject.submit(CONFIG)
     until(is_(store, mine, "done"))
@@ -469,3 +471,66 @@ def test_jobs_load_no_torch():
     code = "import sys, kd_core.jobs.runner, kd_core.job_kinds; print('torch' in sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout == "False\n"
+
+
+# What may go wrong around a run
+
+
+@pytest.mark.parametrize(
+    "error",
+    [OSError(errno.ENOLCK, "No locks available"), OSError(errno.EIO, "Input/output error"), ValueError("x")],
+)
+def test_the_runner_survives_whatever_fails_around_it_and_says_what(store, runner, monkeypatch, error):
+    broken = threading.Event()
+    broken.set()
+    real = module.machine_lock
+
+    def lock() -> Any:
+        if broken.is_set():
+            raise error
+        return real()
+
+    monkeypatch.setattr(module, "machine_lock", lock)
+    one = runner(lambda *_: None)
+    run = one.submit(CONFIG)
+    until(lambda: one.state.trouble)
+    assert store.run(run).status == "queued"
+    assert str(error) in one.state.trouble
+    assert why_runs_wait() == f"Queued runs do not start: {one.state.trouble} The dashboard tries again."
+    broken.clear()
+    one._wake.set()
+    until(is_(store, run, "done"))
+    until(lambda: not one.state.trouble)
+    assert why_runs_wait() is None
+    one.close()
+    assert why_runs_wait() == "Queued runs wait for a dashboard, and none is open. Start one: kd app"
+
+
+def test_after_errors_the_queue_is_looked_at_less_and_less_often(store, runner, monkeypatch):
+    waits: list[float] = []
+
+    class Wake(threading.Event):
+        def wait(self, timeout: float | None = None) -> bool:
+            waits.append(timeout or 0)
+            return super().wait(0.001)
+
+    monkeypatch.setattr(module, "LONGEST_PAUSE", 0.1)
+    monkeypatch.setattr(Runner, "_take", lambda self: 1 / 0)
+    one = Runner(store, {})
+    one._wake = Wake()
+    one.start()
+    until(lambda: len(waits) > 4)
+    one.close()
+    assert waits[:5] == [0.04, 0.08, 0.1, 0.1, 0.1]
+
+
+@pytest.mark.parametrize("name", ["", "nobody", "a:b:c", "host:1:2:x", ":::", "a:-1:0", "a:1:nan"])
+def test_what_is_no_owner_is_alive_nowhere(name, monkeypatch):
+    monkeypatch.setattr(socket, "gethostname", lambda: name.rsplit(":", 2)[0])
+    assert not alive(name)
+
+
+def test_a_run_with_a_malformed_owner_is_taken(store, runner):
+    store.create_run(RUN, CONFIG.model_dump(mode="json"), owner="nobody")
+    runner(lambda *_: None)
+    until(is_(store, RUN, "done"))

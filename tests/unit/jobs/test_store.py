@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import sqlite3
 import subprocess
@@ -28,6 +29,7 @@ from kd_core.distillation.events import (
     Evaluated,
     Failed,
     Finished,
+    Note,
     Progress,
     StageFinished,
     StageStarted,
@@ -840,3 +842,61 @@ def test_times_are_utc_whatever_the_zone(store, run):
     store.write(RUN, [(AT.astimezone(timezone(timedelta(hours=5))), StageStarted("teach"))])
     assert store.stages(RUN)[0].started == AT
     assert store.stages(RUN)[0].started.tzinfo == UTC
+
+
+# Rows that nobody here has written
+
+
+def spoil(store, run_id: str, **values: object) -> None:
+    """Raw values into a row, as another version, a tool or a broken disk may have left them."""
+    changes = ", ".join(f"{name} = :{name}" for name in values)
+    with store._database.begin(write=True) as connection:
+        connection.execute(sa.text(f"UPDATE runs SET {changes} WHERE id = :id"), {**values, "id": run_id})
+
+
+@pytest.mark.parametrize(
+    ("column", "value", "reason"),
+    [
+        ("status", "sleeping", "its status is 'sleeping'"),
+        ("config", "[]", "'list' object has no attribute 'get'"),
+        ("config", '{"task": 3}', "its config has no settings under 'task'"),
+        ("config", '{"version": "next", "objective": {}}', "version must be a whole number|not supported"),
+        ("summary", "null", "argument of type 'NoneType'|not iterable|has no attribute"),
+        ("tags", "7", "'int' object is not iterable"),
+    ],
+)
+def test_one_row_that_cannot_be_read_does_not_hide_the_others(store, run, column, value, reason):
+    store.create_run(OTHER, CONFIG, name="Broken")
+    spoil(store, OTHER, **{column: value})
+    broken, good = store.runs()
+    assert (good.id, good.status, good.task) == (RUN, "queued", "bbc-headlines")
+    assert (broken.id, broken.title, broken.status) == (OTHER, "Broken", "unreadable")
+    assert re.search(rf"^Run {OTHER} cannot be read: .*({reason}).*, or delete it\.$", broken.error)
+    assert f"{broken.created:%Y%m%d-%H%M%S}" == OTHER[:15]
+    assert [row.id for row in store.runs(status=("queued",))] == [RUN]
+    assert [row.id for row in store.runs(status=("unreadable",))] == [OTHER]
+    assert [row.id for row in store.runs(text="broken")] == [OTHER]
+    with pytest.raises(RunError, match="cannot be read"):
+        store.run(OTHER)
+    store.delete_run(OTHER)
+    assert [row.id for row in store.runs()] == [RUN]
+
+
+def test_what_a_newer_version_knows_of_a_report_is_left_out(store, run):
+    spoil(store, RUN, summary='{"delta": 0.5, "calm": 1}')
+    assert (store.run(RUN).delta, store.run(RUN).status) == (0.5, "queued")
+
+
+def test_halves_of_characters_are_replaced_when_they_are_written(store):
+    config = {**CONFIG, "task": {**CONFIG["task"], "name": "films\udc80.csv"}}
+    store.create_run(RUN, config, name="a\ud800")
+    write(store, RUN, Note("b\ud800"))
+    store.write(RUN, [], {"label": "c\ud800"})
+    row = store.run(RUN)
+    assert (row.config["task"]["name"], row.task, row.name, row.label) == (
+        "films?.csv",
+        "films?.csv",
+        "a?",
+        "c?",
+    )
+    assert [entry.event for entry in store.events(RUN)] == [Note("b?")]

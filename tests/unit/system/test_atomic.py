@@ -101,7 +101,7 @@ DAMAGE: dict[str, Callable[[Path], object]] = {
     "an emptied file": lambda folder: (folder / "a.txt").write_text(""),
     "a missing file": lambda folder: (folder / "a.txt").unlink(),
     "a renamed file": swap,
-    "an extra file": lambda folder: (folder / "sub" / "extra").write_text(""),
+    "a manifest that is a list": lambda folder: (folder / MANIFEST).write_text('["a.txt"]'),
     "no manifest": lambda folder: (folder / MANIFEST).unlink(),
     "half a manifest": lambda folder: (folder / MANIFEST).write_text('{"a.txt": {"by'),
     "a manifest of bytes": lambda folder: (folder / MANIFEST).write_bytes(b"\xff\xfe"),
@@ -115,6 +115,13 @@ def test_damage_is_seen(tmp_path: Path, damage: str) -> None:
     assert is_whole(place)
     DAMAGE[damage](place)
     assert not is_whole(place)
+
+
+def test_files_that_others_left_there_do_not_matter(tmp_path: Path) -> None:
+    place = filled(tmp_path / "run")
+    for name in (".DS_Store", "notes of mine.txt", "sub/Thumbs.db"):
+        (place / name).write_text("x")
+    assert is_whole(place)
 
 
 def test_a_link_counts_by_what_it_leads_to(tmp_path: Path) -> None:
