@@ -22,8 +22,13 @@ from kd_core.system.formatting import compared, megabytes, percent, plus_minus, 
 @click.option("--to", metavar="DIR", required=True, help="New folder, or new file that ends in .zip.")
 @click.option("--onnx", is_flag=True, help="Convert the student to ONNX.")
 @click.option("--int8", is_flag=True, help="Quantise its ONNX form to 8 bits too; implies --onnx.")
+@click.option(
+    "--calibrate",
+    is_flag=True,
+    help="Divide its logits by the temperature that makes its probabilities fit the validation texts best.",
+)
 @as_json
-def export(run: str, to: str, onnx: bool, int8: bool, as_json: bool) -> None:
+def export(run: str, to: str, onnx: bool, int8: bool, calibrate: bool, as_json: bool) -> None:
     """Measure the forms of RUN's distilled student, and write it with all that its users need."""
     run_id = find_run(run)
     from kd_core.deployment.export import ExportConfig, check
@@ -37,7 +42,7 @@ def export(run: str, to: str, onnx: bool, int8: bool, as_json: bool) -> None:
             way = f"Go on with it: kd resume {run_id}" if row.status in RESUMABLE else "Wait for its end."
             raise RunError(f"Run {run_id} is {row.status}, so it has no student to export yet. {way}")
     target = str(paths.expanded(to).absolute())
-    config = ExportConfig(run=run_id, to=target, onnx=onnx, int8=int8)
+    config = ExportConfig(run=run_id, to=target, onnx=onnx, int8=int8, calibrate=calibrate)
     check(config)
     report = start(store, config, kind="export", name=Path(target).name)
     if as_json:
@@ -54,6 +59,8 @@ def export(run: str, to: str, onnx: bool, int8: bool, as_json: bool) -> None:
     out.print()
     for line in comparisons(report["forms"]):
         out.print(line, soft_wrap=True)
+    if temperature := report.get("temperature"):
+        out.print(f"The models there divide their logits by {temperature:.2f}: no answer changes.")
     out.print(f"\nIn {report['to']}", soft_wrap=True)
     return None
 

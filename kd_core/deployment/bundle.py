@@ -19,9 +19,11 @@ from transformers import AutoTokenizer
 from kd_core.config import DistillConfig
 from kd_core.data.bundled import TASKS
 from kd_core.data.uploads import safe_name
+from kd_core.deployment.calibrate import scale_model, scale_onnx
 from kd_core.deployment.model_card import model_card
 from kd_core.deployment.reports import FormReport
 from kd_core.distillation import run_folder
+from kd_core.distillation.calibration import Scaled
 from kd_core.distillation.report import FILE, Report
 from kd_core.models.presets import STUDENTS, TEACHERS
 from kd_core.system import paths
@@ -67,13 +69,15 @@ def write_bundle(
     onnx: Path | None,
     int8: Path | None,
     forms: Sequence[FormReport],
+    calibrated: Scaled | None = None,
 ) -> None:
     """Fill the empty ``folder`` with a run's student, what was found out about it, and a way to get it again.
 
     ``model/`` is a Hugging Face folder, ``onnx/`` has the ONNX files with what reads texts for them;
     ``README.md`` is a model card, ``reproduce.py`` runs ``config.yaml`` and compares with ``report.json``,
     ``checksums.json`` has the bytes and SHA-256 of every file. Nothing names a folder of this machine.
-    ``student`` is a Hugging Face folder, ``onnx`` and ``int8`` are files, ``forms`` their measurements.
+    ``student`` is a Hugging Face folder, ``onnx`` and ``int8`` are files, ``forms`` their measurements. The
+    models divide their logits by the temperature of ``calibrated``.
     Raises: RunError, OSError.
     """
     original = Report.read(run_folder.find(run_id))
@@ -86,6 +90,8 @@ def write_bundle(
     for source in student.iterdir():
         if _is_of_model(source.name):
             shutil.copyfile(source, folder / MODEL / source.name)
+    if calibrated:
+        scale_model(folder / MODEL, calibrated.temperature)
     tokenizer = AutoTokenizer.from_pretrained(student, trust_remote_code=False, local_files_only=True)
     tokenizer.model_max_length = max_length
     tokenizer.save_pretrained(folder / MODEL)
@@ -99,6 +105,8 @@ def write_bundle(
         shutil.copyfile(student / "config.json", folder / ONNX / "config.json")
         for name, source in made.items():
             shutil.copyfile(source, folder / ONNX / name)
+            if calibrated:
+                scale_onnx(folder / ONNX / name, calibrated.temperature)
         # So that a program with nothing but this file cuts and pads as it was done here.
         reader = tokenizer.backend_tokenizer
         reader.enable_truncation(max_length)
@@ -107,10 +115,11 @@ def write_bundle(
 
     _write(folder / "config.yaml", DistillConfig.from_dict(report.config).to_yaml())
     content = report.to_dict() | {"forms": list(forms), "files": files}
+    content |= {"temperature": calibrated.temperature} if calibrated else {}
     del content["folder"]  # of this machine
     _write(folder / FILE, json.dumps(content, indent=1, ensure_ascii=False))
     _write(folder / "reproduce.py", REPRODUCE)
-    _write(folder / "README.md", model_card(report, forms, files, list(made)))
+    _write(folder / "README.md", model_card(report, forms, files, list(made), calibrated))
     seal(folder)
     (folder / MANIFEST).rename(folder / CHECKSUMS)
 

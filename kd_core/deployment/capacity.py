@@ -1,4 +1,7 @@
-"""How many cores and servers a load needs: arithmetic on measured times, shown line by line. No torch."""
+"""How many cores and servers a load needs: arithmetic on measured times, shown line by line. No torch.
+
+How long a text then takes, waiting included, is simulated (``queueing``).
+"""
 
 from __future__ import annotations
 
@@ -6,14 +9,16 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from kd_core.deployment.queueing import lognormal, mean, p95_ms
 from kd_core.deployment.reports import BenchReport
 from kd_core.deployment.runtimes import Runtime, form_name
 from kd_core.distillation.report import Report
 from kd_core.distillation.roles import Role
-from kd_core.system.formatting import milliseconds
+from kd_core.system.formatting import milliseconds, percent
 from kd_core.system.settings import Settings, setting
 
 SECONDS_A_DAY = 86_400
+BUSY = (0.05, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.85, 0.9, 0.95)
 # What is compared: where most start, what distillation makes of it, and what quantisation makes of that.
 FORMS: tuple[tuple[Role, Runtime], ...] = (
     ("teacher", "pytorch"),
@@ -34,7 +39,7 @@ class Load(Settings):
         slider=(1, 10, 0.5),
     )
     target_ms: float = setting(
-        20.0, "The longest that 19 of 20 texts (or batches) may take, in ms", gt=0, le=1_000_000
+        20.0, "The longest that 19 of 20 texts may take, waiting included, in ms", gt=0, le=1_000_000
     )
     utilisation: int = setting(
         70,
@@ -55,7 +60,9 @@ class Measured:
     """What one form of a model takes on one core.
 
     ``p95_ms`` is of a whole batch, None where too few were timed to tell. ``tokenizer_ms``, of one text,
-    comes on top; None where the times have it already, or nobody has measured it.
+    comes on top; None where the times have it already, or nobody has measured it. ``quantiles`` are evenly
+    spaced ones of a batch's time; without them, those of a log-normal distribution through ``p50_ms`` and
+    ``p95_ms`` stand for them.
     """
 
     name: str
@@ -63,6 +70,19 @@ class Measured:
     texts_per_second: float
     p95_ms: float | None
     tokenizer_ms: float | None
+    p50_ms: float | None = None
+    quantiles: tuple[float, ...] = ()
+
+    @property
+    def service_ms(self) -> tuple[float, ...]:
+        """Quantiles of a batch's time on a core, tokenizer included, scaled to the mean that was measured."""
+        times = self.quantiles or lognormal(self.p50_ms or self._batch_ms, self.p95_ms or self._batch_ms)
+        scale, tokenizer = self._batch_ms / mean(times), self.batch * (self.tokenizer_ms or 0.0)
+        return tuple(round(scale * time + tokenizer, 6) for time in times)
+
+    @property
+    def _batch_ms(self) -> float:
+        return 1000 * self.batch / self.texts_per_second
 
 
 @dataclass(frozen=True)
@@ -74,7 +94,8 @@ class Requirement:
     cost_per_day: float  # of whole servers
     currency: str
     most_texts_per_day: float  # what one server carries
-    latency_ms: float | None
+    busy: float  # share of its time that a core is busy at the peak
+    latency_ms: float | None  # 19 of 20 texts take no longer at the peak, waiting included; inf: no end
     meets_target: bool | None  # None where the latency is not known
     lines: tuple[str, ...]  # the arithmetic, with its numbers
 
@@ -83,8 +104,8 @@ def required(load: Load, measured: Measured) -> Requirement:
     """Cores = ceil(peak rate / (rate of a core x utilisation)), servers = ceil(cores / cores of a server).
 
     Peak rate = texts per day / 86,400 s x peak. Rate of a core = 1 / (time for one text, and in
-    the tokenizer where that comes on top). Waiting in a queue is not part of the latency: the utilisation
-    limit keeps it short.
+    the tokenizer where that comes on top). The latency is simulated at the peak: the texts are spread over
+    all servers, and the cores of a server share one queue.
     """
     texts_per_day = 1e6 * load.million_texts
     peak_rate = texts_per_day / SECONDS_A_DAY * load.peak
@@ -95,7 +116,12 @@ def required(load: Load, measured: Measured) -> Requirement:
     cores = max(1, math.ceil(round(share, 9)))  # 2.0000000000000004 cores are two
     servers = math.ceil(cores / load.cores_per_server)
     cost = servers * load.cores_per_server * 24 * load.price
-    latency = None if measured.p95_ms is None else measured.p95_ms + measured.batch * tokenizer_ms
+    busy = peak_rate / (core_rate * servers * load.cores_per_server)
+    latency = None
+    if measured.p95_ms is not None:
+        (latency,) = p95_ms(
+            measured.service_ms, measured.batch, (peak_rate / servers,), load.cores_per_server
+        )
     meets = None if latency is None else latency <= load.target_ms
     a_text = f" in batches of {measured.batch}" if measured.batch > 1 else ""
     lines = (
@@ -110,6 +136,8 @@ def required(load: Load, measured: Measured) -> Requirement:
         f"rounded up to {servers:,}",
         f"Price: {servers:,} × {load.cores_per_server:,} cores × 24 h × "
         f"{money(f'{load.price:g}', load.currency)} = {money(f'{cost:,.2f}', load.currency)} a day",
+        f"Busy at the peak: {_number(peak_rate)} ÷ ({servers:,} × {load.cores_per_server:,} × "
+        f"{_number(core_rate)}) = {percent(busy, 0)}",
         _latency_line(load, measured, latency),
     )
     return Requirement(
@@ -120,10 +148,21 @@ def required(load: Load, measured: Measured) -> Requirement:
         cost_per_day=cost,
         currency=load.currency,
         most_texts_per_day=usable * load.cores_per_server * SECONDS_A_DAY / load.peak,
+        busy=busy,
         latency_ms=latency,
         meets_target=meets,
         lines=lines,
     )
+
+
+def latency_by_load(load: Load, measured: Measured) -> list[float] | None:
+    """p95 in ms where the cores of a server are as busy as ``BUSY`` says; None where it is not known."""
+    if measured.p95_ms is None:
+        return None
+    service = measured.service_ms
+    core_rate = 1000 * measured.batch / mean(service)
+    rates = tuple(round(share * load.cores_per_server * core_rate, 6) for share in BUSY)
+    return p95_ms(service, measured.batch, rates, load.cores_per_server)
 
 
 def money(amount: str, currency: str) -> str:
@@ -164,6 +203,8 @@ def from_bench(report: BenchReport, batch: int) -> list[Measured]:
                 cell["texts_per_second"],
                 cell["p95"],
                 None if cell.get("tokenizer") else report["tokenizer_ms"][who]["p50"],
+                cell["p50"],
+                tuple(cell.get("quantiles", ())),
             )
         )
     return measured
@@ -172,24 +213,27 @@ def from_bench(report: BenchReport, batch: int) -> list[Measured]:
 def from_run(report: Report) -> list[Measured]:
     """Teacher and student as the run itself timed them: one text at a time in PyTorch.
 
-    The rate is that of the median text.
+    A run keeps two quantiles, so the rate is that of the log-normal distribution through them.
     """
     times = {who: report.models[who].latency_ms for who, runtime in FORMS if runtime == "pytorch"}
     return [
-        Measured(form_name(who, "pytorch"), 1, 1000 / times[who].p50, times[who].p95, None) for who in times
+        Measured(form_name(who, "pytorch"), 1, 1000 / mean(lognormal(ms.p50, ms.p95)), ms.p95, None, ms.p50)
+        for who, ms in times.items()
     ]
 
 
 def _latency_line(load: Load, measured: Measured, latency: float | None) -> str:
     if latency is None or measured.p95_ms is None:
         return f"Latency (p95): too few batches of {measured.batch} were timed to tell"
-    tokenizer = None if measured.tokenizer_ms is None else measured.batch * measured.tokenizer_ms
+    alone = measured.p95_ms + measured.batch * (measured.tokenizer_ms or 0.0)
+    filling = f"until {measured.batch} texts have come and " if measured.batch > 1 else ""
+    served = f"{milliseconds(alone)} without waiting"
+    if math.isinf(latency):
+        return f"Latency (p95): {served}; with it there is no end: more comes than the cores can do"
     verdict = "within" if latency <= load.target_ms else "over"
-    texts = "one text" if measured.batch == 1 else f"a batch of {measured.batch}"
-    whole = "" if tokenizer is None else f"{_sum(measured.p95_ms, tokenizer)} = "
     return (
-        f"Latency (p95) of {texts}: {whole}{milliseconds(latency)}, {verdict} "
-        f"the {load.target_ms:g} ms asked for"
+        f"Latency (p95): {served}; waiting {filling}for a free core included, {milliseconds(latency)} by "
+        f"simulation, {verdict} the {load.target_ms:g} ms asked for"
     )
 
 

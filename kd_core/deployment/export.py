@@ -21,6 +21,7 @@ from kd_core.deployment.paired import compare
 from kd_core.deployment.reports import ExportReport, FormReport
 from kd_core.deployment.runtimes import Runtime, form_name
 from kd_core.distillation import run_folder
+from kd_core.distillation.calibration import scaled
 from kd_core.distillation.events import OnEvent, Progress, ignore
 from kd_core.distillation.latency import latency
 from kd_core.distillation.metrics import Latency, scores
@@ -45,6 +46,11 @@ class ExportConfig(Settings):
     to: str | None = setting(None, "New folder, or new file ending in .zip (none: only measure)")
     onnx: bool = setting(False, "Convert the student to ONNX")
     int8: bool = setting(False, "Quantise its ONNX form to 8 bits too")
+    calibrate: bool = setting(
+        False,
+        "Divide the student's logits by the temperature that makes its probabilities fit the validation "
+        "texts best (no answer changes)",
+    )
 
     @property
     def runtimes(self) -> tuple[Runtime, ...]:
@@ -59,7 +65,8 @@ def export_run(
     """Teacher and student in PyTorch, student in ONNX, student in int8: what each step costs and buys.
 
     All are evaluated on the whole test split and timed in turns; then ``config.to`` is written, whole or not
-    at all. The report has ``run``, ``task``, ``to``, ``texts``, ``forms`` and ``machine``; a form's
+    at all. The report has ``run``, ``task``, ``to``, ``texts``, ``forms``, ``machine`` and ``temperature``:
+    with ``calibrate`` the bundle's models divide their logits by it, those that are measured do not. A form's
     ``difference`` is the largest between one of its logits and that of the student in PyTorch, and its
     ``paired`` compares the two text by text (the student in PyTorch is compared with the teacher). An ONNX
     form also has ``shifted``: its accuracy on corrupted and other texts, which the run knows of the PyTorch
@@ -68,7 +75,9 @@ def export_run(
     """
     control = control or Control()
     check(config)
-    report = Report.read(run_folder.find(config.run))
+    folder = run_folder.find(config.run)
+    report = Report.read(folder)
+    calibrated = scaled(folder, report, "student") if config.calibrate else None
     texts, labels = test_split(config.run)
     stages: list[tuple[Role, Runtime]] = [("teacher", "pytorch"), *(("student", r) for r in config.runtimes)]
     converted = len(config.runtimes) - 1
@@ -141,6 +150,7 @@ def export_run(
             onnx=_path(timed, "student-onnx"),
             int8=_path(timed, "student-int8"),
             forms=forms,
+            calibrated=calibrated,
         )
         _write(Path(config.to), write)
     on_event(Progress(None, "done", total, total))
@@ -151,6 +161,7 @@ def export_run(
         "texts": len(texts),
         "forms": forms,
         "machine": describe_machine(),
+        "temperature": calibrated.temperature if calibrated else None,
     }
 
 

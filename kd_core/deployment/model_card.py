@@ -18,9 +18,10 @@ from kd_core.data.hub import PREFIX
 from kd_core.data.uploads import safe_name
 from kd_core.deployment import staircase
 from kd_core.deployment.reports import FormReport
-from kd_core.distillation.metrics import Scores
+from kd_core.distillation.calibration import Scaled, floor
+from kd_core.distillation.metrics import ECE_BINS, Scores
 from kd_core.distillation.report import Report
-from kd_core.distillation.roles import NAMES, ROLES
+from kd_core.distillation.roles import FROM_TEACHER, NAMES, ROLES
 from kd_core.models.presets import TEACHERS
 from kd_core.system.formatting import count, megabytes, percent, plus_minus
 
@@ -29,6 +30,13 @@ TEMPLATE = Path(__file__).with_suffix(".md")
 WEIGHTS = {
     "bundled": ("sentence-transformers/all-MiniLM-L6-v2", "Apache License 2.0"),
     "extra": ("intfloat/multilingual-e5-small", "MIT License"),
+}
+
+# What a student's start has of its teacher.
+STARTS = {
+    "teacher_layers": "layers",
+    "teacher_vectors": "vectors of the word pieces",
+    "projected": "word embeddings",
 }
 
 PIPELINE = """\
@@ -61,7 +69,11 @@ print([labels[str(row.argmax())] for row in logits])
 
 
 def model_card(
-    report: Report, forms: Sequence[FormReport], files: Mapping[str, str | None], onnx: Sequence[str]
+    report: Report,
+    forms: Sequence[FormReport],
+    files: Mapping[str, str | None],
+    onnx: Sequence[str],
+    calibrated: Scaled | None = None,
 ) -> str:
     """``files``: the SHA-256 of each that has to be brought; ``onnx``: names of the bundle's ONNX files."""
     config = report.config
@@ -98,6 +110,12 @@ def model_card(
         files=files,
         conditions=staircase.conditions(forms, report.machine, report.rows["test"]),
         shifted=_markdown(_shifted(report)) if shifted else "",
+        calibrated=calibrated,
+        ece_floor=floor(first.reliability),
+        after_floor=floor(calibrated.after.reliability) if calibrated else None,
+        bins=ECE_BINS,
+        from_teacher=config["student"]["init"] in FROM_TEACHER,
+        start=STARTS.get(config["student"]["init"], ""),
         worst=min(shifted.items(), key=lambda item: item[1]) if shifted else None,
         percent=percent,
         plus_minus=plus_minus,

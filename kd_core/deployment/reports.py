@@ -69,6 +69,7 @@ class BenchCell(TypedDict):
     passes: int
     p50: float
     p95: float | None
+    quantiles: NotRequired[list[float]]  # evenly spaced, the least and the most included; at first not kept
     texts_per_second: float
 
 
@@ -85,6 +86,7 @@ class BenchReport(TypedDict):
 
 
 class ExportReport(TypedDict):
+    temperature: NotRequired[float | None]  # that the bundle's models divide their logits by
     run: str
     task: str
     to: str | None  # None: only measured

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
 from kd_core.config import ObjectiveConfig
-from kd_core.distillation.metrics import Verdict, fidelity_cells, softmax
+from kd_core.distillation.calibration import floor
+from kd_core.distillation.metrics import Scores, Verdict, fidelity_cells, softmax
 from kd_core.distillation.report import Report
 from kd_core.distillation.roles import NAMES, STAIRS, Role
 from kd_core.distillation.run_folder import PREDICTIONS
@@ -134,6 +135,26 @@ def _than_the_teacher(number: float, better: str, worse: str, same: str) -> str:
     if round(number, 1) == 1:
         return f"As {same} as the teacher"
     return f"{compared(number, better, worse)} than the teacher"
+
+
+def calibration(seeds: Sequence[Scores]) -> str:
+    """A model's calibration error beside what chance alone would make of it, in sentences."""
+    floors = [floor(scores.reliability) for scores in seeds]
+    error, chance, high = (
+        float(np.mean(values))
+        for values in zip(*((s.ece, f.mean, f.high) for s, f in zip(seeds, floors, strict=True)), strict=True)
+    )
+    verdict = (
+        "so these texts do not show that it is off"
+        if error <= high
+        else "so it is off by more than chance explains"
+    )
+    return (
+        f"Calibration error {percent(error)}. A model as sure as this one whose confidence is exact would "
+        f"show {percent(chance)} on as many texts, and in 19 of 20 cases less than {percent(high)}: "
+        f"{verdict}. Below the diagonal it is too sure of itself, above it too careful. Lines are 95 % "
+        "intervals, larger dots hold more texts."
+    )
 
 
 def class_scores(report: Report, who: Role) -> pd.DataFrame:

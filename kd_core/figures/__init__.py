@@ -27,7 +27,7 @@ from kd_core.figures.report import (
     verdicts,
 )
 from kd_core.figures.search import search_dots, search_map
-from kd_core.figures.speed import latency_by_batch
+from kd_core.figures.speed import latency_by_batch, latency_by_load
 from kd_core.figures.staircase import staircase
 from kd_core.figures.style import COLOURS, DASHES, FONT, INK, RUNS, TEXT_COLOURS
 from kd_core.figures.tokens import answer_bars, word_shades
@@ -56,6 +56,7 @@ __all__ = [
     "gradient_over_temperature",
     "humps",
     "latency_by_batch",
+    "latency_by_load",
     "lengths",
     "loss_curves",
     "overlay",

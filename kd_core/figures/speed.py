@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from typing import Any
 
 import plotly.graph_objects as go
 
+from kd_core.deployment.capacity import BUSY, Requirement
 from kd_core.deployment.reports import BenchCell
 from kd_core.deployment.runtimes import RUNTIME_NAMES, Runtime, form_name, split_form
-from kd_core.distillation.roles import SHORT_NAMES
-from kd_core.figures.style import LOG_AXIS, colour_of, new_figure
-from kd_core.system.formatting import milliseconds
+from kd_core.distillation.roles import SHORT_NAMES, Role
+from kd_core.figures.style import INK, LOG_AXIS, colour_of, level, new_figure, pick
+from kd_core.system.formatting import milliseconds, percent
 
 # Who has a colour everywhere; the runtime has a dash and a mark.
 RUNTIME_DASHES: dict[Runtime, str] = {"pytorch": "solid", "onnx": "dash", "int8": "dot"}
@@ -49,3 +51,66 @@ def latency_by_batch(
     axes = {"xaxis": {"type": "category", "showgrid": False}, "yaxis": LOG_AXIS | {"range": [low, high]}}
     layout = axes | {"hovermode": "closest"}
     return new_figure(title, "Texts in a batch", "Median time (ms)", traces, layout, dark=dark, height=400)
+
+
+def latency_by_load(
+    lines: Sequence[tuple[Role, Runtime, Sequence[float]]],
+    needs: Sequence[Requirement],
+    target: float,
+    *,
+    dark: bool = False,
+) -> go.Figure:
+    """p95 with waiting by how busy cores are: a line for each form, and a ring at the load of ``needs``.
+
+    ``lines``: of each form, milliseconds for each share of ``capacity.BUSY``. Without end there is no ring.
+    """
+    traces: list[dict[str, Any]] = []
+    for (who, runtime, times), need in zip(lines, needs, strict=True):
+        colour, name = colour_of(who, dark), form_name(who, runtime)
+        look = {"color": colour, "dash": RUNTIME_DASHES[runtime], "width": 2}
+        traces.append(
+            {
+                "type": "scatter",
+                "x": [100 * share for share in BUSY],
+                "y": list(times),
+                "mode": "lines",
+                "name": f"{SHORT_NAMES[who]}, {RUNTIME_NAMES[runtime]}",
+                "line": look,
+                "customdata": [milliseconds(time) for time in times],
+                "hovertemplate": f"{name}, %{{x:.0f}} % busy: %{{customdata}}<extra></extra>",
+            }
+        )
+        if need.latency_ms is not None and math.isfinite(need.latency_ms):
+            said = f"{name} at your peak, {percent(need.busy, 0)} busy: {milliseconds(need.latency_ms)}"
+            ring = {"symbol": f"{RUNTIME_SYMBOLS[runtime]}-open", "size": 14, "color": colour}
+            traces.append(
+                {
+                    "type": "scatter",
+                    "x": [100 * need.busy],
+                    "y": [need.latency_ms],
+                    "mode": "markers",
+                    "marker": ring | {"line": {"width": 3, "color": colour}},
+                    "showlegend": False,
+                    "hovertemplate": f"{said}<extra></extra>",
+                }
+            )
+    asked = {
+        "x": 0,
+        "xref": "x domain",
+        "y": math.log10(target),  # of a logarithmic axis
+        "text": f"asked for: {target:g} ms",
+        "xanchor": "left",
+        "yanchor": "bottom",
+        "showarrow": False,
+        "font": {"color": pick(INK, dark)},
+    }
+    layout = {
+        "xaxis": {"range": [0, 100], "ticksuffix": " %", "showgrid": False},
+        "yaxis": LOG_AXIS,
+        "shapes": [level(target, pick(INK, dark), 1)],
+        "annotations": [asked],
+        "hovermode": "closest",
+    }
+    title = "Latency against load"
+    words = "How busy the cores are", "p95 with waiting (ms)"
+    return new_figure(title, *words, traces, layout, dark=dark, height=400)

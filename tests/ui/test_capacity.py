@@ -9,6 +9,7 @@ import pytest
 from kd_core.config import DistillConfig
 from kd_core.jobs.store import Store
 from pages.shared.text import escape
+from tests.ui.charts import alts
 from tests.ui.test_bench import EVIL, RUN, App, benched, done, words
 
 __all__ = ["benched", "done"]
@@ -38,6 +39,20 @@ def test_from_a_benchmark(app: App, benched: Store) -> None:
     assert "1 server instead of 7, for €28.80 less a day: Distilled student, ONNX int8" in words(page)
     assert "Peak load: 50,000,000 texts a day ÷ 86,400 s × 3 = 1,736 texts/s" in page.text[0].value
     assert "pinned to as many cores as threads" in words(page)
+    assert "A ring is your load at its peak." in words(page)
+    assert "How the times spread was not kept here" in words(page), "the sample is of an older version"
+    busy = table["Busy at the peak"].tolist()
+    assert busy == ["67 %", "43 %", "19 %"]
+    spoken = alts(page)[0].split("; ")
+    assert [said.rpartition(": ")[2].split(",")[0] for said in spoken] == busy
+
+
+def test_a_core_that_is_nearly_always_busy(app: App, benched: Store) -> None:
+    # 92.6 of the 92.9 texts/s that one core of the teacher does.
+    one = {"capacity.cores_per_server": "1", "capacity.utilisation": "100"}
+    page = app(PAGE, **one | {"capacity.peak": "1", "capacity.million_texts": "8.0"})
+    badges = [text.value for text in page.markdown if "badge" in text.value]
+    assert ["Too slow" in badge for badge in badges] == [True, False, False]
 
 
 def test_a_target_that_the_teacher_misses(app: App, benched: Store) -> None:

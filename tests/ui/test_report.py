@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 import pytest
 from streamlit.testing.v1 import AppTest
 
 from kd_core.config import DistillConfig, of_today
 from kd_core.distillation.events import Evaluated, Step
+from kd_core.distillation.metrics import softmax
 from kd_core.jobs.recorder import Recorder
 from kd_core.jobs.store import Store
+from kd_core.system.atomic import seal
 from pages.review.report.head import actions
 from tests import SAMPLES, with_floor
 from tests.ui.charts import alts
@@ -294,3 +298,40 @@ def test_how_many_texts_hold_what_the_student_lacks(done, app, report):
     assert not any(says in text for text in words(open_tab(app, "Quality"))), "a report of 0.1 does not know"
     done.save_report(RUN, report | {"unknown_texts": 0.214})
     assert any(f"21 % {says}" in text for text in words(open_tab(app, "Quality")))
+
+
+def test_the_calibration_error_stands_beside_that_of_chance(app: App, done: Store) -> None:
+    said = " ".join(words(open_tab(app, "Quality")))
+    assert re.search(
+        r"Calibration error 5\.6 %\. A model as sure as this one whose confidence is exact would show 2\.9 % "
+        r"on as many texts, and in 19 of 20 cases less than 4\.\d %: so it is off by more "
+        r"than chance explains\.",
+        said,
+    )
+
+
+def test_temperature_scaling_of_a_finished_run(
+    app: App, done: Store, report: dict[str, Any], home: Path
+) -> None:
+    page = open_tab(app, "Quality")
+    page.toggle(key="report.calibrated").set_value(True).run()
+    assert f"There is no run {RUN} in" in plain(page.warning[0].value)
+    folder = home / "runs" / RUN
+    folder.mkdir(parents=True)
+    seal(folder)
+    random = np.random.default_rng(0)
+    logits = random.normal(0, 2, (400, len(report["labels"])))
+    truth = [random.choice(len(row), p=row) for row in softmax(logits)]
+    table = pd.DataFrame({"label": truth, "student-0": list(3 * logits)})
+    for name in ("predictions", "validation"):
+        table.to_parquet(folder / f"{name}.parquet")
+    page.run()
+    assert not page.warning
+    found = re.search(
+        r"divided by T = (\d\.\d\d), .* goes from (\S+) % to (\S+) %\. An export", " ".join(words(page))
+    )
+    assert found
+    temperature, before, after = map(float, found.groups())
+    assert temperature == pytest.approx(3, rel=0.2)
+    assert before > 2 * after
+    assert f"Calibration error {found[3]} %. A model as sure as this one" in " ".join(words(page))

@@ -4,7 +4,7 @@ import streamlit as st
 
 from kd_core.deployment.capacity import required
 from kd_core.errors import KDError
-from pages.review.capacity.view import answer, arithmetic, ask_load, measured, source, table
+from pages.review.capacity.view import answer, arithmetic, ask_load, latency, measured, source, table
 from pages.shared import addresses
 from pages.shared.choose_run import choose_run
 from pages.shared.text import escape
@@ -25,6 +25,7 @@ try:
     needs = [required(load, form) for form in forms]
     answer(needs)
     table(needs)
+    latency(load, forms, needs)
     arithmetic(needs)
     source(conditions, benchmarked, run)
 except KDError as error:

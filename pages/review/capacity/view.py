@@ -2,18 +2,31 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 import pandas as pd
 import streamlit as st
 
+from kd_core import figures
 from kd_core.deployment.benchmark_notes import conditions
-from kd_core.deployment.capacity import Load, Measured, Requirement, from_bench, from_run, money, saving
+from kd_core.deployment.capacity import (
+    FORMS,
+    Load,
+    Measured,
+    Requirement,
+    from_bench,
+    from_run,
+    latency_by_load,
+    money,
+    saving,
+)
 from kd_core.deployment.reports import BenchReport
 from kd_core.distillation.report_tables import latency_conditions
 from kd_core.jobs.store import RunRow
 from kd_core.system import formatting
 from pages.shared import addresses
+from pages.shared.charts import chart, is_dark
 from pages.shared.fields import field
 from pages.shared.live_job import jobs_about
 from pages.shared.state import store
@@ -81,6 +94,8 @@ def _price(need: Requirement) -> str:
 def _target(need: Requirement) -> None:
     if need.meets_target is None:
         st.badge("Latency not known", icon=":material/help:", color="gray")
+    elif math.isinf(need.latency_ms or 0):
+        st.badge("More texts come than it can do", icon=":material/close:", color="red")
     elif need.meets_target:
         st.badge("Within the latency", icon=":material/check:", color="green")
     else:
@@ -97,7 +112,8 @@ def table(needs: Sequence[Requirement]) -> None:
                     "Cores": f"{need.cores:,}",
                     "Servers": f"{need.servers:,}",
                     "Price a day": _price(need),
-                    "Latency p95": formatting.milliseconds(need.latency_ms),
+                    "Busy at the peak": formatting.percent(need.busy, 0),
+                    "Latency p95": _latency(need),
                     "One server carries": f"{need.most_texts_per_day / 1e6:,.1f} M texts a day",
                 }
                 for need in needs
@@ -106,6 +122,44 @@ def table(needs: Sequence[Requirement]) -> None:
         hide_index=True,
         key="capacity.table",
         alt="What each model needs",
+    )
+
+
+def _latency(need: Requirement) -> str:
+    return "no end" if math.isinf(need.latency_ms or 0) else formatting.milliseconds(need.latency_ms)
+
+
+def latency(load: Load, forms: Sequence[Measured], needs: Sequence[Requirement]) -> None:
+    """How long a text takes the busier the cores are, waiting included."""
+    known = [
+        ((who, runtime, times), need)
+        for (who, runtime), form, need in zip(FORMS, forms, needs, strict=False)
+        if (times := latency_by_load(load, form))
+    ]
+    if not known:
+        return
+    lines, shown = zip(*known, strict=True)
+    spoken = "; ".join(f"{need.name}: {formatting.percent(need.busy, 0)}, {_latency(need)}" for need in shown)
+    chart(
+        figures.latency_by_load(lines, shown, load.target_ms, dark=is_dark()),
+        key="capacity.latency",
+        alt=f"95th percentile of the latency, waiting included, by how busy the cores are. {spoken}",
+    )
+    filling = (
+        " In batches a text waits for those that come after it, so a quiet service is slow too; one that "
+        "sends off a batch before it is full waits less."
+        if forms[0].batch > 1
+        else ""
+    )
+    kept = (
+        ""
+        if all(form.quantiles for form in forms)
+        else " How the times spread was not kept here: a log-normal distribution through their median and "
+        "p95 stands for it; a new benchmark measures it."
+    )
+    st.caption(
+        "Simulated from the measured times: texts come at random, evenly to all servers, and the cores of a "
+        f"server share one queue. A ring is your load at its peak.{filling}{kept}"
     )
 
 
@@ -129,7 +183,6 @@ def source(conditions: str, benchmarked: bool, run: RunRow) -> None:
             query_params={"run": run.id},
         )
     st.caption(
-        "Cores are taken to serve texts independently of each other, at the speed of 1 thread. Waiting for a "
-        "free core or for a batch to fill is not part of the latency; the limit on how busy cores are keeps "
-        "it short. " + escape(conditions)
+        "Cores are taken to serve texts independently of each other, at the speed of 1 thread. "
+        + escape(conditions)
     )

@@ -5,8 +5,10 @@ from __future__ import annotations
 import streamlit as st
 
 from kd_core import figures
-from kd_core.distillation import report_tables, roles
+from kd_core.distillation import report_tables, roles, run_folder
+from kd_core.distillation.calibration import scaled
 from kd_core.distillation.report import Report
+from kd_core.errors import KDError
 from kd_core.jobs.store import RunRow
 from kd_core.system import formatting
 from pages.shared.charts import chart, is_dark
@@ -36,8 +38,8 @@ def quality(run: RunRow, report: Report) -> None:
         lacking = f" {share} of the validation and test texts hold a word piece that the student lacks."
     st.caption(
         f"On {report.verdict.n:,} test texts; ± is half of the 95 % interval. Macro-F1 weighs all "
-        "classes alike. The calibration error is how far, on average, a model's confidence is from how often "
-        f"it is right. {report_tables.ONE_LATENCY}{lacking}"
+        "classes alike. The calibration error is how far a model's confidence is from how often it is right, "
+        f"with texts of like confidence put together. {report_tables.ONE_LATENCY}{lacking}"
         + (f" {report_tables.ABOUT_FLOOR}" if report.over_floor else "")
     )
     _stairs(report)
@@ -62,16 +64,7 @@ def quality(run: RunRow, report: Report) -> None:
                 f"Taken for another class most often: {escape(truth)} for {escape(answer)}, {count:,} texts."
             )
     with right:
-        chart(
-            figures.reliability(report, who, dark=dark),
-            key="report.reliability",
-            alt=f"How often answers of each confidence are right: {roles.NAMES[who]}",
-        )
-        st.caption(
-            f"Calibration error {formatting.percent(report.models[who].ece)}. Below the diagonal it is too "
-            "sure of itself, above it too careful. Lines are 95 % intervals, larger dots hold more texts.",
-            help=term("calibration error"),
-        )
+        _calibration(run, report, who, dark)
     left, right = st.columns(2)
     with left:
         chart(
@@ -94,6 +87,36 @@ def quality(run: RunRow, report: Report) -> None:
     )
     if report.student.shifted:
         _other_texts(report, dark)
+
+
+def _calibration(run: RunRow, report: Report, who: roles.Role, dark: bool) -> None:
+    """How sure against how right; with temperature scaling for who asks for it."""
+    place = st.container()
+    seeds = report.models[who].seeds
+    if st.toggle("Temperature scaling", key="report.calibrated", help=term("temperature scaling")):
+        try:
+            found = scaled(run_folder.find(run.id), report, who)
+        except KDError as error:
+            st.warning(escape(error), icon=":material/warning:")
+        else:
+            seeds = {next(iter(seeds)): found.after}
+            st.caption(
+                f"All logits are divided by T = {found.temperature:.2f}, fitted on the "
+                f"{report.rows['validation']:,} validation texts: no answer changes, and the calibration "
+                f"error on the test texts goes from {formatting.percent(found.before.ece)} to "
+                f"{formatting.percent(found.after.ece)}. An export can bring it along. The knowledge that a "
+                "student learns from is never scaled by it."
+            )
+    model = report.models[who].model_copy(update={"seeds": seeds})
+    with place:
+        chart(
+            figures.reliability(
+                report.model_copy(update={"models": report.models | {who: model}}), who, dark=dark
+            ),
+            key="report.reliability",
+            alt=f"How often answers of each confidence are right: {roles.NAMES[who]}",
+        )
+        st.caption(report_tables.calibration(list(seeds.values())), help=term("calibration error"))
 
 
 def _stairs(report: Report) -> None:

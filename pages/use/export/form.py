@@ -36,6 +36,13 @@ def ask(run: RunRow, *, again: bool) -> DeltaGenerator:
             disabled=not onnx,
             help="With 8-bit weights: smaller and faster; what it costs in accuracy is measured",
         )
+        calibrate = st.toggle(
+            "Calibrated",
+            False,
+            key="export.calibrate",
+            help="The student's logits are divided by a temperature that is fitted on the validation texts, "
+            "so that its probabilities can be taken at their word. No answer changes.",
+        )
         if st.button(
             "Make it again" if again else "Make the bundle",
             type="secondary" if again else "primary",
@@ -44,18 +51,18 @@ def ask(run: RunRow, *, again: bool) -> DeltaGenerator:
             key="export.make",
             help="About half a minute for the bundled task",
         ):
-            _start(run, onnx=onnx, int8=onnx and int8)
+            _start(run, onnx=onnx, int8=onnx and int8, calibrate=calibrate)
     return row
 
 
-def _start(run: RunRow, *, onnx: bool, int8: bool) -> None:
+def _start(run: RunRow, *, onnx: bool, int8: bool, calibrate: bool) -> None:
     with st.spinner("Getting ready"):
         prepare()
         from kd_core.deployment.export import ExportConfig, check  # torch comes with it
     try:
         # A folder of its own, so that the zip can have a name that means something.
         target = paths.exports() / f"{run.id}-{token_hex(4)}" / f"kd-{run.id}.zip"
-        config = ExportConfig(run=run.id, to=str(target), onnx=onnx, int8=int8)
+        config = ExportConfig(run=run.id, to=str(target), onnx=onnx, int8=int8, calibrate=calibrate)
         check(config)
         # A second click, before the first has drawn the page anew, asks for the same.
         tries = len(jobs_about(run.id, "export"))

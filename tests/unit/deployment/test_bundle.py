@@ -223,6 +223,17 @@ def test_the_card_is_one_that_the_hub_reads(made, finished_run):
     assert "Means over 2 seeds. The files here are those of seed 0" in card.text
     assert "- `test_file.csv` (SHA-256 `" in card.text
     assert "{{" not in card.text
+    # Of the model that is in the bundle, not of all seeds.
+    inherited = finished_run.report.fidelity.inherited
+    assert f"on {inherited} test texts both are wrong (the model here, of seed 0)." in card.text
+    assert f"- Calibration error {100 * student.seeds[0].ece:.1f} %: the gap between confidence" in card.text
+    assert "would be chance alone, in a model whose probabilities are exact" in card.text
+    # It starts from the teacher's vectors, so that nobody in this table is without a teacher.
+    assert (
+        "starts from the fine-tuned teacher's vectors of the word pieces, and so does the student alone"
+        in (" ".join(card.text.split()))
+    )
+    assert "without a teacher" not in card.text
 
 
 def reproduce(folder: Path, **environment: str) -> subprocess.CompletedProcess[str]:

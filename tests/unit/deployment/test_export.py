@@ -12,6 +12,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+import onnxruntime
 import pytest
 from click.testing import CliRunner
 
@@ -19,6 +20,7 @@ from kd_core import cli
 from kd_core.data.corruption import corrupted
 from kd_core.deployment import export, forms
 from kd_core.deployment.export import ExportConfig, check, export_run
+from kd_core.distillation.calibration import scaled
 from kd_core.distillation.events import Progress
 from kd_core.distillation.validate import CORRUPTION_SEED
 from kd_core.errors import ConfigError, RunError, Stopped
@@ -79,6 +81,24 @@ def test_each_step_is_measured(exported, finished_run):
         assert 0 < latency["p50"] <= latency["p95"]
         assert (latency["batch"], latency["threads"], latency["texts"]) == (1, 1, 25)
     assert json.loads(json.dumps(report)) == report, "it becomes a row of the store"
+
+
+def test_a_calibrated_bundle_divides_its_logits(finished_run, home, tmp_path):
+    run_id, to = finished_run.report.run_id, tmp_path / "calibrated"
+    report = export_run(ExportConfig(run=run_id, to=str(to), int8=True, calibrate=True))
+    found = scaled(Path(finished_run.report.folder), finished_run.report, "student")
+    assert report["temperature"] == found.temperature != 1
+    assert json.loads((to / "report.json").read_text())["temperature"] == found.temperature
+    texts, _ = forms.test_split(run_id)
+    student = forms.open_form(run_id, "student", "pytorch")
+    ids = student.encode(texts[:1])
+    given = {"input_ids": np.array(ids), "attention_mask": np.ones_like(ids)}
+    for name, runtime in (("model.onnx", "onnx"), ("model_int8.onnx", "int8")):
+        logits = onnxruntime.InferenceSession(str(to / "onnx" / name)).run(["logits"], given)[0]
+        expected = forms.open_form(run_id, "student", runtime).logits(ids) / found.temperature
+        np.testing.assert_allclose(logits, expected, rtol=1e-4, atol=1e-6)
+    card = (to / "README.md").read_text("utf-8")
+    assert f"Its logits are divided by {found.temperature:.2f}, fitted on the 15 validation texts." in card
 
 
 def test_forms_are_compared_text_by_text(exported):
