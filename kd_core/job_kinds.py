@@ -12,8 +12,18 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from kd_core.config import DistillConfig
-from kd_core.distillation.events import Event, OnEvent, Progress, StageStarted, TrainingStarted
-from kd_core.errors import RunError, StoreError
+from kd_core.distillation.events import (
+    STAGES,
+    STEP_NAMES,
+    Event,
+    OnEvent,
+    Progress,
+    StageStarted,
+    Step,
+    TrainingStarted,
+)
+from kd_core.distillation.roles import NAMES
+from kd_core.errors import ConfigError, ModelError, RunError, StoreError
 from kd_core.jobs.runner import Handler
 from kd_core.system.control import Control
 
@@ -21,9 +31,10 @@ if TYPE_CHECKING:
     from kd_core.deployment.reports import BenchReport, ExportReport
     from kd_core.distillation.report import Report
     from kd_core.jobs.states import JobKind
-    from kd_core.jobs.store import RunRow
+    from kd_core.jobs.store import RunRow, Store
     from kd_core.learn.lab_results import LabReport
     from kd_core.search import SearchResult
+    from kd_core.search.ladder import LadderConfig
 
 
 # Two threads that import torch and transformers at once, in different orders, see half-made modules.
@@ -111,37 +122,104 @@ def search_handler(row: RunRow, on_event: OnEvent, control: Control) -> Mapping[
 
 def _final_run(result: SearchResult, on_event: OnEvent, control: Control) -> str:
     """The id of the run on all training data, which starts, or goes on, within the search's own job."""
-    from kd_core.distillation.run_folder import new_id
-    from kd_core.jobs.runner import Job
-    from kd_core.jobs.states import RESUMABLE
     from kd_core.jobs.store import Store
     from kd_core.search import link
-    from kd_core.system.process import owner
 
     chosen = result.chosen()
     if chosen is None:
         reason = next((cell.error for cell in result.cells if cell.error), "")
         raise RunError(f"No setting of the search {result.study!r} could be trained. {reason}".rstrip())
     with closing(Store()) as store:
-        run_id = result.run_id
-        if run_id is None or not any(row.id == run_id for row in store.runs(text=run_id)):  # or deleted
-            run_id, config = new_id(datetime.now(UTC)), chosen.model_dump(mode="json")
-            store.create_run(run_id, config, name=f"{result.study}: chosen", owner=owner())
-            link(result.study, run_id)
+        run_id = _run_of(store, chosen, f"{result.study}: chosen", result.run_id)
+        link(result.study, run_id)
 
         def pass_on(event: Event) -> None:
-            control.wait()
-            if control.stopping:
-                job.control.stop()
             if isinstance(event, StageStarted):
                 label = f"the chosen setting on all training data: {event.stage}"
                 on_event(Progress(None, label, result.trainings, result.trainings + 1))
 
-        store.set_status(run_id, "queued", only=RESUMABLE)
-        if store.run(run_id).status != "done":
-            job = Job(store, run_id, distil_handler, pass_on)
-            job.run()
+        _run_inside(store, run_id, pass_on, control)
         return run_id
+
+
+def ladder_handler(row: RunRow, on_event: OnEvent, control: Control) -> Mapping[str, Any]:
+    """One student after the other, each a run of its own, until one is shown to keep enough.
+
+    The result so far is kept after each, so that a later start goes on with the next.
+    """
+    from kd_core.jobs.store import Store
+    from kd_core.search.ladder import LadderConfig, LadderResult
+
+    config = LadderConfig.from_dict(row.config)
+    with closing(Store()) as store:
+        try:
+            result = LadderResult.model_validate(store.report_json(row.id))
+        except RunError:
+            result = LadderResult(config=config)
+        while student := result.next:
+            name = f"Keep {config.keep:g} %: {student}"
+            run_id = _run_of(store, config.rung(student), name, result.running)
+            result = result.with_run(run_id)
+            store.save_report(row.id, result.model_dump(mode="json"))
+            try:
+                _run_inside(store, run_id, _as_part(on_event, student, config), control)
+                result = result.with_report(student, store.report(run_id))
+            except (ConfigError, ModelError) as error:  # a student that this teacher cannot have
+                result = result.with_error(student, str(error))
+            store.save_report(row.id, result.model_dump(mode="json"))
+    return result.model_dump(mode="json")
+
+
+def _as_part(on_event: OnEvent, student: str, config: LadderConfig) -> OnEvent:
+    """A rung's events as the progress of the whole ladder, in which each stage of each run counts alike."""
+    before, stage = config.students.index(student), 0
+
+    def pass_on(event: Event) -> None:
+        nonlocal stage
+        match event:
+            case StageStarted(name):
+                stage, label, done = STAGES.index(name), STEP_NAMES[name].lower(), 0.0
+            case Step(who, _, step, steps):
+                label, done = f"training the {NAMES[who].lower()}", step / steps
+                if who != "teacher":  # student and student alone share a stage
+                    done = (done + (who == "alone")) / 2
+            case Progress(_, label, part, whole):
+                done = part / max(whole, 1)
+            case _:
+                return
+        share = before + (stage + done) / len(STAGES)
+        on_event(Progress(None, f"{student}: {label}", round(100 * share), 100 * len(config.students)))
+
+    return pass_on
+
+
+def _run_of(store: Store, config: DistillConfig, name: str, before: str | None) -> str:
+    """The id of the run begun ``before``, unless it was deleted, or of a new one that nobody else takes."""
+    from kd_core.distillation.run_folder import new_id
+    from kd_core.system.process import owner
+
+    if before is not None and any(row.id == before for row in store.runs(text=before)):
+        return before
+    run_id = new_id(datetime.now(UTC))
+    store.create_run(run_id, config.model_dump(mode="json"), name=name, owner=owner())
+    return run_id
+
+
+def _run_inside(store: Store, run_id: str, pass_on: OnEvent, control: Control) -> None:
+    """Carry out a run, or what is left of it, within another job, which is paused and stopped with it."""
+    from kd_core.jobs.runner import Job
+    from kd_core.jobs.states import RESUMABLE
+
+    def heard(event: Event) -> None:
+        control.wait()
+        if control.stopping:
+            job.control.stop()
+        pass_on(event)
+
+    store.set_status(run_id, "queued", only=RESUMABLE)
+    if store.run(run_id).status != "done":
+        job = Job(store, run_id, distil_handler, heard)
+        job.run()
 
 
 HANDLERS: Mapping[JobKind, Handler] = {
@@ -150,4 +228,5 @@ HANDLERS: Mapping[JobKind, Handler] = {
     "export": export_handler,
     "lab": lab_handler,
     "search": search_handler,
+    "ladder": ladder_handler,
 }

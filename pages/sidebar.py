@@ -65,6 +65,8 @@ def _place(job: RunRow) -> tuple[str, dict[str, str]]:
             from kd_core.search import study_of  # Optuna comes with it: not on every page
 
             return addresses.SEARCH, {"study": study_of(job)}
+        case "ladder":
+            return addresses.DISTILL, {"ladder": job.id}
     return addresses.RUNS, {}
 
 

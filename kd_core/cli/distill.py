@@ -42,24 +42,43 @@ class DistillCommand(click.Command):
                 formatter.write_dl([record for p in group if (record := p.get_help_record(ctx))])
 
 
-@click.command(cls=DistillCommand)
+class _LadderFlags(DistillCommand):
+    """With those that make a ladder of the run: the smallest student that keeps so much."""
+
+    def groups(self) -> Mapping[str, Sequence[click.Parameter]]:
+        from kd_core.cli.flags import option
+        from kd_core.search.ladder import LadderConfig
+
+        fields = LadderConfig.model_fields
+        own = [option(f"ladder.{name}", info) for name, info in fields.items() if name != "distill"]
+        return {"smallest student": own, **super().groups()}
+
+
+@click.command(cls=_LadderFlags)
 @click.option("--config", "file", metavar="FILE", help="YAML file with settings; flags override it.")
 @click.option("--name", metavar="TEXT", default="", help="What lists call the run.")
 @as_json
 def distill(file: str | None, name: str, as_json: bool, **settings: str | bool | None) -> None:
     """Teach, record, distill and validate; without flags, the demo.
 
+    --keep 98 tries students from the smallest up, until one keeps 98 % of the teacher's accuracy.
     Started by "accelerate launch -m kd_core.cli" or torchrun, all processes do one run.
     """
     if _is_helper():
         _help()
-        return
+        return None
     from kd_core.cli.flags import read_config
 
-    config = with_absolute_paths(read_config(file, settings))
+    own = {place: value for place, value in settings.items() if place.startswith("ladder__")}
+    run = {place: value for place, value in settings.items() if place not in own}
+    config = with_absolute_paths(read_config(file, run))
     from kd_core.jobs.store import Store
 
-    _show(start(Store(), config, name=name), as_json)
+    if any(value is not None for value in own.values()):
+        from kd_core.cli.ladder import climb, show
+
+        return show(climb(Store(), config, own, name), as_json)
+    return _show(start(Store(), config, name=name), as_json)
 
 
 @click.command()
@@ -89,6 +108,10 @@ def resume(run: str, as_json: bool) -> None:
     report = carry_out(store, row.id)
     if row.kind == "distil":
         _show(report, as_json)
+    elif row.kind == "ladder":
+        from kd_core.cli.ladder import show
+
+        show(report, as_json)
     else:
         print_json(report)
 

@@ -79,8 +79,8 @@ def resolve(config: DistillConfig, task: Task, teacher: PretrainedConfig, length
     # These two follow from what was just decided.
     limit = clamp_length(student, clamp_length(teacher, fixed(config.task.max_length)))
     last = {"task.max_length": limit}
-    if config.training.evaluate_every == "auto":
-        last["training.evaluate_every"] = max(1, fixed(config.training.steps) // 12)
+    steps, every = fixed(config.training.steps), config.training.evaluate_every
+    last["training.evaluate_every"] = max(1, steps // 12) if every == "auto" else min(every, steps)
     return config.change(last)
 
 

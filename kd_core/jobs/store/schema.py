@@ -73,7 +73,8 @@ class RunRow:
         if self.status == "unreadable":
             return self.name or self.id
         summary = f"{self.task}: {self.teacher} → {self.student}"
-        return self.name or (f"Search on {summary}" if self.kind == "search" else summary)
+        whole = {"search": f"Search on {summary}", "ladder": f"Smallest student on {self.task}"}
+        return self.name or whole.get(self.kind, summary)
 
 
 @dataclass(frozen=True)

@@ -13,6 +13,7 @@ from kd_core.jobs.states import ACTIVE, PENDING
 from kd_core.jobs.store import RunRow
 from kd_core.models.size import ModelSize
 from kd_core.system import formatting
+from pages.build.distill.ladder import choose_ladder, chosen_ladder, ladder_view
 from pages.build.distill.live_view import live_view, stepper
 from pages.shared.charts import is_dark
 from pages.shared.run_form.models import choose_student, choose_task, choose_teacher
@@ -64,8 +65,9 @@ def chosen_run() -> RunRow | None:
 
 st.title("Distill", anchor=False)
 st.markdown("Choose a task, a large teacher and a small student. See what will happen, then start.")
-run, failure = None, None
+run, ladder, failure = None, None, None
 try:
+    ladder = chosen_ladder()
     run = chosen_run()
 except KDError as error:
     failure = error
@@ -129,10 +131,15 @@ with action:
             st.error(escape(error), icon=":material/error:")
         else:
             st.rerun()
+    if plan:
+        choose_ladder(plan)
 
 with right:
     if failure:
         st.error(escape(failure), icon=":material/error:")
+    if ladder:
+        ladder_view(ladder)
+        st.divider()
     if run:
         live_view(run)
         if not under_way and st.button("Close this run", key="distill.close", icon=":material/close:"):

@@ -1,0 +1,68 @@
+"""``kd distill --keep 98``: the smallest student that keeps so much of its teacher."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from kd_core.cli.carry_out import start
+from kd_core.cli.output import console, print_json, table
+from kd_core.config import flag
+from kd_core.errors import ConfigError
+from kd_core.system.formatting import count, megabytes, percent
+
+if TYPE_CHECKING:
+    from kd_core.config import DistillConfig
+    from kd_core.jobs.store import Store
+    from kd_core.search.ladder import Rung
+
+
+def climb(store: Store, config: DistillConfig, given: Mapping[str, Any], name: str) -> Any:
+    """Say what the validation texts can show, then try the students; the result as JSON. Raises: KDError."""
+    from kd_core.data import load_task
+    from kd_core.search.ladder import LadderConfig, outlook
+
+    own = {place.partition("__")[2]: value for place, value in given.items() if value is not None}
+    try:
+        ladder = LadderConfig.from_dict({"distill": config.model_dump(mode="json"), **own})
+    except ConfigError as error:
+        problems = (problem.partition(" ") for problem in error.problems)
+        raise ConfigError(*(f"{flag(f'ladder.{field}')} {rest}" for field, _, rest in problems)) from error
+    texts = len(load_task(config.task).validation)
+    console(sys.stderr).print(outlook(ladder, texts), soft_wrap=True)
+    return start(store, ladder, kind="ladder", name=name)
+
+
+def show(report: Mapping[str, Any], as_json: bool) -> None:
+    from kd_core.search.ladder import LadderResult
+
+    if as_json:
+        return print_json(report)
+    result, out = LadderResult.model_validate(report), console(sys.stdout)
+    headings = ("", "Kept", "At least", "Parameters", "Size", "p50 ms", "", "Run")
+    out.print(f"\nShares of the teacher's accuracy that are kept; {result.config.keep:g} % is wanted.")
+    out.print(table(headings, map(_row, result.rungs), range(1, 6)))
+    out.print(f"\n{result.sentence}", soft_wrap=True)
+    if chosen := result.chosen:
+        out.print(
+            f"On the test texts, which decided nothing: {percent(chosen.accuracy)}, the teacher "
+            f"{percent(result.teacher_accuracy)}.\nRun {chosen.run_id}: kd show {chosen.run_id}",
+            soft_wrap=True,
+        )
+    return None
+
+
+def _row(rung: Rung) -> tuple[str, ...]:
+    if rung.answer == "failed":
+        return (rung.title, "", "", "", "", "", rung.error, "")
+    return (
+        rung.title,
+        percent(rung.kept),
+        percent(rung.at_least),
+        count(rung.params),
+        megabytes(rung.size_mb),
+        f"{rung.latency_ms:.2f}",
+        rung.answer if rung.fits else f"{rung.answer}, but beyond the limits",
+        rung.run_id,
+    )

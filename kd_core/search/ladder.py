@@ -1,0 +1,199 @@
+"""The smallest student that keeps so much of its teacher: one after the other, from the smallest up.
+
+The validation texts decide, and no student of a ladder was chosen by them: its weights are those of its last
+step. Each student is a run of its own; they share teacher and knowledge through the cache. No torch.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal, Self
+
+import numpy as np
+from pydantic import BaseModel, ConfigDict, Field
+
+from kd_core.config import DistillConfig
+from kd_core.distillation.report import Report
+from kd_core.distillation.roles import CORE_ONLY, FLOOR, NAMES
+from kd_core.distillation.run_folder import VALIDATION
+from kd_core.search.kept import Pairs, at_least, texts_to_show
+from kd_core.system.formatting import percent
+from kd_core.system.settings import Distinct, Settings, setting
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+# shown: the bound meets what is wanted; likely: the estimate does, the bound does not.
+Answer = Literal["shown", "likely", "no", "failed"]
+NEVER = 10_000_000  # steps between looks at the validation texts: at the end alone
+
+
+class LadderConfig(Settings):
+    """``distill`` is what all its runs have in common."""
+
+    distill: DistillConfig = Field(default_factory=DistillConfig)
+    keep: float = setting(
+        98.0,
+        "Find the smallest student that keeps this percentage of the teacher's accuracy",
+        ge=50,
+        le=100,
+        slider=(90, 100, 0.5),
+    )
+    students: Distinct[str] = setting(
+        ("tiny", "mini", "third", "half"), "Students to try for it, from the smallest up", min_length=1
+    )
+    within_mb: float | None = setting(None, "It may have so many megabytes", gt=0)
+    within_ms: float | None = setting(
+        None, "It may take so many milliseconds for one text, at the median", gt=0
+    )
+
+    @property
+    def wanted(self) -> float:
+        return self.keep / 100
+
+    @property
+    def confidence(self) -> float:
+        """Of each bound: 95 % for all students together (Bonferroni)."""
+        return 1 - 0.05 / (len(self.students) + 1)  # TF-IDF is one more
+
+    def rung(self, student: str) -> DistillConfig:
+        """The run of one student, without what the choice does not need."""
+        tfidf = {"controls.tfidf": self.distill.controls.tfidf}
+        quick = {**CORE_ONLY, **tfidf, "controls.shifted": False, "training.evaluate_every": NEVER}
+        return self.distill.change({"student.model": student, **quick})
+
+
+class Rung(BaseModel):
+    """One student, or TF-IDF. ``kept`` and ``at_least`` are shares of the teacher's accuracy."""
+
+    model_config = ConfigDict(frozen=True)
+
+    student: str
+    run_id: str
+    answer: Answer
+    kept: float = 0.0
+    at_least: float = 0.0
+    params: int = 0
+    size_mb: float = 0.0
+    latency_ms: float = 0.0
+    fits: bool = True  # within the megabytes and milliseconds that were asked for
+    texts: int = 0  # of validation
+    needed: int | None = None  # validation texts that would show it, if this is what they say
+    accuracy: float = 0.0  # on the test texts, which decide nothing here
+    error: str = ""
+
+    @property
+    def title(self) -> str:
+        return NAMES[FLOOR] if self.student == FLOOR else self.student
+
+
+class LadderResult(BaseModel):
+    """What has been tried so far; ``running`` is the run of the next student, once it has begun."""
+
+    model_config = ConfigDict(frozen=True)
+
+    config: LadderConfig
+    rungs: tuple[Rung, ...] = ()
+    running: str | None = None
+    teacher_params: int = 0
+    teacher_accuracy: float = 0.0  # on the test texts
+
+    @property
+    def next(self) -> str | None:
+        """The student to try now; None where the ladder has ended."""
+        if any(rung.answer == "shown" and rung.fits for rung in self.rungs):
+            return None
+        tried = {rung.student for rung in self.rungs}
+        return next((name for name in self.config.students if name not in tried), None)
+
+    @property
+    def chosen(self) -> Rung | None:
+        """The first that is shown, or else the first that is likely."""
+        fitting = [rung for rung in self.rungs if rung.fits]
+        return next((r for answer in ("shown", "likely") for r in fitting if r.answer == answer), None)
+
+    @property
+    def sentence(self) -> str:
+        """What came out, for a person."""
+        chosen, wanted = self.chosen, f"{self.config.keep:g} % of the teacher's accuracy"
+        if chosen is None:
+            limits = " within the limits" if any(not rung.fits for rung in self.rungs) else ""
+            best = max(self.rungs, key=lambda rung: rung.kept, default=None)
+            most = f" The most is {percent(best.kept)}, of {best.title}." if best else ""
+            return f"None of these students{limits} is likely to keep {wanted}.{most}"
+        size = percent(chosen.params / self.teacher_params, 0)
+        kept = f"{chosen.title}, with {size} of the teacher's parameters, keeps {percent(chosen.kept)}"
+        bound = percent(chosen.at_least)
+        if chosen.answer == "shown":
+            return f"Shown: {kept} of its accuracy on the validation texts, at least {bound}."
+        settle = (
+            f" About {chosen.needed:,} of them would settle it, if they say what these {chosen.texts:,} do."
+            if chosen.needed
+            else ""
+        )
+        of_it = "of its accuracy on the validation texts"
+        return f"Likely: {kept} {of_it}, but they show no more than {bound}.{settle}"
+
+    def with_run(self, run_id: str) -> Self:
+        """The next student's run has begun."""
+        return self.model_copy(update={"running": run_id})
+
+    def with_report(self, student: str, report: Report) -> Self:
+        """One student more, by its report and the answers that its run has kept; the first brings TF-IDF."""
+        import pandas as pd
+
+        answers = pd.read_parquet(Path(report.folder) / VALIDATION)
+        name = f"student-{report.config['training']['seeds'][0]}"  # the one that is exported
+        rungs = self.rungs
+        if not rungs and FLOOR in answers:
+            rungs += (self._rung(FLOOR, FLOOR, answers, report),)
+        rungs += (self._rung(student, name, answers, report),)
+        return self.model_copy(
+            update={
+                "rungs": rungs,
+                "running": None,
+                "teacher_params": report.teacher.params,
+                "teacher_accuracy": report.teacher.accuracy,
+            }
+        )
+
+    def with_error(self, student: str, error: str) -> Self:
+        """A student that this teacher cannot have, or that could not be trained."""
+        failed = Rung(student=student, run_id=self.running or "", answer="failed", fits=False, error=error)
+        return self.model_copy(update={"rungs": (*self.rungs, failed), "running": None})
+
+    def _rung(self, student: str, column: str, answers: pd.DataFrame, report: Report) -> Rung:
+        config = self.config
+        truth = answers["label"].to_numpy()
+        right = (np.stack(list(answers[name])).argmax(axis=1) == truth for name in (column, "teacher"))
+        pairs = Pairs.of(*right)
+        model = report.models[FLOOR if student == FLOOR else "student"]
+        bound = at_least(pairs, config.confidence)
+        likely = pairs.kept >= config.wanted
+        limits = ((config.within_mb, model.size_mb), (config.within_ms, model.latency_ms.p50))
+        return Rung(
+            student=student,
+            run_id=report.run_id,
+            answer="shown" if bound >= config.wanted else "likely" if likely else "no",
+            kept=pairs.kept,
+            at_least=bound,
+            params=model.params,
+            size_mb=model.size_mb,
+            latency_ms=model.latency_ms.p50,
+            fits=all(limit is None or value <= limit for limit, value in limits),
+            texts=len(answers),
+            needed=texts_to_show(pairs, config.wanted, config.confidence) if likely else None,
+            accuracy=model.accuracy,
+        )
+
+
+def outlook(config: LadderConfig, texts: int) -> str:
+    """What a validation split of so many ``texts`` can show, said before the start."""
+    equal = Pairs.expected(texts)
+    bound = at_least(equal, config.confidence)
+    begin = f"{texts:,} validation texts can show of an equal student that it keeps {percent(bound)}"
+    if bound >= config.wanted:
+        return f"{begin}: enough for {config.keep:g} %."
+    needed = texts_to_show(equal, config.wanted, config.confidence)
+    enough = f"about {needed:,} would be enough" if needed else "no number of texts would be enough"
+    return f"{begin}, so {config.keep:g} % can be likely but hardly shown; {enough}."

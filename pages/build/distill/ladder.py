@@ -1,0 +1,120 @@
+"""The question that people come with: which is the smallest student that keeps enough?"""
+
+from __future__ import annotations
+
+import pandas as pd
+import streamlit as st
+
+from kd_core.errors import KDError, RunError
+from kd_core.figures.ladder import kept_by_size, kept_in_words
+from kd_core.jobs.plan import Plan
+from kd_core.jobs.states import PENDING
+from kd_core.jobs.store import RunRow
+from kd_core.search.ladder import LadderConfig, LadderResult, Rung, outlook
+from pages.shared import addresses
+from pages.shared.charts import chart, is_dark
+from pages.shared.fields import field
+from pages.shared.live_job import job_view
+from pages.shared.state import runner, store
+from pages.shared.text import escape
+
+PARAMETER = "ladder"  # of the address: the job that is shown
+ANSWERS = {"shown": "Shown", "likely": "Likely", "no": "No", "failed": "Not possible"}
+
+
+def choose_ladder(plan: Plan) -> None:
+    """How much is to be kept, what the validation texts can show of that, and the start."""
+    with st.expander("Find the smallest student that keeps enough", icon=":material/stairs:"):
+        keep = field(
+            LadderConfig, "keep", key="ladder.keep", label="Keep at least (% of the teacher's accuracy)"
+        )
+        config = LadderConfig(distill=plan.config, keep=keep)
+        st.caption(
+            f"Tries {', '.join(config.students)}, in this order, with your other settings, and ends with the "
+            f"first that is shown to keep {keep:g} %. {outlook(config, plan.rows['validation'])}"
+        )
+        if st.button("Find the smallest", key="ladder.start", icon=":material/play_arrow:", width="stretch"):
+            try:
+                st.query_params[PARAMETER] = _start(config)
+            except KDError as error:
+                st.error(escape(error), icon=":material/error:")
+            else:
+                st.rerun()
+
+
+def chosen_ladder() -> RunRow | None:
+    """The one of the link. Raises: KDError if it is gone."""
+    job_id = st.query_params.get(PARAMETER)
+    return store().run(job_id) if job_id else None
+
+
+def ladder_view(job: RunRow) -> None:
+    """Its progress, and what has come out so far."""
+    st.subheader(escape(job.title), anchor=False)
+    if job.status != "done":
+        job_view(job, "ladder.job")
+    st.fragment(_result, run_every=2 if job.status in PENDING else None)(job.id)
+    if job.status not in PENDING and st.button("Close", key="ladder.close", icon=":material/close:"):
+        del st.query_params[PARAMETER]
+        st.rerun()
+
+
+def _start(config: LadderConfig) -> str:
+    """A second click, or a second tab, finds the one that is under way."""
+    wanted = config.model_dump(mode="json")
+    for job in store().runs(kind="ladder", status=PENDING):
+        if LadderConfig.from_dict(job.config).model_dump(mode="json") == wanted:
+            return job.id
+    return runner().submit(config, kind="ladder")
+
+
+def _result(job_id: str) -> None:
+    try:
+        result = LadderResult.model_validate(store().report_json(job_id))
+    except RunError:
+        return  # nothing is finished yet
+    except KDError as error:
+        st.error(escape(error), icon=":material/error:")
+        return
+    if not result.rungs:
+        return
+    if result.next is None:
+        (st.success if result.chosen else st.warning)(escape(result.sentence))
+    chart(kept_by_size(result, dark=is_dark()), key="ladder.chart", alt=kept_in_words(result))
+    st.dataframe(
+        pd.DataFrame([_row(rung) for rung in result.rungs]),
+        key="ladder.table",
+        hide_index=True,
+        width="stretch",
+        column_config={
+            "Kept": st.column_config.NumberColumn(format="%.1f %%"),
+            "At least": st.column_config.NumberColumn(
+                format="%.1f %%", help="A bound with 95 % confidence for all students together"
+            ),
+            "Size (MB)": st.column_config.NumberColumn(format="%.1f"),
+            "One text (ms)": st.column_config.NumberColumn(format="%.2f"),
+        },
+    )
+    for rung in result.rungs:
+        if rung.error:
+            st.caption(f"{escape(rung.title)}: {escape(rung.error)}")
+    if chosen := result.chosen:
+        st.page_link(
+            addresses.REPORT,
+            label=f"Open the report of {escape(chosen.title)}, with its test texts",
+            icon=":material/monitoring:",
+            query_params={"run": chosen.run_id},
+        )
+
+
+def _row(rung: Rung) -> dict[str, object]:
+    if rung.answer == "failed":
+        return {"Student": rung.title, "Answer": ANSWERS[rung.answer]}
+    return {
+        "Student": rung.title,
+        "Answer": ANSWERS[rung.answer] + ("" if rung.fits else ", beyond the limits"),
+        "Kept": 100 * rung.kept,
+        "At least": 100 * rung.at_least,
+        "Size (MB)": rung.size_mb,
+        "One text (ms)": rung.latency_ms,
+    }

@@ -1,0 +1,278 @@
+"""The smallest student that keeps enough: what it keeps, which is taken, and the command."""
+
+from __future__ import annotations
+
+import json
+import math
+from itertools import product
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from scipy.optimize import minimize
+from scipy.stats import multinomial
+
+from kd_core.cli import main
+from kd_core.config import DistillConfig
+from kd_core.distillation.report import Report
+from kd_core.distillation.run_folder import VALIDATION
+from kd_core.errors import ConfigError, Stopped
+from kd_core.job_kinds import ladder_handler
+from kd_core.jobs.store import Store
+from kd_core.search.kept import Pairs, at_least, score, texts_to_show
+from kd_core.search.ladder import LadderConfig, LadderResult, Rung, outlook
+from kd_core.system.control import Control
+
+counts = st.integers(0, 300)
+
+
+# What is kept
+
+
+def test_pairs_are_counted_by_who_is_right() -> None:
+    student = np.array([True, True, False, False, True])
+    teacher = np.array([True, False, True, False, True])
+    assert Pairs.of(student, teacher) == Pairs(2, 1, 1, 1)
+    assert Pairs(2, 1, 1, 1).kept == 1.0
+    assert Pairs(72, 0, 18, 10).kept == 0.8
+
+
+def test_against_the_whole_teacher_it_is_mcnemars_test() -> None:
+    assert score(Pairs(100, 12, 5, 30), 1.0) == pytest.approx(7 / math.sqrt(17))
+
+
+@pytest.mark.parametrize(
+    ("pairs", "share"), [((90, 2, 2, 6), 0.9), ((60, 10, 12, 18), 0.8), ((250, 20, 10, 36), 0.98)]
+)
+def test_the_variance_is_that_of_the_likeliest_shares_under_the_one_in_question(pairs, share) -> None:
+    """The likeliest by a search over p11 and p01; p10 = q p01 - (1 - q) p11 makes the student keep q."""
+
+    def unlikely(shares: np.ndarray) -> float:
+        both, teacher_only = shares
+        student_only = share * teacher_only - (1 - share) * both
+        cells = np.array([both, student_only, teacher_only, 1 - both - student_only - teacher_only])
+        return 1e9 if (cells <= 0).any() else -float(np.array(pairs) @ np.log(cells))
+
+    starts = product((0.3, 0.6, 0.85), (0.12, 0.2, 0.3))
+    tries = (minimize(unlikely, start, method="Nelder-Mead", options={"xatol": 1e-9}) for start in starts)
+    both, teacher_only = min(tries, key=lambda found: found.fun).x
+    student_only = share * teacher_only - (1 - share) * both
+    excess = ((1 - share) * pairs[0] + pairs[1] - share * pairs[2]) / sum(pairs)
+    expected = excess * math.sqrt(sum(pairs) / (share * (student_only + teacher_only)))
+    assert score(Pairs(*pairs), share) == pytest.approx(expected, rel=1e-4)
+
+
+def test_no_disagreement_among_few_texts_shows_little() -> None:
+    """The rule of three: 40 texts without an event leave 3 / 40 possible, so about 0.93 is shown."""
+    assert at_least(Pairs(40, 0, 0, 0)) == pytest.approx(0.937, abs=0.001)
+    assert at_least(Pairs(400, 0, 0, 0)) == pytest.approx(0.9933, abs=0.0005)
+
+
+@pytest.mark.parametrize("pairs", [(0, 0, 0, 5), (0, 5, 0, 0), (0, 0, 5, 0)])
+def test_nothing_is_said_of_a_teacher_or_a_student_without_a_right_answer(pairs) -> None:
+    assert Pairs(*pairs).kept == 0.0
+    assert at_least(Pairs(*pairs)) == 0.0
+
+
+@given(counts, counts, counts, counts)
+def test_at_the_bound_the_score_is_what_was_asked(both, student_only, teacher_only, neither) -> None:
+    pairs = Pairs(both, student_only, teacher_only, neither)
+    if not pairs.kept:
+        return
+    bound = at_least(pairs)
+    assert 0 <= bound <= pairs.kept
+    if bound:
+        assert score(pairs, bound) == pytest.approx(1.6449, abs=0.01)
+        assert at_least(pairs, 0.99) <= bound
+
+
+@given(st.integers(1, 300), counts, counts, counts)
+def test_as_many_texts_as_are_needed_show_it(both, student_only, teacher_only, neither) -> None:
+    pairs = Pairs(both, student_only, teacher_only, neither)
+    share = 0.97 * pairs.kept
+    needed = texts_to_show(pairs, share)
+    assert needed is not None
+    assert at_least(pairs.times(needed / pairs.texts)) >= share - 1e-5
+    assert at_least(pairs.times((needed - 1.01) / pairs.texts)) <= share + 1e-5
+
+
+def test_a_share_of_098_is_claimed_of_a_student_that_keeps_no_more_in_at_most_6_of_100_samples() -> None:
+    """Exactly, by all tables of 60 texts: teacher 0.9, student 0.882, 0.08 of disagreement."""
+    shares = (0.851, 0.031, 0.049, 0.069)
+    wrong = 0.0
+    for a, b in product(range(61), repeat=2):
+        for c in range(61 - a - b if a + b <= 60 else 0):
+            chance = multinomial.pmf((a, b, c, 60 - a - b - c), 60, shares)
+            if chance > 1e-7 and at_least(Pairs(a, b, c, 60 - a - b - c)) > 0.98:
+                wrong += chance
+    assert 0.01 < wrong < 0.06
+
+
+# Which is taken
+
+
+def rung(student: str, kept: float, bound: float, answer: str, **facts) -> Rung:
+    about = {"params": 5_000_000, "texts": 400, "accuracy": 0.8, "run_id": f"run of {student}"}
+    return Rung(student=student, kept=kept, at_least=bound, answer=answer, **(about | facts))
+
+
+def ladder(*rungs: Rung, **settings) -> LadderResult:
+    config = LadderConfig(students=("tiny", "mini", "half"), **settings)
+    return LadderResult(config=config, rungs=rungs, teacher_params=20_000_000)
+
+
+def test_it_ends_with_the_first_that_is_shown() -> None:
+    likely = rung("tiny", 0.985, 0.96, "likely", needed=900)
+    assert ladder().next == "tiny"
+    assert ladder(likely).next == "mini"
+    shown = ladder(likely, rung("mini", 0.995, 0.981, "shown"))
+    assert shown.next is None
+    assert shown.chosen == shown.rungs[1]
+    assert shown.sentence == (
+        "Shown: mini, with 25 % of the teacher's parameters, keeps 99.5 % of its accuracy on the validation "
+        "texts, at least 98.1 %."
+    )
+
+
+def test_or_else_the_smallest_that_is_likely_is_offered_with_what_would_settle_it() -> None:
+    result = ladder(
+        rung("tiny", 0.93, 0.90, "no"),
+        rung("mini", 0.985, 0.96, "likely", needed=900),
+        rung("half", 0.99, 0.97, "likely", needed=700),
+    )
+    assert result.next is None
+    assert result.sentence == (
+        "Likely: mini, with 25 % of the teacher's parameters, keeps 98.5 % of its accuracy on the validation "
+        "texts, but they show no more than 96.0 %. About 900 of them would settle it, if they say what these "
+        "400 do."
+    )
+
+
+def test_or_none_and_what_the_best_keeps() -> None:
+    result = ladder(
+        rung("tiny", 0.93, 0.90, "no"), rung("mini", 0.95, 0.92, "no"), rung("half", 0.94, 0.9, "no")
+    )
+    assert result.chosen is None
+    assert result.sentence == (
+        "None of these students is likely to keep 98 % of the teacher's accuracy. The most is 95.0 %, of "
+        "mini."
+    )
+
+
+def test_what_is_beyond_the_limits_is_not_offered() -> None:
+    result = ladder(rung("tiny", 0.995, 0.985, "shown", fits=False), within_ms=0.1)
+    assert result.next == "mini"
+    assert result.chosen is None
+    assert "within the limits" in result.sentence
+
+
+def test_before_the_start_it_says_what_so_many_texts_can_show() -> None:
+    config = LadderConfig(students=("tiny", "mini", "half"))
+    assert outlook(config, 316) == (
+        "316 validation texts can show of an equal student that it keeps 96.2 %, so 98 % can be likely but "
+        "hardly shown; about 987 would be enough."
+    )
+    assert outlook(config, 2_000).endswith("that it keeps 98.6 %: enough for 98 %.")
+
+
+def test_what_it_may_be_told() -> None:
+    with pytest.raises(ConfigError, match=r"keep must be between 50 and 100, got '98.5 %'"):
+        LadderConfig.from_dict({"keep": "98.5 %"})
+    config = LadderConfig(distill=DistillConfig(), students=("tiny", "half"))
+    assert config.rung("half").student.model == "half"
+    assert config.rung("half").controls.labelled_only is False
+    assert config.confidence == pytest.approx(1 - 0.05 / 3)  # TF-IDF, tiny, half
+
+
+# The job and the command
+
+
+def kd(*arguments: str) -> int:
+    return main(list(arguments))
+
+
+@pytest.fixture
+def flags(tiny_config, tmp_path, kd_home, monkeypatch) -> list[str]:
+    monkeypatch.delenv("KD_DATABASE_URL", raising=False)
+    file = tmp_path / "run.yaml"
+    file.write_text(tiny_config.to_yaml(), encoding="utf-8")
+    taught = ["--teacher-epochs", "30", "--teacher-learning-rate", "0.003"]  # it has half of the texts right
+    return ["distill", "--config", str(file), *taught, "--students", "custom,half"]
+
+
+def test_each_student_is_a_run_judged_on_the_validation_texts(flags, capsys) -> None:
+    assert kd(*flags, "--keep", "100", "--no-tfidf", "--json") == 0
+    printed = capsys.readouterr()
+    assert "15 validation texts can show of an equal student that it keeps " in printed.err
+    result = LadderResult.model_validate(json.loads(printed.out))
+    store = Store()
+    runs = {row.id: row for row in store.runs(kind="distil")}
+    assert [rung.student for rung in result.rungs] == ["custom", "half"]
+    for rung in result.rungs:
+        row = runs[rung.run_id]
+        assert (row.status, row.name) == ("done", f"Keep 100 %: {rung.student}")
+        report = Report.read(Path(store.report(row.id).folder))
+        answers = pd.read_parquet(Path(report.folder) / VALIDATION)
+        right = [
+            np.stack(list(answers[name])).argmax(axis=1) == answers["label"]
+            for name in ("student-0", "teacher")
+        ]
+        assert rung.kept == pytest.approx(right[0].sum() / right[1].sum())
+        assert (rung.texts, rung.params, rung.accuracy) == (
+            15,
+            report.student.params,
+            report.student.accuracy,
+        )
+        # One look at the validation texts, at the end: they have chosen nothing.
+        assert report.config["training"]["evaluate_every"] == report.config["training"]["steps"] == 6
+    assert store.report(result.rungs[1].run_id).cached == {"teach": True, "record": True}
+    assert [job.status for job in store.runs(kind="ladder")] == ["done"]
+
+
+def test_the_command_shows_a_row_for_each_and_what_came_out(flags, capsys) -> None:
+    assert kd(*flags, "--keep", "50", "--within-mb", "0.001") == 0
+    shown = capsys.readouterr().out
+    assert "50 % is wanted" in shown
+    assert "TF-IDF" in shown
+    assert "beyond the limits" in shown
+    assert (
+        "None of these students within the limits is likely to keep 50 % of the teacher's accuracy." in shown
+    )
+
+
+def test_a_student_that_the_teacher_cannot_have_is_said_and_the_next_one_tried(flags, capsys) -> None:
+    assert kd(*flags, "--keep", "100", "--student-init", "teacher_layers") == 0
+    shown = capsys.readouterr().out
+    assert "--student-init teacher_layers copies whole layers of the teacher" in " ".join(shown.split())
+    assert Store().runs(kind="distil", status=("done",))[0].name == "Keep 100 %: half"
+
+
+def test_a_ladder_that_was_stopped_goes_on_with_the_run_that_it_had_begun(flags, capsys, tiny_config) -> None:
+    store, control = Store(), Control()
+    config = LadderConfig(
+        distill=tiny_config.change({"controls.tfidf": False}), students=("custom", "half"), keep=100
+    )
+    store.create_run("20260101-000000-aaaa", config.model_dump(mode="json"), kind="ladder")
+    row = store.run("20260101-000000-aaaa")
+
+    def stop_early(event) -> None:
+        if event.label.startswith("custom: training the distilled student"):
+            control.stop()
+
+    with pytest.raises(Stopped):
+        ladder_handler(row, stop_early, control)
+    begun = LadderResult.model_validate(store.report_json(row.id)).running
+    assert [(run.id, run.status) for run in store.runs(kind="distil")] == [(begun, "stopped")]
+    store.set_status(row.id, "stopped")
+    assert kd("resume", row.id, "--json") == 0
+    result = LadderResult.model_validate(json.loads(capsys.readouterr().out))
+    assert result.rungs[0].run_id == begun
+    assert store.run(begun).status == "done"
+
+
+def test_a_mistake_is_one_line_with_the_flag(flags, capsys) -> None:
+    assert kd(*flags, "--keep", "120") != 0
+    assert "--keep must be between 50 and 100, got '120'" in capsys.readouterr().err
