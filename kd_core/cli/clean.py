@@ -21,8 +21,9 @@ def clean(dry_run: bool, as_json: bool) -> None:
     from kd_core.jobs import cleaning
     from kd_core.jobs.store import Store
 
-    items = cleaning.inventory(Store())
-    freed = 0 if dry_run else cleaning.clean(items)
+    store = Store()
+    items = cleaning.inventory(store)
+    freed = 0 if dry_run else cleaning.clean(items, store)
     spare = sum(item.bytes for item in items if item.removable)
     if as_json:
         entries = [asdict(item) | {"path": str(item.path)} for item in items]

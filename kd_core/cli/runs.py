@@ -140,15 +140,34 @@ def _state(row: RunRow) -> str:
 @click.command()
 @click.argument("run")
 @click.option("--yes", is_flag=True, help="Do not ask.")
-def delete(run: str, yes: bool) -> None:
-    """Delete RUN with its students and checkpoints."""
-    from kd_core.jobs.cleaning import delete_run
+@click.option("--undo", is_flag=True, help="Bring back a run that was deleted.")
+@as_json
+def delete(run: str, yes: bool, undo: bool, as_json: bool) -> None:
+    """Delete RUN with its students and checkpoints.
+
+    kd clean frees their space; until then --undo brings it back.
+    """
+    from kd_core.jobs.deletion import delete_run, restore_run
     from kd_core.jobs.store import Store
 
+    if undo:
+        restore_run(Store(), run)
+        return _say(f"Run {run} is back.", {"restored": run}, as_json)
     run_id = find_run(run)
     if not yes:
         if not sys.stdin.isatty():
             raise click.UsageError(f"Nobody is there to ask; to delete run {run_id}, add --yes.")
         click.confirm(f"Delete run {run_id}?", abort=True, err=True)
     delete_run(Store(), run_id)
-    click.echo(f"Deleted run {run_id}. What only it used in the cache goes with kd clean.", err=True)
+    return _say(
+        f"Deleted run {run_id}. To have it back: kd delete {run_id} --undo. kd clean frees its space.",
+        {"deleted": run_id},
+        as_json,
+    )
+
+
+def _say(sentence: str, result: dict[str, str], as_json: bool) -> None:
+    if as_json:
+        print_json(result)
+    else:
+        click.echo(sentence, err=True)

@@ -5,23 +5,21 @@ from __future__ import annotations
 import os
 import shutil
 import time
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from filelock import Timeout
 
 from kd_core.distillation.report import Report
-from kd_core.distillation.run_folder import RUN_ID
-from kd_core.errors import DataError, RunError
-from kd_core.jobs.states import ACTIVE, PENDING
+from kd_core.errors import RunError
+from kd_core.jobs.states import ACTIVE
 from kd_core.system import cache, paths
 from kd_core.system.process import machine_lock
 
 if TYPE_CHECKING:
-    from kd_core.data.uploads import SavedTask
     from kd_core.jobs.store import Store
 
 DAY = 24 * 3600.0
@@ -39,6 +37,7 @@ KINDS = {
     "exports": "Exported bundles",
     "work": "Checkpoints of runs",
     "half-written": "Half-written folders",
+    "deleted": "Deleted runs",
 }
 
 
@@ -76,12 +75,14 @@ def inventory(store: Store) -> list[Item]:
             old = _age(path) > DAY
             why = "older than a day" if old else "may still be written"
             items.append(_item("half-written", path, why, old))
+    for folder in _folders(paths.deleted()):
+        items += [_item("deleted", run, "can be brought back until then", True) for run in _folders(folder)]
     order = list(KINDS)
     return sorted(items, key=lambda item: order.index(item.kind) if item.kind in order else len(order))
 
 
-def clean(items: Iterable[Item]) -> int:
-    """Remove what is removable of ``items``; the bytes that were freed.
+def clean(items: Iterable[Item], store: Store) -> int:
+    """Remove what is removable of ``items``, and deleted runs for good; the bytes that were freed.
 
     Raises: RunError, while a run is under way: it may be about to use what nobody used before.
     """
@@ -92,59 +93,15 @@ def clean(items: Iterable[Item]) -> int:
                 if item.removable:
                     shutil.rmtree(item.path, ignore_errors=True)
                     freed += 0 if item.path.exists() else item.bytes
+            store.forget_deleted()
             return freed
     except Timeout:
         raise RunError("A run is under way on this machine; clean when it has ended.") from None
 
 
-def delete_run(store: Store, run_id: str) -> None:
-    """The run's rows, its folder and its checkpoints; what it took from the cache is ``clean``'s.
-
-    Raises: RunError, where it is under way, or there is no such run.
-    """
-    if not RUN_ID.fullmatch(run_id):  # it becomes a path
-        raise RunError(f"{run_id!r} is not a run; a run is named like 20260131-143000-a1b2.")
-    places = [folder / run_id for folder in (paths.runs(), paths.work())]
-    try:
-        store.delete_run(run_id)  # first: it refuses a run that is under way
-    except RunError:
-        # A run of Python code has no row, nor has one whose deletion was cut short.
-        if not any(place.is_dir() for place in places) or _has_row(store, run_id):
-            raise
-    for place in places:
-        shutil.rmtree(place, ignore_errors=True)
-
-
-def delete_task(store: Store, task: SavedTask) -> None:
-    """An uploaded task. Raises: DataError, where a job that is not done needs it."""
-    from kd_core.data import uploads  # pandas comes with it
-
-    for row in store.runs(status=(*PENDING, "interrupted")):
-        if task.config.name in _task_names(row.config):
-            kind = row.kind if row.kind in ("search", "lab") else "run"
-            raise DataError(
-                f"The {kind} {row.title} is {row.status} and needs this task. Wait until it is done, or "
-                f"delete the {kind} first."
-            )
-    uploads.delete(task.id)
-
-
-def _task_names(config: Mapping[str, Any]) -> Iterator[str]:
-    """Of a run, and of what a search or a lab has inside."""
-    for name, part in config.items():
-        if name == "task":
-            yield part.get("name", "")
-        elif isinstance(part, dict):
-            yield from _task_names(part)
-
-
 def folder_bytes(folder: Path) -> int:
     """Bytes of all its files. A run that is under way may remove some meanwhile."""
     return sum(file.st_size for file in _files(folder))
-
-
-def _has_row(store: Store, run_id: str) -> bool:
-    return any(row.id == run_id for row in store.runs(text=run_id))
 
 
 def _item(kind: str, path: Path, why: str, removable: bool = False) -> Item:

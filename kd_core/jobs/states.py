@@ -5,7 +5,9 @@ from __future__ import annotations
 from typing import Literal, get_args
 
 JobKind = Literal["distil", "bench", "export", "lab", "search", "ladder"]
-Status = Literal["queued", "running", "paused", "done", "stopped", "failed", "interrupted", "unreadable"]
+Status = Literal[
+    "queued", "running", "paused", "done", "stopped", "failed", "interrupted", "unreadable", "deleted"
+]
 Command = Literal["run", "pause", "stop"]
 
 ACTIVE: tuple[Status, ...] = ("running", "paused")  # some process has it

@@ -45,6 +45,11 @@ def existing_folder(name: str) -> Path | None:
         return None
 
 
+def deleted() -> Path:
+    """Of runs that were deleted, until disk space is freed."""
+    return home() / "deleted"
+
+
 def app_folder() -> Path:
     """Where ``app.py``, ``pages`` and ``assets`` lie: in the checkout, or in the installed package."""
     package = Path(__file__).parents[1]

@@ -26,6 +26,7 @@ STATUSES: dict[Status, Look] = {
     "failed": ("red", ":material/error:"),
     "interrupted": ("orange", ":material/power_off:"),
     "unreadable": ("red", ":material/broken_image:"),
+    "deleted": ("gray", ":material/delete:"),
 }
 
 

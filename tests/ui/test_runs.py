@@ -14,8 +14,10 @@ from streamlit.testing.v1 import AppTest
 
 from kd_core.config import DistillConfig
 from kd_core.distillation.events import Evaluated, StageStarted
+from kd_core.jobs import deletion
 from kd_core.jobs.recorder import Recorder
 from kd_core.jobs.store import Store
+from pages.review.runs import actions
 from tests import SAMPLES
 from tests.ui.charts import alts, charts
 
@@ -202,7 +204,7 @@ def test_delete_asks_once(app: App, runs: Store, home: Path) -> None:
     (home / "runs" / SECOND).mkdir(parents=True)
     page = choose(app(PAGE), "Warm", EVIL)
     page.button(key="runs.delete").click().run()
-    assert "These 2 runs will be gone:" in words(page)
+    assert "These 2 runs will be deleted:" in words(page)
     evil, warm = page.text[0].value.split("\n")
     assert evil.startswith(f"{EVIL} · mine.csv: minilm-l6 → tiny · ")
     assert warm.startswith("Warm · bbc-headlines: minilm-l6 → tiny · ")
@@ -210,6 +212,22 @@ def test_delete_asks_once(app: App, runs: Store, home: Path) -> None:
     dialog("delete", SECOND, THIRD).button(key="runs.delete_yes").click().run()
     assert [run.id for run in runs.runs()] == [FIRST]
     assert not (home / "runs" / SECOND).exists()
+
+
+def test_what_was_deleted_comes_back(app: App, runs: Store) -> None:
+    for run_id in (FIRST, SECOND, THIRD):
+        deletion.delete_run(runs, run_id)
+    page = app(PAGE)
+    page.session_state[actions.DELETED] = [FIRST, SECOND]  # what the dialog leaves
+    page.run()
+    assert "2 runs deleted." in words(page)
+    page.button(key="runs.undo").click().run()
+    assert not page.exception
+    assert [run.id for run in runs.runs()] == [SECOND, FIRST]
+    assert "runs.undo" not in [button.key for button in page.button]
+    page.multiselect(key="runs.status").set_value(["deleted"]).run()
+    choose(page, EVIL).button(key="runs.bring").click().run()
+    assert [run.id for run in runs.runs()] == [THIRD, SECOND, FIRST]
 
 
 def test_a_running_run_is_not_deleted(app: App, runs: Store) -> None:

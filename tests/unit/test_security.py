@@ -192,13 +192,13 @@ def test_a_run_is_found_by_its_id_alone(kd_home, run_id):
 
 @pytest.mark.parametrize("run_id", ["../secrets", "/etc", ".."])
 def test_only_a_run_is_deleted(kd_home, tmp_path, run_id):
-    from kd_core.jobs import cleaning
+    from kd_core.jobs import deletion
     from kd_core.jobs.store import Store
 
     (tmp_path / "secrets").mkdir()
     store = Store()
     with pytest.raises(KDError):
-        cleaning.delete_run(store, run_id)
+        deletion.delete_run(store, run_id)
     store.close()
     assert (tmp_path / "secrets").is_dir()
 

@@ -6,6 +6,7 @@ this is the index to it, and the live feed.
 
 from __future__ import annotations
 
+import socket
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import asdict, replace
@@ -60,7 +61,7 @@ class Store(Queue):
     def run(self, run_id: str) -> RunRow:
         with self._database.begin() as connection:
             rows = run_rows(connection, sa.select(*LISTED).where(RUNS.c.id == run_id))
-        if not rows:
+        if not rows or rows[0].status == "deleted":
             raise missing(run_id)
         if rows[0].status == "unreadable":
             raise RunError(str(rows[0].error))
@@ -78,7 +79,7 @@ class Store(Queue):
         """Newest first; of every kind unless one is given.
 
         Each word of ``text`` has to occur in the name, id, task, models or tags. What cannot be read is among
-        them as ``unreadable``, unless other states are asked for.
+        them as ``unreadable``, unless other states are asked for; what was deleted is, where that is.
         """
         query = sa.select(*LISTED).order_by(RUNS.c.created.desc(), RUNS.c.number.desc())
         if kind:
@@ -86,6 +87,8 @@ class Store(Queue):
         wanted = tuple(status)
         if wanted and "unreadable" not in wanted:
             query = query.where(RUNS.c.status.in_(wanted))
+        if "deleted" not in wanted:
+            query = query.where(RUNS.c.status != "deleted")
         if task:
             query = query.where(RUNS.c.task == task)
         words = text.casefold().split()
@@ -103,13 +106,40 @@ class Store(Queue):
         self._update(run_id, {"tags": list(dict.fromkeys(filter(None, map(clean, tags))))})
 
     def delete_run(self, run_id: str) -> None:
-        """All rows of a run; not its folder. Raises: RunError while it is running or paused."""
-        idle = RUNS.c.status.not_in(ACTIVE)
+        """Hide a run; its folder is the caller's. Raises: RunError while it is running or paused."""
+        idle = RUNS.c.status.not_in((*ACTIVE, "deleted"))
+        hide = RUNS.update().where(RUNS.c.id == run_id, idle).values(status="deleted")
         with self._database.begin(write=True) as connection:
-            if connection.execute(RUNS.delete().where(RUNS.c.id == run_id, idle)).rowcount == 0:
-                if status := status_of(connection, run_id):
+            if connection.execute(hide).rowcount == 0:
+                status = status_of(connection, run_id)
+                if status in ACTIVE:
                     raise RunError(f"Run {run_id} is {status}; stop it before you delete it.")
                 raise missing(run_id)
+
+    def restore_run(self, run_id: str) -> bool:
+        """Show a deleted run again: done where it has a report, else stopped. False where there is none."""
+        query = (
+            sa.select(RUNS.c.number, REPORTS.c.run)
+            .select_from(RUNS.outerjoin(REPORTS))
+            .where(RUNS.c.id == run_id, RUNS.c.status == "deleted")
+        )
+        with self._database.begin(write=True) as connection:
+            row = connection.execute(query).one_or_none()
+            if row:
+                status = "stopped" if row.run is None else "done"
+                connection.execute(RUNS.update().where(RUNS.c.number == row.number).values(status=status))
+        return row is not None
+
+    def forget_deleted(self) -> None:
+        """All rows of this machine's deleted runs go for good."""
+        mine = RUNS.c.machine == socket.gethostname()
+        with self._database.begin(write=True) as connection:
+            connection.execute(RUNS.delete().where(RUNS.c.status == "deleted", mine))
+
+    def has(self, run_id: str) -> bool:
+        """Whether there is a row of that id, even one that is hidden."""
+        with self._database.begin() as connection:
+            return status_of(connection, run_id) is not None
 
     # What a run reports
 
@@ -129,7 +159,8 @@ class Store(Queue):
         A step that is there already is overwritten: a run that is resumed repeats some.
         """
         with self._database.begin(write=True) as connection:
-            run = connection.scalar(sa.select(RUNS.c.number).where(RUNS.c.id == run_id))
+            there = (RUNS.c.id == run_id, RUNS.c.status != "deleted")
+            run = connection.scalar(sa.select(RUNS.c.number).where(*there))
             if run is None:
                 raise missing(run_id)
             measured = [event for _, event in events if isinstance(event, Step | Evaluated)]

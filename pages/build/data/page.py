@@ -7,7 +7,7 @@ from kd_core.data import load_task, uploads
 from kd_core.data.bundled import ORIGINS, TASKS
 from kd_core.data.summary import Summary, summarise
 from kd_core.errors import DataError, KDError
-from kd_core.jobs import cleaning
+from kd_core.jobs import deletion
 from kd_core.system.paths import app_folder
 from pages.build.data.summary import show_task
 from pages.shared import addresses, upload
@@ -69,7 +69,7 @@ with look:
                 st.text(f"{saved[chosen].name} and its settings will be gone for good.")
                 st.caption("Runs that used it keep their results, but cannot be repeated.")
                 if st.button("Delete it", key="data.delete"):
-                    cleaning.delete_task(store(), saved[chosen])
+                    deletion.delete_task(store(), saved[chosen])
                     show_next(VIEWS[0], next(iter(TASKS)))
     except KDError as error:
         st.error(escape(upload.plain_words(error)), icon=":material/error:")

@@ -8,13 +8,15 @@ import streamlit as st
 
 from kd_core.config import DistillConfig
 from kd_core.errors import KDError
-from kd_core.jobs import cleaning
+from kd_core.jobs import deletion
 from kd_core.jobs.states import ACTIVE, RESUMABLE
 from kd_core.jobs.store import RunRow
 from pages.shared import addresses
 from pages.shared.run_form.link import form_link
 from pages.shared.state import runner, store
 from pages.shared.text import escape, run_line
+
+DELETED = "runs.deleted"  # ids of what was deleted last
 
 
 def actions(chosen: Sequence[RunRow], listed: int) -> None:
@@ -24,12 +26,12 @@ def actions(chosen: Sequence[RunRow], listed: int) -> None:
         runs = "1 run" if listed == 1 else f"{listed:,} runs"
         st.markdown(f"{len(chosen)} of {runs} chosen", width="content")
         report = one is not None and one.status == "done"
-        unreadable = one is not None and one.status == "unreadable"
+        away = one is not None and one.status in ("unreadable", "deleted")
         if (
             _button(
                 "Open report" if report or one is None else "Open live view",
                 "open_in_new",
-                unreadable or one is None,
+                away or one is None,
             )
             and one
         ):
@@ -37,16 +39,37 @@ def actions(chosen: Sequence[RunRow], listed: int) -> None:
             st.switch_page(page, query_params={"run": one.id})
         if _button("Name and tags", "edit", one is None) and one:
             edit(one)
-        if _button("Duplicate", "content_copy", unreadable or one is None) and one:
+        if _button("Duplicate", "content_copy", away or one is None) and one:
             st.switch_page(addresses.DISTILL, query_params=form_link(DistillConfig.from_dict(one.config)))
         if _button("Resume", "play_arrow", one is None or one.status not in RESUMABLE) and one:
             runner().resume(one.id)
             st.switch_page(addresses.DISTILL, query_params={"run": one.id})
-        if _button("Delete", "delete", not chosen):
+        if chosen and all(run.status == "deleted" for run in chosen):
+            if _button("Bring back", "undo", False):
+                bring_back([run.id for run in chosen])
+        elif _button("Delete", "delete", not chosen):
             ask_delete(chosen)
     for run in chosen:
         if run.status == "unreadable":
             st.warning(escape(run.error), icon=":material/broken_image:")
+
+
+def undo_bar() -> None:
+    """What was deleted just now, and a way to have it back."""
+    ids: list[str] = st.session_state.get(DELETED, [])
+    if ids:
+        with st.container(horizontal=True, vertical_alignment="center", key="runs.undo_bar"):
+            st.markdown("1 run deleted." if len(ids) == 1 else f"{len(ids):,} runs deleted.", width="content")
+            if st.button("Undo", icon=":material/undo:", key="runs.undo"):
+                bring_back(ids)
+
+
+def bring_back(ids: Sequence[str]) -> None:
+    """Raises: KDError."""
+    for run_id in ids:
+        deletion.restore_run(store(), run_id)
+    st.session_state.pop(DELETED, None)
+    st.rerun()
 
 
 def _button(label: str, icon: str, disabled: bool) -> bool:
@@ -86,16 +109,17 @@ def ask_delete(runs: Sequence[RunRow]) -> None:
             icon=":material/warning:",
         )
         return
-    st.markdown("This run will be gone:" if len(runs) == 1 else f"These {len(runs)} runs will be gone:")
+    st.markdown("This run will be deleted:" if len(runs) == 1 else f"These {len(runs)} runs will be deleted:")
     st.text("\n".join(run_line(run) for run in runs[:10]))
     if len(runs) > 10:
         st.caption(f"and {len(runs) - 10:,} more")
-    st.caption("With their models and reports. Cached teachers stay, since other runs may need them.")
-    if st.button("Delete for good", type="primary", icon=":material/delete:", key="runs.delete_yes"):
+    st.caption("With their models and reports. They can be brought back until disk space is freed.")
+    if st.button("Delete", type="primary", icon=":material/delete:", key="runs.delete_yes"):
         try:
             for run in runs:
-                cleaning.delete_run(store(), run.id)
+                deletion.delete_run(store(), run.id)
         except KDError as error:
             st.error(escape(error), icon=":material/error:")
         else:
+            st.session_state[DELETED] = [run.id for run in runs]
             st.rerun()

@@ -40,7 +40,7 @@ def disk_space() -> None:
         st.caption(
             "Not needed: caches that no run refers to, exported bundles, checkpoints of runs that are done, "
             "and folders that were left half-written. What is freed is computed again when it is needed; no "
-            "result is lost."
+            "result is lost but those of deleted runs, which cannot be brought back then."
         )
         if st.button(
             f"Free {formatting.megabytes(free / 1e6)}" if spare else "Nothing to free",
@@ -49,7 +49,7 @@ def disk_space() -> None:
             key="runs.clean",
         ):
             try:
-                freed = cleaning.clean(spare)
+                freed = cleaning.clean(spare, store())
             except KDError as error:
                 st.error(escape(error), icon=":material/error:")
             else:

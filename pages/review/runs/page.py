@@ -4,7 +4,7 @@ import streamlit as st
 
 from kd_core.errors import KDError
 from kd_core.jobs.states import LABELS
-from pages.review.runs.actions import actions
+from pages.review.runs.actions import actions, undo_bar
 from pages.review.runs.compare import compare
 from pages.review.runs.disk_space import disk_space
 from pages.review.runs.table import choose
@@ -14,6 +14,7 @@ from pages.shared.text import escape
 
 st.title("Runs", anchor=False)
 try:
+    undo_bar()
     runs = store().runs(kind="distil")
     if not runs:
         st.info(

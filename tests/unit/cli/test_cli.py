@@ -876,6 +876,13 @@ def test_delete(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[s
     assert main(["delete", "last", "--yes"]) == 0
     assert Store().runs() == []
     assert list((kd_home / "runs").iterdir()) == []
+    assert f"To have it back: kd delete {RUN} --undo" in capsys.readouterr().err
+    assert main(["runs", "--status", "deleted", "--json"]) == 0
+    assert [row["id"] for row in json.loads(capsys.readouterr().out)] == [RUN]
+    assert main(["delete", RUN, "--undo", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out) == {"restored": RUN}
+    assert [row.id for row in Store().runs()] == [RUN]
+    assert [path.name for path in (kd_home / "runs").iterdir()] == [RUN]
 
 
 @pytest.mark.parametrize("command", [["delete", "", "--yes"], ["show", ""]])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import time
@@ -19,11 +20,13 @@ from kd_core.data.uploads import Upload
 from kd_core.distillation.events import TrainingStarted
 from kd_core.errors import DataError, RunError
 from kd_core.jobs import cleaning, room
-from kd_core.jobs.cleaning import Item, clean, delete_run, inventory
+from kd_core.jobs.cleaning import Item, clean, inventory
+from kd_core.jobs.deletion import delete_run, delete_task, restore_run
 from kd_core.jobs.store import Store
 from kd_core.system import paths
 from kd_core.system.control import Control
 from kd_core.system.process import machine_lock
+from tests import SAMPLES
 from tests.unit.distillation.test_report import report
 
 RUN, OTHER = "20260131-143000-a1b2", "20260131-150000-c3d4"
@@ -68,7 +71,7 @@ def test_an_exported_bundle_may_go(store):
         f"exports/{RUN}-0a1b2c3d": (True, "can be made again"),
     }
     assert [item.kind for item in inventory(store)] == ["onnx", "exports"]
-    assert clean(inventory(store)) == 2000
+    assert clean(inventory(store), store) == 2000
     assert not place.exists()
 
 
@@ -130,7 +133,7 @@ def test_half_written_folders_go_after_a_day(store):
 def test_clean_removes_what_may_go_and_nothing_else(store):
     kept = folder("runs", RUN, caches="teachers/a\n"), folder("cache", "teachers", "a")
     spare = folder("cache", "teachers", "x", size=700), folder("cache", "alone", "y", size=300)
-    assert clean(inventory(store)) == 1000
+    assert clean(inventory(store), store) == 1000
     assert all(place.is_dir() for place in kept)
     assert not any(place.exists() for place in spare)
 
@@ -138,7 +141,7 @@ def test_clean_removes_what_may_go_and_nothing_else(store):
 def test_clean_waits_for_no_run(store):
     spare = folder("cache", "alone", "y")
     with machine_lock(), pytest.raises(RunError, match=r"^A run is under way on this machine; clean when"):
-        clean(inventory(store))
+        clean(inventory(store), store)
     assert spare.is_dir()
 
 
@@ -158,7 +161,7 @@ def test_what_a_real_run_used_is_kept_and_its_models_answer_after_that(finished_
         item.kind for item in inventory(store) if item.kind in ("teachers", "knowledge", "alone", "scores")
     }
     assert caches == {"teachers", "knowledge", "alone", "scores"}
-    assert clean(inventory(store)) == 700
+    assert clean(inventory(store), store) == 700
     answers = predict_texts(finished_run.report.run_id, ["goal"])["predictions"][0]
     assert sum(answers["teacher"].values()) == pytest.approx(1)
 
@@ -174,6 +177,31 @@ def test_delete_a_run(store):
     assert store.runs() == []
     assert not any(place.exists() for place in places)
     assert teacher.is_dir()
+    with pytest.raises(RunError, match=f"^There is no run {RUN}"):
+        store.run(RUN)
+    assert [row.id for row in store.runs(status=("deleted",))] == [RUN]
+
+
+def test_a_deleted_run_comes_back_as_it_was_until_space_is_freed(store):
+    store.create_run(RUN, CONFIG, name="Mine", status="done")
+    store.save_report(RUN, json.loads((SAMPLES / "report.json").read_text("utf-8")))
+    store.create_run(OTHER, CONFIG)
+    places = folder("runs", RUN, notes="mine"), folder("work", OTHER)
+    before = store.run(RUN)
+    for run_id in (RUN, OTHER):
+        delete_run(store, run_id)
+        restore_run(store, run_id)
+    assert store.run(RUN) == before
+    assert store.run(OTHER).status == "stopped", "a queued one does not start by itself"
+    assert [(place / "model.safetensors").stat().st_size for place in places] == [1000, 1000]
+    with pytest.raises(RunError, match=f"^There is no deleted run {RUN}"):
+        restore_run(store, RUN)
+    delete_run(store, RUN)
+    assert found(store)[f"deleted/runs/{RUN}"] == (True, "can be brought back until then")
+    assert clean(inventory(store), store) > 0
+    assert [row.id for row in store.runs(status=("deleted", "stopped"))] == [OTHER]
+    with pytest.raises(RunError, match=f"^There is no deleted run {RUN}"):
+        restore_run(store, RUN)
 
 
 @pytest.mark.parametrize("status", ["running", "paused"])
@@ -297,8 +325,8 @@ def test_a_task_that_a_job_needs_is_not_deleted(store, kind):
     store.create_run(RUN, inside, kind=kind, name="Films")
     noun = "run" if kind == "distil" else kind
     with pytest.raises(DataError, match=rf"^The {noun} Films is queued and needs this task\. Wait until"):
-        cleaning.delete_task(store, task)
+        delete_task(store, task)
     assert uploads.saved() == [task]
     store.set_status(RUN, "stopped")
-    cleaning.delete_task(store, task)
+    delete_task(store, task)
     assert uploads.saved() == []

@@ -8,7 +8,7 @@ from kd_core.jobs.states import ACTIVE, PENDING, RESUMABLE, JobKind, Status
 
 def test_every_job_waits_or_is_active_or_can_be_resumed_or_is_done() -> None:
     assert ("queued", *ACTIVE) == PENDING
-    assert sorted((*PENDING, *RESUMABLE, "done", "unreadable")) == sorted(get_args(Status))
+    assert sorted((*PENDING, *RESUMABLE, "done", "unreadable", "deleted")) == sorted(get_args(Status))
 
 
 def test_every_kind_of_job_has_its_handler() -> None:

@@ -216,6 +216,8 @@ def test_a_run_under_way_cannot_be_deleted_and_a_finished_one_goes_with_all_its_
             store.delete_run(RUN)
     store.set_status(RUN, "stopped")
     store.delete_run(RUN)
+    assert [row.id for row in store.runs()] == [OTHER]
+    store.forget_deleted()
     engine = sa.create_engine(url)
     with engine.connect() as connection:
         counts = {

@@ -1,0 +1,82 @@
+"""Deleting runs, which can be undone until disk space is freed, and uploaded tasks."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from kd_core.distillation.run_folder import RUN_ID
+from kd_core.errors import DataError, RunError
+from kd_core.jobs.states import PENDING
+from kd_core.system import paths
+
+if TYPE_CHECKING:
+    from kd_core.data.uploads import SavedTask
+    from kd_core.jobs.store import Store
+
+
+def delete_run(store: Store, run_id: str) -> None:
+    """Hide the run's rows, and move its folder and its checkpoints to ``deleted``.
+
+    Raises: RunError, where it is under way, or there is no such run.
+    """
+    _check(run_id)
+    moves = [(place / run_id, paths.deleted() / place.name / run_id) for place in _places()]
+    try:
+        store.delete_run(run_id)  # first: it refuses a run that is under way
+    except RunError:
+        # A run of Python code has no row, nor has one whose deletion was cut short.
+        if not any(place.is_dir() for place, _ in moves) or store.has(run_id):
+            raise
+    for place, target in moves:
+        if place.is_dir():
+            target.parent.mkdir(parents=True, exist_ok=True)
+            shutil.rmtree(target, ignore_errors=True)  # of one that was brought back by hand
+            place.rename(target)
+
+
+def restore_run(store: Store, run_id: str) -> None:
+    """Bring a deleted run back. Raises: RunError, where it was not deleted, or is gone for good."""
+    _check(run_id)
+    moves = [(paths.deleted() / place.name / run_id, place / run_id) for place in _places()]
+    known = store.restore_run(run_id)
+    if not known and not any(source.is_dir() for source, _ in moves):
+        raise RunError(f"There is no deleted run {run_id}; kd runs --status deleted lists them.")
+    for source, place in moves:
+        if source.is_dir():
+            place.parent.mkdir(parents=True, exist_ok=True)
+            source.rename(place)
+
+
+def _places() -> tuple[Path, ...]:
+    return paths.runs(), paths.work()
+
+
+def _check(run_id: str) -> None:
+    if not RUN_ID.fullmatch(run_id):  # it becomes a path
+        raise RunError(f"{run_id!r} is not a run; a run is named like 20260131-143000-a1b2.")
+
+
+def delete_task(store: Store, task: SavedTask) -> None:
+    """An uploaded task. Raises: DataError, where a job that is not done needs it."""
+    from kd_core.data import uploads  # pandas comes with it
+
+    for row in store.runs(status=(*PENDING, "interrupted")):
+        if task.config.name in _task_names(row.config):
+            kind = row.kind if row.kind in ("search", "lab") else "run"
+            raise DataError(
+                f"The {kind} {row.title} is {row.status} and needs this task. Wait until it is done, or "
+                f"delete the {kind} first."
+            )
+    uploads.delete(task.id)
+
+
+def _task_names(config: Mapping[str, Any]) -> Iterator[str]:
+    """Of a run, and of what a search or a lab has inside."""
+    for name, part in config.items():
+        if name == "task":
+            yield part.get("name", "")
+        elif isinstance(part, dict):
+            yield from _task_names(part)
