@@ -16,6 +16,7 @@ from kd_core.cli.bench import bench
 from kd_core.cli.clean import clean
 from kd_core.cli.distill import distill, resume
 from kd_core.cli.export import export
+from kd_core.cli.index import index
 from kd_core.cli.predict import predict
 from kd_core.cli.runs import delete, runs, show
 from kd_core.cli.search import search
@@ -71,6 +72,7 @@ COMMANDS = (
     delete,
     distill,
     export,
+    index,
     models,
     predict,
     resume,

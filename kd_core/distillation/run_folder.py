@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import re
 import shutil
+from collections.abc import Sequence
+from contextlib import suppress
 from datetime import datetime
 from pathlib import Path
 from secrets import token_hex
@@ -30,6 +33,7 @@ RESOLVED, TRAINED_BY = "resolved.yaml", "training_version.txt"  # in a work fold
 PREDICTIONS = "predictions.parquet"  # of every model on the test texts
 VALIDATION = "validation.parquet"  # and on those of validation; folders of version 0.1 have none
 STUDENTS = "students"
+ABOUT = "about.json"  # name and tags, which may change: the manifest does not list it
 ANEW = "This run was begun by a KD Studio that trains differently, so its models are trained from the start."
 RUN_ID = re.compile(r"\d{8}-\d{6}-[0-9a-f]{4}")
 
@@ -134,6 +138,24 @@ def _sentence(findings: Findings, *, transfer: bool) -> str:
     teacher, floor = findings.models["teacher"], findings.models.get(FLOOR)
     advice = below_floor(floor.accuracy, teacher.accuracy, transfer=transfer) if floor else ""
     return sentence(findings.verdict, "test texts", findings.over_floor, advice)
+
+
+def write_about(run_id: str, name: str, tags: Sequence[str]) -> None:
+    """What a person called the run, for the day on which the database is gone. Only where it has a folder."""
+    folder = paths.runs() / run_id
+    with suppress(OSError):
+        if RUN_ID.fullmatch(run_id) and folder.is_dir():
+            about = json.dumps({"name": name, "tags": list(tags)}, ensure_ascii=False)
+            (folder / ABOUT).write_text(about, encoding="utf-8")
+
+
+def read_about(folder: Path) -> tuple[str, list[str]]:
+    """Name and tags."""
+    try:
+        about = json.loads((folder / ABOUT).read_text(encoding="utf-8"))
+        return str(about["name"]), [str(tag) for tag in about["tags"]]
+    except (OSError, ValueError, TypeError, KeyError):
+        return "", []
 
 
 def find(run_id: str) -> Path:

@@ -349,3 +349,17 @@ def test_a_row_that_cannot_be_read_is_listed_and_can_be_deleted(app: App, runs: 
     assert page.button(key="runs.duplicate").disabled
     dialog("delete", SECOND).button(key="runs.delete_yes").click().run()
     assert [run.id for run in runs.runs()] == [THIRD, FIRST]
+
+
+def test_runs_that_only_their_folders_know_are_offered(
+    app: App, runs: Store, home: Path, report: dict[str, Any]
+) -> None:
+    folder = home / "runs" / FOURTH
+    folder.mkdir(parents=True)
+    (folder / "report.json").write_text(json.dumps(report | {"run_id": FOURTH}), encoding="utf-8")
+    page = app(PAGE)
+    assert any("1 finished run in" in said for said in words(page))
+    page.button(key="runs.index").click().run()
+    assert not page.exception
+    assert FOURTH in [run.id for run in runs.runs()]
+    assert "runs.index" not in [button.key for button in page.button]

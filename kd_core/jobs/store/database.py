@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+import sqlite3
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager, suppress
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +21,7 @@ from kd_core.system import paths
 SCHEMA = "0001"  # the newest of migrations/versions
 VERSIONS = "kd_version"  # not Alembic's usual name, since Optuna's tables lie beside ours
 MIGRATIONS = Path(__file__).parent / "migrations"
+REBUILD = "The folders of the runs are whole: kd index --rebuild makes it anew from them."
 PATIENCE = 60  # seconds for another process that migrates
 
 _PREPARING = threading.Lock()  # Alembic keeps its state in globals
@@ -48,6 +51,30 @@ class Database:
                 yield connection
         except (sa.exc.SQLAlchemyError, OSError) as error:
             raise self._failed(error) from error
+
+    def set_aside_if_broken(self) -> Path | None:
+        """Rename a file that is no database, or is damaged; its new place. Raises: StoreError."""
+        file = Path(str(self._url.database))
+        if not self._is_sqlite or not file.is_file():
+            return None
+        try:
+            with closing(sqlite3.connect(file)) as database:
+                if database.execute("PRAGMA quick_check").fetchone() == ("ok",):
+                    return None
+        except sqlite3.OperationalError as error:  # locked, or may not be read: that is not broken
+            raise self._failed(error) from error
+        except sqlite3.DatabaseError:
+            pass
+        self.close()
+        self._ready = False
+        aside = file.with_name(f"{file.name}.broken-{datetime.now(UTC):%Y%m%d-%H%M%S}")
+        try:
+            for suffix in ("-wal", "-shm", ""):
+                with suppress(FileNotFoundError):
+                    Path(f"{file}{suffix}").rename(f"{aside}{suffix}")
+        except OSError as error:
+            raise self._failed(error) from error
+        return aside
 
     @property
     def address(self) -> str:
@@ -130,8 +157,8 @@ class Database:
         hints = {
             "locked": "Another process is writing; try again.",
             "full": "Free some space, then try again.",
-            "not a database": "Move that file away; the folders of the runs stay as they are.",
-            "malformed": "Move that file away; the folders of the runs stay as they are.",
+            "not a database": REBUILD,
+            "malformed": REBUILD,
         }
         other = "Check that you may write there, or choose another folder with KD_HOME."
         if not self._is_sqlite:

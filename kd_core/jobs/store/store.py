@@ -43,6 +43,8 @@ from kd_core.jobs.store.schema import (
 )
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     import pandas as pd
 
     from kd_core.distillation.report import Report
@@ -101,9 +103,36 @@ class Store(Queue):
 
     def rename(self, run_id: str, name: str) -> None:
         self._update(run_id, {"name": clean(name)})
+        self._note_about(run_id)
 
     def set_tags(self, run_id: str, tags: Iterable[str]) -> None:
         self._update(run_id, {"tags": list(dict.fromkeys(filter(None, map(clean, tags))))})
+        self._note_about(run_id)
+
+    def _note_about(self, run_id: str) -> None:
+        """In the run's folder too, from which ``add_done`` makes the row again."""
+        from kd_core.distillation.run_folder import write_about
+
+        row = self.run(run_id)
+        write_about(run_id, row.name, row.tags)
+
+    def add_done(
+        self, run_id: str, report: Report, created: datetime, name: str = "", tags: Iterable[str] = ()
+    ) -> None:
+        """A row of a run that only its folder knows. Raises: RunError for an id that exists."""
+        self.create_run(run_id, report.config, name=name, status="done")
+        self._update(run_id, {"created": created, "started": created, "finished": created, "progress": 1.0})
+        self.save_report(run_id, report.to_dict())
+        self.set_tags(run_id, tags)
+
+    def ids(self) -> set[str]:
+        """Of all rows, also those that are hidden."""
+        with self._database.begin() as connection:
+            return set(connection.scalars(sa.select(RUNS.c.id)))
+
+    def set_aside_if_broken(self) -> Path | None:
+        """Where a database that cannot be read was moved to, so that a new one can take its place."""
+        return self._database.set_aside_if_broken()
 
     def delete_run(self, run_id: str) -> None:
         """Hide a run; its folder is the caller's. Raises: RunError while it is running or paused."""
@@ -240,6 +269,8 @@ class Store(Queue):
                 run = RUNS.update().where(RUNS.c.number == row.number)
                 connection.execute(run.values(summary=_summary(row.kind, report)))
             upsert(connection, REPORTS, [{"run": row.number, "report": dict(report)}])
+        if row.kind == "distil":
+            self._note_about(run_id)
 
     def report(self, run_id: str) -> Report:
         """Of a distillation. Raises: RunError where there is none, or none that can be read."""

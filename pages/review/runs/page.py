@@ -7,6 +7,7 @@ from kd_core.jobs.states import LABELS
 from pages.review.runs.actions import actions, undo_bar
 from pages.review.runs.compare import compare
 from pages.review.runs.disk_space import disk_space
+from pages.review.runs.index import offer_index
 from pages.review.runs.table import choose
 from pages.shared import addresses
 from pages.shared.state import store
@@ -15,6 +16,7 @@ from pages.shared.text import escape
 st.title("Runs", anchor=False)
 try:
     undo_bar()
+    offer_index()
     runs = store().runs(kind="distil")
     if not runs:
         st.info(

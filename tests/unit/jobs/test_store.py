@@ -811,7 +811,7 @@ def test_a_file_that_is_no_database_is_named(tmp_path):
         store.runs()
     assert str(caught.value) == (
         f"The database {file} cannot be used: file is not a database. "
-        "Move that file away; the folders of the runs stay as they are."
+        "The folders of the runs are whole: kd index --rebuild makes it anew from them."
     )
 
 
