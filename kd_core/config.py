@@ -286,7 +286,12 @@ class ControlsConfig(Settings):
         True, "Also fit TF-IDF with logistic regression, which a student has to beat to be worth its trouble"
     )
     shifted: bool = setting(True, "Also score corrupted texts and, for the BBC tasks, another kind of text")
-    resamples: int = setting(10_000, "Bootstrap resamples behind the verdict", ge=100, le=1_000_000)
+    resamples: int = setting(
+        10_000,
+        "Bootstrap resamples that say how far its choice flatters a search",
+        ge=100,
+        le=1_000_000,
+    )
     latency_repeats: int = setting(100, "Texts timed, one by one, for each model", ge=5, le=100_000)
 
 

@@ -7,9 +7,7 @@ from collections.abc import Mapping
 import numpy as np
 
 from kd_core.deployment.reports import Paired
-from kd_core.distillation.metrics import Bools, verdict
-
-RESAMPLES = 10_000
+from kd_core.distillation.comparison import Bools, verdict
 
 
 def reference(form: str) -> str | None:
@@ -27,7 +25,7 @@ def compare(right: Mapping[str, Bools]) -> dict[str, Paired]:
 
 
 def _paired(form: Bools, other: Bools) -> Paired:
-    found = verdict(form[None], other[None], resamples=RESAMPLES)
+    found = verdict(form[None], other[None])
     return {
         "lost": int(np.sum(other & ~form)),
         "gained": int(np.sum(form & ~other)),

@@ -1,6 +1,6 @@
-"""Step 4, the numbers: scores of one model, fidelity to its teacher, and the verdict on the distillation.
+"""Step 4, the numbers of one model: its scores, and its fidelity to its teacher.
 
-Pure functions of logits and labels; no torch, and no randomness but the seeded bootstrap. ``Latency`` is
+Pure functions of logits and labels; no torch, and no randomness. ``Latency`` is
 declared here and measured in ``latency``, so that a report can be read without torch.
 """
 
@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -23,7 +23,6 @@ Bools = NDArray[np.bool_]
 
 ECE_BINS = 15  # Guo et al. 2017, section 5
 CELLS = ("both_right", "mended", "inherited", "new_error")
-_CHUNK = 4_000_000  # numbers held at once by the bootstrap: 32 MB
 
 
 @dataclass(frozen=True)
@@ -70,19 +69,6 @@ class Fidelity:
     mended: int
     inherited: int
     new_error: int
-
-
-@dataclass(frozen=True)
-class Verdict:
-    """Distilled minus alone, in fractions of accuracy (0.048 = 4.8 points); see ``verdict``."""
-
-    kind: Literal["helped", "no_difference", "hurt"]
-    delta: float
-    low: float
-    high: float
-    p_value: float
-    n: int
-    seeds: int
 
 
 @dataclass(frozen=True)
@@ -196,86 +182,6 @@ def fidelity_cells(teacher_logits: Floats, student_logits: Floats, labels: Ints)
     return [str(cell) for cell in cells]
 
 
-def verdict(student_correct: Bools, alone_correct: Bools, *, resamples: int, seed: int = 0) -> Verdict:
-    """Did distillation help? Paired by item and seed; both arrays are (S seeds, N items), True = right.
-
-    ``delta`` is the mean of d = student - alone over seeds and items; ``low`` to ``high`` is the 95 %
-    percentile interval of its bootstrap, which draws items and, where S > 1, seeds with replacement
-    (Efron and Tibshirani 1993, ch. 13). ``kind``: helped if low > 0, hurt if high < 0, else no_difference.
-    ``p_value``: exact two-sided sign-flip test of sum_s d over the items, for the seeds as trained: one coin
-    for each item says which student had which outcomes. With one seed this is McNemar's exact test.
-
-    Raises: DataError without items; ValueError for shapes or ``resamples`` < 1.
-    """
-    student, alone = np.asarray(student_correct, dtype=bool), np.asarray(alone_correct, dtype=bool)
-    if student.ndim != 2 or student.shape != alone.shape:
-        raise ValueError(f"expected two arrays (seeds, items), got shapes {student.shape} and {alone.shape}")
-    if student.size == 0:
-        raise DataError("there are no test texts to compare the students on; give the task a test split")
-    if resamples < 1:
-        raise ValueError(f"resamples must be at least 1, got {resamples}")
-    difference = student.astype(np.int8) - alone.astype(np.int8)
-    low, high = np.quantile(_bootstrap(difference, resamples, seed), [0.025, 0.975]).tolist()
-    return Verdict(
-        kind="helped" if low > 0 else "hurt" if high < 0 else "no_difference",
-        delta=float(difference.mean(dtype=np.float64)),
-        low=low,
-        high=high,
-        p_value=_sign_flip(difference.sum(axis=0, dtype=np.int64)),
-        n=difference.shape[1],
-        seeds=difference.shape[0],
-    )
-
-
-def sentence(
-    verdict: Verdict, items: str = "test headlines", floor: Verdict | None = None, advice: str = ""
-) -> str:
-    """The verdict in words, in percentage points; ``items`` names the texts in the plural.
-
-    ``floor`` is the student's verdict against TF-IDF: that it is above is added; that it is not comes first,
-    with ``below_floor``'s advice.
-    """
-    comparison = _against_alone(verdict, items)
-    if floor is None:
-        return comparison
-    low, high = _points(floor.low), _points(floor.high)
-    gain = f"{_points(floor.delta)} points, 95 % interval {low} to {high}"
-    if floor.kind == "helped":
-        return f"{comparison} It is above TF-IDF, which only counts words and letters ({gain})."
-    place = "worse than" if floor.kind == "hurt" else "not shown to be better than"
-    return (
-        f"The distilled student is {place} TF-IDF, which only counts words and letters ({gain}): {advice}. "
-        f"{comparison}"
-    )
-
-
-def below_floor(floor: float, teacher: float, *, transfer: bool) -> str:
-    """What to do about a student that is not above the floor; both are accuracies."""
-    if floor > 0.99:
-        return "on this task, counting is enough"
-    if teacher <= floor:
-        return "its teacher is not above it either; teach that one longer, or choose another"
-    if transfer:
-        return "try a larger student or more labelled texts"
-    return "try a larger student, more labelled texts, or unlabelled ones as a transfer set"
-
-
-def _against_alone(verdict: Verdict, items: str) -> str:
-    tests = f"{verdict.n:,} {items}"
-    delta, low, high = (_points(value) for value in (verdict.delta, verdict.low, verdict.high))
-    gain = f"{delta} points over the same student trained alone"
-    facts = [f"mean of {verdict.seeds} seeds"] if verdict.seeds > 1 else []
-    facts.append(f"95 % interval {low} to {high}")
-    if verdict.kind == "no_difference":
-        return f"Distillation made no difference that these {tests} can show: {gain} ({', '.join(facts)})."
-    return f"Distillation {verdict.kind}: {gain} ({', '.join([*facts, tests])})."
-
-
-def _points(fraction: float) -> str:
-    sign = "+" if fraction > 0 else "−" if fraction < 0 else ""
-    return f"{sign}{abs(100 * fraction):.1f}"
-
-
 def _checked(logits: Floats, labels: Ints) -> tuple[Floats, Ints]:
     logits, labels = np.asarray(logits), np.asarray(labels)
     if logits.ndim != 2 or labels.shape != logits.shape[:1]:
@@ -323,39 +229,24 @@ def _reliability(confidence: NDArray[np.float64], right: Bools) -> list[Bin]:
     ]
 
 
-def _bootstrap(difference: NDArray[np.int8], resamples: int, seed: int) -> NDArray[np.float64]:
-    """Resampled means of ``difference`` (S, N).
+def macro_f1_interval(answers: Ints, labels: Ints) -> tuple[float, float]:
+    """95 % interval of a model's mean macro-F1 over its seeds: answers (S, N), labels (N,).
 
-    Items with the same outcomes are interchangeable, so a resample is a multinomial draw of how often each
-    of the few distinct columns occurs (three with one seed): far less work than drawing N indices.
+    Of one class, F = 2 TP / D, and a text's share in its error is (2 tp_i - F (truth_i + answer_i)) / D
+    (delta method); the interval is symmetric on the scale of log(F / (1 - F)), so that it stays in (0, 1).
     """
-    seeds, items = difference.shape
-    columns, counts = np.unique(difference, axis=1, return_counts=True)
-    random = np.random.default_rng(seed)
-    chunk = max(1, _CHUNK // columns.shape[1])
-    means = np.empty(resamples)
-    for start in range(0, resamples, chunk):
-        size = min(chunk, resamples - start)
-        drawn_items = random.multinomial(items, counts / items, size=size)
-        drawn_seeds = random.multinomial(seeds, np.full(seeds, 1 / seeds), size=size)
-        sums = (drawn_items @ columns.T.astype(np.int64)) * drawn_seeds
-        means[start : start + size] = sums.sum(axis=1) / (seeds * items)
-    return means
-
-
-def _sign_flip(sums: NDArray[np.int64]) -> float:
-    """P(|sum_i e_i x_i| >= |sum_i x_i|) for independent fair signs e_i, exactly.
-
-    With m_k items of size k, sum = 2 * sum_k k * Binomial(m_k, 1/2) - sum_k k * m_k: a convolution over k.
-    """
-    from scipy import stats
-
-    sizes, counts = np.unique(np.abs(sums[sums != 0]), return_counts=True)
-    density = np.ones(1)
-    for size, count in zip(sizes.tolist(), counts.tolist(), strict=True):
-        steps = np.zeros(size * count + 1)
-        steps[::size] = stats.binom.pmf(np.arange(count + 1), count, 0.5)
-        density = np.convolve(density, steps)
-    total = len(density) - 1
-    tail = density[(total + abs(int(sums.sum()))) // 2 :].sum()
-    return min(1.0, 2 * float(tail))  # both tails hold the middle when the sum is 0
+    shares, means = np.zeros(len(labels)), []
+    for said in answers:
+        occurs = np.union1d(labels, said)
+        truth, answer = labels == occurs[:, None], said == occurs[:, None]  # (classes, N)
+        totals = truth.sum(axis=1) + answer.sum(axis=1)
+        f1 = 2 * (truth & answer).sum(axis=1) / totals
+        parts = 2.0 * (truth & answer) - f1[:, None] * (truth + answer.astype(np.float64))
+        shares += (parts / totals[:, None]).mean(axis=0) / len(answers)
+        means.append(float(f1.mean()))
+    mean = math.fsum(means) / len(means)
+    if not 0 < mean < 1:
+        return mean, mean
+    half = 1.959963984540054 * math.sqrt(float((shares**2).sum())) / (mean * (1 - mean))
+    low, high = special.expit(special.logit(mean) + np.array([-half, half])).tolist()
+    return low, high

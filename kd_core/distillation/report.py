@@ -19,7 +19,8 @@ from pydantic import (
 )
 
 from kd_core.config import VERSION, of_today
-from kd_core.distillation.metrics import Fidelity, Latency, Scores, Verdict
+from kd_core.distillation.comparison import Verdict
+from kd_core.distillation.metrics import Fidelity, Latency, Scores
 from kd_core.distillation.roles import CORE, LISTED, ROLES, Role
 from kd_core.errors import RunError
 
@@ -43,6 +44,7 @@ class ModelReport(BaseModel):
     latency_ms: Latency
     shifted: dict[str, float]  # accuracy on texts that nobody was trained for
     seeds: dict[int, Scores]
+    macro_f1_interval: tuple[float, float] | None = None  # 95 %; None in reports before it was there
 
 
 def _as_listed(models: dict[Role, ModelReport]) -> dict[Role, ModelReport]:
@@ -79,6 +81,10 @@ class Report(BaseModel):
     over_floor: Verdict | None = None
     # And against the one on the teacher's hard answers, where that was trained.
     over_hard: Verdict | None = None
+    # Distilled student minus teacher, and minus student alone in macro-F1, or in the F1 of the class that
+    # ``training.metric`` names; None in reports before these.
+    over_teacher: Verdict | None = None
+    f1_gain: Verdict | None = None
     # Of those of ``roles.STAIRS`` that the run has, each one's verdict against the one before.
     stairs: dict[Role, Verdict] = {}
 

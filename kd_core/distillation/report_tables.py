@@ -10,7 +10,8 @@ import pandas as pd
 
 from kd_core.config import ObjectiveConfig
 from kd_core.distillation.calibration import floor
-from kd_core.distillation.metrics import Scores, Verdict, fidelity_cells, softmax
+from kd_core.distillation.comparison import Verdict
+from kd_core.distillation.metrics import Scores, fidelity_cells, softmax
 from kd_core.distillation.report import Report
 from kd_core.distillation.roles import NAMES, STAIRS, Role
 from kd_core.distillation.run_folder import PREDICTIONS
@@ -51,7 +52,10 @@ def overview(report: Report) -> pd.DataFrame:
             {
                 "Model": NAMES[who],
                 "Accuracy": f"{percent(model.accuracy)} {plus_minus(model.low, model.high)}",
-                "Macro-F1": percent(model.macro_f1),
+                "Macro-F1": " ".join(
+                    [percent(model.macro_f1)]
+                    + ([plus_minus(*model.macro_f1_interval)] if model.macro_f1_interval else [])
+                ),
                 "Calibration error": percent(model.ece),
                 "Parameters": count(model.params),
                 "Embeddings": percent(model.embedding_params / model.params, 0),
@@ -114,6 +118,15 @@ def hard_answers(report: Report) -> str:
     )
 
 
+def f1_gain(report: Report) -> str:
+    """What distillation did to macro-F1, in a sentence; "" in reports of before."""
+    if report.f1_gain is None:
+        return ""
+    metric = str(report.config["training"]["metric"])
+    name = f"F1 of {metric.removeprefix('f1:')}" if metric.startswith("f1:") else "macro-F1"
+    return f"In {name} the distilled student has {gain(report.f1_gain)} over the student alone."
+
+
 def gain(verdict: Verdict) -> str:
     return f"{points(verdict.delta)} ({interval(verdict.low, verdict.high)})"
 
@@ -121,14 +134,22 @@ def gain(verdict: Verdict) -> str:
 def kept(report: Report) -> dict[str, str]:
     """What the compression cost and bought, teacher against distilled student, by measure."""
     teacher, student = report.teacher, report.student
-    share = student.accuracy / teacher.accuracy if teacher.accuracy else 0.0
     smaller = teacher.size_mb / student.size_mb
     faster = teacher.latency_ms.p50 / student.latency_ms.p50
     return {
-        "accuracy": f"Keeps {percent(share)} of the teacher's accuracy",
+        "accuracy": _share_kept(report),
         "size": _than_the_teacher(smaller, "smaller", "larger", "large"),
         "latency": _than_the_teacher(faster, "faster", "slower", "fast"),
     }
+
+
+def _share_kept(report: Report) -> str:
+    """Accuracy over the teacher's, with the interval of their difference over the teacher's."""
+    teacher, student, gap = report.teacher.accuracy, report.student.accuracy, report.over_teacher
+    if gap is None or not teacher:  # a report of before: without an interval it is no headline
+        return f"{percent(student)} right, the teacher {percent(teacher)}"
+    low, high = (percent(1 + bound / teacher) for bound in (gap.low, gap.high))
+    return f"Keeps {percent(student / teacher)} of the teacher's accuracy ({low} to {high})"
 
 
 def _than_the_teacher(number: float, better: str, worse: str, same: str) -> str:

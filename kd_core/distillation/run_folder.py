@@ -16,9 +16,11 @@ import yaml
 
 from kd_core.config import DistillConfig, differing, of_today
 from kd_core.distillation import balance
+from kd_core.distillation.comparison import Verdict
 from kd_core.distillation.events import Note, OnEvent, ignore
 from kd_core.distillation.report import Report
-from kd_core.distillation.roles import FLOOR
+from kd_core.distillation.roles import FLOOR, Role
+from kd_core.distillation.sentences import below_floor, sentence
 from kd_core.distillation.training import TRAINING_VERSION
 from kd_core.errors import RunError
 from kd_core.system import cache, paths
@@ -113,6 +115,8 @@ def keep(
         unknown_texts=findings.unknown_texts,
         over_floor=findings.over_floor,
         over_hard=findings.over_hard,
+        over_teacher=findings.over_teacher,
+        f1_gain=findings.f1_gain,
         stairs=findings.stairs,
     )
     with new_folder(place) as folder:
@@ -133,11 +137,14 @@ def keep(
 
 
 def _sentence(findings: Findings, *, transfer: bool) -> str:
-    from kd_core.distillation.metrics import below_floor, sentence
-
     teacher, floor = findings.models["teacher"], findings.models.get(FLOOR)
     advice = below_floor(floor.accuracy, teacher.accuracy, transfer=transfer) if floor else ""
-    return sentence(findings.verdict, "test texts", findings.over_floor, advice)
+    over: dict[Role, Verdict] = {}
+    if "labelled_only" in findings.models:
+        over["labelled_only"] = findings.stairs["student"]
+    if findings.over_hard:
+        over["hard_answers"] = findings.over_hard
+    return sentence(findings.verdict, "test texts", findings.over_floor, advice, over)
 
 
 def write_about(run_id: str, name: str, tags: Sequence[str]) -> None:

@@ -20,16 +20,16 @@ from transformers import PreTrainedModel
 from kd_core.data.corruption import corrupted
 from kd_core.data.task import Task, content_hash, labelled
 from kd_core.distillation.balance import class_weights
+from kd_core.distillation.comparison import Verdict, f1_verdict, verdict
 from kd_core.distillation.events import Progress
 from kd_core.distillation.latency import Answer, answering, inference, latency
 from kd_core.distillation.metrics import (
     Fidelity,
     Latency,
     Scores,
-    Verdict,
     fidelity,
+    macro_f1_interval,
     scores,
-    verdict,
     wilson,
 )
 from kd_core.distillation.report import ModelReport
@@ -52,6 +52,8 @@ class Findings:
     verdict: Verdict
     over_floor: Verdict | None  # as in Report
     over_hard: Verdict | None  # as in Report
+    over_teacher: Verdict  # as in Report
+    f1_gain: Verdict  # as in Report
     stairs: dict[Role, Verdict]  # as in Report
     fidelity: Fidelity
     # Of the test and the validation split: a row per text, with text, label, and the logits of each model.
@@ -93,16 +95,21 @@ def validate(run: Run, trained: list[Trained]) -> Findings:
         costs[FLOOR] = {"params": floor.params, "embedding_params": 0, "size_mb": floor.megabytes}
     run.on_event(next(progress))
     speed = _latency(run, trained, floor)
-    right = {
-        who: np.stack([by_set["test"].argmax(axis=1) == truth["test"] for by_set in by_seed.values()])
+    chosen = {
+        who: np.stack([by_set["test"].argmax(axis=1) for by_set in by_seed.values()])
         for who, by_seed in seeds.items()
     }
+    right = {who: chosen[who] == truth["test"] for who in chosen}
 
     def over(before: Role, after: Role = "student") -> Verdict:
         pair = (np.broadcast_to(right[who], right["student"].shape) for who in (after, before))
-        return verdict(*pair, resamples=controls.resamples)
+        return verdict(*pair)
 
     stairs = [who for who in STAIRS if who in right]
+    metric = run.config.training.metric
+    judged_classes = (
+        np.array([task.labels.index(metric.removeprefix("f1:"))]) if metric.startswith("f1:") else None
+    )
 
     def answers(own: str) -> pd.DataFrame:
         columns = {name: list(by_set[own]) for name, by_set in logits.items()}
@@ -111,12 +118,21 @@ def validate(run: Run, trained: list[Trained]) -> Findings:
     first = by_who["student"][0]
     found = Findings(
         models={
-            who: _report(by_seed, truth, task.labels, latency_ms=speed[who], **costs[who])
+            who: _report(
+                by_seed,
+                truth,
+                task.labels,
+                macro_f1_interval=macro_f1_interval(chosen[who], truth["test"]),
+                latency_ms=speed[who],
+                **costs[who],
+            )
             for who, by_seed in seeds.items()
         },
         verdict=over("alone"),
         over_floor=over(FLOOR) if floor else None,
         over_hard=over("hard_answers") if "hard_answers" in right else None,
+        over_teacher=over("teacher"),
+        f1_gain=f1_verdict(chosen["student"], chosen["alone"], truth["test"], judged_classes),
         stairs={after: over(before, after) for before, after in pairwise(stairs)},
         fidelity=fidelity(logits["teacher"]["test"], logits[first.name]["test"], truth["test"]),
         predictions=answers("test"),

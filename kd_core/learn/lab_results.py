@@ -12,11 +12,10 @@ from numpy.typing import NDArray
 from pydantic import Field
 
 from kd_core.config import SEEDS, DistillConfig, Seed
-from kd_core.distillation.metrics import verdict, wilson
+from kd_core.distillation.comparison import verdict
+from kd_core.distillation.metrics import wilson
 from kd_core.distillation.roles import Role
 from kd_core.system.settings import Settings, setting
-
-RESAMPLES = 10_000
 
 
 class LabConfig(Settings):
@@ -91,7 +90,7 @@ def transfer_table(report: LabReport) -> pd.DataFrame:
         pairs = sorted(mine.keys() & alone.keys()) if who != "alone" else []
         if pairs:
             both = [[unpack(model[seed]["right"], count) for seed in pairs] for model in (mine, alone)]
-            gain = verdict(np.stack(both[0]), np.stack(both[1]), resamples=RESAMPLES)
+            gain = verdict(np.stack(both[0]), np.stack(both[1]))
             row |= {"delta": gain.delta, "delta_low": gain.low, "delta_high": gain.high}
             row |= {"kind": gain.kind}
         rows.append(row)

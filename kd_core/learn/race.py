@@ -12,7 +12,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from kd_core.config import DistillConfig
-from kd_core.distillation.metrics import Verdict, verdict
+from kd_core.distillation.comparison import Verdict, verdict
 from kd_core.distillation.report import Report
 from kd_core.distillation.run_folder import PREDICTIONS, find
 from kd_core.errors import RunError
@@ -71,7 +71,7 @@ def standing(curves: Mapping[str, pd.DataFrame]) -> tuple[int, dict[str, float]]
     return step, dict(sorted(there.items(), key=lambda lane: -lane[1]))
 
 
-def pairs(run_ids: Sequence[str], resamples: int = 10_000) -> list[Pair]:
+def pairs(run_ids: Sequence[str]) -> list[Pair]:
     """Every two of the finished runs on the test texts that they share. Raises: RunError."""
     right = {run_id: _right(run_id) for run_id in run_ids}
     order = sorted(run_ids, key=lambda run_id: -right[run_id][1].mean())
@@ -80,7 +80,7 @@ def pairs(run_ids: Sequence[str], resamples: int = 10_000) -> list[Pair]:
         (texts, one), (others, two) = right[ahead], right[behind]
         if texts != others or one.shape != two.shape:
             raise RunError(f"{ahead} and {behind} were not tested on the same texts, with as many seeds.")
-        compared.append(Pair(ahead, behind, verdict(one, two, resamples=resamples)))
+        compared.append(Pair(ahead, behind, verdict(one, two)))
     return compared
 
 

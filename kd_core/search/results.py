@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from statistics import fmean, stdev
 from typing import Any, Literal
 
+import numpy as np
 import optuna
 from optuna.trial import FrozenTrial, TrialState
 from pydantic import BaseModel
@@ -85,6 +86,7 @@ class SearchResult(BaseModel):
     trainings_done: int
     seconds: float  # of all trainings, wherever they ran
     run_id: str | None = None
+    optimism: float | None = None  # of the best mean, once complete; see ``optimism``
 
     def chosen(self, cell: int | None = None) -> DistillConfig | None:
         """The config of a cell, of the choice unless one is named, for a run on all training data."""
@@ -144,6 +146,7 @@ def read(board: Board) -> SearchResult:
         trainings_done=len(teacher) + whole * len(over) + sum(len(cell.scores) for cell in under_way),
         seconds=sum(score.seconds for score in (*scores, *teacher)),
         run_id=facts.get(trials.RUN),
+        optimism=None if under_way else optimism(cells, config.distill.controls.resamples),
     )
 
 
@@ -183,6 +186,25 @@ def best_of(cells: Sequence[Cell]) -> int | None:
     """Of cells that are done: the highest mean, and of equal ones the one nearest the defaults."""
     done = [cell for cell in cells if cell.state == "done"]
     return max(done, key=lambda cell: (cell.mean, *(-x for x in _cost(cell)))).number if done else None
+
+
+def optimism(cells: Sequence[Cell], resamples: int) -> float | None:
+    """By how much the best mean flatters its cell, because it was picked for it; None for a single cell.
+
+    Folds and seeds are drawn with replacement; the mean of the cell that is best on what was drawn, minus
+    its mean on what was not (bootstrap bias corrected cross-validation, Tsamardinos et al. 2018).
+    """
+    done = [[score.accuracy for score in cell.scores] for cell in cells if cell.state == "done"]
+    if len(done) < 2 or len(done[0]) < 2:
+        return None
+    accuracy = np.array(done)
+    size = accuracy.shape[1]
+    drawn = np.random.default_rng(0).multinomial(size, np.full(size, 1 / size), resamples)
+    drawn = drawn[(drawn == 0).any(axis=1)]
+    inside = drawn @ accuracy.T / size
+    left_out = (drawn == 0) @ accuracy.T / (drawn == 0).sum(axis=1, keepdims=True)
+    picked = np.arange(len(drawn)), inside.argmax(axis=1)
+    return float(accuracy.mean(axis=1).max() - left_out[picked].mean())
 
 
 def choose(cells: Sequence[Cell]) -> int | None:

@@ -80,7 +80,7 @@ def _key(row: dict[str, Any]) -> tuple[str, str, int]:
 
 def show(rows: list[dict[str, Any]], task: str, name: str, against: str | None) -> None:
     """One line: the accuracies in percent, what of the teacher's is kept, seconds a student, parameters."""
-    from kd_core.distillation.metrics import verdict
+    from kd_core.distillation.comparison import verdict
 
     mine = {row["seed"]: row for row in rows if (row["name"], row["task"]) == (name, task)}
     means = {model: np.mean([_right(row, model).mean() for row in mine.values()]) for model in MODELS}
@@ -92,7 +92,7 @@ def show(rows: list[dict[str, Any]], task: str, name: str, against: str | None) 
     if both := sorted(mine.keys() & theirs.keys()):
         for model in ("alone", "student"):
             after, before = (np.stack([_right(one[seed], model) for seed in both]) for one in (mine, theirs))
-            gain = verdict(after, before, resamples=10_000)
+            gain = verdict(after, before)
             line += f"  {model} {100 * gain.delta:+.1f} [{100 * gain.low:.1f}, {100 * gain.high:.1f}]"
     print(line, flush=True)
 

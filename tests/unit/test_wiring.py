@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from types import SimpleNamespace
+from typing import Any, cast
 from unittest.mock import ANY
 
 import pytest
@@ -16,12 +17,15 @@ from kd_core import distill
 from kd_core.config import DistillConfig, sections
 from kd_core.data import load_task
 from kd_core.data.task import Task
-from kd_core.distillation import validate
 from kd_core.distillation.events import Evaluated, Step
 from kd_core.distillation.roles import Role
 from kd_core.distillation.training import fit
 from kd_core.distillation.training.trainer import DistillTrainer, train
 from kd_core.errors import DataError
+from kd_core.search import results
+from kd_core.search.config import SearchConfig
+from kd_core.search.results import Cell, Difference
+from kd_core.search.trials import Board
 
 FIELDS = [f"{section}.{name}" for section, fields in sections() for name in fields.model_fields]
 REFUSED = "refused"
@@ -106,18 +110,17 @@ def of_report(read: Callable[[Any], Any]) -> Look:
 
 
 def resamples(config: DistillConfig) -> list[int]:
-    """How many the verdicts are asked for."""
+    """How many a finished search draws."""
     asked: list[int] = []
-    original = validate.verdict
-
-    def verdict(*args: Any, resamples: int) -> Any:
-        asked.append(resamples)
-        return original(*args, resamples=resamples)
-
+    search = SearchConfig(distill=config, temperatures=(1.0,), alphas=(0.1,))
+    cell = Cell(number=0, state="done", setting=search.settings[0], scores=[], mean=0.5, se=0.1)
+    board = SimpleNamespace(config=search, facts={}, cells=SimpleNamespace(study_name=""), alone=None)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(validate, "verdict", verdict)
-        of_report(lambda report: report)(config)
-    return sorted(set(asked))
+        patch.setattr(results, "_cells", lambda study, settings: [cell])
+        patch.setattr(results, "difference", lambda best, other: Difference(mean=0, low=0, high=0))
+        patch.setattr(results, "optimism", lambda cells, resamples: asked.append(resamples))
+        results.read(cast(Board, board))
+    return asked
 
 
 # What there is to see

@@ -98,8 +98,9 @@ def test_what_soft_labels_add_to_hard_answers(report: dict) -> None:
 
 
 def test_what_compression_cost_and_bought(report: dict) -> None:
-    assert report_tables.kept(read(report)) == {
-        "accuracy": "Keeps 100.0 % of the teacher's accuracy",
+    gap = report["verdict"] | {"kind": "no_difference", "delta": 0.0, "low": -0.0219, "high": 0.0219}
+    assert report_tables.kept(read(report | {"over_teacher": gap})) == {
+        "accuracy": "Keeps 100.0 % of the teacher's accuracy (97.5 % to 102.5 %)",
         "size": "8.5x smaller than the teacher",
         "latency": "7.2x faster than the teacher",
     }
@@ -107,10 +108,28 @@ def test_what_compression_cost_and_bought(report: dict) -> None:
     report["student"]["latency_ms"]["p50"] = 2 * report["teacher"]["latency_ms"]["p50"]
     report["teacher"]["accuracy"] = 0
     assert report_tables.kept(read(report)) == {
-        "accuracy": "Keeps 0.0 % of the teacher's accuracy",
+        "accuracy": "87.6 % right, the teacher 0.0 %",
         "size": "As large as the teacher",
         "latency": "2.0x slower than the teacher",
     }
+
+
+def test_a_share_of_the_teacher_without_an_interval_is_no_headline(report: dict) -> None:
+    """In reports of before."""
+    assert report_tables.kept(read(report))["accuracy"] == "87.6 % right, the teacher 87.6 %"
+
+
+def test_macro_f1_has_an_interval_and_its_gain(report: dict) -> None:
+    assert report_tables.f1_gain(read(report)) == ""
+    gap = report["verdict"] | {"delta": 0.031, "low": 0.004, "high": 0.058}
+    model = report["student"] | {"macro_f1": 0.875, "macro_f1_interval": [0.845, 0.9]}
+    new = read(report | {"f1_gain": gap, "student": model})
+    assert report_tables.f1_gain(new) == (
+        "In macro-F1 the distilled student has +3.1 points (+0.4 to +5.8) over the student alone."
+    )
+    assert list(report_tables.overview(new)["Macro-F1"])[1] == "87.5 % ± 2.8"
+    config = report["config"] | {"training": report["config"]["training"] | {"metric": "f1:sport"}}
+    assert "In F1 of sport the" in report_tables.f1_gain(read(report | {"f1_gain": gap, "config": config}))
 
 
 def test_class_scores_are_means_over_the_seeds(report: dict) -> None:

@@ -15,9 +15,9 @@ from transformers import AutoModelForSequenceClassification, AutoTokenizer
 from kd_core.config import DistillConfig
 from kd_core.data import load_task
 from kd_core.distillation.events import Evaluated
-from kd_core.distillation.metrics import below_floor, sentence
 from kd_core.distillation.report import Report
 from kd_core.distillation.resolve import resolve, token_lengths
+from kd_core.distillation.sentences import below_floor, sentence
 from kd_core.models.inference import encode, predict_logits
 from kd_core.models.loading import load_teacher
 from kd_core.system.atomic import is_whole

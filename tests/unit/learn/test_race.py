@@ -62,7 +62,7 @@ def test_the_leader_is_found_at_the_step_that_all_have_reached() -> None:
 def test_what_differs_by_little_shares_the_first_place(home: Path) -> None:
     for run_id, right in zip(IDS, (150, 182, 184), strict=True):
         finished(home, run_id, right)
-    found = pairs(IDS, resamples=500)
+    found = pairs(IDS)
     assert [(pair.ahead, pair.behind) for pair in found] == [
         (IDS[2], IDS[1]),
         (IDS[2], IDS[0]),

@@ -5,7 +5,7 @@ from typing import get_args, get_type_hints
 import pytest
 
 from kd_core.distillation import roles
-from kd_core.distillation.metrics import Verdict
+from kd_core.distillation.comparison import Verdict
 from kd_core.distillation.roles import Role
 from kd_core.jobs import states
 from kd_core.jobs.states import Status

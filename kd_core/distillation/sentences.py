@@ -1,0 +1,87 @@
+"""The verdict in words. No torch."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from kd_core.distillation.comparison import Verdict
+from kd_core.distillation.roles import Role
+
+# Controls that share the teacher with the distilled student, and how each is trained.
+DISTILLED: Mapping[Role, str] = {
+    "labelled_only": "distilled without the transfer texts",
+    "hard_answers": "trained on the teacher's first choices as if they were labels",
+}
+
+
+def sentence(
+    verdict: Verdict,
+    items: str = "test headlines",
+    floor: Verdict | None = None,
+    advice: str = "",
+    over: Mapping[Role, Verdict] | None = None,
+) -> str:
+    """The verdict in words, in percentage points; ``items`` names the texts in the plural.
+
+    ``floor`` is the student's verdict against TF-IDF: that it is above is added; that it is not comes first,
+    with ``below_floor``'s advice. ``over`` is that against controls of ``DISTILLED``: to a gain it is added
+    which of them do as well.
+    """
+    comparison = _against_alone(verdict, items)
+    for who, gain in (over or {}).items():
+        if verdict.kind == "helped" and gain.kind != "helped":
+            place = "does better" if gain.kind == "hurt" else "does as well, as far as these texts can show"
+            comparison += f" The one {DISTILLED[who]} {place} ({_gain(gain, 'over it')})."
+    if floor is None:
+        return comparison
+    if floor.kind == "helped":
+        return f"{comparison} It is above TF-IDF, which only counts words and letters ({_gain(floor)})."
+    place = "worse than" if floor.kind == "hurt" else "not shown to be better than"
+    return (
+        f"The distilled student is {place} TF-IDF, which only counts words and letters ({_gain(floor)}): "
+        f"{advice}. {comparison}"
+    )
+
+
+def below_floor(floor: float, teacher: float, *, transfer: bool) -> str:
+    """What to do about a student that is not above the floor; both are accuracies."""
+    if floor > 0.99:
+        return "on this task, counting is enough"
+    if teacher <= floor:
+        return "its teacher is not above it either; teach that one longer, or choose another"
+    if transfer:
+        return "try a larger student or more labelled texts"
+    return "try a larger student, more labelled texts, or unlabelled ones as a transfer set"
+
+
+def _against_alone(verdict: Verdict, items: str) -> str:
+    """With one seed it is about two trained students; what distillation does is seen over several."""
+    tests = f"{verdict.n:,} {items}"
+    span = f"95 % interval {_points(verdict.low)} to {_points(verdict.high)}"
+    gain = f"{_points(verdict.delta)} points"
+    if verdict.seeds > 1:
+        over = f"{gain} over the same student trained alone (mean of {verdict.seeds} seeds, {span}"
+        if verdict.kind == "no_difference":
+            return f"Distillation made no difference that these {tests} can show: {over})."
+        return f"Distillation {verdict.kind}: {over}, {tests})."
+    if verdict.kind == "no_difference":
+        return (
+            f"This student and the same one trained alone cannot be told apart on these {tests}: {gain} "
+            f"({span}). Each was trained once; more seeds may tell them apart."
+        )
+    place = "better" if verdict.kind == "helped" else "worse"
+    return (
+        f"This student is {place} than the same one trained alone: {gain} ({span}, {tests}). Each was "
+        "trained once; more seeds tell how much of that is luck."
+    )
+
+
+def _gain(verdict: Verdict, than: str = "") -> str:
+    span = f"95 % interval {_points(verdict.low)} to {_points(verdict.high)}"
+    return f"{_points(verdict.delta)} points{than and ' '}{than}, {span}"
+
+
+def _points(fraction: float) -> str:
+    """The sign stays where rounding leaves nothing: an interval from +0.0 is above zero."""
+    sign = "+" if fraction > 0 else "−" if fraction < 0 else ""
+    return f"{sign}{abs(100 * fraction):.1f}"

@@ -1,0 +1,132 @@
+"""The verdict in words."""
+
+from dataclasses import replace
+
+import pytest
+
+from kd_core.distillation.comparison import Verdict
+from kd_core.distillation.sentences import below_floor, sentence
+
+ONE = Verdict("helped", 0.048, 0.021, 0.076, 0.001, n=531, seeds=1)
+HELPED = replace(ONE, seeds=3)
+
+
+@pytest.mark.parametrize(
+    ("kind", "numbers", "said"),
+    [
+        (
+            "helped",
+            (0.048, 0.021, 0.076),
+            "This student is better than the same one trained alone: +4.8 points (95 % interval +2.1 to "
+            "+7.6, 531 test texts). Each was trained once; more seeds tell how much of that is luck.",
+        ),
+        (
+            "no_difference",
+            (0.004, -0.012, 0.02),
+            "This student and the same one trained alone cannot be told apart on these 531 test texts: +0.4 "
+            "points (95 % interval −1.2 to +2.0). Each was trained once; more seeds may tell them apart.",
+        ),
+        (
+            "hurt",
+            (-0.021, -0.04, -0.003),
+            "This student is worse than the same one trained alone: −2.1 points (95 % interval −4.0 to −0.3, "
+            "531 test texts). Each was trained once; more seeds tell how much of that is luck.",
+        ),
+    ],
+)
+def test_with_one_seed_it_is_about_this_student(kind, numbers, said):
+    delta, low, high = numbers
+    assert sentence(replace(ONE, kind=kind, delta=delta, low=low, high=high), "test texts") == said
+
+
+@pytest.mark.parametrize(
+    ("kind", "numbers", "said"),
+    [
+        (
+            "helped",
+            (0.048, 0.021, 0.076),
+            "Distillation helped: +4.8 points over the same student trained alone "
+            "(mean of 3 seeds, 95 % interval +2.1 to +7.6, 7,600 test headlines).",
+        ),
+        (
+            "no_difference",
+            (0.0, -0.01, 0.01),
+            "Distillation made no difference that these 7,600 test headlines can show: "
+            "0.0 points over the same student trained alone (mean of 3 seeds, 95 % interval −1.0 to +1.0).",
+        ),
+        (
+            "hurt",
+            (-0.021, -0.04, -0.003),
+            "Distillation hurt: −2.1 points over the same student trained alone "
+            "(mean of 3 seeds, 95 % interval −4.0 to −0.3, 7,600 test headlines).",
+        ),
+    ],
+)
+def test_with_several_seeds_it_is_about_distillation(kind, numbers, said):
+    delta, low, high = numbers
+    assert sentence(replace(HELPED, kind=kind, delta=delta, low=low, high=high, n=7600)) == said
+
+
+def test_a_sign_survives_rounding():
+    assert "interval +0.0 to +0.2" in sentence(replace(HELPED, delta=0.001, low=0.0002, high=0.002))
+
+
+def other(kind: str, delta: float, low: float, high: float) -> Verdict:
+    return Verdict(kind, delta, low, high, 0.01, n=531, seeds=1)
+
+
+def test_a_gain_is_not_said_above_a_control_that_does_as_well():
+    said = sentence(HELPED, over={"labelled_only": other("no_difference", 0.003, -0.009, 0.015)})
+    assert said == (
+        sentence(HELPED)
+        + " The one distilled without the transfer texts does as well, as far as these texts "
+        "can show (+0.3 points over it, 95 % interval −0.9 to +1.5)."
+    )
+    said = sentence(HELPED, over={"hard_answers": other("hurt", -0.02, -0.03, -0.01)})
+    assert (
+        "trained on the teacher's first choices as if they were labels does better (−2.0 points over" in said
+    )
+
+
+def test_a_control_that_does_worse_is_not_in_the_way():
+    better = other("helped", 0.03, 0.01, 0.05)
+    assert sentence(HELPED, over={"labelled_only": better, "hard_answers": better}) == sentence(HELPED)
+    as_good = {"labelled_only": other("no_difference", 0.0, -0.01, 0.01)}
+    nothing = replace(HELPED, kind="no_difference")
+    assert sentence(nothing, over=as_good) == sentence(nothing)
+
+
+def test_a_student_above_the_floor_says_so_at_the_end():
+    said = sentence(HELPED, floor=other("helped", 0.071, 0.04, 0.1))
+    assert said == (
+        sentence(HELPED) + " It is above TF-IDF, which only counts words and letters "
+        "(+7.1 points, 95 % interval +4.0 to +10.0)."
+    )
+
+
+@pytest.mark.parametrize(
+    ("kind", "numbers", "place", "gain"),
+    [
+        ("no_difference", (0.008, -0.02, 0.03), "not shown to be better than", "+0.8 points"),
+        ("hurt", (-0.03, -0.05, -0.01), "worse than", "−3.0 points"),
+    ],
+)
+def test_a_student_that_is_not_above_the_floor_says_so_first(kind, numbers, place, gain):
+    said = sentence(HELPED, floor=other(kind, *numbers), advice="try this")
+    begin = f"The distilled student is {place} TF-IDF, which only counts words and letters ({gain}, 95 % "
+    assert said.startswith(begin)
+    assert "): try this. Distillation" in said
+    assert said.endswith(sentence(HELPED))
+
+
+@pytest.mark.parametrize(
+    ("floor", "teacher", "transfer", "advice"),
+    [
+        (0.8, 0.9, False, "try a larger student, more labelled texts, or unlabelled ones as a transfer set"),
+        (0.8, 0.9, True, "try a larger student or more labelled texts"),
+        (0.8, 0.8, True, "its teacher is not above it either; teach that one longer, or choose another"),
+        (0.995, 1.0, False, "on this task, counting is enough"),
+    ],
+)
+def test_what_to_do_about_a_student_that_is_not_above_the_floor(floor, teacher, transfer, advice):
+    assert below_floor(floor, teacher, transfer=transfer) == advice
