@@ -9,7 +9,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from kd_core.deployment.queueing import lognormal, mean, p95_ms
+from kd_core.deployment.queueing import lognormal, lognormal_mean, mean, p95_ms
 from kd_core.deployment.reports import BenchReport
 from kd_core.deployment.runtimes import Runtime, form_name
 from kd_core.distillation.report import Report
@@ -61,8 +61,8 @@ class Measured:
 
     ``p95_ms`` is of a whole batch, None where too few were timed to tell. ``tokenizer_ms``, of one text,
     comes on top; None where the times have it already, or nobody has measured it. ``quantiles`` are evenly
-    spaced ones of a batch's time; without them, those of a log-normal distribution through ``p50_ms`` and
-    ``p95_ms`` stand for them.
+    spaced ones of a batch's time; without them, those of a log-normal distribution with the mean
+    and ``p95_ms`` stand for them.
     """
 
     name: str
@@ -70,13 +70,12 @@ class Measured:
     texts_per_second: float
     p95_ms: float | None
     tokenizer_ms: float | None
-    p50_ms: float | None = None
     quantiles: tuple[float, ...] = ()
 
     @property
     def service_ms(self) -> tuple[float, ...]:
         """Quantiles of a batch's time on a core, tokenizer included, scaled to the mean that was measured."""
-        times = self.quantiles or lognormal(self.p50_ms or self._batch_ms, self.p95_ms or self._batch_ms)
+        times = self.quantiles or lognormal(self._batch_ms, self.p95_ms or self._batch_ms)
         scale, tokenizer = self._batch_ms / mean(times), self.batch * (self.tokenizer_ms or 0.0)
         return tuple(round(scale * time + tokenizer, 6) for time in times)
 
@@ -203,7 +202,6 @@ def from_bench(report: BenchReport, batch: int) -> list[Measured]:
                 cell["texts_per_second"],
                 cell["p95"],
                 None if cell.get("tokenizer") else report["tokenizer_ms"][who]["p50"],
-                cell["p50"],
                 tuple(cell.get("quantiles", ())),
             )
         )
@@ -217,7 +215,7 @@ def from_run(report: Report) -> list[Measured]:
     """
     times = {who: report.models[who].latency_ms for who, runtime in FORMS if runtime == "pytorch"}
     return [
-        Measured(form_name(who, "pytorch"), 1, 1000 / mean(lognormal(ms.p50, ms.p95)), ms.p95, None, ms.p50)
+        Measured(form_name(who, "pytorch"), 1, 1000 / lognormal_mean(ms.p50, ms.p95), ms.p95, None)
         for who, ms in times.items()
     ]
 

@@ -21,12 +21,24 @@ QUEUES = 240  # for one core; fewer for more, so that a large server takes no lo
 SHARE = 95  # of 100 texts that are answered by then
 
 
-def lognormal(p50: float, p95: float) -> tuple[float, ...]:
-    """Quantiles of times of which only these two are known, as those of a log-normal distribution."""
+def lognormal(average: float, p95: float) -> tuple[float, ...]:
+    """Quantiles of times of which only these two are known, as those of a log-normal distribution.
+
+    With mean exp(m + s²/2) and 95th percentile exp(m + z s), s = z - sqrt(z² - 2 log(p95 / mean)).
+    """
     from scipy import stats
 
-    spread = np.log(max(p95, p50) / p50) / stats.norm.ppf(0.95)
-    return tuple((p50 * np.exp(spread * stats.norm.ppf(np.linspace(0.005, 0.995, 100)))).tolist())
+    z = stats.norm.ppf(0.95)
+    spread = z - np.sqrt(max(z**2 - 2 * np.log(max(p95 / average, 1)), 0))
+    middle = np.log(average) - spread**2 / 2
+    return tuple(np.exp(middle + spread * stats.norm.ppf(np.linspace(0.005, 0.995, 100))).tolist())
+
+
+def lognormal_mean(p50: float, p95: float) -> float:
+    """Of a log-normal distribution with these quantiles."""
+    from scipy import stats
+
+    return float(p50 * np.exp((np.log(max(p95 / p50, 1)) / stats.norm.ppf(0.95)) ** 2 / 2))
 
 
 def mean(quantiles: Sequence[float]) -> float:

@@ -154,12 +154,12 @@ def latency(load: Load, forms: Sequence[Measured], needs: Sequence[Requirement])
     kept = (
         ""
         if all(form.quantiles for form in forms)
-        else " How the times spread was not kept here: a log-normal distribution through their median and "
+        else " How the times spread was not kept here: a log-normal distribution with their mean and "
         "p95 stands for it; a new benchmark measures it."
     )
     st.caption(
         "Simulated from the measured times: texts come at random, evenly to all servers, and the cores of a "
-        f"server share one queue. A ring is your load at its peak.{filling}{kept}"
+        f"server share one queue. An open mark is your load at its peak.{filling}{kept}"
     )
 
 
