@@ -8,7 +8,8 @@
 
 Without RUN, the demo is run first. No text is kept, only digests: the texts stay in the package that has
 them. What was run, on which machine and with which corpus stands beside the numbers. ``transfer`` and
-``size`` go cell by cell, and called again they go on where they were; their students stay in ``KD_HOME``.
+``size`` go cell by cell, and called again they go on where they were, with the settings that they began with;
+their students stay in ``KD_HOME``.
 """
 
 from __future__ import annotations
@@ -143,7 +144,9 @@ def _measure(name: str, cells: list[LabTraining]) -> None:
         if isinstance(event, Progress) and sys.stderr.isatty():
             click.echo(f"\r{event.label}: step {event.done:,} of {event.total:,} ", nl=False, err=True)
 
-    run_lab(DistillConfig(), cells, _work(name), tell, before=_read(name), keep=keep)
+    before = _read(name)
+    config = DistillConfig.from_dict({"version": 1} | before["config"]) if before else DistillConfig()
+    run_lab(config, cells, _work(name), tell, before=before, keep=keep)
 
 
 def _work(name: str) -> Path:

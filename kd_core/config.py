@@ -176,7 +176,9 @@ class ObjectiveConfig(Settings):
         "Weight of the hard loss: 0 learns from the teacher only, 1 from the labels only",
         slider=(0, 1, 0.05),
     )
-    t_squared: bool = setting(True, "Multiply the soft loss by T², so that its gradient keeps its size")
+    t_squared: bool = setting(
+        True, "Multiply the soft loss by T², so that its gradient does not fade at high temperatures"
+    )
     dkd_target_weight: float = setting(1.0, "DKD: weight of the target class part", ge=0, le=100)
     dkd_other_weight: float = setting(8.0, "DKD: weight of the part among the other classes", ge=0, le=100)
     class_weights: str = setting(

@@ -34,7 +34,7 @@ SIZE_MEASURES: dict[SizeMeasure, str] = {
 def transfer_curve(curve: pd.DataFrame, teacher: float | None, *, dark: bool = False) -> go.Figure:
     """Mean accuracy and its interval by what the student learned from, with a small mark for each seed."""
     places = list(range(len(curve)))
-    distilled = [place for place, who in zip(places, curve["who"], strict=True) if who != "alone"]
+    distilled = [place for place, who in zip(places, curve["who"], strict=True) if who == "student"]
     line: dict[str, Any] = {
         "type": "scatter",
         "x": distilled,
@@ -46,7 +46,7 @@ def transfer_curve(curve: pd.DataFrame, teacher: float | None, *, dark: bool = F
     traces, words, shapes = [line], [], []
     rows: list[dict[Hashable, Any]] = curve.to_dict("records")
     for place, row in enumerate(rows):
-        who: Role = "student" if row["transfer"] else "alone" if row["who"] == "alone" else "labelled_only"
+        who: Role = "labelled_only" if row["who"] == "student" and not row["transfer"] else row["who"]
         colour, mean = colour_of(who, dark), 100 * row["accuracy"]
         mark = {
             "type": "scatter",
@@ -106,7 +106,12 @@ def transfer_curve(curve: pd.DataFrame, teacher: float | None, *, dark: bool = F
             "font": {"color": pick(TEXT_COLOURS["teacher"], dark)},
         }
         words.append(name)
-    names = ["alone" if row["who"] == "alone" else f"{row['transfer']:,}" for row in rows]
+    names = [
+        "alone"
+        if row["who"] == "alone"
+        else f"{row['transfer']:,}{'<br>hard' if row['who'] == 'hard_answers' else ''}"
+        for row in rows
+    ]
     axis = {"tickvals": places, "ticktext": names, "range": [-0.45, max(places, default=0) + 0.6]}
     layout = {
         "xaxis": axis | {"showgrid": False, "zeroline": False},
@@ -120,7 +125,9 @@ def transfer_curve(curve: pd.DataFrame, teacher: float | None, *, dark: bool = F
 
 
 def setting_name(who: str, transfer: int) -> str:
-    return "Student alone" if who == "alone" else f"Distilled, {transfer:,} transfer texts"
+    if who == "alone":
+        return "Student alone"
+    return f"{'Hard answers' if who == 'hard_answers' else 'Distilled'}, {transfer:,} transfer texts"
 
 
 def size_grid(

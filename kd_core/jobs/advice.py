@@ -84,7 +84,7 @@ def _objective(plan: Plan) -> Iterator[Advice]:
     if softened and not objective.t_squared and temperature > 1:
         yield Advice(
             "warning",
-            f"Without the factor T², the soft loss counts about {temperature**2:,.0f} times less "
+            f"Without the factor T², the soft loss counts up to {temperature**2:,.0f} times less "
             f"at T = {temperature:g}. Switch the factor on, or lower alpha.",
         )
     if objective.needs_teacher_online:

@@ -116,15 +116,34 @@ def soft_terms(outputs: Outputs, loss: str, temperature: float) -> tuple[Floats,
     return card.terms(outputs, **own), gradient / temperature if card.has_temperature else gradient
 
 
-def outputs_of(student_logits: Floats, teacher_logits: Floats, label: int, temperature: float) -> Outputs:
+def outputs_of(student_logits: Floats, teacher_logits: Floats, label: Any, temperature: float) -> Outputs:
     return Outputs(
         np,
         log_softmax(student_logits, temperature),
         log_softmax(teacher_logits, temperature),
         student_logits,
         teacher_logits,
-        np.arange(len(teacher_logits)) == label,
+        np.arange(teacher_logits.shape[-1]) == label,
     )
+
+
+def t_squared_growth(
+    student_logits: Floats, teacher_logits: Floats, labels: Any, loss: str, cold: float, hot: float
+) -> Floats:
+    """How many times as long the soft gradient is at T = ``hot`` as at ``cold``, T² included: (texts,).
+
+    Shapes: logits (texts, C), labels (texts,). It is 1 where logits are small against both temperatures
+    (Hinton et al. 2015, section 2.1).
+    """
+    lengths = [
+        t**2
+        * np.linalg.norm(
+            soft_terms(outputs_of(student_logits, teacher_logits, labels[:, None], t), loss, t)[1], axis=1
+        )
+        for t in (cold, hot)
+    ]
+    growth: Floats = lengths[1] / lengths[0]
+    return growth
 
 
 def gradient_sizes(

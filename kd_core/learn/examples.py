@@ -45,17 +45,39 @@ class Examples:
     def similarity(self, temperature: float) -> Floats:
         """Where the teacher's probability goes that the label does not get: (C, C), rows add to 1.
 
-        Row i is the mean over the texts of class i; its diagonal, and a class without a text, is NaN.
+        Row i is the mean over the texts of class i that the teacher gets right: where it errs, the rest is
+        its error. The diagonal, and a class without such a text, is NaN.
         """
-        shares = softmax(self.logits["teacher"], temperature)
-        shares[np.arange(len(shares)), self.truth] = 0.0
+        shares = self._rest(temperature)
         size = len(self.labels)
         means = np.full((size, size), np.nan)
         for label in np.unique(self.truth):
-            rest = shares[self.truth == label].mean(axis=0)
-            means[label] = rest / rest.sum()
+            if len(rows := self.right_of(int(label))):
+                rest = shares[rows].mean(axis=0)
+                means[label] = rest / rest.sum()
         np.fill_diagonal(means, np.nan)
         return means
+
+    def right_of(self, label: int) -> NDArray[np.int64]:
+        """The texts of a class that the teacher gets right."""
+        return np.flatnonzero((self.truth == label) & (self.logits["teacher"].argmax(axis=1) == label))
+
+    def similarity_of_samples(self, label: int, draws: int = 2_000) -> Floats:
+        """``similarity``'s row of a class at T = 1, for ``draws`` bootstrap samples of its texts: (draws, C).
+
+        Raises: ValueError where the teacher gets none of them right.
+        """
+        rows = self.right_of(label)
+        drawn = np.random.default_rng(0).multinomial(len(rows), np.full(len(rows), 1 / len(rows)), draws)
+        rest: Floats = drawn @ self._rest(1.0)[rows]
+        rest /= rest.sum(axis=1, keepdims=True)
+        return rest
+
+    def _rest(self, temperature: float) -> Floats:
+        """The teacher's probabilities, but for that of the label, (texts, C)."""
+        shares = softmax(self.logits["teacher"], temperature)
+        shares[np.arange(len(shares)), self.truth] = 0.0
+        return shares
 
 
 def shipped() -> Examples:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from statistics import fmean
 from typing import Annotated, Any, Literal, NotRequired, TypedDict
 
@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from pydantic import Field
 
 from kd_core.config import SEEDS, DistillConfig, Seed
-from kd_core.distillation.comparison import verdict
+from kd_core.distillation.comparison import Verdict, verdict
 from kd_core.distillation.metrics import wilson
 from kd_core.distillation.roles import Role
 from kd_core.system.settings import Settings, setting
@@ -43,6 +43,7 @@ class LabCell(TypedDict):
     right: str  # a bit for each test text, in hexadecimal
     params: int
     embedding_params: int
+    machine: NotRequired[dict[str, str | int]]  # where it is not that of the report
 
 
 class LabReport(TypedDict):
@@ -67,8 +68,8 @@ def transfer_table(report: LabReport) -> pd.DataFrame:
     """A row for each setting that has a cell: who, transfer, seeds, accuracies, accuracy, low, high (of it),
     and delta, delta_low, delta_high, kind: the verdict against the student alone, over the seeds of both.
 
-    Student alone first, then by transfer texts. The verdict's columns are empty where there is nothing to
-    compare with.
+    Student alone first, then by transfer texts; on hard answers before the others. The verdict's columns are
+    empty where there is nothing to compare with.
     """
     cells, count = report["cells"], report["test_texts"]
     settings = sorted({(cell["who"] != "alone", cell["transfer"], cell["who"]) for cell in cells})
@@ -87,15 +88,38 @@ def transfer_table(report: LabReport) -> pd.DataFrame:
             "low": low,
             "high": high,
         }
-        pairs = sorted(mine.keys() & alone.keys()) if who != "alone" else []
-        if pairs:
-            both = [[unpack(model[seed]["right"], count) for seed in pairs] for model in (mine, alone)]
-            gain = verdict(np.stack(both[0]), np.stack(both[1]))
+        gain = compared(report, mine.values(), alone.values()) if who != "alone" else None
+        if gain:
             row |= {"delta": gain.delta, "delta_low": gain.low, "delta_high": gain.high}
             row |= {"kind": gain.kind}
         rows.append(row)
     columns = ["who", "transfer", "seeds", "accuracies", "accuracy", "low", "high"]
     return pd.DataFrame(rows, columns=[*columns, "delta", "delta_low", "delta_high", "kind"])
+
+
+def compared(report: LabReport, cells: Iterable[LabCell], others: Iterable[LabCell]) -> Verdict | None:
+    """Cells of one setting against those of another, text by text, over the seeds that both have."""
+    mine, theirs = ({cell["seed"]: cell for cell in some} for some in (cells, others))
+    seeds = sorted(mine.keys() & theirs.keys())
+    if not seeds:
+        return None
+    right = [
+        np.stack([unpack(some[seed]["right"], report["test_texts"]) for seed in seeds])
+        for some in (mine, theirs)
+    ]
+    return verdict(right[0], right[1])
+
+
+def cells_of(report: LabReport, **wanted: Any) -> list[LabCell]:
+    """Those with these values: ``cells_of(report, who="student", transfer=8_000)``."""
+    return [cell for cell in report["cells"] if wanted.items() <= cell.items()]
+
+
+def soft_over_hard(report: LabReport) -> Verdict | None:
+    """What the teacher's probabilities add to its first choices on the same texts; None: not measured."""
+    hard = cells_of(report, who="hard_answers")
+    texts = hard[0]["transfer"] if hard else 0
+    return compared(report, cells_of(report, who="student", transfer=texts), hard)
 
 
 def size_table(report: LabReport) -> pd.DataFrame:
@@ -121,6 +145,16 @@ def size_table(report: LabReport) -> pd.DataFrame:
             }
         )
     return pd.DataFrame(rows).astype({"latency_ms": float})
+
+
+def against_best(report: LabReport) -> dict[tuple[int, int], Verdict]:
+    """Each architecture, (layers, hidden), against the one with the best mean accuracy, text by text."""
+    sizes: dict[tuple[int, int], list[LabCell]] = {}
+    for cell in report["cells"]:
+        sizes.setdefault((cell["layers"], cell["hidden"]), []).append(cell)
+    best = max(sizes.values(), key=lambda cells: fmean(cell["accuracy"] for cell in cells))
+    pairs = {size: compared(report, cells, best) for size, cells in sizes.items()}
+    return {size: pair for size, pair in pairs.items() if pair}
 
 
 def smallest(grid: pd.DataFrame, accuracy: float) -> Mapping[Any, Any] | None:

@@ -21,7 +21,7 @@ from kd_core.distillation.distil import train_student
 from kd_core.distillation.events import Event, OnEvent, Progress, Step, ignore
 from kd_core.distillation.record import record
 from kd_core.distillation.resolve import resolve, token_lengths
-from kd_core.distillation.roles import StudentVariant, labels_only
+from kd_core.distillation.roles import StudentVariant, hard_answers, labels_only
 from kd_core.distillation.run import Run, Trained
 from kd_core.distillation.run_folder import begin
 from kd_core.distillation.teach import teach
@@ -47,10 +47,14 @@ class LabTraining:
 
 
 def transfer_trainings(config: LabConfig) -> list[LabTraining]:
-    """What does the student learn from? Alone, and distilled with each number of transfer texts."""
+    """What does the student learn from? Alone, distilled with each number of transfer texts, and for the
+    largest number from the teacher's hard answers too: more texts without soft labels."""
     variants = {"student alone": StudentVariant("alone", labels_only(config.distil.objective), 0)}
     for texts in sorted(set(config.transfer)):
         variants[f"{texts} transfer texts"] = StudentVariant("student", config.distil.objective, texts)
+    if most := max(config.transfer):
+        own = hard_answers(config.distil.objective)
+        variants[f"{most} hard answers"] = StudentVariant("hard_answers", own, most)
     return [LabTraining(name, seed, variant) for seed in config.seeds for name, variant in variants.items()]
 
 
@@ -94,7 +98,10 @@ def run_lab(
     }
     for training in left:
         progress.start(f"{training.name}, seed {training.seed}")
-        report = report | {"cells": [*report["cells"], _train_and_score(run, training, teacher, knowledge)]}
+        cell = _train_and_score(run, training, teacher, knowledge)
+        if (machine := describe_machine()) != report["machine"]:
+            cell["machine"] = machine
+        report = report | {"cells": [*report["cells"], cell]}
         keep(report)
         progress.done += 1
     return report

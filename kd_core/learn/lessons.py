@@ -18,11 +18,20 @@ import yaml
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from kd_core.config import slider
+from kd_core.distillation.comparison import Verdict
 from kd_core.distillation.metrics import softmax, wilson
 from kd_core.errors import DataError
-from kd_core.learn.anatomy import anatomy, gradient_sizes
+from kd_core.learn.anatomy import anatomy, gradient_sizes, t_squared_growth
 from kd_core.learn.examples import shipped
-from kd_core.learn.lab_results import LabReport, size_table, smallest, transfer_table
+from kd_core.learn.lab_results import (
+    LabReport,
+    cells_of,
+    compared,
+    size_table,
+    smallest,
+    soft_over_hard,
+    transfer_table,
+)
 from kd_core.learn.recorded import recorded_lab
 from kd_core.system import formatting, paths
 
@@ -121,9 +130,18 @@ AnswerAndValues = tuple[str | float, dict[str, Any]]
 
 
 def _soft_labels() -> AnswerAndValues:
+    """The class whose nearest one these texts settle best: it comes first in most samples of them."""
     examples = shipped()
     shares = examples.similarity(1.0)
-    row, column = np.unravel_index(int(np.nanargmax(shares)), shares.shape)
+    samples = [examples.similarity_of_samples(label) for label in range(len(examples.labels))]
+    nearest = np.nanargmax(shares, axis=1)
+    stays = np.array(
+        [(drawn.argmax(axis=1) == first).mean() for drawn, first in zip(samples, nearest, strict=True)]
+    )
+    row = int(stays.argmax())
+    column = int(nearest[row])
+    low, high = np.quantile(samples[row][:, column], [0.025, 0.975])
+    unsettled = np.delete(stays, row)
     others = [label for i, label in enumerate(examples.labels) if i != row]
     order = np.argsort(-examples.logits["teacher"], axis=1)
     wrong = order[:, 0] != examples.truth
@@ -133,6 +151,12 @@ def _soft_labels() -> AnswerAndValues:
         "class": examples.labels[row],
         "closest": closest,
         "share": formatting.percent(shares[row, column], 0),
+        "share_low": formatting.percent(low, 0),
+        "share_high": formatting.percent(high, 0),
+        "read": len(examples.right_of(row)),
+        "stays": formatting.percent(stays[row], 0),
+        "least_stays": formatting.percent(unsettled.min(), 0),
+        "most_stays": formatting.percent(unsettled.max(), 0),
         "others": len(others),
         "even": formatting.percent(1 / len(others), 0),
         "wrong": int(wrong.sum()),
@@ -150,6 +174,10 @@ def _temperature() -> AnswerAndValues:
     _, highest, _ = slider("objective.temperature")
     cold, hot, hottest = (softmax(logits[row], t) for t in (1.0, 8.0, highest))
     first, second, *_, last = np.argsort(-logits[row])
+    trained, untrained = (
+        float(np.median(t_squared_growth(z, logits, examples.truth, "forward_kl", 1.0, 4.0)))
+        for z in (examples.logits["alone"], np.zeros_like(logits))
+    )
     student = examples.logits["alone"][row]
     at_1, at_8, at_16 = gradient_sizes(student, logits[row], 0, "forward_kl", [1.0, 8.0, 16.0])
     return 100 * float(hot[first]), {
@@ -170,6 +198,9 @@ def _temperature() -> AnswerAndValues:
         "weaker": f"{at_1 / at_8:.1f} times",
         "with_t_squared": f"{64 * at_8 / at_1:.1f} times",
         "halved": f"{at_8 / at_16:.1f} times",
+        "texts": len(examples.texts),
+        "growth_trained": f"{trained:.1f}",
+        "growth_untrained": f"{untrained:.1f}",
     }
 
 
@@ -227,7 +258,8 @@ def _mean_accuracy(report: LabReport, who: str) -> float:
 
 
 def _data_and_size() -> AnswerAndValues:
-    report, grid = recorded_lab("transfer"), size_table(recorded_lab("size"))
+    report, sizes = recorded_lab("transfer"), recorded_lab("size")
+    grid = size_table(sizes)
     alone, labelled, *_, best = transfer_table(report).to_dict("records")
     teacher = report["teacher"]["accuracy"]
     student = smallest(grid, KEEP / 100 * teacher)
@@ -250,7 +282,25 @@ def _data_and_size() -> AnswerAndValues:
         "largest": _size(largest),
         "largest_accuracy": _accuracy(largest),
         "largest_params": formatting.count(int(largest["params"])),
+        "apart": _gain(_apart(sizes, student, largest)),
+        "transfer_gain": _gain(_over_labelled(report, best["transfer"])),
+        "soft_gain": _gain(soft_over_hard(report)),
     }
+
+
+def _apart(sizes: LabReport, one: Mapping[str, Any], other: Mapping[str, Any]) -> Verdict | None:
+    mine, theirs = (cells_of(sizes, layers=row["layers"], hidden=row["hidden"]) for row in (one, other))
+    return compared(sizes, mine, theirs)
+
+
+def _over_labelled(report: LabReport, transfer: int) -> Verdict | None:
+    """What transfer texts add to the teacher's answers to the labelled ones."""
+    mine, theirs = (cells_of(report, who="student", transfer=texts) for texts in (transfer, 0))
+    return compared(report, mine, theirs)
+
+
+def _gain(gain: Verdict | None) -> str:
+    return f"{formatting.points(gain.delta)} ({formatting.interval(gain.low, gain.high)})" if gain else ""
 
 
 def _size(row: Mapping[str, Any]) -> str:

@@ -26,7 +26,7 @@ CARD = Card(
     notation="KL(student ‖ teacher)",
     formula=r"\mathrm{KL}(p_s \,\|\, p_t) = \sum_c p_s \log \frac{p_s}{p_t}",
     help="KL(student || teacher), weighed by the student's probabilities. A student pays where it sees "
-    "something and the teacher does not, so it keeps to what it is sure of.",
+    "something and the teacher does not: one that is too small to follow everywhere keeps to a part of it.",
     source="Minka 2005, Divergence measures and message passing; in distillation Gu et al. 2023 (MiniLLM), "
     "arXiv 2306.08543",
     literature="For text that is generated: MiniLLM (Gu et al. 2023, 2306.08543)",

@@ -93,6 +93,25 @@ def test_without_t_squared(app: App) -> None:
     )
 
 
+def test_what_t_squared_does_over_all_texts(app: App) -> None:
+    """Forward KL's gradient, (p_s - p_t) / T, times T², by hand."""
+    page, known = app(PAGE), recorded()
+
+    def growth(student: np.ndarray) -> float:
+        soft = [
+            t * np.linalg.norm(special.softmax(student / t, 1) - special.softmax(teacher / t, 1), axis=1)
+            for t in (1, 8)
+        ]
+        return float(np.median(soft[1] / soft[0]))
+
+    teacher = known.logits["teacher"]
+    trained, untrained = growth(known.logits["alone"]), growth(np.zeros_like(teacher))
+    assert trained > 10 > 1.5 > untrained
+    assert f"with T² is **{trained:.1f} times** as long at T = 8 as at T = 1" in said(page)
+    page.selectbox(key="loss.student").select("untrained").run()
+    assert f"with T² is **{untrained:.1f} times** as long at T = 8 as at T = 1" in said(page)
+
+
 def test_the_question_is_settled_by_numbers(app: App) -> None:
     page = app(PAGE)
     page.radio(key="loss.guess").set_value("Smaller").run()

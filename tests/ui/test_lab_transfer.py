@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 
 from streamlit.testing.v1 import AppTest
@@ -23,20 +24,30 @@ def test_the_recorded_curve(app: App) -> None:
     page = app(PAGE)
     assert alts(page)[0] == (
         "Student alone 84.5 %, Distilled, 0 transfer texts 86.8 %, Distilled, 500 transfer texts 86.2 %, "
-        "Distilled, 2,000 transfer texts 87.2 %, Distilled, 8,000 transfer texts 87.6 %; teacher 87.6 %"
+        "Distilled, 2,000 transfer texts 87.2 %, Hard answers, 8,000 transfer texts 87.8 %, "
+        "Distilled, 8,000 transfer texts 87.6 %; teacher 87.6 %"
     )
     table = page.dataframe[0].value
     assert table["Accuracy"].tolist()[0] == "84.5 % ± 3.1"
-    assert table["Seeds"].tolist()[4] == "88.0 %, 87.2 %, 87.6 %"
-    assert table["Over alone"].tolist() == ["", "+2.4 points", "+1.7 points", "+2.7 points", "+3.1 points"]
+    assert table["Seeds"].tolist()[5] == "88.0 %, 87.2 %, 87.6 %"
+    gains = ["+2.4 points", "+1.7 points", "+2.7 points", "+3.3 points", "+3.1 points"]
+    assert table["Over alone"].tolist() == ["", *gains]
     words = said(page)
     assert (
-        "Distilled on the labelled texts only: **+2.4 points** (+0.3 to +4.5) over the student alone" in words
+        "Distilled on the labelled texts only: **+2.4 points** (+0.7 to +4.1) over the student alone" in words
     )
     assert (
-        "with 500 transfer texts: **+1.7 points** (−0.8 to +4.2) over the student alone, no difference"
+        "with 500 transfer texts: **+1.7 points** (−0.2 to +3.6) over the student alone, no difference"
         in words
     )
+
+
+def test_soft_labels_are_told_from_more_texts(app: App) -> None:
+    words = said(app(PAGE))
+    assert "A step with transfer texts has twice the rows" in words
+    assert "all of the teacher's probabilities make **−0.2 points** (" in words
+    assert "the gain may come from more texts alone, as far as these texts can tell." in words
+    assert "; on AMD EPYC: Hard answers, 8,000 transfer texts." in words
 
 
 def test_the_question(app: App) -> None:
@@ -44,15 +55,18 @@ def test_the_question(app: App) -> None:
     page.radio(key="transfer.guess").set_value("The teacher's answers to further texts").run()
     words = said(page)
     assert "It is another one: the teacher's answers to the labelled texts." in words
-    assert "add +2.4 points, those to 8,000 further texts +0.8 points" in words
+    assert re.search(
+        r"add \+2\.4 points \(\S+ to \S+\), those to 8,000 further texts \+0\.8 points \(−\S+ to \+\S+\),",
+        words,
+    )
 
 
 def test_a_measurement_is_queued_as_it_was_chosen(app: App, store: Store) -> None:
     page = app(PAGE)
-    assert "15 students, one after the other." in said(page)
+    assert "18 students, one after the other." in said(page)
     page.pills(key="transfer.sizes").set_value([0, 8000]).run()
     page.pills(key="transfer.seeds").set_value([1, 4]).run()
-    assert "6 students, one after the other." in said(page)
+    assert "8 students, one after the other." in said(page)
     page.button(key="transfer.start").click().run()
     (job,) = store.runs(kind="lab")
     config = LabConfig.model_validate(job.config)
@@ -75,7 +89,7 @@ def test_the_settings_of_a_run_and_how_long_it_takes(app: App, store: Store) -> 
     store.save_report(JOB, SAMPLE)
     page = app(PAGE)
     students = sum(len(SAMPLE[who]["seeds"]) for who in ("student", "alone", "labelled_only") if SAMPLE[who])
-    assert "15 students, one after the other, " in said(page)
+    assert "18 students, one after the other, " in said(page)
     assert SAMPLE["seconds"]["distil"] / students > 0
     page.selectbox(key="transfer.settings").set_value(JOB).run()
     page.button(key="transfer.start").click().run()

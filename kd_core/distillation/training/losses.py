@@ -47,9 +47,10 @@ def soft_loss(
 ) -> Tensor:
     """The objective of that name between the softened outputs, times T² (unless it has no temperature).
 
-    Shapes: logits (B, C), labels (B,) -> scalar. T² undoes the 1/T² by which softening shrinks the
-    gradient; ``t_squared=False`` leaves it out. ``own`` are the objective's own settings. The target that
-    some objectives tell apart is the label, or the teacher's most probable class where that is -100.
+    Shapes: logits (B, C), labels (B,) -> scalar. T² undoes the 1/T² by which softening shrinks the gradient
+    where T is high against the logits; ``t_squared=False`` leaves it out. ``own`` are the objective's own
+    settings. The target that some objectives tell apart is the label, or the teacher's most probable class
+    where that is -100.
     Raises: ConfigError for an unknown objective; ModelError where the shapes differ.
     Source: Hinton et al. 2015, section 2 (T²) and equations 1 to 4.
     """

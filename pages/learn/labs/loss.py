@@ -13,7 +13,14 @@ from kd_core.config import slider
 from kd_core.distillation import roles
 from kd_core.distillation.metrics import log_softmax
 from kd_core.learn import formulas
-from kd_core.learn.anatomy import Anatomy, anatomy, default_settings, divergence_terms, gradient_sizes
+from kd_core.learn.anatomy import (
+    Anatomy,
+    anatomy,
+    default_settings,
+    divergence_terms,
+    gradient_sizes,
+    t_squared_growth,
+)
 from kd_core.learn.examples import Examples
 from kd_core.objectives import CARDS
 from kd_core.system.formatting import percent
@@ -42,13 +49,14 @@ def loss_lab() -> None:
     if example is None:
         return
     examples, row = example
-    student = _choose_student(controls, examples, row)
+    students = _choose_student(controls, examples)
+    student = students[row]
     teacher, label = examples.logits["teacher"][row], int(examples.truth[row])
     objective = _choose_objective(controls)
     loss = anatomy(student, teacher, label, **objective)
     sizes = gradient_sizes(student, teacher, label, objective["divergence"], CURVE.tolist())
     with top:
-        _question(controls, student, teacher, label, objective["divergence"])
+        _question(controls, examples, students, row, objective["divergence"])
     with left, st.container(horizontal=True):
         st.metric("Soft loss", f"{loss.soft:.3f}", help=term("soft loss"))
         st.metric("Hard loss", f"{loss.hard:.3f}", help=term("hard loss"))
@@ -65,10 +73,12 @@ def loss_lab() -> None:
     st.markdown(_words(loss, examples, label, objective))
     if CARDS[objective["divergence"]].has_temperature:
         st.markdown(_of_t_squared(loss, objective["temperature"], objective["t_squared"]))
+        st.markdown(_over_all_texts(examples, students, objective["divergence"]))
     st.markdown(_of_this_loss(loss, student, teacher, label, objective))
 
 
-def _choose_student(controls: Controls, examples: Examples, row: int) -> np.ndarray:
+def _choose_student(controls: Controls, examples: Examples) -> np.ndarray:
+    """Its logits for every text, (texts, classes)."""
     name = controls.add(
         "student",
         "selectbox",
@@ -78,8 +88,8 @@ def _choose_student(controls: Controls, examples: Examples, row: int) -> np.ndar
         help=f"{term('student')} Its logits are compared with the teacher's.",
     )
     if name == "untrained":
-        return np.zeros(len(examples.labels))
-    return examples.logits[name][row]
+        return np.zeros_like(examples.logits["teacher"])
+    return examples.logits[name]
 
 
 def _choose_objective(controls: Controls) -> dict[str, Any]:
@@ -103,12 +113,13 @@ def _choose_objective(controls: Controls) -> dict[str, Any]:
 
 
 def _question(
-    controls: Controls, student: np.ndarray, teacher: np.ndarray, label: int, divergence: str
+    controls: Controls, examples: Examples, students: np.ndarray, row: int, divergence: str
 ) -> None:
-    cold, hot = gradient_sizes(student, teacher, label, divergence, [1.0, 8.0])
+    teachers, truth = examples.logits["teacher"], examples.truth
+    cold, hot = gradient_sizes(students[row], teachers[row], int(truth[row]), divergence, [1.0, 8.0])
     right = LARGER if hot > 1.1 * cold else SMALLER if hot < cold / 1.1 else SAME
     because = (
-        "T² = 64 gives it back, so that alpha means about the same at every temperature."
+        "T² = 64 gives that back where logits are small, and more than that where they are large."
         if CARDS[divergence].has_temperature
         else "It takes the logits as they are, with no temperature."
     )
@@ -118,6 +129,21 @@ def _question(
         (LARGER, SAME, SMALLER),
         right,
         f"For this text its length goes from {cold:.3g} to {hot:.3g}{_ratio(cold, hot)}. {because}",
+    )
+
+
+def _over_all_texts(examples: Examples, students: np.ndarray, divergence: str) -> str:
+    """Whether T² keeps the gradient's size."""
+    some = np.flatnonzero(np.abs(students - examples.logits["teacher"]).max(axis=1) > 0)
+    if not len(some):  # the student is its teacher
+        return "Nothing pushes a student that is its teacher."
+    growth = t_squared_growth(
+        students[some], examples.logits["teacher"][some], examples.truth[some], divergence, 1.0, 8.0
+    )
+    return (
+        f"Over all {len(some):,} texts the soft gradient with T² is **{np.median(growth):.1f} times** as "
+        "long at T = 8 as at T = 1 (the median). T² keeps it the same where logits are small, and nearly so "
+        "for an untrained student; for a trained one, another temperature also changes what alpha means."
     )
 
 
@@ -263,14 +289,15 @@ def _of_t_squared(loss: Anatomy, temperature: float, t_squared: bool) -> str:
     if t_squared:
         return (
             f"With T² the soft gradient has length {soft:.3g}; without it, {soft / temperature**2:.3g}. A "
-            "high T makes it about T² times smaller: once because the logits are divided by T, and once "
-            "because softened probabilities lie closer together (Hinton et al. 2015, arXiv 1503.02531, "
-            "section 2). Switch “Times T²” off and move the temperature to see the labels take over."
+            "T that is high against the logits makes it about T² times smaller: once because the logits are "
+            "divided by T, and once because softened probabilities lie closer together (Hinton et al. 2015, "
+            "arXiv 1503.02531, section 2). Switch “Times T²” off and move the temperature to see the labels "
+            "take over."
         )
     return (
         f"Without T² the soft gradient has length {soft:.3g}; with it, {soft * temperature**2:.3g}. The "
-        f"hard one stays at {hard:.3g} whatever T is. So without T² every step of the temperature slider "
-        "would also turn alpha towards the labels."
+        f"hard one stays at {hard:.3g} whatever T is. So without T² a high temperature also turns "
+        "alpha towards the labels."
     )
 
 

@@ -9,8 +9,9 @@ import pandas as pd
 import streamlit as st
 
 from kd_core import figures
+from kd_core.distillation.comparison import Verdict
 from kd_core.figures.lab_runs import SIZE_MEASURES, SizeMeasure, measured
-from kd_core.learn.lab_results import LabReport, size_table, smallest
+from kd_core.learn.lab_results import LabReport, against_best, size_table, smallest
 from kd_core.learn.recorded import recorded_lab
 from kd_core.system import formatting
 from pages.learn.labs.controls import Controls, question_replaced
@@ -155,14 +156,26 @@ def _words(
             f"{formatting.count(int(guessed['params']))}."
         )
     best = grid.iloc[int(grid["accuracy"].argmax())].to_dict()
-    alike = int((grid["high"] >= best["accuracy"]).sum())
+    pairs = _against_best()
+    alike = sum(pair.kind == "no_difference" for pair in pairs.values()) - 1
+    gap = pairs.get((answer["layers"], answer["hidden"])) if answer else None
+    if gap and answer and _name(answer) != _name(best):
+        sentence += (
+            f" Text by text it is {formatting.points(gap.delta)} against the best of the grid "
+            f"({formatting.interval(gap.low, gap.high)})."
+        )
     return (
-        f"{sentence} The best of the grid is {_name(best)} with {_accuracy(best)}; the intervals of {alike} "
-        f"of the {len(grid)} students reach it, and this test cannot tell those apart. "
+        f"{sentence} The best of the grid is {_name(best)} with {_accuracy(best)}, a little flattered as the "
+        f"best of {len(grid)}. Text by text, {alike} of the others cannot be told from it. "
         f"{_by_width(grid)} "
         "One likely reason: a wider student has the larger table of word pieces, which starts from the "
         "teacher's; a further layer starts from nothing."
     )
+
+
+@st.cache_data(max_entries=1, show_spinner=False)
+def _against_best() -> dict[tuple[int, int], Verdict]:
+    return against_best(recorded_lab("size"))
 
 
 def _by_width(grid: pd.DataFrame) -> str:

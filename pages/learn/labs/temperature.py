@@ -161,11 +161,14 @@ def _over_all_texts(controls: Controls, examples: Examples, temperature: float) 
 
 
 def _closest(examples: Examples, shares: np.ndarray) -> str:
+    if np.isnan(shares).all():
+        return "The teacher gets none of these texts right, so what it leaves to other classes is its error."
     row, column = np.unravel_index(int(np.nanargmax(shares)), shares.shape)
     return (
-        "Each row is a true class: what the teacher does not give to the label, and where it goes instead. "
-        f"Most one-sided: {percent(shares[row, column], 0)} of what is left of "
-        f"{escape(examples.labels[row])} goes to {escape(examples.labels[column])}. No label says so."
+        "Each row is a true class, over the texts that the teacher gets right: what it does not give to the "
+        "label, and where it goes instead. "
+        f"Most one-sided of all: {percent(shares[row, column], 0)} of what is left of "
+        f"{escape(examples.labels[row])} goes to {escape(examples.labels[column])}."
     )
 
 

@@ -8,11 +8,19 @@ import streamlit as st
 from kd_core import figures
 from kd_core.config import DistillConfig
 from kd_core.distillation import roles
+from kd_core.distillation.comparison import Verdict
 from kd_core.errors import KDError, RunError
 from kd_core.figures.lab_runs import setting_name
 from kd_core.jobs.states import PENDING
 from kd_core.jobs.store import RunRow
-from kd_core.learn.lab_results import LabConfig, LabReport, transfer_table
+from kd_core.learn.lab_results import (
+    LabConfig,
+    LabReport,
+    cells_of,
+    compared,
+    soft_over_hard,
+    transfer_table,
+)
 from kd_core.learn.recorded import recorded_lab
 from kd_core.system import formatting
 from pages.learn.labs.controls import Controls, question
@@ -91,7 +99,7 @@ def _measure(controls: Controls) -> None:
         help=term("transfer set"),
     )
     seeds = controls.add("seeds", "pills", "Seeds", SEEDS, default=SEEDS[:3], selection_mode="multi")
-    students = len(seeds) * (1 + len(sizes))
+    students = len(seeds) * (1 + len(sizes) + any(sizes))  # alone, distilled, on hard answers
     each = _seconds_each(runs.get(chosen) or next(iter(runs.values()), None))
     takes = f", {formatting.duration(students * each)} by the last run here" if each else ""
     controls.note(
@@ -130,17 +138,29 @@ def _seconds_each(run: RunRow | None) -> float | None:
 
 
 def _question(controls: Controls) -> None:
-    alone, labelled, *_, most = _curve(recorded_lab("transfer")).to_dict("records")
+    report = recorded_lab("transfer")
+    alone, labelled, *_, most = _curve(report).to_dict("records")
     first, second = labelled["accuracy"] - alone["accuracy"], most["accuracy"] - labelled["accuracy"]
+    one, other = (
+        compared(report, cells_of(report, **mine), cells_of(report, **theirs))
+        for mine, theirs in (
+            ({"who": "student", "transfer": 0}, {"who": "alone"}),
+            ({"who": "student", "transfer": most["transfer"]}, {"who": "student", "transfer": 0}),
+        )
+    )
     question(
         controls,
         "A student learns from labels alone; then also from its teacher's answers to the same texts; then "
         f"from those to {most['transfer']:,} unlabelled texts besides. Which of the two steps adds more?",
         (LABELS, TRANSFER),
         LABELS if first > second else TRANSFER,
-        f"The teacher's answers to the labelled texts add {formatting.points(first)}, those to "
-        f"{most['transfer']:,} further texts {formatting.points(second)}, in the recorded measurement.",
+        f"The teacher's answers to the labelled texts add {_gain(one)}, those to {most['transfer']:,} "
+        f"further texts {_gain(other)}, in the recorded measurement.",
     )
+
+
+def _gain(gain: Verdict | None) -> str:
+    return f"{formatting.points(gain.delta)} ({formatting.interval(gain.low, gain.high)})" if gain else ""
 
 
 def _result(job: RunRow | None) -> None:
@@ -163,7 +183,7 @@ def _result(job: RunRow | None) -> None:
         f"Bars: 95 % interval of the mean, by {report['test_texts']:,} test texts. Dashes: single seeds."
     )
     st.subheader("What you see", anchor=False)
-    st.markdown(_words(curve, teacher))
+    st.markdown(_words(curve, teacher, soft_over_hard(report)))
     _table(curve)
     _conditions(report)
 
@@ -183,7 +203,7 @@ def _curve(report: LabReport) -> pd.DataFrame:
     return transfer_table(report)
 
 
-def _words(curve: pd.DataFrame, teacher: float) -> str:
+def _words(curve: pd.DataFrame, teacher: float, soft: Verdict | None) -> str:
     rows = curve.dropna(subset="delta").to_dict("records")
     if not rows:
         return "The student alone and a distilled one are needed for a comparison; the next is being trained."
@@ -194,6 +214,8 @@ def _words(curve: pd.DataFrame, teacher: float) -> str:
             if not row["transfer"]
             else f"with {row['transfer']:,} transfer texts"
         )
+        if row["who"] == "hard_answers":
+            learned_from += " and the teacher's first choices as if they were labels"
         span = formatting.interval(row["delta_low"], row["delta_high"])
         gain = f"**{formatting.points(row['delta'])}** ({span})"
         effect = {
@@ -204,14 +226,32 @@ def _words(curve: pd.DataFrame, teacher: float) -> str:
         lines.append(f"- Distilled {learned_from}: {gain} over the student alone, {effect}.")
     last = rows[-1]
     return (
-        "Every student has the same size, the same first weights and the same number of steps; only what it "
-        "learns from differs. Points of accuracy, with their 95 % interval over texts and seeds:\n\n"
+        "Every student has the same size, the same first weights and the same number of steps. A step with "
+        "transfer texts has twice the rows, so those students also see more texts. Points of accuracy, with "
+        "their 95 % interval over texts and seeds:\n\n"
         + "\n".join(lines)
+        + _of_soft_labels(soft)
         + f"\n\nWith {last['transfer']:,} transfer texts the student has "
         f"{formatting.percent(last['accuracy'])}, its teacher {formatting.percent(teacher)}. "
         "A label says which class is right; the teacher's answer says how near the others are, and it can be "
-        "had for texts that nobody has labelled (as in Tang et al. 2019, arXiv 1903.12136, and Turc et al. "
-        "2019, 1908.08962)."
+        "had for texts that nobody has labelled (as in Turc et al. 2019, arXiv 1908.08962; Tang et al. 2019, "
+        "1903.12136, made theirs by rules)."
+    )
+
+
+def _of_soft_labels(soft: Verdict | None) -> str:
+    """Whether it is the answers, or only more texts."""
+    if soft is None:
+        return ""
+    gain = f"**{formatting.points(soft.delta)}** ({formatting.interval(soft.low, soft.high)})"
+    meaning = {
+        "helped": "the other probabilities help, too",
+        "hurt": "the first choices alone do better",
+        "no_difference": "the gain may come from more texts alone, as far as these texts can tell",
+    }[soft.kind]
+    return (
+        f"\n\nSoft labels, or only more texts? On the same texts, all of the teacher's probabilities "
+        f"make {gain} of difference to its first choices: {meaning}."
     )
 
 
@@ -235,6 +275,16 @@ def _table(curve: pd.DataFrame) -> None:
     st.dataframe(table, hide_index=True, key=f"{PAGE}.table", alt="Accuracy by what the student learns from")
 
 
+def _elsewhere(report: LabReport) -> str:
+    """Students that another machine has trained."""
+    places: dict[str, set[str]] = {}
+    for cell in report["cells"]:
+        if "machine" in cell:
+            name = setting_name(cell["who"], cell["transfer"])
+            places.setdefault(str(cell["machine"]["processor"]), set()).add(name)
+    return "".join(f"; on {escape(where)}: {', '.join(sorted(names))}" for where, names in places.items())
+
+
 def _conditions(report: LabReport) -> None:
     config, machine = report["config"], report["machine"]
     objective, student, training = config["objective"], config["student"], config["training"]
@@ -244,6 +294,6 @@ def _conditions(report: LabReport) -> None:
         f"alpha = {objective['alpha']:g}. A step has {training['batch_size']} labelled texts and, where "
         f"there are any, {training['transfer_batch_size']} transfer texts. All students, the one alone "
         "too, keep the word pieces of the whole transfer set. "
-        f"{escape(machine['processor'])}, {machine['cores']} cores, PyTorch {escape(machine['torch'])}. "
-        "The recorded numbers are made by the same code, assets/record.py."
+        f"{escape(machine['processor'])}, {machine['cores']} cores, PyTorch {escape(machine['torch'])}"
+        f"{_elsewhere(report)}. The recorded numbers are made by the same code, assets/record.py."
     )

@@ -66,7 +66,7 @@ def test_a_piece_that_is_lacking_in_a_long_text_does_not_matter():
         (plan({"objective.alpha": 0}), "hint", "Alpha is 0: the labels are ignored"),
         (plan({"objective.divergence": "logit_mse"}), "hint", "Temperature does nothing with logit_mse"),
         (plan({"objective.temperature": 15}), "hint", "At T = 15 the teacher's answers are nearly equal"),
-        (plan({"objective.t_squared": False}), "warning", "counts about 16 times less at T = 4"),
+        (plan({"objective.t_squared": False}), "warning", "counts up to 16 times less at T = 4"),
         (plan({"objective.relation_weight": 1}), "hint", "Intermediate terms need the teacher at every step"),
         (plan(classes=2), "hint", "Two classes carry little dark knowledge"),
         (plan(rows={"train": 99}), "warning", "99 training texts for 5 classes are few"),

@@ -36,11 +36,12 @@ def test_disagreements_with_the_labels_the_surest_first(three: Examples) -> None
 
 
 def test_where_the_rest_goes(three: Examples) -> None:
-    """Texts of x leave 0.2 + 0.2 to y and 0.1 + 0.6 to z; the one of z leaves 0.1 to x and 0.5 to y."""
+    """The text of x that the teacher gets right leaves 0.2 to y and 0.1 to z; the others are its errors."""
     found = three.similarity(1.0)
-    assert found[0, 1:] == pytest.approx([0.4 / 1.1, 0.7 / 1.1])
-    assert found[2, :2] == pytest.approx([0.1 / 0.6, 0.5 / 0.6])
-    assert np.isnan(found[1]).all()
+    assert three.right_of(0).tolist() == [0]
+    assert found[0, 1:] == pytest.approx([2 / 3, 1 / 3])
+    assert np.isnan(found[1:]).all()
+    assert three.similarity_of_samples(0, draws=5) == pytest.approx(np.tile([0, 2 / 3, 1 / 3], (5, 1)))
     assert np.isnan(np.diag(found)).all()
 
 

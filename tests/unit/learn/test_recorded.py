@@ -46,7 +46,8 @@ def test_the_labs_measured_every_cell_on_this_corpus() -> None:
     transfer, size = recorded_lab("transfer"), recorded_lab("size")
     settings = {(cell["who"], cell["transfer"], cell["seed"]) for cell in transfer["cells"]}
     distilled = {("student", texts, seed) for texts in (0, 500, 2000, 8000) for seed in seeds}
-    assert settings == distilled | {("alone", 0, seed) for seed in seeds}
+    hard = {("hard_answers", 8000, seed) for seed in seeds}
+    assert settings == distilled | hard | {("alone", 0, seed) for seed in seeds}
     students = {(cell["layers"], cell["hidden"]) for cell in size["cells"]}
     assert students == {(layers, hidden) for layers in (1, 2, 3, 4) for hidden in (64, 128, 192, 256)}
     for content in (transfer, size):
