@@ -8,7 +8,9 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 import streamlit as st
+from starlette.middleware import Middleware
 
+from pages.door import Door
 from pages.shared.state import runner
 
 
@@ -20,4 +22,4 @@ async def lifespan(_: st.App) -> AsyncIterator[None]:
 
 
 # Not in this folder: beside a main script, Streamlit's old router takes ``pages`` for its own.
-app = st.App("pages/main.py", lifespan=lifespan)
+app = st.App("pages/main.py", lifespan=lifespan, middleware=[Middleware(Door)])

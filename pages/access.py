@@ -5,11 +5,12 @@ from __future__ import annotations
 import streamlit as st
 
 from kd_core.system.process import is_loopback
+from pages.shared.visitors import admit, has_log_in
 
 
 def require_access() -> None:
     """Stop the page for a visitor who may not use it."""
-    log_in = bool(st.secrets.load_if_toml_exists()) and "auth" in st.secrets
+    log_in = has_log_in()
     if log_in and not st.user.get("is_logged_in", False):
         st.title("KD Studio", anchor=False)
         st.markdown("This dashboard is for a team. Log in to see its runs and start your own.")
@@ -23,3 +24,4 @@ def require_access() -> None:
             icon=":material/lock:",
         )
         st.stop()
+    admit()

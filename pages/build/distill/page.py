@@ -16,6 +16,7 @@ from kd_core.system import formatting
 from pages.build.distill.ladder import choose_ladder, chosen_ladder, ladder_view
 from pages.build.distill.live_view import live_view, stepper
 from pages.shared.charts import is_dark
+from pages.shared.run_form.consent import consent
 from pages.shared.run_form.models import choose_student, choose_task, choose_teacher
 from pages.shared.run_form.objective import choose_objective, choose_rest, headline, show_softening
 from pages.shared.run_form.plan import estimate_of, plan_of, start
@@ -95,8 +96,11 @@ try:
     config = DistillConfig.from_dict(
         {section: values | given.get(section, {}) for section, values in rest.items()}
     )
-    plan = plan_of(config)
-    expected = estimate_of(plan)
+    with action:
+        agreed = consent(config)
+    if agreed:
+        plan = plan_of(config)
+        expected = estimate_of(plan)
 except ConfigError as error:
     problems = error.problems
 except KDError as error:
@@ -120,7 +124,7 @@ with action:
         type="primary",
         icon=":material/play_arrow:",
         width="stretch",
-        disabled=bool(problems),
+        disabled=not expected,
     )
     if under_way:
         st.caption(":material/schedule: A run uses this machine. Yours will wait in the queue, then start.")

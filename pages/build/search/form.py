@@ -14,6 +14,7 @@ from kd_core.objectives import CARDS
 from kd_core.search import Outlook, SearchConfig, study_of
 from kd_core.system import formatting
 from pages.shared.fields import field
+from pages.shared.run_form.consent import agree, consent
 from pages.shared.run_form.link import key
 from pages.shared.run_form.models import choose_student, choose_task, choose_teacher
 from pages.shared.run_form.objective import choose_rest
@@ -78,7 +79,8 @@ def _start(values: dict[str, Any]) -> None:
     config, expected = None, None
     try:
         config = SearchConfig.from_dict(values)
-        expected = outlook_of(config)
+        if consent(config.distill, config.students):
+            expected = outlook_of(config)
     except ConfigError as error:
         problems = error.problems
     except KDError as error:
@@ -93,9 +95,9 @@ def _start(values: dict[str, Any]) -> None:
         type="primary",
         icon=":material/play_arrow:",
         width="stretch",
-        disabled=bool(problems),
+        disabled=not expected,
     )
-    if clicked and config:
+    if clicked and config and expected:
         try:
             st.query_params["study"] = _submit(config)
         except KDError as error:
@@ -142,6 +144,10 @@ def _numbers(name: str, label: str, help: str) -> list[str]:
     )
 
 
+def _typed_students() -> None:
+    agree(st.session_state["search.students"])
+
+
 def _more() -> dict[str, Any]:
     """Further dimensions: each multiplies the number of trainings of a grid."""
     st.caption("Each of these multiplies a grid. Left empty: the one value of the settings above and below.")
@@ -153,6 +159,7 @@ def _more() -> dict[str, Any]:
             help=f"{term('student')} {TYPED}",
             bind="query-params",
             accept_new_options=True,
+            on_change=_typed_students,
         ),
         "learning_rates": st.multiselect(
             "Learning rates",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from kd_core.config import DistillConfig, TaskConfig, changed, flag
 from kd_core.data import uploads
+from pages.shared.run_form.consent import agree, outside
 
 # What a saved task brings with its files; the rest of a task's settings is the form's.
 OF_THE_RUN = {"transfer_texts", "split_seed", "max_length"}
@@ -18,7 +19,11 @@ def key(setting: str) -> str:
 
 
 def form_link(config: DistillConfig) -> dict[str, str]:
-    """The query parameters that make the form show ``config``: what differs from the defaults."""
+    """The query parameters that make the form show ``config``: what differs from the defaults.
+
+    What it opens was opened before, so this visitor is not asked about it.
+    """
+    agree(outside(config))
     for saved in uploads.saved():
         if saved.config.name == config.task.name:
             task = TaskConfig(name=saved.id, **config.task.model_dump(include=OF_THE_RUN))

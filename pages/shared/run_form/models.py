@@ -11,6 +11,7 @@ from kd_core.data import uploads
 from kd_core.data.bundled import TASKS
 from kd_core.models.presets import STUDENTS, TEACHERS
 from pages.shared.fields import field
+from pages.shared.run_form.consent import typed
 from pages.shared.run_form.link import OF_THE_RUN, key
 from pages.shared.text import term
 
@@ -78,6 +79,8 @@ def _name(
         help=help,
         accept_new_options=True,
         bind="query-params",
+        on_change=typed,
+        args=(key(setting),),
     )
     return (chosen or options[0]).strip()
 

@@ -15,6 +15,7 @@ from kd_core.distillation.metrics import softmax
 from kd_core.learn.recorded import Recorded, recorded
 from pages.shared.charts import chart, is_dark
 from pages.shared.fields import field
+from pages.shared.run_form.consent import typed
 from pages.shared.run_form.link import key
 from pages.shared.text import term
 
@@ -71,9 +72,16 @@ def choose_rest(task: dict[str, Any], *, without: Collection[str] = ()) -> dict[
         ]
         st.markdown(f"**{TITLES[section]}**", help=term("teacher") if section == "teacher" else None)
         values[section] = {
-            name: field(fields, name, key=key(f"{section}.{name}"), **_meaning(name)) for name in names
+            name: field(fields, name, key=key(f"{section}.{name}"), **_meaning(name), **_noted(section, name))
+            for name in names
         }
     return values
+
+
+def _noted(section: str, name: str) -> dict[str, Any]:
+    """A file that is typed in was meant; one that a link names is asked about."""
+    place = key(f"{section}.{name}")
+    return {"on_change": typed, "args": (place,)} if name in ("test_file", "transfer_file") else {}
 
 
 def _meaning(name: str) -> dict[str, str]:

@@ -1,0 +1,23 @@
+"""Who uses this server: people at this machine, or a team that logs in; and which sessions have."""
+
+from __future__ import annotations
+
+import streamlit as st
+from streamlit.runtime.scriptrunner import get_script_run_ctx
+
+_ADMITTED: set[str] = set()
+
+
+def has_log_in() -> bool:
+    """Whether a log-in is configured for this server."""
+    return bool(st.secrets.load_if_toml_exists()) and "auth" in st.secrets
+
+
+def admit() -> None:
+    """From now on this session may upload files."""
+    if context := get_script_run_ctx():
+        _ADMITTED.add(context.session_id)
+
+
+def is_admitted(session_id: str) -> bool:
+    return session_id in _ADMITTED

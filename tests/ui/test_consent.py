@@ -1,0 +1,127 @@
+"""A link opens no file and asks no Hub; a server with log-in keeps to the folders that it shares."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from streamlit.testing.v1 import AppTest
+
+from kd_core.config import DistillConfig
+from kd_core.data import uploads
+from kd_core.errors import ConfigError
+from pages.shared.run_form import consent, plan
+from tests import ROOT
+
+App = Callable[..., AppTest]
+DISTILL, SEARCH = "build/distill/page.py", "build/search/page.py"
+FILMS = ROOT / "assets" / "samples" / "support-messages.csv"
+
+
+@pytest.fixture
+def opened(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """The tasks that were read."""
+    names: list[str] = []
+    real = plan.load_task
+    monkeypatch.setattr(plan, "load_task", lambda config: (names.append(config.name), real(config))[1])
+    return names
+
+
+@pytest.mark.parametrize("page", [DISTILL, SEARCH])
+@pytest.mark.parametrize(
+    ("parameter", "value"),
+    [
+        ("distill.task", "/etc/passwd"),
+        ("distill.task", "hub:owner/name"),
+        ("distill.teacher", "some/model"),
+        ("distill.teacher", "bert-base-uncased"),
+        ("distill.student", "/srv/models/secret"),
+        ("distill.test_file", "/etc/hosts"),
+        ("distill.transfer_file", "/etc/hosts"),
+    ],
+)
+def test_a_link_alone_opens_nothing(
+    app: App, opened: list[str], page: str, parameter: str, value: str
+) -> None:
+    more = {"distill.task": str(FILMS)} if parameter.endswith("_file") else {}  # only beside a file
+    test = app(page, **{parameter: value}, **more)
+    assert not test.exception
+    assert "This link asks to open" in test.warning[0].value
+    assert value in test.code[0].value.splitlines()
+    assert opened == []
+    start = next(button for button in test.button if button.key in ("distill.start", "search.start"))
+    assert start.disabled
+
+
+def test_what_was_agreed_to_is_opened(home: Path) -> None:
+    def script() -> None:
+        import streamlit as st
+
+        from kd_core.config import DistillConfig
+        from pages.shared.run_form.consent import consent
+
+        config = DistillConfig().change({"task.name": "/srv/films.csv", "teacher.model": "some/model"})
+        st.text("opened" if consent(config, ["some/student"]) else "asked")
+
+    test = AppTest.from_function(script, default_timeout=30).run()
+    assert test.code[0].value.splitlines() == ["/srv/films.csv", "some/model", "some/student"]
+    assert test.text[0].value == "asked"
+    test.button(key="form.agree").click().run()
+    assert test.text[0].value == "opened"
+    assert not test.warning
+
+
+def test_what_is_typed_in_is_meant(home: Path) -> None:
+    def script() -> None:
+        from pages.shared.run_form.objective import choose_rest
+
+        choose_rest({"name": "films.csv"})
+
+    test = AppTest.from_function(script, default_timeout=30)
+    test.query_params["distill.transfer_file"] = "/of/the/link"
+    test.run()
+    assert test.text_input(key="distill.transfer_file").value == "/of/the/link"
+    assert consent.AGREED not in test.session_state
+    test.text_input(key="distill.test_file").set_value("/typed/in").run()
+    assert test.session_state[consent.AGREED] == {"/typed/in"}
+
+
+def test_what_comes_along_or_was_uploaded_needs_no_question() -> None:
+    assert consent.outside(DistillConfig()) == []
+    root = uploads.root()
+    ours = DistillConfig().change({"task.name": str(root / "x" / "a.csv"), "teacher.model": "scratch"})
+    assert consent.outside(ours) == []
+    above = ours.change({"task.name": str(root / ".." / "a.csv")})
+    assert consent.outside(above) == [above.task.name]
+
+
+def test_a_server_with_log_in_keeps_to_its_folders(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    shared, other = tmp_path / "shared", tmp_path / "other"
+    for folder in (shared, other):
+        folder.mkdir()
+    (shared / "out").symlink_to(other)
+    monkeypatch.setenv("KD_FILES", os.pathsep.join([str(shared), str(tmp_path / "more")]))
+    monkeypatch.chdir(tmp_path)
+    consent.confine(["hub:owner/name", "some/model", str(shared / "a.csv")])
+    for name in (
+        "/etc/passwd",
+        "../x.csv",
+        str(other / "a.csv"),
+        str(shared / "out" / "a.csv"),
+        "other",
+        "~/x",
+        "hub:/etc",
+    ):
+        with pytest.raises(ConfigError, match="outside of the folders that it shares"):
+            consent.confine([name])
+
+
+def test_the_page_of_a_server_with_log_in_says_so(
+    app: App, opened: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(consent, "has_log_in", lambda: True)
+    test = app(DISTILL, **{"distill.task": "/etc/passwd"})
+    assert "is on this server, outside of the folders that it shares" in test.error[0].value
+    assert "/etc/passwd" not in opened

@@ -1,0 +1,40 @@
+"""The one door of the dashboard: uploads before log-in, and who may show its pages."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+import pytest
+
+from pages import door
+from pages.shared import visitors
+
+
+def ask(path: str, method: str = "PUT") -> tuple[int, dict[bytes, bytes]]:
+    """The status and the headers; the application behind the door answers 200."""
+    sent: list[dict[str, Any]] = []
+
+    async def behind(scope: Any, receive: Any, send: Any) -> None:
+        await send({"type": "http.response.start", "status": 200, "headers": [(b"x", b"y")]})
+        await send({"type": "http.response.body", "body": b""})
+
+    async def send(message: Any) -> None:
+        sent.append(message)
+
+    asyncio.run(door.Door(behind)({"type": "http", "path": path, "method": method}, None, send))
+    return sent[0]["status"], dict(sent[0]["headers"])
+
+
+def test_a_session_that_was_not_let_in_uploads_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(visitors, "_ADMITTED", {"known"})
+    place = "/_stcore/upload_file/stranger/1"
+    for path in (place, f"/base{place}", "/_stcore/upload%5ffile/stranger/1"):
+        assert ask(path)[0] == 403, path
+    assert ask("/_stcore/upload_file/known/1")[0] == 200
+    assert ask("/_stcore/health", "GET")[0] == 200
+
+
+def test_no_other_page_may_show_this_one_inside() -> None:
+    for path in ("/", "/_stcore/upload_file/stranger/1"):
+        assert ask(path)[1][b"content-security-policy"] == b"frame-ancestors 'self'"
