@@ -14,8 +14,8 @@ from typing import Self
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy import special  # not stats: it looks into torch, which another thread may be importing
 from scipy.optimize import brentq
-from scipy.stats import norm
 
 CONFIDENCE = 0.95
 # Of a student as good as its teacher, for what a split can show: both are right on this share of the texts
@@ -92,7 +92,7 @@ def score(pairs: Pairs, share: float) -> float:
 
 def at_least(pairs: Pairs, confidence: float = CONFIDENCE) -> float:
     """The largest share that the student's can be said to exceed: a one-sided bound."""
-    wanted = float(norm.ppf(confidence))
+    wanted = float(special.ndtri(confidence))
     if not pairs.kept or score(pairs, TINY) < wanted:
         return 0.0
     return float(brentq(lambda share: score(pairs, share) - wanted, TINY, pairs.kept, xtol=1e-6))
@@ -103,4 +103,4 @@ def texts_to_show(pairs: Pairs, share: float, confidence: float = CONFIDENCE) ->
     reached = score(pairs, share)
     if reached <= 0:
         return None
-    return math.ceil(pairs.texts * (float(norm.ppf(confidence)) / reached) ** 2)
+    return math.ceil(pairs.texts * (float(special.ndtri(confidence)) / reached) ** 2)
