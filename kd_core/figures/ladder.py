@@ -66,7 +66,7 @@ def _mark(rung: Rung, dark: bool) -> dict[str, Any]:
         },
         "mode": "markers+text",
         "text": [rung.title],
-        "textposition": "middle right",
+        "textposition": "top center",
         "name": rung.title,
         "marker": {"symbol": symbol, "size": 12, "color": colour, "line": {"width": 2, "color": colour}},
         "hovertemplate": f"{rung.title}: keeps {percent(rung.kept)}, at least {percent(rung.at_least)}<br>"

@@ -10,12 +10,11 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, replace
+from statistics import NormalDist
 from typing import Self
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import special  # not stats: it looks into torch, which another thread may be importing
-from scipy.optimize import brentq
 
 CONFIDENCE = 0.95
 # Of a student as good as its teacher, for what a split can show: both are right on this share of the texts
@@ -67,6 +66,9 @@ def score(pairs: Pairs, share: float) -> float:
     (x_s - q x_t) / sqrt(n q (p10 + p01)), with the shares of texts on which one alone is right as the most
     likely ones under p_s = q p_t (Nam and Blackwelder 2002, section 2). At q = 1 it is McNemar's.
     """
+    # Not at once: a page may come while torch is imported, which scipy would see half made.
+    from scipy.optimize import brentq
+
     values = {"both": 1 - share, "student_only": 1.0, "teacher_only": -share, "neither": 0.0}
     observed = {name: getattr(pairs, name) / pairs.texts for name in values}
     excess: float = sum(observed[name] * value for name, value in values.items())
@@ -92,7 +94,9 @@ def score(pairs: Pairs, share: float) -> float:
 
 def at_least(pairs: Pairs, confidence: float = CONFIDENCE) -> float:
     """The largest share that the student's can be said to exceed: a one-sided bound."""
-    wanted = float(special.ndtri(confidence))
+    from scipy.optimize import brentq
+
+    wanted = NormalDist().inv_cdf(confidence)
     if not pairs.kept or score(pairs, TINY) < wanted:
         return 0.0
     return float(brentq(lambda share: score(pairs, share) - wanted, TINY, pairs.kept, xtol=1e-6))
@@ -103,4 +107,4 @@ def texts_to_show(pairs: Pairs, share: float, confidence: float = CONFIDENCE) ->
     reached = score(pairs, share)
     if reached <= 0:
         return None
-    return math.ceil(pairs.texts * (float(special.ndtri(confidence)) / reached) ** 2)
+    return math.ceil(pairs.texts * (NormalDist().inv_cdf(confidence) / reached) ** 2)

@@ -13,7 +13,6 @@ import numpy as np
 from pydantic import BaseModel, ConfigDict, Field
 
 from kd_core.config import DistillConfig
-from kd_core.distillation.report import Report
 from kd_core.distillation.roles import CORE_ONLY, FLOOR, NAMES
 from kd_core.distillation.run_folder import VALIDATION
 from kd_core.search.kept import Pairs, at_least, texts_to_show
@@ -22,6 +21,8 @@ from kd_core.system.settings import Distinct, Settings, setting
 
 if TYPE_CHECKING:
     import pandas as pd
+
+    from kd_core.distillation.report import Report
 
 # shown: the bound meets what is wanted; likely: the estimate does, the bound does not.
 Answer = Literal["shown", "likely", "no", "failed"]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pandas as pd
 import streamlit as st
 
+from kd_core.config import DistillConfig
 from kd_core.errors import KDError, RunError
 from kd_core.figures.ladder import kept_by_size, kept_in_words
 from kd_core.jobs.plan import Plan
@@ -22,17 +23,21 @@ PARAMETER = "ladder"  # of the address: the job that is shown
 ANSWERS = {"shown": "Shown", "likely": "Likely", "no": "No", "failed": "Not possible"}
 
 
-def choose_ladder(plan: Plan) -> None:
-    """How much is to be kept, what the validation texts can show of that, and the start."""
+def choose_ladder(distill: DistillConfig, plan: Plan) -> None:
+    """How much is to be kept, what the validation texts can show of that, and the start.
+
+    ``distill`` is what the form says: ``auto`` is another number for each student.
+    """
     with st.expander("Find the smallest student that keeps enough", icon=":material/stairs:"):
         keep = field(
             LadderConfig, "keep", key="ladder.keep", label="Keep at least (% of the teacher's accuracy)"
         )
-        config = LadderConfig(distill=plan.config, keep=keep)
-        st.caption(
+        config = LadderConfig(distill=distill, keep=keep)
+        said = (
             f"Tries {', '.join(config.students)}, in this order, with your other settings, and ends with the "
             f"first that is shown to keep {keep:g} %. {outlook(config, plan.rows['validation'])}"
         )
+        st.caption(said.replace(" %", "\u00a0%"))  # no line begins with it
         if st.button("Find the smallest", key="ladder.start", icon=":material/play_arrow:", width="stretch"):
             try:
                 st.query_params[PARAMETER] = _start(config)
@@ -83,6 +88,7 @@ def _result(job_id: str) -> None:
     chart(kept_by_size(result, dark=is_dark()), key="ladder.chart", alt=kept_in_words(result))
     st.dataframe(
         pd.DataFrame([_row(rung) for rung in result.rungs]),
+        alt="What each student keeps",
         key="ladder.table",
         hide_index=True,
         width="stretch",

@@ -136,7 +136,7 @@ with action:
         else:
             st.rerun()
     if plan:
-        choose_ladder(plan)
+        choose_ladder(config, plan)
 
 with right:
     if failure:

@@ -1,0 +1,107 @@
+"""Distill's other question: the smallest student that keeps enough."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+# Before any Hugging Face library is imported: no test may reach the network.
+os.environ["HF_HUB_OFFLINE"] = "1"
+
+import pytest
+from streamlit.testing.v1 import AppTest
+
+from kd_core.jobs.store import Store
+from kd_core.search.ladder import LadderConfig, LadderResult, Rung
+from pages.shared.run_form import plan
+from pages.shared.run_form.link import key
+from tests.ui.charts import alts
+
+PAGE = "build/distill/page.py"
+JOB = "20260101-120000-abcd"
+RUNGS = (
+    Rung(
+        student="tfidf",
+        run_id="r1",
+        answer="no",
+        kept=0.912,
+        at_least=0.88,
+        size_mb=2.0,
+        latency_ms=0.4,
+        texts=316,
+    ),
+    Rung(
+        student="tiny",
+        run_id="r1",
+        answer="likely",
+        kept=0.987,
+        at_least=0.961,
+        params=2_700_000,
+        size_mb=11.0,
+        latency_ms=0.6,
+        texts=316,
+        needed=950,
+    ),
+)
+App = Callable[..., AppTest]
+
+
+@pytest.fixture(autouse=True)
+def _speed(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A machine whose speed is known."""
+    monkeypatch.setattr(plan, "calibrate", lambda: 1e12)
+
+
+def ladder(store: Store, rungs: tuple[Rung, ...], status: str) -> None:
+    config = LadderConfig(students=("tiny", "mini") if status != "done" else ("tiny",))
+    store.create_run(JOB, config.model_dump(mode="json"), kind="ladder")
+    result = LadderResult(config=config, rungs=rungs, teacher_params=22_700_000)
+    store.save_report(JOB, result.model_dump(mode="json"))
+    store.set_status(JOB, status)
+
+
+def test_before_the_start_it_says_what_the_validation_texts_can_show(app: App) -> None:
+    page = app(PAGE)
+    said = next(caption.value for caption in page.caption if "can show of an equal student" in caption.value)
+    assert said.startswith("Tries tiny, mini, third, half, in this order")
+    assert "316 validation texts" in said
+
+
+def test_the_start_queues_one_ladder_with_the_forms_settings(app: App, store: Store) -> None:
+    page = app(PAGE, **{"ladder.keep": "95", key("objective.temperature"): "2"})
+    page.button(key="ladder.start").click().run()
+    (job,) = store.runs(kind="ladder")
+    config = LadderConfig.from_dict(job.config)
+    assert (config.keep, config.distill.objective.temperature) == (95.0, 2.0)
+    assert page.query_params["ladder"] == job.id
+    page.button(key="ladder.start").click().run()
+    assert [again.id for again in store.runs(kind="ladder")] == [job.id]
+
+
+def test_what_came_out_is_a_sentence_a_picture_a_table_and_a_link(app: App, store: Store) -> None:
+    ladder(store, RUNGS, "done")
+    page = app(PAGE, ladder=JOB)
+    assert [success.value for success in page.success] == [
+        "Likely: tiny, with 12 % of the teacher's parameters, keeps 98.7 % of its accuracy on the validation "
+        "texts, but they show no more than 96.1 %. About 950 of them would settle it, if they say what these "
+        "316 do."
+    ]
+    assert any("tiny 98.7 %, at least 96.1 %" in alt for alt in alts(page))
+    table = next(frame.value for frame in page.dataframe if "Answer" in frame.value)
+    assert table["Student"].tolist() == ["TF-IDF", "tiny"]
+    assert table["Answer"].tolist() == ["No", "Likely"]
+    assert any(link.proto.query_string == "run=r1" for link in page.get("page_link"))
+
+
+def test_nothing_is_claimed_while_students_are_left(app: App, store: Store) -> None:
+    ladder(store, RUNGS, "queued")
+    page = app(PAGE, ladder=JOB)
+    assert not page.success
+    assert len(next(frame.value for frame in page.dataframe if "Answer" in frame.value)) == 2
+    assert page.button(key="ladder.job.stop")
+
+
+def test_a_ladder_that_is_gone_is_said(app: App) -> None:
+    page = app(PAGE, ladder=JOB)
+    assert [error.value for error in page.error] == [f"There is no run {JOB}; it may have been deleted."]
