@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import os
 import re
+from pathlib import Path
 
 import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
-from datasets import ClassLabel, Dataset, DatasetDict, load_dataset
+from datasets import ClassLabel, Dataset, DatasetBuilder, DatasetDict, load_dataset_builder
 from datasets.exceptions import DatasetNotFoundError
 from huggingface_hub.errors import GatedRepoError, LocalEntryNotFoundError, RepositoryNotFoundError
 
@@ -16,7 +17,7 @@ from kd_core.config import TaskConfig
 from kd_core.data.assemble import build_task, clean_rows, clean_texts
 from kd_core.data.columns import choose_columns
 from kd_core.data.files import read_transfer
-from kd_core.data.read import Table, from_arrow
+from kd_core.data.read import Table, from_arrow, limit_columns, limit_rows
 from kd_core.data.task import Task
 from kd_core.errors import ConfigError, DataError
 
@@ -50,6 +51,9 @@ def load_hub(config: TaskConfig) -> Task:
         splits = {"train": next(iter(dataset.values()))}
     if "train" not in splits:
         raise DataError(f"{name} has no split 'train', only {', '.join(map(repr, dataset))}.")
+    for split in splits.values():
+        limit_rows(len(split), name)
+        limit_columns(len(split.column_names), 1, name)
     table = _table(splits["train"].take(min(_SAMPLE, len(splits["train"]))), name)
     text, label = choose_columns(table, config.text_column, config.label_column)
 
@@ -97,9 +101,30 @@ def _load(name: str) -> DatasetDict:
                 f"got {PREFIX + name!r}."
             )
     try:
-        return load_dataset(path, variant or None)
+        builder = load_dataset_builder(path, variant or None)
+        _check_own_files(path, builder)
+        builder.download_and_prepare()
+        return builder.as_dataset()
+    except DataError:
+        raise
     except Exception as error:  # whatever its readers, fsspec, httpx and the Hub's client raise
         raise DataError(_reason(name, error)) from error
+
+
+def _check_own_files(path: str, builder: DatasetBuilder) -> None:
+    """Raises: DataError, where its README names files of this machine, or of somebody else."""
+    folder = Path(path).resolve() if os.path.isdir(path) else None
+    for files in (builder.config.data_files or {}).values():
+        for file in map(str, files):
+            if folder:
+                own = "://" not in file and Path(file).resolve().is_relative_to(folder)
+            else:
+                own = file.startswith(f"hf://datasets/{path}@") and ".." not in file.split("/")
+            if not own:
+                raise DataError(
+                    f"The data set {path!r} names a file that is not its own ({file}), so nothing of it is "
+                    "read. Use another data set, or download its files and choose them."
+                )
 
 
 def _reason(name: str, error: Exception) -> str:

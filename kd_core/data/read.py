@@ -147,18 +147,18 @@ def _table(
 ) -> Table:
     if not rows:
         raise DataError(f"{name} has no rows, only a header.")
-    _limit_rows(len(rows), name)
-    _limit_columns(len(columns), len(rows), name)
+    limit_rows(len(rows), name)
+    limit_columns(len(columns), len(rows), name)
     index = pd.Index(places or range(1, len(rows) + 1), name=unit)
     return Table(name, pd.DataFrame(rows, columns=list(columns), index=index, dtype="str"), **more)
 
 
-def _limit_rows(count: int, name: str) -> None:
+def limit_rows(count: int, name: str) -> None:
     if count > MAX_ROWS:
         raise DataError(f"{name} has {count:,} rows, more than {MAX_ROWS:,}. Give a sample of them.")
 
 
-def _limit_columns(columns: int, rows: int, name: str) -> None:
+def limit_columns(columns: int, rows: int, name: str) -> None:
     if columns > MAX_COLUMNS:
         raise DataError(
             f"{name} has {columns:,} columns, more than {MAX_COLUMNS:,}. Keep those of the texts and labels."
@@ -227,7 +227,7 @@ def _split_records(text: str, name: str, delimiter: str) -> tuple[list[list[str]
         for record in reader:
             if len(record) > 1 or "".join(record).strip():
                 records.append(record)
-                _limit_columns(len(record), len(records), name)
+                limit_columns(len(record), len(records), name)
                 lines.append(line)
                 if len(record) != len(records[0]):
                     raise DataError(
@@ -268,8 +268,8 @@ def _read_json(text: str, name: str) -> Table:
             )
         objects[place] = value
         keys |= dict.fromkeys(value)
-        _limit_columns(len(keys), 1, name)
-    _limit_columns(len(keys), len(objects), name)
+        limit_columns(len(keys), 1, name)
+    limit_columns(len(keys), len(objects), name)
     names = _unique(list(map(_cell, keys)), name)
     nested = {
         key for value in objects.values() for key, cell in value.items() if isinstance(cell, dict | list)
@@ -331,8 +331,8 @@ def _read_parquet(data: bytes, name: str) -> Table:
     try:
         file = pq.ParquetFile(io.BytesIO(data))
         meta = file.metadata
-        _limit_rows(meta.num_rows, name)
-        _limit_columns(meta.num_columns, meta.num_rows, name)
+        limit_rows(meta.num_rows, name)
+        limit_columns(meta.num_columns, meta.num_rows, name)
         _limit_unpacked(sum(meta.row_group(i).total_byte_size for i in range(meta.num_row_groups)), name)
         batches, size = [], 0
         # In small pieces: a value repeated by reference takes no room in the file, but does once it is read.

@@ -28,7 +28,7 @@ from kd_core.data.read import read_table
 from kd_core.data.summary import Summary, summarise
 from kd_core.errors import DataError
 from kd_core.system.atomic import fetch
-from kd_core.system.paths import home
+from kd_core.system.paths import home, make_home
 
 SETTINGS = "task.json"
 SPARE_BYTES = 200 * 10**6  # what a full disk leaves to the runs
@@ -179,6 +179,7 @@ def _write(folder: Path, files: Mapping[str, Upload], settings: TaskConfig) -> T
 
 
 def _check_room(needed: int) -> None:
+    make_home()
     root().mkdir(parents=True, exist_ok=True)
     free = shutil.disk_usage(root()).free
     if free < needed + SPARE_BYTES:

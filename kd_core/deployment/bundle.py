@@ -25,6 +25,7 @@ from kd_core.deployment.reports import FormReport
 from kd_core.distillation import run_folder
 from kd_core.distillation.calibration import Scaled
 from kd_core.distillation.report import FILE, Report
+from kd_core.models.checkpoints import without_code
 from kd_core.models.presets import STUDENTS, TEACHERS
 from kd_core.system import paths
 from kd_core.system.atomic import MANIFEST, seal
@@ -94,7 +95,7 @@ def write_bundle(
         scale_model(folder / MODEL, calibrated.temperature)
     tokenizer = AutoTokenizer.from_pretrained(student, trust_remote_code=False, local_files_only=True)
     tokenizer.model_max_length = max_length
-    tokenizer.save_pretrained(folder / MODEL)
+    without_code(tokenizer).save_pretrained(folder / MODEL)
     made = {
         name: source
         for name, source in {"model.onnx": onnx, "model_int8.onnx": int8}.items()

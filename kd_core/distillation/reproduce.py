@@ -3,11 +3,21 @@
 from __future__ import annotations
 
 import json
+import re
 import shlex
 from collections.abc import Mapping
 from typing import Any
 
 from kd_core.config import changed, flag
+
+# Settings that may be a place on this machine.
+LOCAL = (
+    ("task", "name"),
+    ("task", "test_file"),
+    ("task", "transfer_file"),
+    ("teacher", "model"),
+    ("student", "model"),
+)
 
 
 def command(config: Mapping[str, Any]) -> str:
@@ -27,6 +37,26 @@ def python(config: Mapping[str, Any]) -> str:
         "report = distill(config)\n"
         "print(report.sentence)\n"
     )
+
+
+def without_places(config: Mapping[str, Any]) -> dict[str, Any]:
+    """A config to be passed on: of a file or folder on this machine only its name, which tells no user's."""
+    changes: dict[str, Any] = {section: dict(values) for section, values in config.items() if _is_map(values)}
+    for section, name in LOCAL:
+        if value := changes.get(section, {}).get(name):
+            changes[section][name] = _last_part(str(value))
+    return {**config, **changes}
+
+
+def _is_map(values: Any) -> bool:
+    return isinstance(values, Mapping)
+
+
+def _last_part(name: str) -> str:
+    """ "/home/me/films.csv" -> "films.csv"; "owner/name" and "hub:owner/name" are no places here."""
+    prefix, place = ("hub:", name.removeprefix("hub:")) if name.startswith("hub:") else ("", name)
+    here = place.startswith(("/", "~", ".")) or "\\" in place or place.count("/") > 1
+    return prefix + re.split(r"[\\/]", place.rstrip("\\/"))[-1] if here else name
 
 
 def _flag(place: str, value: Any) -> str:

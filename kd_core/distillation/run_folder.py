@@ -72,6 +72,7 @@ def begin(
             for folder in [path for path in work.iterdir() if path.is_dir()]:
                 shutil.rmtree(folder)
             on_event(Note(ANEW))
+    paths.make_home()
     work.mkdir(parents=True, exist_ok=True)
     for name, text in files.items():
         half = work / f"{name}.half"

@@ -49,13 +49,14 @@ def html_report(
             evaluations, report_tables.teacher_validation(evaluations)
         )
         charts["loss_curves"] = figures.loss_curves(curve)
-    task, asked = report.config["task"]["name"], config or report.config
+    resolved = reproduce.without_places(report.config)
+    asked = reproduce.without_places(config or report.config)
     created = datetime.fromisoformat(report.created)
     template = Environment(autoescape=True, trim_blocks=True).from_string(TEMPLATE.read_text("utf-8"))
     return template.render(
         title=name or report.run_id,
-        subtitle=f"{Path(task).name}, {report.config['teacher']['model']} to "
-        f"{report.config['student']['model']}, {created:%d %B %Y %H:%M} UTC, "
+        subtitle=f"{resolved['task']['name']}, {resolved['teacher']['model']} to "
+        f"{resolved['student']['model']}, {created:%d %B %Y %H:%M} UTC, "
         f"{duration(sum(report.seconds.values()))} in all",
         report=report,
         charts={key: _embed(figure) for key, figure in charts.items()},
@@ -68,7 +69,7 @@ def html_report(
         about_floor=report_tables.ABOUT_FLOOR if report.over_floor else "",
         command=reproduce.command(asked),
         python=reproduce.python(asked),
-        yaml=yaml.safe_dump(report.config, sort_keys=False, allow_unicode=True),
+        yaml=yaml.safe_dump(resolved, sort_keys=False, allow_unicode=True),
         plotly_js=Markup(get_plotlyjs()),
     )
 

@@ -22,7 +22,7 @@ TRIMMED = 50_000  # word pieces that the texts of a task seldom exceed
 
 def check_room(needed: float = 0) -> None:
     """Raises: RunError, where fewer than ``needed`` bytes are free on the disk, or fewer than 500 MB."""
-    paths.home().mkdir(parents=True, exist_ok=True)
+    paths.make_home()
     needed, free = max(needed, LEAST), shutil.disk_usage(paths.home()).free
     if free < needed:
         raise RunError(

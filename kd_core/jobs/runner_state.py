@@ -21,7 +21,7 @@ class RunnerState:
     def set(self, trouble: str) -> None:
         if trouble != self._written:
             with suppress(OSError):
-                paths.home().mkdir(parents=True, exist_ok=True)
+                paths.make_home()
                 text = json.dumps({"owner": owner(), "trouble": trouble})
                 (paths.home() / FILE).write_text(text, encoding="utf-8")
                 self._written = trouble

@@ -180,7 +180,11 @@ def _hub_out_of_reach(hub_id: str) -> bool:
 
 def _read_config(name: str, place: str, local_only: bool) -> PretrainedConfig:
     with _quiet(), _translated(name):
-        return AutoConfig.from_pretrained(place, trust_remote_code=False, local_files_only=local_only)
+        config = AutoConfig.from_pretrained(place, trust_remote_code=False, local_files_only=local_only)
+    for attribute in ("auto_map", "custom_pipelines"):  # names of code that came with it
+        if hasattr(config, attribute):
+            delattr(config, attribute)
+    return config
 
 
 def _check_complete(name: str, model: PreTrainedModel, report: Mapping[str, Iterable[Any]]) -> None:
@@ -189,6 +193,13 @@ def _check_complete(name: str, model: PreTrainedModel, report: Mapping[str, Iter
     body = [key for key in missing if key.startswith(model.base_model_prefix + ".") and ".pooler." not in key]
     if body:
         raise _damaged(name, f"{len(body)} tensors do not fit the config, among them {min(body)}")
+
+
+def without_code(tokenizer: PreTrainedTokenizerFast) -> PreTrainedTokenizerFast:
+    """``tokenizer`` without the names of code that came with it, which others may run where we did not."""
+    for name in ("auto_map", "custom_pipelines", "_auto_class"):
+        tokenizer.init_kwargs.pop(name, None)
+    return tokenizer
 
 
 def _check_finite(name: str, model: PreTrainedModel) -> None:

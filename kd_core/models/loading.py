@@ -37,6 +37,7 @@ from kd_core.models.checkpoints import (
     _quiet,
     _read_config,
     _translated,
+    without_code,
 )
 from kd_core.models.presets import TEACHERS, find_preset, short
 
@@ -132,6 +133,7 @@ def load_checkpoint(
             f"The tokenizer of {name!r} is a {type(tokenizer).__name__}, which has no fast version; "
             "choose a model with a tokenizer.json."
         )
+    tokenizer = without_code(tokenizer)
     _check_ids(name, model, tokenizer)
     doubts += _check_pieces(name, tokenizer, [*spread(task.train), *spread(task.transfer)])
     if notes is not None:

@@ -14,6 +14,15 @@ def home() -> Path:
     return expanded(chosen) if chosen else Path(platformdirs.user_data_dir("kd-studio", appauthor=False))
 
 
+def make_home() -> Path:
+    """The folder, made if it is not there, for its owner alone: texts and models are in it."""
+    folder = home()
+    if not folder.is_dir():
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        folder.mkdir(mode=0o700, exist_ok=True)
+    return folder
+
+
 def runs() -> Path:
     return home() / "runs"
 

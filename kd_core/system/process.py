@@ -41,8 +41,7 @@ def alive(owner: str) -> bool:
 
 def machine_lock() -> FileLock:
     """Held by whoever runs a job on this machine; a process that ends, however it ends, gives it back."""
-    paths.home().mkdir(parents=True, exist_ok=True)
-    return FileLock(paths.home() / "machine.lock", thread_local=False)
+    return FileLock(paths.make_home() / "machine.lock", thread_local=False)
 
 
 def give_memory_back() -> None:

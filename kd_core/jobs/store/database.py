@@ -107,6 +107,8 @@ class Database:
             yield  # the migration takes a lock in the database
             return
         file = Path(str(self._url.database))
+        if file.parent == paths.home():
+            paths.make_home()
         file.parent.mkdir(parents=True, exist_ok=True)
         try:
             with FileLock(f"{file}.lock", timeout=PATIENCE):
@@ -170,6 +172,9 @@ class Database:
 def _parse(address: str | None) -> sa.URL:
     if not address:
         return sa.URL.create("sqlite", database=str(paths.home() / "kd.sqlite"))
+    if address.startswith("postgres") and address.partition("://")[2].partition("?")[0].count("@") > 1:
+        # What follows the first one would count as the host, and be shown in messages.
+        raise StoreError("KD_DATABASE_URL has more than one @: write %40 for one in the user or password.")
     try:
         url = sa.make_url(address)
     except (sa.exc.ArgumentError, ValueError):

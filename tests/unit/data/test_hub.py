@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from types import SimpleNamespace
 
 import datasets
 import pandas as pd
@@ -141,6 +142,45 @@ def test_code_in_a_data_set_never_runs(folder):
         load(folder)
 
 
+@pytest.mark.parametrize("place", ["{outside}", "../outside.csv", "train/../../outside.csv"])
+def test_a_data_set_reads_no_files_but_its_own(folder, place):
+    """Its README may name any file of this machine: a key, or the secrets of the server."""
+    outside = folder.parent / "outside.csv"
+    outside.write_text("text,label\nsecret,a\n")
+    (folder / "train").mkdir()
+    (folder / "train" / "own.csv").write_text("text,label\nown,a\n")
+    (folder / "README.md").write_text(
+        "---\nconfigs:\n- config_name: default\n  data_files:\n  - split: train\n    path: "
+        + place.format(outside=outside)
+        + "\n---\n"
+    )
+    with pytest.raises(DataError, match=r"names a file that is not its own \(.*outside\.csv\)"):
+        load(folder)
+
+
+def test_a_data_set_of_the_hub_reads_no_files_but_its_own():
+    def builder(*files: str) -> SimpleNamespace:
+        return SimpleNamespace(config=SimpleNamespace(data_files={"train": list(files)}))
+
+    own = "hf://datasets/owner/name@abc/data/train.parquet"
+    hub._check_own_files("owner/name", builder(own))
+    for other in (
+        "/etc/passwd",
+        "hf://datasets/owner/other@abc/x.csv",
+        "https://a.b/x.csv",
+        own + "/../../x",
+    ):
+        with pytest.raises(DataError, match="names a file that is not its own"):
+            hub._check_own_files("owner/name", builder(own, other))
+
+
+def test_a_data_set_has_the_limits_of_a_file(folder, monkeypatch):
+    save(folder, "train", 30)
+    monkeypatch.setattr("kd_core.data.read.MAX_ROWS", 29)
+    with pytest.raises(DataError, match="has 30 rows, more than 29"):
+        load(folder)
+
+
 @pytest.mark.parametrize("name", ["a/b/c", "", "a b", "../x/y", "a/b@main"])
 def test_ids_are_checked(name):
     with pytest.raises(DataError, match="A Hub data set is written hub:name, hub:owner/name"):
@@ -149,7 +189,9 @@ def test_ids_are_checked(name):
 
 def test_the_name_of_a_config_is_passed_on(monkeypatch):
     asked = []
-    monkeypatch.setattr(hub, "load_dataset", lambda *given: asked.append(given) or pytest.fail("enough"))
+    monkeypatch.setattr(
+        hub, "load_dataset_builder", lambda *given: asked.append(given) or pytest.fail("enough")
+    )
     for name in ("hub:nyu-mll/glue:sst2", "hub:imdb"):
         with pytest.raises(pytest.fail.Exception):
             load_task(TaskConfig(name=name))
@@ -192,7 +234,7 @@ def test_what_went_wrong_on_the_hub_is_told_apart(monkeypatch, error, message):
     def fail(*_):
         raise error
 
-    monkeypatch.setattr(hub, "load_dataset", fail)
+    monkeypatch.setattr(hub, "load_dataset_builder", fail)
     with pytest.raises(DataError, match=message):
         load_task(TaskConfig(name="hub:no/such"))
 
@@ -204,7 +246,7 @@ def test_the_cause_of_an_error_counts(monkeypatch):
         except ConnectTimeout as cause:
             raise RuntimeError("something") from cause
 
-    monkeypatch.setattr(hub, "load_dataset", fail)
+    monkeypatch.setattr(hub, "load_dataset_builder", fail)
     with pytest.raises(DataError, match="cannot be reached"):
         load_task(TaskConfig(name="hub:no/such"))
 

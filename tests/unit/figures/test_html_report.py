@@ -143,3 +143,28 @@ def test_a_run_without_controls(report: dict) -> None:
     text = Page(page_of(report)).text
     assert "Other texts" not in text
     assert "Distilled on labelled texts" not in text
+
+
+def test_it_tells_no_path_and_no_user_of_the_machine_where_it_was_made(report: dict) -> None:
+    home = "/home/ada.lovelace"
+    for section, name, value in (
+        ("task", "name", f"{home}/films.csv"),
+        ("task", "test_file", f"{home}/held out.csv"),
+        ("task", "transfer_file", "C:\\Users\\ada.lovelace\\more.txt"),
+        ("teacher", "model", f"{home}/models/teacher"),
+        ("student", "model", "~/ada.lovelace/student"),
+    ):
+        report["config"][section][name] = value
+    report |= {"folder": f"{home}/kd/runs/x"}
+    text = page_of(report, name="Films", config=report["config"])
+    assert "ada.lovelace" not in text
+    words = Page(text).text
+    assert "films.csv, teacher to student, 24 November 2026" in words
+    assert "--task films.csv" in words
+    assert "name: films.csv" in words
+
+
+@pytest.mark.parametrize("name", ["owner/name", "hub:owner/name", "bbc-headlines", "minilm-l6"])
+def test_names_that_are_no_places_stay(report: dict, name: str) -> None:
+    report["config"]["task"]["name"] = report["config"]["teacher"]["model"] = name
+    assert f"{name}, {name} to tiny" in Page(page_of(report)).text

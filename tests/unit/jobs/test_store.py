@@ -787,6 +787,13 @@ def test_an_address_of_another_kind_is_refused_and_not_repeated(address):
     assert "s3cret" not in str(caught.value)
 
 
+def test_a_password_with_an_at_sign_is_not_taken_for_a_host():
+    for address in ("postgresql://kd:p@ssw0rd@db/kd", "postgres://kd:a@b@c@db:5432/kd?sslmode=require"):
+        with pytest.raises(StoreError, match=r"^KD_DATABASE_URL has more than one @: write %40 for one in"):
+            Store(address)
+    Store("postgresql://kd:p%40ssw0rd@127.0.0.1:9/kd").close()
+
+
 @pytest.mark.parametrize(
     "address",
     [

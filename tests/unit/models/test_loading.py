@@ -219,6 +219,22 @@ def test_a_head_that_is_replaced_is_said(folder, tiny_task):
     ]
 
 
+def test_code_that_a_checkpoint_names_is_named_no_further(folder, tiny_task, tmp_path):
+    code = {
+        "auto_map": {"AutoTokenizer": ["x.Evil", None], "AutoModel": "x.Evil"},
+        "custom_pipelines": {"a": 1},
+    }
+    for name in ("config.json", "tokenizer_config.json"):
+        file = folder / name
+        file.write_text(json.dumps(json.loads(file.read_text()) | code))
+    model, tokenizer = load(folder, tiny_task)
+    model.save_pretrained(tmp_path / "saved")
+    tokenizer.save_pretrained(tmp_path / "saved")
+    written = [path.read_text() for path in (tmp_path / "saved").glob("*.json")]
+    assert len(written) >= 3
+    assert not any("Evil" in text or "auto_map" in text or "custom_pipelines" in text for text in written)
+
+
 @pytest.mark.parametrize("value", [float("nan"), float("inf")])
 def test_weights_that_are_no_numbers(tiny_teacher, tiny_tokenizer, tiny_task, tmp_path, value):
     model = tiny_teacher("bert")

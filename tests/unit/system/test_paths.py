@@ -1,0 +1,53 @@
+"""The folder of everything is its owner's alone."""
+
+from __future__ import annotations
+
+import os
+import stat
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from kd_core.config import DistillConfig, TaskConfig
+from kd_core.data import uploads
+from kd_core.distillation import run_folder
+from kd_core.jobs.room import check_room
+from kd_core.jobs.runner_state import RunnerState
+from kd_core.jobs.store import Store
+from kd_core.system import paths
+from kd_core.system.process import machine_lock
+
+ROWS = "".join(f"Good film {i},pos\nBad film {i},neg\n" for i in range(10))
+FILMS = {"name": uploads.Upload("films.csv", f"text,label\n{ROWS}".encode())}
+CONFIG = DistillConfig()
+
+FIRST: dict[str, Callable[[], object]] = {
+    "a list of runs": lambda: Store().runs(),
+    "a lock": machine_lock,
+    "an upload": lambda: uploads.save(FILMS, TaskConfig()),
+    "a run": lambda: run_folder.begin(paths.work() / "x", CONFIG, CONFIG),
+    "a dashboard": lambda: RunnerState().set(""),
+    "a look at the disk": check_room,
+}
+
+
+@pytest.mark.skipif(os.name != "posix", reason="permissions of POSIX")
+@pytest.mark.parametrize("what", FIRST)
+def test_whatever_comes_first_makes_it_for_its_owner_alone(
+    kd_home: Path, monkeypatch: pytest.MonkeyPatch, what: str
+) -> None:
+    monkeypatch.delenv("KD_DATABASE_URL", raising=False)
+    before = os.umask(0o022)
+    try:
+        FIRST[what]()
+    finally:
+        os.umask(before)
+    assert stat.S_IMODE(kd_home.stat().st_mode) == 0o700
+
+
+def test_a_folder_that_is_there_already_stays_as_it_is(kd_home: Path) -> None:
+    kd_home.mkdir(mode=0o755)
+    kd_home.chmod(0o755)
+    assert paths.make_home() == kd_home
+    assert stat.S_IMODE(kd_home.stat().st_mode) == 0o755
