@@ -178,7 +178,14 @@ def _show(store: Store, result: SearchResult, as_json: bool) -> None:
         out.print(
             f"\nBest: {_named(result, result.best)}. Chosen: {_named(result, result.choice)}.", soft_wrap=True
         )
-        out.print("The choice is the smallest and cheapest of those that cannot be told from the best.")
+        out.print(
+            "The choice is the smallest and cheapest of those within one standard error of the best, fold by "
+            "fold."
+        )
+        if result.optimism is not None:
+            from kd_core.search.results import flattered
+
+            out.print(flattered(result), soft_wrap=True)
     if result.run_id:
         report = store.report(result.run_id)
         out.print(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from functools import partial
 
 import numpy as np
@@ -9,26 +10,49 @@ from datasets import Dataset, concatenate_datasets
 
 from kd_core.config import DistillConfig
 from kd_core.data.task import content_hash
+from kd_core.distillation import run_folder
 from kd_core.distillation.roles import ROLES, StudentVariant, student_variants
 from kd_core.distillation.run import History, Run, Trained, cached_or_trained
 from kd_core.distillation.training.batches import Recipe
 from kd_core.distillation.training.fit import fit
+from kd_core.distillation.training.replay import FILE as REPLAY
 from kd_core.distillation.training.replay import TEXTS, Replay, ReplayRecorder
 from kd_core.distillation.validate import logits_of
 from kd_core.models.inference import encode
 from kd_core.models.loading import load_teacher, model_hash
 from kd_core.models.students import build_student
 from kd_core.system import parallel
+from kd_core.system.atomic import fetch
 from kd_core.system.settings import fixed
 
 
 def distil(run: Run, teacher: Trained, knowledge: Dataset) -> list[Trained]:
-    """Step 3: every student of the run, for every seed. Raises: Stopped, DivergedError, ModelError."""
+    """Step 3: every student of the run, for every seed. Raises: Stopped, DivergedError, ModelError.
+
+    Where seeds are added to a finished run, the students that it has are taken from it.
+    """
+    parallel.on_main_process(partial(_take_over, run))
     return [
         train_student(run, variant, seed, teacher, knowledge)
         for seed in run.config.training.seeds
         for variant in student_variants(run.config, len(run.task.transfer))
     ]
+
+
+def _take_over(run: Run) -> None:
+    earlier = run_folder.with_fewer_seeds(run.config, run.work)
+    if earlier is None:
+        return
+    for student in sorted((earlier / run_folder.STUDENTS).iterdir()):
+        place = run.work / "students" / student.name
+        if student.name.rpartition("-")[0] not in SHARED:  # those are in the cache
+            fetch(place, partial(shutil.copytree, student, dirs_exist_ok=True))
+    if (earlier / REPLAY).is_file():
+        shutil.copy(earlier / REPLAY, run.work)
+    run.note(f"The students of the seeds before are those of run {earlier.name}.")
+
+
+SHARED = {who for who, entry in ROLES.items() if entry.shared}
 
 
 def student_recipe(config: DistillConfig, variant: StudentVariant, seed: int) -> Recipe:

@@ -22,9 +22,9 @@ from kd_core.distillation.report import Report
 from kd_core.distillation.roles import FLOOR, Role
 from kd_core.distillation.sentences import below_floor, sentence
 from kd_core.distillation.training import TRAINING_VERSION
-from kd_core.errors import RunError
+from kd_core.errors import ConfigError, RunError
 from kd_core.system import cache, paths
-from kd_core.system.atomic import new_folder
+from kd_core.system.atomic import is_whole, new_folder
 
 if TYPE_CHECKING:  # torch comes with these
     from kd_core.distillation.run import Clock, Run, Trained
@@ -164,6 +164,30 @@ def read_about(folder: Path) -> tuple[str, list[str]]:
         return str(about["name"]), [str(tag) for tag in about["tags"]]
     except (OSError, ValueError, TypeError, KeyError):
         return "", []
+
+
+def with_fewer_seeds(config: DistillConfig, work: Path) -> Path | None:
+    """The newest finished run that has some of the seeds of ``config``, and all else alike: its settings, and
+    the teacher and knowledge of the run in this work folder. Its students need no second training."""
+    mine, made_of = _SEEDS.sub("", config.to_yaml()), _made_of(work)
+    for folder in sorted(paths.runs().glob("*/"), reverse=True):
+        try:
+            text = (folder / CONFIG).read_text(encoding="utf-8")
+            alike = _SEEDS.sub("", text) == mine and _made_of(folder) == made_of
+            if alike and set(DistillConfig.from_yaml(text).training.seeds) < set(config.training.seeds):
+                return folder if is_whole(folder) else None
+        except (OSError, ConfigError):
+            continue
+    return None
+
+
+_SEEDS = re.compile(r"(?m)^  seeds:\n(  - \d+\n)+")
+
+
+def _made_of(folder: Path) -> set[str]:
+    """The keys of a run's teacher and knowledge, which hold the texts and the version of the training."""
+    used = (folder / cache.USED).read_text(encoding="utf-8").split()
+    return {line for line in used if line.startswith(("teachers/", "knowledge/"))}
 
 
 def find(run_id: str) -> Path:

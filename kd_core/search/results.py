@@ -17,6 +17,7 @@ from kd_core.config import DistillConfig, ObjectiveConfig
 from kd_core.search import trials
 from kd_core.search.config import SearchConfig, Setting
 from kd_core.search.trials import Board
+from kd_core.system.formatting import points
 
 State = Literal["waiting", "running", "done", "pruned", "failed"]
 CONFIDENCE = 0.95
@@ -40,9 +41,11 @@ class Score(BaseModel):
 
 
 class Difference(BaseModel):
-    """Best minus this cell over the same folds and seeds: mean, and its 95 % interval by Student's t."""
+    """Best minus this cell over the same folds and seeds: mean, standard error and 95 % interval; see
+    ``difference``."""
 
     mean: float
+    se: float
     low: float
     high: float
 
@@ -50,7 +53,8 @@ class Difference(BaseModel):
 class Cell(BaseModel):
     """One setting. ``mean`` and ``se`` (standard error) are over all ``scores``, folds and seeds alike.
 
-    ``same_as_best``: the interval of ``from_best`` includes 0. None until the cell is done.
+    ``same_as_best``: the interval of ``from_best`` includes 0; ``near_best``: its mean is at most one
+    standard error. None until the cell is done.
     """
 
     number: int
@@ -61,6 +65,7 @@ class Cell(BaseModel):
     se: float | None
     from_best: Difference | None = None
     same_as_best: bool | None = None
+    near_best: bool | None = None
     params: int | None = None  # of its student
     teacher_texts: int | None = None  # that the teacher labels for it, in the final run
     error: str | None = None
@@ -69,9 +74,10 @@ class Cell(BaseModel):
 class SearchResult(BaseModel):
     """``best`` and ``choice`` are numbers in ``cells``; None until one is done.
 
-    ``best`` has the highest mean. ``choice`` is, among those that cannot be told from it, the one with the
-    smallest student, then the fewest texts labelled by the teacher, then temperature and alpha nearest the
-    defaults. ``run_id`` is its run on all training data, once that has begun.
+    ``best`` has the highest mean. ``choice`` follows the one-standard-error rule (Breiman et al. 1984, 3.4.3)
+    on paired differences: among those that are at most one standard error of the difference below the best,
+    the one with the smallest student, then the fewest texts labelled by the teacher, then temperature and
+    alpha nearest the defaults. ``run_id`` is its run on all training data, once that has begun.
     """
 
     study: str
@@ -207,9 +213,19 @@ def optimism(cells: Sequence[Cell], resamples: int) -> float | None:
     return float(accuracy.mean(axis=1).max() - left_out[picked].mean())
 
 
+def flattered(search: SearchResult) -> str:
+    """``optimism`` in a sentence."""
+    done = sum(cell.state == "done" for cell in search.cells)
+    high = points(max(0.0, search.optimism or 0.0)).removeprefix("+")
+    return (
+        f"The best of {done:,} settings was picked on these very texts, which flatters it: on others expect "
+        f"about {high} less than its mean (bootstrap of the choice)."
+    )
+
+
 def choose(cells: Sequence[Cell]) -> int | None:
     """The one-standard-error choice; see ``SearchResult``."""
-    able = [cell for cell in cells if cell.same_as_best]
+    able = [cell for cell in cells if cell.near_best]
     return min(able, key=lambda cell: (*_cost(cell), -(cell.mean or 0))).number if able else None
 
 
@@ -224,19 +240,29 @@ def compared_with_best(cells: Sequence[Cell], best: Cell | None = None) -> list[
     for cell in cells:
         if cell.state == "done":
             from_best = difference(best.scores, cell.scores)
-            same = from_best.low <= 0 <= from_best.high
-            cell = cell.model_copy(update={"from_best": from_best, "same_as_best": same})
+            found = {
+                "from_best": from_best,
+                "same_as_best": from_best.low <= 0 <= from_best.high,
+                "near_best": from_best.mean <= from_best.se,
+            }
+            cell = cell.model_copy(update=found)
         with_difference.append(cell)
     return with_difference
 
 
 def difference(best: Sequence[Score], other: Sequence[Score]) -> Difference:
-    """d ± t(0.975, n - 1) s / √n over the n pairs of one fold and seed; both have the same ones."""
+    """Over the n pairs of one fold and seed: d, s / √n, and d ± t(0.975, n - 1) s √(1/n + 1/(k - 1)).
+
+    The students of k folds share training texts, and those of a fold's seeds all of them: 1/(k - 1), the
+    texts held out over those trained on, makes up for that (Nadeau and Bengio 2003).
+    """
     theirs = {(score.seed, score.fold): score.accuracy for score in other}
     pairs = [score.accuracy - theirs[score.seed, score.fold] for score in best]
     mean = fmean(pairs)
-    half = special.stdtrit(len(pairs) - 1, 0.5 + CONFIDENCE / 2) * stdev(pairs) / math.sqrt(len(pairs))
-    return Difference(mean=mean, low=mean - half, high=mean + half)
+    se, folds = stdev(pairs) / math.sqrt(len(pairs)), len({score.fold for score in best})
+    t = special.stdtrit(len(pairs) - 1, 0.5 + CONFIDENCE / 2)
+    half = t * se * math.sqrt(1 + len(pairs) / (folds - 1))
+    return Difference(mean=mean, se=se, low=mean - half, high=mean + half)
 
 
 def _cost(cell: Cell) -> tuple[Any, ...]:

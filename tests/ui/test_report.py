@@ -248,6 +248,16 @@ def test_duplicate_fills_the_form(app: App, done: Store) -> None:
     assert page.slider(key="distill.temperature").value == 2
 
 
+def test_seeds_are_added_by_one_click(app: App, done: Store) -> None:
+    before = done.report(RUN).config["training"]["seeds"]
+    page = app(PAGE, run=RUN)
+    page.button(key="report.seeds").click().run()
+    assert not page.exception
+    added = next(run for run in done.runs() if run.id != RUN)
+    assert added.config["training"]["seeds"] == [*before, max(before) + 1, max(before) + 2]
+    assert added.name.endswith(f", {len(before) + 2} seeds")
+
+
 @pytest.mark.parametrize(
     ("status", "words_said"),
     [

@@ -12,6 +12,7 @@ from kd_core.errors import KDError, RunError
 from kd_core.jobs.states import PENDING
 from kd_core.jobs.store import RunRow
 from kd_core.search import Cell, Score, SearchResult, cells_study, result, study_of
+from kd_core.search.results import flattered
 from kd_core.system import formatting
 from pages.shared import addresses
 from pages.shared.charts import chart, is_dark
@@ -88,7 +89,7 @@ def _map(search: SearchResult) -> None:
         f"Mean ± standard error over {_times(search)} of the training data; no test text is used. "
         f"**{'Hatched' if grid else 'Diamonds'}:** cannot be told from the best (the 95 % interval of their "
         "difference includes 0); more folds or seeds tell more. **Best:** the highest mean; **choice:** "
-        "by the one-standard-error rule."
+        "the cheapest that is at most one standard error of their difference below the best."
     )
     with st.container(horizontal=True, gap="large"):
         if alone and alone.scores:
@@ -104,7 +105,7 @@ def _map(search: SearchResult) -> None:
                 formatting.points(difference.mean),
                 f"95 %: {formatting.interval(difference.low, difference.high)}",
                 **_GREY,
-                help="Fold by fold. The best was picked on these folds, which flatters it a little.",
+                help="Fold by fold. The best was picked on these folds, which flatters it.",
             )
 
 
@@ -172,6 +173,8 @@ def _choices(search: SearchResult) -> None:
     if search.best is None or search.choice is None:
         return
     st.subheader("Which settings to take" + ("" if search.complete else ", so far"), anchor=False)
+    if search.optimism is not None:
+        st.caption(flattered(search))
     if search.best == search.choice:
         _card(search, search.best, "Best mean and one-standard-error choice", "Both rules choose it.")
         return
@@ -181,12 +184,13 @@ def _choices(search: SearchResult) -> None:
     with right:
         difference = search.cells[search.choice].from_best
         reason = (
-            "Of those that cannot be told from the best: the smallest student, then the fewest texts that "
-            "the teacher labels, then nearest to the defaults."
+            "Of those at most one standard error below the best, fold by fold: the smallest student, then "
+            "the fewest texts that the teacher labels, then nearest to the defaults."
         )
         if difference:
             reason = (
-                f"{100 * difference.mean:.1f} points below the best (95 % interval "
+                f"{100 * difference.mean:.1f} points below the best (standard error "
+                f"{100 * difference.se:.1f}, 95 % interval "
                 f"{formatting.interval(difference.low, difference.high)}). {reason}"
             )
         _card(search, search.choice, "One-standard-error choice", reason)
@@ -226,8 +230,9 @@ def _test(search: SearchResult) -> None:
     with st.container(border=True):
         if row.status == "done" and row.delta is not None:
             st.markdown(
-                f"**On the test texts, used once:** {_percent(row.accuracy['student'])} for the chosen "
-                f"setting, {formatting.points(row.delta)} over the same student trained alone (95 % interval "
+                "**On the test texts, which the search did not see:** "
+                f"{_percent(row.accuracy['student'])} for the chosen setting, {formatting.points(row.delta)} "
+                "over the same student trained alone (95 % interval "
                 f"{formatting.interval(row.low or 0.0, row.high or 0.0)})."
             )
             st.page_link(

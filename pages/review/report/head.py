@@ -8,7 +8,7 @@ from collections.abc import Callable
 import streamlit as st
 
 from kd_core import figures
-from kd_core.config import DistillConfig
+from kd_core.config import LAST_SEED, DistillConfig
 from kd_core.distillation import report_tables, roles
 from kd_core.distillation.report import ModelReport, Report
 from kd_core.figures.html_report import html_report
@@ -21,7 +21,7 @@ from pages.shared.badges import status_badge, verdict_badge
 from pages.shared.charts import chart, is_dark
 from pages.shared.run_form.link import form_link
 from pages.shared.run_time import time_against_estimate
-from pages.shared.state import store
+from pages.shared.state import runner, store
 from pages.shared.text import escape, term
 
 MEASURES: tuple[Measure, ...] = ("accuracy", "size", "latency")
@@ -50,6 +50,7 @@ def actions(run: RunRow, report: Report) -> None:
             on_click="ignore",
         )
         duplicate(run)
+        _more_seeds(run, report)
         if st.button("Export", icon=":material/archive:", key="report.export"):
             st.switch_page(addresses.EXPORT, query_params={"run": run.id})
         if st.button("Open in playground", icon=":material/forum:", key="report.playground"):
@@ -64,6 +65,23 @@ def duplicate(run: RunRow) -> None:
         help="Open the form with this run's settings",
     ):
         st.switch_page(addresses.DISTILL, query_params=form_link(DistillConfig.from_dict(run.config)))
+
+
+def _more_seeds(run: RunRow, report: Report) -> None:
+    """A new run with two seeds more: teacher, knowledge, cached controls and this run's students are kept."""
+    config = DistillConfig.from_dict(report.config)
+    seeds = config.training.seeds
+    more = tuple(range(max(seeds) + 1, max(seeds) + 3))
+    if max(more) <= LAST_SEED and st.button(
+        "Add two seeds",
+        icon=":material/casino:",
+        key="report.seeds",
+        help=f"Train the students {len(seeds) + 2} times in all; what is trained already stays",
+    ):
+        title = f"{run.title}, {len(seeds) + 2} seeds"
+        changed = config.change({"training.seeds": [*seeds, *more]})
+        run_id = runner().submit(changed, title, token=f"seeds {run.id}")
+        st.switch_page(addresses.DISTILL, query_params={"run": run_id})
 
 
 def title(run: RunRow, seconds: float | None = None) -> None:

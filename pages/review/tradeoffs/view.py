@@ -60,6 +60,11 @@ def answer(view: View, limits: Limits) -> None:
         return
     best = fitting.iloc[0]
     _card("Best that fits" if limits else "Most accurate", best, "tradeoffs.best")
+    if len(fitting) > 1:
+        st.caption(
+            f"Picked from {len(fitting):,} by the texts that it is judged on: luck is picked too, so expect "
+            "a little less on new texts."
+        )
     alike = tradeoffs.not_told_apart(best, fitting.iloc[1:])
     if not alike.empty:
         st.caption(_not_told_apart(best, alike))

@@ -15,6 +15,7 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+import numpy as np
 import psutil
 import pytest
 import sqlalchemy as sa
@@ -44,7 +45,7 @@ from kd_core.search import (
 from kd_core.search import trials as boards
 from kd_core.search.folds import fold_tasks
 from kd_core.search.processes import more_workers, workers_here
-from kd_core.search.results import best_of, choose, compared_with_best, difference
+from kd_core.search.results import best_of, choose, compared_with_best, difference, optimism
 from kd_core.system import paths
 from kd_core.system.control import Control
 
@@ -272,11 +273,36 @@ def cell(number: int, *accuracies: float, t: float = 4.0, alpha: float = 0.3, **
     return Cell(number=number, scores=scores, mean=mean, se=0.01, **known)
 
 
-def test_the_difference_has_the_interval_of_students_t() -> None:
+def test_the_difference_has_the_interval_of_nadeau_and_bengio() -> None:
     found = difference(cell(0, 0.90, 0.92, 0.94).scores, cell(1, 0.89, 0.90, 0.91).scores)
     assert found.mean == pytest.approx(0.02)
-    # Differences 1, 2, 3 points: s = 1, t(0.975, 2) = 4.3027, so 2 ± 4.3027 / √3.
-    assert (found.low, found.high) == pytest.approx((0.02 - 0.024841, 0.02 + 0.024841), abs=1e-6)
+    # Differences 1, 2, 3 points: s = 1, t(0.975, 2) = 4.3027, so 2 ± 4.3027 √(1/3 + 1/2).
+    assert found.se == pytest.approx(0.01 / 3**0.5)
+    assert (found.low, found.high) == pytest.approx((0.02 - 0.039278, 0.02 + 0.039278), abs=1e-6)
+
+
+def test_the_choice_is_within_one_standard_error_of_the_best() -> None:
+    """Of differences 1, 2, 3 points the mean is 3.5 standard errors; of 4, -3, 2 it is half of one."""
+    best = cell(0, 0.90, 0.92, 0.94)
+    worse, alike = cell(1, 0.89, 0.90, 0.91, params=1), cell(2, 0.86, 0.95, 0.92, params=10)
+    cells = compared_with_best([best, worse, alike])
+    assert [c.same_as_best for c in cells] == [True, True, True]  # three folds tell little
+    assert [c.near_best for c in cells] == [True, False, True]
+    assert choose(cells) == 2
+
+
+def test_picking_the_best_flatters_it() -> None:
+    """Settings that are all equal: the best mean is luck, and the bootstrap finds nearly all of it."""
+    rng = np.random.default_rng(0)
+    luck, found = [], []
+    for _ in range(60):
+        cells = [cell(number, *(0.8 + 0.01 * rng.standard_normal(9))) for number in range(16)]
+        luck.append(max(c.mean or 0 for c in cells) - 0.8)
+        found.append(optimism(cells, 400))
+    assert np.mean(found) == pytest.approx(np.mean(luck), rel=0.35)
+    clear = [cell(0, 0.9, 0.9, 0.9), cell(1, 0.8, 0.8, 0.8)]
+    assert optimism(clear, 400) == pytest.approx(0)
+    assert optimism(clear[:1], 400) is None
 
 
 def test_what_cannot_be_told_from_the_best_is_found_by_pairs() -> None:
@@ -285,6 +311,7 @@ def test_what_cannot_be_told_from_the_best_is_found_by_pairs() -> None:
     now_and_then = cell(2, 0.82, 0.85, 1.00)
     cells = compared_with_best([best, steadily_worse, now_and_then])
     assert [c.same_as_best for c in cells] == [True, False, True]
+    assert [c.near_best for c in cells] == [True, False, True]
     assert best_of(cells) == 0
 
 
@@ -292,10 +319,10 @@ def test_of_those_the_smallest_then_the_cheapest_then_the_nearest_is_chosen() ->
     def chosen(*others: Cell) -> int | None:
         return choose(compared_with_best([cell(0, 0.9, 0.8, 0.85, t=1.0), *others]))
 
-    near, far = cell(1, 0.89, 0.8, 0.84, t=4.0), cell(2, 0.89, 0.8, 0.84, t=8.0)
+    near, far = cell(1, 0.9, 0.81, 0.835, t=4.0), cell(2, 0.9, 0.81, 0.835, t=8.0)
     assert chosen(near, far) == 1
-    assert chosen(near, cell(2, 0.89, 0.8, 0.84, t=8.0, teacher_texts=0)) == 2
-    assert chosen(near, cell(2, 0.89, 0.8, 0.84, t=8.0, params=10)) == 2
+    assert chosen(near, cell(2, 0.9, 0.81, 0.835, t=8.0, teacher_texts=0)) == 2
+    assert chosen(near, cell(2, 0.9, 0.81, 0.835, t=8.0, params=10)) == 2
     assert chosen(near, cell(2, 0.5, 0.4, 0.45, params=1)) == 1  # clearly worse
     assert chosen(near, cell(2, 0.99, 0.9, params=1, state="pruned")) == 1
 

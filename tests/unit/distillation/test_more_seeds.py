@@ -1,0 +1,57 @@
+"""Seeds that are added to a finished run: only their students are trained."""
+
+from pathlib import Path
+
+import pytest
+
+from kd_core import distill
+from kd_core.config import DistillConfig
+from kd_core.distillation.events import TrainingStarted
+from kd_core.distillation.report import Report
+from kd_core.system import paths
+
+
+def trained(config: DistillConfig) -> tuple[Report, list[str]]:
+    """A run, and the models that it has trained itself."""
+    events: list = []
+    report = distill(config, events.append)
+    began = [event for event in events if isinstance(event, TrainingStarted) and not event.cached]
+    return report, [f"{event.who}-{event.seed}" for event in began]
+
+
+def weights(report: Report, student: str) -> bytes:
+    return (paths.runs() / report.run_id / "students" / student / "model.safetensors").read_bytes()
+
+
+@pytest.fixture
+def config(short_config: DistillConfig, kd_home: Path) -> DistillConfig:
+    return short_config.change({"controls.labelled_only": True})
+
+
+def test_added_seeds_train_only_their_own_students(config: DistillConfig) -> None:
+    first, models = trained(config)
+    assert models == ["teacher-0", "student-0", "alone-0", "labelled_only-0"]
+    more, models = trained(config.change({"training.seeds": [0, 1]}))
+    assert models == ["student-1", "alone-1", "labelled_only-1"]
+    assert [sorted(more.models[who].seeds) for who in ("student", "alone")] == [[0, 1], [0, 1]]
+    for student in ("student-0", "labelled_only-0"):
+        assert weights(more, student) == weights(first, student)
+    assert f"The students of the seeds before are those of run {first.run_id}." in more.notes
+    assert (paths.runs() / more.run_id / "replay.parquet").is_file()
+    assert more.student.seeds[0] == first.student.seeds[0]
+
+
+def test_other_settings_train_anew(config: DistillConfig) -> None:
+    trained(config)
+    _, models = trained(config.change({"training.seeds": [0, 1], "objective.temperature": 2.0}))
+    assert "student-0" in models
+    _, again = trained(config)  # the same seeds: whoever runs it again wants to see it trained
+    assert "student-0" in again
+
+
+def test_a_damaged_run_is_not_taken_from(config: DistillConfig) -> None:
+    first, _ = trained(config)
+    damaged = paths.runs() / first.run_id / "students" / "student-0" / "model.safetensors"
+    damaged.write_bytes(damaged.read_bytes()[:-1] + b"?")
+    _, models = trained(config.change({"training.seeds": [0, 1]}))
+    assert "student-0" in models
