@@ -43,6 +43,10 @@ def sentence(
     )
 
 
+# With the settings of the run, on Distill too.
+LARGER = "a larger student (kd distill --keep 98 finds the smallest that keeps so much of its teacher)"
+
+
 def below_floor(floor: float, teacher: float, *, transfer: bool) -> str:
     """What to do about a student that is not above the floor; both are accuracies."""
     if floor > 0.99:
@@ -50,8 +54,8 @@ def below_floor(floor: float, teacher: float, *, transfer: bool) -> str:
     if teacher <= floor:
         return "its teacher is not above it either; teach that one longer, or choose another"
     if transfer:
-        return "try a larger student or more labelled texts"
-    return "try a larger student, more labelled texts, or unlabelled ones as a transfer set"
+        return f"try {LARGER} or more labelled texts"
+    return f"try {LARGER}, more labelled texts, or unlabelled ones as a transfer set"
 
 
 def _against_alone(verdict: Verdict, items: str) -> str:

@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 
 from kd_core.distillation.comparison import Verdict
-from kd_core.distillation.sentences import below_floor, sentence
+from kd_core.distillation.sentences import LARGER, below_floor, sentence
 
 ONE = Verdict("helped", 0.048, 0.021, 0.076, 0.001, n=531, seeds=1)
 HELPED = replace(ONE, seeds=3)
@@ -122,8 +122,8 @@ def test_a_student_that_is_not_above_the_floor_says_so_first(kind, numbers, plac
 @pytest.mark.parametrize(
     ("floor", "teacher", "transfer", "advice"),
     [
-        (0.8, 0.9, False, "try a larger student, more labelled texts, or unlabelled ones as a transfer set"),
-        (0.8, 0.9, True, "try a larger student or more labelled texts"),
+        (0.8, 0.9, False, f"try {LARGER}, more labelled texts, or unlabelled ones as a transfer set"),
+        (0.8, 0.9, True, f"try {LARGER} or more labelled texts"),
         (0.8, 0.8, True, "its teacher is not above it either; teach that one longer, or choose another"),
         (0.995, 1.0, False, "on this task, counting is enough"),
     ],
