@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
+
+import click
 
 from kd_core.cli.carry_out import start
 from kd_core.cli.output import console, print_json, table
@@ -23,6 +26,10 @@ def climb(store: Store, config: DistillConfig, given: Mapping[str, Any], name: s
     from kd_core.data import load_task
     from kd_core.search.ladder import LadderConfig, outlook
 
+    if int(os.environ.get("WORLD_SIZE", 1)) > 1:
+        raise click.UsageError(
+            "--keep tries one student after the other, in one process; start it without accelerate."
+        )
     own = {place.partition("__")[2]: value for place, value in given.items() if value is not None}
     try:
         ladder = LadderConfig.from_dict({"distill": config.model_dump(mode="json"), **own})

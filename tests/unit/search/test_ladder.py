@@ -276,3 +276,10 @@ def test_a_ladder_that_was_stopped_goes_on_with_the_run_that_it_had_begun(flags,
 def test_a_mistake_is_one_line_with_the_flag(flags, capsys) -> None:
     assert kd(*flags, "--keep", "120") != 0
     assert "--keep must be between 50 and 100, got '120'" in capsys.readouterr().err
+
+
+def test_several_processes_are_refused_for_they_do_one_run(flags, capsys, monkeypatch) -> None:
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    assert kd(*flags, "--keep", "98") != 0
+    assert "start it without accelerate" in capsys.readouterr().err
+    assert Store().runs() == []
