@@ -17,8 +17,13 @@ from kd_core.system.formatting import percent
 @click.command()
 @click.argument("run")
 @click.argument("text", nargs=-1)
+@click.option(
+    "--calibrated",
+    is_flag=True,
+    help="Divide each model's logits by a temperature fitted on the validation texts: no answer changes.",
+)
 @as_json
-def predict(run: str, text: tuple[str, ...], as_json: bool) -> None:
+def predict(run: str, text: tuple[str, ...], calibrated: bool, as_json: bool) -> None:
     """Classify TEXT with the models of RUN; without TEXT, each line of the standard input."""
     from kd_core.deployment import predict
 
@@ -27,7 +32,7 @@ def predict(run: str, text: tuple[str, ...], as_json: bool) -> None:
         predict.checked(given, f"text {number:,}")
     run_id = find_run(run)
     with stray_prints_to_stderr():
-        result = predict.predict_texts(run_id, texts)
+        result = predict.predict_texts(run_id, texts, calibrated=calibrated)
     if as_json:
         return print_json(result)
     out = console(sys.stdout)

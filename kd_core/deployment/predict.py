@@ -5,7 +5,7 @@ from __future__ import annotations
 import statistics
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import islice
 from typing import TYPE_CHECKING, Any
 
@@ -14,7 +14,10 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from kd_core.data.words import WORD
+from kd_core.distillation import run_folder
+from kd_core.distillation.calibration import temperature_of
 from kd_core.distillation.metrics import softmax
+from kd_core.distillation.report import Report
 from kd_core.distillation.roles import CORE, NAMES, Role
 from kd_core.errors import DataError
 from kd_core.system.control import Control
@@ -42,6 +45,12 @@ class Answer:
     read: int
     unknown: int
 
+    def divided(self, temperature: float) -> Answer:
+        """The answer with all logits divided by that: the same label, surer or less sure."""
+        logs = np.log(np.maximum(list(self.probabilities.values()), np.finfo(np.float64).tiny))
+        shares = softmax(logs, temperature).tolist()
+        return replace(self, probabilities=dict(zip(self.probabilities, shares, strict=True)))
+
     @property
     def label(self) -> str:
         return max(self.probabilities, key=self.probabilities.__getitem__)
@@ -58,16 +67,25 @@ def open_models(run_id: str) -> dict[Role, OpenForm]:
     return {who: open_form(run_id, who, "pytorch") for who in CORE}
 
 
-def predict_texts(run_id: str, texts: Sequence[str]) -> dict[str, Any]:
-    """Probabilities of each model for each text, float32.
+def temperatures(run_id: str) -> dict[Role, float]:
+    """For each model the T for which softmax(logits / T) fits the validation texts best. Raises: RunError."""
+    folder = run_folder.find(run_id)
+    report = Report.read(folder)
+    return {who: temperature_of(folder, report, who) for who in CORE}
+
+
+def predict_texts(run_id: str, texts: Sequence[str], *, calibrated: bool = False) -> dict[str, Any]:
+    """Probabilities of each model for each text, float32; ``calibrated``: by its temperature.
 
     Raises: RunError where the run or its teacher is missing or was changed on disk, DataError.
     """
     texts = [checked(text, f"text {number:,}") for number, text in enumerate(texts, start=1)]
     models = open_models(run_id)
+    divisors = temperatures(run_id) if calibrated else dict.fromkeys(models, 1.0)
     answers: list[dict[str, Any]] = [{"text": text} for text in texts]
     for who, model in models.items():
-        for answer, row in zip(answers, softmax(model.predict(_cut(texts), BATCH)), strict=True):
+        rows = softmax(model.predict(_cut(texts), BATCH), divisors[who])
+        for answer, row in zip(answers, rows, strict=True):
             answer[who] = dict(zip(model.labels, row.tolist(), strict=True))
     return {"run_id": run_id, "predictions": answers}
 

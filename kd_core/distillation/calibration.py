@@ -76,12 +76,16 @@ def scaled(folder: Path, report: Report, who: Role) -> Scaled:
 
     Raises: RunError where the logits of the validation texts are missing; version 0.1 kept none.
     """
-    name = column(report, who)
-    (validation, truth), (test, labels) = (_logits(folder, file, name) for file in (VALIDATION, PREDICTIONS))
-    temperature = fit_temperature(validation, truth)
+    temperature = temperature_of(folder, report, who)
+    test, labels = _logits(folder, PREDICTIONS, column(report, who))
     return Scaled(
         temperature, scores(test, labels, report.labels), scores(test / temperature, labels, report.labels)
     )
+
+
+def temperature_of(folder: Path, report: Report, who: Role) -> float:
+    """The T of a finished run's model, as in ``scaled``. Raises: RunError."""
+    return fit_temperature(*_logits(folder, VALIDATION, column(report, who)))
 
 
 def column(report: Report, who: Role) -> str:

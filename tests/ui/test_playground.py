@@ -18,6 +18,7 @@ from kd_core.deployment import predict
 from kd_core.distillation.roles import CORE
 from kd_core.errors import RunError
 from kd_core.jobs.store import Store
+from kd_core.system.atomic import seal
 from tests import SAMPLES
 from tests.ui.charts import alts
 
@@ -128,6 +129,25 @@ def test_it_opens_with_a_test_text_and_three_answers(app: App, done: Store) -> N
         "overlap with the teacher's by 100 %, those of the student alone by 21 %" in text for text in words
     )
     assert any("one text at a time, median of at most 15" in text for text in words)
+
+
+def test_calibrated_answers(app: App, done: Store, report: dict[str, Any], home: Path) -> None:
+    folder = home / "runs" / RUN
+    (folder / "report.json").write_text(json.dumps(report), encoding="utf-8")
+    seal(folder)
+    page = app(PAGE)
+    page.toggle(key="playground.calibrated").set_value(True).run()
+    assert "validation.parquet of run" in html.unescape(page.warning[0].value)
+    # Models that are right in 6 of 10 cases, and far too sure of it.
+    logits = [[4.0, 0, 0, 0, 0]] * 10
+    table = pd.DataFrame({"label": [0] * 6 + [1, 2, 3, 4]})
+    table.assign(teacher=logits, **{"student-0": logits, "alone-0": logits}).to_parquet(
+        folder / "validation.parquet"
+    )
+    page.run()
+    assert not page.warning
+    # At T the logits 4 give 60 %, so e^(4 / T) = 6, and the 3 of these models 6^(3 / 4) / (6^(3 / 4) + 4).
+    assert sum(text.startswith("48.9 % sure · ") for text in said(page)) == 3
 
 
 def test_words_that_mattered(app: App, done: Store) -> None:

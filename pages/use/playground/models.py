@@ -53,3 +53,9 @@ def ask_models(run_id: str, text: str) -> list[Answer]:
     panel = open_panel(run_id)
     with panel.lock:
         return [predict.answer(model, text) for model in panel.models.values()]
+
+
+@st.cache_data(max_entries=8, show_spinner=False)
+def fitted_temperatures(run_id: str) -> dict[Role, float]:
+    """Raises: RunError where there are no answers to the validation texts."""
+    return predict.temperatures(run_id)

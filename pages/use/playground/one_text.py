@@ -20,7 +20,7 @@ from kd_core.jobs.store import RunRow
 from kd_core.system import formatting, paths
 from pages.shared.charts import chart, is_dark
 from pages.shared.text import escape, term
-from pages.use.playground.models import Panel, ask_models, open_panel
+from pages.use.playground.models import Panel, ask_models, fitted_temperatures, open_panel
 
 KINDS = {"all": "All", "differ": "Teacher and student disagree"}
 MAX_EXAMPLES = 500
@@ -98,6 +98,12 @@ def show_answers(run: RunRow, text: str, truth: str | None) -> None:
         return
     predict.checked(text)
     answers = ask_models(run.id, text)
+    if st.toggle("Calibrated", key="playground.calibrated", help=term("temperature scaling")):
+        try:
+            divisors = fitted_temperatures(run.id)
+            answers = [answer.divided(divisors[answer.who]) for answer in answers]
+        except KDError as error:  # a run of version 0.1 kept no answers to the validation texts
+            st.warning(escape(error), icon=":material/warning:")
     _summary(answers, truth)
     shown = _likeliest(answers)
     for column, answer in zip(st.columns(3), answers, strict=True):

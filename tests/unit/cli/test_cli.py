@@ -539,7 +539,7 @@ def test_models(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[s
 
 
 def use_predict(monkeypatch: pytest.MonkeyPatch) -> None:
-    def predict(run_id: str, texts: list[str]) -> dict[str, Any]:
+    def predict(run_id: str, texts: list[str], *, calibrated: bool) -> dict[str, Any]:
         sys.stdout.write("a library's remark\n")
         probabilities = {"[sport]": 0.25, "business": 0.625, "tech": 0.125}
         return {

@@ -17,6 +17,7 @@ import torch
 from kd_core.deployment.predict import (
     MAX_CHARACTERS,
     MAX_WORDS,
+    Answer,
     agreement,
     agreement_sentence,
     answer,
@@ -28,6 +29,8 @@ from kd_core.deployment.predict import (
     predict_texts,
     words_of,
 )
+from kd_core.distillation.calibration import scaled
+from kd_core.distillation.metrics import softmax
 from kd_core.errors import DataError, RunError
 from kd_core.system import paths
 from kd_core.system.atomic import new_folder
@@ -81,6 +84,23 @@ def test_predict(finished_run, at_home):
             assert list(row[who]) == finished_run.report.labels
             assert list(row[who].values()) == pytest.approx(probabilities, abs=1e-5)
             assert sum(row[who].values()) == pytest.approx(1)
+
+
+def test_calibrated_probabilities_are_those_of_divided_logits(finished_run, at_home):
+    report, folder = finished_run.report, finished_run.folder
+    table = pd.read_parquet(folder / "predictions.parquet").head(3)
+    found = predict_texts(report.run_id, table["text"].tolist(), calibrated=True)
+    plain = predict_texts(report.run_id, table["text"].tolist())
+    for who, name in (("teacher", "teacher"), ("student", "student-0")):
+        temperature = scaled(Path(folder), report, who).temperature
+        expected = softmax(np.stack(table[name]), temperature)
+        for row, before, probabilities in zip(
+            found["predictions"], plain["predictions"], expected, strict=True
+        ):
+            assert list(row[who].values()) == pytest.approx(probabilities, abs=1e-5)
+            shown = Answer(who, before[who], 1.0, 1, 1, 0).divided(temperature)
+            assert list(shown.probabilities.values()) == pytest.approx(probabilities, abs=1e-5)
+            assert shown.label == max(before[who], key=before[who].get)
 
 
 def flip_a_byte(file: Path) -> None:
