@@ -18,7 +18,7 @@ from kd_core.cli.distill import distill, resume
 from kd_core.cli.export import export
 from kd_core.cli.index import index
 from kd_core.cli.predict import predict
-from kd_core.cli.runs import delete, runs, show
+from kd_core.cli.runs import delete, pause, runs, show, stop
 from kd_core.cli.search import search
 from kd_core.cli.tasks import models, tasks
 from kd_core.errors import ConfigError, KDError, Stopped
@@ -74,11 +74,13 @@ COMMANDS = (
     export,
     index,
     models,
+    pause,
     predict,
     resume,
     runs,
     search,
     show,
+    stop,
     tasks,
 )
 for command in COMMANDS:

@@ -91,10 +91,10 @@ def resume(run: str, as_json: bool) -> None:
         return
     from kd_core.jobs.states import RESUMABLE, JobKind
     from kd_core.jobs.store import Store
-    from kd_core.system.process import alive
+    from kd_core.system.process import alive, fate
 
     store = Store()
-    store.interrupt_orphans(alive)
+    store.interrupt_orphans(fate)
     row = store.run(find_run(run))
     abandoned = row.status == "queued" and not (row.owner and alive(row.owner))
     if row.status not in RESUMABLE and not abandoned:

@@ -1,10 +1,10 @@
-"""``kd runs``, ``kd show`` and ``kd delete``: the runs that there are."""
+"""``kd runs``, ``kd show``, ``kd stop``, ``kd pause`` and ``kd delete``: the runs that there are."""
 
 from __future__ import annotations
 
 import sys
 from dataclasses import asdict
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 import click
 
@@ -17,7 +17,7 @@ from kd_core.system.formatting import duration, percent, points, printable
 
 if TYPE_CHECKING:
     from kd_core.jobs.states import Status
-    from kd_core.jobs.store import RunRow
+    from kd_core.jobs.store import RunRow, Store
 
 
 def find_run(text: str) -> str:
@@ -56,9 +56,8 @@ def find_run(text: str) -> str:
 def runs(statuses: tuple[Status, ...], as_json: bool) -> None:
     """List the runs, newest first."""
     from kd_core.jobs.runner_state import why_runs_wait
-    from kd_core.jobs.store import Store
 
-    rows = Store().runs(kind="distil", status=statuses)
+    rows = swept_store().runs(kind="distil", status=statuses)
     if as_json:
         return print_json([asdict(row) for row in rows])
     if not rows:
@@ -91,6 +90,41 @@ def _listed(row: RunRow) -> tuple[str, ...]:
     )
 
 
+def swept_store() -> Store:
+    """The store, in which runs whose process has ended are no longer under way."""
+    from kd_core.jobs.store import Store
+    from kd_core.system.process import fate
+
+    store = Store()
+    store.interrupt_orphans(fate)
+    return store
+
+
+@click.command()
+@click.argument("run")
+@as_json
+def stop(run: str, as_json: bool) -> None:
+    """Stop RUN after its current step, whichever process has it. kd resume goes on with it."""
+    _tell(run, "stop", as_json)
+
+
+@click.command()
+@click.argument("run")
+@as_json
+def pause(run: str, as_json: bool) -> None:
+    """Pause RUN after its current step, whichever process has it. kd resume goes on with it."""
+    _tell(run, "pause", as_json)
+
+
+def _tell(run: str, what: Literal["stop", "pause"], as_json: bool) -> None:
+    from kd_core.jobs.runner import Runner
+
+    run_id = find_run(run)
+    runner = Runner(swept_store(), {})  # one that does not start: it passes commands on
+    getattr(runner, what)(run_id)
+    _say(f"Run {run_id} will {what} after its current step.", {what: run_id}, as_json)
+
+
 @click.command()
 @click.argument("run")
 @as_json
@@ -100,9 +134,8 @@ def show(run: str, as_json: bool) -> None:
     RUN may be a beginning of its id that fits no other, or "last".
     """
     from kd_core.config import changed
-    from kd_core.jobs.store import Store
 
-    store = Store()
+    store = swept_store()
     row = store.run(find_run(run))
     done = row.status == "done"
     if as_json:
@@ -158,7 +191,7 @@ def delete(run: str, yes: bool, undo: bool, as_json: bool) -> None:
         if not sys.stdin.isatty():
             raise click.UsageError(f"Nobody is there to ask; to delete run {run_id}, add --yes.")
         click.confirm(f"Delete run {run_id}?", abort=True, err=True)
-    delete_run(Store(), run_id)
+    delete_run(swept_store(), run_id)
     return _say(
         f"Deleted run {run_id}. To have it back: kd delete {run_id} --undo. kd clean frees its space.",
         {"deleted": run_id},

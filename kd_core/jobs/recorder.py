@@ -27,8 +27,9 @@ class Recorder:
     meanwhile are dropped.
     """
 
-    def __init__(self, store: Store, run_id: str) -> None:
-        self._store, self._run_id = store, run_id
+    def __init__(self, store: Store, run_id: str, owner: str | None = None) -> None:
+        """``owner``: the process whose run it is; once it is another's, nothing is written any more."""
+        self._store, self._run_id, self._owner = store, run_id, owner
         self._progress: RunProgress | CountedProgress | None = None
         self._inbox: deque[tuple[datetime, float, Event]] = deque()
         self._unwritten: list[tuple[datetime, Event]] = []
@@ -68,9 +69,11 @@ class Recorder:
                 self._live |= _position(event)
                 self._unwritten.append((at, event))
             if self._unwritten:
-                self._store.write(self._run_id, self._unwritten, self._live | self._progress.row)
+                self._store.write(
+                    self._run_id, self._unwritten, self._live | self._progress.row, owner=self._owner
+                )
         except RunError:
-            log.info("Run %s was deleted; its events are dropped.", self._run_id)
+            log.info("Run %s was deleted, or is another process's; its events are dropped.", self._run_id)
             self._inbox.clear()
         except StoreError as error:
             log.warning("Events of run %s wait to be stored. %s", self._run_id, error)

@@ -25,7 +25,7 @@ from kd_core.jobs.runner_state import RunnerState
 from kd_core.jobs.states import ACTIVE, RESUMABLE, Command, JobKind, Status
 from kd_core.system import paths
 from kd_core.system.control import Control
-from kd_core.system.process import alive, give_memory_back, machine_lock, owner, yield_to_pages
+from kd_core.system.process import alive, fate, give_memory_back, machine_lock, owner, yield_to_pages
 
 if TYPE_CHECKING:
     from kd_core.distillation.report import Report
@@ -75,7 +75,7 @@ class Job:
             raise RunError(f"Run {self.run_id} is no longer queued; somebody else started or cancelled it.")
         status: Status = "interrupted"
         reason: str | None = None
-        recorder = Recorder(self._store, self.run_id)
+        recorder = Recorder(self._store, self.run_id, self._owner)
 
         def forward(event: Event) -> None:
             recorder(event)
@@ -101,7 +101,7 @@ class Job:
             if reason is not None:
                 recorder(Failed(reason))
             recorder.close()
-            _keep_trying(lambda: self._store.set_status(self.run_id, status, reason))
+            _keep_trying(lambda: self._store.set_status(self.run_id, status, reason, owner=self._owner))
 
     @contextmanager
     def _heartbeat(self) -> Iterator[None]:
@@ -121,7 +121,8 @@ class Job:
             with suppress(KDError):  # the database may be away for a while; the run goes on
                 self._obey(self._store.command(self.run_id))
                 if time.monotonic() >= next_beat:
-                    self._store.heartbeat(self.run_id, self._owner)
+                    if not self._store.heartbeat(self.run_id, self._owner):
+                        self.leave()  # somebody took it for dead: two must not write into one folder
                     next_beat = time.monotonic() + BEAT_EVERY
             self._look.wait(LOOK_EVERY)
             self._look.clear()
@@ -133,7 +134,9 @@ class Job:
             self.control.stop()
         elif (command == "pause") != self.control.paused:
             # The status first: where it cannot be written, the next look tries again.
-            self._store.set_status(self.run_id, "paused" if command == "pause" else "running")
+            status: Status = "paused" if command == "pause" else "running"
+            if not self._store.set_status(self.run_id, status, only=ACTIVE, owner=self._owner):
+                return
             (self.control.pause if command == "pause" else self.control.resume)()
 
     def _unexpected(self, error: Exception) -> str:
@@ -288,7 +291,7 @@ class Runner:
     def _sweep(self) -> None:
         """Here nothing runs now: a row that says so has lost its end to a database that was away."""
         me = owner()
-        self._store.interrupt_orphans(lambda owner: owner != me and alive(owner))
+        self._store.interrupt_orphans(lambda owner: False if owner == me else fate(owner))
 
     def _take(self) -> bool:
         """Carry out the oldest run that waits; False where there is none, or the machine is busy."""

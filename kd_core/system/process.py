@@ -6,10 +6,13 @@ import ctypes
 import gc
 import ipaddress
 import os
+import re
 import socket
 import sys
 import threading
 from contextlib import suppress
+from functools import cache
+from pathlib import Path
 
 import psutil
 from filelock import FileLock
@@ -20,23 +23,48 @@ NICENESS = 10
 
 
 def owner() -> str:
-    """This process: host, process id and start time."""
-    return f"{socket.gethostname()}:{os.getpid()}:{psutil.Process().create_time():.1f}"
+    """This process: host, process id, and when it started (on Linux since the boot, which is named too)."""
+    return f"{socket.gethostname()}:{os.getpid()}:{_started(os.getpid())}"
+
+
+def fate(owner: str) -> bool | None:
+    """Whether a process still runs; None where that cannot be seen from here, but only by its heartbeat.
+
+    A process number is looked up only where it was given: under the same boot and process namespace, or, of a
+    process that has no such name, on the same host. What is no process's name is that of none.
+    """
+    try:
+        host, number, started = owner.rsplit(":", 2)
+        if "@" in started:
+            if started.partition("@")[2] != _realm():
+                return None
+            return _started(int(number)) == started
+        if host != socket.gethostname():
+            return None
+        # Not equal: these start times are computed from the clock, which may be set a little meanwhile.
+        return abs(psutil.Process(int(number)).create_time() - float(started)) < 2
+    except (psutil.Error, OSError, ValueError, OverflowError):
+        return False
 
 
 def alive(owner: str) -> bool:
-    """Whether a process still runs. One on another machine counts as alive: its heartbeat decides.
+    """Whether a process still runs, as far as can be seen from here."""
+    return fate(owner) is not False
 
-    What is no process's name is that of none.
-    """
-    try:
-        host, pid, started = owner.rsplit(":", 2)
-        if host != socket.gethostname():
-            return True
-        # Not equal: start times are computed from the clock, which may be set a little meanwhile.
-        return abs(psutil.Process(int(pid)).create_time() - float(started)) < 2
-    except (psutil.Error, ValueError, OverflowError):
-        return False
+
+def _started(number: int) -> str:
+    """Ticks of the clock that a process started after the boot, which no one sets; elsewhere the time."""
+    if sys.platform != "linux":
+        return f"{psutil.Process(number).create_time():.1f}"
+    fields = Path(f"/proc/{number}/stat").read_text(encoding="utf-8", errors="replace").rpartition(")")[2]
+    return f"{fields.split()[19]}@{_realm()}"
+
+
+@cache
+def _realm() -> str:
+    """Where process numbers mean what they mean to this process."""
+    boot = Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii").strip()
+    return f"{boot}/{re.sub(r'[^0-9]', '', os.readlink('/proc/self/ns/pid'))}"
 
 
 def machine_lock() -> FileLock:

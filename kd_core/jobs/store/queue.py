@@ -5,8 +5,9 @@ from __future__ import annotations
 import os
 import re
 import socket
+import time
 from collections.abc import Callable, Iterable, Mapping
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from typing import Any, cast
 
 import sqlalchemy as sa
@@ -23,6 +24,7 @@ class Queue:
     def __init__(self, url: str | None = None) -> None:
         """``url``: a database; otherwise ``KD_DATABASE_URL``, or a file in ``KD_HOME``."""
         self._database = Database(url or os.environ.get("KD_DATABASE_URL"))
+        self._beats: dict[str, tuple[datetime, float]] = {}  # of runs elsewhere: the last, and since when
 
     def close(self) -> None:
         self._database.close()
@@ -84,9 +86,18 @@ class Queue:
         return run_row(row) if row else None
 
     def set_status(
-        self, run_id: str, status: Status, error: str | None = None, *, only: Iterable[Status] = ()
+        self,
+        run_id: str,
+        status: Status,
+        error: str | None = None,
+        *,
+        only: Iterable[Status] = (),
+        owner: str | None = None,
     ) -> bool:
-        """``only``: change it where the status is one of these, and return whether it was."""
+        """``only``: change it where the status is one of these, and return whether it was.
+
+        ``owner``: only while the run is still that process's.
+        """
         values: dict[str, Any] = {"status": status, "error": clean(error) if error else None}
         if status == "queued":
             values |= {"command": "run", "owner": None, "finished": None, "seconds_left": None}
@@ -94,7 +105,7 @@ class Queue:
             values |= {"finished": datetime.now(UTC), "seconds_left": None}
         if status == "done":
             values["progress"] = 1.0
-        return self._update(run_id, values, only)
+        return self._update(run_id, values, only, owner)
 
     def command(self, run_id: str) -> Command:
         """What the run was last told to do."""
@@ -114,20 +125,20 @@ class Queue:
         with self._database.begin(write=True) as connection:
             return connection.execute(statement).rowcount > 0
 
-    def interrupt_orphans(self, alive: Callable[[str], bool], grace_seconds: float = 30) -> list[str]:
+    def interrupt_orphans(self, fate: Callable[[str], bool | None], grace_seconds: float = 30) -> list[str]:
         """Runs whose process went away become ``interrupted``; returns their ids.
 
-        ``alive(owner)`` decides on this machine, ``grace_seconds`` without a heartbeat on any other.
+        ``fate(owner)`` says whether it is there. Where it cannot (None), a heartbeat that stays the same for
+        ``grace_seconds`` does, timed from here: clocks of two machines are never compared.
         """
-        here, silent = socket.gethostname(), datetime.now(UTC) - timedelta(seconds=grace_seconds)
         active = RUNS.c.status.in_(ACTIVE)
         query = sa.select(RUNS.c.id, RUNS.c.owner, RUNS.c.machine, RUNS.c.heartbeat).where(active)
         with self._database.begin() as connection:
             rows = connection.execute(query).all()
         gone = []
         for row in rows:
-            known_here = row.owner and row.machine == here
-            if not alive(row.owner) if known_here else row.heartbeat < silent:
+            there = fate(row.owner) if row.owner else None
+            if self._is_silent(row.id, row.heartbeat, grace_seconds) if there is None else not there:
                 # Unless it was given to another process, or a sign of life came, in between.
                 same = (RUNS.c.owner.is_not_distinct_from(row.owner), RUNS.c.heartbeat == row.heartbeat)
                 statement = (
@@ -140,8 +151,23 @@ class Queue:
                         gone.append(row.id)
         return gone
 
-    def _update(self, run_id: str, values: Mapping[str, Any], only: Iterable[Status] = ()) -> bool:
+    def _is_silent(self, run_id: str, beat: datetime, seconds: float) -> bool:
+        """Whether this store has seen the same heartbeat for so long."""
+        now = time.monotonic()
+        if self._beats.setdefault(run_id, (beat, now))[0] != beat:
+            self._beats[run_id] = (beat, now)
+        return now - self._beats[run_id][1] > seconds
+
+    def _update(
+        self,
+        run_id: str,
+        values: Mapping[str, Any],
+        only: Iterable[Status] = (),
+        owner: str | None = None,
+    ) -> bool:
         statement = RUNS.update().where(RUNS.c.id == run_id).values(values)
+        if owner is not None:
+            statement = statement.where(RUNS.c.owner == owner)
         if allowed := tuple(only):
             statement = statement.where(RUNS.c.status.in_(allowed))
         with self._database.begin(write=True) as connection:

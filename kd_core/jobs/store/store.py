@@ -181,14 +181,22 @@ class Store(Queue):
         return cast(dict[str, Any], before)
 
     def write(
-        self, run_id: str, events: Sequence[tuple[datetime, Event]], live: Mapping[str, Any] | None = None
+        self,
+        run_id: str,
+        events: Sequence[tuple[datetime, Event]],
+        live: Mapping[str, Any] | None = None,
+        *,
+        owner: str | None = None,
     ) -> None:
         """Keep ``events`` with their times, in one transaction; ``live`` are values for the run's own row.
 
-        A step that is there already is overwritten: a run that is resumed repeats some.
+        A step that is there already is overwritten: a run that is resumed repeats some. ``owner``: only while
+        the run is still that process's, else RunError.
         """
         with self._database.begin(write=True) as connection:
-            there = (RUNS.c.id == run_id, RUNS.c.status != "deleted")
+            there = [RUNS.c.id == run_id, RUNS.c.status != "deleted"]
+            if owner is not None:
+                there.append(RUNS.c.owner == owner)
             run = connection.scalar(sa.select(RUNS.c.number).where(*there))
             if run is None:
                 raise missing(run_id)

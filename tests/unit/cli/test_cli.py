@@ -739,7 +739,8 @@ def test_a_run_whose_process_went_away_can_be_resumed(monkeypatch: pytest.Monkey
     store = Store()
     store.create_run(RUN, DistillConfig().model_dump(mode="json"))
     host, pid, started = owner().rsplit(":", 2)
-    assert store.claim(f"{host}:{pid}:{float(started) - 100}", RUN)
+    ticks, _, realm = started.partition("@")
+    assert store.claim(f"{host}:{pid}:{int(ticks) - 1}@{realm}", RUN)
     assert main(["resume", RUN]) == 0
     assert store.run(RUN).status == "done"
 
@@ -828,6 +829,31 @@ def test_a_row_that_cannot_be_read_is_listed_shown_and_deleted(capsys: pytest.Ca
     assert capsys.readouterr().err.startswith(f"kd: Run {RUN} cannot be read: ")
     assert main(["delete", RUN, "--yes"]) == 0
     assert [row.id for row in Store().runs()] == ["20260131-150000-c3d4"]
+
+
+@pytest.mark.parametrize("command", [["runs", "--json"], ["show", RUN, "--json"], ["delete", RUN, "--yes"]])
+def test_a_run_whose_process_is_gone_is_not_under_way(
+    capsys: pytest.CaptureFixture[str], command: list[str]
+) -> None:
+    store = Store()
+    store.create_run(RUN, DistillConfig().model_dump(mode="json"))
+    store.claim(owner().replace(f":{os.getpid()}:", f":{2**22 + 1}:"), RUN)
+    assert main(command) == 0
+    expected = [] if command[0] == "delete" else ["interrupted"]
+    assert [row.status for row in store.runs()] == expected
+
+
+def test_stop_and_pause_reach_the_process_that_has_the_run(capsys: pytest.CaptureFixture[str]) -> None:
+    store = Store()
+    store.create_run(RUN, DistillConfig().model_dump(mode="json"))
+    store.claim(owner(), RUN)
+    for command in ("pause", "stop"):
+        assert main([command, RUN[:9]]) == 0
+        assert capsys.readouterr().err == f"Run {RUN} will {command} after its current step.\n"
+        assert store.command(RUN) == command
+    store.set_status(RUN, "done")
+    assert main(["stop", "last"]) == 2
+    assert capsys.readouterr().err == f"kd: Cannot stop run {RUN}: it is done.\n"
 
 
 def test_queued_runs_that_nobody_takes_are_said(capsys: pytest.CaptureFixture[str]) -> None:

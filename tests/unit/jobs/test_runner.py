@@ -12,6 +12,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -20,14 +21,14 @@ import pytest
 
 from kd_core.config import DistillConfig, of_today
 from kd_core.distillation.events import Failed, OnEvent, StageStarted, Step
-from kd_core.errors import DataError, RunError, StoreError
+from kd_core.errors import DataError, RunError, Stopped, StoreError
 from kd_core.jobs import runner as module
 from kd_core.jobs.runner import Job, Runner
 from kd_core.jobs.runner_state import why_runs_wait
 from kd_core.jobs.store import RunRow, Store
 from kd_core.system import paths, process
 from kd_core.system.control import Control
-from kd_core.system.process import alive, machine_lock, owner
+from kd_core.system.process import alive, fate, machine_lock, owner
 from tests import SAMPLES
 
 CONFIG = DistillConfig()
@@ -374,12 +375,57 @@ def ended() -> str:
 
 
 def test_alive():
-    host, pid, started = owner().rsplit(":", 2)
+    host, pid, _ = owner().rsplit(":", 2)
     assert (host, int(pid)) == (socket.gethostname(), os.getpid())
-    assert alive(owner())
-    assert not alive(f"{host}:{pid}:{float(started) - 100}"), "another process had that number before"
-    assert not alive(ended())
-    assert alive("another machine:1:2.0"), "its heartbeat decides"
+    assert fate(owner()) is True
+    assert fate(ended()) is False
+    assert fate("another machine:1:2.0") is None, "its heartbeat decides"
+    assert alive("another machine:1:2.0")
+
+
+def test_a_process_of_an_older_version_is_known_by_its_time():
+    host, pid, time = socket.gethostname(), os.getpid(), psutil.Process().create_time()
+    assert fate(f"{host}:{pid}:{time:.1f}") is True
+    assert fate(f"{host}:{pid}:{time - 100:.1f}") is False, "another process had that number before"
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
+def test_a_process_is_known_whatever_the_clock_and_the_host_say(monkeypatch):
+    mine = owner()
+    _, pid, started = mine.rsplit(":", 2)
+    ticks, _, realm = started.partition("@")
+    monkeypatch.setattr(psutil, "boot_time", lambda: 0.0)
+    monkeypatch.setattr(psutil.Process, "create_time", lambda self: 0.0)  # the clock was set
+    assert fate(mine) is True
+    assert fate(f"new name of the host:{pid}:{started}") is True
+    assert fate(f"host:{pid}:{int(ticks) - 1}@{realm}") is False, "another process had that number before"
+    assert fate(f"host:{2**22 + 1}:{started}") is False
+    boot, _, namespace = realm.partition("/")
+    for other in (f"{boot}/{namespace}0", f"0{boot}/{namespace}"):  # another container, another boot
+        assert fate(f"{socket.gethostname()}:{pid}:{ticks}@{other}") is None
+
+
+def test_a_worker_that_lost_its_run_stops_and_leaves_it_alone(store, monkeypatch):
+    monkeypatch.setattr(module, "BEAT_EVERY", 0.0)
+    handler = Steps(1000)
+    run = "20260131-143000-ffff"
+    store.create_run(run, CONFIG.model_dump(mode="json"))
+    job = Job(store, run, handler)
+
+    def work() -> None:
+        with suppress(Stopped):
+            job.run()
+
+    thread = threading.Thread(target=work, daemon=True)
+    thread.start()
+    until(lambda: handler.seen)
+    store.interrupt_orphans(lambda owner: False)
+    store.set_status(run, "queued")
+    store.claim("another process", run)
+    thread.join(30)
+    assert not thread.is_alive()
+    row = store.run(run)
+    assert (row.status, row.owner) == ("running", "another process")
 
 
 def test_orphans_are_found_at_the_start(store, runner):

@@ -39,7 +39,7 @@ from kd_core.distillation.events import (
 from kd_core.errors import ConfigError, RunError, StoreError
 from kd_core.jobs import recorder
 from kd_core.jobs.recorder import Recorder
-from kd_core.jobs.store import Store, database, schema
+from kd_core.jobs.store import Store, database, queue, schema
 from tests import SAMPLES
 
 CONFIG = DistillConfig().model_dump(mode="json")
@@ -327,11 +327,32 @@ def test_a_run_whose_process_is_gone_is_interrupted(store):
 
 
 def test_of_a_process_on_another_machine_only_its_heartbeat_tells(store, run, monkeypatch):
+    """A counter that moves or does not, timed here: the clocks of two machines may differ by hours."""
+    now = [100.0]
+    monkeypatch.setattr(queue.time, "monotonic", lambda: now[0])
     store.claim("far away")
-    monkeypatch.setattr("socket.gethostname", lambda: "elsewhere")
-    assert store.interrupt_orphans(lambda owner: False) == []
-    assert store.heartbeat(RUN, "far away") is True
-    assert store.interrupt_orphans(lambda owner: True, grace_seconds=-1) == [RUN]
+    spoil(store, RUN, heartbeat="1999-01-01 00:00:00.000000")  # by the other machine's clock
+    for _ in range(3):
+        assert store.interrupt_orphans(lambda owner: None) == []
+        now[0] += 29
+        assert store.heartbeat(RUN, "far away") is True
+    assert store.interrupt_orphans(lambda owner: None) == []
+    now[0] += 31
+    assert store.interrupt_orphans(lambda owner: None) == [RUN]
+
+
+def test_a_process_that_lost_its_run_writes_no_more(store, run):
+    store.claim("one")
+    assert store.interrupt_orphans(lambda owner: False) == [RUN]
+    assert store.heartbeat(RUN, "one") is False
+    store.set_status(RUN, "queued")
+    store.claim("two")
+    assert store.set_status(RUN, "failed", "late", owner="one") is False
+    with pytest.raises(RunError):
+        store.write(RUN, [(AT, Note("late"))], owner="one")
+    row = store.run(RUN)
+    assert (row.status, row.error, store.events(RUN)) == ("running", None, [])
+    assert store.set_status(RUN, "done", owner="two") is True
 
 
 def test_a_sign_of_life_saves_a_run_from_being_interrupted(store, run):
