@@ -83,9 +83,10 @@ def score(pairs: Pairs, share: float) -> float:
 
     # The most likely shares whose mean is 0 are the observed ones, each by 1 + slope x value (Lagrange).
     steepest = 1 / share
-    if observed["teacher_only"]:
-        found = likely(brentq(rest, 0.0, steepest * (1 - TINY)))
-    else:  # not seen, and yet needed for the mean to be 0
+    near = steepest * (1 - TINY)
+    if rest(near) < 0:
+        found = likely(brentq(rest, 0.0, near))
+    else:  # the teacher alone was never right, and yet must be for the mean to be 0
         found = likely(steepest)
         found["teacher_only"] = rest(steepest) / share
     apart: float = found["student_only"] + found["teacher_only"]

@@ -210,7 +210,8 @@ def test_help_of_distill_has_a_heading_for_each_section(capsys: pytest.CaptureFi
     assert main(["distill", "--help"]) == 0
     lines = capsys.readouterr().out.splitlines()
     headings = [line for line in lines if line.endswith(":") and not line.startswith((" ", "Usage"))]
-    assert headings == ["Options:", "Task:", "Teacher:", "Student:", "Objective:", "Training:", "Controls:"]
+    sections = ["Task:", "Teacher:", "Student:", "Objective:", "Training:", "Controls:"]
+    assert headings == ["Options:", "Smallest student:", *sections]
 
 
 # Running

@@ -393,11 +393,14 @@ def test_the_command_refuses_before_it_queues(config, tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("status", "way"),
-    [("queued", r"Wait for its end\."), ("failed", r"Go on with it: kd resume 20260131-143000-a1b2")],
+    ("run_id", "status", "way"),
+    [
+        ("20260131-143000-a1b2", "queued", r"Wait for its end\."),
+        ("20260131-143000-a1b3", "failed", r"Go on with it: kd resume 20260131-143000-a1b3"),
+    ],
 )
-def test_the_command_on_a_run_that_is_not_finished(config, tmp_path, status, way):
-    store, run_id = Store(), "20260131-143000-a1b2"
+def test_the_command_on_a_run_that_is_not_finished(config, tmp_path, run_id, status, way):
+    store = Store()
     store.create_run(run_id, {}, kind="distil")
     try:
         store.set_status(run_id, status)

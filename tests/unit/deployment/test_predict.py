@@ -138,12 +138,13 @@ def test_a_run_without_a_report(kd_home):
         predict_texts(RUN, ["a text"])
 
 
-def test_a_run_with_something_that_is_not_its_own(kd_home):
+def test_a_run_with_a_file_that_was_changed(kd_home):
     with new_folder(paths.caches() / "teachers" / report().teacher_key) as folder:
         (folder / "config.json").write_text("{}")
     with new_folder(paths.runs() / RUN) as folder:
         report().write(folder)
-    (paths.runs() / RUN / "extra").write_text("")
+    with (paths.runs() / RUN / "report.json").open("a") as file:
+        file.write("\n")
     with pytest.raises(RunError, match=r"^Files of run .* are missing or were changed: "):
         predict_texts(RUN, ["a text"])
 

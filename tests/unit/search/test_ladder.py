@@ -96,7 +96,8 @@ def test_as_many_texts_as_are_needed_show_it(both, student_only, teacher_only, n
     needed = texts_to_show(pairs, share)
     assert needed is not None
     assert at_least(pairs.times(needed / pairs.texts)) >= share - 1e-5
-    assert at_least(pairs.times((needed - 1.01) / pairs.texts)) <= share + 1e-5
+    if needed > 2:
+        assert at_least(pairs.times((needed - 1.01) / pairs.texts)) <= share + 1e-5
 
 
 def test_a_share_of_098_is_claimed_of_a_student_that_keeps_no_more_in_at_most_6_of_100_samples() -> None:

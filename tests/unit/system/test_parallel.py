@@ -375,6 +375,7 @@ def trainer(folder: Path, work: Path, recipe: Recipe, **others: Any) -> DistillT
         train=load_from_disk(folder / "train"),
         labelled=LABELLED,
         validation=load_from_disk(folder / "validation"),
+        names=list(model.config.id2label.values()),
         folder=work,
         terms=terms,
         **{"on_event": ignore, "control": Control()} | others,
