@@ -45,7 +45,7 @@ class Difference(BaseModel):
     ``difference``."""
 
     mean: float
-    se: float
+    se: float | None = None  # version 0.1 kept none
     low: float
     high: float
 
@@ -243,7 +243,7 @@ def compared_with_best(cells: Sequence[Cell], best: Cell | None = None) -> list[
             found = {
                 "from_best": from_best,
                 "same_as_best": from_best.low <= 0 <= from_best.high,
-                "near_best": from_best.mean <= from_best.se,
+                "near_best": from_best.mean <= (from_best.se or 0.0),
             }
             cell = cell.model_copy(update=found)
         with_difference.append(cell)

@@ -188,9 +188,9 @@ def _choices(search: SearchResult) -> None:
             "the fewest texts that the teacher labels, then nearest to the defaults."
         )
         if difference:
+            error = "" if difference.se is None else f"standard error {100 * difference.se:.1f}, "
             reason = (
-                f"{100 * difference.mean:.1f} points below the best (standard error "
-                f"{100 * difference.se:.1f}, 95 % interval "
+                f"{100 * difference.mean:.1f} points below the best ({error}95 % interval "
                 f"{formatting.interval(difference.low, difference.high)}). {reason}"
             )
         _card(search, search.choice, "One-standard-error choice", reason)
