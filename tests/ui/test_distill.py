@@ -145,6 +145,7 @@ def test_a_teacher_from_scratch_has_sliders(app: App) -> None:
 
 def test_a_hub_id_without_a_network_gets_a_clear_word(app: App) -> None:
     test = app(PAGE, **{key("teacher.model"): "google-bert/bert-base-uncased"})
+    test.button(key="form.agree").click().run()  # a link alone asks no Hub
     assert "is not on this disk and the Hugging Face Hub cannot be reached" in test.error[0].value
     assert "'scratch' and a local folder need no network either" in test.error[0].value.replace("&#39;", "'")
     assert test.button(key="distill.start").disabled
