@@ -32,13 +32,6 @@ WEIGHTS = {
     "extra": ("intfloat/multilingual-e5-small", "MIT License"),
 }
 
-# What a student's start has of its teacher.
-STARTS = {
-    "teacher_layers": "layers",
-    "teacher_vectors": "vectors of the word pieces",
-    "projected": "word embeddings",
-}
-
 PIPELINE = """\
 # pip install transformers torch
 from transformers import pipeline
@@ -114,8 +107,7 @@ def model_card(
         ece_floor=floor(first.reliability),
         after_floor=floor(calibrated.after.reliability) if calibrated else None,
         bins=ECE_BINS,
-        from_teacher=config["student"]["init"] in FROM_TEACHER,
-        start=STARTS.get(config["student"]["init"], ""),
+        start=FROM_TEACHER.get(config["student"]["init"]),
         worst=min(shifted.items(), key=lambda item: item[1]) if shifted else None,
         percent=percent,
         plus_minus=plus_minus,

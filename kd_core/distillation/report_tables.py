@@ -13,7 +13,7 @@ from kd_core.distillation.calibration import floor
 from kd_core.distillation.comparison import Verdict
 from kd_core.distillation.metrics import Scores, fidelity_cells, softmax
 from kd_core.distillation.report import Report
-from kd_core.distillation.roles import NAMES, STAIRS, Role
+from kd_core.distillation.roles import FROM_TEACHER, NAMES, STAIRS, Role
 from kd_core.distillation.run_folder import PREDICTIONS
 from kd_core.errors import RunError
 from kd_core.system.formatting import (
@@ -103,6 +103,22 @@ def stairs(report: Report) -> pd.DataFrame:
             for who in STAIRS
             if who in models
         ]
+    )
+
+
+def about_start(report: Report) -> str:
+    """What the student alone has of its teacher, and which controls say its worth; "" where nothing."""
+    if not (start := FROM_TEACHER.get(report.config["student"]["init"])):
+        return ""
+    controls: dict[Role, str] = {
+        "plain_start": "**Plain start** (--plain-start)",
+        "untuned_start": "**Untuned start** (--untuned-start)",
+    }
+    missing = [name for who, name in controls.items() if who not in report.models]
+    worth = f" What that is worth, a run with {' and '.join(missing)} says." if missing else ""
+    return (
+        f"The student alone starts from the fine-tuned teacher's {start} as well: it has learned from the "
+        f"teacher by its start.{worth}"
     )
 
 

@@ -158,8 +158,12 @@ SHORT_NAMES: dict[Role, str] = {who: ROLES[who].short for who in LISTED}
 STUDENTS: tuple[Role, ...] = tuple(who for who in LISTED if who not in ("teacher", FLOOR))
 # Each has one thing more than the one before, of those that a run has.
 STAIRS: tuple[Role, ...] = (FLOOR, "plain_start", "untuned_start", "alone", "labelled_only", "student")
-# Starts that have something of the teacher in them.
-FROM_TEACHER: tuple[str, ...] = ("teacher_layers", "teacher_vectors", "projected")
+# Starts that have something of the fine-tuned teacher, and what.
+FROM_TEACHER = {
+    "teacher_layers": "layers",
+    "teacher_vectors": "vectors of the word pieces",
+    "projected": "word embeddings",
+}
 CORE: tuple[Role, ...] = ("teacher", "student", "alone")  # which every run has, also one of version 0.1
 CORE_ONLY = {f"controls.{ROLES[who].switch}": False for who in STUDENTS if ROLES[who].switch}
 

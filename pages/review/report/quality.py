@@ -132,12 +132,9 @@ def _stairs(report: Report) -> None:
         column_config=dict.fromkeys(("Accuracy", "Gain"), st.column_config.TextColumn(alignment="right")),
         alt="What each step adds to the accuracy on the test texts",
     )
-    missing = (
-        ""
-        if "plain_start" in report.models
-        else (" What the start from the teacher is worth, a run with **Plain start** (--plain-start) says.")
+    st.caption(
+        "Each gain is over the line above it, with its 95 % interval. " + report_tables.about_start(report)
     )
-    st.caption(f"Each gain is over the line above it, with its 95 % interval.{missing}")
     if sentence := report_tables.hard_answers(report):
         st.markdown(sentence)
 

@@ -86,6 +86,19 @@ def test_where_the_gain_comes_from(report: dict) -> None:
     ]
 
 
+def test_what_the_student_alone_has_of_its_teacher(report: dict) -> None:
+    said = report_tables.about_start(read(report))
+    assert said == (
+        "The student alone starts from the fine-tuned teacher's word embeddings as well: it has learned from "
+        "the teacher by its start. What that is worth, a run with **Plain start** (--plain-start) and "
+        "**Untuned start** (--untuned-start) says."
+    )
+    with_both = report | {"plain_start": report["alone"], "untuned_start": report["alone"]}
+    assert report_tables.about_start(read(with_both)).endswith("by its start.")
+    report["config"]["student"]["init"] = "random"
+    assert report_tables.about_start(read(report)) == ""
+
+
 def test_what_soft_labels_add_to_hard_answers(report: dict) -> None:
     assert report_tables.hard_answers(read(report)) == ""
     verdict = {"kind": "no_difference", "delta": 0.004, "low": -0.006, "high": 0.014}
