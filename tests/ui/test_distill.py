@@ -28,7 +28,7 @@ from kd_core.distillation.events import (
     TrainingStarted,
 )
 from kd_core.jobs.store import Store
-from pages.shared.run_form import plan
+from pages.shared.run_form import consent, plan
 from pages.shared.run_form.link import form_link, key
 from tests.ui.charts import alts
 
@@ -144,8 +144,10 @@ def test_a_teacher_from_scratch_has_sliders(app: App) -> None:
 
 
 def test_a_hub_id_without_a_network_gets_a_clear_word(app: App) -> None:
-    test = app(PAGE, **{key("teacher.model"): "google-bert/bert-base-uncased"})
-    test.button(key="form.agree").click().run()  # a link alone asks no Hub
+    name, test = "google-bert/bert-base-uncased", app()
+    test.session_state[consent.AGREED] = {name}  # a link alone asks no Hub
+    test.query_params[key("teacher.model")] = name
+    test.switch_page(PAGE).run()
     assert "is not on this disk and the Hugging Face Hub cannot be reached" in test.error[0].value
     assert "'scratch' and a local folder need no network either" in test.error[0].value.replace("&#39;", "'")
     assert test.button(key="distill.start").disabled

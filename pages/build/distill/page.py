@@ -3,22 +3,16 @@
 import streamlit as st
 
 from kd_core.config import DistillConfig
-from kd_core.distillation.events import STAGES
 from kd_core.errors import ConfigError, KDError
-from kd_core.figures.towers import sizes_sentence, towers
-from kd_core.jobs.advice import examine
-from kd_core.jobs.estimate import Estimate
-from kd_core.jobs.plan import Plan
 from kd_core.jobs.states import ACTIVE, PENDING
 from kd_core.jobs.store import RunRow
-from kd_core.models.size import ModelSize
 from kd_core.system import formatting
 from pages.build.distill.ladder import choose_ladder, chosen_ladder, ladder_view
-from pages.build.distill.live_view import live_view, stepper
-from pages.shared.charts import is_dark
+from pages.build.distill.live_view import live_view
+from pages.build.distill.plan_view import show_plan, sizes
 from pages.shared.run_form.consent import consent
 from pages.shared.run_form.models import choose_student, choose_task, choose_teacher
-from pages.shared.run_form.objective import choose_objective, choose_rest, headline, show_softening
+from pages.shared.run_form.objective import choose_objective, choose_rest
 from pages.shared.run_form.plan import estimate_of, plan_of, start
 from pages.shared.state import store
 from pages.shared.text import escape
@@ -29,32 +23,6 @@ LIVE_FIRST = """<style>
     .st-key-live_first > div > [data-testid="stHorizontalBlock"] { flex-wrap: wrap-reverse; }
 }
 </style>"""
-
-
-def sizes(model: ModelSize) -> str:
-    share = f"{100 * model.embedding_share:.0f} % embeddings"
-    return f"{formatting.count(model.params)} parameters · {formatting.megabytes(model.megabytes)} · {share}"
-
-
-def show_plan(plan: Plan, expected: Estimate) -> None:
-    """What will happen, before it does."""
-    cached, seconds = expected.cached, expected.seconds
-    stepper(
-        {
-            stage: ("waiting", "from the cache" if stage in cached else formatting.duration(seconds[stage]))
-            for stage in STAGES
-        }
-    )
-    for note in examine(plan, expected.total):
-        (st.warning if note.level == "warning" else st.info)(note.text, icon=":material/stethoscope:")
-    st.image(
-        towers(plan.teacher, plan.student, dark=is_dark()),
-        width="stretch",
-        alt=sizes_sentence(plan.teacher, plan.student),
-    )
-    st.caption("Drawn to scale: the area of a block is its number of parameters. Pale: word embeddings.")
-    show_softening(plan.config.objective.temperature)
-    st.caption(f"What a real teacher says about the headline “{escape(headline())}”")
 
 
 def chosen_run() -> RunRow | None:
