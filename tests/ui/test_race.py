@@ -119,7 +119,7 @@ def test_a_podium_that_two_share(app: App, store: Store, home: Path) -> None:
     podium(store, home, 182, 184)
     page = app(PAGE, runs=",".join(IDS[:2]))
     assert "share the first place: the test texts cannot tell them from the best." in said(page)
-    assert "B: T = 8 and A: T = 1 cannot be told apart: +1.0 points (0.0 to " in said(page)
+    assert "B: T = 8 and A: T = 1 cannot be told apart: +1.0 points (−1.2 to +3.6" in said(page)
     assert page.dataframe[0].value["Place"].tolist() == ["1st, shared", "1st, shared"]
 
 

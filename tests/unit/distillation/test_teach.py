@@ -23,6 +23,7 @@ TWO_EPOCHS = {
     "teacher.epochs": 2,
     "teacher.learning_rate": 1e-3,
     "training.precision": "fp32",
+    "training.metric": "accuracy",
 }
 
 
