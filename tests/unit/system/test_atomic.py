@@ -188,9 +188,10 @@ def test_fetch_leaves_nothing_when_making_fails(tmp_path: Path) -> None:
     assert fetch(tmp_path / "one", Maker()) is False
 
 
-def test_a_folder_that_grew_is_whole_again_once_sealed(tmp_path: Path) -> None:
+def test_what_a_folder_got_later_counts_once_it_is_sealed(tmp_path: Path) -> None:
     place = filled(tmp_path / "run")
     (place / "more.txt").write_text("more")
-    assert not is_whole(place)
-    seal(place)
     assert is_whole(place)
+    seal(place)
+    (place / "more.txt").write_text("less")
+    assert not is_whole(place)
