@@ -16,6 +16,8 @@ from kd_core.jobs.states import ACTIVE, LABELS, RESUMABLE
 from kd_core.system.formatting import duration, percent, points, printable
 
 if TYPE_CHECKING:
+    from rich.console import Console
+
     from kd_core.jobs.states import Status
     from kd_core.jobs.store import RunRow, Store
 
@@ -150,8 +152,20 @@ def show(run: str, as_json: bool) -> None:
         ]
         out.print(table(("Setting", "Value"), shown))
     if done:
-        print_report(out, store.report(row.id))
+        _print_result(out, store, row)
     return None
+
+
+def _print_result(out: Console, store: Store, row: RunRow) -> None:
+    """What came out of a job of any kind; what has no table of its own is printed as JSON."""
+    if row.kind == "distil":
+        print_report(out, store.report(row.id))
+    elif row.kind == "ladder":
+        from kd_core.cli.ladder import show as show_ladder
+
+        show_ladder(store.report_json(row.id), as_json=False)
+    else:
+        print_json(store.report_json(row.id))
 
 
 def _state(row: RunRow) -> str:

@@ -230,7 +230,10 @@ def test_each_student_is_a_run_judged_on_the_validation_texts(flags, capsys) -> 
         # One look at the validation texts, at the end: they have chosen nothing.
         assert report.config["training"]["evaluate_every"] == report.config["training"]["steps"] == 6
     assert store.report(result.rungs[1].run_id).cached == {"teach": True, "record": True}
-    assert [job.status for job in store.runs(kind="ladder")] == ["done"]
+    [job] = store.runs(kind="ladder")
+    assert job.status == "done"
+    assert kd("show", job.id) == 0
+    assert "Shares of the teacher's accuracy that are kept; 100 % is wanted." in capsys.readouterr().out
 
 
 def test_the_command_shows_a_row_for_each_and_what_came_out(flags, capsys) -> None:
