@@ -18,6 +18,7 @@ from kd_core.distillation.events import (
     Event,
     OnEvent,
     Progress,
+    Resolved,
     StageStarted,
     Step,
     TrainingStarted,
@@ -60,15 +61,18 @@ def distil_handler(row: RunRow, on_event: OnEvent, control: Control) -> Report:
     from kd_core import distill
     from kd_core.jobs.room import check_room, check_training
 
-    config = DistillConfig.from_dict(row.config)
+    config = asked = DistillConfig.from_dict(row.config)
     check_room()
 
     def checked(event: Event) -> None:
+        nonlocal config
+        if isinstance(event, Resolved):
+            config = DistillConfig.from_dict(event.config)
         if isinstance(event, TrainingStarted) and not event.cached:
             check_training(config, event.who)
         on_event(event)
 
-    return distill(config, checked, control, run_id=row.id)
+    return distill(asked, checked, control, run_id=row.id)
 
 
 def bench_handler(row: RunRow, on_event: OnEvent, control: Control) -> BenchReport:

@@ -31,8 +31,8 @@ from kd_core.distillation.report import Report
 from kd_core.distillation.roles import Role
 from kd_core.distillation.run_folder import find
 from kd_core.errors import RunError
+from kd_core.system.container import cores
 from kd_core.system.control import Control
-from kd_core.system.machine import cores
 from kd_core.system.settings import Settings, setting
 
 MIN_LENGTH, MAX_LENGTH = 4, 8192

@@ -23,8 +23,8 @@ from kd_core.deployment.benchmark_notes import kind_of_texts
 from kd_core.deployment.runtimes import form_name
 from kd_core.distillation.roles import NAMES
 from kd_core.errors import KDError
+from kd_core.system.container import cores
 from kd_core.system.formatting import counted
-from kd_core.system.machine import cores
 
 if TYPE_CHECKING:
     from kd_core.deployment.forms import OpenForm

@@ -9,6 +9,7 @@ from typing import Any, Literal
 import numpy as np
 import pandas as pd
 import plotly.graph_objects as go
+from numpy.typing import NDArray
 
 from kd_core.distillation.metrics import Scores, wilson
 from kd_core.distillation.report import ModelReport, Report
@@ -29,6 +30,7 @@ from kd_core.figures.style import (
 from kd_core.system.formatting import in_sentence, megabytes, milliseconds, percent, points, signed
 
 Measure = Literal["accuracy", "size", "latency"]
+MOST_CLASSES = 40  # in a chart: the worst; a thousand would be megabytes that nobody can read
 
 
 def bars(report: Report, measure: Measure, *, dark: bool = False) -> go.Figure:
@@ -74,11 +76,19 @@ def confusion(report: Report, who: Role, *, dark: bool = False) -> go.Figure:
 
     A class has the number of its test texts beside it.
     """
-    labels = [label_of(name) for name in report.labels]
     counts = np.sum([scores.confusion for scores in report.models[who].seeds.values()], axis=0)
-    shares = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
+    title = f"Confusion: {in_sentence(NAMES[who])}"
+    shown: Sequence[int] = range(len(report.labels))
+    if len(shown) > MOST_CLASSES:
+        wrong = counts.sum(axis=0) + counts.sum(axis=1) - 2 * counts.diagonal()
+        shown = _first(-wrong)
+        title += f", the {MOST_CLASSES} most confused of {len(report.labels):,} classes"
+    support = counts.sum(axis=1)[shown] // len(report.models[who].seeds)
+    whole, counts = np.maximum(counts.sum(axis=1, keepdims=True), 1)[shown], counts[np.ix_(shown, shown)]
+    labels = [label_of(report.labels[i]) for i in shown]
+    shares = counts / whole
     figure = new_figure(
-        f"Confusion: {in_sentence(NAMES[who])}",
+        title,
         "Answer",
         "True class (test texts)",
         dark=dark,
@@ -102,8 +112,7 @@ def confusion(report: Report, who: Role, *, dark: bool = False) -> go.Figure:
         hovertemplate="%{customdata[1]}: %{customdata[0]} texts, %{z:.1%} of the class<extra></extra>",
     )
     names = {"tickvals": places, "ticktext": labels, "showgrid": False, "zeroline": False, "automargin": True}
-    figure.update_xaxes(names, ticktext=[label_of(name, 14) for name in report.labels])
-    support = counts.sum(axis=1) // len(report.models[who].seeds)
+    figure.update_xaxes(names, ticktext=[label_of(report.labels[i], 14) for i in shown])
     truth = [f"{label} ({texts:,})" for label, texts in zip(labels, support.tolist(), strict=True)]
     figure.update_yaxes(names, ticktext=truth, autorange="reversed")
     figure.update_layout(hovermode="closest")
@@ -202,15 +211,22 @@ def four_way(report: Report, *, dark: bool = False) -> go.Figure:
 
 def per_class(report: Report, *, dark: bool = False) -> go.Figure:
     """F1 of each class for all models; mean over the seeds."""
-    models = report.models
+    models, title = report.models, "F1 of each class"
     rows = {
-        who: [
-            float(np.mean([scores.per_class[i].f1 for scores in model.seeds.values()]))
-            for i in range(len(report.labels))
-        ]
+        who: np.mean([[of.f1 for of in scores.per_class] for scores in model.seeds.values()], axis=0)
         for who, model in models.items()
     }
-    return _dots("F1 of each class", "F1 (%)", report.labels, rows, dark)
+    shown: Sequence[int] = range(len(report.labels))
+    if len(shown) > MOST_CLASSES:
+        shown = _first(rows["student"])
+        title += f": the {MOST_CLASSES} of {len(report.labels):,} where the student's is lowest"
+    values = {who: f1[shown].tolist() for who, f1 in rows.items()}
+    return _dots(title, "F1 (%)", [report.labels[i] for i in shown], values, dark)
+
+
+def _first(values: NDArray[Any]) -> list[int]:
+    """Where the smallest of ``values`` are, in the order of the places."""
+    return sorted(np.argsort(values, kind="stable")[:MOST_CLASSES].tolist())
 
 
 def shifted(report: Report, *, dark: bool = False) -> go.Figure:

@@ -15,11 +15,11 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO
 
-import psutil
 import torch
 
 from kd_core.jobs.runner import LONGEST_STEP, LOOK_EVERY
 from kd_core.search.config import SearchConfig
+from kd_core.system.container import available_memory
 from kd_core.system.control import Control
 from kd_core.system.settings import fixed
 
@@ -28,7 +28,7 @@ MEMORY = 1.5e9  # bytes of a worker: torch, the teachers of all folds, and what 
 
 def workers_here(config: SearchConfig) -> int:
     """How many trainings at once; ``auto``: one a core, as far as memory goes, one where there is a GPU."""
-    room = int(psutil.virtual_memory().available / MEMORY)
+    room = int(available_memory() / MEMORY)
     auto = 1 if torch.cuda.is_available() else min(torch.get_num_threads(), room)
     return max(1, min(auto if config.workers == "auto" else fixed(config.workers), config.cells))
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import platform
 import re
 import subprocess
@@ -10,6 +9,8 @@ from pathlib import Path
 
 import psutil
 import torch
+
+from kd_core.system.container import cores
 
 
 def describe_machine() -> dict[str, str | int]:
@@ -20,7 +21,7 @@ def describe_machine() -> dict[str, str | int]:
     """
     machine: dict[str, str | int] = {
         "processor": _processor(),
-        "cores": len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1,
+        "cores": len(cores()),
         "memory_gb": round(psutil.virtual_memory().total / 1e9),
         "os": f"{platform.system()} {platform.machine()}",
         "python": platform.python_version(),
@@ -40,10 +41,3 @@ def _processor() -> str:
         command = ["/usr/sbin/sysctl", "-n", "machdep.cpu.brand_string"]
         name = subprocess.run(command, capture_output=True, text=True, check=False).stdout.strip()
     return name or platform.processor() or platform.machine()
-
-
-def cores() -> list[int]:
-    """The processor's cores that this process may use."""
-    if hasattr(os, "sched_getaffinity"):
-        return sorted(os.sched_getaffinity(0))
-    return list(range(os.cpu_count() or 1))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from pathlib import Path
 
 import streamlit as st
@@ -19,8 +19,9 @@ from pages.shared.visitors import has_log_in
 AGREED = "form.agreed"  # names that somebody has typed, or agreed to
 
 
-def agree(names: Iterable[str]) -> None:
-    st.session_state[AGREED] = {*st.session_state.get(AGREED, ()), *names}
+def agree(names: Collection[str]) -> None:
+    if names:
+        st.session_state[AGREED] = {*st.session_state.get(AGREED, ()), *names}
 
 
 def typed(key: str) -> None:

@@ -13,7 +13,7 @@ import pytest
 
 from kd_core import figures
 from kd_core.distillation.report import Report
-from kd_core.distillation.roles import Role
+from kd_core.distillation.roles import ROLES, Role
 from kd_core.figures.style import new_figure
 from tests import SAMPLES
 
@@ -300,3 +300,32 @@ def test_a_layout_goes_over_what_all_figures_share() -> None:
     assert (figure.layout.margin.t, figure.layout.margin.r) == (8, 12)
     assert (figure.layout.yaxis.range, figure.layout.yaxis.title.text) == ((0, 2), "Unit")
     assert [trace.type for trace in figure.data] == ["bar"]
+
+
+def test_of_many_classes_a_chart_shows_the_worst(report: dict) -> None:
+    """A thousand classes would be a chart of 90 MB."""
+    count, worst = 1_000, list(range(3, 1_000, 25))  # 40 of them
+    report["labels"] = [f"class {i}" for i in range(count)]
+    confusion = 9 * np.eye(count, dtype=int)
+    for i in worst:
+        confusion[i, (i + 25) % count] = 1 + i
+    for model in (report[who] for who in ROLES if report.get(who)):
+        for scores in model["seeds"].values():
+            example = scores["per_class"][0]
+            scores["per_class"] = [example | {"label": f"class {i}", "f1": 0.9} for i in range(count)]
+            scores["confusion"] = confusion.tolist()
+    for i in worst:
+        report["student"]["seeds"]["0"]["per_class"][i]["f1"] = 0.1
+    shown = [f"class {i}" for i in worst]
+    figure = figures.confusion(read(report), "student")
+    assert figure.layout.title.text.endswith(", the 40 most confused of 1,000 classes")
+    assert list(figure.layout.xaxis.ticktext) == shown
+    assert figure.layout.yaxis.ticktext[1] == f"class 28 ({9 + 29})"
+    shares = np.asarray(figure.data[0].z)
+    assert shares.shape == (40, 40)
+    assert shares[1, 1:3].tolist() == pytest.approx([9 / 38, 29 / 38])
+    assert len(figure.to_json()) < 1_000_000
+    dots = figures.per_class(read(report))
+    assert dots.layout.title.text == "F1 of each class: the 40 of 1,000 where the student's is lowest"
+    assert list(dots.layout.yaxis.ticktext) == shown
+    assert len(dots.data[0].y) == 40

@@ -251,7 +251,7 @@ def test_room_for_any_run(monkeypatch):
 
 def test_room_for_a_model(monkeypatch, tiny_config):
     config = tiny_config.change({"student.hidden": 64, "student.layers": 4})
-    teacher, student = (room._params(config.teacher, one) for one in (None, config.student))
+    teacher, student = (room._size(config.teacher, one).params for one in (None, config.student))
     assert student > 2 * teacher > 0
     copies = room.DISK_COPIES * 4
     only(monkeypatch, disk=500e6 + copies * teacher)
@@ -259,8 +259,13 @@ def test_room_for_a_model(monkeypatch, tiny_config):
     for who in ("student", "alone", "labelled_only"):
         with pytest.raises(RunError, match="MB free, and this needs about"):
             room.check_training(config, who)
-    only(monkeypatch, memory=room.MEMORY_COPIES * 4 * teacher)
+    # 4 layers, 16 texts of 64 tokens, hidden 32, 2 heads.
+    step = 4 * 16 * 64 * (68 * 32 + 10 * 2 * 64)
+    only(monkeypatch, memory=room.MEMORY_COPIES * 4 * teacher + step)
     room.check_training(config, "teacher")
+    for change in ({"teacher.batch_size": 17}, {"task.max_length": 65}):
+        with pytest.raises(RunError, match=r"^Training the teacher needs about \d+ MB of memory, and \d+ MB"):
+            room.check_training(config.change(change), "teacher")
     with pytest.raises(RunError, match=r"^Training the student needs about \d+ MB of memory, and \d+ MB are"):
         room.check_training(config, "alone")
 
@@ -271,7 +276,7 @@ def test_a_student_is_not_expected_to_keep_a_huge_vocabulary(monkeypatch):
     monkeypatch.setattr(room, "TRIMMED", 1000)
     for trim in (True, False):
         student = config.student.model_copy(update={"trim_vocabulary": trim})
-        sizes.append(room._params.__wrapped__(config.teacher, student))
+        sizes.append(room._size.__wrapped__(config.teacher, student).params)
     assert sizes[1] - sizes[0] == (30_522 - 1000) * 128
 
 
