@@ -347,6 +347,11 @@ class DistillConfig(Settings):
         values = {"version": VERSION, **self.model_dump(mode="json")}
         return yaml.safe_dump(values, sort_keys=False, allow_unicode=True)
 
+    def with_more_seeds(self, count: int) -> Self:
+        """A copy with the next ``count`` seeds after the largest. Raises: ConfigError."""
+        seeds = self.training.seeds
+        return self.change({"training.seeds": [*seeds, *range(max(seeds) + 1, max(seeds) + 1 + count)]})
+
     def change(self, changes: Mapping[str, Any]) -> Self:
         """A copy with ``{"objective.temperature": 2.0, ...}``. Raises: ConfigError."""
         data = self.model_dump(mode="json")

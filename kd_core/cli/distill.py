@@ -83,9 +83,15 @@ def distill(file: str | None, name: str, as_json: bool, **settings: str | bool |
 
 @click.command()
 @click.argument("run")
+@click.option(
+    "--add-seeds",
+    type=click.IntRange(1, 100),
+    metavar="N",
+    help="RUN is done: make a new one with N seeds more, which trains only their students.",
+)
 @as_json
-def resume(run: str, as_json: bool) -> None:
-    """Go on with RUN, which ended early, from its last checkpoint."""
+def resume(run: str, add_seeds: int | None, as_json: bool) -> None:
+    """Go on with RUN, which ended early, from its last checkpoint, or add seeds to one that is done."""
     if _is_helper():
         _help()
         return
@@ -96,6 +102,13 @@ def resume(run: str, as_json: bool) -> None:
     store = Store()
     store.interrupt_orphans(fate)
     row = store.run(find_run(run))
+    if add_seeds:
+        from kd_core.config import DistillConfig
+
+        done = store.report(row.id)
+        config = DistillConfig.from_dict(done.config).with_more_seeds(add_seeds)
+        _show(start(store, config, name=f"{row.title}, {len(config.training.seeds)} seeds"), as_json)
+        return
     abandoned = row.status == "queued" and not (row.owner and alive(row.owner))
     if row.status not in RESUMABLE and not abandoned:
         raise RunError(f"Run {row.id} is {row.status}; only one that ended early can be resumed.")

@@ -186,6 +186,7 @@ def test_the_map_and_the_two_choices(app: App, store: Store) -> None:
     assert shown["T 4, alpha 0.5"] == ("85.1 %", "± 0.5 standard error")
     assert shown["T 4, alpha 0.3"] == ("85.0 %", "± 0.6 standard error")
     assert "0.1 points below the best (standard error" in words(page)
+    assert "The best of 4 settings was picked on these very texts, which flatters it" in words(page)
     assert alts(page)[0] == (
         "Accuracy on held-out texts by temperature and alpha: 4 of 4 settings done; the best is T 4, "
         "alpha 0.5 with 85.1 %; 2 cannot be told from it"

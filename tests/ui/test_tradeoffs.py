@@ -75,6 +75,7 @@ def test_a_first_run_shows_its_models_and_how_to_get_more(app: App, runs: Store)
     assert "**Most accurate:** distilled student, PyTorch of Demo" in words(
         page
     )  # as the teacher, but smaller
+    assert "Picked from 3 by the texts that it is judged on: luck is picked too" in words(page)
     assert "2 others that fit may be as good: 524 texts cannot tell them apart." in words(page)
     assert "ONNX and int8 forms of these models appear here once a run is benchmarked" in words(page)
 

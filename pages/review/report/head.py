@@ -71,16 +71,14 @@ def _more_seeds(run: RunRow, report: Report) -> None:
     """A new run with two seeds more: teacher, knowledge, cached controls and this run's students are kept."""
     config = DistillConfig.from_dict(report.config)
     seeds = config.training.seeds
-    more = tuple(range(max(seeds) + 1, max(seeds) + 3))
-    if max(more) <= LAST_SEED and st.button(
+    if max(seeds) + 2 <= LAST_SEED and st.button(
         "Add two seeds",
         icon=":material/casino:",
         key="report.seeds",
         help=f"Train the students {len(seeds) + 2} times in all; what is trained already stays",
     ):
         title = f"{run.title}, {len(seeds) + 2} seeds"
-        changed = config.change({"training.seeds": [*seeds, *more]})
-        run_id = runner().submit(changed, title, token=f"seeds {run.id}")
+        run_id = runner().submit(config.with_more_seeds(2), title, token=f"seeds {run.id}")
         st.switch_page(addresses.DISTILL, query_params={"run": run_id})
 
 

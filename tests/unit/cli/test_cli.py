@@ -727,6 +727,15 @@ def test_resume(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[s
     assert capsys.readouterr().err == f"kd: Run {RUN} is done; only one that ended early can be resumed.\n"
 
 
+def test_seeds_are_added_to_a_run_that_is_done(monkeypatch: pytest.MonkeyPatch) -> None:
+    seen = use_engine(monkeypatch, finishes)
+    assert main(["distill", "--name", "first"]) == 0
+    before = Store().report(Store().runs()[0].id).config["training"]["seeds"]
+    assert main(["resume", "last", "--add-seeds", "2"]) == 0
+    assert seen[-1].training.seeds == (*before, max(before) + 1, max(before) + 2)
+    assert Store().runs()[0].name == f"first, {len(before) + 2} seeds"
+
+
 def test_a_job_of_a_newer_version_is_not_resumed(capsys: pytest.CaptureFixture[str]) -> None:
     newer: Any = "pruning"
     Store().create_run(RUN, {}, kind=newer, status="stopped")
