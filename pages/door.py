@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+from collections import deque
 from urllib.parse import unquote
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -9,6 +11,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from pages.shared.visitors import is_admitted
 
 UPLOADS = "/_stcore/upload_file/"
+MOST_UPLOADS, SECONDS = 30, 60.0  # of one session
 FRAMES = (b"content-security-policy", b"frame-ancestors 'self'")
 
 
@@ -17,6 +20,7 @@ class Door:
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
+        self._uploads: dict[str, deque[float]] = {}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -28,7 +32,19 @@ class Door:
             await send(message)
 
         _, found, rest = unquote(scope["path"]).partition(UPLOADS)
-        if found and scope["method"] != "OPTIONS" and not is_admitted(rest.split("/")[0]):
-            await send_with_policy({"type": "http.response.start", "status": 403, "headers": []})
-            return await send({"type": "http.response.body", "body": b"Log in first."})
+        if found and scope["method"] != "OPTIONS" and (refused := self._refuse(rest.split("/")[0], scope)):
+            await send_with_policy({"type": "http.response.start", "status": refused, "headers": []})
+            return await send({"type": "http.response.body", "body": b"Log in first, or wait a minute."})
         return await self._app(scope, receive, send_with_policy)
+
+    def _refuse(self, session: str, scope: Scope) -> int:
+        """The status of a request that goes no further; else 0."""
+        if not is_admitted(session):
+            return 403
+        if scope["method"] == "DELETE":  # a file is taken out of the form again
+            return 0
+        now, last = time.monotonic(), self._uploads.setdefault(session, deque(maxlen=MOST_UPLOADS))
+        if len(last) == MOST_UPLOADS and now - last[0] < SECONDS:
+            return 429
+        last.append(now)
+        return 0

@@ -41,6 +41,7 @@ BEAT_EVERY = 5.0
 SWEEP_EVERY = 15.0  # between looks for runs whose process went away
 LONGEST_STEP = 60.0  # waited for at exit, with its checkpoint
 LONGEST_OUTAGE = 60.0  # of the database, when a run ends
+MOST_QUEUED = 100  # runs that wait: more is a mistake, or somebody who means no good
 LONGEST_PAUSE = 60.0  # after errors, before the queue is looked at again
 
 
@@ -214,12 +215,18 @@ class Runner:
         """Queue a run, or a job of another ``kind`` that there is a handler for; its id.
 
         A ``token`` that was seen before (a double click) gets the same one again.
+        Raises: RunError, where too many wait already.
         """
         from kd_core.distillation.run_folder import new_id
 
         with self._submitting:  # two clicks arrive on two threads
             if token in self._tokens:
                 return self._tokens[token]
+            if (waiting := len(self._store.runs(status=("queued",)))) >= MOST_QUEUED:
+                raise RunError(
+                    f"{waiting:,} runs wait in the queue, and at most {MOST_QUEUED:,} may. Wait, or "
+                    "delete some of them."
+                )
             run_id = new_id(datetime.now(UTC))
             self._store.create_run(run_id, config.model_dump(mode="json"), kind=kind, name=name)
             if token is not None:

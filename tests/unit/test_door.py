@@ -35,6 +35,21 @@ def test_a_session_that_was_not_let_in_uploads_nothing(monkeypatch: pytest.Monke
     assert ask("/_stcore/health", "GET")[0] == 200
 
 
+def test_a_session_uploads_so_many_files_a_minute(monkeypatch: pytest.MonkeyPatch) -> None:
+    now = [0.0]
+    monkeypatch.setattr(visitors, "_ADMITTED", {"one", "other"})
+    monkeypatch.setattr(door.time, "monotonic", lambda: now[0])
+    gate = door.Door(None)  # type: ignore[arg-type]
+
+    def upload(session: str, method: str = "PUT") -> int:
+        return gate._refuse(session, {"method": method})
+
+    assert [upload("one") for _ in range(31)] == [0] * 30 + [429]
+    assert (upload("other"), upload("one", "DELETE")) == (0, 0)
+    now[0] = 61
+    assert upload("one") == 0
+
+
 def test_no_other_page_may_show_this_one_inside() -> None:
     for path in ("/", "/_stcore/upload_file/stranger/1"):
         assert ask(path)[1][b"content-security-policy"] == b"frame-ancestors 'self'"

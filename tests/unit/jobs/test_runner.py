@@ -140,6 +140,19 @@ def test_clicks_at_the_same_moment_are_one_run(store, runner):
     assert len(set(ids)) == len(store.runs()) == 1
 
 
+def test_the_queue_has_an_end(store, monkeypatch):
+    monkeypatch.setattr(module, "MOST_QUEUED", 2)
+    one = Runner(store, {})  # which takes none
+    first, _ = one.submit(CONFIG), one.submit(CONFIG)
+    with pytest.raises(
+        RunError, match=r"^2 runs wait in the queue, and at most 2 may\. Wait, or delete some"
+    ):
+        one.submit(CONFIG)
+    assert len(store.runs()) == 2
+    one.cancel(first)
+    one.submit(CONFIG)
+
+
 def test_cancel_in_the_queue(store, runner):
     handler = Steps()
     subject = runner(handler)
