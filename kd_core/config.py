@@ -29,7 +29,9 @@ if TYPE_CHECKING:
 else:
     Divergence = Literal[tuple(CARDS)]
 Initialisation = Literal["random", "teacher_layers", "teacher_vectors", "projected", "pretrained"]
-Precision = Literal["fp32", "bf16"]
+Precision = Literal["fp32", "bf16", "fp16"]
+AnswerKind = Literal["probabilities", "log_probabilities", "logits", "labels"]
+Gold = Literal["rows", "test", "none"]
 Tracker = Literal["tensorboard", "mlflow", "wandb", "trackio"]
 
 LAST_SEED = 2**32 - 1  # numpy takes no larger one
@@ -48,6 +50,12 @@ VERSION = 4
 
 # What a run did before there was a setting, as {"section.name": value}: all settings that 0.1 did not have.
 LEGACY: dict[str, Any] = {
+    "task.knowledge": None,
+    "task.answer_columns": [],
+    "task.answers": "guess",
+    "task.gold": "any",
+    "task.normalise": False,
+    "task.smoothing": 0.1,
     "objective.class_weights": "none",
     "training.metric": "accuracy",
     "student.fill_vocabulary": 0,
@@ -87,6 +95,22 @@ class TaskConfig(Settings):
     transfer_file: str | None = setting(None, "File of unlabelled texts that only the teacher labels")
     encoding: str | None = setting(None, "Encoding of the files, for example latin-1 (UTF-8 when not given)")
     delimiter: str | None = setting(None, "Column separator of the files (detected when not given)")
+    knowledge: str | None = setting(
+        None, "File of texts with the answers of any teacher, in place of a task and of teaching one"
+    )
+    answer_columns: Several[str] = setting(
+        (), "Columns with the teacher's answers: one a class, or one with its choice (guessed when not given)"
+    )
+    answers: AnswerKind | Literal["guess"] = setting("guess", "What the answers are; a guess is said")
+    gold: Gold | Literal["any"] = setting(
+        "any",
+        "Where a file of answers has gold labels: in its rows, in the test file alone, or none (any: where "
+        "they are); without any, agreement with the teacher is measured",
+    )
+    normalise: bool = setting(False, "Divide answers that do not sum to 1 by their sum")
+    smoothing: float = setting(
+        0.1, "Of a teacher that gives labels alone: what the other classes share", ge=0, le=0.5
+    )
     drop_empty: bool = setting(False, "Drop rows whose label is blank")
     merge_labels: bool = setting(False, "Merge labels that differ only in case or surrounding spaces")
     drop_overlap: bool = setting(False, "Drop training texts that occur in the test file too")
@@ -100,6 +124,23 @@ class TaskConfig(Settings):
     max_length: Annotated[int, Field(ge=8, le=8192)] | Auto = setting(
         "auto", "Tokens kept of each text (auto: what the task's texts need, up to 256)"
     )
+
+    @property
+    def learns_choices(self) -> bool:
+        """Whether the labels that students learn from are a teacher's choices; of a resolved config."""
+        return self.gold in ("test", "none")
+
+    @property
+    def measures(self) -> Literal["accuracy", "agreement"]:
+        """What the share of right answers is, on the test texts."""
+        return "agreement" if self.gold == "none" else "accuracy"
+
+    @model_validator(mode="before")
+    @classmethod
+    def _file_of_answers_is_the_task(cls, values: Any) -> Any:
+        if isinstance(values, Mapping) and isinstance(values.get("knowledge"), str):
+            return {**values, "name": values["knowledge"]}
+        return values
 
 
 class Architecture(Settings):
@@ -126,6 +167,9 @@ class Architecture(Settings):
         if hidden % heads:
             raise ValueError(f"must divide the hidden size {hidden}, got {heads}")
         return heads
+
+
+INTERMEDIATE = ("hidden_weight", "cosine_weight", "attention_weight", "relation_weight")
 
 
 class TeacherConfig(Architecture):
@@ -223,7 +267,7 @@ class ObjectiveConfig(Settings):
     @property
     def needs_teacher_online(self) -> bool:
         """Intermediate terms compare inner states, which are not recorded."""
-        return any((self.hidden_weight, self.cosine_weight, self.attention_weight, self.relation_weight))
+        return any(getattr(self, name) for name in INTERMEDIATE)
 
 
 class TrainingConfig(Settings):
@@ -252,7 +296,9 @@ class TrainingConfig(Settings):
         (0,), "Seeds, for example 0,1,2: each trains its own students", legal=SEEDS, min_length=1
     )
     precision: Precision | Auto = setting(
-        "auto", "Arithmetic of the matrix products (auto: bf16 where the processor has it)"
+        "auto",
+        "Arithmetic of the matrix products (auto: bf16 where processor or GPU compute it, fp16 on "
+        "older GPUs)",
     )
     report_to: Several[Tracker] = setting(
         (), "Experiment trackers that hear of the losses too, for example tensorboard,mlflow"

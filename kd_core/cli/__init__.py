@@ -12,7 +12,9 @@ from collections.abc import Sequence
 import click
 
 from kd_core.cli.app import app
+from kd_core.cli.ask import ask, suspects
 from kd_core.cli.bench import bench
+from kd_core.cli.cascade import cascade
 from kd_core.cli.clean import clean
 from kd_core.cli.distill import distill, resume
 from kd_core.cli.export import export
@@ -67,7 +69,9 @@ def kd() -> None:
 
 COMMANDS = (
     app,
+    ask,
     bench,
+    cascade,
     clean,
     delete,
     distill,
@@ -81,6 +85,7 @@ COMMANDS = (
     search,
     show,
     stop,
+    suspects,
     tasks,
 )
 for command in COMMANDS:

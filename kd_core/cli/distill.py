@@ -168,7 +168,8 @@ def with_absolute_paths(config: DistillConfig) -> DistillConfig:
 
     known = {"task.name": TASKS, "teacher.model": TEACHERS, "student.model": STUDENTS}
     changes: dict[str, Any] = {}
-    for place in ("task.name", "task.test_file", "task.transfer_file", "teacher.model", "student.model"):
+    files = ("task.name", "task.knowledge", "task.test_file", "task.transfer_file")
+    for place in (*files, "teacher.model", "student.model"):
         section, _, name = place.partition(".")
         value = getattr(getattr(config, section), name)
         if value and value not in known.get(place, ()) and os.path.exists(value):

@@ -33,6 +33,8 @@ def export(run: str, to: str, onnx: bool, int8: bool, calibrate: bool, as_json: 
     run_id = find_run(run)
     from kd_core.deployment.export import ExportConfig, check
     from kd_core.deployment.staircase import comparisons
+    from kd_core.distillation.report import Report
+    from kd_core.distillation.run_folder import find
     from kd_core.jobs.states import RESUMABLE
     from kd_core.jobs.store import Store
 
@@ -52,8 +54,10 @@ def export(run: str, to: str, onnx: bool, int8: bool, calibrate: bool, as_json: 
         f"\nOn {report['texts']:,} test texts. Latency p50 and p95 in ms: "
         f"{what_is_timed(1, 1, tokenizer=True)}, one at a time."
     )
-    headings = ("", "Accuracy", "Size", "p50", "p95", "Against the teacher")
     teacher = report["forms"][0]
+    whom = "teacher" if teacher["who"] == "teacher" else "first"
+    measured = Report.read(find(run_id)).measures.capitalize()
+    headings = ("", measured, "Size", "p50", "p95", f"Against the {whom}")
     rows = [_row(form, teacher) for form in report["forms"]]
     out.print(table(headings, rows, numbers=(1, 2, 3, 4)))
     out.print()

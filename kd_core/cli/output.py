@@ -59,11 +59,11 @@ def stray_prints_to_stderr() -> Iterator[None]:
 
 def print_report(out: Console, report: Report) -> None:
     """The run's table, its accuracy on other texts, the verdict, and where it lies."""
-    models = {NAMES[who]: model for who, model in report.models.items()}
-    headings = ("", "Accuracy", "Macro-F1", "Parameters", "Size", "p50", "p95")
-    timed = report.student.latency_ms
+    models = {NAMES[who]: model for who, model in report.judged.items()}
+    headings = ("", report.measures.capitalize(), "Macro-F1", "Parameters", "Size", "p50", "p95")
+    timed = report.timing
     out.print(
-        f"\nOn {report.verdict.n:,} test texts. "
+        f"\nOn {report.rows['test']:,} test texts. "
         f"Latency p50 and p95 in ms: {what_is_timed(timed.batch, timed.threads, timed.tokenizer)}."
     )
     out.print(table(headings, [(name, *_result(model)) for name, model in models.items()], range(1, 7)))
@@ -73,8 +73,12 @@ def print_report(out: Console, report: Report) -> None:
         rows = [
             (name, percent(model.accuracy), *(percent(model.shifted[shift]) for shift in shifts))
             for name, model in models.items()
+            if model.shifted  # a file has no answers to texts that are not in it
         ]
-        out.print("\nAccuracy on the test texts, and on texts that the models were not made for.")
+        out.print(
+            f"\n{report.measures.capitalize()} on the test texts, and on texts that the models were "
+            "not made for."
+        )
         out.print(table(("", "test", *shifts), rows, range(1, len(shifts) + 2)))
 
     for line in (report.sentence, *report.notes, f"Run {report.run_id}: {report.folder}"):
@@ -87,6 +91,5 @@ def _result(model: ModelReport) -> tuple[str, ...]:
         percent(model.macro_f1),
         count(model.params),
         megabytes(model.size_mb),
-        f"{model.latency_ms.p50:.2f}",
-        f"{model.latency_ms.p95:.2f}",
+        *("" if time is None else f"{time:.2f}" for time in (model.p50, model.p95)),
     )

@@ -22,11 +22,15 @@ def load_task(config: TaskConfig) -> Task:
     does not go with it.
     """
     # Here, since the readers import datasets and pandas: seconds that the sub-modules' users need not wait.
+    from kd_core.data.answers import load_answers
     from kd_core.data.bundled import TASKS, load_bundled
     from kd_core.data.files import load_files
     from kd_core.data.hub import PREFIX, load_hub
     from kd_core.data.read import KINDS
 
+    if config.knowledge:
+        _refuse_remote(config.knowledge, "knowledge")
+        return load_answers(config)
     if config.name in TASKS:
         return load_bundled(config)
     _refuse_remote(config.name.removeprefix(PREFIX), "task")

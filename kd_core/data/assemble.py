@@ -76,26 +76,30 @@ def build_task(
     config: TaskConfig,
     notes: list[str],
     label_order: Sequence[str] = (),
+    *,
+    chosen: bool = False,
 ) -> Task:
     """A task from clean rows; ``parts`` has ``train``, and may have ``test``, or ``validation`` and ``test``.
 
     What is missing is split off train: 60 % / 15 % / 25 %, or 80 % / 20 % where there is a test part; texts
-    that differ only in case and white space stay together. Labels are in ``label_order`` or sorted.
+    that differ only in case and white space stay together. Labels are in ``label_order`` or sorted. Those
+    that were ``chosen`` by a teacher are kept all, however few texts they have.
     Raises: DataError if the labels or the splits cannot be used.
     """
     rows = pd.concat([part.assign(part=key) for key, part in parts.items()], ignore_index=True)
-    rows["label"] = _merge_labels(rows["label"], config.merge_labels, notes)
+    rows["label"] = merge_labels(rows["label"], config.merge_labels, notes)
     # Texts with one number count as the same text.
     rows["key"] = pd.factorize(rows["text"].map(normalised))[0]
     _note_contradictions(rows, notes)
     rows = _without_overlap(rows, config.drop_overlap, notes)
     train = rows["part"] == "train"
-    _check_seen(rows, train)
-    _check_classes(rows[train], needed=3 - len(set(parts) & {"validation", "test"}))
+    if not chosen:
+        _check_seen(rows, train)
+    _check_classes(rows[train], needed=1 if chosen else 3 - len(set(parts) & {"validation", "test"}))
 
     used = set(rows["label"])
     order = dict.fromkeys(label.strip() for label in label_order)
-    labels = [label for label in order if label in used] or sort_labels(used)
+    labels = [label for label in order if label in used or chosen] or sort_labels(used)
     rows["label"] = rows["label"].map({label: place for place, label in enumerate(labels)}).astype("int64")
     splits = _splits(rows, parts, config.split_seed)
     held_out = pd.concat([splits["validation"], splits["test"]])
@@ -116,7 +120,7 @@ def sort_labels(labels: Iterable[str]) -> list[str]:
     return sorted(numbers, key=lambda label: (numbers[label] or 0.0, label))
 
 
-def _merge_labels(labels: pd.Series[str], allowed: bool, notes: list[str]) -> pd.Series[str]:
+def merge_labels(labels: pd.Series[str], allowed: bool, notes: list[str]) -> pd.Series[str]:
     counts = {str(label): int(count) for label, count in labels.value_counts().items()}
     if len(counts) > MAX_CLASSES:
         raise DataError(

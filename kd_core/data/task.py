@@ -4,14 +4,19 @@ from __future__ import annotations
 
 import hashlib
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from secrets import token_hex
 from typing import Any
 
+import numpy as np
 from datasets import Dataset, DatasetInfo, Features, Value
 from datasets.table import InMemoryTable
+from numpy.typing import NDArray
+
+from kd_core.config import AnswerKind, Gold
+from kd_core.data.splits import normalised
 
 LABELLED = Features({"text": Value("string"), "label": Value("int64")})
 UNLABELLED = Features({"text": Value("string")})
@@ -39,6 +44,23 @@ def _dataset(columns: dict[str, list[Any]], features: Features) -> Dataset:
 
 
 @dataclass(frozen=True)
+class Answers:
+    """What a teacher that is a file says: ``logits`` (N, C), and the row of each ``normalised`` text.
+
+    ``kind`` is how the file says it, ``gold`` where the labels are a person's and not the teacher's choices.
+    """
+
+    rows: Mapping[str, int]
+    logits: NDArray[np.float32]
+    kind: AnswerKind
+    gold: Gold
+
+    def of(self, texts: Iterable[str]) -> NDArray[np.float32]:
+        """(texts, C), for texts of the file."""
+        return self.logits[[self.rows[normalised(text)] for text in texts]]
+
+
+@dataclass(frozen=True)
 class Task:
     """A labelled text-classification problem with fixed splits.
 
@@ -55,6 +77,7 @@ class Task:
     transfer: Dataset
     shifted: dict[str, Dataset] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
+    answers: Answers | None = None  # of a teacher that is a file
 
     @cached_property
     def fingerprint(self) -> str:
@@ -62,6 +85,8 @@ class Task:
         digest = hashlib.sha256("\x1f".join(self.labels).encode())
         for split in (self.train, self.validation, self.transfer):
             digest.update(content_hash(split).encode())
+        if self.answers:
+            digest.update(np.ascontiguousarray(self.answers.logits).tobytes())
         return digest.hexdigest()
 
 

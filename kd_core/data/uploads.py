@@ -33,7 +33,7 @@ from kd_core.system.paths import home, make_home
 SETTINGS = "task.json"
 SPARE_BYTES = 200 * 10**6  # what a full disk leaves to the runs
 # Fields of TaskConfig that name a file -> the folder of that file.
-PLACES = {"name": "", "test_file": "test", "transfer_file": "transfer"}
+PLACES = {"name": "", "knowledge": "", "test_file": "test", "transfer_file": "transfer"}
 PREVIEW_ROWS = 8
 
 
@@ -110,6 +110,8 @@ def recoded(upload: Upload, encoding: str) -> Upload:
 def check(files: Mapping[str, Upload], settings: TaskConfig) -> Summary:
     """What ``files`` would give as a task; keeps nothing. They are by the fields of ``PLACES``, "name" first.
 
+    With ``settings.knowledge``, whatever it is, "name" is a file of a teacher's answers.
+
     Raises: DataError, naming the setting that helps where there is one.
     """
     with tempfile.TemporaryDirectory(prefix="kd-upload-") as folder:
@@ -122,6 +124,7 @@ def save(files: Mapping[str, Upload], settings: TaskConfig) -> SavedTask:
     Raises: DataError if they are no usable task, or if there is no room for them.
     """
     digest = hashlib.sha256(settings.model_dump_json(exclude=set(PLACES)).encode())
+    digest.update(b"answers" if settings.knowledge else b"")
     for field, upload in sorted(files.items()):
         digest.update(f"\0{field}\0{len(upload.data)}\0".encode() + upload.data)
     place = root() / f"{digest.hexdigest()[:12]}-{Path(safe_name(files['name'].name)).stem}"
@@ -175,6 +178,8 @@ def _write(folder: Path, files: Mapping[str, Upload], settings: TaskConfig) -> T
         path.parent.mkdir(exist_ok=True)
         path.write_bytes(upload.data)
         paths[field] = str(path)
+    if settings.knowledge:  # a file of answers is the task
+        paths["knowledge"] = paths["name"]
     return settings.model_copy(update=paths)
 
 
@@ -209,5 +214,5 @@ def _read(place: Path) -> SavedTask:
         id=place.name,
         name=paths["name"].name,
         config=stored.model_copy(update={field: str(path) for field, path in paths.items()}),
-        size_bytes=sum(path.stat().st_size for path in paths.values()),
+        size_bytes=sum(path.stat().st_size for path in set(paths.values())),
     )

@@ -213,7 +213,10 @@ def from_run(report: Report) -> list[Measured]:
 
     A run keeps two quantiles, so the rate is that of the log-normal distribution through them.
     """
-    times = {who: report.models[who].latency_ms for who, runtime in FORMS if runtime == "pytorch"}
+    models = {
+        who: report.models[who] for who, runtime in FORMS if runtime == "pytorch" and who in report.models
+    }
+    times = {who: model.latency_ms for who, model in models.items() if model.latency_ms}
     return [
         Measured(form_name(who, "pytorch"), 1, 1000 / lognormal_mean(ms.p50, ms.p95), ms.p95, None)
         for who, ms in times.items()

@@ -79,7 +79,9 @@ def export_run(
     report = Report.read(folder)
     calibrated = scaled(folder, report, "student") if config.calibrate else None
     texts, labels = test_split(config.run)
-    stages: list[tuple[Role, Runtime]] = [("teacher", "pytorch"), *(("student", r) for r in config.runtimes)]
+    stages: list[tuple[Role, Runtime]] = [("student", runtime) for runtime in config.runtimes]
+    if not report.teacher_is_file:
+        stages.insert(0, ("teacher", "pytorch"))
     converted = len(config.runtimes) - 1
     others = shifted_splits(config.run) if converted else {}
     total = len(texts) * (len(stages) + 1) + converted * sum(len(split[0]) for split in others.values())

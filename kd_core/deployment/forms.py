@@ -145,7 +145,7 @@ def open_form(run_id: str, who: Role, runtime: Runtime, *, threads: int | None =
         labels=tuple(report.labels),
         max_length=report.config["task"]["max_length"],
         size_mb=size_mb(path) if runtime == "pytorch" else path.stat().st_size / 1e6,
-        params=report.models[who].params,
+        params=report.models[who].params or 0,
         pad_token_id=config.get("pad_token_id") or 0,
         forward=_pytorch(path, threads) if runtime == "pytorch" else _onnx(path, threads),
     )
@@ -196,6 +196,11 @@ def shifted_splits(run_id: str) -> dict[str, Split]:
 
 def _source(folder: Path, report: Report, who: Role) -> Path:
     """The model's Hugging Face folder, whole."""
+    if who == "teacher" and report.teacher_is_file:
+        raise RunError(
+            f"The teacher of run {folder.name} is a file of answers, not a network: it has no answer "
+            "to a new text."
+        )
     teacher = paths.caches() / "teachers" / report.teacher_key
     seed = report.config["training"]["seeds"][0]
     source = teacher if who == "teacher" else folder / run_folder.STUDENTS / f"{who}-{seed}"

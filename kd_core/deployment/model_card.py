@@ -99,15 +99,17 @@ def model_card(
         onnx_code=ONNX.format(file=onnx[-1]) if onnx else "",
         controls=[ROLES[who] for who in report.models if who not in ("teacher", "student")],
         models=_markdown(_models(report)),
-        forms=_markdown(staircase.table(forms)),
+        forms=_markdown(staircase.table(forms).rename(columns={"Accuracy": report.measures.capitalize()})),
         files=files,
-        conditions=staircase.conditions(forms, report.machine, report.rows["test"]),
+        conditions=staircase.conditions(forms, report.machine, report.rows["test"]).replace(
+            "Accuracy", report.measures.capitalize(), 1
+        ),
         shifted=_markdown(_shifted(report)) if shifted else "",
         calibrated=calibrated,
         ece_floor=floor(first.reliability),
         after_floor=floor(calibrated.after.reliability) if calibrated else None,
         bins=ECE_BINS,
-        start=FROM_TEACHER.get(config["student"]["init"]),
+        start=None if report.teacher_is_file else FROM_TEACHER.get(config["student"]["init"]),
         worst=min(shifted.items(), key=lambda item: item[1]) if shifted else None,
         percent=percent,
         plus_minus=plus_minus,
@@ -140,6 +142,8 @@ def _metadata(config: Mapping[str, Any], files: Mapping[str, str | None], first:
     if teacher in files:
         base = None
     measured = {"accuracy": ("Accuracy", first.accuracy), "f1": ("Macro-F1", first.macro_f1)}
+    if config["task"].get("gold") == "none":
+        measured = {"agreement": ("Agreement with the teacher", first.accuracy)}
     return ModelCardData(
         language=ORIGINS[task].code if task in ORIGINS else None,
         license="other",
@@ -181,14 +185,14 @@ def _models(report: Report) -> pd.DataFrame:
         [
             {
                 "Model": NAMES[who],
-                "Accuracy": percent(model.accuracy),
+                report.measures.capitalize(): percent(model.accuracy),
                 "95 % interval": f"{percent(model.low)} to {percent(model.high)}",
                 "Macro-F1": percent(model.macro_f1),
                 "Calibration error": percent(model.ece),
                 "Parameters": count(model.params),
                 "Size": megabytes(model.size_mb),
             }
-            for who, model in report.models.items()
+            for who, model in report.judged.items()
         ]
     )
 
@@ -199,6 +203,7 @@ def _shifted(report: Report) -> pd.DataFrame:
             {"Model": NAMES[who], "Test texts": percent(model.accuracy)}
             | {plain(name).capitalize(): percent(accuracy) for name, accuracy in model.shifted.items()}
             for who, model in report.models.items()
+            if model.shifted
         ]
     )
 

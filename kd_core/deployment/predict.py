@@ -18,7 +18,7 @@ from kd_core.distillation import run_folder
 from kd_core.distillation.calibration import temperature_of
 from kd_core.distillation.metrics import softmax
 from kd_core.distillation.report import Report
-from kd_core.distillation.roles import CORE, NAMES, Role
+from kd_core.distillation.roles import NAMES, Role
 from kd_core.errors import DataError
 from kd_core.system.control import Control
 
@@ -61,17 +61,21 @@ class Answer:
 
 
 def open_models(run_id: str) -> dict[Role, OpenForm]:
-    """Teacher, distilled student and student alone (first seed) in PyTorch. Raises: RunError."""
+    """Teacher, distilled student and student alone (first seed) in PyTorch. Raises: RunError.
+
+    Without a teacher that is a file; where nobody learned alone, with the student of hard answers.
+    """
     from kd_core.deployment.forms import open_form
 
-    return {who: open_form(run_id, who, "pytorch") for who in CORE}
+    report = Report.read(run_folder.find(run_id))
+    return {who: open_form(run_id, who, "pytorch") for who in report.answering}
 
 
 def temperatures(run_id: str) -> dict[Role, float]:
     """For each model the T for which softmax(logits / T) fits the validation texts best. Raises: RunError."""
     folder = run_folder.find(run_id)
     report = Report.read(folder)
-    return {who: temperature_of(folder, report, who) for who in CORE}
+    return {who: temperature_of(folder, report, who) for who in report.answering}
 
 
 def predict_texts(run_id: str, texts: Sequence[str], *, calibrated: bool = False) -> dict[str, Any]:
@@ -162,7 +166,7 @@ def largest_agreement(answers: Mapping[Role, str]) -> list[Role]:
 def agreement(answers: Mapping[Role, str]) -> str:
     """Who says the same: "All three", "Teacher and distilled student", ..., "None"."""
     same = [NAMES[who] for who in largest_agreement(answers)]
-    if len(same) == len(answers):
+    if len(same) == len(answers) > 2:
         return "All three"
     return f"{same[0]} and {same[1].lower()}" if len(same) > 1 else "None"
 
@@ -171,6 +175,10 @@ def agreement_sentence(answers: Mapping[Role, str]) -> str:
     """The same as a sentence: "Teacher and distilled student say sport; the student alone says tech."."""
     same = largest_agreement(answers)
     others = [f"the {NAMES[who].lower()} says {answer}" for who, answer in answers.items() if who not in same]
+    if len(answers) == 1:  # the teacher is a file, and has given labels alone
+        return f"{NAMES[same[0]]}: {answers[same[0]]}."
+    if len(same) == 1 and "teacher" not in answers:
+        return f"{NAMES[same[0]]}: {answers[same[0]]}; {'; '.join(others)}."
     if len(same) == 1:
         return f"Each says something else: the teacher says {answers[same[0]]}, {', '.join(others)}."
     return "; ".join([f"{agreement(answers)} say {answers[same[0]]}", *others]) + "."

@@ -25,6 +25,7 @@ TEXT_BY_TEXT = (
     "Text by text: right answers that a form loses and gains against its model in PyTorch (the student in "
     "PyTorch: against the teacher), and the 95 % interval of the difference in points."
 )
+WHOM = {"teacher": "the teacher", "student": "the distilled student"}
 
 
 def label(form: FormReport) -> str:
@@ -46,15 +47,15 @@ def steps(forms: Sequence[FormReport]) -> list[FormReport]:
 
 
 def sentences(forms: Sequence[FormReport]) -> dict[str, str]:
-    """What each step below the teacher costs and buys, by its short label.
+    """What each step below the first costs and buys, by its short label; a teacher that is a file is no step.
 
     "34x smaller and 13x faster than the teacher; 0.2 points less accurate than the distilled student, ..."
     """
-    teacher, *below = steps(forms)
+    first, *below = steps(forms)
+    student = next(form for form in (first, *below) if form["who"] == "student")
+    base = {form["name"]: first if form is student else student for form in below}
     return {
-        short_label(form): f"{_cheaper(form, teacher)}; "
-        + _accuracy(form, teacher if number == 0 else below[0], "teacher" if number == 0 else "student")
-        for number, form in enumerate(below)
+        short_label(form): f"{_cheaper(form, first)}; {_accuracy(form, base[form['name']])}" for form in below
     }
 
 
@@ -93,11 +94,11 @@ def conditions(forms: Sequence[FormReport], machine: Mapping[str, str | int], ro
 def _cheaper(form: FormReport, teacher: FormReport) -> str:
     size = compared(teacher["size_mb"] / form["size_mb"], "smaller", "larger")
     speed = compared(teacher["latency_ms"]["p50"] / form["latency_ms"]["p50"], "faster", "slower")
-    return f"{size} and {speed} than the teacher"
+    return f"{size} and {speed} than {WHOM[teacher['who']]}"
 
 
-def _accuracy(form: FormReport, other: FormReport, who: str) -> str:
-    whom = "the teacher" if who == "teacher" else "the distilled student"
+def _accuracy(form: FormReport, other: FormReport) -> str:
+    whom = WHOM[other["who"]]
     difference = form["accuracy"] - other["accuracy"]
     direction = "more" if difference > 0 else "less"
     said = f"{points(abs(difference)).lstrip('+')} {direction} accurate than {whom}"

@@ -14,6 +14,7 @@ from kd_core.distillation.roles import Role
 
 Stage = Literal["teach", "record", "distil", "validate"]
 STAGES: tuple[Stage, ...] = ("teach", "record", "distil", "validate")
+NOT_NEEDED = "Teaching is not needed: the teacher is a file, whose answers are there already."
 
 
 @dataclass(frozen=True)

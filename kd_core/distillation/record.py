@@ -1,4 +1,4 @@
-"""Step 2: record the teacher's logits for every training and transfer text."""
+"""Step 2: record the teacher's logits for every training and transfer text, or read them from its file."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ import numpy as np
 import pyarrow as pa
 from datasets import Dataset
 
-from kd_core.data.task import content_hash
+from kd_core.data.task import Answers, Task, content_hash
 from kd_core.distillation.events import Progress
 from kd_core.distillation.run import Run, Trained
-from kd_core.models.inference import Logits, encode, predict_chunks
+from kd_core.models.inference import CHUNK, Logits, encode, predict_chunks
 from kd_core.models.loading import model_hash
 from kd_core.system import parallel
 
@@ -28,16 +28,17 @@ def record(run: Run, teacher: Trained) -> tuple[Dataset, bool]:
     Raises: Stopped; then nothing is kept.
     """
     task = run.task
+    answers = task.answers
     place = run.place(
         "knowledge",
-        model=model_hash(teacher.model, teacher.tokenizer),
+        model=task.fingerprint if answers else model_hash(teacher.model, teacher.tokenizer),
         texts=[content_hash(task.train), content_hash(task.transfer)],
         max_length=run.max_length,
         precision=run.precision,
     )
 
     def make(folder: Path) -> None:
-        logits = _logits(run, teacher)
+        logits = _logits(run, teacher) if answers is None else _read(answers, task)
         if parallel.is_main():
             _write(folder / FILE, logits, len(task.labels))
         else:
@@ -61,6 +62,12 @@ def _logits(run: Run, teacher: Trained) -> Iterator[Logits]:
             teacher.model, encoded, precision=run.precision, control=run.control, on_rows=report
         )
         done += len(split)
+
+
+def _read(answers: Answers, task: Task) -> Iterator[Logits]:
+    for split in (task.train, task.transfer):
+        for batch in split.iter(batch_size=CHUNK):
+            yield answers.of(batch["text"])
 
 
 def _write(file: Path, chunks: Iterator[Logits], classes: int) -> None:

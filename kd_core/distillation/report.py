@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any, Self
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import (
     AfterValidator,
@@ -38,17 +38,26 @@ class ModelReport(BaseModel):
     spread: float  # standard deviation of the accuracy over the seeds, 0 for one
     macro_f1: float
     ece: float
-    params: int
-    embedding_params: int
-    size_mb: float
-    latency_ms: Latency
+    params: int | None  # these four are None of a teacher that is a file
+    embedding_params: int | None
+    size_mb: float | None
+    latency_ms: Latency | None
     shifted: dict[str, float]  # accuracy on texts that nobody was trained for
     seeds: dict[int, Scores]
     macro_f1_interval: tuple[float, float] | None = None  # 95 %; None in reports before it was there
 
+    @property
+    def p50(self) -> float | None:
+        """Of its latency, in ms."""
+        return self.latency_ms.p50 if self.latency_ms else None
+
+    @property
+    def p95(self) -> float | None:
+        return self.latency_ms.p95 if self.latency_ms else None
+
 
 def _as_listed(models: dict[Role, ModelReport]) -> dict[Role, ModelReport]:
-    if missing := [who for who in CORE if who not in models]:
+    if missing := [who for who in CORE if who not in models and who != "alone"]:
         raise ValueError(f"there is nothing about {', '.join(missing)}")
     return {who: models[who] for who in LISTED if who in models}
 
@@ -67,7 +76,9 @@ class Report(BaseModel):
     rows: dict[str, int]
     models: Annotated[dict[Role, ModelReport], AfterValidator(_as_listed)]
     teacher_key: str  # its folder among the cached teachers
-    verdict: Verdict
+    # Against the student alone or, where all labels are the teacher's, that of its hard answers. None where
+    # the teacher has given labels alone, which are hard answers.
+    verdict: Verdict | None
     sentence: str
     fidelity: Fidelity
     seconds: dict[str, float]
@@ -100,12 +111,52 @@ class Report(BaseModel):
     def alone(self) -> ModelReport:
         return self.models["alone"]
 
+    @property
+    def timing(self) -> Latency:
+        """How latency was measured, and the student's."""
+        assert self.student.latency_ms is not None
+        return self.student.latency_ms
+
+    @property
+    def control(self) -> ModelReport:
+        """What the distilled student is judged against."""
+        return self.models.get("alone") or self.models.get("hard_answers") or self.student
+
+    @property
+    def judged(self) -> dict[Role, ModelReport]:
+        """Those of which ``accuracy`` says something: a teacher agrees with itself."""
+        own = {"teacher"} if self.measures == "agreement" else set()
+        return {who: model for who, model in self.models.items() if who not in own}
+
+    @property
+    def answering(self) -> tuple[Role, ...]:
+        """Those that can be asked about a new text: teacher, student, and what it is judged against."""
+        wanted: tuple[Role, ...] = ("teacher", "student", "alone")
+        if "alone" not in self.models:
+            wanted = ("teacher", "student", "hard_answers")
+        return tuple(who for who in wanted if who in self.models and self.models[who].latency_ms)
+
+    @property
+    def teacher_is_file(self) -> bool:
+        return bool(self.config["task"].get("knowledge"))
+
+    @property
+    def measures(self) -> Literal["accuracy", "agreement"]:
+        """What ``accuracy`` is here: agreement with the teacher where no test text has a gold label."""
+        return "agreement" if self.config["task"].get("gold") == "none" else "accuracy"
+
     @model_validator(mode="before")
     @classmethod
     def _gather_models(cls, values: Any) -> Any:
         if not isinstance(values, dict):
             return values
         return {"models": {who: values[who] for who in ROLES if values.get(who) is not None}} | values
+
+    @model_validator(mode="after")
+    def _has_its_control(self) -> Self:
+        if "alone" not in self.models and self.config["task"].get("gold") not in ("test", "none"):
+            raise ValueError("there is nothing about alone")
+        return self
 
     @model_serializer(mode="wrap")
     def _spread_models(self, dump: SerializerFunctionWrapHandler) -> dict[str, Any]:

@@ -15,6 +15,7 @@ from kd_core.distillation.metrics import Scores, fidelity_cells, softmax
 from kd_core.distillation.report import Report
 from kd_core.distillation.roles import FROM_TEACHER, NAMES, STAIRS, Role
 from kd_core.distillation.run_folder import PREDICTIONS
+from kd_core.distillation.sentences import name_of
 from kd_core.errors import RunError
 from kd_core.system.formatting import (
     compared,
@@ -47,23 +48,26 @@ ABOUT_FLOOR = (
 
 def overview(report: Report) -> pd.DataFrame:
     """A row for each model: quality, size and speed, in words."""
+    quality = report.measures.capitalize()
     return pd.DataFrame(
         [
             {
                 "Model": NAMES[who],
-                "Accuracy": f"{percent(model.accuracy)} {plus_minus(model.low, model.high)}",
+                quality: f"{percent(model.accuracy)} {plus_minus(model.low, model.high)}",
                 "Macro-F1": " ".join(
                     [percent(model.macro_f1)]
                     + ([plus_minus(*model.macro_f1_interval)] if model.macro_f1_interval else [])
                 ),
                 "Calibration error": percent(model.ece),
                 "Parameters": count(model.params),
-                "Embeddings": percent(model.embedding_params / model.params, 0),
+                "Embeddings": percent((model.embedding_params or 0) / model.params, 0)
+                if model.params
+                else "",
                 "Size": megabytes(model.size_mb),
-                "Latency p50": milliseconds(model.latency_ms.p50),
-                "p95": milliseconds(model.latency_ms.p95),
+                "Latency p50": milliseconds(model.p50),
+                "p95": milliseconds(model.p95),
             }
-            for who, model in report.models.items()
+            for who, model in report.judged.items()
         ]
     )
 
@@ -97,7 +101,7 @@ def stairs(report: Report) -> pd.DataFrame:
         [
             {
                 "What is added": adds[who],
-                "Accuracy": percent(models[who].accuracy),
+                report.measures.capitalize(): percent(models[who].accuracy),
                 "Gain": gain(report.stairs[who]) if who in report.stairs else "",
             }
             for who in STAIRS
@@ -108,7 +112,8 @@ def stairs(report: Report) -> pd.DataFrame:
 
 def about_start(report: Report) -> str:
     """What the student alone has of its teacher, and which controls say its worth; "" where nothing."""
-    if not (start := FROM_TEACHER.get(report.config["student"]["init"])):
+    start = FROM_TEACHER.get(report.config["student"]["init"])
+    if not start or report.teacher_is_file:
         return ""
     controls: dict[Role, str] = {
         "plain_start": "**Plain start** (--plain-start)",
@@ -139,8 +144,11 @@ def f1_gain(report: Report) -> str:
     if report.f1_gain is None:
         return ""
     metric = str(report.config["training"]["metric"])
-    name = f"F1 of {metric.removeprefix('f1:')}" if metric.startswith("f1:") else "macro-F1"
-    return f"In {name} the distilled student has {gain(report.f1_gain)} over the student alone."
+    name = name_of(metric if metric.startswith("f1:") else "macro_f1")
+    whom = (
+        "the student alone" if "alone" in report.models else "the same student on its teacher's hard answers"
+    )
+    return f"In {name} the distilled student has {gain(report.f1_gain)} over {whom}."
 
 
 def gain(verdict: Verdict) -> str:
@@ -150,12 +158,19 @@ def gain(verdict: Verdict) -> str:
 def kept(report: Report) -> dict[str, str]:
     """What the compression cost and bought, teacher against distilled student, by measure."""
     teacher, student = report.teacher, report.student
-    smaller = teacher.size_mb / student.size_mb
-    faster = teacher.latency_ms.p50 / student.latency_ms.p50
+    quality = _share_kept(report)
+    if report.measures == "agreement":
+        quality = f"Agrees with the teacher on {percent(student.accuracy)}"
+    if not (teacher.size_mb and student.size_mb and teacher.p50 and student.p50):
+        return {
+            "accuracy": quality,
+            "size": f"{megabytes(student.size_mb)}; the teacher is a file",
+            "latency": f"{milliseconds(student.p50)} a text; the teacher is a file",
+        }
     return {
-        "accuracy": _share_kept(report),
-        "size": _than_the_teacher(smaller, "smaller", "larger", "large"),
-        "latency": _than_the_teacher(faster, "faster", "slower", "fast"),
+        "accuracy": quality,
+        "size": _than_the_teacher(teacher.size_mb / student.size_mb, "smaller", "larger", "large"),
+        "latency": _than_the_teacher(teacher.p50 / student.p50, "faster", "slower", "fast"),
     }
 
 
@@ -218,6 +233,7 @@ def other_texts(report: Report) -> pd.DataFrame:
             {"Model": NAMES[who], "Test texts": 100 * model.accuracy}
             | {name: 100 * (accuracy - model.accuracy) for name, accuracy in model.shifted.items()}
             for who, model in report.models.items()
+            if model.shifted or not report.student.shifted  # a file has no answers to other texts
         ]
     )
 
@@ -260,7 +276,7 @@ def measured_on(machine: Mapping[str, str | int], accelerator: str | int | None 
 
 def latency_conditions(report: Report) -> str:
     """How the run measured latency, in a sentence."""
-    times, machine = report.student.latency_ms, report.machine
+    times, machine = report.timing, report.machine
     how = what_is_timed(times.batch, times.threads, times.tokenizer)
     return (
         f"{how[0].upper()}{how[1:]}: median of {times.texts:,} test texts of {times.mean_tokens:.0f} tokens "

@@ -13,6 +13,7 @@ from kd_core.config import changed, flag
 # Settings that may be a place on this machine.
 LOCAL = (
     ("task", "name"),
+    ("task", "knowledge"),
     ("task", "test_file"),
     ("task", "transfer_file"),
     ("teacher", "model"),

@@ -8,15 +8,16 @@ from importlib.util import find_spec
 from statistics import fmean
 from typing import Any
 
+import torch
 from transformers import PretrainedConfig, PreTrainedTokenizerFast
 
-from kd_core.config import DistillConfig
+from kd_core.config import INTERMEDIATE, DistillConfig, flag
 from kd_core.data.task import Task, spread
 from kd_core.distillation.balance import auto_metric, check_classes, class_weights
 from kd_core.distillation.events import Resolved
 from kd_core.errors import ConfigError
 from kd_core.models.checkpoints import clamp_length
-from kd_core.models.inference import supports_bf16
+from kd_core.models.inference import fast_precision
 from kd_core.models.size import intermediate_size, student_config
 from kd_core.models.students import resolve_fill, resolve_init
 from kd_core.system.settings import fixed
@@ -52,6 +53,8 @@ def resolve(config: DistillConfig, task: Task, teacher: PretrainedConfig, length
             f"training.report_to has {', '.join(missing)}, not installed here; install it with "
             f"pip install {' '.join(missing)}, or leave it out"
         )
+    if config.training.precision == "fp16" and not torch.cuda.is_available():
+        raise ConfigError("training.precision fp16 needs a GPU, and there is none; use auto, bf16 or fp32")
     class_weights(config.objective.class_weights, task.labels, task.train["label"])  # raises
     if (metric := config.training.metric).startswith("f1:"):
         check_classes("training.metric", [metric.removeprefix("f1:")], task.labels)
@@ -70,11 +73,14 @@ def resolve(config: DistillConfig, task: Task, teacher: PretrainedConfig, length
         "training.steps": max(FEW_STEPS if soon and not len(task.transfer) else STEPS, 3 * passes),
         "training.learning_rate": 5e-4 if student.hidden_size <= SMALL else 1e-4,
         "training.metric": auto_metric(task.labels, task.train["label"]),
-        "training.precision": "bf16" if supports_bf16() else "fp32",
+        "training.precision": fast_precision(),
     }
     changes = {name: value for name, value in answers.items() if _is_auto(config, name)}
     # A preset decides the sizes: what the run stores are those that were built.
     changes |= _sizes("teacher", teacher) | _sizes("student", student)
+    if task.answers:
+        _check_answers(config)
+        changes |= {"task.answers": task.answers.kind, "task.gold": task.answers.gold}
     config = config.change(changes)
     # These two follow from what was just decided.
     limit = clamp_length(student, clamp_length(teacher, fixed(config.task.max_length)))
@@ -90,6 +96,22 @@ def doubts(asked: DistillConfig, resolved: DistillConfig) -> list[str]:
     if wanted in ("auto", limit):
         return []
     return [f"Texts are cut at {limit:,} tokens, not at {wanted:,}: the models have no more positions."]
+
+
+def _check_answers(config: DistillConfig) -> None:
+    """Whether what is asked for goes without a network that could answer. Raises: ConfigError."""
+    file, problems = config.task.knowledge, []
+    objective = config.objective
+    if terms := [name for name in INTERMEDIATE if getattr(objective, name)]:
+        flags = " and ".join(flag(f"objective.{name}") for name in terms)
+        problems.append(f"{flags} compares inner states, and the teacher is a file ({file}), which has none")
+    if config.teacher.model == "scratch":
+        problems.append(
+            "--teacher scratch knows no words: with a file of answers, --teacher is the model that lends "
+            "tokenizer and start, for example minilm-l6"
+        )
+    if problems:
+        raise ConfigError(*problems)
 
 
 def announce(config: DistillConfig, task: Task, lengths: Lengths) -> Resolved:

@@ -164,7 +164,8 @@ FROM_TEACHER = {
     "teacher_vectors": "vectors of the word pieces",
     "projected": "word embeddings",
 }
-CORE: tuple[Role, ...] = ("teacher", "student", "alone")  # which every run has, also one of version 0.1
+# Which every run has, also one of version 0.1; but "alone" only where there are labels besides the teacher's.
+CORE: tuple[Role, ...] = ("teacher", "student", "alone")
 CORE_ONLY = {f"controls.{ROLES[who].switch}": False for who in STUDENTS if ROLES[who].switch}
 
 # Of the distilled student against the student alone.
@@ -186,8 +187,16 @@ def student_variants(config: DistillConfig, transfer_texts: int) -> list[Student
     """The distilled student first, then its controls; without those that would be the same once more.
 
     With alpha = 1 and no intermediate term nothing is learned from the teacher, so transfer texts stay out.
+    Where the labels are the teacher's choices, nobody learns alone: the control is the student of hard
+    answers, and there is none where these are all that the teacher has given.
     """
-    starts_from_teacher = config.student.init in FROM_TEACHER and config.teacher.model != "scratch"
+    tuned = config.teacher.model != "scratch" and not config.task.knowledge
+    starts_from_teacher = config.student.init in FROM_TEACHER and tuned
+    if config.task.learns_choices:
+        learners: tuple[Role, ...] = ("student", "hard_answers")
+        if config.task.answers == "labels":
+            learners = ("student",)
+        return [StudentVariant(who, ROLES[who].objective(config.objective), 0) for who in learners]
     transfer = transfer_texts if config.objective.uses_teacher else 0
     variants: list[StudentVariant] = []
     for who in (who for who in ROLES if who in STUDENTS):

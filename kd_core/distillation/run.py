@@ -100,13 +100,17 @@ class Run:
 
 @dataclass(frozen=True)
 class Trained:
-    """A model that is ready to be judged, and the folder with its weights."""
+    """A model that is ready to be judged, and the folder with its weights.
+
+    One that does not ``answer`` lends its tokenizer and its start: the teacher is a file (``Task.answers``).
+    """
 
     who: Role
     seed: int
     model: PreTrainedModel
     tokenizer: PreTrainedTokenizerFast
     folder: Path
+    answers: bool = True
 
     @property
     def name(self) -> str:

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 import yaml
 
 from kd_core.config import DistillConfig, differing, of_today
-from kd_core.distillation import balance
+from kd_core.distillation import agreement, balance
 from kd_core.distillation.comparison import Verdict
 from kd_core.distillation.events import Note, OnEvent, ignore
 from kd_core.distillation.report import Report
@@ -101,9 +101,9 @@ def keep(
         labels=list(task.labels),
         rows={name: len(getattr(task, name)) for name in ("train", "validation", "test", "transfer")},
         models=findings.models,
-        teacher_key=trained[0].folder.name,
+        teacher_key=trained[0].folder.name if trained[0].answers else "",
         verdict=findings.verdict,
-        sentence=_sentence(findings, transfer=len(task.transfer) > 0),
+        sentence=_sentence(run, findings),
         fidelity=findings.fidelity,
         seconds=clock.seconds,
         cached=clock.cached,
@@ -137,15 +137,28 @@ def keep(
     return report
 
 
-def _sentence(findings: Findings, *, transfer: bool) -> str:
+def _sentence(run: Run, findings: Findings) -> str:
     teacher, floor = findings.models["teacher"], findings.models.get(FLOOR)
+    if findings.verdict is None or run.config.task.learns_choices:
+        return agreement.sentence(
+            run.config.task,
+            run.config.training.metric,
+            findings.models["student"],
+            len(run.task.test),
+            findings.fidelity.agreement,
+            findings.verdict,
+            findings.over_floor,
+        )
+    transfer = len(run.task.transfer) > 0
     advice = below_floor(floor.accuracy, teacher.accuracy, transfer=transfer) if floor else ""
     over: dict[Role, Verdict] = {}
     if "labelled_only" in findings.models:
         over["labelled_only"] = findings.stairs["student"]
     if findings.over_hard:
         over["hard_answers"] = findings.over_hard
-    return sentence(findings.verdict, "test texts", findings.over_floor, advice, over)
+    return sentence(
+        findings.verdict, "test texts", findings.over_floor, advice, over, run.config.training.metric
+    )
 
 
 def write_about(run_id: str, name: str, tags: Sequence[str]) -> None:

@@ -20,14 +20,16 @@ def sentence(
     floor: Verdict | None = None,
     advice: str = "",
     over: Mapping[Role, Verdict] | None = None,
+    metric: str = "accuracy",
 ) -> str:
     """The verdict in words, in percentage points; ``items`` names the texts in the plural.
 
     ``floor`` is the student's verdict against TF-IDF: that it is above is added; that it is not comes first,
     with ``below_floor``'s advice. ``over`` is that against controls of ``DISTILLED``: to a gain it is added
-    which of them do as well.
+    which of them do as well. ``metric``: as in ``training.metric``, what verdict and floor are points of.
     """
-    comparison = _against_alone(verdict, items)
+    unit = "" if metric == "accuracy" else f"of {name_of(metric)}"
+    comparison = _against_alone(verdict, items, unit)
     for who, gain in (over or {}).items():
         if verdict.kind == "helped" and gain.kind != "helped":
             place = "does better" if gain.kind == "hurt" else "does as well, as far as these texts can show"
@@ -35,10 +37,11 @@ def sentence(
     if floor is None:
         return comparison
     if floor.kind == "helped":
-        return f"{comparison} It is above TF-IDF, which only counts words and letters ({_gain(floor)})."
+        return f"{comparison} It is above TF-IDF, which only counts words and letters ({_gain(floor, unit)})."
     place = "worse than" if floor.kind == "hurt" else "not shown to be better than"
     return (
-        f"The distilled student is {place} TF-IDF, which only counts words and letters ({_gain(floor)}): "
+        f"The distilled student is {place} TF-IDF, which only counts words and letters "
+        f"({_gain(floor, unit)}): "
         f"{advice}. {comparison}"
     )
 
@@ -58,11 +61,16 @@ def below_floor(floor: float, teacher: float, *, transfer: bool) -> str:
     return f"try {LARGER}, more labelled texts, or unlabelled ones as a transfer set"
 
 
-def _against_alone(verdict: Verdict, items: str) -> str:
+def name_of(metric: str) -> str:
+    """ "macro-F1" of macro_f1, "F1 of spam" of f1:spam."""
+    return f"F1 of {metric.removeprefix('f1:')}" if metric.startswith("f1:") else metric.replace("_f1", "-F1")
+
+
+def _against_alone(verdict: Verdict, items: str, unit: str = "") -> str:
     """With one seed it is about two trained students; what distillation does is seen over several."""
     tests = f"{verdict.n:,} {items}"
     span = f"95 % interval {_points(verdict.low)} to {_points(verdict.high)}"
-    gain = f"{_points(verdict.delta)} points"
+    gain = f"{_points(verdict.delta)} points{unit and ' '}{unit}"
     if verdict.seeds > 1:
         over = f"{gain} over the same student trained alone (mean of {verdict.seeds} seeds, {span}"
         if verdict.kind == "no_difference":

@@ -8,11 +8,12 @@ from contextlib import nullcontext
 from transformers import PreTrainedModel, PreTrainedTokenizerFast
 
 from kd_core.data.task import content_hash
+from kd_core.distillation.events import NOT_NEEDED, Note
 from kd_core.distillation.roles import labels_only
 from kd_core.distillation.run import History, Run, Trained, cached_or_trained
 from kd_core.distillation.training.batches import Recipe
 from kd_core.distillation.training.fit import fit
-from kd_core.models.inference import encode
+from kd_core.models.inference import device, encode
 from kd_core.models.loading import model_hash
 from kd_core.models.small_table import small_table
 from kd_core.system.settings import fixed
@@ -21,9 +22,14 @@ from kd_core.system.settings import fixed
 def teach(run: Run, model: PreTrainedModel, tokenizer: PreTrainedTokenizerFast) -> tuple[Trained, bool]:
     """Train ``model`` in place to the weights that are best on validation; True if they were cached.
 
+    Where the teacher is a file, ``model`` only lends its tokenizer and its weights as a start.
     Raises: Stopped, DivergedError.
     """
     task, settings = run.task, run.config.teacher
+    if task.answers:
+        run.on_event(Note(NOT_NEEDED))
+        lent = model.eval().to(device())
+        return Trained("teacher", settings.seed, lent, tokenizer, run.work, answers=False), False
     epoch = math.ceil(len(task.train) / settings.batch_size)
     recipe = Recipe(
         who="teacher",

@@ -43,17 +43,18 @@ from kd_core.models.vocabulary import share_unknown
 from kd_core.system.atomic import fetch
 
 CORRUPTION_SEED = 0
+NO_COSTS = {"params": None, "embedding_params": None, "size_mb": None}  # of a teacher that is a file
 OWN = ("test", "validation")  # of the sets that are scored; on the others nobody was to be good
 
 
 @dataclass(frozen=True)
 class Findings:
     models: dict[Role, ModelReport]
-    verdict: Verdict
+    verdict: Verdict | None  # as in Report
     over_floor: Verdict | None  # as in Report
     over_hard: Verdict | None  # as in Report
     over_teacher: Verdict  # as in Report
-    f1_gain: Verdict  # as in Report
+    f1_gain: Verdict | None  # as in Report
     stairs: dict[Role, Verdict]  # as in Report
     fidelity: Fidelity
     # Of the test and the validation split: a row per text, with text, label, and the logits of each model.
@@ -73,17 +74,19 @@ def validate(run: Run, trained: list[Trained]) -> Findings:
     progress = (Progress("validate", step, done, len(steps) - 1) for done, step in enumerate(steps))
 
     held_out = {"validation": task.validation}  # by itself: version 0.1 has kept answers to the others
-    others = {"test": task.test} | (shifted_sets(task) if controls.shifted else {})
+    shifted = shifted_sets(task) if controls.shifted else {}
+    others = {"test": task.test} | shifted
     sets = others | held_out
     truth = {name: np.asarray(split["label"]) for name, split in sets.items()}
     logits: dict[str, dict[str, Logits]] = {}
     by_who: dict[Role, list[Trained]] = defaultdict(list)
     for model in trained:
         run.on_event(next(progress))
-        logits[model.name] = logits_of(run, model, others) | logits_of(run, model, held_out)
+        asked = others if model.answers else {"test": task.test}
+        logits[model.name] = logits_of(run, model, asked) | logits_of(run, model, held_out)
         by_who[model.who].append(model)
     seeds = {who: {m.seed: logits[m.name] for m in models} for who, models in by_who.items()}
-    costs = {who: _costs(models[0]) for who, models in by_who.items()}
+    costs = {who: _costs(models[0]) if models[0].answers else NO_COSTS for who, models in by_who.items()}
     floor = None
     if controls.tfidf:
         run.on_event(next(progress))
@@ -111,6 +114,13 @@ def validate(run: Run, trained: list[Trained]) -> Findings:
         np.array([task.labels.index(metric.removeprefix("f1:"))]) if metric.startswith("f1:") else None
     )
 
+    def over_in_f1(before: Role) -> Verdict:
+        return f1_verdict(chosen["student"], chosen[before], truth["test"], judged_classes)
+
+    by_metric = over_in_f1 if metric == "macro_f1" or judged_classes is not None else over
+    controls_there: list[Role] = [who for who in ("alone", "hard_answers") if who in right]
+    control = controls_there[0] if controls_there else None
+
     def answers(own: str) -> pd.DataFrame:
         columns = {name: list(by_set[own]) for name, by_set in logits.items()}
         return pd.DataFrame({"text": sets[own]["text"], "label": truth[own]} | columns)
@@ -123,16 +133,16 @@ def validate(run: Run, trained: list[Trained]) -> Findings:
                 truth,
                 task.labels,
                 macro_f1_interval=macro_f1_interval(chosen[who], truth["test"]),
-                latency_ms=speed[who],
+                latency_ms=speed.get(who),
                 **costs[who],
             )
             for who, by_seed in seeds.items()
         },
-        verdict=over("alone"),
-        over_floor=over(FLOOR) if floor else None,
+        verdict=by_metric(control) if control else None,
+        over_floor=by_metric(FLOOR) if floor else None,
         over_hard=over("hard_answers") if "hard_answers" in right else None,
         over_teacher=over("teacher"),
-        f1_gain=f1_verdict(chosen["student"], chosen["alone"], truth["test"], judged_classes),
+        f1_gain=over_in_f1(control) if control else None,
         stairs={after: over(before, after) for before, after in pairwise(stairs)},
         fidelity=fidelity(logits["teacher"]["test"], logits[first.name]["test"], truth["test"]),
         predictions=answers("test"),
@@ -158,6 +168,10 @@ def shifted_sets(task: Task) -> dict[str, Dataset]:
 
 def logits_of(run: Run, trained: Trained, sets: Mapping[str, Dataset]) -> dict[str, Logits]:
     """Logits (rows, classes) for each set. Those of a model that many runs share are kept."""
+    if not trained.answers:
+        file = run.task.answers
+        assert file is not None
+        return {name: file.of(split["text"]) for name, split in sets.items()}
 
     def compute() -> dict[str, Logits]:
         return {
@@ -194,20 +208,25 @@ def correct(run: Run, model: PreTrainedModel, encoded: Dataset) -> NDArray[np.bo
 
 
 def _latency(run: Run, trained: list[Trained], floor: TfidfBaseline | None) -> dict[Role, Latency]:
-    """Batch 1, one thread, real test texts. All students share one architecture, so one of them is timed."""
-    teacher, student = (next(m for m in trained if m.who == who) for who in ("teacher", "student"))
+    """Batch 1, one thread, real test texts. All students share one architecture, so one of them is timed.
+
+    A teacher that is a file has no latency.
+    """
+    timed = [next(m for m in trained if m.who == who) for who in ("teacher", "student")]
+    timed = [model for model in timed if model.answers]
     repeats = run.config.controls.latency_repeats
     rows = run.task.test.select(range(min(len(run.task.test), repeats)))
     answers: dict[str, Answer] = {}
     tokens: dict[str, list[int]] = {}
-    for who, model in (("teacher", teacher), ("student", student)):
-        answers[who] = answering(model.model, model.tokenizer, run.max_length)
-        tokens[who] = [len(ids) for ids in encode(model.tokenizer, rows, run.max_length)["input_ids"]]
+    for model in timed:
+        answers[model.who] = answering(model.model, model.tokenizer, run.max_length)
+        tokens[model.who] = [len(ids) for ids in encode(model.tokenizer, rows, run.max_length)["input_ids"]]
     if floor:
         answers[FLOOR], tokens[FLOOR] = lambda text: floor.logits([text]), [0] * len(rows)
-    with inference([teacher.model, student.model], threads=1):
+    with inference([model.model for model in timed], threads=1):
         times = latency(answers, list(rows["text"]), tokens, repeats=repeats, control=run.control)
-    return {who: times[who if who in times else "student"] for who in NAMES}
+    own = {who: who if who in ("teacher", FLOOR) else "student" for who in NAMES}
+    return {who: times[mine] for who, mine in own.items() if mine in times}
 
 
 def _costs(trained: Trained) -> dict[str, Any]:
@@ -231,7 +250,7 @@ def _report(
     }
     shifted = {
         name: fmean(float((by_set[name].argmax(axis=1) == truth[name]).mean()) for by_set in logits.values())
-        for name in truth
+        for name in next(iter(logits.values()))
         if name not in OWN
     }
     results = list(by_seed.values())

@@ -4,6 +4,7 @@ Teacher, student and controls have one colour each, everywhere, and a dash and m
 has a fixed height and keeps the reader's zoom while it is updated. Labels that a user wrote are escaped.
 """
 
+from kd_core.figures.cascade import risk_coverage
 from kd_core.figures.data import class_balance, lengths, temperature_preview
 from kd_core.figures.lab import (
     class_similarity,
@@ -67,6 +68,7 @@ __all__ = [
     "replay_answers",
     "replay_in_words",
     "replay_map",
+    "risk_coverage",
     "search_dots",
     "search_map",
     "shifted",

@@ -39,9 +39,11 @@ def html_report(
         "per_class": figures.per_class(report),
         "confusion": figures.confusion(report, "student"),
         "reliability": figures.reliability(report, "student"),
-        "reliability_alone": figures.reliability(report, "alone"),
-        "four_way": figures.four_way(report),
     }
+    if "alone" in report.models:
+        charts["reliability_alone"] = figures.reliability(report, "alone")
+    if report.measures == "accuracy":  # else the teacher is always right
+        charts["four_way"] = figures.four_way(report)
     if report.student.shifted:
         charts["shifted"] = figures.shifted(report)
     if curve is not None and evaluations is not None and len(curve):
@@ -51,11 +53,12 @@ def html_report(
         charts["loss_curves"] = figures.loss_curves(curve)
     resolved = reproduce.without_places(report.config)
     asked = reproduce.without_places(config or report.config)
+    teacher = "its answers" if report.teacher_is_file else resolved["teacher"]["model"]
     created = datetime.fromisoformat(report.created)
     template = Environment(autoescape=True, trim_blocks=True).from_string(TEMPLATE.read_text("utf-8"))
     return template.render(
         title=name or report.run_id,
-        subtitle=f"{resolved['task']['name']}, {resolved['teacher']['model']} to "
+        subtitle=f"{resolved['task']['name']}, {teacher} to "
         f"{resolved['student']['model']}, {created:%d %B %Y %H:%M} UTC, "
         f"{duration(sum(report.seconds.values()))} in all",
         report=report,

@@ -35,12 +35,14 @@ MOST_CLASSES = 40  # in a chart: the worst; a thousand would be megabytes that n
 
 def bars(report: Report, measure: Measure, *, dark: bool = False) -> go.Figure:
     """All models of a run by accuracy, size or latency; bars start at zero, accuracy has its interval."""
+    word = report.measures.capitalize()
     title, unit = {
-        "accuracy": ("Accuracy on the test texts", "Accuracy (%)"),
+        "accuracy": (f"{word} on the test texts", f"{word} (%)"),
         "size": ("Size on disk", "Size (MB)"),
         "latency": ("Latency, one text at a time", "Median time (ms)"),
     }[measure]
-    models = report.models
+    shown = report.judged if measure == "accuracy" else report.models
+    models = {who: model for who, model in shown.items() if _measured(model, measure) is not None}
     figure = new_figure(title, unit, "", dark=dark, height=60 + 44 * len(models) + 60)
     for who, model in models.items():
         value = _measured(model, measure)
@@ -62,7 +64,7 @@ def bars(report: Report, measure: Measure, *, dark: bool = False) -> go.Figure:
             showarrow=False,
             font={"color": pick(TEXT_COLOURS[who], dark), "size": 13},
         )
-    top = 100 if measure == "accuracy" else max(_measured(model, measure) for model in models.values())
+    top = 100 if measure == "accuracy" else max(_measured(model, measure) or 0 for model in models.values())
     figure.update_layout(showlegend=False, hovermode="closest", margin={"r": 68})  # for the numbers
     figure.update_yaxes(autorange="reversed", showgrid=False)
     figure.update_xaxes(
@@ -127,7 +129,7 @@ def reliability(report: Report, who: Role, *, dark: bool = False) -> go.Figure:
     figure = new_figure(
         f"Calibration: {in_sentence(NAMES[who])}",
         "Confidence of the answer (%)",
-        "Answers that are right (%)",
+        "Answers that are right (%)" if report.measures == "accuracy" else "Answers that agree (%)",
         dark=dark,
         height=360,
     )
@@ -211,7 +213,7 @@ def four_way(report: Report, *, dark: bool = False) -> go.Figure:
 
 def per_class(report: Report, *, dark: bool = False) -> go.Figure:
     """F1 of each class for all models; mean over the seeds."""
-    models, title = report.models, "F1 of each class"
+    models, title = report.judged, "F1 of each class"
     rows = {
         who: np.mean([[of.f1 for of in scores.per_class] for scores in model.seeds.values()], axis=0)
         for who, model in models.items()
@@ -231,10 +233,10 @@ def _first(values: NDArray[Any]) -> list[int]:
 
 def shifted(report: Report, *, dark: bool = False) -> go.Figure:
     """Accuracy on the test texts, and how far each model falls on texts that it was not made for."""
-    models = report.models
-    sets = list(report.student.shifted)
+    models = {who: model for who, model in report.models.items() if model.shifted}
+    sets, word = list(report.student.shifted), report.measures.capitalize()
     rows = {who: [model.accuracy, *(model.shifted[name] for name in sets)] for who, model in models.items()}
-    return _dots("Accuracy on other texts", "Accuracy (%)", ["test texts", *sets], rows, dark)
+    return _dots(f"{word} on other texts", f"{word} (%)", ["test texts", *sets], rows, dark)
 
 
 def verdicts(rows: Mapping[str, tuple[float, float, float]], *, dark: bool = False) -> go.Figure:
@@ -293,14 +295,14 @@ def _dots(
     return figure
 
 
-def _measured(model: ModelReport, measure: Measure) -> float:
+def _measured(model: ModelReport, measure: Measure) -> float | None:
     match measure:
         case "accuracy":
             return 100 * model.accuracy
         case "size":
             return model.size_mb
         case "latency":
-            return model.latency_ms.p50
+            return model.p50
 
 
 def _number(model: ModelReport, measure: Measure) -> str:
@@ -310,7 +312,7 @@ def _number(model: ModelReport, measure: Measure) -> str:
         case "size":
             return megabytes(model.size_mb)
         case "latency":
-            return milliseconds(model.latency_ms.p50)
+            return milliseconds(model.p50)
 
 
 def _details(model: ModelReport, measure: Measure) -> str:
@@ -319,10 +321,9 @@ def _details(model: ModelReport, measure: Measure) -> str:
             interval = f"{percent(model.low)} to {percent(model.high)}"
             return f"{percent(model.accuracy)}, 95 % interval {interval}"
         case "size":
-            return f"{megabytes(model.size_mb)}, {model.params:,} parameters"
+            return f"{megabytes(model.size_mb)}, {model.params or 0:,} parameters"
         case "latency":
-            times = model.latency_ms
-            return f"p50 {milliseconds(times.p50)}, p95 {milliseconds(times.p95)}"
+            return f"p50 {milliseconds(model.p50)}, p95 {milliseconds(model.p95)}"
 
 
 def _interval(model: ModelReport, dark: bool) -> dict[str, Any]:

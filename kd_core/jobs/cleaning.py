@@ -124,7 +124,8 @@ def _used(run: Path) -> list[str]:
         return (run / cache.USED).read_text(encoding="utf-8").split()
     except OSError:  # of a version that did not note it
         try:
-            return [f"teachers/{Report.read(run).teacher_key}"]
+            key = Report.read(run).teacher_key
+            return [f"teachers/{key}"] if key else []
         except RunError:
             return []
 

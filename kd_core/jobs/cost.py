@@ -76,9 +76,9 @@ def _parts(plan: Plan) -> Iterator[Part]:
     frozen = config.teacher.freeze_embeddings and config.teacher.model != "scratch"
     step = training_step(teacher, batch * longest(train), _weights(teacher, frozen))
     epoch = math.ceil(rows["train"] / batch) * step + _evaluation(teacher, rows["validation"] * train)
-    yield Part("teach", fixed(config.teacher.epochs) * epoch, "teacher", config.teacher.seed, batch)
-
-    yield Part("record", _forward(teacher, rows["train"] * train + rows["transfer"] * transfer))
+    if not config.task.knowledge:  # else the teacher is a file, which is read in no time
+        yield Part("teach", fixed(config.teacher.epochs) * epoch, "teacher", config.teacher.seed, batch)
+        yield Part("record", _forward(teacher, rows["train"] * train + rows["transfer"] * transfer))
 
     training, variants = config.training, student_variants(config, rows["transfer"])
     steps = fixed(training.steps)
@@ -95,12 +95,13 @@ def _parts(plan: Plan) -> Iterator[Part]:
             yield Part("distil", steps * step + evaluations, variant.who, seed, texts)
 
     scored = rows["test"] * (1 + SHIFTED * config.controls.shifted) + rows["validation"]
-    models = [teacher, *[student] * len(variants) * len(training.seeds)]
+    asked = [] if config.task.knowledge else [teacher]
+    models = [*asked, *[student] * len(variants) * len(training.seeds)]
     timed = config.controls.latency_repeats * LATENCY_PASSES
     yield Part(
         "validate",
         sum(_forward(model, scored * train) + PER_SCORED * scored for model in models)
-        + timed * sum(_forward(model, train) + PER_LAYER * model.layers / 5 for model in (teacher, student))
+        + timed * sum(_forward(model, train) + PER_LAYER * model.layers / 5 for model in (*asked, student))
         + (_floor(rows["train"], scored, train, plan.classes) if config.controls.tfidf else 0),
     )
 

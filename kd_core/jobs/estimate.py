@@ -70,7 +70,7 @@ def past_runs(store: Store, limit: int = 20) -> list[PastRun]:
         # Versions whose runs did not say what they do counted work otherwise.
         today = any(isinstance(event, Resolved) for event in events)
         work = next((event.work for event in events if today and isinstance(event, Estimated)), {})
-        kept = (paths.caches() / "teachers" / report.teacher_key).is_dir()
+        kept = bool(report.teacher_key) and (paths.caches() / "teachers" / report.teacher_key).is_dir()
         past.append(PastRun(report.config, seconds if whole else {}, work, kept))
     return past
 
@@ -133,7 +133,7 @@ def calibrate() -> float:
     import torch
     from transformers import AutoModelForSequenceClassification, BertConfig
 
-    from kd_core.models.inference import supports_bf16
+    from kd_core.models.inference import fast_precision
     from kd_core.models.size import model_size
 
     rows, tokens, hidden, layers = 32, 32, 256, 2
@@ -158,7 +158,7 @@ def calibrate() -> float:
     times: list[float] = []
     while len(times) < 3 or (sum(times) < 0.8 and len(times) < 50):
         start = time.perf_counter()
-        with torch.autocast("cpu", torch.bfloat16, enabled=supports_bf16()):
+        with torch.autocast("cpu", torch.bfloat16, enabled=fast_precision() == "bf16"):
             loss = model(input_ids=ids, labels=labels).loss
         loss.backward()
         optimizer.step()

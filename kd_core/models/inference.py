@@ -81,15 +81,25 @@ def device() -> torch.device:
     return torch.device("cuda" if torch.cuda.is_available() else "cpu")
 
 
-def supports_bf16() -> bool:
-    """Whether this machine computes matrix products in bfloat16 faster than in float32."""
+BF16_FROM, FP16_FROM = 8, 7  # major compute capability of GPUs that multiply in it: Ampere, Volta
+
+
+def fast_precision() -> Precision:
+    """In which arithmetic this machine multiplies matrices fastest, of those that are exact enough.
+
+    A GPU below compute capability 8 only emulates bfloat16, and torch calls that supported too; one of 7 has
+    float16, with which the Trainer scales the loss.
+    """
     if torch.cuda.is_available():
-        return bool(torch.cuda.is_bf16_supported())
-    return bool(torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported())
+        major, _ = torch.cuda.get_device_capability()
+        return "bf16" if major >= BF16_FROM else "fp16" if major >= FP16_FROM else "fp32"
+    has_bf16 = torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported()
+    return "bf16" if has_bf16 else "fp32"
 
 
 def autocast(device: torch.device, precision: Precision) -> torch.autocast:
-    return torch.autocast(device.type, dtype=torch.bfloat16, enabled=precision == "bf16")
+    dtype = torch.float16 if precision == "fp16" else torch.bfloat16
+    return torch.autocast(device.type, dtype=dtype, enabled=precision != "fp32")
 
 
 def predict_chunks(

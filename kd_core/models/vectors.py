@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 from transformers import PreTrainedModel, PreTrainedTokenizerFast
 
-from kd_core.models.inference import autocast, supports_bf16
+from kd_core.models.inference import autocast, fast_precision
 from kd_core.models.loading import model_hash
 from kd_core.system import parallel
 
@@ -66,7 +66,7 @@ def _last_states(teacher: PreTrainedModel, tokenizer: PreTrainedTokenizerFast, p
     was_training = teacher.training
     teacher.eval()
     means = []
-    with torch.inference_mode(), autocast(teacher.device, "bf16" if supports_bf16() else "fp32"):
+    with torch.inference_mode(), autocast(teacher.device, fast_precision()):
         for some in torch.split(torch.from_numpy(pieces).to(teacher.device), BATCH):
             around = special.expand(len(some), -1)
             ids = torch.cat([around[:, :1], some[:, None], around[:, 1:]], dim=1)

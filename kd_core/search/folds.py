@@ -51,6 +51,7 @@ def fold_tasks(task: Task, config: TaskConfig, folds: int) -> list[Task]:
                 validation=task.train.select([rest[place] for place in inner]),
                 test=task.train.select(held_out),
                 transfer=task.transfer.select([i for i, group in enumerate(transfer) if group not in unseen]),
+                answers=task.answers,
             )
         )
     return tasks

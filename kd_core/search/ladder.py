@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal, Self
 
 import numpy as np
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 from kd_core.config import DistillConfig
 from kd_core.distillation.roles import CORE_ONLY, FLOOR, NAMES
@@ -47,6 +47,17 @@ class LadderConfig(Settings):
     within_ms: float | None = setting(
         None, "It may take so many milliseconds for one text, at the median", gt=0
     )
+
+    @field_validator("distill")
+    @classmethod
+    def _has_a_teacher(cls, distill: DistillConfig) -> DistillConfig:
+        if distill.task.knowledge:
+            raise ValueError(
+                f"has a file of answers as its teacher ({distill.task.knowledge}), of which no "
+                "accuracy can be "
+                "kept; leave --keep out"
+            )
+        return distill
 
     @property
     def wanted(self) -> float:
@@ -153,7 +164,7 @@ class LadderResult(BaseModel):
             update={
                 "rungs": rungs,
                 "running": None,
-                "teacher_params": report.teacher.params,
+                "teacher_params": report.teacher.params or 0,
                 "teacher_accuracy": report.teacher.accuracy,
             }
         )
@@ -171,17 +182,17 @@ class LadderResult(BaseModel):
         model = report.models[FLOOR if student == FLOOR else "student"]
         bound = at_least(pairs, config.confidence)
         likely = pairs.kept >= config.wanted
-        limits = ((config.within_mb, model.size_mb), (config.within_ms, model.latency_ms.p50))
+        limits = ((config.within_mb, model.size_mb), (config.within_ms, model.p50))
         return Rung(
             student=student,
             run_id=report.run_id,
             answer="shown" if bound >= config.wanted else "likely" if likely else "no",
             kept=pairs.kept,
             at_least=bound,
-            params=model.params,
-            size_mb=model.size_mb,
-            latency_ms=model.latency_ms.p50,
-            fits=all(limit is None or value <= limit for limit, value in limits),
+            params=model.params or 0,
+            size_mb=model.size_mb or 0.0,
+            latency_ms=model.p50 or 0.0,
+            fits=all(limit is None or (value or 0.0) <= limit for limit, value in limits),
             texts=len(answers),
             needed=texts_to_show(pairs, config.wanted, config.confidence) if likely else None,
             accuracy=model.accuracy,

@@ -12,6 +12,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from datasets import Dataset, concatenate_datasets
 from filelock import FileLock, Timeout
 from optuna.storages import RDBStorage
@@ -32,7 +33,7 @@ from kd_core.distillation.training.fit import fit
 from kd_core.distillation.validate import correct
 from kd_core.errors import DataError, RunError
 from kd_core.jobs.room import check_room, check_training
-from kd_core.models.inference import encode, supports_bf16
+from kd_core.models.inference import encode, fast_precision
 from kd_core.models.loading import load_teacher, teacher_config
 from kd_core.models.students import build_student
 from kd_core.search import results, trials
@@ -82,7 +83,7 @@ def _begin(
     """
     precision = config.distill.training.precision
     if precision == "auto":
-        precision = "bf16" if supports_bf16() else "fp32"
+        precision = fast_precision()
     facts = {
         trials.PRECISION: precision,
         trials.FINGERPRINT: task.fingerprint,
@@ -104,7 +105,13 @@ def _begin(
 
 
 def _check_models(config: SearchConfig, task: Task) -> None:
-    """Before anything is trained. Raises: ConfigError, ModelError."""
+    """Before anything is trained. Raises: ConfigError, DataError, ModelError."""
+    if task.answers and task.answers.gold != "rows":
+        raise DataError(
+            "A search compares students with one that learned alone, from gold labels, and none of "
+            "the rows of "
+            f"{config.distill.task.knowledge} has one. Add some, or run kd distill."
+        )
     teacher = teacher_config(config.distill.teacher, task.labels)
     for setting in config.alone:
         resolve(config.apply(setting), task, teacher, {})
@@ -218,7 +225,10 @@ class CrossValidation:
         test = encode(tokenizer, task.test, run.max_length)
         name = f"{trials.TEACHER} {number}"
         if name not in self.board.facts:
-            accuracy = float(correct(run, teacher.model, test).mean())
+            if task.answers:
+                accuracy = float(np.mean(task.answers.of(task.test["text"]).argmax(axis=1) == test["label"]))
+            else:
+                accuracy = float(correct(run, teacher.model, test).mean())
             self.board.note(name, {"accuracy": accuracy, "seconds": time.monotonic() - started})
         self.folds[number] = _Fold(run, teacher, knowledge)
         return self.folds[number]

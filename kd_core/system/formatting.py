@@ -50,8 +50,10 @@ def in_sentence(title: str) -> str:
     return title if title[:2].isupper() else title[:1].lower() + title[1:]
 
 
-def megabytes(size_mb: float) -> str:
-    """0.039 -> "39 kB", 10.699 -> "10.7 MB", 1234.5 -> "1.2 GB" (1 MB = 1e6 bytes)."""
+def megabytes(size_mb: float | None) -> str:
+    """0.039 -> "39 kB", 10.699 -> "10.7 MB", 1234.5 -> "1.2 GB" (1 MB = 1e6 bytes), None -> ""."""
+    if size_mb is None:
+        return ""
     if 0 < size_mb < 0.0995:
         return f"{1000 * size_mb:.0f} kB"
     return f"{size_mb:.1f} MB" if size_mb < 999.95 else f"{size_mb / 1000:,.1f} GB"
@@ -75,8 +77,10 @@ def duration(seconds: float) -> str:
     return f"about {' '.join(parts)}"
 
 
-def count(number: int) -> str:
-    """2,673,669 -> "2.7 M", 12,000 -> "12,000"."""
+def count(number: int | None) -> str:
+    """2,673,669 -> "2.7 M", 12,000 -> "12,000", None -> ""."""
+    if number is None:
+        return ""
     return f"{number / 1e6:,.1f} M" if number >= 100_000 else f"{number:,}"
 
 

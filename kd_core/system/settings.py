@@ -117,6 +117,8 @@ def _explain(config: type[Settings], problem: ErrorDetails, given: Any) -> str:
             break
         section = info.annotation
     else:
+        if problem["type"] == "value_error":  # of the section as a whole
+            return f"{place} {problem['ctx']['error']}"
         return f"{place} must be a mapping of settings, got {value!r}"
     match problem["type"]:
         case "value_error":

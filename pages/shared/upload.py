@@ -18,11 +18,15 @@ from kd_core.errors import DataError, KDError
 from pages.shared.text import escape
 
 SEPARATORS = {"": "Detect", ",": "Commas", "tab": "Tabs", ";": "Semicolons", "|": "Bars"}
-CONSENTS = ("drop_empty", "merge_labels", "drop_overlap")
+CONSENTS: tuple[str, ...] = ("drop_empty", "merge_labels", "drop_overlap")
 
 # The engine names the flags of the command; here there are controls instead.
 _WORDS = (
-    (r"with --(?:drop|merge)-\w+", "with the switch below"),
+    (r"with --(?:drop-\w+|merge-\w+|normalise)", "with the switch below"),
+    (r"with --gold none", "by choosing none"),
+    (r"--answers (\w+)", r"the kind \1"),
+    (r"--answers", "the kind of answers"),
+    (r"--answer-columns", "the columns of answers"),
     (r"another with --(text|label)-column", r"another \1 column"),
     (r"--(text|label)-column", r"the \1 column"),
     (r"--(test|transfer)-file", r"the \1 file"),
@@ -119,16 +123,18 @@ def choose_columns(upload: Upload, token: str) -> TaskConfig | None:
     return TaskConfig(text_column=text, label_column=label, delimiter=delimiter or None)
 
 
-def check(files: Mapping[str, Upload], settings: TaskConfig, token: str) -> tuple[TaskConfig, Summary | None]:
+def check(
+    files: Mapping[str, Upload], settings: TaskConfig, token: str, consents: tuple[str, ...] = CONSENTS
+) -> tuple[TaskConfig, Summary | None]:
     """The settings with what was agreed to, and the task, or None where something is in its way."""
-    keys = {name: f"data.{name}.{token}" for name in CONSENTS}
+    keys = {name: f"data.{name}.{token}" for name in consents}
     agreed = {name: bool(st.session_state.get(key)) for name, key in keys.items()}
     settings = settings.model_copy(update=agreed)
     summary, consent = None, None
     try:
         summary = _checked(files, settings)
     except DataError as error:
-        consent = error.setting if error.setting in CONSENTS else None
+        consent = error.setting if error.setting in consents else None
         show = st.warning if consent else st.error
         show(escape(plain_words(error)), icon=":material/help:" if consent else ":material/error:")
     for name, key in keys.items():

@@ -339,3 +339,31 @@ def plain(markdown: str) -> str:
 
 def keys(test: AppTest) -> set[str]:
     return {button.key for button in test.button}
+
+
+# Answers of a teacher
+
+
+def test_a_sample_of_answers_is_one_click_and_becomes_a_task(app: Open) -> None:
+    test = run(app(PAGE).button(key="data.sample.answers-some-gold.csv").click())
+    answer_columns = next(box for box in test.multiselect if box.label == "Columns of answers")
+    assert answer_columns.value == ["prob_billing", "prob_delivery", "prob_technical"]
+    assert next(box for box in test.selectbox if box.label == "Gold labels").value == "gold"
+    assert sizes(test, 2) == {
+        "Training texts": "72",
+        "Validation texts": "18",
+        "Test texts": "30",
+        "Transfer texts": "180",
+        "Classes": "3",
+    }
+    test = run(test.button(key="data.save_answers").click())
+    (saved,) = uploads.saved()
+    assert saved.config.knowledge == saved.config.name
+    assert test.selectbox(key="data.task").value == saved.id
+
+
+def test_labels_alone_offer_their_smoothing_and_no_gold(app: Open) -> None:
+    test = run(app(PAGE).button(key="data.sample.answers-labels.csv").click())
+    assert [box.label for box in test.slider] == ["Smoothing"]
+    assert "They carry no dark knowledge" in " ".join(values(test.caption))
+    assert "what is measured is agreement with the teacher" in " ".join(values(test.caption))

@@ -64,7 +64,7 @@ def test_a_name_is_chosen_from_a_list() -> None:
 
 def test_auto_leads_the_names_of_a_field_that_has_it() -> None:
     test = show("TrainingConfig", "precision")
-    assert test.selectbox(key="test.precision").options == ["auto", "fp32", "bf16"]
+    assert test.selectbox(key="test.precision").options == ["auto", "fp32", "bf16", "fp16"]
     assert value(test) == "'auto'"
 
 

@@ -5,8 +5,10 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
+import pandas as pd
 import pytest
 from streamlit.testing.v1 import AppTest
 
@@ -192,3 +194,31 @@ def test_a_name_is_shown_as_it_is(app: App, store: Store, report: dict[str, Any]
     assert "![x](" not in words(page)
     assert "<b>" not in words(page)
     assert page.dataframe[0].value["run"].tolist() == [EVIL] * 3
+
+
+# The cascade
+
+
+def test_a_cascade_says_what_it_promises_and_how_the_test_texts_took_it(
+    runs: Store, report: dict[str, Any], app: App, home: Path
+) -> None:
+    """The student is sure of 9 texts in 10 and right there; the teacher's classes are in turn."""
+    folder = home / "runs" / FIRST
+    folder.mkdir(parents=True)
+    (folder / "report.json").write_text(json.dumps(report))
+    for file, rows in (("validation.parquet", 600), ("predictions.parquet", 500)):
+        teacher = [[5.0, 0.0] if i % 2 else [0.0, 5.0] for i in range(rows)]
+        student = [[0.1, 0.0] if i % 10 == 0 else teacher[i] for i in range(rows)]
+        pd.DataFrame({"teacher": teacher, "student-0": student, "alone-0": student}).to_parquet(folder / file)
+    page = app(PAGE)
+    said = next(text.value for text in page.markdown if "passes the rest on. The pair" in text.value)
+    assert "90.0 % of the test texts" in said
+    assert "97.0 % of all texts, with 95 % confidence; on 500 test texts this held: 100.0 %" in said
+    page = page.slider(key="tradeoffs.agree").set_value(80.0).run()
+    said = next(text.value for text in page.markdown if "passes the rest on. The pair" in text.value)
+    assert "100.0 % of the test texts" in said
+    assert "80.0 % of all texts, with 95 % confidence; on 500 test texts this held: 90.0 %" in said
+
+
+def test_a_run_without_its_folder_says_why_there_is_no_cascade(runs: Store, app: App) -> None:
+    assert f"There is no run {FIRST}" in words(app(PAGE))

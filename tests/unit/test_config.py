@@ -61,6 +61,7 @@ LIMITS: dict[str, tuple[float, float | None]] = {
     "objective.attention_weight": (0, 1000),
     "objective.relation_weight": (0, 1000),
     "student.fill_vocabulary": (0, 1_000_000),
+    "task.smoothing": (0, 0.5),
     "training.steps": (1, 10_000_000),
     "training.batch_size": (1, 4096),
     "training.transfer_batch_size": (1, 4096),
@@ -247,7 +248,11 @@ def test_sections_are_those_of_the_tree() -> None:
             "kl",
             f"objective.divergence must be one of {', '.join(CARDS)}, got 'kl'",
         ),
-        ("training.precision", "fp16", "training.precision must be one of fp32, bf16, auto, got 'fp16'"),
+        (
+            "training.precision",
+            "fp64",
+            "training.precision must be one of fp32, bf16, fp16, auto, got 'fp64'",
+        ),
     ],
 )
 def test_a_problem_names_the_field_what_is_legal_and_the_value(place: str, value: Any, problem: str) -> None:

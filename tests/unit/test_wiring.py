@@ -193,6 +193,9 @@ def model(name: str) -> Callable[[DistillTrainer], Any]:
 
 
 FILMS = {"task.name": "films.csv", "task.test_file": None, "task.transfer_file": None}
+ANSWERS = {**FILMS, "task.knowledge": "answers.csv"}
+PERCENT = {"task.knowledge": "percent.csv"}
+CHOICES = {"task.answer_columns": "kind"}
 SCRATCH = {"teacher.model": "scratch", "teacher.hidden": 32}
 AS_OCCURS = {"student.fill_vocabulary": 0}
 DKD = {"objective.divergence": "dkd"}
@@ -209,6 +212,18 @@ WIRES = {
     ),
     "task.delimiter": Wire(
         "|", of_task(lambda t: t.labels), (("neg", "pos"), REFUSED), FILMS | {"task.name": "others.csv"}
+    ),
+    "task.knowledge": Wire("answers.csv", of_task(lambda t: t.answers is not None), (False, True), FILMS),
+    "task.answer_columns": Wire(
+        "kind", of_task(lambda t: t.labels), (("pos", "neg"), ("new", "old")), ANSWERS | {"task.gold": "none"}
+    ),
+    "task.answers": Wire("logits", of_task(lambda t: t.answers.logits.max() > 0), (False, True), ANSWERS),
+    "task.gold": Wire("none", of_task(lambda t: t.answers.gold), ("rows", "none"), ANSWERS),
+    "task.normalise": Wire(
+        True, of_task(lambda t: t.answers.kind), (REFUSED, "probabilities"), ANSWERS | PERCENT
+    ),
+    "task.smoothing": Wire(
+        0.3, of_task(lambda t: t.answers.logits.max()), base=ANSWERS | CHOICES | {"task.gold": "none"}
     ),
     "task.drop_empty": Wire(
         True, of_task(lambda t: t.labels), (REFUSED, ("neg", "pos")), FILMS | {"task.name": "blank.csv"}
@@ -331,6 +346,15 @@ def folder(tmp_path_factory) -> Path:
     for name, lines in contents.items():
         text = "\n".join([header, *lines])
         (place / f"{name}.csv").write_text(text, encoding="latin-1" if name == "latin" else "utf-8")
+    for name, whole in (("answers", 1), ("percent", 100)):
+        shares = [
+            f"{0.9 * whole},{0.1 * whole}" if i % 2 else f"{0.2 * whole},{0.8 * whole}" for i in range(40)
+        ]
+        lines = ["text,label,kind,pos,neg"]
+        lines += [
+            f"Film {i},{('neg', 'pos')[i % 2]},{'new' if i % 3 else 'old'},{shares[i]}" for i in range(40)
+        ]
+        (place / f"{name}.csv").write_text("\n".join(lines))
     (place / "transfer.csv").write_text("\n".join(["text", *(f"Unlabelled film {i}" for i in range(30))]))
     return place
 

@@ -438,6 +438,7 @@ def _arguments(recipe: Recipe, folder: Path, reporting: Reporting | None) -> Tra
         max_grad_norm=recipe.max_grad_norm,
         optim="adamw_torch_fused",
         bf16=recipe.precision == "bf16",
+        fp16=recipe.precision == "fp16",
         use_cpu=not torch.cuda.is_available(),
         seed=recipe.seed,
         eval_strategy="steps",

@@ -24,6 +24,7 @@ def condense(report: Report) -> list[dict[str, Any]]:
         | {"texts": report.rows["test"], "shifted": model.shifted}
         | {"flops": None if who == FLOOR else _flops(report, who, model.latency_ms.mean_tokens)}
         for who, model in report.models.items()
+        if model.latency_ms  # a teacher that is a file is no candidate
     ]
 
 

@@ -337,11 +337,9 @@ def _summary(kind: JobKind, report: Mapping[str, Any]) -> dict[str, Any]:
     read = Report.from_dict(report)
     return {
         "accuracy": {who: read.models[who].accuracy for who in get_args(Role) if who in read.models},
-        "verdict": read.verdict.kind,
-        "delta": read.verdict.delta,
-        "low": read.verdict.low,
-        "high": read.verdict.high,
+        "verdict": read.verdict.kind if read.verdict else None,
+        **{name: getattr(read.verdict, name, None) for name in ("delta", "low", "high")},
         "size_mb": read.student.size_mb,
-        "latency": {"student": read.student.latency_ms.p50, "teacher": read.teacher.latency_ms.p50},
+        "latency": {"student": read.student.p50, "teacher": read.teacher.p50},
         "forms": condense(read),
     }

@@ -9,6 +9,7 @@ from kd_core.data.summary import Summary, summarise
 from kd_core.errors import DataError, KDError
 from kd_core.jobs import deletion
 from kd_core.system.paths import app_folder
+from pages.build.data.answers import answers_of_a_teacher
 from pages.build.data.summary import show_task
 from pages.shared import addresses, upload
 from pages.shared.run_form.link import form_link
@@ -16,7 +17,7 @@ from pages.shared.state import store
 from pages.shared.text import escape
 
 SAMPLE = app_folder() / "assets" / "samples" / "support-messages.csv"
-VIEWS = ("Tasks", "Upload your own")
+VIEWS = ("Tasks", "Upload your own", "Answers of a teacher")
 
 
 @st.cache_data(
@@ -40,7 +41,7 @@ st.markdown(
     "Teacher and student learn one task: texts, each with a label. **Look at a task and press "
     "*Use this task***, or bring texts of your own."
 )
-look, own = st.tabs(VIEWS, key="data.view", bind="query-params")
+look, own, answered = st.tabs(VIEWS, key="data.view", bind="query-params")
 
 with look:
     saved = {task.id: task for task in uploads.saved()}
@@ -104,3 +105,6 @@ with own:
                 show_task(summary, key="data.own")
     except DataError as error:
         st.error(escape(upload.plain_words(error)), icon=":material/error:")
+
+with answered:
+    answers_of_a_teacher(lambda task: show_next(VIEWS[0], task))

@@ -101,6 +101,8 @@ def _queue(run: RunRow) -> None:
 
 
 def _step_text(run: RunRow, row: StageRow) -> str:
+    if row.stage == "teach" and run.config["task"].get("knowledge"):
+        return "not needed"
     if row.state == "done":
         return "from the cache" if row.cached else formatting.duration(row.seconds or 0)
     if row.state == "running" and run.steps:
@@ -147,7 +149,8 @@ def _ending(run: RunRow, *, began: bool) -> None:
     if run.status == "done":
         report = store().report(run.id)
         with st.container(border=True, key="live.verdict"):
-            verdict_badge(report.verdict.kind)
+            if report.verdict:
+                verdict_badge(report.verdict.kind)
             st.markdown(f"**{escape(report.sentence)}**")
             if comparison := time_against_estimate(run, report.seconds):
                 st.caption(comparison)

@@ -80,7 +80,10 @@ if plan:
         f"{rows['train']:,} training texts · {plan.classes} classes · {rows['test']:,} test texts · "
         f"{rows['transfer']:,} transfer texts"
     )
-    teacher_line.caption(sizes(plan.teacher))
+    lends = (
+        "Lends its tokenizer and its start; the teacher is the file. " if plan.config.task.knowledge else ""
+    )
+    teacher_line.caption(lends + sizes(plan.teacher))
     student_line.caption(sizes(plan.student))
 
 with action:

@@ -24,13 +24,12 @@ def sizes(model: ModelSize) -> str:
 
 def show_plan(plan: Plan, expected: Estimate) -> None:
     """What will happen, before it does."""
-    cached, seconds = expected.cached, expected.seconds
-    stepper(
-        {
-            stage: ("waiting", "from the cache" if stage in cached else formatting.duration(seconds[stage]))
-            for stage in STAGES
-        }
-    )
+    seconds = {stage: formatting.duration(expected.seconds[stage]) for stage in STAGES}
+    seconds |= {stage: "from the cache" for stage in STAGES if stage in expected.cached}
+    file = plan.config.task.knowledge
+    if file:
+        seconds |= {"teach": "not needed", "record": "reads the file"}
+    stepper({stage: ("waiting", text) for stage, text in seconds.items()})
     for note in examine(plan, expected.total):
         (st.warning if note.level == "warning" else st.info)(note.text, icon=":material/stethoscope:")
     st.image(
@@ -38,6 +37,11 @@ def show_plan(plan: Plan, expected: Estimate) -> None:
         width="stretch",
         alt=sizes_sentence(plan.teacher, plan.student),
     )
-    st.caption("Drawn to scale: the area of a block is its number of parameters. Pale: word embeddings.")
+    lends = (
+        " The teacher is a file: drawn is the model that lends its tokenizer and its start." if file else ""
+    )
+    st.caption(
+        f"Drawn to scale: the area of a block is its number of parameters. Pale: word embeddings.{lends}"
+    )
     show_softening(plan.config.objective.temperature)
     st.caption(f"What a real teacher says about the headline “{escape(headline())}”")

@@ -25,16 +25,23 @@ LABELS = {
 }
 
 
+# Where the teacher's answers are all that there is to compare with.
+SAME = {"new_error": "Another answer than the teacher's", "both_right": "The teacher's answer"}
+
+
 def fidelity(run: RunRow, report: Report) -> None:
     counts = asdict(report.fidelity)
+    judged = report.measures == "accuracy"
+    labels = LABELS if judged else SAME
     left, right = st.columns(2)
-    with left:
-        chart(
-            figures.four_way(report, dark=is_dark()),
-            key="report.four_way",
-            alt=", ".join(f"{label}: {counts[cell]:,} texts" for cell, label in LABELS.items()),
-        )
-    with right.container(horizontal=True):
+    if judged:
+        with left:
+            chart(
+                figures.four_way(report, dark=is_dark()),
+                key="report.four_way",
+                alt=", ".join(f"{label}: {counts[cell]:,} texts" for cell, label in labels.items()),
+            )
+    with (right if judged else left).container(horizontal=True):
         st.metric(
             "Agreement",
             formatting.percent(report.fidelity.agreement),
@@ -47,17 +54,17 @@ def fidelity(run: RunRow, report: Report) -> None:
             border=True,
             help=f"{term('KL divergence')} Here of the student from the teacher, at T = 1, mean over texts.",
         )
-    for cell, label in LABELS.items():
+    for cell, label in labels.items() if judged else ():
         right.markdown(f"**{label}:** {report_tables.CELLS[cell]}")
     if len(report.config["training"]["seeds"]) > 1:
         right.caption("Of the first seed's student.")
     st.subheader("The texts behind each cell", anchor=False)
     cell = st.segmented_control(
         "Cell",
-        list(LABELS),
+        list(labels),
         default="new_error",
         required=True,
-        format_func=lambda cell: f"{LABELS[cell]} ({counts[cell]:,})",
+        format_func=lambda cell: f"{labels[cell]} ({counts[cell]:,})",
         key="report.cell",
         label_visibility="collapsed",
     )
@@ -77,13 +84,13 @@ def fidelity(run: RunRow, report: Report) -> None:
         key="report.texts",
         column_config={
             "text": st.column_config.TextColumn("Text", width="medium"),
-            "truth": "True class",
+            "truth": "True class" if judged else None,
             "teacher": "Teacher's answer",
             "teacher_sure": sure,
             "student": "Student's answer",
             "student_sure": sure,
         },
-        alt=f"Test texts: {LABELS[cell]}",
+        alt=f"Test texts: {labels[cell]}",
     )
 
 

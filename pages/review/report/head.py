@@ -93,7 +93,8 @@ def title(run: RunRow, seconds: float | None = None) -> None:
 def verdict(run: RunRow, report: Report) -> None:
     title(run, sum(report.seconds.values()))
     with st.container(border=True, key="report.verdict"):
-        verdict_badge(report.verdict.kind, help=term("verdict"))
+        if report.verdict:
+            verdict_badge(report.verdict.kind, help=term("verdict"))
         st.markdown(f"**{escape(report.sentence)}**")
         for note in report.notes:
             st.caption(escape(note))
@@ -153,7 +154,9 @@ def _spoken(report: Report, measure: str) -> str:
     value_of: Callable[[ModelReport], str] = {
         "accuracy": lambda model: formatting.percent(model.accuracy),
         "size": lambda model: formatting.megabytes(model.size_mb),
-        "latency": lambda model: formatting.milliseconds(model.latency_ms.p50),
+        "latency": lambda model: formatting.milliseconds(model.p50),
     }[measure]
-    numbers = (f"{roles.NAMES[who]} {value_of(model)}" for who, model in report.models.items())
+    numbers = (
+        f"{roles.NAMES[who]} {value_of(model)}" for who, model in report.models.items() if value_of(model)
+    )
     return f"{measure.capitalize()}: {', '.join(numbers)}."

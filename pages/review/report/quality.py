@@ -37,7 +37,7 @@ def quality(run: RunRow, report: Report) -> None:
         share = formatting.percent(report.unknown_texts, 0)
         lacking = f" {share} of the validation and test texts hold a word piece that the student lacks."
     st.caption(
-        f"On {report.verdict.n:,} test texts; ± is half of the 95 % interval. Macro-F1 weighs all classes "
+        f"On {report.rows['test']:,} test texts; ± is half of the 95 % interval. Macro-F1 weighs all classes "
         f"alike. {escape(report_tables.f1_gain(report))} The calibration error is how far a model's "
         "confidence is from how often it is right, with texts of like confidence put together. "
         f"{report_tables.ONE_LATENCY}{lacking}"

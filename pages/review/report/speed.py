@@ -15,8 +15,8 @@ from pages.shared.text import escape, term
 
 
 def speed(run: RunRow, report: Report) -> None:
-    for column, who in zip(st.columns(2), report.models, strict=False):  # teacher and student come first
-        times = report.models[who].latency_ms
+    timed = {who: model.latency_ms for who, model in report.models.items() if model.latency_ms}
+    for column, (who, times) in zip(st.columns(2), timed.items(), strict=False):  # teacher and student first
         with column.container(border=True):
             st.markdown(f"**{roles.NAMES[who]}**", help=term(who))
             with st.container(horizontal=True):
@@ -35,7 +35,14 @@ def speed(run: RunRow, report: Report) -> None:
             {
                 "Step": list(events.STEP_NAMES.values()),
                 "Time": [formatting.duration(report.seconds[stage]) for stage in STAGES],
-                "": ["from the cache" if report.cached.get(stage) else "" for stage in STAGES],
+                "": [
+                    "not needed"
+                    if stage == "teach" and report.teacher_is_file
+                    else "from the cache"
+                    if report.cached.get(stage)
+                    else ""
+                    for stage in STAGES
+                ],
             }
         ),
         hide_index=True,

@@ -9,7 +9,7 @@ import pandas as pd
 import streamlit as st
 
 from kd_core import config, figures
-from kd_core.distillation import roles
+from kd_core.distillation import report_tables, roles
 from kd_core.jobs.store import RunRow
 from kd_core.system import formatting
 from pages.shared.charts import chart, is_dark
@@ -113,13 +113,12 @@ def _results(run: RunRow) -> dict[str, str]:
         for who, name in roles.NAMES.items()
     }
     return rows | {
-        "Gain over the student alone": f"{formatting.points(report.verdict.delta)} "
-        f"({formatting.interval(report.verdict.low, report.verdict.high)})",
+        "Gain over the student alone": report_tables.gain(report.verdict) if report.verdict else NONE,
         "Agreement with the teacher": formatting.percent(report.fidelity.agreement),
         "Calibration error": formatting.percent(report.student.ece),
         "Parameters": formatting.count(report.student.params),
         "Size": formatting.megabytes(report.student.size_mb),
-        "Latency, p50": formatting.milliseconds(report.student.latency_ms.p50),
+        "Latency, p50": formatting.milliseconds(report.student.p50),
     }
 
 

@@ -5,6 +5,7 @@ import streamlit as st
 from kd_core.deployment import tradeoffs
 from kd_core.errors import KDError
 from pages.review.tradeoffs import view as parts
+from pages.review.tradeoffs.cascade import cascade
 from pages.review.tradeoffs.controls import choose_limits, choose_view
 from pages.shared import addresses
 from pages.shared.state import store
@@ -52,5 +53,6 @@ try:
                 )
     if not view.frame.empty:
         parts.table(view)
+    cascade()
 except KDError as error:
     st.error(escape(error), icon=":material/error:")

@@ -52,7 +52,11 @@ def consent(config: DistillConfig, students: Iterable[str] = ()) -> bool:
 def outside(config: DistillConfig, students: Iterable[str] = ()) -> list[str]:
     """Names in ``config`` that are neither bundled, nor made here, nor of an uploaded task."""
     task, known = config.task, uploads.root()
-    files = [name for name in (task.name, task.test_file, task.transfer_file) if name and name not in TASKS]
+    files = [
+        name
+        for name in (task.name, task.knowledge, task.test_file, task.transfer_file)
+        if name and name not in TASKS
+    ]
     names = [name for name in files if name.startswith("hub:") or not _within(name, [known])]
     local = [name for name, preset in TEACHERS.items() if preset.source != "hub"]
     names += [name for name in (config.teacher.model,) if name not in local]

@@ -32,6 +32,7 @@ SHOWN = {
 }
 OF_A_FILE = {"text_column", "label_column", "test_file", "transfer_file", "encoding", "delimiter"}
 OF_A_FILE |= {"drop_empty", "merge_labels", "drop_overlap"}
+OF_A_FILE |= {"knowledge", "answer_columns", "answers", "gold", "normalise", "smoothing"}
 TITLES = {
     "task": "Task",
     "teacher": "Teacher",

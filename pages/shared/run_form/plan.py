@@ -23,7 +23,7 @@ from pages.shared.state import runner, store
 
 def stamp(task: TaskConfig) -> list[int]:
     """Changes when one of the task's files does."""
-    files = (task.name, task.test_file, task.transfer_file)
+    files = (task.name, task.knowledge, task.test_file, task.transfer_file)
     return [path.stat().st_mtime_ns for name in files if name and (path := Path(name)).is_file()]
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Collection
 from contextlib import suppress
 from dataclasses import dataclass, field
 
@@ -215,7 +216,7 @@ def _results(run: RunRow, batch: Batch) -> None:
         {who: np.concatenate(parts) for who, parts in batch.logits.items()},
         truth,
     )
-    _numbers(table, panel.labels)
+    _numbers(table, panel.labels, panel.models)
     st.download_button(
         "Download CSV",
         lambda: safe_csv(table),
@@ -242,10 +243,10 @@ def _results(run: RunRow, batch: Batch) -> None:
     )
 
 
-def _numbers(table: pd.DataFrame, labels: tuple[str, ...]) -> None:
+def _numbers(table: pd.DataFrame, labels: tuple[str, ...], models: Collection[Role]) -> None:
     """Agreement with the teacher, and accuracy on the rows whose label is one of the classes."""
     with st.container(horizontal=True):
-        for who in roles.CORE[1:]:
+        for who in [who for who in models if "teacher" in models and who != "teacher"]:
             _share(
                 f"{roles.NAMES[who]} agrees with the teacher",
                 table[who] == table["teacher"],
@@ -261,8 +262,8 @@ def _numbers(table: pd.DataFrame, labels: tuple[str, ...]) -> None:
         )
     if len(labelled):
         with st.container(horizontal=True):
-            for who in roles.CORE:
-                _share(f"{roles.NAMES[who]}: accuracy", labelled[who] == labelled["label"])
+            for model in models:
+                _share(f"{roles.NAMES[model]}: accuracy", labelled[model] == labelled["label"])
 
 
 def _share(label: str, right: pd.Series[bool], meaning: str = "") -> None:

@@ -28,7 +28,7 @@ class Panel:
 
     @property
     def labels(self) -> tuple[str, ...]:
-        return self.models["teacher"].labels
+        return next(iter(self.models.values())).labels
 
     def logits(self, who: Role, texts: Sequence[str]) -> NDArray[np.float32]:
         with self.lock:

@@ -106,7 +106,7 @@ def show_answers(run: RunRow, text: str, truth: str | None) -> None:
             st.warning(escape(error), icon=":material/warning:")
     _summary(answers, truth)
     shown = _likeliest(answers)
-    for column, answer in zip(st.columns(3), answers, strict=True):
+    for column, answer in zip(st.columns(len(answers)), answers, strict=True):
         with column.container(border=True, height="stretch"):
             _card(answer, shown, truth)
     if len(shown) < len(answers[0].probabilities):
@@ -122,9 +122,12 @@ def _summary(answers: Sequence[Answer], truth: str | None) -> None:
     labels: dict[Role, str] = {answer.who: escape(answer.label) for answer in answers}
     sentence = predict.agreement_sentence(labels)
     true_class = "" if truth is None else f" The true class is {escape(truth)}."
-    teacher, student, alone = (answer.probabilities for answer in answers)
     with st.container(border=True, key="playground.summary"):
         st.markdown(f"**{sentence}{true_class}**")
+        if len(answers) < 3:
+            st.caption("The teacher of this run is a file of answers: it has none to a new text.")
+            return
+        teacher, student, alone = (answer.probabilities for answer in answers)
         st.caption(
             f"The probabilities of the distilled student overlap with the teacher's by "
             f"{formatting.percent(_overlap(teacher, student), 0)}, those of the student alone by "
@@ -140,7 +143,8 @@ def _overlap(one: Mapping[str, float], other: Mapping[str, float]) -> float:
 def _card(answer: Answer, shown: Sequence[str], truth: str | None) -> None:
     with st.container(gap="xsmall"):
         with st.container(horizontal=True, vertical_alignment="center"):
-            meaning = term("student alone" if answer.who == "alone" else answer.who)
+            meaning = {"alone": "student alone", "hard_answers": "student"}.get(answer.who, answer.who)
+            meaning = term(meaning)
             st.markdown(f"**{roles.NAMES[answer.who]}**", width="content", help=meaning)
             if truth is not None:
                 right = answer.label == truth
@@ -209,7 +213,7 @@ def _which_words(run: RunRow, panel: Panel, text: str, answers: Sequence[Answer]
     )
     if spans[-1][1] < len(text.rstrip()):
         st.caption(f":material/content_cut: The first {MAX_WORDS} words were looked at.")
-    for column, answer in zip(st.columns(3), answers, strict=True):
+    for column, answer in zip(st.columns(len(answers)), answers, strict=True):
         with column.container(border=True, height="stretch"):
             st.markdown(f"**{roles.NAMES[answer.who]}**: {escape(answer.label)}")
             chart(

@@ -224,8 +224,8 @@ def test_max_length_is_at_most_what_the_teacher_can_read(
 
 
 def test_precision_is_what_the_machine_is_fast_at(resolve, tiny_task, bert, monkeypatch):
-    for fast, precision in ((True, "bf16"), (False, "fp32")):
-        monkeypatch.setattr(module, "supports_bf16", lambda fast=fast: fast)
+    for precision in ("bf16", "fp16", "fp32"):
+        monkeypatch.setattr(module, "fast_precision", lambda precision=precision: precision)
         assert resolve(DistillConfig(), tiny_task, bert).training.precision == precision
 
 
@@ -291,3 +291,13 @@ def test_the_length_is_what_teacher_and_student_both_have_positions_for(
         ]
     for asked in ("auto", limit):
         assert module.doubts(config.change({"task.max_length": asked}), resolved) == []
+
+
+def test_float16_needs_a_gpu(resolve, tiny_task, bert, monkeypatch):
+    config = DistillConfig().change({"training.precision": "fp16"})
+    monkeypatch.setattr(module, "fast_precision", lambda: "fp32")
+    monkeypatch.setattr("torch.cuda.is_available", lambda: True)
+    assert resolve(config, tiny_task, bert).training.precision == "fp16"
+    monkeypatch.setattr("torch.cuda.is_available", lambda: False)
+    with pytest.raises(ConfigError, match=r"training.precision fp16 needs a GPU, and there is none"):
+        resolve(config, tiny_task, bert)

@@ -44,10 +44,14 @@ def evaluations() -> pd.DataFrame:
     return pd.DataFrame(rows, columns=["who", "seed", "step", "accuracy"]).assign(loss=1.0)
 
 
+RISK = pd.DataFrame({"coverage": [0.5, 1.0], "risk": [0.1, 0.2], "low": [0.0, 0.1], "high": [0.2, 0.3]})
+
+
 def every_figure(report: dict, curve: pd.DataFrame, evaluations: pd.DataFrame, dark: bool) -> dict:
     balance = pd.DataFrame({"train": [3, 2], "test": [1, 1]}, index=["a", EVIL])
     return {
         "loss": figures.loss_curves(curve, dark=dark),
+        "cascade": figures.risk_coverage({"student": RISK}, 0.5, dark=dark),
         "accuracy": figures.accuracy_curves(evaluations, 0.9, dark=dark),
         "overlay": figures.overlay({"a": evaluations, EVIL: evaluations}, dark=dark),
         **{measure: figures.bars(read(report), measure, dark=dark) for measure in get_args(figures.Measure)},

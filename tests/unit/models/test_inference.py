@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from kd_core.data.task import unlabelled
 from kd_core.errors import Stopped
 from kd_core.models import inference
-from kd_core.models.inference import autocast, collate, encode, predict_chunks, predict_logits
+from kd_core.models.inference import autocast, collate, encode, fast_precision, predict_chunks, predict_logits
 from kd_core.system.control import Control
 from tests.unit.conftest import FAMILIES
 
@@ -144,3 +144,30 @@ def test_stop_acts_between_two_batches(tiny_teacher, encoded, monkeypatch):
         predict_logits(model, encoded, control=control, on_rows=stop_after_the_first)
     assert done == [2]
     assert model.training, "the flag is put back after a stop too"
+
+
+@pytest.mark.parametrize(
+    ("capability", "precision"),
+    [((6, 1), "fp32"), ((7, 0), "fp16"), ((7, 5), "fp16"), ((8, 0), "bf16"), ((9, 0), "bf16")],
+)
+def test_a_gpu_computes_in_what_it_has(monkeypatch, capability, precision):
+    """One below 8 emulates bfloat16, which torch calls supported."""
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "is_bf16_supported", lambda *_: True)
+    monkeypatch.setattr(torch.cuda, "get_device_capability", lambda *_: capability)
+    assert fast_precision() == precision
+
+
+@pytest.mark.parametrize(("avx512", "amx", "precision"), [(0, 0, "fp32"), (1, 0, "bf16"), (0, 1, "bf16")])
+def test_a_processor_computes_in_what_it_has(monkeypatch, avx512, amx, precision):
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    monkeypatch.setattr(torch.cpu, "_is_avx512_bf16_supported", lambda: bool(avx512))
+    monkeypatch.setattr(torch.cpu, "_is_amx_tile_supported", lambda: bool(amx))
+    assert fast_precision() == precision
+
+
+def test_float16_is_float16_and_float32_is_left_alone():
+    ones = torch.ones(2, 2)
+    for precision, dtype in (("fp16", torch.float16), ("bf16", torch.bfloat16), ("fp32", torch.float32)):
+        with autocast(torch.device("cpu"), precision):
+            assert (ones @ ones).dtype == dtype

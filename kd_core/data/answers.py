@@ -1,0 +1,201 @@
+"""A teacher that is a file: texts with the answers of any model, a large language model say.
+
+Answers are one column a class (probabilities, log-probabilities or logits) or one column with the chosen
+class. Rows that have a gold label are the labelled ones, the others the transfer set; where none has one, the
+teacher's choices stand for labels, and what is measured is agreement.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from kd_core.config import Gold, TaskConfig
+from kd_core.data.answer_columns import Columns, choose, listed
+from kd_core.data.answer_values import answer_logits, at
+from kd_core.data.assemble import build_task, clean_texts, merge_labels, sort_labels
+from kd_core.data.read import Table, read_table
+from kd_core.data.splits import normalised
+from kd_core.data.task import Answers, Task
+from kd_core.errors import ConfigError, DataError
+from kd_core.system.formatting import counted
+
+MIN_ROWS = 20
+
+
+def load_answers(config: TaskConfig) -> Task:
+    """The file ``config.knowledge`` as a task whose teacher has answered already.
+
+    Raises: DataError, ConfigError, naming the flag that helps.
+    """
+    if config.transfer_file:
+        raise ConfigError(
+            "--transfer-file has no answers of a teacher; put its texts into the file of --knowledge, "
+            "without a gold label"
+        )
+    notes: list[str] = []
+    table = _read(config.knowledge or "", config, notes)
+    columns = choose(table, config)
+    rows = _rows(table, columns, config, notes)
+    gold_here = config.gold in ("any", "rows") and bool((rows["label"] != "").any())
+    names = _class_names(table, columns, rows if gold_here else rows.assign(label=""))
+    kind, logits = answer_logits(table, columns, names, rows, config, notes)
+    if len(rows) < MIN_ROWS:
+        raise DataError(
+            f"{table.name} has {counted(len(rows), 'text')} with an answer; give at least {MIN_ROWS}."
+        )
+    rows, logits = _without_repeats(table, rows, logits, notes)
+
+    choices = np.array(names)[logits.argmax(axis=1)]
+    known = rows["label"] != ""
+    rows = rows[["text", "label"]]
+    parts = {"train": rows[known] if gold_here else rows.assign(label=choices)}
+    transfer = rows.loc[~known, "text"] if gold_here else None
+    gold: Gold = "rows" if gold_here else "none"
+    if config.test_file:
+        test, test_logits, gold = _test_rows(config, columns, names, gold, notes)
+        parts["test"] = test
+        rows, logits = pd.concat([rows, test]), np.concatenate([logits, test_logits])
+    _note_gold(gold, int(known.sum()) if gold_here else 0, int((~known).sum()), notes)
+    _check_gold(config, gold)
+    if gold_here:
+        _check_classes(names, rows.loc[rows["label"] != "", "label"])
+    task = build_task(
+        Path(config.knowledge or "").stem, parts, transfer, config, notes, names, chosen=not gold_here
+    )
+    by_text = {normalised(text): row for row, text in enumerate(rows["text"])}
+    return replace(task, answers=Answers(by_text, logits, kind, gold))
+
+
+def _read(file: str, config: TaskConfig, notes: list[str]) -> Table:
+    columns = [name for name in (config.text_column, config.label_column, *config.answer_columns) if name]
+    table = read_table(
+        Path(file), Path(file).name, encoding=config.encoding, delimiter=config.delimiter, columns=columns
+    )
+    notes += table.notes
+    return table
+
+
+def _rows(table: Table, columns: Columns, config: TaskConfig, notes: list[str]) -> pd.DataFrame:
+    """text, label (gold; "" where there is none), and a choice where the file has choices, by line."""
+    texts = clean_texts(table.frame[columns.text], table.name, notes)
+    frame = table.frame.loc[texts.index]
+    if frame.empty:
+        raise DataError(f"{table.name} has no rows with a text.")
+    gold = frame[columns.gold].str.strip() if columns.gold else pd.Series("", index=frame.index)
+    rows = pd.DataFrame({"text": texts, "label": gold})
+    if "" in columns.answers:  # a large language model writes Sport and sport
+        written = pd.concat([frame[columns.answers[""]].str.strip(), gold])
+        written[written != ""] = merge_labels(written[written != ""], config.merge_labels, notes)
+        rows["choice"], rows["label"] = written.iloc[: len(rows)], written.iloc[len(rows) :]
+    return rows
+
+
+def _class_names(table: Table, columns: Columns, rows: pd.DataFrame) -> list[str]:
+    """The classes in the order of the answers. Raises: DataError where gold labels are none of them."""
+    gold = sort_labels(set(rows["label"]) - {""})
+    if "" in columns.answers:
+        names = sort_labels({*rows["choice"], *gold} - {""})
+        if len(names) < 2:
+            raise DataError(
+                f"All answers in the column {columns.answers['']!r} of {table.name} are {names[0]!r}; a "
+                "task needs at least two classes. Choose another with --answer-columns."
+                if names
+                else f"The column {columns.answers['']!r} of {table.name} is empty."
+            )
+        return names
+    names = list(columns.answers)
+    if unknown := [label for label in gold if label not in names]:
+        raise DataError(
+            f"{table.name}: the gold label {unknown[0]!r} has no column of answers; they are for "
+            f"{listed(names)}. Name the columns as the labels are written, choose them with "
+            "--answer-columns, or leave the gold labels out with --gold none."
+        )
+    return names
+
+
+def _check_classes(names: Sequence[str], gold: pd.Series[str]) -> None:
+    if missing := [name for name in names if name not in set(gold)]:
+        raise DataError(
+            f"No text has the gold label {missing[0]!r}, a class of the teacher's answers. Label such "
+            "texts, or leave the gold labels out with --gold none."
+        )
+
+
+def _without_repeats(
+    table: Table, rows: pd.DataFrame, logits: NDArray[np.float32], notes: list[str]
+) -> tuple[pd.DataFrame, NDArray[np.float32]]:
+    """Each text once. Raises: DataError where the teacher answers one in two ways."""
+    keys = rows["text"].map(normalised)
+    first = keys.map({key: place for place, key in reversed(list(enumerate(keys)))}).to_numpy()
+    other = (np.abs(logits - logits[first]) > 1e-4).any(axis=1)
+    if other.any():
+        place = int(other.argmax())
+        raise DataError(
+            f"{table.name}: {counted(int(other.sum()), 'text')} with two answers; the text of "
+            f"{at(rows, int(first[place]))} has another in {at(rows, place)}. Keep one of them."
+        )
+    again = (first != np.arange(len(rows))) & (rows["label"].to_numpy() == rows["label"].to_numpy()[first])
+    if again.any():
+        notes.append(f"{table.name}: {counted(int(again.sum()), 'row')} that repeat another dropped.")
+    return rows[~again], logits[~again]
+
+
+def _test_rows(
+    config: TaskConfig, columns: Columns, names: Sequence[str], gold: Gold, notes: list[str]
+) -> tuple[pd.DataFrame, NDArray[np.float32], Gold]:
+    """The rows of ``config.test_file``, their answers, and where gold labels are now known to be."""
+    table = _read(config.test_file or "", config, notes)
+    needed = [columns.text, *columns.answers.values()]
+    if missing := [name for name in needed if name not in table.frame]:
+        raise DataError(
+            f"{table.name} has no column {listed(missing)}: the test file needs the teacher's answers too, "
+            "in the same columns."
+        )
+    if columns.gold not in table.frame:
+        columns = Columns(columns.text, None, columns.answers)
+    rows = _rows(table, columns, config, notes)
+    if unknown := set(rows.get("choice", ())) - {*names, ""}:
+        raise DataError(f"{table.name}: the answer {min(unknown)!r} is none of the classes {listed(names)}.")
+    _, logits = answer_logits(table, columns, names, rows, config, notes)
+    rows, logits = _without_repeats(table, rows, logits, notes)
+    known = (rows["label"] != "").to_numpy()
+    if not known.any() or config.gold == "none":
+        if gold == "rows":
+            raise DataError(
+                f"{table.name} has no gold labels, and {Path(config.knowledge or '').name} has. Add them, "
+                "or leave them out with --gold none."
+            )
+        rows = rows[["text"]].assign(label=np.array(names)[logits.argmax(axis=1)])
+        return rows, logits, "none"
+    if unknown := set(rows.loc[known, "label"]) - set(names):
+        raise DataError(
+            f"{table.name}: the gold label {min(unknown)!r} is none of the classes {listed(names)}."
+        )
+    if not known.all():
+        notes.append(f"{table.name}: {counted(int((~known).sum()), 'row')} without a gold label dropped.")
+    return rows.loc[known, ["text", "label"]], logits[known], "rows" if gold == "rows" else "test"
+
+
+def _note_gold(gold: Gold, known: int, rest: int, notes: list[str]) -> None:
+    notes.append(
+        {
+            "rows": f"{counted(known, 'row')} with a gold label; the other {rest:,} are the transfer set.",
+            "test": "Gold labels are in the test file alone: students learn from the teacher's choices, and "
+            "are judged by the gold labels.",
+            "none": "There are no gold labels: the teacher's choices stand for them, and what is measured is "
+            "agreement with the teacher.",
+        }[gold]
+    )
+
+
+def _check_gold(config: TaskConfig, gold: Gold) -> None:
+    """Raises: DataError where gold labels were asked for and are not there."""
+    if config.gold not in ("any", gold):
+        where = {"rows": "rows with a gold label", "test": "a test file with gold labels"}[config.gold]
+        raise DataError(f"--gold {config.gold} needs {where}; give --label-column, or leave --gold out.")

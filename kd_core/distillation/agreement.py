@@ -1,0 +1,61 @@
+"""What is said of a student that has learned from a teacher's choices alone. No torch."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from kd_core.distillation.sentences import name_of
+from kd_core.system.formatting import percent, points
+
+if TYPE_CHECKING:  # scipy comes with it
+    from kd_core.config import TaskConfig
+    from kd_core.distillation.comparison import Verdict
+    from kd_core.distillation.report import ModelReport
+
+WORDS = {
+    "helped": "The teacher's probabilities helped",
+    "no_difference": "The teacher's probabilities made no difference that these texts can show",
+    "hurt": "The teacher's probabilities hurt",
+}
+LABELS_ALONE = "The teacher has given labels alone, so there are no soft answers whose worth could be judged."
+
+
+def sentence(
+    task: TaskConfig,
+    metric: str,
+    student: ModelReport,
+    texts: int,
+    agreement: float,
+    verdict: Verdict | None,
+    over_floor: Verdict | None,
+) -> str:
+    """The verdict in words. ``agreement`` is the share of the ``texts`` on which the first student's answer
+    is the teacher's, ``verdict`` that against the student of the teacher's hard answers."""
+    what = "agreement" if task.gold == "none" else "accuracy"
+    if metric != "accuracy":
+        what = name_of(metric)
+    how = f"{percent(student.accuracy)}, 95 % interval {percent(student.low)} to {percent(student.high)}"
+    parts = [f"Agreement with the teacher on {texts:,} test texts: {how}."]
+    if task.gold == "test":
+        parts = [
+            f"Accuracy by the gold labels of {texts:,} test texts: {how}. Agreement with the teacher: "
+            f"{percent(agreement)}."
+        ]
+    if over_floor and over_floor.kind != "helped":
+        place = "below" if over_floor.kind == "hurt" else "not shown to be above"
+        parts.append(
+            f"Its {what} is {place} that of TF-IDF, which only counts words and letters "
+            f"({_gain(over_floor)})."
+        )
+    if verdict is None:
+        parts.append(LABELS_ALONE)
+    else:
+        parts.append(
+            f"{WORDS[verdict.kind]}: {_gain(verdict)} in {what} over the same student on its "
+            "teacher's hard answers."
+        )
+    return " ".join(parts)
+
+
+def _gain(verdict: Verdict) -> str:
+    return f"{points(verdict.delta)}, 95 % interval {points(verdict.low)} to {points(verdict.high)}"

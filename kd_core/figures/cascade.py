@@ -1,0 +1,48 @@
+"""Risk and coverage: how often a student differs from its teacher, of the texts of which it is surest."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import pandas as pd
+import plotly.graph_objects as go
+
+from kd_core.distillation.roles import SHORT_NAMES, Role
+from kd_core.figures.style import INK, colour_of, new_figure, pick
+
+
+def risk_coverage(
+    curves: Mapping[Role, pd.DataFrame], answered: float | None = None, *, dark: bool = False
+) -> go.Figure:
+    """A line for each student, with its 95 % interval; a mark where a cascade stops (share ``answered``)."""
+    figure = new_figure(
+        "Of the texts that a student answers, those on which it differs from its teacher",
+        "Answered by the student (%)",
+        "Differs (%)",
+        dark=dark,
+        height=340,
+    )
+    for who, rows in curves.items():
+        figure.add_scatter(
+            x=100 * rows["coverage"],
+            y=100 * rows["risk"],
+            mode="lines+markers",
+            name=SHORT_NAMES[who],
+            line={"color": colour_of(who, dark), "width": 2},
+            marker={"size": 5},
+            error_y={
+                "type": "data",
+                "symmetric": False,
+                "array": 100 * (rows["high"] - rows["risk"]),
+                "arrayminus": 100 * (rows["risk"] - rows["low"]),
+                "thickness": 0.8,
+                "width": 0,
+                "color": colour_of(who, dark),
+            },
+            hovertemplate="%{x:.0f} % answered: %{y:.1f} % differ<extra></extra>",
+        )
+    if answered:
+        figure.add_vline(100 * answered, line={"color": pick(INK, dark), "width": 1.2, "dash": "dot"})
+    figure.update_xaxes(range=[0, 102])
+    figure.update_yaxes(rangemode="tozero")
+    return figure

@@ -1,0 +1,254 @@
+"""A teacher that is a file: what is read, guessed, noted and refused."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from kd_core.config import DistillConfig, TaskConfig
+from kd_core.data import load_task
+from kd_core.data.answer_values import FLOOR
+from kd_core.data.task import Task
+from kd_core.errors import ConfigError, DataError
+from kd_core.system.settings import Settings
+
+CLASSES = ("new", "old")
+SURE = [(0.9, 0.1), (0.2, 0.8)]  # in turn
+
+
+@pytest.fixture
+def load(tmp_path: Path) -> Callable[..., Task]:
+    """``load("text,new,old", rows)`` or a list of rows: a file of answers, as a task."""
+
+    def make(
+        header: str, rows: Sequence[Sequence[object]], test: Sequence[Sequence[object]] = (), **settings
+    ):
+        for name, lines in (("answers", rows), ("test", test)):
+            text = "\n".join([header, *(",".join(map(str, row)) for row in lines)])
+            (tmp_path / f"{name}.csv").write_text(text, encoding="utf-8")
+        if test:
+            settings["test_file"] = str(tmp_path / "test.csv")
+        values = {"knowledge": str(tmp_path / "answers.csv"), **settings}
+        return load_task(DistillConfig.from_dict({"task": values}).task)
+
+    return make
+
+
+def rows(*middle: object, values=SURE, count: int = 40) -> list[list[object]]:
+    return [[f"text number {i}", *middle, *values[i % 2]] for i in range(count)]
+
+
+def notes(task: Task) -> str:
+    return " ".join(task.notes)
+
+
+def test_without_gold_labels_the_choices_are_the_labels(load):
+    task = load("text,new,old", rows())
+    assert task.labels == CLASSES
+    assert (len(task.train), len(task.validation), len(task.test), len(task.transfer)) == (24, 6, 10, 0)
+    assert (task.answers.kind, task.answers.gold) == ("probabilities", "none")
+    for split in (task.train, task.validation, task.test):
+        assert task.answers.of(split["text"]).argmax(axis=1).tolist() == split["label"][:]
+    assert np.exp(task.answers.of(["TEXT  number 0"])[0]) == pytest.approx((0.9, 0.1))
+    assert "read as probabilities (guessed; --answers says otherwise)" in notes(task)
+    assert "what is measured is agreement with the teacher" in notes(task)
+
+
+def test_rows_with_gold_labels_are_the_labelled_ones(load):
+    """Of 40 rows 20 have a gold label, which for a quarter of them is not the teacher's choice."""
+    given = rows("")
+    for i, row in enumerate(given[:20]):
+        row[1] = CLASSES[i % 2 if i % 4 else 1]
+    task = load("text,label,prob_new,prob_old", given)
+    assert task.labels == CLASSES
+    assert task.answers.gold == "rows"
+    assert len(task.train) + len(task.validation) + len(task.test) == 20
+    assert sorted(task.transfer["text"]) == sorted(f"text number {i}" for i in range(20, 40))
+    assert "20 rows with a gold label; the other 20 are the transfer set." in notes(task)
+    everywhere = [*task.train, *task.validation, *task.test]
+    wrong = sum(task.answers.of([row["text"]]).argmax() != row["label"] for row in everywhere)
+    assert wrong == 5
+    assert load("text,label,prob_new,prob_old", given, gold="none").answers.gold == "none"
+
+
+def test_gold_labels_in_the_test_file_alone(load):
+    test = [[f"other text {i}", CLASSES[i % 2], *SURE[0]] for i in range(6)]
+    task = load("text,label,new,old", rows(""), test)
+    assert task.answers.gold == "test"
+    assert (len(task.train), len(task.validation), len(task.test)) == (32, 8, 6)
+    assert sorted(task.test["label"]) == [0, 0, 0, 1, 1, 1]
+    assert set(task.answers.of(task.test["text"]).argmax(axis=1)) == {0}
+
+
+def test_one_column_is_one_hot_with_smoothing(load):
+    given = [[f"text {i}", "Old" if i % 2 else "new"] for i in range(30)]
+    task = load("text,answer", given, smoothing=0.2)
+    assert task.answers.kind == "labels"
+    assert np.exp(task.answers.of(["text 0"])[0]) == pytest.approx((0.2, 0.8))  # Old is sorted first
+    assert "They carry no dark knowledge" in notes(task)
+    sure = load("text,answer", given, smoothing=0).answers.of(["text 0"])[0]
+    assert sure.tolist() == pytest.approx([np.log(FLOOR), 0])
+
+
+def test_a_column_named_label_is_the_answer_where_there_is_no_other(load):
+    task = load("text,label", [[f"text {i}", CLASSES[i % 2]] for i in range(30)])
+    assert (task.answers.kind, task.answers.gold) == ("labels", "none")
+
+
+def test_of_a_label_and_an_answer_the_label_is_gold(load):
+    given = [[f"text {i}", CLASSES[i % 2], CLASSES[i % 2]] for i in range(30)]
+    assert load("text,label,llm_answer", given).answers.gold == "rows"
+
+
+def test_answers_that_differ_in_case_are_merged_on_request(load):
+    given = [[f"text {i}", ("New", "new", "old")[i % 3]] for i in range(30)]
+    with pytest.raises(DataError, match="--merge-labels"):
+        load("text,answer", given)
+    assert load("text,answer", given, merge_labels=True).labels == ("New", "old")
+
+
+@pytest.mark.parametrize(
+    ("values", "kind"),
+    [
+        ([(2.5, -1.0), (-3.0, 0.5)], "logits"),
+        ([(3.5, 1.0), (0.2, 6.0)], "logits"),
+        ([(-0.105, -2.303), (-1.609, -0.223)], "log_probabilities"),
+        ([(0.91, 0.1), (0.2, 0.8)], "probabilities"),  # two decimals, rounded
+    ],
+)
+def test_the_kind_is_guessed_and_said(load, values, kind):
+    task = load("text,new,old", rows(values=values))
+    assert task.answers.kind == kind
+    assert f"read as {kind.replace('_', '-')} (guessed" in notes(task)
+    if kind == "logits":
+        assert task.answers.of(["text number 0"])[0] == pytest.approx(values[0])
+    elif kind == "log_probabilities":
+        assert np.exp(task.answers.of(["text number 0"])[0]) == pytest.approx((0.9, 0.1), abs=1e-3)
+
+
+def test_a_class_that_is_never_chosen_stays_one(load):
+    values = [(0.8, 0.1, 0.1), (0.1, 0.8, 0.1)]
+    task = load("text,new,old,ancient", rows(values=values))
+    assert task.labels == ("new", "old", "ancient")
+    assert task.answers.logits.shape == (40, 3)
+
+
+def test_what_repeats_is_dropped(load):
+    task = load("text,new,old", [*rows(), *rows()[:3]])
+    assert "3 rows that repeat another dropped." in notes(task)
+    assert len(task.train) + len(task.validation) + len(task.test) == 40
+
+
+@pytest.mark.parametrize(
+    ("header", "given", "settings", "says"),
+    [
+        (
+            "text,new,old",
+            rows(values=[(90, 10), (20, 80)]),
+            {},
+            r"the answers look like percent \(line 2 sums to 100\). .* --normalise",
+        ),
+        (
+            "text,new,old",
+            rows(values=[(0.9, 0.1), (0.2, 0.5)]),
+            {},
+            r"the probabilities of 20 rows do not sum to 1 \(line 3: 0.7\). .* --normalise",
+        ),
+        (
+            "text,new,old",
+            rows(values=[(1.1, -0.1), (0.2, 0.8)]),
+            {},
+            r"below 0 \(-0.1 in line 2\). .* --answers",
+        ),
+        (
+            "text,new,old",
+            [*rows(), ["one more", "", 0.5]],
+            {},
+            "1 row without a number for each class; line 42 has '' for 'new'",
+        ),
+        ("text,new,old", [*rows(), ["one more", "nan", 1]], {}, "line 42 has 'nan' for 'new'"),
+        (
+            "text,new,old",
+            [*rows(), ["TEXT number 3", 0.5, 0.5]],
+            {},
+            "line 5 has another in line 42. Keep one",
+        ),
+        ("text,new,old", rows(count=19), {}, "19 texts with an answer; give at least 20"),
+        (
+            "text,label,new,old",
+            rows("ancient"),
+            {},
+            "the gold label 'ancient' has no column of answers; .*'new'",
+        ),
+        ("text,label,new,old", rows("new"), {}, "No text has the gold label 'old', .* --gold none"),
+        (
+            "text,new,old",
+            rows(),
+            {"answer_columns": ["neu"]},
+            "no column 'neu'; choose --answer-columns from",
+        ),
+        ("text,new,old", rows(), {"gold": "rows"}, "--gold rows needs rows with a gold label"),
+        (
+            "text,answer",
+            [[f"text {i}", "new"] for i in range(30)],
+            {},
+            "All answers .* are 'new'; a task needs",
+        ),
+        (
+            "text,answer",
+            [[f"text {i}", CLASSES[i % 2] if i else ""] for i in range(30)],
+            {},
+            "1 row without an answer",
+        ),
+        ("text,a,b", [[f"text {i}", "x", "y"] for i in range(30)], {}, "Which columns .* --answer-columns"),
+    ],
+)
+def test_what_cannot_be_used_is_refused_with_what_to_do(load, header, given, settings, says):
+    with pytest.raises(DataError, match=says):
+        load(header, given, **settings)
+
+
+@pytest.mark.parametrize(
+    ("settings", "says"),
+    [
+        ({"transfer_file": "more.csv"}, "--transfer-file has no answers of a teacher"),
+        ({"answers": "labels"}, "--answers labels needs one column, got 2"),
+    ],
+)
+def test_settings_that_do_not_go_with_answers(load, settings, says):
+    with pytest.raises(ConfigError, match=says):
+        load("text,new,old", rows(), **settings)
+
+
+def test_percent_are_divided_on_request(load):
+    task = load("text,new,old", rows(values=[(90, 10), (20, 80)]), normalise=True)
+    assert np.exp(task.answers.of(["text number 0"])[0]) == pytest.approx((0.9, 0.1))
+    assert "40 answers divided by the sum" in notes(task)
+
+
+def test_a_test_file_needs_answers_too(load, tmp_path):
+    (tmp_path / "plain.csv").write_text("text,label\na text,new\n")
+    with pytest.raises(
+        DataError, match=r"plain.csv has no column 'new', 'old': the test file needs the teacher's"
+    ):
+        load("text,label,new,old", rows(""), test_file=str(tmp_path / "plain.csv"))
+
+
+def test_the_file_is_the_task_and_all_settings_round_trip():
+    config = DistillConfig().change(
+        {
+            "task.knowledge": "answers.csv",
+            "task.answer_columns": ["new", "old"],
+            "task.answers": "logits",
+            "task.gold": "none",
+            "task.normalise": True,
+            "task.smoothing": 0.2,
+        }
+    )
+    assert config.task.name == "answers.csv"
+    assert DistillConfig.from_yaml(config.to_yaml()) == config
+    assert isinstance(config.task, Settings)
+    assert TaskConfig.model_validate(config.task.model_dump(mode="json")) == config.task
