@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import atexit
 import shutil
-import socket
 import threading
 import time
 import traceback
@@ -322,7 +321,7 @@ class Runner:
 
     def _may_take(self, row: RunRow) -> bool:
         """A run with an owner waits for that process: ``kd distill`` in another terminal."""
-        mine = row.machine == socket.gethostname() and row.kind in self._handlers
+        mine = row.machine in paths.hosts() and row.kind in self._handlers
         return mine and not (row.owner and alive(row.owner))
 
 

@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import os
+import socket
+from contextlib import suppress
 from pathlib import Path
 
 import platformdirs
+
+HOSTS = "hosts.txt"
 
 
 def home() -> Path:
@@ -20,7 +24,25 @@ def make_home() -> Path:
     if not folder.is_dir():
         folder.parent.mkdir(parents=True, exist_ok=True)
         folder.mkdir(mode=0o700, exist_ok=True)
+    with suppress(OSError):
+        if socket.gethostname() not in _noted_hosts():
+            with (folder / HOSTS).open("a", encoding="utf-8") as file:
+                file.write(f"{socket.gethostname()}\n")
     return folder
+
+
+def hosts() -> set[str]:
+    """The names of the machines that have worked in this folder: what they left is here, whatever they are
+    called now.
+    """
+    return {socket.gethostname(), *_noted_hosts()}
+
+
+def _noted_hosts() -> list[str]:
+    try:
+        return (home() / HOSTS).read_text(encoding="utf-8").split()
+    except (OSError, ValueError):
+        return []
 
 
 def runs() -> Path:

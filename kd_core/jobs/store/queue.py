@@ -16,6 +16,7 @@ from kd_core.errors import RunError
 from kd_core.jobs.states import ACTIVE, Command, JobKind, Status
 from kd_core.jobs.store.database import Database
 from kd_core.jobs.store.schema import LISTED, RUNS, Moment, RunRow, run_row
+from kd_core.system.paths import hosts
 
 
 class Queue:
@@ -65,11 +66,12 @@ class Queue:
     def claim(self, owner: str, run_id: str | None = None) -> RunRow | None:
         """Give the queued run ``run_id``, or else this machine's oldest, to ``owner``; None if there is none.
 
-        Uploaded files and checkpoints of a run lie on the machine where it was created.
+        Uploaded files and checkpoints of a run lie in the data folder where it was created; ``hosts`` are the
+        names of the machines that have worked in it.
         """
         here, now = socket.gethostname(), datetime.now(UTC)
         if run_id is None:
-            oldest = sa.select(RUNS.c.number).where(RUNS.c.status == "queued", RUNS.c.machine == here)
+            oldest = sa.select(RUNS.c.number).where(RUNS.c.status == "queued", RUNS.c.machine.in_(hosts()))
             oldest = oldest.order_by(RUNS.c.created, RUNS.c.number).limit(1)
             chosen = RUNS.c.number == oldest.with_for_update(skip_locked=True).scalar_subquery()
         else:

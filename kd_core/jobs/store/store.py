@@ -6,7 +6,6 @@ this is the index to it, and the live feed.
 
 from __future__ import annotations
 
-import socket
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import asdict, replace
@@ -41,6 +40,7 @@ from kd_core.jobs.store.schema import (
     StageRow,
     run_rows,
 )
+from kd_core.system.paths import hosts
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -161,7 +161,7 @@ class Store(Queue):
 
     def forget_deleted(self) -> None:
         """All rows of this machine's deleted runs go for good."""
-        mine = RUNS.c.machine == socket.gethostname()
+        mine = RUNS.c.machine.in_(hosts())
         with self._database.begin(write=True) as connection:
             connection.execute(RUNS.delete().where(RUNS.c.status == "deleted", mine))
 

@@ -187,6 +187,17 @@ def test_a_run_of_another_machine_or_kind_is_left_alone(store, runner, monkeypat
     assert [store.run(run).status for run in ("other kind", "other machine")] == ["queued", "queued"]
 
 
+def test_a_machine_that_has_another_name_now_takes_its_runs(store, runner, monkeypatch):
+    """A new container, or another network, on the same data folder."""
+    paths.make_home()
+    run = "20260131-143000-ffff"
+    store.create_run(run, CONFIG.model_dump(mode="json"))
+    monkeypatch.setattr(socket, "gethostname", lambda: "a-new-name")
+    runner(lambda *_: None)
+    until(is_(store, run, "done"))
+    assert paths.hosts() == set((paths.home() / paths.HOSTS).read_text().split())
+
+
 def test_the_machine_lock_is_waited_for(store, runner):
     handler = Steps()
     with machine_lock():

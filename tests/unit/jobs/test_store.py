@@ -263,7 +263,8 @@ def test_the_oldest_queued_run_is_claimed_first_or_the_one_that_is_asked_for(sto
     assert store.claim("me") is None
 
 
-def test_a_run_with_files_on_another_machine_is_claimed_only_by_name(store, run, monkeypatch):
+def test_a_run_with_files_on_another_machine_is_claimed_only_by_name(store, run, monkeypatch, tmp_path):
+    monkeypatch.setenv("KD_HOME", str(tmp_path / "of another machine"))
     monkeypatch.setattr("socket.gethostname", lambda: "elsewhere")
     assert store.claim("me") is None
     assert store.claim("me", RUN).machine == "elsewhere"
@@ -634,11 +635,11 @@ def test_what_is_recorded_is_there_while_the_run_goes_on(store, run, quick):
 def test_events_wait_while_the_database_is_away(store, run, quick, monkeypatch, caplog):
     write_to, tries, back = store.write, [], threading.Event()
 
-    def away(*arguments) -> None:
+    def away(*arguments, **options) -> None:
         tries.append(len(arguments[1]))
         if not back.is_set():
             raise StoreError("The database cannot be used.")
-        write_to(*arguments)
+        write_to(*arguments, **options)
 
     monkeypatch.setattr(store, "write", away)
     record = Recorder(store, RUN)
@@ -653,7 +654,7 @@ def test_events_wait_while_the_database_is_away(store, run, quick, monkeypatch, 
 
 
 def test_a_database_that_stays_away_does_not_hold_up_the_end(store, run, quick, monkeypatch, caplog):
-    def away(*_) -> None:
+    def away(*_, **__) -> None:
         raise StoreError("The database cannot be used.")
 
     monkeypatch.setattr(store, "write", away)
