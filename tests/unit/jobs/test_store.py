@@ -880,9 +880,16 @@ def test_times_are_utc_whatever_the_zone(store, run):
 
 def spoil(store, run_id: str, **values: object) -> None:
     """Raw values into a row, as another version, a tool or a broken disk may have left them."""
-    changes = ", ".join(f"{name} = :{name}" for name in values)
     with store._database.begin(write=True) as connection:
-        connection.execute(sa.text(f"UPDATE runs SET {changes} WHERE id = :id"), {**values, "id": run_id})
+        for name, value in values.items():
+            place = ":value"
+            if connection.dialect.name == "postgresql":  # which looks at types
+                column = schema.RUNS.c[name].type
+                kind = "TIMESTAMPTZ" if isinstance(column, schema.Moment) else "VARCHAR"
+                kind = "JSON" if isinstance(column, sa.JSON | schema.Stored) else kind
+                place = f"CAST(:value AS {kind})"
+            update = sa.text(f"UPDATE runs SET {name} = {place} WHERE id = :id")
+            connection.execute(update, {"value": value, "id": run_id})
 
 
 @pytest.mark.parametrize(
