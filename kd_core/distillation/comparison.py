@@ -24,7 +24,8 @@ Numbers = NDArray[np.float64]
 TAIL = 0.025  # on each side of a 95 % interval
 # Over a distribution is integrated as over a normal one, by the trapezoidal rule: tails count as much.
 _NORMAL = np.linspace(-7.5, 7.5, 61)
-_LEVELS, _WEIGHTS = special.ndtr(_NORMAL), special.softmax(-(_NORMAL**2) / 2)
+_LEVELS, _WEIGHTS = special.ndtr(_NORMAL), np.exp(-(_NORMAL**2) / 2)
+_WEIGHTS /= _WEIGHTS.sum()
 
 
 @dataclass(frozen=True)

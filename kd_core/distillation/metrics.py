@@ -90,18 +90,19 @@ class Latency:
 
 def softmax(logits: ArrayLike, temperature: float = 1.0) -> NDArray[np.float64]:
     """exp(z_c / T) / sum_k exp(z_k / T) along the last axis: (..., C) -> (..., C), in float64."""
-    result: NDArray[np.float64] = special.softmax(_divided(logits, temperature), axis=-1)
+    result: NDArray[np.float64] = np.exp(log_softmax(logits, temperature))
     return result
 
 
 def log_softmax(logits: ArrayLike, temperature: float = 1.0) -> NDArray[np.float64]:
-    """The logarithm of ``softmax``, exact where that would round to 0 or 1."""
-    result: NDArray[np.float64] = special.log_softmax(_divided(logits, temperature), axis=-1)
+    """The logarithm of ``softmax``, exact where that would round to 0 or 1.
+
+    Not scipy's, which looks for tensors: it fails while another thread imports torch.
+    """
+    divided = np.asarray(logits, dtype=np.float64) / temperature
+    below = divided - divided.max(axis=-1, keepdims=True)
+    result: NDArray[np.float64] = below - np.log(np.exp(below).sum(axis=-1, keepdims=True))
     return result
-
-
-def _divided(logits: ArrayLike, temperature: float) -> NDArray[np.float64]:
-    return np.asarray(logits, dtype=np.float64) / temperature
 
 
 def scores(logits: Floats, labels: Ints, names: Sequence[str]) -> Scores:
