@@ -2,6 +2,8 @@ import gc
 import json
 import socket
 import time
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -218,7 +220,12 @@ def test_processor(system, cpuinfo, expected, monkeypatch):
     monkeypatch.setattr("platform.system", lambda: system)
     monkeypatch.setattr("platform.processor", lambda: "")
     monkeypatch.setattr("platform.machine", lambda: "aarch64")
-    monkeypatch.setattr("pathlib.Path.read_text", lambda *_: cpuinfo)
+    read = Path.read_text
+
+    def instead(file: Path, *arguments: Any, **settings: Any) -> str:
+        return cpuinfo if file == Path("/proc/cpuinfo") else read(file, *arguments, **settings)
+
+    monkeypatch.setattr(Path, "read_text", instead)
     assert describe_machine()["processor"] == expected
 
 

@@ -12,7 +12,6 @@ import time
 from dataclasses import dataclass, replace
 from itertools import chain
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -832,7 +831,7 @@ def test_as_many_workers_as_cores_memory_and_cells(search_config, monkeypatch) -
     def workers(wanted: Any, *, cores: int = 16, memory: float = 100e9, gpu: bool = False) -> int:
         monkeypatch.setattr(module.torch, "get_num_threads", lambda: cores)
         monkeypatch.setattr(module.torch.cuda, "is_available", lambda: gpu)
-        monkeypatch.setattr(module.psutil, "virtual_memory", lambda: SimpleNamespace(available=memory))
+        monkeypatch.setattr(module, "available_memory", lambda: memory)
         return workers_here(search_config.model_copy(update={"workers": wanted}))
 
     assert workers("auto", cores=3) == 3
