@@ -16,7 +16,7 @@ def risk_coverage(
 ) -> go.Figure:
     """A line for each student, with its 95 % interval; a mark where a cascade stops (share ``answered``)."""
     figure = new_figure(
-        "Of the texts that a student answers, those on which it differs from its teacher",
+        "Where it answers, how often it differs from its teacher",
         "Answered by the student (%)",
         "Differs (%)",
         dark=dark,

@@ -78,14 +78,17 @@ def confusion(report: Report, who: Role, *, dark: bool = False) -> go.Figure:
 
     A class has the number of its test texts beside it.
     """
-    counts = np.sum([scores.confusion for scores in report.models[who].seeds.values()], axis=0)
-    title = f"Confusion: {in_sentence(NAMES[who])}"
+    seeds = report.models[who].seeds
+    counts = np.sum([scores.confusion for scores in seeds.values()], axis=0)
+    title = f"Confusion: {in_sentence(NAMES[who])}" + (
+        f", {len(seeds)} seeds together" if len(seeds) > 1 else ""
+    )
     shown: Sequence[int] = range(len(report.labels))
     if len(shown) > MOST_CLASSES:
         wrong = counts.sum(axis=0) + counts.sum(axis=1) - 2 * counts.diagonal()
         shown = _first(-wrong)
         title += f", the {MOST_CLASSES} most confused of {len(report.labels):,} classes"
-    support = counts.sum(axis=1)[shown] // len(report.models[who].seeds)
+    support = counts.sum(axis=1)[shown] // len(seeds)
     whole, counts = np.maximum(counts.sum(axis=1, keepdims=True), 1)[shown], counts[np.ix_(shown, shown)]
     labels = [label_of(report.labels[i]) for i in shown]
     shares = counts / whole

@@ -199,7 +199,9 @@ def test_confusion_adds_up_the_seeds(report: dict) -> None:
     assert once.text[0].tolist() == [100, 1, 16, 5, 3]
     assert once.z[0][0] == pytest.approx(100 / 125)
     report["teacher"]["seeds"]["1"] = report["teacher"]["seeds"]["0"]
-    twice = figures.confusion(read(report), "teacher").data[0]
+    figure = figures.confusion(read(report), "teacher")
+    twice = figure.data[0]
+    assert figure.layout.title.text == "Confusion: teacher, 2 seeds together"
     assert twice.text[0].tolist() == [200, 2, 32, 10, 6]
     assert twice.z[0][0] == pytest.approx(100 / 125)
 
