@@ -88,7 +88,7 @@ def test_the_demo_from_the_first_click_to_the_report(
     page.get_by_role("link", name="Open the report").click()
     expect(page).to_have_url(re.compile(r"/report\?run="))
     expect(page.get_by_role("heading", level=1)).to_be_visible()
-    expect(page.get_by_text(re.compile(r"over the same student trained alone"))).to_be_visible()
+    expect(page.get_by_text(re.compile(r"the same one trained alone"))).to_be_visible()
     assert console_errors(page) == []
 
 
