@@ -34,8 +34,7 @@ def climb(store: Store, config: DistillConfig, given: Mapping[str, Any], name: s
     try:
         ladder = LadderConfig.from_dict({"distill": config.model_dump(mode="json"), **own})
     except ConfigError as error:
-        problems = (problem.partition(" ") for problem in error.problems)
-        raise ConfigError(*(f"{flag(f'ladder.{field}')} {rest}" for field, _, rest in problems)) from error
+        raise ConfigError(*map(_by_flag, error.problems)) from error
     texts = len(load_task(config.task).validation)
     console(sys.stderr).print(outlook(ladder, texts), soft_wrap=True)
     return start(store, ladder, kind="ladder", name=name)
@@ -58,6 +57,12 @@ def show(report: Mapping[str, Any], as_json: bool) -> None:
             soft_wrap=True,
         )
     return None
+
+
+def _by_flag(problem: str) -> str:
+    """The run's own settings have been checked: what is said of them together is about the run."""
+    field, _, rest = problem.partition(" ")
+    return f"this run {rest}" if field == "distill" else f"{flag(f'ladder.{field}')} {rest}"
 
 
 def _row(rung: Rung) -> tuple[str, ...]:

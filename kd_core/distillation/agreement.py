@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from kd_core.distillation.sentences import name_of
-from kd_core.system.formatting import percent, points
+from kd_core.system.formatting import percent, points, signed
 
 if TYPE_CHECKING:  # scipy comes with it
     from kd_core.config import TaskConfig
@@ -58,4 +58,5 @@ def sentence(
 
 
 def _gain(verdict: Verdict) -> str:
-    return f"{points(verdict.delta)}, 95 % interval {points(verdict.low)} to {points(verdict.high)}"
+    low, high = (signed(100 * bound) for bound in (verdict.low, verdict.high))
+    return f"{points(verdict.delta)}, 95 % interval {low} to {high}"

@@ -150,7 +150,8 @@ def _sentence(run: Run, findings: Findings) -> str:
             findings.over_floor,
         )
     transfer = len(run.task.transfer) > 0
-    advice = below_floor(floor.accuracy, teacher.accuracy, transfer=transfer) if floor else ""
+    file = run.config.task.knowledge is not None
+    advice = below_floor(floor.accuracy, teacher.accuracy, transfer=transfer, file=file) if floor else ""
     over: dict[Role, Verdict] = {}
     if "labelled_only" in findings.models:
         over["labelled_only"] = findings.stairs["student"]

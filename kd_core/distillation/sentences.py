@@ -50,15 +50,19 @@ def sentence(
 LARGER = "a larger student (kd distill --keep 98 finds the smallest that keeps so much of its teacher)"
 
 
-def below_floor(floor: float, teacher: float, *, transfer: bool) -> str:
-    """What to do about a student that is not above the floor; both are accuracies."""
+def below_floor(floor: float, teacher: float, *, transfer: bool, file: bool = False) -> str:
+    """What to do about a student that is not above the floor; both are accuracies.
+
+    ``file``: of a teacher that is a file of answers, a ladder has nothing to keep.
+    """
+    larger = "a larger student" if file else LARGER
     if floor > 0.99:
         return "on this task, counting is enough"
     if teacher <= floor:
         return "its teacher is not above it either; teach that one longer, or choose another"
     if transfer:
-        return f"try {LARGER} or more labelled texts"
-    return f"try {LARGER}, more labelled texts, or unlabelled ones as a transfer set"
+        return f"try {larger} or more labelled texts"
+    return f"try {larger}, more labelled texts, or unlabelled ones as a transfer set"
 
 
 def name_of(metric: str) -> str:

@@ -53,9 +53,8 @@ class LadderConfig(Settings):
     def _has_a_teacher(cls, distill: DistillConfig) -> DistillConfig:
         if distill.task.knowledge:
             raise ValueError(
-                f"has a file of answers as its teacher ({distill.task.knowledge}), of which no "
-                "accuracy can be "
-                "kept; leave --keep out"
+                f"learns from a file of answers ({distill.task.knowledge}), which has no accuracy to keep; "
+                "leave out --keep, or --knowledge"
             )
         return distill
 

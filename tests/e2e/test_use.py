@@ -75,7 +75,7 @@ def server(finished: Home) -> Iterator[Server]:
 
 def test_a_click_on_a_mark_opens_its_report(page: Page, visit: Visit, finished: Home) -> None:
     visit(page, "/tradeoffs")
-    marks = page.locator(".js-plotly-plot .scatterlayer .points path")
+    marks = page.locator(".st-key-tradeoffs-chart .js-plotly-plot .scatterlayer .points path")
     marks.last.hover(force=True)  # Plotly listens above it
     expect(page.locator(".hoverlayer .hovertext").first).to_be_visible()
     marks.last.click(force=True)

@@ -25,6 +25,7 @@ from kd_core.jobs.store import Store
 from kd_core.search.kept import Pairs, at_least, score, texts_to_show
 from kd_core.search.ladder import LadderConfig, LadderResult, Rung, outlook
 from kd_core.system.control import Control
+from tests import ROOT
 
 counts = st.integers(0, 300)
 
@@ -287,3 +288,12 @@ def test_several_processes_are_refused_for_they_do_one_run(flags, capsys, monkey
     assert kd(*flags, "--keep", "98") != 0
     assert "start it without accelerate" in capsys.readouterr().err
     assert Store().runs() == []
+
+
+def test_a_teacher_that_is_a_file_has_nothing_to_keep(capsys, kd_home, monkeypatch) -> None:
+    monkeypatch.delenv("KD_DATABASE_URL", raising=False)
+    file = str(ROOT / "assets" / "samples" / "answers-some-gold.csv")
+    assert kd("distill", "--knowledge", file, "--keep", "90") != 0
+    said = capsys.readouterr().err
+    assert f"kd: this run learns from a file of answers ({file}), which has no accuracy to keep" in said
+    assert "leave out --keep, or --knowledge" in said
