@@ -12,6 +12,7 @@ os.environ["HF_HUB_OFFLINE"] = "1"
 import pytest
 from streamlit.testing.v1 import AppTest
 
+from kd_core.data import uploads
 from kd_core.jobs.store import Store
 from kd_core.search.ladder import LadderConfig, LadderResult, Rung
 from pages.shared.run_form import plan
@@ -105,3 +106,14 @@ def test_nothing_is_claimed_while_students_are_left(app: App, store: Store) -> N
 def test_a_ladder_that_is_gone_is_said(app: App) -> None:
     page = app(PAGE, ladder=JOB)
     assert [error.value for error in page.error] == [f"There is no run {JOB}; it may have been deleted."]
+
+
+def test_a_teacher_that_is_a_file_has_no_ladder(app: App) -> None:
+    page = app("build/data/page.py").button(key="data.sample.answers-some-gold.csv").click().run()
+    page.button(key="data.save_answers").click().run()
+    (saved,) = uploads.saved()
+    page = app(PAGE, **{key("task.name"): saved.id})
+    assert not page.exception
+    assert page.selectbox(key=key("task.name")).value == saved.id
+    assert not page.button(key="distill.start").disabled
+    assert "ladder.start" not in {button.key for button in page.button}

@@ -106,7 +106,7 @@ with action:
             st.error(escape(error), icon=":material/error:")
         else:
             st.rerun()
-    if plan:
+    if plan and not config.task.knowledge:  # a file of answers has no accuracy to keep
         choose_ladder(config, plan)
 
 with right:
