@@ -47,5 +47,5 @@ def test_a_search_needs_gold_labels_in_the_rows(config, kd_home):
 
 def test_a_ladder_needs_a_teacher_that_is_a_network():
     distill = DistillConfig().change({"task.knowledge": "answers.csv"})
-    with pytest.raises(ConfigError, match=r"distill has a file of answers as its teacher"):
+    with pytest.raises(ConfigError, match=r"distill learns from a file of answers \(answers.csv\)"):
         LadderConfig.from_dict({"distill": distill.model_dump(mode="json")})
