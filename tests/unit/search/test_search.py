@@ -856,7 +856,7 @@ torch.set_num_threads(1)
 from pathlib import Path
 from kd_core.system.control import Control
 from kd_core.search import run_search, result, trials, worker
-trials.BEAT, trials.GRACE, trials.LOOK_EVERY = 1, 10, 0.2
+trials.BEAT, trials.GRACE, trials.LOOK_EVERY = 1, 30, 0.2
 trials.owner = lambda: "another machine:1:0.0"  # so that the heartbeat alone tells who is dead
 score = worker.CrossValidation.score
 def told(self, setting, alone, fold, seed):
