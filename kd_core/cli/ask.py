@@ -2,29 +2,49 @@
 
 from __future__ import annotations
 
+import shlex
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from kd_core.cli.output import as_json, console, print_json, stray_prints_to_stderr, table
 from kd_core.cli.runs import find_run
+from kd_core.errors import ConfigError, DataError, RunError
+from kd_core.system import paths
+from kd_core.system.formatting import counted
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 SHOWN = 20
 
 
 @click.command()
 @click.argument("run")
-@click.option("--to", metavar="FILE", help="CSV file for all of them.")
+@click.option("--to", metavar="PLACE", help="CSV file for all of them; with --marks, a new folder.")
+@click.option(
+    "--marks",
+    metavar="FILE",
+    help="That CSV with a column mark (wrong label, right label, drop): write RUN's task mended, with the "
+    "config of a new run.",
+)
 @as_json
-def suspects(run: str, to: str | None, as_json: bool) -> None:
-    """Labels of RUN that its teacher contradicts, those first that it contradicts with most confidence."""
+def suspects(run: str, to: str | None, marks: str | None, as_json: bool) -> None:
+    """Labels of RUN that its teacher contradicts, those first that it contradicts with most confidence.
+
+    A label that is marked as wrong becomes the teacher's.
+    """
     from kd_core.data.spreadsheets import safe_csv
     from kd_core.deployment.ask import suspects as find_suspects
 
-    found = find_suspects(find_run(run))
+    run_id = find_run(run)
+    found = find_suspects(run_id)
+    if marks:
+        return _mend(run_id, found, marks, to, as_json)
     if to:
-        Path(to).write_bytes(safe_csv(found))
+        _write(to, safe_csv(found.assign(mark="")))
     if as_json:
         return print_json(found.to_dict("records"))
     out = console(sys.stdout)
@@ -40,6 +60,44 @@ def suspects(run: str, to: str | None, as_json: bool) -> None:
     return None
 
 
+def _mend(run_id: str, found: pd.DataFrame, marks: str, to: str | None, as_json: bool) -> None:
+    from kd_core.data.read import read_table
+    from kd_core.deployment import mend
+
+    if to is None:
+        raise ConfigError("--marks needs --to, a new folder for the mended files")
+    given = mend.read_marks(read_table(Path(marks), Path(marks).name).frame, found)
+    files, settings = mend.mended(run_id, given)
+    folder = paths.expanded(to).absolute()
+    if folder.exists():
+        raise ConfigError(f"--to {to} exists already; choose a new folder")
+    places = {field: str(folder / upload.name) for field, upload in files.items()}
+    if settings.knowledge:
+        places["knowledge"] = places["name"]
+    config = mend.again(run_id, settings.model_copy(update=places))
+    for field, upload in files.items():
+        _write(places[field], upload.data)
+    _write(str(folder / "config.yaml"), config.to_yaml().encode())
+    command = f"kd distill --config {shlex.quote(str(folder / 'config.yaml'))}"
+    if as_json:
+        return print_json({"marks": given, "files": places, "command": command})
+    changed = sum(mark != "right label" for mark in given.values())
+    click.echo(f"{changed:,} of {len(found):,} labels mended in {folder}. A run with them: {command}")
+    return None
+
+
+def _write(place: str, content: bytes) -> None:
+    """Raises: RunError."""
+    path = paths.expanded(place)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(content)
+    except (OSError, ValueError) as error:
+        raise RunError(
+            f"--to {place} cannot be written: {getattr(error, 'strerror', None) or error}."
+        ) from error
+
+
 @click.command()
 @click.argument("run")
 @click.argument("pool", type=click.Path())
@@ -47,31 +105,54 @@ def suspects(run: str, to: str | None, as_json: bool) -> None:
 @click.option("--by", type=click.Choice(["spread", "margin", "entropy"]), default="spread", show_default=True)
 @click.option("--to", metavar="FILE", help="CSV file to send to the teacher (none: the standard output).")
 @click.option("--text-column", metavar="TEXT", help="Column with the texts (guessed when not given).")
-def ask(run: str, pool: str, count: int, by: str, to: str | None, text_column: str | None) -> None:
+@as_json
+def ask(
+    run: str, pool: str, count: int, by: str, to: str | None, text_column: str | None, as_json: bool
+) -> None:
     """Which texts of POOL, a file without answers, a teacher should answer next for RUN's student.
 
-    margin and entropy take those of which it is least sure, spread takes them from all over the pool.
+    margin and entropy take those of which it is least sure, spread takes them from all over the pool. Texts
+    that RUN knows already are left out.
     """
     import pandas as pd
 
-    from kd_core.config import TaskConfig
-    from kd_core.data.files import read_transfer
     from kd_core.data.spreadsheets import safe_csv
-    from kd_core.deployment.ask import next_texts
+    from kd_core.deployment.ask import next_texts, unanswered
     from kd_core.deployment.forms import open_form
 
     run_id = find_run(run)
-    notes: list[str] = []
-    texts = read_transfer(TaskConfig(transfer_file=pool), text_column, notes)
-    given = [] if texts is None else list(dict.fromkeys(texts))
+    given = unanswered(run_id, _texts(pool, text_column))
     with stray_prints_to_stderr():
         places = next_texts(open_form(run_id, "student", "pytorch"), given, count, by)  # type: ignore[arg-type]
-    content = safe_csv(pd.DataFrame({"text": [given[place] for place in places]}))
+    chosen = [given[place] for place in places]
+    content = safe_csv(pd.DataFrame({"text": chosen}))
     if to:
-        Path(to).write_bytes(content)
+        _write(to, content)
+    if as_json:
+        return print_json({"new": len(given), "by": by, "to": to, "texts": chosen})
+    if to:
         click.echo(
-            f"{count:,} of {len(given):,} texts in {to}. Add the teacher's answers to it, then: "
-            f"kd distill --knowledge {to}"
+            f"{count:,} of {counted(len(given), 'new text')} in {to}. Add the teacher's answers to it and to "
+            f"the file of answers, then: kd distill --knowledge FILE"
         )
     else:
         click.echo(content.decode(), nl=False)
+    return None
+
+
+def _texts(pool: str, text_column: str | None) -> list[str]:
+    """Raises: DataError, naming the argument."""
+    from kd_core.config import TaskConfig
+    from kd_core.data.bundled import TASKS
+    from kd_core.data.files import read_transfer
+
+    if pool in TASKS or pool.startswith("hub:"):
+        raise DataError(
+            "POOL is a file of texts (CSV, TSV, JSONL, Parquet, or .txt with a text in each line), "
+            f"got {pool!r}."
+        )
+    try:
+        texts = read_transfer(TaskConfig(transfer_file=pool), text_column, [])
+    except DataError as error:
+        raise DataError(f"POOL: {error}") from error
+    return [] if texts is None else texts.to_list()

@@ -7,8 +7,9 @@ from dataclasses import asdict
 
 import click
 
-from kd_core.cli.output import as_json, console, print_json, table
+from kd_core.cli.output import as_json, console, print_json, stray_prints_to_stderr, table
 from kd_core.cli.runs import find_run
+from kd_core.errors import ConfigError
 
 
 @click.command()
@@ -21,36 +22,75 @@ from kd_core.cli.runs import find_run
     show_default=True,
     help="A promise with 95 % confidence, or one that holds on average.",
 )
+@click.option(
+    "--right", is_flag=True, help="Promise that the pair is right by the gold labels, not that it agrees."
+)
+@click.option("--int8", is_flag=True, help="The student in ONNX int8; measured at the first call.")
+@click.option(
+    "--core-hour", type=float, default=0.05, show_default=True, metavar="PRICE", help="Of a core for an hour."
+)
+@click.option(
+    "--answers",
+    type=float,
+    metavar="PRICE",
+    help="Of 1,000 answers of a teacher that is asked elsewhere, a large language model say.",
+)
 @click.option("--script", is_flag=True, help="Print a program that uses both models, instead of the table.")
 @as_json
-def cascade(run: str, agree: float, method: str, script: bool, as_json: bool) -> None:
+def cascade(
+    run: str,
+    agree: float,
+    method: str,
+    right: bool,
+    int8: bool,
+    core_hour: float,
+    answers: float | None,
+    script: bool,
+    as_json: bool,
+) -> None:
     """When RUN's student should pass a text on, so that the pair agrees with the teacher in PERCENT of cases.
 
     The threshold is found on the validation texts, and the promise is checked on the test texts.
     """
     run_id = find_run(run)
     from kd_core.deployment import cascade as engine
+    from kd_core.deployment import cascade_script, int8_answers
+    from kd_core.deployment.runtimes import Runtime
     from kd_core.distillation.report import Report
     from kd_core.distillation.run_folder import PREDICTIONS, find
     from kd_core.system.formatting import percent
 
-    found = engine.cascade(run_id, agree / 100, method)  # type: ignore[arg-type]
+    for flag, price in (("--core-hour", core_hour), ("--answers", answers)):
+        if price is not None and not 0 <= price < float("inf"):
+            raise ConfigError(f"{flag} must be a price of 0 or more, got {price:g}")
+    folder = find(run_id)
+    report = Report.read(folder)
+    if int8:
+        with stray_prints_to_stderr():
+            int8_answers.measure(run_id)
+    judge: engine.Judge = "gold" if right else "teacher"
+    runtime: Runtime = "int8" if int8 else "pytorch"
+    found = engine.cascade(run_id, agree / 100, method, judge, runtime)  # type: ignore[arg-type]
+    costs = found.costs(core_hour, answers)
     if as_json:
-        return print_json(asdict(found) | {"held": found.held, "sentence": found.sentence})
+        more = {"held": found.held, "sentence": found.sentence, "latency_ms": found.latency_ms}
+        more |= dict(zip(("cost_of_a_million", "teacher_alone"), costs or (None, None), strict=True))
+        return print_json(asdict(found) | more)
     out = console(sys.stdout)
     if script:
-        click.echo(engine.script(found, "model", "TEACHER"), nl=False)
+        teacher = None if report.teacher_is_file else "TEACHER"
+        click.echo(cascade_script.script(found, "model", teacher), nl=False)
         return None
-    folder = find(run_id)
-    answers = engine.recorded(folder, Report.read(folder), PREDICTIONS)
-    rows = engine.risk_coverage(answers, [0.25, 0.5, 0.75, 0.9, 1.0])
+    test = engine.recorded(folder, report, PREDICTIONS, "student", judge, runtime)
+    rows = engine.risk_coverage(test, [0.25, 0.5, 0.75, 0.9, 1.0])
     cells = [
         (percent(coverage, 0), percent(risk), f"{percent(low)} to {percent(high)}")
         for coverage, risk, low, high in rows.itertuples(index=False)
     ]
-    out.print(
-        "\nTest texts of which the student is surest, and on how many of them it differs from the teacher."
-    )
-    out.print(table(("Answered", "Differs", "95 % interval"), cells, range(3)))
+    how = "it is wrong" if right else "it differs from the teacher"
+    out.print(f"\nTest texts of which the student is surest, and on how many of them {how}.")
+    out.print(table(("Answered", "Wrong" if right else "Differs", "95 % interval"), cells, range(3)))
     out.print(f"\n{found.sentence}", soft_wrap=True)
+    if costs:
+        out.print(f"A million texts cost {costs[0]:,.2f}, by the teacher alone {costs[1]:,.2f}.")
     return None

@@ -27,8 +27,16 @@ from kd_core.system.formatting import compared, megabytes, percent, plus_minus, 
     is_flag=True,
     help="Divide its logits by the temperature that makes its probabilities fit the validation texts best.",
 )
+@click.option(
+    "--agree",
+    type=float,
+    metavar="PERCENT",
+    help="Bring the teacher and a cascade that agrees with it so often (kd cascade).",
+)
 @as_json
-def export(run: str, to: str, onnx: bool, int8: bool, calibrate: bool, as_json: bool) -> None:
+def export(
+    run: str, to: str, onnx: bool, int8: bool, calibrate: bool, agree: float | None, as_json: bool
+) -> None:
     """Measure the forms of RUN's distilled student, and write it with all that its users need."""
     run_id = find_run(run)
     from kd_core.deployment.export import ExportConfig, check
@@ -44,7 +52,7 @@ def export(run: str, to: str, onnx: bool, int8: bool, calibrate: bool, as_json: 
             way = f"Go on with it: kd resume {run_id}" if row.status in RESUMABLE else "Wait for its end."
             raise RunError(f"Run {run_id} is {row.status}, so it has no student to export yet. {way}")
     target = str(paths.expanded(to).absolute())
-    config = ExportConfig(run=run_id, to=target, onnx=onnx, int8=int8, calibrate=calibrate)
+    config = ExportConfig(run=run_id, to=target, onnx=onnx, int8=int8, calibrate=calibrate, agree=agree)
     check(config)
     report = start(store, config, kind="export", name=Path(target).name)
     if as_json:

@@ -33,7 +33,8 @@ def choose(table: Table, config: TaskConfig) -> Columns:
     """The columns given or, by their names and content, guessed. Raises: DataError."""
     there = list(table.frame.columns)
     for given, flag in ((config.text_column, "--text-column"), (config.label_column, "--label-column")):
-        if given and given not in there:
+        only_tested = flag == "--label-column" and config.test_file  # the test file alone may have it
+        if given and given not in there and not only_tested:
             raise DataError(f"{table.name} has no column {given!r}; choose {flag} from {listed(there)}.")
     if missing := [name for name in config.answer_columns if name not in there]:
         raise DataError(
@@ -61,13 +62,16 @@ def choose(table: Table, config: TaskConfig) -> Columns:
             f"or one with its choice: {listed(others)}."
         )
     if gold is None:
-        free = [name for name in others if name not in chosen]
-        gold = next(
-            (name for names in GOLD_NAMES for name in free if re.fullmatch(names, name.casefold())), None
-        )
+        gold = guess_gold([name for name in others if name not in chosen])
     if len(chosen) == 1:
         return Columns(text, gold, {"": chosen[0]})
     return Columns(text, gold, dict(zip(_without_affix(chosen), chosen, strict=True)))
+
+
+def guess_gold(columns: Sequence[str]) -> str | None:
+    """The one whose name says that it has a person's labels."""
+    fits = (name for names in GOLD_NAMES for name in columns if re.fullmatch(names, name.casefold()))
+    return next(fits, None)
 
 
 def _is_numeric(cells: pd.Series[str]) -> bool:

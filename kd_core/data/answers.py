@@ -16,7 +16,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from kd_core.config import Gold, TaskConfig
-from kd_core.data.answer_columns import Columns, choose, listed
+from kd_core.data.answer_columns import Columns, choose, guess_gold, listed
 from kd_core.data.answer_values import answer_logits, at
 from kd_core.data.assemble import build_task, clean_texts, merge_labels, sort_labels
 from kd_core.data.read import Table, read_table
@@ -87,7 +87,9 @@ def _rows(table: Table, columns: Columns, config: TaskConfig, notes: list[str]) 
     frame = table.frame.loc[texts.index]
     if frame.empty:
         raise DataError(f"{table.name} has no rows with a text.")
-    gold = frame[columns.gold].str.strip() if columns.gold else pd.Series("", index=frame.index)
+    gold = pd.Series("", index=frame.index)
+    if columns.gold in frame:
+        gold = frame[columns.gold].str.strip()
     rows = pd.DataFrame({"text": texts, "label": gold})
     if "" in columns.answers:  # a large language model writes Sport and sport
         written = pd.concat([frame[columns.answers[""]].str.strip(), gold])
@@ -157,8 +159,14 @@ def _test_rows(
             f"{table.name} has no column {listed(missing)}: the test file needs the teacher's answers too, "
             "in the same columns."
         )
-    if columns.gold not in table.frame:
-        columns = Columns(columns.text, None, columns.answers)
+    if config.label_column and config.label_column not in table.frame:
+        raise DataError(
+            f"{table.name} has no column {config.label_column!r}; choose --label-column from "
+            f"{listed(list(table.frame.columns))}."
+        )
+    if columns.gold not in table.frame:  # that of the test file may have another name
+        free = [str(name) for name in table.frame if name not in needed]
+        columns = Columns(columns.text, guess_gold(free), columns.answers)
     rows = _rows(table, columns, config, notes)
     if unknown := set(rows.get("choice", ())) - {*names, ""}:
         raise DataError(f"{table.name}: the answer {min(unknown)!r} is none of the classes {listed(names)}.")

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any, Literal
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING, Any, Literal, get_args
 
 import numpy as np
 import pandas as pd
@@ -14,6 +14,7 @@ from kd_core.distillation.metrics import softmax
 from kd_core.distillation.report import Report
 from kd_core.distillation.run_folder import PREDICTIONS, VALIDATION, find
 from kd_core.errors import ConfigError, RunError
+from kd_core.system.formatting import counted
 
 if TYPE_CHECKING:
     from kd_core.deployment.forms import OpenForm
@@ -75,6 +76,22 @@ def _labelled(report: Report, folder: Any) -> list[tuple[str, Any, Any, Any]]:
     return found
 
 
+def unanswered(run_id: str, texts: Iterable[str]) -> list[str]:
+    """Those that the run's student has not seen and its teacher has not answered, each once.
+
+    Raises: RunError, DataError.
+    """
+    from kd_core.data import load_task
+    from kd_core.data.splits import normalised
+
+    task = load_task(DistillConfig.from_dict(Report.read(find(run_id)).config).task)
+    seen = set(task.answers.rows) if task.answers else set()
+    for split in (task.train, task.validation, task.test, task.transfer):
+        seen |= {normalised(text) for text in split["text"]}
+    new = {normalised(text): text for text in reversed(list(texts))}
+    return [text for key, text in reversed(new.items()) if key not in seen]
+
+
 def next_texts(
     student: OpenForm, texts: Sequence[str], count: int, by: By = "spread", seed: int = 0
 ) -> list[int]:
@@ -84,8 +101,12 @@ def next_texts(
     least sure by margin of each of ``count`` clusters of texts, so that they are not all alike (after Zhdanov
     2019, Diverse mini-batch active learning). Raises: ConfigError.
     """
+    if by not in get_args(By):
+        raise ConfigError(f"--by must be {', '.join(get_args(By))}, got {by!r}")
     if not 1 <= count <= len(texts):
-        raise ConfigError(f"-n must be between 1 and the {len(texts):,} texts of the pool, got {count}")
+        raise ConfigError(
+            f"-n must be between 1 and the {counted(len(texts), 'new text')} of the pool, got {count}"
+        )
     return choose(softmax(student.predict(texts)), texts, count, by, seed)
 
 

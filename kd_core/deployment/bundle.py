@@ -20,20 +20,23 @@ from kd_core.config import DistillConfig
 from kd_core.data.bundled import TASKS
 from kd_core.data.uploads import safe_name
 from kd_core.deployment.calibrate import scale_model, scale_onnx
+from kd_core.deployment.cascade import Cascade
+from kd_core.deployment.cascade_script import facts, script
 from kd_core.deployment.model_card import model_card
 from kd_core.deployment.reports import FormReport
 from kd_core.distillation import run_folder
 from kd_core.distillation.calibration import Scaled
 from kd_core.distillation.report import FILE, Report
+from kd_core.distillation.reproduce import LOCAL
 from kd_core.models.checkpoints import without_code
 from kd_core.models.presets import STUDENTS, TEACHERS
 from kd_core.system import paths
 from kd_core.system.atomic import MANIFEST, seal
 
-MODEL, ONNX = "model", "onnx"
+MODEL, ONNX, TEACHER = "model", "onnx", "teacher"
 CHECKSUMS = "checksums.json"
 # Settings that may name a file or a folder of this machine.
-FILE_SETTINGS = ("task.name", "task.test_file", "task.transfer_file", "teacher.model", "student.model")
+FILE_SETTINGS = tuple(".".join(place) for place in LOCAL)
 
 REPRODUCE = '''"""Run the distillation again and compare. Needs KD Studio."""
 
@@ -71,6 +74,8 @@ def write_bundle(
     int8: Path | None,
     forms: Sequence[FormReport],
     calibrated: Scaled | None = None,
+    pair: Cascade | None = None,
+    teacher: Path | None = None,
 ) -> None:
     """Fill the empty ``folder`` with a run's student, what was found out about it, and a way to get it again.
 
@@ -78,7 +83,8 @@ def write_bundle(
     ``README.md`` is a model card, ``reproduce.py`` runs ``config.yaml`` and compares with ``report.json``,
     ``checksums.json`` has the bytes and SHA-256 of every file. Nothing names a folder of this machine.
     ``student`` is a Hugging Face folder, ``onnx`` and ``int8`` are files, ``forms`` their measurements. The
-    models divide their logits by the temperature of ``calibrated``.
+    models divide their logits by the temperature of ``calibrated``. Of a ``pair``, ``cascade.json`` has the
+    threshold, ``cascade.py`` uses both models, and ``teacher/`` has the other one (None: it is a file).
     Raises: RunError, OSError.
     """
     original = Report.read(run_folder.find(run_id))
@@ -87,15 +93,15 @@ def write_bundle(
     files = {name: _digest(paths.expanded(path)) for path, name in names.items()}
     max_length = report.config["task"]["max_length"]
 
-    (folder / MODEL).mkdir()
-    for source in student.iterdir():
-        if _is_of_model(source.name):
-            shutil.copyfile(source, folder / MODEL / source.name)
+    tokenizer = _copy_model(student, folder / MODEL, max_length)
     if calibrated:
         scale_model(folder / MODEL, calibrated.temperature)
-    tokenizer = AutoTokenizer.from_pretrained(student, trust_remote_code=False, local_files_only=True)
-    tokenizer.model_max_length = max_length
-    without_code(tokenizer).save_pretrained(folder / MODEL)
+    if pair:
+        if teacher:
+            _copy_model(teacher, folder / TEACHER, max_length)
+        other = TEACHER if teacher else None
+        _write(folder / "cascade.py", script(pair, MODEL, other))
+        _write(folder / "cascade.json", json.dumps(facts(pair, other), indent=1))
     made = {
         name: source
         for name, source in {"model.onnx": onnx, "model_int8.onnx": int8}.items()
@@ -123,6 +129,18 @@ def write_bundle(
     _write(folder / "README.md", model_card(report, forms, files, list(made), calibrated))
     seal(folder)
     (folder / MANIFEST).rename(folder / CHECKSUMS)
+
+
+def _copy_model(source: Path, to: Path, max_length: int) -> Any:
+    """A Hugging Face folder without what is the run's alone; its tokenizer."""
+    to.mkdir()
+    for file in source.iterdir():
+        if _is_of_model(file.name):
+            shutil.copyfile(file, to / file.name)
+    tokenizer = AutoTokenizer.from_pretrained(source, trust_remote_code=False, local_files_only=True)
+    tokenizer.model_max_length = max_length
+    without_code(tokenizer).save_pretrained(to)
+    return tokenizer
 
 
 def make_zip(folder: Path, to: Path) -> None:

@@ -9,6 +9,8 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+import numpy as np
+
 from kd_core.deployment.queueing import lognormal, lognormal_mean, mean, p95_ms
 from kd_core.deployment.reports import BenchReport
 from kd_core.deployment.runtimes import Runtime, form_name
@@ -17,6 +19,7 @@ from kd_core.distillation.roles import Role
 from kd_core.system.formatting import milliseconds, percent
 from kd_core.system.settings import Settings, setting
 
+CASCADE = "Cascade of the two"
 SECONDS_A_DAY = 86_400
 BUSY = (0.05, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.85, 0.9, 0.95)
 # What is compared: where most start, what distillation makes of it, and what quantisation makes of that.
@@ -221,6 +224,34 @@ def from_run(report: Report) -> list[Measured]:
         Measured(form_name(who, "pytorch"), 1, 1000 / lognormal_mean(ms.p50, ms.p95), ms.p95, None)
         for who, ms in times.items()
     ]
+
+
+def cascaded(student: Measured, teacher: Measured, answered: float) -> Measured:
+    """A student that is asked first and passes on what it is unsure of, one text at a time.
+
+    Of the texts a share ``answered`` takes the student's time alone, the others the teacher's as well; the
+    two times are taken to be independent. Raises: ValueError for batches.
+    """
+    if student.batch != 1 or teacher.batch != 1:
+        raise ValueError("a cascade is planned one text at a time")
+    first, second = np.array(student.service_ms), np.array(teacher.service_ms)
+    times = np.concatenate([first, np.add.outer(first, second).ravel()])
+    weights = np.repeat(
+        [answered / len(first), (1 - answered) / (times.size - len(first))],
+        [len(first), times.size - len(first)],
+    )
+    order = np.argsort(times)
+    reached = np.cumsum(weights[order]) - weights[order] / 2
+    quantiles = np.interp(np.linspace(0.005, 0.995, 100), reached, times[order])
+    average = mean(student.service_ms) + (1 - answered) * mean(teacher.service_ms)
+    return Measured(
+        CASCADE,
+        1,
+        1000 / average,
+        float(np.interp(0.95, reached, times[order])),
+        None,
+        tuple(quantiles.tolist()),
+    )
 
 
 def _latency_line(load: Load, measured: Measured, latency: float | None) -> str:

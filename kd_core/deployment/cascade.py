@@ -1,7 +1,8 @@
 """The cascade: a student answers what it is sure of, and passes the rest on to its teacher. No torch.
 
 The pair disagrees with the teacher where the student answers and is not of the teacher's opinion. That share
-of all texts is bounded on the validation texts, and looked at again on the test texts.
+of all texts is bounded on the validation texts, and looked at again on the test texts. Where there are gold
+labels, the share of wrong answers can be bounded instead, the teacher's among them.
 """
 
 from __future__ import annotations
@@ -15,7 +16,11 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from kd_core.distillation.metrics import softmax, wilson
+from kd_core.deployment import int8_answers
+from kd_core.deployment.queueing import lognormal_mean
+from kd_core.deployment.runtimes import Runtime
+from kd_core.distillation.calibration import temperature_of
+from kd_core.distillation.metrics import Latency, softmax, wilson
 from kd_core.distillation.report import Report
 from kd_core.distillation.roles import NAMES, Role
 from kd_core.distillation.run_folder import PREDICTIONS, VALIDATION, find
@@ -23,6 +28,7 @@ from kd_core.errors import ConfigError, RunError
 from kd_core.system.formatting import milliseconds, percent
 
 Method = Literal["clopper_pearson", "conformal"]
+Judge = Literal["teacher", "gold"]  # whose opinion counts
 CONFIDENCE = 0.95
 # Fixed before any text is seen; fine near 1, where most answers are. Above 1 nothing is answered.
 THRESHOLDS: NDArray[np.float64] = np.concatenate(
@@ -32,15 +38,28 @@ THRESHOLDS: NDArray[np.float64] = np.concatenate(
 
 @dataclass(frozen=True)
 class Answers:
-    """Of a student on some texts: its confidence (N,), and whether it is of the teacher's opinion (N,)."""
+    """Of a student on some texts: its confidence (N,), and whether it is of the judge's opinion (N,).
+
+    ``teacher_errs`` (N,): whether the teacher is not; None where the teacher is the judge.
+    """
 
     confidence: NDArray[np.float64]
     agrees: NDArray[np.bool_]
+    teacher_errs: NDArray[np.bool_] | None = None
 
     @classmethod
-    def of(cls, student: NDArray[np.floating], teacher: NDArray[np.floating]) -> Answers:
-        """From logits, both (N, C)."""
-        return cls(softmax(student).max(axis=1), student.argmax(axis=1) == teacher.argmax(axis=1))
+    def of(
+        cls,
+        student: NDArray[np.floating],
+        teacher: NDArray[np.floating],
+        labels: NDArray[np.integer] | None = None,
+    ) -> Answers:
+        """From logits, both (N, C); judged by the ``labels`` (N,), if there are any, else by the teacher."""
+        choices, opinions = student.argmax(axis=1), teacher.argmax(axis=1)
+        confidence = softmax(student).max(axis=1)
+        if labels is None:
+            return cls(confidence, choices == opinions)
+        return cls(confidence, choices == labels, opinions != labels)
 
     def __len__(self) -> int:
         return len(self.agrees)
@@ -49,22 +68,33 @@ class Answers:
         return self.confidence >= threshold
 
     def mistakes(self, threshold: float) -> int:
-        """How many texts are answered otherwise than the teacher does."""
-        return int((self.answered(threshold) & ~self.agrees).sum())
+        """How many texts the pair answers otherwise than the judge."""
+        answered = self.answered(threshold)
+        passed = 0 if self.teacher_errs is None else int((~answered & self.teacher_errs).sum())
+        return int((answered & ~self.agrees).sum()) + passed
+
+    def ever_mistaken(self, threshold: float) -> int:
+        """At this threshold or at a higher one: conformal control needs what only grows on the way down."""
+        if self.teacher_errs is None:
+            return self.mistakes(threshold)
+        return int(((self.answered(threshold) & ~self.agrees) | self.teacher_errs).sum())
 
 
 @dataclass(frozen=True)
 class Cascade:
-    """``agreement`` (with its interval) and ``answered`` are shares of the test texts.
+    """``agreement`` (with the teacher or, where ``judge`` is gold, with the labels) and ``answered`` are
+    shares of the test texts.
 
     ``bound``: with 95 % confidence the pair disagrees on no larger share of all texts (of the conformal
-    method: on no larger share on average). ``latency_ms``: of the mix, the student being asked first; None
-    where the teacher is a file.
+    method: on no larger share on average). ``student_ms`` and ``teacher_ms`` are mean times of a text on one
+    core, None where they are not known: a teacher that is a file has none.
     """
 
     run: str
     promised: float
     method: Method
+    judge: Judge
+    runtime: Runtime
     threshold: float
     validation_texts: int
     bound: float
@@ -73,8 +103,27 @@ class Cascade:
     agreement: float
     low: float
     high: float
-    latency_ms: float | None
+    student_ms: float | None
     teacher_ms: float | None
+
+    @property
+    def latency_ms(self) -> float | None:
+        """The mean time of a text: the student is asked first."""
+        if self.student_ms is None or self.teacher_ms is None:
+            return None
+        return self.student_ms + (1 - self.answered) * self.teacher_ms
+
+    def costs(self, core_hour: float, answer: float | None = None) -> tuple[float, float] | None:
+        """Of a million texts by the pair, and by the teacher alone; None where times are not known.
+
+        ``core_hour`` is the price of a core for an hour, ``answer`` that of a thousand answers of a teacher
+        that is asked elsewhere.
+        """
+        an_ms = core_hour * 1e6 / 3.6e6  # what a millisecond a text costs
+        teacher = 1000 * answer if answer is not None else self.teacher_ms and an_ms * self.teacher_ms
+        if teacher is None or self.student_ms is None:
+            return None
+        return an_ms * self.student_ms + (1 - self.answered) * teacher, teacher
 
     @property
     def held(self) -> bool:
@@ -83,21 +132,23 @@ class Cascade:
     @property
     def sentence(self) -> str:
         mean = "on average" if self.method == "conformal" else "with 95 % confidence"
+        gold = self.judge == "gold"
         if self.threshold > 1:
             return (
                 f"{self.validation_texts:,} validation texts cannot show {percent(self.promised)} of "
-                "agreement for any share of texts: all go to the teacher. Ask for less, or give more "
-                "validation texts."
+                f"{'right answers' if gold else 'agreement'} for any share of texts: all go to the teacher. "
+                "Ask for less, or give more validation texts."
             )
         how = "held" if self.held else "did not hold"
+        wanted = "be right" if gold else "agree with the teacher"
         speed = ""
         if self.latency_ms is not None and self.teacher_ms is not None:
             speed = f" A text takes {milliseconds(self.latency_ms)} on average, with the teacher alone "
             speed += f"{milliseconds(self.teacher_ms)}."
         return (
             f"The student answers where it is at least {100 * self.threshold:.5g} % sure, which is "
-            f"{percent(self.answered)} of the test texts, and passes the rest on. The pair was to agree "
-            f"with the teacher on {percent(self.promised)} of all texts, {mean}; on {self.test_texts:,} "
+            f"{percent(self.answered)} of the test texts, and passes the rest on. The pair was to {wanted} "
+            f"on {percent(self.promised)} of all texts, {mean}; on {self.test_texts:,} "
             f"test texts this {how}: {percent(self.agreement)}, 95 % interval {percent(self.low)} to "
             f"{percent(self.high)}.{speed}"
         )
@@ -124,31 +175,48 @@ def choose_threshold(
     """
     chosen, bound, n = float(THRESHOLDS[-1]), 0.0, len(answers)
     for threshold in THRESHOLDS[::-1].tolist():
-        wrong = answers.mistakes(threshold)
-        found = upper_bound(wrong, n) if method == "clopper_pearson" else (wrong + 1) / (n + 1)
+        found = (answers.ever_mistaken(threshold) + 1) / (n + 1)
+        if method == "clopper_pearson":
+            found = upper_bound(answers.mistakes(threshold), n)
         if found > 1 - agree:
             break
         chosen, bound = threshold, found
     return chosen, bound
 
 
-def cascade(run_id: str, agree: float, method: Method = "clopper_pearson", who: Role = "student") -> Cascade:
-    """The pair of a finished run's student (first seed) and teacher. Raises: RunError, ConfigError."""
+def cascade(
+    run_id: str,
+    agree: float,
+    method: Method = "clopper_pearson",
+    judge: Judge = "teacher",
+    runtime: Runtime = "pytorch",
+    calibrated: bool = False,
+) -> Cascade:
+    """The pair of a finished run's student (first seed) and teacher.
+
+    ``runtime``: the student's, pytorch or int8 (see ``int8_answers``). ``calibrated``: its logits are divided
+    by its temperature, as in an export. Raises: RunError, ConfigError.
+    """
     if not 0.5 <= agree < 1:
         raise ConfigError(f"--agree must be at least 50 and below 100, got {100 * agree:g}")
     folder = find(run_id)
     report = Report.read(folder)
-    validation, test = (recorded(folder, report, file, who) for file in (VALIDATION, PREDICTIONS))
+    temperature = temperature_of(folder, report, "student") if calibrated else 1.0
+    validation, test = (
+        recorded(folder, report, file, "student", judge, runtime, temperature)
+        for file in (VALIDATION, PREDICTIONS)
+    )
     threshold, bound = choose_threshold(validation, agree, method)
     n, answered = len(test), float(test.answered(threshold).mean())
     agreement = 1 - test.mistakes(threshold) / n
     low, high = wilson(agreement, n)
-    teacher_ms, student_ms = report.teacher.p50, report.student.p50
-    mix = teacher_ms and student_ms and student_ms + (1 - answered) * teacher_ms
+    speed = int8_answers.speed(run_id) if runtime == "int8" else report.student.latency_ms
     return Cascade(
         run=run_id,
         promised=agree,
         method=method,
+        judge=judge,
+        runtime=runtime,
         threshold=threshold,
         validation_texts=len(validation),
         bound=bound,
@@ -157,16 +225,33 @@ def cascade(run_id: str, agree: float, method: Method = "clopper_pearson", who: 
         agreement=agreement,
         low=low,
         high=high,
-        latency_ms=mix,
-        teacher_ms=teacher_ms,
+        student_ms=_mean(speed),
+        teacher_ms=_mean(report.teacher.latency_ms),
     )
 
 
-def recorded(folder: Path, report: Report, file: str, who: Role = "student") -> Answers:
-    """A student (first seed) against its teacher, as the run has kept both. Raises: RunError."""
+def _mean(speed: Latency | None) -> float | None:
+    return lognormal_mean(speed.p50, speed.p95) if speed else None
+
+
+def recorded(
+    folder: Path,
+    report: Report,
+    file: str,
+    who: Role = "student",
+    judge: Judge = "teacher",
+    runtime: Runtime = "pytorch",
+    temperature: float = 1.0,
+) -> Answers:
+    """A student (first seed) against the judge, as the run has kept their answers. Raises: RunError."""
+    if judge == "gold" and (report.measures == "agreement" or (file == VALIDATION and _chosen(report))):
+        raise RunError(
+            f"The validation texts of run {folder.name} have no gold labels, so it cannot be promised that "
+            "the pair is right; ask for agreement with the teacher."
+        )
     column = f"{who}-{report.config['training']['seeds'][0]}"
     try:
-        rows = pd.read_parquet(folder / file, columns=["teacher", column])
+        rows = pd.read_parquet(folder / file, columns=["teacher", column, *["label"] * (judge == "gold")])
     except (OSError, ValueError) as error:
         raise RunError(
             f"Run {folder.name} has not kept what {NAMES[who]} and the teacher said about its "
@@ -174,7 +259,16 @@ def recorded(folder: Path, report: Report, file: str, who: Role = "student") -> 
         ) from error
     if rows.empty:
         raise RunError(f"Run {folder.name} has no texts in {file}; a cascade needs some.")
-    return Answers.of(np.stack(rows[column].to_list()), np.stack(rows["teacher"].to_list()))
+    student = np.stack(rows[column].to_list())
+    if runtime == "int8":
+        student = int8_answers.logits(folder.name, file)
+    labels = rows["label"].to_numpy() if judge == "gold" else None
+    return Answers.of(student / temperature, np.stack(rows["teacher"].to_list()), labels)
+
+
+def _chosen(report: Report) -> bool:
+    """Whether the labels of the validation texts are the teacher's choices."""
+    return report.config["task"].get("gold") in ("test", "none")
 
 
 def risk_coverage(answers: Answers, points: Sequence[float] = ()) -> pd.DataFrame:
@@ -187,23 +281,3 @@ def risk_coverage(answers: Answers, points: Sequence[float] = ()) -> pd.DataFram
     counts = [max(1, round(share * len(answers))) for share in (points or np.linspace(0.05, 1, 20).tolist())]
     rows = [(k / len(answers), wrong[k - 1] / k, *wilson(float(wrong[k - 1] / k), k)) for k in counts]
     return pd.DataFrame(rows, columns=["coverage", "risk", "low", "high"])
-
-
-SCRIPT = """\
-# pip install transformers torch; python cascade.py "a text"
-import sys
-from transformers import pipeline
-
-student = pipeline("text-classification", model="{student}")
-teacher = pipeline("text-classification", model="{teacher}")
-for text in sys.argv[1:]:
-    answer = student(text, truncation=True)[0]
-    if answer["score"] < {threshold}:  # not sure enough
-        answer = teacher(text, truncation=True)[0]
-    print(answer["label"], text)
-"""
-
-
-def script(found: Cascade, student: str, teacher: str) -> str:
-    """A program that uses both models, given their folders."""
-    return SCRIPT.format(student=student, teacher=teacher, threshold=f"{found.threshold:.6g}")

@@ -16,6 +16,7 @@ from typing import Any, cast
 import numpy as np
 
 from kd_core.deployment.bundle import make_zip, write_bundle
+from kd_core.deployment.cascade import cascade
 from kd_core.deployment.forms import Form, OpenForm, open_form, shifted_splits, test_split
 from kd_core.deployment.paired import compare
 from kd_core.deployment.reports import ExportReport, FormReport
@@ -52,6 +53,14 @@ class ExportConfig(Settings):
         "texts best (no answer changes)",
     )
 
+    agree: float | None = setting(
+        None,
+        "Bring the teacher along, and a program in which the student passes on to it what it is unsure of, "
+        "so that the two agree with the teacher in so many percent of cases",
+        ge=50,
+        lt=100,
+    )
+
     @property
     def runtimes(self) -> tuple[Runtime, ...]:
         if self.int8:
@@ -78,6 +87,7 @@ def export_run(
     folder = run_folder.find(config.run)
     report = Report.read(folder)
     calibrated = scaled(folder, report, "student") if config.calibrate else None
+    pair = config.agree and cascade(config.run, config.agree / 100, calibrated=config.calibrate)
     texts, labels = test_split(config.run)
     stages: list[tuple[Role, Runtime]] = [("student", runtime) for runtime in config.runtimes]
     if not report.teacher_is_file:
@@ -153,6 +163,8 @@ def export_run(
             int8=_path(timed, "student-int8"),
             forms=forms,
             calibrated=calibrated,
+            pair=pair or None,
+            teacher=_path(timed, "teacher-pytorch"),
         )
         _write(Path(config.to), write)
     on_event(Progress(None, "done", total, total))

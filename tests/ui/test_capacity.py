@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -10,6 +11,7 @@ from kd_core.config import DistillConfig
 from kd_core.jobs.store import Store
 from pages.shared.text import escape
 from tests.ui.charts import alts
+from tests.ui.kept_run import kept_run
 from tests.ui.test_bench import EVIL, RUN, App, benched, done, words
 
 __all__ = ["benched", "done"]
@@ -118,3 +120,15 @@ def test_a_link_chooses_the_run_though_another_was_chosen(app: App, benched: Sto
     assert page.selectbox(key=f"capacity.run.{OTHER}").select(RUN).run().query_params["run"] == RUN
     page.query_params["run"] = OTHER
     assert page.run().selectbox(key=f"capacity.run.{OTHER}").value == OTHER
+
+
+def test_a_cascade_is_planned_like_a_model(app: App, store: Store, home: Path) -> None:
+    kept_run(store, home, rows=2000)
+    page = app(PAGE)
+    assert [name for name in page.dataframe[0].value["Model"] if "Cascade" in name] == []
+    page = page.toggle(key="capacity.cascade").set_value(True).run()
+    table = page.dataframe[0].value.set_index("Model")
+    rates = [int(rate.replace(",", "")) for rate in table["Texts/s of a core"]]
+    assert list(table.index)[-1] == "Cascade of the two"
+    assert rates[0] < rates[2] < rates[1]  # between teacher and student
+    assert "90.0 % of the texts are answered by the student, the others by both." in words(page)

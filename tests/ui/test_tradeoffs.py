@@ -13,9 +13,11 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 from kd_core.config import DistillConfig
+from kd_core.deployment.queueing import lognormal_mean
 from kd_core.distillation.metrics import wilson
 from kd_core.jobs.store import Store
 from tests import SAMPLES, with_floor
+from tests.ui.kept_run import kept_run
 
 App = Callable[..., AppTest]
 PAGE = "review/tradeoffs/page.py"
@@ -222,3 +224,24 @@ def test_a_cascade_says_what_it_promises_and_how_the_test_texts_took_it(
 
 def test_a_run_without_its_folder_says_why_there_is_no_cascade(runs: Store, app: App) -> None:
     assert f"There is no run {FIRST}" in words(app(PAGE))
+
+
+def test_a_cascade_can_promise_to_be_right_and_says_what_it_costs(app: App, store: Store, home: Path) -> None:
+    """The student answers 9 in 10 texts; the teacher errs on 1 of 1,000 test texts, number 1,006 of 2,000."""
+    report = kept_run(store, home, rows=2000)
+    page = app(PAGE)
+    assert "Add the student in int8" in [button.label for button in page.button]
+    page.button_group(key="tradeoffs.judge").set_value("gold").run()
+    said = next(text.value for text in page.markdown if "passes the rest on. The pair" in text.value)
+    assert "The pair was to be right on 97.0 % of all texts, with 95 % confidence" in said
+    assert "this held: 100.0 %" in said
+    assert any("--agree 97 --right" in caption.value for caption in page.caption)
+    student, teacher = (
+        lognormal_mean(ms["p50"], ms["p95"])
+        for ms in (report["student"]["latency_ms"], report["teacher"]["latency_ms"])
+    )
+    (cost,) = (metric for metric in page.metric if metric.label == "A million texts cost")
+    assert cost.value == f"€{(student + 0.1 * teacher) * 0.05 / 3.6:.2f}"
+    page.number_input(key="tradeoffs.core_hour").set_value(0.1).run()
+    (cost,) = (metric for metric in page.metric if metric.label == "A million texts cost")
+    assert cost.value == f"€{(student + 0.1 * teacher) * 0.1 / 3.6:.2f}"

@@ -10,14 +10,16 @@ from kd_core.errors import DataError, KDError
 from kd_core.jobs import deletion
 from kd_core.system.paths import app_folder
 from pages.build.data.answers import answers_of_a_teacher
+from pages.build.data.ask_next import ask_next
 from pages.build.data.summary import show_task
+from pages.build.data.suspects import suspects
 from pages.shared import addresses, upload
 from pages.shared.run_form.link import form_link
 from pages.shared.state import store
 from pages.shared.text import escape
 
 SAMPLE = app_folder() / "assets" / "samples" / "support-messages.csv"
-VIEWS = ("Tasks", "Upload your own", "Answers of a teacher")
+VIEWS = ("Tasks", "Upload your own", "Answers of a teacher", "Doubtful labels", "What to ask next")
 
 
 @st.cache_data(
@@ -41,7 +43,9 @@ st.markdown(
     "Teacher and student learn one task: texts, each with a label. **Look at a task and press "
     "*Use this task***, or bring texts of your own."
 )
-look, own, answered = st.tabs(VIEWS, key="data.view", bind="query-params")
+look, own, answered, doubtful, next_up = st.tabs(
+    VIEWS, key="data.view", bind="query-params", on_change="rerun"
+)
 
 with look:
     saved = {task.id: task for task in uploads.saved()}
@@ -108,3 +112,8 @@ with own:
 
 with answered:
     answers_of_a_teacher(lambda task: show_next(VIEWS[0], task))
+
+for tab, show in ((doubtful, suspects), (next_up, ask_next)):
+    if tab.open:
+        with tab:
+            show()

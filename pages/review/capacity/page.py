@@ -4,6 +4,7 @@ import streamlit as st
 
 from kd_core.deployment.capacity import required
 from kd_core.errors import KDError
+from pages.review.capacity.cascade import with_cascade
 from pages.review.capacity.view import answer, arithmetic, ask_load, latency, measured, source, table
 from pages.shared import addresses
 from pages.shared.choose_run import choose_run
@@ -22,6 +23,7 @@ try:
     )
     load = ask_load()
     forms, conditions, benchmarked = measured(run)
+    forms = with_cascade(run, forms)
     needs = [required(load, form) for form in forms]
     answer(needs)
     table(needs)

@@ -22,6 +22,7 @@ from kd_core.deployment.capacity import (
     saving,
 )
 from kd_core.deployment.reports import BenchReport
+from kd_core.deployment.runtimes import form_name
 from kd_core.distillation.report_tables import latency_conditions
 from kd_core.jobs.store import RunRow
 from kd_core.system import formatting
@@ -131,10 +132,11 @@ def _latency(need: Requirement) -> str:
 
 def latency(load: Load, forms: Sequence[Measured], needs: Sequence[Requirement]) -> None:
     """How long a text takes the busier the cores are, waiting included."""
+    drawn = {form_name(*form): form for form in FORMS}  # a cascade has no line, nor has a teacher's file
     known = [
-        ((who, runtime, times), need)
-        for (who, runtime), form, need in zip(FORMS, forms, needs, strict=False)
-        if (times := latency_by_load(load, form))
+        ((*drawn[form.name], times), need)
+        for form, need in zip(forms, needs, strict=True)
+        if form.name in drawn and (times := latency_by_load(load, form))
     ]
     if not known:
         return

@@ -9,10 +9,14 @@ from streamlit.delta_generator import DeltaGenerator
 
 from kd_core import figures
 from kd_core.deployment import cascade as engine
+from kd_core.deployment import int8_answers
+from kd_core.deployment.capacity import Load
+from kd_core.deployment.runtimes import Runtime
 from kd_core.distillation.report import Report
 from kd_core.distillation.roles import NAMES, Role
 from kd_core.distillation.run_folder import PREDICTIONS, find
 from kd_core.errors import KDError
+from kd_core.job_kinds import prepare
 from kd_core.jobs.store import RunRow
 from kd_core.system import formatting
 from pages.shared.charts import chart, is_dark
@@ -20,10 +24,12 @@ from pages.shared.state import store
 from pages.shared.text import escape, run_line
 
 METHODS = {"clopper_pearson": "With 95 % confidence", "conformal": "On average"}
+JUDGES: dict[engine.Judge, str] = {"teacher": "agrees with the teacher", "gold": "is right"}
+FORMS: dict[Runtime, str] = {"pytorch": "PyTorch", "int8": "ONNX int8"}
 
 
 def cascade() -> None:
-    """One slider: in how many cases the pair is to agree with the teacher."""
+    """One slider: in how many cases the pair is to agree with the teacher, or to be right."""
     runs = {run.id: run for run in store().runs(kind="distil", status=("done",))}
     st.subheader("A cascade", anchor=False)
     st.markdown(
@@ -38,38 +44,92 @@ def cascade() -> None:
             "Run", list(runs), format_func=lambda run: run_line(runs[run]), key="tradeoffs.cascade_run"
         )
         percent = st.slider(
-            "Agrees with the teacher, of all texts (%)",
+            "Of all texts, at least (%)",
             *(80.0, 99.5, 97.0, 0.5),
             key="tradeoffs.agree",
             bind="query-params",
         )
-        method = st.segmented_control(
-            "The promise holds",
-            get_args(engine.Method),
-            default="clopper_pearson",
-            required=True,
-            format_func=METHODS.__getitem__,
-            key="tradeoffs.cascade_method",
-        )
     try:
-        _show(runs[chosen], percent / 100, method, left, right)
+        report = Report.read(find(chosen))
+        with left.container(border=True):
+            judge, method, runtime = _promise(chosen, report)
+        _show(runs[chosen], report, percent / 100, method, judge, runtime, left, right)
     except KDError as error:
         right.info(escape(error), icon=":material/info:")
 
 
+def _promise(run_id: str, report: Report) -> tuple[engine.Judge, engine.Method, Runtime]:
+    judge: engine.Judge | None = "teacher"
+    if report.config["task"].get("gold") not in ("none", "test"):
+        judge = st.segmented_control(
+            "The pair",
+            list(JUDGES),
+            default="teacher",
+            required=True,
+            format_func=JUDGES.__getitem__,
+            key="tradeoffs.judge",
+        )
+    method = st.segmented_control(
+        "The promise holds",
+        get_args(engine.Method),
+        default="clopper_pearson",
+        required=True,
+        format_func=METHODS.__getitem__,
+        key="tradeoffs.cascade_method",
+        help="The first is kept for 19 of 20 choices of validation texts (Clopper-Pearson), the second only "
+        "on average over them (conformal risk control), and lets the student answer more",
+    )
+    if int8_answers.measured(run_id):
+        runtime = st.segmented_control(
+            "The student runs in",
+            list(FORMS),
+            default="pytorch",
+            required=True,
+            format_func=FORMS.__getitem__,
+            key="tradeoffs.cascade_runtime",
+        )
+        return judge or "teacher", method, runtime
+    if st.button(
+        "Add the student in int8",
+        key="tradeoffs.cascade_int8",
+        icon=":material/compress:",
+        help="Converts it, asks it about the validation and test texts, and takes its time: some seconds",
+    ):
+        with st.spinner("Measuring the student in int8"):
+            prepare()
+            int8_answers.measure(run_id)
+        st.rerun()
+    return judge or "teacher", method, "pytorch"
+
+
 def _show(
-    run: RunRow, agree: float, method: engine.Method, left: DeltaGenerator, right: DeltaGenerator
+    run: RunRow,
+    report: Report,
+    agree: float,
+    method: engine.Method,
+    judge: engine.Judge,
+    runtime: Runtime,
+    left: DeltaGenerator,
+    right: DeltaGenerator,
 ) -> None:
-    found = engine.cascade(run.id, agree, method)
+    found = engine.cascade(run.id, agree, method, judge, runtime)
     folder = find(run.id)
-    report = Report.read(folder)
     shown: list[Role] = [who for who in ("student", "alone", "hard_answers") if who in report.models]
-    curves = {who: engine.risk_coverage(engine.recorded(folder, report, PREDICTIONS, who)) for who in shown}
+    curves = {
+        NAMES[who]: (who, engine.risk_coverage(engine.recorded(folder, report, PREDICTIONS, who, judge)))
+        for who in shown
+    }
+    if int8_answers.measured(run.id):
+        answers = engine.recorded(folder, report, PREDICTIONS, "student", judge, "int8")
+        curves[f"{NAMES['student']}, int8"] = "student", engine.risk_coverage(answers)
+    wrong = "are wrong" if judge == "gold" else "differ from the teacher's"
     with right:
         chart(
-            figures.risk_coverage(curves, found.answered, dark=is_dark()),
+            figures.risk_coverage(
+                curves, found.answered, against="right" if judge == "gold" else "teacher", dark=is_dark()
+            ),
             key="tradeoffs.risk_coverage",
-            alt=f"Share of answers that differ from the teacher's, for {', '.join(NAMES[w] for w in shown)}",
+            alt=f"Share of answers that {wrong}, for {', '.join(curves)}",
         )
         st.markdown(f"**{escape(found.sentence)}**")
     with left:
@@ -82,4 +142,46 @@ def _show(
                 help="The student is asked first. "
                 f"The teacher alone: {formatting.milliseconds(found.teacher_ms)}",
             )
-        st.caption(f"As a command: `kd cascade {run.id} --agree {100 * agree:g}`")
+        _costs(found, report)
+        flags = " --right" * (judge == "gold") + " --int8" * (runtime == "int8")
+        flags += f" --method {method}" * (method != "clopper_pearson")
+        st.caption(f"As a command: `kd cascade {run.id} --agree {100 * agree:g}{flags}`")
+
+
+def _costs(found: engine.Cascade, report: Report) -> None:
+    """What a million texts cost by the pair, and by the teacher alone."""
+    currency = Load.model_fields["currency"].default
+    columns = st.columns(2)
+    core = columns[0].number_input(
+        f"Price of a core-hour ({currency})",
+        0.0,
+        value=float(Load.model_fields["price"].default),
+        step=0.01,
+        format="%g",
+        key="tradeoffs.core_hour",
+    )
+    answer = None
+    if report.teacher_is_file:
+        answer = columns[1].number_input(
+            f"1,000 answers of the teacher ({currency})",
+            0.0,
+            value=None,
+            step=0.1,
+            format="%g",
+            placeholder="not known",
+            key="tradeoffs.answers",
+            help="What the large language model charges for as many texts",
+        )
+    costs = found.costs(core, answer)
+    if costs is None:
+        return
+    mix, alone = costs
+    st.metric(
+        "A million texts cost",
+        f"{currency}{mix:,.2f}",
+        f"{currency}{mix - alone:+,.2f} against the teacher alone".replace("-", "−"),
+        delta_color="off",
+        delta_arrow="off",
+        border=True,
+        help=f"Computing alone, with every core busy. The teacher alone: {currency}{alone:,.2f}",
+    )

@@ -43,6 +43,18 @@ def ask(run: RunRow, *, again: bool) -> DeltaGenerator:
             help="The student's logits are divided by a temperature that is fitted on the validation texts, "
             "so that its probabilities can be taken at their word. No answer changes.",
         )
+        pair = st.toggle(
+            "Cascade",
+            False,
+            key="export.cascade",
+            help="The teacher comes along, and a short program in which the student passes on to it what it "
+            "is unsure of. Trade-offs shows what that gives.",
+        )
+        agree = None
+        if pair:
+            agree = st.number_input(
+                "Agrees with the teacher (%)", 50.0, 99.5, 97.0, 0.5, key="export.agree", width=190
+            )
         if st.button(
             "Make it again" if again else "Make the bundle",
             type="secondary" if again else "primary",
@@ -51,18 +63,20 @@ def ask(run: RunRow, *, again: bool) -> DeltaGenerator:
             key="export.make",
             help="About half a minute for the bundled task",
         ):
-            _start(run, onnx=onnx, int8=onnx and int8, calibrate=calibrate)
+            _start(run, onnx=onnx, int8=onnx and int8, calibrate=calibrate, agree=agree)
     return row
 
 
-def _start(run: RunRow, *, onnx: bool, int8: bool, calibrate: bool) -> None:
+def _start(run: RunRow, *, onnx: bool, int8: bool, calibrate: bool, agree: float | None) -> None:
     with st.spinner("Getting ready"):
         prepare()
         from kd_core.deployment.export import ExportConfig, check  # torch comes with it
     try:
         # A folder of its own, so that the zip can have a name that means something.
         target = paths.exports() / f"{run.id}-{token_hex(4)}" / f"kd-{run.id}.zip"
-        config = ExportConfig(run=run.id, to=str(target), onnx=onnx, int8=int8, calibrate=calibrate)
+        config = ExportConfig(
+            run=run.id, to=str(target), onnx=onnx, int8=int8, calibrate=calibrate, agree=agree
+        )
         check(config)
         # A second click, before the first has drawn the page anew, asks for the same.
         tries = len(jobs_about(run.id, "export"))

@@ -83,6 +83,19 @@ def test_gold_labels_in_the_test_file_alone(load):
     assert set(task.answers.of(task.test["text"]).argmax(axis=1)) == {0}
 
 
+@pytest.mark.parametrize(
+    ("header", "given"), [("text,label,new,old", None), ("text,checked,new,old", "checked")]
+)
+def test_gold_labels_of_a_column_that_the_test_file_alone_has(load, tmp_path, header, given):
+    lines = [header, *(f"other text {i},{CLASSES[i % 2]},0.9,0.1" for i in range(6))]
+    (tmp_path / "held.csv").write_text("\n".join(lines))
+    task = load("text,new,old", rows(), test_file=str(tmp_path / "held.csv"), label_column=given)
+    assert task.answers.gold == "test"
+    assert sorted(task.test["label"]) == [0, 0, 0, 1, 1, 1]
+    with pytest.raises(DataError, match=r"held.csv has no column 'x'; choose --label-column from 'text', "):
+        load("text,new,old", rows(), test_file=str(tmp_path / "held.csv"), label_column="x")
+
+
 def test_one_column_is_one_hot_with_smoothing(load):
     given = [[f"text {i}", "Old" if i % 2 else "new"] for i in range(30)]
     task = load("text,answer", given, smoothing=0.2)

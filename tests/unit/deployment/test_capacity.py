@@ -9,6 +9,7 @@ from kd_core.deployment.capacity import (
     BUSY,
     Load,
     Measured,
+    cascaded,
     from_bench,
     from_run,
     latency_by_load,
@@ -207,3 +208,18 @@ def test_from_the_run_alone():
     assert (student.name, student.p95_ms) == ("Distilled student, PyTorch", 3.0)
     # The mean of a log-normal distribution is above its median.
     assert teacher.texts_per_second == pytest.approx(1000 / (10 * math.exp(0.1108**2 / 2)), rel=0.001)
+
+
+def test_a_cascade_takes_the_students_time_and_sometimes_the_teachers_too():
+    """1 ms always, and 9 ms more for a quarter of the texts: 3.25 ms a text, and 10 ms for 19 of 20."""
+    student, teacher = Measured("s", 1, 1000, 1.0, None), Measured("t", 1, 1000 / 8, 8.0, 1.0)
+    pair = cascaded(student, teacher, 0.75)
+    assert 1000 / pair.texts_per_second == pytest.approx(3.25)
+    assert pair.p95_ms == pytest.approx(10, rel=0.01)
+    assert pair.quantiles[70] == pytest.approx(1)
+    assert mean(pair.service_ms) == pytest.approx(3.25)
+    assert cascaded(student, teacher, 1.0).p95_ms == pytest.approx(1)
+    # 300 texts/s at the peak, half of 307.7 a core: 2 cores, one server; the teacher alone, 111 a core: 6.
+    assert (required(LOAD, pair).cores, required(LOAD, teacher).cores) == (2, 6)
+    with pytest.raises(ValueError, match="one text at a time"):
+        cascaded(student, Measured("t", 8, 100, 8.0, None), 0.5)

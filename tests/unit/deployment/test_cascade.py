@@ -3,23 +3,49 @@
 from __future__ import annotations
 
 import json
+import shutil
 import subprocess
 import sys
+from dataclasses import replace
 
 import numpy as np
+import pandas as pd
 import pytest
 from scipy import stats
 
 from kd_core.cli import main
+from kd_core.deployment import int8_answers
 from kd_core.deployment.cascade import (
     Answers,
+    Cascade,
     cascade,
     choose_threshold,
     risk_coverage,
-    script,
     upper_bound,
 )
+from kd_core.deployment.cascade_script import script
+from kd_core.deployment.export import ExportConfig, export_run
+from kd_core.deployment.forms import open_form
+from kd_core.deployment.queueing import lognormal_mean
 from kd_core.errors import ConfigError, RunError
+
+EXAMPLE = Cascade(
+    run="20260131-143000-a1b2",
+    promised=0.97,
+    method="clopper_pearson",
+    judge="teacher",
+    runtime="pytorch",
+    threshold=0.8,
+    validation_texts=400,
+    bound=0.029,
+    test_texts=500,
+    answered=0.9,
+    agreement=0.98,
+    low=0.96,
+    high=0.99,
+    student_ms=1.0,
+    teacher_ms=9.0,
+)
 
 
 def answers(pairs) -> Answers:
@@ -93,7 +119,8 @@ def test_a_finished_run(finished_run, monkeypatch, capsys):
     assert found.validation_texts == 15
     assert found.test_texts == 25
     assert found.held == (found.agreement >= 0.6)
-    teacher, student = finished_run.report.teacher.p50, finished_run.report.student.p50
+    times = finished_run.report.teacher.latency_ms, finished_run.report.student.latency_ms
+    teacher, student = (lognormal_mean(ms.p50, ms.p95) for ms in times)
     assert found.latency_ms == pytest.approx(student + (1 - found.answered) * teacher)
     assert main(["cascade", run_id, "--agree", "60", "--json"]) == 0
     assert json.loads(capsys.readouterr().out)["sentence"] == found.sentence
@@ -122,3 +149,63 @@ def test_the_script_uses_both_models(finished_run, monkeypatch, tmp_path):
     label, text = done.stdout.strip().split(" ", 1)
     assert text == "a text"
     assert label in finished_run.report.labels
+
+
+def test_right_by_gold_counts_the_teachers_errors_too():
+    """Four texts: the student is right on the first two, the teacher on the first and the third."""
+    student = np.log(np.array([[0.9, 0.1], [0.2, 0.8], [0.7, 0.3], [0.4, 0.6]]))
+    teacher = np.log(np.array([[0.9, 0.1], [0.9, 0.1], [0.1, 0.9], [0.9, 0.1]]))
+    made = Answers.of(student, teacher, np.array([0, 1, 1, 1]))
+    assert made.agrees.tolist() == [True, True, False, True]
+    assert made.teacher_errs.tolist() == [False, True, False, True]
+    assert [made.mistakes(threshold) for threshold in (1.1, 0.85, 0.75, 0.65, 0.5)] == [2, 2, 1, 2, 1]
+    assert [made.ever_mistaken(threshold) for threshold in (1.1, 0.85, 0.75, 0.65)] == [2, 2, 2, 3]
+
+
+def test_costs_by_hand():
+    """1 ms and 9 ms at 0.36 an hour are 0.1 and 0.9 a million texts; 3 in 4 are answered."""
+    found = replace(EXAMPLE, answered=0.75, student_ms=1.0, teacher_ms=9.0)
+    assert found.costs(0.36) == pytest.approx((0.1 + 0.25 * 0.9, 0.9))
+    # A teacher elsewhere, at 2 for 1,000 answers.
+    assert replace(found, teacher_ms=None).costs(0.36, 2.0) == pytest.approx((0.1 + 500, 2000))
+    assert replace(found, teacher_ms=None).costs(0.36) is None
+    assert replace(found, teacher_ms=None).latency_ms is None
+
+
+def test_gold_and_int8_of_a_finished_run(finished_run, monkeypatch, capsys, tmp_path):
+    home = shutil.copytree(finished_run.home, tmp_path / "home")
+    monkeypatch.setenv("KD_HOME", str(home))
+    run_id = finished_run.report.run_id
+    with pytest.raises(RunError, match=f"was not measured in int8: kd cascade {run_id} --int8"):
+        cascade(run_id, 0.5, runtime="int8")
+    assert main(["cascade", run_id, "--agree", "50", "--int8", "--right", "--json"]) == 0
+    found = json.loads(capsys.readouterr().out)
+    assert (found["judge"], found["runtime"]) == ("gold", "int8")
+    assert found["student_ms"] > 0
+    rows = pd.read_parquet(finished_run.folder / "predictions.parquet")
+    form = open_form(run_id, "student", "int8")
+    assert int8_answers.logits(run_id, "predictions.parquet") == pytest.approx(
+        form.predict(rows["text"].to_list())
+    )
+    assert main(["cascade", run_id, "--core-hour", "-1"]) == 2
+    assert "--core-hour must be a price of 0 or more, got -1" in capsys.readouterr().err
+
+
+def test_an_export_holds_the_threshold_and_a_script_that_runs(finished_run, monkeypatch, tmp_path):
+    """Its logits are scaled, and so is what the threshold was found on."""
+    monkeypatch.setenv("KD_HOME", str(finished_run.home))
+    run_id, to = finished_run.report.run_id, tmp_path / "bundle"
+    export_run(ExportConfig(run=run_id, to=str(to), agree=55, calibrate=True))
+    held = json.loads((to / "cascade.json").read_text())
+    assert held["threshold"] == cascade(run_id, 0.55, calibrated=True).threshold
+    assert (held["promised"], held["teacher"]) == (0.55, "teacher")
+    text = pd.read_parquet(finished_run.folder / "predictions.parquet")["text"][0]
+    done = subprocess.run(
+        [sys.executable, "cascade.py", text], cwd=to, capture_output=True, text=True, check=True
+    )
+    label, said = done.stdout.strip().split(" ", 1)
+    assert said == text
+    assert label in finished_run.report.labels
+    assert len((to / "cascade.py").read_text().splitlines()) <= 12
+    listed = json.loads((to / "checksums.json").read_text())
+    assert "teacher/model.safetensors" in listed

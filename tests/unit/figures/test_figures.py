@@ -51,7 +51,7 @@ def every_figure(report: dict, curve: pd.DataFrame, evaluations: pd.DataFrame, d
     balance = pd.DataFrame({"train": [3, 2], "test": [1, 1]}, index=["a", EVIL])
     return {
         "loss": figures.loss_curves(curve, dark=dark),
-        "cascade": figures.risk_coverage({"student": RISK}, 0.5, dark=dark),
+        "cascade": figures.risk_coverage({"Distilled student": ("student", RISK)}, 0.5, dark=dark),
         "accuracy": figures.accuracy_curves(evaluations, 0.9, dark=dark),
         "overlay": figures.overlay({"a": evaluations, EVIL: evaluations}, dark=dark),
         **{measure: figures.bars(read(report), measure, dark=dark) for measure in get_args(figures.Measure)},

@@ -1,0 +1,43 @@
+"""Capacity: a cascade of student and teacher, planned like a model of its own."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import streamlit as st
+
+from kd_core.deployment import cascade
+from kd_core.deployment.capacity import Measured, cascaded
+from kd_core.jobs.store import RunRow
+from kd_core.system.formatting import percent
+from pages.shared import addresses
+from pages.shared.text import escape
+
+
+def with_cascade(run: RunRow, forms: Sequence[Measured]) -> list[Measured]:
+    """``forms`` and, where that is asked for, the pair. Raises: KDError where its answers are not kept."""
+    if len(forms) < 2 or forms[0].batch != 1:  # the teacher is a file, or texts come in batches
+        return list(forms)
+    with st.container(horizontal=True, vertical_alignment="center", gap="medium"):
+        asked = st.toggle(
+            "Plan a cascade too",
+            key="capacity.cascade",
+            help="The student answers what it is sure of and passes the rest on to its teacher",
+            bind="query-params",
+        )
+        if not asked:
+            return list(forms)
+        agree = st.slider(
+            "Agrees with the teacher, of all texts (%)",
+            *(80.0, 99.5, 97.0, 0.5),
+            key="capacity.agree",
+            bind="query-params",
+            width=320,
+        )
+    found = cascade.cascade(run.id, agree / 100)
+    st.caption(
+        f"{percent(found.answered)} of the texts are answered by the student, the others by both. "
+        f"{escape(found.sentence)}"
+    )
+    st.page_link(addresses.TRADEOFFS, label="Choose the threshold", icon=":material/arrow_forward:")
+    return [*forms, cascaded(forms[1], forms[0], found.answered)]
