@@ -4,12 +4,13 @@
     python assets/record.py replay [RUN]    a student's logits at 40 moments of its training
     python assets/record.py transfer        accuracy by what the student learns from
     python assets/record.py size            accuracy by the student's layers and width
+    python assets/record.py race NAME       the lanes of a recorded race: texts or temperature
     python assets/record.py latency         latencies of those students, on a machine that does nothing else
 
 Without RUN, the demo is run first. No text is kept, only digests: the texts stay in the package that has
-them. What was run, on which machine and with which corpus stands beside the numbers. ``transfer`` and
-``size`` go cell by cell, and called again they go on where they were, with the settings that they began with;
-their students stay in ``KD_HOME``.
+them. What was run, on which machine and with which corpus stands beside the numbers. ``transfer``, ``size``
+and ``race`` go cell by cell, and called again they go on where they were, with the settings that they began
+with; their students stay in ``KD_HOME``.
 """
 
 from __future__ import annotations
@@ -30,12 +31,13 @@ from kd_core import DistillConfig, Report, distill
 from kd_core.data import load_task
 from kd_core.data.bbc import CORPUS_SHA256
 from kd_core.distillation import run_folder
-from kd_core.distillation.events import Event, Progress
+from kd_core.distillation.events import Evaluated, Event, Progress, TrainingStarted
 from kd_core.distillation.latency import answering, inference, latency
-from kd_core.distillation.roles import StudentVariant
+from kd_core.distillation.roles import StudentVariant, labels_only
 from kd_core.distillation.training.replay import Replay
 from kd_core.learn.lab_results import LabConfig
 from kd_core.learn.lab_training import LabTraining, run_lab, transfer_trainings
+from kd_core.learn.race import ALONE, RACES, lane_names
 from kd_core.learn.recorded import FOLDER, TASK, digest
 from kd_core.models.inference import encode
 from kd_core.models.loading import load_teacher
@@ -49,6 +51,8 @@ LAYERS = (1, 2, 3, 4)
 WIDTHS = (64, 128, 192, 256)
 WIDTH_OF_A_HEAD = 64
 REPEATS = 300
+# As a live race is set up; looked at twice as often, so that the recorded one runs smoothly.
+RACE_SETTINGS = {"training.steps": 300, "training.evaluate_every": 12}
 
 
 @click.group(help=__doc__)
@@ -99,6 +103,18 @@ def size() -> None:
     _measure("size", list(_sizes()))
 
 
+@main.command()
+@click.argument("name", type=click.Choice(list(RACES)))
+def race(name: str) -> None:
+    base = DistillConfig().change(RACE_SETTINGS)
+    configs = [base.change(changes) for changes in RACES[name].lanes]
+    variants = {ALONE: StudentVariant("alone", labels_only(base.objective), 0)}
+    for lane, config in zip(lane_names(configs), configs, strict=True):
+        variants[lane] = StudentVariant("student", config.objective, config.task.transfer_texts)
+    cells = [LabTraining(lane, seed, variant) for seed in SEEDS for lane, variant in variants.items()]
+    _measure(f"race-{name}", cells, base)
+
+
 @main.command("latency")
 def latency_pass() -> None:
     content = _read("size")
@@ -134,19 +150,34 @@ def _sizes() -> Iterator[LabTraining]:
                 yield LabTraining(f"{layers}x{hidden}", seed, lesson, changes)
 
 
-def _measure(name: str, cells: list[LabTraining]) -> None:
+def _measure(name: str, cells: list[LabTraining], base: DistillConfig | None = None) -> None:
+    curve: list[tuple[int, float]] = []  # of the student that is trained; the teacher's comes before them
+    levels: list[float] = []  # the teacher on the validation texts
+
     def keep(report: dict[str, Any]) -> None:
-        _write(f"{name}-{TASK}", {"corpus_sha256": CORPUS_SHA256} | report)
         cell = report["cells"][-1]
+        if base:
+            cell["curve"] = list(curve)
+            report["teacher"].setdefault("validation", max(levels, default=0.0))
+        _write(f"{name}-{TASK}", {"corpus_sha256": CORPUS_SHA256} | report)
         click.echo(f"\r{cell['name']}, seed {cell['seed']}: {100 * cell['accuracy']:.1f} %" + " " * 20)
 
     def tell(event: Event) -> None:
         if isinstance(event, Progress) and sys.stderr.isatty():
             click.echo(f"\r{event.label}: step {event.done:,} of {event.total:,} ", nl=False, err=True)
 
+    def watch(event: Event) -> None:
+        match event:
+            case TrainingStarted():
+                curve.clear()
+            case Evaluated(who="teacher"):
+                levels.append(event.accuracy)
+            case Evaluated():
+                curve.append((event.step, round(event.accuracy, 4)))
+
     before = _read(name)
-    config = DistillConfig.from_dict({"version": 1} | before["config"]) if before else DistillConfig()
-    run_lab(config, cells, _work(name), tell, before=before, keep=keep)
+    config = DistillConfig.from_dict({"version": 1} | before["config"]) if before else base or DistillConfig()
+    run_lab(config, cells, _work(name), tell, before=before, keep=keep, watch=watch)
 
 
 def _work(name: str) -> Path:

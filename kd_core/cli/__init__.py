@@ -18,6 +18,7 @@ from kd_core.cli.cascade import cascade
 from kd_core.cli.clean import clean
 from kd_core.cli.distill import distill, resume
 from kd_core.cli.export import export
+from kd_core.cli.handout import handout
 from kd_core.cli.index import index
 from kd_core.cli.predict import predict
 from kd_core.cli.runs import delete, pause, runs, show, stop
@@ -76,6 +77,7 @@ COMMANDS = (
     delete,
     distill,
     export,
+    handout,
     index,
     models,
     pause,

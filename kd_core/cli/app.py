@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import secrets
 import sys
 import tomllib
 from pathlib import Path
@@ -11,18 +12,41 @@ import click
 
 from kd_core.errors import ConfigError
 from kd_core.system import paths
-from kd_core.system.process import is_loopback
+from kd_core.system.process import is_loopback, local_address
 
 
 @click.command()
 @click.option("--port", type=click.IntRange(1, 65535), default=8501, show_default=True)
-@click.option("--host", default="127.0.0.1", show_default=True, help="Others only with a log-in configured.")
-def app(port: int, host: str) -> None:
-    """Open the dashboard in the browser."""
+@click.option(
+    "--host",
+    help="Address to serve at: this machine alone (127.0.0.1) unless a log-in is configured; a classroom, "
+    "this machine's in the local network.",
+)
+@click.option("--classroom", is_flag=True, help="Only Learn, for everybody in the local network.")
+@click.option(
+    "--seats",
+    type=click.IntRange(1, 1000),
+    default=80,
+    show_default=True,
+    help="Browsers that a classroom lets in.",
+)
+def app(port: int, host: str | None, classroom: bool, seats: int) -> None:
+    """Open the dashboard in the browser, or a classroom that others can join."""
     folder = paths.app_folder()
-    if not (folder / "app.py").is_file():
+    script = folder / ("classroom.py" if classroom else "app.py")
+    if not script.is_file():
         raise ConfigError(f"the dashboard is not in {folder}; install kd-studio again")
-    options = {"server.port": str(port), "server.address": host}
+    options = _classroom(port, host, seats) if classroom else _dashboard(host or "127.0.0.1", folder)
+    flags = [part for name, value in options.items() for part in (f"--{name}", value)]
+    # Streamlit's process takes the place of this one, so that signals reach it.
+    os.execv(
+        sys.executable,
+        [sys.executable, "-m", "streamlit", "run", str(script), "--server.port", str(port), *flags],
+    )
+
+
+def _dashboard(host: str, folder: Path) -> dict[str, str]:
+    options = {"server.address": host}
     if not is_loopback(host):
         if not _has_log_in(folder):
             raise ConfigError(
@@ -30,9 +54,37 @@ def app(port: int, host: str) -> None:
                 "log-in, in a section [auth] of .streamlit/secrets.toml, or leave --host out"
             )
         options |= {"client.showErrorDetails": "none", "server.allowedHosts": "*"}
-    flags = [part for name, value in options.items() for part in (f"--{name}", value)]
-    # Streamlit's process takes the place of this one, so that signals reach it.
-    os.execv(sys.executable, [sys.executable, "-m", "streamlit", "run", str(folder / "app.py"), *flags])
+    return options
+
+
+def _classroom(port: int, host: str | None, seats: int) -> dict[str, str]:
+    """Says where it is. The presenter's word goes by the environment: others see a command line."""
+    host = host or local_address()
+    if not host:
+        raise ConfigError(
+            "this machine is in no network that others could reach it by; join one, or give its address "
+            "with --host (127.0.0.1 to rehearse alone)"
+        )
+    path, word = _pronounceable(5), secrets.token_urlsafe(16)
+    os.environ["KD_CLASSROOM_WORD"], os.environ["KD_CLASSROOM_SEATS"] = word, str(seats)
+    address = f"http://{f'[{host}]' if ':' in host else host}:{port}/{path}"
+    click.echo(f"For you:       {address}/present/{word}")
+    click.echo("               Open it before others see your screen: whoever has it can ask and reveal.")
+    click.echo(f"For everybody: {address}")
+    click.echo(f"               Your page shows it as a QR code. {seats} seats; Ctrl-C ends the classroom.")
+    return {
+        "server.address": host,
+        "server.baseUrlPath": path,
+        "server.allowedHosts": host,
+        "server.headless": "true",
+        "client.showErrorDetails": "none",
+        "browser.serverAddress": host,
+    }
+
+
+def _pronounceable(syllables: int) -> str:
+    """A random word that can be typed from a wall: 6 bits a syllable."""
+    return "".join(secrets.choice("bdfgklmnprstvz") + secrets.choice("aeiou") for _ in range(syllables))
 
 
 def _has_log_in(folder: Path) -> bool:

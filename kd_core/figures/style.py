@@ -112,6 +112,24 @@ def new_figure(
     return go.Figure(traces, shared)
 
 
+def enlarged(figure: go.Figure, by: float) -> go.Figure:
+    """The same figure with letters, margins and height ``by`` times as large, for a room."""
+
+    def grown(part: Any, name: str = "") -> Any:
+        if isinstance(part, dict):
+            return {key: grown(value, f"{name} {key}") for key, value in part.items()}
+        if isinstance(part, list | tuple):
+            return [grown(each, name) for each in part]
+        return part * by if name.endswith("font size") and isinstance(part, int | float) else part
+
+    content = grown(figure.to_dict())
+    layout = content["layout"]
+    layout["margin"] = {side: by * size for side, size in layout.get("margin", {}).items()}
+    if "height" in layout:
+        layout["height"] *= by
+    return go.Figure(content)
+
+
 def _template(ink: str) -> dict[str, Any]:
     """Instead of plotly's own, whose 7 kB each chart would bring to the browser."""
     traces: dict[str, Any] = {

@@ -44,6 +44,7 @@ class LabCell(TypedDict):
     params: int
     embedding_params: int
     machine: NotRequired[dict[str, str | int]]  # where it is not that of the report
+    curve: NotRequired[list[tuple[int, float]]]  # of a race: step, accuracy on the validation texts
 
 
 class LabReport(TypedDict):
@@ -51,7 +52,7 @@ class LabReport(TypedDict):
     training_version: NotRequired[int]  # 0.1 did not note it
     machine: dict[str, str | int]
     test_texts: int
-    teacher: dict[Literal["accuracy"], float]
+    teacher: dict[Literal["accuracy", "validation"], float]  # on test texts; of a race also on validation
     cells: list[LabCell]
     latency: NotRequired[Any]  # of what is recorded: the machine, and the milliseconds of each architecture
 

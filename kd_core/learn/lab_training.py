@@ -67,11 +67,13 @@ def run_lab(
     *,
     before: LabReport | None = None,
     keep: Callable[[LabReport], None] = lambda report: None,
+    watch: OnEvent = ignore,
 ) -> LabReport:
     """Train and score the students of ``trainings``, less those that the report ``before`` has.
 
-    ``keep`` gets the report so far after each. Checkpoints and students lie in ``work``, a folder for each
-    name. Raises: KDError (Stopped: a training goes on from its checkpoint when called again).
+    ``keep`` gets the report so far after each, ``watch`` every event of the trainings. Checkpoints and
+    students lie in ``work``, a folder for each name.
+    Raises: KDError (Stopped: a training goes on from its checkpoint when called again).
     """
     task = load_task(config.task)
     model, tokenizer = load_teacher(config.teacher, task)
@@ -85,7 +87,12 @@ def run_lab(
     progress = _LabProgress(
         on_event, fixed(config.training.steps), len(trainings), len(trainings) - len(left)
     )
-    run = Run(task, config, work, progress, control or Control())
+
+    def hear(event: Event) -> None:
+        progress(event)
+        watch(event)
+
+    run = Run(task, config, work, hear, control or Control())
     teacher, _ = teach(run, model, tokenizer)
     knowledge, _ = record(run, teacher)
     report: LabReport = before or {

@@ -16,9 +16,33 @@ from kd_core.distillation.comparison import Verdict, verdict
 from kd_core.distillation.report import Report
 from kd_core.distillation.run_folder import PREDICTIONS, find
 from kd_core.errors import RunError
+from kd_core.learn.lab_results import LabCell, LabReport, cells_of, unpack
 
 TAG = "race"
 LETTERS = "ABC"
+ALONE = "Student alone"
+
+
+@dataclass(frozen=True)
+class Course:
+    """A race that was recorded (``assets/record.py``): what it asks, and the settings of its lanes.
+
+    The student alone runs beside them.
+    """
+
+    title: str
+    question: str
+    lanes: tuple[Mapping[str, Any], ...]
+
+
+RACES = {
+    "texts": Course(
+        "How many texts?",
+        "The teacher answers 0, 2,000 or 12,000 unlabelled texts, besides the labelled ones. Which student "
+        "comes closest to the teacher?",
+        tuple({"task.transfer_texts": texts} for texts in (0, 2_000, 12_000)),
+    ),
+}
 
 
 @dataclass(frozen=True)
@@ -73,15 +97,49 @@ def standing(curves: Mapping[str, pd.DataFrame]) -> tuple[int, dict[str, float]]
 
 def pairs(run_ids: Sequence[str]) -> list[Pair]:
     """Every two of the finished runs on the test texts that they share. Raises: RunError."""
-    right = {run_id: _right(run_id) for run_id in run_ids}
-    order = sorted(run_ids, key=lambda run_id: -right[run_id][1].mean())
-    compared = []
-    for ahead, behind in combinations(order, 2):
-        (texts, one), (others, two) = right[ahead], right[behind]
-        if texts != others or one.shape != two.shape:
-            raise RunError(f"{ahead} and {behind} were not tested on the same texts, with as many seeds.")
-        compared.append(Pair(ahead, behind, verdict(one, two)))
-    return compared
+    found = {run_id: _right(run_id) for run_id in run_ids}
+    for one, other in combinations(run_ids, 2):
+        (texts, right), (others, theirs) = found[one], found[other]
+        if texts != others or right.shape != theirs.shape:
+            raise RunError(f"{one} and {other} were not tested on the same texts, with as many seeds.")
+    return pairs_of({run_id: right for run_id, (_, right) in found.items()})
+
+
+def pairs_of(right: Mapping[str, NDArray[np.bool_]]) -> list[Pair]:
+    """Every two lanes, by whether their students (seeds, texts) are right; the best first."""
+    order = sorted(right, key=lambda name: -right[name].mean())
+    return [
+        Pair(ahead, behind, verdict(right[ahead], right[behind])) for ahead, behind in combinations(order, 2)
+    ]
+
+
+def recorded_right(report: LabReport) -> dict[str, NDArray[np.bool_]]:
+    """The lanes of a recorded race by name, the student alone first: whether students (seeds, texts) are
+    right."""
+    return {
+        name: np.stack([unpack(cell["right"], report["test_texts"]) for cell in cells])
+        for name, cells in _lanes(report).items()
+    }
+
+
+def recorded_curves(report: LabReport) -> dict[str, pd.DataFrame]:
+    """Validation accuracy of each lane's students as ``Store.evaluations`` has it: who, seed, step,
+    accuracy."""
+    return {
+        name: pd.DataFrame(
+            [
+                {"who": cell["who"], "seed": cell["seed"], "step": step, "accuracy": accuracy}
+                for cell in cells
+                for step, accuracy in cell["curve"]
+            ]
+        )
+        for name, cells in _lanes(report).items()
+    }
+
+
+def _lanes(report: LabReport) -> dict[str, list[LabCell]]:
+    names = dict.fromkeys(cell["name"] for cell in report["cells"])
+    return {name: cells_of(report, name=name) for name in names}
 
 
 def places(run_ids: Sequence[str], compared: Sequence[Pair]) -> dict[str, int]:

@@ -82,6 +82,12 @@ def recorded_lab(name: Literal["transfer", "size"]) -> LabReport:
     return cast(LabReport, _content(f"{name}-{TASK}"))
 
 
+@lru_cache(maxsize=4)
+def recorded_race(course: str) -> LabReport:
+    """The students of one of ``race.RACES``, lane by lane."""
+    return cast(LabReport, _content(f"race-{course}-{TASK}"))
+
+
 def _content(name: str) -> dict[str, Any]:
     content: dict[str, Any] = json.loads((FOLDER / f"{name}.json").read_text("utf-8"))
     return content

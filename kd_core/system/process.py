@@ -105,3 +105,14 @@ def is_loopback(host: str) -> bool:
         return ipaddress.ip_address(host).is_loopback
     except ValueError:
         return host == "localhost"
+
+
+def local_address() -> str | None:
+    """This machine's address in its network; None without one."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+        try:
+            probe.connect(("192.0.2.1", 9))  # an address for examples; of UDP, nothing is sent
+        except OSError:
+            return None
+        address = str(probe.getsockname()[0])
+        return None if is_loopback(address) else address

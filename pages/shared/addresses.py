@@ -17,6 +17,7 @@ LABS = "learn/labs/page.py"
 LESSONS = "learn/labs/lessons/page.py"
 RACE = "learn/race/page.py"
 GLOSSARY = "learn/glossary/page.py"
+PRESENT = "room/present/page.py"  # in a classroom only
 PLAYGROUND = "use/playground/page.py"
 EXPORT = "use/export/page.py"
 

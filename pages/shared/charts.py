@@ -9,6 +9,8 @@ from typing import Any
 import streamlit as st
 from streamlit.components.v1 import declare_component
 
+from kd_core.figures.style import enlarged
+from pages.shared.presenting import LARGER, presenting
 from pages.shared.style import ASSETS
 
 AHEAD = "charts.ahead"
@@ -27,6 +29,8 @@ def chart(figure: Any, *, key: str, alt: str, clickable: bool = False) -> Any:
 
     The ``customdata`` of the mark that was just clicked, in a ``clickable`` chart; else None.
     """
+    if presenting():
+        figure = enlarged(figure, LARGER)
     data = {"source": _plotly(), "figure": figure.to_json(), "alt": alt, "clickable": clickable}
     events: dict[str, Any] = {"on_clicked_change": _nothing} if clickable else {}
     # Its room from the start, so that nothing below it jumps.

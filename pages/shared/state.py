@@ -4,13 +4,18 @@ from __future__ import annotations
 
 import streamlit as st
 
+from kd_core.errors import StoreError
 from kd_core.job_kinds import HANDLERS, prepare
 from kd_core.jobs.runner import Runner
 from kd_core.jobs.store import Store
+from pages.shared.visitors import in_classroom
 
 
 @st.cache_resource(show_spinner=False)
 def store() -> Store:
+    """Raises: StoreError in a classroom, which keeps nothing."""
+    if in_classroom():
+        raise StoreError("A classroom has no runs: it shows what was recorded.")
     return Store()
 
 

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import streamlit as st
 from streamlit.runtime.scriptrunner import get_script_run_ctx
 
+CLASSROOM = "classroom"  # the main script of such a server
 _ADMITTED: set[str] = set()
 
 
@@ -21,3 +24,9 @@ def admit() -> None:
 
 def is_admitted(session_id: str) -> bool:
     return session_id in _ADMITTED
+
+
+def in_classroom() -> bool:
+    """Whether this server shows *Learn* alone, to everybody on its network: its main script says so."""
+    context = get_script_run_ctx()
+    return context is not None and Path(context.pages_manager.main_script_path).stem == CLASSROOM

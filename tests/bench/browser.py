@@ -20,16 +20,23 @@ def dashboard(home: Path, script: str = "") -> Iterator[tuple[Server, Page]]:
     server = Server(home)
     server.start()
     try:
-        with sync_playwright() as playwright:
-            program = next(filter(None, map(shutil.which, ("chromium", "google-chrome"))), None)
-            context = playwright.chromium.launch_persistent_context(
-                tempfile.mkdtemp(prefix="kd-browser-"),
-                executable_path=program,
-                args=ARGUMENTS,
-                viewport={"width": 1440, "height": 900},
-            )
-            context.add_init_script(script)
-            yield server, context.pages[0]
-            context.close()
+        with browse(script) as page:
+            yield server, page
     finally:
         server.stop()
+
+
+@contextmanager
+def browse(script: str = "") -> Iterator[Page]:
+    """A browser of its own; ``script`` runs in it before those of each page."""
+    with sync_playwright() as playwright:
+        program = next(filter(None, map(shutil.which, ("chromium", "google-chrome"))), None)
+        context = playwright.chromium.launch_persistent_context(
+            tempfile.mkdtemp(prefix="kd-browser-"),
+            executable_path=program,
+            args=ARGUMENTS,
+            viewport={"width": 1440, "height": 900},
+        )
+        context.add_init_script(script)
+        yield context.pages[0]
+        context.close()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
 import socket
 import subprocess
@@ -32,7 +33,7 @@ class Server:
             free.bind(("127.0.0.1", 0))
             self.port = free.getsockname()[1]
         self.url = f"http://127.0.0.1:{self.port}"
-        port = "--port" if command[-1] == "app" else "--server.port"
+        port = "--port" if "app" in command else "--server.port"
         self.command = [*command, port, str(self.port)]
         self.process: subprocess.Popen[bytes] | None = None
 
@@ -51,6 +52,7 @@ class Server:
             )
         deadline = time.monotonic() + 180
         while True:
+            self._find_address()
             try:
                 with urllib.request.urlopen(f"{self.url}/_stcore/health", timeout=5):
                     return
@@ -59,12 +61,30 @@ class Server:
                     pytest.fail(f"The server does not answer:\n{self.log.read_text()}")
                 time.sleep(0.1)
 
+    def _find_address(self) -> None:
+        """It is known before the start."""
+
     def stop(self, how: signal.Signals = signal.SIGTERM) -> int:
         """End it and return its exit status; ``signal.SIGKILL`` for a crash."""
         assert self.process is not None
         if self.process.poll() is None:
             self.process.send_signal(how)
         return self.process.wait(timeout=90)
+
+
+class Classroom(Server):
+    """``kd app --classroom``, for this machine alone; ``presenter`` is the address that only they have."""
+
+    def __init__(self, home: Path, *options: str) -> None:
+        super().__init__(home, [*KD, "--classroom", "--host", "127.0.0.1", *options])
+        self.presenter = ""
+
+    def _find_address(self) -> None:
+        """Random, and said in the terminal."""
+        said = re.search(r"For you: +(\S+)", self.log.read_text())
+        if said:
+            self.presenter = said[1]
+            self.url = self.presenter.partition("/present/")[0]
 
 
 def wait_for_points(home: Path, run: str, count: int = 1) -> None:

@@ -13,19 +13,24 @@ from tests import SAMPLES
 # Before any Hugging Face library is imported: no test may reach the network.
 os.environ["HF_HUB_OFFLINE"] = "1"
 
+import numpy as np
 import pytest
 from streamlit.testing.v1 import AppTest
 
 from kd_core.config import DistillConfig
 from kd_core.distillation.events import Evaluated
 from kd_core.jobs.store import Store
-from kd_core.learn.recorded import recorded_lab
+from kd_core.learn.lab_results import unpack
+from kd_core.learn.race import ALONE, RACES, lane_names
+from kd_core.learn.recorded import recorded_lab, recorded_race
+from pages.learn.race import recorded
 from pages.shared.run_form import plan
 from tests.ui.charts import alts
 from tests.ui.test_lab_pages import said
 from tests.unit.learn.test_race import IDS, finished
 
 PAGE = "learn/race/page.py"
+LIVE = {"race.kind": "Live"}
 App = Callable[..., AppTest]
 
 
@@ -44,7 +49,7 @@ def lane(store: Store, number: int, temperature: float, *accuracies: float) -> N
 
 
 def test_lanes_are_queued_together_with_one_seed(app: App, store: Store) -> None:
-    page = app(PAGE)
+    page = app(PAGE, **LIVE)
     page.selectbox(key="race.b_texts").select(500)
     page.button_group(key="race.steps").set_value(150).run()
     page.button(key="race.start").click().run()
@@ -62,7 +67,7 @@ def test_lanes_are_queued_together_with_one_seed(app: App, store: Store) -> None
 
 
 def test_three_lanes_and_none_twice(app: App, store: Store) -> None:
-    page = app(PAGE)
+    page = app(PAGE, **LIVE)
     page.button_group(key="race.lanes").set_value(3).run()
     assert page.slider(key="race.c_temperature").value == 12
     page.slider(key="race.b_temperature").set_value(12.0).run()
@@ -105,7 +110,7 @@ def test_a_podium_with_a_winner(app: App, store: Store, home: Path) -> None:
 
 
 def test_how_much_a_seed_decides(app: App, store: Store, home: Path) -> None:
-    assert "a narrow win may be its luck" in said(app(PAGE))
+    assert "a narrow win may be its luck" in said(app(PAGE, **LIVE))
     podium(store, home, 182, 184)
     by_setting: dict[tuple[str, int], list[float]] = {}
     for cell in recorded_lab("transfer")["cells"]:
@@ -127,3 +132,54 @@ def test_a_race_that_is_gone_says_so(app: App) -> None:
     page = app(PAGE, runs="20260131-143000-dead")
     assert page.error
     assert not page.exception
+
+
+# A recorded race
+
+
+def test_a_recorded_race_starts_after_a_bet_and_ends_with_a_podium(
+    app: App, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    now = [100.0]
+    monkeypatch.setattr(recorded.time, "monotonic", lambda: now[0])
+    page = app(PAGE)
+    assert page.button(key="race.go").disabled
+    lanes = page.radio(key="race.bet").options
+    assert lanes == ["Student alone", "A: 0 texts", "B: 2,000 texts", "C: 12,000 texts"]
+    assert "has not started" in alts(page)[0]
+    page.radio(key="race.bet").set_value("A: 0 texts").run()
+    page.button(key="race.go").click().run()
+    assert "Nobody has started." in said(page)
+    now[0] += 5.5 * recorded.TICK
+    page.run()
+    looks = sorted({step for cell in recorded_race("texts")["cells"] for step, _ in cell["curve"]})
+    assert f"At step {looks[4]:,}, which all lanes have reached," in said(page)
+    assert "Podium" not in [header.value for header in page.subheader]
+    now[0] += len(looks) * recorded.TICK
+    page.run()
+    assert "Podium" in [header.value for header in page.subheader]
+    table = page.dataframe[0].value
+    assert sorted(table["Lane"]) == sorted(lanes)
+    first = table["Place"].str.startswith("1st")
+    won = "A: 0 texts" in list(table["Lane"][first])
+    assert ("Your bet, A: 0 texts, is among the first" in said(page)) == won
+    assert "over 3 seeds for each lane" in said(page)
+    page.button(key="race.reset").click().run()
+    assert page.radio(key="race.bet").value is None
+    assert page.button(key="race.go").disabled
+
+
+def test_the_recorded_lanes_differ_in_what_they_say() -> None:
+    for name, course in RACES.items():
+        report = recorded_race(name)
+        config = DistillConfig.from_dict({"version": 1} | report["config"])
+        lanes = lane_names([config.change(changes) for changes in course.lanes])
+        cells = report["cells"]
+        assert [cell["name"] for cell in cells[:4]] == [ALONE, *lanes]
+        assert {(cell["name"], cell["seed"]) for cell in cells} == {
+            (lane, seed) for lane in (ALONE, *lanes) for seed in (0, 1, 2)
+        }
+        for cell in cells:
+            assert cell["curve"][-1][0] == 300
+            assert np.isclose(unpack(cell["right"], report["test_texts"]).mean(), cell["accuracy"])
+        assert {cell["transfer"] for cell in cells if cell["name"] == ALONE} == {0}

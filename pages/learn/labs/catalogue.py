@@ -6,7 +6,9 @@ from dataclasses import dataclass
 
 import streamlit as st
 
+from pages.learn.labs.controls import reset
 from pages.shared import addresses
+from pages.shared.presenting import presenter_switch, presenting, reset_button
 
 
 @dataclass(frozen=True)
@@ -73,7 +75,10 @@ LABS = (
 def lab_title(name: str) -> None:
     lab = next(lab for lab in LABS if lab.name == name)
     with st.container(gap="xxsmall", key="labs.title"):
-        st.page_link(addresses.LABS, label="Labs", icon=":material/arrow_back:", width="content")
+        with st.container(horizontal=True, vertical_alignment="center"):
+            st.page_link(addresses.LABS, label="Labs", icon=":material/arrow_back:", width="content")
+            reset_button("labs.reset", reset, name)
+            presenter_switch()
         st.title(lab.title, anchor=False)
     st.markdown(lab.question)
 
@@ -83,7 +88,12 @@ def lab_links(name: str) -> None:
     number = next(number for number, lab in enumerate(LABS) if lab.name == name)
     st.divider()
     with st.container(horizontal=True, key="labs.links"):
+        if number and presenting():
+            before = LABS[number - 1]
+            with st.container(key="labs.back", width="content"):
+                st.page_link(before.page, label=f"Back: {before.title}", icon=before.icon, width="content")
         if number + 1 < len(LABS):
             after = LABS[number + 1]
-            st.page_link(after.page, label=f"Next: {after.title}", icon=after.icon, width="content")
+            with st.container(key="labs.next", width="content"):
+                st.page_link(after.page, label=f"Next: {after.title}", icon=after.icon, width="content")
         st.page_link(addresses.GLOSSARY, label="Glossary", icon=":material/menu_book:", width="content")

@@ -14,11 +14,12 @@ import streamlit as st
 from kd_core.config import ObjectiveConfig, slider
 from kd_core.errors import KDError
 from kd_core.learn.examples import Examples, of_run, shipped
-from pages.shared.state import store
+from pages.learn.labs.own import finished_runs
 from pages.shared.text import escape, term
 
 BUNDLED = "bundled"
 QUESTION = "question"
+UNTOUCHED = ("revealed", "playing", "answered")  # what a visitor has seen or set going, of any lab
 MOST_TEXTS = 1_000  # that a list offers; a longer one would take seconds to send
 _MOST_LETTERS = 72
 
@@ -34,6 +35,7 @@ class Controls:
         self.hidden = [name for name in hidden if name in self.names]
         self.unknown = [name for name in hidden if name not in self.names]
         self._labels = st.session_state.setdefault(f"{page}.labels", {})
+        self._starts = st.session_state.setdefault(f"{page}.starts", {})
 
     def open(self) -> None:
         """Where the controls stand: call it in the column that is theirs, before the first ``add``."""
@@ -43,9 +45,13 @@ class Controls:
 
     def add(self, name: str, kind: str, label: str, *arguments: Any, **settings: Any) -> Any:
         """The widget ``st.<kind>``; its value is in the URL as ``page.name``."""
-        return getattr(self._place(name, label), kind)(
+        is_new = self.key(name) not in st.session_state
+        value = getattr(self._place(name, label), kind)(
             label, *arguments, key=self.key(name), bind="query-params", **settings
         )
+        if is_new:
+            self._starts[name] = value
+        return value
 
     def setting(self, name: str, label: str, value: float | None = None) -> float:
         """A slider for a setting of the objective: its range, and its default unless a ``value`` is given."""
@@ -70,6 +76,16 @@ class Controls:
 def labels_of(page: str) -> dict[str, str]:
     """The controls of a lab that was shown in this session: what the reader calls them, by name."""
     return dict(st.session_state.get(f"{page}.labels", {}))
+
+
+def reset(page: str) -> None:
+    """The lab as it was opened: by itself, by a link or by a lesson. A callback."""
+    for name, value in st.session_state.get(f"{page}.starts", {}).items():
+        st.session_state[f"{page}.{name}"] = value
+    for name in UNTOUCHED:
+        st.session_state.pop(f"{page}.{name}", None)
+    if f"{page}.guess" in st.session_state:
+        st.session_state[f"{page}.guess"] = None
 
 
 def question_replaced(controls: Controls) -> bool:
@@ -112,7 +128,7 @@ def question(controls: Controls, words: str, options: Sequence[str], right: str,
 
 def choose_examples(controls: Controls) -> Examples:
     """The texts that the lab works on. Raises: KDError."""
-    runs = {run.id: run for run in store().runs(kind="distil", status=("done",), limit=50)}
+    runs = finished_runs()
 
     def shown(source: str) -> str:
         if source == BUNDLED:

@@ -11,6 +11,7 @@ from kd_core.errors import KDError
 from kd_core.learn.recorded import recorded_replay
 from kd_core.system import formatting, paths
 from pages.learn.labs.controls import BUNDLED, Controls, question, short
+from pages.learn.labs.own import finished_runs
 from pages.shared.charts import chart, is_dark
 from pages.shared.state import store
 from pages.shared.text import escape
@@ -75,9 +76,7 @@ def _lab(playing: bool) -> None:
 def _source(controls: Controls) -> tuple[Replay, float]:
     """The replay, and the temperature of its soft loss. Raises: KDError."""
     runs = {
-        run.id: run
-        for run in store().runs(kind="distil", status=("done",), limit=50)
-        if (paths.runs() / run.id / FILE).is_file()
+        run_id: run for run_id, run in finished_runs().items() if (paths.runs() / run_id / FILE).is_file()
     }
 
     def shown(source: str) -> str:

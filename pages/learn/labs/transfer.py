@@ -24,10 +24,12 @@ from kd_core.learn.lab_results import (
 from kd_core.learn.recorded import recorded_lab
 from kd_core.system import formatting
 from pages.learn.labs.controls import Controls, question
+from pages.learn.labs.own import finished_runs, measurements
 from pages.shared.charts import chart, is_dark
 from pages.shared.live_job import job_view
 from pages.shared.state import runner, store
 from pages.shared.text import escape, term
+from pages.shared.visitors import in_classroom
 
 PAGE = "transfer"
 RECORDED, DEMO = "recorded", "demo"
@@ -45,7 +47,8 @@ def transfer_lab() -> None:
     try:
         job = _source(controls)
         with left:
-            _measure(controls)
+            if not in_classroom():
+                _measure(controls)
         with top:
             _question(controls)
         with right:
@@ -58,7 +61,7 @@ def transfer_lab() -> None:
 
 def _source(controls: Controls) -> RunRow | None:
     """A measurement made on this machine, or None for the recorded one; at first the one in the link."""
-    jobs = {job.id: job for job in store().runs(kind="lab", limit=20)}
+    jobs = measurements()
     sources = [RECORDED, *jobs]
     linked = st.query_params.get("job")
     source = controls.add(
@@ -78,7 +81,7 @@ def _source(controls: Controls) -> RunRow | None:
 
 def _measure(controls: Controls) -> None:
     """Start one of your own."""
-    runs = {run.id: run for run in store().runs(kind="distil", status=("done",), limit=50)}
+    runs = finished_runs()
     controls.note("**Measure it on this machine**")
     chosen = controls.add(
         "settings",

@@ -4,17 +4,23 @@ import streamlit as st
 
 from kd_core.errors import KDError
 from kd_core.learn.race import LETTERS
-from pages.learn.race.form import race_form
-from pages.learn.race.view import race_view
+from pages.learn.race.recorded import recorded_race
 from pages.shared import addresses
 from pages.shared.text import escape
+from pages.shared.visitors import in_classroom
+
+RECORDED, LIVE = "Recorded, starts at once", "Live"
 
 st.title("Race", anchor=False)
 st.markdown(
     "Two or three ways to teach the same small student, on one chart. Who gets closest to the teacher?"
 )
 run_ids = [run_id for run_id in st.query_params.get("runs", "").split(",") if run_id][: len(LETTERS)]
-if run_ids:
+if in_classroom():
+    recorded_race()
+elif run_ids:
+    from pages.learn.race.view import race_view
+
     try:
         race_view(list(dict.fromkeys(run_ids)))
     except KDError as error:
@@ -22,4 +28,18 @@ if run_ids:
     if st.button("Set up another race", key="race.another", icon=":material/add:"):
         st.switch_page(addresses.RACE)
 else:
-    race_form()
+    kind = st.segmented_control(
+        "Race",
+        (RECORDED, LIVE),
+        default=RECORDED,
+        required=True,
+        key="race.kind",
+        bind="query-params",
+        label_visibility="collapsed",
+    )
+    if kind == RECORDED:
+        recorded_race()
+    else:
+        from pages.learn.race.form import race_form
+
+        race_form()

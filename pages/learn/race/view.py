@@ -15,15 +15,13 @@ from kd_core.errors import KDError
 from kd_core.jobs.states import ACTIVE, PENDING
 from kd_core.jobs.store import RunRow
 from kd_core.learn.race import Pair, lane_names, pairs, places, standing
-from kd_core.learn.recorded import recorded_lab
 from kd_core.system import formatting
+from pages.learn.race.podium import between_seeds, last_look, leader, place, podium
 from pages.shared import addresses
 from pages.shared.badges import status_badge
 from pages.shared.charts import chart, is_dark
 from pages.shared.state import runner, store
 from pages.shared.text import escape
-
-ORDINALS = {1: "1st", 2: "2nd", 3: "3rd"}
 
 
 def race_view(run_ids: Sequence[str]) -> None:
@@ -65,38 +63,11 @@ def _chart(curves: dict[str, pd.DataFrame], steps: int) -> None:
     teacher = float(teacher_accuracies.max()) if len(teacher_accuracies) else None
     students = {name: curve[curve["who"] == "student"] for name, curve in curves.items()}
     standings = standing(students)
-    st.markdown(f"**{_leader(standings, len(curves))}**")
+    st.markdown(f"**{leader(standings, len(curves))}**")
     chart(
         figures.race_chart(students, teacher, steps, dark=is_dark()),
         key="race.chart",
-        alt="Validation accuracy over the steps. " + "; ".join(_last(*lane) for lane in students.items()),
-    )
-
-
-def _last(name: str, curve: pd.DataFrame) -> str:
-    if curve.empty:
-        return f"{name} has not started"
-    return (
-        f"{name} {formatting.percent(float(curve['accuracy'].iloc[-1]))} at step {curve['step'].iloc[-1]:,}"
-    )
-
-
-def _leader(standings: tuple[int, dict[str, float]] | None, lanes: int) -> str:
-    if standings is None:
-        return "Nobody has started. The first look at the validation texts opens the race."
-    step, accuracies = standings
-    (first, best), *others = accuracies.items()
-    if not others:
-        return f"{escape(first)} is alone on the course: {formatting.percent(best)} at step {step:,}."
-    second, next_best = others[0]
-    field = "all lanes" if len(accuracies) == lanes else "the lanes so far"
-    if best == next_best:
-        return (
-            f"At step {step:,}, which {field} have reached, {escape(first)} and {escape(second)} are level."
-        )
-    return (
-        f"At step {step:,}, which {field} have reached, {escape(first)} leads with "
-        f"{formatting.percent(best)}, {100 * (best - next_best):.1f} points before {escape(second)}."
+        alt="Validation accuracy over the steps. " + "; ".join(last_look(*lane) for lane in students.items()),
     )
 
 
@@ -139,15 +110,12 @@ def _pairs(run_ids: tuple[str, ...]) -> list[Pair]:
 def _podium(runs: Sequence[RunRow], names: dict[str, str]) -> None:
     compared = _pairs(tuple(run.id for run in runs))
     rank = places([run.id for run in runs], compared)
-    st.subheader("Podium", anchor=False)
-    st.markdown(_result(rank, names))
     rows = []
     for run in sorted(runs, key=lambda run: (rank[run.id], -run.accuracy["student"])):
         student = store().report(run.id).student
-        shared = list(rank.values()).count(rank[run.id]) > 1
         rows.append(
             {
-                "Place": f"{ORDINALS[rank[run.id]]}{', shared' if shared else ''}",
+                "Place": place(run.id, rank),
                 "Lane": names[run.id],
                 "Test accuracy": f"{formatting.percent(student.accuracy)} "
                 f"{formatting.plus_minus(student.low, student.high)}",
@@ -155,41 +123,10 @@ def _podium(runs: Sequence[RunRow], names: dict[str, str]) -> None:
                 "Parameters": formatting.count(student.params),
             }
         )
-    st.dataframe(pd.DataFrame(rows), hide_index=True, key="race.podium", alt="Places and test accuracies")
-    for pair in compared:
-        st.markdown(f"- {_in_words(pair, names)}")
-    st.caption(
-        "Accuracies ± half of their 95 % interval; differences text by text, each with its 95 % interval. "
-        "Both are over the test texts alone, for the one seed that was raced."
-    )
+    seeds = "Both are over the test texts alone, for the one seed that was raced."
+    podium(rows, rank, compared, names, seeds)
     st.markdown(
         ":material/casino: One seed is little. In the recorded lab, students of the same setting lie up to "
-        f"**{100 * _between_seeds():.1f} points** apart by their seed alone. What is closer here may end the "
+        f"**{100 * between_seeds():.1f} points** apart by their seed alone. What is closer here may end the "
         "other way round with another seed: compare settings over several of them in Search."
     )
-
-
-def _between_seeds() -> float:
-    """The largest distance between two recorded students that differ only in their seed."""
-    cells = pd.DataFrame(recorded_lab("transfer")["cells"])
-    accuracies = cells.groupby(["who", "transfer"])["accuracy"]
-    return float((accuracies.max() - accuracies.min()).max())
-
-
-def _result(rank: dict[str, int], names: dict[str, str]) -> str:
-    first = [escape(names[run_id]) for run_id, place in rank.items() if place == 1]
-    if len(first) == 1:
-        return f":material/trophy: **{first[0]} wins.**"
-    return (
-        f":material/balance: **{', '.join(first[:-1])} and {first[-1]} share the first place: the test texts "
-        "cannot tell them from the best.**"
-    )
-
-
-def _in_words(pair: Pair, names: dict[str, str]) -> str:
-    ahead, behind, gain = escape(names[pair.ahead]), escape(names[pair.behind]), pair.verdict
-    span = formatting.interval(gain.low, gain.high)
-    gap = f"{formatting.points(gain.delta)} ({span}, {gain.n:,} test texts)"
-    if pair.told_apart:
-        return f"{ahead} is better than {behind}: {gap}."
-    return f"{ahead} and {behind} cannot be told apart: {gap}."

@@ -995,6 +995,42 @@ def test_app_is_not_opened_to_the_network(
     assert "would open the dashboard to everybody on the network" in capsys.readouterr().err
 
 
+REHEARSAL = ("--host", "127.0.0.1")
+
+
+def test_a_classroom_has_a_random_address_and_a_word_for_the_presenter_alone(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("KD_CLASSROOM_WORD", "")  # taken back at the end
+    monkeypatch.setenv("KD_CLASSROOM_SEATS", "")
+    seen = set()
+    for _ in range(3):
+        command = launched(monkeypatch, "--classroom", "--seats", "30", *REHEARSAL)
+        assert Path(command[4]).name == "classroom.py"
+        assert Path(command[4]).is_file()
+        option = dict(zip(command[5::2], command[6::2], strict=True))
+        path, word = option["--server.baseUrlPath"], os.environ["KD_CLASSROOM_WORD"]
+        assert option["--server.allowedHosts"] == option["--server.address"] == "127.0.0.1"
+        assert option["--client.showErrorDetails"] == "none"
+        assert word not in " ".join(command)  # which everybody on this machine can list
+        assert os.environ["KD_CLASSROOM_SEATS"] == "30"
+        said = capsys.readouterr().out
+        assert f"For you:       http://127.0.0.1:8501/{path}/present/{word}\n" in said
+        assert f"For everybody: http://127.0.0.1:8501/{path}\n" in said
+        assert (len(path), len(word)) == (10, 22)
+        seen |= {path, word}
+    assert len(seen) == 6
+
+
+def test_a_classroom_without_a_network_says_so(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("kd_core.cli.app.local_address", lambda: None)
+    monkeypatch.setattr(os, "execv", lambda *_: pytest.fail("it was started"))
+    assert main(["app", "--classroom"]) == 2
+    assert "this machine is in no network that others could reach it by" in capsys.readouterr().err
+
+
 def launched_for_a_team(monkeypatch: pytest.MonkeyPatch, home: Path) -> list[str]:
     (home / ".streamlit").mkdir()
     (home / ".streamlit" / "secrets.toml").write_text('[auth]\nclient_id = "x"\n')
@@ -1012,7 +1048,8 @@ def test_streamlit_knows_every_option_that_it_is_given(
 ) -> None:
     """Of one that it does not know it warns, and goes on: without the rule of who may talk to the server."""
     known = set(streamlit.config.get_config_options())
-    flags = [part[2:] for part in launched_for_a_team(monkeypatch, tmp_path) if part.startswith("--")]
+    started = [*launched_for_a_team(monkeypatch, tmp_path), *launched(monkeypatch, "--classroom", *REHEARSAL)]
+    flags = [part[2:] for part in started if part.startswith("--")]
     settings = tomllib.loads((ROOT / ".streamlit" / "config.toml").read_text(encoding="utf-8"))
     assert "server.allowedHosts" in flags
     assert [option for option in [*flags, *option_names(settings)] if option not in known] == []

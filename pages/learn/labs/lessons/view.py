@@ -4,13 +4,18 @@ from __future__ import annotations
 
 import streamlit as st
 
+from kd_core.figures.handout import handout
 from kd_core.learn.examples import shipped
 from kd_core.learn.lessons import Facts, Lesson, Number, facts, lessons
 from pages.learn.labs.bodies import LAB_BODIES
-from pages.learn.labs.controls import text_option
+from pages.learn.labs.controls import reset, text_option
 from pages.learn.labs.lessons.cards import PAGE
+from pages.room.questions import lesson_question
+from pages.room.vote_view import ask_the_room
 from pages.shared import addresses
+from pages.shared.presenting import presenter_switch, presenting, reset_button
 from pages.shared.text import escape
+from pages.shared.visitors import in_classroom
 
 TITLES = {"Before": "A question first", "Reveal": "What is so", "Summary": "In short"}
 Answer = str | float | None
@@ -24,8 +29,22 @@ def lesson_view(lesson: Lesson, step: int) -> None:
         _go(lesson, step, facts)  # a typed address, without the lesson's settings
     title = TITLES.get(part, "Try it")
     with st.container(gap="xxsmall", key="labs.title"):
-        if st.button("Lessons", key="lessons.all", icon=":material/arrow_back:", type="tertiary"):
-            st.switch_page(PAGE)
+        with st.container(horizontal=True, vertical_alignment="center"):
+            if st.button("Lessons", key="lessons.all", icon=":material/arrow_back:", type="tertiary"):
+                st.switch_page(PAGE)
+            reset_button("lessons.reset", _reset, lesson.name)
+            st.download_button(
+                "Handout",
+                data=lambda: handout(lesson).encode(),
+                file_name=f"{lesson.name}.html",
+                mime="text/html",
+                key="lessons.handout",
+                icon=":material/print:",
+                type="tertiary",
+                on_click="ignore",
+                help="The lesson as one sheet to print: in front the question, behind it the answer",
+            )
+            presenter_switch()
         st.title(lesson.title, anchor=False)
     st.progress((step + 1) / len(steps), text=f"Step {step + 1} of {len(steps)} · {title}")
     st.header(title, anchor=False)
@@ -35,9 +54,11 @@ def lesson_view(lesson: Lesson, step: int) -> None:
     st.markdown(facts.fill(lesson.parts[part], escape))
     if part == "Before":
         answer = _ask(lesson, facts)
+        if in_classroom():
+            ask_the_room(lesson_question(lesson), "lessons")
     elif part in lesson.lab_parts:
         LAB_BODIES[lesson.labs[step - 1].name]()
-    _buttons(lesson, step, facts, blocked=part == "Before" and answer is None)
+    _buttons(lesson, step, facts, blocked=part == "Before" and answer is None and not presenting())
 
 
 @st.cache_resource(max_entries=8, show_spinner="Counting")
@@ -47,6 +68,16 @@ def _facts(name: str) -> Facts:
 
 def _place(lesson: Lesson) -> str:
     return f"lessons.answer_{lesson.name}"
+
+
+def _reset(name: str) -> None:
+    """Nothing answered, and the labs as the lesson opens them. A callback."""
+    lesson = lessons()[name]
+    st.session_state.get("lessons.answers", {}).pop(name, None)
+    if _place(lesson) in st.session_state:
+        st.session_state[_place(lesson)] = None
+    for lab in lesson.labs:
+        reset(lab.name)
 
 
 def _answer(lesson: Lesson) -> Answer:

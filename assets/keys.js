@@ -1,0 +1,24 @@
+// The presenter view: arrow keys, or a clicker (which sends Page Down and Page Up), go on and back.
+
+const ON = ["ArrowRight", "PageDown"];
+const BACK = ["ArrowLeft", "PageUp"];
+// What goes on and back on a page, the first that is there: a lesson's buttons, a lab's links, the race's start.
+const FORWARD = [".st-key-lessons-next button", ".st-key-lessons-after button", ".st-key-labs-next a", ".st-key-race-go button"];
+const BACKWARD = [".st-key-lessons-back button", ".st-key-labs-back a"];
+// There, an arrow key has a meaning of its own.
+const ARROWS = "input, textarea, select, canvas, [contenteditable], [role=slider], [role=radio], [role=combobox], [role=tab]";
+
+function turn(event) {
+  if (event.ctrlKey || event.altKey || event.metaKey || event.shiftKey) return;
+  const places = ON.includes(event.key) ? FORWARD : BACK.includes(event.key) ? BACKWARD : null;
+  if (!places || !document.querySelector(".st-key-presenting")) return;
+  if (event.key.startsWith("Arrow") && event.target.closest?.(ARROWS)) return;
+  event.preventDefault(); // the page itself does not scroll
+  places.map((place) => document.querySelector(place)).find((found) => found && !found.disabled)?.click();
+}
+
+export default function () {
+  if (window.kdTurns) return; // once for the whole page
+  window.kdTurns = true;
+  document.addEventListener("keydown", turn, true);
+}

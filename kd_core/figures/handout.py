@@ -1,0 +1,133 @@
+"""A lesson as a page to print: the question and what to try in front; pictures and answer behind.
+
+One HTML file that needs nothing else: no network, no other file. No torch.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from pathlib import Path
+
+import plotly.graph_objects as go
+from jinja2 import Environment
+from markdown_it import MarkdownIt
+from markupsafe import Markup
+from plotly.offline import get_plotlyjs
+
+from kd_core.config import ObjectiveConfig
+from kd_core.distillation.metrics import softmax
+from kd_core.figures.lab import class_similarity, gradient_bars, two_answers
+from kd_core.figures.lab_runs import size_grid, transfer_curve
+from kd_core.figures.replay import replay_map
+from kd_core.learn.anatomy import anatomy
+from kd_core.learn.examples import shipped
+from kd_core.learn.lab_results import size_table, transfer_table
+from kd_core.learn.lessons import Facts, LabUse, Lesson, facts
+from kd_core.learn.recorded import recorded_lab, recorded_replay
+
+TEMPLATE = Path(__file__).with_suffix(".html")
+Figures = list[go.Figure]
+_MARKUP = re.compile(r"[\\`*_\[\]<>&#|~]")
+
+
+def handout(lesson: Lesson, *, answers: bool = True) -> str:
+    """The HTML; without ``answers`` the front side alone. Raises: DataError without the headlines' corpus."""
+    known = facts(lesson.name)
+    pictures = [figure for lab in lesson.labs for figure in _pictures(lab, known)] if answers else []
+    template = Environment(autoescape=True, trim_blocks=True).from_string(TEMPLATE.read_text("utf-8"))
+    return template.render(
+        title=lesson.title,
+        about=lesson.about,
+        minutes=lesson.minutes,
+        before=_rendered(lesson.parts["Before"], known),
+        question=_rendered(lesson.question, known),
+        options=[known.fill(option) for option in lesson.options],
+        unit=lesson.number.unit if lesson.number else "",
+        tasks=[_rendered(lesson.parts[part], known) for part in lesson.lab_parts],
+        answers=answers,
+        pictures=[_embedded(figure) for figure in pictures],
+        alts=[figure.layout.title.text for figure in pictures],
+        reveal=_rendered(lesson.parts["Reveal"], known),
+        summary=_rendered(lesson.parts["Summary"], known),
+        plotly_js=Markup(get_plotlyjs()) if answers else "",
+    )
+
+
+def _rendered(text: str, known: Facts) -> Markup:
+    """Markdown of a lesson as HTML; HTML in it, and markup in its facts, is text."""
+    filled = known.fill(text, lambda value: _MARKUP.sub(lambda found: f"&#{ord(found[0])};", str(value)))
+    return Markup(MarkdownIt("commonmark", {"html": False}).render(filled))
+
+
+def _embedded(figure: go.Figure) -> Markup:
+    config = {"displayModeBar": False, "responsive": True, "staticPlot": True}
+    return Markup(figure.to_html(full_html=False, include_plotlyjs=False, config=config))
+
+
+def _pictures(lab: LabUse, known: Facts) -> Figures:
+    """What the lab shows with the lesson's settings."""
+    settings = {name: known.fill(str(value)) for name, value in lab.settings.items()}
+    draw = PICTURES.get(lab.name)
+    return draw(settings) if draw else []
+
+
+def _temperature(settings: dict[str, str]) -> Figures:
+    examples, t = shipped(), float(settings.get("temperature", 1))
+    if "text" not in settings:
+        return [class_similarity(examples.similarity(t).tolist(), examples.labels)]
+    row = int(settings["text"])
+    logits = examples.logits["teacher"][row]
+    return [
+        two_answers(
+            softmax(logits, each),
+            softmax(examples.logits["student"][row], each),
+            examples.labels,
+            title=f"The answer at T = {each:g}",
+        )
+        for each in (t, 8.0)
+    ]
+
+
+def _loss(settings: dict[str, str]) -> Figures:
+    examples, default = shipped(), ObjectiveConfig()
+    row = int(settings.get("text", examples.most_undecided))
+    teacher = examples.logits["teacher"][row]
+    student = examples.logits["alone"][row]
+    if settings.get("student", "").startswith("Untrained"):
+        student = 0 * teacher
+    alpha = float(settings.get("alpha", default.alpha))
+    numbers = anatomy(
+        student,
+        teacher,
+        int(examples.truth[row]),
+        divergence=default.divergence,
+        temperature=float(settings.get("temperature", default.temperature)),
+        alpha=alpha,
+    )
+    title = f"Where the loss pushes the student's logits, alpha = {alpha:g}"
+    pushes = alpha * numbers.hard_gradient, (1 - alpha) * numbers.soft_gradient
+    return [gradient_bars(*pushes, examples.labels, title=title)]
+
+
+def _transfer(_: dict[str, str]) -> Figures:
+    report = recorded_lab("transfer")
+    return [transfer_curve(transfer_table(report), report["teacher"]["accuracy"])]
+
+
+def _size(_: dict[str, str]) -> Figures:
+    return [size_grid(size_table(recorded_lab("size")), "accuracy")]
+
+
+def _replay(_: dict[str, str]) -> Figures:
+    replay = recorded_replay()
+    return [replay_map(replay, len(replay.steps) - 1)]
+
+
+PICTURES: dict[str, Callable[[dict[str, str]], Figures]] = {
+    "temperature": _temperature,
+    "loss": _loss,
+    "transfer": _transfer,
+    "size": _size,
+    "replay": _replay,
+}

@@ -1,0 +1,27 @@
+"""What every page of a classroom has: *Learn* alone, and the open question above it. See ``classroom.py``."""
+
+from __future__ import annotations
+
+import streamlit as st
+
+from pages.navigation import entry, learn_pages
+from pages.room.browsers import is_presenter
+from pages.room.vote_view import vote_bar
+from pages.shared import addresses
+from pages.shared.charts import charts_ahead
+from pages.shared.presenting import present
+from pages.shared.style import ICON, LOGO, STYLE
+
+st.set_page_config(page_icon=ICON, layout="wide")
+st.logo(LOGO, icon_image=ICON, size="large")
+st.html(STYLE)
+if presents := is_presenter():
+    present(always=True)
+pages = learn_pages(lessons_first=True)
+if presents:
+    pages.insert(1, entry(addresses.PRESENT, "Room", "groups"))
+page = st.navigation(pages, position="top")
+if not presents:
+    vote_bar()
+page.run()
+charts_ahead()

@@ -1,0 +1,35 @@
+"""The presenter's page of a classroom: the way in for everybody, and questions to the room."""
+
+import streamlit as st
+
+from kd_core.errors import KDError
+from kd_core.learn.lessons import lessons
+from pages.room.browsers import is_presenter
+from pages.room.present.view import own_question, way_in
+from pages.room.questions import lesson_question
+from pages.room.vote_view import ask_the_room
+from pages.shared.text import escape
+
+OWN = "own"
+if not is_presenter():  # who types this page's address has no such page; this is for who finds another way
+    st.stop()
+st.title("The room", anchor=False)
+left, right = st.columns([5, 7], gap="large")
+with left:
+    way_in()
+with right:
+    st.subheader("Ask a question", anchor=False)
+    names = lessons()
+    chosen = st.selectbox(
+        "Question",
+        [*names, OWN],
+        format_func=lambda name: "A question of your own" if name == OWN else names[name].title,
+        key="room.question",
+    )
+    try:
+        question = own_question() if chosen == OWN else lesson_question(names[chosen])
+    except KDError as error:
+        st.error(escape(error), icon=":material/error:")
+    else:
+        if question:
+            ask_the_room(question, "room")

@@ -1,0 +1,59 @@
+"""The QR code with the address, who is here, and the form for a question of the presenter's own."""
+
+from __future__ import annotations
+
+import io
+
+import segno
+import streamlit as st
+
+from pages.room.browsers import SEATED, SEATS
+from pages.room.votes import Question
+from pages.shared.text import escape
+
+BETWEEN = "|"
+MOST_LETTERS = 300
+
+
+def way_in() -> None:
+    """The address without the presenter's word, as a picture to photograph and as text to type."""
+    address = (st.context.url or "").split("?")[0].removesuffix("/present").rstrip("/")
+    st.image(_picture(address), caption="Open the camera and point it here", width=360)
+    st.code(address, language=None, wrap_lines=True)
+    st.fragment(_seats, run_every=3)()
+
+
+@st.cache_data(max_entries=4, show_spinner=False)
+def _picture(address: str) -> bytes:
+    """With the white border that cameras need, on a dark page too."""
+    file = io.BytesIO()
+    segno.make(address, error="m").save(file, kind="png", scale=12, border=3)
+    return file.getvalue()
+
+
+def _seats() -> None:
+    st.caption(f":material/groups: {len(SEATED)} of {SEATS} seats are taken, yours among them.")
+
+
+def own_question() -> Question | None:
+    """None until there are words and two answers to choose from."""
+    words = st.text_input("Your question", key="room.words", max_chars=MOST_LETTERS)
+    answers = st.text_input(
+        "Answers to choose from",
+        key="room.answers",
+        max_chars=MOST_LETTERS,
+        placeholder="Larger | Smaller | The same",
+        help="With | between them",
+    )
+    options = tuple(dict.fromkeys(each.strip() for each in answers.split(BETWEEN) if each.strip()))
+    right = st.selectbox(
+        "What is right (optional)",
+        options,
+        index=None,
+        key="room.right",
+        help="It stays on the server until you reveal it",
+    )
+    if not words.strip() or len(options) < 2:
+        st.caption(":material/info: Write a question, and two answers or more with | between them.")
+        return None
+    return Question(escape(words), options, (right,) if right else ())

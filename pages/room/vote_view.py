@@ -1,0 +1,95 @@
+"""The open question as a student sees it above every page, and as the presenter does."""
+
+from __future__ import annotations
+
+import streamlit as st
+
+from pages.room.browsers import is_presenter, this_browser
+from pages.room.votes import VOTES, Question
+from pages.shared.text import escape
+
+POLL, COUNT = 3, 1  # seconds between two looks, of a student and of the presenter
+
+
+def vote_bar() -> None:
+    """For students: nothing until a question is open."""
+    st.fragment(_bar, run_every=POLL)()
+
+
+def _bar() -> None:
+    question, number, browser = VOTES.question, VOTES.number, this_browser()
+    if question is None or browser is None:
+        return
+    with st.container(border=True, key="vote"):
+        st.markdown(f":material/how_to_vote: **{question.words}**")
+        mine = VOTES.answer_of(browser)
+        if VOTES.revealed:
+            _tally(question)
+            if mine:
+                st.markdown(f"Your answer: **{escape(mine)}**")
+        elif mine:
+            st.markdown(f"Your answer: **{escape(mine)}**. It counts; wait for the others.")
+        else:
+            choice = st.radio(
+                "Your answer", question.options, index=None, format_func=escape, key=f"vote.answer_{number}"
+            )
+            st.button(
+                "Send",
+                key=f"vote.send_{number}",
+                type="primary",
+                icon=":material/send:",
+                disabled=choice is None,
+                on_click=VOTES.answer,
+                args=(browser, question, choice or ""),
+                help="Each browser answers once",
+            )
+
+
+def ask_the_room(question: Question, key: str) -> None:
+    """For the presenter: open this question, watch the tally, reveal. Nothing for anybody else."""
+    if is_presenter():
+        st.fragment(_ask, run_every=COUNT if VOTES.question == question else None)(question, key)
+
+
+def _ask(question: Question, key: str) -> None:
+    with st.container(border=True, key=f"{key}.room"):
+        if VOTES.question != question:
+            label = "Ask the room" if VOTES.question is None else "Ask the room this instead"
+            if st.button(label, key=f"{key}.ask", type="primary", icon=":material/how_to_vote:"):
+                VOTES.open(question)
+                st.rerun()
+            return
+        tally = VOTES.tally()
+        st.markdown(f":material/how_to_vote: **{question.words}**")
+        if VOTES.revealed:
+            _tally(question)
+        else:
+            answers = sum(tally.values())
+            st.markdown(f"**{answers}** {'answer' if answers == 1 else 'answers'} so far")
+            _bars(tally, ())
+        with st.container(horizontal=True):
+            if not VOTES.revealed:
+                st.button(
+                    "Reveal",
+                    key=f"{key}.reveal",
+                    type="primary",
+                    icon=":material/visibility:",
+                    on_click=VOTES.reveal,
+                )
+            if st.button("Close the question", key=f"{key}.close", icon=":material/close:"):
+                VOTES.close()
+                st.rerun()
+
+
+def _tally(question: Question) -> None:
+    _bars(VOTES.tally(), question.right)
+    if question.right:
+        st.markdown(f":green[:material/check_circle: **{escape(' or '.join(question.right))}**]")
+
+
+def _bars(tally: dict[str, int], right: tuple[str, ...]) -> None:
+    """How many chose each option."""
+    answers = sum(tally.values())
+    for option, count in tally.items():
+        mark = ":material/check_circle: " if option in right else ""
+        st.progress(count / max(answers, 1), text=f"{mark}{escape(option)} · **{count}**")

@@ -1,0 +1,164 @@
+"""How soon a lab follows its slider while a whole class moves theirs.
+
+    python -m tests.bench.bench_classroom [SESSIONS]
+
+Starts a classroom, fills it with sessions (60 by default) that speak Streamlit's protocol over a WebSocket
+each, and opens the same lab in Chromium. Every session moves the lab's slider again 1.5 to 4.5 seconds after
+the answer to its last move, with a question open above the lab. Prints, from the move to the last message of
+the answer: p50, p95 and the slowest of all sessions; and in the browser, from the move to the first new words
+on the page. Nothing is asserted: browser, sessions and server share the cores of this machine.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import random
+import re
+import sys
+import tempfile
+import threading
+import time
+import urllib.request
+from pathlib import Path
+from statistics import median, quantiles
+
+from playwright.sync_api import Page
+from streamlit.proto.BackMsg_pb2 import BackMsg
+from streamlit.proto.ForwardMsg_pb2 import ForwardMsg
+from websockets.asyncio.client import ClientConnection, connect
+
+from tests.bench.bench_labs import NOTE, WATCH
+from tests.bench.browser import browse
+from tests.e2e.dashboard import Classroom, settle
+
+LAB = "temperature"
+SLIDER = f"{LAB}.temperature"
+SECONDS = 60
+PAUSE = (1.5, 4.5)
+
+
+class Session:
+    """A visitor without a browser: its connection, and the slider that it found on the page."""
+
+    def __init__(self, connection: ClientConnection) -> None:
+        self._connection = connection
+        self._slider, self._fragment = None, ""
+
+    async def visit(self) -> None:
+        message = BackMsg()
+        message.rerun_script.page_name = LAB
+        await self._connection.send(message.SerializeToString())
+        await self._answer()
+        assert self._slider is not None, "the lab has no slider"
+
+    async def move(self) -> float:
+        """Milliseconds until the lab has answered to another value."""
+        slider = self._slider
+        assert slider is not None
+        steps = round((slider.max - slider.min) / slider.step)
+        message = BackMsg()
+        state = message.rerun_script.widget_states.widgets.add(id=slider.id)
+        state.double_array_value.data.append(slider.min + slider.step * random.randint(0, steps))
+        message.rerun_script.fragment_id = self._fragment
+        start = time.monotonic()
+        await self._connection.send(message.SerializeToString())
+        await self._answer()
+        return 1000 * (time.monotonic() - start)
+
+    async def _answer(self) -> None:
+        """Read until the script has ended."""
+        while True:
+            message = ForwardMsg.FromString(bytes(await self._connection.recv()))
+            element = message.delta.new_element
+            if (
+                element.WhichOneof("type") == "slider"
+                and element.slider.query_param_key == f"{LAB}.temperature"
+            ):
+                self._slider, self._fragment = element.slider, message.delta.fragment_id
+            if message.WhichOneof("type") == "script_finished":
+                return
+
+
+async def sit(url: str, until: float, times: list[float], seated: threading.Semaphore) -> None:
+    page = await asyncio.to_thread(urllib.request.urlopen, f"{url}/{LAB}")
+    cookie = page.headers["set-cookie"].split(";")[0]
+    address = f"{url.replace('http', 'ws')}/_stcore/stream"
+    async with connect(
+        address, additional_headers={"Cookie": cookie}, subprotocols=["streamlit"], max_size=None
+    ) as connection:
+        session = Session(connection)
+        await session.visit()
+        seated.release()
+        while time.monotonic() < until:
+            await asyncio.sleep(random.uniform(*PAUSE))
+            times.append(await session.move())
+
+
+async def fill(url: str, sessions: int, times: list[float], seated: threading.Semaphore) -> None:
+    until = time.monotonic() + SECONDS + sessions / 4
+    async with asyncio.TaskGroup() as group:
+        for _ in range(sessions):
+            group.create_task(sit(url, until, times, seated))
+            await asyncio.sleep(0.15)
+
+
+def in_the_browser(page: Page, moves: int = 12) -> list[float]:
+    times = []
+    for number in range(moves):
+        page.evaluate(WATCH)
+        page.get_by_role("slider").first.press("ArrowLeft" if number % 2 else "ArrowRight")
+        page.wait_for_function("() => window.kd.words !== undefined", timeout=30_000)
+        times.append(page.evaluate("() => window.kd.words - window.kd.sent"))
+        page.wait_for_timeout(1500)
+    return times
+
+
+def show(name: str, times: list[float]) -> None:
+    p95 = quantiles(times, n=20)[-1]
+    print(
+        f"{name}: p50 {median(times):.0f} ms, p95 {p95:.0f} ms, slowest {max(times):.0f} ms of {len(times)}"
+    )
+
+
+def main() -> None:
+    sessions = int(sys.argv[1]) if len(sys.argv) > 1 else 60
+    home = Path(tempfile.mkdtemp(prefix="kd-bench-")) / "home"
+    home.mkdir()
+    room = Classroom(home, "--seats", str(sessions + 5))
+    room.start()
+    try:
+        with browse(NOTE) as page:
+            page.goto(room.presenter)
+            settle(page)
+            page.get_by_role("button", name="Ask the room").click()
+            page.get_by_text(re.compile("so far")).wait_for()
+            page.goto(f"{room.url}/{LAB}")
+            settle(page)
+            time.sleep(2)
+            show("alone, in the browser", in_the_browser(page))
+            times: list[float] = []
+            seated = threading.Semaphore(0)
+            crowd = threading.Thread(target=lambda: asyncio.run(fill(room.url, sessions, times, seated)))
+            crowd.start()
+            for _ in range(sessions):
+                seated.acquire()
+            times.clear()  # of those who were early
+            show(f"beside {sessions} sessions, in the browser", in_the_browser(page))
+            crowd.join()
+        show(f"{sessions} sessions", times)
+        print(
+            f"{len(times) / SECONDS:.1f} moves a second; server {memory(room):.0f} MB; {os.cpu_count()} cores"
+        )
+    finally:
+        room.stop()
+
+
+def memory(room: Classroom) -> float:
+    assert room.process is not None
+    status = Path(f"/proc/{room.process.pid}/status").read_text()
+    return int(re.search(r"VmRSS:\s+(\d+)", status)[1]) / 1000  # type: ignore[index]
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,153 @@
+"""A classroom, page by page: Learn alone, nothing of a store, votes, and who the presenter is."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+import streamlit as st
+from streamlit.testing.v1 import AppTest
+
+from kd_core.jobs.runner import Runner
+from kd_core.jobs.store import Store
+from kd_core.learn.lessons import lessons
+from pages.learn.labs.catalogue import LABS
+from pages.room import browsers
+from pages.room.questions import lesson_question
+from pages.room.votes import VOTES
+from pages.shared import addresses
+from pages.shared.charts import AHEAD
+from tests import ROOT
+from tests.ui.test_lab_pages import EVIL, said
+
+Room = Callable[..., AppTest]
+
+
+def not_here(*_: object, **__: object) -> None:
+    pytest.fail("A classroom has no store and no runner")
+
+
+@pytest.fixture
+def room(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Room]:
+    """``room("learn/race/page.py", "student")``: a page as somebody sees it. Nothing may be written."""
+    home = tmp_path / "home"
+    monkeypatch.setenv("KD_HOME", str(home))
+    monkeypatch.setattr(Store, "__init__", not_here)
+    monkeypatch.setattr(Runner, "__init__", not_here)
+    cookies = {
+        "presenter": {browsers.PRESENTER: browsers.WORD, browsers.BROWSER: browsers.new_browser()},
+        "student": {browsers.BROWSER: browsers.new_browser()},
+        "other": {browsers.BROWSER: browsers.new_browser()},
+        "stranger": {browsers.PRESENTER: "guess", browsers.BROWSER: "guess.guess"},
+    }
+    st.cache_resource.clear()
+    st.cache_data.clear()
+
+    def act_as(who: str) -> None:
+        monkeypatch.setattr(browsers, "_cookies", lambda: cookies[who])
+
+    def at(page: str, who: str = "student", **parameters: str) -> AppTest:
+        act_as(who)
+        test = AppTest.from_file(str(ROOT / "pages" / "classroom.py"), default_timeout=30)
+        test.session_state[AHEAD] = True
+        test.run()
+        test.query_params.update(parameters)
+        return test.switch_page(page).run()
+
+    at.act_as = act_as  # type: ignore[attr-defined]
+    yield at
+    act_as("presenter")
+    VOTES.close()
+    assert not home.exists()
+
+
+@pytest.mark.parametrize(
+    "page",
+    [addresses.LABS, addresses.LESSONS, addresses.RACE, addresses.GLOSSARY, *(lab.page for lab in LABS)],
+)
+def test_every_page_shows_recordings_alone(room: Room, page: str) -> None:
+    shown = room(page)
+    assert not shown.exception
+    assert not shown.error
+    assert shown.title
+    labels = [button.label for button in shown.button]
+    assert not {"Measure", "Live: set up your own"} & set(labels)
+
+
+@pytest.mark.parametrize("lesson", list(lessons()))
+def test_every_step_of_a_lesson(room: Room, lesson: str) -> None:
+    for step in range(1, len(lessons()[lesson].part_names) + 1):
+        shown = room(addresses.LESSONS, lesson=lesson, step=str(step))
+        assert not shown.exception
+        assert not shown.error
+
+
+@pytest.mark.parametrize(
+    "page", [addresses.HOME, addresses.DATA, addresses.DISTILL, addresses.RUNS, addresses.EXPORT]
+)
+def test_the_rest_of_the_dashboard_is_not_there(room: Room, page: str) -> None:
+    with pytest.raises(ValueError, match="Could not find a navigation page"):
+        room(page)
+
+
+@pytest.mark.parametrize("who", ["student", "stranger"])
+def test_only_the_presenter_has_the_presenters_page(room: Room, who: str) -> None:
+    with pytest.raises(ValueError, match="Could not find a navigation page"):
+        room(addresses.PRESENT, who)
+    assert [title.value for title in room(addresses.PRESENT, "presenter").title] == ["The room"]
+
+
+@pytest.mark.parametrize("page", [addresses.LESSONS, addresses.RACE])
+def test_no_student_can_ask_the_room(room: Room, page: str) -> None:
+    def asks(who: str) -> bool:
+        shown = room(page, who, lesson="alpha")
+        return bool([button for button in shown.button if button.label.startswith("Ask the room")])
+
+    assert asks("presenter")
+    assert not asks("student")
+    assert not asks("stranger")
+
+
+def test_a_vote_from_question_to_reveal(room: Room) -> None:
+    presenter = room(addresses.PRESENT, "presenter")
+    presenter.selectbox(key="room.question").set_value("alpha").run()
+    presenter.button(key="room.ask").click().run()
+    question = lesson_question(lessons()["alpha"])
+    assert VOTES.question == question
+
+    student = room(addresses.GLOSSARY)
+    assert question.words in said(student)
+    assert "material/check_circle" not in said(student), "what is right is not on the page"
+    number = VOTES.number
+    assert student.button(key=f"vote.send_{number}").disabled
+    student.radio(key=f"vote.answer_{number}").set_value(question.options[0]).run()
+    student.button(key=f"vote.send_{number}").click().run()
+    assert "It counts; wait for the others." in said(student)
+    assert "material/check_circle" not in said(student)
+    assert VOTES.tally()[question.options[0]] == 1
+    assert "It counts" in said(room(addresses.RACE)), "the same browser does not answer again on another page"
+    assert "Send" in [button.label for button in room(addresses.LABS, "other").button]
+    assert not [b for b in room(addresses.LABS, "stranger").button if b.label == "Send"]
+
+    room.act_as("presenter")  # type: ignore[attr-defined]
+    presenter.run()
+    assert "**1** answer so far" in said(presenter)
+    presenter.button(key="room.reveal").click().run()
+    (right,) = question.right
+    assert f"material/check_circle: **{right}**" in said(presenter).replace("&#44;", ",")
+    room.act_as("student")  # type: ignore[attr-defined]
+    student.run()
+    assert f"**{right}**" in said(student)
+
+
+def test_a_question_of_ones_own_is_text(room: Room) -> None:
+    presenter = room(addresses.PRESENT, "presenter")
+    presenter.selectbox(key="room.question").set_value("own").run()
+    assert "Write a question" in said(presenter)
+    presenter.text_input(key="room.words").set_value(EVIL).run()
+    presenter.text_input(key="room.answers").set_value(f"{EVIL} | b").run()
+    presenter.button(key="room.ask").click().run()
+    student = room(addresses.LABS)
+    assert not [element.value for element in student.markdown if "![" in element.value]
+    assert not [option for option in student.radio[0].options if "![" in option]
