@@ -192,7 +192,7 @@ class TeacherConfig(Architecture):
 
 class StudentConfig(Architecture):
     model: str = setting(
-        "tiny", "Student: a preset, 'custom' (the sizes given), 'bilstm', a Hugging Face folder or a Hub id"
+        "tiny", "Student: a preset, 'custom' (the sizes given), a Hugging Face folder or a Hub id"
     )
     init: Initialisation | Auto = setting(
         "auto",
@@ -279,7 +279,8 @@ class TrainingConfig(Settings):
     batch_size: int = setting(32, "Labelled texts in a step", ge=1, le=4096)
     transfer_batch_size: int = setting(32, "Transfer texts in a step", ge=1, le=4096)
     learning_rate: LearningRate | Auto = setting(
-        "auto", "Peak learning rate of the students (auto: 5e-4 up to hidden size 256, else 1e-4)"
+        "auto",
+        "Peak learning rate of the students (auto: 4e-3 for cnn, 5e-4 up to hidden size 256, else 1e-4)",
     )
     warmup: float = setting(0.1, "Share of the steps in which the learning rate rises", ge=0, lt=1)
     weight_decay: float = setting(0.01, "AdamW weight decay", ge=0, le=1)

@@ -22,7 +22,7 @@ from kd_core.distillation.calibration import Scaled, floor
 from kd_core.distillation.metrics import ECE_BINS, Scores
 from kd_core.distillation.report import Report
 from kd_core.distillation.roles import FROM_TEACHER, NAMES, ROLES
-from kd_core.models.presets import TEACHERS
+from kd_core.models.presets import TEACHERS, other_network
 from kd_core.system.formatting import count, megabytes, percent, plus_minus
 
 TEMPLATE = Path(__file__).with_suffix(".md")
@@ -90,7 +90,7 @@ def model_card(
         created=f"{datetime.fromisoformat(report.created):%d %B %Y}",
         first=first,
         seeds=seeds,
-        bilstm=student == "bilstm",
+        network=other_network(student),
         origin=ORIGINS.get(task),
         hub_data=plain(task.removeprefix(PREFIX)) if task.startswith(PREFIX) else "",
         weights=_weights(teacher),
@@ -149,7 +149,7 @@ def _metadata(config: Mapping[str, Any], files: Mapping[str, str | None], first:
         license="other",
         license_name="see-model-card",
         license_link="README.md",
-        library_name="onnx" if student == "bilstm" else "transformers",
+        library_name="onnx" if other_network(student) else "transformers",
         pipeline_tag="text-classification",
         tags=["text-classification", "knowledge-distillation", "kd-studio"],
         base_model=base,

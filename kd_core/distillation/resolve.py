@@ -18,7 +18,7 @@ from kd_core.distillation.events import Resolved
 from kd_core.errors import ConfigError
 from kd_core.models.checkpoints import clamp_length
 from kd_core.models.inference import fast_precision
-from kd_core.models.size import intermediate_size, student_config
+from kd_core.models.size import CNN, intermediate_size, student_config
 from kd_core.models.students import resolve_fill, resolve_init
 from kd_core.system.settings import fixed
 
@@ -71,7 +71,7 @@ def resolve(config: DistillConfig, task: Task, teacher: PretrainedConfig, length
         "student.init": init,
         "student.fill_vocabulary": resolve_fill(config.student, init),
         "training.steps": max(FEW_STEPS if soon and not len(task.transfer) else STEPS, 3 * passes),
-        "training.learning_rate": 5e-4 if student.hidden_size <= SMALL else 1e-4,
+        "training.learning_rate": _learning_rate(student),
         "training.metric": auto_metric(task.labels, task.train["label"]),
         "training.precision": fast_precision(),
     }
@@ -136,6 +136,13 @@ def auto_length(task: Task, lengths: Lengths) -> int:
         return sum(rows[name] * fmean(length <= limit for length in lengths[name]) for name in rows)
 
     return next((limit for limit in LENGTHS if held(limit) >= HELD * sum(rows.values())), LENGTHS[-1])
+
+
+def _learning_rate(student: PretrainedConfig) -> float:
+    """Of a student: one layer of filters stands, and needs, far larger steps than a transformer."""
+    if student.model_type == CNN:
+        return 4e-3
+    return 5e-4 if student.hidden_size <= SMALL else 1e-4
 
 
 def _sizes(section: str, model: PretrainedConfig) -> dict[str, int]:

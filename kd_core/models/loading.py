@@ -24,7 +24,8 @@ from transformers import (
     PreTrainedTokenizerFast,
 )
 
-import kd_core.models.bilstm  # noqa: F401  # registers its config, so that a saved student loads
+import kd_core.models.bilstm
+import kd_core.models.cnn  # noqa: F401  # both register a config, so that a saved student loads
 from kd_core.config import TeacherConfig
 from kd_core.data.task import Task, spread
 from kd_core.errors import ModelError

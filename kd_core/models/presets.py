@@ -33,6 +33,7 @@ class Preset:
     intermediate: int | None
     source: Source
     hub_id: str | None = None
+    network: str = ""  # what it is, where that is no transformer and transformers cannot load it
 
 
 def _hub(
@@ -73,6 +74,16 @@ TEACHERS = _by_name(
 )
 
 STUDENTS = _by_name(
+    Preset(
+        "cnn",
+        "Filters over two to four words (Kim 2014)",
+        1,
+        128,
+        None,
+        384,
+        "new",
+        network="convolutional network",
+    ),
     Preset("tiny", "2 layers of 128", 2, 128, 2, 512, "new"),
     Preset("mini", "4 layers of 256", 4, 256, 4, 1024, "new"),
     Preset("small", "4 layers of 512, for a larger teacher", 4, 512, 8, 2048, "new"),
@@ -80,7 +91,9 @@ STUDENTS = _by_name(
     Preset("half", "Every second layer of the teacher", None, None, None, None, "teacher"),
     Preset("third", "Every third layer of the teacher", None, None, None, None, "teacher"),
     Preset("custom", "The layers, hidden size and heads given", None, None, None, None, "new"),
-    Preset("bilstm", "A BiLSTM without attention (Tang et al. 2019)", 1, 300, None, 200, "new"),
+    Preset(
+        "bilstm", "A BiLSTM without attention (Tang et al. 2019)", 1, 300, None, 200, "new", network="BiLSTM"
+    ),
 )
 
 
@@ -102,6 +115,11 @@ def find_preset(name: str, presets: Mapping[str, Preset]) -> Preset | None:
         f"{name!r} is no model: choose {', '.join(presets)}, the folder of a Hugging Face model, "
         "or a Hub id such as google-bert/bert-base-uncased."
     )
+
+
+def other_network(name: str) -> str:
+    """What a student of that name is where it is no transformer, else ""."""
+    return STUDENTS[name].network if name in STUDENTS else ""
 
 
 def short(name: str) -> str:

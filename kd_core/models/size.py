@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 from dataclasses import dataclass
 from pathlib import Path
+from statistics import fmean
 from typing import TYPE_CHECKING
 
 from kd_core.config import Architecture, StudentConfig
@@ -24,8 +25,9 @@ LAYERS = {
     "modernbert": "layers",
     "albert": None,
 }
-BILSTM = "kd_bilstm"  # the ``model_type`` of ``models.bilstm``
+BILSTM, CNN = "kd_bilstm", "kd_cnn"  # the ``model_type`` of ``models.bilstm`` and ``models.cnn``
 BILSTM_STATE = 150  # of each direction, Tang et al. 2019
+CNN_WIDTHS = (2, 3, 4)  # word pieces that a filter sees
 SPECIAL_IDS = ("pad_token_id", "bos_token_id", "eos_token_id", "cls_token_id", "sep_token_id")
 
 
@@ -100,17 +102,21 @@ def encoder_size(sizes: Architecture, pieces: int, tokens: int = 32) -> ModelSiz
 
 
 def flops_per_text(
-    layers: int, hidden: int, intermediate: int, *, tokens: float, classes: int, bilstm: bool = False
+    layers: int, hidden: int, intermediate: int, *, tokens: float, classes: int, student: str = ""
 ) -> float:
     """Of one forward pass, two for each multiply-add, from the sizes alone.
 
     Encoder: 2 T L (4 h^2 + 2 h i) + 4 T^2 L h + 2 (h^2 + h c). The second term is attention's scores and
     mixing, the last one the pooler and the head. BiLSTM, state s: 2 T * 8 s (h + s) + 2 (2 s i + i c).
+    CNN, i filters in all, of mean width w: 2 T w h i + 2 i c. ``student`` is the preset's name.
     As in ``model_size``, which reads them off the model: lookups, biases and norms are left out.
     Source: Kaplan et al. 2020 (arXiv 2001.08361), equation 2.2, with full instead of causal attention.
     """
     per_token: float
-    if bilstm:
+    if student == "cnn":
+        per_token = 2 * fmean(CNN_WIDTHS) * hidden * intermediate
+        once = 2 * intermediate * classes
+    elif student == "bilstm":
         per_token = 2 * 8 * BILSTM_STATE * (hidden + BILSTM_STATE)
         once = 2 * (2 * BILSTM_STATE * intermediate + intermediate * classes)
     else:
@@ -122,21 +128,22 @@ def flops_per_text(
 def student_config(
     config: StudentConfig, teacher_config: PretrainedConfig, vocab_size: int
 ) -> PretrainedConfig:
-    """The student's architecture: the teacher's family with other sizes, a BiLSTM, or a checkpoint's.
+    """The student's architecture: the teacher's family with other sizes, another network, or a checkpoint's.
 
     Labels, dropout and the number of positions are the teacher's. Special ids that do not fit into
     ``vocab_size`` are None until the tokenizer is known.
     Raises: ModelError.
     """
     from kd_core.models.bilstm import BiLSTMConfig
+    from kd_core.models.cnn import CNNConfig
     from kd_core.models.loading import load_config
 
     preset = find_preset(config.model, STUDENTS)
     labels = [teacher_config.id2label[i] for i in sorted(teacher_config.id2label)]
     if preset is None:
         student = load_config(config.model, labels)
-    elif preset.name == "bilstm":
-        student = BiLSTMConfig(
+    elif preset.network:
+        student = (BiLSTMConfig if preset.name == "bilstm" else CNNConfig)(
             id2label=teacher_config.id2label,
             label2id=teacher_config.label2id,
             problem_type="single_label_classification",
@@ -207,8 +214,8 @@ def _intermediate_name(model_config: PretrainedConfig) -> str:
 
 
 def _once_per_text(parameter: str, prefix: str, kind: str) -> bool:
-    if kind == BILSTM:
-        return not parameter.startswith("lstm.")
+    if kind in (BILSTM, CNN):
+        return not parameter.startswith(("lstm.", "filters."))
     return not parameter.startswith(prefix + ".") or ".pooler." in parameter
 
 
@@ -220,7 +227,7 @@ def _uses(parameter: str, model_config: PretrainedConfig) -> int:
 
 def _spans(model_config: PretrainedConfig, tokens: int) -> list[int]:
     """How many tokens each layer's attention looks at, per token."""
-    if model_config.model_type == BILSTM:
+    if model_config.model_type in (BILSTM, CNN):
         return []
     kinds = getattr(model_config, "layer_types", None) or ["full_attention"] * model_config.num_hidden_layers
     window = getattr(model_config, "local_attention", tokens)

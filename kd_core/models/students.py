@@ -14,7 +14,7 @@ from kd_core.data.task import Task
 from kd_core.errors import ModelError
 from kd_core.models.loading import load_checkpoint, new_model
 from kd_core.models.presets import PIECES, STUDENTS, find_preset
-from kd_core.models.size import LAYERS, SPECIAL_IDS, intermediate_size, spaced, student_config
+from kd_core.models.size import CNN, LAYERS, SPECIAL_IDS, intermediate_size, spaced, student_config
 from kd_core.models.vectors import Place, main_directions, piece_vectors
 from kd_core.models.vocabulary import trim_vocabulary
 from kd_core.system import cache
@@ -27,6 +27,8 @@ AVERAGING = {
     "roberta": _BERT,
     "distilbert": ("attention.v_lin", "attention.out_lin", "ffn.lin2"),
 }
+# Families whose words can begin as the teacher's vectors: averages of them, or filters over them.
+READS_VECTORS = (*AVERAGING, CNN)
 AVERAGE = 2.0  # how much the first layer adds of the mean over the text to each word
 PLACES = 0.002  # spread of the positions' first weights, a tenth of that of the words
 
@@ -72,7 +74,9 @@ def build_student(
         elif init == "teacher_vectors":
             width = student.get_input_embeddings().embedding_dim
             vectors = piece_vectors(source, whole, kept, width, place)
-            _begin_with_averages(student, vectors)
+            _set_words(student, vectors)
+            if student.config.model_type in AVERAGING:
+                _begin_with_averages(student)
     return student, tokenizer
 
 
@@ -98,7 +102,7 @@ def resolve_init(config: StudentConfig, teacher_config: PretrainedConfig) -> Ini
     same_family = student.model_type == teacher_config.model_type
     teacher_width = teacher_config.hidden_size if same_family else _embedding_width(teacher_config)
     narrower = student.hidden_size < teacher_width
-    from_words: Initialisation = "teacher_vectors" if student.model_type in AVERAGING else "projected"
+    from_words: Initialisation = "teacher_vectors" if student.model_type in READS_VECTORS else "projected"
     if choice == "auto":
         return from_words if obstacle and narrower else "random" if obstacle else "teacher_layers"
     if choice == "pretrained":
@@ -111,10 +115,10 @@ def resolve_init(config: StudentConfig, teacher_config: PretrainedConfig) -> Ini
             f"--student-init teacher_layers copies whole layers of the teacher, but {obstacle}. "
             f"Use --student-init {from_words if narrower else 'random'}, or the student half or third."
         )
-    if choice == "teacher_vectors" and student.model_type not in AVERAGING:
+    if choice == "teacher_vectors" and student.model_type not in READS_VECTORS:
         raise ModelError(
             f"--student-init teacher_vectors is not there for a {student.model_type} student, only for "
-            f"{', '.join(AVERAGING)}. Use --student-init {'projected' if narrower else 'random'}."
+            f"{', '.join(READS_VECTORS)}. Use --student-init {'projected' if narrower else 'random'}."
         )
     if choice in ("projected", "teacher_vectors") and not narrower:
         raise ModelError(
@@ -193,15 +197,20 @@ def _project_embeddings(source: PreTrainedModel, student: PreTrainedModel, kept:
             module.weight.copy_(its.weight.cpu() @ directions)
 
 
-def _begin_with_averages(student: PreTrainedModel, vectors: Tensor) -> None:
-    """The words are ``vectors``, and the layers add their mean over the text, so that the first token has it.
+def _set_words(student: PreTrainedModel, vectors: Tensor) -> None:
+    """The words are ``vectors``, with the spread of the student's own start."""
+    words = student.get_input_embeddings()
+    words.weight.copy_(vectors * (words.weight.std() / vectors.std()))
+
+
+def _begin_with_averages(student: PreTrainedModel) -> None:
+    """The layers add the words' mean over the text to each, so that the first token has it.
 
     A new attention looks at all words nearly alike. With the identity for its values and its output it adds
     their mean to each word, and the later layers and all feed-forward parts begin by adding nothing. So the
     student starts with what a mean of word vectors can tell, and learns from there what depends on order.
     """
     words = student.get_input_embeddings()
-    words.weight.copy_(vectors * (words.weight.std() / vectors.std()))
     for module in student.base_model.modules():
         if isinstance(module, nn.Embedding) and module is not words:
             module.weight *= PLACES / words.weight.std()

@@ -41,7 +41,7 @@ class LadderConfig(Settings):
         slider=(90, 100, 0.5),
     )
     students: Distinct[str] = setting(
-        ("tiny", "mini", "third", "half"), "Students to try for it, from the smallest up", min_length=1
+        ("cnn", "tiny", "mini", "third", "half"), "Students to try for it, from the smallest up", min_length=1
     )
     within_mb: float | None = setting(None, "It may have so many megabytes", gt=0)
     within_ms: float | None = setting(

@@ -160,8 +160,9 @@ def test_a_folder_that_the_command_made(app: App, done: Store, tmp_path: Path) -
     assert not page.get("download_button")
 
 
-def test_a_bilstm_loads_by_its_onnx_form(app: App, done: Store) -> None:
-    config = DistillConfig().change({"student.model": "bilstm"}).model_dump(mode="json")
+@pytest.mark.parametrize(("model", "network"), [("bilstm", "BiLSTM"), ("cnn", "convolutional network")])
+def test_no_transformer_loads_by_its_onnx_form(app: App, done: Store, model: str, network: str) -> None:
+    config = DistillConfig().change({"student.model": model}).model_dump(mode="json")
     done.create_run(OTHER, config)
     done.set_status(OTHER, "done")
     done.create_run(JOB, {"run": OTHER}, kind="export")
@@ -169,9 +170,8 @@ def test_a_bilstm_loads_by_its_onnx_form(app: App, done: Store) -> None:
     done.save_report(JOB, report)
     done.set_status(JOB, "done")
     page = app(PAGE, run=OTHER)
-    assert "transformers has no BiLSTM: without KD Studio, the ONNX form is the one that loads." in words(
-        page
-    )
+    said = f"transformers has no {network}: without KD Studio, the ONNX form is the one that loads."
+    assert said in words(page)
     (code,) = (block.value for block in page.code)
     assert "onnxruntime" in code
 

@@ -65,7 +65,7 @@ def ladder(store: Store, rungs: tuple[Rung, ...], status: str) -> None:
 def test_before_the_start_it_says_what_the_validation_texts_can_show(app: App) -> None:
     page = app(PAGE)
     said = next(caption.value for caption in page.caption if "can show of an equal student" in caption.value)
-    assert said.startswith("Tries tiny, mini, third, half, in this order")
+    assert said.startswith("Tries cnn, tiny, mini, third, half, in this order")
     assert "316 validation texts" in said
 
 

@@ -2,7 +2,8 @@
 
 Which family supports which term: ``hidden`` and ``cosine`` any transformer; ``attention`` those with an eager
 attention; ``relation`` those with a value projection of their own (BERT, DistilBERT, RoBERTa, ALBERT,
-ELECTRA, DeBERTa-v2; not ModernBERT, whose query, key and value share one matrix). ``bilstm`` has none.
+ELECTRA, DeBERTa-v2; not ModernBERT, whose query, key and value share one matrix). ``bilstm`` and
+``cnn`` have none.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from transformers import PreTrainedModel, PreTrainedTokenizerFast
 from kd_core.config import ObjectiveConfig
 from kd_core.distillation.training import losses
 from kd_core.errors import ModelError
+from kd_core.models.size import BILSTM, CNN
 
 # The name of the value projection in each family's attention.
 VALUE_NAMES = ("value", "v_lin", "value_proj")
@@ -132,7 +134,7 @@ class IntermediateTerms:
 
 def _layers(model: PreTrainedModel) -> int:
     layers = getattr(model.config, "num_hidden_layers", 0)
-    if not layers or model.config.model_type == "kd_bilstm":
+    if not layers or model.config.model_type in (BILSTM, CNN):
         raise ModelError(
             f"A {model.config.model_type} model has no transformer layers to compare; set hidden, cosine, "
             "attention and relation weights to 0."

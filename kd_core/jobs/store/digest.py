@@ -45,5 +45,5 @@ def _flops(report: Report, who: Role, tokens: float) -> float:
         sizes["intermediate"],
         tokens=tokens,
         classes=len(report.labels),
-        bilstm=sizes["model"] == "bilstm",
+        student=sizes["model"],
     )

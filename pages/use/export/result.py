@@ -15,6 +15,7 @@ from kd_core.deployment.model_card import ONNX, PIPELINE
 from kd_core.deployment.reports import ExportReport, FormReport
 from kd_core.figures.report import Measure
 from kd_core.jobs.store import RunRow
+from kd_core.models.presets import other_network
 from kd_core.system import formatting
 from pages.shared.charts import chart, is_dark
 from pages.shared.text import escape
@@ -101,15 +102,16 @@ def how_to_use(run: RunRow, report: ExportReport) -> None:
     st.subheader("How to use it", anchor=False)
     made = [form["runtime"] for form in report["forms"] if form["runtime"] != "pytorch"]
     codes = {}
-    if run.student != "bilstm":
+    network = other_network(run.student)
+    if not network:
         codes["transformers"] = PIPELINE
     if made:
         codes["ONNX Runtime"] = ONNX.format(file="model_int8.onnx" if "int8" in made else "model.onnx")
-    if run.student == "bilstm":
+    if network:
         st.caption(
-            "transformers has no BiLSTM: without KD Studio, the ONNX form is the one that loads."
+            f"transformers has no {network}: without KD Studio, the ONNX form is the one that loads."
             if made
-            else "transformers has no BiLSTM, so this bundle needs KD Studio. Make it again with ONNX."
+            else f"transformers has no {network}, so this bundle needs KD Studio. Make it again with ONNX."
         )
     if codes:
         st.markdown("Unpack the zip, go into its folder, and run this. KD Studio is not needed.")

@@ -144,13 +144,15 @@ def test_a_long_text_is_cut_as_in_the_run(finished_run, unpacked):
     assert long != short
 
 
-def test_a_bilstm_by_its_onnx_form(kd_home, short_config, tmp_path):
-    report = distill(short_config.change({"student.model": "bilstm"}))
+@pytest.mark.parametrize(("model", "network"), [("bilstm", "BiLSTM"), ("cnn", "convolutional network")])
+def test_no_transformer_by_its_onnx_form(kd_home, short_config, tmp_path, model, network):
+    report = distill(short_config.change({"student.model": model}))
     folder = bundle(report.run_id, tmp_path / "made")
     rows = pd.read_parquet(Path(report.folder) / "predictions.parquet")
     found = elsewhere(ONNX, tmp_path, top="made", texts=rows["text"].to_list(), file="model.onnx")
     np.testing.assert_allclose(found, np.stack(rows["student-0"]), atol=1e-4)
     card = (folder / "README.md").read_text("utf-8")
+    assert f"This student is a {network}, which transformers does not have" in card
     assert "`model/` loads only where KD Studio is installed." in card
     assert "pipeline(" not in card
     assert 'InferenceSession("onnx/model_int8.onnx")' in card

@@ -15,6 +15,7 @@ from kd_core.deployment import onnx as conversion
 from kd_core.deployment.onnx import open_session, to_int8, to_onnx
 from kd_core.errors import ModelError
 from kd_core.models.bilstm import BiLSTMConfig
+from kd_core.models.cnn import CNNConfig
 from kd_core.models.loading import new_model
 from tests.unit.conftest import FAMILIES
 
@@ -52,6 +53,11 @@ def bilstm(layers: int = 1):
         num_labels=5,
     )
     return new_model(config, 0)
+
+
+def cnn():
+    sizes = {"vocab_size": 100, "hidden_size": 12, "intermediate_size": 9, "num_labels": 5}
+    return new_model(CNNConfig(**sizes, initializer_range=3.0), 0)
 
 
 @pytest.fixture(scope="module")
@@ -103,9 +109,20 @@ def test_a_row_without_a_token_does_not_break_the_bilstm(tmp_path):
     )
 
 
-@pytest.mark.parametrize("family", ["bilstm", "bert"])
+@pytest.mark.parametrize("left", [False, True], ids=["padded right", "padded left"])
+def test_the_file_of_a_cnn_gives_its_logits(tmp_path, left):
+    model = cnn()
+    to_onnx(model, tmp_path / "model.onnx")
+    for lengths in BATCHES:
+        inputs = batch(lengths, left=left)
+        expected = of_model(model, *inputs)
+        assert np.ptp(expected) > 0.1
+        np.testing.assert_allclose(of_file(tmp_path / "model.onnx", *inputs), expected, atol=1e-4)
+
+
+@pytest.mark.parametrize("family", ["bilstm", "cnn", "bert"])
 def test_int8_has_weights_of_a_byte_and_close_logits(shallow, tmp_path, family):
-    model = bilstm() if family == "bilstm" else shallow("bert")
+    model = {"bilstm": bilstm, "cnn": cnn}.get(family, lambda: shallow("bert"))()
     plain, small = tmp_path / "model.onnx", tmp_path / "int8.onnx"
     to_onnx(model, plain)
     to_int8(plain, small)

@@ -41,9 +41,14 @@ def same(one: dict[str, torch.Tensor], other: dict[str, torch.Tensor]) -> bool:
 # Item by item what a run promises
 
 
-@pytest.mark.parametrize("family", [*FAMILIES, "bilstm"])
+NETWORKS = ("bilstm", "cnn")  # students that are no transformers
+
+
+@pytest.mark.parametrize("family", [*FAMILIES, *NETWORKS])
 def test_all_four_steps_on_every_family(kd_home, short_config, teacher_folder, family):
-    changes = {"student.model": "bilstm"} if family == "bilstm" else {"teacher.model": teacher_folder(family)}
+    changes = {"student.model" if family in NETWORKS else "teacher.model": family}
+    if family not in NETWORKS:
+        changes["teacher.model"] = teacher_folder(family)
     report = distill(short_config.change(changes))
     table = pd.read_parquet(Path(report.folder) / "predictions.parquet")
     assert list(table.columns) == ["text", "label", "teacher", "student-0", "alone-0"]
@@ -57,7 +62,7 @@ def test_all_four_steps_on_every_family(kd_home, short_config, teacher_folder, f
         tokenizer = AutoTokenizer.from_pretrained(place)
         assert [model.config.id2label[i] for i in range(5)] == report.labels
         if name != "teacher":
-            expected = "kd_bilstm" if family == "bilstm" else family
+            expected = f"kd_{family}" if family in NETWORKS else family
             assert model.config.model_type == expected
         with torch.no_grad():
             rows = [torch.tensor([tokenizer(text)["input_ids"]]) for text in table["text"]]

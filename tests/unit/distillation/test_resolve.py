@@ -55,7 +55,7 @@ def test_no_auto_is_left(resolve, tiny_task, bert):
     assert autos(resolve(DistillConfig(), tiny_task, bert)) == []
 
 
-@pytest.mark.parametrize("student", ["tiny", "mini", "half", "third", "custom", "bilstm"])
+@pytest.mark.parametrize("student", ["tiny", "mini", "half", "third", "custom", "bilstm", "cnn"])
 @pytest.mark.parametrize("family", ["bert", "distilbert", "albert", "modernbert"])
 def test_nor_for_any_student_and_it_is_idempotent(resolve, tiny_task, tiny_teacher, student, family):
     config, model = DistillConfig().change({"student.model": student}), tiny_teacher(family).config
@@ -142,11 +142,12 @@ def test_the_teachers_epochs_and_rate(resolve, tiny_task, bert, changes, layers,
         ({"student.model": "small"}, 1e-4),
         ({"student.model": "custom", "student.hidden": 257, "student.heads": 1}, 1e-4),
         ({"student.model": "bilstm"}, 1e-4),
+        ({"student.model": "cnn"}, 4e-3),
     ],
 )
 def test_narrow_students_learn_faster(resolve, tiny_task, bert, student, rate):
     assert resolve(DistillConfig().change(student), tiny_task, bert).training.learning_rate == rate
-    assert "auto: 5e-4 up to hidden size 256, else 1e-4" in help_of("training.learning_rate")
+    assert "auto: 4e-3 for cnn, 5e-4 up to hidden size 256, else 1e-4" in help_of("training.learning_rate")
 
 
 def test_a_run_says_how_much_is_ahead(resolve, tiny_task, bert, lengths_of):
@@ -237,6 +238,7 @@ def test_precision_is_what_the_machine_is_fast_at(resolve, tiny_task, bert, monk
         ("third", (1, 32, 2, 64), "teacher_layers"),
         ("custom", (2, 16, 2, 64), "teacher_vectors"),
         ("bilstm", (1, 300, 1, 200), "random"),
+        ("cnn", (1, 128, 1, 384), "random"),  # wider than the tiny teacher
     ],
 )
 def test_the_sizes_that_are_stored_are_those_that_are_built(resolve, tiny_task, bert, model, sizes, init):

@@ -12,6 +12,7 @@ from transformers import (
 from kd_core.config import Architecture, StudentConfig
 from kd_core.errors import ModelError
 from kd_core.models.bilstm import BiLSTMConfig
+from kd_core.models.cnn import CNNConfig
 from kd_core.models.loading import new_model
 from kd_core.models.size import encoder_size, flops_per_text, model_size, spaced, student_config
 from tests.unit.conftest import FAMILIES
@@ -96,6 +97,14 @@ def test_bilstm_by_hand():
     assert size.flops_per_token == 2 * 2 * 4 * 4 * (8 + 4) + 2 * (8 * 6 + 6 * 3) // 10
 
 
+def test_cnn_by_hand():
+    config = CNNConfig(vocab_size=50, hidden_size=8, intermediate_size=6, num_labels=3)
+    size = model_size(config, tokens=10)
+    assert size.params == 50 * 8 + 2 * (2 + 3 + 4) * 8 + 6 + (6 * 3 + 3)
+    assert size.embedding_params == 400
+    assert size.flops_per_token == 2 * 2 * (2 + 3 + 4) * 8 + 2 * (6 * 3) // 10
+
+
 def test_flops_of_an_encoder_by_hand():
     # One layer of 4 with feed-forward of 8, 3 tokens, 2 classes.
     products = 3 * 2 * (4 * 16 + 2 * 4 * 8)
@@ -113,9 +122,14 @@ def test_flops_are_those_that_the_model_itself_has():
     assert flops_per_text(3, 32, 3072, tokens=16, classes=5) == pytest.approx(expected, abs=16)
     bilstm = BiLSTMConfig(vocab_size=100, num_labels=5)
     expected = model_size(bilstm, tokens=16).flops_per_token * 16
-    flops = flops_per_text(1, 300, 200, tokens=16, classes=5, bilstm=True)
+    flops = flops_per_text(1, 300, 200, tokens=16, classes=5, student="bilstm")
     assert flops == pytest.approx(expected, abs=16)
     assert flops == 16 * 2 * 8 * 150 * 450 + 2 * (300 * 200 + 200 * 5)
+    cnn = CNNConfig(vocab_size=100, num_labels=5)
+    expected = model_size(cnn, tokens=16).flops_per_token * 16
+    flops = flops_per_text(1, 128, 384, tokens=16, classes=5, student="cnn")
+    assert flops == pytest.approx(expected, abs=16)
+    assert flops == 16 * 2 * 128 * 128 * (2 + 3 + 4) + 2 * 384 * 5
 
 
 def test_the_size_of_an_encoder_is_nearly_that_of_a_bert():

@@ -171,11 +171,12 @@ def test_narrow_tables_are_copied_whole(build):
     assert torch.equal(student.get_input_embeddings().weight, teacher.get_input_embeddings().weight)
 
 
-def test_bilstm(build, tiny_task, tmp_path):
-    _, student, tokenizer = build(model="bilstm")
-    assert student.config.model_type == "kd_bilstm"
-    assert student.get_input_embeddings().weight.shape == (len(tokenizer), 300)
-    assert same(student, build(model="bilstm")[1])
+@pytest.mark.parametrize(("model", "width"), [("bilstm", 300), ("cnn", 128)])
+def test_networks_that_are_no_transformers(build, tiny_task, tmp_path, model, width):
+    _, student, tokenizer = build(model=model)
+    assert student.config.model_type == f"kd_{model}"
+    assert student.get_input_embeddings().weight.shape == (len(tokenizer), width)
+    assert same(student, build(model=model)[1])
     student.save_pretrained(tmp_path)
     tokenizer.save_pretrained(tmp_path)
     loaded = AutoModelForSequenceClassification.from_pretrained(
@@ -214,6 +215,7 @@ def test_dropout_is_the_teachers(build):
         ({"model": "third"}, "teacher_layers"),
         ({"model": "small"}, "random"),
         ({"model": "bilstm"}, "projected"),
+        ({"model": "cnn"}, "teacher_vectors"),
         ({"model": "custom", "layers": 2, "hidden": 384, "heads": 12}, "teacher_layers"),
         ({"model": "custom", "layers": 7, "hidden": 384, "heads": 12}, "random"),
         ({"model": "custom", "layers": 2, "hidden": 384, "heads": 6}, "random"),
@@ -255,7 +257,7 @@ def test_a_bilstm_compares_widths_of_embeddings():
         ({"model": "half", "init": "teacher_vectors"}, "the student is 384 wide and the teacher 384"),
         (
             {"model": "bilstm", "init": "teacher_vectors"},
-            "is not there for a kd_bilstm student, only for bert, roberta, distilbert. "
+            "is not there for a kd_bilstm student, only for bert, roberta, distilbert, kd_cnn. "
             "Use --student-init projected",
         ),
         (
@@ -263,7 +265,7 @@ def test_a_bilstm_compares_widths_of_embeddings():
             "pretrained needs a checkpoint, but 'tiny' is a new student",
         ),
         ({"model": "a/b", "init": "projected"}, "'a/b' is a checkpoint; use --student-init pretrained"),
-        ({"model": "no folder", "init": "random"}, "'no folder' is no model: choose tiny"),
+        ({"model": "no folder", "init": "random"}, "'no folder' is no model: choose cnn, tiny"),
     ],
 )
 def test_impossible_starts(settings, message):

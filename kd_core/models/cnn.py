@@ -1,0 +1,103 @@
+"""A convolutional student over word pieces (Kim 2014, arXiv 1408.5882), as a transformers model."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+from transformers import AutoConfig, AutoModelForSequenceClassification, PretrainedConfig, PreTrainedModel
+from transformers.modeling_outputs import SequenceClassifierOutput
+
+from kd_core.models.size import CNN, CNN_WIDTHS
+
+
+class CNNConfig(PretrainedConfig):  # type: ignore[misc]  # transformers is untyped
+    """Sizes of the convolutional student.
+
+    ``hidden_size`` is the width of the word embeddings, ``widths`` are the lengths of its windows in word
+    pieces, and ``intermediate_size`` is the number of filters of all widths together.
+    """
+
+    model_type = CNN
+
+    vocab_size: int = 30_522
+    hidden_size: int = 128
+    num_hidden_layers: int = 1
+    intermediate_size: int = 384
+    widths: tuple[int, ...] = CNN_WIDTHS
+    dropout: float = 0.5
+    initializer_range: float = 0.3  # of the word embeddings
+    pad_token_id: int | None = 0
+
+
+class CNNForSequenceClassification(PreTrainedModel):  # type: ignore[misc]  # transformers is untyped
+    """One layer of filters, and of each the strongest answer in the text (Kim 2014, section 2).
+
+    c_i = relu(w [x_i; ...; x_{i+h-1}] + b) for the window of h pieces at i; feature = max over i of c_i;
+    logits = W dropout(features) + b. A window may reach over either end of the text, where it reads zeros.
+    Padding, on either side, never changes a logit.
+    """
+
+    config_class = CNNConfig
+    base_model_prefix = "cnn"
+
+    def __init__(self, config: CNNConfig) -> None:
+        super().__init__(config)
+        self.embeddings = nn.Embedding(config.vocab_size, config.hidden_size, padding_idx=config.pad_token_id)
+        filters = config.intermediate_size // len(config.widths)
+        # Over windows laid side by side a filter is a row of a matrix, which bf16 and int8 know best.
+        self.filters = nn.ModuleList(nn.Linear(w * config.hidden_size, filters) for w in config.widths)
+        self.dropout = nn.Dropout(config.dropout)
+        self.classifier = nn.Linear(filters * len(config.widths), config.num_labels)
+        self.post_init()
+
+    def _init_weights(self, module: nn.Module) -> None:
+        if isinstance(module, nn.Linear):
+            module.reset_parameters()  # by the number of inputs, which differs by width
+        else:
+            super()._init_weights(module)
+
+    def get_input_embeddings(self) -> nn.Embedding:
+        return self.embeddings
+
+    def set_input_embeddings(self, value: nn.Embedding) -> None:
+        self.embeddings = value
+
+    def forward(
+        self,
+        input_ids: Tensor,
+        attention_mask: Tensor | None = None,
+        labels: Tensor | None = None,
+        token_type_ids: Tensor | None = None,
+        output_hidden_states: bool | None = None,
+        output_attentions: bool | None = None,
+        return_dict: bool | None = None,
+    ) -> SequenceClassifierOutput | tuple[Any, ...]:
+        """``input_ids`` and ``attention_mask`` (batch, length), ``labels`` (batch,): logits (batch, classes).
+
+        Without a mask, padding is where the pad token is. ``token_type_ids`` and ``output_*`` are accepted,
+        since trainers and tokenizers pass them, and have no effect.
+        """
+        if attention_mask is None:
+            pad = self.config.pad_token_id
+            attention_mask = torch.ones_like(input_ids) if pad is None else input_ids.ne(pad)
+        mask = attention_mask.bool().unsqueeze(-1)
+        embedded = self.embeddings(input_ids) * mask
+        strongest = []
+        for width, filters in zip(self.config.widths, self.filters, strict=True):
+            around = F.pad(embedded, (0, 0, width // 2, width - 1 - width // 2))
+            windows = torch.cat([around[:, i : i + input_ids.shape[1]] for i in range(width)], dim=-1)
+            strongest.append((torch.relu(filters(windows)) * mask).amax(dim=1))
+        logits = self.classifier(self.dropout(torch.cat(strongest, dim=-1)))
+
+        output = SequenceClassifierOutput(
+            loss=None if labels is None else F.cross_entropy(logits, labels), logits=logits
+        )
+        use_dict = self.config.return_dict if return_dict is None else return_dict
+        return output if use_dict else output.to_tuple()
+
+
+AutoConfig.register(CNNConfig.model_type, CNNConfig, exist_ok=True)
+AutoModelForSequenceClassification.register(CNNConfig, CNNForSequenceClassification, exist_ok=True)
