@@ -36,7 +36,11 @@ def app(port: int, host: str | None, classroom: bool, seats: int) -> None:
     script = folder / ("classroom.py" if classroom else "app.py")
     if not script.is_file():
         raise ConfigError(f"the dashboard is not in {folder}; install kd-studio again")
-    options = _classroom(port, host, seats) if classroom else _dashboard(host or "127.0.0.1", folder)
+    options = (
+        _classroom(port, host, seats)
+        if classroom
+        else _dashboard("127.0.0.1" if host is None else host, folder)
+    )
     flags = [part for name, value in options.items() for part in (f"--{name}", value)]
     # Streamlit's process takes the place of this one, so that signals reach it.
     os.execv(
@@ -59,11 +63,15 @@ def _dashboard(host: str, folder: Path) -> dict[str, str]:
 
 def _classroom(port: int, host: str | None, seats: int) -> dict[str, str]:
     """Says where it is. The presenter's word goes by the environment: others see a command line."""
-    host = host or local_address()
-    if not host:
+    host = local_address() if host is None else host
+    if host is None:
         raise ConfigError(
             "this machine is in no network that others could reach it by; join one, or give its address "
             "with --host (127.0.0.1 to rehearse alone)"
+        )
+    if host in ("", "0.0.0.0", "::"):
+        raise ConfigError(
+            f"--host {host} is no address to type: give this machine's in the room's network, or leave it out"
         )
     path, word = _pronounceable(5), secrets.token_urlsafe(16)
     os.environ["KD_CLASSROOM_WORD"], os.environ["KD_CLASSROOM_SEATS"] = word, str(seats)

@@ -122,12 +122,11 @@ def enlarged(figure: go.Figure, by: float) -> go.Figure:
             return [grown(each, name) for each in part]
         return part * by if name.endswith("font size") and isinstance(part, int | float) else part
 
-    content = grown(figure.to_dict())
-    layout = content["layout"]
+    layout = grown(figure.layout.to_plotly_json())
     layout["margin"] = {side: by * size for side, size in layout.get("margin", {}).items()}
     if "height" in layout:
         layout["height"] *= by
-    return go.Figure(content)
+    return go.Figure([grown(trace.to_plotly_json()) for trace in figure.data], layout)
 
 
 def _template(ink: str) -> dict[str, Any]:

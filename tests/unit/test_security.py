@@ -23,7 +23,14 @@ from kd_core.data.uploads import Upload
 from kd_core.errors import DataError, KDError, ModelError, RunError, StoreError
 from tests import ROOT
 
-SOURCES = sorted([ROOT / "app.py", *(ROOT / "kd_core").rglob("*.py"), *(ROOT / "pages").rglob("*.py")])
+SOURCES = sorted(
+    [
+        ROOT / "app.py",
+        ROOT / "classroom.py",
+        *(ROOT / "kd_core").rglob("*.py"),
+        *(ROOT / "pages").rglob("*.py"),
+    ]
+)
 FILMS = "text,label\n" + "".join(f"Good film {i},pos\nBad film {i},neg\n" for i in range(10))
 
 
@@ -297,6 +304,14 @@ def test_the_dashboard_is_not_opened_to_a_network_without_a_log_in(tmp_path, mon
     monkeypatch.setattr(os, "execv", lambda *_: pytest.fail("started"))
     assert main(["app", "--host", host]) == 2
     assert f"--host {host} would open the dashboard to everybody on the network" in capsys.readouterr().err
+
+
+def test_a_classroom_has_no_runner_and_no_store():
+    """Neither its main script nor its door asks for one; what labs would ask for is refused."""
+    for name in ("classroom.py", "pages/classroom.py", "pages/navigation.py"):
+        assert not re.search(r"runner|store", (ROOT / name).read_text("utf-8").split('"""', 2)[2]), name
+    for path in (ROOT / "pages" / "room").rglob("*.py"):
+        assert "pages.shared.state" not in path.read_text("utf-8"), path
 
 
 def test_the_password_of_the_database_is_never_shown(kd_home, monkeypatch):

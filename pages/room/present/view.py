@@ -18,7 +18,13 @@ MOST_LETTERS = 300
 def way_in() -> None:
     """The address without the presenter's word, as a picture to photograph and as text to type."""
     address = (st.context.url or "").split("?")[0].removesuffix("/present").rstrip("/")
-    st.image(_picture(address), caption="Open the camera and point it here", width=360)
+    st.image(
+        _picture(address),
+        caption="Open the camera and point it here",
+        width=400,
+        output_format="PNG",
+        alt=f"QR code of {address}",
+    )
     st.code(address, language=None, wrap_lines=True)
     st.fragment(_seats, run_every=3)()
 

@@ -1025,10 +1025,19 @@ def test_a_classroom_has_a_random_address_and_a_word_for_the_presenter_alone(
 def test_a_classroom_without_a_network_says_so(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr("kd_core.cli.app.local_address", lambda: None)
+    monkeypatch.setattr(sys.modules["kd_core.cli.app"], "local_address", lambda: None)
     monkeypatch.setattr(os, "execv", lambda *_: pytest.fail("it was started"))
     assert main(["app", "--classroom"]) == 2
     assert "this machine is in no network that others could reach it by" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("host", ["0.0.0.0", "::", ""])
+def test_a_classroom_is_in_one_network(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], host: str
+) -> None:
+    monkeypatch.setattr(os, "execv", lambda *_: pytest.fail("it was started"))
+    assert main(["app", "--classroom", "--host", host]) == 2
+    assert f"--host {host} is no address to type" in capsys.readouterr().err
 
 
 def launched_for_a_team(monkeypatch: pytest.MonkeyPatch, home: Path) -> list[str]:

@@ -14,7 +14,7 @@ import pytest
 from kd_core import figures
 from kd_core.distillation.report import Report
 from kd_core.distillation.roles import ROLES, Role
-from kd_core.figures.style import new_figure
+from kd_core.figures.style import enlarged, new_figure
 from tests import SAMPLES
 
 read = Report.model_validate
@@ -335,3 +335,20 @@ def test_of_many_classes_a_chart_shows_the_worst(report: dict) -> None:
     assert dots.layout.title.text == "F1 of each class: the 40 of 1,000 where the student's is lowest"
     assert list(dots.layout.yaxis.ticktext) == shown
     assert len(dots.data[0].y) == 40
+
+
+def test_a_figure_for_a_room_has_larger_letters_and_the_same_marks() -> None:
+    curve = pd.DataFrame({"who": "student", "seed": 0, "step": [25, 50], "accuracy": [0.5, 0.75]})
+    small = figures.race_chart({"A": curve}, 0.9, 50, alone=curve.assign(who="alone"), lowest=0.5)
+    large = enlarged(small, 1.5)
+    assert large.layout.height == 1.5 * small.layout.height
+    assert large.layout.title.font.size == 1.5 * small.layout.title.font.size
+    assert large.layout.xaxis.tickfont.size == 1.5 * small.layout.xaxis.tickfont.size
+    assert large.layout.margin.l == 1.5 * small.layout.margin.l
+    assert [trace.name for trace in large.data] == ["A", "Student alone", "Teacher, 90.0 %"]
+    for before, after in zip(small.data, large.data, strict=True):
+        assert list(after.y) == list(before.y)
+        assert after.marker.size == before.marker.size
+    assert large.layout.yaxis.range[0] == 50
+    lower = figures.race_chart({"A": curve}, 0.9, 50, alone=curve.assign(who="alone"))
+    assert lower.layout.yaxis.range[0] == 47

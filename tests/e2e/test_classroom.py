@@ -1,0 +1,160 @@
+"""A classroom in real browsers: the way in, a vote, its limit, the presenter's keys, and paper."""
+
+from __future__ import annotations
+
+import re
+import urllib.error
+import urllib.request
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Page, expect
+
+from kd_core.cli import main
+from kd_core.learn.lessons import lessons
+from pages.room.questions import lesson_question
+from tests.e2e.dashboard import Classroom, settle
+
+Browser = Callable[..., Page]
+
+
+@pytest.fixture
+def room(tmp_path: Path) -> Iterator[Classroom]:
+    """With two seats besides the presenter's. Nothing may be written."""
+    room = Classroom(tmp_path / "home", "--seats", "3")
+    room.start()
+    yield room
+    room.stop()
+    assert "Traceback" not in room.log.read_text()
+    assert not room.home.exists()
+
+
+def enter(page: Page, address: str) -> Page:
+    page.goto(address)
+    settle(page)
+    return page
+
+
+def test_a_vote_in_a_room_that_fills_up(
+    room: Classroom,
+    browser: Browser,
+    axe: Callable[[Page], list[str]],
+    console_errors: Callable[[Page], list[str]],
+) -> None:
+    presenter = enter(browser(), room.presenter)
+    expect(presenter).to_have_url(f"{room.url}/present")  # the word is not there to be photographed
+    expect(presenter.get_by_text(room.url, exact=True)).to_be_visible()
+    expect(presenter.get_by_role("img").first).to_be_visible()
+    assert axe(presenter) == []
+
+    student = enter(browser(width=390, height=844), f"{room.url}/")
+    frames: list[str] = []
+    student.on("websocket", lambda socket: socket.on("framereceived", lambda data: frames.append(str(data))))
+    student.reload()
+    settle(student)
+    expect(student.get_by_role("link", name="Room")).to_have_count(0)
+    question = lesson_question(lessons()["alpha"])
+    wrong = next(option for option in question.options if option not in question.right)
+
+    presenter.get_by_role("combobox", name="Question").click()
+    presenter.get_by_role("option", name="Alpha and the labels").click()
+    expect(presenter.get_by_text("Alpha and the labels")).to_be_visible()
+    presenter.get_by_role("button", name="Ask the room").click()
+    student.get_by_role("radio", name=wrong).check(force=True)
+    assert axe(student) == []
+    expect(student.get_by_role("button", name="Send")).to_be_enabled()
+    student.get_by_role("button", name="Send").click()
+    expect(student.get_by_text("It counts; wait for the others.")).to_be_visible()
+    student.reload()
+    expect(student.get_by_text("It counts; wait for the others.")).to_be_visible()
+    expect(presenter.get_by_text("1 answer so far")).to_be_visible()
+    assert "check_circle" not in student.content() + "".join(frames)
+    assert "check_circle" not in student.url
+    presenter.get_by_role("button", name="Reveal").click()
+    expect(student.get_by_text("check_circle").first).to_be_visible()
+
+    enter(browser(), f"{room.url}/race")
+    late = browser()
+    late.goto(room.url)
+    expect(late.get_by_text("This classroom is full: all 3 seats are taken.")).to_be_visible()
+    assert console_errors(presenter) == console_errors(student) == []
+
+
+def test_what_no_stranger_can_do(room: Classroom, browser: Browser) -> None:
+    site = room.url.rpartition("/")[0]
+    for path, method, status in (
+        (site, "GET", 404),
+        (f"{site}/learn", "GET", 404),
+        (f"{room.url}/_stcore/upload_file/session/1", "PUT", 405),
+        (f"{room.url}/_stcore/agent/interact", "POST", 405),
+        (f"{room.url}/_stcore/metrics", "GET", 404),
+        (f"{room.url}/present/guess", "GET", 404),
+    ):
+        with pytest.raises(urllib.error.HTTPError) as refused:
+            urllib.request.urlopen(urllib.request.Request(path, method=method))
+        assert refused.value.code == status, path
+    page = browser()
+    page.goto(f"{room.url}/present")
+    expect(page.get_by_role("dialog")).to_contain_text("Page not found")
+    expect(page.get_by_text("Ask a question")).to_have_count(0)
+    page.goto(f"{room.url}/distill")
+    expect(page.get_by_role("dialog")).to_contain_text("Page not found")
+    expect(page.get_by_role("heading", name="Lessons", level=1)).to_be_visible()
+
+
+def test_the_presenters_keys_type_and_reset(page: Page, visit: Callable[..., None]) -> None:
+    visit(page, "/lessons?lesson=alpha&view=presenter")
+    expect(page.get_by_test_id("stSidebar")).to_have_count(0)
+    body = page.get_by_text("The student has two sources.")
+    assert body.evaluate("element => getComputedStyle(element).fontSize") == "24px"
+    page.keyboard.press("PageDown")
+    expect(page.get_by_text("Step 2 of 4")).to_be_visible()
+    page.keyboard.press("ArrowRight")
+    expect(page.get_by_text("Step 3 of 4")).to_be_visible()
+    page.keyboard.press("PageUp")
+    expect(page.get_by_text("Step 2 of 4")).to_be_visible()
+    slider = page.get_by_role("slider", name="Alpha")
+    slider.focus()
+    page.keyboard.press("ArrowRight")  # of the slider, not of the lesson
+    expect(slider).to_have_value("0.35")
+    expect(page.get_by_text("Step 2 of 4")).to_be_visible()
+    page.get_by_role("button", name="Reset").click()
+    expect(slider).to_have_value("0.3")
+    page.get_by_role("button", name="Leave presenter view").click()
+    expect(page.get_by_test_id("stSidebar")).to_be_visible()
+
+
+TRUNCATED = """() => [...document.querySelectorAll('[data-testid=stMain] :is(p, button, label, h1, h2, li)')]
+    .filter((element) => element.offsetParent && element.scrollWidth > element.clientWidth + 1
+        && getComputedStyle(element).overflowX !== 'visible')
+    .map((element) => element.textContent)"""
+
+
+@pytest.mark.parametrize("path", ["/temperature", "/loss", "/size", "/race", "/lessons?lesson=temperature"])
+def test_nothing_is_cut_at_a_zoom_of_150_per_cent(
+    browser: Browser, visit: Callable[..., None], path: str
+) -> None:
+    page = browser(width=960, height=600)  # what is left of 1440 x 900
+    visit(page, path + ("&" if "?" in path else "?") + "view=presenter")
+    page.wait_for_function("() => document.querySelector('.st-key-presenting')")
+    assert page.evaluate(TRUNCATED) == []
+    assert page.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth") == 0
+
+
+def test_a_lesson_on_paper(page: Page, tmp_path: Path) -> None:
+    assert main(["handout", "temperature", "--to", str(tmp_path)]) == 0
+    page.goto((tmp_path / "temperature.html").as_uri())
+    expect(page.locator("figure svg.main-svg").first).to_be_visible()
+    printed = page.pdf(prefer_css_page_size=True)
+    assert (
+        len(re.findall(rb"/Type /Page\b", printed)) == 2
+    )  # one sheet: the question, and behind it the answer
+
+
+def test_the_handout_of_a_lesson_in_the_dashboard(page: Page, visit: Callable[..., None]) -> None:
+    visit(page, "/lessons?lesson=temperature")
+    with page.expect_download() as started:
+        page.get_by_role("button", name="Handout").click()
+    assert started.value.suggested_filename == "temperature.html"
+    assert "What is so" in Path(started.value.path()).read_text("utf-8")
