@@ -66,11 +66,13 @@ def print_report(out: Console, report: Report) -> None:
         f"\nOn {report.rows['test']:,} test texts. "
         f"Latency p50 and p95 in ms: {what_is_timed(timed.batch, timed.threads, timed.tokenizer)}."
     )
-    out.print(table(headings, [(name, *_result(model)) for name, model in models.items()], range(1, 7)))
+    by_f1 = report.config["training"].get("metric", "accuracy") != "accuracy"
+    rows = [(name, *_result(model, by_f1)) for name, model in models.items()]
+    out.print(table(headings, rows, range(1, 7)))
 
     shifts = report.student.shifted
     if shifts:
-        rows = [
+        others = [
             (name, percent(model.accuracy), *(percent(model.shifted[shift]) for shift in shifts))
             for name, model in models.items()
             if model.shifted  # a file has no answers to texts that are not in it
@@ -79,16 +81,17 @@ def print_report(out: Console, report: Report) -> None:
             f"\n{report.measures.capitalize()} on the test texts, and on texts that the models were "
             "not made for."
         )
-        out.print(table(("", "test", *shifts), rows, range(1, len(shifts) + 2)))
+        out.print(table(("", "test", *shifts), others, range(1, len(shifts) + 2)))
 
     for line in (report.sentence, *report.notes, f"Run {report.run_id}: {report.folder}"):
         out.print(f"\n{line}", soft_wrap=True)
 
 
-def _result(model: ModelReport) -> tuple[str, ...]:
+def _result(model: ModelReport, by_f1: bool) -> tuple[str, ...]:
+    interval = model.macro_f1_interval if by_f1 else None
     return (
         f"{percent(model.accuracy)} {plus_minus(model.low, model.high)}",
-        percent(model.macro_f1),
+        f"{percent(model.macro_f1)}{f' {plus_minus(*interval)}' if interval else ''}",
         count(model.params),
         megabytes(model.size_mb),
         *("" if time is None else f"{time:.2f}" for time in (model.p50, model.p95)),

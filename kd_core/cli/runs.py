@@ -67,7 +67,7 @@ def runs(statuses: tuple[Status, ...], as_json: bool) -> None:
             "No runs" + (" with that status." if statuses else " yet. kd distill makes one."), err=True
         )
         return None
-    headings = ("Run", "Status", "Name", "Task", "Student", "Accuracy", "Against alone", "Verdict", "Created")
+    headings = ("Run", "Status", "Name", "Task", "Student", "Accuracy", "Gain", "Verdict", "Created")
     console(sys.stdout).print(table(headings, map(_listed, rows), numbers=(5, 6)))
     for row in rows:
         if row.status == "unreadable":
@@ -85,11 +85,16 @@ def _listed(row: RunRow) -> tuple[str, ...]:
         row.name,
         row.task,
         row.student,
-        "" if student is None else percent(student),
-        "" if row.delta is None else points(row.delta),
+        "" if student is None else percent(student) + " agree" * (row.measures == "agreement"),
+        "" if row.delta is None else points(row.delta) + _over(row),
         VERDICTS[row.verdict] if row.verdict else "",
         f"{row.created.astimezone():%Y-%m-%d %H:%M}",
     )
+
+
+def _over(row: RunRow) -> str:
+    """Whom the gain is over, where it is not the student alone."""
+    return "" if "alone" in row.accuracy else " over hard answers"
 
 
 def swept_store() -> Store:

@@ -161,11 +161,15 @@ def _show(store: Store, result: SearchResult, as_json: bool) -> None:
         return print_json(result.model_dump(mode="json"))
     out = console(sys.stdout)
     varied = [name for name, options in result.config.choices.items() if len(options) > 1]
-    headings = (*(HEADINGS[name] for name in varied), "Accuracy", "Best minus this", "")
+    from kd_core.distillation.sentences import name_of
+
+    measure = name_of(result.metric)
+    measure = f"{measure[:1].upper()}{measure[1:]}"
+    headings = (*(HEADINGS[name] for name in varied), measure, "Best minus this", "")
     done = sorted(result.cells, key=lambda cell: -(cell.mean or 0.0))
     out.print(
         f"\nSearch {result.study}: {result.trainings_done:,} of {result.trainings:,} trainings, "
-        f"{result.config.folds} folds. Accuracy on held-out training texts, ± one standard error; "
+        f"{result.config.folds} folds. {measure} on held-out training texts, ± one standard error; "
         "differences in points with their 95 % interval."
     )
     numbers = range(len(varied), len(varied) + 2)

@@ -18,14 +18,19 @@ from kd_core.figures.style import (
 )
 from kd_core.system.formatting import percent
 
-TITLE = "Held-out accuracy (%)"
 SPAN = 4.0  # points that the colours span at least: smaller differences look small
 ROW, STRIP = 76, 0.15  # pixels; of a cell's height
 AT_ALONE = 0.25  # of a cell: the gap before the student alone
 MARKS = {"best": ("solid", "best"), "choice": ("dot", "choice"), "both": ("solid", "both")}
 
 
-def search_map(cells: pd.DataFrame, alone: pd.Series[Any] | None = None, *, dark: bool = False) -> go.Figure:
+def search_map(
+    cells: pd.DataFrame,
+    alone: pd.Series[Any] | None = None,
+    *,
+    measure: str = "accuracy",
+    dark: bool = False,
+) -> go.Figure:
     """A cell for each temperature and alpha, the student alone as a tall one beside them.
 
     ``cells`` has temperature, alpha, state, mean, se (shares, NaN where unknown), scores, of (trainings done,
@@ -58,10 +63,12 @@ def search_map(cells: pd.DataFrame, alone: pd.Series[Any] | None = None, *, dark
         "hovermode": "closest",
         "barmode": "overlay",
     }
-    return new_figure(TITLE, "Temperature", "Alpha", traces, layout, dark=dark, height=height)
+    return new_figure(
+        f"Held-out {measure} (%)", "Temperature", "Alpha", traces, layout, dark=dark, height=height
+    )
 
 
-def search_dots(cells: pd.DataFrame, *, dark: bool = False) -> go.Figure:
+def search_dots(cells: pd.DataFrame, *, measure: str = "accuracy", dark: bool = False) -> go.Figure:
     """A mark for each setting drawn between the ends: a diamond where it cannot be told from the best."""
     low, high = _range(cells["mean"])
     traces = []
@@ -101,7 +108,9 @@ def search_dots(cells: pd.DataFrame, *, dark: bool = False) -> go.Figure:
         for _, row in known[known["mark"] != ""].iterrows()
     ]
     layout = {"annotations": words, "hovermode": "closest"}
-    return new_figure(TITLE, "Temperature", "Alpha", traces, layout, dark=dark, height=420)
+    return new_figure(
+        f"Held-out {measure} (%)", "Temperature", "Alpha", traces, layout, dark=dark, height=420
+    )
 
 
 def _cell(

@@ -32,7 +32,8 @@ STATES: Mapping[TrialState, State] = {
 
 
 class Score(BaseModel):
-    """Accuracy of one student on the part that was held out; ``seconds`` is its whole time."""
+    """One student on the part that was held out: its ``accuracy`` or, where the search has another metric,
+    its score by that. ``seconds`` is its whole time."""
 
     seed: int
     fold: int
@@ -93,6 +94,7 @@ class SearchResult(BaseModel):
     seconds: float  # of all trainings, wherever they ran
     run_id: str | None = None
     optimism: float | None = None  # of the best mean, once complete; see ``optimism``
+    metric: str = "accuracy"  # as in ``training.metric``: what scores and means are
 
     def chosen(self, cell: int | None = None) -> DistillConfig | None:
         """The config of a cell, of the choice unless one is named, for a run on all training data."""
@@ -152,6 +154,7 @@ def read(board: Board) -> SearchResult:
         trainings_done=len(teacher) + whole * len(over) + sum(len(cell.scores) for cell in under_way),
         seconds=sum(score.seconds for score in (*scores, *teacher)),
         run_id=facts.get(trials.RUN),
+        metric=facts.get(trials.METRIC, "accuracy"),
         optimism=None if under_way else optimism(cells, config.distill.controls.resamples),
     )
 

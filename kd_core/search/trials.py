@@ -44,7 +44,7 @@ WAITING, RUNNING, FAIL = TrialState.WAITING, TrialState.RUNNING, TrialState.FAIL
 # What a trial (or, from ``CONFIG`` on, a study) carries; "score SEED FOLD" besides.
 CELL, SETTING, ERROR, OWNER = "cell", "setting", "error", "owner"
 CONFIG, PRECISION, FINGERPRINT, RUN, TEACHER = "config", "precision", "fingerprint", "run", "teacher"
-TRAINED_BY = "training_version"
+TRAINED_BY, METRIC = "training_version", "metric"
 
 
 # Of the database, while it is away.
@@ -199,7 +199,8 @@ def work(
 ) -> None:
     """Take cells until all are done, also those that others took and gave back.
 
-    ``score(setting, alone, fold, seed)`` trains one student: {"accuracy": ..., "seconds": ..., ...}.
+    ``score(setting, alone, fold, seed)`` trains one student: {"accuracy": ..., "seconds": ..., ...}, where
+    "accuracy" is the score by the search's metric.
     Raises: Stopped; what was measured until then is kept.
     """
     board.cells.pruner = _pruner(config.pruning)

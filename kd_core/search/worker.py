@@ -21,6 +21,7 @@ from transformers import PreTrainedModel, PreTrainedTokenizerFast
 from kd_core.config import DistillConfig
 from kd_core.data import load_task
 from kd_core.data.task import Task
+from kd_core.distillation.balance import auto_metric, score
 from kd_core.distillation.distil import student_recipe
 from kd_core.distillation.events import Event, OnEvent, Progress, TrainingStarted, ignore
 from kd_core.distillation.record import record
@@ -30,10 +31,9 @@ from kd_core.distillation.run import Run, Trained
 from kd_core.distillation.teach import teach
 from kd_core.distillation.training import TRAINING_VERSION
 from kd_core.distillation.training.fit import fit
-from kd_core.distillation.validate import correct
 from kd_core.errors import DataError, RunError
 from kd_core.jobs.room import check_room, check_training
-from kd_core.models.inference import encode, fast_precision
+from kd_core.models.inference import Logits, encode, fast_precision, predict_logits
 from kd_core.models.loading import load_teacher, teacher_config
 from kd_core.models.students import build_student
 from kd_core.search import results, trials
@@ -77,15 +77,19 @@ def run_search(
 def _begin(
     storage: RDBStorage, study: str, config: SearchConfig, task: Task
 ) -> tuple[trials.Board, SearchConfig]:
-    """The search in the database, and the config with the precision that was decided when it began.
+    """The search in the database, and the config with the precision and metric of when it began.
 
     Raises: RunError, DataError, where it was begun with something else.
     """
     precision = config.distill.training.precision
     if precision == "auto":
         precision = fast_precision()
+    metric = config.distill.training.metric
+    if metric == "auto":
+        metric = auto_metric(task.labels, task.train["label"])
     facts = {
         trials.PRECISION: precision,
+        trials.METRIC: metric,
         trials.FINGERPRINT: task.fingerprint,
         trials.TRAINED_BY: TRAINING_VERSION,
     }
@@ -100,7 +104,9 @@ def _begin(
             f"The search {study!r} was begun by another version of KD Studio, which trains differently. "
             "Start a new one, with another name."
         )
-    base = config.distill.change({"training.precision": board.facts[trials.PRECISION]})
+    decided = {"training.precision": board.facts[trials.PRECISION]}
+    decided["training.metric"] = board.facts.get(trials.METRIC, "accuracy")  # that of a search of before
+    base = config.distill.change(decided)
     return board, config.model_copy(update={"distill": base})
 
 
@@ -203,8 +209,9 @@ class CrossValidation:
             resumable=False,
         )
         teacher_texts = len(self.task.train) + len(self.task.transfer)
+        logits = predict_logits(model, texts.test, precision=fold.run.precision, control=self.control)
         return {
-            "accuracy": float(correct(fold.run, model, texts.test).mean()),
+            "accuracy": self.judged(logits, texts.test),
             "seconds": time.monotonic() - started,
             "params": sum(weight.numel() for weight in model.parameters()),
             "teacher_texts": teacher_texts if variant.objective.uses_teacher else 0,
@@ -226,12 +233,19 @@ class CrossValidation:
         name = f"{trials.TEACHER} {number}"
         if name not in self.board.facts:
             if task.answers:
-                accuracy = float(np.mean(task.answers.of(task.test["text"]).argmax(axis=1) == test["label"]))
+                logits = task.answers.of(task.test["text"])
             else:
-                accuracy = float(correct(run, teacher.model, test).mean())
-            self.board.note(name, {"accuracy": accuracy, "seconds": time.monotonic() - started})
+                logits = predict_logits(teacher.model, test, precision=run.precision, control=run.control)
+            self.board.note(
+                name, {"accuracy": self.judged(logits, test), "seconds": time.monotonic() - started}
+            )
         self.folds[number] = _Fold(run, teacher, knowledge)
         return self.folds[number]
+
+    def judged(self, logits: Logits, texts: Dataset) -> float:
+        """The score of a model's answers by the metric of the search."""
+        metric = self.config.distill.training.metric
+        return score(metric, logits.argmax(axis=1), np.asarray(texts["label"]), self.task.labels)
 
     @contextmanager
     def _locked(self, number: int) -> Iterator[None]:

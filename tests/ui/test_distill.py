@@ -9,7 +9,7 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 
-from tests import SAMPLES
+from tests import ROOT, SAMPLES
 
 # Before any Hugging Face library is imported: no test may reach the network.
 os.environ["HF_HUB_OFFLINE"] = "1"
@@ -17,7 +17,9 @@ os.environ["HF_HUB_OFFLINE"] = "1"
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from kd_core.config import DistillConfig, slider
+from kd_core.config import DistillConfig, TaskConfig, slider
+from kd_core.data import uploads
+from kd_core.data.uploads import Upload
 from kd_core.distillation.events import (
     Estimated,
     Evaluated,
@@ -351,3 +353,25 @@ def test_a_run_that_was_deleted_in_another_tab_is_said_to_be_gone(app: App) -> N
     test = app(PAGE, run=RUN)
     assert "it may have been deleted" in test.error[0].value
     assert "22.7 M parameters" in texts(test), "the form still works"
+
+
+def test_answers_of_a_teacher_class_weights_and_metric_are_duplicated(app: App, home: Path) -> None:
+    """A task that was saved on the Data page comes back by its name, with all that reads it."""
+    sample = ROOT / "assets" / "samples" / "answers-some-gold.csv"
+    saved = uploads.save(
+        {"name": Upload(sample.name, sample.read_bytes())},
+        TaskConfig(knowledge=sample.name, answers="probabilities", smoothing=0.2),
+    )
+    task = saved.config.model_dump(mode="json")
+    wanted = DistillConfig.from_dict({"task": task}).change(
+        {"objective.class_weights": "billing=3", "training.metric": "f1:billing"}
+    )
+    link = form_link(wanted)
+    assert link == {
+        "distill.task": saved.id,
+        "distill.class_weights": "billing=3",
+        "distill.metric": "f1:billing",
+    }
+    test = app(PAGE, **link)
+    test.button(key="distill.start").click().run()
+    assert DistillConfig.from_dict(Store().runs()[0].config) == wanted

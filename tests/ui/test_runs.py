@@ -257,8 +257,8 @@ def test_side_by_side_only_what_differs(app: App, runs: Store) -> None:
     assert settings.loc["training.seeds"].tolist() == ["0, 1", "0"]
     assert len(settings) == 2
     assert results["Demo"]["Accuracy, distilled student"] == "87.6 % ± 2.8"
-    assert results["Demo"]["Gain over the student alone"] == "+3.6 points (+0.6 to +6.7)"
-    assert results["Warm"]["Gain over the student alone"] == "−0.4 points (−3.0 to +2.0)"
+    assert results["Demo"]["Gain over its control"] == "+3.6 points (+0.6 to +6.7)"
+    assert results["Warm"]["Gain over its control"] == "−0.4 points (−3.0 to +2.0)"
     assert alts(page) == [
         "Accuracy of the distilled students over the training steps",
         "Warm: −0.4 points; Demo: +3.6 points",

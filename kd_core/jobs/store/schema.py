@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, Literal
 
 import sqlalchemy as sa
 
@@ -50,7 +50,7 @@ class RunRow:
     progress: float = 0.0
     seconds_left: float | None = None
     sparkline: tuple[float, ...] = ()  # the distilled student's validation accuracy
-    accuracy: dict[Role, float] = field(default_factory=dict)
+    accuracy: dict[Role, float] = field(default_factory=dict)  # or agreement; see ``measures``
     verdict: str | None = None
     delta: float | None = None
     low: float | None = None
@@ -66,6 +66,11 @@ class RunRow:
         if self.delta is None or self.low is None or self.high is None:
             return None
         return self.delta, self.low, self.high
+
+    @property
+    def measures(self) -> Literal["accuracy", "agreement"]:
+        """What ``accuracy`` is; a teacher agrees with itself, so such a run has none of it."""
+        return "agreement" if self.accuracy and "teacher" not in self.accuracy else "accuracy"
 
     @property
     def title(self) -> str:

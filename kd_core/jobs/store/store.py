@@ -336,7 +336,7 @@ def _summary(kind: JobKind, report: Mapping[str, Any]) -> dict[str, Any]:
 
     read = Report.from_dict(report)
     return {
-        "accuracy": {who: read.models[who].accuracy for who in get_args(Role) if who in read.models},
+        "accuracy": {who: read.judged[who].accuracy for who in get_args(Role) if who in read.judged},
         "verdict": read.verdict.kind if read.verdict else None,
         **{name: getattr(read.verdict, name, None) for name in ("delta", "low", "high")},
         "size_mb": read.student.size_mb,

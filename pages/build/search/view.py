@@ -8,6 +8,7 @@ import pandas as pd
 import streamlit as st
 
 from kd_core import figures
+from kd_core.distillation.sentences import name_of
 from kd_core.errors import KDError, RunError
 from kd_core.jobs.states import PENDING
 from kd_core.jobs.store import RunRow
@@ -81,9 +82,9 @@ def _map(search: SearchResult) -> None:
     grid = search.config.method == "grid"
     if grid:
         beside = _row(search, alone) if alone else None
-        figure = figures.search_map(cells, beside, dark=is_dark())
+        figure = figures.search_map(cells, beside, measure=name_of(search.metric), dark=is_dark())
     else:
-        figure = figures.search_dots(cells, dark=is_dark())
+        figure = figures.search_dots(cells, measure=name_of(search.metric), dark=is_dark())
     chart(figure, key="search.map", alt=_in_words(search, cells))
     st.caption(
         f"Mean ± standard error over {_times(search)} of the training data; no test text is used. "
@@ -180,7 +181,8 @@ def _choices(search: SearchResult) -> None:
         return
     left, right = st.columns(2)
     with left:
-        _card(search, search.best, "Best mean", "The highest mean accuracy on the held-out texts.")
+        measure = escape(name_of(search.metric))
+        _card(search, search.best, "Best mean", f"The highest mean {measure} on the held-out texts.")
     with right:
         difference = search.cells[search.choice].from_best
         reason = (
@@ -257,29 +259,35 @@ def _pictures(search: SearchResult) -> None:
     if done < ENOUGH:
         return
     with st.expander("Which settings matter", icon=":material/insights:"):
-        parallel, importance = _optuna_figures(search.study, done)
+        parallel, importance = _optuna_figures(search.study, done, name_of(search.metric))
         if importance is None:
             st.caption("Only one setting differs, or all cells are equal: nothing to rank.")
         else:
             chart(_styled(importance), key="search.importance", alt="How much each setting decides")
             st.caption("How much each setting decides whether a cell is among the best (PED-ANOVA).")
-        chart(_styled(parallel), key="search.parallel", alt="One line for each setting, by accuracy")
+        chart(
+            _styled(parallel),
+            key="search.parallel",
+            alt=f"One line for each setting, by {name_of(search.metric)}",
+        )
 
 
 @st.cache_data(max_entries=8, show_spinner="Drawing")
-def _optuna_figures(study: str, done: int) -> tuple[Any, Any]:
+def _optuna_figures(study: str, done: int, measure: str) -> tuple[Any, Any]:
     """``done``, the number of finished cells, is there for the cache: one more draws them anew."""
     from optuna.visualization import plot_parallel_coordinate, plot_param_importances
 
     cells = cells_study(study)
-    parallel = plot_parallel_coordinate(cells, target=_accuracy, target_name="Accuracy (%)")
+    parallel = plot_parallel_coordinate(
+        cells, target=_percent_of, target_name=f"{measure[:1].upper()}{measure[1:]} (%)"
+    )
     values, varied = {trial.value for trial in cells.trials}, {*cells.trials[0].params}
     if len(values) < 2 or len(varied) < 2:
         return parallel, None
     return parallel, plot_param_importances(cells)
 
 
-def _accuracy(trial: Any) -> float:
+def _percent_of(trial: Any) -> float:
     return 100 * float(trial.value)
 
 
@@ -304,7 +312,9 @@ def _times(search: SearchResult) -> str:
 
 def _in_words(search: SearchResult, cells: pd.DataFrame) -> str:
     done = int((cells["state"] == "done").sum())
-    text = f"Accuracy on held-out texts by temperature and alpha: {done} of {len(cells)} settings done"
+    measure = name_of(search.metric)
+    text = f"{measure[:1].upper()}{measure[1:]} on held-out texts by temperature and alpha: "
+    text += f"{done} of {len(cells)} settings done"
     if search.best is not None and (setting := search.cells[search.best].setting):
         mean, same = _percent(search.cells[search.best].mean), int(cells["same"].sum())
         text += (

@@ -105,15 +105,16 @@ def _labels(runs: Sequence[RunRow]) -> list[str]:
 def _results(run: RunRow) -> dict[str, str]:
     """Of one run, in words; accuracies with half of their 95 % interval."""
     report = store().report(run.id)
+    quality = report.measures.capitalize()
     rows = {
-        f"Accuracy, {formatting.in_sentence(name)}": f"{formatting.percent(model.accuracy)} "
+        f"{quality}, {formatting.in_sentence(name)}": f"{formatting.percent(model.accuracy)} "
         f"{formatting.plus_minus(model.low, model.high)}"
-        if (model := report.models.get(who))
+        if (model := report.judged.get(who))
         else NONE
         for who, name in roles.NAMES.items()
     }
     return rows | {
-        "Gain over the student alone": report_tables.gain(report.verdict) if report.verdict else NONE,
+        "Gain over its control": report_tables.gain(report.verdict) if report.verdict else NONE,
         "Agreement with the teacher": formatting.percent(report.fidelity.agreement),
         "Calibration error": formatting.percent(report.student.ece),
         "Parameters": formatting.count(report.student.params),

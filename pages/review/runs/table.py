@@ -46,6 +46,7 @@ def choose(runs: Sequence[RunRow]) -> list[RunRow]:
 
 
 def _table(runs: Sequence[RunRow]) -> pd.DataFrame:
+    agreeing = any(run.measures == "agreement" for run in runs)
     return pd.DataFrame(
         {
             "name": [run.title for run in runs],
@@ -55,6 +56,7 @@ def _table(runs: Sequence[RunRow]) -> pd.DataFrame:
                 who: [_percent(run.accuracy.get(who)) for run in runs]
                 for who in ("student", "teacher", "alone")
             },
+            **({"measures": [run.measures for run in runs]} if agreeing else {}),
             "gain": [_percent(run.delta) for run in runs],
             "interval": [formatting.interval(*run.gain[1:]) if run.gain else None for run in runs],
             "curve": [list(run.sparkline) for run in runs],
@@ -87,11 +89,19 @@ def _columns() -> dict[str, Any]:
             color=[colour for colour, _ in badges.VERDICTS.values()],
             help="Distilled student against the same student trained alone",
         ),
-        "student": COLUMN.NumberColumn("Student", format="%.1f %%", help="Test accuracy, distilled"),
+        "student": COLUMN.NumberColumn(
+            "Student", format="%.1f %%", help="Test accuracy, distilled; or agreement"
+        ),
         "teacher": COLUMN.NumberColumn("Teacher", format="%.1f %%", help="Test accuracy"),
         "alone": COLUMN.NumberColumn("Alone", format="%.1f %%", help="Test accuracy, trained alone"),
+        "measures": COLUMN.TextColumn(
+            "Percent of", help="Without gold labels: agreement with the teacher, on the test texts"
+        ),
         "gain": COLUMN.NumberColumn(
-            "Gain", format="%+.1f", help="Points that distillation added over the student alone"
+            "Gain",
+            format="%+.1f",
+            help="Points that distillation added over the student alone or, where all labels are the "
+            "teacher's, over the student of its hard answers",
         ),
         "interval": COLUMN.TextColumn("95 % interval", help="Of the gain, in points"),
         "curve": COLUMN.LineChartColumn(

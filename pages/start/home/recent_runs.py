@@ -48,6 +48,7 @@ def _row(run: RunRow) -> None:
         elif run.accuracy:
             for who, label in SHOWN.items():
                 if who in run.accuracy:
+                    label = "Agreement" if run.measures == "agreement" else label
                     st.metric(label, formatting.percent(run.accuracy[who]), width=88)
         elif run.status in ACTIVE:
             st.progress(run.progress)
