@@ -4,7 +4,7 @@
     python assets/record.py replay [RUN]    a student's logits at 40 moments of its training
     python assets/record.py transfer        accuracy by what the student learns from
     python assets/record.py size            accuracy by the student's layers and width
-    python assets/record.py race NAME       the lanes of a recorded race: texts or temperature
+    python assets/record.py race NAME       the lanes of a recorded race: texts
     python assets/record.py latency         latencies of those students, on a machine that does nothing else
 
 Without RUN, the demo is run first. No text is kept, only digests: the texts stay in the package that has

@@ -39,10 +39,14 @@ def _bar() -> None:
                 type="primary",
                 icon=":material/send:",
                 disabled=choice is None,
-                on_click=VOTES.answer,
+                on_click=_send,
                 args=(browser, question, choice or ""),
                 help="Each browser answers once",
             )
+
+
+def _send(browser: str, question: Question, option: str) -> None:
+    VOTES.answer(browser, question, option)
 
 
 def ask_the_room(question: Question, key: str) -> None:

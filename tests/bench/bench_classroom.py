@@ -5,8 +5,9 @@
 Starts a classroom, fills it with sessions (60 by default) that speak Streamlit's protocol over a WebSocket
 each, and opens the same lab in Chromium. Every session moves the lab's slider again 1.5 to 4.5 seconds after
 the answer to its last move, with a question open above the lab. Prints, from the move to the last message of
-the answer: p50, p95 and the slowest of all sessions; and in the browser, from the move to the first new words
-on the page. Nothing is asserted: browser, sessions and server share the cores of this machine.
+the answer: p50, p95 and the slowest of all sessions; in the browser, from the move to the first new words on
+the page; and the server's processor time for each move, which other work on the machine changes little.
+Nothing is asserted: browser, sessions and server share the cores.
 """
 
 from __future__ import annotations
@@ -23,11 +24,13 @@ import urllib.request
 from pathlib import Path
 from statistics import median, quantiles
 
+import psutil
 from playwright.sync_api import Page
 from streamlit.proto.BackMsg_pb2 import BackMsg
 from streamlit.proto.ForwardMsg_pb2 import ForwardMsg
 from websockets.asyncio.client import ClientConnection, connect
 
+from pages.room.vote_view import POLL
 from tests.bench.bench_labs import NOTE, WATCH
 from tests.bench.browser import browse
 from tests.e2e.dashboard import Classroom, settle
@@ -44,6 +47,7 @@ class Session:
     def __init__(self, connection: ClientConnection) -> None:
         self._connection = connection
         self._slider, self._fragment = None, ""
+        self._polled: dict[str, float] = {}  # what looks again by itself, and when it last did
 
     async def visit(self) -> None:
         message = BackMsg()
@@ -66,6 +70,16 @@ class Session:
         await self._answer()
         return 1000 * (time.monotonic() - start)
 
+    async def look(self) -> None:
+        """What a browser does by itself meanwhile: is a question open?"""
+        for fragment, last in self._polled.items():
+            if time.monotonic() - last > POLL:
+                message = BackMsg()
+                message.rerun_script.fragment_id, message.rerun_script.is_auto_rerun = fragment, True
+                self._polled[fragment] = time.monotonic()
+                await self._connection.send(message.SerializeToString())
+                await self._answer()
+
     async def _answer(self) -> None:
         """Read until the script has ended."""
         while True:
@@ -76,6 +90,8 @@ class Session:
                 and element.slider.query_param_key == f"{LAB}.temperature"
             ):
                 self._slider, self._fragment = element.slider, message.delta.fragment_id
+            if message.WhichOneof("type") == "auto_rerun":
+                self._polled.setdefault(message.auto_rerun.fragment_id, time.monotonic())
             if message.WhichOneof("type") == "script_finished":
                 return
 
@@ -92,6 +108,7 @@ async def sit(url: str, until: float, times: list[float], seated: threading.Sema
         seated.release()
         while time.monotonic() < until:
             await asyncio.sleep(random.uniform(*PAUSE))
+            await session.look()
             times.append(await session.move())
 
 
@@ -143,21 +160,28 @@ def main() -> None:
             crowd.start()
             for _ in range(sessions):
                 seated.acquire()
-            times.clear()  # of those who were early
+            before, count = processor(room), len(times)
             show(f"beside {sessions} sessions, in the browser", in_the_browser(page))
             crowd.join()
+        spent, moves = processor(room) - before, len(times) - count
+        times = times[count:]  # without those of a room that fills
         show(f"{sessions} sessions", times)
-        print(
-            f"{len(times) / SECONDS:.1f} moves a second; server {memory(room):.0f} MB; {os.cpu_count()} cores"
-        )
+        rate, cost = len(times) / SECONDS, 1000 * spent / moves
+        print(f"{rate:.1f} moves a second, {cost:.1f} ms of the server's processor time each")
+        print(f"server {memory(room):.0f} MB; {os.cpu_count()} cores, load {os.getloadavg()[0]:.1f}")
     finally:
         room.stop()
 
 
+def processor(room: Classroom) -> float:
+    """Seconds of the server so far, all its threads together."""
+    assert room.process is not None
+    return sum(psutil.Process(room.process.pid).cpu_times()[:2])
+
+
 def memory(room: Classroom) -> float:
     assert room.process is not None
-    status = Path(f"/proc/{room.process.pid}/status").read_text()
-    return int(re.search(r"VmRSS:\s+(\d+)", status)[1]) / 1000  # type: ignore[index]
+    return psutil.Process(room.process.pid).memory_info().rss / 1e6
 
 
 if __name__ == "__main__":

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from playwright.sync_api import Page, sync_playwright
 
-from tests.e2e.conftest import ARGUMENTS
+from tests.e2e.conftest import ARGUMENTS, PATIENCE
 from tests.e2e.dashboard import Server
 
 
@@ -37,6 +37,7 @@ def browse(script: str = "") -> Iterator[Page]:
             args=ARGUMENTS,
             viewport={"width": 1440, "height": 900},
         )
+        context.set_default_timeout(PATIENCE)
         context.add_init_script(script)
         yield context.pages[0]
         context.close()

@@ -35,17 +35,18 @@ STARTED, BET, COURSE = "race.started", "race.bet", "race.course"
 
 def recorded_race() -> None:
     """Once it is started it goes on by itself until all lanes are through."""
+    course = next(iter(RACES))
     with st.container(horizontal=True, vertical_alignment="bottom"):
-        course = st.segmented_control(
-            "Course",
-            list(RACES),
-            default=next(iter(RACES)),
-            required=True,
-            format_func=lambda name: RACES[name].title,
-            key=COURSE,
-            bind="query-params",
-            on_change=_reset,
-        )
+        if len(RACES) > 1:
+            course = st.segmented_control(
+                "Course",
+                list(RACES),
+                default=course,
+                required=True,
+                format_func=lambda name: RACES[name].title,
+                key=COURSE,
+                on_change=_reset,
+            )
         reset_button("race.reset", _reset)
         presenter_switch()
     looks = _looks(course)
