@@ -56,6 +56,11 @@ def prepare() -> None:
             gc.freeze()
 
 
+def prepared() -> bool:
+    """Whether ``prepare`` has nothing left to do, so that nobody has to wait for it."""
+    return not _IMPORTING.locked() and "kd_core.distillation.pipeline" in sys.modules
+
+
 def distil_handler(row: RunRow, on_event: OnEvent, control: Control) -> Report:
     """The four steps, or what is left of them. Checks disk and memory before each training."""
     from kd_core import distill

@@ -151,3 +151,10 @@ STEP_NAMES: dict[Stage, str] = {
     stage: f"{number} {'Distill' if stage == 'distil' else stage.capitalize()}"
     for number, stage in enumerate(STAGES, start=1)
 }
+STEP_SENTENCES: dict[Stage, str] = {
+    "teach": "A large model, the teacher, learns the task from labelled texts.",
+    "record": "The teacher reads every text once, and its probabilities are kept.",
+    "distil": "A small student learns from the labels and from those probabilities; its control, from labels "
+    "alone.",
+    "validate": "Teacher, student and the same student trained alone are compared on texts none has seen.",
+}

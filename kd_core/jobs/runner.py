@@ -24,7 +24,15 @@ from kd_core.jobs.runner_state import RunnerState
 from kd_core.jobs.states import ACTIVE, RESUMABLE, Command, JobKind, Status
 from kd_core.system import paths
 from kd_core.system.control import Control
-from kd_core.system.process import alive, fate, give_memory_back, machine_lock, owner, yield_to_pages
+from kd_core.system.process import (
+    alive,
+    calm_torch,
+    fate,
+    give_memory_back,
+    machine_lock,
+    owner,
+    yield_to_pages,
+)
 
 if TYPE_CHECKING:
     from kd_core.distillation.report import Report
@@ -180,7 +188,7 @@ class Runner:
     def __init__(
         self, store: Store, handlers: Mapping[JobKind, Handler], *, prepare: Callable[[], None] = lambda: None
     ) -> None:
-        """``prepare`` is called once on the runner's thread: the place to import what takes seconds."""
+        """``prepare`` is called once, before the first run: the place to import what takes seconds."""
         self._store, self._handlers, self._prepare = store, handlers, prepare
         self._job: Job | None = None
         self._closing = threading.Event()
@@ -273,10 +281,13 @@ class Runner:
     # The thread
 
     def _work(self) -> None:
+        calm_torch()
+        # At the priority of pages, which wait for it too: beside busy programs, this thread's gets nothing.
+        preparing = threading.Thread(target=self._prepare_first, name="kd-prepare", daemon=True)
+        preparing.start()
         with suppress(OSError):
             yield_to_pages()
-        with suppress(Exception):  # a run will say what is wrong, where somebody reads it
-            self._prepare()
+        preparing.join()
         next_sweep, pause = 0.0, LOOK_EVERY
         while not self._closing.is_set():
             try:
@@ -293,6 +304,10 @@ class Runner:
                 pause = min(2 * pause, LONGEST_PAUSE)
             self._wake.wait(pause)
             self._wake.clear()
+
+    def _prepare_first(self) -> None:
+        with suppress(Exception):  # a run will say what is wrong, where somebody reads it
+            self._prepare()
 
     def _sweep(self) -> None:
         """Here nothing runs now: a row that says so has lost its end to a database that was away."""

@@ -80,13 +80,19 @@ def give_memory_back() -> None:
             ctypes.CDLL("libc.so.6").malloc_trim(0)
 
 
-def yield_to_pages() -> None:
-    """Leave the processor to whoever draws pages. Called before torch starts threads, which inherit it."""
+def calm_torch() -> None:
+    """Settings that its libraries read when they are loaded, so that pages are drawn beside them."""
     # Threads that wait for each other by spinning keep pages off the cores: p95 of a rerun was 118 ms, and is
     # 93 with this; a step 31 and 33 ms. Waiting asleep would help no more, and cost 13 ms a step.
     os.environ.setdefault("GOMP_SPINCOUNT", "1000")
     # Kernels that oneDNN keeps for the shapes it has met: half its default costs no speed, and 100 MB less.
     os.environ.setdefault("ONEDNN_PRIMITIVE_CACHE_CAPACITY", "512")
+    if sys.platform != "linux":  # a thread has no priority of its own
+        os.environ.setdefault("OMP_NUM_THREADS", str(max(1, (os.cpu_count() or 2) - 1)))
+
+
+def yield_to_pages() -> None:
+    """Leave the processor to whoever draws pages. Called before torch starts threads, which inherit it."""
     if sys.platform == "linux":
         thread = threading.get_native_id()
         os.setpriority(os.PRIO_PROCESS, thread, NICENESS)
@@ -95,8 +101,6 @@ def yield_to_pages() -> None:
         # 1.5. The price: beside programs that want all cores, training all but stands still.
         with suppress(OSError):  # a sandbox that forbids it
             os.sched_setscheduler(thread, os.SCHED_IDLE, os.sched_param(0))
-    else:  # a thread has no priority of its own
-        os.environ.setdefault("OMP_NUM_THREADS", str(max(1, (os.cpu_count() or 2) - 1)))
 
 
 def is_loopback(host: str) -> bool:

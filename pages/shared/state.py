@@ -21,7 +21,7 @@ def store() -> Store:
 
 @st.cache_resource(show_spinner=False, on_release=Runner.close)
 def runner() -> Runner:
-    """The one background runner of this process. It imports torch on its thread, from the first visit on.
+    """The one background runner of this process. It imports torch beside it, from the first visit on.
 
     ``runner.clear()`` closes it.
     """

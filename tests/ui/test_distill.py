@@ -5,9 +5,11 @@ from __future__ import annotations
 import json
 import os
 import re
+import sys
 from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
+from types import SimpleNamespace
 
 from tests import ROOT, SAMPLES
 
@@ -17,6 +19,7 @@ os.environ["HF_HUB_OFFLINE"] = "1"
 import pytest
 from streamlit.testing.v1 import AppTest
 
+from kd_core import job_kinds
 from kd_core.config import DistillConfig, TaskConfig, slider
 from kd_core.data import uploads
 from kd_core.data.uploads import Upload
@@ -29,6 +32,7 @@ from kd_core.distillation.events import (
     Step,
     TrainingStarted,
 )
+from kd_core.job_kinds import prepare
 from kd_core.jobs.store import Store
 from pages.shared.run_form import consent, plan
 from pages.shared.run_form.link import form_link, key
@@ -41,14 +45,16 @@ App = Callable[..., AppTest]
 
 @pytest.fixture(autouse=True)
 def _speed(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A machine whose speed is known."""
+    """A machine whose speed is known, and which has imported torch."""
     monkeypatch.setattr(plan, "calibrate", lambda: 1e12)
+    prepare()
 
 
 def texts(test: AppTest) -> str:
     """All that a person reads, in order of kind."""
     kinds = (test.title, test.subheader, test.markdown, test.caption, test.info, test.warning, test.error)
-    return "\n".join(element.value for elements in kinds for element in elements)
+    said = [element.value for elements in kinds for element in elements]
+    return "\n".join([*said, *(expander.label for expander in test.expander)])
 
 
 def widget(test: AppTest, kind: str, place: str):
@@ -78,8 +84,9 @@ def test_the_form_says_how_large_everything_is(app: App) -> None:
     assert "1,256 training texts · 5 classes · 524 test texts · 12,000 transfer texts" in said
     assert "22.7 M parameters · 90.9 MB · 52 % embeddings" in said
     assert "2.7 M parameters · 10.7 MB · 85 % embeddings" in said
-    assert "1 Teach" in said
-    assert "4 Validate" in said
+    assert re.search(r"\*\*1 Teach\*\* · \d+ s", said)
+    assert re.search(r"\*\*4 Validate\*\* · \d", said)
+    assert "The teacher reads every text once" in said
     assert test.button(key="distill.start").label.startswith("Start distillation · ")
 
 
@@ -115,6 +122,43 @@ def test_the_form_shows_how_temperature_softens_a_real_answer(app: App) -> None:
     before = likeliest(test)
     widget(test, "slider", "objective.temperature").set_value(float(slider("objective.temperature")[1])).run()
     assert 20 < likeliest(test) < before, "nearer to a fifth for each of five classes"
+
+
+def test_what_matters_most_chooses_a_student(app: App) -> None:
+    test = app(PAGE)
+    assert test.button_group(key="distill.outcome").value == "Smallest"
+    test.button_group(key="distill.outcome").set_value("Most accurate").run()
+    assert widget(test, "selectbox", "student.model").value == "half"
+    assert "12.2 M parameters" in texts(test)
+    widget(test, "selectbox", "student.model").select("medium").run()
+    assert test.button_group(key="distill.outcome").value is None
+    assert widget(test, "selectbox", "student.model").value == "medium"
+
+
+def test_alpha_draws_how_the_loss_is_split(app: App) -> None:
+    test = app(PAGE)
+    assert {"teacher 70 %", "labels 30 %"} <= {caption.value for caption in test.caption}
+    widget(test, "slider", "objective.alpha").set_value(0.9).run()
+    assert {"teacher 10 %", "labels 90 %"} <= {caption.value for caption in test.caption}
+    (drawn,) = (html.proto.body for html in test.get("html") if "flex:" in html.proto.body)
+    assert "flex:0.1000 0 0;background:#4C5FD5" in drawn
+    assert "flex:0.9000 0 0;background:#7A8594" in drawn
+
+
+def test_on_a_cold_server_the_form_is_there_and_can_start_before_torch_is(
+    app: App, store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    modules = {
+        name: module for name, module in sys.modules.items() if name != "kd_core.distillation.pipeline"
+    }
+    monkeypatch.setattr(job_kinds, "sys", SimpleNamespace(modules=modules))
+    test = app(PAGE)
+    assert not test.exception
+    assert "sizes and times follow in some seconds" in texts(test)
+    assert "training texts" not in texts(test)
+    test.button(key="distill.start").click().run()
+    assert [run.status for run in store.runs()] == ["queued"]
+    monkeypatch.undo()
 
 
 def test_the_doctor_speaks_before_the_start(app: App) -> None:

@@ -13,6 +13,7 @@ from kd_core.config import DistillConfig
 from kd_core.distillation.events import StageStarted
 from kd_core.jobs.recorder import Recorder
 from kd_core.jobs.store import Store
+from kd_core.learn.lessons import lessons
 from pages.shared.state import runner
 from tests import SAMPLES
 
@@ -49,7 +50,13 @@ def test_a_fresh_home_says_what_to_do_first(app: App) -> None:
         "**4 Validate**",
     ]
     assert "**No runs yet**" in texts(home)
-    assert labels(home) == ["Set up a distillation"]
+    assert labels(home) == ["New here? 10-minute lesson", "Set up a distillation"]
+
+
+def test_who_is_new_gets_to_the_first_lesson(app: App) -> None:
+    (lesson,) = (link for link in app().get("page_link") if link.proto.label.startswith("New here?"))
+    assert lesson.proto.page == "lessons"
+    assert lesson.proto.query_string == f"lesson={next(iter(lessons()))}"
 
 
 def test_the_demo_is_queued_once(app: App, store: Store) -> None:
@@ -80,8 +87,8 @@ def test_the_last_runs_lead_to_their_reports(app: App, store: Store) -> None:
     store.save_report(FIRST, report())
     store.set_status(FIRST, "done")
     home = app()
-    assert labels(home) == ["**First**", "All runs"]
-    link = home.get("page_link")[0].proto
+    assert labels(home)[1:] == ["**First**", "All runs"]
+    link = home.get("page_link")[1].proto
     assert (link.page, link.query_string) == ("report", f"run={FIRST}")
     assert [(metric.label, metric.value) for metric in home.metric] == [
         ("Teacher", "89.5 %"),
@@ -109,7 +116,7 @@ def test_a_run_that_ended_early_says_why(
     store.set_status(FIRST, status, error)
     home = app()
     assert any(shown in text for text in texts(home))
-    assert labels(home)[0] == "**bbc-headlines: minilm-l6 → tiny**"  # it has no name
+    assert labels(home)[1] == "**bbc-headlines: minilm-l6 → tiny**"  # it has no name
 
 
 @pytest.mark.parametrize(

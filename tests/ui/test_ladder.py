@@ -13,6 +13,7 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 from kd_core.data import uploads
+from kd_core.job_kinds import prepare
 from kd_core.jobs.store import Store
 from kd_core.search.ladder import LadderConfig, LadderResult, Rung
 from pages.shared.run_form import plan
@@ -50,8 +51,9 @@ App = Callable[..., AppTest]
 
 @pytest.fixture(autouse=True)
 def _speed(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A machine whose speed is known."""
+    """A machine whose speed is known, and which has imported torch."""
     monkeypatch.setattr(plan, "calibrate", lambda: 1e12)
+    prepare()
 
 
 def ladder(store: Store, rungs: tuple[Rung, ...], status: str) -> None:

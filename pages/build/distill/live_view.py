@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from datetime import datetime
 
 import pandas as pd
@@ -12,7 +13,7 @@ from kd_core.distillation import events, roles
 from kd_core.distillation.events import Stage
 from kd_core.distillation.roles import Role
 from kd_core.errors import KDError
-from kd_core.jobs.states import PENDING
+from kd_core.jobs.states import ACTIVE, PENDING
 from kd_core.jobs.store import RunRow, StageRow
 from kd_core.system import formatting
 from pages.shared import addresses
@@ -41,13 +42,22 @@ def live_view(run: RunRow) -> None:
     st.fragment(_view, run_every=2 if run.status in PENDING else None)(run.id, run.status)
 
 
-def stepper(stages: dict[Stage, tuple[str, str]]) -> None:
-    """The four steps in a row: state and a few words for each. Two by two on a phone."""
-    with st.container(horizontal=True, gap="xsmall"):
+def stepper(
+    stages: Mapping[Stage, tuple[str, str]], *, inside: Mapping[Stage, Callable[[], None]] | None = None
+) -> None:
+    """The four steps as a timeline: state and a few words for each, and what it does for who opens it.
+
+    ``inside`` draws what belongs to a step that is under way, which is open then.
+    """
+    inside = inside or {}
+    with st.container(gap=None):
         for stage, (state, text) in stages.items():
-            with st.container(width=122, gap=None):
-                st.markdown(f"{ICONS[state]} **{events.STEP_NAMES[stage]}**")
-                st.caption(text)
+            label = f"**{events.STEP_NAMES[stage]}** · {text}"
+            with st.expander(label, expanded=stage in inside, icon=ICONS[state], type="step"):
+                if stage in inside:
+                    inside[stage]()
+                else:
+                    st.caption(events.STEP_SENTENCES[stage])
 
 
 def _view(run_id: str, status_before: str) -> None:
@@ -59,15 +69,18 @@ def _view(run_id: str, status_before: str) -> None:
         if run.status == "queued":
             _queue(run)
             return
-        stepper({row.stage: (row.state, _step_text(run, row)) for row in store().stages(run_id)})
+        rows = store().stages(run_id)
+        current = next((row.stage for row in rows if row.state in ACTIVE), None)
+        inside = {current: lambda: _progress(run)} if current and run.status in PENDING else {}
+        stepper({row.stage: (row.state, _step_text(run, row)) for row in rows}, inside=inside)
         for entry in store().events(run.id):
             if isinstance(entry.event, events.Note):
                 st.info(escape(entry.event.text), icon=":material/info:")
         role = _shown_role(run)
-        if run.status in PENDING:
-            _progress(run)
-        else:
+        if run.status not in PENDING:
             _ending(run, began=role is not None)
+        elif not inside:  # between two steps
+            _progress(run)
         if role:
             _curves(run, role)
     except KDError as error:  # deleted in another tab, or the database cannot be reached now

@@ -4,6 +4,7 @@ import streamlit as st
 
 from kd_core.config import DistillConfig
 from kd_core.errors import ConfigError, KDError
+from kd_core.job_kinds import prepared
 from kd_core.jobs.states import ACTIVE, PENDING
 from kd_core.jobs.store import RunRow
 from kd_core.system import formatting
@@ -11,7 +12,7 @@ from pages.build.distill.ladder import choose_ladder, chosen_ladder, ladder_view
 from pages.build.distill.live_view import live_view
 from pages.build.distill.plan_view import show_plan, sizes
 from pages.shared.run_form.consent import consent
-from pages.shared.run_form.models import choose_student, choose_task, choose_teacher
+from pages.shared.run_form.models import choose_outcome, choose_student, choose_task, choose_teacher
 from pages.shared.run_form.objective import choose_objective, choose_rest
 from pages.shared.run_form.plan import estimate_of, plan_of, start
 from pages.shared.state import store
@@ -32,6 +33,12 @@ def chosen_run() -> RunRow | None:
     return next(iter(store().runs(kind="distil", status=ACTIVE, limit=1)), None)
 
 
+def wait_until_prepared() -> None:
+    """Draws the page anew once what needs torch can be said; until then it shows skeletons."""
+    if prepared():
+        st.rerun()
+
+
 st.title("Distill", anchor=False)
 st.markdown("Choose a task, a large teacher and a small student. See what will happen, then start.")
 run, ladder, failure = None, None, None
@@ -50,23 +57,27 @@ with left:
     task_line = st.empty()
     teacher = choose_teacher()
     teacher_line = st.empty()
+    choose_outcome()
     student = choose_student()
     student_line = st.empty()
     objective = choose_objective()
     with st.expander("Advanced settings", icon=":material/tune:"):
         rest = choose_rest(task)
-    action = st.container()
+    smallest = st.container(key="distill.smallest")
+    action = st.container(key="distill.action")  # in view wherever the form is: see app.css
 
 given = {"task": task, "teacher": teacher, "student": student, "objective": objective}
 problems: tuple[str, ...] = ()
-plan = expected = None
+config = plan = expected = None
+getting_ready = False
 try:
-    config = DistillConfig.from_dict(
+    wanted = DistillConfig.from_dict(
         {section: values | given.get(section, {}) for section, values in rest.items()}
     )
     with action:
-        agreed = consent(config)
-    if agreed:
+        config = wanted if consent(wanted) else None
+    getting_ready = config is not None and not prepared()
+    if config and not getting_ready:
         plan = plan_of(config)
         expected = estimate_of(plan)
 except ConfigError as error:
@@ -85,6 +96,13 @@ if plan:
     )
     teacher_line.caption(lends + sizes(plan.teacher))
     student_line.caption(sizes(plan.student))
+elif getting_ready:
+    for line in (task_line, teacher_line, student_line):
+        line.skeleton(height=20)
+
+if config and plan and not config.task.knowledge:  # a file of answers has no accuracy to keep
+    with smallest:
+        choose_ladder(config, plan)
 
 with action:
     for problem in problems:
@@ -95,19 +113,17 @@ with action:
         type="primary",
         icon=":material/play_arrow:",
         width="stretch",
-        disabled=not expected,
+        disabled=config is None or bool(problems),
     )
     if under_way:
         st.caption(":material/schedule: A run uses this machine. Yours will wait in the queue, then start.")
-    if clicked and plan and expected:
+    if clicked and config:
         try:
             st.query_params["run"] = start(config, expected)
         except KDError as error:
             st.error(escape(error), icon=":material/error:")
         else:
             st.rerun()
-    if plan and not config.task.knowledge:  # a file of answers has no accuracy to keep
-        choose_ladder(config, plan)
 
 with right:
     if failure:
@@ -127,3 +143,9 @@ with right:
     elif plan and expected:
         st.subheader("Your next run" if run else "What will happen", anchor=False)
         show_plan(plan, expected)
+    elif getting_ready:
+        st.subheader("What will happen", anchor=False)
+        st.caption("Getting ready: sizes and times follow in some seconds. You can start already.")
+        st.skeleton(height=150)
+        st.skeleton(height=250)
+        st.fragment(wait_until_prepared, run_every=0.5)()

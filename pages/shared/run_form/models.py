@@ -9,7 +9,7 @@ import streamlit as st
 from kd_core.config import Architecture, StudentConfig, TeacherConfig
 from kd_core.data import uploads
 from kd_core.data.bundled import TASKS
-from kd_core.models.presets import STUDENTS, TEACHERS
+from kd_core.models.presets import OUTCOMES, STUDENTS, TEACHERS
 from pages.shared.fields import field
 from pages.shared.run_form.consent import typed
 from pages.shared.run_form.link import OF_THE_RUN, key
@@ -49,6 +49,32 @@ def choose_teacher() -> dict[str, Any]:
     if values["model"] == "scratch":
         values |= _sizes(TeacherConfig, "teacher")
     return values
+
+
+def choose_outcome() -> None:
+    """What is wanted most, which chooses the student below it; nothing is marked for another one."""
+    place, chosen = key("student.model"), "distill.outcome"
+    student = st.session_state.get(place) or st.query_params.get(place) or StudentConfig().model
+    st.session_state[chosen] = next((name for name, model in OUTCOMES.items() if model == student), None)
+
+    def take() -> None:
+        if outcome := st.session_state[chosen]:
+            st.session_state[place] = OUTCOMES[outcome]
+
+    said = "; ".join(f"{name}: {model}, {_in_short(model)}" for name, model in OUTCOMES.items())
+    st.segmented_control(
+        "What matters most",
+        list(OUTCOMES),
+        key=chosen,
+        on_change=take,
+        width="stretch",
+        help=f"Chooses a student. {said}.",
+    )
+
+
+def _in_short(student: str) -> str:
+    description = STUDENTS[student].description
+    return description[:1].lower() + description[1:]
 
 
 def choose_student() -> dict[str, Any]:

@@ -76,14 +76,18 @@ def outlook_of(config: SearchConfig) -> Outlook:
     return outlook(config, read_task(task, changes), vocabulary, _past(), _calibrated)
 
 
-def start(config: DistillConfig, expected: Estimate, *, name: str = "") -> str:
-    """The id of the run. A second click, or a second tab, finds the one that is under way."""
+def start(config: DistillConfig, expected: Estimate | None, *, name: str = "") -> str:
+    """The id of the run. A second click, or a second tab, finds the one that is under way.
+
+    ``expected`` None: nobody could say yet how long it takes.
+    """
     wanted = config.model_dump(mode="json")
     for run in store().runs(status=PENDING):
         if run.config == wanted:
             return run.id
     run_id = runner().submit(config, name)
-    store().write(run_id, [(datetime.now(UTC), Estimated(expected.seconds, expected.work))])
+    if expected:
+        store().write(run_id, [(datetime.now(UTC), Estimated(expected.seconds, expected.work))])
     return run_id
 
 

@@ -3,20 +3,15 @@
 import streamlit as st
 
 from kd_core.config import DistillConfig
+from kd_core.distillation.events import STAGES, STEP_NAMES, STEP_SENTENCES
 from kd_core.errors import KDError
 from kd_core.jobs.states import PENDING
+from kd_core.learn.lessons import lessons
 from pages.shared import addresses
 from pages.shared.state import runner, store
 from pages.shared.style import ASSETS
 from pages.shared.text import escape
 from pages.start.home.recent_runs import recent_runs
-
-STEPS = (
-    ("1 Teach", "A large model, the teacher, learns the task from labelled texts."),
-    ("2 Record", "The teacher reads every text once, and its probabilities are kept."),
-    ("3 Distill", "A small student learns from the labels and from those probabilities."),
-    ("4 Validate", "Teacher, student and the same student trained alone are compared."),
-)
 
 
 def start_demo() -> str:
@@ -44,6 +39,13 @@ clicked = action.button(
     width="stretch",
     help="Teaches, records, distills and validates on BBC headlines. Everything comes with KD Studio.",
 )
+first = next(iter(lessons().values()))
+action.page_link(
+    addresses.LESSONS,
+    label=f"New here? {first.minutes}-minute lesson",
+    icon=":material/cast_for_education:",
+    query_params={"lesson": first.name},
+)
 if clicked:
     try:
         run_id = start_demo()
@@ -52,15 +54,18 @@ if clicked:
     else:
         st.switch_page(addresses.DISTILL, query_params={"run": run_id})
 
-drawing = "Texts go to the teacher, whose soft labels teach the student together with the hard labels."
+drawing = (
+    "Texts go to the teacher, which learns from their hard labels. Its soft labels and the hard labels teach "
+    "the student; the control, the same student alone, learns from the hard labels only."
+)
 st.container(key="home.wide").image(ASSETS / "flow.svg", width="stretch", alt=drawing)
 st.container(key="home.tall").image(ASSETS / "flow-tall.svg", width="stretch", alt=drawing)
 
 st.subheader("How it works", anchor=False)
-for column, (name, line) in zip(st.columns(4), STEPS, strict=True):
+for column, stage in zip(st.columns(4), STAGES, strict=True):
     with column.container(border=True, height="stretch", gap="xsmall"):
-        st.markdown(f"**{name}**")
-        st.caption(line)
+        st.markdown(f"**{STEP_NAMES[stage]}**")
+        st.caption(STEP_SENTENCES[stage])
 
 st.subheader("Recent runs", anchor=False)
 try:
