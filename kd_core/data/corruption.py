@@ -9,6 +9,7 @@ from kd_core.data.words import WORD
 
 TYPO_RATE = 1 / 12  # of the letters
 DROP_RATE = 0.2  # of the words
+CORRUPTION_SEED = 0  # of the copies on which runs are judged
 
 _ROWS = ("qwertyuiop", "asdfghjkl", "zxcvbnm")
 

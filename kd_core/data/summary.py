@@ -1,14 +1,18 @@
-"""What a task looks like: how many texts and classes, how long, and some of them to read."""
+"""What a task looks like: how many texts and classes, how long, some to read, and what is doubtful."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
+import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
+from kd_core.data.checks import Check, examine
 from kd_core.data.task import Task
 
 EXAMPLES = 8  # of each class
+TRANSFER = 40  # from all over the transfer set
 # Texts without spaces between their words (Chinese, say) are measured in characters.
 LONGEST_WORD = 12  # on average
 
@@ -19,7 +23,8 @@ class Summary:
 
     ``balance`` counts those of each class (its index) in train, validation and test (its columns).
     ``lengths`` has the length of every labelled text, in ``unit``: words or characters. ``examples`` are
-    training texts with their label.
+    training texts with their label, ``transfer`` some of the transfer texts; the index of both is their place
+    in the split. Of a teacher that is a file, both have its answers too, as ``with_answers`` adds them.
     """
 
     name: str
@@ -29,7 +34,9 @@ class Summary:
     lengths: pd.Series[int]
     unit: str
     examples: pd.DataFrame
+    transfer: pd.DataFrame
     notes: tuple[str, ...]
+    checks: tuple[Check, ...]
 
 
 def summarise(task: Task) -> Summary:
@@ -39,6 +46,12 @@ def summarise(task: Task) -> Summary:
     rows["label"] = rows["label"].map(dict(enumerate(task.labels)))
     unit, lengths = _lengths(rows["text"])
     train = rows.loc[rows["split"] == "train", ["label", "text"]]
+    examples = train.groupby("label").head(EXAMPLES)
+    places = np.unique(np.linspace(0, len(task.transfer) - 1, TRANSFER, dtype=int)) if task.transfer else []
+    transfer = pd.DataFrame({"text": task.transfer.select(places)["text"][:]}, index=places)
+    if task.answers:
+        examples = with_answers(examples, task.answers.of(examples["text"]), task.labels)
+        transfer = with_answers(transfer, task.answers.of(transfer["text"]), task.labels)
     return Summary(
         name=task.name,
         labels=task.labels,
@@ -46,9 +59,21 @@ def summarise(task: Task) -> Summary:
         balance=pd.crosstab(rows["label"], rows["split"]).reindex(index=task.labels, columns=list(splits)),
         lengths=lengths.reset_index(drop=True),
         unit=unit,
-        examples=train.groupby("label").head(EXAMPLES).reset_index(drop=True),
+        examples=examples,
+        transfer=transfer,
         notes=task.notes,
+        checks=examine(task),
     )
+
+
+def with_answers(texts: pd.DataFrame, logits: NDArray[np.floating], labels: tuple[str, ...]) -> pd.DataFrame:
+    """``texts`` with what a teacher says of each and how sure it is (%), by its logits (texts, classes)."""
+    from scipy.special import softmax
+
+    if not len(texts):
+        return texts
+    sure = 100 * softmax(np.asarray(logits, dtype=np.float64), axis=1).max(axis=1)
+    return texts.assign(teacher=np.array(labels)[logits.argmax(axis=1)], sure=sure)
 
 
 def _lengths(texts: pd.Series[str]) -> tuple[str, pd.Series[int]]:

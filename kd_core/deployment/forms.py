@@ -18,13 +18,12 @@ from transformers import AutoModelForSequenceClassification, AutoTokenizer, PreT
 
 from kd_core.config import DistillConfig
 from kd_core.data.bundled import TASKS, load_bundled
-from kd_core.data.corruption import corrupted
+from kd_core.data.corruption import CORRUPTION_SEED, corrupted
 from kd_core.deployment.onnx import open_session, to_int8, to_onnx
 from kd_core.deployment.runtimes import Runtime
 from kd_core.distillation import run_folder
 from kd_core.distillation.report import Report
 from kd_core.distillation.roles import Role
-from kd_core.distillation.validate import CORRUPTION_SEED
 from kd_core.errors import DataError, RunError
 from kd_core.models.inference import Logits
 from kd_core.models.size import size_mb

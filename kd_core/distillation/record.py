@@ -12,12 +12,11 @@ from datasets import Dataset
 
 from kd_core.data.task import Answers, Task, content_hash
 from kd_core.distillation.events import Progress
+from kd_core.distillation.recorded_answers import FILE, KIND
 from kd_core.distillation.run import Run, Trained
 from kd_core.models.inference import CHUNK, Logits, encode, predict_chunks
 from kd_core.models.loading import model_hash
 from kd_core.system import parallel
-
-FILE = "logits.arrow"
 
 
 def record(run: Run, teacher: Trained) -> tuple[Dataset, bool]:
@@ -30,7 +29,7 @@ def record(run: Run, teacher: Trained) -> tuple[Dataset, bool]:
     task = run.task
     answers = task.answers
     place = run.place(
-        "knowledge",
+        KIND,
         model=task.fingerprint if answers else model_hash(teacher.model, teacher.tokenizer),
         texts=[content_hash(task.train), content_hash(task.transfer)],
         max_length=run.max_length,

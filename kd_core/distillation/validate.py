@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from safetensors.numpy import load_file, save_file
 from transformers import PreTrainedModel
 
-from kd_core.data.corruption import corrupted
+from kd_core.data.corruption import CORRUPTION_SEED, corrupted
 from kd_core.data.task import Task, content_hash, labelled
 from kd_core.distillation.balance import class_weights
 from kd_core.distillation.comparison import Verdict, f1_verdict, verdict
@@ -42,7 +42,6 @@ from kd_core.models.size import model_size, size_mb
 from kd_core.models.vocabulary import share_unknown
 from kd_core.system.atomic import fetch
 
-CORRUPTION_SEED = 0
 NO_COSTS = {"params": None, "embedding_params": None, "size_mb": None}  # of a teacher that is a file
 OWN = ("test", "validation")  # of the sets that are scored; on the others nobody was to be good
 

@@ -10,12 +10,14 @@ import math
 import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
-from sklearn.feature_extraction.text import TfidfVectorizer
-from sklearn.linear_model import LogisticRegression
-from threadpoolctl import threadpool_limits
+
+if TYPE_CHECKING:  # a second, which whoever only asks for sizes or for another model need not wait
+    from sklearn.feature_extraction.text import TfidfVectorizer
+    from sklearn.linear_model import LogisticRegression
 
 FEATURES = 20_000  # of each kind, the most frequent
 WEIGHTS = 2_000_000  # of each kind, at most: fitting takes 25 times their memory
@@ -45,6 +47,9 @@ class TfidfBaseline:
         ``weights`` (classes,): what a text of each class counts, None: all the same.
         """
         from scipy import sparse
+        from sklearn.feature_extraction.text import TfidfVectorizer
+        from sklearn.linear_model import LogisticRegression
+        from threadpoolctl import threadpool_limits
 
         cut = [text[:CHARACTERS] for text in texts]
         rows = np.arange(len(cut))[:: math.ceil(sum(map(len, cut)) / LETTERS) or 1]

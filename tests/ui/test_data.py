@@ -12,6 +12,7 @@ from kd_core.config import DistillConfig, TaskConfig
 from kd_core.data import uploads
 from kd_core.data.uploads import SavedTask, Upload
 from kd_core.errors import DataError
+from kd_core.job_kinds import prepare
 from kd_core.jobs.store import Store
 from pages.shared.upload import plain_words
 from tests import ROOT
@@ -19,6 +20,7 @@ from tests import ROOT
 PAGE = "build/data/page.py"
 SAMPLE = ROOT / "assets" / "samples" / "support-messages.csv"
 ROWS = "".join(f"Good film number {i},pos\nBad film number {i},neg\n" for i in range(10))
+WORDS = [f"{one}{two}" for one in ("blue", "red", "old", "new") for two in "abcde"]
 FILMS = f"text,label\n{ROWS}"
 
 Open = Callable[..., AppTest]
@@ -73,6 +75,32 @@ def test_the_page_says_what_it_is_for_and_shows_the_demo_task(app: Open) -> None
     assert set(examples["label"]) == {"business", "entertainment", "politics", "sports", "tech"}
 
 
+def test_what_was_looked_for_is_a_list_of_checks(app: Open) -> None:
+    rows = "".join(f"Good film number {WORDS[i]},pos\nBad film number {WORDS[i]},neg\n" for i in range(20))
+    saved = saved_films(content=f"text,label\n{rows}Odd film,pos\nOdd film,neg\nOdd film,neg\n")
+    test = run(app(PAGE).selectbox(key="data.task").set_value(saved.id))
+    passed = [line for line in values(test.markdown) if line.startswith(":material/check_circle:")]
+    found = [box for box in test.tabs[0].expander if box.label.startswith("**")]
+    names = [line.split()[1] for line in passed] + [box.label.split("**")[1] for box in found]
+    assert len(names) == 5
+    (conflict,) = (box for box in found if box.label.startswith("**Conflicting labels**"))
+    assert plain(conflict.label) == "**Conflicting labels**: 1 text has more than one label."
+    assert conflict.markdown[0].value.startswith("**What to do.** Nobody can get both right.")
+    assert set(conflict.dataframe[0].value["Labels"][0].split(", ")) == {"neg", "pos"}
+
+
+def test_transfer_texts_stand_beside_the_labelled_ones(app: Open) -> None:
+    test = app(PAGE)
+    labelled, transfer = test.tabs[0].dataframe
+    assert len(labelled.value) == len(transfer.value) == 40
+    assert "teacher" not in transfer.value
+    assert any("once a run on this task has recorded it" in caption for caption in values(test.caption))
+    test = run(app(PAGE).button(key="data.sample.answers-some-gold.csv").click())
+    answered = test.tabs[2].dataframe[-1].value
+    assert set(answered["teacher"]) <= {"billing", "delivery", "technical"}
+    assert answered["sure"].between(33, 100).all()
+
+
 def test_a_link_opens_a_task(app: Open) -> None:
     test = app(PAGE, **{"data.task": "bbc-articles"})
     assert test.selectbox(key="data.task").value == "bbc-articles"
@@ -80,6 +108,7 @@ def test_a_link_opens_a_task(app: Open) -> None:
 
 
 def test_use_this_task_fills_in_the_form(app: Open) -> None:
+    prepare()
     saved = saved_films()
     test = run(app(PAGE).selectbox(key="data.task").set_value(saved.id))
     test = run(test.button(key="data.use").click())

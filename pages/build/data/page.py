@@ -6,6 +6,7 @@ from kd_core.config import DistillConfig, TaskConfig
 from kd_core.data import load_task, uploads
 from kd_core.data.bundled import ORIGINS, TASKS
 from kd_core.data.summary import Summary, summarise
+from kd_core.distillation.recorded_answers import RecordedAnswers, recorded_answers
 from kd_core.errors import DataError, KDError
 from kd_core.jobs import deletion
 from kd_core.system.paths import app_folder
@@ -29,6 +30,13 @@ VIEWS = ("Tasks", "Upload your own", "Answers of a teacher", "Doubtful labels", 
 )
 def look_at(config: TaskConfig) -> Summary:
     return summarise(load_task(config))
+
+
+def known(config: TaskConfig, summary: Summary) -> RecordedAnswers | None:
+    """What the teacher of the newest run on this task has said of its texts."""
+    done = store().runs(kind="distil", status=("done",), limit=50)
+    rows = summary.sizes["train"] + summary.sizes["transfer"]
+    return recorded_answers(config, rows, [(run.id, run.config) for run in done])
 
 
 def show_next(view: str, task: str) -> None:
@@ -66,7 +74,8 @@ with look:
         if chosen in TASKS:
             st.write(f"{TASKS[chosen]}.")
             st.caption(ORIGINS[chosen].credit)
-        show_task(look_at(config), key="data.look")
+        summary = look_at(config)
+        show_task(summary, key="data.look", answers=None if config.knowledge else known(config, summary))
         if chosen in saved:
             st.caption("You uploaded this task. Its files stay on this machine, in")
             st.code(config.name, language=None, wrap_lines=True)

@@ -1,11 +1,13 @@
-"""A task at a glance: sizes, classes, lengths, examples."""
+"""A task at a glance: sizes, what is doubtful, texts to read, classes and lengths."""
 
 from __future__ import annotations
 
+import pandas as pd
 import streamlit as st
 
 from kd_core import figures
-from kd_core.data.summary import Summary
+from kd_core.data.summary import Summary, with_answers
+from kd_core.distillation.recorded_answers import RecordedAnswers
 from pages.shared.charts import chart, is_dark
 from pages.shared.text import escape, term
 
@@ -17,14 +19,20 @@ SIZES = {
 }
 
 
-def show_task(summary: Summary, *, key: str) -> None:
+def show_task(
+    summary: Summary,
+    *,
+    key: str,
+    answers: RecordedAnswers | None = None,
+) -> None:
+    """``answers``: of a teacher that has learned this task before."""
     sizes = {SIZES[split]: count for split, count in summary.sizes.items()}
     sizes[("Classes", "Labels that a text can have")] = len(summary.labels)
     with st.container(horizontal=True, gap="small"):
         for (label, meaning), count in sizes.items():
             st.metric(label, f"{count:,}", help=meaning, border=True)
-    for note in summary.notes:
-        st.caption(f":material/info: {escape(note)}")
+    _checks(summary, key)
+    _texts(summary, key, answers)
     left, right = st.columns(2, gap="medium")
     with left:
         chart(
@@ -39,18 +47,89 @@ def show_task(summary: Summary, *, key: str) -> None:
             alt=f"Half of the texts have {summary.lengths.median():,.0f} {summary.unit} or fewer, "
             f"the longest {summary.lengths.max():,}.",
         )
-    st.markdown("**Training texts to read**")
+
+
+def _checks(summary: Summary, key: str) -> None:
+    """What was looked for, a line each; what was found opens, and says what to do."""
+    st.markdown("**Checks**")
+    with st.container(gap="xsmall", key=f"{key}.checks"):
+        for number, check in enumerate(summary.checks):
+            if not check.found:
+                st.markdown(f":material/check_circle: {check.name}: {escape(_in_sentence(check.says))}")
+                continue
+            with st.expander(
+                f"**{check.name}**: {escape(_in_sentence(check.says))}", icon=":material/warning:"
+            ):
+                st.markdown(f"**What to do.** {check.todo}")
+                st.dataframe(
+                    check.examples,
+                    key=f"{key}.check.{number}",
+                    hide_index=True,
+                    alt=f"{check.name}: some of them",
+                    column_config={
+                        "Alike": st.column_config.NumberColumn(format="%.0f %%", width="small"),
+                        **dict.fromkeys(
+                            ("Text", "Test text", "Training text"), st.column_config.TextColumn(width="large")
+                        ),
+                    },
+                )
+        if summary.notes:
+            with st.expander("What was dropped, merged or cut while reading", icon=":material/info:"):
+                for note in summary.notes:
+                    st.caption(escape(note))
+
+
+def _texts(summary: Summary, key: str, answers: RecordedAnswers | None) -> None:
+    """Labelled texts, and beside them those that only a teacher labels."""
+    examples, transfer = summary.examples, summary.transfer
+    if answers:
+        after = summary.sizes["train"]
+        examples = with_answers(examples, answers.logits[examples.index], summary.labels)
+        transfer = with_answers(transfer, answers.logits[after + transfer.index], summary.labels)
+    left, right = st.columns(2, gap="medium")
+    with left:
+        st.markdown("**Training texts**, with a label each")
+        _table(examples, key=f"{key}.examples", alt="Training texts, some of each class")
+    with right:
+        st.markdown("**Transfer texts**, which only a teacher labels", help=term("transfer set"))
+        if len(transfer):
+            _table(transfer, key=f"{key}.transfer", alt="Transfer texts")
+        else:
+            st.info(
+                "This task has none. Texts of the same kind without labels often help more than anything "
+                "else: upload them as a transfer file.",
+                icon=":material/lightbulb:",
+            )
+    if "teacher" in transfer or "teacher" in examples:
+        st.caption(
+            f"The teacher's answers are those of the run {answers.run_id}."
+            if answers
+            else "The teacher's answers are those of the file."
+        )
+    elif len(transfer):
+        st.caption("What a teacher says of them stands here once a run on this task has recorded it.")
+
+
+def _table(texts: pd.DataFrame, *, key: str, alt: str) -> None:
     st.dataframe(
-        summary.examples,
-        key=f"{key}.examples",
+        texts,
+        key=key,
         hide_index=True,
         height=280,
         column_config={
-            "label": st.column_config.TextColumn("Label", width=140),
+            "label": st.column_config.TextColumn("Label", width=100),
+            "teacher": st.column_config.TextColumn("Teacher", width=100),
+            "sure": st.column_config.NumberColumn("Sure", format="%.0f %%", width=60),
             "text": st.column_config.TextColumn("Text", width="large"),
         },
-        alt="Training texts, some of each class",
+        column_order=[name for name in ("label", "teacher", "sure", "text") if name in texts],
+        alt=alt,
     )
+
+
+def _in_sentence(sentence: str) -> str:
+    """As what follows a colon; a number or a name stays."""
+    return sentence[:1].lower() + sentence[1:]
 
 
 def _classes_in_words(summary: Summary) -> str:

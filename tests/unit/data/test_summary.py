@@ -5,9 +5,13 @@ from __future__ import annotations
 import subprocess
 import sys
 
+import numpy as np
+import pandas as pd
+import pytest
+
 from kd_core.config import TaskConfig
 from kd_core.data import load_task
-from kd_core.data.summary import EXAMPLES, summarise
+from kd_core.data.summary import EXAMPLES, TRANSFER, summarise, with_answers
 from kd_core.data.task import Task, labelled, unlabelled
 
 
@@ -44,6 +48,23 @@ def test_a_class_that_a_split_lacks_counts_zero():
     assert summary.balance.loc["neg"].to_dict() == {"train": 1, "validation": 1, "test": 0}
     assert summary.notes == ("A note.",)
     assert summary.sizes["transfer"] == 0
+
+
+def test_transfer_texts_are_from_all_over_and_keep_their_place(tiny_task):
+    summary = summarise(tiny_task)
+    assert len(summary.transfer) == min(TRANSFER, len(tiny_task.transfer))
+    texts = tiny_task.transfer["text"][:]
+    assert [texts[place] for place in summary.transfer.index] == summary.transfer["text"].tolist()
+    train = tiny_task.train["text"][:]
+    assert [train[place] for place in summary.examples.index] == summary.examples["text"].tolist()
+
+
+def test_answers_beside_the_texts():
+    texts = pd.DataFrame({"text": ["a", "b"]}, index=[7, 9])
+    answered = with_answers(texts, np.log([[3.0, 1.0], [1.0, 4.0]]), ("neg", "pos"))
+    assert answered["teacher"].tolist() == ["neg", "pos"]
+    assert answered["sure"].tolist() == pytest.approx([75.0, 80.0])
+    assert answered.index.tolist() == [7, 9]
 
 
 def test_texts_without_spaces_are_measured_in_characters():

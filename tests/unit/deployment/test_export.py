@@ -17,12 +17,11 @@ import pytest
 from click.testing import CliRunner
 
 from kd_core import cli
-from kd_core.data.corruption import corrupted
+from kd_core.data.corruption import CORRUPTION_SEED, corrupted
 from kd_core.deployment import export, forms
 from kd_core.deployment.export import ExportConfig, check, export_run
 from kd_core.distillation.calibration import scaled
 from kd_core.distillation.events import Progress
-from kd_core.distillation.validate import CORRUPTION_SEED
 from kd_core.errors import ConfigError, RunError, Stopped
 from kd_core.jobs.store import Store
 from kd_core.system.control import Control
