@@ -27,7 +27,8 @@ if TYPE_CHECKING:  # torch comes with it
 
 MAX_CHARACTERS = 20_000  # more than any model reads, and what a tokenizer does at once
 MAX_WORDS = 60
-REPEATS, ENOUGH = 15, 0.3  # times that a text is asked, or for how many seconds
+WARM_UP, FEWEST, REPEATS = 2, 3, 15  # times that a text is asked: not counted; counted, at least and at most
+ENOUGH = 0.3  # seconds for a model
 BATCH = 32
 
 
@@ -106,26 +107,41 @@ def checked(text: str, which: str = "the text") -> str:
     return text
 
 
-def answer(model: OpenForm, text: str) -> Answer:
-    """The probabilities and how long they take: the median of some repeats, after one that warms up."""
+def answers(models: Mapping[Role, OpenForm], text: str) -> list[Answer]:
+    """The probabilities of each model, and how long they take: the median of some repeats.
+
+    The models take turns, after some that warm them up, so that what else the machine does holds all of them
+    up alike: two of the same architecture take the same time.
+    """
     [text] = _cut([text])
-    seconds: list[float] = []
-    while len(seconds) <= REPEATS and (len(seconds) < 4 or sum(seconds) < ENOUGH):
-        start = time.perf_counter()
-        [ids] = model.encode([text])
-        logits = model.logits([ids])
-        seconds.append(time.perf_counter() - start)
-    whole = model.tokenizer(text, add_special_tokens=False, verbose=False)["input_ids"]
-    special = model.tokenizer.num_special_tokens_to_add()
-    read = len(ids) - special
-    return Answer(
-        who=model.who,
-        probabilities=dict(zip(model.labels, softmax(logits)[0].tolist(), strict=True)),
-        milliseconds=1000 * statistics.median(seconds[1:]),
-        tokens=len(whole),
-        read=read,
-        unknown=whole[:read].count(model.tokenizer.unk_token_id),
-    )
+    seconds: dict[Role, list[float]] = {who: [] for who in models}
+    logits: dict[Role, NDArray[np.float32]] = {}
+    ids: dict[Role, list[int]] = {}
+    rounds, begun = 0, time.perf_counter()
+    while rounds < WARM_UP + FEWEST or (
+        rounds < WARM_UP + REPEATS and time.perf_counter() - begun < ENOUGH * len(models)
+    ):
+        for who, model in models.items():
+            start = time.perf_counter()
+            [ids[who]] = model.encode([text])
+            logits[who] = model.logits([ids[who]])
+            seconds[who].append(time.perf_counter() - start)
+        rounds += 1
+    found = []
+    for who, model in models.items():
+        whole = model.tokenizer(text, add_special_tokens=False, verbose=False)["input_ids"]
+        read = len(ids[who]) - model.tokenizer.num_special_tokens_to_add()
+        found.append(
+            Answer(
+                who=who,
+                probabilities=dict(zip(model.labels, softmax(logits[who])[0].tolist(), strict=True)),
+                milliseconds=1000 * statistics.median(seconds[who][WARM_UP:]),
+                tokens=len(whole),
+                read=read,
+                unknown=whole[:read].count(model.tokenizer.unk_token_id),
+            )
+        )
+    return found
 
 
 def words_of(text: str) -> list[tuple[int, int]]:

@@ -29,33 +29,36 @@ MAX_WORD = 20
 TOLD = 0.01  # a change from which its number is written below the word
 
 
-def answer_bars(probabilities: Mapping[str, float], who: Role, *, dark: bool = False) -> go.Figure:
-    """The probability of each class, in the order given; bars start at zero."""
-    places = list(range(len(probabilities)))
-    bars = {
-        "type": "bar",
-        "x": [100 * share for share in probabilities.values()],
-        "y": places,
-        "orientation": "h",
-        "marker": {"color": colour_of(who, dark)},
-        "customdata": [label_of(name) for name in probabilities],
-        "hovertemplate": "%{customdata}: %{x:.1f} %<extra>" + NAMES[who] + "</extra>",
-        "text": [percent(share) for share in probabilities.values()],
-        "textposition": "outside",
-        "textfont": {"color": pick(TEXT_COLOURS[who], dark)},
-        "cliponaxis": False,
-        "width": 0.66,
-    }
-    names = [label_of(name, 16) for name in probabilities]
+def answer_bars(answers: Mapping[Role, Mapping[str, float]], *, dark: bool = False) -> go.Figure:
+    """The probability of each class, in the order given, with a bar for each model; bars start at zero."""
+    names = list(next(iter(answers.values())))
+    bars = [
+        {
+            "type": "bar",
+            "x": [100 * share for share in probabilities.values()],
+            "y": list(range(len(names))),
+            "orientation": "h",
+            "name": NAMES[who],
+            "marker": {"color": colour_of(who, dark)},
+            "customdata": [label_of(name) for name in names],
+            "hovertemplate": "%{customdata}: %{x:.1f} %<extra>" + NAMES[who] + "</extra>",
+            "text": [percent(share) for share in probabilities.values()],
+            "textposition": "outside",
+            "textfont": {"color": pick(TEXT_COLOURS[who], dark), "size": 12},
+            "cliponaxis": False,
+        }
+        for who, probabilities in answers.items()
+    ]
     layout = {
-        "xaxis": {"range": [0, 100], "tickvals": [0, 25, 50, 75, 100]},
-        "yaxis": {"autorange": "reversed", "showgrid": False, "tickvals": places, "ticktext": names},
-        "showlegend": False,
+        "xaxis": {"range": [0, 100], "tickvals": [0, 25, 50, 75, 100], "zeroline": False},
+        "barmode": "group",
+        "bargap": 0.28,
+        "bargroupgap": 0.08,
         "hovermode": "closest",
-        "margin": {"t": 6, "r": 48},
+        "margin": {"t": 6, "r": 56, "b": 84},
     }
-    height = 70 + 28 * len(probabilities)
-    return new_figure("", "Probability (%)", "", [bars], layout, dark=dark, height=height)
+    height = 110 + (12 + 18 * len(answers)) * len(names)
+    return new_figure("", "Probability (%)", "", bars, layout, dark=dark, height=height, names=names)
 
 
 def word_shades(

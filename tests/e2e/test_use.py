@@ -96,7 +96,7 @@ def test_one_text_has_three_answers_and_the_words_that_mattered(
     page.get_by_role("button", name="Classify").click()
     for who in MODELS:
         answer, probability = max(said[who].items(), key=lambda item: item[1])
-        card = page.get_by_test_id("stColumn").filter(has=page.locator(f".st-key-playground-bars-{who}"))
+        card = page.get_by_test_id("stColumn").filter(has=page.locator(f".st-key-playground-card-{who}"))
         expect(card.get_by_text(NAMES[who], exact=True)).to_be_visible()
         expect(card.get_by_role("heading", name=answer, exact=True)).to_be_visible()
         expect(card.get_by_text(f"{percent(probability)} sure")).to_be_visible()

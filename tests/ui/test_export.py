@@ -136,7 +136,7 @@ def test_the_zip_and_how_to_use_it(app: App, made: Path) -> None:
     page = app(PAGE, run=RUN)
     button = page.get("download_button")[0].proto
     assert button.label == "Download zip, 3 kB"
-    listed = page.dataframe[1].value
+    listed = page.dataframe[0].value
     assert listed.to_numpy().tolist() == [
         ["model/", 2_010, "The student as a Hugging Face folder"],
         ["README.md", 30, "Model card"],
@@ -144,6 +144,46 @@ def test_the_zip_and_how_to_use_it(app: App, made: Path) -> None:
     pipeline, onnx = (block.value for block in page.code)
     assert 'pipeline("text-classification", model="model")' in pipeline
     assert 'InferenceSession("onnx/model_int8.onnx")' in onnx
+
+
+def test_what_will_be_in_it_and_how_to_load_it_before_it_is_made(app: App, done: Store, home: Path) -> None:
+    student = home / "runs" / RUN / "students" / "student-0"
+    student.mkdir(parents=True)
+    (student / "model.safetensors").write_bytes(b"w" * 400_000)
+    (student / "tokenizer.json").write_bytes(b"t" * 1_000)
+    (home / "runs" / RUN / "report.json").write_bytes(b"r" * 300)
+    page = app(PAGE, run=RUN)
+    sizes = page.dataframe[0].value.set_index("file")["size"]
+    assert sizes.dropna().to_dict() == {
+        "model/": 401_000,
+        "onnx/model_int8.onnx": 100_000,
+        "onnx/model.onnx": 400_000,
+        "onnx/": 1_000,
+        "report.json": 300,
+    }
+    assert sizes[["README.md", "reproduce.py"]].isna().all()
+    assert len(page.code) == 2
+    page.toggle(key="export.onnx").set_value(False).run()
+    assert "onnx/" not in set(page.dataframe[0].value["file"])
+    assert ["transformers" in block.value for block in page.code] == [True]
+
+
+def test_earlier_bundles_can_be_downloaded_too(app: App, made: Path, done: Store, home: Path) -> None:
+    newer = home / "exports" / "y" / f"kd-{RUN}.zip"
+    newer.parent.mkdir(parents=True)
+    newer.write_bytes(made.read_bytes())
+    done.create_run(OTHER, {"run": RUN, "to": str(newer)}, kind="export")
+    done.save_report(OTHER, done.report_json(JOB) | {"to": str(newer)})
+    done.set_status(OTHER, "done")
+    page = app(PAGE, run=RUN)
+    assert "Earlier bundles" in [element.value for element in page.subheader]
+    assert sum("Hugging Face, ONNX, ONNX int8" in text for text in words(page)) == 1
+    assert [button.proto.label for button in page.get("download_button")] == [
+        "Download zip, 3 kB",
+        "Download, 3 kB",
+    ]
+    made.unlink()
+    assert "Earlier bundles" not in [element.value for element in app(PAGE, run=RUN).subheader]
 
 
 def test_a_zip_that_was_freed(app: App, made: Path) -> None:

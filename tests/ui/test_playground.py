@@ -113,8 +113,7 @@ def test_without_a_finished_run_it_says_what_to_do(app: App, store: Store) -> No
 
 
 def test_it_opens_with_a_test_text_and_three_answers(app: App, done: Store) -> None:
-    page = app(PAGE)
-    assert page.text_area(key="playground.text").value == f"{EVIL} rise"
+    page = type_in(app(PAGE), f"{EVIL} rise")
     words = said(page)
     assert (
         "**Teacher and distilled student say business; the student alone says tech. "
@@ -129,6 +128,21 @@ def test_it_opens_with_a_test_text_and_three_answers(app: App, done: Store) -> N
         "overlap with the teacher's by 100 %, those of the student alone by 21 %" in text for text in words
     )
     assert any("one text at a time, median of at most 15" in text for text in words)
+
+
+def test_it_opens_where_teacher_and_student_disagree(app: App, done: Store) -> None:
+    page = app(PAGE)
+    assert page.text_area(key="playground.text").value == "striker buys shares"
+    assert page.get("button_group")[0].options == ["Teacher and student disagree (1)", "All (2)"]
+    assert page.selectbox(key="playground.example.differ").options == ["striker buys shares"]
+
+
+def test_temperature_makes_all_answers_less_sure_and_changes_none(app: App, done: Store) -> None:
+    page = type_in(app(PAGE), "the shares rise")
+    page.slider(key="playground.temperature").set_value(3.0).run()
+    # softmax of (3, 0, 0, 0, 0) / 3: e / (e + 4) = 40.5 %
+    assert sum(text.startswith("40.5 % sure · ") for text in said(page)) == 3
+    assert [element.value for element in page.subheader][:3] == ["business", "business", "tech"]
 
 
 def test_calibrated_answers(app: App, done: Store, report: dict[str, Any], home: Path) -> None:
@@ -154,11 +168,12 @@ def test_words_that_mattered(app: App, done: Store) -> None:
     page = type_in(app(PAGE), "the shares rise")
     spoken = alts(page)
     assert spoken[0].startswith("Teacher: business 83.4 %, entertainment 4.2 %")
+    assert "Student alone: business 4.2 %" in spoken[0]
     # Without "shares" the teacher says sports: of 83.39 % for business, 4.15 % are left.
-    assert spoken[3].startswith(
+    assert spoken[1].startswith(
         "Teacher, words that mattered most for business: shares +79.2 points, the 0.0 points"
     )
-    assert spoken[5] == (
+    assert spoken[3] == (
         "Student alone, words that mattered most for tech: the 0.0 points, shares 0.0 points, rise 0.0 points"
     )
     table = page.dataframe[0].value
@@ -170,8 +185,7 @@ def test_words_that_mattered(app: App, done: Store) -> None:
 
 def test_where_teacher_and_student_disagree(app: App, done: Store) -> None:
     page = app(PAGE)
-    assert page.get("button_group")[0].options == ["All (2)", "Teacher and student disagree (1)"]
-    page.button_group(key="playground.kind").set_value("differ").run()
+    type_in(page, "no such text")
     box = page.selectbox(key="playground.example.differ")
     assert box.options == ["striker buys shares"]
     box.set_value(1).run()

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict, dataclass
 from secrets import token_hex
 
 import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
+from kd_core.deployment.runtimes import RUNTIMES, Runtime
 from kd_core.errors import KDError
 from kd_core.job_kinds import prepare
 from kd_core.jobs.states import PENDING
@@ -17,11 +19,23 @@ from pages.shared.state import runner
 from pages.shared.text import escape
 
 
-def ask(run: RunRow, *, again: bool) -> DeltaGenerator:
-    """The forms that go into the zip, and the button that starts the job; their row has room for another."""
-    busy = any(job.status in PENDING for job in jobs_about(run.id, "export"))
-    row = st.container(horizontal=True, vertical_alignment="center", gap="medium")
-    with row:
+@dataclass(frozen=True)
+class Wanted:
+    """What goes into the zip beside the Hugging Face folder."""
+
+    onnx: bool
+    int8: bool
+    calibrate: bool
+    agree: float | None  # of a cascade with the teacher, which comes along then; percent
+
+    @property
+    def runtimes(self) -> tuple[Runtime, ...]:
+        chosen = {"pytorch": True, "onnx": self.onnx, "int8": self.int8}
+        return tuple(runtime for runtime in RUNTIMES if chosen[runtime])
+
+
+def ask() -> Wanted:
+    with st.container(horizontal=True, vertical_alignment="center", gap="medium"):
         st.markdown("The Hugging Face folder, and", width="content")
         onnx = st.toggle(
             "ONNX",
@@ -55,28 +69,34 @@ def ask(run: RunRow, *, again: bool) -> DeltaGenerator:
             agree = st.number_input(
                 "Agrees with the teacher (%)", 50.0, 99.5, 97.0, 0.5, key="export.agree", width=190
             )
-        if st.button(
-            "Make it again" if again else "Make the bundle",
-            type="secondary" if again else "primary",
-            icon=":material/archive:",
-            disabled=busy,
-            key="export.make",
-            help="About half a minute for the bundled task",
-        ):
-            _start(run, onnx=onnx, int8=onnx and int8, calibrate=calibrate, agree=agree)
+    return Wanted(onnx, onnx and int8, calibrate, agree)
+
+
+def make(run: RunRow, wanted: Wanted, *, again: bool) -> DeltaGenerator:
+    """The button that starts the job; its row has room for another."""
+    busy = any(job.status in PENDING for job in jobs_about(run.id, "export"))
+    row = st.container(horizontal=True, vertical_alignment="center", gap="medium")
+    clicked = row.button(
+        "Make it again" if again else "Make the bundle",
+        type="secondary" if again else "primary",
+        icon=":material/archive:",
+        disabled=busy,
+        key="export.make",
+        help="About half a minute for the bundled task",
+    )
+    if clicked:
+        _start(run, wanted)
     return row
 
 
-def _start(run: RunRow, *, onnx: bool, int8: bool, calibrate: bool, agree: float | None) -> None:
+def _start(run: RunRow, wanted: Wanted) -> None:
     with st.spinner("Getting ready"):
         prepare()
         from kd_core.deployment.export import ExportConfig, check  # torch comes with it
     try:
         # A folder of its own, so that the zip can have a name that means something.
         target = paths.exports() / f"{run.id}-{token_hex(4)}" / f"kd-{run.id}.zip"
-        config = ExportConfig(
-            run=run.id, to=str(target), onnx=onnx, int8=int8, calibrate=calibrate, agree=agree
-        )
+        config = ExportConfig(run=run.id, to=str(target), **asdict(wanted))
         check(config)
         # A second click, before the first has drawn the page anew, asks for the same.
         tries = len(jobs_about(run.id, "export"))

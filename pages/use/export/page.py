@@ -1,4 +1,4 @@
-"""A finished run's student to take away: make the bundle, see what each step costs, download it."""
+"""A finished run's student to take away: what will be in the bundle, making it, what each step costs."""
 
 import streamlit as st
 
@@ -9,8 +9,8 @@ from pages.shared.choose_run import choose_run
 from pages.shared.live_job import job_view, jobs_about
 from pages.shared.state import store
 from pages.shared.text import escape
-from pages.use.export.form import ask
-from pages.use.export.result import contents, download, how_to_use, stairs
+from pages.use.export.form import ask, make
+from pages.use.export.result import download, earlier, how_to_use, stairs, what_is_in_it
 
 st.title("Export", anchor=False)
 st.markdown(
@@ -25,21 +25,24 @@ try:
         icon=":material/archive:",
     )
     jobs = jobs_about(run.id, "export")
-    done = next((job for job in jobs if job.status == "done"), None)
-    row = ask(run, again=done is not None)
-    if jobs and jobs[0].status != "done":
-        with st.container(border=True):
-            job_view(jobs[0], "export.job")
-    if done is not None:
-        report: ExportReport = store().report_json(done.id)
+    done = [job for job in jobs if job.status == "done"]
+    report: ExportReport | None = store().report_json(done[0].id) if done else None
+    wanted = ask()
+    left, right = st.columns(2, gap="large")
+    with left:
+        teacher_mb = store().report(run.id).teacher.size_mb if wanted.agree else None
+        what_is_in_it(run, report, wanted.runtimes, teacher_mb)
+        row = make(run, wanted, again=report is not None)
+        if jobs and jobs[0].status != "done":
+            with st.container(border=True):
+                job_view(jobs[0], "export.job")
+    with right:
+        how_to_use(run, wanted.runtimes)
+    if report:
         with row:
             download(report)
         stairs(report)
-        left, right = st.columns(2, gap="large")
-        with left:
-            contents(report)
-        with right:
-            how_to_use(run, report)
+        earlier(done[1:])
 except KDError as error:
     st.error(escape(error), icon=":material/error:")
     st.page_link(addresses.RUNS, label="All runs", icon=":material/arrow_forward:")

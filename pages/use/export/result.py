@@ -1,9 +1,9 @@
-"""Export, once it is made: what each step costs and buys, the zip, and how to use it."""
+"""Export: what is in the zip, how to use it and, once it is made, what each step costs and buys."""
 
 from __future__ import annotations
 
 import zipfile
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import pandas as pd
@@ -11,8 +11,11 @@ import streamlit as st
 
 from kd_core import figures
 from kd_core.deployment import staircase
+from kd_core.deployment.contents import contents, expected_contents
 from kd_core.deployment.model_card import ONNX, PIPELINE
 from kd_core.deployment.reports import ExportReport, FormReport
+from kd_core.deployment.runtimes import RUNTIME_NAMES, Runtime
+from kd_core.errors import RunError
 from kd_core.figures.report import Measure
 from kd_core.jobs.store import RunRow
 from kd_core.models.presets import other_network
@@ -21,18 +24,7 @@ from pages.shared.charts import chart, is_dark
 from pages.shared.text import escape
 
 MEASURES: tuple[Measure, ...] = ("size", "latency", "accuracy")
-# By the start of a name in the zip; the first that fits.
-CONTENTS = {
-    "model/": "The student as a Hugging Face folder",
-    "onnx/model_int8.onnx": "With 8-bit weights",
-    "onnx/model.onnx": "In ONNX, 32-bit floats",
-    "onnx/": "What reads texts for the ONNX files",
-    "README.md": "Model card",
-    "config.yaml": "Every setting of the run",
-    "report.json": "Every number of the run",
-    "reproduce.py": "Runs it again and compares",
-    "checksums.json": "Bytes and SHA-256 of each file",
-}
+MORE = {"calibrate": "calibrated", "agree": "cascade"}  # of an export's settings
 
 
 def stairs(report: ExportReport) -> None:
@@ -71,36 +63,44 @@ def download(report: ExportReport) -> None:
         )
 
 
-def contents(report: ExportReport) -> None:
-    """What is in the zip; or where a bundle that the command made lies."""
-    st.subheader("What is in it", anchor=False)
-    path = Path(report["to"] or "")
-    if zipfile.is_zipfile(path):
-        st.dataframe(
-            _listed(path),
-            hide_index=True,
-            width="stretch",
-            key="export.contents",
-            column_config={
-                "file": "File",
-                "size": st.column_config.NumberColumn("Size", format="bytes", width="small"),
-                "what": "What it is",
-            },
-            alt="What is in the zip",
-        )
-    elif report["to"] and path.is_dir():
+def what_is_in_it(
+    run: RunRow, report: ExportReport | None, runtimes: Sequence[Runtime], teacher_mb: float | None
+) -> None:
+    """What is in the zip that was made with these forms; else what will be in the next one.
+
+    ``teacher_mb``: of the teacher, where a cascade is wanted; None: without one.
+    """
+    made = report is not None and {form["runtime"] for form in report["forms"]} == {*runtimes}
+    made = made and teacher_mb is None
+    path = Path((report or {}).get("to") or "")
+    if made and zipfile.is_zipfile(path):
+        st.subheader("What is in it", anchor=False)
+        _listed(contents(path), exact=True)
+        return
+    if made and path.is_dir() and report and report["to"]:
+        st.subheader("What is in it", anchor=False)
         st.markdown("It was made with `kd export`, as a folder:")
         st.code(str(path), language=None, wrap_lines=True)
-    else:
+        return
+    if made:
         st.warning(
             "The zip is no longer on this machine. Make it again; it takes less time than the first.",
             icon=":material/delete:",
         )
+    st.subheader("What will be in it", anchor=False)
+    try:
+        expected = expected_contents(run.id, run.config["training"]["seeds"][0], runtimes, teacher_mb)
+    except RunError as error:
+        st.error(escape(error), icon=":material/error:")
+        return
+    _listed(expected, exact=False)
+    packed = formatting.megabytes(float(expected["size"].sum()) / 1e6)
+    st.caption(f"About {packed} before it is packed; the exact sizes stand here once it is made.")
 
 
-def how_to_use(run: RunRow, report: ExportReport) -> None:
+def how_to_use(run: RunRow, runtimes: Sequence[Runtime]) -> None:
     st.subheader("How to use it", anchor=False)
-    made = [form["runtime"] for form in report["forms"] if form["runtime"] != "pytorch"]
+    made = [runtime for runtime in runtimes if runtime != "pytorch"]
     codes = {}
     network = other_network(run.student)
     if not network:
@@ -111,24 +111,54 @@ def how_to_use(run: RunRow, report: ExportReport) -> None:
         st.caption(
             f"transformers has no {network}: without KD Studio, the ONNX form is the one that loads."
             if made
-            else f"transformers has no {network}, so this bundle needs KD Studio. Make it again with ONNX."
+            else f"transformers has no {network}, so a bundle without ONNX needs KD Studio. Switch ONNX on."
         )
     if codes:
         st.markdown("Unpack the zip, go into its folder, and run this. KD Studio is not needed.")
         for tab, code in zip(st.tabs(list(codes)), codes.values(), strict=True):
-            tab.code(code, language="python", wrap_lines=True)
+            tab.code(code, language="python", wrap_lines=True, height=330)
 
 
-def _listed(path: Path) -> pd.DataFrame:
-    """The files of the zip, those of a kind together."""
-    sizes = dict.fromkeys(CONTENTS, 0)
-    with zipfile.ZipFile(path) as archive:
-        for entry in archive.infolist():
-            name = entry.filename.split("/", 1)[1]  # without the one folder that holds all
-            if kind := next((kind for kind in CONTENTS if name.startswith(kind)), None):
-                sizes[kind] += entry.file_size
-    rows = [(kind, size, CONTENTS[kind]) for kind, size in sizes.items() if size]
-    return pd.DataFrame(rows, columns=["file", "size", "what"])
+def earlier(jobs: Sequence[RunRow]) -> None:
+    """Bundles of the run that were made before the newest one, and are still here."""
+    bundles = [(job, path) for job in jobs if zipfile.is_zipfile(path := Path(job.config.get("to") or ""))]
+    if not bundles:
+        return
+    st.subheader("Earlier bundles", anchor=False)
+    for job, path in bundles:
+        with st.container(horizontal=True, vertical_alignment="center", horizontal_alignment="distribute"):
+            forms = [RUNTIME_NAMES[name] for name in ("onnx", "int8") if job.config.get(name)]
+            forms += [word for key, word in MORE.items() if job.config.get(key)]
+            st.markdown(
+                f"{job.created.astimezone():%d %b %Y %H:%M} · {', '.join(['Hugging Face', *forms])}",
+                width="content",
+            )
+            st.download_button(
+                f"Download, {formatting.megabytes(path.stat().st_size / 1e6)}",
+                path.read_bytes,
+                file_name=path.name,
+                mime="application/zip",
+                icon=":material/download:",
+                key=f"export.download.{job.id}",
+                on_click="ignore",
+            )
+
+
+def _listed(files: pd.DataFrame, *, exact: bool) -> None:
+    st.dataframe(
+        files,
+        hide_index=True,
+        width="stretch",
+        key="export.contents",
+        column_config={
+            "file": "File",
+            "size": st.column_config.NumberColumn(
+                "Size" if exact else "About", format="bytes", width="small"
+            ),
+            "what": "What it is",
+        },
+        alt="What is in the zip" if exact else "What will be in the zip",
+    )
 
 
 def _spoken(forms: list[FormReport], measure: str) -> str:

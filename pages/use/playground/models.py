@@ -52,7 +52,7 @@ def ask_models(run_id: str, text: str) -> list[Answer]:
     """Each model's answer, and how long it took when the text was first asked."""
     panel = open_panel(run_id)
     with panel.lock:
-        return [predict.answer(model, text) for model in panel.models.values()]
+        return predict.answers(panel.models, text)
 
 
 @st.cache_data(max_entries=8, show_spinner=False)

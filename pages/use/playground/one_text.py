@@ -5,11 +5,13 @@ from __future__ import annotations
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 import streamlit as st
 
 from kd_core import figures
+from kd_core.config import ObjectiveConfig
 from kd_core.deployment import predict
 from kd_core.deployment.predict import MAX_CHARACTERS, MAX_WORDS, Answer
 from kd_core.distillation import report_tables, roles
@@ -19,10 +21,11 @@ from kd_core.errors import KDError
 from kd_core.jobs.store import RunRow
 from kd_core.system import formatting, paths
 from pages.shared.charts import chart, is_dark
+from pages.shared.fields import field
 from pages.shared.text import escape, term
 from pages.use.playground.models import Panel, ask_models, fitted_temperatures, open_panel
 
-KINDS = {"all": "All", "differ": "Teacher and student disagree"}
+KINDS = {"differ": "Teacher and student disagree", "all": "All"}
 MAX_EXAMPLES = 500
 MAX_CLASSES = 8  # bars of a model; with more classes, those that some model finds likeliest
 PATIENCE = 1.0  # seconds without a progress bar
@@ -40,7 +43,7 @@ def choose_text(run: RunRow, report: Report) -> tuple[str, str | None]:
     with right:
         examples = _examples(run, report)
     if TEXT not in st.session_state:
-        st.session_state[TEXT] = "" if examples.empty else examples["text"].iloc[0]
+        st.session_state[TEXT] = "" if examples.empty else examples["text"].loc[_instructive(examples)]
     with left:
         text = st.text_area(
             "Text",
@@ -48,10 +51,21 @@ def choose_text(run: RunRow, report: Report) -> tuple[str, str | None]:
             height=100,
             placeholder="Type or paste a text of the kind that the models learned from",
             persist_state="session",
+            on_change="ignore",  # Classify asks the models, once
         )
         st.button("Classify", key="playground.classify", type="primary", icon=":material/play_arrow:")
     truth = examples.loc[examples["text"] == text.strip(), "truth"] if text else pd.Series(dtype=str)
     return text, None if truth.empty else truth.iloc[0]
+
+
+def _instructive(texts: pd.DataFrame) -> Any:
+    """Where to begin: a text on which teacher and student disagree, both sure; rather one of its mistakes.
+
+    The first one where they never do.
+    """
+    sure = texts["teacher_sure"] * texts["student_sure"] * (texts["teacher"] != texts["student"])
+    mistakes = sure * (texts["teacher"] == texts["truth"])
+    return (mistakes if mistakes.any() else sure).idxmax()
 
 
 def _examples(run: RunRow, report: Report) -> pd.DataFrame:
@@ -60,11 +74,11 @@ def _examples(run: RunRow, report: Report) -> pd.DataFrame:
         texts = _test_texts(paths.runs() / run.id, report)
     except KDError:  # the models are gone as well, and asking them says so
         return pd.DataFrame(columns=["text", "truth"])
-    parts = {"all": texts, "differ": texts[texts["teacher"] != texts["student"]]}
+    parts = {"differ": texts[texts["teacher"] != texts["student"]], "all": texts}
     kind = st.segmented_control(
         "Test texts",
         list(KINDS),
-        default="all",
+        default="all" if parts["differ"].empty else "differ",
         required=True,
         format_func=lambda kind: f"{KINDS[kind]} ({len(parts[kind]):,})",
         key="playground.kind",
@@ -98,17 +112,20 @@ def show_answers(run: RunRow, text: str, truth: str | None) -> None:
         return
     predict.checked(text)
     answers = ask_models(run.id, text)
-    if st.toggle("Calibrated", key="playground.calibrated", help=term("temperature scaling")):
-        try:
-            divisors = fitted_temperatures(run.id)
-            answers = [answer.divided(divisors[answer.who]) for answer in answers]
-        except KDError as error:  # a run of version 0.1 kept no answers to the validation texts
-            st.warning(escape(error), icon=":material/warning:")
+    answers = _divided(run, answers)
     _summary(answers, truth)
     shown = _likeliest(answers)
     for column, answer in zip(st.columns(len(answers)), answers, strict=True):
         with column.container(border=True, height="stretch"):
-            _card(answer, shown, truth)
+            _card(answer, truth)
+    chart(
+        figures.answer_bars(
+            {answer.who: {name: answer.probabilities[name] for name in shown} for answer in answers},
+            dark=is_dark(),
+        ),
+        key="playground.bars",
+        alt=". ".join(_probabilities_in_words(answer, shown) for answer in answers),
+    )
     if len(shown) < len(answers[0].probabilities):
         st.caption(
             f"The bars show {len(shown)} of {len(answers[0].probabilities):,} classes: "
@@ -116,6 +133,26 @@ def show_answers(run: RunRow, text: str, truth: str | None) -> None:
         )
     _conditions(text, answers)
     _which_words(run, open_panel(run.id), text, answers)
+
+
+def _divided(run: RunRow, answers: list[Answer]) -> list[Answer]:
+    """All logits divided by the slider's temperature and, where that is wanted, each model's by its own."""
+    left, right = st.columns([3, 2], gap="medium", vertical_alignment="bottom")
+    temperature = field(
+        ObjectiveConfig,
+        "temperature",
+        key="playground.temperature",
+        value=1.0,
+        container=left,
+        help=f"{term('temperature')} Here it divides the logits of all models; no answer changes.",
+    )
+    divisors: dict[Role, float] = {}
+    if right.toggle("Calibrated", key="playground.calibrated", help=term("temperature scaling")):
+        try:
+            divisors = fitted_temperatures(run.id)
+        except KDError as error:  # a run of version 0.1 kept no answers to the validation texts
+            st.warning(escape(error), icon=":material/warning:")
+    return [answer.divided(temperature * divisors.get(answer.who, 1.0)) for answer in answers]
 
 
 def _summary(answers: Sequence[Answer], truth: str | None) -> None:
@@ -140,8 +177,8 @@ def _overlap(one: Mapping[str, float], other: Mapping[str, float]) -> float:
     return sum(min(one[name], other[name]) for name in one)
 
 
-def _card(answer: Answer, shown: Sequence[str], truth: str | None) -> None:
-    with st.container(gap="xsmall"):
+def _card(answer: Answer, truth: str | None) -> None:
+    with st.container(gap="xsmall", key=f"playground.card.{answer.who}"):
         with st.container(horizontal=True, vertical_alignment="center"):
             meaning = {"alone": "student alone", "hard_answers": "student"}.get(answer.who, answer.who)
             meaning = term(meaning)
@@ -152,12 +189,6 @@ def _card(answer: Answer, shown: Sequence[str], truth: str | None) -> None:
                 st.badge(label, color="green" if right else "red", icon=f":material/{icon}:")
         st.subheader(escape(answer.label), anchor=False)
         st.caption(f"{formatting.percent(answer.sure)} sure · {formatting.milliseconds(answer.milliseconds)}")
-    chart(
-        figures.answer_bars({name: answer.probabilities[name] for name in shown}, answer.who, dark=is_dark()),
-        key=f"playground.bars.{answer.who}",
-        alt=f"{roles.NAMES[answer.who]}: "
-        + ", ".join(f"{name} {formatting.percent(answer.probabilities[name])}" for name in shown),
-    )
     if answer.read < answer.tokens:
         st.caption(
             f":material/content_cut: It reads the first {answer.read:,} word pieces of {answer.tokens:,}; "
@@ -169,6 +200,11 @@ def _card(answer: Answer, shown: Sequence[str], truth: str | None) -> None:
             f":material/help: {answer.unknown:,} of {answer.read:,} word pieces are not in its "
             f"vocabulary{little}."
         )
+
+
+def _probabilities_in_words(answer: Answer, shown: Sequence[str]) -> str:
+    numbers = (f"{name} {formatting.percent(answer.probabilities[name])}" for name in shown)
+    return f"{roles.NAMES[answer.who]}: {', '.join(numbers)}"
 
 
 def _likeliest(answers: Sequence[Answer]) -> list[str]:
@@ -185,8 +221,9 @@ def _conditions(text: str, answers: Sequence[Answer]) -> None:
     threads = torch.get_num_threads()
     st.caption(
         f"Times were measured here, in PyTorch on {threads} {'thread' if threads == 1 else 'threads'}: from "
-        f"the text to the probabilities, one text at a time, median of at most {predict.REPEATS}. They "
-        "are longer while this machine has other work; the report's Speed tab has careful ones."
+        "the text to the probabilities, one text at a time, the models by turns, median of at most "
+        f"{predict.REPEATS}. They are longer while this machine has other work; the report's Speed tab has "
+        "careful ones."
     )
     if len(text) > MAX_CHARACTERS:
         st.caption(

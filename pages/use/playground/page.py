@@ -25,7 +25,7 @@ try:
         nothing="Run a distillation, and its models answer here when it has ended.",
         icon=":material/forum:",
     )
-    with st.spinner("Getting ready"):
+    with st.skeleton(height=320):
         prepare()
     one, many = st.tabs(VIEWS, key="playground.view", on_change="rerun", bind="query-params")
     if one.open:

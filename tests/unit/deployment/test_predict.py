@@ -14,13 +14,15 @@ import pandas as pd
 import pytest
 import torch
 
+from kd_core.deployment import predict
 from kd_core.deployment.predict import (
     MAX_CHARACTERS,
     MAX_WORDS,
+    WARM_UP,
     Answer,
     agreement,
     agreement_sentence,
-    answer,
+    answers,
     answers_table,
     checked,
     effects,
@@ -181,8 +183,9 @@ STRANGE = {
 
 @pytest.mark.parametrize("text", STRANGE.values(), ids=STRANGE)
 def test_strange_texts_get_an_answer(finished_run, at_home, text):
-    for model in open_models(finished_run.report.run_id).values():
-        found = answer(model, text)
+    models = open_models(finished_run.report.run_id)
+    for found in answers(models, text):
+        model = models[found.who]
         assert sum(found.probabilities.values()) == pytest.approx(1)
         assert found.label in finished_run.report.labels
         assert found.sure == max(found.probabilities.values())
@@ -201,13 +204,36 @@ def test_ten_thousand_texts(finished_run, at_home):
 def test_an_answer_says_what_was_read(finished_run, at_home):
     model = open_models(finished_run.report.run_id)["teacher"]
     limit = model.max_length - 2  # for [CLS] and [SEP]
-    found = answer(model, "goal 😀 " + "vote " * 100)
+    [found] = answers({"teacher": model}, "goal 😀 " + "vote " * 100)
     assert (found.tokens, found.read, found.unknown) == (102, limit, 1)
     assert found.probabilities == pytest.approx(
         predict_texts(finished_run.report.run_id, ["goal 😀 " + "vote " * 100])["predictions"][0]["teacher"],
         abs=1e-5,
     )
-    assert answer(model, "goal vote").read == answer(model, "goal vote").tokens == 2
+    [short] = answers({"teacher": model}, "goal vote")
+    assert short.read == short.tokens == 2
+
+
+def test_models_are_timed_by_turns_after_they_are_warm(tiny_tokenizer, monkeypatch):
+    """The first calls are slow, and later the machine is: neither may count against one of two equals."""
+    now, asked = [0.0], []
+
+    class Slow(Counting):
+        def encode(self, texts):
+            return tiny_tokenizer(texts)["input_ids"]
+
+        def logits(self, ids):
+            asked.append(self.who)
+            now[0] += 9.0 if len(asked) <= 2 * WARM_UP else 0.001 if len(asked) < 10 else 0.002
+            return self.predict(["goal"])
+
+    models = {who: Slow(tiny_tokenizer) for who in ("student", "alone")}
+    for who, model in models.items():
+        model.who = who
+    monkeypatch.setattr(predict, "time", SimpleNamespace(perf_counter=lambda: now[0]))
+    student, alone = answers(models, "goal")
+    assert asked[:4] == ["student", "alone"] * 2
+    assert student.milliseconds == pytest.approx(alone.milliseconds) == pytest.approx(1.0)
 
 
 # Which words mattered
@@ -312,13 +338,3 @@ def test_the_table_of_answers():
         "agreement": ["Teacher and distilled student", "All three"],
     }
     assert "label" not in answers_table(("a", "b"), ["one", "two"], logits)
-
-
-def test_the_median_is_told(monkeypatch, tiny_tokenizer):
-    """The first time warms up and does not count."""
-    clock = iter([0, 9, 10, 10.02, 20, 20.001, 30, 30.4])
-    monkeypatch.setattr("kd_core.deployment.predict.time", SimpleNamespace(perf_counter=lambda: next(clock)))
-    model = Counting(tiny_tokenizer)
-    model.encode = lambda texts: [[2, 40, 3] for _ in texts]
-    model.logits = lambda ids: np.zeros((len(ids), 2), np.float32)
-    assert answer(model, "goal").milliseconds == pytest.approx(20)

@@ -39,13 +39,15 @@ def contrast(one: str, other: str) -> float:
 
 
 def test_bars_in_the_order_given():
-    figure = answer_bars({"sport": 0.25, EVIL: 0.75}, "student")
-    bars = figure.data[0]
+    figure = answer_bars({"teacher": {"sport": 0.5, EVIL: 0.5}, "student": {"sport": 0.25, EVIL: 0.75}})
+    assert [bars.name for bars in figure.data] == ["Teacher", "Distilled student"]
+    bars = figure.data[1]
     assert list(bars.x) == [25, 75]
     assert list(bars.text) == ["25.0 %", "75.0 %"]
     assert bars.marker.color == style.COLOURS["student"][0]
     assert tuple(figure.layout.xaxis.range) == (0, 100)
-    assert list(figure.layout.yaxis.ticktext) == ["sport", '&lt;img src="http:…']
+    assert list(figure.layout.yaxis.ticktext) == ["sport", '&lt;img src="http://127.0.0.1:…']
+    assert not figure.layout.yaxis.zeroline, "a line at 0 would cross the bars of the first class"
     assert "<img" not in str(bars.customdata)
 
 
