@@ -28,6 +28,7 @@ def learn_pages(*, lessons_first: bool = False) -> list[Any]:
     lessons = entry(addresses.LESSONS, "Lessons", "cast_for_education", default=lessons_first)
     return [
         *([lessons, *labs] if lessons_first else [*labs, lessons]),
+        entry(addresses.QUIZ, "Quiz", "quiz"),
         entry(addresses.RACE, "Race", "flag"),
         entry(addresses.GLOSSARY, "Glossary", "menu_book"),
     ]

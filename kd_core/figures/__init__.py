@@ -5,6 +5,7 @@ has a fixed height and keeps the reader's zoom while it is updated. Labels that 
 """
 
 from kd_core.figures.cascade import risk_coverage
+from kd_core.figures.choosing import flattered, folds
 from kd_core.figures.data import class_balance, lengths, temperature_preview
 from kd_core.figures.lab import (
     class_similarity,
@@ -52,6 +53,8 @@ __all__ = [
     "class_similarity",
     "confusion",
     "entropy_curve",
+    "flattered",
+    "folds",
     "four_way",
     "gradient_bars",
     "gradient_over_temperature",

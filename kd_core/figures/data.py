@@ -45,9 +45,8 @@ def temperature_preview(
     title, height = f"The teacher's answer at T = {temperature:g}", 120 + 26 * len(order)
     names = [labels[i] for i in order]
     layout = {"hovermode": "closest", "xaxis": {"range": [0, 102]}}
-    return new_figure(
-        title, "Probability (%)", "", [bars, marks], layout, dark=dark, height=height, names=names
-    )
+    traces = [bars] if temperature == 1 else [bars, marks]
+    return new_figure(title, "Probability (%)", "", traces, layout, dark=dark, height=height, names=names)
 
 
 def class_balance(counts: pd.DataFrame, *, dark: bool = False) -> go.Figure:

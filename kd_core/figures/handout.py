@@ -17,12 +17,14 @@ from plotly.offline import get_plotlyjs
 
 from kd_core.config import ObjectiveConfig
 from kd_core.distillation.metrics import softmax
+from kd_core.figures.choosing import flattered, folds
 from kd_core.figures.lab import class_similarity, gradient_bars, two_answers
 from kd_core.figures.lab_runs import size_grid, transfer_curve
 from kd_core.figures.replay import replay_map
 from kd_core.learn.anatomy import anatomy
+from kd_core.learn.choosing import best_of
 from kd_core.learn.examples import shipped
-from kd_core.learn.lab_results import size_table, transfer_table
+from kd_core.learn.lab_results import against_best, size_table, transfer_table
 from kd_core.learn.lessons import Facts, LabUse, Lesson, facts
 from kd_core.learn.recorded import recorded_lab, recorded_replay
 
@@ -45,6 +47,7 @@ def handout(lesson: Lesson, *, answers: bool = True) -> str:
         options=[known.fill(option) for option in lesson.options],
         unit=lesson.number.unit if lesson.number else "",
         tasks=[_rendered(lesson.parts[part], known) for part in lesson.lab_parts],
+        found=[_rendered(lesson.parts[part], known) for part in lesson.found_parts],
         answers=answers,
         pictures=[_embedded(figure) for figure in pictures],
         alts=[figure.layout.title.text for figure in pictures],
@@ -75,7 +78,7 @@ def _pictures(lab: LabUse, known: Facts) -> Figures:
 def _temperature(settings: dict[str, str]) -> Figures:
     examples, t = shipped(), float(settings.get("temperature", 1))
     if "text" not in settings:
-        return [class_similarity(examples.similarity(t).tolist(), examples.labels)]
+        return [class_similarity(examples.similarity(1.0).tolist(), examples.labels)]
     row = int(settings["text"])
     logits = examples.logits["teacher"][row]
     return [
@@ -116,7 +119,14 @@ def _transfer(_: dict[str, str]) -> Figures:
 
 
 def _size(_: dict[str, str]) -> Figures:
-    return [size_grid(size_table(recorded_lab("size")), "accuracy")]
+    report = recorded_lab("size")
+    worse = {place: pair.kind == "hurt" for place, pair in against_best(report).items()}
+    return [size_grid(size_table(report), "accuracy", worse=worse)]
+
+
+def _choosing(settings: dict[str, str]) -> Figures:
+    seen, unseen = best_of(recorded_lab("size"))
+    return [flattered(seen.tolist(), unseen.tolist(), len(seen)), folds(int(settings.get("folds", 3)))]
 
 
 def _replay(_: dict[str, str]) -> Figures:
@@ -130,4 +140,5 @@ PICTURES: dict[str, Callable[[dict[str, str]], Figures]] = {
     "transfer": _transfer,
     "size": _size,
     "replay": _replay,
+    "choosing": _choosing,
 }

@@ -11,6 +11,7 @@ import plotly.graph_objects as go
 
 from kd_core.distillation.roles import Role
 from kd_core.figures.style import (
+    GRID,
     INK,
     SYMBOLS,
     TEXT_COLOURS,
@@ -19,6 +20,7 @@ from kd_core.figures.style import (
     new_figure,
     pick,
     scale_of,
+    shade_of,
 )
 from kd_core.system.formatting import count, milliseconds, percent
 
@@ -135,9 +137,13 @@ def size_grid(
     measure: SizeMeasure = "accuracy",
     *,
     marked: dict[tuple[int, int], str] | None = None,
+    worse: Mapping[tuple[int, int], bool] | None = None,
     dark: bool = False,
 ) -> go.Figure:
-    """A cell for each architecture; ``marked`` are words in the cells of (layers, width)."""
+    """A cell for each architecture; ``marked`` are words in the cells of (layers, width).
+
+    With ``worse`` a colour says only which cells are worse than the best: those are grey, all others alike.
+    """
     table = grid.pivot(index="layers", columns="hidden", values=measure)
     layers, widths = sorted(set(grid["layers"])), sorted(set(grid["hidden"]))
     records: list[dict[Hashable, Any]] = grid.to_dict("records")
@@ -163,6 +169,10 @@ def size_grid(
         "customdata": hover,
         "hovertemplate": "%{customdata}<extra></extra>",
     }
+    if worse is not None:
+        cells = [[float(not worse.get((layer, width), False)) for width in widths] for layer in layers]
+        two = [[0, pick(GRID, dark)], [1, shade_of("student", 0.45, dark)]]
+        heat |= {"z": cells, "zmin": 0, "zmax": 1, "colorscale": two}
     frames = []
     for layer, width in marked:
         x, y = widths.index(width), layers.index(layer)

@@ -136,16 +136,24 @@ def replay_answers(
 
 
 def replay_agreement(replay: Replay, moment: int, *, dark: bool = False) -> go.Figure:
-    """How many of the texts the student answers like the teacher, from the start to the end."""
+    """On how many texts student and teacher agree at each step, and on how many for good."""
     shares = 100 * replay.agrees.mean(axis=1)
-    curve = {
-        "type": "scatter",
-        "x": replay.steps,
+    line = {"type": "scatter", "x": replay.steps}
+    colour = colour_of("student", dark)
+    curve = line | {
         "y": shares,
+        "name": "At this step",
         "mode": "lines+markers",
-        "line": {"color": colour_of("student", dark), "width": 2},
+        "line": {"color": colour, "width": 2},
         "marker": {"size": 5},
-        "hovertemplate": "Step %{x:,}: %{y:.0f} %<extra></extra>",
+        "hovertemplate": "Step %{x:,}: %{y:.0f} % agree<extra></extra>",
+    }
+    for_good = line | {
+        "y": 100 * replay.agrees_for_good.mean(axis=1),
+        "name": "From here until the end",
+        "mode": "lines",
+        "line": {"color": colour, "width": 2, "dash": "dash"},
+        "hovertemplate": "Step %{x:,}: %{y:.0f} % agree from here on<extra></extra>",
     }
     mark = {
         "type": "scatter",
@@ -158,6 +166,7 @@ def replay_agreement(replay: Replay, moment: int, *, dark: bool = False) -> go.F
             "line": {"width": 2, "color": pick(INK, dark)},
         },
         "hoverinfo": "skip",
+        "showlegend": False,
     }
     last = replay.steps[-1]
     early = {"x0": 0, "x1": EARLY * last, "xref": "x", "y0": 0, "y1": 1, "yref": "y domain"}
@@ -169,11 +178,10 @@ def replay_agreement(replay: Replay, moment: int, *, dark: bool = False) -> go.F
         "annotations": [words | {"x": x, "text": text} for text, x in places.items()],
         "xaxis": {"range": [-0.02 * last, 1.03 * last]},
         "yaxis": {"range": [0, 103]},
-        "showlegend": False,
         "hovermode": "closest",
     }
     title = "Answers like the teacher's"
-    return new_figure(title, "Step", "Texts (%)", [curve, mark], layout, dark=dark, height=300)
+    return new_figure(title, "Step", "Texts (%)", [curve, for_good, mark], layout, dark=dark, height=300)
 
 
 def replay_in_words(replay: Replay, moment: int) -> str:

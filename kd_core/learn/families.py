@@ -48,6 +48,12 @@ def two_humps(distance: float, share: float, width: float = 0.8) -> Floats:
     return log_probs
 
 
+def humps_in(log_probs: Floats) -> int:
+    """How many places of ``LINE`` are higher than both of their neighbours."""
+    inner = log_probs[1:-1]
+    return int(((inner > log_probs[:-2]) & (inner >= log_probs[2:])).sum())
+
+
 def fit_hump(log_teacher: Floats, divergence: str) -> Fit:
     """Centres and widths on a grid, then on finer grids around the best."""
     fit = _best(*_all_humps(), log_teacher, divergence)

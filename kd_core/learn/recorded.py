@@ -13,6 +13,7 @@ from functools import lru_cache
 from typing import Any, Literal, cast
 
 import numpy as np
+import yaml
 from numpy.typing import NDArray
 
 from kd_core.distillation.training.replay import Replay
@@ -86,6 +87,21 @@ def recorded_lab(name: Literal["transfer", "size"]) -> LabReport:
 def recorded_race(course: str) -> LabReport:
     """The students of one of ``race.RACES``, lane by lane."""
     return cast(LabReport, _content(f"race-{course}-{TASK}"))
+
+
+@lru_cache(maxsize=1)
+def _elsewhere() -> Any:
+    return yaml.safe_load((FOLDER / "elsewhere.yaml").read_text("utf-8"))
+
+
+def other_tasks() -> dict[str, dict[str, float]]:
+    """Test accuracies in percent on other tasks: floor, teacher, student alone and distilled."""
+    return cast(dict[str, dict[str, float]], _elsewhere()["tasks"])
+
+
+def other_texts() -> dict[str, tuple[float, float]]:
+    """The demo's accuracies in percent on headlines, which it was trained for, and on full sentences."""
+    return {who: (test, other) for who, (test, other) in _elsewhere()["other_texts"].items()}
 
 
 def _content(name: str) -> dict[str, Any]:

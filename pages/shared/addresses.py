@@ -15,6 +15,7 @@ TRADEOFFS = "review/tradeoffs/page.py"
 CAPACITY = "review/capacity/page.py"
 LABS = "learn/labs/page.py"
 LESSONS = "learn/labs/lessons/page.py"
+QUIZ = "learn/labs/quiz/page.py"
 RACE = "learn/race/page.py"
 GLOSSARY = "learn/glossary/page.py"
 PRESENT = "room/present/page.py"  # in a classroom only

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import re
 
+import streamlit as st
+
 from kd_core.jobs.store import RunRow
 from kd_core.learn import glossary
 
@@ -22,6 +24,19 @@ def escape(text: object) -> str:
     line = " ".join(str(text).split())
     parted = _LATE_MARKUP.sub(lambda match: match.group() + _JOINER, line)
     return _MARKUP.sub(lambda match: f"&#{ord(match.group())};", parted)
+
+
+# A number and its unit stay on one line.
+_UNIT = re.compile(r"(?<=\d) (?=%|(?:points?|nats|ms|M|MB|times|seeds?)\b)")
+
+
+def prose(words: str) -> None:
+    """Markdown to read: no line breaks between a number and what it counts."""
+    st.markdown(unbroken(words))
+
+
+def unbroken(words: str) -> str:
+    return _UNIT.sub("\u00a0", words)
 
 
 def term(name: str) -> str:

@@ -19,7 +19,7 @@ from statistics import median, quantiles
 from tests.bench.browser import dashboard
 from tests.e2e.dashboard import settle
 
-LABS = ("temperature", "loss", "divergence", "size", "replay")
+LABS = ("temperature", "loss", "divergence", "size", "replay", "choosing")
 MOVES = 30
 QUIET = 900  # ms, after which nothing more is expected to change
 
@@ -51,7 +51,7 @@ def main() -> None:
     home.mkdir()
     with dashboard(home, NOTE) as (server, page):
         for lab in sys.argv[1:] or LABS:
-            page.goto(f"{server.url}/{lab}")
+            page.goto(f"{server.url}/{lab}?hide=question")
             settle(page)
             time.sleep(2)
             found = []

@@ -20,7 +20,7 @@ def fetched(page: Page) -> int:
 
 def test_a_slider_changes_the_chart_and_keeps_its_legend(page: Page, visit: Visit) -> None:
     """Drawn anew it would blink, and forget that somebody left a line out."""
-    visit(page, "/loss")
+    visit(page, "/loss?hide=question")
     chart = page.locator(".st-key-loss-sizes .kd-chart")
     chart.evaluate("chart => { chart.dataset.mine = 'yes' }")
     hidden = chart.locator(".legend .traces").first
@@ -36,7 +36,7 @@ def test_a_slider_changes_the_chart_and_keeps_its_legend(page: Page, visit: Visi
 
 
 def test_charts_are_as_wide_as_their_place(page: Page, visit: Visit) -> None:
-    visit(page, "/temperature")
+    visit(page, "/temperature?hide=question")
     chart = page.locator(".st-key-temperature-entropy .kd-chart")
     expect(chart.locator(".main-svg").first).to_be_visible()
     narrow = chart.evaluate("chart => chart.offsetWidth")
@@ -54,7 +54,7 @@ def test_charts_are_as_wide_as_their_place(page: Page, visit: Visit) -> None:
 
 def test_what_draws_charts_cannot_be_had(page: Page, visit: Visit, server: Server) -> None:
     page.route(PLOTLY, lambda route: route.fulfill(status=503))
-    visit(page, "/temperature")
+    visit(page, "/temperature?hide=question")
     chart = page.locator(".st-key-temperature-entropy .kd-chart")
     expect(chart).to_have_text("What draws charts could not be loaded: the server says 503. Reload the page.")
     page.unroute(PLOTLY)
@@ -66,7 +66,7 @@ def test_below_a_path_of_a_proxy(page: Page, server: Server) -> None:
     server.stop()
     server.url += "/tools/kd"
     server.start("--server.baseUrlPath", "tools/kd")
-    page.goto(f"{server.url}/temperature")
+    page.goto(f"{server.url}/temperature?hide=question")
     settle(page)
     expect(page.locator(DRAWN).first).to_be_visible()
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 
+import pytest
 from playwright.sync_api import Page, expect
 
 from kd_core.config import slider
@@ -33,10 +34,10 @@ def test_the_loss_lab_from_the_guess_to_the_gradient_by_key_alone(
 ) -> None:
     """Nothing is focused by the script: each control is reached with Tab."""
     visit(page, "/loss")
-    reach(page, "radio", "Larger")
-    page.keyboard.press("ArrowRight")  # arrows move within the group; the last one is right
-    page.keyboard.press("ArrowRight")
-    expect(page.get_by_text("Right.", exact=True)).to_be_visible()
+    expect(page.get_by_role("slider", name="Temperature")).to_have_count(0)
+    reach(page, "button", "More weakly")
+    page.keyboard.press("Enter")
+    expect(page.get_by_text("Right: More weakly.")).to_be_visible()
     reach(page, "combobox", "Soft loss")
     page.keyboard.type("DKD")
     page.keyboard.press("Enter")
@@ -50,8 +51,42 @@ def test_the_loss_lab_from_the_guess_to_the_gradient_by_key_alone(
     expect(page.get_by_text("Without T² the soft gradient has length")).to_be_visible()
 
 
+def test_a_number_is_followed_by_pointing_tapping_and_key(
+    page: Page, browser: Callable[..., Page], visit: Callable[..., None]
+) -> None:
+    visit(page, "/loss?hide=question")
+    flow, how = page.locator(".kd-flow"), page.locator(".kd-flow-how")
+    flow.get_by_role("button", name="Soft loss: 0.834").hover()
+    expect(how).to_contain_text("T² × D = 4² × 0.052 = 0.834")
+    expect(flow.get_by_role("button", name="Total loss:")).to_have_class(re.compile("kd-flow-way"))
+    expect(flow.get_by_role("button", name="Hard loss: 0.201")).not_to_have_class(re.compile("kd-flow-way"))
+    page.mouse.move(5, 5)
+    expect(how).to_contain_text("Point at a number")
+    reach(page, "button", "Teacher's logit of sports (label)")
+    page.keyboard.press("ArrowRight")
+    page.keyboard.press("ArrowRight")
+    expect(how).to_contain_text("Teacher's probability of sports (label), softened: 0.316")
+
+    phone = browser(width=390, height=844)
+    visit(phone, "/loss?hide=question")
+    phone.locator(".kd-flow").get_by_role("button", name="Total loss: 0.644").click()
+    expect(phone.locator(".kd-flow-how")).to_contain_text("0.060 + 0.584 = 0.644")
+
+
+@pytest.mark.parametrize(("width", "height"), [(1440, 900), (390, 844)])
+def test_the_sliders_stay_in_view(
+    width: int, height: int, browser: Callable[..., Page], visit: Callable[..., None]
+) -> None:
+    page = browser(width=width, height=height)
+    for lab, label in (("loss", "Alpha"), ("temperature", "Temperature"), ("divergence", "Distance")):
+        visit(page, f"/{lab}?hide=question")
+        page.get_by_role("heading", name="What you see").scroll_into_view_if_needed()
+        slider = page.get_by_role("slider", name=label).first
+        expect(slider).to_be_in_viewport()
+
+
 def test_a_row_of_the_table_becomes_the_text(page: Page, visit: Callable[..., None]) -> None:
-    visit(page, "/temperature")
+    visit(page, "/temperature?hide=question")
     page.get_by_role("tab", name="Most undecided").scroll_into_view_if_needed()
     table = page.get_by_test_id("stDataFrame").nth(1)
     # The table is a canvas, which has a copy for screen readers once it is at rest; while the browser still

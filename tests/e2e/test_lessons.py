@@ -42,7 +42,7 @@ def test_a_shared_link_asks_shows_and_tells(
 def test_a_link_that_was_made_here_opens_the_same_lab(
     page: Page, browser: Callable[..., Page], visit: Callable[..., None], settled: Callable[[Page], None]
 ) -> None:
-    visit(page, "/temperature")
+    visit(page, "/temperature?hide=question")
     slider = page.get_by_role("slider", name="Temperature")
     slider.focus()
     page.keyboard.press("ArrowRight")
@@ -72,7 +72,6 @@ def test_a_lesson_with_the_keyboard_alone(page: Page, visit: Callable[..., None]
     reach(page, "spinbutton", "Your answer")
     page.keyboard.type("30")
     page.keyboard.press("Enter")
-    expect(page.get_by_role("button", name="Next")).to_be_enabled()
     reach(page, "button", "Next")
     page.keyboard.press("Enter")
     reach(page, "slider", "Temperature")
@@ -83,3 +82,23 @@ def test_a_lesson_with_the_keyboard_alone(page: Page, visit: Callable[..., None]
     expect(page.get_by_text("You said 30.0 %; it is 28.6 %.")).to_be_visible()
     page.keyboard.press("b")  # the shortcut that stands on the button
     expect(page.get_by_role("slider", name="Temperature")).to_be_visible()
+
+
+def test_the_first_click_on_next_is_not_lost(page: Page, visit: Callable[..., None]) -> None:
+    """It also ends the typing of a number."""
+    visit(page, "/lessons?lesson=temperature")
+    page.get_by_role("spinbutton", name="Your answer").click()
+    page.keyboard.type("30")
+    page.get_by_role("button", name="Next").click()
+    expect(page.get_by_role("slider", name="Temperature")).to_be_visible()
+    page.get_by_role("button", name="Next").click()
+    expect(page.get_by_text("You said 30.0 %; it is 28.6 %.")).to_be_visible()
+
+
+def test_the_quiz_is_answered_and_forgotten(page: Page, visit: Callable[..., None]) -> None:
+    visit(page, "/quiz")
+    page.get_by_role("button", name="How likely each of the other classes is").click()
+    expect(page.get_by_text("1 of 12 answered, 1 right")).to_be_visible()
+    expect(page.get_by_role("link", name="See it in the lab: Temperature")).to_be_visible()
+    visit(page, "/quiz")
+    expect(page.get_by_text("0 of 12 answered, 0 right")).to_be_visible()

@@ -11,7 +11,17 @@ import pytest
 from tests import ROOT
 
 SCRIPTS = sorted([ROOT / "app.py", *(ROOT / "pages").rglob("*.py")])
-DRAWN = {"plotly_chart", "chart", "dataframe", "data_editor", "image", "pyplot", "altair_chart", "line_chart"}
+DRAWN = {
+    "plotly_chart",
+    "chart",
+    "dataframe",
+    "data_editor",
+    "image",
+    "pyplot",
+    "altair_chart",
+    "line_chart",
+    "flow",
+}
 
 
 def drawn(script: Path) -> Iterator[tuple[str, int, ast.Call]]:

@@ -25,21 +25,39 @@ def humps(page: AppTest) -> list[str]:
 
 
 def test_forward_kl_is_there_at_first(app: App) -> None:
-    page = app(PAGE)
-    assert humps(page) == ["Forward KL: the student's hump is at 0.7, 3.20 wide"]
+    page = app(PAGE, hide="question")
+    assert humps(page) == [
+        "Forward KL: the student's hump is at 0.7, 3.20 wide",
+        "Reverse KL: the student's hump is at 3.0, 0.80 wide",
+    ]
     assert "KL(teacher ‖ student) = 0.653 · centre 0.7 · width 3.20" in said(page)
     assert "in the middle it claims 164 times what the teacher does" in said(page)
 
 
-def test_an_answer_shows_the_other_way_round(app: App) -> None:
+def test_only_forward_kl_is_there_before_the_answer(app: App) -> None:
     page = app(PAGE)
-    page.radio(key="divergence.guess").set_value("It covers both humps").run()
-    assert "It is another one: it sits on one hump." in said(page)
-    assert humps(page)[1] == "Reverse KL: the student's hump is at 3.0, 0.80 wide"
+    assert humps(page) == ["Forward KL: the student's hump is at 0.7, 3.20 wide"]
+    page.button(key="divergence.guess_0").click().run()
+    assert "**It is another one: It sits on one hump.** You said: It covers both humps." in words(page)
+    page.slider(key="divergence.distance").set_value(1.0).run()
+    assert "**It is another one: It sits on one hump.**" in words(page), (
+        "moving a slider makes no guess right"
+    )
+
+
+def words(page: AppTest) -> str:
+    return said(page).replace("]", "")
+
+
+def test_one_hump_is_not_called_two(app: App) -> None:
+    page = app(PAGE, hide="question")
+    page.slider(key="divergence.distance").set_value(1.0).run()
+    assert "the teacher's humps are one" in said(page)
+    assert "both humps" not in said(page)
 
 
 def test_all_five_and_none(app: App) -> None:
-    page = app(PAGE)
+    page = app(PAGE, hide="question")
     losses = page.get("pills")[0] if page.get("pills") else page.button_group(key="divergence.losses")
     losses.set_value(["forward_kl", "reverse_kl", "js", "soft_cross_entropy", "reverse_cross_entropy"]).run()
     assert [alt.split(":")[0] for alt in humps(page)] == [
@@ -52,18 +70,18 @@ def test_all_five_and_none(app: App) -> None:
     assert humps(page)[4].endswith("at 3.0, 0.20 wide")
     losses = page.get("pills")[0] if page.get("pills") else page.button_group(key="divergence.losses")
     losses.set_value([]).run()
-    assert page.info[0].value == "Choose a loss on the left to fit a student under it."
+    assert page.info[0].value == "Choose a loss above to fit a student under it."
 
 
 def test_closer_humps_make_jensen_shannon_cover_both(app: App) -> None:
-    page = app(PAGE)
-    assert "here it sits on one hump (width 0.80)" in said(page)
+    page = app(PAGE, hide="question")
+    assert "Here it sits on one hump (width 0.80)" in said(page)
     page.slider(key="divergence.distance").set_value(4.0).run()
-    assert "here it covers both humps (width 2.09)" in said(page)
+    assert "Here it covers both humps (width 2.09)" in said(page)
 
 
 def test_the_same_on_a_real_text(app: App) -> None:
-    page = app(PAGE)
+    page = app(PAGE, hide="question")
     table = page.dataframe[0].value
     assert table["Backed"].round(1).tolist()[:5] == pytest.approx([51.0, 80.4, 66.2, 51.0, 100.0], abs=0.15)
     assert "Forward KL keeps the first as it is and spreads the rest evenly, 12.2 % each" in said(page)
@@ -71,7 +89,7 @@ def test_the_same_on_a_real_text(app: App) -> None:
 
 
 def test_the_entropy_that_is_between_them(app: App) -> None:
-    page = app(PAGE)
+    page = app(PAGE, hide="question")
     lines = [line.value.strip("$\n") for line in page.latex]
     assert lines[1::2] == ["1.146 = 0.274 + 0.873", "0.714 = 0.211 + 0.502"]
     same, other = (text.value for text in page.markdown if "They differ by up to" in text.value)
@@ -80,7 +98,7 @@ def test_the_entropy_that_is_between_them(app: App) -> None:
 
 
 def test_who_uses_which(app: App) -> None:
-    page = app(PAGE)
+    page = app(PAGE, hide="question")
     (literature,) = (text.value for text in page.markdown if "MiniLLM" in text.value)
     lines = dict(line.removeprefix("- **").split(".** ") for line in literature.splitlines())
     assert set(lines) == {card.title for card in LOSSES.values()}, "none is left out"
@@ -103,7 +121,7 @@ def test_two_classes_leave_nothing_to_choose(
     for who in ("teacher", "student-0", "alone-0"):
         frame[who] = [[1.0, 0.0], [0.0, 2.0]]
     frame.to_parquet(folder / "predictions.parquet")
-    page = app(PAGE)
+    page = app(PAGE, hide="question")
     page.selectbox(key="divergence.source").select(run).run()
     assert "this student can copy its teacher" in said(page)
     assert "surer than its teacher" not in said(page)

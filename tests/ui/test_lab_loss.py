@@ -11,10 +11,11 @@ from scipy import special, stats
 from streamlit.testing.v1 import AppTest
 
 from kd_core.config import slider
+from kd_core.learn.flow import number
 from kd_core.learn.recorded import recorded
 from kd_core.objectives import CARDS
 from pages.learn.labs.loss import STUDENTS
-from tests.ui.charts import alts
+from tests.ui.charts import alts, flow_numbers
 from tests.ui.test_lab_pages import said
 from tests.unit.objectives.reference import by_scipy, tckd_nckd
 
@@ -25,7 +26,7 @@ TEMPERATURES = np.arange(COLDEST, HOTTEST + STEP / 2, STEP)
 
 
 def test_fifty_random_settings_agree_with_scipy(app: App) -> None:
-    known, random, page, seen = recorded(), np.random.default_rng(0), app(PAGE), set()
+    known, random, page, seen = recorded(), np.random.default_rng(0), app(PAGE, hide="question"), set()
     page.session_state["loss.decimals"] = True  # opened
     for _ in range(50):
         row, name = int(random.integers(200)), str(random.choice(list(CARDS)))
@@ -66,13 +67,22 @@ def test_fifty_random_settings_agree_with_scipy(app: App) -> None:
             parts = tckd_nckd(p_s, p_t, int(known.truth[row]))
             assert (value["TCKD"], value["NCKD"]) == pytest.approx(parts, abs=1e-6)
         seen.add(name)
-        shown = [metric.value for metric in page.metric]
-        assert shown == [f"{expected[name]:.3f}" for name in ("Soft loss", "Hard loss", "Total")]
+        shown, digits = (
+            flow_numbers(page),
+            {"D": divergence, "soft": soft, "hard": hard, "total": expected["Total"]},
+        )
+        assert {key: shown[key] for key in digits} == {key: number(value) for key, value in digits.items()}
+        assert shown["p_student_0"] == number(p_s[0])
+        pushes = -classes["Gradient"]
+        assert [shown[f"g_{i}"] for i in range(5)] == [number(push, sign=True) for push in pushes]
     assert seen == set(CARDS), "each loss of the engine was among them"
 
 
 def test_the_formulas_as_they_are_read(app: App) -> None:
-    divergence, soft, hard, total = (line.value for line in app(PAGE).latex)
+    page = app(PAGE, hide="question")
+    assert not page.latex
+    page.session_state["loss.formulas"] = True  # opened
+    divergence, soft, hard, total = (line.value for line in page.run().latex)
     assert r"\mathrm{KL}(p_t \,\|\, p_s) &= \sum_c p_t \log \frac{p_t}{p_s}" in divergence
     assert r"&= 0.028 + 0.007 + 0.029 \\ &\quad - 0.104 + 0.092 \\ &= \mathbf{0.052}" in divergence
     assert soft.strip("$\n") == r"L_{\mathrm{soft}} = T^2 D = 4^2 \times 0.052 = \mathbf{0.834}"
@@ -81,11 +91,11 @@ def test_the_formulas_as_they_are_read(app: App) -> None:
 
 
 def test_without_t_squared(app: App) -> None:
-    page = app(PAGE)
+    page = app(PAGE, hide="question")
     assert "With T² the soft gradient has length 0.575; without it, 0.0359." in said(page)
     page.toggle(key="loss.t_squared").set_value(False).run()
     assert "Without T² the soft gradient has length 0.0359; with it, 0.575." in said(page)
-    assert page.metric[0].value == "0.052"
+    assert flow_numbers(page)["soft"] == "0.052"
     bars, sizes = alts(page)
     assert bars == "The strongest push is -0.052, on entertainment"
     assert sizes.startswith(
@@ -93,9 +103,15 @@ def test_without_t_squared(app: App) -> None:
     )
 
 
+def test_at_one_t_squared_is_not_compared_with_itself(app: App) -> None:
+    words = said(app(PAGE, hide="question", **{"loss.temperature": "1"}))
+    assert "At T = 1 the factor T² is 1." in words
+    assert "without it" not in words
+
+
 def test_what_t_squared_does_over_all_texts(app: App) -> None:
     """Forward KL's gradient, (p_s - p_t) / T, times T², by hand."""
-    page, known = app(PAGE), recorded()
+    page, known = app(PAGE, hide="question"), recorded()
 
     def growth(student: np.ndarray) -> float:
         soft = [
@@ -114,29 +130,26 @@ def test_what_t_squared_does_over_all_texts(app: App) -> None:
 
 def test_the_question_is_settled_by_numbers(app: App) -> None:
     page = app(PAGE)
-    page.radio(key="loss.guess").set_value("Smaller").run()
-    assert "Right." in said(page)
-    assert re.search(
-        r"For this text its length goes from 0\.4\d+ to 0\.009\d*, \d+\.\d times smaller", said(page)
-    )
+    page.button(key="loss.guess_2").click().run()
+    assert "Right: More weakly." in said(page)
+    assert re.search(r"its length goes from 0\.4\d+ to 0\.009\d*, \d+\.\d times smaller", said(page))
 
 
 def test_a_student_that_is_its_teacher(app: App, monkeypatch: pytest.MonkeyPatch) -> None:
     known = recorded()
     monkeypatch.setitem(known.logits, "alone", known.logits["teacher"])
-    page = app(PAGE, **{"loss.alpha": "0"})
+    page = app(PAGE, hide="question", **{"loss.alpha": "0"})
     assert "Nothing pushes: the student is its teacher, and alpha leaves the label out." in said(page)
-    assert [metric.value for metric in page.metric][::2] == ["0.000", "0.000"]
-    page.radio(key="loss.guess").set_value("Larger").run()
-    assert "For this text its length goes from 0 to 0. " in said(page)
+    shown = flow_numbers(page)
+    assert (shown["soft"], shown["total"]) == ("0.000", "0.000")
 
 
 def test_the_logits_themselves(app: App) -> None:
-    page = app(PAGE, **{"loss.divergence": "Logit MSE"})
+    page = app(PAGE, hide="question", **{"loss.divergence": "Logit MSE"})
     known, row = recorded(), page.selectbox(key="loss.text").value
     student, teacher = known.logits["alone"][row], known.logits["teacher"][row]
     apart = student - teacher
-    assert page.metric[0].value == f"{apart @ apart:.3f}"
+    assert flow_numbers(page)["soft"] == f"{apart @ apart:.3f}"
     assert "With T²" not in said(page)
     hottest = TEMPERATURES[-1]
     p_s, p_t = (special.softmax(logits / hottest) for logits in (student, teacher))
@@ -145,18 +158,17 @@ def test_the_logits_themselves(app: App) -> None:
         f"{hottest**2 * stats.entropy(p_t, p_s):.3f}." in said(page)
     )
     page.slider(key="loss.temperature").set_value(12.0).run()
-    assert page.metric[0].value == f"{apart @ apart:.3f}"
-    page.radio(key="loss.guess").set_value("As large as before").run()
-    assert "Right." in said(page)
+    assert flow_numbers(page)["soft"] == f"{apart @ apart:.3f}"
 
 
 def test_the_two_parts_of_dkd(app: App) -> None:
-    page = app(PAGE, **{"loss.divergence": "DKD"})
+    page = app(PAGE, hide="question", **{"loss.divergence": "DKD"})
     known, row = recorded(), page.selectbox(key="loss.text").value
     p_s, p_t = (special.softmax(known.logits[who][row] / 4) for who in ("alone", "teacher"))
     label = int(known.truth[row])
     target, others = tckd_nckd(p_s, p_t, label)
-    line = page.latex[0].value
+    page.session_state["loss.formulas"] = True
+    line = page.run().latex[0].value
     assert (
         rf"1 \times {target:.3f} + 8 \times {others:.3f} \\ &= \mathbf{{{target + 8 * others:.3f}}}" in line
     )

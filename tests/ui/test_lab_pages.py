@@ -28,7 +28,8 @@ def said(page: AppTest) -> str:
     """All that a person reads, in order of kind."""
     assert not page.exception
     kinds = (page.title, page.header, page.markdown, page.caption, page.info, page.warning, page.error)
-    return html.unescape("\n".join(element.value for elements in kinds for element in elements))
+    words = html.unescape("\n".join(element.value for elements in kinds for element in elements))
+    return words.replace("\u00a0", " ")  # which keeps a number and its unit on one line
 
 
 @pytest.fixture
@@ -53,7 +54,7 @@ def run(store: Store, home: Path) -> str:
 def test_a_card_for_each_lab(app: App) -> None:
     page = app().switch_page("learn/labs/page.py").run()  # its file is not named like its address
     links = [link.proto.label for link in page.main.get("page_link")]
-    cards = [*(f"**{lab.title}**" for lab in LABS), "**Lessons**", "**Race**"]
+    cards = [*(f"**{lab.title}**" for lab in LABS), "**Lessons**", "**Quiz**", "**Race**"]
     assert links == [*cards, "The words, in the glossary"]
     for lab in LABS:
         assert lab.question in said(page)
@@ -75,15 +76,42 @@ def test_a_link_that_hides_what_is_not_there_says_so(app: App, path: str) -> Non
     assert words.count("The link hides temperatur, which is not here. This lab has ") == 1
 
 
+@pytest.mark.parametrize("lab", [lab.name for lab in LABS if lab.name != "size"])
+def test_a_guess_comes_before_the_lab(app: App, lab: str) -> None:
+    """The question alone, and at most a picture of what is given; after any answer, the lab."""
+    page = app(f"learn/labs/scripts/{lab}.py")
+    assert "**First a guess.**" in said(page)
+    assert not [
+        *page.header,
+        *page.slider,
+        *page.select_slider,
+        *page.selectbox,
+        *page.metric,
+        *page.dataframe,
+    ]
+    answers = [button for button in page.button if button.key.startswith(f"{lab}.guess_")]
+    assert len(answers) >= 2
+    wrong_and_right = []
+    for button in answers:
+        again = app(f"learn/labs/scripts/{lab}.py")
+        again.button(key=button.key).click().run()
+        assert "**First a guess.**" not in said(again)
+        assert [*again.selectbox, *again.slider]
+        words = said(again)
+        assert ("**Right: " in words) != ("**It is another one: " in words)
+        wrong_and_right.append("**Right: " in words)
+    assert sum(wrong_and_right) == 1
+
+
 def test_a_hidden_control_still_takes_the_links_value(app: App) -> None:
-    page = app(NAMED[0], **{"hide": "temperature", "temperature.temperature": "8"})
+    page = app(NAMED[0], **{"hide": "temperature,question", "temperature.temperature": "8"})
     assert page.slider(key="temperature.temperature").value == 8
     assert "At T = 8 it is 25.8 % and 25.4 %" in said(page)
 
 
 @pytest.mark.parametrize("path", NAMED)
 def test_the_texts_of_a_run(app: App, run: str, path: str) -> None:
-    page = app(path)
+    page = app(path, hide="question")
     name = path.split("/")[-1][:-3]
     source = page.selectbox(key=f"{name}.source")
     assert source.options == ["200 BBC headlines, recorded", f"Mine · {RUN}"]
@@ -97,7 +125,7 @@ def test_the_texts_of_a_run(app: App, run: str, path: str) -> None:
 @pytest.mark.parametrize("path", NAMED)
 def test_a_run_that_is_gone_says_so(app: App, run: str, home: Path, path: str) -> None:
     (home / "runs" / RUN / "predictions.parquet").unlink()
-    page = app(path)
+    page = app(path, hide="question")
     page.selectbox(key=f"{path.split('/')[-1][:-3]}.source").select(RUN).run()
     assert "The predictions of 20260131-143000-a1b2 are missing or damaged" in said(page)
 
@@ -113,7 +141,7 @@ def test_the_glossary(app: App) -> None:
 
 
 def test_a_tooltip_says_what_the_glossary_says(app: App) -> None:
-    page = app(NAMED[0])
+    page = app(NAMED[0], hide="question")
     assert page.slider(key="temperature.temperature").help == term("temperature")
     assert "Divides the logits of both models" in said(app("learn/glossary/page.py"))
     with pytest.raises(KeyError, match="there is no term 'zebra' in the glossary"):

@@ -24,7 +24,7 @@ def metrics(page: AppTest) -> dict[str, str]:
 
 
 def test_the_recorded_run_from_start_to_end(app: App) -> None:
-    page = app(PAGE)
+    page = app(PAGE, hide="question")
     assert page.select_slider[0].value == 0
     assert metrics(page) == {"Like the teacher": "13 of 50", "Divergence": "1.25 nats"}
     page.select_slider[0].set_value(900).run()
@@ -34,24 +34,25 @@ def test_the_recorded_run_from_start_to_end(app: App) -> None:
         "the mean divergence is 0.31 nats."
     )
     words = said(page)
-    assert "It answers 34 of them like its teacher, for good, within the first quarter" in words
-    assert "7 later, and 9 not in the end" in words
-    assert "falls from 1.25 to 0.31 nats" in words
+    assert "at step 214 of 900, it agrees with its teacher on 37 of them" in words
+    assert "On 34 it keeps that answer until the end" in words
+    assert "On 7 more it agrees for good only later, and on 9 the two differ at the end." in words
+    assert "changes from 1.25 to 0.31 nats" in words
 
 
 def test_a_link_opens_a_moment(app: App) -> None:
-    page = app(PAGE, **{"replay.moment": "400"})
+    page = app(PAGE, **{"replay.moment": "400", "hide": "question"})
     assert page.select_slider[0].value == 400
     assert alts(page)[0].startswith("At step 400 of 900")
 
 
 def test_learned_early_late_and_never(app: App) -> None:
-    page = app(PAGE)
+    page = app(PAGE, hide="question")
     kinds = page.segmented_control(key="replay.learned")
     assert [option.content for option in kinds.proto.options] == [
-        "Learned early (34)",
-        "Learned late (7)",
-        "Never learned (9)",
+        "Agrees early (34)",
+        "Agrees late (7)",
+        "Differs at the end (9)",
     ]
     table = page.dataframe[0].value
     assert len(table) == 7
@@ -65,7 +66,7 @@ def test_learned_early_late_and_never(app: App) -> None:
 
 
 def test_playing_moves_on_and_ends(app: App) -> None:
-    page = app(PAGE)
+    page = app(PAGE, hide="question")
     steps = recorded_replay().steps
     page.select_slider[0].set_value(steps[-3]).run()
     page.button(key="replay.play").click().run()
@@ -95,7 +96,7 @@ def test_any_run_with_a_replay(app: App, store: Store, home: Path) -> None:
         teacher=student[1],
         student=student[::-1].copy(),
     ).write(folder)
-    page = app(PAGE)
+    page = app(PAGE, hide="question")
     source = page.selectbox(key="replay.source")
     assert source.options == ["The demo, recorded", "Mine <b> · 20260131-143000-a1b2"]
     source.set_value("20260131-143000-a1b2").run()

@@ -20,7 +20,7 @@ COLDEST, HOTTEST, _ = slider("objective.temperature")
 
 
 def test_an_undecided_headline_as_it_is_and_softened(app: App) -> None:
-    page = app(PAGE)
+    page = app(PAGE, hide="question")
     numbers = page.dataframe[0].value
     assert numbers["Class"].tolist() == ["sports", "entertainment", "politics", "tech", "business"]
     assert numbers["Logit"].tolist() == pytest.approx([2.3438, 2.2188, -0.9922, -1.3828, -1.6641])
@@ -42,7 +42,7 @@ def answer(page: AppTest, temperature: float) -> np.ndarray:
 
 
 def test_the_slider_moves_all(app: App) -> None:
-    page = app(PAGE)
+    page = app(PAGE, hide="question")
     page.slider(key="temperature.temperature").set_value(0.5).run()
     assert page.metric[0].label == "Entropy at T = 0.5"
     assert page.metric[0].delta.startswith("−0.1")
@@ -53,11 +53,11 @@ def test_the_slider_moves_all(app: App) -> None:
     assert entropy == (
         f"Entropy of the answer: {cold:.2f} nats at T = {COLDEST:g}, {hot:.2f} at T = {HOTTEST:g}"
     )
-    assert similarity == "Which classes the teacher finds alike, at T = 0.5"
+    assert similarity == "Which classes the teacher finds alike, at T = 1"
 
 
 def test_over_all_texts(app: App) -> None:
-    page = app(PAGE)
+    page = app(PAGE, hide="question")
     undecided, doubtful = page.dataframe[1].value, page.dataframe[2].value
     assert undecided["Text"][0] == "Players sought for $1m prize"
     assert np.all(np.diff(undecided["Entropy"]) <= 0)
@@ -67,16 +67,22 @@ def test_over_all_texts(app: App) -> None:
     assert sure == pytest.approx(95, abs=0.5)
     words = said(page)
     assert "The teacher disagrees with 21 of 200 labels" in words
-    assert "29 % of what is left of entertainment goes to tech" in words
+    assert "44 % of what is left of sports goes to entertainment" in words
+
+
+def test_at_one_nothing_is_compared_with_itself(app: App) -> None:
+    page = app(PAGE, hide="question", **{"temperature.temperature": "1"})
+    assert list(page.dataframe[0].value) == ["Class", "Logit", "T = 1"]
+    assert not page.metric[0].delta
+    assert "At T = 1 it is" not in said(page)
 
 
 @pytest.mark.parametrize(
-    ("choice", "verdict"), [(0, "Right."), (1, "It is another one: the same as before.")]
+    ("choice", "verdict"), [(0, "Right: The same as before."), (1, "It is another one: The same as before.")]
 )
 def test_the_question(app: App, choice: int, verdict: str) -> None:
     page = app(PAGE)
-    guess = page.radio(key="temperature.guess")
-    guess.set_value(guess.options[choice]).run()
+    page.button(key=f"temperature.guess_{choice}").click().run()
     assert verdict in said(page)
     second, first = np.sort(100 * answer(page, HOTTEST))[-2:]
     assert (

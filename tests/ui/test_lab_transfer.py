@@ -21,7 +21,7 @@ JOB = "20260131-143000-a1b2"
 
 
 def test_the_recorded_curve(app: App) -> None:
-    page = app(PAGE)
+    page = app(PAGE, hide="question")
     assert alts(page)[0] == (
         "Student alone 84.5 %, Distilled, 0 transfer texts 86.8 %, Distilled, 500 transfer texts 86.2 %, "
         "Distilled, 2,000 transfer texts 87.2 %, Hard answers, 8,000 transfer texts 87.8 %, "
@@ -43,7 +43,7 @@ def test_the_recorded_curve(app: App) -> None:
 
 
 def test_soft_labels_are_told_from_more_texts(app: App) -> None:
-    words = said(app(PAGE))
+    words = said(app(PAGE, hide="question"))
     assert "A step with transfer texts has twice the rows" in words
     assert "all of the teacher's probabilities make **−0.2 points** (" in words
     assert "the gain may come from more texts alone, as far as these texts can tell." in words
@@ -52,17 +52,23 @@ def test_soft_labels_are_told_from_more_texts(app: App) -> None:
 
 def test_the_question(app: App) -> None:
     page = app(PAGE)
-    page.radio(key="transfer.guess").set_value("The teacher's answers to further texts").run()
+    page.button(key="transfer.guess_1").click().run()
     words = said(page)
-    assert "It is another one: the teacher's answers to the labelled texts." in words
+    assert "It is another one: The teacher's answers to the labelled texts." in words
     assert re.search(
-        r"add \+2\.4 points \(\S+ to \S+\), those to 8,000 further texts \+0\.8 points \(−\S+ to \+\S+\),",
+        r"add \+2\.4 points \(\S+ to \S+\), its answers to 8,000 further texts another \+0\.8 points ",
         words,
     )
 
 
+def test_what_is_hidden_leaves_no_caption(app: App) -> None:
+    page = app(PAGE, hide="question,settings,sizes,seeds,start")
+    assert "one after the other" not in said(page)
+    assert not [expander for expander in page.expander if expander.label == "Measure it on this machine"]
+
+
 def test_a_measurement_is_queued_as_it_was_chosen(app: App, store: Store) -> None:
-    page = app(PAGE)
+    page = app(PAGE, hide="question")
     assert "18 students, one after the other." in said(page)
     page.pills(key="transfer.sizes").set_value([0, 8000]).run()
     page.pills(key="transfer.seeds").set_value([1, 4]).run()
@@ -79,7 +85,7 @@ def test_a_measurement_is_queued_as_it_was_chosen(app: App, store: Store) -> Non
 
 
 def test_nothing_chosen_cannot_be_measured(app: App) -> None:
-    page = app(PAGE)
+    page = app(PAGE, hide="question")
     page.pills(key="transfer.seeds").set_value([]).run()
     assert page.button(key="transfer.start").disabled
 
@@ -87,7 +93,7 @@ def test_nothing_chosen_cannot_be_measured(app: App) -> None:
 def test_the_settings_of_a_run_and_how_long_it_takes(app: App, store: Store) -> None:
     store.create_run(JOB, SAMPLE["config"], status="done", name="Mine")
     store.save_report(JOB, SAMPLE)
-    page = app(PAGE)
+    page = app(PAGE, hide="question")
     students = sum(len(SAMPLE[who]["seeds"]) for who in ("student", "alone", "labelled_only") if SAMPLE[who])
     assert "18 students, one after the other, " in said(page)
     assert SAMPLE["seconds"]["distil"] / students > 0
@@ -103,7 +109,7 @@ def test_intervals_appear_as_they_are_measured(app: App, store: Store) -> None:
     store.create_run(JOB, LabConfig().model_dump(mode="json"), kind="lab", name="Lab", status="stopped")
     report = recorded_lab("transfer")
     store.save_report(JOB, {**report, "cells": report["cells"][:1]})
-    page = app(PAGE, job=JOB)
+    page = app(PAGE, job=JOB, hide="question")
     assert alts(page)[0] == "Student alone 84.2 %; teacher 87.6 %"
     assert "The student alone and a distilled one are needed for a comparison" in said(page)
     assert page.button(key="transfer.job.again").label == "Start it again"

@@ -25,7 +25,7 @@ def test_a_card_for_each_lesson(app: App) -> None:
     assert [button.label for button in page.button] == [
         f"**{i}. {lesson.title}**" for i, lesson in enumerate(lessons().values(), 1)
     ]
-    assert said(page).count("10 minutes") == 4
+    assert said(page).count("10 minutes") == len(lessons()) == 6
 
 
 def test_an_unknown_lesson_says_so(app: App) -> None:
@@ -42,21 +42,25 @@ def test_an_impossible_step_is_a_possible_one(app: App, step: str) -> None:
 def test_a_lesson_asks_shows_and_tells(app: App) -> None:
     page = app(PAGE, lesson="alpha")
     assert "“Howard hits back at mongrel jibe” has the label politics" in said(page)
-    assert page.button(key="lessons.next").disabled
+    forward(page)
+    assert "Answer first. A guess is enough." in said(page)
+    assert page.header[0].value == "A question first"
     page.radio(key="lessons.answer_alpha").set_value("politics, as the label says").run()
     forward(page)
     assert page.query_params["step"] == "2"
     assert page.selectbox(key="loss.text").value == int(facts("alpha").words["row"])
     assert page.selectbox(key="loss.student").value == "untrained"
     assert not page.radio, "the lab's own question is kept out of sight"
+    assert page.toggle(key="loss.t_squared").value, "the lesson asks for it"
+    assert "At alpha = 0.55." in said(page), "what there was to find"
     page.slider(key="loss.alpha").set_value(0.6).run()
     assert "The strongest push raises the logit of politics" in said(page)
     page.slider(key="loss.alpha").set_value(0.5).run()
     assert "The strongest push raises the logit of sports" in said(page)
     forward(page)
     words = said(page)
-    assert "It is another one." in words
-    assert "You said: politics, as the label says. It is: sports, as the teacher says." in words
+    assert "It is another one: sports, as the teacher says." in words
+    assert "You said: politics, as the label says." in words
     assert "From alpha = **0.55** on" in words
     forward(page)
     assert page.header[0].value == "In short"
@@ -67,13 +71,22 @@ def test_a_lesson_asks_shows_and_tells(app: App) -> None:
 def test_a_typed_address_has_the_lessons_settings_too(app: App) -> None:
     page = app(PAGE, lesson="alpha", step="2")
     assert page.selectbox(key="loss.text").value == int(facts("alpha").words["row"])
-    assert page.query_params["hide"] == "source,divergence,t_squared,question"
+    assert page.query_params["hide"] == "source,divergence,question"
     assert not page.radio
 
 
 def test_the_last_lesson_ends_with_a_way_on(app: App) -> None:
-    page = app(PAGE, lesson="data-and-size", step="5")
-    assert [link.proto.label for link in page.main.get("page_link")] == ["All labs"]
+    page = app(PAGE, lesson="choosing", step="4")
+    assert [link.proto.label for link in page.main.get("page_link")] == ["Quiz", "All labs"]
+
+
+def test_every_step_of_every_lesson_is_drawn(app: App) -> None:
+    for name, lesson in lessons().items():
+        for step in range(1, len(lesson.part_names) + 1):
+            page = app(PAGE, lesson=name, step=str(step))
+            words = said(page)
+            assert "First a guess" not in words or name == "data-and-size", "the lesson has asked before"
+            assert "{" not in words
 
 
 def test_going_back_keeps_the_answer(app: App) -> None:
@@ -93,7 +106,7 @@ def test_who_comes_in_the_middle_is_told_that_nothing_was_answered(app: App) -> 
     assert "You did not answer in this session." in said(app(PAGE, lesson="soft-labels", step="3"))
 
 
-def test_the_last_lesson_has_two_labs(app: App) -> None:
+def test_a_lesson_may_have_two_labs(app: App) -> None:
     page = app(PAGE, lesson="data-and-size", step="3")
     assert page.button(key="size.reveal").label == "Show what was measured"
     assert "Step 3 of 5" in page.get("progress")[0].proto.text
@@ -130,7 +143,7 @@ def test_what_a_link_says_is_text(app: App) -> None:
 
 
 def test_a_link_is_made_of_what_is_on_the_page(app: App) -> None:
-    page = app(LAB, **{"loss.temperature": "8"})
+    page = app(LAB, hide="question", **{"loss.temperature": "8"})
     page.button_group(key="loss.share_hide").set_value(["source", "question"])
     page.text_input(key="loss.share_ask").set_value("Up or down?").run()
     page.text_input(key="loss.share_options").set_value("Up | Down | Up")

@@ -70,10 +70,10 @@ def _speed(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_in_the_labs(app: App) -> None:
-    check(app("learn/labs/scripts/temperature.py"), "Temperature")
-    losses = ("Soft loss", "Hard loss", "Total", "Temperature", "Alpha: weight of the hard loss", "Times T²")
-    check(app("learn/labs/scripts/loss.py"), *losses)
-    check(app("learn/labs/scripts/divergence.py"), "Temperature")
+    check(app("learn/labs/scripts/temperature.py", hide="question"), "Temperature")
+    losses = ("Soft loss", "Temperature", "Alpha: weight of the hard loss", "Times T²")
+    check(app("learn/labs/scripts/loss.py", hide="question"), *losses)
+    check(app("learn/labs/scripts/divergence.py", hide="question"), "Temperature")
     check(app("learn/race/page.py"), "Temperature", "Alpha")
 
 

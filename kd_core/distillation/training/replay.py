@@ -56,6 +56,15 @@ class Replay:
         """Whether the student's answer is the teacher's: (moments, texts)."""
         return np.asarray(self.student.argmax(axis=2) == self.answers)
 
+    @property
+    def agrees_for_good(self) -> NDArray[np.bool_]:
+        """Whether it answers like the teacher at this moment and all later ones: (moments, texts)."""
+        return np.logical_and.accumulate(self.agrees[::-1], axis=0)[::-1]
+
+    def moment_at(self, share: float) -> int:
+        """The last moment within that share of the steps."""
+        return int(np.searchsorted(self.steps, share * self.steps[-1], side="right")) - 1
+
     def divergence(self) -> NDArray[np.float64]:
         """KL(teacher || student) at T = 1 in nats, mean over the texts, at each moment."""
         p, q = softmax(self.teacher), softmax(self.student)

@@ -4,19 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from pages.learn.labs.divergence import hump_lab, literature, text_lab
+from pages.learn.labs.choosing import choosing_lab
+from pages.learn.labs.divergence import divergence_lab
 from pages.learn.labs.loss import loss_lab
 from pages.learn.labs.replay import replay_lab
 from pages.learn.labs.size import size_lab
 from pages.learn.labs.temperature import temperature_lab
 from pages.learn.labs.transfer import transfer_lab
-
-
-def divergence_lab() -> None:
-    hump_lab()
-    text_lab()
-    literature()
-
 
 LAB_BODIES: dict[str, Callable[[], None]] = {
     "temperature": temperature_lab,
@@ -25,4 +19,5 @@ LAB_BODIES: dict[str, Callable[[], None]] = {
     "transfer": transfer_lab,
     "size": size_lab,
     "replay": replay_lab,
+    "choosing": choosing_lab,
 }

@@ -15,11 +15,11 @@ from kd_core.config import ObjectiveConfig, slider
 from kd_core.errors import KDError
 from kd_core.learn.examples import Examples, of_run, shipped
 from pages.learn.labs.own import finished_runs
-from pages.shared.text import escape, term
+from pages.shared.text import escape, prose, term
 
 BUNDLED = "bundled"
 QUESTION = "question"
-UNTOUCHED = ("revealed", "playing", "answered")  # what a visitor has seen or set going, of any lab
+UNTOUCHED = ("revealed", "playing", "answered", "guessed")  # what a visitor has seen or set going, of any lab
 MOST_TEXTS = 1_000  # that a list offers; a longer one would take seconds to send
 _MOST_LETTERS = 72
 
@@ -37,16 +37,24 @@ class Controls:
         self._labels = st.session_state.setdefault(f"{page}.labels", {})
         self._starts = st.session_state.setdefault(f"{page}.starts", {})
 
-    def open(self) -> None:
-        """Where the controls stand: call it in the column that is theirs, before the first ``add``."""
-        self._seen = st.container()
-        # Kept in the page, so that a hidden widget reads and checks the link as the others do.
-        self._unseen = st.container(key=f"lab.hidden.{self.part}")
+    def open(self) -> Any:
+        """Lay the lab out, before the first ``add``, and return the place for what the controls move.
 
-    def add(self, name: str, kind: str, label: str, *arguments: Any, **settings: Any) -> Any:
-        """The widget ``st.<kind>``; its value is in the URL as ``page.name``."""
+        Above it stand the choices and, in a bar that stays in view while the reader scrolls, what is moved.
+        """
+        with st.container(key=f"lab.page.{self.part}"):
+            self._choices = st.container(key=f"lab.choices.{self.part}")
+            self._bar = st.container(key=f"lab.bar.{self.part}")
+            # Kept in the page, so that a hidden widget reads and checks the link as the others do.
+            self._unseen = st.container(key=f"lab.hidden.{self.part}")
+            return st.container()
+
+    def add(
+        self, name: str, kind: str, label: str, *arguments: Any, in_view: bool = False, **settings: Any
+    ) -> Any:
+        """The widget ``st.<kind>``; its value is in the URL as ``page.name``. ``in_view``: in the bar."""
         is_new = self.key(name) not in st.session_state
-        value = getattr(self._place(name, label), kind)(
+        value = getattr(self._place(name, label, in_view), kind)(
             label, *arguments, key=self.key(name), bind="query-params", **settings
         )
         if is_new:
@@ -54,23 +62,23 @@ class Controls:
         return value
 
     def setting(self, name: str, label: str, value: float | None = None) -> float:
-        """A slider for a setting of the objective: its range, and its default unless a ``value`` is given."""
+        """A slider in the bar for a setting of the objective: its range, and its default or a ``value``."""
         low, high, step = map(float, slider(f"objective.{name}"))
         start = float(ObjectiveConfig.model_fields[name].default) if value is None else value
-        return float(self.add(name, "slider", label, low, high, start, step, help=term(name)))
+        return float(self.add(name, "slider", label, low, high, start, step, help=term(name), in_view=True))
 
-    def button(self, name: str, label: str, **settings: Any) -> bool:
-        return bool(self._place(name, label).button(label, key=self.key(name), **settings))
+    def button(self, name: str, label: str, *, in_view: bool = False, **settings: Any) -> bool:
+        return bool(self._place(name, label, in_view).button(label, key=self.key(name), **settings))
 
-    def _place(self, name: str, label: str) -> Any:
+    def _place(self, name: str, label: str, in_view: bool) -> Any:
         self._labels[name] = label
-        return self._unseen if name in self.hidden else self._seen
+        return self._unseen if name in self.hidden else self._bar if in_view else self._choices
 
     def key(self, name: str) -> str:
         return f"{self.page}.{name}"
 
     def note(self, words: str) -> None:
-        self._seen.caption(words)
+        self._choices.caption(words)
 
 
 def labels_of(page: str) -> dict[str, str]:
@@ -84,8 +92,6 @@ def reset(page: str) -> None:
         st.session_state[f"{page}.{name}"] = value
     for name in UNTOUCHED:
         st.session_state.pop(f"{page}.{name}", None)
-    if f"{page}.guess" in st.session_state:
-        st.session_state[f"{page}.guess"] = None
 
 
 def question_replaced(controls: Controls) -> bool:
@@ -104,26 +110,54 @@ def question_replaced(controls: Controls) -> bool:
     return bool(own) or QUESTION in controls.hidden
 
 
-def question(controls: Controls, words: str, options: Sequence[str], right: str, because: str) -> str | None:
-    """Ask before the picture answers, unless the link replaces the question; what was chosen, or None.
+def question(controls: Controls, words: str, options: Sequence[str], right: str, because: str) -> bool:
+    """Ask before the lab answers, unless the link replaces the question; whether the lab may be seen.
 
-    ``because`` has the numbers that settle it. Once on a page.
+    What is asked is about recorded numbers, so that no control changes what is right. ``because`` has the
+    numbers that settle it. Once on a page.
     """
     if question_replaced(controls):
-        return None
-    with st.container(border=True):
-        guess = st.radio(
-            f":material/help: **First a guess.** {words}",
-            options,
-            index=None,
-            horizontal=True,
-            key=controls.key("guess"),
+        return True
+    place = controls.key("guessed")
+    before = st.session_state.get(place)
+    with st.container(border=True, key=f"lab.question.{controls.page}", gap="small"):
+        first = "" if before else "**First a guess.** "
+        given = ask(
+            f":material/help: {first}{words}", options, right, because, before, key=controls.key("guess")
         )
-        if guess is not None:
-            verdict = "Right." if guess == right else f"It is another one: {right.lower()}."
-            colour, icon = ("green", "check_circle") if guess == right else ("orange", "lightbulb")
-            st.markdown(f":{colour}[:material/{icon}: **{verdict}**] {because}")
-    return guess
+    if given is not None and before is None:
+        st.session_state[place] = given
+        st.rerun()
+    return given is not None
+
+
+def ask(
+    words: str, options: Sequence[str], right: str, because: str, before: str | None, *, key: str
+) -> str | None:
+    """A question with a button for each answer; what was just answered, or ``before``, which is judged.
+
+    Buttons and not a choice: the first arrow key in a choice would answer already.
+    """
+    prose(words)
+    if before is not None:
+        verdict(before == right, before, right, because)
+        return before
+    with st.container(horizontal=True):
+        for number, option in enumerate(options):
+            if st.button(escape(option), key=f"{key}_{number}"):
+                return option
+    return None
+
+
+def verdict(good: bool, guess: str, right: str, because: str = "") -> None:
+    """Whether a guess is right, what is right if it is not, and why; ``because`` is Markdown."""
+    if good:
+        prose(f":green[:material/check_circle: **Right: {escape(guess)}.**] {because}")
+    else:
+        prose(
+            f":orange[:material/lightbulb: **It is another one: {escape(right)}.**] You said: "
+            f"{escape(guess)}. {because}"
+        )
 
 
 def choose_examples(controls: Controls) -> Examples:
@@ -146,15 +180,13 @@ def choose_examples(controls: Controls) -> Examples:
     return _examples(source)
 
 
-def choose_example(controls: Controls, column: Any) -> tuple[Examples, int] | None:
-    """The texts, and which one is chosen in ``column``; None, and an error shown, where they are gone."""
+def choose_example(controls: Controls) -> tuple[Examples, int] | None:
+    """The texts, and which one is chosen; None, and an error shown, where they are gone."""
     try:
-        with column:
-            controls.open()
-            examples = choose_examples(controls)
-            return examples, choose_text(controls, examples)
+        examples = choose_examples(controls)
+        return examples, choose_text(controls, examples)
     except KDError as error:
-        column.error(escape(error), icon=":material/error:")
+        st.error(escape(error), icon=":material/error:")
         return None
 
 

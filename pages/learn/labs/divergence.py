@@ -10,12 +10,12 @@ from kd_core import figures
 from kd_core.distillation.metrics import log_softmax
 from kd_core.learn.anatomy import divergence_gradient, divergence_terms, entropy
 from kd_core.learn.examples import Examples
-from kd_core.learn.families import LINE, Fit, fit_backed_class, fit_hump, stance, two_humps
+from kd_core.learn.families import LINE, Fit, fit_backed_class, fit_hump, humps_in, stance, two_humps
 from kd_core.objectives import CARDS
 from kd_core.system.formatting import percent
 from pages.learn.labs.controls import Controls, choose_example, question, short
 from pages.shared.charts import chart, is_dark
-from pages.shared.text import escape
+from pages.shared.text import escape, prose
 
 PAGE = "divergence"
 LOSSES = {name: card for name, card in CARDS.items() if card.of_distributions}
@@ -24,6 +24,7 @@ LITERATURE = sorted(
     (card for card in LOSSES.values() if card.literature), key=lambda card: card.name != "soft_cross_entropy"
 )
 NAMES = ("distance", "share", "losses", "source", "text", "temperature")
+DISTANCE, SHARE = 6.0, 60  # of the teacher's humps, at first
 STANCES = {
     "both": "It covers both humps",
     "one": "It sits on one hump",
@@ -31,22 +32,46 @@ STANCES = {
 }
 
 
+def divergence_lab() -> None:
+    if _asked(Controls(PAGE, *NAMES)):
+        hump_lab()
+        text_lab()
+        literature()
+
+
+def _asked(controls: Controls) -> bool:
+    """About the humps that the lab starts with."""
+    log_teacher = two_humps(DISTANCE, SHARE / 100)
+    forward, reverse = (fit_hump(log_teacher, loss) for loss in ("forward_kl", "reverse_kl"))
+    settled = question(
+        controls,
+        "The teacher below has two humps, and the student only one, with a centre and a width. Forward KL, "
+        "KL(teacher ‖ student), makes it wide enough for both. Turn the loss round, to KL(student ‖ "
+        "teacher): what will the student do?",
+        tuple(STANCES.values()),
+        STANCES[stance(reverse, DISTANCE)],
+        f"With these humps its centre is at {reverse.place:.1f} and its width {reverse.width:.2f}, against "
+        f"{forward.place:.1f} and {forward.width:.2f} under forward KL.",
+    )
+    if not settled:
+        _panels(log_teacher, {"forward_kl": forward}, ["forward_kl"])
+    return settled
+
+
 @st.fragment
 def hump_lab() -> None:
     controls = Controls(PAGE, *NAMES, part="humps")
-    top = st.container()
-    left, right = st.columns([4, 8], gap="large")
-    with left:
-        controls.open()
+    result = controls.open()
     distance = controls.add(
         "distance",
         "slider",
         "Distance of the teacher's humps",
         0.0,
         8.0,
-        6.0,
+        DISTANCE,
         0.5,
         help="In units of the line",
+        in_view=True,
     )
     share = controls.add(
         "share",
@@ -54,47 +79,31 @@ def hump_lab() -> None:
         "Share of the right-hand hump (%)",
         5,
         95,
-        60,
+        SHARE,
         5,
         help="The left-hand one has the rest",
+        in_view=True,
     )
     losses = controls.add(
         "losses",
         "pills",
-        "Losses",
+        "Losses: a student is fitted under each",
         list(LOSSES),
         selection_mode="multi",
-        default=["forward_kl"],
+        default=["forward_kl", "reverse_kl"],
         format_func=lambda loss: LOSSES[loss].title,
     )
     log_teacher = two_humps(distance, share / 100)
     fits = {loss: fit_hump(log_teacher, loss) for loss in LOSSES}
-    with top:
-        guess = question(
-            controls,
-            "Forward KL, below, makes the student's one hump wide enough for both of the teacher's. Turn it "
-            "round, to KL(student ‖ teacher): what will the student do?",
-            tuple(STANCES.values()),
-            STANCES[stance(fits["reverse_kl"], distance)],
-            f"With these humps its centre is at {fits['reverse_kl'].place:.1f} and its width "
-            f"{fits['reverse_kl'].width:.2f}, against {fits['forward_kl'].place:.1f} and "
-            f"{fits['forward_kl'].width:.2f} under forward KL.",
-        )
-    shown = [loss for loss in LOSSES if loss in losses or (guess and loss == "reverse_kl")]
-    with left:
-        st.caption(
-            "The student is a single hump, with a centre and a width, fitted anew under each loss. Choose "
-            "more losses to see them side by side."
-        )
-    with right:
-        _panels(log_teacher, fits, shown)
-    st.header("What you see", anchor=False)
-    st.markdown(_words(fits, log_teacher, distance))
+    with result:
+        _panels(log_teacher, fits, [loss for loss in LOSSES if loss in losses])
+        st.header("What you see", anchor=False)
+        prose(_words(fits, log_teacher, distance))
 
 
 def _panels(log_teacher: np.ndarray, fits: dict[str, Fit], shown: list[str]) -> None:
     if not shown:
-        st.info("Choose a loss on the left to fit a student under it.", icon=":material/tune:")
+        st.info("Choose a loss above to fit a student under it.", icon=":material/tune:")
         return
     teacher = np.exp(log_teacher)
     across = min(len(shown), 3)
@@ -115,77 +124,90 @@ def _panels(log_teacher: np.ndarray, fits: dict[str, Fit], shown: list[str]) -> 
 
 def _words(fits: dict[str, Fit], log_teacher: np.ndarray, distance: float) -> str:
     forward, reverse, js = (fits[loss] for loss in ("forward_kl", "reverse_kl", "js"))
-    valley = float(np.exp(forward.log_probs - log_teacher)[np.abs(LINE) <= 0.5].mean())
-    lines = [
-        "**Forward KL** weighs each place by the teacher. Where the teacher has something and the student "
-        "nothing, the logarithm explodes, so the student covers all of it (mode covering): centre "
-        f"{forward.place:.1f}, width {forward.width:.2f}."
-    ]
-    if valley > 2:
-        lines[0] += f" The price: in the middle it claims {valley:,.0f} times what the teacher does."
-    lines.append(
-        "**Reverse KL** weighs each place by the student. What it leaves out costs nothing, what it invents "
-        f"does. Here {STANCES[stance(reverse, distance)].lower()} (mode seeking; Minka 2005, Divergence "
-        f"measures and message passing): centre {reverse.place:.1f}, width {reverse.width:.2f}."
-    )
-    lines.append(
-        f"**Jensen-Shannon** lies between, and goes either way: here {STANCES[stance(js, distance)].lower()} "
-        f"(width {js.width:.2f}). **Soft cross-entropy** finds the student of forward KL. **Reverse "
-        "cross-entropy** finds the narrowest student there is, on the teacher's highest point "
+    narrowest = (
+        "**Reverse cross-entropy** finds the narrowest student there is, on the teacher's highest point "
         f"(width {fits['reverse_cross_entropy'].width:.2f}): it never asks for the shades."
     )
-    return "\n\n".join(lines)
+    if humps_in(log_teacher) == 1:
+        return (
+            "So close together, the teacher's humps are one, and a student with one hump can nearly copy it. "
+            f"There is little to give up: the width is {forward.width:.2f} under **forward KL**, "
+            f"{reverse.width:.2f} under **reverse KL** and {js.width:.2f} under **Jensen-Shannon**. **Soft "
+            f"cross-entropy** finds the student of forward KL. {narrowest}"
+        )
+    valley = float(np.exp(forward.log_probs - log_teacher)[np.abs(LINE) <= 0.5].mean())
+    covering = (
+        "**Forward KL** weighs each place by the teacher. Where the teacher has something and the student "
+        f"nothing, the logarithm explodes. Here {STANCES[stance(forward, distance)].lower()} (mode "
+        f"covering): centre {forward.place:.1f}, width {forward.width:.2f}."
+    )
+    if valley > 2:
+        covering += f" The price: in the middle it claims {valley:,.0f} times what the teacher does."
+    return "\n\n".join(
+        (
+            covering,
+            "**Reverse KL** weighs each place by the student. What it leaves out costs nothing, what it "
+            f"invents does. Here {STANCES[stance(reverse, distance)].lower()} (mode seeking; Minka 2005, "
+            f"Divergence measures and message passing): centre {reverse.place:.1f}, width "
+            f"{reverse.width:.2f}.",
+            f"**Jensen-Shannon** lies between the two. Here {STANCES[stance(js, distance)].lower()} (width "
+            f"{js.width:.2f}). **Soft cross-entropy** finds the student of forward KL. {narrowest}",
+        )
+    )
 
 
 @st.fragment
 def text_lab() -> None:
     st.header("The same on a real text", anchor=False)
     st.markdown(
-        "A student so small that it can back one class and must treat all others alike: one number for the "
-        "whole answer."
+        "This student is so small that it can only back one class, more or less, and has to treat all others "
+        "alike."
     )
     controls = Controls(PAGE, *NAMES, part="text")
-    left, right = st.columns([4, 8], gap="large")
-    example = choose_example(controls, left)
+    result = controls.open()
+    example = choose_example(controls)
     if example is None:
         return
     examples, row = example
     temperature = controls.setting("temperature", "Temperature", 1.0)
+    with result:
+        _of_a_text(examples, row, temperature)
+
+
+def _of_a_text(examples: Examples, row: int, temperature: float) -> None:
     log_teacher = log_softmax(examples.logits["teacher"][row], temperature)
     fits = {loss: fit_backed_class(log_teacher, loss) for loss in LOSSES}
-    with left:
-        st.dataframe(
-            pd.DataFrame(
-                {
-                    "Loss": [LOSSES[loss].title for loss in fits],
-                    "Backed": [100 * float(fit.probs.max()) for fit in fits.values()],
-                    "Each other": [100 * float(fit.probs.min()) for fit in fits.values()],
-                }
-            ),
-            hide_index=True,
-            key=f"{PAGE}.backed",
-            column_config=dict.fromkeys(
-                ("Backed", "Each other"), st.column_config.NumberColumn(format="%.1f %%")
-            ),
-            alt="What the fitted student gives to the class that it backs and to each other one",
-        )
-    with right:
-        first, second = st.columns(2)
-        for column, loss in ((first, "forward_kl"), (second, "reverse_kl")):
-            with column:
-                chart(
-                    figures.two_answers(
-                        np.exp(log_teacher),
-                        fits[loss].probs,
-                        examples.labels,
-                        title=LOSSES[loss].title,
-                        dark=is_dark(),
-                    ),
-                    key=f"{PAGE}.answer_{loss}",
-                    alt=f"{LOSSES[loss].title}: the student gives the class that it backs "
-                    f"{percent(float(fits[loss].probs.max()))}",
-                )
-    st.markdown(_text_words(examples, row, log_teacher, fits))
+    for column, loss in zip(st.columns(2, gap="large"), ("forward_kl", "reverse_kl"), strict=True):
+        with column:
+            chart(
+                figures.two_answers(
+                    np.exp(log_teacher),
+                    fits[loss].probs,
+                    examples.labels,
+                    title=LOSSES[loss].title,
+                    dark=is_dark(),
+                ),
+                key=f"{PAGE}.answer_{loss}",
+                alt=f"{LOSSES[loss].title}: the student gives the class that it backs "
+                f"{percent(float(fits[loss].probs.max()))}",
+            )
+    prose(_text_words(examples, row, log_teacher, fits))
+    st.dataframe(
+        pd.DataFrame(
+            {
+                "Loss": [LOSSES[loss].title for loss in fits],
+                "Backed": [100 * float(fit.probs.max()) for fit in fits.values()],
+                "Each other": [100 * float(fit.probs.min()) for fit in fits.values()],
+            }
+        ),
+        hide_index=True,
+        key=f"{PAGE}.backed",
+        width=520,
+        column_config=dict.fromkeys(
+            ("Backed", "Each other"), st.column_config.NumberColumn(format="%.1f %%")
+        ),
+        alt="What the fitted student gives to the class that it backs and to each other one",
+    )
     _entropy(examples, row, temperature)
 
 
@@ -203,11 +225,11 @@ def _text_words(examples: Examples, row: int, log_teacher: np.ndarray, fits: dic
             "and under every loss but reverse cross-entropy it does."
         )
     return (
-        f"{start} Forward KL keeps the first as it is and spreads the "
-        f"rest evenly, {percent(float(forward.min()))} each, on unlikely classes too. Reverse KL "
-        f"shuns those, so it backs its class with {percent(float(reverse.max()))}: surer than its teacher. "
-        "A student that is large enough has no such choice to make: then every one of these losses, but for "
-        "reverse cross-entropy, is smallest where it is its teacher."
+        f"{start} Forward KL keeps the first as it is and spreads the rest evenly, "
+        f"{percent(float(forward.min()))} each, on unlikely classes too. Reverse KL shuns those, so it backs "
+        f"its class with {percent(float(reverse.max()))}: surer than its teacher. A student that is large "
+        "enough need not choose: each of these losses, except reverse cross-entropy, is smallest when the "
+        "student gives exactly its teacher's answer."
     )
 
 

@@ -12,6 +12,7 @@ from kd_core import figures
 from kd_core.config import slider
 from kd_core.distillation import roles
 from kd_core.distillation.metrics import log_softmax
+from kd_core.errors import KDError
 from kd_core.learn import formulas
 from kd_core.learn.anatomy import (
     Anatomy,
@@ -21,12 +22,14 @@ from kd_core.learn.anatomy import (
     gradient_sizes,
     t_squared_growth,
 )
-from kd_core.learn.examples import Examples
+from kd_core.learn.examples import Examples, shipped
+from kd_core.learn.flow import loss_flow
 from kd_core.objectives import CARDS
 from kd_core.system.formatting import percent
 from pages.learn.labs.controls import Controls, choose_example, question
+from pages.learn.labs.flow import flow
 from pages.shared.charts import chart, is_dark
-from pages.shared.text import escape, term
+from pages.shared.text import escape, prose, term
 
 PAGE = "loss"
 COLDEST, HOTTEST, _ = slider("objective.temperature")
@@ -36,16 +39,17 @@ STUDENTS = {
     "student": roles.NAMES["student"],
     "untrained": "Untrained: all logits 0",
 }
-LARGER, SAME, SMALLER = "Larger", "As large as before", "Smaller"
+LARGER, SAME, SMALLER = "More strongly", "As strongly as before", "More weakly"
 
 
 @st.fragment
 def loss_lab() -> None:
     names = ("source", "text", "student", "divergence", "temperature", "alpha", "t_squared")
     controls = Controls(PAGE, *names)
-    top = st.container()
-    left, right = st.columns([4, 8], gap="large")
-    example = choose_example(controls, left)
+    if not _asked(controls):
+        return
+    result = controls.open()
+    example = choose_example(controls)
     if example is None:
         return
     examples, row = example
@@ -55,26 +59,36 @@ def loss_lab() -> None:
     objective = _choose_objective(controls)
     loss = anatomy(student, teacher, label, **objective)
     sizes = gradient_sizes(student, teacher, label, objective["divergence"], CURVE.tolist())
-    with top:
-        _question(controls, examples, students, row, objective["divergence"])
-    with left, st.container(horizontal=True):
-        st.metric("Soft loss", f"{loss.soft:.3f}", help=term("soft loss"))
-        st.metric("Hard loss", f"{loss.hard:.3f}", help=term("hard loss"))
-        st.metric("Total", f"{loss.total:.3f}", help=term("objective"))
-    with right:
+    with result:
+        flow(
+            loss_flow(
+                loss,
+                student,
+                teacher,
+                label,
+                examples.labels,
+                divergence=objective["divergence"],
+                temperature=objective["temperature"],
+                alpha=objective["alpha"],
+            ),
+            student="student" if st.session_state[controls.key("student")] == "student" else "alone",
+            key=f"{PAGE}.flow",
+            alt=f"From logits to the loss: soft loss {loss.soft:.3f}, hard loss {loss.hard:.3f}, total "
+            f"{loss.total:.3f}",
+        )
+        first, second = st.columns(2, gap="large")
+        with first:
+            _bars(loss, examples, objective["alpha"])
+        with second:
+            _sizes(loss, sizes, objective)
+        st.header("What you see", anchor=False)
+        prose(_words(loss, examples, label, objective))
+        if CARDS[objective["divergence"]].has_temperature:
+            prose(_of_t_squared(loss, objective["temperature"], objective["t_squared"]))
+            prose(_over_all_texts(examples, students, objective["divergence"]))
+        prose(_of_this_loss(loss, student, teacher, label, objective))
         _formulas(loss, objective, examples.labels[label])
-    _table(loss, student, teacher, examples, label)
-    first, second = st.columns(2, gap="large")
-    with first:
-        _bars(loss, examples, objective["alpha"])
-    with second:
-        _sizes(loss, sizes, objective)
-    st.header("What you see", anchor=False)
-    st.markdown(_words(loss, examples, label, objective))
-    if CARDS[objective["divergence"]].has_temperature:
-        st.markdown(_of_t_squared(loss, objective["temperature"], objective["t_squared"]))
-        st.markdown(_over_all_texts(examples, students, objective["divergence"]))
-    st.markdown(_of_this_loss(loss, student, teacher, label, objective))
+        _table(loss, student, teacher, examples, label)
 
 
 def _choose_student(controls: Controls, examples: Examples) -> np.ndarray:
@@ -104,7 +118,7 @@ def _choose_objective(controls: Controls) -> dict[str, Any]:
     )
     temperature = controls.setting("temperature", "Temperature")
     alpha = controls.setting("alpha", "Alpha: weight of the hard loss")
-    t_squared = controls.add("t_squared", "toggle", "Times T²", value=True, help=term("T²"))
+    t_squared = controls.add("t_squared", "toggle", "Times T²", value=True, help=term("T²"), in_view=True)
     if not CARDS[divergence].has_temperature:
         name = escape(CARDS[divergence].term)
         controls.note(f"The {name} has no temperature and no T²: moving them changes nothing.")
@@ -112,23 +126,25 @@ def _choose_objective(controls: Controls) -> dict[str, Any]:
     return {"divergence": divergence, "temperature": temperature, "alpha": alpha, "t_squared": t_squared}
 
 
-def _question(
-    controls: Controls, examples: Examples, students: np.ndarray, row: int, divergence: str
-) -> None:
-    teachers, truth = examples.logits["teacher"], examples.truth
-    cold, hot = gradient_sizes(students[row], teachers[row], int(truth[row]), divergence, [1.0, 8.0])
-    right = LARGER if hot > 1.1 * cold else SMALLER if hot < cold / 1.1 else SAME
-    because = (
-        "T² = 64 gives that back where logits are small, and more than that where they are large."
-        if CARDS[divergence].has_temperature
-        else "It takes the logits as they are, with no temperature."
-    )
-    question(
+def _asked(controls: Controls) -> bool:
+    """About forward KL, the recorded student alone, and the headline that the lab starts with."""
+    try:
+        examples = shipped()
+    except KDError:  # the lab says what is missing
+        return True
+    row = examples.most_undecided
+    student, teacher = examples.logits["alone"][row], examples.logits["teacher"][row]
+    cold, hot = gradient_sizes(student, teacher, int(examples.truth[row]), "forward_kl", [1.0, 8.0])
+    return question(
         controls,
-        "Leave T² out and raise the temperature from 1 to 8. The gradient of the soft loss becomes",
+        "The soft loss compares student and teacher at a temperature T. Raise T from 1 to 8, without the "
+        "factor T². How strongly does the soft loss push the student's logits then, that is, how long is its "
+        "gradient?",
         (LARGER, SAME, SMALLER),
-        right,
-        f"For this text its length goes from {cold:.3g} to {hot:.3g}{_ratio(cold, hot)}. {because}",
+        LARGER if hot > 1.1 * cold else SMALLER if hot < cold / 1.1 else SAME,
+        f"For the headline below, and forward KL, its length goes from {cold:.3g} to {hot:.3g}"
+        f"{_ratio(cold, hot)}. T² = 64 gives that back where logits are small, and more than that where they "
+        "are large.",
     )
 
 
@@ -154,6 +170,15 @@ def _ratio(cold: float, hot: float) -> str:
 
 
 def _formulas(loss: Anatomy, objective: dict[str, Any], label: str) -> None:
+    place = st.expander(
+        "The same as formulas", icon=":material/function:", key=f"{PAGE}.formulas", on_change="rerun"
+    )
+    if place.open:  # closed, it would cost time whenever a slider moves
+        with place:
+            _written(loss, objective, label)
+
+
+def _written(loss: Anatomy, objective: dict[str, Any], label: str) -> None:
     first = (
         f"1 The divergence D of the softened probabilities, T\u00a0=\u00a0{objective['temperature']:g}"
         if CARDS[objective["divergence"]].has_temperature
@@ -175,7 +200,7 @@ def _formulas(loss: Anatomy, objective: dict[str, Any], label: str) -> None:
         with st.container(gap="xxsmall", key=f"{PAGE}.step_{number}"):
             st.markdown(f"**{title}**")
             st.latex(line)
-    st.caption("Rounded for reading; the page computes with all decimals, which stand below the table.")
+    st.caption("Rounded for reading. The page computes with all decimals; they are below the table.")
 
 
 def _table(loss: Anatomy, student: np.ndarray, teacher: np.ndarray, examples: Examples, label: int) -> None:
@@ -239,7 +264,7 @@ def _bars(loss: Anatomy, examples: Examples, alpha: float) -> None:
         alt=f"The strongest push is {-loss.gradient[most]:+.3f}, on {examples.labels[most]}",
     )
     st.caption(
-        "The negative gradient of the total: a step raises logits to the right, lowers those to the left."
+        "The negative gradient: a training step raises the logits on the right and lowers those on the left."
     )
 
 
@@ -258,7 +283,9 @@ def _sizes(loss: Anatomy, sizes: np.ndarray, objective: dict[str, Any]) -> None:
         alt=f"Length of the gradients: hard {hard:.3g} at every temperature; soft, without T², from "
         f"{sizes[0]:.3g} at T = {COLDEST:g} to {sizes[-1]:.3g} at T = {HOTTEST:g}",
     )
-    st.caption("Of each loss by itself, before alpha weighs it.")
+    st.caption(
+        "Of each loss by itself, before alpha weighs it. The vertical line is at the temperature chosen."
+    )
 
 
 def _words(loss: Anatomy, examples: Examples, label: int, objective: dict[str, Any]) -> str:
@@ -286,6 +313,10 @@ def _words(loss: Anatomy, examples: Examples, label: int, objective: dict[str, A
 
 def _of_t_squared(loss: Anatomy, temperature: float, t_squared: bool) -> str:
     soft, hard = _length(loss.soft_gradient), _length(loss.hard_gradient)
+    if temperature == 1:  # there is nothing to compare with
+        return (
+            f"At T = 1 the factor T² is 1. The soft gradient has length {soft:.3g}, the hard one {hard:.3g}."
+        )
     if t_squared:
         return (
             f"With T² the soft gradient has length {soft:.3g}; without it, {soft / temperature**2:.3g}. A "
@@ -321,8 +352,8 @@ def _of_this_loss(
             "2105.08919), so the temperature moves nothing here. It is what forward KL with T² becomes when "
             "T is very high (Hinton et al. 2015, arXiv 1503.02531, section 2.1): with the mean difference "
             f"taken out and divided by twice the number of classes it is {centred:.3f} here, and forward KL "
-            f"times T² at T = {HOTTEST:g} is {times:.3f}. One thing no softmax sees it asks for too: that "
-            f"the logits have the same mean. The student's is {student.mean():.2f}, the teacher's "
+            f"times T² at T = {HOTTEST:g} is {times:.3f}. It also asks for something that no softmax can "
+            f"see: the same mean of the logits. The student's is {student.mean():.2f}, the teacher's "
             f"{teacher.mean():.2f}."
         ).replace(" -", " −")
     if divergence == "dkd":

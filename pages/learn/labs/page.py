@@ -8,7 +8,8 @@ from pages.shared import addresses
 st.title("Labs", anchor=False)
 st.markdown(
     "Each lab moves one idea of knowledge distillation on real numbers of a real teacher and its students. "
-    "Nothing has to be trained first. You need to know what a neural network is, and no more."
+    "You guess first, then you find out. Nothing has to be trained. You only need to know what a neural "
+    "network is."
 )
 COLUMNS = 3
 for start in range(0, len(LABS), COLUMNS):
@@ -22,8 +23,9 @@ GUIDED = (
         addresses.LESSONS,
         "Lessons",
         "cast_for_education",
-        "Four guided lessons: answer first, then find out in the labs.",
+        "Six guided lessons: answer first, then find out in the labs.",
     ),
+    (addresses.QUIZ, "Quiz", "quiz", "Twelve questions at the end: what have you understood?"),
     (
         addresses.RACE,
         "Race",
@@ -31,7 +33,7 @@ GUIDED = (
         "Two or three settings against each other on one chart, for a live audience.",
     ),
 )
-for column, (address, title, icon, about) in zip(st.columns(2), GUIDED, strict=True):
+for column, (address, title, icon, about) in zip(st.columns(len(GUIDED)), GUIDED, strict=True):
     with column.container(border=True, height="stretch", key=f"labs.{title.lower()}"):
         st.page_link(address, label=f"**{title}**", icon=f":material/{icon}:")
         st.markdown(about)

@@ -6,7 +6,7 @@ import streamlit as st
 
 from kd_core import figures
 from kd_core.config import DistillConfig
-from kd_core.distillation.training.replay import FILE, Replay
+from kd_core.distillation.training.replay import EARLY, FILE, Replay
 from kd_core.errors import KDError
 from kd_core.learn.recorded import recorded_replay
 from kd_core.system import formatting, paths
@@ -14,63 +14,78 @@ from pages.learn.labs.controls import BUNDLED, Controls, question, short
 from pages.learn.labs.own import finished_runs
 from pages.shared.charts import chart, is_dark
 from pages.shared.state import store
-from pages.shared.text import escape
+from pages.shared.text import escape, prose
 
 PAGE = "replay"
 TICK = 0.4  # seconds between two moments while it plays
 PLAYING, MOMENT = f"{PAGE}.playing", f"{PAGE}.moment"
-LEARNED = {"early": "Learned early", "late": "Learned late", "never": "Never learned"}
+CONTROLS = ("source", "moment", "play", "view", "text")
+LEARNED = {"early": "Agrees early", "late": "Agrees late", "never": "Differs at the end"}
 OPTIONS = ("Fewer than half", "About two thirds", "More than 80 %")
 
 
 def replay_lab() -> None:
+    controls = Controls(PAGE, *CONTROLS)
+    try:
+        if not _asked(controls):
+            return
+    except KDError as error:
+        st.error(escape(error), icon=":material/error:")
+        return
     playing = st.session_state.get(PLAYING, False)
     st.fragment(_lab, run_every=TICK if playing else None)(playing)
 
 
 def _lab(playing: bool) -> None:
-    controls = Controls(PAGE, "source", "moment", "play", "view", "text")
-    top = st.container()
-    left, right = st.columns([4, 8], gap="large")
+    controls = Controls(PAGE, *CONTROLS)
+    result = controls.open()
     try:
-        with left:
-            controls.open()
-            replay, temperature = _source(controls)
+        replay, temperature = _source(controls)
     except KDError as error:
-        left.error(escape(error), icon=":material/error:")
+        st.error(escape(error), icon=":material/error:")
         return
-    with left:
-        moment = _moment(controls, replay, playing)
-        shown_temperature = _view(controls, temperature)
-        text = _text(controls, replay)
-        _numbers(replay, moment)
-    with top:
-        _question(controls, replay)
-    with right:
+    shown_temperature = _view(controls, temperature)
+    text = _text(controls, replay)
+    moment = _moment(controls, replay, playing)
+    with result:
+        _pictures(replay, moment, text, shown_temperature)
+        st.subheader("What you see", anchor=False)
+        prose(_words(replay))
+        _table(controls, replay)
+    if playing != st.session_state.get(PLAYING, False):
+        st.rerun()  # of the whole page: a fragment's timer starts and ends with it
+
+
+def _pictures(replay: Replay, moment: int, text: int, temperature: float) -> None:
+    all_texts, way = st.columns([7, 5], gap="large")
+    with all_texts:
         chart(
-            figures.replay_map(replay, moment, temperature=shown_temperature, chosen=text, dark=is_dark()),
+            figures.replay_map(replay, moment, temperature=temperature, chosen=text, dark=is_dark()),
             key=f"{PAGE}.map",
             alt=figures.replay_in_words(replay, moment),
         )
-    way, one = st.columns(2, gap="large")
+        st.caption(
+            "Each corner is a class, and each mark an answer to one text: the more probability a class has "
+            "in it, the nearer the mark is to that corner. In the middle all classes are equal. A line leads "
+            "from the student's answer to the teacher's."
+        )
     with way:
+        _numbers(replay, moment)
         chart(
             figures.replay_agreement(replay, moment, dark=is_dark()),
             key=f"{PAGE}.agreement",
             alt=f"Agreement from {_share(replay, 0)} at the start to {_share(replay, -1)} at the end",
         )
-    with one:
-        st.text(replay.texts[text][:300])
-        chart(
-            figures.replay_answers(replay, moment, text, temperature=shown_temperature, dark=is_dark()),
-            key=f"{PAGE}.answers",
-            alt=f"Teacher and student on one text at step {replay.steps[moment]:,}",
+        st.caption(
+            "The solid line counts the texts on which both agree at that step. Some of these answers change "
+            "again: the dashed line counts those that stay the teacher's until the end."
         )
-    st.subheader("What you see", anchor=False)
-    st.markdown(_words(replay))
-    _table(controls, replay)
-    if playing != st.session_state.get(PLAYING, False):
-        st.rerun()  # of the whole page: a fragment's timer starts and ends with it
+    st.text(replay.texts[text][:300])
+    chart(
+        figures.replay_answers(replay, moment, text, temperature=temperature, dark=is_dark()),
+        key=f"{PAGE}.answers",
+        alt=f"Teacher and student on one text at step {replay.steps[moment]:,}",
+    )
 
 
 def _source(controls: Controls) -> tuple[Replay, float]:
@@ -110,7 +125,12 @@ def _moment(controls: Controls, replay: Replay, playing: bool) -> int:
         st.session_state[MOMENT] = replay.steps[after]
         st.session_state[PLAYING] = after + 1 < len(replay.steps)
     step: int = controls.add(
-        "moment", "select_slider", "Step of the training", list(replay.steps), format_func="{:,}".format
+        "moment",
+        "select_slider",
+        "Step of the training",
+        list(replay.steps),
+        format_func="{:,}".format,
+        in_view=True,
     )
     _play(controls, replay, step)
     return replay.steps.index(step)
@@ -125,7 +145,7 @@ def _play(controls: Controls, replay: Replay, step: int) -> None:
 
     playing = st.session_state.get(PLAYING, False)
     label, icon = ("Pause", ":material/pause:") if playing else ("Play", ":material/play_arrow:")
-    controls.button("play", label, icon=icon, type="primary", on_click=toggle)
+    controls.button("play", label, icon=icon, type="primary", on_click=toggle, in_view=True)
 
 
 def _view(controls: Controls, temperature: float) -> float:
@@ -173,15 +193,18 @@ def _share(replay: Replay, moment: int) -> str:
     return formatting.percent(float(replay.agrees[moment].mean()), 0)
 
 
-def _question(controls: Controls, replay: Replay) -> None:
+def _asked(controls: Controls) -> bool:
+    """About the recorded run. Raises: KDError."""
+    replay = recorded_replay()
     early = sum(learned == "early" for learned in replay.learned()) / len(replay.texts)
     right = OPTIONS[0] if early < 0.5 else OPTIONS[2] if early > 0.8 else OPTIONS[1]
-    question(
+    return question(
         controls,
-        "How many texts does the student answer like its teacher, for good, after a quarter of the steps?",
+        f"A student is trained for {replay.steps[-1]:,} steps. After a quarter of them, how many of "
+        f"{len(replay.texts)} new texts does it answer like its teacher, and keep doing so until the end?",
         OPTIONS,
         right,
-        f"{formatting.percent(early, 0)} of these {len(replay.texts)}.",
+        f"It is {formatting.percent(early, 0)} of these {len(replay.texts)}.",
     )
 
 
@@ -191,12 +214,15 @@ def _words(replay: Replay) -> str:
     never = table[table["learned"] == "never"]
     mistaken = int((table["teacher"] != table["truth"]).sum())
     divergence = replay.divergence()
+    quarter = replay.moment_at(EARLY)
     words = (
-        f"The student never trains on these {len(replay.texts)} validation texts. It answers "
-        f"{counts['early']} of them like its teacher, for good, within the first quarter of the "
-        f"{replay.steps[-1]:,} steps, {counts['late']} later, and {counts['never']} not in the end. "
-        f"The divergence falls from {divergence[0]:.2f} to {divergence[-1]:.2f} nats: when an answer "
-        "is the teacher's already, its probabilities still move towards the teacher's."
+        f"The student never trains on these {len(replay.texts)} validation texts. A quarter of the way, at "
+        f"step {replay.steps[quarter]:,} of {replay.steps[-1]:,}, it agrees with its teacher on "
+        f"{int(replay.agrees[quarter].sum())} of them. On {counts['early']} it keeps that answer until the "
+        f"end: these are learned early. On {counts['late']} more it agrees for good only later, and on "
+        f"{counts['never']} the two differ at the end. The divergence changes from {divergence[0]:.2f} to "
+        f"{divergence[-1]:.2f} nats: even where the answer is already the teacher's, the probabilities still "
+        "move."
     )
     if mistaken:
         followed = int(((table["teacher"] != table["truth"]) & (table["student"] == table["teacher"])).sum())
@@ -207,9 +233,10 @@ def _words(replay: Replay) -> str:
     if len(never):
         right = int((never["student"] == never["truth"]).sum())
         words += (
-            f" Where it never agrees, the student is right {right} of {len(never)} times. Students often "
-            "stay apart from their teacher even where they could match it (Stanton et al. 2021, arXiv "
-            "2106.05945)."
+            f" Where the two differ at the end, the student is right {right} of {len(never)} times. "
+            "Agreement with the teacher (*fidelity*) and accuracy are two things: a student can gain "
+            "accuracy without agreeing more, and students often differ from their teacher even where they "
+            "could match it (Stanton et al. 2021, arXiv 2106.05945)."
         )
     return words
 

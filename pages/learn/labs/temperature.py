@@ -9,12 +9,13 @@ import streamlit as st
 from kd_core import figures
 from kd_core.config import slider
 from kd_core.distillation.metrics import log_softmax, softmax
+from kd_core.errors import KDError
 from kd_core.learn.anatomy import entropy
-from kd_core.learn.examples import Examples
+from kd_core.learn.examples import Examples, shipped
 from kd_core.system.formatting import percent
 from pages.learn.labs.controls import Controls, choose_example, question
 from pages.shared.charts import chart, is_dark
-from pages.shared.text import escape, term
+from pages.shared.text import escape, prose, term
 
 PAGE = "temperature"
 COLDEST, HOTTEST, _ = slider("objective.temperature")
@@ -26,66 +27,68 @@ SAME, OTHER, ALIKE = "The same as before", "The second one takes over", "None: a
 @st.fragment
 def temperature_lab() -> None:
     controls = Controls(PAGE, "source", "text", "temperature")
-    top = st.container()
-    left, right = st.columns([4, 8], gap="large")
-    example = choose_example(controls, left)
+    if not _asked(controls):
+        return
+    result = controls.open()
+    example = choose_example(controls)
     if example is None:
         return
     examples, row = example
     temperature = controls.setting("temperature", "Temperature")
     logits = examples.logits["teacher"][row]
-    with top:
-        _question(controls, logits, examples)
-    with left:
+    with result:
+        bars, curve = st.columns([7, 5], gap="large")
+        with bars:
+            _bars(logits, examples, temperature)
+        with curve:
+            _entropy(logits, temperature)
+        st.header("What you see", anchor=False)
+        prose(_words(logits, examples, row, temperature))
         _numbers(logits, examples.labels, temperature)
-    with right:
-        _pictures(logits, examples, temperature)
-    st.header("What you see", anchor=False)
-    st.markdown(_words(logits, examples, row, temperature))
-    _over_all_texts(controls, examples, temperature)
+        _over_all_texts(controls, examples)
 
 
-def _question(controls: Controls, logits: np.ndarray, examples: Examples) -> None:
+def _asked(controls: Controls) -> bool:
+    """About the recorded headline that the lab starts with, whose answer at T = 1 is all that is shown."""
+    try:
+        examples = shipped()
+    except KDError:  # the lab says what is missing
+        return True
+    logits = examples.logits["teacher"][examples.most_undecided]
     shares = softmax(logits, HOTTEST)
     first, second = np.argsort(-logits)[:2]
-    question(
+    settled = question(
         controls,
-        f"Raise the temperature from 1 to {HOTTEST:g}. Which class comes first then?",
+        f"Below is the teacher's answer to one headline, at a temperature of 1. Raise the temperature to "
+        f"{HOTTEST:g}: which class comes first then?",
         (SAME, OTHER, ALIKE),
         SAME,
         f"At T = {HOTTEST:g} {escape(examples.labels[first])} still leads, with {percent(shares[first])} "
         f"against {percent(shares[second])} for {escape(examples.labels[second])}; equal shares would be "
         f"{percent(1 / len(shares))}.",
     )
+    if not settled:
+        st.markdown(f"“{escape(examples.texts[examples.most_undecided])}”")
+        _bars(logits, examples, 1.0)
+    return settled
 
 
 def _numbers(logits: np.ndarray, labels: tuple[str, ...], temperature: float) -> None:
     order = np.argsort(-logits, kind="stable")
     share = st.column_config.NumberColumn(format="%.1f %%")
-    hot = f"T = {temperature:g}"
-    columns = {
-        "Class": [labels[i] for i in order],
-        "Logit": logits[order],
-        "T = 1": 100 * softmax(logits)[order],
-    }
+    # One column where both temperatures are the same.
+    shares = {f"T = {t:g}": 100 * softmax(logits, t)[order] for t in (1.0, temperature)}
     st.dataframe(
-        pd.DataFrame(columns | {hot: 100 * softmax(logits, temperature)[order]}),
+        pd.DataFrame({"Class": [labels[i] for i in order], "Logit": logits[order]} | shares),
         hide_index=True,
         key=f"{PAGE}.numbers",
-        column_config={"Logit": st.column_config.NumberColumn(format="%.2f"), "T = 1": share, hot: share},
-        alt=f"Logits and probabilities of the teacher at T = 1 and T = {temperature:g}",
-    )
-    at_one, at_t = (float(entropy(log_softmax(logits, t))) for t in (1.0, temperature))
-    st.metric(
-        f"Entropy at T = {temperature:g}",
-        f"{at_t:.2f} nats",
-        delta=f"{at_t - at_one:+.2f} against T = 1".replace("-", "−"),
-        delta_color="off",
-        help=term("entropy"),
+        width=620,
+        column_config={"Logit": st.column_config.NumberColumn(format="%.2f"), **dict.fromkeys(shares, share)},
+        alt=f"Logits and probabilities of the teacher at {' and '.join(shares)}",
     )
 
 
-def _pictures(logits: np.ndarray, examples: Examples, temperature: float) -> None:
+def _bars(logits: np.ndarray, examples: Examples, temperature: float) -> None:
     order = np.argsort(-logits, kind="stable")[:2]
     shares = softmax(logits, temperature)
     chart(
@@ -94,6 +97,9 @@ def _pictures(logits: np.ndarray, examples: Examples, temperature: float) -> Non
         alt=f"The teacher's answer at T = {temperature:g}: "
         + ", ".join(f"{examples.labels[i]} {percent(shares[i])}" for i in order),
     )
+
+
+def _entropy(logits: np.ndarray, temperature: float) -> None:
     entropies = [float(entropy(log_softmax(logits, t))) for t in CURVE]
     chart(
         figures.entropy_curve(CURVE.tolist(), entropies, temperature, len(logits), dark=is_dark()),
@@ -101,26 +107,43 @@ def _pictures(logits: np.ndarray, examples: Examples, temperature: float) -> Non
         alt=f"Entropy of the answer: {entropies[0]:.2f} nats at T = {COLDEST:g}, {entropies[-1]:.2f} at "
         f"T = {HOTTEST:g}",
     )
+    at_one, at_t = (float(entropy(log_softmax(logits, t))) for t in (1.0, temperature))
+    change = f"{at_t - at_one:+.2f}".replace("-", "−")
+    st.metric(
+        f"Entropy at T = {temperature:g}",
+        f"{at_t:.2f} nats",
+        delta=None if temperature == 1 else f"{change} against T = 1",
+        delta_color="off",
+        delta_arrow="off",
+        help=term("entropy"),
+    )
 
 
 def _words(logits: np.ndarray, examples: Examples, row: int, temperature: float) -> str:
     order = np.argsort(-logits, kind="stable")
     first, second = (escape(examples.labels[i]) for i in order[:2])
     cold, hot = softmax(logits)[order], softmax(logits, temperature)[order]
-    start = (
-        f"As it is (T = 1), the teacher gives {first} {percent(cold[0])} and {second} {percent(cold[1])}. "
+    warm = temperature != 1  # else there is nothing to compare with
+    start = f"At T = 1 the teacher gives {first} {percent(cold[0])} and {second} {percent(cold[1])}. "
+    start += (
         f"At T = {temperature:g} it is {percent(hot[0])} and {percent(hot[1])}: dividing all logits by the "
         "same number changes how far apart the classes are, and never their order."
+        if warm
+        else "Move the temperature to soften the answer."
     )
     if len(order) == 2:
-        return f"{start} With two classes there is no second place, so little to know beyond the answer."
+        return f"{start} With two classes there is no second place, and little to know beyond the answer."
     label, last = (escape(examples.labels[i]) for i in (int(examples.truth[row]), order[-1]))
+    knowledge = (
+        f"{start}\n\n**Why the second place is knowledge.** The label says {label}, and that all other "
+        f"classes are equally wrong. The teacher says that {second} is {_times(cold[1] / cold[-1])} as "
+        f"likely as {last}: *dark knowledge* (Hinton, Vinyals and Dean 2014; arXiv 1503.02531)."
+    )
+    if not warm:
+        return knowledge
     return (
-        f"{start}\n\n**Why the second place is knowledge.** The label says {label}, and that all else is "
-        f"equally wrong. The teacher says that {second} is {_times(cold[1] / cold[-1])} as likely as {last}: "
-        f"*dark knowledge* (Hinton, Vinyals and Dean 2014; arXiv 1503.02531). At T = {temperature:g} it is "
-        f"{_times(hot[1] / hot[-1])} as likely. The higher the temperature, the more the small probabilities "
-        "count in what the student has to match."
+        f"{knowledge} At T = {temperature:g} it is {_times(hot[1] / hot[-1])} as likely. The higher the "
+        "temperature, the more the small probabilities count in what the student has to match."
     )
 
 
@@ -128,15 +151,15 @@ def _times(ratio: float) -> str:
     return f"{ratio:,.1f} times" if ratio < 100 else f"{ratio:,.0f} times"
 
 
-def _over_all_texts(controls: Controls, examples: Examples, temperature: float) -> None:
+def _over_all_texts(controls: Controls, examples: Examples) -> None:
     st.header(f"Over all {len(examples.texts):,} texts", anchor=False)
     left, right = st.columns(2, gap="large")
     with left:
-        shares = examples.similarity(temperature)
+        shares = examples.similarity(1.0)  # softened, each row would tend to equal shares
         chart(
             figures.class_similarity(shares.tolist(), examples.labels, dark=is_dark()),
             key=f"{PAGE}.similarity",
-            alt=f"Which classes the teacher finds alike, at T = {temperature:g}",
+            alt="Which classes the teacher finds alike, at T = 1",
         )
         st.caption(_closest(examples, shares))
     with right:
@@ -165,10 +188,10 @@ def _closest(examples: Examples, shares: np.ndarray) -> str:
         return "The teacher gets none of these texts right, so what it leaves to other classes is its error."
     row, column = np.unravel_index(int(np.nanargmax(shares)), shares.shape)
     return (
-        "Each row is a true class, over the texts that the teacher gets right: what it does not give to the "
-        "label, and where it goes instead. "
-        f"Most one-sided of all: {percent(shares[row, column], 0)} of what is left of "
-        f"{escape(examples.labels[row])} goes to {escape(examples.labels[column])}."
+        "Each row is a true class, over the texts that the teacher gets right. At T = 1, it shows where the "
+        "probability goes that the label does not get. A row adds up to 100 %. The most one-sided row: "
+        f"{percent(shares[row, column], 0)} of what is left of {escape(examples.labels[row])} goes to "
+        f"{escape(examples.labels[column])}."
     )
 
 

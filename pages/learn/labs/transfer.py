@@ -28,7 +28,7 @@ from pages.learn.labs.own import finished_runs, measurements
 from pages.shared.charts import chart, is_dark
 from pages.shared.live_job import job_view
 from pages.shared.state import runner, store
-from pages.shared.text import escape, term
+from pages.shared.text import escape, prose, term
 from pages.shared.visitors import in_classroom
 
 PAGE = "transfer"
@@ -40,21 +40,20 @@ LABELS, TRANSFER = "The teacher's answers to the labelled texts", "The teacher's
 
 def transfer_lab() -> None:
     controls = Controls(PAGE, "source", "settings", "sizes", "seeds", "start")
-    top = st.container()
-    left, right = st.columns([4, 8], gap="large")
-    with left:
-        controls.open()
+    if not _asked(controls):
+        return
+    result = controls.open()
     try:
         job = _source(controls)
-        with left:
-            if not in_classroom():
-                _measure(controls)
-        with top:
-            _question(controls)
-        with right:
+        with result:
             if job and job.status != "done":
                 job_view(job, f"{PAGE}.job")
             st.fragment(_result, run_every=2 if job and job.status in PENDING else None)(job)
+            if (
+                not in_classroom() and "start" not in controls.hidden
+            ):  # without the button, what it would measure is no use
+                with st.expander("Measure it on this machine", icon=":material/play_arrow:"):
+                    _measure()
     except KDError as error:
         st.error(escape(error), icon=":material/error:")
 
@@ -79,10 +78,11 @@ def _source(controls: Controls) -> RunRow | None:
     return jobs.get(source)
 
 
-def _measure(controls: Controls) -> None:
+def _measure() -> None:
     """Start one of your own."""
+    controls = Controls(PAGE, "source", "settings", "sizes", "seeds", "start", part="measure")
+    controls.open()
     runs = finished_runs()
-    controls.note("**Measure it on this machine**")
     chosen = controls.add(
         "settings",
         "selectbox",
@@ -140,7 +140,7 @@ def _seconds_each(run: RunRow | None) -> float | None:
     return report.seconds["distil"] / trained
 
 
-def _question(controls: Controls) -> None:
+def _asked(controls: Controls) -> bool:
     report = recorded_lab("transfer")
     alone, labelled, *_, most = _curve(report).to_dict("records")
     first, second = labelled["accuracy"] - alone["accuracy"], most["accuracy"] - labelled["accuracy"]
@@ -151,14 +151,15 @@ def _question(controls: Controls) -> None:
             ({"who": "student", "transfer": most["transfer"]}, {"who": "student", "transfer": 0}),
         )
     )
-    question(
+    return question(
         controls,
-        "A student learns from labels alone; then also from its teacher's answers to the same texts; then "
-        f"from those to {most['transfer']:,} unlabelled texts besides. Which of the two steps adds more?",
+        "First a student learns from labels alone. Then it also learns from its teacher's answers to the "
+        f"same texts. Then it also learns from the teacher's answers to {most['transfer']:,} texts without "
+        "labels. Which of the two additions brings more?",
         (LABELS, TRANSFER),
         LABELS if first > second else TRANSFER,
-        f"The teacher's answers to the labelled texts add {_gain(one)}, those to {most['transfer']:,} "
-        f"further texts {_gain(other)}, in the recorded measurement.",
+        f"The teacher's answers to the labelled texts add {_gain(one)}, its answers to {most['transfer']:,} "
+        f"further texts another {_gain(other)}, in the recorded measurement.",
     )
 
 
@@ -186,7 +187,7 @@ def _result(job: RunRow | None) -> None:
         f"Bars: 95 % interval of the mean, by {report['test_texts']:,} test texts. Dashes: single seeds."
     )
     st.subheader("What you see", anchor=False)
-    st.markdown(_words(curve, teacher, soft_over_hard(report)))
+    prose(_words(curve, teacher, soft_over_hard(report)))
     _table(curve)
     _conditions(report)
 
@@ -293,10 +294,10 @@ def _conditions(report: LabReport) -> None:
     objective, student, training = config["objective"], config["student"], config["training"]
     st.caption(
         f"{escape(config['task']['name'])}; student {escape(student['model'])}, {student['layers']} layers "
-        f"of {student['hidden']}; {training['steps']:,} steps, T = {objective['temperature']:g}, "
-        f"alpha = {objective['alpha']:g}. A step has {training['batch_size']} labelled texts and, where "
-        f"there are any, {training['transfer_batch_size']} transfer texts. All students, the one alone "
-        "too, keep the word pieces of the whole transfer set. "
-        f"{escape(machine['processor'])}, {machine['cores']} cores, PyTorch {escape(machine['torch'])}"
-        f"{_elsewhere(report)}. The recorded numbers are made by the same code, assets/record.py."
+        f"of {student['hidden']}; {training['steps']:,} steps, T = {objective['temperature']:g}, alpha = "
+        f"{objective['alpha']:g}. A step has {training['batch_size']} labelled texts and, where there are "
+        f"any, {training['transfer_batch_size']} transfer texts. Every student, the one alone included, has "
+        f"the same vocabulary, which covers the whole transfer set. {escape(machine['processor'])}, "
+        f"{machine['cores']} cores, PyTorch {escape(machine['torch'])}{_elsewhere(report)}. The recorded "
+        "numbers are made by the same code, assets/record.py."
     )

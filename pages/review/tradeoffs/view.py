@@ -133,7 +133,9 @@ def _card(title: str, model: pd.Series[Any], key: str) -> None:
         facts = [f"{formatting.count(model['params'])} parameters"]
         if model["flops"] > 0:
             facts.append(f"{model['flops'] / 1e6:,.1f} MFLOPs for one text")
-        st.caption(" · ".join([*facts, escape(model["student"])]))
+        if model["who"] != "teacher":  # of which that is not the name
+            facts.append(escape(model["student"]))
+        st.caption(" · ".join(facts))
         st.page_link(
             addresses.REPORT,
             label="Open the report",
@@ -186,7 +188,7 @@ def _shown(rows: pd.DataFrame) -> pd.DataFrame:
             "latency": rows["latency"],
             "params": rows["params"] / 1e6,
             "flops": rows["flops"] / 1e6,
-            "student": rows["student"],
+            "student": rows["student"].mask(rows["who"] == "teacher", ""),
             "created": rows["created"],
         }
     )

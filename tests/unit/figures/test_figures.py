@@ -263,6 +263,7 @@ def test_temperature_softens_the_answer() -> None:
     assert list(marks.x) == pytest.approx([75, 25])
     assert list(bars.x) == pytest.approx([100 * 3**0.5 / (1 + 3**0.5), 100 / (1 + 3**0.5)])
     assert list(figures.temperature_preview([1e6, -1e6], ["a", "b"], 0.01).data[0].x) == [100, 0]
+    assert len(figures.temperature_preview(logits, ["cat", "dog"], 1).data) == 1, "nothing to compare with"
 
 
 def test_class_balance_stacks_the_splits() -> None:

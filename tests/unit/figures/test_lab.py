@@ -18,6 +18,8 @@ def every_figure(dark: bool) -> dict:
         "answers": figures.two_answers([0.9, 0.1], [0.6, 0.4], LABELS, title="Answers", dark=dark),
         "gradient": figures.gradient_bars([-0.1, 0.1], [0.3, -0.3], LABELS, title="Pushes", dark=dark),
         "sizes": figures.gradient_over_temperature([1, 2], 0.5, [1, 0.2], 2, t_squared=True, dark=dark),
+        "folds": figures.folds(3, dark=dark),
+        "flattered": figures.flattered([0.8, 0.85], [0.8, 0.81], 2, dark=dark),
         "humps": figures.humps([0, 0.5, 1], [0.2, 0.6, 0.2], [0.3, 0.4, 0.3], title="Humps", dark=dark),
     }
 
@@ -83,7 +85,7 @@ def test_a_loss_without_temperature_has_one_line() -> None:
 def test_a_cell_says_its_share_and_the_diagonal_nothing() -> None:
     (cells,) = figures.class_similarity([[np.nan, 0.25, 0.75]] * 3, ["a", "b", "c"]).data
     assert list(cells.text[0]) == ["", "25 %", "75 %"]
-    assert cells.zmax == 75
+    assert (cells.zmin, cells.zmax) == (0, 100)
     (many,) = figures.class_similarity(np.full((40, 40), 0.5), [str(i) for i in range(40)]).data
     assert many.texttemplate is None
 
@@ -93,3 +95,25 @@ def test_humps_are_densities() -> None:
     assert list(teacher.y) == pytest.approx([0.4, 1.2, 0.4])
     assert list(student.y) == pytest.approx([0.6, 0.8, 0.6])
     assert len(figures.humps([0, 1], [0.5, 0.5], None, title="x").data) == 1
+
+
+def test_each_training_is_judged_on_its_own_part() -> None:
+    figure = figures.folds(4)
+    *parts, test = figure.layout.shapes
+    judged = [(part.x0, (part.y0 + part.y1) / 2) for part in parts if part.line.width]
+    assert len(parts) == 16
+    assert judged == [pytest.approx((i + 0.04, i)) for i in range(4)]
+    assert test.x0 > 4, "the test texts lie apart"
+    words = [note.text for note in figure.layout.annotations]
+    assert words.count("judged") == 4
+    assert "learned from" not in [note.text for note in figures.folds(10).layout.annotations]
+
+
+def test_the_marks_stand_on_both_lines() -> None:
+    figure = figures.flattered([0.8, 0.85, 0.9], [0.8, 0.81, 0.82], 2)
+    seen, mark, unseen, other = figure.data
+    assert list(seen.y) == pytest.approx([80, 85, 90])
+    assert (list(mark.x), list(mark.y)) == ([2], pytest.approx([85]))
+    assert list(other.y) == pytest.approx([81])
+    assert [note.text for note in figure.layout.annotations] == ["<b>85.0 %</b>", "<b>81.0 %</b>"]
+    assert unseen.line.dash != seen.line.dash

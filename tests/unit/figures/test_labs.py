@@ -52,8 +52,9 @@ def classes_corner(figure) -> int:
 
 def test_agreement_and_answers() -> None:
     replay = play([[1, 1], [0, 1], [0, 1], [0, 0]])
-    line, dot = figures.replay_agreement(replay, 1).data
+    line, for_good, dot = figures.replay_agreement(replay, 1).data
     assert list(line.y) == [0, 50, 50, 100]
+    assert list(for_good.y) == [0, 50, 50, 100]
     assert (list(dot.x), list(dot.y)) == ([25], [50])
     teacher, student = figures.replay_answers(replay, 0, 0).data
     assert student.name == "Student at step 0"

@@ -1,4 +1,4 @@
-"""One lesson, step by step: a question, the lab, what is so, a summary. All but the answers is in the URL."""
+"""One lesson, step by step: a question, the lab, the answer, a summary. All but the answers is in the URL."""
 
 from __future__ import annotations
 
@@ -8,16 +8,16 @@ from kd_core.figures.handout import handout
 from kd_core.learn.examples import shipped
 from kd_core.learn.lessons import Facts, Lesson, Number, facts, lessons
 from pages.learn.labs.bodies import LAB_BODIES
-from pages.learn.labs.controls import reset, text_option
+from pages.learn.labs.controls import reset, text_option, verdict
 from pages.learn.labs.lessons.cards import PAGE
 from pages.room.questions import lesson_question
 from pages.room.vote_view import ask_the_room
 from pages.shared import addresses
 from pages.shared.presenting import presenter_switch, presenting, reset_button
-from pages.shared.text import escape
+from pages.shared.text import escape, prose
 from pages.shared.visitors import in_classroom
 
-TITLES = {"Before": "A question first", "Reveal": "What is so", "Summary": "In short"}
+TITLES = {"Before": "A question first", "Reveal": "The answer", "Summary": "In short"}
 Answer = str | float | None
 
 
@@ -51,13 +51,15 @@ def lesson_view(lesson: Lesson, step: int) -> None:
     answer = _answer(lesson)
     if part == "Reveal":
         _settle(lesson, facts, answer)
-    st.markdown(facts.fill(lesson.parts[part], escape))
+    prose(facts.fill(lesson.parts[part], escape))
     if part == "Before":
         answer = _ask(lesson, facts)
         if in_classroom():
             ask_the_room(lesson_question(lesson), "lessons")
     elif part in lesson.lab_parts:
         LAB_BODIES[lesson.labs[step - 1].name]()
+        with st.expander("What you should have found", icon=":material/checklist:"):
+            prose(facts.fill(lesson.parts[f"Found{part.removeprefix('Lab')}"], escape))
     _buttons(lesson, step, facts, blocked=part == "Before" and answer is None and not presenting())
 
 
@@ -89,7 +91,7 @@ def _answer(lesson: Lesson) -> Answer:
 def _ask(lesson: Lesson, facts: Facts) -> Answer:
     before = _answer(lesson)
     with st.container(border=True):
-        st.markdown(f":material/help: **{facts.fill(lesson.question, escape)}**")
+        prose(f":material/help: **{facts.fill(lesson.question, escape)}**")
         answer: Answer
         if number := lesson.number:
             answer = st.number_input(
@@ -121,17 +123,17 @@ def _settle(lesson: Lesson, facts: Facts, answer: Answer) -> None:
     if answer is None:
         st.caption("You did not answer in this session. Go back to the first step to have a guess.")
         return
-    if number := lesson.number:
-        near = abs(float(answer) - float(right)) <= number.close
-        comparison = f"You said {_shown(answer, number)}; it is {_shown(right, number)}."
-        verdict = "Near enough." if near else "Not near."
-    else:
-        near = answer == right
-        comparison = f"You said: {escape(answer)}." + ("" if near else f" It is: {escape(right)}.")
-        verdict = "Right." if near else "It is another one."
-    colour, icon = ("green", "check_circle") if near else ("orange", "lightbulb")
     with st.container(border=True, key="lessons.verdict"):
-        st.markdown(f":{colour}[:material/{icon}: **{verdict}**] {comparison}")
+        if number := lesson.number:
+            near = abs(float(answer) - float(right)) <= number.close
+            colour, icon = ("green", "check_circle") if near else ("orange", "lightbulb")
+            words = "Near enough." if near else "Not near."
+            prose(
+                f":{colour}[:material/{icon}: **{words}**] You said {_shown(answer, number)}; it is "
+                f"{_shown(right, number)}."
+            )
+        else:
+            verdict(answer == right, str(answer), str(right))
 
 
 def _shown(value: str | float, number: Number) -> str:
@@ -151,11 +153,14 @@ def _buttons(lesson: Lesson, step: int, facts: Facts, *, blocked: bool) -> None:
                 type="primary",
                 icon=":material/arrow_forward:",
                 shortcut="N",
-                disabled=blocked,
-                help="Answer first: a guess is enough" if blocked else None,
             ):
-                _go(lesson, step + 1, facts)
+                # Not disabled before: a click on it also ends the typing of a number, and must not be lost.
+                if blocked:
+                    st.caption(":material/info: Answer first. A guess is enough.")
+                else:
+                    _go(lesson, step + 1, facts)
         elif not after:
+            st.page_link(addresses.QUIZ, label="Quiz", icon=":material/quiz:")
             st.page_link(addresses.LABS, label="All labs", icon=":material/school:")
         elif st.button(
             f"Next lesson: {lessons()[after[0]].title}",
