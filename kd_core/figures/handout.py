@@ -60,7 +60,7 @@ def handout(lesson: Lesson, *, answers: bool = True) -> str:
 def _rendered(text: str, known: Facts) -> Markup:
     """Markdown of a lesson as HTML; HTML in it, and markup in its facts, is text."""
     filled = known.fill(text, lambda value: _MARKUP.sub(lambda found: f"&#{ord(found[0])};", str(value)))
-    return Markup(MarkdownIt("commonmark", {"html": False}).render(filled))
+    return Markup(MarkdownIt("commonmark", {"html": False}).enable("table").render(filled))
 
 
 def _embedded(figure: go.Figure) -> Markup:

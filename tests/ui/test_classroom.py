@@ -64,7 +64,14 @@ def room(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Room]:
 
 @pytest.mark.parametrize(
     "page",
-    [addresses.LABS, addresses.LESSONS, addresses.RACE, addresses.GLOSSARY, *(lab.page for lab in LABS)],
+    [
+        addresses.LABS,
+        addresses.LESSONS,
+        addresses.QUIZ,
+        addresses.RACE,
+        addresses.GLOSSARY,
+        *(lab.page for lab in LABS),
+    ],
 )
 def test_every_page_shows_recordings_alone(room: Room, page: str) -> None:
     shown = room(page)
