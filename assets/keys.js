@@ -6,7 +6,7 @@ const BACK = ["ArrowLeft", "PageUp"];
 const FORWARD = [".st-key-lessons-next button", ".st-key-lessons-after button", ".st-key-labs-next a", ".st-key-race-go button"];
 const BACKWARD = [".st-key-lessons-back button", ".st-key-labs-back a"];
 // There, an arrow key has a meaning of its own.
-const ARROWS = "input, textarea, select, canvas, [contenteditable], [role=slider], [role=radio], [role=combobox], [role=tab]";
+const ARROWS = "input, textarea, select, canvas, [contenteditable], [role=slider], [role=radio], [role=combobox], [role=tab], .kd-flow button";
 
 function turn(event) {
   if (event.ctrlKey || event.altKey || event.metaKey || event.shiftKey) return;

@@ -47,7 +47,6 @@ def handout(lesson: Lesson, *, answers: bool = True) -> str:
         options=[known.fill(option) for option in lesson.options],
         unit=lesson.number.unit if lesson.number else "",
         tasks=[_rendered(lesson.parts[part], known) for part in lesson.lab_parts],
-        found=[_rendered(lesson.parts[part], known) for part in lesson.found_parts],
         answers=answers,
         pictures=[_embedded(figure) for figure in pictures],
         alts=[figure.layout.title.text for figure in pictures],
