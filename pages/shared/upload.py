@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 import streamlit as st
@@ -52,8 +53,11 @@ def plain_words(error: KDError) -> str:
     return text
 
 
-def choose_files() -> tuple[dict[str, Upload], str]:
-    """The files by the field of ``TaskConfig`` that names them, and a token of the first one."""
+def choose_files(sample: Path | None = None) -> tuple[dict[str, Upload], str]:
+    """The files by the field of ``TaskConfig`` that names them, and a token of the first one.
+
+    ``sample`` stands for it while none is uploaded.
+    """
     main = st.file_uploader(
         "File of labelled texts",
         type=list(KINDS),
@@ -76,6 +80,8 @@ def choose_files() -> tuple[dict[str, Upload], str]:
         )
     uploaded = {"name": main, "test_file": test, "transfer_file": transfer}
     files = {field: Upload(file.name, file.getvalue()) for field, file in uploaded.items() if file}
+    if sample and not main:
+        return {"name": Upload(sample.name, sample.read_bytes()), **files}, sample.name
     return files, main.file_id if main else ""
 
 

@@ -131,4 +131,4 @@ def test_a_cascade_is_planned_like_a_model(app: App, store: Store, home: Path) -
     rates = [int(rate.replace(",", "")) for rate in table["Texts/s of a core"]]
     assert list(table.index)[-1] == "Cascade of the two"
     assert rates[0] < rates[2] < rates[1]  # between teacher and student
-    assert "90.0 % of the texts are answered by the student, the others by both." in words(page)
+    assert "which is 90.0 % of the test texts, and passes the rest on." in words(page)

@@ -370,6 +370,14 @@ def keys(test: AppTest) -> set[str]:
     return {button.key for button in test.button}
 
 
+def test_a_rare_class_is_one_click(app: Open) -> None:
+    test = run(app(PAGE).button(key="data.sample.rare-class.csv").click())
+    assert sizes(test, 1)["Classes"] == "3"
+    assert "data.save" in keys(test)
+    run(test.button(key="data.save").click())
+    assert uploads.saved()[0].name == "rare-class.csv"
+
+
 # Answers of a teacher
 
 

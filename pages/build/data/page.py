@@ -20,6 +20,10 @@ from pages.shared.state import store
 from pages.shared.text import escape
 
 SAMPLE = app_folder() / "assets" / "samples" / "support-messages.csv"
+OWN_SAMPLES = {
+    SAMPLE.name: ("Support messages", "60 made-up messages in 3 classes"),
+    "rare-class.csv": ("A rare class", "240 made-up messages; one of the 3 classes has a few of them"),
+}
 VIEWS = ("Tasks", "Upload your own", "Answers of a teacher", "Doubtful labels", "What to ask next")
 
 
@@ -93,17 +97,23 @@ with own:
         "A CSV, TSV, JSONL or Parquet file with a column of texts and a column of labels, up to 50 MB. "
         "You see what it gives as a task before anything is kept."
     )
-    st.download_button(
-        "Download a sample file",
-        SAMPLE.read_bytes(),
-        SAMPLE.name,
-        "text/csv",
-        key="data.sample",
-        icon=":material/download:",
-        on_click="ignore",
-        help="60 short support messages in 3 classes, to see what a file looks like",
-    )
-    files, token = upload.choose_files()
+    with st.container(horizontal=True, vertical_alignment="center", key="data.own_samples"):
+        st.caption("Try one:", width="content")
+        for file, (label, about) in OWN_SAMPLES.items():
+            if st.button(label, key=f"data.sample.{file}", help=about):
+                st.session_state["data.own_sample"] = file
+        st.download_button(
+            "Download a sample file",
+            SAMPLE.read_bytes(),
+            SAMPLE.name,
+            "text/csv",
+            key="data.sample",
+            icon=":material/download:",
+            on_click="ignore",
+            help="60 short support messages in 3 classes, to see what a file looks like",
+        )
+    tried = st.session_state.get("data.own_sample")
+    files, token = upload.choose_files(SAMPLE.parent / tried if tried in OWN_SAMPLES else None)
     try:
         if "name" in files and (readable := upload.in_utf8(files, token)):
             settings = upload.choose_columns(readable["name"], token)

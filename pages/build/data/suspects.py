@@ -66,6 +66,7 @@ def _marked(run_id: str, found: pd.DataFrame) -> pd.DataFrame:
         hide_index=True,
         disabled=["text", "split", "label", "teacher", "sure"],
         key=f"data.suspects.{run_id}",
+        placeholder="–",
         alt="Labels that the teacher contradicts, to be marked",
         height=min(460, 38 + 35 * len(found)),
         column_order=["mark", "text", "label", "teacher", "sure", "split"],

@@ -9,7 +9,6 @@ import streamlit as st
 from kd_core.deployment import cascade
 from kd_core.deployment.capacity import Measured, cascaded
 from kd_core.jobs.store import RunRow
-from kd_core.system.formatting import percent
 from pages.shared import addresses
 from pages.shared.text import escape
 
@@ -30,14 +29,12 @@ def with_cascade(run: RunRow, forms: Sequence[Measured]) -> list[Measured]:
         agree = st.slider(
             "Agrees with the teacher, of all texts (%)",
             *(80.0, 99.5, 97.0, 0.5),
+            format="%g",
             key="capacity.agree",
             bind="query-params",
             width=320,
         )
     found = cascade.cascade(run.id, agree / 100)
-    st.caption(
-        f"{percent(found.answered)} of the texts are answered by the student, the others by both. "
-        f"{escape(found.sentence)}"
-    )
+    st.caption(escape(found.sentence))
     st.page_link(addresses.TRADEOFFS, label="Choose the threshold", icon=":material/arrow_forward:")
     return [*forms, cascaded(forms[1], forms[0], found.answered)]

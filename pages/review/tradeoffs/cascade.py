@@ -39,19 +39,21 @@ def cascade() -> None:
         "is checked on the test texts."
     )
     left, right = st.columns([4, 7], gap="medium")
-    with left.container(border=True):
+    box = left.container(border=True)
+    with box:
         chosen = st.selectbox(
             "Run", list(runs), format_func=lambda run: run_line(runs[run]), key="tradeoffs.cascade_run"
         )
         percent = st.slider(
             "Of all texts, at least (%)",
             *(80.0, 99.5, 97.0, 0.5),
+            format="%g",
             key="tradeoffs.agree",
             bind="query-params",
         )
     try:
         report = Report.read(find(chosen))
-        with left.container(border=True):
+        with box:
             judge, method, runtime = _promise(chosen, report)
         _show(runs[chosen], report, percent / 100, method, judge, runtime, left, right)
     except KDError as error:
