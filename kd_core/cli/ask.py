@@ -66,7 +66,11 @@ def _mend(run_id: str, found: pd.DataFrame, marks: str, to: str | None, as_json:
 
     if to is None:
         raise ConfigError("--marks needs --to, a new folder for the mended files")
-    given = mend.read_marks(read_table(Path(marks), Path(marks).name).frame, found)
+    try:
+        table = read_table(Path(marks), Path(marks).name).frame
+    except DataError as error:
+        raise DataError(f"--marks: {error}") from error
+    given = mend.read_marks(table, found)
     files, settings = mend.mended(run_id, given)
     folder = paths.expanded(to).absolute()
     if folder.exists():
@@ -142,17 +146,24 @@ def ask(
 
 def _texts(pool: str, text_column: str | None) -> list[str]:
     """Raises: DataError, naming the argument."""
-    from kd_core.config import TaskConfig
     from kd_core.data.bundled import TASKS
-    from kd_core.data.files import read_transfer
+    from kd_core.data.columns import choose_text
+    from kd_core.data.read import read_table
 
-    if pool in TASKS or pool.startswith("hub:"):
+    if pool in TASKS or pool.startswith("hub:") or Path(pool).is_dir():
         raise DataError(
             "POOL is a file of texts (CSV, TSV, JSONL, Parquet, or .txt with a text in each line), "
             f"got {pool!r}."
         )
     try:
-        texts = read_transfer(TaskConfig(transfer_file=pool), text_column, [])
+        table = read_table(Path(pool), Path(pool).name, columns=[text_column] if text_column else [])
+        if text_column and text_column not in table.frame:
+            raise DataError(
+                f"{table.name} has no column {text_column!r}; choose --text-column from "
+                f"{', '.join(map(repr, table.frame.columns))}."
+            )
+        column = choose_text(table, text_column)
     except DataError as error:
         raise DataError(f"POOL: {error}") from error
-    return [] if texts is None else texts.to_list()
+    texts: list[str] = table.frame[column].str.strip().to_list()
+    return [text for text in texts if text]

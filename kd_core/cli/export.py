@@ -12,7 +12,7 @@ from kd_core.cli.output import as_json, console, print_json, table
 from kd_core.cli.runs import find_run
 from kd_core.deployment.reports import FormReport
 from kd_core.deployment.runtimes import form_name
-from kd_core.errors import RunError
+from kd_core.errors import ConfigError, RunError
 from kd_core.system import paths
 from kd_core.system.formatting import compared, megabytes, percent, plus_minus, what_is_timed
 
@@ -52,6 +52,8 @@ def export(
             way = f"Go on with it: kd resume {run_id}" if row.status in RESUMABLE else "Wait for its end."
             raise RunError(f"Run {run_id} is {row.status}, so it has no student to export yet. {way}")
     target = str(paths.expanded(to).absolute())
+    if agree is not None and not 50 <= agree < 100:
+        raise ConfigError(f"--agree must be at least 50 and below 100, got {agree:g}")
     config = ExportConfig(run=run_id, to=target, onnx=onnx, int8=int8, calibrate=calibrate, agree=agree)
     check(config)
     report = start(store, config, kind="export", name=Path(target).name)

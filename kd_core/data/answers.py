@@ -19,7 +19,7 @@ from kd_core.config import Gold, TaskConfig
 from kd_core.data.answer_columns import Columns, choose, guess_gold, listed
 from kd_core.data.answer_values import answer_logits, at
 from kd_core.data.assemble import build_task, clean_texts, merge_labels, sort_labels
-from kd_core.data.read import Table, read_table
+from kd_core.data.read import KINDS, Table, read_table
 from kd_core.data.splits import normalised
 from kd_core.data.task import Answers, Task
 from kd_core.errors import ConfigError, DataError
@@ -38,6 +38,7 @@ def load_answers(config: TaskConfig) -> Task:
             "--transfer-file has no answers of a teacher; put its texts into the file of --knowledge, "
             "without a gold label"
         )
+    _check_file(config.knowledge or "")
     notes: list[str] = []
     table = _read(config.knowledge or "", config, notes)
     columns = choose(table, config)
@@ -70,6 +71,17 @@ def load_answers(config: TaskConfig) -> Task:
     )
     by_text = {normalised(text): row for row, text in enumerate(rows["text"])}
     return replace(task, answers=Answers(by_text, logits, kind, gold))
+
+
+def _check_file(file: str) -> None:
+    """Raises: DataError for what a person might take for a file of answers: a task, a data set, a folder."""
+    if Path(file).suffix.lower() not in KINDS or Path(file).is_dir():
+        raise DataError(
+            f"--knowledge must be a file of texts and a teacher's answers ({', '.join(KINDS)}), got "
+            f"{file!r}. For a bundled task, a Hub data set or labelled texts give --task."
+        )
+    if not Path(file).exists():
+        raise DataError(f"--knowledge: there is no file {file!r}.")
 
 
 def _read(file: str, config: TaskConfig, notes: list[str]) -> Table:

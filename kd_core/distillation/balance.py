@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from kd_core.config import weights_by_hand
+from kd_core.config import flag, weights_by_hand
 from kd_core.errors import ConfigError
 from kd_core.system.formatting import percent
 
@@ -36,7 +36,7 @@ def check_classes(setting: str, given: Sequence[str] | dict[str, float], names: 
     """Raises: ConfigError where the setting names a class that is not one of the task's."""
     if unknown := [name for name in given if name not in names]:
         raise ConfigError(
-            f"{setting} names {', '.join(map(repr, unknown))}, not a class of this task; "
+            f"{flag(setting)} names {', '.join(map(repr, unknown))}, not a class of this task; "
             f"its classes are {', '.join(names)}"
         )
 

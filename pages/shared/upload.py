@@ -31,6 +31,7 @@ _WORDS = (
     (r"another with --(text|label)-column", r"another \1 column"),
     (r"--(text|label)-column", r"the \1 column"),
     (r"--(test|transfer)-file", r"the \1 file"),
+    (r"^--knowledge", "The file of answers"),
     (r"^--delimiter", "The separator"),
     (r"--delimiter", "the separator"),
     (r"^--encoding", "The encoding"),

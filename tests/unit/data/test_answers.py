@@ -265,3 +265,15 @@ def test_the_file_is_the_task_and_all_settings_round_trip():
     assert DistillConfig.from_yaml(config.to_yaml()) == config
     assert isinstance(config.task, Settings)
     assert TaskConfig.model_validate(config.task.model_dump(mode="json")) == config.task
+
+
+@pytest.mark.parametrize("name", ["hub:ag_news", "bbc-headlines", "."])
+def test_what_is_no_file_of_answers_is_told_apart(name):
+    config = DistillConfig().change({"task.knowledge": name})
+    says = (
+        rf"--knowledge must be a file of texts and a teacher's answers \(.csv, .*got {name!r}. For a bundled"
+    )
+    with pytest.raises(DataError, match=says):
+        load_task(config.task)
+    with pytest.raises(DataError, match=r"--knowledge: there is no file 'nothing.csv'"):
+        load_task(DistillConfig().change({"task.knowledge": "nothing.csv"}).task)

@@ -85,7 +85,7 @@ def test_texts_to_ask_about_are_those_of_which_the_student_is_least_sure(
     assert main(["ask", run_id, str(pool), "-n", "3", "--by", "margin"]) == 0
     printed = capsys.readouterr().out.lstrip("\ufeff").splitlines()
     assert [line for line in printed if line] == ["text", *(texts[place] for place in picked)]
-    with pytest.raises(ConfigError, match="-n must be between 1 and the 12 texts of the pool, got 13"):
+    with pytest.raises(ConfigError, match="-n must be between 1 and the 12 new texts of the pool, got 13"):
         next_texts(student, texts, 13)
 
 
@@ -100,3 +100,25 @@ def test_without_gold_labels_there_is_nothing_to_doubt(run_of_a_file, tiny_confi
     )
     with pytest.raises(RunError, match="has no gold labels that its teacher could contradict"):
         suspects(distill(config).run_id)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        ((), "Missing argument 'POOL'"),
+        (("hub:ag_news",), "POOL is a file of texts (CSV, TSV, JSONL, Parquet, or .txt with a text in each"),
+        (("bbc-headlines",), "line), got 'bbc-headlines'."),
+        ((".",), "line), got '.'."),
+        (("nothing.txt",), "POOL: There is no file 'nothing.txt'."),
+        (("two.csv",), "POOL: Which column of two.csv holds the texts? Give --text-column: 'a', 'b'."),
+        (("two.csv", "--text-column", "c"), "two.csv has no column 'c'; choose --text-column from 'a', 'b'."),
+        (("two.csv", "--text-column", "a", "-n", "3"), "-n must be between 1 and the 1 new text of the pool"),
+        (("two.csv", "--by", "luck"), "'luck' is not one of 'spread', 'margin', 'entropy'"),
+    ],
+)
+def test_wrong_pools_are_explained(finished_run, monkeypatch, tmp_path, capsys, arguments, says):
+    monkeypatch.setenv("KD_HOME", str(finished_run.home))
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "two.csv").write_text("a,b\n1,2\n")
+    assert main(["ask", finished_run.report.run_id, *arguments]) == 2
+    assert says in capsys.readouterr().err

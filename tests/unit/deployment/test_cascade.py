@@ -189,6 +189,8 @@ def test_gold_and_int8_of_a_finished_run(finished_run, monkeypatch, capsys, tmp_
     )
     assert main(["cascade", run_id, "--core-hour", "-1"]) == 2
     assert "--core-hour must be a price of 0 or more, got -1" in capsys.readouterr().err
+    assert main(["export", run_id, "--to", str(tmp_path / "x"), "--agree", "30"]) == 2
+    assert "--agree must be at least 50 and below 100, got 30" in capsys.readouterr().err
 
 
 def test_an_export_holds_the_threshold_and_a_script_that_runs(finished_run, monkeypatch, tmp_path):
