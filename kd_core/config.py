@@ -120,6 +120,13 @@ class TaskConfig(Settings):
         ge=0,
         slider=(0, 25_000, 500),
     )
+    augment: int = setting(
+        0,
+        "Spans of a few words cut from each training text, for the teacher to label as transfer texts",
+        ge=0,
+        le=100,
+        slider=(0, 16, 1),
+    )
     split_seed: Seed = setting(0, "Seed of the split into train, validation and test")
     max_length: Annotated[int, Field(ge=8, le=8192)] | Auto = setting(
         "auto", "Tokens kept of each text (auto: what the task's texts need, up to 256)"

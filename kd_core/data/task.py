@@ -78,6 +78,7 @@ class Task:
     shifted: dict[str, Dataset] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
     answers: Answers | None = None  # of a teacher that is a file
+    spans: int = 0  # so many of the transfer texts, the last ones, are spans of training texts
 
     @cached_property
     def fingerprint(self) -> str:

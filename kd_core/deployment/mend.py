@@ -88,7 +88,9 @@ def mended(run_id: str, marks: Mapping[str, Mark]) -> tuple[dict[str, Upload], T
 def again(run_id: str, task: TaskConfig) -> DistillConfig:
     """The run's settings, as they were resolved, for its mended task."""
     config = DistillConfig.from_dict(Report.read(find(run_id)).config)
-    own = config.task.model_dump(mode="json", include={"transfer_texts", "split_seed", "max_length"})
+    own = config.task.model_dump(
+        mode="json", include={"transfer_texts", "augment", "split_seed", "max_length"}
+    )
     values = config.model_dump(mode="json") | {"task": {**task.model_dump(mode="json"), **own}}
     return DistillConfig.from_dict(values)
 

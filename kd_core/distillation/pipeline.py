@@ -8,6 +8,7 @@ from functools import partial
 
 from kd_core.config import DistillConfig
 from kd_core.data import load_task
+from kd_core.data.spans import augmented
 from kd_core.distillation import run_folder
 from kd_core.distillation.distil import distil
 from kd_core.distillation.events import Finished, OnEvent, ignore
@@ -57,7 +58,7 @@ def distill(
 
 def _four_steps(config: DistillConfig, on_event: OnEvent, control: Control, run_id: str) -> Report:
     created = datetime.now(UTC)
-    task = load_task(config.task)
+    task = augmented(load_task(config.task), config.task)
     notes: list[str] = []
     model, tokenizer = load_teacher(config.teacher, task, notes)
     work, asked = paths.work() / run_id, config

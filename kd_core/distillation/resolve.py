@@ -63,14 +63,14 @@ def resolve(config: DistillConfig, task: Task, teacher: PretrainedConfig, length
     student = student_config(config.student, teacher, teacher.vocab_size)
     passes = math.ceil(len(task.train) / config.training.batch_size)
     init = resolve_init(config.student, teacher)
-    soon = init == "teacher_vectors"
+    soon = init == "teacher_vectors" and len(task.transfer) == task.spans
     answers: dict[str, Any] = {
         "task.max_length": auto_length(task, lengths),
         "teacher.epochs": 20 if from_scratch else 5,
         "teacher.learning_rate": 5e-4 if from_scratch else 3e-5 if deep else 1e-4,
         "student.init": init,
         "student.fill_vocabulary": resolve_fill(config.student, init),
-        "training.steps": max(FEW_STEPS if soon and not len(task.transfer) else STEPS, 3 * passes),
+        "training.steps": max(FEW_STEPS if soon else STEPS, 3 * passes),
         "training.learning_rate": _learning_rate(student),
         "training.metric": auto_metric(task.labels, task.train["label"]),
         "training.precision": fast_precision(),
@@ -105,6 +105,8 @@ def _check_answers(config: DistillConfig) -> None:
     if terms := [name for name in INTERMEDIATE if getattr(objective, name)]:
         flags = " and ".join(flag(f"objective.{name}") for name in terms)
         problems.append(f"{flags} compares inner states, and the teacher is a file ({file}), which has none")
+    if config.task.augment:
+        problems.append(f"--augment asks the teacher for further answers, and the teacher is a file ({file})")
     if config.teacher.model == "scratch":
         problems.append(
             "--teacher scratch knows no words: with a file of answers, --teacher is the model that lends "
@@ -130,7 +132,8 @@ def mean_tokens(lengths: Lengths, limit: int) -> dict[str, float]:
 
 def auto_length(task: Task, lengths: Lengths) -> int:
     """The shortest limit that holds 99 of 100 texts."""
-    rows = {name: len(getattr(task, name)) for name, some in lengths.items() if some}
+    whole = [name for name in lengths if name == "train" or not task.spans]  # spans are short
+    rows = {name: len(getattr(task, name)) for name in whole if lengths[name]}
 
     def held(limit: int) -> float:
         return sum(rows[name] * fmean(length <= limit for length in lengths[name]) for name in rows)

@@ -149,9 +149,15 @@ def _sentence(run: Run, findings: Findings) -> str:
             findings.verdict,
             findings.over_floor,
         )
-    transfer = len(run.task.transfer) > 0
+    transfer = len(run.task.transfer) > run.task.spans
     file = run.config.task.knowledge is not None
-    advice = below_floor(floor.accuracy, teacher.accuracy, transfer=transfer, file=file) if floor else ""
+    advice = (
+        below_floor(
+            floor.accuracy, teacher.accuracy, transfer=transfer, file=file, student=run.config.student.model
+        )
+        if floor
+        else ""
+    )
     over: dict[Role, Verdict] = {}
     if "labelled_only" in findings.models:
         over["labelled_only"] = findings.stairs["student"]

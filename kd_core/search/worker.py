@@ -20,6 +20,7 @@ from transformers import PreTrainedModel, PreTrainedTokenizerFast
 
 from kd_core.config import DistillConfig
 from kd_core.data import load_task
+from kd_core.data.spans import augmented
 from kd_core.data.task import Task
 from kd_core.distillation.balance import auto_metric, score
 from kd_core.distillation.distil import student_recipe
@@ -58,7 +59,9 @@ def run_search(
     control = control or Control()
     check_room()
     task = load_task(config.distill.task)
-    folds = fold_tasks(task, config.distill.task, config.folds)
+    folds = [
+        augmented(fold, config.distill.task) for fold in fold_tasks(task, config.distill.task, config.folds)
+    ]
     _check_models(config, task)
     with trials.connected() as storage:
         board, config = _begin(storage, study, config, task)

@@ -38,6 +38,7 @@ TINY = 1e-12  # stands for "above 0"
 # Every number: the lowest and the highest that are legal (None: no end), as decided once, by hand.
 LIMITS: dict[str, tuple[float, float | None]] = {
     "task.transfer_texts": (0, None),
+    "task.augment": (0, 100),
     "task.split_seed": (0, 2**32 - 1),
     "task.max_length": (8, 8192),
     "teacher.layers": (1, 48),

@@ -238,6 +238,7 @@ WIRES = {
         FILMS | {"task.test_file": "overlap.csv"},
     ),
     "task.transfer_texts": Wire(7, of_task(lambda t: len(t.transfer)), (40, 7)),
+    "task.augment": Wire(2, of_student(rows(transfer=True)), (0, 8), {"task.transfer_texts": 0}),
     "task.split_seed": Wire(1, of_task(lambda t: t.test["text"][:]), base=FILMS),
     "task.max_length": Wire(
         8, of_student(lambda t: max(map(len, t.train_dataset["input_ids"]))), (9, 8), {"task.max_length": 64}

@@ -7,7 +7,7 @@ from kd_core.data import uploads
 from pages.shared.run_form.consent import agree, outside
 
 # What a saved task brings with its files; the rest of a task's settings is the form's.
-OF_THE_RUN = {"transfer_texts", "split_seed", "max_length"}
+OF_THE_RUN = {"transfer_texts", "augment", "split_seed", "max_length"}
 
 
 def key(setting: str) -> str:

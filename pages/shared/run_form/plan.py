@@ -11,6 +11,7 @@ import streamlit as st
 
 from kd_core.config import DistillConfig, TaskConfig, TeacherConfig
 from kd_core.data import load_task
+from kd_core.data.spans import augmented
 from kd_core.data.task import Task
 from kd_core.distillation.events import Estimated
 from kd_core.job_kinds import prepare
@@ -29,7 +30,7 @@ def stamp(task: TaskConfig) -> list[int]:
 
 @st.cache_resource(max_entries=4, show_spinner="Reading the texts", hash_funcs={TaskConfig: repr})
 def read_task(config: TaskConfig, stamp: list[int]) -> Task:
-    return load_task(config)
+    return augmented(load_task(config), config)
 
 
 @st.cache_data(max_entries=16, show_spinner=False, hash_funcs={TaskConfig: repr, TeacherConfig: repr})

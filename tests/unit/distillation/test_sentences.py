@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 
 from kd_core.distillation.comparison import Verdict
-from kd_core.distillation.sentences import LARGER, below_floor, sentence
+from kd_core.distillation.sentences import LARGER, PHRASES, below_floor, sentence
 
 ONE = Verdict("helped", 0.048, 0.021, 0.076, 0.001, n=531, seeds=1)
 HELPED = replace(ONE, seeds=3)
@@ -130,3 +130,9 @@ def test_a_student_that_is_not_above_the_floor_says_so_first(kind, numbers, plac
 )
 def test_what_to_do_about_a_student_that_is_not_above_the_floor(floor, teacher, transfer, advice):
     assert below_floor(floor, teacher, transfer=transfer) == advice
+
+
+def test_where_tiny_is_below_the_floor_cnn_is_the_next_to_try() -> None:
+    advice = below_floor(0.8, 0.9, transfer=True, student="tiny")
+    assert advice == f"try {PHRASES}, {LARGER} or more labelled texts"
+    assert below_floor(0.8, 0.9, transfer=True, student="cnn") == f"try {LARGER} or more labelled texts"

@@ -1,0 +1,44 @@
+"""Transfer texts made of the training texts: spans of a few words, for the teacher to label."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Iterator
+from dataclasses import replace
+
+from kd_core.config import TaskConfig
+from kd_core.data.splits import normalised
+from kd_core.data.task import Task, unlabelled
+from kd_core.data.words import WORD
+
+WORDS = (2, 8)  # of a span, fewest and most
+
+
+def augmented(task: Task, config: TaskConfig) -> Task:
+    """The task with ``config.augment`` spans of each training text at the end of its transfer set.
+
+    A label says what a whole text is; what the teacher says of its parts tells which words make it so. The
+    cut is the n-gram sampling of Tang et al. 2019 (arXiv 1903.12136, section 3.3). Each span is there once,
+    and none that is a whole text of the task. A function of the texts and ``config`` alone.
+    """
+    if not config.augment:
+        return task
+    texts = {part: getattr(task, part)["text"][:] for part in ("train", "validation", "test", "transfer")}
+    known = {normalised(text) for part in texts.values() for text in part}
+    spans: list[str] = []
+    for span in _cut(texts["train"], config.augment, random.Random(f"{config.split_seed} spans")):
+        if (key := normalised(span)) not in known:
+            known.add(key)
+            spans.append(span)
+    note = f"The teacher also answers {len(spans):,} spans of a few words, cut from the training texts."
+    transfer = unlabelled([*texts["transfer"], *spans])
+    return replace(task, transfer=transfer, spans=len(spans), notes=(*task.notes, note))
+
+
+def _cut(texts: list[str], count: int, rng: random.Random) -> Iterator[str]:
+    for text in texts:
+        words = list(WORD.finditer(text))
+        for _ in range(count if words else 0):
+            length = min(rng.randint(*WORDS), len(words))
+            start = rng.randint(0, len(words) - length)
+            yield text[words[start].start() : words[start + length - 1].end()]

@@ -1,0 +1,75 @@
+"""Spans of the training texts for the teacher to label."""
+
+from __future__ import annotations
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from kd_core.config import TaskConfig
+from kd_core.data.spans import WORDS, augmented
+from kd_core.data.splits import normalised
+from kd_core.data.task import Task, labelled, unlabelled
+from kd_core.data.words import WORD
+
+TRAIN = ["a b c d e f g h i j", "one two three", "Größe  zählt,\tnicht wahr", "好看的电影", "word"]
+
+
+def task(train: list[str] = TRAIN, transfer: list[str] | None = None, held_out: str = "x y") -> Task:
+    part = labelled([held_out], [0])
+    rows = labelled(train, [i % 2 for i in range(len(train))])
+    return Task("t", ("no", "yes"), rows, part, part, unlabelled(transfer or []))
+
+
+def spans(made: Task) -> list[str]:
+    return made.transfer["text"][len(made.transfer) - made.spans :]
+
+
+@settings(deadline=None, max_examples=50)
+@given(
+    texts=st.lists(st.text(st.characters(codec="utf-8"), min_size=1, max_size=60), min_size=1, max_size=6),
+    count=st.integers(1, 20),
+    seed=st.integers(0, 99),
+)
+def test_each_is_a_part_of_a_training_text_of_two_to_eight_words(
+    texts: list[str], count: int, seed: int
+) -> None:
+    made = augmented(task(texts), TaskConfig(augment=count, split_seed=seed))
+    assert made.spans == len(made.transfer) <= count * len(texts)
+    for span in spans(made):
+        assert any(span in text for text in texts)
+        fewest = min(WORDS[0], *(len(WORD.findall(text)) for text in texts if span in text))
+        assert fewest <= len(WORD.findall(span)) <= WORDS[1]
+    keys = [normalised(span) for span in spans(made)]
+    assert len(set(keys)) == len(keys)
+
+
+def test_whole_texts_of_the_task_are_left_out() -> None:
+    made = augmented(task(["x y", "x  Y", "X y"]), TaskConfig(augment=50))
+    assert made.spans == 0
+    assert augmented(task(["x y z"]), TaskConfig(augment=50)).transfer["text"][:] == ["y z"]
+
+
+def test_a_function_of_texts_and_seed() -> None:
+    one, same, other = (
+        spans(augmented(task(), TaskConfig(augment=3, split_seed=seed))) for seed in (0, 0, 1)
+    )
+    assert one == same != other
+
+
+def test_they_follow_the_transfer_texts_and_a_note_counts_them() -> None:
+    made = augmented(task(transfer=["from the user"]), TaskConfig(augment=4))
+    assert made.transfer["text"][0] == "from the user"
+    assert len(made.transfer) == 1 + made.spans
+    assert made.notes == (
+        f"The teacher also answers {made.spans} spans of a few words, cut from the training texts.",
+    )
+
+
+def test_chinese_is_cut_between_characters() -> None:
+    made = augmented(task(["好看的电影"]), TaskConfig(augment=30))
+    assert {"好看", "电影"} <= set(spans(made))
+
+
+def test_nothing_is_cut_unless_asked_for() -> None:
+    given = task(transfer=["more"])
+    assert augmented(given, TaskConfig()) is given
