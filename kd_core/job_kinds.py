@@ -109,7 +109,7 @@ def lab_handler(row: RunRow, on_event: OnEvent, control: Control) -> LabReport:
 
     def keep(report: LabReport) -> None:
         with suppress(StoreError):  # the database may be away for a while; the next cell brings this one too
-            store.save_report(row.id, report)
+            store.save_report(row.id, report, owner=row.owner)
 
     cells = transfer_trainings(config)
     report = run_lab(config.distil, cells, work, on_event, control, before=before, keep=keep)
@@ -169,13 +169,13 @@ def ladder_handler(row: RunRow, on_event: OnEvent, control: Control) -> Mapping[
             name = f"Keep {config.keep:g} %: {student}"
             run_id = _run_of(store, config.rung(student), name, result.running)
             result = result.with_run(run_id)
-            store.save_report(row.id, result.model_dump(mode="json"))
+            store.save_report(row.id, result.model_dump(mode="json"), owner=row.owner)
             try:
                 _run_inside(store, run_id, _as_part(on_event, student, config), control)
                 result = result.with_report(student, store.report(run_id))
             except (ConfigError, ModelError) as error:  # a student that this teacher cannot have
                 result = result.with_error(student, str(error))
-            store.save_report(row.id, result.model_dump(mode="json"))
+            store.save_report(row.id, result.model_dump(mode="json"), owner=row.owner)
     return result.model_dump(mode="json")
 
 

@@ -54,6 +54,9 @@ def main(args: Sequence[str] | None = None) -> int:
         return _fail(2, *error.problems)
     except KDError as error:
         return _fail(2, str(error))
+    except OSError as error:  # a disk that is full, or a folder that may not be written
+        where = f"{error.filename}: " if error.filename else ""
+        return _fail(2, f"{where}{error.strerror or error}. Check the disk and who may write there.")
 
 
 def _fail(status: int, *problems: str) -> int:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import secrets
+import subprocess
 import sys
 import tomllib
 from pathlib import Path
@@ -42,11 +43,11 @@ def app(port: int, host: str | None, classroom: bool, seats: int) -> None:
         else _dashboard("127.0.0.1" if host is None else host, folder)
     )
     flags = [part for name, value in options.items() for part in (f"--{name}", value)]
+    command = [sys.executable, "-m", "streamlit", "run", str(script), "--server.port", str(port), *flags]
+    if sys.platform == "win32":  # where a process that takes another's place leaves the terminal to itself
+        sys.exit(subprocess.call(command))
     # Streamlit's process takes the place of this one, so that signals reach it.
-    os.execv(
-        sys.executable,
-        [sys.executable, "-m", "streamlit", "run", str(script), "--server.port", str(port), *flags],
-    )
+    os.execv(sys.executable, command)
 
 
 def _dashboard(host: str, folder: Path) -> dict[str, str]:

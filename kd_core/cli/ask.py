@@ -61,13 +61,13 @@ def suspects(run: str, to: str | None, marks: str | None, as_json: bool) -> None
 
 
 def _mend(run_id: str, found: pd.DataFrame, marks: str, to: str | None, as_json: bool) -> None:
-    from kd_core.data.read import read_table
+    from kd_core.data.apart import read_file
     from kd_core.deployment import mend
 
     if to is None:
         raise ConfigError("--marks needs --to, a new folder for the mended files")
     try:
-        table = read_table(Path(marks), Path(marks).name).frame
+        table = read_file(Path(marks), Path(marks).name).frame
     except DataError as error:
         raise DataError(f"--marks: {error}") from error
     given = mend.read_marks(table, found)

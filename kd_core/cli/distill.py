@@ -96,7 +96,6 @@ def resume(run: str, add_seeds: int | None, as_json: bool) -> None:
         return
     from kd_core.jobs.states import RESUMABLE, JobKind
     from kd_core.jobs.store import Store
-    from kd_core.system import paths
     from kd_core.system.process import alive, fate
 
     store = Store()
@@ -112,7 +111,7 @@ def resume(run: str, add_seeds: int | None, as_json: bool) -> None:
     abandoned = row.status == "queued" and not (row.owner and alive(row.owner))
     if row.status not in RESUMABLE and not abandoned:
         raise RunError(f"Run {row.id} is {row.status}; only one that ended early can be resumed.")
-    if row.machine not in paths.hosts():
+    if not row.is_here:
         raise RunError(f"The checkpoints of run {row.id} are on {row.machine}; resume it there.")
     if row.kind not in get_args(JobKind):
         raise RunError(

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import signal
-import socket
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -124,7 +123,7 @@ def _resumed(store: Store, name: str) -> Any:
             raise RunError(
                 f"The search {name!r} is {row.status} on {row.machine}; kd search --worker joins it."
             )
-    here = next((row for row in jobs if row.machine == socket.gethostname()), None)
+    here = next((row for row in jobs if row.is_here), None)
     return carry_out(store, here.id) if here else start(store, config, kind="search", name=name)
 
 

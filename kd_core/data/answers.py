@@ -18,12 +18,14 @@ from numpy.typing import NDArray
 from kd_core.config import Gold, TaskConfig
 from kd_core.data.answer_columns import Columns, choose, guess_gold, listed
 from kd_core.data.answer_values import answer_logits, at
+from kd_core.data.apart import read_file
 from kd_core.data.assemble import build_task, clean_texts, merge_labels, sort_labels
-from kd_core.data.read import KINDS, Table, read_table
+from kd_core.data.read import KINDS, Table
 from kd_core.data.splits import normalised
 from kd_core.data.task import Answers, Task
 from kd_core.errors import ConfigError, DataError
 from kd_core.system.formatting import counted
+from kd_core.system.paths import moved
 
 MIN_ROWS = 20
 
@@ -80,13 +82,13 @@ def _check_file(file: str) -> None:
             f"--knowledge must be a file of texts and a teacher's answers ({', '.join(KINDS)}), got "
             f"{file!r}. For a bundled task, a Hub data set or labelled texts give --task."
         )
-    if not Path(file).exists():
+    if not moved(Path(file)).exists():
         raise DataError(f"--knowledge: there is no file {file!r}.")
 
 
 def _read(file: str, config: TaskConfig, notes: list[str]) -> Table:
     columns = [name for name in (config.text_column, config.label_column, *config.answer_columns) if name]
-    table = read_table(
+    table = read_file(
         Path(file), Path(file).name, encoding=config.encoding, delimiter=config.delimiter, columns=columns
     )
     notes += table.notes

@@ -8,9 +8,10 @@ from pathlib import Path
 import pandas as pd
 
 from kd_core.config import TaskConfig
+from kd_core.data.apart import read_file
 from kd_core.data.assemble import build_task, clean_rows, clean_texts
 from kd_core.data.columns import choose_columns, choose_text, refuse_nested
-from kd_core.data.read import Table, read_table
+from kd_core.data.read import Table
 from kd_core.data.task import Task
 
 
@@ -49,6 +50,6 @@ def read_transfer(config: TaskConfig, text_column: str | None, notes: list[str])
 
 def _read(file: str, config: TaskConfig, columns: Collection[str], notes: list[str]) -> Table:
     path = Path(file)
-    table = read_table(path, path.name, encoding=config.encoding, delimiter=config.delimiter, columns=columns)
+    table = read_file(path, path.name, encoding=config.encoding, delimiter=config.delimiter, columns=columns)
     notes += table.notes
     return table

@@ -5,23 +5,35 @@ from __future__ import annotations
 import os
 import re
 from pathlib import Path
+from urllib.parse import unquote
 
 import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
+import pyarrow.parquet as pq
 from datasets import ClassLabel, Dataset, DatasetBuilder, DatasetDict, load_dataset_builder
 from datasets.exceptions import DatasetNotFoundError
+from huggingface_hub import get_hf_file_metadata, hf_hub_download, hf_hub_url, try_to_load_from_cache
 from huggingface_hub.errors import GatedRepoError, LocalEntryNotFoundError, RepositoryNotFoundError
 
 from kd_core.config import TaskConfig
 from kd_core.data.assemble import build_task, clean_rows, clean_texts
 from kd_core.data.columns import choose_columns
+from kd_core.data.decode import limit_bytes
 from kd_core.data.files import read_transfer
-from kd_core.data.read import Table, from_arrow, limit_columns, limit_rows
+from kd_core.data.read import (
+    Table,
+    check_parquet,
+    from_arrow,
+    limit_columns,
+    limit_rows,
+    limit_unpacked,
+)
 from kd_core.data.task import Task
 from kd_core.errors import ConfigError, DataError
 
 PREFIX = "hub:"
+_HUB_FILE = re.compile(r"hf://datasets/([^@]+)@([^/]+)/(.+)")
 _ID = re.compile(r"[\w.-]+(/[\w.-]+)?")
 _SPLITS = {
     "train": ("train", "training"),
@@ -103,8 +115,13 @@ def _load(name: str) -> DatasetDict:
     try:
         builder = load_dataset_builder(path, variant or None)
         _check_own_files(path, builder)
+        for files in (builder.config.data_files or {}).values():
+            for file in map(str, files):
+                _check_size(file)
         builder.download_and_prepare()
-        return builder.as_dataset()
+        dataset = builder.as_dataset()
+        limit_unpacked(sum(split.data.nbytes for split in dataset.values()), name)
+        return dataset
     except DataError:
         raise
     except Exception as error:  # whatever its readers, fsspec, httpx and the Hub's client raise
@@ -125,6 +142,23 @@ def _check_own_files(path: str, builder: DatasetBuilder) -> None:
                     f"The data set {path!r} names a file that is not its own ({file}), so nothing of it is "
                     "read. Use another data set, or download its files and choose them."
                 )
+
+
+def _check_size(file: str) -> None:
+    """Raises: DataError for one that no upload may be, in the file or unpacked."""
+    path = Path(file)
+    if found := _HUB_FILE.fullmatch(file):
+        repo, revision, name = map(unquote, found.groups())
+        kept = try_to_load_from_cache(repo, name, repo_type="dataset", revision=revision)
+        if not isinstance(kept, str):
+            url = hf_hub_url(repo, name, repo_type="dataset", revision=revision)
+            limit_bytes(get_hf_file_metadata(url).size or 0, name)
+            kept = hf_hub_download(repo, name, repo_type="dataset", revision=revision)
+        path = Path(kept)
+    limit_bytes(path.stat().st_size, path.name)
+    if path.suffix == ".parquet":
+        with pq.ParquetFile(path) as parquet:
+            check_parquet(path.read_bytes(), parquet.metadata, path.name)
 
 
 def _reason(name: str, error: Exception) -> str:

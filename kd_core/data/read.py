@@ -18,6 +18,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from kd_core.data.decode import MAX_BYTES, decode, read_bytes
+from kd_core.data.parquet_pages import pages
 from kd_core.errors import DataError
 from kd_core.system.formatting import counted
 
@@ -25,6 +26,7 @@ MAX_UNPACKED_BYTES = 500 * 10**6  # of a Parquet file
 MAX_ROWS = 1_000_000
 MAX_COLUMNS = 1_000
 MAX_CELLS = 20 * 10**6
+PIECE_BYTES = 64 * 10**6  # of a Parquet file, read at once
 
 KINDS = {
     ".csv": "CSV",
@@ -330,20 +332,17 @@ def _read_parquet(data: bytes, name: str) -> Table:
         raise DataError(f"{name} is empty: it has no rows.")
     try:
         file = pq.ParquetFile(io.BytesIO(data))
-        meta = file.metadata
-        limit_rows(meta.num_rows, name)
-        limit_columns(meta.num_columns, meta.num_rows, name)
-        _limit_unpacked(sum(meta.row_group(i).total_byte_size for i in range(meta.num_row_groups)), name)
+        largest = check_parquet(data, file.metadata, name)
         batches, size = [], 0
         # In small pieces: a value repeated by reference takes no room in the file, but does once it is read.
-        for batch in file.iter_batches(batch_size=256):
+        for batch in file.iter_batches(batch_size=max(1, min(256, PIECE_BYTES // max(1, largest)))):
             batches.append(batch)
             size += batch.nbytes
-            _limit_unpacked(size, name)
+            limit_unpacked(size, name)
         arrow = pa.Table.from_batches(batches, schema=file.schema_arrow)
         _unique(arrow.column_names, name)
         frame, nested = from_arrow(arrow)
-    except (pa.ArrowException, OSError) as error:
+    except (pa.ArrowException, OSError, ValueError) as error:
         raise DataError(
             f"{name} is damaged or no Parquet file ({str(error).splitlines()[0]}). "
             "Export or download it again."
@@ -353,7 +352,19 @@ def _read_parquet(data: bytes, name: str) -> Table:
     return Table(name, frame, nested=nested)
 
 
-def _limit_unpacked(size: int, name: str) -> None:
+def check_parquet(data: bytes, meta: pq.FileMetaData, name: str) -> int:
+    """Bytes of the largest row that its dictionaries can give. Raises: DataError, ValueError."""
+    limit_rows(meta.num_rows, name)
+    limit_columns(meta.num_columns, meta.num_rows, name)
+    size, largest = 0, 0
+    for page in pages(data, meta):
+        size += page.bytes
+        largest += page.bytes if page.is_dictionary else 0
+        limit_unpacked(size, name)
+    return largest
+
+
+def limit_unpacked(size: int, name: str) -> None:
     if size > MAX_UNPACKED_BYTES:
         raise DataError(
             f"{name} has {size / 1e6:,.0f} MB when unpacked, more than {MAX_UNPACKED_BYTES / 1e6:,.0f} MB. "

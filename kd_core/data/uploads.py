@@ -22,9 +22,9 @@ import pandas as pd
 
 from kd_core.config import TaskConfig, completed
 from kd_core.data import load_task
+from kd_core.data.apart import read_file
 from kd_core.data.columns import choose_columns
 from kd_core.data.decode import limit_bytes
-from kd_core.data.read import read_table
 from kd_core.data.summary import Summary, summarise
 from kd_core.errors import DataError
 from kd_core.system.atomic import fetch
@@ -35,6 +35,7 @@ SPARE_BYTES = 200 * 10**6  # what a full disk leaves to the runs
 # Fields of TaskConfig that name a file -> the folder of that file.
 PLACES = {"name": "", "knowledge": "", "test_file": "test", "transfer_file": "transfer"}
 PREVIEW_ROWS = 8
+_DEVICES = re.compile(r"(con|prn|aux|nul|com\d|lpt\d)(\.|$)", re.IGNORECASE)  # no files on Windows
 
 
 @dataclass(frozen=True)
@@ -83,12 +84,15 @@ def safe_name(name: str) -> str:
     """The last part of a path in letters, digits, ``_``, ``-`` and ``.``: "../a b.CSV" -> "a-b.csv"."""
     last = re.split(r"[/\\]", unicodedata.normalize("NFC", name))[-1]
     stem, suffix = os.path.splitext(re.sub(r"[^\w.-]+", "-", last))
-    return (stem.strip(".-")[:40] or "data") + suffix[:10].rstrip(".-").lower()
+    stem = stem.strip(".-")[:40] or "data"
+    if _DEVICES.match(stem):
+        stem = f"file-{stem}"
+    return stem + suffix[:10].rstrip(".-").lower()
 
 
 def preview(upload: Upload, delimiter: str | None = None) -> Preview:
     """Raises: DataError if the file cannot be read."""
-    table = read_table(upload.data, safe_name(upload.name), delimiter=delimiter)
+    table = read_file(upload.data, safe_name(upload.name), delimiter=delimiter)
     text = label = question = None
     try:
         text, label = choose_columns(table, None, None)
@@ -103,7 +107,7 @@ def recoded(upload: Upload, encoding: str) -> Upload:
 
     Raises: DataError if there is no such encoding, or if it does not fit.
     """
-    read_table(upload.data, safe_name(upload.name), encoding=encoding)
+    read_file(upload.data, safe_name(upload.name), encoding=encoding)
     return replace(upload, data=upload.data.decode(encoding).encode())
 
 

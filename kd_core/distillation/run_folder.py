@@ -24,7 +24,7 @@ from kd_core.distillation.sentences import below_floor, sentence
 from kd_core.distillation.training import TRAINING_VERSION
 from kd_core.errors import ConfigError, RunError
 from kd_core.system import cache, paths
-from kd_core.system.atomic import is_whole, new_folder
+from kd_core.system.atomic import is_whole, new_folder, write_text
 
 if TYPE_CHECKING:  # torch comes with these
     from kd_core.distillation.run import Clock, Run, Trained
@@ -75,9 +75,7 @@ def begin(
     paths.make_home()
     work.mkdir(parents=True, exist_ok=True)
     for name, text in files.items():
-        half = work / f"{name}.half"
-        half.write_text(text, encoding="utf-8")
-        half.replace(work / name)  # whole or not there, whenever the process is killed
+        write_text(work / name, text)
     return DistillConfig.from_yaml(files[RESOLVED])
 
 
@@ -120,7 +118,7 @@ def keep(
         f1_gain=findings.f1_gain,
         stairs=findings.stairs,
     )
-    with new_folder(place) as folder:
+    with new_folder(place, run.control.fence) as folder:
         (folder / CONFIG).write_text(run.config.to_yaml(), encoding="utf-8")
         report.write(folder)
         shutil.copy(run.work / cache.USED, folder / cache.USED)
@@ -174,7 +172,7 @@ def write_about(run_id: str, name: str, tags: Sequence[str]) -> None:
     with suppress(OSError):
         if RUN_ID.fullmatch(run_id) and folder.is_dir():
             about = json.dumps({"name": name, "tags": list(tags)}, ensure_ascii=False)
-            (folder / ABOUT).write_text(about, encoding="utf-8")
+            write_text(folder / ABOUT, about)
 
 
 def read_about(folder: Path) -> tuple[str, list[str]]:

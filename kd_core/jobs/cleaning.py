@@ -15,6 +15,7 @@ from filelock import Timeout
 
 from kd_core.distillation.report import Report
 from kd_core.errors import RunError
+from kd_core.jobs.deletion import settle
 from kd_core.jobs.states import ACTIVE
 from kd_core.system import cache, paths
 from kd_core.system.process import machine_lock
@@ -84,19 +85,23 @@ def inventory(store: Store) -> list[Item]:
 def clean(items: Iterable[Item], store: Store) -> int:
     """Remove what is removable of ``items``, and deleted runs for good; the bytes that were freed.
 
-    Raises: RunError, while a run is under way: it may be about to use what nobody used before.
+    Raises: RunError, while a run is under way: it may be about to use what nobody used before. And where the
+    disk fails.
     """
     try:
         with machine_lock().acquire(blocking=False):
+            settle(store)
+            store.forget_deleted()  # first: of a run without folders nothing can be brought back
             freed = 0
             for item in items:
                 if item.removable:
                     shutil.rmtree(item.path, ignore_errors=True)
                     freed += 0 if item.path.exists() else item.bytes
-            store.forget_deleted()
             return freed
     except Timeout:
         raise RunError("A run is under way on this machine; clean when it has ended.") from None
+    except OSError as error:
+        raise RunError(f"{paths.home()} cannot be cleaned: {error.strerror or error}.") from error
 
 
 def folder_bytes(folder: Path) -> int:

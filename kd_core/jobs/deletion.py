@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -20,34 +21,58 @@ if TYPE_CHECKING:
 def delete_run(store: Store, run_id: str) -> None:
     """Hide the run's rows, and move its folder and its checkpoints to ``deleted``.
 
-    Raises: RunError, where it is under way, or there is no such run.
+    Raises: RunError, where it is under way, there is no such run, or the disk fails.
     """
     _check(run_id)
-    moves = [(place / run_id, paths.deleted() / place.name / run_id) for place in _places()]
     try:
         store.delete_run(run_id)  # first: it refuses a run that is under way
     except RunError:
-        # A run of Python code has no row, nor has one whose deletion was cut short.
-        if not any(place.is_dir() for place, _ in moves) or store.has(run_id):
+        # A run of Python code has no row.
+        if not any((place / run_id).is_dir() for place in _places()) or store.has(run_id):
             raise
-    for place, target in moves:
-        if place.is_dir():
-            target.parent.mkdir(parents=True, exist_ok=True)
-            shutil.rmtree(target, ignore_errors=True)  # of one that was brought back by hand
-            place.rename(target)
+    _put_away(run_id)
+
+
+def settle(store: Store) -> None:
+    """End what a process has begun that went away meanwhile: folders of runs that are deleted lie there."""
+    known = {place.name for folder in _places() if folder.is_dir() for place in folder.iterdir()}
+    if known:
+        store.for_each_deleted(lambda run_id: _put_away(run_id) if run_id in known else None)
 
 
 def restore_run(store: Store, run_id: str) -> None:
     """Bring a deleted run back. Raises: RunError, where it was not deleted, or is gone for good."""
     _check(run_id)
-    moves = [(paths.deleted() / place.name / run_id, place / run_id) for place in _places()]
-    known = store.restore_run(run_id)
-    if not known and not any(source.is_dir() for source, _ in moves):
+
+    def bring_back() -> None:
+        with _disk_errors(run_id):
+            for place in _places():
+                if (source := paths.deleted() / place.name / run_id).is_dir():
+                    place.mkdir(parents=True, exist_ok=True)
+                    source.rename(place / run_id)
+
+    deleted = any((paths.deleted() / place.name / run_id).is_dir() for place in _places())
+    if not store.restore_run(run_id, bring_back) and not deleted:
         raise RunError(f"There is no deleted run {run_id}; kd runs --status deleted lists them.")
-    for source, place in moves:
-        if source.is_dir():
-            place.parent.mkdir(parents=True, exist_ok=True)
-            source.rename(place)
+
+
+def _put_away(run_id: str) -> None:
+    with _disk_errors(run_id):
+        for place in _places():
+            target = paths.deleted() / place.name / run_id
+            if (place / run_id).is_dir():
+                target.parent.mkdir(parents=True, exist_ok=True)
+                shutil.rmtree(target, ignore_errors=True)  # of one that was brought back by hand
+                (place / run_id).rename(target)
+
+
+@contextmanager
+def _disk_errors(run_id: str) -> Iterator[None]:
+    """Raises: RunError."""
+    try:
+        yield
+    except OSError as error:
+        raise RunError(f"The folders of run {run_id} cannot be moved: {error.strerror or error}.") from error
 
 
 def _places() -> tuple[Path, ...]:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from kd_core.distillation.report import Report
 from kd_core.distillation.run_folder import RUN_ID, read_about
 from kd_core.errors import RunError
+from kd_core.jobs.deletion import settle
 from kd_core.system import paths
 
 if TYPE_CHECKING:
@@ -44,6 +45,7 @@ def rebuild(store: Store) -> Rebuilt:
     Raises: StoreError.
     """
     result = Rebuilt(old=store.set_aside_if_broken())
+    settle(store)
     for run_id in missing_runs(store):
         try:
             report = Report.read(paths.runs() / run_id)

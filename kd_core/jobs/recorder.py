@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from kd_core.distillation.events import Estimated, Event, Progress, StageStarted, Step, TrainingStarted
 from kd_core.errors import RunError, StoreError
 from kd_core.jobs.progress import CountedProgress, RunProgress
+from kd_core.system.formatting import counted
 
 if TYPE_CHECKING:
     from kd_core.jobs.store import Store
@@ -54,7 +55,7 @@ class Recorder:
         while not self._flush():
             if time.monotonic() > self._deadline:
                 lost = len(self._unwritten) + len(self._inbox)
-                log.error("%d events of run %s could not be stored.", lost, self._run_id)
+                log.error("%s of run %s could not be stored.", counted(lost, "event"), self._run_id)
                 return
             time.sleep(EVERY)
 

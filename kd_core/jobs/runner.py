@@ -11,7 +11,7 @@ import threading
 import time
 import traceback
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
@@ -19,6 +19,7 @@ from filelock import Timeout
 
 from kd_core.distillation.events import Event, Failed, OnEvent, ignore
 from kd_core.errors import KDError, RunError, Stopped, StoreError
+from kd_core.jobs.deletion import settle
 from kd_core.jobs.recorder import Recorder
 from kd_core.jobs.runner_state import RunnerState
 from kd_core.jobs.states import ACTIVE, RESUMABLE, Command, JobKind, Status
@@ -57,7 +58,7 @@ class Job:
 
     def __init__(self, store: Store, run_id: str, handler: Handler, on_event: OnEvent = ignore) -> None:
         self.run_id = run_id
-        self.control = Control()
+        self.control = Control(self._fence)
         self._store, self._handler, self._on_event = store, handler, on_event
         self._owner = owner()
         self._leaving = False
@@ -94,7 +95,7 @@ class Job:
                 report = self._handler(row, forward, self.control)
             if report is not None:
                 content = report if isinstance(report, Mapping) else report.to_dict()
-                _keep_trying(lambda: self._store.save_report(self.run_id, content))
+                _keep_trying(lambda: self._store.save_report(self.run_id, content, owner=self._owner))
             status = "done"
         except Stopped:
             status = "interrupted" if self._leaving else "stopped"
@@ -108,8 +109,16 @@ class Job:
         finally:  # a KeyboardInterrupt is neither: the run stays interrupted
             if reason is not None:
                 recorder(Failed(reason))
-            recorder.close()
+            recorder.close(LONGEST_OUTAGE)
             _keep_trying(lambda: self._store.set_status(self.run_id, status, reason, owner=self._owner))
+
+    @contextmanager
+    def _fence(self) -> Iterator[None]:
+        """Meanwhile nobody takes the run. Raises: RunError, where somebody has."""
+        with ExitStack() as held:
+            with suppress(StoreError):  # while the database is away, nobody can take it either
+                held.enter_context(self._store.held(self.run_id, self._owner))
+            yield
 
     @contextmanager
     def _heartbeat(self) -> Iterator[None]:
@@ -150,7 +159,7 @@ class Job:
     def _unexpected(self, error: Exception) -> str:
         """A sentence for the row; the traceback goes into the run's log."""
         sentence = _plain(error)
-        with suppress(OSError):
+        with suppress(OSError, RunError), self._fence():
             log = paths.work() / self.run_id / LOG
             log.parent.mkdir(parents=True, exist_ok=True)
             log.write_text("".join(traceback.format_exception(error)), encoding="utf-8")
@@ -313,6 +322,7 @@ class Runner:
         """Here nothing runs now: a row that says so has lost its end to a database that was away."""
         me = owner()
         self._store.interrupt_orphans(lambda owner: False if owner == me else fate(owner))
+        settle(self._store)
 
     def _take(self) -> bool:
         """Carry out the oldest run that waits; False where there is none, or the machine is busy."""
@@ -336,8 +346,7 @@ class Runner:
 
     def _may_take(self, row: RunRow) -> bool:
         """A run with an owner waits for that process: ``kd distill`` in another terminal."""
-        mine = row.machine in paths.hosts() and row.kind in self._handlers
-        return mine and not (row.owner and alive(row.owner))
+        return row.is_here and row.kind in self._handlers and not (row.owner and alive(row.owner))
 
 
 def _cannot(verb: str, row: RunRow) -> RunError:

@@ -6,6 +6,7 @@ import json
 from contextlib import suppress
 
 from kd_core.system import paths
+from kd_core.system.atomic import write_text
 from kd_core.system.process import alive, owner
 
 FILE = "runner.json"
@@ -23,7 +24,7 @@ class RunnerState:
             with suppress(OSError):
                 paths.make_home()
                 text = json.dumps({"owner": owner(), "trouble": trouble})
-                (paths.home() / FILE).write_text(text, encoding="utf-8")
+                write_text(paths.home() / FILE, text)
                 self._written = trouble
         self.trouble = trouble
 

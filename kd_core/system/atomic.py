@@ -6,19 +6,22 @@ import hashlib
 import json
 import os
 import shutil
+import sys
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from secrets import token_hex
+
+from kd_core.system.control import Fence
 
 MANIFEST = "manifest.json"
 
 
 @contextmanager
-def new_folder(place: Path) -> Iterator[Path]:
+def new_folder(place: Path, fence: Fence = nullcontext) -> Iterator[Path]:
     """A folder that appears at ``place`` when the block ends well, and not at all when it does not.
 
-    Its manifest holds the size and SHA-256 of every file.
+    Its manifest holds the size and SHA-256 of every file. It appears within ``fence()``, which may forbid it.
     """
     place.parent.mkdir(parents=True, exist_ok=True)
     folder = place.parent / f".{place.name}-{token_hex(4)}"
@@ -26,14 +29,25 @@ def new_folder(place: Path) -> Iterator[Path]:
     try:
         yield folder
         seal(folder)
-        try:
-            folder.rename(place)
-            _flush(place.parent)
-        except OSError:
-            if not place.is_dir():  # otherwise another process was quicker, with the same content
-                raise
+        with fence():
+            try:
+                folder.rename(place)
+                _flush(place.parent)
+            except OSError:
+                if not place.is_dir():  # otherwise another process was quicker, with the same content
+                    raise
     finally:
         shutil.rmtree(folder, ignore_errors=True)
+
+
+def write_text(file: Path, text: str) -> None:
+    """The file has all of ``text``, or what it had before, whenever the process is killed."""
+    half = file.with_name(f".{file.name}-{token_hex(4)}")
+    try:
+        half.write_text(text, encoding="utf-8")
+        half.replace(file)
+    finally:
+        half.unlink(missing_ok=True)
 
 
 def seal(folder: Path) -> None:
@@ -80,7 +94,10 @@ def _sha256(path: Path) -> str:
 
 
 def _flush(path: Path) -> None:
-    handle = os.open(path, os.O_RDONLY)
+    on_windows = sys.platform == "win32"
+    if on_windows and path.is_dir():  # opens no folder, and flushes what may be written alone
+        return
+    handle = os.open(path, os.O_RDWR if on_windows else os.O_RDONLY)
     try:
         os.fsync(handle)
     finally:

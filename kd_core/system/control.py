@@ -3,17 +3,23 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 
 from kd_core.errors import Stopped
+
+Fence = Callable[[], AbstractContextManager[None]]
 
 
 class Control:
     """Pause, resume and stop, from any thread.
 
-    The run looks at it once a step (once a batch while evaluating).
+    The run looks at it once a step (once a batch while evaluating). What it leaves on disk it writes within
+    ``fence()``, which raises RunError where the run is another process's by now.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, fence: Fence = nullcontext) -> None:
+        self.fence = fence
         self._go = threading.Event()
         self._go.set()
         self._stop = threading.Event()

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import os
-import socket
 from contextlib import suppress
 from pathlib import Path
+from secrets import token_hex
 
 import platformdirs
 
-HOSTS = "hosts.txt"
+ID = "folder-id.txt"
 
 
 def home() -> Path:
@@ -24,25 +24,35 @@ def make_home() -> Path:
     if not folder.is_dir():
         folder.parent.mkdir(parents=True, exist_ok=True)
         folder.mkdir(mode=0o700, exist_ok=True)
-    with suppress(OSError):
-        if socket.gethostname() not in _noted_hosts():
-            with (folder / HOSTS).open("a", encoding="utf-8") as file:
-                file.write(f"{socket.gethostname()}\n")
+    if not folder_id():
+        with suppress(OSError):
+            _give_id(folder / ID)
     return folder
 
 
-def hosts() -> set[str]:
-    """The names of the machines that have worked in this folder: what they left is here, whatever they are
-    called now.
+def folder_id() -> str:
+    """Which data folder this is, wherever it lies, whatever its machine is called, and however many share it.
+
+    "" where it has no id and cannot be given one.
     """
-    return {socket.gethostname(), *_noted_hosts()}
-
-
-def _noted_hosts() -> list[str]:
     try:
-        return (home() / HOSTS).read_text(encoding="utf-8").split()
+        return (home() / ID).read_text(encoding="utf-8").strip()
     except (OSError, ValueError):
-        return []
+        return ""
+
+
+def _give_id(file: Path) -> None:
+    half = file.with_name(f".{ID}-{token_hex(4)}")
+    try:
+        half.write_text(token_hex(8), encoding="utf-8")
+        try:
+            os.link(half, file)  # not a rename: of two at once the first one's stays
+        except FileExistsError:
+            pass
+        except (OSError, AttributeError):  # a disk or a system without links
+            half.rename(file)
+    finally:
+        half.unlink(missing_ok=True)
 
 
 def runs() -> Path:
@@ -71,9 +81,22 @@ def expanded(name: str | Path) -> Path:
 def existing_folder(name: str) -> Path | None:
     """The folder that a person has named; None where there is none, or none can have that name."""
     try:
-        return folder if name and (folder := expanded(name)).is_dir() else None
+        return folder if name and (folder := moved(expanded(name))).is_dir() else None
     except (OSError, ValueError):  # longer than a path may be, or with a NUL
         return None
+
+
+def moved(path: Path) -> Path:
+    """Where a task or a run of this data folder lies now, where ``path`` is of the time before it was moved.
+
+    Any other path stays as it is, and one that leads to something.
+    """
+    if not path.exists() and ".." not in path.parts:
+        for place, part in enumerate(path.parts):
+            here = home().joinpath(*path.parts[place:])
+            if place and part in ("data", "runs") and here.exists():
+                return here
+    return path
 
 
 def deleted() -> Path:

@@ -18,6 +18,7 @@ from kd_core.distillation.events import Evaluated, Step
 from kd_core.distillation.metrics import softmax
 from kd_core.jobs.recorder import Recorder
 from kd_core.jobs.store import Store
+from kd_core.system import paths
 from kd_core.system.atomic import seal
 from pages.review.report.head import actions
 from tests import SAMPLES, with_floor
@@ -204,7 +205,7 @@ def test_fidelity_and_the_texts_behind_it(app: App, done: Store, home: Path) -> 
 def test_a_folder_on_another_machine(app: App, done: Store, monkeypatch: pytest.MonkeyPatch) -> None:
     warning = plain(open_tab(app, "Fidelity").warning[0].value)
     assert warning.startswith("The folder of this run was removed from this machine")
-    monkeypatch.setattr("socket.gethostname", lambda: "elsewhere")
+    (paths.home() / paths.ID).write_text("another")
     warning = plain(open_tab(app, "Fidelity").warning[0].value)
     assert "is on another machine, " in warning
     assert "Its numbers are above." in warning

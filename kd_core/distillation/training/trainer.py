@@ -209,6 +209,12 @@ class DistillTrainer(Trainer):  # type: ignore[misc]
         step, folder = self.state.global_step, Path(self.args.output_dir)
         if not self.resumable or step == self._saved_step:
             return
+
+        def still_ours() -> None:
+            with self.run_control.fence():
+                pass
+
+        parallel.on_main_process(still_ours)
         self._save_checkpoint(self.model, None)
 
         def finish() -> None:
@@ -217,6 +223,7 @@ class DistillTrainer(Trainer):  # type: ignore[misc]
                 save_file(self.best, latest / BEST)
             if self.recorder:
                 self.recorder.save(latest)
+            still_ours()  # what another process writes there meanwhile is not to get our manifest
             seal(latest)
             for path in older[1:]:
                 shutil.rmtree(path)
@@ -415,7 +422,8 @@ def _usable(checkpoint: Path) -> bool:
 def _best(checkpoint: Path) -> Path:
     """Its best weights until then; those of version 0.1 lie in another checkpoint."""
     other = json.loads((checkpoint / TRAINER_STATE_NAME).read_text())["best_model_checkpoint"]
-    return Path(other) / SAFE_WEIGHTS_NAME if other else checkpoint / BEST
+    # By its name alone: the data folder may have been moved meanwhile.
+    return checkpoint.parent / Path(other).name / SAFE_WEIGHTS_NAME if other else checkpoint / BEST
 
 
 def _checkpoints(folder: Path) -> list[Path]:

@@ -18,7 +18,7 @@ from pydantic_core import from_json  # several times as fast as json.loads: a li
 from kd_core.errors import StoreError
 from kd_core.system import paths
 
-SCHEMA = "0001"  # the newest of migrations/versions
+SCHEMA = "0002"  # the newest of migrations/versions
 VERSIONS = "kd_version"  # not Alembic's usual name, since Optuna's tables lie beside ours
 MIGRATIONS = Path(__file__).parent / "migrations"
 REBUILD = "The folders of the runs are whole: kd index --rebuild makes it anew from them."
@@ -47,9 +47,12 @@ class Database:
         try:
             if not self._ready:
                 self._prepare()
+        except (sa.exc.SQLAlchemyError, OSError) as error:
+            raise self._failed(error) from error
+        try:
             with (self._writing if write else self._engine).begin() as connection:
                 yield connection
-        except (sa.exc.SQLAlchemyError, OSError) as error:
+        except sa.exc.SQLAlchemyError as error:
             raise self._failed(error) from error
 
     def set_aside_if_broken(self) -> Path | None:

@@ -6,7 +6,8 @@ import os
 import re
 import socket
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from typing import Any, cast
 
@@ -15,8 +16,8 @@ import sqlalchemy as sa
 from kd_core.errors import RunError
 from kd_core.jobs.states import ACTIVE, Command, JobKind, Status
 from kd_core.jobs.store.database import Database
-from kd_core.jobs.store.schema import LISTED, RUNS, Moment, RunRow, run_row
-from kd_core.system.paths import hosts
+from kd_core.jobs.store.schema import LISTED, RUNS, Moment, RunRow, is_here, run_row
+from kd_core.system import paths
 
 
 class Queue:
@@ -55,6 +56,7 @@ class Queue:
             "created": now,
             "started": None if status == "queued" else now,
             "machine": socket.gethostname(),
+            "folder": _folder(),
             "owner": owner,
             "heartbeat": now,
         }
@@ -66,12 +68,11 @@ class Queue:
     def claim(self, owner: str, run_id: str | None = None) -> RunRow | None:
         """Give the queued run ``run_id``, or else this machine's oldest, to ``owner``; None if there is none.
 
-        Uploaded files and checkpoints of a run lie in the data folder where it was created; ``hosts`` are the
-        names of the machines that have worked in it.
+        Uploaded files and checkpoints of a run lie in the data folder where it was created.
         """
         here, now = socket.gethostname(), datetime.now(UTC)
         if run_id is None:
-            oldest = sa.select(RUNS.c.number).where(RUNS.c.status == "queued", RUNS.c.machine.in_(hosts()))
+            oldest = sa.select(RUNS.c.number).where(RUNS.c.status == "queued", is_here())
             oldest = oldest.order_by(RUNS.c.created, RUNS.c.number).limit(1)
             chosen = RUNS.c.number == oldest.with_for_update(skip_locked=True).scalar_subquery()
         else:
@@ -80,7 +81,9 @@ class Queue:
         statement = (
             RUNS.update()
             .where(chosen, RUNS.c.status == "queued")
-            .values(status="running", owner=owner, heartbeat=now, machine=here, started=started)
+            .values(
+                status="running", owner=owner, heartbeat=now, machine=here, folder=_folder(), started=started
+            )
             .returning(*LISTED)
         )
         with self._database.begin(write=True) as connection:
@@ -126,6 +129,15 @@ class Queue:
         statement = RUNS.update().where(*mine).values(heartbeat=datetime.now(UTC))
         with self._database.begin(write=True) as connection:
             return connection.execute(statement).rowcount > 0
+
+    @contextmanager
+    def held(self, run_id: str, owner: str) -> Iterator[None]:
+        """Meanwhile nobody takes the run from ``owner``. Raises: RunError, where somebody has."""
+        mine = (RUNS.c.id == run_id, RUNS.c.owner == owner, RUNS.c.status.in_(ACTIVE))
+        with self._database.begin(write=True) as connection:
+            if connection.scalar(sa.select(RUNS.c.number).where(*mine).with_for_update()) is None:
+                raise lost(run_id)
+            yield
 
     def interrupt_orphans(self, fate: Callable[[str], bool | None], grace_seconds: float = 30) -> list[str]:
         """Runs whose process went away become ``interrupted``; returns their ids.
@@ -181,6 +193,17 @@ class Queue:
 
 def missing(run_id: str) -> RunError:
     return RunError(f"There is no run {run_id}; it may have been deleted.")
+
+
+def _folder() -> str | None:
+    """The id of this data folder."""
+    with suppress(OSError):  # what is read only has none
+        paths.make_home()
+    return paths.folder_id() or None
+
+
+def lost(run_id: str) -> RunError:
+    return RunError(f"Run {run_id} was taken from this process, which writes nothing more of it.")
 
 
 def clean(text: str) -> str:

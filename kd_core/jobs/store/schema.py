@@ -5,6 +5,7 @@ All times are UTC.
 
 from __future__ import annotations
 
+import socket
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any, Literal
@@ -16,6 +17,7 @@ from kd_core.distillation.events import Event, Stage
 from kd_core.distillation.roles import Role
 from kd_core.errors import ConfigError
 from kd_core.jobs.states import STATUSES, JobKind, Status
+from kd_core.system.paths import folder_id
 
 
 @dataclass(frozen=True)
@@ -38,7 +40,8 @@ class RunRow:
     config: dict[str, Any] = field(default_factory=dict)
     started: datetime | None = None
     finished: datetime | None = None
-    machine: str = ""  # whose disk has the run's folder
+    machine: str = ""  # that carries it out, or has done so
+    folder: str | None = None  # the id of the data folder with its files; older versions had none
     owner: str | None = None
     error: str | None = None
     stage: Stage | None = None
@@ -71,6 +74,11 @@ class RunRow:
     def measures(self) -> Literal["accuracy", "agreement"]:
         """What ``accuracy`` is; a teacher agrees with itself, so such a run has none of it."""
         return "agreement" if self.accuracy and "teacher" not in self.accuracy else "accuracy"
+
+    @property
+    def is_here(self) -> bool:
+        """Whether its files lie in this data folder."""
+        return self.folder == folder_id() if self.folder else self.machine == socket.gethostname()
 
     @property
     def title(self) -> str:
@@ -157,6 +165,7 @@ RUNS = sa.Table(
     _column("started", Moment, nullable=True),
     _column("finished", Moment, nullable=True),
     _column("machine"),
+    _column("folder", nullable=True),
     _column("owner", nullable=True),
     _column("heartbeat", Moment),
     _column("error", nullable=True),
@@ -230,6 +239,12 @@ UNREADABLE = (ValueError, TypeError, AttributeError, KeyError, ConfigError)
 _DIGEST = ("accuracy", "verdict", "delta", "low", "high", "size_mb", "latency", "forms")
 # The columns of a ``RunRow``.
 LISTED = [column for column in RUNS.c if column.name not in ("number", "command", "heartbeat", "pace")]
+
+
+def is_here() -> sa.ColumnElement[bool]:
+    """As ``RunRow.is_here``."""
+    old = RUNS.c.folder.is_(None) & (RUNS.c.machine == socket.gethostname())
+    return (RUNS.c.folder == folder_id()) | old
 
 
 def run_row(row: sa.Row[Any]) -> RunRow:

@@ -28,7 +28,7 @@ from kd_core.errors import RunError
 from kd_core.jobs.states import ACTIVE, JobKind, Status
 from kd_core.jobs.store.curves import read_curve, read_evaluations, sparkline, upsert, write_points
 from kd_core.jobs.store.digest import condense, condense_forms
-from kd_core.jobs.store.queue import Queue, clean, missing, status_of
+from kd_core.jobs.store.queue import Queue, clean, lost, missing, status_of
 from kd_core.jobs.store.schema import (
     EVENTS,
     LISTED,
@@ -38,9 +38,9 @@ from kd_core.jobs.store.schema import (
     EventRow,
     RunRow,
     StageRow,
+    is_here,
     run_rows,
 )
-from kd_core.system.paths import hosts
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -145,8 +145,11 @@ class Store(Queue):
                     raise RunError(f"Run {run_id} is {status}; stop it before you delete it.")
                 raise missing(run_id)
 
-    def restore_run(self, run_id: str) -> bool:
-        """Show a deleted run again: done where it has a report, else stopped. False where there is none."""
+    def restore_run(self, run_id: str, bring_back: Callable[[], None]) -> bool:
+        """Show a deleted run again: done where it has a report, else stopped. False where there is none.
+
+        ``bring_back()`` moves its folders meanwhile; the run stays deleted where that fails.
+        """
         query = (
             sa.select(RUNS.c.number, REPORTS.c.run)
             .select_from(RUNS.outerjoin(REPORTS))
@@ -157,13 +160,20 @@ class Store(Queue):
             if row:
                 status = "stopped" if row.run is None else "done"
                 connection.execute(RUNS.update().where(RUNS.c.number == row.number).values(status=status))
+            bring_back()
         return row is not None
 
-    def forget_deleted(self) -> None:
-        """All rows of this machine's deleted runs go for good."""
-        mine = RUNS.c.machine.in_(hosts())
+    def for_each_deleted(self, put_away: Callable[[str], None]) -> None:
+        """``put_away(run_id)``, while nobody can bring one of them back."""
+        query = sa.select(RUNS.c.id).where(RUNS.c.status == "deleted")
         with self._database.begin(write=True) as connection:
-            connection.execute(RUNS.delete().where(RUNS.c.status == "deleted", mine))
+            for run_id in connection.scalars(query).all():
+                put_away(run_id)
+
+    def forget_deleted(self) -> None:
+        """All rows of this data folder's deleted runs go for good."""
+        with self._database.begin(write=True) as connection:
+            connection.execute(RUNS.delete().where(RUNS.c.status == "deleted", is_here()))
 
     def has(self, run_id: str) -> bool:
         """Whether there is a row of that id, even one that is hidden."""
@@ -266,13 +276,18 @@ class Store(Queue):
             rows = connection.execute(query).all()
         return [EventRow(row.id, row.at, EVENT_TYPES[row.kind](**row.event)) for row in rows]
 
-    def save_report(self, run_id: str, report: Mapping[str, Any]) -> None:
-        """What a job found out. Of the models that it measured, the lists show a digest."""
+    def save_report(self, run_id: str, report: Mapping[str, Any], *, owner: str | None = None) -> None:
+        """What a job found out. Of the models that it measured, the lists show a digest.
+
+        ``owner``: only while the run is still that process's, else RunError.
+        """
         with self._database.begin(write=True) as connection:
-            query = sa.select(RUNS.c.number, RUNS.c.kind).where(RUNS.c.id == run_id)
+            query = sa.select(RUNS.c.number, RUNS.c.kind, RUNS.c.owner).where(RUNS.c.id == run_id)
             row = connection.execute(query).one_or_none()
             if row is None:
                 raise missing(run_id)
+            if owner not in (None, row.owner):
+                raise lost(run_id)
             if row.kind in MEASURED:
                 run = RUNS.update().where(RUNS.c.number == row.number)
                 connection.execute(run.values(summary=_summary(row.kind, report)))

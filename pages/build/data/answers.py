@@ -9,7 +9,8 @@ import streamlit as st
 from kd_core.config import TaskConfig
 from kd_core.data import uploads
 from kd_core.data.answer_columns import choose
-from kd_core.data.read import KINDS, read_table
+from kd_core.data.apart import read_file
+from kd_core.data.read import KINDS
 from kd_core.data.uploads import Upload
 from kd_core.errors import DataError, KDError
 from kd_core.system.paths import app_folder
@@ -89,7 +90,7 @@ def _files() -> tuple[dict[str, Upload], str]:
 
 def _settings(file: Upload, token: str) -> TaskConfig | None:
     """The settings that read the file, or None while columns are still asked for. Raises: DataError."""
-    table = read_table(file.data, uploads.safe_name(file.name))
+    table = read_file(file.data, uploads.safe_name(file.name))
     names = list(table.frame.columns)
     question, guess = None, None
     try:

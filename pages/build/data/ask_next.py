@@ -9,9 +9,10 @@ import streamlit as st
 
 from kd_core.config import TaskConfig
 from kd_core.data import load_task, uploads
+from kd_core.data.apart import read_file
 from kd_core.data.bundled import TASKS
 from kd_core.data.columns import choose_text
-from kd_core.data.read import KINDS, read_table
+from kd_core.data.read import KINDS
 from kd_core.data.spreadsheets import safe_csv
 from kd_core.deployment import ask
 from kd_core.errors import KDError
@@ -104,7 +105,7 @@ def ask_next() -> None:
 
 
 def _file_texts(file: Any) -> list[str]:
-    table = read_table(file.getvalue(), uploads.safe_name(file.name))
+    table = read_file(file.getvalue(), uploads.safe_name(file.name))
     texts: list[str] = table.frame[choose_text(table, None)].str.strip().to_list()
     return [text for text in texts if text]
 

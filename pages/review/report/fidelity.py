@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import socket
 from dataclasses import asdict
 
 import pandas as pd
@@ -69,7 +68,7 @@ def fidelity(run: RunRow, report: Report) -> None:
         label_visibility="collapsed",
     )
     try:
-        rows = _texts(run.id, run.machine, report)
+        rows = _texts(run.id, "" if run.is_here else run.machine, report)
     except RunError as error:
         st.warning(escape(error), icon=":material/folder_off:")
         return
@@ -96,11 +95,10 @@ def fidelity(run: RunRow, report: Report) -> None:
 
 @st.cache_data(max_entries=8, show_spinner=False)
 def _texts(run_id: str, machine: str, _report: Report) -> pd.DataFrame:
-    """Raises: RunError, where the run's folder is not on this machine any more, or never was."""
+    """``machine``: another one, that has the folder. Raises: RunError, where it is there, or gone."""
     folder = paths.runs() / run_id
     if not folder.is_dir():
-        here = machine == socket.gethostname()
-        whereabouts = "was removed from this machine" if here else f"is on another machine, {machine}"
+        whereabouts = f"is on another machine, {machine}" if machine else "was removed from this machine"
         raise RunError(
             f"The folder of this run {whereabouts}, so its texts cannot be shown. Its numbers are above."
         )

@@ -13,9 +13,10 @@ import streamlit as st
 from numpy.typing import NDArray
 
 from kd_core.data import uploads
+from kd_core.data.apart import read_file
 from kd_core.data.assemble import clean_texts
 from kd_core.data.columns import choose_text, refuse_nested
-from kd_core.data.read import KINDS, read_table
+from kd_core.data.read import KINDS
 from kd_core.data.spreadsheets import safe_csv
 from kd_core.data.uploads import Upload
 from kd_core.deployment import predict
@@ -35,7 +36,7 @@ CHUNK = 64  # texts between two updates of the progress bar
 BATCH = "playground.batch"
 NO_LABELS = "(none)"
 
-_read = st.cache_data(max_entries=4, show_spinner="Reading the file")(read_table)
+_read = st.cache_data(max_entries=4, show_spinner="Reading the file")(read_file)
 
 
 @dataclass(frozen=True)

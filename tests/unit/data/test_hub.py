@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 from types import SimpleNamespace
 
@@ -179,6 +180,45 @@ def test_a_data_set_has_the_limits_of_a_file(folder, monkeypatch):
     monkeypatch.setattr("kd_core.data.read.MAX_ROWS", 29)
     with pytest.raises(DataError, match="has 30 rows, more than 29"):
         load(folder)
+
+
+def test_a_data_set_has_the_limits_of_a_file_in_bytes(folder, monkeypatch):
+    """Before anything of it is unpacked: the rows that a file says it has are not believed."""
+    save(folder, "train", 30)
+    monkeypatch.setattr(hub.DatasetBuilder, "download_and_prepare", lambda _: pytest.fail("it is read"))
+    for place, limit, said in (
+        ("decode.MAX_BYTES", 1_000, r"^train\.parquet has 0\.0 MB, more than 0 MB"),
+        ("read.MAX_UNPACKED_BYTES", 100, r"^train\.parquet has 0 MB when unpacked, more than 0 MB"),
+        ("read.MAX_COLUMNS", 1, r"^train\.parquet has 2 columns, more than 1"),
+    ):
+        with monkeypatch.context() as tight:
+            tight.setattr(f"kd_core.data.{place}", limit)
+            with pytest.raises(DataError, match=said):
+                load(folder)
+
+
+def test_a_data_set_that_unpacks_into_a_huge_one_is_refused(folder, monkeypatch):
+    with gzip.open(folder / "train.csv.gz", "wt") as file:
+        file.write("text,label\n" + "".join(f"{'x' * 1000} {i},{i % 2}\n" for i in range(3_000)))
+    assert (folder / "train.csv.gz").stat().st_size < 50_000
+    monkeypatch.setattr("kd_core.data.read.MAX_UNPACKED_BYTES", 1_000_000)
+    with pytest.raises(DataError, match="has 3 MB when unpacked, more than 1 MB"):
+        load(folder)
+
+
+def test_a_file_on_the_hub_is_asked_for_its_size_before_it_comes(monkeypatch):
+    asked = []
+    monkeypatch.setattr(hub, "try_to_load_from_cache", lambda *_, **__: None)
+    monkeypatch.setattr(hub, "hf_hub_download", lambda *_, **__: pytest.fail("downloaded"))
+
+    def metadata(url: str) -> SimpleNamespace:
+        asked.append(url)
+        return SimpleNamespace(size=60_000_000)
+
+    monkeypatch.setattr(hub, "get_hf_file_metadata", metadata)
+    with pytest.raises(DataError, match=r"data/train\.csv has 60\.0 MB, more than 50 MB"):
+        hub._check_size("hf://datasets/owner/name@refs%2Fconvert/data/train.csv")
+    assert asked == ["https://huggingface.co/datasets/owner/name/resolve/refs%2Fconvert/data/train.csv"]
 
 
 @pytest.mark.parametrize("name", ["a/b/c", "", "a b", "../x/y", "a/b@main"])

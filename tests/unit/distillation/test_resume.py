@@ -232,6 +232,27 @@ def test_killed_and_resumed(run, home, undisturbed, tmp_path, name):
     assert not (tmp_path / "work" / RUN).exists()
 
 
+def test_a_data_folder_that_was_moved_goes_on_where_it_was(
+    run: Callable[..., int], home: Path, undisturbed: dict[str, bytes], tmp_path: Path
+) -> None:
+    before, after = tmp_path / "before", tmp_path / "after"
+    shutil.copytree(home / "cache" / "teachers", before / "cache" / "teachers")
+    assert run(before, At("Step", {"who": "student", "step": 8})) == -signal.SIGKILL
+    before.rename(after)
+    assert run(after) == 0
+    assert first_steps(after) == ALL | {"student": 8}
+    assert weights(after) == undisturbed
+
+
+def test_the_best_weights_of_version_0_1_are_found_where_they_were_moved_to(tmp_path: Path) -> None:
+    from kd_core.distillation.training.trainer import _best
+
+    state = {"best_model_checkpoint": "/old/home/work/run/student-0/checkpoint-4"}
+    (tmp_path / "checkpoint-6").mkdir()
+    (tmp_path / "checkpoint-6" / "trainer_state.json").write_text(json.dumps(state))
+    assert _best(tmp_path / "checkpoint-6") == tmp_path / "checkpoint-4" / "model.safetensors"
+
+
 def flip(file: Path) -> None:
     content = bytearray(file.read_bytes())
     content[len(content) // 2] ^= 1

@@ -27,6 +27,7 @@ from kd_core.jobs.runner import Job, Runner
 from kd_core.jobs.runner_state import why_runs_wait
 from kd_core.jobs.store import RunRow, Store
 from kd_core.system import paths, process
+from kd_core.system.atomic import new_folder
 from kd_core.system.control import Control
 from kd_core.system.process import alive, fate, machine_lock, owner
 from tests import SAMPLES
@@ -179,7 +180,7 @@ def test_what_a_handler_returns_is_the_report(store, runner):
 def test_a_run_of_another_machine_or_kind_is_left_alone(store, runner, monkeypatch):
     store.create_run("other kind", CONFIG.model_dump(mode="json"), kind="search")
     with monkeypatch.context() as elsewhere:
-        elsewhere.setattr(socket, "gethostname", lambda: "elsewhere")
+        elsewhere.setattr(paths, "folder_id", lambda: "another")
         store.create_run("other machine", CONFIG.model_dump(mode="json"))
     subject = runner(lambda *_: None)
     mine = subject.submit(CONFIG)
@@ -195,7 +196,19 @@ def test_a_machine_that_has_another_name_now_takes_its_runs(store, runner, monke
     monkeypatch.setattr(socket, "gethostname", lambda: "a-new-name")
     runner(lambda *_: None)
     until(is_(store, run, "done"))
-    assert paths.hosts() == set((paths.home() / paths.HOSTS).read_text().split())
+    assert store.run(run).machine == "a-new-name"
+
+
+def test_a_run_of_an_older_version_is_its_hosts(store, runner, monkeypatch):
+    """Which knew no id of its data folder."""
+    with monkeypatch.context() as older:
+        older.setattr(paths, "folder_id", lambda: "")
+        store.create_run("here", CONFIG.model_dump(mode="json"))
+        older.setattr(socket, "gethostname", lambda: "elsewhere")
+        store.create_run("there", CONFIG.model_dump(mode="json"))
+    runner(lambda *_: None)
+    until(is_(store, "here", "done"))
+    assert (store.run("there").status, store.run("there").is_here) == ("queued", False)
 
 
 def test_the_machine_lock_is_waited_for(store, runner):
@@ -450,6 +463,55 @@ def test_a_worker_that_lost_its_run_stops_and_leaves_it_alone(store, monkeypatch
     assert not thread.is_alive()
     row = store.run(run)
     assert (row.status, row.owner) == ("running", "another process")
+
+
+def test_a_process_that_lost_its_run_leaves_nothing_more(store, monkeypatch):
+    """No checkpoint, no folder, no report, no log: it was asleep, and does not know yet."""
+    monkeypatch.setattr(module, "BEAT_EVERY", 1e9)
+    store.create_run(RUN, CONFIG.model_dump(mode="json"))
+    place, refused = paths.runs() / RUN, []
+
+    def handler(row: RunRow, on_event: OnEvent, control: Control) -> Any:
+        with control.fence():
+            pass
+        store.interrupt_orphans(lambda owner: False)
+        store.set_status(RUN, "queued")
+        store.claim("another process", RUN)
+        try:
+            with new_folder(place, control.fence) as folder:
+                (folder / "report.json").write_text("{}")
+        except RunError as error:
+            refused.append(str(error))
+        with pytest.raises(RunError, match="was taken from this process"), control.fence():
+            pytest.fail("it was let in")
+        if mode == "an error of its own":
+            raise ZeroDivisionError
+        return {"a": "report"}
+
+    for mode in ("a report", "an error of its own"):
+        with pytest.raises(RunError if mode == "a report" else ZeroDivisionError):
+            Job(store, RUN, handler).run()
+        assert os.listdir(paths.runs()) == []
+        assert not (paths.work() / RUN).exists()
+        with pytest.raises(RunError, match="has no report: it is running"):
+            store.report_json(RUN)
+        row = store.run(RUN)
+        assert (row.status, row.owner, row.error) == ("running", "another process", None)
+        store.set_status(RUN, "queued")
+    assert refused == [f"Run {RUN} was taken from this process, which writes nothing more of it."] * 2
+
+
+def test_while_the_database_is_away_a_run_goes_on_writing(store, monkeypatch):
+    store.create_run(RUN, CONFIG.model_dump(mode="json"))
+
+    def handler(row: RunRow, on_event: OnEvent, control: Control) -> None:
+        with monkeypatch.context() as away:
+            away.setattr(Store, "held", lambda *_: (_ for _ in ()).throw(StoreError("away")))
+            with new_folder(paths.runs() / RUN, control.fence) as folder:
+                (folder / "report.json").write_text("{}")
+
+    Job(store, RUN, handler).run()
+    assert (paths.runs() / RUN / "report.json").is_file()
 
 
 def test_orphans_are_found_at_the_start(store, runner):

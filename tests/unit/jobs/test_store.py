@@ -266,6 +266,7 @@ def test_the_oldest_queued_run_is_claimed_first_or_the_one_that_is_asked_for(sto
 def test_a_run_with_files_on_another_machine_is_claimed_only_by_name(store, run, monkeypatch, tmp_path):
     monkeypatch.setenv("KD_HOME", str(tmp_path / "of another machine"))
     monkeypatch.setattr("socket.gethostname", lambda: "elsewhere")
+    assert not store.run(RUN).is_here
     assert store.claim("me") is None
     assert store.claim("me", RUN).machine == "elsewhere"
 
@@ -661,7 +662,7 @@ def test_a_database_that_stays_away_does_not_hold_up_the_end(store, run, quick, 
     record = Recorder(store, RUN)
     record(step(1))
     record.close(timeout=0)
-    assert "1 events of run 20260101-120000-aaaa could not be stored" in caplog.text
+    assert "1 event of run 20260101-120000-aaaa could not be stored" in caplog.text
 
 
 def test_a_locked_database_loses_no_point(tmp_path, quick):

@@ -46,6 +46,54 @@ def test_whatever_comes_first_makes_it_for_its_owner_alone(
     assert stat.S_IMODE(kd_home.stat().st_mode) == 0o700
 
 
+def test_a_data_folder_keeps_its_id_wherever_it_lies(
+    kd_home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert paths.folder_id() == ""
+    paths.make_home()
+    first = paths.folder_id()
+    assert len(first) == 16
+    paths.make_home()
+    assert paths.folder_id() == first
+    assert os.listdir(kd_home) == [paths.ID]
+    kd_home.rename(tmp_path / "moved")
+    monkeypatch.setenv("KD_HOME", str(tmp_path / "moved"))
+    paths.make_home()
+    assert paths.folder_id() == first
+    monkeypatch.setenv("KD_HOME", str(tmp_path / "another"))
+    paths.make_home()
+    assert paths.folder_id() not in ("", first)
+
+
+def test_of_two_that_give_it_an_id_at_once_the_first_ones_stays(
+    kd_home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    kd_home.mkdir()
+    (kd_home / paths.ID).write_text("of the first")
+    paths._give_id(kd_home / paths.ID)
+    assert paths.folder_id() == "of the first"
+    (kd_home / paths.ID).unlink()
+
+    def no_links(*_: object) -> None:
+        raise OSError("no links on this disk")
+
+    monkeypatch.setattr(os, "link", no_links)
+    paths.make_home()
+    assert len(paths.folder_id()) == 16
+    assert os.listdir(kd_home) == [paths.ID]
+
+
+def test_what_lay_in_a_folder_that_was_moved_is_found(kd_home: Path) -> None:
+    file = kd_home / "data" / "0a1b-films" / "films.csv"
+    file.parent.mkdir(parents=True)
+    file.write_text("text,label\n")
+    for old in ("/old/home/data/0a1b-films/films.csv", "/data/kd/data/0a1b-films/films.csv"):
+        assert paths.moved(Path(old)) == file
+    for other in ("/old/data/other.csv", "/x/../data/0a1b-films/films.csv", "data/0a1b-films/films.csv"):
+        assert paths.moved(Path(other)) == Path(other)
+    assert paths.moved(file) == file
+
+
 def test_a_folder_that_is_there_already_stays_as_it_is(kd_home: Path) -> None:
     kd_home.mkdir(mode=0o755)
     kd_home.chmod(0o755)

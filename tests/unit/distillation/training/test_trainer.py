@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import time
+from contextlib import contextmanager
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -17,7 +19,9 @@ from kd_core.distillation.events import Evaluated, Step
 from kd_core.distillation.training import losses
 from kd_core.distillation.training import trainer as module
 from kd_core.distillation.training.trainer import DistillTrainer, train
-from kd_core.errors import DivergedError
+from kd_core.errors import DivergedError, RunError
+from kd_core.system.atomic import is_whole
+from kd_core.system.control import Control
 from tests.unit.conftest import tiny_recipe
 from tests.unit.distillation.training.test_batches import batches
 
@@ -269,3 +273,25 @@ def test_labelled_and_transfer_rows_are_read_apart_each_at_its_own_width() -> No
     assert unknown["input_ids"].tolist() == [[10, 11, 12, 13, 14], [15, 16, 17, 18, 19]]
     for labels in ([1, 1, 0, 0], [-100] * 4):  # of one kind: as they are
         assert module._by_kind(texts, torch.tensor(labels)) == [texts]
+
+
+def test_a_run_that_is_another_process_s_now_gets_no_checkpoint(trainer, monkeypatch):
+    """Neither a new one, nor a manifest for what the other one writes there."""
+    monkeypatch.setattr(module, "SECONDS_BETWEEN_CHECKPOINTS", 0)
+    let_in = iter([True, True, True, False, False])  # both times for the first, then only to write
+
+    @contextmanager
+    def fence():
+        if not next(let_in):
+            raise RunError("was taken")
+        yield
+
+    subject = trainer(RECIPE, control=Control(fence))
+    folder = Path(subject.args.output_dir)
+    with pytest.raises(RunError, match="was taken"):
+        train(subject)
+    assert is_whole(folder / "checkpoint-1")
+    assert not is_whole(folder / "checkpoint-2")
+    with pytest.raises(RunError, match="was taken"):
+        subject.checkpoint()
+    assert sorted(path.name for path in folder.iterdir()) == ["checkpoint-1", "checkpoint-2"]

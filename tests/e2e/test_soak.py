@@ -1,0 +1,17 @@
+"""Two minutes in which random things happen to a dashboard; an hour is ``python -m tests.e2e.soak``."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+
+from tests import ROOT
+
+
+def test_whatever_happens_for_two_minutes_all_is_in_order_then() -> None:
+    seed = os.environ.get("KD_SOAK_SEED", "1")
+    command = [sys.executable, "-m", "tests.e2e.soak", "--seconds", "120", "--seed", seed]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False, timeout=900)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "All is as it should be." in done.stdout

@@ -1,0 +1,87 @@
+"""Large files are read by another process, which may take so much memory and no more."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import time
+from dataclasses import asdict
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from kd_core.config import TaskConfig
+from kd_core.data import apart, load_task
+from kd_core.data.apart import read_file
+from kd_core.data.read import read_table
+from kd_core.errors import DataError
+
+ROWS = "".join(f"A good film {i};pos\nA bad film {i};neg\n" for i in range(30))
+FILMS = f"text;label\n{ROWS}".encode()
+
+
+@pytest.fixture(autouse=True)
+def all_are_large(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(apart, "FROM_BYTES", 1)
+
+
+def test_it_gives_the_same_table() -> None:
+    here, there = read_table(FILMS, "films.csv"), read_file(FILMS, "films.csv")
+    pd.testing.assert_frame_equal(there.frame, here.frame)
+    assert there.frame.index.name == "line"
+    rest = [{key: value for key, value in asdict(one).items() if key != "frame"} for one in (here, there)]
+    assert rest[0] == rest[1]
+    assert there.notes == ("films.csv: columns are separated by semicolons, not commas.",)
+
+
+def test_a_task_is_read_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "films.csv").write_bytes(FILMS)
+    monkeypatch.setattr(apart, "read_table", lambda *_, **__: pytest.fail("it is read here"))
+    assert load_task(TaskConfig(name=str(tmp_path / "films.csv"))).labels == ("neg", "pos")
+
+
+def test_its_errors_are_those_of_here() -> None:
+    latin = FILMS.replace(b"good", "caf\u00e9".encode("latin-1"))
+    with pytest.raises(DataError, match=r"^films\.csv is not utf-8 text: byte 0xe9") as error:
+        read_file(latin, "films.csv")
+    assert error.value.setting == "encoding"
+    assert read_file(latin, "films.csv", encoding="latin-1").frame["text"].iloc[0] == "A caf\u00e9 film 0"
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux holds a process to a limit")
+def test_a_file_that_takes_too_much_memory_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(apart, "MOST_MEMORY", 20_000_000)
+    monkeypatch.setattr(
+        apart, "_watch", lambda process, limit: process.wait()
+    )  # so it is the limit that acts
+    wide = b"text,label\n" + b"x,y\n" * 500_000
+    with pytest.raises(
+        DataError, match=r"^films\.csv needs more than 20 MB of memory, or 5 minutes, to be read"
+    ):
+        read_file(wide, "films.csv")
+
+
+def test_where_there_is_no_limit_a_watchdog_ends_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    """macOS and Windows."""
+    monkeypatch.setattr(sys, "platform", "darwin")
+    apart._limit_memory(1)  # which would end this very process
+    bytearray(100_000_000)
+    eats = "import time; room = b'x' * 200_000_000; time.sleep(60)"
+    process, began = subprocess.Popen([sys.executable, "-c", eats]), time.monotonic()
+    apart._watch(process, 100_000_000)
+    assert process.returncode not in (0, None)
+    assert time.monotonic() - began < 30
+
+
+def test_nobody_waits_for_ever(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(apart, "LONGEST", 0.2)
+    process = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(60)"])
+    apart._watch(process, 10**10)
+    assert process.returncode not in (0, None)
+
+
+def test_a_process_that_was_killed_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(apart, "_watch", lambda process, limit: (process.kill(), process.wait()))
+    with pytest.raises(DataError, match=r"^films\.csv needs more than [\d,]+ MB of memory"):
+        read_file(FILMS, "films.csv")

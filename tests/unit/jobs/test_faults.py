@@ -1,0 +1,48 @@
+"""Whichever write fails, and if the process dies there: another one finds all as it should be."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests import ROOT
+from tests.unit.jobs.faults import FAULTS, WORKS
+
+# Of each piece of work so many calls fail in a test; each of them with KD_EVERY_FAULT=1, in some minutes.
+MOST = "" if os.environ.get("KD_EVERY_FAULT") else "9"
+
+
+@pytest.fixture(scope="module")
+def shim(tmp_path_factory: pytest.TempPathFactory) -> str:
+    library = tmp_path_factory.mktemp("faults") / "faults.so"
+    source = Path(__file__).with_name("faults.c")
+    command = ["cc", "-shared", "-fPIC", "-O1", "-o", str(library), str(source), "-ldl"]
+    subprocess.run(command, check=True, capture_output=True)
+    return str(library)
+
+
+@pytest.mark.skipif(sys.platform != "linux" or not shutil.which("cc"), reason="needs Linux and a C compiler")
+@pytest.mark.parametrize("fault", FAULTS)
+def test_whichever_write_fails_another_start_finds_all_in_order(
+    fault: str, shim: str, tmp_path: Path
+) -> None:
+    env = {**os.environ, "LD_PRELOAD": shim, "OPENBLAS_NUM_THREADS": "1"}
+    env.pop("KD_DATABASE_URL", None)
+    command = [sys.executable, "-m", "tests.unit.jobs.faults", fault, str(tmp_path), MOST]
+    done = subprocess.run(command, env=env, cwd=ROOT, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    found = json.loads(done.stdout)
+    assert {work: of["wrong"] for work, of in found.items() if of["wrong"]} == {}
+    assert set(found) == {work.__name__ for work in WORKS}
+    # Not one of them was spared: without the shim, all would end as if nothing had been.
+    died = [work for work, of in found.items() if "137" in of["ends"]]
+    assert len(died) == (len(WORKS) if fault == FAULTS[2] else 0)
+    assert all(of["calls"] > 10 for of in found.values())
+    if fault != FAULTS[2]:
+        assert sum(of["ends"].get("2", 0) for of in found.values()) > len(WORKS)
