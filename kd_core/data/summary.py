@@ -47,7 +47,8 @@ def summarise(task: Task) -> Summary:
     unit, lengths = _lengths(rows["text"])
     train = rows.loc[rows["split"] == "train", ["label", "text"]]
     examples = train.groupby("label").head(EXAMPLES)
-    places = np.unique(np.linspace(0, len(task.transfer) - 1, TRANSFER, dtype=int)) if task.transfer else []
+    spaced = np.linspace(0, len(task.transfer) - 1, TRANSFER, dtype=np.int64)
+    places = np.unique(spaced) if len(task.transfer) else np.array([], dtype=np.int64)
     transfer = pd.DataFrame({"text": task.transfer.select(places)["text"][:]}, index=places)
     if task.answers:
         examples = with_answers(examples, task.answers.of(examples["text"]), task.labels)

@@ -78,8 +78,8 @@ with look:
         if chosen in TASKS:
             st.write(f"{TASKS[chosen]}.")
             st.caption(ORIGINS[chosen].credit)
-        summary = look_at(config)
-        show_task(summary, key="data.look", answers=None if config.knowledge else known(config, summary))
+        task = look_at(config)
+        show_task(task, key="data.look", answers=None if config.knowledge else known(config, task))
         if chosen in saved:
             st.caption("You uploaded this task. Its files stay on this machine, in")
             st.code(config.name, language=None, wrap_lines=True)

@@ -72,7 +72,7 @@ def what_is_in_it(
     """
     made = report is not None and {form["runtime"] for form in report["forms"]} == {*runtimes}
     made = made and teacher_mb is None
-    path = Path((report or {}).get("to") or "")
+    path = Path(report["to"] or "") if report else Path()
     if made and zipfile.is_zipfile(path):
         st.subheader("What is in it", anchor=False)
         _listed(contents(path), exact=True)
