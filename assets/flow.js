@@ -111,8 +111,9 @@ function lines(flow) {
   flow.kdLines.replaceChildren(
     ...numbers(flow).flatMap(({ id, parts }) =>
       parts.map((part) => {
-        const [a, b] = [box(part), end(id)];
-        const same = !down && Math.abs(a.left - b.left) < a.width; // one below the other
+        const a = box(part);
+        const same = !down && Math.abs(a.left - box(id).left) < a.width; // one below the other
+        const b = same ? box(id) : end(id);
         const [x1, y1] = down || same ? [a.left + a.width / 2, a.bottom] : [a.right, a.top + a.height / 2];
         const [x2, y2] = down || same ? [b.left + b.width / 2, b.top] : [b.left, b.top + b.height / 2];
         const [mx, my] = [(x1 + x2) / 2, (y1 + y2) / 2];
