@@ -1,4 +1,4 @@
-"""How alpha splits a student's loss between its teacher and the labels. No torch, no plotly."""
+"""How alpha splits a student's loss between its teacher and the labels. No torch."""
 
 from __future__ import annotations
 
