@@ -14,7 +14,16 @@ function turn(event) {
   if (!places || !document.querySelector(".st-key-presenting")) return;
   if (event.key.startsWith("Arrow") && event.target.closest?.(ARROWS)) return;
   event.preventDefault(); // the page itself does not scroll
-  places.map((place) => document.querySelector(place)).find((found) => found && !found.disabled)?.click();
+  clearTimeout(waiting);
+  press(places, 50);
+}
+
+// A page that is still being drawn has its buttons last: a key that comes early is not lost.
+let waiting;
+function press(places, patience) {
+  const found = places.map((place) => document.querySelector(place)).find((place) => place && !place.disabled);
+  if (found) found.click();
+  else if (patience) waiting = setTimeout(press, 100, places, patience - 1);
 }
 
 export default function () {

@@ -108,14 +108,17 @@ def test_what_no_stranger_can_do(room: Classroom, browser: Browser) -> None:
 def test_the_presenters_keys_type_and_reset(page: Page, visit: Callable[..., None]) -> None:
     visit(page, "/lessons?lesson=alpha&view=presenter")
     expect(page.get_by_test_id("stSidebar")).to_have_count(0)
-    body = page.get_by_text("The student has two sources.")
-    assert body.evaluate("element => getComputedStyle(element).fontSize") == "24px"
+    expect(page.get_by_text("The student has two sources.")).to_have_css("font-size", "24px")
+    page.wait_for_function("() => window.kdTurns")  # who listens has come
     page.keyboard.press("PageDown")
     expect(page.get_by_text("Step 2 of 4")).to_be_visible()
+    settle(page)
     page.keyboard.press("ArrowRight")
     expect(page.get_by_text("Step 3 of 4")).to_be_visible()
+    settle(page)
     page.keyboard.press("PageUp")
     expect(page.get_by_text("Step 2 of 4")).to_be_visible()
+    settle(page)
     slider = page.get_by_role("slider", name="Alpha")
     slider.focus()
     page.keyboard.press("ArrowRight")  # of the slider, not of the lesson
@@ -139,7 +142,7 @@ def test_nothing_is_cut_at_a_zoom_of_150_per_cent(
 ) -> None:
     page = browser(width=960, height=600)  # what is left of 1440 x 900
     visit(page, path + ("&" if "?" in path else "?") + "view=presenter")
-    page.wait_for_function("() => document.querySelector('.st-key-presenting')")
+    expect(page.locator("html")).to_have_css("font-size", "24px")
     assert page.evaluate(TRUNCATED) == []
     assert page.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth") == 0
 
