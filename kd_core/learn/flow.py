@@ -84,12 +84,15 @@ def loss_flow(
         Stage("Summed", "the loss"),
         Stage("Pushed back", "on each student logit"),
     )
+    models: tuple[tuple[Who, Floats, Floats], ...] = (
+        ("teacher", teacher, loss.teacher),
+        ("student", student, loss.student),
+    )
     for i in shown:
         name = f"{labels[i]} (label)" if i == label else labels[i]
-        pair = (("teacher", teacher, loss.teacher), ("student", student, loss.student))
-        logits.rows.append(Row(name, tuple(_logit(who, i, z, name) for who, z, _ in pair)))
+        logits.rows.append(Row(name, tuple(_logit(who, i, z, name) for who, z, _ in models)))
         softened.rows.append(
-            Row(name, tuple(_softened(who, i, z, p, name, temperature) for who, z, p in pair))
+            Row(name, tuple(_softened(who, i, z, p, name, temperature) for who, z, p in models))
         )
         compared.rows.append(Row(name, (_term(loss, i, name, divergence, (student[i], teacher[i])),)))
         pushed.rows.append(Row(name, (_push(loss, i, name, alpha, pushes[i] / longest),)))
@@ -109,7 +112,7 @@ def loss_flow(
                         who,
                         float(p[rest].sum()),
                     )
-                    for who, p in (("teacher", loss.teacher), ("student", loss.student))
+                    for who, _, p in models
                 ),
             )
         )

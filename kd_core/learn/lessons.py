@@ -279,7 +279,8 @@ def _mean_accuracy(report: LabReport, who: str) -> float:
 def _data_and_size() -> AnswerAndValues:
     report, sizes = recorded_lab("transfer"), recorded_lab("size")
     grid = size_table(sizes)
-    alone, labelled, *_, best = transfer_table(report).to_dict("records")
+    table = transfer_table(report)
+    alone, labelled, *_, best = table.to_dict("records")
     most = dict(grid.iloc[int(grid["accuracy"].argmax())])
     student = smallest(grid, most["accuracy"] - GIVE_UP)
     assert student is not None, "the best is within a point of itself"
@@ -307,7 +308,7 @@ def _data_and_size() -> AnswerAndValues:
             if transfer and transfer.kind == "no_difference"
             else "which is more than chance"
         ),
-        "seed_spread": f"{100 * max(map(np.ptp, transfer_table(report)['accuracies'])):.1f}",
+        "seed_spread": f"{100 * max(max(seeds) - min(seeds) for seeds in table['accuracies']):.1f}",
         "measured": len(grid),
         "smallest": _size(student),
         "smallest_accuracy": _accuracy(student),
