@@ -253,7 +253,7 @@ def test_the_sizes_that_are_stored_are_those_that_are_built(resolve, tiny_task, 
 @pytest.mark.parametrize(
     ("student", "pieces"),
     [
-        ({"model": "half"}, 17_000),
+        ({"model": "half"}, 11_000),
         ({"model": "custom", "hidden": 16}, 17_000),
         ({"model": "tiny"}, 0),  # wider than the tiny teacher
         ({"model": "half", "init": "random"}, 0),
