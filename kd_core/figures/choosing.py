@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import plotly.graph_objects as go
 
@@ -49,7 +50,8 @@ def flattered(seen: Sequence[float], unseen: Sequence[float], tried: int, *, dar
         ("On the texts it was picked by", seen, "dash", "bottom"),
         ("On other texts", unseen, "solid", "top"),
     )
-    traces, words = [], []
+    traces: list[dict[str, Any]] = []
+    words: list[dict[str, Any]] = []
     for name, values, dash, side in lines:
         mean = [100 * value for value in values]
         trace = {

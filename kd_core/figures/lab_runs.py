@@ -170,9 +170,9 @@ def size_grid(
         "hovertemplate": "%{customdata}<extra></extra>",
     }
     if worse is not None:
-        cells = [[float(not worse.get((layer, width), False)) for width in widths] for layer in layers]
+        kept = [[float(not worse.get((layer, width), False)) for width in widths] for layer in layers]
         two = [[0, pick(GRID, dark)], [1, shade_of("student", 0.45, dark)]]
-        heat |= {"z": cells, "zmin": 0, "zmax": 1, "colorscale": two}
+        heat |= {"z": kept, "zmin": 0, "zmax": 1, "colorscale": two}
     frames = []
     for layer, width in marked:
         x, y = widths.index(width), layers.index(layer)
