@@ -10,7 +10,7 @@ import click
 
 from kd_core.cli.output import as_json, console, print_json, print_report, table
 from kd_core.distillation.events import STEP_NAMES
-from kd_core.distillation.roles import NAMES, VERDICTS
+from kd_core.distillation.roles import NAMES, verdict_name
 from kd_core.errors import RunError
 from kd_core.jobs.states import ACTIVE, LABELS, RESUMABLE
 from kd_core.system.formatting import duration, percent, points, printable
@@ -87,7 +87,7 @@ def _listed(row: RunRow) -> tuple[str, ...]:
         row.student,
         "" if student is None else percent(student) + " agree" * (row.measures == "agreement"),
         "" if row.delta is None else points(row.delta) + _over(row),
-        VERDICTS[row.verdict] if row.verdict else "",
+        verdict_name(row.verdict, row.seeds) if row.verdict else "",
         f"{row.created.astimezone():%Y-%m-%d %H:%M}",
     )
 

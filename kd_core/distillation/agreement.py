@@ -17,6 +17,11 @@ WORDS = {
     "no_difference": "The teacher's probabilities made no difference that these texts can show",
     "hurt": "The teacher's probabilities hurt",
 }
+OF_ONE_SEED = {
+    "helped": "With the teacher's probabilities this student is better",
+    "no_difference": WORDS["no_difference"],
+    "hurt": "With the teacher's probabilities this student is worse",
+}
 LABELS_ALONE = "The teacher has given labels alone, so there are no soft answers whose worth could be judged."
 
 
@@ -50,10 +55,13 @@ def sentence(
     if verdict is None:
         parts.append(LABELS_ALONE)
     else:
+        words = WORDS if verdict.seeds > 1 else OF_ONE_SEED
         parts.append(
-            f"{WORDS[verdict.kind]}: {_gain(verdict)} in {what} over the same student on its "
+            f"{words[verdict.kind]}: {_gain(verdict)} in {what} over the same student on its "
             "teacher's hard answers."
         )
+        if verdict.seeds == 1:
+            parts.append("Each was trained once; more seeds tell how much of that is luck.")
     return " ".join(parts)
 
 

@@ -170,6 +170,13 @@ CORE_ONLY = {f"controls.{ROLES[who].switch}": False for who in STUDENTS if ROLES
 
 # Of the distilled student against the student alone.
 VERDICTS = {"helped": "Helped", "no_difference": "No difference", "hurt": "Hurt"}
+# With one seed two trained students are compared, and nothing is said of distillation.
+OF_ONE_SEED = {"helped": "Better", "no_difference": "No difference", "hurt": "Worse"}
+
+
+def verdict_name(kind: str, seeds: int) -> str:
+    """A badge's word for ``Verdict.kind``."""
+    return (VERDICTS if seeds > 1 else OF_ONE_SEED)[kind]
 
 
 @dataclass(frozen=True)
@@ -181,6 +188,7 @@ class StudentVariant:
     transfer: int
     init: Initialisation | None = None  # where its weights start; None: as the run says
     untuned: bool = False  # as in RoleEntry
+    unseen: str = ""  # a class that it learns no text of
 
 
 def student_variants(config: DistillConfig, transfer_texts: int) -> list[StudentVariant]:

@@ -16,10 +16,9 @@ import yaml
 
 from kd_core.config import DistillConfig, differing, of_today
 from kd_core.distillation import agreement, balance
-from kd_core.distillation.comparison import Verdict
 from kd_core.distillation.events import Note, OnEvent, ignore
 from kd_core.distillation.report import Report
-from kd_core.distillation.roles import FLOOR, Role
+from kd_core.distillation.roles import FLOOR
 from kd_core.distillation.sentences import below_floor, sentence
 from kd_core.distillation.training import TRAINING_VERSION
 from kd_core.errors import ConfigError, RunError
@@ -156,13 +155,13 @@ def _sentence(run: Run, findings: Findings) -> str:
         if floor
         else ""
     )
-    over: dict[Role, Verdict] = {}
-    if "labelled_only" in findings.models:
-        over["labelled_only"] = findings.stairs["student"]
-    if findings.over_hard:
-        over["hard_answers"] = findings.over_hard
     return sentence(
-        findings.verdict, "test texts", findings.over_floor, advice, over, run.config.training.metric
+        findings.verdict,
+        "test texts",
+        findings.over_floor,
+        advice,
+        findings.over_controls,
+        run.config.training.metric,
     )
 
 

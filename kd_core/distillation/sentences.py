@@ -7,10 +7,12 @@ from collections.abc import Mapping
 from kd_core.distillation.comparison import Verdict
 from kd_core.distillation.roles import Role
 
-# Controls that share the teacher with the distilled student, and how each is trained.
-DISTILLED: Mapping[Role, str] = {
+# Controls that may do as well where the student alone does not, and how each is trained.
+CONTROLS: Mapping[Role, str] = {
     "labelled_only": "distilled without the transfer texts",
     "hard_answers": "trained on the teacher's first choices as if they were labels",
+    "plain_start": "trained alone from random weights",
+    "untuned_start": "trained alone from the teacher's weights before fine-tuning",
 }
 
 
@@ -25,15 +27,15 @@ def sentence(
     """The verdict in words, in percentage points; ``items`` names the texts in the plural.
 
     ``floor`` is the student's verdict against TF-IDF: that it is above is added; that it is not comes first,
-    with ``below_floor``'s advice. ``over`` is that against controls of ``DISTILLED``: to a gain it is added
-    which of them do as well. ``metric``: as in ``training.metric``, what verdict and floor are points of.
+    with ``below_floor``'s advice. ``over`` is that against ``CONTROLS``: to a gain it is added which of them
+    do as well. ``metric``: as in ``training.metric``, what verdict and floor are points of.
     """
     unit = "" if metric == "accuracy" else f"of {name_of(metric)}"
     comparison = _against_alone(verdict, items, unit)
     for who, gain in (over or {}).items():
         if verdict.kind == "helped" and gain.kind != "helped":
             place = "does better" if gain.kind == "hurt" else "does as well, as far as these texts can show"
-            comparison += f" The one {DISTILLED[who]} {place} ({_gain(gain, 'over it')})."
+            comparison += f" The one {CONTROLS[who]} {place} ({_gain(gain, f'{unit} over it'.strip())})."
     if floor is None:
         return comparison
     if floor.kind == "helped":

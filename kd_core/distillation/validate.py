@@ -35,6 +35,7 @@ from kd_core.distillation.metrics import (
 from kd_core.distillation.report import ModelReport
 from kd_core.distillation.roles import FLOOR, NAMES, ROLES, STAIRS, Role
 from kd_core.distillation.run import Run, Trained
+from kd_core.distillation.sentences import CONTROLS
 from kd_core.models.baselines import TfidfBaseline
 from kd_core.models.inference import Logits, encode, predict_logits
 from kd_core.models.loading import model_hash
@@ -53,6 +54,7 @@ class Findings:
     over_floor: Verdict | None  # as in Report
     over_hard: Verdict | None  # as in Report
     over_teacher: Verdict  # as in Report
+    over_controls: dict[Role, Verdict]  # by the run's metric, over each control but the student alone
     f1_gain: Verdict | None  # as in Report
     stairs: dict[Role, Verdict]  # as in Report
     fidelity: Fidelity
@@ -141,6 +143,7 @@ def validate(run: Run, trained: list[Trained]) -> Findings:
         over_floor=by_metric(FLOOR) if floor else None,
         over_hard=over("hard_answers") if "hard_answers" in right else None,
         over_teacher=over("teacher"),
+        over_controls={who: by_metric(who) for who in CONTROLS if who in right},
         f1_gain=over_in_f1(control) if control else None,
         stairs={after: over(before, after) for before, after in pairwise(stairs)},
         fidelity=fidelity(logits["teacher"]["test"], logits[first.name]["test"], truth["test"]),

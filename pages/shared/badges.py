@@ -30,9 +30,9 @@ STATUSES: dict[Status, Look] = {
 }
 
 
-def verdict_badge(kind: str, help: str | None = None) -> None:
+def verdict_badge(kind: str, seeds: int, help: str | None = None) -> None:
     colour, icon = VERDICTS[kind]
-    st.badge(roles.VERDICTS[kind], color=colour, icon=icon, help=help)
+    st.badge(roles.verdict_name(kind, seeds), color=colour, icon=icon, help=help)
 
 
 def status_badge(status: Status) -> None:

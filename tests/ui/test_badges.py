@@ -20,11 +20,13 @@ def test_a_badge_shows_word_colour_and_icon() -> None:
     def page() -> None:
         from pages.shared.badges import status_badge, verdict_badge
 
-        verdict_badge("helped")
+        verdict_badge("helped", seeds=3)
+        verdict_badge("helped", seeds=1)
         status_badge("interrupted")
 
     shown = AppTest.from_function(page).run()
     assert [line.value for line in shown.markdown] == [
         ":green-badge[:material/trending_up: Helped]",
+        ":green-badge[:material/trending_up: Better]",
         ":orange-badge[:material/power_off: Interrupted]",
     ]

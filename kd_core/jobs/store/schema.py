@@ -64,6 +64,11 @@ class RunRow:
     forms: list[dict[str, Any]] | None = None
 
     @property
+    def seeds(self) -> int:
+        """How many times its students were asked for."""
+        return len(self.config.get("training", {}).get("seeds", ())) or 1
+
+    @property
     def gain(self) -> tuple[float, float, float] | None:
         """What distillation added, and the interval of that: shares of accuracy. None: it is not known."""
         if self.delta is None or self.low is None or self.high is None:

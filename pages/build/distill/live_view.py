@@ -163,7 +163,7 @@ def _ending(run: RunRow, *, began: bool) -> None:
         report = store().report(run.id)
         with st.container(border=True, key="live.verdict"):
             if report.verdict:
-                verdict_badge(report.verdict.kind)
+                verdict_badge(report.verdict.kind, report.verdict.seeds)
             st.markdown(f"**{escape(report.sentence)}**")
             if comparison := time_against_estimate(run, report.seconds):
                 st.caption(comparison)

@@ -94,7 +94,7 @@ def verdict(run: RunRow, report: Report) -> None:
     title(run, sum(report.seconds.values()))
     with st.container(border=True, key="report.verdict"):
         if report.verdict:
-            verdict_badge(report.verdict.kind, help=term("verdict"))
+            verdict_badge(report.verdict.kind, report.verdict.seeds, help=term("verdict"))
         st.markdown(f"**{escape(report.sentence)}**")
         for note in report.notes:
             st.caption(escape(note))

@@ -20,6 +20,9 @@ from pages.shared.charts import is_dark
 
 COLUMN = st.column_config
 CHOSEN = "runs.chosen"
+VERDICTS = {  # every word that there is for one, and its colour
+    roles.verdict_name(kind, seeds): look[0] for seeds in (2, 1) for kind, look in badges.VERDICTS.items()
+}
 
 
 def choose(runs: Sequence[RunRow]) -> list[RunRow]:
@@ -51,7 +54,7 @@ def _table(runs: Sequence[RunRow]) -> pd.DataFrame:
         {
             "name": [run.title for run in runs],
             "status": [[states.LABELS[run.status]] for run in runs],
-            "verdict": [[roles.VERDICTS[run.verdict]] if run.verdict else [] for run in runs],
+            "verdict": [[roles.verdict_name(run.verdict, run.seeds)] if run.verdict else [] for run in runs],
             **{
                 who: [_percent(run.accuracy.get(who)) for run in runs]
                 for who in ("student", "teacher", "alone")
@@ -85,9 +88,10 @@ def _columns() -> dict[str, Any]:
         "verdict": COLUMN.MultiselectColumn(
             "Verdict",
             width=118,
-            options=[roles.VERDICTS[kind] for kind in badges.VERDICTS],
-            color=[colour for colour, _ in badges.VERDICTS.values()],
-            help="Distilled student against the same student trained alone",
+            options=list(VERDICTS),
+            color=list(VERDICTS.values()),
+            help="Distilled student against the same student trained alone: helped or hurt by several seeds, "
+            "better or worse of one seed",
         ),
         "student": COLUMN.NumberColumn(
             "Student", format="%.1f %%", help="Test accuracy, distilled; or agreement"

@@ -54,7 +54,7 @@ def _row(run: RunRow) -> None:
             st.progress(run.progress)
     with badge.container(gap="xxsmall"):
         if run.verdict:
-            verdict_badge(run.verdict)
+            verdict_badge(run.verdict, run.seeds)
         else:
             status_badge(run.status)
         if run.delta is not None:

@@ -1,9 +1,12 @@
 """The verdict in words."""
 
 from dataclasses import replace
+from types import SimpleNamespace
 
 import pytest
 
+from kd_core.config import TaskConfig
+from kd_core.distillation import agreement
 from kd_core.distillation.comparison import Verdict
 from kd_core.distillation.sentences import LARGER, PHRASES, below_floor, sentence
 
@@ -85,6 +88,30 @@ def test_a_gain_is_not_said_above_a_control_that_does_as_well():
     said = sentence(HELPED, over={"hard_answers": other("hurt", -0.02, -0.03, -0.01)})
     assert (
         "trained on the teacher's first choices as if they were labels does better (−2.0 points over" in said
+    )
+
+
+def test_a_gain_is_not_said_above_another_start_that_does_as_well():
+    said = sentence(
+        HELPED, over={"plain_start": other("no_difference", 0.003, -0.009, 0.015)}, metric="macro_f1"
+    )
+    assert said.endswith(
+        " The one trained alone from random weights does as well, as far as these texts can show "
+        "(+0.3 points of macro-F1 over it, 95 % interval −0.9 to +1.5)."
+    )
+
+
+def test_probabilities_help_a_student_or_in_general():
+    def said(seeds: int, kind: str = "helped") -> str:
+        student = SimpleNamespace(accuracy=0.8, low=0.7, high=0.9)
+        gain = replace(HELPED, kind=kind, delta=0.02, low=0.01, high=0.03, seeds=seeds)
+        return agreement.sentence(TaskConfig(gold="none"), "accuracy", student, 500, 0.8, gain, None)
+
+    assert "The teacher's probabilities helped: +2.0 points, 95 % interval" in said(3)
+    assert said(1).endswith(
+        "With the teacher's probabilities this student is better: +2.0 points, 95 % interval +1.0 to +3.0 in "
+        "agreement over the same student on its teacher's hard answers. Each was trained once; more seeds "
+        "tell how much of that is luck."
     )
 
 

@@ -89,6 +89,15 @@ def test_the_verdict_compares_student_and_alone_of_the_same_seed(run, trained, t
     assert (found.verdict.n, found.verdict.seeds) == (25, 2)
 
 
+def test_a_student_is_compared_with_each_control_that_was_trained(run, trained):
+    starts = [replace(model, who="plain_start") for model in trained if model.who == "alone"]
+    found = validate(run, [*trained, *starts])
+    assert found.over_controls == {"plain_start": found.verdict}, "the answers of the student alone"
+    by_f1 = replace(run, config=run.config.change({"training.metric": "macro_f1"}))
+    found = validate(by_f1, [*trained, *starts])
+    assert found.over_controls == {"plain_start": found.f1_gain}
+
+
 def test_fidelity_is_that_of_the_first_seed(run, trained):
     found = validate(run, trained)
     agreement = (answers(found.predictions, "teacher") == answers(found.predictions, "student-3")).mean()

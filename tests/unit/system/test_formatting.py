@@ -61,5 +61,6 @@ def test_numbers_in_words(said: str, expected: str) -> None:
 def test_every_model_verdict_and_status_has_its_words() -> None:
     assert set(roles.NAMES) == set(roles.SHORT_NAMES) == set(get_args(Role))
     assert set(roles.VERDICTS) == set(get_args(get_type_hints(Verdict)["kind"]))
+    assert set(roles.OF_ONE_SEED) == set(roles.VERDICTS)
     assert set(states.LABELS) == set(get_args(Status))
     assert (roles.VERDICTS["helped"], states.LABELS["interrupted"]) == ("Helped", "Interrupted")
