@@ -5,21 +5,23 @@
     python assets/record.py transfer        accuracy by what the student learns from
     python assets/record.py size            accuracy by the student's layers and width
     python assets/record.py race NAME       the lanes of a recorded race: texts
+    python assets/record.py claim NAME      a paper's claim: hinton2015, cho2019 or stanton2021
     python assets/record.py latency         latencies of those students, on a machine that does nothing else
 
 Without RUN, the demo is run first. No text is kept, only digests: the texts stay in the package that has
-them. What was run, on which machine and with which corpus stands beside the numbers. ``transfer``, ``size``
-and ``race`` go cell by cell, and called again they go on where they were, with the settings that they began
-with; their students stay in ``KD_HOME``.
+them. What was run, on which machine and with which corpus stands beside the numbers. ``transfer``, ``size``,
+``race`` and ``claim`` go cell by cell, and called again they go on where they were, with the settings that
+they began with; their students stay in ``KD_HOME``.
 """
 
 from __future__ import annotations
 
 import json
+import shutil
 import sys
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import click
 import numpy as np
@@ -29,12 +31,14 @@ from numpy.typing import NDArray
 
 from kd_core import DistillConfig, Report, distill
 from kd_core.data import load_task
-from kd_core.data.bbc import CORPUS_SHA256
+from kd_core.data.bbc import CORPUS_SHA256, LABELS
 from kd_core.distillation import run_folder
 from kd_core.distillation.events import Evaluated, Event, Progress, TrainingStarted
 from kd_core.distillation.latency import answering, inference, latency
 from kd_core.distillation.roles import StudentVariant, labels_only
 from kd_core.distillation.training.replay import Replay
+from kd_core.learn.claim_training import common, trainings
+from kd_core.learn.claims import ClaimName
 from kd_core.learn.lab_results import LabConfig
 from kd_core.learn.lab_training import LabTraining, run_lab, transfer_trainings
 from kd_core.learn.race import ALONE, RACES, lane_names
@@ -99,6 +103,17 @@ def transfer() -> None:
 
 
 @main.command()
+@click.argument("name", type=click.Choice(get_args(ClaimName)))
+@click.option("--again", is_flag=True, help="Begin anew, in the place of going on.")
+def claim(name: ClaimName, again: bool) -> None:
+    if again:
+        (FOLDER / f"{name}-{TASK}.json").unlink(missing_ok=True)
+        shutil.rmtree(_work(name), ignore_errors=True)
+    config = LabConfig(lab=name, seeds=SEEDS, classes=LABELS)
+    _measure(name, trainings(config), common(config))
+
+
+@main.command()
 def size() -> None:
     _measure("size", list(_sizes()))
 
@@ -112,7 +127,7 @@ def race(name: str) -> None:
     for lane, config in zip(lane_names(configs), configs, strict=True):
         variants[lane] = StudentVariant("student", config.objective, config.task.transfer_texts)
     cells = [LabTraining(lane, seed, variant) for seed in SEEDS for lane, variant in variants.items()]
-    _measure(f"race-{name}", cells, base)
+    _measure(f"race-{name}", cells, base, curves=True)
 
 
 @main.command("latency")
@@ -150,13 +165,15 @@ def _sizes() -> Iterator[LabTraining]:
                 yield LabTraining(f"{layers}x{hidden}", seed, lesson, changes)
 
 
-def _measure(name: str, cells: list[LabTraining], base: DistillConfig | None = None) -> None:
+def _measure(
+    name: str, cells: list[LabTraining], base: DistillConfig | None = None, *, curves: bool = False
+) -> None:
     curve: list[tuple[int, float]] = []  # of the student that is trained; the teacher's comes before them
     levels: list[float] = []  # the teacher on the validation texts
 
     def keep(report: dict[str, Any]) -> None:
         cell = report["cells"][-1]
-        if base:
+        if curves:
             cell["curve"] = list(curve)
             report["teacher"].setdefault("validation", max(levels, default=0.0))
         _write(f"{name}-{TASK}", {"corpus_sha256": CORPUS_SHA256} | report)

@@ -96,8 +96,9 @@ def lab_handler(row: RunRow, on_event: OnEvent, control: Control) -> LabReport:
     """Goes on after the cells that an earlier start has measured."""
     from kd_core.jobs.room import check_room
     from kd_core.jobs.store import Store
+    from kd_core.learn.claim_training import common, trainings
     from kd_core.learn.lab_results import LabConfig
-    from kd_core.learn.lab_training import run_lab, transfer_trainings
+    from kd_core.learn.lab_training import run_lab
     from kd_core.system import paths
 
     config, store, work = LabConfig.from_dict(row.config), Store(), paths.work() / row.id
@@ -111,8 +112,8 @@ def lab_handler(row: RunRow, on_event: OnEvent, control: Control) -> LabReport:
         with suppress(StoreError):  # the database may be away for a while; the next cell brings this one too
             store.save_report(row.id, report, owner=row.owner)
 
-    cells = transfer_trainings(config)
-    report = run_lab(config.distil, cells, work, on_event, control, before=before, keep=keep)
+    cells = trainings(config)
+    report = run_lab(common(config), cells, work, on_event, control, before=before, keep=keep)
     shutil.rmtree(work, ignore_errors=True)
     store.close()
     return report

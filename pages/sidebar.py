@@ -60,7 +60,12 @@ def _place(job: RunRow) -> tuple[str, dict[str, str]]:
         case "bench":
             return addresses.REPORT, {"run": job.config["run"]}
         case "lab":
-            return addresses.lab("transfer"), {"job": job.id}
+            lab = job.config.get("lab", "transfer")
+            if lab == "transfer":
+                return addresses.lab(lab), {"job": job.id}
+            from kd_core.learn.claims import claims  # scipy comes with it: not on every page
+
+            return addresses.lab("claims"), {"claims.claim": claims()[lab].paper, "job": job.id}
         case "search":
             from kd_core.search import study_of  # Optuna comes with it: not on every page
 

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import shutil
+from dataclasses import replace
 from functools import partial
 
 import numpy as np
 from datasets import Dataset, concatenate_datasets
 
 from kd_core.config import DistillConfig
-from kd_core.data.task import content_hash
+from kd_core.data.task import Task, content_hash
 from kd_core.distillation import run_folder
+from kd_core.distillation.balance import check_classes
 from kd_core.distillation.roles import ROLES, StudentVariant, student_variants
 from kd_core.distillation.run import History, Run, Trained, cached_or_trained
 from kd_core.distillation.training.batches import Recipe
@@ -52,6 +54,30 @@ def _take_over(run: Run) -> None:
     run.note(f"The students of the seeds before are those of run {earlier.name}.")
 
 
+def seen(variant: StudentVariant, task: Task, knowledge: Dataset) -> tuple[Task, Dataset]:
+    """The task as that student sees it, and the teacher's answers to its training and transfer texts.
+
+    Of the class ``unseen`` there are no training and validation texts, and no transfer texts that the teacher
+    takes for it. The test texts stay.
+    """
+    task = replace(task, transfer=task.transfer.select(range(variant.transfer)))
+    knowledge = knowledge.select(range(len(task.train) + len(task.transfer)))
+    if not variant.unseen:
+        return task, knowledge
+    check_classes("the class left out", [variant.unseen], task.labels)
+    place = task.labels.index(variant.unseen)
+    train, validation = (np.asarray(split["label"]) != place for split in (task.train, task.validation))
+    chosen = np.asarray(knowledge["logits"][:], dtype=np.float32).argmax(axis=1)
+    transfer = chosen[len(train) :] != place
+    kept = np.concatenate([train, transfer])
+    return replace(
+        task,
+        train=task.train.select(np.flatnonzero(train)),
+        validation=task.validation.select(np.flatnonzero(validation)),
+        transfer=task.transfer.select(np.flatnonzero(transfer)),
+    ), knowledge.select(np.flatnonzero(kept))
+
+
 SHARED = {who for who, entry in ROLES.items() if entry.shared}
 
 
@@ -91,20 +117,22 @@ def train_student(
     for sentence in notes:
         run.note(sentence)
     recipe = student_recipe(run.config, variant, seed)
+    # After its word pieces were chosen, so that it starts from the same weights whatever it sees.
+    task, knowledge = seen(variant, task, knowledge)
 
     def train() -> History:
-        texts = concatenate_datasets([task.train, task.transfer.select(range(variant.transfer))])
+        texts = concatenate_datasets([task.train, task.transfer])
         encoded = encode(tokenizer, texts, run.max_length)
         replayed = task.validation.select(range(min(TEXTS, len(task.validation))))
         recorder = None
         if variant.who == "student" and seed == run.config.training.seeds[0]:
             recorder = ReplayRecorder(encode(tokenizer, replayed, run.max_length), recipe.steps)
         history = fit(
-            run,
+            replace(run, task=task),
             recipe,
             student,
             tokenizer,
-            texts=concatenate_datasets([encoded, knowledge.select(range(len(encoded)))], axis=1),
+            texts=concatenate_datasets([encoded, knowledge], axis=1),
             validation=encode(tokenizer, task.validation, run.max_length),
             freeze_embeddings=run.config.student.freeze_embeddings,
             teacher=teacher,

@@ -6,6 +6,7 @@ has a fixed height and keeps the reader's zoom while it is updated. Labels that 
 
 from kd_core.figures.cascade import risk_coverage
 from kd_core.figures.choosing import flattered, folds
+from kd_core.figures.claims import claim_chart
 from kd_core.figures.data import class_balance, lengths, temperature_preview
 from kd_core.figures.lab import (
     class_similarity,
@@ -49,6 +50,7 @@ __all__ = [
     "accuracy_curves",
     "answer_bars",
     "bars",
+    "claim_chart",
     "class_balance",
     "class_similarity",
     "confusion",

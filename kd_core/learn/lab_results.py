@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import zlib
+from base64 import b64decode, b64encode
 from collections.abc import Iterable, Mapping
 from statistics import fmean
 from typing import Annotated, Any, Literal, NotRequired, TypedDict
@@ -17,16 +19,23 @@ from kd_core.distillation.metrics import wilson
 from kd_core.distillation.roles import Role
 from kd_core.system.settings import Settings, setting
 
+LabName = Literal["transfer", "hinton2015", "cho2019", "stanton2021"]
+OWN = "own"  # the lab's teacher, among several
+
 
 class LabConfig(Settings):
-    """What does the student learn from? ``distil`` is what all cells have in common."""
+    """A lab that trains. ``distil`` is what all its students have in common."""
 
+    lab: LabName = setting("transfer", "What is measured: by transfer texts, or the claim of a paper")
     distil: DistillConfig = Field(default_factory=DistillConfig)
     transfer: tuple[Annotated[int, Field(ge=0)], ...] = setting(
         (0, 500, 2_000, 8_000), "Transfer texts of each student", min_length=1
     )
     seeds: tuple[Seed, ...] = setting(
         (0, 1, 2), "Seeds: each trains its own students", legal=SEEDS, min_length=1
+    )
+    classes: tuple[str, ...] = setting(
+        (), "Of hinton2015: the classes that are left out, one after the other"
     )
 
 
@@ -43,6 +52,14 @@ class LabCell(TypedDict):
     right: str  # a bit for each test text, in hexadecimal
     params: int
     embedding_params: int
+    # Of what is recorded since the claims of papers:
+    validation: NotRequired[float]  # accuracy on the validation texts
+    answers: NotRequired[str]  # the class of each test text, by ``pack_answers``
+    teacher: NotRequired[str]  # of ``LabReport.teachers``
+    temperature: NotRequired[float]
+    unseen: NotRequired[int]  # the class that it never saw,
+    shift: NotRequired[float]  # what is added to that class's logit, chosen on validation,
+    shifted: NotRequired[str]  # and the answers then
     machine: NotRequired[dict[str, str | int]]  # where it is not that of the report
     curve: NotRequired[list[tuple[int, float]]]  # of a race: step, accuracy on the validation texts
 
@@ -53,6 +70,9 @@ class LabReport(TypedDict):
     machine: dict[str, str | int]
     test_texts: int
     teacher: dict[Literal["accuracy", "validation"], float]  # on test texts; of a race also on validation
+    labels: NotRequired[list[str]]
+    truth: NotRequired[str]  # of the test texts, as ``answers``
+    teachers: NotRequired[dict[str, str]]  # their answers
     cells: list[LabCell]
     latency: NotRequired[Any]  # of what is recorded: the machine, and the milliseconds of each architecture
 
@@ -63,6 +83,34 @@ def pack(right: NDArray[np.bool_]) -> str:
 
 def unpack(text: str, count: int) -> NDArray[np.bool_]:
     return np.unpackbits(np.frombuffer(bytes.fromhex(text), np.uint8))[:count].astype(bool)
+
+
+def pack_answers(classes: NDArray[np.integer[Any]]) -> str:
+    return b64encode(zlib.compress(classes.astype("<u2").tobytes(), 9)).decode()
+
+
+def unpack_answers(text: str) -> NDArray[np.int64]:
+    return np.frombuffer(zlib.decompress(b64decode(text)), "<u2").astype(np.int64)
+
+
+def best_shift(logits: NDArray[np.floating[Any]], labels: NDArray[np.integer[Any]], place: int) -> float:
+    """What to add to the logits (N, C) of the class ``place`` so that most of the ``labels`` (N,) are met.
+
+    Accuracy only changes where the shift makes up for a text's distance from the best other class; of the
+    best stretch between two such shifts (the first, where several are as good) it is the middle.
+    """
+    z = np.asarray(logits, dtype=np.float64)
+    others = np.delete(z, place, axis=1)
+    needed = others.max(axis=1) - z[:, place]  # from here on the text is taken for that class
+    gained = (labels == place).astype(int)
+    lost = np.delete(np.arange(z.shape[1]), place)[others.argmax(axis=1)] == labels
+    order = np.argsort(needed)
+    ends, first = np.unique(needed[order], return_index=True)
+    change = np.add.reduceat((gained - lost)[order], first)
+    right = np.concatenate([[0], np.cumsum(change)])  # below all ends, then from each on
+    edges = np.concatenate([[ends[0] - 1], ends, [ends[-1] + 1]])
+    best = int(right.argmax())
+    return float((edges[best] + edges[best + 1]) / 2)
 
 
 def transfer_table(report: LabReport) -> pd.DataFrame:

@@ -1,4 +1,4 @@
-"""The labs that train: students of one teacher that differ in one thing.
+"""The labs that train: students that differ in one thing.
 
 All of them keep the word pieces of the whole transfer set, so those of one architecture and seed start from
 the same weights.
@@ -13,7 +13,6 @@ from typing import Any
 
 import numpy as np
 from datasets import Dataset
-from numpy.typing import NDArray
 
 from kd_core.config import DistillConfig
 from kd_core.data import load_task
@@ -26,9 +25,9 @@ from kd_core.distillation.run import Run, Trained
 from kd_core.distillation.run_folder import begin
 from kd_core.distillation.teach import teach
 from kd_core.distillation.training import TRAINING_VERSION
-from kd_core.distillation.validate import correct
-from kd_core.learn.lab_results import LabCell, LabConfig, LabReport, pack
-from kd_core.models.inference import encode
+from kd_core.distillation.validate import logits_of
+from kd_core.learn.lab_results import OWN, LabCell, LabConfig, LabReport, best_shift, pack, pack_answers
+from kd_core.models.inference import Logits, device
 from kd_core.models.loading import load_teacher
 from kd_core.models.size import model_size
 from kd_core.system.control import Control
@@ -38,12 +37,27 @@ from kd_core.system.settings import fixed
 
 @dataclass(frozen=True)
 class LabTraining:
-    """One student: what it learns from, and what of the lab's config is different for it."""
+    """One student: what it learns from, and what of the lab's config is different for it.
+
+    ``teacher`` names its teacher in the report, where that is not the lab's own: one by ``changes``, or one
+    that was never ``taught``, whose answers have the mean and spread of the own one's, and mean nothing.
+    """
 
     name: str
     seed: int
     variant: StudentVariant
     changes: Mapping[str, Any] = field(default_factory=dict)
+    teacher: str = OWN
+    taught: bool = True
+
+
+@dataclass(frozen=True)
+class _Lent:
+    """A teacher, its answers to what students learn from (``record``) and those to the test texts."""
+
+    model: Trained
+    knowledge: Dataset
+    test: Logits
 
 
 def transfer_trainings(config: LabConfig) -> list[LabTraining]:
@@ -95,17 +109,26 @@ def run_lab(
     run = Run(task, config, work, hear, control or Control())
     teacher, _ = teach(run, model, tokenizer)
     knowledge, _ = record(run, teacher)
+    own = lent = _Lent(teacher, knowledge, logits_of(run, teacher, {"test": task.test})["test"])
+    truth, who = np.asarray(task.test["label"]), OWN
     report: LabReport = before or {
         "config": config.model_dump(mode="json"),
         "training_version": TRAINING_VERSION,
         "machine": describe_machine(),
         "test_texts": len(task.test),
-        "teacher": {"accuracy": float(_on_test_texts(run, teacher).mean())},
+        "labels": list(task.labels),
+        "truth": pack_answers(truth),
+        "teacher": {"accuracy": float((own.test.argmax(axis=1) == truth).mean())},
+        "teachers": {OWN: pack_answers(own.test.argmax(axis=1))},
         "cells": [],
     }
     for training in left:
         progress.start(f"{training.name}, seed {training.seed}")
-        cell = _train_and_score(run, training, teacher, knowledge)
+        if training.teacher != who:
+            who, lent = training.teacher, own if training.teacher == OWN else _lend(run, training, own)
+            answers = pack_answers(lent.test.argmax(axis=1))
+            report = report | {"teachers": {**report.get("teachers", {}), who: answers}}
+        cell = _train_and_score(run, training, lent.model, lent.knowledge)
         if (machine := describe_machine()) != report["machine"]:
             cell["machine"] = machine
         report = report | {"cells": [*report["cells"], cell]}
@@ -114,29 +137,61 @@ def run_lab(
     return report
 
 
+def _lend(run: Run, training: LabTraining, own: _Lent) -> _Lent:
+    """Another teacher than the lab's own."""
+    run = replace(run, config=run.config.change(training.changes), work=run.work / training.teacher)
+    model, tokenizer = load_teacher(run.config.teacher, run.task)
+    if training.taught:
+        teacher, _ = teach(run, model, tokenizer)
+    else:
+        teacher = Trained("teacher", training.seed, model.eval().to(device()), tokenizer, run.work)
+    knowledge, _ = record(run, teacher)
+    test = logits_of(run, teacher, {"test": run.task.test})["test"]
+    if training.taught:
+        return _Lent(teacher, knowledge, test)
+    # An untaught head hardly moves, and says the same class of all texts.
+    known, like = (np.asarray(some["logits"][:], dtype=np.float32) for some in (knowledge, own.knowledge))
+    scale = like.std(axis=0) / known.std(axis=0)
+    shift = like.mean(axis=0) - scale * known.mean(axis=0)
+    scaled = Dataset.from_dict({"logits": (scale * known + shift).tolist()}, features=own.knowledge.features)
+    return _Lent(teacher, scaled, scale * test + shift)
+
+
 def _train_and_score(run: Run, training: LabTraining, teacher: Trained, knowledge: Dataset) -> LabCell:
     """A cell of the report."""
     run = replace(run, config=run.config.change(training.changes), work=run.work / training.name)
     transfer = min(training.variant.transfer, len(run.task.transfer))
     variant = replace(training.variant, transfer=transfer)
     student = train_student(run, variant, training.seed, teacher, knowledge)
-    right, size = _on_test_texts(run, student), model_size(student.model.config)
-    return {
+    size = model_size(student.model.config)
+    logits = logits_of(run, student, {"test": run.task.test, "validation": run.task.validation})
+    truth = {
+        name: np.asarray(split["label"])
+        for name, split in (("test", run.task.test), ("validation", run.task.validation))
+    }
+    right = {name: logits[name].argmax(axis=1) == truth[name] for name in logits}
+    cell: LabCell = {
         "name": training.name,
         "seed": training.seed,
         "who": variant.who,
         "transfer": transfer,
         "layers": run.config.student.layers,
         "hidden": run.config.student.hidden,
-        "accuracy": float(right.mean()),
-        "right": pack(right),
+        "accuracy": float(right["test"].mean()),
+        "right": pack(right["test"]),
         "params": size.params,
         "embedding_params": size.embedding_params,
+        "validation": float(right["validation"].mean()),
+        "answers": pack_answers(logits["test"].argmax(axis=1)),
+        "teacher": training.teacher,
+        "temperature": variant.objective.temperature,
     }
-
-
-def _on_test_texts(run: Run, trained: Trained) -> NDArray[np.bool_]:
-    return correct(run, trained.model, encode(trained.tokenizer, run.task.test, run.max_length))
+    if variant.unseen:
+        place = run.task.labels.index(variant.unseen)
+        shift = best_shift(logits["validation"], truth["validation"], place)
+        shifted = logits["test"] + shift * (np.arange(len(run.task.labels)) == place)
+        cell |= {"unseen": place, "shift": shift, "shifted": pack_answers(shifted.argmax(axis=1))}
+    return cell
 
 
 @dataclass

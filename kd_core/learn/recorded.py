@@ -17,6 +17,7 @@ import yaml
 from numpy.typing import NDArray
 
 from kd_core.distillation.training.replay import Replay
+from kd_core.learn.claims import ClaimName
 from kd_core.learn.lab_results import LabReport
 from kd_core.system import paths
 
@@ -77,8 +78,8 @@ def recorded_replay() -> Replay:
     )
 
 
-@lru_cache(maxsize=2)
-def recorded_lab(name: Literal["transfer", "size"]) -> LabReport:
+@lru_cache(maxsize=8)
+def recorded_lab(name: Literal["transfer", "size"] | ClaimName) -> LabReport:
     """What ``lab_results`` reads: the students of a lab, cell by cell."""
     return cast(LabReport, _content(f"{name}-{TASK}"))
 
@@ -102,6 +103,11 @@ def other_tasks() -> dict[str, dict[str, float]]:
 def other_texts() -> dict[str, tuple[float, float]]:
     """The demo's accuracies in percent on headlines, which it was trained for, and on full sentences."""
     return {who: (test, other) for who, (test, other) in _elsewhere()["other_texts"].items()}
+
+
+def is_recorded(name: ClaimName) -> bool:
+    """Whether its students come with KD Studio. What does not, anybody can measure."""
+    return (FOLDER / f"{name}-{TASK}.json").is_file()
 
 
 def _content(name: str) -> dict[str, Any]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from pages.learn.labs.choosing import choosing_lab
+from pages.learn.labs.claims import claims_lab
 from pages.learn.labs.divergence import divergence_lab
 from pages.learn.labs.loss import loss_lab
 from pages.learn.labs.replay import replay_lab
@@ -20,4 +21,5 @@ LAB_BODIES: dict[str, Callable[[], None]] = {
     "size": size_lab,
     "replay": replay_lab,
     "choosing": choosing_lab,
+    "claims": claims_lab,
 }

@@ -76,6 +76,13 @@ LABS = (
         "Of several settings you take the best. How much of its lead is luck, and how do you find out?",
         4,
     ),
+    Lab(
+        "claims",
+        "Papers, tested here",
+        ":material/fact_check:",
+        "Three papers say what distillation can do. Does it hold for these texts and these models?",
+        8,
+    ),
 )
 
 

@@ -92,6 +92,9 @@ def reset(page: str) -> None:
         st.session_state[f"{page}.{name}"] = value
     for name in UNTOUCHED:
         st.session_state.pop(f"{page}.{name}", None)
+    for key in map(str, list(st.session_state)):  # of a lab with several questions
+        if key.startswith(f"{page}.") and key.endswith(".guessed"):
+            st.session_state.pop(key)
 
 
 def question_replaced(controls: Controls) -> bool:

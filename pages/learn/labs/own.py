@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from kd_core.jobs.store import RunRow
+from kd_core.learn.lab_results import LabName
 from pages.shared.state import store
 from pages.shared.visitors import in_classroom
 
@@ -14,6 +15,7 @@ def finished_runs() -> dict[str, RunRow]:
     return {run.id: run for run in store().runs(kind="distil", status=("done",), limit=50)}
 
 
-def measurements() -> dict[str, RunRow]:
-    """The jobs of the transfer lab by id, finished or not. Raises: KDError."""
-    return {} if in_classroom() else {job.id: job for job in store().runs(kind="lab", limit=20)}
+def measurements(lab: LabName = "transfer") -> dict[str, RunRow]:
+    """The jobs of a lab by id, finished or not. Raises: KDError."""
+    jobs = [] if in_classroom() else store().runs(kind="lab", limit=50)
+    return {job.id: job for job in jobs if job.config.get("lab", "transfer") == lab}

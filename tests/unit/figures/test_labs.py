@@ -6,8 +6,12 @@ import numpy as np
 import pytest
 
 from kd_core import figures
+from kd_core.learn.claims import findings
 from kd_core.learn.lab_results import size_table, transfer_table
 from tests.unit.distillation.training.test_replay import play
+from tests.unit.learn.test_claims import TRUTH, of_teachers, unseen
+from tests.unit.learn.test_claims import cell as student
+from tests.unit.learn.test_claims import report as of_claim
 from tests.unit.learn.test_lab_results import cell, report
 
 EVIL = '<img src="http://127.0.0.1:9/x"> %{y}'
@@ -92,3 +96,31 @@ def test_the_size_grid_marks_the_guess() -> None:
     assert figures.size_grid(grid, "params").data[0].text[0][1] == "<b>128,000</b>".replace(
         "128,000", "0.1 M"
     )
+
+
+@pytest.mark.parametrize("dark", [False, True])
+def test_a_claims_marks_have_their_interval_and_their_seeds(dark: bool) -> None:
+    found = findings("cho2019", of_teachers({1: 4, 2: 19, 5: 12, 10: 6}))
+    figure = figures.claim_chart(found.points, found.level, "Title", "Epochs", dark=dark)
+    teacher, _, mine, seeds = figure.data
+    assert (teacher.name, mine.name) == ("Teacher", "Its student")
+    assert list(mine.y) == pytest.approx([100 * right / 60 for right in (44, 59, 52, 46)])
+    low = found.points[found.points["series"] == "student"]["low"].iloc[0]
+    assert mine.y[0] - mine.error_y.arrayminus[0] == pytest.approx(100 * low)
+    assert len(seeds.y) == 4 * 3
+    assert teacher.x[0] < mine.x[0], "side by side"
+    assert list(figure.layout.xaxis.ticktext) == ["1", "2", "5", "10"]
+    assert figure.layout.annotations[0].text == "Student alone 83.3 %"
+
+
+def test_the_student_without_a_teacher_has_its_own_mark() -> None:
+    cells = [student("student", 0, TRUTH), *(unseen("alone", 0, place, 2) for place in range(3))]
+    cells += [unseen("student", 0, place, 15) for place in range(3)]
+    found = findings("hinton2015", of_claim(cells))
+    traces = [trace for trace in figures.claim_chart(found.points, None, "T", "x").data if trace.name]
+    assert [(trace.marker.symbol, trace.showlegend) for trace in traces] == [
+        ("circle-open", True),
+        ("square-open", False),
+        ("circle", True),
+        ("square", False),
+    ]

@@ -5,11 +5,14 @@ from __future__ import annotations
 import json
 
 import numpy as np
+import pytest
 
-from kd_core.data.bbc import CORPUS_SHA256
+from kd_core.data.bbc import CORPUS_SHA256, LABELS
 from kd_core.distillation.training.replay import moments
-from kd_core.learn.lab_results import unpack
-from kd_core.learn.recorded import _content, digest, recorded, recorded_lab, recorded_replay
+from kd_core.learn.claim_training import trainings
+from kd_core.learn.claims import ClaimName, claims, findings
+from kd_core.learn.lab_results import LabConfig, unpack, unpack_answers
+from kd_core.learn.recorded import _content, digest, is_recorded, recorded, recorded_lab, recorded_replay
 from kd_core.system.paths import app_folder
 
 
@@ -56,6 +59,24 @@ def test_the_labs_measured_every_cell_on_this_corpus() -> None:
         for cell in content["cells"]:
             right = unpack(cell["right"], content["test_texts"])
             assert right.mean() == cell["accuracy"]
+
+
+@pytest.mark.parametrize("name", [name for name in claims() if is_recorded(name)])
+def test_the_claims_were_measured_on_this_corpus(name: ClaimName) -> None:
+    content = recorded_lab(name)
+    assert content["corpus_sha256"] == CORPUS_SHA256
+    left_out = sorted({cell["unseen"] for cell in content["cells"] if "unseen" in cell})
+    config = LabConfig(lab=name, classes=[LABELS[place] for place in left_out])
+    wanted = {(training.name, training.seed) for training in trainings(config)}
+    assert {(cell["name"], cell["seed"]) for cell in content["cells"]} == wanted
+    assert content["labels"] == list(LABELS)
+    truth = unpack_answers(content["truth"])
+    for cell in content["cells"]:
+        right = unpack(cell["right"], content["test_texts"])
+        assert (right == (unpack_answers(cell["answers"]) == truth)).all()
+        assert right.mean() == cell["accuracy"]
+        assert cell["teacher"] in content["teachers"]
+    assert findings(name, content).main
 
 
 def test_no_text_is_recorded() -> None:

@@ -1,0 +1,133 @@
+"""What was measured of a paper's claim: marks with intervals, side by side."""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Sequence
+from typing import Any, NamedTuple
+
+import pandas as pd
+import plotly.graph_objects as go
+
+from kd_core.distillation.roles import Role
+from kd_core.figures.style import LINE, SYMBOLS, colour_of, level, new_figure, pick
+from kd_core.system.formatting import percent
+
+
+class Look(NamedTuple):
+    """How a series is named and drawn; ``who`` None: in the colour of what is nobody's."""
+
+    name: str
+    who: Role | None
+    symbol: str
+    dash: str | None = None  # of the line through its marks; None: there is none
+
+
+LOOKS = {
+    "before": Look("As trained", "student", "circle-open"),
+    "after": Look("One bias shifted", "student", "circle"),
+    "teacher": Look("Teacher", "teacher", SYMBOLS["teacher"], "dash"),
+    "student": Look("Its student", "student", SYMBOLS["student"], "solid"),
+    "agreement": Look("Agrees with its teacher", None, "diamond-open", "solid"),
+    "accuracy": Look("Is right", "student", "circle", "solid"),
+    "random agreement": Look("Agrees with a random teacher", None, "x-thin-open", "dot"),
+    "random accuracy": Look("Is right, taught by it", "student", "circle-open", "dot"),
+}
+WITHOUT_TEACHER = "Labels alone"  # a place, and its symbols
+ALONE = {"before": "square-open", "after": "square"}
+APART = 0.14  # between the series of one place
+
+
+def claim_chart(
+    points: pd.DataFrame,
+    mark: tuple[str, float] | None,
+    title: str,
+    x: str,
+    *,
+    dark: bool = False,
+) -> go.Figure:
+    """``points`` as ``claims.Findings`` has them; ``mark`` is a level in words and as a share."""
+    places = list(dict.fromkeys(points["place"]))
+    series = list(dict.fromkeys(points["series"]))
+    traces: list[dict[str, Any]] = []
+    for number, name in enumerate(series):
+        offset = APART * (number - (len(series) - 1) / 2)
+        for without in (False, True):
+            mine = points[(points["series"] == name) & ((points["place"] == WITHOUT_TEACHER) == without)]
+            rows = mine.to_dict("records")
+            if rows:
+                look = LOOKS[name]._replace(who="alone", symbol=ALONE[name]) if without else LOOKS[name]
+                colour = colour_of(look.who, dark) if look.who else pick(LINE, dark)
+                at = [places.index(row["place"]) + offset for row in rows]
+                traces += [
+                    _marks(look, rows, at, colour) | {"showlegend": not without},
+                    _seeds(rows, at, colour),
+                ]
+    shapes, words = [], []
+    if mark:
+        shapes.append(level(100 * mark[1], colour_of("alone", dark), 1.5))
+        words.append(
+            {
+                "x": 1,
+                "xref": "paper",
+                "y": 100 * mark[1],
+                "text": f"{mark[0]} {percent(mark[1])}",
+                "xanchor": "right",
+                "yanchor": "bottom",
+                "showarrow": False,
+            }
+        )
+    axis = {"tickvals": list(range(len(places))), "ticktext": places, "range": [-0.5, len(places) - 0.5]}
+    layout = {
+        "xaxis": axis | {"showgrid": False, "zeroline": False},
+        "shapes": shapes,
+        "annotations": words,
+        "hovermode": "closest",
+    }
+    return new_figure(title, x, "Share of the texts (%)", traces, layout, dark=dark, height=420)
+
+
+def _marks(
+    look: Look,
+    rows: Sequence[dict[Hashable, Any]],
+    at: Sequence[float],
+    colour: str,
+) -> dict[str, Any]:
+    means = [100 * row["mean"] for row in rows]
+    return {
+        "type": "scatter",
+        "name": look.name,
+        "x": at,
+        "y": means,
+        "mode": "lines+markers" if look.dash else "markers",
+        "line": {"color": colour, "width": 1.5, "dash": look.dash or "solid"},
+        "marker": {"color": colour, "symbol": look.symbol, "size": 11, "line": {"width": 2, "color": colour}},
+        "error_y": {
+            "type": "data",
+            "symmetric": False,
+            "array": [100 * row["high"] - mean for row, mean in zip(rows, means, strict=True)],
+            "arrayminus": [mean - 100 * row["low"] for row, mean in zip(rows, means, strict=True)],
+            "color": colour,
+            "thickness": 1.5,
+            "width": 5,
+        },
+        "customdata": [
+            f"{look.name}, {row['place']}: {percent(row['mean'])}, 95 % interval {percent(row['low'])} to "
+            f"{percent(row['high'])}, mean of {len(row['values'])} seeds"
+            for row in rows
+        ],
+        "hovertemplate": "%{customdata}<extra></extra>",
+    }
+
+
+def _seeds(rows: Sequence[dict[Hashable, Any]], at: Sequence[float], colour: str) -> dict[str, Any]:
+    """A dash for each seed, beside the mark."""
+    values = [(x - 0.05, 100 * value) for x, row in zip(at, rows, strict=True) for value in row["values"]]
+    return {
+        "type": "scatter",
+        "x": [x for x, _ in values],
+        "y": [y for _, y in values],
+        "mode": "markers",
+        "marker": {"color": colour, "symbol": "line-ew-open", "size": 7, "line": {"width": 1.5}},
+        "hovertemplate": "One seed: %{y:.1f} %<extra></extra>",
+        "showlegend": False,
+    }
