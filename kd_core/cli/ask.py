@@ -146,9 +146,9 @@ def ask(
 
 def _texts(pool: str, text_column: str | None) -> list[str]:
     """Raises: DataError, naming the argument."""
+    from kd_core.data.apart import read_file
     from kd_core.data.bundled import TASKS
     from kd_core.data.columns import choose_text
-    from kd_core.data.read import read_table
 
     if pool in TASKS or pool.startswith("hub:") or Path(pool).is_dir():
         raise DataError(
@@ -156,7 +156,7 @@ def _texts(pool: str, text_column: str | None) -> list[str]:
             f"got {pool!r}."
         )
     try:
-        table = read_table(Path(pool), Path(pool).name, columns=[text_column] if text_column else [])
+        table = read_file(Path(pool), Path(pool).name, columns=[text_column] if text_column else [])
         if text_column and text_column not in table.frame:
             raise DataError(
                 f"{table.name} has no column {text_column!r}; choose --text-column from "
