@@ -314,7 +314,8 @@ class Soak:
             for place in re.finditer("Traceback", log)
         ][:5]
         for file in paths.work().glob("*/log.txt"):
-            self.wrong.append(f"{file}: {file.read_text(errors='replace')[-1500:]}")
+            if "No space left" not in (said := file.read_text(errors="replace")):
+                self.wrong.append(f"{file}: {said[-1500:]}")
         self.wrong += self._grown()
 
     def _grown(self) -> Iterator[str]:
