@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from kd_core.deployment.queueing import lognormal, lognormal_mean, mean, p95_ms
-from kd_core.deployment.reports import BenchReport
+from kd_core.deployment.reports import BenchReport, FormReport
 from kd_core.deployment.runtimes import Runtime, form_name
 from kd_core.distillation.report import Report
 from kd_core.distillation.roles import Role
@@ -21,6 +21,7 @@ from kd_core.system.settings import Settings, setting
 
 CASCADE = "Cascade of the two"
 SECONDS_A_DAY = 86_400
+LOADS = 200  # points of a line
 BUSY = (0.05, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.85, 0.9, 0.95)
 # What is compared: where most start, what distillation makes of it, and what quantisation makes of that.
 FORMS: tuple[tuple[Role, Runtime], ...] = (
@@ -59,6 +60,15 @@ class Load(Settings):
 
 
 @dataclass(frozen=True)
+class Quality:
+    """``gap``: its accuracy minus that of ``other``, text by text, with a 95 % interval."""
+
+    accuracy: float
+    gap: tuple[float, float, float] | None = None
+    other: str = ""
+
+
+@dataclass(frozen=True)
 class Measured:
     """What one form of a model takes on one core.
 
@@ -74,6 +84,12 @@ class Measured:
     p95_ms: float | None
     tokenizer_ms: float | None
     quantiles: tuple[float, ...] = ()
+    quality: Quality | None = None
+
+    @property
+    def core_rate(self) -> float:
+        """Texts per second of one core, tokenizer included."""
+        return 1000 / (1000 / self.texts_per_second + (self.tokenizer_ms or 0.0))
 
     @property
     def service_ms(self) -> tuple[float, ...]:
@@ -110,12 +126,11 @@ def required(load: Load, measured: Measured) -> Requirement:
     all servers, and the cores of a server share one queue.
     """
     texts_per_day = 1e6 * load.million_texts
-    peak_rate = texts_per_day / SECONDS_A_DAY * load.peak
-    model_ms, tokenizer_ms = 1000 / measured.texts_per_second, measured.tokenizer_ms or 0.0
-    core_rate = 1000 / (model_ms + tokenizer_ms)
+    peak_rate = _peak_rate(load, load.million_texts)
+    model_ms, core_rate = 1000 / measured.texts_per_second, measured.core_rate
     usable = core_rate * load.utilisation / 100
     share = peak_rate / usable
-    cores = max(1, math.ceil(round(share, 9)))  # 2.0000000000000004 cores are two
+    cores = _cores(load, measured, load.million_texts)
     servers = math.ceil(cores / load.cores_per_server)
     cost = servers * load.cores_per_server * 24 * load.price
     busy = peak_rate / (core_rate * servers * load.cores_per_server)
@@ -157,6 +172,25 @@ def required(load: Load, measured: Measured) -> Requirement:
     )
 
 
+def servers_by_load(load: Load, measured: Measured) -> list[int]:
+    """How many servers it takes for each of ``loads``, all else as ``load`` says."""
+    return [math.ceil(_cores(load, measured, texts) / load.cores_per_server) for texts in loads(load)]
+
+
+def loads(load: Load) -> list[float]:
+    """Millions of texts a day, evenly up to twice what is asked for."""
+    return [2 * load.million_texts * part / LOADS for part in range(1, LOADS + 1)]
+
+
+def _peak_rate(load: Load, million_texts: float) -> float:
+    return 1e6 * million_texts / SECONDS_A_DAY * load.peak
+
+
+def _cores(load: Load, measured: Measured, million_texts: float) -> int:
+    share = _peak_rate(load, million_texts) / (measured.core_rate * load.utilisation / 100)
+    return max(1, math.ceil(round(share, 9)))  # 2.0000000000000004 cores are two
+
+
 def latency_by_load(load: Load, measured: Measured) -> list[float] | None:
     """p95 in ms where the cores of a server are as busy as ``BUSY`` says; None where it is not known."""
     if measured.p95_ms is None:
@@ -194,6 +228,7 @@ def _servers(number: int) -> str:
 def from_bench(report: BenchReport, batch: int) -> list[Measured]:
     """Teacher, student, and student in int8, on 1 thread and with test texts, from a benchmark's report."""
     cells = {(c["form"], c["batch"], c["length"], c["threads"]): c for c in report["cells"]}
+    forms = {form["name"]: form for form in report["forms"]}
     threads, length = min(c["threads"] for c in report["cells"]), report["cells"][0]["length"]
     measured = []
     for who, runtime in FORMS:
@@ -206,6 +241,7 @@ def from_bench(report: BenchReport, batch: int) -> list[Measured]:
                 cell["p95"],
                 None if cell.get("tokenizer") else report["tokenizer_ms"][who]["p50"],
                 tuple(cell.get("quantiles", ())),
+                _quality(forms.get(f"{who}-{runtime}")),
             )
         )
     return measured
@@ -221,7 +257,14 @@ def from_run(report: Report) -> list[Measured]:
     }
     times = {who: model.latency_ms for who, model in models.items() if model.latency_ms}
     return [
-        Measured(form_name(who, "pytorch"), 1, 1000 / lognormal_mean(ms.p50, ms.p95), ms.p95, None)
+        Measured(
+            form_name(who, "pytorch"),
+            1,
+            1000 / lognormal_mean(ms.p50, ms.p95),
+            ms.p95,
+            None,
+            quality=_quality_in(report, who),
+        )
         for who, ms in times.items()
     ]
 
@@ -252,6 +295,22 @@ def cascaded(student: Measured, teacher: Measured, answered: float) -> Measured:
         None,
         tuple(quantiles.tolist()),
     )
+
+
+def _quality(form: FormReport | None) -> Quality | None:
+    if form is None:
+        return None
+    pair = form.get("paired")
+    if pair is None:
+        return Quality(form["accuracy"])
+    other = "the teacher" if form["runtime"] == "pytorch" else "the same in PyTorch"
+    return Quality(form["accuracy"], (pair["delta"], pair["low"], pair["high"]), other)
+
+
+def _quality_in(report: Report, who: Role) -> Quality:
+    gap = report.gains.get("teacher") if who == "student" else None
+    accuracy = report.models[who].accuracy
+    return Quality(accuracy, (gap.delta, gap.low, gap.high), "the teacher") if gap else Quality(accuracy)
 
 
 def _latency_line(load: Load, measured: Measured, latency: float | None) -> str:

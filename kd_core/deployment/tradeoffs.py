@@ -15,7 +15,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from kd_core.distillation.metrics import wilson
-from kd_core.distillation.roles import ROLES, STUDENTS
+from kd_core.distillation.roles import FLOOR, ROLES, STUDENTS, Role
 from kd_core.system.formatting import counted
 
 if TYPE_CHECKING:
@@ -26,7 +26,7 @@ COSTS: tuple[Cost, ...] = ("size", "latency", "params", "flops")
 TEST = "test"  # the other sets are named by the runs' reports
 
 _COLUMNS = (
-    *("run", "name", "task", "student", "created", "who", "runtime", "accuracy", "low", "high"),
+    *("run", "name", "task", "student", "model", "created", "who", "runtime", "accuracy", "low", "high"),
     *("texts", "shifted", "size", "latency", "params", "flops", "conditions"),
 )
 
@@ -72,6 +72,7 @@ def candidates(rows: Iterable[RunRow]) -> pd.DataFrame:
                 "name": run.title,
                 "task": run.config["task"]["name"],
                 "student": run.student,
+                "model": _architecture(run, form["who"]),
                 "created": run.created,
                 "size": form["size_mb"],
                 "texts": known.get("texts"),
@@ -84,6 +85,11 @@ def candidates(rows: Iterable[RunRow]) -> pd.DataFrame:
     shared = ["task", "who", "runtime", "accuracy", "params", "size", "conditions"]
     same = frame.assign(shifted=frame["shifted"].map(str)).duplicated([*shared, "shifted"])
     return frame[~(same & frame["who"].map(lambda who: ROLES[who].shared))]
+
+
+def _architecture(run: RunRow, who: Role) -> str:
+    """What kind of model it is: the teacher's or the student's name; "" of TF-IDF, which is no network."""
+    return {"teacher": run.teacher, FLOOR: ""}.get(who, run.student)
 
 
 def _conditions(machine: str, form: Mapping[str, Any]) -> str:

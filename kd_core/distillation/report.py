@@ -21,7 +21,7 @@ from pydantic import (
 from kd_core.config import VERSION, of_today
 from kd_core.distillation.comparison import Verdict
 from kd_core.distillation.metrics import Fidelity, Latency, Scores
-from kd_core.distillation.roles import CORE, LISTED, ROLES, Role
+from kd_core.distillation.roles import CORE, LISTED, ROLES, STUDENTS, Role
 from kd_core.errors import RunError
 
 FILE = "report.json"
@@ -98,6 +98,31 @@ class Report(BaseModel):
     f1_gain: Verdict | None = None
     # Of those of ``roles.STAIRS`` that the run has, each one's verdict against the one before.
     stairs: dict[Role, Verdict] = {}
+    # Distilled student minus each other model, in accuracy; empty in reports before this: see ``gains``.
+    over: dict[Role, Verdict] = {}
+
+    @property
+    def gains(self) -> dict[Role, Verdict]:
+        """Distilled student minus each other model, in accuracy, its control first.
+
+        Of reports before ``over``: those that they have.
+        """
+        in_accuracy = self.config["training"].get("metric", "accuracy") == "accuracy"
+        known: dict[Role, Verdict | None] = {
+            "alone": self.verdict if in_accuracy else None,
+            "labelled_only": self.stairs.get("student") if "labelled_only" in self.models else None,
+            "hard_answers": self.over_hard,
+            "teacher": self.over_teacher,
+            "tfidf": self.over_floor if in_accuracy else None,
+        }
+        known |= self.over
+        listed = sorted(LISTED, key=lambda who: self.models.get(who) is not self.control)
+        return {who: gap for who in listed if who in self.judged and (gap := known.get(who)) is not None}
+
+    @property
+    def as_good(self) -> list[Role]:
+        """Students of this run that had less of the teacher and are not shown to be worse for it."""
+        return [who for who, gap in self.gains.items() if who in STUDENTS and gap.kind != "helped"]
 
     @property
     def teacher(self) -> ModelReport:

@@ -139,6 +139,20 @@ def hard_answers(report: Report) -> str:
     )
 
 
+def as_good(report: Report) -> str:
+    """Which controls the distilled student is not shown to be better than, with their numbers; "" if none.
+
+    A control that the interval puts above it comes with "better".
+    """
+    return " ".join(
+        f"{NAMES[who]} does {'better' if report.gains[who].kind == 'hurt' else 'as well'}, as far as these "
+        f"texts can show: {percent(model.accuracy)}, with a calibration error of {percent(model.ece)} "
+        f"(distilled student: {percent(report.student.accuracy)}, {percent(report.student.ece)})."
+        for who in report.as_good
+        for model in [report.models[who]]
+    )
+
+
 def f1_gain(report: Report) -> str:
     """What distillation did to macro-F1, in a sentence; "" in reports of before."""
     if report.f1_gain is None:

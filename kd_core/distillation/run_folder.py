@@ -116,6 +116,7 @@ def keep(
         over_teacher=findings.over_teacher,
         f1_gain=findings.f1_gain,
         stairs=findings.stairs,
+        over=findings.over,
     )
     with new_folder(place, run.control.fence) as folder:
         (folder / CONFIG).write_text(run.config.to_yaml(), encoding="utf-8")

@@ -57,6 +57,7 @@ class Findings:
     over_controls: dict[Role, Verdict]  # by the run's metric, over each control but the student alone
     f1_gain: Verdict | None  # as in Report
     stairs: dict[Role, Verdict]  # as in Report
+    over: dict[Role, Verdict]  # as in Report
     fidelity: Fidelity
     # Of the test and the validation split: a row per text, with text, label, and the logits of each model.
     predictions: pd.DataFrame
@@ -109,6 +110,7 @@ def validate(run: Run, trained: list[Trained]) -> Findings:
         pair = (np.broadcast_to(right[who], right["student"].shape) for who in (after, before))
         return verdict(*pair)
 
+    gains = {who: over(who) for who in NAMES if who in right and who != "student"}
     stairs = [who for who in STAIRS if who in right]
     metric = run.config.training.metric
     judged_classes = (
@@ -141,11 +143,12 @@ def validate(run: Run, trained: list[Trained]) -> Findings:
         },
         verdict=by_metric(control) if control else None,
         over_floor=by_metric(FLOOR) if floor else None,
-        over_hard=over("hard_answers") if "hard_answers" in right else None,
-        over_teacher=over("teacher"),
+        over_hard=gains.get("hard_answers"),
+        over_teacher=gains["teacher"],
         over_controls={who: by_metric(who) for who in CONTROLS if who in right},
         f1_gain=over_in_f1(control) if control else None,
         stairs={after: over(before, after) for before, after in pairwise(stairs)},
+        over=gains,
         fidelity=fidelity(logits["teacher"]["test"], logits[first.name]["test"], truth["test"]),
         predictions=answers("test"),
         validation=answers("validation"),

@@ -8,6 +8,7 @@ from kd_core.figures.cascade import risk_coverage
 from kd_core.figures.choosing import flattered, folds
 from kd_core.figures.claims import claim_chart
 from kd_core.figures.data import class_balance, lengths, temperature_preview
+from kd_core.figures.gain import gain_picture, span_of
 from kd_core.figures.lab import (
     class_similarity,
     entropy_curve,
@@ -27,11 +28,11 @@ from kd_core.figures.report import (
     per_class,
     reliability,
     shifted,
-    verdicts,
 )
 from kd_core.figures.search import search_dots, search_map
-from kd_core.figures.speed import latency_by_batch, latency_by_load
+from kd_core.figures.speed import latency_by_batch, latency_by_load, servers_by_load
 from kd_core.figures.staircase import staircase
+from kd_core.figures.standing import accuracies, differences, verdicts
 from kd_core.figures.style import COLOURS, DASHES, FONT, INK, RUNS, TEXT_COLOURS
 from kd_core.figures.tokens import answer_bars, word_shades
 from kd_core.figures.tradeoffs import tradeoff_scatter
@@ -47,6 +48,7 @@ __all__ = [
     "TEXT_COLOURS",
     "Measure",
     "SizeMeasure",
+    "accuracies",
     "accuracy_curves",
     "answer_bars",
     "bars",
@@ -54,10 +56,12 @@ __all__ = [
     "class_balance",
     "class_similarity",
     "confusion",
+    "differences",
     "entropy_curve",
     "flattered",
     "folds",
     "four_way",
+    "gain_picture",
     "gradient_bars",
     "gradient_over_temperature",
     "humps",
@@ -76,8 +80,10 @@ __all__ = [
     "risk_coverage",
     "search_dots",
     "search_map",
+    "servers_by_load",
     "shifted",
     "size_grid",
+    "span_of",
     "staircase",
     "temperature_preview",
     "tradeoff_scatter",

@@ -35,11 +35,15 @@ def html_report(
 ) -> str:
     """The page for one run. ``config`` is what was asked for; by default the resolved one of the report."""
     charts = {
-        **{measure: figures.bars(report, measure) for measure in ("accuracy", "size", "latency")},
+        "accuracy": figures.accuracies(report),
+        "size": figures.bars(report, "size"),
+        "latency": figures.bars(report, "latency"),
         "per_class": figures.per_class(report),
         "confusion": figures.confusion(report, "student"),
         "reliability": figures.reliability(report, "student"),
     }
+    if report.gains:
+        charts["differences"] = figures.differences(report)
     if "alone" in report.models:
         charts["reliability_alone"] = figures.reliability(report, "alone")
     if report.measures == "accuracy":  # else the teacher is always right
@@ -68,6 +72,7 @@ def html_report(
         overview=report_tables.overview(report),
         agreement=percent(report.fidelity.agreement),
         conditions=report_tables.latency_conditions(report),
+        as_good=report_tables.as_good(report),
         one_latency=report_tables.ONE_LATENCY,
         about_floor=report_tables.ABOUT_FLOOR if report.over_floor else "",
         command=reproduce.command(asked),

@@ -15,7 +15,6 @@ from kd_core.distillation.metrics import Scores, wilson
 from kd_core.distillation.report import ModelReport, Report
 from kd_core.distillation.roles import NAMES, SHORT_NAMES, Role
 from kd_core.figures.style import (
-    INK,
     LINE,
     MAX_CELLS_WITH_TEXT,
     SYMBOLS,
@@ -27,49 +26,45 @@ from kd_core.figures.style import (
     pick,
     scale_of,
 )
-from kd_core.system.formatting import in_sentence, megabytes, milliseconds, percent, points, signed
+from kd_core.system.formatting import in_sentence, megabytes, milliseconds, percent
 
 Measure = Literal["accuracy", "size", "latency"]
 MOST_CLASSES = 40  # in a chart: the worst; a thousand would be megabytes that nobody can read
 
 
-def bars(report: Report, measure: Measure, *, dark: bool = False) -> go.Figure:
-    """All models of a run by accuracy, size or latency; bars start at zero, accuracy has its interval."""
-    word = report.measures.capitalize()
+def bars(report: Report, measure: Literal["size", "latency"], *, dark: bool = False) -> go.Figure:
+    """What the teacher and a student of a run cost, and TF-IDF; all its students have one architecture."""
     title, unit = {
-        "accuracy": (f"{word} on the test texts", f"{word} (%)"),
         "size": ("Size on disk", "Size (MB)"),
         "latency": ("Latency, one text at a time", "Median time (ms)"),
     }[measure]
-    shown = report.judged if measure == "accuracy" else report.models
-    models = {who: model for who, model in shown.items() if _measured(model, measure) is not None}
-    figure = new_figure(title, unit, "", dark=dark, height=60 + 44 * len(models) + 60)
+    names: dict[Role, str] = {"teacher": "Teacher", "student": "Student", "tfidf": "TF-IDF"}
+    models = {who: report.models[who] for who in names if who in report.models}
+    models = {who: model for who, model in models.items() if _measured(model, measure) is not None}
+    figure = new_figure(title, unit, "", dark=dark, height=100 + 34 * len(models))
     for who, model in models.items():
         value = _measured(model, measure)
         figure.add_bar(
-            y=[SHORT_NAMES[who]],
+            y=[names[who]],
             x=[value],
             orientation="h",
             marker={"color": colour_of(who, dark)},
-            error_x=_interval(model, dark) if measure == "accuracy" else None,
-            hovertemplate=f"{NAMES[who]}: {_details(model, measure)}<extra></extra>",
+            hovertemplate=f"{names[who]}: {_details(model, measure)}<extra></extra>",
             width=0.62,
         )
-        figure.add_annotation(  # beyond the interval, where a bar's own text would lie under it
-            x=100 * model.high if measure == "accuracy" else value,
-            y=SHORT_NAMES[who],
+        figure.add_annotation(
+            x=value,
+            y=names[who],
             text=f"<b>{_number(model, measure)}</b>",
             xanchor="left",
             xshift=6,
             showarrow=False,
             font={"color": pick(TEXT_COLOURS[who], dark), "size": 13},
         )
-    top = 100 if measure == "accuracy" else max(_measured(model, measure) or 0 for model in models.values())
+    top = max(_measured(model, measure) or 0 for model in models.values())
     figure.update_layout(showlegend=False, hovermode="closest", margin={"r": 68})  # for the numbers
     figure.update_yaxes(autorange="reversed", showgrid=False)
-    figure.update_xaxes(
-        range=[0, top * 1.02], tickvals=[0, 25, 50, 75, 100] if measure == "accuracy" else None
-    )
+    figure.update_xaxes(range=[0, top * 1.02])
     return figure
 
 
@@ -242,37 +237,6 @@ def shifted(report: Report, *, dark: bool = False) -> go.Figure:
     return _dots(f"{word} on other texts", f"{word} (%)", ["test texts", *sets], rows, dark)
 
 
-def verdicts(rows: Mapping[str, tuple[float, float, float]], *, dark: bool = False) -> go.Figure:
-    """Distilled minus alone with its 95 % interval, a line for each run: name -> (delta, low, high)."""
-    title, unit, height = "What distillation added", "Points over the student alone", 110 + 38 * len(rows)
-    figure = new_figure(title, unit, "", dark=dark, height=height, names=list(rows))
-    places = list(range(len(rows)))
-    for place, (name, (delta, low, high)) in zip(places, rows.items(), strict=True):
-        unsure = low <= 0 <= high
-        colour = pick(UNSURE, dark) if unsure else colour_of("student", dark)
-        figure.add_scatter(
-            x=[100 * delta],
-            y=[place],
-            mode="markers",
-            marker={"color": colour, "size": 11, "symbol": "circle-open" if unsure else "circle"},
-            error_x={
-                "type": "data",
-                "symmetric": False,
-                "array": [100 * (high - delta)],
-                "arrayminus": [100 * (delta - low)],
-                "color": colour,
-                "thickness": 2,
-                "width": 5,
-            },
-            name=label_of(name),
-            hovertemplate=f"%{{fullData.name}}: {points(delta)}, 95 % interval {signed(100 * low)} to "
-            f"{signed(100 * high)}<extra></extra>",
-        )
-    figure.add_vline(0, line={"color": pick(LINE, dark), "width": 1, "dash": "dash"})
-    figure.update_layout(showlegend=False, hovermode="closest")
-    return figure
-
-
 def _dots(
     title: str, unit: str, names: Sequence[str], rows: Mapping[Role, Sequence[float]], dark: bool
 ) -> go.Figure:
@@ -299,46 +263,17 @@ def _dots(
 
 
 def _measured(model: ModelReport, measure: Measure) -> float | None:
-    match measure:
-        case "accuracy":
-            return 100 * model.accuracy
-        case "size":
-            return model.size_mb
-        case "latency":
-            return model.p50
+    return model.size_mb if measure == "size" else model.p50
 
 
 def _number(model: ModelReport, measure: Measure) -> str:
-    match measure:
-        case "accuracy":
-            return percent(model.accuracy)
-        case "size":
-            return megabytes(model.size_mb)
-        case "latency":
-            return milliseconds(model.p50)
+    return megabytes(model.size_mb) if measure == "size" else milliseconds(model.p50)
 
 
 def _details(model: ModelReport, measure: Measure) -> str:
-    match measure:
-        case "accuracy":
-            interval = f"{percent(model.low)} to {percent(model.high)}"
-            return f"{percent(model.accuracy)}, 95 % interval {interval}"
-        case "size":
-            return f"{megabytes(model.size_mb)}, {model.params or 0:,} parameters"
-        case "latency":
-            return f"p50 {milliseconds(model.p50)}, p95 {milliseconds(model.p95)}"
-
-
-def _interval(model: ModelReport, dark: bool) -> dict[str, Any]:
-    return {
-        "type": "data",
-        "symmetric": False,
-        "array": [100 * (model.high - model.accuracy)],
-        "arrayminus": [100 * (model.accuracy - model.low)],
-        "color": pick(INK, dark),
-        "thickness": 1.4,
-        "width": 5,
-    }
+    if measure == "size":
+        return f"{megabytes(model.size_mb)}, {model.params or 0:,} parameters"
+    return f"p50 {milliseconds(model.p50)}, p95 {milliseconds(model.p95)}"
 
 
 def _bins(seeds: Iterable[Scores]) -> list[tuple[float, float, int, float, float]]:

@@ -12,8 +12,19 @@ from kd_core.deployment.capacity import BUSY, Requirement
 from kd_core.deployment.reports import BenchCell
 from kd_core.deployment.runtimes import RUNTIME_NAMES, Runtime, form_name, split_form
 from kd_core.distillation.roles import SHORT_NAMES, Role
-from kd_core.figures.style import INK, LOG_AXIS, colour_of, level, new_figure, pick
-from kd_core.system.formatting import milliseconds, percent
+from kd_core.figures.direct import Named, names_beside
+from kd_core.figures.style import (
+    INK,
+    LINE,
+    LOG_AXIS,
+    TEXT_COLOURS,
+    colour_of,
+    level,
+    new_figure,
+    pick,
+    upright,
+)
+from kd_core.system.formatting import counted, milliseconds, percent
 
 # Who has a colour everywhere; the runtime has a dash and a mark.
 RUNTIME_DASHES: dict[Runtime, str] = {"pytorch": "solid", "onnx": "dash", "int8": "dot"}
@@ -51,6 +62,50 @@ def latency_by_batch(
     axes = {"xaxis": {"type": "category", "showgrid": False}, "yaxis": LOG_AXIS | {"range": [low, high]}}
     layout = axes | {"hovermode": "closest"}
     return new_figure(title, "Texts in a batch", "Median time (ms)", traces, layout, dark=dark, height=400)
+
+
+def servers_by_load(
+    lines: Sequence[tuple[Role, Runtime, Sequence[int]]],
+    loads: Sequence[float],
+    needs: Sequence[Requirement],
+    load: float,
+    *,
+    dark: bool = False,
+) -> go.Figure:
+    """Servers by millions of texts a day: stairs for each form, with a mark and its number at ``load``."""
+    traces: list[dict[str, Any]] = []
+    names, numbers = [], {}
+    most = max(max(servers) for _, _, servers in lines)
+    for (who, runtime, servers), need in zip(lines, needs, strict=True):
+        colour, ink, name = colour_of(who, dark), pick(TEXT_COLOURS[who], dark), form_name(who, runtime)
+        line = {"color": colour, "dash": RUNTIME_DASHES[runtime], "width": 2, "shape": "vh"}
+        stairs = {"x": list(loads), "y": list(servers), "mode": "lines", "name": name, "line": line}
+        hover = f"{name}: %{{y:,}} servers for %{{x:,.3g}} million texts a day<extra></extra>"
+        mark = {"symbol": RUNTIME_SYMBOLS[runtime], "size": 10, "color": colour}
+        here = {"x": [load], "y": [need.servers], "mode": "markers", "marker": mark, "hoverinfo": "skip"}
+        traces += [{"type": "scatter", "hovertemplate": hover} | stairs, {"type": "scatter"} | here]
+        names.append(Named(loads[-1], servers[-1], name, ink))
+        numbers[need.servers] = {
+            "x": load,
+            "y": need.servers,
+            "text": f"<b>{counted(need.servers, 'server')}</b>",
+            "xanchor": "right",
+            "yanchor": "bottom",
+            "xshift": -6,
+            "showarrow": False,
+            "font": {"color": ink, "size": 13},
+        }
+    across, up, height = (0.0, loads[-1]), (0.0, 1.12 * most), 340
+    layout = {
+        "xaxis": {"range": across},
+        "yaxis": {"range": up},
+        "shapes": [upright(load, pick(LINE, dark), 1)],
+        "annotations": [*numbers.values(), *names_beside(names, across, up, height - 96)],
+        "showlegend": False,
+        "hovermode": "closest",
+    }
+    words = "Servers against load", "Texts a day (millions)", "Servers"
+    return new_figure(*words, traces, layout, dark=dark, height=height)
 
 
 def latency_by_load(

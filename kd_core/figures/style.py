@@ -20,7 +20,7 @@ SYMBOLS = {who: entry.symbol for who, entry in ROLES.items()}
 INK: ThemeColour = ("#1B1F24", "#E6EAEF")  # words
 PAGE: ThemeColour = ("#FFFFFF", "#12161B")  # what a pale cell fades into
 SPLITS: tuple[ThemeColour, ...] = (("#4A5160", "#C6CCD6"), ("#8C94A1", "#8A93A0"), ("#C5CAD2", "#555E6A"))
-LINE: ThemeColour = ("#4A5160", "#C6CCD6")  # what is nobody's: loss terms, counts
+LINE: ThemeColour = ("#4A5160", "#C6CCD6")  # what is nobody's: a total loss, counts
 UNSURE: ThemeColour = ("#9AA1AC", "#7D8592")  # a difference that the interval does not tell from zero
 GRID: ThemeColour = ("rgba(110,118,130,0.18)", "rgba(160,168,180,0.18)")
 # Runs side by side: Okabe and Ito's colours, safe for colour-blind people, each with a dash of its own.
@@ -32,6 +32,8 @@ RUNS: tuple[ThemeColour, ...] = (
     ("#6B5B00", "#F0E442"),
     ("#4A5160", "#C6CCD6"),
 )
+# The terms of a loss are nobody's either.
+TERMS: dict[str, ThemeColour] = {"total": LINE, "soft": RUNS[3], "hard": RUNS[4], "intermediate": RUNS[2]}
 RUN_DASHES = ("solid", "dash", "dot", "dashdot", "longdash", "longdashdot")
 # How much of a model's colour a cell has, light and dark theme: with more, words in INK could not be read.
 PALEST, DEEPEST = 0.06, (0.75, 0.5)

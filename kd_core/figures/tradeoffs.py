@@ -13,10 +13,13 @@ from plotly.colors import hex_to_rgb, label_rgb, sample_colorscale
 from kd_core.deployment.runtimes import RUNTIME_NAMES, Runtime, form_name
 from kd_core.deployment.tradeoffs import Cost, Limits
 from kd_core.distillation.roles import NAMES, ROLES, SHORT_NAMES, Role
+from kd_core.figures.direct import Named, names_beside
 from kd_core.figures.style import (
     INK,
     LINE,
     PAGE,
+    TEXT_COLOURS,
+    UNSURE,
     colour_of,
     label_of,
     new_figure,
@@ -33,6 +36,10 @@ COSTS: dict[Cost, tuple[str, str, float]] = {
 }
 # A mark's shape says whose model it is, its filling in which program it runs.
 FILLINGS: dict[Runtime, str] = {"pytorch": "", "onnx": "-open", "int8": "-open-dot", "sklearn": ""}
+PLAIN = ("pytorch", "sklearn")  # the form that a model is trained in goes without saying
+HEIGHT, AROUND = 500, 96  # pixels: of the figure, and of it around the plot
+MOST_NAMES = 12  # kinds of marks that have their name beside them; more are in a legend
+NEARLY, STEP = 0.012, 0.016  # of the axis: what counts as the same cost, and how far those are moved apart
 MANY = 60  # candidates from which on only the front has its intervals drawn
 PALE = 0.18  # what does not fit
 DEEPEST = 0.6  # share of ink in the shade of the largest of several students
@@ -67,32 +74,85 @@ def tradeoff_scatter(
     ``best`` and ``chosen`` are places in the frame's index, which every mark carries as its ``customdata``.
     """
     title, axis, unit = COSTS[cost]
-    figure = new_figure(f"Accuracy against {title}", axis, f"Accuracy on {texts} (%)", dark=dark, height=500)
+    words = f"Accuracy against {title}", axis, f"Accuracy on {texts} (%)"
+    figure = new_figure(*words, dark=dark, height=HEIGHT)
     shown = frame.assign(x=frame[cost] / unit, y=100 * frame["accuracy"]).dropna(subset=["x"])
     many = len(shown) > MANY
-    _draw_limits(figure, limits or Limits(), cost, log, dark)
+    if not many:
+        shown = shown.assign(x=_side_by_side(shown["x"], log))
+    limits = limits or Limits()
+    across, up = _ends(shown, log), _heights(shown, limits)
+    _draw_limits(figure, limits, cost, log, across, up, dark)
     _draw_front(figure, shown[shown["front"]].sort_values("x"), many, dark)
+    named: list[Named] = []
     for who, student, colour in _kinds(shown, dark):
         for runtime in FILLINGS:
             group = shown[(shown["who"] == who) & (shown["runtime"] == runtime)]
             if student:
                 group = group[group["student"] == student]
+            if not group.empty:
+                label = f"{SHORT_NAMES[who]} {label_of(student)}" if student else SHORT_NAMES[who]
+                words = label if runtime in PLAIN else f"{label}, {RUNTIME_NAMES[runtime]}"
+                mark = group.sort_values(["fits", "y"]).iloc[-1]
+                ink = pick(TEXT_COLOURS[who] if mark["fits"] else UNSURE, dark)
+                named.append(Named(_place(mark["x"], log), mark["y"], words, ink))
             for fits in (False, True):
                 part = group[group["fits"] == fits]
                 if not part.empty:
                     legend = fits or not group["fits"].any()
-                    label = f"{SHORT_NAMES[who]} {label_of(student)}" if student else SHORT_NAMES[who]
                     name = f"{label}, {RUNTIME_NAMES[runtime]}"
                     _draw_marks(figure, part, name, colour, many=many, legend=legend, dark=dark)
     for place, name, size in ((best, "Best that fits", 20), (chosen, "Chosen", 26)):
         if place in shown.index:
             _draw_ring(figure, shown.loc[[place]], name, size, dark)
     figure.update_layout(hovermode="closest", hoverlabel={"align": "left"})
-    if log:
-        _log_axis(figure, shown["x"])
-    else:
-        figure.update_xaxes(rangemode="tozero")
+    if len(shown):
+        if log:
+            _log_axis(figure, shown["x"])
+        figure.update_xaxes(range=across)
+        figure.update_yaxes(range=up)
+    if not many and len(named) <= MOST_NAMES:
+        notes = names_beside(named, across, up, HEIGHT - AROUND)
+        figure.update_layout(annotations=[*figure.layout.annotations, *notes])
+        figure.update_traces(showlegend=False, selector=lambda trace: trace.legendgroup)
     return figure
+
+
+def _place(x: float, log: bool) -> float:
+    """On the axis, as plotly takes the ends of one and notes on it."""
+    return math.log10(x) if log else x
+
+
+def _side_by_side(x: pd.Series[float], log: bool) -> pd.Series[float]:
+    """Marks that cost nearly the same are moved apart, so that each one's interval can be seen."""
+    places = (np.log10(x) if log else x).sort_values(kind="stable")
+    whole = float(places.max() - (places.min() if log else 0)) or 1.0
+    groups = (places.diff() > NEARLY * whole).cumsum()
+    by_group = places.groupby(groups)
+    beside = by_group.cumcount() - (by_group.transform("size") - 1) / 2
+    moved: pd.Series[float] = (places + STEP * whole * beside)[x.index]
+    return 10**moved if log else moved
+
+
+def _ends(shown: pd.DataFrame, log: bool) -> tuple[float, float]:
+    """Of the horizontal axis: of a logarithmic one their exponents."""
+    if shown.empty:
+        return 0.0, 1.0
+    high = _place(float(shown["x"].max()), log)
+    low = _place(float(shown["x"].min()), log) if log else 0.0
+    room = 0.06 * (high - low) or 0.5
+    return (low - room if log else 0.0), high + room
+
+
+def _heights(shown: pd.DataFrame, limits: Limits) -> tuple[float, float]:
+    """Of the vertical axis: all intervals and the least accuracy that is asked for."""
+    if shown.empty:
+        return 0.0, 100.0
+    ends = [100 * shown["low"].min(), 100 * shown["high"].max()]
+    if limits.accuracy is not None:
+        ends.append(100 * limits.accuracy)
+    room = 0.06 * (max(ends) - min(ends)) or 1.0
+    return float(min(ends) - room), float(max(ends) + room)
 
 
 def _kinds(shown: pd.DataFrame, dark: bool) -> list[tuple[Role, str | None, str]]:
@@ -163,7 +223,16 @@ def _draw_front(figure: go.Figure, front: pd.DataFrame, many: bool, dark: bool) 
     )
 
 
-def _draw_limits(figure: go.Figure, limits: Limits, cost: Cost, log: bool, dark: bool) -> None:
+def _draw_limits(
+    figure: go.Figure,
+    limits: Limits,
+    cost: Cost,
+    log: bool,
+    across: tuple[float, float],
+    up: tuple[float, float],
+    dark: bool,
+) -> None:
+    """A line at each limit of these axes, and what is within them shaded."""
     line = {"color": pick(LINE, dark), "width": 1.2}
     most, unit = {"size": (limits.size, "MB"), "latency": (limits.latency, "ms")}.get(cost, (None, ""))
     if most:
@@ -181,6 +250,19 @@ def _draw_limits(figure: go.Figure, limits: Limits, cost: Cost, log: bool, dark:
         least = 100 * limits.accuracy
         figure.add_hline(
             least, line=line, annotation_text=f"at least {least:g} %", annotation_position="bottom right"
+        )
+    if most or limits.accuracy is not None:
+        left, right = (10**end for end in across) if log else across
+        figure.add_shape(
+            type="rect",
+            x0=left,
+            x1=most or right,
+            y0=100 * (limits.accuracy or 0) or up[0],
+            y1=up[1],
+            line={"width": 0},
+            fillcolor=pick(INK, dark),
+            opacity=0.07,
+            layer="below",
         )
 
 

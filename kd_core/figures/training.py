@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sized
+from collections.abc import Iterator, Mapping
 from typing import Any, Literal
 
 import pandas as pd
@@ -11,11 +11,11 @@ import plotly.graph_objects as go
 from kd_core.distillation.roles import NAMES, Role
 from kd_core.figures.style import (
     DASHES,
-    LINE,
     LOG_AXIS,
     RUN_DASHES,
     RUNS,
     SYMBOLS,
+    TERMS,
     colour_of,
     label_of,
     new_figure,
@@ -23,32 +23,32 @@ from kd_core.figures.style import (
 )
 from kd_core.system.formatting import percent
 
+SMOOTH = 20  # a running mean takes in one part of so many
+
 
 def loss_curves(
     curve: pd.DataFrame, *, who: Role = "student", log: bool = False, dark: bool = False
 ) -> go.Figure:
-    """The terms of one model's training loss over its steps; total solid, soft dashed, hard dotted."""
-    mine, traces = curve[curve["who"] == who], []
-    seeds = list(mine.groupby("seed"))
+    """The terms of one model's training loss over its steps, each smooth in a colour of its own.
+
+    Thin and pale behind it: the batches as they were, each seed's.
+    """
+    mine = curve[curve["who"] == who]
+    traces: list[dict[str, Any]] = []
     terms = {"loss": ("total", "solid"), "soft": ("soft", "dash"), "hard": ("hard", "dot")}
     terms["intermediate"] = ("intermediate", "dashdot")
     single = not mine[["soft", "intermediate"]].to_numpy(dtype=float).any()  # then total and hard are one
     for column, (name, dash) in terms.items():
         if (single and column != "loss") or not mine[column].to_numpy(dtype=float).any():
             continue
-        for index, (seed, rows) in enumerate(seeds):
-            trace = {
-                "type": "scatter",
-                "x": rows["step"].to_numpy(),
-                "y": rows[column].to_numpy(),
-                "name": name,
-                "legendgroup": name,
-                "showlegend": index == 0,
-                "line": {"color": pick(LINE, dark), "dash": dash, "width": 2.2 if column == "loss" else 1.6},
-                "opacity": 1 if index == 0 else 0.45,
-                "hovertemplate": f"{name} %{{y:.3f}}, step %{{x:,}}{_seed(seed, seeds)}<extra></extra>",
-            }
-            traces.append(trace)
+        look = {"color": pick(TERMS[name], dark), "dash": dash, "width": 2.4 if column == "loss" else 2}
+        hover = f"{name} %{{y:.3f}}, about step %{{x:,}}{_mean(mine)}<extra></extra>"
+        mean = _mean_of_seeds(mine, column)
+        smooth = mean.rolling(_window(len(mean)), center=True, min_periods=1).mean()
+        if _window(len(mean)) > 1 or mine["seed"].nunique() > 1:  # else the line shows them as they were
+            behind = _each_seed(mine, column, look | {"dash": "solid"})
+            traces += [trace | {"legendgroup": name, "name": name} for trace in behind]
+        traces.append(_line(smooth, name, look) | {"legendgroup": name, "hovertemplate": hover})
     layout = {"yaxis": LOG_AXIS if log else {"rangemode": "tozero"}}
     title = f"Training loss: {NAMES[who].lower()}"
     return new_figure(title, "Step", "Loss (nats)", traces, layout, dark=dark)
@@ -57,35 +57,54 @@ def loss_curves(
 def accuracy_curves(
     evaluations: pd.DataFrame, teacher_accuracy: float | None = None, *, dark: bool = False
 ) -> go.Figure:
-    """Validation accuracy over the steps. A finished teacher is a level line, not a curve."""
-    traces, lowest = [], 100.0
+    """Validation accuracy over the steps: a line for each model, with several seeds their mean.
+
+    A finished teacher is a level line, not a curve.
+    """
+    traces: list[dict[str, Any]] = []
+    lowest = 100.0
     for who in NAMES:
         mine = evaluations[evaluations["who"] == who]
-        if who == "teacher" and (teacher_accuracy is not None or mine["accuracy"].notna().sum() == 0):
+        mine = mine.assign(accuracy=100 * mine["accuracy"])
+        if mine["accuracy"].notna().sum() == 0 or (who == "teacher" and teacher_accuracy is not None):
             continue
-        name, seeds = NAMES[who], list(mine.groupby("seed"))
-        for index, (seed, rows) in enumerate(seeds):
-            lowest = min(lowest, 100 * float(rows["accuracy"].min()))
-            trace = {
-                "type": "scatter",
-                "x": rows["step"].to_numpy(),
-                "y": 100 * rows["accuracy"].to_numpy(),
-                "name": name,
-                "legendgroup": who,
-                "showlegend": index == 0,
-                "mode": "lines+markers",
-                "line": {"color": colour_of(who, dark), "dash": DASHES[who], "width": 2.2},
-                "marker": {"symbol": SYMBOLS[who], "size": 7},
-                "opacity": 1 if index == 0 else 0.45,
-                "hovertemplate": f"{name} %{{y:.1f}} %, step %{{x:,}}{_seed(seed, seeds)}<extra></extra>",
-            }
-            traces.append(trace)
+        lowest = min(lowest, float(mine["accuracy"].min()))
+        look = {"color": colour_of(who, dark), "dash": DASHES[who], "width": 2.2}
+        hover = f"{NAMES[who]} %{{y:.1f}} %, step %{{x:,}}{_mean(mine)}<extra></extra>"
+        if mine["seed"].nunique() > 1:
+            traces += [trace | {"legendgroup": who} for trace in _each_seed(mine, "accuracy", look)]
+        trace = _line(_mean_of_seeds(mine, "accuracy"), NAMES[who], look)
+        marks = {"mode": "lines+markers", "marker": {"symbol": SYMBOLS[who], "size": 7}}
+        traces.append(trace | marks | {"legendgroup": who, "hovertemplate": hover})
     if teacher_accuracy is not None:
         lowest = min(lowest, 100 * teacher_accuracy)
         last = max(1, *evaluations["step"]) if len(evaluations) else 1
         traces.append(teacher_level(teacher_accuracy, last, dark))
     layout = {"yaxis": {"range": [max(0, 10 * (lowest // 10 - 0.3)) if traces else 0, 100]}}
     return new_figure("Validation accuracy", "Step", "Accuracy (%)", traces, layout, dark=dark)
+
+
+def _mean_of_seeds(rows: pd.DataFrame, column: str) -> pd.Series[float]:
+    """By step. Where a seed has not come so far yet, it is the mean of the others."""
+    mean: pd.Series[float] = rows.groupby("step")[column].mean()
+    return mean
+
+
+def _line(values: pd.Series[float], name: str, look: Mapping[str, Any]) -> dict[str, Any]:
+    """``values`` by step."""
+    places = {"x": values.index.to_numpy(), "y": values.to_numpy()}
+    return {"type": "scatter", "mode": "lines", "name": name, "line": look} | places
+
+
+def _each_seed(rows: pd.DataFrame, column: str, look: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
+    pale = {"opacity": 0.3, "showlegend": False, "hoverinfo": "skip"}
+    for _, seed in rows.groupby("seed"):
+        yield _line(seed.set_index("step")[column], "", {**look, "width": 1}) | pale
+
+
+def _window(points: int) -> int:
+    """Of a running mean: 1 where there are too few points to smooth."""
+    return max(1, points // SMOOTH)
 
 
 def teacher_level(accuracy: float, last: int, dark: bool) -> dict[str, Any]:
@@ -121,12 +140,15 @@ def students(
 ) -> Iterator[dict[str, Any]]:
     """A trace for each run."""
     for index, (name, curve) in enumerate(curves.items()):
-        rows = curve[curve["who"] == "student"].groupby("step", as_index=False)[value].mean()
-        shown = 100 * rows[value] if value == "accuracy" else rows[value]
+        shown = _mean_of_seeds(curve[curve["who"] == "student"], value)
+        if value == "accuracy":
+            shown = 100 * shown
+        else:
+            shown = shown.rolling(_window(len(shown)), center=True, min_periods=1).mean()
         form = "%{y:.1f} %" if value == "accuracy" else "%{y:.3f}"
         yield {
             "type": "scatter",
-            "x": rows["step"].to_numpy(),
+            "x": shown.index.to_numpy(),
             "y": shown.to_numpy(),
             "name": label_of(name),
             "mode": "lines+markers" if value == "accuracy" else "lines",
@@ -139,5 +161,6 @@ def students(
         }
 
 
-def _seed(seed: Any, seeds: Sized) -> str:
-    return f", seed {seed}" if len(seeds) > 1 else ""
+def _mean(rows: pd.DataFrame) -> str:
+    seeds = rows["seed"].nunique()
+    return f", mean of {seeds} seeds" if seeds > 1 else ""

@@ -48,7 +48,7 @@ def benched(done: Store) -> Store:
 
 def speed(app: App) -> AppTest:
     page = app(PAGE, run=RUN)
-    page.session_state["report.tab"] = ":material/speed: Speed"
+    page.session_state["report.tab"] = "Speed"
     page.run()
     assert not page.exception
     return page

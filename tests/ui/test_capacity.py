@@ -12,7 +12,7 @@ from kd_core.jobs.store import Store
 from pages.shared.text import escape
 from tests.ui.charts import alts
 from tests.ui.kept_run import kept_run
-from tests.ui.test_bench import EVIL, RUN, App, benched, done, words
+from tests.ui.test_bench import EVIL, NEWER, RUN, App, benched, done, keep, sample, words
 
 __all__ = ["benched", "done"]
 PAGE = "review/capacity/page.py"
@@ -21,7 +21,7 @@ OTHER = "20260131-160000-e5f6"
 
 def servers(page: Any) -> list[str]:
     assert not page.exception
-    return [metric.value for metric in page.metric]
+    return [metric.value for metric in page.metric if metric.label == "Servers"]
 
 
 def test_without_a_run_it_says_what_to_do(app: App, store: Store) -> None:
@@ -45,7 +45,11 @@ def test_from_a_benchmark(app: App, benched: Store) -> None:
     assert "How the times spread was not kept here" in words(page), "the sample is of an older version"
     busy = table["Busy at the peak"].tolist()
     assert busy == ["67 %", "43 %", "19 %"]
-    spoken = alts(page)[0].split("; ")
+    assert alts(page)[0] == (
+        "Servers by texts a day. At 50 million: Teacher, PyTorch: 7 servers; Distilled student, PyTorch: "
+        "2 servers; Distilled student, ONNX int8: 1 server"
+    )
+    spoken = alts(page)[1].split("; ")
     assert [said.rpartition(": ")[2].split(",")[0] for said in spoken] == busy
 
 
@@ -132,3 +136,30 @@ def test_a_cascade_is_planned_like_a_model(app: App, store: Store, home: Path) -
     assert list(table.index)[-1] == "Cascade of the two"
     assert rates[0] < rates[2] < rates[1]  # between teacher and student
     assert "which is 90.0 % of the test texts, and passes the rest on." in words(page)
+
+
+def test_what_is_lost_stands_beside_what_is_saved(app: App, benched: Store) -> None:
+    page = app(PAGE)
+    accuracies = [metric.value for metric in page.metric if metric.label == "Accuracy"]
+    forms = {form["name"]: form for form in sample("bench.json")["forms"]}
+    names = ("teacher-pytorch", "student-pytorch", "student-int8")
+    assert accuracies == [f"{100 * forms[name]['accuracy']:.1f} %" for name in names]
+    assert "kept no comparison; measure again in the report." in words(page), "the sample is of 0.1"
+    report = sample("bench.json")
+    pair = {"lost": 6, "gained": 1, "texts": 524, "delta": -0.0095, "low": -0.0200, "high": -0.0010}
+    report["forms"] = [form | {"paired": pair} for form in report["forms"]]
+    keep(benched, NEWER, report | {"run": RUN})
+    said = words(app(PAGE))
+    assert "−0.9 points against the teacher (95 % interval −2.0 to −0.1)." in said
+    assert "−0.9 points against the same in PyTorch" in said
+    assert "That may be nothing." not in said
+
+
+def test_all_but_two_questions_are_folded(app: App, benched: Store) -> None:
+    page = app(PAGE)
+    folded = {box.label for box in page.expander[0].number_input} | {
+        slider.label for slider in page.expander[0].slider
+    }
+    assert page.expander[0].label == "Peak, servers and prices"
+    asked = {box.label for box in page.number_input} | {slider.label for slider in page.slider}
+    assert asked - folded == {"Texts a day (millions)", "Latency at most (ms, p95)"}

@@ -28,17 +28,6 @@ App = Callable[..., AppTest]
 PAGE = "review/report/page.py"
 RUN, OTHER = "20260131-143000-a1b2", "20260131-150000-c3d4"
 EVIL = "![x](http://127.0.0.1:9/x) <b>$x$ :material/home:"
-TABS = {
-    name: label
-    for label in (
-        ":material/grading: Quality",
-        ":material/compare_arrows: Fidelity",
-        ":material/speed: Speed",
-        ":material/show_chart: Curves",
-        ":material/replay: Reproduce",
-    )
-    for name in [label.split()[-1]]
-}
 
 
 @pytest.fixture
@@ -57,7 +46,7 @@ def done(store: Store, report: dict[str, Any]) -> Store:
 
 def open_tab(app: App, name: str) -> AppTest:
     page = app(PAGE, run=RUN)
-    page.session_state["report.tab"] = TABS[name]
+    page.session_state["report.tab"] = name
     page.run()
     assert not page.exception
     return page
@@ -69,6 +58,7 @@ def words(page: AppTest) -> list[str]:
     return [element.value for kind in kinds for element in kind]
 
 
+TABS = ("Quality", "Fidelity", "Speed", "Curves", "Reproduce")
 ORDER = ("Demo", "Better", "Distillation helped", "Download HTML", "7.2x faster")
 
 
@@ -114,11 +104,14 @@ def test_verdict_and_measures(app: App, done: Store) -> None:
     ):
         assert sentence in said
     spoken = alts(page)
+    assert (
+        spoken[1] == "Distilled student against each other model. Student alone: +3.6 points (+0.6 to +6.7)."
+    )
     assert spoken[0] == (
         "Accuracy: Teacher 87.6 %, Distilled student 87.6 %, Distilled on labelled texts 86.3 %, "
         "Student alone 84.0 %."
     )
-    assert spoken[2].startswith("Latency: Teacher 12.1 ms, Distilled student 1.69 ms")
+    assert spoken[3].startswith("Latency: Teacher 12.1 ms, Distilled student 1.69 ms")
     assert "All students have the same architecture, so their speed was measured once." in said
 
 
@@ -170,7 +163,7 @@ def test_the_floor_stands_among_the_models_and_is_explained(
     assert [last["Latency p50"], last["p95"]] == ["1.50 ms", "1.75 ms"]
     size = "its size is 4 bytes for each weight and each feature's IDF, and the features' letters."
     assert any(text.endswith(size) for text in words(page))
-    assert any(alt.endswith("Student alone 10.7 MB, TF-IDF 0.8 MB.") for alt in alts(page))
+    assert any(alt.endswith("Distilled student 10.7 MB, TF-IDF 0.8 MB.") for alt in alts(page))
     other = next(table.value for table in page.dataframe if "Test texts" in table.value)
     assert other.iloc[-1].tolist()[:3] == ["TF-IDF", pytest.approx(80.9), "−20.9"]
     page.segmented_control(key="report.model").set_value("tfidf").run()
@@ -346,3 +339,24 @@ def test_temperature_scaling_of_a_finished_run(
     assert temperature == pytest.approx(3, rel=0.2)
     assert before > 2 * after
     assert f"Calibration error {found[3]} %. A model as sure as this one" in " ".join(words(page))
+
+
+def test_a_control_that_does_as_well_is_named_beside_the_verdict(
+    app: App, done: Store, report: dict[str, Any]
+) -> None:
+    assert not any("A control does as well" in text for text in words(app(PAGE, run=RUN)))
+    gap = report["verdict"] | {"kind": "no_difference", "delta": 0.012, "low": -0.01, "high": 0.03}
+    done.save_report(RUN, report | {"over": {"alone": report["verdict"], "labelled_only": gap}})
+    page = app(PAGE, run=RUN)
+    assert any("Better" in text for text in words(page))
+    assert sum("A control does as well" in text for text in words(page)) == 2  # badge and picture
+    assert any(
+        "Distilled on labelled texts does as well, as far as these texts can show: 86.3 %, with" in text
+        for text in words(page)
+    )
+
+
+def test_the_open_tab_is_in_the_address(app: App, done: Store) -> None:
+    page = app(PAGE, run=RUN, **{"report.tab": "Reproduce"})
+    assert page.code
+    assert not page.dataframe

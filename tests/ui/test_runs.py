@@ -8,7 +8,9 @@ from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
 from typing import Any
+from urllib.parse import unquote
 
+import pandas as pd
 import pytest
 from streamlit.testing.v1 import AppTest
 
@@ -93,6 +95,9 @@ def test_the_table_newest_first(app: App, runs: Store) -> None:
     assert (demo["status"][0], demo["verdict"][0]) == ("Done", "Better"), "of one seed"
     assert [round(demo[who], 1) for who in ("student", "teacher", "alone", "gain")] == [87.6, 87.6, 84.0, 3.6]
     assert demo["interval"] == "+0.6 to +6.7"
+    assert table["open"].tolist() == ["Open", "Report", "Report"]
+    assert unquote(demo["picture"]).startswith("data:image/svg+xml,<svg ")
+    assert table["picture"][0] is None  # it has no result
     assert (demo["temperature"], demo["alpha"], demo["task"], demo["model"]) == (
         4,
         0.3,
@@ -251,25 +256,53 @@ def test_side_by_side_only_what_differs(app: App, runs: Store) -> None:
         looked_at(runs, run_id, (10, 0.5))
     page = choose(app(PAGE), "Demo", "Warm")
     assert page.subheader[0].value == "Side by side"
-    results, settings = (page.dataframe[index].value for index in (1, 2))
-    assert list(settings.columns) == ["Warm", "Demo"]
-    assert settings.loc["objective.temperature"].tolist() == ["8.0", "4.0"]
-    assert settings.loc["training.seeds"].tolist() == ["0, 1", "0"]
+    settings, results = (page.dataframe[index].value for index in (1, 2))
+    assert list(settings.columns) == ["Demo", "Warm"]  # the baseline first
+    assert settings.loc["objective.temperature"].tolist() == ["4.0", "8.0"]
+    assert settings.loc["training.seeds"].tolist() == ["0", "0, 1"]
     assert len(settings) == 2
     assert results["Demo"]["Accuracy, distilled student"] == "87.6 % ± 2.8"
     assert results["Demo"]["Gain over its control"] == "+3.6 points (+0.6 to +6.7)"
     assert results["Warm"]["Gain over its control"] == "−0.4 points (−3.0 to +2.0)"
     assert alts(page) == [
+        "Demo: +3.6 points; Warm: −0.4 points",
         "Accuracy of the distilled students over the training steps",
-        "Warm: −0.4 points; Demo: +3.6 points",
     ]
+
+
+def recorded(home: Path, run_id: str, right: list[bool], text: str = "text") -> None:
+    """A run's answers to its test texts, of one seed."""
+    folder = home / "runs" / run_id
+    folder.mkdir(parents=True)
+    answers = [[1.0, 0.0] if correct else [0.0, 1.0] for correct in right]
+    texts = [f"{text} {number}" for number in range(len(right))]
+    rows = pd.DataFrame({"text": texts, "label": [0] * len(right), "student-0": answers})
+    rows.to_parquet(folder / "predictions.parquet")
+
+
+def test_the_students_of_two_runs_are_compared_text_by_text(app: App, runs: Store, home: Path) -> None:
+    recorded(home, FIRST, [True] * 60 + [False] * 40)
+    recorded(home, SECOND, [True] * 80 + [False] * 20)
+    page = choose(app(PAGE), "Demo", "Warm")
+    assert alts(page)[1].startswith("Warm: +20.0 points (+12.")
+    key = next(box.key for box in page.selectbox if box.label == "Baseline")
+    page.selectbox(key=key).set_value("Warm").run()
+    assert alts(page)[1].startswith("Demo: −20.0 points (−29.")
+    assert list(page.dataframe[1].value.columns) == ["Warm", "Demo"]
+
+
+def test_students_of_different_test_texts_are_not_compared(app: App, runs: Store, home: Path) -> None:
+    recorded(home, FIRST, [True, False])
+    recorded(home, SECOND, [True, True], text="another")
+    page = choose(app(PAGE), "Demo", "Warm")
+    assert any("have different test texts" in text for text in words(page))
 
 
 def test_runs_of_one_name_can_be_told_apart(app: App, runs: Store) -> None:
     page = choose(app(PAGE), "Demo", "Warm")
     runs.rename(SECOND, "Demo")
     page.run()
-    assert list(page.dataframe[2].value.columns) == ["Demo (c3d4)", "Demo (a1b2)"]
+    assert list(page.dataframe[1].value.columns) == ["Demo (a1b2)", "Demo (c3d4)"]
 
 
 def test_a_run_without_a_name_is_called_by_what_it_does(app: App, runs: Store) -> None:
@@ -281,7 +314,7 @@ def test_a_run_without_a_name_is_called_by_what_it_does(app: App, runs: Store) -
     key = page.dataframe[0].proto.id.rpartition("-")[2]
     page.session_state[key] = {"selection": {"rows": [1, 2], "columns": [], "cells": []}}
     page.run()
-    assert list(page.dataframe[2].value.columns) == [f"{does} (c3d4)", f"{does} (a1b2)"]
+    assert list(page.dataframe[1].value.columns) == [f"{does} (a1b2)", f"{does} (c3d4)"]
     page.button(key="runs.delete").click().run()
     assert [line.startswith(f"{does} · ") for line in page.text[0].value.split("\n")] == [True, True]
     runs.set_status(FIRST, "running")

@@ -101,7 +101,15 @@ def test_without_a_search_it_says_what_to_do(app: App, store: Store) -> None:
     assert "54 trainings:" in words(page)
     assert "16 settings and the student alone, each on 3 folds, and 3 teachers" in words(page)
     assert page.button(key="search.start").label.startswith("Start search · ")
-    assert not charts(page)
+    (spoken,) = alts(page)
+    assert spoken.startswith("The training data in 3 parts: each training leaves one of them out")
+
+
+def test_start_comes_before_the_settings(app: App, store: Store) -> None:
+    """So that it is on the screen without scrolling."""
+    left = app(PAGE).main.columns[0]
+    keys = [each.key for each in (*left.button, *left.selectbox) if each.key]
+    assert keys[0] == "search.start"
 
 
 def test_the_number_of_trainings_follows_the_form(app: App, store: Store) -> None:

@@ -8,7 +8,7 @@ import pytest
 
 from kd_core.config import DistillConfig
 from kd_core.jobs.store import Store
-from pages.shared.text import escape, run_line
+from pages.shared.text import escape, run_line, unbroken
 
 
 @pytest.mark.parametrize(
@@ -54,3 +54,7 @@ def test_a_run_in_a_list_is_known_by_what_it_did_and_when(store: Store, name: st
     store.create_run("20260131-143000-a1b2", DistillConfig().model_dump(mode="json"), name=name)
     run = store.run("20260131-143000-a1b2")
     assert run_line(run) == f"{begins}{run.created.astimezone():%d %b %Y %H:%M}"
+
+
+def test_a_number_and_its_unit_stay_together() -> None:
+    assert unbroken("25 % of 10.7 MB in 3 ms, 4 msgs") == "25\u00a0% of 10.7\u00a0MB in 3\u00a0ms, 4 msgs"

@@ -15,7 +15,6 @@ from kd_core.learn.glossary import terms
 from pages.shared.run_form import plan
 from pages.shared.text import term
 from tests.ui.test_playground import done, report  # noqa: F401 (a finished run whose models are pretended)
-from tests.ui.test_report import TABS
 from tests.ui.test_search import searched
 
 App = Callable[..., AppTest]
@@ -97,7 +96,7 @@ def test_in_the_live_view(app: App, store: Store) -> None:
 
 def test_in_the_report(app: App, done: Store) -> None:  # noqa: F811
     page = app("review/report/page.py")
-    page.session_state["report.tab"] = TABS["Speed"]
+    page.session_state["report.tab"] = "Speed"
     check(page.run(), "Median (p50)", "p95", "**Teacher**", "**Distilled student**")
 
 

@@ -23,6 +23,7 @@ App = Callable[..., AppTest]
 PAGE = "review/tradeoffs/page.py"
 FIRST, SECOND = "20260131-143000-a1b2", "20260131-150000-c3d4"
 BENCH = "20260131-160000-e5f6"
+NO_BREAK = "\u00a0"
 EVIL = "![x](http://127.0.0.1:9/x) <b>$x$"
 
 
@@ -59,7 +60,7 @@ def benched(runs: Store) -> Store:
 def words(page: AppTest) -> str:
     assert not page.exception
     kinds = (page.markdown, page.caption, page.info, page.error)
-    return "\n".join(element.value for kind in kinds for element in kind)
+    return "\n".join(element.value for kind in kinds for element in kind).replace(NO_BREAK, " ")
 
 
 def metrics(page: AppTest) -> list[str]:
@@ -111,6 +112,12 @@ def test_the_best_within_limits_is_named(app: App, benched: Store) -> None:
     assert "**Best that fits:** distilled student, ONNX int8 of Demo" in words(page)
     assert metrics(page) == ["87.0 %", "2.7 MB", "0.60 ms"]
     assert "may be as good" not in words(page)
+
+
+def test_a_teacher_is_not_called_by_its_students_name(app: App, runs: Store) -> None:
+    page = app(PAGE, **{"tradeoffs.models": "teacher"})
+    assert "minilm-l6 · " in words(page)
+    assert page.dataframe[0].value["architecture"].tolist() == ["minilm-l6"]
 
 
 def test_limits_that_nothing_meets_say_what_would_do(app: App, benched: Store) -> None:
@@ -201,6 +208,12 @@ def test_a_name_is_shown_as_it_is(app: App, store: Store, report: dict[str, Any]
 # The cascade
 
 
+def promise(page: AppTest) -> str:
+    said = next(text.value for text in page.markdown if "passes the rest on. The pair" in text.value)
+    assert f"95{NO_BREAK}% confidence" in said, "a number and its sign stay on one line"
+    return said.replace(NO_BREAK, " ")
+
+
 def test_a_cascade_says_what_it_promises_and_how_the_test_texts_took_it(
     runs: Store, report: dict[str, Any], app: App, home: Path
 ) -> None:
@@ -213,11 +226,11 @@ def test_a_cascade_says_what_it_promises_and_how_the_test_texts_took_it(
         student = [[0.1, 0.0] if i % 10 == 0 else teacher[i] for i in range(rows)]
         pd.DataFrame({"teacher": teacher, "student-0": student, "alone-0": student}).to_parquet(folder / file)
     page = app(PAGE)
-    said = next(text.value for text in page.markdown if "passes the rest on. The pair" in text.value)
+    said = promise(page)
     assert "90.0 % of the test texts" in said
     assert "97.0 % of all texts, with 95 % confidence; on 500 test texts this held: 100.0 %" in said
     page = page.slider(key="tradeoffs.agree").set_value(80.0).run()
-    said = next(text.value for text in page.markdown if "passes the rest on. The pair" in text.value)
+    said = promise(page)
     assert "100.0 % of the test texts" in said
     assert "80.0 % of all texts, with 95 % confidence; on 500 test texts this held: 90.0 %" in said
 

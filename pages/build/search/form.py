@@ -32,7 +32,8 @@ TYPED = "Type a number and press Enter to add it."
 
 
 def search_form() -> None:
-    """All of it, with the button that starts the search and opens it."""
+    """All of it, with the button that starts the search and opens it: on top, so that it is in view."""
+    top = st.container()
     left, right = st.columns([2, 1])
     with left:
         task = choose_task()
@@ -71,7 +72,8 @@ def search_form() -> None:
     given = {"task": task, "teacher": teacher, "student": student}
     values["distill"] = {name: section | given.get(name, {}) for name, section in rest.items()}
     values["study"] = study.strip()
-    _start(values)
+    with top:
+        _start(values)
 
 
 def _start(values: dict[str, Any]) -> None:
@@ -87,8 +89,6 @@ def _start(values: dict[str, Any]) -> None:
         problems = (str(error),)
     for problem in problems:
         st.error(escape(problem), icon=":material/error:")
-    if config and expected:
-        st.caption(_how_much(config, expected))
     clicked = st.button(
         f"Start search · {formatting.duration(expected.seconds)}" if expected else "Start search",
         key="search.start",
@@ -97,6 +97,8 @@ def _start(values: dict[str, Any]) -> None:
         width="stretch",
         disabled=not expected,
     )
+    if config and expected:
+        st.caption(_how_much(config, expected))
     if clicked and config and expected:
         try:
             st.query_params["study"] = _submit(config)

@@ -5,6 +5,7 @@ import streamlit as st
 from kd_core.errors import KDError
 from kd_core.jobs.states import PENDING
 from kd_core.jobs.store import RunRow
+from pages.build.search.folds import folds_view
 from pages.build.search.form import search_form
 from pages.build.search.view import search_view, searches, study_line
 from pages.shared.text import escape
@@ -64,7 +65,8 @@ with right:
         search_view(study, jobs[study])
     elif not failure:
         st.info(
-            "No search yet. Keep the settings on the left or change them, then press Start search: "
-            "each cell is a student that is trained and measured on texts it has not seen.",
+            "No search yet. Keep the settings or change them, then press Start search: each cell of the map "
+            "is a student that is trained and measured on texts it has not seen.",
             icon=":material/grid_on:",
         )
+        folds_view(st.session_state["search.folds"])

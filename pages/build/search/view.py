@@ -15,6 +15,7 @@ from kd_core.jobs.store import RunRow
 from kd_core.search import Cell, Score, SearchResult, cells_study, result, study_of
 from kd_core.search.results import flattered
 from kd_core.system import formatting
+from pages.build.search.folds import folds_view
 from pages.shared import addresses
 from pages.shared.charts import chart, is_dark
 from pages.shared.live_job import job_view
@@ -73,6 +74,8 @@ def _results(study: str, status: str) -> None:
     _choices(search)
     _test(search)
     _pictures(search)
+    with st.expander("How the settings are compared", icon=":material/splitscreen:"):
+        folds_view(search.config.folds)
 
 
 def _map(search: SearchResult) -> None:

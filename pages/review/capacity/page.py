@@ -5,7 +5,7 @@ import streamlit as st
 from kd_core.deployment.capacity import required
 from kd_core.errors import KDError
 from pages.review.capacity.cascade import with_cascade
-from pages.review.capacity.view import answer, arithmetic, ask_load, latency, measured, source, table
+from pages.review.capacity.view import answer, arithmetic, ask_load, latency, measured, source, stairs, table
 from pages.shared import addresses
 from pages.shared.choose_run import choose_run
 from pages.shared.text import escape
@@ -21,11 +21,12 @@ try:
         nothing="Start one: its measured times are what this page counts with.",
         icon=":material/dns:",
     )
-    load = ask_load()
-    forms, conditions, benchmarked = measured(run)
+    load, folded = ask_load()
+    forms, conditions, benchmarked = measured(run, folded)
     forms = with_cascade(run, forms)
     needs = [required(load, form) for form in forms]
-    answer(needs)
+    answer(forms, needs)
+    stairs(load, forms, needs)
     table(needs)
     latency(load, forms, needs)
     arithmetic(needs)

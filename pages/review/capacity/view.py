@@ -7,6 +7,7 @@ from collections.abc import Sequence
 
 import pandas as pd
 import streamlit as st
+from streamlit.delta_generator import DeltaGenerator
 
 from kd_core import figures
 from kd_core.deployment.benchmark_notes import conditions
@@ -14,12 +15,15 @@ from kd_core.deployment.capacity import (
     FORMS,
     Load,
     Measured,
+    Quality,
     Requirement,
     from_bench,
     from_run,
     latency_by_load,
+    loads,
     money,
     saving,
+    servers_by_load,
 )
 from kd_core.deployment.reports import BenchReport
 from kd_core.deployment.runtimes import form_name
@@ -42,21 +46,29 @@ LABELS = {
     "price": "Price of a core-hour",
     "currency": "Currency",
 }
-ROWS = (("million_texts", "target_ms", "peak"), ("cores_per_server", "utilisation", "price", "currency"))
+FIRST = ("million_texts", "target_ms")
+FOLDED = (("peak", "utilisation"), ("cores_per_server", "price", "currency"))
 
 
-def ask_load() -> Load:
+def ask_load() -> tuple[Load, DeltaGenerator]:
+    """Two numbers that everybody has, and the rest folded; and the place for more of that kind."""
     values = {}
-    for names in ROWS:
-        for column, name in zip(st.columns(len(names)), names, strict=True):
+
+    def ask(names: Sequence[str], place: DeltaGenerator) -> None:
+        for column, name in zip(place.columns(len(names)), names, strict=True):
             shape = {"format": "%g"} if name == "peak" else {}  # 3, not 3.00
             values[name] = field(
                 Load, name, key=f"capacity.{name}", label=LABELS[name], container=column, **shape
             )
-    return Load.from_dict(values | {"currency": values["currency"] or ""})
+
+    ask(FIRST, st.container())
+    folded = st.expander("Peak, servers and prices", icon=":material/tune:")
+    for names in FOLDED:
+        ask(names, folded)
+    return Load.from_dict(values | {"currency": values["currency"] or ""}), folded
 
 
-def measured(run: RunRow) -> tuple[list[Measured], str, bool]:
+def measured(run: RunRow, folded: DeltaGenerator) -> tuple[list[Measured], str, bool]:
     """What each form needs, how that was measured, and whether by a benchmark."""
     done = next((job for job in jobs_about(run.id, "bench") if job.status == "done"), None)
     if done is None:
@@ -64,7 +76,7 @@ def measured(run: RunRow) -> tuple[list[Measured], str, bool]:
         return from_run(report), latency_conditions(report), False
     measured: BenchReport = store().report_json(done.id)
     batches = sorted({cell["batch"] for cell in measured["cells"]})
-    batch = st.segmented_control(
+    batch = folded.segmented_control(
         "Texts in a batch",
         batches,
         default=batches[0],
@@ -76,16 +88,47 @@ def measured(run: RunRow) -> tuple[list[Measured], str, bool]:
     return from_bench(measured, batch), conditions(measured), True
 
 
-def answer(needs: Sequence[Requirement]) -> None:
-    """Servers and price of each model, and what the smallest saves."""
+def answer(forms: Sequence[Measured], needs: Sequence[Requirement]) -> None:
+    """Servers and price of each model beside how good it is, and what the smallest saves."""
     st.markdown(f"**{escape(saving(needs))}**")
-    for column, need in zip(st.columns(len(needs)), needs, strict=True):
+    for column, form, need in zip(st.columns(len(needs)), forms, needs, strict=True):
         with column.container(border=True, height="stretch"):
             st.markdown(f"**{need.name}**")
-            st.metric("Servers", f"{need.servers:,}")
-            cores = "1 core" if need.cores == 1 else f"{need.cores:,} cores"
-            st.caption(f"{cores} · {escape(_price(need))} a day")
+            with st.container(horizontal=True):
+                st.metric("Servers", f"{need.servers:,}", width="content")
+                st.metric("Price a day", escape(_price(need)), width="content")
+            st.caption(formatting.counted(need.cores, "core"))
             _target(need)
+            if form.quality:
+                st.metric("Accuracy", formatting.percent(form.quality.accuracy))
+                st.caption(_lost(form.quality) if form is not forms[0] else "What the others may lose.")
+
+
+def _lost(quality: Quality) -> str:
+    """What it costs in accuracy, as far as the test texts can show."""
+    if quality.gap is None:
+        return "An older version measured it and kept no comparison; measure again in the report."
+    delta, low, high = quality.gap
+    told = "" if low > 0 or high < 0 else " That may be nothing."
+    span = f"95 % interval {formatting.interval(low, high)}"
+    return f"{formatting.points(delta)} against {quality.other} ({span}).{told}"
+
+
+def stairs(load: Load, forms: Sequence[Measured], needs: Sequence[Requirement]) -> None:
+    """How many servers each form needs, up to twice the load."""
+    drawn = {form_name(*form): form for form in FORMS}  # a cascade has no line
+    known = [
+        ((*drawn[form.name], servers_by_load(load, form)), need)
+        for form, need in zip(forms, needs, strict=True)
+        if form.name in drawn
+    ]
+    lines, shown = zip(*known, strict=True)
+    spoken = "; ".join(f"{need.name}: {formatting.counted(need.servers, 'server')}" for need in shown)
+    chart(
+        figures.servers_by_load(lines, loads(load), shown, load.million_texts, dark=is_dark()),
+        key="capacity.servers",
+        alt=f"Servers by texts a day. At {load.million_texts:g} million: {spoken}",
+    )
 
 
 def _price(need: Requirement) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from typing import Literal
 
 import streamlit as st
 
@@ -12,7 +13,6 @@ from kd_core.config import LAST_SEED, DistillConfig
 from kd_core.distillation import report_tables, roles
 from kd_core.distillation.report import ModelReport, Report
 from kd_core.figures.html_report import html_report
-from kd_core.figures.report import Measure
 from kd_core.jobs.states import PENDING
 from kd_core.jobs.store import RunRow
 from kd_core.system import formatting
@@ -24,7 +24,9 @@ from pages.shared.run_time import time_against_estimate
 from pages.shared.state import runner, store
 from pages.shared.text import escape, term
 
-MEASURES: tuple[Measure, ...] = ("accuracy", "size", "latency")
+COSTS: tuple[Literal["size", "latency"], ...] = ("size", "latency")
+SAME_SHAPE = {*roles.STUDENTS} - {"student"}  # as the distilled student
+AS_GOOD = "A control does as well"
 ENDED = {"failed": "failed", "stopped": "was stopped", "interrupted": "was interrupted"}
 
 
@@ -93,8 +95,11 @@ def title(run: RunRow, seconds: float | None = None) -> None:
 def verdict(run: RunRow, report: Report) -> None:
     title(run, sum(report.seconds.values()))
     with st.container(border=True, key="report.verdict"):
-        if report.verdict:
-            verdict_badge(report.verdict.kind, report.verdict.seeds, help=term("verdict"))
+        with st.container(horizontal=True):
+            if report.verdict:
+                verdict_badge(report.verdict.kind, report.verdict.seeds, help=term("verdict"))
+            if report.as_good and report.verdict and report.verdict.kind == "helped":
+                st.badge(AS_GOOD, color="orange", icon=":material/balance:")
         st.markdown(f"**{escape(report.sentence)}**")
         for note in report.notes:
             st.caption(escape(note))
@@ -103,15 +108,41 @@ def verdict(run: RunRow, report: Report) -> None:
 
 
 def measures(report: Report) -> None:
-    """Accuracy, size and latency of all models, with what compression cost and bought."""
-    kept = report_tables.kept(report)
-    for column, measure in zip(st.columns(3), MEASURES, strict=True):
+    """How good all models are and how far apart, then what compression bought."""
+    kept, dark = report_tables.kept(report), is_dark()
+    left, right = st.columns(2)
+    with left.container(border=True, height="stretch"):
+        st.markdown(f"**{kept['accuracy']}**")
+        chart(figures.accuracies(report, dark=dark), key="report.accuracy", alt=_spoken(report, "accuracy"))
+        st.caption(f"On {report.rows['test']:,} test texts. A line is a 95 % interval.")
+    with right.container(border=True, height="stretch"):
+        _differences(report, dark)
+    for column, measure in zip(st.columns(2), COSTS, strict=True):
         with column.container(border=True, height="stretch"):
             st.markdown(f"**{kept[measure]}**")
-            figure = figures.bars(report, measure, dark=is_dark())
+            figure = figures.bars(report, measure, dark=dark)
             chart(figure, key=f"report.{measure}", alt=_spoken(report, measure))
             if measure == "latency":
                 st.caption(report_tables.ONE_LATENCY)
+
+
+def _differences(report: Report, dark: bool) -> None:
+    """The same texts answered by two models tell more than their two intervals: the main picture."""
+    controls = [who for who in report.gains if who in roles.STUDENTS]
+    if controls:
+        better = "Better than each control" if len(controls) > 1 else "Better than its control"
+        st.markdown(f"**{AS_GOOD if report.as_good else better}**")
+    if report.gains:
+        spoken = (f"{roles.NAMES[who]}: {report_tables.gain(gap)}" for who, gap in report.gains.items())
+        chart(
+            figures.differences(report, dark=dark),
+            key="report.differences",
+            alt=f"Distilled student against each other model. {'; '.join(spoken)}.",
+        )
+        st.caption(
+            "The two models answered the same texts and are compared text by text, so this tells more than "
+            "two intervals side by side. Grey: it may be zero. " + report_tables.as_good(report)
+        )
 
 
 def unfinished(run: RunRow) -> None:
@@ -150,13 +181,15 @@ def _html(run: RunRow, report: Report) -> str:
 
 
 def _spoken(report: Report, measure: str) -> str:
-    """The numbers of the bars, read out."""
+    """The numbers of the marks, read out."""
     value_of: Callable[[ModelReport], str] = {
         "accuracy": lambda model: formatting.percent(model.accuracy),
         "size": lambda model: formatting.megabytes(model.size_mb),
         "latency": lambda model: formatting.milliseconds(model.p50),
     }[measure]
     numbers = (
-        f"{roles.NAMES[who]} {value_of(model)}" for who, model in report.models.items() if value_of(model)
+        f"{roles.NAMES[who]} {value_of(model)}"
+        for who, model in report.models.items()
+        if value_of(model) and (measure == "accuracy" or who not in SAME_SHAPE)
     )
     return f"{measure.capitalize()}: {', '.join(numbers)}."

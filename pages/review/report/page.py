@@ -11,15 +11,16 @@ from pages.review.report.quality import quality
 from pages.review.report.reproduce import reproduce
 from pages.review.report.speed import speed
 from pages.shared import addresses
+from pages.shared.beside import beside
 from pages.shared.state import store
 from pages.shared.text import escape
 
 TABS = {
-    ":material/grading: Quality": quality,
-    ":material/compare_arrows: Fidelity": fidelity,
-    ":material/speed: Speed": speed,
-    ":material/show_chart: Curves": curves,
-    ":material/replay: Reproduce": reproduce,
+    "Quality": quality,
+    "Fidelity": fidelity,
+    "Speed": speed,
+    "Curves": curves,
+    "Reproduce": reproduce,
 }
 
 
@@ -46,12 +47,15 @@ try:
         st.query_params["run"] = run.id  # so that the address is a link to what is shown
         verdict(run, report)  # before the buttons: on a phone they fill half of the screen
         actions(run, report)
-        measures(report)
-        tabs = st.tabs(list(TABS), key="report.tab", on_change="rerun")
+        beside(measures, report)
+        tabs = st.tabs(list(TABS), key="report.tab", on_change="rerun", bind="query-params")
         for tab, show in zip(tabs, TABS.values(), strict=True):
             if tab.open:
                 with tab:
-                    show(run, report)
+                    if show is speed:  # its benchmark watches a job, in a fragment of its own
+                        speed(run, report)
+                    else:
+                        beside(show, run, report)
 except KDError as error:
     st.title("Report", anchor=False)
     st.error(escape(error), icon=":material/error:")

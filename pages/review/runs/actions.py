@@ -35,8 +35,7 @@ def actions(chosen: Sequence[RunRow], listed: int) -> None:
             )
             and one
         ):
-            page = addresses.REPORT if report else addresses.DISTILL
-            st.switch_page(page, query_params={"run": one.id})
+            open_run(one)
         if _button("Name and tags", "edit", one is None) and one:
             edit(one)
         if _button("Duplicate", "content_copy", away or one is None) and one:
@@ -52,6 +51,12 @@ def actions(chosen: Sequence[RunRow], listed: int) -> None:
     for run in chosen:
         if run.status == "unreadable":
             st.warning(escape(run.error), icon=":material/broken_image:")
+
+
+def open_run(run: RunRow) -> None:
+    """Its report, or where it can be watched and resumed."""
+    page = addresses.REPORT if run.status == "done" else addresses.DISTILL
+    st.switch_page(page, query_params={"run": run.id})
 
 
 def undo_bar() -> None:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import zlib
+from collections.abc import Mapping, Sequence
 from typing import Literal
 
 import pandas as pd
@@ -10,6 +11,9 @@ import streamlit as st
 
 from kd_core import config, figures
 from kd_core.distillation import report_tables, roles
+from kd_core.distillation.comparison import Verdict
+from kd_core.distillation.two_runs import student_over
+from kd_core.errors import RunError
 from kd_core.jobs.store import RunRow
 from kd_core.system import formatting
 from pages.shared.charts import chart, is_dark
@@ -21,6 +25,7 @@ CURVES: dict[Literal["accuracy", "loss"], str] = {
     "accuracy": "Validation accuracy",
     "loss": "Training loss",
 }
+PINNED = st.column_config.Column(pinned=True)
 MOST = len(figures.RUNS)  # as many as there are lines that can be told apart
 
 
@@ -29,68 +34,128 @@ def compare(runs: Sequence[RunRow]) -> None:
     if len(runs) > MOST:
         st.caption(f"Of {len(runs):,} chosen runs, the first {MOST} are drawn and compared.")
     shown = dict(zip(_labels(runs[:MOST]), runs[:MOST], strict=True))
+    baseline = st.selectbox(
+        "Baseline",
+        list(shown),
+        index=len(shown) - 1,  # the oldest: what came later was to be better
+        key=f"runs.baseline.{zlib.crc32(' '.join(run.id for run in shown.values()).encode())}",
+        help="The run that the others are compared with. It comes first.",
+        width=420,
+    )
+    shown = {baseline: shown[baseline], **shown}
+    _settings(shown)
     left, right = st.columns(2)
     with left:
-        container = st.container()
-        with st.container(horizontal=True, vertical_alignment="center"):
-            value = st.segmented_control(
-                "Curve",
-                list(CURVES),
-                default="accuracy",
-                required=True,
-                format_func=CURVES.__getitem__,
-                label_visibility="collapsed",
-                key="runs.curve",
-            )
-            log = st.toggle("Log scale", key="runs.log", disabled=value != "loss")
-        curve_of = store().evaluations if value == "accuracy" else store().curve
-        curves = {label: curve_of(run.id) for label, run in shown.items()}
-        unstarted = [label for label, curve in curves.items() if "student" not in set(curve["who"])]
-        with container:
-            if len(unstarted) == len(curves):
-                st.info(
-                    "None of these runs has a curve: their students have not begun to learn. "
-                    "Open one to see why, or choose others.",
-                    icon=":material/show_chart:",
-                )
-            else:
-                chart(
-                    figures.overlay(curves, value, log=log and value == "loss", dark=is_dark()),
-                    key="runs.overlay",
-                    alt=f"{value.capitalize()} of the distilled students over the training steps",
-                )
-                if unstarted:
-                    st.caption(escape(f"Without a curve of its student: {', '.join(unstarted)}."))
-    done = {label: run for label, run in shown.items() if run.verdict}
+        _gains(shown)
     with right:
-        if done:
-            gains = {label: run.gain for label, run in done.items() if run.gain}
-            chart(
-                figures.verdicts(gains, dark=is_dark()),
-                key="runs.verdicts",
-                alt="; ".join(f"{label}: {formatting.points(delta)}" for label, (delta, *_) in gains.items()),
-            )
-            st.caption("Bars are 95 % intervals. Grey: the test texts cannot tell the gain from zero.")
-        else:
-            st.info("None of these runs is done, so there are no results yet.", icon=":material/info:")
+        _over(baseline, shown)
+    _curves(shown)
+    done = {label: run for label, run in shown.items() if run.verdict}
     if done:
         st.markdown("**Results**")
         st.dataframe(
             pd.DataFrame({label: _results(run) for label, run in done.items()}),
             key="runs.results",
+            column_config={baseline: PINNED},
             alt="Results of the chosen runs",
         )
+
+
+def _settings(shown: Mapping[str, RunRow]) -> None:
     st.markdown("**Settings that differ**")
     differing = config.differing([run.config for run in shown.values()])
-    if differing:
-        rows = {setting: [_shown(value) for value in values] for setting, values in differing.items()}
-        st.dataframe(
-            pd.DataFrame.from_dict(rows, orient="index", columns=list(shown)),
-            key="runs.settings",
-            alt="Settings in which the chosen runs differ",
-        )
-    else:
+    if not differing:
         st.caption("None: these runs have the same settings.")
+        return
+    rows = {setting: [_shown(value) for value in values] for setting, values in differing.items()}
+    st.dataframe(
+        pd.DataFrame.from_dict(rows, orient="index", columns=list(shown)),
+        key="runs.settings",
+        column_config={next(iter(shown)): PINNED},
+        alt="Settings in which the chosen runs differ",
+    )
+
+
+def _gains(shown: Mapping[str, RunRow]) -> None:
+    """What distillation added in each run, over its own student alone."""
+    gains = {label: run.gain for label, run in shown.items() if run.gain}
+    if not gains:
+        st.info("None of these runs is done, so there are no results yet.", icon=":material/info:")
+        return
+    chart(
+        figures.verdicts(gains, dark=is_dark()),
+        key="runs.verdicts",
+        alt="; ".join(f"{label}: {formatting.points(delta)}" for label, (delta, *_) in gains.items()),
+    )
+    st.caption("Lines are 95 % intervals. Grey: the test texts cannot tell the gain from zero.")
+
+
+def _over(baseline: str, shown: Mapping[str, RunRow]) -> None:
+    """The other runs' students against the baseline's, on the same test texts."""
+    pinned = shown[baseline]
+    done = {label: run for label, run in shown.items() if run.status == "done" and label != baseline}
+    if pinned.status != "done" or not done:
+        return
+    found: dict[str, Verdict] = {}
+    problems = []
+    for label, run in done.items():
+        try:
+            found[label] = _student_over(run.id, pinned.id)
+        except RunError as error:
+            problems.append(str(error))
+    if found:
+        chart(
+            figures.verdicts(
+                {label: (gap.delta, gap.low, gap.high) for label, gap in found.items()},
+                "Distilled students against the baseline's",
+                "Points of accuracy, text by text",
+                dark=is_dark(),
+            ),
+            key="runs.over",
+            alt="; ".join(f"{label}: {report_tables.gain(gap)}" for label, gap in found.items()),
+        )
+        st.caption(escape(f"Zero is the student of {baseline}. All have answered the same test texts."))
+    for problem in dict.fromkeys(problems):
+        st.caption(escape(problem))
+
+
+@st.cache_data(max_entries=32, show_spinner=False)
+def _student_over(run_id: str, baseline: str) -> Verdict:
+    """The folders of runs that are done do not change. Raises: RunError."""
+    return student_over(run_id, baseline)
+
+
+def _curves(shown: Mapping[str, RunRow]) -> None:
+    container = st.container()
+    with st.container(horizontal=True, vertical_alignment="center"):
+        value = st.segmented_control(
+            "Curve",
+            list(CURVES),
+            default="accuracy",
+            required=True,
+            format_func=CURVES.__getitem__,
+            label_visibility="collapsed",
+            key="runs.curve",
+        )
+        log = st.toggle("Log scale", key="runs.log", disabled=value != "loss")
+    curve_of = store().evaluations if value == "accuracy" else store().curve
+    curves = {label: curve_of(run.id) for label, run in shown.items()}
+    unstarted = [label for label, curve in curves.items() if "student" not in set(curve["who"])]
+    with container:
+        if len(unstarted) == len(curves):
+            st.info(
+                "None of these runs has a curve: their students have not begun to learn. "
+                "Open one to see why, or choose others.",
+                icon=":material/show_chart:",
+            )
+            return
+        chart(
+            figures.overlay(curves, value, log=log and value == "loss", dark=is_dark()),
+            key="runs.overlay",
+            alt=f"{value.capitalize()} of the distilled students over the training steps",
+        )
+        if unstarted:
+            st.caption(escape(f"Without a curve of its student: {', '.join(unstarted)}."))
 
 
 def _labels(runs: Sequence[RunRow]) -> list[str]:

@@ -4,11 +4,11 @@ import streamlit as st
 
 from kd_core.errors import KDError
 from kd_core.jobs.states import LABELS
-from pages.review.runs.actions import actions, undo_bar
+from pages.review.runs.actions import actions, open_run, undo_bar
 from pages.review.runs.compare import compare
 from pages.review.runs.disk_space import disk_space
 from pages.review.runs.index import offer_index
-from pages.review.runs.table import choose
+from pages.review.runs.table import choose, clicked
 from pages.shared import addresses
 from pages.shared.state import store
 from pages.shared.text import escape
@@ -25,7 +25,7 @@ try:
         )
         st.page_link(addresses.DISTILL, label="Set up a distillation", icon=":material/arrow_forward:")
         st.stop()
-    st.markdown("Choose one run to open, name or delete it, or several to compare them.")
+    st.markdown("**Report** opens a run. Tick one to name or delete it, or several to see them side by side.")
     with st.container(horizontal=True, vertical_alignment="bottom"):
         text = st.text_input(
             "Search",
@@ -51,6 +51,8 @@ try:
         matching = runs
     bar = st.container(key="runs.bar")  # above the table, though it depends on what is chosen there
     if matching:
+        if run := clicked(matching):
+            open_run(run)
         chosen = choose(matching)
         with bar:
             actions(chosen, len(matching))

@@ -10,9 +10,11 @@ from typing import Any
 import pandas as pd
 import streamlit as st
 
+from kd_core import figures
 from kd_core.distillation import roles
 from kd_core.figures import COLOURS
 from kd_core.jobs import cleaning, states
+from kd_core.jobs.states import PENDING
 from kd_core.jobs.store import RunRow
 from kd_core.system import formatting, paths
 from pages.shared import badges
@@ -20,6 +22,7 @@ from pages.shared.charts import is_dark
 
 COLUMN = st.column_config
 CHOSEN = "runs.chosen"
+OPENED = "runs.opened"  # the click on a row's button
 VERDICTS = {  # every word that there is for one, and its colour
     roles.verdict_name(kind, seeds): look[0] for seeds in (2, 1) for kind, look in badges.VERDICTS.items()
 }
@@ -38,7 +41,7 @@ def choose(runs: Sequence[RunRow]) -> list[RunRow]:
         on_select="rerun",
         selection_mode="multi-row",
         selection_default={"selection": {"rows": [i for i, run in enumerate(ids) if run in remembered]}},
-        column_config=_columns(),
+        column_config=_columns(_span(runs)),
         placeholder="–",
         height=min(430, 38 + 35 * len(runs)),
         alt="Runs, newest first",
@@ -48,11 +51,25 @@ def choose(runs: Sequence[RunRow]) -> list[RunRow]:
     return chosen
 
 
+def clicked(runs: Sequence[RunRow]) -> RunRow | None:
+    """The run whose button was pressed just now."""
+    click = st.session_state.get(OPENED)
+    return runs[click["row"]] if click and click["row"] < len(runs) else None
+
+
+def _span(runs: Sequence[RunRow]) -> tuple[float, float]:
+    return figures.span_of(run.gain for run in runs if run.gain)
+
+
 def _table(runs: Sequence[RunRow]) -> pd.DataFrame:
     agreeing = any(run.measures == "agreement" for run in runs)
+    span, dark = _span(runs), is_dark()
     return pd.DataFrame(
         {
             "name": [run.title for run in runs],
+            "open": [destination(run) for run in runs],
+            "picture": [run.gain and figures.gain_picture(run.gain, span, dark=dark) for run in runs],
+            "gain": [_percent(run.delta) for run in runs],
             "status": [[states.LABELS[run.status]] for run in runs],
             "verdict": [[roles.verdict_name(run.verdict, run.seeds)] if run.verdict else [] for run in runs],
             **{
@@ -60,7 +77,6 @@ def _table(runs: Sequence[RunRow]) -> pd.DataFrame:
                 for who in ("student", "teacher", "alone")
             },
             **({"measures": [run.measures for run in runs]} if agreeing else {}),
-            "gain": [_percent(run.delta) for run in runs],
             "interval": [formatting.interval(*run.gain[1:]) if run.gain else None for run in runs],
             "curve": [list(run.sparkline) for run in runs],
             "task": [run.task for run in runs],
@@ -77,9 +93,22 @@ def _table(runs: Sequence[RunRow]) -> pd.DataFrame:
     )
 
 
-def _columns() -> dict[str, Any]:
+def _columns(span: tuple[float, float]) -> dict[str, Any]:
     return {
         "name": COLUMN.TextColumn("Name", pinned=True, width=215),
+        "open": COLUMN.ButtonColumn("", type="tertiary", width=75, key=OPENED),
+        "picture": COLUMN.ImageColumn(
+            "Gain, with 95 % interval",
+            width=175,
+            help="What distillation added over the student alone. The line stands at zero; all rows have one "
+            f"scale, {formatting.interval(*span)} points. Grey: the test texts cannot tell it from zero.",
+        ),
+        "gain": COLUMN.NumberColumn(
+            "Gain",
+            format="%+.1f",
+            help="Points that distillation added over the student alone or, where all labels are the "
+            "teacher's, over the student of its hard answers",
+        ),
         "status": COLUMN.MultiselectColumn(
             "Status",
             options=[states.LABELS[status] for status in badges.STATUSES],
@@ -101,12 +130,6 @@ def _columns() -> dict[str, Any]:
         "measures": COLUMN.TextColumn(
             "Percent of", help="Without gold labels: agreement with the teacher, on the test texts"
         ),
-        "gain": COLUMN.NumberColumn(
-            "Gain",
-            format="%+.1f",
-            help="Points that distillation added over the student alone or, where all labels are the "
-            "teacher's, over the student of its hard answers",
-        ),
         "interval": COLUMN.TextColumn("95 % interval", help="Of the gain, in points"),
         "curve": COLUMN.LineChartColumn(
             "Validation accuracy", y_min=0, y_max=1, color=COLOURS["student"][is_dark()], width=130
@@ -122,6 +145,13 @@ def _columns() -> dict[str, Any]:
         "created": COLUMN.DatetimeColumn("Created", format="distance"),
         "tags": COLUMN.ListColumn("Tags"),
     }
+
+
+def destination(run: RunRow) -> str | None:
+    """Where a row leads, as its button says."""
+    if run.status in ("unreadable", "deleted"):
+        return None
+    return "Report" if run.status == "done" else "Watch" if run.status in PENDING else "Open"
 
 
 def _percent(share: float | None) -> float | None:

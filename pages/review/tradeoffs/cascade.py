@@ -21,9 +21,9 @@ from kd_core.jobs.store import RunRow
 from kd_core.system import formatting
 from pages.shared.charts import chart, is_dark
 from pages.shared.state import store
-from pages.shared.text import escape, run_line
+from pages.shared.text import escape, run_line, unbroken
 
-METHODS = {"clopper_pearson": "With 95 % confidence", "conformal": "On average"}
+METHODS = {"clopper_pearson": unbroken("With 95 % confidence"), "conformal": "On average"}
 JUDGES: dict[engine.Judge, str] = {"teacher": "agrees with the teacher", "gold": "is right"}
 FORMS: dict[Runtime, str] = {"pytorch": "PyTorch", "int8": "ONNX int8"}
 
@@ -133,7 +133,7 @@ def _show(
             key="tradeoffs.risk_coverage",
             alt=f"Share of answers that {wrong}, for {', '.join(curves)}",
         )
-        st.markdown(f"**{escape(found.sentence)}**")
+        st.markdown(f"**{unbroken(escape(found.sentence))}**")
     with left:
         st.metric("Answered by the student", formatting.percent(found.answered), border=True)
         if found.latency_ms is not None:

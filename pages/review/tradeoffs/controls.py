@@ -25,7 +25,8 @@ LIMITS = (  # of ``Limits``: the words around the number, its step, and what it 
     ("latency", "at most", "ms", 0.1, "per text"),
     ("accuracy", "at least", "%", 1.0, "right"),
 )
-DECADE = 10  # costs that differ by more are easier to see on a log scale
+RATIOS: tuple[Cost, ...] = ("size", "latency")  # twice as small is what counts, not by how many MB
+DECADE = 10  # other costs that differ by more are easier to see on a log scale
 
 
 @dataclass(frozen=True)
@@ -75,7 +76,7 @@ def choose_view(candidates: pd.DataFrame) -> View:
         costs = frame[cost].dropna()
         log = st.toggle(
             "Log scale",
-            value=bool(costs.max() >= DECADE * costs.min()),
+            value=cost in RATIOS or bool(costs.max() >= DECADE * costs.min()),
             key=f"tradeoffs.log_{cost}",  # each cost has its own range, and so its own default
             bind="query-params",
         )

@@ -8,6 +8,7 @@ from pages.review.tradeoffs import view as parts
 from pages.review.tradeoffs.cascade import cascade
 from pages.review.tradeoffs.controls import choose_limits, choose_view
 from pages.shared import addresses
+from pages.shared.beside import beside
 from pages.shared.state import store
 from pages.shared.text import escape
 
@@ -53,6 +54,6 @@ try:
                 )
     if not view.frame.empty:
         parts.table(view)
-    cascade()
+    beside(cascade)
 except KDError as error:
     st.error(escape(error), icon=":material/error:")

@@ -16,7 +16,7 @@ from kd_core.system import formatting
 from pages.review.tradeoffs.controls import COST_NAMES, View
 from pages.shared import addresses
 from pages.shared.charts import chart, is_dark
-from pages.shared.text import escape
+from pages.shared.text import escape, unbroken
 
 COLUMN = st.column_config
 CHOSEN = "tradeoffs.chosen"  # of the frame's index: a row of the table
@@ -56,7 +56,7 @@ def answer(view: View, limits: Limits) -> None:
     fitting = tradeoffs.ranked(view.frame[view.frame["fits"]])
     if fitting.empty:
         st.markdown("**Nothing is within these limits**")
-        st.markdown(_nearest(tradeoffs.would_do(view.frame, limits)))
+        st.markdown(unbroken(_nearest(tradeoffs.would_do(view.frame, limits))))
         return
     best = fitting.iloc[0]
     _card("Best that fits" if limits else "Most accurate", best, "tradeoffs.best")
@@ -67,7 +67,7 @@ def answer(view: View, limits: Limits) -> None:
         )
     alike = tradeoffs.not_told_apart(best, fitting.iloc[1:])
     if not alike.empty:
-        st.caption(_not_told_apart(best, alike))
+        st.caption(unbroken(_not_told_apart(best, alike)))
 
 
 def chosen_card(view: View) -> None:
@@ -133,9 +133,7 @@ def _card(title: str, model: pd.Series[Any], key: str) -> None:
         facts = [f"{formatting.count(model['params'])} parameters"]
         if model["flops"] > 0:
             facts.append(f"{model['flops'] / 1e6:,.1f} MFLOPs for one text")
-        if model["who"] != "teacher":  # of which that is not the name
-            facts.append(escape(model["student"]))
-        st.caption(" · ".join(facts))
+        st.caption(" · ".join([escape(model["model"])] * bool(model["model"]) + facts))
         st.page_link(
             addresses.REPORT,
             label="Open the report",
@@ -188,7 +186,7 @@ def _shown(rows: pd.DataFrame) -> pd.DataFrame:
             "latency": rows["latency"],
             "params": rows["params"] / 1e6,
             "flops": rows["flops"] / 1e6,
-            "student": rows["student"].mask(rows["who"] == "teacher", ""),
+            "architecture": rows["model"],
             "created": rows["created"],
         }
     )
@@ -209,6 +207,6 @@ def _columns() -> dict[str, Any]:
         "latency": COLUMN.NumberColumn("Latency", format="%.2f ms", help="Median, one text at a time"),
         "params": COLUMN.NumberColumn("Parameters", format="%.1f M"),
         "flops": COLUMN.NumberColumn("MFLOPs", format="%.1f", help="For one text of the measured length"),
-        "student": "Student model",
+        "architecture": "Architecture",
         "created": COLUMN.DatetimeColumn("Created", format="distance"),
     }

@@ -9,13 +9,16 @@ from kd_core.deployment.capacity import (
     BUSY,
     Load,
     Measured,
+    Quality,
     cascaded,
     from_bench,
     from_run,
     latency_by_load,
+    loads,
     money,
     required,
     saving,
+    servers_by_load,
 )
 from kd_core.deployment.queueing import mean
 from kd_core.distillation.report import Report
@@ -99,6 +102,15 @@ def test_latency_by_load_goes_through_the_load():
     assert curve[0.6] == pytest.approx(need.latency_ms, rel=0.02)
     assert list(curve.values()) == sorted(curve.values())
     assert latency_by_load(load, Measured("Student", 32, 100, None, None)) is None
+
+
+def test_servers_by_load_go_through_the_load():
+    form = Measured("Teacher", 1, 1000 / 9, 19.0, 1.0)
+    stairs = dict(zip(loads(LOAD), servers_by_load(LOAD, form), strict=True))
+    assert stairs[LOAD.million_texts] == required(LOAD, form).servers == 2
+    # 6 cores at 8.64 million: 1.44 million a core, and 4 cores a server.
+    assert stairs[2 * LOAD.million_texts] == 3
+    assert max(texts for texts, servers in stairs.items() if servers == 1) == pytest.approx(5.76, rel=0.02)
 
 
 def test_what_was_not_measured_is_not_counted():
@@ -188,7 +200,8 @@ def test_from_a_benchmark():
         for batch in (1, 8)
         for form, rate in forms.items()
     ]
-    report = {"cells": cells, "tokenizer_ms": {"teacher": {"p50": 0.1}, "student": {"p50": 0.2}}}
+    times = {"teacher": {"p50": 0.1}, "student": {"p50": 0.2}}
+    report = {"cells": cells, "tokenizer_ms": times, "forms": []}
     assert from_bench(report, 8) == [
         Measured("Teacher, PyTorch", 8, 800, 10.0, 0.1),
         Measured("Distilled student, PyTorch", 8, 4000, 2.0, 0.2),
@@ -197,6 +210,18 @@ def test_from_a_benchmark():
     new = {"tokenizer": True, "quantiles": [8.0, 9.0, 11.0]}  # as version 0.1 did not measure
     report["cells"] = [cell | new for cell in cells]
     assert from_bench(report, 8)[0] == Measured("Teacher, PyTorch", 8, 800, 10.0, None, (8, 9, 11))
+
+    pair = {"delta": -0.02, "low": -0.03, "high": -0.01}
+    report["forms"] = [
+        {"name": "teacher-pytorch", "runtime": "pytorch", "accuracy": 0.9},
+        {"name": "student-pytorch", "runtime": "pytorch", "accuracy": 0.88, "paired": pair},
+        {"name": "student-int8", "runtime": "int8", "accuracy": 0.86, "paired": pair},
+    ]
+    assert [form.quality for form in from_bench(report, 8)] == [
+        Quality(0.9),
+        Quality(0.88, (-0.02, -0.03, -0.01), "the teacher"),
+        Quality(0.86, (-0.02, -0.03, -0.01), "the same in PyTorch"),
+    ]
 
 
 def test_from_the_run_alone():

@@ -20,6 +20,7 @@ from kd_core.deployment import tradeoffs
 from kd_core.deployment.tradeoffs import Limits
 from kd_core.distillation.metrics import wilson
 from kd_core.distillation.report import Report
+from kd_core.figures.direct import GAP, Named, names_beside
 from kd_core.jobs.store import digest
 from kd_core.jobs.store.schema import RunRow
 from tests import SAMPLES, with_floor
@@ -291,7 +292,14 @@ def test_the_scatter_shows_each_kind_with_its_colour_shape_and_filling() -> None
         "2.7 MB, 2.7 M parameters<br>0.60 ms, here, 1 thread, batch 1, without tokenizer"
     )
     assert list(marks["Best that fits"].y) == [87.0]
-    assert "at most 5 MB" in [note.text for note in figure.layout.annotations]
+    notes = [note.text for note in figure.layout.annotations]
+    assert "at most 5 MB" in notes
+    assert {"Teacher", "Distilled", "Distilled, ONNX int8", "Alone"} <= set(notes)
+    # A name beside a mark takes the place of its entry in the legend.
+    assert [trace.name for trace in figure.data if trace.showlegend is not False] == [
+        "Pareto front",
+        "Best that fits",
+    ]
 
 
 def test_what_has_no_known_cost_is_not_drawn(models: pd.DataFrame) -> None:
@@ -310,10 +318,16 @@ def test_what_has_no_known_cost_is_not_drawn(models: pd.DataFrame) -> None:
     assert figure.layout.xaxis.ticktext == ("1", "2", "5", "10", "20", "50")
     figure = drawn(frame, "latency", log=True, limits=Limits(latency=100, accuracy=0.85))
     assert [shape.x0 for shape in figure.layout.shapes[:1]] == [100]
-    (most, least) = figure.layout.annotations
+    most, least, *_ = figure.layout.annotations
+    (fitting,) = [shape for shape in figure.layout.shapes if shape.type == "rect"]
+    assert (fitting.x1, fitting.y0) == (100, 85)
+    assert fitting.x0 < 1.5
+    assert fitting.y1 > 90
     assert (most.text, most.x) == ("at most 100 ms", 2)  # the place of a note on a log axis is its exponent
     assert (least.text, least.y) == ("at least 85 %", 85)
-    assert [list(trace.x) for trace in drawn(frame, "flops").data[1:]] == [[1.0]] * 3
+    places = [trace.x[0] for trace in drawn(frame, "flops").data[1:]]
+    assert len(set(places)) == 3, "marks of one cost stand side by side"
+    assert places == pytest.approx([1.0] * 3, abs=0.02)
 
 
 def test_several_students_have_shades_of_one_colour_the_larger_the_deeper(models: pd.DataFrame) -> None:
@@ -342,3 +356,22 @@ def test_several_students_have_shades_of_one_colour_the_larger_the_deeper(models
 
     assert channels(tiny) == pytest.approx(student, abs=1)
     assert channels(mini) == pytest.approx(deep, abs=1)
+
+
+def test_the_architecture_of_a_teacher_is_its_own() -> None:
+    frame = tradeoffs.candidates([row(FIRST, with_floor(SAMPLE))])
+    assert dict(zip(frame["who"], frame["model"], strict=True)) == {
+        "teacher": "minilm-l6",
+        "student": "tiny",
+        "labelled_only": "tiny",
+        "alone": "tiny",
+        "tfidf": "",
+    }
+
+
+def test_names_beside_marks_keep_out_of_each_others_way() -> None:
+    marks = [Named(1, 90, "a", "#000000"), Named(1, 89.9, "b", "#000000"), Named(10, 89.9, "c", "#000000")]
+    first, second, right = names_beside(marks, (0, 10), (80, 100), 400)
+    assert (first["text"], first["ay"]) == ("a", 0)
+    assert second["ay"] == pytest.approx(GAP - 2)  # its mark is 2 pixels below the first
+    assert (right["ay"], right["xanchor"], first["xanchor"]) == (0, "right", "left")

@@ -114,9 +114,25 @@ def test_a_report_of_version_0_1_is_written_as_it_was_read() -> None:
         "over_teacher",
         "f1_gain",
         "stairs",
+        "over",
         *ROLES,
     }
     assert not any(new[who] for who in since - {"version"})
+
+
+def test_the_student_against_each_other_model_the_control_first() -> None:
+    """A report of before says what it has; a control that is not below the student is as good."""
+    config = DistillConfig().change({"training.metric": "accuracy"}).model_dump(mode="json")
+    old = report(labelled_only=model_report(accuracy=0.6), config=config)
+    assert list(old.gains) == ["alone"]
+    assert old.gains["alone"] == old.verdict
+    gap = {"kind": "no_difference", "delta": 0.0, "low": -0.1, "high": 0.1, "p_value": 1, "n": 6, "seeds": 1}
+    helped = gap | {"kind": "helped", "delta": 0.2, "low": 0.1, "high": 0.3}
+    new = Report.model_validate(
+        old.to_dict() | {"over": {"teacher": gap, "labelled_only": gap, "alone": helped}}
+    )
+    assert list(new.gains) == ["alone", "teacher", "labelled_only"]
+    assert new.as_good == ["labelled_only"], "a teacher is no control"
 
 
 def test_models_are_in_the_order_of_lists() -> None:

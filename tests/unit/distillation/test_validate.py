@@ -211,7 +211,10 @@ def test_the_floor_is_a_model_among_the_others(run, trained, tiny_task):
     alone = np.mean([found.models["alone"].seeds[seed].accuracy for seed in (3, 4)])
     assert list(found.stairs) == ["alone", "student"], "each against the one before: TF-IDF, alone, student"
     assert found.stairs["alone"].delta == pytest.approx(alone - right.mean())
-    assert found.stairs["student"] == found.verdict
+    assert found.stairs["student"] == found.verdict == found.over["alone"]
+    assert found.over["tfidf"] == found.over_floor
+    assert found.over["teacher"] == found.over_teacher
+    assert "student" not in found.over
     assert (floor.params, floor.embedding_params, floor.size_mb) == (
         baseline.params,
         0,

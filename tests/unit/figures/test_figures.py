@@ -54,7 +54,9 @@ def every_figure(report: dict, curve: pd.DataFrame, evaluations: pd.DataFrame, d
         "cascade": figures.risk_coverage({"Distilled student": ("student", RISK)}, 0.5, dark=dark),
         "accuracy": figures.accuracy_curves(evaluations, 0.9, dark=dark),
         "overlay": figures.overlay({"a": evaluations, EVIL: evaluations}, dark=dark),
-        **{measure: figures.bars(read(report), measure, dark=dark) for measure in get_args(figures.Measure)},
+        **{measure: figures.bars(read(report), measure, dark=dark) for measure in ("size", "latency")},
+        "accuracies": figures.accuracies(read(report), dark=dark),
+        "differences": figures.differences(read(report), dark=dark),
         "confusion": figures.confusion(read(report), "student", dark=dark),
         "reliability": figures.reliability(read(report), "student", dark=dark),
         "per_class": figures.per_class(read(report), dark=dark),
@@ -74,7 +76,7 @@ def test_every_figure_is_labelled_keeps_its_height_and_the_readers_zoom(
         layout = figure.layout
         assert layout.title.text, name
         assert layout.xaxis.title.text, name
-        assert layout.yaxis.title.text or layout.yaxis.ticktext or name in get_args(figures.Measure), name
+        assert layout.yaxis.title.text or layout.yaxis.ticktext or name in ("size", "latency"), name
         assert layout.height >= 150, name
         assert layout.uirevision, name
         assert layout.paper_bgcolor == layout.plot_bgcolor == "rgba(0,0,0,0)", name
@@ -114,14 +116,30 @@ def test_models_differ_in_more_than_their_colour() -> None:
     assert len(looks) == len(get_args(Role)) == len(figures.COLOURS)
 
 
-def test_loss_terms_are_one_colour_with_a_dash_each(curve: pd.DataFrame) -> None:
+def test_loss_terms_have_a_colour_and_a_dash_each_and_are_means_over_the_seeds(curve: pd.DataFrame) -> None:
     figure = figures.loss_curves(curve)
-    shown = {trace.name: trace.line.dash for trace in figure.data}
-    assert shown == {"total": "solid", "soft": "dash", "hard": "dot"}
-    assert len({trace.line.color for trace in figure.data}) == 1
-    assert [trace.showlegend for trace in figure.data if trace.name == "total"] == [True, False]  # two seeds
-    assert list(figure.data[0].y) == [2.0, 1.0]
+    lines = {trace.name: trace for trace in figure.data if trace.showlegend is None}
+    assert {name: line.line.dash for name, line in lines.items()} == {
+        "total": "solid",
+        "soft": "dash",
+        "hard": "dot",
+    }
+    assert len({line.line.color for line in lines.values()}) == 3
+    assert list(lines["total"].y) == pytest.approx([2.1, 1.1])
+    behind = [trace for trace in figure.data if trace.name == "total" and trace.showlegend is False]
+    assert [list(trace.y) for trace in behind] == [[2.0, 1.0], [2.2, 1.2]]  # two seeds
+    assert all(trace.opacity < 0.5 for trace in behind)
     assert figure.layout.yaxis.rangemode == "tozero"
+
+
+def test_a_long_loss_is_smoothed_and_stays_where_it_is() -> None:
+    steps = np.arange(1, 201)
+    noise = np.where(steps % 2, 0.5, -0.5)
+    curve = pd.DataFrame({"who": "student", "seed": 0, "step": steps, "loss": 2 + noise})
+    curve = curve.assign(hard=0.0, soft=0.0, intermediate=0.0)
+    behind, smooth = figures.loss_curves(curve).data
+    assert np.ptp(behind.y) == 1
+    assert np.abs(smooth.y - 2).max() < 0.11
 
 
 def test_a_loss_with_one_term_is_drawn_once(curve: pd.DataFrame) -> None:
@@ -143,9 +161,12 @@ def test_the_log_scale_has_readable_ticks(curve: pd.DataFrame) -> None:
 
 def test_a_finished_teacher_is_a_level_line(evaluations: pd.DataFrame) -> None:
     figure = figures.accuracy_curves(evaluations, 0.9)
-    student, second_seed, alone, teacher = figure.data
-    assert (student.name, list(student.x), list(student.y)) == ("Distilled student", [10, 20], [50, 80])
-    assert second_seed.showlegend is False
+    first_seed, second_seed, student, alone, teacher = figure.data
+    assert first_seed.showlegend is second_seed.showlegend is False
+    assert list(first_seed.y) == [50, 80]
+    assert (student.name, list(student.x)) == ("Distilled student", [10, 20])
+    assert list(student.y) == pytest.approx([60, 70])  # the mean of two seeds
+    assert "mean of 2 seeds" in student.hovertemplate
     assert alone.name == "Student alone"
     assert (teacher.name, list(teacher.x), list(teacher.y)) == ("Teacher, 90.0 %", [0, 20], [90, 90])
     assert teacher.line.dash == "dash"
@@ -174,24 +195,43 @@ def annotations(figure: object) -> list[str]:
     return [annotation.text for annotation in figure.layout.annotations]
 
 
-def test_bars_of_accuracy_have_their_interval(report: dict) -> None:
-    figure = figures.bars(read(report), "accuracy")
+def test_accuracies_are_dots_with_their_interval_on_a_scale_that_shows_differences(report: dict) -> None:
+    figure = figures.accuracies(read(report))
     teacher, student, _labelled_only, alone = figure.data
-    assert [bar.y[0] for bar in figure.data] == ["Teacher", "Distilled", "Labelled only", "Alone"]
+    assert list(figure.layout.yaxis.ticktext) == ["Teacher", "Distilled", "Labelled only", "Alone"]
     assert alone.x[0] == pytest.approx(83.97, abs=0.005)
     assert alone.error_x.array[0] == pytest.approx(100 * (0.86862 - 0.83969), abs=0.005)
     assert annotations(figure) == ["<b>87.6 %</b>", "<b>87.6 %</b>", "<b>86.3 %</b>", "<b>84.0 %</b>"]
-    assert figure.layout.xaxis.range[0] == 0
-    assert "95 % interval 84.5 % to 90.1 %" in teacher.hovertemplate
+    low, high = figure.layout.xaxis.range
+    assert 70 < low < 84 - 3.2 < 90 < high < 100
+    assert "95 % interval 84.5 % to 90.1 %" in teacher.hovertext[0]
     assert student.marker.color == "#D9660B"
 
 
+def test_differences_are_paired_and_coloured_by_who_is_better(report: dict) -> None:
+    gap = report["verdict"] | {"delta": -0.02, "low": -0.03, "high": -0.01, "kind": "hurt"}
+    unsure = report["verdict"] | {"delta": 0.01, "low": -0.01, "high": 0.03, "kind": "no_difference"}
+    figure = figures.differences(read(report | {"over": {"teacher": gap, "labelled_only": unsure}}))
+    names = ["than alone", "than the teacher", "than labelled only"]
+    assert list(figure.layout.yaxis.ticktext) == names  # the control first
+    alone, teacher, labelled_only = figure.data
+    assert [alone.marker.color, teacher.marker.color, labelled_only.marker.color] == [
+        figures.COLOURS["student"][0],
+        figures.COLOURS["teacher"][0],
+        figures.style.UNSURE[0],
+    ]
+    assert labelled_only.marker.symbol == "circle-open"
+    assert annotations(figure)[1] == "<b>−2.0</b> (−3.0 to −1.0)"
+    low, high = figure.layout.xaxis.range
+    assert low < -3 < 0 < 6.7 < high
+
+
 def test_bars_of_size_and_latency(report: dict) -> None:
-    assert annotations(figures.bars(read(report), "size"))[:2] == ["<b>90.9 MB</b>", "<b>10.7 MB</b>"]
+    assert annotations(figures.bars(read(report), "size")) == ["<b>90.9 MB</b>", "<b>10.7 MB</b>"]
     latency = figures.bars(read(report), "latency")
-    assert annotations(latency)[:2] == ["<b>12.1 ms</b>", "<b>1.69 ms</b>"]
+    assert annotations(latency) == ["<b>12.1 ms</b>", "<b>1.69 ms</b>"]
     assert "p95 3.88 ms" in latency.data[1].hovertemplate
-    assert len(figures.bars(read(report | {"labelled_only": None}), "size").data) == 3
+    assert latency.layout.xaxis.range[0] == 0
 
 
 def test_confusion_adds_up_the_seeds(report: dict) -> None:
@@ -254,7 +294,7 @@ def test_differences_that_may_be_zero_are_grey() -> None:
     told, untold = figures.verdicts({"a": (0.04, 0.01, 0.07), "b": (0.01, -0.02, 0.04)}).data
     assert told.marker.color == figures.COLOURS["student"][0]
     assert untold.marker.color == figures.style.UNSURE[0]
-    assert told.hovertemplate.startswith("%{fullData.name}: +4.0 points, 95 % interval +1.0 to +7.0")
+    assert told.hovertext[0] == "+4.0 points, 95 % interval +1.0 to +7.0"
 
 
 def test_temperature_softens_the_answer() -> None:

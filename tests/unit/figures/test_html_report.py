@@ -84,6 +84,7 @@ def test_every_chart_has_its_name(report: dict) -> None:
     names = [attrs["aria-label"] for tag, attrs in Page(page_of(report)).tags if tag == "figure"]
     assert names == [
         "Accuracy on the test texts",
+        "How much better the distilled student is",
         "Size on disk",
         "Latency, one text at a time",
         "F1 of each class",
