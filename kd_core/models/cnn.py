@@ -10,7 +10,7 @@ from torch.nn import functional as F
 from transformers import AutoConfig, AutoModelForSequenceClassification, PretrainedConfig, PreTrainedModel
 from transformers.modeling_outputs import SequenceClassifierOutput
 
-from kd_core.models.size import CNN, CNN_WIDTHS
+from kd_core.models.presets import CNN_WIDTHS
 
 
 class CNNConfig(PretrainedConfig):  # type: ignore[misc]  # transformers is untyped
@@ -20,7 +20,7 @@ class CNNConfig(PretrainedConfig):  # type: ignore[misc]  # transformers is unty
     pieces, and ``intermediate_size`` is the number of filters of all widths together.
     """
 
-    model_type = CNN
+    model_type = "kd_cnn"
 
     vocab_size: int = 30_522
     hidden_size: int = 128

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from kd_core.config import Architecture, StudentConfig
 from kd_core.errors import ModelError
-from kd_core.models.presets import STUDENTS, find_preset
+from kd_core.models.presets import CNN_WIDTHS, STUDENTS, find_preset
 
 if TYPE_CHECKING:
     from transformers import PretrainedConfig
@@ -27,7 +27,6 @@ LAYERS = {
 }
 BILSTM, CNN = "kd_bilstm", "kd_cnn"  # the ``model_type`` of ``models.bilstm`` and ``models.cnn``
 BILSTM_STATE = 150  # of each direction, Tang et al. 2019
-CNN_WIDTHS = (2, 3, 4)  # word pieces that a filter sees
 SPECIAL_IDS = ("pad_token_id", "bos_token_id", "eos_token_id", "cls_token_id", "sep_token_id")
 
 
