@@ -97,7 +97,7 @@ STUDENTS = _by_name(
 )
 
 # By what somebody wants most; a ladder tries the same ones. What each costs here, the plan of a run says.
-OUTCOMES: Mapping[str, str] = {"Smallest": "tiny", "Balanced": "third", "Most accurate": "half"}
+OUTCOMES: Mapping[str, str] = {"Smallest": "cnn", "Balanced": "third", "Most accurate": "half"}
 
 CNN_WIDTHS = (2, 3, 4)  # word pieces that a filter of cnn sees
 # A student's vocabulary is filled up to so many word pieces, about as many as the demo's transfer set brings:

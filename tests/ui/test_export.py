@@ -151,17 +151,17 @@ def test_what_will_be_in_it_and_how_to_load_it_before_it_is_made(app: App, done:
     student.mkdir(parents=True)
     (student / "model.safetensors").write_bytes(b"w" * 400_000)
     (student / "tokenizer.json").write_bytes(b"t" * 1_000)
-    (home / "runs" / RUN / "report.json").write_bytes(b"r" * 300)
+    (home / "runs" / RUN / "report.json").write_bytes(b"r" * 3_000)
     page = app(PAGE, run=RUN)
     sizes = page.dataframe[0].value.set_index("file")["size"]
-    assert sizes.dropna().to_dict() == {
-        "model/": 401_000,
-        "onnx/model_int8.onnx": 100_000,
-        "onnx/model.onnx": 400_000,
-        "onnx/": 1_000,
-        "report.json": 300,
+    assert sizes[sizes != "a few kB"].to_dict() == {
+        "model/": "0.4 MB",
+        "onnx/model_int8.onnx": "0.1 MB",
+        "onnx/model.onnx": "0.4 MB",
+        "onnx/": "1 kB",
+        "report.json": "3 kB",
     }
-    assert sizes[["README.md", "reproduce.py"]].isna().all()
+    assert set(sizes[["README.md", "reproduce.py"]]) == {"a few kB"}
     assert len(page.code) == 2
     page.toggle(key="export.onnx").set_value(False).run()
     assert "onnx/" not in set(page.dataframe[0].value["file"])

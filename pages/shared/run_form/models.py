@@ -6,7 +6,7 @@ from typing import Any
 
 import streamlit as st
 
-from kd_core.config import Architecture, StudentConfig, TeacherConfig
+from kd_core.config import Architecture, DistillConfig, StudentConfig, TeacherConfig
 from kd_core.data import uploads
 from kd_core.data.bundled import TASKS
 from kd_core.models.presets import OUTCOMES, STUDENTS, TEACHERS
@@ -97,9 +97,11 @@ def _name(
     setting: str, label: str, options: list[str], help: str, *, names: dict[str, str] | None = None
 ) -> str:
     names = names or {}
+    section, field_name = setting.split(".")
+    default = getattr(getattr(DistillConfig(), section), field_name)
     chosen = st.selectbox(
         label,
-        options,
+        [default, *(option for option in options if option != default)],
         format_func=lambda option: names.get(option, option),
         key=key(setting),
         help=help,
@@ -108,7 +110,7 @@ def _name(
         on_change=typed,
         args=(key(setting),),
     )
-    return (chosen or options[0]).strip()
+    return (chosen or str(default)).strip()
 
 
 def _sizes(section: type[Architecture], name: str) -> dict[str, Any]:

@@ -93,7 +93,8 @@ def what_is_in_it(
     except RunError as error:
         st.error(escape(error), icon=":material/error:")
         return
-    _listed(expected, exact=False)
+    about = [formatting.megabytes(float(size) / 1e6) for size in expected["size"].fillna(0)]
+    _listed(expected.assign(size=[size if size != "0.0 MB" else "a few kB" for size in about]), exact=False)
     packed = formatting.megabytes(float(expected["size"].sum()) / 1e6)
     st.caption(f"About {packed} before it is packed; the exact sizes stand here once it is made.")
 
@@ -152,9 +153,9 @@ def _listed(files: pd.DataFrame, *, exact: bool) -> None:
         key="export.contents",
         column_config={
             "file": "File",
-            "size": st.column_config.NumberColumn(
-                "Size" if exact else "About", format="bytes", width="small"
-            ),
+            "size": st.column_config.NumberColumn("Size", format="bytes", width="small")
+            if exact
+            else st.column_config.TextColumn("About", width="small", alignment="right"),
             "what": "What it is",
         },
         alt="What is in the zip" if exact else "What will be in the zip",
