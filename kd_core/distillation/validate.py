@@ -110,7 +110,7 @@ def validate(run: Run, trained: list[Trained]) -> Findings:
         pair = (np.broadcast_to(right[who], right["student"].shape) for who in (after, before))
         return verdict(*pair)
 
-    gains = {who: over(who) for who in NAMES if who in right and who != "student"}
+    gains: dict[Role, Verdict] = {who: over(who) for who in NAMES if who in right and who != "student"}
     stairs = [who for who in STAIRS if who in right]
     metric = run.config.training.metric
     judged_classes = (

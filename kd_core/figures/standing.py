@@ -40,13 +40,19 @@ class _Dot(NamedTuple):
     symbol: str = "circle"
 
 
+def _hundredfold(gain: Gain) -> Gain:
+    """Percent, or points."""
+    delta, low, high = gain
+    return 100 * delta, 100 * low, 100 * high
+
+
 def accuracies(report: Report, *, dark: bool = False) -> go.Figure:
     """A dot for each model of a run, on a scale that begins where they begin and not at zero."""
     word = report.measures.capitalize()
     dots = [
         _Dot(
             SHORT_NAMES[who],
-            *(100 * share for share in (model.accuracy, model.low, model.high)),
+            *_hundredfold((model.accuracy, model.low, model.high)),
             f"<b>{percent(model.accuracy)}</b>",
             f"{NAMES[who]}: {percent(model.accuracy)}, 95 % interval {percent(model.low)} to "
             f"{percent(model.high)}",
@@ -96,7 +102,7 @@ def _difference(name: str, gain: Gain, other: Role, dark: bool) -> _Dot:
     better: Role = "student" if delta > 0 else other
     return _Dot(
         name,
-        *(100 * share for share in gain),
+        *_hundredfold(gain),
         f"<b>{signed(100 * delta)}</b> ({interval(low, high)})",
         f"{points(delta)}, 95 % interval {interval(low, high)}",
         pick(UNSURE, dark) if unsure else colour_of(better, dark),

@@ -92,10 +92,10 @@ def tradeoff_scatter(
                 group = group[group["student"] == student]
             if not group.empty:
                 label = f"{SHORT_NAMES[who]} {label_of(student)}" if student else SHORT_NAMES[who]
-                words = label if runtime in PLAIN else f"{label}, {RUNTIME_NAMES[runtime]}"
+                beside = label if runtime in PLAIN else f"{label}, {RUNTIME_NAMES[runtime]}"
                 mark = group.sort_values(["fits", "y"]).iloc[-1]
                 ink = pick(TEXT_COLOURS[who] if mark["fits"] else UNSURE, dark)
-                named.append(Named(_place(mark["x"], log), mark["y"], words, ink))
+                named.append(Named(_place(mark["x"], log), mark["y"], beside, ink))
             for fits in (False, True):
                 part = group[group["fits"] == fits]
                 if not part.empty:
@@ -125,7 +125,7 @@ def _place(x: float, log: bool) -> float:
 
 def _side_by_side(x: pd.Series[float], log: bool) -> pd.Series[float]:
     """Marks that cost nearly the same are moved apart, so that each one's interval can be seen."""
-    places = (np.log10(x) if log else x).sort_values(kind="stable")
+    places = (x.map(math.log10) if log else x).sort_values(kind="stable")
     whole = float(places.max() - (places.min() if log else 0)) or 1.0
     groups = (places.diff() > NEARLY * whole).cumsum()
     by_group = places.groupby(groups)
