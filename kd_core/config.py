@@ -56,6 +56,7 @@ LEGACY: dict[str, Any] = {
     "task.gold": "any",
     "task.normalise": False,
     "task.smoothing": 0.1,
+    "task.augment": 0,
     "objective.class_weights": "none",
     "training.metric": "accuracy",
     "student.fill_vocabulary": 0,

@@ -49,7 +49,7 @@ def summarise(task: Task) -> Summary:
     examples = train.groupby("label").head(EXAMPLES)
     spaced = np.linspace(0, len(task.transfer) - 1, TRANSFER, dtype=np.int64)
     places = np.unique(spaced) if len(task.transfer) else np.array([], dtype=np.int64)
-    transfer = pd.DataFrame({"text": task.transfer.select(places)["text"][:]}, index=places)
+    transfer = pd.DataFrame({"text": [task.transfer["text"][int(place)] for place in places]}, index=places)
     if task.answers:
         examples = with_answers(examples, task.answers.of(examples["text"]), task.labels)
         transfer = with_answers(transfer, task.answers.of(transfer["text"]), task.labels)

@@ -12,7 +12,6 @@ from datasets import Dataset, concatenate_datasets
 from kd_core.config import DistillConfig
 from kd_core.data.task import Task, content_hash
 from kd_core.distillation import run_folder
-from kd_core.distillation.balance import check_classes
 from kd_core.distillation.roles import ROLES, StudentVariant, student_variants
 from kd_core.distillation.run import History, Run, Trained, cached_or_trained
 from kd_core.distillation.training.batches import Recipe
@@ -20,6 +19,7 @@ from kd_core.distillation.training.fit import fit
 from kd_core.distillation.training.replay import FILE as REPLAY
 from kd_core.distillation.training.replay import TEXTS, Replay, ReplayRecorder
 from kd_core.distillation.validate import logits_of
+from kd_core.errors import ConfigError
 from kd_core.models.inference import encode
 from kd_core.models.loading import load_teacher, model_hash
 from kd_core.models.students import build_student
@@ -64,7 +64,10 @@ def seen(variant: StudentVariant, task: Task, knowledge: Dataset) -> tuple[Task,
     knowledge = knowledge.select(range(len(task.train) + len(task.transfer)))
     if not variant.unseen:
         return task, knowledge
-    check_classes("the class left out", [variant.unseen], task.labels)
+    if variant.unseen not in task.labels:
+        raise ConfigError(
+            f"No class {variant.unseen!r} can be left out; those of this task are {', '.join(task.labels)}"
+        )
     place = task.labels.index(variant.unseen)
     train, validation = (np.asarray(split["label"]) != place for split in (task.train, task.validation))
     chosen = np.asarray(knowledge["logits"][:], dtype=np.float32).argmax(axis=1)

@@ -125,7 +125,7 @@ def _size(_: dict[str, str]) -> Figures:
 
 def _choosing(settings: dict[str, str]) -> Figures:
     seen, unseen = best_of(recorded_lab("size"))
-    return [flattered(seen.tolist(), unseen.tolist(), len(seen)), folds(int(settings.get("folds", 3)))]
+    return [flattered(seen.tolist(), unseen.tolist(), len(seen)), folds(int(float(settings.get("folds", 3))))]
 
 
 def _replay(_: dict[str, str]) -> Figures:
