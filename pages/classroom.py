@@ -5,11 +5,11 @@ from __future__ import annotations
 import streamlit as st
 
 from pages.navigation import entry, learn_pages
-from pages.room.browsers import is_presenter
-from pages.room.vote_view import vote_bar
 from pages.shared import addresses
 from pages.shared.charts import charts_ahead
 from pages.shared.presenting import present
+from pages.shared.room.browsers import is_presenter
+from pages.shared.room.vote_view import vote_bar
 from pages.shared.style import ICON, LOGO, STYLE
 
 st.set_page_config(page_icon=ICON, layout="wide")

@@ -8,11 +8,10 @@ from urllib.parse import unquote
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from pages.shared.visitors import is_admitted
+from pages.shared.visitors import FRAMES, is_admitted
 
 UPLOADS = "/_stcore/upload_file/"
 MOST_UPLOADS, SECONDS = 30, 60.0  # of one session
-FRAMES = (b"content-security-policy", b"frame-ancestors 'self'")
 
 
 class Door:

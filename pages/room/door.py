@@ -10,8 +10,8 @@ from urllib.parse import unquote
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from pages.door import FRAMES
-from pages.room import browsers
+from pages.shared.room import browsers
+from pages.shared.visitors import FRAMES
 
 Headers = list[tuple[bytes, bytes]]
 CORE = "/_stcore/"  # Streamlit's own; the rest of it (uploads, agents, metrics) stays closed

@@ -8,6 +8,8 @@ import streamlit as st
 from streamlit.runtime.scriptrunner import get_script_run_ctx
 
 CLASSROOM = "classroom"  # the main script of such a server
+# A header of every answer: nobody shows these pages inside their own.
+FRAMES = (b"content-security-policy", b"frame-ancestors 'self'")
 _ADMITTED: set[str] = set()
 
 

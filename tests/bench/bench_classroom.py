@@ -30,7 +30,7 @@ from streamlit.proto.BackMsg_pb2 import BackMsg
 from streamlit.proto.ForwardMsg_pb2 import ForwardMsg
 from websockets.asyncio.client import ClientConnection, connect
 
-from pages.room.vote_view import POLL
+from pages.shared.room.vote_view import POLL
 from tests.bench.bench_labs import NOTE, WATCH
 from tests.bench.browser import browse
 from tests.e2e.dashboard import Classroom, settle

@@ -13,7 +13,7 @@ from playwright.sync_api import Page, expect
 
 from kd_core.cli import main
 from kd_core.learn.lessons import lessons
-from pages.room.questions import lesson_question
+from pages.shared.room.questions import lesson_question
 from tests.e2e.dashboard import Classroom, settle
 
 Browser = Callable[..., Page]

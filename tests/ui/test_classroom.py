@@ -13,11 +13,11 @@ from kd_core.jobs.runner import Runner
 from kd_core.jobs.store import Store
 from kd_core.learn.lessons import lessons
 from pages.learn.labs.catalogue import LABS
-from pages.room import browsers
-from pages.room.questions import lesson_question
-from pages.room.votes import VOTES
 from pages.shared import addresses
 from pages.shared.charts import AHEAD
+from pages.shared.room import browsers
+from pages.shared.room.questions import lesson_question
+from pages.shared.room.votes import VOTES
 from tests import ROOT
 from tests.ui.test_lab_pages import EVIL, said
 

@@ -76,9 +76,12 @@ def test_a_link_that_hides_what_is_not_there_says_so(app: App, path: str) -> Non
     assert words.count("The link hides temperatur, which is not here. This lab has ") == 1
 
 
-@pytest.mark.parametrize("lab", [lab.name for lab in LABS if lab.name != "size"])
+@pytest.mark.parametrize("lab", [lab.name for lab in LABS if lab.name not in ("size", "claims")])
 def test_a_guess_comes_before_the_lab(app: App, lab: str) -> None:
-    """The question alone, and at most a picture of what is given; after any answer, the lab."""
+    """The question alone, and at most a picture of what is given; after any answer, the lab.
+
+    Each claim of a paper has a question of its own: see ``test_lab_claims.py``.
+    """
     page = app(f"learn/labs/scripts/{lab}.py")
     assert "**First a guess.**" in said(page)
     assert not [

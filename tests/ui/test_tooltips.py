@@ -73,7 +73,7 @@ def test_in_the_labs(app: App) -> None:
     losses = ("Soft loss", "Temperature", "Alpha: weight of the hard loss", "Times T²")
     check(app("learn/labs/scripts/loss.py", hide="question"), *losses)
     check(app("learn/labs/scripts/divergence.py", hide="question"), "Temperature")
-    check(app("learn/race/page.py"), "Temperature", "Alpha")
+    check(app("learn/race/page.py", **{"race.kind": "Live"}), "Temperature", "Alpha")
 
 
 def test_in_the_form(app: App, store: Store) -> None:

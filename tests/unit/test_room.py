@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 
-from pages.room import browsers, votes
 from pages.room.door import RoomDoor
-from pages.room.votes import Question, Votes
+from pages.shared.room import browsers, votes
+from pages.shared.room.votes import Question, Votes
 
 BASE = "/kadomirute"
 QUESTION = Question("Up?", ("yes", "no"), ("yes",))

@@ -310,7 +310,9 @@ def test_a_classroom_has_no_runner_and_no_store():
     """Neither its main script nor its door asks for one; what labs would ask for is refused."""
     for name in ("classroom.py", "pages/classroom.py", "pages/navigation.py"):
         assert not re.search(r"runner|store", (ROOT / name).read_text("utf-8").split('"""', 2)[2]), name
-    for path in (ROOT / "pages" / "room").rglob("*.py"):
+    rooms = [*(ROOT / "pages" / "room").rglob("*.py"), *(ROOT / "pages" / "shared" / "room").rglob("*.py")]
+    assert {"door.py", "votes.py"} <= {path.name for path in rooms}
+    for path in rooms:
         assert "pages.shared.state" not in path.read_text("utf-8"), path
 
 

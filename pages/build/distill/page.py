@@ -10,7 +10,7 @@ from kd_core.jobs.store import RunRow
 from kd_core.system import formatting
 from pages.build.distill.ladder import choose_ladder, chosen_ladder, ladder_view
 from pages.build.distill.live_view import live_view
-from pages.build.distill.plan_view import show_plan, sizes
+from pages.build.distill.plan_view import show_getting_ready, show_plan, sizes
 from pages.shared.run_form.consent import consent
 from pages.shared.run_form.models import choose_outcome, choose_student, choose_task, choose_teacher
 from pages.shared.run_form.objective import choose_objective, choose_rest
@@ -31,12 +31,6 @@ def chosen_run() -> RunRow | None:
     if run_id := st.query_params.get("run"):
         return store().run(run_id)
     return next(iter(store().runs(kind="distil", status=ACTIVE, limit=1)), None)
-
-
-def wait_until_prepared() -> None:
-    """Draws the page anew once what needs torch can be said; until then it shows skeletons."""
-    if prepared():
-        st.rerun()
 
 
 st.title("Distill", anchor=False)
@@ -144,8 +138,4 @@ with right:
         st.subheader("Your next run" if run else "What will happen", anchor=False)
         show_plan(plan, expected)
     elif getting_ready:
-        st.subheader("What will happen", anchor=False)
-        st.caption("Getting ready: sizes and times follow in some seconds. You can start already.")
-        st.skeleton(height=150)
-        st.skeleton(height=250)
-        st.fragment(wait_until_prepared, run_every=0.5)()
+        show_getting_ready()

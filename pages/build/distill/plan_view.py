@@ -6,6 +6,7 @@ import streamlit as st
 
 from kd_core.distillation.events import STAGES
 from kd_core.figures.towers import sizes_sentence, towers
+from kd_core.job_kinds import prepared
 from kd_core.jobs.advice import examine
 from kd_core.jobs.estimate import Estimate
 from kd_core.jobs.plan import Plan
@@ -20,6 +21,20 @@ from pages.shared.text import escape
 def sizes(model: ModelSize) -> str:
     share = f"{100 * model.embedding_share:.0f} % embeddings"
     return f"{formatting.count(model.params)} parameters · {formatting.megabytes(model.megabytes)} · {share}"
+
+
+def show_getting_ready() -> None:
+    """What stands where the plan will, and draws the page anew once what needs torch can be said."""
+    st.subheader("What will happen", anchor=False)
+    st.caption("Getting ready: sizes and times follow in some seconds. You can start already.")
+    st.skeleton(height=150)
+    st.skeleton(height=250)
+    st.fragment(_wait_until_prepared, run_every=0.5)()
+
+
+def _wait_until_prepared() -> None:
+    if prepared():
+        st.rerun()
 
 
 def show_plan(plan: Plan, expected: Estimate) -> None:

@@ -47,13 +47,21 @@ MOST_CLASSES = 8  # that are left out in turn; each costs four students a seed
 
 
 def claims_lab() -> None:
+    names = [name for name in claims() if is_recorded(name) or not in_classroom()]
+    if not names:
+        st.info(
+            "The students of these claims do not come with KD Studio, and a classroom measures nothing. "
+            "On your own machine this lab does.",
+            icon=":material/hourglass_top:",
+        )
+        return
     controls = Controls(PAGE, *CONTROLS)
     result = controls.open()
     name: ClaimName = controls.add(
         "claim",
         "radio",
         "Claim",
-        [name for name in claims() if is_recorded(name) or not in_classroom()],
+        names,
         format_func=lambda name: claims()[name].paper,
         horizontal=True,
     )

@@ -22,10 +22,10 @@ from kd_core.learn.race import (
 from kd_core.learn.recorded import recorded_race as recorded
 from kd_core.system import formatting
 from pages.learn.race.podium import last_look, leader, place, podium, winners
-from pages.room.vote_view import ask_the_room
-from pages.room.votes import Question
 from pages.shared.charts import chart, is_dark
 from pages.shared.presenting import presenter_switch, presenting, reset_button
+from pages.shared.room.vote_view import ask_the_room
+from pages.shared.room.votes import Question
 from pages.shared.text import escape
 from pages.shared.visitors import in_classroom
 

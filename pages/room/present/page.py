@@ -4,10 +4,10 @@ import streamlit as st
 
 from kd_core.errors import KDError
 from kd_core.learn.lessons import lessons
-from pages.room.browsers import is_presenter
 from pages.room.present.view import own_question, way_in
-from pages.room.questions import lesson_question
-from pages.room.vote_view import ask_the_room
+from pages.shared.room.browsers import is_presenter
+from pages.shared.room.questions import lesson_question
+from pages.shared.room.vote_view import ask_the_room
 from pages.shared.text import escape
 
 OWN = "own"

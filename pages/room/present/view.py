@@ -7,8 +7,8 @@ import io
 import segno
 import streamlit as st
 
-from pages.room.browsers import SEATED, SEATS
-from pages.room.votes import Question
+from pages.shared.room.browsers import SEATED, SEATS
+from pages.shared.room.votes import Question
 from pages.shared.text import escape
 
 BETWEEN = "|"

@@ -34,6 +34,7 @@ SHOWN = {
 OF_A_FILE = {"text_column", "label_column", "test_file", "transfer_file", "encoding", "delimiter"}
 OF_A_FILE |= {"drop_empty", "merge_labels", "drop_overlap"}
 OF_A_FILE |= {"knowledge", "answer_columns", "answers", "gold", "normalise", "smoothing"}
+NAMED = {"transfer_texts": "transfer set", "seed": "seed"}  # settings that are terms of the glossary
 TITLES = {
     "task": "Task",
     "teacher": "Teacher",
@@ -90,7 +91,7 @@ def _noted(section: str, name: str) -> dict[str, Any]:
 
 def _meaning(name: str) -> dict[str, str]:
     """The glossary's words, where a setting is named by one of its terms."""
-    return {"help": term("transfer set")} if name == "transfer_texts" else {}
+    return {"help": term(NAMED[name])} if name in NAMED else {}
 
 
 def show_softening(temperature: float) -> None:

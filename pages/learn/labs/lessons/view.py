@@ -10,10 +10,10 @@ from kd_core.learn.lessons import Facts, Lesson, Number, facts, lessons
 from pages.learn.labs.bodies import LAB_BODIES
 from pages.learn.labs.controls import reset, text_option, verdict
 from pages.learn.labs.lessons.cards import PAGE
-from pages.room.questions import lesson_question
-from pages.room.vote_view import ask_the_room
 from pages.shared import addresses
 from pages.shared.presenting import presenter_switch, presenting, reset_button
+from pages.shared.room.questions import lesson_question
+from pages.shared.room.vote_view import ask_the_room
 from pages.shared.text import escape, prose
 from pages.shared.visitors import in_classroom
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import streamlit as st
 
-from pages.room.browsers import is_presenter, this_browser
-from pages.room.votes import VOTES, Question
+from pages.shared.room.browsers import is_presenter, this_browser
+from pages.shared.room.votes import VOTES, Question
 from pages.shared.text import escape
 
 POLL, COUNT = 3, 1  # seconds between two looks, of a student and of the presenter

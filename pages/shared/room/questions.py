@@ -5,7 +5,7 @@ from __future__ import annotations
 import streamlit as st
 
 from kd_core.learn.lessons import Lesson, Number, facts
-from pages.room.votes import Question
+from pages.shared.room.votes import Question
 from pages.shared.text import escape
 
 BANDS = 5  # that a question for a number offers to choose from

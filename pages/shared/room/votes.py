@@ -9,7 +9,7 @@ from collections import Counter
 from dataclasses import dataclass
 from threading import Lock
 
-from pages.room.browsers import SEATS, is_presenter
+from pages.shared.room.browsers import SEATS, is_presenter
 
 
 @dataclass(frozen=True)
