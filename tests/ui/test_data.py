@@ -230,7 +230,10 @@ def test_columns_are_asked_for_where_they_cannot_be_told(app: Open) -> None:
     boxes = {box.label: box for box in test.selectbox}
     test = run(boxes["Label column"].set_value("third"))
     assert sizes(test, 1)["Classes"] == "2"
-    assert test.tabs[1].dataframe[1].value["text"][0].startswith("another text")
+    (near,) = (frame.value for frame in test.tabs[1].dataframe if "Alike" in frame.value)
+    assert near["Test text"].str.startswith("another text").all()  # all are, but for a number
+    (examples,) = (frame.value for frame in test.tabs[1].dataframe if "text" in frame.value)
+    assert examples["text"].str.startswith("another text").all()
 
 
 def test_another_separator_is_found_said_and_can_be_changed(app: Open) -> None:

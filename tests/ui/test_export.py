@@ -230,7 +230,9 @@ def test_a_link_to_a_run_that_is_not_done(app: App, done: Store) -> None:
     done.create_run(OTHER, DistillConfig().model_dump(mode="json"), name=EVIL)
     page = app(PAGE, run=OTHER)
     assert "![" not in page.warning[0].value
-    assert f"The run {EVIL} is queued: only a finished run has a student to export." in words(page)[-1]
+    assert f"The run {EVIL} is queued: only a finished run has a student to export." in html.unescape(
+        page.warning[0].value
+    ).replace("\u2060", "")
     assert page.selectbox(key=f"export.run.{RUN}").value == RUN
 
 

@@ -127,7 +127,7 @@ def test_it_opens_with_a_test_text_and_three_answers(app: App, done: Store) -> N
     assert any(
         "overlap with the teacher's by 100 %, those of the student alone by 21 %" in text for text in words
     )
-    assert any("one text at a time, median of at most 15" in text for text in words)
+    assert any("one text at a time, the models by turns, median of at most 15" in text for text in words)
 
 
 def test_it_opens_where_teacher_and_student_disagree(app: App, done: Store) -> None:

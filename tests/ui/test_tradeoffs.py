@@ -115,7 +115,7 @@ def test_the_best_within_limits_is_named(app: App, benched: Store) -> None:
 
 
 def test_a_teacher_is_not_called_by_its_students_name(app: App, runs: Store) -> None:
-    page = app(PAGE, **{"tradeoffs.models": "teacher"})
+    page = app(PAGE, **{"tradeoffs.models": "Teacher"})
     assert "minilm-l6 · " in words(page)
     assert page.dataframe[0].value["architecture"].tolist() == ["minilm-l6"]
 
@@ -245,7 +245,7 @@ def test_a_cascade_can_promise_to_be_right_and_says_what_it_costs(app: App, stor
     page = app(PAGE)
     assert "Add the student in int8" in [button.label for button in page.button]
     page.button_group(key="tradeoffs.judge").set_value("gold").run()
-    said = next(text.value for text in page.markdown if "passes the rest on. The pair" in text.value)
+    said = promise(page)
     assert "The pair was to be right on 97.0 % of all texts, with 95 % confidence" in said
     assert "this held: 100.0 %" in said
     assert any("--agree 97 --right" in caption.value for caption in page.caption)
