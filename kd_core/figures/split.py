@@ -6,23 +6,32 @@ from kd_core.figures.style import COLOURS
 from kd_core.system.formatting import percent
 
 LABELS = ("#7A8594", "#A3ADBA")  # of hard labels, as in the picture of the first page
-HEIGHT = 12  # pixels
+PAGE = ("#FFFFFF", "#12161B")  # what the hatching lets through
+WIDTH, HEIGHT, GAP = 400, 12, 2
 
 
 def loss_split(alpha: float, *, dark: bool = False) -> str:
-    """A bar as HTML, as wide as its place: the soft loss (1 - alpha) on the left, the hard one on the right.
+    """A bar as SVG: the soft loss (1 - alpha) on the left, the hard one on the right.
 
     Neither the slider's ends nor the colours alone say which is which: ``split_in_words`` stands below.
     """
-    parts = ((1 - alpha, COLOURS["teacher"][dark], ""), (alpha, LABELS[dark], _hatched(dark)))
-    drawn = "".join(
-        f'<div style="flex:{share:.4f} 0 0;background:{colour}{hatch}"></div>'
-        for share, colour, hatch in parts
-        if share > 0
-    )
+    gap = GAP if 0 < alpha < 1 else 0
+    teacher, labels = (share * (WIDTH - gap) for share in (1 - alpha, alpha))
+    parts = [
+        f'<rect x="{x:.1f}" width="{width:.1f}" height="{HEIGHT}" fill="{fill}"/>'
+        for x, width, fills in (
+            (0.0, teacher, (COLOURS["teacher"][dark],)),
+            (teacher + gap, labels, (LABELS[dark], "url(#hatched)")),
+        )
+        for fill in fills
+        if width > 0
+    ]
     return (
-        f'<div role="img" aria-label="{_spoken(alpha)}" '
-        f'style="display:flex;gap:2px;height:{HEIGHT}px;border-radius:4px;overflow:hidden">{drawn}</div>'
+        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {HEIGHT}"><defs>'
+        '<pattern id="hatched" width="7" height="7" patternUnits="userSpaceOnUse" '
+        f'patternTransform="rotate(45)"><rect width="2" height="7" fill="{PAGE[dark]}" fill-opacity="0.45"/>'
+        f'</pattern><clipPath id="round"><rect width="{WIDTH}" height="{HEIGHT}" rx="4"/></clipPath></defs>'
+        f'<g clip-path="url(#round)">{"".join(parts)}</g></svg>'
     )
 
 
@@ -31,11 +40,7 @@ def split_in_words(alpha: float) -> tuple[str, str]:
     return f"teacher {percent(1 - alpha, 0)}", f"labels {percent(alpha, 0)}"
 
 
-def _spoken(alpha: float) -> str:
+def split_spoken(alpha: float) -> str:
+    """The bar for those who cannot see it."""
     teacher, labels = split_in_words(alpha)
     return f"The loss: {teacher}, {labels}"
-
-
-def _hatched(dark: bool) -> str:
-    page = "rgba(18,22,27,0.45)" if dark else "rgba(255,255,255,0.45)"
-    return f";background-image:repeating-linear-gradient(135deg,{page} 0 2px,transparent 2px 7px)"

@@ -12,7 +12,7 @@ from kd_core import figures
 from kd_core.config import ObjectiveConfig, sections
 from kd_core.data.bundled import TASKS
 from kd_core.distillation.metrics import softmax
-from kd_core.figures.split import loss_split, split_in_words
+from kd_core.figures.split import loss_split, split_in_words, split_spoken
 from kd_core.learn.recorded import Recorded, recorded
 from pages.shared.charts import chart, is_dark
 from pages.shared.fields import field
@@ -57,7 +57,7 @@ def choose_objective() -> dict[str, Any]:
         help=term("alpha"),
     )
     with st.container(gap="xxsmall", key="distill.alpha_split"):
-        st.html(loss_split(alpha, dark=is_dark()))
+        st.image(loss_split(alpha, dark=is_dark()), width="stretch", alt=split_spoken(alpha))
         with st.container(horizontal=True, horizontal_alignment="distribute"):
             for end in split_in_words(alpha):
                 st.caption(end, width="content")

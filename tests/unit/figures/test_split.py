@@ -2,24 +2,36 @@
 
 from __future__ import annotations
 
-import re
+import xml.etree.ElementTree as ET
 
 import pytest
 
-from kd_core.figures.split import loss_split, split_in_words
+from kd_core.figures.split import GAP, WIDTH, loss_split, split_in_words, split_spoken
+
+SVG = "{http://www.w3.org/2000/svg}"
+
+
+def parts(alpha: float, dark: bool = False) -> list[tuple[float, str]]:
+    """Width and fill of what the bar is made of, in order."""
+    drawn = ET.fromstring(loss_split(alpha, dark=dark)).iterfind(f"{SVG}g/{SVG}rect")
+    return [(float(part.get("width", "")), part.get("fill", "")) for part in drawn]
 
 
 @pytest.mark.parametrize("dark", [False, True])
 def test_the_bar_is_split_like_the_loss(dark: bool) -> None:
-    drawn = loss_split(0.25, dark=dark)
-    assert [float(share) for share in re.findall(r"flex:([\d.]+)", drawn)] == [0.75, 0.25]
-    assert 'aria-label="The loss: teacher 75 %, labels 25 %"' in drawn
-    assert drawn.count("repeating-linear-gradient") == 1, "the labels' part is told by more than its colour"
+    (teacher, colour), (labels, other), (hatched, hatch) = parts(0.25, dark)
+    assert [teacher, labels, hatched] == pytest.approx(
+        [0.75 * (WIDTH - GAP), *[0.25 * (WIDTH - GAP)] * 2], abs=0.1
+    )
+    assert hatch == "url(#hatched)", "the labels' part is told by more than its colour"
+    assert colour != other
+    assert split_spoken(0.25) == "The loss: teacher 75 %, labels 25 %"
 
 
 @pytest.mark.parametrize(
-    ("alpha", "ends"), [(0.0, ("teacher 100 %", "labels 0 %")), (1.0, ("teacher 0 %", "labels 100 %"))]
+    ("alpha", "ends", "fills"),
+    [(0.0, ("teacher 100 %", "labels 0 %"), 1), (1.0, ("teacher 0 %", "labels 100 %"), 2)],
 )
-def test_who_is_not_listened_to_has_no_part(alpha: float, ends: tuple[str, str]) -> None:
+def test_who_is_not_listened_to_has_no_part(alpha: float, ends: tuple[str, str], fills: int) -> None:
     assert split_in_words(alpha) == ends
-    assert len(re.findall("flex:[01]", loss_split(alpha))) == 1
+    assert [width for width, _ in parts(alpha)] == [WIDTH] * fills
