@@ -6,6 +6,7 @@ import json
 import os
 import re
 import sys
+from base64 import b64decode
 from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
@@ -32,6 +33,7 @@ from kd_core.distillation.events import (
     Step,
     TrainingStarted,
 )
+from kd_core.figures.split import loss_split
 from kd_core.job_kinds import prepare
 from kd_core.jobs.store import Store
 from pages.shared.run_form import consent, plan
@@ -141,9 +143,10 @@ def test_alpha_draws_how_the_loss_is_split(app: App) -> None:
     assert {"teacher 70 %", "labels 30 %"} <= {caption.value for caption in test.caption}
     widget(test, "slider", "objective.alpha").set_value(0.9).run()
     assert {"teacher 10 %", "labels 90 %"} <= {caption.value for caption in test.caption}
-    (drawn,) = (html.proto.body for html in test.get("html") if "flex:" in html.proto.body)
-    assert "flex:0.1000 0 0;background:#4C5FD5" in drawn
-    assert "flex:0.9000 0 0;background:#7A8594" in drawn
+    pictures = (picture for image in test.get("image") for picture in image.proto.imgs)
+    (drawn,) = (picture for picture in pictures if picture.alt.startswith("The loss:"))
+    assert drawn.alt == "The loss: teacher 10 %, labels 90 %"
+    assert b64decode(drawn.url.partition(",")[2]).decode() == loss_split(0.9)
 
 
 def test_on_a_cold_server_the_form_is_there_and_can_start_before_torch_is(
