@@ -137,7 +137,7 @@ def _words(logits: np.ndarray, examples: Examples, row: int, temperature: float)
     knowledge = (
         f"{start}\n\n**Why the second place is knowledge.** The label says {label}, and that all other "
         f"classes are equally wrong. The teacher says that {second} is {_times(cold[1] / cold[-1])} as "
-        f"likely as {last}: *dark knowledge* (Hinton, Vinyals and Dean 2014; arXiv 1503.02531)."
+        f"likely as {last}: *dark knowledge* (Hinton, Vinyals and Dean, a talk of 2014)."
     )
     if not warm:
         return knowledge
