@@ -69,9 +69,11 @@ def test_a_server_that_is_ended_leaves_its_training_to_be_resumed(
     page: Page,
     visit: Callable[..., None],
     undisturbed: bytes,
+    monkeypatch: pytest.MonkeyPatch,
     how: signal.Signals,
     status: int,
 ) -> None:
+    monkeypatch.setenv("KD_HOME", str(server.home))  # whose id says that the run's files lie there
     with closing(Store(f"sqlite:///{server.home / 'kd.sqlite'}")) as store:
         store.create_run(RUN, CONFIG.model_dump(mode="json"))
         visit(page, f"/distill?run={RUN}")
