@@ -16,12 +16,14 @@ from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from datetime import datetime
 from functools import partial
 from itertools import product
 from statistics import fmean
 from typing import Any
 
 import optuna
+import sqlalchemy as sa
 from optuna.exceptions import ExperimentalWarning, StorageInternalError, UpdateFinishedTrialError
 from optuna.storages import RDBStorage
 from optuna.trial import FrozenTrial, TrialState
@@ -52,6 +54,11 @@ AWAY = (StorageInternalError, SQLAlchemyError)
 PATIENCE = 60.0
 
 
+_TRIALS = sa.table(  # Optuna's
+    "trials", sa.column("trial_id"), sa.column("state"), sa.column("datetime_start", sa.DateTime)
+)
+
+
 class _Superseded(Exception):
     """This trial has nothing to do: an older one of its cell counts."""
 
@@ -64,9 +71,17 @@ class _Storage(RDBStorage):
     def set_trial_state_values(
         self, trial_id: int, state: TrialState, values: Sequence[float] | None = None
     ) -> bool:
-        if state == RUNNING:  # a trial without any sign of life would never be given back
-            self.record_heartbeat(trial_id)
-        return super().set_trial_state_values(trial_id, state, values)
+        if state != RUNNING:
+            return super().set_trial_state_values(trial_id, state, values)
+        self.record_heartbeat(trial_id)  # a trial without any sign of life would never be given back
+        # In one statement: Optuna reads and then writes, between which SQLite lets another worker read.
+        take = (
+            sa.update(_TRIALS)
+            .where(_TRIALS.c.trial_id == trial_id, _TRIALS.c.state == sa.literal_column("'WAITING'"))
+            .values(state=sa.literal_column("'RUNNING'"), datetime_start=datetime.now())
+        )
+        with self.engine.begin() as connection:
+            return connection.execute(take).rowcount == 1
 
 
 @contextmanager

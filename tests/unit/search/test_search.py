@@ -8,7 +8,9 @@ import signal
 import socket
 import subprocess
 import sys
+import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from itertools import chain
 from pathlib import Path
@@ -19,6 +21,7 @@ import psutil
 import pytest
 import sqlalchemy as sa
 import torch
+from optuna.trial import TrialState
 
 from kd_core.cli import main
 from kd_core.config import DistillConfig, TaskConfig
@@ -846,6 +849,33 @@ def test_as_many_workers_as_cores_memory_and_cells(search_config, monkeypatch) -
 def test_how_many_work_is_no_setting_of_the_search(search_config, counted) -> None:
     assert run(search_config).complete
     assert run(search_config.model_copy(update={"workers": "auto"})).complete  # not: "other settings"
+
+
+def test_workers_who_reach_for_the_same_trial_at_once_do_not_both_get_it(shared, search_config) -> None:
+    """SQLite has no lock on a row: of a read and a write after it, two would both see a trial that waits."""
+    with boards.connected() as storage:
+        study = boards.begin(storage, "shared", search_config, {}).cells
+        for cell in range(60):
+            study.enqueue_trial({}, user_attrs={boards.CELL: cell})
+        ids = [trial._trial_id for trial in study.get_trials()]
+    together = threading.Barrier(4)
+
+    def take_all(_: int) -> list[int]:
+        with boards.connected() as mine:
+            taken = []
+            for trial in ids:
+                together.wait()
+                if mine.set_trial_state_values(trial, TrialState.RUNNING):
+                    taken.append(trial)
+        return taken
+
+    with ThreadPoolExecutor(4) as pool:
+        taken = list(chain.from_iterable(pool.map(take_all, range(4))))
+    assert sorted(taken) == ids
+    with boards.connected() as storage:
+        trials = boards.find(storage, "shared").cells.get_trials()
+    assert {trial.state for trial in trials} == {TrialState.RUNNING}
+    assert all(trial.datetime_start for trial in trials)
 
 
 WORKER = """
