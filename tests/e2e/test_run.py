@@ -53,11 +53,14 @@ POINTS = """() => {
 }"""
 
 
-# Chromium's own measure of what moves by itself: the share of the window, times how far.
+# Chromium's own measure of what moves by itself: the share of the window, times how far; and what it was.
 WATCH_JUMPS = """() => {
     window.kdJumps = [];
-    new PerformanceObserver(list => window.kdJumps.push(...list.getEntries().map(jump => jump.value)))
-        .observe({type: 'layout-shift'});
+    const named = source => (source.node && (source.node.textContent || source.node.className) || '?')
+        .slice(0, 60) + ` ${source.previousRect.top} -> ${source.currentRect.top}`;
+    new PerformanceObserver(list => window.kdJumps.push(
+        ...list.getEntries().map(jump => [jump.value, jump.sources.map(named)])
+    )).observe({type: 'layout-shift'});
 }"""
 
 
@@ -83,7 +86,8 @@ def test_the_demo_from_the_first_click_to_the_report(
     wait_for_points(page, 2)
     page.evaluate(WATCH_JUMPS)
     wait_for_verdict(page)
-    assert sum(page.evaluate("() => window.kdJumps")) < 0.05  # up to 0.1 counts as good on the web
+    jumps = page.evaluate("() => window.kdJumps")
+    assert sum(size for size, _ in jumps) < 0.05, jumps  # up to 0.1 counts as good on the web
     expect(page.get_by_text(re.compile(r"^This student (is|and)"))).to_be_visible()
     page.get_by_role("link", name="Open the report").click()
     expect(page).to_have_url(re.compile(r"/report\?run="))
