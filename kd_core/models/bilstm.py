@@ -6,10 +6,11 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional as F
 from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
-from transformers import AutoConfig, AutoModelForSequenceClassification, PretrainedConfig, PreTrainedModel
+from transformers import AutoConfig, AutoModelForSequenceClassification, PretrainedConfig
 from transformers.modeling_outputs import SequenceClassifierOutput
+
+from kd_core.models.network import WordPieceNetwork
 
 
 class BiLSTMConfig(PretrainedConfig):  # type: ignore[misc]  # transformers is untyped
@@ -31,7 +32,7 @@ class BiLSTMConfig(PretrainedConfig):  # type: ignore[misc]  # transformers is u
     pad_token_id: int | None = 0
 
 
-class BiLSTMForSequenceClassification(PreTrainedModel):  # type: ignore[misc]  # transformers is untyped
+class BiLSTMForSequenceClassification(WordPieceNetwork):
     """Single-sentence BiLSTM classifier (Tang et al. 2019, arXiv 1903.12136, section 3.1, figure 1).
 
     logits = W2 relu(W1 [h_forward; h_backward] + b1) + b2, with the state of each direction after it has
@@ -43,7 +44,7 @@ class BiLSTMForSequenceClassification(PreTrainedModel):  # type: ignore[misc]  #
 
     def __init__(self, config: BiLSTMConfig) -> None:
         super().__init__(config)
-        self.embeddings = nn.Embedding(config.vocab_size, config.hidden_size, padding_idx=config.pad_token_id)
+        self.embeddings = self._table()
         self.lstm = nn.LSTM(
             config.hidden_size,
             config.lstm_size,
@@ -56,12 +57,6 @@ class BiLSTMForSequenceClassification(PreTrainedModel):  # type: ignore[misc]  #
         self.intermediate = nn.Linear(2 * config.lstm_size, config.intermediate_size)
         self.classifier = nn.Linear(config.intermediate_size, config.num_labels)
         self.post_init()
-
-    def get_input_embeddings(self) -> nn.Embedding:
-        return self.embeddings
-
-    def set_input_embeddings(self, value: nn.Embedding) -> None:
-        self.embeddings = value
 
     def forward(
         self,
@@ -76,13 +71,9 @@ class BiLSTMForSequenceClassification(PreTrainedModel):  # type: ignore[misc]  #
         """``input_ids`` and ``attention_mask`` (batch, length), ``labels`` (batch,): logits (batch, classes).
 
         ``hidden_states`` are the embeddings and the states of the last layer (batch, length, 2 lstm_size).
-        Without a mask, padding is where the pad token is. ``token_type_ids`` and ``output_attentions``
-        are accepted, since trainers and tokenizers pass them, and have no effect.
+        ``token_type_ids`` and ``output_attentions`` have no effect; trainers and tokenizers pass them.
         """
-        if attention_mask is None:
-            pad = self.config.pad_token_id
-            attention_mask = torch.ones_like(input_ids) if pad is None else input_ids.ne(pad)
-        mask = attention_mask.bool()
+        mask = self._mask(input_ids, attention_mask)
         # Packing wants padding on the right; a stable sort brings it there and keeps the tokens' order.
         order = mask.int().argsort(dim=1, descending=True, stable=True)
         embedded = self.embeddings(input_ids)
@@ -103,13 +94,7 @@ class BiLSTMForSequenceClassification(PreTrainedModel):  # type: ignore[misc]  #
             unpacked, _ = pad_packed_sequence(states, batch_first=True, total_length=input_ids.shape[1])
             back = order.argsort(dim=1).unsqueeze(-1).expand_as(unpacked)
             hidden_states = (embedded, unpacked.gather(1, back))
-        output = SequenceClassifierOutput(
-            loss=None if labels is None else F.cross_entropy(logits, labels),
-            logits=logits,
-            hidden_states=hidden_states,
-        )
-        use_dict = self.config.return_dict if return_dict is None else return_dict
-        return output if use_dict else output.to_tuple()
+        return self._output(logits, labels, return_dict, hidden_states)
 
 
 AutoConfig.register(BiLSTMConfig.model_type, BiLSTMConfig, exist_ok=True)

@@ -7,9 +7,10 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
-from transformers import AutoConfig, AutoModelForSequenceClassification, PretrainedConfig, PreTrainedModel
+from transformers import AutoConfig, AutoModelForSequenceClassification, PretrainedConfig
 from transformers.modeling_outputs import SequenceClassifierOutput
 
+from kd_core.models.network import WordPieceNetwork
 from kd_core.models.presets import CNN_WIDTHS
 
 
@@ -32,7 +33,7 @@ class CNNConfig(PretrainedConfig):  # type: ignore[misc]  # transformers is unty
     pad_token_id: int | None = 0
 
 
-class CNNForSequenceClassification(PreTrainedModel):  # type: ignore[misc]  # transformers is untyped
+class CNNForSequenceClassification(WordPieceNetwork):
     """One layer of filters, and of each the strongest answer in the text (Kim 2014, section 2).
 
     c_i = relu(w [x_i; ...; x_{i+h-1}] + b) for the window of h pieces at i; feature = max over i of c_i;
@@ -45,7 +46,7 @@ class CNNForSequenceClassification(PreTrainedModel):  # type: ignore[misc]  # tr
 
     def __init__(self, config: CNNConfig) -> None:
         super().__init__(config)
-        self.embeddings = nn.Embedding(config.vocab_size, config.hidden_size, padding_idx=config.pad_token_id)
+        self.embeddings = self._table()
         filters = config.intermediate_size // len(config.widths)
         # Over windows laid side by side a filter is a row of a matrix, which bf16 and int8 know best.
         self.filters = nn.ModuleList(nn.Linear(w * config.hidden_size, filters) for w in config.widths)
@@ -59,12 +60,6 @@ class CNNForSequenceClassification(PreTrainedModel):  # type: ignore[misc]  # tr
         else:
             super()._init_weights(module)
 
-    def get_input_embeddings(self) -> nn.Embedding:
-        return self.embeddings
-
-    def set_input_embeddings(self, value: nn.Embedding) -> None:
-        self.embeddings = value
-
     def forward(
         self,
         input_ids: Tensor,
@@ -77,13 +72,9 @@ class CNNForSequenceClassification(PreTrainedModel):  # type: ignore[misc]  # tr
     ) -> SequenceClassifierOutput | tuple[Any, ...]:
         """``input_ids`` and ``attention_mask`` (batch, length), ``labels`` (batch,): logits (batch, classes).
 
-        Without a mask, padding is where the pad token is. ``token_type_ids`` and ``output_*`` are accepted,
-        since trainers and tokenizers pass them, and have no effect.
+        ``token_type_ids`` and ``output_*`` have no effect; trainers and tokenizers pass them.
         """
-        if attention_mask is None:
-            pad = self.config.pad_token_id
-            attention_mask = torch.ones_like(input_ids) if pad is None else input_ids.ne(pad)
-        mask = attention_mask.bool().unsqueeze(-1)
+        mask = self._mask(input_ids, attention_mask).unsqueeze(-1)
         embedded = self.embeddings(input_ids) * mask
         strongest = []
         for width, filters in zip(self.config.widths, self.filters, strict=True):
@@ -91,12 +82,7 @@ class CNNForSequenceClassification(PreTrainedModel):  # type: ignore[misc]  # tr
             windows = torch.cat([around[:, i : i + input_ids.shape[1]] for i in range(width)], dim=-1)
             strongest.append((torch.relu(filters(windows)) * mask).amax(dim=1))
         logits = self.classifier(self.dropout(torch.cat(strongest, dim=-1)))
-
-        output = SequenceClassifierOutput(
-            loss=None if labels is None else F.cross_entropy(logits, labels), logits=logits
-        )
-        use_dict = self.config.return_dict if return_dict is None else return_dict
-        return output if use_dict else output.to_tuple()
+        return self._output(logits, labels, return_dict)
 
 
 AutoConfig.register(CNNConfig.model_type, CNNConfig, exist_ok=True)
