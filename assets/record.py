@@ -193,7 +193,14 @@ def _measure(
                 curve.append((event.step, round(event.accuracy, 4)))
 
     before = _read(name)
-    config = DistillConfig.from_dict({"version": 1} | before["config"]) if before else base or DistillConfig()
+    config = base or DistillConfig()
+    if before:  # with the settings that it began with, which may be the defaults no longer
+        began = _work(name) / run_folder.CONFIG
+        config = (
+            DistillConfig.from_yaml(began.read_text("utf-8"))
+            if began.is_file()
+            else DistillConfig.from_dict({"version": 1} | before["config"])
+        )
     run_lab(config, cells, _work(name), tell, before=before, keep=keep, watch=watch)
 
 
