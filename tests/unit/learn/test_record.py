@@ -1,0 +1,49 @@
+"""The command that records the labs, on a tiny task."""
+
+from __future__ import annotations
+
+import json
+from importlib.util import module_from_spec, spec_from_file_location
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+
+import kd_core
+from kd_core.learn.lab_results import LabConfig
+from kd_core.learn.lab_training import transfer_trainings
+
+
+@pytest.fixture
+def record() -> ModuleType:
+    file = Path(kd_core.__file__).parents[1] / "assets" / "record.py"
+    spec = spec_from_file_location("record", file)
+    assert spec
+    module = module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def test_a_recording_that_was_stopped_goes_on(
+    record, short_config, kd_home, tmp_path, monkeypatch, capsys
+) -> None:
+    assert short_config.task.max_length == "auto"  # the recording holds what it became
+    monkeypatch.setattr(record, "FOLDER", tmp_path / "recorded")
+    cells = transfer_trainings(LabConfig(distil=short_config, transfer=(0,), seeds=(0,)))
+
+    def stop(_: str) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as first:
+        first.setattr(record.click, "echo", stop)
+        with pytest.raises(KeyboardInterrupt):
+            record._measure("transfer", cells, short_config)
+    file = tmp_path / "recorded" / f"transfer-{record.TASK}.json"
+    before = json.loads(file.read_text("utf-8"))["cells"]
+    assert [cell["name"] for cell in before] == ["student alone"]
+
+    record._measure("transfer", cells)
+    assert capsys.readouterr().out.count(" %") == 1, "what was done is not done again"
+    after = json.loads(file.read_text("utf-8"))["cells"]
+    assert after[:1] == before
+    assert [cell["name"] for cell in after] == ["student alone", "0 transfer texts"]
