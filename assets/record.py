@@ -30,6 +30,7 @@ import torch
 from numpy.typing import NDArray
 
 from kd_core import DistillConfig, Report, distill
+from kd_core.config import DEMO
 from kd_core.data import load_task
 from kd_core.data.bbc import CORPUS_SHA256, LABELS
 from kd_core.distillation import run_folder
@@ -121,7 +122,7 @@ def size() -> None:
 @main.command()
 @click.argument("name", type=click.Choice(list(RACES)))
 def race(name: str) -> None:
-    base = DistillConfig().change(RACE_SETTINGS)
+    base = DEMO.change(RACE_SETTINGS)
     configs = [base.change(changes) for changes in RACES[name].lanes]
     variants = {ALONE: StudentVariant("alone", labels_only(base.objective), 0)}
     for lane, config in zip(lane_names(configs), configs, strict=True):
@@ -155,7 +156,7 @@ def latency_pass() -> None:
 
 def _sizes() -> Iterator[LabTraining]:
     """Seed by seed, so that each pass over them is a whole grid."""
-    lesson = StudentVariant("student", DistillConfig().objective, DistillConfig().task.transfer_texts)
+    lesson = StudentVariant("student", DEMO.objective, DEMO.task.transfer_texts)
     for seed in SEEDS:
         for layers in LAYERS:
             for hidden in WIDTHS:
@@ -193,7 +194,7 @@ def _measure(
                 curve.append((event.step, round(event.accuracy, 4)))
 
     before = _read(name)
-    config = base or DistillConfig()
+    config = base or DEMO
     if before:  # with the settings that it began with, which may be the defaults no longer
         began = _work(name) / run_folder.CONFIG
         config = (
@@ -209,7 +210,7 @@ def _work(name: str) -> Path:
 
 
 def _report(run: str | None) -> Report:
-    report = Report.read(run_folder.find(run)) if run else distill(DistillConfig())
+    report = Report.read(run_folder.find(run)) if run else distill(DEMO)
     if report.config["task"]["name"] != TASK:
         raise click.UsageError(f"{report.run_id} is a run on {report.config['task']['name']}, not on {TASK}.")
     return report

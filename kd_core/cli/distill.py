@@ -58,7 +58,7 @@ class _LadderFlags(DistillCommand):
 @click.option("--name", metavar="TEXT", default="", help="What lists call the run.")
 @as_json
 def distill(file: str | None, name: str, as_json: bool, **settings: str | bool | None) -> None:
-    """Teach, record, distill and validate; without flags, the demo.
+    """Teach, record, distill and validate; without flags, on BBC headlines.
 
     --keep 98 tries students from the smallest up, until one keeps 98 % of the teacher's accuracy.
     Started by "accelerate launch -m kd_core.cli" or torchrun, all processes do one run.

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from kd_core.config import DistillConfig
+from kd_core import config
 from kd_core.distillation.events import StageStarted
 from kd_core.jobs.recorder import Recorder
 from kd_core.jobs.store import Store
@@ -18,7 +18,7 @@ from pages.shared.state import runner
 from tests import SAMPLES
 
 App = Callable[..., AppTest]
-DEMO: dict[str, Any] = DistillConfig().model_dump(mode="json")
+DEMO: dict[str, Any] = config.DEMO.model_dump(mode="json")
 FIRST, SECOND = "20260131-143000-a1b2", "20260131-150000-c3d4"
 
 
@@ -169,7 +169,7 @@ def test_a_paused_run_says_so(app: App, store: Store) -> None:
 
 
 def test_the_strip_says_why_queued_runs_do_not_start(app: App, store: Store) -> None:
-    store.create_run("20260131-143000-a1b2", DistillConfig().model_dump(mode="json"))
+    store.create_run("20260131-143000-a1b2", DEMO)
     runner().state.set("The disk is *full*.")
     said = app().sidebar.caption[0].value
     assert said == (

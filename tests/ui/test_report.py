@@ -13,7 +13,7 @@ import pandas as pd
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from kd_core.config import DistillConfig, of_today
+from kd_core.config import DEMO, of_today
 from kd_core.distillation.events import Evaluated, Step
 from kd_core.distillation.metrics import softmax
 from kd_core.jobs.recorder import Recorder
@@ -37,7 +37,7 @@ def report() -> dict[str, Any]:
 
 @pytest.fixture
 def done(store: Store, report: dict[str, Any]) -> Store:
-    config = DistillConfig().change({"objective.temperature": 2.0})
+    config = DEMO.change({"objective.temperature": 2.0})
     store.create_run(RUN, config.model_dump(mode="json"), name="Demo")
     store.save_report(RUN, report)
     store.set_status(RUN, "done")
@@ -83,7 +83,7 @@ def test_without_a_finished_run_it_says_what_to_do(app: App, store: Store) -> No
 
 
 def test_without_a_run_in_the_link_the_newest_that_is_done(app: App, done: Store) -> None:
-    done.create_run(OTHER, DistillConfig().model_dump(mode="json"), name="Newer, but queued")
+    done.create_run(OTHER, DEMO.model_dump(mode="json"), name="Newer, but queued")
     page = app(PAGE)
     assert page.title[0].value == "Demo"
     assert page.query_params["run"] == RUN
@@ -230,7 +230,7 @@ def test_curves(app: App, done: Store) -> None:
 
 def test_how_to_get_it_again(app: App, done: Store) -> None:
     command, python, config = (block.value for block in open_tab(app, "Reproduce").code)
-    assert command == "kd distill \\\n  --temperature 2.0"
+    assert command == "kd distill \\\n  --student tiny \\\n  --temperature 2.0"
     assert '"objective.temperature": 2.0' in python
     assert "  max_length: 64" in config
 
@@ -262,7 +262,7 @@ def test_seeds_are_added_by_one_click(app: App, done: Store) -> None:
     ],
 )
 def test_a_run_that_is_not_done(app: App, store: Store, status: Any, words_said: str) -> None:
-    store.create_run(RUN, DistillConfig().model_dump(mode="json"), status=status)
+    store.create_run(RUN, DEMO.model_dump(mode="json"), status=status)
     page = app(PAGE, run=RUN)
     assert words_said in words(page)
     link = page.main.get("page_link")[-1].proto
@@ -270,7 +270,7 @@ def test_a_run_that_is_not_done(app: App, store: Store, status: Any, words_said:
 
 
 def test_a_failed_run_says_why(app: App, store: Store) -> None:
-    store.create_run(RUN, DistillConfig().model_dump(mode="json"), name=EVIL)
+    store.create_run(RUN, DEMO.model_dump(mode="json"), name=EVIL)
     store.set_status(RUN, "failed", f"The file {EVIL} is gone.")
     page = app(PAGE, run=RUN)
     assert page.text[0].value == f"The file {EVIL} is gone."

@@ -14,7 +14,7 @@ import pandas as pd
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from kd_core.config import DistillConfig
+from kd_core.config import DEMO
 from kd_core.distillation.events import Evaluated, StageStarted
 from kd_core.jobs import deletion
 from kd_core.jobs.recorder import Recorder
@@ -25,7 +25,6 @@ from tests.ui.charts import alts, charts
 
 App = Callable[..., AppTest]
 PAGE = "review/runs/page.py"
-DEMO = DistillConfig()
 FIRST, SECOND, THIRD = "20260131-143000-a1b2", "20260131-150000-c3d4", "20260131-160000-e5f6"
 FOURTH = "20260131-170000-0000"
 EVIL = "![x](http://127.0.0.1:9/x) <b>$x$ :material/home:"

@@ -161,7 +161,7 @@ def test_the_strip_says_what_is_searched(app: App, store: Store) -> None:
     (job,) = store.runs(kind="search")
     store.set_status(job.id, "running")
     (link,) = app(PAGE).sidebar.get("page_link")
-    assert link.proto.label == "**Search on bbc-headlines: minilm-l6 → tiny**"
+    assert link.proto.label == "**Search on bbc-headlines: minilm-l6 → cnn**"
 
 
 def test_a_name_that_is_taken(app: App, store: Store) -> None:

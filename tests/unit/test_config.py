@@ -14,6 +14,7 @@ from pydantic import ValidationError
 from pydantic.fields import FieldInfo
 
 from kd_core.config import (
+    DEMO,
     VERSION,
     ControlsConfig,
     DistillConfig,
@@ -22,6 +23,7 @@ from kd_core.config import (
     StudentConfig,
     TaskConfig,
     TrainingConfig,
+    changed,
     of_today,
     sections,
     slider,
@@ -160,8 +162,9 @@ def test_defaults_that_people_are_told() -> None:
     assert (config.task.name, config.teacher.model, config.student.model) == (
         "bbc-headlines",
         "minilm-l6",
-        "tiny",
+        "cnn",
     )
+    assert changed(DEMO.model_dump(mode="json")) == {"student.model": "tiny"}
     assert (config.objective.temperature, config.objective.alpha) == (4.0, 0.3)
     assert (config.student.layers, config.student.hidden, config.training.seeds) == (2, 128, (0,))
 
@@ -362,7 +365,7 @@ def test_change_makes_a_copy_that_differs_there_alone() -> None:
     changed = config.change({"objective.temperature": "2", "student.model": "mini"})
     assert (changed.objective.temperature, changed.student.model) == (2.0, "mini")
     assert config == DistillConfig()
-    assert changed.change({"objective.temperature": 4, "student.model": "tiny"}) == config
+    assert changed.change({"objective.temperature": 4, "student.model": "cnn"}) == config
 
 
 @pytest.mark.parametrize("place", ["objectives.alpha", "objectives"])

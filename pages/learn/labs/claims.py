@@ -9,7 +9,7 @@ import pandas as pd
 import streamlit as st
 
 from kd_core import figures
-from kd_core.config import DistillConfig
+from kd_core.config import DEMO, DistillConfig
 from kd_core.data.bbc import LABELS
 from kd_core.errors import KDError, RunError
 from kd_core.figures.claims import LOOKS
@@ -41,7 +41,7 @@ from pages.shared.visitors import in_classroom
 
 PAGE = "claims"
 CONTROLS = ("claim", "source", "settings", "seeds", "start")
-RECORDED, DEMO = "recorded", "demo"
+RECORDED, OF_DEMO = "recorded", "demo"
 SEEDS = (0, 1, 2, 3, 4)
 MOST_CLASSES = 8  # that are left out in turn; each costs four students a seed
 
@@ -200,13 +200,13 @@ def _measure(name: ClaimName) -> None:
         "settings",
         "selectbox",
         "Settings",
-        [DEMO, *runs],
-        format_func=lambda run: "The demo's" if run == DEMO else f"{runs[run].title} · {run}",
+        [OF_DEMO, *runs],
+        format_func=lambda run: "The demo's" if run == OF_DEMO else f"{runs[run].title} · {run}",
         help="Task, teacher and student; what the claim is about is set as described",
     )
     seeds = controls.add("seeds", "pills", "Seeds", SEEDS, default=SEEDS[:3], selection_mode="multi")
     try:
-        classes = list(LABELS) if chosen == DEMO else store().report(chosen).labels
+        classes = list(LABELS) if chosen == OF_DEMO else store().report(chosen).labels
     except RunError:
         classes = []
     classes = classes[:MOST_CLASSES]
@@ -218,10 +218,10 @@ def _measure(name: ClaimName) -> None:
     too_few = name == "hinton2015" and len(classes) < 3
 
     def start() -> None:
-        base = DistillConfig() if chosen == DEMO else DistillConfig.from_dict(runs[chosen].config)
+        base = DEMO if chosen == OF_DEMO else DistillConfig.from_dict(runs[chosen].config)
         own = {"classes": tuple(classes)} if name == "hinton2015" else {}
         config = LabConfig(lab=name, distil=base, seeds=tuple(sorted(seeds)), **own)
-        settings = "The demo's settings" if chosen == DEMO else runs[chosen].title
+        settings = "The demo's settings" if chosen == OF_DEMO else runs[chosen].title
         title = f"{claims()[name].paper}: {settings}, {formatting.counted(len(seeds), 'seed')}"
         st.session_state[controls.key("source")] = runner().submit(config, title, kind="lab")
 

@@ -6,7 +6,7 @@ import pandas as pd
 import streamlit as st
 
 from kd_core import figures
-from kd_core.config import DistillConfig
+from kd_core.config import DEMO, DistillConfig
 from kd_core.distillation import roles
 from kd_core.distillation.comparison import Verdict
 from kd_core.errors import KDError, RunError
@@ -32,7 +32,7 @@ from pages.shared.text import escape, prose, term
 from pages.shared.visitors import in_classroom
 
 PAGE = "transfer"
-RECORDED, DEMO = "recorded", "demo"
+RECORDED, OF_DEMO = "recorded", "demo"
 SIZES = (0, 500, 2_000, 8_000)
 SEEDS = (0, 1, 2, 3, 4)
 LABELS, TRANSFER = "The teacher's answers to the labelled texts", "The teacher's answers to further texts"
@@ -87,8 +87,8 @@ def _measure() -> None:
         "settings",
         "selectbox",
         "Settings",
-        [DEMO, *runs],
-        format_func=lambda run: "The demo's" if run == DEMO else f"{runs[run].title} · {run}",
+        [OF_DEMO, *runs],
+        format_func=lambda run: "The demo's" if run == OF_DEMO else f"{runs[run].title} · {run}",
         help="Task, teacher, student, objective and steps; what is in the cache is used again",
     )
     sizes = controls.add(
@@ -111,9 +111,9 @@ def _measure() -> None:
     )
 
     def start() -> None:
-        base = DistillConfig() if chosen == DEMO else DistillConfig.from_dict(runs[chosen].config)
+        base = DEMO if chosen == OF_DEMO else DistillConfig.from_dict(runs[chosen].config)
         config = LabConfig(distil=base, transfer=tuple(sorted(sizes)), seeds=tuple(sorted(seeds)))
-        name = "The demo's settings" if chosen == DEMO else runs[chosen].title
+        name = "The demo's settings" if chosen == OF_DEMO else runs[chosen].title
         seeds_of = f"{len(seeds)} {'seed' if len(seeds) == 1 else 'seeds'}"
         job = runner().submit(config, f"{name}, {seeds_of}", kind="lab")
         st.session_state[controls.key("source")] = job  # what is measured now is what is shown

@@ -2,7 +2,7 @@
 
 import streamlit as st
 
-from kd_core.config import DistillConfig
+from kd_core.config import DEMO
 from kd_core.distillation.events import STAGES, STEP_NAMES, STEP_SENTENCES
 from kd_core.errors import KDError
 from kd_core.jobs.states import PENDING
@@ -16,11 +16,10 @@ from pages.start.home.recent_runs import recent_runs
 
 def start_demo() -> str:
     """The id of the demo's run: a second click, or a second tab, finds the one that is under way."""
-    demo = DistillConfig()
     for run in store().runs(kind="distil", status=PENDING):
-        if run.config == demo.model_dump(mode="json"):
+        if run.config == DEMO.model_dump(mode="json"):
             return run.id
-    return runner().submit(demo, name="Demo")
+    return runner().submit(DEMO, name="Demo")
 
 
 head, action = st.columns([2, 1], vertical_alignment="bottom")

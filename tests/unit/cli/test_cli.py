@@ -768,9 +768,9 @@ def test_runs(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["runs"]) == 0
     lines = [" ".join(line.split()) for line in capsys.readouterr().out.splitlines()]
     assert lines[0] == "Run Status Name Task Student Accuracy Gain Verdict Created"
-    assert lines[1].startswith("20260131-150000-c3d4 Failed about c3d4 bbc-headlines tiny 20")
+    assert lines[1].startswith("20260131-150000-c3d4 Failed about c3d4 bbc-headlines cnn 20")
     assert lines[2].startswith(
-        "20260131-143000-a1b2 Done about a1b2 bbc-headlines tiny 89.5 % +5.0 points Better 20"
+        "20260131-143000-a1b2 Done about a1b2 bbc-headlines cnn 89.5 % +5.0 points Better 20"
     )
     assert main(["runs", "--json", "--status", "done", "--status", "queued"]) == 0
     (listed,) = json.loads(capsys.readouterr().out)
