@@ -16,7 +16,7 @@ from transformers import TrainerCallback
 
 from kd_core.config import ObjectiveConfig
 from kd_core.distillation.events import Evaluated, Step
-from kd_core.distillation.training import losses
+from kd_core.distillation.training import losses, reporter
 from kd_core.distillation.training import trainer as module
 from kd_core.distillation.training.trainer import DistillTrainer, train
 from kd_core.errors import DivergedError, RunError
@@ -186,7 +186,7 @@ def test_each_step_evaluation_and_checkpoint_is_told(trainer, monkeypatch):
 
 
 def test_a_long_training_tells_as_many_steps_as_a_curve_needs(trainer, monkeypatch):
-    monkeypatch.setattr(module, "POINTS", 3)
+    monkeypatch.setattr(reporter, "POINTS", 3)
     events: list = []
     train(trainer(replace(RECIPE, steps=7, evaluate_every=7), on_event=events.append))
     assert [event.step for event in events if isinstance(event, Step)] == [1, 2, 4, 6, 7]
