@@ -16,7 +16,7 @@ from kd_core.deployment.reports import BenchReport, FormReport
 from kd_core.deployment.runtimes import Runtime, form_name
 from kd_core.distillation.report import Report
 from kd_core.distillation.roles import Role
-from kd_core.system.formatting import milliseconds, percent
+from kd_core.system.formatting import in_sentence, milliseconds, percent
 from kd_core.system.settings import Settings, setting
 
 CASCADE = "Cascade of the two"
@@ -217,8 +217,15 @@ def saving(needs: Sequence[Requirement]) -> str:
     amount = money(f"{abs(change):,.2f}", first.currency)
     price = f", for {amount} {'less' if change > 0 else 'more'} a day" if change else ""
     return (
-        f"{_servers(last.servers)} instead of {first.servers:,}{price}: {last.name} instead of {first.name}."
+        f"{_servers(last.servers)} instead of {first.servers:,}{price}: {_the(last.name)} instead of "
+        f"{_the(first.name)}."
     )
+
+
+def _the(form: str) -> str:
+    """ "the distilled student (PyTorch)" of "Distilled student, PyTorch"."""
+    who, _, runtime = form.partition(", ")
+    return f"the {in_sentence(who)}" + f" ({runtime})" * bool(runtime)
 
 
 def _servers(number: int) -> str:

@@ -11,7 +11,6 @@ import pandas as pd
 from kd_core.deployment.runtimes import Runtime
 from kd_core.distillation import run_folder
 from kd_core.distillation.report import FILE
-from kd_core.errors import RunError
 from kd_core.system import paths
 
 # By the start of a name in the zip; the first that fits.
@@ -59,7 +58,7 @@ def expected_contents(
         reader = (student / "tokenizer.json").stat().st_size
         report = (paths.runs() / run_id / FILE).stat().st_size
     except OSError as error:
-        raise RunError(f"There is no run {run_id} in {paths.runs()}.") from error
+        raise run_folder.not_here(run_id) from error
     sizes: dict[str, int | None] = {"model/": weights + reader, "report.json": report}
     if "int8" in runtimes:
         sizes["onnx/model_int8.onnx"] = weights // 4

@@ -205,7 +205,8 @@ def _source(folder: Path, report: Report, who: Role) -> Path:
     source = teacher if who == "teacher" else folder / run_folder.STUDENTS / f"{who}-{seed}"
     for place in (folder, teacher) if who == "teacher" else (folder,):
         if not is_whole(place):
-            raise RunError(f"Files of run {folder.name} are missing or were changed: {place}.")
+            where = "/".join(place.parts[-2:])  # a page shows it, and says no more of this machine
+            raise RunError(f"Files of run {folder.name} are missing or were changed: {where}.")
     if not source.is_dir():
         raise RunError(f"Run {folder.name} has no model {who!r}.")
     return source

@@ -214,5 +214,10 @@ def find(run_id: str) -> Path:
         raise RunError(f"{run_id!r} is not a run; a run is named like 20260131-143000-a1b2.")
     folder = paths.runs() / run_id
     if not folder.is_dir():
-        raise RunError(f"There is no run {run_id} in {paths.runs()}.")
+        raise not_here(run_id)
     return folder
+
+
+def not_here(run_id: str) -> RunError:
+    """Without the folder's path: a page may show this to somebody who is not to know it."""
+    return RunError(f"There is no run {run_id} in the data folder; it may have been deleted or moved.")

@@ -22,13 +22,13 @@ def folds(count: int, *, dark: bool = False) -> go.Figure:
             ends = {"x0": part + 0.04, "x1": part + 0.96, "y0": row - 0.4, "y1": row + 0.4}
             line = {"width": 2 if held_out else 0, "color": pick(INK, dark)}
             cells.append({"type": "rect", "fillcolor": judged if held_out else learned, "line": line} | ends)
-            words.append({"x": part + 0.5, "y": row, "text": "judged" if held_out else "learned from"})
+            words.append({"x": part + 0.5, "y": row, "text": "judge" if held_out else "learn"})
     ends = {"x0": test + 0.04, "x1": test + 1.3, "y0": -0.4, "y1": count - 0.6}
     dashed = {"width": 1.5, "dash": "dash", "color": pick(LINE, dark)}
     cells.append({"type": "rect", "fillcolor": pick(GRID, dark), "line": dashed} | ends)
     words.append({"x": test + 0.67, "y": (count - 1) / 2, "text": "test texts:<br>only at<br>the end"})
-    if count > 5:  # too narrow for words
-        words = [word for word in words if word["text"] != "learned from"]
+    if count > 4:  # too narrow for words, on a phone
+        words = [word for word in words if word["text"] != "learn"]
     small = {"showarrow": False, "font": {"size": 12 if count <= 5 else 11, "color": pick(INK, dark)}}
     layout = {
         "shapes": cells,

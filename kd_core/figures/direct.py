@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
-GAP = 17  # pixels from one name's line to the next
+GAP = 20  # pixels from one name's line to the next
+RAISED = 10  # pixels above its mark: a line that leads away from the mark does not go through the name
 NEAR = 0.3  # of the plot's width: names of marks that are nearer may touch
 ASIDE = 16  # pixels from a mark to its name
 TURN = 0.68  # of the plot's width: from there on a name stands on the left of its mark
@@ -41,7 +42,7 @@ def names_beside(
                 "y": mark.y,
                 "text": mark.text,
                 "ax": -ASIDE if turned else ASIDE,
-                "ay": line - own,
+                "ay": line - own - RAISED,
                 "xanchor": "right" if turned else "left",
                 "showarrow": True,
                 "arrowhead": 0,

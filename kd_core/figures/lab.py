@@ -14,6 +14,7 @@ from kd_core.figures.style import (
     LINE,
     LOG_AXIS,
     MAX_CELLS_WITH_TEXT,
+    STEEP,
     TEXT_COLOURS,
     UNSURE,
     colour_of,
@@ -92,9 +93,9 @@ def class_similarity(
         "hovertemplate": "%{customdata[0]}: %{z:.1f} % of the rest goes to %{customdata[1]}<extra></extra>",
     }
     axis = {"tickvals": places, "ticktext": names, "showgrid": False, "zeroline": False}
-    axes = {"xaxis": axis | {"side": "top"}, "yaxis": axis | {"autorange": "reversed"}}
-    layout = axes | {"hovermode": "closest", "margin": {"t": 72, "b": 16}}
-    title, height = "The teacher's second thoughts", 150 + min(40 * len(names), 480)
+    axes = {"xaxis": axis | {"side": "top"} | STEEP, "yaxis": axis | {"autorange": "reversed"}}
+    layout = axes | {"hovermode": "closest", "margin": {"t": 84, "b": 16}}
+    title, height = "The teacher's second thoughts", 162 + min(40 * len(names), 480)
     return new_figure(title, "", "", [cells], layout, dark=dark, height=height)
 
 

@@ -52,5 +52,6 @@ def race_chart(
         "xaxis": {"range": [0, 1.02 * steps]},  # the last marker is not cut
         "yaxis": {"range": [bottom, 100]},
         "uirevision": "race",
+        "showlegend": True,  # also where the teacher's level is all there is yet
     }
     return new_figure("Validation accuracy", "Step", "Accuracy (%)", traces, layout, dark=dark, height=380)

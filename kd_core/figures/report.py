@@ -17,6 +17,7 @@ from kd_core.distillation.roles import NAMES, SHORT_NAMES, Role
 from kd_core.figures.style import (
     LINE,
     MAX_CELLS_WITH_TEXT,
+    STEEP,
     SYMBOLS,
     TEXT_COLOURS,
     UNSURE,
@@ -112,7 +113,7 @@ def confusion(report: Report, who: Role, *, dark: bool = False) -> go.Figure:
         hovertemplate="%{customdata[1]}: %{customdata[0]} texts, %{z:.1%} of the class<extra></extra>",
     )
     names = {"tickvals": places, "ticktext": labels, "showgrid": False, "zeroline": False, "automargin": True}
-    figure.update_xaxes(names, ticktext=[label_of(report.labels[i], 14) for i in shown])
+    figure.update_xaxes(names | STEEP, ticktext=[label_of(report.labels[i], 14) for i in shown])
     truth = [f"{label} ({texts:,})" for label, texts in zip(labels, support.tolist(), strict=True)]
     figure.update_yaxes(names, ticktext=truth, autorange="reversed")
     figure.update_layout(hovermode="closest")

@@ -23,7 +23,7 @@ from kd_core.figures.style import (
 from kd_core.system.formatting import in_sentence, interval, percent, points, signed
 
 Gain = tuple[float, float, float]  # a difference with the ends of its 95 % interval, in shares
-THE: dict[Role, str] = {"teacher": "the "}
+THE: dict[Role, str] = {"teacher": "the ", "alone": "the student "}
 ROW = 46  # pixels
 ROOM = 0.14  # beyond the outermost ends, as a share of what lies between them
 
@@ -146,7 +146,7 @@ def _drawn(title: str, unit: str, dots: Sequence[_Dot], dark: bool, *, zero: boo
                 # Towards the middle, so that nothing is cut on a phone.
                 "xanchor": "left" if along < 0.3 else "right" if along > 0.7 else "center",
                 "yanchor": "bottom",
-                "yshift": 5,
+                "yshift": 8,
                 "showarrow": False,
                 "font": {"color": dot.ink, "size": 12},
                 "bgcolor": pick(PAGE, dark),  # over the line at zero

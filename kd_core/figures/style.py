@@ -41,6 +41,7 @@ FONT = "Source Sans, system-ui, -apple-system, Segoe UI, Liberation Sans, Arial,
 _LOG_TICKS = [part * 10.0**power for power in range(-6, 4) for part in (1, 2, 5)]
 LOG_AXIS = {"type": "log", "tickvals": _LOG_TICKS, "ticktext": [f"{tick:g}" for tick in _LOG_TICKS]}
 MAX_CELLS_WITH_TEXT = 15
+STEEP = {"autotickangles": [0, 45, 90]}  # names below an axis that lie flatter run into each other on a phone
 MAX_LABEL = 28
 
 

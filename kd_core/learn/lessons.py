@@ -123,6 +123,8 @@ def read(file: str) -> Lesson:
     _, front, text = (FOLDER / file).read_text("utf-8").split("---\n", 2)
     _, *pieces = _PART.split(text)
     parts = {name.strip(): part.strip() for name, part in zip(pieces[::2], pieces[1::2], strict=True)}
+    if len(parts) < len(pieces) // 2:  # the later one would silently be shown
+        raise ValueError(f"lesson {file} has a part twice; it has {', '.join(pieces[::2])}")
     return Lesson(name=file.removesuffix(".md").split("-", 1)[1], parts=parts, **yaml.safe_load(front))
 
 

@@ -26,8 +26,13 @@ def escape(text: object) -> str:
     return _MARKUP.sub(lambda match: f"&#{ord(match.group())};", parted)
 
 
-# A number and its unit stay on one line.
-_UNIT = re.compile(r"(?<=\d) (?=%|(?:points?|nats|ms|M|MB|times|seeds?)\b)")
+# A number and its unit stay on one line, and so do the ends of an interval and what it is called.
+_UNIT = re.compile(
+    r"(?<=\d) (?=%|(?:points?|nats|ms|M|MB|times|seeds?)\b)|(?<=%) (?=interval\b|±)|(?<=±) (?=\d)"
+    r"|(?<=\d) (?=x \d)|(?<=\d x) (?=\d)"
+    r"|(?<=\d\.\d) (?=to [+−]?\d)|(?<=\d\.\d to) (?=[+−]?\d)|(?<=\d %) (?=to \d)|(?<=% to) (?=\d)"
+)
+_NEXT_SENTENCE = re.compile(r"(?<=[.!?])\s+(?=[A-Z])")
 
 
 def prose(words: str) -> None:
@@ -37,6 +42,14 @@ def prose(words: str) -> None:
 
 def unbroken(words: str) -> str:
     return _UNIT.sub("\u00a0", words)
+
+
+def verdict_words(words: str) -> None:
+    """A run's verdict: its first sentence stands out, and what else there is to say is read after it."""
+    first, *rest = _NEXT_SENTENCE.split(words, maxsplit=1)
+    prose(f"**{escape(first)}**")
+    for sentences in rest:
+        prose(escape(sentences))
 
 
 def term(name: str) -> str:

@@ -56,7 +56,7 @@ def texts(test: AppTest) -> str:
     """All that a person reads, in order of kind."""
     kinds = (test.title, test.subheader, test.markdown, test.caption, test.info, test.warning, test.error)
     said = [element.value for elements in kinds for element in elements]
-    return "\n".join([*said, *(expander.label for expander in test.expander)])
+    return "\n".join([*said, *(expander.label for expander in test.expander)]).replace("\u00a0", " ")
 
 
 def widget(test: AppTest, kind: str, place: str):

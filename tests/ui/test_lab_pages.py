@@ -55,7 +55,7 @@ def test_a_card_for_each_lab(app: App) -> None:
     page = app().switch_page("learn/labs/page.py").run()  # its file is not named like its address
     links = [link.proto.label for link in page.main.get("page_link")]
     cards = [*(f"**{lab.title}**" for lab in LABS), "**Lessons**", "**Quiz**", "**Race**"]
-    assert links == [*cards, "The words, in the glossary"]
+    assert links == [*cards, "**Glossary**"]
     for lab in LABS:
         assert lab.question in said(page)
         assert f"{lab.minutes} minutes" in said(page)

@@ -55,7 +55,7 @@ def open_tab(app: App, name: str) -> AppTest:
 def words(page: AppTest) -> list[str]:
     assert not page.exception
     kinds = (page.markdown, page.caption, page.info, page.warning, page.error)
-    return [element.value for kind in kinds for element in kind]
+    return [element.value.replace("\u00a0", " ") for kind in kinds for element in kind]
 
 
 TABS = ("Quality", "Fidelity", "Speed", "Curves", "Reproduce")

@@ -34,7 +34,7 @@ def words(page: AppTest) -> str:
     assert not page.exception
     kinds = (page.markdown, page.caption, page.info, page.warning, page.error)
     said = [html.unescape(element.value).replace("\u2060", "") for kind in kinds for element in kind]
-    return "\n".join(said)
+    return "\n".join(said).replace("\u00a0", " ")
 
 
 def metrics(page: AppTest) -> dict[str, tuple[str, str]]:

@@ -58,3 +58,11 @@ def test_a_run_in_a_list_is_known_by_what_it_did_and_when(store: Store, name: st
 
 def test_a_number_and_its_unit_stay_together() -> None:
     assert unbroken("25 % of 10.7 MB in 3 ms, 4 msgs") == "25\u00a0% of 10.7\u00a0MB in 3\u00a0ms, 4 msgs"
+
+
+def test_an_interval_stays_together() -> None:
+    said = "+0.6 points (95 % interval −3.1 to +4.3), 88.3 % ± 2.8, 1 to 3"
+    assert (
+        unbroken(said).replace("\u00a0", "_")
+        == "+0.6_points (95_%_interval −3.1_to_+4.3), 88.3_%_±_2.8, 1 to 3"
+    )

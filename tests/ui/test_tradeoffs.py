@@ -120,6 +120,22 @@ def test_a_teacher_is_not_called_by_its_students_name(app: App, runs: Store) -> 
     assert page.dataframe[0].value["architecture"].tolist() == ["minilm-l6"]
 
 
+@pytest.mark.parametrize(
+    ("typed", "shown"),
+    [
+        ("teacher,distilled", ["teacher", "student"]),
+        ("Student alone, TEACHER, nobody", ["alone", "teacher"]),
+        ("labelled_only", ["labelled_only"]),
+    ],
+)
+def test_a_link_takes_models_as_a_person_types_them(
+    app: App, runs: Store, typed: str, shown: list[str]
+) -> None:
+    page = app(PAGE, **{"tradeoffs.models": typed, "tradeoffs.against": "latency"})
+    assert page.button_group(key="tradeoffs.models").value == shown
+    assert page.button_group(key="tradeoffs.against").value == "latency"
+
+
 def test_limits_that_nothing_meets_say_what_would_do(app: App, benched: Store) -> None:
     page = app(PAGE, **{"tradeoffs.size": "5", "tradeoffs.accuracy": "87.2"})
     assert "**Nothing is within these limits**" in words(page)
@@ -248,7 +264,7 @@ def test_a_cascade_can_promise_to_be_right_and_says_what_it_costs(app: App, stor
     said = promise(page)
     assert "The pair was to be right on 97.0 % of all texts, with 95 % confidence" in said
     assert "this held: 100.0 %" in said
-    assert any("--agree 97 --right" in caption.value for caption in page.caption)
+    assert any("--agree 97 --right" in code.value for code in page.code)
     student, teacher = (
         lognormal_mean(ms["p50"], ms["p95"])
         for ms in (report["student"]["latency_ms"], report["teacher"]["latency_ms"])

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from datetime import datetime
 
 import pandas as pd
@@ -21,7 +21,7 @@ from pages.shared.badges import status_badge, verdict_badge
 from pages.shared.charts import chart, is_dark
 from pages.shared.run_time import time_against_estimate
 from pages.shared.state import runner, store
-from pages.shared.text import escape, term
+from pages.shared.text import escape, term, verdict_words
 
 ICONS = {
     "waiting": ":material/radio_button_unchecked:",
@@ -42,22 +42,16 @@ def live_view(run: RunRow) -> None:
     st.fragment(_view, run_every=2 if run.status in PENDING else None)(run.id, run.status)
 
 
-def stepper(
-    stages: Mapping[Stage, tuple[str, str]], *, inside: Mapping[Stage, Callable[[], None]] | None = None
-) -> None:
+def stepper(stages: Mapping[Stage, tuple[str, str]]) -> None:
     """The four steps as a timeline: state and a few words for each, and what it does for who opens it.
 
-    ``inside`` draws what belongs to a step that is under way, which is open then.
+    All are closed, so that the timeline is as high at the end as at the beginning.
     """
-    inside = inside or {}
     with st.container(gap=None):
         for stage, (state, text) in stages.items():
             label = f"**{events.STEP_NAMES[stage]}** · {text}"
-            with st.expander(label, expanded=stage in inside, icon=ICONS[state], type="step"):
-                if stage in inside:
-                    inside[stage]()
-                else:
-                    st.caption(events.STEP_SENTENCES[stage])
+            with st.expander(label, icon=ICONS[state], type="step"):
+                st.caption(events.STEP_SENTENCES[stage])
 
 
 def _view(run_id: str, status_before: str) -> None:
@@ -70,19 +64,18 @@ def _view(run_id: str, status_before: str) -> None:
             _queue(run)
             return
         rows = store().stages(run_id)
-        current = next((row.stage for row in rows if row.state in ACTIVE), None)
-        inside = {current: lambda: _progress(run)} if current and run.status in PENDING else {}
-        stepper({row.stage: (row.state, _step_text(run, row)) for row in rows}, inside=inside)
-        for entry in store().events(run.id):
-            if isinstance(entry.event, events.Note):
-                st.info(escape(entry.event.text), icon=":material/info:")
+        stepper({row.stage: (row.state, _step_text(run, row)) for row in rows})
         role = _shown_role(run)
-        if run.status not in PENDING:
-            _ending(run, began=role is not None)
-        elif not inside:  # between two steps
-            _progress(run)
+        with st.container(key="live.now"):  # as high while it runs as it is at the end: see app.css
+            if run.status in PENDING:
+                _progress(run, next((row.stage for row in rows if row.state in ACTIVE), None))
+            else:
+                _ending(run, began=role is not None)
         if role:
             _curves(run, role)
+        for entry in store().events(run.id):  # they come while it runs: below what is watched
+            if isinstance(entry.event, events.Note):
+                st.info(escape(entry.event.text), icon=":material/info:")
     except KDError as error:  # deleted in another tab, or the database cannot be reached now
         st.error(escape(error), icon=":material/error:")
 
@@ -128,7 +121,7 @@ def _model_name(run: RunRow) -> str:
     return roles.NAMES[run.who] if run.who else ""
 
 
-def _progress(run: RunRow) -> None:
+def _progress(run: RunRow, stage_now: Stage | None) -> None:
     stage = f"{_model_name(run)}: step" if run.who else (run.label or "").capitalize()
     parts = [f"{stage} {run.step:,} of {run.steps:,}" if run.steps else "Getting ready"]
     if run.status == "paused":
@@ -147,6 +140,7 @@ def _progress(run: RunRow) -> None:
             if st.button("Stop this run", key="live.stop", type="primary"):
                 runner().stop(run.id)
         st.caption(f"Updated {datetime.now():%H:%M:%S}", width="content")
+    st.caption(events.STEP_SENTENCES[stage_now] if stage_now else "Between two steps.")
 
 
 def _shown_role(run: RunRow) -> Role | None:
@@ -164,7 +158,7 @@ def _ending(run: RunRow, *, began: bool) -> None:
         with st.container(border=True, key="live.verdict"):
             if report.verdict:
                 verdict_badge(report.verdict.kind, report.verdict.seeds)
-            st.markdown(f"**{escape(report.sentence)}**")
+            verdict_words(report.sentence)
             if comparison := time_against_estimate(run, report.seconds):
                 st.caption(comparison)
             st.page_link(

@@ -81,10 +81,13 @@ except KDError as error:
 
 if plan:
     rows = plan.rows
-    task_line.caption(
-        f"{rows['train']:,} training texts · {plan.classes} classes · {rows['test']:,} test texts · "
-        f"{rows['transfer']:,} transfer texts"
+    counted = (
+        f"{rows['train']:,} training texts",
+        f"{plan.classes} classes",
+        f"{rows['test']:,} test texts",
+        f"{rows['transfer']:,} transfer texts",
     )
+    task_line.caption(" · ".join(part.replace(" ", "\u00a0") for part in counted))
     lends = (
         "Lends its tokenizer and its start; the teacher is the file. " if plan.config.task.knowledge else ""
     )

@@ -21,6 +21,7 @@ from pages.shared.run_form.objective import choose_rest
 from pages.shared.run_form.plan import outlook_of
 from pages.shared.state import runner, store
 from pages.shared.text import escape, term
+from pages.shared.typed import as_typed
 
 METHODS = {"grid": "Grid", "random": "Random", "tpe": "TPE"}
 HOW = {
@@ -52,6 +53,7 @@ def search_form() -> None:
     left, right = st.columns(2)
     values["folds"] = field(SearchConfig, "folds", key="search.folds", container=left)
     seeds = field(TrainingConfig, "seeds", key=key("training.seeds"), container=right)
+    as_typed("search.method", {method: (method, name) for method, name in METHODS.items()})
     values["method"] = st.segmented_control(
         "Method",
         list(METHODS),

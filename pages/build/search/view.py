@@ -21,7 +21,7 @@ from pages.shared.charts import chart, is_dark
 from pages.shared.live_job import job_view
 from pages.shared.run_form.link import form_link
 from pages.shared.state import store
-from pages.shared.text import escape, term
+from pages.shared.text import escape, term, unbroken
 
 ENOUGH = 6  # cells, until Optuna's pictures say anything
 NAMES = {
@@ -89,12 +89,13 @@ def _map(search: SearchResult) -> None:
     else:
         figure = figures.search_dots(cells, measure=name_of(search.metric), dark=is_dark())
     chart(figure, key="search.map", alt=_in_words(search, cells))
-    st.caption(
+    words = (
         f"Mean ± standard error over {_times(search)} of the training data; no test text is used. "
         f"**{'Hatched' if grid else 'Diamonds'}:** cannot be told from the best (the 95 % interval of their "
         "difference includes 0); more folds or seeds tell more. **Best:** the highest mean; **choice:** "
         "the cheapest that is at most one standard error of their difference below the best."
     )
+    st.caption(unbroken(words))
     with st.container(horizontal=True, gap="large"):
         if alone and alone.scores:
             st.metric(

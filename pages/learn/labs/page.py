@@ -11,13 +11,6 @@ st.markdown(
     "You guess first, then you find out. Nothing has to be trained. You only need to know what a neural "
     "network is."
 )
-COLUMNS = 3
-for start in range(0, len(LABS), COLUMNS):
-    for column, lab in zip(st.columns(COLUMNS), LABS[start : start + COLUMNS], strict=False):
-        with column.container(border=True, height="stretch", key=f"labs.{lab.name}"):
-            st.page_link(lab.page, label=f"**{lab.title}**", icon=lab.icon)
-            st.markdown(lab.question)
-            st.caption(f":material/schedule: {lab.minutes} minutes")
 GUIDED = (
     (
         addresses.LESSONS,
@@ -32,10 +25,22 @@ GUIDED = (
         "flag",
         "Two or three settings against each other on one chart, for a live audience.",
     ),
+    (addresses.GLOSSARY, "Glossary", "menu_book", "What each word means, in a sentence or two."),
 )
-for column, (address, title, icon, about) in zip(st.columns(len(GUIDED)), GUIDED, strict=True):
-    with column.container(border=True, height="stretch", key=f"labs.{title.lower()}"):
-        st.page_link(address, label=f"**{title}**", icon=f":material/{icon}:")
-        st.markdown(about)
-with st.container(key="labs.more"):
-    st.page_link(addresses.GLOSSARY, label="The words, in the glossary", icon=":material/menu_book:")
+COLUMNS = 3
+places = [
+    *((lab.page, lab.name, lab.title, lab.icon, lab.question, lab.minutes) for lab in LABS),
+    *(
+        (address, title.lower(), title, f":material/{icon}:", about, None)
+        for address, title, icon, about in GUIDED
+    ),
+]
+for start in range(0, len(places), COLUMNS):
+    for column, (address, name, title, icon, about, minutes) in zip(
+        st.columns(COLUMNS), places[start : start + COLUMNS], strict=False
+    ):
+        with column.container(border=True, height="stretch", key=f"labs.{name}"):
+            st.page_link(address, label=f"**{title}**", icon=icon)
+            st.markdown(about)
+            if minutes:
+                st.caption(f":material/schedule: {minutes} minutes")

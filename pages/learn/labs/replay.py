@@ -49,7 +49,7 @@ def _lab(playing: bool) -> None:
     moment = _moment(controls, replay, playing)
     with result:
         _pictures(replay, moment, text, shown_temperature)
-        st.subheader("What you see", anchor=False)
+        st.header("What you see", anchor=False)
         prose(_words(replay))
         _table(controls, replay)
     if playing != st.session_state.get(PLAYING, False):

@@ -74,7 +74,7 @@ def size_lab() -> None:
     with result:
         _picture(grid, measure, marked)
         st.caption(HELP[measure])
-        st.subheader("What you see", anchor=False)
+        st.header("What you see", anchor=False)
         prose(_words(grid, give_up, answer))
         _table(grid, report["teacher"]["accuracy"])
         st.caption(_conditions(report, grid))

@@ -186,7 +186,7 @@ def _result(job: RunRow | None) -> None:
     st.caption(
         f"Bars: 95 % interval of the mean, by {report['test_texts']:,} test texts. Dashes: single seeds."
     )
-    st.subheader("What you see", anchor=False)
+    st.header("What you see", anchor=False)
     prose(_words(curve, teacher, soft_over_hard(report)))
     _table(curve)
     _conditions(report)

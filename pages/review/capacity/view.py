@@ -35,7 +35,7 @@ from pages.shared.charts import chart, is_dark
 from pages.shared.fields import field
 from pages.shared.live_job import jobs_about
 from pages.shared.state import store
-from pages.shared.text import escape
+from pages.shared.text import escape, unbroken
 
 LABELS = {
     "million_texts": "Texts a day (millions)",
@@ -101,7 +101,11 @@ def answer(forms: Sequence[Measured], needs: Sequence[Requirement]) -> None:
             _target(need)
             if form.quality:
                 st.metric("Accuracy", formatting.percent(form.quality.accuracy))
-                st.caption(_lost(form.quality) if form is not forms[0] else "What the others may lose.")
+                st.caption(
+                    unbroken(_lost(form.quality))
+                    if form is not forms[0]
+                    else "The others are compared with this one."
+                )
 
 
 def _lost(quality: Quality) -> str:

@@ -22,11 +22,11 @@ from pages.shared.charts import chart, is_dark
 from pages.shared.run_form.link import form_link
 from pages.shared.run_time import time_against_estimate
 from pages.shared.state import runner, store
-from pages.shared.text import escape, term
+from pages.shared.text import escape, term, unbroken, verdict_words
 
 COSTS: tuple[Literal["size", "latency"], ...] = ("size", "latency")
 SAME_SHAPE = {*roles.STUDENTS} - {"student"}  # as the distilled student
-AS_GOOD = "A control does as well"
+AS_GOOD, BETTER = "A control does as well", "A control does better"
 ENDED = {"failed": "failed", "stopped": "was stopped", "interrupted": "was interrupted"}
 
 
@@ -100,7 +100,7 @@ def verdict(run: RunRow, report: Report) -> None:
                 verdict_badge(report.verdict.kind, report.verdict.seeds, help=term("verdict"))
             if report.as_good and report.verdict and report.verdict.kind == "helped":
                 st.badge(AS_GOOD, color="orange", icon=":material/balance:")
-        st.markdown(f"**{escape(report.sentence)}**")
+        verdict_words(report.sentence)
         for note in report.notes:
             st.caption(escape(note))
         if comparison := time_against_estimate(run, report.seconds):
@@ -112,7 +112,7 @@ def measures(report: Report) -> None:
     kept, dark = report_tables.kept(report), is_dark()
     left, right = st.columns(2)
     with left.container(border=True, height="stretch"):
-        st.markdown(f"**{kept['accuracy']}**")
+        st.markdown(unbroken(f"**{kept['accuracy']}**"))
         chart(figures.accuracies(report, dark=dark), key="report.accuracy", alt=_spoken(report, "accuracy"))
         st.caption(f"On {report.rows['test']:,} test texts. A line is a 95 % interval.")
     with right.container(border=True, height="stretch"):
@@ -130,8 +130,11 @@ def _differences(report: Report, dark: bool) -> None:
     """The same texts answered by two models tell more than their two intervals: the main picture."""
     controls = [who for who in report.gains if who in roles.STUDENTS]
     if controls:
-        better = "Better than each control" if len(controls) > 1 else "Better than its control"
-        st.markdown(f"**{AS_GOOD if report.as_good else better}**")
+        heading = "Better than each control" if len(controls) > 1 else "Better than its control"
+        if report.as_good:
+            hurt = any(report.gains[who].kind == "hurt" for who in report.as_good)
+            heading = BETTER if hurt else AS_GOOD
+        st.markdown(f"**{heading}**")
     if report.gains:
         spoken = (f"{roles.NAMES[who]}: {report_tables.gain(gap)}" for who, gap in report.gains.items())
         chart(
@@ -139,10 +142,11 @@ def _differences(report: Report, dark: bool) -> None:
             key="report.differences",
             alt=f"Distilled student against each other model. {'; '.join(spoken)}.",
         )
-        st.caption(
+        words = (
             "The two models answered the same texts and are compared text by text, so this tells more than "
-            "two intervals side by side. Grey: it may be zero. " + report_tables.as_good(report)
+            "two intervals side by side. Grey: it may be zero. "
         )
+        st.caption(unbroken(words + report_tables.as_good(report)))
 
 
 def unfinished(run: RunRow) -> None:

@@ -30,21 +30,15 @@ def speed(run: RunRow, report: Report) -> None:
     st.caption(escape(report_tables.latency_conditions(report)))
     benchmark(run)
     st.subheader("Where the time of this run went", anchor=False)
+    reused = ["from the cache" if report.cached.get(stage) else "" for stage in STAGES]
+    if report.teacher_is_file:
+        reused[STAGES.index("teach")] = "not needed"
+    steps = {
+        "Step": list(events.STEP_NAMES.values()),
+        "Time": [formatting.duration(report.seconds[stage]) for stage in STAGES],
+    }
     st.dataframe(
-        pd.DataFrame(
-            {
-                "Step": list(events.STEP_NAMES.values()),
-                "Time": [formatting.duration(report.seconds[stage]) for stage in STAGES],
-                "": [
-                    "not needed"
-                    if stage == "teach" and report.teacher_is_file
-                    else "from the cache"
-                    if report.cached.get(stage)
-                    else ""
-                    for stage in STAGES
-                ],
-            }
-        ),
+        pd.DataFrame(steps | ({"": reused} if any(reused) else {})),
         hide_index=True,
         width="content",
         key="report.stages",

@@ -134,24 +134,30 @@ def _show(
             alt=f"Share of answers that {wrong}, for {', '.join(curves)}",
         )
         st.markdown(f"**{unbroken(escape(found.sentence))}**")
-    with left:
-        st.metric("Answered by the student", formatting.percent(found.answered), border=True)
-        if found.latency_ms is not None:
+        with st.container(horizontal=True):
             st.metric(
-                "A text takes on average",
-                formatting.milliseconds(found.latency_ms),
-                border=True,
-                help="The student is asked first. "
-                f"The teacher alone: {formatting.milliseconds(found.teacher_ms)}",
+                "Answered by the student", formatting.percent(found.answered), border=True, width="content"
             )
-        _costs(found, report)
+            if found.latency_ms is not None:
+                st.metric(
+                    "A text takes on average",
+                    formatting.milliseconds(found.latency_ms),
+                    border=True,
+                    width="content",
+                    help="The student is asked first. "
+                    f"The teacher alone: {formatting.milliseconds(found.teacher_ms)}",
+                )
+            costs = st.container(width="content")
         flags = " --right" * (judge == "gold") + " --int8" * (runtime == "int8")
         flags += f" --method {method}" * (method != "clopper_pearson")
-        st.caption(f"As a command: `kd cascade {run.id} --agree {100 * agree:g}{flags}`")
+        st.caption("As a command:")
+        st.code(f"kd cascade {run.id} --agree {100 * agree:g}{flags}", language="sh")
+    with left:
+        _costs(found, report, costs)
 
 
-def _costs(found: engine.Cascade, report: Report) -> None:
-    """What a million texts cost by the pair, and by the teacher alone."""
+def _costs(found: engine.Cascade, report: Report, place: DeltaGenerator) -> None:
+    """What a million texts cost by the pair, and by the teacher alone; the prices are asked for here."""
     currency = Load.model_fields["currency"].default
     columns = st.columns(2)
     core = columns[0].number_input(
@@ -178,12 +184,14 @@ def _costs(found: engine.Cascade, report: Report) -> None:
     if costs is None:
         return
     mix, alone = costs
-    st.metric(
+    sign = "+" if mix > alone else "−"
+    place.metric(
         "A million texts cost",
         f"{currency}{mix:,.2f}",
-        f"{currency}{mix - alone:+,.2f} against the teacher alone".replace("-", "−"),
+        f"{sign}{currency}{abs(mix - alone):,.2f} against the teacher alone",
         delta_color="off",
         delta_arrow="off",
         border=True,
+        width="content",
         help=f"Computing alone, with every core busy. The teacher alone: {currency}{alone:,.2f}",
     )

@@ -13,6 +13,7 @@ from kd_core.deployment import tradeoffs
 from kd_core.deployment.tradeoffs import COSTS, TEST, Cost, Limits
 from kd_core.distillation import roles
 from pages.shared.text import escape
+from pages.shared.typed import as_typed
 
 COST_NAMES: dict[Cost, str] = {
     "size": "Size",
@@ -64,6 +65,7 @@ def choose_view(candidates: pd.DataFrame) -> View:
             width=180,
             help="The test texts as they are, corrupted, or of another kind: see what a model loses there",
         )
+        as_typed("tradeoffs.against", {name: (name, words) for name, words in COST_NAMES.items()})
         cost = st.segmented_control(
             "Against",
             COSTS,
@@ -81,6 +83,8 @@ def choose_view(candidates: pd.DataFrame) -> View:
             bind="query-params",
         )
         present = [who for who in roles.NAMES if (frame["who"] == who).any()]
+        names = {who: (who, roles.SHORT_NAMES[who], roles.NAMES[who]) for who in present}
+        as_typed("tradeoffs.models", names, several=True)
         shown = st.pills(
             "Models",
             present,

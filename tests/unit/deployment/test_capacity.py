@@ -139,7 +139,7 @@ def test_saving():
     student = required(LOAD, Measured("Student", 1, 1000, 1.0, None))
     assert (
         saving([teacher, student])
-        == "1 server instead of 2, for €24.00 less a day: Student instead of Teacher."
+        == "1 server instead of 2, for €24.00 less a day: the student instead of the teacher."
     )
     assert saving([student, teacher]).startswith("2 servers instead of 1, for €24.00 more a day")
     assert saving([student, student]) == (
@@ -155,7 +155,7 @@ def test_a_sign_comes_before_the_amount_and_a_word_after_it(currency, shown):
 def test_without_a_price():
     free = LOAD.model_copy(update={"price": 0.0})
     needs = [required(free, Measured(name, 1, rate, 1.0, None)) for name, rate in (("A", 100), ("B", 1000))]
-    assert saving(needs) == "1 server instead of 2: B instead of A."
+    assert saving(needs) == "1 server instead of 2: the B instead of the A."
 
 
 def test_a_load_that_cannot_be():

@@ -20,7 +20,7 @@ from kd_core.deployment import tradeoffs
 from kd_core.deployment.tradeoffs import Limits
 from kd_core.distillation.metrics import wilson
 from kd_core.distillation.report import Report
-from kd_core.figures.direct import GAP, Named, names_beside
+from kd_core.figures.direct import GAP, RAISED, Named, names_beside
 from kd_core.jobs.store import digest
 from kd_core.jobs.store.schema import RunRow
 from tests import SAMPLES, with_floor
@@ -372,6 +372,6 @@ def test_the_architecture_of_a_teacher_is_its_own() -> None:
 def test_names_beside_marks_keep_out_of_each_others_way() -> None:
     marks = [Named(1, 90, "a", "#000000"), Named(1, 89.9, "b", "#000000"), Named(10, 89.9, "c", "#000000")]
     first, second, right = names_beside(marks, (0, 10), (80, 100), 400)
-    assert (first["text"], first["ay"]) == ("a", 0)
-    assert second["ay"] == pytest.approx(GAP - 2)  # its mark is 2 pixels below the first
-    assert (right["ay"], right["xanchor"], first["xanchor"]) == (0, "right", "left")
+    assert (first["text"], first["ay"]) == ("a", -RAISED)
+    assert second["ay"] == pytest.approx(GAP - 2 - RAISED)  # its mark is 2 pixels below the first
+    assert (right["ay"], right["xanchor"], first["xanchor"]) == (-RAISED, "right", "left")

@@ -73,7 +73,9 @@ def test_the_example_in_the_message_is_a_name() -> None:
 def test_a_run_that_is_not_there(home: Path) -> None:
     with pytest.raises(RunError) as caught:
         run_folder.find(RUN)
-    assert str(caught.value) == f"There is no run {RUN} in {home / 'runs'}."
+    assert (
+        str(caught.value) == f"There is no run {RUN} in the data folder; it may have been deleted or moved."
+    )
 
 
 FIRST = DistillConfig()

@@ -212,7 +212,7 @@ def test_differences_are_paired_and_coloured_by_who_is_better(report: dict) -> N
     gap = report["verdict"] | {"delta": -0.02, "low": -0.03, "high": -0.01, "kind": "hurt"}
     unsure = report["verdict"] | {"delta": 0.01, "low": -0.01, "high": 0.03, "kind": "no_difference"}
     figure = figures.differences(read(report | {"over": {"teacher": gap, "labelled_only": unsure}}))
-    names = ["than alone", "than the teacher", "than labelled only"]
+    names = ["than the student alone", "than the teacher", "than labelled only"]
     assert list(figure.layout.yaxis.ticktext) == names  # the control first
     alone, teacher, labelled_only = figure.data
     assert [alone.marker.color, teacher.marker.color, labelled_only.marker.color] == [

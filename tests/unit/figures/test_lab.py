@@ -105,8 +105,8 @@ def test_each_training_is_judged_on_its_own_part() -> None:
     assert judged == [pytest.approx((i + 0.04, i)) for i in range(4)]
     assert test.x0 > 4, "the test texts lie apart"
     words = [note.text for note in figure.layout.annotations]
-    assert words.count("judged") == 4
-    assert "learned from" not in [note.text for note in figures.folds(10).layout.annotations]
+    assert words.count("judge") == 4
+    assert "learn" not in [note.text for note in figures.folds(10).layout.annotations]
 
 
 def test_the_marks_stand_on_both_lines() -> None:

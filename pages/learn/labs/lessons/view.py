@@ -156,7 +156,9 @@ def _buttons(lesson: Lesson, step: int, facts: Facts, *, blocked: bool) -> None:
             ):
                 # Not disabled before: a click on it also ends the typing of a number, and must not be lost.
                 if blocked:
-                    st.caption(":material/info: Answer first. A guess is enough.")
+                    number = lesson.number
+                    within = f", with a number from {number.low:g} to {number.high:g}" if number else ""
+                    st.caption(f":material/info: Answer first{within}. A guess is enough.")
                 else:
                     _go(lesson, step + 1, facts)
         elif not after:
