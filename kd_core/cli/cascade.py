@@ -93,4 +93,10 @@ def cascade(
     out.print(f"\n{found.sentence}", soft_wrap=True)
     if costs:
         out.print(f"A million texts cost {costs[0]:,.2f}, by the teacher alone {costs[1]:,.2f}.")
+    elif report.teacher_is_file:
+        out.print(
+            "The teacher is a file: how long it takes to answer is not known. What it charges counts with "
+            "--answers PRICE, of 1,000 answers.",
+            soft_wrap=True,
+        )
     return None

@@ -6,7 +6,6 @@ import os
 import signal
 import sys
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, get_args
 
 import click
@@ -164,6 +163,7 @@ def with_absolute_paths(config: DistillConfig) -> DistillConfig:
     """A stored run may be resumed in another folder."""
     from kd_core.data.bundled import TASKS
     from kd_core.models.presets import STUDENTS, TEACHERS
+    from kd_core.system.paths import expanded
 
     known = {"task.name": TASKS, "teacher.model": TEACHERS, "student.model": STUDENTS}
     changes: dict[str, Any] = {}
@@ -171,6 +171,6 @@ def with_absolute_paths(config: DistillConfig) -> DistillConfig:
     for place in (*files, "teacher.model", "student.model"):
         section, _, name = place.partition(".")
         value = getattr(getattr(config, section), name)
-        if value and value not in known.get(place, ()) and os.path.exists(value):
-            changes[place] = str(Path(value).resolve())
+        if value and value not in known.get(place, ()) and os.path.exists(expanded(value)):
+            changes[place] = str(expanded(value).resolve())
     return config.change(changes) if changes else config

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import sys
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, redirect_stdout
@@ -18,6 +19,8 @@ from kd_core.system.formatting import count, megabytes, percent, plus_minus, pri
 
 if TYPE_CHECKING:  # scipy comes with it
     from kd_core.distillation.report import ModelReport, Report
+
+MOST_CLASSES = 12  # that are listed: a task may have hundreds
 
 as_json = click.option("--json", "as_json", is_flag=True, help="Print the result as one JSON document.")
 
@@ -70,6 +73,7 @@ def print_report(out: Console, report: Report) -> None:
     rows = [(name, *_result(model, by_f1)) for name, model in models.items()]
     out.print(table(headings, rows, range(1, 7)))
 
+    _print_classes(out, report)
     shifts = report.student.shifted
     if shifts:
         others = [
@@ -85,6 +89,24 @@ def print_report(out: Console, report: Report) -> None:
 
     for line in (report.sentence, *report.notes, f"Run {report.run_id}: {report.folder}"):
         out.print(f"\n{line}", soft_wrap=True)
+
+
+def _print_classes(out: Console, report: Report) -> None:
+    """The rarest first: they decide macro-F1, and a few test texts tell little."""
+    from kd_core.distillation.report_tables import class_scores
+
+    scores = class_scores(report, "student").sort_values("support", kind="stable")
+    shown = scores.head(MOST_CLASSES)
+    rows = [
+        (name, f"{support:,}", *("" if math.isnan(share) else f"{share:.1f} %" for share in shares))
+        for name, support, *shares in shown[["class", "support", "precision", "recall", "f1"]].itertuples(
+            index=False
+        )
+    ]
+    whose = "" if report.measures == "accuracy" else ", by the teacher's choices"
+    rest = f"; the other {len(scores) - len(shown):,} are in the report" if len(scores) > len(shown) else ""
+    out.print(f"\nThe distilled student on each class{whose}, the rarest first{rest}.")
+    out.print(table(("Class", "Test texts", "Precision", "Recall", "F1"), rows, range(1, 5)))
 
 
 def _result(model: ModelReport, by_f1: bool) -> tuple[str, ...]:

@@ -28,14 +28,14 @@ def load_task(config: TaskConfig) -> Task:
     from kd_core.data.hub import PREFIX, load_hub
     from kd_core.data.read import KINDS
 
+    _check_file(config.test_file, "--test-file")
     if config.knowledge:
-        _refuse_remote(config.knowledge, "knowledge")
+        _refuse_remote(config.knowledge, "--knowledge")
         return load_answers(config)
+    _check_file(config.transfer_file, "--transfer-file")
     if config.name in TASKS:
         return load_bundled(config)
-    _refuse_remote(config.name.removeprefix(PREFIX), "task")
-    _refuse_remote(config.test_file, "test-file")
-    _refuse_remote(config.transfer_file, "transfer-file")
+    _refuse_remote(config.name.removeprefix(PREFIX), "--task")
     if config.name.startswith(PREFIX):
         return load_hub(config)
     if os.path.exists(config.name) or config.name.lower().endswith(tuple(KINDS)):
@@ -46,11 +46,20 @@ def load_task(config: TaskConfig) -> Task:
     )
 
 
-def _refuse_remote(place: str | None, field: str) -> None:
+def _check_file(place: str | None, flag: str) -> None:
+    """Raises: DataError where there is none."""
+    from kd_core.system.paths import expanded, moved
+
+    _refuse_remote(place, flag)
+    if place and not moved(expanded(place)).is_file():
+        raise DataError(f"{flag}: there is no file {place!r}.")
+
+
+def _refuse_remote(place: str | None, flag: str) -> None:
     """Raises: DataError for an address or a network share, which would be fetched from another machine."""
     if place and ("://" in place or place.startswith(("\\\\", "//"))):
         raise DataError(
-            f"--{field} must be a file on this machine, got {place!r}. Download it first and give its path."
+            f"{flag} must be a file on this machine, got {place!r}. Download it first and give its path."
         )
 
 

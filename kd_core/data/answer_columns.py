@@ -6,6 +6,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+import numpy as np
 import pandas as pd
 
 from kd_core.config import TaskConfig
@@ -17,6 +18,7 @@ GOLD_NAMES = ("gold|gold[ _.-]?labels?|true[ _.-]?labels?|ground[ _.-]?truth|tru
 CHOICE_NAMES = (
     "(teacher|llm|model|predicted|gpt)?[ _.-]?(answers?|predictions?|choices?|labels?)|predicted|teacher"
 )
+TOLERANCE = 0.02  # by which the probabilities of a row may miss 1: two decimals, rounded
 NO_CLASS = "(row[ _.-]?)?(id|index|idx|number)|confidence|score|tokens?|cost|length|time|seed"
 
 
@@ -44,18 +46,12 @@ def choose(table: Table, config: TaskConfig) -> Columns:
     others = [name for name in there if name != text and name not in table.nested]
     gold, chosen = config.label_column, list(config.answer_columns)
     if not chosen:
-        numeric = [
-            name
-            for name in others
-            if name != gold and _is_numeric(table.frame[name]) and not re.fullmatch(NO_CLASS, name.casefold())
-        ]
-        chosen = numeric if len(numeric) > 1 else []
-    if not chosen:
-        words = [name for name in others if name not in (gold, *chosen)]
-        choice = [name for name in words if re.fullmatch(CHOICE_NAMES, name.casefold())]
-        if len(choice) > 1:  # "label" and "answer": the gold one is the other
-            choice = [name for name in choice if not re.fullmatch(GOLD_NAMES[-2], name.casefold())] or choice
-        chosen = choice if len(choice) == 1 else words if len(words) == 1 else []
+        numeric = [name for name in others if name != gold and _is_numeric(table.frame[name])]
+        classes = _classes(
+            table, numeric, gold or guess_gold([name for name in others if name not in numeric])
+        )
+        words = [name for name in others if name != gold and name not in {*numeric} - {*classes}]
+        chosen = classes if len(classes) > 1 else _choice(words)
     if not chosen:
         raise DataError(
             f"Which columns of {table.name} hold the teacher's answers? Give --answer-columns, one a class "
@@ -66,6 +62,32 @@ def choose(table: Table, config: TaskConfig) -> Columns:
     if len(chosen) == 1:
         return Columns(text, gold, {"": chosen[0]})
     return Columns(text, gold, dict(zip(_without_affix(chosen), chosen, strict=True)))
+
+
+def _classes(table: Table, numeric: Sequence[str], gold: str | None) -> list[str]:
+    """The columns of numbers that are a class's. A "number" may be one or a row's: what the labels are and
+    what the numbers sum to tells."""
+    named = set(table.frame[gold].str.strip()) if gold in table.frame else set()
+    odd = {name for name in numeric if re.fullmatch(NO_CLASS, name.casefold()) and name not in named}
+    if odd and not _are_shares(table.frame[list(numeric)].apply(pd.to_numeric, errors="coerce")):
+        return [name for name in numeric if name not in odd]
+    return list(numeric)
+
+
+def _are_shares(values: pd.DataFrame) -> bool:
+    """Whether most rows sum to 1 or 100, as they are or as logarithms."""
+    with np.errstate(over="ignore"):
+        sums = np.stack([values.sum(axis=1), values.sum(axis=1) / 100, np.exp(values).sum(axis=1)])
+    return bool((np.abs(sums - 1) <= TOLERANCE).mean(axis=1).max() > 0.5)
+
+
+def _choice(words: Sequence[str]) -> list[str]:
+    """The column with the teacher's choice, if it can be told."""
+    choice = [name for name in words if re.fullmatch(CHOICE_NAMES, name.casefold())]
+    if len(choice) > 1:  # "label" and "answer": the gold one is the other
+        choice = [name for name in choice if not re.fullmatch(GOLD_NAMES[-2], name.casefold())] or choice
+    rest = [name for name in words if name != guess_gold(words)] or words
+    return next((list(names) for names in (choice, rest) if len(names) == 1), [])
 
 
 def guess_gold(columns: Sequence[str]) -> str | None:

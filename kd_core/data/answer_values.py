@@ -9,13 +9,13 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from kd_core.config import AnswerKind, TaskConfig
-from kd_core.data.answer_columns import Columns, listed
+from kd_core.data.answer_columns import TOLERANCE, Columns, listed
 from kd_core.data.read import Table
 from kd_core.errors import ConfigError, DataError
 from kd_core.system.formatting import counted
 
 FLOOR = 1e-6  # of a probability, before its logarithm: no class is impossible
-TOLERANCE = 0.02  # by which the probabilities of a row may miss 1: two decimals, rounded
+SHOWN = 6  # columns, where a task has hundreds
 
 
 def answer_logits(
@@ -49,7 +49,9 @@ def answer_logits(
             f"{at(rows, place)} has {frame.iloc[place][values.columns[column]]!r} for "
             f"{list(columns.answers)[column]!r}. Fill them in, or remove such rows."
         )
-    kind, logits = _of_numbers(table.name, values.to_numpy(np.float64), rows, config, notes)
+    read = list(columns.answers.values())
+    which = f"of {listed(read[:SHOWN])}{', ...' if len(read) > SHOWN else ''}"
+    kind, logits = _of_numbers(table.name, which, values.to_numpy(np.float64), rows, config, notes)
     guessed = " (guessed; --answers says otherwise)" if asked == "guess" else ""
     notes.append(
         f"{table.name}: the answers of {listed(list(columns.answers))} are read as "
@@ -77,7 +79,12 @@ def _of_choices(
 
 
 def _of_numbers(
-    source: str, values: NDArray[np.float64], rows: pd.DataFrame, config: TaskConfig, notes: list[str]
+    source: str,
+    which: str,
+    values: NDArray[np.float64],
+    rows: pd.DataFrame,
+    config: TaskConfig,
+    notes: list[str],
 ) -> tuple[AnswerKind, NDArray[np.float32]]:
     sums, log_sums = values.sum(axis=1), np.logaddexp.reduce(values, axis=1)
     if config.answers != "guess":
@@ -109,8 +116,8 @@ def _of_numbers(
             )
         raise DataError(
             f"{source}: the probabilities of {counted(int(off.sum()), 'row')} do not sum to 1 "
-            f"({at(rows, place)}: {sums[place]:.3g}). Divide them by their sum with --normalise; or a "
-            "class is missing, or they are logits (--answers logits).",
+            f"({at(rows, place)}: {sums[place]:.3g}, {which}). Divide them by their sum with --normalise; "
+            "or a class is missing, or they are logits (--answers logits).",
             setting="normalise",
         )
     if (sums <= 0).any():

@@ -25,7 +25,7 @@ from kd_core.data.splits import normalised
 from kd_core.data.task import Answers, Task
 from kd_core.errors import ConfigError, DataError
 from kd_core.system.formatting import counted
-from kd_core.system.paths import moved
+from kd_core.system.paths import expanded, moved
 
 MIN_ROWS = 20
 
@@ -82,7 +82,7 @@ def _check_file(file: str) -> None:
             f"--knowledge must be a file of texts and a teacher's answers ({', '.join(KINDS)}), got "
             f"{file!r}. For a bundled task, a Hub data set or labelled texts give --task."
         )
-    if not moved(Path(file)).exists():
+    if not moved(expanded(file)).exists():
         raise DataError(f"--knowledge: there is no file {file!r}.")
 
 
@@ -205,9 +205,10 @@ def _test_rows(
 
 
 def _note_gold(gold: Gold, known: int, rest: int, notes: list[str]) -> None:
+    others = f"the other {rest:,} are the transfer set" if rest else "no other is left as a transfer set"
     notes.append(
         {
-            "rows": f"{counted(known, 'row')} with a gold label; the other {rest:,} are the transfer set.",
+            "rows": f"{counted(known, 'row')} with a gold label; {others}.",
             "test": "Gold labels are in the test file alone: students learn from the teacher's choices, and "
             "are judged by the gold labels.",
             "none": "There are no gold labels: the teacher's choices stand for them, and what is measured is "

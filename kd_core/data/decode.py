@@ -9,7 +9,7 @@ from pathlib import Path
 
 from kd_core.errors import DataError
 from kd_core.system.formatting import counted
-from kd_core.system.paths import moved
+from kd_core.system.paths import expanded, moved
 
 MAX_BYTES = 50 * 10**6
 
@@ -43,7 +43,7 @@ def read_bytes(source: Path | bytes, name: str) -> bytes:
         limit_bytes(len(source), name)
         return source
     try:
-        source = moved(source)
+        source = moved(expanded(source))
         if not source.is_file():
             raise DataError(
                 f"{str(source)!r} is a folder, not a file."

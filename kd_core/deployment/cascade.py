@@ -7,8 +7,9 @@ labels, the share of wrong answers can be bounded instead, the teacher's among t
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import takewhile
 from pathlib import Path
 from typing import Literal
 
@@ -87,7 +88,7 @@ class Cascade:
 
     ``bound``: with 95 % confidence the pair disagrees on no larger share of all texts (of the conformal
     method: on no larger share on average). ``student_ms`` and ``teacher_ms`` are mean times of a text on one
-    core, None where they are not known: a teacher that is a file has none.
+    core, taken in turns, None where they are not known: a teacher that is a file has none.
     """
 
     run: str
@@ -133,24 +134,32 @@ class Cascade:
     def sentence(self) -> str:
         mean = "on average" if self.method == "conformal" else "with 95 % confidence"
         gold = self.judge == "gold"
+        span = f"95 % interval {percent(self.low)} to {percent(self.high)}"
         if self.threshold > 1:
+            teacher = ""
+            if gold:
+                teacher = f", which is right on {percent(self.agreement)} of the test texts ({span})"
             return (
                 f"{self.validation_texts:,} validation texts cannot show {percent(self.promised)} of "
-                f"{'right answers' if gold else 'agreement'} for any share of texts: all go to the teacher. "
-                "Ask for less, or give more validation texts."
+                f"{'right answers' if gold else 'agreement'} for any share of texts: all go to the "
+                f"teacher{teacher}. Ask for less, or give more validation texts."
             )
         how = "held" if self.held else "did not hold"
         wanted = "be right" if gold else "agree with the teacher"
         speed = ""
         if self.latency_ms is not None and self.teacher_ms is not None:
             speed = f" A text takes {milliseconds(self.latency_ms)} on average, with the teacher alone "
-            speed += f"{milliseconds(self.teacher_ms)}."
+            speed += f"{milliseconds(self.teacher_ms)} (timed in turns)."
+        where = (
+            f"where it is at least {100 * self.threshold:.5g} % sure, which is {percent(self.answered)} of "
+            "the test texts, and passes the rest on"
+        )
+        if self.threshold == 0:
+            where = "every text, however sure it is, and passes none on"
         return (
-            f"The student answers where it is at least {100 * self.threshold:.5g} % sure, which is "
-            f"{percent(self.answered)} of the test texts, and passes the rest on. The pair was to {wanted} "
-            f"on {percent(self.promised)} of all texts, {mean}; on {self.test_texts:,} "
-            f"test texts this {how}: {percent(self.agreement)}, 95 % interval {percent(self.low)} to "
-            f"{percent(self.high)}.{speed}"
+            f"The student answers {where}. The pair was to {wanted} on {percent(self.promised)} of all "
+            f"texts, {mean}; on {self.test_texts:,} test texts this {how}: {percent(self.agreement)}, "
+            f"{span}.{speed}"
         )
 
 
@@ -171,17 +180,20 @@ def choose_threshold(
     2021, Learn then Test, section 2.2). conformal: the lowest t with (mistakes(t) + 1) / (n + 1) at most
     1 - agree, for which the promise holds on average (Angelopoulos et al. 2024, Conformal Risk Control,
     equation 4).
-    A threshold above 1 means that nothing is answered.
+    A threshold above 1 means that nothing is answered; then the bound is on the teacher's own errors, and 0
+    where it is the judge.
     """
-    chosen, bound, n = float(THRESHOLDS[-1]), 0.0, len(answers)
-    for threshold in THRESHOLDS[::-1].tolist():
-        found = (answers.ever_mistaken(threshold) + 1) / (n + 1)
-        if method == "clopper_pearson":
-            found = upper_bound(answers.mistakes(threshold), n)
-        if found > 1 - agree:
-            break
-        chosen, bound = threshold, found
-    return chosen, bound
+    n, nothing = len(answers), float(THRESHOLDS[-1])
+
+    def bound_at(threshold: float) -> float:
+        if method == "conformal":
+            return (answers.ever_mistaken(threshold) + 1) / (n + 1)
+        return upper_bound(answers.mistakes(threshold), n)
+
+    passed = list(takewhile(lambda threshold: bound_at(threshold) <= 1 - agree, THRESHOLDS[::-1].tolist()))
+    if passed and passed[-1] <= 1:
+        return passed[-1], bound_at(passed[-1])
+    return nothing, 0.0 if answers.teacher_errs is None else bound_at(nothing)
 
 
 def cascade(
@@ -210,7 +222,12 @@ def cascade(
     n, answered = len(test), float(test.answered(threshold).mean())
     agreement = 1 - test.mistakes(threshold) / n
     low, high = wilson(agreement, n)
-    speed = int8_answers.speed(run_id) if runtime == "int8" else report.student.latency_ms
+    times: Mapping[str, Latency | None] = {
+        "student": report.student.latency_ms,
+        "teacher": report.teacher.latency_ms,
+    }
+    if runtime == "int8":
+        times = int8_answers.speed(run_id)
     return Cascade(
         run=run_id,
         promised=agree,
@@ -225,8 +242,8 @@ def cascade(
         agreement=agreement,
         low=low,
         high=high,
-        student_ms=_mean(speed),
-        teacher_ms=_mean(report.teacher.latency_ms),
+        student_ms=_mean(times.get("student")),
+        teacher_ms=_mean(times.get("teacher")),
     )
 
 

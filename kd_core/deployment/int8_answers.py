@@ -1,8 +1,13 @@
-"""What a run's student answers in int8 to its validation and test texts, and how fast: measured once."""
+"""What a run's student answers in int8 to its validation and test texts, and how fast: measured once.
+
+Its time is taken in turns with the teacher's, text by text: a time of another sitting, when the machine had
+more or less to do, would say nothing about the pair.
+"""
 
 from __future__ import annotations
 
 import json
+from contextlib import suppress
 from dataclasses import asdict
 from pathlib import Path
 
@@ -20,9 +25,9 @@ SPEED, TIMED_TEXTS = "latency.json", 100
 
 
 def measure(run_id: str) -> None:
-    """Convert the student, unless that was done before, and ask it; some seconds.
+    """Convert the student, unless that was done before, ask it, and time it beside its teacher; some seconds.
 
-    Raises: RunError, ModelError.
+    A teacher that is a file, or is gone, is not timed. Raises: RunError, ModelError.
     """
     from kd_core.deployment.forms import open_form
     from kd_core.distillation.latency import latency
@@ -37,10 +42,12 @@ def measure(run_id: str) -> None:
             except (OSError, ValueError) as error:
                 raise RunError(f"Run {run_id} has not kept the texts of {file}; repeat it.") from error
             np.save(folder / f"{file}.npy", form.predict(texts), allow_pickle=False)
-        texts = texts[:TIMED_TEXTS]
-        tokens = [len(ids) for ids in form.encode(texts)]
-        times = latency({"int8": form.answer}, texts, {"int8": tokens}, repeats=len(texts))
-        (folder / SPEED).write_text(json.dumps(asdict(times["int8"])))
+        forms, texts = {"student": form}, texts[:TIMED_TEXTS]
+        with suppress(RunError):
+            forms["teacher"] = open_form(run_id, "teacher", "pytorch", threads=1)
+        tokens = {who: [len(ids) for ids in one.encode(texts)] for who, one in forms.items()}
+        times = latency({who: one.answer for who, one in forms.items()}, texts, tokens, repeats=len(texts))
+        (folder / SPEED).write_text(json.dumps({who: asdict(time) for who, time in times.items()}))
 
     fetch(_place(run_id), make)
 
@@ -57,12 +64,16 @@ def logits(run_id: str, file: str) -> NDArray[np.float32]:
     return found
 
 
-def speed(run_id: str) -> Latency | None:
-    """One text at a time on one core; None where it was not measured."""
+def speed(run_id: str) -> dict[str, Latency]:
+    """ "student" in int8 and, where it could be asked, "teacher": one text at a time on one core, in turns.
+
+    Empty where they were not measured.
+    """
     if not measured(run_id):
-        return None
-    return Latency(**json.loads((_place(run_id) / SPEED).read_text()))
+        return {}
+    times = json.loads((_place(run_id) / SPEED).read_text())
+    return {who: Latency(**time) for who, time in times.items()}
 
 
 def _place(run_id: str) -> Path:
-    return cache.place("int8-answers", run=run_id)
+    return cache.place("int8-answers", run=run_id, timed="in turns")

@@ -224,10 +224,15 @@ def calibration(seeds: Sequence[Scores]) -> str:
 
 
 def class_scores(report: Report, who: Role) -> pd.DataFrame:
-    """Precision, recall and F1 of each class in percent, and its test texts; means over the seeds."""
+    """Precision, recall and F1 of each class in percent, and its test texts; means over the seeds.
+
+    NaN of a class that has no test text: how well it is recognised is not known.
+    """
     seeds = [pd.DataFrame(scores.per_class) for scores in report.models[who].seeds.values()]
     together = pd.concat(seeds).groupby("name", sort=False).mean()
-    together[["precision", "recall", "f1"]] *= 100
+    measures = ["precision", "recall", "f1"]
+    together[measures] *= 100
+    together.loc[together["support"] == 0, measures] = np.nan
     return together.rename_axis("class").reset_index().astype({"support": int})
 
 

@@ -211,10 +211,13 @@ def four_way(report: Report, *, dark: bool = False) -> go.Figure:
 
 
 def per_class(report: Report, *, dark: bool = False) -> go.Figure:
-    """F1 of each class for all models; mean over the seeds."""
+    """F1 of each class for all models; mean over the seeds. A class without a test text has no mark."""
     models, title = report.judged, "F1 of each class"
     rows = {
-        who: np.mean([[of.f1 for of in scores.per_class] for scores in model.seeds.values()], axis=0)
+        who: np.mean(
+            [[of.f1 if of.support else np.nan for of in scores.per_class] for scores in model.seeds.values()],
+            axis=0,
+        )
         for who, model in models.items()
     }
     shown: Sequence[int] = range(len(report.labels))
@@ -222,7 +225,8 @@ def per_class(report: Report, *, dark: bool = False) -> go.Figure:
         shown = _first(rows["student"])
         title += f": the {MOST_CLASSES} of {len(report.labels):,} where the student's is lowest"
     values = {who: f1[shown].tolist() for who, f1 in rows.items()}
-    return _dots(title, "F1 (%)", [report.labels[i] for i in shown], values, dark)
+    names = [report.labels[i] + " (no test text)" * bool(np.isnan(rows["student"][i])) for i in shown]
+    return _dots(title, "F1 (%)", names, values, dark)
 
 
 def _first(values: NDArray[Any]) -> list[int]:

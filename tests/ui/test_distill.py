@@ -424,3 +424,39 @@ def test_answers_of_a_teacher_class_weights_and_metric_are_duplicated(app: App, 
     test = app(PAGE, **link)
     test.button(key="distill.start").click().run()
     assert DistillConfig.from_dict(Store().runs()[0].config) == wanted
+
+
+def test_answers_of_a_file_that_was_never_saved_are_duplicated_with_all_that_reads_them(
+    app: App, tmp_path: Path
+) -> None:
+    """A run of the command names a file; the link of its "Duplicate" has every setting.
+
+    AppTest cannot press Start beside a name that was typed in.
+    """
+    file = tmp_path / "answers.csv"
+    lines = ["text,checked,score a,score b"]
+    lines += [f"text number {i},{'ab'[i % 2]},{60 + i % 2},{40 - i % 2}" for i in range(60)]
+    file.write_text("\n".join(lines))
+    wanted = DistillConfig().change(
+        {
+            "task.knowledge": str(file),
+            "task.text_column": "text",
+            "task.label_column": "checked",
+            "task.answer_columns": ["score a", "score b"],
+            "task.answers": "probabilities",
+            "task.gold": "rows",
+            "task.normalise": True,
+            "task.smoothing": 0.25,
+            "objective.class_weights": "a=2",
+            "training.metric": "f1:b",
+        }
+    )
+    link, test = form_link(wanted), app()
+    assert len(link) == 11
+    test.session_state[consent.AGREED] = {str(file)}
+    for place, value in link.items():
+        test.query_params[place] = value
+    test.switch_page(PAGE).run()
+    assert not test.error, texts(test)
+    assert {place: str(test.session_state[place]) for place in link} == link
+    assert "the teacher is the file" in texts(test), "what stands there was read"

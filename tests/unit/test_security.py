@@ -162,7 +162,7 @@ def test_the_hub_gets_no_telemetry_and_is_not_asked_to_convert_weights():
 def test_nothing_is_fetched_through_a_field_for_a_file(tmp_path, place, field):
     own = tmp_path / "films.csv"
     own.write_text(FILMS)
-    with pytest.raises(DataError, match=r"must be a file on this machine|There is no file|none of the kinds"):
+    with pytest.raises(DataError, match=r"must be a file on this machine|here is no file|none of the kinds"):
         load_task(TaskConfig(**{"name": str(own), field: place}))
 
 

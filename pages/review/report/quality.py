@@ -85,6 +85,7 @@ def quality(run: RunRow, report: Report) -> None:
             "support": st.column_config.NumberColumn("Test texts", format="localized"),
         },
         alt=f"Scores of each class: {roles.NAMES[who]}",
+        placeholder="–",
     )
     if report.student.shifted:
         _other_texts(report, dark)

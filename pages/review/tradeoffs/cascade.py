@@ -144,10 +144,16 @@ def _show(
                     formatting.milliseconds(found.latency_ms),
                     border=True,
                     width="content",
-                    help="The student is asked first. "
+                    help="The student is asked first. Both were timed in turns, one text at a time. "
                     f"The teacher alone: {formatting.milliseconds(found.teacher_ms)}",
                 )
             costs = st.container(width="content")
+        if found.teacher_ms is None:
+            st.caption(
+                "The teacher is a file: how long it takes to answer is not known."
+                if report.teacher_is_file
+                else "The teacher is no longer kept here, so nothing was timed beside it."
+            )
         flags = " --right" * (judge == "gold") + " --int8" * (runtime == "int8")
         flags += f" --method {method}" * (method != "clopper_pearson")
         st.caption("As a command:")

@@ -308,6 +308,13 @@ def test_report_as_tables(monkeypatch: pytest.MonkeyPatch, capsys: pytest.Captur
         "Teacher 90.0 % ± 1.3 89.0 % 22.7 M 90.9 MB 1.23 1.90",
         "Distilled student 89.5 % ± 1.3 88.5 % 3.0 M 12.0 MB 1.23 1.90",
         "Student alone 84.5 % ± 1.3 83.5 % 3.0 M 12.0 MB 1.23 1.90",
+        "The distilled student on each class, the rarest first.",
+        "Class Test texts Precision Recall F1",
+        "tech 83 86.7 % 86.7 % 86.7 %",
+        "entertainment 91 91.8 % 85.7 % 88.6 %",
+        "politics 101 86.0 % 85.1 % 85.6 %",
+        "sports 124 86.0 % 94.4 % 90.0 %",
+        "business 125 88.3 % 84.8 % 86.5 %",
         "Accuracy on the test texts, and on texts that the models were not made for.",
         "test typos",
         "Teacher 90.0 % 80.0 %",
@@ -317,6 +324,26 @@ def test_report_as_tables(monkeypatch: pytest.MonkeyPatch, capsys: pytest.Captur
         "Label [bold]x[/bold] :smile: was merged.",
         "Run r1: /data/runs/r1",
     ]
+
+
+def test_the_report_names_a_class_without_test_texts_and_lists_the_rarest_of_many(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    score = {"precision": 0.5, "recall": 0.25, "f1": 1 / 3}
+    scores = SAMPLE["student"]["seeds"]["0"] | {
+        "per_class": [{"name": f"class {i}", **score, "support": i} for i in reversed(range(20))]
+    }
+    use_engine(monkeypatch, lambda *_: FakeReport(REPORT | {"student": model(0.895, seeds={"0": scores})}))
+    assert main(["distill"]) == 0
+    lines = [" ".join(line.split()) for line in capsys.readouterr().out.splitlines()]
+    first = lines.index(
+        "The distilled student on each class, the rarest first; the other 8 are in the report."
+    )
+    assert lines[first + 1] == "Class Test texts Precision Recall F1"
+    assert lines[first + 2] == "class 0 0"  # nobody knows how well it is recognised
+    assert lines[first + 3] == "class 1 1 50.0 % 25.0 % 33.3 %"
+    assert lines[first + 13] == "class 11 11 50.0 % 25.0 % 33.3 %"
+    assert lines[first + 14] == ""
 
 
 def test_report_with_a_labelled_only_student_and_no_shifted_texts(

@@ -168,7 +168,7 @@ def test_what_repeats_is_dropped(load):
             "text,new,old",
             rows(values=[(0.9, 0.1), (0.2, 0.5)]),
             {},
-            r"the probabilities of 20 rows do not sum to 1 \(line 3: 0.7\). .* --normalise",
+            r"the probabilities of 20 rows do not sum to 1 \(line 3: 0.7, of 'new', 'old'\). .* --normalise",
         ),
         (
             "text,new,old",
@@ -265,6 +265,44 @@ def test_the_file_is_the_task_and_all_settings_round_trip():
     assert DistillConfig.from_yaml(config.to_yaml()) == config
     assert isinstance(config.task, Settings)
     assert TaskConfig.model_validate(config.task.model_dump(mode="json")) == config.task
+
+
+def test_a_class_may_be_named_like_what_is_no_class(load):
+    """A "number" or an "id" is a class where it makes the row whole, or where it is a gold label."""
+    numbered = [[f"text {i}", i, *SURE[i % 2]] for i in range(30)]
+    assert load("text,number,new,old", numbered).labels == CLASSES
+    whole = [
+        [f"text {i}", *share] for i in range(30) for share in [((0.2, 0.7, 0.1), (0.6, 0.2, 0.2))[i % 2]]
+    ]
+    assert load("text,number,new,old", whole).labels == ("number", *CLASSES)
+    logits = [[f"text {i}", ("number", "new", "old")[i % 3], 2.5, -i, i] for i in range(60)]
+    assert load("text,gold,number,new,old", logits).labels == ("number", *CLASSES)
+    timed = [[f"text {i}", 9000 + i, *((3, -3), (-3, 3))[i % 2]] for i in range(30)]
+    assert load("text,time,new,old", timed).labels == CLASSES
+
+
+@pytest.mark.parametrize(
+    ("header", "gold"),
+    [("text,gpt5,human", True), ("text,gpt5,confidence", False), ("text,gpt5,truth", True)],
+)
+def test_a_column_of_choices_is_found_beside_gold_labels_and_numbers(load, header, gold):
+    last = ["0.9", "0.8"] if "confidence" in header else CLASSES
+    task = load(header, [[f"text {i}", CLASSES[i % 2], last[i % 2]] for i in range(30)])
+    assert (task.answers.kind, task.answers.gold) == ("labels", "rows" if gold else "none")
+    assert task.labels == CLASSES
+
+
+def test_the_home_folder_may_be_written_as_people_do(load, tmp_path, monkeypatch):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setenv("USERPROFILE", str(tmp_path))
+    load("text,new,old", rows())
+    task = load_task(DistillConfig().change({"task.knowledge": "~/answers.csv"}).task)
+    assert len(task.train) == 24
+
+
+def test_a_row_all_gold_has_no_transfer_set(load):
+    task = load("text,label,new,old", [[f"text {i}", CLASSES[i % 2], *SURE[i % 2]] for i in range(30)])
+    assert "30 rows with a gold label; no other is left as a transfer set." in notes(task)
 
 
 @pytest.mark.parametrize("name", ["hub:ag_news", "bbc-headlines", "."])

@@ -16,6 +16,7 @@ from scipy import stats
 from kd_core.cli import main
 from kd_core.deployment import int8_answers
 from kd_core.deployment.cascade import (
+    THRESHOLDS,
     Answers,
     Cascade,
     cascade,
@@ -162,6 +163,23 @@ def test_right_by_gold_counts_the_teachers_errors_too():
     assert [made.ever_mistaken(threshold) for threshold in (1.1, 0.85, 0.75, 0.65)] == [2, 2, 2, 3]
 
 
+def test_where_nothing_can_be_promised_by_gold_the_teachers_own_errors_are_bounded_and_said():
+    """It errs on 100 of 1,000: no student makes 97 % of that."""
+    made = Answers(np.full(1000, 0.9), np.ones(1000, bool), np.arange(1000) < 100)
+    for method, bound in (("clopper_pearson", upper_bound(100, 1000)), ("conformal", 101 / 1001)):
+        assert choose_threshold(made, 0.97, method) == (THRESHOLDS[-1], pytest.approx(bound))
+    found = replace(EXAMPLE, judge="gold", threshold=1.001, agreement=0.9, low=0.87, high=0.93)
+    assert found.sentence.startswith("400 validation texts cannot show 97.0 % of right answers for any share")
+    assert "to the teacher, which is right on 90.0 % of the test texts (95 % interval 87.0" in found.sentence
+    assert choose_threshold(answers([(1.0, 0)] * 1000), 0.97) == (THRESHOLDS[-1], 0.0)
+
+
+def test_a_student_that_answers_everything_is_said_to():
+    assert choose_threshold(answers([(0.5, 1)] * 1000), 0.97) == (0.0, upper_bound(0, 1000))
+    said = replace(EXAMPLE, threshold=0.0, answered=1.0).sentence
+    assert said.startswith("The student answers every text, however sure it is, and passes none on. The pair")
+
+
 def test_costs_by_hand():
     """1 ms and 9 ms at 0.36 an hour are 0.1 and 0.9 a million texts; 3 in 4 are answered."""
     found = replace(EXAMPLE, answered=0.75, student_ms=1.0, teacher_ms=9.0)
@@ -181,7 +199,13 @@ def test_gold_and_int8_of_a_finished_run(finished_run, monkeypatch, capsys, tmp_
     assert main(["cascade", run_id, "--agree", "50", "--int8", "--right", "--json"]) == 0
     found = json.loads(capsys.readouterr().out)
     assert (found["judge"], found["runtime"]) == ("gold", "int8")
-    assert found["student_ms"] > 0
+    # Both of one sitting, and not of the run's.
+    times = int8_answers.speed(run_id)
+    assert times.keys() == {"student", "teacher"}
+    assert found["student_ms"] == lognormal_mean(times["student"].p50, times["student"].p95)
+    assert found["teacher_ms"] == lognormal_mean(times["teacher"].p50, times["teacher"].p95)
+    assert times["teacher"] != finished_run.report.teacher.latency_ms
+    assert "(timed in turns)" in found["sentence"] or found["threshold"] > 1
     rows = pd.read_parquet(finished_run.folder / "predictions.parquet")
     form = open_form(run_id, "student", "int8")
     assert int8_answers.logits(run_id, "predictions.parquet") == pytest.approx(
@@ -191,6 +215,18 @@ def test_gold_and_int8_of_a_finished_run(finished_run, monkeypatch, capsys, tmp_
     assert "--core-hour must be a price of 0 or more, got -1" in capsys.readouterr().err
     assert main(["export", run_id, "--to", str(tmp_path / "x"), "--agree", "30"]) == 2
     assert "--agree must be at least 50 and below 100, got 30" in capsys.readouterr().err
+
+
+def test_int8_beside_a_teacher_that_is_gone_has_no_time_of_the_pair(finished_run, monkeypatch, tmp_path):
+    home = shutil.copytree(finished_run.home, tmp_path / "home")
+    monkeypatch.setenv("KD_HOME", str(home))
+    shutil.rmtree(home / "cache" / "teachers")
+    run_id = finished_run.report.run_id
+    int8_answers.measure(run_id)
+    assert int8_answers.speed(run_id).keys() == {"student"}
+    found = cascade(run_id, 0.5, runtime="int8")
+    assert found.student_ms > 0
+    assert (found.teacher_ms, found.latency_ms) == (None, None)
 
 
 def test_an_export_holds_the_threshold_and_a_script_that_runs(finished_run, monkeypatch, tmp_path):

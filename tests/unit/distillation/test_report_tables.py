@@ -157,6 +157,14 @@ def test_class_scores_are_means_over_the_seeds(report: dict) -> None:
     assert table["support"][0] == 125
 
 
+def test_of_a_class_without_test_texts_nothing_is_known(report: dict) -> None:
+    report["student"]["seeds"]["0"]["per_class"][1] |= {"support": 0, "precision": 0, "recall": 0, "f1": 0}
+    table = report_tables.class_scores(read(report), "student")
+    assert table["support"][1] == 0
+    assert table.loc[1, ["precision", "recall", "f1"]].isna().all()
+    assert table.drop(1).notna().all(axis=None)
+
+
 def test_the_commonest_mistake(report: dict) -> None:
     assert report_tables.most_confused(read(report), "teacher") == ("business", "politics", 16)
     report["teacher"]["seeds"]["0"]["confusion"] = np.diag([1, 2, 3, 4, 5]).tolist()

@@ -19,6 +19,16 @@ CONFIGS = {
         "task.delimiter": "\t",
         "task.encoding": "latin-1",
     },
+    "answers": {
+        "task.knowledge": "my answers.csv",
+        "task.answer_columns": ["prob a", "prob b"],
+        "task.answers": "logits",
+        "task.gold": "test",
+        "task.normalise": True,
+        "task.smoothing": 0.25,
+        "objective.class_weights": "sport=3,odd news=0.5",
+        "training.metric": "f1:odd news",
+    },
     "choices": {"objective.divergence": "reverse_kl", "student.init": "random", "task.max_length": 128},
 }
 

@@ -378,6 +378,15 @@ def test_of_many_classes_a_chart_shows_the_worst(report: dict) -> None:
     assert len(dots.data[0].y) == 40
 
 
+def test_a_class_without_test_texts_has_no_mark(report: dict) -> None:
+    report["student"]["seeds"]["0"]["per_class"][0] |= {"support": 0, "f1": 0}
+    figure = figures.per_class(read(report))
+    assert figure.layout.yaxis.ticktext[0] == f"{report['labels'][0]} (no test text)"
+    (student,) = (trace for trace in figure.data if trace.name == "Distilled")
+    assert np.isnan(student.x[0])
+    assert not np.isnan(student.x[1:]).any()
+
+
 def test_a_figure_for_a_room_has_larger_letters_and_the_same_marks() -> None:
     curve = pd.DataFrame({"who": "student", "seed": 0, "step": [25, 50], "accuracy": [0.5, 0.75]})
     small = figures.race_chart({"A": curve}, 0.9, 50, alone=curve.assign(who="alone"), lowest=0.5)
