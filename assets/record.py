@@ -5,6 +5,7 @@
     python assets/record.py transfer        accuracy by what the student learns from
     python assets/record.py size            accuracy by the student's layers and width
     python assets/record.py race NAME       the lanes of a recorded race: texts
+    python assets/record.py search NAME     a search that kd search has finished, for the page's first visit
     python assets/record.py claim NAME      a paper's claim: hinton2015, cho2019 or stanton2021
     python assets/record.py latency         latencies of those students, on a machine that does nothing else
 
@@ -47,6 +48,7 @@ from kd_core.learn.recorded import FOLDER, TASK, digest
 from kd_core.models.inference import encode
 from kd_core.models.loading import load_teacher
 from kd_core.models.students import build_student
+from kd_core.search import result
 from kd_core.system import paths
 from kd_core.system.machine import describe_machine
 
@@ -129,6 +131,16 @@ def race(name: str) -> None:
         variants[lane] = StudentVariant("student", config.objective, config.task.transfer_texts)
     cells = [LabTraining(lane, seed, variant) for seed in SEEDS for lane, variant in variants.items()]
     _measure(f"race-{name}", cells, base, curves=True)
+
+
+@main.command()
+@click.argument("name")
+def search(name: str) -> None:
+    found = result(name)
+    if not found.complete or found.config.distill.task.name != TASK:
+        raise click.UsageError(f"The search {name} is not complete, or not on {TASK}.")
+    content = {"corpus_sha256": CORPUS_SHA256, "machine": describe_machine()}
+    _write(f"search-{TASK}", content | {"result": found.model_dump(mode="json") | {"run_id": None}})
 
 
 @main.command("latency")

@@ -90,6 +90,11 @@ def recorded_race(course: str) -> LabReport:
     return cast(LabReport, _content(f"race-{course}-{TASK}"))
 
 
+def recorded_search() -> dict[str, Any]:
+    """What ``search.SearchResult`` reads: a small search on the bundled task."""
+    return cast(dict[str, Any], _content(f"search-{TASK}")["result"])
+
+
 @lru_cache(maxsize=1)
 def _elsewhere() -> Any:
     return yaml.safe_load((FOLDER / "elsewhere.yaml").read_text("utf-8"))

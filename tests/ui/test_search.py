@@ -101,8 +101,17 @@ def test_without_a_search_it_says_what_to_do(app: App, store: Store) -> None:
     assert "54 trainings:" in words(page)
     assert "16 settings and the student alone, each on 3 folds, and 3 teachers" in words(page)
     assert page.button(key="search.start").label.startswith("Start search · ")
-    (spoken,) = alts(page)
+    example, spoken = alts(page)
+    assert "by temperature and alpha: 9 of 9 settings done; the best is T " in example
     assert spoken.startswith("The training data in 3 parts: each training leaves one of them out")
+
+
+def test_before_the_first_search_a_recorded_one_is_shown(app: App, store: Store) -> None:
+    page = app(PAGE)
+    said = words(page)
+    assert "Recorded with KD Studio: tiny on bbc-headlines, 9 settings, 150 steps each." in said
+    assert sum(text.startswith("<b>") for text in marks(page)) == 10  # with the student alone
+    assert page.metric[0].label == "Student alone"
 
 
 def test_start_comes_before_the_settings(app: App, store: Store) -> None:

@@ -68,7 +68,9 @@ def _view(run_id: str, status_before: str) -> None:
         role = _shown_role(run)
         with st.container(key="live.now"):  # as high while it runs as it is at the end: see app.css
             if run.status in PENDING:
-                _progress(run, next((row.stage for row in rows if row.state in ACTIVE), None))
+                # In one container, as the verdict is, which takes its place piece by piece.
+                with st.container(key="live.progress"):
+                    _progress(run, next((row.stage for row in rows if row.state in ACTIVE), None))
             else:
                 _ending(run, began=role is not None)
         if role:

@@ -7,7 +7,7 @@ from kd_core.jobs.states import PENDING
 from kd_core.jobs.store import RunRow
 from pages.build.search.folds import folds_view
 from pages.build.search.form import search_form
-from pages.build.search.view import search_view, searches, study_line
+from pages.build.search.view import example_view, search_view, searches, study_line
 from pages.shared.text import escape
 
 # Columns stack on a phone: there the search that is under way comes first.
@@ -69,4 +69,5 @@ with right:
             "is a student that is trained and measured on texts it has not seen.",
             icon=":material/grid_on:",
         )
+        example_view()
         folds_view(st.session_state["search.folds"])

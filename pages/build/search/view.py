@@ -13,6 +13,7 @@ from kd_core.errors import KDError, RunError
 from kd_core.jobs.states import PENDING
 from kd_core.jobs.store import RunRow
 from kd_core.search import Cell, Score, SearchResult, cells_study, result, study_of
+from kd_core.search.example import example
 from kd_core.search.results import flattered
 from kd_core.system import formatting
 from pages.build.search.folds import folds_view
@@ -47,6 +48,18 @@ def study_line(study: str, row: RunRow) -> str:
     distill = row.config["distill"]
     facts = (row.name or study, distill["task"]["name"], distill["student"]["model"])
     return " · ".join((*facts, f"{row.created:%d %b %Y %H:%M}", row.status))
+
+
+def example_view() -> None:
+    """What a search finds, before there is one here."""
+    search = example()
+    distill = search.config.distill
+    st.subheader("An example of what it finds", anchor=False)
+    _map(search)
+    st.caption(
+        f"Recorded with KD Studio: {distill.student.model} on {distill.task.name}, "
+        f"{len(search.cells):,} settings, {distill.training.steps:,} steps each."
+    )
 
 
 def search_view(study: str, row: RunRow) -> None:
