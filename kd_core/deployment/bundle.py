@@ -29,7 +29,7 @@ from kd_core.distillation.calibration import Scaled
 from kd_core.distillation.report import FILE, Report
 from kd_core.distillation.reproduce import LOCAL
 from kd_core.models.checkpoints import without_code
-from kd_core.models.presets import STUDENTS, TEACHERS
+from kd_core.models.presets import STUDENTS, TEACHERS, other_network
 from kd_core.system import paths
 from kd_core.system.atomic import MANIFEST, seal
 
@@ -100,7 +100,8 @@ def write_bundle(
         if teacher:
             _copy_model(teacher, folder / TEACHER, max_length)
         other = TEACHER if teacher else None
-        _write(folder / "cascade.py", script(pair, MODEL, other))
+        network = other_network(report.config["student"]["model"])
+        _write(folder / "cascade.py", script(pair, MODEL, other, network=network))
         _write(folder / "cascade.json", json.dumps(facts(pair, other), indent=1))
     made = {
         name: source

@@ -20,6 +20,13 @@ for text in sys.argv[1:]:
     print(answer["label"], text)
 """
 
+# Of a student that transformers does not have: it learns of it from KD Studio.
+OTHER = """\
+# pip install kd-studio; python cascade.py "a text"
+import sys
+import kd_core.models.loading  # has the student's network
+"""
+
 # Of a teacher that is a file: whoever has written it is asked again.
 ASK = """\
 # pip install transformers torch; python cascade.py "a text"
@@ -34,10 +41,15 @@ for text in sys.argv[1:]:
 """
 
 
-def script(found: Cascade, student: str, teacher: str | None) -> str:
-    """A program that uses both models, given their folders; ``teacher`` None: it is a file of answers."""
-    threshold = f"{found.threshold:.6g}"
-    return (SCRIPT if teacher else ASK).format(student=student, teacher=teacher, threshold=threshold)
+def script(found: Cascade, student: str, teacher: str | None, *, network: str = "") -> str:
+    """A program that uses both models, given their folders; ``teacher`` None: it is a file of answers.
+
+    ``network``: what the student is where it is no transformer.
+    """
+    program = SCRIPT if teacher else ASK
+    if network:
+        program = OTHER + program.partition("import sys\n")[2]
+    return program.format(student=student, teacher=teacher, threshold=f"{found.threshold:.6g}")
 
 
 def facts(found: Cascade, teacher: str | None) -> dict[str, Any]:

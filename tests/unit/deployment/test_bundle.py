@@ -21,9 +21,11 @@ from huggingface_hub import ModelCard
 from kd_core import distill
 from kd_core.config import DistillConfig
 from kd_core.deployment.bundle import REPRODUCE, make_zip, write_bundle
+from kd_core.deployment.export import ExportConfig, export_run
 from kd_core.deployment.forms import converted
 from kd_core.deployment.model_card import model_card, plain
 from kd_core.distillation import run_folder
+from tests import ROOT
 
 # First of all, as if KD Studio were not installed.
 BLOCKED = 'import json, sys; sys.modules["kd_core"] = None\n'
@@ -156,6 +158,22 @@ def test_no_transformer_by_its_onnx_form(kd_home, short_config, tmp_path, model,
     assert "`model/` loads only where KD Studio is installed." in card
     assert "pipeline(" not in card
     assert 'InferenceSession("onnx/model_int8.onnx")' in card
+
+
+def test_a_cascade_whose_student_is_no_transformer(kd_home, short_config, tmp_path):
+    """Its script says what it needs besides, and finds the network there."""
+    report = distill(short_config.change({"student.model": "cnn"}))
+    export_run(ExportConfig(run=report.run_id, to=str(tmp_path / "pair"), agree=55))
+    done = subprocess.run(
+        [sys.executable, "cascade.py", "match goal"],
+        cwd=tmp_path / "pair",
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        text=True,
+    )
+    label, said = done.stdout.strip().split(" ", 1)
+    assert said == "match goal", done.stderr
+    assert label in report.labels
 
 
 def test_what_is_in_it_and_its_checksums(made, unpacked, finished_run):

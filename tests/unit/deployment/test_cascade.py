@@ -29,6 +29,7 @@ from kd_core.deployment.export import ExportConfig, export_run
 from kd_core.deployment.forms import open_form
 from kd_core.deployment.queueing import lognormal_mean
 from kd_core.errors import ConfigError, RunError
+from kd_core.models.presets import other_network
 
 EXAMPLE = Cascade(
     run="20260131-143000-a1b2",
@@ -150,6 +151,18 @@ def test_the_script_uses_both_models(finished_run, monkeypatch, tmp_path):
     label, text = done.stdout.strip().split(" ", 1)
     assert text == "a text"
     assert label in finished_run.report.labels
+
+
+@pytest.mark.parametrize("network", ["cnn", "bilstm"])
+def test_the_script_knows_a_student_that_transformers_does_not_have(network):
+    found = replace(EXAMPLE, threshold=0.8)
+    for teacher in ("teacher", None):
+        program = script(found, "model", teacher, network=other_network(network))
+        assert len(program.splitlines()) <= 13
+        assert "import kd_core.models.loading" in program
+        assert program.replace("import kd_core.models.loading  # has the student's network\n", "").replace(
+            "kd-studio", "transformers torch"
+        ) == script(found, "model", teacher)
 
 
 def test_right_by_gold_counts_the_teachers_errors_too():
