@@ -82,8 +82,7 @@ def print_report(out: Console, report: Report) -> None:
             if model.shifted  # a file has no answers to texts that are not in it
         ]
         out.print(
-            f"\n{report.measures.capitalize()} on the test texts, and on texts that the models were "
-            "not made for."
+            f"\n{report.measures.capitalize()} on the test texts, and on texts unlike the labelled ones."
         )
         out.print(table(("", "test", *shifts), others, range(1, len(shifts) + 2)))
 

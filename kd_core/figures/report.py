@@ -235,7 +235,7 @@ def _first(values: NDArray[Any]) -> list[int]:
 
 
 def shifted(report: Report, *, dark: bool = False) -> go.Figure:
-    """Accuracy on the test texts, and how far each model falls on texts that it was not made for."""
+    """Accuracy on the test texts, and how far each model falls on texts unlike the labelled ones."""
     models = {who: model for who, model in report.models.items() if model.shifted}
     sets, word = list(report.student.shifted), report.measures.capitalize()
     rows = {who: [model.accuracy, *(model.shifted[name] for name in sets)] for who, model in models.items()}

@@ -39,7 +39,7 @@ RACES = {
     "texts": Course(
         "How many texts?",
         "The teacher answers 0, 2,000 or 12,000 unlabelled texts, besides the labelled ones. Which student "
-        "comes closest to the teacher?",
+        "is right most often?",
         tuple({"task.transfer_texts": texts} for texts in (0, 2_000, 12_000)),
     ),
 }

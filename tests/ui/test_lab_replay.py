@@ -98,7 +98,7 @@ def test_any_run_with_a_replay(app: App, store: Store, home: Path) -> None:
     ).write(folder)
     page = app(PAGE, hide="question")
     source = page.selectbox(key="replay.source")
-    assert source.options == ["The demo, recorded", "Mine <b> · 20260131-143000-a1b2"]
+    assert source.options == ["Recorded: BBC headlines", "Mine <b> · 20260131-143000-a1b2"]
     source.set_value("20260131-143000-a1b2").run()
     assert not page.exception
     assert page.select_slider[0].options == ["0", "7"]

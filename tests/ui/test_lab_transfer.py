@@ -47,6 +47,7 @@ def test_soft_labels_are_told_from_more_texts(app: App) -> None:
     assert "A step with transfer texts has twice the rows" in words
     assert "all of the teacher's probabilities make **−0.2 points** (" in words
     assert "the gain may come from more texts alone, as far as these texts can tell." in words
+    assert "2 layers of 128, which starts from the fine-tuned teacher's word embeddings; 900 steps" in words
     assert "; on AMD EPYC: Hard answers, 8,000 transfer texts." in words
 
 

@@ -88,7 +88,7 @@ def _words(seen: list[float], unseen: list[float], tried: int, count: int) -> st
         f"{first}That is why settings must not be chosen on the test texts: the number that would be "
         "reported is the flattering one.\n\n**Cross-validation** takes the choice to the training texts. "
         f"Each setting is trained {count} times and judged each time on a part that it did not learn from. "
-        "The setting with the best mean is then trained once more, on all training texts, and only that one "
+        "The setting that is chosen is then trained once more, on all training texts, and only that one "
         f"meets the test texts. The price is time: {count} trainings for each setting. With more folds each "
         f"training has more texts to learn from: here {percent(1 - 1 / count, 0)} of them.\n\n**The best "
         "mean flatters too**, as it is the best of several. So KD Studio takes the simplest setting whose "

@@ -95,7 +95,7 @@ def _source(controls: Controls) -> tuple[Replay, float]:
     }
 
     def shown(source: str) -> str:
-        return "The demo, recorded" if source == BUNDLED else f"{runs[source].title} · {source}"
+        return "Recorded: BBC headlines" if source == BUNDLED else f"{runs[source].title} · {source}"
 
     source = controls.add(
         "source",
@@ -103,7 +103,7 @@ def _source(controls: Controls) -> tuple[Replay, float]:
         "Run",
         [BUNDLED, *runs],
         format_func=shown,
-        help="The recorded demo, or any run that was made on this machine",
+        help="The recorded run, or any run that was made on this machine",
     )
     if source == BUNDLED:
         return recorded_replay(), DEMO.objective.temperature
@@ -220,9 +220,8 @@ def _words(replay: Replay) -> str:
         f"step {replay.steps[quarter]:,} of {replay.steps[-1]:,}, it agrees with its teacher on "
         f"{int(replay.agrees[quarter].sum())} of them. On {counts['early']} it keeps that answer until the "
         f"end: these are learned early. On {counts['late']} more it agrees for good only later, and on "
-        f"{counts['never']} the two differ at the end. The divergence changes from {divergence[0]:.2f} to "
-        f"{divergence[-1]:.2f} nats: even where the answer is already the teacher's, the probabilities still "
-        "move."
+        f"{counts['never']} the two differ at the end. The divergence compares all probabilities and not the "
+        f"answers alone: it changes from {divergence[0]:.2f} to {divergence[-1]:.2f} nats."
     )
     if mistaken:
         followed = int(((table["teacher"] != table["truth"]) & (table["student"] == table["teacher"])).sum())

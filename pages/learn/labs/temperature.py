@@ -191,7 +191,8 @@ def _closest(examples: Examples, shares: np.ndarray) -> str:
         "Each row is a true class, over the texts that the teacher gets right. At T = 1, it shows where the "
         "probability goes that the label does not get. A row adds up to 100 %. The most one-sided row: "
         f"{percent(shares[row, column], 0)} of what is left of {escape(examples.labels[row])} goes to "
-        f"{escape(examples.labels[column])}."
+        f"{escape(examples.labels[column])}, by {len(examples.right_of(int(row))):,} texts; as the "
+        "largest of all it is flattered."
     )
 
 

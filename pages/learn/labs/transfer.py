@@ -70,9 +70,7 @@ def _source(controls: Controls) -> RunRow | None:
         sources,
         index=sources.index(linked) if linked in sources else 0,
         format_func=lambda source: (
-            "Recorded: the demo's settings, 3 seeds"
-            if source == RECORDED
-            else f"{jobs[source].title} · {source}"
+            "Recorded: BBC headlines, 3 seeds" if source == RECORDED else f"{jobs[source].title} · {source}"
         ),
     )
     return jobs.get(source)
@@ -292,11 +290,14 @@ def _elsewhere(report: LabReport) -> str:
 def _conditions(report: LabReport) -> None:
     config, machine = report["config"], report["machine"]
     objective, student, training = config["objective"], config["student"], config["training"]
+    own = roles.FROM_TEACHER.get(student["init"])
+    start = f", which starts from the fine-tuned teacher's {own}" if own else ""
     st.caption(
         f"{escape(config['task']['name'])}; student {escape(student['model'])}, {student['layers']} layers "
-        f"of {student['hidden']}; {training['steps']:,} steps, T = {objective['temperature']:g}, alpha = "
-        f"{objective['alpha']:g}. A step has {training['batch_size']} labelled texts and, where there are "
-        f"any, {training['transfer_batch_size']} transfer texts. Every student, the one alone included, has "
+        f"of {student['hidden']}{start}; {training['steps']:,} steps, T = {objective['temperature']:g}, "
+        f"alpha = {objective['alpha']:g}. A step has {training['batch_size']} labelled texts and, where "
+        f"there are any, {training['transfer_batch_size']} transfer texts. Every student, the one alone "
+        "included, has "
         f"the same vocabulary, which covers the whole transfer set. {escape(machine['processor'])}, "
         f"{machine['cores']} cores, PyTorch {escape(machine['torch'])}{_elsewhere(report)}. The recorded "
         "numbers are made by the same code, assets/record.py."

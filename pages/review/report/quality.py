@@ -143,7 +143,7 @@ def _stairs(report: Report) -> None:
 def _other_texts(report: Report, dark: bool) -> None:
     st.subheader("On other texts", anchor=False)
     st.markdown(
-        "How far each model falls on texts that it was not made for: the test texts with typing errors, with "
+        "How far each model falls on texts unlike the labelled ones: the test texts with typing errors, with "
         "words left out, in upper case, and another kind of text where the task has one."
     )
     left, right = st.columns([2, 3])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +13,7 @@ from kd_core.distillation.calibration import fit_temperature, floor, scaled
 from kd_core.distillation.metrics import Bin, scores, softmax
 from kd_core.distillation.report_tables import calibration
 from kd_core.errors import RunError
+from tests import ROOT
 
 NAMES = "abcd"
 
@@ -55,6 +57,14 @@ def test_the_temperature_that_was_taken_is_found() -> None:
     mended = scores(3 * logits / fit_temperature(3 * logits, labels), labels, NAMES)
     assert mended.ece < floor(mended.reliability).high
     assert mended.accuracy == overconfident.accuracy
+
+
+def test_no_training_uses_it() -> None:
+    """What a student learns are the teacher's logits as they are."""
+    folder = ROOT / "kd_core" / "distillation"
+    files = [folder / f"{name}.py" for name in ("pipeline", "teach", "record", "distil")]
+    for file in [*files, *(folder / "training").glob("*.py")]:
+        assert not re.search(r"calibration|calibrate", file.read_text("utf-8")), file.name
 
 
 def test_a_model_that_makes_no_mistake_is_left_alone() -> None:

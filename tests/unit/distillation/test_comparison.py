@@ -9,6 +9,7 @@ from sklearn import metrics
 
 from kd_core.distillation.comparison import Verdict, f1_gains, f1_verdict, judge, mean_squares, verdict
 from kd_core.errors import DataError
+from tests.bench.bench_verdict import says, simulated
 
 PROPERTY = settings(deadline=None, max_examples=60)
 
@@ -153,6 +154,16 @@ def test_seeds_that_disagree_are_no_verdict():
     assert found.kind == "no_difference"
     assert verdict(student[:1], alone[:1]).kind == "helped"
     assert found.delta == pytest.approx(0.05)
+
+
+@pytest.mark.parametrize(("seeds", "spread"), [(3, 0.0), (3, 0.02), (5, 0.01)])
+def test_of_several_seeds_that_differ_by_luck_alone_few_are_a_verdict(seeds, spread):
+    """Of 600 samples 5 % are 30, with a standard error of 5; docs/statistics.md has the whole grid."""
+    gains = simulated(np.random.default_rng(0), 600, 300, 0.8, spread, seeds)
+    found = says(gains)
+    some = np.flatnonzero(found)[:5].tolist() + np.flatnonzero(~found)[:5].tolist()
+    assert [judge(gains[i].astype(float)).kind != "no_difference" for i in some] == found[some].tolist()
+    assert 0.015 < found.mean() < 0.08
 
 
 def test_where_texts_have_no_part_it_is_students_t_over_the_seeds():

@@ -182,8 +182,24 @@ def test_the_cases_without_a_gain_are_without_a_gain() -> None:
     assert table.loc[("student", 500), "kind"] == "no_difference"
     assert table.loc[("student", 2000), "kind"] == "helped"
     known, words = recorded(), facts("when-not").words
+    assert report["config"]["student"]["init"] == "projected", "the lab's students start with less"
+    assert (words["lab_alone"], words["lab_gain"]) == ("84.5 %", facts("alpha").words["labelled_gain"])
     right = (known.logits["student"].argmax(axis=1) == known.truth).sum()
     assert (words["right_student"], words["agree_teacher"]) == (str(right), "200")
+
+
+def test_errors_of_the_teacher_are_weighed_text_by_text() -> None:
+    """What is known of one accuracy does not tell how much is known of a difference."""
+    row = transfer_table(recorded_lab("transfer")).set_index(["who", "transfer"]).loc[("student", 0)]
+    low, high = (f"{100 * row[end]:+.1f}" for end in ("delta_low", "delta_high"))
+    assert facts("alpha").words["labelled_gain"] == f"{100 * row['delta']:+.1f} points ({low} to {high})"
+    assert row["kind"] == "helped", "else they did not help more than their errors hurt"
+
+
+def test_how_sure_the_teacher_is_of_half_of_the_texts() -> None:
+    sure = special.softmax(recorded().logits["teacher"], axis=1).max(axis=1)
+    share = float(facts("temperature").words["half_surer"].split()[0])
+    assert (sure >= share / 100).sum() >= 100 > (sure >= share / 100 + 0.01).sum()
 
 
 def test_the_picked_one_has_what_the_other_half_says() -> None:
@@ -207,6 +223,9 @@ def test_a_lesson_without_a_part_or_an_answer_is_refused(
         (tmp_path / "1-x.md").write_text(text.replace(f"## {part}", f"## {slip}"), "utf-8")
         with pytest.raises(ValidationError, match=f"lesson x has no text for {part}"):
             module.read("1-x.md")
+    (tmp_path / "1-x.md").write_text(f"{text}\n## Lab\nThe controls of last year.", "utf-8")
+    with pytest.raises(ValueError, match=r"lesson 1-x\.md has a part twice"):
+        module.read("1-x.md")
     (tmp_path / "1-x.md").write_text(re.sub("options: .*\n", "", text), "utf-8")
     with pytest.raises(ValidationError, match="give options or a number"):
         module.read("1-x.md")
