@@ -29,6 +29,7 @@ from kd_core.system.formatting import counted, milliseconds, percent
 # Who has a colour everywhere; the runtime has a dash and a mark.
 RUNTIME_DASHES: dict[Runtime, str] = {"pytorch": "solid", "onnx": "dash", "int8": "dot"}
 RUNTIME_SYMBOLS: dict[Runtime, str] = {"pytorch": "circle", "onnx": "square", "int8": "diamond"}
+FEW_SERVERS = 6  # an axis that ends here names each number of them, and no half ones
 
 
 def latency_by_batch(
@@ -98,7 +99,7 @@ def servers_by_load(
     across, up, height = (0.0, loads[-1]), (0.0, 1.12 * most), 340
     layout = {
         "xaxis": {"range": across},
-        "yaxis": {"range": up},
+        "yaxis": {"range": up} | ({"dtick": 1} if most <= FEW_SERVERS else {}),  # no half servers
         "shapes": [upright(load, pick(LINE, dark), 1)],
         "annotations": [*numbers.values(), *names_beside(names, across, up, height - 96)],
         "showlegend": False,

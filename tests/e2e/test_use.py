@@ -87,6 +87,22 @@ def test_a_click_on_a_mark_opens_its_report(page: Page, visit: Visit, finished: 
     expect(page).to_have_url(re.compile(r"/tradeoffs"))
 
 
+@pytest.mark.parametrize(("theme", "width"), [("light", 1440), ("dark", 390)])
+def test_what_a_finished_run_shows_can_be_read_by_everyone(
+    theme: str,
+    width: int,
+    browser: Callable[..., Page],
+    visit: Visit,
+    finished: Home,
+    axe: Callable[[Page], list[str]],
+) -> None:
+    page = browser(theme=theme, width=width)
+    for path in ("report?report.tab=Reproduce", "export?", "tradeoffs?", "capacity?"):
+        visit(page, f"/{path}&run={finished.run}".replace("?&", "?"))
+        expect(page.locator("[data-testid=stSkeleton]")).to_have_count(0)
+        assert axe(page) == [], path
+
+
 def test_one_text_has_three_answers_and_the_words_that_mattered(
     page: Page, visit: Visit, finished: Home, console_errors: Callable[[Page], list[str]]
 ) -> None:

@@ -48,12 +48,12 @@ left, right = st.container(key="live_first" if under_way else "form_first").colu
 
 with left:
     task = choose_task()
-    task_line = st.empty()
+    task_line = st.container(key="distill.line.task").empty()  # with its room: see app.css
     teacher = choose_teacher()
-    teacher_line = st.empty()
+    teacher_line = st.container(key="distill.line.teacher").empty()
     choose_outcome()
     student = choose_student()
-    student_line = st.empty()
+    student_line = st.container(key="distill.line.student").empty()
     objective = choose_objective()
     with st.expander("Advanced settings", icon=":material/tune:"):
         rest = choose_rest(task)
