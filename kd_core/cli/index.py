@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from dataclasses import asdict
 
 import click
 
@@ -14,7 +15,7 @@ from kd_core.system.formatting import counted
 @click.option("--rebuild", "anew", is_flag=True, help="Add what it lacks; make a broken one anew.")
 @as_json
 def index(anew: bool, as_json: bool) -> None:
-    """What the database lacks of the folders of runs, which are the truth about them."""
+    """What the database lacks of the folders of runs and other jobs, which are the truth about them."""
     from kd_core.jobs.index import LOST, missing_runs, rebuild
     from kd_core.jobs.store import Store
 
@@ -30,11 +31,13 @@ def index(anew: bool, as_json: bool) -> None:
     result = rebuild(store)
     if as_json:
         old = result.old and str(result.old)
-        return print_json({"added": result.added, "unreadable": result.unreadable, "old": old, "lost": LOST})
+        return print_json({**asdict(result), "old": old, "lost": LOST})
     if result.old:
         out.print(f"The broken database was moved to {result.old}.", soft_wrap=True)
-    for line in (f"{counted(len(result.added), 'run')} added.", *result.unreadable.values()):
+    for line in (f"{counted(len(result.added), 'folder')} added.", *result.unreadable.values()):
         out.print(line, soft_wrap=True)
+    if result.without_curves:
+        out.print(f"Without their curves: {', '.join(result.without_curves)}.", soft_wrap=True)
     if result.added:
         out.print(LOST, soft_wrap=True)
     return None

@@ -113,7 +113,6 @@ def _resumed(store: Store, name: str) -> Any:
     from kd_core.search import result, study_of
     from kd_core.system.process import alive
 
-    config = result(name).config
     store.interrupt_orphans(alive)
     jobs = [row for row in store.runs(kind="search") if study_of(row) == name]
     for row in jobs:
@@ -123,6 +122,7 @@ def _resumed(store: Store, name: str) -> Any:
             raise RunError(
                 f"The search {name!r} is {row.status} on {row.machine}; kd search --worker joins it."
             )
+    config = result(name).config
     here = next((row for row in jobs if row.is_here), None)
     return carry_out(store, here.id) if here else start(store, config, kind="search", name=name)
 

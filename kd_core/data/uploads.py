@@ -152,7 +152,7 @@ def saved() -> list[SavedTask]:
     for settings in root().glob(f"[!.]*/{SETTINGS}"):
         try:
             tasks.append(_read(settings.parent))
-        except (OSError, ValueError):
+        except (OSError, ValueError, RecursionError):
             continue  # deleted in this moment, or no longer what was written
     counts = Counter(task.name for task in tasks)
     unique = [

@@ -166,11 +166,10 @@ def _sentence(run: Run, findings: Findings) -> str:
     )
 
 
-def write_about(run_id: str, name: str, tags: Sequence[str]) -> None:
+def write_about(folder: Path, name: str, tags: Sequence[str]) -> None:
     """What a person called the run, for the day on which the database is gone. Only where it has a folder."""
-    folder = paths.runs() / run_id
     with suppress(OSError):
-        if RUN_ID.fullmatch(run_id) and folder.is_dir():
+        if RUN_ID.fullmatch(folder.name) and folder.is_dir():
             about = json.dumps({"name": name, "tags": list(tags)}, ensure_ascii=False)
             write_text(folder / ABOUT, about)
 
@@ -194,7 +193,7 @@ def with_fewer_seeds(config: DistillConfig, work: Path) -> Path | None:
             alike = _SEEDS.sub("", text) == mine and _made_of(folder) == made_of
             if alike and set(DistillConfig.from_yaml(text).training.seeds) < set(config.training.seeds):
                 return folder if is_whole(folder) else None
-        except (OSError, ConfigError):
+        except (OSError, ValueError, ConfigError):
             continue
     return None
 

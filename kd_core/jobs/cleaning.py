@@ -28,6 +28,7 @@ DAY = 24 * 3600.0
 # In the order in which they are listed; what is in the cache has the name of its folder there.
 KINDS = {
     "runs": "Runs",
+    "jobs": "Results of other jobs",
     "data": "Uploaded files",
     "models": "Unpacked models",
     "teachers": "Teachers",
@@ -60,6 +61,7 @@ def inventory(store: Store) -> list[Item]:
         line for folder in (paths.runs(), paths.work()) for run in _folders(folder) for line in _used(run)
     }
     items = [_item("runs", run, "") for run in _folders(paths.runs())]
+    items += [_item("jobs", job, "") for job in _folders(paths.jobs())]
     items += [_item("data", data, "") for data in _folders(paths.home() / "data")]
     for kind in _folders(paths.caches()):
         for place in _folders(kind):
@@ -71,7 +73,7 @@ def inventory(store: Store) -> list[Item]:
         _item("exports", export, "can be made again", removable=True) for export in _folders(paths.exports())
     ]
     items += [_item("work", work, *_work(work, states.get(work.name))) for work in _folders(paths.work())]
-    for folder in (paths.runs(), paths.work(), *_folders(paths.caches())):
+    for folder in (paths.runs(), paths.jobs(), paths.work(), *_folders(paths.caches())):
         for path in folder.glob(".*-*"):
             old = _age(path) > DAY
             why = "older than a day" if old else "may still be written"
@@ -127,7 +129,7 @@ def _used(run: Path) -> list[str]:
     """What a run refers to in the cache, as "kind/key"."""
     try:
         return (run / cache.USED).read_text(encoding="utf-8").split()
-    except OSError:  # of a version that did not note it
+    except (OSError, ValueError):  # of a version that did not note it, or damaged
         try:
             key = Report.read(run).teacher_key
             return [f"teachers/{key}"] if key else []
@@ -137,7 +139,7 @@ def _used(run: Path) -> list[str]:
 
 def _folders(place: Path) -> Iterator[Path]:
     """Whole ones: those that are being written start with a dot."""
-    with suppress(FileNotFoundError):
+    with suppress(FileNotFoundError, NotADirectoryError):
         yield from sorted(path for path in place.iterdir() if path.is_dir() and path.name[0] != ".")
 
 
@@ -147,8 +149,8 @@ def _age(folder: Path) -> float:
 
 
 def _files(folder: Path, *, folders: bool = False) -> Iterator[os.stat_result]:
-    """Those that are still there when it is their turn."""
+    """Those that are still there when it is their turn; a link in a circle is none."""
     for place, _, names in os.walk(folder):
         for path in [os.path.join(place, name) for name in names] + [place] * folders:
-            with suppress(FileNotFoundError):
+            with suppress(OSError):
                 yield os.stat(path)

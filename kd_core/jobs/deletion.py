@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import errno
 import shutil
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
 
 
 def delete_run(store: Store, run_id: str) -> None:
-    """Hide the run's rows, and move its folder and its checkpoints to ``deleted``.
+    """Hide the run's rows, and move its folders to ``deleted``.
 
     Raises: RunError, where it is under way, there is no such run, or the disk fails.
     """
@@ -36,8 +37,14 @@ def delete_run(store: Store, run_id: str) -> None:
 def settle(store: Store) -> None:
     """End what a process has begun that went away meanwhile: folders of runs that are deleted lie there."""
     known = {place.name for folder in _places() if folder.is_dir() for place in folder.iterdir()}
+
+    def put_away(run_id: str) -> None:
+        if run_id in known:
+            with suppress(RunError):  # one that cannot be moved is no reason to leave the others
+                _put_away(run_id)
+
     if known:
-        store.for_each_deleted(lambda run_id: _put_away(run_id) if run_id in known else None)
+        store.for_each_deleted(put_away)
 
 
 def restore_run(store: Store, run_id: str) -> None:
@@ -49,7 +56,7 @@ def restore_run(store: Store, run_id: str) -> None:
             for place in _places():
                 if (source := paths.deleted() / place.name / run_id).is_dir():
                     place.mkdir(parents=True, exist_ok=True)
-                    source.rename(place / run_id)
+                    _move(source, place / run_id)
 
     deleted = any((paths.deleted() / place.name / run_id).is_dir() for place in _places())
     if not store.restore_run(run_id, bring_back) and not deleted:
@@ -63,7 +70,16 @@ def _put_away(run_id: str) -> None:
             if (place / run_id).is_dir():
                 target.parent.mkdir(parents=True, exist_ok=True)
                 shutil.rmtree(target, ignore_errors=True)  # of one that was brought back by hand
-                (place / run_id).rename(target)
+                _move(place / run_id, target)
+
+
+def _move(folder: Path, target: Path) -> None:
+    try:
+        folder.rename(target)
+    except OSError as error:
+        if error.errno != errno.EXDEV:
+            raise
+        shutil.move(folder, target)  # one of them is a link to another disk
 
 
 @contextmanager
@@ -76,7 +92,7 @@ def _disk_errors(run_id: str) -> Iterator[None]:
 
 
 def _places() -> tuple[Path, ...]:
-    return paths.runs(), paths.work()
+    return paths.runs(), paths.jobs(), paths.work()
 
 
 def _check(run_id: str) -> None:

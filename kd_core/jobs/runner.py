@@ -110,6 +110,8 @@ class Job:
             if reason is not None:
                 recorder(Failed(reason))
             recorder.close(LONGEST_OUTAGE)
+            if status == "done":
+                self._keep()
             _keep_trying(lambda: self._store.set_status(self.run_id, status, reason, owner=self._owner))
 
     @contextmanager
@@ -155,6 +157,13 @@ class Job:
             if not self._store.set_status(self.run_id, status, only=ACTIVE, owner=self._owner):
                 return
             (self.control.pause if command == "pause" else self.control.resume)()
+
+    def _keep(self) -> None:
+        """In the folder too. While the run is still under way, so that nobody deletes it meanwhile."""
+        from kd_core.jobs.kept import keep  # scipy comes with it
+
+        with suppress(Exception):  # it is done all the same
+            keep(self._store, self.run_id, self._fence)
 
     def _unexpected(self, error: Exception) -> str:
         """A sentence for the row; the traceback goes into the run's log."""

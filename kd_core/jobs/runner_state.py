@@ -38,7 +38,7 @@ def why_runs_wait() -> str | None:
     """Why queued runs of this ``KD_HOME`` do not start; None where a runner takes them."""
     try:
         kept = json.loads((paths.home() / FILE).read_text(encoding="utf-8"))
-        running, trouble = alive(kept["owner"]), str(kept["trouble"])
+        running, trouble = alive(str(kept["owner"])), str(kept["trouble"])
     except (OSError, ValueError, TypeError, KeyError):
         running, trouble = False, ""
     if not running:

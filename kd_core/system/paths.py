@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 from contextlib import suppress
 from pathlib import Path
@@ -23,7 +24,11 @@ def make_home() -> Path:
     folder = home()
     if not folder.is_dir():
         folder.parent.mkdir(parents=True, exist_ok=True)
-        folder.mkdir(mode=0o700, exist_ok=True)
+        try:
+            folder.mkdir(mode=0o700, exist_ok=True)
+        except FileExistsError:
+            why = "It is a file, or a link that leads nowhere"
+            raise NotADirectoryError(errno.ENOTDIR, why, str(folder)) from None
     if not folder_id():
         with suppress(OSError):
             _give_id(folder / ID)
@@ -57,6 +62,11 @@ def _give_id(file: Path) -> None:
 
 def runs() -> Path:
     return home() / "runs"
+
+
+def jobs() -> Path:
+    """What jobs that are no distillations have found out."""
+    return home() / "jobs"
 
 
 def caches() -> Path:

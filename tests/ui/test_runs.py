@@ -390,7 +390,7 @@ def test_runs_that_only_their_folders_know_are_offered(
     folder.mkdir(parents=True)
     (folder / "report.json").write_text(json.dumps(report | {"run_id": FOURTH}), encoding="utf-8")
     page = app(PAGE)
-    assert any("1 finished run in" in said for said in words(page))
+    assert any("1 folder of finished work in" in said for said in words(page))
     page.button(key="runs.index").click().run()
     assert not page.exception
     assert FOURTH in [run.id for run in runs.runs()]

@@ -92,6 +92,20 @@ def searched(
     return config
 
 
+def test_a_search_whose_tables_are_gone_shows_what_was_kept(app: App, store: Store) -> None:
+    config = searched(store, temperatures=(1, 2, 4), alphas=(0.3, 0.5))
+    kept = result("s").model_dump(mode="json")
+    with boards.connected() as storage:
+        for study in storage.get_all_studies():
+            storage.delete_study(study._study_id)
+    assert "There is no search named 's'" in app(PAGE).error[0].value
+    store.save_report(JOB, kept)
+    page = app(PAGE)
+    assert not page.error
+    assert len(marks(page)) >= len(config.settings)
+    assert "Optuna's own tables, which are gone with a database" in words(page)
+
+
 # Before the start
 
 

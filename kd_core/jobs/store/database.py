@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import sqlite3
 import threading
 from collections.abc import Iterator
@@ -37,6 +38,7 @@ class Database:
         # A read that turns into a write fails at once where another writes, so SQLite locks at the start.
         self._writing = self._engine.execution_options(begin="BEGIN IMMEDIATE")
         self._ready = False
+        self._inode: int | None = None  # of the file that is connected to
 
     def close(self) -> None:
         self._engine.dispose()
@@ -45,6 +47,8 @@ class Database:
     def begin(self, *, write: bool = False) -> Iterator[sa.Connection]:
         """A transaction. Raises: StoreError, whatever goes wrong in the database."""
         try:
+            if self._ready and self._is_sqlite:
+                self._look_for_it()
             if not self._ready:
                 self._prepare()
         except (sa.exc.SQLAlchemyError, OSError) as error:
@@ -95,12 +99,24 @@ class Database:
                 raise
             raise self._failed(cause) from error
 
+    def _look_for_it(self) -> None:
+        """What is written to a file that is no longer there, nobody would see. Raises: StoreError."""
+        now = _inode(self._url)
+        if now is None:
+            raise StoreError(
+                f"{self._name} is gone. Put it back, or restart KD Studio, which makes a new one."
+            )
+        if now != self._inode:  # another one took its place
+            self.close()
+            self._ready = False
+
     def _prepare(self) -> None:
         with _PREPARING, self._alone():
             with self._engine.begin() as connection:
                 current = _version(connection)
             if current != SCHEMA:
                 self._migrate()
+            self._inode = _inode(self._url) if self._is_sqlite else None
             self._ready = True
 
     @contextmanager
@@ -191,6 +207,13 @@ def _parse(address: str | None) -> sa.URL:
         "KD_DATABASE_URL is not an address that KD Studio can use; write it like "
         "postgresql://user:password@host/database or sqlite:////folder/file."
     )
+
+
+def _inode(url: sa.URL) -> int | None:
+    """None where there is no file."""
+    with suppress(OSError):
+        return os.stat(str(url.database)).st_ino
+    return None
 
 
 def _to_json(value: Any) -> str:

@@ -41,6 +41,7 @@ from kd_core.jobs.store.schema import (
     is_here,
     run_rows,
 )
+from kd_core.system import paths
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -114,15 +115,23 @@ class Store(Queue):
         from kd_core.distillation.run_folder import write_about
 
         row = self.run(run_id)
-        write_about(run_id, row.name, row.tags)
+        for place in (paths.runs(), paths.jobs()):
+            write_about(place / run_id, row.name, row.tags)
 
     def add_done(
-        self, run_id: str, report: Report, created: datetime, name: str = "", tags: Iterable[str] = ()
+        self,
+        run_id: str,
+        kind: JobKind,
+        config: Mapping[str, Any],
+        report: Mapping[str, Any],
+        created: datetime,
+        name: str = "",
+        tags: Iterable[str] = (),
     ) -> None:
-        """A row of a run that only its folder knows. Raises: RunError for an id that exists."""
-        self.create_run(run_id, report.config, name=name, status="done")
+        """A row of a job that only its folder knows. Raises: RunError for an id that exists."""
+        self.create_run(run_id, config, kind=kind, name=name, status="done")
         self._update(run_id, {"created": created, "started": created, "finished": created, "progress": 1.0})
-        self.save_report(run_id, report.to_dict())
+        self.save_report(run_id, report)
         self.set_tags(run_id, tags)
 
     def ids(self) -> set[str]:
@@ -292,8 +301,7 @@ class Store(Queue):
                 run = RUNS.update().where(RUNS.c.number == row.number)
                 connection.execute(run.values(summary=_summary(row.kind, report)))
             upsert(connection, REPORTS, [{"run": row.number, "report": dict(report)}])
-        if row.kind == "distil":
-            self._note_about(run_id)
+        self._note_about(run_id)
 
     def report(self, run_id: str) -> Report:
         """Of a distillation. Raises: RunError where there is none, or none that can be read."""
@@ -305,9 +313,10 @@ class Store(Queue):
         """What a job of any kind found out. Raises: RunError where neither database nor folder has it."""
         from kd_core.distillation.report import Report  # scipy comes with it
         from kd_core.distillation.run_folder import find
+        from kd_core.jobs.kept import read_job
 
         query = (
-            sa.select(RUNS.c.status, REPORTS.c.report)
+            sa.select(RUNS.c.kind, RUNS.c.status, REPORTS.c.report)
             .select_from(RUNS.outerjoin(REPORTS))
             .where(RUNS.c.id == run_id)
         )
@@ -317,6 +326,8 @@ class Store(Queue):
             return row.report
         if row and row.status != "done":
             raise RunError(f"Run {run_id} has no report: it is {row.status}.")
+        if row and row.kind != "distil":
+            return read_job(run_id).report
         return Report.read(find(run_id)).to_dict()
 
     def measured(self) -> list[RunRow]:

@@ -68,14 +68,14 @@ def search_view(study: str, row: RunRow) -> None:
             job_view(row, "search.job")
             if row.status not in PENDING:
                 st.caption("Finished trainings are kept; it goes on with the next one.")
-    st.fragment(_results, run_every=3 if row.status in PENDING else None)(study, row.status)
+    st.fragment(_results, run_every=3 if row.status in PENDING else None)(study, row)
 
 
-def _results(study: str, status: str) -> None:
+def _results(study: str, row: RunRow) -> None:
     try:
-        search = result(study)
+        search = _found(study, row)
     except RunError as error:
-        if status in PENDING:
+        if row.status in PENDING:
             st.caption(":material/hourglass_top: The map appears as soon as the texts are read.")
         else:
             st.error(escape(error), icon=":material/error:")
@@ -89,6 +89,16 @@ def _results(study: str, status: str) -> None:
     _pictures(search)
     with st.expander("How the settings are compared", icon=":material/splitscreen:"):
         folds_view(search.config.folds)
+
+
+def _found(study: str, row: RunRow) -> SearchResult:
+    """From Optuna's tables or, where these are gone with a database, what was kept in the end."""
+    try:
+        return result(study)
+    except RunError:
+        if row.status != "done":
+            raise
+        return SearchResult.model_validate(store().report_json(row.id))
 
 
 def _map(search: SearchResult) -> None:
@@ -276,7 +286,11 @@ def _pictures(search: SearchResult) -> None:
     if done < ENOUGH:
         return
     with st.expander("Which settings matter", icon=":material/insights:"):
-        parallel, importance = _optuna_figures(search.study, done, name_of(search.metric))
+        try:
+            parallel, importance = _optuna_figures(search.study, done, name_of(search.metric))
+        except RunError:
+            st.caption("These pictures are made of Optuna's own tables, which are gone with a database.")
+            return
         if importance is None:
             st.caption("Only one setting differs, or all cells are equal: nothing to rank.")
         else:

@@ -1,4 +1,4 @@
-"""Runs that only their folders know: an offer to list them."""
+"""Runs and other jobs that only their folders know: an offer to list them."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ def offer_index() -> None:
         return
     with st.container(horizontal=True, vertical_alignment="center", key="runs.index_bar"):
         st.markdown(
-            f":material/folder_open: {counted(len(missing), 'finished run')} in {escape(paths.runs())} "
-            "not listed here.",
+            f":material/folder_open: {counted(len(missing), 'folder')} of finished work in "
+            f"{escape(paths.home())} not listed.",
             width="content",
         )
         if st.button("List them", icon=":material/playlist_add:", key="runs.index", help=index.LOST):

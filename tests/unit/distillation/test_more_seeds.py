@@ -8,7 +8,7 @@ from kd_core import distill
 from kd_core.config import DistillConfig
 from kd_core.distillation.events import TrainingStarted
 from kd_core.distillation.report import Report
-from kd_core.system import paths
+from kd_core.system import cache, paths
 
 
 def trained(config: DistillConfig) -> tuple[Report, list[str]]:
@@ -53,5 +53,12 @@ def test_a_damaged_run_is_not_taken_from(config: DistillConfig) -> None:
     first, _ = trained(config)
     damaged = paths.runs() / first.run_id / "students" / "student-0" / "model.safetensors"
     damaged.write_bytes(damaged.read_bytes()[:-1] + b"?")
+    _, models = trained(config.change({"training.seeds": [0, 1]}))
+    assert "student-0" in models
+
+
+def test_a_damaged_note_of_another_run_keeps_nobody_from_training(config: DistillConfig) -> None:
+    first, _ = trained(config)
+    (paths.runs() / first.run_id / cache.USED).write_bytes(b"\xff")
     _, models = trained(config.change({"training.seeds": [0, 1]}))
     assert "student-0" in models

@@ -8,6 +8,7 @@ import shutil
 import time
 from collections import namedtuple
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import psutil
@@ -21,9 +22,9 @@ from kd_core.distillation.events import TrainingStarted
 from kd_core.errors import DataError, RunError
 from kd_core.jobs import cleaning, room
 from kd_core.jobs.cleaning import Item, clean, inventory
-from kd_core.jobs.deletion import delete_run, delete_task, restore_run
+from kd_core.jobs.deletion import delete_run, delete_task, restore_run, settle
 from kd_core.jobs.store import Store
-from kd_core.system import paths
+from kd_core.system import cache, paths
 from kd_core.system.control import Control
 from kd_core.system.process import machine_lock
 from tests import SAMPLES
@@ -202,6 +203,45 @@ def test_a_deleted_run_comes_back_as_it_was_until_space_is_freed(store):
     assert [row.id for row in store.runs(status=("deleted", "stopped"))] == [OTHER]
     with pytest.raises(RunError, match=f"^There is no deleted run {RUN}"):
         restore_run(store, RUN)
+
+
+@pytest.mark.skipif(not Path("/dev/shm").is_dir(), reason="needs another disk")
+def test_runs_that_lie_on_another_disk_are_deleted_and_come_back(store):
+    store.create_run(RUN, CONFIG)
+    with TemporaryDirectory(dir="/dev/shm") as other:
+        if os.stat(other).st_dev == os.stat(paths.home()).st_dev:
+            pytest.skip("it is the same disk")
+        paths.runs().symlink_to(other)
+        place = folder("runs", RUN)
+        delete_run(store, RUN)
+        assert not place.exists()
+        assert (paths.deleted() / "runs" / RUN / "model.safetensors").stat().st_size == 1000
+        restore_run(store, RUN)
+        assert (place / "model.safetensors").stat().st_size == 1000
+
+
+def test_a_run_that_cannot_be_put_away_keeps_nobody_from_the_others(store):
+    for run_id in (RUN, OTHER):
+        store.create_run(run_id, CONFIG)
+    folder("runs", RUN)
+    paths.deleted().mkdir()
+    (paths.deleted() / "runs").write_text("in the way")
+    with pytest.raises(RunError, match=f"^The folders of run {RUN} cannot be moved: "):
+        delete_run(store, RUN)
+    place = folder("work", OTHER)
+    store.delete_run(OTHER)  # whoever did so went away
+    settle(store)
+    assert not place.exists()
+    (paths.deleted() / "runs").unlink()
+    settle(store)
+    assert not (paths.runs() / RUN).exists()
+
+
+def test_what_is_damaged_or_in_the_way_keeps_nobody_from_cleaning(store):
+    (folder("runs", RUN) / cache.USED).write_bytes(b"\xff")
+    (paths.runs() / RUN / "loop").symlink_to(paths.runs() / RUN / "loop")
+    (paths.home() / "jobs").write_text("a file in the way")
+    assert found(store)[f"runs/{RUN}"] == (False, "")
 
 
 @pytest.mark.parametrize("status", ["running", "paused"])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import stat
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -99,3 +100,14 @@ def test_a_folder_that_is_there_already_stays_as_it_is(kd_home: Path) -> None:
     kd_home.chmod(0o755)
     assert paths.make_home() == kd_home
     assert stat.S_IMODE(kd_home.stat().st_mode) == 0o755
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="links need rights there")
+def test_what_is_no_folder_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "file").write_text("")
+    (tmp_path / "link").symlink_to(tmp_path / "nothing")
+    (tmp_path / "loop").symlink_to(tmp_path / "loop")
+    for name in ("file", "link", "loop"):
+        monkeypatch.setenv("KD_HOME", str(tmp_path / name))
+        with pytest.raises(NotADirectoryError, match="It is a file, or a link that leads nowhere"):
+            paths.make_home()
