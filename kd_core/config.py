@@ -22,7 +22,7 @@ from pydantic import (
 
 from kd_core.errors import ConfigError
 from kd_core.objectives import CARDS, find
-from kd_core.system.settings import Auto, Distinct, Settings, Several, setting
+from kd_core.system.settings import Auto, Distinct, Settings, Several, setting, shortened
 
 if TYPE_CHECKING:
     Divergence = str
@@ -36,6 +36,8 @@ Tracker = Literal["tensorboard", "mlflow", "wandb", "trackio"]
 
 LAST_SEED = 2**32 - 1  # numpy takes no larger one
 SEEDS = "a list of whole numbers from 0 up"
+LONGEST_FILE = 1_000_000  # characters of a config
+MOST_SEEDS = 100  # each trains its own students, and their spread needs no more
 
 
 # What is legal for a value that more than one setting takes: alone in a run, in a list in a search or a lab.
@@ -67,22 +69,28 @@ LEGACY: dict[str, Any] = {
 }
 
 
-_WEIGHT = re.compile(r"\s*(.+?)\s*=\s*([^=,]*?)\s*(?:,|$)")  # a class may have a comma in its name
-
-
 def weights_by_hand(text: str) -> dict[str, float]:
     """ "sport=3,tech=0.5" as {"sport": 3.0, "tech": 0.5}. Raises: ValueError."""
-    parts = list(_WEIGHT.finditer(text))
-    if not parts or "".join(part[0] for part in parts) != text:
-        raise ValueError(f"must be none, balanced, or weights such as sport=3,tech=0.5, got {text!r}")
+    # Pieces but the first begin with a number, those but the last end with a class, which may have commas.
+    name, *pieces = text.split("=")
+    pairs = []
+    for piece in pieces:
+        number, _, following = piece.partition(",")
+        pairs.append((name.strip(), number.strip()))
+        name = following
+    if not pairs or name.strip() or not all(name for name, _ in pairs):
+        raise ValueError(
+            f"must be none, balanced, or weights such as sport=3,tech=0.5, got {shortened(text)}"
+        )
     weights = {}
-    for name, number in (part.groups() for part in parts):
+    for name, number in pairs:
         try:
             weights[name] = float(number)
         except ValueError:
             weights[name] = math.nan
         if not 0 < weights[name] <= 1000:
-            raise ValueError(f"must be above 0 and at most 1,000 for each class, got {number!r} for {name!r}")
+            says = "must be above 0 and at most 1,000 for each class"
+            raise ValueError(f"{says}, got {shortened(number)} for {shortened(name)}")
     return weights
 
 
@@ -302,7 +310,11 @@ class TrainingConfig(Settings):
         "rarest class has less than half of its fair share of the training texts, else accuracy)",
     )
     seeds: Distinct[Seed] = setting(
-        (0,), "Seeds, for example 0,1,2: each trains its own students", legal=SEEDS, min_length=1
+        (0,),
+        "Seeds, for example 0,1,2: each trains its own students",
+        legal=SEEDS,
+        min_length=1,
+        max_length=MOST_SEEDS,
     )
     precision: Precision | Auto = setting(
         "auto",
@@ -318,7 +330,7 @@ class TrainingConfig(Settings):
     def _is_metric(cls, name: Any) -> Any:
         name = "auto" if name in ("", None) else name  # a field that was emptied
         if isinstance(name, str) and not re.fullmatch(r"auto|accuracy|macro_f1|f1:.+", name):
-            raise ValueError(f"must be auto, accuracy, macro_f1 or f1:CLASS, got {name!r}")
+            raise ValueError(f"must be auto, accuracy, macro_f1 or f1:CLASS, got {shortened(name)}")
         return name
 
 
@@ -392,10 +404,13 @@ class DistillConfig(Settings):
     def from_file(cls, path: str | Path) -> Self:
         """Raises: ConfigError."""
         try:
-            text = Path(path).read_text(encoding="utf-8")
+            with Path(path).open(encoding="utf-8") as file:
+                text = file.read(LONGEST_FILE + 1)  # not all of it: it may be a device without an end
         except (OSError, UnicodeDecodeError) as error:
             reason = getattr(error, "strerror", None) or "not a UTF-8 text file"
             raise ConfigError(f"cannot read the config {str(path)!r}: {reason}") from error
+        if len(text) > LONGEST_FILE:
+            raise ConfigError(f"{str(path)!r} is no config: it has more than {LONGEST_FILE:,} characters")
         return cls.from_yaml(text)
 
     def to_yaml(self) -> str:

@@ -7,6 +7,7 @@ at once.
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Sequence
 
 import click
@@ -39,6 +40,9 @@ def main(args: Sequence[str] | None = None) -> int:
     """Run ``kd`` and return its exit status: 0, 2 for a user's mistake, 130 for a stopped run."""
     for name, value in QUIET.items():
         os.environ.setdefault(name, value)
+    for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
+        if getattr(sys, name) is None:  # whoever started us has closed it
+            setattr(sys, name, open(os.devnull, mode))  # noqa: SIM115 - for as long as the process lives
     try:
         return int(kd.main(args, prog_name="kd", standalone_mode=False) or 0)
     except click.exceptions.NoArgsIsHelpError as error:

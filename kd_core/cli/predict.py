@@ -52,8 +52,12 @@ def _likeliest(probabilities: Mapping[str, float]) -> tuple[str, str, str]:
 def _lines_of_stdin() -> list[str]:
     if sys.stdin.isatty():
         raise click.UsageError('No text: write it after the run, kd predict RUN "text", or pipe lines.')
+    from kd_core.data.decode import MAX_BYTES, limit_bytes
+
+    data = sys.stdin.buffer.read(MAX_BYTES + 1)
+    limit_bytes(len(data), "The standard input")
     try:
-        content = sys.stdin.buffer.read().decode("utf-8-sig")
+        content = data.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         raise DataError(
             f"The standard input is not UTF-8 (byte {error.start}); convert it, for example with iconv."

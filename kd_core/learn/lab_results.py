@@ -13,7 +13,7 @@ import pandas as pd
 from numpy.typing import NDArray
 from pydantic import Field
 
-from kd_core.config import DEMO, SEEDS, DistillConfig, Seed
+from kd_core.config import DEMO, MOST_SEEDS, SEEDS, DistillConfig, Seed
 from kd_core.distillation.comparison import Verdict, verdict
 from kd_core.distillation.metrics import wilson
 from kd_core.distillation.roles import Role
@@ -32,7 +32,7 @@ class LabConfig(Settings):
         (0, 500, 2_000, 8_000), "Transfer texts of each student", min_length=1
     )
     seeds: tuple[Seed, ...] = setting(
-        (0, 1, 2), "Seeds: each trains its own students", legal=SEEDS, min_length=1
+        (0, 1, 2), "Seeds: each trains its own students", legal=SEEDS, min_length=1, max_length=MOST_SEEDS
     )
     classes: tuple[str, ...] = setting(
         (), "Of hinton2015: the classes that are left out, one after the other"

@@ -7,13 +7,15 @@ import random
 from itertools import product
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator
 
 from kd_core.config import DistillConfig, Divergence, LearningRate, Share, Temperature
 from kd_core.errors import ModelError
 from kd_core.models.presets import STUDENTS, find_preset
 from kd_core.system.settings import Auto, Distinct, Settings, setting
 
+ALONE = " (student alone)"  # ends the name of a study of its own beside each search
+MOST_CELLS, MOST_VALUES = 10_000, 100  # settings that a search tries, and values of each of its lists
 Method = Literal["grid", "random", "tpe"]
 Pruning = Literal["none", "median", "wilcoxon"]
 
@@ -39,24 +41,31 @@ class Setting(BaseModel):
         }
 
 
+_LISTS = ("temperatures", "alphas", "learning_rates", "students", "divergences")
+
+
 class SearchConfig(Settings):
     """Everything that decides a search. The seeds are those of ``distill.training``."""
 
     study: str = setting("", "Name of the search, by which it is resumed and joined", max_length=200)
     distill: DistillConfig = Field(default_factory=DistillConfig)
-    temperatures: Distinct[Temperature] = setting((1.0, 2.0, 4.0, 8.0), "Temperatures to try", min_length=1)
-    alphas: Distinct[Share] = setting((0.1, 0.3, 0.5, 0.8), "Alphas to try", min_length=1)
-    learning_rates: Distinct[LearningRate] = setting(
-        (), "Peak learning rates of the students to try (none: the run's)"
+    temperatures: Distinct[Temperature] = setting(
+        (1.0, 2.0, 4.0, 8.0), "Temperatures to try", min_length=1, max_length=MOST_VALUES
     )
-    students: Distinct[str] = setting((), "Students to try (none: the run's)")
+    alphas: Distinct[Share] = setting(
+        (0.1, 0.3, 0.5, 0.8), "Alphas to try", min_length=1, max_length=MOST_VALUES
+    )
+    learning_rates: Distinct[LearningRate] = setting(
+        (), "Peak learning rates of the students to try (none: the run's)", max_length=MOST_VALUES
+    )
+    students: Distinct[str] = setting((), "Students to try (none: the run's)", max_length=MOST_VALUES)
     divergences: Distinct[Divergence] = setting((), "Soft losses to try (none: the run's)")
     method: Method = setting(
         "grid",
         "grid tries every combination; random and tpe take numbers between the smallest and the largest "
         "of each list, by chance or by what was good so far",
     )
-    trials: int = setting(20, "How many settings random and tpe try", ge=1, le=10_000, slider=(5, 100, 5))
+    trials: int = setting(20, "How many settings random and tpe try", ge=1, le=MOST_CELLS, slider=(5, 100, 5))
     folds: int = setting(3, "Parts of the training data that are held out in turn", ge=2, le=20)
     pruning: Pruning = setting(
         "none",
@@ -67,6 +76,13 @@ class SearchConfig(Settings):
         "auto", "Trainings at once on this machine (auto: one a core, as far as memory goes; one on a GPU)"
     )
 
+    @field_validator("study")
+    @classmethod
+    def _is_free(cls, name: str) -> str:
+        if name.endswith(ALONE):
+            raise ValueError(f"must not end in {ALONE!r}, as the tables of a search do, got {name!r}")
+        return name
+
     @field_validator("students")
     @classmethod
     def _are_models(cls, students: tuple[str, ...]) -> tuple[str, ...]:
@@ -76,6 +92,17 @@ class SearchConfig(Settings):
             except ModelError as error:
                 raise ValueError(f"have a problem: {error}") from error
         return students
+
+    @field_validator("method")
+    @classmethod
+    def _has_an_end(cls, method: Method, info: ValidationInfo) -> Method:
+        lists = (info.data.get(name, ()) for name in _LISTS)
+        if method == "grid" and (cells := math.prod(len(values) or 1 for values in lists)) > MOST_CELLS:
+            raise ValueError(
+                f"grid would try {cells:,} settings, more than {MOST_CELLS:,}; shorten the lists, or take "
+                "random or tpe"
+            )
+        return method
 
     @property
     def seeds(self) -> tuple[int, ...]:

@@ -32,11 +32,10 @@ from sqlalchemy.exc import SQLAlchemyError
 from kd_core.config import of_today
 from kd_core.errors import DivergedError, RunError, StoreError
 from kd_core.jobs.store.database import Database
-from kd_core.search.config import Pruning, SearchConfig, Setting
+from kd_core.search.config import ALONE, Pruning, SearchConfig, Setting
 from kd_core.system.control import Control
 from kd_core.system.process import alive, owner
 
-ALONE = " (student alone)"
 BEAT, GRACE = 10, 60  # seconds between signs of life, and without one until a worker counts as dead
 LOOK_EVERY = 1.0  # while others work on the last cells
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import reprlib
 from collections.abc import Iterator, Mapping
 from typing import Annotated, Any, ClassVar, Literal, Self, TypeVar, cast, get_args, get_origin
 
@@ -12,6 +13,7 @@ from pydantic_core import ErrorDetails
 from kd_core.errors import ConfigError
 
 Auto = Literal["auto"]
+LONGEST = 300  # letters of a value that a message repeats
 
 T = TypeVar("T")
 
@@ -119,7 +121,7 @@ def _explain(config: type[Settings], problem: ErrorDetails, given: Any) -> str:
     else:
         if problem["type"] == "value_error":  # of the section as a whole
             return f"{place} {problem['ctx']['error']}"
-        return f"{place} must be a mapping of settings, got {value!r}"
+        return f"{place} must be a mapping of settings, got {shortened(value)}"
     match problem["type"]:
         case "value_error":
             return f"{place} {problem['ctx']['error']}"
@@ -127,7 +129,20 @@ def _explain(config: type[Settings], problem: ErrorDetails, given: Any) -> str:
             return f"{place} is missing"
         case "too_short" if not (problem["input"] or _in_words(info)):
             return f"{place} must have a value at least, got none"
-    return f"{place} must be {_legal(info)}, got {value!r}"  # a whole list, as it was typed
+        case "too_long":
+            most, got = problem["ctx"]["max_length"], len(problem["input"])
+            return f"{place} must have {most:,} values at most, got {got:,}"
+    return f"{place} must be {_legal(info)}, got {shortened(value)}"  # a whole list, as it was typed
+
+
+def shortened(value: Any) -> str:
+    """As Python writes it, cut where it is long: a few lines of YAML may stand for more than memory holds."""
+    short = reprlib.Repr()
+    short.maxstring = short.maxother = LONGEST
+    short.maxlist = short.maxtuple = short.maxdict = 20
+    short.maxlevel = 3
+    text = short.repr(value)
+    return text if len(text) <= LONGEST else f"{text[:LONGEST]}…"
 
 
 def _in_words(info: FieldInfo) -> str:

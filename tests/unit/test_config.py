@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+import sys
+import time
 from pathlib import Path
 from typing import Annotated, Any, get_args, get_origin
 
@@ -15,6 +17,7 @@ from pydantic.fields import FieldInfo
 
 from kd_core.config import (
     DEMO,
+    MOST_SEEDS,
     VERSION,
     ControlsConfig,
     DistillConfig,
@@ -27,9 +30,12 @@ from kd_core.config import (
     of_today,
     sections,
     slider,
+    weights_by_hand,
 )
 from kd_core.errors import ConfigError
+from kd_core.learn.lab_results import LabConfig
 from kd_core.objectives import CARDS
+from kd_core.search.config import SearchConfig
 from kd_core.system.settings import bounds, choices, fixed
 
 FIELDS: dict[str, FieldInfo] = {
@@ -281,6 +287,60 @@ def test_ways_to_give_seeds(value: Any, seeds: tuple[int, ...]) -> None:
 
 def test_seeds_must_differ() -> None:
     assert problem_with("training.seeds", "1,2,1") == "training.seeds must differ, got 1,2,1"
+
+
+def test_seeds_have_a_limit() -> None:
+    many = list(range(MOST_SEEDS + 1))
+    assert DistillConfig().change({"training.seeds": many[1:]}).training.seeds == tuple(many[1:])
+    for value in (many, ",".join(map(str, many))):
+        assert problem_with("training.seeds", value) == "training.seeds must have 100 values at most, got 101"
+    few = DistillConfig().change({"training.seeds": many[:99]})
+    assert len(few.with_more_seeds(1).training.seeds) == MOST_SEEDS
+    with pytest.raises(ConfigError, match="100 values at most, got 101"):
+        few.with_more_seeds(2)
+    for config, run in ((SearchConfig, "distill"), (LabConfig, "distil")):
+        with pytest.raises(ConfigError, match=r"^training\.seeds must have 100 values at most, got 101$"):
+            config.from_dict({run: {"training": {"seeds": many}}})
+    with pytest.raises(ConfigError, match=r"^seeds must have 100 values at most, got 101$"):
+        LabConfig.from_dict({"seeds": many})
+
+
+def test_a_long_value_is_not_repeated_as_a_whole() -> None:
+    problem = problem_with("training.seeds", "x" * 5_000)
+    assert problem.startswith("training.seeds must be a list of whole numbers from 0 up, got 'xxxx")
+    assert "..." in problem
+    assert len(problem) < 400
+
+
+@pytest.mark.parametrize("place", ["training", "task: {name", "training: {seeds"])
+def test_a_few_lines_that_stand_for_more_than_memory_holds(place: str) -> None:
+    lines = ["x: &a0 [0, 0, 0, 0, 0, 0, 0, 0, 0, 0]"]
+    lines += [f"x{n}: &a{n} [{', '.join(10 * [f'*a{n - 1}'])}]" for n in range(1, 12)]
+    lines += [f"{place}: *a11" + "}" * place.count("{")]
+    with pytest.raises(ConfigError) as caught:
+        DistillConfig.from_yaml("\n".join(lines))
+    assert len(str(caught.value)) < 10_000
+
+
+@pytest.mark.parametrize("text", ["x" * 100_000, "," * 100_000, " " * 100_000, "x=1," * 20_000 + "y"])
+def test_weights_of_100_000_letters_are_refused_at_once(text: str) -> None:
+    began = time.process_time()
+    problem = problem_with("objective.class_weights", text)
+    assert problem.startswith("objective.class_weights must be none, balanced, or weights such as sport=3")
+    assert time.process_time() - began < 1, "minutes, where each letter looks at all that follow"
+
+
+def test_weights_of_classes_with_commas_and_spaces() -> None:
+    assert weights_by_hand(" a, b = 2,c d=0.5, ") == {"a, b": 2.0, "c d": 0.5}
+    for text in ("=1", "a", "a=1,b", "a=1=2"):
+        with pytest.raises(ValueError, match="must be "):
+            weights_by_hand(text)
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="there is no such device")
+def test_a_device_without_an_end_is_no_config() -> None:
+    with pytest.raises(ConfigError, match="'/dev/zero' is no config: it has more than 1,000,000 characters"):
+        DistillConfig.from_file("/dev/zero")
 
 
 @pytest.mark.parametrize("section", ["teacher", "student"])

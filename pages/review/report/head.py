@@ -9,7 +9,7 @@ from typing import Literal
 import streamlit as st
 
 from kd_core import figures
-from kd_core.config import LAST_SEED, DistillConfig
+from kd_core.config import LAST_SEED, MOST_SEEDS, DistillConfig
 from kd_core.distillation import report_tables, roles
 from kd_core.distillation.report import ModelReport, Report
 from kd_core.figures.html_report import html_report
@@ -73,7 +73,9 @@ def _more_seeds(run: RunRow, report: Report) -> None:
     """A new run with two seeds more: teacher, knowledge, cached controls and this run's students are kept."""
     config = DistillConfig.from_dict(report.config)
     seeds = config.training.seeds
-    if max(seeds) + 2 <= LAST_SEED and st.button(
+    if max(seeds) + 2 > LAST_SEED or len(seeds) + 2 > MOST_SEEDS:
+        return
+    if st.button(
         "Add two seeds",
         icon=":material/casino:",
         key="report.seeds",

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import os
+import shlex
 import signal
 import sqlite3
 import subprocess
@@ -613,7 +614,13 @@ def test_predict_reads_lines(monkeypatch: pytest.MonkeyPatch, capsys: pytest.Cap
     [
         (b"caf\xe9\n", "The standard input is not UTF-8 (byte 3); convert it, for example with iconv."),
         (b" \n\n", "The standard input has no text; write one on each line."),
+        (
+            b"x" * 50_000_001,
+            "The standard input has 50.0 MB, more than 50 MB. Give a smaller file, for example a sample of "
+            "its rows.",
+        ),
     ],
+    ids=["Latin-1", "blank", "without an end"],
 )
 def test_predict_without_usable_text(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], content: bytes, message: str
@@ -672,6 +679,24 @@ def test_it_runs_as_a_module() -> None:
     command = [sys.executable, "-m", "kd_core.cli", "--version"]
     result = subprocess.run(command, capture_output=True, text=True, check=True)
     assert result.stdout.startswith("kd, version ")
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="needs a POSIX shell")
+@pytest.mark.parametrize(
+    ("command", "status", "said"),
+    [
+        ("tasks >&-", 0, ""),
+        ("tasks 2>&- <&-", 0, ""),
+        ("delete 20260131-143000-a1b2 <&-", 2, "kd: Nobody is there to ask"),
+        ("predict 20260131-143000-a1b2 <&-", 2, "kd: The standard input has no text"),
+    ],
+)
+def test_it_may_be_started_with_closed_streams(kd_home: Path, command: str, status: int, said: str) -> None:
+    started = f"{shlex.quote(sys.executable)} -m kd_core.cli {command}"
+    result = subprocess.run(["sh", "-c", started], capture_output=True, text=True, check=False)
+    assert result.returncode == status, result.stderr
+    assert result.stderr.startswith(said)
+    assert "Traceback" not in result.stderr
 
 
 # The runs that there are

@@ -30,6 +30,7 @@ from kd_core.data.task import Task, labelled, unlabelled
 from kd_core.distillation.events import Progress, ignore
 from kd_core.distillation.training.trainer import DistillTrainer
 from kd_core.errors import ConfigError, DataError, DivergedError, RunError, Stopped, StoreError
+from kd_core.jobs.index import rebuild
 from kd_core.jobs.store import Store
 from kd_core.models import inference
 from kd_core.search import (
@@ -147,6 +148,23 @@ def test_all_problems_of_a_config_are_told_at_once() -> None:
     assert students.startswith("students have a problem: '../x y' is no model")
     assert method == "method must be one of grid, random, tpe, got 'best'"
     assert folds == "folds must be between 2 and 20, got 1"
+
+
+def test_a_search_has_an_end() -> None:
+    """Whoever sends a link has written it: the form alone would make each setting, and stand still."""
+    hundred = [number / 100 for number in range(1, 101)]
+    lists = {"temperatures": hundred, "alphas": hundred}
+    assert SearchConfig.from_dict(lists).cells == 10_001  # with the student alone
+    with pytest.raises(ConfigError, match="method grid would try 20,000 settings, more than 10,000; shorten"):
+        SearchConfig.from_dict({**lists, "learning_rates": [0.1, 0.2]})
+    assert SearchConfig.from_dict({**lists, "learning_rates": [0.1, 0.2], "method": "tpe"}).cells == 22
+    with pytest.raises(ConfigError, match="alphas must have 100 values at most, got 101"):
+        SearchConfig.from_dict({"alphas": [0.005, *hundred]})
+
+
+def test_the_name_of_a_search_is_not_that_of_anothers_tables() -> None:
+    with pytest.raises(ConfigError, match=r"study must not end in ' \(student alone\)', as the tables"):
+        SearchConfig.from_dict({"study": "mine (student alone)"})
 
 
 def test_the_runs_settings_and_those_of_the_search_are_told_apart() -> None:
@@ -730,6 +748,13 @@ def test_the_command_searches_then_runs_the_choice_once_on_all_training_data(
     assert len(store.runs(kind="distil")) == 1  # the test split was not touched again
     assert kd("--worker", "mine", "--json") == 0
     assert json.loads(capsys.readouterr().out)["run_id"] == row.id
+
+    store.close()
+    for file in paths.home().glob("kd.sqlite*"):  # Optuna's tables are in it
+        file.unlink()
+    assert len(rebuild(Store()).added) == 2
+    assert kd("--resume", "mine", "--json") == 0
+    assert json.loads(capsys.readouterr().out) == report
 
 
 @pytest.mark.parametrize(
