@@ -1,14 +1,17 @@
 """Random things happen to a dashboard for a while; then all has to be as it should be.
 
-``python -m tests.e2e.soak --seconds 3600``. What is done is drawn from ``--seed`` alone, one line each, which
-is printed before it is done: ``--replay FILE`` does the lines of a file, for example the last ones before
-something went wrong. Where root allows, the data folder is a small disk that can be full.
+``python -m tests.e2e.soak`` is the short one: each thing once, then others by chance, so many that it takes
+about two minutes on two free cores. ``--seconds 3600`` is the long one. What is done is drawn from ``--seed``
+alone, one line each, which is printed before it is done: ``--replay FILE`` does the lines of a file, for
+example the last ones before something went wrong. Where root allows, the data folder is a small disk that can
+be full.
 """
 
 from __future__ import annotations
 
 import argparse
 import io
+import math
 import os
 import random
 import re
@@ -21,6 +24,7 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -43,12 +47,15 @@ from kd_core.system.atomic import is_whole
 from kd_core.system.process import fate
 from tests import ROOT
 from tests.e2e.conftest import ARGUMENTS
-from tests.e2e.dashboard import Server
+from tests.e2e.dashboard import KD, Server
 
 SAMPLE = ROOT / "assets" / "samples" / "support-messages.csv"
 DISK_MB = 700  # room for a few runs; checks want 500 MB free
-SETTLES = 600.0  # seconds in which what waits is done in the end
-PATIENCE = 60_000  # ms that a page may take
+SHORT = 40  # actions
+STUCK = 300.0  # seconds without any progress of what waits in the end
+HANDLES = 600  # of them Streamlit has three for each page that was closed less than two minutes ago, of 128
+PATIENCE = 120_000  # ms that a page may take
+ROUNDS = 4  # of pages that are visited in the end, after which nothing may have grown
 PAGES = ("data", "distill", "search", "runs", "report", "capacity", "playground", "export", "nowhere")
 LINKS = (
     "",
@@ -73,6 +80,7 @@ FILES: dict[str, bytes] = {
     "empty.csv": b"",
     "\u202egnp.csv": b"text,label\n=1+1,a\n",
 }
+COMMANDS = ("runs", "show {run} --json", "clean", "index", "index --rebuild", "delete {run} --yes")
 CONFIG = DistillConfig.from_dict(
     {
         "task": {"name": str(SAMPLE)},
@@ -160,15 +168,23 @@ class Soak:
         page, link = PAGES[number % len(PAGES)], LINKS[number // 64 % len(LINKS)]
         self._visit(f"/{page}{link.format(run=run)}")
 
+    def command(self, number: int) -> None:
+        """Another process, with whatever it wants to know or to do."""
+        run = self._run(number, STATUSES) or "last"
+        asked = COMMANDS[number % len(COMMANDS)].format(run=run)
+        done = subprocess.run(
+            [*KD[:-1], *asked.split()], cwd=ROOT, capture_output=True, text=True, check=False
+        )
+        if done.returncode not in (0, 2) or "Traceback" in done.stderr:
+            self.wrong.append(f"kd {asked} ended with {done.returncode}: {done.stderr[-1500:]}")
+
     def kill(self, number: int) -> None:
         self.server.stop((signal.SIGKILL, signal.SIGTERM)[number % 2])
         self.start_server()
 
     def freeze(self, number: int) -> None:
-        assert self.server.process
-        self.server.process.send_signal(signal.SIGSTOP)
-        time.sleep(1 + number % 3)
-        self.server.process.send_signal(signal.SIGCONT)
+        with self.frozen():
+            time.sleep(1 + number % 3)
 
     def set_the_clock(self, number: int) -> None:
         self.clock.write_bytes(struct.pack("i", (0, 3, -3, 45, -45, 86_400, -86_400)[number % 7]))
@@ -188,19 +204,32 @@ class Soak:
 
     def move_the_database_away(self, number: int) -> None:
         """Another one may be there when it comes back; that one is lost, as are the rows that went there."""
-        files = [self.home / f"kd.sqlite{end}" for end in ("", "-wal", "-shm")]
-        away = self.home.parent / "away"
+        files = [f"kd.sqlite{end}" for end in ("", "-wal", "-shm")]
+        away = self.home / "away"
         away.mkdir(exist_ok=True)
-        for file in files:
-            with suppress(FileNotFoundError):
-                shutil.move(file, away / file.name)
+        with self.frozen():
+            for file in files:
+                with suppress(FileNotFoundError):
+                    (self.home / file).rename(away / file)
         time.sleep(number % 3)
-        for file in files:
-            file.unlink(missing_ok=True)
-            with suppress(FileNotFoundError):
-                shutil.move(away / file.name, file)
+        with self.frozen():
+            for file in files:  # the log of another database would be taken for this one's
+                (self.home / file).unlink(missing_ok=True)
+            for file in files:
+                with suppress(FileNotFoundError):
+                    (away / file).rename(self.home / file)
 
     # How it is done
+
+    @contextmanager
+    def frozen(self) -> Iterator[None]:
+        """Meanwhile the server does nothing at all."""
+        assert self.server.process
+        self.server.process.send_signal(signal.SIGSTOP)
+        try:
+            yield
+        finally:
+            self.server.process.send_signal(signal.SIGCONT)
 
     def start_server(self) -> None:
         if self.shim:
@@ -256,7 +285,8 @@ class Soak:
                 figures = {
                     "MB": process.memory_info().rss / 1e6,
                     "threads": process.num_threads(),
-                    "files": process.num_fds(),
+                    "files": len(process.open_files()),
+                    "handles": process.num_fds(),
                 }
                 self.samples.append((process.pid, figures))
 
@@ -268,17 +298,22 @@ class Soak:
         with suppress(KDError):
             for row in self.store.runs(status=("paused",)):
                 Runner(self.store, {}).resume(row.id)
-        deadline = time.monotonic() + SETTLES
-        while self.store.runs(status=PENDING):
+        before, since = None, time.monotonic()
+        while left := [
+            (row.id, row.status, row.stage, row.who, row.step, row.label)
+            for row in self.store.runs(status=PENDING)
+        ]:
             self._give_it_time()
-            if time.monotonic() > deadline:
-                left = [(row.id, row.status) for row in self.store.runs(status=PENDING)]
-                self.wrong.append(f"still waiting after {SETTLES:.0f} s: {left}")
+            if left != before:
+                before, since = left, time.monotonic()
+            elif time.monotonic() - since > STUCK:
+                self.wrong.append(f"nothing has happened for {STUCK:.0f} s, and there wait {left}")
                 break
             time.sleep(0.5)
-        for _ in range(3):
+        for _ in range(ROUNDS):
+            for page in PAGES:
+                self._visit(f"/{page}")
             self._measure()
-            time.sleep(1)
         self.server.stop()
 
     def check(self) -> None:
@@ -319,16 +354,22 @@ class Soak:
         self.wrong += self._grown()
 
     def _grown(self) -> Iterator[str]:
-        """Of each server, from its first quiet moments to its last."""
+        """Of each server, from when it has settled: after a third of its looks, or after a round of pages."""
         for pid in dict.fromkeys(pid for pid, _ in self.samples):
             figures = [figure for other, figure in self.samples if other == pid]
-            if len(figures) < 12:
+            if len(figures) >= 3 * ROUNDS:
+                first = figures[len(figures) // 3]
+            elif pid == self.samples[-1][0]:
+                first = figures[-ROUNDS]
+            else:
                 continue
-            first, last = figures[len(figures) // 3], figures[-1]
+            last = figures[-1]
             print(f"server {pid}: {_shown(first)} -> {_shown(last)} in {len(figures)} looks", flush=True)
-            for name, most in (("MB", 200), ("threads", 8), ("files", 16)):
+            for name, most in (("MB", 200), ("threads", 8), ("files", 8)):
                 if last[name] - first[name] > most:
                     yield f"server {pid} has {last[name]:.0f} {name} in the end, and had {first[name]:.0f}"
+            if last["handles"] > HANDLES:
+                yield f"server {pid} has {last['handles']:.0f} files and sockets open"
 
 
 # What a run may fail with here: the disk was full, or its task was deleted.
@@ -347,6 +388,7 @@ ACTIONS = {
     "drop_a_task": 2,
     "upload": 3,
     "link": 12,
+    "command": 3,
     "kill": 2,
     "freeze": 1,
     "set_the_clock": 2,
@@ -356,8 +398,10 @@ ACTIONS = {
 
 
 def plan(seed: int) -> Iterator[tuple[str, int]]:
-    """Without end; the same for the same seed."""
+    """Without end, the same for the same seed: two runs, each action once, then each as often as it says."""
     rng = random.Random(seed)
+    for action in ("start", "start", *rng.sample([*ACTIONS], len(ACTIONS))):
+        yield action, rng.randrange(10_000)
     while True:
         yield rng.choices([*ACTIONS], [*ACTIONS.values()])[0], rng.randrange(10_000)
 
@@ -369,8 +413,8 @@ def written(lines: io.TextIOBase) -> Iterator[tuple[str, int]]:
             yield found[1], int(found[2])
 
 
-def soak(seconds: float, actions: Iterator[tuple[str, int]], folder: Path) -> list[str]:
-    """What was wrong in the end."""
+def soak(actions: Iterator[tuple[str, int]], folder: Path, seconds: float = math.inf) -> list[str]:
+    """All ``actions``, or as many as begin within ``seconds``; what was wrong in the end."""
     with ExitStack() as stack:
         home = folder / "home"
         home.mkdir()
@@ -430,16 +474,16 @@ def _compiled(folder: Path) -> str:
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--seconds", type=float, default=120)
+    parser.add_argument("--seconds", type=float, help=f"how long; otherwise {SHORT} actions")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--replay", type=Path, help="a file with lines that were printed")
     asked = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="kd-soak-", ignore_cleanup_errors=True) as folder:
+        actions = plan(asked.seed) if asked.seconds else islice(plan(asked.seed), SHORT)
         if asked.replay:
             with asked.replay.open() as lines:
-                wrong = soak(asked.seconds, written(lines), Path(folder))
-        else:
-            wrong = soak(asked.seconds, plan(asked.seed), Path(folder))
+                actions = iter([*written(lines)])
+        wrong = soak(actions, Path(folder), asked.seconds or math.inf)
     print(*wrong, sep="\n")
     print("All is as it should be." if not wrong else f"{len(wrong)} things are wrong.")
     return int(bool(wrong))

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import base64
 import signal
+import socket
 import time
 from collections.abc import Callable
 from contextlib import closing
@@ -44,6 +46,22 @@ def test_the_very_first_request_may_be_a_deep_link(
     check_first_deep_link(server, page)
     assert console_errors(page) == []
     check_wrong_address(server, page)
+
+
+@pytest.mark.parametrize(("origin", "status"), [("", 101), ("http://evil.example", 403), ("null", 403)])
+def test_a_page_of_another_site_gets_no_connection(server: Server, origin: str, status: int) -> None:
+    asked = {
+        "Host": f"127.0.0.1:{server.port}",
+        "Origin": origin or server.url,
+        "Connection": "Upgrade",
+        "Upgrade": "websocket",
+        "Sec-WebSocket-Version": "13",
+        "Sec-WebSocket-Key": base64.b64encode(bytes(16)).decode(),
+    }
+    lines = ["GET /_stcore/stream HTTP/1.1", *(f"{name}: {value}" for name, value in asked.items()), "", ""]
+    with socket.create_connection(("127.0.0.1", server.port), timeout=60) as connection:
+        connection.sendall("\r\n".join(lines).encode())
+        assert connection.recv(100).split()[1] == str(status).encode()
 
 
 @pytest.fixture(scope="module")
