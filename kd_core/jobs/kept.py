@@ -6,7 +6,8 @@ Of a distillation these are its curves; of any other job (a benchmark, an export
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -21,7 +22,6 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from kd_core.jobs.states import JobKind
-    from kd_core.jobs.store import Store
     from kd_core.system.control import Fence
 
 CURVES = "curves"  # a folder within that of a run, of whose manifest it is no part
@@ -39,24 +39,21 @@ class KeptJob:
     report: dict[str, Any]
 
 
-def keep(store: Store, run_id: str, fence: Fence) -> None:
-    """Write it, within ``fence``. Raises: OSError, KDError."""
-    row, run = store.run(run_id), paths.runs() / run_id
-    if row.kind == "distil":
-        if run.is_dir() and not (run / CURVES).is_dir():
-            with new_folder(run / CURVES, fence) as folder:
-                store.curve(run_id).to_parquet(folder / POINTS, index=False)
-                store.evaluations(run_id).to_parquet(folder / EVALUATIONS, index=False)
-        return
-    kept = {
-        "kind": row.kind,
-        "created": row.created.isoformat(),
-        "config": row.config,
-        "report": store.report_json(run_id),
-    }
+def keep_curves(run_id: str, curve: pd.DataFrame, evaluations: pd.DataFrame, fence: Fence) -> None:
+    """As ``Store`` has them, in the folder of the run, where it has one. Raises: OSError, RunError."""
+    run = paths.runs() / run_id
+    if run.is_dir() and not (run / CURVES).is_dir():
+        with new_folder(run / CURVES, fence) as folder:
+            curve.to_parquet(folder / POINTS, index=False)
+            evaluations.to_parquet(folder / EVALUATIONS, index=False)
+
+
+def keep_job(run_id: str, job: KeptJob, name: str, tags: Sequence[str], fence: Fence) -> None:
+    """Raises: OSError, RunError."""
     with new_folder(paths.jobs() / run_id, fence) as folder:
+        kept = {**asdict(job), "created": job.created.isoformat()}
         (folder / JOB).write_text(json.dumps(kept, ensure_ascii=False), encoding="utf-8")
-    write_about(paths.jobs() / run_id, row.name, row.tags)
+    write_about(paths.jobs() / run_id, name, tags)
 
 
 def read_job(run_id: str) -> KeptJob:

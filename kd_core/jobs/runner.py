@@ -160,10 +160,15 @@ class Job:
 
     def _keep(self) -> None:
         """In the folder too. While the run is still under way, so that nobody deletes it meanwhile."""
-        from kd_core.jobs.kept import keep  # scipy comes with it
+        from kd_core.jobs.kept import KeptJob, keep_curves, keep_job  # scipy comes with it
 
         with suppress(Exception):  # it is done all the same
-            keep(self._store, self.run_id, self._fence)
+            row, store = self._store.run(self.run_id), self._store
+            if row.kind == "distil":
+                keep_curves(row.id, store.curve(row.id), store.evaluations(row.id), self._fence)
+            else:
+                job = KeptJob(row.kind, row.created, row.config, store.report_json(row.id))
+                keep_job(row.id, job, row.name, row.tags, self._fence)
 
     def _unexpected(self, error: Exception) -> str:
         """A sentence for the row; the traceback goes into the run's log."""
