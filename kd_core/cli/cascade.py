@@ -33,7 +33,7 @@ from kd_core.errors import ConfigError
     "--answers",
     type=float,
     metavar="PRICE",
-    help="Of 1,000 answers of a teacher that is asked elsewhere, a large language model say.",
+    help="Of 1,000 answers of a teacher that is asked elsewhere, say a large language model.",
 )
 @click.option("--script", is_flag=True, help="Print a program that uses both models, instead of the table.")
 @as_json

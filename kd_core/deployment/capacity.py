@@ -212,7 +212,12 @@ def saving(needs: Sequence[Requirement]) -> str:
     """What the last saves against the first, in a sentence."""
     first, last = needs[0], needs[-1]
     if first.servers == last.servers:
-        return f"Each of them needs {_servers(first.servers)} for this load; a larger one tells them apart."
+        cost = first.cost_per_day
+        price = f", {money(f'{cost:,.2f}', first.currency)} a day" if cost else ""
+        return (
+            f"Each of them needs {_servers(first.servers)} for this load{price}; a larger load tells them "
+            "apart."
+        )
     change = first.cost_per_day - last.cost_per_day
     amount = money(f"{abs(change):,.2f}", first.currency)
     price = f", for {amount} {'less' if change > 0 else 'more'} a day" if change else ""

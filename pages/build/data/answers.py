@@ -32,7 +32,7 @@ NONE = "none"
 def answers_of_a_teacher(show_saved: Callable[[str], None]) -> None:
     """``show_saved(id)`` shows a task that was kept."""
     st.write(
-        "A file of texts that a model has answered already, a large language model say: one column of "
+        "A file of texts that a model has answered already, say a large language model: one column of "
         "probabilities, log-probabilities or logits for each class, or one column with the class that it "
         "chose. Gold labels are welcome for any part of the rows. No teacher is taught then: a student "
         "learns from the answers. The file stays on this machine."

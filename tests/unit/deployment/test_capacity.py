@@ -143,7 +143,7 @@ def test_saving():
     )
     assert saving([student, teacher]).startswith("2 servers instead of 1, for €24.00 more a day")
     assert saving([student, student]) == (
-        "Each of them needs 1 server for this load; a larger one tells them apart."
+        "Each of them needs 1 server for this load, €24.00 a day; a larger load tells them apart."
     )
 
 
