@@ -264,7 +264,7 @@ def recorded(
     if judge == "gold" and (report.measures == "agreement" or (file == VALIDATION and _chosen(report))):
         raise RunError(
             f"The validation texts of run {folder.name} have no gold labels, so it cannot be promised that "
-            "the pair is right; ask for agreement with the teacher."
+            "the pair is right; ask for agreement with the teacher (without --right)."
         )
     column = f"{who}-{report.config['training']['seeds'][0]}"
     try:
