@@ -59,6 +59,7 @@ LEGACY: dict[str, Any] = {
     "task.normalise": False,
     "task.smoothing": 0.1,
     "task.augment": 0,
+    "teacher.probe": False,
     "objective.class_weights": "none",
     "training.metric": "accuracy",
     "student.fill_vocabulary": 0,
@@ -202,6 +203,11 @@ class TeacherConfig(Architecture):
     )
     freeze_embeddings: bool = setting(
         True, "Leave pre-trained word embeddings as they are while fine-tuning (much faster)"
+    )
+    probe: bool = setting(
+        True,
+        "Start a new head from a linear probe, a logistic regression on what it reads (many classes are "
+        "learned much sooner)",
     )
     seed: Seed = setting(0, "Seed of the teacher's fine-tuning")
 

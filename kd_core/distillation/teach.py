@@ -9,12 +9,13 @@ from transformers import PreTrainedModel, PreTrainedTokenizerFast
 
 from kd_core.data.task import content_hash
 from kd_core.distillation.events import NOT_NEEDED, Note
+from kd_core.distillation.probe import start_from_probe
 from kd_core.distillation.roles import labels_only
 from kd_core.distillation.run import History, Run, Trained, cached_or_trained
 from kd_core.distillation.training.batches import Recipe
 from kd_core.distillation.training.fit import fit
 from kd_core.models.inference import device, encode
-from kd_core.models.loading import model_hash
+from kd_core.models.loading import has_new_head, model_hash
 from kd_core.models.small_table import small_table
 from kd_core.system.settings import fixed
 
@@ -30,6 +31,7 @@ def teach(run: Run, model: PreTrainedModel, tokenizer: PreTrainedTokenizerFast) 
         run.on_event(Note(NOT_NEEDED))
         lent = model.eval().to(device())
         return Trained("teacher", settings.seed, lent, tokenizer, run.work, answers=False), False
+    probing = settings.probe and settings.model != "scratch" and has_new_head(model)
     epoch = math.ceil(len(task.train) / settings.batch_size)
     recipe = Recipe(
         who="teacher",
@@ -49,6 +51,7 @@ def teach(run: Run, model: PreTrainedModel, tokenizer: PreTrainedTokenizerFast) 
         recipe=repr(recipe),
         freeze_embeddings=settings.freeze_embeddings,
         max_length=run.max_length,
+        **({"probe": True} if probing else {}),  # keys of before are without
     )
 
     frozen = settings.freeze_embeddings and settings.model != "scratch"
@@ -56,6 +59,8 @@ def teach(run: Run, model: PreTrainedModel, tokenizer: PreTrainedTokenizerFast) 
     def train() -> History:
         splits = [encode(tokenizer, split, run.max_length) for split in (task.train, task.validation)]
         with small_table(model, splits) if frozen else nullcontext(splits) as (texts, validation):
+            if probing:
+                start_from_probe(model.to(device()), texts, run.precision, run.control)
             return fit(
                 run,
                 recipe,

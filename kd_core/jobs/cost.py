@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from kd_core.distillation.events import STAGES, Stage
 from kd_core.distillation.roles import Role, student_variants
+from kd_core.models.presets import PROBE_TEXTS
 from kd_core.system.settings import fixed
 
 if TYPE_CHECKING:
@@ -76,8 +77,10 @@ def _parts(plan: Plan) -> Iterator[Part]:
     frozen = config.teacher.freeze_embeddings and config.teacher.model != "scratch"
     step = training_step(teacher, batch * longest(train), _weights(teacher, frozen))
     epoch = math.ceil(rows["train"] / batch) * step + _evaluation(teacher, rows["validation"] * train)
+    probe = _forward(teacher, min(rows["train"], PROBE_TEXTS) * train) if config.teacher.probe else 0
     if not config.task.knowledge:  # else the teacher is a file, which is read in no time
-        yield Part("teach", fixed(config.teacher.epochs) * epoch, "teacher", config.teacher.seed, batch)
+        taught = probe + fixed(config.teacher.epochs) * epoch
+        yield Part("teach", taught, "teacher", config.teacher.seed, batch)
         yield Part("record", _forward(teacher, rows["train"] * train + rows["transfer"] * transfer))
 
     training, variants = config.training, student_variants(config, rows["transfer"])

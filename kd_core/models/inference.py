@@ -123,7 +123,7 @@ def predict_chunks(
     def logits_of(mine: slice, start: int, stop: int) -> Logits:
         ids = encoded[mine]["input_ids"]
         order = sorted(range(len(ids)), key=lambda i: len(ids[i]), reverse=True)
-        logits: Logits = np.empty((len(ids), model.config.num_labels), dtype=np.float32)
+        found: list[Logits] = []
         for first in range(0, len(order), BATCH):
             if control:
                 control.check()
@@ -131,10 +131,13 @@ def predict_chunks(
             batch = collate([{"input_ids": ids[i]} for i in picked], pad)
             batch = {name: tensor.to(model.device) for name, tensor in batch.items()}
             with torch.inference_mode(), autocast(model.device, precision):
-                logits[picked] = model(**batch).logits.float().cpu().numpy()
+                found.append(model(**batch).logits.float().cpu().numpy())
             if on_rows:  # the others are about as far
                 on_rows(min(start + (first + len(picked)) * processes, stop))
-        return logits
+        if not found:
+            return np.empty((0, model.config.num_labels), dtype=np.float32)
+        in_order: Logits = np.concatenate(found)[np.argsort(order)]
+        return in_order
 
     try:
         for start in range(0, len(encoded), CHUNK * processes):

@@ -240,9 +240,20 @@ def _with_labels(config: PretrainedConfig, labels: Sequence[str]) -> PretrainedC
     return config
 
 
+def output_layer(model: PreTrainedModel) -> tuple[str, nn.Linear]:
+    """The name of the last layer of a classifier's head, and the layer."""
+    return [(name, part) for name, part in model.named_modules() if isinstance(part, nn.Linear)][-1]
+
+
+def has_new_head(model: PreTrainedModel) -> bool:
+    """Whether no training has touched the head: it was drawn without a bias."""
+    bias = output_layer(model)[1].bias
+    return bias is not None and not bool(bias.any())
+
+
 def _fit_head(model: PreTrainedModel, old_labels: Sequence[str], labels: Sequence[str]) -> None:
     """Make logit i that of label i: reorder the rows of a head for these labels, draw any other anew."""
-    output = [module for module in model.modules() if isinstance(module, nn.Linear)][-1]
+    _, output = output_layer(model)
     with torch.no_grad():
         if sorted(old_labels) == sorted(labels):
             rows = [list(old_labels).index(label) for label in labels]

@@ -99,6 +99,7 @@ STUDENTS = _by_name(
 # By what somebody wants most; a ladder tries the same ones. What each costs here, the plan of a run says.
 OUTCOMES: Mapping[str, str] = {"Smallest": "cnn", "Balanced": "third", "Most accurate": "half"}
 
+PROBE_TEXTS = 5_000  # that a teacher's head starts from, at most: more of them hardly move the start
 CNN_WIDTHS = (2, 3, 4)  # word pieces that a filter of cnn sees
 # A student's vocabulary is filled up to so many word pieces, about as many as the demo's transfer set brings:
 # tiny has 2.7 M parameters then.

@@ -1,0 +1,66 @@
+"""A new head starts as a logistic regression on what it reads."""
+
+from __future__ import annotations
+
+import copy
+
+import numpy as np
+import pytest
+import torch
+from sklearn.linear_model import LogisticRegression
+from torch import nn
+
+from kd_core.data.task import labelled
+from kd_core.distillation.probe import start_from_probe
+from kd_core.models.inference import encode, predict_logits
+from kd_core.models.loading import has_new_head, output_layer
+from tests.unit.conftest import FAMILIES
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_its_logits_are_those_of_the_regression(family, tiny_teacher, tiny_tokenizer, tiny_task):
+    model = copy.deepcopy(tiny_teacher(family)).eval()
+    texts = encode(tiny_tokenizer, tiny_task.train, 64)
+    labels = np.asarray(tiny_task.train["label"])
+    before = copy.deepcopy(model.state_dict())
+    name, head = output_layer(model)
+    start_from_probe(model, texts, "fp32")
+    assert output_layer(model) == (name, head)
+    changed = {key for key, tensor in model.state_dict().items() if not torch.equal(tensor, before[key])}
+    assert changed == {f"{name}.weight", f"{name}.bias"}
+
+    read = []
+    hook = head.register_forward_pre_hook(lambda _, inputs: read.append(inputs[0].detach().clone()))
+    with torch.inference_mode():
+        for ids in texts["input_ids"]:
+            model(input_ids=torch.tensor([ids]))
+    hook.remove()
+    features = torch.cat(read).double().numpy()
+    expected = LogisticRegression(max_iter=100).fit(features, labels)
+    probabilities = torch.softmax(torch.tensor(predict_logits(model, texts)), dim=-1).numpy()
+    assert probabilities == pytest.approx(expected.predict_proba(features), abs=0.02)
+
+
+def test_of_two_classes_each_has_half_of_the_difference(tiny_teacher, tiny_tokenizer, tiny_task):
+    rows = [i for i, label in enumerate(tiny_task.train["label"]) if label < 2]
+    two = encode(tiny_tokenizer, tiny_task.train.select(rows), 64)
+    model = copy.deepcopy(tiny_teacher("bert")).eval()
+    _, head = output_layer(model)
+    others = head.weight.detach()[2:].clone()
+    start_from_probe(model, two, "fp32")
+    assert torch.equal(head.weight[0], -head.weight[1])
+    assert torch.equal(head.weight[2:], others), "a class without a text keeps its random weights"
+
+
+def test_of_one_class_nothing_is_learned(tiny_teacher, tiny_tokenizer):
+    model = copy.deepcopy(tiny_teacher("bert"))
+    before = copy.deepcopy(model.state_dict())
+    start_from_probe(model, encode(tiny_tokenizer, labelled(["goal", "match"], [1, 1]), 64), "fp32")
+    assert all(torch.equal(tensor, before[name]) for name, tensor in model.state_dict().items())
+
+
+def test_a_head_that_was_trained_is_not_new(tiny_teacher):
+    model = copy.deepcopy(tiny_teacher("bert"))
+    assert has_new_head(model)
+    nn.init.ones_(output_layer(model)[1].bias)
+    assert not has_new_head(model)
