@@ -66,7 +66,7 @@ def resolve(config: DistillConfig, task: Task, teacher: PretrainedConfig, length
     soon = init == "teacher_vectors" and len(task.transfer) == task.spans
     answers: dict[str, Any] = {
         "task.max_length": auto_length(task, lengths),
-        "teacher.epochs": 20 if from_scratch else 5,
+        "teacher.epochs": 20 if from_scratch else 3 if config.teacher.probe else 5,
         "teacher.learning_rate": 5e-4 if from_scratch else 3e-5 if deep else 1e-4,
         "student.init": init,
         "student.fill_vocabulary": resolve_fill(config.student, init),

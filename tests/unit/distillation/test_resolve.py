@@ -120,8 +120,9 @@ def test_validation_is_looked_at_a_dozen_times_of_the_steps_given(resolve, tiny_
 @pytest.mark.parametrize(
     ("changes", "layers", "epochs", "rate"),
     [
-        ({}, 6, 5, 1e-4),
-        ({}, 12, 5, 3e-5),
+        ({}, 6, 3, 1e-4),
+        ({}, 12, 3, 3e-5),
+        ({"teacher.probe": False}, 6, 5, 1e-4),
         ({"teacher.model": "scratch"}, 4, 20, 5e-4),
         ({"teacher.model": "scratch"}, 12, 20, 5e-4),
     ],
@@ -130,7 +131,7 @@ def test_the_teachers_epochs_and_rate(resolve, tiny_task, bert, changes, layers,
     bert.num_hidden_layers = layers
     teacher = resolve(DistillConfig().change(changes), tiny_task, bert).teacher
     assert (teacher.epochs, teacher.learning_rate) == (epochs, rate)
-    assert "auto: 5, from scratch 20" in help_of("teacher.epochs")
+    assert "auto: 3, without the probe 5, from scratch 20" in help_of("teacher.epochs")
     assert "auto: 1e-4, from scratch 5e-4, 3e-5 for 12 layers" in help_of("teacher.learning_rate")
 
 
