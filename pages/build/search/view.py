@@ -95,10 +95,11 @@ def _found(study: str, row: RunRow) -> SearchResult:
     """From Optuna's tables or, where these are gone with a database, what was kept in the end."""
     try:
         return result(study)
-    except RunError:
-        if row.status != "done":
-            raise
-        return SearchResult.model_validate(store().report_json(row.id))
+    except RunError as error:
+        try:
+            return SearchResult.model_validate(store().report_json(row.id))
+        except RunError:
+            raise error from None
 
 
 def _map(search: SearchResult) -> None:
