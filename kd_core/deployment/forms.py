@@ -16,6 +16,7 @@ import torch
 from numpy.typing import NDArray
 from transformers import AutoModelForSequenceClassification, AutoTokenizer, PreTrainedTokenizerFast
 
+import kd_core.models.loading  # noqa: F401  # registers the networks that transformers does not have
 from kd_core.config import DistillConfig
 from kd_core.data.bundled import TASKS, load_bundled
 from kd_core.data.corruption import CORRUPTION_SEED, corrupted

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import shutil
+import subprocess
+import sys
 import threading
 
 import numpy as np
@@ -159,3 +161,11 @@ def test_a_bilstm_student_has_all_forms(tiny_config, kd_home):
     expected = plain.predict(TEXTS)
     np.testing.assert_allclose(onnx.predict(TEXTS), expected, atol=1e-4)
     np.testing.assert_allclose(int8.predict(TEXTS), expected, atol=0.1)
+
+
+@pytest.mark.parametrize("network", ["kd_cnn", "kd_bilstm"])
+def test_a_student_that_transformers_does_not_have_opens_in_a_process_that_trained_none(network):
+    code = "import kd_core.deployment.forms; from transformers import AutoConfig; "
+    code += f"print(AutoConfig.for_model({network!r}).model_type)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert done.stdout.strip() == network, done.stderr
