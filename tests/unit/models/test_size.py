@@ -207,8 +207,8 @@ def test_modernbert_keeps_the_kinds_of_its_layers():
 
 
 def test_special_ids_beyond_the_vocabulary_are_left_open():
-    assert student_config(StudentConfig(), ModernBertConfig(), 1000).pad_token_id is None
-    assert student_config(StudentConfig(), ModernBertConfig(), 50_368).pad_token_id == 50_283
+    assert student_config(StudentConfig(model="tiny"), ModernBertConfig(), 1000).pad_token_id is None
+    assert student_config(StudentConfig(model="tiny"), ModernBertConfig(), 50_368).pad_token_id == 50_283
 
 
 def test_odd_heads_of_modernbert():
@@ -220,5 +220,5 @@ def test_a_family_without_new_students():
     with pytest.raises(
         ModelError, match="No new student can be made from a xlnet teacher; families that can: bert"
     ):
-        student_config(StudentConfig(), XLNetConfig(), 100)
+        student_config(StudentConfig(model="tiny"), XLNetConfig(), 100)
     assert student_config(StudentConfig(model="bilstm"), XLNetConfig(), 100).hidden_size == 300
