@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any
 
 import numpy as np
 import torch
 from datasets import Dataset
-from numpy.typing import NDArray
-from torch import nn
+from torch import Tensor, nn
+from torch.nn import functional as F
 from transformers import PreTrainedModel
 
 from kd_core.config import Precision
@@ -42,10 +40,11 @@ def start_from_probe(
         return
     with _open_head(model) as head:
         read = predict_logits(model, some, precision=precision, control=control)
-    weight, bias = _logistic_regression(read, labels)
+    kinds, rows_of = torch.as_tensor(classes), torch.as_tensor(np.searchsorted(classes, labels))
+    weight, bias = _logistic_regression(torch.as_tensor(read).double(), rows_of)
     with torch.no_grad():
-        head.weight[classes] = torch.as_tensor(weight, dtype=head.weight.dtype, device=head.weight.device)
-        head.bias[classes] = torch.as_tensor(bias, dtype=head.bias.dtype, device=head.bias.device)
+        head.weight[kinds] = weight.to(head.weight)
+        head.bias[kinds] = bias.to(head.bias)
 
 
 @contextmanager
@@ -59,14 +58,20 @@ def _open_head(model: PreTrainedModel) -> Iterator[nn.Linear]:
         model.set_submodule(name, head)
 
 
-def _logistic_regression(read: NDArray[Any], labels: NDArray[Any]) -> tuple[NDArray[Any], NDArray[Any]]:
-    from sklearn.exceptions import ConvergenceWarning
-    from sklearn.linear_model import LogisticRegression
+def _logistic_regression(read: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
+    """Weights (classes, width) and biases (classes,) with an L2 penalty of 1 / (2 texts).
 
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", ConvergenceWarning)  # it is a start
-        fitted = LogisticRegression(max_iter=ITERATIONS).fit(read.astype(np.float64), labels)
-    weight, bias = fitted.coef_, fitted.intercept_
-    if len(weight) == 1:  # of two classes it has the difference
-        return np.concatenate([-weight, weight]) / 2, np.concatenate([-bias, bias]) / 2
-    return weight, bias
+    By torch, not by scikit-learn, whose last bits differ from process to process: a run can be reproduced.
+    """
+    weight = read.new_zeros(int(labels.max()) + 1, read.shape[1], requires_grad=True)
+    bias = read.new_zeros(len(weight), requires_grad=True)
+    optimizer = torch.optim.LBFGS([weight, bias], max_iter=ITERATIONS, line_search_fn="strong_wolfe")
+
+    def loss() -> Tensor:
+        optimizer.zero_grad()
+        value = F.cross_entropy(read @ weight.T + bias, labels) + weight.square().sum() / (2 * len(read))
+        value.backward()  # type: ignore[no-untyped-call]
+        return value
+
+    optimizer.step(loss)  # type: ignore[no-untyped-call]
+    return weight.detach(), bias.detach()

@@ -29,6 +29,7 @@ STEPS = 900  # enough for the bundled headlines: 1,200 and 900 validate alike
 # Without transfer texts, of a student that begins with the teacher's vectors: by then it has learned what so
 # few texts can teach, and from there on it learns them by heart (docs/quality.md).
 FEW_STEPS = 300
+STEPS_A_CLASS = 12  # 77 classes are not learned in 300 steps (docs/quality.md)
 SMALL = 256  # hidden size up to which a student takes the larger learning rate
 
 Lengths = Mapping[str, Sequence[int]]
@@ -70,7 +71,7 @@ def resolve(config: DistillConfig, task: Task, teacher: PretrainedConfig, length
         "teacher.learning_rate": 5e-4 if from_scratch else 3e-5 if deep else 1e-4,
         "student.init": init,
         "student.fill_vocabulary": resolve_fill(config.student, init),
-        "training.steps": max(FEW_STEPS if soon else STEPS, 3 * passes),
+        "training.steps": max(FEW_STEPS if soon else STEPS, 3 * passes, STEPS_A_CLASS * len(task.labels)),
         "training.learning_rate": _learning_rate(student),
         "training.metric": auto_metric(task.labels, task.train["label"]),
         "training.precision": fast_precision(),

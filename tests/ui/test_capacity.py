@@ -38,7 +38,10 @@ def test_from_a_benchmark(app: App, benched: Store) -> None:
     assert table["Texts/s of a core"].tolist() == ["93", "499", "2,264"]
     assert table["Cores"].tolist() == ["27", "5", "2"]
     assert table["Price a day"].tolist() == ["€33.60", "€9.60", "€4.80"]
-    assert "1 server instead of 7, for €28.80 less a day: Distilled student, ONNX int8" in words(page)
+    assert (
+        "1 server instead of 7, for €28.80 less a day: the distilled student (ONNX int8) instead of the "
+        "teacher (PyTorch)." in words(page)
+    )
     assert "Peak load: 50,000,000 texts a day ÷ 86,400 s × 3 = 1,736 texts/s" in page.text[0].value
     assert "pinned to as many cores as threads" in words(page)
     assert "An open mark is your load at its peak." in words(page)
@@ -149,7 +152,7 @@ def test_what_is_lost_stands_beside_what_is_saved(app: App, benched: Store) -> N
     pair = {"lost": 6, "gained": 1, "texts": 524, "delta": -0.0095, "low": -0.0200, "high": -0.0010}
     report["forms"] = [form | {"paired": pair} for form in report["forms"]]
     keep(benched, NEWER, report | {"run": RUN})
-    said = words(app(PAGE))
+    said = words(app(PAGE)).replace("\xa0", " ")
     assert "−0.9 points against the teacher (95 % interval −2.0 to −0.1)." in said
     assert "−0.9 points against the same in PyTorch" in said
     assert "That may be nothing." not in said

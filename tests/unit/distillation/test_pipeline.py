@@ -127,8 +127,8 @@ def test_another_objective_or_student_spends_no_pass_of_the_teacher(watched, tin
     assert watch.cached == dict.fromkeys(
         ("teach", "record", "teacher", "student", "alone", "labelled_only"), False
     )
-    # The probe reads 65 texts in batches of 64, the training in batches of 16; one look at validation; 65 training and 40 transfer texts in batches of 64;
-    # the 15 texts of the replay.
+    # 65 texts in batches of 64 by the probe, and of 16 by the training, one look at validation; 65 training
+    # and 40 transfer texts in batches of 64; the 15 texts of the replay.
     assert [watch.passes[stage] for stage in ("teach", "record", "distil")] == [8, 3, 1]
 
     for changes, alone_cached in [

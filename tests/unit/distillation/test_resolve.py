@@ -111,6 +111,13 @@ def test_a_start_from_the_teachers_vectors_needs_fewer_steps(
     assert resolve(DistillConfig().change(narrow), task, bert).training.steps == steps
 
 
+def test_many_classes_need_more_steps(resolve, tiny_task, bert):
+    classes = tuple(f"class {number:02}" for number in range(77))
+    train = labelled(["goal"] * 77, list(range(77)))
+    task = replace(tiny_task, labels=classes, train=train, transfer=tiny_task.transfer.select([]))
+    assert resolve(DistillConfig(), task, bert).training.steps == 77 * 12
+
+
 def test_validation_is_looked_at_a_dozen_times_of_the_steps_given(resolve, tiny_task, bert):
     for steps, every in ((240, 20), (30, 2), (5, 1)):
         resolved = resolve(DistillConfig().change({"training.steps": steps}), tiny_task, bert)
