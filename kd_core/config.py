@@ -23,6 +23,7 @@ from pydantic import (
 from kd_core.errors import ConfigError
 from kd_core.objectives import CARDS, find
 from kd_core.system.settings import Auto, Distinct, Settings, Several, setting, shortened
+from kd_core.system.yaml_text import as_yaml
 
 if TYPE_CHECKING:
     Divergence = str
@@ -422,7 +423,7 @@ class DistillConfig(Settings):
 
     def to_yaml(self) -> str:
         values = {"version": VERSION, **self.model_dump(mode="json")}
-        return yaml.safe_dump(values, sort_keys=False, allow_unicode=True)
+        return as_yaml(values)
 
     def with_more_seeds(self, count: int) -> Self:
         """A copy with the next ``count`` seeds after the largest. Raises: ConfigError."""

@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import Any
 
 import pandas as pd
-import yaml
 from jinja2 import Environment
 from markupsafe import Markup
 from plotly.graph_objects import Figure
@@ -21,6 +20,7 @@ from kd_core import figures
 from kd_core.distillation import report_tables, reproduce
 from kd_core.distillation.report import Report
 from kd_core.system.formatting import duration, percent
+from kd_core.system.yaml_text import as_yaml
 
 TEMPLATE = Path(__file__).with_suffix(".html")
 
@@ -77,7 +77,7 @@ def html_report(
         about_floor=report_tables.ABOUT_FLOOR if report.over_floor else "",
         command=reproduce.command(asked),
         python=reproduce.python(asked),
-        yaml=yaml.safe_dump(resolved, sort_keys=False, allow_unicode=True),
+        yaml=as_yaml(resolved),
         plotly_js=Markup(get_plotlyjs()),
     )
 

@@ -10,7 +10,7 @@ from typing import Annotated, Any, get_args, get_origin
 
 import pytest
 import yaml
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 from pydantic.fields import FieldInfo
@@ -511,6 +511,7 @@ legal_changes = st.fixed_dictionaries(
 
 
 @given(changes=legal_changes)
+@example(changes={"task.name": "a\x85b\u2028c\u2029 \n"})
 def test_yaml_round_trip(changes: dict[str, Any]) -> None:
     config = DistillConfig().change(changes)
     text = config.to_yaml()
