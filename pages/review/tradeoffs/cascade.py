@@ -157,7 +157,7 @@ def _show(
         flags = " --right" * (judge == "gold") + " --int8" * (runtime == "int8")
         flags += f" --method {method}" * (method != "clopper_pearson")
         st.caption("As a command:")
-        st.code(f"kd cascade {run.id} --agree {100 * agree:g}{flags}", language="sh")
+        st.code(f"kd cascade {run.id} --agree {100 * agree:g}{flags}", language="sh", wrap_lines=True)
     with left:
         _costs(found, report, costs)
 

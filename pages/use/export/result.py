@@ -117,7 +117,7 @@ def how_to_use(run: RunRow, runtimes: Sequence[Runtime]) -> None:
     if codes:
         st.markdown("Unpack the zip, go into its folder, and run this. KD Studio is not needed.")
         for tab, code in zip(st.tabs(list(codes)), codes.values(), strict=True):
-            tab.code(code, language="python", wrap_lines=True, height=330)
+            tab.code(code, language="python", wrap_lines=True)
 
 
 def earlier(jobs: Sequence[RunRow]) -> None:
