@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+import errno
 import os
 import signal
 import socket
@@ -168,7 +169,7 @@ def test_a_lock_keeps_others_out_where_the_disk_has_none(
     import fcntl
 
     def no_locks(*_: object) -> None:
-        raise OSError(38, "Function not implemented")
+        raise OSError(errno.ENOSYS, os.strerror(errno.ENOSYS))
 
     monkeypatch.setattr(fcntl, "flock", no_locks)
     with process.machine_lock().acquire(blocking=False), pytest.raises(Timeout):
