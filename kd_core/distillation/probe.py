@@ -13,6 +13,7 @@ from torch.nn import functional as F
 from transformers import PreTrainedModel
 
 from kd_core.config import Precision
+from kd_core.distillation.events import OnEvent, Progress, ignore
 from kd_core.models.inference import predict_logits
 from kd_core.models.loading import output_layer
 from kd_core.models.presets import PROBE_TEXTS
@@ -22,7 +23,11 @@ ITERATIONS = 100
 
 
 def start_from_probe(
-    model: PreTrainedModel, texts: Dataset, precision: Precision, control: Control | None = None
+    model: PreTrainedModel,
+    texts: Dataset,
+    precision: Precision,
+    control: Control | None = None,
+    on_event: OnEvent = ignore,
 ) -> None:
     """Give the head of ``model``, in place, the weights of a logistic regression on what it reads.
 
@@ -38,8 +43,12 @@ def start_from_probe(
     classes = np.unique(labels)
     if len(classes) < 2:
         return
+
+    def report(done: int) -> None:
+        on_event(Progress("teach", "texts read for the new head", done, len(some)))
+
     with _open_head(model) as head:
-        read = predict_logits(model, some, precision=precision, control=control)
+        read = predict_logits(model, some, precision=precision, control=control, on_rows=report)
     kinds, rows_of = torch.as_tensor(classes), torch.as_tensor(np.searchsorted(classes, labels))
     weight, bias = _logistic_regression(torch.as_tensor(read).double(), rows_of)
     with torch.no_grad():

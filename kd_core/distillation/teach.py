@@ -60,7 +60,7 @@ def teach(run: Run, model: PreTrainedModel, tokenizer: PreTrainedTokenizerFast) 
         splits = [encode(tokenizer, split, run.max_length) for split in (task.train, task.validation)]
         with small_table(model, splits) if frozen else nullcontext(splits) as (texts, validation):
             if probing:
-                start_from_probe(model.to(device()), texts, run.precision, run.control)
+                start_from_probe(model.to(device()), texts, run.precision, run.control, run.on_event)
             return fit(
                 run,
                 recipe,

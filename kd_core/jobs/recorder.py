@@ -104,5 +104,5 @@ def _position(event: Event) -> dict[str, Any]:
         case Step(who, seed, step, steps):
             return {"who": who, "seed": seed, "step": step, "steps": steps, "label": None}
         case Progress(stage, label, done, total):
-            return {"stage": stage, "step": done, "steps": total, "label": label}
+            return {"stage": stage, "who": None, "step": done, "steps": total, "label": label}
     return {}

@@ -11,9 +11,12 @@ from sklearn.linear_model import LogisticRegression
 from torch import nn
 
 from kd_core.data.task import labelled
+from kd_core.distillation.events import Progress
 from kd_core.distillation.probe import start_from_probe
+from kd_core.errors import Stopped
 from kd_core.models.inference import encode, predict_logits
 from kd_core.models.loading import has_new_head, output_layer
+from kd_core.system.control import Control
 from tests.unit.conftest import FAMILIES
 
 
@@ -50,6 +53,17 @@ def test_of_two_classes_each_has_half_of_the_difference(tiny_teacher, tiny_token
     start_from_probe(model, two, "fp32")
     assert torch.equal(head.weight[0], -head.weight[1])
     assert torch.equal(head.weight[2:], others), "a class without a text keeps its random weights"
+
+
+def test_it_says_how_far_it_is_and_can_be_stopped(tiny_teacher, tiny_tokenizer, tiny_task):
+    model, control, told = copy.deepcopy(tiny_teacher("bert")).eval(), Control(), []
+    texts = encode(tiny_tokenizer, tiny_task.train, 64)
+    start_from_probe(model, texts, "fp32", control, told.append)
+    assert told[-1] == Progress("teach", "texts read for the new head", 60, 60)
+    control.stop()
+    with pytest.raises(Stopped):
+        start_from_probe(model, texts, "fp32", control)
+    assert isinstance(output_layer(model)[1], nn.Linear), "the head is in its place again"
 
 
 def test_of_one_class_nothing_is_learned(tiny_teacher, tiny_tokenizer):
