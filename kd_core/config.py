@@ -196,7 +196,9 @@ class TeacherConfig(Architecture):
         "Teacher: a preset, a Hugging Face folder, a Hub id, or 'scratch' (a new BERT of the sizes given)",
     )
     epochs: Annotated[int, Field(ge=1, le=200)] | Auto = setting(
-        "auto", "Passes over the training texts (auto: 3, without the probe 5, from scratch 20)"
+        "auto",
+        "Passes over the training texts (auto: 3, without the probe 5, of few texts up to 20 for 120 steps, "
+        "from scratch 20)",
     )
     batch_size: int = setting(32, "Texts in a batch while the teacher is fine-tuned", ge=1, le=4096)
     learning_rate: LearningRate | Auto = setting(

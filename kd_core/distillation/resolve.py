@@ -11,7 +11,7 @@ from typing import Any
 import torch
 from transformers import PretrainedConfig, PreTrainedTokenizerFast
 
-from kd_core.config import INTERMEDIATE, DistillConfig, flag
+from kd_core.config import INTERMEDIATE, DistillConfig, TeacherConfig, flag
 from kd_core.data.task import Task, spread
 from kd_core.distillation.balance import auto_metric, check_classes, class_weights
 from kd_core.distillation.events import Resolved
@@ -29,6 +29,8 @@ STEPS = 900  # enough for the bundled headlines: 1,200 and 900 validate alike
 # Without transfer texts, of a student that begins with the teacher's vectors: by then it has learned what so
 # few texts can teach, and from there on it learns them by heart (docs/quality.md).
 FEW_STEPS = 300
+TEACHER_STEPS = 120  # at least: three passes over 180 texts are 18, after which it is worse than TF-IDF
+MOST_EPOCHS = 20
 STEPS_A_CLASS = 12  # 77 classes are not learned in 300 steps (docs/quality.md)
 SMALL = 256  # hidden size up to which a student takes the larger learning rate
 
@@ -67,7 +69,7 @@ def resolve(config: DistillConfig, task: Task, teacher: PretrainedConfig, length
     soon = init == "teacher_vectors" and len(task.transfer) == task.spans
     answers: dict[str, Any] = {
         "task.max_length": auto_length(task, lengths),
-        "teacher.epochs": 20 if from_scratch else 3 if config.teacher.probe else 5,
+        "teacher.epochs": _epochs(config.teacher, len(task.train)),
         "teacher.learning_rate": 5e-4 if from_scratch else 3e-5 if deep else 1e-4,
         "student.init": init,
         "student.fill_vocabulary": resolve_fill(config.student, init),
@@ -140,6 +142,13 @@ def auto_length(task: Task, lengths: Lengths) -> int:
         return sum(rows[name] * fmean(length <= limit for length in lengths[name]) for name in rows)
 
     return next((limit for limit in LENGTHS if held(limit) >= HELD * sum(rows.values())), LENGTHS[-1])
+
+
+def _epochs(teacher: TeacherConfig, rows: int) -> int:
+    if teacher.model == "scratch":
+        return MOST_EPOCHS
+    passes = 3 if teacher.probe else 5
+    return max(passes, min(MOST_EPOCHS, math.ceil(TEACHER_STEPS / math.ceil(rows / teacher.batch_size))))
 
 
 def _learning_rate(student: PretrainedConfig) -> float:

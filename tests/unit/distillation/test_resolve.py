@@ -125,20 +125,23 @@ def test_validation_is_looked_at_a_dozen_times_of_the_steps_given(resolve, tiny_
 
 
 @pytest.mark.parametrize(
-    ("changes", "layers", "epochs", "rate"),
+    ("changes", "rows", "layers", "epochs", "rate"),
     [
-        ({}, 6, 3, 1e-4),
-        ({}, 12, 3, 3e-5),
-        ({"teacher.probe": False}, 6, 5, 1e-4),
-        ({"teacher.model": "scratch"}, 4, 20, 5e-4),
-        ({"teacher.model": "scratch"}, 12, 20, 5e-4),
+        ({}, 40 * 32, 6, 3, 1e-4),
+        ({}, 40 * 32, 12, 3, 3e-5),
+        ({"teacher.probe": False}, 40 * 32, 6, 5, 1e-4),
+        ({}, 10 * 32, 6, 12, 1e-4),  # 120 steps
+        ({}, 60, 6, 20, 1e-4),
+        ({"teacher.model": "scratch"}, 40 * 32, 4, 20, 5e-4),
+        ({"teacher.model": "scratch"}, 60, 12, 20, 5e-4),
     ],
 )
-def test_the_teachers_epochs_and_rate(resolve, tiny_task, bert, changes, layers, epochs, rate):
+def test_the_teachers_epochs_and_rate(resolve, tiny_task, bert, changes, rows, layers, epochs, rate):
     bert.num_hidden_layers = layers
-    teacher = resolve(DistillConfig().change(changes), tiny_task, bert).teacher
+    task = replace(tiny_task, train=labelled(["goal"] * rows, [0] * rows))
+    teacher = resolve(DistillConfig().change(changes), task, bert).teacher
     assert (teacher.epochs, teacher.learning_rate) == (epochs, rate)
-    assert "auto: 3, without the probe 5, from scratch 20" in help_of("teacher.epochs")
+    assert "auto: 3, without the probe 5, of few texts up to 20" in help_of("teacher.epochs")
     assert "auto: 1e-4, from scratch 5e-4, 3e-5 for 12 layers" in help_of("teacher.learning_rate")
 
 
