@@ -122,6 +122,9 @@ class TaskConfig(Settings):
     smoothing: float = setting(
         0.1, "Of a teacher that gives labels alone: what the other classes share", ge=0, le=0.5
     )
+    label_empty: bool = setting(
+        False, "Let the teacher label training rows whose label is blank: they are transfer texts"
+    )
     drop_empty: bool = setting(False, "Drop rows whose label is blank")
     merge_labels: bool = setting(False, "Merge labels that differ only in case or surrounding spaces")
     drop_overlap: bool = setting(False, "Drop training texts that occur in the test file too")

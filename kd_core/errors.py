@@ -12,6 +12,8 @@ KDError
 A message says what happened, the actual value, and what to do, in one or two sentences.
 """
 
+from collections.abc import Sequence
+
 
 class KDError(Exception):
     """Base of all errors that are meant for the person at the screen."""
@@ -28,11 +30,11 @@ class ConfigError(KDError):
 class DataError(KDError):
     """A file or its content cannot be used as a task.
 
-    ``setting``: the field of ``TaskConfig`` (a consent, an encoding) by which the file can be used as it is.
+    ``settings``: the fields of ``TaskConfig`` (consents, an encoding), any of which makes it usable as it is.
     """
 
-    def __init__(self, message: str, *, setting: str | None = None) -> None:
-        self.setting = setting
+    def __init__(self, message: str, *, settings: Sequence[str] = ()) -> None:
+        self.settings = tuple(settings)
         super().__init__(message)
 
 

@@ -112,13 +112,13 @@ def _of_numbers(
             raise DataError(
                 f"{source}: the answers look like percent ({at(rows, place)} sums to {sums[place]:g}). "
                 "Divide them by their sum with --normalise.",
-                setting="normalise",
+                settings=("normalise",),
             )
         raise DataError(
             f"{source}: the probabilities of {counted(int(off.sum()), 'row')} do not sum to 1 "
             f"({at(rows, place)}: {sums[place]:.3g}, {which}). Divide them by their sum with --normalise; "
             "or a class is missing, or they are logits (--answers logits).",
-            setting="normalise",
+            settings=("normalise",),
         )
     if (sums <= 0).any():
         raise DataError(f"{source}: the answers in {at(rows, int((sums <= 0).argmax()))} are all 0.")

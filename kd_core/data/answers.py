@@ -58,7 +58,7 @@ def load_answers(config: TaskConfig) -> Task:
     known = rows["label"] != ""
     rows = rows[["text", "label"]]
     parts = {"train": rows[known] if gold_here else rows.assign(label=choices)}
-    transfer = rows.loc[~known, "text"] if gold_here else None
+    transfer = [rows.loc[~known, "text"]] if gold_here else []
     gold: Gold = "rows" if gold_here else "none"
     if config.test_file:
         test, test_logits, gold = _test_rows(config, columns, names, gold, notes)

@@ -52,7 +52,7 @@ def read_file(source: Path | bytes, name: str, **options: Any) -> Table:
         except (OSError, ValueError):  # it was ended, or a library without memory ended it
             raise _too_large(name, limit) from None
         if "error" in rest:
-            raise DataError(rest["error"], setting=rest["setting"])
+            raise DataError(rest["error"], settings=rest["settings"])
         with pa.OSFile(str(place / ROWS)) as rows:
             frame = pa.ipc.open_file(rows).read_all().to_pandas()
     more: dict[str, Any] = {
@@ -105,9 +105,9 @@ def _main(place: Path) -> None:
             writer.write_table(rows)
         rest = {key: value for key, value in vars(table).items() if key != "frame"}
     except DataError as error:
-        rest = {"error": str(error), "setting": error.setting}
+        rest = {"error": str(error), "settings": error.settings}
     except (MemoryError, pa.ArrowMemoryError):
-        rest = {"error": str(_too_large(asked["name"], asked["limit"])), "setting": None}
+        rest = {"error": str(_too_large(asked["name"], asked["limit"])), "settings": ()}
     write_text(place / REST, json.dumps(rest))
 
 

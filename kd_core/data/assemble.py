@@ -43,36 +43,44 @@ def clean_texts(texts: pd.Series[str], source: str, notes: list[str]) -> pd.Seri
     return texts
 
 
-def clean_rows(rows: pd.DataFrame, source: str, config: TaskConfig, notes: list[str]) -> pd.DataFrame:
-    """The rows with a text and a label.
+def clean_rows(
+    rows: pd.DataFrame, source: str, config: TaskConfig, notes: list[str], *, held_out: bool = False
+) -> tuple[pd.DataFrame, pd.Series[str]]:
+    """The rows with a text and a label, and the texts without one that the teacher is to label.
 
-    Raises: DataError if no row is left, or if labels are blank and ``config.drop_empty`` is not set.
+    Of rows that are ``held_out`` to test on it labels none.
+    Raises: DataError if no row is left, or if labels are blank and the config does not say what to do.
     """
     if rows.empty:
         raise DataError(f"{source} has no rows.")
     texts = clean_texts(rows["text"], source, notes)
     rows = rows.loc[texts.index].assign(text=texts)
     blank = _blank(rows["label"])
-    if blank.any():
+    unlabelled = rows.loc[blank & (config.label_empty and not held_out), "text"]
+    if len(unlabelled):
+        notes.append(f"{source}: {counted(len(unlabelled), 'row')} without a label kept as transfer texts.")
+    elif blank.any():
         count, places = int(blank.sum()), rows.index[blank]
         if not config.drop_empty:
             listed = ", ".join(f"{place:,}" for place in places[:5]) + (", ..." if count > 5 else "")
             raise DataError(
                 f"{source}: {count:,} of {counted(len(rows), 'row')} without a label "
-                f"({rows.index.name or 'row'} {listed}). Fill them in, or drop them with --drop-empty.",
-                setting="drop_empty",
+                f"({rows.index.name or 'row'} {listed}). Fill them in, "
+                + ("" if held_out else "let the teacher label them (--label-empty), ")
+                + "or drop them (--drop-empty).",
+                settings=("drop_empty",) if held_out else ("label_empty", "drop_empty"),
             )
         notes.append(f"{source}: {counted(count, 'row')} without a label dropped.")
-        rows = rows[~blank]
+    rows = rows[~blank]
     if rows.empty:
         raise DataError(f"{source} has no rows with both a text and a label.")
-    return rows
+    return rows, unlabelled
 
 
 def build_task(
     name: str,
     parts: Mapping[str, pd.DataFrame],
-    transfer: pd.Series[str] | None,
+    transfer: Sequence[pd.Series[str]],
     config: TaskConfig,
     notes: list[str],
     label_order: Sequence[str] = (),
@@ -138,7 +146,7 @@ def merge_labels(labels: pd.Series[str], allowed: bool, notes: list[str]) -> pd.
         raise DataError(
             f"Some labels differ only in {UNSEEN}: {listed}. Merge them with --merge-labels, or correct "
             "the file.",
-            setting="merge_labels",
+            settings=("merge_labels",),
         )
     if doubtful:
         notes.append(f"Labels that differ only in {UNSEEN} were merged: {listed}.")
@@ -196,7 +204,7 @@ def _without_overlap(rows: pd.DataFrame, allowed: bool, notes: list[str]) -> pd.
         if not allowed:
             raise DataError(
                 f"{texts} occur in {where} too. Drop them from {part} with --drop-overlap.",
-                setting="drop_overlap",
+                settings=("drop_overlap",),
             )
         notes.append(f"{texts} that occur in {where} too were dropped.")
         rows = rows[~shared]
@@ -251,10 +259,11 @@ def _splits(rows: pd.DataFrame, parts: Collection[str], seed: int) -> dict[str, 
 
 
 def _transfer(
-    texts: pd.Series[str] | None, held_out: pd.Series[str], config: TaskConfig, notes: list[str]
+    parts: Sequence[pd.Series[str]], held_out: pd.Series[str], config: TaskConfig, notes: list[str]
 ) -> Dataset:
-    if texts is None:
+    if not parts:
         return unlabelled([])
+    texts = pd.concat(parts, ignore_index=True)
     keys = texts.map(normalised)
     known = keys.isin({normalised(text) for text in held_out})
     if known.any():

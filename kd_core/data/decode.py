@@ -83,7 +83,7 @@ def decode(data: bytes, name: str, kind: str, encoding: str | None) -> tuple[str
         previews = _listed(encoding_previews(data))
         raise DataError(
             f"{name} is not utf-8 text: half of its bytes are NUL. Give its --encoding: {previews}.",
-            setting="encoding",
+            settings=("encoding",),
         )
     try:
         text = data.decode(codec).removeprefix("\ufeff")
@@ -94,7 +94,9 @@ def decode(data: bytes, name: str, kind: str, encoding: str | None) -> tuple[str
             where = f": byte 0x{data[error.start]:02x} in line {line:,}"
         if codec == "utf-8" and not encoding:
             advice = f"its --encoding: {_listed(encoding_previews(data))}"
-        raise DataError(f"{name} is not {codec} text{where}. Give {advice}.", setting="encoding") from error
+        raise DataError(
+            f"{name} is not {codec} text{where}. Give {advice}.", settings=("encoding",)
+        ) from error
     nuls = text.count("\0")
     return text.replace("\0", ""), (f"{name}: {counted(nuls, 'NUL character')} removed.",) if nuls else ()
 

@@ -23,6 +23,7 @@ def load_files(config: TaskConfig) -> Task:
     """
     notes: list[str] = []
     parts: dict[str, pd.DataFrame] = {}
+    unlabelled: list[pd.Series[str]] = []
     text, label, header = config.text_column, config.label_column, True
     for part, file in (("train", config.name), ("test", config.test_file)):
         if file:
@@ -31,21 +32,23 @@ def load_files(config: TaskConfig) -> Task:
             text, label = choose_columns(table, text, label)
             header = table.header
             rows = table.frame[[text, label]].set_axis(["text", "label"], axis="columns")
-            parts[part] = clean_rows(rows, table.name, config, notes)
-    return build_task(Path(config.name).stem, parts, read_transfer(config, text, notes), config, notes)
+            parts[part], texts = clean_rows(rows, table.name, config, notes, held_out=part == "test")
+            unlabelled.append(texts)
+    transfer = unlabelled + read_transfer(config, text, notes)
+    return build_task(Path(config.name).stem, parts, transfer, config, notes)
 
 
-def read_transfer(config: TaskConfig, text_column: str | None, notes: list[str]) -> pd.Series[str] | None:
+def read_transfer(config: TaskConfig, text_column: str | None, notes: list[str]) -> list[pd.Series[str]]:
     """The texts of ``config.transfer_file``: its column of that name, its only one, or the one guessed.
 
     In a ``.txt`` file every line is a text. Raises: DataError.
     """
     if not config.transfer_file or not config.transfer_texts:
-        return None
+        return []
     table = _read(config.transfer_file, config, [text_column] if text_column else [], notes)
     column = choose_text(table, text_column)
     refuse_nested(table, column, "text")
-    return clean_texts(table.frame[column], table.name, notes)
+    return [clean_texts(table.frame[column], table.name, notes)]
 
 
 def _read(file: str, config: TaskConfig, columns: Collection[str], notes: list[str]) -> Table:

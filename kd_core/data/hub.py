@@ -70,6 +70,7 @@ def load_hub(config: TaskConfig) -> Task:
     text, label = choose_columns(table, config.text_column, config.label_column)
 
     parts: dict[str, pd.DataFrame] = {}
+    unlabelled: list[pd.Series[str]] = []
     for part, split in splits.items():
         columns = [column for column in (text, label) if column in split.column_names]
         rows = _table(split.select_columns(columns), name).frame.reindex(columns=[text, label], fill_value="")
@@ -77,18 +78,19 @@ def load_hub(config: TaskConfig) -> Task:
         if part != "train" and (rows["label"] == "").all():
             notes.append(f"{name}: the {part} split has no labels and is left out.")
             continue
-        parts[part] = clean_rows(rows, f"{name} ({part})", config, notes)
+        parts[part], texts = clean_rows(rows, f"{name} ({part})", config, notes, held_out=part != "train")
+        unlabelled.append(texts)
     if "test" not in parts and "validation" in parts:
         notes.append(f"{name}: the validation split serves as the test split.")
         parts["test"] = parts.pop("validation")
 
     transfer = read_transfer(config, text, notes)
-    if transfer is None and config.transfer_texts and text in dataset.column_names.get("unsupervised", ()):
+    if not transfer and config.transfer_texts and text in dataset.column_names.get("unsupervised", ()):
         extra = _table(dataset["unsupervised"].select_columns([text]), name)
-        transfer = clean_texts(extra.frame[text], f"{name} (unsupervised)", notes)
+        transfer = [clean_texts(extra.frame[text], f"{name} (unsupervised)", notes)]
     feature = splits["train"].features[label]
     order = feature.names if isinstance(feature, ClassLabel) else ()
-    return build_task(config.name, parts, transfer, config, notes, order)
+    return build_task(config.name, parts, transfer + unlabelled, config, notes, order)
 
 
 def _table(split: Dataset, name: str) -> Table:

@@ -19,10 +19,11 @@ from kd_core.errors import DataError, KDError
 from pages.shared.text import escape
 
 SEPARATORS = {"": "Detect", ",": "Commas", "tab": "Tabs", ";": "Semicolons", "|": "Bars"}
-CONSENTS: tuple[str, ...] = ("drop_empty", "merge_labels", "drop_overlap")
+CONSENTS: tuple[str, ...] = ("label_empty", "drop_empty", "merge_labels", "drop_overlap")
 
 # The engine names the flags of the command; here there are controls instead.
 _WORDS = (
+    (r" \(--(?:drop|label)-empty\)", ""),
     (r"with --(?:drop-\w+|merge-\w+|normalise)", "with the switch below"),
     (r"with --gold none", "by choosing none"),
     (r"--answers (\w+)", r"the kind \1"),
@@ -93,7 +94,7 @@ def in_utf8(files: Mapping[str, Upload], token: str) -> dict[str, Upload] | None
         try:
             _preview(upload)
         except DataError as error:
-            if error.setting == "encoding" and (readings := encoding_previews(upload.data)):
+            if "encoding" in error.settings and (readings := encoding_previews(upload.data)):
                 encoding = _ask_encoding(error, readings, key=f"data.encoding.{field}.{token}")
                 if not encoding:
                     return None
@@ -137,15 +138,16 @@ def check(
     keys = {name: f"data.{name}.{token}" for name in consents}
     agreed = {name: bool(st.session_state.get(key)) for name, key in keys.items()}
     settings = settings.model_copy(update=agreed)
-    summary, consent = None, None
+    summary = None
+    wanted: tuple[str, ...] = ()
     try:
         summary = _checked(files, settings)
     except DataError as error:
-        consent = error.setting if error.setting in consents else None
-        show = st.warning if consent else st.error
-        show(escape(plain_words(error)), icon=":material/help:" if consent else ":material/error:")
+        wanted = tuple(name for name in error.settings if name in consents)
+        show = st.warning if wanted else st.error
+        show(escape(plain_words(error)), icon=":material/help:" if wanted else ":material/error:")
     for name, key in keys.items():
-        if agreed[name] or name == consent:
+        if agreed[name] or name in wanted:
             st.toggle(str(TaskConfig.model_fields[name].description), key=key)
     return settings, summary
 

@@ -181,11 +181,15 @@ def test_an_encoding_is_asked_for_with_a_preview(app: Open) -> None:
 def test_what_needs_consent_is_asked_for_one_by_one(app: Open) -> None:
     test = send(app(PAGE), f"{FILMS}Odd film,\nOther film,Pos\n")
     assert plain(test.warning[0].value) == (
-        "films.csv: 1 of 22 rows without a label (line 22). Fill them in, or drop them with the switch below."
+        "films.csv: 1 of 22 rows without a label (line 22). Fill them in, let the teacher label "
+        "them, or drop them."
     )
-    assert labels(test.toggle) == ["Drop rows whose label is blank"]
+    assert labels(test.toggle) == [
+        "Let the teacher label training rows whose label is blank: they are transfer texts",
+        "Drop rows whose label is blank",
+    ]
     assert "data.save" not in keys(test)
-    test = run(test.toggle[0].set_value(True))
+    test = run(test.toggle[1].set_value(True))
     assert "'pos' (10), 'Pos' (1). Merge them with the switch below" in plain(test.warning[0].value)
     test = run(test.toggle[1].set_value(True))
     assert not test.warning

@@ -225,6 +225,9 @@ WIRES = {
     "task.smoothing": Wire(
         0.3, of_task(lambda t: t.answers.logits.max()), base=ANSWERS | CHOICES | {"task.gold": "none"}
     ),
+    "task.label_empty": Wire(
+        True, of_task(lambda t: len(t.transfer)), (REFUSED, 1), FILMS | {"task.name": "blank.csv"}
+    ),
     "task.drop_empty": Wire(
         True, of_task(lambda t: t.labels), (REFUSED, ("neg", "pos")), FILMS | {"task.name": "blank.csv"}
     ),

@@ -32,7 +32,7 @@ SHOWN = {
     "objective.alpha",
 }
 OF_A_FILE = {"text_column", "label_column", "test_file", "transfer_file", "encoding", "delimiter"}
-OF_A_FILE |= {"drop_empty", "merge_labels", "drop_overlap"}
+OF_A_FILE |= {"label_empty", "drop_empty", "merge_labels", "drop_overlap"}
 OF_A_FILE |= {"knowledge", "answer_columns", "answers", "gold", "normalise", "smoothing"}
 NAMED = {"transfer_texts": "transfer set", "seed": "seed"}  # settings that are terms of the glossary
 TITLES = {

@@ -45,7 +45,7 @@ def test_its_errors_are_those_of_here() -> None:
     latin = FILMS.replace(b"good", "caf\u00e9".encode("latin-1"))
     with pytest.raises(DataError, match=r"^films\.csv is not utf-8 text: byte 0xe9") as error:
         read_file(latin, "films.csv")
-    assert error.value.setting == "encoding"
+    assert error.value.settings == ("encoding",)
     assert read_file(latin, "films.csv", encoding="latin-1").frame["text"].iloc[0] == "A caf\u00e9 film 0"
 
 

@@ -165,6 +165,30 @@ def test_11_blank_labels_are_listed_and_dropped_on_consent(films):
     task = task_of(films, content, drop_empty=True)
     assert task.labels == ("neg", "pos")
     assert "films.csv: 2 rows without a label dropped." in task.notes
+    assert len(task.transfer) == 0
+
+
+def test_11_texts_without_a_label_are_transfer_texts_on_consent_but_not_those_of_the_test(films, tmp_path):
+    content = HEADER + ROWS + "No label,\nNone either,  \n"
+    task = task_of(films, content, label_empty=True)
+    assert task.transfer["text"][:] == ["No label", "None either"]
+    assert "films.csv: 2 rows without a label kept as transfer texts." in task.notes
+    labelled = [text for split in (task.train, task.validation, task.test) for text in split["text"]]
+    assert len(labelled) == 20
+    assert not {"No label", "None either"} & set(labelled)
+
+    more = tmp_path / "more.txt"
+    more.write_text("Not seen before\nNo label\n")
+    task = task_of(films, content, label_empty=True, transfer_file=str(more))
+    assert task.transfer["text"][:] == ["No label", "None either", "Not seen before"]
+    assert len(task_of(films, content, label_empty=True, transfer_texts=1).transfer) == 1
+
+    test = tmp_path / "test.csv"
+    test.write_text(HEADER + "Good one,pos\nBad one,neg\nNobody knows,\n")
+    with pytest.raises(
+        DataError, match=r"test\.csv: 1 of 3 rows .* Fill them in, or drop them \(--drop-empty\)"
+    ):
+        task_of(films, content, label_empty=True, test_file=str(test))
 
 
 def test_12_labels_that_differ_in_case_or_spaces_are_merged_on_consent(films):
@@ -634,7 +658,7 @@ def test_labels_that_look_the_same_are_merged_on_consent(films, twin, spelled):
     rows = "".join(f"Good {i},caf\u00e9\nFine {i},{twin}\nBad {i},bar\n" for i in range(6))
     with pytest.raises(DataError, match=rf"what cannot be seen: .*{spelled} \(6\).*--merge-labels") as caught:
         task_of(films, HEADER + rows)
-    assert caught.value.setting == "merge_labels"
+    assert caught.value.settings == ("merge_labels",)
     assert len(task_of(films, HEADER + rows, merge_labels=True).labels) == 2
 
 
@@ -684,7 +708,7 @@ def test_each_encoding_that_fits_is_offered_with_what_it_reads(line, encoding):
     content = f"{HEADER}{line}\n".encode(encoding)
     with pytest.raises(DataError, match=rf"is not utf-8 text.*as {encoding} it would read") as caught:
         table(content)
-    assert caught.value.setting == "encoding"
+    assert caught.value.settings == ("encoding",)
     shown = encoding_previews(content)[encoding]
     assert shown == (line if encoding != "utf-16-le" else "text,label")
     assert cells(content, encoding=encoding) == [line.split(",")]
