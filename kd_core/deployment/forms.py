@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -31,6 +31,7 @@ from kd_core.models.size import size_mb
 from kd_core.system import cache, paths
 from kd_core.system.atomic import fetch, is_whole
 from kd_core.system.control import Control
+from kd_core.system.helpers import with_threads
 
 MODEL = "model.onnx"
 BATCH = 32
@@ -232,7 +233,7 @@ def _pytorch(source: Path, threads: int | None) -> Forward:
     model = _load(source)
 
     def forward(ids: Ids, mask: Ids) -> Logits:
-        with torch.inference_mode(), _threads(threads):
+        with torch.inference_mode(), with_threads(threads or torch.get_num_threads()):
             output = model(input_ids=torch.from_numpy(ids), attention_mask=torch.from_numpy(mask))
         logits: Logits = output.logits.numpy()
         return logits
@@ -248,14 +249,3 @@ def _onnx(file: Path, threads: int | None) -> Forward:
         return logits
 
     return forward
-
-
-@contextmanager
-def _threads(threads: int | None) -> Iterator[None]:
-    """Torch has one number of threads for all models; it is put back."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(threads or before)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)

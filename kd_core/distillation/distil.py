@@ -8,13 +8,15 @@ from functools import partial
 
 import numpy as np
 from datasets import Dataset, concatenate_datasets
+from transformers import PreTrainedModel, PreTrainedTokenizerFast
 
 from kd_core.config import DistillConfig
 from kd_core.data.task import Task, content_hash
 from kd_core.distillation import run_folder
 from kd_core.distillation.roles import ROLES, StudentVariant, student_variants
 from kd_core.distillation.run import History, Run, Trained, cached_or_trained
-from kd_core.distillation.training.batches import Recipe
+from kd_core.distillation.side_by_side import at_once, company
+from kd_core.distillation.training.batches import Recipe, model_name
 from kd_core.distillation.training.fit import fit
 from kd_core.distillation.training.replay import FILE as REPLAY
 from kd_core.distillation.training.replay import TEXTS, Replay, ReplayRecorder
@@ -34,11 +36,26 @@ def distil(run: Run, teacher: Trained, knowledge: Dataset) -> list[Trained]:
     Where seeds are added to a finished run, the students that it has are taken from it.
     """
     parallel.on_main_process(partial(_take_over, run))
-    return [
-        train_student(run, variant, seed, teacher, knowledge)
+    students = students_of(run)
+    if at_once(run.config, len(students)) > 1:
+        _start(run, *next(iter(students.values())), teacher)  # with all cores; later ones find its parts made
+    with company(run, len(students)) as together:
+        return [
+            together.train(
+                name,
+                partial(train_student, variant=variant, seed=seed, teacher=teacher, knowledge=knowledge),
+            )
+            for name, (variant, seed) in students.items()
+        ]
+
+
+def students_of(run: Run) -> dict[str, tuple[StudentVariant, int]]:
+    """By name, in their order: for each seed the distilled one, then its controls."""
+    return {
+        model_name(variant.who, seed): (variant, seed)
         for seed in run.config.training.seeds
         for variant in student_variants(run.config, len(run.task.transfer))
-    ]
+    }
 
 
 def _take_over(run: Run) -> None:
@@ -108,20 +125,10 @@ def train_student(
     run: Run, variant: StudentVariant, seed: int, teacher: Trained, knowledge: Dataset
 ) -> Trained:
     """One student for one seed. Of the distilled one, for the first seed, ``run.work`` gets a replay."""
-    task = run.task
-    settings = run.config.student
-    if variant.init:
-        settings = settings.model_copy(update={"init": variant.init})
-    source, pieces = teacher.model, teacher.tokenizer
-    if variant.untuned:
-        source, pieces = load_teacher(run.config.teacher, task)
-    notes: list[str] = []
-    student, tokenizer = build_student(settings, source, pieces, task, seed, run.place, notes)
-    for sentence in notes:
-        run.note(sentence)
+    student, tokenizer = _start(run, variant, seed, teacher)
     recipe = student_recipe(run.config, variant, seed)
     # After its word pieces were chosen, so that it starts from the same weights whatever it sees.
-    task, knowledge = seen(variant, task, knowledge)
+    task, knowledge = seen(variant, run.task, knowledge)
 
     def train() -> History:
         texts = concatenate_datasets([task.train, task.transfer])
@@ -157,6 +164,23 @@ def train_student(
         )
     trained, _ = cached_or_trained(run, recipe, student, tokenizer, place, train)
     return trained
+
+
+def _start(
+    run: Run, variant: StudentVariant, seed: int, teacher: Trained
+) -> tuple[PreTrainedModel, PreTrainedTokenizerFast]:
+    """Before its training."""
+    settings = run.config.student
+    if variant.init:
+        settings = settings.model_copy(update={"init": variant.init})
+    source, pieces = teacher.model, teacher.tokenizer
+    if variant.untuned:
+        source, pieces = load_teacher(run.config.teacher, run.task)
+    notes: list[str] = []
+    built = build_student(settings, source, pieces, run.task, seed, run.place, notes)
+    for sentence in notes:
+        run.note(sentence)
+    return built
 
 
 def _keep_replay(run: Run, texts: Dataset, recorder: ReplayRecorder, teacher: Trained) -> None:

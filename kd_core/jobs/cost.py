@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from kd_core.distillation.events import STAGES, Stage
 from kd_core.distillation.roles import Role, student_variants
+from kd_core.distillation.side_by_side import at_once
 from kd_core.models.presets import PROBE_TEXTS
 from kd_core.system.settings import fixed
 
@@ -43,6 +44,7 @@ class Part:
     who: Role | None = None
     seed: int = 0
     texts: int = 0
+    together: int = 1  # trainings that share its time
 
 
 def parts(plan: Plan, cached: Iterable[str] = ()) -> list[Part]:
@@ -87,6 +89,7 @@ def _parts(plan: Plan) -> Iterator[Part]:
     steps = fixed(training.steps)
     evaluations = steps // fixed(training.evaluate_every) * _evaluation(student, rows["validation"] * train)
     weights = _weights(student, config.student.freeze_embeddings)
+    together = at_once(config, len(training.seeds) * len(variants))
     for seed in training.seeds:
         for variant in variants:
             texts = training.batch_size + (training.transfer_batch_size if variant.transfer else 0)
@@ -95,7 +98,8 @@ def _parts(plan: Plan) -> Iterator[Part]:
             step = training_step(student, tokens, weights)
             if variant.objective.needs_teacher_online:
                 step += _forward(teacher, tokens) + PER_LAYER * teacher.layers
-            yield Part("distil", steps * step + evaluations, variant.who, seed, texts)
+            work = (steps * step + evaluations) / together
+            yield Part("distil", work, variant.who, seed, texts, together)
 
     scored = rows["test"] * (1 + SHIFTED * config.controls.shifted) + rows["validation"]
     asked = [] if config.task.knowledge else [teacher]

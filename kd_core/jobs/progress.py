@@ -32,11 +32,15 @@ PAUSE = 10  # a measurement this many times slower than expected is none
 
 @dataclass
 class _Running:
-    """``cost`` is in seconds, or in work where nobody estimated any; ``done`` is a share, 0 to 1."""
+    """``cost`` is in seconds, or in work where nobody estimated any; ``done`` is a share, 0 to 1.
+
+    ``at`` is when it last was fed since it began, None before: several may go on at once.
+    """
 
     part: Part
     cost: float
     done: float = 0.0
+    at: float | None = None
 
 
 class RunProgress:
@@ -56,7 +60,6 @@ class RunProgress:
         self._measured: dict[str, list[float]] = {k: list(v) for k, v in before.get("costs", {}).items()}
         self._estimated = dict(estimated or {})
         self._parts: dict[tuple[str, int], _Running] = {}
-        self._latest: tuple[_Running, float] | None = None  # the part that goes on, and when it last did
 
     @property
     def row(self) -> dict[str, Any]:
@@ -86,23 +89,23 @@ class RunProgress:
             case Resolved():
                 self._parts = self._foresee(event)
             case TrainingStarted(who, seed, _, cached):
-                self._part(who, seed).done = float(cached)
-                self._latest = None
+                one = self._part(who, seed)
+                one.done, one.at = float(cached), None
             case Step(who, seed, step, steps):
                 one, done = self._part(who, seed), step / steps
                 # The trainer's own clock: a pause does not count. Its first report only says where it starts.
                 texts = (done - one.done) * steps * one.part.texts
-                self._advance(one, done, texts / max(event.samples_per_second, 1e-9), now)
+                seconds = texts / max(event.samples_per_second, 1e-9) / one.part.together
+                self._advance(one, done, seconds, now)
             case Progress("record", _, done, total):
-                seconds = now - self._latest[1] if self._latest else 0.0
-                self._advance(self._part("record"), done / total, seconds, now)
+                one = self._part("record")
+                self._advance(one, done / total, now - (one.at or now), now)
             case Progress("validate", _, done, total):
                 # The teacher comes first, and takes about as long as all that follows.
                 self._part("validate").done = 0.5 + 0.5 * (done - 1) / max(total - 1, 1) if done else 0.0
             case StageFinished(stage):
                 for one in self._parts.values():
                     one.done = 1.0 if one.part.stage == stage else one.done
-                self._latest = None
             case Finished():
                 self._progress = 1.0
 
@@ -129,9 +132,8 @@ class RunProgress:
 
     def _advance(self, one: _Running, done: float, seconds: float, now: float) -> None:
         """``one`` is ``done`` now, and took ``seconds`` since it last was fed."""
-        stage, cost = one.part.stage, one.cost * (done - one.done)
-        goes_on = self._latest is not None and self._latest[0] is one
-        self._latest, one.done = (one, now), done
+        stage, cost, goes_on = one.part.stage, one.cost * (done - one.done), one.at is not None
+        one.done, one.at = done, now
         paused = self._measured and seconds > PAUSE * cost * self._slowness(stage)
         if goes_on and cost > 0 and not paused:
             before = self._measured.get(stage, [0.0, 0.0])

@@ -83,6 +83,12 @@ class Clock:
             self.now += 1.5
 
 
+@pytest.fixture(autouse=True)
+def one_core(monkeypatch):
+    """Students are trained one after the other, on a machine of any number of cores."""
+    monkeypatch.setenv("OMP_NUM_THREADS", "1")
+
+
 # Seconds of a step that add up to those of tests/samples/report.json; transfer texts nearly double it.
 SPEEDS = {"teacher": 0.1, "student": 0.03, "alone": 0.0165, "labelled_only": 0.0165}
 
@@ -96,6 +102,36 @@ def test_the_time_left_is_close_on_a_machine_of_any_speed(slower):
     assert measured[0][0] < 0.05 * total  # it does not take long to know something
     for at, left in measured:
         assert left == pytest.approx(total - at, abs=0.15 * total)
+
+
+def test_the_time_left_is_close_where_students_are_trained_side_by_side(monkeypatch):
+    monkeypatch.setenv("OMP_NUM_THREADS", "2")
+    clock = Clock(RunProgress(), SPEEDS, said=resolved({"student.model": "tiny"}))
+
+    def side_by_side() -> None:
+        """The distilled one on one core; on the other its controls, which together take nearly as long."""
+        began, moments = clock.now, []
+        for steps, start in (("student",), 0.0), (("alone", "labelled_only"), 0.0):
+            for who in steps:
+                moments += [(start + number * SPEEDS[who], who, number) for number in range(0, 1201, 10)]
+                start += 1200 * SPEEDS[who]
+        for at, who, number in sorted(moments):
+            clock.now = began + at
+            speed = TEXTS[who] / SPEEDS[who]
+            clock.tell(
+                Step(who, 0, number, 1200, 1.0, 1.0, 1.0, 0.0, 1e-4, speed)
+                if number
+                else TrainingStarted(who, 0, 1200)
+            )
+
+    clock.stage("teach", lambda: clock.train("teacher", 200))
+    clock.stage("record", clock.record)
+    clock.stage("distil", side_by_side)
+    clock.stage("validate", clock.validate)
+    for at, share, left in clock.seen:
+        if left is not None:
+            assert left == pytest.approx(clock.now - at, abs=0.15 * clock.now)
+            assert share == pytest.approx(at / clock.now, abs=0.15)
 
 
 def test_the_progress_never_goes_back_and_is_a_share_of_the_time():

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import json
 import signal
 import socket
@@ -805,52 +804,6 @@ def test_a_helper_works_by_itself_and_ends_with_the_block(search_config) -> None
     assert not [child for child in psutil.Process().children() if "helped" in child.cmdline()]
     assert (paths.work() / "search" / "helper-1.txt").read_text() == ""
     assert _accuracies(result("helped")) == _accuracies(run(config.model_copy(update={"study": "by one"})))
-
-
-def test_a_helper_obeys_who_started_it_and_ends_when_that_process_does(monkeypatch) -> None:
-    from kd_core.search import __main__ as module
-
-    seen = []
-
-    class Noted(Control):
-        def pause(self) -> None:
-            seen.append("pause")
-
-        def resume(self) -> None:
-            seen.append("resume")
-
-    control = Noted()
-    monkeypatch.setattr(sys, "stdin", io.StringIO("pause\nresume\n"))
-    module._obey(control)
-    assert seen == ["pause", "resume"]
-    assert control.stopping
-
-
-def test_a_pause_reaches_the_helpers(monkeypatch, tmp_path) -> None:
-    from kd_core.search import processes as module
-
-    said = tmp_path / "said"
-    said.touch()
-    listener = "import sys\nfor line in sys.stdin: open(sys.argv[1], 'a').write(line)"
-
-    def start(*_: Any) -> subprocess.Popen[str]:
-        command = [sys.executable, "-c", listener, str(said)]
-        return subprocess.Popen(command, stdin=subprocess.PIPE, text=True)
-
-    def heard(words: str) -> bool:
-        deadline = time.monotonic() + 60
-        while said.read_text() != words and time.monotonic() < deadline:
-            time.sleep(0.02)
-        return said.read_text() == words
-
-    monkeypatch.setattr(module, "_start", start)
-    monkeypatch.setattr(module, "LOOK_EVERY", 0.01)
-    control = Control()
-    with more_workers("any", 1, tmp_path, control):
-        control.pause()
-        assert heard("pause\n")
-        control.resume()
-        assert heard("pause\nresume\n")
 
 
 def test_as_many_workers_as_cores_memory_and_cells(search_config, monkeypatch) -> None:

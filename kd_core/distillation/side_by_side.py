@@ -1,0 +1,134 @@
+"""The students of a run that are so small that a second core does nothing for one: one on each core.
+
+The run's own process takes them in their order, helpers from the last one on. A lock beside its checkpoints
+says who has a student. What a helper has trained is in its place when the run comes to it; where a helper
+ended early, the run goes on from its checkpoint. Whoever trains a student, on one core its bits are the same.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from threading import Lock
+from typing import TYPE_CHECKING, TypeVar, get_args
+
+from filelock import FileLock, Timeout
+
+from kd_core.config import DistillConfig
+from kd_core.distillation.events import Event, Note
+from kd_core.models.presets import STUDENTS, find_preset
+from kd_core.system.container import available_memory, cores
+from kd_core.system.helpers import helpers, with_threads
+from kd_core.system.settings import fixed
+
+if TYPE_CHECKING:
+    from kd_core.distillation.run import Run
+
+NARROW = 128  # hidden size of a transformer whose steps take as long on two cores as on one
+MANY_STEPS = 1500  # of all students together: a helper needs ten seconds before its first one
+MEMORY = 1e9  # bytes of a helper: torch, the teacher and a student
+LOOK_EVERY = 0.2  # seconds
+DONE = "done"
+
+T = TypeVar("T")
+KINDS = {kind.__name__: kind for kind in get_args(Event)}
+
+
+def on_one_core(config: DistillConfig) -> bool:
+    """Whether a student of the resolved ``config`` is trained on one core."""
+    preset = find_preset(config.student.model, STUDENTS)
+    return config.student.hidden <= NARROW and not (preset and preset.network)
+
+
+def at_once(config: DistillConfig, students: int) -> int:
+    """How many of so many students are trained at once, where memory allows and there is no GPU."""
+    if not on_one_core(config) or students * fixed(config.training.steps) < MANY_STEPS:
+        return 1
+    threads = int(os.environ.get("OMP_NUM_THREADS") or len(cores()))
+    return max(1, min(students, threads))
+
+
+@dataclass
+class Company:
+    """Those who train a run's students."""
+
+    run: Run
+    helped: bool = False
+    done: set[str] = field(default_factory=set)  # by helpers
+    _telling: Lock = field(default_factory=Lock)
+
+    def tell(self, event: Event) -> None:
+        """From any thread, one at a time."""
+        with self._telling:
+            self.run.on_event(event)
+
+    def hear(self, line: str) -> None:
+        """What a helper says: an event, or that a student is done."""
+        said = json.loads(line)
+        kind, content = said["kind"], said["content"]
+        if kind == DONE:
+            self.done.add(content)
+        else:
+            self.tell(KINDS[kind](**content))
+
+    def train(self, name: str, train: Callable[[Run], T]) -> T:
+        """``train(run)``, once nobody else has that student. Raises: Stopped."""
+        if not self.helped:
+            return train(self.run)
+        with self._turn(name):
+            quiet = name in self.done  # what it did has been told
+            return train(replace(self.run, on_event=self._notes if quiet else self.tell))
+
+    def _notes(self, event: Event) -> None:
+        if isinstance(event, Note):
+            self.tell(event)
+
+    @contextmanager
+    def _turn(self, name: str) -> Iterator[None]:
+        lock = lock_of(self.run.work, name)
+        while True:
+            try:
+                lock.acquire(timeout=LOOK_EVERY)
+                break
+            except Timeout:
+                self.run.control.check()
+        try:
+            yield
+        finally:
+            lock.release()
+
+
+@contextmanager
+def company(run: Run, students: int) -> Iterator[Company]:
+    """Meanwhile students are trained on one core each, where that is quickest, and helpers train some."""
+    import torch
+
+    from kd_core.system import parallel
+
+    alone = parallel.size() > 1 or torch.cuda.is_available()
+    wanted = 1 if alone else min(at_once(run.config, students), torch.get_num_threads())
+    others = min(wanted - 1, int(available_memory() / MEMORY))
+    made = Company(run, helped=others > 0)
+    with ExitStack() as stack:
+        if made.helped:
+            command = ("kd_core.distillation.helper", str(run.work.absolute()))
+            with_them = helpers(
+                [command] * others,
+                run.work,
+                threads=1,
+                control=run.control,
+                hear=made.hear,
+                abandoned=True,
+            )
+            stack.enter_context(with_them)
+        if on_one_core(run.config) and not alone:
+            stack.enter_context(with_threads(1))
+        yield made
+
+
+def lock_of(work: Path, name: str) -> FileLock:
+    return FileLock(work / f"{name}.lock")

@@ -1,0 +1,132 @@
+"""Processes that work beside this one on the same thing, and end when it does, however that happens."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import IO
+
+from kd_core.system.control import Control
+
+LOOK_EVERY = 1.0  # seconds until they pause, too
+LONGEST_STEP = 60.0  # waited for at their end, with its checkpoint
+
+Hear = Callable[[str], None]
+
+
+@contextmanager
+def helpers(
+    commands: Sequence[Sequence[str]],
+    logs: Path,
+    *,
+    threads: int,
+    control: Control,
+    hear: Hear | None = None,
+    abandoned: bool = False,
+) -> Iterator[None]:
+    """``python -m COMMAND`` for each of ``commands``, with so many ``threads`` each, until the block ends.
+
+    They pause with ``control``, and have to ``obey``. What they write is kept as ``logs/helper-N.txt``;
+    ``hear`` gets each line of their standard output instead, on threads of its own. They may finish the step
+    that they are at, unless they are ``abandoned``: at a good end of the block nothing of theirs is wanted.
+    """
+    logs.mkdir(parents=True, exist_ok=True)
+    processes = [
+        _start(command, logs / f"helper-{number}.txt", threads, hear)
+        for number, command in enumerate(commands, start=1)
+    ]
+    over = threading.Event()
+    others = [threading.Thread(target=_pass_on, args=(control, processes, over), daemon=True)]
+    if hear:
+        others += [threading.Thread(target=_listen, args=(one, hear), daemon=True) for one in processes]
+    for thread in others:
+        thread.start()
+    try:
+        yield
+        if abandoned:
+            for process in processes:
+                process.kill()
+    finally:
+        over.set()
+        for process in processes:
+            with suppress(OSError):  # it is gone already
+                _pipe(process.stdin).close()
+        for process in processes:
+            _wait(process)
+        for thread in others:
+            thread.join()
+
+
+@contextmanager
+def with_threads(count: int) -> Iterator[None]:
+    """So many of torch's threads, which has one number for all models; it is put back."""
+    import torch
+
+    before = torch.get_num_threads()
+    torch.set_num_threads(count)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
+
+
+def obey() -> Control:
+    """For a helper: the ``Control`` of whoever started it, which stops where that process ends."""
+    control = Control()
+
+    def listen() -> None:
+        for line in sys.stdin:
+            (control.pause if line.strip() == "pause" else control.resume)()
+        control.stop()
+
+    threading.Thread(target=listen, daemon=True).start()
+    return control
+
+
+def _start(command: Sequence[str], log: Path, threads: int, hear: Hear | None) -> subprocess.Popen[str]:
+    with log.open("w", encoding="utf-8") as file:
+        return subprocess.Popen(
+            [sys.executable, "-m", *command],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE if hear else file,
+            stderr=file,
+            text=True,
+            encoding="utf-8",
+            env=os.environ | {"OMP_NUM_THREADS": str(threads)},
+            start_new_session=True,  # Ctrl-C is for us: we let them finish their step
+        )
+
+
+def _listen(process: subprocess.Popen[str], hear: Hear) -> None:
+    with _pipe(process.stdout) as lines:
+        for line in lines:
+            hear(line)
+
+
+def _pass_on(control: Control, processes: Sequence[subprocess.Popen[str]], over: threading.Event) -> None:
+    paused = False
+    while not over.wait(LOOK_EVERY):
+        if control.paused != paused:
+            paused = control.paused
+            for process in processes:
+                with suppress(OSError):
+                    _pipe(process.stdin).write("pause\n" if paused else "resume\n")
+                    _pipe(process.stdin).flush()
+
+
+def _pipe(end: IO[str] | None) -> IO[str]:
+    assert end is not None
+    return end
+
+
+def _wait(process: subprocess.Popen[str]) -> None:
+    try:
+        process.wait(LONGEST_STEP)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()

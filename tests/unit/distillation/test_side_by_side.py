@@ -1,0 +1,199 @@
+"""Small students, one on each core: helpers train what the run then takes, and nobody can tell."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import threading
+from collections import defaultdict
+from contextlib import nullcontext
+from pathlib import Path
+from typing import Any
+
+import psutil
+import pytest
+import torch
+from safetensors.torch import load_file
+
+from kd_core import distill
+from kd_core.config import DistillConfig
+from kd_core.distillation import distil as students
+from kd_core.distillation import side_by_side as module
+from kd_core.distillation.events import Evaluated, Event, Note, Step, TrainingStarted, ignore
+from kd_core.distillation.run import Run
+from kd_core.distillation.side_by_side import Company, at_once, lock_of, on_one_core
+from kd_core.errors import Stopped
+from kd_core.system import paths
+from kd_core.system.control import Control
+from kd_core.system.helpers import with_threads
+
+RUN = "20260131-143000-a1b2"
+NAMES = ["student-0", "alone-0", "labelled_only-0"]
+
+
+def weights(run: str) -> dict[str, dict[str, torch.Tensor]]:
+    folder = paths.runs() / run / "students"
+    return {name: load_file(folder / name / "model.safetensors") for name in NAMES}
+
+
+def same(left: dict[str, Any], right: dict[str, Any]) -> bool:
+    return all(
+        left[who].keys() == right[who].keys()
+        and all(torch.equal(left[who][part], right[who][part]) for part in left[who])
+        for who in NAMES
+    )
+
+
+def told(events: list[Event]) -> dict[str, list[tuple[str, int]]]:
+    """Of each student what was told of it, in that order."""
+    said: defaultdict[str, list[tuple[str, int]]] = defaultdict(list)
+    for event in events:
+        if isinstance(event, TrainingStarted | Step | Evaluated) and event.who != "teacher":
+            said[f"{event.who}-{event.seed}"].append((type(event).__name__, getattr(event, "step", 0)))
+    return said
+
+
+@pytest.fixture
+def two_cores(monkeypatch):
+    monkeypatch.setenv("OMP_NUM_THREADS", "2")
+    with with_threads(2):
+        yield
+
+
+@pytest.fixture
+def undisturbed(tiny_config, tmp_path, monkeypatch) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Weights and events of a run that has one process."""
+    events: list[Event] = []
+    with monkeypatch.context() as patch:
+        patch.setenv("KD_HOME", str(tmp_path / "other"))
+        distill(tiny_config, events.append, run_id=RUN)
+        return weights(RUN), told(events)
+
+
+def test_a_helper_trains_all_that_nobody_else_has_and_the_run_takes_it(
+    tiny_config, kd_home, undisturbed
+) -> None:
+    control = Control()
+
+    def stop(event: Event) -> None:
+        if isinstance(event, TrainingStarted) and event.who == "student":
+            control.stop()
+
+    with pytest.raises(Stopped):
+        distill(tiny_config, stop, control, run_id=RUN)
+    work = paths.work() / RUN
+    command = [sys.executable, "-m", "kd_core.distillation.helper", str(work)]
+    with (
+        lock_of(work, "alone-0"),  # somebody has this one
+        subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as helper,
+    ):
+        assert helper.stdout
+        said = [json.loads(line) for line in helper.stdout]
+        assert helper.wait(60) == 0
+    assert [one["content"] for one in said if one["kind"] == "done"] == ["labelled_only-0", "student-0"]
+    assert {one["content"]["who"] for one in said if one["kind"] == "Step"} == {"labelled_only", "student"}
+
+    events: list[Event] = []
+    distill(tiny_config, events.append, run_id=RUN)
+    mine = [event for event in events if isinstance(event, TrainingStarted) and event.who != "teacher"]
+    assert [(event.who, event.cached) for event in mine] == [
+        ("student", True),
+        ("alone", False),
+        ("labelled_only", True),
+    ]
+    assert same(weights(RUN), undisturbed[0])
+
+
+def test_a_run_and_its_helper_end_with_what_one_process_does(
+    tiny_config, kd_home, two_cores, undisturbed, monkeypatch
+) -> None:
+    other_began, events = threading.Event(), []
+
+    def on_event(event: Event) -> None:
+        events.append(event)
+        if isinstance(event, TrainingStarted) and event.who == "labelled_only":
+            other_began.set()
+
+    def once_the_helper_works(run: Run, **given: Any) -> Any:
+        assert other_began.wait(300), (run.work / "helper-1.txt").read_text()
+        return train(run, **given)
+
+    train = students.train_student
+    monkeypatch.setattr(module, "MANY_STEPS", 1)
+    monkeypatch.setattr(module, "MEMORY", 1.0)
+    monkeypatch.setattr(students, "train_student", once_the_helper_works)
+    distill(tiny_config, on_event, run_id=RUN)
+    assert same(weights(RUN), undisturbed[0])
+    assert told(events) == undisturbed[1], "each once, whoever trained it"
+    assert torch.get_num_threads() == 2
+    children = [child.cmdline() for child in psutil.Process().children()]
+    assert not [command for command in children if "kd_core.distillation.helper" in command]
+
+
+@pytest.fixture
+def company(tiny_task, tiny_config, tmp_path) -> tuple[Company, list[Event]]:
+    events: list[Event] = []
+    run = Run(tiny_task, tiny_config, tmp_path, events.append, Control())
+    return Company(run, helped=True), events
+
+
+def test_what_a_helper_has_done_is_told_once_but_for_notes(company) -> None:
+    team, events = company
+    started = {"who": "alone", "seed": 0, "steps": 6, "cached": False}
+    team.hear(json.dumps({"kind": "TrainingStarted", "content": started}))
+    team.hear(json.dumps({"kind": "done", "content": "alone-0"}))
+
+    def train(run: Run) -> str:
+        run.on_event(TrainingStarted("alone", 0, 6, cached=True))
+        run.on_event(Note("Look."))
+        return "it"
+
+    assert team.train("alone-0", train) == "it"
+    assert events == [TrainingStarted("alone", 0, 6), Note("Look.")]
+    assert team.train("alone-1", train) == "it"
+    assert events[2:] == [TrainingStarted("alone", 0, 6, cached=True), Note("Look.")]
+
+
+def test_a_stop_is_heard_while_a_helper_has_the_student(company) -> None:
+    team, _ = company
+    team.run.control.stop()
+    with lock_of(team.run.work, "alone-0"), pytest.raises(Stopped):
+        team.train("alone-0", ignore)
+
+
+@pytest.mark.parametrize(
+    ("changes", "number", "threads", "expected"),
+    [
+        ({}, 3, "2", 2),
+        ({}, 3, "16", 3),
+        ({}, 3, "1", 1),
+        ({}, 1, "2", 1),
+        ({"training.steps": 300}, 3, "2", 1),  # over before a helper begins
+        ({"student.hidden": 256}, 3, "2", 1),
+        ({"student.model": "cnn"}, 3, "2", 1),
+    ],
+)
+def test_only_narrow_students_with_much_to_do_share_the_cores(
+    changes, number, threads, expected, monkeypatch
+) -> None:
+    monkeypatch.setenv("OMP_NUM_THREADS", threads)
+    config = DistillConfig().change(
+        {"student.model": "custom", "student.hidden": 128, "training.steps": 900} | changes
+    )
+    assert at_once(config, number) == expected
+    assert on_one_core(config) == ("student.hidden" not in changes and "student.model" not in changes)
+
+
+def test_memory_decides_how_many_help(company, two_cores, monkeypatch) -> None:
+    team, _ = company
+    asked: list[Any] = []
+    monkeypatch.setattr(module, "helpers", lambda given, *_, **__: asked.append(given) or nullcontext())
+    monkeypatch.setattr(module, "MEMORY", 1e9)
+    monkeypatch.setattr(module, "MANY_STEPS", 1)
+    for memory in (0.5e9, 5e9):
+        monkeypatch.setattr(module, "available_memory", lambda memory=memory: memory)
+        with module.company(team.run, 3) as made:
+            assert made.helped == (memory > 1e9)
+            assert torch.get_num_threads() == 1
+    assert asked == [[("kd_core.distillation.helper", str(Path(team.run.work).absolute()))]]

@@ -1,0 +1,106 @@
+"""Helpers: processes that pause with who started them, and end with it."""
+
+from __future__ import annotations
+
+import io
+import sys
+import threading
+import time
+
+import psutil
+import pytest
+
+from kd_core.system import helpers as module
+from kd_core.system.control import Control
+from kd_core.system.helpers import helpers, obey
+
+REPEATS = "import sys\nprint('here', flush=True)\nfor line in sys.stdin: print(line, end='', flush=True)\n"
+
+
+@pytest.fixture
+def command(tmp_path, monkeypatch) -> tuple[str, str]:
+    """A module that repeats what it is told, until nothing is told any more."""
+    (tmp_path / "parrot.py").write_text(REPEATS)
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    monkeypatch.setattr(module, "LOOK_EVERY", 0.01)
+    return "parrot", str(tmp_path)
+
+
+def alive(folder: str) -> list[psutil.Process]:
+    return [child for child in psutil.Process().children() if folder in child.cmdline()]
+
+
+def until(true) -> bool:
+    deadline = time.monotonic() + 60
+    while not true() and time.monotonic() < deadline:
+        time.sleep(0.01)
+    return true()
+
+
+def test_they_pause_with_who_started_them_and_are_heard(command, tmp_path) -> None:
+    control, heard = Control(), []
+    with helpers([command], tmp_path / "logs", threads=1, control=control, hear=heard.append):
+        assert until(lambda: heard == ["here\n"])
+        control.pause()
+        assert until(lambda: heard[1:] == ["pause\n"])
+        control.resume()
+        assert until(lambda: heard[1:] == ["pause\n", "resume\n"])
+        assert len(alive(command[1])) == 1
+    assert not alive(command[1])
+
+
+def test_without_a_listener_what_they_say_is_kept(command, tmp_path) -> None:
+    logs = tmp_path / "logs"
+    with helpers([command, command], logs, threads=1, control=Control()):
+        assert until(lambda: [file.read_text() for file in sorted(logs.iterdir())] == ["here\n", "here\n"])
+    assert not alive(command[1])
+
+
+def test_a_block_that_fails_ends_them_too(command, tmp_path) -> None:
+    with (
+        pytest.raises(ZeroDivisionError),
+        helpers([command], tmp_path, threads=1, control=Control(), abandoned=True),
+    ):
+        raise ZeroDivisionError
+    assert not alive(command[1])
+
+
+def test_those_who_are_abandoned_need_not_listen(tmp_path, monkeypatch) -> None:
+    (tmp_path / "deaf.py").write_text("import time\nwhile True: time.sleep(1)\n")
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    with helpers([("deaf", str(tmp_path))], tmp_path, threads=1, control=Control(), abandoned=True):
+        assert len(alive(str(tmp_path))) == 1
+    assert not alive(str(tmp_path))
+
+
+def test_a_helper_obeys_and_stops_when_who_started_it_ends(monkeypatch) -> None:
+    said = io.StringIO("pause\n")
+    monkeypatch.setattr(sys, "stdin", said)
+    control = obey()
+    assert until(lambda: control.stopping)
+    assert not control.paused, "a paused one has to wake up to stop"
+
+
+def test_a_helper_goes_on_when_it_is_told(monkeypatch) -> None:
+    class Words:
+        """``sys.stdin`` that says one word after the other, when the test wants it to."""
+
+        def __init__(self) -> None:
+            self.next, self.words = threading.Semaphore(0), iter(["pause\n", "resume\n"])
+
+        def __iter__(self):
+            for word in self.words:
+                self.next.acquire()
+                yield word
+            self.next.acquire()
+
+    words = Words()
+    monkeypatch.setattr(sys, "stdin", words)
+    control = obey()
+    words.next.release()
+    assert until(lambda: control.paused)
+    words.next.release()
+    assert until(lambda: not control.paused)
+    assert not control.stopping
+    words.next.release()
+    assert until(lambda: control.stopping)
