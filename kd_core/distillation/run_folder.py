@@ -163,6 +163,7 @@ def _sentence(run: Run, findings: Findings) -> str:
         advice,
         findings.over_controls,
         run.config.training.metric,
+        transfer=transfer or file or not run.config.objective.uses_teacher,
     )
 
 

@@ -105,6 +105,13 @@ def _data(plan: Plan) -> Iterator[Advice]:
             "Two classes carry little dark knowledge: the teacher says one number for each text. "
             "Expect a smaller gain, and use a transfer set.",
         )
+    if objective.uses_teacher and not rows["transfer"] and not plan.config.task.knowledge:
+        yield Advice(
+            "hint",
+            "There is no transfer set, and from the labelled texts alone a student learns about as much by "
+            "itself as from its teacher. Give unlabelled texts of the same kind, for the teacher to label: "
+            "as a file, or as rows without a label.",
+        )
     if rows["train"] < FEW_PER_CLASS * plan.classes:
         yield Advice(
             "warning",

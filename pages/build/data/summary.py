@@ -96,8 +96,8 @@ def _texts(summary: Summary, key: str, answers: RecordedAnswers | None) -> None:
             _table(transfer, key=f"{key}.transfer", alt="Transfer texts")
         else:
             st.info(
-                "This task has none. Texts of the same kind without labels often help more than anything "
-                "else: upload them as a transfer file.",
+                "This task has none. Texts of the same kind without labels are what most often makes "
+                "distillation worth it: upload them as a transfer file, or as rows without a label.",
                 icon=":material/lightbulb:",
             )
     if "teacher" in transfer or "teacher" in examples:

@@ -8,7 +8,7 @@ import pytest
 from kd_core.config import TaskConfig
 from kd_core.distillation import agreement
 from kd_core.distillation.comparison import Verdict
-from kd_core.distillation.sentences import LARGER, PHRASES, below_floor, sentence
+from kd_core.distillation.sentences import LARGER, PHRASES, UNLABELLED, below_floor, sentence
 
 ONE = Verdict("helped", 0.048, 0.021, 0.076, 0.001, n=531, seeds=1)
 HELPED = replace(ONE, seeds=3)
@@ -68,6 +68,16 @@ def test_with_one_seed_it_is_about_this_student(kind, numbers, said):
 def test_with_several_seeds_it_is_about_distillation(kind, numbers, said):
     delta, low, high = numbers
     assert sentence(replace(HELPED, kind=kind, delta=delta, low=low, high=high, n=7600)) == said
+
+
+def test_without_a_gain_and_without_transfer_texts_it_says_what_would_bring_one():
+    nothing, above = replace(HELPED, kind="no_difference", delta=0.0, low=-0.01, high=0.01), HELPED
+    assert sentence(nothing, transfer=False).endswith(f"−1.0 to +1.0). {UNLABELLED}")
+    assert sentence(nothing, floor=above, transfer=False).endswith(f"+2.1 to +7.6). {UNLABELLED}")
+    assert UNLABELLED not in sentence(nothing)
+    assert UNLABELLED not in sentence(HELPED, transfer=False)
+    below = replace(nothing, kind="no_difference")
+    assert UNLABELLED not in sentence(nothing, floor=below, advice="try unlabelled texts", transfer=False)
 
 
 def test_a_sign_survives_rounding():
