@@ -59,6 +59,7 @@ LEGACY: dict[str, Any] = {
     "task.gold": "any",
     "task.normalise": False,
     "task.smoothing": 0.1,
+    "task.label_empty": False,
     "task.augment": 0,
     "teacher.probe": False,
     "objective.class_weights": "none",
