@@ -23,7 +23,7 @@ from pydantic import (
 from kd_core.errors import ConfigError
 from kd_core.objectives import CARDS, find
 from kd_core.system.settings import Auto, Distinct, Settings, Several, setting, shortened
-from kd_core.system.yaml_text import as_yaml
+from kd_core.system.yaml_text import as_yaml, from_yaml
 
 if TYPE_CHECKING:
     Divergence = str
@@ -402,7 +402,7 @@ class DistillConfig(Settings):
     def from_yaml(cls, text: str) -> Self:
         """Raises: ConfigError."""
         try:
-            values = yaml.safe_load(text)
+            values = from_yaml(text)
         # PyYAML lets these two out: of a date or number that cannot be, and of brackets without end.
         except (yaml.YAMLError, ValueError, RecursionError) as error:
             mark = getattr(error, "problem_mark", None)

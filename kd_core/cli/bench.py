@@ -37,10 +37,10 @@ def bench(run: str, as_json: bool) -> None:
     report = start(store, BenchConfig(run=run_id), kind="bench", name=f"Benchmark of {run_id}")
     if as_json:
         return print_json(report)
-    return _print(console(sys.stdout), report)
+    return show(console(sys.stdout), report)
 
 
-def _print(out: Console, report: BenchReport) -> None:
+def show(out: Console, report: BenchReport) -> None:
     from kd_core.deployment.benchmark_notes import conditions
     from kd_core.deployment.staircase import comparisons
 

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any, get_args
 import click
 
 from kd_core.cli.carry_out import carry_out, start
-from kd_core.cli.output import as_json, console, print_json, print_report, stray_prints_to_stderr
-from kd_core.cli.runs import find_run
+from kd_core.cli.output import as_json, console, print_json, stray_prints_to_stderr
+from kd_core.cli.runs import find_run, print_result
 from kd_core.errors import KDError, RunError
 
 if TYPE_CHECKING:
@@ -116,15 +116,7 @@ def resume(run: str, add_seeds: int | None, as_json: bool) -> None:
         raise RunError(
             f"Run {row.id} is a job of the kind {row.kind!r}, of a newer KD Studio; resume it there."
         )
-    report = carry_out(store, row.id)
-    if row.kind == "distil":
-        _show(report, as_json)
-    elif row.kind == "ladder":
-        from kd_core.cli.ladder import show
-
-        show(report, as_json)
-    else:
-        print_json(report)
+    _show(carry_out(store, row.id), as_json, row.kind)
 
 
 def _is_helper() -> bool:
@@ -150,13 +142,11 @@ def _help() -> None:
         click.get_current_context().exit(1)
 
 
-def _show(report: dict[str, Any], as_json: bool) -> None:
+def _show(report: dict[str, Any], as_json: bool, kind: str = "distil") -> None:
     if as_json:
         print_json(report)
     else:
-        from kd_core.distillation.report import Report
-
-        print_report(console(sys.stdout), Report.model_validate(report))
+        print_result(console(sys.stdout), kind, report)
 
 
 def with_absolute_paths(config: DistillConfig) -> DistillConfig:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from dataclasses import asdict
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import click
 
@@ -157,20 +157,26 @@ def show(run: str, as_json: bool) -> None:
         ]
         out.print(table(("Setting", "Value"), shown))
     if done:
-        _print_result(out, store, row)
+        print_result(out, row.kind, store.report_json(row.id))
     return None
 
 
-def _print_result(out: Console, store: Store, row: RunRow) -> None:
+def print_result(out: Console, kind: str, report: Any) -> None:
     """What came out of a job of any kind; what has no table of its own is printed as JSON."""
-    if row.kind == "distil":
-        print_report(out, store.report(row.id))
-    elif row.kind == "ladder":
+    if kind == "distil":
+        from kd_core.distillation.report import Report
+
+        print_report(out, Report.from_dict(report))
+    elif kind == "ladder":
         from kd_core.cli.ladder import show as show_ladder
 
-        show_ladder(store.report_json(row.id), as_json=False)
+        show_ladder(report, as_json=False)
+    elif kind == "bench":
+        from kd_core.cli.bench import show as show_bench
+
+        show_bench(out, report)
     else:
-        print_json(store.report_json(row.id))
+        print_json(report)
 
 
 def _state(row: RunRow) -> str:

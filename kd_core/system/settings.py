@@ -6,9 +6,18 @@ import reprlib
 from collections.abc import Iterator, Mapping
 from typing import Annotated, Any, ClassVar, Literal, Self, TypeVar, cast, get_args, get_origin
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    ValidationError,
+    ValidationInfo,
+    field_validator,
+)
 from pydantic.fields import FieldInfo
-from pydantic_core import ErrorDetails
+from pydantic_core import ErrorDetails, PydanticCustomError
 
 from kd_core.errors import ConfigError
 
@@ -61,6 +70,17 @@ class Settings(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False, validate_default=True)
 
     names_start_here: ClassVar[bool] = False  # also inside another config
+
+    @field_validator("*", mode="before")
+    @classmethod
+    def _true_is_no_number(cls, value: Any, info: ValidationInfo) -> Any:
+        """Pydantic takes it for 1, and YAML takes ``yes`` and ``on`` for it."""
+        of = cls.model_fields[info.field_name].annotation if info.field_name else None
+        if of is not bool and any(
+            isinstance(one, bool) for one in (value if isinstance(value, list | tuple) else (value,))
+        ):
+            raise PydanticCustomError("no_number", "true or false")
+        return value
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> Self:

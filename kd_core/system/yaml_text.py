@@ -1,4 +1,4 @@
-"""Settings as YAML that reads back as they were."""
+"""Settings as YAML that reads back as they were, and YAML that says each thing once."""
 
 from __future__ import annotations
 
@@ -21,6 +21,27 @@ def _text(dumper: yaml.SafeDumper, text: str) -> yaml.ScalarNode:
 
 
 _Dumper.add_representer(str, _text)
+
+
+class _Loader(yaml.SafeLoader):
+    """Of a name that stands twice in a mapping, YAML would silently keep the last."""
+
+    def compose_mapping_node(self, anchor: Any) -> yaml.MappingNode:
+        node = super().compose_mapping_node(anchor)
+        names = set[str]()
+        for name, _ in node.value:
+            if isinstance(name, yaml.ScalarNode) and name.tag != "tag:yaml.org,2002:merge":
+                if name.value in names:
+                    raise yaml.composer.ComposerError(
+                        None, None, f"{name.value!r} stands there a second time", name.start_mark
+                    )
+                names.add(name.value)
+        return node
+
+
+def from_yaml(text: str) -> Any:
+    """Only plain values. Raises: yaml.YAMLError, ValueError (a date that cannot be), RecursionError."""
+    return yaml.load(text, Loader=_Loader)
 
 
 def as_yaml(values: Mapping[str, Any]) -> str:

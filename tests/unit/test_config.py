@@ -610,12 +610,29 @@ def test_an_empty_file_is_the_demo(text: str) -> None:
         ("bbc-headlines", "a config is a mapping of sections, got str"),
         ("[]", "a config is a mapping of sections, got list"),
         ("objective: {alpha: 2}", "objective.alpha must be between 0 and 1, got 2"),
+        ("objective: {alpha: yes}", "objective.alpha must be between 0 and 1, got True"),
+        (
+            "training: {seeds: [0, on]}",
+            "training.seeds must be a list of whole numbers from 0 up, got [0, True]",
+        ),
+        (
+            "training:\n  steps: 3\n  steps: 4",
+            "this is not valid YAML in line 3: 'steps' stands there a second",
+        ),
+        ("task: {}\ntask: {}", "this is not valid YAML in line 2: 'task' stands there a second time"),
     ],
 )
 def test_yaml_that_is_not_a_config(text: str, problem: str) -> None:
     with pytest.raises(ConfigError) as caught:
         DistillConfig.from_yaml(text)
     assert str(caught.value).startswith(problem)
+
+
+def test_yaml_may_say_again_what_it_merges() -> None:
+    config = DistillConfig.from_yaml(
+        "teacher: &sizes {layers: 3, hidden: 64}\nstudent: {<<: *sizes, layers: 1}"
+    )
+    assert (config.teacher.layers, config.student.layers, config.student.hidden) == (3, 1, 64)
 
 
 def test_a_file(tmp_path: Path) -> None:

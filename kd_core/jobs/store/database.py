@@ -178,6 +178,7 @@ class Database:
         hints = {
             "locked": "Another process is writing; try again.",
             "full": "Free some space, then try again.",
+            "disk i/o": "If the disk is full, free some space, then try again.",  # as it may be
             "not a database": REBUILD,
             "malformed": REBUILD,
         }

@@ -699,6 +699,19 @@ def test_it_may_be_started_with_closed_streams(kd_home: Path, command: str, stat
     assert "Traceback" not in result.stderr
 
 
+def test_an_output_of_another_encoding_gets_what_it_can_show(kd_home: Path) -> None:
+    make_run(store := Store(), "20260131-143000-a1b2")
+    store.rename("20260131-143000-a1b2", "Größe ±1")
+    result = subprocess.run(
+        [sys.executable, "-m", "kd_core.cli", "runs"],
+        env={**os.environ, "PYTHONIOENCODING": "ascii"},
+        capture_output=True,
+        check=False,
+    )
+    assert result.returncode == 0, result.stderr
+    assert b"Gr??e ?1" in result.stdout
+
+
 # The runs that there are
 
 
@@ -709,6 +722,17 @@ def make_run(store: Store, run_id: str, status: str = "done", **config: Any) -> 
     if status == "done":
         store.save_report(run_id, REPORT | {"run_id": run_id})
     store.set_status(run_id, status)  # type: ignore[arg-type]
+
+
+def test_a_benchmark_is_shown_as_tables(kd_home: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    store, bench = Store(), "20260131-160000-e5f6"
+    store.create_run(bench, {"run": "20260131-143000-a1b2"}, kind="bench")
+    store.save_report(bench, json.loads((SAMPLES / "bench.json").read_text("utf-8")))
+    store.set_status(bench, "done")
+    assert main(["show", bench]) == 0
+    out = capsys.readouterr().out
+    assert "Latency p50 and p95 in ms" in out
+    assert "{" not in out
 
 
 def test_a_run_is_in_the_store_while_and_after(monkeypatch: pytest.MonkeyPatch) -> None:
