@@ -66,7 +66,9 @@ def choose_files(sample: Path | None = None) -> tuple[dict[str, Upload], str]:
         key="data.file",
         help=f"One row for each text, at most {MAX_ROWS:,} rows. It stays on this machine.",
     )
-    with st.expander("More files, if you have them", icon=":material/note_add:"):
+    with st.expander(
+        "Unlabelled texts, or test texts of your own, as further files", icon=":material/note_add:"
+    ):
         test = st.file_uploader(
             "Own test file",
             type=list(KINDS),

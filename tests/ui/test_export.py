@@ -80,6 +80,14 @@ def test_the_newest_finished_run_and_a_link_to_it(app: App, done: Store) -> None
     assert page.button(key="export.make").label == "Make the bundle"
 
 
+def test_it_says_how_good_large_and_fast_the_student_is(app: App, done: Store) -> None:
+    student = done.report(RUN).student
+    metrics = {metric.label: metric.value for metric in app(PAGE, run=RUN).metric}
+    assert metrics["Accuracy"].startswith(f"{100 * student.accuracy:.1f} % ± ")
+    assert metrics["Size"] == f"{student.size_mb:.1f} MB"
+    assert metrics["A text takes"].endswith(" ms")
+
+
 def test_int8_needs_onnx(app: App, done: Store) -> None:
     page = app(PAGE)
     page.toggle(key="export.onnx").set_value(False).run()
@@ -204,6 +212,7 @@ def test_a_folder_that_the_command_made(app: App, done: Store, tmp_path: Path) -
 def test_no_transformer_loads_by_its_onnx_form(app: App, done: Store, model: str, network: str) -> None:
     config = DEMO.change({"student.model": model}).model_dump(mode="json")
     done.create_run(OTHER, config)
+    done.save_report(OTHER, json.loads((SAMPLES / "report.json").read_text("utf-8")))
     done.set_status(OTHER, "done")
     done.create_run(JOB, {"run": OTHER}, kind="export")
     report = {"run": OTHER, "to": None, "texts": 5, "forms": FORMS, "machine": MACHINE}

@@ -115,6 +115,19 @@ def test_verdict_and_measures(app: App, done: Store) -> None:
     assert "All students have the same architecture, so their speed was measured once." in said
 
 
+def test_no_difference_says_what_to_conclude_and_what_to_do(
+    app: App, done: Store, report: dict[str, Any]
+) -> None:
+    assert "What to conclude, and what to do next" not in [each.label for each in app(PAGE).expander]
+    rows = report["rows"] | {"transfer": 0}
+    gap = report["verdict"] | {"kind": "no_difference", "delta": 0.012, "low": -0.01, "high": 0.03}
+    for transfer, advice in ((0, "unlabelled texts"), (500, "**Search** for its settings")):
+        done.save_report(RUN, report | {"verdict": gap, "rows": rows | {"transfer": transfer}})
+        [what] = [each for each in app(PAGE).expander if each.label.startswith("What to conclude")]
+        assert "Nothing is shown either way" in what.markdown[0].value
+        assert advice in what.markdown[0].value
+
+
 def test_the_verdict_comes_before_the_buttons(app: App, done: Store) -> None:
     read = [getattr(element, "value", None) or element.label for element in in_order(app(PAGE, run=RUN).main)]
     places = [next(i for i, text in enumerate(read) if part in str(text)) for part in ORDER]

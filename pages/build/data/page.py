@@ -95,7 +95,9 @@ with look:
 with own:
     st.write(
         "A CSV, TSV, JSONL or Parquet file with a column of texts and a column of labels, up to 50 MB. "
-        "You see what it gives as a task before anything is kept."
+        "Texts without a label are welcome too: leave their label blank, or give them as a file of their "
+        "own, and the teacher labels them for the student. You see what it gives as a task before anything "
+        "is kept."
     )
     with st.container(horizontal=True, vertical_alignment="center", key="data.own_samples"):
         st.caption("Try one:", width="content")

@@ -34,7 +34,7 @@ TYPED = "Type a number and press Enter to add it."
 
 def search_form() -> None:
     """All of it, with the button that starts the search and opens it: on top, so that it is in view."""
-    top = st.container()
+    top = st.container(key="search-top")
     left, right = st.columns([2, 1])
     with left:
         task = choose_task()

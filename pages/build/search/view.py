@@ -129,10 +129,13 @@ def _map(search: SearchResult) -> None:
             _teacher(search.teacher)
         if alone and alone.from_best and search.best is not None:
             difference = alone.from_best
+            span = f"95 %: {formatting.interval(difference.low, difference.high)}"
+            if difference.high - difference.low > 1:  # of two folds: wider than accuracies can be apart
+                span = "95 %: too few folds to tell"
             st.metric(
                 "Best over alone",
                 formatting.points(difference.mean),
-                f"95 %: {formatting.interval(difference.low, difference.high)}",
+                span,
                 **_GREY,
                 help="Fold by fold. The best was picked on these folds, which flatters it.",
             )

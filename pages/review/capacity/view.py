@@ -167,6 +167,7 @@ def table(needs: Sequence[Requirement]) -> None:
                 for need in needs
             ]
         ),
+        column_config={"Model": st.column_config.TextColumn(pinned=True)},
         hide_index=True,
         key="capacity.table",
         alt="What each model needs",

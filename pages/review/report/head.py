@@ -103,10 +103,36 @@ def verdict(run: RunRow, report: Report) -> None:
             if report.as_good and report.verdict and report.verdict.kind == "helped":
                 st.badge(AS_GOOD, color="orange", icon=":material/balance:")
         verdict_words(report.sentence)
+        if report.verdict and report.verdict.kind == "no_difference":
+            _what_now(report)
         for note in report.notes:
             st.caption(escape(note))
         if comparison := time_against_estimate(run, report.seconds):
             st.caption(comparison)
+
+
+def _what_now(report: Report) -> None:
+    """What to conclude, and what may change it: the cheapest first."""
+    more = (
+        "a larger student, or **Search** for its settings"
+        if report.rows.get("transfer")
+        else "unlabelled texts that the teacher answers (a transfer set, see **Data**), or a larger student"
+    )
+    with st.expander("What to conclude, and what to do next", icon=":material/signpost:", key="report.now"):
+        st.markdown(
+            "- **Nothing is shown either way.** The interval holds zero, so the gain may be luck. It holds "
+            "larger gains too, which these texts cannot rule out.\n"
+            "- **The student may be worth using all the same:** see below what it keeps of its teacher, its "
+            "size and its speed. But the same student trained alone may do as well.\n"
+            "- **To see more, measure more:** press *Add two seeds*, or bring more test texts.\n"
+            f"- **To gain more, change something:** {more}."
+        )
+        st.page_link(
+            addresses.LESSONS,
+            label="Lesson: When it does not help",
+            icon=":material/cast_for_education:",
+            query_params={"lesson": "when-not"},
+        )
 
 
 def measures(report: Report) -> None:

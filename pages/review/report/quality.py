@@ -21,7 +21,8 @@ def quality(run: RunRow, report: Report) -> None:
         report_tables.overview(report),
         hide_index=True,
         key="report.overview",
-        column_config={
+        column_config={"Model": st.column_config.TextColumn(pinned=True)}
+        | {
             column: st.column_config.TextColumn(label, help=term(word))
             for column, label, word in (
                 ("Macro-F1", None, "macro-F1"),
@@ -161,6 +162,7 @@ def _other_texts(report: Report, dark: bool) -> None:
         hide_index=True,
         key="report.other_texts",
         column_config=dict.fromkeys(falls, st.column_config.TextColumn(alignment="right"))
+        | {"Model": st.column_config.TextColumn(pinned=True)}
         | {"Test texts": st.column_config.NumberColumn(format="%.1f %%")},
         alt="Points of accuracy that each model loses on other texts",
     )

@@ -198,7 +198,7 @@ def _columns() -> dict[str, Any]:
         "front": COLUMN.CheckboxColumn(
             "Front", width=55, help="No other model is as accurate at a lower cost (the chart's axis)"
         ),
-        "model": "Model",
+        "model": COLUMN.TextColumn("Model", pinned=True),
         "form": COLUMN.TextColumn("Runs in", width=95),
         "run": COLUMN.TextColumn("Run", width=190),
         "accuracy": COLUMN.NumberColumn("Accuracy", format="%.1f %%"),

@@ -20,11 +20,11 @@ def way_in() -> None:
     address = (st.context.url or "").split("?")[0].removesuffix("/present").rstrip("/")
     st.image(
         _picture(address),
-        caption="Open the camera and point it here",
-        width=400,
+        width=440,
         output_format="PNG",
         alt=f"QR code of {address}",
     )
+    st.caption("Open the camera and point it here, or type")
     st.code(address, language=None, wrap_lines=True)
     st.fragment(_seats, run_every=3)()
 

@@ -57,20 +57,19 @@ def ask_the_room(question: Question, key: str) -> None:
 
 def _ask(question: Question, key: str) -> None:
     with st.container(border=True, key=f"{key}.room"):
+        st.markdown(f":material/how_to_vote: **{question.words}**")
         if VOTES.question != question:
+            st.caption(" · ".join(escape(option) for option in question.options))
             label = "Ask the room" if VOTES.question is None else "Ask the room this instead"
             if st.button(label, key=f"{key}.ask", type="primary", icon=":material/how_to_vote:"):
                 VOTES.open(question)
                 st.rerun()
             return
         tally = VOTES.tally()
-        st.markdown(f":material/how_to_vote: **{question.words}**")
-        if VOTES.revealed:
-            _tally(question)
-        else:
+        if not VOTES.revealed:
             answers = sum(tally.values())
             st.markdown(f"**{answers}** {'answer' if answers == 1 else 'answers'} so far")
-            _bars(tally, ())
+        # Above the bars: below them the last ones push it out of view.
         with st.container(horizontal=True):
             if not VOTES.revealed:
                 st.button(
@@ -83,6 +82,10 @@ def _ask(question: Question, key: str) -> None:
             if st.button("Close the question", key=f"{key}.close", icon=":material/close:"):
                 VOTES.close()
                 st.rerun()
+        if VOTES.revealed:
+            _tally(question)
+        else:
+            _bars(tally, ())
 
 
 def _tally(question: Question) -> None:

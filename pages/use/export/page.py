@@ -10,7 +10,7 @@ from pages.shared.live_job import job_view, jobs_about
 from pages.shared.state import store
 from pages.shared.text import escape
 from pages.use.export.form import ask, make
-from pages.use.export.result import download, earlier, how_to_use, stairs, what_is_in_it
+from pages.use.export.result import download, earlier, how_to_use, stairs, the_student, what_is_in_it
 
 st.title("Export", anchor=False)
 st.markdown(
@@ -37,6 +37,7 @@ try:
             with st.container(border=True):
                 job_view(jobs[0], "export.job")
     with right:
+        the_student(store().report(run.id))
         how_to_use(run, wanted.runtimes)
     if report:
         with row:

@@ -15,6 +15,7 @@ from kd_core.deployment.contents import contents, expected_contents
 from kd_core.deployment.model_card import ONNX, PIPELINE
 from kd_core.deployment.reports import ExportReport, FormReport
 from kd_core.deployment.runtimes import RUNTIME_NAMES, Runtime
+from kd_core.distillation.report import Report
 from kd_core.errors import RunError
 from kd_core.figures.report import Measure
 from kd_core.jobs.store import RunRow
@@ -97,6 +98,22 @@ def what_is_in_it(
     _listed(expected.assign(size=[size if size != "0.0 MB" else "a few kB" for size in about]), exact=False)
     packed = formatting.megabytes(float(expected["size"].sum()) / 1e6)
     st.caption(f"About {packed} before it is packed; the exact sizes stand here once it is made.")
+
+
+def the_student(report: Report) -> None:
+    """How good, large and fast it was in its run, before any form of it is made."""
+    student = report.student
+    facts = {
+        report.measures.capitalize(): f"{formatting.percent(student.accuracy)} "
+        f"{formatting.plus_minus(student.low, student.high)}",
+        "Size": formatting.megabytes(student.size_mb),
+        "A text takes": formatting.milliseconds(student.p50),
+    }
+    with st.container(horizontal=True, key="export.student"):
+        for label, value in facts.items():
+            if value:
+                st.metric(label, value, width="content")
+    st.caption("The student as it was trained, in PyTorch, one text at a time on the machine of the run.")
 
 
 def how_to_use(run: RunRow, runtimes: Sequence[Runtime]) -> None:
