@@ -397,7 +397,7 @@ def _when_not() -> AnswerAndValues:
         **counted("agree", answers["teacher"]),
         **counted("right", known.truth),
     }
-    return f"About {words['alone']}: no gain that can be seen", words
+    return f"About {words['alone']}, no gain that can be seen", words
 
 
 def _against_alone(report: LabReport, transfer: int) -> Verdict | None:

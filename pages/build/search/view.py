@@ -120,7 +120,7 @@ def _map(search: SearchResult) -> None:
         "the cheapest that is at most one standard error of their difference below the best."
     )
     st.caption(unbroken(words))
-    with st.container(horizontal=True, gap="large"):
+    with st.container(horizontal=True, gap="medium"):
         if alone and alone.scores:
             st.metric(
                 "Student alone", _percent(alone.mean), _error(alone.se), **_GREY, help=term("student alone")

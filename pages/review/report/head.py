@@ -26,6 +26,10 @@ from pages.shared.text import escape, term, unbroken, verdict_words
 
 COSTS: tuple[Literal["size", "latency"], ...] = ("size", "latency")
 SAME_SHAPE = {*roles.STUDENTS} - {"student"}  # as the distilled student
+NOT_BY_SIZE = (
+    "Speed does not follow size: the layers take the time, and a look-up in the table of word pieces, which "
+    "holds many of the parameters, takes almost none."
+)
 AS_GOOD, BETTER = "A control does as well", "A control does better"
 ENDED = {"failed": "failed", "stopped": "was stopped", "interrupted": "was interrupted"}
 
@@ -151,7 +155,7 @@ def measures(report: Report) -> None:
             figure = figures.bars(report, measure, dark=dark)
             chart(figure, key=f"report.{measure}", alt=_spoken(report, measure))
             if measure == "latency":
-                st.caption(report_tables.ONE_LATENCY)
+                st.caption(f"{report_tables.ONE_LATENCY} {NOT_BY_SIZE}")
 
 
 def _differences(report: Report, dark: bool) -> None:
