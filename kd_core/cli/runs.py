@@ -172,7 +172,7 @@ def print_result(out: Console, kind: str, report: Any) -> None:
 
         show_ladder(report, as_json=False)
     elif kind == "bench":
-        from kd_core.cli.bench import show as show_bench
+        from kd_core.cli.bench_tables import show as show_bench
 
         show_bench(out, report)
     else:

@@ -41,7 +41,11 @@ class _Loader(yaml.SafeLoader):
 
 def from_yaml(text: str) -> Any:
     """Only plain values. Raises: yaml.YAMLError, ValueError (a date that cannot be), RecursionError."""
-    return yaml.load(text, Loader=_Loader)
+    loader = _Loader(text)
+    try:
+        return loader.get_single_data()
+    finally:
+        loader.dispose()
 
 
 def as_yaml(values: Mapping[str, Any]) -> str:

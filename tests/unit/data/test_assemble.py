@@ -22,8 +22,8 @@ def task_of(train: Pairs, test: Pairs = (), validation: Pairs = (), order=(), **
     for name, pairs in (("train", train), ("validation", validation), ("test", test)):
         if pairs:
             frame = pd.DataFrame(pairs, columns=["text", "label"], dtype="str")
-            parts[name] = clean_rows(frame, f"{name}.csv", config, notes)
-    return build_task("films", parts, None, config, notes, order)
+            parts[name], _ = clean_rows(frame, f"{name}.csv", config, notes)
+    return build_task("films", parts, [], config, notes, order)
 
 
 def texts_of(task: Task) -> list[str]:

@@ -115,7 +115,7 @@ def test_checking_keeps_nothing():
 
 
 def test_what_cannot_be_used_is_not_kept():
-    with pytest.raises(DataError, match=r"2 of 22 rows without a label .* --drop-empty"):
+    with pytest.raises(DataError, match=r"2 of 22 rows without a label .*\(--drop-empty\)"):
         uploads.save(films(FILMS + b"Odd,\nOdder,\n"), TaskConfig())
     with pytest.raises(DataError, match=r"logo\.csv is not a CSV file: its content is a PNG image"):
         uploads.save(films(b"\x89PNG\r\n", "logo.csv"), TaskConfig())

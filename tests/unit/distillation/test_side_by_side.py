@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 import threading
@@ -86,7 +87,13 @@ def test_a_helper_trains_all_that_nobody_else_has_and_the_run_takes_it(
     command = [sys.executable, "-m", "kd_core.distillation.helper", str(work)]
     with (
         lock_of(work, "alone-0"),  # somebody has this one
-        subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as helper,
+        subprocess.Popen(
+            command,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+            env={**os.environ, "OMP_NUM_THREADS": "1"},
+        ) as helper,
     ):
         assert helper.stdout
         said = [json.loads(line) for line in helper.stdout]
