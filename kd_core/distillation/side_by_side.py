@@ -1,4 +1,4 @@
-"""The students of a run that are so small that a second core does nothing for one: one on each core.
+"""The students of a run that are so small that a second core does little for one: one on each core.
 
 The run's own process takes them in their order, helpers from the last one on. A lock beside its checkpoints
 says who has a student. What a helper has trained is in its place when the run comes to it; where a helper
@@ -28,8 +28,8 @@ from kd_core.system.settings import fixed
 if TYPE_CHECKING:
     from kd_core.distillation.run import Run
 
-NARROW = 128  # hidden size of a transformer whose steps take as long on two cores as on one
-MANY_STEPS = 1500  # of all students together: a helper needs ten seconds before its first one
+NARROW = 128  # hidden size of a transformer that two cores do not train twice as fast
+MANY_STEPS = 500  # of a student: a helper needs ten seconds before its first one
 MEMORY = 1e9  # bytes of a helper: torch, the teacher and a student
 LOOK_EVERY = 0.2  # seconds
 DONE = "done"
@@ -38,15 +38,19 @@ T = TypeVar("T")
 KINDS = {kind.__name__: kind for kind in get_args(Event)}
 
 
-def on_one_core(config: DistillConfig) -> bool:
-    """Whether a student of the resolved ``config`` is trained on one core."""
+def on_one_core(config: DistillConfig, students: int) -> bool:
+    """Whether each of so many students of the resolved ``config`` is trained on one core.
+
+    No matter whether a helper comes: a student's bits depend on the number of cores that train it.
+    """
     preset = find_preset(config.student.model, STUDENTS)
-    return config.student.hidden <= NARROW and not (preset and preset.network)
+    narrow = config.student.hidden <= NARROW and not (preset and preset.network)
+    return narrow and students > 1 and fixed(config.training.steps) >= MANY_STEPS
 
 
 def at_once(config: DistillConfig, students: int) -> int:
     """How many of so many students are trained at once, where memory allows and there is no GPU."""
-    if not on_one_core(config) or students * fixed(config.training.steps) < MANY_STEPS:
+    if not on_one_core(config, students):
         return 1
     threads = int(os.environ.get("OMP_NUM_THREADS") or len(cores()))
     return max(1, min(students, threads))
@@ -125,7 +129,7 @@ def company(run: Run, students: int) -> Iterator[Company]:
                 abandoned=True,
             )
             stack.enter_context(with_them)
-        if on_one_core(run.config) and not alone:
+        if on_one_core(run.config, students) and not alone:
             stack.enter_context(with_threads(1))
         yield made
 
