@@ -36,6 +36,7 @@ from tests.bench.browser import browse
 from tests.e2e.dashboard import Classroom, settle
 
 LAB = "temperature"
+AT_ONCE = "hide=question"  # the lab without its guess first
 SLIDER = f"{LAB}.temperature"
 SECONDS = 60
 PAUSE = (1.5, 4.5)
@@ -52,6 +53,7 @@ class Session:
     async def visit(self) -> None:
         message = BackMsg()
         message.rerun_script.page_name = LAB
+        message.rerun_script.query_string = AT_ONCE
         await self._connection.send(message.SerializeToString())
         await self._answer()
         assert self._slider is not None, "the lab has no slider"
@@ -150,7 +152,7 @@ def main() -> None:
             settle(page)
             page.get_by_role("button", name="Ask the room").click()
             page.get_by_text(re.compile("so far")).wait_for()
-            page.goto(f"{room.url}/{LAB}")
+            page.goto(f"{room.url}/{LAB}?{AT_ONCE}")
             settle(page)
             time.sleep(2)
             show("alone, in the browser", in_the_browser(page))
