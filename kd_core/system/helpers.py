@@ -33,17 +33,20 @@ def helpers(
 
     They pause with ``control``, and have to ``obey``. What they write is kept as ``logs/helper-N.txt``;
     ``hear`` gets each line of their standard output instead, on threads of its own. They may finish the step
-    that they are at, unless they are ``abandoned``: at a good end of the block nothing of theirs is wanted.
+    that they are at, unless they are ``abandoned``: at a good end of the block nothing of theirs is wanted,
+    and at any other nothing of those that have not said a word.
     """
     logs.mkdir(parents=True, exist_ok=True)
     processes = [
         _start(command, logs / f"helper-{number}.txt", threads, hear)
         for number, command in enumerate(commands, start=1)
     ]
-    over = threading.Event()
+    over, spoke = threading.Event(), set[int]()
     others = [threading.Thread(target=_pass_on, args=(control, processes, over), daemon=True)]
     if hear:
-        others += [threading.Thread(target=_listen, args=(one, hear), daemon=True) for one in processes]
+        others += [
+            threading.Thread(target=_listen, args=(one, hear, spoke), daemon=True) for one in processes
+        ]
     for thread in others:
         thread.start()
     try:
@@ -56,6 +59,8 @@ def helpers(
         for process in processes:
             with suppress(OSError):  # it is gone already
                 _pipe(process.stdin).close()
+            if abandoned and process.pid not in spoke:  # it may be importing for long
+                process.kill()
         for process in processes:
             _wait(process)
         for thread in others:
@@ -102,9 +107,10 @@ def _start(command: Sequence[str], log: Path, threads: int, hear: Hear | None) -
         )
 
 
-def _listen(process: subprocess.Popen[str], hear: Hear) -> None:
+def _listen(process: subprocess.Popen[str], hear: Hear, spoke: set[int]) -> None:
     with _pipe(process.stdout) as lines:
         for line in lines:
+            spoke.add(process.pid)
             hear(line)
 
 

@@ -65,6 +65,25 @@ def test_a_block_that_fails_ends_them_too(command, tmp_path) -> None:
     assert not alive(command[1])
 
 
+def test_one_that_has_not_said_a_word_is_not_waited_for(tmp_path, monkeypatch) -> None:
+    (tmp_path / "deaf.py").write_text("import time\nwhile True: time.sleep(1)\n")
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    monkeypatch.setattr(module, "_wait", lambda process: process.wait())  # for ever, if it is not ended
+    with (
+        pytest.raises(ZeroDivisionError),
+        helpers(
+            [("deaf", str(tmp_path))],
+            tmp_path,
+            threads=1,
+            control=Control(),
+            hear=print,
+            abandoned=True,
+        ),
+    ):
+        raise ZeroDivisionError
+    assert not alive(str(tmp_path))
+
+
 def test_those_who_are_abandoned_need_not_listen(tmp_path, monkeypatch) -> None:
     (tmp_path / "deaf.py").write_text("import time\nwhile True: time.sleep(1)\n")
     monkeypatch.setenv("PYTHONPATH", str(tmp_path))
