@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from kd_core.distillation.run import Run
 
 NARROW = 128  # hidden size of a transformer that two cores do not train twice as fast
-MANY_STEPS = 500  # of a student: a helper needs ten seconds before its first one
+MANY_STEPS = 800  # of a student: a helper needs ten seconds before its first one
 MEMORY = 1e9  # bytes of a helper: torch, the teacher and a student
 LOOK_EVERY = 0.2  # seconds
 DONE = "done"

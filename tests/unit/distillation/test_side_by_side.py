@@ -178,8 +178,8 @@ def test_a_stop_is_heard_while_a_helper_has_the_student(company) -> None:
         ({}, 3, "16", 3),
         ({}, 3, "1", 1),
         ({}, 1, "2", 1),
-        ({"training.steps": 499}, 3, "2", 1),  # over before a helper has done much
-        ({"training.steps": 500}, 3, "2", 2),
+        ({"training.steps": 799}, 3, "2", 1),  # over before a helper has done much
+        ({"training.steps": 800}, 3, "2", 2),
         ({"student.hidden": 256}, 3, "2", 1),
         ({"student.model": "cnn"}, 3, "2", 1),
     ],
