@@ -197,7 +197,7 @@ class Soak:
         with suppress(OSError), filler.open("wb", buffering=0) as file:
             while True:
                 file.write(bytes(1_000_000))
-        # But for what SQLite maps into memory: on a tmpfs without a page left, the kernel ends who touches that.
+        # But for what SQLite maps into memory: on a tmpfs without a page left, that ends the process.
         with suppress(OSError):
             os.truncate(filler, max(0, filler.stat().st_size - MAPPED))
         time.sleep(1 + number % 4)
