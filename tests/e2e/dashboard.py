@@ -44,6 +44,7 @@ class Server:
             "KD_HOME": str(self.home),
             "STREAMLIT_SERVER_HEADLESS": "true",
             "PYTHONUNBUFFERED": "1",
+            "PYTHONFAULTHANDLER": "1",  # a signal that ends it leaves the stack of each thread in the log
         }
         env.pop("KD_DATABASE_URL", None)
         with self.log.open("ab") as log:

@@ -50,7 +50,7 @@ from tests.e2e.conftest import ARGUMENTS
 from tests.e2e.dashboard import KD, Server
 
 SAMPLE = ROOT / "assets" / "samples" / "support-messages.csv"
-MAPPED = 500_000  # bytes
+LAST_WORDS = 20_000  # characters of the log of a server that ended by itself
 DISK_MB = 700  # room for a few runs; checks want 500 MB free
 SHORT = 40  # actions
 STUCK = 300.0  # seconds without any progress of what waits in the end
@@ -188,7 +188,7 @@ class Soak:
             time.sleep(1 + number % 3)
 
     def set_the_clock(self, number: int) -> None:
-        self.clock.write_bytes(struct.pack("i", (0, 3, -3, 45, -45, 86_400, -86_400)[number % 7]))
+        self.turn_the_clock((0, 3, -3, 45, -45, 86_400, -86_400)[number % 7])
 
     def fill_the_disk(self, number: int) -> None:
         if not self.small_disk:
@@ -197,9 +197,9 @@ class Soak:
         with suppress(OSError), filler.open("wb", buffering=0) as file:
             while True:
                 file.write(bytes(1_000_000))
-        # But for what SQLite maps into memory: on a tmpfs without a page left, that ends the process.
-        with suppress(OSError):
-            os.truncate(filler, max(0, filler.stat().st_size - MAPPED))
+        with suppress(OSError), filler.open("ab", buffering=0) as file:
+            while True:
+                file.write(bytes(100))
         time.sleep(1 + number % 4)
         filler.unlink()
 
@@ -221,6 +221,11 @@ class Soak:
                     (away / file).rename(self.home / file)
 
     # How it is done
+
+    def turn_the_clock(self, seconds: int) -> None:
+        """In place: the server has the file mapped, and a bus error would end it while that is empty."""
+        with self.clock.open("r+b", buffering=0) as file:
+            file.write(struct.pack("i", seconds))
 
     @contextmanager
     def frozen(self) -> Iterator[None]:
@@ -247,6 +252,7 @@ class Soak:
             print(f"   {type(error).__name__}: {str(error)[:150]!r}", flush=True)
         if self.server.process and self.server.process.poll() is not None:
             self.wrong.append(f"the server ended by itself after {action}: {self.server.process.returncode}")
+            print(self.server.log.read_text(errors="replace")[-LAST_WORDS:], flush=True)
             self.start_server()
         self._measure()
 
@@ -295,7 +301,7 @@ class Soak:
 
     def settle_down(self) -> None:
         """Nothing happens any more; what waits is done."""
-        self.clock.write_bytes(struct.pack("i", 0))
+        self.turn_the_clock(0)
         with suppress(KDError):
             for row in self.store.runs(status=("paused",)):
                 Runner(self.store, {}).resume(row.id)
