@@ -28,6 +28,8 @@ from kd_core.errors import Stopped
 from kd_core.models.loading import load_teacher
 from kd_core.system.helpers import obey
 
+OUT = sys.stdout
+
 
 class Voice:
     """Says what happens to the students that are trained here; the run itself tells of all others."""
@@ -46,8 +48,8 @@ class Voice:
 
 
 def say(kind: str, content: object) -> None:
-    sys.stdout.write(json.dumps({"kind": kind, "content": content}) + "\n")
-    sys.stdout.flush()
+    OUT.write(json.dumps({"kind": kind, "content": content}) + "\n")
+    OUT.flush()
 
 
 def main(work: Path) -> None:
@@ -70,5 +72,6 @@ def main(work: Path) -> None:
 
 
 if __name__ == "__main__":
+    sys.stdout = sys.stderr  # what a library prints is no event
     with suppress(Stopped):
         main(Path(sys.argv[1]))

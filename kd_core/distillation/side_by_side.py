@@ -52,8 +52,8 @@ def at_once(config: DistillConfig, students: int) -> int:
     """How many of so many students are trained at once, where memory allows and there is no GPU."""
     if not on_one_core(config, students):
         return 1
-    threads = int(os.environ.get("OMP_NUM_THREADS") or len(cores()))
-    return max(1, min(students, threads))
+    wished = os.environ.get("OMP_NUM_THREADS", "").partition(",")[0]  # "4,2": of the outer level, the inner
+    return max(1, min(students, int(wished) if wished.isdigit() else len(cores())))
 
 
 @dataclass
@@ -61,7 +61,7 @@ class Company:
     """Those who train a run's students."""
 
     run: Run
-    helped: bool = False
+    shared: bool = False  # somebody else may train a student, be it a helper that a killed process left
     done: set[str] = field(default_factory=set)  # by helpers
     _telling: Lock = field(default_factory=Lock)
 
@@ -72,7 +72,10 @@ class Company:
 
     def hear(self, line: str) -> None:
         """What a helper says: an event, or that a student is done."""
-        said = json.loads(line)
+        try:
+            said = json.loads(line)
+        except ValueError:  # it was ended in the middle of a line
+            return
         kind, content = said["kind"], said["content"]
         if kind == DONE:
             self.done.add(content)
@@ -81,7 +84,7 @@ class Company:
 
     def train(self, name: str, train: Callable[[Run], T]) -> T:
         """``train(run)``, once nobody else has that student. Raises: Stopped."""
-        if not self.helped:
+        if not self.shared:
             return train(self.run)
         with self._turn(name):
             quiet = name in self.done  # what it did has been told
@@ -116,9 +119,9 @@ def company(run: Run, students: int) -> Iterator[Company]:
     alone = parallel.size() > 1 or torch.cuda.is_available()
     wanted = 1 if alone else min(at_once(run.config, students), torch.get_num_threads())
     others = min(wanted - 1, int(available_memory() / MEMORY))
-    made = Company(run, helped=others > 0)
+    made = Company(run, shared=wanted > 1)
     with ExitStack() as stack:
-        if made.helped:
+        if others > 0:
             command = ("kd_core.distillation.helper", str(run.work.absolute()))
             with_them = helpers(
                 [command] * others,

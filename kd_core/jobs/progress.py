@@ -99,7 +99,7 @@ class RunProgress:
                 self._advance(one, done, seconds, now)
             case Progress("record", _, done, total):
                 one = self._part("record")
-                self._advance(one, done / total, now - (one.at or now), now)
+                self._advance(one, done / total, 0.0 if one.at is None else now - one.at, now)
             case Progress("validate", _, done, total):
                 # The teacher comes first, and takes about as long as all that follows.
                 self._part("validate").done = 0.5 + 0.5 * (done - 1) / max(total - 1, 1) if done else 0.0
