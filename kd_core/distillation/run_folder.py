@@ -19,7 +19,7 @@ from kd_core.distillation import agreement, balance
 from kd_core.distillation.events import Note, OnEvent, ignore
 from kd_core.distillation.report import Report
 from kd_core.distillation.roles import FLOOR
-from kd_core.distillation.sentences import below_floor, sentence
+from kd_core.distillation.sentences import below_floor, for_a_gain, sentence
 from kd_core.distillation.training import TRAINING_VERSION
 from kd_core.errors import ConfigError, RunError
 from kd_core.system import cache, paths
@@ -156,6 +156,9 @@ def _sentence(run: Run, findings: Findings) -> str:
         if floor
         else ""
     )
+    hint = ""
+    if not file and run.config.objective.uses_teacher:
+        hint = for_a_gain(teacher.accuracy, findings.models["alone"].accuracy, transfer=transfer)
     return sentence(
         findings.verdict,
         "test texts",
@@ -163,7 +166,7 @@ def _sentence(run: Run, findings: Findings) -> str:
         advice,
         findings.over_controls,
         run.config.training.metric,
-        transfer=transfer or file or not run.config.objective.uses_teacher,
+        hint,
     )
 
 

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 
 from kd_core.distillation.comparison import Verdict
 from kd_core.distillation.roles import Role
+from kd_core.system.formatting import percent
 
 # Controls that may do as well where the student alone does not, and how each is trained.
 CONTROLS: Mapping[Role, str] = {
@@ -23,14 +24,14 @@ def sentence(
     advice: str = "",
     over: Mapping[Role, Verdict] | None = None,
     metric: str = "accuracy",
-    transfer: bool = True,
+    hint: str = "",
 ) -> str:
     """The verdict in words, in percentage points; ``items`` names the texts in the plural.
 
     ``floor`` is the student's verdict against TF-IDF: that it is above is added; that it is not comes first,
     with ``below_floor``'s advice. ``over`` is that against ``CONTROLS``: to a gain it is added which of them
-    do as well. ``metric``: as in ``training.metric``, what verdict and floor are points of. Without
-    ``transfer`` texts, no gain ends with the advice to give some.
+    do as well. ``metric``: as in ``training.metric``, what verdict and floor are points of. ``hint``, as of
+    ``for_a_gain``, ends what is said of a student without one.
     """
     unit = "" if metric == "accuracy" else f"of {name_of(metric)}"
     comparison = _against_alone(verdict, items, unit)
@@ -38,7 +39,7 @@ def sentence(
         if verdict.kind == "helped" and gain.kind != "helped":
             place = "does better" if gain.kind == "hurt" else "does as well, as far as these texts can show"
             comparison += f" The one {CONTROLS[who]} {place} ({_gain(gain, f'{unit} over it'.strip())})."
-    more = "" if transfer or verdict.kind == "helped" else f" {UNLABELLED}"
+    more = f" {hint}" if hint and verdict.kind != "helped" else ""
     if floor is None:
         return comparison + more
     if floor.kind == "helped":
@@ -58,6 +59,18 @@ UNLABELLED = (
     "Texts of the same kind without labels, for the teacher to label (a transfer set), are what most often "
     "brings a gain."
 )
+
+
+def for_a_gain(teacher: float, alone: float, *, transfer: bool) -> str:
+    """What may bring a gain where there was none; both are accuracies, of a run with ``transfer`` texts
+    or without, and "" where nothing stands out."""
+    if teacher <= alone:
+        return (
+            f"Its teacher is no better than the student alone ({percent(teacher)} against {percent(alone)}), "
+            "so there is little to learn from it: more labelled texts or another teacher come first."
+        )
+    return "" if transfer else UNLABELLED
+
 
 # With the settings of the run, on Distill too.
 LARGER = "a larger student (kd distill --keep 98 finds the smallest that keeps so much of its teacher)"

@@ -8,7 +8,7 @@ import pytest
 from kd_core.config import TaskConfig
 from kd_core.distillation import agreement
 from kd_core.distillation.comparison import Verdict
-from kd_core.distillation.sentences import LARGER, PHRASES, UNLABELLED, below_floor, sentence
+from kd_core.distillation.sentences import LARGER, PHRASES, UNLABELLED, below_floor, for_a_gain, sentence
 
 ONE = Verdict("helped", 0.048, 0.021, 0.076, 0.001, n=531, seeds=1)
 HELPED = replace(ONE, seeds=3)
@@ -70,14 +70,23 @@ def test_with_several_seeds_it_is_about_distillation(kind, numbers, said):
     assert sentence(replace(HELPED, kind=kind, delta=delta, low=low, high=high, n=7600)) == said
 
 
-def test_without_a_gain_and_without_transfer_texts_it_says_what_would_bring_one():
+def test_without_a_gain_it_ends_with_what_may_bring_one():
     nothing, above = replace(HELPED, kind="no_difference", delta=0.0, low=-0.01, high=0.01), HELPED
-    assert sentence(nothing, transfer=False).endswith(f"−1.0 to +1.0). {UNLABELLED}")
-    assert sentence(nothing, floor=above, transfer=False).endswith(f"+2.1 to +7.6). {UNLABELLED}")
-    assert UNLABELLED not in sentence(nothing)
-    assert UNLABELLED not in sentence(HELPED, transfer=False)
+    assert sentence(nothing, hint="Try this.").endswith("−1.0 to +1.0). Try this.")
+    assert sentence(nothing, floor=above, hint="Try this.").endswith("+2.1 to +7.6). Try this.")
+    assert sentence(HELPED, hint="Try this.") == sentence(HELPED)
     below = replace(nothing, kind="no_difference")
-    assert UNLABELLED not in sentence(nothing, floor=below, advice="try unlabelled texts", transfer=False)
+    assert "Try this" not in sentence(nothing, floor=below, advice="try unlabelled texts", hint="Try this.")
+
+
+def test_a_teacher_that_is_no_better_than_the_student_alone_has_nothing_to_give():
+    assert for_a_gain(0.9, 0.8, transfer=False) == UNLABELLED
+    assert for_a_gain(0.9, 0.8, transfer=True) == ""
+    for transfer in (True, False):
+        assert for_a_gain(0.827, 0.835, transfer=transfer) == (
+            "Its teacher is no better than the student alone (82.7 % against 83.5 %), so there is little to "
+            "learn from it: more labelled texts or another teacher come first."
+        )
 
 
 def test_a_sign_survives_rounding():
