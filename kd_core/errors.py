@@ -6,6 +6,7 @@ KDError
 |- ModelError     a teacher or student that cannot be found, loaded or built
 |- RunError       a run that is missing, unfinished or changed on disk
 |- StoreError     the database cannot be opened, read or written
+|  `- DiskFullError  its disk has no room, as far as can be told
 |- DivergedError  the loss is no longer a number
 `- Stopped        somebody asked the run to stop
 
@@ -48,6 +49,10 @@ class RunError(KDError):
 
 class StoreError(KDError):
     """The database of runs cannot be opened, read or written."""
+
+
+class DiskFullError(StoreError):
+    """The disk of the database is full, or what SQLite says of such a disk."""
 
 
 class DivergedError(KDError):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from filelock import Timeout
 
 from kd_core.distillation.report import Report
-from kd_core.errors import RunError
+from kd_core.errors import DiskFullError, RunError
 from kd_core.jobs.deletion import settle
 from kd_core.jobs.states import ACTIVE
 from kd_core.system import cache, paths
@@ -55,8 +55,14 @@ class Item:
 
 
 def inventory(store: Store) -> list[Item]:
-    """All that takes space, kind by kind."""
-    states = {row.id: row.status for row in store.runs()}
+    """All that takes space, kind by kind.
+
+    On a disk without a free byte the database cannot be asked; checkpoints of runs that are not done stay then.
+    """
+    try:
+        states = {row.id: row.status for row in store.runs()}
+    except DiskFullError:
+        states = None
     used = {
         line for folder in (paths.runs(), paths.work()) for run in _folders(folder) for line in _used(run)
     }
@@ -72,7 +78,7 @@ def inventory(store: Store) -> list[Item]:
     items += [
         _item("exports", export, "can be made again", removable=True) for export in _folders(paths.exports())
     ]
-    items += [_item("work", work, *_work(work, states.get(work.name))) for work in _folders(paths.work())]
+    items += [_item("work", work, *_work(work, states)) for work in _folders(paths.work())]
     for folder in (paths.runs(), paths.jobs(), paths.work(), *_folders(paths.caches())):
         for path in folder.glob(".*-*"):
             old = _age(path) > DAY
@@ -90,20 +96,36 @@ def clean(items: Iterable[Item], store: Store) -> int:
     Raises: RunError, while a run is under way: it may be about to use what nobody used before. And where the
     disk fails.
     """
+    spare = [item for item in items if item.removable]
+    deleted = [item for item in spare if item.kind == "deleted"]
     try:
         with machine_lock().acquire(blocking=False):
-            settle(store)
-            store.forget_deleted()  # first: of a run without folders nothing can be brought back
-            freed = 0
-            for item in items:
-                if item.removable:
-                    shutil.rmtree(item.path, ignore_errors=True)
-                    freed += 0 if item.path.exists() else item.bytes
-            return freed
+            freed = _remove(item for item in spare if item.kind != "deleted")  # the database may need the room
+            try:
+                _forget_deleted(store)  # first: of a run without folders nothing can be brought back
+            except DiskFullError:  # there is no room for that order
+                freed += _remove(deleted)
+                _forget_deleted(store)
+            return freed + _remove(deleted)
     except Timeout:
         raise RunError("A run is under way on this machine; clean when it has ended.") from None
     except OSError as error:
         raise RunError(f"{paths.home()} cannot be cleaned: {error.strerror or error}.") from error
+
+
+def _remove(items: Iterable[Item]) -> int:
+    """The bytes that were freed."""
+    freed = 0
+    for item in items:
+        if item.path.exists():
+            shutil.rmtree(item.path, ignore_errors=True)
+            freed += 0 if item.path.exists() else item.bytes
+    return freed
+
+
+def _forget_deleted(store: Store) -> None:
+    settle(store)
+    store.forget_deleted()
 
 
 def folder_bytes(folder: Path) -> int:
@@ -115,10 +137,13 @@ def _item(kind: str, path: Path, why: str, removable: bool = False) -> Item:
     return Item(kind, path, folder_bytes(path), removable, why)
 
 
-def _work(work: Path, status: str | None) -> tuple[str, bool]:
-    """Why the checkpoints are kept or not, and whether they may go."""
+def _work(work: Path, states: Mapping[str, str] | None) -> tuple[str, bool]:
+    """Why the checkpoints are kept or not, and whether they may go. None: the states are not known."""
+    status = (states or {}).get(work.name)
     if status == "done" or (paths.runs() / work.name).is_dir():
         return "the run is done", True
+    if states is None:
+        return "may be needed to resume", False
     if status is None:
         old = _age(work) > DAY
         return ("no such run" if old else "may be in use"), old

@@ -16,13 +16,14 @@ import sqlalchemy as sa
 from filelock import FileLock, Timeout
 from pydantic_core import from_json  # several times as fast as json.loads: a list of runs has many configs
 
-from kd_core.errors import StoreError
+from kd_core.errors import DiskFullError, StoreError
 from kd_core.system import paths
 
 SCHEMA = "0002"  # the newest of migrations/versions
 VERSIONS = "kd_version"  # not Alembic's usual name, since Optuna's tables lie beside ours
 MIGRATIONS = Path(__file__).parent / "migrations"
 REBUILD = "The folders of the runs are whole: kd index --rebuild makes it anew from them."
+FULL = ("full", "no space left", "disk i/o")  # the last is all that SQLite says where it can make no file
 PATIENCE = 60  # seconds for another process that migrates
 
 _PREPARING = threading.Lock()  # Alembic keeps its state in globals
@@ -177,8 +178,7 @@ class Database:
             reason = reason.replace(str(secret), "***") if secret else reason
         hints = {
             "locked": "Another process is writing; try again.",
-            "full": "Free some space, then try again.",
-            "disk i/o": "If the disk is full, free some space, then try again.",  # as it may be
+            **dict.fromkeys(FULL, "If the disk is full, free some space, for example with kd clean."),
             "not a database": REBUILD,
             "malformed": REBUILD,
         }
@@ -186,7 +186,8 @@ class Database:
         if not self._is_sqlite:
             other = "Check KD_DATABASE_URL, and that the server runs."
         hint = next((hint for word, hint in hints.items() if word in reason.lower()), other)
-        return StoreError(f"{self._name} cannot be used: {reason}. {hint}")
+        kind = DiskFullError if any(word in reason.lower() for word in FULL) else StoreError
+        return kind(f"{self._name} cannot be used: {reason}. {hint}")
 
 
 def _parse(address: str | None) -> sa.URL:

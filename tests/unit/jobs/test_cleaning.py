@@ -5,8 +5,12 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import subprocess
+import sys
 import time
 from collections import namedtuple
+from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -15,6 +19,7 @@ import psutil
 import pytest
 
 from kd_core import job_kinds
+from kd_core.cli import main
 from kd_core.config import DistillConfig, TaskConfig
 from kd_core.data import uploads
 from kd_core.data.uploads import Upload
@@ -203,6 +208,43 @@ def test_a_deleted_run_comes_back_as_it_was_until_space_is_freed(store):
     assert [row.id for row in store.runs(status=("deleted", "stopped"))] == [OTHER]
     with pytest.raises(RunError, match=f"^There is no deleted run {RUN}"):
         restore_run(store, RUN)
+
+
+@pytest.fixture
+def small_disk(kd_home) -> Iterator[Path]:
+    """``KD_HOME`` on a disk of 2 MB."""
+    kd_home.mkdir(exist_ok=True)
+    command = ["mount", "-t", "tmpfs", "-o", "size=2m", "tmpfs", str(kd_home)]
+    if sys.platform != "linux" or subprocess.run(command, capture_output=True, check=False).returncode:
+        pytest.skip("only root may mount a disk, on Linux")
+    yield kd_home
+    subprocess.run(["umount", "-l", str(kd_home)], check=True)
+
+
+@pytest.mark.parametrize("server", [False, True], ids=["", "beside a server"])
+@pytest.mark.parametrize("spare", ["a cache", "a deleted run"])
+def test_space_is_freed_on_a_disk_without_a_free_byte(small_disk, store, spare, server):
+    """SQLite itself needs some there."""
+    store.create_run(RUN, CONFIG, status="stopped")
+    store.create_run(OTHER, CONFIG, status="stopped")
+    folder("work", OTHER, days=9)
+    parts = ("runs", RUN) if spare == "a deleted run" else ("cache", "alone", "x")
+    place = folder(*parts, size=300_000)
+    if spare == "a deleted run":
+        delete_run(store, RUN)
+    if not server:
+        store.close()
+    with (small_disk / "filler").open("wb", buffering=0) as filler, suppress(OSError):
+        while True:
+            filler.write(bytes(4096))
+    assert shutil.disk_usage(small_disk).free == 0
+    other = Store() if server else store
+    assert main(["clean"]) == 0
+    assert not place.exists() and not (paths.deleted() / "runs" / RUN).exists()
+    assert (paths.work() / OTHER).is_dir(), "it can be resumed"
+    (small_disk / "filler").unlink()
+    ids = [row.id for row in other.runs(status=("stopped", "deleted"))]
+    assert ids == ([OTHER] if spare == "a deleted run" else [OTHER, RUN])
 
 
 @pytest.mark.skipif(not Path("/dev/shm").is_dir(), reason="needs another disk")

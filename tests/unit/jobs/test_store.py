@@ -36,7 +36,7 @@ from kd_core.distillation.events import (
     Step,
     TrainingStarted,
 )
-from kd_core.errors import ConfigError, RunError, StoreError
+from kd_core.errors import ConfigError, DiskFullError, RunError, StoreError
 from kd_core.jobs import recorder
 from kd_core.jobs.recorder import Recorder
 from kd_core.jobs.store import Store, database, queue, schema
@@ -849,7 +849,8 @@ def test_a_file_that_is_no_database_is_named(tmp_path):
 def test_a_full_disk_is_thought_of_when_sqlite_speaks_of_another_error(tmp_path):
     """It cannot make the file that its processes share, and says only this."""
     error = Database(f"sqlite:///{tmp_path}/kd.sqlite")._failed(sqlite3.OperationalError("disk I/O error"))
-    assert str(error).endswith("disk I/O error. If the disk is full, free some space, then try again.")
+    assert str(error).endswith("disk I/O error. If the disk is full, free some space, for example with kd clean.")
+    assert isinstance(error, DiskFullError)
 
 
 def test_a_folder_that_cannot_be_made_is_named(tmp_path):
