@@ -42,9 +42,10 @@ MOST_SEEDS = 100  # each trains its own students, and their spread needs no more
 
 
 # What is legal for a value that more than one setting takes: alone in a run, in a list in a search or a lab.
-Temperature = Annotated[float, Field(gt=0, le=100)]
+# Temperatures and rates are no nearer to 0 than means something: with 1e-320 the loss is no number in the end.
+Temperature = Annotated[float, Field(ge=0.01, le=100)]
 Share = Annotated[float, Field(ge=0, le=1)]
-LearningRate = Annotated[float, Field(gt=0, le=1)]
+LearningRate = Annotated[float, Field(ge=1e-8, le=1)]
 Seed = Annotated[int, Field(ge=0, le=LAST_SEED)]
 
 # Of configs and reports, where they are stored; those of 0.1 have none. Raise it with each change that an
@@ -91,8 +92,8 @@ def weights_by_hand(text: str) -> dict[str, float]:
             weights[name] = float(number)
         except ValueError:
             weights[name] = math.nan
-        if not 0 < weights[name] <= 1000:
-            says = "must be above 0 and at most 1,000 for each class"
+        if not 0.001 <= weights[name] <= 1000:
+            says = "must be between 0.001 and 1,000 for each class"
             raise ValueError(f"{says}, got {shortened(number)} for {shortened(name)}")
     return weights
 
@@ -314,7 +315,7 @@ class TrainingConfig(Settings):
     )
     warmup: float = setting(0.1, "Share of the steps in which the learning rate rises", ge=0, lt=1)
     weight_decay: float = setting(0.01, "AdamW weight decay", ge=0, le=1)
-    max_grad_norm: float = setting(1.0, "Longer gradients are cut to this norm", gt=0, le=1000)
+    max_grad_norm: float = setting(1.0, "Longer gradients are cut to this norm", ge=0.001, le=1000)
     evaluate_every: Annotated[int, Field(ge=1)] | Auto = setting(
         "auto", "Steps between looks at the validation split (auto: a twelfth of the steps)"
     )

@@ -44,7 +44,24 @@ def record(run: Run, teacher: Trained) -> tuple[Dataset, bool]:
             deque(logits, maxlen=0)  # its part is on its way to the main process
 
     cached = parallel.fetch(place, make)
-    return Dataset.from_file(str(place / FILE)), cached
+    knowledge = Dataset.from_file(str(place / FILE))
+    if (answer := _only_answer(knowledge)) is not None:
+        run.note(
+            f"The teacher gives the same answer, {task.labels[answer]!r}, for each of the {len(knowledge):,} texts. "
+            "A student can learn little from it: teach it longer or with another learning rate, or choose "
+            "another teacher."
+        )
+    return knowledge, cached
+
+
+def _only_answer(knowledge: Dataset) -> int | None:
+    """The class that has the highest logit for every text, if there is one."""
+    found: set[int] = set()
+    for rows in knowledge.with_format("numpy").iter(batch_size=CHUNK):
+        found.update(rows["logits"].argmax(axis=-1).tolist())
+        if len(found) > 1:
+            return None
+    return found.pop() if found else None
 
 
 def _logits(run: Run, teacher: Trained) -> Iterator[Logits]:

@@ -41,7 +41,6 @@ from kd_core.system.settings import bounds, choices, fixed
 FIELDS: dict[str, FieldInfo] = {
     f"{section}.{name}": info for section, cls in sections() for name, info in cls.model_fields.items()
 }
-TINY = 1e-12  # stands for "above 0"
 
 # Every number: the lowest and the highest that are legal (None: no end), as decided once, by hand.
 LIMITS: dict[str, tuple[float, float | None]] = {
@@ -55,13 +54,13 @@ LIMITS: dict[str, tuple[float, float | None]] = {
     "teacher.intermediate": (8, 8192),
     "teacher.epochs": (1, 200),
     "teacher.batch_size": (1, 4096),
-    "teacher.learning_rate": (TINY, 1),
+    "teacher.learning_rate": (1e-8, 1),
     "teacher.seed": (0, 2**32 - 1),
     "student.layers": (1, 48),
     "student.hidden": (8, 2048),
     "student.heads": (1, 64),
     "student.intermediate": (8, 8192),
-    "objective.temperature": (TINY, 100),
+    "objective.temperature": (0.01, 100),
     "objective.alpha": (0, 1),
     "objective.dkd_target_weight": (0, 100),
     "objective.dkd_other_weight": (0, 100),
@@ -74,10 +73,10 @@ LIMITS: dict[str, tuple[float, float | None]] = {
     "training.steps": (1, 10_000_000),
     "training.batch_size": (1, 4096),
     "training.transfer_batch_size": (1, 4096),
-    "training.learning_rate": (TINY, 1),
+    "training.learning_rate": (1e-8, 1),
     "training.warmup": (0, math.nextafter(1, 0)),
     "training.weight_decay": (0, 1),
-    "training.max_grad_norm": (TINY, 1000),
+    "training.max_grad_norm": (0.001, 1000),
     "training.evaluate_every": (1, None),
     "controls.resamples": (100, 1_000_000),
     "controls.latency_repeats": (5, 100_000),
@@ -135,7 +134,7 @@ def test_the_ends_are_legal_and_what_is_beyond_is_not(place: str) -> None:
     whole = numeric(FIELDS[place]) is int
     for value in (low, 10**9 if high is None else high):
         assert value_of(with_value(place, value), place) == value
-    below = low - 1 if whole else 0.0 if low == TINY else -TINY
+    below = low - 1 if whole else math.nextafter(low, -1)
     above = None if high is None else high + 1 if whole else math.nextafter(high, math.inf)
     for value in (below, above):
         if value is not None:
@@ -204,7 +203,7 @@ def test_the_range_of_a_slider() -> None:
 
 
 def test_bounds_in_words() -> None:
-    assert bounds(ObjectiveConfig.model_fields["temperature"]) == "above 0 and at most 100"
+    assert bounds(ObjectiveConfig.model_fields["temperature"]) == "between 0.01 and 100"
     assert bounds(ObjectiveConfig.model_fields["alpha"]) == "between 0 and 1"
     assert bounds(TrainingConfig.model_fields["steps"]) == "between 1 and 10,000,000"
     assert bounds(TrainingConfig.model_fields["warmup"]) == "at least 0 and below 1"
@@ -228,19 +227,20 @@ def test_sections_are_those_of_the_tree() -> None:
 @pytest.mark.parametrize(
     ("place", "value", "problem"),
     [
-        ("objective.temperature", 0, "objective.temperature must be above 0 and at most 100, got 0"),
-        ("objective.temperature", math.nan, "objective.temperature must be above 0 and at most 100, got nan"),
+        ("objective.temperature", 0, "objective.temperature must be between 0.01 and 100, got 0"),
+        ("objective.temperature", 1e-320, "objective.temperature must be between 0.01 and 100, got 1e-320"),
+        ("objective.temperature", math.nan, "objective.temperature must be between 0.01 and 100, got nan"),
         ("objective.alpha", 1.4, "objective.alpha must be between 0 and 1, got 1.4"),
         ("objective.alpha", -0.1, "objective.alpha must be between 0 and 1, got -0.1"),
         (
             "training.learning_rate",
             math.inf,
-            "training.learning_rate must be above 0 and at most 1, or auto, got inf",
+            "training.learning_rate must be between 1e-08 and 1, or auto, got inf",
         ),
         (
             "teacher.learning_rate",
             -1e-4,
-            "teacher.learning_rate must be above 0 and at most 1, or auto, got -0.0001",
+            "teacher.learning_rate must be between 1e-08 and 1, or auto, got -0.0001",
         ),
         ("student.layers", 0, "student.layers must be between 1 and 48, got 0"),
         ("student.heads", 0, "student.heads must be between 1 and 64, got 0"),
@@ -397,7 +397,7 @@ def test_all_problems_at_once_in_the_order_of_the_fields() -> None:
         "got 'warm'",
         "student.unknown is not a setting; choose from layers, hidden, heads, intermediate, model, init, "
         "trim_vocabulary, fill_vocabulary, freeze_embeddings",
-        "objective.temperature must be above 0 and at most 100, got 0",
+        "objective.temperature must be between 0.01 and 100, got 0",
         "objective.alpha must be between 0 and 1, got 2",
         "training.steps must be between 1 and 10,000,000, or auto, got 0",
         "training.seeds must be a list of whole numbers from 0 up, got '0,x,-1'",

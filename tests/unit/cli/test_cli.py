@@ -174,7 +174,7 @@ def test_all_problems_at_once_named_by_flag() -> None:
     with pytest.raises(ConfigError) as caught:
         parse("--temperature", "0", "--alpha", "1.4", "--student-init", "warm")
     assert set(caught.value.problems) == {
-        "--temperature must be above 0 and at most 100, got '0'",
+        "--temperature must be between 0.01 and 100, got '0'",
         "--alpha must be between 0 and 1, got '1.4'",
         "--student-init must be one of random, teacher_layers, teacher_vectors, projected, pretrained, auto, "
         "got 'warm'",
@@ -191,7 +191,7 @@ def help_of(place: str) -> str:
 @pytest.mark.parametrize(
     ("place", "ending"),
     [
-        ("objective.temperature", "[above 0 and at most 100; default: 4.0]"),
+        ("objective.temperature", "[between 0.01 and 100; default: 4.0]"),
         ("training.steps", "[between 1 and 10,000,000, or auto; default: auto]"),
         ("training.precision", "[fp32, bf16, fp16, auto; default: auto]"),
         ("training.seeds", "[between 0 and 4,294,967,295; default: 0]"),

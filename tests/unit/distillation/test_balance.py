@@ -31,7 +31,7 @@ def test_weights_by_hand_are_by_name_and_else_1():
     [
         ("ballanced", "must be none, balanced, or weights such as sport=3,tech=0.5, got 'ballanced'"),
         ("spam=4,ham", "weights such as sport=3,tech=0.5, got 'spam=4,ham'"),
-        ("spam=0", "must be above 0 and at most 1,000 for each class, got '0' for 'spam'"),
+        ("spam=0", "must be between 0.001 and 1,000 for each class, got '0' for 'spam'"),
         ("spam=nan", "got 'nan' for 'spam'"),
         ("spam=many", "got 'many' for 'spam'"),
     ],

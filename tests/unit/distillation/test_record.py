@@ -7,12 +7,13 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
+from datasets import Dataset
 from datasets.table import MemoryMappedTable
 
 from kd_core.config import DistillConfig
 from kd_core.data.task import labelled, unlabelled
 from kd_core.distillation.events import Progress, ignore
-from kd_core.distillation.record import FILE, record
+from kd_core.distillation.record import FILE, _only_answer, record
 from kd_core.distillation.run import Run, Trained
 from kd_core.errors import Stopped
 from kd_core.models import inference
@@ -73,6 +74,27 @@ def test_the_second_time_nothing_is_computed(run, teacher, kd_home):
     assert cached
     assert again["logits"][:] == first["logits"][:]
     assert len(entries(kd_home)) == 1
+
+
+def test_a_teacher_of_one_answer_is_told_each_time(run, teacher):
+    """Also where its answers are recorded already."""
+    with torch.no_grad():
+        teacher.model.classifier.weight.zero_()
+        teacher.model.classifier.bias.copy_(torch.tensor([0.0, 1.0, 0.0, 0.0, 0.0]))
+    for cached in (False, True):
+        again = replace(run, notes=[])
+        assert record(again, teacher)[1] == cached
+        assert again.notes == [
+            "The teacher gives the same answer, 'politics', for each of the 100 texts. A student can learn "
+            "little from it: teach it longer or with another learning rate, or choose another teacher."
+        ]
+
+
+def test_one_text_with_another_answer_is_enough(monkeypatch):
+    monkeypatch.setattr("kd_core.distillation.record.CHUNK", 2)
+    same = [[0.0, 1.0, 0.5]] * 5
+    assert _only_answer(Dataset.from_dict({"logits": same})) == 1
+    assert _only_answer(Dataset.from_dict({"logits": [*same, [2.0, 1.0, 0.5]]})) is None
 
 
 def _text(run: Run, teacher: Trained) -> tuple[Run, Trained]:

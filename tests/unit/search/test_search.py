@@ -177,7 +177,7 @@ def test_the_runs_settings_and_those_of_the_search_are_told_apart() -> None:
 
 
 def test_a_list_without_a_legal_value_is_one_problem() -> None:
-    with pytest.raises(ConfigError, match=r"^temperatures must be above 0 and at most 100, got \['0'\]$"):
+    with pytest.raises(ConfigError, match=r"^temperatures must be between 0.01 and 100, got \['0'\]$"):
         SearchConfig.from_dict({"temperatures": ["0"]})
 
 
@@ -760,7 +760,7 @@ def test_the_command_searches_then_runs_the_choice_once_on_all_training_data(
     ("arguments", "problem"),
     [
         (["--alphas", ""], "--alphas must have a value at least, got none"),
-        (["--temperatures", "0,1"], "--temperatures must be above 0 and at most 100, got '0,1'"),
+        (["--temperatures", "0,1"], "--temperatures must be between 0.01 and 100, got '0,1'"),
         (["--folds", "1"], "--folds must be between 2 and 20, got '1'"),
         (["--worker", "none"], "There is no search named 'none'; kd search --name makes one."),
         (["--resume", "none"], "There is no search named 'none'; kd search --name makes one."),
