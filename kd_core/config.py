@@ -42,7 +42,7 @@ MOST_SEEDS = 100  # each trains its own students, and their spread needs no more
 
 
 # What is legal for a value that more than one setting takes: alone in a run, in a list in a search or a lab.
-# Temperatures and rates are no nearer to 0 than means something: with 1e-320 the loss is no number in the end.
+# Nothing nearer to 0 than has a meaning: with a temperature of 1e-320, the loss is no number in the end.
 Temperature = Annotated[float, Field(ge=0.01, le=100)]
 Share = Annotated[float, Field(ge=0, le=1)]
 LearningRate = Annotated[float, Field(ge=1e-8, le=1)]

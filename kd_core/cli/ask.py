@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import shlex
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -40,6 +42,8 @@ def suspects(run: str, to: str | None, marks: str | None, as_json: bool) -> None
     from kd_core.deployment.ask import suspects as find_suspects
 
     run_id = find_run(run)
+    if to:
+        _check_place(to, folder=bool(marks))
     found = find_suspects(run_id)
     if marks:
         return _mend(run_id, found, marks, to, as_json)
@@ -73,8 +77,6 @@ def _mend(run_id: str, found: pd.DataFrame, marks: str, to: str | None, as_json:
     given = mend.read_marks(table, found)
     files, settings = mend.mended(run_id, given)
     folder = paths.expanded(to).absolute()
-    if folder.exists():
-        raise ConfigError(f"--to {to} exists already; choose a new folder")
     places = {field: str(folder / upload.name) for field, upload in files.items()}
     if settings.knowledge:
         places["knowledge"] = places["name"]
@@ -90,13 +92,31 @@ def _mend(run_id: str, found: pd.DataFrame, marks: str, to: str | None, as_json:
     return None
 
 
+def _check_place(place: str, *, folder: bool = False) -> None:
+    """Before anything is computed. Raises: ConfigError, RunError."""
+    with _disk_errors(place):
+        path = paths.expanded(place).absolute()
+        if folder and path.exists():
+            raise ConfigError(f"--to {place} exists already; choose a new folder")
+        if path.is_dir():
+            raise ConfigError(f"--to {place} is a folder; choose a file")
+        paths.try_place(path)
+
+
 def _write(place: str, content: bytes) -> None:
     """Raises: RunError."""
     path = paths.expanded(place)
-    try:
+    with _disk_errors(place):
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(content)
-    except (OSError, ValueError) as error:
+
+
+@contextmanager
+def _disk_errors(place: str) -> Iterator[None]:
+    """Raises: RunError."""
+    try:
+        yield
+    except (OSError, ValueError, RuntimeError) as error:  # the last of a link in a circle
         raise RunError(
             f"--to {place} cannot be written: {getattr(error, 'strerror', None) or error}."
         ) from error
@@ -125,6 +145,8 @@ def ask(
     from kd_core.deployment.forms import open_form
 
     run_id = find_run(run)
+    if to:
+        _check_place(to)
     given = unanswered(run_id, _texts(pool, text_column))
     with stray_prints_to_stderr():
         places = next_texts(open_form(run_id, "student", "pytorch"), given, count, by)  # type: ignore[arg-type]

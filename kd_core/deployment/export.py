@@ -196,8 +196,10 @@ def check(config: ExportConfig) -> None:
     if config.to is not None:
         try:
             _check_target(Path(config.to))
-        except (OSError, ValueError) as error:  # too long a name, a NUL in it
-            raise ConfigError(f"{config.to!r} cannot be used as a place to export to: {error}.") from error
+        # Too long a name, a NUL in it, a link in a circle, a disk that takes nothing.
+        except (OSError, ValueError, RuntimeError) as error:
+            why = getattr(error, "strerror", None) or error
+            raise ConfigError(f"{config.to!r} cannot be used as a place to export to: {why}.") from error
 
 
 def _check_target(target: Path) -> None:
@@ -215,11 +217,12 @@ def _check_target(target: Path) -> None:
     if target.is_dir() and (entries := sum(1 for _ in target.iterdir())):
         things = "1 file or folder" if entries == 1 else f"{entries:,} files and folders"
         raise ConfigError(f"The folder {target} is not empty: it has {things}. Choose a new or an empty one.")
-    above = next(parent for parent in target.parents if parent.exists())
-    if not above.is_dir():
+    above = next((parent for parent in target.parents if parent.exists()), target)
+    if above.is_file():
         raise ConfigError(f"{above} is a file, so nothing can be put into it; choose another place.")
-    if not os.access(above, os.W_OK | os.X_OK):
+    if above.is_dir() and not os.access(above, os.W_OK | os.X_OK):
         raise ConfigError(f"You may not write to {above}; choose another place.")
+    paths.try_place(target)
 
 
 def _write(target: Path, fill: Callable[[Path], None]) -> None:

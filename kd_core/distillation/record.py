@@ -47,9 +47,9 @@ def record(run: Run, teacher: Trained) -> tuple[Dataset, bool]:
     knowledge = Dataset.from_file(str(place / FILE))
     if (answer := _only_answer(knowledge)) is not None:
         run.note(
-            f"The teacher gives the same answer, {task.labels[answer]!r}, for each of the {len(knowledge):,} texts. "
-            "A student can learn little from it: teach it longer or with another learning rate, or choose "
-            "another teacher."
+            f"The teacher gives the same answer, {task.labels[answer]!r}, for each of the "
+            f"{len(knowledge):,} texts. A student can learn little from it: teach it longer or with another "
+            "learning rate, or choose another teacher."
         )
     return knowledge, cached
 

@@ -57,7 +57,7 @@ class Item:
 def inventory(store: Store) -> list[Item]:
     """All that takes space, kind by kind.
 
-    On a disk without a free byte the database cannot be asked; checkpoints of runs that are not done stay then.
+    On a disk without a free byte the database cannot be asked; checkpoints stay then, unless their run is done.
     """
     try:
         states = {row.id: row.status for row in store.runs()}
@@ -100,7 +100,9 @@ def clean(items: Iterable[Item], store: Store) -> int:
     deleted = [item for item in spare if item.kind == "deleted"]
     try:
         with machine_lock().acquire(blocking=False):
-            freed = _remove(item for item in spare if item.kind != "deleted")  # the database may need the room
+            freed = _remove(
+                item for item in spare if item.kind != "deleted"
+            )  # the database may need the room
             try:
                 _forget_deleted(store)  # first: of a run without folders nothing can be brought back
             except DiskFullError:  # there is no room for that order

@@ -22,9 +22,15 @@ if TYPE_CHECKING:
 def delete_run(store: Store, run_id: str) -> None:
     """Hide the run's rows, and move its folders to ``deleted``.
 
-    Raises: RunError, where it is under way, there is no such run, or the disk fails.
+    Raises: RunError, where it is under way, or a job that reads it, there is no such run, or the disk fails.
     """
     _check(run_id)
+    for row in store.runs(status=PENDING):
+        if row.config.get("run") == run_id:
+            raise RunError(
+                f"{row.title} is {row.status} and needs run {run_id}. Wait until it is done, or stop it "
+                "first."
+            )
     try:
         store.delete_run(run_id)  # first: it refuses a run that is under way
     except RunError:

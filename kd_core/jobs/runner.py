@@ -297,7 +297,8 @@ class Runner:
         row = self._store.run(run_id)
         if row.status not in ACTIVE:
             raise _cannot({"run": "resume"}.get(command, command), row)
-        self._store.set_command(run_id, command)
+        if not self._store.set_command(run_id, command):
+            raise RunError(f"Run {run_id} is about to stop, as somebody asked. Resume it when it has.")
         if (job := self._job) and job.run_id == run_id:
             job.look()
 

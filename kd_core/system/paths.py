@@ -7,6 +7,7 @@ import os
 from contextlib import suppress
 from pathlib import Path
 from secrets import token_hex
+from tempfile import TemporaryDirectory
 
 import platformdirs
 
@@ -81,6 +82,20 @@ def exports() -> Path:
 def work() -> Path:
     """Checkpoints of runs that are under way."""
     return home() / "work"
+
+
+def try_place(place: Path) -> None:
+    """Make something beside ``place`` and remove it: what is computed for hours has to be written there then.
+
+    Folders above that are missing stay so. Raises: OSError or ValueError, where nothing can be made there.
+    """
+    above = next((folder for folder in place.parents if folder.exists()), None)
+    if above is None:
+        raise FileNotFoundError(errno.ENOENT, "There is no such drive", place.anchor)
+    if place.is_symlink() and not place.exists():
+        raise FileNotFoundError(errno.ENOENT, "It is a link that leads nowhere", str(place))
+    with TemporaryDirectory(prefix=f".{place.name}-", dir=above):
+        pass
 
 
 def expanded(name: str | Path) -> Path:

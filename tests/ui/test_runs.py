@@ -234,6 +234,43 @@ def test_what_was_deleted_comes_back(app: App, runs: Store) -> None:
     assert [run.id for run in runs.runs()] == [THIRD, SECOND, FIRST]
 
 
+def test_undo_after_another_tab_brought_one_back_and_another_was_cleaned(app: App, runs: Store) -> None:
+    for run_id in (FIRST, SECOND, THIRD):
+        deletion.delete_run(runs, run_id)
+    page = app(PAGE)
+    page.session_state[actions.DELETED] = [FIRST, SECOND, THIRD]
+    page.run()
+    deletion.restore_run(runs, FIRST)
+    deletion.restore_run(runs, THIRD)
+    runs.forget_deleted()
+    deletion.delete_run(runs, THIRD)
+    page.button(key="runs.undo").click().run()
+    assert not page.exception
+    (error,) = page.error
+    assert error.value.startswith(f"There is no deleted run {SECOND}; ")
+    assert [run.id for run in runs.runs()] == [THIRD, FIRST]
+    assert "runs.undo" not in [button.key for button in page.run().button]
+
+
+def test_what_another_tab_deleted_meanwhile_keeps_none_of_the_others(runs: Store) -> None:
+    def script(*ids: str) -> None:
+        import streamlit as st
+
+        from pages.review.runs import actions
+        from pages.shared.state import store
+
+        if "rows" not in st.session_state:  # a dialog keeps those with which it was opened
+            st.session_state["rows"] = [store().run(run_id) for run_id in ids]
+        actions.ask_delete(st.session_state["rows"])
+
+    page = AppTest.from_function(script, args=(SECOND, THIRD), default_timeout=30).run()
+    deletion.delete_run(runs, SECOND)
+    page.button(key="runs.delete_yes").click().run()
+    assert [error.value for error in page.error] == [f"There is no run {SECOND}; it may have been deleted."]
+    assert [run.id for run in runs.runs()] == [FIRST]
+    assert page.session_state[actions.DELETED] == [THIRD]
+
+
 def test_a_running_run_is_not_deleted(app: App, runs: Store) -> None:
     runs.create_run(FOURTH, DEMO.model_dump(mode="json"), name="Busy", status="running")
     page = choose(app(PAGE), "Busy", "Demo")

@@ -120,8 +120,9 @@ class Queue:
             raise missing(run_id)
         return cast(Command, command)
 
-    def set_command(self, run_id: str, command: Command) -> None:
-        self._update(run_id, {"command": command})
+    def set_command(self, run_id: str, command: Command) -> bool:
+        """False where the run was told to stop before: nothing that comes later undoes that."""
+        return self._update(run_id, {"command": command}, unless_stopping=command != "stop")
 
     def heartbeat(self, run_id: str, owner: str) -> bool:
         """Say that the run's process is alive. False where the run is no longer ``owner``'s."""
@@ -178,10 +179,14 @@ class Queue:
         values: Mapping[str, Any],
         only: Iterable[Status] = (),
         owner: str | None = None,
+        *,
+        unless_stopping: bool = False,
     ) -> bool:
         statement = RUNS.update().where(RUNS.c.id == run_id).values(values)
         if owner is not None:
             statement = statement.where(RUNS.c.owner == owner)
+        if unless_stopping:
+            statement = statement.where(RUNS.c.command != "stop")
         if allowed := tuple(only):
             statement = statement.where(RUNS.c.status.in_(allowed))
         with self._database.begin(write=True) as connection:

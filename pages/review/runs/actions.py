@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import streamlit as st
 
@@ -10,7 +10,7 @@ from kd_core.config import DistillConfig
 from kd_core.errors import KDError
 from kd_core.jobs import deletion
 from kd_core.jobs.states import ACTIVE, RESUMABLE
-from kd_core.jobs.store import RunRow
+from kd_core.jobs.store import RunRow, Store
 from pages.shared import addresses
 from pages.shared.run_form.link import form_link
 from pages.shared.state import runner, store
@@ -70,11 +70,25 @@ def undo_bar() -> None:
 
 
 def bring_back(ids: Sequence[str]) -> None:
-    """Raises: KDError."""
+    """As many as there are; what is back already, in another tab, is no mistake. Raises: StoreError."""
+    st.session_state.pop(DELETED, None)  # a bar for runs that are gone for good would stay
+    there = {run.id for run in store().runs()}
+    problems = _each([run_id for run_id in ids if run_id not in there], deletion.restore_run)[1]
+    if not problems:
+        st.rerun()
+
+
+def _each(ids: Sequence[str], do: Callable[[Store, str], None]) -> tuple[list[str], list[str]]:
+    """``do`` it to each run, whatever became of the others: those it was done to, and what went wrong."""
+    done, problems = [], []
     for run_id in ids:
-        deletion.restore_run(store(), run_id)
-    st.session_state.pop(DELETED, None)
-    st.rerun()
+        try:
+            do(store(), run_id)
+            done.append(run_id)
+        except KDError as error:
+            problems.append(str(error))
+            st.error(escape(error), icon=":material/error:")
+    return done, problems
 
 
 def _button(label: str, icon: str, disabled: bool) -> bool:
@@ -120,11 +134,7 @@ def ask_delete(runs: Sequence[RunRow]) -> None:
         st.caption(f"and {len(runs) - 10:,} more")
     st.caption("With their models and reports. They can be brought back until disk space is freed.")
     if st.button("Delete", type="primary", icon=":material/delete:", key="runs.delete_yes"):
-        try:
-            for run in runs:
-                deletion.delete_run(store(), run.id)
-        except KDError as error:
-            st.error(escape(error), icon=":material/error:")
-        else:
-            st.session_state[DELETED] = [run.id for run in runs]
+        gone, problems = _each([run.id for run in runs], deletion.delete_run)
+        st.session_state[DELETED] = gone
+        if not problems:
             st.rerun()

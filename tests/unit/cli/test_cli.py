@@ -1147,3 +1147,22 @@ def option_names(table: dict[str, Any]) -> Iterator[str]:
             yield from (f"{name}.{inner}" for inner in option_names(value))
         else:
             yield name
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [["suspects", "run"], ["suspects", "run", "--marks", "m.csv"], ["ask", "run", "pool.csv"]],
+    ids=lambda arguments: " ".join(arguments),
+)
+def test_a_place_that_takes_no_file_is_said_before_anything_is_computed(
+    arguments: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    from kd_core.deployment import ask
+
+    monkeypatch.setattr(sys.modules["kd_core.cli.ask"], "find_run", lambda run: run)
+    for name in ("suspects", "unanswered"):
+        monkeypatch.setattr(ask, name, lambda *_: pytest.fail("it began"))
+    (tmp_path / "file").touch()
+    place = str(tmp_path / "file" / "x")
+    assert cli.main([*arguments, "--to", place]) == 2
+    assert f"--to {place} cannot be written: Not a directory." in capsys.readouterr().err

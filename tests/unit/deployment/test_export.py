@@ -207,16 +207,24 @@ def bad_targets(tmp_path: Path, home: Path) -> dict[str, tuple[Path, str]]:
         "in the home": (home / "runs" / "x", r"is inside .*home, where runs and caches lie; choose another"),
         "relative": (Path("here"), r"^'here' is not an absolute path; write the place in full\.$"),
         "too long": (tmp_path / ("x" * 300), r"cannot be used as a place to export to: .*File name too long"),
+        "too long beside it": (tmp_path / ("x" * 250), r"to export to: File name too long\.$"),
+        "a link to nothing": (tmp_path / "link", r"to export to: It is a link that leads nowhere\.$"),
+        "a link in a circle": (tmp_path / "loop" / "x", "cannot be used as a place to export to: "),
         "NUL": (tmp_path / "a\0b", r"cannot be used as a place to export to: .*null byte"),
     }
 
 
 @pytest.mark.parametrize(
     "case",
-    ["not empty", "a file", "in a file", "a zip that exists", "in the home", "relative", "too long", "NUL"],
+    [
+        *("not empty", "a file", "in a file", "a zip that exists", "in the home", "relative", "too long"),
+        *("too long beside it", "a link to nothing", "a link in a circle", "NUL"),
+    ],
 )
 def test_a_bad_target_is_said_before_anything_is_computed(config, tmp_path, home, case):
     (tmp_path / "old.zip").write_text("old")
+    (tmp_path / "link").symlink_to(tmp_path / "nothing")
+    (tmp_path / "loop").symlink_to(tmp_path / "loop")
     to, message = bad_targets(tmp_path, home)[case]
     before, events = left(tmp_path), []
     with pytest.raises(ConfigError, match=message):

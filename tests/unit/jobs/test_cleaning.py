@@ -240,7 +240,8 @@ def test_space_is_freed_on_a_disk_without_a_free_byte(small_disk, store, spare, 
     assert shutil.disk_usage(small_disk).free == 0
     other = Store() if server else store
     assert main(["clean"]) == 0
-    assert not place.exists() and not (paths.deleted() / "runs" / RUN).exists()
+    assert not place.exists()
+    assert not (paths.deleted() / "runs" / RUN).exists()
     assert (paths.work() / OTHER).is_dir(), "it can be resumed"
     (small_disk / "filler").unlink()
     ids = [row.id for row in other.runs(status=("stopped", "deleted"))]
@@ -293,6 +294,20 @@ def test_a_run_that_is_under_way_is_not_deleted(store, status):
     with pytest.raises(RunError, match=rf"^Run {RUN} is {status}; stop it before you delete it\.$"):
         delete_run(store, RUN)
     assert place.is_dir()
+
+
+@pytest.mark.parametrize("kind", ["export", "bench"])
+def test_a_run_that_a_job_reads_is_not_deleted(store, kind):
+    """In another tab, its bundle is being made."""
+    store.create_run(RUN, CONFIG, status="done")
+    place = folder("runs", RUN)
+    store.create_run(OTHER, {"run": RUN}, kind=kind, name="Export of Demo", status="running")
+    with pytest.raises(RunError, match=rf"^Export of Demo is running and needs run {RUN}\. Wait until it is"):
+        delete_run(store, RUN)
+    assert place.is_dir()
+    store.set_status(OTHER, "stopped")
+    delete_run(store, RUN)
+    assert not place.exists()
 
 
 def test_a_run_that_only_its_folder_knows_is_deleted(store):

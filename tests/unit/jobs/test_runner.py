@@ -299,6 +299,24 @@ def test_another_process_can_pause_and_stop_a_run(store, runner):
     until(is_(store, run, "stopped"))
 
 
+@pytest.mark.parametrize("later", ["pause", "resume"])
+def test_whoever_stops_a_run_is_not_overruled_by_another_tab(store, runner, monkeypatch, later):
+    """Also where the run has not heard of it yet."""
+    subject = runner(Steps())
+    run = subject.submit(CONFIG)
+    until(is_(store, run, "running"))
+    first, second = Runner(Store(), {}), Runner(Store(), {})
+    monkeypatch.setattr(Job, "_obey", lambda *_: None)
+    first.stop(run)
+    with pytest.raises(RunError, match=rf"^Run {run} is about to stop, as somebody asked\. Resume it when"):
+        getattr(second, later)(run)
+    first.stop(run)
+    monkeypatch.undo()
+    until(is_(store, run, "stopped"))
+    second.resume(run)
+    assert store.command(run) == "run"
+
+
 # How it ends
 
 

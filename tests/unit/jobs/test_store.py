@@ -849,7 +849,9 @@ def test_a_file_that_is_no_database_is_named(tmp_path):
 def test_a_full_disk_is_thought_of_when_sqlite_speaks_of_another_error(tmp_path):
     """It cannot make the file that its processes share, and says only this."""
     error = Database(f"sqlite:///{tmp_path}/kd.sqlite")._failed(sqlite3.OperationalError("disk I/O error"))
-    assert str(error).endswith("disk I/O error. If the disk is full, free some space, for example with kd clean.")
+    assert str(error).endswith(
+        "disk I/O error. If the disk is full, free some space, for example with kd clean."
+    )
     assert isinstance(error, DiskFullError)
 
 

@@ -111,3 +111,32 @@ def test_what_is_no_folder_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPat
         monkeypatch.setenv("KD_HOME", str(tmp_path / name))
         with pytest.raises(NotADirectoryError, match="It is a file, or a link that leads nowhere"):
             paths.make_home()
+
+
+@pytest.mark.parametrize(
+    ("place", "says"),
+    [
+        ("file/x", "Not a directory"),
+        ("x" * 250, "File name too long"),
+        ("link", "It is a link that leads nowhere"),
+        pytest.param(
+            "/proc/x", "No such file", marks=pytest.mark.skipif(sys.platform != "linux", reason="/proc")
+        ),
+    ],
+)
+def test_a_place_where_nothing_can_be_made(tmp_path: Path, place: str, says: str) -> None:
+    (tmp_path / "file").touch()
+    (tmp_path / "link").symlink_to(tmp_path / "nothing")
+    with pytest.raises(OSError, match=says):
+        paths.try_place(tmp_path / place)
+
+
+def test_a_drive_that_is_not_there(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr(Path, "exists", lambda _: False)
+    with pytest.raises(OSError, match="There is no such drive"):
+        paths.try_place(tmp_path / "x")
+
+
+def test_a_place_that_is_tried_stays_as_it_was(tmp_path: Path) -> None:
+    paths.try_place(tmp_path / "new" / "folder" / "x.csv")
+    assert list(tmp_path.iterdir()) == []
