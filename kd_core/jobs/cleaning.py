@@ -57,7 +57,7 @@ class Item:
 def inventory(store: Store) -> list[Item]:
     """All that takes space, kind by kind.
 
-    On a disk without a free byte the database cannot be asked; checkpoints stay then, unless their run is done.
+    On a disk without a free byte the database cannot be asked; checkpoints stay then, but for done runs.
     """
     try:
         states = {row.id: row.status for row in store.runs()}
