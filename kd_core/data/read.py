@@ -186,6 +186,9 @@ def _read_delimited(
     text: str, name: str, usual: str, delimiter: str | None, columns: Collection[str]
 ) -> Table:
     notes: tuple[str, ...] = ()
+    if named := re.match(r'"?sep=(.)"?[ \t]*(\r\n|\r|\n)', text, re.IGNORECASE):  # for Excel, which hides it
+        delimiter = delimiter or named[1]
+        text = "\n" + text[named.end() :]  # the lines keep their numbers
     if delimiter is None:
         delimiter = _sniff(text, usual)
         if delimiter != usual:

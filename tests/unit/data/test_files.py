@@ -100,6 +100,15 @@ def test_05_other_separators_are_found_and_said(delimiter, word):
     assert read.notes == (f"films.csv: columns are separated by {word}, not commas.",)
 
 
+@pytest.mark.parametrize("first", ["sep=;\r\n", "sep=;\n", '"sep=;"\r', "SEP=; \n"])
+def test_05_a_line_that_names_the_separator_for_excel(first):
+    read = table(f"{first}text;label\nGood, really;pos\nBad;neg\n")
+    assert read.frame["text"].tolist() == ["Good, really", "Bad"]
+    assert read.frame["label"].tolist() == ["pos", "neg"]
+    assert read.delimiter == ";"
+    assert read.frame.index.tolist() == [3, 4]
+
+
 def test_05_a_given_separator_is_used():
     assert cells("text:label\nGood:pos\n", delimiter=":") == [["Good", "pos"]]
     assert cells("text\tlabel\na,b\tpos\n", delimiter="tab") == [["a,b", "pos"]]
