@@ -14,6 +14,7 @@ from kd_core.system.formatting import percent
 def folds(count: int, *, dark: bool = False) -> go.Figure:
     """A row for each training of one setting: the part that it is judged on, and the test texts apart."""
     test = count + 0.5  # beside the parts, with a gap
+    wide = 0.3 * count + 0.7  # enough for its words in a narrow picture
     cells, words = [], []
     learned, judged = shade_of("student", 0.15, dark), shade_of("student", 0.9, dark)
     for row in range(count):
@@ -23,17 +24,17 @@ def folds(count: int, *, dark: bool = False) -> go.Figure:
             line = {"width": 2 if held_out else 0, "color": pick(INK, dark)}
             cells.append({"type": "rect", "fillcolor": judged if held_out else learned, "line": line} | ends)
             words.append({"x": part + 0.5, "y": row, "text": "judge" if held_out else "learn"})
-    ends = {"x0": test + 0.04, "x1": test + 1.3, "y0": -0.4, "y1": count - 0.6}
+    ends = {"x0": test + 0.04, "x1": test + wide, "y0": -0.4, "y1": count - 0.6}
     dashed = {"width": 1.5, "dash": "dash", "color": pick(LINE, dark)}
     cells.append({"type": "rect", "fillcolor": pick(GRID, dark), "line": dashed} | ends)
-    words.append({"x": test + 0.67, "y": (count - 1) / 2, "text": "test texts:<br>only at<br>the end"})
+    words.append({"x": test + wide / 2, "y": (count - 1) / 2, "text": "test texts:<br>only at<br>the end"})
     if count > 4:  # too narrow for words, on a phone
         words = [word for word in words if word["text"] != "learn"]
     small = {"showarrow": False, "font": {"size": 12 if count <= 5 else 11, "color": pick(INK, dark)}}
     layout = {
         "shapes": cells,
         "annotations": [small | word for word in words],
-        "xaxis": {"range": [0, test + 1.4], "visible": False, "fixedrange": True},
+        "xaxis": {"range": [0, test + wide + 0.1], "visible": False, "fixedrange": True},
         "showlegend": False,
     }
     names = [f"Training {row + 1}" for row in range(count)]
@@ -78,6 +79,7 @@ def flattered(seen: Sequence[float], unseen: Sequence[float], tried: int, *, dar
         }
         traces += [trace, mark]
         place = {"x": tried, "y": mean[tried - 1], "yanchor": side, "yshift": 6 if side == "bottom" else -6}
+        place["xanchor"] = "right" if tried > 0.8 * len(seen) else "center"  # not over the edge
         words.append(place | {"text": f"<b>{percent(values[tried - 1])}</b>", "showarrow": False})
     low, high = 100 * min(*seen, *unseen), 100 * max(*seen, *unseen)
     layout = {

@@ -17,12 +17,15 @@ def span_of(gains: Iterable[Gain]) -> tuple[float, float]:
     return min(ends), max(ends)
 
 
-def gain_picture(gain: Gain, span: tuple[float, float], *, dark: bool = False) -> str:
-    """As a data address: a dot, its 95 % interval, and a line at zero. Grey and open where it may be zero."""
+def gain_picture(gain: Gain, span: tuple[float, float], *, dark: bool = False, height: float = HEIGHT) -> str:
+    """As a data address: a dot, its 95 % interval, and a line at zero. Grey and open where it may be zero.
+
+    ``height``: for a width of ``WIDTH``; a table fits pictures to the height of its rows.
+    """
     delta, low, high = (_place(value, span) for value in gain)
     unsure = gain[1] <= 0 <= gain[2]
     colour = pick(UNSURE, dark) if unsure else colour_of("student" if gain[0] > 0 else "alone", dark)
-    zero, middle = _place(0, span), HEIGHT / 2
+    zero, middle = _place(0, span), height / 2
     filling = "none" if unsure else colour
     # An open dot has no line through it.
     ends = ((low, delta - 4), (delta + 4, high)) if unsure else ((low, high),)
@@ -32,9 +35,9 @@ def gain_picture(gain: Gain, span: tuple[float, float], *, dark: bool = False) -
         if start < end
     )
     svg = (
-        f'<svg xmlns="http://www.w3.org/2000/svg" width="{WIDTH}" height="{HEIGHT}" '
-        f'viewBox="0 0 {WIDTH} {HEIGHT}">'
-        f'<path d="M{zero:.1f} 3V{HEIGHT - 3}" stroke="{pick(LINE, dark)}" stroke-width="1"/>{lines}'
+        f'<svg xmlns="http://www.w3.org/2000/svg" width="{WIDTH}" height="{height}" '
+        f'viewBox="0 0 {WIDTH} {height}">'
+        f'<path d="M{zero:.1f} 3V{height - 3}" stroke="{pick(LINE, dark)}" stroke-width="1"/>{lines}'
         f'<circle cx="{delta:.1f}" cy="{middle}" r="4.5" fill="{filling}" stroke="{colour}" '
         'stroke-width="2"/>'
         "</svg>"

@@ -20,6 +20,7 @@ from pages.shared.text import escape
 
 SEPARATORS = {"": "Detect", ",": "Commas", "tab": "Tabs", ";": "Semicolons", "|": "Bars"}
 CONSENTS: tuple[str, ...] = ("label_empty", "drop_empty", "merge_labels", "drop_overlap")
+BLANK = {"label_empty": "The teacher labels them: they become transfer texts", "drop_empty": "Drop them"}
 
 # The engine names the flags of the command; here there are controls instead.
 _WORDS = (
@@ -139,6 +140,9 @@ def check(
     """The settings with what was agreed to, and the task, or None where something is in its way."""
     keys = {name: f"data.{name}.{token}" for name in consents}
     agreed = {name: bool(st.session_state.get(key)) for name, key in keys.items()}
+    blank = f"data.blank.{token}"
+    if way := st.session_state.get(blank):  # of two, so that one question asks for both
+        agreed[way] = True
     settings = settings.model_copy(update=agreed)
     summary = None
     wanted: tuple[str, ...] = ()
@@ -148,8 +152,13 @@ def check(
         wanted = tuple(name for name in error.settings if name in consents)
         show = st.warning if wanted else st.error
         show(escape(plain_words(error)), icon=":material/help:" if wanted else ":material/error:")
+    apart = {"label_empty"}
+    if way or "label_empty" in wanted:
+        st.radio("Rows without a label", list(BLANK), index=None, format_func=BLANK.__getitem__, key=blank)
+        if way != "label_empty":  # else those of a test file, which no teacher labels, have a switch
+            apart.add("drop_empty")
     for name, key in keys.items():
-        if agreed[name] or name in wanted:
+        if name not in apart and (agreed[name] or name in wanted):
             st.toggle(str(TaskConfig.model_fields[name].description), key=key)
     return settings, summary
 

@@ -28,6 +28,11 @@ def is_admitted(session_id: str) -> bool:
     return session_id in _ADMITTED
 
 
+def on_a_phone() -> bool:
+    """Whether this browser says so of itself, for what no style sheet reaches: the cells of a table."""
+    return "Mobi" in st.context.headers.get("User-Agent", "")
+
+
 def in_classroom() -> bool:
     """Whether this server shows *Learn* alone, to everybody on its network: its main script says so."""
     context = get_script_run_ctx()

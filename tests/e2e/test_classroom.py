@@ -13,6 +13,7 @@ from playwright.sync_api import Page, expect
 
 from kd_core.cli import main
 from kd_core.learn.lessons import lessons
+from pages.learn.labs.catalogue import LABS
 from pages.shared.room.questions import lesson_question
 from tests.e2e.dashboard import Classroom, settle
 
@@ -42,7 +43,7 @@ def test_a_vote_in_a_room_that_fills_up(
     axe: Callable[[Page], list[str]],
     console_errors: Callable[[Page], list[str]],
 ) -> None:
-    presenter = enter(browser(), room.presenter)
+    presenter = enter(browser(zoom=1.5), room.presenter)
     expect(presenter).to_have_url(f"{room.url}/present")  # the word is not there to be photographed
     expect(presenter.get_by_text(room.url, exact=True)).to_be_visible()
     expect(presenter.get_by_role("img").first).to_be_visible()
@@ -73,8 +74,13 @@ def test_a_vote_in_a_room_that_fills_up(
     expect(presenter.get_by_text("1 answer so far")).to_be_visible()
     assert "check_circle" not in student.content() + "".join(frames)
     assert "check_circle" not in student.url
+    assert presenter.evaluate(CUT) == []
+    expect(student.get_by_role("link", name="See it in the lab")).to_have_count(0)
     presenter.get_by_role("button", name="Reveal").click()
     expect(student.get_by_text("check_circle").first).to_be_visible()
+    student.get_by_role("link", name="See it in the lab").click()
+    expect(student).to_have_url(re.compile(r"/loss"))
+    assert axe(student) == []
 
     enter(browser(), f"{room.url}/race")
     late = browser()
@@ -130,31 +136,49 @@ def test_the_presenters_keys_type_and_reset(page: Page, visit: Callable[..., Non
     expect(page.get_by_test_id("stSidebar")).to_be_visible()
 
 
-TRUNCATED = """() => [...document.querySelectorAll('[data-testid=stMain] :is(p, button, label, h1, h2, li)')]
-    .filter((element) => element.offsetParent && element.scrollWidth > element.clientWidth + 1
-        && getComputedStyle(element).overflowX !== 'visible')
-    .map((element) => element.textContent)"""
+CUT = """() => {
+    const main = document.querySelector('[data-testid=stMain]'), found = [];
+    const words = 'p, button, label, summary, h1, h2, h3, li, td, [role=tab]';
+    for (const each of main.querySelectorAll(words)) {
+        const {overflowX, overflowY, display} = getComputedStyle(each);
+        if (!each.offsetParent || display === 'inline') continue;
+        if (overflowX !== 'visible' && each.scrollWidth > each.clientWidth + 1
+            || ['hidden', 'clip'].includes(overflowY) && each.scrollHeight > each.clientHeight + 2)
+            found.push(each.textContent);
+    }
+    for (const chart of main.querySelectorAll('.js-plotly-plot')) {
+        const box = chart.getBoundingClientRect();
+        for (const each of chart.querySelectorAll('text')) {
+            const {left, right, top, bottom, width} = each.getBoundingClientRect();
+            if (width && (left < box.left - 1 || right > box.right + 1
+                || top < box.top - 1 || bottom > box.bottom + 1))
+                found.push(`in a chart: ${each.textContent}`);
+        }
+    }
+    const page = document.documentElement;
+    return page.scrollWidth > page.clientWidth ? [...found, 'the page'] : found;
+}"""
 
 
-@pytest.mark.parametrize("path", ["/temperature", "/loss", "/size", "/race", "/lessons?lesson=temperature"])
-def test_nothing_is_cut_at_a_zoom_of_150_per_cent(
-    browser: Browser, visit: Callable[..., None], path: str
-) -> None:
-    page = browser(width=960, height=600)  # what is left of 1440 x 900
-    visit(page, path + ("&" if "?" in path else "?") + "view=presenter")
-    expect(page.locator("html")).to_have_css("font-size", "24px")
-    assert page.evaluate(TRUNCATED) == []
-    assert page.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth") == 0
+def test_nothing_is_cut_at_a_zoom_of_150_per_cent(browser: Browser, visit: Callable[..., None]) -> None:
+    page = browser(zoom=1.5)
+    labs = [f"/{lab.name}?hide=question&" for lab in LABS]  # with all that an answer reveals
+    steps = [f"/lessons?lesson={name}&step={step}&" for name in lessons() for step in ("1", "3")]
+    for path in ("/learn?", "/quiz?", "/race?", *labs, *steps):
+        visit(page, f"{path}view=presenter")
+        expect(page.locator("html")).to_have_css("font-size", "24px")
+        assert page.evaluate("devicePixelRatio * innerWidth") == 1440
+        assert page.evaluate(CUT) == [], path
 
 
 def test_a_lesson_on_paper(page: Page, tmp_path: Path) -> None:
-    assert main(["handout", "temperature", "--to", str(tmp_path)]) == 0
-    page.goto((tmp_path / "temperature.html").as_uri())
-    expect(page.locator("figure svg.main-svg").first).to_be_visible()
-    printed = page.pdf(prefer_css_page_size=True)
-    assert (
-        len(re.findall(rb"/Type /Page\b", printed)) == 2
-    )  # one sheet: the question, and behind it the answer
+    """One sheet each: the question, and behind it the answer."""
+    assert main(["handout", "--to", str(tmp_path)]) == 0
+    for name in lessons():
+        page.goto((tmp_path / f"{name}.html").as_uri())
+        expect(page.locator("figure svg.main-svg").first).to_be_visible()
+        printed = page.pdf(prefer_css_page_size=True)
+        assert len(re.findall(rb"/Type /Page\b", printed)) == 2, name
 
 
 def test_the_handout_of_a_lesson_in_the_dashboard(page: Page, visit: Callable[..., None]) -> None:

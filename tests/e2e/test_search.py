@@ -6,12 +6,13 @@ import re
 from collections.abc import Callable
 from urllib.parse import urlencode
 
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Locator, Page, expect
 
 from kd_core.config import DistillConfig
 from pages.shared.run_form.link import form_link
 
 MINUTE = 60_000
+PHONE = {"width": 390, "height": 844}
 # Long enough to stop in the middle, short enough to wait for.
 SHORT = {
     "task.transfer_texts": 100,
@@ -36,6 +37,27 @@ def texts(page: Page) -> list[str]:
 def measured(page: Page) -> list[str]:
     """The cells that are done: mean ± error."""
     return [text for text in texts(page) if "±" in text]
+
+
+def top(element: Locator) -> float:
+    """How far below the page's top it begins."""
+    element.wait_for()
+    return element.evaluate("element => element.getBoundingClientRect().top")  # type: ignore[no-any-return]
+
+
+def test_without_a_search_a_phone_shows_start_then_the_example_then_the_settings(
+    browser: Callable[..., Page], visit: Callable[[Page, str], None]
+) -> None:
+    """Two columns whose parts are mixed: see app.css, which leans on how Streamlit nests them."""
+    page = browser(**PHONE)
+    visit(page, "/search")
+    start, example = page.get_by_role("button", name="Start search"), page.locator(".st-key-search-map")
+    expect(start).to_be_in_viewport()
+    settings = page.get_by_role("combobox", name="Task")
+    assert top(start) < top(example) < top(settings)
+    page.set_viewport_size({"width": 1440, "height": 900})
+    expect(settings).to_be_in_viewport()
+    assert top(start) < top(settings)
 
 
 def test_a_search_survives_a_reload_a_stop_and_goes_on(
@@ -66,6 +88,9 @@ def test_a_search_survives_a_reload_a_stop_and_goes_on(
     expect(page.locator(CELLS).filter(has_text=before[0])).to_have_count(before.count(before[0]))
     assert measured(page) == before
     assert axe(page) == []
+    page.set_viewport_size(PHONE)
+    assert top(page.locator(".st-key-search-map")) < top(page.get_by_role("button", name="Start search"))
+    page.set_viewport_size({"width": 1440, "height": 900})
 
     again.click()
     expect(page.get_by_role("link", name="Open the report")).to_be_visible(timeout=8 * MINUTE)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -12,16 +13,26 @@ from streamlit.testing.v1 import AppTest
 from kd_core.jobs.runner import Runner
 from kd_core.jobs.store import Store
 from kd_core.learn.lessons import lessons
+from kd_core.learn.quiz import quiz
 from pages.learn.labs.catalogue import LABS
 from pages.shared import addresses
 from pages.shared.charts import AHEAD
 from pages.shared.room import browsers
-from pages.shared.room.questions import lesson_question
+from pages.shared.room.questions import lesson_question, quiz_question
 from pages.shared.room.votes import VOTES
 from tests import ROOT
 from tests.ui.test_lab_pages import EVIL, said
 
 Room = Callable[..., AppTest]
+
+
+def plain(text: str) -> str:
+    """Without what keeps it from being markup."""
+    return html.unescape(text).replace("\u2060", "").replace("\u00a0", " ")
+
+
+def links(test: AppTest) -> list[str]:
+    return [link.proto.label for link in test.get("page_link")]
 
 
 def not_here(*_: object, **__: object) -> None:
@@ -132,6 +143,8 @@ def test_a_vote_from_question_to_reveal(room: Room) -> None:
     student.button(key=f"vote.send_{number}").click().run()
     assert "It counts; wait for the others." in said(student)
     assert "material/check_circle" not in said(student)
+    assert question.because not in said(student)
+    assert "See it in the lab" not in links(student)
     assert VOTES.tally()[question.options[0]] == 1
     assert "It counts" in said(room(addresses.RACE)), "the same browser does not answer again on another page"
     assert "Send" in [button.label for button in room(addresses.LABS, "other").button]
@@ -146,6 +159,33 @@ def test_a_vote_from_question_to_reveal(room: Room) -> None:
     room.act_as("student")  # type: ignore[attr-defined]
     student.run()
     assert f"**{right}**" in said(student)
+    assert "the label's class is raised most." in plain(question.because)
+    assert plain(question.because) in plain(said(student)), "why"
+    assert "See it in the lab" in links(student), "and where to see it"
+
+
+@pytest.mark.parametrize("name", list(lessons()))
+def test_why_is_read_without_the_rest_of_the_lesson(name: str) -> None:
+    because = lesson_question(lessons()[name]).because
+    assert because.endswith("."), "no colon before a table that a phone does not show"
+    assert "{" not in because
+
+
+def test_a_question_of_the_quiz_is_asked_too(room: Room) -> None:
+    presenter = room(addresses.PRESENT, "presenter")
+    presenter.selectbox(key="room.question").set_value("4").run()
+    presenter.button(key="room.ask").click().run()
+    item = quiz()[3]
+    assert VOTES.question == quiz_question(item)
+    student = room(addresses.LABS)
+    assert student.radio[0].options == list(item.options)
+    assert item.because not in plain(said(student))
+    room.act_as("presenter")  # type: ignore[attr-defined]
+    presenter.button(key="room.reveal").click().run()
+    room.act_as("student")  # type: ignore[attr-defined]
+    student.run()
+    assert item.because in plain(said(student))
+    assert "See it in the lab" in links(student)
 
 
 def test_a_question_of_ones_own_is_text(room: Room) -> None:
@@ -154,7 +194,11 @@ def test_a_question_of_ones_own_is_text(room: Room) -> None:
     assert "Write a question" in said(presenter)
     presenter.text_input(key="room.words").set_value(EVIL).run()
     presenter.text_input(key="room.answers").set_value(f"{EVIL} | b").run()
+    presenter.text_input(key="room.because").set_value(EVIL).run()
     presenter.button(key="room.ask").click().run()
+    VOTES.reveal()
+    assert plain(EVIL) in plain(said(room(addresses.LABS))), "why"
+    VOTES.revealed = False
     student = room(addresses.LABS)
     assert not [element.value for element in student.markdown if "![" in element.value]
     assert not [option for option in student.radio[0].options if "![" in option]

@@ -184,14 +184,13 @@ def test_what_needs_consent_is_asked_for_one_by_one(app: Open) -> None:
         "films.csv: 1 of 22 rows without a label (line 22). Fill them in, let the teacher label "
         "them, or drop them."
     )
-    assert labels(test.toggle) == [
-        "Let the teacher label training rows whose label is blank: they are transfer texts",
-        "Drop rows whose label is blank",
-    ]
+    assert not test.toggle, "one question for the two ways"
+    assert test.radio[0].label == "Rows without a label"
+    assert test.radio[0].options == ["The teacher labels them: they become transfer texts", "Drop them"]
     assert "data.save" not in keys(test)
-    test = run(test.toggle[1].set_value(True))
+    test = run(test.radio[0].set_value("drop_empty"))
     assert "'pos' (10), 'Pos' (1). Merge them with the switch below" in plain(test.warning[0].value)
-    test = run(test.toggle[1].set_value(True))
+    test = run(test.toggle[0].set_value(True))
     assert not test.warning
     assert "films.csv: 1 row without a label dropped." in "".join(map(plain, values(test.caption)))
     run(test.button(key="data.save").click())
@@ -205,11 +204,25 @@ def test_a_flag_in_the_file_asks_for_no_consent(app: Open) -> None:
 
 
 def test_consent_is_for_one_file_only(app: Open) -> None:
-    test = run(send(app(PAGE), f"{FILMS}Odd film,\n").toggle[0].set_value(True))
+    test = run(send(app(PAGE), f"{FILMS}Odd film,\n").radio[0].set_value("drop_empty"))
     assert not test.warning
     test = send(test, f"{FILMS}Another odd film,\n", "other.csv")
     assert "1 of 21 rows without a label" in plain(test.warning[0].value)
-    assert test.toggle[0].value is False
+    assert test.radio[0].value is None
+
+
+def test_rows_without_a_label_are_the_teachers_in_training_and_dropped_in_a_test(app: Open) -> None:
+    test = run(send(app(PAGE), f"{FILMS}Odd film,\n").radio[0].set_value("label_empty"))
+    assert "films.csv: 1 row without a label kept as transfer texts." in "".join(
+        map(plain, values(test.caption))
+    )
+    test = send(test, "text,label\nA fine one,pos\nA poor one,neg\nUnseen,\n", "held.csv", "test_file")
+    assert labels(test.toggle) == ["Drop rows whose label is blank"]
+    test = run(test.toggle[0].set_value(True))
+    assert not test.warning
+    run(test.button(key="data.save").click())
+    (saved,) = uploads.saved()
+    assert (saved.config.label_empty, saved.config.drop_empty) == (True, True)
 
 
 def test_overlap_with_the_test_file_is_counted_and_dropped_on_consent(app: Open) -> None:

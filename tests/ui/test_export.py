@@ -144,10 +144,10 @@ def test_the_zip_and_how_to_use_it(app: App, made: Path) -> None:
     page = app(PAGE, run=RUN)
     button = page.get("download_button")[0].proto
     assert button.label == "Download zip, 3 kB"
-    listed = page.dataframe[0].value
+    listed = page.table[0].value.replace("\u00a0", " ", regex=True)
     assert listed.to_numpy().tolist() == [
-        ["model/", 2_010, "The student as a Hugging Face folder"],
-        ["README.md", 30, "Model card"],
+        ["model/", "2 kB", "The student as a Hugging Face folder"],
+        ["README.md", "30 bytes", "Model card"],
     ]
     pipeline, onnx = (block.value for block in page.code)
     assert 'pipeline("text-classification", model="model")' in pipeline
@@ -161,7 +161,7 @@ def test_what_will_be_in_it_and_how_to_load_it_before_it_is_made(app: App, done:
     (student / "tokenizer.json").write_bytes(b"t" * 1_000)
     (home / "runs" / RUN / "report.json").write_bytes(b"r" * 3_000)
     page = app(PAGE, run=RUN)
-    sizes = page.dataframe[0].value.set_index("file")["size"]
+    sizes = page.table[0].value.set_index("File")["About"].str.replace("\u00a0", " ")
     assert sizes[sizes != "a few kB"].to_dict() == {
         "model/": "0.4 MB",
         "onnx/model_int8.onnx": "0.1 MB",
@@ -172,7 +172,7 @@ def test_what_will_be_in_it_and_how_to_load_it_before_it_is_made(app: App, done:
     assert set(sizes[["README.md", "reproduce.py"]]) == {"a few kB"}
     assert len(page.code) == 2
     page.toggle(key="export.onnx").set_value(False).run()
-    assert "onnx/" not in set(page.dataframe[0].value["file"])
+    assert "onnx/" not in set(page.table[0].value["File"])
     assert ["transformers" in block.value for block in page.code] == [True]
 
 

@@ -19,7 +19,7 @@ from kd_core.distillation.events import Evaluated, StageStarted
 from kd_core.jobs import deletion
 from kd_core.jobs.recorder import Recorder
 from kd_core.jobs.store import Store
-from pages.review.runs import actions
+from pages.review.runs import actions, table
 from tests import SAMPLES
 from tests.ui.charts import alts, charts
 
@@ -106,6 +106,23 @@ def test_the_table_newest_first(app: App, runs: Store) -> None:
     assert table["verdict"][1][0] == "No difference"
     assert (table["status"][0][0], len(table["verdict"][0]), table["task"][0]) == ("Failed", 0, "mine.csv")
     assert "0 of 3 runs chosen" in words(page)
+
+
+def test_on_a_phone_names_break_their_lines_and_the_gain_is_in_view(
+    app: App, runs: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    wide = app(PAGE)
+    monkeypatch.setattr(table, "on_a_phone", lambda: True)
+    narrow = app(PAGE)
+
+    def widths(page: AppTest) -> list[int]:
+        columns = json.loads(page.dataframe[0].proto.columns)
+        return [columns[name]["width"] for name in ("name", "open", "picture")]
+
+    boxes, phone = 33, 390 - 2 * 16
+    assert sum(widths(narrow)) + boxes <= phone < sum(widths(wide)) + boxes
+    assert narrow.dataframe[0].proto.row_height > 64, "from there on Streamlit breaks lines"
+    assert 'viewBox="0 0 150 75"' in unquote(narrow.dataframe[0].value["picture"][2])
 
 
 def test_the_sparkline_is_the_students_validation_accuracy(app: App, runs: Store) -> None:

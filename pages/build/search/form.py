@@ -6,7 +6,6 @@ from typing import Any
 
 import streamlit as st
 
-from kd_core.config import TrainingConfig
 from kd_core.errors import ConfigError, KDError, RunError
 from kd_core.jobs.states import PENDING
 from kd_core.models.presets import STUDENTS
@@ -15,9 +14,8 @@ from kd_core.search import Outlook, SearchConfig, study_of
 from kd_core.system import formatting
 from pages.shared.fields import field
 from pages.shared.run_form.consent import agree, consent
-from pages.shared.run_form.link import key
 from pages.shared.run_form.models import choose_student, choose_task, choose_teacher
-from pages.shared.run_form.objective import choose_rest
+from pages.shared.run_form.objective import choose_rest, choose_seeds
 from pages.shared.run_form.plan import outlook_of
 from pages.shared.state import runner, store
 from pages.shared.text import escape, term
@@ -52,7 +50,7 @@ def search_form() -> None:
     }
     left, right = st.columns(2)
     values["folds"] = field(SearchConfig, "folds", key="search.folds", container=left)
-    seeds = field(TrainingConfig, "seeds", key=key("training.seeds"), container=right)
+    seeds = choose_seeds(container=right)
     as_typed("search.method", {method: (method, name) for method, name in METHODS.items()})
     values["method"] = st.segmented_control(
         "Method",

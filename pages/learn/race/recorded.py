@@ -22,6 +22,7 @@ from kd_core.learn.race import (
 from kd_core.learn.recorded import recorded_race as recorded
 from kd_core.system import formatting
 from pages.learn.race.podium import last_look, leader, place, podium, winners
+from pages.shared import addresses
 from pages.shared.charts import chart, is_dark
 from pages.shared.presenting import presenter_switch, presenting, reset_button
 from pages.shared.room.vote_view import ask_the_room
@@ -102,7 +103,19 @@ def _question(course: str) -> Question:
     """The same bet for the room."""
     lanes = recorded_right(recorded(course))
     first = winners(places(list(lanes), _compared(course)))
-    return Question(escape(RACES[course].question), tuple(lanes), tuple(first))
+    by_accuracy = sorted(lanes, key=lambda name: -lanes[name].mean())
+    because = "Right on the test texts: " + ", ".join(
+        f"{name} {formatting.percent(float(lanes[name].mean()))}" for name in by_accuracy
+    )
+    if len(first) > 1:
+        because += f". {len(first)} share the first place: these texts cannot tell them from the best"
+    return Question(
+        escape(RACES[course].question),
+        tuple(lanes),
+        tuple(first),
+        escape(f"{because}."),
+        (addresses.RACE, "Watch the race"),
+    )
 
 
 def _bet(course: str) -> None:

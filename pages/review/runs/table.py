@@ -19,6 +19,7 @@ from kd_core.jobs.store import RunRow
 from kd_core.system import formatting, paths
 from pages.shared import badges
 from pages.shared.charts import is_dark
+from pages.shared.visitors import on_a_phone
 
 COLUMN = st.column_config
 CHOSEN = "runs.chosen"
@@ -31,6 +32,7 @@ VERDICTS = {  # every word that there is for one, and its colour
 def choose(runs: Sequence[RunRow]) -> list[RunRow]:
     """Show the runs; returns those that are chosen."""
     ids = [run.id for run in runs]
+    tall = 68 if on_a_phone() else 35  # from 65 on names break their lines
     remembered = st.session_state.get(CHOSEN, [])
     event = st.dataframe(
         _table(runs),
@@ -41,9 +43,10 @@ def choose(runs: Sequence[RunRow]) -> list[RunRow]:
         on_select="rerun",
         selection_mode="multi-row",
         selection_default={"selection": {"rows": [i for i, run in enumerate(ids) if run in remembered]}},
-        column_config=_columns(_span(runs)),
+        column_config=_columns(_span(runs), narrow=on_a_phone()),
         placeholder="–",
-        height=min(430, 38 + 35 * len(runs)),
+        height=min(430, 38 + tall * len(runs)),
+        row_height=tall,
         alt="Runs, newest first",
     )
     chosen = [runs[row] for row in sorted(event.selection.rows) if row < len(runs)]
@@ -64,11 +67,14 @@ def _span(runs: Sequence[RunRow]) -> tuple[float, float]:
 def _table(runs: Sequence[RunRow]) -> pd.DataFrame:
     agreeing = any(run.measures == "agreement" for run in runs)
     span, dark = _span(runs), is_dark()
+    shape = {"height": 75} if on_a_phone() else {}  # as tall as its row there
     return pd.DataFrame(
         {
             "name": [run.title for run in runs],
             "open": [destination(run) for run in runs],
-            "picture": [run.gain and figures.gain_picture(run.gain, span, dark=dark) for run in runs],
+            "picture": [
+                run.gain and figures.gain_picture(run.gain, span, dark=dark, **shape) for run in runs
+            ],
             "gain": [_percent(run.delta) for run in runs],
             "status": [[states.LABELS[run.status]] for run in runs],
             "verdict": [[roles.verdict_name(run.verdict, run.seeds)] if run.verdict else [] for run in runs],
@@ -93,13 +99,13 @@ def _table(runs: Sequence[RunRow]) -> pd.DataFrame:
     )
 
 
-def _columns(span: tuple[float, float]) -> dict[str, Any]:
+def _columns(span: tuple[float, float], *, narrow: bool) -> dict[str, Any]:
     return {
-        "name": COLUMN.TextColumn("Name", pinned=True, width=215),
+        "name": COLUMN.TextColumn("Name", pinned=True, width=105 if narrow else 215),
         "open": COLUMN.ButtonColumn("", type="tertiary", width=75, key=OPENED),
         "picture": COLUMN.ImageColumn(
             "Gain, with 95 % interval",
-            width=175,
+            width=140 if narrow else 175,
             help="What distillation added over the student alone. The line stands at zero; all rows have one "
             f"scale, {formatting.interval(*span)} points. Grey: the test texts cannot tell it from zero.",
         ),

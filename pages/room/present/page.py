@@ -4,9 +4,10 @@ import streamlit as st
 
 from kd_core.errors import KDError
 from kd_core.learn.lessons import lessons
+from kd_core.learn.quiz import quiz
 from pages.room.present.view import own_question, way_in
 from pages.shared.room.browsers import is_presenter
-from pages.shared.room.questions import lesson_question
+from pages.shared.room.questions import lesson_question, quiz_question
 from pages.shared.room.vote_view import ask_the_room
 from pages.shared.text import escape
 
@@ -19,15 +20,22 @@ with left:
     way_in()
 with right:
     st.subheader("Ask a question", anchor=False)
-    names = lessons()
+    names = {name: lesson.title for name, lesson in lessons().items()}
+    names |= {str(number): f"Quiz {number}: {item.question}" for number, item in enumerate(quiz(), 1)}
     chosen = st.selectbox(
         "Question",
         [*names, OWN],
-        format_func=lambda name: "A question of your own" if name == OWN else names[name].title,
+        format_func=lambda name: names.get(name, "A question of your own"),
         key="room.question",
     )
     try:
-        question = own_question() if chosen == OWN else lesson_question(names[chosen])
+        question = (
+            own_question()
+            if chosen == OWN
+            else lesson_question(lessons()[chosen])
+            if chosen in lessons()
+            else quiz_question(quiz()[int(chosen) - 1])
+        )
     except KDError as error:
         st.error(escape(error), icon=":material/error:")
     else:

@@ -62,4 +62,10 @@ def own_question() -> Question | None:
     if not words.strip() or len(options) < 2:
         st.caption(":material/info: Write a question, and two answers or more with | between them.")
         return None
-    return Question(escape(words), options, (right,) if right else ())
+    because = st.text_input(
+        "Why (optional)",
+        key="room.because",
+        max_chars=MOST_LETTERS,
+        help="Everybody reads it once you reveal the answer",
+    )
+    return Question(escape(words), options, (right,) if right else (), escape(because.strip()))

@@ -6,7 +6,7 @@ import streamlit as st
 
 from pages.shared.room.browsers import is_presenter, this_browser
 from pages.shared.room.votes import VOTES, Question
-from pages.shared.text import escape
+from pages.shared.text import escape, prose
 
 POLL, COUNT = 3, 1  # seconds between two looks, of a student and of the presenter
 
@@ -89,9 +89,15 @@ def _ask(question: Question, key: str) -> None:
 
 
 def _tally(question: Question) -> None:
+    """How the room answered, what is right, why, and where everybody can see it."""
     _bars(VOTES.tally(), question.right)
     if question.right:
         st.markdown(f":green[:material/check_circle: **{escape(' or '.join(question.right))}**]")
+    if question.because:
+        prose(question.because)
+    if question.link:
+        page, label = question.link
+        st.page_link(page, label=label, icon=":material/arrow_forward:", width="content")
 
 
 def _bars(tally: dict[str, int], right: tuple[str, ...]) -> None:

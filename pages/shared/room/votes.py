@@ -14,11 +14,16 @@ from pages.shared.room.browsers import SEATS, is_presenter
 
 @dataclass(frozen=True)
 class Question:
-    """``right``: what is revealed; none where there is nothing right or wrong about it."""
+    """``right``: what is revealed; none where there is nothing right or wrong about it.
+
+    ``because`` (Markdown) and ``link`` (a page and its label) are revealed with it: why, and where to see it.
+    """
 
     words: str
     options: tuple[str, ...]
     right: tuple[str, ...] = ()
+    because: str = ""
+    link: tuple[str, str] | None = None
 
 
 class Votes:

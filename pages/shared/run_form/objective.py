@@ -9,7 +9,7 @@ import numpy as np
 import streamlit as st
 
 from kd_core import figures
-from kd_core.config import ObjectiveConfig, sections
+from kd_core.config import ObjectiveConfig, TrainingConfig, sections
 from kd_core.data.bundled import TASKS
 from kd_core.distillation.metrics import softmax
 from kd_core.figures.split import loss_split, split_in_words, split_spoken
@@ -77,10 +77,24 @@ def choose_rest(task: dict[str, Any], *, without: Collection[str] = ()) -> dict[
         ]
         st.markdown(f"**{TITLES[section]}**", help=term("teacher") if section == "teacher" else None)
         values[section] = {
-            name: field(fields, name, key=key(f"{section}.{name}"), **_meaning(name), **_noted(section, name))
+            name: choose_seeds()
+            if name == "seeds"
+            else field(fields, name, key=key(f"{section}.{name}"), **_meaning(name), **_noted(section, name))
             for name in names
         }
     return values
+
+
+def choose_seeds(*, container: Any = st) -> Any:
+    """The seeds, and what they ask for in words: "0" alone looks like none."""
+    typed = field(TrainingConfig, "seeds", key=key("training.seeds"), container=container)
+    count = len([seed for seed in str(typed or "").split(",") if seed.strip()])
+    container.caption(
+        f"{count} trainings of each student, and their mean."
+        if count > 1
+        else "One training of each student. Type 0,1,2 for three, and chance counts for less."
+    )
+    return typed
 
 
 def _noted(section: str, name: str) -> dict[str, Any]:

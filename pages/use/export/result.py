@@ -163,20 +163,20 @@ def earlier(jobs: Sequence[RunRow]) -> None:
 
 
 def _listed(files: pd.DataFrame, *, exact: bool) -> None:
-    st.dataframe(
-        files,
+    """A table whose cells break their lines: it is read whole on a phone."""
+    sizes = files["size"].map(_bytes) if exact else files["size"]
+    st.table(
+        files.assign(size=sizes.str.replace(" ", "\u00a0")).set_axis(
+            ["File", "Size" if exact else "About", "What it is"], axis=1
+        ),
+        border="horizontal",
         hide_index=True,
-        width="stretch",
-        key="export.contents",
-        column_config={
-            "file": "File",
-            "size": st.column_config.NumberColumn("Size", format="bytes", width="small")
-            if exact
-            else st.column_config.TextColumn("About", width="small", alignment="right"),
-            "what": "What it is",
-        },
         alt="What is in the zip" if exact else "What will be in the zip",
     )
+
+
+def _bytes(size: int) -> str:
+    return formatting.megabytes(size / 1e6) if size >= 1000 else f"{size} bytes"
 
 
 def _spoken(forms: list[FormReport], measure: str) -> str:
