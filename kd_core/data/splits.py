@@ -65,7 +65,10 @@ def split_rows(
     # Groups of 2 % of the rows and more go first, so that the small ones even out the shares. Sorting all by
     # size would put every row that shares a group in train, whatever the seed.
     order.sort(key=lambda group: len(rows[group]) * 50 // len(labels), reverse=True)
-    groups_of = {label: [group for group in order if label in counts[group]] for label in set(labels)}
+    groups_of: defaultdict[int, list[int]] = defaultdict(list)
+    for group in order:
+        for label in counts[group]:
+            groups_of[label].append(group)
 
     place: dict[int, int] = {}
     # Rare labels have the fewest ways to reach every split, so they choose first.
