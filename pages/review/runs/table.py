@@ -104,7 +104,7 @@ def _columns(span: tuple[float, float], *, narrow: bool) -> dict[str, Any]:
         "name": COLUMN.TextColumn("Name", pinned=True, width=105 if narrow else 215),
         "open": COLUMN.ButtonColumn("", type="tertiary", width=75, key=OPENED),
         "picture": COLUMN.ImageColumn(
-            "Gain, with 95 % interval",
+            "Gain and interval" if narrow else "Gain, with 95 % interval",
             width=140 if narrow else 175,
             help="What distillation added over the student alone. The line stands at zero; all rows have one "
             f"scale, {formatting.interval(*span)} points. Grey: the test texts cannot tell it from zero.",
