@@ -204,6 +204,16 @@ def test_a_hub_id_without_a_network_gets_a_clear_word(app: App) -> None:
     assert test.button(key="distill.start").disabled
 
 
+def test_seeds_say_what_they_ask_for(app: App) -> None:
+    test = app(PAGE)
+    one = "One training of each student. Type 0,1,2 for three, and chance counts for less."
+    assert one in [caption.value for caption in test.caption]
+    widget(test, "text_input", "training.seeds").set_value("0, 1,2").run()
+    said = [caption.value for caption in test.caption]
+    assert "3 trainings of each student, and their mean." in said
+    assert one not in said
+
+
 def test_all_problems_are_shown_and_nothing_can_start(app: App) -> None:
     test = app(PAGE)
     widget(test, "text_input", "training.seeds").set_value("1,x").run()
