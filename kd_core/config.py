@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 else:
     Divergence = Literal[tuple(CARDS)]
 Initialisation = Literal["random", "teacher_layers", "teacher_vectors", "projected", "pretrained"]
+Pooling = Literal["first", "mean"]
 Precision = Literal["fp32", "bf16", "fp16"]
 AnswerKind = Literal["probabilities", "log_probabilities", "logits", "labels"]
 Gold = Literal["rows", "test", "none"]
@@ -63,6 +64,7 @@ LEGACY: dict[str, Any] = {
     "task.label_empty": False,
     "task.augment": 0,
     "teacher.probe": False,
+    "teacher.pooling": "first",
     "objective.class_weights": "none",
     "training.metric": "accuracy",
     "student.fill_vocabulary": 0,
@@ -216,6 +218,11 @@ class TeacherConfig(Architecture):
         True,
         "Start a new head from a linear probe, a logistic regression on what it reads (many classes are "
         "learned much sooner)",
+    )
+    pooling: Pooling | Auto = setting(
+        "auto",
+        "What a new head reads: the first token, or beside it the mean over the text (auto: the mean from 20 "
+        "classes on, where the model was made for it, as minilm-l6 and e5-small were)",
     )
     seed: Seed = setting(0, "Seed of the teacher's fine-tuning")
 

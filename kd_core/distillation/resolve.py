@@ -18,7 +18,7 @@ from kd_core.distillation.events import Resolved
 from kd_core.errors import ConfigError
 from kd_core.models.checkpoints import clamp_length
 from kd_core.models.inference import fast_precision
-from kd_core.models.size import CNN, intermediate_size, student_config
+from kd_core.models.size import CNN, POOLED, intermediate_size, student_config
 from kd_core.models.students import resolve_fill, resolve_init
 from kd_core.system.settings import fixed
 
@@ -71,6 +71,7 @@ def resolve(config: DistillConfig, task: Task, teacher: PretrainedConfig, length
         "task.max_length": auto_length(task, lengths),
         "teacher.epochs": _epochs(config.teacher, len(task.train)),
         "teacher.learning_rate": 5e-4 if from_scratch else 3e-5 if deep else 1e-4,
+        "teacher.pooling": "mean" if teacher.model_type == POOLED else "first",
         "student.init": init,
         "student.fill_vocabulary": resolve_fill(config.student, init),
         "training.steps": max(FEW_STEPS if soon else STEPS, 3 * passes, STEPS_A_CLASS * len(task.labels)),

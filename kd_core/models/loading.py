@@ -8,6 +8,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from itertools import chain
+from pathlib import Path
 
 import torch
 from tokenizers import Tokenizer
@@ -25,8 +26,8 @@ from transformers import (
 )
 
 import kd_core.models.bilstm
-import kd_core.models.cnn  # noqa: F401  # both register a config, so that a saved student loads
-from kd_core.config import TeacherConfig
+import kd_core.models.cnn  # noqa: F401  # as pooled, they register a config, so that a saved model loads
+from kd_core.config import Pooling, TeacherConfig
 from kd_core.data.task import Task, spread
 from kd_core.errors import ModelError
 from kd_core.models.checkpoints import (
@@ -40,10 +41,16 @@ from kd_core.models.checkpoints import (
     _translated,
     without_code,
 )
+from kd_core.models.pooled import pooled
 from kd_core.models.presets import TEACHERS, find_preset, short
+from kd_core.system import paths
+from kd_core.system.settings import Auto
 
 SCRATCH_VOCABULARY = 8_000
 SCRATCH_CHARACTERS = 4_000
+# Of 77 and 150 classes a head that reads the mean too had 3 points more, of 2 to 6 up to 2 less
+# (docs/quality.md).
+MANY_CLASSES = 20
 
 # What a config says of its own origin and surroundings, not of the function that the model computes. The
 # Trainer turns ``use_cache`` off, which concerns decoders: a model trained just now and the same one loaded
@@ -73,7 +80,7 @@ def load_teacher(
     """
     preset = find_preset(config.model, TEACHERS)
     if preset is None or preset.source != "new":
-        return load_checkpoint(config.model, task, config.seed, notes)
+        return load_checkpoint(config.model, task, config.seed, notes, config.pooling)
     tokenizer = train_tokenizer(chain(task.train["text"], task.transfer["text"]))
     model_config = teacher_config(config, task.labels, vocab_size=len(tokenizer))
     return new_model(model_config, config.seed), tokenizer
@@ -88,7 +95,7 @@ def teacher_config(
     """
     preset = find_preset(config.model, TEACHERS)
     if preset is None or preset.source != "new":
-        return load_config(config.model, labels)
+        return load_config(config.model, labels, config.pooling)
     new = BertConfig(
         vocab_size=vocab_size,
         hidden_size=config.hidden,
@@ -100,9 +107,14 @@ def teacher_config(
 
 
 def load_checkpoint(
-    name: str, task: Task, seed: int, notes: list[str] | None = None
+    name: str,
+    task: Task,
+    seed: int,
+    notes: list[str] | None = None,
+    pooling: Pooling | Auto = "first",
 ) -> tuple[PreTrainedModel, PreTrainedTokenizerFast]:
     """A bundled preset, a Hugging Face folder or a Hub id as a classifier of the task; see ``load_teacher``.
+    ``pooling`` is what a new head reads.
 
     Raises: ModelError.
     """
@@ -113,7 +125,7 @@ def load_checkpoint(
     if sorted(old_labels) != sorted(task.labels):
         if any("ForSequenceClassification" in str(kind) for kind in config.architectures or ()):
             doubts.append(_other_head(name, old_labels, task.labels))
-        _with_labels(config, task.labels)
+        config = _for_new_head(_with_labels(config, task.labels), name, pooling)
     with _quiet(), seeded(seed), _translated(name):
         model, report = AutoModelForSequenceClassification.from_pretrained(
             place,
@@ -145,9 +157,13 @@ def load_checkpoint(
     return model.eval(), tokenizer
 
 
-def load_config(name: str, labels: Sequence[str]) -> PretrainedConfig:
+def load_config(name: str, labels: Sequence[str], pooling: Pooling | Auto = "first") -> PretrainedConfig:
     """The config of a checkpoint, with the task's labels. Raises: ModelError."""
-    config = _with_labels(_read_config(name, *_locate(name)), labels)
+    config = _read_config(name, *_locate(name))
+    old_labels = _labels(config)
+    _with_labels(config, labels)
+    if sorted(old_labels) != sorted(labels):
+        config = _for_new_head(config, name, pooling)
     if name == "minilm-l3":
         config.num_hidden_layers //= 2
     return config
@@ -238,6 +254,32 @@ def _with_labels(config: PretrainedConfig, labels: Sequence[str]) -> PretrainedC
     # Left open, the first forward pass with labels would fill it in and so change the config.
     config.problem_type = "single_label_classification"
     return config
+
+
+def _for_new_head(config: PretrainedConfig, name: str, pooling: Pooling | Auto) -> PretrainedConfig:
+    """The config of a model whose new head reads what ``pooling`` says. Raises: ModelError."""
+    if pooling == "auto":
+        preset, folder = find_preset(name, TEACHERS), paths.existing_folder(name)
+        made_for_it = preset.mean if preset else folder is not None and _takes_the_mean(folder)
+        many = len(config.id2label) >= MANY_CLASSES
+        pooling = "mean" if many and made_for_it and config.model_type == "bert" else "first"
+    if pooling == "first":
+        return config
+    if config.model_type != "bert":
+        raise ModelError(
+            f"--teacher-pooling mean is there for BERT alone, and {short(name)} is a {config.model_type}; "
+            "leave it out."
+        )
+    return pooled(config)
+
+
+def _takes_the_mean(folder: Path) -> bool:
+    """Whether sentence-transformers wrote the folder, and says so."""
+    try:
+        told = json.loads((folder / "1_Pooling" / "config.json").read_text(encoding="utf-8"))
+        return told["pooling_mode_mean_tokens"] is True
+    except (OSError, ValueError, KeyError, TypeError):
+        return False
 
 
 def output_layer(model: PreTrainedModel) -> tuple[str, nn.Linear]:

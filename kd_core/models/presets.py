@@ -34,6 +34,7 @@ class Preset:
     source: Source
     hub_id: str | None = None
     network: str = ""  # what it is, where that is no transformer and transformers cannot load it
+    mean: bool = False  # made so that the mean over a text's tokens says what it is about
 
 
 def _hub(
@@ -47,8 +48,8 @@ def _by_name(*presets: Preset) -> Mapping[str, Preset]:
 
 
 TEACHERS = _by_name(
-    Preset("minilm-l6", "all-MiniLM-L6-v2, English, bundled", 6, 384, 12, 1536, "bundled"),
-    Preset("minilm-l3", "Every other layer of minilm-l6, bundled", 3, 384, 12, 1536, "bundled"),
+    Preset("minilm-l6", "all-MiniLM-L6-v2, English, bundled", 6, 384, 12, 1536, "bundled", mean=True),
+    Preset("minilm-l3", "Every other layer of minilm-l6, bundled", 3, 384, 12, 1536, "bundled", mean=True),
     Preset(
         "e5-small",
         "multilingual-e5-small, 100 languages, with the extra zh",
@@ -58,6 +59,7 @@ TEACHERS = _by_name(
         1536,
         "extra",
         "intfloat/multilingual-e5-small",
+        mean=True,
     ),
     _hub("bert-base-uncased", "BERT, English", (12, 768, 12, 3072), "google-bert"),
     _hub("roberta-base", "RoBERTa, English, case matters", (12, 768, 12, 3072), "FacebookAI"),

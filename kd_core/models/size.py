@@ -25,7 +25,8 @@ LAYERS = {
     "modernbert": "layers",
     "albert": None,
 }
-BILSTM, CNN = "kd_bilstm", "kd_cnn"  # the ``model_type`` of ``models.bilstm`` and ``models.cnn``
+# The ``model_type`` of ``models.bilstm``, ``models.cnn`` and ``models.pooled``.
+BILSTM, CNN, POOLED = "kd_bilstm", "kd_cnn", "kd_pooled_bert"
 BILSTM_STATE = 150  # of each direction, Tang et al. 2019
 SPECIAL_IDS = ("pad_token_id", "bos_token_id", "eos_token_id", "cls_token_id", "sep_token_id")
 
@@ -148,7 +149,7 @@ def student_config(
             problem_type="single_label_classification",
         )
     else:
-        student = copy.deepcopy(teacher_config)
+        student = plain(teacher_config)
         _resize(student, *_sizes(config, teacher_config))
     student.vocab_size = vocab_size
     for name in SPECIAL_IDS:
@@ -156,6 +157,21 @@ def student_config(
         if isinstance(value, int) and value >= vocab_size:
             setattr(student, name, None)
     return student
+
+
+def family(model_config: PretrainedConfig) -> str:
+    """The ``model_type`` of the layers, whatever the head reads of them."""
+    kind: str = model_config.model_type
+    return "bert" if kind == POOLED else kind
+
+
+def plain(model_config: PretrainedConfig) -> PretrainedConfig:
+    """A copy, whose head reads the first token."""
+    from transformers import BertConfig
+
+    if model_config.model_type != POOLED:
+        return copy.deepcopy(model_config)
+    return BertConfig.from_dict({**model_config.to_dict(), "model_type": "bert"})
 
 
 def spaced(count: int, total: int) -> list[int]:
@@ -170,7 +186,7 @@ def intermediate_size(model_config: PretrainedConfig) -> int:
 
 def _sizes(config: StudentConfig, teacher_config: PretrainedConfig) -> tuple[int, int, int, int]:
     """Layers, hidden, heads and intermediate of a new student of the teacher's family."""
-    if teacher_config.model_type not in LAYERS:
+    if family(teacher_config) not in LAYERS:
         raise ModelError(
             f"No new student can be made from a {teacher_config.model_type} teacher; families that can: "
             f"{', '.join(LAYERS)}. Choose the student bilstm, a folder or a Hub id."

@@ -14,7 +14,7 @@ from kd_core.data.task import Task
 from kd_core.errors import ModelError
 from kd_core.models.loading import load_checkpoint, new_model
 from kd_core.models.presets import PIECES, STUDENTS, WIDE_PIECES, find_preset
-from kd_core.models.size import CNN, LAYERS, SPECIAL_IDS, intermediate_size, spaced, student_config
+from kd_core.models.size import CNN, LAYERS, SPECIAL_IDS, family, intermediate_size, spaced, student_config
 from kd_core.models.vectors import Place, main_directions, piece_vectors
 from kd_core.models.vocabulary import trim_vocabulary
 from kd_core.system import cache
@@ -99,7 +99,7 @@ def resolve_init(config: StudentConfig, teacher_config: PretrainedConfig) -> Ini
 
     student = student_config(config, teacher_config, teacher_config.vocab_size)
     obstacle = _obstacle_to_layers(student, teacher_config)
-    same_family = student.model_type == teacher_config.model_type
+    same_family = student.model_type == family(teacher_config)
     teacher_width = teacher_config.hidden_size if same_family else _embedding_width(teacher_config)
     narrower = student.hidden_size < teacher_width
     from_words: Initialisation = "teacher_vectors" if student.model_type in READS_VECTORS else "projected"
@@ -141,7 +141,7 @@ def resolve_fill(config: StudentConfig, init: Initialisation) -> int:
 
 
 def _obstacle_to_layers(student: PretrainedConfig, teacher: PretrainedConfig) -> str | None:
-    if student.model_type != teacher.model_type:
+    if student.model_type != family(teacher):
         return f"the student is a {student.model_type} and the teacher a {teacher.model_type}"
     names = ("hidden size", "heads", "intermediate size")
     sizes = [(c.hidden_size, c.num_attention_heads, intermediate_size(c)) for c in (student, teacher)]
