@@ -58,7 +58,6 @@ def cascade(
     from kd_core.deployment.runtimes import Runtime
     from kd_core.distillation.report import Report
     from kd_core.distillation.run_folder import PREDICTIONS, find
-    from kd_core.models.presets import other_network
     from kd_core.system.formatting import percent
 
     for flag, price in (("--core-hour", core_hour), ("--answers", answers)):
@@ -80,8 +79,8 @@ def cascade(
     out = console(sys.stdout)
     if script:
         teacher = None if report.teacher_is_file else "TEACHER"
-        network = other_network(report.config["student"]["model"])
-        click.echo(cascade_script.script(found, "model", teacher, network=network), nl=False)
+        ours = cascade_script.has_ours(report.config)
+        click.echo(cascade_script.script(found, "model", teacher, ours=ours), nl=False)
         return None
     test = engine.recorded(folder, report, PREDICTIONS, "student", judge, runtime)
     rows = engine.risk_coverage(test, [0.25, 0.5, 0.75, 0.9, 1.0])

@@ -21,7 +21,7 @@ from kd_core.data.bundled import TASKS
 from kd_core.data.uploads import safe_name
 from kd_core.deployment.calibrate import scale_model, scale_onnx
 from kd_core.deployment.cascade import Cascade
-from kd_core.deployment.cascade_script import facts, script
+from kd_core.deployment.cascade_script import facts, has_ours, script
 from kd_core.deployment.model_card import model_card
 from kd_core.deployment.reports import FormReport
 from kd_core.distillation import run_folder
@@ -29,7 +29,7 @@ from kd_core.distillation.calibration import Scaled
 from kd_core.distillation.report import FILE, Report
 from kd_core.distillation.reproduce import LOCAL
 from kd_core.models.checkpoints import without_code
-from kd_core.models.presets import STUDENTS, TEACHERS, other_network
+from kd_core.models.presets import STUDENTS, TEACHERS
 from kd_core.system import paths
 from kd_core.system.atomic import MANIFEST, seal
 
@@ -100,8 +100,7 @@ def write_bundle(
         if teacher:
             _copy_model(teacher, folder / TEACHER, max_length)
         other = TEACHER if teacher else None
-        network = other_network(report.config["student"]["model"])
-        _write(folder / "cascade.py", script(pair, MODEL, other, network=network))
+        _write(folder / "cascade.py", script(pair, MODEL, other, ours=has_ours(report.config)))
         _write(folder / "cascade.json", json.dumps(facts(pair, other), indent=1))
     made = {
         name: source

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from kd_core.deployment.cascade import Cascade
+from kd_core.models.presets import other_network
 
 SCRIPT = """\
 # pip install transformers torch; python cascade.py "a text"
@@ -20,11 +22,11 @@ for text in sys.argv[1:]:
     print(answer["label"], text)
 """
 
-# Of a student that transformers does not have: it learns of it from KD Studio.
+# Of a model that transformers does not have: it learns of it from KD Studio.
 OTHER = """\
 # pip install kd-studio; python cascade.py "a text"
 import sys
-import kd_core.models.loading  # has the student's network
+import kd_core.models.loading  # has what transformers lacks
 """
 
 # Of a teacher that is a file: whoever has written it is asked again.
@@ -41,15 +43,21 @@ for text in sys.argv[1:]:
 """
 
 
-def script(found: Cascade, student: str, teacher: str | None, *, network: str = "") -> str:
+def script(found: Cascade, student: str, teacher: str | None, *, ours: bool = False) -> str:
     """A program that uses both models, given their folders; ``teacher`` None: it is a file of answers.
 
-    ``network``: what the student is where it is no transformer.
+    ``ours``: as of ``has_ours``.
     """
     program = SCRIPT if teacher else ASK
-    if network:
+    if ours:
         program = OTHER + program.partition("import sys\n")[2]
     return program.format(student=student, teacher=teacher, threshold=f"{found.threshold:.6g}")
+
+
+def has_ours(config: Mapping[str, Any]) -> bool:
+    """Whether student or teacher of a resolved config is a model that transformers does not have."""
+    pooled = config["teacher"].get("pooling") == "mean" and not config["task"].get("knowledge")
+    return pooled or bool(other_network(config["student"]["model"]))
 
 
 def facts(found: Cascade, teacher: str | None) -> dict[str, Any]:

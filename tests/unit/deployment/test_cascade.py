@@ -14,6 +14,7 @@ import pytest
 from scipy import stats
 
 from kd_core.cli import main
+from kd_core.config import DistillConfig
 from kd_core.deployment import int8_answers
 from kd_core.deployment.cascade import (
     THRESHOLDS,
@@ -24,12 +25,11 @@ from kd_core.deployment.cascade import (
     risk_coverage,
     upper_bound,
 )
-from kd_core.deployment.cascade_script import script
+from kd_core.deployment.cascade_script import has_ours, script
 from kd_core.deployment.export import ExportConfig, export_run
 from kd_core.deployment.forms import open_form
 from kd_core.deployment.queueing import lognormal_mean
 from kd_core.errors import ConfigError, RunError
-from kd_core.models.presets import other_network
 
 EXAMPLE = Cascade(
     run="20260131-143000-a1b2",
@@ -153,16 +153,30 @@ def test_the_script_uses_both_models(finished_run, monkeypatch, tmp_path):
     assert label in finished_run.report.labels
 
 
-@pytest.mark.parametrize("network", ["cnn", "bilstm"])
-def test_the_script_knows_a_student_that_transformers_does_not_have(network):
+def test_the_script_knows_what_transformers_does_not_have():
     found = replace(EXAMPLE, threshold=0.8)
     for teacher in ("teacher", None):
-        program = script(found, "model", teacher, network=other_network(network))
+        program = script(found, "model", teacher, ours=True)
         assert len(program.splitlines()) <= 13
         assert "import kd_core.models.loading" in program
-        assert program.replace("import kd_core.models.loading  # has the student's network\n", "").replace(
+        assert program.replace("import kd_core.models.loading  # has what transformers lacks\n", "").replace(
             "kd-studio", "transformers torch"
         ) == script(found, "model", teacher)
+
+
+@pytest.mark.parametrize(
+    ("changes", "ours"),
+    [
+        ({"student.model": "cnn"}, True),
+        ({"student.model": "bilstm"}, True),
+        ({"student.model": "tiny"}, False),
+        ({"student.model": "tiny", "teacher.pooling": "mean"}, True),
+        ({"student.model": "tiny", "teacher.pooling": "mean", "task.knowledge": "answers.csv"}, False),
+    ],
+)
+def test_which_models_transformers_does_not_have(changes, ours):
+    config = DistillConfig().change({"teacher.pooling": "first"} | changes)
+    assert has_ours(config.model_dump(mode="json")) is ours
 
 
 def test_right_by_gold_counts_the_teachers_errors_too():
