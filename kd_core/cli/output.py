@@ -30,12 +30,13 @@ class _Console(Console):
         return super().render_str(printable(text), **options)
 
 
-def console(stream: TextIO) -> Console:
+def console(stream: TextIO, piped: int = 120) -> Console:
     """A console that shows texts as they are: brackets are no markup, ``:name:`` is no emoji.
 
-    What would command the terminal (in a run's name, say) is not passed on.
+    It is ``piped`` characters wide where no terminal says how wide. What would command the terminal (in a
+    run's name, say) is not passed on.
     """
-    width = None if stream.isatty() else 120
+    width = None if stream.isatty() else piped
     return _Console(file=stream, width=width, markup=False, emoji=False, highlight=False)
 
 
@@ -43,11 +44,19 @@ def print_json(value: Any) -> None:
     click.echo(json.dumps(value, indent=2, default=str))
 
 
-def table(headings: Sequence[str], rows: Iterable[Sequence[Any]], numbers: Sequence[int] = ()) -> Table:
+def table(
+    headings: Sequence[str], rows: Iterable[Sequence[Any]], numbers: Sequence[int] = (), *, first: int = 0
+) -> Table:
+    """``numbers`` are the columns that have some; ``first`` is what the first column needs to be whole."""
     result = Table(box=None, padding=(0, 2, 0, 0), header_style="bold")
     for index, heading in enumerate(headings):
-        right = index in numbers
-        result.add_column(heading, justify="right" if right else "left", no_wrap=right)
+        right, least = index in numbers, first if index == 0 else 0
+        result.add_column(
+            heading,
+            justify="right" if right else "left",
+            no_wrap=right or least > 0,
+            min_width=least or None,
+        )
     for row in rows:
         result.add_row(*("" if cell is None else str(cell) for cell in row))
     return result

@@ -15,6 +15,8 @@ from kd_core.errors import RunError
 from kd_core.jobs.states import ACTIVE, LABELS, RESUMABLE
 from kd_core.system.formatting import duration, percent, points, printable
 
+LISTED = 50  # runs in a table that nobody has asked to be longer
+
 if TYPE_CHECKING:
     from rich.console import Console
 
@@ -54,22 +56,34 @@ def find_run(text: str) -> str:
     type=click.Choice(list(LABELS)),
     help="Only these; may be repeated.",
 )
+@click.option(
+    "--limit",
+    type=click.IntRange(min=1),
+    help=f"So many of the newest; without it {LISTED} in the table, all in JSON.",
+)
 @as_json
-def runs(statuses: tuple[Status, ...], as_json: bool) -> None:
+def runs(statuses: tuple[Status, ...], limit: int | None, as_json: bool) -> None:
     """List the runs, newest first."""
     from kd_core.jobs.runner_state import why_runs_wait
 
     rows = swept_store().runs(kind="distil", status=statuses)
     if as_json:
-        return print_json([asdict(row) for row in rows])
+        return print_json([asdict(row) for row in rows[:limit]])
     if not rows:
         click.echo(
             "No runs" + (" with that status." if statuses else " yet. kd distill makes one."), err=True
         )
         return None
     headings = ("Run", "Status", "Name", "Task", "Student", "Accuracy", "Gain", "Verdict", "Created")
-    console(sys.stdout).print(table(headings, map(_listed, rows), numbers=(5, 6)))
-    for row in rows:
+    shown = rows[: limit or LISTED]
+    id_width = max(len(row.id) for row in shown)
+    out = console(sys.stdout, piped=140)
+    out.print(table(headings, map(_listed, shown), numbers=(5, 6), first=id_width))
+    if len(shown) < len(rows):
+        click.echo(
+            f"The newest {len(shown):,} of {len(rows):,} runs; --limit {len(rows)} lists all.", err=True
+        )
+    for row in shown:
         if row.status == "unreadable":
             click.echo(printable(str(row.error)), err=True)
     if any(row.status == "queued" and not row.owner for row in rows) and (reason := why_runs_wait()):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import os
+import re
 import shlex
 import signal
 import sqlite3
@@ -75,6 +76,7 @@ VALUES = {
     "training.steps": "7",
     "training.seeds": "3,4",
     "training.precision": "fp32",
+    "teacher.pooling": "mean",
     "training.evaluate_every": "5",
     "objective.divergence": "dkd",
 }
@@ -851,6 +853,29 @@ def test_runs(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["runs", "--json", "--status", "done", "--status", "queued"]) == 0
     (listed,) = json.loads(capsys.readouterr().out)
     assert (listed["id"], listed["status"], listed["accuracy"]["teacher"]) == (RUN, "done", 0.9)
+
+
+def test_of_many_runs_the_newest_are_listed(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for number in range(4):
+        name = "/of/" + 300 * "x" + ".csv"
+        make_run(Store(), f"20260131-14300{number}-a1b2", **{"task.name": name})
+    monkeypatch.setattr(sys.modules["kd_core.cli.runs"], "LISTED", 3)
+    listed = {
+        (): (["3", "2", "1"], "The newest 3 of 4 runs; --limit 4 lists all.\n"),
+        ("--limit", "1"): (["3"], "The newest 1 of 4 runs; --limit 4 lists all.\n"),
+        ("--limit", "4"): (["3", "2", "1", "0"], ""),
+    }
+    for flags, (numbers, said) in listed.items():
+        assert main(["runs", *flags]) == 0
+        out, err = capsys.readouterr()
+        # However long a task's name is, an id that one has to type is whole.
+        assert re.findall(r"^20260131-14300(\d)-a1b2 ", out, re.MULTILINE) == numbers
+        assert err == said
+    for flags, count in (((), 4), (("--limit", "2"), 2)):
+        assert main(["runs", "--json", *flags]) == 0
+        assert len(json.loads(capsys.readouterr().out)) == count
 
 
 def test_show(capsys: pytest.CaptureFixture[str]) -> None:
