@@ -54,8 +54,8 @@ class PooledBertForSequenceClassification(BertForSequenceClassification):  # typ
         states = read.last_hidden_state.float()  # a mean in bf16 would lose what few tokens say
         counts = states.new_ones(states.shape[:2]) if attention_mask is None else attention_mask.to(states)
         mean = (states * counts.unsqueeze(-1)).sum(dim=1) / counts.sum(dim=1, keepdim=True).clamp(min=1)
-        both = torch.cat([mean, read.pooler_output.float()], dim=-1).to(self.classifier.weight.dtype)
-        logits = self.classifier(self.dropout(both))
+        first = read.pooler_output
+        logits = self.classifier(self.dropout(torch.cat([mean.to(first), first], dim=-1)))
         output = SequenceClassifierOutput(
             loss=None if labels is None else F.cross_entropy(logits, labels),
             logits=logits,

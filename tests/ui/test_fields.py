@@ -78,7 +78,7 @@ def test_a_switch_is_a_toggle() -> None:
 def test_a_number_that_may_be_auto_is_empty_then() -> None:
     test = show("TrainingConfig", "learning_rate")
     number = test.number_input(key="test.learning_rate")
-    assert (number.placeholder, number.min, number.max) == ("auto", 0, 1)
+    assert (number.placeholder, number.min, number.max) == ("auto", 1e-8, 1)
     assert value(test) == "'auto'"
     number.set_value(3e-4)
     assert value(run(test)) == "0.0003"

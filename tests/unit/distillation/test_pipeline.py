@@ -294,7 +294,7 @@ def test_a_start_before_fine_tuning_and_one_after_it(kd_home, short_config, teac
                 "student.layers": 1,
                 "student.init": "teacher_layers",
                 "teacher.learning_rate": 1e-2,
-                "training.learning_rate": 1e-9,
+                "training.learning_rate": 1e-8,
                 "controls.untuned_start": True,
             }
         )
