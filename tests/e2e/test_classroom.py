@@ -80,6 +80,7 @@ def test_a_vote_in_a_room_that_fills_up(
     expect(student.get_by_text("check_circle").first).to_be_visible()
     student.get_by_role("link", name="See it in the lab").click()
     expect(student).to_have_url(re.compile(r"/loss"))
+    settle(student)
     assert axe(student) == []
 
     enter(browser(), f"{room.url}/race")
