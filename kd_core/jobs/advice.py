@@ -113,8 +113,8 @@ def _data(plan: Plan) -> Iterator[Advice]:
             "itself as from its teacher. Give unlabelled texts of the same kind, for the teacher to label: "
             "as a file, or as rows without a label.",
         )
-    hot = objective.alpha < 1 and objective.has_temperature and objective.temperature > 2
-    if plan.classes >= MANY_CLASSES and hot and not rows["transfer"]:
+    spread = objective.alpha < 1 and objective.has_temperature and objective.temperature > 2
+    if plan.classes >= MANY_CLASSES and spread and not rows["transfer"]:
         yield Advice(
             "hint",
             f"At T = {objective.temperature:g} an answer is spread over all {plan.classes:,} classes. On two "

@@ -100,9 +100,8 @@ def clean(items: Iterable[Item], store: Store) -> int:
     deleted = [item for item in spare if item.kind == "deleted"]
     try:
         with machine_lock().acquire(blocking=False):
-            freed = _remove(
-                item for item in spare if item.kind != "deleted"
-            )  # the database may need the room
+            # First what needs no word to the database, which may need the room.
+            freed = _remove(item for item in spare if item.kind != "deleted")
             try:
                 _forget_deleted(store)  # first: of a run without folders nothing can be brought back
             except DiskFullError:  # there is no room for that order

@@ -9,9 +9,21 @@ from pages.room.present.view import own_question, way_in
 from pages.shared.room.browsers import is_presenter
 from pages.shared.room.questions import lesson_question, quiz_question
 from pages.shared.room.vote_view import ask_the_room
+from pages.shared.room.votes import Question
 from pages.shared.text import escape
 
 OWN = "own"
+
+
+def chosen_question(name: str) -> Question | None:
+    """None as long as a question of one's own is not whole."""
+    if name == OWN:
+        return own_question()
+    if name.isdecimal():
+        return quiz_question(quiz()[int(name) - 1])
+    return lesson_question(lessons()[name])
+
+
 if not is_presenter():  # who types this page's address has no such page; this is for who finds another way
     st.stop()
 st.title("The room", anchor=False)
@@ -29,13 +41,7 @@ with right:
         key="room.question",
     )
     try:
-        question = (
-            own_question()
-            if chosen == OWN
-            else lesson_question(lessons()[chosen])
-            if chosen in lessons()
-            else quiz_question(quiz()[int(chosen) - 1])
-        )
+        question = chosen_question(chosen)
     except KDError as error:
         st.error(escape(error), icon=":material/error:")
     else:
