@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from kd_core.jobs.store import RunRow, Store
     from kd_core.learn.lab_results import LabReport
     from kd_core.search import SearchResult
-    from kd_core.search.ladder import LadderConfig
+    from kd_core.search.ladder import Int8, LadderConfig
 
 
 # Two threads that import torch and transformers at once, in different orders, see half-made modules.
@@ -172,12 +172,36 @@ def ladder_handler(row: RunRow, on_event: OnEvent, control: Control) -> Mapping[
             result = result.with_run(run_id)
             store.save_report(row.id, result.model_dump(mode="json"), owner=row.owner)
             try:
-                _run_inside(store, run_id, _as_part(on_event, student, config), control)
-                result = result.with_report(student, store.report(run_id))
+                heard = _as_part(on_event, student, config)
+                _run_inside(store, run_id, heard, control)
+                report = store.report(run_id)
+                try:
+                    int8 = _in_int8(run_id, heard) if config.int8 else None
+                    result = result.with_report(student, report, int8)
+                except ModelError as error:  # there is no such form of it
+                    result = result.with_error(student, str(error), int8=True).with_report(student, report)
             except (ConfigError, ModelError) as error:  # a student that this teacher cannot have
                 result = result.with_error(student, str(error))
             store.save_report(row.id, result.model_dump(mode="json"), owner=row.owner)
     return result.model_dump(mode="json")
+
+
+def _in_int8(run_id: str, on_event: OnEvent) -> Int8:
+    from kd_core.deployment import int8_answers
+    from kd_core.deployment.forms import open_form, test_split
+    from kd_core.distillation.run_folder import PREDICTIONS, VALIDATION
+    from kd_core.search.ladder import Int8
+
+    on_event(Progress(None, "in int8", 1, 1))
+    int8_answers.measure(run_id)
+    _, truth = test_split(run_id)
+    right = int8_answers.logits(run_id, PREDICTIONS).argmax(axis=1) == truth
+    return Int8(
+        validation=int8_answers.logits(run_id, VALIDATION),
+        accuracy=float(right.mean()),
+        size_mb=open_form(run_id, "student", "int8").size_mb,
+        latency_ms=int8_answers.speed(run_id)["student"].p50,
+    )
 
 
 def _as_part(on_event: OnEvent, student: str, config: LadderConfig) -> OnEvent:

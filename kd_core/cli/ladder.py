@@ -53,10 +53,14 @@ def show(report: Mapping[str, Any], as_json: bool) -> None:
     if chosen := result.chosen:
         out.print(
             f"On the test texts, which decided nothing: {percent(chosen.accuracy)}, the teacher "
-            f"{percent(result.teacher_accuracy)}.\nRun {chosen.run_id}: kd show {chosen.run_id}",
+            f"{percent(result.teacher_accuracy)}.\nRun {chosen.run_id}: {_next(chosen)}",
             soft_wrap=True,
         )
     return None
+
+
+def _next(chosen: Rung) -> str:
+    return f"kd export {chosen.run_id} --onnx --int8" if chosen.int8 else f"kd show {chosen.run_id}"
 
 
 def _by_flag(problem: str) -> str:

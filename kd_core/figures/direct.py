@@ -7,7 +7,8 @@ from typing import Any, NamedTuple
 
 GAP = 20  # pixels from one name's line to the next
 RAISED = 10  # pixels above its mark: a line that leads away from the mark does not go through the name
-NEAR = 0.3  # of the plot's width: names of marks that are nearer may touch
+NEAR = 0.3  # of the plot's width: names whose middles are nearer may touch
+MIDDLE = 0.12  # of the plot's width: from a mark to the middle of its name
 ASIDE = 16  # pixels from a mark to its name
 TURN = 0.68  # of the plot's width: from there on a name stands on the left of its mark
 
@@ -30,12 +31,13 @@ def names_beside(
     notes = []
     for mark in sorted(marks, key=lambda mark: -mark.y):
         share = (mark.x - across[0]) / (across[1] - across[0])
+        turned = share > TURN
+        share += -MIDDLE if turned else MIDDLE
         own = line = (up[1] - mark.y) / (up[1] - up[0]) * height
         for other, taken in sorted(placed, key=lambda place: place[1]):
             if abs(share - other) < NEAR and abs(line - taken) < GAP:
                 line = taken + GAP
         placed.append((share, line))
-        turned = share > TURN
         notes.append(
             {
                 "x": mark.x,

@@ -6,10 +6,13 @@ step. Each student is a run of its own; they share teacher and knowledge through
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, Self
 
 import numpy as np
+from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 from kd_core.config import DistillConfig
@@ -43,6 +46,7 @@ class LadderConfig(Settings):
     students: Distinct[str] = setting(
         ("cnn", "tiny", "mini", "third", "half"), "Students to try for it, from the smallest up", min_length=1
     )
+    int8: bool = setting(True, "Judge each student in int8 too, a quarter of its size")
     within_mb: float | None = setting(None, "It may have so many megabytes", gt=0)
     within_ms: float | None = setting(
         None, "It may take so many milliseconds for one text, at the median", gt=0
@@ -64,8 +68,9 @@ class LadderConfig(Settings):
 
     @property
     def confidence(self) -> float:
-        """Of each bound: 95 % for all students together (Bonferroni)."""
-        return 1 - 0.05 / (len(self.students) + 1)  # TF-IDF is one more
+        """Of each bound: 95 % for all that is judged together (Bonferroni)."""
+        forms = 2 if self.int8 else 1
+        return 1 - 0.05 / (forms * len(self.students) + 1)  # TF-IDF is one more
 
     def rung(self, student: str) -> DistillConfig:
         """The run of one student, without what the choice does not need."""
@@ -74,14 +79,31 @@ class LadderConfig(Settings):
         return self.distill.change({"student.model": student, **quick})
 
 
+@dataclass(frozen=True)
+class Int8:
+    """What a run's student is in int8.
+
+    ``validation``: its logits (texts, classes); ``accuracy`` is that on the test texts.
+    """
+
+    validation: NDArray[np.float32]
+    accuracy: float
+    size_mb: float
+    latency_ms: float
+
+
 class Rung(BaseModel):
-    """One student, or TF-IDF. ``kept`` and ``at_least`` are shares of the teacher's accuracy."""
+    """One student, in PyTorch or int8, or TF-IDF.
+
+    ``kept`` and ``at_least`` are shares of the teacher's accuracy.
+    """
 
     model_config = ConfigDict(frozen=True)
 
     student: str
     run_id: str
     answer: Answer
+    int8: bool = False
     kept: float = 0.0
     at_least: float = 0.0
     params: int = 0
@@ -95,7 +117,8 @@ class Rung(BaseModel):
 
     @property
     def title(self) -> str:
-        return NAMES[FLOOR] if self.student == FLOOR else self.student
+        name = NAMES[FLOOR] if self.student == FLOOR else self.student
+        return f"{name}, int8" if self.int8 else name
 
 
 class LadderResult(BaseModel):
@@ -119,9 +142,10 @@ class LadderResult(BaseModel):
 
     @property
     def chosen(self) -> Rung | None:
-        """The first that is shown, or else the first that is likely."""
-        fitting = [rung for rung in self.rungs if rung.fits]
-        return next((r for answer in ("shown", "likely") for r in fitting if r.answer == answer), None)
+        """The smallest that is shown, or else the smallest that is likely."""
+        order = {"shown": 0, "likely": 1}
+        fitting = [rung for rung in self.rungs if rung.fits and rung.answer in order]
+        return min(fitting, key=lambda rung: (order[rung.answer], rung.size_mb), default=None)
 
     @property
     def sentence(self) -> str:
@@ -149,16 +173,18 @@ class LadderResult(BaseModel):
         """The next student's run has begun."""
         return self.model_copy(update={"running": run_id})
 
-    def with_report(self, student: str, report: Report) -> Self:
+    def with_report(self, student: str, report: Report, int8: Int8 | None = None) -> Self:
         """One student more, by its report and the answers that its run has kept; the first brings TF-IDF."""
         import pandas as pd
 
         answers = pd.read_parquet(Path(report.folder) / VALIDATION)
         name = f"student-{report.config['training']['seeds'][0]}"  # the one that is exported
         rungs = self.rungs
-        if not rungs and FLOOR in answers:
-            rungs += (self._rung(FLOOR, FLOOR, answers, report),)
-        rungs += (self._rung(student, name, answers, report),)
+        if FLOOR in answers and all(rung.student != FLOOR for rung in rungs):
+            rungs += (self._rung(FLOOR, answers[FLOOR], answers, report),)
+        if int8:
+            rungs += (self._rung(student, int8.validation, answers, report, int8),)
+        rungs += (self._rung(student, answers[name], answers, report),)
         return self.model_copy(
             update={
                 "rungs": rungs,
@@ -168,33 +194,47 @@ class LadderResult(BaseModel):
             }
         )
 
-    def with_error(self, student: str, error: str) -> Self:
-        """A student that this teacher cannot have, or that could not be trained."""
-        failed = Rung(student=student, run_id=self.running or "", answer="failed", fits=False, error=error)
+    def with_error(self, student: str, error: str, *, int8: bool = False) -> Self:
+        """A student that this teacher cannot have, or that could not be trained or converted."""
+        run_id = self.running or ""
+        failed = Rung(student=student, run_id=run_id, answer="failed", int8=int8, fits=False, error=error)
         return self.model_copy(update={"rungs": (*self.rungs, failed), "running": None})
 
-    def _rung(self, student: str, column: str, answers: pd.DataFrame, report: Report) -> Rung:
+    def _rung(
+        self,
+        student: str,
+        own: Iterable[NDArray[np.float32]],
+        answers: pd.DataFrame,
+        report: Report,
+        int8: Int8 | None = None,
+    ) -> Rung:
         config = self.config
         truth = answers["label"].to_numpy()
-        right = (np.stack(list(answers[name])).argmax(axis=1) == truth for name in (column, "teacher"))
+        right = (np.stack(list(given)).argmax(axis=1) == truth for given in (own, answers["teacher"]))
         pairs = Pairs.of(*right)
         model = report.models[FLOOR if student == FLOOR else "student"]
+        accuracy, size, latency = (
+            (int8.accuracy, int8.size_mb, int8.latency_ms)
+            if int8
+            else (model.accuracy, model.size_mb or 0.0, model.p50 or 0.0)
+        )
         bound = at_least(pairs, config.confidence)
         likely = pairs.kept >= config.wanted
-        limits = ((config.within_mb, model.size_mb), (config.within_ms, model.p50))
+        limits = ((config.within_mb, size), (config.within_ms, latency))
         return Rung(
             student=student,
             run_id=report.run_id,
             answer="shown" if bound >= config.wanted else "likely" if likely else "no",
+            int8=int8 is not None,
             kept=pairs.kept,
             at_least=bound,
             params=model.params or 0,
-            size_mb=model.size_mb or 0.0,
-            latency_ms=model.p50 or 0.0,
-            fits=all(limit is None or (value or 0.0) <= limit for limit, value in limits),
+            size_mb=size,
+            latency_ms=latency,
+            fits=all(limit is None or value <= limit for limit, value in limits),
             texts=len(answers),
             needed=texts_to_show(pairs, config.wanted, config.confidence) if likely else None,
-            accuracy=model.accuracy,
+            accuracy=accuracy,
         )
 
 

@@ -34,8 +34,9 @@ def choose_ladder(distill: DistillConfig, plan: Plan) -> None:
         )
         config = LadderConfig(distill=distill, keep=keep)
         said = (
-            f"Tries {', '.join(config.students)}, in this order, with your other settings, and ends with the "
-            f"first that is shown to keep {keep:g} %. {outlook(config, plan.rows['validation'])}"
+            f"Tries {', '.join(config.students)}, in this order, each in int8 too, with your other settings. "
+            f"Ends with the first that is shown to keep {keep:g} %. "
+            f"{outlook(config, plan.rows['validation'])}"
         )
         st.caption(said.replace(" %", "\u00a0%"))  # no line begins with it
         if st.button("Find the smallest", key="ladder.start", icon=":material/play_arrow:", width="stretch"):
@@ -105,12 +106,20 @@ def _result(job_id: str) -> None:
         if rung.error:
             st.caption(f"{escape(rung.title)}: {escape(rung.error)}")
     if chosen := result.chosen:
+        run = {"run": chosen.run_id}
         st.page_link(
             addresses.REPORT,
-            label=f"Open the report of {escape(chosen.title)}, with its test texts",
+            label=f"Open the report of {escape(chosen.student)}, with its test texts",
             icon=":material/monitoring:",
-            query_params={"run": chosen.run_id},
+            query_params=run,
         )
+        if chosen.int8:
+            st.page_link(
+                addresses.EXPORT,
+                label="Export it in int8",
+                icon=":material/archive:",
+                query_params=run,
+            )
 
 
 def _row(rung: Rung) -> dict[str, object]:

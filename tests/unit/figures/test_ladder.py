@@ -19,6 +19,7 @@ def test_each_student_has_a_mark_with_its_bound_and_the_wanted_share_is_a_line()
     assert [round(mark.error_y.arrayminus[0], 6) for mark in figure.data] == [3, 3, 2.5]
     assert [mark.marker.symbol for mark in figure.data] == ["star", "circle-open", "circle"]
     assert figure.layout.shapes[0].y0 == 98
+    assert sorted(note.text for note in figure.layout.annotations) == ["TF-IDF", "half", "tiny"]
     assert kept_in_words(result) == (
         "Share of the teacher's accuracy on the validation texts, by size. TF-IDF 91.0 %, at least 88.0 %; "
         "tiny 99.0 %, at least 96.0 %; half 101.0 %, at least 98.5 %."

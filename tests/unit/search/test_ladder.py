@@ -17,9 +17,10 @@ from scipy.stats import multinomial
 
 from kd_core.cli import main
 from kd_core.config import DistillConfig
+from kd_core.deployment import forms, int8_answers
 from kd_core.distillation.report import Report
 from kd_core.distillation.run_folder import VALIDATION
-from kd_core.errors import ConfigError, Stopped
+from kd_core.errors import ConfigError, ModelError, Stopped
 from kd_core.job_kinds import ladder_handler
 from kd_core.jobs.store import Store
 from kd_core.search.kept import Pairs, at_least, score, texts_to_show
@@ -122,7 +123,7 @@ def rung(student: str, kept: float, bound: float, answer: str, **facts) -> Rung:
 
 
 def ladder(*rungs: Rung, **settings) -> LadderResult:
-    config = LadderConfig(students=("tiny", "mini", "half"), **settings)
+    config = LadderConfig(students=("tiny", "mini", "half"), int8=False, **settings)
     return LadderResult(config=config, rungs=rungs, teacher_params=20_000_000)
 
 
@@ -153,6 +154,18 @@ def test_or_else_the_smallest_that_is_likely_is_offered_with_what_would_settle_i
     )
 
 
+def test_the_smallest_file_is_taken_whatever_was_tried_first() -> None:
+    result = ladder(
+        rung("tiny", 0.985, 0.96, "likely", size_mb=10.7),
+        rung("mini", 0.985, 0.96, "likely", size_mb=7.9, int8=True),
+        rung("mini", 0.99, 0.97, "likely", size_mb=30.8),
+    )
+    assert result.chosen == result.rungs[1]
+    assert result.sentence.startswith(
+        "Likely: mini, int8, with 25 % of the teacher's parameters, keeps 98.5 %"
+    )
+
+
 def test_or_none_and_what_the_best_keeps() -> None:
     result = ladder(
         rung("tiny", 0.93, 0.90, "no"), rung("mini", 0.95, 0.92, "no"), rung("half", 0.94, 0.9, "no")
@@ -172,7 +185,7 @@ def test_what_is_beyond_the_limits_is_not_offered() -> None:
 
 
 def test_before_the_start_it_says_what_so_many_texts_can_show() -> None:
-    config = LadderConfig(students=("tiny", "mini", "half"))
+    config = LadderConfig(students=("tiny", "mini", "half"), int8=False)
     assert outlook(config, 316) == (
         "316 validation texts can show of an equal student that it keeps 96.2 %, so 98 % can be likely but "
         "hardly shown; about 987 would be enough."
@@ -183,10 +196,11 @@ def test_before_the_start_it_says_what_so_many_texts_can_show() -> None:
 def test_what_it_may_be_told() -> None:
     with pytest.raises(ConfigError, match=r"keep must be between 50 and 100, got '98.5 %'"):
         LadderConfig.from_dict({"keep": "98.5 %"})
-    config = LadderConfig(distill=DistillConfig(), students=("tiny", "half"))
+    config = LadderConfig(distill=DistillConfig(), students=("tiny", "half"), int8=False)
     assert config.rung("half").student.model == "half"
     assert config.rung("half").controls.labelled_only is False
     assert config.confidence == pytest.approx(1 - 0.05 / 3)  # TF-IDF, tiny, half
+    assert LadderConfig(students=("tiny", "half")).confidence == pytest.approx(1 - 0.05 / 5)  # int8 too
 
 
 # The job and the command
@@ -206,7 +220,7 @@ def flags(tiny_config, tmp_path, kd_home, monkeypatch) -> list[str]:
 
 
 def test_each_student_is_a_run_judged_on_the_validation_texts(flags, capsys) -> None:
-    assert kd(*flags, "--keep", "100", "--no-tfidf", "--json") == 0
+    assert kd(*flags, "--keep", "100", "--no-tfidf", "--no-int8", "--json") == 0
     printed = capsys.readouterr()
     assert "15 validation texts can show of an equal student that it keeps " in printed.err
     result = LadderResult.model_validate(json.loads(printed.out))
@@ -246,6 +260,43 @@ def test_the_command_shows_a_row_for_each_and_what_came_out(flags, capsys) -> No
     assert (
         "None of these students within the limits is likely to keep 50 % of the teacher's accuracy." in shown
     )
+
+
+def test_each_is_judged_in_int8_too_by_the_answers_of_that_form(flags, capsys) -> None:
+    assert kd(*flags, "--students", "custom", "--keep", "100", "--json") == 0
+    result = LadderResult.model_validate(json.loads(capsys.readouterr().out))
+    assert [rung.title for rung in result.rungs] == ["TF-IDF", "custom, int8", "custom"]
+    small, full = result.rungs[1:]
+    form = forms.open_form(small.run_id, "student", "int8")
+    answers = pd.read_parquet(Path(Store().report(small.run_id).folder) / VALIDATION)
+    truth = answers["label"]
+    right = form.predict(answers["text"].to_list()).argmax(axis=1) == truth
+    assert small.kept == right.sum() / (np.stack(list(answers["teacher"])).argmax(axis=1) == truth).sum()
+    texts, labels = forms.test_split(small.run_id)
+    assert small.accuracy == (form.predict(texts).argmax(axis=1) == labels).mean()
+    assert small.size_mb == form.size_mb
+    assert (small.run_id, small.params) == (full.run_id, full.params)
+    assert small.latency_ms > 0
+    # The table names the file, and how to have it.
+    assert kd("show", Store().runs(kind="ladder")[0].id) == 0
+    shown = capsys.readouterr().out
+    assert "custom, int8" in shown
+    if result.chosen == small:
+        assert f"kd export {small.run_id} --onnx --int8" in shown
+
+
+def test_a_student_that_cannot_be_converted_is_judged_as_it_is(flags, capsys, monkeypatch) -> None:
+    def refuse(run_id: str) -> None:
+        raise ModelError("no such operator")
+
+    monkeypatch.setattr(int8_answers, "measure", refuse)
+    assert kd(*flags, "--students", "custom", "--keep", "100", "--no-tfidf", "--json") == 0
+    result = LadderResult.model_validate(json.loads(capsys.readouterr().out))
+    assert [(rung.title, rung.error) for rung in result.rungs] == [
+        ("custom, int8", "no such operator"),
+        ("custom", ""),
+    ]
+    assert result.rungs[1].answer != "failed"
 
 
 def test_a_student_that_the_teacher_cannot_have_is_said_and_the_next_one_tried(flags, capsys) -> None:
