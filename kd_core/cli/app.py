@@ -13,7 +13,7 @@ import click
 
 from kd_core.errors import ConfigError
 from kd_core.system import paths
-from kd_core.system.process import is_loopback, local_address
+from kd_core.system.process import is_loopback, local_address, python
 
 
 @click.command()
@@ -43,7 +43,7 @@ def app(port: int, host: str | None, classroom: bool, seats: int) -> None:
         else _dashboard("127.0.0.1" if host is None else host, folder)
     )
     flags = [part for name, value in options.items() for part in (f"--{name}", value)]
-    command = [sys.executable, "-m", "streamlit", "run", str(script), "--server.port", str(port), *flags]
+    command = python("streamlit", "run", str(script), "--server.port", str(port), *flags)
     if sys.platform == "win32":  # where a process that takes another's place leaves the terminal to itself
         sys.exit(subprocess.call(command))
     # Streamlit's process takes the place of this one, so that signals reach it.

@@ -22,6 +22,7 @@ from kd_core.data.read import Table, read_table
 from kd_core.errors import DataError
 from kd_core.system.atomic import write_text
 from kd_core.system.container import available_memory
+from kd_core.system.process import python
 
 FROM_BYTES = 5 * 10**6
 MOST_MEMORY = 3 * 10**9  # for one file; a table of MAX_CELLS short cells takes 2.5 GB while it is made
@@ -44,7 +45,7 @@ def read_file(source: Path | bytes, name: str, **options: Any) -> Table:
         place = Path(folder)
         (place / DATA).write_bytes(data)
         (place / ASKED).write_text(json.dumps(asked), encoding="utf-8")
-        command = [sys.executable, "-m", "kd_core.data.apart", folder]
+        command = python("kd_core.data.apart", folder)
         none = subprocess.DEVNULL
         _watch(subprocess.Popen(command, stdin=none, stdout=none, stderr=none), limit)
         try:

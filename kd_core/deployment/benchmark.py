@@ -11,7 +11,6 @@ import json
 import os
 import queue
 import subprocess
-import sys
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -33,13 +32,13 @@ from kd_core.distillation.run_folder import find
 from kd_core.errors import RunError
 from kd_core.system.container import cores
 from kd_core.system.control import Control
+from kd_core.system.process import python
 from kd_core.system.settings import Settings, setting
 
 MIN_LENGTH, MAX_LENGTH = 4, 8192
 Length = Literal["texts"] | Annotated[int, Field(ge=MIN_LENGTH, le=MAX_LENGTH)]
 
 WHO: tuple[Role, ...] = ("teacher", "student")
-MEASURE = (sys.executable, "-m", "kd_core.deployment.benchmark_process")
 LOOK_EVERY = 0.2  # seconds between looks at the control while a process measures
 # Whatever computes in threads reads one of these when it is loaded.
 THREADS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "RAYON_NUM_THREADS")
@@ -177,7 +176,7 @@ def _process(
 ) -> Iterator[tuple[subprocess.Popen[str], queue.Queue[str | None], Callable[[], str]]]:
     """The process, the lines that it writes (None at the end), and all that it said of errors."""
     process = subprocess.Popen(
-        [*MEASURE, json.dumps(request)],
+        python("kd_core.deployment.benchmark_process", json.dumps(request)),
         env=os.environ | dict.fromkeys(THREADS, str(threads)) | {"TOKENIZERS_PARALLELISM": "false"},
         stdin=subprocess.PIPE,  # its end tells the process that we are gone
         stdout=subprocess.PIPE,

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import IO
 
 from kd_core.system.control import Control
+from kd_core.system.process import python
 
 LOOK_EVERY = 1.0  # seconds until they pause, too
 LONGEST_STEP = 60.0  # waited for at their end, with its checkpoint
@@ -96,7 +97,7 @@ def obey() -> Control:
 def _start(command: Sequence[str], log: Path, threads: int, hear: Hear | None) -> subprocess.Popen[str]:
     with log.open("w", encoding="utf-8") as file:
         return subprocess.Popen(
-            [sys.executable, "-m", *command],
+            python(*command),
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE if hear else file,
             stderr=file,

@@ -103,6 +103,18 @@ def yield_to_pages() -> None:
             os.sched_setscheduler(thread, os.SCHED_IDLE, os.sched_param(0))
 
 
+def python(module: str, *arguments: str) -> list[str]:
+    """The command ``python -m MODULE``, which finds modules where this process does.
+
+    By itself Python looks in the working directory first: a ``random.py`` that lies beside somebody's texts
+    would be run.
+    """
+    looks_here = False
+    with suppress(OSError):  # the directory may have been deleted
+        looks_here = os.getcwd() in map(os.path.abspath, sys.path)
+    return [sys.executable, *(() if looks_here else ("-P",)), "-m", module, *arguments]
+
+
 def is_loopback(host: str) -> bool:
     """Whether only this machine reaches ``host``. An empty one stands for every interface."""
     try:

@@ -224,6 +224,12 @@ def test_what_is_no_hub_id_is_no_data_set(name):
         load_task(TaskConfig(name=f"hub:{name}"))
 
 
+def test_every_process_of_ours_is_started_without_the_working_directory():
+    """By ``process.python``: else a ``random.py`` beside somebody's texts would be run."""
+    starting = [path.name for path in (ROOT / "kd_core").rglob("*.py") if '"-m"' in path.read_text()]
+    assert starting == ["process.py"]
+
+
 # 7 User text and HTML
 
 

@@ -41,6 +41,15 @@ def test_a_task_is_read_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> N
     assert load_task(TaskConfig(name=str(tmp_path / "films.csv"))).labels == ("neg", "pos")
 
 
+def test_no_module_that_lies_in_the_working_directory_is_run(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("random.py").write_text("open('it-was-run', 'w'); raise SystemExit")
+    assert len(read_file(FILMS, "films.csv").frame) == 60
+    assert not Path("it-was-run").exists()
+
+
 def test_its_errors_are_those_of_here() -> None:
     latin = FILMS.replace(b"good", "caf\u00e9".encode("latin-1"))
     with pytest.raises(DataError, match=r"^films\.csv is not utf-8 text: byte 0xe9") as error:

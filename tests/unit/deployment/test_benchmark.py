@@ -70,7 +70,7 @@ def small(run_id):
 
 
 def process(monkeypatch, script: str) -> None:
-    monkeypatch.setattr(benchmark, "MEASURE", (sys.executable, "-c", script))
+    monkeypatch.setattr(benchmark, "python", lambda _, request: [sys.executable, "-c", script, request])
 
 
 def test_the_report(small, monkeypatch):
