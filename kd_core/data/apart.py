@@ -43,8 +43,11 @@ def read_file(source: Path | bytes, name: str, **options: Any) -> Table:
     asked = {"name": name, "limit": limit, "options": options | {"columns": [*options.get("columns", ())]}}
     with tempfile.TemporaryDirectory(prefix="kd-read-") as folder:
         place = Path(folder)
-        (place / DATA).write_bytes(data)
-        (place / ASKED).write_text(json.dumps(asked), encoding="utf-8")
+        try:
+            (place / DATA).write_bytes(data)
+            (place / ASKED).write_text(json.dumps(asked), encoding="utf-8")
+        except OSError as error:
+            raise _no_room(name, place, error) from error
         command = python("kd_core.data.apart", folder)
         none = subprocess.DEVNULL
         _watch(subprocess.Popen(command, stdin=none, stdout=none, stderr=none), limit)
@@ -87,12 +90,23 @@ def _too_large(name: str, limit: int) -> DataError:
     )
 
 
+def _no_room(name: str, place: Path, error: OSError) -> DataError:
+    return DataError(
+        f"{name} cannot be read, since nothing can be written to {place.parent}: {error.strerror or error}. "
+        "Free some space there, or choose another folder with TMPDIR."
+    )
+
+
 def _limit_memory(limit: int) -> None:
-    """Of this process, over what it has already; only Linux holds a process to that."""
+    """Of this process, over what it has already; only Linux holds a process to that.
+
+    It is for what asks for very much at once: where small pieces come to the limit, Python 3.11 may try for
+    ever to unwind from the error (it has no room for a number). Those the watch sees in time.
+    """
     if sys.platform == "linux":
         import resource
 
-        most = psutil.Process().memory_info().vms + limit
+        most = psutil.Process().memory_info().vms + limit + limit // 4
         resource.setrlimit(resource.RLIMIT_AS, (most, most))
 
 
@@ -109,6 +123,9 @@ def _main(place: Path) -> None:
         rest = {"error": str(error), "settings": error.settings}
     except (MemoryError, pa.ArrowMemoryError):
         rest = {"error": str(_too_large(asked["name"], asked["limit"])), "settings": ()}
+    except OSError as error:
+        (place / DATA).unlink()  # there is room now to say so
+        rest = {"error": str(_no_room(asked["name"], place, error)), "settings": ()}
     write_text(place / REST, json.dumps(rest))
 
 

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import json
+import signal
 import subprocess
 import sys
+import tempfile
 import time
 from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 import pytest
@@ -61,14 +65,33 @@ def test_its_errors_are_those_of_here() -> None:
 @pytest.mark.skipif(sys.platform != "linux", reason="only Linux holds a process to a limit")
 def test_a_file_that_takes_too_much_memory_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(apart, "MOST_MEMORY", 20_000_000)
-    monkeypatch.setattr(
-        apart, "_watch", lambda process, limit: process.wait()
-    )  # so it is the limit that acts
-    wide = b"text,label\n" + b"x,y\n" * 500_000
+    # So it is the limit that acts.
+    monkeypatch.setattr(apart, "_watch", lambda process, limit: process.wait(60))
     with pytest.raises(
         DataError, match=r"^films\.csv needs more than 20 MB of memory, or 5 minutes, to be read"
     ):
-        read_file(wide, "films.csv")
+        read_file(b"text,label\n" + b"x" * 40_000_000 + b",y", "films.csv")
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux holds a process to a limit")
+def test_many_small_pieces_do_not_reach_the_limit_before_they_are_seen(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Where they do, Python 3.11 may raise MemoryError for ever: it has no room to handle it."""
+    monkeypatch.setattr(apart, "MOST_MEMORY", 400_000_000)
+    monkeypatch.setattr(apart, "LONGEST", 60.0)
+    ends = []
+
+    def watch(process: subprocess.Popen[bytes], limit: int, watch: Any = apart._watch) -> None:
+        watch(process, limit)
+        ends.append(process.returncode)
+
+    monkeypatch.setattr(apart, "_watch", watch)
+    began = time.monotonic()
+    with pytest.raises(DataError, match="needs more than 400 MB of memory"):
+        read_file(b"text,label\n" + b"x,y\n" * 4_000_000, "films.csv")
+    assert ends == [-signal.SIGKILL], "it is ended from outside, not by an error of its own"
+    assert time.monotonic() - began < 60
 
 
 def test_where_there_is_no_limit_a_watchdog_ends_it(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -94,3 +117,23 @@ def test_a_process_that_was_killed_is_said(monkeypatch: pytest.MonkeyPatch) -> N
     monkeypatch.setattr(apart, "_watch", lambda process, limit: (process.kill(), process.wait()))
     with pytest.raises(DataError, match=r"^films\.csv needs more than [\d,]+ MB of memory"):
         read_file(FILMS, "films.csv")
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="needs a disk that is always full")
+def test_a_full_folder_for_temporary_files_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(apart, "DATA", "/dev/full")
+    with pytest.raises(
+        DataError,
+        match=rf"^films\.csv cannot be read, since nothing can be written to {tempfile.gettempdir()}: "
+        r"No space left on device\. Free some space there, or choose another folder with TMPDIR\.$",
+    ):
+        read_file(FILMS, "films.csv")
+    with monkeypatch.context() as patch, tempfile.TemporaryDirectory() as folder:
+        patch.setattr(apart, "DATA", "data")
+        patch.setattr(apart, "ROWS", "/dev/full")
+        (place := Path(folder)).joinpath("data").write_bytes(FILMS)
+        asked = {"name": "films.csv", "limit": 10**9, "options": {}}
+        place.joinpath(apart.ASKED).write_text(json.dumps(asked))
+        patch.setattr(apart, "_limit_memory", lambda limit: None)
+        apart._main(place)
+        assert "No space left on device" in place.joinpath(apart.REST).read_text()
