@@ -63,8 +63,20 @@ def main(args: Sequence[str] | None = None) -> int:
     except KDError as error:
         return _fail(2, str(error))
     except OSError as error:  # a disk that is full, or a folder that may not be written
+        if _folder_is_gone():
+            return _fail(
+                2, "The folder that you are in was deleted or moved. Change to another, for example cd."
+            )
         where = f"{error.filename}: " if error.filename else ""
         return _fail(2, f"{where}{error.strerror or error}. Check the disk and who may write there.")
+
+
+def _folder_is_gone() -> bool:
+    try:
+        os.getcwd()
+    except OSError:
+        return True
+    return False
 
 
 def _fail(status: int, *problems: str) -> int:

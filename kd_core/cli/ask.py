@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import click
 
 from kd_core.cli.output import as_json, console, print_json, stray_prints_to_stderr, table
-from kd_core.cli.runs import find_run
+from kd_core.cli.runs import find_finished
 from kd_core.errors import ConfigError, DataError, RunError
 from kd_core.system import paths
 from kd_core.system.formatting import counted
@@ -41,7 +41,7 @@ def suspects(run: str, to: str | None, marks: str | None, as_json: bool) -> None
     from kd_core.data.spreadsheets import safe_csv
     from kd_core.deployment.ask import suspects as find_suspects
 
-    run_id = find_run(run)
+    run_id = find_finished(run)
     if to:
         _check_place(to, folder=bool(marks))
     found = find_suspects(run_id)
@@ -144,7 +144,7 @@ def ask(
     from kd_core.deployment.ask import next_texts, unanswered
     from kd_core.deployment.forms import open_form
 
-    run_id = find_run(run)
+    run_id = find_finished(run)
     if to:
         _check_place(to)
     given = unanswered(run_id, _texts(pool, text_column))

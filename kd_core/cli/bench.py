@@ -9,8 +9,7 @@ import click
 from kd_core.cli.bench_tables import show
 from kd_core.cli.carry_out import start
 from kd_core.cli.output import as_json, console, print_json
-from kd_core.cli.runs import find_run
-from kd_core.errors import RunError
+from kd_core.cli.runs import find_finished
 
 
 @click.command()
@@ -22,15 +21,11 @@ def bench(run: str, as_json: bool) -> None:
     Batches of 1, 8 and 32; test texts and texts of 16, 64 and 128 tokens; 1 thread and all. For good numbers,
     let nothing else run meanwhile.
     """
-    run_id = find_run(run)
+    run_id = find_finished(run)
     from kd_core.deployment.benchmark import BenchConfig
     from kd_core.jobs.store import Store
 
-    store = Store()
-    status = next((row.status for row in store.runs(text=run_id) if row.id == run_id), "done")
-    if status != "done":
-        raise RunError(f"Run {run_id} is {status}, so it has no models to measure yet; kd show {run_id}")
-    report = start(store, BenchConfig(run=run_id), kind="bench", name=f"Benchmark of {run_id}")
+    report = start(Store(), BenchConfig(run=run_id), kind="bench", name=f"Benchmark of {run_id}")
     if as_json:
         return print_json(report)
     return show(console(sys.stdout), report)

@@ -8,7 +8,7 @@ from dataclasses import asdict
 import click
 
 from kd_core.cli.output import as_json, console, print_json, stray_prints_to_stderr, table
-from kd_core.cli.runs import find_run
+from kd_core.cli.runs import find_finished
 from kd_core.errors import ConfigError
 
 
@@ -52,7 +52,7 @@ def cascade(
 
     The threshold is found on the validation texts, and the promise is checked on the test texts.
     """
-    run_id = find_run(run)
+    run_id = find_finished(run)
     from kd_core.deployment import cascade as engine
     from kd_core.deployment import cascade_script, int8_answers
     from kd_core.deployment.runtimes import Runtime

@@ -9,10 +9,10 @@ import click
 
 from kd_core.cli.carry_out import start
 from kd_core.cli.output import as_json, console, print_json, table
-from kd_core.cli.runs import find_run
+from kd_core.cli.runs import find_finished
 from kd_core.deployment.reports import FormReport
 from kd_core.deployment.runtimes import form_name
-from kd_core.errors import ConfigError, RunError
+from kd_core.errors import ConfigError
 from kd_core.system import paths
 from kd_core.system.formatting import compared, megabytes, percent, plus_minus, what_is_timed
 
@@ -38,25 +38,19 @@ def export(
     run: str, to: str, onnx: bool, int8: bool, calibrate: bool, agree: float | None, as_json: bool
 ) -> None:
     """Measure the forms of RUN's distilled student, and write it with all that its users need."""
-    run_id = find_run(run)
+    run_id = find_finished(run)
     from kd_core.deployment.export import ExportConfig, check
     from kd_core.deployment.staircase import comparisons
     from kd_core.distillation.report import Report
     from kd_core.distillation.run_folder import find
-    from kd_core.jobs.states import RESUMABLE
     from kd_core.jobs.store import Store
 
-    store = Store()
-    for row in store.runs(text=run_id):  # none where the run is Python code's
-        if row.id == run_id and row.status != "done":
-            way = f"Go on with it: kd resume {run_id}" if row.status in RESUMABLE else "Wait for its end."
-            raise RunError(f"Run {run_id} is {row.status}, so it has no student to export yet. {way}")
     target = str(paths.expanded(to).absolute())
     if agree is not None and not 50 <= agree < 100:
         raise ConfigError(f"--agree must be at least 50 and below 100, got {agree:g}")
     config = ExportConfig(run=run_id, to=target, onnx=onnx, int8=int8, calibrate=calibrate, agree=agree)
     check(config)
-    report = start(store, config, kind="export", name=Path(target).name)
+    report = start(Store(), config, kind="export", name=Path(target).name)
     if as_json:
         return print_json(report)
     out = console(sys.stdout)

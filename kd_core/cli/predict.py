@@ -8,10 +8,14 @@ from collections.abc import Mapping
 import click
 
 from kd_core.cli.output import as_json, console, print_json, stray_prints_to_stderr, table
-from kd_core.cli.runs import find_run
+from kd_core.cli.progress import Narrator
+from kd_core.cli.runs import find_finished
+from kd_core.distillation.events import ignore
 from kd_core.distillation.roles import NAMES
 from kd_core.errors import DataError
 from kd_core.system.formatting import percent
+
+MANY = 100  # texts, from which on it is said how far it is
 
 
 @click.command()
@@ -30,9 +34,10 @@ def predict(run: str, text: tuple[str, ...], calibrated: bool, as_json: bool) ->
     texts = list(text) or _lines_of_stdin()
     for number, given in enumerate(texts, start=1):
         predict.checked(given, f"text {number:,}")
-    run_id = find_run(run)
-    with stray_prints_to_stderr():
-        result = predict.predict_texts(run_id, texts, calibrated=calibrated)
+    run_id = find_finished(run)
+    with stray_prints_to_stderr(), Narrator(console(sys.stderr)) as watch:
+        tell = watch if len(texts) >= MANY else ignore
+        result = predict.predict_texts(run_id, texts, calibrated=calibrated, on_event=tell)
     if as_json:
         return print_json(result)
     out = console(sys.stdout)

@@ -48,6 +48,19 @@ def find_run(text: str) -> str:
     raise RunError(f"No run starts with {text!r}; kd runs lists them.")
 
 
+def find_finished(text: str) -> str:
+    """``find_run``, for what needs its models. Raises: RunError, also where it is not done."""
+    from kd_core.jobs.states import RESUMABLE
+    from kd_core.jobs.store import Store
+
+    run_id = find_run(text)
+    for row in Store().runs(text=run_id):  # none where the run is Python code's
+        if row.id == run_id and row.status != "done":
+            way = f"Go on with it: kd resume {run_id}" if row.status in RESUMABLE else "Wait for its end."
+            raise RunError(f"Run {run_id} is {row.status}, so it has no models yet. {way}")
+    return run_id
+
+
 @click.command()
 @click.option(
     "--status",

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from kd_core.data.words import WORD
 from kd_core.distillation import run_folder
 from kd_core.distillation.calibration import temperature_of
+from kd_core.distillation.events import OnEvent, Progress, ignore
 from kd_core.distillation.metrics import softmax
 from kd_core.distillation.report import Report
 from kd_core.distillation.roles import NAMES, Role
@@ -79,7 +80,9 @@ def temperatures(run_id: str) -> dict[Role, float]:
     return {who: temperature_of(folder, report, who) for who in report.answering}
 
 
-def predict_texts(run_id: str, texts: Sequence[str], *, calibrated: bool = False) -> dict[str, Any]:
+def predict_texts(
+    run_id: str, texts: Sequence[str], *, calibrated: bool = False, on_event: OnEvent = ignore
+) -> dict[str, Any]:
     """Probabilities of each model for each text, float32; ``calibrated``: by its temperature.
 
     Raises: RunError where the run or its teacher is missing or was changed on disk, DataError.
@@ -88,8 +91,13 @@ def predict_texts(run_id: str, texts: Sequence[str], *, calibrated: bool = False
     models = open_models(run_id)
     divisors = temperatures(run_id) if calibrated else dict.fromkeys(models, 1.0)
     answers: list[dict[str, Any]] = [{"text": text} for text in texts]
-    for who, model in models.items():
-        rows = softmax(model.predict(_cut(texts), BATCH), divisors[who])
+    for place, (who, model) in enumerate(models.items()):
+
+        def tell(done: int, who: Role = who, before: int = place * len(texts)) -> None:
+            on_event(Progress(None, NAMES[who], before + done, len(models) * len(texts)))
+
+        tell(0)  # the texts are split into pieces first, which takes a while too
+        rows = softmax(model.predict(_cut(texts), BATCH, on_rows=tell), divisors[who])
         for answer, row in zip(answers, rows, strict=True):
             answer[who] = dict(zip(model.labels, row.tolist(), strict=True))
     return {"run_id": run_id, "predictions": answers}

@@ -575,7 +575,7 @@ def test_models(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[s
 
 
 def use_predict(monkeypatch: pytest.MonkeyPatch) -> None:
-    def predict(run_id: str, texts: list[str], *, calibrated: bool) -> dict[str, Any]:
+    def predict(run_id: str, texts: list[str], *, calibrated: bool, on_event: OnEvent) -> dict[str, Any]:
         sys.stdout.write("a library's remark\n")
         probabilities = {"[sport]": 0.25, "business": 0.625, "tech": 0.125}
         return {
@@ -600,6 +600,52 @@ def test_predict(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[
     answer = " ".join(captured.out.splitlines()[2].split())
     assert answer == "Teacher business 62.5 % [sport] 25.0 %"
     assert captured.err == "a library's remark\n"
+
+
+def test_predict_says_how_far_it_is_with_many_texts(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def predict(run_id: str, texts: list[str], *, calibrated: bool, on_event: OnEvent) -> dict[str, Any]:
+        on_event(Progress(None, "Teacher", len(texts), 2 * len(texts)))
+        return {"run_id": run_id, "predictions": []}
+
+    monkeypatch.setattr(prediction, "predict_texts", predict)
+    pipe(monkeypatch, b"a text\n" * 1000)
+    assert main(["predict", RUN, "--json"]) == 0
+    captured = capsys.readouterr()
+    assert captured.err == "  Teacher: 1,000 of 2,000\n"
+    assert json.loads(captured.out)["predictions"] == []
+    assert main(["predict", RUN, "one text"]) == 0
+    assert capsys.readouterr().err == ""
+
+
+@pytest.mark.parametrize(
+    "command", [["predict"], ["cascade"], ["bench"], ["suspects"], ["export", "--to", "x"]]
+)
+def test_the_models_of_a_run_that_failed(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], command: list[str]
+) -> None:
+    store = Store()
+    store.create_run(RUN, {}, status="running")
+    store.set_status(RUN, "failed")
+    pipe(monkeypatch, b"a text\n")
+    assert main([command[0], "last", *command[1:]]) == 2
+    expected = f"kd: Run {RUN} is failed, so it has no models yet. Go on with it: kd resume {RUN}\n"
+    assert capsys.readouterr().err == expected
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="keeps a folder that somebody is in")
+def test_the_folder_that_one_is_in_was_deleted(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    gone = tmp_path / "gone"
+    gone.mkdir()
+    monkeypatch.chdir(gone)
+    gone.rmdir()
+    assert main(["distill", "--task", "reviews.csv"]) == 2
+    assert capsys.readouterr().err == (
+        "kd: The folder that you are in was deleted or moved. Change to another, for example cd.\n"
+    )
 
 
 def test_predict_reads_lines(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
@@ -1184,7 +1230,7 @@ def test_a_place_that_takes_no_file_is_said_before_anything_is_computed(
 ) -> None:
     from kd_core.deployment import ask
 
-    monkeypatch.setattr(sys.modules["kd_core.cli.ask"], "find_run", lambda run: run)
+    monkeypatch.setattr(sys.modules["kd_core.cli.ask"], "find_finished", lambda run: run)
     for name in ("suspects", "unanswered"):
         monkeypatch.setattr(ask, name, lambda *_: pytest.fail("it began"))
     (tmp_path / "file").touch()

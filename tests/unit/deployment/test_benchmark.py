@@ -215,7 +215,7 @@ def test_the_command_on_a_run_that_is_not_done(kd, finished_run):
     Store().create_run(OTHER, finished_run.report.config, status="queued")
     status, out, err = kd("bench", OTHER)
     assert (status, out) == (2, "")
-    assert f"kd: Run {OTHER} is queued, so it has no models to measure yet" in err
+    assert f"kd: Run {OTHER} is queued, so it has no models yet" in err
 
 
 # What the processes do

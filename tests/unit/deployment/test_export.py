@@ -411,9 +411,7 @@ def test_the_command_on_a_run_that_is_not_finished(config, tmp_path, run_id, sta
     store.create_run(run_id, {}, kind="distil")
     try:
         store.set_status(run_id, status)
-        with pytest.raises(
-            RunError, match=rf"^Run {run_id} is {status}, so it has no student to export yet\. {way}$"
-        ):
+        with pytest.raises(RunError, match=rf"^Run {run_id} is {status}, so it has no models yet\. {way}$"):
             raise kd(run_id, "--to", str(tmp_path / "taken")).exception
     finally:
         store.delete_run(run_id)

@@ -32,6 +32,7 @@ from kd_core.deployment.predict import (
     words_of,
 )
 from kd_core.distillation.calibration import scaled
+from kd_core.distillation.events import Progress
 from kd_core.distillation.metrics import softmax
 from kd_core.errors import DataError, RunError
 from kd_core.system import paths
@@ -77,7 +78,10 @@ class Counting:
 def test_predict(finished_run, at_home):
     table = pd.read_parquet(finished_run.folder / "predictions.parquet")
     texts = table["text"].tolist()[:3]
-    found = predict_texts(finished_run.report.run_id, texts)
+    events: list[Progress] = []
+    found = predict_texts(finished_run.report.run_id, texts, on_event=events.append)
+    assert [(event.done, event.total) for event in events] == [(n, 9) for n in (0, 3, 3, 6, 6, 9)]
+    assert [event.label for event in events[::2]] == ["Teacher", "Distilled student", "Student alone"]
     assert found["run_id"] == finished_run.report.run_id
     assert [answer["text"] for answer in found["predictions"]] == texts
     for who, column in (("teacher", "teacher"), ("student", "student-0"), ("alone", "alone-0")):
