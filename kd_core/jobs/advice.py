@@ -21,7 +21,6 @@ SHORT = 64  # mean tokens up to which one unknown piece is much of a text
 LIKELY_CUT = 0.9  # mean length, as a share of max_length
 UNREAD = 0.1  # of the tokens; emoji alone are less
 FEW_TEXTS = 100
-MANY_CLASSES = 50
 FEW_PER_CLASS = 20
 
 Level = Literal["warning", "hint"]
@@ -112,14 +111,6 @@ def _data(plan: Plan) -> Iterator[Advice]:
             "There is no transfer set, and from the labelled texts alone a student learns about as much by "
             "itself as from its teacher. Give unlabelled texts of the same kind, for the teacher to label: "
             "as a file, or as rows without a label.",
-        )
-    spread = objective.alpha < 1 and objective.has_temperature and objective.temperature > 2
-    if plan.classes >= MANY_CLASSES and spread and not rows["transfer"]:
-        yield Advice(
-            "hint",
-            f"At T = {objective.temperature:g} an answer is spread over all {plan.classes:,} classes. On two "
-            "tasks of 77 and 150 classes without a transfer set, T = 1 or 2 with alpha = 0.5 was better by "
-            "0.3 to 1.3 points. Try these, or let Search choose.",
         )
     if rows["train"] < FEW_PER_CLASS * plan.classes:
         yield Advice(

@@ -54,19 +54,6 @@ def test_a_piece_that_is_lacking_in_a_long_text_does_not_matter():
         assert sum(note in text for text in texts(made)) == found
 
 
-def test_a_high_temperature_spreads_an_answer_over_many_classes():
-    def said(classes: int, transfer: int = 0, **objective) -> bool:
-        changes = {f"objective.{name}": value for name, value in objective.items()}
-        made = plan(changes, rows={"train": 9_000, "transfer": transfer}, classes=classes)
-        return any("spread over all 77 classes" in text for text in texts(made))
-
-    assert said(77)
-    assert not said(49)
-    assert not any(
-        (said(77, transfer=500), said(77, temperature=2), said(77, alpha=1), said(77, divergence="logit_mse"))
-    )
-
-
 @pytest.mark.parametrize(
     ("made", "level", "says"),
     [
