@@ -11,6 +11,7 @@ from typing import Any
 from urllib.parse import unquote
 
 import pandas as pd
+import pyarrow as pa
 import pytest
 from streamlit.testing.v1 import AppTest
 
@@ -106,6 +107,17 @@ def test_the_table_newest_first(app: App, runs: Store) -> None:
     assert table["verdict"][1][0] == "No difference"
     assert (table["status"][0][0], len(table["verdict"][0]), table["task"][0]) == ("Failed", 0, "mine.csv")
     assert "0 of 3 runs chosen" in words(page)
+
+
+def test_a_loss_has_a_real_minus_sign_and_is_sorted_as_a_number(
+    app: App, runs: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shown = app(PAGE).dataframe[0]
+    written = pa.ipc.open_stream(shown.proto.arrow_data.styler.display_values).read_pandas()
+    assert written["gain"].tolist() == ["–", "−0.4", "+3.6"]
+    assert [round(gain, 1) for gain in shown.value["gain"].dropna()] == [-0.4, 3.6]
+    monkeypatch.setattr(table, "MOST_SIGNED", 2)
+    assert not app(PAGE).dataframe[0].proto.arrow_data.HasField("styler"), "too many would take seconds"
 
 
 def test_on_a_phone_names_break_their_lines_and_the_gain_is_in_view(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import zlib
 from collections.abc import Sequence
 from functools import lru_cache
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 import streamlit as st
@@ -21,6 +21,9 @@ from pages.shared import badges
 from pages.shared.charts import is_dark
 from pages.shared.visitors import on_a_phone
 
+if TYPE_CHECKING:
+    from pandas.io.formats.style import Styler
+
 COLUMN = st.column_config
 CHOSEN = "runs.chosen"
 OPENED = "runs.opened"  # the click on a row's button
@@ -29,13 +32,18 @@ VERDICTS = {  # every word that there is for one, and its colour
 }
 
 
+MOST_SIGNED = 300  # rows; a Styler goes over every cell, and for thousands that takes seconds
+
+
 def choose(runs: Sequence[RunRow]) -> list[RunRow]:
     """Show the runs; returns those that are chosen."""
     ids = [run.id for run in runs]
     tall = 68 if on_a_phone() else 35  # from 65 on names break their lines
     remembered = st.session_state.get(CHOSEN, [])
+    table = _signed(_table(runs))
+    signed = not isinstance(table, pd.DataFrame)
     event = st.dataframe(
-        _table(runs),
+        table,
         hide_index=True,
         # The browser remembers rows by number. A table of other runs is another widget, so that a choice can
         # never slip to another run; what was chosen is found again by its id.
@@ -43,7 +51,7 @@ def choose(runs: Sequence[RunRow]) -> list[RunRow]:
         on_select="rerun",
         selection_mode="multi-row",
         selection_default={"selection": {"rows": [i for i, run in enumerate(ids) if run in remembered]}},
-        column_config=_columns(_span(runs), narrow=on_a_phone()),
+        column_config=_columns(_span(runs), signed=signed, narrow=on_a_phone()),
         placeholder="–",
         height=min(430, 38 + tall * len(runs)),
         row_height=tall,
@@ -99,7 +107,19 @@ def _table(runs: Sequence[RunRow]) -> pd.DataFrame:
     )
 
 
-def _columns(span: tuple[float, float], *, narrow: bool) -> dict[str, Any]:
+def _signed(table: pd.DataFrame) -> pd.DataFrame | Styler:
+    """Gains with a real minus sign, as everywhere: a column's own format knows only the hyphen.
+
+    They are numbers still, so that they are sorted as such.
+    """
+    if len(table) > MOST_SIGNED or not (table["gain"] < 0.05).any():
+        return table
+    written: dict[Any, Any] = {"gain": formatting.signed}
+    return table.style.format(written, na_rep="–")
+
+
+def _columns(span: tuple[float, float], *, signed: bool, narrow: bool) -> dict[str, Any]:
+    """``signed``: the gains are written already."""
     return {
         "name": COLUMN.TextColumn("Name", pinned=True, width=105 if narrow else 215),
         "open": COLUMN.ButtonColumn("", type="tertiary", width=75, key=OPENED),
@@ -111,7 +131,7 @@ def _columns(span: tuple[float, float], *, narrow: bool) -> dict[str, Any]:
         ),
         "gain": COLUMN.NumberColumn(
             "Gain",
-            format="%+.1f",
+            format=None if signed else "%+.1f",
             help="Points that distillation added over the student alone or, where all labels are the "
             "teacher's, over the student of its hard answers",
         ),
