@@ -6,6 +6,7 @@ Seconds come from the estimate before the start. What the parts that are done re
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -28,6 +29,8 @@ from kd_core.models.size import encoder_size
 PIECES = 20_000  # about how many word pieces a model knows
 MEMORY = 0.98  # weight of what was measured before, at each new measurement
 PAUSE = 10  # a measurement this many times slower than expected is none
+TRIED = 15  # seconds, or a quarter of a longer time: so long a time left has to come true
+COMES_TRUE = 0.25  # of the seconds that went by: so much shorter it has to be afterwards
 
 
 @dataclass
@@ -178,3 +181,26 @@ class CountedProgress:
         if isinstance(event, Progress):
             self._first = self._first or (now, event.done)
             self._now, self._done, self._total = now, event.done, event.total
+
+
+class TimeLeft:
+    """Says how long the rest takes while that comes true, and nothing while it does not.
+
+    An estimate knows neither what else the machine has to do nor how long what no event tells of takes, such
+    as loading a model; without this, "14 s left" can be said for minutes.
+    """
+
+    def __init__(self) -> None:
+        self._said: deque[tuple[float, float]] = deque(maxlen=1_000)  # when, and how long was left then
+
+    def check(self, left: float | None, now: float) -> float | None:
+        """``left`` seconds are expected at the monotonic time ``now``; None where they are not to be said."""
+        if left is None:
+            self._said.clear()
+            return None
+        if not self._said or now - self._said[-1][0] >= TRIED / 5:
+            self._said.append((now, left))
+        for at, before in reversed(self._said):
+            if now - at >= max(TRIED, before / 4):
+                return left if before - left >= COMES_TRUE * (now - at) else None
+        return left

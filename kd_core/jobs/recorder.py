@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from kd_core.distillation.events import Estimated, Event, Progress, StageStarted, Step, TrainingStarted
 from kd_core.errors import RunError, StoreError
-from kd_core.jobs.progress import CountedProgress, RunProgress
+from kd_core.jobs.progress import CountedProgress, RunProgress, TimeLeft
 from kd_core.system.formatting import counted
 
 if TYPE_CHECKING:
@@ -32,6 +32,7 @@ class Recorder:
         """``owner``: the process whose run it is; once it is another's, nothing is written any more."""
         self._store, self._run_id, self._owner = store, run_id, owner
         self._progress: RunProgress | CountedProgress | None = None
+        self._time_left, self._says_time = TimeLeft(), False
         self._inbox: deque[tuple[datetime, float, Event]] = deque()
         self._unwritten: list[tuple[datetime, Event]] = []
         self._live: dict[str, Any] = {}
@@ -69,10 +70,13 @@ class Recorder:
                 self._progress.feed(event, now)
                 self._live |= _position(event)
                 self._unwritten.append((at, event))
-            if self._unwritten:
-                self._store.write(
-                    self._run_id, self._unwritten, self._live | self._progress.row, owner=self._owner
-                )
+            row = self._progress.row
+            row["seconds_left"] = self._time_left.check(row["seconds_left"], time.monotonic())
+            says_time = row["seconds_left"] is not None
+            # A time that does not come true is taken back, also where no event comes.
+            if self._unwritten or (self._says_time and not says_time):
+                self._store.write(self._run_id, self._unwritten, self._live | row, owner=self._owner)
+                self._says_time = says_time
         except RunError:
             log.info("Run %s was deleted, or is another process's; its events are dropped.", self._run_id)
             self._inbox.clear()

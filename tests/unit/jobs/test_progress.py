@@ -2,9 +2,16 @@
 
 from __future__ import annotations
 
+from contextlib import closing
+from datetime import UTC, datetime
+from time import monotonic, sleep
+
 import pytest
 
+from kd_core.config import DistillConfig
 from kd_core.distillation.events import (
+    STAGES,
+    Estimated,
     Event,
     Finished,
     Progress,
@@ -14,7 +21,9 @@ from kd_core.distillation.events import (
     Step,
     TrainingStarted,
 )
-from kd_core.jobs.progress import RunProgress
+from kd_core.jobs.progress import TRIED, RunProgress, TimeLeft
+from kd_core.jobs.recorder import Recorder
+from kd_core.jobs.store import Store
 from tests.unit.jobs.test_advice import plan
 
 SIZES = {
@@ -278,3 +287,58 @@ def test_what_version_0_1_has_measured_is_left_out():
     progress = RunProgress(state)
     progress.feed(resolved(), 0.0)
     assert (progress.progress, progress.seconds_left) == (0.25, None)
+
+
+def said(*expected: tuple[float, float | None]) -> list[float | None]:
+    """What is said of the time left at the end of each second of (seconds, left at their end)."""
+    time_left, now, left, heard = TimeLeft(), 0.0, expected[0][1], []
+    for seconds, until in expected:
+        began, before = now, left
+        while now < began + seconds:
+            now += 1
+            share = (now - began) / seconds
+            left = until if until is None or before is None else before + share * (until - before)
+            heard.append(time_left.check(left, now))
+    return heard
+
+
+def test_a_time_left_that_comes_true_is_said_all_the_time():
+    assert None not in said((0, 60.0), (60, 0.0))
+    assert None not in said((0, 3_600.0), (7_200, 0.0)), "also where it takes twice as long"
+
+
+def test_a_time_left_that_does_not_come_true_is_said_no_more():
+    """ "14 s left" for two minutes, while a model is loaded, say."""
+    heard = said((120, 14.0))
+    assert heard[:TRIED] == [14.0] * TRIED
+    assert heard[TRIED + 1 :] == [None] * (120 - TRIED - 1)
+
+
+def test_a_long_time_left_that_grows_is_said_no_more_until_it_comes_true():
+    heard = said((0, 600.0), (600, 780.0), (780, 0.0))
+    assert heard[100] is not None
+    assert heard[200:600] == [None] * 400
+    assert None not in heard[900:]
+
+
+def test_without_a_time_left_none_is_said():
+    assert said((30, None)) == [None] * 30
+
+
+def test_the_time_left_of_a_run_that_says_nothing_is_taken_back(kd_home, monkeypatch):
+    monkeypatch.setattr("kd_core.jobs.progress.TRIED", 2.0)
+    with closing(Store()) as store:
+        store.create_run("r1", DistillConfig().model_dump(mode="json"))
+        store.write("r1", [(datetime.now(UTC), Estimated(dict.fromkeys(STAGES, 1.0), {}))])
+        recorder = Recorder(store, "r1")
+        recorder(resolved())
+        seen: list[float | None] = []
+        until = monotonic() + 60
+        while monotonic() < until and (not seen or seen[-1] is not None):
+            left = store.run("r1").seconds_left
+            if seen or left is not None:
+                seen.append(left)
+            sleep(0.05)
+        recorder.close()
+    assert seen[0] == pytest.approx(4.0)
+    assert seen[-1] is None
