@@ -44,12 +44,27 @@ def unbroken(words: str) -> str:
     return _UNIT.sub("\u00a0", words)
 
 
-def verdict_words(words: str) -> None:
-    """A run's verdict: its first sentence stands out, and what else there is to say is read after it."""
+# What a verdict advises is a command; on a page it is what does the same there.
+FIND_SMALLEST = "Find the smallest student that keeps enough"
+_COMMAND = "kd distill --keep 98 finds the smallest that keeps so much of its teacher"
+_CONTROL = f"*{FIND_SMALLEST}* on Distill looks for it"
+
+
+def verdict_words(words: str) -> bool:
+    """A run's verdict: its first sentence stands out, and what else there is to say is read after it.
+
+    Returns whether it advises to find the smallest student that is large enough.
+    """
     first, *rest = _NEXT_SENTENCE.split(words, maxsplit=1)
-    prose(f"**{escape(first)}**")
+    result, colon, advice = first.partition("): ")  # "worse than TF-IDF (…): try a larger student"
+    prose(f"**{escape(result + colon.strip())}** {_advice(advice)}".rstrip())
     for sentences in rest:
-        prose(escape(sentences))
+        prose(_advice(sentences))
+    return _COMMAND in words
+
+
+def _advice(words: str) -> str:
+    return escape(words).replace(escape(_COMMAND), _CONTROL)
 
 
 def term(name: str) -> str:

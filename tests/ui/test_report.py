@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 import json
 import re
 from collections.abc import Callable, Iterator
@@ -16,11 +17,13 @@ from streamlit.testing.v1 import AppTest
 from kd_core.config import DEMO, of_today
 from kd_core.distillation.events import Evaluated, Step
 from kd_core.distillation.metrics import softmax
+from kd_core.distillation.sentences import LARGER
 from kd_core.jobs.recorder import Recorder
 from kd_core.jobs.store import Store
 from kd_core.system import paths
 from kd_core.system.atomic import seal
 from pages.review.report.head import actions
+from pages.shared.text import FIND_SMALLEST
 from tests import SAMPLES, with_floor
 from tests.ui.charts import alts
 
@@ -72,8 +75,6 @@ def in_order(block: Any) -> Iterator[Any]:
 
 def plain(text: str) -> str:
     """A text that went through ``escape``."""
-    import html
-
     return html.unescape(text)
 
 
@@ -313,6 +314,29 @@ def test_class_names_are_never_markdown(app: App, done: Store, report: dict[str,
     done.save_report(RUN, report)
     page = open_tab(app, "Quality")
     assert not [text for text in words(page) if "![" in text or "<b>" in text]
+
+
+@pytest.mark.parametrize("first", ["", "This student is better than the same one trained alone."])
+def test_advice_names_the_pages_own_control(
+    app: App, done: Store, report: dict[str, Any], first: str
+) -> None:
+    sentence = (
+        f"The distilled student is worse than TF-IDF (−3.0 points): try {LARGER} or more labelled texts."
+    )
+    done.save_report(RUN, report | {"sentence": f"{first} {sentence}".strip()})
+    page = app(PAGE, run=RUN)
+    said = " ".join(words(page))
+    if not first:
+        assert "**The distilled student is worse than TF-IDF (−3.0 points):** try a larger" in said
+    assert f"try a larger student (*{FIND_SMALLEST}* on Distill looks for it) or more labelled texts." in said
+    assert "kd distill" not in html.unescape(said)
+    link = next(link.proto for link in page.get("page_link") if link.proto.label == FIND_SMALLEST)
+    assert link.page == "distill"
+    assert "distill.temperature=2" in link.query_string, "with the settings of the run"
+
+
+def test_without_such_advice_there_is_no_link(app: App, done: Store) -> None:
+    assert FIND_SMALLEST not in [link.proto.label for link in app(PAGE, run=RUN).get("page_link")]
 
 
 def test_how_many_texts_hold_what_the_student_lacks(done, app, report):

@@ -17,7 +17,7 @@ from pages.shared.charts import chart, is_dark
 from pages.shared.fields import field
 from pages.shared.live_job import job_view
 from pages.shared.state import runner, store
-from pages.shared.text import escape
+from pages.shared.text import FIND_SMALLEST, escape
 
 PARAMETER = "ladder"  # of the address: the job that is shown
 ANSWERS = {"shown": "Shown", "likely": "Likely", "no": "No", "failed": "Not possible"}
@@ -28,7 +28,7 @@ def choose_ladder(distill: DistillConfig, plan: Plan) -> None:
 
     ``distill`` is what the form says: ``auto`` is another number for each student.
     """
-    with st.expander("Find the smallest student that keeps enough", icon=":material/stairs:"):
+    with st.expander(FIND_SMALLEST, icon=":material/stairs:"):
         keep = field(
             LadderConfig, "keep", key="ladder.keep", label="Keep at least (% of the teacher's accuracy)"
         )

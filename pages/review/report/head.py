@@ -22,7 +22,7 @@ from pages.shared.charts import chart, is_dark
 from pages.shared.run_form.link import form_link
 from pages.shared.run_time import time_against_estimate
 from pages.shared.state import runner, store
-from pages.shared.text import escape, term, unbroken, verdict_words
+from pages.shared.text import FIND_SMALLEST, escape, term, unbroken, verdict_words
 
 COSTS: tuple[Literal["size", "latency"], ...] = ("size", "latency")
 SAME_SHAPE = {*roles.STUDENTS} - {"student"}  # as the distilled student
@@ -106,7 +106,14 @@ def verdict(run: RunRow, report: Report) -> None:
                 verdict_badge(report.verdict.kind, report.verdict.seeds, help=term("verdict"))
             if report.as_good and report.verdict and report.verdict.kind == "helped":
                 st.badge(AS_GOOD, color="orange", icon=":material/balance:")
-        verdict_words(report.sentence)
+        if verdict_words(report.sentence):
+            st.page_link(
+                addresses.DISTILL,
+                label=FIND_SMALLEST,
+                icon=":material/stairs:",
+                query_params=form_link(DistillConfig.from_dict(run.config)),
+                width="content",
+            )
         if report.verdict and report.verdict.kind == "no_difference":
             _what_now(report)
         for note in report.notes:
