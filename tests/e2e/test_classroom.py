@@ -164,6 +164,15 @@ CUT = """() => {
 }"""
 
 
+@pytest.mark.parametrize("width", [1440, 1280])
+def test_the_navigation_is_not_cut_at_a_zoom_of_150_per_cent(
+    width: int, room: Classroom, browser: Browser
+) -> None:
+    navigation = enter(browser(zoom=1.5, width=width), room.presenter).get_by_test_id("stTopNav")
+    expect(navigation.get_by_text("Race")).to_be_visible()
+    assert navigation.evaluate("element => element.scrollWidth - element.clientWidth") == 0
+
+
 def test_nothing_is_cut_at_a_zoom_of_150_per_cent(browser: Browser, visit: Callable[..., None]) -> None:
     page = browser(zoom=1.5)
     labs = [f"/{lab.name}?hide=question&" for lab in LABS]  # with all that an answer reveals

@@ -109,6 +109,19 @@ def test_every_page_can_be_read_by_everyone(
     assert foreign_requests(page) == []
 
 
+@pytest.mark.parametrize("width", [1440, 390])
+def test_the_sizes_of_a_task_stand_in_equal_boxes(
+    width: int, browser: Callable[..., Page], visit: Callable[..., None]
+) -> None:
+    page = browser(width=width, height=900)
+    visit(page, "/data")
+    boxes = page.locator("[class*=st-key-sizes-]").get_by_test_id("stMetric")
+    expect(boxes).to_have_count(5)
+    wide = boxes.evaluate_all("boxes => boxes.map(box => Math.round(box.getBoundingClientRect().width))")
+    assert len(set(wide)) == 1, wide
+    assert min(wide) >= 140, "a box holds its words"
+
+
 def test_a_run_is_seen_from_every_page(
     page: Page, browser: Callable[..., Page], visit: Callable[..., None]
 ) -> None:

@@ -28,7 +28,7 @@ def show_task(
     """``answers``: of a teacher that has learned this task before."""
     sizes = {SIZES[split]: count for split, count in summary.sizes.items()}
     sizes[("Classes", "Labels that a text can have")] = len(summary.labels)
-    with st.container(horizontal=True, gap="small"):
+    with st.container(horizontal=True, gap="small", key=f"sizes.{key}"):
         for (label, meaning), count in sizes.items():
             st.metric(label, f"{count:,}", help=meaning, border=True)
     _checks(summary, key)
