@@ -19,7 +19,10 @@ def time_against_estimate(run: RunRow, seconds: dict[str, float]) -> str | None:
     if not estimated:
         return None
     off = estimated / took - 1
-    how = (
-        f"{100 * abs(off):.0f} % too {'long' if off > 0 else 'short'}" if abs(off) >= 0.05 else "about right"
-    )
+    if off > 1:
+        how = f"{off + 1:.0f} times that"
+    elif abs(off) >= 0.05:
+        how = f"{100 * abs(off):.0f} % too {'long' if off > 0 else 'short'}"
+    else:
+        how = "about right"
     return f"It took {formatting.duration(took)}; the estimate was {formatting.duration(estimated)}, {how}."

@@ -385,6 +385,24 @@ def test_a_failed_run_says_why_without_becoming_markup(app: App, store: Store) -
     assert "![x](" not in test.error[0].value
 
 
+def test_before_its_first_step_a_run_says_what_it_does(app: App, store: Store) -> None:
+    under_way(store)
+    before = texts(app(PAGE, run=RUN))
+    assert "Reads the texts and loads the teacher, which takes longer while this machine has other" in before
+    assert "Between two steps." not in before
+    write(store, StageStarted("teach"), StageFinished("teach", 20.0))
+    assert "Between two steps." in texts(app(PAGE, run=RUN))
+
+
+def test_an_estimate_that_was_far_too_long_is_so_many_times_what_it_took(app: App, store: Store) -> None:
+    under_way(store)
+    report = json.loads((SAMPLES / "report.json").read_text("utf-8"))
+    write(store, Estimated({"teach": 300.0}, {}))
+    store.save_report(RUN, report | {"cached": {}, "teacher_key": "none", "seconds": {"teach": 40.0}})
+    store.set_status(RUN, "done")
+    assert "It took 40 s; the estimate was about 5 min, 8 times that." in texts(app(PAGE, run=RUN))
+
+
 def test_a_finished_run_shows_its_verdict_and_how_far_off_the_estimate_was(app: App, store: Store) -> None:
     under_way(store)
     sample = json.loads((SAMPLES / "report.json").read_text("utf-8"))

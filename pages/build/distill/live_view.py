@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 
 import pandas as pd
@@ -34,6 +34,7 @@ ICONS = {
     "interrupted": ":material/power_off:",
 }
 POINTS = 200  # of a curve: each update costs the training what the browser and this process spend on it
+BEFORE = "Reads the texts and loads the teacher, which takes longer while this machine has other work."
 NOTHING_YET = "It ended before its first training step, so there are no curves and no checkpoint yet."
 
 
@@ -70,7 +71,7 @@ def _view(run_id: str, status_before: str) -> None:
             if run.status in PENDING:
                 # In one container, as the verdict is, which takes its place piece by piece.
                 with st.container(key="live.progress"):
-                    _progress(run, next((row.stage for row in rows if row.state in ACTIVE), None))
+                    _progress(run, rows)
             else:
                 _ending(run, began=role is not None)
         if role:
@@ -123,7 +124,7 @@ def _model_name(run: RunRow) -> str:
     return roles.NAMES[run.who] if run.who else ""
 
 
-def _progress(run: RunRow, stage_now: Stage | None) -> None:
+def _progress(run: RunRow, rows: Sequence[StageRow]) -> None:
     stage = f"{_model_name(run)}: step" if run.who else (run.label or "").capitalize()
     parts = [f"{stage} {run.step:,} of {run.steps:,}" if run.steps else "Getting ready"]
     if run.status == "paused":
@@ -142,7 +143,9 @@ def _progress(run: RunRow, stage_now: Stage | None) -> None:
             if st.button("Stop this run", key="live.stop", type="primary"):
                 runner().stop(run.id)
         st.caption(f"Updated {datetime.now():%H:%M:%S}", width="content")
-    st.caption(events.STEP_SENTENCES[stage_now] if stage_now else "Between two steps.")
+    now = next((row.stage for row in rows if row.state in ACTIVE), None)
+    between = "Between two steps." if any(row.state == "done" for row in rows) else BEFORE
+    st.caption(events.STEP_SENTENCES[now] if now else between)
 
 
 def _shown_role(run: RunRow) -> Role | None:
