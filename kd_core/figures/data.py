@@ -82,5 +82,7 @@ def lengths(words: Sequence[int], *, unit: str = "words", dark: bool = False) ->
         "hovertemplate": f"%{{x}} {unit}: %{{y:,}} texts<extra></extra>",
     }
     layout = {"showlegend": False, "bargap": 0.06, "hovermode": "closest", "yaxis": {"tickformat": ","}}
+    if limit - min(words, default=0) < 6:  # else Plotly parts words
+        layout["xaxis"] = {"dtick": 1}
     title, x = "Length of the texts", f"Length ({unit})"
     return new_figure(title, x, "Texts", [bars], layout, dark=dark, height=260)

@@ -25,7 +25,7 @@ CARD = Card(
     also=("mode covering",),
     notation="KL(teacher ‖ student)",
     formula=r"\mathrm{KL}(p_t \,\|\, p_s) = \sum_c p_t \log \frac{p_t}{p_s}",
-    help="KL(teacher || student), weighed by the teacher's probabilities. A student pays where the teacher "
+    help="KL(teacher ‖ student), weighed by the teacher's probabilities. A student pays where the teacher "
     "sees something and it does not: one that is too small to follow everywhere covers all that the teacher "
     "holds possible.",
     source="Minka 2005, Divergence measures and message passing; in distillation Hinton et al. 2015, "

@@ -25,7 +25,7 @@ CARD = Card(
     also=("mode seeking",),
     notation="KL(student ‖ teacher)",
     formula=r"\mathrm{KL}(p_s \,\|\, p_t) = \sum_c p_s \log \frac{p_s}{p_t}",
-    help="KL(student || teacher), weighed by the student's probabilities. A student pays where it sees "
+    help="KL(student ‖ teacher), weighed by the student's probabilities. A student pays where it sees "
     "something and the teacher does not: one that is too small to follow everywhere keeps to a part of it.",
     source="Minka 2005, Divergence measures and message passing; in distillation Gu et al. 2023 (MiniLLM), "
     "arXiv 2306.08543",

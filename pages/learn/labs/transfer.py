@@ -236,8 +236,8 @@ def _words(curve: pd.DataFrame, teacher: float, soft: Verdict | None) -> str:
         + f"\n\nWith {last['transfer']:,} transfer texts the student has "
         f"{formatting.percent(last['accuracy'])}, its teacher {formatting.percent(teacher)}. "
         "A label says which class is right; the teacher's answer says how near the others are, and it can be "
-        "had for texts that nobody has labelled (as in Turc et al. 2019, arXiv 1908.08962; Tang et al. 2019, "
-        "1903.12136, made theirs by rules)."
+        "had for texts that nobody has labelled (Turc et al. 2019, arXiv 1908.08962). Tang et al. 2019 "
+        "(arXiv 1903.12136) had no such texts and made some by rules."
     )
 
 

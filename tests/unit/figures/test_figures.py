@@ -323,6 +323,11 @@ def test_lengths_of_few_texts(words: list[int]) -> None:
     assert len(figures.lengths(words).data[0].x) == len(words)
 
 
+def test_lengths_are_whole_numbers() -> None:
+    assert figures.lengths([8] * 300).layout.xaxis.dtick == 1
+    assert figures.lengths([*range(3, 40)]).layout.xaxis.dtick is None, "there Plotly chooses well"
+
+
 def test_no_torch_comes_with_the_pictures() -> None:
     code = "import sys, kd_core.figures.html_report, kd_core.config; print('torch' in sys.modules)"
     run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
