@@ -23,6 +23,7 @@ from kd_core.errors import DataError
 from kd_core.system.formatting import counted
 
 MAX_CHARACTERS = 20_000
+MANY_NUMBERS = 10  # labels that are fractions: more are a scale, not classes
 UNSEEN = "case, spaces or what cannot be seen"
 
 
@@ -151,7 +152,9 @@ def merge_labels(labels: pd.Series[str], allowed: bool, notes: list[str]) -> pd.
     if doubtful:
         notes.append(f"Labels that differ only in {UNSEEN} were merged: {listed}.")
     merged = labels.map({label: group[0].strip() for group in variants.values() for label in group})
-    _note_equal_numbers([group[0].strip() for group in variants.values()], notes)
+    names = [group[0].strip() for group in variants.values()]
+    _note_equal_numbers(names, notes)
+    _note_a_scale(names, notes)
     return merged
 
 
@@ -176,6 +179,17 @@ def _note_equal_numbers(labels: Sequence[str], notes: list[str]) -> None:
                 f"The labels {' and '.join(sorted(group))} are the same number, "
                 "but count as different classes."
             )
+
+
+def _note_a_scale(labels: Sequence[str], notes: list[str]) -> None:
+    """A column of measurements, such as 3.7 (or 3,7), is learned as classes that have nothing in common."""
+    values = [_number(label.replace(",", ".")) for label in labels]
+    if len(labels) > MANY_NUMBERS and None not in values and any((value or 0) % 1 for value in values):
+        shown = sort_labels(labels)
+        notes.append(
+            f"The {len(labels):,} labels are numbers, from {shown[0]} to {shown[-1]}. Each counts as a class "
+            "of its own: that some are near each other is not learned. Better make a few ranges of them."
+        )
 
 
 def _number(label: str) -> float | None:
@@ -232,7 +246,12 @@ def _check_classes(train: pd.DataFrame, needed: int) -> None:
         more = f", and {len(rare) - 5:,} more" if len(rare) > 5 else ""
         raise DataError(
             f"Every class needs at least {counted(needed, 'different text')}, to be in all splits; "
-            f"{listed}{more}. Add texts, or remove the class."
+            f"{listed}{more}. "
+            + (
+                "Add texts, or remove the class."
+                if 2 * len(rare) < len(texts)
+                else "Is it the right column? Choose another with --label-column, or add texts."
+            )
         )
 
 

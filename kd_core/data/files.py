@@ -13,6 +13,7 @@ from kd_core.data.assemble import build_task, clean_rows, clean_texts
 from kd_core.data.columns import choose_columns, choose_text, refuse_nested
 from kd_core.data.read import Table
 from kd_core.data.task import Task
+from kd_core.errors import DataError
 
 
 def load_files(config: TaskConfig) -> Task:
@@ -29,6 +30,8 @@ def load_files(config: TaskConfig) -> Task:
         if file:
             # Without a header, columns are told apart by their place.
             table = _read(file, config, [name for name in (text, label) if name and header], notes)
+            if part == "test":
+                _check_same_columns(table, Path(config.name).name, text, label)
             text, label = choose_columns(table, text, label)
             header = table.header
             rows = table.frame[[text, label]].set_axis(["text", "label"], axis="columns")
@@ -36,6 +39,14 @@ def load_files(config: TaskConfig) -> Task:
             unlabelled.append(texts)
     transfer = unlabelled + read_transfer(config, text, notes)
     return build_task(Path(config.name).stem, parts, transfer, config, notes)
+
+
+def _check_same_columns(table: Table, train: str, *columns: str | None) -> None:
+    if missing := [column for column in columns if column not in table.frame]:
+        raise DataError(
+            f"{table.name} has no column {' and no column '.join(map(repr, missing))}, which {train} has: "
+            f"its columns are {', '.join(map(repr, table.frame.columns))}. Rename them as they are there."
+        )
 
 
 def read_transfer(config: TaskConfig, text_column: str | None, notes: list[str]) -> list[pd.Series[str]]:

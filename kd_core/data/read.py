@@ -26,6 +26,7 @@ MAX_UNPACKED_BYTES = 500 * 10**6  # of a Parquet file
 MAX_ROWS = 1_000_000
 MAX_COLUMNS = 1_000
 MAX_CELLS = 20 * 10**6
+LONGEST_QUESTION = 200  # as the name of a column, in characters
 PIECE_BYTES = 64 * 10**6  # of a Parquet file, read at once
 
 KINDS = {
@@ -253,9 +254,12 @@ def _is_header(records: Sequence[Sequence[str]], columns: Collection[str]) -> bo
     """Whether the first record names the columns."""
     cells = [cell.strip() for cell in records[0]]
     known = [cell in columns or bool(re.fullmatch(_COLUMN_NAMES, cell.casefold())) for cell in cells]
-    # Names are short, and no numbers. A single column of unknown name is more likely all texts.
+    # Names are short, and no numbers; in a survey they are questions. A single column of unknown name is more
+    # likely all texts.
     like_names = len(cells) > 1 and not any(
-        len(cell) > 40 or re.fullmatch(r"[+-]?\d+([.,]\d+)?", cell) for cell in cells
+        len(cell) > (LONGEST_QUESTION if cell.endswith("?") else 40)
+        or re.fullmatch(r"[+-]?\d+([.,]\d+)?", cell)
+        for cell in cells
     )
     # A label, say, comes again below; a name does not.
     again = (cell == row[i].strip() for i, cell in enumerate(cells) if cell for row in records[1:])
@@ -274,6 +278,13 @@ def _read_json(text: str, name: str) -> Table:
         objects[place] = value
         keys |= dict.fromkeys(value)
         limit_columns(len(keys), 1, name)
+    if unit == "line" and len(objects) == 1 and keys and _holds_rows(value):
+        listed = ", ".join(map(repr, [*map(_cell, keys)][:5]))
+        raise DataError(
+            f"{name} is one JSON object that holds all rows ({listed}). "
+            'Give an array of objects, [{"text": ..., "label": ...}, ...], or one object in each line; '
+            'pandas writes them with to_json(orient="records").'
+        )
     limit_columns(len(keys), len(objects), name)
     names = _unique(list(map(_cell, keys)), name)
     nested = {
@@ -309,6 +320,14 @@ def _json_values(text: str, name: str, unit: str) -> Iterator[tuple[int, Any]]:
         ) from error
     except RecursionError as error:
         raise DataError(f"{name}: {unit} {line:,} is nested too deeply.") from error
+
+
+def _holds_rows(value: dict[str, Any]) -> bool:
+    """A list of objects, or all columns, as pandas writes them unless it is told otherwise."""
+    lists = [cell for cell in value.values() if isinstance(cell, list) and cell]
+    return any(all(isinstance(row, dict) for row in rows) for rows in lists) or all(
+        isinstance(cell, dict | list) for cell in value.values()
+    )
 
 
 def _is_one_object(text: str) -> bool:

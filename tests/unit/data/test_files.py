@@ -360,7 +360,10 @@ def test_24_missing_columns_show_those_found(films):
 
 def test_24_a_test_file_without_the_columns_shows_those_found(films, tmp_path):
     (tmp_path / "test.csv").write_text("content,label\na,pos\n")
-    with pytest.raises(DataError, match=r"test\.csv has no column 'text'; .* from 'content', 'label'"):
+    with pytest.raises(
+        DataError,
+        match=r"test\.csv has no column 'text', which films\.csv has: its columns are 'content', 'label'\.",
+    ):
         task_of(films, HEADER + ROWS, test_file=str(tmp_path / "test.csv"))
 
 
@@ -747,3 +750,49 @@ def test_too_many_cells_are_refused_before_a_table_is_made(monkeypatch):
     for content, name in ((HEADER + ROWS * 2, "films.csv"), (parquet({"a": [1] * 51}), "films.parquet")):
         with pytest.raises(DataError, match=r"more than 50 cells"):
             table(content, name)
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        {"data": [{"text": "a", "label": "b"}], "version": "1.0"},
+        {"text": {"0": "a", "1": "c"}, "label": {"0": "b", "1": "d"}},  # DataFrame.to_json()
+        {"columns": ["text", "label"], "data": [["a", "b"]]},
+    ],
+)
+def test_a_json_object_that_holds_all_rows_is_called_so(content):
+    keys = ", ".join(map(repr, content))
+    with pytest.raises(DataError) as error:
+        table(json.dumps(content), "films.json")
+    assert str(error.value) == (
+        f"films.json is one JSON object that holds all rows ({keys}). Give an array of objects, "
+        '[{"text": ..., "label": ...}, ...], or one object in each line; pandas writes them with '
+        'to_json(orient="records").'
+    )
+    assert cells('{"text": "a", "tags": ["b"]}', "films.jsonl") == [["a", ""]]
+
+
+def test_the_questions_of_a_survey_are_a_header():
+    questions = ["In a few words: what could we do better next time?", "How satisfied are you?"]
+    rows = "".join(f"Text {i},{'good' if i % 2 else 'bad'}\n" for i in range(6))
+    assert list(table(",".join(questions) + "\n" + rows).frame.columns) == questions
+    assert not table(f"{questions[0]},good\n{rows}").header
+
+
+def test_a_scale_is_no_list_of_classes(films):
+    rows = [f"text {i} {n},{n / 10}\n" for n in range(11) for i in range(3)]
+    said = [note for note in task_of(films, HEADER + "".join(rows)).notes if "are numbers" in note]
+    assert said == [
+        "The 11 labels are numbers, from 0.0 to 1.0. Each counts as a class of its own: that some are near "
+        "each other is not learned. Better make a few ranges of them."
+    ]
+    commas = "text;label\n" + "".join(rows).replace(",", ";").replace(".", ",")
+    assert any("from 0,0 to 1,0" in note for note in task_of(films, commas).notes)
+    for few in ("".join(rows[:-3]), "".join(rows).replace("0.", "").replace("1.0", "10")):
+        assert not any("are numbers" in note for note in task_of(films, HEADER + few).notes)
+
+
+def test_a_column_of_which_most_values_are_rare_is_doubted(films):
+    rows = "".join(f"text {i},2024-01-{i + 1:02}\n" for i in range(20))
+    with pytest.raises(DataError, match=r"Is it the right column\? Choose another with --label-column"):
+        task_of(films, HEADER + rows)
