@@ -89,6 +89,24 @@ def test_who_leads_is_said_for_a_step_that_both_have_reached(app: App, store: St
     )
 
 
+def test_a_lane_says_where_it_is_and_a_time_left_only_where_there_is_one(app: App, store: Store) -> None:
+    lane(store, 0, 1, 0.5)
+    lane(store, 1, 8)
+    store.claim("host:1:0", IDS[0])
+
+    def shown(**live: object) -> str:
+        store.write(IDS[0], [], live)
+        page = app(PAGE, runs=",".join(IDS[:2]))
+        assert "So far only A: T = 1 has started: 50.0 % at step 25." in said(page)
+        (bar,) = page.main.get("progress")
+        return bar.proto.text
+
+    assert shown() == "Getting ready"
+    assert shown(stage="distil", who="student", seconds_left=14.0) == "Distilled student, 14 s left"
+    assert shown(seconds_left=None) == "Distilled student"
+    assert shown(stage="validate", who=None, seconds_left=3.0) == "4 Validate, 3 s left"
+
+
 def podium(store: Store, home: Path, *right: int) -> None:
     report = json.loads((SAMPLES / "report.json").read_text("utf-8"))
     for number, (count, temperature) in enumerate(zip(right, (1, 8), strict=True)):

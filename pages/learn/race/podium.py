@@ -23,7 +23,7 @@ def leader(standings: tuple[int, Mapping[str, float]] | None, lanes: int) -> str
     step, accuracies = standings
     (first, best), *others = accuracies.items()
     if not others:
-        return f"{escape(first)} is alone on the course: {formatting.percent(best)} at step {step:,}."
+        return f"So far only {escape(first)} has started: {formatting.percent(best)} at step {step:,}."
     second, next_best = others[0]
     field = "all lanes" if len(accuracies) == lanes else "the lanes so far"
     if best == next_best:

@@ -10,7 +10,7 @@ import streamlit as st
 
 from kd_core import figures
 from kd_core.config import DistillConfig
-from kd_core.distillation import roles
+from kd_core.distillation import events, roles
 from kd_core.errors import KDError
 from kd_core.jobs.states import ACTIVE, PENDING
 from kd_core.jobs.store import RunRow
@@ -78,8 +78,7 @@ def _lane(run: RunRow, name: str) -> None:
             status_badge(run.status)
         if run.status in ACTIVE:
             left = f", {formatting.duration(run.seconds_left)} left" if run.seconds_left is not None else ""
-            who = roles.NAMES[run.who] if run.who else "Getting ready"
-            st.progress(run.progress, text=f"{who}{left}")
+            st.progress(run.progress, text=f"{_where(run)}{left}")
         elif run.status == "done":
             st.page_link(
                 addresses.REPORT,
@@ -90,6 +89,13 @@ def _lane(run: RunRow, name: str) -> None:
             )
         elif run.error:
             st.caption(escape(run.error))
+
+
+def _where(run: RunRow) -> str:
+    """Who is trained, or else which step it is at."""
+    if run.who:
+        return roles.NAMES[run.who]
+    return events.STEP_NAMES[run.stage] if run.stage else "Getting ready"
 
 
 def _stop(runs: Sequence[RunRow]) -> None:
