@@ -176,7 +176,7 @@ def ladder_handler(row: RunRow, on_event: OnEvent, control: Control) -> Mapping[
                 _run_inside(store, run_id, heard, control)
                 report = store.report(run_id)
                 try:
-                    int8 = _in_int8(run_id, heard) if config.int8 else None
+                    int8 = _in_int8(run_id, heard, control) if config.int8 else None
                     result = result.with_report(student, report, int8)
                 except ModelError as error:  # there is no such form of it
                     result = result.with_error(student, str(error), int8=True).with_report(student, report)
@@ -186,14 +186,13 @@ def ladder_handler(row: RunRow, on_event: OnEvent, control: Control) -> Mapping[
     return result.model_dump(mode="json")
 
 
-def _in_int8(run_id: str, on_event: OnEvent) -> Int8:
+def _in_int8(run_id: str, on_event: OnEvent, control: Control) -> Int8:
     from kd_core.deployment import int8_answers
     from kd_core.deployment.forms import open_form, test_split
     from kd_core.distillation.run_folder import PREDICTIONS, VALIDATION
     from kd_core.search.ladder import Int8
 
-    on_event(Progress(None, "in int8", 1, 1))
-    int8_answers.measure(run_id)
+    int8_answers.measure(run_id, on_event, control)
     _, truth = test_split(run_id)
     right = int8_answers.logits(run_id, PREDICTIONS).argmax(axis=1) == truth
     return Int8(
@@ -205,8 +204,11 @@ def _in_int8(run_id: str, on_event: OnEvent) -> Int8:
 
 
 def _as_part(on_event: OnEvent, student: str, config: LadderConfig) -> OnEvent:
-    """A rung's events as the progress of the whole ladder, in which each stage of each run counts alike."""
-    before, stage = config.students.index(student), 0
+    """A rung's events as the progress of the whole ladder, in which each stage of each run counts alike.
+
+    Its answers in int8, which follow its four stages, are the fifth.
+    """
+    before, stage, stages = config.students.index(student), 0, len(STAGES) + config.int8
 
     def pass_on(event: Event) -> None:
         nonlocal stage
@@ -217,11 +219,12 @@ def _as_part(on_event: OnEvent, student: str, config: LadderConfig) -> OnEvent:
                 label, done = f"training the {NAMES[who].lower()}", step / steps
                 if who != "teacher":  # student and student alone share a stage
                     done = (done + (who == "alone")) / 2
-            case Progress(_, label, part, whole):
+            case Progress(in_stage, label, part, whole):
                 done = part / max(whole, 1)
+                stage = stage if in_stage else len(STAGES)
             case _:
                 return
-        share = before + (stage + done) / len(STAGES)
+        share = before + (stage + done) / stages
         on_event(Progress(None, f"{student}: {label}", round(100 * share), 100 * len(config.students)))
 
     return pass_on

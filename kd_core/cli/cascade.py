@@ -8,6 +8,7 @@ from dataclasses import asdict
 import click
 
 from kd_core.cli.output import as_json, console, print_json, stray_prints_to_stderr, table
+from kd_core.cli.progress import Narrator
 from kd_core.cli.runs import find_finished
 from kd_core.errors import ConfigError
 
@@ -66,8 +67,8 @@ def cascade(
     folder = find(run_id)
     report = Report.read(folder)
     if int8:
-        with stray_prints_to_stderr():
-            int8_answers.measure(run_id)
+        with stray_prints_to_stderr(), Narrator(console(sys.stderr)) as watch:
+            int8_answers.measure(run_id, watch)
     judge: engine.Judge = "gold" if right else "teacher"
     runtime: Runtime = "int8" if int8 else "pytorch"
     found = engine.cascade(run_id, agree / 100, method, judge, runtime)  # type: ignore[arg-type]

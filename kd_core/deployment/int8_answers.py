@@ -15,19 +15,23 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from kd_core.distillation.events import OnEvent, Progress, ignore
 from kd_core.distillation.metrics import Latency
 from kd_core.distillation.run_folder import PREDICTIONS, VALIDATION, find
 from kd_core.errors import RunError
 from kd_core.system import cache
 from kd_core.system.atomic import fetch, is_whole
+from kd_core.system.control import Control
 
 SPEED, TIMED_TEXTS = "latency.json", 100
+IN_INT8 = "asking the student in int8"
 
 
-def measure(run_id: str) -> None:
-    """Convert the student, unless that was done before, ask it, and time it beside its teacher; some seconds.
+def measure(run_id: str, on_event: OnEvent = ignore, control: Control | None = None) -> None:
+    """Convert the student, unless that was done before, ask it, and time it beside its teacher.
 
-    A teacher that is a file, or is gone, is not timed. Raises: RunError, ModelError.
+    ``on_event`` hears how many texts it has answered. A teacher that is a file, or is gone, is not timed.
+    Raises: RunError, ModelError; Stopped.
     """
     from kd_core.deployment.forms import open_form
     from kd_core.distillation.latency import latency
@@ -36,20 +40,31 @@ def measure(run_id: str) -> None:
 
     def make(folder: Path) -> None:
         form = open_form(run_id, "student", "int8", threads=1)
-        for file in (VALIDATION, PREDICTIONS):
-            try:
-                texts = pd.read_parquet(run / file, columns=["text"])["text"].to_list()
-            except (OSError, ValueError) as error:
-                raise RunError(f"Run {run_id} has not kept the texts of {file}; repeat it.") from error
-            np.save(folder / f"{file}.npy", form.predict(texts), allow_pickle=False)
-        forms, texts = {"student": form}, texts[:TIMED_TEXTS]
+        texts = {file: _texts(run, file) for file in (VALIDATION, PREDICTIONS)}
+        before, total = 0, sum(map(len, texts.values()))
+
+        def tell(done: int) -> None:
+            on_event(Progress(None, IN_INT8, before + done, total))
+
+        for file, some in texts.items():
+            np.save(folder / f"{file}.npy", form.predict(some, None, control, tell), allow_pickle=False)
+            before += len(some)
+        forms, timed = {"student": form}, texts[PREDICTIONS][:TIMED_TEXTS]
         with suppress(RunError):
             forms["teacher"] = open_form(run_id, "teacher", "pytorch", threads=1)
-        tokens = {who: [len(ids) for ids in one.encode(texts)] for who, one in forms.items()}
-        times = latency({who: one.answer for who, one in forms.items()}, texts, tokens, repeats=len(texts))
+        tokens = {who: [len(ids) for ids in one.encode(timed)] for who, one in forms.items()}
+        times = latency({who: one.answer for who, one in forms.items()}, timed, tokens, repeats=len(timed))
         (folder / SPEED).write_text(json.dumps({who: asdict(time) for who, time in times.items()}))
 
     fetch(_place(run_id), make)
+
+
+def _texts(run: Path, file: str) -> list[str]:
+    try:
+        texts: list[str] = pd.read_parquet(run / file, columns=["text"])["text"].to_list()
+    except (OSError, ValueError) as error:
+        raise RunError(f"Run {run.name} has not kept the texts of {file}; repeat it.") from error
+    return texts
 
 
 def measured(run_id: str) -> bool:

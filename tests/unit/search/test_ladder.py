@@ -18,6 +18,7 @@ from scipy.stats import multinomial
 from kd_core.cli import main
 from kd_core.config import DistillConfig
 from kd_core.deployment import forms, int8_answers
+from kd_core.distillation.events import Progress
 from kd_core.distillation.report import Report
 from kd_core.distillation.run_folder import VALIDATION
 from kd_core.errors import ConfigError, ModelError, Stopped
@@ -285,8 +286,28 @@ def test_each_is_judged_in_int8_too_by_the_answers_of_that_form(flags, capsys) -
         assert f"kd export {small.run_id} --onnx --int8" in shown
 
 
+def test_its_answers_in_int8_are_a_part_of_the_progress_and_can_be_stopped(flags, tiny_config) -> None:
+    store, control = Store(), Control()
+    config = LadderConfig(distill=tiny_config.change({"controls.tfidf": False}), students=("custom",))
+    store.create_run("20260101-000000-aaaa", config.model_dump(mode="json"), kind="ladder")
+    heard: list[Progress] = []
+
+    def stop_in_int8(event) -> None:
+        heard.append(event)
+        if event.label == "custom: asking the student in int8":
+            control.stop()
+
+    with pytest.raises(Stopped):
+        ladder_handler(store.run("20260101-000000-aaaa"), stop_in_int8, control)
+    assert heard[-1].label == "custom: asking the student in int8"
+    assert 0.8 < heard[-1].done / heard[-1].total < 1
+    ladder_handler(store.run("20260101-000000-aaaa"), heard.append, Control())
+    assert heard[-1].done == heard[-1].total
+    assert [row.status for row in store.runs(kind="distil")] == ["done"]  # it was not trained again
+
+
 def test_a_student_that_cannot_be_converted_is_judged_as_it_is(flags, capsys, monkeypatch) -> None:
-    def refuse(run_id: str) -> None:
+    def refuse(run_id: str, *_) -> None:
         raise ModelError("no such operator")
 
     monkeypatch.setattr(int8_answers, "measure", refuse)
