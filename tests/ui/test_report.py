@@ -165,7 +165,8 @@ def test_quality(app: App, done: Store) -> None:
     assert scores["class"].tolist() == ["business", "entertainment", "politics", "sports", "tech"]
     assert falls["typos"][0] == "−15.3"
     assert any(
-        text.endswith("so their speed was measured once.") and "On 524" in text for text in words(page)
+        text.endswith("with texts of like confidence put together.") and "On 524" in text
+        for text in words(page)
     )
     assert "Taken for another class most often: business for politics, 11 texts." in words(page)
     page.segmented_control(key="report.model").set_value("teacher").run()

@@ -40,8 +40,7 @@ def quality(run: RunRow, report: Report) -> None:
     st.caption(
         f"On {report.rows['test']:,} test texts; ± is half of the 95 % interval. Macro-F1 weighs all classes "
         f"alike. {escape(report_tables.f1_gain(report))} The calibration error is how far a model's "
-        "confidence is from how often it is right, with texts of like confidence put together. "
-        f"{report_tables.ONE_LATENCY}{lacking}"
+        f"confidence is from how often it is right, with texts of like confidence put together.{lacking}"
         + (f" {report_tables.ABOUT_FLOOR}" if report.over_floor else "")
     )
     _stairs(report)
