@@ -63,10 +63,6 @@ def main(args: Sequence[str] | None = None) -> int:
     except KDError as error:
         return _fail(2, str(error))
     except OSError as error:  # a disk that is full, or a folder that may not be written
-        if _folder_is_gone():
-            return _fail(
-                2, "The folder that you are in was deleted or moved. Change to another, for example cd."
-            )
         where = f"{error.filename}: " if error.filename else ""
         return _fail(2, f"{where}{error.strerror or error}. Check the disk and who may write there.")
 
@@ -80,6 +76,8 @@ def _folder_is_gone() -> bool:
 
 
 def _fail(status: int, *problems: str) -> int:
+    if status == 2 and _folder_is_gone():  # whatever else is said follows from that
+        problems = ("The folder that you are in was deleted or moved. Change to another, for example cd.",)
     for problem in problems:
         click.echo(printable(f"kd: {problem}"), err=True)
     return status

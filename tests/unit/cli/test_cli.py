@@ -642,10 +642,11 @@ def test_the_folder_that_one_is_in_was_deleted(
     gone.mkdir()
     monkeypatch.chdir(gone)
     gone.rmdir()
-    assert main(["distill", "--task", "reviews.csv"]) == 2
-    assert capsys.readouterr().err == (
-        "kd: The folder that you are in was deleted or moved. Change to another, for example cd.\n"
-    )
+    for arguments in (["distill", "--task", "reviews.csv"], ["show", "nothing"]):
+        assert main(arguments) == 2
+        assert capsys.readouterr().err == (
+            "kd: The folder that you are in was deleted or moved. Change to another, for example cd.\n"
+        )
 
 
 def test_predict_reads_lines(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
