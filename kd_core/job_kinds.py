@@ -199,7 +199,7 @@ def _in_int8(run_id: str, on_event: OnEvent, control: Control) -> Int8:
         validation=int8_answers.logits(run_id, VALIDATION),
         accuracy=float(right.mean()),
         size_mb=open_form(run_id, "student", "int8").size_mb,
-        latency_ms=int8_answers.speed(run_id)["student"].p50,
+        p50=int8_answers.speed(run_id)["student"].p50,
     )
 
 

@@ -73,7 +73,8 @@ def for_a_gain(teacher: float, alone: float, *, transfer: bool) -> str:
 
 
 # With the settings of the run, on Distill too.
-LARGER = "a larger student (kd distill --keep 98 finds the smallest that keeps so much of its teacher)"
+FIND_SMALLEST = "kd distill --keep 98 finds the smallest that keeps so much of its teacher"
+LARGER = f"a larger student ({FIND_SMALLEST})"
 
 # Where tiny is below the floor, cnn of the same size was above it (docs/quality.md).
 PHRASES = "the student cnn, which learns phrases from few texts"

@@ -83,13 +83,13 @@ class LadderConfig(Settings):
 class Int8:
     """What a run's student is in int8.
 
-    ``validation``: its logits (texts, classes); ``accuracy`` is that on the test texts.
+    ``validation``: its logits (texts, classes). ``accuracy`` is of the test texts; ``p50`` in ms.
     """
 
     validation: NDArray[np.float32]
     accuracy: float
     size_mb: float
-    latency_ms: float
+    p50: float
 
 
 class Rung(BaseModel):
@@ -213,11 +213,8 @@ class LadderResult(BaseModel):
         right = (np.stack(list(given)).argmax(axis=1) == truth for given in (own, answers["teacher"]))
         pairs = Pairs.of(*right)
         model = report.models[FLOOR if student == FLOOR else "student"]
-        accuracy, size, latency = (
-            (int8.accuracy, int8.size_mb, int8.latency_ms)
-            if int8
-            else (model.accuracy, model.size_mb or 0.0, model.p50 or 0.0)
-        )
+        form = int8 or model
+        size, latency = form.size_mb or 0.0, form.p50 or 0.0
         bound = at_least(pairs, config.confidence)
         likely = pairs.kept >= config.wanted
         limits = ((config.within_mb, size), (config.within_ms, latency))
@@ -234,7 +231,7 @@ class LadderResult(BaseModel):
             fits=all(limit is None or value <= limit for limit, value in limits),
             texts=len(answers),
             needed=texts_to_show(pairs, config.wanted, config.confidence) if likely else None,
-            accuracy=accuracy,
+            accuracy=form.accuracy,
         )
 
 

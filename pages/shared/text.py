@@ -6,6 +6,7 @@ import re
 
 import streamlit as st
 
+from kd_core.distillation import sentences
 from kd_core.jobs.store import RunRow
 from kd_core.learn import glossary
 
@@ -46,7 +47,6 @@ def unbroken(words: str) -> str:
 
 # What a verdict advises is a command; on a page it is what does the same there.
 FIND_SMALLEST = "Find the smallest student that keeps enough"
-_COMMAND = "kd distill --keep 98 finds the smallest that keeps so much of its teacher"
 _CONTROL = f"*{FIND_SMALLEST}* on Distill looks for it"
 
 
@@ -58,13 +58,13 @@ def verdict_words(words: str) -> bool:
     first, *rest = _NEXT_SENTENCE.split(words, maxsplit=1)
     result, colon, advice = first.partition("): ")  # "worse than TF-IDF (…): try a larger student"
     prose(f"**{escape(result + colon.strip())}** {_advice(advice)}".rstrip())
-    for sentences in rest:
-        prose(_advice(sentences))
-    return _COMMAND in words
+    for more in rest:
+        prose(_advice(more))
+    return sentences.FIND_SMALLEST in words
 
 
 def _advice(words: str) -> str:
-    return escape(words).replace(escape(_COMMAND), _CONTROL)
+    return escape(words).replace(escape(sentences.FIND_SMALLEST), _CONTROL)
 
 
 def term(name: str) -> str:
