@@ -77,7 +77,7 @@ def transfer_curve(curve: pd.DataFrame, teacher: float | None, *, dark: bool = F
         number = {
             "x": place,
             "y": 100 * row["low"],
-            "text": f"<b>{percent(row['accuracy'])}</b>",
+            "text": f"<b>{mean:.1f}</b>",  # the axis says %: neighbours stand close
             "yanchor": "top",
             "yshift": -4,
             "showarrow": False,
