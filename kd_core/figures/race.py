@@ -19,12 +19,14 @@ def race_chart(
     *,
     alone: pd.DataFrame | None = None,
     lowest: float | None = None,
+    names_above: bool = False,
     dark: bool = False,
 ) -> go.Figure:
     """Validation accuracy over ``steps``, the length of the course, so that the axis stands still.
 
     ``alone``: the evaluations of the student alone, who runs beside the lanes. ``lowest``: where the axis
-    begins, as a share; by itself it begins below whatever was seen.
+    begins, as a share; by itself it begins below whatever was seen. ``names_above``: the legend above the
+    lines, where a room sees it whatever the height of the projector's picture; it takes a wide one.
     """
     traces = [*students(curves, "accuracy", dark)]
     everybody = [*curves.values()]
@@ -54,4 +56,6 @@ def race_chart(
         "uirevision": "race",
         "showlegend": True,  # also where the teacher's level is all there is yet
     }
+    if names_above:
+        layout |= {"legend": {"y": 1.02, "yanchor": "bottom"}, "margin": {"t": 72}}
     return new_figure("Validation accuracy", "Step", "Accuracy (%)", traces, layout, dark=dark, height=380)

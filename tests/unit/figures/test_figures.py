@@ -407,3 +407,7 @@ def test_a_figure_for_a_room_has_larger_letters_and_the_same_marks() -> None:
     assert large.layout.yaxis.range[0] == 50
     lower = figures.race_chart({"A": curve}, 0.9, 50, alone=curve.assign(who="alone"))
     assert lower.layout.yaxis.range[0] == 47
+    above = figures.race_chart({"A": curve}, 0.9, 50, names_above=True)
+    assert (above.layout.legend.y, above.layout.legend.yanchor) == (1.02, "bottom")
+    assert above.layout.margin.t > small.layout.margin.t
+    assert above.layout.margin.l == small.layout.margin.l
