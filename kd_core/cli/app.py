@@ -86,6 +86,7 @@ def _classroom(port: int, host: str | None, seats: int) -> dict[str, str]:
         "server.baseUrlPath": path,
         "server.allowedHosts": host,
         "server.headless": "true",
+        "logger.hideWelcomeMessage": "true",  # it would repeat the address, below what is said here
         "client.showErrorDetails": "none",
         "browser.serverAddress": host,
     }

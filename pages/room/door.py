@@ -24,6 +24,8 @@ FULL = (
     "This classroom is full: all {seats} seats are taken. Close the page in another tab, or ask who presents."
 )
 
+NOTHING = "There is nothing here. Type the whole address that is shown in the room, with the word at its end."
+
 
 class RoomDoor:
     """``base``: the path of the classroom's address, "/kadomirute"."""
@@ -43,11 +45,11 @@ class RoomDoor:
         if scope["method"] not in ("GET", "HEAD"):
             return await _refuse(send, 405, "Nothing is uploaded or changed here.")
         if not (path == self._base or path.startswith(f"{self._base}/")) or not _is_open(path):
-            return await _refuse(send, 404, "There is nothing here.")
+            return await _refuse(send, 404, NOTHING)
         _, found, word = path.removeprefix(self._base).partition(PRESENT)
         if found:
             if not browsers.is_word(word):
-                return await _refuse(send, 404, "There is nothing here.")
+                return await _refuse(send, 404, NOTHING)
             # On to an address without the word: this one may be seen on a projector.
             place = f"{self._base}/present".encode()
             headers = [
@@ -75,6 +77,8 @@ class RoomDoor:
         browser = browsers.browser_of(cookies)
         if browser is None or not self._has_room(cookies) or browsers.SEATED[browser] >= MOST_OF_ONE:
             return await send({"type": "websocket.close", "code": 1008})
+        if browsers.presents(cookies):  # and needs no seat
+            return await self._app(scope, receive, send)
         browsers.SEATED[browser] += 1
         try:
             return await self._app(scope, receive, send)

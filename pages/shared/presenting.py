@@ -7,6 +7,7 @@ from collections.abc import Callable
 import streamlit as st
 
 from pages.shared.style import ASSETS
+from pages.shared.visitors import in_classroom
 
 ON = "presenting"
 LARGER = 1.5  # than on a desk: the browser's 16 px become 24
@@ -33,7 +34,12 @@ def present(always: bool = False) -> None:
 
 
 def presenter_switch() -> None:
-    """A button that starts the presenter view, or ends it."""
+    """A button that starts the presenter view, or ends it.
+
+    None in a classroom: whoever presents there always has that view, and nobody else needs it.
+    """
+    if in_classroom():
+        return
     label, icon = (
         ("Leave presenter view", "close_fullscreen") if presenting() else ("Present", "present_to_all")
     )

@@ -23,7 +23,7 @@ Browser = Callable[..., Page]
 @pytest.fixture
 def room(tmp_path: Path) -> Iterator[Classroom]:
     """With two seats besides the presenter's. Nothing may be written."""
-    room = Classroom(tmp_path / "home", "--seats", "3")
+    room = Classroom(tmp_path / "home", "--seats", "2")
     room.start()
     yield room
     room.stop()
@@ -74,7 +74,7 @@ def test_a_vote_in_a_room_that_fills_up(
     expect(student.get_by_text("It counts; wait for the others.")).to_be_visible()
     student.reload()
     expect(student.get_by_text("It counts; wait for the others.")).to_be_visible()
-    expect(presenter.get_by_text("1 answer so far")).to_be_visible()
+    expect(presenter.get_by_text("1 of 1 has answered")).to_be_visible()
     assert "check_circle" not in student.content() + "".join(frames)
     assert "check_circle" not in student.url
     assert presenter.evaluate(CUT) == []
@@ -89,7 +89,7 @@ def test_a_vote_in_a_room_that_fills_up(
     enter(browser(), f"{room.url}/race")
     late = browser()
     late.goto(room.url)
-    expect(late.get_by_text("This classroom is full: all 3 seats are taken.")).to_be_visible()
+    expect(late.get_by_text("This classroom is full: all 2 seats are taken.")).to_be_visible()
     assert console_errors(presenter) == console_errors(student) == []
 
 

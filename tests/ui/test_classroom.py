@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import html
+from collections import Counter
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -17,7 +18,7 @@ from kd_core.learn.quiz import quiz
 from pages.learn.labs.catalogue import LABS
 from pages.shared import addresses
 from pages.shared.charts import AHEAD
-from pages.shared.room import browsers
+from pages.shared.room import browsers, vote_view
 from pages.shared.room.questions import lesson_question, quiz_question
 from pages.shared.room.votes import VOTES
 from tests import ROOT
@@ -127,7 +128,31 @@ def test_no_student_can_ask_the_room(room: Room, page: str) -> None:
     assert not asks("stranger")
 
 
-def test_a_vote_from_question_to_reveal(room: Room) -> None:
+def test_whoever_presents_asks_the_room_and_not_themselves(room: Room) -> None:
+    for page, own in ((addresses.LESSONS, "lessons.answer_alpha"), (addresses.RACE, "race.bet")):
+        presenter = room(page, "presenter", lesson="alpha")
+        assert not presenter.radio, "the question is there once"
+        assert "Ask the room" in [button.label for button in presenter.button]
+        student = room(page, lesson="alpha")
+        assert [radio.key for radio in student.radio] == [own]
+        for shown in (presenter, student):
+            assert "presenting.switch" not in [button.key for button in shown.button]
+    assert not room(addresses.RACE, "presenter").button(key="race.go").disabled
+    answer = room(addresses.LESSONS, "presenter", lesson="alpha", step="3")
+    assert "You did not answer" not in said(answer)
+
+
+def test_where_nobody_is_wrong_that_is_said(room: Room) -> None:
+    presenter = room(addresses.RACE, "presenter")
+    presenter.button(key="race.ask").click().run()
+    assert VOTES.question is not None
+    assert set(VOTES.question.right) == set(VOTES.question.options), "the recorded race has no winner"
+    presenter.button(key="race.reveal").click().run()
+    assert "**All answers are right**" in said(presenter)
+
+
+def test_a_vote_from_question_to_reveal(room: Room, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(vote_view, "SEATED", Counter("abc"))
     presenter = room(addresses.PRESENT, "presenter")
     presenter.selectbox(key="room.question").set_value("alpha").run()
     presenter.button(key="room.ask").click().run()
@@ -152,7 +177,7 @@ def test_a_vote_from_question_to_reveal(room: Room) -> None:
 
     room.act_as("presenter")  # type: ignore[attr-defined]
     presenter.run()
-    assert "**1** answer so far" in said(presenter)
+    assert "**1** of 3 has answered" in said(presenter)
     presenter.button(key="room.reveal").click().run()
     (right,) = question.right
     assert f"material/check_circle: **{right}**" in said(presenter).replace("&#44;", ",")

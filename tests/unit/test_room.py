@@ -152,6 +152,24 @@ def test_so_many_browsers_have_a_seat_and_the_presenter_always(monkeypatch: pyte
     assert not connects(kd_browser=late, kd_presenter="guess")
 
 
+def test_whoever_presents_takes_nobodys_seat() -> None:
+    seen: list[int] = []
+
+    async def count(scope: Any, receive: Any, send: Any) -> None:
+        seen.append(len(browsers.SEATED))
+        raise ConnectionError
+
+    with pytest.raises(ConnectionError):
+        request(
+            f"{BASE}/_stcore/stream",
+            kind="websocket",
+            app=count,
+            kd_browser=browsers.new_browser(),
+            kd_presenter=browsers.WORD,
+        )
+    assert seen == [0]
+
+
 def test_one_browser_has_so_many_pages_and_gives_its_seat_back() -> None:
     cookie = browsers.new_browser()
     name = browsers.browser_of({"kd_browser": cookie}) or ""

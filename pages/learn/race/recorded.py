@@ -25,6 +25,7 @@ from pages.learn.race.podium import last_look, leader, place, podium, winners
 from pages.shared import addresses
 from pages.shared.charts import chart, is_dark
 from pages.shared.presenting import presenter_switch, presenting, reset_button
+from pages.shared.room.browsers import is_presenter
 from pages.shared.room.vote_view import ask_the_room
 from pages.shared.room.votes import Question
 from pages.shared.text import escape
@@ -119,7 +120,11 @@ def _question(course: str) -> Question:
 
 
 def _bet(course: str) -> None:
-    blocked = st.session_state.get(BET) is None and not presenting()
+    """One's own; in a classroom the presenter lets the room bet."""
+    if in_classroom() and is_presenter():
+        ask_the_room(_question(course), "race")
+        _start_button(blocked=False)
+        return
     with st.container(border=True):
         st.radio(
             f":material/help: **First a bet.** {RACES[course].question}",
@@ -128,17 +133,19 @@ def _bet(course: str) -> None:
             horizontal=True,
             key=BET,
         )
-        st.button(
-            "Start the race",
-            key="race.go",
-            type="primary",
-            icon=":material/flag:",
-            disabled=blocked,
-            on_click=_start,
-            help="Bet first: a guess is enough" if blocked else None,
-        )
-    if in_classroom():
-        ask_the_room(_question(course), "race")
+        _start_button(blocked=st.session_state.get(BET) is None and not presenting())
+
+
+def _start_button(*, blocked: bool) -> None:
+    st.button(
+        "Start the race",
+        key="race.go",
+        type="primary",
+        icon=":material/flag:",
+        disabled=blocked,
+        on_click=_start,
+        help="Bet first: a guess is enough" if blocked else None,
+    )
 
 
 def _view(course: str, running_before: bool) -> None:
@@ -159,6 +166,7 @@ def _view(course: str, running_before: bool) -> None:
             looks[-1],
             alone=alone,
             lowest=_lowest(course),
+            names_above=presenting(),
             dark=is_dark(),
         ),
         key="race.recorded",

@@ -5,7 +5,7 @@ import streamlit as st
 from kd_core.errors import KDError
 from kd_core.learn.lessons import lessons
 from kd_core.learn.quiz import quiz
-from pages.room.present.view import own_question, way_in
+from pages.room.present.view import own_question, seats, way_in
 from pages.shared.room.browsers import is_presenter
 from pages.shared.room.questions import lesson_question, quiz_question
 from pages.shared.room.vote_view import ask_the_room
@@ -27,10 +27,11 @@ def chosen_question(name: str) -> Question | None:
 if not is_presenter():  # who types this page's address has no such page; this is for who finds another way
     st.stop()
 st.title("The room", anchor=False)
-left, right = st.columns([5, 7], gap="large")
+left, right = st.columns(2, gap="large")
 with left:
     way_in()
 with right:
+    seats()
     st.subheader("Ask a question", anchor=False)
     names = {name: lesson.title for name, lesson in lessons().items()}
     names |= {str(number): f"Quiz {number}: {item.question}" for number, item in enumerate(quiz(), 1)}

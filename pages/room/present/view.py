@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import io
+from urllib.parse import urlsplit
 
 import segno
 import streamlit as st
 
+from kd_core.system.process import is_loopback
 from pages.shared.room.browsers import SEATED, SEATS
 from pages.shared.room.votes import Question
 from pages.shared.text import escape
@@ -18,27 +20,30 @@ MOST_LETTERS = 300
 def way_in() -> None:
     """The address without the presenter's word, as a picture to photograph and as text to type."""
     address = (st.context.url or "").split("?")[0].removesuffix("/present").rstrip("/")
-    st.image(
-        _picture(address),
-        width=440,
-        output_format="PNG",
-        alt=f"QR code of {address}",
-    )
-    st.caption("Open the camera and point it here, or type")
+    if is_loopback(urlsplit(address).hostname or ""):
+        st.caption(":material/info: A rehearsal: this machine alone can open the address, no phone can.")
+    st.markdown("Point a camera at the picture, or type")
     st.code(address, language=None, wrap_lines=True)
-    st.fragment(_seats, run_every=3)()
+    # Last, and as large as the screen leaves room for (present.css): the last row has to read it, too.
+    with st.container(key="room.picture"):
+        st.image(_picture(address), width="stretch", output_format="PNG", alt=f"QR code of {address}")
 
 
 @st.cache_data(max_entries=4, show_spinner=False)
 def _picture(address: str) -> bytes:
     """With the white border that cameras need, on a dark page too."""
     file = io.BytesIO()
-    segno.make(address, error="m").save(file, kind="png", scale=12, border=3)
+    segno.make(address, error="m").save(file, kind="png", scale=24, border=3)
     return file.getvalue()
 
 
+def seats() -> None:
+    """How many are here, looked at again and again."""
+    st.fragment(_seats, run_every=3)()
+
+
 def _seats() -> None:
-    st.caption(f":material/groups: {len(SEATED)} of {SEATS} seats are taken, yours among them.")
+    st.markdown(f":material/groups: **{len(SEATED)}** of {SEATS} seats are taken.")
 
 
 def own_question() -> Question | None:

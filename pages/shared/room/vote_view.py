@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import streamlit as st
 
-from pages.shared.room.browsers import is_presenter, this_browser
+from pages.shared.room.browsers import SEATED, is_presenter, this_browser
 from pages.shared.room.votes import VOTES, Question
 from pages.shared.text import escape, prose
 
@@ -67,8 +67,8 @@ def _ask(question: Question, key: str) -> None:
             return
         tally = VOTES.tally()
         if not VOTES.revealed:
-            answers = sum(tally.values())
-            st.markdown(f"**{answers}** {'answer' if answers == 1 else 'answers'} so far")
+            answers, here = sum(tally.values()), len(SEATED)
+            st.markdown(f"**{answers}** of {here} {'has' if answers == 1 else 'have'} answered")
         # Above the bars: below them the last ones push it out of view.
         with st.container(horizontal=True):
             if not VOTES.revealed:
@@ -83,16 +83,18 @@ def _ask(question: Question, key: str) -> None:
                 VOTES.close()
                 st.rerun()
         if VOTES.revealed:
-            _tally(question)
+            _tally(question, beside=True)
         else:
-            _bars(tally, ())
+            _bars(tally, (), beside=True)
 
 
-def _tally(question: Question) -> None:
+def _tally(question: Question, *, beside: bool = False) -> None:
     """How the room answered, what is right, why, and where everybody can see it."""
-    _bars(VOTES.tally(), question.right)
+    _bars(VOTES.tally(), question.right, beside=beside)
     if question.right:
-        st.markdown(f":green[:material/check_circle: **{escape(' or '.join(question.right))}**]")
+        right = "All answers are right" if len(question.right) == len(question.options) else None
+        right = right or escape(" or ".join(question.right))
+        st.markdown(f":green[:material/check_circle: **{right}**]")
     if question.because:
         prose(question.because)
     if question.link:
@@ -100,9 +102,10 @@ def _tally(question: Question) -> None:
         st.page_link(page, label=label, icon=":material/arrow_forward:", width="content")
 
 
-def _bars(tally: dict[str, int], right: tuple[str, ...]) -> None:
-    """How many chose each option."""
+def _bars(tally: dict[str, int], right: tuple[str, ...], *, beside: bool = False) -> None:
+    """How many chose each option; ``beside`` each other on a projector, where a column would not fit."""
     answers = sum(tally.values())
-    for option, count in tally.items():
+    places = st.columns(len(tally), vertical_alignment="bottom") if beside else [st.container()] * len(tally)
+    for place, (option, count) in zip(places, tally.items(), strict=True):
         mark = ":material/check_circle: " if option in right else ""
-        st.progress(count / max(answers, 1), text=f"{mark}{escape(option)} · **{count}**")
+        place.progress(count / max(answers, 1), text=f"{mark}{escape(option)} · **{count}**")

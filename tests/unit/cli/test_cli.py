@@ -1160,6 +1160,7 @@ def test_a_classroom_has_a_random_address_and_a_word_for_the_presenter_alone(
         path, word = option["--server.baseUrlPath"], os.environ["KD_CLASSROOM_WORD"]
         assert option["--server.allowedHosts"] == option["--server.address"] == "127.0.0.1"
         assert option["--client.showErrorDetails"] == "none"
+        assert option["--logger.hideWelcomeMessage"] == "true", "the address is said once"
         assert word not in " ".join(command)  # which everybody on this machine can list
         assert os.environ["KD_CLASSROOM_SEATS"] == "30"
         said = capsys.readouterr().out

@@ -12,6 +12,7 @@ from pages.learn.labs.controls import reset, text_option, verdict
 from pages.learn.labs.lessons.cards import PAGE
 from pages.shared import addresses
 from pages.shared.presenting import presenter_switch, presenting, reset_button
+from pages.shared.room.browsers import is_presenter
 from pages.shared.room.questions import lesson_question
 from pages.shared.room.vote_view import ask_the_room
 from pages.shared.text import escape, prose
@@ -53,9 +54,10 @@ def lesson_view(lesson: Lesson, step: int) -> None:
         _settle(lesson, facts, answer)
     prose(facts.fill(lesson.parts[part], escape))
     if part == "Before":
-        answer = _ask(lesson, facts)
-        if in_classroom():
+        if in_classroom() and is_presenter():  # the room answers
             ask_the_room(lesson_question(lesson), "lessons")
+        else:
+            answer = _ask(lesson, facts)
     elif part in lesson.lab_parts:
         LAB_BODIES[lesson.labs[step - 1].name]()
         with st.expander("What you should have found", icon=":material/checklist:"):
@@ -102,7 +104,7 @@ def _ask(lesson: Lesson, facts: Facts) -> Answer:
                 number.step,
                 key=_place(lesson),
                 format="%g",
-                width=240,
+                width=360 if presenting() else 240,
                 placeholder="A guess is enough",
             )
         else:
@@ -121,7 +123,8 @@ def _ask(lesson: Lesson, facts: Facts) -> Answer:
 def _settle(lesson: Lesson, facts: Facts, answer: Answer) -> None:
     right = facts.answer
     if answer is None:
-        st.caption("You did not answer in this session. Go back to the first step to have a guess.")
+        if not presenting():
+            st.caption("You did not answer in this session. Go back to the first step to have a guess.")
         return
     with st.container(border=True, key="lessons.verdict"):
         if number := lesson.number:
