@@ -10,6 +10,7 @@ import io
 import os
 import sys
 from collections.abc import Sequence
+from contextlib import suppress
 
 import click
 
@@ -78,8 +79,9 @@ def _folder_is_gone() -> bool:
 def _fail(status: int, *problems: str) -> int:
     if status == 2 and _folder_is_gone():  # whatever else is said follows from that
         problems = ("The folder that you are in was deleted or moved. Change to another, for example cd.",)
-    for problem in problems:
-        click.echo(printable(f"kd: {problem}"), err=True)
+    with suppress(OSError):  # a terminal that was closed
+        for problem in problems:
+            click.echo(printable(f"kd: {problem}"), err=True)
     return status
 
 

@@ -86,7 +86,10 @@ def _turn(store: Store, err: Console) -> Iterator[None]:
 
 @contextmanager
 def _signals_stop(job: Job) -> Iterator[None]:
-    """The first Ctrl-C asks the run to stop cleanly, the second interrupts it where it is."""
+    """The first Ctrl-C asks the run to stop cleanly, the second interrupts it where it is.
+
+    One that somebody ends, or whose terminal is closed, goes on from there when it is resumed.
+    """
 
     def stop(signum: int, frame: FrameType | None) -> None:
         job.control.stop()
@@ -95,11 +98,21 @@ def _signals_stop(job: Job) -> Iterator[None]:
     def leave(signum: int, frame: FrameType | None) -> None:
         job.leave()
 
-    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+    leaving = signals_to_leave()
+    before = {number: signal.getsignal(number) for number in (signal.SIGINT, *leaving)}
     signal.signal(signal.SIGINT, stop)
-    signal.signal(signal.SIGTERM, leave)
+    for number in leaving:
+        signal.signal(number, leave)
     try:
         yield
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
+
+
+def signals_to_leave() -> list[signal.Signals]:
+    """SIGTERM, and what comes where the terminal is closed, unless it is ignored, as by nohup."""
+    hangup: signal.Signals | None = getattr(signal, "SIGHUP", None)  # Windows has none
+    if hangup is None or signal.getsignal(hangup) == signal.SIG_IGN:
+        return [signal.SIGTERM]
+    return [signal.SIGTERM, hangup]

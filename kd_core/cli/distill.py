@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, get_args
 
 import click
 
-from kd_core.cli.carry_out import carry_out, start
+from kd_core.cli.carry_out import carry_out, signals_to_leave, start
 from kd_core.cli.output import as_json, console, print_json, stray_prints_to_stderr
 from kd_core.cli.runs import find_run, print_result
 from kd_core.errors import KDError, RunError
@@ -133,7 +133,7 @@ def _help() -> None:
 
     control = Control()
     parallel.join()
-    for number in (signal.SIGINT, signal.SIGTERM):  # not before, when there is nothing to end well
+    for number in (signal.SIGINT, *signals_to_leave()):  # not before, when there is nothing to end well
         signal.signal(number, lambda *_: control.stop())
     try:
         with stray_prints_to_stderr():

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
+
 from rich.console import Console
 from rich.progress import BarColumn, TaskID, TextColumn, TimeRemainingColumn
 from rich.progress import Progress as Bars
@@ -36,9 +38,14 @@ class Narrator:
         return self
 
     def __exit__(self, *error: object) -> None:
-        self._bars.stop()
+        with suppress(OSError):
+            self._bars.stop()
 
     def __call__(self, event: Event) -> None:
+        with suppress(OSError):  # a closed terminal: work does not fail because nobody looks
+            self._tell(event)
+
+    def _tell(self, event: Event) -> None:
         match event:
             case StageStarted(stage):
                 self._console.print(STEP_NAMES[stage], style="bold")

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from kd_core.cli.carry_out import carry_out, start
+from kd_core.cli.carry_out import carry_out, signals_to_leave, start
 from kd_core.cli.distill import DistillCommand, with_absolute_paths
 from kd_core.cli.output import as_json, console, print_json, stray_prints_to_stderr, table
 from kd_core.cli.progress import Narrator
@@ -145,8 +145,8 @@ def _help_with(name: str) -> SearchResult:
 
 @contextmanager
 def _signals_stop(control: Control) -> Iterator[None]:
-    """Ctrl-C and SIGTERM stop the search: finished trainings are kept, the others are given back."""
-    numbers = (signal.SIGINT, signal.SIGTERM)
+    """Ctrl-C and the like stop the search: finished trainings are kept, the others are given back."""
+    numbers = (signal.SIGINT, *signals_to_leave())
     before = {number: signal.signal(number, lambda *_: control.stop()) for number in numbers}
     try:
         yield

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import shutil
 import time
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
@@ -18,12 +17,14 @@ from kd_core.errors import DiskFullError, RunError
 from kd_core.jobs.deletion import settle
 from kd_core.jobs.states import ACTIVE
 from kd_core.system import cache, paths
+from kd_core.system.atomic import is_abandoned, remove
 from kd_core.system.process import machine_lock
 
 if TYPE_CHECKING:
     from kd_core.jobs.store import Store
 
 DAY = 24 * 3600.0
+JUST_MADE = 1.0  # seconds, in which whoever makes a folder comes to lock it
 
 # In the order in which they are listed; what is in the cache has the name of its folder there.
 KINDS = {
@@ -35,7 +36,9 @@ KINDS = {
     "knowledge": "Recorded knowledge",
     "alone": "Students alone",
     "scores": "Scores of teachers and students alone",
+    "vectors": "Word vectors of teachers",
     "onnx": "ONNX files",
+    "int8-answers": "Answers in int8",
     "exports": "Exported bundles",
     "work": "Checkpoints of runs",
     "half-written": "Half-written folders",
@@ -79,11 +82,9 @@ def inventory(store: Store) -> list[Item]:
         _item("exports", export, "can be made again", removable=True) for export in _folders(paths.exports())
     ]
     items += [_item("work", work, *_work(work, states)) for work in _folders(paths.work())]
-    for folder in (paths.runs(), paths.jobs(), paths.work(), *_folders(paths.caches())):
-        for path in folder.glob(".*-*"):
-            old = _age(path) > DAY
-            why = "older than a day" if old else "may still be written"
-            items.append(_item("half-written", path, why, old))
+    places = (paths.runs(), paths.jobs(), paths.work(), paths.exports(), paths.home() / "data")
+    for folder in (*places, *_folders(paths.caches()), *_folders(paths.deleted()), *_folders(paths.runs())):
+        items += [_item("half-written", path, *_half(path)) for path in folder.glob(".*-*") if path.is_dir()]
     for folder in _folders(paths.deleted()):
         items += [_item("deleted", run, "can be brought back until then", True) for run in _folders(folder)]
     order = list(KINDS)
@@ -118,9 +119,8 @@ def _remove(items: Iterable[Item]) -> int:
     """The bytes that were freed."""
     freed = 0
     for item in items:
-        if item.path.exists():
-            shutil.rmtree(item.path, ignore_errors=True)
-            freed += 0 if item.path.exists() else item.bytes
+        if item.path.exists() and remove(item.path):
+            freed += item.bytes
     return freed
 
 
@@ -149,6 +149,16 @@ def _work(work: Path, states: Mapping[str, str] | None) -> tuple[str, bool]:
         old = _age(work) > DAY
         return ("no such run" if old else "may be in use"), old
     return ("the run is under way" if status in ACTIVE else "the run can be resumed"), False
+
+
+def _half(folder: Path) -> tuple[str, bool]:
+    """Why a half-written folder is kept or not, and whether it may go."""
+    age = _age(folder)
+    if age > DAY:
+        return "older than a day", True
+    if age > JUST_MADE and is_abandoned(folder):
+        return "its process is gone", True
+    return "may still be written", False
 
 
 def _used(run: Path) -> list[str]:

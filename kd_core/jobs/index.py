@@ -70,13 +70,13 @@ def _add_run(store: Store, run_id: str) -> bool:
     folder = paths.runs() / run_id
     report = Report.read(folder)
     created = datetime.fromisoformat(report.created)
-    store.add_done(run_id, "distil", report.config, report.to_dict(), created, *read_about(folder))
     curves = read_curves(run_id)
     events: list[Event] = [*(curves or ())]
     for stage in STAGES:
         if (seconds := report.seconds.get(stage)) is not None:
             events += [StageStarted(stage), StageFinished(stage, seconds, report.cached.get(stage, False))]
-    store.write(run_id, [(created, event) for event in events])
+    about, timed = read_about(folder), [(created, event) for event in events]
+    store.add_done(run_id, "distil", report.config, report.to_dict(), created, *about, timed)
     return curves is not None
 
 

@@ -8,7 +8,7 @@ import os
 import shutil
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager, nullcontext, suppress
 from pathlib import Path
 from secrets import token_hex
 
@@ -26,6 +26,7 @@ def new_folder(place: Path, fence: Fence = nullcontext) -> Iterator[Path]:
     place.parent.mkdir(parents=True, exist_ok=True)
     folder = place.parent / f".{place.name}-{token_hex(4)}"
     folder.mkdir()
+    lock = _lock(folder)
     try:
         yield folder
         seal(folder)
@@ -38,6 +39,44 @@ def new_folder(place: Path, fence: Fence = nullcontext) -> Iterator[Path]:
                     raise
     finally:
         shutil.rmtree(folder, ignore_errors=True)
+        if lock is not None:
+            os.close(lock)
+
+
+def is_abandoned(folder: Path) -> bool:
+    """Whether the process that made this half-written folder is gone; False where that cannot be seen."""
+    if (lock := _lock(folder)) is None:
+        return False
+    os.close(lock)
+    return True
+
+
+def _lock(folder: Path) -> int | None:
+    """A handle that holds the folder until it is closed, or this process ends, however it ends.
+
+    None where somebody has it, or nobody can, as on Windows.
+    """
+    if sys.platform == "win32":
+        return None
+    import fcntl
+
+    with suppress(OSError):
+        handle = os.open(folder, os.O_RDONLY)
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            return handle
+        except OSError:
+            os.close(handle)
+    return None
+
+
+def remove(folder: Path) -> bool:
+    """Whether it is gone: first from its place, as a whole, so that nobody finds half of it there."""
+    half = folder.with_name(f".{folder.name}-{token_hex(4)}")
+    with suppress(OSError):  # then it is removed where it is
+        folder = folder.rename(half)
+    shutil.rmtree(folder, ignore_errors=True)
+    return not folder.exists()
 
 
 def write_text(file: Path, text: str) -> None:

@@ -233,6 +233,34 @@ def test_rename_and_tag(app: App, runs: Store) -> None:
     assert (run.name, run.tags) == ("Better", ("paper",))
 
 
+def test_two_tabs_that_name_and_tag_one_run_lose_nothing_of_each_other(runs: Store) -> None:
+    def script(run_id: str) -> None:
+        import streamlit as st
+
+        from pages.review.runs import actions
+        from pages.shared.state import store
+
+        if "opened" not in st.session_state:  # a dialog keeps the row with which it was opened
+            st.session_state.opened = store().run(run_id)
+        actions.edit(st.session_state.opened)
+
+    runs.set_tags(FIRST, ["old", "kept"])
+    tabs = [AppTest.from_function(script, args=(FIRST,), default_timeout=30).run() for _ in range(3)]
+    for tab, name, tags in zip(
+        tabs,
+        ("Better", "Best", "Demo"),
+        (["old", "kept", "mine"], ["kept", "yours"], ["old", "kept"]),
+        strict=True,
+    ):
+        tab.text_input(key="runs.edit_name").set_value(name)
+        tab.multiselect(key="runs.edit_tags").set_value(tags)
+        tab.button[0].click().run()
+        assert not tab.exception
+        assert not tab.error
+    run = runs.run(FIRST)
+    assert (run.name, run.tags) == ("Best", ("kept", "mine", "yours"))
+
+
 def test_delete_asks_once(app: App, runs: Store, home: Path) -> None:
     (home / "runs" / SECOND).mkdir(parents=True)
     page = choose(app(PAGE), "Warm", EVIL)

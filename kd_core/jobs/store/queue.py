@@ -42,28 +42,8 @@ class Queue:
         owner: str | None = None,
     ) -> None:
         """``owner``: the process that a queued run waits for. Raises: RunError for an id that exists."""
-        now = datetime.now(UTC)
-        about = config.get("distill", config)  # a search says what its trainings share
-        row = {
-            "id": run_id,
-            "kind": kind,
-            "name": clean(name),
-            "status": status,
-            "task": _short(about, "task", "name"),
-            "teacher": _short(about, "teacher", "model"),
-            "student": _short(about, "student", "model"),
-            "config": dict(config),
-            "created": now,
-            "started": None if status == "queued" else now,
-            "machine": socket.gethostname(),
-            "folder": _folder(),
-            "owner": owner,
-            "heartbeat": now,
-        }
         with self._database.begin(write=True) as connection:
-            if status_of(connection, run_id) is not None:
-                raise RunError(f"There is a run {run_id} already.")
-            connection.execute(RUNS.insert().values(row))
+            add_row(connection, run_id, config, kind, name, status, owner)
 
     def claim(self, owner: str, run_id: str | None = None) -> RunRow | None:
         """Give the queued run ``run_id``, or else this machine's oldest, to ``owner``; None if there is none.
@@ -194,6 +174,39 @@ class Queue:
             if not changed and status_of(connection, run_id) is None:
                 raise missing(run_id)
         return changed
+
+
+def add_row(
+    connection: sa.Connection,
+    run_id: str,
+    config: Mapping[str, Any],
+    kind: JobKind,
+    name: str,
+    status: Status,
+    owner: str | None = None,
+) -> None:
+    """Raises: RunError for an id that exists."""
+    now = datetime.now(UTC)
+    about = config.get("distill", config)  # a search says what its trainings share
+    row = {
+        "id": run_id,
+        "kind": kind,
+        "name": clean(name),
+        "status": status,
+        "task": _short(about, "task", "name"),
+        "teacher": _short(about, "teacher", "model"),
+        "student": _short(about, "student", "model"),
+        "config": dict(config),
+        "created": now,
+        "started": None if status == "queued" else now,
+        "machine": socket.gethostname(),
+        "folder": _folder(),
+        "owner": owner,
+        "heartbeat": now,
+    }
+    if status_of(connection, run_id) is not None:
+        raise RunError(f"There is a run {run_id} already.")
+    connection.execute(RUNS.insert().values(row))
 
 
 def missing(run_id: str) -> RunError:

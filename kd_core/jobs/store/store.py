@@ -8,27 +8,22 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import asdict, replace
+from dataclasses import replace
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, cast, get_args
 
 import sqlalchemy as sa
 
 from kd_core.distillation.events import (
-    Evaluated,
     Event,
-    Progress,
     Stage,
-    StageFinished,
-    StageStarted,
-    Step,
 )
 from kd_core.distillation.roles import Role
 from kd_core.errors import RunError
 from kd_core.jobs.states import ACTIVE, JobKind, Status
-from kd_core.jobs.store.curves import read_curve, read_evaluations, sparkline, upsert, write_points
-from kd_core.jobs.store.digest import condense, condense_forms
-from kd_core.jobs.store.queue import Queue, clean, lost, missing, status_of
+from kd_core.jobs.store.curves import read_curve, read_evaluations
+from kd_core.jobs.store.queue import Queue, add_row, clean, missing, status_of
+from kd_core.jobs.store.reported import MEASURED, add_events, add_report, summarised
 from kd_core.jobs.store.schema import (
     EVENTS,
     LISTED,
@@ -51,7 +46,6 @@ if TYPE_CHECKING:
     from kd_core.distillation.report import Report
 
 EVENT_TYPES: dict[str, Callable[..., Event]] = {kind.__name__: kind for kind in get_args(Event)}
-MEASURED: tuple[JobKind, ...] = ("distil", "bench", "export")  # kinds of jobs whose reports tell of models
 
 
 class Store(Queue):
@@ -106,17 +100,30 @@ class Store(Queue):
         self._update(run_id, {"name": clean(name)})
         self._note_about(run_id)
 
+    def change_tags(self, run_id: str, *, add: Iterable[str] = (), remove: Iterable[str] = ()) -> None:
+        """What others add or remove meanwhile stays so."""
+        query = sa.select(RUNS.c.tags).where(RUNS.c.id == run_id).with_for_update()
+        with self._database.begin(write=True) as connection:
+            before, gone = connection.scalar(query), set(remove)
+            if before is None:
+                raise missing(run_id)
+            tags = _tags(tag for tag in (*before, *add) if tag not in gone)
+            connection.execute(RUNS.update().where(RUNS.c.id == run_id).values(tags=tags))
+        self._note_about(run_id)
+
     def set_tags(self, run_id: str, tags: Iterable[str]) -> None:
-        self._update(run_id, {"tags": list(dict.fromkeys(filter(None, map(clean, tags))))})
+        self._update(run_id, {"tags": _tags(tags)})
         self._note_about(run_id)
 
     def _note_about(self, run_id: str) -> None:
         """In the run's folder too, from which ``add_done`` makes the row again."""
         from kd_core.distillation.run_folder import write_about
 
-        row = self.run(run_id)
-        for place in (paths.runs(), paths.jobs()):
-            write_about(place / run_id, row.name, row.tags)
+        query = sa.select(RUNS.c.name, RUNS.c.tags).where(RUNS.c.id == run_id).with_for_update()
+        with self._database.begin(write=True) as connection:  # of two at once, the later one writes last
+            if row := connection.execute(query).one_or_none():
+                for place in (paths.runs(), paths.jobs()):
+                    write_about(place / run_id, row.name, row.tags)
 
     def add_done(
         self,
@@ -127,12 +134,16 @@ class Store(Queue):
         created: datetime,
         name: str = "",
         tags: Iterable[str] = (),
+        events: Sequence[tuple[datetime, Event]] = (),
     ) -> None:
-        """A row of a job that only its folder knows. Raises: RunError for an id that exists."""
-        self.create_run(run_id, config, kind=kind, name=name, status="done")
-        self._update(run_id, {"created": created, "started": created, "finished": created, "progress": 1.0})
-        self.save_report(run_id, report)
-        self.set_tags(run_id, tags)
+        """A job that only its folder knows, all of it or nothing. Raises: RunError for an id that exists."""
+        with self._database.begin(write=True) as connection:
+            add_row(connection, run_id, config, kind, name, "done")
+            times = {"created": created, "started": created, "finished": created}
+            values = times | {"progress": 1.0, "tags": _tags(tags)}
+            connection.execute(RUNS.update().where(RUNS.c.id == run_id).values(values))
+            add_report(connection, run_id, report)
+            add_events(connection, run_id, events)
 
     def ids(self) -> set[str]:
         """Of all rows, also those that are hidden."""
@@ -213,34 +224,7 @@ class Store(Queue):
         the run is still that process's, else RunError.
         """
         with self._database.begin(write=True) as connection:
-            there = [RUNS.c.id == run_id, RUNS.c.status != "deleted"]
-            if owner is not None:
-                there.append(RUNS.c.owner == owner)
-            run = connection.scalar(sa.select(RUNS.c.number).where(*there))
-            if run is None:
-                raise missing(run_id)
-            measured = [event for _, event in events if isinstance(event, Step | Evaluated)]
-            rows = []
-            for at, event in events:
-                match event:
-                    case Step() | Evaluated() | Progress():  # of progress, ``live`` has the latest
-                        continue
-                    case StageStarted(stage):
-                        row = {"run": run, "stage": stage, "started": at, "seconds": None, "cached": False}
-                        upsert(connection, STAGES, [row])
-                    case StageFinished(stage, seconds, cached):
-                        of_stage = STAGES.update().where(STAGES.c.run == run, STAGES.c.stage == stage)
-                        connection.execute(of_stage.values(seconds=seconds, cached=cached))
-                kind = type(event).__name__
-                rows.append({"run": run, "at": at, "kind": kind, "event": asdict(event)})
-            if rows:
-                connection.execute(EVENTS.insert(), rows)
-            write_points(connection, run, measured)
-            changes = {name: clean(v) if isinstance(v, str) else v for name, v in (live or {}).items()}
-            if any(isinstance(event, Evaluated) for event in measured):
-                changes["sparkline"] = sparkline(connection, run)
-            if changes:
-                connection.execute(RUNS.update().where(RUNS.c.number == run).values(changes))
+            add_events(connection, run_id, events, live, owner)
 
     def curve(self, run_id: str, points: int = 400, *, who: Role | None = None) -> pd.DataFrame:
         """who, seed, step, loss, hard, soft, intermediate, learning_rate, samples_per_second.
@@ -291,16 +275,7 @@ class Store(Queue):
         ``owner``: only while the run is still that process's, else RunError.
         """
         with self._database.begin(write=True) as connection:
-            query = sa.select(RUNS.c.number, RUNS.c.kind, RUNS.c.owner).where(RUNS.c.id == run_id)
-            row = connection.execute(query).one_or_none()
-            if row is None:
-                raise missing(run_id)
-            if owner not in (None, row.owner):
-                raise lost(run_id)
-            if row.kind in MEASURED:
-                run = RUNS.update().where(RUNS.c.number == row.number)
-                connection.execute(run.values(summary=_summary(row.kind, report)))
-            upsert(connection, REPORTS, [{"run": row.number, "report": dict(report)}])
+            add_report(connection, run_id, report, owner)
         self._note_about(run_id)
 
     def report(self, run_id: str) -> Report:
@@ -340,7 +315,7 @@ class Store(Queue):
         for row in rows:
             if row.forms is None:
                 with suppress(RunError):  # deleted in this moment, or its folder is gone
-                    summaries[row.id] = _summary(row.kind, self.report_json(row.id))
+                    summaries[row.id] = summarised(row.kind, self.report_json(row.id))
         if summaries:
             with self._database.begin(write=True) as connection:
                 for run_id, summary in summaries.items():
@@ -350,22 +325,10 @@ class Store(Queue):
         ]
 
 
+def _tags(tags: Iterable[str]) -> list[str]:
+    """Each once, without blank ones."""
+    return list(dict.fromkeys(filter(None, map(clean, tags))))
+
+
 def _searchable(row: RunRow) -> str:
     return " ".join((row.name, row.id, row.task, row.teacher, row.student, *row.tags)).casefold()
-
-
-def _summary(kind: JobKind, report: Mapping[str, Any]) -> dict[str, Any]:
-    """What ``RunRow`` says of a report."""
-    if kind != "distil":
-        return {"forms": condense_forms(report["forms"])}
-    from kd_core.distillation.report import Report  # scipy comes with it
-
-    read = Report.from_dict(report)
-    return {
-        "accuracy": {who: read.judged[who].accuracy for who in get_args(Role) if who in read.judged},
-        "verdict": read.verdict.kind if read.verdict else None,
-        **{name: getattr(read.verdict, name, None) for name in ("delta", "low", "high")},
-        "size_mb": read.student.size_mb,
-        "latency": {"student": read.student.p50, "teacher": read.teacher.p50},
-        "forms": condense(read),
-    }

@@ -116,7 +116,7 @@ def _start(configs: list[DistillConfig], expected: list[Estimate]) -> None:
         ids = []
         for config, lane, name in zip(configs, expected, lane_names(configs), strict=True):
             run_id = start(config, lane, name=f"Race {name}")
-            store().set_tags(run_id, [*store().run(run_id).tags, TAG])
+            store().change_tags(run_id, add=[TAG])
             ids.append(run_id)
     except KDError as error:
         st.error(escape(error), icon=":material/error:")

@@ -98,7 +98,8 @@ def _button(label: str, icon: str, disabled: bool) -> bool:
 
 @st.dialog("Name and tags", icon=":material/edit:")
 def edit(run: RunRow) -> None:
-    all_tags = sorted({tag for other in store().runs(kind="distil") for tag in other.tags})
+    everywhere = (tag for other in store().runs(kind="distil") for tag in other.tags)
+    all_tags = sorted({*run.tags, *everywhere})  # another tab may have removed one of these meanwhile
     with st.form("runs.edit_form", border=False):
         name = st.text_input("Name", run.name, placeholder=run.title, max_chars=100, key="runs.edit_name")
         tags = st.multiselect(
@@ -111,8 +112,10 @@ def edit(run: RunRow) -> None:
         )
         if st.form_submit_button("Save", type="primary", key="runs.edit_save"):
             try:
-                store().rename(run.id, name)
-                store().set_tags(run.id, tags)
+                if name != run.name:  # what another tab has changed meanwhile, and this one has not, stays
+                    store().rename(run.id, name)
+                added = [tag for tag in tags if tag not in run.tags]
+                store().change_tags(run.id, add=added, remove=set(run.tags) - set(tags))
             except KDError as error:
                 st.error(escape(error), icon=":material/error:")
             else:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import subprocess
 import sys
@@ -22,6 +23,13 @@ except ImportError:
 pytestmark = pytest.mark.slow
 
 KD = [sys.executable, "-m", "kd_core.cli"]
+IN_TERMINAL = """
+import os, signal, sys
+os.login_tty(0)
+if sys.argv[1] == "True":
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)
+os.execv(sys.argv[2], sys.argv[2:])
+"""
 SEEDS = 8  # which say more than a pipe of one page holds: who is not read stands still before the end
 
 
@@ -108,6 +116,26 @@ def test_a_killed_run_is_listed_and_resumed_to_the_same_weights(
     assert weights(home, row.id) == undisturbed
     assert Store().run(row.id).status == "done"
     assert not list((home / "work").iterdir())  # nothing of the killed process stays
+
+
+@pytest.mark.parametrize("nohup", [False, True])
+def test_a_run_whose_terminal_is_closed_is_interrupted_or_goes_on_where_nohup_said_so(
+    nohup: bool, kd_home: Path, config: str
+) -> None:
+    terminal, inside = os.openpty()
+    steps = "20" if nohup else "5000"
+    command = [*KD, "distill", "--config", config, "--seeds", "0", "--steps", steps]
+    process = subprocess.Popen(
+        [sys.executable, "-c", IN_TERMINAL, str(nohup), *command], cwd=ROOT, stdin=inside
+    )
+    os.close(inside)
+    said = b""
+    while b"Distilled student" not in said:
+        said += os.read(terminal, 4096)
+    os.close(terminal)
+    assert process.wait() >= 0  # it was not killed where it was
+    (row,) = Store().runs()
+    assert (row.status, row.error) == ("done" if nohup else "interrupted", None)
 
 
 def test_two_runs_of_one_task_beside_the_deletion_of_a_third(

@@ -47,7 +47,7 @@ from tests import SAMPLES
 FAULTS = ("a full disk", "an error of the disk", "the end of the process")  # as in faults.c, from 1
 DONE, QUEUED = "20260131-143000-a1b2", "20260131-150000-c3d4"
 SAMPLE = json.loads((SAMPLES / "report.json").read_text("utf-8"))
-NAMES = ("Before", "After")
+NAMES, TAGS = ("Before", "After"), ["mine"]
 SAID, RAISED, DIED = 2, 3, 137  # how an attempt ends: by a KDError, an OSError, or at the fault
 QUICK = 0.005  # seconds, where the real ones wait longer
 
@@ -146,6 +146,7 @@ def prepare(work: Callable[[Store], None]) -> None:
     for run, name in ((DONE, NAMES[0]), (QUEUED, "")):
         store.create_run(run, DistillConfig().model_dump(mode="json"), name=name)
     Job(store, DONE, handler).run()
+    store.set_tags(DONE, TAGS)
     if work in (bringing_back, cleaning):
         delete_run(store, DONE)
     if work is cleaning:
@@ -181,6 +182,9 @@ def what_is_wrong(work: Callable[[Store], None]) -> list[str]:
         wrong.append("the run that was done is gone")
     if DONE in rows and rows[DONE].name not in NAMES:
         wrong.append(f"its name is {rows[DONE].name!r}")
+    if work is the_index_anew and DONE in rows:
+        wrong += [f"its tags are {rows[DONE].tags}"] * (list(rows[DONE].tags) != TAGS)
+        wrong += ["its curve is lost"] * store.curve(DONE).empty
     # The next start carries out what waits, and all folders are listed again; then all can be removed.
     one = Runner(store, {"distil": handler})
     one.start()
@@ -236,7 +240,7 @@ def in_a_process(do: Callable[[], object]) -> tuple[int, Any]:
             said, status = str(error), SAID
         except OSError:
             said, status = traceback.format_exc(), RAISED
-        except BaseException:  # noqa: BLE001
+        except BaseException:  # noqa: BLE001 - whatever it is, the parent has to hear of it
             said, status = traceback.format_exc(), 1
         os.write(writing, json.dumps(said).encode())
         os._exit(status)
@@ -273,7 +277,7 @@ class Attempts:
             ends[status] = ends.get(status, 0) + 1
             try:
                 found = what_is_wrong(work)
-            except Exception:  # noqa: BLE001
+            except Exception:  # noqa: BLE001 - what nobody has foreseen is wrong, too
                 found = [traceback.format_exc()]
             if found or status not in (0, SAID, DIED, *[RAISED] * (work in INNER)):
                 wrong[number] = [*found, said]

@@ -30,6 +30,7 @@ from kd_core.jobs.cleaning import Item, clean, inventory
 from kd_core.jobs.deletion import delete_run, delete_task, restore_run, settle
 from kd_core.jobs.store import Store
 from kd_core.system import cache, paths
+from kd_core.system.atomic import new_folder
 from kd_core.system.control import Control
 from kd_core.system.process import machine_lock
 from tests import SAMPLES
@@ -51,7 +52,7 @@ def store() -> Store:
 
 def folder(*parts: str, size: int = 1000, days: float = 0, **texts: str) -> Path:
     place = paths.home().joinpath(*parts)
-    place.mkdir(parents=True)
+    place.mkdir(parents=True, exist_ok=True)
     (place / "model.safetensors").write_bytes(bytes(size))
     for name, text in texts.items():
         (place / f"{name}.txt").write_text(text)
@@ -125,15 +126,43 @@ def test_checkpoints(store, status, days, expected):
     assert found(store) == {f"work/{RUN}": expected}
 
 
-def test_half_written_folders_go_after_a_day(store):
+def test_half_written_folders_go_when_their_process_is_gone_or_after_a_day(store):
     folder("cache", "teachers", ".abc-12345678", days=2)
     folder("cache", "alone", ".abc-12345678", days=0.5)
     folder("runs", f".{RUN}-12345678", days=2)
-    assert found(store) == {
-        f"runs/.{RUN}-12345678": (True, "older than a day"),
-        "cache/teachers/.abc-12345678": (True, "older than a day"),
-        "cache/alone/.abc-12345678": (False, "may still be written"),
-    }
+    folder("data", ".mine.csv-12345678", days=0)
+    with new_folder(paths.caches() / "onnx" / "b") as under_way:
+        folder("cache", "onnx", under_way.name, days=0.5)
+        assert found(store) == {
+            f"runs/.{RUN}-12345678": (True, "older than a day"),
+            "cache/teachers/.abc-12345678": (True, "older than a day"),
+            "cache/alone/.abc-12345678": (True, "its process is gone"),
+            "data/.mine.csv-12345678": (False, "may still be written"),
+            f"cache/onnx/{under_way.name}": (False, "may still be written"),
+        }
+
+
+def test_a_process_that_dies_while_it_cleans_leaves_no_half_run_that_comes_back(store, monkeypatch):
+    store.create_run(RUN, CONFIG, status="done")
+    folder("runs", RUN, more="1")
+    delete_run(store, RUN)
+    unlink, calls = os.unlink, iter([False, True])
+
+    def dies_at_the_second(*path, **options):
+        if next(calls):
+            raise KeyboardInterrupt
+        unlink(*path, **options)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "unlink", dies_at_the_second)
+        with pytest.raises(KeyboardInterrupt):
+            clean(inventory(store), store)
+    with pytest.raises(RunError, match=f"^There is no deleted run {RUN}"):
+        restore_run(store, RUN)
+    monkeypatch.setattr(cleaning, "JUST_MADE", 0.0)
+    assert [(item.kind, item.removable) for item in inventory(store)] == [("half-written", True)]
+    clean(inventory(store), store)
+    assert inventory(store) == []
 
 
 def test_clean_removes_what_may_go_and_nothing_else(store):

@@ -246,3 +246,19 @@ def test_a_run_is_stopped_by_signals_that_every_platform_has() -> None:
             signal.raise_signal(signal.SIGINT)
     assert said == ["leave", "stop"]
     assert [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)] == before
+
+
+@pytest.mark.skipif(not hasattr(signal, "SIGHUP"), reason="no signal says here that a terminal was closed")
+def test_a_terminal_that_is_closed_leaves_the_run_unless_nohup_has_it_ignored() -> None:
+    said: list[str] = []
+    job = SimpleNamespace(control=None, leave=lambda: said.append("leave"))
+    before = signal.getsignal(signal.SIGHUP)
+    try:
+        for started_with in (signal.SIG_DFL, signal.SIG_IGN):
+            signal.signal(signal.SIGHUP, started_with)
+            with carry_out._signals_stop(job):  # type: ignore[arg-type]
+                signal.raise_signal(signal.SIGHUP)
+            assert signal.getsignal(signal.SIGHUP) == started_with
+            assert said == ["leave"]
+    finally:
+        signal.signal(signal.SIGHUP, before)
