@@ -13,7 +13,7 @@ from streamlit.testing.v1 import AppTest
 
 from kd_core.jobs.runner import Runner
 from kd_core.jobs.store import Store
-from kd_core.learn.lessons import lessons
+from kd_core.learn.lessons import facts, lessons
 from kd_core.learn.quiz import quiz
 from pages.learn.labs.catalogue import LABS
 from pages.shared import addresses
@@ -194,6 +194,18 @@ def test_why_is_read_without_the_rest_of_the_lesson(name: str) -> None:
     because = lesson_question(lessons()[name]).because
     assert because.endswith("."), "no colon before a table that a phone does not show"
     assert "{" not in because
+
+
+def test_a_number_is_asked_in_bands_that_settle_it() -> None:
+    """What is right is not at the edge of its band, where the next one would be as good an answer."""
+    gain = lesson_question(lessons()["data-and-size"])
+    assert gain.options == tuple(f"{low} to {low + 5} points".replace("-", "−") for low in range(-5, 20, 5))
+    for name, lesson in lessons().items():
+        if number := lesson.number:
+            (right,) = lesson_question(lesson).right
+            low, high = (float(edge.replace("−", "-")) for edge in right.split(" ")[0:3:2])
+            answer = float(facts(name).answer)
+            assert low + number.step <= answer <= high - number.step, name
 
 
 def test_a_question_of_the_quiz_is_asked_too(room: Room) -> None:

@@ -28,7 +28,9 @@ def test_whoever_presents_need_not_answer_first(app: App) -> None:
     page = app(addresses.LESSONS, lesson="alpha")
     page.button(key="lessons.next").click().run()
     assert "Answer first." in said(page)
+    assert [header.value for header in page.header] == ["A question first"]
     page.button(key="presenting.switch").click().run()
+    assert not page.header, "the line above says it"
     page.button(key="lessons.next").click().run()
     assert page.query_params["step"] == "2"
 

@@ -31,7 +31,7 @@ def lesson_question(lesson: Lesson) -> Question:
         return Question(words, options, (str(known.answer),), because, link)
     width = (number.high - number.low) / BANDS
     edges = [number.low + i * width for i in range(BANDS + 1)]
-    bands = tuple(f"{low:g} to {high:g} {number.unit}" for low, high in pairwise(edges))
+    bands = tuple(f"{low:g} to {high:g} {number.unit}".replace("-", "−") for low, high in pairwise(edges))
     right = bands[min(max(int((float(known.answer) - number.low) / width), 0), BANDS - 1)]
     return Question(words, bands, (right,), because, link)
 

@@ -66,11 +66,8 @@ def _ask(question: Question, key: str) -> None:
                 st.rerun()
             return
         tally = VOTES.tally()
-        if not VOTES.revealed:
-            answers, here = sum(tally.values()), len(SEATED)
-            st.markdown(f"**{answers}** of {here} {'has' if answers == 1 else 'have'} answered")
         # Above the bars: below them the last ones push it out of view.
-        with st.container(horizontal=True):
+        with st.container(horizontal=True, vertical_alignment="center"):
             if not VOTES.revealed:
                 st.button(
                     "Reveal",
@@ -82,6 +79,10 @@ def _ask(question: Question, key: str) -> None:
             if st.button("Close the question", key=f"{key}.close", icon=":material/close:"):
                 VOTES.close()
                 st.rerun()
+            if not VOTES.revealed:
+                answers, here = sum(tally.values()), len(SEATED)
+                words = f"**{answers}** of {here} {'has' if answers == 1 else 'have'} answered"
+                st.markdown(words, width="content")
         if VOTES.revealed:
             _tally(question, beside=True)
         else:
@@ -108,4 +109,4 @@ def _bars(tally: dict[str, int], right: tuple[str, ...], *, beside: bool = False
     places = st.columns(len(tally), vertical_alignment="bottom") if beside else [st.container()] * len(tally)
     for place, (option, count) in zip(places, tally.items(), strict=True):
         mark = ":material/check_circle: " if option in right else ""
-        place.progress(count / max(answers, 1), text=f"{mark}{escape(option)} · **{count}**")
+        place.progress(count / max(answers, 1), text=f"{mark}**{count}** · {escape(option)}")

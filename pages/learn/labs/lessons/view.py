@@ -48,7 +48,8 @@ def lesson_view(lesson: Lesson, step: int) -> None:
             presenter_switch()
         st.title(lesson.title, anchor=False)
     st.progress((step + 1) / len(steps), text=f"Step {step + 1} of {len(steps)} · {title}")
-    st.header(title, anchor=False)
+    if not presenting():  # on a wall that line is large enough, and what is below it has to fit
+        st.header(title, anchor=False)
     answer = _answer(lesson)
     if part == "Reveal":
         _settle(lesson, facts, answer)
