@@ -426,6 +426,8 @@ class DistillConfig(Settings):
     def from_file(cls, path: str | Path) -> Self:
         """Raises: ConfigError."""
         try:
+            if Path(path).is_fifo() and not str(path).startswith("/dev/"):  # there a shell writes: <(...)
+                raise ConfigError(f"{str(path)!r} is a named pipe; write the settings into a file")
             with Path(path).open(encoding="utf-8") as file:
                 text = file.read(LONGEST_FILE + 1)  # not all of it: it may be a device without an end
         except (OSError, UnicodeDecodeError) as error:

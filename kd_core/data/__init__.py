@@ -52,7 +52,9 @@ def _check_file(place: str | None, flag: str) -> None:
     from kd_core.system.paths import expanded, moved
 
     _refuse_remote(place, flag)
-    if place and not moved(expanded(place)).is_file():
+    if place and not (file := moved(expanded(place))).is_file():
+        if file.exists():
+            raise DataError(f"{flag}: {place!r} is a folder, a pipe or a device, not a file.")
         raise DataError(f"{flag}: there is no file {place!r}.")
 
 

@@ -20,6 +20,7 @@ from kd_core.data.answer_columns import Columns, choose, guess_gold, listed
 from kd_core.data.answer_values import answer_logits, at
 from kd_core.data.apart import read_file
 from kd_core.data.assemble import build_task, clean_texts, merge_labels, sort_labels
+from kd_core.data.foreign import advice
 from kd_core.data.read import KINDS, Table
 from kd_core.data.splits import normalised
 from kd_core.data.task import Answers, Task
@@ -80,7 +81,7 @@ def _check_file(file: str) -> None:
     if Path(file).suffix.lower() not in KINDS or Path(file).is_dir():
         raise DataError(
             f"--knowledge must be a file of texts and a teacher's answers ({', '.join(KINDS)}), got "
-            f"{file!r}. For a bundled task, a Hub data set or labelled texts give --task."
+            f"{file!r}. {advice(file) or 'For a bundled task, a Hub data set or labelled texts give --task.'}"
         )
     if not moved(expanded(file)).exists():
         raise DataError(f"--knowledge: there is no file {file!r}.")

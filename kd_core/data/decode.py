@@ -7,6 +7,7 @@ import re
 from contextlib import suppress
 from pathlib import Path
 
+from kd_core.data.foreign import content
 from kd_core.errors import DataError
 from kd_core.system.formatting import counted
 from kd_core.system.paths import expanded, moved
@@ -19,17 +20,6 @@ _BOMS = {
     codecs.BOM_UTF16_LE: "utf-16",
     codecs.BOM_UTF16_BE: "utf-16",
     codecs.BOM_UTF8: "utf-8",
-}
-_FOREIGN = {
-    b"\x89PNG": "a PNG image",
-    b"\xff\xd8\xff": "a JPEG image",
-    b"GIF8": "a GIF image",
-    b"%PDF": "a PDF document",
-    b"PK\x03\x04": "a ZIP archive or an Excel workbook",
-    b"\xd0\xcf\x11\xe0": "an old Excel or Word document",
-    b"\x1f\x8b": "a gzip archive",
-    b"SQLite format 3": "an SQLite database",
-    b"PAR1": "a Parquet file (name it .parquet)",
 }
 # What "the text" would be in them is not what a file says: escapes, or names of hosts.
 _NO_ENCODINGS = {"utf-7", "idna", "punycode", "unicode-escape", "raw-unicode-escape", "undefined"}
@@ -45,11 +35,11 @@ def read_bytes(source: Path | bytes, name: str) -> bytes:
     try:
         source = moved(expanded(source))
         if not source.is_file():
-            raise DataError(
-                f"{str(source)!r} is a folder, not a file."
-                if source.is_dir()
-                else f"There is no file {str(source)!r}."
-            )
+            if source.is_dir():
+                raise DataError(f"{str(source)!r} is a folder, not a file.")
+            if source.exists():  # a pipe for which nobody may write, a device without an end
+                raise DataError(f"{str(source)!r} is a pipe or a device. Write its content to a file.")
+            raise DataError(f"There is no file {str(source)!r}.")
         limit_bytes(source.stat().st_size, name)
         return source.read_bytes()
     except (OSError, ValueError) as error:
@@ -72,11 +62,11 @@ def decode(data: bytes, name: str, kind: str, encoding: str | None) -> tuple[str
     UTF-8 or what a byte order mark says, unless ``encoding`` is given. Raises: DataError.
     """
     marked = next((codec for mark, codec in _BOMS.items() if data.startswith(mark)), None)
-    foreign = next((content for magic, content in _FOREIGN.items() if data.startswith(magic)), None)
+    foreign = content(data)
     if not (foreign or encoding or marked) and len(_CONTROL.findall(data[:8192])) > len(data[:8192]) / 20:
-        foreign = "not text"
+        foreign = "not text", ""
     if foreign:
-        raise DataError(f"{name} is not a {kind} file: its content is {foreign}.")
+        raise DataError(f"{name} is not a {kind} file: its content is {foreign[0]}. {foreign[1]}".rstrip())
     codec = encoding or marked or "utf-8"
     _check_encoding(codec)
     if not (encoding or marked) and _looks_like_utf16(data):

@@ -18,6 +18,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from kd_core.data.decode import MAX_BYTES, decode, read_bytes
+from kd_core.data.foreign import advice
 from kd_core.data.parquet_pages import pages
 from kd_core.errors import DataError
 from kd_core.system.formatting import counted
@@ -89,7 +90,8 @@ def read_table(
     """
     kind = (KINDS | {".txt": "text"}).get(Path(name).suffix.lower())
     if kind is None:
-        raise DataError(f"{name} is none of the kinds that can be read: {', '.join(KINDS)}.")
+        listed = ", ".join(KINDS)
+        raise DataError(f"{name} is none of the kinds that can be read: {listed}. {advice(name)}".rstrip())
     data = read_bytes(source, name)
     if kind == "Parquet":
         return _read_parquet(data, name)

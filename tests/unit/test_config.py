@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import os
 import sys
 import time
 from pathlib import Path
@@ -341,6 +342,13 @@ def test_weights_of_classes_with_commas_and_spaces() -> None:
 def test_a_device_without_an_end_is_no_config() -> None:
     with pytest.raises(ConfigError, match="'/dev/zero' is no config: it has more than 1,000,000 characters"):
         DistillConfig.from_file("/dev/zero")
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="needs named pipes")
+def test_a_pipe_for_which_nobody_writes_is_no_config(tmp_path: Path) -> None:
+    os.mkfifo(pipe := tmp_path / "run.yaml")
+    with pytest.raises(ConfigError, match=r"run\.yaml' is a named pipe; write the settings into a file"):
+        DistillConfig.from_file(pipe)
 
 
 @pytest.mark.parametrize("section", ["teacher", "student"])

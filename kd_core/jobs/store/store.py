@@ -298,6 +298,8 @@ class Store(Queue):
         with self._database.begin() as connection:
             row = connection.execute(query).one_or_none()
         if row and row.report is not None:
+            if "folder" in row.report and (here := paths.runs() / run_id).is_dir():
+                return row.report | {"folder": str(here)}  # the data folder may have been moved since
             return row.report
         if row and row.status != "done":
             raise RunError(f"Run {run_id} has no report: it is {row.status}.")

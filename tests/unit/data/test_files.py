@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import os
 import threading
 from collections.abc import Callable
 from contextlib import suppress
@@ -290,6 +291,39 @@ def test_17_an_unclosed_quote_has_its_line(tail):
 def test_18_an_image_named_csv_is_not_a_csv(content, what):
     with pytest.raises(DataError, match=rf"films\.csv is not a CSV file: its content is {what}"):
         table(content)
+
+
+@pytest.mark.parametrize(
+    ("names", "advice"),
+    [
+        (("a.xlsx", "A.XLS", "a.ods"), r"Save the sheet as CSV \(UTF-8\) in Excel or LibreOffice"),
+        (("a.csv.gz", "a.zip", "a.bz2", "a.xz"), "Unpack it first, and give the file that was in it"),
+        (("a.pdf", "a.docx", "a.html"), "Put its texts into a table, one text in each row"),
+    ],
+)
+def test_a_file_of_another_program_is_refused_with_what_to_do(names, advice):
+    for name in names:
+        with pytest.raises(DataError, match=rf"^{name} is none of the kinds .*\.parquet\. {advice}"):
+            table("whatever", name)
+
+
+@pytest.mark.parametrize(
+    ("content", "advice"),
+    [(b"PK\x03\x04", "Save the sheet as CSV"), (b"BZh9", "Unpack it first"), (b"%PDF-1.7", "Put its texts")],
+)
+def test_what_to_do_is_said_whatever_its_name(content, advice):
+    with pytest.raises(DataError, match=rf"^films\.csv is not a CSV file: its content is an? .*\. {advice}"):
+        table(content)
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="needs named pipes")
+@pytest.mark.parametrize("field", ["name", "test_file", "transfer_file", "knowledge"])
+def test_a_pipe_for_which_nobody_writes_is_refused(field, tmp_path):
+    pipe, file = tmp_path / "pipe.csv", tmp_path / "mine.csv"
+    os.mkfifo(pipe)
+    file.write_text(HEADER)
+    with pytest.raises(DataError, match="a pipe or a device"):
+        load_task(TaskConfig(**{"name": str(file), field: str(pipe)}))
 
 
 def test_19_nul_bytes_are_stripped_and_noted():

@@ -213,3 +213,15 @@ def test_a_database_that_another_one_replaces_is_the_one_that_counts() -> None:
         (away / file.name).rename(file)
     store.create_run(THIRD, {})
     assert [row.id for row in store.runs()] == [row.id for row in other.runs()] == [THIRD, FIRST]
+
+
+def test_after_the_data_folder_was_moved_a_run_says_where_it_lies_now(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    recorded(Store(), FIRST, "Mine")
+    here = str(paths.runs() / FIRST)
+    report = Store().report_json(FIRST)
+    assert report["folder"] == here
+    assert json.loads((paths.runs() / FIRST / "report.json").read_text("utf-8"))["folder"] != here
+    assert main(["show", FIRST]) == 0
+    assert capsys.readouterr().out.endswith(f"Run {report['run_id']}: {here}\n")
