@@ -62,6 +62,7 @@ LEGACY: dict[str, Any] = {
     "task.normalise": False,
     "task.smoothing": 0.1,
     "task.label_empty": False,
+    "task.train_texts": 0,
     "task.augment": 0,
     "teacher.probe": False,
     "teacher.pooling": "first",
@@ -100,6 +101,10 @@ def weights_by_hand(text: str) -> dict[str, float]:
     return weights
 
 
+# Settings of a task that say how much of it a run takes, and not what it is.
+OF_THE_RUN = {"train_texts", "transfer_texts", "augment", "split_seed", "max_length"}
+
+
 class TaskConfig(Settings):
     name: str = setting(
         "bbc-headlines", "Bundled task, a CSV, TSV, JSONL or Parquet file, or a Hub data set (hub:ag_news)"
@@ -132,6 +137,11 @@ class TaskConfig(Settings):
     drop_empty: bool = setting(False, "Drop rows whose label is blank")
     merge_labels: bool = setting(False, "Merge labels that differ only in case or surrounding spaces")
     drop_overlap: bool = setting(False, "Drop training texts that occur in the test file too")
+    train_texts: int = setting(
+        0,
+        "How many labelled texts to train with, at most (0: all); validation and test texts stay",
+        ge=0,
+    )
     transfer_texts: int = setting(
         12_000,
         "How many transfer texts the teacher labels, at most (0: none)",

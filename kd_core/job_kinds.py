@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from kd_core.jobs.store import RunRow, Store
     from kd_core.learn.lab_results import LabReport
     from kd_core.search import SearchResult
-    from kd_core.search.ladder import Int8, LadderConfig
+    from kd_core.search.ladder import Int8
 
 
 # Two threads that import torch and transformers at once, in different orders, see half-made modules.
@@ -172,7 +172,8 @@ def ladder_handler(row: RunRow, on_event: OnEvent, control: Control) -> Mapping[
             result = result.with_run(run_id)
             store.save_report(row.id, result.model_dump(mode="json"), owner=row.owner)
             try:
-                heard = _as_part(on_event, student, config)
+                before, parts = config.students.index(student), len(config.students)
+                heard = _as_part(on_event, student, before, parts, more=int(config.int8))
                 _run_inside(store, run_id, heard, control)
                 report = store.report(run_id)
                 try:
@@ -203,12 +204,36 @@ def _in_int8(run_id: str, on_event: OnEvent, control: Control) -> Int8:
     )
 
 
-def _as_part(on_event: OnEvent, student: str, config: LadderConfig) -> OnEvent:
-    """A rung's events as the progress of the whole ladder, in which each stage of each run counts alike.
+def curve_handler(row: RunRow, on_event: OnEvent, control: Control) -> Mapping[str, Any]:
+    """A run with a part of the texts after the other; what is done is kept, as a ladder's is."""
+    from kd_core.jobs.store import Store
+    from kd_core.search.curve import CurveConfig, CurveResult
 
-    Its answers in int8, which follow its four stages, are the fifth.
+    config = CurveConfig.from_dict(row.config)
+    with closing(Store()) as store:
+        asked = DistillConfig.from_dict(store.run(config.run).config)
+        try:
+            result = CurveResult.model_validate(store.report_json(row.id))
+        except RunError:
+            result = CurveResult.of(config, store.report(config.run))
+        parts = len(result.parts) + len(result.left)
+        while part := result.next:
+            run_id = _run_of(store, part.config(asked), f"{config.run}: {part.title}", result.running)
+            result = result.with_run(run_id)
+            store.save_report(row.id, result.model_dump(mode="json"), owner=row.owner)
+            heard = _as_part(on_event, part.title, len(result.parts), parts)
+            _run_inside(store, run_id, heard, control)
+            result = result.with_report(store.report(run_id))
+            store.save_report(row.id, result.model_dump(mode="json"), owner=row.owner)
+    return result.model_dump(mode="json")
+
+
+def _as_part(on_event: OnEvent, title: str, before: int, parts: int, *, more: int = 0) -> OnEvent:
+    """A run's events as the progress of a job of several, in which each stage of each run counts alike.
+
+    ``before``: so many runs are done. ``more`` follow its four stages, as a rung's answers in int8 do.
     """
-    before, stage, stages = config.students.index(student), 0, len(STAGES) + config.int8
+    stage, stages = 0, len(STAGES) + more
 
     def pass_on(event: Event) -> None:
         nonlocal stage
@@ -225,7 +250,7 @@ def _as_part(on_event: OnEvent, student: str, config: LadderConfig) -> OnEvent:
             case _:
                 return
         share = before + (stage + done) / stages
-        on_event(Progress(None, f"{student}: {label}", round(100 * share), 100 * len(config.students)))
+        on_event(Progress(None, f"{title}: {label}", round(100 * share), 100 * parts))
 
     return pass_on
 
@@ -266,4 +291,5 @@ HANDLERS: Mapping[JobKind, Handler] = {
     "lab": lab_handler,
     "search": search_handler,
     "ladder": ladder_handler,
+    "curve": curve_handler,
 }

@@ -57,7 +57,7 @@ def _place(job: RunRow) -> tuple[str, dict[str, str]]:
             return addresses.DISTILL, {"run": job.id}
         case "export":
             return addresses.EXPORT, {"run": job.config["run"]}
-        case "bench":
+        case "bench" | "curve":
             return addresses.REPORT, {"run": job.config["run"]}
         case "lab":
             lab = job.config.get("lab", "transfer")

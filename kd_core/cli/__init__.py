@@ -19,6 +19,7 @@ from kd_core.cli.ask import ask, suspects
 from kd_core.cli.bench import bench
 from kd_core.cli.cascade import cascade
 from kd_core.cli.clean import clean
+from kd_core.cli.curve import curve
 from kd_core.cli.distill import distill, resume
 from kd_core.cli.export import export
 from kd_core.cli.handout import handout
@@ -97,6 +98,7 @@ COMMANDS = (
     bench,
     cascade,
     clean,
+    curve,
     delete,
     distill,
     export,

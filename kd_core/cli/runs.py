@@ -198,6 +198,10 @@ def print_result(out: Console, kind: str, report: Any) -> None:
         from kd_core.cli.ladder import show as show_ladder
 
         show_ladder(report, as_json=False)
+    elif kind == "curve":
+        from kd_core.cli.curve import show as show_curve
+
+        show_curve(report, as_json=False)
     elif kind == "bench":
         from kd_core.cli.bench_tables import show as show_bench
 

@@ -21,6 +21,12 @@ def load_task(config: TaskConfig) -> Task:
     Raises: DataError if there is no such task or its content cannot be used; ConfigError if a setting
     does not go with it.
     """
+    from kd_core.data.fewer import fewer
+
+    return fewer(_whole(config), config)
+
+
+def _whole(config: TaskConfig) -> Task:
     # Here, since the readers import datasets and pandas: seconds that the sub-modules' users need not wait.
     from kd_core.data.answers import load_answers
     from kd_core.data.bundled import TASKS, load_bundled

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Literal, get_args
 import numpy as np
 import pandas as pd
 
-from kd_core.config import DistillConfig, TaskConfig
+from kd_core.config import OF_THE_RUN, DistillConfig, TaskConfig
 from kd_core.data import load_task
 from kd_core.data.spreadsheets import safe_cell
 from kd_core.data.uploads import Upload
@@ -88,9 +88,7 @@ def mended(run_id: str, marks: Mapping[str, Mark]) -> tuple[dict[str, Upload], T
 def again(run_id: str, task: TaskConfig) -> DistillConfig:
     """The run's settings, as they were resolved, for its mended task."""
     config = DistillConfig.from_dict(Report.read(find(run_id)).config)
-    own = config.task.model_dump(
-        mode="json", include={"transfer_texts", "augment", "split_seed", "max_length"}
-    )
+    own = config.task.model_dump(mode="json", include=OF_THE_RUN)
     values = config.model_dump(mode="json") | {"task": {**task.model_dump(mode="json"), **own}}
     return DistillConfig.from_dict(values)
 

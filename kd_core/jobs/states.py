@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Literal, get_args
 
-JobKind = Literal["distil", "bench", "export", "lab", "search", "ladder"]
+JobKind = Literal["distil", "bench", "export", "lab", "search", "ladder", "curve"]
 Status = Literal[
     "queued", "running", "paused", "done", "stopped", "failed", "interrupted", "unreadable", "deleted"
 ]

@@ -45,6 +45,7 @@ FIELDS: dict[str, FieldInfo] = {
 
 # Every number: the lowest and the highest that are legal (None: no end), as decided once, by hand.
 LIMITS: dict[str, tuple[float, float | None]] = {
+    "task.train_texts": (0, None),
     "task.transfer_texts": (0, None),
     "task.augment": (0, 100),
     "task.split_seed": (0, 2**32 - 1),

@@ -240,6 +240,7 @@ WIRES = {
         (REFUSED, 37),
         FILMS | {"task.test_file": "overlap.csv"},
     ),
+    "task.train_texts": Wire(12, of_task(lambda t: len(t.train)), (65, 12)),
     "task.transfer_texts": Wire(7, of_task(lambda t: len(t.transfer)), (40, 7)),
     "task.augment": Wire(2, of_student(rows(transfer=True)), (0, 8), {"task.transfer_texts": 0}),
     "task.split_seed": Wire(1, of_task(lambda t: t.test["text"][:]), base=FILMS),

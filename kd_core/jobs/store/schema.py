@@ -91,7 +91,11 @@ class RunRow:
         if self.status == "unreadable":
             return self.name or self.id
         summary = f"{self.task}: {self.teacher} → {self.student}"
-        whole = {"search": f"Search on {summary}", "ladder": f"Smallest student on {self.task}"}
+        whole = {
+            "search": f"Search on {summary}",
+            "ladder": f"Smallest student on {self.task}",
+            "curve": "What more texts would bring",
+        }
         return self.name or whole.get(self.kind, summary)
 
 

@@ -11,6 +11,7 @@ from kd_core.distillation.report import Report
 from kd_core.errors import KDError
 from kd_core.jobs.store import RunRow
 from kd_core.system import formatting
+from pages.review.report.more_texts import more_texts
 from pages.shared.charts import chart, is_dark
 from pages.shared.text import escape, term
 
@@ -89,6 +90,7 @@ def quality(run: RunRow, report: Report) -> None:
     )
     if report.student.shifted:
         _other_texts(report, dark)
+    more_texts(run, report)
 
 
 def _calibration(run: RunRow, report: Report, who: roles.Role, dark: bool) -> None:

@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-from kd_core.config import DistillConfig, TaskConfig, changed, flag
+from kd_core.config import OF_THE_RUN, DistillConfig, TaskConfig, changed, flag
 from kd_core.data import uploads
 from pages.shared.run_form.consent import agree, outside
-
-# What a saved task brings with its files; the rest of a task's settings is the form's.
-OF_THE_RUN = {"transfer_texts", "augment", "split_seed", "max_length"}
 
 
 def key(setting: str) -> str:

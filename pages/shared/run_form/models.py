@@ -6,13 +6,13 @@ from typing import Any
 
 import streamlit as st
 
-from kd_core.config import Architecture, DistillConfig, StudentConfig, TeacherConfig
+from kd_core.config import OF_THE_RUN, Architecture, DistillConfig, StudentConfig, TeacherConfig
 from kd_core.data import uploads
 from kd_core.data.bundled import TASKS
 from kd_core.models.presets import OUTCOMES, STUDENTS, TEACHERS
 from pages.shared.fields import field
 from pages.shared.run_form.consent import typed
-from pages.shared.run_form.link import OF_THE_RUN, key
+from pages.shared.run_form.link import key
 from pages.shared.text import term
 
 

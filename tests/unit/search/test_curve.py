@@ -1,0 +1,130 @@
+"""What more texts would bring: the runs with fewer of them, and what is said of them."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from kd_core.cli import main
+from kd_core.distillation.events import Progress
+from kd_core.distillation.two_runs import student_over
+from kd_core.errors import RunError, Stopped
+from kd_core.job_kinds import curve_handler
+from kd_core.jobs.store import Store
+from kd_core.search.curve import CurveConfig, CurveResult, Gain, Part
+from kd_core.system.control import Control
+
+JOB = "20260101-000000-aaaa"
+
+
+def result(*gains: Gain) -> CurveResult:
+    kinds = dict.fromkeys(gain.kind for gain in gains)
+    whole = tuple(Part(kind=kind, texts=100) for kind in kinds)
+    return CurveResult(config=CurveConfig(run="r"), test_texts=500, whole=whole, left=(), gains=gains)
+
+
+def gain(kind: str, texts: int, delta: float, low: float, high: float) -> Gain:
+    return Gain(kind=kind, texts=texts, whole=100, delta=delta, low=low, high=high)
+
+
+# What is said
+
+
+def test_the_texts_that_brought_most_are_named() -> None:
+    labels = gain("labels", 25, 0.05, 0.02, 0.08), gain("labels", 50, 0.021, 0.004, 0.038)
+    assert result(*labels).sentence == (
+        "With 100 labelled texts in the place of 50, the distilled student has +2.1 points (95 % interval "
+        "+0.4 to +3.8). So labelled texts help: as many again may bring about as much, or less."
+    )
+    transfer = gain("transfer", 50, 0.031, 0.011, 0.051)
+    assert "So transfer texts help most: " in result(*labels, transfer).sentence
+    # One that is not shown is not the one that helps, be it the larger.
+    unsure = gain("transfer", 50, 0.031, -0.011, 0.071)
+    assert "So labelled texts help most: " in result(*labels, unsure).sentence
+
+
+def test_what_cannot_be_shown_is_no_promise() -> None:
+    labels, transfer = gain("labels", 50, -0.004, -0.02, 0.012), gain("transfer", 50, 0.01, -0.01, 0.03)
+    assert result(labels).sentence == (
+        "With 100 labelled texts in the place of 50, the distilled student has −0.4 points (95 % interval "
+        "−2.0 to +1.2). That is no gain that these 500 test texts can show, so do not expect one of as many "
+        "again; texts without labels for the teacher to answer, or a larger student, come first."
+    )
+    assert result(labels, transfer).sentence.endswith("so do not expect one of as many again.")
+
+
+# The job and the command
+
+
+@pytest.fixture
+def run(tiny_config, tmp_path, kd_home, monkeypatch, capsys) -> str:
+    """A finished run with 65 labelled and 40 transfer texts."""
+    monkeypatch.delenv("KD_DATABASE_URL", raising=False)
+    file = tmp_path / "run.yaml"
+    file.write_text(tiny_config.to_yaml(), encoding="utf-8")
+    assert main(["distill", "--config", str(file), "--json"]) == 0
+    return json.loads(capsys.readouterr().out)["run_id"]
+
+
+def test_each_part_is_a_run_compared_text_by_text(run: str, capsys) -> None:
+    assert main(["curve", run, "--json"]) == 0
+    found = CurveResult.model_validate(json.loads(capsys.readouterr().out))
+    store = Store()
+    assert [(part.kind, part.texts) for part in found.parts] == [
+        ("labels", 16),
+        ("labels", 32),
+        ("transfer", 10),
+        ("transfer", 20),
+    ]
+    for part, gained in zip(found.parts, found.gains, strict=True):
+        row, report = store.run(part.run_id), store.report(part.run_id)
+        assert (row.status, row.name) == ("done", f"{run}: {part.title}")
+        expected = {"train": 65, "transfer": 40} | {
+            {"labels": "train", "transfer": "transfer"}[part.kind]: part.texts
+        }
+        assert {split: report.rows[split] for split in expected} == expected
+        assert part.accuracy == {who: model.accuracy for who, model in report.models.items()}
+        over = student_over(run, part.run_id)
+        assert (gained.kind, gained.texts, gained.delta) == (part.kind, part.texts, over.delta)
+        assert (gained.low, gained.high) == (over.low, over.high)
+    # Fewer transfer texts need no other teacher.
+    assert store.report(found.parts[-1].run_id).cached["teach"]
+    assert main(["show", store.runs(kind="curve")[0].id]) == 0
+    shown = " ".join(capsys.readouterr().out.split())
+    assert "Labelled texts Teacher Distilled student Student alone TF-IDF Run" in shown
+    assert found.sentence in shown
+
+
+def test_one_that_was_stopped_goes_on_with_the_part_that_it_had_begun(run: str, capsys) -> None:
+    store, control = Store(), Control()
+    config = CurveConfig(run=run, shares=(0.5,))
+    store.create_run(JOB, config.model_dump(mode="json"), kind="curve")
+    heard: list[Progress] = []
+
+    def stop_in_the_second(event: Progress) -> None:
+        heard.append(event)
+        if event.label == "20 transfer texts: training the distilled student":
+            control.stop()
+
+    with pytest.raises(Stopped):
+        curve_handler(store.run(JOB), stop_in_the_second, control)
+    begun = CurveResult.model_validate(store.report_json(JOB))
+    assert [part.title for part in begun.parts] == ["32 labelled texts"]
+    assert 0.5 <= heard[-1].done / heard[-1].total < 1
+    store.set_status(JOB, "stopped")
+    assert main(["resume", JOB, "--json"]) == 0
+    found = CurveResult.model_validate(json.loads(capsys.readouterr().out))
+    assert [part.run_id for part in found.parts] == [begun.parts[0].run_id, begun.running]
+
+
+def test_a_run_without_texts_to_spare_says_so(finished_run) -> None:
+    few = finished_run.report.model_copy(
+        update={"rows": finished_run.report.rows | {"train": 9, "transfer": 0}}
+    )
+    with pytest.raises(RunError, match=r"has 9 labelled texts: too few to leave some out"):
+        CurveResult.of(CurveConfig(run="r"), few)
+    plan = CurveResult.of(CurveConfig(run="r"), finished_run.report).plan
+    assert plan.startswith(
+        "Runs this again with 16 and 32 of its 65 labelled texts, and with 10 and 20 of its 40 transfer texts"
+    )
