@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from kd_core.jobs.store import RunRow, Store
     from kd_core.learn.lab_results import LabReport
     from kd_core.search import SearchResult
-    from kd_core.search.ladder import Int8
+    from kd_core.search.ladder import Int8, LadderResult
 
 
 # Two threads that import torch and transformers at once, in different orders, see half-made modules.
@@ -171,20 +171,29 @@ def ladder_handler(row: RunRow, on_event: OnEvent, control: Control) -> Mapping[
             run_id = _run_of(store, config.rung(student), name, result.running)
             result = result.with_run(run_id)
             store.save_report(row.id, result.model_dump(mode="json"), owner=row.owner)
+            before, parts = config.students.index(student), len(config.students)
+            heard = _as_part(on_event, student, before, parts, more=int(config.int8))
             try:
-                before, parts = config.students.index(student), len(config.students)
-                heard = _as_part(on_event, student, before, parts, more=int(config.int8))
                 _run_inside(store, run_id, heard, control)
-                report = store.report(run_id)
-                try:
-                    int8 = _in_int8(run_id, heard, control) if config.int8 else None
-                    result = result.with_report(student, report, int8)
-                except ModelError as error:  # there is no such form of it
-                    result = result.with_error(student, str(error), int8=True).with_report(student, report)
             except (ConfigError, ModelError) as error:  # a student that this teacher cannot have
                 result = result.with_error(student, str(error))
+            else:
+                result = _judged(result, student, store.report(run_id), heard, control)
             store.save_report(row.id, result.model_dump(mode="json"), owner=row.owner)
     return result.model_dump(mode="json")
+
+
+def _judged(
+    result: LadderResult, student: str, report: Report, on_event: OnEvent, control: Control
+) -> LadderResult:
+    """With one student more, in int8 too where it has that form."""
+    int8 = None
+    if result.config.int8:
+        try:
+            int8 = _in_int8(report.run_id, on_event, control)
+        except ModelError as error:
+            result = result.with_error(student, str(error), int8=True)
+    return result.with_report(student, report, int8)
 
 
 def _in_int8(run_id: str, on_event: OnEvent, control: Control) -> Int8:

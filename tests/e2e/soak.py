@@ -356,7 +356,8 @@ class Soak:
             for place in re.finditer("Traceback", log)
         ][:5]
         for file in paths.work().glob("*/log.txt"):
-            if "No space left" not in (said := file.read_text(errors="replace")):
+            said = file.read_text(errors="replace")
+            if said and "No space left" not in said:  # an empty one had no room either
                 self.wrong.append(f"{file}: {said[-1500:]}")
         self.wrong += self._grown()
 
