@@ -1,47 +1,44 @@
-"""What each student of a ladder keeps, against its size."""
+"""What each student of a ladder keeps, from the smallest to the largest."""
 
 from __future__ import annotations
 
-import math
 from typing import Any
 
 import plotly.graph_objects as go
 
 from kd_core.distillation.roles import FLOOR, ROLES, Role
-from kd_core.figures.direct import Named, names_beside
-from kd_core.figures.style import INK, LOG_AXIS, colour_of, level, new_figure, pick
+from kd_core.figures.style import GRID, INK, colour_of, new_figure, pick, upright
 from kd_core.search.ladder import LadderResult, Rung
 from kd_core.system.formatting import megabytes, percent
 
 # Full where it is shown, else hollow.
 SHOWN = ("circle", "circle-open")
-HEIGHT, AROUND = 420, 100  # of the figure, and what title and axis take of it
+ROW, AROUND = 30, 108  # pixels: of a student, and of what stands above and below them all
 
 
 def kept_by_size(result: LadderResult, *, dark: bool = False) -> go.Figure:
-    """A mark for each student, a line down to what it keeps at least, and one across at what is wanted."""
+    """A row for each student: its mark, a line back to what it keeps at least; one down at what is wanted.
+
+    The chosen one's row is shaded. Rows, as names beside marks of one plane run into each other on a phone.
+    """
     rungs = _measured(result)
-    sizes = [rung.size_mb for rung in rungs] or [1.0]
     lowest = min([rung.at_least for rung in rungs] + [result.config.wanted])
     highest = max([rung.kept for rung in rungs] + [1.0])
-    across = math.log10(min(sizes) / 2), math.log10(max(sizes) * 2)
-    up = 100 * lowest - 2, 100 * highest + 2
-    named = [
-        Named(math.log10(rung.size_mb), 100 * rung.kept, rung.title, colour_of(_who(rung), dark))
-        for rung in rungs
-    ]
+    wanted = upright(result.config.keep, pick(INK, dark), 1)
+    wanted["line"] = wanted["line"] | {"dash": "dash"}
+    chosen = [_band(row, dark) for row, rung in enumerate(rungs) if rung == result.chosen]
     layout: dict[str, Any] = {
         "showlegend": False,
         "hovermode": "closest",
-        "xaxis": LOG_AXIS | {"range": across},
-        "yaxis": {"range": up, "ticksuffix": " %"},
-        "annotations": names_beside(named, across, up, HEIGHT - AROUND),
-        "shapes": [level(result.config.keep, pick(INK, dark), 1)],
+        "xaxis": {"range": (100 * lowest - 1, 100 * highest + 1), "ticksuffix": " %"},
+        "shapes": [*chosen, wanted],
     }
     title = f"What students keep; the line is {result.config.keep:g} %"
-    traces = [_mark(rung, dark) for rung in rungs]
+    traces = [_mark(row, rung, dark) for row, rung in enumerate(rungs)]
+    names = [f"{rung.title}, {megabytes(rung.size_mb)}" for rung in rungs]
+    height = AROUND + ROW * len(rungs)
     return new_figure(
-        title, "Size on disk (MB)", "Of the teacher's accuracy", traces, layout, dark=dark, height=HEIGHT
+        title, "Of the teacher's accuracy", "", traces, layout, dark=dark, height=height, names=names
     )
 
 
@@ -53,22 +50,27 @@ def kept_in_words(result: LadderResult) -> str:
 
 
 def _measured(result: LadderResult) -> list[Rung]:
-    return [rung for rung in result.rungs if rung.answer != "failed"]
+    return sorted((rung for rung in result.rungs if rung.answer != "failed"), key=lambda rung: rung.size_mb)
 
 
 def _who(rung: Rung) -> Role:
     return FLOOR if rung.student == FLOOR else "student"
 
 
-def _mark(rung: Rung, dark: bool) -> dict[str, Any]:
+def _band(row: int, dark: bool) -> dict[str, Any]:
+    ends = {"x0": 0, "x1": 1, "xref": "x domain", "y0": row - 0.45, "y1": row + 0.45, "yref": "y"}
+    return {"type": "rect", "layer": "below", "fillcolor": pick(GRID, dark), "line": {"width": 0}} | ends
+
+
+def _mark(row: int, rung: Rung, dark: bool) -> dict[str, Any]:
     who = _who(rung)
     symbol = ROLES[FLOOR].symbol if who == FLOOR else SHOWN[rung.answer != "shown"]
     colour = colour_of(who, dark)
     return {
         "type": "scatter",
-        "x": [rung.size_mb],
-        "y": [100 * rung.kept],
-        "error_y": {
+        "x": [100 * rung.kept],
+        "y": [row],
+        "error_x": {
             "type": "data",
             "symmetric": False,
             "array": [0],

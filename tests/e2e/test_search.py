@@ -60,6 +60,18 @@ def test_without_a_search_a_phone_shows_start_then_the_example_then_the_settings
     assert top(start) < top(settings)
 
 
+def test_a_phone_shows_distills_choices_before_what_will_happen(
+    browser: Callable[..., Page], visit: Callable[[Page, str], None]
+) -> None:
+    page = browser(**PHONE)
+    visit(page, "/distill")
+    task = page.get_by_role("combobox", name="Task")
+    expect(task).to_be_in_viewport()
+    expect(page.get_by_role("button", name="Start distillation")).to_be_in_viewport()
+    expect(page.get_by_text("4 Validate")).to_be_visible(timeout=2 * MINUTE)  # it is all there
+    assert top(task) < top(page.get_by_role("heading", name="What will happen"))
+
+
 def test_a_search_survives_a_reload_a_stop_and_goes_on(
     page: Page,
     visit: Callable[[Page, str], None],

@@ -93,6 +93,7 @@ def _result(job_id: str) -> None:
         key="ladder.table",
         hide_index=True,
         width="stretch",
+        height=38 + 35 * len(result.rungs),  # all of them: there are few
         column_config={
             "Kept": st.column_config.NumberColumn(format="%.1f %%"),
             "At least": st.column_config.NumberColumn(

@@ -18,7 +18,7 @@ from pages.shared.run_form.plan import estimate_of, plan_of, start
 from pages.shared.state import store
 from pages.shared.text import escape
 
-# Columns stack on a phone: there the run that is under way comes first.
+# Columns stack on a phone: there the run that is under way comes first, or the ladder that was opened.
 LIVE_FIRST = """<style>
 @media (max-width: 640px) {
     .st-key-live_first > div > [data-testid="stHorizontalBlock"] { flex-wrap: wrap-reverse; }
@@ -42,9 +42,10 @@ try:
 except KDError as error:
     failure = error
 under_way = run is not None and run.status in PENDING
-if under_way:
+watched = under_way or ladder is not None
+if watched:
     st.html(LIVE_FIRST)
-left, right = st.container(key="live_first" if under_way else "form_first").columns([5, 7], gap="large")
+left, right = st.container(key="live_first" if watched else "form_first").columns([5, 7], gap="large")
 
 with left:
     task = choose_task()
@@ -82,12 +83,10 @@ except KDError as error:
 if plan:
     rows = plan.rows
     counted = (
-        f"{rows['train']:,} training texts",
-        f"{plan.classes} classes",
-        f"{rows['test']:,} test texts",
-        f"{rows['transfer']:,} transfer texts",
+        f"{rows['train']:,} training, {rows['test']:,} test and {rows['transfer']:,} transfer texts, "
+        f"{plan.classes} classes"
     )
-    task_line.caption(" · ".join(part.replace(" ", "\u00a0") for part in counted))
+    task_line.caption(counted)
     lends = (
         "Lends its tokenizer and its start; the teacher is the file. " if plan.config.task.knowledge else ""
     )

@@ -19,8 +19,8 @@ from pages.shared.text import escape
 
 
 def sizes(model: ModelSize) -> str:
-    share = f"{100 * model.embedding_share:.0f} % embeddings"
-    return f"{formatting.count(model.params)} parameters · {formatting.megabytes(model.megabytes)} · {share}"
+    share = f"{100 * model.embedding_share:.0f}\u00a0% embeddings"
+    return f"{formatting.count(model.params)} parameters, {formatting.megabytes(model.megabytes)}, {share}"
 
 
 def show_getting_ready() -> None:

@@ -52,7 +52,7 @@ except KDError as error:
     failure = error
 if jobs:
     st.html(FOUND_FIRST)
-left, right = st.container(key="found_first" if jobs else "form_first").columns([4, 8], gap="large")
+left, right = st.container(key="found_first" if jobs else "example_first").columns([4, 8], gap="large")
 
 with left:
     search_form()

@@ -15,12 +15,26 @@ def test_each_student_has_a_mark_with_its_bound_and_the_wanted_share_is_a_line()
     )
     result = LadderResult(config=LadderConfig(keep=98), rungs=rungs)
     figure = kept_by_size(result)
-    assert [(mark.x[0], round(mark.y[0], 6)) for mark in figure.data] == [(0.5, 91), (11, 99), (48, 101)]
-    assert [round(mark.error_y.arrayminus[0], 6) for mark in figure.data] == [3, 3, 2.5]
+    assert [(round(mark.x[0], 6), mark.y[0]) for mark in figure.data] == [(91, 0), (99, 1), (101, 2)]
+    assert [round(mark.error_x.arrayminus[0], 6) for mark in figure.data] == [3, 3, 2.5]
     assert [mark.marker.symbol for mark in figure.data] == ["star", "circle-open", "circle"]
-    assert figure.layout.shapes[0].y0 == 98
-    assert sorted(note.text for note in figure.layout.annotations) == ["TF-IDF", "half", "tiny"]
+    assert list(figure.layout.yaxis.ticktext) == ["TF-IDF, 0.5 MB", "tiny, 11.0 MB", "half, 48.0 MB"]
+    chosen, wanted = figure.layout.shapes
+    assert (chosen.y0 + chosen.y1) / 2 == 2
+    assert wanted.x0 == wanted.x1 == 98
     assert kept_in_words(result) == (
         "Share of the teacher's accuracy on the validation texts, by size. TF-IDF 91.0 %, at least 88.0 %; "
         "tiny 99.0 %, at least 96.0 %; half 101.0 %, at least 98.5 %."
     )
+
+
+def test_the_smallest_stands_on_top_whatever_was_tried_first() -> None:
+    rungs = (
+        Rung(student="tfidf", run_id="a", answer="no", kept=0.91, at_least=0.88, size_mb=2.0),
+        Rung(student="cnn", run_id="a", answer="no", kept=0.93, at_least=0.89, size_mb=6.5),
+        Rung(student="cnn", run_id="a", answer="no", int8=True, kept=0.92, at_least=0.885, size_mb=1.8),
+    )
+    figure = kept_by_size(LadderResult(config=LadderConfig(), rungs=rungs))
+    assert list(figure.layout.yaxis.ticktext) == ["cnn, int8, 1.8 MB", "TF-IDF, 2.0 MB", "cnn, 6.5 MB"]
+    assert len(figure.layout.shapes) == 1  # nothing is chosen, and no row is shaded
+    assert figure.layout.height > kept_by_size(LadderResult(config=LadderConfig())).layout.height
