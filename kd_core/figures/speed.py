@@ -150,13 +150,15 @@ def latency_by_load(
                     "hovertemplate": f"{said}<extra></extra>",
                 }
             )
+    begins = [times[0] for _, _, times in lines]
+    under = any(target <= time < 2 * target for time in begins)  # a curve would go through the words
     asked = {
         "x": 0,
         "xref": "x domain",
         "y": math.log10(target),  # of a logarithmic axis
         "text": f"asked for: {target:g} ms",
         "xanchor": "left",
-        "yanchor": "bottom",
+        "yanchor": "top" if under else "bottom",
         "showarrow": False,
         "font": {"color": pick(INK, dark)},
     }

@@ -27,10 +27,11 @@ def escape(text: object) -> str:
     return _MARKUP.sub(lambda match: f"&#{ord(match.group())};", parted)
 
 
-# A number and its unit stay on one line, and so do the ends of an interval and what it is called.
+# A number and its unit stay on one line, and so do the ends of an interval and what it is called, and T = 4.
 _UNIT = re.compile(
     r"(?<=\d) (?=%|(?:points?|nats|ms|M|MB|times|seeds?)\b)|(?<=%) (?=interval\b|±)|(?<=±) (?=\d)"
     r"|(?<=\d) (?=x \d)|(?<=\d x) (?=\d)"
+    r"|(?<=\bT) (?== \d)|(?<=\bT =) (?=\d)|(?<=\balpha) (?== \d)|(?<=\balpha =) (?=\d)"
     r"|(?<=\d\.\d) (?=to [+−]?\d)|(?<=\d\.\d to) (?=[+−]?\d)|(?<=\d %) (?=to \d)|(?<=% to) (?=\d)"
 )
 _NEXT_SENTENCE = re.compile(r"(?<=[.!?])\s+(?=[A-Z])")

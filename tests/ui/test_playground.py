@@ -125,7 +125,8 @@ def test_it_opens_with_a_test_text_and_three_answers(app: App, done: Store) -> N
     # softmax of (3, 0, 0, 0, 0): e³ / (e³ + 4) = 83.4 %, and 4.2 % for each of the others
     assert sum(text.startswith("83.4 % sure · ") and text.endswith(" ms") for text in words) == 3
     assert any(
-        "overlap with the teacher's by 100 %, those of the student alone by 21 %" in text for text in words
+        "overlap with the teacher's by 100\u00a0%, those of the student alone by 21\u00a0%" in text
+        for text in words
     )
     assert any("one text at a time, the models by turns, median of at most 15" in text for text in words)
 

@@ -164,10 +164,9 @@ def test_quality(app: App, done: Store) -> None:
     assert overview["Accuracy"].tolist()[1] == "87.6 % ± 2.8"
     assert scores["class"].tolist() == ["business", "entertainment", "politics", "sports", "tech"]
     assert falls["typos"][0] == "−15.3"
-    assert any(
-        text.endswith("with texts of like confidence put together.") and "On 524" in text
-        for text in words(page)
-    )
+    (note,) = [caption for caption in page.caption if caption.value.startswith("On 524 test texts; ±")]
+    assert note.proto.help.endswith("with texts of like confidence put together.")
+    assert "weighs all classes" not in note.value  # what words mean is asked for, beside what was found
     assert "Taken for another class most often: business for politics, 11 texts." in words(page)
     page.segmented_control(key="report.model").set_value("teacher").run()
     assert "Taken for another class most often: business for politics, 16 texts." in words(page)

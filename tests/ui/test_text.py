@@ -60,6 +60,11 @@ def test_a_number_and_its_unit_stay_together() -> None:
     assert unbroken("25 % of 10.7 MB in 3 ms, 4 msgs") == "25\u00a0% of 10.7\u00a0MB in 3\u00a0ms, 4 msgs"
 
 
+def test_a_setting_and_its_value_stay_together() -> None:
+    said = "A student of T = 4 and alpha = 0.3: what = 2?"
+    assert unbroken(said).replace("\u00a0", "_") == "A student of T_=_4 and alpha_=_0.3: what = 2?"
+
+
 def test_an_interval_stays_together() -> None:
     said = "+0.6 points (95 % interval −3.1 to +4.3), 88.3 % ± 2.8, 1 to 3"
     assert (

@@ -116,7 +116,7 @@ def test_the_best_within_limits_is_named(app: App, benched: Store) -> None:
 
 def test_a_teacher_is_not_called_by_its_students_name(app: App, runs: Store) -> None:
     page = app(PAGE, **{"tradeoffs.models": "Teacher"})
-    assert "minilm-l6 · " in words(page)
+    assert "minilm-l6, 22.7 M parameters" in words(page)
     assert page.dataframe[0].value["architecture"].tolist() == ["minilm-l6"]
 
 
@@ -225,7 +225,7 @@ def test_a_name_is_shown_as_it_is(app: App, store: Store, report: dict[str, Any]
 
 
 def promise(page: AppTest) -> str:
-    said = next(text.value for text in page.markdown if ". The pair was to" in text.value)
+    said = next(text.value for text in page.markdown if ".** The pair was to" in text.value)
     assert f"95{NO_BREAK}% confidence" in said, "a number and its sign stay on one line"
     return said.replace(NO_BREAK, " ")
 

@@ -21,7 +21,7 @@ from pages.shared.badges import status_badge, verdict_badge
 from pages.shared.charts import chart, is_dark
 from pages.shared.run_time import time_against_estimate
 from pages.shared.state import runner, store
-from pages.shared.text import escape, term, verdict_words
+from pages.shared.text import escape, term, unbroken, verdict_words
 
 ICONS = {
     "waiting": ":material/radio_button_unchecked:",
@@ -88,10 +88,10 @@ def _head(run: RunRow) -> None:
         st.subheader(escape(run.title), anchor=False, width="content")
         status_badge(run.status)
     objective = run.config["objective"]
-    settings = f"T = {objective['temperature']:g} · alpha = {objective['alpha']:g} · run {run.id}"
+    settings = f"T = {objective['temperature']:g}, alpha = {objective['alpha']:g}, run {run.id}"
     if run.name:
-        settings = f"{run.task}: {run.teacher} → {run.student} · {settings}"
-    st.caption(escape(settings))
+        settings = f"{run.task}: {run.teacher} → {run.student}, {settings}"
+    st.caption(unbroken(escape(settings)))
 
 
 def _queue(run: RunRow) -> None:

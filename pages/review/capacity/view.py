@@ -216,7 +216,7 @@ def latency(load: Load, forms: Sequence[Measured], needs: Sequence[Requirement])
 def arithmetic(needs: Sequence[Requirement]) -> None:
     st.subheader("The arithmetic", anchor=False)
     for tab, need in zip(st.tabs([need.name for need in needs]), needs, strict=True):
-        tab.text("\n".join(need.lines))
+        tab.text(unbroken("\n".join(need.lines)))
 
 
 def source(conditions: str, benchmarked: bool, run: RunRow) -> None:

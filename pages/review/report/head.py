@@ -95,7 +95,7 @@ def title(run: RunRow, seconds: float | None = None) -> None:
     facts = [f"{escape(run.task)}: {escape(run.teacher)} → {escape(run.student)}"] if run.name else []
     facts += [f"{run.created.astimezone():%d %b %Y}"]
     facts += [formatting.duration(seconds)] if seconds is not None else []
-    st.caption(" · ".join([*facts, f"`{run.id}`"]))
+    st.caption(", ".join([*facts, f"`{run.id}`"]))
 
 
 def verdict(run: RunRow, report: Report) -> None:

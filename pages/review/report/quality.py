@@ -13,7 +13,7 @@ from kd_core.jobs.store import RunRow
 from kd_core.system import formatting
 from pages.review.report.more_texts import more_texts
 from pages.shared.charts import chart, is_dark
-from pages.shared.text import escape, term
+from pages.shared.text import escape, term, unbroken
 
 
 def quality(run: RunRow, report: Report) -> None:
@@ -38,11 +38,16 @@ def quality(run: RunRow, report: Report) -> None:
     if report.unknown_texts is not None:
         share = formatting.percent(report.unknown_texts, 0)
         lacking = f" {share} of the validation and test texts hold a word piece that the student lacks."
+    meaning = (
+        "Macro-F1 weighs all classes alike. The calibration error is how far a model's confidence is from "
+        "how often it is right, with texts of like confidence put together."
+    )
     st.caption(
-        f"On {report.rows['test']:,} test texts; ± is half of the 95 % interval. Macro-F1 weighs all classes "
-        f"alike. {escape(report_tables.f1_gain(report))} The calibration error is how far a model's "
-        f"confidence is from how often it is right, with texts of like confidence put together.{lacking}"
-        + (f" {report_tables.ABOUT_FLOOR}" if report.over_floor else "")
+        unbroken(
+            f"On {report.rows['test']:,} test texts; ± is half of the 95 % interval. "
+            f"{escape(report_tables.f1_gain(report))}{lacking}"
+        ),
+        help=meaning + (f" {report_tables.ABOUT_FLOOR}" if report.over_floor else ""),
     )
     _stairs(report)
     who = st.segmented_control(

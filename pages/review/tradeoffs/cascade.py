@@ -133,7 +133,8 @@ def _show(
             key="tradeoffs.risk_coverage",
             alt=f"Share of answers that {wrong}, for {', '.join(curves)}",
         )
-        st.markdown(f"**{unbroken(escape(found.sentence))}**")
+        does, _, promised = unbroken(escape(found.sentence)).partition(". ")
+        st.markdown(f"**{does}.** {promised}")
         with st.container(horizontal=True):
             st.metric(
                 "Answered by the student", formatting.percent(found.answered), border=True, width="content"

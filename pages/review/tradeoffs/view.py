@@ -133,7 +133,7 @@ def _card(title: str, model: pd.Series[Any], key: str) -> None:
         facts = [f"{formatting.count(model['params'])} parameters"]
         if model["flops"] > 0:
             facts.append(f"{model['flops'] / 1e6:,.1f} MFLOPs for one text")
-        st.caption(" · ".join([escape(model["model"])] * bool(model["model"]) + facts))
+        st.caption(", ".join([escape(model["model"])] * bool(model["model"]) + facts))
         st.page_link(
             addresses.REPORT,
             label="Open the report",

@@ -89,7 +89,7 @@ def choose_seeds(*, container: Any = st) -> Any:
     """The seeds, and what they ask for in words: "0" alone looks like none."""
     typed = field(TrainingConfig, "seeds", key=key("training.seeds"), container=container)
     count = len([seed for seed in str(typed or "").split(",") if seed.strip()])
-    container.caption(
+    st.caption(  # as wide as the form
         f"{count} trainings of each student, and their mean."
         if count > 1
         else "One training of each student. Type 0,1,2 for three, and chance counts for less."

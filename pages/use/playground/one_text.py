@@ -22,7 +22,7 @@ from kd_core.jobs.store import RunRow
 from kd_core.system import formatting, paths
 from pages.shared.charts import chart, is_dark
 from pages.shared.fields import field
-from pages.shared.text import escape, term
+from pages.shared.text import escape, term, unbroken
 from pages.use.playground.models import Panel, ask_models, fitted_temperatures, open_panel
 
 KINDS = {"differ": "Teacher and student disagree", "all": "All"}
@@ -165,11 +165,12 @@ def _summary(answers: Sequence[Answer], truth: str | None) -> None:
             st.caption("The teacher of this run is a file of answers: it has none to a new text.")
             return
         teacher, student, alone = (answer.probabilities for answer in answers)
-        st.caption(
-            f"The probabilities of the distilled student overlap with the teacher's by "
+        overlaps = (
+            "The probabilities of the distilled student overlap with the teacher's by "
             f"{formatting.percent(_overlap(teacher, student), 0)}, those of the student alone by "
             f"{formatting.percent(_overlap(teacher, alone), 0)}."
         )
+        st.caption(unbroken(overlaps))
 
 
 def _overlap(one: Mapping[str, float], other: Mapping[str, float]) -> float:

@@ -7,7 +7,9 @@ import math
 
 import pytest
 
+from kd_core.deployment.capacity import BUSY, Requirement
 from kd_core.figures import COLOURS, latency_by_batch
+from kd_core.figures.speed import latency_by_load
 from tests import SAMPLES
 
 REPORT = json.loads((SAMPLES / "bench.json").read_text("utf-8"))
@@ -40,3 +42,12 @@ def test_values_and_scale():
     low, high = figure.layout.yaxis.range
     assert (low, high) == pytest.approx((math.log10(0.5 / 1.4), math.log10(500 * 1.4)))
     assert figure.layout.yaxis.type == "log"
+
+
+@pytest.mark.parametrize(("first", "side"), [(24.0, "top"), (15.0, "bottom"), (60.0, "bottom")])
+def test_what_latency_is_asked_for_stands_where_no_curve_begins(first: float, side: str) -> None:
+    need = Requirement("Teacher", 60.0, 40, 10, 48.0, "€", 5e6, 0.7, 33.0, False, ())
+    times = [first * (1 + share) for share in BUSY]
+    figure = latency_by_load([("teacher", "pytorch", times)], [need], 20)
+    (asked,) = figure.layout.annotations
+    assert (asked.text, asked.yanchor) == ("asked for: 20 ms", side)
