@@ -199,9 +199,9 @@ def print_result(out: Console, kind: str, report: Any) -> None:
 
         show_ladder(report, as_json=False)
     elif kind == "curve":
-        from kd_core.cli.curve import show as show_curve
+        from kd_core.cli.curve_table import show as show_curve
 
-        show_curve(report, as_json=False)
+        show_curve(out, report)
     elif kind == "bench":
         from kd_core.cli.bench_tables import show as show_bench
 
