@@ -68,7 +68,7 @@ def test_a_target_that_the_teacher_misses(app: App, benched: Store) -> None:
     page = app(PAGE, **{"capacity.target_ms": "9"})
     badges = [text.value for text in page.markdown if "badge" in text.value]
     assert ["Too slow" in badge for badge in badges] == [True, False, False]
-    assert "over the 9 ms asked for" in page.text[0].value
+    assert "over the 9\xa0ms asked for" in page.text[0].value
 
 
 def test_a_load_that_cannot_be_is_a_sentence(app: App, benched: Store) -> None:
@@ -92,7 +92,7 @@ def test_a_currency_of_ones_own(app: App, benched: Store) -> None:
     assert page.dataframe[0].value["Price a day"].tolist()[0] == "$67.20"
     saved = next(text.value for text in page.markdown if "less a day" in text.value)
     assert saved.startswith(f"**1 server instead of 14, for {escape('$')}62.40 less a day"), "no formula"
-    assert "Busy at most 35 % of the time: 92.9 × 35 % = 32.5 texts/s" in page.text[0].value
+    assert "Busy at most 35\xa0% of the time: 92.9 × 35\xa0% = 32.5 texts/s" in page.text[0].value
     page.text_input(key="capacity.currency").set_value("").run()
     assert page.dataframe[0].value["Price a day"].tolist()[0] == "67.20"
 

@@ -114,7 +114,7 @@ def test_use_this_task_fills_in_the_form(app: Open) -> None:
     test = run(test.button(key="data.use").click())
     assert values(test.title) == ["Distill"]
     assert test.selectbox(key="distill.task").value == saved.id
-    assert any("12\xa0training\xa0texts" in caption for caption in values(test.caption))
+    assert any(caption.startswith("12 training, ") for caption in values(test.caption))
 
 
 def test_two_files_of_one_name_are_told_apart(app: Open) -> None:

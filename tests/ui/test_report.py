@@ -181,7 +181,7 @@ def test_the_floor_stands_among_the_models_and_is_explained(
     assert [last["Model"], last["Accuracy"], last["Size"]] == ["TF-IDF", "80.9 % ± 3.4", "0.8 MB"]
     assert [last["Latency p50"], last["p95"]] == ["1.50 ms", "1.75 ms"]
     size = "its size is 4 bytes for each weight and each feature's IDF, and the features' letters."
-    assert any(text.endswith(size) for text in words(page))
+    assert any(caption.proto.help.endswith(size) for caption in page.caption)
     assert any(alt.endswith("Distilled student 10.7 MB, TF-IDF 0.8 MB.") for alt in alts(page))
     other = next(table.value for table in page.dataframe if "Test texts" in table.value)
     assert other.iloc[-1].tolist()[:3] == ["TF-IDF", pytest.approx(80.9), "−20.9"]

@@ -26,8 +26,7 @@ KD = [sys.executable, "-m", "kd_core.cli"]
 IN_TERMINAL = """
 import os, signal, sys
 os.login_tty(0)
-if sys.argv[1] == "True":
-    signal.signal(signal.SIGHUP, signal.SIG_IGN)
+signal.signal(signal.SIGHUP, signal.SIG_IGN if sys.argv[1] == "True" else signal.SIG_DFL)
 os.execv(sys.argv[2], sys.argv[2:])
 """
 SEEDS = 8  # which say more than a pipe of one page holds: who is not read stands still before the end
