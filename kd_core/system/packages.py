@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from importlib.util import find_spec
+import sys
+from importlib.machinery import PathFinder
 from pathlib import Path
 
 
 def package_folder(name: str) -> Path | None:
     """Where a top-level package is installed, or None."""
-    spec = find_spec(name)  # finds it without running it
+    # Found without running it. In a copy: while Streamlit adds to sys.path and removes from it, a walk
+    # through the list itself can miss an entry.
+    spec = PathFinder.find_spec(name, [*sys.path])
     return Path(spec.submodule_search_locations[0]) if spec and spec.submodule_search_locations else None

