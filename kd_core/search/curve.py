@@ -72,6 +72,7 @@ class CurveResult(BaseModel):
 
     config: CurveConfig
     test_texts: int
+    seeds: int
     whole: tuple[Part, ...]
     left: tuple[Part, ...]
     parts: tuple[Part, ...] = ()
@@ -103,7 +104,8 @@ class CurveResult(BaseModel):
             Part(kind=kind, texts=rows[kind], run_id=report.run_id, accuracy=accuracy)
             for kind in dict.fromkeys(part.kind for part in left)
         )
-        return cls(config=config, test_texts=report.rows["test"], whole=whole, left=tuple(left))
+        seeds = len(report.config["training"]["seeds"])
+        return cls(config=config, test_texts=report.rows["test"], seeds=seeds, whole=whole, left=tuple(left))
 
     @property
     def plan(self) -> str:
@@ -159,13 +161,18 @@ class CurveResult(BaseModel):
 
     @property
     def sentence(self) -> str:
-        """What would help most, for a person, if it goes on as it went."""
+        """What would help, for a person, if it goes on as it went.
+
+        Of two kinds that are shown to help, none is said to help more: their intervals are over the whole
+        run, and not over each other.
+        """
         shown = [gain for gain in self.nearest if gain.low > 0]
         said = " ".join(map(_in_words, self.nearest))
+        if self.seeds == 1:
+            said += " Each was trained once; more seeds tell how much of that is luck."
         if shown:
-            best = max(shown, key=lambda gain: gain.delta)
-            most = " most" if len(self.nearest) > 1 else ""
-            return f"{said} So {NAME[best.kind]} help{most}: as many again may bring about as much, or less."
+            kinds = " and ".join(NAME[gain.kind] for gain in shown)
+            return f"{said} So more {kinds} may help: as many again about as much, or less."
         first = "" if any(gain.kind == "transfer" for gain in self.nearest) else _UNLABELLED
         return (
             f"{said} That is no gain that these {self.test_texts:,} test texts can show, so do not expect "

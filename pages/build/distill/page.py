@@ -82,11 +82,10 @@ except KDError as error:
 
 if plan:
     rows = plan.rows
-    counted = (
+    task_line.caption(
         f"{rows['train']:,} training, {rows['test']:,} test and {rows['transfer']:,} transfer texts, "
         f"{plan.classes} classes"
     )
-    task_line.caption(counted)
     lends = (
         "Lends its tokenizer and its start; the teacher is the file. " if plan.config.task.knowledge else ""
     )
