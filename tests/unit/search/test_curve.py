@@ -136,3 +136,10 @@ def test_a_run_without_texts_to_spare_says_so(finished_run) -> None:
     assert plan.startswith(
         "Runs this again with 16 and 32 of its 65 labelled texts, and with 10 and 20 of its 40 transfer texts"
     )
+
+
+def test_spans_of_the_training_texts_are_no_transfer_texts_to_leave_out(finished_run) -> None:
+    config = finished_run.report.config
+    spans = {"config": config | {"task": config["task"] | {"augment": 4}}}
+    found = CurveResult.of(CurveConfig(run="r"), finished_run.report.model_copy(update=spans))
+    assert [(part.kind, part.texts) for part in found.left] == [("labels", 16), ("labels", 32)]
