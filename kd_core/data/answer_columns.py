@@ -10,8 +10,8 @@ import numpy as np
 import pandas as pd
 
 from kd_core.config import TaskConfig
-from kd_core.data.columns import choose_text
-from kd_core.data.read import LABEL_NAMES, Table
+from kd_core.data.columns import LABEL_NAMES, choose_text
+from kd_core.data.table import Table
 from kd_core.errors import DataError
 
 GOLD_NAMES = ("gold|gold[ _.-]?labels?|true[ _.-]?labels?|ground[ _.-]?truth|truth|human", *LABEL_NAMES)

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from kd_core.config import AnswerKind, TaskConfig
 from kd_core.data.answer_columns import TOLERANCE, Columns, listed
-from kd_core.data.read import Table
+from kd_core.data.table import Table
 from kd_core.errors import ConfigError, DataError
 from kd_core.system.formatting import counted
 

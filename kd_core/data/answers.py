@@ -21,8 +21,9 @@ from kd_core.data.answer_values import answer_logits, at
 from kd_core.data.apart import read_file
 from kd_core.data.assemble import build_task, clean_texts, merge_labels, sort_labels
 from kd_core.data.foreign import advice
-from kd_core.data.read import KINDS, Table
+from kd_core.data.read import KINDS
 from kd_core.data.splits import normalised
+from kd_core.data.table import Table
 from kd_core.data.task import Answers, Task
 from kd_core.errors import ConfigError, DataError
 from kd_core.system.formatting import counted

@@ -18,7 +18,8 @@ import psutil
 import pyarrow as pa
 
 from kd_core.data.decode import read_bytes
-from kd_core.data.read import Table, read_table
+from kd_core.data.read import read_table
+from kd_core.data.table import Table
 from kd_core.errors import DataError
 from kd_core.system.atomic import write_text
 from kd_core.system.container import available_memory

@@ -5,10 +5,24 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
-from kd_core.data.read import LABEL_NAMES, TEXT_NAMES, Table
+from kd_core.data.table import Table
 from kd_core.errors import DataError
 
 MAX_CLASSES = 1_000
+
+# Column names that say what is in them, the surest first.
+TEXT_NAMES = (
+    "texts?|texte|文本",
+    "sentence|content|review|body|comment|message|document|article|tweet|question|description|"
+    "satz|inhalt|kommentar|phrase|contenu|avis|内容|句子|评论",
+    "headline|title|subject|titel|titre|标题",
+)
+
+LABEL_NAMES = (
+    "labels?|标签",
+    "class|category|target|sentiment|topic|intent|emotion|"
+    "klasse|kategorie|classe|catégorie|étiquette|类别|分类",
+)
 
 
 def choose_columns(table: Table, text: str | None, label: str | None) -> tuple[str, str]:

@@ -11,7 +11,7 @@ from kd_core.config import TaskConfig
 from kd_core.data.apart import read_file
 from kd_core.data.assemble import build_task, clean_rows, clean_texts
 from kd_core.data.columns import choose_columns, choose_text, refuse_nested
-from kd_core.data.read import Table
+from kd_core.data.table import Table
 from kd_core.data.task import Task
 from kd_core.errors import DataError
 

@@ -21,14 +21,8 @@ from kd_core.data.assemble import build_task, clean_rows, clean_texts
 from kd_core.data.columns import choose_columns
 from kd_core.data.decode import limit_bytes
 from kd_core.data.files import read_transfer
-from kd_core.data.read import (
-    Table,
-    check_parquet,
-    from_arrow,
-    limit_columns,
-    limit_rows,
-    limit_unpacked,
-)
+from kd_core.data.read import check_parquet, from_arrow, limit_unpacked
+from kd_core.data.table import Table, limit_columns, limit_rows
 from kd_core.data.task import Task
 from kd_core.errors import ConfigError, DataError
 

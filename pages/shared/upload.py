@@ -12,8 +12,9 @@ import streamlit as st
 from kd_core.config import TaskConfig
 from kd_core.data import uploads
 from kd_core.data.decode import encoding_previews
-from kd_core.data.read import KINDS, MAX_ROWS
+from kd_core.data.read import KINDS
 from kd_core.data.summary import Summary
+from kd_core.data.table import MAX_ROWS
 from kd_core.data.uploads import Preview, Upload
 from kd_core.errors import DataError, KDError
 from pages.shared.text import escape
@@ -63,16 +64,17 @@ def choose_files(sample: Path | None = None) -> tuple[dict[str, Upload], str]:
     """
     main = st.file_uploader(
         "File of labelled texts",
-        type=list(KINDS),
+        type=[*KINDS, ".txt"],
         key="data.file",
-        help=f"One row for each text, at most {MAX_ROWS:,} rows. It stays on this machine.",
+        help=f"One row for each text, at most {MAX_ROWS:,} rows. It stays on this machine. A .txt file has "
+        "fastText's lines: __label__, the label, the text.",
     )
     with st.expander(
         "Unlabelled texts, or test texts of your own, as further files", icon=":material/note_add:"
     ):
         test = st.file_uploader(
             "Own test file",
-            type=list(KINDS),
+            type=[*KINDS, ".txt"],
             key="data.test_file",
             help="With the same columns. Without it, a quarter of the rows is kept apart for the test.",
         )

@@ -270,7 +270,7 @@ def test_an_upload_over_the_limit_is_refused_by_its_size(monkeypatch):
 
 
 def test_too_many_rows_are_refused(monkeypatch):
-    monkeypatch.setattr(read, "MAX_ROWS", 10)
+    monkeypatch.setattr("kd_core.data.table.MAX_ROWS", 10)
     with pytest.raises(DataError, match=r"films\.csv has 20 rows, more than 10\. Give a sample"):
         uploads.check({"name": Upload("films.csv", FILMS.encode())}, TaskConfig())
 

@@ -118,6 +118,51 @@ def test_05_a_given_separator_is_used():
         table(HEADER, delimiter="::")
 
 
+def test_05_single_quotes_are_found_and_said():
+    """As the German news of 10kGNAD have them."""
+    read = table("""Web;'Gut; wirklich "gut"'\nWeb;'Mir geht''s'\nSport;Tor\n""")
+    assert read.frame.to_numpy().tolist() == [
+        ["Web", 'Gut; wirklich "gut"'],
+        ["Web", "Mir geht's"],
+        ["Sport", "Tor"],
+    ]
+    assert read.notes[:2] == (
+        "films.csv: columns are separated by semicolons, not commas.",
+        "films.csv: texts are in single quotes.",
+    )
+    assert cells("""text,label\n'Good, really',pos\n"Bad",neg\n""", delimiter=",") == [
+        ["Good, really", "pos"],
+        ['"Bad"', "neg"],
+    ]
+
+
+def test_05_a_tab_file_without_quotes_keeps_its_quotation_marks():
+    """As the files of GLUE: read as quoted, a text that begins with a mark swallowed the rows below."""
+    read = table('text\tlabel\n"Good he said\tpos\nBad\tneg\nFine "\tpos\n"So" so\tneg\n', "films.tsv")
+    assert read.frame["text"].tolist() == ['"Good he said', "Bad", 'Fine "', '"So" so']
+    assert read.notes == ("films.tsv: texts are not quoted, so that a quotation mark is part of its text.",)
+    quoted = table('text\tlabel\n"Good ""he"" said"\tpos\n"Two\nlines"\tneg\n', "films.tsv")
+    assert quoted.frame["text"].tolist() == ['Good "he" said', "Two\nlines"]
+    assert quoted.notes == ()
+
+
+def test_lines_of_fasttext_have_their_label_in_front(tmp_path):
+    read = table("__label__pos Good,  really \n\n__label__neg\tBad\nnone\n__label__pos\n", "films.txt")
+    assert read.frame.to_numpy().tolist() == [
+        ["pos", "Good,  really"],
+        ["neg", "Bad"],
+        ["", "none"],
+        ["pos", ""],
+    ]
+    assert read.frame.index.tolist() == [1, 3, 4, 5]
+    with pytest.raises(DataError, match="line 2 has the labels 'a', 'b'; a text has one here"):
+        table("__label__a one\n__label__a __label__b two\n", "films.txt")
+    rows = [line.rsplit(",", 1) for line in ROWS.splitlines()]
+    file = tmp_path / "films.txt"
+    file.write_text("".join(f"__label__{label} {text}\n" for text, label in rows))
+    assert sorted(load_task(TaskConfig(name=str(file))).labels) == ["neg", "pos"]
+
+
 @pytest.mark.parametrize(("row", "found"), [("Good, but long,pos", "3 columns"), ("Good", "1 column")])
 def test_06_an_unquoted_comma_blocks_with_its_line(row, found):
     with pytest.raises(
@@ -411,7 +456,7 @@ def test_25_a_huge_file_is_refused_before_it_is_read(tmp_path, monkeypatch):
 
 
 def test_25_too_many_rows_are_refused(monkeypatch):
-    monkeypatch.setattr(read, "MAX_ROWS", 3)
+    monkeypatch.setattr("kd_core.data.table.MAX_ROWS", 3)
     with pytest.raises(DataError, match=r"films\.csv has 20 rows, more than 3"):
         table(HEADER + ROWS)
     with pytest.raises(DataError, match=r"a\.parquet has 4 rows, more than 3"):
@@ -652,6 +697,14 @@ def test_quoted_cells_come_back_as_they_were(rows, delimiter):
 
 
 @settings(max_examples=60, deadline=None)
+@given(st.lists(st.tuples(TEXTS, TEXTS.filter(str.strip)), min_size=1, max_size=8))
+def test_cells_of_tab_files_without_quotes_come_back_as_they_were(rows):
+    rows = [*rows, ('"open', "pos")]
+    content = "\n".join("\t".join(row) for row in [("text", "label"), *rows])
+    assert cells(content, "films.tsv") == [list(row) for row in rows]
+
+
+@settings(max_examples=60, deadline=None)
 @given(
     st.lists(st.fixed_dictionaries({"text": TEXTS, "label": TEXTS}), min_size=1, max_size=8), st.booleans()
 )
@@ -779,7 +832,7 @@ def test_too_many_columns_are_refused_before_a_table_is_made(kind, monkeypatch):
 
 
 def test_too_many_cells_are_refused_before_a_table_is_made(monkeypatch):
-    monkeypatch.setattr(read, "MAX_CELLS", 50)
+    monkeypatch.setattr("kd_core.data.table.MAX_CELLS", 50)
     monkeypatch.setattr(read.pd, "DataFrame", None)
     for content, name in ((HEADER + ROWS * 2, "films.csv"), (parquet({"a": [1] * 51}), "films.parquet")):
         with pytest.raises(DataError, match=r"more than 50 cells"):

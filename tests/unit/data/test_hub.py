@@ -177,7 +177,7 @@ def test_a_data_set_of_the_hub_reads_no_files_but_its_own():
 
 def test_a_data_set_has_the_limits_of_a_file(folder, monkeypatch):
     save(folder, "train", 30)
-    monkeypatch.setattr("kd_core.data.read.MAX_ROWS", 29)
+    monkeypatch.setattr("kd_core.data.table.MAX_ROWS", 29)
     with pytest.raises(DataError, match="has 30 rows, more than 29"):
         load(folder)
 
@@ -189,7 +189,7 @@ def test_a_data_set_has_the_limits_of_a_file_in_bytes(folder, monkeypatch):
     for place, limit, said in (
         ("decode.MAX_BYTES", 1_000, r"^train\.parquet has 0\.0 MB, more than 0 MB"),
         ("read.MAX_UNPACKED_BYTES", 100, r"^train\.parquet has 0 MB when unpacked, more than 0 MB"),
-        ("read.MAX_COLUMNS", 1, r"^train\.parquet has 2 columns, more than 1"),
+        ("table.MAX_COLUMNS", 1, r"^train\.parquet has 2 columns, more than 1"),
     ):
         with monkeypatch.context() as tight:
             tight.setattr(f"kd_core.data.{place}", limit)

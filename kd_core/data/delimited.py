@@ -1,0 +1,171 @@
+"""Cells between separators, and the lines of fastText."""
+
+from __future__ import annotations
+
+import csv
+import io
+import re
+from collections.abc import Collection, Sequence
+from itertools import takewhile
+
+from kd_core.data.columns import LABEL_NAMES, TEXT_NAMES
+from kd_core.data.decode import MAX_BYTES
+from kd_core.data.table import Table, limit_columns, make_table, unique_names
+from kd_core.errors import DataError
+from kd_core.system.formatting import counted
+
+SEPARATORS = {",": "commas", "\t": "tabs", ";": "semicolons", "|": "bars"}
+# What is to be said of the quotes around texts that may hold separators.
+QUOTES = {
+    '"': "",
+    "'": "texts are in single quotes.",
+    None: "texts are not quoted, so that a quotation mark is part of its text.",
+}
+
+FASTTEXT = "__label__"  # before a label at the start of a line
+LONGEST_QUESTION = 200  # as the name of a column, in characters
+_COLUMN_NAMES = "|".join(TEXT_NAMES + LABEL_NAMES)
+
+
+def read_delimited(
+    text: str, name: str, usual: str, delimiter: str | None, columns: Collection[str]
+) -> Table:
+    """``usual`` is the separator of its kind of file, ``delimiter`` one that was given. Raises: DataError."""
+    notes: tuple[str, ...] = ()
+    if named := re.match(r'"?sep=(.)"?[ \t]*(\r\n|\r|\n)', text, re.IGNORECASE):  # for Excel, which hides it
+        delimiter = delimiter or named[1]
+        text = "\n" + text[named.end() :]  # the lines keep their numbers
+    if delimiter is not None:
+        delimiter = {"tab": "\t", "\\t": "\t"}.get(delimiter, delimiter)
+        if len(delimiter) != 1 or delimiter in "\r\n\"'":
+            raise DataError(f"--delimiter must be one character or 'tab', got {delimiter!r}.")
+    given, (delimiter, quote) = delimiter, _sniff(text, usual, delimiter)
+    if delimiter not in (given, usual):
+        notes += (f"{name}: columns are separated by {SEPARATORS[delimiter]}, not {SEPARATORS[usual]}.",)
+    notes += tuple(f"{name}: {said}" for said in [QUOTES[quote]] if said)
+    records, lines = _split_records(text, name, delimiter, quote)
+    header = _is_header(records, columns)
+    if header:
+        names, records, lines = unique_names(records[0], name), records[1:], lines[1:]
+    else:
+        names = [f"column {place}" for place in range(1, len(records[0]) + 1)]
+        notes += (f"{name}: no header found, so the columns are called {', '.join(names)}.",)
+    return make_table(name, names, records, lines, delimiter=delimiter, header=header, notes=notes)
+
+
+def read_lines(text: str, name: str) -> Table:
+    """A text in each line; or, as fastText has them, ``__label__`` with the label before each text.
+
+    Raises: DataError where a text has several labels.
+    """
+    lines = text.splitlines()
+    if not text.lstrip().startswith(FASTTEXT):
+        return make_table(name, ["text"], lines, header=False)
+    rows, places = [], []
+    for place, line in enumerate(lines, start=1):
+        words = line.split()
+        labels = [word.removeprefix(FASTTEXT) for word in takewhile(_is_label, words)]
+        if len(labels) > 1:
+            listed = ", ".join(map(repr, labels))
+            raise DataError(
+                f"{name}: line {place:,} has the labels {listed}; a text has one here. Keep one of them."
+            )
+        if words:
+            rows.append(("".join(labels), line[len(FASTTEXT) + len(labels[0]) :].strip() if labels else line))
+            places.append(place)
+    return make_table(name, ["label", "text"], rows, places, header=False)
+
+
+def _is_label(word: str) -> bool:
+    return word.startswith(FASTTEXT)
+
+
+def _sniff(text: str, usual: str, given: str | None) -> tuple[str, str | None]:
+    """The separator, if none is ``given``, and the quote that give each record of a sample as many columns.
+
+    In doubt the usual ones. No quote: a quotation mark is part of its text.
+    """
+    separators = (given,) if given else (usual, *(other for other in SEPARATORS if other != usual))
+    sample = text[:65_536]
+    even = (
+        (delimiter, quote)
+        for quote in ('"', "'")
+        for delimiter in separators
+        if (quote == '"' or re.search(f"(?:^|{re.escape(delimiter)})'", sample, re.MULTILINE))
+        and _is_even(sample, delimiter, quote, cut=len(sample) < len(text))
+    )
+    delimiter, quote = next(even, (given or usual, '"'))
+    return delimiter, None if delimiter == "\t" and _is_plain(text) else quote
+
+
+def _is_even(sample: str, delimiter: str, quote: str, cut: bool) -> bool:
+    reader = csv.reader(io.StringIO(sample, newline=""), delimiter=delimiter, quotechar=quote)
+    records = [record for record in reader if record]
+    if cut and len(records) > 1:
+        records.pop()  # its end is missing
+    widths = {len(record) for record in records}
+    return len(widths) == 1 and widths.pop() > 1
+
+
+def _is_plain(text: str) -> bool:
+    """Whether lines and tabs alone make the cells, and some text just begins with a quotation mark.
+
+    So are the files of GLUE. Read as quoted, such a text ends at the next mark, many rows below.
+    """
+    open_ended = any(
+        not re.fullmatch(r'"(?:[^"]|"")*"', cell.rstrip())
+        for cell in re.findall(r'(?:^|\t)("[^\t\n]*)', text, re.MULTILINE)
+    )
+    return open_ended and len({line.count("\t") for line in text.split("\n") if line.strip()}) == 1
+
+
+def _split_records(
+    text: str, name: str, delimiter: str, quote: str | None
+) -> tuple[list[list[str]], list[int]]:
+    """The records that are not blank, all of one width, and the lines that they start in."""
+    csv.field_size_limit(MAX_BYTES)  # its own limit is 131,072; longer texts are cut later, with a note
+    reader = csv.reader(
+        io.StringIO(text, newline=""),
+        delimiter=delimiter,
+        quotechar=quote,
+        quoting=csv.QUOTE_MINIMAL if quote else csv.QUOTE_NONE,
+        strict=True,
+    )
+    records: list[list[str]] = []
+    lines: list[int] = []
+    line = 1
+    try:
+        for record in reader:
+            if len(record) > 1 or "".join(record).strip():
+                records.append(record)
+                limit_columns(len(record), len(records), name)
+                lines.append(line)
+                if len(record) != len(records[0]):
+                    raise DataError(
+                        f"{name}: line {line:,} has {counted(len(record), 'column')}, but "
+                        f"line {lines[0]:,} has {len(records[0])}. "
+                        f"Put texts that contain {delimiter!r} in double quotes."
+                    )
+            line = reader.line_num + 1
+    except csv.Error as error:
+        raise DataError(
+            f"{name}: a quoted text that begins in line {line:,} is not closed properly ({error}). "
+            'Close it, and write a quote inside it twice ("").'
+        ) from error
+    return records, lines
+
+
+def _is_header(records: Sequence[Sequence[str]], columns: Collection[str]) -> bool:
+    """Whether the first record names the columns."""
+    cells = [cell.strip() for cell in records[0]]
+    known = [cell in columns or bool(re.fullmatch(_COLUMN_NAMES, cell.casefold())) for cell in cells]
+    # Names are short, and no numbers; in a survey they are questions. A single column of unknown name is more
+    # likely all texts.
+    like_names = len(cells) > 1 and not any(
+        len(cell) > (LONGEST_QUESTION if cell.endswith("?") else 40)
+        or re.fullmatch(r"[+-]?\d+([.,]\d+)?", cell)
+        for cell in cells
+    )
+    # A label, say, comes again below; a name does not.
+    again = (cell == row[i].strip() for i, cell in enumerate(cells) if cell for row in records[1:])
+    return all(known) or ((any(known) or like_names) and not any(again))

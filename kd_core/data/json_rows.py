@@ -1,0 +1,94 @@
+"""JSON objects as rows: one in each line, or an array of them."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from contextlib import suppress
+from typing import Any
+
+from kd_core.data.table import Table, limit_columns, make_table, unique_names
+from kd_core.errors import DataError
+
+
+def read_json(text: str, name: str) -> Table:
+    unit = "row" if text.lstrip().startswith("[") else "line"
+    objects: dict[int, dict[str, Any]] = {}
+    keys: dict[str, None] = {}
+    for place, value in _json_values(text, name, unit):
+        if not isinstance(value, dict):
+            raise DataError(
+                f'{name}: {unit} {place:,} is no JSON object such as {{"text": ..., "label": ...}}.'
+            )
+        objects[place] = value
+        keys |= dict.fromkeys(value)
+        limit_columns(len(keys), 1, name)
+    if unit == "line" and len(objects) == 1 and keys and _holds_rows(value):
+        listed = ", ".join(map(repr, [*map(_cell, keys)][:5]))
+        raise DataError(
+            f"{name} is one JSON object that holds all rows ({listed}). "
+            'Give an array of objects, [{"text": ..., "label": ...}, ...], or one object in each line; '
+            'pandas writes them with to_json(orient="records").'
+        )
+    limit_columns(len(keys), len(objects), name)
+    names = unique_names(list(map(_cell, keys)), name)
+    nested = {
+        key for value in objects.values() for key, cell in value.items() if isinstance(cell, dict | list)
+    }
+    hidden = tuple(column for column, key in zip(names, keys, strict=True) if key in nested)
+    rows = [[_cell(value.get(key)) for key in keys] for value in objects.values()]
+    return make_table(name, names, rows, list(objects), unit, nested=hidden)
+
+
+def _json_values(text: str, name: str, unit: str) -> Iterator[tuple[int, Any]]:
+    """The values with their line, or their place in the array that they are in."""
+    # Numbers stay as they are written: 1.0 is not 1.
+    decoder = json.JSONDecoder(parse_float=str, parse_int=str, parse_constant=_constant)
+    line = 1
+    try:
+        if unit == "row":
+            yield from enumerate(decoder.decode(text), start=1)
+        else:
+            # Not splitlines: a text may hold other line separators.
+            for line, content in enumerate(text.split("\n"), start=1):
+                if content.strip():
+                    yield line, decoder.decode(content)
+    except json.JSONDecodeError as error:
+        if _is_one_object(text):
+            raise DataError(
+                f"{name} is one JSON object over several lines. Give an array of objects, "
+                '[{"text": ..., "label": ...}, ...], or one object in each line.'
+            ) from error
+        raise DataError(
+            f"{name}: line {line + error.lineno - 1:,} is not valid JSON "
+            f"({error.msg}, column {error.colno:,})."
+        ) from error
+    except RecursionError as error:
+        raise DataError(f"{name}: {unit} {line:,} is nested too deeply.") from error
+
+
+def _holds_rows(value: dict[str, Any]) -> bool:
+    """A list of objects, or all columns, as pandas writes them unless it is told otherwise."""
+    lists = [cell for cell in value.values() if isinstance(cell, list) and cell]
+    return any(all(isinstance(row, dict) for row in rows) for rows in lists) or all(
+        isinstance(cell, dict | list) for cell in value.values()
+    )
+
+
+def _is_one_object(text: str) -> bool:
+    with suppress(ValueError, RecursionError):
+        return isinstance(json.loads(text), dict)
+    return False
+
+
+def _constant(name: str) -> str | None:
+    """``NaN`` without quotes is how pandas writes that there is no value."""
+    return None if name == "NaN" else name
+
+
+def _cell(value: Any) -> str:
+    if value is None or isinstance(value, dict | list):
+        value = ""
+    text = str(value).lower() if isinstance(value, bool) else str(value)
+    # Half of a surrogate pair, which JSON can hold and Arrow cannot.
+    return text.encode("utf-8", "replace").decode("utf-8")
