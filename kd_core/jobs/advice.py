@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Literal
 
+from kd_core.data.words import FOREIGN
 from kd_core.jobs.plan import Plan
 from kd_core.system import formatting
 from kd_core.system.settings import fixed
@@ -161,6 +162,13 @@ def _models(plan: Plan) -> Iterator[Advice]:
             f"The teacher cannot read {formatting.percent(plan.unread, 0)} of what the validation and test "
             "texts are made of: it was made for another language. Choose one for theirs; e5-small, with the "
             "extra zh, knows 100.",
+        )
+    elif plan.cut > FOREIGN:
+        yield Advice(
+            "warning",
+            f"The teacher cuts a word of these texts into {plan.cut:.1f} pieces on the mean; one that was "
+            "made for their language has 1.0 to 1.3. Choose one for theirs; e5-small, with the extra zh, "
+            "knows 100.",
         )
     if plan.unknown > OFTEN_UNKNOWN and plan.tokens["train"] <= SHORT:
         yield Advice(

@@ -31,6 +31,7 @@ class Vocabulary:
     needs: Sequence[int]  # how many must remain for each validation and test text to lack none that is read
     lengths: Mapping[str, Sequence[int]]  # as ``resolve.token_lengths`` has them
     unread: float  # share of the validation and test tokens that stand for letters the teacher never saw
+    cut: float  # pieces that the teacher cuts a word into, on the mean
 
     def kept(self, student: StudentConfig) -> int:
         """How many pieces that student has; its config is resolved."""
@@ -51,6 +52,7 @@ class Plan:
     student: ModelSize
     unknown: float  # share of the validation and test texts with a word piece that the student lacks
     unread: float  # share of their tokens that stand for letters which the teacher never saw
+    cut: float = 1.0  # pieces that the teacher cuts a word into, on the mean
     of_classes: Sequence[str] = ()  # sentences: of a rare class, and of one without a test text
 
 
@@ -61,10 +63,11 @@ def read_vocabulary(
 
     A teacher from scratch learns its pieces first. Raises: ModelError.
     """
+    from kd_core.data.task import spread
     from kd_core.distillation.resolve import auto_length, token_lengths
     from kd_core.models.checkpoints import clamp_length
     from kd_core.models.loading import teacher_config
-    from kd_core.models.vocabulary import map_ids, rank_pieces
+    from kd_core.models.vocabulary import map_ids, pieces_a_word, rank_pieces
 
     texts = list(chain(task.train["text"], task.transfer["text"]))
     tokenizer = _tokenizer(teacher, texts, task.labels)
@@ -83,7 +86,8 @@ def read_vocabulary(
     needs = tuple(1 + int(place[ids].max(initial=0)) for ids in held_out["input_ids"])
     seen = Counter(chain.from_iterable(held_out["input_ids"]))
     unread = seen[tokenizer.unk_token_id] / max(seen.total(), 1)
-    return Vocabulary(size, used, needs, lengths, unread)
+    cut = pieces_a_word(tokenizer, spread(task.train))
+    return Vocabulary(size, used, needs, lengths, unread, cut)
 
 
 def make_plan(config: DistillConfig, task: Task, vocabulary: Vocabulary) -> Plan:
@@ -106,6 +110,7 @@ def make_plan(config: DistillConfig, task: Task, vocabulary: Vocabulary) -> Plan
         student=model_size(student, name=config.student.model),
         unknown=sum(need > pieces for need in vocabulary.needs) / max(len(vocabulary.needs), 1),
         unread=vocabulary.unread,
+        cut=vocabulary.cut if config.teacher.model != "scratch" else 1.0,
         of_classes=notes(config.training.metric, task.labels, task.train["label"][:], task.test["label"][:]),
     )
 

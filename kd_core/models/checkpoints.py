@@ -16,10 +16,11 @@ from safetensors import SafetensorError, safe_open
 from transformers import AutoConfig, PretrainedConfig, PreTrainedModel, PreTrainedTokenizerFast
 from transformers.utils import logging
 
+from kd_core.data.words import FOREIGN
 from kd_core.errors import ModelError
 from kd_core.models.e5 import e5_folder
 from kd_core.models.presets import STUDENTS, TEACHERS, find_preset, short
-from kd_core.models.vocabulary import unknown_pieces
+from kd_core.models.vocabulary import pieces_a_word, unknown_pieces
 from kd_core.system import paths
 
 # Of the pieces of a task's texts: from there on it is said, and an error.
@@ -228,6 +229,11 @@ def _check_pieces(name: str, tokenizer: PreTrainedTokenizerFast, texts: Sequence
         return [
             f"The tokenizer of {short(name)} does not know {share:.0%} of the words in these texts; it may "
             "be for another language."
+        ]
+    if (cut := pieces_a_word(tokenizer, texts)) > FOREIGN:
+        return [
+            f"The tokenizer of {short(name)} cuts a word of these texts into {cut:.1f} pieces on the mean, "
+            "where one that was made for their language has 1.0 to 1.3; it may be for another."
         ]
     return []
 

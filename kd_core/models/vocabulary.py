@@ -18,9 +18,12 @@ import numpy as np
 import numpy.typing as npt
 from transformers import PreTrainedTokenizerFast
 
+from kd_core.data.words import OF_LETTERS
+
 Json = dict[str, Any]
 
 _BATCH = 1000
+MULTILINGUAL = 100_000  # pieces; so many are made for many languages, of which each has longer cuts
 _BYTE_PIECE = re.compile(r"<0x[0-9A-F]{2}>")
 _FREE_PLACE = re.compile(r"\[unused\d+\]|madeupword\d+|<extra_id_\d+>")
 
@@ -107,6 +110,20 @@ def unknown_pieces(tokenizer: PreTrainedTokenizerFast, texts: Iterable[str]) -> 
     ids = tokenizer(list(texts), add_special_tokens=False, verbose=False)["input_ids"]
     total, unknown = sum(map(len, ids)), tokenizer.unk_token_id
     return sum(own.count(unknown) for own in ids) / total if total else 1.0
+
+
+def pieces_a_word(tokenizer: PreTrainedTokenizerFast, texts: Iterable[str]) -> float:
+    """Into how many pieces a word of ``texts`` is cut, on the mean; 1 where nothing can be said.
+
+    A tokenizer that was made for another language knows the letters of most others, so that no piece is
+    unknown to it, and cuts their words into syllables (``words.FOREIGN``). One that was made for many
+    languages is not asked, nor are texts without spaces between words.
+    """
+    words = [found for text in texts if (found := OF_LETTERS.findall(text))]
+    if len(tokenizer) >= MULTILINGUAL or not words:
+        return 1.0
+    cut = tokenizer([" ".join(found) for found in words], add_special_tokens=False, verbose=False)
+    return sum(map(len, cut["input_ids"])) / sum(map(len, words))
 
 
 def map_ids(kept: list[int], old_size: int) -> npt.NDArray[np.int64]:

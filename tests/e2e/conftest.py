@@ -16,7 +16,7 @@ import pytest
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import ConsoleMessage, Page, Playwright, expect, sync_playwright
 
-from tests.e2e.dashboard import STREAMLIT, Server, settle
+from tests.e2e.dashboard import STREAMLIT, Server, running, settle
 
 E2E = Path(__file__).parent
 ARGUMENTS = [
@@ -46,15 +46,19 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 def server(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Server]:
     """A fresh server with an empty home, started by another command where a test asks for it.
 
-    Its log must not hold a traceback at the end.
+    Tests that are marked "looks", because they write and start nothing, share one.
     """
-    home = tmp_path / "home"
-    home.mkdir()
-    server = Server(home, getattr(request, "param", STREAMLIT))
-    server.start()
-    yield server
-    server.stop()
-    assert "Traceback" not in server.log.read_text()
+    if request.node.get_closest_marker("looks"):
+        yield request.getfixturevalue("shared_server")
+    else:
+        with running(tmp_path / "home", getattr(request, "param", STREAMLIT)) as server:
+            yield server
+
+
+@pytest.fixture(scope="session")
+def shared_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    with running(tmp_path_factory.mktemp("shared") / "home") as server:
+        yield server
 
 
 @pytest.fixture(scope="session")

@@ -10,7 +10,8 @@ import subprocess
 import sys
 import time
 import urllib.request
-from contextlib import closing
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
 from pathlib import Path
 
 import pytest
@@ -71,6 +72,17 @@ class Server:
         if self.process.poll() is None:
             self.process.send_signal(how)
         return self.process.wait(timeout=90)
+
+
+@contextmanager
+def running(home: Path, command: list[str] = STREAMLIT) -> Iterator[Server]:
+    """A server with that home. Its log must not hold a traceback at the end."""
+    home.mkdir(exist_ok=True)
+    server = Server(home, command)
+    server.start()
+    yield server
+    server.stop()
+    assert "Traceback" not in server.log.read_text()
 
 
 class Classroom(Server):

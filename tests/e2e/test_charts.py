@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 
+import pytest
 from playwright.sync_api import Page, expect
 
 from tests.e2e.dashboard import Server, settle
@@ -18,6 +19,7 @@ def fetched(page: Page) -> int:
     return sum(bool(PLOTLY.search(url)) for url in page.kd_requests)  # type: ignore[attr-defined]
 
 
+@pytest.mark.looks
 def test_a_slider_changes_the_chart_and_keeps_its_legend(page: Page, visit: Visit) -> None:
     """Drawn anew it would blink, and forget that somebody left a line out."""
     visit(page, "/loss?hide=question")
@@ -35,6 +37,7 @@ def test_a_slider_changes_the_chart_and_keeps_its_legend(page: Page, visit: Visi
     assert fetched(page) == 1
 
 
+@pytest.mark.looks
 def test_charts_are_as_wide_as_their_place(page: Page, visit: Visit) -> None:
     visit(page, "/temperature?hide=question")
     chart = page.locator(".st-key-temperature-entropy .kd-chart")
@@ -52,7 +55,8 @@ def test_charts_are_as_wide_as_their_place(page: Page, visit: Visit) -> None:
     )
 
 
-def test_what_draws_charts_cannot_be_had(page: Page, visit: Visit, server: Server) -> None:
+@pytest.mark.looks
+def test_what_draws_charts_cannot_be_had(page: Page, visit: Visit) -> None:
     page.route(PLOTLY, lambda route: route.fulfill(status=503))
     visit(page, "/temperature?hide=question")
     chart = page.locator(".st-key-temperature-entropy .kd-chart")
@@ -71,6 +75,7 @@ def test_below_a_path_of_a_proxy(page: Page, server: Server) -> None:
     expect(page.locator(DRAWN).first).to_be_visible()
 
 
+@pytest.mark.looks
 def test_a_page_without_charts_fetches_what_draws_them_on_the_next(page: Page, visit: Visit) -> None:
     with page.expect_response(PLOTLY):
         visit(page, "/glossary")

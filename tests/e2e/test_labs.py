@@ -11,6 +11,8 @@ from playwright.sync_api import Page, expect
 from kd_core.config import slider
 from tests.e2e.test_lessons import reach
 
+pytestmark = pytest.mark.looks
+
 
 def test_a_lab_by_key_alone(page: Page, visit: Callable[..., None]) -> None:
     visit(page, "/temperature?hide=source&ask=What%20comes%20second%3F")

@@ -5,7 +5,10 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 
+import pytest
 from playwright.sync_api import Page, expect
+
+pytestmark = pytest.mark.looks
 
 SHARED = (
     "/temperature?temperature.temperature=8&hide=source,text"

@@ -79,6 +79,7 @@ def test_a_deep_link_on_a_fresh_server_is_the_same_app(
     assert console_errors(page) == []
 
 
+@pytest.mark.looks
 def test_a_link_with_an_impossible_setting_says_so(page: Page, visit: Callable[..., None]) -> None:
     visit(page, "/distill?distill.temperature=999")
     expect(
@@ -87,6 +88,7 @@ def test_a_link_with_an_impossible_setting_says_so(page: Page, visit: Callable[.
     expect(page.get_by_role("slider", name="Temperature")).to_have_value("4")
 
 
+@pytest.mark.looks
 @pytest.mark.parametrize(("theme", "width"), [("light", 1440), ("dark", 390)])
 def test_every_page_can_be_read_by_everyone(
     theme: str,
@@ -109,6 +111,7 @@ def test_every_page_can_be_read_by_everyone(
     assert foreign_requests(page) == []
 
 
+@pytest.mark.looks
 @pytest.mark.parametrize("width", [1440, 390])
 def test_the_sizes_of_a_task_stand_in_equal_boxes(
     width: int, browser: Callable[..., Page], visit: Callable[..., None]

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+import pytest
 from playwright.sync_api import Page, expect
+
+pytestmark = pytest.mark.looks
 
 
 def test_a_table_has_no_download_that_a_spreadsheet_would_run(page: Page, visit: Callable[..., None]) -> None:

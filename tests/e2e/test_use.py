@@ -20,7 +20,7 @@ from playwright.sync_api import Page, expect
 
 from kd_core.distillation.roles import NAMES
 from kd_core.system.formatting import percent
-from tests.e2e.dashboard import ROOT, Server
+from tests.e2e.dashboard import ROOT, Server, running
 
 MODELS = ("teacher", "student", "alone")
 TEXT = "My parcel never came and I want my money back"
@@ -66,11 +66,8 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> Home:
 
 @pytest.fixture(scope="module")
 def server(finished: Home) -> Iterator[Server]:
-    server = Server(finished.folder)
-    server.start()
-    yield server
-    server.stop()
-    assert "Traceback" not in server.log.read_text()
+    with running(finished.folder) as server:
+        yield server
 
 
 def test_a_click_on_a_mark_opens_its_report(page: Page, visit: Visit, finished: Home) -> None:

@@ -35,6 +35,7 @@ def plan(changes=None, *, rows=None, **parts) -> Plan:
         student=STUDENT,
         unknown=0.4,
         unread=0.1,
+        cut=1.6,
     )
     return replace(usual, **parts)
 
@@ -81,6 +82,7 @@ def test_a_piece_that_is_lacking_in_a_long_text_does_not_matter():
         ),
         (plan(student=replace(STUDENT, flops_per_token=21_400_000)), "warning", "it will be no faster"),
         (plan(unread=0.11), "warning", "The teacher cannot read 11 % of what the validation and test texts"),
+        (plan(cut=1.61), "warning", "cuts a word of these texts into 1.6 pieces on the mean"),
         (
             plan(unknown=0.41),
             "warning",

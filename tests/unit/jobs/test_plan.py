@@ -73,6 +73,12 @@ def test_the_plan_knows_what_the_teacher_cannot_read(tiny_config, tiny_task):
     assert make_plan(tiny_config, task, read_vocabulary(tiny_config.teacher, task)).unread == 0.5
 
 
+def test_the_plan_knows_how_the_teacher_cuts_words(tiny_config, tiny_task):
+    assert make_plan(tiny_config, tiny_task, read_vocabulary(tiny_config.teacher, tiny_task)).cut == 1
+    task = replace(tiny_task, train=labelled(["match otto"], [0]))
+    assert make_plan(tiny_config, task, read_vocabulary(tiny_config.teacher, task)).cut == 2.5
+
+
 def test_a_teacher_that_cannot_be_read_is_named(tiny_config, tiny_task, tmp_path):
     (tmp_path / "config.json").write_text("{}")
     teacher = tiny_config.change({"teacher.model": str(tmp_path)}).teacher

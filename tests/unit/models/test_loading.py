@@ -192,6 +192,17 @@ def test_a_folder_without_tokenizer_files(folder, tiny_task):
         load(folder, tiny_task)
 
 
+def test_words_that_are_cut_to_letters_are_said(folder, tiny_task):
+    """The word is no piece, its letters are."""
+    notes: list[str] = []
+    task = replace(tiny_task, train=labelled(["otto otto"] * 30, [i % 5 for i in range(30)]))
+    load_teacher(TeacherConfig(model=str(folder)), replace(task, transfer=unlabelled([])), notes)
+    assert notes == [
+        f"The tokenizer of {folder.name} cuts a word of these texts into 4.0 pieces on the mean, where one "
+        "that was made for their language has 1.0 to 1.3; it may be for another."
+    ]
+
+
 def test_texts_of_another_language_are_said_or_refused(folder, tiny_task):
     known, foreign = tiny_task.train["text"][:60], ["\u4eca\u65e5\u306f"] * 30  # three words each, unknown
     notes: list[str] = []

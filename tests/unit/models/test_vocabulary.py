@@ -31,7 +31,8 @@ from transformers import (
     RobertaTokenizerFast,
 )
 
-from kd_core.models.vocabulary import map_ids, rank_pieces, share_unknown, trim_vocabulary
+from kd_core.data.words import FOREIGN
+from kd_core.models.vocabulary import map_ids, pieces_a_word, rank_pieces, share_unknown, trim_vocabulary
 
 SUBJECTS = [
     "The minister",
@@ -304,6 +305,22 @@ def test_unseen_words_of_known_characters_do_not_become_unknown(name: str) -> No
         pieces = new.tokenize(text)
         assert pieces.count(str(old.unk_token)) == old.tokenize(text).count(str(old.unk_token))
         assert len(pieces) >= len(old.tokenize(text))
+
+
+def test_the_words_of_another_language_are_cut_into_many_pieces() -> None:
+    english = ["The government agreed on 17 new plans for the economy, didn't it?"]
+    assert pieces_a_word(bundled(), english) < 1.2  # the number and the marks are no words
+    german = ["Die Regierung hat einen neuen Plan f\u00fcr die Wirtschaft des Landes beschlossen"]
+    words, pieces = 12, len(bundled()(german[0], add_special_tokens=False)["input_ids"])
+    assert pieces_a_word(bundled(), german) == pieces / words > FOREIGN
+    russian = ["Правительство утвердило новый план"]
+    assert bundled().unk_token_id not in bundled()(russian[0])["input_ids"]  # all letters are known
+    assert pieces_a_word(bundled(), russian) > 2 * FOREIGN
+
+
+def test_where_words_have_no_spaces_or_are_none_nothing_is_said_of_their_pieces() -> None:
+    assert pieces_a_word(bundled(), ["今天天气很好", "ขอบคุณ", "12:30 😀😀", ""]) == 1
+    assert pieces_a_word(bundled(), []) == 1
 
 
 def test_the_bundled_vocabulary_shrinks_a_lot_and_keeps_characters() -> None:
