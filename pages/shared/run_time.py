@@ -21,6 +21,8 @@ def time_against_estimate(run: RunRow, seconds: dict[str, float]) -> str | None:
     off = estimated / took - 1
     if off > 1:
         how = f"{off + 1:.0f} times that"
+    elif off < -0.5:
+        how = f"{took / estimated:.0f} times too short"
     elif abs(off) >= 0.05:
         how = f"{100 * abs(off):.0f} % too {'long' if off > 0 else 'short'}"
     else:

@@ -13,6 +13,16 @@ from tests.e2e.test_lessons import reach
 
 pytestmark = pytest.mark.looks
 
+# Of each lab that has one, what moves its first picture.
+SLIDERS = {
+    "temperature": "Temperature",
+    "loss": "Alpha",
+    "divergence": "Distance",
+    "size": "Accuracy that you would give up",
+    "replay": "Step of the training",
+    "choosing": "Students tried",
+}
+
 
 def test_a_lab_by_key_alone(page: Page, visit: Callable[..., None]) -> None:
     visit(page, "/temperature?hide=source&ask=What%20comes%20second%3F")
@@ -80,7 +90,7 @@ def test_the_sliders_stay_in_view(
     width: int, height: int, browser: Callable[..., Page], visit: Callable[..., None]
 ) -> None:
     page = browser(width=width, height=height)
-    for lab, label in (("loss", "Alpha"), ("temperature", "Temperature"), ("divergence", "Distance")):
+    for lab, label in SLIDERS.items():
         visit(page, f"/{lab}?hide=question")
         page.get_by_role("heading", name="What you see").scroll_into_view_if_needed()
         # The slider itself is an input that is not drawn.

@@ -70,6 +70,10 @@ def test_a_phone_shows_distills_choices_before_what_will_happen(
     expect(page.get_by_role("button", name="Start distillation")).to_be_in_viewport()
     expect(page.get_by_text("4 Validate")).to_be_visible(timeout=2 * MINUTE)  # it is all there
     assert top(task) < top(page.get_by_role("heading", name="What will happen"))
+    page.set_viewport_size({"width": 1440, "height": 900})
+    visit(page, "/distill")
+    expect(page.get_by_text("4 Validate")).to_be_visible(timeout=2 * MINUTE)
+    expect(page.get_by_role("button", name="Start distillation")).to_be_in_viewport()
 
 
 def test_a_search_survives_a_reload_a_stop_and_goes_on(

@@ -84,6 +84,15 @@ def test_a_click_on_a_mark_opens_its_report(page: Page, visit: Visit, finished: 
     expect(page).to_have_url(re.compile(r"/tradeoffs"))
 
 
+def test_the_button_of_a_row_opens_its_report(page: Page, visit: Visit, finished: Home) -> None:
+    visit(page, "/runs")
+    table = page.get_by_test_id("stDataFrame").first
+    # A canvas, which has a copy for screen readers once it is at rest; behind a box to tick and the name.
+    expect(table.locator("canvas td").first).to_be_attached()
+    table.click(position={"x": 33 + 215 + 30, "y": 52})
+    expect(page).to_have_url(re.compile(rf"/report\?run={finished.run}"))
+
+
 @pytest.mark.parametrize(("theme", "width"), [("light", 1440), ("dark", 390)])
 def test_what_a_finished_run_shows_can_be_read_by_everyone(
     theme: str,

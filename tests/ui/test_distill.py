@@ -18,6 +18,7 @@ from tests import ROOT, SAMPLES
 os.environ["HF_HUB_OFFLINE"] = "1"
 
 import pytest
+from streamlit.proto.Block_pb2 import Block
 from streamlit.testing.v1 import AppTest
 
 from kd_core import job_kinds
@@ -25,6 +26,7 @@ from kd_core.config import DistillConfig, TaskConfig, slider
 from kd_core.data import uploads
 from kd_core.data.uploads import Upload
 from kd_core.distillation.events import (
+    STEP_SENTENCES,
     Estimated,
     Evaluated,
     Note,
@@ -307,6 +309,10 @@ def test_a_run_under_way_shows_its_numbers(app: App, store: Store) -> None:
     assert numbers["Learning rate"] == "0.0005"
     assert numbers["Validation"] == "81.2 %"
     assert "Updated " in said
+    steps = {box.label.split()[1]: box for box in test.expander if re.match(r"\*\*[1-4] ", box.label)}
+    assert [name.strip("*") for name in steps] == ["Teach", "Record", "Distill", "Validate"]
+    assert all(box.proto.type == Block.Expandable.STEP for box in steps.values())
+    assert steps["Record**"].caption[0].value == STEP_SENTENCES["record"]
 
 
 def test_a_note_of_the_run_is_shown(app: App, store: Store) -> None:
@@ -394,13 +400,22 @@ def test_before_its_first_step_a_run_says_what_it_does(app: App, store: Store) -
     assert "Between two steps." in texts(app(PAGE, run=RUN))
 
 
-def test_an_estimate_that_was_far_too_long_is_so_many_times_what_it_took(app: App, store: Store) -> None:
+@pytest.mark.parametrize(
+    ("estimated", "took", "said"),
+    [
+        (300.0, 40.0, "It took 40 s; the estimate was about 5 min, 8 times that."),
+        (4.0, 130.0, "It took about 2 min; the estimate was 4 s, 32 times too short."),
+    ],
+)
+def test_an_estimate_that_was_far_off_is_told_in_times(
+    app: App, store: Store, estimated: float, took: float, said: str
+) -> None:
     under_way(store)
     report = json.loads((SAMPLES / "report.json").read_text("utf-8"))
-    write(store, Estimated({"teach": 300.0}, {}))
-    store.save_report(RUN, report | {"cached": {}, "teacher_key": "none", "seconds": {"teach": 40.0}})
+    write(store, Estimated({"teach": estimated}, {}))
+    store.save_report(RUN, report | {"cached": {}, "teacher_key": "none", "seconds": {"teach": took}})
     store.set_status(RUN, "done")
-    assert "It took 40 s; the estimate was about 5 min, 8 times that." in texts(app(PAGE, run=RUN))
+    assert said in texts(app(PAGE, run=RUN))
 
 
 def test_a_finished_run_shows_its_verdict_and_how_far_off_the_estimate_was(app: App, store: Store) -> None:

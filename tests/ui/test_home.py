@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable
 from typing import Any
 
@@ -15,7 +16,7 @@ from kd_core.jobs.recorder import Recorder
 from kd_core.jobs.store import Store
 from kd_core.learn.lessons import lessons
 from pages.shared.state import runner
-from tests import SAMPLES
+from tests import ROOT, SAMPLES
 
 App = Callable[..., AppTest]
 DEMO: dict[str, Any] = config.DEMO.model_dump(mode="json")
@@ -51,6 +52,15 @@ def test_a_fresh_home_says_what_to_do_first(app: App) -> None:
     ]
     assert "**No runs yet**" in texts(home)
     assert labels(home) == ["New here? 10-minute lesson", "Set up a distillation"]
+
+
+@pytest.mark.parametrize("name", ["flow.svg", "flow-tall.svg"])
+def test_its_picture_has_the_teachers_labels_and_the_control(name: str) -> None:
+    picture = (ROOT / "assets" / name).read_text("utf-8")
+    assert "the teacher, which learns from their hard labels" in picture
+    assert {">Hard labels<", ">1 Teach<", ">Student alone<", ">the control<"} <= set(
+        re.findall(r">[^<>]+<", picture)
+    )
 
 
 def test_who_is_new_gets_to_the_first_lesson(app: App) -> None:

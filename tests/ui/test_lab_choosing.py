@@ -41,4 +41,4 @@ def test_folds_take_a_training_each(app: App) -> None:
 def test_the_question(app: App) -> None:
     page = app(PAGE)
     page.button(key="choosing.guess_1").click().run()
-    assert "It is another one: Lower, on average." in said(page)
+    assert "No. The answer is: Lower, on average." in said(page)

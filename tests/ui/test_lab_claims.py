@@ -72,7 +72,7 @@ def test_a_guess_then_the_verdict(app: App, job: Callable[..., str], name: Claim
     if not is_recorded(name):  # else the guess is about what was recorded
         right = right_option(name, found)
         good = right == claim.options[0]
-        assert (f"Right: {right}." if good else f"It is another one: {right}.") in words
+        assert (f"Right: {right}." if good else f"No. The answer is: {right}.") in words
     assert f"**{formatting.points(found.main.delta)}** ({span})" in words
     assert any(f" {OUTCOMES[found.main.kind]}]" in element.value for element in page.markdown)
     assert alts(page)[0].startswith(f"{claim.title}, by {claim.x.lower()}. ")

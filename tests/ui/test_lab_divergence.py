@@ -38,9 +38,9 @@ def test_only_forward_kl_is_there_before_the_answer(app: App) -> None:
     page = app(PAGE)
     assert humps(page) == ["Forward KL: the student's hump is at 0.7, 3.20 wide"]
     page.button(key="divergence.guess_0").click().run()
-    assert "**It is another one: It sits on one hump.** You said: It covers both humps." in words(page)
+    assert "**No. The answer is: It sits on one hump.** You said: It covers both humps." in words(page)
     page.slider(key="divergence.distance").set_value(1.0).run()
-    assert "**It is another one: It sits on one hump.**" in words(page), (
+    assert "**No. The answer is: It sits on one hump.**" in words(page), (
         "moving a slider makes no guess right"
     )
 

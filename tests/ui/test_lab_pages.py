@@ -101,7 +101,7 @@ def test_a_guess_comes_before_the_lab(app: App, lab: str) -> None:
         assert "**First a guess.**" not in said(again)
         assert [*again.selectbox, *again.slider]
         words = said(again)
-        assert ("**Right: " in words) != ("**It is another one: " in words)
+        assert ("**Right: " in words) != ("**No. The answer is: " in words)
         wrong_and_right.append("**Right: " in words)
     assert sum(wrong_and_right) == 1
 

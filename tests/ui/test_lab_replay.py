@@ -34,6 +34,7 @@ def test_the_recorded_run_from_start_to_end(app: App) -> None:
         "the mean divergence is 0.31 nats."
     )
     words = said(page)
+    assert "Each corner is a class, and each mark an answer to one text" in words
     assert "at step 214 of 900, it agrees with its teacher on 37 of them" in words
     assert "On 34 it keeps that answer until the end" in words
     assert "On 7 more it agrees for good only later, and on 9 the two differ at the end." in words

@@ -47,7 +47,7 @@ def test_the_reveal(app: App) -> None:
     assert alts(page)[0].startswith("Accuracy by layers and width. 1 x 64: ")
     words = said(page)
     name = f"{answer['layers']} {'layer' if answer['layers'] == 1 else 'layers'} of {answer['hidden']}"
-    assert f"It is another one: {name}." in words
+    assert f"No. The answer is: {name}." in words
     assert "You said: 4 layers of 256." in words
     assert f"The smallest within 1 point of it is **{name}**" in words
     assert len(page.dataframe[0].value) == 16

@@ -7,6 +7,7 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 from scipy import special, stats
+from streamlit.proto.Metric_pb2 import Metric
 from streamlit.testing.v1 import AppTest
 
 from kd_core.config import slider
@@ -46,6 +47,7 @@ def test_the_slider_moves_all(app: App) -> None:
     page.slider(key="temperature.temperature").set_value(0.5).run()
     assert page.metric[0].label == "Entropy at T = 0.5"
     assert page.metric[0].delta.startswith("−0.1")
+    assert page.metric[0].proto.direction == Metric.NONE, "an arrow would point up: no hyphen, no minus"
     assert "At T = 0.5 it is 56.1 % and 43.7 %" in said(page)
     (bars, entropy, similarity) = alts(page)
     assert bars == "The teacher's answer at T = 0.5: sports 56.1 %, entertainment 43.7 %"
@@ -78,7 +80,7 @@ def test_at_one_nothing_is_compared_with_itself(app: App) -> None:
 
 
 @pytest.mark.parametrize(
-    ("choice", "verdict"), [(0, "Right: The same as before."), (1, "It is another one: The same as before.")]
+    ("choice", "verdict"), [(0, "Right: The same as before."), (1, "No. The answer is: The same as before.")]
 )
 def test_the_question(app: App, choice: int, verdict: str) -> None:
     page = app(PAGE)

@@ -55,7 +55,7 @@ def test_the_question(app: App) -> None:
     page = app(PAGE)
     page.button(key="transfer.guess_1").click().run()
     words = said(page)
-    assert "It is another one: The teacher's answers to the labelled texts." in words
+    assert "No. The answer is: The teacher's answers to the labelled texts." in words
     assert re.search(
         r"add \+2\.4 points \(\S+ to \S+\), its answers to 8,000 further texts another \+0\.8 points ",
         words,

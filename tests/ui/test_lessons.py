@@ -59,7 +59,7 @@ def test_a_lesson_asks_shows_and_tells(app: App) -> None:
     assert "The strongest push raises the logit of sports" in said(page)
     forward(page)
     words = said(page)
-    assert "It is another one: sports, as the teacher says." in words
+    assert "No. The answer is: sports, as the teacher says." in words
     assert "You said: politics, as the label says." in words
     assert "From alpha = **0.55** on" in words
     forward(page)

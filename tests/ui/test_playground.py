@@ -138,6 +138,11 @@ def test_it_opens_where_teacher_and_student_disagree(app: App, done: Store) -> N
     assert page.selectbox(key="playground.example.differ").options == ["striker buys shares"]
 
 
+def test_typing_alone_asks_nobody(app: App, done: Store) -> None:
+    """Classify does: a training may be under way on the same cores."""
+    assert app(PAGE).text_area(key="playground.text").proto.ignore_rerun
+
+
 def test_temperature_makes_all_answers_less_sure_and_changes_none(app: App, done: Store) -> None:
     page = type_in(app(PAGE), "the shares rise")
     page.slider(key="playground.temperature").set_value(3.0).run()

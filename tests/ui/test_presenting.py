@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+import pytest
 from streamlit.testing.v1 import AppTest
 
+from pages.learn.labs.catalogue import LABS
 from pages.shared import addresses
 from tests.ui.test_lab_pages import said
 
@@ -55,6 +57,14 @@ def test_reset_of_a_lab_hides_what_was_revealed(app: App) -> None:
     assert "size.reveal" not in [button.key for button in page.button]
     page.button(key="labs.reset").click().run()
     assert page.button(key="size.reveal").disabled
+
+
+@pytest.mark.parametrize("lab", [lab.name for lab in LABS])
+def test_every_lab_has_a_reset(app: App, lab: str) -> None:
+    page = app(addresses.lab(lab))
+    page.button(key="labs.reset").click().run()
+    assert not page.exception
+    assert page.title
 
 
 def test_reset_of_a_lesson(app: App) -> None:

@@ -37,7 +37,7 @@ def test_answers_are_judged_explained_and_counted(app: App) -> None:
     assert score(page) == "12 of 12 answered, 11 right"
     words = said(page)
     assert words.count("**Right: ") == 11
-    assert f"**It is another one: {quiz()[0].right}.**" in words
+    assert f"**No. The answer is: {quiz()[0].right}.**" in words
     assert quiz()[0].because[:30] in words
     links = [link.proto.label for link in page.main.get("page_link")]
     assert links[0] == "See it in the lab: Temperature"

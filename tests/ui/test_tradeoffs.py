@@ -77,6 +77,10 @@ def test_a_first_run_shows_its_models_and_how_to_get_more(app: App, runs: Store)
     page = app(PAGE)
     assert page.dataframe[0].value["model"].tolist() == ["Distilled student", "Teacher", "Student alone"]
     assert page.dataframe[0].value["form"].unique().tolist() == ["PyTorch"]
+    for cost in ("size", "latency"):
+        page.button_group(key="tradeoffs.against").set_value(cost).run()
+        assert page.toggle(key=f"tradeoffs.log_{cost}").value, "ratios are read as distances"
+    page.button_group(key="tradeoffs.against").set_value("size").run()
     assert "**Most accurate:** distilled student, PyTorch of Demo" in words(
         page
     )  # as the teacher, but smaller

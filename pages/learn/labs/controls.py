@@ -158,7 +158,7 @@ def verdict(good: bool, guess: str, right: str, because: str = "") -> None:
         prose(f":green[:material/check_circle: **Right: {escape(guess)}.**] {because}")
     else:
         prose(
-            f":orange[:material/lightbulb: **It is another one: {escape(right)}.**] You said: "
+            f":orange[:material/lightbulb: **No. The answer is: {escape(right)}.**] You said: "
             f"{escape(guess)}. {because}"
         )
 
