@@ -142,9 +142,9 @@ def hard_answers(report: Report) -> str:
 def as_good(report: Report) -> str:
     """Which controls the distilled student is not shown to be better than, with their numbers; "" if none.
 
-    A control that the interval puts above it comes with "better".
+    A control that the interval puts above it comes with "better". Each is a paragraph of Markdown.
     """
-    return " ".join(
+    return "\n\n".join(
         f"{NAMES[who]} does {'better' if report.gains[who].kind == 'hurt' else 'as well'}, as far as these "
         f"texts can show: {percent(model.accuracy)}, with a calibration error of {percent(model.ece)} "
         f"(distilled student: {percent(report.student.accuracy)}, {percent(report.student.ece)})."

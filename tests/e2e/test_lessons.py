@@ -98,6 +98,19 @@ def test_the_first_click_on_next_is_not_lost(page: Page, visit: Callable[..., No
     expect(page.get_by_text("You said 30.0 %; it is 28.6 %.")).to_be_visible()
 
 
+def test_a_race_is_seen_whole_on_a_small_projector(
+    browser: Callable[..., Page], visit: Callable[..., None]
+) -> None:
+    page = browser(width=1280, height=720)
+    visit(page, "/race")
+    axis = page.locator(".st-key-race-recorded").get_by_text("Step", exact=True)
+    expect(axis).to_be_in_viewport(ratio=1)
+    page.get_by_text("C: 12,000 texts").click()
+    page.get_by_role("button", name="Start the race").click()
+    expect(page.get_by_text(re.compile("which all lanes have reached"))).to_be_visible()
+    expect(axis).to_be_in_viewport(ratio=1)
+
+
 def test_the_quiz_is_answered_and_forgotten(page: Page, visit: Callable[..., None]) -> None:
     visit(page, "/quiz")
     page.get_by_role("button", name="How likely each of the other classes is").click()

@@ -93,6 +93,24 @@ def test_the_button_of_a_row_opens_its_report(page: Page, visit: Visit, finished
     expect(page).to_have_url(re.compile(rf"/report\?run={finished.run}"))
 
 
+def test_on_a_phone_pictures_and_runs_come_before_buttons(
+    browser: Callable[..., Page], visit: Visit, finished: Home
+) -> None:
+    """The order is in app.css, which leans on how Streamlit nests them."""
+    page = browser(width=390, height=844)
+
+    def top(place: str) -> float:
+        page.locator(place).first.wait_for()
+        return page.locator(place).first.evaluate("element => element.getBoundingClientRect().top")  # type: ignore[no-any-return]
+
+    visit(page, f"/report?run={finished.run}")
+    expect(page.locator("[data-testid=stSkeleton]")).to_have_count(0)
+    assert top(".st-key-report-accuracy") < top(".st-key-report-actions") < top("[data-testid=stTabs]")
+    visit(page, "/runs")
+    assert top("[data-testid=stDataFrame]") < top(".st-key-runs-bar")
+    expect(page.get_by_role("button", name="Open report")).to_be_hidden()
+
+
 @pytest.mark.parametrize(("theme", "width"), [("light", 1440), ("dark", 390)])
 def test_what_a_finished_run_shows_can_be_read_by_everyone(
     theme: str,

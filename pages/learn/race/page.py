@@ -15,7 +15,7 @@ st.title("Race", anchor=False)
 st.markdown("Two or three ways to teach a small student, on one chart. Which student is right most often?")
 run_ids = [run_id for run_id in st.query_params.get("runs", "").split(",") if run_id][: len(LETTERS)]
 if in_classroom():
-    recorded_race()
+    recorded_race(st.container(horizontal=True))
 elif run_ids:
     from pages.learn.race.view import race_view
 
@@ -26,7 +26,8 @@ elif run_ids:
     if st.button("Set up another race", key="race.another", icon=":material/add:"):
         st.switch_page(addresses.RACE)
 else:
-    kind = st.segmented_control(
+    head = st.container(horizontal=True, vertical_alignment="center")
+    kind = head.segmented_control(
         "Race",
         (RECORDED, LIVE),
         default=RECORDED,
@@ -34,9 +35,10 @@ else:
         key="race.kind",
         bind="query-params",
         label_visibility="collapsed",
+        width="content",
     )
     if kind == RECORDED:
-        recorded_race()
+        recorded_race(head)
     else:
         from pages.learn.race.form import race_form
 

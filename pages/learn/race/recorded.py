@@ -6,6 +6,7 @@ import time
 
 import pandas as pd
 import streamlit as st
+from streamlit.delta_generator import DeltaGenerator
 
 from kd_core import figures
 from kd_core.distillation.metrics import wilson
@@ -35,10 +36,10 @@ TICK = 0.8  # seconds between two looks at the validation texts
 STARTED, BET, COURSE = "race.started", "race.bet", "race.course"
 
 
-def recorded_race() -> None:
-    """Once it is started it goes on by itself until all lanes are through."""
+def recorded_race(head: DeltaGenerator) -> None:
+    """Once it is started it goes on by itself until all lanes are through. Its buttons go into ``head``."""
     course = next(iter(RACES))
-    with st.container(horizontal=True, vertical_alignment="bottom"):
+    with head:
         if len(RACES) > 1:
             course = st.segmented_control(
                 "Course",
@@ -125,13 +126,14 @@ def _bet(course: str) -> None:
         ask_the_room(_question(course), "race")
         _start_button(blocked=False)
         return
-    with st.container(border=True):
+    with st.container(border=True, horizontal=True, vertical_alignment="bottom", key="race.betting"):
         st.radio(
             f":material/help: **First a bet.** {RACES[course].question}",
             list(_curves(course)),
             index=None,
             horizontal=True,
             key=BET,
+            width="stretch",
         )
         _start_button(blocked=st.session_state.get(BET) is None and not presenting())
 

@@ -35,7 +35,7 @@ ENDED = {"failed": "failed", "stopped": "was stopped", "interrupted": "was inter
 
 
 def actions(run: RunRow, report: Report) -> None:
-    with st.container(horizontal=True):
+    with st.container(horizontal=True, key="report.actions"):
         st.download_button(
             "Download HTML",
             lambda: _html(run, report),
@@ -181,11 +181,12 @@ def _differences(report: Report, dark: bool) -> None:
             key="report.differences",
             alt=f"Distilled student against each other model. {'; '.join(spoken)}.",
         )
-        words = (
-            "The two models answered the same texts and are compared text by text, so this tells more than "
-            "two intervals side by side. Grey: it may be zero. "
+        st.caption(
+            "Both models' answers are compared text by text, which tells more than two intervals side by "
+            "side. Grey: it may be zero."
         )
-        st.caption(unbroken(words + report_tables.as_good(report)))
+        if as_good := report_tables.as_good(report):
+            st.markdown(unbroken(as_good))
 
 
 def unfinished(run: RunRow) -> None:

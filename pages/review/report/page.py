@@ -45,7 +45,7 @@ try:
     else:
         report = store().report(run.id)
         st.query_params["run"] = run.id  # so that the address is a link to what is shown
-        verdict(run, report)  # before the buttons: on a phone they fill half of the screen
+        verdict(run, report)
         actions(run, report)
         beside(measures, report)
         tabs = st.tabs(list(TABS), key="report.tab", on_change="rerun", bind="query-params")
