@@ -80,6 +80,10 @@ def flattered(seen: Sequence[float], unseen: Sequence[float], tried: int, *, dar
         traces += [trace, mark]
         place = {"x": tried, "y": mean[tried - 1], "yanchor": side, "yshift": 6 if side == "bottom" else -6}
         place["xanchor"] = "right" if tried > 0.8 * len(seen) else "center"  # not over the edge
+        if tried <= 0.2 * len(seen):  # where the lines are steep: clear of them
+            place |= {"yshift": 24} if side == "bottom" else {"xanchor": "left"}
+        if tried == 1 and side == "bottom":
+            continue  # nothing was picked: both are the same number
         words.append(place | {"text": f"<b>{percent(values[tried - 1])}</b>", "showarrow": False})
     low, high = 100 * min(*seen, *unseen), 100 * max(*seen, *unseen)
     layout = {

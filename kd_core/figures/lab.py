@@ -83,7 +83,16 @@ def class_similarity(
         "zmin": 0,
         "zmax": 100,  # so that a colour means the same share in every task
         "colorscale": scale_of("teacher", dark),
-        "colorbar": {"thickness": 12, "outlinewidth": 0, "ticksuffix": " %", "tickvals": [0, 50, 100]},
+        # Below: beside the cells it would take the room that their names need to lie flat.
+        "colorbar": {
+            "orientation": "h",
+            "y": -0.03,
+            "yanchor": "top",
+            "thickness": 10,
+            "outlinewidth": 0,
+            "tickvals": [0, 50, 100],
+            "ticktext": ["0 %", "50 %", "100 %"],
+        },
         "hoverongaps": False,
         "xgap": 2,
         "ygap": 2,
@@ -94,8 +103,8 @@ def class_similarity(
     }
     axis = {"tickvals": places, "ticktext": names, "showgrid": False, "zeroline": False}
     axes = {"xaxis": axis | {"side": "top"} | STEEP, "yaxis": axis | {"autorange": "reversed"}}
-    layout = axes | {"hovermode": "closest", "margin": {"t": 84, "b": 16}}
-    title, height = "The teacher's second thoughts", 162 + min(40 * len(names), 480)
+    layout = axes | {"hovermode": "closest", "margin": {"t": 84, "b": 48}}
+    title, height = "The teacher's second thoughts", 194 + min(40 * len(names), 480)
     return new_figure(title, "", "", [cells], layout, dark=dark, height=height)
 
 

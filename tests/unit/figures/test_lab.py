@@ -117,3 +117,13 @@ def test_the_marks_stand_on_both_lines() -> None:
     assert list(other.y) == pytest.approx([81])
     assert [note.text for note in figure.layout.annotations] == ["<b>85.0 %</b>", "<b>81.0 %</b>"]
     assert unseen.line.dash != seen.line.dash
+    (alone,) = figures.flattered([0.8, 0.85, 0.9], [0.8, 0.81, 0.82], 1).layout.annotations
+    assert alone.text == "<b>80.0 %</b>", "of one nothing was picked"
+
+
+def test_numbers_stand_clear_of_steep_lines() -> None:
+    curve = [0.8 + 0.01 * i for i in range(10)]
+    upper, lower = figures.flattered(curve, curve, 2).layout.annotations
+    assert (upper.yshift, lower.xanchor) == (24, "left")
+    upper, lower = figures.flattered(curve, curve, 5).layout.annotations
+    assert (upper.yshift, lower.yshift, lower.xanchor) == (6, -6, "center")
