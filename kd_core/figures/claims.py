@@ -9,7 +9,7 @@ import pandas as pd
 import plotly.graph_objects as go
 
 from kd_core.distillation.roles import Role
-from kd_core.figures.style import LINE, SYMBOLS, colour_of, level, new_figure, pick
+from kd_core.figures.style import LINE, SYMBOLS, colour_of, new_figure, pick
 from kd_core.system.formatting import percent
 
 
@@ -62,27 +62,21 @@ def claim_chart(
                     _marks(look, rows, at, colour) | {"showlegend": not without},
                     _seeds(rows, at, colour),
                 ]
-    shapes, words = [], []
-    if mark:
-        shapes.append(level(100 * mark[1], colour_of("alone", dark), 1.5))
-        words.append(
+    ends = [-0.5, len(places) - 0.5]
+    if mark:  # named in the legend: beside the line there may be marks
+        traces.append(
             {
-                "x": 1,
-                "xref": "paper",
-                "y": 100 * mark[1],
-                "text": f"{mark[0]} {percent(mark[1])}",
-                "xanchor": "right",
-                "yanchor": "bottom",
-                "showarrow": False,
+                "type": "scatter",
+                "name": f"{mark[0]} {percent(mark[1])}",
+                "x": ends,
+                "y": [100 * mark[1]] * 2,
+                "mode": "lines",
+                "line": {"color": colour_of("alone", dark), "width": 1.5, "dash": "dash"},
+                "hoverinfo": "skip",
             }
         )
-    axis = {"tickvals": list(range(len(places))), "ticktext": places, "range": [-0.5, len(places) - 0.5]}
-    layout = {
-        "xaxis": axis | {"showgrid": False, "zeroline": False},
-        "shapes": shapes,
-        "annotations": words,
-        "hovermode": "closest",
-    }
+    axis = {"tickvals": list(range(len(places))), "ticktext": places, "range": ends}
+    layout = {"xaxis": axis | {"showgrid": False, "zeroline": False}, "hovermode": "closest"}
     return new_figure(title, x, "Share of the texts (%)", traces, layout, dark=dark, height=420)
 
 

@@ -164,7 +164,7 @@ def _again(name: ClaimName, report: LabReport) -> None:
     config, machine = report["config"], report["machine"]
     seeds = sorted({cell["seed"] for cell in report["cells"]})
     st.markdown("The command that measures it again, in a copy of KD Studio's repository:")
-    st.code(f"python assets/record.py claim {name} --again", language="bash")
+    st.code(f"python assets/record.py claim {name} --again", language="bash", wrap_lines=True)
     st.caption(
         f"{escape(config['task']['name'])}; student {escape(config['student']['model'])}, "
         f"{config['training']['steps']:,} steps, {formatting.counted(len(seeds), 'seed')}. Measured on "

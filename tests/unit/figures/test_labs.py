@@ -102,7 +102,7 @@ def test_the_size_grid_marks_the_guess() -> None:
 def test_a_claims_marks_have_their_interval_and_their_seeds(dark: bool) -> None:
     found = findings("cho2019", of_teachers({1: 4, 2: 19, 5: 12, 10: 6}))
     figure = figures.claim_chart(found.points, found.level, "Title", "Epochs", dark=dark)
-    teacher, _, mine, seeds = figure.data
+    teacher, _, mine, seeds, level = figure.data
     assert (teacher.name, mine.name) == ("Teacher", "Its student")
     assert list(mine.y) == pytest.approx([100 * right / 60 for right in (44, 59, 52, 46)])
     low = found.points[found.points["series"] == "student"]["low"].iloc[0]
@@ -110,7 +110,8 @@ def test_a_claims_marks_have_their_interval_and_their_seeds(dark: bool) -> None:
     assert len(seeds.y) == 4 * 3
     assert teacher.x[0] < mine.x[0], "side by side"
     assert list(figure.layout.xaxis.ticktext) == ["1", "2", "5", "10"]
-    assert figure.layout.annotations[0].text == "Student alone 83.3 %"
+    assert level.name == "Student alone 83.3 %", "in the legend, where no mark can lie on it"
+    assert list(level.y) == pytest.approx([100 * 5 / 6] * 2)
 
 
 def test_the_student_without_a_teacher_has_its_own_mark() -> None:
