@@ -16,4 +16,5 @@ WORD = re.compile(rf"{_CHARACTER}|(?:(?!{_CHARACTER})\S)+")
 # Of a text in a language that puts spaces between its words: those of letters alone.
 _NO_SPACES = r"[\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff]"  # Thai, Lao, Burmese, Khmer
 OF_LETTERS = re.compile(rf"(?:(?!{_CHARACTER}|{_NO_SPACES})[^\W\d_])+")
+MANY_CUT = 0.1  # of the training texts lose their end: worth a word
 FOREIGN = 1.6  # pieces a word; a tokenizer of its language has 1.0 to 1.3, another one mostly 1.7 or more

@@ -69,7 +69,7 @@ def _four_steps(config: DistillConfig, on_event: OnEvent, control: Control, run_
     run, clock = Run(task, config, work, on_event, control), Clock(on_event)
     check_processes(run)
     on_event(announce(config, task, lengths))
-    for sentence in (*notes, *doubts(asked, config)):
+    for sentence in (*notes, *doubts(asked, config, lengths)):
         run.note(sentence)
 
     with clock.stage("teach"):

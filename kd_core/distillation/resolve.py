@@ -13,6 +13,7 @@ from transformers import PretrainedConfig, PreTrainedTokenizerFast
 
 from kd_core.config import INTERMEDIATE, DistillConfig, TeacherConfig, flag
 from kd_core.data.task import Task, spread
+from kd_core.data.words import MANY_CUT
 from kd_core.distillation.balance import auto_metric, check_classes, class_weights
 from kd_core.distillation.events import Resolved
 from kd_core.errors import ConfigError
@@ -20,6 +21,7 @@ from kd_core.models.checkpoints import clamp_length
 from kd_core.models.inference import fast_precision
 from kd_core.models.size import CNN, POOLED, intermediate_size, student_config
 from kd_core.models.students import resolve_fill, resolve_init
+from kd_core.system.formatting import percent
 from kd_core.system.settings import fixed
 
 # Lengths to choose from: padding is per batch, so a longer limit costs only where a text is long.
@@ -94,12 +96,25 @@ def resolve(config: DistillConfig, task: Task, teacher: PretrainedConfig, length
     return config.change(last)
 
 
-def doubts(asked: DistillConfig, resolved: DistillConfig) -> list[str]:
-    """Sentences about what was asked for and is not done."""
-    wanted, limit = asked.task.max_length, resolved.task.max_length
-    if wanted in ("auto", limit):
-        return []
-    return [f"Texts are cut at {limit:,} tokens, not at {wanted:,}: the models have no more positions."]
+def doubts(asked: DistillConfig, resolved: DistillConfig, lengths: Lengths) -> list[str]:
+    """Sentences about what was asked for and is not done, and about what the models will not see."""
+    wanted, limit = asked.task.max_length, fixed(resolved.task.max_length)
+    sentences = []
+    if wanted not in ("auto", limit):
+        sentences.append(
+            f"Texts are cut at {limit:,} tokens, not at {wanted:,}: the models have no more positions."
+        )
+    if (share := share_cut(lengths, limit)) > MANY_CUT:
+        sentences.append(
+            f"{percent(share, 0)} of the training texts have more than {limit:,} tokens and lose their end. "
+            "Keep more tokens of each text if what matters stands late; it takes longer."
+        )
+    return sentences
+
+
+def share_cut(lengths: Lengths, limit: int) -> float:
+    """The share of the training texts that are longer than ``limit`` tokens."""
+    return fmean(length > limit for length in lengths["train"])
 
 
 def _check_answers(config: DistillConfig) -> None:

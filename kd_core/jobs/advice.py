@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Literal
 
-from kd_core.data.words import FOREIGN
+from kd_core.data.words import FOREIGN, MANY_CUT
 from kd_core.jobs.plan import Plan
 from kd_core.system import formatting
 from kd_core.system.settings import fixed
@@ -19,7 +19,6 @@ WIDE = 512  # hidden size from which a learning rate of the small ones is too mu
 HIGH_RATE = 3e-4
 OFTEN_UNKNOWN = 0.4  # of the validation and test texts
 SHORT = 64  # mean tokens up to which one unknown piece is much of a text
-LIKELY_CUT = 0.9  # mean length, as a share of max_length
 UNREAD = 0.1  # of the tokens; emoji alone are less
 FEW_TEXTS = 100
 FEW_PER_CLASS = 20
@@ -131,11 +130,11 @@ def _data(plan: Plan) -> Iterator[Advice]:
             f"Only {rows['test']:,} test texts decide: the interval will be wide, and few differences "
             "will be told from chance. Use a larger test file, or several seeds.",
         )
-    limit = fixed(plan.config.task.max_length)
-    if plan.tokens["train"] > LIKELY_CUT * limit:
+    if plan.too_long > MANY_CUT:
         yield Advice(
             "warning",
-            f"Many texts are longer than {limit} tokens and lose their end. Raise the tokens kept of "
+            f"{formatting.percent(plan.too_long, 0)} of the training texts have more than "
+            f"{fixed(plan.config.task.max_length)} tokens and lose their end. Raise the tokens kept of "
             "each text if what matters stands late; it takes longer.",
         )
 

@@ -52,6 +52,7 @@ class Plan:
     student: ModelSize
     unknown: float  # share of the validation and test texts with a word piece that the student lacks
     unread: float  # share of their tokens that stand for letters which the teacher never saw
+    too_long: float = 0.0  # share of the training texts that lose their end
     cut: float = 1.0  # pieces that the teacher cuts a word into, on the mean
     of_classes: Sequence[str] = ()  # sentences: of a rare class, and of one without a test text
 
@@ -93,7 +94,7 @@ def read_vocabulary(
 def make_plan(config: DistillConfig, task: Task, vocabulary: Vocabulary) -> Plan:
     """Nothing is allocated: models are sized on the meta device. Raises: ConfigError, ModelError."""
     from kd_core.distillation.balance import notes
-    from kd_core.distillation.resolve import mean_tokens, resolve
+    from kd_core.distillation.resolve import mean_tokens, resolve, share_cut
     from kd_core.models.loading import teacher_config
     from kd_core.models.size import model_size, student_config
 
@@ -110,6 +111,7 @@ def make_plan(config: DistillConfig, task: Task, vocabulary: Vocabulary) -> Plan
         student=model_size(student, name=config.student.model),
         unknown=sum(need > pieces for need in vocabulary.needs) / max(len(vocabulary.needs), 1),
         unread=vocabulary.unread,
+        too_long=share_cut(vocabulary.lengths, fixed(config.task.max_length)),
         cut=vocabulary.cut if config.teacher.model != "scratch" else 1.0,
         of_classes=notes(config.training.metric, task.labels, task.train["label"][:], task.test["label"][:]),
     )

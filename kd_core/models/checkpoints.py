@@ -233,7 +233,8 @@ def _check_pieces(name: str, tokenizer: PreTrainedTokenizerFast, texts: Sequence
     if (cut := pieces_a_word(tokenizer, texts)) > FOREIGN:
         return [
             f"The tokenizer of {short(name)} cuts a word of these texts into {cut:.1f} pieces on the mean, "
-            "where one that was made for their language has 1.0 to 1.3; it may be for another."
+            "where one that was made for their language has 1.0 to 1.3; it may be for another. "
+            "e5-small, with the extra zh, knows 100 languages."
         ]
     return []
 

@@ -291,6 +291,7 @@ def test_the_length_is_what_teacher_and_student_both_have_positions_for(
     resolve, tiny_task, bert, tiny_teacher, tiny_tokenizer, tmp_path
 ):
     """A student from a checkpoint may have fewer than its teacher."""
+    short = {"train": [9]}
     model = tiny_teacher("bert")
     model.config.max_position_embeddings = 40
     model.save_pretrained(tmp_path)
@@ -299,11 +300,21 @@ def test_the_length_is_what_teacher_and_student_both_have_positions_for(
         config = DistillConfig().change({"task.max_length": 500, "student.model": student})
         resolved = resolve(config, tiny_task, bert)
         assert resolved.task.max_length == limit
-        assert module.doubts(config, resolved) == [
+        assert module.doubts(config, resolved, short) == [
             f"Texts are cut at {limit} tokens, not at 500: the models have no more positions."
         ]
     for asked in ("auto", limit):
-        assert module.doubts(config.change({"task.max_length": asked}), resolved) == []
+        assert module.doubts(config.change({"task.max_length": asked}), resolved, short) == []
+
+
+def test_texts_that_lose_their_end_are_counted(resolve, tiny_task, bert):
+    resolved = resolve(DistillConfig().change({"task.max_length": 64}), tiny_task, bert)
+    few, many = {"train": [64] * 9 + [65]}, {"train": [64] * 8 + [65, 900]}
+    assert module.doubts(resolved, resolved, few) == []
+    assert module.doubts(resolved, resolved, many) == [
+        "20 % of the training texts have more than 64 tokens and lose their end. Keep more tokens of each "
+        "text if what matters stands late; it takes longer."
+    ]
 
 
 def test_float16_needs_a_gpu(resolve, tiny_task, bert, monkeypatch):

@@ -36,6 +36,7 @@ def plan(changes=None, *, rows=None, **parts) -> Plan:
         unknown=0.4,
         unread=0.1,
         cut=1.6,
+        too_long=0.1,
     )
     return replace(usual, **parts)
 
@@ -74,7 +75,7 @@ def test_a_piece_that_is_lacking_in_a_long_text_does_not_matter():
         (plan(rows={"train": 99}), "warning", "99 training texts for 5 classes are few"),
         (plan(rows={"validation": 99}), "hint", "Only 99 validation texts"),
         (plan(rows={"test": 99}), "hint", "Only 99 test texts decide"),
-        (plan(tokens={"train": 60, "transfer": 60}), "warning", "longer than 64 tokens and lose their end"),
+        (plan(too_long=0.11), "warning", "11 % of the training texts have more than 64 tokens and lose"),
         (
             plan(student=replace(STUDENT, params=30_000_000)),
             "warning",
