@@ -87,24 +87,27 @@ def _sniff(text: str, usual: str, given: str | None) -> tuple[str, str | None]:
     """
     separators = (given,) if given else (usual, *(other for other in SEPARATORS if other != usual))
     sample = text[:65_536]
-    even = (
-        (delimiter, quote)
-        for quote in ('"', "'")
-        for delimiter in separators
-        if (quote == '"' or re.search(f"(?:^|{re.escape(delimiter)})'", sample, re.MULTILINE))
-        and _is_even(sample, delimiter, quote, cut=len(sample) < len(text))
-    )
-    delimiter, quote = next(even, (given or usual, '"'))
+    for delimiter in separators:
+        in_single = re.search(f"(?:^|{re.escape(delimiter)})'", sample, re.MULTILINE)
+        quotes = ('"', "'") if in_single else ('"',)
+        widths = {quote: _width(sample, delimiter, quote, cut=len(sample) < len(text)) for quote in quotes}
+        even = {quote: width for quote, width in widths.items() if width > 1}
+        if even:  # of two that fit, the one in which fewer texts are taken apart
+            quote = min(even, key=even.__getitem__)
+            break
+    else:
+        delimiter, quote = given or usual, '"'
     return delimiter, None if delimiter == "\t" and _is_plain(text) else quote
 
 
-def _is_even(sample: str, delimiter: str, quote: str, cut: bool) -> bool:
+def _width(sample: str, delimiter: str, quote: str, cut: bool) -> int:
+    """How many columns each record has; 0 where they differ."""
     reader = csv.reader(io.StringIO(sample, newline=""), delimiter=delimiter, quotechar=quote)
     records = [record for record in reader if record]
     if cut and len(records) > 1:
         records.pop()  # its end is missing
     widths = {len(record) for record in records}
-    return len(widths) == 1 and widths.pop() > 1
+    return widths.pop() if len(widths) == 1 else 0
 
 
 def _is_plain(text: str) -> bool:

@@ -149,6 +149,25 @@ def test_the_sample_becomes_a_task(app: Open) -> None:
     assert (saved.config.text_column, saved.config.label_column) == ("text", "label")
 
 
+@pytest.mark.parametrize(
+    ("name", "content", "said"),
+    [
+        ("films.txt", "".join(f"__label__{'pos' if i % 2 else 'neg'} Film {i}\n" for i in range(20)), None),
+        (
+            "films.csv",
+            "".join(f"{'pos' if i % 2 else 'neg'};'Film; {i}'\n" for i in range(20)),
+            "texts are in single quotes.",
+        ),
+    ],
+)
+def test_a_file_as_other_programs_write_it_becomes_a_task(
+    name: str, content: str, said: str | None, app: Open
+) -> None:
+    test = send(app(PAGE), content, name)
+    assert sizes(test, 1)["Training texts"] == "12"
+    assert said is None or any(said in caption for caption in values(test.caption))
+
+
 def test_a_test_file_and_a_transfer_file_count(app: Open) -> None:
     test = send(app(PAGE), FILMS)
     test = send(test, "text,label\nA very good one,pos\nA very bad one,neg\n", "held.csv", "test_file")
