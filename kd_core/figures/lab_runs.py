@@ -101,7 +101,8 @@ def transfer_curve(curve: pd.DataFrame, teacher: float | None, *, dark: bool = F
             "x": 0,
             "xref": "paper",
             "y": 100 * teacher,
-            "text": f"Teacher {percent(teacher)}",
+            "text": f"Teacher<br>{percent(teacher)}",  # on a phone the second bar is near
+            "align": "left",
             "xanchor": "left",
             "yanchor": "bottom",
             "showarrow": False,

@@ -85,7 +85,8 @@ def servers_by_load(
         mark = {"symbol": RUNTIME_SYMBOLS[runtime], "size": 10, "color": colour}
         here = {"x": [load], "y": [need.servers], "mode": "markers", "marker": mark, "hoverinfo": "skip"}
         traces += [{"type": "scatter", "hovertemplate": hover} | stairs, {"type": "scatter"} | here]
-        names.append(Named(loads[-1], servers[-1], name, ink))
+        short = f"{SHORT_NAMES[who]}, {RUNTIME_NAMES[runtime]}"  # on a phone the load's own mark is near
+        names.append(Named(loads[-1], servers[-1], short, ink))
         numbers[need.servers] = {
             "x": load,
             "y": need.servers,

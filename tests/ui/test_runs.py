@@ -20,7 +20,7 @@ from kd_core.distillation.events import Evaluated, StageStarted
 from kd_core.jobs import deletion
 from kd_core.jobs.recorder import Recorder
 from kd_core.jobs.store import Store
-from pages.review.runs import actions, table
+from pages.review.runs import actions, compare, table
 from tests import SAMPLES
 from tests.ui.charts import alts, charts
 
@@ -342,6 +342,15 @@ def test_a_run_that_began_while_the_dialog_was_open(runs: Store) -> None:
     page.button(key="runs.delete_yes").click().run()
     assert page.warning[0].value.endswith("is running. Stop it before you delete it.")
     assert len(runs.runs()) == 3
+
+
+def test_two_runs_side_by_side_fit_on_a_phone(app: App, runs: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(compare, "on_a_phone", lambda: True)
+    results = choose(app(PAGE), "Demo", "Warm").dataframe[2]
+    columns = json.loads(results.proto.columns)
+    assert sum(columns[name]["width"] for name in ("_index", "Demo", "Warm")) <= 390 - 2 * 16
+    assert [columns[name]["pinned"] for name in ("Demo", "Warm")] == [True, False]
+    assert results.proto.row_height > 64, "from there on Streamlit breaks lines"
 
 
 def test_side_by_side_only_what_differs(app: App, runs: Store) -> None:

@@ -15,6 +15,7 @@ from kd_core.jobs.store import RunRow
 from kd_core.system import formatting, paths
 from pages.shared.charts import chart, is_dark
 from pages.shared.text import escape, term
+from pages.shared.visitors import on_a_phone
 
 LABELS = {
     "new_error": "New errors",
@@ -82,7 +83,7 @@ def fidelity(run: RunRow, report: Report) -> None:
         hide_index=True,
         key="report.texts",
         column_config={
-            "text": st.column_config.TextColumn("Text", width="medium"),
+            "text": st.column_config.TextColumn("Text", width="medium" if on_a_phone() else 400),
             "truth": "True class" if judged else None,
             "teacher": "Teacher's answer",
             "teacher_sure": sure,

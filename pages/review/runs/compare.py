@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import zlib
 from collections.abc import Mapping, Sequence
-from typing import Literal
+from typing import Any, Literal
 
 import pandas as pd
 import streamlit as st
@@ -19,13 +19,14 @@ from kd_core.system import formatting
 from pages.shared.charts import chart, is_dark
 from pages.shared.state import store
 from pages.shared.text import escape
+from pages.shared.visitors import on_a_phone
 
 NONE = "–"
 CURVES: dict[Literal["accuracy", "loss"], str] = {
     "accuracy": "Validation accuracy",
     "loss": "Training loss",
 }
-PINNED = st.column_config.Column(pinned=True)
+COLUMN = st.column_config.Column
 MOST = len(figures.RUNS)  # as many as there are lines that can be told apart
 
 
@@ -56,7 +57,9 @@ def compare(runs: Sequence[RunRow]) -> None:
         st.dataframe(
             pd.DataFrame({label: _results(run) for label, run in done.items()}),
             key="runs.results",
-            column_config={baseline: PINNED},
+            column_config=_columns(list(done), baseline),
+            row_height=68 if on_a_phone() else None,  # from 65 on words break their lines
+            height="content",
             alt="Results of the chosen runs",
         )
 
@@ -71,9 +74,18 @@ def _settings(shown: Mapping[str, RunRow]) -> None:
     st.dataframe(
         pd.DataFrame.from_dict(rows, orient="index", columns=list(shown)),
         key="runs.settings",
-        column_config={next(iter(shown)): PINNED},
+        column_config=_columns(list(shown), next(iter(shown))),
         alt="Settings in which the chosen runs differ",
     )
+
+
+def _columns(labels: Sequence[str], baseline: str) -> dict[str, Any]:
+    """The baseline stays in sight. On a phone columns are so narrow that two runs fit side by side."""
+    if not on_a_phone():
+        return {baseline: COLUMN(pinned=True)}
+    return {"_index": COLUMN(width=124)} | {
+        label: COLUMN(width=108, pinned=label == baseline) for label in labels
+    }
 
 
 def _gains(shown: Mapping[str, RunRow]) -> None:

@@ -81,7 +81,7 @@ def test_the_transfer_curve(dark: bool) -> None:
     assert low == pytest.approx(100 * curve["low"].iloc[2])
     assert list(figure.layout.xaxis.ticktext) == ["alone", "0", "2,000"]
     assert [trace.y.tolist() for trace in figure.data if trace.marker.symbol == "line-ew-open"] == [[90, 80]]
-    assert "Teacher 90.0 %" in [note.text for note in figure.layout.annotations]
+    assert "Teacher<br>90.0 %" in [note.text for note in figure.layout.annotations]
 
 
 def test_the_size_grid_marks_the_guess() -> None:
