@@ -71,7 +71,7 @@ def read_lines(text: str, name: str) -> Table:
                 f"{name}: line {place:,} has the labels {listed}; a text has one here. Keep one of them."
             )
         if words:
-            rows.append(("".join(labels), line[len(FASTTEXT) + len(labels[0]) :].strip() if labels else line))
+            rows.append(("".join(labels), line.strip().removeprefix(words[0]).strip() if labels else line))
             places.append(place)
     return make_table(name, ["label", "text"], rows, places, header=False)
 
@@ -115,6 +115,7 @@ def _is_plain(text: str) -> bool:
 
     So are the files of GLUE. Read as quoted, such a text ends at the next mark, many rows below.
     """
+    text = re.sub("\r\n?", "\n", text)
     open_ended = any(
         not re.fullmatch(r'"(?:[^"]|"")*"', cell.rstrip())
         for cell in re.findall(r'(?:^|\t)("[^\t\n]*)', text, re.MULTILINE)

@@ -144,10 +144,12 @@ def test_05_a_tab_file_without_quotes_keeps_its_quotation_marks():
     quoted = table('text\tlabel\n"Good ""he"" said"\tpos\n"Two\nlines"\tneg\n', "films.tsv")
     assert quoted.frame["text"].tolist() == ['Good "he" said', "Two\nlines"]
     assert quoted.notes == ()
+    of_a_mac = table('text\tlabel\r"Good ""he"" said"\tpos\rBad\tneg\r', "films.tsv")
+    assert of_a_mac.frame["text"].tolist() == ['Good "he" said', "Bad"]
 
 
 def test_lines_of_fasttext_have_their_label_in_front(tmp_path):
-    read = table("__label__pos Good,  really \n\n__label__neg\tBad\nnone\n__label__pos\n", "films.txt")
+    read = table("__label__pos Good,  really \n\n __label__neg\tBad\nnone\n__label__pos\n", "films.txt")
     assert read.frame.to_numpy().tolist() == [
         ["pos", "Good,  really"],
         ["neg", "Bad"],
