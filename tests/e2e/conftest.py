@@ -6,6 +6,7 @@ Wait for what a reader sees, never for time.
 from __future__ import annotations
 
 import shutil
+import signal
 import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
@@ -33,6 +34,8 @@ OWN_VIOLATIONS = {"list", "listitem"}
 OWN_404 = ("/_stcore/health", "/_stcore/host-config")
 PATIENCE = 180_000  # ms; a busy machine is slow; that is no fault of what is tested
 expect.set_options(timeout=PATIENCE)
+# Checks that were started in the background inherit that Ctrl + C is ignored, and so would their servers.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 Theme = str  # "light" or "dark"
 
 
