@@ -42,7 +42,8 @@ def read_delimited(
     given, (delimiter, quote) = delimiter, _sniff(text, usual, delimiter)
     if delimiter not in (given, usual):
         notes += (f"{name}: columns are separated by {SEPARATORS[delimiter]}, not {SEPARATORS[usual]}.",)
-    notes += tuple(f"{name}: {said}" for said in [QUOTES[quote]] if said)
+    if said := QUOTES[quote]:
+        notes += (f"{name}: {said}",)
     records, lines = _split_records(text, name, delimiter, quote)
     header = _is_header(records, columns)
     if header:

@@ -1,4 +1,7 @@
-"""What counts as a word: what stands between spaces, and in Chinese and Japanese each character."""
+"""What counts as a word, and from where on texts and what reads them do not fit.
+
+A word is what stands between spaces, and in Chinese and Japanese each character.
+"""
 
 from __future__ import annotations
 

@@ -162,12 +162,12 @@ def _models(plan: Plan) -> Iterator[Advice]:
             "texts are made of: it was made for another language. Choose one for theirs; e5-small, with the "
             "extra zh, knows 100.",
         )
-    elif plan.cut > FOREIGN:
+    elif plan.pieces_a_word > FOREIGN:
         yield Advice(
             "warning",
-            f"The teacher cuts a word of these texts into {plan.cut:.1f} pieces on the mean; one that was "
-            "made for their language has 1.0 to 1.3. Choose one for theirs; e5-small, with the extra zh, "
-            "knows 100.",
+            f"The teacher cuts a word of these texts into {plan.pieces_a_word:.1f} pieces on the mean; one "
+            "that was made for their language has 1.0 to 1.3. Choose one for theirs; e5-small, with the "
+            "extra zh, knows 100.",
         )
     if plan.unknown > OFTEN_UNKNOWN and plan.tokens["train"] <= SHORT:
         yield Advice(

@@ -31,7 +31,7 @@ class Vocabulary:
     needs: Sequence[int]  # how many must remain for each validation and test text to lack none that is read
     lengths: Mapping[str, Sequence[int]]  # as ``resolve.token_lengths`` has them
     unread: float  # share of the validation and test tokens that stand for letters the teacher never saw
-    cut: float  # pieces that the teacher cuts a word into, on the mean
+    pieces_a_word: float  # that the teacher cuts it into, on the mean; 1 where it has learned its pieces here
 
     def kept(self, student: StudentConfig) -> int:
         """How many pieces that student has; its config is resolved."""
@@ -53,7 +53,7 @@ class Plan:
     unknown: float  # share of the validation and test texts with a word piece that the student lacks
     unread: float  # share of their tokens that stand for letters which the teacher never saw
     too_long: float = 0.0  # share of the training texts that lose their end
-    cut: float = 1.0  # pieces that the teacher cuts a word into, on the mean
+    pieces_a_word: float = 1.0  # that the teacher cuts it into, on the mean
     of_classes: Sequence[str] = ()  # sentences: of a rare class, and of one without a test text
 
 
@@ -87,7 +87,7 @@ def read_vocabulary(
     needs = tuple(1 + int(place[ids].max(initial=0)) for ids in held_out["input_ids"])
     seen = Counter(chain.from_iterable(held_out["input_ids"]))
     unread = seen[tokenizer.unk_token_id] / max(seen.total(), 1)
-    cut = pieces_a_word(tokenizer, spread(task.train))
+    cut = 1.0 if teacher.model == "scratch" else pieces_a_word(tokenizer, spread(task.train))
     return Vocabulary(size, used, needs, lengths, unread, cut)
 
 
@@ -112,7 +112,7 @@ def make_plan(config: DistillConfig, task: Task, vocabulary: Vocabulary) -> Plan
         unknown=sum(need > pieces for need in vocabulary.needs) / max(len(vocabulary.needs), 1),
         unread=vocabulary.unread,
         too_long=share_cut(vocabulary.lengths, fixed(config.task.max_length)),
-        cut=vocabulary.cut if config.teacher.model != "scratch" else 1.0,
+        pieces_a_word=vocabulary.pieces_a_word,
         of_classes=notes(config.training.metric, task.labels, task.train["label"][:], task.test["label"][:]),
     )
 

@@ -35,7 +35,7 @@ def plan(changes=None, *, rows=None, **parts) -> Plan:
         student=STUDENT,
         unknown=0.4,
         unread=0.1,
-        cut=1.6,
+        pieces_a_word=1.6,
         too_long=0.1,
     )
     return replace(usual, **parts)
@@ -83,7 +83,7 @@ def test_a_piece_that_is_lacking_in_a_long_text_does_not_matter():
         ),
         (plan(student=replace(STUDENT, flops_per_token=21_400_000)), "warning", "it will be no faster"),
         (plan(unread=0.11), "warning", "The teacher cannot read 11 % of what the validation and test texts"),
-        (plan(cut=1.61), "warning", "cuts a word of these texts into 1.6 pieces on the mean"),
+        (plan(pieces_a_word=1.61), "warning", "cuts a word of these texts into 1.6 pieces on the mean"),
         (
             plan(unknown=0.41),
             "warning",

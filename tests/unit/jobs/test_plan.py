@@ -74,9 +74,11 @@ def test_the_plan_knows_what_the_teacher_cannot_read(tiny_config, tiny_task):
 
 
 def test_the_plan_knows_how_the_teacher_cuts_words(tiny_config, tiny_task):
-    assert make_plan(tiny_config, tiny_task, read_vocabulary(tiny_config.teacher, tiny_task)).cut == 1
+    assert (
+        make_plan(tiny_config, tiny_task, read_vocabulary(tiny_config.teacher, tiny_task)).pieces_a_word == 1
+    )
     task = replace(tiny_task, train=labelled(["match otto"], [0]))
-    assert make_plan(tiny_config, task, read_vocabulary(tiny_config.teacher, task)).cut == 2.5
+    assert make_plan(tiny_config, task, read_vocabulary(tiny_config.teacher, task)).pieces_a_word == 2.5
 
 
 def test_a_teacher_that_cannot_be_read_is_named(tiny_config, tiny_task, tmp_path):
