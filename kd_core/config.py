@@ -31,6 +31,7 @@ else:
     Divergence = Literal[tuple(CARDS)]
 Initialisation = Literal["random", "teacher_layers", "teacher_vectors", "projected", "pretrained"]
 Pooling = Literal["first", "mean"]
+StudentPooling = Literal["max", "mean"]
 Precision = Literal["fp32", "bf16", "fp16"]
 AnswerKind = Literal["probabilities", "log_probabilities", "logits", "labels"]
 Gold = Literal["rows", "test", "none"]
@@ -69,6 +70,7 @@ LEGACY: dict[str, Any] = {
     "objective.class_weights": "none",
     "training.metric": "accuracy",
     "student.fill_vocabulary": 0,
+    "student.pooling": "max",
     "controls.hard_answers": False,
     "controls.plain_start": False,
     "controls.untuned_start": False,
@@ -251,6 +253,11 @@ class StudentConfig(Architecture):
         "auto",
         "Word pieces kept after trimming at least: the tokenizer's most frequent join those that occur "
         "(0: none; auto: 17,000, of a student with layers of its teacher 11,000, with random weights none)",
+    )
+    pooling: StudentPooling | Auto = setting(
+        "auto",
+        "What the head of cnn reads: the strongest answer of each filter, or beside it the mean of the word "
+        "embeddings (auto: the mean from 20 classes on)",
     )
     freeze_embeddings: bool = setting(False, "Leave the word embeddings as they start")
 

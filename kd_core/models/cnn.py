@@ -18,7 +18,8 @@ class CNNConfig(PretrainedConfig):  # type: ignore[misc]  # transformers is unty
     """Sizes of the convolutional student.
 
     ``hidden_size`` is the width of the word embeddings, ``widths`` are the lengths of its windows in word
-    pieces, and ``intermediate_size`` is the number of filters of all widths together.
+    pieces, and ``intermediate_size`` is the number of filters of all widths together. With ``mean`` the head
+    reads the mean of the embeddings, too.
     """
 
     model_type = "kd_cnn"
@@ -28,6 +29,7 @@ class CNNConfig(PretrainedConfig):  # type: ignore[misc]  # transformers is unty
     num_hidden_layers: int = 1
     intermediate_size: int = 384
     widths: tuple[int, ...] = CNN_WIDTHS
+    mean: bool = False
     dropout: float = 0.5
     initializer_range: float = 0.3  # of the word embeddings
     pad_token_id: int | None = 0
@@ -38,6 +40,7 @@ class CNNForSequenceClassification(WordPieceNetwork):
 
     c_i = relu(w [x_i; ...; x_{i+h-1}] + b) for the window of h pieces at i; feature = max over i of c_i;
     logits = W dropout(features) + b. A window may reach over either end of the text, where it reads zeros.
+    With ``config.mean`` the mean of the x_i are features, too: they say what a text is about.
     Padding, on either side, never changes a logit.
     """
 
@@ -51,7 +54,8 @@ class CNNForSequenceClassification(WordPieceNetwork):
         # Over windows laid side by side a filter is a row of a matrix, which bf16 and int8 know best.
         self.filters = nn.ModuleList(nn.Linear(w * config.hidden_size, filters) for w in config.widths)
         self.dropout = nn.Dropout(config.dropout)
-        self.classifier = nn.Linear(filters * len(config.widths), config.num_labels)
+        features = filters * len(config.widths) + config.mean * config.hidden_size
+        self.classifier = nn.Linear(features, config.num_labels)
         self.post_init()
 
     def _init_weights(self, module: nn.Module) -> None:
@@ -76,12 +80,12 @@ class CNNForSequenceClassification(WordPieceNetwork):
         """
         mask = self._mask(input_ids, attention_mask).unsqueeze(-1)
         embedded = self.embeddings(input_ids) * mask
-        strongest = []
+        features = [embedded.sum(dim=1) / mask.sum(dim=1).clamp(min=1)] if self.config.mean else []
         for width, filters in zip(self.config.widths, self.filters, strict=True):
             around = F.pad(embedded, (0, 0, width // 2, width - 1 - width // 2))
             windows = torch.cat([around[:, i : i + input_ids.shape[1]] for i in range(width)], dim=-1)
-            strongest.append((torch.relu(filters(windows)) * mask).amax(dim=1))
-        logits = self.classifier(self.dropout(torch.cat(strongest, dim=-1)))
+            features.append((torch.relu(filters(windows)) * mask).amax(dim=1))
+        logits = self.classifier(self.dropout(torch.cat(features, dim=-1)))
         return self._output(logits, labels, return_dict)
 
 

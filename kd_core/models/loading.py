@@ -42,15 +42,12 @@ from kd_core.models.checkpoints import (
     without_code,
 )
 from kd_core.models.pooled import pooled
-from kd_core.models.presets import TEACHERS, find_preset, short
+from kd_core.models.presets import MANY_CLASSES, TEACHERS, find_preset, short
 from kd_core.system import paths
 from kd_core.system.settings import Auto
 
 SCRATCH_VOCABULARY = 8_000
 SCRATCH_CHARACTERS = 4_000
-# Of 77 and 150 classes a head that reads the mean too had 3 points more, of 2 to 6 up to 2 less
-# (docs/quality.md).
-MANY_CLASSES = 20
 
 # What a config says of its own origin and surroundings, not of the function that the model computes. The
 # Trainer turns ``use_cache`` off, which concerns decoders: a model trained just now and the same one loaded

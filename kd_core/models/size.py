@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from kd_core.config import Architecture, StudentConfig
 from kd_core.errors import ModelError
-from kd_core.models.presets import CNN_WIDTHS, STUDENTS, find_preset
+from kd_core.models.presets import CNN_WIDTHS, MANY_CLASSES, STUDENTS, find_preset, short
 
 if TYPE_CHECKING:
     from transformers import PretrainedConfig
@@ -108,14 +108,15 @@ def flops_per_text(
 
     Encoder: 2 T L (4 h^2 + 2 h i) + 4 T^2 L h + 2 (h^2 + h c). The second term is attention's scores and
     mixing, the last one the pooler and the head. BiLSTM, state s: 2 T * 8 s (h + s) + 2 (2 s i + i c).
-    CNN, i filters in all, of mean width w: 2 T w h i + 2 i c. ``student`` is the preset's name.
-    As in ``model_size``, which reads them off the model: lookups, biases and norms are left out.
+    CNN, i filters in all, of mean width w: 2 T w h i + 2 i c; 2 h c more from MANY_CLASSES on.
+    ``student`` is the preset's name. As in ``model_size``, which reads them off the model, lookups, biases
+    and norms are left out.
     Source: Kaplan et al. 2020 (arXiv 2001.08361), equation 2.2, with full instead of causal attention.
     """
     per_token: float
     if student == "cnn":
         per_token = 2 * fmean(CNN_WIDTHS) * hidden * intermediate
-        once = 2 * intermediate * classes
+        once = 2 * (intermediate + (classes >= MANY_CLASSES) * hidden) * classes
     elif student == "bilstm":
         per_token = 2 * 8 * BILSTM_STATE * (hidden + BILSTM_STATE)
         once = 2 * (2 * BILSTM_STATE * intermediate + intermediate * classes)
@@ -138,16 +139,23 @@ def student_config(
     from kd_core.models.cnn import CNNConfig
     from kd_core.models.loading import load_config
 
+    if config.pooling == "mean" and config.model != "cnn":
+        raise ModelError(
+            f"--student-pooling mean is there for cnn alone, and the student is {short(config.model)}; "
+            "leave it out."
+        )
     preset = find_preset(config.model, STUDENTS)
     labels = [teacher_config.id2label[i] for i in sorted(teacher_config.id2label)]
     if preset is None:
         student = load_config(config.model, labels)
     elif preset.network:
-        student = (BiLSTMConfig if preset.name == "bilstm" else CNNConfig)(
-            id2label=teacher_config.id2label,
-            label2id=teacher_config.label2id,
-            problem_type="single_label_classification",
-        )
+        same = {
+            "id2label": teacher_config.id2label,
+            "label2id": teacher_config.label2id,
+            "problem_type": "single_label_classification",
+        }
+        mean = config.pooling == "mean" or (config.pooling == "auto" and len(labels) >= MANY_CLASSES)
+        student = BiLSTMConfig(**same) if preset.name == "bilstm" else CNNConfig(**same, mean=mean)
     else:
         student = plain(teacher_config)
         _resize(student, *_sizes(config, teacher_config))

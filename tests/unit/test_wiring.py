@@ -198,6 +198,7 @@ PERCENT = {"task.knowledge": "percent.csv"}
 CHOICES = {"task.answer_columns": "kind"}
 SCRATCH = {"teacher.model": "scratch", "teacher.hidden": 32}
 AS_OCCURS = {"student.fill_vocabulary": 0}
+CNN = {"student.model": "cnn", "teacher.model": "minilm-l3"}
 DKD = {"objective.divergence": "dkd"}
 
 WIRES = {
@@ -267,6 +268,7 @@ WIRES = {
     "student.init": Wire("random", of_student(weight_sum)),
     "student.trim_vocabulary": Wire(False, of_student(model("vocab_size")), base=AS_OCCURS),
     "student.fill_vocabulary": Wire(10_000, of_student(model("vocab_size")), base=AS_OCCURS),
+    "student.pooling": Wire("mean", of_student(model("mean")), (False, True), CNN),
     "student.freeze_embeddings": Wire(True, of_student(embeddings_stay), (False, True)),
     # Their values are computed by hand in test_training.py and test_objectives.py.
     "objective.divergence": Wire("js", of_student(first_loss)),

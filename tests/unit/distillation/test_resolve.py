@@ -13,6 +13,7 @@ from kd_core.data.task import labelled, unlabelled
 from kd_core.distillation import resolve as module
 from kd_core.distillation.resolve import announce, auto_length, mean_tokens, token_lengths
 from kd_core.errors import ConfigError, ModelError
+from kd_core.models.size import student_config
 from kd_core.system.settings import fixed
 
 
@@ -72,6 +73,7 @@ def test_what_was_given_stays(resolve, tiny_task, bert):
         "teacher.learning_rate": 0.25,
         "student.init": "random",
         "student.fill_vocabulary": 123,
+        "student.pooling": "max",
         "training.steps": 17,
         "training.learning_rate": 0.125,
         "training.evaluate_every": 4,
@@ -274,6 +276,23 @@ def test_the_sizes_that_are_stored_are_those_that_are_built(resolve, tiny_task, 
 def test_frequent_pieces_join_where_they_start_with_a_meaning(resolve, tiny_task, bert, student, pieces):
     config = DistillConfig().change({f"student.{name}": value for name, value in student.items()})
     assert resolve(config, tiny_task, bert).student.fill_vocabulary == pieces
+
+
+@pytest.mark.parametrize(
+    ("model", "classes", "pooling"), [("cnn", 19, "max"), ("cnn", 20, "mean"), ("tiny", 20, "max")]
+)
+def test_with_many_classes_the_head_of_cnn_reads_the_mean(resolve, tiny_task, bert, model, classes, pooling):
+    bert.id2label = {i: f"class {i}" for i in range(classes)}
+    bert.label2id = {label: i for i, label in bert.id2label.items()}
+    config = resolve(DistillConfig().change({"student.model": model}), tiny_task, bert)
+    assert config.student.pooling == pooling
+    assert getattr(student_config(config.student, bert, 100), "mean", False) == (pooling == "mean")
+
+
+def test_a_mean_that_a_student_does_not_have_is_refused(resolve, tiny_task, bert):
+    config = DistillConfig().change({"student.model": "tiny", "student.pooling": "mean"})
+    with pytest.raises(ModelError, match="mean is there for cnn alone, and the student is tiny"):
+        resolve(config, tiny_task, bert)
 
 
 def test_an_impossible_start_is_refused_before_anything_is_trained(resolve, tiny_task, bert):

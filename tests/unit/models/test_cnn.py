@@ -53,11 +53,12 @@ def test_sizes_of_layers_and_outputs() -> None:
     assert output.loss is None
 
 
-def test_logits_by_convolutions() -> None:
+@pytest.mark.parametrize("mean", [False, True])
+def test_logits_by_convolutions(mean: bool) -> None:
     """Kim's formula with PyTorch's own convolution over the text between zeros."""
-    model, ids = build(), tokens(2, 7)
+    model, ids = build(mean=mean), tokens(2, 7)
     words = model.embeddings.weight[ids].transpose(1, 2)
-    strongest = []
+    strongest = [words.mean(dim=2)] if mean else []
     for width, filters in zip((2, 3, 4), model.filters, strict=True):
         kernel = filters.weight.view(3, width, 6).transpose(1, 2)
         around = F.pad(words, (width // 2, width - 1 - width // 2))
@@ -72,11 +73,12 @@ def test_logits_by_convolutions() -> None:
     left=st.integers(0, 3),
     right=st.integers(0, 3),
     seed=st.integers(0, 999),
+    mean=st.booleans(),
 )
 def test_padding_on_either_side_never_changes_a_logit(
-    lengths: list[int], left: int, right: int, seed: int
+    lengths: list[int], left: int, right: int, seed: int, mean: bool
 ) -> None:
-    model = build()
+    model = build(mean=mean)
     generator = torch.Generator().manual_seed(seed)
     rows = [torch.randint(1, 40, (length,), generator=generator) for length in lengths]
     longest = max(lengths)
@@ -103,8 +105,9 @@ def test_the_order_of_words_counts() -> None:
     assert not torch.allclose(model(ids).logits, model(ids.flip(1)).logits)
 
 
-def test_a_row_without_a_token_has_the_bias_alone() -> None:
-    model, ids = build(), tokens(1, 4)
+@pytest.mark.parametrize("mean", [False, True])
+def test_a_row_without_a_token_has_the_bias_alone(mean: bool) -> None:
+    model, ids = build(mean=mean), tokens(1, 4)
     logits = model(ids, attention_mask=torch.zeros_like(ids)).logits
     torch.testing.assert_close(logits[0], model.classifier.bias)
 
@@ -116,7 +119,7 @@ def test_loss_and_tuple() -> None:
 
 
 def test_save_and_load(tmp_path: Path) -> None:
-    model, ids = build(widths=(1, 5), intermediate_size=8), tokens(2, 4)
+    model, ids = build(widths=(1, 5), intermediate_size=8, mean=True), tokens(2, 4)
     model.save_pretrained(tmp_path)
     assert AutoConfig.from_pretrained(tmp_path).widths == [1, 5]
     loaded = AutoModelForSequenceClassification.from_pretrained(tmp_path).eval()
