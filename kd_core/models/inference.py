@@ -25,9 +25,10 @@ transformers_logging.disable_progress_bar()
 Logits = NDArray[np.float32]
 Rows = list[dict[str, Any]]
 
-# Texts that are sorted by length together, and the most that one forward pass takes.
+# Texts that are sorted by length together, and the most that one forward pass takes: texts, and tokens with
+# their padding, or the longest of few texts would pad all others.
 CHUNK = 2048
-BATCH = 64
+BATCH, TOKENS = 64, 4096
 
 
 def encode(
@@ -124,16 +125,18 @@ def predict_chunks(
         ids = encoded[mine]["input_ids"]
         order = sorted(range(len(ids)), key=lambda i: len(ids[i]), reverse=True)
         found: list[Logits] = []
-        for first in range(0, len(order), BATCH):
+        first = 0
+        while first < len(order):
             if control:
                 control.check()
-            picked = order[first : first + BATCH]
+            picked = order[first : first + max(1, min(BATCH, TOKENS // len(ids[order[first]])))]
             batch = collate([{"input_ids": ids[i]} for i in picked], pad)
             batch = {name: tensor.to(model.device) for name, tensor in batch.items()}
             with torch.inference_mode(), autocast(model.device, precision):
                 found.append(model(**batch).logits.float().cpu().numpy())
+            first += len(picked)
             if on_rows:  # the others are about as far
-                on_rows(min(start + (first + len(picked)) * processes, stop))
+                on_rows(min(start + first * processes, stop))
         if not found:
             return np.empty((0, model.config.num_labels), dtype=np.float32)
         in_order: Logits = np.concatenate(found)[np.argsort(order)]

@@ -8,6 +8,8 @@ ELECTRA, DeBERTa-v2; not ModernBERT, whose query, key and value share one matrix
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from typing import Any
 
 import torch
@@ -41,7 +43,7 @@ class IntermediateTerms:
         teacher_tokenizer: PreTrainedTokenizerFast,
     ) -> None:
         self._objective, self._student, self._teacher = objective, student, teacher
-        self._dropouts: list[tuple[nn.Dropout, float]] = []
+        self._opened = ExitStack()
         self._attention_kinds: list[tuple[PreTrainedModel, str]] = []
         self._teacher_ids = _teacher_ids(student_tokenizer, teacher_tokenizer).to(teacher.device)
         teacher.eval()
@@ -56,7 +58,8 @@ class IntermediateTerms:
             for model in (student, teacher):
                 self._attention_kinds.append((model, model.config._attn_implementation))
                 _use_eager_attention(model)
-            self._silence_attention_dropout()
+            # Attention maps come after dropout, which would make the compared rows sum to anything but 1.
+            self._opened.enter_context(without_attention_dropout(student))
         self._values: dict[str, Tensor] = {}
         self._hooks = []
         if objective.relation_weight:
@@ -97,21 +100,11 @@ class IntermediateTerms:
         """Take everything off the models that was put there for training."""
         for hook in self._hooks:
             hook.remove()
-        for dropout, p in self._dropouts:
-            dropout.p = p
+        self._opened.close()
         for model, kind in self._attention_kinds:
             model.set_attn_implementation(kind)
         if hasattr(self._student, PROJECTION):
             delattr(self._student, PROJECTION)
-
-    def _silence_attention_dropout(self) -> None:
-        """Attention maps come after dropout, which would make the compared rows sum to anything but 1."""
-        for module in self._student.modules():
-            if any(hasattr(module, name) for name in VALUE_NAMES):
-                for child in module.children():
-                    if isinstance(child, nn.Dropout):
-                        self._dropouts.append((child, child.p))
-                        child.p = 0.0
 
     def _add_projections(self) -> None:
         own, other = self._student.config.hidden_size, self._teacher.config.hidden_size
@@ -130,6 +123,26 @@ class IntermediateTerms:
         """(B, T, d) of the last value projection -> (B, heads, T, d / heads)."""
         values, heads = self._values[who], model.config.num_attention_heads
         return values.view(*values.shape[:2], heads, -1).transpose(1, 2)
+
+
+@contextmanager
+def without_attention_dropout(model: nn.Module) -> Iterator[None]:
+    """While the block runs, a model that is trained drops no attention; its other dropout stays."""
+    found = [
+        child
+        for module in model.modules()
+        if any(hasattr(module, name) for name in VALUE_NAMES)
+        for child in module.children()
+        if isinstance(child, nn.Dropout)
+    ]
+    rates = [dropout.p for dropout in found]
+    for dropout in found:
+        dropout.p = 0.0
+    try:
+        yield
+    finally:
+        for dropout, rate in zip(found, rates, strict=True):
+            dropout.p = rate
 
 
 def _layers(model: PreTrainedModel) -> int:

@@ -48,6 +48,7 @@ from kd_core.system.control import Control
 
 # What a killed training loses at most, but for the time of a step or an evaluation.
 SECONDS_BETWEEN_CHECKPOINTS = 30.0
+WORTH_A_CALL = 256  # tokens of padding that are not computed
 BEST = "best.safetensors"  # in a checkpoint: the weights that were best on validation until then
 
 # For the trackers, unless somebody says otherwise: they tell their makers nothing about their use.
@@ -129,7 +130,7 @@ class DistillTrainer(Trainer):  # type: ignore[misc]
             outputs = model(**texts, **self._terms.wanted_outputs)
             logits = outputs.logits
         else:
-            logits = torch.cat([model(**part).logits for part in _by_kind(texts, inputs["labels"])])
+            logits = _logits(model, texts, _parts(texts["attention_mask"], inputs["labels"]))
         weights = _ProcessWeights(inputs)
         hard = weights.labelled * losses.hard_loss(logits, inputs["labels"], self._weights)
         soft = torch.zeros_like(hard)
@@ -238,22 +239,41 @@ class DistillTrainer(Trainer):  # type: ignore[misc]
             self.recorder.load(folder)
 
 
-def _by_kind(texts: dict[str, torch.Tensor], labels: torch.Tensor) -> list[dict[str, torch.Tensor]]:
-    """The labelled rows, then the transfer rows, each as wide as its own longest text.
-
-    Transfer texts are longer as a rule: in one batch a third of the bundled task's tokens would be padding. A
-    GPU gets the batch whole, for there the number of calls decides; and so do several processes, for at each
-    call they wait for each other, and some may have rows of one kind only.
-    """
-    if labels.device.type != "cpu" or parallel.size() > 1:
-        return [texts]
-    known = int((labels != losses.UNLABELLED).sum())
-    if known in (0, len(labels)):
-        return [texts]
-    parts = []
-    for rows in (slice(known), slice(known, None)):
+def _logits(
+    model: PreTrainedModel, texts: dict[str, torch.Tensor], parts: list[torch.Tensor]
+) -> torch.Tensor:
+    """Of all rows in their order (B, classes), each of ``parts`` by a call of its own."""
+    if len(parts) == 1:
+        return model(**texts).logits
+    found = []
+    for rows in parts:
         width = int(texts["attention_mask"][rows].sum(dim=1).max())
-        parts.append({name: tensor[rows, :width] for name, tensor in texts.items()})
+        found.append(model(**{name: tensor[rows, :width] for name, tensor in texts.items()}).logits)
+    return torch.cat(found)[torch.cat(parts).argsort()]
+
+
+def _parts(mask: torch.Tensor, labels: torch.Tensor) -> list[torch.Tensor]:
+    """The rows of a batch as they go through the model, each part as wide as its own longest text.
+
+    Labelled rows and transfer rows, which are longer as a rule, and of both those apart that are not half as
+    long as the longest, where that saves enough padding. A GPU gets the batch whole, for there the number of
+    calls decides; and so do several processes, for at each call they wait for each other, and some may have
+    rows of one kind only.
+    """
+    rows = torch.arange(len(mask), device=mask.device)
+    if mask.device.type != "cpu" or parallel.size() > 1:
+        return [rows]
+    lengths, known = mask.sum(dim=1), labels != losses.UNLABELLED
+    parts = []
+    for rest in (rows[known], rows[~known]):
+        while len(rest):
+            own = lengths[rest]
+            short = 2 * own <= own.max()
+            saved = (own.max() - own[short]).min() * short.sum() if short.any() else 0
+            if saved < WORTH_A_CALL:
+                short[:] = False
+            parts.append(rest[~short])
+            rest = rest[short]
     return parts
 
 

@@ -120,6 +120,7 @@ def test_what_0_1_has_begun_goes_on_as_long_as_trainings_are_the_same(
     home: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     work, events = home / "work" / RUN, []
+    monkeypatch.setattr(run_folder, "TRAINING_VERSION", 1)
     begun_by_another(work, "1")
     older = FIRST.model_dump(mode="json")
     del older["training"]["warmup"]

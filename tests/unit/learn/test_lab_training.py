@@ -9,6 +9,7 @@ from safetensors.torch import load_file
 
 from kd_core import job_kinds
 from kd_core.distillation.events import Progress
+from kd_core.distillation.training import TRAINING_VERSION
 from kd_core.errors import Stopped
 from kd_core.jobs.runner import Job
 from kd_core.jobs.store import Store
@@ -100,9 +101,12 @@ def test_stopped_and_started_again(kd_home, config):
 def test_what_another_training_version_measured_is_measured_again(kd_home, config, monkeypatch):
     trainings, kept = transfer_trainings(config)[:2], []
     before = run_lab(config.distil, trainings, kd_home / "work")
-    monkeypatch.setattr(lab_training, "TRAINING_VERSION", 2)
+    monkeypatch.setattr(lab_training, "TRAINING_VERSION", TRAINING_VERSION + 1)
     after = run_lab(config.distil, trainings, kd_home / "other", before=before, keep=kept.append)
-    assert (before["training_version"], after["training_version"]) == (1, 2)
+    assert (before["training_version"], after["training_version"]) == (
+        TRAINING_VERSION,
+        TRAINING_VERSION + 1,
+    )
     assert [names(report) for report in kept] == [names(before)[:1], names(before)]
 
 

@@ -92,6 +92,23 @@ def test_order_is_kept_whatever_the_chunks_and_batches(tiny_teacher, encoded, ch
     np.testing.assert_allclose(np.concatenate(parts), one_by_one(model, encoded), atol=1e-5)
 
 
+def test_the_longest_text_does_not_pad_all_others(tiny_teacher, encoded, monkeypatch):
+    lengths = sorted(map(len, encoded["input_ids"]), reverse=True)
+    monkeypatch.setattr(inference, "TOKENS", 2 * lengths[0])
+    done: list[int] = []
+    model = tiny_teacher("bert")
+    logits = predict_logits(model, encoded, on_rows=done.append)
+    assert done[0] == 2
+    assert done[-1] == 6
+    np.testing.assert_allclose(logits, one_by_one(model, encoded), atol=1e-5)
+    monkeypatch.setattr(inference, "TOKENS", 1)
+    done.clear()
+    np.testing.assert_allclose(
+        predict_logits(model, encoded, on_rows=done.append), one_by_one(model, encoded), atol=1e-5
+    )
+    assert done == [1, 2, 3, 4, 5, 6]
+
+
 def test_on_rows_counts_up_to_all(tiny_teacher, encoded, monkeypatch):
     monkeypatch.setattr(inference, "CHUNK", 4)
     monkeypatch.setattr(inference, "BATCH", 3)

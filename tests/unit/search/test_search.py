@@ -522,7 +522,7 @@ def test_a_search_of_another_training_version_is_not_gone_on_with(
     search_config, counted, monkeypatch
 ) -> None:
     run(search_config)
-    monkeypatch.setattr(worker, "TRAINING_VERSION", 2)
+    monkeypatch.setattr(worker, "TRAINING_VERSION", worker.TRAINING_VERSION + 1)
     with pytest.raises(RunError) as caught:
         run(search_config)
     assert str(caught.value) == (

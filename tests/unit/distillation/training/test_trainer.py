@@ -11,6 +11,8 @@ import numpy as np
 import pytest
 import torch
 from datasets import Dataset
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from torch.nn import functional as F
 from transformers import TrainerCallback
 
@@ -263,16 +265,52 @@ def test_a_loss_that_is_no_number_ends_the_training(trainer, monkeypatch, value,
     assert len(calls) == 3
 
 
-def test_labelled_and_transfer_rows_are_read_apart_each_at_its_own_width() -> None:
-    mask = torch.tensor([[1, 1, 0, 0, 0], [1, 0, 0, 0, 0], [1, 1, 1, 1, 1], [1, 1, 1, 0, 0]])
-    texts = {"input_ids": torch.arange(20).reshape(4, 5), "attention_mask": mask}
+def masks(lengths: list[int]) -> torch.Tensor:
+    return (torch.arange(max(lengths)) < torch.tensor(lengths)[:, None]).long()
 
-    known, unknown = module._by_kind(texts, torch.tensor([2, 0, -100, -100]))
-    assert known["input_ids"].tolist() == [[0, 1], [5, 6]]
-    assert known["attention_mask"].tolist() == [[1, 1], [1, 0]]
-    assert unknown["input_ids"].tolist() == [[10, 11, 12, 13, 14], [15, 16, 17, 18, 19]]
-    for labels in ([1, 1, 0, 0], [-100] * 4):  # of one kind: as they are
-        assert module._by_kind(texts, torch.tensor(labels)) == [texts]
+
+def parts(lengths: list[int], labels: list[int]) -> list[list[int]]:
+    return [part.tolist() for part in module._parts(masks(lengths), torch.tensor(labels))]
+
+
+def test_labelled_and_transfer_rows_are_read_apart_and_the_short_ones_where_it_pays(monkeypatch) -> None:
+    labels = [2, 0, -100, -100, 1]
+    assert parts([2, 1, 5, 3, 2], labels) == [[0, 1, 4], [2, 3]]
+    assert parts([2, 1, 5, 3, 2], [1] * 5) == parts([2, 1, 5, 3, 2], [-100] * 5) == [[0, 1, 2, 3, 4]]
+    # Two short rows: from 4 tokens, the longer of them, to 10 each is padded by 6.
+    for worth, found in ((12, [[1, 2], [0, 3]]), (13, [[0, 1, 2, 3]])):
+        monkeypatch.setattr(module, "WORTH_A_CALL", worth)
+        assert parts([4, 10, 6, 3], [0] * 4) == found
+
+
+@given(
+    rows=st.lists(st.tuples(st.integers(1, 60), st.sampled_from([0, 1, -100])), min_size=1, max_size=12),
+    worth=st.integers(0, 200),
+)
+@settings(deadline=None)
+def test_each_row_is_in_one_part(rows: list[tuple[int, int]], worth: int) -> None:
+    lengths, labels = map(list, zip(*rows, strict=True))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(module, "WORTH_A_CALL", worth)
+        found = parts(lengths, labels)
+    assert sorted(row for part in found for row in part) == list(range(len(rows)))
+    for part in found:
+        assert len({labels[row] < 0 for row in part}) == 1
+        longest = max(lengths[row] for row in part)
+        if short := [lengths[row] for row in part if 2 * lengths[row] <= longest]:
+            assert (longest - max(short)) * len(short) < worth
+
+
+def test_parts_give_the_logits_of_the_whole_batch(tiny_teacher, monkeypatch) -> None:
+    model, lengths = tiny_teacher("bert").eval(), [3, 30, 9, 28, 2]
+    mask = masks(lengths)
+    ids = torch.randint(5, 90, mask.shape, generator=torch.Generator().manual_seed(0)) * mask
+    texts = {"input_ids": ids, "attention_mask": mask}
+    monkeypatch.setattr(module, "WORTH_A_CALL", 1)
+    apart = module._parts(mask, torch.tensor([0, 1, -100, -100, 1]))
+    assert [part.tolist() for part in apart] == [[1], [0, 4], [3], [2]]
+    with torch.no_grad():
+        torch.testing.assert_close(module._logits(model, texts, apart), model(**texts).logits)
 
 
 def test_a_run_that_is_another_process_s_now_gets_no_checkpoint(trainer, monkeypatch):
