@@ -22,6 +22,7 @@ Visit = Callable[..., None]
 
 # Long enough to watch, short enough to wait for.
 SHORT = {
+    "task.train_texts": 400,
     "task.transfer_texts": 500,
     "teacher.epochs": 1,
     "training.steps": 120,

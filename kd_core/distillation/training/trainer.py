@@ -244,7 +244,8 @@ def _logits(
 ) -> torch.Tensor:
     """Of all rows in their order (B, classes), each of ``parts`` by a call of its own."""
     if len(parts) == 1:
-        return model(**texts).logits
+        logits: torch.Tensor = model(**texts).logits
+        return logits
     found = []
     for rows in parts:
         width = int(texts["attention_mask"][rows].sum(dim=1).max())
