@@ -19,8 +19,8 @@ demo: $(VENV)/.installed ## Distil a small student on the bundled BBC headlines
 test: $(VENV)/.installed-dev ## Run the unit tests, and the pages without a browser, on all cores
 	$(BIN)/python -m pytest -n auto --dist worksteal tests/unit tests/ui
 
-e2e: $(VENV)/.installed-dev ## Run the dashboard in a real browser (Chromium), two files at a time
-	$(BIN)/python -m pytest -n 2 --dist loadfile tests/e2e
+e2e: $(VENV)/.installed-dev ## Run the dashboard in a real browser (Chromium)
+	$(BIN)/python -m pytest tests/e2e
 
 check: $(VENV)/.installed-dev ## Check style and types
 	$(BIN)/ruff check .
