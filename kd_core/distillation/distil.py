@@ -16,7 +16,7 @@ from kd_core.distillation import run_folder
 from kd_core.distillation.roles import ROLES, StudentVariant, student_variants
 from kd_core.distillation.run import History, Run, Trained, cached_or_trained
 from kd_core.distillation.side_by_side import at_once, company
-from kd_core.distillation.training.batches import Recipe, model_name
+from kd_core.distillation.training.batches import LONG, Recipe, model_name
 from kd_core.distillation.training.fit import fit
 from kd_core.distillation.training.replay import FILE as REPLAY
 from kd_core.distillation.training.replay import TEXTS, Replay, ReplayRecorder
@@ -118,6 +118,7 @@ def student_recipe(config: DistillConfig, variant: StudentVariant, seed: int) ->
         max_grad_norm=settings.max_grad_norm,
         objective=variant.objective,
         metric=settings.metric,
+        attention_dropout=fixed(config.task.max_length) <= LONG,
     )
 
 

@@ -12,7 +12,7 @@ from kd_core.distillation.events import NOT_NEEDED, Note
 from kd_core.distillation.probe import start_from_probe
 from kd_core.distillation.roles import labels_only
 from kd_core.distillation.run import History, Run, Trained, cached_or_trained
-from kd_core.distillation.training.batches import Recipe
+from kd_core.distillation.training.batches import LONG, Recipe
 from kd_core.distillation.training.fit import fit
 from kd_core.models.inference import device, encode
 from kd_core.models.loading import has_new_head, model_hash
@@ -43,6 +43,7 @@ def teach(run: Run, model: PreTrainedModel, tokenizer: PreTrainedTokenizerFast) 
         precision=run.precision,
         objective=labels_only(run.config.objective),
         metric=run.config.training.metric,
+        attention_dropout=run.max_length <= LONG,
     )
     place = run.place(
         "teachers",

@@ -15,10 +15,6 @@ from kd_core.distillation.training.replay import ReplayRecorder
 from kd_core.distillation.training.trainer import DistillTrainer, train
 from kd_core.models.loading import seeded
 
-# Tokens. Without dropout a processor need not keep the attention of each token to each: of 256 tokens a step
-# takes two fifths less time and half of the memory, and teachers are as good (docs/performance.md).
-LONG = 128
-
 
 def fit(
     run: Run,
@@ -50,7 +46,7 @@ def fit(
     with ExitStack() as opened:
         if terms:
             opened.enter_context(closing(terms))
-        if run.max_length > LONG:
+        if not recipe.attention_dropout:
             opened.enter_context(without_attention_dropout(model))
         trainer = DistillTrainer(
             model,

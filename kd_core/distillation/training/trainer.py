@@ -48,7 +48,7 @@ from kd_core.system.control import Control
 
 # What a killed training loses at most, but for the time of a step or an evaluation.
 SECONDS_BETWEEN_CHECKPOINTS = 30.0
-WORTH_A_CALL = 256  # tokens of padding that are not computed
+WORTH_A_CALL = 256  # tokens of padding: with fewer saved, a second call of the model would cost more
 BEST = "best.safetensors"  # in a checkpoint: the weights that were best on validation until then
 
 # For the trackers, unless somebody says otherwise: they tell their makers nothing about their use.
@@ -268,10 +268,9 @@ def _parts(mask: torch.Tensor, labels: torch.Tensor) -> list[torch.Tensor]:
     parts = []
     for rest in (rows[known], rows[~known]):
         while len(rest):
-            own = lengths[rest]
-            short = 2 * own <= own.max()
-            saved = (own.max() - own[short]).min() * short.sum() if short.any() else 0
-            if saved < WORTH_A_CALL:
+            own, longest = lengths[rest], lengths[rest].max()
+            short = 2 * own <= longest
+            if short.any() and (longest - own[short].max()) * short.sum() < WORTH_A_CALL:
                 short[:] = False
             parts.append(rest[~short])
             rest = rest[short]

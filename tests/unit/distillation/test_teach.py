@@ -9,7 +9,9 @@ import torch
 
 from kd_core.config import DistillConfig
 from kd_core.distillation import teach as module
+from kd_core.distillation.distil import student_recipe
 from kd_core.distillation.events import ignore
+from kd_core.distillation.roles import student_variants
 from kd_core.distillation.run import Run
 from kd_core.distillation.teach import teach
 from kd_core.models import small_table as tables
@@ -83,3 +85,21 @@ def test_the_table_is_whole_again_when_a_training_is_stopped(
     stopped.__exit__(KeyboardInterrupt, KeyboardInterrupt(), None)
     assert model.get_input_embeddings() is table
     assert torch.equal(answer(split), small)
+
+
+@pytest.mark.parametrize(("limit", "dropped"), [(128, True), (129, False)])
+def test_of_long_texts_no_attention_is_dropped(
+    limit, dropped, tiny_teacher, tiny_tokenizer, tiny_task, kd_home
+):
+    config = DistillConfig().change(
+        TWO_EPOCHS
+        | {"task.max_length": limit, "training.steps": 2, "training.evaluate_every": 1}
+        | {"training.learning_rate": 1e-3}
+    )
+    run, recipes = Run(tiny_task, config, kd_home / "work", ignore, Control()), []
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(module, "fit", lambda _, recipe, *__, **___: recipes.append(recipe) or [])
+        teach(run, tiny_teacher("bert"), tiny_tokenizer)
+    variant = next(variant for variant in student_variants(config, 0) if variant.who == "student")
+    recipes.append(student_recipe(config, variant, 0))
+    assert [recipe.attention_dropout for recipe in recipes] == [dropped] * 2

@@ -85,3 +85,11 @@ def test_texts_of_a_batch_have_similar_lengths():
     grouped = batches(replace(RECIPE, steps=50, transfer_batch_size=0), lengths, labelled=400)
     spread = np.mean([np.ptp([lengths[row] for row in batch]) for batch in grouped])
     assert spread < 5, "in random order it would be about 44"
+
+
+def test_what_came_later_is_in_the_key_where_it_is_not_what_was_before():
+    before = repr(RECIPE)
+    assert "metric" not in before
+    assert "attention_dropout" not in before
+    later = replace(RECIPE, metric="macro_f1", attention_dropout=False)
+    assert repr(later) == f"{before[:-1]}, metric='macro_f1', attention_dropout=False)"

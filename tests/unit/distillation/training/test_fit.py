@@ -25,9 +25,7 @@ STEPS = 6
 def train(tiny_task, tiny_teacher, tiny_tokenizer, splits, tmp_path) -> Callable:
     """``train(model, stop_at=..., ...)``: its history and the events; Stopped at that step."""
 
-    def run(
-        model, *, stop_at: int = STEPS + 1, recipe=None, max_length: int = 64, **options
-    ) -> tuple[History, list]:
+    def run(model, *, stop_at: int = STEPS + 1, recipe=None, **options) -> tuple[History, list]:
         events, control = [], Control()
 
         def on_event(event) -> None:
@@ -37,13 +35,7 @@ def train(tiny_task, tiny_teacher, tiny_tokenizer, splits, tmp_path) -> Callable
 
         teacher = Trained("teacher", 0, tiny_teacher("bert", seed=1), tiny_tokenizer, tmp_path)
         history = fit(
-            Run(
-                tiny_task,
-                DistillConfig().change({"task.max_length": max_length}),
-                tmp_path,
-                on_event,
-                control,
-            ),
+            Run(tiny_task, DistillConfig(), tmp_path, on_event, control),
             recipe or tiny_recipe(),
             model,
             tiny_tokenizer,
@@ -86,12 +78,12 @@ def test_intermediate_terms_leave_nothing_on_the_student(train, tiny_teacher, st
     assert not hasattr(model, PROJECTION)
 
 
-@pytest.mark.parametrize(("max_length", "rates"), [(128, {0.1}), (129, {0.0, 0.1})])
-def test_of_long_texts_all_attention_is_kept(train, tiny_teacher, max_length, rates):
+@pytest.mark.parametrize(("kept", "rates"), [(True, {0.1}), (False, {0.0, 0.1})])
+def test_dropout_of_attention_is_the_recipe_s(train, tiny_teacher, kept, rates):
     model, seen = tiny_teacher("bert"), set()
     dropouts = [module for module in model.modules() if isinstance(module, nn.Dropout)]
     model.register_forward_hook(lambda *_: seen.update(dropout.p for dropout in dropouts))
-    train(model, max_length=max_length)
+    train(model, recipe=tiny_recipe(attention_dropout=kept))
     assert seen == rates
     assert {dropout.p for dropout in dropouts} == {0.1}
 
