@@ -142,7 +142,7 @@ def student_config(
     if config.pooling == "mean" and config.model != "cnn":
         raise ModelError(
             f"--student-pooling mean is there for cnn alone, and the student is {short(config.model)}; "
-            "leave it out."
+            "use auto, or the student cnn."
         )
     preset = find_preset(config.model, STUDENTS)
     labels = [teacher_config.id2label[i] for i in sorted(teacher_config.id2label)]

@@ -291,7 +291,9 @@ def test_with_many_classes_the_head_of_cnn_reads_the_mean(resolve, tiny_task, be
 
 def test_a_mean_that_a_student_does_not_have_is_refused(resolve, tiny_task, bert):
     config = DistillConfig().change({"student.model": "tiny", "student.pooling": "mean"})
-    with pytest.raises(ModelError, match="mean is there for cnn alone, and the student is tiny"):
+    with pytest.raises(
+        ModelError, match="mean is there for cnn alone, and the student is tiny; use auto, or the student cnn"
+    ):
         resolve(config, tiny_task, bert)
 
 
