@@ -139,6 +139,7 @@ class TaskConfig(Settings):
     drop_empty: bool = setting(False, "Drop rows whose label is blank")
     merge_labels: bool = setting(False, "Merge labels that differ only in case or surrounding spaces")
     drop_overlap: bool = setting(False, "Drop training texts that occur in the test file too")
+    drop_rare: bool = setting(False, "Drop classes with too few training texts to be in all splits")
     train_texts: int = setting(
         0,
         "How many labelled texts to train with, at most (0: all); validation and test texts stay",

@@ -101,10 +101,13 @@ def build_task(
     rows["key"] = pd.factorize(rows["text"].map(normalised))[0]
     _note_contradictions(rows, notes)
     rows = _without_overlap(rows, config.drop_overlap, notes)
+    needed = 1 if chosen else 3 - len(set(parts) & {"validation", "test"})
+    if config.drop_rare and not chosen:
+        rows = _without_rare(rows, needed, notes)
     train = rows["part"] == "train"
     if not chosen:
         _check_seen(rows, train)
-    _check_classes(rows[train], needed=1 if chosen else 3 - len(set(parts) & {"validation", "test"}))
+    _check_classes(rows[train], needed)
 
     used = set(rows["label"])
     order = dict.fromkeys(label.strip() for label in label_order)
@@ -225,6 +228,20 @@ def _without_overlap(rows: pd.DataFrame, allowed: bool, notes: list[str]) -> pd.
     return rows
 
 
+def _without_rare(rows: pd.DataFrame, needed: int, notes: list[str]) -> pd.DataFrame:
+    """Without the classes that have fewer than ``needed`` training texts, in any part."""
+    texts = rows.loc[rows["part"] == "train"].groupby("label")["key"].nunique()
+    kept = rows["label"].isin(texts.index[texts >= needed])
+    if len(rare := rows[~kept]):
+        labels = sort_labels(set(rare["label"]))
+        listed = ", ".join(map(repr, labels[:5])) + (", ..." if len(labels) > 5 else "")
+        notes.append(
+            f"Classes with fewer than {counted(needed, 'training text')} dropped: {listed} "
+            f"({counted(len(rare), 'row')})."
+        )
+    return rows[kept]
+
+
 def _check_classes(train: pd.DataFrame, needed: int) -> None:
     """Every class needs a text for each of the ``needed`` splits that are made of these rows."""
     texts = train.groupby("label")["key"].nunique()
@@ -244,14 +261,16 @@ def _check_classes(train: pd.DataFrame, needed: int) -> None:
     if len(rare):
         listed = ", ".join(f"{label!r} has {count}" for label, count in rare.head(5).items())
         more = f", and {len(rare) - 5:,} more" if len(rare) > 5 else ""
+        few = 2 * len(rare) < len(texts)
         raise DataError(
             f"Every class needs at least {counted(needed, 'different text')}, to be in all splits; "
             f"{listed}{more}. "
             + (
-                "Add texts, or remove the class."
-                if 2 * len(rare) < len(texts)
+                f"Add texts, or drop {'it' if len(rare) == 1 else 'them'} with --drop-rare."
+                if few
                 else "Is it the right column? Choose another with --label-column, or add texts."
-            )
+            ),
+            settings=("drop_rare",) if few else (),
         )
 
 
@@ -262,7 +281,8 @@ def _check_seen(rows: pd.DataFrame, train: pd.Series[bool]) -> None:
         where = " and ".join(rows.loc[rows["label"].isin(unseen), "part"].unique())
         raise DataError(
             f"The {where} part has labels that never occur in training: {listed}. "
-            "Add such training rows, or remove these."
+            "Add such training rows, or drop these with --drop-rare.",
+            settings=("drop_rare",),
         )
 
 

@@ -20,7 +20,7 @@ from kd_core.errors import DataError, KDError
 from pages.shared.text import escape
 
 SEPARATORS = {"": "Detect", ",": "Commas", "tab": "Tabs", ";": "Semicolons", "|": "Bars"}
-CONSENTS: tuple[str, ...] = ("label_empty", "drop_empty", "merge_labels", "drop_overlap")
+CONSENTS: tuple[str, ...] = ("label_empty", "drop_empty", "merge_labels", "drop_overlap", "drop_rare")
 BLANK = {"label_empty": "The teacher labels them: they become transfer texts", "drop_empty": "Drop them"}
 
 # The engine names the flags of the command; here there are controls instead.

@@ -254,6 +254,23 @@ def test_overlap_with_the_test_file_is_counted_and_dropped_on_consent(app: Open)
     assert "data.save" in keys(test)
 
 
+def test_classes_with_too_few_texts_are_named_and_dropped_on_consent(app: Open) -> None:
+    test = send(app(PAGE), f"{FILMS}Odd film,odd\n")
+    assert plain(test.warning[0].value) == (
+        "Every class needs at least 3 different texts, to be in all splits; 'odd' has 1. Add texts, or drop "
+        "it with the switch below."
+    )
+    assert labels(test.toggle) == ["Drop classes with too few training texts to be in all splits"]
+    test = run(test.toggle[0].set_value(True))
+    assert not test.warning
+    assert "Classes with fewer than 3 training texts dropped: 'odd' (1 row)." in "".join(
+        map(plain, values(test.caption))
+    )
+    run(test.button(key="data.save").click())
+    (saved,) = uploads.saved()
+    assert saved.config.drop_rare
+
+
 def test_columns_are_asked_for_where_they_cannot_be_told(app: Open) -> None:
     rows = "".join(f"one text {i},another text {i},x{i % 2}\n" for i in range(12))
     test = send(app(PAGE), f"first,second,third\n{rows}")

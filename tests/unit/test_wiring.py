@@ -241,6 +241,9 @@ WIRES = {
         (REFUSED, 37),
         FILMS | {"task.test_file": "overlap.csv"},
     ),
+    "task.drop_rare": Wire(
+        True, of_task(lambda t: t.labels), (REFUSED, ("neg", "pos")), FILMS | {"task.name": "rare.csv"}
+    ),
     "task.train_texts": Wire(12, of_task(lambda t: len(t.train)), (65, 12)),
     "task.transfer_texts": Wire(7, of_task(lambda t: len(t.transfer)), (40, 7)),
     "task.augment": Wire(2, of_student(rows(transfer=True)), (0, 8), {"task.transfer_texts": 0}),
@@ -351,6 +354,7 @@ def folder(tmp_path_factory) -> Path:
         "latin": [*films, "Un café crème,Titre,pos,new"],
         "blank": [*films, "No label,Title,,new"],
         "mixed": [*films, *(f"Film in capitals {i},Title,POS,new" for i in range(5))],
+        "rare": [*films, "One of its kind,Title,odd,new"],
     }
     for name, lines in contents.items():
         text = "\n".join([header, *lines])

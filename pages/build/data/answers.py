@@ -25,7 +25,7 @@ KINDS_OF_FILE = {
     "answers-some-gold.csv": ("Some gold labels", "The same, and a person's label for 120 of them"),
     "answers-labels.csv": ("Labels alone", "The same, with the teacher's choice and nothing else"),
 }
-CONSENTS = ("normalise", "merge_labels", "drop_overlap")
+CONSENTS = ("normalise", "merge_labels", "drop_overlap", "drop_rare")
 NONE = "none"
 
 

@@ -19,6 +19,7 @@ from pages.shared.fields import field
 from pages.shared.run_form.consent import typed
 from pages.shared.run_form.link import key
 from pages.shared.text import term
+from pages.shared.upload import CONSENTS
 
 # Settings with a place of their own in the form; the rest is advanced.
 SHOWN = {
@@ -32,7 +33,7 @@ SHOWN = {
     "objective.alpha",
 }
 OF_A_FILE = {"text_column", "label_column", "test_file", "transfer_file", "encoding", "delimiter"}
-OF_A_FILE |= {"label_empty", "drop_empty", "merge_labels", "drop_overlap"}
+OF_A_FILE |= set(CONSENTS)
 OF_A_FILE |= {"knowledge", "answer_columns", "answers", "gold", "normalise", "smoothing"}
 NAMED = {"transfer_texts": "transfer set", "seed": "seed"}  # settings that are terms of the glossary
 TITLES = {

@@ -55,6 +55,31 @@ def test_27_three_texts_are_enough_for_all_splits():
         assert set(split["label"]) == {0, 1, 2}
 
 
+def test_27_rare_classes_are_dropped_on_consent():
+    rare = [("one", "meh"), ("ONE ", "meh"), ("two", "odd")]
+    with pytest.raises(DataError, match=r"'odd' has 1\. Add texts, .*--drop-rare") as refused:
+        task_of([*FILMS, *rare[2:]])
+    assert refused.value.settings == ("drop_rare",)
+    task = task_of(FILMS + rare, drop_rare=True)
+    assert task.labels == ("neg", "pos")
+    assert sorted(texts_of(task)) == sorted(text for text, _ in FILMS)
+    assert "Classes with fewer than 3 training texts dropped: 'meh', 'odd' (3 rows)." in task.notes
+
+
+def test_27_test_texts_of_a_class_that_nothing_was_learned_of_are_dropped_on_consent():
+    test = [("new", "pos"), ("newer", "meh")]
+    with pytest.raises(DataError, match=r"never occur in training: 'meh'\. .*--drop-rare"):
+        task_of(FILMS, test)
+    task = task_of(FILMS, test, drop_rare=True)
+    assert (task.labels, task.test["text"]) == (("neg", "pos"), ["new"])
+    assert "Classes with fewer than 2 training texts dropped: 'meh' (1 row)." in task.notes
+
+
+def test_27_where_all_classes_are_rare_none_is_left():
+    with pytest.raises(DataError, match=r"No training rows are left"):
+        task_of([(f"text {i}", f"label {i}") for i in range(9)], drop_rare=True)
+
+
 def test_27_fewer_are_needed_where_splits_are_given():
     test = [("new", "pos")]
     with pytest.raises(DataError, match=r"needs at least 2 different texts, .*; 'meh' has 1\."):

@@ -55,9 +55,9 @@ def bilstm(layers: int = 1):
     return new_model(config, 0)
 
 
-def cnn():
+def cnn(mean=False):
     sizes = {"vocab_size": 100, "hidden_size": 12, "intermediate_size": 9, "num_labels": 5}
-    return new_model(CNNConfig(**sizes, initializer_range=3.0), 0)
+    return new_model(CNNConfig(**sizes, mean=mean, initializer_range=3.0), 0)
 
 
 @pytest.fixture(scope="module")
@@ -109,9 +109,10 @@ def test_a_row_without_a_token_does_not_break_the_bilstm(tmp_path):
     )
 
 
+@pytest.mark.parametrize("mean", [False, True], ids=["strongest", "and the mean"])
 @pytest.mark.parametrize("left", [False, True], ids=["padded right", "padded left"])
-def test_the_file_of_a_cnn_gives_its_logits(tmp_path, left):
-    model = cnn()
+def test_the_file_of_a_cnn_gives_its_logits(tmp_path, left, mean):
+    model = cnn(mean)
     to_onnx(model, tmp_path / "model.onnx")
     for lengths in BATCHES:
         inputs = batch(lengths, left=left)
