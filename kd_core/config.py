@@ -50,6 +50,9 @@ Share = Annotated[float, Field(ge=0, le=1)]
 LearningRate = Annotated[float, Field(ge=1e-8, le=1)]
 Seed = Annotated[int, Field(ge=0, le=LAST_SEED)]
 
+TEMPERATURE = 4.0
+COLD = 1.0  # the temperature where a class is rare (docs/quality.md)
+
 # Of configs and reports, where they are stored; those of 0.1 have none. Raise it with each change that an
 # older KD Studio would misread.
 VERSION = 4
@@ -267,8 +270,11 @@ class ObjectiveConfig(Settings):
     divergence: Divergence = setting(
         next(iter(CARDS)), "Soft loss between the teacher's and student's outputs"
     )
-    temperature: Temperature = setting(
-        4.0, "Divides the logits of both models in the soft loss", slider=(0.5, 20, 0.5)
+    temperature: Temperature | Auto = setting(
+        "auto",
+        f"Divides the logits of both models in the soft loss (auto: {TEMPERATURE:g}; {COLD:g} where a class "
+        "has less than a quarter of its fair share, which softer answers let the student forget)",
+        slider=(0.5, 20, 0.5),
     )
     alpha: Share = setting(
         0.3,

@@ -7,11 +7,12 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from kd_core.config import flag, weights_by_hand
+from kd_core.config import COLD, TEMPERATURE, flag, weights_by_hand
 from kd_core.errors import ConfigError
 from kd_core.system.formatting import percent
 
 RARE = 0.5  # of its fair share, 1 / classes: a class with less of the training texts is rare
+FORGOTTEN = 0.25  # of it: with less, a student that learns from soft answers does without the class
 
 
 def class_weights(choice: str, names: Sequence[str], labels: ArrayLike) -> NDArray[np.float64] | None:
@@ -51,6 +52,11 @@ def rarest(names: Sequence[str], labels: ArrayLike) -> tuple[str, float]:
 def auto_metric(names: Sequence[str], labels: ArrayLike) -> str:
     """What ``training.metric = auto`` means for these training labels."""
     return "macro_f1" if rarest(names, labels)[1] < RARE else "accuracy"
+
+
+def auto_temperature(names: Sequence[str], labels: ArrayLike) -> float:
+    """What ``objective.temperature = auto`` means for these training labels."""
+    return COLD if rarest(names, labels)[1] < FORGOTTEN else TEMPERATURE
 
 
 def why_macro_f1(names: Sequence[str], labels: ArrayLike) -> str:

@@ -14,7 +14,7 @@ from transformers import PretrainedConfig, PreTrainedTokenizerFast
 from kd_core.config import INTERMEDIATE, DistillConfig, TeacherConfig, flag
 from kd_core.data.task import Task, spread
 from kd_core.data.words import MANY_CUT
-from kd_core.distillation.balance import auto_metric, check_classes, class_weights
+from kd_core.distillation.balance import auto_metric, auto_temperature, check_classes, class_weights
 from kd_core.distillation.events import Resolved
 from kd_core.errors import ConfigError
 from kd_core.models.checkpoints import clamp_length
@@ -77,6 +77,7 @@ def resolve(config: DistillConfig, task: Task, teacher: PretrainedConfig, length
         "student.init": init,
         "student.fill_vocabulary": resolve_fill(config.student, init),
         "student.pooling": "mean" if getattr(student, "mean", False) else "max",
+        "objective.temperature": auto_temperature(task.labels, task.train["label"]),
         "training.steps": max(FEW_STEPS if soon else STEPS, 3 * passes, STEPS_A_CLASS * len(task.labels)),
         "training.learning_rate": _learning_rate(student),
         "training.metric": auto_metric(task.labels, task.train["label"]),

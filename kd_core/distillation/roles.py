@@ -25,7 +25,9 @@ def own(objective: ObjectiveConfig) -> ObjectiveConfig:
 
 def labels_only(objective: ObjectiveConfig) -> ObjectiveConfig:
     """Cross-entropy with the labels, each class with its weight, whatever the run's own objective is."""
-    return type(objective)(alpha=1.0, class_weights=objective.class_weights)
+    from kd_core.config import TEMPERATURE
+
+    return type(objective)(alpha=1.0, temperature=TEMPERATURE, class_weights=objective.class_weights)
 
 
 def hard_answers(objective: ObjectiveConfig) -> ObjectiveConfig:

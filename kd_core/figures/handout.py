@@ -15,7 +15,7 @@ from markdown_it import MarkdownIt
 from markupsafe import Markup
 from plotly.offline import get_plotlyjs
 
-from kd_core.config import ObjectiveConfig
+from kd_core.config import TEMPERATURE, ObjectiveConfig
 from kd_core.distillation.metrics import softmax
 from kd_core.figures.choosing import flattered, folds
 from kd_core.figures.lab import class_similarity, gradient_bars, two_answers
@@ -107,7 +107,7 @@ def _loss(settings: dict[str, str]) -> Figures:
         teacher,
         int(examples.truth[row]),
         divergence=default.divergence,
-        temperature=float(settings.get("temperature", default.temperature)),
+        temperature=float(settings.get("temperature", TEMPERATURE)),
         alpha=alpha,
     )
     title = f"Where the loss pushes the student's logits, alpha = {alpha:g}"

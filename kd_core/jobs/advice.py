@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Literal
 
+from kd_core.config import COLD
 from kd_core.data.words import FOREIGN, MANY_CUT
 from kd_core.jobs.plan import Plan
 from kd_core.system import formatting
@@ -32,6 +33,7 @@ class Advice:
 
     level: Level
     text: str  # what, and what to do
+    change: tuple[str, float] | None = None  # the setting that does it, and its value
 
 
 def examine(plan: Plan, seconds: float | None = None) -> list[Advice]:
@@ -74,12 +76,19 @@ def _objective(plan: Plan) -> Iterator[Advice]:
             f"Temperature does nothing with {objective.divergence}: it takes the logits as they are. "
             "Choose forward_kl to see its effect.",
         )
-    softened, temperature = objective.alpha < 1 and objective.has_temperature, objective.temperature
+    softened, temperature = objective.alpha < 1 and objective.has_temperature, fixed(objective.temperature)
     if softened and temperature > 10:
         yield Advice(
             "hint",
             f"At T = {temperature:g} the teacher's answers are nearly equal for all classes. 2 to 8 is "
             "usual.",
+        )
+    if softened and plan.usual_temperature == COLD < temperature:
+        yield Advice(
+            "warning",
+            f"A class is rare here, and at T = {temperature:g} a student may forget it: on five such tasks, "
+            f"T = 4 cost 0.5 to 13 points of macro-F1. Set the temperature to {COLD:g}.",
+            ("objective.temperature", COLD),
         )
     if softened and not objective.t_squared and temperature > 1:
         yield Advice(

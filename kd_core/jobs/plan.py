@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from itertools import chain
 from typing import TYPE_CHECKING, Literal
 
-from kd_core.config import DistillConfig, StudentConfig, TeacherConfig
+from kd_core.config import TEMPERATURE, DistillConfig, StudentConfig, TeacherConfig
 from kd_core.system.settings import fixed
 
 if TYPE_CHECKING:
@@ -54,6 +54,7 @@ class Plan:
     unread: float  # share of their tokens that stand for letters which the teacher never saw
     too_long: float = 0.0  # share of the training texts that lose their end
     pieces_a_word: float = 1.0  # that the teacher cuts it into, on the mean
+    usual_temperature: float = TEMPERATURE  # what auto is for its classes
     of_classes: Sequence[str] = ()  # sentences: of a rare class, and of one without a test text
 
 
@@ -93,7 +94,7 @@ def read_vocabulary(
 
 def make_plan(config: DistillConfig, task: Task, vocabulary: Vocabulary) -> Plan:
     """Nothing is allocated: models are sized on the meta device. Raises: ConfigError, ModelError."""
-    from kd_core.distillation.balance import notes
+    from kd_core.distillation.balance import auto_temperature, notes
     from kd_core.distillation.resolve import mean_tokens, resolve, share_cut
     from kd_core.models.loading import teacher_config
     from kd_core.models.size import model_size, student_config
@@ -113,6 +114,7 @@ def make_plan(config: DistillConfig, task: Task, vocabulary: Vocabulary) -> Plan
         unread=vocabulary.unread,
         too_long=share_cut(vocabulary.lengths, fixed(config.task.max_length)),
         pieces_a_word=vocabulary.pieces_a_word,
+        usual_temperature=auto_temperature(task.labels, task.train["label"][:]),
         of_classes=notes(config.training.metric, task.labels, task.train["label"][:], task.test["label"][:]),
     )
 

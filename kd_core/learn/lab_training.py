@@ -97,7 +97,9 @@ def run_lab(
     if before and before.get("training_version", 1) != TRAINING_VERSION:  # 0.1 did not note it
         before = None
     done = {(cell["name"], cell["seed"]) for cell in before["cells"]} if before else set()
-    left = [training for training in trainings if (training.name, training.seed) not in done]
+    left = [
+        _resolved(training, config) for training in trainings if (training.name, training.seed) not in done
+    ]
     progress = _LabProgress(
         on_event, fixed(config.training.steps), len(trainings), len(trainings) - len(left)
     )
@@ -135,6 +137,14 @@ def run_lab(
         keep(report)
         progress.done += 1
     return report
+
+
+def _resolved(training: LabTraining, config: DistillConfig) -> LabTraining:
+    """At the temperature of a resolved ``config`` where the training leaves it open."""
+    objective = training.variant.objective
+    if objective.temperature == "auto":
+        objective = objective.model_copy(update={"temperature": config.objective.temperature})
+    return replace(training, variant=replace(training.variant, objective=objective))
 
 
 def _lend(run: Run, training: LabTraining, own: _Lent) -> _Lent:
@@ -184,7 +194,7 @@ def _train_and_score(run: Run, training: LabTraining, teacher: Trained, knowledg
         "validation": float(right["validation"].mean()),
         "answers": pack_answers(logits["test"].argmax(axis=1)),
         "teacher": training.teacher,
-        "temperature": variant.objective.temperature,
+        "temperature": fixed(variant.objective.temperature),
     }
     if variant.unseen:
         place = run.task.labels.index(variant.unseen)

@@ -17,6 +17,7 @@ from kd_core.distillation.report import Report
 from kd_core.distillation.run_folder import PREDICTIONS, find
 from kd_core.errors import RunError
 from kd_core.learn.lab_results import LabCell, LabReport, cells_of, unpack
+from kd_core.system.formatting import or_auto
 
 TAG = "race"
 LETTERS = "ABC"
@@ -62,7 +63,7 @@ def lane_names(configs: Sequence[DistillConfig]) -> list[str]:
     """ "A: T = 1", "B: T = 8": a letter, and the settings of a lane in which they differ."""
     shown = [
         {
-            "temperature": f"T = {config.objective.temperature:g}",
+            "temperature": f"T = {or_auto(config.objective.temperature)}",
             "alpha": f"alpha = {config.objective.alpha:g}",
             "transfer": f"{config.task.transfer_texts:,} texts",
             "student": config.student.model,

@@ -9,7 +9,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator
 
-from kd_core.config import DistillConfig, Divergence, LearningRate, Share, Temperature
+from kd_core.config import TEMPERATURE, DistillConfig, Divergence, LearningRate, Share, Temperature
 from kd_core.errors import ModelError
 from kd_core.models.presets import STUDENTS, find_preset
 from kd_core.system.settings import Auto, Distinct, Settings, setting
@@ -125,9 +125,10 @@ class SearchConfig(Settings):
     def alone(self) -> tuple[Setting, ...]:
         """The cells of the student alone, which knows neither temperature nor alpha nor divergence."""
         objective = self.distill.objective
+        temperature = TEMPERATURE if objective.temperature == "auto" else objective.temperature
         rates, students, _ = self._others
         return tuple(
-            _setting(objective.temperature, 1.0, rate, student, objective.divergence)
+            _setting(temperature, 1.0, rate, student, objective.divergence)
             for rate, student in product(rates, students)
         )
 

@@ -13,7 +13,7 @@ from optuna.trial import FrozenTrial, TrialState
 from pydantic import BaseModel
 from scipy import special
 
-from kd_core.config import DistillConfig, ObjectiveConfig
+from kd_core.config import TEMPERATURE, DistillConfig, ObjectiveConfig
 from kd_core.search import trials
 from kd_core.search.config import SearchConfig, Setting
 from kd_core.search.trials import Board
@@ -274,5 +274,5 @@ def _cost(cell: Cell) -> tuple[Any, ...]:
     if setting is None:  # a cell that is done has one
         return (math.inf,)
     # A doubled temperature is as far away as a quarter of alpha's range.
-    far = abs(math.log2(setting.temperature / usual.temperature)) + 4 * abs(setting.alpha - usual.alpha)
+    far = abs(math.log2(setting.temperature / TEMPERATURE)) + 4 * abs(setting.alpha - usual.alpha)
     return (cell.params or 0, cell.teacher_texts or 0, far)

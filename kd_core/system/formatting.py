@@ -77,6 +77,11 @@ def duration(seconds: float) -> str:
     return f"about {' '.join(parts)}"
 
 
+def or_auto(value: float | str) -> str:
+    """A setting: "4" of 4.0, and "auto" while it is not resolved."""
+    return value if isinstance(value, str) else f"{value:g}"
+
+
 def count(number: int | None) -> str:
     """2,673,669 -> "2.7 M", 12,000 -> "12,000", None -> ""."""
     if number is None:

@@ -175,6 +175,19 @@ def test_the_doctor_speaks_before_the_start(app: App) -> None:
     assert "Alpha is 1: the teacher is ignored" in test.warning[0].value
 
 
+def test_where_a_class_is_rare_a_lower_temperature_is_a_click_away(app: App) -> None:
+    texts_of = {"cat": 60, "dog": 60, "owl": 6}
+    rows = [f"A {animal} {i},{animal}" for animal, many in texts_of.items() for i in range(many)]
+    file = Upload("animals.csv", "\n".join(["text,label", *rows]).encode())
+    saved = uploads.save({"name": file}, TaskConfig(text_column="text", label_column="label"))
+    test = app(PAGE, **{key("task.name"): saved.id})
+    assert "A class is rare here, and at T = 4 a student may forget it" in texts(test)
+    test.button(key="distill.temperature_change").click().run()
+    assert widget(test, "slider", "objective.temperature").value == 1
+    assert "A class is rare" not in texts(test)
+    assert "distill.temperature_change" not in [button.key for button in test.button]
+
+
 def test_only_heads_that_divide_the_hidden_size_are_offered(app: App) -> None:
     test = app(PAGE)
     widget(test, "selectbox", "student.model").select("custom").run()
@@ -267,7 +280,7 @@ def test_start_queues_one_run_however_often_it_is_clicked(app: App, store: Store
         test.button(key="distill.start").click().run()
     (run,) = store.runs()
     assert run.status == "queued"
-    assert DistillConfig.from_dict(run.config) == DistillConfig()
+    assert DistillConfig.from_dict(run.config) == DistillConfig().change({"objective.temperature": 4})
     assert test.query_params["run"] == run.id
     (entry,) = store.events(run.id)
     assert isinstance(entry.event, Estimated)
@@ -456,11 +469,12 @@ def test_answers_of_a_teacher_class_weights_and_metric_are_duplicated(app: App, 
     )
     task = saved.config.model_dump(mode="json")
     wanted = DistillConfig.from_dict({"task": task}).change(
-        {"objective.class_weights": "billing=3", "training.metric": "f1:billing"}
+        {"objective.temperature": 4, "objective.class_weights": "billing=3", "training.metric": "f1:billing"}
     )
     link = form_link(wanted)
     assert link == {
         "distill.task": saved.id,
+        "distill.temperature": "4.0",
         "distill.class_weights": "billing=3",
         "distill.metric": "f1:billing",
     }

@@ -39,7 +39,8 @@ def report() -> dict[str, Any]:
 @pytest.fixture
 def runs(store: Store, report: dict[str, Any]) -> Store:
     """Oldest first: "Demo", done; "Warm", done at T = 8, no difference; a failed one with an evil name."""
-    store.create_run(FIRST, DEMO.model_dump(mode="json"), name="Demo")
+    demo = DEMO.change({"objective.temperature": 4.0})
+    store.create_run(FIRST, demo.model_dump(mode="json"), name="Demo")
     store.save_report(FIRST, report)
     store.set_status(FIRST, "done")
     warm = DEMO.change({"objective.temperature": 8.0, "training.seeds": [0, 1]})

@@ -222,7 +222,7 @@ def test_the_map_and_the_two_choices(app: App, store: Store) -> None:
         "Accuracy on held-out texts by temperature and alpha: 4 of 4 settings done; the best is T 4, "
         "alpha 0.5 with 85.1 %; 2 cannot be told from it"
     )
-    assert ("Use these settings", "distill.alpha=0.5") in links(page)
+    assert ("Use these settings", "distill.temperature=4.0&distill.alpha=0.5") in links(page)
 
 
 def test_one_card_where_both_rules_agree(app: App, store: Store) -> None:

@@ -19,6 +19,7 @@ from pydantic.fields import FieldInfo
 from kd_core.config import (
     DEMO,
     MOST_SEEDS,
+    TEMPERATURE,
     VERSION,
     ControlsConfig,
     DistillConfig,
@@ -44,6 +45,7 @@ FIELDS: dict[str, FieldInfo] = {
 }
 
 # Every number: the lowest and the highest that are legal (None: no end), as decided once, by hand.
+TEMPERATURES = "objective.temperature must be between 0.01 and 100, or auto"
 LIMITS: dict[str, tuple[float, float | None]] = {
     "task.train_texts": (0, None),
     "task.transfer_texts": (0, None),
@@ -172,7 +174,7 @@ def test_defaults_that_people_are_told() -> None:
         "cnn",
     )
     assert changed(DEMO.model_dump(mode="json")) == {"student.model": "tiny"}
-    assert (config.objective.temperature, config.objective.alpha) == (4.0, 0.3)
+    assert (config.objective.temperature, config.objective.alpha) == ("auto", 0.3)
     assert (config.student.layers, config.student.hidden, config.training.seeds) == (2, 128, (0,))
 
 
@@ -194,7 +196,8 @@ def test_sliders_lie_within_the_bounds_and_hold_the_default(place: str) -> None:
         low, high, step = slider
         least, most = LIMITS[place]
         assert least <= low < high <= (math.inf if most is None else most)
-        for position in (high, FIELDS[place].default):
+        default = FIELDS[place].default
+        for position in (high, TEMPERATURE if default == "auto" else default):
             steps = (position - low) / step
             assert steps >= 0
             assert steps == pytest.approx(round(steps))
@@ -229,9 +232,9 @@ def test_sections_are_those_of_the_tree() -> None:
 @pytest.mark.parametrize(
     ("place", "value", "problem"),
     [
-        ("objective.temperature", 0, "objective.temperature must be between 0.01 and 100, got 0"),
-        ("objective.temperature", 1e-320, "objective.temperature must be between 0.01 and 100, got 1e-320"),
-        ("objective.temperature", math.nan, "objective.temperature must be between 0.01 and 100, got nan"),
+        ("objective.temperature", 0, f"{TEMPERATURES}, got 0"),
+        ("objective.temperature", 1e-320, f"{TEMPERATURES}, got 1e-320"),
+        ("objective.temperature", math.nan, f"{TEMPERATURES}, got nan"),
         ("objective.alpha", 1.4, "objective.alpha must be between 0 and 1, got 1.4"),
         ("objective.alpha", -0.1, "objective.alpha must be between 0 and 1, got -0.1"),
         (
@@ -406,7 +409,7 @@ def test_all_problems_at_once_in_the_order_of_the_fields() -> None:
         "got 'warm'",
         "student.unknown is not a setting; choose from layers, hidden, heads, intermediate, model, init, "
         "trim_vocabulary, fill_vocabulary, pooling, freeze_embeddings",
-        "objective.temperature must be between 0.01 and 100, got 0",
+        "objective.temperature must be between 0.01 and 100, or auto, got 0",
         "objective.alpha must be between 0 and 1, got 2",
         "training.steps must be between 1 and 10,000,000, or auto, got 0",
         "training.seeds must be a list of whole numbers from 0 up, got '0,x,-1'",
@@ -434,7 +437,7 @@ def test_change_makes_a_copy_that_differs_there_alone() -> None:
     changed = config.change({"objective.temperature": "2", "student.model": "mini"})
     assert (changed.objective.temperature, changed.student.model) == (2.0, "mini")
     assert config == DistillConfig()
-    assert changed.change({"objective.temperature": 4, "student.model": "cnn"}) == config
+    assert changed.change({"objective.temperature": "auto", "student.model": "cnn"}) == config
 
 
 @pytest.mark.parametrize("place", ["objectives.alpha", "objectives"])

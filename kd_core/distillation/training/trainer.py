@@ -45,6 +45,7 @@ from kd_core.models.inference import collate, predict_logits
 from kd_core.system import parallel
 from kd_core.system.atomic import is_whole, seal
 from kd_core.system.control import Control
+from kd_core.system.settings import fixed
 
 # What a killed training loses at most, but for the time of a step or an evaluation.
 SECONDS_BETWEEN_CHECKPOINTS = 30.0
@@ -139,7 +140,7 @@ class DistillTrainer(Trainer):  # type: ignore[misc]
                 logits,
                 inputs["teacher_logits"],
                 divergence=objective.divergence,
-                temperature=objective.temperature,
+                temperature=fixed(objective.temperature),
                 t_squared=objective.t_squared,
                 labels=inputs["labels"],
                 **objective.own_settings,

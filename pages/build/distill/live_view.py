@@ -88,7 +88,8 @@ def _head(run: RunRow) -> None:
         st.subheader(escape(run.title), anchor=False, width="content")
         status_badge(run.status)
     objective = run.config["objective"]
-    settings = f"T = {objective['temperature']:g}, alpha = {objective['alpha']:g}, run {run.id}"
+    temperature = formatting.or_auto(objective["temperature"])
+    settings = f"T = {temperature}, alpha = {objective['alpha']:g}, run {run.id}"
     if run.name:
         settings = f"{run.task}: {run.teacher} → {run.student}, {settings}"
     st.caption(unbroken(escape(settings)))

@@ -12,8 +12,10 @@ from kd_core.jobs.estimate import Estimate
 from kd_core.jobs.plan import Plan
 from kd_core.models.size import ModelSize
 from kd_core.system import formatting
+from kd_core.system.settings import fixed
 from pages.build.distill.live_view import stepper
 from pages.shared.charts import is_dark
+from pages.shared.run_form.link import key
 from pages.shared.run_form.objective import headline, show_softening
 from pages.shared.text import escape
 
@@ -47,6 +49,15 @@ def show_plan(plan: Plan, expected: Estimate) -> None:
     stepper({stage: ("waiting", text) for stage, text in seconds.items()})
     for note in examine(plan, expected.total):
         (st.warning if note.level == "warning" else st.info)(note.text, icon=":material/stethoscope:")
+        if note.change:
+            place, value = note.change
+            st.button(
+                f"Set the {place.partition('.')[2]} to {value:g}",
+                key=f"{key(place)}_change",
+                icon=":material/check:",
+                on_click=st.session_state.update,
+                args=({key(place): value},),
+            )
     st.image(
         towers(plan.teacher, plan.student, dark=is_dark()),
         width="stretch",
@@ -58,5 +69,5 @@ def show_plan(plan: Plan, expected: Estimate) -> None:
     st.caption(
         f"Drawn to scale: the area of a block is its number of parameters. Pale: word embeddings.{lends}"
     )
-    show_softening(plan.config.objective.temperature)
+    show_softening(fixed(plan.config.objective.temperature))
     st.caption(f"What a real teacher says about the headline “{escape(headline())}”")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import streamlit as st
 
 from kd_core import figures
-from kd_core.config import DEMO
+from kd_core.config import TEMPERATURE
 from kd_core.distillation.training.replay import EARLY, FILE, Replay
 from kd_core.errors import KDError
 from kd_core.learn.recorded import recorded_replay
@@ -106,7 +106,7 @@ def _source(controls: Controls) -> tuple[Replay, float]:
         help="The recorded run, or any run that was made on this machine",
     )
     if source == BUNDLED:
-        return recorded_replay(), DEMO.objective.temperature
+        return recorded_replay(), TEMPERATURE
     return _read(source), float(runs[source].config["objective"]["temperature"])
 
 

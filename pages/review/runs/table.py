@@ -162,7 +162,9 @@ def _columns(span: tuple[float, float], *, signed: bool, narrow: bool) -> dict[s
         ),
         "task": "Task",
         "model": "Student model",
-        "temperature": COLUMN.NumberColumn("T", format="%g", help="Temperature"),
+        "temperature": COLUMN.NumberColumn(
+            "T", format="%g", help="Temperature; empty where it was left to KD Studio: the report has it"
+        ),
         "alpha": COLUMN.NumberColumn("Alpha", format="%g", help="Weight of the labels"),
         "size": COLUMN.NumberColumn("Size", format="%.1f MB", help="Of the student's weights"),
         "latency": COLUMN.NumberColumn("Latency", format="%.2f ms", help="Of the student, one text, p50"),
@@ -185,7 +187,8 @@ def _percent(share: float | None) -> float | None:
 
 
 def _setting(run: RunRow, name: str) -> float | None:
-    return run.config.get("objective", {}).get(name)
+    value = run.config.get("objective", {}).get(name)
+    return None if value == "auto" else value
 
 
 @lru_cache(maxsize=50_000)  # the folder of a run that is done does not change

@@ -55,6 +55,7 @@ FIELDS = [f"{section}.{name}" for section, fields in sections() for name in fiel
 
 # A legal value, other than the default, for the fields where the default says too little.
 VALUES = {
+    "objective.temperature": "2.5",
     "task.answers": "logits",
     "task.gold": "none",
     "task.answer_columns": "sport,tech",
@@ -177,7 +178,7 @@ def test_all_problems_at_once_named_by_flag() -> None:
     with pytest.raises(ConfigError) as caught:
         parse("--temperature", "0", "--alpha", "1.4", "--student-init", "warm")
     assert set(caught.value.problems) == {
-        "--temperature must be between 0.01 and 100, got '0'",
+        "--temperature must be between 0.01 and 100, or auto, got '0'",
         "--alpha must be between 0 and 1, got '1.4'",
         "--student-init must be one of random, teacher_layers, teacher_vectors, projected, pretrained, auto, "
         "got 'warm'",
@@ -194,7 +195,7 @@ def help_of(place: str) -> str:
 @pytest.mark.parametrize(
     ("place", "ending"),
     [
-        ("objective.temperature", "[between 0.01 and 100; default: 4.0]"),
+        ("objective.temperature", "[between 0.01 and 100, or auto; default: auto]"),
         ("training.steps", "[between 1 and 10,000,000, or auto; default: auto]"),
         ("training.precision", "[fp32, bf16, fp16, auto; default: auto]"),
         ("training.seeds", "[between 0 and 4,294,967,295; default: 0]"),

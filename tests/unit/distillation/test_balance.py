@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from kd_core.config import DistillConfig, ObjectiveConfig
-from kd_core.distillation.balance import auto_metric, class_weights, notes, rarest, score
+from kd_core.distillation.balance import auto_metric, auto_temperature, class_weights, notes, rarest, score
 from kd_core.distillation.reproduce import command
 from kd_core.distillation.roles import LISTED, ROLES, student_variants
 from kd_core.errors import ConfigError
@@ -59,6 +59,12 @@ def test_the_metric_is_macro_f1_below_half_of_a_fair_share():
     assert auto_metric(NAMES, [0] * 25 + [1] * 25 + [2] * 10) == "accuracy"
     assert rarest(NAMES, LABELS) == ("spam", pytest.approx(0.3))
     assert auto_metric(NAMES, [0, 1]) == "macro_f1"  # one has no text at all
+
+
+def test_the_temperature_is_low_below_a_quarter_of_a_fair_share():
+    """Of three classes, the fair share of 60 texts is 20: 4 are less than a quarter of it, and 5 are not."""
+    assert auto_temperature(NAMES, [0] * 28 + [1] * 28 + [2] * 4) == 1
+    assert auto_temperature(NAMES, [0] * 28 + [1] * 27 + [2] * 5) == 4
 
 
 def test_scores_by_hand():

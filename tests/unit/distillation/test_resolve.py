@@ -289,6 +289,15 @@ def test_with_many_classes_the_head_of_cnn_reads_the_mean(resolve, tiny_task, be
     assert getattr(student_config(config.student, bert, 100), "mean", False) == (pooling == "mean")
 
 
+@pytest.mark.parametrize(("rare", "asked", "temperature"), [(2, "auto", 1), (9, "auto", 4), (2, 3, 3)])
+def test_where_a_class_is_rare_the_temperature_is_low(resolve, tiny_task, bert, rare, asked, temperature):
+    """Of 60 texts and five classes, 12 are a fair share, and 3 a quarter of it."""
+    labels = [4] * rare + [i % 4 for i in range(60 - rare)]
+    skewed = replace(tiny_task, train=labelled(["a film"] * 60, labels))
+    config = DistillConfig().change({"objective.temperature": asked})
+    assert resolve(config, skewed, bert).objective.temperature == temperature
+
+
 def test_a_mean_that_a_student_does_not_have_is_refused(resolve, tiny_task, bert):
     config = DistillConfig().change({"student.model": "tiny", "student.pooling": "mean"})
     with pytest.raises(

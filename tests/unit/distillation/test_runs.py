@@ -92,8 +92,8 @@ def test_a_run_goes_on_with_the_config_that_it_was_begun_with(home: Path) -> Non
     with pytest.raises(RunError) as caught:
         run_folder.begin(work, other, LATER)
     assert str(caught.value) == (
-        f"Run {RUN} was begun with objective.temperature = 4.0, not 8.0, training.seeds = [0], not [0, 1]. "
-        "Resume it with the settings that it had, or start a new run."
+        f"Run {RUN} was begun with objective.temperature = 'auto', not 8.0, training.seeds = [0], not "
+        "[0, 1]. Resume it with the settings that it had, or start a new run."
     )
     assert run_folder.begin(work, FIRST, LATER) == RESOLVED
 

@@ -69,7 +69,7 @@ def test_its_history_has_every_evaluation(train, tiny_teacher):
 def test_intermediate_terms_leave_nothing_on_the_student(train, tiny_teacher, stop_at):
     model, seen = tiny_teacher("bert"), []
     model.register_forward_hook(lambda *_: seen.append(hasattr(model, PROJECTION)))
-    recipe = tiny_recipe(objective=ObjectiveConfig(hidden_weight=1.0))
+    recipe = tiny_recipe(objective=ObjectiveConfig(temperature=4, hidden_weight=1.0))
     try:
         train(model, recipe=recipe, stop_at=stop_at)
     except Stopped:

@@ -117,11 +117,11 @@ def changed(split: Dataset, column: str, values) -> Dataset:
 
 
 def test_alpha_0_ignores_the_labels(trainer, splits):
-    recipe = replace(RECIPE, objective=ObjectiveConfig(alpha=0.0))
+    recipe = replace(RECIPE, objective=ObjectiveConfig(temperature=4, alpha=0.0))
     others = [None if label is None else (label + 1) % 5 for label in splits["train"]["label"]]
     subjects = [trainer(recipe), trainer(recipe, train=changed(splits["train"], "label", others))]
     assert same(*(weights(train_it(subject)) for subject in subjects))
-    listens = replace(recipe, objective=ObjectiveConfig(alpha=0.1))
+    listens = replace(recipe, objective=ObjectiveConfig(temperature=4, alpha=0.1))
     subjects = [trainer(listens), trainer(listens, train=changed(splits["train"], "label", others))]
     assert not same(*(weights(train_it(subject)) for subject in subjects))
 
@@ -131,7 +131,7 @@ def test_alpha_1_ignores_the_knowledge(trainer, splits):
     others = [[-value for value in row] for row in splits["train"]["logits"]]
     subjects = [trainer(recipe), trainer(recipe, train=changed(splits["train"], "logits", others))]
     assert same(*(weights(train_it(subject)) for subject in subjects))
-    listens = replace(recipe, objective=ObjectiveConfig(alpha=0.9))
+    listens = replace(recipe, objective=ObjectiveConfig(temperature=4, alpha=0.9))
     subjects = [trainer(listens), trainer(listens, train=changed(splits["train"], "logits", others))]
     assert not same(*(weights(train_it(subject)) for subject in subjects))
 
