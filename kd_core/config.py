@@ -66,6 +66,7 @@ LEGACY: dict[str, Any] = {
     "task.normalise": False,
     "task.smoothing": 0.1,
     "task.label_empty": False,
+    "task.drop_rare": False,
     "task.train_texts": 0,
     "task.augment": 0,
     "teacher.probe": False,
