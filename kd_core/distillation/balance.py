@@ -9,7 +9,6 @@ from numpy.typing import ArrayLike, NDArray
 
 from kd_core.config import COLD, TEMPERATURE, flag, weights_by_hand
 from kd_core.errors import ConfigError
-from kd_core.system.formatting import percent
 
 RARE = 0.5  # of its fair share, 1 / classes: a class with less of the training texts is rare
 FORGOTTEN = 0.25  # of it: with less, a student that learns from soft answers does without the class
@@ -62,10 +61,12 @@ def auto_temperature(names: Sequence[str], labels: ArrayLike) -> float:
 def why_macro_f1(names: Sequence[str], labels: ArrayLike) -> str:
     """The reason of ``auto_metric``, in a sentence."""
     name, share = rarest(names, labels)
+    texts = len(np.asarray(labels))
+    fair = texts / len(names)
     return (
-        f"The class {name!r} has {percent(share / len(names))} of the training texts, less than half of a "
-        f"fair share ({percent(1 / len(names))}), so models are judged by macro-F1, in which each class "
-        "counts alike. Set the metric to accuracy to judge by all texts alike."
+        f"The class {name!r} has {share * fair:,.0f} of the {texts:,} training texts, less than half of a "
+        f"fair share ({fair:,.0f}), so models are judged by macro-F1, in which each class counts alike. Set "
+        "the metric to accuracy to judge by all texts alike."
     )
 
 

@@ -82,7 +82,7 @@ def test_what_a_person_is_told():
     assert notes("macro_f1", NAMES, [0, 1, 2], [0, 1, 2]) == []  # by choice, not because a class is rare
     why, missing = notes("macro_f1", NAMES, LABELS, [0, 1])
     assert why.startswith(
-        "The class 'spam' has 10.0 % of the training texts, less than half of a fair share (33.3 %), so"
+        "The class 'spam' has 1 of the 10 training texts, less than half of a fair share (3), so"
     )
     assert missing.startswith("The class 'spam' has no test text: how well it is recognised is not known.")
     assert "The classes 'ham', 'spam' have no test text" in notes("accuracy", NAMES, [0, 1, 2], [1])[0]
