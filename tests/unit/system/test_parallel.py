@@ -51,7 +51,9 @@ RECIPES = {
     "one each": tiny_recipe(batch_size=1, transfer_batch_size=1),
     "one row": tiny_recipe(batch_size=1, transfer_batch_size=0),
     "inner": tiny_recipe(
-        batch_size=5, transfer_batch_size=4, objective=ObjectiveConfig(hidden_weight=1, relation_weight=1)
+        batch_size=5,
+        transfer_batch_size=4,
+        objective=ObjectiveConfig(temperature=4, hidden_weight=1, relation_weight=1),
     ),
 }
 RECIPES = {
