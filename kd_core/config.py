@@ -19,6 +19,7 @@ from pydantic import (
     field_validator,
     model_validator,
 )
+from pydantic.fields import FieldInfo
 
 from kd_core.errors import ConfigError
 from kd_core.objectives import CARDS, find
@@ -51,7 +52,7 @@ LearningRate = Annotated[float, Field(ge=1e-8, le=1)]
 Seed = Annotated[int, Field(ge=0, le=LAST_SEED)]
 
 TEMPERATURE = 4.0
-COLD = 1.0  # the temperature where a class is rare (docs/quality.md)
+LOW_TEMPERATURE = 1.0  # where a class is so rare that a student would forget it (docs/quality.md)
 
 # Of configs and reports, where they are stored; those of 0.1 have none. Raise it with each change that an
 # older KD Studio would misread.
@@ -273,9 +274,10 @@ class ObjectiveConfig(Settings):
     )
     temperature: Temperature | Auto = setting(
         "auto",
-        f"Divides the logits of both models in the soft loss (auto: {TEMPERATURE:g}; {COLD:g} where a class "
-        "has less than a quarter of its fair share, which softer answers let the student forget)",
+        f"Divides the logits of both models in the soft loss (auto: {TEMPERATURE:g}; {LOW_TEMPERATURE:g} where "
+        "a class has less than a quarter of its fair share, which softer answers let the student forget)",
         slider=(0.5, 20, 0.5),
+        start=TEMPERATURE,
     )
     alpha: Share = setting(
         0.3,
@@ -522,10 +524,23 @@ def sections() -> Iterator[tuple[str, type[Settings]]]:
 
 def slider(place: str) -> tuple[float, float, float]:
     """The usual range of ``section.field``, which has one: low, high, step."""
-    section, _, name = place.partition(".")
-    extra = cast(dict[str, Any], dict(sections())[section].model_fields[name].json_schema_extra)
-    low, high, step = extra["slider"]
+    low, high, step = _extra(place)["slider"]
     return low, high, step
+
+
+def slider_start(place: str) -> float:
+    """Where the slider of ``section.field`` stands at first."""
+    default = _info(place).default
+    return float(_extra(place)["start"] if default == "auto" else default)
+
+
+def _extra(place: str) -> dict[str, Any]:
+    return cast(dict[str, Any], _info(place).json_schema_extra)
+
+
+def _info(place: str) -> FieldInfo:
+    section, _, name = place.partition(".")
+    return dict(sections())[section].model_fields[name]
 
 
 SHORT = {"task.name": "--task", "teacher.model": "--teacher", "student.model": "--student"}

@@ -233,10 +233,8 @@ def _without_rare(rows: pd.DataFrame, needed: int, notes: list[str]) -> pd.DataF
     texts = rows.loc[rows["part"] == "train"].groupby("label")["key"].nunique()
     kept = rows["label"].isin(texts.index[texts >= needed])
     if len(rare := rows[~kept]):
-        labels = sort_labels(set(rare["label"]))
-        listed = ", ".join(map(repr, labels[:5])) + (", ..." if len(labels) > 5 else "")
         notes.append(
-            f"Classes with fewer than {counted(needed, 'training text')} dropped: {listed} "
+            f"Classes with fewer than {counted(needed, 'training text')} dropped: {_listed(rare['label'])} "
             f"({counted(len(rare), 'row')})."
         )
     return rows[kept]
@@ -275,15 +273,18 @@ def _check_classes(train: pd.DataFrame, needed: int) -> None:
 
 
 def _check_seen(rows: pd.DataFrame, train: pd.Series[bool]) -> None:
-    unseen = sort_labels([*set(rows.loc[~train, "label"]) - set(rows.loc[train, "label"])])
-    if unseen:
-        listed = ", ".join(map(repr, unseen[:5])) + (", ..." if len(unseen) > 5 else "")
+    if unseen := set(rows.loc[~train, "label"]) - set(rows.loc[train, "label"]):
         where = " and ".join(rows.loc[rows["label"].isin(unseen), "part"].unique())
         raise DataError(
-            f"The {where} part has labels that never occur in training: {listed}. "
+            f"The {where} part has labels that never occur in training: {_listed(unseen)}. "
             "Add such training rows, or drop these with --drop-rare.",
             settings=("drop_rare",),
         )
+
+
+def _listed(labels: Iterable[str]) -> str:
+    shown = sort_labels(set(labels))
+    return ", ".join(map(repr, shown[:5])) + (", ..." if len(shown) > 5 else "")
 
 
 def _splits(rows: pd.DataFrame, parts: Collection[str], seed: int) -> dict[str, pd.DataFrame]:

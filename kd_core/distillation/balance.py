@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from kd_core.config import COLD, TEMPERATURE, flag, weights_by_hand
+from kd_core.config import LOW_TEMPERATURE, TEMPERATURE, flag, weights_by_hand
 from kd_core.errors import ConfigError
 
 RARE = 0.5  # of its fair share, 1 / classes: a class with less of the training texts is rare
@@ -55,7 +55,7 @@ def auto_metric(names: Sequence[str], labels: ArrayLike) -> str:
 
 def auto_temperature(names: Sequence[str], labels: ArrayLike) -> float:
     """What ``objective.temperature = auto`` means for these training labels."""
-    return COLD if rarest(names, labels)[1] < FORGOTTEN else TEMPERATURE
+    return LOW_TEMPERATURE if rarest(names, labels)[1] < FORGOTTEN else TEMPERATURE
 
 
 def why_macro_f1(names: Sequence[str], labels: ArrayLike) -> str:

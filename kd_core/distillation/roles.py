@@ -27,6 +27,7 @@ def labels_only(objective: ObjectiveConfig) -> ObjectiveConfig:
     """Cross-entropy with the labels, each class with its weight, whatever the run's own objective is."""
     from kd_core.config import TEMPERATURE
 
+    # Which it does not use, but the cache's keys hold its ``repr``, and had this number from the start.
     return type(objective)(alpha=1.0, temperature=TEMPERATURE, class_weights=objective.class_weights)
 
 

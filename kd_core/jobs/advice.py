@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Literal
 
-from kd_core.config import COLD
+from kd_core.config import LOW_TEMPERATURE
 from kd_core.data.words import FOREIGN, MANY_CUT
 from kd_core.jobs.plan import Plan
 from kd_core.system import formatting
@@ -83,12 +83,12 @@ def _objective(plan: Plan) -> Iterator[Advice]:
             f"At T = {temperature:g} the teacher's answers are nearly equal for all classes. 2 to 8 is "
             "usual.",
         )
-    if softened and plan.usual_temperature == COLD < temperature:
+    if softened and plan.usual_temperature == LOW_TEMPERATURE < temperature:
         yield Advice(
             "warning",
             f"A class is rare here, and at T = {temperature:g} a student may forget it: on five such tasks, "
-            f"T = 4 cost 0.5 to 13 points of macro-F1. Set the temperature to {COLD:g}.",
-            ("objective.temperature", COLD),
+            f"T = 4 cost 0.5 to 13 points of macro-F1. Set the temperature to {LOW_TEMPERATURE:g}.",
+            ("objective.temperature", LOW_TEMPERATURE),
         )
     if softened and not objective.t_squared and temperature > 1:
         yield Advice(

@@ -52,14 +52,16 @@ def setting(
     help: str,
     *,
     slider: tuple[float, float, float] | None = None,
+    start: float | None = None,
     legal: str = "",
     **bounds: Any,
 ) -> Any:
     """A field: ``bounds`` (gt, ge, lt, le) are what is legal, ``slider`` (low, high, step) what is usual.
 
+    ``start`` is where the slider of a setting stands that is ``auto`` by default: it has no place for that.
     ``legal`` says it in words where these would not be clear from the bounds.
     """
-    extra: dict[str, Any] = {"slider": list(slider or ()), "legal": legal}
+    extra: dict[str, Any] = {"slider": list(slider or ()), "start": start, "legal": legal}
     return Field(default, description=help, json_schema_extra=extra, **bounds)
 
 

@@ -23,9 +23,10 @@ def field(
 ) -> Any:
     """A widget for ``section.name``; returns a value that ``DistillConfig.from_dict`` takes.
 
-    A slider where the field has a slider range, a selectbox for names (or ``options=``), else a toggle, a
-    number or a text. An empty number is ``"auto"``, an empty text None. ``key`` is the URL's parameter too; a
-    value there that is not legal gives way to the default, and a line below the widget says so.
+    A slider where the field has a slider range (on which there is no ``auto``), a selectbox for names (or
+    ``options=``), else a toggle, a number or a text. An empty number is ``"auto"``, an empty text None.
+    ``key`` is the URL's parameter too; a value there that is not legal gives way to the default, and a line
+    below the widget says so.
     ``value=`` replaces the field's default; other ``overrides`` go to the widget.
     """
     info, schema = section.model_fields[name], _schema(section)[name]
@@ -52,7 +53,8 @@ def field(
         kind = int if number["type"] == "integer" else float
         low, high, step = map(kind, schema["slider"])
         shape = {"min_value": low, "max_value": high, "step": step, **common}
-        value = container.slider(text, value=kind(default), **shape)
+        start = schema["start"] if default == "auto" else default
+        value = container.slider(text, value=kind(start), **shape)
     elif number:
         value = container.number_input(text, **{**_shape(number, default), **common})
         value = "auto" if value is None else value

@@ -9,7 +9,6 @@ from streamlit.testing.v1 import AppTest
 
 from kd_core import config
 from kd_core.config import DistillConfig
-from pages.shared.text import escape
 
 
 def show(section: str, name: str, /, *, overrides: str = "", **parameters: str) -> AppTest:
@@ -37,14 +36,14 @@ def value(test: AppTest) -> str:
 
 
 def test_a_field_with_a_slider_range_is_a_slider() -> None:
-    test = show("ObjectiveConfig", "alpha")
-    slider = test.slider(key="test.alpha")
-    declared = config.slider("objective.alpha")
-    assert (slider.label, slider.min, slider.max, slider.step) == ("Alpha", *declared)
-    assert slider.help == escape(config.ObjectiveConfig.model_fields["alpha"].description)
-    assert value(test) == "0.3"
-    slider.set_value(0.75)
-    assert value(run(test)) == "0.75"
+    test = show("ObjectiveConfig", "temperature")
+    slider = test.slider(key="test.temperature")
+    declared = config.slider("objective.temperature")
+    assert (slider.label, slider.min, slider.max, slider.step) == ("Temperature", *declared)
+    assert slider.help.startswith("Divides the logits of both models in the soft loss")
+    assert value(test) == "4.0"
+    slider.set_value(7.5)
+    assert value(run(test)) == "7.5"
 
 
 def test_whole_numbers_stay_whole() -> None:
@@ -116,12 +115,12 @@ def test_seeds_are_a_text_that_the_config_reads() -> None:
 @pytest.mark.parametrize(
     ("section", "name", "text", "expected"),
     [
-        ("ObjectiveConfig", "alpha", "0.75", "0.75"),
+        ("ObjectiveConfig", "temperature", "7.5", "7.5"),
         ("ObjectiveConfig", "divergence", "js", "'js'"),
         ("StudentConfig", "trim_vocabulary", "false", "False"),
         ("TrainingConfig", "steps", "400", "400"),
         ("TaskConfig", "name", "bbc-articles", "'bbc-articles'"),
-        ("ObjectiveConfig", "alpha", ".3", "0.3"),  # the default: nothing to say
+        ("ObjectiveConfig", "temperature", "4", "4.0"),  # the default: nothing to say
     ],
 )
 def test_the_url_sets_the_value(section: str, name: str, text: str, expected: str) -> None:
@@ -133,9 +132,9 @@ def test_the_url_sets_the_value(section: str, name: str, text: str, expected: st
 @pytest.mark.parametrize(
     ("section", "name", "text", "expected"),
     [
-        ("ObjectiveConfig", "alpha", "999", "0.3"),
-        ("ObjectiveConfig", "alpha", "nan", "0.3"),
-        ("ObjectiveConfig", "alpha", "![](http://127.0.0.1:9/x)", "0.3"),
+        ("ObjectiveConfig", "temperature", "999", "4.0"),
+        ("ObjectiveConfig", "temperature", "nan", "4.0"),
+        ("ObjectiveConfig", "temperature", "![](http://127.0.0.1:9/x)", "4.0"),
         ("ObjectiveConfig", "divergence", "magic", "'forward_kl'"),
         ("StudentConfig", "trim_vocabulary", "perhaps", "True"),
         ("TrainingConfig", "steps", "0", "'auto'"),

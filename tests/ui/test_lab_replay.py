@@ -83,7 +83,9 @@ def test_playing_moves_on_and_ends(app: App) -> None:
 def test_any_run_with_a_replay(app: App, store: Store, home: Path) -> None:
     labels = SAMPLE["labels"]
     for run_id in ("20260131-143000-a1b2", "20260131-143000-c3d4"):  # the second one has none
-        store.create_run(run_id, SAMPLE["config"], status="done", name="Mine <b>")
+        objective = SAMPLE["config"]["objective"] | {"temperature": "auto"}  # as the command leaves it
+        asked = SAMPLE["config"] | {"objective": objective}
+        store.create_run(run_id, asked, status="done", name="Mine <b>")
         store.save_report(run_id, SAMPLE)
     folder = home / "runs" / "20260131-143000-a1b2"
     folder.mkdir(parents=True)

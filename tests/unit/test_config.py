@@ -19,7 +19,6 @@ from pydantic.fields import FieldInfo
 from kd_core.config import (
     DEMO,
     MOST_SEEDS,
-    TEMPERATURE,
     VERSION,
     ControlsConfig,
     DistillConfig,
@@ -32,6 +31,7 @@ from kd_core.config import (
     of_today,
     sections,
     slider,
+    slider_start,
     weights_by_hand,
 )
 from kd_core.errors import ConfigError
@@ -196,8 +196,7 @@ def test_sliders_lie_within_the_bounds_and_hold_the_default(place: str) -> None:
         low, high, step = slider
         least, most = LIMITS[place]
         assert least <= low < high <= (math.inf if most is None else most)
-        default = FIELDS[place].default
-        for position in (high, TEMPERATURE if default == "auto" else default):
+        for position in (high, slider_start(place)):
             steps = (position - low) / step
             assert steps >= 0
             assert steps == pytest.approx(round(steps))
@@ -205,6 +204,7 @@ def test_sliders_lie_within_the_bounds_and_hold_the_default(place: str) -> None:
 
 def test_the_range_of_a_slider() -> None:
     assert slider("objective.alpha") == (0, 1, 0.05)
+    assert (slider_start("objective.alpha"), slider_start("objective.temperature")) == (0.3, 4)
 
 
 def test_bounds_in_words() -> None:

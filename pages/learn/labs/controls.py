@@ -11,7 +11,7 @@ from typing import Any
 
 import streamlit as st
 
-from kd_core.config import TEMPERATURE, ObjectiveConfig, slider
+from kd_core.config import slider, slider_start
 from kd_core.errors import KDError
 from kd_core.learn.examples import Examples, of_run, shipped
 from pages.learn.labs.own import finished_runs
@@ -64,8 +64,7 @@ class Controls:
     def setting(self, name: str, label: str, value: float | None = None) -> float:
         """A slider in the bar for a setting of the objective: its range, and its default or a ``value``."""
         low, high, step = map(float, slider(f"objective.{name}"))
-        start = TEMPERATURE if name == "temperature" else ObjectiveConfig.model_fields[name].default
-        start = float(start if value is None else value)
+        start = slider_start(f"objective.{name}") if value is None else value
         return float(self.add(name, "slider", label, low, high, start, step, help=term(name), in_view=True))
 
     def button(self, name: str, label: str, *, in_view: bool = False, **settings: Any) -> bool:

@@ -107,13 +107,14 @@ def _source(controls: Controls) -> tuple[Replay, float]:
     )
     if source == BUNDLED:
         return recorded_replay(), TEMPERATURE
-    return _read(source), float(runs[source].config["objective"]["temperature"])
+    return _read(source)
 
 
 @st.cache_resource(max_entries=8, show_spinner=False)
-def _read(run_id: str) -> Replay:
+def _read(run_id: str) -> tuple[Replay, float]:
     """Raises: RunError."""
-    return Replay.read(paths.runs() / run_id, store().report(run_id).labels)
+    report = store().report(run_id)
+    return Replay.read(paths.runs() / run_id, report.labels), report.config["objective"]["temperature"]
 
 
 def _moment(controls: Controls, replay: Replay, playing: bool) -> int:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 import streamlit as st
+from pydantic_core import from_json
 
 from kd_core import figures
 from kd_core.distillation import roles
@@ -163,7 +164,7 @@ def _columns(span: tuple[float, float], *, signed: bool, narrow: bool) -> dict[s
         "task": "Task",
         "model": "Student model",
         "temperature": COLUMN.NumberColumn(
-            "T", format="%g", help="Temperature; empty where it was left to KD Studio: the report has it"
+            "T", format="%g", help="Temperature; empty while a run that left it to KD Studio is not done"
         ),
         "alpha": COLUMN.NumberColumn("Alpha", format="%g", help="Weight of the labels"),
         "size": COLUMN.NumberColumn("Size", format="%.1f MB", help="Of the student's weights"),
@@ -188,7 +189,21 @@ def _percent(share: float | None) -> float | None:
 
 def _setting(run: RunRow, name: str) -> float | None:
     value = run.config.get("objective", {}).get(name)
-    return None if value == "auto" else value
+    if value != "auto":
+        return value
+    return _resolved(run.id, name) if run.status == "done" else None
+
+
+@lru_cache(maxsize=50_000)
+def _resolved(run_id: str, name: str) -> float | None:
+    """What ``auto`` was, as the report has it, which is not validated whole for one number."""
+    from kd_core.distillation.report import FILE  # scipy comes with it
+
+    try:
+        report = from_json((paths.runs() / run_id / FILE).read_bytes())
+        return float(report["config"]["objective"][name])
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
 
 
 @lru_cache(maxsize=50_000)  # the folder of a run that is done does not change

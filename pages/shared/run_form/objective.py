@@ -9,7 +9,7 @@ import numpy as np
 import streamlit as st
 
 from kd_core import figures
-from kd_core.config import TEMPERATURE, ObjectiveConfig, TrainingConfig, sections
+from kd_core.config import ObjectiveConfig, TrainingConfig, sections
 from kd_core.data.bundled import TASKS
 from kd_core.distillation.metrics import softmax
 from kd_core.figures.split import loss_split, split_in_words, split_spoken
@@ -48,11 +48,7 @@ TITLES = {
 
 def choose_objective() -> dict[str, Any]:
     temperature = field(
-        ObjectiveConfig,
-        "temperature",
-        key=key("objective.temperature"),
-        value=TEMPERATURE,
-        help=term("temperature"),
+        ObjectiveConfig, "temperature", key=key("objective.temperature"), help=term("temperature")
     )
     alpha = field(
         ObjectiveConfig,
