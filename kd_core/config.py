@@ -274,8 +274,8 @@ class ObjectiveConfig(Settings):
     )
     temperature: Temperature | Auto = setting(
         "auto",
-        f"Divides the logits of both models in the soft loss (auto: {TEMPERATURE:g}; {LOW_TEMPERATURE:g} where "
-        "a class has less than a quarter of its fair share, which softer answers let the student forget)",
+        f"Divides the logits of both models in the soft loss (auto: {TEMPERATURE:g}, and {LOW_TEMPERATURE:g} "
+        "where a class is rare, with less than a quarter of its fair share)",
         slider=(0.5, 20, 0.5),
         start=TEMPERATURE,
     )
