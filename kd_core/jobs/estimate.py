@@ -8,14 +8,14 @@ from __future__ import annotations
 
 import math
 import socket
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from statistics import median
 from typing import TYPE_CHECKING, Any
 
-from kd_core.config import DistillConfig
-from kd_core.distillation.events import STAGES, Estimated, Resolved, Stage, StageStarted
-from kd_core.distillation.roles import ROLES, STUDENTS
+from kd_core.config import LEGACY, DistillConfig
+from kd_core.distillation.events import STAGES, Estimated, Resolved, Stage, StageStarted, TrainingStarted
+from kd_core.distillation.roles import ROLES, STUDENTS, Role
 from kd_core.errors import RunError
 from kd_core.jobs.cost import by_stage, parts, training_step
 from kd_core.jobs.plan import Plan
@@ -36,6 +36,7 @@ class PastRun:
     seconds: Mapping[str, float]  # of the stages that were computed
     work: Mapping[str, float] = field(default_factory=dict)  # {} where nobody had estimated it
     kept: bool = True  # its teacher is still in the cache
+    ready: Collection[tuple[Role, int]] = ()  # models, by role and seed, that it did not train itself
 
 
 @dataclass(frozen=True)
@@ -71,7 +72,10 @@ def past_runs(store: Store, limit: int = 20) -> list[PastRun]:
         today = any(isinstance(event, Resolved) for event in events)
         work = next((event.work for event in events if today and isinstance(event, Estimated)), {})
         kept = bool(report.teacher_key) and (paths.caches() / "teachers" / report.teacher_key).is_dir()
-        past.append(PastRun(report.config, seconds if whole else {}, work, kept))
+        ready = {
+            (event.who, event.seed) for event in events if isinstance(event, TrainingStarted) and event.cached
+        }
+        past.append(PastRun(report.config, seconds if whole else {}, work, kept, ready))
     return past
 
 
@@ -96,7 +100,8 @@ def _with_work(run: PastRun, plan: Plan) -> PastRun:
         return run
     cached = [stage for stage in ("teach", "record") if stage not in run.seconds]
     same = replace(plan, config=DistillConfig.from_dict(run.config))
-    return replace(run, work=by_stage(parts(same, cached)))
+    done = [part for part in parts(same, cached) if (part.who, part.seed) not in run.ready]
+    return replace(run, work=by_stage(done))
 
 
 def cached_parts(config: DistillConfig, past: Iterable[PastRun]) -> set[str]:
@@ -106,13 +111,18 @@ def cached_parts(config: DistillConfig, past: Iterable[PastRun]) -> set[str]:
     for run in past:
         if not run.kept:
             continue
-        if all(run.config.get(part) == mine[part] for part in ("task", "teacher")) and (
-            run.config["training"]["precision"] == mine["training"]["precision"]
-        ):
+        if _teaching(run.config) == _teaching(mine):
             cached |= {"teach", "record"}
             if all(run.config.get(part) == mine[part] for part in ("student", "training")):
                 cached |= _shared_students(run.config) & _shared_students(mine)
     return cached
+
+
+def _teaching(config: Mapping[str, Any]) -> tuple[Any, ...]:
+    """What teachers hang on; a setting that a report is too old for has the value of before it."""
+    others = (("objective", "class_weights"), ("training", "metric"), ("training", "precision"))
+    values = (config.get(part, {}).get(name, LEGACY.get(f"{part}.{name}")) for part, name in others)
+    return config.get("task"), config.get("teacher"), *values
 
 
 def _shared_students(config: Mapping[str, Any]) -> set[str]:

@@ -7,7 +7,7 @@ from types import SimpleNamespace
 import pytest
 import torch
 
-from kd_core.distillation.events import STAGES, Estimated, Resolved, StageStarted
+from kd_core.distillation.events import STAGES, Estimated, Resolved, StageStarted, TrainingStarted
 from kd_core.jobs.cost import by_stage, parts
 from kd_core.jobs.estimate import PastRun, cached_parts, calibrate, estimate, past_runs
 from tests import SAMPLES
@@ -110,6 +110,9 @@ def test_what_a_run_with_the_same_settings_left_in_the_cache_takes_no_time():
         ({"teacher.seed": 1}, set()),
         ({"task.split_seed": 1}, set()),
         ({"training.precision": "bf16"}, set()),
+        # A teacher learns with these weights, and keeps the weights that are best by this metric.
+        ({"objective.class_weights": "balanced"}, set()),
+        ({"training.metric": "macro_f1"}, set()),
     ],
 )
 def test_a_change_costs_what_depends_on_it(change, left):
@@ -150,6 +153,15 @@ def test_a_run_that_nobody_estimated_sets_the_rate_for_the_same_texts_and_models
     assert other.seconds["distil"] == pytest.approx(other.work["distil"] / RATE), "another student: no rate"
 
 
+def test_students_that_were_ready_do_not_make_a_machine_look_faster():
+    without = [part for part in parts(plan()) if part.who != "alone"]
+    seconds = {stage: work / 3e11 for stage, work in by_stage(without).items()}
+    ran = PastRun(resolved(plan()), seconds, ready={("alone", 0)})
+    other = plan({"training.steps": 1_800, "task.split_seed": 0, "training.seeds": [5]})
+    expected = estimate(other, [ran], never)
+    assert expected.seconds["distil"] == pytest.approx(expected.work["distil"] / 3e11)
+
+
 def test_past_runs_reads_times_and_estimates_from_the_store():
     class Row:
         def __init__(self, run_id: str, machine: str) -> None:
@@ -173,6 +185,8 @@ def test_past_runs_reads_times_and_estimates_from_the_store():
             Resolved({}, 5, {}, {}),
             StageStarted("teach"),
             StageStarted("distil"),
+            TrainingStarted("student", 0, 900),
+            TrainingStarted("alone", 0, 900, cached=True),
         ],
         "of version 0.1": [Estimated({"distil": 50.0}, {"distil": 3e12}), StageStarted("distil")],
         "resumed": [StageStarted("teach"), StageStarted("teach")],
@@ -195,7 +209,7 @@ def test_past_runs_reads_times_and_estimates_from_the_store():
             return [Entry(event) for event in events[run_id]]
 
     whole, old, resumed = past_runs(FakeStore())
-    assert whole == PastRun({"task": {}}, {"distil": 40.0}, {"distil": 4e12}, kept=False)
+    assert whole == PastRun({"task": {}}, {"distil": 40.0}, {"distil": 4e12}, False, {("alone", 0)})
     assert (old.seconds, old.work) == ({"distil": 40.0}, {}), "its work was counted in other units"
     assert resumed.seconds == {}, "a resumed run has only the time of its last part"
 
