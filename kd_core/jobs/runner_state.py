@@ -17,30 +17,37 @@ class RunnerState:
 
     def __init__(self) -> None:
         self.trouble = ""
-        self._written: str | None = None
 
     def set(self, trouble: str) -> None:
-        if trouble != self._written:
+        self.trouble = trouble
+        says, there = {"owner": owner(), "trouble": trouble}, _read()
+        other = there.get("owner") != says["owner"] and alive(str(there.get("owner")))
+        # Of two dashboards, the one that can start runs speaks for both.
+        if there != says and (not other or (there.get("trouble") and not trouble)):
             with suppress(OSError):
                 paths.make_home()
-                text = json.dumps({"owner": owner(), "trouble": trouble})
-                write_text(paths.home() / FILE, text)
-                self._written = trouble
-        self.trouble = trouble
+                write_text(paths.home() / FILE, json.dumps(says))
 
     def clear(self) -> None:
-        """The process ends."""
+        """The process ends. What another one has written stays."""
         with suppress(OSError):
-            (paths.home() / FILE).unlink()
+            if _read().get("owner") == owner():
+                (paths.home() / FILE).unlink()
+
+
+def _read() -> dict[str, str]:
+    """{} where nothing is there, or nothing that can be read."""
+    try:
+        kept = json.loads((paths.home() / FILE).read_text(encoding="utf-8"))
+        return {name: str(kept[name]) for name in ("owner", "trouble")}
+    except (OSError, ValueError, TypeError, KeyError):
+        return {}
 
 
 def why_runs_wait() -> str | None:
     """Why queued runs of this ``KD_HOME`` do not start; None where a runner takes them."""
-    try:
-        kept = json.loads((paths.home() / FILE).read_text(encoding="utf-8"))
-        running, trouble = alive(str(kept["owner"])), str(kept["trouble"])
-    except (OSError, ValueError, TypeError, KeyError):
-        running, trouble = False, ""
-    if not running:
+    kept = _read()
+    if not alive(kept.get("owner", "")):
         return "Queued runs wait for a dashboard, and none is open. Start one: kd app"
+    trouble = kept["trouble"]
     return f"Queued runs do not start: {trouble} The dashboard tries again." if trouble else None

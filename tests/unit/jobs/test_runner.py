@@ -24,11 +24,12 @@ from kd_core.distillation.events import Failed, OnEvent, StageStarted, Step
 from kd_core.errors import DataError, RunError, Stopped, StoreError
 from kd_core.jobs import runner as module
 from kd_core.jobs.runner import Job, Runner
-from kd_core.jobs.runner_state import why_runs_wait
+from kd_core.jobs.runner_state import RunnerState, why_runs_wait
 from kd_core.jobs.store import RunRow, Store
 from kd_core.system import paths, process
 from kd_core.system.atomic import new_folder
 from kd_core.system.control import Control
+from kd_core.system.process import _started as started
 from kd_core.system.process import alive, fate, machine_lock, owner
 from tests import SAMPLES
 
@@ -654,6 +655,34 @@ def test_the_runner_survives_whatever_fails_around_it_and_says_what(store, runne
     assert why_runs_wait() is None
     one.close()
     assert why_runs_wait() == "Queued runs wait for a dashboard, and none is open. Start one: kd app"
+
+
+def test_of_two_dashboards_the_one_that_stays_says_how_it_is(kd_home, monkeypatch):
+    """Each in a process of its own, one the parent of the other: both live."""
+    here, other = RunnerState(), RunnerState()
+
+    def by(one: RunnerState, process: str, does: Callable[[RunnerState], None]) -> None:
+        monkeypatch.setattr("kd_core.jobs.runner_state.owner", lambda: process)
+        does(one)
+
+    mine, parents = owner(), owner_of(os.getppid())
+    by(here, mine, lambda state: state.set("The disk is full."))
+    by(other, parents, lambda state: state.set("No database."))
+    assert why_runs_wait() == "Queued runs do not start: The disk is full. The dashboard tries again."
+    by(other, parents, lambda state: state.set(""))
+    assert why_runs_wait() is None, "that one takes queued runs"
+    by(here, mine, lambda state: state.set("The disk is full."))
+    assert why_runs_wait() is None
+    by(here, mine, RunnerState.clear)
+    assert why_runs_wait() is None, "the other is still open"
+    by(other, parents, RunnerState.clear)
+    assert why_runs_wait() == "Queued runs wait for a dashboard, and none is open. Start one: kd app"
+    by(here, mine, lambda state: state.set(""))
+    assert why_runs_wait() is None
+
+
+def owner_of(process: int) -> str:
+    return f"{socket.gethostname()}:{process}:{started(process)}"
 
 
 def test_after_errors_the_queue_is_looked_at_less_and_less_often(store, runner, monkeypatch):
