@@ -67,7 +67,7 @@ def inventory(store: Store) -> list[Item]:
     except DiskFullError:
         states = None
     used = {
-        line for folder in (paths.runs(), paths.work()) for run in _folders(folder) for line in _used(run)
+        line for folder in (paths.work(), paths.runs()) for run in _folders(folder) for line in _used(run)
     }
     items = [_item("runs", run, "") for run in _folders(paths.runs())]
     items += [_item("jobs", job, "") for job in _folders(paths.jobs())]

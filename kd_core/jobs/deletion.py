@@ -111,7 +111,10 @@ def delete_task(store: Store, task: SavedTask) -> None:
     from kd_core.data import uploads  # pandas comes with it
 
     for row in store.runs(status=(*PENDING, "interrupted")):
-        if task.config.name in _task_names(row.config):
+        names = set(_task_names(row.config))
+        if row.kind == "curve" and store.has(row.config["run"]):  # it trains students of that run's task
+            names |= set(_task_names(store.run(row.config["run"]).config))
+        if task.config.name in names:
             kind = row.kind if row.kind in ("search", "lab") else "run"
             raise DataError(
                 f"The {kind} {row.title} is {row.status} and needs this task. Wait until it is done, or "

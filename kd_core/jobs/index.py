@@ -55,7 +55,7 @@ def rebuild(store: Store) -> Rebuilt:
     for run_id in missing_runs(store):
         try:
             whole = _add_run(store, run_id) if (paths.runs() / run_id).is_dir() else _add_job(store, run_id)
-        except RunError as error:
+        except (RunError, ValueError) as error:
             if not store.has(run_id):  # which another process has added in this moment
                 result.unreadable[run_id] = str(error)
             continue

@@ -267,7 +267,11 @@ class Store(Queue):
         )
         with self._database.begin() as connection:
             rows = connection.execute(query).all()
-        return [EventRow(row.id, row.at, EVENT_TYPES[row.kind](**row.event)) for row in rows]
+        found = []
+        for row in rows:
+            with suppress(KeyError, TypeError):  # a newer version's, which this one cannot tell of
+                found.append(EventRow(row.id, row.at, EVENT_TYPES[row.kind](**row.event)))
+        return found
 
     def save_report(self, run_id: str, report: Mapping[str, Any], *, owner: str | None = None) -> None:
         """What a job found out. Of the models that it measured, the lists show a digest.

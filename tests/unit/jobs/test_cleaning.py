@@ -447,6 +447,20 @@ def test_files_that_a_run_removes_meanwhile_are_no_error(store, monkeypatch):
     assert gone
 
 
+def test_a_task_is_not_deleted_while_a_job_trains_further_students_of_its_run(store):
+    rows = "".join(f"Good film {i},pos\nBad film {i},neg\n" for i in range(10))
+    task = uploads.save({"name": Upload("films.csv", f"text,label\n{rows}".encode())}, TaskConfig())
+    store.create_run(RUN, DistillConfig(task=task.config).model_dump(mode="json"))
+    store.set_status(RUN, "done")
+    more = "20260131-143000-b2c3"
+    store.create_run(more, {"run": RUN}, kind="curve", name="More texts")
+    with pytest.raises(DataError, match=r"^The run More texts is queued and needs this task\."):
+        delete_task(store, task)
+    store.set_status(more, "done")
+    delete_task(store, task)
+    assert uploads.saved() == []
+
+
 @pytest.mark.parametrize("kind", ["distil", "search", "lab"])
 def test_a_task_that_a_job_needs_is_not_deleted(store, kind):
     rows = "".join(f"Good film {i},pos\nBad film {i},neg\n" for i in range(10))

@@ -124,6 +124,17 @@ def test_the_curves_of_a_run_come_back(capsys: pytest.CaptureFixture[str]) -> No
     assert store.curve(SECOND).empty
 
 
+def test_a_damaged_report_is_named_and_the_others_are_added() -> None:
+    for run_id in (FIRST, SECOND):
+        folder(run_id)
+    place = paths.runs() / FIRST / "report.json"
+    place.write_text(json.dumps(json.loads(place.read_text("utf-8")) | {"created": "last week"}))
+    found = rebuild(Store())
+    assert found.added == [SECOND]
+    assert list(found.unreadable) == [FIRST]
+    assert "last week" in found.unreadable[FIRST]
+
+
 REPORTS = {
     "bench": json.loads((SAMPLES / "bench.json").read_text("utf-8")),
     "export": {"forms": [], "folder": "x"},
