@@ -13,7 +13,7 @@ from kd_core.distillation.events import STEP_NAMES
 from kd_core.distillation.roles import NAMES, verdict_name
 from kd_core.errors import RunError
 from kd_core.jobs.states import ACTIVE, LABELS, RESUMABLE
-from kd_core.system.formatting import duration, percent, points, printable
+from kd_core.system.formatting import duration, percent, printable
 
 LISTED = 50  # runs in a table that nobody has asked to be longer
 
@@ -113,7 +113,7 @@ def _listed(row: RunRow) -> tuple[str, ...]:
         row.task,
         row.student,
         "" if student is None else percent(student) + " agree" * (row.measures == "agreement"),
-        "" if row.delta is None else points(row.delta) + _over(row),
+        "" if row.delta is None else row.gained + _over(row),
         verdict_name(row.verdict, row.seeds) if row.verdict else "",
         f"{row.created.astimezone():%Y-%m-%d %H:%M}",
     )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from kd_core.distillation.sentences import name_of
+from kd_core.distillation.roles import metric_name
 from kd_core.system.formatting import percent, points, signed
 
 if TYPE_CHECKING:  # scipy comes with it
@@ -38,7 +38,7 @@ def sentence(
     is the teacher's, ``verdict`` that against the student of the teacher's hard answers."""
     what = "agreement" if task.gold == "none" else "accuracy"
     if metric != "accuracy":
-        what = name_of(metric)
+        what = metric_name(metric)
     how = f"{percent(student.accuracy)}, 95 % interval {percent(student.low)} to {percent(student.high)}"
     parts = [f"Agreement with the teacher on {texts:,} test texts: {how}."]
     if task.gold == "test":

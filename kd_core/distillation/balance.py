@@ -71,14 +71,14 @@ def why_macro_f1(names: Sequence[str], labels: ArrayLike) -> str:
 
 
 def score(metric: str, predicted: ArrayLike, labels: ArrayLike, names: Sequence[str]) -> float:
-    """accuracy, macro_f1 (of the classes among labels or answers) or f1:CLASS of answers (N,), in [0, 1]."""
+    """accuracy, macro_f1 (of the classes among the labels) or f1:CLASS of answers (N,), in [0, 1]."""
     from sklearn.metrics import f1_score
 
     predicted, labels = np.asarray(predicted), np.asarray(labels)
     if metric == "accuracy":
         return float((predicted == labels).mean())
     if metric == "macro_f1":
-        return float(f1_score(labels, predicted, average="macro", zero_division=0))
+        return float(f1_score(labels, predicted, labels=np.unique(labels), average="macro", zero_division=0))
     own = [list(names).index(metric.removeprefix("f1:"))]
     return float(f1_score(labels, predicted, labels=own, average="macro", zero_division=0))
 

@@ -61,13 +61,13 @@ def f1_verdict(student: Ints, alone: Ints, labels: Ints, classes: Ints | None = 
 def f1_gains(student: Ints, alone: Ints, labels: Ints, classes: Ints | None = None) -> Numbers:
     """What each text (N,) adds to N times the difference of two macro-F1; 0 where the answers are the same.
 
-    ``classes``: those whose F1 are averaged; None: all that occur among labels or answers.
+    ``classes``: those whose F1 are averaged; None: all that occur among the labels.
     Of one class, F = 2 TP / D with D = texts of it + answers of it. With F' and D' the means of both
     students, F1 - F2 = sum_i (2 (tp1_i - tp2_i) - F' (answer1_i - answer2_i)) / D' holds exactly.
     """
     gains = np.zeros(len(labels))
     if classes is None:
-        classes = np.unique(np.concatenate([labels, student, alone]))
+        classes = np.unique(labels)
     for cls in classes:
         truth, answers = labels == cls, np.stack([student == cls, alone == cls])
         hits, totals = answers & truth, answers.sum(axis=1) + truth.sum()

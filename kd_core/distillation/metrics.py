@@ -108,7 +108,7 @@ def log_softmax(logits: ArrayLike, temperature: float = 1.0) -> NDArray[np.float
 def scores(logits: Floats, labels: Ints, names: Sequence[str]) -> Scores:
     """Accuracy, macro-F1, per-class scores, confusion and calibration of logits (N, C) on labels (N,).
 
-    Macro-F1 is the mean over the classes that occur among labels or predictions; a ratio without cases is 0.
+    Macro-F1 is the mean over the classes that have a text, alike for each model; without cases a ratio is 0.
     ECE = sum_m |B_m|/N |acc(B_m) - conf(B_m)|, 15 equal bins of top-1 confidence (Guo et al. 2017, eq. 3).
 
     Raises: DataError without texts, DivergedError for logits that are not finite, ValueError for shapes.
@@ -129,7 +129,7 @@ def scores(logits: Floats, labels: Ints, names: Sequence[str]) -> Scores:
         accuracy=hits / n,
         low=low,
         high=high,
-        macro_f1=float(f1[support + guesses > 0].mean()),
+        macro_f1=float(f1[support > 0].mean()),
         ece=sum(b.count * abs(b.accuracy - b.confidence) for b in reliability) / n,
         per_class=[
             ClassScore(name, *row)
@@ -230,16 +230,18 @@ def _reliability(confidence: NDArray[np.float64], right: Bools) -> list[Bin]:
     ]
 
 
-def macro_f1_interval(answers: Ints, labels: Ints) -> tuple[float, float]:
+def macro_f1_interval(answers: Ints, labels: Ints) -> tuple[float, float] | None:
     """95 % interval of a model's mean macro-F1 over its seeds: answers (S, N), labels (N,).
 
     Of one class, F = 2 TP / D, and a text's share in its error is (2 tp_i - F (truth_i + answer_i)) / D
     (delta method); the interval is symmetric on the scale of log(F / (1 - F)), so that it stays in (0, 1).
+    None where all answers are right, or none: there the method knows of no error at all.
     """
+    occurs = np.unique(labels)
+    truth = labels == occurs[:, None]
     shares, means = np.zeros(len(labels)), []
     for said in answers:
-        occurs = np.union1d(labels, said)
-        truth, answer = labels == occurs[:, None], said == occurs[:, None]  # (classes, N)
+        answer = said == occurs[:, None]  # (classes, N)
         totals = truth.sum(axis=1) + answer.sum(axis=1)
         f1 = 2 * (truth & answer).sum(axis=1) / totals
         parts = 2.0 * (truth & answer) - f1[:, None] * (truth + answer.astype(np.float64))
@@ -247,7 +249,7 @@ def macro_f1_interval(answers: Ints, labels: Ints) -> tuple[float, float]:
         means.append(float(f1.mean()))
     mean = math.fsum(means) / len(means)
     if not 0 < mean < 1:
-        return mean, mean
+        return None
     half = 1.959963984540054 * math.sqrt(float((shares**2).sum())) / (mean * (1 - mean))
     low, high = special.expit(special.logit(mean) + np.array([-half, half])).tolist()
     return low, high

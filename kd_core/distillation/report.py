@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from pathlib import Path
+from statistics import fmean
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import (
@@ -45,6 +46,13 @@ class ModelReport(BaseModel):
     shifted: dict[str, float]  # accuracy on texts that nobody was trained for
     seeds: dict[int, Scores]
     macro_f1_interval: tuple[float, float] | None = None  # 95 %; None in reports before it was there
+
+    def by(self, metric: str) -> float:
+        """Its mean over the seeds in what ``training.metric`` names."""
+        if metric in ("accuracy", "macro_f1"):
+            return float(getattr(self, metric))
+        own = metric.removeprefix("f1:")
+        return fmean(row.f1 for one in self.seeds.values() for row in one.per_class if row.name == own)
 
     @property
     def p50(self) -> float | None:

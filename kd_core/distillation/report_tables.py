@@ -13,9 +13,8 @@ from kd_core.distillation.calibration import floor
 from kd_core.distillation.comparison import Verdict
 from kd_core.distillation.metrics import Scores, fidelity_cells, softmax
 from kd_core.distillation.report import Report
-from kd_core.distillation.roles import FROM_TEACHER, NAMES, STAIRS, Role
+from kd_core.distillation.roles import FROM_TEACHER, NAMES, STAIRS, Role, metric_name
 from kd_core.distillation.run_folder import PREDICTIONS
-from kd_core.distillation.sentences import name_of
 from kd_core.errors import RunError
 from kd_core.system.formatting import (
     compared,
@@ -158,7 +157,7 @@ def f1_gain(report: Report) -> str:
     if report.f1_gain is None:
         return ""
     metric = str(report.config["training"]["metric"])
-    name = name_of(metric if metric.startswith("f1:") else "macro_f1")
+    name = metric_name(metric if metric.startswith("f1:") else "macro_f1")
     whom = (
         "the student alone" if "alone" in report.models else "the same student on its teacher's hard answers"
     )
@@ -282,7 +281,10 @@ def texts(folder: Path, report: Report) -> pd.DataFrame:
 
 
 def teacher_validation(evaluations: pd.DataFrame) -> float | None:
-    """The finished teacher's validation accuracy: of the look that its weights were kept from."""
+    """The teacher's highest validation accuracy so far; None before its first look.
+
+    By macro-F1 the weights that were kept may be another look's, with a little less of it.
+    """
     rows = evaluations[evaluations["who"] == "teacher"]
     return None if rows.empty else float(rows["accuracy"].max())
 

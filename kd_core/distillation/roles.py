@@ -182,6 +182,11 @@ def verdict_name(kind: str, seeds: int) -> str:
     return (VERDICTS if seeds > 1 else OF_ONE_SEED)[kind]
 
 
+def metric_name(metric: str) -> str:
+    """ "macro-F1" of macro_f1, "F1 of spam" of f1:spam."""
+    return f"F1 of {metric.removeprefix('f1:')}" if metric.startswith("f1:") else metric.replace("_f1", "-F1")
+
+
 @dataclass(frozen=True)
 class StudentVariant:
     """One of the students of a run: what it minimises, how many of the transfer texts it sees, its start."""

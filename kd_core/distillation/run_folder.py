@@ -136,11 +136,11 @@ def keep(
 
 
 def _sentence(run: Run, findings: Findings) -> str:
-    teacher, floor = findings.models["teacher"], findings.models.get(FLOOR)
+    metric = run.config.training.metric
     if findings.verdict is None or run.config.task.learns_choices:
         return agreement.sentence(
             run.config.task,
-            run.config.training.metric,
+            metric,
             findings.models["student"],
             len(run.task.test),
             findings.fidelity.agreement,
@@ -149,23 +149,20 @@ def _sentence(run: Run, findings: Findings) -> str:
         )
     transfer = len(run.task.transfer) > run.task.spans
     file = run.config.task.knowledge is not None
-    advice = (
-        below_floor(
-            floor.accuracy, teacher.accuracy, transfer=transfer, file=file, student=run.config.student.model
-        )
-        if floor
-        else ""
-    )
-    hint = ""
+    scores = {who: model.by(metric) for who, model in findings.models.items()}
+    advice = hint = ""
+    if FLOOR in scores:
+        student = run.config.student.model
+        advice = below_floor(scores[FLOOR], scores["teacher"], transfer=transfer, file=file, student=student)
     if not file and run.config.objective.uses_teacher:
-        hint = for_a_gain(teacher.accuracy, findings.models["alone"].accuracy, transfer=transfer)
+        hint = for_a_gain(scores["teacher"], scores["alone"], transfer=transfer, metric=metric)
     return sentence(
         findings.verdict,
         "test texts",
         findings.over_floor,
         advice,
         findings.over_controls,
-        run.config.training.metric,
+        metric,
         hint,
     )
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from kd_core.distillation.comparison import Verdict
-from kd_core.distillation.roles import Role
+from kd_core.distillation.roles import Role, metric_name
 from kd_core.system.formatting import percent
 
 # Controls that may do as well where the student alone does not, and how each is trained.
@@ -33,7 +33,7 @@ def sentence(
     do as well. ``metric``: as in ``training.metric``, what verdict and floor are points of. ``hint``, as of
     ``for_a_gain``, ends what is said of a student without one.
     """
-    unit = "" if metric == "accuracy" else f"of {name_of(metric)}"
+    unit = "" if metric == "accuracy" else f"of {metric_name(metric)}"
     comparison = _against_alone(verdict, items, unit)
     for who, gain in (over or {}).items():
         if verdict.kind == "helped" and gain.kind != "helped":
@@ -61,13 +61,15 @@ UNLABELLED = (
 )
 
 
-def for_a_gain(teacher: float, alone: float, *, transfer: bool) -> str:
-    """What may bring a gain where there was none; both are accuracies, of a run with ``transfer`` texts
-    or without, and "" where nothing stands out."""
+def for_a_gain(teacher: float, alone: float, *, transfer: bool, metric: str = "accuracy") -> str:
+    """What may bring a gain where there was none; both are scores in ``metric``, of a run with ``transfer``
+    texts or without, and "" where nothing stands out."""
     if teacher <= alone:
+        unit = "" if metric == "accuracy" else f"in {metric_name(metric)}, "
         return (
-            f"Its teacher is no better than the student alone ({percent(teacher)} against {percent(alone)}), "
-            "so there is little to learn from it: more labelled texts or another teacher come first."
+            f"Its teacher is no better than the student alone ({unit}{percent(teacher)} against "
+            f"{percent(alone)}), so there is little to learn from it: more labelled texts or another teacher "
+            "come first."
         )
     return "" if transfer else UNLABELLED
 
@@ -83,7 +85,7 @@ PHRASES = "the student cnn, which learns phrases from few texts"
 def below_floor(
     floor: float, teacher: float, *, transfer: bool, file: bool = False, student: str = ""
 ) -> str:
-    """What to do about a ``student`` that is not above the floor; both are accuracies.
+    """What to do about a ``student`` that is not above the floor; both are scores in the run's metric.
 
     ``file``: of a teacher that is a file of answers, a ladder has nothing to keep.
     """
@@ -97,11 +99,6 @@ def below_floor(
     if transfer:
         return f"try {larger} or more labelled texts"
     return f"try {larger}, more labelled texts, or unlabelled ones as a transfer set"
-
-
-def name_of(metric: str) -> str:
-    """ "macro-F1" of macro_f1, "F1 of spam" of f1:spam."""
-    return f"F1 of {metric.removeprefix('f1:')}" if metric.startswith("f1:") else metric.replace("_f1", "-F1")
 
 
 def _against_alone(verdict: Verdict, items: str, unit: str = "") -> str:

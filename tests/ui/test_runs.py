@@ -88,6 +88,18 @@ def test_without_runs_it_says_what_to_do(app: App) -> None:
     assert "Set up a distillation" in [link.proto.label for link in page.get("page_link")]
 
 
+def test_a_gain_in_macro_f1_is_not_shown_as_one_in_accuracy(app: App, runs: Store, report) -> None:
+    assert "metric" not in app(PAGE).dataframe[0].value
+    training = {**report["config"]["training"], "metric": "macro_f1"}
+    runs.save_report(SECOND, report | {"config": {**report["config"], "training": training}})
+    page = app(PAGE)
+    table = page.dataframe[0].value.set_index("name")
+    assert table.loc[["Warm", "Demo"], "metric"].tolist() == ["macro-F1", "accuracy"]
+    assert pd.isna(table.loc[EVIL, "metric"])
+    choose(page, "Warm", "Demo")
+    assert any("Warm, in macro-F1: +3.6 points" in alt for alt in alts(page))
+
+
 def test_the_table_newest_first(app: App, runs: Store) -> None:
     page = app(PAGE)
     assert names(page) == [EVIL, "Warm", "Demo"]

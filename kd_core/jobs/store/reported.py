@@ -84,6 +84,7 @@ def summarised(kind: JobKind, report: Mapping[str, Any]) -> dict[str, Any]:
     return {
         "accuracy": {who: read.judged[who].accuracy for who in get_args(Role) if who in read.judged},
         "verdict": read.verdict.kind if read.verdict else None,
+        "metric": read.config["training"].get("metric", "accuracy"),
         **{name: getattr(read.verdict, name, None) for name in ("delta", "low", "high")},
         "size_mb": read.student.size_mb,
         "latency": {"student": read.student.p50, "teacher": read.teacher.p50},

@@ -14,9 +14,10 @@ import sqlalchemy as sa
 
 from kd_core.config import VERSION, of_today, sections
 from kd_core.distillation.events import Event, Stage
-from kd_core.distillation.roles import Role
+from kd_core.distillation.roles import Role, metric_name
 from kd_core.errors import ConfigError
 from kd_core.jobs.states import STATUSES, JobKind, Status
+from kd_core.system.formatting import points
 from kd_core.system.paths import folder_id
 
 
@@ -55,6 +56,7 @@ class RunRow:
     sparkline: tuple[float, ...] = ()  # the distilled student's validation accuracy
     accuracy: dict[Role, float] = field(default_factory=dict)  # or agreement; see ``measures``
     verdict: str | None = None
+    metric: str = "accuracy"  # what verdict and gain are in, as in ``training.metric``
     delta: float | None = None
     low: float | None = None
     high: float | None = None
@@ -70,10 +72,17 @@ class RunRow:
 
     @property
     def gain(self) -> tuple[float, float, float] | None:
-        """What distillation added, and the interval of that: shares of accuracy. None: it is not known."""
+        """What distillation added, and the interval of that, in ``metric``. None: it is not known."""
         if self.delta is None or self.low is None or self.high is None:
             return None
         return self.delta, self.low, self.high
+
+    @property
+    def gained(self) -> str:
+        """The gain in words: "+3.0 points", "+3.0 points of macro-F1"; "" where it is not known."""
+        if self.delta is None:
+            return ""
+        return points(self.delta) + ("" if self.metric == "accuracy" else f" of {metric_name(self.metric)}")
 
     @property
     def measures(self) -> Literal["accuracy", "agreement"]:
@@ -245,7 +254,7 @@ EVALUATIONS = _curve("evaluations", "accuracy", "loss")
 
 UNREADABLE = (ValueError, TypeError, AttributeError, KeyError, ConfigError)
 # What ``summary`` has of a ``RunRow``.
-_DIGEST = ("accuracy", "verdict", "delta", "low", "high", "size_mb", "latency", "forms")
+_DIGEST = ("accuracy", "verdict", "metric", "delta", "low", "high", "size_mb", "latency", "forms")
 # The columns of a ``RunRow``.
 LISTED = [column for column in RUNS.c if column.name not in ("number", "command", "heartbeat", "pace")]
 

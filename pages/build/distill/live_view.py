@@ -9,7 +9,7 @@ import pandas as pd
 import streamlit as st
 
 from kd_core import figures
-from kd_core.distillation import events, roles
+from kd_core.distillation import events, report_tables, roles
 from kd_core.distillation.events import Stage
 from kd_core.distillation.roles import Role
 from kd_core.errors import KDError
@@ -195,7 +195,6 @@ def _ending(run: RunRow, *, began: bool) -> None:
 
 def _curves(run: RunRow, role: Role) -> None:
     curve, evaluations = store().curve(run.id, POINTS, who=role), store().evaluations(run.id)
-    teacher_accuracies = evaluations[evaluations["who"] == "teacher"]["accuracy"]
     learning = role == "teacher"
     shown = evaluations[(evaluations["who"] == "teacher") == learning]
     _numbers(curve, evaluations[evaluations["who"] == role])
@@ -205,7 +204,7 @@ def _curves(run: RunRow, role: Role) -> None:
         key="live.loss",
         alt=f"Training loss over the steps: {roles.NAMES[role].lower()}.",
     )
-    level = float(teacher_accuracies.max()) if len(teacher_accuracies) and not learning else None
+    level = None if learning else report_tables.teacher_validation(evaluations)
     chart(
         figures.accuracy_curves(shown, level, dark=is_dark()),
         key="live.accuracy",

@@ -8,7 +8,7 @@ import pandas as pd
 import streamlit as st
 
 from kd_core import figures
-from kd_core.distillation.sentences import name_of
+from kd_core.distillation.roles import metric_name
 from kd_core.errors import KDError, RunError
 from kd_core.jobs.states import PENDING
 from kd_core.jobs.store import RunRow
@@ -109,9 +109,9 @@ def _map(search: SearchResult) -> None:
     grid = search.config.method == "grid"
     if grid:
         beside = _row(search, alone) if alone else None
-        figure = figures.search_map(cells, beside, measure=name_of(search.metric), dark=is_dark())
+        figure = figures.search_map(cells, beside, measure=metric_name(search.metric), dark=is_dark())
     else:
-        figure = figures.search_dots(cells, measure=name_of(search.metric), dark=is_dark())
+        figure = figures.search_dots(cells, measure=metric_name(search.metric), dark=is_dark())
     chart(figure, key="search.map", alt=_in_words(search, cells))
     words = (
         f"Mean ± standard error over {_times(search)} of the training data; no test text is used. "
@@ -212,7 +212,7 @@ def _choices(search: SearchResult) -> None:
         return
     left, right = st.columns(2)
     with left:
-        measure = escape(name_of(search.metric))
+        measure = escape(metric_name(search.metric))
         _card(search, search.best, "Best mean", f"The highest mean {measure} on the held-out texts.")
     with right:
         difference = search.cells[search.choice].from_best
@@ -264,7 +264,7 @@ def _test(search: SearchResult) -> None:
         if row.status == "done" and row.delta is not None:
             st.markdown(
                 "**On the test texts, which the search did not see:** "
-                f"{_percent(row.accuracy['student'])} for the chosen setting, {formatting.points(row.delta)} "
+                f"{_percent(row.accuracy['student'])} for the chosen setting, {escape(row.gained)} "
                 "over the same student trained alone (95 % interval "
                 f"{formatting.interval(row.low or 0.0, row.high or 0.0)})."
             )
@@ -291,7 +291,7 @@ def _pictures(search: SearchResult) -> None:
         return
     with st.expander("Which settings matter", icon=":material/insights:"):
         try:
-            parallel, importance = _optuna_figures(search.study, done, name_of(search.metric))
+            parallel, importance = _optuna_figures(search.study, done, metric_name(search.metric))
         except RunError:
             st.caption("These pictures are made of Optuna's own tables, which are gone with a database.")
             return
@@ -303,7 +303,7 @@ def _pictures(search: SearchResult) -> None:
         chart(
             _styled(parallel),
             key="search.parallel",
-            alt=f"One line for each setting, by {name_of(search.metric)}",
+            alt=f"One line for each setting, by {metric_name(search.metric)}",
         )
 
 
@@ -347,7 +347,7 @@ def _times(search: SearchResult) -> str:
 
 def _in_words(search: SearchResult, cells: pd.DataFrame) -> str:
     done = int((cells["state"] == "done").sum())
-    measure = name_of(search.metric)
+    measure = metric_name(search.metric)
     text = f"{measure[:1].upper()}{measure[1:]} on held-out texts by temperature and alpha: "
     text += f"{done} of {len(cells)} settings done"
     if search.best is not None and (setting := search.cells[search.best].setting):

@@ -125,7 +125,7 @@ def _podium(runs: Sequence[RunRow], names: dict[str, str]) -> None:
                 "Lane": names[run.id],
                 "Test accuracy": f"{formatting.percent(student.accuracy)} "
                 f"{formatting.plus_minus(student.low, student.high)}",
-                "Gain over alone": formatting.points(run.delta or 0),
+                "Gain over alone": run.gained,
                 "Parameters": formatting.count(student.params),
             }
         )

@@ -75,6 +75,7 @@ def _span(runs: Sequence[RunRow]) -> tuple[float, float]:
 
 def _table(runs: Sequence[RunRow]) -> pd.DataFrame:
     agreeing = any(run.measures == "agreement" for run in runs)
+    by_f1 = any(run.gain and run.metric != "accuracy" for run in runs)
     span, dark = _span(runs), is_dark()
     shape = {"height": 75} if on_a_phone() else {}  # as tall as its row there
     return pd.DataFrame(
@@ -85,6 +86,7 @@ def _table(runs: Sequence[RunRow]) -> pd.DataFrame:
                 run.gain and figures.gain_picture(run.gain, span, dark=dark, **shape) for run in runs
             ],
             "gain": [_percent(run.delta) for run in runs],
+            **({"metric": [run.gain and roles.metric_name(run.metric) for run in runs]} if by_f1 else {}),
             "status": [[states.LABELS[run.status]] for run in runs],
             "verdict": [[roles.verdict_name(run.verdict, run.seeds)] if run.verdict else [] for run in runs],
             **{
@@ -136,6 +138,7 @@ def _columns(span: tuple[float, float], *, signed: bool, narrow: bool) -> dict[s
             help="Points that distillation added over the student alone or, where all labels are the "
             "teacher's, over the student of its hard answers",
         ),
+        "metric": COLUMN.TextColumn("Gain in", help="What models of the run are judged by"),
         "status": COLUMN.MultiselectColumn(
             "Status",
             options=[states.LABELS[status] for status in badges.STATUSES],

@@ -58,7 +58,7 @@ def _row(run: RunRow) -> None:
         else:
             status_badge(run.status)
         if run.delta is not None:
-            st.caption(formatting.points(run.delta))
+            st.caption(escape(run.gained))
 
 
 def sparkline(values: Sequence[float]) -> str:

@@ -8,6 +8,7 @@ from scipy import stats
 from sklearn import metrics
 
 from kd_core.distillation.comparison import Verdict, f1_gains, f1_verdict, judge, mean_squares, verdict
+from kd_core.distillation.metrics import scores
 from kd_core.errors import DataError
 from tests.bench.bench_verdict import says, simulated
 
@@ -206,6 +207,18 @@ def test_shares_of_texts_add_up_to_the_difference_of_two_macro_f1(seed, classes,
     rare = f1_gains(one, two, labels, np.array([1]))
     expected = [metrics.f1_score(labels, said, labels=[1], average="macro") for said in (one, two)]
     assert rare.mean() == pytest.approx(expected[0] - expected[1])
+
+
+def test_both_macro_f1_of_a_difference_are_means_over_the_same_classes():
+    """One answer of a class that no text has: the difference is that of the two macro-F1 of the table."""
+    labels = np.array([0] * 50 + [1] * 50)
+    student = np.where(np.arange(100) == 0, 2, labels)
+    alone = np.where(np.arange(100) < 5, 1, labels)
+    found = f1_verdict(student[None], alone[None], labels)
+    names = ("a", "b", "c")
+    by_table = [scores(np.eye(3)[said], labels, names).macro_f1 for said in (student, alone)]
+    assert found.delta == pytest.approx(by_table[0] - by_table[1])
+    assert found.delta > 0.04
 
 
 def test_a_gain_in_a_rare_class_counts_for_more_in_macro_f1():

@@ -11,6 +11,7 @@ from hypothesis.extra import numpy as hnp
 from scipy import special
 from sklearn import metrics
 
+from kd_core.distillation.balance import score
 from kd_core.distillation.comparison import verdict
 from kd_core.distillation.metrics import (
     CELLS,
@@ -259,10 +260,21 @@ def test_the_interval_of_macro_f1_is_that_of_a_bootstrap():
     assert macro_f1_interval(answers, labels) == pytest.approx(expected, abs=0.004)
 
 
+def test_a_class_without_a_text_has_no_part_in_macro_f1_though_a_model_answers_it():
+    """50 texts of each of two classes and one answer of a third: 98 of 99 and 1, and not two thirds of it."""
+    labels = np.array([0] * 50 + [1] * 50)
+    said = np.where(np.arange(100) == 0, 2, labels)
+    result = scores(np.eye(3)[said], labels, ("a", "b", "c"))
+    assert result.macro_f1 == pytest.approx((98 / 99 + 1) / 2)
+    low, high = macro_f1_interval(said[None], labels)
+    assert low < result.macro_f1 < high
+    assert score("macro_f1", said, labels, ("a", "b", "c")) == pytest.approx(result.macro_f1)
+
+
 def test_the_interval_of_macro_f1_at_its_ends():
     labels = np.array([0, 1, 1])
-    assert macro_f1_interval(labels[None], labels) == (1.0, 1.0)
-    assert macro_f1_interval(1 - labels[None], labels) == (0.0, 0.0)
+    assert macro_f1_interval(labels[None], labels) is None, "three right answers do not show 100 ± 0 %"
+    assert macro_f1_interval(1 - labels[None], labels) is None
 
 
 # module

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -133,6 +134,17 @@ def test_the_student_against_each_other_model_the_control_first() -> None:
     )
     assert list(new.gains) == ["alone", "teacher", "labelled_only"]
     assert new.as_good == ["labelled_only"], "a teacher is no control"
+
+
+def test_a_models_score_by_each_metric() -> None:
+    """Two seeds; the F1 of one class is the mean of theirs."""
+    found = report().student
+    one = next(iter(found.seeds.values()))
+    classes = [replace(row, f1=0.2) for row in one.per_class]
+    both = found.model_copy(update={"seeds": {0: one, 1: replace(one, per_class=classes)}})
+    assert (both.by("accuracy"), both.by("macro_f1")) == (found.accuracy, found.macro_f1)
+    first = one.per_class[0]
+    assert both.by(f"f1:{first.name}") == pytest.approx((first.f1 + 0.2) / 2)
 
 
 def test_models_are_in_the_order_of_lists() -> None:

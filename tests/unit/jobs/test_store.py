@@ -493,10 +493,19 @@ def test_a_report_comes_back_and_is_condensed_on_the_runs_row(store, run):
     row = store.run(RUN)
     assert row.accuracy == {"teacher": 0.93, "student": 0.89, "alone": 0.85}
     assert (row.verdict, row.delta, row.low, row.high) == ("helped", 0.04, 0.01, 0.07)
+    assert row.gained == "+4.0 points"
     assert (row.size_mb, row.latency) == (12.0, {"student": 1.5, "teacher": 11.0})
     assert [form["who"] for form in row.forms] == ["teacher", "student", "alone"]
     store.save_report(RUN, report(sentence="Again."))
     assert store.report(RUN).sentence == "Again."
+
+
+@pytest.mark.parametrize(("metric", "name"), [("macro_f1", "macro-F1"), ("f1:tech", "F1 of tech")])
+def test_a_gain_says_what_it_is_a_gain_in(store, run, metric, name):
+    found = report()
+    found["config"] = {**found["config"], "training": {**found["config"]["training"], "metric": metric}}
+    store.save_report(RUN, found)
+    assert (store.run(RUN).metric, store.run(RUN).gained) == (metric, f"+4.0 points of {name}")
 
 
 FORM = {
@@ -929,6 +938,15 @@ def test_one_row_that_cannot_be_read_does_not_hide_the_others(store, run, column
         store.run(OTHER)
     store.delete_run(OTHER)
     assert [row.id for row in store.runs()] == [RUN]
+
+
+def test_an_event_of_a_newer_version_is_left_out(store, run):
+    write(store, RUN, Note("known"))
+    with store._database.begin(write=True) as connection:
+        known = connection.execute(sa.select(schema.EVENTS.c.run, schema.EVENTS.c.at)).first()
+        for kind, event in (("Dreamt", {}), ("Note", {"text": "x", "colour": "red"})):
+            connection.execute(schema.EVENTS.insert().values(**known._asdict(), kind=kind, event=event))
+    assert [entry.event for entry in store.events(RUN)] == [Note("known")]
 
 
 def test_what_a_newer_version_knows_of_a_report_is_left_out(store, run):
