@@ -160,9 +160,11 @@ def _show(store: Store, result: SearchResult, as_json: bool) -> None:
         return print_json(result.model_dump(mode="json"))
     out = console(sys.stdout)
     varied = [name for name, options in result.config.choices.items() if len(options) > 1]
-    from kd_core.distillation.sentences import name_of
+    named = [name for name in HEADINGS if name in varied or name in ("temperature", "alpha")]
+    of_alone = [name for name in ("student", "learning_rate") if name in varied]
+    from kd_core.distillation.roles import metric_name
 
-    measure = name_of(result.metric)
+    measure = metric_name(result.metric)
     measure = f"{measure[:1].upper()}{measure[1:]}"
     headings = (*(HEADINGS[name] for name in varied), measure, "Best minus this", "")
     done = sorted(result.cells, key=lambda cell: -(cell.mean or 0.0))
@@ -175,12 +177,11 @@ def _show(store: Store, result: SearchResult, as_json: bool) -> None:
     out.print(table(headings, [_row(result, cell, varied) for cell in done], numbers))
     for cell in result.alone:
         if cell.mean is not None:
-            rate = "" if len(result.alone) == 1 else f", {cell.setting.student}" if cell.setting else ""
-            out.print(f"\nStudent alone{rate}: {_accuracy(cell)}", soft_wrap=True)
+            which = f", {_named(cell, of_alone)}" if of_alone else ""
+            out.print(f"\nStudent alone{which}: {_accuracy(cell)}", soft_wrap=True)
     if result.choice is not None:
-        out.print(
-            f"\nBest: {_named(result, result.best)}. Chosen: {_named(result, result.choice)}.", soft_wrap=True
-        )
+        best, chosen = (_named(result.cells[one or 0], named) for one in (result.best, result.choice))
+        out.print(f"\nBest: {best}. Chosen: {chosen}.", soft_wrap=True)
         out.print(
             "The choice is the smallest and cheapest of those within one standard error of the best, fold by "
             "fold."
@@ -229,9 +230,11 @@ def _accuracy(cell: Cell) -> str:
     return percent(cell.mean) + (f" ± {100 * cell.se:.1f}" if cell.se is not None else "")
 
 
-def _named(result: SearchResult, number: int | None) -> str:
-    setting = result.cells[number or 0].setting
-    return f"T {_value(setting.temperature)}, alpha {_value(setting.alpha)}" if setting else ""
+def _named(cell: Cell, names: Sequence[str]) -> str:
+    """ "T 4, alpha 0.3, student cnn"."""
+    values = cell.setting.model_dump() if cell.setting else {}
+    words = {name: "T" if name == "temperature" else HEADINGS[name].lower() for name in names}
+    return ", ".join(f"{words[name]} {_value(values[name])}" for name in names if name in values)
 
 
 def _value(value: Any) -> str:

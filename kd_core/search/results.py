@@ -129,8 +129,10 @@ def cells_study(study: str) -> optuna.Study:
 
 def read(board: Board) -> SearchResult:
     facts, config = board.facts, board.config
-    cells = compared_with_best(_cells(board.cells, config.settings))
-    best = best_of(cells)
+    usual = facts.get(trials.USUAL, TEMPERATURE)
+    cells = _cells(board.cells, config.settings)
+    best = best_of(cells, usual)
+    cells = compared_with_best(cells, cells[best] if best is not None else None)
     alone = compared_with_best(_cells(board.alone, config.alone), cells[best] if best is not None else None)
     teacher = [
         Score(seed=config.distill.teacher.seed, fold=fold, **facts[f"{trials.TEACHER} {fold}"])
@@ -148,7 +150,7 @@ def read(board: Board) -> SearchResult:
         alone=alone,
         teacher=teacher,
         best=best,
-        choice=choose(cells),
+        choice=choose(cells, usual),
         complete=not under_way,
         trainings=config.trainings,
         trainings_done=len(teacher) + whole * len(over) + sum(len(cell.scores) for cell in under_way),
@@ -191,10 +193,13 @@ def _cell(number: int, setting: Setting | None, tries: Sequence[FrozenTrial]) ->
     )
 
 
-def best_of(cells: Sequence[Cell]) -> int | None:
-    """Of cells that are done: the highest mean, and of equal ones the one nearest the defaults."""
+def best_of(cells: Sequence[Cell], usual: float) -> int | None:
+    """Of cells that are done: the highest mean, and of equal ones the one nearest the defaults.
+
+    ``usual``: the temperature that is the default for these texts.
+    """
     done = [cell for cell in cells if cell.state == "done"]
-    return max(done, key=lambda cell: (cell.mean, *(-x for x in _cost(cell)))).number if done else None
+    return max(done, key=lambda cell: (cell.mean, *(-x for x in _cost(cell, usual)))).number if done else None
 
 
 def optimism(cells: Sequence[Cell], resamples: int) -> float | None:
@@ -226,17 +231,14 @@ def flattered(search: SearchResult) -> str:
     )
 
 
-def choose(cells: Sequence[Cell]) -> int | None:
-    """The one-standard-error choice; see ``SearchResult``."""
+def choose(cells: Sequence[Cell], usual: float) -> int | None:
+    """The one-standard-error choice; see ``SearchResult`` and ``best_of``."""
     able = [cell for cell in cells if cell.near_best]
-    return min(able, key=lambda cell: (*_cost(cell), -(cell.mean or 0))).number if able else None
+    return min(able, key=lambda cell: (*_cost(cell, usual), -(cell.mean or 0))).number if able else None
 
 
-def compared_with_best(cells: Sequence[Cell], best: Cell | None = None) -> list[Cell]:
-    """The same cells, those that are done with their difference from ``best``, or else the best of them."""
-    number = best_of(cells)
-    if best is None and number is not None:
-        best = cells[number]
+def compared_with_best(cells: Sequence[Cell], best: Cell | None) -> list[Cell]:
+    """The same cells, those that are done with their difference from ``best``, where there is one."""
     if best is None:
         return list(cells)
     with_difference = []
@@ -268,11 +270,11 @@ def difference(best: Sequence[Score], other: Sequence[Score]) -> Difference:
     return Difference(mean=mean, se=se, low=mean - half, high=mean + half)
 
 
-def _cost(cell: Cell) -> tuple[Any, ...]:
+def _cost(cell: Cell, usual: float) -> tuple[Any, ...]:
     """What decides between cells that are as good: less is better."""
-    setting, usual = cell.setting, ObjectiveConfig()
+    setting = cell.setting
     if setting is None:  # a cell that is done has one
         return (math.inf,)
     # A doubled temperature is as far away as a quarter of alpha's range.
-    far = abs(math.log2(setting.temperature / TEMPERATURE)) + 4 * abs(setting.alpha - usual.alpha)
+    far = abs(math.log2(setting.temperature / usual)) + 4 * abs(setting.alpha - ObjectiveConfig().alpha)
     return (cell.params or 0, cell.teacher_texts or 0, far)

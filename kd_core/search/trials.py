@@ -45,7 +45,7 @@ WAITING, RUNNING, FAIL = TrialState.WAITING, TrialState.RUNNING, TrialState.FAIL
 # What a trial (or, from ``CONFIG`` on, a study) carries; "score SEED FOLD" besides.
 CELL, SETTING, ERROR, OWNER = "cell", "setting", "error", "owner"
 CONFIG, PRECISION, FINGERPRINT, RUN, TEACHER = "config", "precision", "fingerprint", "run", "teacher"
-TRAINED_BY, METRIC = "training_version", "metric"
+TRAINED_BY, METRIC, USUAL = "training_version", "metric", "usual_temperature"
 
 
 # Of the database, while it is away.

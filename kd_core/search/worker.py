@@ -22,7 +22,7 @@ from kd_core.config import DistillConfig
 from kd_core.data import load_task
 from kd_core.data.spans import augmented
 from kd_core.data.task import Task
-from kd_core.distillation.balance import auto_metric, score
+from kd_core.distillation.balance import auto_metric, auto_temperature, score
 from kd_core.distillation.distil import student_recipe
 from kd_core.distillation.events import Event, OnEvent, Progress, TrainingStarted, ignore
 from kd_core.distillation.record import record
@@ -93,6 +93,7 @@ def _begin(
     facts = {
         trials.PRECISION: precision,
         trials.METRIC: metric,
+        trials.USUAL: auto_temperature(task.labels, task.train["label"]),
         trials.FINGERPRINT: task.fingerprint,
         trials.TRAINED_BY: TRAINING_VERSION,
     }

@@ -300,14 +300,22 @@ def test_the_difference_has_the_interval_of_nadeau_and_bengio() -> None:
     assert (found.low, found.high) == pytest.approx((0.02 - 0.039278, 0.02 + 0.039278), abs=1e-6)
 
 
+USUAL = 4.0  # the default temperature
+
+
+def compared(cells: list[Cell]) -> list[Cell]:
+    best = best_of(cells, USUAL)
+    return compared_with_best(cells, None if best is None else cells[best])
+
+
 def test_the_choice_is_within_one_standard_error_of_the_best() -> None:
     """Of differences 1, 2, 3 points the mean is 3.5 standard errors; of 4, -3, 2 it is half of one."""
     best = cell(0, 0.90, 0.92, 0.94)
     worse, alike = cell(1, 0.89, 0.90, 0.91, params=1), cell(2, 0.86, 0.95, 0.92, params=10)
-    cells = compared_with_best([best, worse, alike])
+    cells = compared([best, worse, alike])
     assert [c.same_as_best for c in cells] == [True, True, True]  # three folds tell little
     assert [c.near_best for c in cells] == [True, False, True]
-    assert choose(cells) == 2
+    assert choose(cells, USUAL) == 2
 
 
 def test_picking_the_best_flatters_it() -> None:
@@ -328,15 +336,15 @@ def test_what_cannot_be_told_from_the_best_is_found_by_pairs() -> None:
     best = cell(0, 0.80, 0.90, 1.00)
     steadily_worse = cell(1, 0.79, 0.89, 0.99)  # folds differ far more than these two cells do
     now_and_then = cell(2, 0.82, 0.85, 1.00)
-    cells = compared_with_best([best, steadily_worse, now_and_then])
+    cells = compared([best, steadily_worse, now_and_then])
     assert [c.same_as_best for c in cells] == [True, False, True]
     assert [c.near_best for c in cells] == [True, False, True]
-    assert best_of(cells) == 0
+    assert best_of(cells, USUAL) == 0
 
 
 def test_of_those_the_smallest_then_the_cheapest_then_the_nearest_is_chosen() -> None:
-    def chosen(*others: Cell) -> int | None:
-        return choose(compared_with_best([cell(0, 0.9, 0.8, 0.85, t=1.0), *others]))
+    def chosen(*others: Cell, usual: float = USUAL) -> int | None:
+        return choose(compared([cell(0, 0.9, 0.8, 0.85, t=1.0), *others]), usual)
 
     near, far = cell(1, 0.9, 0.81, 0.835, t=4.0), cell(2, 0.9, 0.81, 0.835, t=8.0)
     assert chosen(near, far) == 1
@@ -344,10 +352,13 @@ def test_of_those_the_smallest_then_the_cheapest_then_the_nearest_is_chosen() ->
     assert chosen(near, cell(2, 0.9, 0.81, 0.835, t=8.0, params=10)) == 2
     assert chosen(near, cell(2, 0.5, 0.4, 0.45, params=1)) == 1  # clearly worse
     assert chosen(near, cell(2, 0.99, 0.9, params=1, state="pruned")) == 1
+    assert chosen(near, far, usual=1.0) == 0, "where a class is rare, the default is T = 1"
+    twins = [cell(0, 0.9, 0.8, t=4.0), cell(1, 0.9, 0.8, t=1.0)]
+    assert (best_of(twins, 4.0), best_of(twins, 1.0)) == (0, 1)
 
 
 def test_nothing_is_chosen_before_a_cell_is_done() -> None:
-    assert choose(compared_with_best([cell(0, 0.9, state="running")])) is None
+    assert choose(compared([cell(0, 0.9, state="running")]), USUAL) is None
 
 
 # Cells
