@@ -1,4 +1,4 @@
-"""The one place where ``auto`` becomes a number."""
+"""Where ``auto`` becomes a number; what hangs on a model alone, such as its start, is asked of ``models``."""
 
 from __future__ import annotations
 
