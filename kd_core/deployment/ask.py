@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
 import numpy as np
@@ -11,6 +12,7 @@ from numpy.typing import NDArray
 
 from kd_core.config import DistillConfig
 from kd_core.distillation.metrics import softmax
+from kd_core.distillation.predictions import read_predictions
 from kd_core.distillation.report import Report
 from kd_core.distillation.run_folder import PREDICTIONS, VALIDATION, find
 from kd_core.errors import ConfigError, RunError
@@ -51,7 +53,7 @@ def suspects(run_id: str) -> pd.DataFrame:
     return found.sort_values("sure", ascending=False, kind="stable").reset_index(drop=True)
 
 
-def _labelled(report: Report, folder: Any) -> list[tuple[str, Any, Any, Any]]:
+def _labelled(report: Report, folder: Path) -> list[tuple[str, Any, Any, Any]]:
     """split, texts, labels and the teacher's logits of what has a gold label."""
     if report.config["task"].get("gold") == "none":
         raise RunError(f"Run {report.run_id} has no gold labels that its teacher could contradict.")
@@ -68,10 +70,7 @@ def _labelled(report: Report, folder: Any) -> list[tuple[str, Any, Any, Any]]:
         ]
     found = []
     for name, file in (("validation", VALIDATION), ("test", PREDICTIONS)):
-        try:
-            rows = pd.read_parquet(folder / file, columns=["text", "label", "teacher"])
-        except (OSError, ValueError) as error:
-            raise RunError(f"Run {report.run_id} has not kept its {name} texts; repeat it.") from error
+        rows = read_predictions(folder, file, "text", "label", "teacher")
         found.append((name, rows["text"], rows["label"], rows["teacher"]))
     return found
 

@@ -22,8 +22,9 @@ from kd_core.deployment.queueing import lognormal_mean
 from kd_core.deployment.runtimes import Runtime
 from kd_core.distillation.calibration import temperature_of
 from kd_core.distillation.metrics import Latency, softmax, wilson
+from kd_core.distillation.predictions import kept_as, logits, read_predictions
 from kd_core.distillation.report import Report
-from kd_core.distillation.roles import NAMES, Role
+from kd_core.distillation.roles import Role
 from kd_core.distillation.run_folder import PREDICTIONS, VALIDATION, find
 from kd_core.errors import ConfigError, RunError
 from kd_core.system.formatting import milliseconds, percent
@@ -266,21 +267,13 @@ def recorded(
             f"The validation texts of run {folder.name} have no gold labels, so it cannot be promised that "
             "the pair is right; ask for agreement with the teacher (without --right)."
         )
-    column = f"{who}-{report.config['training']['seeds'][0]}"
-    try:
-        rows = pd.read_parquet(folder / file, columns=["teacher", column, *["label"] * (judge == "gold")])
-    except (OSError, ValueError) as error:
-        raise RunError(
-            f"Run {folder.name} has not kept what {NAMES[who]} and the teacher said about its "
-            f"{'validation' if file == VALIDATION else 'test'} texts ({file} cannot be read); repeat the run."
-        ) from error
+    column = kept_as(report, who)
+    rows = read_predictions(folder, file, "teacher", column, *["label"] * (judge == "gold"))
     if rows.empty:
         raise RunError(f"Run {folder.name} has no texts in {file}; a cascade needs some.")
-    student = np.stack(rows[column].to_list())
-    if runtime == "int8":
-        student = int8_answers.logits(folder.name, file)
+    student = int8_answers.logits(folder.name, file) if runtime == "int8" else logits(rows, column)
     labels = rows["label"].to_numpy() if judge == "gold" else None
-    return Answers.of(student / temperature, np.stack(rows["teacher"].to_list()), labels)
+    return Answers.of(student / temperature, logits(rows, "teacher"), labels)
 
 
 def _chosen(report: Report) -> bool:

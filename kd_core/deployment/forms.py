@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pandas as pd
 import torch
 from numpy.typing import NDArray
 from transformers import AutoModelForSequenceClassification, AutoTokenizer, PreTrainedTokenizerFast
@@ -23,6 +22,7 @@ from kd_core.data.corruption import CORRUPTION_SEED, corrupted
 from kd_core.deployment.onnx import open_session, to_int8, to_onnx
 from kd_core.deployment.runtimes import Runtime
 from kd_core.distillation import run_folder
+from kd_core.distillation.predictions import kept_as, read_predictions
 from kd_core.distillation.report import Report
 from kd_core.distillation.roles import Role
 from kd_core.errors import DataError, RunError
@@ -168,13 +168,7 @@ def converted(source: Path, runtime: Runtime) -> Path:
 
 def test_split(run_id: str) -> Split:
     """Texts and labels of the run's test split, which its folder keeps. Raises: RunError."""
-    folder = run_folder.find(run_id)
-    try:
-        rows = pd.read_parquet(folder / run_folder.PREDICTIONS, columns=["text", "label"])
-    except (OSError, ValueError) as error:
-        raise RunError(
-            f"The test texts of run {run_id} are missing or damaged: {run_folder.PREDICTIONS} cannot be read."
-        ) from error
+    rows = read_predictions(run_folder.find(run_id), run_folder.PREDICTIONS, "text", "label")
     return rows["text"].to_list(), rows["label"].to_numpy()
 
 
@@ -203,8 +197,7 @@ def _source(folder: Path, report: Report, who: Role) -> Path:
             "to a new text."
         )
     teacher = paths.caches() / "teachers" / report.teacher_key
-    seed = report.config["training"]["seeds"][0]
-    source = teacher if who == "teacher" else folder / run_folder.STUDENTS / f"{who}-{seed}"
+    source = teacher if who == "teacher" else folder / run_folder.STUDENTS / kept_as(report, who)
     for place in (folder, teacher) if who == "teacher" else (folder,):
         if not is_whole(place):
             where = "/".join(place.parts[-2:])  # a page shows it, and says no more of this machine

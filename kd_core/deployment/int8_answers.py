@@ -12,11 +12,11 @@ from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
-import pandas as pd
 from numpy.typing import NDArray
 
 from kd_core.distillation.events import OnEvent, Progress, ignore
 from kd_core.distillation.metrics import Latency
+from kd_core.distillation.predictions import read_predictions
 from kd_core.distillation.run_folder import PREDICTIONS, VALIDATION, find
 from kd_core.errors import RunError
 from kd_core.system import cache
@@ -40,7 +40,9 @@ def measure(run_id: str, on_event: OnEvent = ignore, control: Control | None = N
 
     def make(folder: Path) -> None:
         form = open_form(run_id, "student", "int8", threads=1)
-        texts = {file: _texts(run, file) for file in (VALIDATION, PREDICTIONS)}
+        texts = {
+            file: read_predictions(run, file, "text")["text"].to_list() for file in (VALIDATION, PREDICTIONS)
+        }
         before, total = 0, sum(map(len, texts.values()))
 
         def tell(done: int) -> None:
@@ -57,14 +59,6 @@ def measure(run_id: str, on_event: OnEvent = ignore, control: Control | None = N
         (folder / SPEED).write_text(json.dumps({who: asdict(time) for who, time in times.items()}))
 
     fetch(_place(run_id), make)
-
-
-def _texts(run: Path, file: str) -> list[str]:
-    try:
-        texts: list[str] = pd.read_parquet(run / file, columns=["text"])["text"].to_list()
-    except (OSError, ValueError) as error:
-        raise RunError(f"Run {run.name} has not kept the texts of {file}; repeat it.") from error
-    return texts
 
 
 def measured(run_id: str) -> bool:

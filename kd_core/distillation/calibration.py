@@ -7,14 +7,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-import pandas as pd
 from numpy.typing import NDArray
 
 from kd_core.distillation.metrics import Bin, Floats, Ints, Scores, log_softmax, scores
+from kd_core.distillation.predictions import kept_as, logits, read_predictions
 from kd_core.distillation.report import Report
 from kd_core.distillation.roles import Role
 from kd_core.distillation.run_folder import PREDICTIONS, VALIDATION
-from kd_core.errors import RunError
 
 DRAWS = 2_000
 COLDEST, HOTTEST = 0.05, 20.0
@@ -77,7 +76,7 @@ def scaled(folder: Path, report: Report, who: Role) -> Scaled:
     Raises: RunError where the logits of the validation texts are missing; version 0.1 kept none.
     """
     temperature = temperature_of(folder, report, who)
-    test, labels = _logits(folder, PREDICTIONS, column(report, who))
+    test, labels = _logits(folder, PREDICTIONS, kept_as(report, who))
     return Scaled(
         temperature, scores(test, labels, report.labels), scores(test / temperature, labels, report.labels)
     )
@@ -85,20 +84,9 @@ def scaled(folder: Path, report: Report, who: Role) -> Scaled:
 
 def temperature_of(folder: Path, report: Report, who: Role) -> float:
     """The T of a finished run's model, as in ``scaled``. Raises: RunError."""
-    return fit_temperature(*_logits(folder, VALIDATION, column(report, who)))
-
-
-def column(report: Report, who: Role) -> str:
-    """Of a model in the tables of logits: with several seeds, that of the first."""
-    return who if who in ("teacher", "tfidf") else f"{who}-{report.config['training']['seeds'][0]}"
+    return fit_temperature(*_logits(folder, VALIDATION, kept_as(report, who)))
 
 
 def _logits(folder: Path, file: str, name: str) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
-    try:
-        rows = pd.read_parquet(folder / file, columns=["label", name])
-    except (OSError, ValueError, KeyError) as error:
-        raise RunError(
-            f"{file} of run {folder.name} is missing or has nothing of {name}, so its probabilities cannot "
-            "be calibrated; a run of version 0.1 kept no answers to the validation texts. Run it again."
-        ) from error
-    return np.stack(rows[name].to_list()).astype(float), rows["label"].to_numpy()
+    rows = read_predictions(folder, file, "label", name)
+    return logits(rows, name).astype(float), rows["label"].to_numpy()

@@ -12,10 +12,10 @@ from kd_core.config import ObjectiveConfig
 from kd_core.distillation.calibration import floor
 from kd_core.distillation.comparison import Verdict
 from kd_core.distillation.metrics import Scores, fidelity_cells, softmax
+from kd_core.distillation.predictions import kept_as, logits, read_predictions
 from kd_core.distillation.report import Report
 from kd_core.distillation.roles import FROM_TEACHER, NAMES, STAIRS, Role, metric_name
 from kd_core.distillation.run_folder import PREDICTIONS
-from kd_core.errors import RunError
 from kd_core.system.formatting import (
     compared,
     count,
@@ -261,21 +261,17 @@ def texts(folder: Path, report: Report) -> pd.DataFrame:
 
     Columns: cell, text, truth, teacher, teacher_sure (%), student, student_sure. Raises: RunError.
     """
-    try:
-        rows = pd.read_parquet(folder / PREDICTIONS)
-    except (OSError, ValueError) as error:
-        raise RunError(
-            f"The predictions of {folder.name} are missing or damaged: {PREDICTIONS} cannot be read."
-        ) from error
+    pair: tuple[Role, ...] = ("teacher", "student")
+    columns = {who: kept_as(report, who) for who in pair}
+    rows = read_predictions(folder, PREDICTIONS, "text", "label", *columns.values())
     labels, names = rows["label"].to_numpy(), np.array(report.labels)
-    answers = {"teacher": "teacher", "student": f"student-{report.config['training']['seeds'][0]}"}
-    logits = {who: np.stack(rows[column].to_list()) for who, column in answers.items()}
+    answers = {who: logits(rows, column) for who, column in columns.items()}
     table = {
-        "cell": fidelity_cells(logits["teacher"], logits["student"], labels),
+        "cell": fidelity_cells(answers["teacher"], answers["student"], labels),
         "text": rows["text"],
         "truth": names[labels],
     }
-    for who, answered in logits.items():
+    for who, answered in answers.items():
         table |= {who: names[answered.argmax(axis=1)], f"{who}_sure": 100 * softmax(answered).max(axis=1)}
     return pd.DataFrame(table)
 

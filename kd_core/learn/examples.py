@@ -8,10 +8,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kd_core.distillation.metrics import log_softmax, softmax
+from kd_core.distillation.predictions import kept_as, logits, read_predictions
 from kd_core.distillation.report import Report
 from kd_core.distillation.roles import CORE, Role
 from kd_core.distillation.run_folder import PREDICTIONS, find
-from kd_core.errors import RunError
 from kd_core.learn.anatomy import Floats, entropy
 from kd_core.learn.recorded import recorded
 
@@ -89,21 +89,13 @@ def shipped() -> Examples:
 
 def of_run(run_id: str) -> Examples:
     """A run's test texts, with its first seed's students. Raises: RunError."""
-    import pandas as pd
-
     folder = find(run_id)
     report = Report.read(folder)
-    seed = report.config["training"]["seeds"][0]
-    try:
-        rows = pd.read_parquet(folder / PREDICTIONS)
-    except (OSError, ValueError) as error:
-        raise RunError(
-            f"The predictions of {run_id} are missing or damaged: {PREDICTIONS} cannot be read."
-        ) from error
-    columns = {who: who if who == "teacher" else f"{who}-{seed}" for who in CORE}
+    columns = {who: kept_as(report, who) for who in CORE}
+    rows = read_predictions(folder, PREDICTIONS, "text", "label", *columns.values())
     return Examples(
         texts=tuple(rows["text"]),
         labels=tuple(report.labels),
         truth=rows["label"].to_numpy(),
-        logits={who: np.stack(rows[name].to_list()).astype(float) for who, name in columns.items()},
+        logits={who: logits(rows, name).astype(float) for who, name in columns.items()},
     )

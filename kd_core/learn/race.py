@@ -13,8 +13,7 @@ from numpy.typing import NDArray
 
 from kd_core.config import DistillConfig
 from kd_core.distillation.comparison import Verdict, verdict
-from kd_core.distillation.report import Report
-from kd_core.distillation.run_folder import PREDICTIONS, find
+from kd_core.distillation.two_runs import students_right
 from kd_core.errors import RunError
 from kd_core.learn.lab_results import LabCell, LabReport, cells_of, unpack
 from kd_core.system.formatting import or_auto
@@ -98,10 +97,10 @@ def standing(curves: Mapping[str, pd.DataFrame]) -> tuple[int, dict[str, float]]
 
 def pairs(run_ids: Sequence[str]) -> list[Pair]:
     """Every two of the finished runs on the test texts that they share. Raises: RunError."""
-    found = {run_id: _right(run_id) for run_id in run_ids}
+    found = {run_id: students_right(run_id) for run_id in run_ids}
     for one, other in combinations(run_ids, 2):
         (texts, right), (others, theirs) = found[one], found[other]
-        if texts != others or right.shape != theirs.shape:
+        if not texts.equals(others) or right.shape != theirs.shape:
             raise RunError(f"{one} and {other} were not tested on the same texts, with as many seeds.")
     return pairs_of({run_id: right for run_id, (_, right) in found.items()})
 
@@ -150,16 +149,3 @@ def places(run_ids: Sequence[str], compared: Sequence[Pair]) -> dict[str, int]:
     tied = [pair.behind for pair in compared if pair.ahead == order[0] and not pair.told_apart]
     shared = max((order.index(run_id) for run_id in tied), default=0)
     return {run_id: 1 if index <= shared else index + 1 for index, run_id in enumerate(order)}
-
-
-def _right(run_id: str) -> tuple[list[str], NDArray[np.bool_]]:
-    """The test texts, and whether the distilled students (seeds, texts) are right."""
-    folder = find(run_id)
-    seeds: list[Any] = Report.read(folder).config["training"]["seeds"]
-    try:
-        rows = pd.read_parquet(folder / PREDICTIONS)
-        truth = rows["label"].to_numpy()
-        answers = [np.stack(rows[f"student-{seed}"].to_list()).argmax(axis=1) for seed in seeds]
-    except (OSError, ValueError, KeyError) as error:
-        raise RunError(f"The predictions of {run_id} are missing or damaged: {PREDICTIONS}.") from error
-    return list(rows["text"]), np.stack([answer == truth for answer in answers])

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 from kd_core.config import DistillConfig
+from kd_core.distillation.predictions import kept_as, read_predictions
 from kd_core.distillation.roles import CORE_ONLY, FLOOR, NAMES
 from kd_core.distillation.run_folder import VALIDATION
 from kd_core.search.kept import Pairs, at_least, texts_to_show
@@ -174,17 +175,17 @@ class LadderResult(BaseModel):
         return self.model_copy(update={"running": run_id})
 
     def with_report(self, student: str, report: Report, int8: Int8 | None = None) -> Self:
-        """One student more, by its report and the answers that its run has kept; the first brings TF-IDF."""
-        import pandas as pd
+        """One student more, by its report and the answers that its run has kept; the first brings TF-IDF.
 
-        answers = pd.read_parquet(Path(report.folder) / VALIDATION)
-        name = f"student-{report.config['training']['seeds'][0]}"  # the one that is exported
+        Raises: RunError where they are gone.
+        """
+        answers = read_predictions(Path(report.folder), VALIDATION)
         rungs = self.rungs
         if FLOOR in answers and all(rung.student != FLOOR for rung in rungs):
             rungs += (self._rung(FLOOR, answers[FLOOR], answers, report),)
         if int8:
             rungs += (self._rung(student, int8.validation, answers, report, int8),)
-        rungs += (self._rung(student, answers[name], answers, report),)
+        rungs += (self._rung(student, answers[kept_as(report, "student")], answers, report),)
         return self.model_copy(
             update={
                 "rungs": rungs,

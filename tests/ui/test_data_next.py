@@ -67,7 +67,7 @@ def test_labels_are_marked_and_a_run_with_the_mended_file_is_one_click(
 def test_a_run_that_has_kept_nothing_says_so(app: Open, store: Store, home: Path) -> None:
     kept_run(store, home)
     (home / "runs" / RUN / "validation.parquet").unlink()
-    assert "has not kept its validation texts; repeat it." in words(app(PAGE, **DOUBTFUL))
+    assert "are missing or damaged: validation.parquet cannot be read" in words(app(PAGE, **DOUBTFUL))
 
 
 def test_texts_to_ask_about_come_as_a_file(

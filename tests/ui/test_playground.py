@@ -157,7 +157,7 @@ def test_calibrated_answers(app: App, done: Store, report: dict[str, Any], home:
     seal(folder)
     page = app(PAGE)
     page.toggle(key="playground.calibrated").set_value(True).run()
-    assert "validation.parquet of run" in html.unescape(page.warning[0].value)
+    assert "missing or damaged: validation.parquet" in html.unescape(page.warning[0].value)
     # Models that are right in 6 of 10 cases, and far too sure of it.
     logits = [[4.0, 0, 0, 0, 0]] * 10
     table = pd.DataFrame({"label": [0] * 6 + [1, 2, 3, 4]})

@@ -89,5 +89,5 @@ def test_a_finished_run(finished_run, monkeypatch, tmp_path) -> None:
     rows = pd.read_parquet(folder / "validation.parquet")
     fitted = fit_temperature(np.stack(rows["student-0"].to_list()), rows["label"].to_numpy())
     assert scaled(folder, report, "student").temperature == pytest.approx(fitted)
-    with pytest.raises(RunError, match=r"validation.parquet of run .* is missing .* version 0.1"):
+    with pytest.raises(RunError, match=r"are missing .*: validation.parquet .* 0.1 kept none"):
         scaled(tmp_path, report, "student")
