@@ -10,12 +10,15 @@ import click
 from kd_core.cli.output import as_json, console, print_json, stray_prints_to_stderr, table
 from kd_core.cli.progress import Narrator
 from kd_core.cli.runs import find_finished
+from kd_core.deployment.cascade_config import AGREE, CORE_HOUR
 from kd_core.errors import ConfigError
 
 
 @click.command()
 @click.argument("run")
-@click.option("--agree", type=float, default=97.0, show_default=True, metavar="PERCENT", help="Of all texts.")
+@click.option(
+    "--agree", type=float, default=AGREE, show_default=True, metavar="PERCENT", help="Of all texts."
+)
 @click.option(
     "--method",
     type=click.Choice(["clopper_pearson", "conformal"]),
@@ -28,7 +31,12 @@ from kd_core.errors import ConfigError
 )
 @click.option("--int8", is_flag=True, help="The student in ONNX int8; measured at the first call.")
 @click.option(
-    "--core-hour", type=float, default=0.05, show_default=True, metavar="PRICE", help="Of a core for an hour."
+    "--core-hour",
+    type=float,
+    default=CORE_HOUR,
+    show_default=True,
+    metavar="PRICE",
+    help="Of a core for an hour.",
 )
 @click.option(
     "--answers",

@@ -10,9 +10,9 @@ import click
 from kd_core.cli.carry_out import start
 from kd_core.cli.output import as_json, console, print_json, table
 from kd_core.cli.runs import find_finished
+from kd_core.deployment.cascade_config import check_agree
 from kd_core.deployment.reports import FormReport
 from kd_core.deployment.runtimes import form_name
-from kd_core.errors import ConfigError
 from kd_core.system import paths
 from kd_core.system.formatting import compared, megabytes, percent, plus_minus, what_is_timed
 
@@ -46,8 +46,8 @@ def export(
     from kd_core.jobs.store import Store
 
     target = str(paths.expanded(to).absolute())
-    if agree is not None and not 50 <= agree < 100:
-        raise ConfigError(f"--agree must be at least 50 and below 100, got {agree:g}")
+    if agree is not None:
+        check_agree(agree)
     config = ExportConfig(run=run_id, to=target, onnx=onnx, int8=int8, calibrate=calibrate, agree=agree)
     check(config)
     report = start(Store(), config, kind="export", name=Path(target).name)

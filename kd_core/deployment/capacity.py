@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from kd_core.deployment.cascade_config import CORE_HOUR
 from kd_core.deployment.queueing import lognormal, lognormal_mean, mean, p95_ms
 from kd_core.deployment.reports import BenchReport, FormReport
 from kd_core.deployment.runtimes import Runtime, form_name
@@ -53,7 +54,7 @@ class Load(Settings):
         slider=(30, 100, 5),
     )
     cores_per_server: int = setting(4, "Cores that a server has", ge=1, le=1024)
-    price: float = setting(0.05, "Price of a core for an hour", ge=0, le=1_000_000)
+    price: float = setting(CORE_HOUR, "Price of a core for an hour", ge=0, le=1_000_000)
     currency: str = setting(
         "€", "What prices are shown with, for example $ or SEK; may be empty", max_length=4
     )

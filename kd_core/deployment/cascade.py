@@ -18,6 +18,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from kd_core.deployment import int8_answers
+from kd_core.deployment.cascade_config import check_agree
 from kd_core.deployment.queueing import lognormal_mean
 from kd_core.deployment.runtimes import Runtime
 from kd_core.distillation.calibration import temperature_of
@@ -26,7 +27,7 @@ from kd_core.distillation.predictions import kept_as, logits, read_predictions
 from kd_core.distillation.report import Report
 from kd_core.distillation.roles import Role
 from kd_core.distillation.run_folder import PREDICTIONS, VALIDATION, find
-from kd_core.errors import ConfigError, RunError
+from kd_core.errors import RunError
 from kd_core.system.formatting import milliseconds, percent
 
 Method = Literal["clopper_pearson", "conformal"]
@@ -210,8 +211,7 @@ def cascade(
     ``runtime``: the student's, pytorch or int8 (see ``int8_answers``). ``calibrated``: its logits are divided
     by its temperature, as in an export. Raises: RunError, ConfigError.
     """
-    if not 0.5 <= agree < 1:
-        raise ConfigError(f"--agree must be at least 50 and below 100, got {100 * agree:g}")
+    check_agree(100 * agree)
     folder = find(run_id)
     report = Report.read(folder)
     temperature = temperature_of(folder, report, "student") if calibrated else 1.0

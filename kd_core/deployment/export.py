@@ -17,6 +17,7 @@ import numpy as np
 
 from kd_core.deployment.bundle import make_zip, write_bundle
 from kd_core.deployment.cascade import cascade
+from kd_core.deployment.cascade_config import Agree
 from kd_core.deployment.forms import Form, OpenForm, open_form, shifted_splits, test_split
 from kd_core.deployment.paired import compare
 from kd_core.deployment.reports import ExportReport, FormReport
@@ -52,13 +53,10 @@ class ExportConfig(Settings):
         "Divide the student's logits by the temperature that makes its probabilities fit the validation "
         "texts best (no answer changes)",
     )
-
-    agree: float | None = setting(
+    agree: Agree | None = setting(
         None,
         "Bring the teacher along, and a program in which the student passes on to it what it is unsure of, "
         "so that the two agree with the teacher in so many percent of cases",
-        ge=50,
-        lt=100,
     )
 
     @property

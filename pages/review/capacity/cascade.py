@@ -8,8 +8,10 @@ import streamlit as st
 
 from kd_core.deployment import cascade
 from kd_core.deployment.capacity import Measured, cascaded
+from kd_core.deployment.cascade_config import CascadeConfig
 from kd_core.jobs.store import RunRow
 from pages.shared import addresses
+from pages.shared.fields import field
 from pages.shared.text import escape
 
 
@@ -26,12 +28,12 @@ def with_cascade(run: RunRow, forms: Sequence[Measured]) -> list[Measured]:
         )
         if not asked:
             return list(forms)
-        agree = st.slider(
-            "Agrees with the teacher, of all texts (%)",
-            *(80.0, 99.5, 97.0, 0.5),
-            format="%g",
+        agree = field(
+            CascadeConfig,
+            "agree",
             key="capacity.agree",
-            bind="query-params",
+            label="Agrees with the teacher, of all texts (%)",
+            format="%g",
             width=320,
         )
     found = cascade.cascade(run.id, agree / 100)

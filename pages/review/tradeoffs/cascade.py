@@ -11,6 +11,7 @@ from kd_core import figures
 from kd_core.deployment import cascade as engine
 from kd_core.deployment import int8_answers
 from kd_core.deployment.capacity import Load
+from kd_core.deployment.cascade_config import CascadeConfig
 from kd_core.deployment.runtimes import Runtime
 from kd_core.distillation.report import Report
 from kd_core.distillation.roles import NAMES, Role
@@ -20,6 +21,7 @@ from kd_core.job_kinds import prepare
 from kd_core.jobs.store import RunRow
 from kd_core.system import formatting
 from pages.shared.charts import chart, is_dark
+from pages.shared.fields import field
 from pages.shared.state import store
 from pages.shared.text import escape, run_line, unbroken
 
@@ -44,12 +46,8 @@ def cascade() -> None:
         chosen = st.selectbox(
             "Run", list(runs), format_func=lambda run: run_line(runs[run]), key="tradeoffs.cascade_run"
         )
-        percent = st.slider(
-            "Of all texts, at least (%)",
-            *(80.0, 99.5, 97.0, 0.5),
-            format="%g",
-            key="tradeoffs.agree",
-            bind="query-params",
+        percent = field(
+            CascadeConfig, "agree", key="tradeoffs.agree", label="Of all texts, at least (%)", format="%g"
         )
     try:
         report = Report.read(find(chosen))

@@ -8,6 +8,7 @@ from secrets import token_hex
 import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
+from kd_core.deployment.cascade_config import AGREE, HIGHEST, LOWEST, STEP
 from kd_core.deployment.runtimes import RUNTIMES, Runtime
 from kd_core.errors import KDError
 from kd_core.job_kinds import prepare
@@ -67,7 +68,13 @@ def ask() -> Wanted:
         agree = None
         if pair:
             agree = st.number_input(
-                "Agrees with the teacher (%)", 50.0, 99.5, 97.0, 0.5, key="export.agree", width=190
+                "Agrees with the teacher (%)",
+                float(LOWEST),
+                HIGHEST,
+                AGREE,
+                STEP,
+                key="export.agree",
+                width=190,
             )
     return Wanted(onnx, onnx and int8, calibrate, agree)
 

@@ -130,10 +130,12 @@ def test_a_finished_run(finished_run, monkeypatch, capsys):
     assert "cannot show 99.0 % of agreement" in capsys.readouterr().out
 
 
-def test_what_cannot_be(finished_run, monkeypatch):
+def test_what_cannot_be(finished_run, monkeypatch, capsys):
     monkeypatch.setenv("KD_HOME", str(finished_run.home))
     with pytest.raises(ConfigError, match="--agree must be at least 50 and below 100, got 100"):
         cascade(finished_run.report.run_id, 1.0)
+    assert main(["export", finished_run.report.run_id, "--to", "out", "--agree", "49"]) == 2
+    assert capsys.readouterr().err == "kd: --agree must be at least 50 and below 100, got 49.0\n"
     with pytest.raises(RunError, match="There is no run"):
         cascade("20260101-000000-aaaa", 0.9)
 
