@@ -51,6 +51,7 @@ Share = Annotated[float, Field(ge=0, le=1)]
 LearningRate = Annotated[float, Field(ge=1e-8, le=1)]
 Seed = Annotated[int, Field(ge=0, le=LAST_SEED)]
 
+RARE = 0.5  # of its fair share, 1 / classes: a class with less of the training texts is rare
 TEMPERATURE = 4.0
 LOW_TEMPERATURE = 1.0  # where a class is so rare that a student would forget it (docs/quality.md)
 

@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from kd_core.config import RARE
 from kd_core.data.splits import normalised
 from kd_core.data.task import Task
 from kd_core.system.formatting import counted
@@ -19,7 +20,6 @@ ALIKE = 0.8  # cosine of what two texts are made of, from which on they count as
 HELD_OUT, TRAINING = 1_000, 5_000  # texts that are compared for that, at most
 CHARACTERS = 1_000  # of each
 GROUP = 5  # letters that are compared at a time
-RARE = 0.5  # of a class's fair share of the training texts
 FEW = 10  # test texts of a class: its share of right answers moves by 10 points with each
 SHOWN = 20
 

@@ -7,11 +7,10 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from kd_core.config import LOW_TEMPERATURE, TEMPERATURE, flag, weights_by_hand
+from kd_core.config import LOW_TEMPERATURE, RARE, TEMPERATURE, flag, weights_by_hand
 from kd_core.errors import ConfigError
 
-RARE = 0.5  # of its fair share, 1 / classes: a class with less of the training texts is rare
-FORGOTTEN = 0.25  # of it: with less, a student that learns from soft answers does without the class
+FORGOTTEN = 0.25  # as RARE; with less, a student that learns from soft answers does without the class
 
 
 def class_weights(choice: str, names: Sequence[str], labels: ArrayLike) -> NDArray[np.float64] | None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 from kd_core.distillation.roles import Role
 
@@ -140,6 +140,7 @@ Event = (
     | Failed
 )
 OnEvent = Callable[[Event], None]
+EVENT_TYPES: dict[str, Callable[..., Event]] = {kind.__name__: kind for kind in get_args(Event)}
 
 
 def ignore(event: Event) -> None:

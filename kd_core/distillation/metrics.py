@@ -22,6 +22,7 @@ Ints = NDArray[np.integer[Any]]
 Bools = NDArray[np.bool_]
 
 ECE_BINS = 15  # Guo et al. 2017, section 5
+Z95 = 1.959963984540054  # two-sided 95 % point of the normal distribution
 CELLS = ("both_right", "mended", "inherited", "new_error")
 
 
@@ -208,7 +209,7 @@ def _ratio(part: Ints, whole: Ints) -> NDArray[np.float64]:
 
 def wilson(accuracy: float, n: int) -> tuple[float, float]:
     """95 % interval of an accuracy on ``n`` texts (Wilson 1927)."""
-    z2 = 1.959963984540054**2  # two-sided 95 % point of the normal distribution, squared
+    z2 = Z95**2
     middle = (accuracy + z2 / (2 * n)) / (1 + z2 / n)
     half = math.sqrt(z2 * (accuracy * (1 - accuracy) + z2 / (4 * n)) / n) / (1 + z2 / n)
     # The exact bounds hold the accuracy itself and stay in [0, 1]; rounding may lose that at 0 and 1.
@@ -250,6 +251,6 @@ def macro_f1_interval(answers: Ints, labels: Ints) -> tuple[float, float] | None
     mean = math.fsum(means) / len(means)
     if not 0 < mean < 1:
         return None
-    half = 1.959963984540054 * math.sqrt(float((shares**2).sum())) / (mean * (1 - mean))
+    half = Z95 * math.sqrt(float((shares**2).sum())) / (mean * (1 - mean))
     low, high = special.expit(special.logit(mean) + np.array([-half, half])).tolist()
     return low, high

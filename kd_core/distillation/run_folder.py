@@ -208,10 +208,15 @@ def _made_of(folder: Path) -> set[str]:
     return {line for line in used if line.startswith(("teachers/", "knowledge/"))}
 
 
-def find(run_id: str) -> Path:
-    """The folder of a run. Raises: RunError."""
+def check_id(run_id: str) -> None:
+    """Before it becomes a path. Raises: RunError."""
     if not RUN_ID.fullmatch(run_id):
         raise RunError(f"{run_id!r} is not a run; a run is named like 20260131-143000-a1b2.")
+
+
+def find(run_id: str) -> Path:
+    """The folder of a run. Raises: RunError."""
+    check_id(run_id)
     folder = paths.runs() / run_id
     if not folder.is_dir():
         raise not_here(run_id)

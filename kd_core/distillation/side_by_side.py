@@ -14,12 +14,12 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from threading import Lock
-from typing import TYPE_CHECKING, TypeVar, get_args
+from typing import TYPE_CHECKING, TypeVar
 
 from filelock import FileLock, Timeout
 
 from kd_core.config import DistillConfig
-from kd_core.distillation.events import Event, Note
+from kd_core.distillation.events import EVENT_TYPES, Event, Note
 from kd_core.models.presets import STUDENTS, find_preset
 from kd_core.system.container import available_memory, cores
 from kd_core.system.helpers import helpers, with_threads
@@ -35,7 +35,6 @@ LOOK_EVERY = 0.2  # seconds
 DONE = "done"
 
 T = TypeVar("T")
-KINDS = {kind.__name__: kind for kind in get_args(Event)}
 
 
 def on_one_core(config: DistillConfig, students: int) -> bool:
@@ -80,7 +79,7 @@ class Company:
         if kind == DONE:
             self.done.add(content)
         else:
-            self.tell(KINDS[kind](**content))
+            self.tell(EVENT_TYPES[kind](**content))
 
     def train(self, name: str, train: Callable[[Run], T]) -> T:
         """``train(run)``, once nobody else has that student. Raises: Stopped."""

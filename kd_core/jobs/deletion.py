@@ -9,7 +9,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from kd_core.distillation.run_folder import RUN_ID
+from kd_core.distillation.run_folder import check_id
 from kd_core.errors import DataError, RunError
 from kd_core.jobs.states import PENDING
 from kd_core.system import paths
@@ -24,7 +24,7 @@ def delete_run(store: Store, run_id: str) -> None:
 
     Raises: RunError, where it is under way, or a job that reads it, there is no such run, or the disk fails.
     """
-    _check(run_id)
+    check_id(run_id)
     for row in store.runs(status=PENDING):
         if row.config.get("run") == run_id:
             raise RunError(
@@ -55,7 +55,7 @@ def settle(store: Store) -> None:
 
 def restore_run(store: Store, run_id: str) -> None:
     """Bring a deleted run back. Raises: RunError, where it was not deleted, or is gone for good."""
-    _check(run_id)
+    check_id(run_id)
 
     def bring_back() -> None:
         with _disk_errors(run_id):
@@ -99,11 +99,6 @@ def _disk_errors(run_id: str) -> Iterator[None]:
 
 def _places() -> tuple[Path, ...]:
     return paths.runs(), paths.jobs(), paths.work()
-
-
-def _check(run_id: str) -> None:
-    if not RUN_ID.fullmatch(run_id):  # it becomes a path
-        raise RunError(f"{run_id!r} is not a run; a run is named like 20260131-143000-a1b2.")
 
 
 def delete_task(store: Store, task: SavedTask) -> None:

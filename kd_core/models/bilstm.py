@@ -11,6 +11,7 @@ from transformers import AutoConfig, AutoModelForSequenceClassification, Pretrai
 from transformers.modeling_outputs import SequenceClassifierOutput
 
 from kd_core.models.network import WordPieceNetwork
+from kd_core.models.presets import BILSTM_HIDDEN, BILSTM_INNER, BILSTM_STATE
 
 
 class BiLSTMConfig(PretrainedConfig):  # type: ignore[misc]  # transformers is untyped
@@ -23,10 +24,10 @@ class BiLSTMConfig(PretrainedConfig):  # type: ignore[misc]  # transformers is u
     model_type = "kd_bilstm"
 
     vocab_size: int = 30_522
-    hidden_size: int = 300
-    lstm_size: int = 150
+    hidden_size: int = BILSTM_HIDDEN
+    lstm_size: int = BILSTM_STATE
     num_hidden_layers: int = 1
-    intermediate_size: int = 200
+    intermediate_size: int = BILSTM_INNER
     dropout: float = 0.1
     initializer_range: float = 0.1
     pad_token_id: int | None = 0

@@ -11,7 +11,7 @@ from transformers import AutoConfig, AutoModelForSequenceClassification, Pretrai
 from transformers.modeling_outputs import SequenceClassifierOutput
 
 from kd_core.models.network import WordPieceNetwork
-from kd_core.models.presets import CNN_WIDTHS
+from kd_core.models.presets import CNN_FILTERS, CNN_HIDDEN, CNN_WIDTHS
 
 
 class CNNConfig(PretrainedConfig):  # type: ignore[misc]  # transformers is untyped
@@ -25,9 +25,9 @@ class CNNConfig(PretrainedConfig):  # type: ignore[misc]  # transformers is unty
     model_type = "kd_cnn"
 
     vocab_size: int = 30_522
-    hidden_size: int = 128
+    hidden_size: int = CNN_HIDDEN
     num_hidden_layers: int = 1
-    intermediate_size: int = 384
+    intermediate_size: int = CNN_FILTERS
     widths: tuple[int, ...] = CNN_WIDTHS
     mean: bool = False
     dropout: float = 0.5

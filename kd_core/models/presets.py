@@ -75,14 +75,18 @@ TEACHERS = _by_name(
     ),
 )
 
+CNN_WIDTHS = (2, 3, 4)  # word pieces that a filter of cnn sees
+CNN_HIDDEN, CNN_FILTERS = 128, 384
+BILSTM_HIDDEN, BILSTM_STATE, BILSTM_INNER = 300, 150, 200  # the state is that of each direction
+
 STUDENTS = _by_name(
     Preset(
         "cnn",
         "Filters over two to four words (Kim 2014)",
         1,
-        128,
+        CNN_HIDDEN,
         None,
-        384,
+        CNN_FILTERS,
         "new",
         network="convolutional network",
     ),
@@ -94,7 +98,14 @@ STUDENTS = _by_name(
     Preset("third", "Every third layer of the teacher", None, None, None, None, "teacher"),
     Preset("custom", "The layers, hidden size and heads given", None, None, None, None, "new"),
     Preset(
-        "bilstm", "A BiLSTM without attention (Tang et al. 2019)", 1, 300, None, 200, "new", network="BiLSTM"
+        "bilstm",
+        "A BiLSTM without attention (Tang et al. 2019)",
+        1,
+        BILSTM_HIDDEN,
+        None,
+        BILSTM_INNER,
+        "new",
+        network="BiLSTM",
     ),
 )
 
@@ -106,7 +117,6 @@ PROBE_TEXTS = 5_000  # that a teacher's head starts from, at most: more of them 
 # what the text is about: with 50 to 150 classes that brought teachers three points and students one, with 2
 # to 6 it cost up to two and one (docs/quality.md).
 MANY_CLASSES = 20
-CNN_WIDTHS = (2, 3, 4)  # word pieces that a filter of cnn sees
 # A student's vocabulary is filled up to so many word pieces, about as many as the demo's transfer set brings:
 # tiny has 2.7 M parameters then.
 PIECES = 17_000

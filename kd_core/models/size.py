@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from kd_core.config import Architecture, StudentConfig
 from kd_core.errors import ModelError
-from kd_core.models.presets import CNN_WIDTHS, MANY_CLASSES, STUDENTS, find_preset, short
+from kd_core.models.presets import BILSTM_STATE, CNN_WIDTHS, MANY_CLASSES, STUDENTS, find_preset, short
 
 if TYPE_CHECKING:
     from transformers import PretrainedConfig
@@ -27,7 +27,6 @@ LAYERS = {
 }
 # The ``model_type`` of ``models.bilstm``, ``models.cnn`` and ``models.pooled``.
 BILSTM, CNN, POOLED = "kd_bilstm", "kd_cnn", "kd_pooled_bert"
-BILSTM_STATE = 150  # of each direction, Tang et al. 2019
 SPECIAL_IDS = ("pad_token_id", "bos_token_id", "eos_token_id", "cls_token_id", "sep_token_id")
 
 

@@ -14,10 +14,7 @@ from typing import TYPE_CHECKING, Any, cast, get_args
 
 import sqlalchemy as sa
 
-from kd_core.distillation.events import (
-    Event,
-    Stage,
-)
+from kd_core.distillation.events import EVENT_TYPES, Event, Stage
 from kd_core.distillation.roles import Role
 from kd_core.errors import RunError
 from kd_core.jobs.states import ACTIVE, JobKind, Status
@@ -44,8 +41,6 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from kd_core.distillation.report import Report
-
-EVENT_TYPES: dict[str, Callable[..., Event]] = {kind.__name__: kind for kind in get_args(Event)}
 
 
 class Store(Queue):
