@@ -14,7 +14,7 @@ from kd_core.system.formatting import percent
 
 
 def show(out: Console, report: Mapping[str, Any]) -> None:
-    """One for each kind of texts, and what would help most."""
+    """One for each kind of texts, and which kinds would help."""
     result = CurveResult.model_validate(report)
     for whole in result.whole:
         rows = [

@@ -106,6 +106,14 @@ def log_softmax(logits: ArrayLike, temperature: float = 1.0) -> NDArray[np.float
     return result
 
 
+def kl(teacher_logits: ArrayLike, student_logits: ArrayLike) -> NDArray[np.float64]:
+    """KL(teacher || student) at T = 1 of each text, in nats: (..., C) -> (...)."""
+    teacher, student = log_softmax(teacher_logits), log_softmax(student_logits)
+    terms = np.exp(teacher) * (teacher - student)
+    result: NDArray[np.float64] = np.maximum(0.0, terms.sum(axis=-1))  # rounding can take it just below zero
+    return result
+
+
 def scores(logits: Floats, labels: Ints, names: Sequence[str]) -> Scores:
     """Accuracy, macro-F1, per-class scores, confusion and calibration of logits (N, C) on labels (N,).
 
@@ -151,12 +159,10 @@ def fidelity(teacher_logits: Floats, student_logits: Floats, labels: Ints) -> Fi
     Raises: DataError without texts, DivergedError for logits that are not finite, ValueError for shapes.
     """
     cells = fidelity_cells(teacher_logits, student_logits, labels)
-    teacher, student = log_softmax(teacher_logits), log_softmax(student_logits)
-    kl = (np.exp(teacher) * (teacher - student)).sum(axis=1).mean()
     both_right, mended, inherited, new_error = (cells.count(cell) for cell in CELLS)
     return Fidelity(
         agreement=float((np.argmax(teacher_logits, axis=1) == np.argmax(student_logits, axis=1)).mean()),
-        kl=max(0.0, float(kl)),  # rounding can take equal distributions just below zero
+        kl=float(kl(teacher_logits, student_logits).mean()),
         both_right=both_right,
         mended=mended,
         inherited=inherited,

@@ -15,7 +15,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from kd_core.distillation.metrics import softmax
+from kd_core.distillation.metrics import kl
 from kd_core.errors import RunError
 
 TEXTS = 50  # the first of the validation split, which is shuffled
@@ -67,10 +67,7 @@ class Replay:
 
     def divergence(self) -> NDArray[np.float64]:
         """KL(teacher || student) at T = 1 in nats, mean over the texts, at each moment."""
-        p, q = softmax(self.teacher), softmax(self.student)
-        tiny = np.finfo(np.float64).tiny
-        kl = (p * (np.log(np.maximum(p, tiny)) - np.log(np.maximum(q, tiny)))).sum(axis=-1)
-        return np.asarray(kl.mean(axis=1))
+        return np.asarray(kl(self.teacher, self.student).mean(axis=1))
 
     def learned_at(self) -> list[int | None]:
         """For each text the step since which the student agrees for good; None where it never does."""
