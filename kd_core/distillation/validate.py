@@ -92,9 +92,7 @@ def validate(run: Run, trained: list[Trained]) -> Findings:
     floor = None
     if controls.tfidf:
         run.on_event(next(progress))
-        known = task.train["label"][:]
-        weights = class_weights(run.config.objective.class_weights, task.labels, known)
-        floor = TfidfBaseline.fit(task.train["text"], known, len(task.labels), weights)
+        floor = _fit_floor(run)
         logits[FLOOR] = {name: floor.logits(split["text"]) for name, split in sets.items()}
         seeds[FLOOR] = {0: logits[FLOOR]}
         costs[FLOOR] = {"params": floor.params, "embedding_params": 0, "size_mb": floor.megabytes}
@@ -104,30 +102,13 @@ def validate(run: Run, trained: list[Trained]) -> Findings:
         who: np.stack([by_set["test"].argmax(axis=1) for by_set in by_seed.values()])
         for who, by_seed in seeds.items()
     }
-    right = {who: chosen[who] == truth["test"] for who in chosen}
-
-    def over(before: Role, after: Role = "student") -> Verdict:
-        pair = (np.broadcast_to(right[who], right["student"].shape) for who in (after, before))
-        return verdict(*pair)
-
-    gains: dict[Role, Verdict] = {who: over(who) for who in NAMES if who in right and who != "student"}
-    stairs = [who for who in STAIRS if who in right]
-    metric = run.config.training.metric
-    judged_classes = (
-        np.array([task.labels.index(metric.removeprefix("f1:"))]) if metric.startswith("f1:") else None
-    )
-
-    def over_in_f1(before: Role) -> Verdict:
-        return f1_verdict(chosen["student"], chosen[before], truth["test"], judged_classes)
-
-    by_metric = over_in_f1 if metric == "macro_f1" or judged_classes is not None else over
-    controls_there: list[Role] = [who for who in ("alone", "hard_answers") if who in right]
+    judged = _Judged(chosen, truth["test"], run.config.training.metric, task.labels)
+    gains: dict[Role, Verdict] = {
+        who: judged.over(who) for who in NAMES if who in chosen and who != "student"
+    }
+    stairs = [who for who in STAIRS if who in chosen]
+    controls_there: list[Role] = [who for who in ("alone", "hard_answers") if who in chosen]
     control = controls_there[0] if controls_there else None
-
-    def answers(own: str) -> pd.DataFrame:
-        columns = {name: list(by_set[own]) for name, by_set in logits.items()}
-        return pd.DataFrame({"text": sets[own]["text"], "label": truth[own]} | columns)
-
     first = by_who["student"][0]
     found = Findings(
         models={
@@ -141,21 +122,56 @@ def validate(run: Run, trained: list[Trained]) -> Findings:
             )
             for who, by_seed in seeds.items()
         },
-        verdict=by_metric(control) if control else None,
-        over_floor=by_metric(FLOOR) if floor else None,
+        verdict=judged.by_metric(control) if control else None,
+        over_floor=judged.by_metric(FLOOR) if floor else None,
         over_hard=gains.get("hard_answers"),
         over_teacher=gains["teacher"],
-        over_controls={who: by_metric(who) for who in CONTROLS if who in right},
-        f1_gain=over_in_f1(control) if control else None,
-        stairs={after: over(before, after) for before, after in pairwise(stairs)},
+        over_controls={who: judged.by_metric(who) for who in CONTROLS if who in chosen},
+        f1_gain=judged.in_f1(control) if control else None,
+        stairs={after: judged.over(before, after) for before, after in pairwise(stairs)},
         over=gains,
         fidelity=fidelity(logits["teacher"]["test"], logits[first.name]["test"], truth["test"]),
-        predictions=answers("test"),
-        validation=answers("validation"),
+        predictions=_table(task.test, {name: by_set["test"] for name, by_set in logits.items()}),
+        validation=_table(task.validation, {name: by_set["validation"] for name, by_set in logits.items()}),
         unknown_texts=_unknown_texts(run, by_who["teacher"][0], first),
     )
     run.on_event(next(progress))
     return found
+
+
+@dataclass(frozen=True)
+class _Judged:
+    """What each model has chosen for the test texts, (seeds, N), whose labels are ``truth`` (N,)."""
+
+    chosen: dict[Role, NDArray[np.int64]]
+    truth: NDArray[np.int64]
+    metric: str  # as in TrainingConfig
+    labels: tuple[str, ...]
+
+    def over(self, before: Role, after: Role = "student") -> Verdict:
+        seeds = self.chosen["student"].shape
+        return verdict(*(np.broadcast_to(self.chosen[who] == self.truth, seeds) for who in (after, before)))
+
+    def in_f1(self, before: Role) -> Verdict:
+        """The student's macro-F1, or its F1 of the class that the metric names, over the other's."""
+        name = self.metric.removeprefix("f1:")
+        one = None if name == self.metric else np.array([self.labels.index(name)])
+        return f1_verdict(self.chosen["student"], self.chosen[before], self.truth, one)
+
+    def by_metric(self, before: Role) -> Verdict:
+        in_f1 = self.metric == "macro_f1" or self.metric.startswith("f1:")
+        return self.in_f1(before) if in_f1 else self.over(before)
+
+
+def _table(split: Dataset, logits: Mapping[str, Logits]) -> pd.DataFrame:
+    columns = {"text": split["text"], "label": np.asarray(split["label"])}
+    return pd.DataFrame(columns | {name: list(rows) for name, rows in logits.items()})
+
+
+def _fit_floor(run: Run) -> TfidfBaseline:
+    task, known = run.task, run.task.train["label"][:]
+    weights = class_weights(run.config.objective.class_weights, task.labels, known)
+    return TfidfBaseline.fit(task.train["text"], known, len(task.labels), weights)
 
 
 def _unknown_texts(run: Run, teacher: Trained, student: Trained) -> float | None:
