@@ -7,7 +7,7 @@ import os
 import shutil
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -18,7 +18,7 @@ import numpy as np
 from kd_core.deployment.bundle import make_zip, write_bundle
 from kd_core.deployment.cascade import cascade
 from kd_core.deployment.cascade_config import Agree
-from kd_core.deployment.forms import Form, OpenForm, open_form, shifted_splits, test_split
+from kd_core.deployment.forms import OpenForm, Split, open_form, shifted_splits, test_split
 from kd_core.deployment.paired import compare
 from kd_core.deployment.reports import ExportReport, FormReport
 from kd_core.deployment.runtimes import Runtime, form_name
@@ -86,95 +86,118 @@ def export_run(
     report = Report.read(folder)
     calibrated = scaled(folder, report, "student") if config.calibrate else None
     pair = config.agree and cascade(config.run, config.agree / 100, calibrated=config.calibrate)
-    texts, labels = test_split(config.run)
+    test = test_split(config.run)
     stages: list[tuple[Role, Runtime]] = [("student", runtime) for runtime in config.runtimes]
     if not report.teacher_is_file:
         stages.insert(0, ("teacher", "pytorch"))
     converted = len(config.runtimes) - 1
     others = shifted_splits(config.run) if converted else {}
-    total = len(texts) * (len(stages) + 1) + converted * sum(len(split[0]) for split in others.values())
-    done = 0
-    logits: dict[str, Logits] = {}
-    timed: dict[str, OpenForm] = {}
-    scored: list[dict[str, Any]] = []
-
-    def predict(form: OpenForm, texts: list[str]) -> Logits:
-        nonlocal done
-        label, before = f"measuring {_words(form.who, form.runtime)}", done
-        done += len(texts)
-        return form.predict(
-            texts,
-            control=control,
-            on_rows=lambda rows: on_event(Progress(None, label, before + rows, total)),
-        )
-
-    for who, runtime in stages:
-        control.check()
-        name = Form(config.run, who, runtime).name
-        on_event(Progress(None, f"preparing {_words(who, runtime)}", done, total))
-        with _room_on_disk(paths.home()):
-            form = open_form(config.run, who, runtime)
-        logits[name] = predict(form, texts)
-        score = scores(logits[name], labels, form.labels)
-        if runtime == "pytorch":
-            _check_accuracy(report, who, score.accuracy, len(texts))
-        timed[name] = open_form(config.run, who, runtime, threads=1)
-        scored.append(
-            {
-                "name": name,
-                "who": who,
-                "runtime": runtime,
-                "accuracy": score.accuracy,
-                "low": score.low,
-                "high": score.high,
-                "macro_f1": score.macro_f1,
-                "size_mb": form.size_mb,
-                "params": form.params,
-                "difference": _difference(logits, who, name),
-            }
-        )
-        if runtime != "pytorch":
-            scored[-1]["shifted"] = {
-                other: float((predict(form, split).argmax(axis=1) == truth).mean())
-                for other, (split, truth) in others.items()
-            }
-    on_event(Progress(None, "measuring latency", done, total))
-    speed = _latency(timed, texts[:TIMED_TEXTS], control)
-    pairs = compare({name: answers.argmax(axis=1) == labels for name, answers in logits.items()})
-    forms = [
-        cast(
-            FormReport,
-            form
-            | {"latency_ms": asdict(speed[form["name"]])}
-            | ({"paired": pairs[form["name"]]} if form["name"] in pairs else {}),
-        )
-        for form in scored
-    ]
+    texts = len(test[0])
+    total = texts * (len(stages) + 1) + converted * sum(len(split[0]) for split in others.values())
+    asking = _Asking(on_event, control, total)
+    measured = [_measure(report, who, runtime, test, others, asking) for who, runtime in stages]
+    asking.tell("measuring latency")
+    forms = _forms(measured, test, control)
     control.check()
     if config.to:
-        on_event(Progress(None, f"writing {Path(config.to).name}", total - 1, total))
+        asking.tell(f"writing {Path(config.to).name}", total - 1)
+        places = {one.timed.name: one.timed.path for one in measured}
         write = partial(
             write_bundle,
             run_id=config.run,
-            student=timed["student-pytorch"].path,
-            onnx=_path(timed, "student-onnx"),
-            int8=_path(timed, "student-int8"),
+            student=places["student-pytorch"],
+            onnx=places.get("student-onnx"),
+            int8=places.get("student-int8"),
             forms=forms,
             calibrated=calibrated,
             pair=pair or None,
-            teacher=_path(timed, "teacher-pytorch"),
+            teacher=places.get("teacher-pytorch"),
         )
         _write(Path(config.to), write)
-    on_event(Progress(None, "done", total, total))
+    asking.tell("done", total)
     return {
         "run": config.run,
         "task": report.config["task"]["name"],
         "to": config.to,
-        "texts": len(texts),
+        "texts": texts,
         "forms": forms,
         "machine": describe_machine(),
         "temperature": calibrated.temperature if calibrated else None,
     }
+
+
+@dataclass
+class _Asking:
+    """Asks models, and says how many of ``total`` texts they have answered."""
+
+    on_event: OnEvent
+    control: Control
+    total: int
+    done: int = 0
+
+    def tell(self, step: str, done: int | None = None) -> None:
+        self.on_event(Progress(None, step, self.done if done is None else done, self.total))
+
+    def predict(self, form: OpenForm, texts: list[str]) -> Logits:
+        step, before = f"measuring {_words(form.who, form.runtime)}", self.done
+        self.done += len(texts)
+        return form.predict(texts, control=self.control, on_rows=lambda rows: self.tell(step, before + rows))
+
+
+@dataclass(frozen=True)
+class _Measured:
+    """A form, for one thread; its logits for the test texts; and what is known of it before it is timed."""
+
+    timed: OpenForm
+    logits: Logits
+    report: dict[str, Any]
+
+
+def _measure(
+    report: Report, who: Role, runtime: Runtime, test: Split, others: Mapping[str, Split], asking: _Asking
+) -> _Measured:
+    asking.control.check()
+    asking.tell(f"preparing {_words(who, runtime)}")
+    with _room_on_disk(paths.home()):
+        form = open_form(report.run_id, who, runtime)
+    logits = asking.predict(form, test[0])
+    score = scores(logits, test[1], form.labels)
+    found: dict[str, Any] = {
+        "name": form.name,
+        "who": who,
+        "runtime": runtime,
+        "accuracy": score.accuracy,
+        "low": score.low,
+        "high": score.high,
+        "macro_f1": score.macro_f1,
+        "size_mb": form.size_mb,
+        "params": form.params,
+    }
+    if runtime == "pytorch":
+        _check_accuracy(report, who, score.accuracy, len(test[0]))
+    else:
+        found["shifted"] = {
+            name: float((asking.predict(form, texts).argmax(axis=1) == truth).mean())
+            for name, (texts, truth) in others.items()
+        }
+    return _Measured(open_form(report.run_id, who, runtime, threads=1), logits, found)
+
+
+def _forms(measured: list[_Measured], test: Split, control: Control) -> list[FormReport]:
+    """Timed in turns, and compared with each other."""
+    texts, labels = test
+    logits = {one.timed.name: one.logits for one in measured}
+    speed = _latency([one.timed for one in measured], texts[:TIMED_TEXTS], control)
+    pairs = compare({name: answers.argmax(axis=1) == labels for name, answers in logits.items()})
+    return [
+        cast(
+            FormReport,
+            one.report
+            | {"difference": _difference(logits, one.timed), "latency_ms": asdict(speed[name])}
+            | ({"paired": pairs[name]} if name in pairs else {}),
+        )
+        for name, one in zip(logits, measured, strict=True)
+    ]
 
 
 def check(config: ExportConfig) -> None:
@@ -256,10 +279,10 @@ def _room_on_disk(place: Path) -> Iterator[None]:
         raise
 
 
-def _latency(forms: Mapping[str, OpenForm], texts: list[str], control: Control) -> dict[str, Latency]:
+def _latency(forms: list[OpenForm], texts: list[str], control: Control) -> dict[str, Latency]:
     """One text at a time; the forms were opened for one thread."""
-    answers = {name: form.answer for name, form in forms.items()}
-    tokens = {name: [len(ids) for ids in form.encode(texts)] for name, form in forms.items()}
+    answers = {form.name: form.answer for form in forms}
+    tokens = {form.name: [len(ids) for ids in form.encode(texts)] for form in forms}
     return latency(answers, texts, tokens, repeats=len(texts), control=control)
 
 
@@ -273,13 +296,9 @@ def _check_accuracy(report: Report, who: Role, accuracy: float, texts: int) -> N
         )
 
 
-def _difference(logits: Mapping[str, Logits], who: Role, name: str) -> float | None:
-    reference = f"{who}-pytorch"
-    return None if name == reference else float(np.abs(logits[name] - logits[reference]).max())
-
-
-def _path(forms: Mapping[str, OpenForm], name: str) -> Path | None:
-    return forms[name].path if name in forms else None
+def _difference(logits: Mapping[str, Logits], form: OpenForm) -> float | None:
+    reference = f"{form.who}-pytorch"
+    return None if form.name == reference else float(np.abs(logits[form.name] - logits[reference]).max())
 
 
 def _words(who: Role, runtime: Runtime) -> str:
