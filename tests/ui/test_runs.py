@@ -133,9 +133,15 @@ def test_a_temperature_that_was_left_open_is_the_reports(
     folder.mkdir(parents=True)
     found = report["config"] | {"objective": report["config"]["objective"] | {"temperature": 1.0}}
     (folder / "report.json").write_text(json.dumps(report | {"config": found}))
-    shown = app(PAGE).dataframe[0].value["temperature"]
+    page = app(PAGE)
+    shown = page.dataframe[0].value["temperature"]
     assert pd.isna(shown[0])
     assert shown[1] == 1
+    key = page.dataframe[0].proto.id.rpartition("-")[2]
+    page.session_state[key] = {"selection": {"rows": [1], "columns": [], "cells": []}}
+    page.run().button(key="runs.duplicate").click().run()
+    assert not page.exception
+    assert page.slider(key="distill.temperature").value == 1
 
 
 def test_a_loss_has_a_real_minus_sign_and_is_sorted_as_a_number(

@@ -19,7 +19,7 @@ from kd_core.system import formatting
 from pages.shared import addresses
 from pages.shared.badges import status_badge, verdict_badge
 from pages.shared.charts import chart, is_dark
-from pages.shared.run_form.link import form_link
+from pages.shared.run_form.link import run_link
 from pages.shared.run_time import time_against_estimate
 from pages.shared.state import runner, store
 from pages.shared.text import FIND_SMALLEST, escape, term, unbroken, verdict_words
@@ -70,7 +70,7 @@ def duplicate(run: RunRow) -> None:
         key="report.duplicate",
         help="Open the form with this run's settings",
     ):
-        st.switch_page(addresses.DISTILL, query_params=form_link(DistillConfig.from_dict(run.config)))
+        st.switch_page(addresses.DISTILL, query_params=run_link(run))
 
 
 def _more_seeds(run: RunRow, report: Report) -> None:
@@ -111,7 +111,7 @@ def verdict(run: RunRow, report: Report) -> None:
                 addresses.DISTILL,
                 label=FIND_SMALLEST,
                 icon=":material/stairs:",
-                query_params=form_link(DistillConfig.from_dict(run.config)),
+                query_params=run_link(run),
                 width="content",
             )
         if report.verdict and report.verdict.kind == "no_difference":

@@ -6,13 +6,12 @@ from collections.abc import Callable, Sequence
 
 import streamlit as st
 
-from kd_core.config import DistillConfig
 from kd_core.errors import KDError
 from kd_core.jobs import deletion
 from kd_core.jobs.states import ACTIVE, RESUMABLE
 from kd_core.jobs.store import RunRow, Store
 from pages.shared import addresses
-from pages.shared.run_form.link import form_link
+from pages.shared.run_form.link import run_link
 from pages.shared.state import runner, store
 from pages.shared.text import escape, run_line
 
@@ -39,7 +38,7 @@ def actions(chosen: Sequence[RunRow], listed: int) -> None:
         if _button("Name and tags", "edit", one is None) and one:
             edit(one)
         if _button("Duplicate", "content_copy", away or one is None) and one:
-            st.switch_page(addresses.DISTILL, query_params=form_link(DistillConfig.from_dict(one.config)))
+            st.switch_page(addresses.DISTILL, query_params=run_link(one))
         if _button("Resume", "play_arrow", one is None or one.status not in RESUMABLE) and one:
             runner().resume(one.id)
             st.switch_page(addresses.DISTILL, query_params={"run": one.id})

@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
+
 from kd_core.config import OF_THE_RUN, DistillConfig, TaskConfig, changed, flag
 from kd_core.data import uploads
+from kd_core.errors import RunError
+from kd_core.jobs.store import RunRow
 from pages.shared.run_form.consent import agree, outside
+from pages.shared.state import store
 
 
 def key(setting: str) -> str:
@@ -30,3 +35,13 @@ def form_link(config: DistillConfig) -> dict[str, str]:
         for setting, value in changed(config.model_dump(mode="json")).items()
         if value is not None
     }
+
+
+def run_link(run: RunRow) -> dict[str, str]:
+    """``form_link`` of a run. The form's slider has no ``auto``: of a run that is done it is the report's."""
+    config = DistillConfig.from_dict(run.config)
+    if config.objective.temperature == "auto" and run.status == "done":
+        with suppress(RunError):  # it is gone: Distill says what is usual for the task's classes
+            found = store().report_json(run.id)["config"]["objective"]["temperature"]
+            config = config.change({"objective.temperature": found})
+    return form_link(config)
