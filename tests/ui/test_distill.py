@@ -237,6 +237,33 @@ def test_all_problems_are_shown_and_nothing_can_start(app: App) -> None:
     assert test.button(key="distill.start").disabled
 
 
+def test_what_the_task_forbids_the_objective_is_said_before_the_start(app: App) -> None:
+    test = app(PAGE)
+    widget(test, "text_input", "objective.class_weights").set_value("spam=3").run()
+    (error,) = test.error
+    assert "class-weights names 'spam', not a class of this task" in error.value
+    assert test.button(key="distill.start").disabled
+    widget(test, "text_input", "objective.class_weights").set_value("tech=3").run()
+    assert not test.error
+    sample = ROOT / "assets" / "samples" / "answers-some-gold.csv"
+    file = Upload(sample.name, sample.read_bytes())
+    saved = uploads.save({"name": file}, TaskConfig(knowledge=sample.name))
+    test = app(PAGE, **{key("task.name"): saved.id, key("objective.hidden_weight"): "0.5"})
+    (error,) = test.error
+    assert "hidden-weight compares inner states, and the teacher is a file" in error.value
+
+
+def test_sliders_that_change_no_size_compute_no_plan_again(app: App, monkeypatch: pytest.MonkeyPatch) -> None:
+    test, made = app(PAGE), []
+    monkeypatch.setattr(plan, "make_plan", lambda *given: made.append(given))
+    widget(test, "slider", "objective.temperature").set_value(8.0).run()
+    widget(test, "slider", "objective.alpha").set_value(0.5).run()
+    widget(test, "selectbox", "objective.divergence").select("dkd").run()
+    assert not test.exception
+    assert not test.error
+    assert not made
+
+
 # Links
 
 

@@ -5,11 +5,10 @@ from __future__ import annotations
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
 
 import streamlit as st
 
-from kd_core.config import DistillConfig, TaskConfig, TeacherConfig
+from kd_core.config import ControlsConfig, DistillConfig, ObjectiveConfig, TaskConfig, TeacherConfig
 from kd_core.data import load_task
 from kd_core.data.spans import augmented
 from kd_core.data.task import Task
@@ -48,9 +47,10 @@ def plan_of(config: DistillConfig) -> Plan:
     """Raises: KDError."""
     prepare()  # the runner may be importing torch in this moment
     chosen = {"objective": config.objective, "controls": config.controls}
-    defaults: dict[str, Any] = {"objective": DistillConfig().objective, "controls": DistillConfig().controls}
-    # Temperature and alpha change no size: moving them computes nothing again.
-    plan = _plan(config.model_copy(update=defaults), stamp(config.task))
+    # These change no size, and no text decides whether they are possible: moving them computes nothing again.
+    free = ObjectiveConfig().model_dump(include={"temperature", "alpha", "divergence"})
+    asked = {"objective": config.objective.model_copy(update=free), "controls": ControlsConfig()}
+    plan = _plan(config.model_copy(update=asked), stamp(config.task))
     return replace(plan, config=plan.config.model_copy(update=chosen))
 
 
