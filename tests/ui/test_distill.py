@@ -264,6 +264,19 @@ def test_sliders_that_change_no_size_compute_no_plan_again(app: App, monkeypatch
     assert not made
 
 
+def test_a_file_that_is_named_from_the_home_folder_is_read_again_after_an_edit(
+    home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HOME", str(home))
+    monkeypatch.setenv("USERPROFILE", str(home))
+    file, named = home / "texts.csv", TaskConfig(name="~/texts.csv")
+    assert plan.stamp(named) == []
+    file.write_text("text,label\n")
+    for second in (1, 2):
+        os.utime(file, (second, second))
+        assert plan.stamp(named) == [second * 10**9]
+
+
 # Links
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import replace
 from datetime import UTC, datetime
-from pathlib import Path
 
 import streamlit as st
 
@@ -18,13 +17,15 @@ from kd_core.jobs.estimate import Estimate, PastRun, calibrate, estimate, past_r
 from kd_core.jobs.plan import Plan, Vocabulary, make_plan, read_vocabulary
 from kd_core.jobs.states import PENDING
 from kd_core.search import Outlook, SearchConfig, outlook
+from kd_core.system import paths
 from pages.shared.state import runner, store
 
 
 def stamp(task: TaskConfig) -> list[int]:
     """Changes when one of the task's files does."""
-    files = (task.name, task.knowledge, task.test_file, task.transfer_file)
-    return [path.stat().st_mtime_ns for name in files if name and (path := Path(name)).is_file()]
+    names = (task.name, task.knowledge, task.test_file, task.transfer_file)
+    files = [paths.moved(paths.expanded(name)) for name in names if name]  # as what reads them does
+    return [file.stat().st_mtime_ns for file in files if file.is_file()]
 
 
 @st.cache_resource(max_entries=4, show_spinner="Reading the texts", hash_funcs={TaskConfig: repr})
