@@ -76,12 +76,12 @@ def _place(job: RunRow) -> tuple[str, dict[str, str]]:
 
 
 def _where(job: RunRow) -> str:
-    """ "3 Distill · 46 % · 19 s left", "Paused · 46 %" or "Waits for its turn"."""
+    """ "3 Distill · 46 % · 19 s left", "Paused · 46 %" or "Waits for its turn", as Markdown."""
     if job.status == "queued":
         return "Waits for its turn"
     label = job.label or "starting"
     # Not capitalize(): PyTorch keeps its capitals.
-    stage = events.STEP_NAMES[job.stage] if job.stage else label[:1].upper() + label[1:]
+    stage = events.STEP_NAMES[job.stage] if job.stage else escape(label[:1].upper() + label[1:])
     stage = "Paused" if job.status == "paused" else stage
     parts = [stage, f"{job.progress:.0%}".replace("%", " %")]
     if job.seconds_left is not None and job.status == "running":

@@ -9,6 +9,7 @@ import sys
 from base64 import b64decode
 from collections.abc import Callable
 from datetime import UTC, datetime
+from html import unescape
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -186,6 +187,16 @@ def test_where_a_class_is_rare_a_lower_temperature_is_a_click_away(app: App) -> 
     assert widget(test, "slider", "objective.temperature").value == 1
     assert "A class is rare" not in texts(test)
     assert "distill.temperature_change" not in [button.key for button in test.button]
+
+
+def test_a_class_in_the_doctors_words_is_no_markup(app: App) -> None:
+    texts_of = {"cat": 60, "dog": 60, "![x](http://127.0.0.1:9/x)": 6}
+    rows = [f"A {animal} {i},{animal}" for animal, many in texts_of.items() for i in range(many)]
+    file = Upload("animals.csv", "\n".join(["text,label", *rows]).encode())
+    saved = uploads.save({"name": file}, TaskConfig(text_column="text", label_column="label"))
+    (said,) = (info.value for info in app(PAGE, **{key("task.name"): saved.id}).info if "fair" in info.value)
+    assert "![" not in said
+    assert "The class '![x](http://127.0.0.1:9/x)' has 4" in unescape(said).replace("\u2060", "")
 
 
 def test_only_heads_that_divide_the_hidden_size_are_offered(app: App) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 import json
 import re
 from collections.abc import Callable
@@ -11,7 +12,7 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 from kd_core import config
-from kd_core.distillation.events import StageStarted
+from kd_core.distillation.events import Progress, StageStarted
 from kd_core.jobs.recorder import Recorder
 from kd_core.jobs.store import Store
 from kd_core.learn.lessons import lessons
@@ -171,6 +172,16 @@ def test_the_strip_is_away_when_nothing_runs(app: App, store: Store) -> None:
     sidebar = app().sidebar
     assert not sidebar.get("page_link")
     assert not sidebar.caption
+
+
+def test_what_a_job_does_is_no_markup(app: App, store: Store) -> None:
+    store.create_run(FIRST, DEMO, kind="ladder", status="running")
+    record = Recorder(store, FIRST)
+    record(Progress(None, "![x](http://127.0.0.1:9/x): record", 1, 4))
+    record.close()
+    where = app().sidebar.caption[0].value
+    assert "![" not in where
+    assert html.unescape(where).replace("\u2060", "").startswith("![x](http://127.0.0.1:9/x): record · 25 %")
 
 
 def test_a_paused_run_says_so(app: App, store: Store) -> None:

@@ -126,7 +126,7 @@ def _model_name(run: RunRow) -> str:
 
 
 def _progress(run: RunRow, rows: Sequence[StageRow]) -> None:
-    stage = f"{_model_name(run)}: step" if run.who else (run.label or "").capitalize()
+    stage = f"{_model_name(run)}: step" if run.who else escape((run.label or "").capitalize())
     parts = [f"{stage} {run.step:,} of {run.steps:,}" if run.steps else "Getting ready"]
     if run.status == "paused":
         parts = ["Paused", *parts]

@@ -48,7 +48,7 @@ def show_plan(plan: Plan, expected: Estimate) -> None:
         seconds |= {"teach": "not needed", "record": "reads the file"}
     stepper({stage: ("waiting", text) for stage, text in seconds.items()})
     for note in examine(plan, expected.total):
-        (st.warning if note.level == "warning" else st.info)(note.text, icon=":material/stethoscope:")
+        (st.warning if note.level == "warning" else st.info)(escape(note.text), icon=":material/stethoscope:")
         if note.change:
             place, value = note.change
             st.button(
