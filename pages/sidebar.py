@@ -16,7 +16,7 @@ from pages.shared.text import escape
 
 
 def strip() -> None:
-    """Progress and a link while a job is under way or waits, nothing otherwise.
+    """Progress and a link while a job of this machine is under way or waits, nothing otherwise.
 
     It updates itself, so that it also shows what another browser or ``kd distill`` has started.
     """
@@ -25,7 +25,7 @@ def strip() -> None:
 
 def _strip() -> None:
     try:
-        jobs = store().runs(status=PENDING)
+        jobs = [job for job in store().runs(status=PENDING) if job.is_here]
     except KDError as error:  # the database may be away for a while; training goes on
         st.caption(f":material/warning: {escape(error)}")
         return

@@ -245,14 +245,15 @@ class Runner:
         """Queue a run, or a job of another ``kind`` that there is a handler for; its id.
 
         A ``token`` that was seen before (a double click) gets the same one again.
-        Raises: RunError, where too many wait already.
+        Raises: RunError, where too many wait already on this machine.
         """
         from kd_core.distillation.run_folder import new_id
 
         with self._submitting:  # two clicks arrive on two threads
             if token in self._tokens:
                 return self._tokens[token]
-            if (waiting := len(self._store.runs(status=("queued",)))) >= MOST_QUEUED:
+            waiting = sum(row.is_here for row in self._store.runs(status=("queued",)))
+            if waiting >= MOST_QUEUED:
                 raise RunError(
                     f"{waiting:,} runs wait in the queue, and at most {MOST_QUEUED:,} may. Wait, or "
                     "delete some of them."

@@ -40,7 +40,8 @@ def _view(job_id: str, status_before: str, key: str) -> None:
 
 def _progress(job: RunRow, key: str) -> None:
     if job.status == "queued":
-        parts = ["Waits for its turn: one job at a time uses this machine"]
+        machine = "this machine" if job.is_here else escape(job.machine)
+        parts = [f"Waits for its turn: one job at a time uses {machine}"]
     else:
         label = job.label or "getting ready"
         parts = [escape(label[:1].upper() + label[1:])]  # PyTorch and ONNX keep their capitals

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import socket
 import sys
 from base64 import b64decode
 from collections.abc import Callable
@@ -39,6 +40,8 @@ from kd_core.distillation.events import (
 from kd_core.figures.split import loss_split
 from kd_core.job_kinds import prepare
 from kd_core.jobs.store import Store
+from kd_core.search.ladder import LadderConfig
+from kd_core.system import paths
 from pages.shared.run_form import consent, plan
 from pages.shared.run_form.link import form_link, key
 from tests.ui.charts import alts
@@ -348,6 +351,30 @@ def test_a_second_run_waits_and_says_so(app: App, store: Store) -> None:
     assert "Position 1 in the queue" in texts(test)
     test.button(key="live.cancel").click().run()
     assert [run.status for run in store.runs()] == ["stopped", "running"]
+
+
+def test_what_another_machine_does_keeps_nobody_waiting(
+    app: App, store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of a database that a team shares."""
+    queued = "20260101-130000-abcd"
+    with monkeypatch.context() as there:
+        there.setattr(paths, "folder_id", lambda: "")
+        there.setattr(socket, "gethostname", lambda: "elsewhere")
+        under_way(store)
+        store.create_run(queued, DistillConfig().model_dump(mode="json"), name="Second try")
+        store.create_run("ladder", LadderConfig().model_dump(mode="json"), kind="ladder")
+    test = app(PAGE)
+    assert "First try" not in texts(test)
+    assert "Yours will wait" not in texts(test)
+    assert not test.sidebar.get("page_link"), "the strip is about this machine"
+    test.button(key="distill.start").click().run()
+    assert "Starts in a moment." in texts(test)
+    watched = app(PAGE, run=queued)
+    assert "Waits for its turn on elsewhere, where it was set up." in texts(watched)
+    assert "Yours will wait" not in texts(watched)
+    (progress,) = app(PAGE, ladder="ladder").main.get("progress")
+    assert progress.proto.text == "Waits for its turn: one job at a time uses elsewhere"
 
 
 # The view of a run

@@ -96,8 +96,13 @@ def _head(run: RunRow) -> None:
 
 
 def _queue(run: RunRow) -> None:
-    ahead = [other for other in store().runs(status=PENDING) if other.created < run.created]
-    if ahead:
+    pending = [other for other in store().runs(status=PENDING) if other.is_here]
+    ahead = [other for other in pending if other.created < run.created]
+    if not run.is_here:
+        st.info(
+            f"Waits for its turn on {escape(run.machine)}, where it was set up.", icon=":material/schedule:"
+        )
+    elif ahead:
         st.info(
             f"Position {len(ahead)} in the queue: one run at a time uses this machine. "
             "This one starts by itself.",

@@ -27,10 +27,10 @@ LIVE_FIRST = """<style>
 
 
 def chosen_run() -> RunRow | None:
-    """The run of the link, else the one that is under way. Raises: KDError if the link's is gone."""
+    """The run of the link, else the one under way on this machine. Raises: KDError if the link's is gone."""
     if run_id := st.query_params.get("run"):
         return store().run(run_id)
-    return next(iter(store().runs(kind="distil", status=ACTIVE, limit=1)), None)
+    return next((row for row in store().runs(kind="distil", status=ACTIVE) if row.is_here), None)
 
 
 st.title("Distill", anchor=False)
@@ -110,7 +110,7 @@ with action:
         width="stretch",
         disabled=config is None or bool(problems),
     )
-    if under_way:
+    if run and under_way and run.is_here:
         st.caption(":material/schedule: A run uses this machine. Yours will wait in the queue, then start.")
     if clicked and config:
         try:

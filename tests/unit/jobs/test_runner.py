@@ -155,6 +155,16 @@ def test_the_queue_has_an_end(store, monkeypatch):
     one.submit(CONFIG)
 
 
+def test_the_queue_of_another_machine_is_not_this_ones(store, monkeypatch):
+    monkeypatch.setattr(module, "MOST_QUEUED", 1)
+    with monkeypatch.context() as there:
+        there.setattr(paths, "folder_id", lambda: "")
+        there.setattr(socket, "gethostname", lambda: "elsewhere")
+        store.create_run("there", CONFIG.model_dump(mode="json"))
+    Runner(store, {}).submit(CONFIG)
+    assert len(store.runs(status=("queued",))) == 2
+
+
 def test_cancel_in_the_queue(store, runner):
     handler = Steps()
     subject = runner(handler)
