@@ -17,10 +17,10 @@ from plotly.graph_objects import Figure
 from plotly.offline import get_plotlyjs
 
 from kd_core import figures
+from kd_core.config import DistillConfig
 from kd_core.distillation import report_tables, reproduce
 from kd_core.distillation.report import Report
 from kd_core.system.formatting import duration, percent
-from kd_core.system.yaml_text import as_yaml
 
 TEMPLATE = Path(__file__).with_suffix(".html")
 
@@ -77,7 +77,7 @@ def html_report(
         about_floor=report_tables.ABOUT_FLOOR if report.over_floor else "",
         command=reproduce.command(asked),
         python=reproduce.python(asked),
-        yaml=as_yaml(resolved),
+        yaml=DistillConfig.from_dict(resolved).to_yaml(),
         plotly_js=Markup(get_plotlyjs()),
     )
 

@@ -14,7 +14,7 @@ import pandas as pd
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from kd_core.config import DEMO, of_today
+from kd_core.config import DEMO, VERSION, of_today
 from kd_core.distillation.events import Evaluated, Step
 from kd_core.distillation.metrics import softmax
 from kd_core.distillation.sentences import LARGER
@@ -252,6 +252,7 @@ def test_how_to_get_it_again(app: App, done: Store) -> None:
     assert command == "kd distill \\\n  --student tiny \\\n  --temperature 2.0"
     assert '"objective.temperature": 2.0' in python
     assert "  max_length: 64" in config
+    assert config.startswith(f"version: {VERSION}\n"), "a later one knows what was not a setting then"
 
 
 def test_duplicate_fills_the_form(app: App, done: Store) -> None:

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import streamlit as st
 
+from kd_core.config import DistillConfig
 from kd_core.distillation.report import Report
 from kd_core.distillation.reproduce import command, python
 from kd_core.jobs.store import RunRow
-from kd_core.system.yaml_text import as_yaml
 
 
 def reproduce(run: RunRow, report: Report) -> None:
@@ -20,7 +20,7 @@ def reproduce(run: RunRow, report: Report) -> None:
         st.code(python(run.config), language="python", wrap_lines=True)
         machine = report.machine
         st.caption(f"Made with Python {machine['python']} and PyTorch {machine['torch']}.")
-    text = as_yaml(report.config)
+    text = DistillConfig.from_dict(report.config).to_yaml()
     with right:
         with st.container(horizontal=True, vertical_alignment="center"):
             st.markdown("**As a file** for `kd distill --config`, with every auto decided", width="stretch")

@@ -8,7 +8,7 @@ from typing import Any
 import pandas as pd
 import pytest
 
-from kd_core.config import DistillConfig
+from kd_core.config import VERSION, DistillConfig
 from kd_core.distillation.report import Report
 from kd_core.figures.html_report import html_report
 from tests import SAMPLES, with_floor
@@ -135,6 +135,10 @@ def test_the_command_is_of_what_was_asked_for(report: dict) -> None:
     asked = DistillConfig().change({"objective.temperature": 2.0}).model_dump(mode="json")
     text = Page(page_of(report, config=asked)).text
     assert "kd distill \\ --temperature 2.0 In Python" in text
+
+
+def test_the_file_says_of_which_version_it_is(report: dict) -> None:
+    assert f"version: {VERSION} task: name: bbc-headlines" in Page(page_of(report)).text
 
 
 def test_a_run_without_controls(report: dict) -> None:
