@@ -22,8 +22,15 @@ LOCAL = (
 
 
 def command(config: Mapping[str, Any]) -> str:
-    """The ``kd distill`` command that runs this config, for a POSIX shell."""
-    return " \\\n  ".join(["kd distill", *(_flag(place, value) for place, value in changed(config).items())])
+    """The ``kd distill`` command that runs this config, for a POSIX shell.
+
+    No flag takes a list in which a value has a comma, as the name of a column may.
+    """
+    given = changed(config)
+    lists = {place: value for place, value in given.items() if isinstance(value, list | tuple)}
+    if beyond := [flag(place) for place, value in lists.items() if any("," in str(one) for one in value)]:
+        return f"# A value for {' and '.join(beyond)} has a comma: use the file.\nkd distill --config FILE"
+    return " \\\n  ".join(["kd distill", *(_flag(place, value) for place, value in given.items())])
 
 
 def python(config: Mapping[str, Any]) -> str:

@@ -71,6 +71,15 @@ def test_only_what_differs_from_the_defaults_is_said() -> None:
     }
 
 
+def test_a_list_that_no_flag_takes_is_left_to_the_file() -> None:
+    columns = {"task.knowledge": "answers.csv", "task.answer_columns": ["yes, sure", "no"]}
+    stored = DistillConfig().change(columns).model_dump(mode="json")
+    assert command(stored) == (
+        "# A value for --answer-columns has a comma: use the file.\nkd distill --config FILE"
+    )
+    assert "['yes, sure', 'no']" in python(stored)
+
+
 def test_settings_in_which_runs_differ() -> None:
     demo = config("demo").model_dump(mode="json")
     other = config("choices").model_dump(mode="json")
