@@ -15,6 +15,7 @@ from kd_core.cli.output import as_json, console, print_json, stray_prints_to_std
 from kd_core.cli.runs import find_finished
 from kd_core.errors import ConfigError, DataError, RunError
 from kd_core.system import paths
+from kd_core.system.atomic import write_bytes
 from kd_core.system.formatting import counted
 
 if TYPE_CHECKING:
@@ -25,7 +26,7 @@ SHOWN = 20
 
 @click.command()
 @click.argument("run")
-@click.option("--to", metavar="PLACE", help="CSV file for all of them; with --marks, a new folder.")
+@click.option("--to", metavar="PLACE", help="New CSV file for all of them; with --marks, a new folder.")
 @click.option(
     "--marks",
     metavar="FILE",
@@ -96,10 +97,10 @@ def _check_place(place: str, *, folder: bool = False) -> None:
     """Before anything is computed. Raises: ConfigError, RunError."""
     with _disk_errors(place):
         path = paths.expanded(place).absolute()
-        if folder and path.exists():
-            raise ConfigError(f"--to {place} exists already; choose a new folder")
-        if path.is_dir():
+        if not folder and path.is_dir():
             raise ConfigError(f"--to {place} is a folder; choose a file")
+        if path.exists():  # a person may have filled it in since
+            raise ConfigError(f"--to {place} exists already; choose a new {'folder' if folder else 'file'}")
         paths.try_place(path)
 
 
@@ -108,7 +109,7 @@ def _write(place: str, content: bytes) -> None:
     path = paths.expanded(place)
     with _disk_errors(place):
         path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_bytes(content)
+        write_bytes(path, content)
 
 
 @contextmanager
@@ -127,7 +128,7 @@ def _disk_errors(place: str) -> Iterator[None]:
 @click.argument("pool", type=click.Path())
 @click.option("-n", "count", type=int, default=100, show_default=True, help="How many texts.")
 @click.option("--by", type=click.Choice(["spread", "margin", "entropy"]), default="spread", show_default=True)
-@click.option("--to", metavar="FILE", help="CSV file to send to the teacher (none: the standard output).")
+@click.option("--to", metavar="FILE", help="New CSV file to send to the teacher (none: the standard output).")
 @click.option("--text-column", metavar="TEXT", help="Column with the texts (guessed when not given).")
 @as_json
 def ask(

@@ -80,10 +80,14 @@ def remove(folder: Path) -> bool:
 
 
 def write_text(file: Path, text: str) -> None:
-    """The file has all of ``text``, or what it had before, whenever the process is killed."""
+    write_bytes(file, text.encode())
+
+
+def write_bytes(file: Path, content: bytes) -> None:
+    """The file has all of ``content``, or what it had before, whenever the process is killed."""
     half = file.with_name(f".{file.name}-{token_hex(4)}")
     try:
-        half.write_text(text, encoding="utf-8")
+        half.write_bytes(content)
         half.replace(file)
     finally:
         half.unlink(missing_ok=True)

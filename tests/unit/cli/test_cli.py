@@ -1241,3 +1241,8 @@ def test_a_place_that_takes_no_file_is_said_before_anything_is_computed(
     place = str(tmp_path / "file" / "x")
     assert cli.main([*arguments, "--to", place]) == 2
     assert f"--to {place} cannot be written: Not a directory." in capsys.readouterr().err
+    filled_in = tmp_path / "marks.csv"
+    filled_in.write_text("text,mark\na,drop\n")
+    assert cli.main([*arguments, "--to", str(filled_in)]) == 2
+    assert f"--to {filled_in} exists already; choose a new " in capsys.readouterr().err
+    assert filled_in.read_text() == "text,mark\na,drop\n"

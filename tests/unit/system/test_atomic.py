@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import json
 import os
@@ -10,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from kd_core.system.atomic import MANIFEST, fetch, is_whole, new_folder, seal
+from kd_core.system.atomic import MANIFEST, fetch, is_whole, new_folder, seal, write_bytes, write_text
 
 
 def filled(place: Path) -> Path:
@@ -84,6 +85,24 @@ def test_a_file_in_its_place_is_an_error_and_stays(tmp_path: Path) -> None:
         (folder / "a.txt").write_text("alpha")
     assert (tmp_path / "run").read_text() == "mine"
     assert os.listdir(tmp_path) == ["run"]
+
+
+def test_a_file_whose_new_content_is_not_whole_keeps_the_old(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = tmp_path / "marks.csv"
+    write_bytes(file, b"old")
+
+    def full_disk(half: Path, content: bytes) -> None:
+        half.open("wb").close()
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(Path, "write_bytes", full_disk)
+    for write, content in ((write_bytes, b"new"), (write_text, "new")):
+        with pytest.raises(OSError, match="No space"):
+            write(file, content)
+        assert file.read_bytes() == b"old"
+        assert os.listdir(tmp_path) == ["marks.csv"]
 
 
 def flip(folder: Path) -> None:
