@@ -293,9 +293,12 @@ def measured_on(machine: Mapping[str, str | int], accelerator: str | int | None 
 
 def latency_conditions(report: Report) -> str:
     """How the run measured latency, in a sentence."""
-    times, machine = report.timing, report.machine
+    times, machine, rows = report.timing, report.machine, report.rows["test"]
+    texts = f"{times.texts:,} test texts"
+    if rows < times.texts:  # they are asked in turn
+        texts = f"{times.texts:,} answers to {rows:,} test texts"
     how = what_is_timed(times.batch, times.threads, times.tokenizer)
     return (
-        f"{how[0].upper()}{how[1:]}: median of {times.texts:,} test texts of {times.mean_tokens:.0f} tokens "
-        f"on average. {measured_on(machine, machine.get('accelerator'))}"
+        f"{how[0].upper()}{how[1:]}: median of {texts} of {times.mean_tokens:.0f} tokens on average. "
+        f"{measured_on(machine, machine.get('accelerator'))}"
     )

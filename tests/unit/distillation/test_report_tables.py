@@ -223,3 +223,7 @@ def test_conditions_of_the_latency(report: dict) -> None:
     )
     report["machine"]["accelerator"] = "a fast one"
     assert "25 GB, a fast one; " in report_tables.latency_conditions(read(report))
+    report["rows"]["test"] = 30
+    assert ": median of 100 answers to 30 test texts of 9 tokens" in report_tables.latency_conditions(
+        read(report)
+    )
