@@ -101,21 +101,21 @@ def lab_handler(row: RunRow, on_event: OnEvent, control: Control) -> LabReport:
     from kd_core.learn.lab_training import run_lab
     from kd_core.system import paths
 
-    config, store, work = LabConfig.from_dict(row.config), Store(), paths.work() / row.id
+    config, work = LabConfig.from_dict(row.config), paths.work() / row.id
     check_room()
-    try:
-        before: LabReport | None = store.report_json(row.id)
-    except RunError:
-        before = None
+    with closing(Store()) as store:
+        try:
+            before: LabReport | None = store.report_json(row.id)
+        except RunError:
+            before = None
 
-    def keep(report: LabReport) -> None:
-        with suppress(StoreError):  # the database may be away for a while; the next cell brings this one too
-            store.save_report(row.id, report, owner=row.owner)
+        def keep(report: LabReport) -> None:
+            with suppress(StoreError):  # it may be away for a while; the next cell brings this one too
+                store.save_report(row.id, report, owner=row.owner)
 
-    cells = trainings(config)
-    report = run_lab(common(config), cells, work, on_event, control, before=before, keep=keep)
+        cells = trainings(config)
+        report = run_lab(common(config), cells, work, on_event, control, before=before, keep=keep)
     shutil.rmtree(work, ignore_errors=True)
-    store.close()
     return report
 
 
