@@ -411,7 +411,7 @@ class ControlsConfig(Settings):
         ge=100,
         le=1_000_000,
     )
-    latency_repeats: int = setting(100, "Texts timed, one by one, for each model", ge=5, le=100_000)
+    latency_repeats: int = setting(100, "Answers timed, one by one, of each model", ge=5, le=100_000)
 
 
 class DistillConfig(Settings):

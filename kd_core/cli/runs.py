@@ -99,7 +99,8 @@ def runs(statuses: tuple[Status, ...], limit: int | None, as_json: bool) -> None
     for row in shown:
         if row.status == "unreadable":
             click.echo(printable(str(row.error)), err=True)
-    if any(row.status == "queued" and not row.owner for row in rows) and (reason := why_runs_wait()):
+    waiting = any(row.status == "queued" and not row.owner and row.is_here for row in rows)
+    if waiting and (reason := why_runs_wait()):
         click.echo(printable(reason), err=True)
     return None
 
