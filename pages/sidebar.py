@@ -25,7 +25,7 @@ def strip() -> None:
 
 def _strip() -> None:
     try:
-        jobs = [job for job in store().runs(status=PENDING) if job.is_here]
+        jobs = store().runs(status=PENDING, here=True)
     except KDError as error:  # the database may be away for a while; training goes on
         st.caption(f":material/warning: {escape(error)}")
         return

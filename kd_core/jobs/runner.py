@@ -252,7 +252,7 @@ class Runner:
         with self._submitting:  # two clicks arrive on two threads
             if token in self._tokens:
                 return self._tokens[token]
-            waiting = sum(row.is_here for row in self._store.runs(status=("queued",)))
+            waiting = len(self._store.runs(status=("queued",), here=True))
             if waiting >= MOST_QUEUED:
                 raise RunError(
                     f"{waiting:,} runs wait in the queue, and at most {MOST_QUEUED:,} may. Wait, or "

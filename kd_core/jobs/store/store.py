@@ -66,9 +66,10 @@ class Store(Queue):
         text: str = "",
         status: Iterable[Status] = (),
         task: str = "",
+        here: bool = False,
         limit: int | None = None,
     ) -> list[RunRow]:
-        """Newest first; of every kind unless one is given.
+        """Newest first; of every kind unless one is given, and with ``here`` those of this data folder alone.
 
         Each word of ``text`` has to occur in the name, id, task, models or tags. What cannot be read is among
         them as ``unreadable``, unless other states are asked for; what was deleted is, where that is.
@@ -83,6 +84,8 @@ class Store(Queue):
             query = query.where(RUNS.c.status != "deleted")
         if task:
             query = query.where(RUNS.c.task == task)
+        if here:
+            query = query.where(is_here())
         words = text.casefold().split()
         if not words:
             query = query.limit(limit)

@@ -68,7 +68,7 @@ def ladder_view(job: RunRow) -> None:
 def _start(config: LadderConfig) -> str:
     """A second click, or a second tab, finds the one that is under way."""
     wanted = config.model_dump(mode="json")
-    for job in store().runs(kind="ladder", status=PENDING):
+    for job in store().runs(kind="ladder", status=PENDING, here=True):
         if LadderConfig.from_dict(job.config).model_dump(mode="json") == wanted:
             return job.id
     return runner().submit(config, kind="ladder")

@@ -96,8 +96,7 @@ def _head(run: RunRow) -> None:
 
 
 def _queue(run: RunRow) -> None:
-    pending = [other for other in store().runs(status=PENDING) if other.is_here]
-    ahead = [other for other in pending if other.created < run.created]
+    ahead = [other for other in store().runs(status=PENDING, here=True) if other.created < run.created]
     if not run.is_here:
         st.info(
             f"Waits for its turn on {escape(run.machine)}, where it was set up.", icon=":material/schedule:"

@@ -30,7 +30,7 @@ def chosen_run() -> RunRow | None:
     """The run of the link, else the one under way on this machine. Raises: KDError if the link's is gone."""
     if run_id := st.query_params.get("run"):
         return store().run(run_id)
-    return next((row for row in store().runs(kind="distil", status=ACTIVE) if row.is_here), None)
+    return next(iter(store().runs(kind="distil", status=ACTIVE, here=True, limit=1)), None)
 
 
 st.title("Distill", anchor=False)

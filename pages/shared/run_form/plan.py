@@ -84,7 +84,7 @@ def start(config: DistillConfig, expected: Estimate | None, *, name: str = "") -
     ``expected`` None: nobody could say yet how long it takes.
     """
     wanted = config.model_dump(mode="json")
-    for run in store().runs(status=PENDING):
+    for run in store().runs(kind="distil", status=PENDING, here=True):
         if run.config == wanted:
             return run.id
     run_id = runner().submit(config, name)

@@ -16,7 +16,7 @@ from pages.start.home.recent_runs import recent_runs
 
 def start_demo() -> str:
     """The id of the demo's run: a second click, or a second tab, finds the one that is under way."""
-    for run in store().runs(kind="distil", status=PENDING):
+    for run in store().runs(kind="distil", status=PENDING, here=True):
         if run.config == DEMO.model_dump(mode="json"):
             return run.id
     return runner().submit(DEMO, name="Demo")

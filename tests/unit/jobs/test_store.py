@@ -268,6 +268,7 @@ def test_a_run_with_files_on_another_machine_is_claimed_only_by_name(store, run,
     monkeypatch.setenv("KD_HOME", str(tmp_path / "of another machine"))
     monkeypatch.setattr("socket.gethostname", lambda: "elsewhere")
     assert not store.run(RUN).is_here
+    assert (len(store.runs()), store.runs(here=True)) == (1, [])
     assert store.claim("me") is None
     assert store.claim("me", RUN).machine == "elsewhere"
 
