@@ -10,7 +10,7 @@ import click
 from kd_core.cli.output import as_json, console, print_json, stray_prints_to_stderr, table
 from kd_core.cli.progress import Narrator
 from kd_core.cli.runs import find_finished
-from kd_core.deployment.cascade_config import AGREE, CORE_HOUR
+from kd_core.deployment.cascade_defaults import AGREE, CORE_HOUR
 from kd_core.errors import ConfigError
 
 

@@ -10,7 +10,6 @@ import click
 from kd_core.cli.carry_out import start
 from kd_core.cli.output import as_json, console, print_json, table
 from kd_core.cli.runs import find_finished
-from kd_core.deployment.cascade_config import check_agree
 from kd_core.deployment.reports import FormReport
 from kd_core.deployment.runtimes import form_name
 from kd_core.system import paths
@@ -39,6 +38,7 @@ def export(
 ) -> None:
     """Measure the forms of RUN's distilled student, and write it with all that its users need."""
     run_id = find_finished(run)
+    from kd_core.deployment.cascade_config import check_agree
     from kd_core.deployment.export import ExportConfig, check
     from kd_core.deployment.staircase import comparisons
     from kd_core.distillation.report import Report

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from kd_core.deployment.cascade_config import CORE_HOUR
+from kd_core.deployment.cascade_defaults import CORE_HOUR
 from kd_core.deployment.queueing import lognormal, lognormal_mean, mean, p95_ms
 from kd_core.deployment.reports import BenchReport, FormReport
 from kd_core.deployment.runtimes import Runtime, form_name

@@ -6,11 +6,9 @@ from typing import Annotated
 
 from pydantic import Field
 
+from kd_core.deployment.cascade_defaults import AGREE, HIGHEST, LOWEST, STEP
 from kd_core.errors import ConfigError
 from kd_core.system.settings import Settings, setting
-
-AGREE, LOWEST, HIGHEST, STEP = 97.0, 50, 99.5, 0.5  # percent; what is below 100 is legal, too
-CORE_HOUR = 0.05  # price of a core for an hour
 
 Agree = Annotated[float, Field(ge=LOWEST, lt=100)]
 

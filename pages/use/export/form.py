@@ -8,7 +8,7 @@ from secrets import token_hex
 import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
-from kd_core.deployment.cascade_config import AGREE, HIGHEST, LOWEST, STEP
+from kd_core.deployment.cascade_defaults import AGREE, HIGHEST, LOWEST, STEP
 from kd_core.deployment.runtimes import RUNTIMES, Runtime
 from kd_core.errors import KDError
 from kd_core.job_kinds import prepare
