@@ -17,6 +17,7 @@ from kd_core.jobs.recorder import Recorder
 from kd_core.jobs.store import Store
 from kd_core.learn.lessons import lessons
 from pages.shared.state import runner
+from pages.shared.text import escape
 from tests import ROOT, SAMPLES
 
 App = Callable[..., AppTest]
@@ -108,7 +109,7 @@ def test_the_last_runs_lead_to_their_reports(app: App, store: Store) -> None:
     ]
     assert any("Better" in text for text in texts(home)), "of one seed, and not that distillation helped"
     assert not any("Helped" in text for text in texts(home))
-    assert "+4.8 points" in texts(home)
+    assert escape("+4.8 points") in texts(home)
 
 
 def test_a_name_is_text_and_nothing_else(app: App, store: Store) -> None:
