@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from kd_core.jobs.store import Store
 
 NEAREST = 3
+ALIKE = 8  # times the work, up to which one run tells how long another takes: a small one mostly loads models
 SHARED = ("task", "teacher", "student")  # what decides the size of texts and models
 
 
@@ -180,11 +181,12 @@ def calibrate() -> float:
 
 
 def _rate(stage: Stage, work: float, past: Iterable[PastRun]) -> float | None:
-    """The median rate of the past runs whose work in this stage is nearest to ``work``."""
+    """The median rate of the past runs whose work in this stage is nearest to ``work``, of those like it."""
     measured = [
         (run.work[stage], run.work[stage] / run.seconds[stage])
         for run in past
         if run.work.get(stage) and run.seconds.get(stage)
+        if not work or 1 / ALIKE <= run.work[stage] / work <= ALIKE
     ]
     measured.sort(key=lambda pair: abs(math.log(pair[0] / work)) if work else 0.0)
     return median(rate for _, rate in measured[:NEAREST]) if measured else None

@@ -153,6 +153,16 @@ def test_a_run_that_nobody_estimated_sets_the_rate_for_the_same_texts_and_models
     assert other.seconds["distil"] == pytest.approx(other.work["distil"] / RATE), "another student: no rate"
 
 
+def test_a_run_of_another_size_tells_nothing():
+    """Of a run of seconds most is loading: its rate would make a demo an hour long."""
+    work = run_work(plan())
+    small = {stage: work[stage] / 50 for stage in STAGES}
+    ran = PastRun({}, dict.fromkeys(STAGES, 60.0), small)
+    expected = estimate(plan(), [ran], lambda: RATE)
+    assert not expected.measured
+    assert expected.seconds["distil"] == pytest.approx(work["distil"] / RATE)
+
+
 def test_students_that_were_ready_do_not_make_a_machine_look_faster():
     without = [part for part in parts(plan()) if part.who != "alone"]
     seconds = {stage: work / 3e11 for stage, work in by_stage(without).items()}
