@@ -88,6 +88,11 @@ class Latency:
     mean_tokens: float
     tokenizer: bool = False
 
+    @property
+    def spread(self) -> float:
+        """p95 over p50: near 2 for texts of common lengths on a machine that does nothing else."""
+        return self.p95 / self.p50 if self.p50 else 1.0
+
 
 def softmax(logits: ArrayLike, temperature: float = 1.0) -> NDArray[np.float64]:
     """exp(z_c / T) / sum_k exp(z_k / T) along the last axis: (..., C) -> (..., C), in float64."""

@@ -38,6 +38,7 @@ CELLS = {
 
 # Where latencies stand side by side: ``validation`` times one of the students.
 ONE_LATENCY = "All students have the same architecture, so their speed was measured once."
+UNSTEADY = 8  # times its p50, from where a model's p95 tells of other work rather than of longer texts
 ABOUT_FLOOR = (
     "TF-IDF counts words and letters, with logistic regression: a student that is not above it is not worth "
     "its trouble. It is never stored; its size is 4 bytes for each weight and each feature's IDF, and the "
@@ -180,11 +181,25 @@ def kept(report: Report) -> dict[str, str]:
             "size": f"{megabytes(student.size_mb)}; the teacher is a file",
             "latency": f"{milliseconds(student.p50)} a text; the teacher is a file",
         }
+    speed = _than_the_teacher(teacher.p50 / student.p50, "faster", "slower", "fast")
     return {
         "accuracy": quality,
         "size": _than_the_teacher(teacher.size_mb / student.size_mb, "smaller", "larger", "large"),
-        "latency": _than_the_teacher(teacher.p50 / student.p50, "faster", "slower", "fast"),
+        "latency": f"Not measured steadily: {speed[:1].lower()}{speed[1:]}" if unsteady(report) else speed,
     }
+
+
+def unsteady(report: Report) -> str:
+    """What disturbed the latencies, in sentences; "" where nothing seems to have."""
+    for who in ("teacher", "student"):
+        times = report.models[who].latency_ms
+        if times and times.spread > UNSTEADY:
+            return (
+                f"One in twenty answers took more than {times.spread:.0f} times as long as the median "
+                f"({NAMES[who]}: {milliseconds(times.p50)} and {milliseconds(times.p95)}): other work on the "
+                "machine disturbed this. Measure again when it is idle, under Speed or with kd bench."
+            )
+    return ""
 
 
 def _share_kept(report: Report) -> str:
@@ -192,7 +207,8 @@ def _share_kept(report: Report) -> str:
     teacher, student, gap = report.teacher.accuracy, report.student.accuracy, report.over_teacher
     if gap is None or not teacher:  # a report of before: without an interval it is no headline
         return f"{percent(student)} right, the teacher {percent(teacher)}"
-    low, high = (percent(1 + bound / teacher) for bound in (gap.low, gap.high))
+    # Nobody is right more often than always.
+    low, high = (percent(min(1 + bound, 1 / teacher)) for bound in (gap.low / teacher, gap.high / teacher))
     return f"Keeps {percent(student / teacher)} of the teacher's accuracy ({low} to {high})"
 
 
@@ -300,5 +316,5 @@ def latency_conditions(report: Report) -> str:
     how = what_is_timed(times.batch, times.threads, times.tokenizer)
     return (
         f"{how[0].upper()}{how[1:]}: median of {texts} of {times.mean_tokens:.0f} tokens on average. "
-        f"{measured_on(machine, machine.get('accelerator'))}"
+        f"{measured_on(machine, machine.get('accelerator'))} {unsteady(report)}".rstrip()
     )

@@ -110,6 +110,27 @@ def test_what_soft_labels_add_to_hard_answers(report: dict) -> None:
     )
 
 
+def test_a_time_that_other_work_disturbed_is_no_headline(report: dict) -> None:
+    assert report_tables.unsteady(read(report)) == ""
+    times = report["student"]["latency_ms"] | {"p50": 1.33, "p95": 41.5}
+    disturbed = read(report | {"student": report["student"] | {"latency_ms": times}})
+    said = (
+        "One in twenty answers took more than 31 times as long as the median (Distilled student: 1.33 ms and "
+        "41.5 ms): other work on the machine disturbed this."
+    )
+    assert report_tables.unsteady(disturbed).startswith(said)
+    assert said in report_tables.latency_conditions(disturbed)
+    assert report_tables.kept(disturbed)["latency"].startswith("Not measured steadily: ")
+
+
+def test_nobody_keeps_more_than_all_that_can_be_right(report: dict) -> None:
+    gap = report["verdict"] | {"kind": "no_difference", "delta": 0.0, "low": -0.06, "high": 0.06}
+    right = {who: report[who] | {"accuracy": 1.0} for who in ("teacher", "student")}
+    assert report_tables.kept(read(report | right | {"over_teacher": gap}))["accuracy"] == (
+        "Keeps 100.0 % of the teacher's accuracy (94.0 % to 100.0 %)"
+    )
+
+
 def test_what_compression_cost_and_bought(report: dict) -> None:
     gap = report["verdict"] | {"kind": "no_difference", "delta": 0.0, "low": -0.0219, "high": 0.0219}
     assert report_tables.kept(read(report | {"over_teacher": gap})) == {
