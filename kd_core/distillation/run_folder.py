@@ -19,7 +19,7 @@ from kd_core.distillation import agreement, balance
 from kd_core.distillation.events import Note, OnEvent, ignore
 from kd_core.distillation.report import Report
 from kd_core.distillation.roles import FLOOR
-from kd_core.distillation.sentences import below_floor, for_a_gain, sentence
+from kd_core.distillation.sentences import all_right, below_floor, for_a_gain, sentence
 from kd_core.distillation.training import TRAINING_VERSION
 from kd_core.errors import ConfigError, RunError
 from kd_core.system import cache, paths
@@ -147,6 +147,9 @@ def _sentence(run: Run, findings: Findings) -> str:
             findings.verdict,
             findings.over_floor,
         )
+    right = {who: model.accuracy for who, model in findings.models.items()}
+    if right["student"] == right["alone"] == 1:
+        return all_right(len(run.task.test), right.get(FLOOR))
     transfer = len(run.task.transfer) > run.task.spans
     file = run.config.task.knowledge is not None
     scores = {who: model.by(metric) for who, model in findings.models.items()}

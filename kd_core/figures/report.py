@@ -264,6 +264,9 @@ def _dots(
             hovertemplate=f"{NAMES[who]}: %{{x:.1f}} %<extra></extra>",
         )
     figure.update_layout(hovermode="closest", yaxis={"showgrid": True})
+    seen = [100 * value for values in rows.values() for value in values if not np.isnan(value)]
+    if seen and max(seen) - min(seen) < 1:  # else an axis of its own would make much of nothing
+        figure.update_xaxes(autorangeoptions={"include": max(0.0, min(seen) - 10)})
     return figure
 
 

@@ -114,7 +114,8 @@ def verdict(run: RunRow, report: Report) -> None:
                 query_params=run_link(run),
                 width="content",
             )
-        if report.verdict and report.verdict.kind == "no_difference":
+        all_right = report.student.accuracy == report.control.accuracy == 1  # nothing is above that
+        if report.verdict and report.verdict.kind == "no_difference" and not all_right:
             _what_now(report)
         for note in report.notes:
             st.caption(escape(note))
@@ -162,7 +163,11 @@ def measures(report: Report) -> None:
             figure = figures.bars(report, measure, dark=dark)
             chart(figure, key=f"report.{measure}", alt=_spoken(report, measure))
             if measure == "latency":
-                st.caption(f"{report_tables.ONE_LATENCY} {NOT_BY_SIZE}")
+                st.caption(
+                    escape(
+                        f"{report_tables.unsteady(report)} {report_tables.ONE_LATENCY} {NOT_BY_SIZE}".lstrip()
+                    )
+                )
 
 
 def _differences(report: Report, dark: bool) -> None:

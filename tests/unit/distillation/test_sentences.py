@@ -8,7 +8,15 @@ import pytest
 from kd_core.config import TaskConfig
 from kd_core.distillation import agreement
 from kd_core.distillation.comparison import Verdict
-from kd_core.distillation.sentences import LARGER, PHRASES, UNLABELLED, below_floor, for_a_gain, sentence
+from kd_core.distillation.sentences import (
+    LARGER,
+    PHRASES,
+    UNLABELLED,
+    all_right,
+    below_floor,
+    for_a_gain,
+    sentence,
+)
 
 ONE = Verdict("helped", 0.048, 0.021, 0.076, 0.001, n=531, seeds=1)
 HELPED = replace(ONE, seeds=3)
@@ -185,3 +193,14 @@ def test_where_tiny_is_below_the_floor_cnn_is_the_next_to_try() -> None:
     advice = below_floor(0.8, 0.9, transfer=True, student="tiny")
     assert advice == f"try {PHRASES}, {LARGER} or more labelled texts"
     assert below_floor(0.8, 0.9, transfer=True, student="cnn") == f"try {LARGER} or more labelled texts"
+
+
+@pytest.mark.parametrize(
+    ("floor", "too"),
+    [(1.0, ", and so is TF-IDF, which only counts words and letters"), (0.98, ""), (None, "")],
+)
+def test_where_all_is_right_no_seed_tells_more(floor: float | None, too: str) -> None:
+    assert all_right(59, floor) == (
+        f"This student and the same one trained alone are right on all 59 test texts{too}. These are "
+        "too easy, or too few, to tell models apart: bring harder ones, or more."
+    )
