@@ -210,8 +210,14 @@ def money(amount: str, currency: str) -> str:
 
 
 def saving(needs: Sequence[Requirement]) -> str:
-    """What the last saves against the first, in a sentence."""
-    first, last = needs[0], needs[-1]
+    """What the last saves against the first, and whether they answer in time, in sentences."""
+    saves, late = _saving(needs[0], needs[-1]), [need for need in needs if need.meets_target is False]
+    if len(late) == len(needs):
+        return f"None of them answers in time. By the load alone: {saves[:1].lower()}{saves[1:]}"
+    return f"{saves} It does not answer in time." if needs[-1] in late else saves
+
+
+def _saving(first: Requirement, last: Requirement) -> str:
     if first.servers == last.servers:
         cost = first.cost_per_day
         price = f", {money(f'{cost:,.2f}', first.currency)} a day" if cost else ""

@@ -2,6 +2,7 @@
 
 import json
 import math
+from dataclasses import replace
 
 import pytest
 
@@ -145,6 +146,18 @@ def test_saving():
     assert saving([student, student]) == (
         "Each of them needs 1 server for this load, €24.00 a day; a larger load tells them apart."
     )
+
+
+def test_a_saving_is_none_where_it_comes_too_late():
+    teacher, student = (
+        replace(required(LOAD, Measured(name, 1, rate, 1.0, None)), meets_target=False)
+        for name, rate in (("Teacher", 100), ("Student", 1000))
+    )
+    saves = "1 server instead of 2, for €24.00 less a day: the student instead of the teacher."
+    assert saving([teacher, student]) == f"None of them answers in time. By the load alone: {saves}"
+    in_time = replace(teacher, meets_target=True)
+    assert saving([in_time, student]) == f"{saves} It does not answer in time."
+    assert saving([teacher, replace(student, meets_target=True)]) == saves
 
 
 @pytest.mark.parametrize(("currency", "shown"), [("$", "$1.50"), ("SEK", "1.50 SEK"), ("", "1.50")])
