@@ -13,7 +13,6 @@ import re
 import shutil
 import tempfile
 import unicodedata
-from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -147,19 +146,18 @@ def save(files: Mapping[str, Upload], settings: TaskConfig) -> SavedTask:
 
 
 def saved() -> list[SavedTask]:
-    """All uploaded tasks, by name."""
-    tasks = []
+    """All uploaded tasks, by name. Of several files of one name the first keeps it, and so its address."""
+    aged = []
     for settings in root().glob(f"[!.]*/{SETTINGS}"):
         try:
-            tasks.append(_read(settings.parent))
+            aged.append((settings.stat().st_mtime_ns, _read(settings.parent)))
         except (OSError, ValueError, RecursionError):
             continue  # deleted in this moment, or no longer what was written
-    counts = Counter(task.name for task in tasks)
-    unique = [
-        task if counts[task.name] == 1 else replace(task, name=f"{task.name} ({task.id[:4]})")
-        for task in tasks
-    ]
-    return sorted(unique, key=lambda task: (task.name, task.id))
+    tasks: dict[str, SavedTask] = {}
+    for _, task in sorted(aged, key=lambda pair: (pair[0], pair[1].id)):
+        name = task.name if task.name not in tasks else f"{task.name} ({task.id[:4]})"
+        tasks[name] = replace(task, name=name)
+    return sorted(tasks.values(), key=lambda task: (task.name, task.id))
 
 
 def delete(task_id: str) -> None:

@@ -11,13 +11,15 @@ from kd_core.jobs.store import RunRow
 from pages.shared.run_form.consent import agree, outside
 from pages.shared.state import store
 
+PREFIX = "distill."  # of all settings in an address
+
 
 def key(setting: str) -> str:
     """The widget's key and the URL's parameter of ``section.field``, named like the command's flag.
 
     "objective.temperature" -> "distill.temperature", "student.layers" -> "distill.student_layers".
     """
-    return f"distill.{flag(setting).lstrip('-').replace('-', '_')}"
+    return f"{PREFIX}{flag(setting).lstrip('-').replace('-', '_')}"
 
 
 def form_link(config: DistillConfig) -> dict[str, str]:

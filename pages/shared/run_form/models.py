@@ -12,13 +12,22 @@ from kd_core.data.bundled import TASKS
 from kd_core.models.presets import OUTCOMES, STUDENTS, TEACHERS
 from pages.shared.fields import field
 from pages.shared.run_form.consent import typed
-from pages.shared.run_form.link import key
+from pages.shared.run_form.link import PREFIX, key
 from pages.shared.text import term
+
+LAST = "task.chosen"
 
 
 def choose_task() -> dict[str, Any]:
-    """A bundled task, one from the Data page, or a path or Hub id that is typed in."""
+    """A bundled task, one from the Data page, or a path or Hub id that is typed in.
+
+    Without settings in the address it begins with the task that this visitor chose last, here or in Search.
+    """
     saved = {task.id: task for task in uploads.saved()}
+    last, place = st.session_state.get(LAST), key("task.name")
+    asked = any(name.startswith(PREFIX) for name in st.query_params)
+    if place not in st.session_state and not asked and (last in saved or last in TASKS):
+        st.session_state[place] = last
     name = _name(
         "task.name",
         "Task",
@@ -27,6 +36,7 @@ def choose_task() -> dict[str, Any]:
         "of a file or hub:ID of a data set.",
         names={task.id: task.name for task in saved.values()},
     )
+    st.session_state[LAST] = name
     if name in saved:
         return saved[name].config.model_dump(mode="json", exclude=OF_THE_RUN)
     return {"name": name}
