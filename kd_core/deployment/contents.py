@@ -15,7 +15,7 @@ from kd_core.system import paths
 
 # By the start of a name in the zip; the first that fits.
 CONTENTS = {
-    "model/": "The student as a Hugging Face folder",
+    "model/": "The student: its config, weights and tokenizer",
     "onnx/model_int8.onnx": "With 8-bit weights",
     "onnx/model.onnx": "In ONNX, 32-bit floats",
     "onnx/": "What reads texts for the ONNX files",

@@ -172,6 +172,27 @@ def test_on_a_cold_server_the_form_is_there_and_can_start_before_torch_is(
     monkeypatch.undo()
 
 
+def test_the_task_that_was_chosen_last_is_there_on_the_next_page(app: App) -> None:
+    file = Upload("films.csv", "\n".join(["text,label", *(f"Film {i},{i % 2}" for i in range(40))]).encode())
+    saved = uploads.save({"name": file}, TaskConfig(text_column="text", label_column="label"))
+    test = app(PAGE)
+    assert widget(test, "selectbox", "task.name").value == "bbc-headlines"
+    widget(test, "selectbox", "task.name").select(saved.id).run()
+
+    def visit(page: str) -> str:
+        test.switch_page("review/runs/page.py").run()
+        # As in a browser: a link of the sidebar has no settings, and a page that was left no widgets.
+        test.query_params.clear()
+        del test.session_state[key("task.name")]
+        test.switch_page(page).run()
+        assert not test.exception
+        return widget(test, "selectbox", "task.name").value
+
+    assert (visit("build/search/page.py"), visit(PAGE)) == (saved.id, saved.id)
+    uploads.delete(saved.id)
+    assert visit(PAGE) == "bbc-headlines"
+
+
 def test_the_doctor_speaks_before_the_start(app: App) -> None:
     test = app(PAGE)
     assert not test.warning
@@ -345,7 +366,7 @@ def test_a_second_run_waits_and_says_so(app: App, store: Store) -> None:
     under_way(store)
     test = app(PAGE)
     assert "First try" in texts(test), "the run that is under way is shown without being asked for"
-    assert "Yours will wait in the queue" in texts(test)
+    assert "The next one waits in the queue" in texts(test)
     widget(test, "slider", "objective.alpha").set_value(0.5).run()
     test.button(key="distill.start").click().run()
     assert "Position 1 in the queue" in texts(test)
@@ -366,13 +387,13 @@ def test_what_another_machine_does_keeps_nobody_waiting(
         store.create_run("ladder", LadderConfig().model_dump(mode="json"), kind="ladder")
     test = app(PAGE)
     assert "First try" not in texts(test)
-    assert "Yours will wait" not in texts(test)
+    assert "The next one waits" not in texts(test)
     assert not test.sidebar.get("page_link"), "the strip is about this machine"
     test.button(key="distill.start").click().run()
     assert "Starts in a moment." in texts(test)
     watched = app(PAGE, run=queued)
     assert "Waits for its turn on elsewhere, where it was set up." in texts(watched)
-    assert "Yours will wait" not in texts(watched)
+    assert "The next one waits" not in texts(watched)
     (progress,) = app(PAGE, ladder="ladder").main.get("progress")
     assert progress.proto.text == "Waits for its turn: one job at a time uses elsewhere"
 

@@ -222,7 +222,11 @@ def _numbers(curve: pd.DataFrame, evaluations: pd.DataFrame) -> None:
     with st.container(horizontal=True, gap="xsmall", key="live.numbers"):
         for label, column, form in (
             ("Training loss", "loss", ".3f"),
-            ("Texts per second", "samples_per_second", ",.0f"),
+            (
+                "Texts per second",
+                "samples_per_second",
+                ",.0f" if last is None or last.samples_per_second >= 10 else ".1f",
+            ),
             ("Learning rate", "learning_rate", ".2g"),
         ):
             meaning = term("objective") if column == "loss" else None

@@ -111,7 +111,9 @@ with action:
         disabled=config is None or bool(problems),
     )
     if run and under_way and run.is_here:
-        st.caption(":material/schedule: A run uses this machine. Yours will wait in the queue, then start.")
+        st.caption(
+            ":material/schedule: A run is under way here. The next one waits in the queue, then starts."
+        )
     if clicked and config:
         try:
             st.query_params["run"] = start(config, expected)
