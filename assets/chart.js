@@ -38,6 +38,7 @@ export default function ({ data, parentElement, setTriggerValue }) {
   chart.style.height = `${figure.layout.height}px`;
   chart.classList.toggle("kd-clickable", data.clickable);
   chart.setAttribute("aria-label", data.alt);
+  chart.kdThemed = () => setTriggerValue("themed", true);
   chart.kdClicked = (point) => data.clickable && setTriggerValue("clicked", point.customdata);
   ready.then(
     (Plotly) => draw(Plotly, chart, figure),
@@ -56,6 +57,11 @@ function begin(parent) {
   const chart = document.createElement("div");
   chart.className = "kd-chart";
   chart.setAttribute("role", "img");
+  // Python chooses a figure's colours: it is asked again when the theme changes, which a transition tells of.
+  Object.assign(chart.style, { color: "light-dark(#000, #fff)", transition: "color 1ms" });
+  chart.addEventListener("transitionend", ({ target, propertyName }) => {
+    if (target === chart && propertyName === "color") chart.kdThemed();
+  });
   parent.append(chart);
   return chart;
 }

@@ -32,7 +32,9 @@ def chart(figure: Any, *, key: str, alt: str, clickable: bool = False) -> Any:
     if presenting():
         figure = enlarged(figure, LARGER)
     data = {"source": _plotly(), "figure": figure.to_json(), "alt": alt, "clickable": clickable}
-    events: dict[str, Any] = {"on_clicked_change": _nothing} if clickable else {}
+    events: dict[str, Any] = {"on_themed_change": _nothing}
+    if clickable:
+        events["on_clicked_change"] = _nothing
     # Its room from the start, so that nothing below it jumps.
     return _draw(key=key, data=data, height=figure.layout.height, **events).get("clicked")
 
@@ -61,4 +63,4 @@ def _plotly() -> str:
 
 
 def _nothing() -> None:
-    """A component reports a click only where it has a callback for it; this one has nothing to do."""
+    """A component reports something only where it has a callback for it; this one has nothing to do."""

@@ -84,3 +84,17 @@ def test_a_page_without_charts_fetches_what_draws_them_on_the_next(page: Page, v
     page.get_by_role("link", name="Temperature").first.click()
     expect(page.locator(DRAWN).first).to_be_visible()
     assert fetched(page) == 1
+
+
+@pytest.mark.looks
+def test_a_chart_follows_the_theme(page: Page, visit: Visit) -> None:
+    """Its axes were black on black until the page was loaded again."""
+    page.emulate_media(color_scheme="light")
+    visit(page, "/temperature?hide=question")
+    drawn = "() => document.querySelector('.kd-chart')?.layout?.font?.color"
+    page.wait_for_function(drawn)
+    light = page.evaluate(drawn)
+    page.emulate_media(color_scheme="dark")
+    page.wait_for_function(f"(before) => ({drawn})() !== before", arg=light)
+    page.emulate_media(color_scheme="light")
+    page.wait_for_function(f"(light) => ({drawn})() === light", arg=light)
