@@ -11,6 +11,35 @@ import streamlit as st
 from kd_core.system.settings import Settings, choices
 from pages.shared.text import escape
 
+# What a widget is called, where the setting's own name says too little.
+LABELS = {
+    "label_empty": "Let the teacher label rows without a label",
+    "drop_empty": "Drop rows without a label",
+    "drop_overlap": "Drop training texts of the test file",
+    "drop_rare": "Drop rare classes",
+    "train_texts": "Labelled texts, at most",
+    "transfer_texts": "Transfer texts, at most",
+    "augment": "Spans cut from each text",
+    "epochs": "Passes over the texts",
+    "probe": "Head from a linear probe",
+    "pooling": "What the head reads",
+    "init": "Where its weights start",
+    "fill_vocabulary": "Word pieces, at least",
+    "t_squared": "Multiply by T²",
+    "dkd_target_weight": "DKD: weight of the target class",
+    "dkd_other_weight": "DKD: weight of the other classes",
+    "hidden_weight": "Hidden states: weight",
+    "cosine_weight": "Hidden states: weight of the cosine",
+    "attention_weight": "Attention maps: weight",
+    "relation_weight": "Value relations: weight",
+    "max_grad_norm": "Longest gradient",
+    "metric": "Judge models by",
+    "report_to": "Experiment trackers",
+    "tfidf": "Compare with TF-IDF",
+    "shifted": "Other kinds of text",
+    "latency_repeats": "Answers timed",
+}
+
 
 def field(
     section: type[Settings],
@@ -39,7 +68,7 @@ def field(
         "bind": "query-params",
         **overrides,
     }
-    text = label or name.replace("_", " ").capitalize()
+    text = label or LABELS.get(name) or name.replace("_", " ").capitalize()
     given = st.query_params.get(key)
     number = _number(schema)
     value: Any

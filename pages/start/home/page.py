@@ -25,10 +25,10 @@ def start_demo() -> str:
 head, action = st.columns([2, 1], vertical_alignment="bottom")
 head.title("KD Studio", anchor=False)
 head.markdown(
-    "A large teacher, a small student, and what the student learns from it. The teacher knows more than its "
-    "answers: its probabilities also say which wrong answers are nearly right. A student that learns from "
-    "them is often better than the same student trained on labels alone, and much smaller and faster than "
-    "its teacher."
+    "Make a small, fast text classifier out of a large one, and see what that costs. The large one, the "
+    "teacher, knows more than its answers: its probabilities also say which wrong answers are nearly right. "
+    "A student that learns from them is often better than the same student trained on labels alone, and "
+    "much smaller and faster than its teacher."
 )
 clicked = action.button(
     "Run the demo · about 2 min",
