@@ -146,7 +146,7 @@ def test_the_zip_and_how_to_use_it(app: App, made: Path) -> None:
     assert button.label == "Download zip, 3 kB"
     listed = page.table[0].value.replace("\u00a0", " ", regex=True)
     assert listed.to_numpy().tolist() == [
-        ["model/", "2 kB", "The student as a Hugging Face folder"],
+        ["model/", "2 kB", "The student: its config, weights and tokenizer"],
         ["README.md", "30 bytes", "Model card"],
     ]
     pipeline, onnx = (block.value for block in page.code)

@@ -49,7 +49,10 @@ def show_next(view: str, task: str) -> None:
     st.rerun()
 
 
-st.session_state.update(st.session_state.pop("data.next", {}))
+following = st.session_state.pop("data.next", {})
+st.session_state.update(following)
+if following and following["data.task"] not in TASKS:
+    st.toast("Saved. **Use this task** opens Distill with it.", icon=":material/check:")
 st.title("Data", anchor=False)
 st.markdown(
     "Teacher and student learn one task: texts, each with a label. **Look at a task and press "
