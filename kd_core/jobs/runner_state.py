@@ -19,7 +19,6 @@ class RunnerState:
         self.trouble = ""
 
     def set(self, trouble: str) -> None:
-        self.trouble = trouble
         says, there = {"owner": owner(), "trouble": trouble}, _read()
         other = there.get("owner") != says["owner"] and alive(str(there.get("owner")))
         # Of two dashboards, the one that can start runs speaks for both.
@@ -27,6 +26,7 @@ class RunnerState:
             with suppress(OSError):
                 paths.make_home()
                 write_text(paths.home() / FILE, json.dumps(says))
+        self.trouble = trouble
 
     def clear(self) -> None:
         """The process ends. What another one has written stays."""
