@@ -123,16 +123,14 @@ def test_the_table_newest_first(app: App, runs: Store) -> None:
 
 
 def test_a_temperature_that_was_left_open_is_the_reports(
-    app: App, runs: Store, report: dict[str, Any], home: Path
+    app: App, runs: Store, report: dict[str, Any]
 ) -> None:
     left_open = DEMO.model_dump(mode="json")
     for run_id in ("20260401-120000-abcd", "20260402-120000-abcd"):  # the second one is under way
         runs.create_run(run_id, left_open)
     runs.set_status("20260401-120000-abcd", "done")
-    folder = home / "runs" / "20260401-120000-abcd"
-    folder.mkdir(parents=True)
     found = report["config"] | {"objective": report["config"]["objective"] | {"temperature": 1.0}}
-    (folder / "report.json").write_text(json.dumps(report | {"config": found}))
+    runs.save_report("20260401-120000-abcd", report | {"config": found})
     page = app(PAGE)
     shown = page.dataframe[0].value["temperature"]
     assert pd.isna(shown[0])

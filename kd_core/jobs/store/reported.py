@@ -82,6 +82,7 @@ def summarised(kind: JobKind, report: Mapping[str, Any]) -> dict[str, Any]:
 
     read = Report.from_dict(report)
     return {
+        "temperature": read.config["objective"]["temperature"],
         "accuracy": {who: read.judged[who].accuracy for who in get_args(Role) if who in read.judged},
         "verdict": read.verdict.kind if read.verdict else None,
         "metric": read.config["training"].get("metric", "accuracy"),

@@ -53,6 +53,7 @@ class RunRow:
     label: str | None = None
     progress: float = 0.0
     seconds_left: float | None = None
+    temperature: float | None = None  # of the soft loss; None while what ``auto`` means is not known
     sparkline: tuple[float, ...] = ()  # the distilled student's validation accuracy
     accuracy: dict[Role, float] = field(default_factory=dict)  # or agreement; see ``measures``
     verdict: str | None = None
@@ -254,7 +255,18 @@ EVALUATIONS = _curve("evaluations", "accuracy", "loss")
 
 UNREADABLE = (ValueError, TypeError, AttributeError, KeyError, ConfigError)
 # What ``summary`` has of a ``RunRow``.
-_DIGEST = ("accuracy", "verdict", "metric", "delta", "low", "high", "size_mb", "latency", "forms")
+_DIGEST = (
+    "temperature",
+    "accuracy",
+    "verdict",
+    "metric",
+    "delta",
+    "low",
+    "high",
+    "size_mb",
+    "latency",
+    "forms",
+)
 # The columns of a ``RunRow``.
 LISTED = [column for column in RUNS.c if column.name not in ("number", "command", "heartbeat", "pace")]
 
@@ -275,6 +287,9 @@ def run_row(row: sa.Row[Any]) -> RunRow:
         raise ValueError(f"its status is {values['status']!r}")
     if broken := [name for name, _ in sections() if not isinstance(values["config"].get(name, {}), dict)]:
         raise ValueError(f"its config has no settings under {broken[0]!r}")
+    asked = values["config"].get("objective", {}).get("temperature")
+    if asked != "auto":
+        values["temperature"] = asked
     return RunRow(**values)
 
 

@@ -87,9 +87,8 @@ def _head(run: RunRow) -> None:
     with st.container(horizontal=True, vertical_alignment="center", key="live.head"):
         st.subheader(escape(run.title), anchor=False, width="content")
         status_badge(run.status)
-    objective = run.config["objective"]
-    temperature = formatting.or_auto(objective["temperature"])
-    settings = f"T = {temperature}, alpha = {objective['alpha']:g}, run {run.id}"
+    temperature = formatting.or_auto(run.temperature or "auto")
+    settings = f"T = {temperature}, alpha = {run.config['objective']['alpha']:g}, run {run.id}"
     if run.name:
         settings = f"{run.task}: {run.teacher} → {run.student}, {settings}"
     st.caption(unbroken(escape(settings)))

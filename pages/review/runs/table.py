@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 import streamlit as st
-from pydantic_core import from_json
 
 from kd_core import figures
 from kd_core.distillation import roles
@@ -98,8 +97,8 @@ def _table(runs: Sequence[RunRow]) -> pd.DataFrame:
             "curve": [list(run.sparkline) for run in runs],
             "task": [run.task for run in runs],
             "model": [run.student for run in runs],
-            "temperature": [_setting(run, "temperature") for run in runs],
-            "alpha": [_setting(run, "alpha") for run in runs],
+            "temperature": [run.temperature for run in runs],
+            "alpha": [run.config.get("objective", {}).get("alpha") for run in runs],
             "size": [run.size_mb for run in runs],
             "latency": [run.latency.get("student") for run in runs],
             "took": [_took(run) for run in runs],
@@ -188,25 +187,6 @@ def destination(run: RunRow) -> str | None:
 
 def _percent(share: float | None) -> float | None:
     return None if share is None else 100 * share
-
-
-def _setting(run: RunRow, name: str) -> float | None:
-    value = run.config.get("objective", {}).get(name)
-    if value != "auto":
-        return value
-    return _resolved(run.id, name) if run.status == "done" else None
-
-
-@lru_cache(maxsize=50_000)
-def _resolved(run_id: str, name: str) -> float | None:
-    """What ``auto`` was, as the report has it, which is not validated whole for one number."""
-    from kd_core.distillation.report import FILE  # scipy comes with it
-
-    try:
-        report = from_json((paths.runs() / run_id / FILE).read_bytes())
-        return float(report["config"]["objective"][name])
-    except (OSError, ValueError, KeyError, TypeError):
-        return None
 
 
 @lru_cache(maxsize=50_000)  # the folder of a run that is done does not change

@@ -2,14 +2,10 @@
 
 from __future__ import annotations
 
-from contextlib import suppress
-
 from kd_core.config import OF_THE_RUN, DistillConfig, TaskConfig, changed, flag
 from kd_core.data import uploads
-from kd_core.errors import RunError
 from kd_core.jobs.store import RunRow
 from pages.shared.run_form.consent import agree, outside
-from pages.shared.state import store
 
 PREFIX = "distill."  # of all settings in an address
 
@@ -40,10 +36,8 @@ def form_link(config: DistillConfig) -> dict[str, str]:
 
 
 def run_link(run: RunRow) -> dict[str, str]:
-    """``form_link`` of a run. The form's slider has no ``auto``: of a run that is done it is the report's."""
+    """``form_link`` of a run, with its temperature: the form's slider cannot stand at ``auto``."""
     config = DistillConfig.from_dict(run.config)
-    if config.objective.temperature == "auto" and run.status == "done":
-        with suppress(RunError):  # it is gone: Distill says what is usual for the task's classes
-            found = store().report_json(run.id)["config"]["objective"]["temperature"]
-            config = config.change({"objective.temperature": found})
+    if run.temperature is not None:  # else Distill says what is usual for the task's classes
+        config = config.change({"objective.temperature": run.temperature})
     return form_link(config)
