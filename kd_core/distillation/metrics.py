@@ -89,8 +89,8 @@ class Latency:
     tokenizer: bool = False
 
     @property
-    def spread(self) -> float:
-        """p95 over p50: near 2 for texts of common lengths on a machine that does nothing else."""
+    def tail(self) -> float:
+        """p95 over p50: near 2 for texts of like lengths on a machine that does nothing else."""
         return self.p95 / self.p50 if self.p50 else 1.0
 
 

@@ -38,7 +38,7 @@ CELLS = {
 
 # Where latencies stand side by side: ``validation`` times one of the students.
 ONE_LATENCY = "All students have the same architecture, so their speed was measured once."
-UNSTEADY = 8  # times its p50, from where a model's p95 tells of other work rather than of longer texts
+UNSTEADY = 8  # times its p50, from where a model's p95 is a reason to measure again
 ABOUT_FLOOR = (
     "TF-IDF counts words and letters, with logistic regression: a student that is not above it is not worth "
     "its trouble. It is never stored; its size is 4 bytes for each weight and each feature's IDF, and the "
@@ -185,19 +185,20 @@ def kept(report: Report) -> dict[str, str]:
     return {
         "accuracy": quality,
         "size": _than_the_teacher(teacher.size_mb / student.size_mb, "smaller", "larger", "large"),
-        "latency": f"Not measured steadily: {speed[:1].lower()}{speed[1:]}" if unsteady(report) else speed,
+        "latency": f"{speed}, by times that vary widely" if unsteady(report) else speed,
     }
 
 
 def unsteady(report: Report) -> str:
-    """What disturbed the latencies, in sentences; "" where nothing seems to have."""
+    """Why the latencies are to be doubted, in sentences; "" where they are not."""
     for who in ("teacher", "student"):
         times = report.models[who].latency_ms
-        if times and times.spread > UNSTEADY:
+        if times and times.tail > UNSTEADY:
             return (
-                f"One in twenty answers took more than {times.spread:.0f} times as long as the median "
-                f"({NAMES[who]}: {milliseconds(times.p50)} and {milliseconds(times.p95)}): other work on the "
-                "machine disturbed this. Measure again when it is idle, under Speed or with kd bench."
+                f"One in twenty answers took {times.tail:.0f} times as long as the median or longer "
+                f"({NAMES[who]}: {milliseconds(times.p50)} and {milliseconds(times.p95)}). Texts of very "
+                "different lengths do that, and so does other work on the machine: measure again when it is "
+                "idle, under Speed or with kd bench."
             )
     return ""
 
