@@ -38,7 +38,7 @@ def export(
 ) -> None:
     """Measure the forms of RUN's distilled student, and write it with all that its users need."""
     run_id = find_finished(run)
-    from kd_core.deployment.cascade_config import check_agree
+    from kd_core.deployment.cascade import check_agree
     from kd_core.deployment.export import ExportConfig, check
     from kd_core.deployment.staircase import comparisons
     from kd_core.distillation.report import Report

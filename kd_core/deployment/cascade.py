@@ -11,14 +11,15 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import takewhile
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
+from pydantic import Field
 
 from kd_core.deployment import int8_answers
-from kd_core.deployment.cascade_config import check_agree
+from kd_core.deployment.cascade_defaults import AGREE, HIGHEST, LOWEST, STEP
 from kd_core.deployment.queueing import lognormal_mean
 from kd_core.deployment.runtimes import Runtime
 from kd_core.distillation.calibration import temperature_of
@@ -27,16 +28,34 @@ from kd_core.distillation.predictions import kept_as, logits, read_predictions
 from kd_core.distillation.report import Report
 from kd_core.distillation.roles import Role
 from kd_core.distillation.run_folder import PREDICTIONS, VALIDATION, find
-from kd_core.errors import RunError
+from kd_core.errors import ConfigError, RunError
 from kd_core.system.formatting import milliseconds, percent
+from kd_core.system.settings import Settings, setting
 
 Method = Literal["clopper_pearson", "conformal"]
 Judge = Literal["teacher", "gold"]  # whose opinion counts
+Agree = Annotated[float, Field(ge=LOWEST, lt=100)]  # percent
 CONFIDENCE = 0.95
 # Fixed before any text is seen; fine near 1, where most answers are. Above 1 nothing is answered.
 THRESHOLDS: NDArray[np.float64] = np.concatenate(
     [np.linspace(0, 0.985, 198), 1 - np.logspace(-2, -6, 81), [1.001]]
 )
+
+
+class CascadeConfig(Settings):
+    agree: Agree = setting(
+        AGREE,
+        "In how many percent of all texts the pair is to agree with the teacher",
+        slider=(80, HIGHEST, STEP),
+    )
+
+
+def check_agree(percent: float) -> None:
+    """Raises: ConfigError, which names the flag."""
+    try:
+        CascadeConfig.from_dict({"agree": percent})
+    except ConfigError as error:
+        raise ConfigError(*(f"--{problem}" for problem in error.problems)) from None
 
 
 @dataclass(frozen=True)

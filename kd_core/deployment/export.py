@@ -16,8 +16,7 @@ from typing import Any, cast
 import numpy as np
 
 from kd_core.deployment.bundle import make_zip, write_bundle
-from kd_core.deployment.cascade import cascade
-from kd_core.deployment.cascade_config import Agree
+from kd_core.deployment.cascade import Agree, cascade
 from kd_core.deployment.forms import OpenForm, Split, open_form, shifted_splits, test_split
 from kd_core.deployment.paired import compare
 from kd_core.deployment.reports import ExportReport, FormReport

@@ -8,7 +8,6 @@ import streamlit as st
 
 from kd_core.deployment import cascade
 from kd_core.deployment.capacity import Measured, cascaded
-from kd_core.deployment.cascade_config import CascadeConfig
 from kd_core.jobs.store import RunRow
 from pages.shared import addresses
 from pages.shared.fields import field
@@ -29,7 +28,7 @@ def with_cascade(run: RunRow, forms: Sequence[Measured]) -> list[Measured]:
         if not asked:
             return list(forms)
         agree = field(
-            CascadeConfig,
+            cascade.CascadeConfig,
             "agree",
             key="capacity.agree",
             label="Agrees with the teacher, of all texts (%)",

@@ -11,7 +11,6 @@ from kd_core import figures
 from kd_core.deployment import cascade as engine
 from kd_core.deployment import int8_answers
 from kd_core.deployment.capacity import Load
-from kd_core.deployment.cascade_config import CascadeConfig
 from kd_core.deployment.runtimes import Runtime
 from kd_core.distillation.report import Report
 from kd_core.distillation.roles import NAMES, Role
@@ -47,7 +46,11 @@ def cascade() -> None:
             "Run", list(runs), format_func=lambda run: run_line(runs[run]), key="tradeoffs.cascade_run"
         )
         percent = field(
-            CascadeConfig, "agree", key="tradeoffs.agree", label="Of all texts, at least (%)", format="%g"
+            engine.CascadeConfig,
+            "agree",
+            key="tradeoffs.agree",
+            label="Of all texts, at least (%)",
+            format="%g",
         )
     try:
         report = Report.read(find(chosen))
