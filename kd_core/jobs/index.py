@@ -55,7 +55,7 @@ def rebuild(store: Store) -> Rebuilt:
     for run_id in missing_runs(store):
         try:
             whole = _add_run(store, run_id) if (paths.runs() / run_id).is_dir() else _add_job(store, run_id)
-        except (RunError, ValueError) as error:
+        except RunError as error:
             if not store.has(run_id):  # which another process has added in this moment
                 result.unreadable[run_id] = str(error)
             continue
@@ -69,7 +69,13 @@ def _add_run(store: Store, run_id: str) -> bool:
     """Whether its curves are there too."""
     folder = paths.runs() / run_id
     report = Report.read(folder)
-    created = datetime.fromisoformat(report.created)
+    try:
+        created = datetime.fromisoformat(report.created)
+    except ValueError as error:
+        raise RunError(
+            f"The report of {run_id} says that it was made at {report.created!r}, which is no time. Mend "
+            '"created" in its report.json, or delete the run.'
+        ) from error
     curves = read_curves(run_id)
     events: list[Event] = [*(curves or ())]
     for stage in STAGES:
