@@ -149,7 +149,7 @@ def _sentence(run: Run, findings: Findings) -> str:
         )
     right = {who: model.accuracy for who, model in findings.models.items()}
     if right["student"] == right["alone"] == 1:
-        return all_right(len(run.task.test), right.get(FLOOR))
+        return all_right(len(run.task.test), floor=right.get(FLOOR) == 1)
     transfer = len(run.task.transfer) > run.task.spans
     file = run.config.task.knowledge is not None
     scores = {who: model.by(metric) for who, model in findings.models.items()}

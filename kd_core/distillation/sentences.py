@@ -101,9 +101,9 @@ def below_floor(
     return f"try {larger}, more labelled texts, or unlabelled ones as a transfer set"
 
 
-def all_right(texts: int, floor: float | None) -> str:
-    """Where student and control are right on every test text; ``floor``: TF-IDF's accuracy."""
-    too = ", and so is TF-IDF, which only counts words and letters" if floor == 1 else ""
+def all_right(texts: int, *, floor: bool) -> str:
+    """Where student and control are right on every test text; ``floor``: TF-IDF is, too."""
+    too = ", and so is TF-IDF, which only counts words and letters" if floor else ""
     return (
         f"This student and the same one trained alone are right on all {texts:,} test texts{too}. These are "
         "too easy, or too few, to tell models apart: bring harder ones, or more."

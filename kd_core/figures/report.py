@@ -265,7 +265,7 @@ def _dots(
         )
     figure.update_layout(hovermode="closest", yaxis={"showgrid": True})
     seen = [100 * value for values in rows.values() for value in values if not np.isnan(value)]
-    if seen and max(seen) - min(seen) < 1:  # else an axis of its own would make much of nothing
+    if seen and max(seen) - min(seen) < 1:  # an axis of so little makes much of nothing, or goes beyond 100
         figure.update_xaxes(autorangeoptions={"include": max(0.0, min(seen) - 10)})
     return figure
 

@@ -8,6 +8,7 @@ from collections.abc import Callable
 import pytest
 from playwright.sync_api import Page, expect
 
+from kd_core.figures.style import INK
 from tests.e2e.dashboard import Server, settle
 
 Visit = Callable[..., None]
@@ -96,5 +97,7 @@ def test_a_chart_follows_the_theme(page: Page, visit: Visit) -> None:
     light = page.evaluate(drawn)
     page.emulate_media(color_scheme="dark")
     page.wait_for_function(f"(before) => ({drawn})() !== before", arg=light)
+    assert page.evaluate(drawn) == INK[1]
     page.emulate_media(color_scheme="light")
     page.wait_for_function(f"(light) => ({drawn})() === light", arg=light)
+    assert light == INK[0]

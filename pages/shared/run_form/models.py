@@ -15,7 +15,7 @@ from pages.shared.run_form.consent import typed
 from pages.shared.run_form.link import PREFIX, key
 from pages.shared.text import term
 
-LAST = "task.chosen"
+LAST = "task.chosen"  # no widget's key: Streamlit forgets those of a page that was left
 
 
 def choose_task() -> dict[str, Any]:

@@ -196,11 +196,10 @@ def test_where_tiny_is_below_the_floor_cnn_is_the_next_to_try() -> None:
 
 
 @pytest.mark.parametrize(
-    ("floor", "too"),
-    [(1.0, ", and so is TF-IDF, which only counts words and letters"), (0.98, ""), (None, "")],
+    ("floor", "too"), [(True, ", and so is TF-IDF, which only counts words and letters"), (False, "")]
 )
-def test_where_all_is_right_no_seed_tells_more(floor: float | None, too: str) -> None:
-    assert all_right(59, floor) == (
+def test_where_all_is_right_no_seed_tells_more(floor: bool, too: str) -> None:
+    assert all_right(59, floor=floor) == (
         f"This student and the same one trained alone are right on all 59 test texts{too}. These are "
         "too easy, or too few, to tell models apart: bring harder ones, or more."
     )
