@@ -37,7 +37,7 @@ class Wanted:
 
 def ask() -> Wanted:
     with st.container(horizontal=True, vertical_alignment="center", gap="medium"):
-        st.markdown("The Hugging Face folder, and", width="content")
+        st.markdown("The weights and the tokenizer, and", width="content")
         onnx = st.toggle(
             "ONNX",
             True,
