@@ -4,7 +4,7 @@
     python assets/record.py replay [RUN]    a student's logits at 40 moments of its training
     python assets/record.py transfer        accuracy by what the student learns from
     python assets/record.py size            accuracy by the student's layers and width
-    python assets/record.py race NAME       the lanes of a recorded race: texts
+    python assets/record.py race NAME       the lanes of a recorded race: few or texts
     python assets/record.py search NAME     a search that kd search has finished, for the page's first visit
     python assets/record.py claim NAME      a paper's claim: hinton2015, cho2019 or stanton2021
     python assets/record.py latency         latencies of those students, on a machine that does nothing else
@@ -124,8 +124,9 @@ def size() -> None:
 @main.command()
 @click.argument("name", type=click.Choice(list(RACES)))
 def race(name: str) -> None:
-    base = DEMO.change(RACE_SETTINGS)
-    configs = [base.change(changes) for changes in RACES[name].lanes]
+    course = RACES[name]
+    base = DEMO.change({**RACE_SETTINGS, **course.base})
+    configs = [base.change(changes) for changes in course.lanes]
     variants = {ALONE: StudentVariant("alone", labels_only(base.objective), 0)}
     for lane, config in zip(lane_names(configs), configs, strict=True):
         variants[lane] = StudentVariant("student", config.objective, config.task.transfer_texts)

@@ -83,6 +83,9 @@ class Recorder:
         except StoreError as error:
             log.warning("Events of run %s wait to be stored. %s", self._run_id, error)
             return False
+        except Exception:  # a mistake of ours: what comes later is not to be lost with it
+            lost = counted(len(self._unwritten), "event")
+            log.exception("%s of run %s cannot be stored.", lost, self._run_id)
         self._unwritten = []
         return True
 

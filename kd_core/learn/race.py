@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import combinations
 from typing import Any
 
@@ -27,20 +27,29 @@ ALONE = "Student alone"
 class Course:
     """A race that was recorded (``assets/record.py``): what it asks, and the settings of its lanes.
 
-    The student alone runs beside them.
+    The student alone runs beside them. ``base`` are settings that all share.
     """
 
     title: str
     question: str
     lanes: tuple[Mapping[str, Any], ...]
+    base: Mapping[str, Any] = field(default_factory=dict)
 
 
+_TEXTS = tuple({"task.transfer_texts": texts} for texts in (0, 2_000, 12_000))
 RACES = {
+    "few": Course(
+        "200 labels",
+        "200 texts are labelled. Besides them the teacher answers 0, 2,000 or 12,000 unlabelled ones. Which "
+        "student is right most often?",
+        _TEXTS,
+        {"task.train_texts": 200},
+    ),
     "texts": Course(
-        "How many texts?",
-        "The teacher answers 0, 2,000 or 12,000 unlabelled texts, besides the labelled ones. Which student "
-        "is right most often?",
-        tuple({"task.transfer_texts": texts} for texts in (0, 2_000, 12_000)),
+        "1,256 labels",
+        "1,256 texts are labelled. Besides them the teacher answers 0, 2,000 or 12,000 unlabelled ones. Which "
+        "student is right most often?",
+        _TEXTS,
     ),
 }
 
@@ -143,9 +152,14 @@ def _lanes(report: LabReport) -> dict[str, list[LabCell]]:
 
 
 def places(run_ids: Sequence[str], compared: Sequence[Pair]) -> dict[str, int]:
-    """By accuracy; down to the last that cannot be told apart from the best, all share the first place."""
+    """By accuracy. Down to the last that cannot be told apart from the best, all share the first place; and
+    so on with those behind them."""
     wins = {run_id: sum(pair.ahead == run_id for pair in compared) for run_id in run_ids}
-    order = sorted(run_ids, key=lambda run_id: -wins[run_id])
-    tied = [pair.behind for pair in compared if pair.ahead == order[0] and not pair.told_apart]
-    shared = max((order.index(run_id) for run_id in tied), default=0)
-    return {run_id: 1 if index <= shared else index + 1 for index, run_id in enumerate(order)}
+    left = sorted(run_ids, key=lambda run_id: -wins[run_id])
+    found: dict[str, int] = {}
+    while left:
+        tied = [pair.behind for pair in compared if pair.ahead == left[0] and not pair.told_apart]
+        sharing = 1 + max((left.index(run_id) for run_id in tied), default=0)
+        found |= dict.fromkeys(left[:sharing], len(found) + 1)
+        left = left[sharing:]
+    return found

@@ -144,9 +144,10 @@ def test_whoever_presents_asks_the_room_and_not_themselves(room: Room) -> None:
 
 def test_where_nobody_is_wrong_that_is_said(room: Room) -> None:
     presenter = room(addresses.RACE, "presenter")
+    presenter.segmented_control(key="race.course").set_value("texts").run()
     presenter.button(key="race.ask").click().run()
     assert VOTES.question is not None
-    assert set(VOTES.question.right) == set(VOTES.question.options), "the recorded race has no winner"
+    assert set(VOTES.question.right) == set(VOTES.question.options), "this race has no winner"
     presenter.button(key="race.reveal").click().run()
     assert "**All answers are right**" in said(presenter)
 

@@ -189,6 +189,12 @@ def test_words_that_mattered(app: App, done: Store) -> None:
     assert not page.dataframe
 
 
+def test_a_text_whose_answers_hang_on_no_single_word_says_so(app: App, done: Store) -> None:
+    hangs = "No answer hangs on a single word here: leaving one out changes it by 0.0 points at most."
+    assert any(hangs in text for text in said(type_in(app(PAGE), "the prices rise")))
+    assert not any("hangs on a single word" in text for text in said(type_in(app(PAGE), "the shares rise")))
+
+
 def test_where_teacher_and_student_disagree(app: App, done: Store) -> None:
     page = app(PAGE)
     type_in(page, "no such text")

@@ -47,6 +47,7 @@ def recorded_race(head: DeltaGenerator) -> None:
                 default=course,
                 required=True,
                 format_func=lambda name: RACES[name].title,
+                label_visibility="collapsed",
                 key=COURSE,
                 on_change=_reset,
             )

@@ -28,6 +28,7 @@ from pages.use.playground.models import Panel, ask_models, fitted_temperatures, 
 KINDS = {"differ": "Teacher and student disagree", "all": "All"}
 MAX_EXAMPLES = 500
 MAX_CLASSES = 8  # bars of a model; with more classes, those that some model finds likeliest
+SHADED = 0.05  # of probability: below it, shades are as pale as the effects are small
 PATIENCE = 1.0  # seconds without a progress bar
 TEXT, EFFECTS = "playground.text", "playground.effects"
 
@@ -243,12 +244,17 @@ def _which_words(run: RunRow, panel: Panel, text: str, answers: Sequence[Answer]
     spans = predict.words_of(text)
     effects = _effects(run.id, panel, text, spans)
     words = [text[first:last] for first, last in spans]
-    strongest = max([0.05, *(abs(effect) for values in effects.values() for effect in values)])
+    strongest = max(abs(effect) for values in effects.values() for effect in values)
     st.caption(
         "The number says how many points of probability the model's own answer loses without the word. Teal, "
         "with a plus: the word speaks for the answer. Rose, with a minus: against it. The deeper the shade, "
         "the more; the same scale for all three."
     )
+    if strongest < SHADED:
+        st.caption(
+            ":material/info: No answer hangs on a single word here: leaving one out changes it by "
+            f"{100 * strongest:.1f} points at most."
+        )
     if spans[-1][1] < len(text.rstrip()):
         st.caption(f":material/content_cut: The first {MAX_WORDS} words were looked at.")
     for column, answer in zip(st.columns(len(answers)), answers, strict=True):
@@ -256,7 +262,7 @@ def _which_words(run: RunRow, panel: Panel, text: str, answers: Sequence[Answer]
             st.markdown(f"**{roles.NAMES[answer.who]}**: {escape(answer.label)}")
             chart(
                 figures.word_shades(
-                    words, effects[answer.who], answer.who, strongest=strongest, dark=is_dark()
+                    words, effects[answer.who], answer.who, strongest=max(SHADED, strongest), dark=is_dark()
                 ),
                 key=f"playground.shades.{answer.who}",
                 alt=_in_words(words, effects[answer.who], answer),

@@ -676,6 +676,15 @@ def test_a_database_that_stays_away_does_not_hold_up_the_end(store, run, quick, 
     assert "1 event of run 20260101-120000-aaaa could not be stored" in caplog.text
 
 
+def test_an_event_that_nobody_can_read_takes_no_other_with_it(store, run, quick, caplog):
+    with closing(Recorder(store, RUN)) as record:
+        record(step(1, steps=0))  # it divides by them
+        while "cannot be stored" not in caplog.text:
+            time.sleep(0.01)
+        record(step(2))
+    assert list(store.curve(RUN).step) == [2]
+
+
 def test_a_locked_database_loses_no_point(tmp_path, quick):
     file = tmp_path / "kd.sqlite"
     with closing(Store(f"sqlite:///{file}")) as store, closing(sqlite3.connect(file)) as other:

@@ -73,6 +73,12 @@ def test_what_differs_by_little_shares_the_first_place(home: Path) -> None:
     assert places(IDS, found) == {IDS[2]: 1, IDS[1]: 1, IDS[0]: 3}
 
 
+def test_who_is_behind_shares_a_place_too(home: Path) -> None:
+    for run_id, right in zip(IDS, (150, 152, 184), strict=True):
+        finished(home, run_id, right)
+    assert places(IDS, pairs(IDS)) == {IDS[2]: 1, IDS[1]: 2, IDS[0]: 2}
+
+
 def test_other_texts_are_not_compared(home: Path) -> None:
     finished(home, IDS[0], 100)
     finished(home, IDS[1], 100, texts=150)
