@@ -45,9 +45,11 @@ def carry_out(store: Store, run_id: str) -> Any:
     from kd_core.jobs.states import RESUMABLE
 
     err = console(sys.stderr)
+    ended = store.run(run_id).status in RESUMABLE  # one that is cancelled while it waits stays so
     with _turn(store, err):
         row = store.run(run_id)
-        store.set_status(run_id, "queued", only=RESUMABLE)  # nobody else takes it: the turn is ours
+        if ended:
+            store.set_status(run_id, "queued", only=RESUMABLE)  # nobody else takes it: the turn is ours
         seeds = row.config["training"]["seeds"] if row.kind == "distil" else ()
         watch = Narrator(err, several_seeds=len(seeds) > 1)
         job = Job(store, run_id, HANDLERS[row.kind], on_event=watch)

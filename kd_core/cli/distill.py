@@ -89,11 +89,12 @@ def distill(file: str | None, name: str, as_json: bool, **settings: str | bool |
 )
 @as_json
 def resume(run: str, add_seeds: int | None, as_json: bool) -> None:
-    """Go on with RUN, which ended early, from its last checkpoint, or add seeds to one that is done."""
+    """Go on with RUN, which is paused or ended early, or add seeds to one that is done."""
     if _is_helper():
         _help()
         return
-    from kd_core.jobs.states import RESUMABLE, JobKind
+    from kd_core.cli.runs import unpause
+    from kd_core.jobs.states import ACTIVE, RESUMABLE, JobKind
     from kd_core.jobs.store import Store
     from kd_core.system.process import alive, fate
 
@@ -107,9 +108,14 @@ def resume(run: str, add_seeds: int | None, as_json: bool) -> None:
         config = DistillConfig.from_dict(done.config).with_more_seeds(add_seeds)
         _show(start(store, config, name=f"{row.title}, {len(config.training.seeds)} seeds"), as_json)
         return
+    if row.status in ACTIVE and store.command(row.id) == "pause":
+        unpause(store, row.id, as_json)
+        return
     abandoned = row.status == "queued" and not (row.owner and alive(row.owner))
     if row.status not in RESUMABLE and not abandoned:
-        raise RunError(f"Run {row.id} is {row.status}; only one that ended early can be resumed.")
+        raise RunError(
+            f"Run {row.id} is {row.status}; only one that is paused or ended early can be resumed."
+        )
     if not row.is_here:
         raise RunError(f"The checkpoints of run {row.id} are on {row.machine}; resume it there.")
     if row.kind not in get_args(JobKind):

@@ -154,10 +154,19 @@ def pause(run: str, as_json: bool) -> None:
 def _tell(run: str, what: Literal["stop", "pause"], as_json: bool) -> None:
     from kd_core.jobs.runner import Runner
 
-    run_id = find_run(run)
-    runner = Runner(swept_store(), {})  # one that does not start: it passes commands on
-    getattr(runner, what)(run_id)
-    _say(f"Run {run_id} will {what} after its current step.", {what: run_id}, as_json)
+    store, run_id = swept_store(), find_run(run)
+    waited = store.run(run_id).status == "queued"
+    getattr(Runner(store, {}), what)(run_id)  # one that does not start: it passes commands on
+    will = "has left the queue" if waited else f"will {what} after its current step"
+    _say(f"Run {run_id} {will}.", {what: run_id}, as_json)
+
+
+def unpause(store: Store, run_id: str, as_json: bool) -> None:
+    """Let the process that has the run go on with it."""
+    from kd_core.jobs.runner import Runner
+
+    Runner(store, {}).resume(run_id)
+    _say(f"Run {run_id} goes on, in the process that has it.", {"resume": run_id}, as_json)
 
 
 @click.command()

@@ -22,7 +22,7 @@ from kd_core.errors import KDError, RunError, Stopped, StoreError
 from kd_core.jobs.deletion import settle
 from kd_core.jobs.recorder import Recorder
 from kd_core.jobs.runner_state import RunnerState
-from kd_core.jobs.states import ACTIVE, RESUMABLE, Command, JobKind, Status
+from kd_core.jobs.states import ACTIVE, PENDING, RESUMABLE, Command, JobKind, Status
 from kd_core.system import paths
 from kd_core.system.control import Control
 from kd_core.system.process import (
@@ -244,14 +244,15 @@ class Runner:
     ) -> str:
         """Queue a run, or a job of another ``kind`` that there is a handler for; its id.
 
-        A ``token`` that was seen before (a double click) gets the same one again.
+        A ``token`` that was seen before (a double click) gets the same one again, unless that one came to
+        nothing or is gone.
         Raises: RunError, where too many wait already on this machine.
         """
         from kd_core.distillation.run_folder import new_id
 
         with self._submitting:  # two clicks arrive on two threads
-            if token in self._tokens:
-                return self._tokens[token]
+            if (before := self._tokens.get(token)) and self._stands(before):
+                return before
             waiting = len(self._store.runs(status=("queued",), here=True))
             if waiting >= MOST_QUEUED:
                 raise RunError(
@@ -264,6 +265,12 @@ class Runner:
                 self._tokens[token] = run_id
         self._wake.set()
         return run_id
+
+    def _stands(self, run_id: str) -> bool:
+        """Whether it is there, and done or on its way."""
+        with suppress(RunError):
+            return self._store.run(run_id).status in (*PENDING, "done")
+        return False
 
     def pause(self, run_id: str) -> None:
         """Raises: RunError, where the run is not under way."""

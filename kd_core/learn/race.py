@@ -47,8 +47,8 @@ RACES = {
     ),
     "texts": Course(
         "1,256 labels",
-        "1,256 texts are labelled. Besides them the teacher answers 0, 2,000 or 12,000 unlabelled ones. Which "
-        "student is right most often?",
+        "1,256 texts are labelled. Besides them the teacher answers 0, 2,000 or 12,000 unlabelled ones. "
+        "Which student is right most often?",
         _TEXTS,
     ),
 }

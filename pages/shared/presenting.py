@@ -48,9 +48,14 @@ def presenter_switch() -> None:
         key="presenting.switch",
         icon=f":material/{icon}:",
         type="tertiary",
-        on_click=lambda: st.session_state.update({ON: not presenting()}),
+        on_click=_switch,
         help="Large type without the sidebar. Arrow keys, or a clicker, go on and back",
     )
+
+
+def _switch() -> None:
+    st.session_state[ON] = not presenting()
+    st.query_params.pop("view", None)  # which would switch it on again
 
 
 def reset_button(key: str, reset: Callable[..., None], *arguments: str) -> None:

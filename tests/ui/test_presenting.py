@@ -24,6 +24,8 @@ def test_it_is_switched_on_by_a_button_and_by_a_link(app: App) -> None:
     linked = app(addresses.lab("temperature"), view="presenter")
     linked.run()
     assert linked.button(key="presenting.switch").label == "Leave presenter view"
+    linked.button(key="presenting.switch").click().run()
+    assert linked.button(key="presenting.switch").label == "Present"
 
 
 def test_whoever_presents_need_not_answer_first(app: App) -> None:

@@ -88,6 +88,16 @@ def test_without_runs_it_says_what_to_do(app: App) -> None:
     assert "Set up a distillation" in [link.proto.label for link in page.get("page_link")]
 
 
+def test_a_row_opens_its_own_run_though_others_came_meanwhile(app: App, runs: Store) -> None:
+    page = app(PAGE)
+    place = names(page).index("Warm")
+    runs.create_run(FOURTH, DEMO.model_dump(mode="json"), name="Newer")
+    page.session_state[table.OPENED] = {"row": place}
+    page.run()
+    assert not page.exception
+    assert page.title[0].value == "Warm"
+
+
 def test_a_gain_in_macro_f1_is_not_shown_as_one_in_accuracy(app: App, runs: Store, report) -> None:
     assert "metric" not in app(PAGE).dataframe[0].value
     training = {**report["config"]["training"], "metric": "macro_f1"}
@@ -322,6 +332,16 @@ def test_what_was_deleted_comes_back(app: App, runs: Store) -> None:
     page.multiselect(key="runs.status").set_value(["deleted"]).run()
     choose(page, EVIL).button(key="runs.bring").click().run()
     assert [run.id for run in runs.runs()] == [THIRD, SECOND, FIRST]
+
+
+def test_where_all_runs_are_deleted_they_are_listed_to_be_brought_back(app: App, runs: Store) -> None:
+    for run_id in (FIRST, SECOND, THIRD):
+        deletion.delete_run(runs, run_id)
+    page = app(PAGE)
+    assert "All runs are deleted. Tick one to bring it back." in words(page)
+    choose(page, "Demo").button(key="runs.bring").click().run()
+    assert [run.id for run in runs.runs()] == [FIRST]
+    assert names(page.run()) == ["Demo"]
 
 
 def test_undo_after_another_tab_brought_one_back_and_another_was_cleaned(app: App, runs: Store) -> None:

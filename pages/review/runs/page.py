@@ -18,6 +18,8 @@ try:
     undo_bar()
     offer_index()
     runs = store().runs(kind="distil")
+    if not runs and (runs := store().runs(kind="distil", status=("deleted",))):
+        st.info("All runs are deleted. Tick one to bring it back.", icon=":material/delete:")
     if not runs:
         st.info(
             "No runs yet. Set up a distillation, and it is listed here from the moment you start it.",

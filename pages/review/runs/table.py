@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 COLUMN = st.column_config
 CHOSEN = "runs.chosen"
 OPENED = "runs.opened"  # the click on a row's button
+DRAWN = "runs.drawn"  # the runs that the browser shows, by row
 VERDICTS = {  # every word that there is for one, and its colour
     roles.verdict_name(kind, seeds): look[0] for seeds in (2, 1) for kind, look in badges.VERDICTS.items()
 }
@@ -37,7 +38,7 @@ MOST_SIGNED = 300  # rows; a Styler goes over every cell, and for thousands that
 
 def choose(runs: Sequence[RunRow]) -> list[RunRow]:
     """Show the runs; returns those that are chosen."""
-    ids = [run.id for run in runs]
+    ids = st.session_state[DRAWN] = [run.id for run in runs]
     tall = 68 if on_a_phone() else 35  # from 65 on names break their lines
     remembered = st.session_state.get(CHOSEN, [])
     table = _signed(_table(runs))
@@ -63,9 +64,10 @@ def choose(runs: Sequence[RunRow]) -> list[RunRow]:
 
 
 def clicked(runs: Sequence[RunRow]) -> RunRow | None:
-    """The run whose button was pressed just now."""
-    click = st.session_state.get(OPENED)
-    return runs[click["row"]] if click and click["row"] < len(runs) else None
+    """The run whose button was pressed just now. Others may have come since the table was drawn."""
+    click, drawn = st.session_state.get(OPENED), st.session_state.get(DRAWN, [])
+    pressed = drawn[click["row"]] if click and click["row"] < len(drawn) else None
+    return next((run for run in runs if run.id == pressed), None)
 
 
 def _span(runs: Sequence[RunRow]) -> tuple[float, float]:

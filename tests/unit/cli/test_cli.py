@@ -856,7 +856,9 @@ def test_resume(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[s
     assert [config.objective.temperature for config in seen] == [3.0]
     assert Store().run(RUN).status == "done"
     assert main(["resume", RUN]) == 2
-    assert capsys.readouterr().err == f"kd: Run {RUN} is done; only one that ended early can be resumed.\n"
+    assert capsys.readouterr().err == (
+        f"kd: Run {RUN} is done; only one that is paused or ended early can be resumed.\n"
+    )
 
 
 def test_seeds_are_added_to_a_run_that_is_done(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -1019,6 +1021,44 @@ def test_stop_and_pause_reach_the_process_that_has_the_run(capsys: pytest.Captur
     store.set_status(RUN, "done")
     assert main(["stop", "last"]) == 2
     assert capsys.readouterr().err == f"kd: Cannot stop run {RUN}: it is done.\n"
+
+
+def test_a_paused_run_goes_on_where_it_is(capsys: pytest.CaptureFixture[str]) -> None:
+    store = Store()
+    store.create_run(RUN, DistillConfig().model_dump(mode="json"))
+    store.claim(owner(), RUN)
+    assert main(["resume", RUN]) == 2
+    assert capsys.readouterr().err == (
+        f"kd: Run {RUN} is running; only one that is paused or ended early can be resumed.\n"
+    )
+    assert main(["pause", RUN]) == 0
+    capsys.readouterr()
+    assert main(["resume", RUN]) == 0
+    assert capsys.readouterr().err == f"Run {RUN} goes on, in the process that has it.\n"
+    assert (store.command(RUN), store.run(RUN).status) == ("run", "running")
+
+
+def test_a_run_that_is_stopped_while_it_waits_does_not_start(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    use_engine(monkeypatch, finishes)
+    store, lock = Store(), machine_lock()
+    said = Console.print
+
+    def told(console: Console, text: Any = "", *rest: Any, **options: Any) -> None:
+        said(console, text, *rest, **options)
+        if str(text).startswith("Waiting"):
+            assert main(["stop", store.runs()[0].id]) == 0
+            lock.release()
+
+    monkeypatch.setattr(Console, "print", told)
+    with lock:
+        assert main(["distill"]) == 2
+    (row,) = store.runs()
+    assert row.status == "stopped"
+    errors = capsys.readouterr().err
+    assert f"Run {row.id} has left the queue." in errors
+    assert "is no longer queued; somebody else started or cancelled it" in errors
 
 
 def test_queued_runs_that_nobody_takes_are_said(capsys: pytest.CaptureFixture[str]) -> None:

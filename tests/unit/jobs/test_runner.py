@@ -23,6 +23,7 @@ from kd_core.config import DistillConfig, of_today
 from kd_core.distillation.events import Failed, OnEvent, StageStarted, Step
 from kd_core.errors import DataError, RunError, Stopped, StoreError
 from kd_core.jobs import runner as module
+from kd_core.jobs.deletion import delete_run
 from kd_core.jobs.runner import Job, Runner
 from kd_core.jobs.runner_state import RunnerState, why_runs_wait
 from kd_core.jobs.store import RunRow, Store
@@ -124,6 +125,17 @@ def test_a_double_click_is_one_run(store, runner):
     assert subject.submit(CONFIG, token="click 2") != first
     assert subject.submit(CONFIG) != subject.submit(CONFIG)
     assert len(store.runs()) == 4
+
+
+def test_a_click_starts_anew_what_was_cancelled_or_deleted(store, runner):
+    subject = runner(Steps())
+    subject.submit(CONFIG)
+    cancelled = subject.submit(CONFIG, token="click")
+    subject.cancel(cancelled)
+    deleted = subject.submit(CONFIG, token="click")
+    subject.cancel(deleted)
+    delete_run(store, deleted)
+    assert len({cancelled, deleted, subject.submit(CONFIG, token="click")}) == 3
 
 
 def test_clicks_at_the_same_moment_are_one_run(store, runner):
