@@ -80,8 +80,7 @@ def _where(job: RunRow) -> str:
     if job.status == "queued":
         return "Waits for its turn"
     label = job.label or "starting"
-    # Not capitalize(): PyTorch keeps its capitals.
-    stage = events.STEP_NAMES[job.stage] if job.stage else escape(label[:1].upper() + label[1:])
+    stage = events.STEP_NAMES[job.stage] if job.stage else escape(formatting.capitalised(label))
     stage = "Paused" if job.status == "paused" else stage
     parts = [stage, f"{job.progress:.0%}".replace("%", " %")]
     if job.seconds_left is not None and job.status == "running":

@@ -61,7 +61,7 @@ def suspects(run: str, to: str | None, marks: str | None, as_json: bool) -> None
         )
     ]
     out.print(table(("Text", "Label", "Teacher", "Sure"), rows, (3,)))
-    out.print(f"{len(found):,} labels that the teacher contradicts{f', all in {to}' if to else ''}.")
+    out.print(f"{counted(len(found), 'label')} that the teacher contradicts{f', all in {to}' if to else ''}.")
     return None
 
 

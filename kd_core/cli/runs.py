@@ -114,15 +114,10 @@ def _listed(row: RunRow) -> tuple[str, ...]:
         row.task,
         row.student,
         "" if student is None else percent(student) + " agree" * (row.measures == "agreement"),
-        "" if row.delta is None else row.gained + _over(row),
+        "" if row.delta is None else row.gained + row.over_hard_answers,
         verdict_name(row.verdict, row.seeds) if row.verdict else "",
         f"{row.created.astimezone():%Y-%m-%d %H:%M}",
     )
-
-
-def _over(row: RunRow) -> str:
-    """Whom the gain is over, where it is not the student alone."""
-    return "" if "alone" in row.accuracy else " over hard answers"
 
 
 def swept_store() -> Store:

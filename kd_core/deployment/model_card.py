@@ -99,11 +99,9 @@ def model_card(
         onnx_code=ONNX.format(file=onnx[-1]) if onnx else "",
         controls=[ROLES[who] for who in report.models if who not in ("teacher", "student")],
         models=_markdown(_models(report)),
-        forms=_markdown(staircase.table(forms).rename(columns={"Accuracy": report.measures.capitalize()})),
+        forms=_markdown(staircase.table(forms, report.measures)),
         files=files,
-        conditions=staircase.conditions(forms, report.machine, report.rows["test"]).replace(
-            "Accuracy", report.measures.capitalize(), 1
-        ),
+        conditions=staircase.conditions(forms, report.machine, report.rows["test"], report.measures),
         shifted=_markdown(_shifted(report)) if shifted else "",
         calibrated=calibrated,
         ece_floor=floor(first.reliability),

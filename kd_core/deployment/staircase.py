@@ -59,13 +59,13 @@ def sentences(forms: Sequence[FormReport]) -> dict[str, str]:
     }
 
 
-def table(forms: Sequence[FormReport]) -> pd.DataFrame:
+def table(forms: Sequence[FormReport], measures: str = "accuracy") -> pd.DataFrame:
     """Each form as measured, in words; the latency's conditions are those of ``conditions``."""
     return pd.DataFrame(
         [
             {
                 "Form": label(form),
-                "Accuracy": f"{percent(form['accuracy'])} {plus_minus(form['low'], form['high'])}",
+                measures.capitalize(): f"{percent(form['accuracy'])} {plus_minus(form['low'], form['high'])}",
                 "Text by text": text_by_text(form),
                 "Parameters": count(form["params"]),
                 "Size": megabytes(form["size_mb"]),
@@ -78,14 +78,16 @@ def table(forms: Sequence[FormReport]) -> pd.DataFrame:
     )
 
 
-def conditions(forms: Sequence[FormReport], machine: Mapping[str, str | int], rows: int) -> str:
+def conditions(
+    forms: Sequence[FormReport], machine: Mapping[str, str | int], rows: int, measures: str = "accuracy"
+) -> str:
     """How the numbers of ``forms`` were measured, in two sentences."""
     times = forms[0]["latency_ms"]
     how = what_is_timed(times["batch"], times["threads"], times.get("tokenizer", False))
     tokens = sorted({f"{form['latency_ms']['mean_tokens']:.0f}" for form in forms}, key=int)
     return (
-        f"Accuracy: each form was run on all {rows:,} test texts, int8 one by one; ± is its 95 % "
-        f"interval. {TEXT_BY_TEXT} Latency: {how}, "
+        f"{measures.capitalize()}: each form was run on all {rows:,} test texts, int8 one by one; ± is its "
+        f"95 % interval. {TEXT_BY_TEXT} Latency: {how}, "
         f"{times['texts']:,} test texts, {' to '.join((tokens[0], tokens[-1])[: len(tokens)])} tokens on "
         f"average, the forms taking turns. {machine['processor']}, {machine['cores']} cores, {machine['os']}."
     )

@@ -27,7 +27,7 @@ TEST = "test"  # the other sets are named by the runs' reports
 
 _COLUMNS = (
     *("run", "name", "task", "student", "model", "created", "who", "runtime", "accuracy", "low", "high"),
-    *("texts", "shifted", "size", "latency", "params", "flops", "conditions"),
+    *("texts", "shifted", "size", "latency", "params", "flops", "conditions", "measures"),
 )
 
 
@@ -74,6 +74,7 @@ def candidates(rows: Iterable[RunRow]) -> pd.DataFrame:
                 "student": run.student,
                 "model": _architecture(run, form["who"]),
                 "created": run.created,
+                "measures": run.measures,
                 "size": form["size_mb"],
                 "texts": known.get("texts"),
                 "flops": known.get("flops"),

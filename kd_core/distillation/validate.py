@@ -42,6 +42,7 @@ from kd_core.models.loading import model_hash
 from kd_core.models.size import model_size, size_mb
 from kd_core.models.vocabulary import share_unknown
 from kd_core.system.atomic import fetch
+from kd_core.system.formatting import in_sentence
 
 NO_COSTS = {"params": None, "embedding_params": None, "size_mb": None}  # of a teacher that is a file
 OWN = ("test", "validation")  # of the sets that are scored; on the others nobody was to be good
@@ -71,7 +72,7 @@ def validate(run: Run, trained: list[Trained]) -> Findings:
     Raises: Stopped, between two batches.
     """
     task, controls = run.task, run.config.controls
-    steps = [f"scoring {model.name}" for model in trained]
+    steps = [f"scoring {_called(model)}" for model in trained]
     steps += [f"fitting {NAMES[FLOOR]}"] * controls.tfidf + ["measuring latency", "done"]
     progress = (Progress("validate", step, done, len(steps) - 1) for done, step in enumerate(steps))
 
@@ -161,6 +162,11 @@ class _Judged:
     def by_metric(self, before: Role) -> Verdict:
         in_f1 = self.metric == "macro_f1" or self.metric.startswith("f1:")
         return self.in_f1(before) if in_f1 else self.over(before)
+
+
+def _called(model: Trained) -> str:
+    """ "the teacher", "student alone, seed 0"."""
+    return "the teacher" if model.who == "teacher" else f"{in_sentence(NAMES[model.who])}, seed {model.seed}"
 
 
 def _table(split: Dataset, logits: Mapping[str, Logits]) -> pd.DataFrame:

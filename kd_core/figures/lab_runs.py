@@ -22,7 +22,7 @@ from kd_core.figures.style import (
     scale_of,
     shade_of,
 )
-from kd_core.system.formatting import count, milliseconds, percent
+from kd_core.system.formatting import count, counted, milliseconds, percent
 
 SizeMeasure = Literal["accuracy", "params", "embedding_share", "latency_ms"]
 SIZE_MEASURES: dict[SizeMeasure, str] = {
@@ -72,7 +72,7 @@ def transfer_curve(curve: pd.DataFrame, teacher: float | None, *, dark: bool = F
             },
             "hovertemplate": f"{setting_name(row['who'], row['transfer'])}: {percent(row['accuracy'])}, "
             f"95 % interval {percent(row['low'])} to {percent(row['high'])}, "
-            f"mean of {row['seeds']} seeds<extra></extra>",
+            f"mean of {counted(row['seeds'], 'seed')}<extra></extra>",
         }
         number = {
             "x": place,
@@ -205,7 +205,7 @@ def measured(row: Mapping[Any, Any], measure: SizeMeasure) -> str:
 
 def _facts(row: Mapping[Any, Any]) -> str:
     facts = [
-        f"{row['layers']} layers, width {row['hidden']}",
+        f"{counted(row['layers'], 'layer')}, width {row['hidden']}",
         f"{percent(row['accuracy'])}, 95 % interval {percent(row['low'])} to {percent(row['high'])}",
         f"{count(int(row['params']))} parameters, {percent(row['embedding_share'], 0)} of them embeddings",
     ]

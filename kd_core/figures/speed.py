@@ -80,8 +80,10 @@ def servers_by_load(
     for (who, runtime, servers), need in zip(lines, needs, strict=True):
         colour, ink, name = colour_of(who, dark), pick(TEXT_COLOURS[who], dark), form_name(who, runtime)
         line = {"color": colour, "dash": RUNTIME_DASHES[runtime], "width": 2, "shape": "vh"}
-        stairs = {"x": list(loads), "y": list(servers), "mode": "lines", "name": name, "line": line}
-        hover = f"{name}: %{{y:,}} servers for %{{x:,.3g}} million texts a day<extra></extra>"
+        said = [counted(number, "server") for number in servers]
+        stairs = {"x": list(loads), "y": list(servers), "text": said, "name": name}
+        stairs |= {"mode": "lines", "line": line}
+        hover = f"{name}: %{{x:,.3g}} million texts a day need %{{text}}<extra></extra>"
         mark = {"symbol": RUNTIME_SYMBOLS[runtime], "size": 10, "color": colour}
         here = {"x": [load], "y": [need.servers], "mode": "markers", "marker": mark, "hoverinfo": "skip"}
         traces += [{"type": "scatter", "hovertemplate": hover} | stairs, {"type": "scatter"} | here]

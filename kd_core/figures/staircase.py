@@ -15,10 +15,13 @@ from kd_core.system.formatting import compared, megabytes, milliseconds, percent
 HEIGHT = 300
 
 
-def staircase(forms: Sequence[FormReport], measure: Measure, *, dark: bool = False) -> go.Figure:
-    """A step for each form. Size and latency are bars from zero; accuracy is a point with its interval."""
+def staircase(
+    forms: Sequence[FormReport], measure: Measure, measures: str = "accuracy", *, dark: bool = False
+) -> go.Figure:
+    """A step for each form. Size and latency are bars from zero; accuracy, or what else a run
+    ``measures``, is a point with its interval."""
     title, unit = {
-        "accuracy": ("Accuracy on the test texts", "%"),
+        "accuracy": (f"{measures.capitalize()} on the test texts", "%"),
         "size": ("Size on disk", "MB"),
         "latency": ("Latency, one text at a time", "Median, ms"),
     }[measure]

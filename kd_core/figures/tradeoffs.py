@@ -67,6 +67,7 @@ def tradeoff_scatter(
     best: int | None = None,
     chosen: int | None = None,
     log: bool = False,
+    measures: str = "Accuracy",
     dark: bool = False,
 ) -> go.Figure:
     """Candidates with the columns ``front`` and ``fits``; those that do not fit are pale.
@@ -74,7 +75,7 @@ def tradeoff_scatter(
     ``best`` and ``chosen`` are places in the frame's index, which every mark carries as its ``customdata``.
     """
     title, axis, unit = COSTS[cost]
-    words = f"Accuracy against {title}", axis, f"Accuracy on {texts} (%)"
+    words = f"{measures} against {title}", axis, f"{measures} on {texts} (%)"
     figure = new_figure(*words, dark=dark, height=HEIGHT)
     shown = frame.assign(x=frame[cost] / unit, y=100 * frame["accuracy"]).dropna(subset=["x"])
     many = len(shown) > MANY

@@ -100,6 +100,11 @@ def what_is_timed(batch: int, threads: int, tokenizer: bool) -> str:
     return f"{what}, on {counted(threads, 'thread')}"
 
 
+def capitalised(text: str) -> str:
+    """With a capital first; unlike ``str.capitalize``, "measuring PyTorch" keeps its others."""
+    return text[:1].upper() + text[1:]
+
+
 def printable(text: str) -> str:
     """Without what commands a terminal, or turns the order of what follows."""
     return _COMMANDS.sub("\ufffd", text)

@@ -4,10 +4,21 @@ from __future__ import annotations
 
 import streamlit as st
 
+from kd_core.errors import RunError
 from kd_core.jobs.store import RunRow
 from pages.shared import addresses
 from pages.shared.state import store
 from pages.shared.text import escape, run_line
+
+
+def linked_run() -> RunRow | None:
+    """The run of the address. Raises: KDError, where it is gone or a job of another kind."""
+    if not (run_id := st.query_params.get("run")):
+        return None
+    run = store().run(run_id)
+    if run.kind != "distil":
+        raise RunError(f"{run_id} is no distillation but another job: {run.title}.")
+    return run
 
 
 def choose_run(page: str, *, needs: str, nothing: str, icon: str) -> RunRow:
@@ -17,8 +28,7 @@ def choose_run(page: str, *, needs: str, nothing: str, icon: str) -> RunRow:
     """
     runs = {run.id: run for run in store().runs(kind="distil", status=("done",))}
     linked = st.query_params.get("run")
-    if linked and linked not in runs:
-        row = store().run(linked)
+    if linked not in runs and (row := linked_run()):
         st.warning(
             f"The run {escape(row.title)} is {row.status}: only a finished run has {needs}. "
             "Another one is shown.",

@@ -10,6 +10,7 @@ from kd_core.errors import KDError
 from kd_core.jobs.states import PENDING, JobKind
 from kd_core.jobs.store import RunRow
 from kd_core.system import formatting
+from kd_core.system.settings import Settings
 from pages.shared.badges import status_badge
 from pages.shared.state import runner, store
 from pages.shared.text import escape
@@ -23,6 +24,15 @@ def job_view(job: RunRow, key: str) -> None:
 def jobs_about(run_id: str, kind: JobKind) -> list[RunRow]:
     """The jobs of a kind that concern a run, newest first."""
     return [job for job in store().runs(kind=kind) if job.config.get("run") == run_id]
+
+
+def submit_once(config: Settings, name: str = "", *, kind: JobKind) -> str:
+    """The job's id. A second click, or a second tab, finds the one that is under way. Raises: KDError."""
+    wanted = config.model_dump(mode="json")
+    for job in store().runs(kind=kind, status=PENDING, here=True):
+        if type(config).from_dict(job.config).model_dump(mode="json") == wanted:
+            return job.id
+    return runner().submit(config, name, kind=kind)
 
 
 def _view(job_id: str, status_before: str, key: str) -> None:
@@ -44,7 +54,7 @@ def _progress(job: RunRow, key: str) -> None:
         parts = [f"Waits for its turn: one job at a time uses {machine}"]
     else:
         label = job.label or "getting ready"
-        parts = [escape(label[:1].upper() + label[1:])]  # PyTorch and ONNX keep their capitals
+        parts = [escape(formatting.capitalised(label))]
         if job.steps:
             parts.append(f"{job.step:,} of {job.steps:,}")
         if job.seconds_left is not None:

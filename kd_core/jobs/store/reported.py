@@ -87,6 +87,7 @@ def summarised(kind: JobKind, report: Mapping[str, Any]) -> dict[str, Any]:
         "verdict": read.verdict.kind if read.verdict else None,
         "metric": read.config["training"].get("metric", "accuracy"),
         **{name: getattr(read.verdict, name, None) for name in ("delta", "low", "high")},
+        "seconds": sum(read.seconds.values()),
         "size_mb": read.student.size_mb,
         "latency": {"student": read.student.p50, "teacher": read.teacher.p50},
         "forms": condense(read),

@@ -61,6 +61,7 @@ class RunRow:
     delta: float | None = None
     low: float | None = None
     high: float | None = None
+    seconds: float | None = None  # of its four steps, without what it waited for; older rows have none
     size_mb: float | None = None
     latency: dict[Role, float] = field(default_factory=dict)  # median milliseconds for one text
     # What ``tradeoffs`` needs of the models that were measured. None: nobody has looked in the report.
@@ -84,6 +85,11 @@ class RunRow:
         if self.delta is None:
             return ""
         return points(self.delta) + ("" if self.metric == "accuracy" else f" of {metric_name(self.metric)}")
+
+    @property
+    def over_hard_answers(self) -> str:
+        """What a gain is over, in words; "" where it is over the student alone, as usual."""
+        return "" if "alone" in self.accuracy else " over hard answers"
 
     @property
     def measures(self) -> Literal["accuracy", "agreement"]:

@@ -15,8 +15,8 @@ from kd_core.search.ladder import LadderConfig, LadderResult, Rung, outlook
 from pages.shared import addresses
 from pages.shared.charts import chart, is_dark
 from pages.shared.fields import field
-from pages.shared.live_job import job_view
-from pages.shared.state import runner, store
+from pages.shared.live_job import job_view, submit_once
+from pages.shared.state import store
 from pages.shared.text import FIND_SMALLEST, escape
 
 PARAMETER = "ladder"  # of the address: the job that is shown
@@ -41,7 +41,7 @@ def choose_ladder(distill: DistillConfig, plan: Plan) -> None:
         st.caption(said.replace(" %", "\u00a0%"))  # no line begins with it
         if st.button("Find the smallest", key="ladder.start", icon=":material/play_arrow:", width="stretch"):
             try:
-                st.query_params[PARAMETER] = _start(config)
+                st.query_params[PARAMETER] = submit_once(config, kind="ladder")
             except KDError as error:
                 st.error(escape(error), icon=":material/error:")
             else:
@@ -63,15 +63,6 @@ def ladder_view(job: RunRow) -> None:
     if job.status not in PENDING and st.button("Close", key="ladder.close", icon=":material/close:"):
         del st.query_params[PARAMETER]
         st.rerun()
-
-
-def _start(config: LadderConfig) -> str:
-    """A second click, or a second tab, finds the one that is under way."""
-    wanted = config.model_dump(mode="json")
-    for job in store().runs(kind="ladder", status=PENDING, here=True):
-        if LadderConfig.from_dict(job.config).model_dump(mode="json") == wanted:
-            return job.id
-    return runner().submit(config, kind="ladder")
 
 
 def _result(job_id: str) -> None:

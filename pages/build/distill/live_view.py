@@ -129,7 +129,7 @@ def _model_name(run: RunRow) -> str:
 
 
 def _progress(run: RunRow, rows: Sequence[StageRow]) -> None:
-    stage = f"{_model_name(run)}: step" if run.who else escape((run.label or "").capitalize())
+    stage = f"{_model_name(run)}: step" if run.who else escape(formatting.capitalised(run.label or ""))
     parts = [f"{stage} {run.step:,} of {run.steps:,}" if run.steps else "Getting ready"]
     if run.status == "paused":
         parts = ["Paused", *parts]

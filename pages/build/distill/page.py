@@ -11,6 +11,7 @@ from kd_core.system import formatting
 from pages.build.distill.ladder import choose_ladder, chosen_ladder, ladder_view
 from pages.build.distill.live_view import live_view
 from pages.build.distill.plan_view import show_getting_ready, show_plan, sizes
+from pages.shared.choose_run import linked_run
 from pages.shared.run_form.consent import consent
 from pages.shared.run_form.models import choose_outcome, choose_student, choose_task, choose_teacher
 from pages.shared.run_form.objective import choose_objective, choose_rest
@@ -27,9 +28,9 @@ LIVE_FIRST = """<style>
 
 
 def chosen_run() -> RunRow | None:
-    """The run of the link, else the one under way on this machine. Raises: KDError if the link's is gone."""
-    if run_id := st.query_params.get("run"):
-        return store().run(run_id)
+    """The run of the link, else the one under way on this machine. Raises: KDError if the link's is none."""
+    if run := linked_run():
+        return run
     return next(iter(store().runs(kind="distil", status=ACTIVE, here=True, limit=1)), None)
 
 

@@ -47,7 +47,7 @@ def searches() -> dict[str, RunRow]:
 def study_line(study: str, row: RunRow) -> str:
     distill = row.config["distill"]
     facts = (row.name or study, distill["task"]["name"], distill["student"]["model"])
-    return " · ".join((*facts, f"{row.created:%d %b %Y %H:%M}", row.status))
+    return " · ".join((*facts, f"{row.created.astimezone():%d %b %Y %H:%M}", row.status))
 
 
 def example_view() -> None:

@@ -31,11 +31,11 @@ from kd_core.learn.lab_results import LabConfig, LabReport, cells_of
 from kd_core.learn.recorded import is_recorded, recorded_lab
 from kd_core.system import formatting
 from pages.learn.labs.controls import Controls, question
-from pages.learn.labs.own import finished_runs, measurements
+from pages.learn.labs.own import finished_runs, measure, measurements
 from pages.shared.badges import VERDICTS
 from pages.shared.charts import chart, is_dark
 from pages.shared.live_job import job_view
-from pages.shared.state import runner, store
+from pages.shared.state import store
 from pages.shared.text import escape, prose
 from pages.shared.visitors import in_classroom
 
@@ -223,7 +223,7 @@ def _measure(name: ClaimName) -> None:
         config = LabConfig(lab=name, distil=base, seeds=tuple(sorted(seeds)), **own)
         settings = "The demo's settings" if chosen == OF_DEMO else runs[chosen].title
         title = f"{claims()[name].paper}: {settings}, {formatting.counted(len(seeds), 'seed')}"
-        st.session_state[controls.key("source")] = runner().submit(config, title, kind="lab")
+        measure(config, title, shown=controls.key("source"))
 
     controls.button(
         "start",

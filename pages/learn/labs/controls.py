@@ -12,6 +12,7 @@ from typing import Any
 import streamlit as st
 
 from kd_core.config import slider, slider_start
+from kd_core.distillation.roles import CORE
 from kd_core.errors import KDError
 from kd_core.learn.examples import Examples, of_run, shipped
 from pages.learn.labs.own import finished_runs
@@ -165,7 +166,7 @@ def verdict(good: bool, guess: str, right: str, because: str = "") -> None:
 
 def choose_examples(controls: Controls) -> Examples:
     """The texts that the lab works on. Raises: KDError."""
-    runs = finished_runs()
+    runs = {run_id: run for run_id, run in finished_runs().items() if set(CORE) <= run.accuracy.keys()}
 
     def shown(source: str) -> str:
         if source == BUNDLED:

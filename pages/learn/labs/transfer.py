@@ -24,10 +24,10 @@ from kd_core.learn.lab_results import (
 from kd_core.learn.recorded import recorded_lab
 from kd_core.system import formatting
 from pages.learn.labs.controls import Controls, question
-from pages.learn.labs.own import finished_runs, measurements
+from pages.learn.labs.own import finished_runs, measure, measurements
 from pages.shared.charts import chart, is_dark
 from pages.shared.live_job import job_view
-from pages.shared.state import runner, store
+from pages.shared.state import store
 from pages.shared.text import escape, prose, term
 from pages.shared.visitors import in_classroom
 
@@ -112,9 +112,7 @@ def _measure() -> None:
         base = DEMO if chosen == OF_DEMO else DistillConfig.from_dict(runs[chosen].config)
         config = LabConfig(distil=base, transfer=tuple(sorted(sizes)), seeds=tuple(sorted(seeds)))
         name = "The demo's settings" if chosen == OF_DEMO else runs[chosen].title
-        seeds_of = f"{len(seeds)} {'seed' if len(seeds) == 1 else 'seeds'}"
-        job = runner().submit(config, f"{name}, {seeds_of}", kind="lab")
-        st.session_state[controls.key("source")] = job  # what is measured now is what is shown
+        measure(config, f"{name}, {formatting.counted(len(seeds), 'seed')}", shown=controls.key("source"))
 
     controls.button(
         "start",

@@ -25,7 +25,7 @@ try:
     forms, conditions, benchmarked = measured(run, folded)
     forms = with_cascade(run, forms)
     needs = [required(load, form) for form in forms]
-    answer(forms, needs)
+    answer(forms, needs, run.measures)
     stairs(load, forms, needs)
     table(needs)
     latency(load, forms, needs)

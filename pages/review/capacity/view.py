@@ -88,7 +88,7 @@ def measured(run: RunRow, folded: DeltaGenerator) -> tuple[list[Measured], str, 
     return from_bench(measured, batch), conditions(measured), True
 
 
-def answer(forms: Sequence[Measured], needs: Sequence[Requirement]) -> None:
+def answer(forms: Sequence[Measured], needs: Sequence[Requirement], measures: str) -> None:
     """Servers and price of each model beside how good it is, and what the smallest saves."""
     st.markdown(f"**{escape(saving(needs))}**")
     for column, form, need in zip(st.columns(len(needs)), forms, needs, strict=True):
@@ -100,7 +100,7 @@ def answer(forms: Sequence[Measured], needs: Sequence[Requirement]) -> None:
             st.caption(formatting.counted(need.cores, "core"))
             _target(need)
             if form.quality:
-                st.metric("Accuracy", formatting.percent(form.quality.accuracy))
+                st.metric(measures.capitalize(), formatting.percent(form.quality.accuracy))
                 st.caption(
                     unbroken(_lost(form.quality))
                     if form is not forms[0]

@@ -12,6 +12,7 @@ from pages.review.report.reproduce import reproduce
 from pages.review.report.speed import speed
 from pages.shared import addresses
 from pages.shared.beside import beside
+from pages.shared.choose_run import linked_run
 from pages.shared.state import store
 from pages.shared.text import escape
 
@@ -26,8 +27,8 @@ TABS = {
 
 def chosen_run() -> RunRow | None:
     """The run in the address, or else the newest that is done."""
-    if run_id := st.query_params.get("run"):
-        return store().run(run_id)
+    if run := linked_run():
+        return run
     return next(iter(store().runs(kind="distil", status=("done",), limit=1)), None)
 
 

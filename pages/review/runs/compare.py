@@ -90,11 +90,11 @@ def _columns(labels: Sequence[str], baseline: str) -> dict[str, Any]:
 
 def _gains(shown: Mapping[str, RunRow]) -> None:
     """What distillation added in each run, over its own student alone."""
-    gains = {
-        label if run.metric == "accuracy" else f"{label}, in {roles.metric_name(run.metric)}": run.gain
-        for label, run in shown.items()
-        if run.gain
-    }
+    gains = {}
+    for label, run in shown.items():
+        if run.gain:
+            unit = "" if run.metric == "accuracy" else f", in {roles.metric_name(run.metric)}"
+            gains[f"{label}{unit}{run.over_hard_answers}"] = run.gain
     if not gains:
         st.info("None of these runs is done, so there are no results yet.", icon=":material/info:")
         return

@@ -198,4 +198,6 @@ def _disk(run_id: str) -> float | None:
 
 
 def _took(run: RunRow) -> float | None:
+    if run.seconds is not None:
+        return run.seconds / 60
     return (run.finished - run.started).total_seconds() / 60 if run.started and run.finished else None

@@ -43,6 +43,11 @@ class View:
     def texts_name(self) -> str:
         return _texts_name(self.texts)
 
+    @property
+    def measures(self) -> str:
+        """What the models are judged by: "Accuracy", or "Agreement" where no text has a gold label."""
+        return _measures(self.frame)
+
     def within(self, limits: Limits) -> View:
         """With the columns ``fits`` and ``front``."""
         on_front = tradeoffs.front(
@@ -57,7 +62,7 @@ def choose_view(candidates: pd.DataFrame) -> View:
     with st.container(horizontal=True, vertical_alignment="bottom"):
         frame = _of_one_task(candidates)
         texts = st.selectbox(
-            "Accuracy on",
+            f"{_measures(frame)} on",
             tradeoffs.sets(frame),
             format_func=_texts_name,
             key="tradeoffs.texts",
@@ -103,6 +108,11 @@ def choose_view(candidates: pd.DataFrame) -> View:
             f"{escape(texts)}. Runs do that for their PyTorch models, exports for the student's ONNX forms."
         )
     return View(judged, texts, cost, log)
+
+
+def _measures(frame: pd.DataFrame) -> str:
+    """Of one task's candidates."""
+    return "Agreement" if (frame["measures"] == "agreement").any() else "Accuracy"
 
 
 def choose_limits() -> Limits:

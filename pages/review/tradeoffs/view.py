@@ -24,7 +24,8 @@ CHOSEN = "tradeoffs.chosen"  # of the frame's index: a row of the table
 
 def draw(view: View, limits: Limits) -> None:
     fitting = tradeoffs.ranked(view.frame[view.frame["fits"]]).index
-    alt = f"{len(view.frame):,} models, accuracy on {view.texts_name} against {COST_NAMES[view.cost].lower()}"
+    alt = f"{len(view.frame):,} models, {view.measures.lower()} on {view.texts_name}"
+    alt += f" against {COST_NAMES[view.cost].lower()}"
     alt += f"; {len(fitting):,} within the limits" if limits else ""
     clicked = chart(
         figures.tradeoff_scatter(
@@ -35,6 +36,7 @@ def draw(view: View, limits: Limits) -> None:
             best=fitting[0] if limits and len(fitting) else None,
             chosen=st.session_state.get(CHOSEN),
             log=view.log,
+            measures=view.measures,
             dark=is_dark(),
         ),
         key="tradeoffs.chart",
@@ -59,7 +61,7 @@ def answer(view: View, limits: Limits) -> None:
         st.markdown(unbroken(_nearest(tradeoffs.would_do(view.frame, limits))))
         return
     best = fitting.iloc[0]
-    _card("Best that fits" if limits else "Most accurate", best, "tradeoffs.best")
+    _card("Best that fits" if limits else "Most accurate", best, view.measures, "tradeoffs.best")
     if len(fitting) > 1:
         st.caption(
             f"Picked from {len(fitting):,} by the texts that it is judged on: luck is picked too, so expect "
@@ -74,7 +76,7 @@ def chosen_card(view: View) -> None:
     key = st.session_state.get(CHOSEN)
     with st.container(border=True):
         if key in view.frame.index:
-            _card("Chosen", view.frame.loc[key], "tradeoffs.card")
+            _card("Chosen", view.frame.loc[key], view.measures, "tradeoffs.card")
         else:
             st.caption(
                 ":material/ads_click: A click on a mark opens its report. A row of the table below shows "
@@ -98,7 +100,7 @@ def table(view: View) -> None:
         key=key,
         on_select=lambda: _picked(key, list(rows.index)),
         selection_mode="single-row",
-        column_config=_columns(),
+        column_config=_columns(view.measures),
         placeholder="–",
         height=min(400, 38 + 35 * len(rows)),
         alt="Models, those that fit first, by accuracy",
@@ -110,12 +112,12 @@ def _picked(key: str, index: list[str]) -> None:
     st.session_state[CHOSEN] = index[rows[0]] if rows else None
 
 
-def _card(title: str, model: pd.Series[Any], key: str) -> None:
+def _card(title: str, model: pd.Series[Any], measures: str, key: str) -> None:
     with st.container(key=key, gap="xsmall"):
         st.markdown(f"**{title}:** {_name(model)} of {escape(model['name'])}")
         with st.container(horizontal=True):
             st.metric(
-                "Accuracy",
+                measures,
                 formatting.percent(model["accuracy"]),
                 formatting.plus_minus(model["low"], model["high"]),
                 delta_color="off",
@@ -192,7 +194,7 @@ def _shown(rows: pd.DataFrame) -> pd.DataFrame:
     )
 
 
-def _columns() -> dict[str, Any]:
+def _columns(measures: str) -> dict[str, Any]:
     return {
         "fits": COLUMN.CheckboxColumn("Fits", width=50, help="Within all the limits"),
         "front": COLUMN.CheckboxColumn(
@@ -201,7 +203,7 @@ def _columns() -> dict[str, Any]:
         "model": COLUMN.TextColumn("Model", pinned=True),
         "form": COLUMN.TextColumn("Runs in", width=95),
         "run": COLUMN.TextColumn("Run", width=190),
-        "accuracy": COLUMN.NumberColumn("Accuracy", format="%.1f %%"),
+        "accuracy": COLUMN.NumberColumn(measures, format="%.1f %%"),
         "interval": COLUMN.NumberColumn("±", format="%.1f", help="Half of the 95 % interval, in points"),
         "size": COLUMN.NumberColumn("Size", format="%.1f MB"),
         "latency": COLUMN.NumberColumn("Latency", format="%.2f ms", help="Median, one text at a time"),

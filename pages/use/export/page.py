@@ -42,7 +42,7 @@ try:
     if report:
         with row:
             download(report)
-        stairs(report)
+        stairs(report, run.measures)
         earlier(done[1:])
 except KDError as error:
     st.error(escape(error), icon=":material/error:")

@@ -28,24 +28,25 @@ MEASURES: tuple[Measure, ...] = ("size", "latency", "accuracy")
 MORE = {"calibrate": "calibrated", "agree": "cascade"}  # of an export's settings
 
 
-def stairs(report: ExportReport) -> None:
+def stairs(report: ExportReport, measures: str) -> None:
+    """``measures``: what the run's right answers are, accuracy or agreement."""
     forms = report["forms"]
     st.subheader("What each step costs and buys", anchor=False)
     for column, measure in zip(st.columns(3), MEASURES, strict=True):
         with column.container(border=True, height="stretch"):
-            figure = figures.staircase(forms, measure, dark=is_dark())
-            chart(figure, key=f"export.{measure}", alt=_spoken(forms, measure))
+            figure = figures.staircase(forms, measure, measures, dark=is_dark())
+            chart(figure, key=f"export.{measure}", alt=_spoken(forms, measure, measures))
     sentences = staircase.sentences(forms).items()
     st.markdown("\n".join(f"- **{escape(step)}**: {escape(sentence)}." for step, sentence in sentences))
     with st.expander("All numbers and their conditions", icon=":material/table:", key="export.numbers"):
         st.dataframe(
-            staircase.table(forms),
+            staircase.table(forms, measures),
             hide_index=True,
             width="stretch",
             key="export.forms",
-            alt="Accuracy, size and latency of each form",
+            alt=f"{measures.capitalize()}, size and latency of each form",
         )
-        st.caption(escape(staircase.conditions(forms, report["machine"], report["texts"])))
+        st.caption(escape(staircase.conditions(forms, report["machine"], report["texts"], measures)))
 
 
 def download(report: ExportReport) -> None:
@@ -179,7 +180,7 @@ def _bytes(size: int) -> str:
     return formatting.megabytes(size / 1e6) if size >= 1000 else f"{size} bytes"
 
 
-def _spoken(forms: list[FormReport], measure: str) -> str:
+def _spoken(forms: list[FormReport], measure: str, measures: str) -> str:
     """The numbers of the stairs, read out."""
     value_of: Callable[[FormReport], str] = {
         "accuracy": lambda form: formatting.percent(form["accuracy"]),
@@ -187,4 +188,5 @@ def _spoken(forms: list[FormReport], measure: str) -> str:
         "latency": lambda form: formatting.milliseconds(form["latency_ms"]["p50"]),
     }[measure]
     numbers = (f"{staircase.short_label(form)} {value_of(form)}" for form in staircase.steps(forms))
-    return f"{measure.capitalize()}: {', '.join(numbers)}."
+    name = measures if measure == "accuracy" else measure
+    return f"{name.capitalize()}: {', '.join(numbers)}."

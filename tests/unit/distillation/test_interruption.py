@@ -210,7 +210,7 @@ STOPS = {
         ],  # scores: the teacher's answers that the replay is compared with
     ),
     "validate": (
-        lambda e: isinstance(e, Progress) and e.label == "scoring teacher",
+        lambda e: isinstance(e, Progress) and e.label == "scoring the teacher",
         ["alone", "knowledge", "scores", "teachers", "vectors"],
     ),
     "latency": (

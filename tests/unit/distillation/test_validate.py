@@ -233,16 +233,16 @@ def test_progress_and_stop(run, trained, kd_home):
     events: list[Progress] = []
     validate(replace(run, on_event=events.append), trained[:3])
     assert [(e.label, e.done, e.total) for e in events] == [
-        ("scoring teacher", 0, 5),
-        ("scoring student-3", 1, 5),
-        ("scoring alone-3", 2, 5),
+        ("scoring the teacher", 0, 5),
+        ("scoring distilled student, seed 3", 1, 5),
+        ("scoring student alone, seed 3", 2, 5),
         ("fitting TF-IDF", 3, 5),
         ("measuring latency", 4, 5),
         ("done", 5, 5),
     ]
 
     def stop(event: Progress) -> None:
-        if event.label == "scoring student-3":
+        if event.label == "scoring distilled student, seed 3":
             run.control.stop()
 
     with pytest.raises(Stopped):
