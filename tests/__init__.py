@@ -15,3 +15,9 @@ def with_floor(report: dict[str, Any]) -> dict[str, Any]:
     floor |= {"shifted": dict.fromkeys(report["alone"]["shifted"], 0.6)}
     floor |= {"latency_ms": report["alone"]["latency_ms"] | {"p50": 1.5, "p95": 1.75, "mean_tokens": 0.0}}
     return report | {"tfidf": floor, "over_floor": over}
+
+
+def without_gold(report: dict[str, Any]) -> dict[str, Any]:
+    """The sample as of a task where no text has a gold label: it measures agreement with the teacher."""
+    config = report["config"] | {"task": report["config"]["task"] | {"gold": "none"}}
+    return report | {"config": config, "alone": None, "hard_answers": report["alone"]}

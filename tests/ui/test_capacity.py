@@ -10,6 +10,7 @@ import pytest
 from kd_core.config import DistillConfig
 from kd_core.jobs.store import Store
 from pages.shared.text import escape
+from tests import without_gold
 from tests.ui.charts import alts
 from tests.ui.kept_run import kept_run
 from tests.ui.test_bench import EVIL, NEWER, RUN, App, benched, done, keep, sample, words
@@ -166,3 +167,11 @@ def test_all_but_two_questions_are_folded(app: App, benched: Store) -> None:
     assert page.expander[0].label == "Peak, servers and prices"
     asked = {box.label for box in page.number_input} | {slider.label for slider in page.slider}
     assert asked - folded == {"Texts a day (millions)", "Latency at most (ms, p95)"}
+
+
+def test_agreement_is_not_called_accuracy(app: App, benched: Store) -> None:
+    assert "Accuracy" in [metric.label for metric in app(PAGE).metric]
+    benched.save_report(RUN, without_gold(benched.report_json(RUN)))
+    labels = [metric.label for metric in app(PAGE).metric]
+    assert "Agreement" in labels
+    assert "Accuracy" not in labels

@@ -14,7 +14,7 @@ from streamlit.testing.v1 import AppTest
 
 from kd_core.config import DEMO
 from kd_core.jobs.store import Store
-from tests import SAMPLES
+from tests import SAMPLES, without_gold
 from tests.ui.charts import alts
 from tests.unit.deployment.test_staircase import FORMS, MACHINE
 
@@ -255,3 +255,11 @@ def test_from_the_report(app: App, done: Store) -> None:
     page.button(key="report.export").click().run()
     assert page.title[0].value == "Export"
     assert page.query_params["run"] == RUN
+
+
+def test_agreement_is_not_called_accuracy(app: App, made: Path, store: Store) -> None:
+    store.save_report(RUN, without_gold(json.loads((SAMPLES / "report.json").read_text("utf-8"))))
+    page = app(PAGE)
+    assert any(alt.startswith("Agreement: ") for alt in alts(page))
+    assert "Agreement" in page.dataframe[-1].value
+    assert not any("Accuracy:" in text for text in words(page))

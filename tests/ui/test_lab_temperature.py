@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 
 import numpy as np
@@ -10,8 +11,10 @@ from scipy import special, stats
 from streamlit.proto.Metric_pb2 import Metric
 from streamlit.testing.v1 import AppTest
 
-from kd_core.config import slider
+from kd_core.config import DEMO, slider
+from kd_core.jobs.store import Store
 from kd_core.learn.recorded import recorded
+from tests import SAMPLES, without_gold
 from tests.ui.charts import alts
 from tests.ui.test_lab_pages import said
 
@@ -91,3 +94,12 @@ def test_the_question(app: App, choice: int, verdict: str) -> None:
         f"At T = {HOTTEST:g} sports still leads, with {first:.1f} % against {second:.1f} % for entertainment"
         in said(page)
     )
+
+
+def test_a_run_without_a_student_alone_is_not_among_the_texts(app: App, store: Store) -> None:
+    report = json.loads((SAMPLES / "report.json").read_text("utf-8"))
+    for run, content in (("20260131-143000-a1b2", report), ("20260131-150000-c3d4", without_gold(report))):
+        store.create_run(run, DEMO.model_dump(mode="json"), name="Mine", status="done")
+        store.save_report(run, content)
+    options = app(PAGE, hide="question").selectbox(key="temperature.source").options
+    assert options == ["200 BBC headlines, recorded", "Mine · 20260131-143000-a1b2"]

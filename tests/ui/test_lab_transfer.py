@@ -5,9 +5,11 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 
+import pytest
 from streamlit.testing.v1 import AppTest
 
 from kd_core.config import DistillConfig, of_today
+from kd_core.jobs import runner as runner_module
 from kd_core.jobs.store import Store
 from kd_core.learn.lab_results import LabConfig
 from kd_core.learn.recorded import recorded_lab
@@ -83,6 +85,22 @@ def test_a_measurement_is_queued_as_it_was_chosen(app: App, store: Store) -> Non
     assert page.selectbox(key="transfer.source").value == job.id
     assert "The first result appears here" in page.info[0].value
     assert page.button(key="transfer.job.stop").label == "Stop"
+
+
+def test_a_second_click_measures_nothing_twice(app: App, store: Store) -> None:
+    page = app(PAGE, hide="question")
+    page.button(key="transfer.start").click().run()
+    page.button(key="transfer.start").click().run()
+    (job,) = store.runs(kind="lab")
+    assert page.selectbox(key="transfer.source").value == job.id
+
+
+def test_a_queue_that_is_full_says_so(app: App, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(runner_module, "MOST_QUEUED", 0)
+    page = app(PAGE, hide="question")
+    page.button(key="transfer.start").click().run()
+    assert not page.exception
+    assert "0 runs wait in the queue, and at most 0 may." in page.error[0].value
 
 
 def test_nothing_chosen_cannot_be_measured(app: App) -> None:

@@ -303,6 +303,13 @@ def test_a_deleted_run(app: App, done: Store) -> None:
     assert error == f"There is no run {RUN}; it may have been deleted."
 
 
+@pytest.mark.parametrize("page", [PAGE, "build/distill/page.py"])
+def test_a_link_to_a_job_of_another_kind_says_so(app: App, store: Store, page: str) -> None:
+    store.create_run(RUN, {"run": RUN}, kind="bench", name="Benchmark of Demo")
+    error = plain(app(page, run=RUN).error[0].value)
+    assert error == f"{RUN} is no distillation but another job: Benchmark of Demo."
+
+
 def test_a_run_id_that_is_a_path(app: App, done: Store) -> None:
     error = plain(app(PAGE, run="../../etc").error[0].value)
     assert error.startswith("There is no run ../../etc")

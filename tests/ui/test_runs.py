@@ -21,7 +21,7 @@ from kd_core.jobs import deletion
 from kd_core.jobs.recorder import Recorder
 from kd_core.jobs.store import Store
 from pages.review.runs import actions, compare, table
-from tests import SAMPLES
+from tests import SAMPLES, without_gold
 from tests.ui.charts import alts, charts
 
 App = Callable[..., AppTest]
@@ -108,6 +108,17 @@ def test_a_gain_in_macro_f1_is_not_shown_as_one_in_accuracy(app: App, runs: Stor
     assert pd.isna(table.loc[EVIL, "metric"])
     choose(page, "Warm", "Demo")
     assert any("Warm, in macro-F1: +3.6 points" in alt for alt in alts(page))
+
+
+def test_a_gain_over_hard_answers_is_called_so(app: App, runs: Store, report) -> None:
+    runs.save_report(SECOND, without_gold(report))
+    page = choose(app(PAGE), "Warm", "Demo")
+    assert any("Warm over hard answers: +3.6 points" in alt and "Demo: +3.6" in alt for alt in alts(page))
+
+
+def test_the_time_that_a_stopped_run_lay_is_not_its_time(app: App, runs: Store, report) -> None:
+    took = app(PAGE).dataframe[0].value.set_index("name").loc["Demo", "took"]
+    assert took == pytest.approx(sum(report["seconds"].values()) / 60)
 
 
 def test_the_table_newest_first(app: App, runs: Store) -> None:

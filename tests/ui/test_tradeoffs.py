@@ -16,7 +16,8 @@ from kd_core.config import DistillConfig
 from kd_core.deployment.queueing import lognormal_mean
 from kd_core.distillation.metrics import wilson
 from kd_core.jobs.store import Store
-from tests import SAMPLES, with_floor
+from tests import SAMPLES, with_floor, without_gold
+from tests.ui.charts import alts, charts
 from tests.ui.kept_run import kept_run
 
 App = Callable[..., AppTest]
@@ -278,3 +279,13 @@ def test_a_cascade_can_promise_to_be_right_and_says_what_it_costs(app: App, stor
     page.number_input(key="tradeoffs.core_hour").set_value(0.1).run()
     (cost,) = (metric for metric in page.metric if metric.label == "A million texts cost")
     assert cost.value == f"€{(student + 0.1 * teacher) * 0.1 / 3.6:.2f}"
+
+
+def test_what_no_gold_label_judges_is_called_agreement(app: App, store: Store, report) -> None:
+    finish(store, FIRST, without_gold(report), "Demo")
+    page = app(PAGE)
+    assert page.metric[0].label == "Agreement"
+    assert "Agreement on" in [box.label for box in page.selectbox]
+    assert "models, agreement on test texts against size" in alts(page)[0]
+    layout = json.loads(charts(page)[0]["figure"])["layout"]
+    assert layout["yaxis"]["title"]["text"] == "Agreement on test texts (%)"

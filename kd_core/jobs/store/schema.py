@@ -269,6 +269,7 @@ _DIGEST = (
     "delta",
     "low",
     "high",
+    "seconds",
     "size_mb",
     "latency",
     "forms",
