@@ -24,7 +24,7 @@ def index(anew: bool, as_json: bool) -> None:
         missing = missing_runs(store)
         if as_json:
             return print_json({"missing": missing})
-        said = f"{counted(len(store.ids()), 'run')} in the database."
+        said = f"{counted(len(store.ids()), 'job')} in the database, deleted ones among them."
         if missing:
             said += f" It lacks {counted(len(missing), 'folder')}; kd index --rebuild adds them."
         return out.print(said, soft_wrap=True)

@@ -112,7 +112,7 @@ def _print_classes(out: Console, report: Report) -> None:
         )
     ]
     whose = "" if report.measures == "accuracy" else ", by the teacher's choices"
-    rest = f"; the other {len(scores) - len(shown):,} are in the report" if len(scores) > len(shown) else ""
+    rest = f"; {len(scores) - len(shown):,} more in the report" if len(scores) > len(shown) else ""
     out.print(f"\nThe distilled student on each class{whose}, the rarest first{rest}.")
     out.print(table(("Class", "Test texts", "Precision", "Recall", "F1"), rows, range(1, 5)))
 

@@ -82,7 +82,7 @@ def test_a_database_that_is_missing_or_lacks_some_is_filled(capsys: pytest.Captu
     assert missing_runs(store) == [SECOND, THIRD]
     assert main(["index"]) == 0
     assert capsys.readouterr().out == (
-        "1 run in the database. It lacks 2 folders; kd index --rebuild adds them.\n"
+        "1 job in the database, deleted ones among them. It lacks 2 folders; kd index --rebuild adds them.\n"
     )
     result = rebuild(store)
     assert (result.added, list(result.unreadable), result.old) == ([SECOND], [THIRD], None)
