@@ -106,7 +106,7 @@ def _without_affix(columns: Sequence[str]) -> list[str]:
     first, last = min(columns), max(columns)  # what these two share at the front, all do
     same = next((i for i, pair in enumerate(zip(first, last, strict=False)) if len({*pair}) > 1), len(first))
     shared = re.sub(r"[^_.:\- ]*$", "", first[:same])
-    stripped = [name.removeprefix(shared) for name in columns]
+    stripped = [name.removeprefix(shared).strip() for name in columns]
     return stripped if all(stripped) else list(columns)
 
 

@@ -7,12 +7,13 @@ teacher's choices stand for labels, and what is measured is agreement.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
+from datasets import Dataset
 from numpy.typing import NDArray
 
 from kd_core.config import Gold, TaskConfig
@@ -69,12 +70,35 @@ def load_answers(config: TaskConfig) -> Task:
     _note_gold(gold, int(known.sum()) if gold_here else 0, int((~known).sum()), notes)
     _check_gold(config, gold)
     if gold_here:
-        _check_classes(names, rows.loc[rows["label"] != "", "label"])
+        _check_classes(names, {*rows["label"]})
     task = build_task(
         Path(config.knowledge or "").stem, parts, transfer, config, notes, names, chosen=not gold_here
     )
     by_text = {normalised(text): row for row, text in enumerate(rows["text"])}
-    return replace(task, answers=Answers(by_text, logits, kind, gold))
+    return _with_answers(task, Answers(by_text, logits, kind, gold), names)
+
+
+def _with_answers(task: Task, answers: Answers, names: Sequence[str]) -> Task:
+    """The task with the answers for its own classes: of ``names`` it may have dropped some (--drop-rare).
+
+    Where the teacher chooses one of those, a transfer text is of no class here, and of labels alone nothing
+    is left to learn: such rows go too. Raises: DataError where a class loses all its training texts.
+    """
+    places = [names.index(label) for label in task.labels]
+    parts: dict[str, Dataset] = {}
+    lost = 0
+    if len(places) < len(names):
+        known = np.isin(answers.logits.argmax(axis=1), places)
+        for part in ("transfer", *(("train", "validation", "test") if answers.kind == "labels" else ())):
+            split = getattr(task, part)
+            kept = [row for row, text in enumerate(split["text"]) if known[answers.rows[normalised(text)]]]
+            lost += len(split) - len(kept)
+            parts[part] = split.select(kept)
+    if lost:
+        said = f"{counted(lost, 'text')} for which the teacher chooses a dropped class dropped too."
+        task = replace(task, **parts, notes=(*task.notes, said))
+        _check_classes(task.labels, [task.labels[label] for label in task.train["label"]])
+    return replace(task, answers=replace(answers, logits=answers.logits[:, places]))
 
 
 def _check_file(file: str) -> None:
@@ -137,7 +161,7 @@ def _class_names(table: Table, columns: Columns, rows: pd.DataFrame) -> list[str
     return names
 
 
-def _check_classes(names: Sequence[str], gold: pd.Series[str]) -> None:
+def _check_classes(names: Sequence[str], gold: Collection[str]) -> None:
     if missing := [name for name in names if name not in set(gold)]:
         raise DataError(
             f"No text has the gold label {missing[0]!r}, a class of the teacher's answers. Label such "

@@ -14,6 +14,7 @@ from kd_core.data.task import Answers, Task, content_hash
 from kd_core.distillation.events import Progress
 from kd_core.distillation.recorded_answers import FILE, KIND
 from kd_core.distillation.run import Run, Trained
+from kd_core.errors import DataError
 from kd_core.models.inference import CHUNK, Logits, encode, predict_chunks
 from kd_core.models.loading import model_hash
 from kd_core.system import parallel
@@ -90,6 +91,11 @@ def _write(file: Path, chunks: Iterator[Logits], classes: int) -> None:
     schema = pa.schema({"logits": pa.list_(pa.float32(), classes)})
     with pa.OSFile(str(file), "wb") as sink, pa.ipc.new_stream(sink, schema) as writer:
         for chunk in chunks:
+            if chunk.shape[1] != classes:  # cut anew, each text would get the numbers of others
+                raise DataError(
+                    f"The teacher answers for {chunk.shape[1]:,} classes, and the task has {classes:,}. "
+                    "Choose a teacher of the task's classes, or mend the columns of its answers."
+                )
             flat = pa.array(np.ascontiguousarray(chunk).reshape(-1))
             rows = pa.FixedSizeListArray.from_arrays(flat, classes)
             writer.write_table(pa.table([rows], schema=schema))

@@ -315,3 +315,32 @@ def test_what_is_no_file_of_answers_is_told_apart(name):
         load_task(config.task)
     with pytest.raises(DataError, match=r"--knowledge: there is no file 'nothing.csv'"):
         load_task(DistillConfig().change({"task.knowledge": "nothing.csv"}).task)
+
+
+@pytest.mark.parametrize("choices", [False, True])
+def test_the_answers_are_for_the_classes_that_are_left(load, choices):
+    """Class b has two gold labels; that it is the teacher's choice for others too is told by the note."""
+    given = []
+    for i in range(60):
+        label, choice = "b" if i < 2 else "ac"[i % 2], "b" if i % 10 == 3 else "ac"[i % 2]
+        second = "ac"[i % 2]  # where the choice is b
+        shares = [0.8 if name == choice else 0.15 if name == second else 0.05 for name in "abc"]
+        shares = [share / sum(shares) for share in shares]
+        given.append([f"text {i}", label if i < 40 else "", *([choice] if choices else shares)])
+    task = load("text,label,answer" if choices else "text,label,a,b,c", given, drop_rare=True)
+    assert task.labels == ("a", "c")
+    assert task.answers.logits.shape == (60, 2)
+    assert sorted(task.transfer["text"]) == sorted(f"text {i}" for i in range(40, 60) if i % 10 != 3)
+    labelled = [text for split in (task.train, task.validation, task.test) for text in split["text"]]
+    assert len(labelled) == (34 if choices else 38)  # where the other classes have shares, these are answers
+    for text in (*labelled, *task.transfer["text"]):
+        i = int(text.split()[1])
+        assert task.answers.of([text])[0].argmax() == i % 2
+    lost = 6 if choices else 2
+    assert f"{lost} texts for which the teacher chooses a dropped class dropped too." in notes(task)
+
+
+def test_a_class_without_a_training_text_that_has_an_answer_is_refused(load):
+    given = [[f"text {i}", "b" if i < 2 else "ac"[i % 2], "b" if i % 2 else "a"] for i in range(40)]
+    with pytest.raises(DataError, match="No text has the gold label 'c', a class of the teacher's answers"):
+        load("text,label,answer", given, drop_rare=True)

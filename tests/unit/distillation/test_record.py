@@ -15,7 +15,7 @@ from kd_core.data.task import labelled, unlabelled
 from kd_core.distillation.events import Progress, ignore
 from kd_core.distillation.record import FILE, _only_answer, record
 from kd_core.distillation.run import Run, Trained
-from kd_core.errors import Stopped
+from kd_core.errors import DataError, Stopped
 from kd_core.models import inference
 from kd_core.system.control import Control
 
@@ -170,4 +170,11 @@ def test_a_stop_keeps_nothing(run, teacher, kd_home, monkeypatch):
     with pytest.raises(Stopped):
         record(replace(run, on_event=on_event), teacher)
     assert done == [16, 32]
+    assert entries(kd_home) == []
+
+
+def test_answers_for_other_classes_than_the_tasks_are_refused(run, teacher, tiny_task, kd_home):
+    other = replace(tiny_task, labels=tiny_task.labels[:3])
+    with pytest.raises(DataError, match=r"answers for 5 classes, and the task has 3\. Choose a teacher"):
+        record(replace(run, task=other), teacher)
     assert entries(kd_home) == []
