@@ -26,7 +26,7 @@ from kd_core.data.columns import choose_columns
 from kd_core.data.decode import limit_bytes
 from kd_core.data.summary import Summary, summarise
 from kd_core.errors import DataError
-from kd_core.system.atomic import fetch
+from kd_core.system.atomic import MANIFEST, fetch
 from kd_core.system.paths import home, make_home
 
 SETTINGS = "task.json"
@@ -34,7 +34,10 @@ SPARE_BYTES = 200 * 10**6  # what a full disk leaves to the runs
 # Fields of TaskConfig that name a file -> the folder of that file.
 PLACES = {"name": "", "knowledge": "", "test_file": "test", "transfer_file": "transfer"}
 PREVIEW_ROWS = 8
-_DEVICES = re.compile(r"(con|prn|aux|nul|com\d|lpt\d)(\.|$)", re.IGNORECASE)  # no files on Windows
+# No files on Windows, and those that a saved task has of its own.
+_TAKEN = re.compile(
+    rf"(con|prn|aux|nul|com\d|lpt\d)(\.|$)|({re.escape(SETTINGS)}|{re.escape(MANIFEST)})$", re.IGNORECASE
+)
 
 
 @dataclass(frozen=True)
@@ -84,9 +87,8 @@ def safe_name(name: str) -> str:
     last = re.split(r"[/\\]", unicodedata.normalize("NFC", name))[-1]
     stem, suffix = os.path.splitext(re.sub(r"[^\w.-]+", "-", last))
     stem = stem.strip(".-")[:40] or "data"
-    if _DEVICES.match(stem):
-        stem = f"file-{stem}"
-    return stem + suffix[:10].rstrip(".-").lower()
+    safe = stem + suffix[:10].rstrip(".-").lower()
+    return f"file-{safe}" if _TAKEN.match(safe) else safe
 
 
 def preview(upload: Upload, delimiter: str | None = None) -> Preview:

@@ -51,6 +51,10 @@ def kept() -> list[str]:
         ("<img src=x onerror=alert(1)>.csv", "img-src-x-onerror-alert-1.csv"),
         ("a\0b\n.csv", "a-b.csv"),
         ("a" * 300 + ".csv", "a" * 40 + ".csv"),
+        ("con.csv", "file-con.csv"),
+        ("Task.JSON", "file-Task.json"),
+        ("manifest.json", "file-manifest.json"),
+        ("task.jsonl", "task.jsonl"),
     ],
 )
 def test_a_name_becomes_safe(given, safe):
@@ -97,6 +101,16 @@ def test_test_and_transfer_files_are_kept_too_even_under_one_name():
         "test": 2,
         "transfer": 2,
     }
+
+
+@pytest.mark.parametrize("name", ["task.json", "manifest.json"])
+def test_a_file_named_like_one_of_a_saved_task_is_kept_whole(name):
+    rows = [dict(zip(("text", "label"), line.split(","), strict=True)) for line in ROWS.splitlines()]
+    content = json.dumps(rows).encode()
+    saved = uploads.save(films(content, name), TaskConfig())
+    assert Path(saved.config.name).read_bytes() == content
+    assert load_task(saved.config).labels == ("neg", "pos")
+    assert uploads.save(films(content, name), TaskConfig()) == saved
 
 
 def test_the_same_upload_twice_is_one_task_other_settings_are_another():
