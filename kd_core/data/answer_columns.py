@@ -11,6 +11,7 @@ import pandas as pd
 
 from kd_core.config import TaskConfig
 from kd_core.data.columns import LABEL_NAMES, choose_text
+from kd_core.data.splits import normalised
 from kd_core.data.table import Table
 from kd_core.errors import DataError
 
@@ -18,6 +19,7 @@ GOLD_NAMES = ("gold|gold[ _.-]?labels?|true[ _.-]?labels?|ground[ _.-]?truth|tru
 CHOICE_NAMES = (
     "(teacher|llm|model|predicted|gpt)?[ _.-]?(answers?|predictions?|choices?|labels?)|predicted|teacher"
 )
+_GOLD = "|".join(GOLD_NAMES)
 TOLERANCE = 0.02  # by which the probabilities of a row may miss 1: two decimals, rounded
 NO_CLASS = "(row[ _.-]?)?(id|index|idx|number)|confidence|score|tokens?|cost|length|time|seed"
 
@@ -50,8 +52,14 @@ def choose(table: Table, config: TaskConfig) -> Columns:
         classes = _classes(
             table, numeric, gold or guess_gold([name for name in others if name not in numeric])
         )
-        words = [name for name in others if name != gold and name not in {*numeric} - {*classes}]
-        chosen = classes if len(classes) > 1 else _choice(words)
+        words = [
+            name
+            for name in others
+            if name not in (gold, *classes) and (name not in numeric or not _is(NO_CLASS, name))
+        ]
+        if config.answers == "guess" and _are_of_something_else(table, classes, words):
+            classes = []
+        chosen = (_choice(words) if not classes or config.answers == "labels" else []) or classes
     if not chosen:
         raise DataError(
             f"Which columns of {table.name} hold the teacher's answers? Give --answer-columns, one a class "
@@ -65,35 +73,60 @@ def choose(table: Table, config: TaskConfig) -> Columns:
 
 
 def _classes(table: Table, numeric: Sequence[str], gold: str | None) -> list[str]:
-    """The columns of numbers that are a class's. A "number" may be one or a row's: what the labels are and
-    what the numbers sum to tells."""
+    """The columns of numbers that are a class's, if several are. A "number" may be one or a row's, a "label"
+    one or stars: what the labels are and what the numbers sum to tells."""
     named = set(table.frame[gold].str.strip()) if gold in table.frame else set()
-    odd = {name for name in numeric if re.fullmatch(NO_CLASS, name.casefold()) and name not in named}
-    if odd and not _are_shares(table.frame[list(numeric)].apply(pd.to_numeric, errors="coerce")):
-        return [name for name in numeric if name not in odd]
-    return list(numeric)
+    values = _numbers(table, numeric)
+
+    def may_be_none(name: str) -> bool:
+        is_label = _is(f"{CHOICE_NAMES}|{_GOLD}", name) and bool((values[name].dropna() % 1 == 0).all())
+        return name not in named and (is_label or _is(NO_CLASS, name))
+
+    found = list(numeric)
+    rest = [name for name in found if not may_be_none(name)]
+    if rest != found and (_shares(values) <= 0.5 or _shares(values) < _shares(values[rest])):
+        found = rest
+    return found if len(found) > 1 else []
 
 
-def _are_shares(values: pd.DataFrame) -> bool:
-    """Whether most rows sum to 1 or 100, as they are or as logarithms."""
+def _are_of_something_else(table: Table, classes: Sequence[str], words: Sequence[str]) -> bool:
+    """Whether the numbers are likes and views, say, beside a column with the teacher's choices."""
+    said = [name for name in words if _is(CHOICE_NAMES, name) and not _is(_GOLD, name)]
+    if not (classes and said) or _shares(_numbers(table, classes)) > 0.5:
+        return False
+    names = {normalised(name) for name in _without_affix(classes)}
+    return not any(names & set(table.frame[name].map(normalised)) for name in said)
+
+
+def _shares(values: pd.DataFrame) -> float:
+    """The part of the rows that sum to 1 or 100, as they are or as logarithms."""
     with np.errstate(over="ignore"):
         sums = np.stack([values.sum(axis=1), values.sum(axis=1) / 100, np.exp(values).sum(axis=1)])
-    return bool((np.abs(sums - 1) <= TOLERANCE).mean(axis=1).max() > 0.5)
+    return float((np.abs(sums - 1) <= TOLERANCE).mean(axis=1).max())
 
 
 def _choice(words: Sequence[str]) -> list[str]:
     """The column with the teacher's choice, if it can be told."""
-    choice = [name for name in words if re.fullmatch(CHOICE_NAMES, name.casefold())]
+    choice = [name for name in words if _is(CHOICE_NAMES, name)]
     if len(choice) > 1:  # "label" and "answer": the gold one is the other
-        choice = [name for name in choice if not re.fullmatch(GOLD_NAMES[-2], name.casefold())] or choice
+        choice = [name for name in choice if not _is(GOLD_NAMES[-2], name)] or choice
     rest = [name for name in words if name != guess_gold(words)] or words
     return next((list(names) for names in (choice, rest) if len(names) == 1), [])
 
 
 def guess_gold(columns: Sequence[str]) -> str | None:
     """The one whose name says that it has a person's labels."""
-    fits = (name for names in GOLD_NAMES for name in columns if re.fullmatch(names, name.casefold()))
+    fits = (name for names in GOLD_NAMES for name in columns if _is(names, name))
     return next(fits, None)
+
+
+def _is(pattern: str, name: str) -> bool:
+    return bool(re.fullmatch(pattern, name.casefold()))
+
+
+def _numbers(table: Table, columns: Sequence[str]) -> pd.DataFrame:
+    numbers: pd.DataFrame = table.frame[list(columns)].apply(pd.to_numeric, errors="coerce")
+    return numbers
 
 
 def _is_numeric(cells: pd.Series[str]) -> bool:

@@ -292,6 +292,36 @@ def test_a_column_of_choices_is_found_beside_gold_labels_and_numbers(load, heade
     assert task.labels == CLASSES
 
 
+def test_columns_of_numbers_that_are_labels_or_something_else_are_no_classes(load):
+    stars = [[f"text {i}", 1 + i % 5, 1 + (i + i % 2) % 5] for i in range(60)]
+    task = load("text,label,prediction", stars)
+    assert (task.answers.kind, task.answers.gold) == ("labels", "rows")
+    assert task.labels == ("1", "2", "3", "4", "5")
+    liked = [[f"text {i}", ("sport", "tech")[i % 2], i % 7, 100 + i] for i in range(40)]
+    assert load("text,answer,upvotes,views", liked).labels == ("sport", "tech")
+    rated = [[f"text {i}", 1 + i % 5, i % 7, 100 + i] for i in range(60)]
+    assert load("text,prediction,upvotes,views", rated).labels == ("1", "2", "3", "4", "5")
+    unsaid = [[f"text {i}", ("sport", "tech")[i % 2], i % 7, 100 + i] for i in range(40)]
+    assert load("text,gpt5,upvotes,views", unsaid, answers="labels").labels == ("sport", "tech")
+    with pytest.raises(DataError, match=r"Which columns .* hold the teacher's answers"):
+        load("text,answer,prediction,upvotes,views", [[*row[:2], row[1], *row[2:]] for row in liked])
+
+
+def test_columns_of_numbers_that_are_classes_stay_so_beside_others(load):
+    """Beside a choice among them, a label that is a number, or with a name like that of a label."""
+    logits = [(2.5, -1.0), (-3.0, 0.5)]
+    chosen = [[f"text {i}", CLASSES[i % 2].upper(), *logits[i % 2]] for i in range(40)]
+    assert load("text,answer,logit_new,logit_old", chosen).answers.kind == "logits"
+    assert load("text,answer,human,machine", chosen, answers="logits").labels == ("human", "machine")
+    assert load("text,human,machine", rows(values=logits)).labels == ("human", "machine")
+    whole = [(30, 70), (100, 0)]
+    assert load("text,human,machine", rows(values=whole), normalise=True).labels == ("human", "machine")
+    marked = [[f"text {i}", int(i % 3 == 0), *SURE[i % 2]] for i in range(40)]
+    with pytest.raises(DataError, match="the gold label '0' has no column of answers; they are for 'new'"):
+        load("text,label,new,old", marked)
+    assert load("text,label,new,old", marked, gold="none").labels == CLASSES
+
+
 def test_the_home_folder_may_be_written_as_people_do(load, tmp_path, monkeypatch):
     monkeypatch.setenv("HOME", str(tmp_path))
     monkeypatch.setenv("USERPROFILE", str(tmp_path))
