@@ -163,7 +163,7 @@ def _split_records(
 def _is_header(records: Sequence[Sequence[str]], columns: Collection[str]) -> bool:
     """Whether the first record names the columns."""
     cells = [cell.strip() for cell in records[0]]
-    known = [cell in columns or bool(re.fullmatch(_COLUMN_NAMES, cell.casefold())) for cell in cells]
+    known = [bool(re.fullmatch(_COLUMN_NAMES, cell.casefold())) for cell in cells]
     # Names are short, and no numbers; in a survey they are questions. A single column of unknown name is more
     # likely all texts.
     like_names = len(cells) > 1 and not any(
@@ -171,6 +171,11 @@ def _is_header(records: Sequence[Sequence[str]], columns: Collection[str]) -> bo
         or re.fullmatch(r"[+-]?\d+([.,]\d+)?", cell)
         for cell in cells
     )
-    # A label, say, comes again below; a name does not.
-    again = (cell == row[i].strip() for i, cell in enumerate(cells) if cell for row in records[1:])
-    return all(known) or ((any(known) or like_names) and not any(again))
+
+    def again(place: int) -> bool:
+        return bool(cells[place]) and any(cells[place] == row[place].strip() for row in records[1:])
+
+    # A label, say, comes again below; a name does not. Of "message,spam" one does, and is a name anyway.
+    places = range(len(cells))
+    sure = all(known) or bool({*cells} & {*columns}) or any(known[i] and not again(i) for i in places)
+    return sure or (like_names and not any(map(again, places)))

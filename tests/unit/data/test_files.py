@@ -298,9 +298,23 @@ def test_14_what_counts_as_a_header(first, header):
     assert table(f"{first}\nx,pos\ny,neg\n").header is header
 
 
+@pytest.mark.parametrize(
+    ("content", "header"),
+    [
+        ("message,spam\nbuy now,spam\nsee you,ham\n", True),
+        ("text,0,1\nx,0.4,0.6\ny,0,1\n", True),
+        ("Good film,review\nBad film,review\nNo film,news\n", False),  # a label with the name of a column
+        ("a word,spam\nbuy now,spam\nsee you,ham\n", False),
+    ],
+)
+def test_14_a_name_that_is_a_value_too(content, header):
+    assert table(content).header is header
+
+
 def test_14_a_column_asked_for_is_a_header():
     assert not table("2020,label2\nx,pos\n").header
     assert table("2020,label2\nx,pos\n", columns=("2020",)).header
+    assert table("words,spam\nbuy now,spam\nsee you,ham\n", columns=("spam",)).header
 
 
 def test_15_duplicate_headers_are_an_error():
