@@ -59,7 +59,8 @@ def read_lines(text: str, name: str) -> Table:
 
     Raises: DataError where a text has several labels.
     """
-    lines = text.splitlines()
+    # Not splitlines: a text may hold other line separators.
+    lines = [line.removesuffix("\n") for line in io.StringIO(text, newline=None)]
     if not text.lstrip().startswith(FASTTEXT):
         return make_table(name, ["text"], lines, header=False)
     rows, places = [], []

@@ -165,6 +165,14 @@ def test_lines_of_fasttext_have_their_label_in_front(tmp_path):
     assert sorted(load_task(TaskConfig(name=str(file))).labels) == ["neg", "pos"]
 
 
+def test_lines_end_at_no_other_separator_than_those_of_files():
+    """As pages that were copied into a text have them."""
+    texts = ["Good\u2028really", "Bad\x85so", "Fine\x0ctoo"]
+    read = table("\r\n".join(f"__label__pos {text}" for text in texts) + "\n", "films.txt")
+    assert read.frame["text"].tolist() == texts
+    assert cells("\r".join(texts) + "\n\n", "films.txt") == [[text] for text in (*texts, "")]
+
+
 @pytest.mark.parametrize(("row", "found"), [("Good, but long,pos", "3 columns"), ("Good", "1 column")])
 def test_06_an_unquoted_comma_blocks_with_its_line(row, found):
     with pytest.raises(
