@@ -20,7 +20,7 @@ from kd_core.config import Gold, TaskConfig
 from kd_core.data.answer_columns import Columns, choose, guess_gold, listed
 from kd_core.data.answer_values import answer_logits, at
 from kd_core.data.apart import read_file
-from kd_core.data.assemble import build_task, clean_texts, merge_labels, sort_labels
+from kd_core.data.assemble import UNSEEN, build_task, clean_texts, merge_labels, sort_labels
 from kd_core.data.foreign import advice
 from kd_core.data.read import KINDS
 from kd_core.data.splits import normalised
@@ -47,7 +47,7 @@ def load_answers(config: TaskConfig) -> Task:
     notes: list[str] = []
     table = _read(config.knowledge or "", config, notes)
     columns = choose(table, config)
-    rows = _rows(table, columns, config, notes)
+    rows = _rows(table, columns, config, notes, [name for name in columns.answers if name])
     gold_here = config.gold in ("any", "rows") and bool((rows["label"] != "").any())
     names = _class_names(table, columns, rows if gold_here else rows.assign(label=""))
     kind, logits = answer_logits(table, columns, names, rows, config, notes)
@@ -121,8 +121,13 @@ def _read(file: str, config: TaskConfig, notes: list[str]) -> Table:
     return table
 
 
-def _rows(table: Table, columns: Columns, config: TaskConfig, notes: list[str]) -> pd.DataFrame:
-    """text, label (gold; "" where there is none), and a choice where the file has choices, by line."""
+def _rows(
+    table: Table, columns: Columns, config: TaskConfig, notes: list[str], names: Sequence[str]
+) -> pd.DataFrame:
+    """text, label (gold; "" where there is none), and a choice where the file has choices, by line.
+
+    Where labels may be merged, they are spelled as ``names``, the classes as far as they are known.
+    """
     texts = clean_texts(table.frame[columns.text], table.name, notes)
     frame = table.frame.loc[texts.index]
     if frame.empty:
@@ -135,7 +140,22 @@ def _rows(table: Table, columns: Columns, config: TaskConfig, notes: list[str]) 
         written = pd.concat([frame[columns.answers[""]].str.strip(), gold])
         written[written != ""] = merge_labels(written[written != ""], config.merge_labels, notes)
         rows["choice"], rows["label"] = written.iloc[: len(rows)], written.iloc[len(rows) :]
+    if config.merge_labels:
+        spelled = {normalised(name): name for name in names} | {name: name for name in names}
+        for column in rows.columns.drop("text"):
+            written = rows[column]
+            rows[column] = [spelled.get(label, spelled.get(normalised(label), label)) for label in written]
+            if count := int((rows[column] != written).sum()):
+                notes.append(f"{table.name}: {counted(count, column)} spelled as the class now.")
     return rows
+
+
+def _no_class(says: str, label: str, names: Sequence[str]) -> DataError:
+    """With what helps where ``label`` is a class that is just written otherwise."""
+    if normalised(label) not in map(normalised, names):
+        return DataError(says)
+    says += f" It differs from a class only in {UNSEEN}: merge them with --merge-labels."
+    return DataError(says, settings=("merge_labels",))
 
 
 def _class_names(table: Table, columns: Columns, rows: pd.DataFrame) -> list[str]:
@@ -153,11 +173,12 @@ def _class_names(table: Table, columns: Columns, rows: pd.DataFrame) -> list[str
         return names
     names = list(columns.answers)
     if unknown := [label for label in gold if label not in names]:
-        raise DataError(
+        says = (
             f"{table.name}: the gold label {unknown[0]!r} has no column of answers; they are for "
             f"{listed(names)}. Name the columns as the labels are written, choose them with "
             "--answer-columns, or leave the gold labels out with --gold none."
         )
+        raise _no_class(says, unknown[0], names)
     return names
 
 
@@ -207,9 +228,12 @@ def _test_rows(
     if columns.gold not in table.frame:  # that of the test file may have another name
         free = [str(name) for name in table.frame if name not in needed]
         columns = Columns(columns.text, guess_gold(free), columns.answers)
-    rows = _rows(table, columns, config, notes)
-    if unknown := set(rows.get("choice", ())) - {*names, ""}:
-        raise DataError(f"{table.name}: the answer {min(unknown)!r} is none of the classes {listed(names)}.")
+    rows = _rows(table, columns, config, notes, names)
+    gold_labels = rows["label"] if config.gold != "none" else ()
+    for what, labels in (("answer", rows.get("choice", ())), ("gold label", gold_labels)):
+        if unknown := set(labels) - {*names, ""}:
+            says = f"{table.name}: the {what} {min(unknown)!r} is none of the classes {listed(names)}."
+            raise _no_class(says, min(unknown), names)
     _, logits = answer_logits(table, columns, names, rows, config, notes)
     rows, logits = _without_repeats(table, rows, logits, notes)
     known = (rows["label"] != "").to_numpy()
@@ -221,10 +245,6 @@ def _test_rows(
             )
         rows = rows[["text"]].assign(label=np.array(names)[logits.argmax(axis=1)])
         return rows, logits, "none"
-    if unknown := set(rows.loc[known, "label"]) - set(names):
-        raise DataError(
-            f"{table.name}: the gold label {min(unknown)!r} is none of the classes {listed(names)}."
-        )
     if not known.all():
         notes.append(f"{table.name}: {counted(int((~known).sum()), 'row')} without a gold label dropped.")
     return rows.loc[known, ["text", "label"]], logits[known], "rows" if gold == "rows" else "test"

@@ -123,6 +123,33 @@ def test_answers_that_differ_in_case_are_merged_on_request(load):
     assert load("text,answer", given, merge_labels=True).labels == ("New", "old")
 
 
+@pytest.mark.parametrize("gold", [False, True])
+def test_choices_of_the_test_file_are_merged_with_the_classes_on_request(load, gold):
+    """Nothing in one of the files alone differs from another label there."""
+    header = "text,label,answer" if gold else "text,answer"
+    given = [[f"text {i}", *[CLASSES[i % 2]] * (1 + gold)] for i in range(30)]
+    held = [[f"other {i}", *[CLASSES[i % 2].title()] * (1 + gold)] for i in range(6)]
+    says = r"test.csv: the answer 'New' is none of the classes 'new', 'old'\. It .* with --merge-labels"
+    with pytest.raises(DataError, match=says) as caught:
+        load(header, given, held)
+    assert caught.value.settings == ("merge_labels",)
+    task = load(header, given, held, merge_labels=True)
+    assert (task.labels, task.test["label"][:]) == (CLASSES, [0, 1] * 3)
+    assert task.answers.of(task.test["text"]).argmax(axis=1).tolist() == [0, 1] * 3
+    assert "test.csv: 6 choices spelled as the class now." in notes(task)
+
+
+def test_gold_labels_are_merged_with_the_columns_of_the_classes_on_request(load):
+    given = [[f"text {i}", CLASSES[i % 2].upper(), *SURE[i % 2]] for i in range(30)]
+    held = [[f"other {i}", CLASSES[i % 2].title(), *SURE[i % 2]] for i in range(6)]
+    with pytest.raises(DataError, match=r"the gold label 'NEW' has no column .* with --merge-labels"):
+        load("text,label,new,old", given, held)
+    task = load("text,label,new,old", given, held, merge_labels=True)
+    assert (task.labels, task.test["label"][:]) == (CLASSES, [0, 1] * 3)
+    with pytest.raises(DataError, match=r"the gold label 'ancient' is none of the classes 'new', 'old'\.$"):
+        load("text,label,new,old", given, [*held, ["one more", "ancient", 0.5, 0.5]], merge_labels=True)
+
+
 @pytest.mark.parametrize(
     ("values", "kind"),
     [
