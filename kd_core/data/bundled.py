@@ -16,7 +16,11 @@ TASKS: dict[str, str] = bbc.TASKS | reviews.TASKS
 ORIGINS: dict[str, Origin] = dict.fromkeys(bbc.TASKS, bbc.ORIGIN) | dict.fromkeys(
     reviews.TASKS, reviews.ORIGIN
 )
-_FILE_SETTINGS = ("text_column", "label_column", "test_file", "transfer_file", "encoding", "delimiter")
+# Not drop_empty, merge_labels and drop_overlap, which version 0.1 took and ignored: its runs are still read.
+_FILE_SETTINGS = (
+    *("text_column", "label_column", "test_file", "transfer_file", "encoding", "delimiter"),
+    *("answer_columns", "answers", "gold", "normalise", "smoothing", "label_empty", "drop_rare"),
+)
 
 
 def load_bundled(config: TaskConfig) -> Task:
@@ -27,7 +31,8 @@ def load_bundled(config: TaskConfig) -> Task:
     """
     if config.name not in TASKS:
         raise DataError(f"There is no bundled task {config.name!r}; choose from {', '.join(TASKS)}.")
-    if given := [name for name in _FILE_SETTINGS if getattr(config, name) is not None]:
+    usual = TaskConfig()
+    if given := [name for name in _FILE_SETTINGS if getattr(config, name) != getattr(usual, name)]:
         flags = ", ".join("--" + name.replace("_", "-") for name in given)
         raise ConfigError(f"{config.name} is a bundled task and takes no {flags}; give a file as the task")
     return (bbc.load if config.name in bbc.TASKS else reviews.load)(config)

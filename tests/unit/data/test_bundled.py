@@ -15,6 +15,21 @@ def test_settings_for_files_are_refused():
         load_bundled(TaskConfig(text_column="text", test_file="test.csv"))
 
 
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {"answer_columns": ["a", "b"], "answers": "logits", "gold": "none"},
+        {"normalise": True, "smoothing": 0.2, "label_empty": True, "drop_rare": True},
+    ],
+)
+def test_settings_for_answers_and_for_rows_are_refused_too(settings):
+    flags = ", ".join("--" + name.replace("_", "-") for name in settings)
+    with pytest.raises(
+        ConfigError, match=f"bbc-headlines is a bundled task and takes no {flags}; give a file"
+    ):
+        load_bundled(TaskConfig(**settings))
+
+
 def test_each_task_says_where_its_texts_are_from():
     assert list(TASKS) == list(ORIGINS) == ["bbc-headlines", "bbc-sentences", "bbc-articles", "zh-reviews"]
     assert [origin.code for origin in ORIGINS.values()] == ["en", "en", "en", "zh"]
