@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import re
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from itertools import takewhile
 
 from kd_core.data.columns import LABEL_NAMES, TEXT_NAMES
@@ -54,17 +54,21 @@ def read_delimited(
     return make_table(name, names, records, lines, delimiter=delimiter, header=header, notes=notes)
 
 
+def is_tabbed(text: str) -> bool:
+    """Whether lines are a table: all have as many tabs, one at least."""
+    tabs = [line.count("\t") for line in _lines(text) if line.strip()]
+    return len(tabs) > 1 and min(tabs) == max(tabs) > 0 and not _has_labels_in_front(text)
+
+
 def read_lines(text: str, name: str) -> Table:
     """A text in each line; or, as fastText has them, ``__label__`` with the label before each text.
 
     Raises: DataError where a text has several labels.
     """
-    # Not splitlines: a text may hold other line separators.
-    lines = [line.removesuffix("\n") for line in io.StringIO(text, newline=None)]
-    if not text.lstrip().startswith(FASTTEXT):
-        return make_table(name, ["text"], lines, header=False)
+    if not _has_labels_in_front(text):
+        return make_table(name, ["text"], list(_lines(text)), header=False)
     rows, places = [], []
-    for place, line in enumerate(lines, start=1):
+    for place, line in enumerate(_lines(text), start=1):
         words = line.split()
         labels = [word.removeprefix(FASTTEXT) for word in takewhile(_is_label, words)]
         if len(labels) > 1:
@@ -76,6 +80,15 @@ def read_lines(text: str, name: str) -> Table:
             rows.append(("".join(labels), line.strip().removeprefix(words[0]).strip() if labels else line))
             places.append(place)
     return make_table(name, ["label", "text"], rows, places, header=False)
+
+
+def _lines(text: str) -> Iterator[str]:
+    """Not splitlines: a text may hold other line separators."""
+    return (line.removesuffix("\n") for line in io.StringIO(text, newline=None))
+
+
+def _has_labels_in_front(text: str) -> bool:
+    return text.lstrip().startswith(FASTTEXT)
 
 
 def _is_label(word: str) -> bool:

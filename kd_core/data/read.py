@@ -13,7 +13,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from kd_core.data.decode import decode, read_bytes
-from kd_core.data.delimited import read_delimited, read_lines
+from kd_core.data.delimited import is_tabbed, read_delimited, read_lines
 from kd_core.data.foreign import advice
 from kd_core.data.json_rows import read_json
 from kd_core.data.parquet_pages import pages
@@ -60,10 +60,10 @@ def read_table(
     match kind:
         case "JSONL":
             table = read_json(text, name)
-        case "text":
+        case "text" if not is_tabbed(text):
             table = read_lines(text, name)
         case _:
-            table = read_delimited(text, name, "\t" if kind == "TSV" else ",", delimiter, columns)
+            table = read_delimited(text, name, "," if kind == "CSV" else "\t", delimiter, columns)
     return replace(table, notes=notes + table.notes)
 
 

@@ -67,7 +67,7 @@ def choose_files(sample: Path | None = None) -> tuple[dict[str, Upload], str]:
         type=[*KINDS, ".txt"],
         key="data.file",
         help=f"One row for each text, at most {MAX_ROWS:,} rows. It stays on this machine. A .txt file has "
-        "fastText's lines: __label__, the label, the text.",
+        "a tab between text and label, or fastText's lines: __label__, the label, the text.",
     )
     with st.expander(
         "Unlabelled texts, or test texts of your own, as further files", icon=":material/note_add:"

@@ -341,9 +341,7 @@ def test_the_report_names_a_class_without_test_texts_and_lists_the_rarest_of_man
     use_engine(monkeypatch, lambda *_: FakeReport(REPORT | {"student": model(0.895, seeds={"0": scores})}))
     assert main(["distill"]) == 0
     lines = [" ".join(line.split()) for line in capsys.readouterr().out.splitlines()]
-    first = lines.index(
-        "The distilled student on each class, the rarest first; 8 more in the report."
-    )
+    first = lines.index("The distilled student on each class, the rarest first; 8 more in the report.")
     assert lines[first + 1] == "Class Test texts Precision Recall F1"
     assert lines[first + 2] == "class 0 0"  # nobody knows how well it is recognised
     assert lines[first + 3] == "class 1 1 50.0 % 25.0 % 33.3 %"

@@ -165,6 +165,18 @@ def test_lines_of_fasttext_have_their_label_in_front(tmp_path):
     assert sorted(load_task(TaskConfig(name=str(file))).labels) == ["neg", "pos"]
 
 
+def test_lines_with_a_tab_in_each_are_a_table(tmp_path):
+    """As many data sets have them: the text, a tab, the number of its class."""
+    read = table('Good,  "really\t1\n\nBad\t0\nFine\t1\n', "films.txt")
+    assert read.frame.to_numpy().tolist() == [['Good,  "really', "1"], ["Bad", "0"], ["Fine", "1"]]
+    assert cells("Good\t1\nBad\n", "films.txt") == [["Good\t1"], ["Bad"]]
+    assert cells("Good\tand bad\n", "films.txt") == [["Good\tand bad"]]
+    rows = [line.rsplit(",", 1) for line in ROWS.splitlines()]
+    file = tmp_path / "films.txt"
+    file.write_text("".join(f"{label}\t{text}\n" for text, label in rows))
+    assert sorted(load_task(TaskConfig(name=str(file))).labels) == ["neg", "pos"]
+
+
 def test_lines_end_at_no_other_separator_than_those_of_files():
     """As pages that were copied into a text have them."""
     texts = ["Good\u2028really", "Bad\x85so", "Fine\x0ctoo"]
