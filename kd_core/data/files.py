@@ -34,11 +34,22 @@ def load_files(config: TaskConfig) -> Task:
                 _check_same_columns(table, Path(config.name).name, text, label)
             text, label = choose_columns(table, text, label)
             header = table.header
+            if part == "train":
+                notes += _unused(table, config, text, label)
             rows = table.frame[[text, label]].set_axis(["text", "label"], axis="columns")
             parts[part], texts = clean_rows(rows, table.name, config, notes, held_out=part == "test")
             unlabelled.append(texts)
     transfer = unlabelled + read_transfer(config, text, notes)
     return build_task(Path(config.name).stem, parts, transfer, config, notes)
+
+
+def _unused(table: Table, config: TaskConfig, text: str, label: str) -> list[str]:
+    """What is left of the columns, where they were guessed: half of a text may stand in another."""
+    others = [repr(column) for column in table.frame if column not in (text, label)]
+    if not others or (config.text_column and config.label_column):
+        return []
+    unused = f"{', '.join(others)} {'is' if len(others) == 1 else 'are'} not used"
+    return [f"{table.name}: texts are read from {text!r}, labels from {label!r}; {unused}."]
 
 
 def _check_same_columns(table: Table, train: str, *columns: str | None) -> None:
