@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Literal, get_args
 
@@ -24,6 +25,8 @@ if TYPE_CHECKING:  # datasets comes with it
 Mark = Literal["wrong label", "right label", "drop"]
 MARKS: tuple[Mark, ...] = get_args(Mark)
 SPLITS = ("train", "validation", "test")
+# What a run took of its task limits the next run again, not the files.
+WHOLE = {"train_texts": 0, "transfer_texts": sys.maxsize}
 
 
 def read_marks(table: pd.DataFrame, found: pd.DataFrame) -> dict[str, Mark]:
@@ -53,13 +56,14 @@ def mended(run_id: str, marks: Mapping[str, Mark]) -> tuple[dict[str, Upload], T
     """The run's task as files (by the fields of ``TaskConfig``), and the settings that read them.
 
     A text that is marked "wrong label" gets the label that the teacher gives it, one marked "drop" is left
-    out; all others are as they were, and test texts stay test texts. Raises: RunError, DataError.
+    out; all others are as they were, those too that the run did not take, and test texts stay test texts.
+    Raises: RunError, DataError.
     """
     config = DistillConfig.from_dict(Report.read(find(run_id)).config).task
     found = suspects(run_id).drop_duplicates("text").set_index("text")
     answers = {text: str(found.at[text, "teacher"]) for text, mark in marks.items() if mark == "wrong label"}
     dropped = {text for text, mark in marks.items() if mark == "drop"}
-    task = load_task(config)
+    task = load_task(config.model_copy(update=WHOLE))
     rows = {split: _rows(task, split, answers, dropped) for split in (*SPLITS, "transfer")}
     if task.answers is None:
         files = {"name": pd.concat([rows["train"], rows["validation"]]), "test_file": rows["test"]}

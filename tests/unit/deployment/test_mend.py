@@ -87,6 +87,19 @@ def test_the_task_of_a_teacher_that_was_trained_is_mended_too(finished_run, monk
     assert settings.knowledge is None
 
 
+def test_a_run_with_a_part_of_its_texts_leaves_the_others_in_the_files(answered):
+    part = answered.change({"task.train_texts": 6, "task.transfer_texts": 5})
+    run_id = distill(part).run_id
+    found = suspects(run_id)["text"].to_list()
+    assert found, "some of the doubtful texts are in the part"
+    files, settings = mended(run_id, {found[0]: "drop"})
+    rows = [json.loads(line) for upload in files.values() for line in upload.data.splitlines()]
+    assert sorted(row["text"] for row in rows) == sorted({f"text number {i}" for i in range(60)} - {found[0]})
+    config = again(run_id, uploads.save(files, settings).config)
+    task = load_task(config.task)
+    assert (config.task.train_texts, len(task.train), len(task.transfer)) == (6, 6, 5)
+
+
 def test_the_command_writes_a_config_that_runs(answered, tmp_path, capsys):
     run_id = distill(answered).run_id
     table = tmp_path / "s.csv"
