@@ -36,6 +36,7 @@ Method = Literal["clopper_pearson", "conformal"]
 Judge = Literal["teacher", "gold"]  # whose opinion counts
 Agree = Annotated[float, Field(ge=LOWEST, lt=100)]  # percent
 CONFIDENCE = 0.95
+ROUNDING = 1e-9  # of shares that are equal: 1 - 7 / 100 is less than 0.93
 # Fixed before any text is seen; fine near 1, where most answers are. Above 1 nothing is answered.
 THRESHOLDS: NDArray[np.float64] = np.concatenate(
     [np.linspace(0, 0.985, 198), 1 - np.logspace(-2, -6, 81), [1.001]]
@@ -149,7 +150,7 @@ class Cascade:
 
     @property
     def held(self) -> bool:
-        return self.agreement >= self.promised
+        return self.agreement >= self.promised - ROUNDING
 
     @property
     def sentence(self) -> str:
@@ -211,7 +212,8 @@ def choose_threshold(
             return (answers.ever_mistaken(threshold) + 1) / (n + 1)
         return upper_bound(answers.mistakes(threshold), n)
 
-    passed = list(takewhile(lambda threshold: bound_at(threshold) <= 1 - agree, THRESHOLDS[::-1].tolist()))
+    allowed = 1 - agree + ROUNDING
+    passed = list(takewhile(lambda threshold: bound_at(threshold) <= allowed, THRESHOLDS[::-1].tolist()))
     if passed and passed[-1] <= 1:
         return passed[-1], bound_at(passed[-1])
     return nothing, 0.0 if answers.teacher_errs is None else bound_at(nothing)

@@ -51,7 +51,8 @@ def script(found: Cascade, student: str, teacher: str | None, *, ours: bool = Fa
     program = SCRIPT if teacher else ASK
     if ours:
         program = OTHER + program.partition("import sys\n")[2]
-    return program.format(student=student, teacher=teacher, threshold=f"{found.threshold:.6g}")
+    # In full: one that is rounded may be lower than the one that was tested.
+    return program.format(student=student, teacher=teacher, threshold=repr(found.threshold))
 
 
 def has_ours(config: Mapping[str, Any]) -> bool:

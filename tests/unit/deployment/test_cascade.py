@@ -105,6 +105,15 @@ def test_the_promise_holds_in_95_of_100_splits():
     assert kept / rounds >= 0.95
 
 
+def test_a_promise_that_is_just_met_is_met():
+    """93 right of 100, where 93 % were promised; (9 + 1) / (99 + 1) wrong, where 10 % may be."""
+    assert 1 - 7 / 100 < 0.93
+    assert replace(EXAMPLE, promised=0.93, agreement=1 - 7 / 100).held
+    assert not replace(EXAMPLE, promised=0.93, agreement=1 - 8 / 100).held
+    made = answers([(0.9, 1)] * 90 + [(0.702, 0)] * 9)
+    assert choose_threshold(made, 0.9, "conformal") == (0.0, 0.1)
+
+
 def test_risk_and_coverage_by_hand():
     made = answers([(0.9, 1), (0.8, 1), (0.7, 0), (0.6, 1)])
     curve = risk_coverage(made, [0.5, 0.75, 1.0])
@@ -153,6 +162,12 @@ def test_the_script_uses_both_models(finished_run, monkeypatch, tmp_path):
     label, text = done.stdout.strip().split(" ", 1)
     assert text == "a text"
     assert label in finished_run.report.labels
+
+
+def test_the_script_has_the_threshold_that_was_tested():
+    for threshold in THRESHOLDS.tolist():
+        program = script(replace(EXAMPLE, threshold=threshold), "student", "teacher")
+        assert float(program.split('answer["score"] < ')[1].split(":")[0]) == threshold
 
 
 def test_the_script_knows_what_transformers_does_not_have():
