@@ -9,7 +9,7 @@ from rich.console import Console
 from kd_core.cli.output import table
 from kd_core.deployment.reports import BenchCell, BenchReport, FormReport, LatencyReport
 from kd_core.deployment.runtimes import name_of_form
-from kd_core.system.formatting import count, counted, megabytes, percent, plus_minus, what_is_timed
+from kd_core.system.formatting import count, counted, megabytes, what_is_timed, with_interval
 
 
 def show(out: Console, report: BenchReport) -> None:
@@ -58,7 +58,7 @@ def _form(form: FormReport, first: FormReport) -> tuple[str, ...]:
 
     return (
         name_of_form(form["name"]),
-        f"{percent(form['accuracy'])} {plus_minus(form['low'], form['high'])}",
+        with_interval(form["accuracy"], form["low"], form["high"]),
         count(form["params"]),
         megabytes(form["size_mb"]),
         megabytes(form["memory_mb"]),

@@ -13,7 +13,7 @@ from kd_core.cli.runs import find_finished
 from kd_core.deployment.reports import FormReport
 from kd_core.deployment.runtimes import form_name
 from kd_core.system import paths
-from kd_core.system.formatting import compared, megabytes, percent, plus_minus, what_is_timed
+from kd_core.system.formatting import compared, megabytes, what_is_timed, with_interval
 
 
 @click.command()
@@ -79,7 +79,7 @@ def _row(form: FormReport, teacher: FormReport) -> tuple[str, ...]:
     faster = compared(teacher["latency_ms"]["p50"] / latency["p50"], "faster", "slower")
     return (
         form_name(form["who"], form["runtime"]),
-        f"{percent(form['accuracy'])} {plus_minus(form['low'], form['high'])}",
+        with_interval(form["accuracy"], form["low"], form["high"]),
         megabytes(form["size_mb"]),
         f"{latency['p50']:.2f}",
         f"{latency['p95']:.2f}",

@@ -15,7 +15,7 @@ from rich.table import Table
 from rich.text import Text
 
 from kd_core.distillation.roles import NAMES
-from kd_core.system.formatting import count, megabytes, percent, plus_minus, printable, what_is_timed
+from kd_core.system.formatting import count, megabytes, percent, printable, what_is_timed, with_interval
 
 if TYPE_CHECKING:  # scipy comes with it
     from kd_core.distillation.report import ModelReport, Report
@@ -120,8 +120,8 @@ def _print_classes(out: Console, report: Report) -> None:
 def _result(model: ModelReport, by_f1: bool) -> tuple[str, ...]:
     interval = model.macro_f1_interval if by_f1 else None
     return (
-        f"{percent(model.accuracy)} {plus_minus(model.low, model.high)}",
-        f"{percent(model.macro_f1)}{f' {plus_minus(*interval)}' if interval else ''}",
+        with_interval(model.accuracy, model.low, model.high),
+        with_interval(model.macro_f1, *interval) if interval else percent(model.macro_f1),
         count(model.params),
         megabytes(model.size_mb),
         *("" if time is None else f"{time:.2f}" for time in (model.p50, model.p95)),

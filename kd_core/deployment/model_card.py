@@ -23,7 +23,7 @@ from kd_core.distillation.metrics import ECE_BINS, Scores
 from kd_core.distillation.report import Report
 from kd_core.distillation.roles import FROM_TEACHER, NAMES, ROLES
 from kd_core.models.presets import TEACHERS, other_network
-from kd_core.system.formatting import count, megabytes, percent, plus_minus
+from kd_core.system.formatting import count, megabytes, percent, with_interval
 
 TEMPLATE = Path(__file__).with_suffix(".md")
 # Of the teachers that come along: what their weights are, and the licence.
@@ -110,7 +110,7 @@ def model_card(
         start=None if report.teacher_is_file else FROM_TEACHER.get(config["student"]["init"]),
         worst=min(shifted.items(), key=lambda item: item[1]) if shifted else None,
         percent=percent,
-        plus_minus=plus_minus,
+        with_interval=with_interval,
         megabytes=megabytes,
         count=count,
         plain=plain,

@@ -10,15 +10,15 @@ from kd_core.deployment.reports import FormReport, Paired
 from kd_core.deployment.runtimes import RUNTIME_NAMES, RUNTIMES, form_name
 from kd_core.distillation.roles import SHORT_NAMES
 from kd_core.system.formatting import (
+    ABOUT_PLUS_MINUS,
     compared,
     count,
     interval,
     megabytes,
     milliseconds,
-    percent,
-    plus_minus,
     points,
     what_is_timed,
+    with_interval,
 )
 
 TEXT_BY_TEXT = (
@@ -65,7 +65,7 @@ def table(forms: Sequence[FormReport], measures: str = "accuracy") -> pd.DataFra
         [
             {
                 "Form": label(form),
-                measures.capitalize(): f"{percent(form['accuracy'])} {plus_minus(form['low'], form['high'])}",
+                measures.capitalize(): with_interval(form["accuracy"], form["low"], form["high"]),
                 "Text by text": text_by_text(form),
                 "Parameters": count(form["params"]),
                 "Size": megabytes(form["size_mb"]),
@@ -86,8 +86,8 @@ def conditions(
     how = what_is_timed(times["batch"], times["threads"], times.get("tokenizer", False))
     tokens = sorted({f"{form['latency_ms']['mean_tokens']:.0f}" for form in forms}, key=int)
     return (
-        f"{measures.capitalize()}: each form was run on all {rows:,} test texts, int8 one by one; ± is its "
-        f"95 % interval. {TEXT_BY_TEXT} Latency: {how}, "
+        f"{measures.capitalize()}: each form was run on all {rows:,} test texts, int8 one by one; "
+        f"{ABOUT_PLUS_MINUS}. {TEXT_BY_TEXT} Latency: {how}, "
         f"{times['texts']:,} test texts, {' to '.join((tokens[0], tokens[-1])[: len(tokens)])} tokens on "
         f"average, the forms taking turns. {machine['processor']}, {machine['cores']} cores, {machine['os']}."
     )

@@ -23,9 +23,9 @@ from kd_core.system.formatting import (
     megabytes,
     milliseconds,
     percent,
-    plus_minus,
     points,
     what_is_timed,
+    with_interval,
 )
 
 # The cells of the four-way table, and what each says.
@@ -53,11 +53,10 @@ def overview(report: Report) -> pd.DataFrame:
         [
             {
                 "Model": NAMES[who],
-                quality: f"{percent(model.accuracy)} {plus_minus(model.low, model.high)}",
-                "Macro-F1": " ".join(
-                    [percent(model.macro_f1)]
-                    + ([plus_minus(*model.macro_f1_interval)] if model.macro_f1_interval else [])
-                ),
+                quality: with_interval(model.accuracy, model.low, model.high),
+                "Macro-F1": with_interval(model.macro_f1, *model.macro_f1_interval)
+                if model.macro_f1_interval
+                else percent(model.macro_f1),
                 "Calibration error": percent(model.ece),
                 "Parameters": count(model.params),
                 "Embeddings": percent((model.embedding_params or 0) / model.params, 0)

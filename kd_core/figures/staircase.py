@@ -100,7 +100,9 @@ def _spoken(form: FormReport, measure: Measure) -> str:
 def _written(form: FormReport, teacher: FormReport, measure: Measure) -> str:
     """The number at a step and, below it, its interval, or how many times less it is than the teacher's."""
     if measure == "accuracy":
-        return f"<b>{percent(form['accuracy'])}</b><br>{plus_minus(form['low'], form['high'])}"
+        return (
+            f"<b>{percent(form['accuracy'])}</b><br>{plus_minus(form['accuracy'], form['low'], form['high'])}"
+        )
     number = (megabytes if measure == "size" else milliseconds)(_value(form, measure))
     if form is teacher:
         return f"<b>{number}</b>"

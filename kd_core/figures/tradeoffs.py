@@ -25,7 +25,7 @@ from kd_core.figures.style import (
     new_figure,
     pick,
 )
-from kd_core.system.formatting import count, megabytes, milliseconds, percent, plus_minus
+from kd_core.system.formatting import count, megabytes, milliseconds, with_interval
 
 # Title, axis, and what a column's number is divided by for the axis.
 COSTS: dict[Cost, tuple[str, str, float]] = {
@@ -299,7 +299,7 @@ def _interval(part: pd.DataFrame, colour: str) -> dict[str, Any]:
 def _facts(part: pd.DataFrame) -> list[str]:
     return [
         f"<b>{form_name(row.who, row.runtime)}</b><br>{label_of(row.name)}<br>"
-        f"{percent(row.accuracy)} {plus_minus(row.low, row.high)}<br>"
+        f"{with_interval(row.accuracy, row.low, row.high)}<br>"
         f"{megabytes(row.size)}, {count(row.params)} parameters"
         + (f"<br>{milliseconds(row.latency)}, {label_of(row.conditions, 80)}" if row.latency > 0 else "")
         for row in map(Mark._make, part[list(Mark._fields)].itertuples(index=False, name=None))

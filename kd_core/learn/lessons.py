@@ -251,6 +251,7 @@ def _alpha() -> AnswerAndValues:
     pushes, plain = push(0.3), int(push(0.3, t_squared=False).argmax())
     report = recorded_lab("transfer")
     alone, labelled = _mean_accuracy(report, "alone"), _mean_accuracy(report, "student")
+    low, high = wilson(labelled, report["test_texts"])
     return names[int(pushes.argmax())], {
         "row": row,
         "headline": examples.texts[row],
@@ -271,7 +272,7 @@ def _alpha() -> AnswerAndValues:
         "alpha": f"{report['config']['objective']['alpha']:g}",
         "seeds": len({cell["seed"] for cell in report["cells"]}),
         "test_texts": report["test_texts"],
-        "uncertain": formatting.plus_minus(*wilson(labelled, report["test_texts"])).removeprefix("± "),
+        "uncertain": f"{50 * (high - low):.1f}",
     }
 
 
@@ -361,7 +362,7 @@ def _size(row: Mapping[str, Any]) -> str:
 
 
 def _accuracy(row: Mapping[str, Any]) -> str:
-    return f"{formatting.percent(row['accuracy'])} {formatting.plus_minus(row['low'], row['high'])}"
+    return formatting.with_interval(row["accuracy"], row["low"], row["high"])
 
 
 def _when_not() -> AnswerAndValues:

@@ -25,9 +25,23 @@ def signed(number: float) -> str:
     return f"{sign}{abs(rounded):.1f}"
 
 
-def plus_minus(low: float, high: float) -> str:
-    """Half of an interval of shares, in points: (0.845, 0.901) -> "± 2.8"."""
-    return f"± {50 * (high - low):.1f}"
+ABOUT_PLUS_MINUS = "± is half of the 95 % interval, −/+ are its two sides where they differ"
+
+
+def plus_minus(share: float, low: float, high: float) -> str:
+    """The interval around a share, in points: (0.876, 0.848, 0.904) -> "± 2.8", (1, 0.951, 1) -> "−4.9/+0.0".
+
+    Half of it stands for both sides where that is true to 0.3 points and inside 0 to 100 %.
+    """
+    half = (high - low) / 2
+    if abs(share - low - half) < 0.003 and half <= share <= 1 - half:
+        return f"± {100 * half:.1f}"
+    return f"−{100 * (share - low):.1f}/+{100 * (high - share):.1f}"
+
+
+def with_interval(share: float, low: float, high: float) -> str:
+    """(0.876, 0.848, 0.904) -> "87.6 % ± 2.8"."""
+    return f"{percent(share)} {plus_minus(share, low, high)}"
 
 
 def interval(low: float, high: float) -> str:

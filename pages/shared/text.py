@@ -29,7 +29,7 @@ def escape(text: object) -> str:
 
 # A number and its unit stay on one line, and so do the ends of an interval and what it is called, and T = 4.
 _UNIT = re.compile(
-    r"(?<=\d) (?=%|(?:points?|nats|ms|M|MB|times|seeds?)\b)|(?<=%) (?=interval\b|±)|(?<=±) (?=\d)"
+    r"(?<=\d) (?=%|(?:points?|nats|ms|M|MB|times|seeds?)\b)|(?<=%) (?=interval\b|[±−])|(?<=±) (?=\d)"
     r"|(?<=\d) (?=x \d)|(?<=\d x) (?=\d)"
     r"|(?<=\bT) (?== \d)|(?<=\bT =) (?=\d)|(?<=\balpha) (?== \d)|(?<=\balpha =) (?=\d)"
     r"|(?<=\d\.\d) (?=to [+−]?\d)|(?<=\d\.\d to) (?=[+−]?\d)|(?<=\d %) (?=to \d)|(?<=% to) (?=\d)"

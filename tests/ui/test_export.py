@@ -82,8 +82,10 @@ def test_the_newest_finished_run_and_a_link_to_it(app: App, done: Store) -> None
 
 def test_it_says_how_good_large_and_fast_the_student_is(app: App, done: Store) -> None:
     student = done.report(RUN).student
-    metrics = {metric.label: metric.value for metric in app(PAGE, run=RUN).metric}
-    assert metrics["Accuracy"].startswith(f"{100 * student.accuracy:.1f} % ± ")
+    shown = app(PAGE, run=RUN).metric
+    metrics = {metric.label: metric.value for metric in shown}
+    assert metrics["Accuracy"] == f"{100 * student.accuracy:.1f} %"
+    assert [metric.delta for metric in shown] == ["± 2.8", "", ""]
     assert metrics["Size"] == f"{student.size_mb:.1f} MB"
     assert metrics["A text takes"].endswith(" ms")
 

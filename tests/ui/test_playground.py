@@ -300,9 +300,9 @@ def test_pasted_lines(app: App, done: Store) -> None:
     assert table["text"].tolist() == ["=1+1 shares", "striker", "shares"]
     assert table["teacher"].tolist() == ["business", "sports", "business"]
     assert table["agreement"].tolist() == ["Teacher and distilled student"] * 3
-    assert [(metric.label, metric.value) for metric in page.metric] == [
-        ("Distilled student agrees with the teacher", "100.0 % ± 28.1"),
-        ("Student alone agrees with the teacher", "0.0 % ± 28.1"),
+    assert [(metric.label, metric.value, metric.delta) for metric in page.metric] == [
+        ("Distilled student agrees with the teacher", "100.0 %", "−56.1/+0.0"),
+        ("Student alone agrees with the teacher", "0.0 %", "−0.0/+56.1"),
     ]
     assert page.metric[0].help.startswith("How often, and how closely, the student agrees with its teacher")
     assert page.metric[0].help.endswith(" 3 of 3 texts; 95 % interval 43.9 % to 100.0 %")
@@ -343,7 +343,8 @@ def test_a_file_with_labels(app: App, done: Store) -> None:
     page.button(key="playground.start").click().run()
     table = page.dataframe[0].value
     assert table["label"].tolist() == ["business", "business", "cooking"]
-    assert [metric.value for metric in page.metric][2:] == ["50.0 % ± 40.5", "50.0 % ± 40.5", "0.0 % ± 32.9"]
+    right = [f"{metric.value} {metric.delta}" for metric in page.metric][2:]
+    assert right == ["50.0 % ± 40.5", "50.0 % ± 40.5", "0.0 % −0.0/+65.8"]
     assert any("1 of 3 labels are none of the classes" in text for text in said(page))
 
 

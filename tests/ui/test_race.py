@@ -19,6 +19,7 @@ from streamlit.testing.v1 import AppTest
 
 from kd_core.config import DistillConfig
 from kd_core.distillation.events import Evaluated
+from kd_core.distillation.metrics import wilson
 from kd_core.jobs.store import Store
 from kd_core.learn.lab_results import unpack
 from kd_core.learn.race import ALONE, RACES, lane_names
@@ -112,7 +113,8 @@ def podium(store: Store, home: Path, *right: int) -> None:
     for number, (count, temperature) in enumerate(zip(right, (1, 8), strict=True)):
         lane(store, number, temperature, 0.8)
         finished(home, IDS[number], count)
-        student = report["student"] | {"accuracy": count / 200}
+        low, high = wilson(count / 200, 200)
+        student = report["student"] | {"accuracy": count / 200, "low": low, "high": high}
         store.save_report(IDS[number], report | {"student": student})
         store.set_status(IDS[number], "done")
 
@@ -124,7 +126,7 @@ def test_a_podium_with_a_winner(app: App, store: Store, home: Path) -> None:
     assert "B: T = 8 is better than A: T = 1: +17.0 points (+" in said(page)
     table = page.dataframe[0].value
     assert table["Place"].tolist() == ["1st", "2nd"]
-    assert table["Test accuracy"][0].startswith("92.0 % ± ")
+    assert table["Test accuracy"][0] == "92.0 % −4.6/+3.0"
 
 
 def test_how_much_a_seed_decides(app: App, store: Store, home: Path) -> None:

@@ -66,8 +66,8 @@ def test_a_setting_and_its_value_stay_together() -> None:
 
 
 def test_an_interval_stays_together() -> None:
-    said = "+0.6 points (95 % interval −3.1 to +4.3), 88.3 % ± 2.8, 1 to 3"
+    said = "+0.6 points (95 % interval −3.1 to +4.3), 88.3 % ± 2.8, 96.0 % −4.9/+2.6, 1 to 3"
     assert (
         unbroken(said).replace("\u00a0", "_")
-        == "+0.6_points (95_%_interval −3.1_to_+4.3), 88.3_%_±_2.8, 1 to 3"
+        == "+0.6_points (95_%_interval −3.1_to_+4.3), 88.3_%_±_2.8, 96.0_%_−4.9/+2.6, 1 to 3"
     )

@@ -159,6 +159,7 @@ def _words(grid: pd.DataFrame, give_up: float, answer: Mapping[Any, Any]) -> str
     loosest = max(pairs, key=lambda place: pairs[place].high - pairs[place].low)
     wide = next(row for row in grid.to_dict("records") if _place(row) == loosest)
     spread = 100 * (grid["accuracy"].max() - grid["accuracy"].min())
+    known_to = formatting.plus_minus(best["accuracy"], best["low"], best["high"])
     sentence = (
         f"The best of the grid is {_name(best)} with {_accuracy(best)}, a little flattered as the best of "
         f"{len(grid)}. The smallest within {_points(give_up)} of it is **{_name(answer)}**: "
@@ -172,7 +173,7 @@ def _words(grid: pd.DataFrame, give_up: float, answer: Mapping[Any, Any]) -> str
         )
     return (
         f"{sentence}\n\n**Do not rank these cells.** From the worst to the best are {spread:.1f} points, and "
-        f"each accuracy is known to about {formatting.plus_minus(best['low'], best['high'])}. Text by text, "
+        f"each accuracy is known to about {known_to}. Text by text, "
         f"{alike} of the {len(grid) - 1} others cannot be told from the best, and have its colour. That does "
         f"not show that they are as good: for {_name(wide)} the interval is "
         f"{formatting.interval(pairs[loosest].low, pairs[loosest].high)} points, since its seeds differ so "
@@ -236,7 +237,7 @@ def _name(row: Mapping[Any, Any]) -> str:
 
 
 def _accuracy(row: Mapping[Any, Any]) -> str:
-    return f"{formatting.percent(row['accuracy'])} {formatting.plus_minus(row['low'], row['high'])}"
+    return formatting.with_interval(row["accuracy"], row["low"], row["high"])
 
 
 def _table(grid: pd.DataFrame, teacher: float) -> None:

@@ -260,10 +260,7 @@ def _table(curve: pd.DataFrame) -> None:
     table = pd.DataFrame(
         {
             "Learns from": [setting_name(row["who"], row["transfer"]) for row in rows],
-            "Accuracy": [
-                f"{formatting.percent(row['accuracy'])} {formatting.plus_minus(row['low'], row['high'])}"
-                for row in rows
-            ],
+            "Accuracy": [formatting.with_interval(row["accuracy"], row["low"], row["high"]) for row in rows],
             "Seeds": [", ".join(formatting.percent(value) for value in row["accuracies"]) for row in rows],
             "Over alone": ["" if pd.isna(row["delta"]) else formatting.points(row["delta"]) for row in rows],
             "95 % interval": [

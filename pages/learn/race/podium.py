@@ -65,8 +65,8 @@ def podium(
     for pair in compared:
         st.markdown(f"- {_in_words(pair, names)}")
     st.caption(
-        "Accuracies ± half of their 95 % interval; differences text by text, each with its 95 % interval. "
-        f"{seeds}"
+        f"Accuracies: {formatting.ABOUT_PLUS_MINUS}. Differences text by text, each with its 95 % "
+        f"interval. {seeds}"
     )
 
 

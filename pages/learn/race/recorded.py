@@ -197,7 +197,7 @@ def _end(course: str) -> None:
             {
                 "Place": place(name, rank),
                 "Lane": name,
-                "Test accuracy": f"{formatting.percent(right[name])} {formatting.plus_minus(low, high)}",
+                "Test accuracy": formatting.with_interval(right[name], low, high),
                 "Gain over alone": "" if name == ALONE else formatting.points(right[name] - right[ALONE]),
             }
         )

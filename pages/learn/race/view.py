@@ -123,8 +123,7 @@ def _podium(runs: Sequence[RunRow], names: dict[str, str]) -> None:
             {
                 "Place": place(run.id, rank),
                 "Lane": names[run.id],
-                "Test accuracy": f"{formatting.percent(student.accuracy)} "
-                f"{formatting.plus_minus(student.low, student.high)}",
+                "Test accuracy": formatting.with_interval(student.accuracy, student.low, student.high),
                 "Gain over alone": run.gained,
                 "Parameters": formatting.count(student.params),
             }

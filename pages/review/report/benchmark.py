@@ -61,8 +61,9 @@ def _results(report: BenchReport) -> None:
         alt="Accuracy, size and speed of each form",
     )
     st.caption(
-        f"Accuracy on {forms[0]['texts']:,} test texts, each form evaluated anew; ± is half of the 95 % "
-        f"interval. {staircase.TEXT_BY_TEXT} Latency: {how}, {times['mean_tokens']:.1f} tokens on average. "
+        f"Accuracy on {forms[0]['texts']:,} test texts, each form evaluated anew; "
+        f"{formatting.ABOUT_PLUS_MINUS}. {staircase.TEXT_BY_TEXT} Latency: {how}, "
+        f"{times['mean_tokens']:.1f} tokens on average. "
         "Memory is the most that a process with that form alone takes, on top of the libraries."
     )
     if report["notes"]:
@@ -125,8 +126,7 @@ def _overview(forms: Sequence[FormReport]) -> pd.DataFrame:
         [
             {
                 "Model": name_of_form(form["name"]),
-                "Accuracy": f"{formatting.percent(form['accuracy'])} "
-                f"{formatting.plus_minus(form['low'], form['high'])}",
+                "Accuracy": formatting.with_interval(form["accuracy"], form["low"], form["high"]),
                 "Text by text": staircase.text_by_text(form),
                 "Size": formatting.megabytes(form["size_mb"]),
                 "Memory": formatting.megabytes(form["memory_mb"]),

@@ -44,7 +44,7 @@ def quality(run: RunRow, report: Report) -> None:
     )
     st.caption(
         unbroken(
-            f"On {report.rows['test']:,} test texts; ± is half of the 95 % interval. "
+            f"On {report.rows['test']:,} test texts; {formatting.ABOUT_PLUS_MINUS}. "
             f"{escape(report_tables.f1_gain(report))}{lacking}"
         ),
         help=meaning + (f" {report_tables.ABOUT_FLOOR}" if report.over_floor else ""),

@@ -184,12 +184,13 @@ def _labels(runs: Sequence[RunRow]) -> list[str]:
 
 
 def _results(run: RunRow) -> dict[str, str]:
-    """Of one run, in words; accuracies with half of their 95 % interval."""
+    """Of one run, in words; accuracies with their 95 % interval."""
     report = store().report(run.id)
     quality = report.measures.capitalize()
     rows = {
-        f"{quality}, {formatting.in_sentence(name)}": f"{formatting.percent(model.accuracy)} "
-        f"{formatting.plus_minus(model.low, model.high)}"
+        f"{quality}, {formatting.in_sentence(name)}": formatting.with_interval(
+            model.accuracy, model.low, model.high
+        )
         if (model := report.judged.get(who))
         else NONE
         for who, name in roles.NAMES.items()

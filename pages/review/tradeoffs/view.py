@@ -119,7 +119,7 @@ def _card(title: str, model: pd.Series[Any], measures: str, key: str) -> None:
             st.metric(
                 measures,
                 formatting.percent(model["accuracy"]),
-                formatting.plus_minus(model["low"], model["high"]),
+                formatting.plus_minus(model["accuracy"], model["low"], model["high"]),
                 delta_color="off",
                 delta_arrow="off",
                 width="content",

@@ -104,16 +104,16 @@ def what_is_in_it(
 def the_student(report: Report) -> None:
     """How good, large and fast it was in its run, before any form of it is made."""
     student = report.student
-    facts = {
-        report.measures.capitalize(): f"{formatting.percent(student.accuracy)} "
-        f"{formatting.plus_minus(student.low, student.high)}",
-        "Size": formatting.megabytes(student.size_mb),
-        "A text takes": formatting.milliseconds(student.p50),
-    }
+    known_to = formatting.plus_minus(student.accuracy, student.low, student.high)
+    facts = [
+        (report.measures.capitalize(), formatting.percent(student.accuracy), known_to),
+        ("Size", formatting.megabytes(student.size_mb), None),
+        ("A text takes", formatting.milliseconds(student.p50), None),
+    ]
     with st.container(horizontal=True, key="export.student"):
-        for label, value in facts.items():
+        for label, value, below in facts:
             if value:
-                st.metric(label, value, width="content")
+                st.metric(label, value, below, delta_color="off", delta_arrow="off", width="content")
     st.caption("The student as it was trained, in PyTorch, one text at a time on the machine of the run.")
 
 

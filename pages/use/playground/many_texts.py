@@ -272,7 +272,10 @@ def _share(label: str, right: pd.Series[bool], meaning: str = "") -> None:
     low, high = wilson(count / total, total)
     st.metric(
         label,
-        f"{formatting.percent(count / total)} {formatting.plus_minus(low, high)}",
+        formatting.percent(count / total),
+        formatting.plus_minus(count / total, low, high),
+        delta_color="off",
+        delta_arrow="off",
         border=True,
         help=f"{meaning} {count:,} of {total:,} texts; 95 % interval {formatting.percent(low)} to "
         f"{formatting.percent(high)}".strip(),

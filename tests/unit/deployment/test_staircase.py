@@ -93,7 +93,7 @@ def test_the_table():
     row = table(FORMS).iloc[1].to_dict()
     assert row == {
         "Form": "Teacher, PyTorch",
-        "Accuracy": "87.6 % ± 2.5",
+        "Accuracy": "87.6 % −3.0/+2.0",
         "Text by text": "",
         "Parameters": "22.7 M",
         "Size": "90.0 MB",
@@ -106,7 +106,8 @@ def test_the_table():
 def test_the_conditions():
     said = conditions(FORMS, MACHINE, 1_524)
     assert said.startswith(
-        "Accuracy: each form was run on all 1,524 test texts, int8 one by one; ± is its 95 % interval."
+        "Accuracy: each form was run on all 1,524 test texts, int8 one by one; ± is half of the 95 % "
+        "interval, −/+ are its two sides where they differ."
     )
     assert "one text, without the tokenizer, on 1 thread, 100 test texts, 9 to 11 tokens on average" in said
     assert ", 9 tokens on average" in conditions(FORMS[1:], MACHINE, 524)
@@ -124,7 +125,7 @@ def test_the_conditions():
         (
             "accuracy",
             (87.6, 88.2, 88.2, 88.0),
-            ["87.6 %|± 2.5", "88.2 %|± 2.5", "88.2 %|± 2.5", "88.0 %|± 2.5"],
+            ["87.6 %|−3.0/+2.0", "88.2 %|−3.0/+2.0", "88.2 %|−3.0/+2.0", "88.0 %|−3.0/+2.0"],
         ),
     ],
 )

@@ -23,7 +23,11 @@ from kd_core.system import formatting
         (formatting.points(0.0002), "0.0 points"),
         (formatting.points(-0.0002), "0.0 points"),
         (formatting.interval(-0.006, 0.067), "−0.6 to +6.7"),
-        (formatting.plus_minus(0.845, 0.901), "± 2.8"),
+        (formatting.plus_minus(0.8755, 0.845, 0.901), "± 2.8"),
+        (formatting.plus_minus(0.96, 0.911, 0.986), "−4.9/+2.6"),
+        (formatting.plus_minus(0.998, 0.993, 0.999), "−0.5/+0.1"),  # ± 0.3 would pass 100 %
+        (formatting.with_interval(1.0, 0.9513, 1.0), "100.0 % −4.9/+0.0"),
+        (formatting.with_interval(0.5, 0.4, 0.6), "50.0 % ± 10.0"),
         (formatting.ratio(7.63), "7.6x"),
         (formatting.ratio(99.96), "100x"),
         (formatting.ratio(1234.4), "1,234x"),
