@@ -16,6 +16,7 @@ from kd_core.system.settings import Auto, Distinct, Settings, setting
 
 ALONE = " (student alone)"  # ends the name of a study of its own beside each search
 MOST_CELLS, MOST_VALUES = 10_000, 100  # settings that a search tries, and values of each of its lists
+MORE_DRAWS = 100  # by a random search, in place of repeats
 Method = Literal["grid", "random", "tpe"]
 Pruning = Literal["none", "median", "wilcoxon"]
 
@@ -65,7 +66,9 @@ class SearchConfig(Settings):
         "grid tries every combination; random and tpe take numbers between the smallest and the largest "
         "of each list, by chance or by what was good so far",
     )
-    trials: int = setting(20, "How many settings random and tpe try", ge=1, le=MOST_CELLS, slider=(5, 100, 5))
+    trials: int = setting(
+        20, "How many settings random and tpe try, at most", ge=1, le=MOST_CELLS, slider=(5, 100, 5)
+    )
     folds: int = setting(3, "Parts of the training data that are held out in turn", ge=2, le=20)
     pruning: Pruning = setting(
         "none",
@@ -117,7 +120,12 @@ class SearchConfig(Settings):
                 return tuple(_setting(*values) for values in product(*lists))
             case "random":
                 rng = random.Random(self.distill.task.split_seed)
-                return tuple(self._drawn(rng) for _ in range(self.trials))
+                drawn: dict[Setting, None] = {}
+                for _ in range(self.trials + MORE_DRAWS):
+                    if len(drawn) == self.trials:
+                        break
+                    drawn[self._drawn(rng)] = None
+                return tuple(drawn)
             case _:
                 return (None,) * self.trials
 

@@ -153,8 +153,9 @@ class LadderResult(BaseModel):
         """What came out, for a person."""
         chosen, wanted = self.chosen, f"{self.config.keep:g} % of the teacher's accuracy"
         if chosen is None:
-            limits = " within the limits" if any(not rung.fits for rung in self.rungs) else ""
-            best = max(self.rungs, key=lambda rung: rung.kept, default=None)
+            judged = [rung for rung in self.rungs if rung.answer != "failed"]
+            limits = " within the limits" if any(not rung.fits for rung in judged) else ""
+            best = max(judged, key=lambda rung: rung.kept, default=None)
             most = f" The most is {percent(best.kept)}, of {best.title}." if best else ""
             return f"None of these students{limits} is likely to keep {wanted}.{most}"
         size = percent(chosen.params / self.teacher_params, 0)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from statistics import fmean, stdev
 from typing import Any, Literal
@@ -163,7 +164,12 @@ def read(board: Board) -> SearchResult:
 
 def _cells(study: optuna.Study, settings: Sequence[Setting | None]) -> list[Cell]:
     by_cell = trials.cell_trials(study)
-    return [_cell(number, settings[number], by_cell.get(number, [])) for number in range(len(settings))]
+    # A random search of before repeats were dropped has more cells, whose trials know their settings.
+    numbers = range(max([len(settings), *(cell + 1 for cell in by_cell)]))
+    return [
+        _cell(number, settings[number] if number < len(settings) else None, by_cell.get(number, []))
+        for number in numbers
+    ]
 
 
 def _cell(number: int, setting: Setting | None, tries: Sequence[FrozenTrial]) -> Cell:
@@ -223,11 +229,14 @@ def optimism(cells: Sequence[Cell], resamples: int) -> float | None:
 
 def flattered(search: SearchResult) -> str:
     """``optimism`` in a sentence."""
-    done = sum(cell.state == "done" for cell in search.cells)
+    states = Counter(cell.state for cell in search.cells)
+    tried, pruned = states["done"] + states["pruned"], states["pruned"]
     high = points(max(0.0, search.optimism or 0.0)).removeprefix("+")
+    # The best was chosen from those that were given up, too, and the bootstrap cannot draw them.
+    about, without = ("at least", f", without the {pruned:,} that were given up") if pruned else ("about", "")
     return (
-        f"The best of {done:,} settings was picked on these very texts, which flatters it: on others expect "
-        f"about {high} less than its mean (bootstrap of the choice)."
+        f"The best of {tried:,} settings was picked on these very texts, which flatters it: on others expect "
+        f"{about} {high} less than its mean (bootstrap of the choice{without})."
     )
 
 

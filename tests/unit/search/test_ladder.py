@@ -178,6 +178,14 @@ def test_or_none_and_what_the_best_keeps() -> None:
     )
 
 
+def test_what_failed_is_beyond_no_limit_and_keeps_nothing() -> None:
+    said = "None of these students is likely to keep 98 % of the teacher's accuracy."
+    failed = ladder().with_error("cnn", "out of memory")
+    assert failed.sentence == said
+    judged = failed.model_copy(update={"rungs": (*failed.rungs, rung("mini", 0.95, 0.92, "no"))})
+    assert judged.sentence == f"{said} The most is 95.0 %, of mini."
+
+
 def test_what_is_beyond_the_limits_is_not_offered() -> None:
     result = ladder(rung("tiny", 0.995, 0.985, "shown", fits=False), within_ms=0.1)
     assert result.next == "mini"

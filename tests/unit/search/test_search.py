@@ -47,7 +47,7 @@ from kd_core.search import (
 from kd_core.search import trials as boards
 from kd_core.search.folds import fold_tasks
 from kd_core.search.processes import more_workers, workers_here
-from kd_core.search.results import best_of, choose, compared_with_best, difference, optimism
+from kd_core.search.results import best_of, choose, compared_with_best, difference, flattered, optimism
 from kd_core.system import paths
 from kd_core.system.control import Control
 
@@ -124,6 +124,14 @@ def test_random_settings_lie_between_the_ends_and_are_the_same_each_time() -> No
     assert all(1 <= s.temperature <= 8 and 0.1 <= s.alpha <= 0.8 for s in found)
     assert len({s.temperature for s in found}) > 40
     assert config.settings == SearchConfig.model_validate(config.model_dump()).settings
+
+
+def test_no_setting_is_drawn_twice() -> None:
+    one = {"temperatures": (4,), "alphas": (0.5,), "method": "random", "trials": 5}
+    config = SearchConfig.from_dict(one | {"students": ("tiny", "mini")})
+    assert sorted(setting.student for setting in config.settings) == ["mini", "tiny"]
+    assert config.cells == 4  # with the student alone
+    assert len(SearchConfig.from_dict(one).settings) == 1
 
 
 def test_all_problems_of_a_config_are_told_at_once() -> None:
@@ -499,6 +507,21 @@ def test_hopeless_cells_are_given_up(search_config, counted) -> None:
     assert len(pruned.scores) < 4
     assert pruned.same_as_best is None
     assert found.trainings_done == found.trainings - 4  # without teachers
+    said, given_up = flattered(found), states.count("pruned")
+    assert said.startswith("The best of 16 settings was picked on these very texts")
+    assert "on others expect at least " in said
+    assert said.endswith(f"(bootstrap of the choice, without the {given_up} that were given up).")
+
+
+def test_a_search_that_drew_a_setting_twice_keeps_its_cells(search_config, counted, monkeypatch) -> None:
+    changes = {"method": "random", "temperatures": (4.0,), "alphas": (0.5,), "trials": 3}
+    config = search_config.model_copy(update=changes)
+    [setting] = config.settings
+    with monkeypatch.context() as patch:
+        patch.setattr(SearchConfig, "settings", property(lambda _: (setting,) * 3))  # as before
+        before = run(config).cells
+    assert [cell.setting for cell in before] == [setting] * 3
+    assert result(config.study).cells == before
 
 
 def test_tpe_takes_what_lies_between_the_ends(search_config, counted) -> None:
