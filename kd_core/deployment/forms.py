@@ -226,7 +226,7 @@ def _pytorch(source: Path, threads: int | None) -> Forward:
     model = _load(source)
 
     def forward(ids: Ids, mask: Ids) -> Logits:
-        with torch.inference_mode(), with_threads(threads or torch.get_num_threads()):
+        with torch.inference_mode(), with_threads(threads):
             output = model(input_ids=torch.from_numpy(ids), attention_mask=torch.from_numpy(mask))
         logits: Logits = output.logits.numpy()
         return logits

@@ -14,6 +14,7 @@ import torch
 
 from kd_core.distillation.metrics import Latency
 from kd_core.system.control import Control
+from kd_core.system.helpers import with_threads
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerFast
@@ -82,15 +83,12 @@ def inference(models: Sequence[PreTrainedModel], threads: int) -> Iterator[None]
     if threads < 1:
         raise ValueError(f"threads must be at least 1, got {threads}")
     training = [model.training for model in models]
-    threads_before = torch.get_num_threads()
     try:
-        torch.set_num_threads(threads)
         for model in models:
             model.eval()
-        with torch.inference_mode():
+        with torch.inference_mode(), with_threads(threads):
             yield
     finally:
-        torch.set_num_threads(threads_before)
         for model, was_training in zip(models, training, strict=True):
             model.train(was_training)
 

@@ -55,8 +55,9 @@ def ratio(number: float) -> str:
 
 
 def compared(number: float, better: str, worse: str) -> str:
-    """What a ratio means: (7.6, "smaller", "larger") -> "7.6x smaller"; (0.5, ...) -> "2.0x larger"."""
-    return f"{ratio(number)} {better}" if number > 1 else f"{ratio(1 / number)} {worse}"
+    """What a ratio means: (7.6, "smaller", "larger") -> "7.6x smaller", 0.5 "2.0x larger", 1 "no smaller"."""
+    times = ratio(max(number, 1 / number))
+    return f"no {better}" if times == ratio(1) else f"{times} {better if number > 1 else worse}"
 
 
 def in_sentence(title: str) -> str:

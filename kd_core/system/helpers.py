@@ -18,6 +18,8 @@ LOOK_EVERY = 1.0  # seconds until they pause, too
 LONGEST_STEP = 60.0  # waited for at their end, with its checkpoint
 
 Hear = Callable[[str], None]
+_LOCK = threading.Lock()
+_inside: dict[int, int] = {}  # threads that are in ``with_threads``, with what the first of them found
 
 
 @contextmanager
@@ -69,16 +71,29 @@ def helpers(
 
 
 @contextmanager
-def with_threads(count: int) -> Iterator[None]:
-    """So many of torch's threads, which has one number for all models; it is put back."""
+def with_threads(count: int | None) -> Iterator[None]:
+    """So many of torch's threads, which has one number for all models; it is put back. None: as many as now.
+
+    A thread that begins while another is in here finds that one's number: it puts back what the first found.
+    """
+    if count is None:
+        yield
+        return
     import torch
 
-    before = torch.get_num_threads()
-    torch.set_num_threads(count)
+    thread = threading.get_ident()
+    with _LOCK:
+        before, outer = torch.get_num_threads(), thread not in _inside
+        if outer:
+            before = _inside[thread] = next(iter(_inside.values()), before)
+        torch.set_num_threads(count)
     try:
         yield
     finally:
-        torch.set_num_threads(before)
+        with _LOCK:
+            if outer:
+                del _inside[thread]
+            torch.set_num_threads(before)
 
 
 def obey() -> Control:

@@ -9,10 +9,11 @@ import time
 
 import psutil
 import pytest
+import torch
 
 from kd_core.system import helpers as module
 from kd_core.system.control import Control
-from kd_core.system.helpers import helpers, obey
+from kd_core.system.helpers import helpers, obey, with_threads
 
 REPEATS = "import sys\nprint('here', flush=True)\nfor line in sys.stdin: print(line, end='', flush=True)\n"
 
@@ -123,3 +124,44 @@ def test_a_helper_goes_on_when_it_is_told(monkeypatch) -> None:
     assert not control.stopping
     words.next.release()
     assert until(lambda: control.stopping)
+
+
+def test_threads_that_overlap_end_at_the_count_from_before() -> None:
+    """A job takes one thread, a page looks meanwhile, and the job ends first."""
+    entered, ended = threading.Event(), threading.Event()
+    found: list[int] = []
+
+    def page() -> None:
+        with with_threads(1):
+            entered.set()
+            ended.wait(10)
+        found.append(torch.get_num_threads())
+
+    def later() -> None:
+        found.append(torch.get_num_threads())
+
+    before = torch.get_num_threads()
+    torch.set_num_threads(2)
+    try:
+        looks = threading.Thread(target=page)
+        with with_threads(1):
+            looks.start()
+            entered.wait(10)
+            with with_threads(3):
+                pass
+            assert torch.get_num_threads() == 1
+        assert torch.get_num_threads() == 2
+        ended.set()
+        looks.join()
+        new = threading.Thread(target=later)
+        new.start()
+        new.join()
+    finally:
+        torch.set_num_threads(before)
+    assert found == [2, 2], "the page's thread, and one that began after both"
+
+
+def test_no_number_of_threads_leaves_it_as_it_is(monkeypatch) -> None:
+    monkeypatch.setattr(torch, "set_num_threads", pytest.fail)
+    with with_threads(None):
+        pass
