@@ -202,10 +202,10 @@ def _is_local(section: str, value: str | None) -> bool:
 
 def _renamed(value: Any, names: Mapping[str, str]) -> Any:
     """The same, with the bundle's name of each file wherever a text has its path; notes have too."""
-    if isinstance(value, str):
-        for path in sorted(names, key=len, reverse=True):
-            value = value.replace(path, names[path])
-        return value
+    if isinstance(value, str) and names:
+        # At once, the longest first: data.csv is a part of test-data.csv, and of bring/data.csv.
+        paths_in_it = "|".join(map(re.escape, sorted(names, key=len, reverse=True)))
+        return re.sub(paths_in_it, lambda found: names[found.group()], value)
     if isinstance(value, list):
         return [_renamed(item, names) for item in value]
     if isinstance(value, dict):

@@ -103,6 +103,16 @@ def test_the_report(small, monkeypatch):
     assert "timing 2 x texts" in [event.label for event in events]
 
 
+def test_lengths_that_no_model_reads_are_said(small, monkeypatch):
+    script = ANSWERS.replace(
+        '{"cells": cells, "notes": ["Left out."]', '{"cells": [], "notes": ["Left out."]'
+    )
+    process(monkeypatch, script)
+    with pytest.raises(RunError) as caught:
+        benchmark.bench(small)
+    assert str(caught.value) == "There is nothing to time: Left out. Give shorter --lengths."
+
+
 def test_stop_kills_the_process(small, monkeypatch):
     process(monkeypatch, WAITS)
     control, pids = Control(), []

@@ -20,7 +20,7 @@ from huggingface_hub import ModelCard
 
 from kd_core import distill
 from kd_core.config import DistillConfig
-from kd_core.deployment.bundle import REPRODUCE, make_zip, write_bundle
+from kd_core.deployment.bundle import REPRODUCE, _renamed, make_zip, write_bundle
 from kd_core.deployment.export import ExportConfig, export_run
 from kd_core.deployment.forms import converted
 from kd_core.deployment.model_card import model_card, plain
@@ -215,6 +215,17 @@ def test_nothing_names_a_folder_of_this_machine(made, finished_run):
         if path.suffix in (".json", ".yaml", ".md", ".py"):
             text = path.read_text("utf-8")
             assert not [place for place in places if place in text], path
+
+
+def test_a_path_that_is_a_part_of_another_is_no_part_of_its_new_name():
+    names = {"data.csv": "bring/data.csv", "test-data.csv": "bring/test-data.csv"}
+    config = {"name": "data.csv", "test_file": "test-data.csv", "notes": ["test-data.csv: 1 row dropped."]}
+    assert _renamed(config, names) == {
+        "name": "bring/data.csv",
+        "test_file": "bring/test-data.csv",
+        "notes": ["bring/test-data.csv: 1 row dropped."],
+    }
+    assert _renamed(config, {}) == config
 
 
 def test_report_and_config_name_what_to_bring(made, tiny_files):
