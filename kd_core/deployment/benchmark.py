@@ -89,9 +89,7 @@ def bench(config: BenchConfig, on_event: OnEvent = ignore, control: Control | No
     cells: list[BenchCell] = [cell for part in timed for cell in part["cells"]]
     left_out = [note for part in timed for note in part["notes"]]
     if not cells:  # each length is longer than a model reads
-        raise RunError(
-            f"There is nothing to time: {' '.join(dict.fromkeys(left_out))} Give shorter --lengths."
-        )
+        raise RunError(f"There is nothing to time: {' '.join(dict.fromkeys(left_out))} Give shorter lengths.")
     # After the timing: converting a model, which the first process that needs it does, takes memory too.
     largest = {
         "batch": max(cell["batch"] for cell in cells),

@@ -110,7 +110,7 @@ def test_lengths_that_no_model_reads_are_said(small, monkeypatch):
     process(monkeypatch, script)
     with pytest.raises(RunError) as caught:
         benchmark.bench(small)
-    assert str(caught.value) == "There is nothing to time: Left out. Give shorter --lengths."
+    assert str(caught.value) == "There is nothing to time: Left out. Give shorter lengths."
 
 
 def test_stop_kills_the_process(small, monkeypatch):
