@@ -281,7 +281,7 @@ class ObjectiveConfig(Settings):
         start=TEMPERATURE,
     )
     alpha: Share = setting(
-        0.3,
+        0.6,
         "Weight of the hard loss: 0 learns from the teacher only, 1 from the labels only",
         slider=(0, 1, 0.05),
     )
@@ -484,8 +484,8 @@ class DistillConfig(Settings):
 
 
 # What lessons, labs and their recordings are about: a small BERT learns from a larger one. From few texts, as
-# one's own often are, the default student learns more.
-DEMO = DistillConfig(student=StudentConfig(model="tiny"))
+# one's own often are, the default student learns more, and labels count for more (docs/quality.md).
+DEMO = DistillConfig(student=StudentConfig(model="tiny"), objective=ObjectiveConfig(alpha=0.3))
 
 
 def of_today(stored: Mapping[str, Any]) -> dict[str, Any]:
@@ -530,9 +530,10 @@ def slider(place: str) -> tuple[float, float, float]:
 
 
 def slider_start(place: str) -> float:
-    """Where the slider of ``section.field`` stands at first."""
-    default = _info(place).default
-    return float(_extra(place)["start"] if default == "auto" else default)
+    """Where a lab's slider of ``section.field`` stands at first: as in the demo."""
+    section, _, name = place.partition(".")
+    value = getattr(getattr(DEMO, section), name)
+    return float(_extra(place)["start"] if value == "auto" else value)
 
 
 def _extra(place: str) -> dict[str, Any]:

@@ -147,7 +147,7 @@ def test_what_matters_most_chooses_a_student(app: App) -> None:
 
 def test_alpha_draws_how_the_loss_is_split(app: App) -> None:
     test = app(PAGE)
-    assert {"teacher 70 %", "labels 30 %"} <= {caption.value for caption in test.caption}
+    assert {"teacher 40 %", "labels 60 %"} <= {caption.value for caption in test.caption}
     widget(test, "slider", "objective.alpha").set_value(0.9).run()
     assert {"teacher 10 %", "labels 90 %"} <= {caption.value for caption in test.caption}
     pictures = (picture for image in test.get("image") for picture in image.proto.imgs)

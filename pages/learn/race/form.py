@@ -74,7 +74,12 @@ def _lane(column: st.delta_generator.DeltaGenerator, letter: str, first: float, 
             help=term("temperature"),
         ),
         "objective.alpha": field(
-            ObjectiveConfig, "alpha", key=f"{key}_alpha", container=place, help=term("alpha")
+            ObjectiveConfig,
+            "alpha",
+            key=f"{key}_alpha",
+            container=place,
+            value=DEMO.objective.alpha,
+            help=term("alpha"),
         ),
         "task.transfer_texts": field(
             TaskConfig,

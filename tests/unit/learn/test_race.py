@@ -48,7 +48,7 @@ def test_lanes_are_named_by_what_differs() -> None:
     configs = [base.change({"objective.temperature": t, "student.model": "tiny"}) for t in (1.0, 8.0)]
     assert lane_names(configs) == ["A: T = 1", "B: T = 8"]
     assert lane_names([base, base.change({"task.transfer_texts": 500, "objective.alpha": 0.5})]) == [
-        "A: alpha = 0.3, 12,000 texts",
+        "A: alpha = 0.6, 12,000 texts",
         "B: alpha = 0.5, 500 texts",
     ]
 
