@@ -54,7 +54,7 @@ class SearchConfig(Settings):
         (1.0, 2.0, 4.0, 8.0), "Temperatures to try", min_length=1, max_length=MOST_VALUES
     )
     alphas: Distinct[Share] = setting(
-        (0.1, 0.3, 0.5, 0.8), "Alphas to try", min_length=1, max_length=MOST_VALUES
+        (0.1, 0.3, 0.6, 0.8), "Alphas to try", min_length=1, max_length=MOST_VALUES
     )
     learning_rates: Distinct[LearningRate] = setting(
         (), "Peak learning rates of the students to try (none: the run's)", max_length=MOST_VALUES

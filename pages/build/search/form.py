@@ -134,7 +134,7 @@ def _how_much(config: SearchConfig, expected: Outlook) -> str:
 
 def _numbers(name: str, label: str, help: str) -> list[str]:
     defaults = [f"{value:g}" for value in SearchConfig.model_fields[name].default]
-    more = {"temperatures": ["1.5", "3", "6", "12", "16"], "alphas": ["0", "0.2", "0.7", "0.9", "1"]}
+    more = {"temperatures": ["1.5", "3", "6", "12", "16"], "alphas": ["0", "0.2", "0.5", "0.7", "0.9", "1"]}
     return st.multiselect(
         label,
         sorted({*defaults, *more[name]}, key=float),
