@@ -58,7 +58,7 @@ def _row(run: RunRow) -> None:
         else:
             status_badge(run.status)
         if run.delta is not None:
-            st.caption(escape(run.gained))
+            st.caption(escape(run.gained + run.over_hard_answers))
 
 
 def sparkline(values: Sequence[float]) -> str:
