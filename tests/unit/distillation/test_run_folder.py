@@ -79,7 +79,8 @@ def test_several_seeds_give_means_and_spread(finished_run):
     assert (report.verdict.seeds, report.verdict.n) == (2, 25)
     assert report.verdict.delta == pytest.approx(report.student.accuracy - report.models["alone"].accuracy)
     advice = below_floor(report.models["tfidf"].accuracy, report.teacher.accuracy, transfer=True)
-    assert report.sentence == sentence(report.verdict, "test texts", report.over_floor, advice)
+    over = {"labelled_only": report.gains["labelled_only"]}
+    assert report.sentence == sentence(report.verdict, "test texts", report.over_floor, advice, over)
 
 
 def test_the_answers_on_the_validation_texts_are_kept(finished_run):
