@@ -126,9 +126,15 @@ def test_the_sizes_of_a_task_stand_in_equal_boxes(
     visit(page, "/data")
     boxes = page.locator("[class*=st-key-sizes-]").get_by_test_id("stMetric")
     expect(boxes).to_have_count(5)
-    wide = boxes.evaluate_all("boxes => boxes.map(box => Math.round(box.getBoundingClientRect().width))")
-    assert len(set(wide)) == 1, wide
-    assert min(wide) >= 140, "a box holds its words"
+    # Once the page's style is there, which may be after its boxes.
+    equal = page.wait_for_function(
+        """() => {
+            const boxes = document.querySelectorAll('[class*=st-key-sizes-] [data-testid=stMetric]');
+            const wide = new Set([...boxes].map(box => Math.round(box.getBoundingClientRect().width)));
+            return wide.size === 1 && [...wide][0];
+        }"""
+    )
+    assert equal.json_value() >= 140, "a box holds its words"
 
 
 def test_a_run_is_seen_from_every_page(
