@@ -70,7 +70,7 @@ def candidates(rows: Iterable[RunRow]) -> pd.DataFrame:
             table[run.id, form["who"], form["runtime"]] = {
                 "run": run.id,
                 "name": run.title,
-                "task": run.config["task"]["name"],
+                "task": _task(run),
                 "student": run.student,
                 "model": _architecture(run, form["who"]),
                 "created": run.created,
@@ -86,6 +86,12 @@ def candidates(rows: Iterable[RunRow]) -> pd.DataFrame:
     shared = ["task", "who", "runtime", "accuracy", "params", "size", "conditions"]
     same = frame.assign(shifted=frame["shifted"].map(str)).duplicated([*shared, "shifted"])
     return frame[~(same & frame["who"].map(lambda who: ROLES[who].shared))]
+
+
+def _task(run: RunRow) -> str:
+    """On one task, agreement with a teacher and accuracy compare with nothing, as of two tasks."""
+    name = str(run.config["task"]["name"])
+    return name if run.measures == "accuracy" else f"{name} ({run.measures})"
 
 
 def _architecture(run: RunRow, who: Role) -> str:

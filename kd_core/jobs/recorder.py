@@ -64,13 +64,16 @@ class Recorder:
         """Whether nothing is left to be written."""
         try:
             # Read on this thread, after a moment: whoever queued the run may still be writing its estimate.
-            self._progress = self._progress or _progress(self._store, self._run_id)
+            progress = self._progress = self._progress or _progress(self._store, self._run_id)
             while self._inbox:
                 at, now, event = self._inbox.popleft()
-                self._progress.feed(event, now)
-                self._live |= _position(event)
                 self._unwritten.append((at, event))
-            row = self._progress.row
+                self._live |= _position(event)
+                try:
+                    progress.feed(event, now)
+                except Exception:  # a mistake of ours: the time left is not worth the run's curves
+                    log.exception("Of run %s, this tells nothing of its progress: %s", self._run_id, event)
+            row = progress.row
             row["seconds_left"] = self._time_left.check(row["seconds_left"], time.monotonic())
             says_time = row["seconds_left"] is not None
             # A time that does not come true is taken back, also where no event comes.
@@ -83,7 +86,7 @@ class Recorder:
         except StoreError as error:
             log.warning("Events of run %s wait to be stored. %s", self._run_id, error)
             return False
-        except Exception:  # a mistake of ours: what comes later is not to be lost with it
+        except Exception:  # as above, where they cannot be written: what comes later is not lost with them
             lost = counted(len(self._unwritten), "event")
             log.exception("%s of run %s cannot be stored.", lost, self._run_id)
         self._unwritten = []

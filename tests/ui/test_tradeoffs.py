@@ -282,9 +282,12 @@ def test_a_cascade_can_promise_to_be_right_and_says_what_it_costs(app: App, stor
 
 
 def test_what_no_gold_label_judges_is_called_agreement(app: App, store: Store, report) -> None:
-    finish(store, FIRST, without_gold(report), "Demo")
+    finish(store, FIRST, report, "With labels")
+    finish(store, SECOND, without_gold(report), "Without")
     page = app(PAGE)
+    assert page.selectbox(key="tradeoffs.task").options == ["bbc-headlines (agreement)", "bbc-headlines"]
     assert page.metric[0].label == "Agreement"
+    assert set(page.dataframe[0].value["run"]) == {"Without"}
     assert "Agreement on" in [box.label for box in page.selectbox]
     assert "models, agreement on test texts against size" in alts(page)[0]
     layout = json.loads(charts(page)[0]["figure"])["layout"]

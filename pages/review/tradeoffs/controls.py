@@ -112,7 +112,7 @@ def choose_view(candidates: pd.DataFrame) -> View:
 
 def _measures(frame: pd.DataFrame) -> str:
     """Of one task's candidates."""
-    return "Agreement" if (frame["measures"] == "agreement").any() else "Accuracy"
+    return str(frame["measures"].iloc[0]).capitalize() if len(frame) else "Accuracy"
 
 
 def choose_limits() -> Limits:

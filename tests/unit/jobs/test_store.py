@@ -676,10 +676,28 @@ def test_a_database_that_stays_away_does_not_hold_up_the_end(store, run, quick, 
     assert "1 event of run 20260101-120000-aaaa could not be stored" in caplog.text
 
 
-def test_an_event_that_nobody_can_read_takes_no_other_with_it(store, run, quick, caplog):
+def test_an_event_that_tells_nothing_of_the_progress_is_stored_all_the_same(store, run, quick, caplog):
     with closing(Recorder(store, RUN)) as record:
-        record(step(1, steps=0))  # it divides by them
-        while "cannot be stored" not in caplog.text:
+        record(step(1))
+        record(step(2, steps=0))  # it divides by them
+        while "this tells nothing of its progress: Step(" not in caplog.text:
+            time.sleep(0.01)
+        record(step(3))
+    assert list(store.curve(RUN).step) == [1, 2, 3]
+
+
+def test_what_cannot_be_written_takes_nothing_later_with_it(store, run, quick, monkeypatch, caplog):
+    write = store.write
+
+    def refuses(run_id, events, *rest, **options):
+        if any(event.step == 1 for _, event in events):
+            raise ValueError("a mistake")
+        write(run_id, events, *rest, **options)
+
+    monkeypatch.setattr(store, "write", refuses)
+    with closing(Recorder(store, RUN)) as record:
+        record(step(1))
+        while "1 event of run 20260101-120000-aaaa cannot be stored." not in caplog.text:
             time.sleep(0.01)
         record(step(2))
     assert list(store.curve(RUN).step) == [2]
