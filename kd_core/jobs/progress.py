@@ -31,6 +31,7 @@ MEMORY = 0.98  # weight of what was measured before, at each new measurement
 PAUSE = 10  # a measurement this many times slower than expected is none
 TRIED = 15  # seconds, or a quarter of a longer time: so long a time left has to come true
 COMES_TRUE = 0.25  # of the seconds that went by: so much shorter it has to be afterwards
+STANDS_STILL = 0.02  # as COMES_TRUE: nobody knows when what hardly moves will end
 
 
 @dataclass
@@ -184,10 +185,10 @@ class CountedProgress:
 
 
 class TimeLeft:
-    """Says how long the rest takes while that comes true, and nothing while it does not.
+    """Says how long the rest takes while that comes true; by how fast it shrinks where that is slowly.
 
     An estimate knows neither what else the machine has to do nor how long what no event tells of takes, such
-    as loading a model; without this, "14 s left" can be said for minutes.
+    as loading a model; without this, "14 s left" can be said for minutes. Nothing is said while it stays.
     """
 
     def __init__(self) -> None:
@@ -202,5 +203,8 @@ class TimeLeft:
             self._said.append((now, left))
         for at, before in reversed(self._said):
             if now - at >= max(TRIED, before / 4):
-                return left if before - left >= COMES_TRUE * (now - at) else None
+                pace = (before - left) / (now - at)
+                if pace >= COMES_TRUE:
+                    return left
+                return left / pace if pace >= STANDS_STILL else None
         return left

@@ -307,6 +307,13 @@ def test_a_time_left_that_comes_true_is_said_all_the_time():
     assert None not in said((0, 3_600.0), (7_200, 0.0)), "also where it takes twice as long"
 
 
+def test_on_a_busy_machine_a_time_left_is_as_long_as_it_then_takes():
+    """What was estimated as a minute takes ten: a second of it goes by in ten."""
+    heard = said((0, 60.0), (600, 0.0))
+    assert heard[:TRIED] == pytest.approx([60 - 0.1 * second for second in range(1, TRIED + 1)], abs=0.2)
+    assert heard[TRIED + 1 :] == pytest.approx([600 - second for second in range(TRIED + 2, 601)], abs=1)
+
+
 def test_a_time_left_that_does_not_come_true_is_said_no_more():
     """ "14 s left" for two minutes, while a model is loaded, say."""
     heard = said((120, 14.0))
