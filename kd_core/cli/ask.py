@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shlex
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -13,6 +13,7 @@ import click
 
 from kd_core.cli.output import as_json, console, print_json, stray_prints_to_stderr, table
 from kd_core.cli.runs import find_finished
+from kd_core.config import TaskConfig
 from kd_core.errors import ConfigError, DataError, RunError
 from kd_core.system import paths
 from kd_core.system.atomic import write_bytes
@@ -24,6 +25,14 @@ if TYPE_CHECKING:
 SHOWN = 20
 
 
+def how_to_read(command: Callable[..., None]) -> Callable[..., None]:
+    """The flags that the reader's errors ask for, by the words of ``kd distill``."""
+    for name in ("delimiter", "encoding"):
+        text = TaskConfig.model_fields[name].description
+        command = click.option(f"--{name}", metavar="TEXT", help=text)(command)
+    return command
+
+
 @click.command()
 @click.argument("run")
 @click.option("--to", metavar="PLACE", help="New CSV file for all of them; with --marks, a new folder.")
@@ -33,8 +42,11 @@ SHOWN = 20
     help="That CSV with a column mark (wrong label, right label, drop): write RUN's task mended, with the "
     "config of a new run.",
 )
+@how_to_read
 @as_json
-def suspects(run: str, to: str | None, marks: str | None, as_json: bool) -> None:
+def suspects(
+    run: str, to: str | None, marks: str | None, encoding: str | None, delimiter: str | None, as_json: bool
+) -> None:
     """Labels of RUN that its teacher contradicts, those first that it contradicts with most confidence.
 
     A label that is marked as wrong becomes the teacher's.
@@ -47,7 +59,7 @@ def suspects(run: str, to: str | None, marks: str | None, as_json: bool) -> None
         _check_place(to, folder=bool(marks))
     found = find_suspects(run_id)
     if marks:
-        return _mend(run_id, found, marks, to, as_json)
+        return _mend(run_id, found, marks, to, as_json, encoding=encoding, delimiter=delimiter)
     if to:
         _write(to, safe_csv(found.assign(mark="")))
     if as_json:
@@ -65,14 +77,23 @@ def suspects(run: str, to: str | None, marks: str | None, as_json: bool) -> None
     return None
 
 
-def _mend(run_id: str, found: pd.DataFrame, marks: str, to: str | None, as_json: bool) -> None:
+def _mend(
+    run_id: str,
+    found: pd.DataFrame,
+    marks: str,
+    to: str | None,
+    as_json: bool,
+    *,
+    encoding: str | None,
+    delimiter: str | None,
+) -> None:
     from kd_core.data.apart import read_file
     from kd_core.deployment import mend
 
     if to is None:
         raise ConfigError("--marks needs --to, a new folder for the mended files")
     try:
-        table = read_file(Path(marks), Path(marks).name).frame
+        table = read_file(Path(marks), Path(marks).name, encoding=encoding, delimiter=delimiter).frame
     except DataError as error:
         raise DataError(f"--marks: {error}") from error
     given = mend.read_marks(table, found)
@@ -130,9 +151,18 @@ def _disk_errors(place: str) -> Iterator[None]:
 @click.option("--by", type=click.Choice(["spread", "margin", "entropy"]), default="spread", show_default=True)
 @click.option("--to", metavar="FILE", help="New CSV file to send to the teacher (none: the standard output).")
 @click.option("--text-column", metavar="TEXT", help="Column with the texts (guessed when not given).")
+@how_to_read
 @as_json
 def ask(
-    run: str, pool: str, count: int, by: str, to: str | None, text_column: str | None, as_json: bool
+    run: str,
+    pool: str,
+    count: int,
+    by: str,
+    to: str | None,
+    text_column: str | None,
+    encoding: str | None,
+    delimiter: str | None,
+    as_json: bool,
 ) -> None:
     """Which texts of POOL, a file without answers, a teacher should answer next for RUN's student.
 
@@ -148,7 +178,7 @@ def ask(
     run_id = find_finished(run)
     if to:
         _check_place(to)
-    given = unanswered(run_id, _texts(pool, text_column))
+    given = unanswered(run_id, _texts(pool, text_column, encoding, delimiter))
     with stray_prints_to_stderr():
         places = next_texts(open_form(run_id, "student", "pytorch"), given, count, by)  # type: ignore[arg-type]
     chosen = [given[place] for place in places]
@@ -167,7 +197,7 @@ def ask(
     return None
 
 
-def _texts(pool: str, text_column: str | None) -> list[str]:
+def _texts(pool: str, text_column: str | None, encoding: str | None, delimiter: str | None) -> list[str]:
     """Raises: DataError, naming the argument."""
     from kd_core.data.apart import read_file
     from kd_core.data.bundled import TASKS
@@ -179,7 +209,10 @@ def _texts(pool: str, text_column: str | None) -> list[str]:
             f"got {pool!r}."
         )
     try:
-        table = read_file(Path(pool), Path(pool).name, columns=[text_column] if text_column else [])
+        columns = [text_column] if text_column else []
+        table = read_file(
+            Path(pool), Path(pool).name, encoding=encoding, delimiter=delimiter, columns=columns
+        )
         if text_column and text_column not in table.frame:
             raise DataError(
                 f"{table.name} has no column {text_column!r}; choose --text-column from "

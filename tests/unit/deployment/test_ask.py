@@ -122,3 +122,18 @@ def test_wrong_pools_are_explained(finished_run, monkeypatch, tmp_path, capsys, 
     (tmp_path / "two.csv").write_text("a,b\n1,2\n")
     assert main(["ask", finished_run.report.run_id, *arguments]) == 2
     assert says in capsys.readouterr().err
+
+
+def test_a_pool_is_read_as_its_flags_say(finished_run, monkeypatch, tmp_path, capsys):
+    """Those that the reader's errors name."""
+    monkeypatch.setenv("KD_HOME", str(finished_run.home))
+    pool = tmp_path / "pool.csv"
+    pool.write_text("text:n\nGrößer als zuvor:1\n", "latin-1")
+    ask = ["ask", finished_run.report.run_id, str(pool), "-n", "1"]
+    assert main(ask) == 2
+    assert (
+        "POOL: pool.csv is not utf-8 text: byte 0xf6 in line 2. Give its --encoding"
+        in capsys.readouterr().err
+    )
+    assert main([*ask, "--encoding", "latin-1", "--delimiter", ":"]) == 0
+    assert "Größer als zuvor" in capsys.readouterr().out.splitlines()

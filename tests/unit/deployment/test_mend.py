@@ -115,6 +115,11 @@ def test_the_command_writes_a_config_that_runs(answered, tmp_path, capsys):
     config = DistillConfig.from_file(to / "config.yaml")
     assert "text number 9" not in labels(config)
     assert len(suspects(distill(config).run_id)) == 2
+    rows.to_csv(table, index=False, sep=":", encoding="utf-16-le")
+    marked = ["suspects", run_id, "--marks", str(table), "--to", str(tmp_path / "again")]
+    assert main(marked) == 2
+    assert "--marks: s.csv is not" in capsys.readouterr().err
+    assert main([*marked, "--encoding", "utf-16-le", "--delimiter", ":"]) == 0
     assert main(["suspects", run_id, "--marks", str(table), "--to", str(to)]) == 2
     assert f"--to {to} exists already; choose a new folder" in capsys.readouterr().err
     assert main(["suspects", run_id, "--marks", str(table)]) == 2
