@@ -24,6 +24,7 @@ from kd_core.data.assemble import UNSEEN, build_task, clean_texts, merge_labels,
 from kd_core.data.foreign import advice
 from kd_core.data.read import KINDS
 from kd_core.data.splits import normalised
+from kd_core.data.spreadsheets import without_apostrophe
 from kd_core.data.table import Table
 from kd_core.data.task import Answers, Task
 from kd_core.errors import ConfigError, DataError
@@ -128,7 +129,13 @@ def _rows(
 
     Where labels may be merged, they are spelled as ``names``, the classes as far as they are known.
     """
-    texts = clean_texts(table.frame[columns.text], table.name, notes)
+    written = clean_texts(table.frame[columns.text], table.name, notes)
+    texts = written.map(without_apostrophe)  # the texts to answer came from kd ask, say
+    if count := int((texts != written).sum()):
+        notes.append(
+            f"{table.name}: {counted(count, 'text')} read without the apostrophe that keeps a spreadsheet "
+            "from running it as a formula."
+        )
     frame = table.frame.loc[texts.index]
     if frame.empty:
         raise DataError(f"{table.name} has no rows with a text.")

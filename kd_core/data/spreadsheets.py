@@ -13,6 +13,11 @@ def safe_cell(cell: object) -> object:
     return f"'{cell}" if isinstance(cell, str) and cell.startswith(FORMULA) else cell
 
 
+def without_apostrophe(text: str) -> str:
+    """The text that ``safe_cell`` was given: "'=1+1" -> "=1+1"."""
+    return text[1:] if text.startswith("'") and text[1:].startswith(FORMULA) else text
+
+
 def safe_csv(frame: pd.DataFrame) -> bytes:
     """The frame without its index as CSV that a spreadsheet shows as text, headings too.
 

@@ -96,6 +96,16 @@ def test_gold_labels_of_a_column_that_the_test_file_alone_has(load, tmp_path, he
         load("text,new,old", rows(), test_file=str(tmp_path / "held.csv"), label_column="x")
 
 
+def test_what_kd_ask_wrote_for_a_spreadsheet_is_read_as_it_was(load):
+    """A tweet, say: "@you ..." is "'@you ..." in its CSV, and would be a new text to the next kd ask."""
+    given = rows()
+    given[0][0], given[1][0], given[2][0] = "'@you see this", "'tis another", "@me too"
+    task = load("text,new,old", given)
+    assert task.answers is not None
+    assert {"@you see this", "'tis another", "@me too"} <= {*task.answers.rows}
+    assert "answers.csv: 1 text read without the apostrophe that keeps a spreadsheet from" in notes(task)
+
+
 def test_one_column_is_one_hot_with_smoothing(load):
     given = [[f"text {i}", "Old" if i % 2 else "new"] for i in range(30)]
     task = load("text,answer", given, smoothing=0.2)
