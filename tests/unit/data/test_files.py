@@ -331,6 +331,12 @@ def test_14_a_name_that_is_a_value_too(content, header):
     assert table(content).header is header
 
 
+def test_14_the_only_column_has_a_header_where_that_names_texts():
+    """Otherwise it would be one of the texts that a teacher labels."""
+    assert table("question_text\nWhy so?\nWhat is it?\n").header
+    assert not table("What now\nWhy so?\nWhat is it?\n").header
+
+
 def test_14_a_column_asked_for_is_a_header():
     assert not table("2020,label2\nx,pos\n").header
     assert table("2020,label2\nx,pos\n", columns=("2020",)).header
@@ -584,6 +590,8 @@ def test_whatever_a_page_header_says_is_read_or_refused(garbage, place):
         ("id,sentence,label\n1,a b c,x\n", ("sentence", "label")),
         ("title,content,label\nt,a b c,x\n", ("content", "label")),
         ("Category,Headline\nx,a b c\n", ("Headline", "Category")),
+        ("Title,Review Text,label\nt,a b c,5\n", ("Review Text", "label")),
+        ("headline,article_body,review,label\nt,a b c,a b,x\n", ("review", "label")),
         ("标签,文本\nx,abc\n", ("文本", "标签")),
         ("text,what\na,x\n", ("text", "what")),
         (
