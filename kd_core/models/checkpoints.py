@@ -151,7 +151,7 @@ def _damaged(name: str, reason: str) -> ModelError:
 
 def _hub_out_of_reach(hub_id: str) -> bool:
     """True where there is no network but a copy from earlier. Raises: ModelError."""
-    offered = f"Bundled are {', '.join(n for n, p in TEACHERS.items() if p.source == 'bundled')}"
+    teachers = ", ".join(name for name, preset in TEACHERS.items() if preset.source in ("bundled", "new"))
     try:
         get_hf_file_metadata(hf_hub_url(hub_id, "config.json"))
     except GatedRepoError as error:
@@ -175,7 +175,8 @@ def _hub_out_of_reach(hub_id: str) -> bool:
             return True
         raise ModelError(
             f"{hub_id!r} is not on this disk and the Hugging Face Hub cannot be reached ({error}). "
-            f"{offered}; 'scratch' and a local folder need no network either."
+            f"Without a network there are the teachers {teachers}, the students {', '.join(STUDENTS)}, and "
+            "local folders."
         ) from error
     return False
 
