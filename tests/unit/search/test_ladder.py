@@ -129,10 +129,10 @@ def ladder(*rungs: Rung, **settings) -> LadderResult:
 
 
 def test_it_ends_with_the_first_that_is_shown() -> None:
-    likely = rung("tiny", 0.985, 0.96, "likely", needed=900)
+    likely = rung("tiny", 0.985, 0.96, "likely", needed=900, size_mb=10.7)
     assert ladder().next == "tiny"
     assert ladder(likely).next == "mini"
-    shown = ladder(likely, rung("mini", 0.995, 0.981, "shown"))
+    shown = ladder(likely, rung("mini", 0.995, 0.981, "shown", size_mb=30.8))
     assert shown.next is None
     assert shown.chosen == shown.rungs[1]
     assert shown.sentence == (
@@ -191,6 +191,45 @@ def test_what_is_beyond_the_limits_is_not_offered() -> None:
     assert result.next == "mini"
     assert result.chosen is None
     assert "within the limits" in result.sentence
+
+
+@pytest.fixture
+def sample(tmp_path) -> Report:
+    """A report of 10.7 MB and 1.69 ms, and 1,000 validation texts: the teacher is right on 900, the student
+    on 5 others and not on 10 of these, TF-IDF on the first 800."""
+    right = {"teacher": [*range(900)], "student-0": [*range(890), *range(900, 905)], "tfidf": [*range(800)]}
+    answers = pd.DataFrame({"text": [f"text {row}" for row in range(1000)], "label": 2})
+    for name, rows in right.items():
+        logits = np.zeros((1000, 5), dtype=np.float32)
+        logits[rows, 2] = 1.0
+        answers[name] = list(logits)
+    answers.to_parquet(tmp_path / VALIDATION)
+    content = json.loads((ROOT / "tests" / "samples" / "report.json").read_text("utf-8"))
+    floor = content["student"] | {"params": 100, "size_mb": 0.8, "latency_ms": None}
+    return Report.from_dict(content | {"folder": str(tmp_path), "tfidf": floor})
+
+
+@pytest.mark.parametrize(
+    ("keep", "answer", "needed"), [(98, "shown", 547), (99, "likely", 4_065), (99.5, "no", None)]
+)
+def test_a_student_by_the_answers_that_its_run_has_kept(sample, keep, answer, needed) -> None:
+    config = LadderConfig(students=("tiny",), int8=False, keep=keep)
+    floor, tiny = LadderResult(config=config).with_report("tiny", sample).rungs
+    assert (tiny.kept, tiny.texts) == (895 / 900, 1_000)
+    assert tiny.at_least == at_least(Pairs(890, 5, 10, 95), 0.975)  # two are judged, and share the 5 %
+    assert (tiny.answer, tiny.needed) == (answer, needed)
+    assert (floor.title, floor.kept, floor.answer) == ("TF-IDF", 800 / 900, "no")
+    assert (floor.params, floor.size_mb, tiny.params) == (100, 0.8, sample.student.params)
+
+
+@pytest.mark.parametrize(
+    ("limits", "fits"),
+    [({"mb": 10.699228, "ms": 1.6866065}, True), ({"mb": 10.6}, False), ({"ms": 1.68}, False)],
+)
+def test_a_limit_is_in_megabytes_or_in_milliseconds(sample, limits, fits) -> None:
+    within = {f"within_{unit}": most for unit, most in limits.items()}
+    config = LadderConfig(students=("tiny",), int8=False, **within)
+    assert LadderResult(config=config).with_report("tiny", sample).rungs[1].fits is fits
 
 
 def test_before_the_start_it_says_what_so_many_texts_can_show() -> None:
