@@ -14,7 +14,7 @@ from kd_core.data.corruption import corrupted
 from kd_core.data.task import labelled
 from kd_core.distillation import validate as module
 from kd_core.distillation.events import Progress, ignore
-from kd_core.distillation.metrics import Latency
+from kd_core.distillation.metrics import Latency, macro_f1_interval, wilson
 from kd_core.distillation.run import Run, Trained
 from kd_core.distillation.validate import shifted_sets, validate
 from kd_core.errors import Stopped
@@ -75,7 +75,9 @@ def test_means_and_spread_over_the_seeds(run, trained, tiny_task):
         assert report.spread == pytest.approx(np.std(accuracies))
         f1 = [f1_score(labels, answers(found.predictions, f"{who}-{s}"), average="macro") for s in (3, 4)]
         assert report.macro_f1 == pytest.approx(np.mean(f1))
-        assert report.low < report.accuracy < report.high
+        assert (report.low, report.high) == wilson(report.accuracy, 25)
+        said = np.stack([answers(found.predictions, f"{who}-{seed}") for seed in (3, 4)])
+        assert report.macro_f1_interval == macro_f1_interval(said, labels)
     assert found.models["teacher"].spread == 0.0
     assert set(found.models) == {"teacher", "student", "alone", "tfidf"}
 
@@ -96,6 +98,20 @@ def test_a_student_is_compared_with_each_control_that_was_trained(run, trained):
     by_f1 = replace(run, config=run.config.change({"training.metric": "macro_f1"}))
     found = validate(by_f1, [*trained, *starts])
     assert found.over_controls == {"plain_start": found.f1_gain}
+
+
+@pytest.mark.parametrize("metric", ["accuracy", "macro_f1", "f1:film"])
+def test_a_gain_is_in_what_the_run_is_judged_by(run, trained, metric):
+    three = [trained[0], replace(trained[0], who="student", seed=4), trained[4]]
+    found = validate(replace(run, config=run.config.change({"training.metric": metric})), three)
+    student, alone, floor = (found.models[who].by(metric) for who in ("student", "alone", "tfidf"))
+    assert found.verdict.delta == pytest.approx(student - alone) != 0
+    assert found.over_floor.delta == pytest.approx(student - floor) != 0
+    assert found.over["alone"].delta == pytest.approx(
+        found.models["student"].accuracy - found.models["alone"].accuracy
+    )
+    f1 = "macro_f1" if metric == "accuracy" else metric
+    assert found.f1_gain.delta == pytest.approx(found.models["student"].by(f1) - found.models["alone"].by(f1))
 
 
 def test_fidelity_is_that_of_the_first_seed(run, trained):
@@ -196,6 +212,9 @@ def test_scores_of_teacher_and_alone_are_kept(run, trained, kd_home):
     assert passes.count("student-4") == 5
     assert again.verdict == first.verdict
     assert set((kd_home / "cache" / "scores").iterdir()) == entries
+    for number, (setting, value) in enumerate((("task.max_length", 8), ("training.precision", "bf16")), 2):
+        validate(replace(run, config=run.config.change({setting: value})), trained)
+        assert len(list((kd_home / "cache" / "scores").iterdir())) == 6 * number, f"other numbers: {setting}"
 
 
 def test_the_floor_is_a_model_among_the_others(run, trained, tiny_task):
