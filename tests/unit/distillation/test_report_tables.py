@@ -77,6 +77,9 @@ def test_where_the_gain_comes_from(report: dict) -> None:
         "Student alone",
         "+ soft labels and transfer texts",
     ]
+    report["rows"]["transfer"] = 0
+    none = report_tables.stairs(read(report | {"labelled_only": None, "plain_start": None}))
+    assert list(none["What is added"]) == ["Student alone", "+ soft labels"]
     report["config"]["objective"]["alpha"] = 1.0
     report["config"]["student"]["init"] = "pretrained"
     other = report_tables.stairs(read(report | {"labelled_only": None}))
@@ -97,6 +100,9 @@ def test_what_the_student_alone_has_of_its_teacher(report: dict) -> None:
     assert report_tables.about_start(read(with_both)).endswith("by its start.")
     report["config"]["student"]["init"] = "random"
     assert report_tables.about_start(read(report)) == ""
+    report["config"]["student"]["init"] = "projected"
+    report["config"]["task"]["knowledge"] = "answers.csv"
+    assert report_tables.about_start(read(report)) == "", "a file has no embeddings"
 
 
 def test_what_soft_labels_add_to_hard_answers(report: dict) -> None:
@@ -108,6 +114,29 @@ def test_what_soft_labels_add_to_hard_answers(report: dict) -> None:
         "On the same labelled texts and transfer texts, with the teacher's first choices as if they were "
         "labels, the student has 87.0 %. The teacher's other probabilities add +0.4 points (−0.6 to +1.4)."
     )
+    report["rows"]["transfer"] = 0
+    assert report_tables.hard_answers(read(report)).startswith("On the same labelled texts, with the")
+
+
+def test_a_control_that_is_not_below_the_student_is_named_with_its_numbers(report: dict) -> None:
+    gap = report["verdict"] | {"kind": "no_difference", "delta": 0.013, "low": -0.01, "high": 0.04}
+    hurt = gap | {"kind": "hurt", "delta": -0.03, "low": -0.05, "high": -0.01}
+    helped = gap | {"kind": "helped", "low": 0.001}
+    said = [
+        report_tables.as_good(
+            read(report | {"over": {"alone": helped, "teacher": gap, "labelled_only": over}})
+        )
+        for over in (gap, hurt, helped)
+    ]
+    numbers = (
+        ", as far as these texts can show: 86.3 %, with a calibration error of 3.7 % (distilled student: "
+        "87.6 %, 5.6 %)."
+    )
+    assert said == [
+        f"Distilled on labelled texts does as well{numbers}",
+        f"Distilled on labelled texts does better{numbers}",
+        "",
+    ]
 
 
 def test_a_time_that_other_work_disturbed_is_no_headline(report: dict) -> None:
@@ -166,6 +195,9 @@ def test_macro_f1_has_an_interval_and_its_gain(report: dict) -> None:
     assert list(report_tables.overview(new)["Macro-F1"])[1] == "87.5 % ± 2.8"
     config = report["config"] | {"training": report["config"]["training"] | {"metric": "f1:sport"}}
     assert "In F1 of sport the" in report_tables.f1_gain(read(report | {"f1_gain": gap, "config": config}))
+    config = report["config"] | {"task": report["config"]["task"] | {"gold": "test"}}
+    chosen = read(report | {"f1_gain": gap, "config": config, "alone": None})
+    assert report_tables.f1_gain(chosen).endswith(" over the same student on its teacher's hard answers.")
 
 
 def test_class_scores_are_means_over_the_seeds(report: dict) -> None:
