@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -127,6 +128,10 @@ def test_the_student_against_each_other_model_the_control_first() -> None:
     old = report(labelled_only=model_report(accuracy=0.6), config=config)
     assert list(old.gains) == ["alone"]
     assert old.gains["alone"] == old.verdict
+    assert list(report(tfidf=model_report(), over_floor=old.verdict, config=config).gains) == [
+        "alone",
+        "tfidf",
+    ]
     gap = {"kind": "no_difference", "delta": 0.0, "low": -0.1, "high": 0.1, "p_value": 1, "n": 6, "seeds": 1}
     helped = gap | {"kind": "helped", "delta": 0.2, "low": 0.1, "high": 0.3}
     new = Report.model_validate(
@@ -134,13 +139,24 @@ def test_the_student_against_each_other_model_the_control_first() -> None:
     )
     assert list(new.gains) == ["alone", "teacher", "labelled_only"]
     assert new.as_good == ["labelled_only"], "a teacher is no control"
+    hurt = gap | {"kind": "hurt", "delta": -0.2, "low": -0.3, "high": -0.1}
+    better = Report.model_validate(old.to_dict() | {"over": {"labelled_only": hurt, "alone": helped}})
+    assert better.as_good == ["labelled_only"], "better is as good"
+
+
+def test_a_verdict_in_macro_f1_is_no_gain_in_accuracy() -> None:
+    config = DistillConfig().change({"training.metric": "macro_f1"}).model_dump(mode="json")
+    old = report(tfidf=model_report(), config=config)
+    assert old.model_copy(update={"over_floor": old.verdict, "over_teacher": old.verdict}).gains == {
+        "teacher": old.verdict
+    }
 
 
 def test_a_models_score_by_each_metric() -> None:
     """Two seeds; the F1 of one class is the mean of theirs."""
     found = report().student
     one = next(iter(found.seeds.values()))
-    classes = [replace(row, f1=0.2) for row in one.per_class]
+    classes = [replace(row, f1=f1) for row, f1 in zip(one.per_class, (0.2, 0.9), strict=True)]
     both = found.model_copy(update={"seeds": {0: one, 1: replace(one, per_class=classes)}})
     assert (both.by("accuracy"), both.by("macro_f1")) == (found.accuracy, found.macro_f1)
     first = one.per_class[0]
@@ -170,8 +186,8 @@ def without(name: str) -> bytes:
 
 @pytest.mark.parametrize(
     "content",
-    [b"", b"{", b"[]", b"null", b"\xff\xfe{", without("verdict"), without("alone"), b'{"run_id": 1}'],
-    ids=["empty", "cut", "a list", "null", "not UTF-8", "no verdict", "no model", "a number for the run"],
+    [b"", b"{", b"[]", b"null", b"\xff\xfe{", without("verdict"), without("student"), b'{"run_id": 1}'],
+    ids=["empty", "cut", "a list", "null", "not UTF-8", "no verdict", "no student", "a number for the run"],
 )
 def test_a_report_that_cannot_be_read(tmp_path: Path, content: bytes) -> None:
     (tmp_path / FILE).write_bytes(content)
@@ -180,6 +196,16 @@ def test_a_report_that_cannot_be_read(tmp_path: Path, content: bytes) -> None:
     assert (
         str(caught.value) == f"The report of {tmp_path.name} cannot be read; it may be from another version."
     )
+
+
+@pytest.mark.parametrize(
+    ("gold", "learns"), [("any", True), ("rows", True), ("test", False), ("none", False)]
+)
+def test_only_where_all_labels_are_the_teachers_does_nobody_learn_alone(gold: str, learns: bool) -> None:
+    values = report().to_dict() | {"alone": None}
+    values["config"]["task"]["gold"] = gold
+    with pytest.raises(RunError, match="cannot be read") if learns else nullcontext():
+        assert Report.from_dict(values).control == report().student
 
 
 def test_a_report_of_another_version(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
