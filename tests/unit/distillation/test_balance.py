@@ -19,6 +19,9 @@ def test_balanced_weights_make_the_classes_count_alike():
     weights = class_weights("balanced", NAMES, LABELS)
     assert weights.tolist() == pytest.approx([10 / 18, 10 / 9, 10 / 3])
     assert weights[LABELS].mean() == pytest.approx(1)
+    assert class_weights("balanced", ("ham", "eggs"), [0, 0, 0, 0]).tolist() == [0.5, 2.0], (
+        "none of one is one"
+    )
 
 
 def test_weights_by_hand_are_by_name_and_else_1():

@@ -189,6 +189,12 @@ def test_the_mean_squares_are_those_of_two_factors():
     assert mean_squares(gains) == pytest.approx((0.0, 3.5, 0.5))
 
 
+def test_of_one_text_there_is_no_luck_but_that_of_the_text():
+    found, single = judge(np.array([[1.0], [1.0], [0.0]])), judge(np.array([[2 / 3]]))
+    assert (found.kind, found.delta, found.seeds) == ("no_difference", pytest.approx(2 / 3), 3)
+    assert (found.low, found.high) == pytest.approx((single.low, single.high))
+
+
 # Any metric
 
 
@@ -207,6 +213,8 @@ def test_shares_of_texts_add_up_to_the_difference_of_two_macro_f1(seed, classes,
     rare = f1_gains(one, two, labels, np.array([1]))
     expected = [metrics.f1_score(labels, said, labels=[1], average="macro") for said in (one, two)]
     assert rare.mean() == pytest.approx(expected[0] - expected[1])
+    nowhere = f1_gains(one, two, labels, np.array([classes]))
+    assert not nowhere.any(), "of no text, and of no answer"
 
 
 def test_both_macro_f1_of_a_difference_are_means_over_the_same_classes():

@@ -172,6 +172,8 @@ def test_inputs_that_do_not_fit():
         scores(logits, labels, NAMES[:2])
     with pytest.raises(ValueError, match="between 0 and 2, got 0 to 3"):
         scores(logits, np.array([0, 1, 3, 2]), NAMES)
+    with pytest.raises(ValueError, match="between 0 and 2, got -1 to 2"):
+        fidelity(logits, logits, np.array([0, 1, -1, 2]))
     with pytest.raises(ValueError, match=r"shape \(4, 3\), student logits of \(4, 4\)"):
         fidelity(logits, np.zeros((4, 4)), labels)
 
