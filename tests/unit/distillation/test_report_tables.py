@@ -152,6 +152,9 @@ def test_a_time_that_other_work_disturbed_is_no_headline(report: dict) -> None:
     assert report_tables.kept(disturbed)["latency"].endswith(
         "x faster than the teacher, by times that vary widely"
     )
+    for p95, is_said in ((16, False), (16.1, True)):
+        report["teacher"]["latency_ms"] |= {"p50": 2.0, "p95": p95}
+        assert bool(report_tables.unsteady(read(report))) is is_said, "from eight times the median on"
 
 
 def test_nobody_keeps_more_than_all_that_can_be_right(report: dict) -> None:
@@ -230,6 +233,11 @@ def test_falls_on_other_texts_are_points(report: dict) -> None:
     row = report_tables.other_texts(read(report)).iloc[0]
     assert row["Test texts"] == pytest.approx(87.595, abs=1e-3)
     assert row["typos"] == pytest.approx(72.328 - 87.595, abs=1e-3)
+    report["teacher"]["shifted"] = {}  # a file, that has no answers to them
+    assert report_tables.other_texts(read(report))["Model"].iloc[0] == "Distilled student"
+    for who in ("student", "alone", "labelled_only"):
+        report[who]["shifted"] = {}
+    assert len(report_tables.other_texts(read(report))) == 4, "nobody was asked"
 
 
 def test_the_texts_behind_the_cells(tmp_path: Path, report: dict) -> None:
@@ -278,6 +286,8 @@ def test_conditions_of_the_latency(report: dict) -> None:
     )
     report["machine"]["accelerator"] = "a fast one"
     assert "25 GB, a fast one; " in report_tables.latency_conditions(read(report))
+    report["rows"]["test"] = 100
+    assert ": median of 100 test texts of 9 tokens" in report_tables.latency_conditions(read(report))
     report["rows"]["test"] = 30
     assert ": median of 100 answers to 30 test texts of 9 tokens" in report_tables.latency_conditions(
         read(report)
