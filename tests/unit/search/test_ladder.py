@@ -246,7 +246,7 @@ def test_what_it_may_be_told() -> None:
         LadderConfig.from_dict({"keep": "98.5 %"})
     config = LadderConfig(distill=DistillConfig(), students=("tiny", "half"), int8=False)
     assert config.rung("half").student.model == "half"
-    assert config.rung("half").controls.labelled_only is False
+    assert config.rung("half").controls.labelled_only is config.rung("half").controls.shifted is False
     assert config.confidence == pytest.approx(1 - 0.05 / 3)  # TF-IDF, tiny, half
     assert LadderConfig(students=("tiny", "half")).confidence == pytest.approx(1 - 0.05 / 5)  # int8 too
 
