@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from kd_core.distillation.comparison import judge, verdict
+from kd_core.distillation.metrics import wilson
 from kd_core.learn.claims import (
     EPOCHS,
     RANDOM,
@@ -109,6 +110,12 @@ def test_a_class_that_was_never_seen() -> None:
     assert found.others["the class seen"].delta == pytest.approx(-0.25)
     assert found.level == ("It has seen the class", 1.0)
     assert right_option("hinton2015", found) == "More than three quarters"
+    bars = found.points.set_index(["place", "series"])[["low", "high"]]
+    assert tuple(bars.loc[("T = 4", "after")]) == pytest.approx(wilson(0.75, 60)), (
+        "two seeds have the same texts"
+    )
+    always = [unseen("student", 0, place, 20) for place in range(3)]
+    assert right_option("hinton2015", findings("hinton2015", report(always))) == "More than three quarters"
     table = unseen_table(report(cells))
     assert len(table) == 12
     row = table[(table["class"] == "b") & (table["setting"] == "T = 1")].iloc[0]
@@ -152,8 +159,8 @@ def test_the_early_stop_is_chosen_on_validation_and_judged_on_the_test_texts() -
     assert found.others["teacher"].delta == pytest.approx(18 / 60)
     assert found.others["over alone"].delta == pytest.approx(-4 / 60)
     other = findings(
-        "cho2019", of_teachers({1: 4, 2: 19, 5: 12, 10: 20}, validation={1: 9, 2: 1, 5: 2, 10: 3})
-    )
+        "cho2019", of_teachers({1: 4, 2: 19, 5: 12, 10: 20}, validation={1: 9, 2: 1, 5: 2, 10: 20})
+    )  # the latest is best on validation, but is no early one
     assert (other.early, other.main.kind) == (1, "hurt")
     assert right_option("cho2019", other) == "Those of the one of 10 epochs"
     marks = other.points.set_index(["place", "series"])["mean"]
@@ -165,6 +172,9 @@ def test_no_verdict_while_a_teachers_student_is_missing() -> None:
     found = findings("cho2019", {**whole, "cells": whole["cells"][:-1]})
     assert (found.main, found.early) == (None, 0)
     assert "10" not in set(found.points["place"])
+    two = of_teachers({1: 4, 2: 19, 5: 12, 10: 6}, seeds=(0, 1))
+    found = findings("cho2019", {**two, "cells": two["cells"][:-1]})
+    assert (found.main, found.early) == (None, 0), "nor of the first seed alone"
 
 
 def test_agreement_against_accuracy() -> None:
@@ -191,6 +201,17 @@ def test_agreement_against_accuracy() -> None:
     marks = found.points.set_index(["place", "series"])["mean"]
     assert marks["8,000", "random accuracy"] == 0
     assert findings("stanton2021", report(cells[:2], {OWN: teacher})).main is None
+    mine["cells"] = [one for one in cells if (one["seed"], one["transfer"], one["teacher"]) != (2, 0, OWN)]
+    assert findings("stanton2021", mine).main == judge(gains[:2]), "over the seeds that all four have"
+
+
+def test_students_are_compared_seed_by_seed_whatever_came_first() -> None:
+    few, many = (
+        [cell("student", seed, answers({0: 5 + 10 * seed}), transfer=texts) for seed in (0, 1)]
+        for texts in (0, 8_000)
+    )
+    found = findings("stanton2021", report([*few[::-1], *many]))
+    assert found.others["accuracy"] == verdict(np.ones((2, 60), bool), np.ones((2, 60), bool))
 
 
 def test_each_claim_has_its_words() -> None:
