@@ -122,6 +122,71 @@ def test_a_doubtful_choice_gets_one_note_that_says_what_to_do(made, level, says)
     assert says not in " ".join(texts(plan()))
 
 
+@pytest.mark.parametrize(
+    ("beyond", "at", "says"),
+    [
+        ({"objective.alpha": 0}, {"objective.alpha": 0.05}, "Alpha is 0"),
+        ({"objective.temperature": 10.5}, {"objective.temperature": 10}, "nearly equal for all classes"),
+        (
+            {"objective.temperature": 1.5, "objective.t_squared": False},
+            {"objective.temperature": 1, "objective.t_squared": False},
+            "Without the factor",
+        ),
+        ({"training.steps": 39}, {"training.steps": 40}, "show the student only"),  # 32 of 1,256 texts a step
+        ({"teacher.model": "scratch"}, {}, "from scratch"),
+    ],
+)
+def test_a_setting_at_the_limit_is_no_doubtful_one(beyond, at, says):
+    assert [any(says in text for text in texts(plan(changes))) for changes in (beyond, at)] == [True, False]
+
+
+@pytest.mark.parametrize(
+    ("beyond", "at", "says"),
+    [
+        (plan(rows={"train": 99}), plan(rows={"train": 100}), "for 5 classes are few"),
+        (plan(rows={"validation": 99}), plan(rows={"validation": 100}), "choose the best weights"),
+        (plan(rows={"test": 99}), plan(rows={"test": 100}), "test texts decide"),
+        (
+            plan(usual_temperature=1),
+            plan({"objective.temperature": 1}, usual_temperature=1),
+            "a student may forget it",
+        ),
+        (
+            plan(student=replace(STUDENT, params=22_700_001)),
+            plan(student=replace(STUDENT, params=22_700_000)),
+            "nothing is compressed",
+        ),
+        (
+            plan({"student.init": "random"}, rows={"transfer": 0}),
+            plan({"student.init": "random"}),
+            "starts from nothing",
+        ),
+        (
+            plan({"student.init": "teacher_layers"}),
+            plan({"student.init": "teacher_layers", "objective.alpha": 1}),
+            "starts from trained layers",
+        ),
+        (
+            plan(student=replace(STUDENT, hidden=512)),
+            plan({"training.learning_rate": 3e-4}, student=replace(STUDENT, hidden=512)),
+            "may make its loss jump",
+        ),
+        (
+            plan({"teacher.learning_rate": 2e-4}, teacher=replace(TEACHER, layers=12)),
+            plan(teacher=replace(TEACHER, layers=12)),
+            "may undo what it knows",
+        ),
+        (
+            plan(rows={"transfer": 0}),
+            plan({"task.knowledge": "answers.csv"}, rows={"transfer": 0}),
+            "There is no transfer set, and from the labelled texts alone",
+        ),
+    ],
+)
+def test_a_run_at_the_limit_is_no_doubtful_one(beyond, at, says):
+    assert [any(says in text for text in texts(made)) for made in (beyond, at)] == [True, False]
+
+
 def test_alpha_one_silences_what_only_concerns_the_teacher():
     said = " ".join(texts(plan({"objective.alpha": 1, "objective.divergence": "logit_mse"}, classes=2)))
     assert "ignored" in said
