@@ -50,12 +50,15 @@ def test_a_load_worked_out_by_hand():
         "Latency (p95): 20.0 ms without waiting; waiting for a free core included, "
         f"{found.latency_ms:.1f} ms by simulation, over the 20 ms asked for",
     )
+    just = LOAD.model_copy(update={"target_ms": found.latency_ms})
+    assert required(just, Measured("Teacher", 1, 1000 / 9, 19.0, 1.0)).meets_target is True
 
 
 def test_a_batch_waits_for_all_its_texts():
     # 8 texts in 16 ms: 2 ms each, 2.5 with the tokenizer; a server gets 300 texts/s, one each 3.3 ms.
     found = required(LOAD, Measured("Student", 8, 500, 17.0, 0.5))
     assert (found.texts_per_second, found.servers) == (pytest.approx(400), 1)
+    assert mean(Measured("Student", 8, 500, 17.0, 0.5).service_ms) == pytest.approx(16 + 8 * 0.5)
     assert found.lines[1] == (
         "One core: 1,000 ms ÷ (2.00 ms model + 0.50 ms tokenizer) for a text in batches of 8 = 400 texts/s"
     )
@@ -257,6 +260,9 @@ def test_a_cascade_takes_the_students_time_and_sometimes_the_teachers_too():
     assert pair.quantiles[70] == pytest.approx(1)
     assert mean(pair.service_ms) == pytest.approx(3.25)
     assert cascaded(student, teacher, 1.0).p95_ms == pytest.approx(1)
+    # The middle of three quarters is at 0.375, that of the last quarter at 0.875, and 0.625 half way.
+    even = [replace(form, quantiles=(ms,)) for form, ms in ((student, 1.0), (teacher, 8.0))]
+    assert cascaded(*even, 0.75).quantiles[62] == pytest.approx((1 + 10) / 2)
     # 300 texts/s at the peak, half of 307.7 a core: 2 cores, one server; the teacher alone, 111 a core: 6.
     assert (required(LOAD, pair).cores, required(LOAD, teacher).cores) == (2, 6)
     with pytest.raises(ValueError, match="one text at a time"):
