@@ -56,14 +56,14 @@ def test_27_three_texts_are_enough_for_all_splits():
 
 
 def test_27_rare_classes_are_dropped_on_consent():
-    rare = [("one", "meh"), ("ONE ", "meh"), ("two", "odd")]
+    rare = [("one", "meh"), ("ONE ", "meh"), (" One", "meh"), ("two", "odd")]  # one text, in three spellings
     with pytest.raises(DataError, match=r"'odd' has 1\. Add texts, .*--drop-rare") as refused:
-        task_of([*FILMS, *rare[2:]])
+        task_of([*FILMS, rare[-1]])
     assert refused.value.settings == ("drop_rare",)
     task = task_of(FILMS + rare, drop_rare=True)
     assert task.labels == ("neg", "pos")
     assert sorted(texts_of(task)) == sorted(text for text, _ in FILMS)
-    assert "Classes with fewer than 3 training texts dropped: 'meh', 'odd' (3 rows)." in task.notes
+    assert "Classes with fewer than 3 training texts dropped: 'meh', 'odd' (4 rows)." in task.notes
 
 
 def test_27_test_texts_of_a_class_that_nothing_was_learned_of_are_dropped_on_consent():
@@ -140,6 +140,11 @@ def test_31_our_own_split_never_separates_equal_texts(rows, seed):
     ]
     assert sum(map(len, splits)) == len(set.union(*splits))
     assert len(texts_of(task)) == 20 + 2 * len(rows)
+
+
+def test_31_the_seed_decides_what_is_split_off():
+    first, again, other = (task_of(FILMS, split_seed=seed) for seed in (0, 0, 1))
+    assert first.test["text"] == again.test["text"] != other.test["text"]
 
 
 def test_32_contradicting_labels_are_counted():

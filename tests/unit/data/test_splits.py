@@ -2,7 +2,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kd_core.data.splits import connected_groups, split_rows
+from kd_core.data.splits import connected_groups, normalised, split_rows
+
+
+@pytest.mark.parametrize("text", ["straße  im\tCafe\u0301", " STRASSE im CAFÉ\n", "Straße\u200b im café"])
+def test_texts_are_the_same_but_for_case_space_and_what_cannot_be_seen(text):
+    assert normalised(text) == "strasse im café"
 
 
 def test_rows_that_share_a_key_are_one_group_even_through_others():
@@ -36,6 +41,7 @@ def test_the_seed_alone_decides_and_rows_are_shuffled():
     assert first == split_rows(labels, range(100), seed=0)
     assert first != split_rows(labels, range(100), seed=1)
     assert first[0] != sorted(first[0])
+    assert split_rows([0] * 30, [0] * 30, seed=0)[0] != list(range(30)), "within a group too"
 
 
 def test_small_groups_are_not_kept_out_of_the_test_split():
@@ -56,7 +62,16 @@ def test_three_groups_reach_all_three_splits_and_fewer_reach_train_first():
     assert [len(part) for part in split_rows([0, 0, 0], [0, 1, 2], seed=0)] == [1, 1, 1]
     assert [len(part) for part in split_rows([0, 0], [0, 1], seed=0)] == [1, 0, 1]
     assert split_rows([0], [7], seed=0) == ([0], [], [])
+    assert split_rows([0], [7], seed=0, shares=(0.2, 0.3, 0.5)) == ([0], [], [])
     assert split_rows([], [], seed=0) == ([], [], [])
+
+
+def test_a_rare_label_reaches_all_splits_though_its_groups_hold_another():
+    """Of 30 groups three hold a row of label 0 beside one of label 1."""
+    labels, groups = [1] * 30 + [0] * 3, [*range(30), 4, 11, 27]
+    for seed in range(10):
+        for part in split_rows(labels, groups, seed):
+            assert sum(labels[row] == 0 for row in part) == 1
 
 
 def test_a_share_of_zero_leaves_the_split_empty():
