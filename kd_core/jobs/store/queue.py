@@ -203,6 +203,7 @@ def add_row(
         "folder": _folder(),
         "owner": owner,
         "heartbeat": now,
+        "progress": float(status == "done"),
     }
     if status_of(connection, run_id) is not None:
         raise RunError(f"There is a run {run_id} already.")

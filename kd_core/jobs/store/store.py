@@ -138,8 +138,7 @@ class Store(Queue):
         with self._database.begin(write=True) as connection:
             add_row(connection, run_id, config, kind, name, "done")
             times = {"created": created, "started": created, "finished": created}
-            values = times | {"progress": 1.0, "tags": _tags(tags)}
-            connection.execute(RUNS.update().where(RUNS.c.id == run_id).values(values))
+            connection.execute(RUNS.update().where(RUNS.c.id == run_id).values(**times, tags=_tags(tags)))
             add_report(connection, run_id, report)
             add_events(connection, run_id, events)
 
@@ -164,19 +163,20 @@ class Store(Queue):
                 raise missing(run_id)
 
     def restore_run(self, run_id: str, bring_back: Callable[[], None]) -> bool:
-        """Show a deleted run again: done where it has a report, else stopped. False where there is none.
+        """Show a deleted run again: done where its report is whole, else stopped. False where there is none.
 
         ``bring_back()`` moves its folders meanwhile; the run stays deleted where that fails.
         """
         query = (
-            sa.select(RUNS.c.number, REPORTS.c.run)
+            sa.select(RUNS.c.number, RUNS.c.progress, REPORTS.c.run)
             .select_from(RUNS.outerjoin(REPORTS))
             .where(RUNS.c.id == run_id, RUNS.c.status == "deleted")
         )
         with self._database.begin(write=True) as connection:
             row = connection.execute(query).one_or_none()
             if row:
-                status = "stopped" if row.run is None else "done"
+                # A job of several trainings keeps a report of those that it has done so far.
+                status = "done" if row.run is not None and row.progress == 1 else "stopped"
                 connection.execute(RUNS.update().where(RUNS.c.number == row.number).values(status=status))
             bring_back()
         return row is not None

@@ -28,6 +28,7 @@ from kd_core.errors import DataError, RunError
 from kd_core.jobs import cleaning, room
 from kd_core.jobs.cleaning import Item, clean, inventory
 from kd_core.jobs.deletion import delete_run, delete_task, restore_run, settle
+from kd_core.jobs.states import RESUMABLE
 from kd_core.jobs.store import Store
 from kd_core.system import cache, paths
 from kd_core.system.atomic import new_folder
@@ -237,6 +238,17 @@ def test_a_deleted_run_comes_back_as_it_was_until_space_is_freed(store):
     assert [row.id for row in store.runs(status=("deleted", "stopped"))] == [OTHER]
     with pytest.raises(RunError, match=f"^There is no deleted run {RUN}"):
         restore_run(store, RUN)
+
+
+def test_a_job_that_was_stopped_half_way_comes_back_as_one_to_go_on_with(store):
+    """A ladder, a curve and a lab keep what they have found so far."""
+    store.create_run(RUN, {"distill": CONFIG}, kind="ladder", status="running", owner="me")
+    store.save_report(RUN, {"rungs": []}, owner="me")
+    store.set_status(RUN, "stopped")
+    delete_run(store, RUN)
+    restore_run(store, RUN)
+    assert store.run(RUN).status == "stopped"
+    assert store.set_status(RUN, "queued", only=RESUMABLE)
 
 
 @pytest.fixture
