@@ -473,6 +473,16 @@ def test_a_task_is_not_deleted_while_a_job_trains_further_students_of_its_run(st
     assert uploads.saved() == []
 
 
+def test_a_job_about_a_run_that_was_deleted_keeps_no_task_from_being_deleted(store):
+    rows = "".join(f"Good film {i},pos\nBad film {i},neg\n" for i in range(10))
+    task = uploads.save({"name": Upload("films.csv", f"text,label\n{rows}".encode())}, TaskConfig())
+    store.create_run(RUN, CONFIG, status="done")
+    store.create_run(OTHER, {"run": RUN}, kind="curve", status="interrupted")
+    delete_run(store, RUN)
+    delete_task(store, task)
+    assert uploads.saved() == []
+
+
 @pytest.mark.parametrize("kind", ["distil", "search", "lab"])
 def test_a_task_that_a_job_needs_is_not_deleted(store, kind):
     rows = "".join(f"Good film {i},pos\nBad film {i},neg\n" for i in range(10))
