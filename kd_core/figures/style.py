@@ -160,8 +160,13 @@ def level(y: float, colour: str, width: float) -> dict[str, Any]:
 
 
 def label_of(text: str, limit: int = MAX_LABEL) -> str:
-    """Text as it is: plotly reads HTML in labels. Cut where it would push the plot aside."""
-    return html.escape(text if len(text) <= limit else f"{text[: limit - 1]}…", quote=False)
+    """Text as it is: plotly reads HTML in labels. Where it would push the plot aside, its middle is cut out.
+
+    What tells names of runs and files apart is often at their end.
+    """
+    end = (limit - 1) // 2
+    shown = text if len(text) <= limit else f"{text[: limit - 1 - end]}…{text[-end:]}"
+    return html.escape(shown, quote=False)
 
 
 def scale_of(who: Role, dark: bool) -> list[list[Any]]:

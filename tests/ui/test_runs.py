@@ -428,6 +428,7 @@ def test_side_by_side_only_what_differs(app: App, runs: Store) -> None:
     assert settings.loc["training.seeds"].tolist() == ["0", "0, 1"]
     assert len(settings) == 2
     assert results["Demo"]["Accuracy, distilled student"] == "87.6 % ± 2.8"
+    assert "Accuracy, distilled on hard answers" not in results.index, "which none of them has"
     assert results["Demo"]["Gain over its control"] == "+3.6 points (+0.6 to +6.7)"
     assert results["Warm"]["Gain over its control"] == "−0.4 points (−3.0 to +2.0)"
     assert alts(page) == [
@@ -481,6 +482,8 @@ def test_a_run_without_a_name_is_called_by_what_it_does(app: App, runs: Store) -
     page.session_state[key] = {"selection": {"rows": [1, 2], "columns": [], "cells": []}}
     page.run()
     assert list(page.dataframe[1].value.columns) == [f"{does} (a1b2)", f"{does} (c3d4)"]
+    gains = json.loads(charts(page)[0]["figure"])["layout"]["yaxis"]["ticktext"]
+    assert gains == ["bbc-headlines:…→ tiny (a1b2)", "bbc-headlines:…→ tiny (c3d4)"], "on pictures, too"
     page.button(key="runs.delete").click().run()
     assert [line.startswith(f"{does} · ") for line in page.text[0].value.split("\n")] == [True, True]
     runs.set_status(FIRST, "running")

@@ -54,8 +54,9 @@ def compare(runs: Sequence[RunRow]) -> None:
     done = {label: run for label, run in shown.items() if run.verdict}
     if done:
         st.markdown("**Results**")
+        results = pd.DataFrame({label: _results(run) for label, run in done.items()})
         st.dataframe(
-            pd.DataFrame({label: _results(run) for label, run in done.items()}),
+            results[(results != NONE).any(axis=1)],  # not what none of them has
             key="runs.results",
             column_config=_columns(list(done), baseline),
             row_height=68 if on_a_phone() else None,  # from 65 on words break their lines
