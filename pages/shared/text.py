@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
+from collections.abc import Mapping
 
 import streamlit as st
 
@@ -78,3 +80,11 @@ def run_line(run: RunRow) -> str:
     models = f"{run.task}: {run.teacher} → {run.student}"
     named = [run.name] if run.name else []
     return " · ".join([*named, models, f"{run.created.astimezone():%d %b %Y %H:%M}"])
+
+
+def told_apart(titles: Mapping[str, str]) -> dict[str, str]:
+    """Titles of runs by their ids: with the end of the id where runs share one."""
+    often = Counter(titles.values())
+    return {
+        run_id: f"{title} ({run_id[-4:]})" if often[title] > 1 else title for run_id, title in titles.items()
+    }

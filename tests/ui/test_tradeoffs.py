@@ -119,6 +119,22 @@ def test_the_best_within_limits_is_named(app: App, benched: Store) -> None:
     assert "may be as good" not in words(page)
 
 
+def test_runs_without_names_are_told_apart_and_one_kind_of_student_has_one_speed(
+    app: App, runs: Store, report: dict[str, Any]
+) -> None:
+    runs.rename(FIRST, "")
+    report["student"]["accuracy"] = 0.87
+    report["student"]["latency_ms"]["p50"] /= 2
+    finish(runs, SECOND, report, "")
+    page = app(PAGE)
+    does = "bbc-headlines: minilm-l6 → cnn"
+    assert set(page.dataframe[0].value["run"]) == {f"{does} (a1b2)", f"{does} (c3d4)"}
+    page.button_group(key="tradeoffs.models").set_value(["student"]).run()
+    assert f"**Most accurate:** distilled student, PyTorch of {does} (a1b2)" in words(page)
+    assert "1 other that fits may be as good" in words(page)
+    assert "The fastest" not in words(page), "the same network, so the difference is the machine's"
+
+
 def test_a_teacher_is_not_called_by_its_students_name(app: App, runs: Store) -> None:
     page = app(PAGE, **{"tradeoffs.models": "Teacher"})
     assert "minilm-l6, 22.7 M parameters" in words(page)

@@ -18,7 +18,7 @@ from kd_core.jobs.store import RunRow
 from kd_core.system import formatting
 from pages.shared.charts import chart, is_dark
 from pages.shared.state import store
-from pages.shared.text import escape
+from pages.shared.text import escape, told_apart
 from pages.shared.visitors import on_a_phone
 
 NONE = "–"
@@ -34,7 +34,8 @@ def compare(runs: Sequence[RunRow]) -> None:
     st.subheader("Side by side", anchor=False)
     if len(runs) > MOST:
         st.caption(f"Of {len(runs):,} chosen runs, the first {MOST} are drawn and compared.")
-    shown = dict(zip(_labels(runs[:MOST]), runs[:MOST], strict=True))
+    labels = told_apart({run.id: run.title for run in runs[:MOST]})
+    shown = {labels[run.id]: run for run in runs[:MOST]}
     baseline = st.selectbox(
         "Baseline",
         list(shown),
@@ -173,15 +174,6 @@ def _curves(shown: Mapping[str, RunRow]) -> None:
         )
         if unstarted:
             st.caption(escape(f"Without a curve of its student: {', '.join(unstarted)}."))
-
-
-def _labels(runs: Sequence[RunRow]) -> list[str]:
-    """The runs' titles; with the end of the id where two share one."""
-    names = [run.title for run in runs]
-    return [
-        f"{name} ({run.id[-4:]})" if names.count(name) > 1 else name
-        for name, run in zip(names, runs, strict=True)
-    ]
 
 
 def _results(run: RunRow) -> dict[str, str]:

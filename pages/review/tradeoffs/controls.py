@@ -12,7 +12,7 @@ import streamlit as st
 from kd_core.deployment import tradeoffs
 from kd_core.deployment.tradeoffs import COSTS, TEST, Cost, Limits
 from kd_core.distillation import roles
-from pages.shared.text import escape
+from pages.shared.text import escape, told_apart
 from pages.shared.typed import as_typed
 
 COST_NAMES: dict[Cost, str] = {
@@ -61,6 +61,8 @@ def choose_view(candidates: pd.DataFrame) -> View:
     """The row of choices above the chart."""
     with st.container(horizontal=True, vertical_alignment="bottom"):
         frame = _of_one_task(candidates)
+        titles = told_apart(dict(zip(frame["run"], frame["name"], strict=True)))
+        frame = frame.assign(name=frame["run"].map(titles))
         texts = st.selectbox(
             f"{_measures(frame)} on",
             tradeoffs.sets(frame),

@@ -152,6 +152,8 @@ def _name(model: pd.Series[Any]) -> str:
 def _not_told_apart(best: pd.Series[Any], alike: pd.DataFrame) -> str:
     others = "1 other that fits" if len(alike) == 1 else f"{len(alike):,} others that fit"
     parts = [f"{others} may be as good: {best['texts']:,} texts cannot tell them apart."]
+    kind = ["model", "runtime", "params"]  # two of one kind are as fast; their times differ by chance
+    alike = alike.assign(latency=alike["latency"].where((alike[kind] != best[kind]).any(axis=1)))
     for cost, superlative, shown in (
         ("size", "smallest", formatting.megabytes),
         ("latency", "fastest", formatting.milliseconds),
@@ -202,7 +204,7 @@ def _columns(measures: str) -> dict[str, Any]:
         ),
         "model": COLUMN.TextColumn("Model", pinned=True),
         "form": COLUMN.TextColumn("Runs in", width=95),
-        "run": COLUMN.TextColumn("Run", width=190),
+        "run": COLUMN.TextColumn("Run", width=245),
         "accuracy": COLUMN.NumberColumn(measures, format="%.1f %%"),
         "interval": COLUMN.NumberColumn("±", format="%.1f", help="Half of the 95 % interval, in points"),
         "size": COLUMN.NumberColumn("Size", format="%.1f MB"),
