@@ -76,13 +76,16 @@ def _place(job: RunRow) -> tuple[str, dict[str, str]]:
 
 
 def _where(job: RunRow) -> str:
-    """ "3 Distill · 46 % · 19 s left", "Paused · 46 %" or "Waits for its turn", as Markdown."""
+    """ "46 % · 3 Distill · 19 s left", "46 % · Paused" or "Waits for its turn", as Markdown.
+
+    The share is the whole job's, as the bar above it; a stage has one of its own on the job's page.
+    """
     if job.status == "queued":
         return "Waits for its turn"
     label = job.label or "starting"
     stage = events.STEP_NAMES[job.stage] if job.stage else escape(formatting.capitalised(label))
     stage = "Paused" if job.status == "paused" else stage
-    parts = [stage, f"{job.progress:.0%}".replace("%", " %")]
+    parts = [formatting.percent(job.progress, 0), stage]
     if job.seconds_left is not None and job.status == "running":
         parts.append(f"{formatting.duration(job.seconds_left)} left")
     return " · ".join(parts)

@@ -146,8 +146,9 @@ def test_every_page_shows_what_is_running(app: App, store: Store, page: str) -> 
     link = sidebar.get("page_link")[0].proto
     assert (link.label, link.page, link.query_string) == ("**First**", "distill", f"run={FIRST}")
     where, queue = (caption.value for caption in sidebar.caption)
-    assert where.startswith("3 Distill · ")
-    assert where.split(" · ")[1].endswith(" %")
+    done, stage = where.split(" · ")
+    assert done.endswith(" %"), "of the whole run, as the bar: it is not the stage's"
+    assert stage == "3 Distill"
     assert queue == "1 run waits in the queue"
 
 
@@ -182,12 +183,12 @@ def test_what_a_job_does_is_no_markup(app: App, store: Store) -> None:
     record.close()
     where = app().sidebar.caption[0].value
     assert "![" not in where
-    assert html.unescape(where).replace("\u2060", "").startswith("![x](http://127.0.0.1:9/x): record · 25 %")
+    assert html.unescape(where).replace("\u2060", "").startswith("25 % · ![x](http://127.0.0.1:9/x): record")
 
 
 def test_a_paused_run_says_so(app: App, store: Store) -> None:
     store.create_run(FIRST, DEMO, name="First", status="paused")
-    assert app().sidebar.caption[0].value == "Paused · 0 %"
+    assert app().sidebar.caption[0].value == "0 % · Paused"
 
 
 def test_the_strip_says_why_queued_runs_do_not_start(app: App, store: Store) -> None:
