@@ -84,5 +84,6 @@ def lengths(words: Sequence[int], *, unit: str = "words", dark: bool = False) ->
     layout = {"showlegend": False, "bargap": 0.06, "hovermode": "closest", "yaxis": {"tickformat": ","}}
     if limit - min(words, default=0) < 6:  # else Plotly parts words
         layout["xaxis"] = {"dtick": 1}
-    title, x = "Length of the texts", f"Length ({unit})"
-    return new_figure(title, x, "Texts", [bars], layout, dark=dark, height=260)
+    longest = max(words, default=0)
+    x = f"Length ({unit})" + (f"; last bar: {limit:,} to {longest:,}" if longest > limit else "")
+    return new_figure("Length of the texts", x, "Texts", [bars], layout, dark=dark, height=260)

@@ -317,6 +317,8 @@ def test_class_balance_stacks_the_splits() -> None:
 def test_a_very_long_text_does_not_squash_the_lengths() -> None:
     figure = figures.lengths([5] * 990 + [1_000_000] * 5)
     assert max(figure.data[0].x) == 5
+    assert figure.layout.xaxis.title.text == "Length (words); last bar: 5 to 1,000,000"
+    assert figures.lengths([5] * 990).layout.xaxis.title.text == "Length (words)"
 
 
 @pytest.mark.parametrize("words", [[], [1], [7, 7, 7]])
