@@ -13,7 +13,7 @@ from pages.shared.charts import chart, is_dark
 from pages.shared.text import prose, term
 
 PAGE = "choosing"
-LOWER, SAME, HIGHER = "Lower, on average", "The same, on average", "Higher, on average"
+FEWER, SAME, MORE = "Fewer, on average", "As many, on average", "More, on average"
 
 
 @st.fragment
@@ -67,15 +67,15 @@ def _asked(controls: Controls, seen: list[float], unseen: list[float]) -> bool:
         f"You train {most} students and look at all of them on the same 262 texts. The best one gets "
         f"{percent(seen[-1])} of these right. How many of 262 other texts of the same kind will it get "
         f"right?",
-        (LOWER, SAME, HIGHER),
-        LOWER if unseen[-1] < seen[-1] else HIGHER,
+        (FEWER, SAME, MORE),
+        FEWER if unseen[-1] < seen[-1] else MORE,
         f"It gets {percent(unseen[-1])}. The best of many is partly the luckiest on these texts, and luck "
         "does not come along to other texts.",
     )
 
 
 def _words(seen: list[float], unseen: list[float], tried: int, count: int) -> str:
-    gap = seen[tried - 1] - unseen[tried - 1]
+    gap = round(seen[tried - 1], 3) - round(unseen[tried - 1], 3)  # of the numbers beside it
     first = (
         f"**The more you try, the more the best number flatters.** With {tried} tried, the best has "
         f"{percent(seen[tried - 1])} on the texts that it was picked by, and {percent(unseen[tried - 1])} on "
