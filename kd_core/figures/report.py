@@ -110,7 +110,8 @@ def confusion(report: Report, who: Role, *, dark: bool = False) -> go.Figure:
         customdata=np.dstack([counts, np.array(pairs)]),
         text=counts if len(labels) <= MAX_CELLS_WITH_TEXT else None,
         texttemplate="%{text}" if len(labels) <= MAX_CELLS_WITH_TEXT else None,
-        hovertemplate="%{customdata[1]}: %{customdata[0]} texts, %{z:.1%} of the class<extra></extra>",
+        hovertemplate=f"%{{customdata[1]}}: %{{customdata[0]}} {'texts' if len(seeds) == 1 else 'answers'}, "
+        "%{z:.1%} of the class<extra></extra>",
     )
     names = {"tickvals": places, "ticktext": labels, "showgrid": False, "zeroline": False, "automargin": True}
     figure.update_xaxes(names | STEEP, ticktext=[label_of(report.labels[i], 14) for i in shown])

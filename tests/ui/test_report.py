@@ -172,6 +172,16 @@ def test_quality(app: App, done: Store) -> None:
     assert "Taken for another class most often: business for politics, 16 texts." in words(page)
 
 
+def test_mistakes_of_several_seeds_are_not_called_texts(
+    app: App, done: Store, report: dict[str, Any]
+) -> None:
+    report["student"]["seeds"]["1"] = report["student"]["seeds"]["0"]
+    done.save_report(RUN, report)
+    page = open_tab(app, "Quality")
+    said = "Taken for another class most often: business for politics, 22 answers of 2 seeds."
+    assert said in words(page)
+
+
 def test_the_floor_stands_among_the_models_and_is_explained(
     app: App, done: Store, report: dict[str, Any]
 ) -> None:

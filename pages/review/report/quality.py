@@ -67,9 +67,9 @@ def quality(run: RunRow, report: Report) -> None:
         )
         if worst := report_tables.most_confused(report, who):
             truth, answer, count = worst
-            st.caption(
-                f"Taken for another class most often: {escape(truth)} for {escape(answer)}, {count:,} texts."
-            )
+            seeds = len(report.models[who].seeds)
+            what = formatting.counted(count, "text") if seeds == 1 else f"{count:,} answers of {seeds} seeds"
+            st.caption(f"Taken for another class most often: {escape(truth)} for {escape(answer)}, {what}.")
     with right:
         _calibration(run, report, who, dark)
     left, right = st.columns(2)
