@@ -40,6 +40,7 @@ def test_labels_are_marked_and_a_run_with_the_mended_file_is_one_click(
     kept_run(store, home)
     page = app(PAGE, **DOUBTFUL)
     assert "**2 labels that the teacher contradicts**, the surest first" in words(page)
+    assert "By its labels, the teacher is right on" in words(page)
     assert page.tabs[3].dataframe[0].value["text"].to_list() == ["film number 3", "film number 6"]
     assert page.button(key="data.mend").disabled
     # AppTest has no hand for an editor's cells; the browser's test in tests/e2e marks them.

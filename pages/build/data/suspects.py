@@ -8,8 +8,10 @@ import streamlit as st
 from kd_core.data import uploads
 from kd_core.data.spreadsheets import safe_csv
 from kd_core.deployment import ask, mend
+from kd_core.distillation.report import Report
 from kd_core.errors import KDError
 from kd_core.jobs.store import RunRow
+from kd_core.system import formatting
 from kd_core.system.formatting import counted
 from pages.shared import addresses, upload
 from pages.shared.state import runner, store
@@ -53,7 +55,9 @@ def suspects() -> None:
                 "The teacher contradicts none of the labels that it was asked about.", icon=":material/check:"
             )
             return
-        _mend(runs[chosen], _marked(chosen, found), len(found))
+        marked = _marked(chosen, found)
+        _either(store().report(chosen))
+        _mend(runs[chosen], marked, len(found))
     except KDError as error:
         st.info(escape(upload.plain_words(error)), icon=":material/info:")
 
@@ -82,6 +86,16 @@ def _marked(run_id: str, found: pd.DataFrame) -> pd.DataFrame:
         },
     )
     return marked
+
+
+def _either(report: Report) -> None:
+    """Most of many contradictions are the teacher's own mistakes."""
+    if report.measures == "accuracy":
+        st.caption(
+            f"By its labels, the teacher is right on {formatting.percent(report.teacher.accuracy)} of the "
+            f"{report.rows['test']:,} test texts. Where it contradicts one, either may be wrong: the teacher "
+            "too, and even where it is sure."
+        )
 
 
 def _mend(run: RunRow, marked: pd.DataFrame, count: int) -> None:
