@@ -12,6 +12,7 @@ from kd_core import figures
 from kd_core.deployment import runtimes, tradeoffs
 from kd_core.deployment.tradeoffs import Limits
 from kd_core.distillation import report_tables, roles
+from kd_core.figures.tradeoffs import MANY
 from kd_core.system import formatting
 from pages.review.tradeoffs.controls import COST_NAMES, View
 from pages.shared import addresses
@@ -43,6 +44,11 @@ def draw(view: View, limits: Limits) -> None:
         alt=alt,
         clickable=True,
     )
+    if len(view.frame) <= MANY and view.frame[view.cost].duplicated().any():
+        st.caption(
+            "Marks that would cover each other stand side by side, so that each one's interval can be seen. "
+            "Pointing at one says what it costs."
+        )
     if clicked is not None:
         run = view.frame.loc[clicked, "run"]
         st.switch_page(addresses.REPORT, query_params={"run": run})
