@@ -126,7 +126,7 @@ def write_bundle(
     del content["folder"]  # of this machine
     _write(folder / FILE, json.dumps(content, indent=1, ensure_ascii=False))
     _write(folder / "reproduce.py", REPRODUCE)
-    _write(folder / "README.md", model_card(report, forms, files, list(made), calibrated))
+    _write(folder / "README.md", model_card(report, forms, files, list(made), calibrated, pair))
     seal(folder)
     (folder / MANIFEST).rename(folder / CHECKSUMS)
 

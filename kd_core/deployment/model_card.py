@@ -17,6 +17,7 @@ from kd_core.data.bundled import ORIGINS, TASKS
 from kd_core.data.hub import PREFIX
 from kd_core.data.uploads import safe_name
 from kd_core.deployment import staircase
+from kd_core.deployment.cascade import Cascade
 from kd_core.deployment.reports import FormReport
 from kd_core.distillation.calibration import Scaled, floor
 from kd_core.distillation.metrics import ECE_BINS, Scores
@@ -67,8 +68,11 @@ def model_card(
     files: Mapping[str, str | None],
     onnx: Sequence[str],
     calibrated: Scaled | None = None,
+    pair: Cascade | None = None,
 ) -> str:
-    """``files``: the SHA-256 of each that has to be brought; ``onnx``: names of the bundle's ONNX files."""
+    """``files``: the SHA-256 of each that has to be brought; ``onnx``: names of the bundle's ONNX files;
+    ``pair``: the cascade that comes along.
+    """
     config = report.config
     task, teacher, student = config["task"]["name"], config["teacher"]["model"], config["student"]["model"]
     seeds, shifted = config["training"]["seeds"], report.student.shifted
@@ -96,6 +100,7 @@ def model_card(
         weights=_weights(teacher),
         onnx=onnx,
         pipeline_code=PIPELINE,
+        pair=pair,
         onnx_code=ONNX.format(file=onnx[-1]) if onnx else "",
         controls=[ROLES[who] for who in report.models if who not in ("teacher", "student")],
         models=_markdown(_models(report)),

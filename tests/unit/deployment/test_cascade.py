@@ -291,3 +291,9 @@ def test_an_export_holds_the_threshold_and_a_script_that_runs(finished_run, monk
     assert len((to / "cascade.py").read_text().splitlines()) <= 12
     listed = json.loads((to / "checksums.json").read_text())
     assert "teacher/model.safetensors" in listed
+    readable = {path.stat().st_mode & 0o777 for path in to.rglob("*.safetensors")}
+    assert readable == {(to / "README.md").stat().st_mode & 0o777}
+    card = (to / "README.md").read_text("utf-8")
+    assert f'`python cascade.py "a text"`. {cascade(run_id, 0.55, calibrated=True).sentence[:40]}' in card
+    for name in ("teacher/", "cascade.py", "cascade.json"):
+        assert f"\n| `{name}` | " in card
