@@ -155,8 +155,14 @@ def _sentence(run: Run, findings: Findings) -> str:
     scores = {who: model.by(metric) for who, model in findings.models.items()}
     advice = hint = ""
     if FLOOR in scores:
-        student = run.config.student.model
-        advice = below_floor(scores[FLOOR], scores["teacher"], transfer=transfer, file=file, student=student)
+        advice = below_floor(
+            scores[FLOOR],
+            scores["teacher"],
+            reached=scores["student"],
+            transfer=transfer,
+            file=file,
+            student=run.config.student.model,
+        )
     if not file and run.config.objective.uses_teacher:
         hint = for_a_gain(scores["teacher"], scores["alone"], transfer=transfer, metric=metric)
     return sentence(

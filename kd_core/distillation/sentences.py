@@ -83,9 +83,16 @@ PHRASES = "the student cnn, which learns phrases from few texts"
 
 
 def below_floor(
-    floor: float, teacher: float, *, transfer: bool, file: bool = False, student: str = ""
+    floor: float,
+    teacher: float,
+    *,
+    reached: float = 0,
+    transfer: bool,
+    file: bool = False,
+    student: str = "",
 ) -> str:
-    """What to do about a ``student`` that is not above the floor; both are scores in the run's metric.
+    """What to do about a ``student`` that is not above the floor; scores are in the run's metric, and its own
+    is ``reached``.
 
     ``file``: of a teacher that is a file of answers, a ladder has nothing to keep.
     """
@@ -96,6 +103,8 @@ def below_floor(
         return "on this task, counting is enough"
     if teacher <= floor:
         return "its teacher is not above it either; teach that one longer, or choose another"
+    if reached >= teacher:
+        return "it is as good as its teacher, so that more test texts, not a larger student, may show it"
     if transfer:
         return f"try {larger} or more labelled texts"
     return f"try {larger}, more labelled texts, or unlabelled ones as a transfer set"

@@ -78,7 +78,8 @@ def test_several_seeds_give_means_and_spread(finished_run):
     assert list(report.teacher.seeds) == [0]
     assert (report.verdict.seeds, report.verdict.n) == (2, 25)
     assert report.verdict.delta == pytest.approx(report.student.accuracy - report.models["alone"].accuracy)
-    advice = below_floor(report.models["tfidf"].accuracy, report.teacher.accuracy, transfer=True)
+    scores = (report.models["tfidf"].accuracy, report.teacher.accuracy)
+    advice = below_floor(*scores, reached=report.student.accuracy, transfer=True)
     over = {"labelled_only": report.gains["labelled_only"]}
     assert report.sentence == sentence(report.verdict, "test texts", report.over_floor, advice, over)
 

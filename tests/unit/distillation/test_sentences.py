@@ -189,6 +189,15 @@ def test_what_to_do_about_a_student_that_is_not_above_the_floor(floor, teacher, 
     assert below_floor(floor, teacher, transfer=transfer) == advice
 
 
+def test_a_student_as_good_as_its_teacher_needs_no_larger_one() -> None:
+    """It is above the floor, and so few test texts do not show it."""
+    advice = below_floor(0.875, 0.917, reached=1.0, transfer=False)
+    assert (
+        advice == "it is as good as its teacher, so that more test texts, not a larger student, may show it"
+    )
+    assert below_floor(0.875, 0.917, reached=0.9, transfer=True).startswith("try a larger student")
+
+
 def test_where_tiny_is_below_the_floor_cnn_is_the_next_to_try() -> None:
     advice = below_floor(0.8, 0.9, transfer=True, student="tiny")
     assert advice == f"try {PHRASES}, {LARGER} or more labelled texts"
