@@ -19,6 +19,7 @@ from transformers import PreTrainedModel
 
 from kd_core.data.corruption import CORRUPTION_SEED, corrupted
 from kd_core.data.task import Task, content_hash, labelled
+from kd_core.data.words import MANY_CUT
 from kd_core.distillation.balance import class_weights
 from kd_core.distillation.comparison import Verdict, f1_verdict, verdict
 from kd_core.distillation.events import Progress
@@ -36,13 +37,13 @@ from kd_core.distillation.report import ModelReport
 from kd_core.distillation.roles import FLOOR, NAMES, ROLES, STAIRS, Role
 from kd_core.distillation.run import Run, Trained
 from kd_core.distillation.sentences import CONTROLS
-from kd_core.models.baselines import TfidfBaseline
+from kd_core.models.baselines import CHARACTERS, TfidfBaseline
 from kd_core.models.inference import Logits, encode, predict_logits
 from kd_core.models.loading import model_hash
 from kd_core.models.size import model_size, size_mb
 from kd_core.models.vocabulary import share_unknown
 from kd_core.system.atomic import fetch
-from kd_core.system.formatting import in_sentence
+from kd_core.system.formatting import in_sentence, percent
 
 NO_COSTS = {"params": None, "embedding_params": None, "size_mb": None}  # of a teacher that is a file
 OWN = ("test", "validation")  # of the sets that are scored; on the others nobody was to be good
@@ -177,7 +178,13 @@ def _table(split: Dataset, logits: Mapping[str, Logits]) -> pd.DataFrame:
 def _fit_floor(run: Run) -> TfidfBaseline:
     task, known = run.task, run.task.train["label"][:]
     weights = class_weights(run.config.objective.class_weights, task.labels, known)
-    return TfidfBaseline.fit(task.train["text"], known, len(task.labels), weights)
+    texts = task.train["text"][:]
+    if (longer := fmean(len(text) > CHARACTERS for text in texts)) > MANY_CUT:
+        run.note(
+            f"{NAMES[FLOOR]} reads the first {CHARACTERS:,} characters of a text, and {percent(longer, 0)} "
+            "of the training texts have more: on whole texts it may be better."
+        )
+    return TfidfBaseline.fit(texts, known, len(task.labels), weights)
 
 
 def _unknown_texts(run: Run, teacher: Trained, student: Trained) -> float | None:

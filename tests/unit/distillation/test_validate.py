@@ -242,10 +242,20 @@ def test_the_floor_is_a_model_among_the_others(run, trained, tiny_task):
     assert floor.latency_ms.p50 > 0
     typos = corrupted(tiny_task.test["text"], seed=0)["typos"]
     assert floor.shifted["typos"] == pytest.approx((baseline.logits(typos).argmax(axis=1) == labels).mean())
+    assert not run.notes
     without = replace(run, config=run.config.change({"controls.tfidf": False}))
     left_out = validate(without, trained)
     assert left_out.over_floor is None
     assert set(left_out.models) == {"teacher", "student", "alone"}
+
+
+def test_a_floor_that_reads_the_beginning_of_texts_says_so(run, trained, tiny_task, monkeypatch):
+    some = sorted(map(len, tiny_task.train["text"][:]))[len(tiny_task.train) // 2]
+    monkeypatch.setattr("kd_core.distillation.validate.CHARACTERS", some)
+    validate(run, trained[:3])
+    share = np.mean([len(text) > some for text in tiny_task.train["text"]])
+    said = f"TF-IDF reads the first {some} characters of a text, and {100 * share:.0f} % of the training"
+    assert [note for note in run.notes if note.startswith(said)]
 
 
 def test_progress_and_stop(run, trained, kd_home):
