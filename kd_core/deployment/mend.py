@@ -12,6 +12,7 @@ import pandas as pd
 
 from kd_core.config import OF_THE_RUN, DistillConfig, TaskConfig
 from kd_core.data import load_task
+from kd_core.data.splits import normalised
 from kd_core.data.spreadsheets import safe_cell
 from kd_core.data.uploads import Upload
 from kd_core.deployment.ask import suspects
@@ -39,14 +40,17 @@ def read_marks(table: pd.DataFrame, found: pd.DataFrame) -> dict[str, Mark]:
             f"--marks needs a column {missing[0]!r}: write the table with kd suspects RUN --to FILE, and put "
             f"{', '.join(map(repr, MARKS))} or nothing into its column 'mark'."
         )
-    written = {safe_cell(text): text for text in found["text"]}  # as a spreadsheet got them
+    # As a spreadsheet got them, and as it may have written them: it changes the ends of lines.
+    written = {form: text for text in found["text"] for form in (text, str(safe_cell(text)))}
+    changed = {normalised(form): text for form, text in written.items()}
     marks: dict[str, Mark] = {}
     for text, mark in zip(table["text"], table["mark"].fillna("").astype(str).str.strip(), strict=True):
         if not mark:
             continue
         if mark not in MARKS:
             raise ConfigError(f"a mark is {', '.join(map(repr, MARKS))} or empty, got {mark!r}; see --marks")
-        if (known := written.get(text, text)) not in set(written.values()):
+        known = written.get(text) or changed.get(normalised(text))
+        if known is None:
             raise DataError(f"--marks has a text that is not among the doubtful ones: {text[:60]!r}.")
         marks[known] = mark
     return marks

@@ -132,6 +132,8 @@ def test_marks_that_say_something_else():
     found = pd.DataFrame({"text": ["=1+1", "b"]})
     good = pd.DataFrame({"text": ["'=1+1", "b"], "mark": ["drop", None]})
     assert read_marks(good, found) == {"=1+1": "drop"}  # what a spreadsheet was given
+    lines = pd.DataFrame({"text": ["=1\r\n+1", "b"]})
+    assert read_marks(good.assign(text=["'=1\n+1", "b"]), lines) == {"=1\r\n+1": "drop"}  # what it made of it
     with pytest.raises(ConfigError, match="'wrong label', 'right label', 'drop' or empty, got 'no'; see --m"):
         read_marks(pd.DataFrame({"text": ["b"], "mark": ["no"]}), found)
     with pytest.raises(DataError, match="--marks has a text that is not among the doubtful ones: 'c'"):
