@@ -15,7 +15,7 @@ TEXT_NAMES = (
     "texts?|texte|文本",
     "sentence|content|review|body|comment|message|document|article|tweet|question|description|"
     "satz|inhalt|kommentar|phrase|contenu|avis|内容|句子|评论",
-    r".+[ _](text|body|content)",
+    r"(?!(?:is|has|num|len)[ _]).+[ _](?:text|body|content)",
     "headline|title|subject|titel|titre|标题",
 )
 

@@ -592,6 +592,7 @@ def test_whatever_a_page_header_says_is_read_or_refused(garbage, place):
         ("Category,Headline\nx,a b c\n", ("Headline", "Category")),
         ("Title,Review Text,label\nt,a b c,5\n", ("Review Text", "label")),
         ("headline,article_body,review,label\nt,a b c,a b,x\n", ("review", "label")),
+        ("title,has_text,issue_body,label\nt,1,a b c,x\n", ("issue_body", "label")),
         ("标签,文本\nx,abc\n", ("文本", "标签")),
         ("text,what\na,x\n", ("text", "what")),
         (
