@@ -166,6 +166,8 @@ def ask(
 ) -> None:
     """Which texts of POOL, a file without answers, a teacher should answer next for RUN's student.
 
+    Where the teacher is a network, a person labels them.
+
     margin and entropy take those of which it is least sure, spread takes them from all over the pool. Texts
     that RUN knows already are left out.
     """
@@ -174,6 +176,8 @@ def ask(
     from kd_core.data.spreadsheets import safe_csv
     from kd_core.deployment.ask import next_texts, unanswered
     from kd_core.deployment.forms import open_form
+    from kd_core.distillation.report import Report
+    from kd_core.distillation.run_folder import find
 
     run_id = find_finished(run)
     if to:
@@ -188,9 +192,12 @@ def ask(
     if as_json:
         return print_json({"new": len(given), "by": by, "to": to, "texts": chosen})
     if to:
+        what, where, flag = "labels", "its rows to the labelled texts", "--task"
+        if Report.read(find(run_id)).teacher_is_file:
+            what, where, flag = "the teacher's answers", "to the file of answers", "--knowledge"
         click.echo(
-            f"{count:,} of {counted(len(given), 'new text')} in {to}. Add the teacher's answers to it and to "
-            f"the file of answers, then: kd distill --knowledge FILE"
+            f"{count:,} of {counted(len(given), 'new text')} in {to}. Add {what} to it and {where}, then: "
+            f"kd distill {flag} FILE"
         )
     else:
         click.echo(content.decode(), nl=False)

@@ -15,7 +15,7 @@ from kd_core.distillation.metrics import softmax
 from kd_core.distillation.predictions import read_predictions
 from kd_core.distillation.report import Report
 from kd_core.distillation.run_folder import PREDICTIONS, VALIDATION, find
-from kd_core.errors import ConfigError, RunError
+from kd_core.errors import ConfigError, DataError, RunError
 from kd_core.system.formatting import counted
 
 if TYPE_CHECKING:
@@ -98,10 +98,12 @@ def next_texts(
 
     entropy and margin: where it is least sure (Settles 2009, section 3.1; Scheffer et al. 2001). spread: the
     least sure by margin of each of ``count`` clusters of texts, so that they are not all alike (after Zhdanov
-    2019, Diverse mini-batch active learning). Raises: ConfigError.
+    2019, Diverse mini-batch active learning). Raises: ConfigError, DataError where there is no text.
     """
     if by not in get_args(By):
         raise ConfigError(f"--by must be {', '.join(get_args(By))}, got {by!r}")
+    if not texts:
+        raise DataError("The pool has no text that the run does not know; choose another.")
     if not 1 <= count <= len(texts):
         raise ConfigError(
             f"-n must be between 1 and the {counted(len(texts), 'new text')} of the pool, got {count}"

@@ -137,3 +137,16 @@ def test_a_pool_is_read_as_its_flags_say(finished_run, monkeypatch, tmp_path, ca
     )
     assert main([*ask, "--encoding", "latin-1", "--delimiter", ":"]) == 0
     assert "Größer als zuvor" in capsys.readouterr().out.splitlines()
+    to = tmp_path / "to.csv"
+    assert main([*ask, "--encoding", "latin-1", "--delimiter", ":", "--to", str(to)]) == 0
+    # Its teacher is a network, for which there is no file of answers.
+    said = "Add labels to it and its rows to the labelled texts, then: kd distill --task FILE"
+    assert f"1 of 1 new text in {to}. {said}" in capsys.readouterr().out
+
+
+def test_a_pool_that_the_run_knows_has_nothing_to_ask(finished_run, monkeypatch, tmp_path, capsys):
+    monkeypatch.setenv("KD_HOME", str(finished_run.home))
+    pool = tmp_path / "pool.txt"
+    pool.write_text(pd.read_parquet(finished_run.folder / "predictions.parquet")["text"][0])
+    assert main(["ask", finished_run.report.run_id, str(pool)]) == 2
+    assert "The pool has no text that the run does not know; choose another." in capsys.readouterr().err
