@@ -21,7 +21,7 @@ from kd_core.distillation.events import (
     Step,
     TrainingStarted,
 )
-from kd_core.jobs.progress import TRIED, RunProgress, TimeLeft
+from kd_core.jobs.progress import TRIED, CountedProgress, RunProgress, TimeLeft
 from kd_core.jobs.recorder import Recorder
 from kd_core.jobs.store import Store
 from tests.unit.jobs.test_advice import plan
@@ -289,6 +289,15 @@ def test_what_version_0_1_has_measured_is_left_out():
     assert (progress.progress, progress.seconds_left) == (0.25, None)
 
 
+def test_a_job_that_counts_takes_its_speed_from_what_it_has_done_itself():
+    """Forty of a hundred were done before it was interrupted; then ten more in ten seconds."""
+    progress = CountedProgress()
+    assert progress.row == {"progress": 0.0, "seconds_left": None}
+    for now, done, left in ((100.0, 40, None), (105.0, 40, None), (110.0, 50, 50.0), (130.0, 60, 60.0)):
+        progress.feed(Progress(None, "trainings", done, 100), now)
+        assert progress.row == {"progress": done / 100, "seconds_left": left}
+
+
 def said(*expected: tuple[float, float | None]) -> list[float | None]:
     """What is said of the time left at the end of each second of (seconds, left at their end)."""
     time_left, now, left, heard = TimeLeft(), 0.0, expected[0][1], []
@@ -330,6 +339,9 @@ def test_a_long_time_left_that_grows_is_said_no_more_until_it_comes_true():
 
 def test_without_a_time_left_none_is_said():
     assert said((30, None)) == [None] * 30
+    assert said((10, 14.0), (1, None), (15, 14.0))[-15:] == [14.0] * 15, (
+        "and what was said before is forgotten"
+    )
 
 
 def test_the_time_left_of_a_run_that_says_nothing_is_taken_back(kd_home, monkeypatch):
