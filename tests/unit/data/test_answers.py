@@ -81,6 +81,17 @@ def test_gold_labels_in_the_test_file_alone(load):
     assert (len(task.train), len(task.validation), len(task.test)) == (32, 8, 6)
     assert sorted(task.test["label"]) == [0, 0, 0, 1, 1, 1]
     assert set(task.answers.of(task.test["text"]).argmax(axis=1)) == {0}
+    both = load("text,label,new,old", rows("new"), test, gold="test")  # those of the other file are left out
+    assert (both.answers.gold, len(both.train) + len(both.validation)) == ("test", 40)
+    assert both.answers.of(both.train["text"]).argmax(axis=1).tolist() == both.train["label"][:]
+
+
+def test_test_texts_without_a_gold_label_are_dropped_and_the_others_keep_their_answers(load):
+    test = [[f"other text {i}", "" if i == 1 else CLASSES[i % 2], *SURE[i % 2]] for i in range(6)]
+    task = load("text,label,new,old", rows(""), test)
+    assert sorted(task.test["text"]) == [f"other text {i}" for i in (0, 2, 3, 4, 5)]
+    assert task.answers.of(task.test["text"]).argmax(axis=1).tolist() == task.test["label"][:]
+    assert "test.csv: 1 row without a gold label dropped." in notes(task)
 
 
 @pytest.mark.parametrize(
@@ -222,9 +233,9 @@ def test_what_repeats_is_dropped(load):
         ("text,new,old", [*rows(), ["one more", "nan", 1]], {}, "line 42 has 'nan' for 'new'"),
         (
             "text,new,old",
-            [*rows(), ["TEXT number 3", 0.5, 0.5]],
+            [*rows(), ["TEXT number 3", 0.201, 0.799]],
             {},
-            "line 5 has another in line 42. Keep one",
+            "1 text with two answers; the text of line 5 has another in line 42. Keep one",
         ),
         ("text,new,old", rows(count=19), {}, "19 texts with an answer; give at least 20"),
         (
