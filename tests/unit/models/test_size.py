@@ -14,6 +14,7 @@ from kd_core.errors import ModelError
 from kd_core.models.bilstm import BiLSTMConfig
 from kd_core.models.cnn import CNNConfig
 from kd_core.models.loading import new_model
+from kd_core.models.presets import MANY_CLASSES
 from kd_core.models.size import encoder_size, flops_per_text, model_size, spaced, student_config
 from tests.unit.conftest import FAMILIES
 
@@ -132,6 +133,16 @@ def test_flops_are_those_that_the_model_itself_has():
     assert flops == 16 * 2 * 128 * 128 * (2 + 3 + 4) + 2 * 384 * 5
 
 
+@pytest.mark.parametrize("classes", [MANY_CLASSES - 1, MANY_CLASSES])
+def test_from_many_classes_on_a_cnn_has_the_mean_of_its_words_too(classes):
+    teacher = BertConfig(num_labels=classes)
+    cnn = student_config(StudentConfig(model="cnn"), teacher, 100)
+    assert cnn.mean is (classes == MANY_CLASSES)
+    expected = model_size(cnn, tokens=16).flops_per_token * 16
+    flops = flops_per_text(1, 128, 384, tokens=16, classes=classes, student="cnn")
+    assert flops == pytest.approx(expected, abs=16)
+
+
 def test_the_size_of_an_encoder_is_nearly_that_of_a_bert():
     guess, real = encoder_size(Architecture(layers=2, hidden=128, heads=2), 1000), model_size(bert())
     assert (guess.layers, guess.hidden, guess.heads) == (real.layers, real.hidden, real.heads)
@@ -208,7 +219,9 @@ def test_modernbert_keeps_the_kinds_of_its_layers():
 
 def test_special_ids_beyond_the_vocabulary_are_left_open():
     assert student_config(StudentConfig(model="tiny"), ModernBertConfig(), 1000).pad_token_id is None
-    assert student_config(StudentConfig(model="tiny"), ModernBertConfig(), 50_368).pad_token_id == 50_283
+    for pieces, pad in ((50_368, 50_283), (50_284, 50_283), (50_283, None)):
+        made = student_config(StudentConfig(model="tiny"), ModernBertConfig(), pieces)
+        assert made.pad_token_id == pad
 
 
 def test_odd_heads_of_modernbert():
