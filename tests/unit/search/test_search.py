@@ -11,6 +11,7 @@ import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
+from functools import partial
 from itertools import chain
 from pathlib import Path
 from typing import Any
@@ -348,6 +349,9 @@ def test_what_cannot_be_told_from_the_best_is_found_by_pairs() -> None:
     assert [c.same_as_best for c in cells] == [True, False, True]
     assert [c.near_best for c in cells] == [True, False, True]
     assert best_of(cells, USUAL) == 0
+    [alone] = compared_with_best([cell(0, 0.81, 0.911, 1.01)], best)
+    assert alone.from_best.high < 0
+    assert (alone.same_as_best, alone.near_best) == (False, True), "clearly better is not the same"
 
 
 def test_of_those_the_smallest_then_the_cheapest_then_the_nearest_is_chosen() -> None:
@@ -361,6 +365,11 @@ def test_of_those_the_smallest_then_the_cheapest_then_the_nearest_is_chosen() ->
     assert chosen(near, cell(2, 0.5, 0.4, 0.45, params=1)) == 1  # clearly worse
     assert chosen(near, cell(2, 0.99, 0.9, params=1, state="pruned")) == 1
     assert chosen(near, far, usual=1.0) == 0, "where a class is rare, the default is T = 1"
+    alike = {number: partial(cell, number, 0.9, 0.81, 0.835) for number in (1, 2)}
+    assert chosen(alike[1](params=10), alike[2](teacher_texts=0)) == 1, "the size comes first"
+    # From the defaults, T = 4 and alpha = 0.6: a doubled temperature is as far as 0.25 of alpha.
+    assert chosen(alike[1](t=8.0, alpha=0.6), alike[2](alpha=0.36)) == 2
+    assert chosen(alike[1](t=8.0, alpha=0.6), alike[2](alpha=0.34)) == 1
     twins = [cell(0, 0.9, 0.8, t=4.0), cell(1, 0.9, 0.8, t=1.0)]
     assert (best_of(twins, 4.0), best_of(twins, 1.0)) == (0, 1)
 
@@ -511,6 +520,8 @@ def test_hopeless_cells_are_given_up(search_config, counted) -> None:
     assert said.startswith("The best of 16 settings was picked on these very texts")
     assert "on others expect at least " in said
     assert said.endswith(f"(bootstrap of the choice, without the {given_up} that were given up).")
+    lucky = found.model_copy(update={"optimism": -0.002})
+    assert "on others expect at least 0.0 points less than its mean" in flattered(lucky)
 
 
 def test_a_search_that_drew_a_setting_twice_keeps_its_cells(search_config, counted, monkeypatch) -> None:
