@@ -160,6 +160,19 @@ def test_33_a_test_label_that_training_lacks_is_named():
         task_of(FILMS, [("a", "odd"), ("b", "pos"), ("c", "meh")])
 
 
+def test_of_too_many_transfer_texts_the_seed_draws_some_in_their_order():
+    config, frame = TaskConfig(transfer_texts=5), pd.DataFrame(FILMS, columns=["text", "label"], dtype="str")
+    texts = pd.Series([f"text {i:02}" for i in range(40)], dtype="str")
+    drawn = []
+    for seed in (0, 0, 1):
+        notes: list[str] = []
+        own = config.model_copy(update={"split_seed": seed})
+        drawn.append(build_task("films", {"train": frame}, [texts], own, notes).transfer["text"][:])
+        assert drawn[-1] == sorted(drawn[-1])
+        assert "5 of 40 transfer texts are used." in notes
+    assert drawn[0] == drawn[1] != drawn[2]
+
+
 # Labels
 
 
