@@ -13,14 +13,14 @@ from transformers import TrainerCallback
 from kd_core import distill
 from kd_core.distillation import pipeline, run, run_folder
 from kd_core.distillation.events import Checkpointed, Evaluated, Finished, Note, Progress, Step
-from kd_core.distillation.training import TRAINING_VERSION, losses
+from kd_core.distillation.training import TRAINING_VERSION, losses, reporter
 from kd_core.distillation.training import trainer as trainer_module
 from kd_core.distillation.training.trainer import train
 from kd_core.errors import DivergedError, RunError, Stopped
 from kd_core.system.atomic import is_whole
 from kd_core.system.control import Control
 from tests.unit.distillation.test_pipeline import steps, student
-from tests.unit.distillation.training.test_trainer import RECIPE, same, train_it, weights
+from tests.unit.distillation.training.test_trainer import RECIPE, Clock, same, train_it, weights
 
 # One training
 
@@ -45,6 +45,15 @@ def test_stop_acts_within_one_step_and_keeps_a_checkpoint(trainer, tmp_path):
     assert isinstance(events[-1], Checkpointed)
     assert events[-1].path == str(tmp_path / "checkpoints" / "checkpoint-2")
     assert is_whole(tmp_path / "checkpoints" / "checkpoint-2")
+
+
+def test_the_latest_checkpoint_and_the_one_before_it_are_kept(trainer, tmp_path, monkeypatch):
+    """The latest is that of the last step, not that of the last name."""
+    monkeypatch.setattr(trainer_module, "SECONDS_BETWEEN_CHECKPOINTS", 0)
+    stop(trainer, 11, recipe=replace(RECIPE, steps=12, evaluate_every=12))
+    kept = sorted((tmp_path / "checkpoints").iterdir())
+    assert [path.name for path in kept] == ["checkpoint-10", "checkpoint-11"]
+    assert [is_whole(path) for path in kept] == [True, True]
 
 
 def test_stop_in_the_last_step_is_too_late(trainer):
@@ -85,11 +94,13 @@ class WatchedControl(Control):
         super().wait()
 
 
-def test_pause_blocks_until_resume(trainer):
-    events, control = [], WatchedControl()
+def test_pause_blocks_until_resume(trainer, monkeypatch):
+    events, control, clock = [], WatchedControl(), Clock()
+    monkeypatch.setattr(reporter, "time", clock)
 
     def on_event(event) -> None:
         events.append(event)
+        clock.now += 10 * isinstance(event, Step)
         if isinstance(event, Step) and event.step == 2:
             control.pause()
 
@@ -100,8 +111,11 @@ def test_pause_blocks_until_resume(trainer):
     assert [event.step for event in events] == [1, 2, 2]
     assert isinstance(events[-1], Checkpointed), "a paused training may be killed"
     assert thread.is_alive()
+    clock.now += 3_600
     control.resume()
     thread.join(30)
+    speeds = [event.samples_per_second for event in events if isinstance(event, Step)]
+    assert speeds[2] > speeds[3] == 1.2, "the hour does not count"
     assert Counter(type(event) for event in events)[Step] == 6
     assert same(weights(subject), weights(train_it(trainer()))), "a pause changes nothing"
 
