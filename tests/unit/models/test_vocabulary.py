@@ -32,6 +32,7 @@ from transformers import (
 )
 
 from kd_core.data.words import FOREIGN
+from kd_core.models import vocabulary
 from kd_core.models.vocabulary import map_ids, pieces_a_word, rank_pieces, share_unknown, trim_vocabulary
 
 SUBJECTS = [
@@ -321,6 +322,14 @@ def test_the_words_of_another_language_are_cut_into_many_pieces() -> None:
 def test_where_words_have_no_spaces_or_are_none_nothing_is_said_of_their_pieces() -> None:
     assert pieces_a_word(bundled(), ["今天天气很好", "ขอบคุณ", "12:30 😀😀", ""]) == 1
     assert pieces_a_word(bundled(), []) == 1
+
+
+def test_nor_where_the_pieces_are_so_many_that_they_are_of_many_languages(monkeypatch) -> None:
+    russian = ["Правительство утвердило новый план"]
+    monkeypatch.setattr(vocabulary, "MULTILINGUAL", len(bundled()) + 1)
+    assert pieces_a_word(bundled(), russian) > 2 * FOREIGN
+    monkeypatch.setattr(vocabulary, "MULTILINGUAL", len(bundled()))
+    assert pieces_a_word(bundled(), russian) == 1
 
 
 def test_the_bundled_vocabulary_shrinks_a_lot_and_keeps_characters() -> None:
