@@ -136,7 +136,7 @@ class Soak:
     def name(self, number: int) -> None:
         if run := self._run(number, STATUSES):
             self.store.rename(run, ("", "=1+1", "\x1b[31mred", "\ud800", "x" * 3000)[number % 5])
-            self.store.set_tags(run, ["paper"] * (number % 2))
+            self.store.change_tags(run, **{("remove", "add")[number % 2]: ["paper"]})
 
     def delete(self, number: int) -> None:
         if run := self._run(number, tuple(set(STATUSES) - {*ACTIVE})):

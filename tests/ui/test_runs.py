@@ -298,7 +298,7 @@ def test_two_tabs_that_name_and_tag_one_run_lose_nothing_of_each_other(runs: Sto
             st.session_state.opened = store().run(run_id)
         actions.edit(st.session_state.opened)
 
-    runs.set_tags(FIRST, ["old", "kept"])
+    runs.change_tags(FIRST, add=["old", "kept"])
     tabs = [AppTest.from_function(script, args=(FIRST,), default_timeout=30).run() for _ in range(3)]
     for tab, name, tags in zip(
         tabs,

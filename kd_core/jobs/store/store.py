@@ -109,10 +109,6 @@ class Store(Queue):
             connection.execute(RUNS.update().where(RUNS.c.id == run_id).values(tags=tags))
         self._note_about(run_id)
 
-    def set_tags(self, run_id: str, tags: Iterable[str]) -> None:
-        self._update(run_id, {"tags": _tags(tags)})
-        self._note_about(run_id)
-
     def _note_about(self, run_id: str) -> None:
         """In the run's folder too, from which ``add_done`` makes the row again."""
         from kd_core.distillation.run_folder import write_about

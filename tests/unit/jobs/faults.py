@@ -98,7 +98,7 @@ def the_runner(store: Store) -> None:
 
 def a_name(store: Store) -> None:
     store.rename(DONE, NAMES[1])
-    store.set_tags(DONE, ["paper"])
+    store.change_tags(DONE, add=["paper"])
 
 
 def deleting(store: Store) -> None:
@@ -146,7 +146,7 @@ def prepare(work: Callable[[Store], None]) -> None:
     for run, name in ((DONE, NAMES[0]), (QUEUED, "")):
         store.create_run(run, DistillConfig().model_dump(mode="json"), name=name)
     Job(store, DONE, handler).run()
-    store.set_tags(DONE, TAGS)
+    store.change_tags(DONE, add=TAGS)
     if work in (bringing_back, cleaning):
         delete_run(store, DONE)
     if work is cleaning:

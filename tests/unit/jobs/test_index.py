@@ -50,7 +50,7 @@ def test_a_broken_database_is_made_anew_with_names_and_tags(capsys: pytest.Captu
     recorded(store, FIRST, "Mine")
     recorded(store, SECOND, "")
     store.rename(SECOND, "Better")
-    store.set_tags(SECOND, ["paper"])
+    store.change_tags(SECOND, add=["paper"])
     recorded(store, THIRD, "Gone")
     delete_run(store, THIRD)
     before = store.runs()
@@ -151,7 +151,7 @@ def test_what_other_jobs_found_comes_back_unless_it_was_deleted(kind: JobKind) -
         store.create_run(run_id, config, kind=kind, name="Mine")
         Job(store, run_id, lambda *_: REPORTS[kind]).run()
     store.rename(FIRST, "Better")
-    store.set_tags(FIRST, ["paper"])
+    store.change_tags(FIRST, add=["paper"])
     store.create_run(THIRD, config, kind=kind)  # not done
     before = store.run(FIRST)
     delete_run(store, SECOND)

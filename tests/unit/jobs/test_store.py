@@ -163,7 +163,7 @@ def test_a_run_that_is_not_there_is_said_so_by_all_that_need_it(store):
         lambda: store.run("x"),
         lambda: store.set_status("x", "done"),
         lambda: store.rename("x", "new"),
-        lambda: store.set_tags("x", ["new"]),
+        lambda: store.change_tags("x", add=["new"]),
         lambda: store.delete_run("x"),
         lambda: store.command("x"),
         lambda: store.set_command("x", "stop"),
@@ -182,7 +182,7 @@ def test_runs_are_listed_newest_first_and_filtered(store):
     for number, task in enumerate(("bbc-headlines", "bbc-articles", "bbc-headlines", "/tmp/Übung.csv")):
         store.create_run(f"run-{number}", CONFIG | {"task": {"name": task}}, name=f"Number {number}")
     store.set_status("run-1", "done")
-    store.set_tags("run-2", ["Straße", " paper ", "paper", ""])
+    store.change_tags("run-2", add=["Straße", " paper ", "paper", ""])
 
     def ids(**wanted):
         return [row.id[-1] for row in store.runs(**wanted)]
@@ -198,6 +198,8 @@ def test_runs_are_listed_newest_first_and_filtered(store):
     assert ids(text="minilm", limit=1) == ["3"]
     assert ids(text="100%_'") == []
     assert store.run("run-2").tags == ("Straße", "paper")
+    store.change_tags("run-2", add=["new", "paper"], remove=["Straße", "gone"])
+    assert store.run("run-2").tags == ("paper", "new")
 
 
 def test_a_name_keeps_what_people_type_but_for_what_no_database_takes(store, run):
