@@ -1,6 +1,12 @@
 import pytest
 import torch
-from transformers import AlbertConfig, AutoModelForSequenceClassification, AutoTokenizer, BertConfig
+from transformers import (
+    AlbertConfig,
+    AutoModelForSequenceClassification,
+    AutoTokenizer,
+    BertConfig,
+    BertTokenizerFast,
+)
 
 from kd_core.config import StudentConfig
 from kd_core.errors import ModelError
@@ -92,6 +98,28 @@ def test_a_student_begins_with_the_mean_of_the_teachers_vectors(
     forth, back = logits(student, tokenizer, [" ".join(text), " ".join(reversed(text))])
     other = logits(student, tokenizer, tiny_task.train["text"][1:2])[0]
     assert (forth - back).abs().max() < 0.1 * (forth - other).abs().max(), "a mean knows no order"
+
+    inputs = tokenizer(tiny_task.train["text"][:8], padding=True, return_tensors="pt")
+    with torch.no_grad():
+        found = student.eval().base_model(**inputs, output_hidden_states=True)
+    embedded, first, second = found.hidden_states
+    assert (first - embedded).abs().max() > 0.1
+    torch.testing.assert_close(second, first, msg="the second layer begins by adding nothing")
+    if family == "bert":
+        torch.testing.assert_close(found.pooler_output, second[:, 0].tanh())
+
+
+def test_special_pieces_that_are_not_the_first_keep_their_part(tiny_teacher, tiny_tokenizer, tiny_task):
+    """In the student's config, too, by which batches are padded."""
+    pieces = sorted(tiny_tokenizer.get_vocab(), key=tiny_tokenizer.get_vocab().get)
+    moved = {piece: i for i, piece in enumerate(pieces[5:] + pieces[:5])}
+    last = BertTokenizerFast(vocab=moved, model_max_length=64)
+    teacher = tiny_teacher("bert")
+    teacher.config.pad_token_id = last.pad_token_id
+    config = StudentConfig(**NARROW, init="random", fill_vocabulary=0)
+    student, tokenizer = build_student(config, teacher, last, tiny_task, seed=0)
+    assert 0 < tokenizer.pad_token_id < last.pad_token_id
+    assert student.config.pad_token_id == student.get_input_embeddings().padding_idx == tokenizer.pad_token_id
 
 
 @pytest.mark.parametrize("family", FAMILIES)
