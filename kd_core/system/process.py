@@ -56,8 +56,11 @@ def _started(number: int) -> str:
     """Ticks of the clock that a process started after the boot, which no one sets; elsewhere the time."""
     if sys.platform != "linux":
         return f"{psutil.Process(number).create_time():.1f}"
-    fields = Path(f"/proc/{number}/stat").read_text(encoding="utf-8", errors="replace").rpartition(")")[2]
-    return f"{fields.split()[19]}@{_realm()}"
+    stat = Path(f"/proc/{number}/stat").read_text(encoding="utf-8", errors="replace")
+    fields = stat.rpartition(")")[2].split()
+    if fields[0] in "ZX":
+        raise ProcessLookupError(number, "It has ended, and nobody has asked how")
+    return f"{fields[19]}@{_realm()}"
 
 
 @cache

@@ -461,6 +461,18 @@ def test_alive():
     assert alive("another machine:1:2.0")
 
 
+@pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
+def test_a_process_that_has_ended_is_gone_though_nobody_asked_how():
+    """In a container whose first process is no init, such a one stays in the list for good."""
+    code = "from kd_core.system.process import owner; print(owner(), flush=True); input()"
+    with subprocess.Popen([sys.executable, "-c", code], stdin=-1, stdout=-1, text=True) as process:
+        name = process.stdout.readline().strip()
+        assert fate(name) is True
+        process.kill()
+        until(lambda: psutil.Process(process.pid).status() == psutil.STATUS_ZOMBIE)
+        assert fate(name) is False
+
+
 def test_a_process_of_an_older_version_is_known_by_its_time():
     host, pid, time = socket.gethostname(), os.getpid(), psutil.Process().create_time()
     assert fate(f"{host}:{pid}:{time:.1f}") is True
