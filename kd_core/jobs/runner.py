@@ -358,8 +358,12 @@ class Runner:
                 self._job = Job(self._store, row.id, self._handlers[row.kind])
                 if self._closing.is_set():  # which may have come before there was a job to leave
                     return False
-                with suppress(Exception):  # its row says what went wrong
+                try:
                     self._job.run()
+                except StoreError:  # which no row may say: nothing could be written
+                    raise
+                except Exception:  # noqa: BLE001 - its row says what went wrong
+                    pass
         except Timeout:
             return False
         finally:

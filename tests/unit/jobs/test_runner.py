@@ -21,7 +21,7 @@ import pytest
 
 from kd_core.config import DistillConfig, of_today
 from kd_core.distillation.events import Failed, OnEvent, StageStarted, Step
-from kd_core.errors import DataError, RunError, Stopped, StoreError
+from kd_core.errors import DataError, DiskFullError, RunError, Stopped, StoreError
 from kd_core.jobs import runner as module
 from kd_core.jobs.deletion import delete_run
 from kd_core.jobs.runner import Job, Runner
@@ -689,6 +689,28 @@ def test_the_runner_survives_whatever_fails_around_it_and_says_what(store, runne
     assert why_runs_wait() is None
     one.close()
     assert why_runs_wait() == "Queued runs wait for a dashboard, and none is open. Start one: kd app"
+
+
+def test_a_database_that_takes_no_claim_is_said_and_not_asked_all_the_time(store, runner, monkeypatch):
+    """A full disk: the queue can be read, and no row can say why its run does not start."""
+    real, calls = store.claim, []
+
+    def claim(*given: Any) -> Any:
+        calls.append(given)
+        if len(calls) <= 3:
+            raise DiskFullError("The database is full.")
+        return real(*given)
+
+    waits: list[float] = []
+    monkeypatch.setattr(store, "claim", claim)
+    one = runner(lambda *_: None)
+    monkeypatch.setattr(one._wake, "wait", lambda timeout: waits.append(timeout) or one._closing.wait(0.001))
+    said = []
+    monkeypatch.setattr(one.state, "set", said.append)
+    run = one.submit(CONFIG)
+    until(is_(store, run, "done"))
+    assert said.count("The database is full.") == 3
+    assert {0.04, 0.08, 0.16} <= set(waits)
 
 
 def test_of_two_dashboards_the_one_that_stays_says_how_it_is(kd_home, monkeypatch):
