@@ -94,7 +94,7 @@ def stairs(report: Report) -> pd.DataFrame:
         "untuned_start": f"+ {untuned}" if plain else f"Student alone, {untuned}",
         "alone": "+ the fine-tuning" if base else f"+ {start}" if plain else "Student alone",
         "labelled_only": "+ soft labels",
-        "student": f"+ {' and '.join(last)}",
+        "student": f"+ {' and '.join(last)}" if "alone" in models else NAMES["student"],
     }
     return pd.DataFrame(
         [

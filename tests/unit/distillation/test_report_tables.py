@@ -89,6 +89,14 @@ def test_where_the_gain_comes_from(report: dict) -> None:
     ]
 
 
+def test_a_student_without_one_alone_has_more_than_soft_labels_over_tfidf(report: dict) -> None:
+    """Of a file of answers without gold labels: the stair below it is no network."""
+    report["config"]["task"] |= {"knowledge": "answers.csv", "gold": "none"}
+    report |= {"tfidf": report["alone"], "hard_answers": report["alone"]}
+    report |= {"alone": None, "labelled_only": None, "stairs": {"student": report["verdict"]}}
+    assert list(report_tables.stairs(read(report))["What is added"]) == ["TF-IDF", "Distilled student"]
+
+
 def test_what_the_student_alone_has_of_its_teacher(report: dict) -> None:
     said = report_tables.about_start(read(report))
     assert said == (
