@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import errno
 import shutil
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -41,8 +41,17 @@ def delete_run(store: Store, run_id: str) -> None:
 
 
 def settle(store: Store) -> None:
-    """End what a process has begun that went away meanwhile: folders of runs that are deleted lie there."""
-    known = {place.name for folder in _places() if folder.is_dir() for place in folder.iterdir()}
+    """Folders of deleted runs that lie in their place are put away, and those of others brought back.
+
+    A process that went away meanwhile has left them there, or somebody in another data folder, whose runs are
+    in the same database.
+    """
+    # The folders first: whoever restores a run moves them before its row is shown again.
+    away = _names(paths.deleted() / place.name for place in _places())
+    for run_id in away & store.ids(shown=True) if away else ():
+        with suppress(RunError):
+            _bring_back(run_id)
+    known = _names(_places())
 
     def put_away(run_id: str) -> None:
         if run_id in known:
@@ -56,16 +65,8 @@ def settle(store: Store) -> None:
 def restore_run(store: Store, run_id: str) -> None:
     """Bring a deleted run back. Raises: RunError, where it was not deleted, or is gone for good."""
     check_id(run_id)
-
-    def bring_back() -> None:
-        with _disk_errors(run_id):
-            for place in _places():
-                if (source := paths.deleted() / place.name / run_id).is_dir():
-                    place.mkdir(parents=True, exist_ok=True)
-                    _move(source, place / run_id)
-
     deleted = any((paths.deleted() / place.name / run_id).is_dir() for place in _places())
-    if not store.restore_run(run_id, bring_back) and not deleted:
+    if not store.restore_run(run_id, lambda: _bring_back(run_id)) and not deleted:
         raise RunError(f"There is no deleted run {run_id}; kd runs --status deleted lists them.")
 
 
@@ -77,6 +78,14 @@ def _put_away(run_id: str) -> None:
                 target.parent.mkdir(parents=True, exist_ok=True)
                 shutil.rmtree(target, ignore_errors=True)  # of one that was brought back by hand
                 _move(place / run_id, target)
+
+
+def _bring_back(run_id: str) -> None:
+    with _disk_errors(run_id):
+        for place in _places():
+            if (source := paths.deleted() / place.name / run_id).is_dir():
+                place.mkdir(parents=True, exist_ok=True)
+                _move(source, place / run_id)
 
 
 def _move(folder: Path, target: Path) -> None:
@@ -99,6 +108,11 @@ def _disk_errors(run_id: str) -> Iterator[None]:
 
 def _places() -> tuple[Path, ...]:
     return paths.runs(), paths.jobs(), paths.work()
+
+
+def _names(folders: Iterable[Path]) -> set[str]:
+    """Of all that lies in them."""
+    return {place.name for folder in folders if folder.is_dir() for place in folder.iterdir()}
 
 
 def delete_task(store: Store, task: SavedTask) -> None:

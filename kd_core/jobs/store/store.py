@@ -138,10 +138,11 @@ class Store(Queue):
             add_report(connection, run_id, report)
             add_events(connection, run_id, events)
 
-    def ids(self) -> set[str]:
-        """Of all rows, also those that are hidden."""
+    def ids(self, *, shown: bool = False) -> set[str]:
+        """Of all rows, or of those that are ``shown``: not of deleted runs."""
+        query = sa.select(RUNS.c.id).where(RUNS.c.status != "deleted" if shown else sa.true())
         with self._database.begin() as connection:
-            return set(connection.scalars(sa.select(RUNS.c.id)))
+            return set(connection.scalars(query))
 
     def set_aside_if_broken(self) -> Path | None:
         """Where a database that cannot be read was moved to, so that a new one can take its place."""

@@ -321,6 +321,24 @@ def test_a_run_that_cannot_be_put_away_keeps_nobody_from_the_others(store):
     assert not (paths.runs() / RUN).exists()
 
 
+def test_a_run_that_is_deleted_and_brought_back_elsewhere_comes_back_here(kd_home, tmp_path, monkeypatch):
+    """Two data folders, one database: nothing of it is freed, though it lay among the deleted ones."""
+    store = Store(f"sqlite:///{tmp_path / 'shared.sqlite'}")
+    store.create_run(RUN, CONFIG, status="done")
+    place, other = folder("runs", RUN), tmp_path / "elsewhere"
+    for do in (delete_run, restore_run):
+        monkeypatch.setenv("KD_HOME", str(other))
+        do(store, RUN)
+        monkeypatch.setenv("KD_HOME", str(kd_home))
+        if do is delete_run:
+            settle(store)
+            assert not place.exists()
+    items = inventory(store)
+    assert [item.kind for item in items] == ["deleted"]
+    assert clean(items, store) == 0
+    assert (place / "model.safetensors").stat().st_size == 1000
+
+
 def test_what_is_damaged_or_in_the_way_keeps_nobody_from_cleaning(store):
     (folder("runs", RUN) / cache.USED).write_bytes(b"\xff")
     (paths.runs() / RUN / "loop").symlink_to(paths.runs() / RUN / "loop")
