@@ -5,6 +5,7 @@ from __future__ import annotations
 import streamlit as st
 
 from kd_core.errors import RunError
+from kd_core.jobs.states import JobKind
 from kd_core.jobs.store import RunRow
 from pages.shared import addresses
 from pages.shared.state import store
@@ -13,12 +14,17 @@ from pages.shared.text import escape, run_line
 
 def linked_run() -> RunRow | None:
     """The run of the address. Raises: KDError, where it is gone or a job of another kind."""
-    if not (run_id := st.query_params.get("run")):
+    return linked_job("run", "distil", "distillation")
+
+
+def linked_job(parameter: str, kind: JobKind, noun: str) -> RunRow | None:
+    """The job that a parameter of the address names. Raises: KDError, where it is gone or of another kind."""
+    if not (job_id := st.query_params.get(parameter)):
         return None
-    run = store().run(run_id)
-    if run.kind != "distil":
-        raise RunError(f"{run_id} is no distillation but another job: {run.title}.")
-    return run
+    job = store().run(job_id)
+    if job.kind != kind:
+        raise RunError(f"{job_id} is no {noun} but another job: {job.title}.")
+    return job
 
 
 def choose_run(page: str, *, needs: str, nothing: str, icon: str) -> RunRow:

@@ -12,6 +12,7 @@ os.environ["HF_HUB_OFFLINE"] = "1"
 import pytest
 from streamlit.testing.v1 import AppTest
 
+from kd_core.config import DistillConfig
 from kd_core.data import uploads
 from kd_core.job_kinds import prepare
 from kd_core.jobs.store import Store
@@ -108,6 +109,13 @@ def test_nothing_is_claimed_while_students_are_left(app: App, store: Store) -> N
 def test_a_ladder_that_is_gone_is_said(app: App) -> None:
     page = app(PAGE, ladder=JOB)
     assert [error.value for error in page.error] == [f"There is no run {JOB}; it may have been deleted."]
+
+
+def test_a_link_to_a_job_of_another_kind_is_said(app: App, store: Store) -> None:
+    store.create_run(JOB, DistillConfig().model_dump(mode="json"), name="Demo")
+    page = app(PAGE, ladder=JOB)
+    assert [error.value for error in page.error] == [f"{JOB} is no ladder but another job: Demo."]
+    assert not page.exception
 
 
 def test_a_teacher_that_is_a_file_has_no_ladder(app: App) -> None:

@@ -14,6 +14,7 @@ from kd_core.jobs.store import RunRow
 from kd_core.search.ladder import LadderConfig, LadderResult, Rung, outlook
 from pages.shared import addresses
 from pages.shared.charts import chart, is_dark
+from pages.shared.choose_run import linked_job
 from pages.shared.fields import field
 from pages.shared.live_job import job_view, submit_once
 from pages.shared.state import store
@@ -49,9 +50,8 @@ def choose_ladder(distill: DistillConfig, plan: Plan) -> None:
 
 
 def chosen_ladder() -> RunRow | None:
-    """The one of the link. Raises: KDError if it is gone."""
-    job_id = st.query_params.get(PARAMETER)
-    return store().run(job_id) if job_id else None
+    """The one of the link. Raises: KDError if it is gone, or none."""
+    return linked_job(PARAMETER, "ladder", "ladder")
 
 
 def ladder_view(job: RunRow) -> None:
