@@ -57,7 +57,7 @@ class Estimate:
 def past_runs(store: Store, limit: int = 20) -> list[PastRun]:
     """The latest finished runs of this machine. One that was resumed has no times that mean anything."""
     past = []
-    for row in store.runs(kind="distil", status=("done",), limit=limit):
+    for row in store.runs(kind="distil", status=("done",), here=True, limit=limit):
         if row.machine != socket.gethostname():
             continue
         try:

@@ -10,6 +10,7 @@ import torch
 from kd_core.distillation.events import STAGES, Estimated, Resolved, StageStarted, TrainingStarted
 from kd_core.jobs.cost import by_stage, parts
 from kd_core.jobs.estimate import PastRun, cached_parts, calibrate, estimate, past_runs
+from kd_core.jobs.store import Store
 from tests import SAMPLES
 from tests.unit.jobs.test_advice import STUDENT, plan
 
@@ -223,6 +224,21 @@ def test_past_runs_reads_times_and_estimates_from_the_store():
     assert whole == PastRun({"task": {}}, {"distil": 40.0}, {"distil": 4e12}, False, {("alone", 0)})
     assert (old.seconds, old.work) == ({"distil": 40.0}, {}), "its work was counted in other units"
     assert resumed.seconds == {}, "a resumed run has only the time of its last part"
+
+
+def test_the_runs_of_a_team_do_not_crowd_out_those_of_this_machine(kd_home, tmp_path, monkeypatch):
+    """One database, and the newest run is another data folder's: the times of this one's are known."""
+    store = Store(f"sqlite:///{tmp_path / 'shared.sqlite'}")
+    report = json.loads((SAMPLES / "report.json").read_text("utf-8"))
+    for number in (1, 2):
+        with monkeypatch.context() as patch:
+            if number == 2:
+                patch.setenv("KD_HOME", str(tmp_path / "other"))
+                patch.setattr("socket.gethostname", lambda: "other")
+            run_id = f"20260131-14300{number}-a1b2"
+            store.create_run(run_id, report["config"], status="done")
+            store.save_report(run_id, report)
+    assert len(past_runs(store, limit=1)) == 1
 
 
 def test_a_calibration_leaves_torchs_random_state_alone(monkeypatch: pytest.MonkeyPatch) -> None:
