@@ -23,7 +23,7 @@ from kd_core.distillation.events import (
     Step,
     TrainingStarted,
 )
-from kd_core.distillation.roles import NAMES
+from kd_core.distillation.roles import NAMES, Role, student_variants
 from kd_core.errors import ConfigError, ModelError, RunError, StoreError
 from kd_core.jobs.runner import Handler
 from kd_core.system.control import Control
@@ -242,17 +242,26 @@ def _as_part(on_event: OnEvent, title: str, before: int, parts: int, *, more: in
 
     ``before``: so many runs are done. ``more`` follow its four stages, as a rung's answers in int8 do.
     """
-    stage, stages = 0, len(STAGES) + more
+    stage, stages, students = 0, len(STAGES) + more, 1
+    trained: dict[tuple[Role, int], float] = {}  # shares of the students, several of which may go on at once
 
     def pass_on(event: Event) -> None:
-        nonlocal stage
+        nonlocal stage, students
         match event:
+            case Resolved(settings, _, rows):
+                config = DistillConfig.from_dict(settings)
+                students = len(config.training.seeds) * len(student_variants(config, rows["transfer"]))
+                return
             case StageStarted(name):
                 stage, label, done = STAGES.index(name), STEP_NAMES[name].lower(), 0.0
-            case Step(who, _, step, steps):
+            case TrainingStarted(who, seed, _, cached) if who != "teacher":
+                trained[who, seed] = float(cached)
+                return
+            case Step(who, seed, step, steps):
                 label, done = f"training the {NAMES[who].lower()}", step / steps
-                if who != "teacher":  # student and student alone share a stage
-                    done = (done + (who == "alone")) / 2
+                if who != "teacher":
+                    trained[who, seed] = done
+                    done = sum(trained.values()) / students
             case Progress(in_stage, label, part, whole):
                 done = part / max(whole, 1)
                 stage = stage if in_stage else len(STAGES)

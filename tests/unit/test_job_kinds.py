@@ -8,9 +8,11 @@ from typing import Any, cast
 
 import pytest
 
-from kd_core.distillation.events import ignore
+from kd_core.config import DistillConfig
+from kd_core.distillation.events import Event, Progress, Resolved, StageStarted, Step, TrainingStarted, ignore
+from kd_core.distillation.roles import CORE_ONLY, Role
 from kd_core.errors import ConfigError, Stopped
-from kd_core.job_kinds import HANDLERS
+from kd_core.job_kinds import HANDLERS, _as_part
 from kd_core.jobs.store import Store
 from kd_core.learn import lab_training
 from kd_core.learn.lab_results import LabConfig
@@ -38,3 +40,30 @@ def test_a_lab_that_is_stopped_leaves_no_database_open(
     with pytest.raises(Stopped):
         HANDLERS["lab"](row, ignore, Control())
     assert len(closed) == 1
+
+
+def test_a_part_of_a_job_goes_on_while_its_students_take_turns() -> None:
+    """Two seeds of student and student alone, two at once: each is a quarter of the third of four stages."""
+    told: list[Event] = []
+    part = _as_part(told.append, "tiny", 1, 2)
+    config = DistillConfig().change({**CORE_ONLY, "training.seeds": [0, 1]})
+    part(Resolved(config.model_dump(mode="json"), 5, {"transfer": 100}, {}))
+    part(StageStarted("teach"))
+    part(TrainingStarted("teacher", 0, 10))
+    part(step("teacher", 0, 0.5))
+    part(StageStarted("distil"))
+    part(TrainingStarted("alone", 1, 10, cached=True))
+    for who, seed, share in (
+        ("student", 0, 0.2),
+        ("alone", 0, 0.2),
+        ("student", 0, 1.0),
+        ("student", 1, 0.2),
+    ):
+        part(step(cast(Role, who), seed, share))
+    shares = [event.done / event.total for event in told if isinstance(event, Progress)]
+    expected = [0.5, 0.5 + 0.5 / 8, *(0.5 + (2 + share) / 8 for share in (0.0, 0.3, 0.35, 0.55, 0.6))]
+    assert shares == pytest.approx(expected, abs=0.003)
+
+
+def step(who: Role, seed: int, share: float) -> Step:
+    return Step(who, seed, round(10 * share), 10, 1.0, 1.0, 0.0, 0.0, 1e-3, 100.0)
