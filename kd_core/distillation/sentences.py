@@ -94,7 +94,7 @@ def below_floor(
     """What to do about a ``student`` that is not above the floor; scores are in the run's metric, and its own
     is ``reached``.
 
-    ``file``: of a teacher that is a file of answers, a ladder has nothing to keep.
+    ``file``: a teacher that is a file of answers learns no more, and a ladder has nothing of it to keep.
     """
     larger = "a larger student" if file else LARGER
     if student == "tiny":
@@ -102,7 +102,8 @@ def below_floor(
     if floor > 0.99:
         return "on this task, counting is enough"
     if teacher <= floor:
-        return "its teacher is not above it either; teach that one longer, or choose another"
+        longer = "" if file else "teach that one longer, or "
+        return f"its teacher is not above it either; {longer}choose another"
     if reached >= teacher:
         return "it is as good as its teacher, so that more test texts, not a larger student, may show it"
     if transfer:

@@ -198,6 +198,11 @@ def test_a_student_as_good_as_its_teacher_needs_no_larger_one() -> None:
     assert below_floor(0.875, 0.917, reached=0.9, transfer=True).startswith("try a larger student")
 
 
+def test_a_teacher_that_is_a_file_is_not_taught_longer() -> None:
+    advice = below_floor(0.8, 0.8, transfer=True, file=True)
+    assert advice == "its teacher is not above it either; choose another"
+
+
 def test_where_tiny_is_below_the_floor_cnn_is_the_next_to_try() -> None:
     advice = below_floor(0.8, 0.9, transfer=True, student="tiny")
     assert advice == f"try {PHRASES}, {LARGER} or more labelled texts"
