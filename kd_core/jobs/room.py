@@ -7,7 +7,7 @@ from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from kd_core.config import DistillConfig, StudentConfig, TeacherConfig
-from kd_core.distillation.roles import Role
+from kd_core.distillation.roles import ROLES, Role
 from kd_core.errors import RunError
 from kd_core.system import paths
 from kd_core.system.container import available_memory
@@ -57,7 +57,7 @@ def _activations(config: DistillConfig, size: ModelSize, who: Role) -> int:
     training, limit = config.training, config.task.max_length
     tokens = 64 if limit == "auto" else limit
     rows = config.teacher.batch_size if who == "teacher" else training.batch_size
-    if who == "student" and config.task.transfer_texts:
+    if ROLES[who].transfer and (config.task.transfer_texts or config.task.augment):
         rows += training.transfer_batch_size
     return size.layers * rows * tokens * (68 * size.hidden + 10 * (size.heads or 0) * tokens)
 

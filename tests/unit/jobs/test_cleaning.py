@@ -426,6 +426,22 @@ def test_room_for_a_model(monkeypatch, tiny_config):
         room.check_training(config, "alone")
 
 
+def test_transfer_texts_take_memory_with_whoever_learns_from_them(tiny_config):
+    size = room._size(tiny_config.teacher, tiny_config.student)
+
+    def rows(who: str, **task: int) -> float:
+        config = tiny_config.change({f"task.{name}": value for name, value in task.items()})
+        alone = room._activations(config, size, "alone")
+        return room._activations(config, size, who) / alone * config.training.batch_size
+
+    own = tiny_config.training.batch_size
+    both = own + tiny_config.training.transfer_batch_size
+    for who in ("student", "hard_answers"):
+        assert rows(who, transfer_texts=10, augment=0) == rows(who, transfer_texts=0, augment=4) == both
+        assert rows(who, transfer_texts=0, augment=0) == own
+    assert rows("labelled_only", transfer_texts=10) == own
+
+
 def test_a_student_is_not_expected_to_keep_a_huge_vocabulary(monkeypatch):
     sizes: list[int] = []
     config = DistillConfig()
