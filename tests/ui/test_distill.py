@@ -374,6 +374,14 @@ def test_a_second_run_waits_and_says_so(app: App, store: Store) -> None:
     assert [run.status for run in store.runs()] == ["stopped", "running"]
 
 
+def test_a_ladder_and_its_run_are_one_job_to_wait_for(app: App, store: Store) -> None:
+    store.create_run("20260101-115900-abcd", {}, kind="ladder", status="running")
+    under_way(store)
+    waiting = "20260101-120100-abcd"
+    store.create_run(waiting, DistillConfig().model_dump(mode="json"))
+    assert "Position 1 in the queue" in texts(app(PAGE, run=waiting))
+
+
 def test_what_another_machine_does_keeps_nobody_waiting(
     app: App, store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:

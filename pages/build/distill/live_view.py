@@ -95,15 +95,16 @@ def _head(run: RunRow) -> None:
 
 
 def _queue(run: RunRow) -> None:
-    ahead = [other for other in store().runs(status=PENDING, here=True) if other.created < run.created]
+    others = store().runs(status=PENDING, here=True)
+    ahead = sum(other.status == "queued" and other.created < run.created for other in others)
+    ahead += any(other.status in ACTIVE for other in others)  # a ladder and its run are one
     if not run.is_here:
         st.info(
             f"Waits for its turn on {escape(run.machine)}, where it was set up.", icon=":material/schedule:"
         )
     elif ahead:
         st.info(
-            f"Position {len(ahead)} in the queue: one run at a time uses this machine. "
-            "This one starts by itself.",
+            f"Position {ahead} in the queue: one run at a time uses this machine. This one starts by itself.",
             icon=":material/schedule:",
         )
     else:
