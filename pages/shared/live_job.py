@@ -57,10 +57,14 @@ def _progress(job: RunRow, key: str) -> None:
         parts = [escape(formatting.capitalised(label))]
         if job.steps:
             parts.append(f"{job.step:,} of {job.steps:,}")
-        if job.seconds_left is not None:
+        if job.status == "paused":
+            parts = ["Paused", *parts]
+        elif job.seconds_left is not None:
             parts.append(f"{formatting.duration(job.seconds_left)} left")
     st.progress(job.progress, text=" · ".join(parts))
     with st.container(horizontal=True, vertical_alignment="center"):
+        if job.status == "paused" and st.button("Resume", key=f"{key}.resume", icon=":material/play_arrow:"):
+            runner().resume(job.id)
         if st.button("Stop", key=f"{key}.stop", icon=":material/stop:"):
             runner().stop(job.id)
         st.caption(f"Updated {datetime.now():%H:%M:%S}", width="content")

@@ -106,6 +106,17 @@ def test_nothing_is_claimed_while_students_are_left(app: App, store: Store) -> N
     assert page.button(key="ladder.job.stop")
 
 
+def test_a_ladder_that_was_paused_from_a_terminal_says_so_and_goes_on(app: App, store: Store) -> None:
+    ladder(store, RUNGS, "queued")
+    store.claim("host:1:0", JOB)
+    store.set_command(JOB, "pause")
+    store.set_status(JOB, "paused")
+    page = app(PAGE, ladder=JOB)
+    assert any(bar.proto.text.startswith("Paused · ") for bar in page.get("progress"))
+    page.button(key="ladder.job.resume").click().run()
+    assert store.command(JOB) == "run"
+
+
 def test_a_ladder_that_is_gone_is_said(app: App) -> None:
     page = app(PAGE, ladder=JOB)
     assert [error.value for error in page.error] == [f"There is no run {JOB}; it may have been deleted."]
