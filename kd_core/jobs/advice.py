@@ -51,8 +51,14 @@ def examine(plan: Plan, seconds: float | None = None) -> list[Advice]:
 
 
 def _objective(plan: Plan) -> Iterator[Advice]:
-    objective = plan.config.objective
-    if not objective.uses_teacher:
+    objective, choices = plan.config.objective, plan.config.task.learns_choices
+    if choices and not objective.uses_teacher:
+        yield Advice(
+            "warning",
+            "Alpha is 1: the student learns the teacher's choices alone, as the one that it is compared with "
+            "does. Move alpha towards the teacher to learn its probabilities too.",
+        )
+    elif not objective.uses_teacher:
         yield Advice(
             "warning",
             "Alpha is 1: the teacher is ignored, and so is the temperature. The student will equal the "
@@ -64,7 +70,7 @@ def _objective(plan: Plan) -> Iterator[Advice]:
             "Alpha is 1: only the intermediate terms teach, and the temperature has no effect. Lower "
             "alpha to learn from the teacher's answers too.",
         )
-    elif objective.alpha == 0:
+    elif objective.alpha == 0 and not choices:
         yield Advice(
             "hint",
             "Alpha is 0: the labels are ignored, so the student copies the teacher's mistakes too. 0.1 "
@@ -122,10 +128,15 @@ def _data(plan: Plan) -> Iterator[Advice]:
             "as a file, or as rows without a label.",
         )
     if rows["train"] < FEW_PER_CLASS * plan.classes:
+        who = (
+            "student may learn little"
+            if plan.config.task.knowledge
+            else "teacher may learn little worth copying"
+        )
         yield Advice(
             "warning",
-            f"{rows['train']:,} training texts for {plan.classes} classes are few: the teacher may "
-            f"learn little worth copying. Aim for {FEW_PER_CLASS} a class or more.",
+            f"{rows['train']:,} training texts for {plan.classes} classes are few: the {who}. "
+            f"Aim for {FEW_PER_CLASS} a class or more.",
         )
     if rows["validation"] < FEW_TEXTS:
         yield Advice(
@@ -150,8 +161,10 @@ def _data(plan: Plan) -> Iterator[Advice]:
 
 def _models(plan: Plan) -> Iterator[Advice]:
     teacher, student = plan.teacher, plan.student
-    distilled = plan.config.objective.uses_teacher
-    if student.params > teacher.params:
+    distilled, file = plan.config.objective.uses_teacher, plan.config.task.knowledge
+    if file:  # how large the model was that answered, nobody knows
+        pass
+    elif student.params > teacher.params:
         yield Advice(
             "warning",
             f"The student is larger than the teacher ({formatting.count(student.params)} against "
@@ -209,7 +222,8 @@ def _training(plan: Plan) -> Iterator[Advice]:
             f"A learning rate of {rate:g} is high for a student {plan.student.hidden} wide and may make "
             "its loss jump. Try 1e-4.",
         )
-    if plan.teacher.layers >= 12 and fixed(teacher.learning_rate) > 1e-4:
+    taught = not plan.config.task.knowledge
+    if taught and plan.teacher.layers >= 12 and fixed(teacher.learning_rate) > 1e-4:
         yield Advice(
             "warning",
             f"A learning rate of {fixed(teacher.learning_rate):g} is high for a teacher of "

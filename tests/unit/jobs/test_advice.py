@@ -187,6 +187,26 @@ def test_a_run_at_the_limit_is_no_doubtful_one(beyond, at, says):
     assert [any(says in text for text in texts(made)) for made in (beyond, at)] == [True, False]
 
 
+def test_of_a_teacher_that_is_a_file_neither_size_nor_training_is_doubted():
+    """What is named as its model lends tokenizer and start, and is not trained."""
+    changes = {"task.knowledge": "answers.csv", "task.gold": "rows", "teacher.learning_rate": 5e-4}
+    large = {"student": replace(STUDENT, params=30_000_000), "teacher": replace(TEACHER, layers=12)}
+    assert texts(plan(changes, **large)) == []
+    assert texts(plan(changes, student=replace(STUDENT, flops_per_token=21_400_000))) == []
+    (few,) = texts(plan(changes, rows={"train": 99}))
+    assert few.startswith("99 training texts for 5 classes are few: the student may learn little. Aim for 20")
+
+
+def test_where_the_labels_are_the_teachers_alpha_ignores_neither():
+    """Of a file of answers without gold labels."""
+    choices = {"task.knowledge": "answers.csv", "task.gold": "none"}
+    assert texts(plan(choices | {"objective.alpha": 0})) == []
+    (only,) = texts(plan(choices | {"objective.alpha": 1}))
+    assert only.startswith(
+        "Alpha is 1: the student learns the teacher's choices alone, as the one that it is"
+    )
+
+
 def test_alpha_one_silences_what_only_concerns_the_teacher():
     said = " ".join(texts(plan({"objective.alpha": 1, "objective.divergence": "logit_mse"}, classes=2)))
     assert "ignored" in said
