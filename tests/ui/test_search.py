@@ -225,6 +225,16 @@ def test_the_map_and_the_two_choices(app: App, store: Store) -> None:
     assert ("Use these settings", "distill.temperature=4.0&distill.alpha=0.9") in links(page)
 
 
+def test_the_map_says_of_which_task_and_models_it_is(app: App, store: Store) -> None:
+    searched(store)
+    said = words(app(PAGE))
+    assert "s · bbc-headlines: minilm-l6 → cnn · " in said
+    assert "The time is a guess until a run like it is done here." in said, "of another there may be some"
+    searched(store, study="t", job="20260131-160000-e5f6")
+    (newest, _) = app(PAGE).selectbox(key="search.study").options
+    assert newest.startswith("t · bbc-headlines: minilm-l6 → cnn · ")
+
+
 def test_one_card_where_both_rules_agree(app: App, store: Store) -> None:
     searched(store, alphas=(0.9,))
     page = app(PAGE, study="s")

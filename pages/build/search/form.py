@@ -128,7 +128,7 @@ def _how_much(config: SearchConfig, expected: Outlook) -> str:
         f"each on {each}, and {folds} teachers"
         + (f"; {expected.workers} students at a time. " if expected.workers > 1 else ". ")
         + "Then one run of the chosen setting, the only one to see the test texts. The time is "
-        + ("from your past runs." if expected.measured else "a guess until a run on this machine is done.")
+        + ("from your past runs." if expected.measured else "a guess until a run like it is done here.")
     )
 
 

@@ -35,6 +35,8 @@ def choose_search(jobs: dict[str, RunRow]) -> str | None:
             "Search", studies, format_func=lambda study: study_line(study, jobs[study]), key="search.study"
         )
         st.session_state["search.shown_for"] = chosen
+    else:
+        st.caption(escape(study_line(chosen, jobs[chosen])))  # the form beside it may be about another task
     st.query_params["study"] = chosen
     return chosen
 

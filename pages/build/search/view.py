@@ -45,8 +45,7 @@ def searches() -> dict[str, RunRow]:
 
 
 def study_line(study: str, row: RunRow) -> str:
-    distill = row.config["distill"]
-    facts = (row.name or study, distill["task"]["name"], distill["student"]["model"])
+    facts = (row.name or study, f"{row.task}: {row.teacher} → {row.student}")
     return " · ".join((*facts, f"{row.created.astimezone():%d %b %Y %H:%M}", row.status))
 
 
