@@ -301,11 +301,11 @@ def test_pasted_lines(app: App, done: Store) -> None:
     assert table["teacher"].tolist() == ["business", "sports", "business"]
     assert table["agreement"].tolist() == ["Teacher and distilled student"] * 3
     assert [(metric.label, metric.value, metric.delta) for metric in page.metric] == [
-        ("Distilled student agrees with the teacher", "100.0 %", "−56.1/+0.0"),
-        ("Student alone agrees with the teacher", "0.0 %", "−0.0/+56.1"),
+        ("Distilled student agrees with the teacher", "100.0 %", "−56.1/+0.0, 3 of 3"),
+        ("Student alone agrees with the teacher", "0.0 %", "−0.0/+56.1, 0 of 3"),
     ]
     assert page.metric[0].help.startswith("How often, and how closely, the student agrees with its teacher")
-    assert page.metric[0].help.endswith(" 3 of 3 texts; 95 % interval 43.9 % to 100.0 %")
+    assert page.metric[0].help.endswith(" 95 % interval of 3 texts: 43.9 % to 100.0 %")
     assert [button.label for button in page.get("download_button")] == ["Download CSV"]
     page.run()
     assert len(page.dataframe[0].value) == 3
@@ -344,7 +344,7 @@ def test_a_file_with_labels(app: App, done: Store) -> None:
     table = page.dataframe[0].value
     assert table["label"].tolist() == ["business", "business", "cooking"]
     right = [f"{metric.value} {metric.delta}" for metric in page.metric][2:]
-    assert right == ["50.0 % ± 40.5", "50.0 % ± 40.5", "0.0 % −0.0/+65.8"]
+    assert right == ["50.0 % ± 40.5, 1 of 2", "50.0 % ± 40.5, 1 of 2", "0.0 % −0.0/+65.8, 0 of 2"]
     assert any("1 of 3 labels are none of the classes" in text for text in said(page))
 
 

@@ -273,10 +273,10 @@ def _share(label: str, right: pd.Series[bool], meaning: str = "") -> None:
     st.metric(
         label,
         formatting.percent(count / total),
-        formatting.plus_minus(count / total, low, high),
+        f"{formatting.plus_minus(count / total, low, high)}, {count:,} of {total:,}",
         delta_color="off",
         delta_arrow="off",
         border=True,
-        help=f"{meaning} {count:,} of {total:,} texts; 95 % interval {formatting.percent(low)} to "
+        help=f"{meaning} 95 % interval of {total:,} texts: {formatting.percent(low)} to "
         f"{formatting.percent(high)}".strip(),
     )
