@@ -82,8 +82,8 @@ def test_who_leads_is_said_for_a_step_that_both_have_reached(app: App, store: St
     lane(store, 1, 8, 0.6, 0.75)
     page = app(PAGE, runs=",".join(IDS[:2]))
     assert (
-        "At step 50, which all lanes have reached, B: T = 8 leads with 75.0 %, 5.0 points before A: T = 1."
-        in said(page)
+        "At step 50, which all lanes have reached, B: T = 8 leads with 75.0 % of the validation texts, "
+        "5.0 points before A: T = 1." in said(page)
     )
     assert alts(page)[0] == (
         "Validation accuracy over the steps. A: T = 1 85.0 % at step 75; B: T = 8 75.0 % at step 50"

@@ -32,7 +32,8 @@ def leader(standings: tuple[int, Mapping[str, float]] | None, lanes: int) -> str
         )
     return (
         f"At step {step:,}, which {field} have reached, {escape(first)} leads with "
-        f"{formatting.percent(best)}, {100 * (best - next_best):.1f} points before {escape(second)}."
+        f"{formatting.percent(best)} of the validation texts, {100 * (best - next_best):.1f} points before "
+        f"{escape(second)}."
     )
 
 
