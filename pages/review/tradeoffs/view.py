@@ -215,7 +215,7 @@ def _columns(measures: str) -> dict[str, Any]:
         "interval": COLUMN.NumberColumn("±", format="%.1f", help="Half of the 95 % interval, in points"),
         "size": COLUMN.NumberColumn("Size", format="%.1f MB"),
         "latency": COLUMN.NumberColumn("Latency", format="%.2f ms", help="Median, one text at a time"),
-        "params": COLUMN.NumberColumn("Parameters", format="%.1f M"),
+        "params": COLUMN.NumberColumn("Parameters", format="%.3g M"),
         "flops": COLUMN.NumberColumn("MFLOPs", format="%.1f", help="For one text of the measured length"),
         "architecture": "Architecture",
         "created": COLUMN.DatetimeColumn("Created", format="distance"),
