@@ -67,7 +67,7 @@ def suspects(
     out = console(sys.stdout)
     shown = found.head(SHOWN)
     rows = [
-        (text[:70], label, teacher, f"{sure:.1f} %")
+        (" ".join(text.split())[:70], label, teacher, f"{sure:.1f} %")  # of many lines, say
         for text, label, teacher, sure in zip(
             *(shown[name].to_list() for name in ("text", "label", "teacher", "sure")), strict=True
         )

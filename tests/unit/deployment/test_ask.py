@@ -60,6 +60,16 @@ def test_labels_that_a_file_contradicts_are_listed_surest_first(run_of_a_file, c
     assert json.loads(capsys.readouterr().out)[0]["text"] == "text number 7"
 
 
+def test_a_text_of_many_lines_has_one_in_the_table(run_of_a_file, capsys, monkeypatch):
+    found = suspects(run_of_a_file.run_id)
+    found.loc[0, "text"] = "a docstring\n\n    .. testcode::\n"
+    monkeypatch.setattr("kd_core.deployment.ask.suspects", lambda run_id: found)
+    assert main(["suspects", run_of_a_file.run_id]) == 0
+    _, first, second, *_ = capsys.readouterr().out.splitlines()
+    assert first.startswith("a docstring .. testcode::")
+    assert second.startswith("text number 8")
+
+
 def test_a_network_is_asked_about_texts_that_it_has_not_learned(finished_run, monkeypatch):
     monkeypatch.setenv("KD_HOME", str(finished_run.home))
     found = suspects(finished_run.report.run_id)
