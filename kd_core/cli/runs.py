@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from contextlib import suppress
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -25,7 +26,8 @@ if TYPE_CHECKING:
 
 
 def find_run(text: str) -> str:
-    """The id of the run that ``text`` means: the id, a beginning of it that fits no other, or ``last``.
+    """The id of the run that ``text`` means: the id, a beginning of it that fits no other, or ``last``, the
+    newest that is no part of a curve.
 
     Raises: RunError.
     """
@@ -36,16 +38,28 @@ def find_run(text: str) -> str:
         return text
     if not text:
         raise RunError("Which run? Give its id, a beginning of it, or last; kd runs lists them.")
-    rows = Store().runs(kind="distil", limit=1 if text == "last" else None)
-    ids = [row.id for row in rows if text == "last" or row.id.startswith(text)]
-    if len(ids) == 1:
+    store, last = Store(), text == "last"
+    parts = _parts_of_curves(store) if last else set()
+    rows = store.runs(kind="distil", limit=len(parts) + 1 if last else None)
+    ids = [row.id for row in rows if (last and row.id not in parts) or row.id.startswith(text)]
+    if len(ids) == 1 or (last and ids):
         return ids[0]
     if ids:
         shown = ", ".join(ids[:3]) + (", ..." if len(ids) > 3 else "")
         raise RunError(f"{text!r} fits {len(ids):,} runs: {shown}; write more of it.")
-    if text == "last":
+    if last:
         raise RunError("There is no run yet; kd distill makes one.")
     raise RunError(f"No run starts with {text!r}; kd runs lists them.")
+
+
+def _parts_of_curves(store: Store) -> set[str]:
+    """Runs with fewer texts than the one that a person made, which nobody wants to export."""
+    found: set[str] = set()
+    for row in store.runs(kind="curve"):
+        with suppress(RunError):  # it has none yet
+            report = store.report_json(row.id)
+            found |= {part["run_id"] for part in report["parts"]} | {report["running"]}
+    return found
 
 
 def find_finished(text: str) -> str:
@@ -170,7 +184,7 @@ def unpause(store: Store, run_id: str, as_json: bool) -> None:
 def show(run: str, as_json: bool) -> None:
     """What RUN is, how far it got, and what came out.
 
-    RUN may be a beginning of its id that fits no other, or "last".
+    RUN may be a beginning of its id that fits no other, or "last", the newest that is no part of a curve.
     """
     from kd_core.config import changed
 

@@ -98,6 +98,8 @@ def test_each_part_is_a_run_compared_text_by_text(run: str, capsys) -> None:
         assert (gained.low, gained.high) == (over.low, over.high)
     # Fewer transfer texts need no other teacher.
     assert store.report(found.parts[-1].run_id).cached["teach"]
+    assert main(["show", "last", "--json"]) == 0  # kd export last is not to take one with fewer texts
+    assert json.loads(capsys.readouterr().out)["run"]["id"] == run
     assert main(["show", store.runs(kind="curve")[0].id]) == 0
     shown = " ".join(capsys.readouterr().out.split())
     assert "Labelled texts Teacher Distilled student Student alone TF-IDF Run" in shown
