@@ -22,6 +22,7 @@ from kd_core.models.e5 import e5_folder
 from kd_core.models.presets import STUDENTS, TEACHERS, find_preset, short
 from kd_core.models.vocabulary import pieces_a_word, unknown_pieces
 from kd_core.system import paths
+from kd_core.system.formatting import percent
 
 # Of the pieces of a task's texts: from there on it is said, and an error.
 MANY_UNKNOWN, ALL_UNKNOWN = 0.1, 0.9
@@ -223,13 +224,14 @@ def _check_pieces(name: str, tokenizer: PreTrainedTokenizerFast, texts: Sequence
     share = unknown_pieces(tokenizer, texts)
     if share > ALL_UNKNOWN:
         raise ModelError(
-            f"The tokenizer of {name!r} does not know {share:.0%} of the words in these texts: it has "
-            f"{len(tokenizer):,} pieces. If the folder has no tokenizer.json, save it there with "
+            f"The tokenizer of {name!r} does not know {percent(share, 0)} of the words in these texts: "
+            f"it has {len(tokenizer):,} pieces. If the folder has no tokenizer.json, save it there with "
             "tokenizer.save_pretrained(folder); otherwise choose a model for the language of the texts."
         )
     if share > MANY_UNKNOWN:
         return [
-            f"The tokenizer of {short(name)} does not know {share:.0%} of the words in these texts; {ANOTHER}"
+            f"The tokenizer of {short(name)} does not know {percent(share, 0)} of the words in these texts; "
+            f"{ANOTHER}"
         ]
     if (cut := pieces_a_word(tokenizer, texts)) > FOREIGN:
         return [

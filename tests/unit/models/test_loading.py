@@ -188,7 +188,7 @@ def test_a_folder_without_tokenizer_files(folder, tiny_task):
     """Transformers makes a tokenizer of five special pieces, and every word would be unknown."""
     for file in folder.glob("*token*"):
         file.unlink()
-    with pytest.raises(ModelError, match=r"does not know 100% of the words .* 5 pieces.*no tokenizer\.json"):
+    with pytest.raises(ModelError, match=r"does not know 100 % of the words .* 5 pieces.*no tokenizer\.json"):
         load(folder, tiny_task)
 
 
@@ -211,11 +211,11 @@ def test_texts_of_another_language_are_said_or_refused(folder, tiny_task):
     load_teacher(TeacherConfig(model=str(folder)), task, notes)
     pieces = sum(len(text.split()) for text in known)
     assert notes == [
-        f"The tokenizer of {folder.name} does not know {90 / (90 + pieces):.0%} of the words in these texts; "
-        "it may be for another language. e5-small, with the extra zh, knows 100."
+        f"The tokenizer of {folder.name} does not know {100 * 90 / (90 + pieces):.0f} % of the words in "
+        "these texts; it may be for another language. e5-small, with the extra zh, knows 100."
     ]
     labels = [i % 5 for i in range(30)]
-    with pytest.raises(ModelError, match="does not know 100% of the words in these texts"):
+    with pytest.raises(ModelError, match="does not know 100 % of the words in these texts"):
         load(folder, replace(task, train=labelled(foreign, labels)))
     notes.clear()
     load_teacher(TeacherConfig(model=str(folder)), tiny_task, notes)
