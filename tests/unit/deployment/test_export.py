@@ -14,7 +14,9 @@ from pathlib import Path
 import numpy as np
 import onnxruntime
 import pytest
+import torch
 from click.testing import CliRunner
+from transformers import AutoModelForSequenceClassification
 
 from kd_core import cli
 from kd_core.data.corruption import CORRUPTION_SEED, corrupted
@@ -96,6 +98,10 @@ def test_a_calibrated_bundle_divides_its_logits(finished_run, home, tmp_path):
         logits = onnxruntime.InferenceSession(str(to / "onnx" / name)).run(["logits"], given)[0]
         expected = forms.open_form(run_id, "student", runtime).logits(ids) / found.temperature
         np.testing.assert_allclose(logits, expected, rtol=1e-4, atol=1e-6)
+    model = AutoModelForSequenceClassification.from_pretrained(to / "model", use_safetensors=True).eval()
+    with torch.inference_mode():
+        logits = model(**{name: torch.from_numpy(value) for name, value in given.items()}).logits.numpy()
+    np.testing.assert_allclose(logits, student.logits(ids) / found.temperature, rtol=1e-4, atol=1e-6)
     card = (to / "README.md").read_text("utf-8")
     assert f"Its logits are divided by {found.temperature:.2f}, fitted on the 15 validation texts." in card
 
