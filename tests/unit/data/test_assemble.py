@@ -60,6 +60,9 @@ def test_27_rare_classes_are_dropped_on_consent():
     with pytest.raises(DataError, match=r"'odd' has 1\. Add texts, .*--drop-rare") as refused:
         task_of([*FILMS, rare[-1]])
     assert refused.value.settings == ("drop_rare",)
+    with pytest.raises(DataError, match="Is it the right column") as refused:  # of 4 classes 2 are rare
+        task_of([*FILMS, *rare[1:]])
+    assert refused.value.settings == ()
     task = task_of(FILMS + rare, drop_rare=True)
     assert task.labels == ("neg", "pos")
     assert sorted(texts_of(task)) == sorted(text for text, _ in FILMS)
@@ -202,6 +205,8 @@ def test_a_given_order_of_labels_is_kept():
 def test_a_label_column_of_texts_is_refused():
     with pytest.raises(DataError, match=r"has 1,001 different values, more than 1,000: .*--label-column"):
         task_of([(f"text {i}", f"label {i}") for i in range(1001)])
+    with pytest.raises(DataError, match="Every class needs at least 3 different texts"):
+        task_of([(f"text {i}", f"label {i}") for i in range(1000)])
 
 
 def test_labels_merge_to_the_most_frequent_spelling_across_files():
