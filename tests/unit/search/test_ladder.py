@@ -325,12 +325,17 @@ def test_each_is_judged_in_int8_too_by_the_answers_of_that_form(flags, capsys) -
     assert small.size_mb == form.size_mb
     assert (small.run_id, small.params) == (full.run_id, full.params)
     assert small.latency_ms > 0
-    # The table names the file, and how to have it.
-    assert kd("show", Store().runs(kind="ladder")[0].id) == 0
-    shown = capsys.readouterr().out
-    assert "custom, int8" in shown
-    if result.chosen == small:
-        assert f"kd export {small.run_id} --onnx --int8" in shown
+    # The table names the file, and says how to have what was chosen.
+    [job] = Store().runs(kind="ladder")
+    for taken, way in ((small, "kd export {} --onnx --int8"), (full, "kd show {}")):
+        rungs = [
+            taken.model_copy(update={"answer": "shown"}) if rung == taken else rung for rung in result.rungs
+        ]
+        Store().save_report(job.id, result.model_copy(update={"rungs": tuple(rungs)}).model_dump(mode="json"))
+        assert kd("show", job.id) == 0
+        shown = capsys.readouterr().out
+        assert "custom, int8" in shown
+        assert f"Run {taken.run_id}: {way.format(taken.run_id)}\n" in shown
 
 
 def test_its_answers_in_int8_are_a_part_of_the_progress_and_can_be_stopped(flags, tiny_config) -> None:
