@@ -6,12 +6,26 @@ import errno
 import hashlib
 import json
 import os
-from collections.abc import Callable
+import shutil
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 
-from kd_core.system.atomic import MANIFEST, fetch, is_whole, new_folder, seal, write_bytes, write_text
+from kd_core.system import atomic
+from kd_core.system.atomic import (
+    MANIFEST,
+    fetch,
+    is_abandoned,
+    is_whole,
+    new_folder,
+    remove,
+    seal,
+    write_bytes,
+    write_text,
+)
 
 
 def filled(place: Path) -> Path:
@@ -31,6 +45,46 @@ def test_it_appears_whole_at_the_end(tmp_path: Path) -> None:
     assert (place / "a.txt").read_text() == "alpha"
     assert is_whole(place)
     assert os.listdir(place.parent) == ["run"]
+
+
+def test_who_may_not_write_any_more_leaves_nothing(tmp_path: Path) -> None:
+    @contextmanager
+    def fence() -> Iterator[None]:
+        raise PermissionError("taken by another process")
+        yield
+
+    with pytest.raises(PermissionError, match="taken"), new_folder(tmp_path / "run", fence) as folder:
+        (folder / "a.txt").write_text("alpha")
+    assert os.listdir(tmp_path) == []
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="nobody can hold a folder there")
+def test_a_folder_is_abandoned_once_nobody_writes_it_any_more(tmp_path: Path) -> None:
+    with new_folder(tmp_path / "run") as folder:
+        assert not is_abandoned(folder)
+    (tmp_path / ".run-0000").mkdir()
+    assert is_abandoned(tmp_path / ".run-0000")
+    assert not is_abandoned(tmp_path / "gone")
+
+
+def test_what_is_removed_is_gone_from_its_place_at_once(tmp_path: Path, monkeypatch) -> None:
+    place, found = filled(tmp_path / "run"), []
+    rmtree = shutil.rmtree
+    monkeypatch.setattr(
+        atomic.shutil, "rmtree", lambda *a, **b: (found.append(place.exists()), rmtree(*a, **b))
+    )
+    assert remove(place)
+    assert found == [False]
+    assert os.listdir(tmp_path) == []
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="opens no folder; see test_platforms")
+def test_a_sealed_folder_is_on_the_disk(tmp_path: Path, monkeypatch) -> None:
+    flushed: set[int] = set()
+    monkeypatch.setattr(atomic.os, "fsync", lambda handle: flushed.add(os.fstat(handle).st_ino))
+    place = filled(tmp_path / "run")
+    written = [place, *place.rglob("*"), tmp_path]  # the folder above has its name
+    assert {path.stat().st_ino for path in written} == flushed
 
 
 def test_the_manifest_lists_every_file_with_size_and_hash(tmp_path: Path) -> None:
