@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 import re
+from dataclasses import replace
 from statistics import fmean, pstdev
+from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
@@ -17,10 +19,12 @@ from kd_core.data import load_task
 from kd_core.distillation.events import Evaluated
 from kd_core.distillation.report import Report
 from kd_core.distillation.resolve import resolve, token_lengths
-from kd_core.distillation.sentences import below_floor, sentence
+from kd_core.distillation.run_folder import _sentence
+from kd_core.distillation.sentences import UNLABELLED, all_right, below_floor, sentence
 from kd_core.models.inference import encode, predict_logits
 from kd_core.models.loading import load_teacher
 from kd_core.system.atomic import is_whole
+from tests import SAMPLES
 
 NAMES = ["student-0", "alone-0", "labelled_only-0", "student-1", "alone-1", "labelled_only-1"]
 
@@ -121,3 +125,23 @@ def test_size_is_that_of_the_file(finished_run):
     weights = load_file(file)
     assert not [name for name in weights if "projection" in name]
     assert finished_run.report.student.params == sum(tensor.numel() for tensor in weights.values())
+
+
+def test_what_is_said_where_all_is_right_and_where_texts_without_labels_are_missing():
+    """Of 100 transfer texts as many may be parts of the labelled ones, and bring nothing of their own."""
+    sample = Report.from_dict(json.loads((SAMPLES / "report.json").read_text("utf-8")))
+    none = replace(sample.verdict, kind="no_difference", delta=0.0, low=-0.01, high=0.01)
+
+    def said(spans: int, **right: float) -> str:
+        models = {
+            who: model.model_copy(update={"accuracy": right.get(who, model.accuracy)})
+            for who, model in sample.models.items()
+        }
+        config = DistillConfig().change({"training.metric": "accuracy"})
+        task = SimpleNamespace(test=range(524), transfer=range(100), spans=spans)
+        found = SimpleNamespace(models=models, verdict=none, over_floor=None, over_controls={})
+        return _sentence(SimpleNamespace(config=config, task=task), found)
+
+    assert said(0, student=1.0, alone=1.0) == all_right(524, floor=False)
+    assert said(0, student=1.0) == said(0) == sentence(none, "test texts")
+    assert said(100) == said(0) + f" {UNLABELLED}"
