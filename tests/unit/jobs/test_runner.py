@@ -737,6 +737,20 @@ def test_of_two_dashboards_the_one_that_stays_says_how_it_is(kd_home, monkeypatc
     assert why_runs_wait() is None
 
 
+@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere a boot has no name")
+def test_a_dashboard_of_before_the_machine_was_started_anew_is_not_open(kd_home, monkeypatch):
+    """It had no time to say that it ends, and there may be a process of its number now."""
+    mine = owner()
+    with monkeypatch.context() as patch:
+        patch.setattr("kd_core.jobs.runner_state.owner", lambda: mine.replace("@", "@0"))
+        RunnerState().set("")
+    assert why_runs_wait() == "Queued runs wait for a dashboard, and none is open. Start one: kd app"
+    now = RunnerState()
+    now.set("The disk is full.")
+    assert why_runs_wait() == "Queued runs do not start: The disk is full. The dashboard tries again."
+    now.clear()
+
+
 def owner_of(process: int) -> str:
     return f"{socket.gethostname()}:{process}:{started(process)}"
 
