@@ -20,7 +20,7 @@ class RunnerState:
 
     def set(self, trouble: str) -> None:
         says, there = {"owner": owner(), "trouble": trouble}, _read()
-        other = there.get("owner") != says["owner"] and _is_open(str(there.get("owner")))
+        other = there.get("owner") != says["owner"] and alive(str(there.get("owner")))
         # Of two dashboards, the one that can start runs speaks for both.
         if there != says and (not other or (there.get("trouble") and not trouble)):
             with suppress(OSError):
@@ -44,21 +44,10 @@ def _read() -> dict[str, str]:
         return {}
 
 
-def _is_open(dashboard: str) -> bool:
-    """Whether it still runs. Of before this machine was started anew none does, and no heartbeat says so."""
-    (host, boot), (here, now) = map(_place, (dashboard, owner()))
-    return alive(dashboard) and (host != here or boot in ("", now))
-
-
-def _place(process: str) -> tuple[str, str]:
-    """Its host and that host's boot, "" where it has no name."""
-    return process.partition(":")[0], process.partition("@")[2].partition("/")[0]
-
-
 def why_runs_wait() -> str | None:
     """Why queued runs of this ``KD_HOME`` do not start; None where a runner takes them."""
     kept = _read()
-    if not _is_open(kept.get("owner", "")):
+    if not alive(kept.get("owner", "")):
         return "Queued runs wait for a dashboard, and none is open. Start one: kd app"
     trouble = kept["trouble"]
     return f"Queued runs do not start: {trouble} The dashboard tries again." if trouble else None

@@ -48,8 +48,14 @@ def fate(owner: str) -> bool | None:
 
 
 def alive(owner: str) -> bool:
-    """Whether a process still runs, as far as can be seen from here."""
-    return fate(owner) is not False
+    """Whether a process still runs, as far as can be seen from here, where no heartbeat says so.
+
+    Of before this machine was started anew, none does.
+    """
+    host, _, process = owner.partition(":")
+    boot = process.partition("@")[2].partition("/")[0]
+    before = bool(boot) and host == socket.gethostname() and boot != _realm().partition("/")[0]
+    return not before and fate(owner) is not False
 
 
 def _started(number: int) -> str:

@@ -267,6 +267,13 @@ def test_a_run_that_a_living_process_waits_with_is_left_to_it(store, runner):
     assert store.run("of kd distill").status == "queued"
 
 
+@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere a boot has no name")
+def test_a_run_that_waited_when_the_machine_was_started_anew_is_taken(store, runner):
+    store.create_run("of kd distill", CONFIG.model_dump(mode="json"), owner=owner().replace("@", "@0"))
+    runner(lambda *_: None)
+    until(is_(store, "of kd distill", "done"))
+
+
 # Pause, resume, stop
 
 
