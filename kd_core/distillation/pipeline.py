@@ -66,7 +66,8 @@ def _four_steps(config: DistillConfig, on_event: OnEvent, control: Control, run_
     config = parallel.on_main_process(
         lambda: run_folder.begin(work, config, resolve(config, task, model.config, lengths), on_event)
     )
-    run, clock = Run(task, config, work, on_event, control), Clock(on_event)
+    run = Run(task, config, work, on_event, control)
+    clock = Clock(run)
     check_processes(run)
     on_event(announce(config, task, lengths))
     for sentence in (*notes, *doubts(asked, config, lengths)):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
@@ -31,11 +31,13 @@ from kd_core.distillation.training.batches import Recipe, model_name
 from kd_core.errors import DataError, RunError
 from kd_core.models.inference import device
 from kd_core.system import cache, parallel
+from kd_core.system.atomic import write_text
 from kd_core.system.control import Control
 from kd_core.system.settings import fixed
 
 TENSORBOARD = "tensorboard"  # in a run's folder: an event file for each model that was trained
 HISTORY = "history.json"  # beside the weights of a model
+SECONDS = "seconds.json"  # in a work folder: what each stage took until now
 
 # Step, accuracy and loss of each evaluation on the validation split.
 History = list[tuple[int, float, float]]
@@ -119,19 +121,34 @@ class Trained:
 
 @dataclass
 class Clock:
-    """Seconds of each stage, and whether its result was there already."""
+    """Seconds of each stage, in all starts of the run, and whether its result was there already.
 
-    on_event: OnEvent
+    What a start took that was killed is not among them.
+    """
+
+    run: Run
     seconds: dict[str, float] = field(default_factory=dict)
     cached: dict[str, bool] = field(default_factory=dict)
 
+    def __post_init__(self) -> None:
+        with suppress(OSError, ValueError):
+            self.seconds |= json.loads((self.run.work / SECONDS).read_text(encoding="utf-8"))
+
     @contextmanager
     def stage(self, stage: Stage) -> Iterator[None]:
-        self.on_event(StageStarted(stage))
-        start = time.monotonic()
-        yield
-        self.seconds[stage] = time.monotonic() - start
-        self.on_event(StageFinished(stage, self.seconds[stage], self.cached.get(stage, False)))
+        self.run.on_event(StageStarted(stage))
+        before, start = self.seconds.get(stage, 0.0), time.monotonic()
+        try:
+            yield
+        finally:
+            self.seconds[stage] = before + time.monotonic() - start
+            if parallel.is_main():
+                self._keep()
+        self.run.on_event(StageFinished(stage, self.seconds[stage], self.cached.get(stage, False)))
+
+    def _keep(self) -> None:
+        with suppress(OSError, RunError), self.run.control.fence():
+            write_text(self.run.work / SECONDS, json.dumps(self.seconds))
 
 
 def cached_or_trained(

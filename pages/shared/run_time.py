@@ -9,7 +9,7 @@ from pages.shared.state import store
 
 
 def time_against_estimate(run: RunRow, seconds: dict[str, float]) -> str | None:
-    """A sentence; None without an estimate, and for a resumed run, which knows only its last part."""
+    """A sentence; None without an estimate, and for a resumed run, which does some things twice."""
     events = [entry.event for entry in store().events(run.id)]
     starts = [event.stage for event in events if isinstance(event, StageStarted)]
     if len(starts) > len(set(starts)):

@@ -6,13 +6,23 @@ import re
 import threading
 from collections import Counter
 from dataclasses import replace
+from types import SimpleNamespace
 
 import pytest
 from transformers import TrainerCallback
 
 from kd_core import distill
 from kd_core.distillation import pipeline, run, run_folder
-from kd_core.distillation.events import Checkpointed, Evaluated, Finished, Note, Progress, Step
+from kd_core.distillation.events import (
+    Checkpointed,
+    Evaluated,
+    Finished,
+    Note,
+    Progress,
+    StageFinished,
+    StageStarted,
+    Step,
+)
 from kd_core.distillation.training import TRAINING_VERSION, losses, reporter
 from kd_core.distillation.training import trainer as trainer_module
 from kd_core.distillation.training.trainer import train
@@ -274,6 +284,20 @@ def test_a_stopped_run_goes_on_by_its_id(kd_home, short_config, undisturbed, pla
     assert list((kd_home / "work").iterdir()) == []
     for name in ("student-0", "alone-0"):
         assert same(student(resumed, name), student(undisturbed, name))
+
+
+def test_the_seconds_of_a_run_are_those_of_all_its_starts(tmp_path, monkeypatch):
+    events = []
+    one = run.Run(None, None, tmp_path, events.append, Control())
+    ticks = iter([0.0, 5.0, 100.0, 102.0])
+    monkeypatch.setattr(run, "time", SimpleNamespace(monotonic=lambda: next(ticks)))
+    with pytest.raises(Stopped), run.Clock(one).stage("distil"):
+        raise Stopped
+    resumed = run.Clock(one)
+    with resumed.stage("distil"):
+        pass
+    assert resumed.seconds == {"distil": 7.0}
+    assert events[1:] == [StageStarted("distil"), StageFinished("distil", 7.0)]
 
 
 def test_a_resumed_run_keeps_what_auto_meant_when_it_began(kd_home, short_config, undisturbed, monkeypatch):
