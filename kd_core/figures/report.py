@@ -250,11 +250,13 @@ def _dots(
     figure = new_figure(title, unit, "", dark=dark, height=150 + 40 * len(names), names=names)
     places = list(range(len(names)))
     for index, (who, values) in enumerate(rows.items()):
-        shift = 0.16 * (index - (len(rows) - 1) / 2)  # equal values would hide each other
+        # Equal values would hide each other; those of many models must not reach the next line.
+        shift = min(0.15, 0.6 / len(rows)) * (index - (len(rows) - 1) / 2)
         figure.add_scatter(
             x=[100 * value for value in values],
             y=[place + shift for place in places],
             mode="markers",
+            cliponaxis=False,
             name=SHORT_NAMES[who],
             marker={
                 "color": colour_of(who, dark),

@@ -386,6 +386,16 @@ def test_of_many_classes_a_chart_shows_the_worst(report: dict) -> None:
     assert len(dots.data[0].y) == 40
 
 
+def test_marks_of_many_models_stay_at_their_line_and_whole(report: dict) -> None:
+    report |= {who: report["alone"] for who in ROLES if who not in report}
+    figure = figures.per_class(read(report))
+    assert len(figure.data) == len(ROLES)
+    heights = np.array([trace.y for trace in figure.data]) - np.arange(5)
+    assert np.abs(heights).max() < 0.3, "the next line is at 1"
+    assert len(set(heights[:, 0])) == len(ROLES)
+    assert not any(trace.cliponaxis for trace in figure.data)
+
+
 def test_a_class_without_test_texts_has_no_mark(report: dict) -> None:
     report["student"]["seeds"]["0"]["per_class"][0] |= {"support": 0, "f1": 0}
     figure = figures.per_class(read(report))
