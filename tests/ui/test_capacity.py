@@ -140,6 +140,7 @@ def test_a_cascade_is_planned_like_a_model(app: App, store: Store, home: Path) -
     assert list(table.index)[-1] == "Cascade of the two"
     assert rates[0] < rates[2] < rates[1]  # between teacher and student
     assert "which is 90.0 % of the test texts, and passes the rest on." in words(page)
+    assert "the cascade has its numbers in the table" in words(page), "it is not on the pictures"
 
 
 def test_what_is_lost_stands_beside_what_is_saved(app: App, benched: Store) -> None:

@@ -133,6 +133,8 @@ def stairs(load: Load, forms: Sequence[Measured], needs: Sequence[Requirement]) 
         key="capacity.servers",
         alt=f"Servers by texts a day. At {load.million_texts:g} million: {spoken}",
     )
+    if len(shown) < len(needs):
+        st.caption("The pictures show the models one by one; the cascade has its numbers in the table.")
 
 
 def _price(need: Requirement) -> str:
