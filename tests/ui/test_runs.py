@@ -324,6 +324,8 @@ def test_delete_asks_once(app: App, runs: Store, home: Path) -> None:
     assert evil.startswith(f"{EVIL} · mine.csv: minilm-l6 → tiny · ")
     assert warm.startswith("Warm · bbc-headlines: minilm-l6 → tiny · ")
     assert len(runs.runs()) == 3
+    assert "With their models and reports. They can be brought back" in " ".join(words(page))
+    assert "With its models and reports. It can be" in dialog("delete", SECOND).caption[0].value
     dialog("delete", SECOND, THIRD).button(key="runs.delete_yes").click().run()
     assert [run.id for run in runs.runs()] == [FIRST]
     assert not (home / "runs" / SECOND).exists()

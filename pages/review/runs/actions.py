@@ -134,7 +134,8 @@ def ask_delete(runs: Sequence[RunRow]) -> None:
     st.text("\n".join(run_line(run) for run in runs[:10]))
     if len(runs) > 10:
         st.caption(f"and {len(runs) - 10:,} more")
-    st.caption("With their models and reports. They can be brought back until disk space is freed.")
+    whose, they = ("its", "It") if len(runs) == 1 else ("their", "They")
+    st.caption(f"With {whose} models and reports. {they} can be brought back until disk space is freed.")
     if st.button("Delete", type="primary", icon=":material/delete:", key="runs.delete_yes"):
         gone, problems = _each([run.id for run in runs], deletion.delete_run)
         st.session_state[DELETED] = gone
