@@ -111,6 +111,11 @@ def below_floor(
     return f"try {larger}, more labelled texts, or unlabelled ones as a transfer set"
 
 
+# Of two numbers the spread is hardly known: by Student's t with one degree of freedom an interval is three
+# times as long as with two (docs/statistics.md).
+TWO_SEEDS = "Two seeds hardly tell how much seeds differ: with a third the interval may be much shorter."
+
+
 def all_right(texts: int, *, floor: bool) -> str:
     """Where student and control are right on every test text; ``floor``: TF-IDF is, too."""
     too = ", and so is TF-IDF, which only counts words and letters" if floor else ""
@@ -128,7 +133,8 @@ def _against_alone(verdict: Verdict, items: str, unit: str = "") -> str:
     if verdict.seeds > 1:
         over = f"{gain} over the same student trained alone (mean of {verdict.seeds} seeds, {span}"
         if verdict.kind == "no_difference":
-            return f"Distillation made no difference that these {tests} can show: {over})."
+            third = f" {TWO_SEEDS}" if verdict.seeds == 2 else ""
+            return f"Distillation made no difference that these {tests} can show: {over}).{third}"
         return f"Distillation {verdict.kind}: {over}, {tests})."
     if verdict.kind == "no_difference":
         return (

@@ -11,6 +11,7 @@ from kd_core.distillation.comparison import Verdict
 from kd_core.distillation.sentences import (
     LARGER,
     PHRASES,
+    TWO_SEEDS,
     UNLABELLED,
     all_right,
     below_floor,
@@ -159,6 +160,13 @@ def test_a_student_above_the_floor_says_so_at_the_end():
         sentence(HELPED) + " It is above TF-IDF, which only counts words and letters "
         "(+7.1 points, 95 % interval +4.0 to +10.0)."
     )
+
+
+def test_two_seeds_ask_for_a_third() -> None:
+    """Of one degree of freedom: 44 points, where the interval of a single seed had 8."""
+    none = replace(HELPED, kind="no_difference", delta=-0.016, low=-0.238, high=0.203)
+    assert sentence(replace(none, seeds=2)).endswith(f"interval −23.8 to +20.3). {TWO_SEEDS}")
+    assert TWO_SEEDS not in sentence(none) + sentence(replace(HELPED, seeds=2))
 
 
 @pytest.mark.parametrize(
