@@ -49,6 +49,17 @@ def test_other_settings_train_anew(config: DistillConfig) -> None:
     assert "student-0" in again
 
 
+def test_other_texts_in_the_same_file_train_anew(config: DistillConfig, tmp_path: Path) -> None:
+    file = tmp_path / "texts.csv"
+    file.write_text(Path(config.task.name).read_text("utf-8"), "utf-8")
+    own = config.change({"task.name": str(file)})
+    trained(own)
+    with file.open("a", encoding="utf-8") as more:
+        more.write("one more match today,sport\n")
+    _, models = trained(own.change({"training.seeds": [0, 1]}))
+    assert {"teacher-0", "student-0"} <= set(models)
+
+
 def test_a_damaged_run_is_not_taken_from(config: DistillConfig) -> None:
     first, _ = trained(config)
     damaged = paths.runs() / first.run_id / "students" / "student-0" / "model.safetensors"
