@@ -12,6 +12,7 @@ import plotly.graph_objects as go
 import pytest
 
 from kd_core import figures
+from kd_core.distillation.metrics import wilson
 from kd_core.distillation.report import Report
 from kd_core.distillation.roles import ROLES, Role
 from kd_core.figures.style import enlarged, new_figure
@@ -207,6 +208,10 @@ def test_accuracies_are_dots_with_their_interval_on_a_scale_that_shows_differenc
     assert 70 < low < 84 - 3.2 < 90 < high < 100
     assert "95 % interval 84.5 % to 90.1 %" in teacher.hovertext[0]
     assert student.marker.color == "#D9660B"
+    report["config"]["task"]["gold"] = "none"
+    figure = figures.accuracies(read(report))
+    assert figure.layout.title.text == "Agreement on the test texts"
+    assert figure.layout.yaxis.ticktext[0] == "Distilled", "a teacher agrees with itself"
 
 
 def test_differences_are_paired_and_coloured_by_who_is_better(report: dict) -> None:
@@ -244,6 +249,7 @@ def test_confusion_adds_up_the_seeds(report: dict) -> None:
     twice = figure.data[0]
     assert figure.layout.title.text == "Confusion: teacher, 2 seeds together"
     assert twice.text[0].tolist() == [200, 2, 32, 10, 6]
+    assert figure.layout.yaxis.ticktext[0] == "business (125)", "each seed has the same texts"
     assert twice.z[0][0] == pytest.approx(100 / 125)
 
 
@@ -264,6 +270,9 @@ def test_reliability_greys_what_the_bin_cannot_tell(report: dict) -> None:
     _, told, untold = figures.reliability(read(report), "student").data
     assert (list(told.x), list(told.y)) == (pytest.approx([93]), pytest.approx([60]))
     assert list(told.customdata) == [200]
+    low, high = wilson(0.6, 200)
+    assert list(told.error_y.array) == pytest.approx([100 * high - 60])
+    assert list(told.error_y.arrayminus) == pytest.approx([60 - 100 * low])
     assert told.marker.color == figures.COLOURS["student"][0]
     assert (list(untold.x), list(untold.customdata)) == (pytest.approx([55]), [4])
     assert untold.marker.color == figures.style.UNSURE[0]

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import json
 import math
+from dataclasses import replace
 
 import pytest
 
 from kd_core.deployment.capacity import BUSY, Requirement
 from kd_core.figures import COLOURS, latency_by_batch
-from kd_core.figures.speed import latency_by_load
+from kd_core.figures.speed import latency_by_load, servers_by_load
 from tests import SAMPLES
 
 REPORT = json.loads((SAMPLES / "bench.json").read_text("utf-8"))
@@ -51,3 +52,18 @@ def test_what_latency_is_asked_for_stands_where_no_curve_begins(first: float, si
     figure = latency_by_load([("teacher", "pytorch", times)], [need], 20)
     (asked,) = figure.layout.annotations
     assert (asked.text, asked.yanchor) == ("asked for: 20 ms", side)
+    assert asked.y == math.log10(20)
+    line, ring = figure.data
+    assert (line.x[0], list(line.y)) == (100 * BUSY[0], times)
+    assert (list(ring.x), list(ring.y)) == ([70], [33.0])
+    endless = replace(need, latency_ms=math.inf)
+    assert len(latency_by_load([("teacher", "pytorch", times)], [endless], 20).data) == 1
+
+
+def test_servers_at_the_load_that_was_asked_for() -> None:
+    need = Requirement("Teacher", 60.0, 40, 10, 48.0, "€", 5e6, 0.7, 33.0, False, ())
+    figure = servers_by_load([("teacher", "pytorch", [5, 10, 15, 20])], [25, 50, 75, 100], [need], 50)
+    stairs, mark = figure.data
+    assert (list(stairs.x), list(stairs.y)) == ([25, 50, 75, 100], [5, 10, 15, 20])
+    assert (list(mark.x), list(mark.y)) == ([50], [10])
+    assert "<b>10 servers</b>" in [words.text for words in figure.layout.annotations]
