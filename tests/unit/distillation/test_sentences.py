@@ -146,6 +146,30 @@ def test_probabilities_help_a_student_or_in_general():
     )
 
 
+@pytest.mark.parametrize(
+    ("kind", "place"), [("helped", ""), ("no_difference", "not shown to be above"), ("hurt", "below")]
+)
+@pytest.mark.parametrize(
+    ("gold", "metric", "what"),
+    [("none", "accuracy", "agreement"), ("test", "accuracy", "accuracy"), ("none", "macro_f1", "macro-F1")],
+)
+def test_where_labels_are_the_teachers_the_floor_is_named_unless_it_is_below(kind, place, gold, metric, what):
+    student = SimpleNamespace(accuracy=0.8, low=0.7, high=0.9)
+    floor = replace(ONE, kind=kind, delta=-0.01, low=-0.03, high=0.01)
+    said = agreement.sentence(TaskConfig(gold=gold), metric, student, 500, 0.85, None, floor)
+    begins = (
+        "Accuracy by the gold labels of 500 test texts: 80.0 %, 95 % interval 70.0 % to 90.0 %. Agreement "
+        "with the teacher: 85.0 %."
+        if gold == "test"
+        else "Agreement with the teacher on 500 test texts: 80.0 %, 95 % interval 70.0 % to 90.0 %."
+    )
+    above = (
+        f" Its {what} is {place} that of TF-IDF, which only counts words and letters (−1.0 points, 95 % "
+        "interval −3.0 to +1.0)."
+    )
+    assert said == f"{begins}{above * bool(place)} {agreement.LABELS_ALONE}"
+
+
 def test_a_control_that_does_worse_is_not_in_the_way():
     better = other("helped", 0.03, 0.01, 0.05)
     assert sentence(HELPED, over={"labelled_only": better, "hard_answers": better}) == sentence(HELPED)
