@@ -67,6 +67,17 @@ def test_each_control_costs_its_own_training():
     assert full - without == pytest.approx(two_alone / 2)
 
 
+def test_whoever_sees_no_transfer_texts_does_not_pay_for_them():
+    few, many = (
+        {part.who: part for part in parts(plan({"training.transfer_batch_size": size})) if part.who}
+        for size in (32, 64)
+    )
+    assert (few["student"].texts, many["student"].texts) == (32 + 32, 32 + 64)
+    assert many["student"].work > 1.2 * few["student"].work
+    for who in ("teacher", "alone", "labelled_only"):
+        assert many[who] == few[who]
+
+
 def test_what_the_floor_costs_by_hand():
     def floor(**changes) -> float:
         made = replace(plan(), **changes)
