@@ -209,10 +209,11 @@ def test_ten_thousand_texts(finished_run, at_home):
 def test_an_answer_says_what_was_read(finished_run, at_home):
     model = open_models(finished_run.report.run_id)["teacher"]
     limit = model.max_length - 2  # for [CLS] and [SEP]
-    [found] = answers({"teacher": model}, "goal 😀 " + "vote " * 100)
-    assert (found.tokens, found.read, found.unknown) == (102, limit, 1)
+    text = "goal 😀 " + "vote " * 100 + "😀"  # of two that it does not know it reads one
+    [found] = answers({"teacher": model}, text)
+    assert (found.tokens, found.read, found.unknown) == (103, limit, 1)
     assert found.probabilities == pytest.approx(
-        predict_texts(finished_run.report.run_id, ["goal 😀 " + "vote " * 100])["predictions"][0]["teacher"],
+        predict_texts(finished_run.report.run_id, [text])["predictions"][0]["teacher"],
         abs=1e-5,
     )
     [short] = answers({"teacher": model}, "goal vote")
