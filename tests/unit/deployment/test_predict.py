@@ -294,6 +294,12 @@ def test_only_so_many_words():
     [
         ("aaa", ["teacher", "student", "alone"], "All three", "All three say a."),
         (
+            "aa",  # where nobody learned alone
+            ["teacher", "student"],
+            "Teacher and distilled student",
+            "Teacher and distilled student say a.",
+        ),
+        (
             "aab",
             ["teacher", "student"],
             "Teacher and distilled student",
@@ -321,7 +327,7 @@ def test_only_so_many_words():
     ],
 )
 def test_agreement(answers, same, short, sentence):
-    said = dict(zip(("teacher", "student", "alone"), answers, strict=True))
+    said = dict(zip(("teacher", "student", "alone"), answers, strict=False))
     assert (largest_agreement(said), agreement(said), agreement_sentence(said)) == (same, short, sentence)
 
 
