@@ -17,6 +17,7 @@ from kd_core.search import SearchConfig, Setting, link, result
 from kd_core.search import trials as boards
 from kd_core.system.control import Control
 from pages.shared.run_form import plan
+from tests import SAMPLES
 from tests.ui.charts import alts, charts
 
 App = Callable[..., AppTest]
@@ -266,6 +267,14 @@ def test_the_choice_on_the_test_texts_is_linked(app: App, store: Store) -> None:
     store.create_run(RUN, DistillConfig().model_dump(mode="json"), name="s: chosen")
     link("s", RUN)
     assert "The chosen setting's run on all training data is not done yet." in words(app(PAGE, study="s"))
+    report = json.loads((SAMPLES / "report.json").read_text("utf-8"))
+    report["config"]["training"]["metric"] = "macro_f1"
+    store.save_report(RUN, report)
+    store.set_status(RUN, "done")
+    assert (
+        "did not see:** an accuracy of 87.6 % for the chosen setting, +3.6 points of macro-F1 over the same "
+        "student trained alone (95 % interval +0.6 to +6.7)."
+    ) in words(app(PAGE, study="s"))
     store.delete_run(RUN)
     assert "The run of the chosen setting was deleted." in words(app(PAGE, study="s"))
 

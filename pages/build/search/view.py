@@ -263,7 +263,8 @@ def _test(search: SearchResult) -> None:
         if row.status == "done" and row.delta is not None:
             st.markdown(
                 "**On the test texts, which the search did not see:** "
-                f"{_percent(row.accuracy['student'])} for the chosen setting, {escape(row.gained)} "
+                f"an accuracy of {_percent(row.accuracy['student'])} for the chosen setting, "
+                f"{escape(row.gained)} "
                 "over the same student trained alone (95 % interval "
                 f"{formatting.interval(row.low or 0.0, row.high or 0.0)})."
             )
