@@ -161,15 +161,15 @@ def _term(loss: Anatomy, i: int, name: str, divergence: str, logits: tuple[float
     card, term = find(divergence), number(loss.terms[i])
     p_t, p_s = number(loss.teacher[i]), number(loss.student[i])
     parts = (f"p_teacher_{i}", f"p_student_{i}")
+    how = f"{card.title} of {p_t} and {p_s}: {term}. The formula is below."
     if divergence in _TERMS:
         how = f"{_TERMS[divergence](p_t, p_s)} = {term}"
     elif not card.has_temperature:
-        how, parts = (
-            f"({number(logits[0])} − {number(logits[1])})² = {term}",
-            (f"z_teacher_{i}", f"z_student_{i}"),
-        )
-    else:
-        how = f"{card.title} of {p_t} and {p_s}: {term}. The formula is below."
+        z_s, z_t = map(number, logits)
+        parts = (f"z_teacher_{i}", f"z_student_{i}")
+        how = f"{card.title}, of all logits, {z_t} and {z_s} among them: {term}. The formula is below."
+        if divergence == "logit_mse":
+            how = f"({z_s} − {z_t})² = {term}"
     return Number(f"d_{i}", f"Term of {name}", term, how, parts)
 
 

@@ -73,6 +73,20 @@ def test_how_a_number_is_made_can_be_computed_again() -> None:
     assert eval(powers) == pytest.approx(float(share), abs=0.001)
 
 
+def test_a_term_without_a_temperature_is_a_square_where_it_is_one() -> None:
+    student, teacher, names = np.array([1.0, 3.0]), np.array([3.0, 1.0]), ["a", "b"]
+
+    def says(divergence: str) -> str:
+        loss = anatomy(student, teacher, 0, divergence=divergence, **SETTINGS)
+        stages = loss_flow(loss, student, teacher, 0, names, divergence=divergence, **SETTINGS)
+        return numbers(stages)["d_0"].how
+
+    assert says("logit_mse") == "(1.000 − 3.000)² = 4.000"
+    assert says("hard_answers") == (  # -log softmax(1, 3)[0]
+        "Hard answers, of all logits, 3.000 and 1.000 among them: 2.127. The formula is below."
+    )
+
+
 def test_powers_too_large_to_read_are_left_out() -> None:
     teacher, student = np.array([1000.0, 0.0]), np.zeros(2)
     loss = anatomy(student, teacher, 0, divergence="forward_kl", **SETTINGS)
