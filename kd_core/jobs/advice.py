@@ -73,8 +73,8 @@ def _objective(plan: Plan) -> Iterator[Advice]:
     elif objective.alpha == 0 and not choices:
         yield Advice(
             "hint",
-            "Alpha is 0: the labels are ignored, so the student copies the teacher's mistakes too. 0.1 "
-            "to 0.5 corrects them where a label says otherwise.",
+            "Alpha is 0: the labels are ignored, so the student copies the teacher's mistakes too. 0.3 "
+            "to 0.6 corrects them where a label says otherwise.",
         )
     if objective.alpha < 1 and not objective.has_temperature:
         yield Advice(

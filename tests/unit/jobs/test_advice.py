@@ -66,7 +66,7 @@ def test_a_piece_that_is_lacking_in_a_long_text_does_not_matter():
             "hint",
             "Alpha is 1: only the intermediate terms teach",
         ),
-        (plan({"objective.alpha": 0}), "hint", "Alpha is 0: the labels are ignored"),
+        (plan({"objective.alpha": 0}), "hint", "mistakes too. 0.3 to 0.6 corrects them where a label"),
         (plan({"objective.divergence": "logit_mse"}), "hint", "Temperature does nothing with logit_mse"),
         (plan({"objective.temperature": 15}), "hint", "At T = 15 the teacher's answers are nearly equal"),
         (plan(usual_temperature=1), "warning", "A class is rare here, and at T = 4 a student may forget it"),
