@@ -162,9 +162,10 @@ def _half(folder: Path) -> tuple[str, bool]:
 
 
 def _used(run: Path) -> list[str]:
-    """What a run refers to in the cache, as "kind/key"."""
+    """What a run refers to in the cache, as "kind/key"; a lab's students and teachers have folders in its."""
     try:
-        return (run / cache.USED).read_text(encoding="utf-8").split()
+        files = (run / cache.USED, *run.glob(f"*/{cache.USED}"))
+        return [line for file in files for line in file.read_text(encoding="utf-8").split()]
     except (OSError, ValueError):  # of a version that did not note it, or damaged
         try:
             key = Report.read(run).teacher_key

@@ -102,6 +102,16 @@ def test_the_cache_is_kept_for_runs(store):
     }
 
 
+def test_what_each_teacher_of_a_lab_is_made_of_is_kept_until_the_lab_is_done(store):
+    folder("work", RUN, caches="teachers/own\n")
+    folder("work", RUN, "2 epochs, seed 0", caches="teachers/early\n")
+    store.create_run(RUN, {"lab": "cho2019"}, kind="lab", status="interrupted")
+    for name in ("own", "early", "x"):
+        folder("cache", "teachers", name)
+    kept = [item.path.name for item in inventory(store) if item.kind == "teachers" and not item.removable]
+    assert kept == ["early", "own"]
+
+
 def test_a_run_that_did_not_note_it_still_has_its_teacher(store):
     report().write(folder("runs", RUN))
     folder("cache", "teachers", report().teacher_key)
