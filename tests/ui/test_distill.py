@@ -457,6 +457,16 @@ def test_pause_resume_and_stop_reach_the_run(app: App, store: Store) -> None:
     assert store.command(RUN) == "stop"
 
 
+def test_a_run_that_nobody_linked_to_stays_when_it_is_stopped(app: App, store: Store) -> None:
+    under_way(store)
+    test = app(PAGE)
+    assert test.query_params["run"] == RUN
+    store.set_status(RUN, "stopped")
+    test.run()
+    assert "First try" in texts(test)
+    assert "Start it again" in [button.label for button in test.button]
+
+
 @pytest.mark.parametrize(
     ("status", "says"),
     [

@@ -40,6 +40,8 @@ run, ladder, failure = None, None, None
 try:
     ladder = chosen_ladder()
     run = chosen_run()
+    if run and not ladder:  # whose runs follow one another
+        st.query_params["run"] = run.id  # so that it stays when it is stopped, and can be resumed
 except KDError as error:
     failure = error
 under_way = run is not None and run.status in PENDING
