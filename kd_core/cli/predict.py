@@ -28,7 +28,10 @@ MANY = 100  # texts, from which on it is said how far it is
 )
 @as_json
 def predict(run: str, text: tuple[str, ...], calibrated: bool, as_json: bool) -> None:
-    """Classify TEXT with the models of RUN; without TEXT, each line of the standard input."""
+    """Classify TEXT with the models of RUN; without TEXT, each line of the standard input.
+
+    Before a TEXT that begins with a dash write --.
+    """
     from kd_core.deployment import predict
 
     texts = list(text) or _lines_of_stdin()

@@ -602,6 +602,16 @@ def test_predict(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[
     assert captured.err == "a library's remark\n"
 
 
+def test_predict_a_text_that_begins_with_a_dash(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    use_predict(monkeypatch)
+    assert main(["predict", "--help"]) == 0
+    assert "Before a TEXT that begins with a dash write --." in capsys.readouterr().out
+    assert main(["predict", RUN, "--", "-5 degrees"]) == 0
+    assert capsys.readouterr().out.startswith("-5 degrees\n")
+
+
 def test_predict_says_how_far_it_is_with_many_texts(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
