@@ -28,11 +28,17 @@ def jobs_about(run_id: str, kind: JobKind) -> list[RunRow]:
 
 def submit_once(config: Settings, name: str = "", *, kind: JobKind) -> str:
     """The job's id. A second click, or a second tab, finds the one that is under way. Raises: KDError."""
+    job = under_way(config, kind)
+    return job.id if job else runner().submit(config, name, kind=kind)
+
+
+def under_way(config: Settings, kind: JobKind) -> RunRow | None:
+    """The job of this data folder that is not done yet and has these settings."""
     wanted = config.model_dump(mode="json")
     for job in store().runs(kind=kind, status=PENDING, here=True):
         if type(config).from_dict(job.config).model_dump(mode="json") == wanted:
-            return job.id
-    return runner().submit(config, name, kind=kind)
+            return job
+    return None
 
 
 def _view(job_id: str, status_before: str, key: str) -> None:

@@ -7,12 +7,12 @@ from typing import Any
 import streamlit as st
 
 from kd_core.errors import ConfigError, KDError, RunError
-from kd_core.jobs.states import PENDING
 from kd_core.models.presets import STUDENTS
 from kd_core.objectives import CARDS
 from kd_core.search import Outlook, SearchConfig, study_of
 from kd_core.system import formatting
 from pages.shared.fields import field
+from pages.shared.live_job import under_way
 from pages.shared.run_form.consent import agree, consent
 from pages.shared.run_form.models import choose_student, choose_task, choose_teacher
 from pages.shared.run_form.objective import choose_rest, choose_seeds
@@ -110,11 +110,9 @@ def _start(values: dict[str, Any]) -> None:
 
 def _submit(config: SearchConfig) -> str:
     """The study. A second click finds the one that is under way. Raises: RunError where the name is taken."""
-    wanted, jobs = config.model_dump(mode="json"), store().runs(kind="search")
-    for job in jobs:
-        if job.status in PENDING and job.config == wanted:
-            return study_of(job)
-    if config.study and any(study_of(job) == config.study for job in jobs):
+    if job := under_way(config, "search"):
+        return study_of(job)
+    if config.study and any(study_of(other) == config.study for other in store().runs(kind="search")):
         raise RunError(f"There is a search named {config.study!r} already. Choose another name.")
     job_id = runner().submit(config, config.study, kind="search")
     return config.study or job_id

@@ -15,9 +15,9 @@ from kd_core.distillation.events import Estimated
 from kd_core.job_kinds import prepare
 from kd_core.jobs.estimate import Estimate, PastRun, calibrate, estimate, past_runs
 from kd_core.jobs.plan import Plan, Vocabulary, make_plan, read_vocabulary
-from kd_core.jobs.states import PENDING
 from kd_core.search import Outlook, SearchConfig, outlook
 from kd_core.system import paths
+from pages.shared.live_job import under_way
 from pages.shared.state import runner, store
 
 
@@ -83,10 +83,8 @@ def start(config: DistillConfig, expected: Estimate | None, *, name: str = "") -
 
     ``expected`` None: nobody could say yet how long it takes.
     """
-    wanted = config.model_dump(mode="json")
-    for run in store().runs(kind="distil", status=PENDING, here=True):
-        if run.config == wanted:
-            return run.id
+    if run := under_way(config, "distil"):
+        return run.id
     run_id = runner().submit(config, name)
     if expected:
         store().write(run_id, [(datetime.now(UTC), Estimated(expected.seconds, expected.work))])
