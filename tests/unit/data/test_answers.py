@@ -190,6 +190,16 @@ def test_the_kind_is_guessed_and_said(load, values, kind):
         assert np.exp(task.answers.of(["text number 0"])[0]) == pytest.approx((0.9, 0.1), abs=1e-3)
 
 
+def test_a_class_that_is_chosen_once_is_kept(load):
+    """Of labels that people gave a class would need a text for each split."""
+    given = rows(values=[SURE[0], SURE[0]])
+    given[7][1:] = SURE[1]
+    task = load("text,new,old", given)
+    assert task.labels == CLASSES
+    labels = [*task.train["label"], *task.validation["label"], *task.test["label"]]
+    assert (len(labels), labels.count(1)) == (40, 1)
+
+
 def test_a_class_that_is_never_chosen_stays_one(load):
     values = [(0.8, 0.1, 0.1), (0.1, 0.8, 0.1)]
     task = load("text,new,old,ancient", rows(values=values))
