@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shlex
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -13,7 +13,6 @@ import click
 
 from kd_core.cli.output import as_json, console, print_json, stray_prints_to_stderr, table
 from kd_core.cli.runs import find_finished
-from kd_core.config import TaskConfig
 from kd_core.errors import ConfigError, DataError, RunError
 from kd_core.system import paths
 from kd_core.system.atomic import write_bytes
@@ -25,15 +24,19 @@ if TYPE_CHECKING:
 SHOWN = 20
 
 
-def how_to_read(command: Callable[..., None]) -> Callable[..., None]:
-    """The flags that the reader's errors ask for, by the words of ``kd distill``."""
-    for name in ("delimiter", "encoding"):
-        text = TaskConfig.model_fields[name].description
-        command = click.option(f"--{name}", metavar="TEXT", help=text)(command)
-    return command
+class ReadsAFile(click.Command):
+    """With the flags that the reader's errors ask for, in the words of ``kd distill``."""
+
+    def get_params(self, ctx: click.Context) -> list[click.Parameter]:
+        from kd_core.config import TaskConfig
+
+        words = {name: TaskConfig.model_fields[name].description for name in ("encoding", "delimiter")}
+        flags = [click.Option([f"--{name}"], metavar="TEXT", help=text) for name, text in words.items()]
+        *own, as_json, help = super().get_params(ctx)
+        return [*own, *flags, as_json, help]
 
 
-@click.command()
+@click.command(cls=ReadsAFile)
 @click.argument("run")
 @click.option("--to", metavar="PLACE", help="New CSV file for all of them; with --marks, a new folder.")
 @click.option(
@@ -42,7 +45,6 @@ def how_to_read(command: Callable[..., None]) -> Callable[..., None]:
     help="That CSV with a column mark (wrong label, right label, drop): write RUN's task mended, with the "
     "config of a new run.",
 )
-@how_to_read
 @as_json
 def suspects(
     run: str, to: str | None, marks: str | None, encoding: str | None, delimiter: str | None, as_json: bool
@@ -144,14 +146,13 @@ def _disk_errors(place: str) -> Iterator[None]:
         ) from error
 
 
-@click.command()
+@click.command(cls=ReadsAFile)
 @click.argument("run")
 @click.argument("pool", type=click.Path())
 @click.option("-n", "count", type=int, default=100, show_default=True, help="How many texts.")
 @click.option("--by", type=click.Choice(["spread", "margin", "entropy"]), default="spread", show_default=True)
 @click.option("--to", metavar="FILE", help="New CSV file to send to the teacher (none: the standard output).")
 @click.option("--text-column", metavar="TEXT", help="Column with the texts (guessed when not given).")
-@how_to_read
 @as_json
 def ask(
     run: str,
