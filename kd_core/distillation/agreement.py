@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from kd_core.distillation.roles import metric_name
-from kd_core.system.formatting import percent, points, signed
+from kd_core.system.formatting import counted, percent, points, signed
 
 if TYPE_CHECKING:  # scipy comes with it
     from kd_core.config import TaskConfig
@@ -42,10 +42,11 @@ def sentence(
     how = f"{percent(student.accuracy)}, 95 % interval {percent(student.low)} to {percent(student.high)}"
     parts = [f"Agreement with the teacher on {texts:,} test texts: {how}."]
     if task.gold == "test":
-        parts = [
-            f"Accuracy by the gold labels of {texts:,} test texts: {how}. Agreement with the teacher: "
-            f"{percent(agreement)}."
-        ]
+        by, agrees = "", f"Agreement with the teacher: {percent(agreement)}."
+        if len(student.seeds) > 1:
+            by = f" by {counted(len(student.seeds), 'student')}"
+            agrees = f"The first of them agrees with the teacher on {percent(agreement)}."
+        parts = [f"Accuracy by the gold labels of {texts:,} test texts{by}: {how}. {agrees}"]
     if over_floor and over_floor.kind != "helped":
         place = "below" if over_floor.kind == "hurt" else "not shown to be above"
         parts.append(

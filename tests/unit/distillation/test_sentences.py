@@ -154,7 +154,7 @@ def test_probabilities_help_a_student_or_in_general():
     [("none", "accuracy", "agreement"), ("test", "accuracy", "accuracy"), ("none", "macro_f1", "macro-F1")],
 )
 def test_where_labels_are_the_teachers_the_floor_is_named_unless_it_is_below(kind, place, gold, metric, what):
-    student = SimpleNamespace(accuracy=0.8, low=0.7, high=0.9)
+    student = SimpleNamespace(accuracy=0.8, low=0.7, high=0.9, seeds=[0])
     floor = replace(ONE, kind=kind, delta=-0.01, low=-0.03, high=0.01)
     said = agreement.sentence(TaskConfig(gold=gold), metric, student, 500, 0.85, None, floor)
     begins = (
@@ -168,6 +168,15 @@ def test_where_labels_are_the_teachers_the_floor_is_named_unless_it_is_below(kin
         "interval −3.0 to +1.0)."
     )
     assert said == f"{begins}{above * bool(place)} {agreement.LABELS_ALONE}"
+
+
+def test_of_several_seeds_the_agreement_is_the_first_ones():
+    student = SimpleNamespace(accuracy=0.8, low=0.7, high=0.9, seeds=[0, 1, 2])
+    said = agreement.sentence(TaskConfig(gold="test"), "accuracy", student, 500, 0.85, None, None)
+    assert said.startswith(
+        "Accuracy by the gold labels of 500 test texts by 3 students: 80.0 %, 95 % interval 70.0 % to "
+        "90.0 %. The first of them agrees with the teacher on 85.0 %."
+    )
 
 
 def test_a_control_that_does_worse_is_not_in_the_way():
