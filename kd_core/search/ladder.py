@@ -157,7 +157,8 @@ class LadderResult(BaseModel):
             limits = " within the limits" if any(not rung.fits for rung in judged) else ""
             best = max(judged, key=lambda rung: rung.kept, default=None)
             most = f" The most is {percent(best.kept)}, of {best.title}." if best else ""
-            return f"None of these students{limits} is likely to keep {wanted}.{most}"
+            larger = "" if limits else self._larger
+            return f"None of these students{limits} is likely to keep {wanted}.{most}{larger}"
         size = percent(chosen.params / self.teacher_params, 0)
         kept = f"{chosen.title}, with {size} of the teacher's parameters, keeps {percent(chosen.kept)}"
         bound = percent(chosen.at_least)
@@ -170,6 +171,14 @@ class LadderResult(BaseModel):
         )
         of_it = "of its accuracy on the validation texts"
         return f"Likely: {kept} {of_it}, but they show no more than {bound}.{settle}"
+
+    @property
+    def _larger(self) -> str:
+        """Of the students that are tried by default, those after the last one of these."""
+        usual = LadderConfig.model_fields["students"].default
+        known = [usual.index(name) for name in self.config.students if name in usual]
+        rest = usual[max(known) + 1 :] if known else ()
+        return f" Not tried yet, from the smallest up: {', '.join(rest)}." if rest else ""
 
     def with_run(self, run_id: str) -> Self:
         """The next student's run has begun."""

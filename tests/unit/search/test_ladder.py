@@ -178,6 +178,16 @@ def test_or_none_and_what_the_best_keeps() -> None:
     )
 
 
+def test_where_none_keeps_enough_the_larger_ones_that_were_not_tried_are_named() -> None:
+    config = LadderConfig(students=("tiny", "mini"), int8=False)
+    result = LadderResult(config=config, rungs=(rung("mini", 0.9, 0.8, "no"),), teacher_params=20_000_000)
+    assert result.sentence.endswith(
+        "The most is 90.0 %, of mini. Not tried yet, from the smallest up: third, half."
+    )
+    beyond = result.model_copy(update={"rungs": (rung("mini", 0.99, 0.8, "likely", fits=False),)})
+    assert "Not tried" not in beyond.sentence, "they would be beyond the limit, too"
+
+
 def test_what_failed_is_beyond_no_limit_and_keeps_nothing() -> None:
     said = "None of these students is likely to keep 98 % of the teacher's accuracy."
     failed = ladder().with_error("cnn", "out of memory")
