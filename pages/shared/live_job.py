@@ -6,6 +6,7 @@ from datetime import datetime
 
 import streamlit as st
 
+from kd_core.config import of_today
 from kd_core.errors import KDError
 from kd_core.jobs.states import PENDING, JobKind
 from kd_core.jobs.store import RunRow
@@ -36,7 +37,7 @@ def under_way(config: Settings, kind: JobKind) -> RunRow | None:
     """The job of this data folder that is not done yet and has these settings."""
     wanted = config.model_dump(mode="json")
     for job in store().runs(kind=kind, status=PENDING, here=True):
-        if type(config).from_dict(job.config).model_dump(mode="json") == wanted:
+        if of_today(job.config) == wanted:
             return job
     return None
 

@@ -10,7 +10,10 @@ from pathlib import Path
 import pytest
 from streamlit.testing.v1 import AppTest
 
+from kd_core.config import DistillConfig
 from kd_core.jobs.runner import Runner
+from kd_core.jobs.store import Store
+from pages.shared.live_job import under_way
 from tests import ROOT
 
 
@@ -30,3 +33,14 @@ def test_the_pages_leave_torch_to_the_runners_thread() -> None:
     check += "sys.exit('torch' in sys.modules)"
     result = subprocess.run([sys.executable, "-c", check], cwd=ROOT, check=False)
     assert result.returncode == 0
+
+
+def test_a_waiting_run_of_a_newer_version_keeps_nobody_from_starting_another(store: Store) -> None:
+    config = DistillConfig()
+    stored = config.model_dump(mode="json")
+    store.create_run("20260101-000000-aaaa", stored | {"version": 99, "of tomorrow": 1})
+    assert under_way(config, "distil") is None
+    store.create_run("20260101-000000-bbbb", stored)
+    found = under_way(config, "distil")
+    assert found is not None
+    assert found.id == "20260101-000000-bbbb"
