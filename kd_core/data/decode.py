@@ -25,6 +25,9 @@ _BOMS = {
 _NO_ENCODINGS = {"utf-7", "idna", "punycode", "unicode-escape", "raw-unicode-escape", "undefined"}
 OFFERED = ("latin-1", "cp1252", "gbk", "big5", "shift-jis", "utf-16-le", "utf-16-be")
 _CONTROL = re.compile(rb"[\x01-\x08\x0e-\x1a\x1c-\x1f]")
+# UTF-8 that somebody read as cp1252 and wrote as UTF-8 again: é, ° and ’ as they then look.
+_TWICE = re.compile("\u00c3[\u0080-\u00bf\u2018-\u2122]|\u00c2[\u0080-\u00bf]|\u00e2\u20ac[\u0080-\u2122]")
+_FEW = 3  # such places may be meant: IRM\u00c3\u00bb closes a quotation in Portuguese
 
 
 def read_bytes(source: Path | bytes, name: str) -> bytes:
@@ -87,8 +90,21 @@ def decode(data: bytes, name: str, kind: str, encoding: str | None) -> tuple[str
         raise DataError(
             f"{name} is not {codec} text{where}. Give {advice}.", settings=("encoding",)
         ) from error
-    nuls = text.count("\0")
-    return text.replace("\0", ""), (f"{name}: {counted(nuls, 'NUL character')} removed.",) if nuls else ()
+    notes = []
+    if nuls := text.count("\0"):
+        notes.append(f"{name}: {counted(nuls, 'NUL character')} removed.")
+    if len(twice := _TWICE.findall(text)) > _FEW:
+        notes.append(
+            f"{name}: characters look as if they were encoded twice, in {len(twice):,} places "
+            f"({_word(text)!r}). Save it as UTF-8 anew, from where it comes."
+        )
+    return text.replace("\0", ""), tuple(notes)
+
+
+def _word(text: str) -> str:
+    """The first word in which a character is encoded twice."""
+    found = re.search(rf"\S{{0,20}}(?:{_TWICE.pattern})\S{{0,20}}", text)
+    return found[0] if found else ""
 
 
 def encoding_previews(data: bytes) -> dict[str, str]:

@@ -419,6 +419,17 @@ def test_19_nul_bytes_are_stripped_and_noted():
     assert read.notes == ("films.csv: 2 NUL characters removed.",)
 
 
+@pytest.mark.parametrize("misread", ["cp1252", "latin-1"])
+def test_text_that_was_encoded_twice_is_noticed(misread):
+    once = "text,label\n" + "un château à 5 °C,pos\nIRMÃ» NÃO CAFÉ»,neg\n" * 2
+    assert table(once).notes == ()
+    twice = once.encode().replace("Ã".encode(), b"A").decode(misread)
+    assert table(twice).notes == (
+        "films.csv: characters look as if they were encoded twice, in 12 places ('chÃ¢teau'). "
+        "Save it as UTF-8 anew, from where it comes.",
+    )
+
+
 def test_20_a_broken_json_line_has_its_number():
     with pytest.raises(DataError, match=r"a\.jsonl: line 3 is not valid JSON \(.*column 10\)"):
         table('{"text": "a"}\n\n{"text": "b\n', "a.jsonl")
