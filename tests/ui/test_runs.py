@@ -222,6 +222,16 @@ def test_what_was_chosen_stays_chosen_when_the_list_changes(app: App, runs: Stor
     assert page.session_state["runs.chosen"] == [FIRST]
 
 
+def test_a_comparison_is_in_the_link(app: App, runs: Store) -> None:
+    page = choose(app(PAGE), "Demo", "Warm")
+    link = page.query_params["chosen"]
+    assert link == [SECOND, FIRST]
+    other = app(PAGE, chosen=link)
+    assert "2 of 3 runs chosen" in words(other)
+    assert other.subheader[0].value == "Side by side"
+    assert "chosen" not in choose(other).query_params
+
+
 def test_buttons_fit_what_is_chosen(app: App, runs: Store) -> None:
     page = app(PAGE)
     keys = ("runs.open", "runs.name", "runs.duplicate", "runs.resume", "runs.delete")

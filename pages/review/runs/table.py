@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
 COLUMN = st.column_config
 CHOSEN = "runs.chosen"
+ADDRESS = "chosen"  # of the same in the page's address, so that a comparison can be sent to others
 OPENED = "runs.opened"  # the click on a row's button
 DRAWN = "runs.drawn"  # the runs that the browser shows, by row
 VERDICTS = {  # every word that there is for one, and its colour
@@ -40,7 +41,7 @@ def choose(runs: Sequence[RunRow]) -> list[RunRow]:
     """Show the runs; returns those that are chosen."""
     ids = st.session_state[DRAWN] = [run.id for run in runs]
     tall = 68 if on_a_phone() else 35  # from 65 on names break their lines
-    remembered = st.session_state.get(CHOSEN, [])
+    remembered = st.session_state.get(CHOSEN, st.query_params.get_all(ADDRESS))
     table = _signed(_table(runs))
     signed = not isinstance(table, pd.DataFrame)
     event = st.dataframe(
@@ -59,7 +60,7 @@ def choose(runs: Sequence[RunRow]) -> list[RunRow]:
         alt="Runs, newest first",
     )
     chosen = [runs[row] for row in sorted(event.selection.rows) if row < len(runs)]
-    st.session_state[CHOSEN] = [run.id for run in chosen]
+    st.session_state[CHOSEN] = st.query_params[ADDRESS] = [run.id for run in chosen]
     return chosen
 
 
