@@ -157,12 +157,10 @@ class TaskConfig(Settings):
         ge=0,
         slider=(0, 25_000, 500),
     )
-    augment: int = setting(
-        0,
-        "Spans of a few words cut from each training text, for the teacher to label as transfer texts",
-        ge=0,
-        le=100,
-        slider=(0, 16, 1),
+    augment: Annotated[int, Field(ge=0, le=100)] | Auto = setting(
+        "auto",
+        "Spans of a few words cut from each training text, for the teacher to label as transfer texts (auto: "
+        "up to 8 where there are no others)",
     )
     split_seed: Seed = setting(0, "Seed of the split into train, validation and test")
     max_length: Annotated[int, Field(ge=8, le=8192)] | Auto = setting(

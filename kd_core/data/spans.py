@@ -12,21 +12,31 @@ from kd_core.data.task import Task, unlabelled
 from kd_core.data.words import WORD
 
 WORDS = (2, 8)  # of a span, fewest and most
+SPANS = 8  # of each text, where a teacher has no other texts to answer (docs/quality.md)
+
+
+def spans_per_text(task: Task, config: TaskConfig) -> int:
+    """``config.augment``; of ``auto`` what ``config.transfer_texts`` has room for, up to SPANS."""
+    if config.augment != "auto":
+        return config.augment
+    if task.answers or len(task.transfer) > task.spans:
+        return 0
+    return min(SPANS, config.transfer_texts // len(task.train))
 
 
 def augmented(task: Task, config: TaskConfig) -> Task:
-    """The task with ``config.augment`` spans of each training text at the end of its transfer set.
+    """The task with ``spans_per_text`` of each training text at the end of its transfer set.
 
     A label says what a whole text is; what the teacher says of its parts tells which words make it so. The
     cut is the n-gram sampling of Tang et al. 2019 (arXiv 1903.12136, section 3.3). Each span is there once,
     and none that is a whole text of the task. A function of the texts and ``config`` alone.
     """
-    if not config.augment:
+    if not (count := spans_per_text(task, config)):
         return task
     texts = {part: getattr(task, part)["text"][:] for part in ("train", "validation", "test", "transfer")}
     known = {normalised(text) for part in texts.values() for text in part}
     spans: list[str] = []
-    for span in _cut(texts["train"], config.augment, random.Random(f"{config.split_seed} spans")):
+    for span in _cut(texts["train"], count, random.Random(f"{config.split_seed} spans")):
         if (key := normalised(span)) not in known:
             known.add(key)
             spans.append(span)

@@ -80,6 +80,12 @@ class Task:
     answers: Answers | None = None  # of a teacher that is a file
     spans: int = 0  # so many of the transfer texts, the last ones, are spans of training texts
 
+    @property
+    def rows(self) -> dict[str, int]:
+        """Texts of each split, and how many of "transfer" are spans."""
+        splits = ("train", "validation", "test", "transfer")
+        return {name: len(getattr(self, name)) for name in splits} | {"spans": self.spans}
+
     @cached_property
     def fingerprint(self) -> str:
         """SHA-256 of the label names and of all that models learn from (train, validation, transfer)."""

@@ -29,7 +29,7 @@ class Estimated:
 class Resolved:
     """What the run does, now that it has read its task: ``config`` has no ``auto`` left.
 
-    ``rows`` counts the texts of each split, ``tokens`` about those in a text of "train" and of "transfer".
+    ``rows`` is ``Task.rows``, ``tokens`` are about those in a text of "train" and of "transfer".
     """
 
     config: dict[str, Any]

@@ -128,6 +128,18 @@ class Report(BaseModel):
         return {who: gap for who in listed if who in self.judged and (gap := known.get(who)) is not None}
 
     @property
+    def has_transfer_set(self) -> bool:
+        """Whether the teacher has labelled texts that are no spans of its own training texts."""
+        return self.rows.get("transfer", 0) > self.rows.get("spans", 0)
+
+    @property
+    def transfer_name(self) -> str:
+        """What the teacher alone has labelled; "" for nothing."""
+        if self.has_transfer_set:
+            return "transfer texts"
+        return "spans of the training texts" if self.rows.get("spans") else ""
+
+    @property
     def as_good(self) -> list[Role]:
         """Students of this run that had less of the teacher and are not shown to be worse for it."""
         return [who for who, gap in self.gains.items() if who in STUDENTS and gap.kind != "helped"]

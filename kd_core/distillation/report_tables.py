@@ -80,7 +80,7 @@ def stairs(report: Report) -> pd.DataFrame:
         return pd.DataFrame()
     models = report.models
     last = [] if "labelled_only" in models else ["soft labels"]
-    last += ["transfer texts"] if report.rows.get("transfer") else []
+    last += [name] if (name := report.transfer_name) else []
     if not ObjectiveConfig.model_validate(report.config["objective"]).uses_teacher:
         last = ["nothing: with alpha 1 it has the labels alone"]
     start = (
@@ -130,7 +130,7 @@ def hard_answers(report: Report) -> str:
     """What the teacher's other probabilities add to its first choices, in a sentence; "" where not asked."""
     if report.over_hard is None:
         return ""
-    texts = " and transfer texts" if report.rows.get("transfer") else ""
+    texts = f" and {name}" if (name := report.transfer_name) else ""
     return (
         f"On the same labelled texts{texts}, with the teacher's first choices as if they were labels, the "
         f"student has {percent(report.models['hard_answers'].accuracy)}. The teacher's other probabilities "

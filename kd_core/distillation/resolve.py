@@ -12,6 +12,7 @@ import torch
 from transformers import PretrainedConfig, PreTrainedTokenizerFast
 
 from kd_core.config import INTERMEDIATE, DistillConfig, TeacherConfig, flag
+from kd_core.data.spans import spans_per_text
 from kd_core.data.task import Task, spread
 from kd_core.data.words import MANY_CUT
 from kd_core.distillation.balance import auto_metric, auto_temperature, check_classes, class_weights
@@ -71,6 +72,7 @@ def resolve(config: DistillConfig, task: Task, teacher: PretrainedConfig, length
     soon = init == "teacher_vectors" and len(task.transfer) == task.spans
     answers: dict[str, Any] = {
         "task.max_length": auto_length(task, lengths),
+        "task.augment": spans_per_text(task, config.task),
         "teacher.epochs": _epochs(config.teacher, len(task.train)),
         "teacher.learning_rate": 5e-4 if from_scratch else 3e-5 if deep else 1e-4,
         "teacher.pooling": "mean" if teacher.model_type == POOLED else "first",
@@ -139,9 +141,8 @@ def _check_answers(config: DistillConfig) -> None:
 
 def announce(config: DistillConfig, task: Task, lengths: Lengths) -> Resolved:
     """The event that says how much a resolved ``config`` has to do."""
-    rows = {name: len(getattr(task, name)) for name in ("train", "validation", "test", "transfer")}
     tokens = mean_tokens(lengths, fixed(config.task.max_length))
-    return Resolved(config.model_dump(mode="json"), len(task.labels), rows, tokens)
+    return Resolved(config.model_dump(mode="json"), len(task.labels), task.rows, tokens)
 
 
 def mean_tokens(lengths: Lengths, limit: int) -> dict[str, float]:

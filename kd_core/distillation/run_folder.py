@@ -96,7 +96,7 @@ def keep(
         folder=str(place),
         config=run.config.model_dump(mode="json"),
         labels=list(task.labels),
-        rows={name: len(getattr(task, name)) for name in ("train", "validation", "test", "transfer")},
+        rows=task.rows,
         models=findings.models,
         teacher_key=trained[0].folder.name if trained[0].answers else "",
         verdict=findings.verdict,

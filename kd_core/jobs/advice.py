@@ -120,12 +120,12 @@ def _data(plan: Plan) -> Iterator[Advice]:
             "Two classes carry little dark knowledge: the teacher says one number for each text. "
             "Expect a smaller gain, and use a transfer set.",
         )
-    if objective.uses_teacher and not rows["transfer"] and not plan.config.task.knowledge:
+    if objective.uses_teacher and not plan.unlabelled and not plan.config.task.knowledge:
         yield Advice(
             "hint",
-            "There is no transfer set, and from the labelled texts alone a student learns about as much by "
-            "itself as from its teacher. Give unlabelled texts of the same kind, for the teacher to label: "
-            "as a file, or as rows without a label.",
+            "There is no transfer set, and from the labelled texts and spans of them a student learns little "
+            "more from its teacher than by itself. Give unlabelled texts of the same kind, for the teacher "
+            "to label: as a file, or as rows without a label.",
         )
     if rows["train"] < FEW_PER_CLASS * plan.classes:
         who = (
@@ -199,7 +199,7 @@ def _models(plan: Plan) -> Iterator[Advice]:
             "a transfer set with such words.",
         )
     init = plan.config.student.init
-    if distilled and init == "random" and not plan.rows["transfer"]:
+    if distilled and init == "random" and not plan.unlabelled:
         yield Advice(
             "warning",
             "The student starts from nothing and there is no transfer set: the labelled texts alone "

@@ -42,7 +42,7 @@ class Vocabulary:
 
 @dataclass(frozen=True)
 class Plan:
-    """``config`` has no ``auto`` left; ``rows`` counts the texts of each split."""
+    """``config`` has no ``auto`` left; ``rows`` is ``Task.rows``."""
 
     config: DistillConfig
     classes: int
@@ -56,6 +56,11 @@ class Plan:
     pieces_a_word: float = 1.0  # that the teacher cuts it into, on the mean
     usual_temperature: float = TEMPERATURE  # what auto is for its classes
     of_classes: Sequence[str] = ()  # sentences: of a rare class, and of one without a test text
+
+    @property
+    def unlabelled(self) -> int:
+        """Transfer texts that are no spans of the training texts."""
+        return self.rows["transfer"] - self.rows.get("spans", 0)
 
 
 def read_vocabulary(
@@ -106,7 +111,7 @@ def make_plan(config: DistillConfig, task: Task, vocabulary: Vocabulary) -> Plan
     return Plan(
         config=config,
         classes=len(task.labels),
-        rows={name: len(getattr(task, name)) for name in ("train", "validation", "test", "transfer")},
+        rows=task.rows,
         tokens=mean_tokens(vocabulary.lengths, fixed(config.task.max_length)),
         teacher=model_size(teacher, name=config.teacher.model),
         student=model_size(student, name=config.student.model),

@@ -127,8 +127,13 @@ def test_no_difference_says_what_to_conclude_and_what_to_do(
     assert "What to conclude, and what to do next" not in [each.label for each in app(PAGE).expander]
     rows = report["rows"] | {"transfer": 0}
     gap = report["verdict"] | {"kind": "no_difference", "delta": 0.012, "low": -0.01, "high": 0.03}
-    for transfer, advice in ((0, "unlabelled texts"), (500, "**Search** for its settings")):
-        done.save_report(RUN, report | {"verdict": gap, "rows": rows | {"transfer": transfer}})
+    for transfer, spans, advice in (
+        (0, 0, "unlabelled texts"),
+        (500, 500, "unlabelled texts"),
+        (500, 0, "**Search** for its settings"),
+    ):
+        texts = {"transfer": transfer, "spans": spans}
+        done.save_report(RUN, report | {"verdict": gap, "rows": rows | texts})
         [what] = [each for each in app(PAGE).expander if each.label.startswith("What to conclude")]
         assert "Nothing is shown either way" in what.markdown[0].value
         assert advice in what.markdown[0].value

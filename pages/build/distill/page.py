@@ -85,8 +85,9 @@ except KDError as error:
 
 if plan:
     rows = plan.rows
+    spans = f"{rows['spans']:,} spans of the training texts, " if rows["spans"] else ""
     task_line.caption(
-        f"{rows['train']:,} training, {rows['test']:,} test and {rows['transfer']:,} transfer texts, "
+        f"{rows['train']:,} training, {rows['test']:,} test and {plan.unlabelled:,} transfer texts, {spans}"
         f"{plan.classes} classes"
     )
     lends = (

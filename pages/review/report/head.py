@@ -127,7 +127,7 @@ def _what_now(report: Report) -> None:
     """What to conclude, and what may change it: the cheapest first."""
     more = (
         "a larger student, or **Search** for its settings"
-        if report.rows.get("transfer")
+        if report.has_transfer_set
         else "unlabelled texts that the teacher answers (a transfer set, see **Data**), or a larger student"
     )
     with st.expander("What to conclude, and what to do next", icon=":material/signpost:", key="report.now"):

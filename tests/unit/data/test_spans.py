@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
+import numpy as np
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from kd_core.config import TaskConfig
-from kd_core.data.spans import WORDS, augmented
+from kd_core.data.spans import WORDS, augmented, spans_per_text
 from kd_core.data.splits import normalised
-from kd_core.data.task import Task, labelled, unlabelled
+from kd_core.data.task import Answers, Task, labelled, unlabelled
 from kd_core.data.words import WORD
 
 TRAIN = ["a b c d e f g h i j", "one two three", "Größe  zählt,\tnicht wahr", "好看的电影", "word"]
@@ -70,6 +74,25 @@ def test_chinese_is_cut_between_characters() -> None:
     assert {"好看", "电影"} <= set(spans(made))
 
 
-def test_nothing_is_cut_unless_asked_for() -> None:
+@pytest.mark.parametrize(("limit", "each"), [(12_000, 8), (40, 8), (39, 7), (9, 1), (4, 0), (0, 0)])
+def test_without_transfer_texts_a_few_of_each_text_as_many_as_the_limit_has_room_for(
+    limit: int, each: int
+) -> None:
+    """TRAIN has five texts."""
+    config = TaskConfig(transfer_texts=limit)
+    made = augmented(task(), config)
+    assert spans_per_text(task(), config) == spans_per_text(made, config) == each
+    assert spans(made) == spans(augmented(task(), config.model_copy(update={"augment": each})))
+    assert bool(made.spans) == bool(each)
+
+
+def test_with_transfer_texts_nothing_is_cut_unless_asked_for() -> None:
     given = task(transfer=["more"])
     assert augmented(given, TaskConfig()) is given
+    assert augmented(given, TaskConfig(augment=2)).spans
+    assert augmented(task(), TaskConfig(augment=0)).spans == 0
+
+
+def test_nor_for_a_teacher_that_is_a_file_of_answers() -> None:
+    answers = Answers({}, np.zeros((5, 2), np.float32), "logits", "rows")
+    assert spans_per_text(replace(task(), answers=answers), TaskConfig()) == 0

@@ -77,7 +77,10 @@ def test_where_the_gain_comes_from(report: dict) -> None:
         "Student alone",
         "+ soft labels and transfer texts",
     ]
-    report["rows"]["transfer"] = 0
+    report["rows"]["spans"] = report["rows"]["transfer"]
+    cut = report_tables.stairs(read(report | {"labelled_only": None, "plain_start": None}))
+    assert list(cut["What is added"])[1:] == ["+ soft labels and spans of the training texts"]
+    report["rows"]["transfer"] = report["rows"]["spans"] = 0
     none = report_tables.stairs(read(report | {"labelled_only": None, "plain_start": None}))
     assert list(none["What is added"]) == ["Student alone", "+ soft labels"]
     report["config"]["objective"]["alpha"] = 1.0

@@ -168,7 +168,10 @@ def test_a_run_says_how_much_is_ahead(resolve, tiny_task, bert, lengths_of):
     lengths = lengths_of(tiny_task)
     said = announce(config, tiny_task, lengths)
     assert DistillConfig.from_dict(said.config) == config
-    assert (said.classes, said.rows) == (5, {"train": 60, "validation": 20, "test": 25, "transfer": 40})
+    assert (said.classes, said.rows) == (
+        5,
+        {"train": 60, "validation": 20, "test": 25, "transfer": 40, "spans": 0},
+    )
     # Seven words, the one that is a letter among them, and two special tokens.
     assert said.tokens == {"train": 9.0, "transfer": 9.0}
     none = replace(tiny_task, transfer=unlabelled([]))

@@ -66,7 +66,7 @@ def test_report_has_the_keys_that_the_command_promises(finished_run):
     assert {"kind", "delta", "low", "high", "p_value", "n"} <= set(report["verdict"])
     assert {"agreement", "kl"} <= set(report["fidelity"])
     assert set(report["seconds"]) == {"teach", "record", "distil", "validate"}
-    assert report["rows"] == {"train": 65, "validation": 15, "test": 25, "transfer": 40}
+    assert report["rows"] == {"train": 65, "validation": 15, "test": 25, "transfer": 40, "spans": 0}
     assert report["labels"] == ["film", "money", "politics", "sport", "tech"]
     assert report["cached"] == {"teach": False, "record": False}
 

@@ -73,7 +73,11 @@ def test_a_piece_that_is_lacking_in_a_long_text_does_not_matter():
         (plan({"objective.t_squared": False}), "warning", "counts up to 16 times less at T = 4"),
         (plan({"objective.relation_weight": 1}), "hint", "Intermediate terms need the teacher at every step"),
         (plan(classes=2), "hint", "Two classes carry little dark knowledge"),
-        (plan(rows={"transfer": 0}), "hint", "There is no transfer set, and from the labelled texts alone"),
+        (
+            plan(rows={"transfer": 0}),
+            "hint",
+            "There is no transfer set, and from the labelled texts and spans",
+        ),
         (plan(rows={"train": 99}), "warning", "99 training texts for 5 classes are few"),
         (plan(rows={"validation": 99}), "hint", "Only 99 validation texts"),
         (plan(rows={"test": 99}), "hint", "Only 99 test texts decide"),
@@ -177,9 +181,9 @@ def test_a_setting_at_the_limit_is_no_doubtful_one(beyond, at, says):
             "may undo what it knows",
         ),
         (
-            plan(rows={"transfer": 0}),
+            plan(rows={"transfer": 5_000, "spans": 5_000}),
             plan({"task.knowledge": "answers.csv"}, rows={"transfer": 0}),
-            "There is no transfer set, and from the labelled texts alone",
+            "There is no transfer set, and from the labelled texts and spans",
         ),
     ],
 )
