@@ -1,21 +1,32 @@
-"""JSON objects as rows: one in each line, or an array of them."""
+"""JSON objects as rows: one in each line, an array of them, or one object that holds them all."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Iterator
 from contextlib import suppress
+from itertools import chain
 from typing import Any
 
 from kd_core.data.table import Table, limit_columns, make_table, unique_names
 from kd_core.errors import DataError
 
 
+def _constant(name: str) -> str | None:
+    """``NaN`` without quotes is how pandas writes that there is no value."""
+    return None if name == "NaN" else name
+
+
+# Numbers stay as they are written: 1.0 is not 1.
+DECODER = json.JSONDecoder(parse_float=str, parse_int=str, parse_constant=_constant)
+
+
 def read_json(text: str, name: str) -> Table:
-    unit = "row" if text.lstrip().startswith("[") else "line"
+    held = _held(text)
+    unit = "row" if held or text.lstrip().startswith("[") else "line"
     objects: dict[int, dict[str, Any]] = {}
     keys: dict[str, None] = {}
-    for place, value in _json_values(text, name, unit):
+    for place, value in enumerate(held, start=1) if held else _json_values(text, name, unit):
         if not isinstance(value, dict):
             raise DataError(
                 f'{name}: {unit} {place:,} is no JSON object such as {{"text": ..., "label": ...}}.'
@@ -42,17 +53,15 @@ def read_json(text: str, name: str) -> Table:
 
 def _json_values(text: str, name: str, unit: str) -> Iterator[tuple[int, Any]]:
     """The values with their line, or their place in the array that they are in."""
-    # Numbers stay as they are written: 1.0 is not 1.
-    decoder = json.JSONDecoder(parse_float=str, parse_int=str, parse_constant=_constant)
     line = 1
     try:
         if unit == "row":
-            yield from enumerate(decoder.decode(text), start=1)
+            yield from enumerate(DECODER.decode(text), start=1)
         else:
             # Not splitlines: a text may hold other line separators.
             for line, content in enumerate(text.split("\n"), start=1):
                 if content.strip():
-                    yield line, decoder.decode(content)
+                    yield line, DECODER.decode(content)
     except json.JSONDecodeError as error:
         if _is_one_object(text):
             raise DataError(
@@ -67,6 +76,33 @@ def _json_values(text: str, name: str, unit: str) -> Iterator[tuple[int, Any]]:
         raise DataError(f"{name}: {unit} {line:,} is nested too deeply.") from error
 
 
+def _held(text: str) -> list[Any]:
+    """The rows of a file that is one object; [] where it is none, or where it does not say which they are.
+
+    They are its only list of objects, its lists or objects as columns (``to_json`` and ``to_dict`` of pandas
+    write these), or its objects as rows, each with a name.
+    """
+    with suppress(ValueError, RecursionError):
+        start = len(text) - len(text.lstrip())
+        value, end = DECODER.raw_decode(text, start)
+        if not isinstance(value, dict) or text[end:].strip():
+            return []
+        cells = list(value.values())
+        lists = [cell for cell in cells if isinstance(cell, list)]
+        rows = [each for each in lists if each and all(isinstance(row, dict) for row in each)]
+        if len(rows) == 1:
+            return rows[0]
+        nested = any(isinstance(each, dict | list) for each in chain.from_iterable(lists))
+        if len(lists) == len(cells) and not nested:
+            return [dict(zip(value, row, strict=True)) for row in zip(*cells, strict=True)]
+        if all(isinstance(cell, dict) for cell in cells):
+            names = dict.fromkeys(chain.from_iterable(cells))
+            if len(cells) > len(names):
+                return cells
+            return [{column: cell.get(name) for column, cell in value.items()} for name in names]
+    return []
+
+
 def _holds_rows(value: dict[str, Any]) -> bool:
     """A list of objects, or all columns, as pandas writes them unless it is told otherwise."""
     lists = [cell for cell in value.values() if isinstance(cell, list) and cell]
@@ -79,11 +115,6 @@ def _is_one_object(text: str) -> bool:
     with suppress(ValueError, RecursionError):
         return isinstance(json.loads(text), dict)
     return False
-
-
-def _constant(name: str) -> str | None:
-    """``NaN`` without quotes is how pandas writes that there is no value."""
-    return None if name == "NaN" else name
 
 
 def _cell(value: Any) -> str:

@@ -898,9 +898,23 @@ def test_too_many_cells_are_refused_before_a_table_is_made(monkeypatch):
 @pytest.mark.parametrize(
     "content",
     [
-        {"data": [{"text": "a", "label": "b"}], "version": "1.0"},
-        {"text": {"0": "a", "1": "c"}, "label": {"0": "b", "1": "d"}},  # DataFrame.to_json()
+        {"data": [{"text": "a", "label": "b"}, {"text": "c", "label": "1.0"}], "version": "1.0"},
+        {"text": {"0": "a", "1": "c"}, "label": {"0": "b", "1": 1.0}},  # DataFrame.to_json()
+        {"text": ["a", "c"], "label": ["b", 1.0]},  # DataFrame.to_dict("list")
+        {"x": {"text": "a", "label": "b"}, "y": {"text": "c", "label": 1.0}, "z": {"text": "e"}},
+    ],
+)
+@pytest.mark.parametrize("indent", [None, 1])
+def test_the_rows_of_a_json_object_that_holds_them_all(content, indent):
+    found = cells(json.dumps(content, indent=indent), "films.json")
+    assert found[:2] == [["a", "b"], ["c", "1.0"]]
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
         {"columns": ["text", "label"], "data": [["a", "b"]]},
+        {"train": [{"text": "a", "label": "b"}], "test": [{"text": "c", "label": "d"}]},
     ],
 )
 def test_a_json_object_that_holds_all_rows_is_called_so(content):
