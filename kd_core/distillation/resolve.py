@@ -88,10 +88,10 @@ def resolve(config: DistillConfig, task: Task, teacher: PretrainedConfig, length
     changes = {name: value for name, value in answers.items() if _is_auto(config, name)}
     # A preset decides the sizes: what the run stores are those that were built.
     changes |= _sizes("teacher", teacher) | _sizes("student", student)
+    config = config.change(changes)
     if task.answers:
         _check_answers(config)
-        changes |= {"task.answers": task.answers.kind, "task.gold": task.answers.gold}
-    config = config.change(changes)
+        config = config.change({"task.answers": task.answers.kind, "task.gold": task.answers.gold})
     # These two follow from what was just decided.
     limit = clamp_length(student, clamp_length(teacher, fixed(config.task.max_length)))
     last = {"task.max_length": limit}

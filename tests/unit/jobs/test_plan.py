@@ -21,7 +21,7 @@ def test_the_plan_has_the_sizes_of_the_models_that_are_built(tiny_config, tiny_t
     assert plan.student.params == sum(p.numel() for p in student.parameters())
     assert plan.student.embedding_params == model_size(student.config).embedding_params
     assert (plan.student.layers, plan.student.hidden, plan.student.heads) == (2, 16, 2)
-    assert plan.rows == {"train": 60, "validation": 20, "test": 25, "transfer": 40}
+    assert plan.rows == {"train": 60, "validation": 20, "test": 25, "transfer": 40, "spans": 0}
     assert plan.classes == 5
     assert plan.tokens["train"] == pytest.approx(9, abs=2), "seven words, [CLS] and [SEP]"
 
