@@ -55,6 +55,7 @@ FIELDS = [f"{section}.{name}" for section, fields in sections() for name in fiel
 
 # A legal value, other than the default, for the fields where the default says too little.
 VALUES = {
+    "task.augment": "3",
     "objective.temperature": "2.5",
     "task.answers": "logits",
     "task.gold": "none",
