@@ -59,7 +59,8 @@ class RoomDoor:
             ]
             return await _refuse(send, 303, "", headers)
         new: Headers = [FRAMES]
-        if not any(part in path for part in ASSETS):
+        # The base alone leads on to the address with a slash; to it no browser sends its cookie.
+        if path != self._base and not any(part in path for part in ASSETS):
             if not self._has_room(cookies):
                 return await _refuse(send, 503, FULL.format(seats=browsers.SEATS))
             if browsers.browser_of(cookies) is None:

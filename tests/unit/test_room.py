@@ -125,6 +125,8 @@ def test_a_page_gives_a_browser_its_cookie_once() -> None:
     assert browsers.browser_of({"kd_browser": value})
     assert b"set-cookie" not in dict(request(f"{BASE}/learn", kd_browser=value)[0]["headers"])
     assert b"set-cookie" not in dict(request(f"{BASE}/static/js/a.js")[0]["headers"])
+    # The address that is shown, to which the browser has not sent the cookie that it may have.
+    assert b"set-cookie" not in dict(request(BASE)[0]["headers"])
     assert headers[b"content-security-policy"] == b"frame-ancestors 'self'"
 
 
@@ -146,6 +148,7 @@ def test_so_many_browsers_have_a_seat_and_the_presenter_always(monkeypatch: pyte
     assert start["status"] == 503
     assert body["body"].startswith(b"This classroom is full: all 2 seats are taken.")
     assert not connects(kd_browser=late)
+    assert status(BASE) == 200  # who is sent on may sit already
     assert connects(kd_browser=seated[0])
     assert status(f"{BASE}/", kd_browser=seated[0]) == 200
     assert connects(kd_browser=late, kd_presenter=browsers.WORD)
