@@ -80,8 +80,9 @@ def _ask(question: Question, key: str) -> None:
                 VOTES.close()
                 st.rerun()
             if not VOTES.revealed:
-                answers, here = sum(tally.values()), len(SEATED)
-                words = f"**{answers}** of {here} {'has' if answers == 1 else 'have'} answered"
+                voters = VOTES.voters()  # a phone that goes to sleep leaves the room, its answer stays
+                words = f"**{len(voters)}** of {len(SEATED.keys() | voters)} "
+                words += f"{'has' if len(voters) == 1 else 'have'} answered"
                 st.markdown(words, width="content")
         if VOTES.revealed:
             _tally(question, beside=True)

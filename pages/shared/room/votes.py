@@ -72,6 +72,11 @@ class Votes:
     def answer_of(self, browser: str) -> str | None:
         return self._answers.get(browser)
 
+    def voters(self) -> set[str]:
+        """The browsers that have answered; some may have left since."""
+        with self._lock:
+            return set(self._answers)
+
     def tally(self) -> dict[str, int]:
         """How many chose each option of the open question."""
         with self._lock:
