@@ -226,6 +226,22 @@ def test_a_question_of_the_quiz_is_asked_too(room: Room) -> None:
     assert "See it in the lab" in links(student)
 
 
+def test_the_open_question_is_on_the_room_whatever_is_chosen_there(room: Room) -> None:
+    presenter = room(addresses.PRESENT, "presenter")
+    presenter.selectbox(key="room.question").set_value("own").run()
+    presenter.text_input(key="room.words").set_value("Louder?").run()
+    presenter.text_input(key="room.answers").set_value("yes | no").run()
+    presenter.button(key="room.ask").click().run()
+    presenter.text_input(key="room.because").set_value("A reason that came late").run()
+    assert "room.open.reveal" in [button.key for button in presenter.button], "its words have changed"
+    back = room(addresses.PRESENT, "presenter")  # Streamlit forgets what was typed on a page that one leaves
+    back.button(key="room.open.reveal").click().run()
+    assert VOTES.revealed
+    back.button(key="room.open.close").click().run()
+    assert VOTES.question is None
+    assert "Louder?" not in said(back)
+
+
 def test_a_question_of_ones_own_is_text(room: Room) -> None:
     presenter = room(addresses.PRESENT, "presenter")
     presenter.selectbox(key="room.question").set_value("own").run()

@@ -9,7 +9,7 @@ from pages.room.present.view import own_question, seats, way_in
 from pages.shared.room.browsers import is_presenter
 from pages.shared.room.questions import lesson_question, quiz_question
 from pages.shared.room.vote_view import ask_the_room
-from pages.shared.room.votes import Question
+from pages.shared.room.votes import VOTES, Question
 from pages.shared.text import escape
 
 OWN = "own"
@@ -32,6 +32,7 @@ with left:
     way_in()
 with right:
     seats()
+    opened = st.container()
     st.subheader("Ask a question", anchor=False)
     names = {name: lesson.title for name, lesson in lessons().items()}
     names |= {str(number): f"Quiz {number}: {item.question}" for number, item in enumerate(quiz(), 1)}
@@ -46,5 +47,8 @@ with right:
     except KDError as error:
         st.error(escape(error), icon=":material/error:")
     else:
+        if VOTES.question not in (None, question):  # asked on another page, or in words that have changed
+            with opened:
+                ask_the_room(VOTES.question, "room.open")
         if question:
             ask_the_room(question, "room")
