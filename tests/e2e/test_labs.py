@@ -39,6 +39,8 @@ def test_a_lab_by_key_alone(page: Page, visit: Callable[..., None]) -> None:
     expect(page.get_by_text("At T = 4.5 it is 30.3 % and 29.5 %")).to_be_visible()
     expect(page).to_have_url(re.compile(r"temperature\.temperature=4\.5"))
     expect(page).to_have_url(re.compile(r"hide=source"))
+    reach(page, "link", "Next:")
+    expect(page.get_by_role("link", name="Next:")).to_have_css("outline-style", "solid")
 
 
 def test_the_loss_lab_from_the_guess_to_the_gradient_by_key_alone(
@@ -83,6 +85,15 @@ def test_a_number_is_followed_by_pointing_tapping_and_key(
     visit(phone, "/loss?hide=question")
     phone.locator(".kd-flow").get_by_role("button", name="Total loss: 0.644").click()
     expect(phone.locator(".kd-flow-how")).to_contain_text("0.060 + 0.584 = 0.644")
+
+
+def test_no_number_covers_another_on_a_tablet(
+    browser: Callable[..., Page], visit: Callable[..., None]
+) -> None:
+    tablet = browser(width=820, height=1180)
+    visit(tablet, "/loss?hide=question")
+    expect(tablet.get_by_role("button", name="Total loss: 0.644")).to_be_visible()
+    assert tablet.locator(".kd-flow").evaluate("flow => flow.scrollWidth - flow.clientWidth") == 0
 
 
 @pytest.mark.parametrize(("width", "height"), [(1440, 900), (390, 844)])
