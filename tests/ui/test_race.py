@@ -148,6 +148,15 @@ def test_a_podium_that_two_share(app: App, store: Store, home: Path) -> None:
     assert page.dataframe[0].value["Place"].tolist() == ["1st, shared", "1st, shared"]
 
 
+def test_a_race_that_was_stopped_is_over(app: App, store: Store) -> None:
+    for number, temperature in enumerate((1, 8)):
+        lane(store, number, temperature)
+        store.set_status(IDS[number], "stopped")
+    page = app(PAGE, runs=",".join(IDS[:2]))
+    assert "The race is over without a podium" in said(page)
+    assert "Nobody has started." not in said(page)
+
+
 def test_a_race_that_is_gone_says_so(app: App) -> None:
     page = app(PAGE, runs="20260131-143000-dead")
     assert page.error

@@ -41,7 +41,7 @@ def _view(run_ids: tuple[str, ...], under_way_before: bool) -> None:
         curves = {names[run.id]: store().evaluations(run.id) for run in runs}
         left, right = st.columns([8, 4], gap="large")
         with left:
-            _chart(curves, max(_steps(run) for run in runs))
+            _chart(curves, max(_steps(run) for run in runs), under_way)
         with right:
             for run in runs:
                 _lane(run, names[run.id])
@@ -49,6 +49,12 @@ def _view(run_ids: tuple[str, ...], under_way_before: bool) -> None:
             _stop(runs)
         elif len(done := [run for run in runs if run.status == "done"]) > 1:
             _podium(done, names)
+        else:
+            st.info(
+                "The race is over without a podium: it needs two lanes that came to their end. What was "
+                "stopped can go on, on Runs.",
+                icon=":material/flag:",
+            )
     except KDError as error:  # deleted in another tab, or the database cannot be reached now
         st.error(escape(error), icon=":material/error:")
 
@@ -57,13 +63,13 @@ def _steps(run: RunRow) -> int:
     return int(run.config["training"]["steps"])
 
 
-def _chart(curves: dict[str, pd.DataFrame], steps: int) -> None:
+def _chart(curves: dict[str, pd.DataFrame], steps: int, under_way: bool) -> None:
     together = pd.concat(curves.values())
     teacher_accuracies = together[together["who"] == "teacher"]["accuracy"]
     teacher = float(teacher_accuracies.max()) if len(teacher_accuracies) else None
     students = {name: curve[curve["who"] == "student"] for name, curve in curves.items()}
-    standings = standing(students)
-    st.markdown(f"**{leader(standings, len(curves))}**")
+    if (standings := standing(students)) or under_way:
+        st.markdown(f"**{leader(standings, len(curves))}**")
     chart(
         figures.race_chart(students, teacher, steps, dark=is_dark()),
         key="race.chart",
