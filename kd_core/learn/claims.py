@@ -29,7 +29,7 @@ FILE = paths.app_folder() / "assets" / "claims.yaml"
 TEMPERATURES = (1, 4, 10)
 EPOCHS = (1, 2, 5, 10)  # of teachers
 RANDOM = "random"  # a teacher that was never taught
-OUTCOMES = {"helped": "Reproduced", "no_difference": "Not at this scale", "hurt": "Contradicted"}
+OUTCOMES = {"helped": "Reproduced", "no_difference": "Not shown at this scale", "hurt": "Contradicted"}
 
 
 class Claim(BaseModel):
