@@ -98,6 +98,19 @@ def test_the_first_click_on_next_is_not_lost(page: Page, visit: Callable[..., No
     expect(page.get_by_text("You said 30.0 %; it is 28.6 %.")).to_be_visible()
 
 
+def test_a_table_in_a_lesson_is_seen_whole_on_a_phone(
+    browser: Callable[..., Page], visit: Callable[..., None]
+) -> None:
+    phone = browser(width=360, height=800)
+    visit(phone, "/lessons?lesson=when-not&step=3")
+    column = phone.get_by_role("columnheader", name="Teacher")
+    expect(column).to_be_visible()
+    right = column.evaluate("cell => cell.getBoundingClientRect().right")
+    assert right <= column.evaluate(
+        "cell => cell.closest('[data-testid=stMarkdown]').getBoundingClientRect().right"
+    )
+
+
 def test_a_race_is_seen_whole_on_a_small_projector(
     browser: Callable[..., Page], visit: Callable[..., None]
 ) -> None:
