@@ -444,8 +444,6 @@ class DistillConfig(Settings):
             raise ConfigError(f"this is not valid YAML{where}: {getattr(error, 'problem', error)}") from error
         if values is None:  # an empty file
             return cls()
-        if not isinstance(values, dict):
-            raise ConfigError(f"a config is a mapping of sections, got {type(values).__name__}")
         return cls.from_dict(values)
 
     @classmethod

@@ -14,7 +14,7 @@ from kd_core.distillation.events import STEP_NAMES
 from kd_core.distillation.roles import NAMES, verdict_name
 from kd_core.errors import RunError
 from kd_core.jobs.states import ACTIVE, LABELS, RESUMABLE
-from kd_core.system.formatting import duration, percent, printable
+from kd_core.system.formatting import counted, duration, percent, printable
 
 LISTED = 50  # runs in a table that nobody has asked to be longer
 
@@ -91,11 +91,16 @@ def find_finished(text: str) -> str:
 @as_json
 def runs(statuses: tuple[Status, ...], limit: int | None, as_json: bool) -> None:
     """List the runs, newest first."""
+    from kd_core.jobs.index import missing_runs
     from kd_core.jobs.runner_state import why_runs_wait
 
-    rows = swept_store().runs(kind="distil", status=statuses)
+    store = swept_store()
+    rows = store.runs(kind="distil", status=statuses)
     if as_json:
         return print_json([asdict(row) for row in rows[:limit]])
+    if unlisted := missing_runs(store):
+        said = f"{counted(len(unlisted), 'folder')} of finished work not listed; kd index --rebuild adds them."
+        click.echo(said, err=True)
     if not rows:
         click.echo(
             "No runs" + (" with that status." if statuses else " yet. kd distill makes one."), err=True

@@ -37,9 +37,12 @@ def distill(
     interrupted is resumed from its last whole checkpoint by its ``run_id`` and the same ``config``; it ends
     with the same weights as an undisturbed one. Several processes (``accelerate launch``) do one run; then
     the ``config``, ``run_id`` and ``on_event`` of the first one count.
-    Raises: KDError (Stopped when ``control`` says so, RunError for another ``config`` than before);
-    then there is no run folder, only its work folder.
+    Raises: KDError (Stopped when ``control`` says so, RunError for another ``config`` than before, or for a
+    ``run_id`` that is not of the kind of 20260131-143000-a1b2); then there is no run folder, only its work
+    folder.
     """
+    if run_id:
+        run_folder.check_id(run_id)
     with parallel.together():
         if not parallel.is_main():
             on_event = ignore

@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from kd_core.distillation.events import STAGES, Event, StageFinished, StageStarted
-from kd_core.distillation.report import Report
 from kd_core.distillation.run_folder import RUN_ID, read_about
 from kd_core.errors import RunError
 from kd_core.jobs.deletion import settle
@@ -67,6 +66,8 @@ def rebuild(store: Store) -> Rebuilt:
 
 def _add_run(store: Store, run_id: str) -> bool:
     """Whether its curves are there too."""
+    from kd_core.distillation.report import Report  # scipy comes with it
+
     folder = paths.runs() / run_id
     report = Report.read(folder)
     try:

@@ -87,6 +87,8 @@ class Settings(BaseModel):
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> Self:
         """Raises: ConfigError, with all problems at once, in the order of the fields."""
+        if not isinstance(values, Mapping):
+            raise ConfigError(f"a config is a mapping of sections, got {type(values).__name__}")
         try:
             return cls.model_validate(dict(values))
         except ValidationError as error:

@@ -640,6 +640,12 @@ def test_yaml_that_is_not_a_config(text: str, problem: str) -> None:
     assert str(caught.value).startswith(problem)
 
 
+def test_a_config_from_something_else_than_a_mapping() -> None:
+    for values, kind in ((None, "NoneType"), ("run.yaml", "str"), ([1], "list")):
+        with pytest.raises(ConfigError, match=f"^a config is a mapping of sections, got {kind}$"):
+            DistillConfig.from_dict(values)
+
+
 def test_yaml_may_say_again_what_it_merges() -> None:
     config = DistillConfig.from_yaml(
         "teacher: &sizes {layers: 3, hidden: 64}\nstudent: {<<: *sizes, layers: 1}"

@@ -211,6 +211,10 @@ def add_row(
 
 
 def missing(run_id: str) -> RunError:
+    from kd_core.distillation.run_folder import RUN_ID
+
+    if RUN_ID.fullmatch(run_id) and (paths.runs() / run_id).is_dir():
+        return RunError(f"Run {run_id} has a folder, but is not in the list; kd index --rebuild adds it.")
     return RunError(f"There is no run {run_id}; it may have been deleted.")
 
 

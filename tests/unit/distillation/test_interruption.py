@@ -286,6 +286,13 @@ def test_a_stopped_run_goes_on_by_its_id(kd_home, short_config, undisturbed, pla
         assert same(student(resumed, name), student(undisturbed, name))
 
 
+@pytest.mark.parametrize("run_id", ["../../thesis", "my run", "."])
+def test_no_run_is_named_so_that_it_lies_elsewhere(kd_home, short_config, run_id):
+    with pytest.raises(RunError, match=r" is not a run; a run is named like 20260131-143000-a1b2\.$"):
+        distill(short_config, run_id=run_id)
+    assert not (kd_home / "work").exists()
+
+
 def test_the_seconds_of_a_run_are_those_of_all_its_starts(tmp_path, monkeypatch):
     events = []
     one = run.Run(None, None, tmp_path, events.append, Control())

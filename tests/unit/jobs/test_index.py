@@ -84,10 +84,18 @@ def test_a_database_that_is_missing_or_lacks_some_is_filled(capsys: pytest.Captu
     assert capsys.readouterr().out == (
         "1 job in the database, deleted ones among them. It lacks 2 folders; kd index --rebuild adds them.\n"
     )
+    assert main(["runs"]) == 0
+    assert capsys.readouterr().err == "2 folders of finished work not listed; kd index --rebuild adds them.\n"
+    assert main(["show", SECOND]) == 2  # a run of Python code
+    assert capsys.readouterr().err == (
+        f"kd: Run {SECOND} has a folder, but is not in the list; kd index --rebuild adds it.\n"
+    )
     result = rebuild(store)
     assert (result.added, list(result.unreadable), result.old) == ([SECOND], [THIRD], None)
     assert {row.id: row.name for row in store.runs()} == {FIRST: "Mine", SECOND: ""}
     assert rebuild(store).added == []
+    assert main(["runs"]) == 0
+    assert "1 folder of finished work not listed" in capsys.readouterr().err  # the one that cannot be read
 
 
 def distil(row: RunRow, on_event: OnEvent, control: Control) -> Report:
