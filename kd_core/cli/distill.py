@@ -117,7 +117,9 @@ def resume(run: str, add_seeds: int | None, as_json: bool) -> None:
             f"Run {row.id} is {row.status}; only one that is paused or ended early can be resumed."
         )
     if not row.is_here:
-        raise RunError(f"The checkpoints of run {row.id} are on {row.machine}; resume it there.")
+        raise RunError(
+            f"The checkpoints of run {row.id} are in another data folder, on {row.machine}; resume it there."
+        )
     if row.kind not in get_args(JobKind):
         raise RunError(
             f"Run {row.id} is a job of the kind {row.kind!r}, of a newer KD Studio; resume it there."

@@ -14,6 +14,7 @@ from kd_core.distillation.events import STEP_NAMES
 from kd_core.distillation.roles import NAMES, verdict_name
 from kd_core.errors import RunError
 from kd_core.jobs.states import ACTIVE, LABELS, RESUMABLE
+from kd_core.system import paths
 from kd_core.system.formatting import counted, duration, percent, printable
 
 LISTED = 50  # runs in a table that nobody has asked to be longer
@@ -63,7 +64,7 @@ def _parts_of_curves(store: Store) -> set[str]:
 
 
 def find_finished(text: str) -> str:
-    """``find_run``, for what needs its models. Raises: RunError, also where it is not done."""
+    """``find_run``, for what needs its models. Raises: RunError, also where it is not done or not here."""
     from kd_core.jobs.states import RESUMABLE
     from kd_core.jobs.store import Store
 
@@ -72,6 +73,10 @@ def find_finished(text: str) -> str:
         if row.id == run_id and row.status != "done":
             way = f"Go on with it: kd resume {run_id}" if row.status in RESUMABLE else "Wait for its end."
             raise RunError(f"Run {run_id} is {row.status}, so it has no models yet. {way}")
+        if row.id == run_id and not row.is_here and not (paths.runs() / run_id).is_dir():
+            raise RunError(
+                f"The models of run {run_id} are in another data folder, on {row.machine}; use them there."
+            )
     return run_id
 
 
@@ -99,7 +104,9 @@ def runs(statuses: tuple[Status, ...], limit: int | None, as_json: bool) -> None
     if as_json:
         return print_json([asdict(row) for row in rows[:limit]])
     if unlisted := missing_runs(store):
-        said = f"{counted(len(unlisted), 'folder')} of finished work not listed; kd index --rebuild adds them."
+        said = (
+            f"{counted(len(unlisted), 'folder')} of finished work not listed; kd index --rebuild adds them."
+        )
         click.echo(said, err=True)
     if not rows:
         click.echo(

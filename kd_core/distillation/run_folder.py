@@ -234,4 +234,4 @@ def find(run_id: str) -> Path:
 
 def not_here(run_id: str) -> RunError:
     """Without the folder's path: a page may show this to somebody who is not to know it."""
-    return RunError(f"There is no run {run_id} in the data folder; it may have been deleted or moved.")
+    return RunError(f"There is no run {run_id} in the data folder; it may have been deleted or be elsewhere.")

@@ -122,7 +122,9 @@ def test_making_a_bundle(app: App, done: Store, home: Path, onnx: bool, int8: bo
 def test_a_run_whose_folder_is_gone(app: App, done: Store, home: Path) -> None:
     page = app(PAGE, run=RUN)
     page.button(key="export.make").click().run()
-    assert f"There is no run {RUN} in the data folder; it may have been deleted or moved." in words(page)
+    assert f"There is no run {RUN} in the data folder; it may have been deleted or be elsewhere." in words(
+        page
+    )
     assert done.runs(kind="export") == []
 
 

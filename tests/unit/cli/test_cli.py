@@ -8,6 +8,7 @@ import os
 import re
 import shlex
 import signal
+import socket
 import sqlite3
 import subprocess
 import sys
@@ -642,6 +643,16 @@ def test_the_models_of_a_run_that_failed(
     pipe(monkeypatch, b"a text\n")
     assert main([command[0], "last", *command[1:]]) == 2
     expected = f"kd: Run {RUN} is failed, so it has no models yet. Go on with it: kd resume {RUN}\n"
+    assert capsys.readouterr().err == expected
+    with monkeypatch.context() as elsewhere:
+        elsewhere.setattr(paths, "folder_id", lambda: "another")
+        elsewhere.setattr(socket, "gethostname", lambda: "node7")
+        make_run(store, "20260131-150000-c3d4")
+    pipe(monkeypatch, b"a text\n")
+    assert main([command[0], "last", *command[1:]]) == 2
+    expected = (
+        "kd: The models of run 20260131-150000-c3d4 are in another data folder, on node7; use them there.\n"
+    )
     assert capsys.readouterr().err == expected
 
 

@@ -74,7 +74,8 @@ def test_a_run_that_is_not_there(home: Path) -> None:
     with pytest.raises(RunError) as caught:
         run_folder.find(RUN)
     assert (
-        str(caught.value) == f"There is no run {RUN} in the data folder; it may have been deleted or moved."
+        str(caught.value)
+        == f"There is no run {RUN} in the data folder; it may have been deleted or be elsewhere."
     )
 
 
