@@ -14,7 +14,7 @@ from typing import Any
 from safetensors.torch import load_model
 from transformers import PreTrainedModel, PreTrainedTokenizerFast
 
-from kd_core.config import DistillConfig, Precision, Tracker
+from kd_core.config import DistillConfig, Precision
 from kd_core.data.task import Task
 from kd_core.distillation.events import (
     Evaluated,
@@ -44,15 +44,6 @@ History = list[tuple[int, float, float]]
 
 
 @dataclass(frozen=True)
-class Reporting:
-    """The experiment trackers of a training, its name there, and TensorBoard's folder."""
-
-    to: tuple[Tracker, ...]
-    name: str
-    folder: Path
-
-
-@dataclass(frozen=True)
 class Run:
     """``config`` is resolved; ``work`` is a folder for checkpoints that goes when the run is done."""
 
@@ -76,14 +67,6 @@ class Run:
     @property
     def precision(self) -> Precision:
         return fixed(self.config.training.precision)
-
-    def reporting(self, model: str) -> Reporting:
-        """For a model by its name, as in ``model_name``."""
-        return Reporting(
-            self.config.training.report_to,
-            f"{self.work.name} {model}",
-            self.work / TENSORBOARD / model,
-        )
 
     def place(self, kind: str, **parts: Any) -> Path:
         """The cache's folder of what is made of ``parts``; noted, so that it is kept as long as this run."""

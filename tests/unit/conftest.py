@@ -303,29 +303,27 @@ def trainer(tiny_teacher, tiny_task, splits, tmp_path) -> Callable:
     """``trainer(recipe, ...)``: a new random model without dropout (unless asked for) and what trains it."""
     import torch
 
+    from kd_core.config import DistillConfig, TrainingConfig
     from kd_core.distillation.events import ignore
+    from kd_core.distillation.run import Run
     from kd_core.distillation.training.trainer import DistillTrainer
     from kd_core.system.control import Control
 
     def make(
-        recipe=None, *, dropout=0.0, train=None, on_event=ignore, control=None, recorder=None, reporting=None
+        recipe=None, *, dropout=0.0, train=None, on_event=ignore, control=None, recorder=None, report_to=()
     ):
         model = tiny_teacher("bert")
         for module in model.modules():
             if isinstance(module, torch.nn.Dropout):
                 module.p = dropout
+        config = DistillConfig(training=TrainingConfig(report_to=report_to))
         return DistillTrainer(
             model,
             recipe or tiny_recipe(),
+            Run(tiny_task, config, tmp_path, on_event, control or Control()),
             train=splits["train"] if train is None else train,
-            labelled=len(tiny_task.train),
             validation=splits["validation"],
-            names=tiny_task.labels,
-            folder=tmp_path / "checkpoints",
-            on_event=on_event,
-            control=control or Control(),
             recorder=recorder,
-            reporting=reporting,
         )
 
     return make

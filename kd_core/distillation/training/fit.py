@@ -35,9 +35,8 @@ def fit(
     ``teacher``. A training that is not ``resumable`` keeps no checkpoints, and begins anew when stopped.
     Raises: Stopped, DivergedError, ModelError.
     """
-    folder = run.work / recipe.name
     if not resumable:
-        shutil.rmtree(folder, ignore_errors=True)
+        shutil.rmtree(run.work / recipe.name, ignore_errors=True)
     model.get_input_embeddings().requires_grad_(not freeze_embeddings)
     terms = None
     if teacher and recipe.objective.needs_teacher_online:
@@ -51,16 +50,11 @@ def fit(
         trainer = DistillTrainer(
             model,
             recipe,
+            run,
             train=texts,
-            labelled=len(run.task.train),
             validation=validation,
-            names=run.task.labels,
-            folder=folder,
-            on_event=run.on_event,
-            control=run.control,
             terms=terms,
             recorder=recorder,
-            reporting=run.reporting(recipe.name),
             resumable=resumable,
         )
         train(trainer)

@@ -10,7 +10,7 @@ from typing import Any
 import torch
 from transformers import Trainer, TrainerCallback, TrainerControl, TrainerState, TrainingArguments
 
-from kd_core.distillation.events import Evaluated, OnEvent, Step
+from kd_core.distillation.events import Evaluated, Step
 from kd_core.errors import DivergedError, Stopped
 from kd_core.models.inference import predict_logits
 from kd_core.system import parallel
@@ -22,8 +22,8 @@ POINTS = 400
 class Reporter(TrainerCallback):  # type: ignore[misc]
     """Steps of a ``DistillTrainer`` become events; pause and stop become the Trainer's own flags."""
 
-    def __init__(self, trainer: Trainer, on_event: OnEvent) -> None:
-        self._trainer, self._on_event = trainer, on_event
+    def __init__(self, trainer: Trainer) -> None:
+        self._trainer, self._on_event = trainer, trainer.run.on_event
         self._every = max(1, trainer.recipe.steps // POINTS)
         self._samples, self._since = 0, time.perf_counter()
 
@@ -44,7 +44,7 @@ class Reporter(TrainerCallback):  # type: ignore[misc]
     def on_step_end(
         self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any
     ) -> None:
-        recipe, run = self._trainer.recipe, self._trainer.run_control
+        recipe, run = self._trainer.recipe, self._trainer.run.control
         self._join_parts()
         self._record_replay(state.global_step)
         self._samples += recipe.batch_size + recipe.transfer_batch_size

@@ -11,7 +11,6 @@ import json
 import os
 import shutil
 import time
-from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -33,8 +32,8 @@ from transformers.trainer import TRAINER_STATE_NAME
 from transformers.utils import SAFE_WEIGHTS_NAME
 
 from kd_core.distillation.balance import class_weights, score
-from kd_core.distillation.events import Checkpointed, OnEvent
-from kd_core.distillation.run import Reporting
+from kd_core.distillation.events import Checkpointed
+from kd_core.distillation.run import TENSORBOARD, Run
 from kd_core.distillation.training import losses
 from kd_core.distillation.training.batches import Recipe, StepBatches
 from kd_core.distillation.training.intermediate import IntermediateTerms
@@ -44,7 +43,6 @@ from kd_core.errors import Stopped
 from kd_core.models.inference import collate, predict_logits
 from kd_core.system import parallel
 from kd_core.system.atomic import is_whole, seal
-from kd_core.system.control import Control
 from kd_core.system.settings import fixed
 
 # What a killed training loses at most, but for the time of a step or an evaluation.
@@ -68,50 +66,45 @@ class DistillTrainer(Trainer):  # type: ignore[misc]
         self,
         model: PreTrainedModel,
         recipe: Recipe,
+        run: Run,
         *,
         train: Dataset,
-        labelled: int,
         validation: Dataset,
-        names: Sequence[str],
-        folder: Path,
-        on_event: OnEvent,
-        control: Control,
         terms: IntermediateTerms | None = None,
         recorder: ReplayRecorder | None = None,
-        reporting: Reporting | None = None,
         resumable: bool = True,
     ) -> None:
+        """``train`` has ``run.task.train``, then transfer rows; checkpoints go into ``run.work``."""
         self.recipe = recipe
         self.recorder = recorder
-        self.run_control = control
+        self.run = run
         self.parts: dict[str, torch.Tensor] = {}
         self.best: dict[str, torch.Tensor] = {}
         self.resumable = resumable
         self._saved_at, self._saved_step = time.monotonic(), 0
-        self._on_event = on_event
-        self._labelled, self._names = labelled, names
         self._terms = terms
         super().__init__(
             model=model,
-            args=_arguments(recipe, folder, reporting),
+            args=_arguments(recipe, run),
             train_dataset=train,
             eval_dataset=validation,
             data_collator=partial(collate, pad_token_id=model.config.pad_token_id or 0),
-            callbacks=[Reporter(self, on_event)],
+            callbacks=[Reporter(self)],
         )
-        known = train.select(range(labelled))["label"][:]
-        weights = class_weights(recipe.objective.class_weights, names, known)
+        task = run.task
+        weights = class_weights(recipe.objective.class_weights, task.labels, task.train["label"])
         self._weights = None if weights is None else torch.tensor(weights, device=self.args.device).float()
         self.remove_callback(PrinterCallback)
         for callback in self.callback_handler.callbacks:
-            if reporting and isinstance(callback, TensorBoardCallback) and callback.logging_dir is None:
-                callback.logging_dir = str(reporting.folder)  # its own is among the checkpoints, which go
+            if isinstance(callback, TensorBoardCallback) and callback.logging_dir is None:
+                # Its own is among the checkpoints, which go.
+                callback.logging_dir = str(run.work / TENSORBOARD / recipe.name)
         # Our loss is a mean over rows; without this the Trainer would divide by a count of its own.
         self.model_accepts_loss_kwargs = False
 
     def get_train_dataloader(self) -> DataLoader[Any]:
         lengths = [len(ids) for ids in self.train_dataset["input_ids"]]
-        batches = StepBatches(lengths, self._labelled, self.recipe)
+        batches = StepBatches(lengths, len(self.run.task.train), self.recipe)
         loader = DataLoader(self.train_dataset, batch_sampler=batches, collate_fn=self.data_collator)
         # Not accelerator.prepare: the batches are divided already.
         return prepare_data_loader(  # type: ignore[no-any-return]
@@ -171,7 +164,7 @@ class DistillTrainer(Trainer):  # type: ignore[misc]
         """
         try:
             logits = predict_logits(
-                self.model, self.eval_dataset, precision=self.recipe.precision, control=self.run_control
+                self.model, self.eval_dataset, precision=self.recipe.precision, control=self.run.control
             )
         except Stopped:
             self.checkpoint()
@@ -180,7 +173,7 @@ class DistillTrainer(Trainer):  # type: ignore[misc]
         loss = torch.nn.functional.cross_entropy(torch.from_numpy(logits), labels)
         answers = logits.argmax(axis=1)
         by = dict.fromkeys(("accuracy", self.recipe.metric))
-        metrics = {f"eval_{name}": score(name, answers, labels, self._names) for name in by}
+        metrics = {f"eval_{name}": score(name, answers, labels, self.run.task.labels) for name in by}
         metrics["eval_loss"] = float(loss)
         self.log(dict(metrics))
         self.control: TrainerControl = self.callback_handler.on_evaluate(
@@ -207,7 +200,7 @@ class DistillTrainer(Trainer):  # type: ignore[misc]
             return
 
         def still_ours() -> None:
-            with self.run_control.fence():
+            with self.run.control.fence():
                 pass
 
         parallel.on_main_process(still_ours)
@@ -227,7 +220,7 @@ class DistillTrainer(Trainer):  # type: ignore[misc]
         parallel.wait()  # each process has written its random state
         parallel.on_main_process(finish)
         self._saved_at, self._saved_step = time.monotonic(), step
-        self._on_event(
+        self.run.on_event(
             Checkpointed(self.recipe.who, self.recipe.seed, step, str(folder / f"checkpoint-{step}"))
         )
 
@@ -334,12 +327,13 @@ def _checkpoints(folder: Path) -> list[Path]:
     return sorted(folder.glob("checkpoint-*"), key=lambda path: int(path.name.split("-")[1]), reverse=True)
 
 
-def _arguments(recipe: Recipe, folder: Path, reporting: Reporting | None) -> TrainingArguments:
-    if reporting and reporting.to:
+def _arguments(recipe: Recipe, run: Run) -> TrainingArguments:
+    trackers = run.config.training.report_to
+    if trackers:
         for name, value in ENVIRONMENT.items():
             os.environ.setdefault(name, value)
     return TrainingArguments(
-        output_dir=str(folder),
+        output_dir=str(run.work / recipe.name),
         max_steps=recipe.steps,
         per_device_train_batch_size=recipe.batch_size,
         learning_rate=recipe.learning_rate,
@@ -362,8 +356,8 @@ def _arguments(recipe: Recipe, folder: Path, reporting: Reporting | None) -> Tra
         remove_unused_columns=False,
         ddp_find_unused_parameters=False,  # none is; projections act outside of the model, where it would err
         dataloader_pin_memory=torch.cuda.is_available(),
-        report_to=list(reporting.to) if reporting and reporting.to else "none",
-        run_name=reporting.name if reporting else None,
+        report_to=list(trackers) or "none",
+        run_name=f"{run.work.name} {recipe.name}",
         project="kd-studio",  # trackio's
         disable_tqdm=True,
     )

@@ -53,15 +53,15 @@ def test_stop_acts_within_one_step_and_keeps_a_checkpoint(trainer, tmp_path):
     events = stop(trainer, 2)
     assert [event.step for event in events] == [1, 2, 2]
     assert isinstance(events[-1], Checkpointed)
-    assert events[-1].path == str(tmp_path / "checkpoints" / "checkpoint-2")
-    assert is_whole(tmp_path / "checkpoints" / "checkpoint-2")
+    assert events[-1].path == str(tmp_path / "student-0" / "checkpoint-2")
+    assert is_whole(tmp_path / "student-0" / "checkpoint-2")
 
 
 def test_the_latest_checkpoint_and_the_one_before_it_are_kept(trainer, tmp_path, monkeypatch):
     """The latest is that of the last step, not that of the last name."""
     monkeypatch.setattr(trainer_module, "SECONDS_BETWEEN_CHECKPOINTS", 0)
     stop(trainer, 11, recipe=replace(RECIPE, steps=12, evaluate_every=12))
-    kept = sorted((tmp_path / "checkpoints").iterdir())
+    kept = sorted((tmp_path / "student-0").iterdir())
     assert [path.name for path in kept] == ["checkpoint-10", "checkpoint-11"]
     assert [is_whole(path) for path in kept] == [True, True]
 
@@ -179,7 +179,7 @@ def each_step(monkeypatch):
 def test_a_damaged_checkpoint_is_passed_over(trainer, tmp_path, each_step):
     whole = weights(train_it(trainer()))
     stop(trainer, 5)
-    latest = tmp_path / "checkpoints" / "checkpoint-5" / "model.safetensors"
+    latest = tmp_path / "student-0" / "checkpoint-5" / "model.safetensors"
     content = bytearray(latest.read_bytes())
     content[-1] ^= 1
     latest.write_bytes(content)
@@ -194,14 +194,14 @@ def test_the_last_two_checkpoints_are_kept_until_the_end(trainer, tmp_path, each
 
     def on_event(event) -> None:
         if isinstance(event, Checkpointed):
-            kept.append(sorted(path.name for path in (tmp_path / "checkpoints").iterdir()))
+            kept.append(sorted(path.name for path in (tmp_path / "student-0").iterdir()))
 
     train(trainer(on_event=on_event))
     assert kept == [
         ["checkpoint-1"],
         *([f"checkpoint-{step - 1}", f"checkpoint-{step}"] for step in range(2, 7)),
     ]
-    assert not (tmp_path / "checkpoints").exists()
+    assert not (tmp_path / "student-0").exists()
 
 
 # A whole run

@@ -665,10 +665,10 @@ def searched(search_config, tmp_path_factory) -> Searched:
         return encoded
 
     class Trainer(DistillTrainer):
-        def __init__(self, model: Any, recipe: Any, **options: Any) -> None:
+        def __init__(self, model: Any, recipe: Any, run: Any, **options: Any) -> None:
             taught.append(recipe.who)
             learned.append(ids(options["train"]) + ids(options["validation"]))
-            super().__init__(model, recipe, **options)
+            super().__init__(model, recipe, run, **options)
 
     home = tmp_path_factory.mktemp("home")
     with pytest.MonkeyPatch.context() as patch:

@@ -306,7 +306,7 @@ def main(folder: Path) -> None:
     subject = trainer(folder, folder / "stop", tiny_recipe(), control=control)
     subject.add_callback(at_step(2, control.stop if is_second else bool))
     said["stop"] = in_each(lambda: train(subject))
-    said["checkpoints"] = [[path.name, is_whole(path)] for path in (folder / "stop").iterdir()]
+    said["checkpoints"] = [[path.name, is_whole(path)] for path in (folder / "stop" / "student-0").iterdir()]
 
     told: list[object] = []
     module.SECONDS_BETWEEN_CHECKPOINTS = math.inf if is_second else 0
@@ -371,17 +371,11 @@ def trainer(folder: Path, work: Path, recipe: Recipe, **others: Any) -> DistillT
         for weight in teacher.parameters():
             weight.data.mul_(1.1)
         terms = IntermediateTerms(recipe.objective, model, tokenizer, teacher, tokenizer)
-    return DistillTrainer(
-        model,
-        recipe,
-        train=load_from_disk(folder / "train"),
-        labelled=LABELLED,
-        validation=load_from_disk(folder / "validation"),
-        names=list(model.config.id2label.values()),
-        folder=work,
-        terms=terms,
-        **{"on_event": ignore, "control": Control()} | others,
-    )
+    train = load_from_disk(folder / "train")
+    task = SimpleNamespace(train=train.select(range(LABELLED)), labels=list(model.config.id2label.values()))
+    run = Run(task, DistillConfig(), work, **{"on_event": ignore, "control": Control()} | others)
+    validation = load_from_disk(folder / "validation")
+    return DistillTrainer(model, recipe, run, train=train, validation=validation, terms=terms)
 
 
 def at_step(step: int, act: Callable[[], object]) -> TrainerCallback:

@@ -13,7 +13,6 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 from kd_core import distill
 from kd_core.config import DistillConfig, TrainingConfig
 from kd_core.distillation.events import Step
-from kd_core.distillation.run import Reporting
 from kd_core.distillation.training.trainer import ENVIRONMENT, train
 from kd_core.errors import ConfigError, DivergedError
 from tests.unit.conftest import tiny_recipe
@@ -80,22 +79,21 @@ def test_it_changes_neither_weights_nor_what_is_in_the_cache(
 
 
 def test_a_training_that_diverges_closes_what_trackers_have_open(trainer, tmp_path: Path) -> None:
-    reporting = Reporting(("tensorboard",), "a run student-0", tmp_path / "logs")
-    subject = trainer(tiny_recipe(learning_rate=1e30, max_grad_norm=1e30), reporting=reporting)
+    subject = trainer(tiny_recipe(learning_rate=1e30, max_grad_norm=1e30), report_to=["tensorboard"])
     with pytest.raises(DivergedError):
         train(subject)
     writers = [c.tb_writer for c in subject.callback_handler.callbacks if hasattr(c, "tb_writer")]
     assert writers == [None]
-    assert "train/loss" in scalars(tmp_path / "logs")
+    assert "train/loss" in scalars(tmp_path / "tensorboard" / "student-0")
 
 
 def test_the_folder_of_the_environment_goes_first(
     trainer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("TENSORBOARD_LOGGING_DIR", str(tmp_path / "mine"))
-    train(trainer(reporting=Reporting(("tensorboard",), "a run student-0", tmp_path / "logs")))
+    train(trainer(report_to=["tensorboard"]))
     assert "train/loss" in scalars(tmp_path / "mine")
-    assert not (tmp_path / "logs").exists()
+    assert not (tmp_path / "tensorboard").exists()
 
 
 WANDB = """
@@ -132,13 +130,13 @@ def test_wandb_gets_a_run_for_each_model(trainer, tmp_path: Path, monkeypatch: p
     for name in ("wandb", "wandb.sdk", "wandb.sdk.lib", "wandb.sdk.lib.config_util"):
         monkeypatch.setitem(sys.modules, name, None)
         monkeypatch.delitem(sys.modules, name)
-    for name in ("student-0", "alone-0"):
-        train(trainer(reporting=Reporting(("wandb",), f"a run {name}", tmp_path / name)))
+    for who in ("student", "alone"):
+        train(trainer(tiny_recipe(who=who), report_to=["wandb"]))
     calls = sys.modules["wandb"].calls
     starts = [i for i, call in enumerate(calls) if call[0] == "init"]
     assert [calls[i] for i in starts] == [
-        ("init", "kd-studio", "a run student-0"),
-        ("init", "kd-studio", "a run alone-0"),
+        ("init", "kd-studio", f"{tmp_path.name} student-0"),
+        ("init", "kd-studio", f"{tmp_path.name} alone-0"),
     ]
     assert calls[starts[1] - 1] == calls[-1] == ("finish",)
     assert calls[starts[0] + 1] == ("log", ["train/hard", "train/soft"])
