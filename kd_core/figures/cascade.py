@@ -9,7 +9,7 @@ import pandas as pd
 import plotly.graph_objects as go
 
 from kd_core.distillation.roles import NAMES, SHORT_NAMES, Role
-from kd_core.figures.style import INK, colour_of, new_figure, pick
+from kd_core.figures.style import INK, colour_of, new_figure, pick, whiskers
 
 
 def risk_coverage(
@@ -43,15 +43,9 @@ def risk_coverage(
             name=name.replace(NAMES[who], SHORT_NAMES[who]),
             line={"color": colour_of(who, dark), "width": 2, "dash": dash},
             marker={"size": 5},
-            error_y={
-                "type": "data",
-                "symmetric": False,
-                "array": 100 * (rows["high"] - rows["risk"]),
-                "arrayminus": 100 * (rows["risk"] - rows["low"]),
-                "thickness": 0.8,
-                "width": 0,
-                "color": colour_of(who, dark),
-            },
+            error_y=whiskers(
+                100 * rows["risk"], 100 * rows["low"], 100 * rows["high"], colour_of(who, dark), 0.8
+            ),
             hovertemplate="%{x:.0f} % answered: %{y:.1f} % "
             + ("are wrong" if wrong else "differ")
             + "<extra></extra>",

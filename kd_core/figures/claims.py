@@ -9,7 +9,7 @@ import pandas as pd
 import plotly.graph_objects as go
 
 from kd_core.distillation.roles import Role
-from kd_core.figures.style import LINE, SYMBOLS, colour_of, new_figure, pick
+from kd_core.figures.style import LINE, SYMBOLS, colour_of, new_figure, pick, whiskers
 from kd_core.system.formatting import percent
 
 
@@ -95,15 +95,9 @@ def _marks(
         "mode": "lines+markers" if look.dash else "markers",
         "line": {"color": colour, "width": 1.5, "dash": look.dash or "solid"},
         "marker": {"color": colour, "symbol": look.symbol, "size": 11, "line": {"width": 2, "color": colour}},
-        "error_y": {
-            "type": "data",
-            "symmetric": False,
-            "array": [100 * row["high"] - mean for row, mean in zip(rows, means, strict=True)],
-            "arrayminus": [mean - 100 * row["low"] for row, mean in zip(rows, means, strict=True)],
-            "color": colour,
-            "thickness": 1.5,
-            "width": 5,
-        },
+        "error_y": whiskers(
+            means, [100 * row["low"] for row in rows], [100 * row["high"] for row in rows], colour, 1.5, 5
+        ),
         "customdata": [
             f"{look.name}, {row['place']}: {percent(row['mean'])}, 95 % interval {percent(row['low'])} to "
             f"{percent(row['high'])}, mean of {len(row['values'])} seeds"

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
 import pandas as pd
 import plotly.graph_objects as go
 
+from kd_core.distillation.metrics import softmax
 from kd_core.figures.style import LINE, SPLITS, colour_of, new_figure, pick
 
 
@@ -17,17 +17,11 @@ def temperature_preview(
 ) -> go.Figure:
     """One teacher output, softened: bars at ``temperature``, a mark at T = 1; the likeliest classes first."""
     order = np.argsort(logits)[::-1][:8]
-    z = np.asarray(logits, dtype=float)
-
-    def softened(t: float) -> Any:
-        powers = np.exp((z - z.max()) / t)
-        return 100 * (powers / powers.sum())[order]
-
     places = list(range(len(order)))
     bars = {
         "type": "bar",
         "y": places,
-        "x": softened(temperature),
+        "x": 100 * softmax(logits, temperature)[order],
         "orientation": "h",
         "name": f"T = {temperature:g}",
         "marker": {"color": colour_of("teacher", dark)},
@@ -36,7 +30,7 @@ def temperature_preview(
     marks = {
         "type": "scatter",
         "y": places,
-        "x": softened(1.0),
+        "x": 100 * softmax(logits)[order],
         "mode": "markers",
         "name": "T = 1",
         "marker": {"symbol": "line-ns-open", "size": 14, "color": pick(LINE, dark), "line": {"width": 2.5}},

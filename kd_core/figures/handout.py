@@ -18,6 +18,7 @@ from plotly.offline import get_plotlyjs
 from kd_core.config import DEMO, TEMPERATURE
 from kd_core.distillation.metrics import softmax
 from kd_core.figures.choosing import flattered, folds
+from kd_core.figures.html_report import embedded
 from kd_core.figures.lab import class_similarity, gradient_bars, two_answers
 from kd_core.figures.lab_runs import size_grid, transfer_curve
 from kd_core.figures.replay import replay_map
@@ -51,7 +52,7 @@ def handout(lesson: Lesson, *, answers: bool = True) -> str:
         unit=lesson.number.unit if lesson.number else "",
         tasks=[_rendered(lesson.parts[part], known) for part in lesson.lab_parts],
         answers=answers,
-        pictures=[_embedded(figure) for figure in pictures],
+        pictures=[embedded(figure, static=True) for figure in pictures],
         alts=[figure.layout.title.text for figure in pictures],
         reveal=_rendered(lesson.parts["Reveal"], known),
         summary=_rendered(lesson.parts["Summary"], known),
@@ -63,11 +64,6 @@ def _rendered(text: str, known: Facts) -> Markup:
     """Markdown of a lesson as HTML; HTML in it, and markup in its facts, is text."""
     filled = known.fill(text, lambda value: _MARKUP.sub(lambda found: f"&#{ord(found[0])};", str(value)))
     return Markup(MarkdownIt("commonmark", {"html": False}).enable("table").render(filled))
-
-
-def _embedded(figure: go.Figure) -> Markup:
-    config = {"displayModeBar": False, "responsive": True, "staticPlot": True}
-    return Markup(figure.to_html(full_html=False, include_plotlyjs=False, config=config))
 
 
 def _pictures(lab: LabUse, known: Facts) -> Figures:

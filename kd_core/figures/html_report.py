@@ -66,7 +66,7 @@ def html_report(
         f"{resolved['student']['model']}, {created:%d %B %Y %H:%M} UTC, "
         f"{duration(sum(report.seconds.values()))} in all",
         report=report,
-        charts={key: _embed(figure) for key, figure in charts.items()},
+        charts={key: embedded(figure) for key, figure in charts.items()},
         alts={key: figure.layout.title.text for key, figure in charts.items()},
         kept=report_tables.kept(report),
         overview=report_tables.overview(report),
@@ -82,7 +82,7 @@ def html_report(
     )
 
 
-def _embed(figure: Figure) -> Markup:
+def embedded(figure: Figure, *, static: bool = False) -> Markup:
     """A chart without plotly.js, which the page holds once."""
-    config = {"displayModeBar": False, "responsive": True}
+    config = {"displayModeBar": False, "responsive": True, "staticPlot": static}
     return Markup(figure.to_html(full_html=False, include_plotlyjs=False, config=config))

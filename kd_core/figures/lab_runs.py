@@ -21,6 +21,7 @@ from kd_core.figures.style import (
     pick,
     scale_of,
     shade_of,
+    whiskers,
 )
 from kd_core.system.formatting import count, counted, milliseconds, percent
 
@@ -61,15 +62,7 @@ def transfer_curve(curve: pd.DataFrame, teacher: float | None, *, dark: bool = F
                 "size": 13,
                 "line": {"width": 2, "color": colour},
             },
-            "error_y": {
-                "type": "data",
-                "symmetric": False,
-                "array": [100 * row["high"] - mean],
-                "arrayminus": [mean - 100 * row["low"]],
-                "color": colour,
-                "thickness": 2,
-                "width": 6,
-            },
+            "error_y": whiskers([mean], [100 * row["low"]], [100 * row["high"]], colour, 2, 6),
             "hovertemplate": f"{setting_name(row['who'], row['transfer'])}: {percent(row['accuracy'])}, "
             f"95 % interval {percent(row['low'])} to {percent(row['high'])}, "
             f"mean of {counted(row['seeds'], 'seed')}<extra></extra>",

@@ -7,7 +7,7 @@ from typing import Any
 import plotly.graph_objects as go
 
 from kd_core.distillation.roles import FLOOR, ROLES, Role
-from kd_core.figures.style import GRID, INK, colour_of, new_figure, pick, upright
+from kd_core.figures.style import GRID, INK, colour_of, new_figure, pick, upright, whiskers
 from kd_core.search.ladder import LadderResult, Rung
 from kd_core.system.formatting import megabytes, percent
 
@@ -70,15 +70,7 @@ def _mark(row: int, rung: Rung, dark: bool) -> dict[str, Any]:
         "type": "scatter",
         "x": [100 * rung.kept],
         "y": [row],
-        "error_x": {
-            "type": "data",
-            "symmetric": False,
-            "array": [0],
-            "arrayminus": [100 * (rung.kept - rung.at_least)],
-            "color": colour,
-            "thickness": 2,
-            "width": 6,
-        },
+        "error_x": whiskers([100 * rung.kept], [100 * rung.at_least], [100 * rung.kept], colour, 2, 6),
         "mode": "markers",
         "name": rung.title,
         "marker": {"symbol": symbol, "size": 12, "color": colour, "line": {"width": 2, "color": colour}},

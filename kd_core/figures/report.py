@@ -26,6 +26,7 @@ from kd_core.figures.style import (
     new_figure,
     pick,
     scale_of,
+    whiskers,
 )
 from kd_core.system.formatting import in_sentence, megabytes, milliseconds, percent
 
@@ -156,15 +157,13 @@ def reliability(report: Report, who: Role, *, dark: bool = False) -> go.Figure:
                 "symbol": "circle" if tells else "circle-open",
                 "size": [6 + min(16, float(np.sqrt(count))) for _, _, count, *_ in rows],
             },
-            error_y={
-                "type": "data",
-                "symmetric": False,
-                "array": [100 * (high - accuracy) for _, accuracy, _, _, high in rows],
-                "arrayminus": [100 * (accuracy - low) for _, accuracy, _, low, _ in rows],
-                "thickness": 1.2,
-                "width": 0,
-                "color": colour,
-            },
+            error_y=whiskers(
+                [100 * accuracy for _, accuracy, *_ in rows],
+                [100 * low for *_, low, _ in rows],
+                [100 * high for *_, high in rows],
+                colour,
+                1.2,
+            ),
             customdata=[count for _, _, count, *_ in rows],
             hovertemplate="%{customdata} texts: %{x:.1f} % sure, %{y:.1f} % right<extra></extra>",
         )

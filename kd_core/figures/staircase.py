@@ -9,7 +9,7 @@ import plotly.graph_objects as go
 from kd_core.deployment.reports import FormReport
 from kd_core.deployment.staircase import label, short_label, steps
 from kd_core.figures.report import Measure
-from kd_core.figures.style import LINE, SYMBOLS, TEXT_COLOURS, colour_of, new_figure, pick
+from kd_core.figures.style import LINE, SYMBOLS, TEXT_COLOURS, colour_of, new_figure, pick, whiskers
 from kd_core.system.formatting import compared, megabytes, milliseconds, percent, plus_minus
 
 HEIGHT = 300
@@ -37,15 +37,14 @@ def staircase(
             y=values,
             mode="markers",
             marker={"color": colours, "size": 11, "symbol": [SYMBOLS[form["who"]] for form in stairs]},
-            error_y={
-                "type": "data",
-                "symmetric": False,
-                "array": [100 * form["high"] - value for form, value in zip(stairs, values, strict=True)],
-                "arrayminus": [value - 100 * form["low"] for form, value in zip(stairs, values, strict=True)],
-                "color": pick(LINE, dark),
-                "thickness": 1.5,
-                "width": 6,
-            },
+            error_y=whiskers(
+                values,
+                [100 * form["low"] for form in stairs],
+                [100 * form["high"] for form in stairs],
+                pick(LINE, dark),
+                1.5,
+                6,
+            ),
             hovertext=hover,
             hoverinfo="text",
         )

@@ -19,6 +19,7 @@ from kd_core.figures.style import (
     new_figure,
     pick,
     upright,
+    whiskers,
 )
 from kd_core.system.formatting import in_sentence, interval, percent, points, signed
 
@@ -118,8 +119,6 @@ def _drawn(title: str, unit: str, dots: Sequence[_Dot], dark: bool, *, zero: boo
     traces: list[dict[str, Any]] = []
     words = []
     for place, dot in enumerate(dots):
-        length = {"array": [dot.high - dot.value], "arrayminus": [dot.value - dot.low], "symmetric": False}
-        look = {"type": "data", "color": dot.colour, "thickness": 2, "width": 5}
         traces.append(
             {
                 "type": "scatter",
@@ -132,7 +131,7 @@ def _drawn(title: str, unit: str, dots: Sequence[_Dot], dark: bool, *, zero: boo
                     "size": 11,
                     "line": {"width": 2, "color": dot.colour},
                 },
-                "error_x": look | length,
+                "error_x": whiskers([dot.value], [dot.low], [dot.high], dot.colour, 2, 5),
                 "hovertext": [dot.spoken],
                 "hovertemplate": "%{hovertext}<extra></extra>",
             }

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 import plotly.graph_objects as go
+from numpy.typing import ArrayLike
 
 from kd_core.distillation.roles import ROLES, Role, ThemeColour
 
@@ -73,7 +74,8 @@ def new_figure(
     left, rows = 60 if y else 8, axis(y)
     if names is not None:
         shown = [label_of(name) for name in names]
-        left = 14 + max((_width(html.unescape(name)) for name in shown), default=0)
+        # In the ticks' font a letter takes 6.8 pixels or a little less.
+        left = 14 + round(6.8 * max((letters(html.unescape(name)) for name in shown), default=0))
         rows |= {"tickvals": list(range(len(shown))), "ticktext": shown, "range": [len(shown) - 0.5, -0.5]}
         rows |= {"showgrid": False, "zeroline": False, "automargin": False}
     shared: dict[str, Any] = {
@@ -142,9 +144,18 @@ def _template(ink: str) -> dict[str, Any]:
     return {"layout": {"autotypenumbers": "strict"}, "data": traces}  # a class called 2024 is a name
 
 
-def _width(text: str) -> int:
-    """Pixels that ``text`` needs in the ticks' font, or a few more: 6.8 for half a wide letter."""
-    return round(6.8 * sum(2 if unicodedata.east_asian_width(letter) in "WF" else 1 for letter in text))
+def letters(text: str) -> int:
+    """How many letters wide ``text`` is: a Chinese or Japanese character counts as two."""
+    return sum(2 if unicodedata.east_asian_width(letter) in "WF" else 1 for letter in text)
+
+
+def whiskers(
+    values: ArrayLike, lows: ArrayLike, highs: ArrayLike, colour: str, thickness: float, width: float = 0
+) -> dict[str, Any]:
+    """Plotly's ``error_x`` or ``error_y``: from ``lows`` to ``highs``, all in the units of the axis."""
+    middle, low, high = (np.asarray(ends, dtype=float) for ends in (values, lows, highs))
+    sides = {"array": (high - middle).tolist(), "arrayminus": (middle - low).tolist(), "symmetric": False}
+    return {"type": "data", "color": colour, "thickness": thickness, "width": width} | sides
 
 
 def upright(x: float, colour: str, width: float) -> dict[str, Any]:
@@ -176,9 +187,13 @@ def scale_of(who: Role, dark: bool) -> list[list[Any]]:
 
 def shade_of(who: Role, share: float, dark: bool) -> str:
     """The colour at ``share`` of that scale. Words in the page's ink can be read on each of them."""
-    page, colour = _rgb(pick(PAGE, dark)), _rgb(colour_of(who, dark))
-    depth = PALEST + share * (DEEPEST[dark] - PALEST)
-    return "rgb({:.0f},{:.0f},{:.0f})".format(*(page + depth * (colour - page)))
+    return tinted(colour_of(who, dark), PALEST + share * (DEEPEST[dark] - PALEST), dark)
+
+
+def tinted(colour: str, depth: float, dark: bool) -> str:
+    """The page's colour with a share ``depth`` of another one."""
+    page = _rgb(pick(PAGE, dark))
+    return "rgb({:.0f},{:.0f},{:.0f})".format(*(page + depth * (_rgb(colour) - page)))
 
 
 def _rgb(colour: str) -> Any:

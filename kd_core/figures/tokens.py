@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import unicodedata
 from collections.abc import Mapping, Sequence
 
 import plotly.graph_objects as go
@@ -11,12 +10,13 @@ from kd_core.distillation.roles import NAMES, Role, ThemeColour
 from kd_core.figures.style import (
     GRID,
     INK,
-    PAGE,
     TEXT_COLOURS,
     colour_of,
     label_of,
+    letters,
     new_figure,
     pick,
+    tinted,
 )
 from kd_core.system.formatting import percent, points
 
@@ -108,7 +108,7 @@ def _set_in_lines(words: Sequence[str]) -> tuple[list[int], list[float], list[fl
     lines, starts, widths = [], [], []
     line, place = 0, 0.0
     for word in words:
-        width = max(_width(_short(word)), 3) + 1.5
+        width = max(letters(_short(word)), 3) + 1.5
         if place and place + width > LINE:
             line, place = line + 1, 0.0
         lines.append(line)
@@ -122,10 +122,6 @@ def _short(word: str) -> str:
     return word if len(word) <= MAX_WORD else f"{word[: MAX_WORD - 1]}…"
 
 
-def _width(word: str) -> float:
-    return sum(2 if unicodedata.east_asian_width(sign) in "WF" else 1 for sign in word)
-
-
 def _chip(word: str, effect: float) -> str:
     number = points(effect).removesuffix(" points") if abs(effect) >= TOLD else "&nbsp;"
     return f"{label_of(_short(word))}<br><span style='font-size:11px'>{number}</span>"
@@ -133,9 +129,4 @@ def _chip(word: str, effect: float) -> str:
 
 def _shade(share: float, dark: bool) -> str:
     """From the page's colour (0) towards FOR (1) or AGAINST (-1)."""
-    deep, page = pick(FOR if share > 0 else AGAINST, dark), pick(PAGE, dark)
-    part = DEEPEST * min(abs(share), 1.0)
-    mixed = (
-        round(int(page[i : i + 2], 16) * (1 - part) + int(deep[i : i + 2], 16) * part) for i in (1, 3, 5)
-    )
-    return "rgb({},{},{})".format(*mixed)
+    return tinted(pick(FOR if share > 0 else AGAINST, dark), DEEPEST * min(abs(share), 1.0), dark)

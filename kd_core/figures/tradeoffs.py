@@ -24,6 +24,7 @@ from kd_core.figures.style import (
     label_of,
     new_figure,
     pick,
+    whiskers,
 )
 from kd_core.system.formatting import count, megabytes, milliseconds, with_interval
 
@@ -285,15 +286,7 @@ def _draw_ring(figure: go.Figure, mark: pd.DataFrame, name: str, size: int, dark
 
 
 def _interval(part: pd.DataFrame, colour: str) -> dict[str, Any]:
-    return {
-        "type": "data",
-        "symmetric": False,
-        "array": 100 * (part["high"] - part["accuracy"]),
-        "arrayminus": 100 * (part["accuracy"] - part["low"]),
-        "thickness": 1,
-        "width": 0,
-        "color": colour,
-    }
+    return whiskers(100 * part["accuracy"], 100 * part["low"], 100 * part["high"], colour, 1)
 
 
 def _facts(part: pd.DataFrame) -> list[str]:
