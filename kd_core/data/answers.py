@@ -19,8 +19,8 @@ from numpy.typing import NDArray
 from kd_core.config import Gold, TaskConfig
 from kd_core.data.answer_columns import Columns, choose, guess_gold, listed
 from kd_core.data.answer_values import answer_logits, at
-from kd_core.data.apart import read_file
 from kd_core.data.assemble import UNSEEN, build_task, clean_texts, merge_labels, sort_labels
+from kd_core.data.files import read_own
 from kd_core.data.foreign import advice
 from kd_core.data.read import KINDS
 from kd_core.data.splits import normalised
@@ -115,11 +115,7 @@ def _check_file(file: str) -> None:
 
 def _read(file: str, config: TaskConfig, notes: list[str]) -> Table:
     columns = [name for name in (config.text_column, config.label_column, *config.answer_columns) if name]
-    table = read_file(
-        Path(file), Path(file).name, encoding=config.encoding, delimiter=config.delimiter, columns=columns
-    )
-    notes += table.notes
-    return table
+    return read_own(file, config, columns, notes)
 
 
 def _rows(

@@ -29,7 +29,7 @@ def load_files(config: TaskConfig) -> Task:
     for part, file in (("train", config.name), ("test", config.test_file)):
         if file:
             # Without a header, columns are told apart by their place.
-            table = _read(file, config, [name for name in (text, label) if name and header], notes)
+            table = read_own(file, config, [name for name in (text, label) if name and header], notes)
             if part == "test":
                 _check_same_columns(table, Path(config.name).name, text, label)
             text, label = choose_columns(table, text, label)
@@ -67,13 +67,14 @@ def read_transfer(config: TaskConfig, text_column: str | None, notes: list[str])
     """
     if not config.transfer_file or not config.transfer_texts:
         return []
-    table = _read(config.transfer_file, config, [text_column] if text_column else [], notes)
+    table = read_own(config.transfer_file, config, [text_column] if text_column else [], notes)
     column = choose_text(table, text_column)
     refuse_nested(table, column, "text")
     return [clean_texts(table.frame[column], table.name, notes)]
 
 
-def _read(file: str, config: TaskConfig, columns: Collection[str], notes: list[str]) -> Table:
+def read_own(file: str, config: TaskConfig, columns: Collection[str], notes: list[str]) -> Table:
+    """A file of the task, a header of which has one of ``columns``; adds to ``notes``. Raises: DataError."""
     path = Path(file)
     table = read_file(path, path.name, encoding=config.encoding, delimiter=config.delimiter, columns=columns)
     notes += table.notes

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+from itertools import chain
 from pathlib import Path
 from urllib.parse import unquote
 
@@ -11,7 +12,7 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
-from datasets import ClassLabel, Dataset, DatasetBuilder, DatasetDict, load_dataset_builder
+from datasets import ClassLabel, Dataset, DatasetDict, load_dataset_builder
 from datasets.exceptions import DatasetNotFoundError
 from huggingface_hub import get_hf_file_metadata, hf_hub_download, hf_hub_url, try_to_load_from_cache
 from huggingface_hub.errors import GatedRepoError, LocalEntryNotFoundError, RepositoryNotFoundError
@@ -110,10 +111,11 @@ def _load(name: str) -> DatasetDict:
             )
     try:
         builder = load_dataset_builder(path, variant or None)
-        _check_own_files(path, builder)
-        for files in (builder.config.data_files or {}).values():
-            for file in map(str, files):
-                _check_size(file)
+        files = [str(file) for file in chain.from_iterable((builder.config.data_files or {}).values())]
+        for file in files:  # all of them before any is fetched
+            _check_own(path, file)
+        for file in files:
+            _check_size(file)
         builder.download_and_prepare()
         dataset = builder.as_dataset()
         limit_unpacked(sum(split.data.nbytes for split in dataset.values()), name)
@@ -124,20 +126,17 @@ def _load(name: str) -> DatasetDict:
         raise DataError(_reason(name, error)) from error
 
 
-def _check_own_files(path: str, builder: DatasetBuilder) -> None:
-    """Raises: DataError, where its README names files of this machine, or of somebody else."""
-    folder = Path(path).resolve() if os.path.isdir(path) else None
-    for files in (builder.config.data_files or {}).values():
-        for file in map(str, files):
-            if folder:
-                own = "://" not in file and Path(file).resolve().is_relative_to(folder)
-            else:
-                own = file.startswith(f"hf://datasets/{path}@") and ".." not in file.split("/")
-            if not own:
-                raise DataError(
-                    f"The data set {path!r} names a file that is not its own ({file}), so nothing of it is "
-                    "read. Use another data set, or download its files and choose them."
-                )
+def _check_own(path: str, file: str) -> None:
+    """Raises: DataError, where the data set's README names a file of this machine, or of somebody else."""
+    if os.path.isdir(path):
+        own = "://" not in file and Path(file).resolve().is_relative_to(Path(path).resolve())
+    else:
+        own = file.startswith(f"hf://datasets/{path}@") and ".." not in file.split("/")
+    if not own:
+        raise DataError(
+            f"The data set {path!r} names a file that is not its own ({file}), so nothing of it is read. Use "
+            "another data set, or download its files and choose them."
+        )
 
 
 def _check_size(file: str) -> None:

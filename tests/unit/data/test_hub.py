@@ -160,11 +160,8 @@ def test_a_data_set_reads_no_files_but_its_own(folder, place):
 
 
 def test_a_data_set_of_the_hub_reads_no_files_but_its_own():
-    def builder(*files: str) -> SimpleNamespace:
-        return SimpleNamespace(config=SimpleNamespace(data_files={"train": list(files)}))
-
     own = "hf://datasets/owner/name@abc/data/train.parquet"
-    hub._check_own_files("owner/name", builder(own))
+    hub._check_own("owner/name", own)
     for other in (
         "/etc/passwd",
         "hf://datasets/owner/other@abc/x.csv",
@@ -172,7 +169,7 @@ def test_a_data_set_of_the_hub_reads_no_files_but_its_own():
         own + "/../../x",
     ):
         with pytest.raises(DataError, match="names a file that is not its own"):
-            hub._check_own_files("owner/name", builder(own, other))
+            hub._check_own("owner/name", other)
 
 
 def test_a_data_set_has_the_limits_of_a_file(folder, monkeypatch):
@@ -185,7 +182,7 @@ def test_a_data_set_has_the_limits_of_a_file(folder, monkeypatch):
 def test_a_data_set_has_the_limits_of_a_file_in_bytes(folder, monkeypatch):
     """Before anything of it is unpacked: the rows that a file says it has are not believed."""
     save(folder, "train", 30)
-    monkeypatch.setattr(hub.DatasetBuilder, "download_and_prepare", lambda _: pytest.fail("it is read"))
+    monkeypatch.setattr(datasets.DatasetBuilder, "download_and_prepare", lambda _: pytest.fail("it is read"))
     for place, limit, said in (
         ("decode.MAX_BYTES", 1_000, r"^train\.parquet has 0\.0 MB, more than 0 MB"),
         ("read.MAX_UNPACKED_BYTES", 100, r"^train\.parquet has 0 MB when unpacked, more than 0 MB"),
