@@ -160,15 +160,14 @@ def _show(report: dict[str, Any], as_json: bool, kind: str = "distil") -> None:
 def with_absolute_paths(config: DistillConfig) -> DistillConfig:
     """A stored run may be resumed in another folder."""
     from kd_core.data.bundled import TASKS
+    from kd_core.distillation.reproduce import LOCAL
     from kd_core.models.presets import STUDENTS, TEACHERS
     from kd_core.system.paths import expanded
 
     known = {"task.name": TASKS, "teacher.model": TEACHERS, "student.model": STUDENTS}
     changes: dict[str, Any] = {}
-    files = ("task.name", "task.knowledge", "task.test_file", "task.transfer_file")
-    for place in (*files, "teacher.model", "student.model"):
-        section, _, name = place.partition(".")
-        value = getattr(getattr(config, section), name)
+    for section, name in LOCAL:
+        place, value = f"{section}.{name}", getattr(getattr(config, section), name)
         if value and value not in known.get(place, ()) and os.path.exists(expanded(value)):
             changes[place] = str(expanded(value).resolve())
     return config.change(changes) if changes else config

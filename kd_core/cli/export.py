@@ -12,8 +12,9 @@ from kd_core.cli.output import as_json, console, print_json, table
 from kd_core.cli.runs import find_finished
 from kd_core.deployment.reports import FormReport
 from kd_core.deployment.runtimes import form_name
+from kd_core.deployment.staircase import gains
 from kd_core.system import paths
-from kd_core.system.formatting import compared, megabytes, what_is_timed, with_interval
+from kd_core.system.formatting import megabytes, what_is_timed, with_interval
 
 
 @click.command()
@@ -75,13 +76,11 @@ def export(
 
 def _row(form: FormReport, teacher: FormReport) -> tuple[str, ...]:
     latency = form["latency_ms"]
-    smaller = compared(teacher["size_mb"] / form["size_mb"], "smaller", "larger")
-    faster = compared(teacher["latency_ms"]["p50"] / latency["p50"], "faster", "slower")
     return (
         form_name(form["who"], form["runtime"]),
         with_interval(form["accuracy"], form["low"], form["high"]),
         megabytes(form["size_mb"]),
         f"{latency['p50']:.2f}",
         f"{latency['p95']:.2f}",
-        "" if form is teacher else f"{smaller}, {faster}",
+        "" if form is teacher else ", ".join(gains(form, teacher)),
     )

@@ -35,8 +35,6 @@ from kd_core.system.atomic import MANIFEST, seal
 
 MODEL, ONNX, TEACHER = "model", "onnx", "teacher"
 CHECKSUMS = "checksums.json"
-# Settings that may name a file or a folder of this machine.
-FILE_SETTINGS = tuple(".".join(place) for place in LOCAL)
 
 REPRODUCE = '''"""Run the distillation again and compare. Needs KD Studio."""
 
@@ -183,8 +181,7 @@ def _is_of_model(name: str) -> bool:
 def _names(config: Mapping[str, Any]) -> dict[str, str]:
     """The files and folders of this machine that the run read, and what they are called here."""
     names: dict[str, str] = {}
-    for place in FILE_SETTINGS:
-        section, field = place.split(".")
+    for section, field in LOCAL:
         value = config[section][field]
         if value not in names and _is_local(section, value):
             name = safe_name(Path(value).name)

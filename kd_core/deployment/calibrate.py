@@ -6,10 +6,10 @@ from pathlib import Path
 
 import torch
 from safetensors.torch import load_file, save
-from torch import nn
 from transformers import AutoModelForSequenceClassification
 
 from kd_core.errors import ModelError
+from kd_core.models.loading import output_layer
 
 WEIGHTS = "model.safetensors"
 LOGITS = "logits"
@@ -23,8 +23,7 @@ def scale_model(folder: Path, temperature: float) -> None:
     model = AutoModelForSequenceClassification.from_pretrained(
         folder, use_safetensors=True, trust_remote_code=False, local_files_only=True
     )
-    linear = [(name, module) for name, module in model.named_modules() if isinstance(module, nn.Linear)]
-    name, head = linear[-1] if linear else ("", nn.Linear(1, 1))
+    name, head = output_layer(model)
     weights = load_file(folder / WEIGHTS)
     parts = [f"{name}.{part}" for part in ("weight", "bias") if f"{name}.{part}" in weights]
     if head.out_features != model.config.num_labels or not parts:

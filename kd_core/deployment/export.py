@@ -17,15 +17,14 @@ import numpy as np
 
 from kd_core.deployment.bundle import make_zip, write_bundle
 from kd_core.deployment.cascade import Agree, cascade
-from kd_core.deployment.forms import OpenForm, Split, open_form, shifted_splits, test_split
+from kd_core.deployment.forms import OpenForm, Split, open_form, shifted_splits, test_split, time_in_turns
 from kd_core.deployment.paired import compare
 from kd_core.deployment.reports import ExportReport, FormReport
 from kd_core.deployment.runtimes import Runtime, form_name
 from kd_core.distillation import run_folder
 from kd_core.distillation.calibration import scaled
 from kd_core.distillation.events import OnEvent, Progress, ignore
-from kd_core.distillation.latency import latency
-from kd_core.distillation.metrics import Latency, scores
+from kd_core.distillation.metrics import scores
 from kd_core.distillation.report import Report
 from kd_core.distillation.roles import NAMES, Role
 from kd_core.errors import ConfigError, RunError
@@ -186,7 +185,7 @@ def _forms(measured: list[_Measured], test: Split, control: Control) -> list[For
     """Timed in turns, and compared with each other."""
     texts, labels = test
     logits = {one.timed.name: one.logits for one in measured}
-    speed = _latency([one.timed for one in measured], texts[:TIMED_TEXTS], control)
+    speed = time_in_turns({one.timed.name: one.timed for one in measured}, texts[:TIMED_TEXTS], control)
     pairs = compare({name: answers.argmax(axis=1) == labels for name, answers in logits.items()})
     return [
         cast(
@@ -276,13 +275,6 @@ def _room_on_disk(place: Path) -> Iterator[None]:
         if isinstance(error, OSError):
             raise RunError(f"Nothing was written to {place}: {error}. Choose another place.") from error
         raise
-
-
-def _latency(forms: list[OpenForm], texts: list[str], control: Control) -> dict[str, Latency]:
-    """One text at a time; the forms were opened for one thread."""
-    answers = {form.name: form.answer for form in forms}
-    tokens = {form.name: [len(ids) for ids in form.encode(texts)] for form in forms}
-    return latency(answers, texts, tokens, repeats=len(texts), control=control)
 
 
 def _check_accuracy(report: Report, who: Role, accuracy: float, texts: int) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,6 +22,8 @@ from kd_core.data.corruption import CORRUPTION_SEED, corrupted
 from kd_core.deployment.onnx import open_session, to_int8, to_onnx
 from kd_core.deployment.runtimes import Runtime
 from kd_core.distillation import run_folder
+from kd_core.distillation.latency import latency
+from kd_core.distillation.metrics import Latency
 from kd_core.distillation.predictions import kept_as, read_predictions
 from kd_core.distillation.report import Report
 from kd_core.distillation.roles import Role
@@ -43,22 +45,11 @@ Forward = Callable[[Ids, Ids], Logits]
 
 
 @dataclass(frozen=True)
-class Form:
-    run_id: str
-    who: Role
-    runtime: Runtime
-
-    @property
-    def name(self) -> str:
-        """ "student-int8"."""
-        return f"{self.who}-{self.runtime}"
-
-
-@dataclass(frozen=True)
 class OpenForm:
     """A form that answers. ``path`` is its Hugging Face folder, or its ONNX file."""
 
-    form: Form
+    who: Role
+    runtime: Runtime
     path: Path
     tokenizer: PreTrainedTokenizerFast
     labels: tuple[str, ...]
@@ -70,15 +61,8 @@ class OpenForm:
 
     @property
     def name(self) -> str:
-        return self.form.name
-
-    @property
-    def who(self) -> Role:
-        return self.form.who
-
-    @property
-    def runtime(self) -> Runtime:
-        return self.form.runtime
+        """ "student-int8"."""
+        return f"{self.who}-{self.runtime}"
 
     def encode(self, texts: Sequence[str], max_length: int | None = None) -> list[list[int]]:
         """Token ids of each text, special tokens included, cut at ``max_length``: by default, the run's."""
@@ -140,7 +124,8 @@ def open_form(run_id: str, who: Role, runtime: Runtime, *, threads: int | None =
     path = source if runtime == "pytorch" else converted(source, runtime)
     config = json.loads((source / "config.json").read_text(encoding="utf-8"))
     return OpenForm(
-        form=Form(run_id, who, runtime),
+        who=who,
+        runtime=runtime,
         path=path,
         tokenizer=AutoTokenizer.from_pretrained(source, trust_remote_code=False, local_files_only=True),
         labels=tuple(report.labels),
@@ -150,6 +135,15 @@ def open_form(run_id: str, who: Role, runtime: Runtime, *, threads: int | None =
         pad_token_id=config.get("pad_token_id") or 0,
         forward=_pytorch(path, threads) if runtime == "pytorch" else _onnx(path, threads),
     )
+
+
+def time_in_turns(
+    forms: Mapping[str, OpenForm], texts: Sequence[str], control: Control | None = None
+) -> dict[str, Latency]:
+    """The latency of each form, one text at a time; they were opened for one thread. Raises: Stopped."""
+    answers = {name: form.answer for name, form in forms.items()}
+    tokens = {name: [len(ids) for ids in form.encode(texts)] for name, form in forms.items()}
+    return latency(answers, texts, tokens, repeats=len(texts), control=control)
 
 
 def converted(source: Path, runtime: Runtime) -> Path:

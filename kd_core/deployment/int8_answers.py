@@ -33,8 +33,7 @@ def measure(run_id: str, on_event: OnEvent = ignore, control: Control | None = N
     ``on_event`` hears how many texts it has answered. A teacher that is a file, or is gone, is not timed.
     Raises: RunError, ModelError; Stopped.
     """
-    from kd_core.deployment.forms import open_form
-    from kd_core.distillation.latency import latency
+    from kd_core.deployment.forms import open_form, time_in_turns
 
     run = find(run_id)
 
@@ -54,8 +53,7 @@ def measure(run_id: str, on_event: OnEvent = ignore, control: Control | None = N
         forms, timed = {"student": form}, texts[PREDICTIONS][:TIMED_TEXTS]
         with suppress(RunError):
             forms["teacher"] = open_form(run_id, "teacher", "pytorch", threads=1)
-        tokens = {who: [len(ids) for ids in one.encode(timed)] for who, one in forms.items()}
-        times = latency({who: one.answer for who, one in forms.items()}, timed, tokens, repeats=len(timed))
+        times = time_in_turns(forms, timed, control)
         (folder / SPEED).write_text(json.dumps({who: asdict(time) for who, time in times.items()}))
 
     fetch(_place(run_id), make)

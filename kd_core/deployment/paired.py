@@ -7,12 +7,13 @@ from collections.abc import Mapping
 import numpy as np
 
 from kd_core.deployment.reports import Paired
+from kd_core.deployment.runtimes import split_form
 from kd_core.distillation.comparison import Bools, verdict
 
 
 def reference(form: str) -> str | None:
     """What a form is compared with: its model in PyTorch; of that, the student with the teacher."""
-    who, _, runtime = form.partition("-")
+    who, runtime = split_form(form)
     if runtime != "pytorch":
         return f"{who}-pytorch"
     return "teacher-pytorch" if who != "teacher" else None

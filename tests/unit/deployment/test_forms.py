@@ -13,7 +13,7 @@ import torch
 
 from kd_core.config import DistillConfig
 from kd_core.deployment import forms
-from kd_core.deployment.forms import Form, open_form
+from kd_core.deployment.forms import open_form
 from kd_core.errors import RunError, Stopped
 from kd_core.system import paths
 from kd_core.system.control import Control
@@ -35,10 +35,6 @@ def run_id(home, finished_run) -> str:
     return finished_run.report.run_id
 
 
-def test_a_form_has_a_name():
-    assert Form("20260131-143000-a1b2", "student", "int8").name == "student-int8"
-
-
 def test_pytorch_gives_the_logits_that_the_run_kept(run_id, finished_run):
     import pandas as pd
 
@@ -53,6 +49,7 @@ def test_pytorch_gives_the_logits_that_the_run_kept(run_id, finished_run):
 
 def test_onnx_answers_as_pytorch_does_and_int8_nearly(run_id, finished_run):
     plain, onnx, int8 = (open_form(run_id, "student", runtime) for runtime in ("pytorch", "onnx", "int8"))
+    assert [form.name for form in (plain, onnx, int8)] == ["student-pytorch", "student-onnx", "student-int8"]
     expected = plain.predict(TEXTS)
     assert expected.dtype == np.float32
     assert expected.shape == (4, 5)
@@ -158,6 +155,7 @@ def test_a_bilstm_student_has_all_forms(tiny_config, kd_home):
     plain, onnx, int8 = (
         open_form(report.run_id, "student", runtime) for runtime in ("pytorch", "onnx", "int8")
     )
+    assert [form.name for form in (plain, onnx, int8)] == ["student-pytorch", "student-onnx", "student-int8"]
     expected = plain.predict(TEXTS)
     np.testing.assert_allclose(onnx.predict(TEXTS), expected, atol=1e-4)
     np.testing.assert_allclose(int8.predict(TEXTS), expected, atol=0.1)
