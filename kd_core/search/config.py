@@ -17,6 +17,7 @@ from kd_core.system.settings import Auto, Distinct, Settings, setting
 ALONE = " (student alone)"  # ends the name of a study of its own beside each search
 MOST_CELLS, MOST_VALUES = 10_000, 100  # settings that a search tries, and values of each of its lists
 MORE_DRAWS = 100  # by a random search, in place of repeats
+EVALUATIONS = 4  # on the validation split, during one training
 Method = Literal["grid", "random", "tpe"]
 Pruning = Literal["none", "median", "wilcoxon"]
 
@@ -116,8 +117,9 @@ class SearchConfig(Settings):
         """Of each cell, in order; None where ``tpe`` decides when the cell's turn comes."""
         match self.method:
             case "grid":
-                lists = (self.temperatures, self.alphas, *self._others)
-                return tuple(_setting(*values) for values in product(*lists))
+                choices = self.choices
+                cells = product(*choices.values())
+                return tuple(Setting(**dict(zip(choices, cell, strict=True))) for cell in cells)
             case "random":
                 rng = random.Random(self.distill.task.split_seed)
                 drawn: dict[Setting, None] = {}
@@ -134,10 +136,15 @@ class SearchConfig(Settings):
         """The cells of the student alone, which knows neither temperature nor alpha nor divergence."""
         objective = self.distill.objective
         temperature = TEMPERATURE if objective.temperature == "auto" else objective.temperature
-        rates, students, _ = self._others
         return tuple(
-            _setting(temperature, 1.0, rate, student, objective.divergence)
-            for rate, student in product(rates, students)
+            Setting(
+                temperature=temperature,
+                alpha=1.0,
+                learning_rate=rate,
+                student=student,
+                divergence=objective.divergence,
+            )
+            for rate, student in product(self.choices["learning_rate"], self.choices["student"])
         )
 
     @property
@@ -153,36 +160,27 @@ class SearchConfig(Settings):
     @property
     def choices(self) -> dict[str, tuple[Any, ...]]:
         """Each field of ``Setting``, with what it may be."""
-        lists = (self.temperatures, self.alphas, *self._others)
-        return dict(zip(Setting.model_fields, lists, strict=True))
+        base = self.distill
+        return {
+            "temperature": self.temperatures,
+            "alpha": self.alphas,
+            "learning_rate": self.learning_rates or (base.training.learning_rate,),
+            "student": self.students or (base.student.model,),
+            "divergence": self.divergences or (base.objective.divergence,),
+        }
 
     def apply(self, setting: Setting) -> DistillConfig:
         return self.distill.change(setting.changes())
 
-    @property
-    def _others(self) -> tuple[tuple[Any, ...], ...]:
-        base = self.distill
-        return (
-            self.learning_rates or (base.training.learning_rate,),
-            self.students or (base.student.model,),
-            self.divergences or (base.objective.divergence,),
-        )
-
     def _drawn(self, rng: random.Random) -> Setting:
-        rates, students, divergences = self._others
-        return _setting(
-            _between(rng, self.temperatures, log=True),
-            _between(rng, self.alphas),
-            rates[0] if rates == ("auto",) else _between(rng, rates, log=True),
-            rng.choice(students),
-            rng.choice(divergences),
+        rates = self.choices["learning_rate"]
+        return Setting(
+            temperature=_between(rng, self.temperatures, log=True),
+            alpha=_between(rng, self.alphas),
+            learning_rate=rates[0] if rates == ("auto",) else _between(rng, rates, log=True),
+            student=rng.choice(self.choices["student"]),
+            divergence=rng.choice(self.choices["divergence"]),
         )
-
-
-def _setting(temperature: float, alpha: float, rate: float | Auto, student: str, divergence: Any) -> Setting:
-    return Setting(
-        temperature=temperature, alpha=alpha, learning_rate=rate, student=student, divergence=divergence
-    )
 
 
 def _between(rng: random.Random, values: tuple[float, ...], *, log: bool = False) -> float:
@@ -191,6 +189,3 @@ def _between(rng: random.Random, values: tuple[float, ...], *, log: bool = False
         return low
     number = math.exp(rng.uniform(math.log(low), math.log(high))) if log else rng.uniform(low, high)
     return min(high, max(low, float(f"{number:.3g}")))
-
-
-EVALUATIONS = 4  # on the validation split, during one training

@@ -11,6 +11,8 @@ from kd_core.data.splits import connected_groups, normalised, split_rows
 from kd_core.data.task import Task
 from kd_core.errors import DataError
 
+INNER = 0.1  # of a fold's training part: decides which step's weights are kept
+
 
 def fold_tasks(task: Task, config: TaskConfig, folds: int) -> list[Task]:
     """One task a fold: ``test`` is the held-out part, the three others come from the rest alone.
@@ -83,6 +85,3 @@ def _check_classes(names: tuple[str, ...], labels: list[int], groups: list[int],
             f"The class {names[label]!r} has {count} different training {'text' if count == 1 else 'texts'}, "
             f"and each of {folds} folds needs one: {advice}."
         )
-
-
-INNER = 0.1  # of a fold's training part: decides which step's weights are kept
