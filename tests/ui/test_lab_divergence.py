@@ -30,7 +30,7 @@ def test_forward_kl_is_there_at_first(app: App) -> None:
         "Forward KL: the student's hump is at 0.7, 3.20 wide",
         "Reverse KL: the student's hump is at 3.0, 0.80 wide",
     ]
-    assert "KL(teacher ‖ student) = 0.653 · centre 0.7 · width 3.20" in said(page)
+    assert "KL(teacher ‖ student) = 0.653 · centre 0.7, width 3.20" in said(page)
     assert "in the middle it claims 164 times what the teacher does" in said(page)
 
 
@@ -80,12 +80,23 @@ def test_closer_humps_make_jensen_shannon_cover_both(app: App) -> None:
     assert "Here it covers both humps (width 2.09)" in said(page)
 
 
+def test_what_a_loss_is_known_for_is_not_said_of_the_fit(app: App) -> None:
+    """With nearly all of the teacher in one hump, the loss that covers modes sits on it."""
+    page = app(PAGE, hide="question")
+    page.slider(key="divergence.share").set_value(5).run()
+    assert "**Forward KL** (mode covering) weighs" in said(page)
+    assert "Here it sits on one hump: centre −2.7, width 1.54" in said(page)
+
+
 def test_the_same_on_a_real_text(app: App) -> None:
     page = app(PAGE, hide="question")
     table = page.dataframe[0].value
     assert table["Backed"].round(1).tolist()[:5] == pytest.approx([51.0, 80.4, 66.2, 51.0, 100.0], abs=0.15)
     assert "Forward KL keeps the first as it is and spreads the rest evenly, 12.2 % each" in said(page)
-    assert "backs its class with 80.4 %" in said(page)
+    assert "backs its class with 80.4 %: surer than its teacher" in said(page)
+    page.slider(key="divergence.temperature").set_value(20.0).run()
+    assert "nearly the same: it backs its class with 22.3 %." in said(page)
+    assert "surer than its teacher" not in said(page)
 
 
 def test_the_entropy_that_is_between_them(app: App) -> None:

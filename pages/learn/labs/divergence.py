@@ -116,10 +116,11 @@ def _panels(log_teacher: np.ndarray, fits: dict[str, Fit], shown: list[str]) -> 
                     key=f"{PAGE}.hump_{loss}",
                     alt=f"{card.title}: the student's hump is at {fit.place:.1f}, {fit.width:.2f} wide",
                 )
-                st.caption(
-                    f"{card.notation or card.title} = {fit.loss:.3f} · centre {fit.place:.1f} · "
-                    f"width {fit.width:.2f}"
-                )
+                st.caption(f"{card.notation or card.title} = {fit.loss:.3f} · {_numbers(fit)}")
+
+
+def _numbers(fit: Fit) -> str:
+    return f"centre {fit.place:.1f}, width {fit.width:.2f}".replace("-", "−")
 
 
 def _words(fits: dict[str, Fit], log_teacher: np.ndarray, distance: float) -> str:
@@ -137,19 +138,18 @@ def _words(fits: dict[str, Fit], log_teacher: np.ndarray, distance: float) -> st
         )
     valley = float(np.exp(forward.log_probs - log_teacher)[np.abs(LINE) <= 0.5].mean())
     covering = (
-        "**Forward KL** weighs each place by the teacher. Where the teacher has something and the student "
-        f"nothing, the logarithm explodes. Here {STANCES[stance(forward, distance)].lower()} (mode "
-        f"covering): centre {forward.place:.1f}, width {forward.width:.2f}."
+        "**Forward KL** (mode covering) weighs each place by the teacher. Where the teacher has something "
+        f"and the student nothing, the logarithm explodes. Here "
+        f"{STANCES[stance(forward, distance)].lower()}: {_numbers(forward)}."
     )
     if valley > 2:
         covering += f" The price: in the middle it claims {valley:,.0f} times what the teacher does."
     return "\n\n".join(
         (
             covering,
-            "**Reverse KL** weighs each place by the student. What it leaves out costs nothing, what it "
-            f"invents does. Here {STANCES[stance(reverse, distance)].lower()} (mode seeking; Minka 2005, "
-            f"Divergence measures and message passing): centre {reverse.place:.1f}, width "
-            f"{reverse.width:.2f}.",
+            "**Reverse KL** (mode seeking; Minka 2005, Divergence measures and message passing) weighs each "
+            "place by the student. What it leaves out costs nothing, what it invents does. Here "
+            f"{STANCES[stance(reverse, distance)].lower()}: {_numbers(reverse)}.",
             f"**Jensen-Shannon** lies between the two. Here {STANCES[stance(js, distance)].lower()} (width "
             f"{js.width:.2f}). **Soft cross-entropy** finds the student of forward KL. {narrowest}",
         )
@@ -224,10 +224,16 @@ def _text_words(examples: Examples, row: int, log_teacher: np.ndarray, fits: dic
             f"{start} With two classes one number is the whole answer, so this student can copy its teacher, "
             "and under every loss but reverse cross-entropy it does."
         )
+    backed = percent(float(reverse.max()))
+    turned = (
+        f"Reverse KL shuns those, so it backs its class with {backed}: surer than its teacher."
+        if float(reverse.max() - np.exp(log_teacher[first])) > 5e-3
+        else "Here the teacher finds the others so alike that there is little to shun, and reverse KL does "
+        f"nearly the same: it backs its class with {backed}."
+    )
     return (
         f"{start} Forward KL keeps the first as it is and spreads the rest evenly, "
-        f"{percent(float(forward.min()))} each, on unlikely classes too. Reverse KL shuns those, so it backs "
-        f"its class with {percent(float(reverse.max()))}: surer than its teacher. A student that is large "
+        f"{percent(float(forward.min()))} each, on unlikely classes too. {turned} A student that is large "
         "enough need not choose: each of these losses, except reverse cross-entropy, is smallest when the "
         "student gives exactly its teacher's answer."
     )
