@@ -13,17 +13,18 @@ function turn(event) {
   const places = ON.includes(event.key) ? FORWARD : BACK.includes(event.key) ? BACKWARD : null;
   if (!places || !document.querySelector(".st-key-presenting")) return;
   if (event.key.startsWith("Arrow") && event.target.closest?.(ARROWS)) return;
-  event.preventDefault(); // the page itself does not scroll
   clearTimeout(waiting);
-  press(places, 50);
+  if (press(places, 50)) event.preventDefault(); // where nothing goes on, the key scrolls the page
 }
 
-// A page that is still being drawn has its buttons last: a key that comes early is not lost.
+// Whether it does or may yet: a page that is still being drawn has its buttons last, and no early key is lost.
 let waiting;
 function press(places, patience) {
   const found = places.map((place) => document.querySelector(place)).find((place) => place && !place.disabled);
+  const drawn = document.querySelector("[data-test-script-state=notRunning]");
   if (found) found.click();
-  else if (patience) waiting = setTimeout(press, 100, places, patience - 1);
+  else if (patience && !drawn) waiting = setTimeout(press, 100, places, patience - 1);
+  return Boolean(found || !drawn);
 }
 
 export default function () {

@@ -142,6 +142,14 @@ def test_the_presenters_keys_type_and_reset(page: Page, visit: Callable[..., Non
     expect(page.get_by_test_id("stSidebar")).to_be_visible()
 
 
+def test_where_nothing_goes_on_the_presenters_key_scrolls(page: Page, visit: Callable[..., None]) -> None:
+    visit(page, "/quiz?view=presenter")
+    page.wait_for_function("() => window.kdTurns")
+    page.get_by_role("heading", name="Quiz").click()
+    page.keyboard.press("PageDown")
+    page.wait_for_function("() => document.querySelector('[data-testid=stMain]').scrollTop > 0")
+
+
 CUT = """() => {
     const main = document.querySelector('[data-testid=stMain]'), found = [];
     const words = 'p, button, label, summary, h1, h2, h3, li, td, [role=tab]';
