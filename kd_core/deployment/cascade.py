@@ -185,11 +185,11 @@ class Cascade:
         )
 
 
-def upper_bound(mistakes: int, texts: int, confidence: float = CONFIDENCE) -> float:
-    """Above the true share with ``confidence``: the Beta quantile of Clopper and Pearson 1934, one-sided."""
+def upper_bound(mistakes: int, texts: int) -> float:
+    """Above the true share with 95 % confidence: the Beta quantile of Clopper and Pearson 1934, one-sided."""
     from scipy import stats
 
-    return 1.0 if mistakes >= texts else float(stats.beta.ppf(confidence, mistakes + 1, texts - mistakes))
+    return 1.0 if mistakes >= texts else float(stats.beta.ppf(CONFIDENCE, mistakes + 1, texts - mistakes))
 
 
 def choose_threshold(

@@ -21,7 +21,6 @@ from kd_core.distillation.metrics import softmax
 from kd_core.distillation.report import Report
 from kd_core.distillation.roles import NAMES, Role
 from kd_core.errors import DataError
-from kd_core.system.control import Control
 
 if TYPE_CHECKING:  # torch comes with it
     from kd_core.deployment.forms import OpenForm
@@ -161,21 +160,18 @@ def effects(
     model: OpenForm,
     text: str,
     spans: Sequence[tuple[int, int]],
-    *,
-    control: Control | None = None,
     on_rows: Callable[[int], None] | None = None,
 ) -> NDArray[np.float64]:
     """How much each word raises the probability of the model's answer: p(text) - p(text without it).
 
     Occlusion (Zeiler and Fergus 2014), by leaving the word out: a mask token would mean something to a model
     that was pre-trained with it, and nothing to one that was not. Shape (spans,); 0 beyond what is read.
-    Raises: Stopped.
     """
     end = _end_of_reading(model, text)
     text = text[:end]  # what comes behind must not move up into the place of what is left out
     seen = [span for span in spans if span[0] < end]
     without = [text[:first] + " " + text[last:] for first, last in seen]
-    probabilities = softmax(model.predict([text, *without], BATCH, control=control, on_rows=on_rows))
+    probabilities = softmax(model.predict([text, *without], BATCH, on_rows=on_rows))
     whole = probabilities[0].argmax()
     result = np.zeros(len(spans))
     result[: len(seen)] = probabilities[0, whole] - probabilities[1:, whole]

@@ -27,7 +27,7 @@ class Floor:
     high: float
 
 
-def floor(reliability: Sequence[Bin], draws: int = DRAWS, seed: int = 0) -> Floor:
+def floor(reliability: Sequence[Bin]) -> Floor:
     """What ``reliability``'s confidences would show of ECE if each were true.
 
     The right answers of a bin are drawn as often as it is sure of them: Binomial(count, confidence). All
@@ -36,7 +36,7 @@ def floor(reliability: Sequence[Bin], draws: int = DRAWS, seed: int = 0) -> Floo
     """
     counts = np.array([bin.count for bin in reliability])
     sure = np.clip([bin.confidence for bin in reliability], 0, 1)
-    right = np.random.default_rng(seed).binomial(counts, sure, size=(draws, len(counts)))
+    right = np.random.default_rng(0).binomial(counts, sure, size=(DRAWS, len(counts)))
     errors = np.abs(right - counts * sure).sum(axis=1) / counts.sum()
     return Floor(float(errors.mean()), float(np.quantile(errors, 0.95)))
 

@@ -32,14 +32,13 @@ def latency(
     tokens: Mapping[str, Sequence[int]],
     *,
     repeats: int,
-    threads: int = 1,
     control: Control | None = None,
 ) -> dict[str, Latency]:
     """Median and 95th percentile (ms) from one text to its answer, tokenizer included, for each model.
 
     Each of ``answers`` gets the ``texts`` in turn, ``repeats`` in all; they take turns text by text, so that
     a machine that slows down slows all of them alike. ``tokens[name]`` are the lengths of the texts there.
-    That they compute with so many ``threads`` is the caller's to see to (``inference``).
+    That they compute with one thread is the caller's to see to (``inference``).
 
     Raises: ValueError for no texts or repeats, Stopped through ``control``.
     """
@@ -52,7 +51,7 @@ def latency(
             p50=float(np.percentile(times[name], 50)) / 1e6,
             p95=float(np.percentile(times[name], 95)) / 1e6,
             batch=1,
-            threads=threads,
+            threads=1,
             texts=repeats,
             mean_tokens=float(np.mean([tokens[name][turn % len(texts)] for turn in range(repeats)])),
             tokenizer=True,
@@ -78,15 +77,13 @@ def answering(
 
 
 @contextmanager
-def inference(models: Sequence[PreTrainedModel], threads: int) -> Iterator[None]:
-    """Without gradients and dropout, and with so many of torch's threads; all of it is put back."""
-    if threads < 1:
-        raise ValueError(f"threads must be at least 1, got {threads}")
+def inference(models: Sequence[PreTrainedModel]) -> Iterator[None]:
+    """Without gradients and dropout, and with one of torch's threads; all of it is put back."""
     training = [model.training for model in models]
     try:
         for model in models:
             model.eval()
-        with torch.inference_mode(), with_threads(threads):
+        with torch.inference_mode(), with_threads(1):
             yield
     finally:
         for model, was_training in zip(models, training, strict=True):
@@ -96,7 +93,7 @@ def inference(models: Sequence[PreTrainedModel], threads: int) -> Iterator[None]
 def interleaved(
     calls: Mapping[str, Callable[[int], object]],
     repeats: int,
-    warm_up: int = WARM_UP,
+    warm_up: int,
     control: Control | None = None,
 ) -> dict[str, list[int]]:
     """Nanoseconds of ``repeats`` calls of each of ``calls``, which take turns and get the turn's number.

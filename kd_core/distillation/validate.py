@@ -15,7 +15,6 @@ import pandas as pd
 from datasets import Dataset
 from numpy.typing import NDArray
 from safetensors.numpy import load_file, save_file
-from transformers import PreTrainedModel
 
 from kd_core.data.corruption import CORRUPTION_SEED, corrupted
 from kd_core.data.task import Task, content_hash, labelled
@@ -51,20 +50,22 @@ OWN = ("test", "validation")  # of the sets that are scored; on the others nobod
 
 @dataclass(frozen=True)
 class Findings:
+    """What has the name of a field of ``Report`` becomes that field."""
+
     models: dict[Role, ModelReport]
-    verdict: Verdict | None  # as in Report
-    over_floor: Verdict | None  # as in Report
-    over_hard: Verdict | None  # as in Report
-    over_teacher: Verdict  # as in Report
+    verdict: Verdict | None
+    over_floor: Verdict | None
+    over_hard: Verdict | None
+    over_teacher: Verdict
     over_controls: dict[Role, Verdict]  # by the run's metric, over each control but the student alone
-    f1_gain: Verdict | None  # as in Report
-    stairs: dict[Role, Verdict]  # as in Report
-    over: dict[Role, Verdict]  # as in Report
+    f1_gain: Verdict | None
+    stairs: dict[Role, Verdict]
+    over: dict[Role, Verdict]
     fidelity: Fidelity
     # Of the test and the validation split: a row per text, with text, label, and the logits of each model.
     predictions: pd.DataFrame
     validation: pd.DataFrame
-    unknown_texts: float | None  # as in Report
+    unknown_texts: float | None
 
 
 def validate(run: Run, trained: list[Trained]) -> Findings:
@@ -235,12 +236,6 @@ def logits_of(run: Run, trained: Trained, sets: Mapping[str, Dataset]) -> dict[s
     return load_file(place / "logits.safetensors")  # type: ignore[no-any-return]
 
 
-def correct(run: Run, model: PreTrainedModel, encoded: Dataset) -> NDArray[np.bool_]:
-    """Whether the model is right, for each text. Raises: Stopped, between two batches."""
-    logits = predict_logits(model, encoded, precision=run.precision, control=run.control)
-    return np.asarray(logits.argmax(axis=1) == np.asarray(encoded["label"]))
-
-
 def _latency(run: Run, trained: list[Trained], floor: TfidfBaseline | None) -> dict[Role, Latency]:
     """Batch 1, one thread, real test texts. All students share one architecture, so one of them is timed.
 
@@ -257,7 +252,7 @@ def _latency(run: Run, trained: list[Trained], floor: TfidfBaseline | None) -> d
         tokens[model.who] = [len(ids) for ids in encode(model.tokenizer, rows, run.max_length)["input_ids"]]
     if floor:
         answers[FLOOR], tokens[FLOOR] = lambda text: floor.logits([text]), [0] * len(rows)
-    with inference([model.model for model in timed], threads=1):
+    with inference([model.model for model in timed]):
         times = latency(answers, list(rows["text"]), tokens, repeats=repeats, control=run.control)
     own = {who: who if who in ("teacher", FLOOR) else "student" for who in NAMES}
     return {who: times[mine] for who, mine in own.items() if mine in times}

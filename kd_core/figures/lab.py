@@ -114,7 +114,6 @@ def two_answers(
     labels: Sequence[str],
     *,
     title: str,
-    who: Role = "student",
     dark: bool = False,
 ) -> go.Figure:
     """Probabilities of teacher and student, class by class; the likeliest first."""
@@ -122,7 +121,7 @@ def two_answers(
     order = np.argsort(-np.maximum(p_t, p_s), kind="stable")[:MOST_CLASSES]
     bars: tuple[tuple[str, Any, Role, str], ...] = (
         (NAMES["teacher"], p_t, "teacher", ""),
-        ("Student", p_s, who, "/"),
+        ("Student", p_s, "student", "/"),
     )
     traces = [
         {

@@ -48,8 +48,7 @@ from kd_core.distillation.resolve import resolve, token_lengths
 from kd_core.distillation.roles import student_variants
 from kd_core.distillation.run import Run, Trained
 from kd_core.distillation.teach import teach
-from kd_core.distillation.validate import correct
-from kd_core.models.inference import autocast, encode, supports_bf16
+from kd_core.models.inference import autocast, encode, fast_precision, predict_logits
 from kd_core.models.loading import load_teacher, seeded
 from kd_core.models.size import model_size
 from kd_core.models.students import build_student
@@ -60,7 +59,7 @@ from tests.bench.bench_quality import settings_of
 BATCH, TEMPERATURE, ALPHA = 32, 4.0, 0.3
 PEERS = {"student.trim_vocabulary": False, "student.freeze_embeddings": False}  # as the others do it
 ONCE = {"training.evaluate_every": 10_000_000}  # at the end, which the others do not do at all
-BF16 = supports_bf16()
+BF16 = fast_precision() == "bf16"
 COLUMNS = (
     "student",
     "who",
@@ -322,7 +321,8 @@ def measure(work: Work, distil: Callable[[Work], Student]) -> dict[str, float]:
     tokens = BATCH * sum(pieces) / len(pieces)
     size = model_size(model.config, round(tokens / BATCH))
     product = 3 * work.steps * tokens * size.flops_per_token / found["train"]
-    right = correct(work.run, model, encode(tokenizer, task.test, length)).mean()
+    logits = predict_logits(model, encode(tokenizer, task.test, length), precision=work.run.precision)
+    right = (logits.argmax(axis=1) == np.asarray(task.test["label"])).mean()
     return found | {
         "processor": found["record"] + found["train"],
         "peak": product / peak(size.hidden, round(tokens)),

@@ -16,8 +16,10 @@ import sqlalchemy as sa
 from kd_core.errors import RunError
 from kd_core.jobs.states import ACTIVE, Command, JobKind, Status
 from kd_core.jobs.store.database import Database
-from kd_core.jobs.store.schema import LISTED, RUNS, Moment, RunRow, is_here, run_row
+from kd_core.jobs.store.schema import LISTED, RUNS, Moment, RunRow, run_row
 from kd_core.system import paths
+
+GRACE = 30  # seconds without a sign of life
 
 
 class Queue:
@@ -45,27 +47,19 @@ class Queue:
         with self._database.begin(write=True) as connection:
             add_row(connection, run_id, config, kind, name, status, owner)
 
-    def claim(self, owner: str, run_id: str | None = None) -> RunRow | None:
-        """Give the queued run ``run_id``, or else this machine's oldest, to ``owner``; None if there is none.
-
-        Uploaded files and checkpoints of a run lie in the data folder where it was created.
-        """
-        here, now = socket.gethostname(), datetime.now(UTC)
-        if run_id is None:
-            oldest = sa.select(RUNS.c.number).where(RUNS.c.status == "queued", is_here())
-            oldest = oldest.order_by(RUNS.c.created, RUNS.c.number).limit(1)
-            chosen = RUNS.c.number == oldest.with_for_update(skip_locked=True).scalar_subquery()
-        else:
-            chosen = RUNS.c.id == run_id
-        started = sa.func.coalesce(RUNS.c.started, sa.literal(now, Moment))
-        statement = (
-            RUNS.update()
-            .where(chosen, RUNS.c.status == "queued")
-            .values(
-                status="running", owner=owner, heartbeat=now, machine=here, folder=_folder(), started=started
-            )
-            .returning(*LISTED)
-        )
+    def claim(self, owner: str, run_id: str) -> RunRow | None:
+        """Give a queued run to ``owner``, on this machine; None where it is not queued (any more)."""
+        now = datetime.now(UTC)
+        taken = {
+            "status": "running",
+            "owner": owner,
+            "heartbeat": now,
+            "machine": socket.gethostname(),
+            "folder": _folder(),
+            "started": sa.func.coalesce(RUNS.c.started, sa.literal(now, Moment)),
+        }
+        queued = RUNS.update().where(RUNS.c.id == run_id, RUNS.c.status == "queued")
+        statement = queued.values(taken).returning(*LISTED)
         with self._database.begin(write=True) as connection:
             row = connection.execute(statement).one_or_none()
         return run_row(row) if row else None
@@ -120,11 +114,11 @@ class Queue:
                 raise lost(run_id)
             yield
 
-    def interrupt_orphans(self, fate: Callable[[str], bool | None], grace_seconds: float = 30) -> list[str]:
+    def interrupt_orphans(self, fate: Callable[[str], bool | None]) -> list[str]:
         """Runs whose process went away become ``interrupted``; returns their ids.
 
         ``fate(owner)`` says whether it is there. Where it cannot (None), a heartbeat that stays the same for
-        ``grace_seconds`` does, timed from here: clocks of two machines are never compared.
+        ``GRACE`` does, timed from here: clocks of two machines are never compared.
         """
         active = RUNS.c.status.in_(ACTIVE)
         query = sa.select(RUNS.c.id, RUNS.c.owner, RUNS.c.machine, RUNS.c.heartbeat).where(active)
@@ -133,7 +127,7 @@ class Queue:
         gone = []
         for row in rows:
             there = fate(row.owner) if row.owner else None
-            if self._is_silent(row.id, row.heartbeat, grace_seconds) if there is None else not there:
+            if self._is_silent(row.id, row.heartbeat) if there is None else not there:
                 # Unless it was given to another process, or a sign of life came, in between.
                 same = (RUNS.c.owner.is_not_distinct_from(row.owner), RUNS.c.heartbeat == row.heartbeat)
                 statement = (
@@ -146,12 +140,12 @@ class Queue:
                         gone.append(row.id)
         return gone
 
-    def _is_silent(self, run_id: str, beat: datetime, seconds: float) -> bool:
+    def _is_silent(self, run_id: str, beat: datetime) -> bool:
         """Whether this store has seen the same heartbeat for so long."""
         now = time.monotonic()
         if self._beats.setdefault(run_id, (beat, now))[0] != beat:
             self._beats[run_id] = (beat, now)
-        return now - self._beats[run_id][1] > seconds
+        return now - self._beats[run_id][1] > GRACE
 
     def _update(
         self,

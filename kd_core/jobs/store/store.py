@@ -255,11 +255,9 @@ class Store(Queue):
                 rows.append(StageRow(stage, None, None, False, "waiting"))
         return rows
 
-    def events(self, run_id: str, after: int = 0) -> list[EventRow]:
-        """What happened, oldest first, without steps, evaluations and progress; ``after`` a row's id."""
-        query = (
-            sa.select(EVENTS).join(RUNS).where(RUNS.c.id == run_id, EVENTS.c.id > after).order_by(EVENTS.c.id)
-        )
+    def events(self, run_id: str) -> list[EventRow]:
+        """What happened, oldest first, without steps, evaluations and progress."""
+        query = sa.select(EVENTS).join(RUNS).where(RUNS.c.id == run_id).order_by(EVENTS.c.id)
         with self._database.begin() as connection:
             rows = connection.execute(query).all()
         found = []

@@ -67,18 +67,18 @@ def models():
 def measure(models, tiny_tokenizer):
     """``measure(repeats, ...)``: both models on ``TEXTS``, cut at 5 tokens."""
 
-    def measured(repeats, *, threads=1, control=None, **answers):
+    def measured(repeats, *, control=None, **answers):
         answers = {name: answering(model, tiny_tokenizer, 5) for name, model in models.items()} | answers
         tokens = dict.fromkeys(answers, (3, 4, 5))
-        with inference(list(models.values()), threads):
-            return latency(answers, TEXTS, tokens, repeats=repeats, threads=threads, control=control)
+        with inference(list(models.values())):
+            return latency(answers, TEXTS, tokens, repeats=repeats, control=control)
 
     return measured
 
 
 def test_from_the_text_to_the_answer(models, tiny_tokenizer):
     vocabulary = tiny_tokenizer.get_vocab()
-    with inference([models["teacher"]], 1):
+    with inference([models["teacher"]]):
         answers = [answering(models["teacher"], tiny_tokenizer, 5)(text) for text in TEXTS]
     words = [["goal"], ["the", "goal"], ["a", "coach", "of"]]  # of the last, what 5 tokens hold
     assert [("teacher", [2, *(vocabulary[word] for word in text), 3]) for text in words] == CALLS
@@ -122,11 +122,11 @@ def test_warm_up_is_not_counted(measure, monkeypatch):
 
 def test_what_is_reported():
     tokens = {"teacher": [4, 6, 8], "student": [3, 5, 7]}
-    result = latency(dict.fromkeys(tokens, len), TEXTS, tokens, repeats=5, threads=2)
+    result = latency(dict.fromkeys(tokens, len), TEXTS, tokens, repeats=5)
     assert list(result) == ["teacher", "student"]
     for one in result.values():
         assert 0 < one.p50 <= one.p95
-        assert (one.batch, one.threads, one.texts) == (1, 2, 5)
+        assert (one.batch, one.threads, one.texts) == (1, 1, 5)
     assert result["teacher"].mean_tokens == pytest.approx((4 + 6 + 8 + 4 + 6) / 5)
     assert result["student"].mean_tokens == pytest.approx((3 + 5 + 7 + 3 + 5) / 5)
 
@@ -139,13 +139,6 @@ def test_the_state_while_timing_and_after(measure, models):
     assert gc.isenabled()
     assert not torch.is_inference_mode_enabled()
     assert (models["teacher"].training, models["student"].training) == (True, False)
-
-
-def test_the_number_of_threads_is_passed_on(measure):
-    torch.set_num_threads(1)
-    assert measure(1, threads=2)["student"].threads == 2
-    assert {seen["threads"] for seen in SEEN} == {2}
-    assert torch.get_num_threads() == 1
 
 
 def test_the_state_is_put_back_after_an_error(measure, models):
@@ -191,8 +184,6 @@ def test_inputs_that_do_not_fit(measure):
         measure(0)
     with pytest.raises(ValueError, match="there must be a text and a repeat, got 0 and 3"):
         latency({"a": len}, [], {"a": []}, repeats=3)
-    with pytest.raises(ValueError, match="threads must be at least 1, got 0"):
-        measure(3, threads=0)
 
 
 def test_describe_machine():

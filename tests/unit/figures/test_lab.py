@@ -48,12 +48,12 @@ def test_the_mark_stands_on_the_entropy_curve() -> None:
 
 
 def test_the_likeliest_classes_of_either_model_come_first() -> None:
-    figure = figures.two_answers([0.1, 0.2, 0.7], [0.1, 0.8, 0.1], ["a", "b", "c"], title="x", who="alone")
+    figure = figures.two_answers([0.1, 0.2, 0.7], [0.1, 0.8, 0.1], ["a", "b", "c"], title="x")
     teacher, student = figure.data
     assert list(figure.layout.yaxis.ticktext) == ["b", "c", "a"]
     assert list(teacher.x) == pytest.approx([20, 70, 10])
     assert list(student.x) == pytest.approx([80, 10, 10])
-    assert student.marker.color == figures.COLOURS["alone"][0]
+    assert student.marker.color == figures.COLOURS["student"][0]
     many = figures.two_answers(np.full(40, 0.025), np.full(40, 0.025), [str(i) for i in range(40)], title="x")
     assert len(many.data[0].x) == 8
 
