@@ -15,7 +15,7 @@ from kd_core.data.task import Task, content_hash
 from kd_core.distillation import run_folder
 from kd_core.distillation.roles import ROLES, StudentVariant, student_variants
 from kd_core.distillation.run import History, Run, Trained, cached_or_trained
-from kd_core.distillation.side_by_side import at_once, company
+from kd_core.distillation.side_by_side import at_once, student_pool
 from kd_core.distillation.training.batches import LONG, Recipe, model_name
 from kd_core.distillation.training.fit import fit
 from kd_core.distillation.training.replay import FILE as REPLAY
@@ -29,6 +29,8 @@ from kd_core.system import parallel
 from kd_core.system.atomic import fetch
 from kd_core.system.settings import fixed
 
+SHARED = {who for who, entry in ROLES.items() if entry.shared}
+
 
 def distil(run: Run, teacher: Trained, knowledge: Dataset) -> list[Trained]:
     """Step 3: every student of the run, for every seed. Raises: Stopped, DivergedError, ModelError.
@@ -39,9 +41,9 @@ def distil(run: Run, teacher: Trained, knowledge: Dataset) -> list[Trained]:
     students = students_of(run)
     if at_once(run.config, len(students)) > 1:
         _start(run, *next(iter(students.values())), teacher)  # with all cores; later ones find its parts made
-    with company(run, len(students)) as together:
+    with student_pool(run, len(students)) as pool:
         return [
-            together.train(
+            pool.train(
                 name,
                 partial(train_student, variant=variant, seed=seed, teacher=teacher, knowledge=knowledge),
             )
@@ -98,9 +100,6 @@ def seen(variant: StudentVariant, task: Task, knowledge: Dataset) -> tuple[Task,
     ), knowledge.select(np.flatnonzero(kept))
 
 
-SHARED = {who for who, entry in ROLES.items() if entry.shared}
-
-
 def student_recipe(config: DistillConfig, variant: StudentVariant, seed: int) -> Recipe:
     """How a student is trained; ``config`` is resolved."""
     settings = config.training
@@ -154,7 +153,7 @@ def train_student(
         return history
 
     place = run.work / "students" / recipe.name
-    if ROLES[variant.who].shared:
+    if variant.who in SHARED:
         place = run.place(
             variant.who,
             start=model_hash(student, tokenizer),

@@ -26,12 +26,12 @@ from kd_core.distillation.teach import teach
 from kd_core.distillation.training.batches import model_name
 from kd_core.errors import Stopped
 from kd_core.models.loading import load_teacher
-from kd_core.system.helpers import obey
+from kd_core.system.helpers import parent_control
 
 OUT = sys.stdout
 
 
-class Voice:
+class EventWriter:
     """Says what happens to the students that are trained here; the run itself tells of all others."""
 
     def __init__(self) -> None:
@@ -44,17 +44,17 @@ class Voice:
         if isinstance(event, TrainingStarted) and not event.cached:
             self.trained.add(name)
         if name in self.trained:
-            say(type(event).__name__, asdict(event))
+            write_line(type(event).__name__, asdict(event))
 
 
-def say(kind: str, content: object) -> None:
+def write_line(kind: str, content: object) -> None:
     OUT.write(json.dumps({"kind": kind, "content": content}) + "\n")
     OUT.flush()
 
 
 def main(work: Path) -> None:
     """The last student first, of those that nobody else has."""
-    control, voice = obey(), Voice()
+    control, writer = parent_control(), EventWriter()
     asked = DistillConfig.from_yaml((work / run_folder.CONFIG).read_text(encoding="utf-8"))
     config = DistillConfig.from_yaml((work / run_folder.RESOLVED).read_text(encoding="utf-8"))
     task = augmented(load_task(asked.task), asked.task)
@@ -62,13 +62,13 @@ def main(work: Path) -> None:
     run = Run(task, config, work, ignore, control)
     teacher, _ = teach(run, model, tokenizer)  # both are there already
     knowledge, _ = record(run, teacher)
-    run = replace(run, on_event=voice)
+    run = replace(run, on_event=writer)
     for name, (variant, seed) in reversed(students_of(run).items()):
         lock = lock_of(work, name)
         with suppress(Timeout), lock.acquire(timeout=0):
             train_student(run, variant, seed, teacher, knowledge)
-            if name in voice.trained:
-                say(DONE, name)
+            if name in writer.trained:
+                write_line(DONE, name)
 
 
 if __name__ == "__main__":

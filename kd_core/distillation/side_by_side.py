@@ -56,20 +56,20 @@ def at_once(config: DistillConfig, students: int) -> int:
 
 
 @dataclass
-class Company:
-    """Those who train a run's students."""
+class StudentPool:
+    """Trains a run's students, some of them in helper processes."""
 
     run: Run
     shared: bool = False  # somebody else may train a student, be it a helper that a killed process left
     done: set[str] = field(default_factory=set)  # by helpers
     _telling: Lock = field(default_factory=Lock)
 
-    def tell(self, event: Event) -> None:
+    def on_event(self, event: Event) -> None:
         """From any thread, one at a time."""
         with self._telling:
             self.run.on_event(event)
 
-    def hear(self, line: str) -> None:
+    def on_line(self, line: str) -> None:
         """What a helper says: an event, or that a student is done."""
         try:
             said = json.loads(line)
@@ -79,22 +79,22 @@ class Company:
         if kind == DONE:
             self.done.add(content)
         else:
-            self.tell(EVENT_TYPES[kind](**content))
+            self.on_event(EVENT_TYPES[kind](**content))
 
     def train(self, name: str, train: Callable[[Run], T]) -> T:
         """``train(run)``, once nobody else has that student. Raises: Stopped."""
         if not self.shared:
             return train(self.run)
-        with self._turn(name):
+        with self._locked(name):
             quiet = name in self.done  # what it did has been told
-            return train(replace(self.run, on_event=self._notes if quiet else self.tell))
+            return train(replace(self.run, on_event=self._notes if quiet else self.on_event))
 
     def _notes(self, event: Event) -> None:
         if isinstance(event, Note):
-            self.tell(event)
+            self.on_event(event)
 
     @contextmanager
-    def _turn(self, name: str) -> Iterator[None]:
+    def _locked(self, name: str) -> Iterator[None]:
         lock = lock_of(self.run.work, name)
         while True:
             try:
@@ -109,7 +109,7 @@ class Company:
 
 
 @contextmanager
-def company(run: Run, students: int) -> Iterator[Company]:
+def student_pool(run: Run, students: int) -> Iterator[StudentPool]:
     """Meanwhile students are trained on one core each, where that is quickest, and helpers train some."""
     import torch
 
@@ -118,22 +118,23 @@ def company(run: Run, students: int) -> Iterator[Company]:
     alone = parallel.size() > 1 or torch.cuda.is_available()
     wanted = 1 if alone else min(at_once(run.config, students), torch.get_num_threads())
     others = min(wanted - 1, int(available_memory() / MEMORY))
-    made = Company(run, shared=wanted > 1)
+    pool = StudentPool(run, shared=wanted > 1)
     with ExitStack() as stack:
         if others > 0:
             command = ("kd_core.distillation.helper", str(run.work.absolute()))
-            with_them = helpers(
-                [command] * others,
-                run.work,
-                threads=1,
-                control=run.control,
-                hear=made.hear,
-                abandoned=True,
+            stack.enter_context(
+                helpers(
+                    [command] * others,
+                    run.work,
+                    threads=1,
+                    control=run.control,
+                    on_line=pool.on_line,
+                    abandoned=True,
+                )
             )
-            stack.enter_context(with_them)
         if on_one_core(run.config, students) and not alone:
             stack.enter_context(with_threads(1))
-        yield made
+        yield pool
 
 
 def lock_of(work: Path, name: str) -> FileLock:

@@ -8,11 +8,11 @@ from pathlib import Path
 
 from kd_core.errors import Stopped
 from kd_core.search import result, run_search
-from kd_core.system.helpers import obey
+from kd_core.system.helpers import parent_control
 
 
 def main(study: str, work: Path) -> None:
-    control = obey()
+    control = parent_control()
     config = result(study).config.model_copy(update={"workers": 1})
     with suppress(Stopped):
         run_search(config, study, work, control=control)

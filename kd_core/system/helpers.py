@@ -17,7 +17,7 @@ from kd_core.system.process import python
 LOOK_EVERY = 1.0  # seconds until they pause, too
 LONGEST_STEP = 60.0  # waited for at their end, with its checkpoint
 
-Hear = Callable[[str], None]
+OnLine = Callable[[str], None]
 _LOCK = threading.Lock()
 _inside: dict[int, int] = {}  # threads that are in ``with_threads``, with what the first of them found
 
@@ -29,26 +29,26 @@ def helpers(
     *,
     threads: int,
     control: Control,
-    hear: Hear | None = None,
+    on_line: OnLine | None = None,
     abandoned: bool = False,
 ) -> Iterator[None]:
     """``python -m COMMAND`` for each of ``commands``, with so many ``threads`` each, until the block ends.
 
-    They pause with ``control``, and have to ``obey``. What they write is kept as ``logs/helper-N.txt``;
-    ``hear`` gets each line of their standard output instead, on threads of its own. They may finish the step
-    that they are at, unless they are ``abandoned``: at a good end of the block nothing of theirs is wanted,
-    and at any other nothing of those that have not said a word.
+    They pause with ``control``: each has to take its own from ``parent_control``. What they write is kept as
+    ``logs/helper-N.txt``; ``on_line`` gets each line of their standard output instead, on threads of its own.
+    They may finish the step that they are at, unless they are ``abandoned``: at a good end of the block
+    nothing of theirs is wanted, and at any other nothing of those that have not said a word.
     """
     logs.mkdir(parents=True, exist_ok=True)
     processes = [
-        _start(command, logs / f"helper-{number}.txt", threads, hear)
+        _start(command, logs / f"helper-{number}.txt", threads, on_line)
         for number, command in enumerate(commands, start=1)
     ]
     over, spoke = threading.Event(), set[int]()
-    others = [threading.Thread(target=_pass_on, args=(control, processes, over), daemon=True)]
-    if hear:
+    others = [threading.Thread(target=_mirror_pauses, args=(control, processes, over), daemon=True)]
+    if on_line:
         others += [
-            threading.Thread(target=_listen, args=(one, hear, spoke), daemon=True) for one in processes
+            threading.Thread(target=_read_lines, args=(one, on_line, spoke), daemon=True) for one in processes
         ]
     for thread in others:
         thread.start()
@@ -96,7 +96,7 @@ def with_threads(count: int | None) -> Iterator[None]:
             torch.set_num_threads(before)
 
 
-def obey() -> Control:
+def parent_control() -> Control:
     """For a helper: the ``Control`` of whoever started it, which stops where that process ends."""
     control = Control()
 
@@ -109,12 +109,12 @@ def obey() -> Control:
     return control
 
 
-def _start(command: Sequence[str], log: Path, threads: int, hear: Hear | None) -> subprocess.Popen[str]:
+def _start(command: Sequence[str], log: Path, threads: int, on_line: OnLine | None) -> subprocess.Popen[str]:
     with log.open("w", encoding="utf-8") as file:
         return subprocess.Popen(
             python(*command),
             stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE if hear else file,
+            stdout=subprocess.PIPE if on_line else file,
             stderr=file,
             text=True,
             encoding="utf-8",
@@ -123,14 +123,16 @@ def _start(command: Sequence[str], log: Path, threads: int, hear: Hear | None) -
         )
 
 
-def _listen(process: subprocess.Popen[str], hear: Hear, spoke: set[int]) -> None:
+def _read_lines(process: subprocess.Popen[str], on_line: OnLine, spoke: set[int]) -> None:
     with _pipe(process.stdout) as lines:
         for line in lines:
             spoke.add(process.pid)
-            hear(line)
+            on_line(line)
 
 
-def _pass_on(control: Control, processes: Sequence[subprocess.Popen[str]], over: threading.Event) -> None:
+def _mirror_pauses(
+    control: Control, processes: Sequence[subprocess.Popen[str]], over: threading.Event
+) -> None:
     paused = False
     while not over.wait(LOOK_EVERY):
         if control.paused != paused:

@@ -23,7 +23,7 @@ from kd_core.distillation import distil as students
 from kd_core.distillation import side_by_side as module
 from kd_core.distillation.events import Evaluated, Event, Note, Step, TrainingStarted, ignore
 from kd_core.distillation.run import Run
-from kd_core.distillation.side_by_side import Company, at_once, lock_of, on_one_core
+from kd_core.distillation.side_by_side import StudentPool, at_once, lock_of, on_one_core
 from kd_core.errors import Stopped
 from kd_core.system import paths
 from kd_core.system.container import cores
@@ -142,18 +142,18 @@ def test_a_run_and_its_helper_end_with_what_one_process_does(
 
 
 @pytest.fixture
-def company(tiny_task, tiny_config, tmp_path) -> tuple[Company, list[Event]]:
+def company(tiny_task, tiny_config, tmp_path) -> tuple[StudentPool, list[Event]]:
     events: list[Event] = []
     run = Run(tiny_task, tiny_config, tmp_path, events.append, Control())
-    return Company(run, shared=True), events
+    return StudentPool(run, shared=True), events
 
 
 def test_what_a_helper_has_done_is_told_once_but_for_notes(company) -> None:
     team, events = company
     started = {"who": "alone", "seed": 0, "steps": 6, "cached": False}
-    team.hear(json.dumps({"kind": "TrainingStarted", "content": started}))
-    team.hear('{"kind": "Step", "cont')  # it was ended in the middle of a line
-    team.hear(json.dumps({"kind": "done", "content": "alone-0"}))
+    team.on_line(json.dumps({"kind": "TrainingStarted", "content": started}))
+    team.on_line('{"kind": "Step", "cont')  # it was ended in the middle of a line
+    team.on_line(json.dumps({"kind": "done", "content": "alone-0"}))
 
     def train(run: Run) -> str:
         run.on_event(TrainingStarted("alone", 0, 6, cached=True))
@@ -206,7 +206,7 @@ def test_memory_decides_how_many_help(company, two_cores, monkeypatch) -> None:
     monkeypatch.setattr(module, "MEMORY", 1e9)
     for memory in (0.5e9, 5e9):
         monkeypatch.setattr(module, "available_memory", lambda memory=memory: memory)
-        with module.company(team.run, 3) as made:
+        with module.student_pool(team.run, 3) as made:
             assert made.shared
             assert torch.get_num_threads() == 1
     assert asked == [[("kd_core.distillation.helper", str(Path(team.run.work).absolute()))]]

@@ -13,7 +13,7 @@ import torch
 
 from kd_core.system import helpers as module
 from kd_core.system.control import Control
-from kd_core.system.helpers import helpers, obey, with_threads
+from kd_core.system.helpers import helpers, parent_control, with_threads
 
 REPEATS = "import sys\nprint('here', flush=True)\nfor line in sys.stdin: print(line, end='', flush=True)\n"
 
@@ -40,7 +40,7 @@ def until(true) -> bool:
 
 def test_they_pause_with_who_started_them_and_are_heard(command, tmp_path) -> None:
     control, heard = Control(), []
-    with helpers([command], tmp_path / "logs", threads=1, control=control, hear=heard.append):
+    with helpers([command], tmp_path / "logs", threads=1, control=control, on_line=heard.append):
         assert until(lambda: heard == ["here\n"])
         control.pause()
         assert until(lambda: heard[1:] == ["pause\n"])
@@ -77,7 +77,7 @@ def test_one_that_has_not_said_a_word_is_not_waited_for(tmp_path, monkeypatch) -
             tmp_path,
             threads=1,
             control=Control(),
-            hear=print,
+            on_line=print,
             abandoned=True,
         ),
     ):
@@ -96,7 +96,7 @@ def test_those_who_are_abandoned_need_not_listen(tmp_path, monkeypatch) -> None:
 def test_a_helper_obeys_and_stops_when_who_started_it_ends(monkeypatch) -> None:
     said = io.StringIO("pause\n")
     monkeypatch.setattr(sys, "stdin", said)
-    control = obey()
+    control = parent_control()
     assert until(lambda: control.stopping)
     assert not control.paused, "a paused one has to wake up to stop"
 
@@ -116,7 +116,7 @@ def test_a_helper_goes_on_when_it_is_told(monkeypatch) -> None:
 
     words = Words()
     monkeypatch.setattr(sys, "stdin", words)
-    control = obey()
+    control = parent_control()
     words.next.release()
     assert until(lambda: control.paused)
     words.next.release()
