@@ -9,8 +9,9 @@ from torch import Tensor, nn
 from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 from transformers import AutoConfig, AutoModelForSequenceClassification, PretrainedConfig
 from transformers.modeling_outputs import SequenceClassifierOutput
+from transformers.utils import can_return_tuple
 
-from kd_core.models.network import WordPieceNetwork
+from kd_core.models.network import WordPieceNetwork, output_of
 from kd_core.models.presets import BILSTM_HIDDEN, BILSTM_INNER, BILSTM_STATE
 
 
@@ -59,20 +60,19 @@ class BiLSTMForSequenceClassification(WordPieceNetwork):
         self.classifier = nn.Linear(config.intermediate_size, config.num_labels)
         self.post_init()
 
+    @can_return_tuple  # type: ignore[untyped-decorator]
     def forward(
         self,
         input_ids: Tensor,
         attention_mask: Tensor | None = None,
         labels: Tensor | None = None,
-        token_type_ids: Tensor | None = None,
         output_hidden_states: bool | None = None,
-        output_attentions: bool | None = None,
-        return_dict: bool | None = None,
-    ) -> SequenceClassifierOutput | tuple[Any, ...]:
+        **others: Any,
+    ) -> SequenceClassifierOutput:
         """``input_ids`` and ``attention_mask`` (batch, length), ``labels`` (batch,): logits (batch, classes).
 
         ``hidden_states`` are the embeddings and the states of the last layer (batch, length, 2 lstm_size).
-        ``token_type_ids`` and ``output_attentions`` have no effect; trainers and tokenizers pass them.
+        ``others`` have no effect; trainers and tokenizers pass ``token_type_ids`` and ``output_attentions``.
         """
         mask = self._mask(input_ids, attention_mask)
         # Packing wants padding on the right; a stable sort brings it there and keeps the tokens' order.
@@ -95,7 +95,7 @@ class BiLSTMForSequenceClassification(WordPieceNetwork):
             unpacked, _ = pad_packed_sequence(states, batch_first=True, total_length=input_ids.shape[1])
             back = order.argsort(dim=1).unsqueeze(-1).expand_as(unpacked)
             hidden_states = (embedded, unpacked.gather(1, back))
-        return self._output(logits, labels, return_dict, hidden_states)
+        return output_of(logits, labels, hidden_states=hidden_states)
 
 
 AutoConfig.register(BiLSTMConfig.model_type, BiLSTMConfig, exist_ok=True)

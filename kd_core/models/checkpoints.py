@@ -49,7 +49,7 @@ def clamp_length(model_config: PretrainedConfig, max_length: int) -> int:
 
 
 @contextmanager
-def _quiet() -> Iterator[None]:
+def quiet() -> Iterator[None]:
     """No report of missing head weights and no progress bars: both are expected here."""
     verbosity, bars = logging.get_verbosity(), logging.is_progress_bar_enabled()
     logging.set_verbosity_error()
@@ -63,7 +63,7 @@ def _quiet() -> Iterator[None]:
 
 
 @contextmanager
-def _translated(name: str) -> Iterator[None]:
+def as_model_errors(name: str) -> Iterator[None]:
     """What the libraries raise over a bad folder, as one sentence."""
     try:
         yield
@@ -77,8 +77,8 @@ def _translated(name: str) -> Iterator[None]:
         ) from error
 
 
-def _locate(name: str) -> tuple[str, bool]:
-    """Where transformers finds the model, and whether only this disk is to be asked."""
+def locate(name: str) -> tuple[str, bool]:
+    """Where transformers finds the model, and whether only this disk is to be asked. Raises: ModelError."""
     presets = {key: preset for key, preset in TEACHERS.items() if preset.source != "new"}
     preset = find_preset(name, presets)
     if preset and preset.source == "bundled":
@@ -182,8 +182,8 @@ def _hub_out_of_reach(hub_id: str) -> bool:
     return False
 
 
-def _read_config(name: str, place: str, local_only: bool) -> PretrainedConfig:
-    with _quiet(), _translated(name):
+def read_config(name: str, place: str, local_only: bool) -> PretrainedConfig:
+    with quiet(), as_model_errors(name):
         config = AutoConfig.from_pretrained(place, trust_remote_code=False, local_files_only=local_only)
     for attribute in ("auto_map", "custom_pipelines"):  # names of code that came with it
         if hasattr(config, attribute):
@@ -191,7 +191,7 @@ def _read_config(name: str, place: str, local_only: bool) -> PretrainedConfig:
     return config
 
 
-def _check_complete(name: str, model: PreTrainedModel, report: Mapping[str, Iterable[Any]]) -> None:
+def check_complete(name: str, model: PreTrainedModel, report: Mapping[str, Iterable[Any]]) -> None:
     """Only the head, and the pooler below it, may start from nothing."""
     missing = {*report["missing_keys"], *(key for key, *_ in report["mismatched_keys"])}
     body = [key for key in missing if key.startswith(model.base_model_prefix + ".") and ".pooler." not in key]
@@ -206,7 +206,7 @@ def without_code(tokenizer: PreTrainedTokenizerFast) -> PreTrainedTokenizerFast:
     return tokenizer
 
 
-def _check_finite(name: str, model: PreTrainedModel) -> None:
+def check_finite(name: str, model: PreTrainedModel) -> None:
     """A model with NaN in it learns nothing, whatever the learning rate."""
     for place, weight in model.named_parameters():
         if broken := int((~weight.isfinite()).sum()):
@@ -216,7 +216,7 @@ def _check_finite(name: str, model: PreTrainedModel) -> None:
             )
 
 
-def _check_pieces(name: str, tokenizer: PreTrainedTokenizerFast, texts: Sequence[str]) -> list[str]:
+def check_pieces(name: str, tokenizer: PreTrainedTokenizerFast, texts: Sequence[str]) -> list[str]:
     """Sentences about texts that the tokenizer does not know.
 
     Raises: ModelError, where it knows next to nothing: most often its files are missing.
@@ -241,7 +241,7 @@ def _check_pieces(name: str, tokenizer: PreTrainedTokenizerFast, texts: Sequence
     return []
 
 
-def _check_ids(name: str, model: PreTrainedModel, tokenizer: PreTrainedTokenizerFast) -> None:
+def check_ids(name: str, model: PreTrainedModel, tokenizer: PreTrainedTokenizerFast) -> None:
     rows = model.get_input_embeddings().num_embeddings
     highest = max(tokenizer.get_vocab().values())
     if highest >= rows:

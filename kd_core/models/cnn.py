@@ -9,8 +9,9 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from transformers import AutoConfig, AutoModelForSequenceClassification, PretrainedConfig
 from transformers.modeling_outputs import SequenceClassifierOutput
+from transformers.utils import can_return_tuple
 
-from kd_core.models.network import WordPieceNetwork
+from kd_core.models.network import WordPieceNetwork, output_of
 from kd_core.models.presets import CNN_FILTERS, CNN_HIDDEN, CNN_WIDTHS
 
 
@@ -64,19 +65,17 @@ class CNNForSequenceClassification(WordPieceNetwork):
         else:
             super()._init_weights(module)
 
+    @can_return_tuple  # type: ignore[untyped-decorator]
     def forward(
         self,
         input_ids: Tensor,
         attention_mask: Tensor | None = None,
         labels: Tensor | None = None,
-        token_type_ids: Tensor | None = None,
-        output_hidden_states: bool | None = None,
-        output_attentions: bool | None = None,
-        return_dict: bool | None = None,
-    ) -> SequenceClassifierOutput | tuple[Any, ...]:
+        **others: Any,
+    ) -> SequenceClassifierOutput:
         """``input_ids`` and ``attention_mask`` (batch, length), ``labels`` (batch,): logits (batch, classes).
 
-        ``token_type_ids`` and ``output_*`` have no effect; trainers and tokenizers pass them.
+        ``others`` have no effect; trainers and tokenizers pass ``token_type_ids`` and ``output_*``.
         """
         mask = self._mask(input_ids, attention_mask).unsqueeze(-1)
         embedded = self.embeddings(input_ids) * mask
@@ -86,7 +85,7 @@ class CNNForSequenceClassification(WordPieceNetwork):
             windows = torch.cat([around[:, i : i + input_ids.shape[1]] for i in range(width)], dim=-1)
             features.append((torch.relu(filters(windows)) * mask).amax(dim=1))
         logits = self.classifier(self.dropout(torch.cat(features, dim=-1)))
-        return self._output(logits, labels, return_dict)
+        return output_of(logits, labels)
 
 
 AutoConfig.register(CNNConfig.model_type, CNNConfig, exist_ok=True)

@@ -31,14 +31,14 @@ from kd_core.config import Pooling, TeacherConfig
 from kd_core.data.task import Task, spread
 from kd_core.errors import ModelError
 from kd_core.models.checkpoints import (
-    _check_complete,
-    _check_finite,
-    _check_ids,
-    _check_pieces,
-    _locate,
-    _quiet,
-    _read_config,
-    _translated,
+    as_model_errors,
+    check_complete,
+    check_finite,
+    check_ids,
+    check_pieces,
+    locate,
+    quiet,
+    read_config,
     without_code,
 )
 from kd_core.models.pooled import pooled
@@ -115,15 +115,15 @@ def load_checkpoint(
 
     Raises: ModelError.
     """
-    place, local_only = _locate(name)
-    config = _read_config(name, place, local_only)
+    place, local_only = locate(name)
+    config = read_config(name, place, local_only)
     old_labels = _labels(config)
     doubts = []
     if sorted(old_labels) != sorted(task.labels):
         if any("ForSequenceClassification" in str(kind) for kind in config.architectures or ()):
             doubts.append(_other_head(name, old_labels, task.labels))
         config = _for_new_head(_with_labels(config, task.labels), name, pooling)
-    with _quiet(), seeded(seed), _translated(name):
+    with quiet(), seeded(seed), as_model_errors(name):
         model, report = AutoModelForSequenceClassification.from_pretrained(
             place,
             config=config,
@@ -136,16 +136,16 @@ def load_checkpoint(
         )
         tokenizer = AutoTokenizer.from_pretrained(place, trust_remote_code=False, local_files_only=local_only)
         _fit_head(model, old_labels, task.labels)
-    _check_complete(name, model, report)
-    _check_finite(name, model)
+    check_complete(name, model, report)
+    check_finite(name, model)
     if not isinstance(tokenizer, PreTrainedTokenizerFast):
         raise ModelError(
             f"The tokenizer of {name!r} is a {type(tokenizer).__name__}, which has no fast version; "
             "choose a model with a tokenizer.json."
         )
     tokenizer = without_code(tokenizer)
-    _check_ids(name, model, tokenizer)
-    doubts += _check_pieces(name, tokenizer, [*spread(task.train), *spread(task.transfer)])
+    check_ids(name, model, tokenizer)
+    doubts += check_pieces(name, tokenizer, [*spread(task.train), *spread(task.transfer)])
     if notes is not None:
         notes += doubts
     if name == "minilm-l3":
@@ -156,7 +156,7 @@ def load_checkpoint(
 
 def load_config(name: str, labels: Sequence[str], pooling: Pooling | Auto = "first") -> PretrainedConfig:
     """The config of a checkpoint, with the task's labels. Raises: ModelError."""
-    config = _read_config(name, *_locate(name))
+    config = read_config(name, *locate(name))
     old_labels = _labels(config)
     _with_labels(config, labels)
     if sorted(old_labels) != sorted(labels):
@@ -168,7 +168,7 @@ def load_config(name: str, labels: Sequence[str], pooling: Pooling | Auto = "fir
 
 def new_model(config: PretrainedConfig, seed: int) -> PreTrainedModel:
     """A model with the config's own random initialisation, in float32, from ``seed`` alone."""
-    with _quiet(), seeded(seed):
+    with quiet(), seeded(seed):
         return AutoModelForSequenceClassification.from_config(
             config, dtype=torch.float32, trust_remote_code=False
         ).eval()

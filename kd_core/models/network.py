@@ -33,17 +33,8 @@ class WordPieceNetwork(PreTrainedModel):  # type: ignore[misc]  # transformers i
         pad = self.config.pad_token_id
         return torch.ones_like(input_ids, dtype=torch.bool) if pad is None else input_ids.ne(pad)
 
-    def _output(
-        self,
-        logits: Tensor,
-        labels: Tensor | None,
-        return_dict: bool | None,
-        hidden_states: tuple[Tensor, ...] | None = None,
-    ) -> SequenceClassifierOutput | tuple[Any, ...]:
-        output = SequenceClassifierOutput(
-            loss=None if labels is None else F.cross_entropy(logits, labels),
-            logits=logits,
-            hidden_states=hidden_states,
-        )
-        use_dict = self.config.return_dict if return_dict is None else return_dict
-        return output if use_dict else output.to_tuple()
+
+def output_of(logits: Tensor, labels: Tensor | None, **more: Any) -> SequenceClassifierOutput:
+    """Logits (batch, classes) and, where there are labels (batch,), the mean cross-entropy with them."""
+    loss = None if labels is None else F.cross_entropy(logits, labels)
+    return SequenceClassifierOutput(loss=loss, logits=logits, **more)

@@ -6,10 +6,12 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional as F
 from transformers import AutoConfig, AutoModelForSequenceClassification, BertConfig
 from transformers.modeling_outputs import SequenceClassifierOutput
 from transformers.models.bert.modeling_bert import BertForSequenceClassification
+from transformers.utils import can_return_tuple
+
+from kd_core.models.network import output_of
 
 
 class PooledBertConfig(BertConfig):  # type: ignore[misc]  # transformers is untyped
@@ -34,15 +36,15 @@ class PooledBertForSequenceClassification(BertForSequenceClassification):  # typ
         self.classifier = nn.Linear(2 * config.hidden_size, config.num_labels)
         self.post_init()
 
+    @can_return_tuple  # type: ignore[untyped-decorator]
     def forward(
         self,
         input_ids: Tensor | None = None,
         attention_mask: Tensor | None = None,
         token_type_ids: Tensor | None = None,
         labels: Tensor | None = None,
-        return_dict: bool | None = None,
         **more: Any,
-    ) -> SequenceClassifierOutput | tuple[Any, ...]:
+    ) -> SequenceClassifierOutput:
         """``input_ids`` and ``attention_mask`` (batch, length), ``labels`` (batch,): (batch, classes)."""
         read = self.bert(
             input_ids,
@@ -56,14 +58,7 @@ class PooledBertForSequenceClassification(BertForSequenceClassification):  # typ
         mean = (states * counts.unsqueeze(-1)).sum(dim=1) / counts.sum(dim=1, keepdim=True).clamp(min=1)
         first = read.pooler_output
         logits = self.classifier(self.dropout(torch.cat([mean.to(first), first], dim=-1)))
-        output = SequenceClassifierOutput(
-            loss=None if labels is None else F.cross_entropy(logits, labels),
-            logits=logits,
-            hidden_states=read.hidden_states,
-            attentions=read.attentions,
-        )
-        use_dict = self.config.return_dict if return_dict is None else return_dict
-        return output if use_dict else output.to_tuple()
+        return output_of(logits, labels, hidden_states=read.hidden_states, attentions=read.attentions)
 
 
 def pooled(config: BertConfig) -> PooledBertConfig:
