@@ -5,10 +5,9 @@ from __future__ import annotations
 import signal
 import socket
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager
 from datetime import UTC, datetime
-from types import FrameType
 from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
@@ -86,25 +85,25 @@ def _turn(store: Store, err: Console) -> Iterator[None]:
         lock.release()
 
 
-@contextmanager
-def _signals_stop(job: Job) -> Iterator[None]:
+def _signals_stop(job: Job) -> AbstractContextManager[None]:
     """The first Ctrl-C asks the run to stop cleanly, the second interrupts it where it is.
 
     One that somebody ends, or whose terminal is closed, goes on from there when it is resumed.
     """
 
-    def stop(signum: int, frame: FrameType | None) -> None:
+    def stop() -> None:
         job.control.stop()
         signal.signal(signal.SIGINT, signal.default_int_handler)
 
-    def leave(signum: int, frame: FrameType | None) -> None:
-        job.leave()
+    return on_signals({signal.SIGINT: stop} | dict.fromkeys(signals_to_leave(), job.leave))
 
-    leaving = signals_to_leave()
-    before = {number: signal.getsignal(number) for number in (signal.SIGINT, *leaving)}
-    signal.signal(signal.SIGINT, stop)
-    for number in leaving:
-        signal.signal(number, leave)
+
+@contextmanager
+def on_signals(acts: Mapping[signal.Signals, Callable[[], object]]) -> Iterator[None]:
+    """Meanwhile each of these signals has that effect, and no other."""
+    before = {number: signal.getsignal(number) for number in acts}
+    for number, act in acts.items():
+        signal.signal(number, lambda *_, act=act: act())
     try:
         yield
     finally:

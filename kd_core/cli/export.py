@@ -12,7 +12,6 @@ from kd_core.cli.output import as_json, console, print_json, table
 from kd_core.cli.runs import find_finished
 from kd_core.deployment.reports import FormReport
 from kd_core.deployment.runtimes import form_name
-from kd_core.deployment.staircase import gains
 from kd_core.system import paths
 from kd_core.system.formatting import megabytes, what_is_timed, with_interval
 
@@ -75,6 +74,8 @@ def export(
 
 
 def _row(form: FormReport, teacher: FormReport) -> tuple[str, ...]:
+    from kd_core.deployment.staircase import gains
+
     latency = form["latency_ms"]
     return (
         form_name(form["who"], form["runtime"]),

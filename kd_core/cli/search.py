@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import signal
 import sys
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from kd_core.cli.carry_out import carry_out, signals_to_leave, start
+from kd_core.cli.carry_out import carry_out, on_signals, signals_to_leave, start
 from kd_core.cli.distill import DistillCommand, with_absolute_paths
 from kd_core.cli.output import as_json, console, print_json, stray_prints_to_stderr, table
 from kd_core.cli.progress import Narrator
@@ -21,7 +20,6 @@ from kd_core.system.formatting import percent, signed
 if TYPE_CHECKING:
     from kd_core.jobs.store import Store
     from kd_core.search import Cell, SearchConfig, SearchResult
-    from kd_core.system.control import Control
 
 # What a search tries has flags of its own, and its study is --name.
 REPLACED = {"objective.temperature", "objective.alpha"}
@@ -136,23 +134,13 @@ def _help_with(name: str) -> SearchResult:
 
     config, control = result(name).config, Control()
     err = console(sys.stderr)
+    # Finished trainings are kept, the others are given back.
+    stopping = on_signals(dict.fromkeys((signal.SIGINT, *signals_to_leave()), control.stop))
     try:
-        with stray_prints_to_stderr(), Narrator(err) as watch, _signals_stop(control):
+        with stray_prints_to_stderr(), Narrator(err) as watch, stopping:
             return run_search(config, name, paths.work() / new_id(datetime.now(UTC)), watch, control)
     except Stopped as error:
         raise Stopped(f"{error} Others may go on; to help again: kd search --worker {name!r}") from error
-
-
-@contextmanager
-def _signals_stop(control: Control) -> Iterator[None]:
-    """Ctrl-C and the like stop the search: finished trainings are kept, the others are given back."""
-    numbers = (signal.SIGINT, *signals_to_leave())
-    before = {number: signal.signal(number, lambda *_: control.stop()) for number in numbers}
-    try:
-        yield
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
 
 
 def _show(store: Store, result: SearchResult, as_json: bool) -> None:
