@@ -16,13 +16,14 @@ from pathlib import Path
 from threading import Lock
 from typing import TYPE_CHECKING, TypeVar
 
-from filelock import FileLock, Timeout
+from filelock import FileLock
 
 from kd_core.config import DistillConfig
 from kd_core.distillation.events import EVENT_TYPES, Event, Note
 from kd_core.models.presets import STUDENTS, find_preset
 from kd_core.system.container import available_memory, cores
 from kd_core.system.helpers import helpers, with_threads
+from kd_core.system.process import holding
 from kd_core.system.settings import fixed
 
 if TYPE_CHECKING:
@@ -31,7 +32,6 @@ if TYPE_CHECKING:
 NARROW = 128  # hidden size of a transformer that two cores do not train twice as fast
 MANY_STEPS = 800  # of a student: a helper needs ten seconds before its first one
 MEMORY = 1e9  # bytes of a helper: torch, the teacher and a student
-LOOK_EVERY = 0.2  # seconds
 DONE = "done"
 
 T = TypeVar("T")
@@ -85,27 +85,13 @@ class StudentPool:
         """``train(run)``, once nobody else has that student. Raises: Stopped."""
         if not self.shared:
             return train(self.run)
-        with self._locked(name):
+        with holding(lock_of(self.run.work, name), self.run.control):
             quiet = name in self.done  # what it did has been told
             return train(replace(self.run, on_event=self._notes if quiet else self.on_event))
 
     def _notes(self, event: Event) -> None:
         if isinstance(event, Note):
             self.on_event(event)
-
-    @contextmanager
-    def _locked(self, name: str) -> Iterator[None]:
-        lock = lock_of(self.run.work, name)
-        while True:
-            try:
-                lock.acquire(timeout=LOOK_EVERY)
-                break
-            except Timeout:
-                self.run.control.check()
-        try:
-            yield
-        finally:
-            lock.release()
 
 
 @contextmanager

@@ -5,8 +5,7 @@ from __future__ import annotations
 import copy
 import shutil
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
@@ -14,7 +13,7 @@ from typing import Any
 
 import numpy as np
 from datasets import Dataset, concatenate_datasets
-from filelock import FileLock, Timeout
+from filelock import FileLock
 from optuna.storages import RDBStorage
 from transformers import PreTrainedModel, PreTrainedTokenizerFast
 
@@ -44,6 +43,7 @@ from kd_core.search.processes import more_workers, workers_here
 from kd_core.search.results import SearchResult
 from kd_core.system import paths
 from kd_core.system.control import Control
+from kd_core.system.process import holding
 from kd_core.system.settings import fixed
 
 
@@ -227,7 +227,9 @@ class CrossValidation:
             return self.folds[number]
         started, task, base = time.monotonic(), self.fold_tasks[number], self.config.distill
         self.report_progress(f"teacher of fold {number + 1} of {self.config.folds}")
-        with self._locked(number):
+        # Other workers on this machine wait for the fold's teacher instead of making the same one.
+        lock = FileLock(paths.home() / f"search-fold-{number}.lock")
+        with holding(lock, self.control):
             model, tokenizer = load_teacher(base.teacher, task)
             config = resolve(base, task, model.config, token_lengths(tokenizer, task))
             run = Run(task, config, self.work, partial(_check_before_training, config), self.control)
@@ -250,19 +252,6 @@ class CrossValidation:
         """The score of a model's answers by the metric of the search."""
         metric = self.config.distill.training.metric
         return score(metric, logits.argmax(axis=1), np.asarray(texts["label"]), self.task.labels)
-
-    @contextmanager
-    def _locked(self, number: int) -> Iterator[None]:
-        """Other workers on this machine wait for the fold's teacher instead of making the same one."""
-        lock = FileLock(paths.home() / f"search-fold-{number}.lock")
-        while not lock.is_locked:
-            self.control.check()
-            with suppress(Timeout):
-                lock.acquire(timeout=1)
-        try:
-            yield
-        finally:
-            lock.release()
 
 
 def _check_before_training(config: DistillConfig, event: Event) -> None:

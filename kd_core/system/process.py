@@ -10,16 +10,19 @@ import re
 import socket
 import sys
 import threading
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from functools import cache
 from pathlib import Path
 
 import psutil
-from filelock import FileLock
+from filelock import FileLock, Timeout
 
 from kd_core.system import paths
+from kd_core.system.control import Control
 
 NICENESS = 10
+LOOK_EVERY = 0.2  # seconds between looks at whether to stop waiting for a lock
 
 
 def owner() -> str:
@@ -79,6 +82,19 @@ def _realm() -> str:
 def machine_lock() -> FileLock:
     """Held by whoever runs a job on this machine; a process that ends, however it ends, gives it back."""
     return FileLock(paths.make_home() / "machine.lock", thread_local=False)
+
+
+@contextmanager
+def holding(lock: FileLock, control: Control) -> Iterator[None]:
+    """Hold ``lock``, once nobody else does. Raises: Stopped, while it waits."""
+    while not lock.is_locked:
+        control.check()
+        with suppress(Timeout):
+            lock.acquire(timeout=LOOK_EVERY)
+    try:
+        yield
+    finally:
+        lock.release()
 
 
 def give_memory_back() -> None:
