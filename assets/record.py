@@ -161,7 +161,7 @@ def latency_pass() -> None:
         answers[cell.name] = answering(model, pieces, int(config.task.max_length))
         encoded = encode(pieces, texts, int(config.task.max_length))
         tokens[cell.name] = [len(ids) for ids in encoded["input_ids"]]
-    with inference(models, threads=1):
+    with inference(models):
         times = latency(answers, list(texts["text"]), tokens, repeats=REPEATS)
     found = {name: {k: round(v, 4) for k, v in vars(ms).items()} for name, ms in times.items()}
     _write(f"size-{TASK}", content | {"latency": {"machine": describe_machine(), "ms": found}})

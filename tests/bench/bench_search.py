@@ -25,16 +25,16 @@ def main(quick: bool) -> None:
     spent: dict[str, float] = {"students": 0.0, "teachers": 0.0, "recording": 0.0}
 
     def timed(name: str, function: Callable[..., Any]) -> Callable[..., Any]:
-        def run(*arguments: Any) -> Any:
+        def run(*arguments: Any, **options: Any) -> Any:
             start = time.monotonic()
             try:
-                return function(*arguments)
+                return function(*arguments, **options)
             finally:
                 spent[name] += time.monotonic() - start
 
         return run
 
-    worker.train = timed("students", worker.train)
+    worker.fit = timed("students", worker.fit)
     worker.teach = timed("teachers", worker.teach)
     worker.record = timed("recording", worker.record)
 
