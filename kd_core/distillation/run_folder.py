@@ -50,7 +50,7 @@ def begin(
     """``resolved`` as it was when the run in this work folder began, which may be now.
 
     What a training of another version has left there goes: models of two versions cannot be compared.
-    Raises: RunError where it was begun with another ``config``.
+    Raises: RunError where it was begun with another ``config``, or that cannot be read.
     """
     files = {
         TRAINED_BY: str(TRAINING_VERSION),
@@ -58,15 +58,22 @@ def begin(
         CONFIG: config.to_yaml(),  # last: with it, the run has begun
     }
     if (work / CONFIG).is_file():
-        kept = {name: (work / name).read_text("utf-8") for name in files if (work / name).is_file()}
-        before = of_today(yaml.safe_load(kept[CONFIG]))
+        try:
+            kept = {name: (work / name).read_text("utf-8") for name in files if (work / name).is_file()}
+            before = of_today(yaml.safe_load(kept[CONFIG]))
+        except (ValueError, TypeError, yaml.YAMLError) as error:
+            raise RunError(
+                f"What run {work.name} was begun with is damaged on disk, so it cannot go on. Start a new "
+                "run."
+            ) from error
         if changes := differing([before, config.model_dump(mode="json")]):
             listed = ", ".join(f"{place} = {old!r}, not {new!r}" for place, (old, new) in changes.items())
             raise RunError(
                 f"Run {work.name} was begun with {listed}. Resume it with the settings that it had, or start "
                 "a new run."
             )
-        files[RESOLVED] = kept.get(RESOLVED, files[RESOLVED])  # KD Studio 0.1 wrote the config alone
+        # KD Studio 0.1 wrote the config alone, and a machine without power may have left an empty file.
+        files[RESOLVED] = kept.get(RESOLVED) or files[RESOLVED]
         if kept.get(TRAINED_BY, "1") != files[TRAINED_BY]:
             for folder in [path for path in work.iterdir() if path.is_dir()]:
                 shutil.rmtree(folder)

@@ -286,6 +286,31 @@ def test_a_stopped_run_goes_on_by_its_id(kd_home, short_config, undisturbed, pla
         assert same(student(resumed, name), student(undisturbed, name))
 
 
+@pytest.mark.parametrize(
+    ("file", "content"),
+    [
+        ("config.yaml", b"\x95\x00"),
+        ("config.yaml", b""),
+        ("config.yaml", b"task: ["),
+        ("resolved.yaml", b"\x95\x00"),
+    ],
+)
+def test_a_run_whose_beginning_is_damaged_says_so(tmp_path, short_config, file, content):
+    work = tmp_path / "20260131-143000-a1b2"
+    assert run_folder.begin(work, short_config, short_config) == short_config
+    (work / file).write_bytes(content)
+    with pytest.raises(
+        RunError, match=r"^What run \S+ was begun with is damaged on disk, .* Start a new run\.$"
+    ):
+        run_folder.begin(work, short_config, short_config)
+
+
+def test_an_empty_note_of_what_auto_meant_is_made_anew(tmp_path, short_config):
+    run_folder.begin(tmp_path, short_config, short_config)
+    (tmp_path / "resolved.yaml").write_bytes(b"")
+    assert run_folder.begin(tmp_path, short_config, short_config) == short_config
+
+
 @pytest.mark.parametrize("run_id", ["../../thesis", "my run", "."])
 def test_no_run_is_named_so_that_it_lies_elsewhere(kd_home, short_config, run_id):
     with pytest.raises(RunError, match=r" is not a run; a run is named like 20260131-143000-a1b2\.$"):
