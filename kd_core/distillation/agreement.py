@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from kd_core.distillation.roles import metric_name
-from kd_core.system.formatting import counted, percent, points, signed
+from kd_core.system.formatting import counted, interval, percent, points
 
 if TYPE_CHECKING:  # scipy comes with it
     from kd_core.config import TaskConfig
@@ -67,5 +67,4 @@ def sentence(
 
 
 def _gain(verdict: Verdict) -> str:
-    low, high = (signed(100 * bound) for bound in (verdict.low, verdict.high))
-    return f"{points(verdict.delta)}, 95 % interval {low} to {high}"
+    return f"{points(verdict.delta)}, 95 % interval {interval(verdict.low, verdict.high)}"

@@ -28,8 +28,8 @@ from kd_core.system.formatting import (
     with_interval,
 )
 
-# The cells of the four-way table, and what each says.
-CELLS = {
+# What each cell of the four-way table says.
+ABOUT_CELLS = {
     "both_right": "Both are right.",
     "mended": "Only the student is right: it did not take over the teacher's mistake.",
     "inherited": "Both are wrong: mistakes that came with the teacher, or texts that are hard for any model.",

@@ -104,11 +104,8 @@ def keep(
         config=run.config.model_dump(mode="json"),
         labels=list(task.labels),
         rows=task.rows,
-        models=findings.models,
         teacher_key=trained[0].folder.name if trained[0].answers else "",
-        verdict=findings.verdict,
         sentence=_sentence(run, findings),
-        fidelity=findings.fidelity,
         seconds=clock.seconds,
         cached=clock.cached,
         machine=describe_machine(),
@@ -117,13 +114,7 @@ def keep(
             *run.notes,
             *balance.notes(run.config.training.metric, task.labels, task.train["label"], task.test["label"]),
         ],
-        unknown_texts=findings.unknown_texts,
-        over_floor=findings.over_floor,
-        over_hard=findings.over_hard,
-        over_teacher=findings.over_teacher,
-        f1_gain=findings.f1_gain,
-        stairs=findings.stairs,
-        over=findings.over,
+        **{name: value for name, value in vars(findings).items() if name in Report.model_fields},
     )
     with new_folder(place, run.control.fence) as folder:
         (folder / CONFIG).write_text(run.config.to_yaml(), encoding="utf-8")

@@ -13,7 +13,7 @@ from kd_core.config import DistillConfig
 from kd_core.distillation.roles import CORE, CORE_ONLY, FLOOR, Role
 from kd_core.distillation.two_runs import student_over
 from kd_core.errors import RunError
-from kd_core.system.formatting import points, signed
+from kd_core.system.formatting import interval, points
 from kd_core.system.settings import Distinct, Settings, setting
 
 if TYPE_CHECKING:
@@ -188,7 +188,7 @@ _UNLABELLED = "; texts without labels for the teacher to answer, or a larger stu
 
 def _in_words(gain: Gain) -> str:
     more = f"With {gain.whole:,} {NAME[gain.kind]} in the place of {gain.texts:,}"
-    span = f"95 % interval {signed(100 * gain.low)} to {signed(100 * gain.high)}"
+    span = f"95 % interval {interval(gain.low, gain.high)}"
     return f"{more}, the distilled student has {points(gain.delta)} ({span})."
 
 

@@ -106,10 +106,8 @@ def fixed(value: T | Auto) -> T:
 
 def choices(info: FieldInfo) -> tuple[str, ...]:
     """The names a field accepts, or () where it is not a choice."""
-    options: list[str] = []
-    for part in (info.annotation, *get_args(info.annotation)):
-        options += [value for value in get_args(part) if isinstance(value, str)]
-    return tuple(dict.fromkeys(option for option in options if isinstance(option, str)))
+    parts = (info.annotation, *get_args(info.annotation))
+    return tuple(dict.fromkeys(value for part in parts for value in get_args(part) if isinstance(value, str)))
 
 
 def bounds(info: FieldInfo) -> str:

@@ -124,7 +124,8 @@ class DistillTrainer(Trainer):  # type: ignore[misc]
             outputs = model(**texts, **self._terms.wanted_outputs)
             logits = outputs.logits
         else:
-            logits = _logits(model, texts, _parts(texts["attention_mask"], inputs["labels"]))
+            groups = _row_groups(texts["attention_mask"], inputs["labels"])
+            logits = _logits(model, texts, groups)
         weights = _ProcessWeights(inputs)
         hard = weights.labelled * losses.hard_loss(logits, inputs["labels"], self._weights)
         soft = torch.zeros_like(hard)
@@ -234,21 +235,21 @@ class DistillTrainer(Trainer):  # type: ignore[misc]
 
 
 def _logits(
-    model: PreTrainedModel, texts: dict[str, torch.Tensor], parts: list[torch.Tensor]
+    model: PreTrainedModel, texts: dict[str, torch.Tensor], groups: list[torch.Tensor]
 ) -> torch.Tensor:
-    """Of all rows in their order (B, classes), each of ``parts`` by a call of its own."""
-    if len(parts) == 1:
+    """Of all rows in their order (B, classes), each of the ``groups`` of rows by a call of its own."""
+    if len(groups) == 1:
         logits: torch.Tensor = model(**texts).logits
         return logits
     found = []
-    for rows in parts:
+    for rows in groups:
         width = int(texts["attention_mask"][rows].sum(dim=1).max())
         found.append(model(**{name: tensor[rows, :width] for name, tensor in texts.items()}).logits)
-    return torch.cat(found)[torch.cat(parts).argsort()]
+    return torch.cat(found)[torch.cat(groups).argsort()]
 
 
-def _parts(mask: torch.Tensor, labels: torch.Tensor) -> list[torch.Tensor]:
-    """The rows of a batch as they go through the model, each part as wide as its own longest text.
+def _row_groups(mask: torch.Tensor, labels: torch.Tensor) -> list[torch.Tensor]:
+    """The rows of a batch as they go through the model, each group as wide as its own longest text.
 
     Labelled rows and transfer rows, which are longer as a rule, and of both those apart that are not half as
     long as the longest, where that saves enough padding. A GPU gets the batch whole, for there the number of
@@ -259,16 +260,16 @@ def _parts(mask: torch.Tensor, labels: torch.Tensor) -> list[torch.Tensor]:
     if mask.device.type != "cpu" or parallel.size() > 1:
         return [rows]
     lengths, known = mask.sum(dim=1), labels != losses.UNLABELLED
-    parts = []
+    groups = []
     for rest in (rows[known], rows[~known]):
         while len(rest):
             own, longest = lengths[rest], lengths[rest].max()
             short = 2 * own <= longest
             if short.any() and (longest - own[short].max()) * short.sum() < WORTH_A_CALL:
                 short[:] = False
-            parts.append(rest[~short])
+            groups.append(rest[~short])
             rest = rest[short]
-    return parts
+    return groups
 
 
 class _ProcessWeights:

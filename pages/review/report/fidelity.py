@@ -55,7 +55,7 @@ def fidelity(run: RunRow, report: Report) -> None:
             help=f"{term('KL divergence')} Here of the student from the teacher, at T = 1, mean over texts.",
         )
     for cell, label in labels.items() if judged else ():
-        right.markdown(f"**{label}:** {report_tables.CELLS[cell]}")
+        right.markdown(f"**{label}:** {report_tables.ABOUT_CELLS[cell]}")
     if len(report.config["training"]["seeds"]) > 1:
         right.caption("Of the first seed's student.")
     st.subheader("The texts behind each cell", anchor=False)

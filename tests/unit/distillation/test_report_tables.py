@@ -264,7 +264,7 @@ def test_the_texts_behind_the_cells(tmp_path: Path, report: dict) -> None:
     frame.to_parquet(tmp_path / "predictions.parquet")
     table = report_tables.texts(tmp_path, read(report))
     assert list(table["cell"]) == ["both_right", "mended", "inherited", "new_error"]
-    assert set(report_tables.CELLS) == set(table["cell"])
+    assert set(report_tables.ABOUT_CELLS) == set(table["cell"])
     assert list(table["teacher"]) == ["business", "entertainment", "entertainment", "business"]
     assert table["student_sure"][0] == pytest.approx(100 * np.exp(4) / (np.exp(4) + 4))
 

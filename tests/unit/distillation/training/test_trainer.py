@@ -270,7 +270,7 @@ def masks(lengths: list[int]) -> torch.Tensor:
 
 
 def parts(lengths: list[int], labels: list[int]) -> list[list[int]]:
-    return [part.tolist() for part in module._parts(masks(lengths), torch.tensor(labels))]
+    return [part.tolist() for part in module._row_groups(masks(lengths), torch.tensor(labels))]
 
 
 def test_labelled_and_transfer_rows_are_read_apart_and_the_short_ones_where_it_pays(monkeypatch) -> None:
@@ -307,7 +307,7 @@ def test_parts_give_the_logits_of_the_whole_batch(tiny_teacher, monkeypatch) -> 
     ids = torch.randint(5, 90, mask.shape, generator=torch.Generator().manual_seed(0)) * mask
     texts = {"input_ids": ids, "attention_mask": mask}
     monkeypatch.setattr(module, "WORTH_A_CALL", 1)
-    apart = module._parts(mask, torch.tensor([0, 1, -100, -100, 1]))
+    apart = module._row_groups(mask, torch.tensor([0, 1, -100, -100, 1]))
     assert [part.tolist() for part in apart] == [[1], [0, 4], [3], [2]]
     with torch.no_grad():
         torch.testing.assert_close(module._logits(model, texts, apart), model(**texts).logits)
