@@ -333,7 +333,7 @@ def _arguments(recipe: Recipe, run: Run) -> TrainingArguments:
     if trackers:
         for name, value in ENVIRONMENT.items():
             os.environ.setdefault(name, value)
-    return TrainingArguments(
+    arguments = TrainingArguments(
         output_dir=str(run.work / recipe.name),
         max_steps=recipe.steps,
         per_device_train_batch_size=recipe.batch_size,
@@ -362,3 +362,7 @@ def _arguments(recipe: Recipe, run: Run) -> TrainingArguments:
         project="kd-studio",  # trackio's
         disable_tqdm=True,
     )
+    # Of several GPUs the first: the Trainer would cut each batch for DataParallel, whose copies of the model
+    # the intermediate terms do not see. For all of them there is a process each (docs/scaling.md).
+    arguments._n_gpu = min(1, arguments.n_gpu)
+    return arguments

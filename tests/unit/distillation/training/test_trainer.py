@@ -40,6 +40,19 @@ def same(one: dict[str, torch.Tensor], other: dict[str, torch.Tensor]) -> bool:
 # The objective through the trainer
 
 
+def test_one_process_takes_one_of_several_gpus(trainer, monkeypatch):
+    there = module.TrainingArguments.device.fget
+
+    def on_two_gpus(arguments):
+        place = there(arguments)
+        arguments._n_gpu = 2 if not hasattr(arguments, "_seen") else arguments._n_gpu
+        arguments._seen = True
+        return place
+
+    monkeypatch.setattr(module.TrainingArguments, "device", property(on_two_gpus))
+    assert trainer(RECIPE).args.n_gpu == 1
+
+
 def first_batch(trainer) -> dict[str, torch.Tensor]:
     return next(iter(trainer.get_train_dataloader()))
 
