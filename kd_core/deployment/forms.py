@@ -195,7 +195,10 @@ def _source(folder: Path, report: Report, who: Role) -> Path:
     for place in (folder, teacher) if who == "teacher" else (folder,):
         if not is_whole(place):
             where = "/".join(place.parts[-2:])  # a page shows it, and says no more of this machine
-            raise RunError(f"Files of run {folder.name} are missing or were changed: {where}.")
+            raise RunError(
+                f"Files of run {folder.name} are missing or were changed: {where}. Put them back as they "
+                "were, or run it again."
+            )
     if not source.is_dir():
         raise RunError(f"Run {folder.name} has no model {who!r}.")
     return source

@@ -104,6 +104,10 @@ print(json.dumps(found))
     return json.loads(done.stdout)
 
 
+def test_a_notebook_completes_what_there_is() -> None:
+    assert dir(kd_core) == ["Control", "DistillConfig", "KDError", "Report", "distill"]
+
+
 def test_importing_the_package_loads_nothing_heavy() -> None:
     assert loaded("kd_core") == {"kd_core": []}
 

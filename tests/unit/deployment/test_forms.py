@@ -132,9 +132,10 @@ def test_what_is_missing_or_changed_is_said(run_id, home, finished_run):
     whole = weights.read_bytes()
     weights.write_bytes(whole[:-1] + bytes([whole[-1] ^ 1]))
     try:
-        with pytest.raises(
-            RunError, match=rf"^Files of run {run_id} are missing or were changed: .*{run_id}\.$"
-        ):
+        changed = (
+            rf"^Files of run {run_id} are missing or were changed: .*{run_id}\. Put .*, or run it again\.$"
+        )
+        with pytest.raises(RunError, match=changed):
             open_form(run_id, "student", "int8")
     finally:
         weights.write_bytes(whole)

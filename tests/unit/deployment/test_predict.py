@@ -123,7 +123,7 @@ def test_what_was_changed_is_refused(finished_run, copied_home, who):
     flip_a_byte((folder / "students" / "student-0" if who == "student" else teacher) / "model.safetensors")
     place = folder if who == "student" else teacher
     where = "/".join(place.parts[-2:])
-    text = rf"^Files of run {of_run.run_id} are missing or were changed: {re.escape(where)}\.$"
+    text = rf"^Files of run {of_run.run_id} are missing or were changed: {re.escape(where)}\. Put them"
     with pytest.raises(RunError, match=text):
         predict_texts(of_run.run_id, ["goal"])
 
