@@ -499,7 +499,7 @@ def completed(stored: Mapping[str, Any]) -> dict[str, Any]:
     """All settings of a stored config, or of some of its sections. Raises: ConfigError for a newer one."""
     values = dict(stored)
     version = values.pop("version", 1)
-    if not isinstance(version, int):
+    if type(version) is not int:  # YAML takes yes for 1
         raise ConfigError(f"version must be a whole number, got {version!r}")
     if version > VERSION:
         raise ConfigError(

@@ -583,6 +583,7 @@ def test_also_inside_of_a_report_a_search_and_a_lab(monkeypatch: pytest.MonkeyPa
             "update KD Studio to use them",
         ),
         ("new", "version must be a whole number, got 'new'"),
+        (True, "version must be a whole number, got True"),
     ],
 )
 def test_a_config_of_a_newer_version_says_so(version: int | str, message: str) -> None:
