@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import reprlib
 from collections.abc import Iterator, Mapping
 from typing import Annotated, Any, ClassVar, Literal, Self, TypeVar, cast, get_args, get_origin
@@ -75,8 +76,10 @@ class Settings(BaseModel):
 
     @field_validator("*", mode="before")
     @classmethod
-    def _true_is_no_number(cls, value: Any, info: ValidationInfo) -> Any:
-        """Pydantic takes it for 1, and YAML takes ``yes`` and ``on`` for it."""
+    def _as_a_file_has_it(cls, value: Any, info: ValidationInfo) -> Any:
+        """A path is a text. True is no number: pydantic takes it for 1, and YAML has ``yes`` and ``on``."""
+        if isinstance(value, os.PathLike):
+            return os.fspath(value)
         of = cls.model_fields[info.field_name].annotation if info.field_name else None
         if of is not bool and any(
             isinstance(one, bool) for one in (value if isinstance(value, list | tuple) else (value,))

@@ -128,6 +128,13 @@ def problem_with(place: str, value: Any) -> str:
 # Bounds, defaults and help
 
 
+def test_a_path_is_a_text():
+    config = DistillConfig.from_dict({"task": {"name": Path("mine") / "films.csv", "knowledge": None}})
+    assert config.task.name == str(Path("mine") / "films.csv")
+    assert DistillConfig().change({"student.model": Path("half")}).student.model == "half"
+    assert DistillConfig.from_yaml(config.to_yaml()) == config
+
+
 def test_the_table_of_limits_has_every_number() -> None:
     assert {place for place, info in FIELDS.items() if numeric(info)} == set(LIMITS)
 
