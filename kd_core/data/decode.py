@@ -27,7 +27,7 @@ OFFERED = ("latin-1", "cp1252", "gbk", "big5", "shift-jis", "utf-16-le", "utf-16
 _CONTROL = re.compile(rb"[\x01-\x08\x0e-\x1a\x1c-\x1f]")
 # UTF-8 that somebody read as cp1252 and wrote as UTF-8 again: é, ° and ’ as they then look.
 _TWICE = re.compile("\u00c3[\u0080-\u00bf\u2018-\u2122]|\u00c2[\u0080-\u00bf]|\u00e2\u20ac[\u0080-\u2122]")
-_FEW = 3  # such places may be meant: IRM\u00c3\u00bb closes a quotation in Portuguese
+_FEW = 3  # such places may be meant: in Portuguese, IRMÃ» ends a quotation
 
 
 def read_bytes(source: Path | bytes, name: str) -> bytes:
