@@ -63,7 +63,14 @@ def resolve(config: DistillConfig, task: Task, teacher: PretrainedConfig, length
         raise ConfigError("training.precision fp16 needs a GPU, and there is none; use auto, bf16 or fp32")
     class_weights(config.objective.class_weights, task.labels, task.train["label"])  # raises
     if (metric := config.training.metric).startswith("f1:"):
-        check_classes("training.metric", [metric.removeprefix("f1:")], task.labels)
+        name = metric.removeprefix("f1:")
+        check_classes("training.metric", [name], task.labels)
+        if task.labels.index(name) not in task.validation["label"]:
+            raise ConfigError(
+                f"{flag('training.metric')} {metric}: none of the {len(task.validation):,} validation texts "
+                f"is {name!r}, so it cannot tell one model from another. Give more labelled texts of that "
+                "class, or use macro_f1"
+            )
     from_scratch = config.teacher.model == "scratch"
     deep = teacher.num_hidden_layers >= 12
     student = student_config(config.student, teacher, teacher.vocab_size)

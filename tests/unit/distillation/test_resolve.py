@@ -350,6 +350,16 @@ def test_texts_that_lose_their_end_are_counted(resolve, tiny_task, bert):
     ]
 
 
+def test_a_class_that_weights_are_chosen_by_has_validation_texts(resolve, tiny_task, bert):
+    name, other = tiny_task.labels[:2]
+    config = DistillConfig().change({"training.metric": f"f1:{name}"})
+    assert resolve(config, tiny_task, bert).training.metric == f"f1:{name}"
+    without = replace(tiny_task, validation=labelled(["a film"] * 3, [1] * 3))
+    with pytest.raises(ConfigError, match=f"--metric f1:{name}: none of the 3 validation texts is '{name}'"):
+        resolve(config, without, bert)
+    assert resolve(config.change({"training.metric": f"f1:{other}"}), without, bert)
+
+
 def test_float16_needs_a_gpu(resolve, tiny_task, bert, monkeypatch):
     config = DistillConfig().change({"training.precision": "fp16"})
     monkeypatch.setattr(module, "fast_precision", lambda: "fp32")
