@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -11,11 +12,13 @@ import streamlit as st
 
 from kd_core.config import TaskConfig
 from kd_core.data import uploads
+from kd_core.data.apart import read_file
+from kd_core.data.columns import choose_text, refuse_nested
 from kd_core.data.decode import encoding_previews
 from kd_core.data.read import KINDS
 from kd_core.data.summary import Summary
-from kd_core.data.table import MAX_ROWS
-from kd_core.data.uploads import Preview, Upload
+from kd_core.data.table import MAX_ROWS, Table
+from kd_core.data.uploads import Upload
 from kd_core.errors import DataError, KDError
 from pages.shared.text import escape
 
@@ -41,6 +44,7 @@ _WORDS = (
     (r"--encoding", "encoding"),
 )
 
+_read = st.cache_data(max_entries=4, show_spinner="Reading the file")(read_file)
 _preview = st.cache_data(max_entries=8, show_spinner="Reading the file")(uploads.preview)
 _checked = st.cache_data(
     max_entries=8,
@@ -108,6 +112,23 @@ def in_utf8(files: Mapping[str, Upload], token: str) -> dict[str, Upload] | None
     return readable
 
 
+def one_table(file: Any) -> Table | None:
+    """What an uploader's one file holds, or None while an encoding is asked for. Raises: DataError."""
+    readable = in_utf8({"name": Upload(file.name, file.getvalue())}, file.file_id)
+    return _read(readable["name"].data, uploads.safe_name(file.name)) if readable else None
+
+
+def text_column(table: Table, key: str, container: Any = st) -> str | None:
+    """The column that holds the texts, or None while it is asked for. Raises: DataError."""
+    guess = None
+    with suppress(DataError):  # where it cannot be guessed, the user chooses
+        guess = choose_text(table, None)
+    chosen = _column(container, "Text column", list(table.frame.columns), guess, key)
+    if chosen:
+        refuse_nested(table, chosen, "text")
+    return chosen
+
+
 def choose_columns(upload: Upload, token: str) -> TaskConfig | None:
     """The settings that read the file, or None while a column is still asked for. Raises: DataError."""
     separator, text_place, label_place = st.columns(3)
@@ -122,8 +143,8 @@ def choose_columns(upload: Upload, token: str) -> TaskConfig | None:
             help="Choose, or type another character.",
         )
     preview = _preview(upload, delimiter or None)
-    text = _column(text_place, "Text column", preview, preview.text, f"data.text_column.{token}")
-    label = _column(label_place, "Label column", preview, preview.label, f"data.label_column.{token}")
+    text = _column(text_place, "Text column", preview.columns, preview.text, f"data.text_column.{token}")
+    label = _column(label_place, "Label column", preview.columns, preview.label, f"data.label_column.{token}")
     for note in preview.notes:
         st.caption(f":material/info: {escape(note)}")
     shown = len(preview.head)
@@ -184,11 +205,11 @@ def _ask_encoding(error: DataError, readings: Mapping[str, str], *, key: str) ->
     return encoding
 
 
-def _column(column: Any, label: str, preview: Preview, guess: str | None, key: str) -> str | None:
-    chosen: str | None = column.selectbox(
+def _column(container: Any, label: str, names: list[str], guess: str | None, key: str) -> str | None:
+    chosen: str | None = container.selectbox(
         label,
-        preview.columns,
-        index=preview.columns.index(guess) if guess else None,
+        names,
+        index=names.index(guess) if guess else None,
         key=key,
         placeholder="Choose a column",
     )

@@ -109,3 +109,33 @@ def test_a_pool_that_is_too_small_says_so(app: Open, store: Store, home: Path) -
     page = page.button(key="data.ask").click().run()
     monkey.undo()
     assert "The number of texts must be between 1 and the 1 new text of the pool, got 2" in words(page)
+
+
+@pytest.mark.parametrize(
+    ("content", "asks", "answer"),
+    [
+        ("text\nun café crème\ntrois films\n".encode("latin-1"), "Encoding", "latin-1"),
+        ("alpha,beta\nun café crème,another text\ntrois films,one\n".encode(), "Text column", "alpha"),
+    ],
+)
+def test_what_a_pool_leaves_open_is_asked_for(
+    app: Open,
+    store: Store,
+    home: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    content: bytes,
+    asks: str,
+    answer: str,
+) -> None:
+    kept_run(store, home)
+    given: list[str] = []
+    monkeypatch.setattr(next_page, "_choose", lambda run, texts, *_: given.extend(texts) or (texts, 2))
+    page = app(PAGE, **NEXT)
+    page.file_uploader(key="data.ask_file").set_value(("pool.csv", content, "text/csv"))
+    page = page.run()
+    assert page.button(key="data.ask").disabled
+    (box,) = (box for box in page.selectbox if box.label == asks)
+    page = box.set_value(answer).run()
+    page = page.button(key="data.ask").click().run()
+    assert not page.exception
+    assert given == ["un café crème", "trois films"]

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Any, get_args
+from typing import get_args
 
 import pandas as pd
 import streamlit as st
 
 from kd_core.config import TaskConfig
 from kd_core.data import load_task, uploads
-from kd_core.data.apart import read_file
 from kd_core.data.bundled import TASKS
-from kd_core.data.columns import choose_text
 from kd_core.data.read import KINDS
 from kd_core.data.spreadsheets import safe_csv
 from kd_core.deployment import ask
@@ -62,7 +60,7 @@ def ask_next() -> None:
         key="data.ask_pool",
         help="A file, or the training and transfer texts of a task, without those that the run knows",
     )
-    file = None
+    file = table = column = None
     if pool == FILE:
         file = st.file_uploader(
             "Texts without answers",
@@ -70,6 +68,12 @@ def ask_next() -> None:
             key="data.ask_file",
             help="A column of texts or, in a .txt file, a text in each line",
         )
+        if file:
+            try:
+                if table := upload.one_table(file):
+                    column = upload.text_column(table, f"data.ask_column.{file.file_id}")
+            except KDError as error:
+                st.error(escape(_words(error)), icon=":material/error:")
     left, right = st.columns(2, gap="medium")
     count = left.number_input("How many texts", 1, 100_000, 100, key="data.ask_count")
     by = right.selectbox(
@@ -79,21 +83,20 @@ def ask_next() -> None:
         key="data.ask_by",
         help="Spread avoids a hundred texts that are all alike",
     )
-    asked = f"{chosen}-{pool}-{file.file_id if file else ''}-{count}-{by}"
+    asked = f"{chosen}-{pool}-{file.file_id if file else ''}-{column}-{count}-{by}"
     if st.button(
         "Choose the texts",
         key="data.ask",
         type="primary",
         icon=":material/filter_alt:",
-        disabled=pool == FILE and file is None,
+        disabled=pool == FILE and column is None,
     ):
         try:
             with st.spinner("Asking the student"):
-                texts = (
-                    _file_texts(file)
-                    if file
-                    else _task_texts(saved[pool].config if pool in saved else TaskConfig(name=pool))
-                )
+                if table and column:
+                    texts = [text for text in table.frame[column].str.strip() if text]
+                else:
+                    texts = _task_texts(saved[pool].config if pool in saved else TaskConfig(name=pool))
                 st.session_state["data.asked"] = asked, _choose(chosen, texts, int(count), by)
         except KDError as error:
             st.error(escape(_words(error)), icon=":material/error:")
@@ -102,12 +105,6 @@ def ask_next() -> None:
         _show(runs[chosen], *result)
     elif pool == FILE and file is None:
         st.caption("The file stays on this machine; nothing is sent to anybody from here.")
-
-
-def _file_texts(file: Any) -> list[str]:
-    table = read_file(file.getvalue(), uploads.safe_name(file.name))
-    texts: list[str] = table.frame[choose_text(table, None)].str.strip().to_list()
-    return [text for text in texts if text]
 
 
 def _task_texts(config: TaskConfig) -> list[str]:

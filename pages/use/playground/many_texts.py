@@ -13,12 +13,10 @@ import streamlit as st
 from numpy.typing import NDArray
 
 from kd_core.data import uploads
-from kd_core.data.apart import read_file
 from kd_core.data.assemble import clean_texts
-from kd_core.data.columns import choose_text, refuse_nested
+from kd_core.data.columns import choose_columns
 from kd_core.data.read import KINDS
 from kd_core.data.spreadsheets import safe_csv
-from kd_core.data.uploads import Upload
 from kd_core.deployment import predict
 from kd_core.distillation import roles
 from kd_core.distillation.metrics import wilson
@@ -35,8 +33,6 @@ MAX_TEXTS = 20_000
 CHUNK = 64  # texts between two updates of the progress bar
 BATCH = "playground.batch"
 NO_LABELS = "(none)"
-
-_read = st.cache_data(max_entries=4, show_spinner="Reading the file")(read_file)
 
 
 @dataclass(frozen=True)
@@ -141,24 +137,15 @@ def _uploaded() -> Texts | None:
     )
     if not file:
         return None
-    readable = upload.in_utf8({"name": Upload(file.name, file.getvalue())}, file.file_id)
-    if readable is None:
+    table = upload.one_table(file)
+    if table is None:
         return None
-    name = uploads.safe_name(file.name)
-    table = _read(readable["name"].data, name)
-    columns, text_guess = list(table.frame.columns), None
-    with suppress(DataError):  # where it cannot be guessed, the user chooses
-        text_guess = choose_text(table, None)
-    label_guess = uploads.preview(readable["name"]).label
+    label_guess = None
+    with suppress(DataError):
+        _, label_guess = choose_columns(table, None, None)
     text_place, label_place = st.columns(2)
-    text = text_place.selectbox(
-        "Text column",
-        columns,
-        index=columns.index(text_guess) if text_guess else None,
-        placeholder="Choose a column",
-        key=f"playground.text_column.{file.file_id}",
-    )
-    labels = [NO_LABELS, *columns]
+    text = upload.text_column(table, f"playground.text_column.{file.file_id}", text_place)
+    labels = [NO_LABELS, *table.frame.columns]
     label = label_place.selectbox(
         "Label column",
         labels,
@@ -168,9 +155,8 @@ def _uploaded() -> Texts | None:
     )
     if text is None:
         return None
-    refuse_nested(table, text, "text")
     truth = None if label == NO_LABELS else table.frame[label]
-    return _clean(table.frame[text], truth, name, table.notes)
+    return _clean(table.frame[text], truth, uploads.safe_name(file.name), table.notes)
 
 
 def _clean(
