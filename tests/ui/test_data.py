@@ -10,10 +10,13 @@ from streamlit.testing.v1 import AppTest
 
 from kd_core.config import DistillConfig, TaskConfig
 from kd_core.data import uploads
+from kd_core.data.apart import read_file
+from kd_core.data.table import Table
 from kd_core.data.uploads import SavedTask, Upload
 from kd_core.errors import DataError
 from kd_core.job_kinds import prepare
 from kd_core.jobs.store import Store
+from pages.build.data import answers
 from pages.shared.upload import plain_words
 from tests import ROOT
 
@@ -461,3 +464,18 @@ def test_labels_alone_offer_their_smoothing_and_no_gold(app: Open) -> None:
     assert [box.label for box in test.slider] == ["Smoothing"]
     assert "They carry no dark knowledge" in " ".join(values(test.caption))
     assert "what is measured is agreement with the teacher" in " ".join(values(test.caption))
+
+
+def test_a_file_of_answers_is_read_once_however_often_the_page_is_drawn(
+    app: Open, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    reads: list[str] = []
+
+    def read(data: bytes, name: str) -> Table:
+        reads.append(name)
+        return read_file(data, name)
+
+    monkeypatch.setattr(answers, "read_file", read)
+    test = run(app(PAGE).button(key="data.sample.answers-labels.csv").click())
+    run(test.slider[0].set_value(0.3))
+    assert reads == ["answers-labels.csv"]

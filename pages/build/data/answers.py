@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+import pandas as pd
 import streamlit as st
 
 from kd_core.config import TaskConfig
 from kd_core.data import uploads
-from kd_core.data.answer_columns import choose
+from kd_core.data.answer_columns import Columns, choose
 from kd_core.data.apart import read_file
 from kd_core.data.read import KINDS
 from kd_core.data.uploads import Upload
@@ -88,15 +89,24 @@ def _files() -> tuple[dict[str, Upload], str]:
     return files, main.file_id if main else str(sample)
 
 
+@st.cache_data(max_entries=8, show_spinner="Reading the file")
+def _look_at(file: Upload) -> tuple[pd.DataFrame, int, Columns | None, str]:
+    """The first rows, the number of all, the columns that they seem to be, and what is to be asked.
+
+    Raises: DataError.
+    """
+    table = read_file(file.data, uploads.safe_name(file.name))
+    shown, rows = table.frame.head(uploads.PREVIEW_ROWS), len(table.frame)
+    try:
+        return shown, rows, choose(table, TaskConfig()), "Choose the columns."
+    except DataError as error:
+        return shown, rows, None, str(error)
+
+
 def _settings(file: Upload, token: str) -> TaskConfig | None:
     """The settings that read the file, or None while columns are still asked for. Raises: DataError."""
-    table = read_file(file.data, uploads.safe_name(file.name))
-    names = list(table.frame.columns)
-    question, guess = None, None
-    try:
-        guess = choose(table, TaskConfig())
-    except DataError as error:
-        question = str(error)
+    shown, rows, guess, question = _look_at(file)
+    names = list(shown.columns)
     text_place, answer_place, gold_place, kind_place = st.columns(4)
     text = text_place.selectbox(
         "Text column",
@@ -130,13 +140,10 @@ def _settings(file: Upload, token: str) -> TaskConfig | None:
             key=f"data.smoothing.{token}",
             help="What the classes share that the teacher did not choose",
         )
-    shown = table.frame.head(uploads.PREVIEW_ROWS)
-    st.caption(f"The first {len(shown)} of {len(table.frame):,} rows")
+    st.caption(f"The first {len(shown)} of {rows:,} rows")
     st.dataframe(shown, key=f"data.answers_head.{token}", hide_index=True, alt="The first rows of the file")
     if not (text and chosen):
-        st.info(
-            escape(upload.plain_words(DataError(question or "Choose the columns."))), icon=":material/help:"
-        )
+        st.info(escape(upload.plain_words(DataError(question))), icon=":material/help:")
         return None
     return TaskConfig(
         knowledge=file.name,
