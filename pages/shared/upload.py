@@ -20,6 +20,7 @@ from kd_core.data.summary import Summary
 from kd_core.data.table import MAX_ROWS, Table
 from kd_core.data.uploads import Upload
 from kd_core.errors import DataError, KDError
+from kd_core.system import paths
 from pages.shared.text import escape
 
 SEPARATORS = {"": "Detect", ",": "Commas", "tab": "Tabs", ";": "Semicolons", "|": "Bars"}
@@ -51,6 +52,13 @@ _checked = st.cache_data(
     show_spinner="Checking the texts",
     hash_funcs={TaskConfig: TaskConfig.model_dump_json},
 )(uploads.check)
+
+
+def stamp(task: TaskConfig) -> list[int]:
+    """Changes when one of the task's files does."""
+    names = (task.name, task.knowledge, task.test_file, task.transfer_file)
+    files = [paths.moved(paths.expanded(name)) for name in names if name]  # as what reads them does
+    return [file.stat().st_mtime_ns for file in files if file.is_file()]
 
 
 def plain_words(error: KDError) -> str:

@@ -65,6 +65,21 @@ def test_labels_are_marked_and_a_run_with_the_mended_file_is_one_click(
     assert page.title[0].value == "Distill"
 
 
+def test_a_mark_does_not_read_the_task_again(
+    app: Open, store: Store, home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    kept_run(store, home)
+    found, reads = ask.suspects(RUN), []
+    monkeypatch.setattr(ask, "suspects", lambda run_id: reads.append(run_id) or found)
+    page = app(PAGE, **DOUBTFUL)
+    for mark in ("wrong label", "right label"):
+        marked = found.assign(mark=[mark, None])
+        monkeypatch.setattr("streamlit.data_editor", lambda *args, marked=marked, **kwargs: marked)
+        page = page.run()
+    assert "1 of 2 marked, 0 texts to be mended" in words(page)
+    assert reads == [RUN]
+
+
 def test_a_run_that_has_kept_nothing_says_so(app: Open, store: Store, home: Path) -> None:
     kept_run(store, home)
     (home / "runs" / RUN / "validation.parquet").unlink()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pandas as pd
 import streamlit as st
 
+from kd_core.config import DistillConfig
 from kd_core.data import uploads
 from kd_core.data.spreadsheets import safe_csv
 from kd_core.deployment import ask, mend
@@ -49,7 +50,7 @@ def suspects() -> None:
         width=560,
     )
     try:
-        found = ask.suspects(chosen)
+        found = _suspects(chosen, upload.stamp(DistillConfig.from_dict(runs[chosen].config).task))
         if found.empty:
             st.success(
                 "The teacher contradicts none of the labels that it was asked about.", icon=":material/check:"
@@ -60,6 +61,12 @@ def suspects() -> None:
         _mend(runs[chosen], marked, len(found))
     except KDError as error:
         st.info(escape(upload.plain_words(error)), icon=":material/info:")
+
+
+@st.cache_data(max_entries=8, show_spinner="Comparing")
+def _suspects(run_id: str, stamp: list[int]) -> pd.DataFrame:
+    """Read once: each mark draws the page anew, and the task of a teacher's file is read with its texts."""
+    return ask.suspects(run_id)
 
 
 def _marked(run_id: str, found: pd.DataFrame) -> pd.DataFrame:

@@ -16,16 +16,9 @@ from kd_core.job_kinds import prepare
 from kd_core.jobs.estimate import Estimate, PastRun, calibrate, estimate, past_runs
 from kd_core.jobs.plan import Plan, Vocabulary, make_plan, read_vocabulary
 from kd_core.search import Outlook, SearchConfig, outlook
-from kd_core.system import paths
 from pages.shared.live_job import under_way
 from pages.shared.state import runner, store
-
-
-def stamp(task: TaskConfig) -> list[int]:
-    """Changes when one of the task's files does."""
-    names = (task.name, task.knowledge, task.test_file, task.transfer_file)
-    files = [paths.moved(paths.expanded(name)) for name in names if name]  # as what reads them does
-    return [file.stat().st_mtime_ns for file in files if file.is_file()]
+from pages.shared.upload import stamp
 
 
 @st.cache_resource(max_entries=4, show_spinner="Reading the texts", hash_funcs={TaskConfig: repr})
