@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import html
 import json
+import shutil
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -135,7 +136,7 @@ def test_it_opens_where_teacher_and_student_disagree(app: App, done: Store) -> N
     page = app(PAGE)
     assert page.text_area(key="playground.text").value == "striker buys shares"
     assert page.get("button_group")[0].options == ["Teacher and student disagree (1)", "All (2)"]
-    assert page.selectbox(key="playground.example.differ").options == ["striker buys shares"]
+    assert page.selectbox(key=f"playground.example.{RUN}.differ").options == ["striker buys shares"]
 
 
 def test_typing_alone_asks_nobody(app: App, done: Store) -> None:
@@ -198,11 +199,23 @@ def test_a_text_whose_answers_hang_on_no_single_word_says_so(app: App, done: Sto
 def test_where_teacher_and_student_disagree(app: App, done: Store) -> None:
     page = app(PAGE)
     type_in(page, "no such text")
-    box = page.selectbox(key="playground.example.differ")
+    box = page.selectbox(key=f"playground.example.{RUN}.differ")
     assert box.options == ["striker buys shares"]
     box.set_value(1).run()
     assert page.text_area(key="playground.text").value == "striker buys shares"
     assert any("The true class is sports." in text for text in said(page))
+
+
+def test_an_example_of_one_run_is_not_chosen_in_another(app: App, done: Store, home: Path) -> None:
+    shutil.copytree(home / "runs" / RUN, home / "runs" / OTHER)
+    done.create_run(OTHER, DistillConfig().model_dump(mode="json"), name="Other")
+    done.save_report(OTHER, done.report_json(RUN) | {"run_id": OTHER})
+    done.set_status(OTHER, "done")
+    page = app(PAGE, run=RUN)
+    page.selectbox(key=f"playground.example.{RUN}.differ").set_value(1).run()
+    page.selectbox(key=f"playground.run.{RUN}").set_value(OTHER).run()
+    assert not page.exception
+    assert page.selectbox(key=f"playground.example.{OTHER}.differ").value is None
 
 
 def test_a_text_of_ones_own_has_no_true_class(app: App, done: Store) -> None:

@@ -85,7 +85,7 @@ def _examples(run: RunRow, report: Report) -> pd.DataFrame:
         key="playground.kind",
     )
     shown = parts[kind].head(MAX_EXAMPLES)
-    key = f"playground.example.{kind}"
+    key = f"playground.example.{run.id}.{kind}"  # by its number, which is another text in another run
 
     def take() -> None:
         if (row := st.session_state[key]) is not None:
