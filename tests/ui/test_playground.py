@@ -249,6 +249,12 @@ def test_a_million_characters(app: App, done: Store) -> None:
     assert any("The first 60 words were looked at." in text for text in words)
 
 
+def test_more_blanks_than_are_read_before_the_first_word(app: App, done: Store) -> None:
+    page = type_in(app(PAGE), " " * predict.MAX_CHARACTERS + "striker buys shares ")
+    assert any("The true class is sports." in text for text in said(page))
+    assert "Which words mattered" in said(page)
+
+
 def test_what_a_model_does_not_know(app: App, done: Store) -> None:
     words = said(type_in(app(PAGE), "😀 😀 😀"))
     note = ":material/help: 3 of 3 word pieces are not in its vocabulary, so its answer says little."

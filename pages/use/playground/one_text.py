@@ -55,7 +55,8 @@ def choose_text(run: RunRow, report: Report) -> tuple[str, str | None]:
             on_change="ignore",  # Classify asks the models, once
         )
         st.button("Classify", key="playground.classify", type="primary", icon=":material/play_arrow:")
-    truth = examples.loc[examples["text"] == text.strip(), "truth"] if text else pd.Series(dtype=str)
+    text = text.lstrip()  # before it is cut: of blanks alone nothing would be left to look at
+    truth = examples.loc[examples["text"] == text.rstrip(), "truth"]
     return text, None if truth.empty else truth.iloc[0]
 
 
@@ -108,7 +109,7 @@ def _examples(run: RunRow, report: Report) -> pd.DataFrame:
 
 def show_answers(run: RunRow, text: str, truth: str | None) -> None:
     """Raises: KDError."""
-    if not text.strip():
+    if not text:
         st.info("Type a text, or pick an example above.", icon=":material/edit:")
         return
     predict.checked(text)
