@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
+from streamlit.delta_generator import DeltaGenerator
 from streamlit.testing.v1 import AppTest
 
 from kd_core.config import DistillConfig
@@ -20,6 +21,7 @@ from kd_core.distillation.roles import CORE
 from kd_core.errors import RunError
 from kd_core.jobs.store import Store
 from kd_core.system.atomic import seal
+from pages.use.playground import one_text
 from tests import SAMPLES
 from tests.ui.charts import alts
 
@@ -188,6 +190,19 @@ def test_words_that_mattered(app: App, done: Store) -> None:
     assert table["Distilled student"].tolist() == [0.0, 79.2, 0.0]
     page.toggle(key="playground.words").set_value(False).run()
     assert not page.dataframe
+
+
+def test_how_far_two_models_are_goes_to_the_end(
+    app: App, done: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A teacher that is a file answers no new text, so two models are left."""
+    shares: list[float] = []
+    monkeypatch.setattr(one_text, "PATIENCE", -1.0)
+    monkeypatch.setattr(predict, "open_models", lambda run_id: {who: Model(who) for who in CORE[1:]})
+    monkeypatch.setattr(DeltaGenerator, "progress", lambda self, value, **_: shares.append(value))
+    page = app(PAGE)
+    assert not page.exception
+    assert shares[-1] == 1
 
 
 def test_a_text_whose_answers_hang_on_no_single_word_says_so(app: App, done: Store) -> None:

@@ -295,7 +295,7 @@ def _effects(
         for number, who in enumerate(panel.models):
 
             def on_rows(done: int, before: int = number * rows) -> None:
-                share, seconds = (before + done) / (3 * rows), time.monotonic() - start
+                share, seconds = (before + done) / (len(panel.models) * rows), time.monotonic() - start
                 if seconds > PATIENCE:
                     left = formatting.duration(seconds / share - seconds)
                     bar.progress(min(share, 1.0), text=f"{left} left · switch it off above to stop")
