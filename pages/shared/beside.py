@@ -1,4 +1,4 @@
-"""A part of a page that the others need not wait for."""
+"""Parts of a page that are drawn by themselves: what goes wrong in one is said in its place."""
 
 from __future__ import annotations
 
@@ -16,8 +16,20 @@ ROOM = 400  # pixels that it is expected to take
 @st.fragment(parallel=True)
 def beside(show: Callable[..., None], *given: Any) -> None:
     """Drawn while the rest is, with a skeleton in its place; what is pressed in it runs it alone."""
+    with st.skeleton(height=ROOM):
+        _show(show, *given)
+
+
+def again(show: Callable[..., None], *given: Any, every: float | None) -> None:
+    """Drawn anew after so many seconds, over and over; None: drawn once.
+
+    A job may be deleted meanwhile in another tab, and the database may be away for a moment.
+    """
+    st.fragment(_show, run_every=every)(show, *given)
+
+
+def _show(show: Callable[..., None], *given: Any) -> None:
     try:
-        with st.skeleton(height=ROOM):
-            show(*given)
+        show(*given)
     except KDError as error:
         st.error(escape(error), icon=":material/error:")

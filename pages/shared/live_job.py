@@ -7,19 +7,19 @@ from datetime import datetime
 import streamlit as st
 
 from kd_core.config import of_today
-from kd_core.errors import KDError
 from kd_core.jobs.states import PENDING, JobKind
 from kd_core.jobs.store import RunRow
 from kd_core.system import formatting
 from kd_core.system.settings import Settings
 from pages.shared.badges import status_badge
+from pages.shared.beside import again
 from pages.shared.state import runner, store
 from pages.shared.text import escape
 
 
 def job_view(job: RunRow, key: str) -> None:
     """Updates itself while the job is under way; then says how it ended, unless it is done."""
-    st.fragment(_view, run_every=2 if job.status in PENDING else None)(job.id, job.status, key)
+    again(_view, job.id, job.status, key, every=2 if job.status in PENDING else None)
 
 
 def jobs_about(run_id: str, kind: JobKind) -> list[RunRow]:
@@ -43,16 +43,13 @@ def under_way(config: Settings, kind: JobKind) -> RunRow | None:
 
 
 def _view(job_id: str, status_before: str, key: str) -> None:
-    try:
-        job = store().run(job_id)
-        if status_before in PENDING and job.status not in PENDING:
-            st.rerun()  # of the whole page: a fragment cannot end its own timer
-        if job.status in PENDING:
-            _progress(job, key)
-        elif job.status != "done":
-            _ending(job, key)
-    except KDError as error:  # deleted in another tab, or the database cannot be reached now
-        st.error(escape(error), icon=":material/error:")
+    job = store().run(job_id)
+    if status_before in PENDING and job.status not in PENDING:
+        st.rerun()  # of the whole page: a fragment cannot end its own timer
+    if job.status in PENDING:
+        _progress(job, key)
+    elif job.status != "done":
+        _ending(job, key)
 
 
 def _progress(job: RunRow, key: str) -> None:

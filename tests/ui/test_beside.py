@@ -32,3 +32,20 @@ def test_parts_are_drawn_at_the_same_time_and_one_that_fails_takes_no_other_away
     assert not test.exception
     assert {element.value for element in test.markdown} == {"the left part", "the rest"}
     assert [element.value for element in test.error] == ["no right part"]
+
+
+def test_a_part_that_is_drawn_again_says_what_is_wrong_just_then() -> None:
+    """Its timer runs it alone: nothing around it catches the error."""
+
+    def page() -> None:
+        from kd_core.errors import StoreError
+        from pages.shared.beside import again
+
+        def show(run_id: str) -> None:
+            raise StoreError(f"The database is away, and so is {run_id}.")
+
+        again(show, "r1", every=2)
+
+    test = AppTest.from_function(page, default_timeout=60).run()
+    assert not test.exception
+    assert [element.value for element in test.error] == ["The database is away, and so is r1."]

@@ -13,6 +13,7 @@ from kd_core.jobs.states import PENDING
 from kd_core.jobs.store import RunRow
 from kd_core.search.ladder import LadderConfig, LadderResult, Rung, outlook
 from pages.shared import addresses
+from pages.shared.beside import again
 from pages.shared.charts import chart, is_dark
 from pages.shared.choose_run import linked_job
 from pages.shared.fields import field
@@ -59,7 +60,7 @@ def ladder_view(job: RunRow) -> None:
     st.subheader(escape(job.title), anchor=False)
     if job.status != "done":
         job_view(job, "ladder.job")
-    st.fragment(_result, run_every=2 if job.status in PENDING else None)(job.id)
+    again(_result, job.id, every=2 if job.status in PENDING else None)
     if job.status not in PENDING and st.button("Close", key="ladder.close", icon=":material/close:"):
         del st.query_params[PARAMETER]
         st.rerun()
@@ -70,9 +71,6 @@ def _result(job_id: str) -> None:
         result = LadderResult.model_validate(store().report_json(job_id))
     except RunError:
         return  # nothing is finished yet
-    except KDError as error:
-        st.error(escape(error), icon=":material/error:")
-        return
     if not result.rungs:
         return
     if result.next is None:

@@ -12,12 +12,12 @@ from kd_core import figures
 from kd_core.distillation import events, report_tables, roles
 from kd_core.distillation.events import Stage
 from kd_core.distillation.roles import Role
-from kd_core.errors import KDError
 from kd_core.jobs.states import ACTIVE, PENDING
 from kd_core.jobs.store import RunRow, StageRow
 from kd_core.system import formatting
 from pages.shared import addresses
 from pages.shared.badges import status_badge, verdict_badge
+from pages.shared.beside import again
 from pages.shared.charts import chart, is_dark
 from pages.shared.run_time import time_against_estimate
 from pages.shared.state import runner, store
@@ -40,7 +40,7 @@ NOTHING_YET = "It ended before its first training step, so there are no curves a
 
 def live_view(run: RunRow) -> None:
     """Updates itself every two seconds while the run is under way: more often would slow the training."""
-    st.fragment(_view, run_every=2 if run.status in PENDING else None)(run.id, run.status)
+    again(_view, run.id, run.status, every=2 if run.status in PENDING else None)
 
 
 def stepper(stages: Mapping[Stage, tuple[str, str]]) -> None:
@@ -56,31 +56,28 @@ def stepper(stages: Mapping[Stage, tuple[str, str]]) -> None:
 
 
 def _view(run_id: str, status_before: str) -> None:
-    try:
-        run = store().run(run_id)
-        if status_before in PENDING and run.status not in PENDING:
-            st.rerun()  # of the whole page: a fragment cannot end its own timer
-        _head(run)
-        if run.status == "queued":
-            _queue(run)
-            return
-        rows = store().stages(run_id)
-        stepper({row.stage: (row.state, _step_text(run, row)) for row in rows})
-        role = _shown_role(run)
-        with st.container(key="live.now"):  # as high while it runs as it is at the end: see app.css
-            if run.status in PENDING:
-                # In one container, as the verdict is, which takes its place piece by piece.
-                with st.container(key="live.progress"):
-                    _progress(run, rows)
-            else:
-                _ending(run, began=role is not None)
-        if role:
-            _curves(run, role)
-        for entry in store().events(run.id):  # they come while it runs: below what is watched
-            if isinstance(entry.event, events.Note):
-                st.info(escape(entry.event.text), icon=":material/info:")
-    except KDError as error:  # deleted in another tab, or the database cannot be reached now
-        st.error(escape(error), icon=":material/error:")
+    run = store().run(run_id)
+    if status_before in PENDING and run.status not in PENDING:
+        st.rerun()  # of the whole page: a fragment cannot end its own timer
+    _head(run)
+    if run.status == "queued":
+        _queue(run)
+        return
+    rows = store().stages(run_id)
+    stepper({row.stage: (row.state, _step_text(run, row)) for row in rows})
+    role = _shown_role(run)
+    with st.container(key="live.now"):  # as high while it runs as it is at the end: see app.css
+        if run.status in PENDING:
+            # In one container, as the verdict is, which takes its place piece by piece.
+            with st.container(key="live.progress"):
+                _progress(run, rows)
+        else:
+            _ending(run, began=role is not None)
+    if role:
+        _curves(run, role)
+    for entry in store().events(run.id):  # they come while it runs: below what is watched
+        if isinstance(entry.event, events.Note):
+            st.info(escape(entry.event.text), icon=":material/info:")
 
 
 def _head(run: RunRow) -> None:

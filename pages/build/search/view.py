@@ -9,7 +9,7 @@ import streamlit as st
 
 from kd_core import figures
 from kd_core.distillation.roles import metric_name
-from kd_core.errors import KDError, RunError
+from kd_core.errors import RunError
 from kd_core.jobs.states import PENDING
 from kd_core.jobs.store import RunRow
 from kd_core.search import Cell, Score, SearchResult, cells_study, result, study_of
@@ -18,6 +18,7 @@ from kd_core.search.results import flattered
 from kd_core.system import formatting
 from pages.build.search.folds import folds_view
 from pages.shared import addresses
+from pages.shared.beside import again
 from pages.shared.charts import chart, is_dark
 from pages.shared.live_job import job_view
 from pages.shared.run_form.link import form_link
@@ -67,20 +68,16 @@ def search_view(study: str, row: RunRow) -> None:
             job_view(row, "search.job")
             if row.status not in PENDING:
                 st.caption("Finished trainings are kept; it goes on with the next one.")
-    st.fragment(_results, run_every=3 if row.status in PENDING else None)(study, row)
+    again(_results, study, row, every=3 if row.status in PENDING else None)
 
 
 def _results(study: str, row: RunRow) -> None:
     try:
         search = _found(study, row)
-    except RunError as error:
-        if row.status in PENDING:
-            st.caption(":material/hourglass_top: The map appears as soon as the texts are read.")
-        else:
-            st.error(escape(error), icon=":material/error:")
-        return
-    except KDError as error:  # the database cannot be reached now
-        st.error(escape(error), icon=":material/error:")
+    except RunError:
+        if row.status not in PENDING:
+            raise
+        st.caption(":material/hourglass_top: The map appears as soon as the texts are read.")
         return
     _map(search)
     _choices(search)

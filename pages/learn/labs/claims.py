@@ -33,6 +33,7 @@ from kd_core.system import formatting
 from pages.learn.labs.controls import Controls, question
 from pages.learn.labs.own import finished_runs, measure, measurements
 from pages.shared.badges import VERDICTS
+from pages.shared.beside import again
 from pages.shared.charts import chart, is_dark
 from pages.shared.live_job import job_view
 from pages.shared.state import store
@@ -96,7 +97,7 @@ def _claim(name: ClaimName, job: RunRow | None) -> None:
     asking = Controls(f"{PAGE}.{name}", *CONTROLS)  # each claim has a guess of its own
     answer, because = right_option(name, known), SENTENCES[name](known)
     if question(asking, claim.question, claim.options, answer, because):
-        st.fragment(_result, run_every=2 if job and job.status in PENDING else None)(name, job)
+        again(_result, name, job, every=2 if job and job.status in PENDING else None)
 
 
 def _result(name: ClaimName, job: RunRow | None) -> None:

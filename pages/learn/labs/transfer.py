@@ -25,6 +25,7 @@ from kd_core.learn.recorded import recorded_lab
 from kd_core.system import formatting
 from pages.learn.labs.controls import Controls, question
 from pages.learn.labs.own import finished_runs, measure, measurements
+from pages.shared.beside import again
 from pages.shared.charts import chart, is_dark
 from pages.shared.live_job import job_view
 from pages.shared.state import store
@@ -48,7 +49,7 @@ def transfer_lab() -> None:
         with result:
             if job and job.status != "done":
                 job_view(job, f"{PAGE}.job")
-            st.fragment(_result, run_every=2 if job and job.status in PENDING else None)(job)
+            again(_result, job, every=2 if job and job.status in PENDING else None)
             if (
                 not in_classroom() and "start" not in controls.hidden
             ):  # without the button, what it would measure is no use

@@ -11,7 +11,6 @@ import streamlit as st
 from kd_core import figures
 from kd_core.config import DistillConfig
 from kd_core.distillation import events, roles
-from kd_core.errors import KDError
 from kd_core.jobs.states import ACTIVE, PENDING
 from kd_core.jobs.store import RunRow
 from kd_core.learn.race import Pair, lane_names, pairs, places, standing
@@ -19,6 +18,7 @@ from kd_core.system import formatting
 from pages.learn.race.podium import between_seeds, last_look, leader, place, podium
 from pages.shared import addresses
 from pages.shared.badges import status_badge
+from pages.shared.beside import again
 from pages.shared.charts import chart, is_dark
 from pages.shared.state import runner, store
 from pages.shared.text import escape
@@ -27,36 +27,33 @@ from pages.shared.text import escape
 def race_view(run_ids: Sequence[str]) -> None:
     """Updates itself every two seconds until the last lane is through. Raises: KDError."""
     under_way = any(store().run(run_id).status in PENDING for run_id in run_ids)
-    st.fragment(_view, run_every=2 if under_way else None)(tuple(run_ids), under_way)
+    again(_view, tuple(run_ids), under_way, every=2 if under_way else None)
 
 
 def _view(run_ids: tuple[str, ...], under_way_before: bool) -> None:
-    try:
-        runs = [store().run(run_id) for run_id in run_ids]
-        under_way = any(run.status in PENDING for run in runs)
-        if under_way_before and not under_way:
-            st.rerun()  # of the whole page: a fragment cannot end its own timer
-        configs = [DistillConfig.from_dict(run.config) for run in runs]
-        names = dict(zip(run_ids, lane_names(configs), strict=True))
-        curves = {names[run.id]: store().evaluations(run.id) for run in runs}
-        left, right = st.columns([8, 4], gap="large")
-        with left:
-            _chart(curves, max(_steps(run) for run in runs), under_way)
-        with right:
-            for run in runs:
-                _lane(run, names[run.id])
-        if under_way:
-            _stop(runs)
-        elif len(done := [run for run in runs if run.status == "done"]) > 1:
-            _podium(done, names)
-        else:
-            st.info(
-                "The race is over without a podium: it needs two lanes that came to their end. What was "
-                "stopped can go on, on Runs.",
-                icon=":material/flag:",
-            )
-    except KDError as error:  # deleted in another tab, or the database cannot be reached now
-        st.error(escape(error), icon=":material/error:")
+    runs = [store().run(run_id) for run_id in run_ids]
+    under_way = any(run.status in PENDING for run in runs)
+    if under_way_before and not under_way:
+        st.rerun()  # of the whole page: a fragment cannot end its own timer
+    configs = [DistillConfig.from_dict(run.config) for run in runs]
+    names = dict(zip(run_ids, lane_names(configs), strict=True))
+    curves = {names[run.id]: store().evaluations(run.id) for run in runs}
+    left, right = st.columns([8, 4], gap="large")
+    with left:
+        _chart(curves, max(_steps(run) for run in runs), under_way)
+    with right:
+        for run in runs:
+            _lane(run, names[run.id])
+    if under_way:
+        _stop(runs)
+    elif len(done := [run for run in runs if run.status == "done"]) > 1:
+        _podium(done, names)
+    else:
+        st.info(
+            "The race is over without a podium: it needs two lanes that came to their end. What was "
+            "stopped can go on, on Runs.",
+            icon=":material/flag:",
+        )
 
 
 def _steps(run: RunRow) -> int:

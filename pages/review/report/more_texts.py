@@ -10,6 +10,7 @@ from kd_core.figures.curve import accuracy_by_texts, accuracy_in_words
 from kd_core.jobs.states import PENDING
 from kd_core.jobs.store import RunRow
 from kd_core.search.curve import CurveConfig, CurveResult
+from pages.shared.beside import again
 from pages.shared.charts import chart, is_dark
 from pages.shared.live_job import job_view, jobs_about
 from pages.shared.state import runner, store
@@ -42,7 +43,7 @@ def more_texts(run: RunRow, report: Report) -> None:
     if newest and newest.status != "done":
         job_view(newest, "report.curve_job")
     if newest:
-        st.fragment(_result, run_every=5 if newest.status in PENDING else None)(newest.id)
+        again(_result, newest.id, every=5 if newest.status in PENDING else None)
 
 
 def _result(job_id: str) -> None:
