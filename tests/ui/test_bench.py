@@ -73,6 +73,21 @@ def test_measure_queues_one_job(app: App, done: Store) -> None:
     assert done.run(job.id).status == "stopped"
 
 
+def test_a_teacher_that_is_a_file_has_no_benchmark(app: App, store: Store) -> None:
+    """It ended in an error, always."""
+    report = sample("report.json")
+    report["config"]["task"]["knowledge"] = "answers.csv"
+    store.create_run(RUN, DistillConfig.from_dict(report["config"]).model_dump(mode="json"), name="File")
+    store.save_report(RUN, report)
+    store.set_status(RUN, "done")
+    page = speed(app)
+    assert "with no speed to compare with" in words(page)
+    assert not [button for button in page.button if button.key == "report.measure"]
+    capacity = app("review/capacity/page.py", run=RUN)
+    assert not capacity.exception
+    assert "Speed tab" not in words(capacity)
+
+
 def test_a_benchmark_that_failed_says_why(app: App, benched: Store) -> None:
     benched.create_run(NEWER, BenchConfig(run=RUN).model_dump(mode="json"), kind="bench")
     benched.set_status(NEWER, "failed", f"The file {EVIL} is gone.")

@@ -13,6 +13,7 @@ from kd_core.deployment.benchmark import BenchConfig
 from kd_core.deployment.benchmark_notes import against, conditions, kind_of_texts
 from kd_core.deployment.reports import BenchCell, BenchReport, FormReport
 from kd_core.deployment.runtimes import name_of_form
+from kd_core.distillation.report import Report
 from kd_core.jobs.store import RunRow
 from kd_core.system import formatting
 from pages.shared import addresses
@@ -22,10 +23,19 @@ from pages.shared.state import runner, store
 from pages.shared.text import escape
 
 
-def benchmark(run: RunRow) -> None:
+def benchmark(run: RunRow, report: Report) -> None:
+    st.subheader("Benchmark", anchor=False)
+    if report.teacher_is_file:
+        st.markdown("The teacher is a file of answers, with no speed to compare with.")
+        st.page_link(
+            addresses.EXPORT,
+            label="Measure the student's forms in Export",
+            icon=":material/archive:",
+            query_params={"run": run.id},
+        )
+        return
     jobs = jobs_about(run.id, "bench")
     done = next((job for job in jobs if job.status == "done"), None)
-    st.subheader("Benchmark", anchor=False)
     st.markdown(
         "Teacher and student in PyTorch, ONNX and ONNX int8: batches of 1, 8 and 32; test texts and texts of "
         "16, 64 and 128 tokens; 1 thread and all of this machine's."

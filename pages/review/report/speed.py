@@ -28,7 +28,7 @@ def speed(run: RunRow, report: Report) -> None:
                     help="Of one thread, one text after the other; batches are faster",
                 )
     st.caption(escape(report_tables.latency_conditions(report)))
-    benchmark(run)
+    benchmark(run, report)
     st.subheader("Where the time of this run went", anchor=False)
     reused = ["from the cache" if report.cached.get(stage) else "" for stage in STAGES]
     if report.teacher_is_file:
