@@ -141,6 +141,8 @@ def test_a_cascade_is_planned_like_a_model(app: App, store: Store, home: Path) -
     assert rates[0] < rates[2] < rates[1]  # between teacher and student
     assert "which is 90.0 % of the test texts, and passes the rest on." in words(page)
     assert "the cascade has its numbers in the table" in words(page), "it is not on the pictures"
+    link = next(x.proto for x in page.main.get("page_link") if x.proto.label == "Choose the threshold")
+    assert link.query_string == f"run={RUN}&tradeoffs.agree=97"
 
 
 def test_what_is_lost_stands_beside_what_is_saved(app: App, benched: Store) -> None:

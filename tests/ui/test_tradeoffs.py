@@ -276,6 +276,12 @@ def test_a_cascade_says_what_it_promises_and_how_the_test_texts_took_it(
     assert "80.0 % of all texts, with 95 % confidence; on 500 test texts this held: 90.0 %" in said
 
 
+def test_a_link_opens_the_cascade_of_its_run(runs: Store, report: dict[str, Any], app: App) -> None:
+    finish(runs, SECOND, report, "Second")
+    assert app(PAGE).selectbox(key="tradeoffs.cascade_run").value == SECOND
+    assert app(PAGE, run=FIRST).selectbox(key="tradeoffs.cascade_run").value == FIRST
+
+
 def test_a_run_without_its_folder_says_why_there_is_no_cascade(runs: Store, app: App) -> None:
     assert f"There is no run {FIRST}" in words(app(PAGE))
 

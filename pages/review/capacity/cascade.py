@@ -37,5 +37,10 @@ def with_cascade(run: RunRow, forms: Sequence[Measured]) -> list[Measured]:
         )
     found = cascade.cascade(run.id, agree / 100)
     st.caption(escape(found.sentence))
-    st.page_link(addresses.TRADEOFFS, label="Choose the threshold", icon=":material/arrow_forward:")
+    st.page_link(
+        addresses.TRADEOFFS,
+        label="Choose the threshold",
+        icon=":material/arrow_forward:",
+        query_params={"run": run.id, "tradeoffs.agree": f"{agree:g}"},
+    )
     return [*forms, cascaded(forms[1], forms[0], found.answered)]

@@ -42,8 +42,13 @@ def cascade() -> None:
     left, right = st.columns([4, 7], gap="medium")
     box = left.container(border=True)
     with box:
+        linked = st.query_params.get("run")
         chosen = st.selectbox(
-            "Run", list(runs), format_func=lambda run: run_line(runs[run]), key="tradeoffs.cascade_run"
+            "Run",
+            list(runs),
+            index=list(runs).index(linked) if linked in runs else 0,
+            format_func=lambda run: run_line(runs[run]),
+            key="tradeoffs.cascade_run",
         )
         percent = field(
             engine.CascadeConfig,
