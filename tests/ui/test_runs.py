@@ -362,6 +362,9 @@ def test_where_all_runs_are_deleted_they_are_listed_to_be_brought_back(app: App,
         deletion.delete_run(runs, run_id)
     page = app(PAGE)
     assert "All runs are deleted. Tick one to bring it back." in words(page)
+    page.text_input(key="runs.text").set_value("demo").run()
+    assert names(page) == ["Demo"]
+    page.text_input(key="runs.text").set_value("").run()
     choose(page, "Demo").button(key="runs.bring").click().run()
     assert [run.id for run in runs.runs()] == [FIRST]
     assert names(page.run()) == ["Demo"]

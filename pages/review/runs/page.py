@@ -48,7 +48,8 @@ try:
         tasks = sorted({run.task for run in runs})
         task = st.selectbox("Task", ["", *tasks], format_func=lambda task: task or "Any", key="runs.task")
     if text or status or task:
-        matching = store().runs(kind="distil", text=text, status=status, task=task)
+        deleted = {run.status for run in runs if run.status == "deleted"}  # where these are all there are
+        matching = store().runs(kind="distil", text=text, status=status or deleted, task=task)
     else:
         matching = runs
     bar = st.container(key="runs.bar")  # above the table, though it depends on what is chosen there
