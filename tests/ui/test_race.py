@@ -157,6 +157,12 @@ def test_a_race_that_was_stopped_is_over(app: App, store: Store) -> None:
     assert "Nobody has started." not in said(page)
 
 
+def test_a_run_that_left_its_steps_open_can_be_in_a_race(app: App, store: Store) -> None:
+    lane(store, 0, 4, 0.5, 0.6)
+    store.create_run(IDS[1], DistillConfig().model_dump(mode="json"), name="No lane")
+    said(app(PAGE, runs=",".join(IDS[:2])))
+
+
 def test_a_race_that_is_gone_says_so(app: App) -> None:
     page = app(PAGE, runs="20260131-143000-dead")
     assert page.error

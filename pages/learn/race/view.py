@@ -40,7 +40,7 @@ def _view(run_ids: tuple[str, ...], under_way_before: bool) -> None:
     curves = {names[run.id]: store().evaluations(run.id) for run in runs}
     left, right = st.columns([8, 4], gap="large")
     with left:
-        _chart(curves, max(_steps(run) for run in runs), under_way)
+        _chart(curves, max(_steps(run, curves[names[run.id]]) for run in runs), under_way)
     with right:
         for run in runs:
             _lane(run, names[run.id])
@@ -56,8 +56,12 @@ def _view(run_ids: tuple[str, ...], under_way_before: bool) -> None:
         )
 
 
-def _steps(run: RunRow) -> int:
-    return int(run.config["training"]["steps"])
+def _steps(run: RunRow, curve: pd.DataFrame) -> int:
+    """A link may name a run that left them open, as no lane does: then as many as have been looked at."""
+    steps = run.config["training"]["steps"]
+    if steps == "auto":
+        return int(curve["step"].max()) if len(curve) else 1
+    return int(steps)
 
 
 def _chart(curves: dict[str, pd.DataFrame], steps: int, under_way: bool) -> None:
