@@ -156,7 +156,7 @@ def _more() -> dict[str, Any]:
             "Students",
             list(STUDENTS),
             key="search.students",
-            help=f"{term('student')} {TYPED}",
+            help=f"{term('student')} Choose, or type a folder or a Hub id and press Enter.",
             bind="query-params",
             accept_new_options=True,
             on_change=_typed_students,
