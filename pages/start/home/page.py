@@ -5,22 +5,13 @@ import streamlit as st
 from kd_core.config import DEMO
 from kd_core.distillation.events import STAGES, STEP_NAMES, STEP_SENTENCES
 from kd_core.errors import KDError
-from kd_core.jobs.states import PENDING
 from kd_core.learn.lessons import lessons
 from pages.shared import addresses
-from pages.shared.state import runner, store
+from pages.shared.live_job import submit_once
+from pages.shared.state import store
 from pages.shared.style import ASSETS
 from pages.shared.text import escape
 from pages.start.home.recent_runs import recent_runs
-
-
-def start_demo() -> str:
-    """The id of the demo's run: a second click, or a second tab, finds the one that is under way."""
-    for run in store().runs(kind="distil", status=PENDING, here=True):
-        if run.config == DEMO.model_dump(mode="json"):
-            return run.id
-    return runner().submit(DEMO, name="Demo")
-
 
 head, action = st.columns([2, 1], vertical_alignment="bottom")
 head.title("KD Studio", anchor=False)
@@ -47,7 +38,7 @@ action.page_link(
 )
 if clicked:
     try:
-        run_id = start_demo()
+        run_id = submit_once(DEMO, "Demo", kind="distil")
     except KDError as error:
         st.error(escape(error), icon=":material/error:")
     else:
