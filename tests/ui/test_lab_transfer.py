@@ -124,6 +124,18 @@ def test_the_settings_of_a_run_and_how_long_it_takes(app: App, store: Store) -> 
     assert job.name == "Mine, 3 seeds"
 
 
+def test_the_settings_of_a_run_that_are_no_longer_legal_are_named(app: App, store: Store) -> None:
+    config = SAMPLE["config"] | {"objective": SAMPLE["config"]["objective"] | {"sharpness": 2}}
+    store.create_run(JOB, config, status="done", name="Of a newer version")
+    store.save_report(JOB, SAMPLE)
+    page = app(PAGE, hide="question")
+    page.selectbox(key="transfer.settings").set_value(JOB).run()
+    page.button(key="transfer.start").click().run()
+    assert not page.exception
+    assert "sharpness is not a setting" in page.error[0].value
+    assert not store.runs(kind="lab")
+
+
 def test_intervals_appear_as_they_are_measured(app: App, store: Store) -> None:
     store.create_run(JOB, LabConfig().model_dump(mode="json"), kind="lab", name="Lab", status="stopped")
     report = recorded_lab("transfer")

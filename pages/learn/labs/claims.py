@@ -9,7 +9,6 @@ import pandas as pd
 import streamlit as st
 
 from kd_core import figures
-from kd_core.config import DEMO, DistillConfig
 from kd_core.data.bbc import LABELS
 from kd_core.errors import KDError, RunError
 from kd_core.figures.claims import LOOKS
@@ -27,7 +26,7 @@ from kd_core.learn.claims import (
     right_option,
     unseen_table,
 )
-from kd_core.learn.lab_results import LabConfig, LabReport, cells_of
+from kd_core.learn.lab_results import LabReport, cells_of
 from kd_core.learn.recorded import is_recorded, recorded_lab
 from kd_core.system import formatting
 from pages.learn.labs.controls import Controls, question
@@ -217,22 +216,16 @@ def _measure(name: ClaimName) -> None:
         "measured stays."
     )
     too_few = name == "hinton2015" and len(classes) < 3
-
-    def start() -> None:
-        base = DEMO if chosen == OF_DEMO else DistillConfig.from_dict(runs[chosen].config)
-        own = {"classes": tuple(classes)} if name == "hinton2015" else {}
-        config = LabConfig(lab=name, distil=base, seeds=tuple(sorted(seeds)), **own)
-        settings = "The demo's settings" if chosen == OF_DEMO else runs[chosen].title
-        title = f"{claims()[name].paper}: {settings}, {formatting.counted(len(seeds), 'seed')}"
-        measure(config, title, shown=controls.key("source"))
-
+    left_out = {"classes": tuple(classes)} if name == "hinton2015" else {}
     controls.button(
         "start",
         "Measure",
         type="primary",
         icon=":material/play_arrow:",
         disabled=not seeds or too_few,
-        on_click=start,
+        on_click=measure,
+        args=(runs.get(chosen), seeds, controls.key("source"), f"{claims()[name].paper}: "),
+        kwargs={"lab": name, **left_out},
         help="With a class left out, two have to remain" if too_few else None,
     )
 

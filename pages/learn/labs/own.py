@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from typing import Any
+
 import streamlit as st
 
+from kd_core.config import DEMO, DistillConfig
 from kd_core.errors import KDError
 from kd_core.jobs.store import RunRow
 from kd_core.learn.lab_results import LabConfig, LabName
+from kd_core.system import formatting
 from pages.shared.live_job import submit_once
 from pages.shared.state import store
 from pages.shared.text import escape
@@ -20,10 +25,18 @@ def finished_runs() -> dict[str, RunRow]:
     return {run.id: run for run in store().runs(kind="distil", status=("done",), limit=50)}
 
 
-def measure(config: LabConfig, name: str, shown: str) -> None:
-    """Queue it once, and choose it in the session's ``shown``; for a button's ``on_click``."""
+def measure(run: RunRow | None, seeds: Sequence[int], shown: str, about: str = "", **lab: Any) -> None:
+    """Queue it once, and choose it in the session's ``shown``; for a button's ``on_click``.
+
+    With the settings of ``run``, or the demo's. ``about`` stands before them in the title; ``lab`` are fields
+    of ``LabConfig``.
+    """
     try:
-        st.session_state[shown] = submit_once(config, name, kind="lab")
+        base = DistillConfig.from_dict(run.config) if run else DEMO
+        config = LabConfig(distil=base, seeds=tuple(sorted(seeds)), **lab)
+        settings = run.title if run else "The demo's settings"
+        title = f"{about}{settings}, {formatting.counted(len(seeds), 'seed')}"
+        st.session_state[shown] = submit_once(config, title, kind="lab")
     except KDError as error:
         st.error(escape(error), icon=":material/error:")
 

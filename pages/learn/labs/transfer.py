@@ -6,7 +6,6 @@ import pandas as pd
 import streamlit as st
 
 from kd_core import figures
-from kd_core.config import DEMO, DistillConfig
 from kd_core.distillation import roles
 from kd_core.distillation.comparison import Verdict
 from kd_core.errors import KDError, RunError
@@ -14,7 +13,6 @@ from kd_core.figures.lab_runs import setting_name
 from kd_core.jobs.states import PENDING
 from kd_core.jobs.store import RunRow
 from kd_core.learn.lab_results import (
-    LabConfig,
     LabReport,
     cells_of,
     compared,
@@ -109,19 +107,15 @@ def _measure() -> None:
         "what is measured stays."
     )
 
-    def start() -> None:
-        base = DEMO if chosen == OF_DEMO else DistillConfig.from_dict(runs[chosen].config)
-        config = LabConfig(distil=base, transfer=tuple(sorted(sizes)), seeds=tuple(sorted(seeds)))
-        name = "The demo's settings" if chosen == OF_DEMO else runs[chosen].title
-        measure(config, f"{name}, {formatting.counted(len(seeds), 'seed')}", shown=controls.key("source"))
-
     controls.button(
         "start",
         "Measure",
         type="primary",
         icon=":material/play_arrow:",
         disabled=not (sizes and seeds),
-        on_click=start,
+        on_click=measure,
+        args=(runs.get(chosen), seeds, controls.key("source")),
+        kwargs={"transfer": tuple(sorted(sizes))},
     )
 
 
