@@ -19,13 +19,6 @@ from pages.shared.run_form.plan import estimate_of, plan_of, start
 from pages.shared.state import store
 from pages.shared.text import escape
 
-# Columns stack on a phone: there the run that is under way comes first, or the ladder that was opened.
-LIVE_FIRST = """<style>
-@media (max-width: 640px) {
-    .st-key-live_first > div > [data-testid="stHorizontalBlock"] { flex-wrap: wrap-reverse; }
-}
-</style>"""
-
 
 def chosen_run() -> RunRow | None:
     """The run of the link, else the one under way on this machine. Raises: KDError if the link's is none."""
@@ -46,8 +39,7 @@ except KDError as error:
     failure = error
 under_way = run is not None and run.status in PENDING
 watched = under_way or ladder is not None
-if watched:
-    st.html(LIVE_FIRST)
+# Columns stack on a phone: there a run that is under way, or a ladder that was opened, comes first (app.css).
 left, right = st.container(key="live_first" if watched else "form_first").columns([5, 7], gap="large")
 
 with left:

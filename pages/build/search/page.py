@@ -10,13 +10,6 @@ from pages.build.search.form import search_form
 from pages.build.search.view import example_view, search_view, searches, study_line
 from pages.shared.text import escape
 
-# Columns stack on a phone: there the search that is under way comes first.
-FOUND_FIRST = """<style>
-@media (max-width: 640px) {
-    .st-key-found_first > div > [data-testid="stHorizontalBlock"] { flex-wrap: wrap-reverse; }
-}
-</style>"""
-
 
 def choose_search(jobs: dict[str, RunRow]) -> str | None:
     """The study in the link, else one under way, else the newest; the address then names it."""
@@ -52,8 +45,7 @@ try:
     jobs = searches()
 except KDError as error:
     failure = error
-if jobs:
-    st.html(FOUND_FIRST)
+# Columns stack on a phone: there the search that is shown comes first (app.css).
 left, right = st.container(key="found_first" if jobs else "example_first").columns([4, 8], gap="large")
 
 with left:
