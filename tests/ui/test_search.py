@@ -267,6 +267,10 @@ def test_the_choice_on_the_test_texts_is_linked(app: App, store: Store) -> None:
     store.create_run(RUN, DistillConfig().model_dump(mode="json"), name="s: chosen")
     link("s", RUN)
     assert "The chosen setting's run on all training data is not done yet." in words(app(PAGE, study="s"))
+    store.set_status(RUN, "failed")
+    page = app(PAGE, study="s")
+    assert "The chosen setting's run on all training data ended before it was done." in words(page)
+    assert ("Open it, to see why and to resume it", f"run={RUN}") in links(page)
     report = json.loads((SAMPLES / "report.json").read_text("utf-8"))
     report["config"]["training"]["metric"] = "macro_f1"
     store.save_report(RUN, report)

@@ -251,11 +251,11 @@ def _test(search: SearchResult) -> None:
     """The chosen setting on the test texts, on which no other setting is measured."""
     if search.run_id is None:
         return
-    rows = [row for row in store().runs(text=search.run_id) if row.id == search.run_id]
-    if not rows:
+    try:
+        row = store().run(search.run_id)
+    except RunError:
         st.caption("The run of the chosen setting was deleted.")
         return
-    row = rows[0]
     with st.container(border=True):
         if row.status == "done" and row.delta is not None:
             st.markdown(
@@ -272,10 +272,12 @@ def _test(search: SearchResult) -> None:
                 query_params={"run": row.id},
             )
         else:
-            st.markdown("The chosen setting's run on all training data is not done yet.")
+            waits = row.status in PENDING
+            state = "is not done yet" if waits else "ended before it was done"
+            st.markdown(f"The chosen setting's run on all training data {state}.")
             st.page_link(
                 addresses.DISTILL,
-                label="Watch it",
+                label="Watch it" if waits else "Open it, to see why and to resume it",
                 icon=":material/arrow_forward:",
                 query_params={"run": row.id},
             )
