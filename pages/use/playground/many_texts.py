@@ -186,7 +186,7 @@ def _go_on(batch: Batch) -> None:
         start = time.monotonic()
         texts = batch.given.texts[batch.done : batch.done + CHUNK]
         logits = {who: panel.logits(who, texts) for who in panel.models}
-        for who, rows in logits.items():  # all three or none of them
+        for who, rows in logits.items():  # all of them or none
             batch.logits.setdefault(who, []).append(rows)
         batch.done += len(texts)
         batch.seconds += time.monotonic() - start
@@ -226,7 +226,7 @@ def _results(run: RunRow, batch: Batch) -> None:
             **{f"{who}_sure": sure for who in panel.models},
             "agreement": "Who agrees",
         },
-        alt=f"Answers of the three models to {done:,} texts",
+        alt=f"Answers of the models to {done:,} texts",
     )
 
 

@@ -41,13 +41,13 @@ class Panel:
             return predict.effects(self.models[who], text, spans, on_rows=on_rows).tolist()
 
 
-@st.cache_resource(max_entries=2, show_spinner="Loading the three models")
+@st.cache_resource(max_entries=2, show_spinner="Loading the models")
 def open_panel(run_id: str) -> Panel:
     """Raises: RunError where files of the run are missing or were changed."""
     return Panel(predict.open_models(run_id), threading.Lock())
 
 
-@st.cache_data(max_entries=64, show_spinner="Asking the three models")
+@st.cache_data(max_entries=64, show_spinner="Asking the models")
 def ask_models(run_id: str, text: str) -> list[Answer]:
     """Each model's answer, and how long it took when the text was first asked."""
     panel = open_panel(run_id)

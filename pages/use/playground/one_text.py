@@ -249,7 +249,7 @@ def _which_words(run: RunRow, panel: Panel, text: str, answers: Sequence[Answer]
     st.caption(
         "The number says how many points of probability the model's own answer loses without the word. Teal, "
         "with a plus: the word speaks for the answer. Rose, with a minus: against it. The deeper the shade, "
-        "the more; the same scale for all three."
+        "the more; the same scale in all columns."
     )
     if strongest < SHADED:
         st.caption(
