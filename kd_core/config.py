@@ -384,7 +384,7 @@ class TrainingConfig(Settings):
 
 class ControlsConfig(Settings):
     labelled_only: bool = setting(
-        True, "Also distill on the labelled texts alone, to see how much the transfer set adds"
+        True, "Also distill on the labelled texts alone, to see how much transfer texts or spans add"
     )
     hard_answers: bool = setting(
         False,

@@ -90,9 +90,9 @@ ROLES: dict[Role, RoleEntry] = {
         objective=labels_only,
     ),
     "labelled_only": RoleEntry(
-        title="Distilled on labelled texts",
+        title="Distilled on labelled texts only",
         short="Labelled only",
-        about="the same student, distilled as long without the transfer texts.",
+        about="the same student, distilled as long on the labelled texts, without transfer texts or spans.",
         colour=("#E8B07C", "#E8B07C"),
         text_colour=("#8A5A24", "#E8B07C"),
         dash="dot",

@@ -10,7 +10,7 @@ from kd_core.system.formatting import percent
 
 # Controls that may do as well where the student alone does not, and how each is trained.
 CONTROLS: Mapping[Role, str] = {
-    "labelled_only": "distilled without the transfer texts",
+    "labelled_only": "distilled on the labelled texts alone",
     "hard_answers": "trained on the teacher's first choices as if they were labels",
     "plain_start": "trained alone from random weights",
     "untuned_start": "trained alone from the teacher's weights before fine-tuning",

@@ -109,7 +109,7 @@ def test_verdict_and_measures(app: App, done: Store) -> None:
         spoken[1] == "Distilled student against each other model. Student alone: +3.6 points (+0.6 to +6.7)."
     )
     assert spoken[0] == (
-        "Accuracy: Teacher 87.6 %, Distilled student 87.6 %, Distilled on labelled texts 86.3 %, "
+        "Accuracy: Teacher 87.6 %, Distilled student 87.6 %, Distilled on labelled texts only 86.3 %, "
         "Student alone 84.0 %."
     )
     assert spoken[3].startswith("Latency: Teacher 12.1 ms, Distilled student 1.69 ms")
@@ -259,7 +259,7 @@ def test_curves(app: App, done: Store) -> None:
     page.segmented_control(key="report.curve_model").set_value("labelled_only").run()
     page.toggle(key="report.log").set_value(True).run()
     spoken = alts(page)
-    assert spoken[-1] == "Training loss over the steps: Distilled on labelled texts"
+    assert spoken[-1] == "Training loss over the steps: Distilled on labelled texts only"
 
 
 def test_how_to_get_it_again(app: App, done: Store) -> None:
@@ -416,7 +416,7 @@ def test_a_control_that_does_as_well_is_named_beside_the_verdict(
     assert any("Better" in text for text in words(page))
     assert sum("A control does as well" in text for text in words(page)) == 2  # badge and picture
     assert any(
-        "Distilled on labelled texts does as well, as far as these texts can show: 86.3 %, with" in text
+        "Distilled on labelled texts only does as well, as far as these texts can show: 86.3 %, with" in text
         for text in words(page)
     )
 

@@ -203,7 +203,7 @@ def test_accuracy_on_corrupted_texts(app: App, benched: Store) -> None:
 def test_models_can_be_hidden(app: App, runs: Store) -> None:
     page = app(PAGE)
     page.button_group(key="tradeoffs.models").set_value(["labelled_only"]).run()
-    assert page.dataframe[0].value["model"].tolist() == ["Distilled on labelled texts"]
+    assert page.dataframe[0].value["model"].tolist() == ["Distilled on labelled texts only"]
     page.button_group(key="tradeoffs.models").set_value([]).run()
     assert "Choose more models, or other texts." in words(page)
 

@@ -358,7 +358,7 @@ def test_report_with_a_labelled_only_student_and_no_shifted_texts(
     use_engine(monkeypatch, lambda *_: FakeReport(REPORT | models))
     assert main(["distill"]) == 0
     out = capsys.readouterr().out
-    assert "\nDistilled on labelled texts  80.0 % ± 1.3" in out
+    assert "\nDistilled on labelled texts only  80.0 % ± 1.3" in out
     assert "unlike the labelled" not in out
 
 

@@ -26,7 +26,7 @@ def test_overview_of_all_models(report: dict) -> None:
     assert list(table["Model"]) == [
         "Teacher",
         "Distilled student",
-        "Distilled on labelled texts",
+        "Distilled on labelled texts only",
         "Student alone",
     ]
     assert table.iloc[1].to_dict() == {
@@ -144,8 +144,8 @@ def test_a_control_that_is_not_below_the_student_is_named_with_its_numbers(repor
         "87.6 %, 5.6 %)."
     )
     assert said == [
-        f"Distilled on labelled texts does as well{numbers}",
-        f"Distilled on labelled texts does better{numbers}",
+        f"Distilled on labelled texts only does as well{numbers}",
+        f"Distilled on labelled texts only does better{numbers}",
         "",
     ]
 

@@ -113,7 +113,7 @@ def test_a_gain_is_not_said_above_a_control_that_does_as_well():
     said = sentence(HELPED, over={"labelled_only": other("no_difference", 0.003, -0.009, 0.015)})
     assert said == (
         sentence(HELPED)
-        + " The one distilled without the transfer texts does as well, as far as these texts "
+        + " The one distilled on the labelled texts alone does as well, as far as these texts "
         "can show (+0.3 points over it, 95 % interval −0.9 to +1.5)."
     )
     said = sentence(HELPED, over={"hard_answers": other("hurt", -0.02, -0.03, -0.01)})

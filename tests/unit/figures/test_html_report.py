@@ -147,7 +147,7 @@ def test_a_run_without_controls(report: dict) -> None:
         report[who]["shifted"] = {}
     text = Page(page_of(report)).text
     assert "Other texts" not in text
-    assert "Distilled on labelled texts" not in text
+    assert "Distilled on labelled texts only" not in text
 
 
 def test_it_tells_no_path_and_no_user_of_the_machine_where_it_was_made(report: dict) -> None:
