@@ -95,6 +95,7 @@ def model_card(
         first=first,
         seeds=seeds,
         network=other_network(student),
+        unlabelled=report.rows.get("transfer", 0) - report.rows.get("spans", 0),
         origin=ORIGINS.get(task),
         hub_data=plain(task.removeprefix(PREFIX)) if task.startswith(PREFIX) else "",
         weights=_weights(teacher),

@@ -158,6 +158,7 @@ def test_no_transformer_by_its_onnx_form(kd_home, short_config, tmp_path, model,
     assert "`model/` loads only where KD Studio is installed." in card
     assert "pipeline(" not in card
     assert 'InferenceSession("onnx/model_int8.onnx")' in card
+    assert "output `logits`, which in a batch depend a little on its other texts |" in card
 
 
 def test_a_cascade_whose_student_is_no_transformer(kd_home, short_config, tmp_path):
@@ -355,6 +356,16 @@ def test_a_zip_that_fails_leaves_what_was_there(made, tmp_path, monkeypatch):
 )
 def test_texts_in_the_card(text, shown):
     assert plain(text) == shown
+
+
+def test_spans_are_not_called_texts_that_only_the_teacher_labelled(finished_run):
+    def data_of(**rows: int) -> str:
+        report = finished_run.report.model_copy(update={"rows": finished_run.report.rows | rows})
+        card = model_card(report, [form("teacher", "pytorch"), form("student", "pytorch")], {}, [])
+        return card[card.index("## Task and data") : card.index("## How it was made")]
+
+    assert "only the teacher labelled" not in data_of(transfer=40, spans=40)
+    assert "and 30 texts without labels that only the teacher labelled." in data_of(transfer=70, spans=40)
 
 
 def test_class_names_stay_texts(finished_run):
