@@ -76,7 +76,7 @@ def read_vocabulary(
     from kd_core.models.loading import teacher_config
     from kd_core.models.vocabulary import map_ids, pieces_a_word, rank_pieces
 
-    texts = list(chain(task.train["text"], task.transfer["text"]))
+    texts = [*task.train["text"][:], *task.transfer["text"][:]]
     tokenizer = _tokenizer(teacher, texts, task.labels)
     size = max(tokenizer.get_vocab().values()) + 1
     ranked, used = rank_pieces(tokenizer, texts)
@@ -85,7 +85,7 @@ def read_vocabulary(
     limit = auto_length(task, lengths) if max_length == "auto" else max_length
     limit = clamp_length(teacher_config(teacher, task.labels, size), limit)
     held_out = tokenizer(
-        [*task.validation["text"], *task.test["text"]],
+        [*task.validation["text"][:], *task.test["text"][:]],
         add_special_tokens=False,
         truncation=True,
         max_length=limit - tokenizer.num_special_tokens_to_add(),

@@ -56,7 +56,7 @@ def build_student(
         source, tokenizer = load_checkpoint(config.model, task, seed, notes)
     whole = tokenizer
     if config.trim_vocabulary:
-        texts = chain(task.train["text"], task.transfer["text"])
+        texts = chain(task.train["text"][:], task.transfer["text"][:])
         tokenizer, kept = trim_vocabulary(tokenizer, texts, resolve_fill(config, init))
     else:
         kept = list(range(max(tokenizer.get_vocab().values()) + 1))

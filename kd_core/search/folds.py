@@ -23,10 +23,10 @@ def fold_tasks(task: Task, config: TaskConfig, folds: int) -> list[Task]:
     Raises: DataError where a class has fewer different texts than there are folds.
     """
     known = text_groups(config.name) if config.name in TASKS else {}
-    texts = [normalised(text) for text in chain(task.train["text"], task.transfer["text"])]
+    texts = [normalised(text) for text in chain(task.train["text"][:], task.transfer["text"][:])]
     groups = connected_groups([{str(known.get(text, text))} for text in texts])
     own, transfer = groups[: len(task.train)], groups[len(task.train) :]
-    labels = list(task.train["label"])
+    labels = task.train["label"][:]
     _check_classes(task.labels, labels, own, folds)
 
     tasks = []

@@ -109,7 +109,7 @@ def ask_next() -> None:
 
 def _task_texts(config: TaskConfig) -> list[str]:
     task = load_task(config)
-    return [*task.train["text"], *task.transfer["text"]]
+    return [*task.train["text"][:], *task.transfer["text"][:]]
 
 
 def _choose(run_id: str, texts: list[str], count: int, by: ask.By) -> tuple[list[str], int]:
