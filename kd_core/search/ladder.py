@@ -159,7 +159,8 @@ class LadderResult(BaseModel):
             most = f" The most is {percent(best.kept)}, of {best.title}." if best else ""
             larger = "" if limits else self._larger
             return f"None of these students{limits} is likely to keep {wanted}.{most}{larger}"
-        size = percent(chosen.params / self.teacher_params, 0)
+        share = chosen.params / self.teacher_params
+        size = percent(share, 0) if share >= 0.01 else "less than 1 %"  # TF-IDF
         kept = f"{chosen.title}, with {size} of the teacher's parameters, keeps {percent(chosen.kept)}"
         bound = percent(chosen.at_least)
         if chosen.answer == "shown":

@@ -139,6 +139,8 @@ def test_it_ends_with_the_first_that_is_shown() -> None:
         "Shown: mini, with 25 % of the teacher's parameters, keeps 99.5 % of its accuracy on the validation "
         "texts, at least 98.1 %."
     )
+    few = ladder(rung("tfidf", 0.995, 0.981, "shown", params=70_000))
+    assert few.sentence.startswith("Shown: TF-IDF, with less than 1 % of the teacher's parameters, keeps")
 
 
 def test_or_else_the_smallest_that_is_likely_is_offered_with_what_would_settle_it() -> None:
