@@ -159,7 +159,7 @@ class TaskConfig(Settings):
     )
     augment: Annotated[int, Field(ge=0, le=100)] | Auto = setting(
         "auto",
-        "Spans of a few words cut from each training text, for the teacher to label as transfer texts (auto: "
+        "Spans of words cut from each training text, for the teacher to label as transfer texts (auto: "
         "up to 8 where there are no others)",
     )
     split_seed: Seed = setting(0, "Seed of the split into train, validation and test")

@@ -1,4 +1,4 @@
-"""Transfer texts made of the training texts: spans of a few words, for the teacher to label."""
+"""Transfer texts made of the training texts: spans of their words, for the teacher to label."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from kd_core.data.splits import normalised
 from kd_core.data.task import Task, unlabelled
 from kd_core.data.words import WORD
 
-WORDS = (2, 8)  # of a span, fewest and most
+WORDS = (2, 8)  # of a span, fewest and most; of a long text, up to a quarter of its words
 SPANS = 8  # of each text, where a teacher has no other texts to answer (docs/quality.md)
 
 
@@ -40,15 +40,16 @@ def augmented(task: Task, config: TaskConfig) -> Task:
         if (key := normalised(span)) not in known:
             known.add(key)
             spans.append(span)
-    note = f"The teacher also answers {len(spans):,} spans of a few words, cut from the training texts."
+    note = f"The teacher also answers {len(spans):,} spans of words, cut from the training texts."
     transfer = unlabelled([*texts["transfer"], *spans])
     return replace(task, transfer=transfer, spans=len(spans), notes=(*task.notes, note))
 
 
 def _cut(texts: list[str], count: int, rng: random.Random) -> Iterator[str]:
+    fewest, most = WORDS
     for text in texts:
         words = list(WORD.finditer(text))
         for _ in range(count if words else 0):
-            length = min(rng.randint(*WORDS), len(words))
+            length = min(rng.randint(fewest, max(most, len(words) // 4)), len(words))
             start = rng.randint(0, len(words) - length)
             yield text[words[start].start() : words[start + length - 1].end()]

@@ -162,7 +162,7 @@ def mean_tokens(lengths: Lengths, limit: int) -> dict[str, float]:
 
 def auto_length(task: Task, lengths: Lengths) -> int:
     """The shortest limit that holds 99 of 100 texts."""
-    whole = [name for name in lengths if name == "train" or not task.spans]  # spans are short
+    whole = [name for name in lengths if name == "train" or not task.spans]  # spans are shorter
     rows = {name: len(getattr(task, name)) for name in whole if lengths[name]}
 
     def held(limit: int) -> float:

@@ -30,21 +30,29 @@ def spans(made: Task) -> list[str]:
 
 @settings(deadline=None, max_examples=50)
 @given(
-    texts=st.lists(st.text(st.characters(codec="utf-8"), min_size=1, max_size=60), min_size=1, max_size=6),
+    texts=st.lists(st.text(st.characters(codec="utf-8"), min_size=1, max_size=90), min_size=1, max_size=6),
     count=st.integers(1, 20),
     seed=st.integers(0, 99),
 )
-def test_each_is_a_part_of_a_training_text_of_two_to_eight_words(
+def test_each_is_a_part_of_a_training_text_of_two_to_eight_words_or_a_quarter_of_it(
     texts: list[str], count: int, seed: int
 ) -> None:
     made = augmented(task(texts), TaskConfig(augment=count, split_seed=seed))
     assert made.spans == len(made.transfer) <= count * len(texts)
     for span in spans(made):
         assert any(span in text for text in texts)
-        fewest = min(WORDS[0], *(len(WORD.findall(text)) for text in texts if span in text))
-        assert fewest <= len(WORD.findall(span)) <= WORDS[1]
+        lengths = [len(WORD.findall(text)) for text in texts if span in text]
+        assert min(WORDS[0], *lengths) <= len(WORD.findall(span)) <= max(WORDS[1], max(lengths) // 4)
     keys = [normalised(span) for span in spans(made)]
     assert len(set(keys)) == len(keys)
+
+
+def test_of_a_long_text_they_are_up_to_a_quarter_of_it() -> None:
+    """Of 35 words as of few; of 60 words, 2 to 15."""
+    for words, longest in ((35, 8), (60, 15)):
+        texts = [" ".join(f"w{place}" for place in range(n, n + words)) for n in range(50)]
+        lengths = {len(span.split()) for span in spans(augmented(task(texts), TaskConfig(augment=20)))}
+        assert lengths == set(range(2, longest + 1))
 
 
 def test_whole_texts_of_the_task_are_left_out() -> None:
@@ -65,7 +73,7 @@ def test_they_follow_the_transfer_texts_and_a_note_counts_them() -> None:
     assert made.transfer["text"][0] == "from the user"
     assert len(made.transfer) == 1 + made.spans
     assert made.notes == (
-        f"The teacher also answers {made.spans} spans of a few words, cut from the training texts.",
+        f"The teacher also answers {made.spans} spans of words, cut from the training texts.",
     )
 
 
