@@ -21,6 +21,7 @@ from kd_core.search.trials import Board
 from kd_core.system.formatting import points
 
 State = Literal["waiting", "running", "done", "pruned", "failed"]
+OVER: tuple[State, ...] = ("done", "pruned", "failed")
 CONFIDENCE = 0.95
 
 STATES: Mapping[TrialState, State] = {
@@ -141,9 +142,10 @@ def read(board: Board) -> SearchResult:
         if f"{trials.TEACHER} {fold}" in facts
     ]
     whole = config.folds * len(config.seeds)
-    over = [cell for cell in (*cells, *alone) if cell.state in ("done", "pruned", "failed")]
-    under_way = [cell for cell in (*cells, *alone) if cell not in over]
-    scores = [score for cell in (*cells, *alone) for score in cell.scores]
+    both = [*cells, *alone]
+    over = [cell for cell in both if cell.state in OVER]
+    under_way = [cell for cell in both if cell.state not in OVER]
+    scores = [score for cell in both for score in cell.scores]
     return SearchResult(
         study=board.cells.study_name,
         config=config,
