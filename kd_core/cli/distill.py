@@ -12,7 +12,7 @@ import click
 
 from kd_core.cli.carry_out import carry_out, signals_to_leave, start
 from kd_core.cli.output import as_json, console, print_json, stray_prints_to_stderr
-from kd_core.cli.runs import find_run, print_result
+from kd_core.cli.runs import find_run, left_waiting, print_result
 from kd_core.errors import KDError, RunError
 
 if TYPE_CHECKING:
@@ -96,7 +96,7 @@ def resume(run: str, add_seeds: int | None, as_json: bool) -> None:
     from kd_core.cli.runs import unpause
     from kd_core.jobs.states import ACTIVE, RESUMABLE, JobKind
     from kd_core.jobs.store import Store
-    from kd_core.system.process import alive, fate
+    from kd_core.system.process import fate
 
     store = Store()
     store.interrupt_orphans(fate)
@@ -111,8 +111,7 @@ def resume(run: str, add_seeds: int | None, as_json: bool) -> None:
     if row.status in ACTIVE and store.command(row.id) == "pause":
         unpause(store, row.id, as_json)
         return
-    abandoned = row.status == "queued" and not (row.owner and alive(row.owner))
-    if row.status not in RESUMABLE and not abandoned:
+    if row.status not in RESUMABLE and not left_waiting(row):
         raise RunError(
             f"Run {row.id} is {row.status}; only one that is paused or ended early can be resumed."
         )

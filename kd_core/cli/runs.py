@@ -156,6 +156,13 @@ def swept_store() -> Store:
     return store
 
 
+def left_waiting(row: RunRow) -> bool:
+    """Whether a job is queued, and no process that it waits for."""
+    from kd_core.system.process import alive
+
+    return row.status == "queued" and not (row.owner and alive(row.owner))
+
+
 @click.command()
 @click.argument("run")
 @as_json

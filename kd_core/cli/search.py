@@ -14,6 +14,7 @@ from kd_core.cli.carry_out import carry_out, on_signals, signals_to_leave, start
 from kd_core.cli.distill import DistillCommand, with_absolute_paths
 from kd_core.cli.output import as_json, console, print_json, stray_prints_to_stderr, table
 from kd_core.cli.progress import Narrator
+from kd_core.cli.runs import left_waiting
 from kd_core.errors import RunError, Stopped
 from kd_core.system.formatting import percent, signed
 
@@ -116,13 +117,13 @@ def _resumed(store: Store, name: str) -> Any:
     for row in jobs:
         if row.status == "done":
             return store.report_json(row.id)
-        if row.status not in RESUMABLE:
+        if row.status not in RESUMABLE and not left_waiting(row):
             raise RunError(
                 f"The search {name!r} is {row.status} on {row.machine}; kd search --worker joins it."
             )
-    config = result(name).config
-    here = next((row for row in jobs if row.is_here), None)
-    return carry_out(store, here.id) if here else start(store, config, kind="search", name=name)
+    if here := next((row for row in jobs if row.is_here), None):
+        return carry_out(store, here.id)  # also one that ended before its turn, of which Optuna knows nothing
+    return start(store, result(name).config, kind="search", name=name)
 
 
 def _help_with(name: str) -> SearchResult:

@@ -813,6 +813,27 @@ def test_the_command_searches_then_runs_the_choice_once_on_all_training_data(
     assert json.loads(capsys.readouterr().out) == report
 
 
+GONE = f"{socket.gethostname()}:{2**31 - 1}:0.0"  # a process that is no longer there
+
+
+@pytest.mark.parametrize(("status", "owner"), [("stopped", None), ("queued", GONE)])
+def test_a_search_that_ended_while_it_waited_for_its_turn_is_resumed(
+    status, owner, search_config, monkeypatch, capsys
+) -> None:
+    taken: list[str] = []
+    store = Store()
+    config = search_config.model_dump(mode="json")
+    store.create_run("20260101-000000-aaaa", config, kind="search", status=status, owner=owner)
+
+    def carry_out(store: Store, run_id: str) -> None:
+        taken.append(run_id)
+        raise RunError("so far")
+
+    monkeypatch.setattr(sys.modules["kd_core.cli.search"], "carry_out", carry_out)
+    assert kd("--resume", "tiny") == 2
+    assert (taken, capsys.readouterr().err) == (["20260101-000000-aaaa"], "kd: so far\n")
+
+
 @pytest.mark.parametrize(
     ("arguments", "problem"),
     [
