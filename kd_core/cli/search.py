@@ -180,13 +180,21 @@ def _show(store: Store, result: SearchResult, as_json: bool) -> None:
 
             out.print(flattered(result), soft_wrap=True)
     if result.run_id:
-        report = store.report(result.run_id)
-        out.print(
-            f"\nOn the test texts, after training on all training data: {percent(report.student.accuracy)}. "
-            f"{report.sentence}\nRun {result.run_id}: kd show {result.run_id}",
-            soft_wrap=True,
-        )
+        out.print(f"\n{_of_run(store, result.run_id)}", soft_wrap=True)
     return None
+
+
+def _of_run(store: Store, run_id: str) -> str:
+    """What the chosen setting came to after training on all training data, or why that is not known."""
+    try:
+        store.run(run_id)  # a deleted one has a report, which nobody can look up
+        report = store.report(run_id)
+    except RunError as error:  # it goes on where the search began, or ended early there
+        return f"The chosen setting on all training data: {error}"
+    return (
+        f"On the test texts, after training on all training data: {report.measures} "
+        f"{percent(report.student.accuracy)}. {report.sentence}\nRun {run_id}: kd show {run_id}"
+    )
 
 
 HEADINGS = {

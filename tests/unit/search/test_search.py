@@ -40,6 +40,7 @@ from kd_core.search import (
     SearchResult,
     Setting,
     cells_study,
+    link,
     outlook,
     result,
     run_search,
@@ -799,7 +800,7 @@ def test_the_command_searches_then_runs_the_choice_once_on_all_training_data(
     assert kd("--resume", "mine") == 0
     shown = capsys.readouterr().out
     assert "Search mine: 8 of 8 trainings, 2 folds." in shown
-    assert "On the test texts, after training on all training data: " in shown
+    assert "On the test texts, after training on all training data: accuracy " in shown
     assert "Student alone: " in shown
     assert len(store.runs(kind="distil")) == 1  # the test split was not touched again
     assert kd("--worker", "mine", "--json") == 0
@@ -832,6 +833,23 @@ def test_a_search_that_ended_while_it_waited_for_its_turn_is_resumed(
     monkeypatch.setattr(sys.modules["kd_core.cli.search"], "carry_out", carry_out)
     assert kd("--resume", "tiny") == 2
     assert (taken, capsys.readouterr().err) == (["20260101-000000-aaaa"], "kd: so far\n")
+
+
+def test_a_helper_says_that_the_chosen_settings_run_is_not_done(search_config, counted, capsys) -> None:
+    run(search_config)
+    store, run_id = Store(), "20260101-000000-aaaa"
+    store.create_run(run_id, search_config.distill.model_dump(mode="json"), status="running")
+    link("tiny", run_id)
+    assert kd("--worker", "tiny") == 0, "its own work is done"
+    said = " ".join(capsys.readouterr().out.split())
+    assert said.endswith(
+        f"The chosen setting on all training data: Run {run_id} has no report: it is running."
+    )
+    store.set_status(run_id, "stopped")
+    store.delete_run(run_id)
+    assert kd("--worker", "tiny") == 0
+    said = " ".join(capsys.readouterr().out.split())
+    assert said.endswith(f"There is no run {run_id}; it may have been deleted.")
 
 
 @pytest.mark.parametrize(
