@@ -219,6 +219,7 @@ def work(
     """
     board.cells.pruner = _pruner(config.pruning)
     parameters = [name for name, options in config.choices.items() if len(options) > 1]
+    trainings = list(product(config.seeds, range(config.folds)))
     queues: Queues = {board.alone: (config.alone, []), board.cells: (config.settings, parameters)}
 
     def attempt(trial: optuna.Trial) -> float:
@@ -226,7 +227,7 @@ def work(
         setting = _begin(trial, config, alone)
         trial.set_user_attr(OWNER, owner())
         values: list[float] = []
-        for step, (seed, fold) in enumerate(product(config.seeds, range(config.folds))):
+        for step, (seed, fold) in enumerate(trainings):
             name = score_name(seed, fold)
             if name not in trial.user_attrs:
                 try:
@@ -240,7 +241,8 @@ def work(
             if not alone:
                 # Wilcoxon compares fold by fold, the median what is known so far.
                 trial.report(values[-1] if config.pruning == "wilcoxon" else fmean(values), step)
-                if trial.should_prune():
+                # After its last training there is nothing left to save, and the cell can be compared.
+                if step < len(trainings) - 1 and trial.should_prune():
                     raise optuna.TrialPruned
         return fmean(values)
 

@@ -537,6 +537,14 @@ def test_hopeless_cells_are_given_up(search_config, counted) -> None:
     assert "on others expect at least 0.0 points less than its mean" in flattered(lucky)
 
 
+def test_a_setting_that_has_all_its_trainings_is_not_given_up(search_config, counted) -> None:
+    """With two folds the median was asked first when nothing was left to train."""
+    alphas = (0.1, 0.2, 0.3, 0.4, 0.5, 0.8, 0.9, 1.0)
+    found = run(search_config.model_copy(update={"alphas": alphas, "pruning": "median"}))
+    assert {cell.state for cell in found.cells} == {"done"}
+    assert all(cell.same_as_best is not None for cell in found.cells)
+
+
 def test_a_search_that_drew_a_setting_twice_keeps_its_cells(search_config, counted, monkeypatch) -> None:
     changes = {"method": "random", "temperatures": (4.0,), "alphas": (0.5,), "trials": 3}
     config = search_config.model_copy(update=changes)
