@@ -229,11 +229,11 @@ def _training(plan: Plan) -> Iterator[Advice]:
             f"A learning rate of {fixed(teacher.learning_rate):g} is high for a teacher of "
             f"{plan.teacher.layers} layers and may undo what it knows. Try 3e-5.",
         )
-    passes = steps * training.batch_size / max(plan.rows["train"], 1)
-    if passes < 1:
+    seen, labelled = steps * training.batch_size, plan.rows["train"]
+    if seen < labelled:
         yield Advice(
             "warning",
-            f"{steps:,} steps show the student only {100 * passes:.0f} % of the labelled texts. More "
+            f"{steps:,} steps show the student only {seen:,} of the {labelled:,} labelled texts. More "
             "steps, or larger batches, let it see all of them.",
         )
     if teacher.model == "scratch":

@@ -114,7 +114,13 @@ def test_a_piece_that_is_lacking_in_a_long_text_does_not_matter():
         (
             plan({"training.steps": 20}),
             "warning",
-            "20 steps show the student only 51 % of",
+            "20 steps show the student only 640 of the 1,256 labelled texts.",
+        ),
+        # As a share, this would be all of them.
+        (
+            plan({"training.steps": 313, "training.batch_size": 4}),
+            "warning",
+            "313 steps show the student only 1,252 of the 1,256 labelled texts.",
         ),
         (plan({"teacher.model": "scratch"}), "hint", "A teacher from scratch knows only this task's texts"),
     ],
