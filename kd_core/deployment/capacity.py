@@ -17,7 +17,7 @@ from kd_core.deployment.reports import BenchReport, FormReport
 from kd_core.deployment.runtimes import Runtime, form_name
 from kd_core.distillation.report import Report
 from kd_core.distillation.roles import Role
-from kd_core.system.formatting import in_sentence, milliseconds, percent
+from kd_core.system.formatting import capitalised, in_sentence, milliseconds, percent
 from kd_core.system.settings import Settings, setting
 
 CASCADE = "Cascade of the two"
@@ -210,8 +210,15 @@ def money(amount: str, currency: str) -> str:
 
 
 def saving(needs: Sequence[Requirement]) -> str:
-    """What the last saves against the first, and whether they answer in time, in sentences."""
-    saves, late = _saving(needs[0], needs[-1]), [need for need in needs if need.meets_target is False]
+    """What the last saves against the first, and whether they answer in time, in sentences.
+
+    Of one alone, whose teacher is a file, what it needs.
+    """
+    late = [need for need in needs if need.meets_target is False]
+    if len(needs) == 1:
+        needed = f"{capitalised(_the(needs[0].name))} {_needs(needs[0])}."
+        return f"{needed} It does not answer in time." if late else needed
+    saves = _saving(needs[0], needs[-1])
     if len(late) == len(needs):
         return f"None of them answers in time. By the load alone: {saves[:1].lower()}{saves[1:]}"
     return f"{saves} It does not answer in time." if needs[-1] in late else saves
@@ -219,12 +226,7 @@ def saving(needs: Sequence[Requirement]) -> str:
 
 def _saving(first: Requirement, last: Requirement) -> str:
     if first.servers == last.servers:
-        cost = first.cost_per_day
-        price = f", {money(f'{cost:,.2f}', first.currency)} a day" if cost else ""
-        return (
-            f"Each of them needs {_servers(first.servers)} for this load{price}; a larger load tells them "
-            "apart."
-        )
+        return f"Each of them {_needs(first)}; a larger load tells them apart."
     change = first.cost_per_day - last.cost_per_day
     amount = money(f"{abs(change):,.2f}", first.currency)
     price = f", for {amount} {'less' if change > 0 else 'more'} a day" if change else ""
@@ -232,6 +234,11 @@ def _saving(first: Requirement, last: Requirement) -> str:
         f"{_servers(last.servers)} instead of {first.servers:,}{price}: {_the(last.name)} instead of "
         f"{_the(first.name)}."
     )
+
+
+def _needs(need: Requirement) -> str:
+    price = f", {money(f'{need.cost_per_day:,.2f}', need.currency)} a day" if need.cost_per_day else ""
+    return f"needs {_servers(need.servers)} for this load{price}"
 
 
 def _the(form: str) -> str:

@@ -101,11 +101,10 @@ def answer(forms: Sequence[Measured], needs: Sequence[Requirement], measures: st
             _target(need)
             if form.quality:
                 st.metric(measures.capitalize(), formatting.percent(form.quality.accuracy))
-                st.caption(
-                    unbroken(_lost(form.quality))
-                    if form is not forms[0]
-                    else "The others are compared with this one."
-                )
+                if form is not forms[0]:
+                    st.caption(unbroken(_lost(form.quality)))
+                elif len(forms) > 1:
+                    st.caption("The others are compared with this one.")
 
 
 def _lost(quality: Quality) -> str:

@@ -151,6 +151,15 @@ def test_saving():
     )
 
 
+def test_a_student_whose_teacher_is_a_file_is_compared_with_nobody():
+    alone = replace(
+        required(LOAD, Measured("Distilled student, PyTorch", 1, 1000, 1.0, None)), meets_target=True
+    )
+    needs = "The distilled student (PyTorch) needs 1 server for this load, €24.00 a day."
+    assert saving([alone]) == needs
+    assert saving([replace(alone, meets_target=False)]) == f"{needs} It does not answer in time."
+
+
 def test_a_saving_is_none_where_it_comes_too_late():
     teacher, student = (
         replace(required(LOAD, Measured(name, 1, rate, 1.0, None)), meets_target=False)
