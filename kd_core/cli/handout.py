@@ -27,6 +27,7 @@ def handout(lesson: tuple[str, ...], folder: Path, questions: bool, as_json: boo
     from kd_core.errors import ConfigError
     from kd_core.figures.handout import handout as page_of
     from kd_core.learn.lessons import lessons
+    from kd_core.system.atomic import write_text
 
     known = lessons()
     if unknown := [name for name in lesson if name not in known]:
@@ -36,7 +37,7 @@ def handout(lesson: tuple[str, ...], folder: Path, questions: bool, as_json: boo
         written = []
         for name in lesson or known:
             written.append(folder / f"{name}.html")
-            written[-1].write_text(page_of(known[name], answers=not questions), encoding="utf-8")
+            write_text(written[-1], page_of(known[name], answers=not questions))
     except OSError as error:
         raise ConfigError(f"cannot write to {folder}: {error.strerror}") from error
     if as_json:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import re
 from pathlib import Path
 
@@ -56,6 +57,23 @@ def test_the_command_writes_them(tmp_path: Path, capsys: pytest.CaptureFixture[s
     assert {file.stem for file in folder.iterdir()} == set(lessons())
     assert main(["handout", "zebra", "--to", str(folder)]) == 2
     assert "there is no lesson zebra; choose from soft-labels" in capsys.readouterr().err
+
+
+def test_a_full_disk_leaves_the_sheet_of_before(tmp_path: Path, monkeypatch, capsys) -> None:
+    name = next(iter(lessons()))
+    sheet = tmp_path / f"{name}.html"
+    sheet.write_text("before", encoding="utf-8")
+
+    def half(file: Path, content: str | bytes, **_: object) -> None:
+        with file.open("wb") as written:
+            written.write(b"<html>")
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    for way in ("write_text", "write_bytes"):
+        monkeypatch.setattr(Path, way, half)
+    assert main(["handout", name, "--questions", "--to", str(tmp_path)]) == 2
+    assert f"cannot write to {tmp_path}: No space left on device" in capsys.readouterr().err
+    assert [file.read_text() for file in tmp_path.iterdir()] == ["before"]
 
 
 def test_tables_are_tables() -> None:
