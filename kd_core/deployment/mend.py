@@ -121,7 +121,8 @@ def _answered(task: Task, rows: pd.DataFrame) -> pd.DataFrame:
         return rows.assign(answer=np.array(task.labels)[logits.argmax(axis=1)])
     if taken := {"text", "label"} & set(task.labels):
         raise DataError(f"The class {min(taken)!r} has the name of a column; call it otherwise in the file.")
-    return rows.assign(**dict(zip(task.labels, logits.T.astype(float), strict=True)))
+    shares = pd.DataFrame(logits.astype(float), rows.index, list(task.labels))
+    return pd.concat([rows, shares], axis=1)  # by ``assign`` no class could be called self
 
 
 def _jsonl(rows: pd.DataFrame) -> bytes:

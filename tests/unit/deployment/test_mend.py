@@ -61,6 +61,15 @@ def test_a_wrong_label_becomes_the_teachers_and_a_dropped_text_is_gone(answered)
     assert suspects(distill(config).run_id)["text"].to_list() == ["text number 8"]
 
 
+def test_a_class_may_be_called_self(answered, tmp_path):
+    file = tmp_path / "answers.csv"
+    file.write_text(file.read_text().replace(",old", ",self"))
+    report = distill(answered)
+    files, settings = mended(report.run_id, {"text number 7": "wrong label"})
+    assert settings.answer_columns == ("new", "self")
+    assert labels(again(report.run_id, uploads.save(files, settings).config))["text number 7"] == "self"
+
+
 def test_labels_alone_stay_labels(answered, tmp_path):
     rows = pd.read_csv(tmp_path / "answers.csv", keep_default_na=False)
     choice = rows[["new", "old"]].idxmax(axis=1)
