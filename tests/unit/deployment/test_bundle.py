@@ -377,6 +377,15 @@ def test_class_names_stay_texts(finished_run):
     assert yaml.safe_load(card.split("---\n")[1])["license"] == "other"
 
 
+@pytest.mark.parametrize(("accuracy", "said"), [(0.5, True), (0.8, False), (0.9, False)])
+def test_the_card_says_of_other_texts_that_they_are_worse_where_they_are(finished_run, accuracy, said):
+    models = finished_run.report.models
+    student = models["student"].model_copy(update={"accuracy": 0.8, "shifted": {"typos": accuracy}})
+    report = finished_run.report.model_copy(update={"models": {**models, "student": student}})
+    card = model_card(report, [form("teacher", "pytorch"), form("student", "pytorch")], {}, [])
+    assert ("On other texts it is worse" in card) == said
+
+
 @pytest.mark.parametrize(
     ("task", "teacher", "language", "base", "says"),
     [
