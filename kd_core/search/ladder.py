@@ -164,7 +164,12 @@ class LadderResult(BaseModel):
         kept = f"{chosen.title}, with {size} of the teacher's parameters, keeps {percent(chosen.kept)}"
         bound = percent(chosen.at_least)
         if chosen.answer == "shown":
-            return f"Shown: {kept} of its accuracy on the validation texts, at least {bound}."
+            weak = (
+                " So the teacher is the weaker of the two: teach it for more passes, or take another, before "
+                "anything is distilled from it."
+            )
+            shown = f"Shown: {kept} of its accuracy on the validation texts, at least {bound}."
+            return shown + (weak if chosen.at_least > 1 else "")
         settle = (
             f" About {chosen.needed:,} of them would settle it, if they say what these {chosen.texts:,} do."
             if chosen.needed

@@ -141,6 +141,9 @@ def test_it_ends_with_the_first_that_is_shown() -> None:
     )
     few = ladder(rung("tfidf", 0.995, 0.981, "shown", params=70_000))
     assert few.sentence.startswith("Shown: TF-IDF, with less than 1 % of the teacher's parameters, keeps")
+    better = ladder(rung("tiny", 1.667, 1.2, "shown")).sentence
+    assert "at least 120.0 %. So the teacher is the weaker of the two: teach it for more passes" in better
+    assert "weaker" not in ladder(rung("tiny", 1.02, 0.99, "shown")).sentence
 
 
 def test_or_else_the_smallest_that_is_likely_is_offered_with_what_would_settle_it() -> None:
