@@ -68,15 +68,17 @@ def find_finished(text: str) -> str:
     from kd_core.jobs.states import RESUMABLE
     from kd_core.jobs.store import Store
 
-    run_id = find_run(text)
-    for row in Store().runs(text=run_id):  # none where the run is Python code's
-        if row.id == run_id and row.status != "done":
-            way = f"Go on with it: kd resume {run_id}" if row.status in RESUMABLE else "Wait for its end."
-            raise RunError(f"Run {run_id} is {row.status}, so it has no models yet. {way}")
-        if row.id == run_id and not row.is_here and not (paths.runs() / run_id).is_dir():
-            raise RunError(
-                f"The models of run {run_id} are in another data folder, on {row.machine}; use them there."
-            )
+    run_id, store = find_run(text), Store()
+    if not store.has(run_id):  # it is Python code's
+        return run_id
+    row = store.run(run_id)
+    if row.status != "done":
+        way = f"Go on with it: kd resume {run_id}" if row.status in RESUMABLE else "Wait for its end."
+        raise RunError(f"Run {run_id} is {row.status}, so it has no models yet. {way}")
+    if not row.is_here and not (paths.runs() / run_id).is_dir():
+        raise RunError(
+            f"The models of run {run_id} are in another data folder, on {row.machine}; use them there."
+        )
     return run_id
 
 

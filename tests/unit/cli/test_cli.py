@@ -1012,8 +1012,9 @@ def test_a_row_that_cannot_be_read_is_listed_shown_and_deleted(capsys: pytest.Ca
     assert main(["runs", "--json"]) == 0
     listed = [(row["id"], row["status"]) for row in json.loads(capsys.readouterr().out)]
     assert listed == [("20260131-150000-c3d4", "done"), (RUN, "unreadable")]
-    assert main(["show", RUN]) == 2
-    assert capsys.readouterr().err.startswith(f"kd: Run {RUN} cannot be read: ")
+    for command in ("show", "bench", "curve"):
+        assert main([command, RUN]) == 2
+        assert capsys.readouterr().err.startswith(f"kd: Run {RUN} cannot be read: ")
     assert main(["delete", RUN, "--yes"]) == 0
     assert [row.id for row in Store().runs()] == ["20260131-150000-c3d4"]
 
