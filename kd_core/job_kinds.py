@@ -278,8 +278,9 @@ def _run_of(store: Store, config: DistillConfig, name: str, before: str | None) 
     from kd_core.distillation.run_folder import new_id
     from kd_core.system.process import owner
 
-    if before is not None and any(row.id == before for row in store.runs(text=before)):
-        return before
+    if before is not None:
+        with suppress(RunError):
+            return store.run(before).id
     run_id = new_id(datetime.now(UTC))
     store.create_run(run_id, config.model_dump(mode="json"), name=name, owner=owner())
     return run_id
