@@ -7,10 +7,12 @@ import math
 import sys
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, redirect_stdout
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TextIO
 
 import click
-from rich.console import Console
+from rich.cells import cell_len
+from rich.console import Console, ConsoleOptions, RenderableType, RenderResult
 from rich.table import Table
 from rich.text import Text
 
@@ -20,6 +22,7 @@ from kd_core.system.formatting import count, megabytes, percent, printable, what
 if TYPE_CHECKING:  # scipy comes with it
     from kd_core.distillation.report import ModelReport, Report
 
+FEWEST_LETTERS = 3  # of a column of words, in a terminal that is too narrow for all of them
 MOST_CLASSES = 12  # that are listed: a task may have hundreds
 
 as_json = click.option("--json", "as_json", is_flag=True, help="Print the result as one JSON document.")
@@ -46,20 +49,47 @@ def print_json(value: Any) -> None:
 
 def table(
     headings: Sequence[str], rows: Iterable[Sequence[Any]], numbers: Sequence[int] = (), *, first: int = 0
-) -> Table:
-    """``numbers`` are the columns that have some; ``first`` is what the first column needs to be whole."""
+) -> RenderableType:
+    """``numbers`` are the columns that have some; ``first`` is what the first column needs to be whole.
+
+    Where they would be cut, on a narrow terminal, a row's cells stand below each other.
+    """
     result = Table(box=None, padding=(0, 2, 0, 0), header_style="bold")
+    cells = [["" if cell is None else str(cell) for cell in row] for row in rows]
+    least = 0
     for index, heading in enumerate(headings):
-        right, least = index in numbers, first if index == 0 else 0
+        right, needs = index in numbers, first if index == 0 else 0
         result.add_column(
             heading,
             justify="right" if right else "left",
-            no_wrap=right or least > 0,
-            min_width=least or None,
+            no_wrap=right or needs > 0,
+            min_width=needs or None,
         )
-    for row in rows:
-        result.add_row(*("" if cell is None else str(cell) for cell in row))
-    return result
+        widest = max(map(cell_len, (heading, *(row[index] for row in cells))))
+        least += 2 + (widest if right else needs or min(widest, FEWEST_LETTERS))
+    for row in cells:
+        result.add_row(*row)
+    return _Fitting(result, headings, cells, least)
+
+
+@dataclass(frozen=True)
+class _Fitting:
+    """``least``: the characters that the table takes at least."""
+
+    table: Table
+    headings: Sequence[str]
+    rows: Sequence[Sequence[str]]
+    least: int
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        if self.least <= options.max_width:
+            yield self.table
+            return
+        for row in self.rows:
+            for place, (heading, cell) in enumerate(zip(self.headings, row, strict=True)):
+                text = f"{heading}: {cell}" if heading else cell
+                if cell:
+                    yield console.render_str(f"  {text}" if place else text, style="" if place else "bold")
 
 
 @contextmanager

@@ -28,7 +28,7 @@ from rich.console import Console
 
 import kd_core
 from kd_core import cli
-from kd_core.cli import main
+from kd_core.cli import main, output
 from kd_core.cli.flags import options, read_config
 from kd_core.cli.progress import Narrator
 from kd_core.config import DistillConfig, flag, of_today, sections
@@ -1096,6 +1096,33 @@ def test_queued_runs_that_nobody_takes_are_said(capsys: pytest.CaptureFixture[st
     RunnerState().set("")
     assert main(["runs"]) == 0
     assert capsys.readouterr().err == ""
+
+
+def test_a_narrow_terminal_cuts_no_number_and_no_name() -> None:
+    headings = ("", "Accuracy", "Macro-F1", "Parameters", "Size", "p50", "Note")
+    rows = [
+        ("Teacher", "91.2 % ± 2.4", "91.0 %", "22.7 M", "90.9 MB", "8.41", None),
+        ("Distilled student", "87.6 % −3.2/+2.8", "86.9 % −3.3/+2.9", "640,321", "2.6 MB", "0.45", "[new]"),
+    ]
+
+    def shown(width: int) -> list[str]:
+        stream = io.StringIO()
+        output.console(stream, piped=width).print(output.table(headings, rows, range(1, 6)))
+        return stream.getvalue().splitlines()
+
+    assert [line.split()[0] for line in shown(120)] == ["Accuracy", "Teacher", "Distilled"]
+    narrow = shown(60)
+    assert narrow[:7] == [
+        "Teacher",
+        "  Accuracy: 91.2 % ± 2.4",
+        "  Macro-F1: 91.0 %",
+        "  Parameters: 22.7 M",
+        "  Size: 90.9 MB",
+        "  p50: 8.41",
+        "Distilled student",
+    ]
+    assert narrow[-1] == "  Note: [new]"
+    assert "…" not in "".join(narrow)
 
 
 def test_a_name_does_not_command_the_terminal(capsys: pytest.CaptureFixture[str]) -> None:
