@@ -11,7 +11,7 @@ from kd_core.data.splits import normalised
 from kd_core.data.task import Task, unlabelled
 from kd_core.data.words import WORD
 
-WORDS = (2, 8)  # of a span, fewest and most; of a long text, up to half of its words
+WORDS = (2, 8)  # of a span, fewest and most; of a long text, up to a third of its words
 SPANS = 8  # of each text, where a teacher has no other texts to answer (docs/quality.md)
 
 
@@ -50,6 +50,6 @@ def _cut(texts: list[str], count: int, rng: random.Random) -> Iterator[str]:
     for text in texts:
         words = list(WORD.finditer(text))
         for _ in range(count if words else 0):
-            length = min(rng.randint(fewest, max(most, len(words) // 2)), len(words))
+            length = min(rng.randint(fewest, max(most, len(words) // 3)), len(words))
             start = rng.randint(0, len(words) - length)
             yield text[words[start].start() : words[start + length - 1].end()]
