@@ -18,8 +18,11 @@ from kd_core.system import paths
 from kd_core.system.formatting import counted, duration, percent, printable
 
 LISTED = 50  # runs in a table that nobody has asked to be longer
+ROOMY = 110  # characters of a terminal that has room for the time beside each run
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from rich.console import Console
 
     from kd_core.jobs.states import Status
@@ -115,11 +118,8 @@ def runs(statuses: tuple[Status, ...], limit: int | None, as_json: bool) -> None
             "No runs" + (" with that status." if statuses else " yet. kd distill makes one."), err=True
         )
         return None
-    headings = ("Run", "Status", "Name", "Task", "Student", "Accuracy", "Gain", "Verdict", "Created")
     shown = rows[: limit or LISTED]
-    id_width = max(len(row.id) for row in shown)
-    out = console(sys.stdout, piped=140)
-    out.print(table(headings, map(_listed, shown), numbers=(5, 6), first=id_width))
+    _print_runs(console(sys.stdout, piped=140), shown)
     if len(shown) < len(rows):
         click.echo(
             f"The newest {len(shown):,} of {len(rows):,} runs; --limit {len(rows)} lists all.", err=True
@@ -133,19 +133,30 @@ def runs(statuses: tuple[Status, ...], limit: int | None, as_json: bool) -> None
     return None
 
 
-def _listed(row: RunRow) -> tuple[str, ...]:
+def _print_runs(out: Console, rows: Sequence[RunRow]) -> None:
+    """Without names where no run has one, and on a narrow terminal without what a run's id says already."""
+    cells = [_listed(row) for row in rows]
+    named, roomy = any(row.name for row in rows), out.width >= ROOMY
+    left_out = {"Name": not named, "Created": not roomy}
+    headings = [heading for heading in cells[0] if not left_out.get(heading)]
+    numbers = [headings.index(heading) for heading in ("Accuracy", "Gain")]
+    lines = ([cell[heading] for heading in headings] for cell in cells)
+    out.print(table(headings, lines, numbers, first=max(len(row.id) for row in rows)))
+
+
+def _listed(row: RunRow) -> dict[str, str]:
     student = row.accuracy.get("student")
-    return (
-        row.id,
-        LABELS[row.status],
-        row.name,
-        row.task,
-        row.student,
-        "" if student is None else percent(student) + " agree" * (row.measures == "agreement"),
-        "" if row.delta is None else row.gained + row.over_hard_answers,
-        verdict_name(row.verdict, row.seeds) if row.verdict else "",
-        f"{row.created.astimezone():%Y-%m-%d %H:%M}",
-    )
+    return {
+        "Run": row.id,
+        "Status": LABELS[row.status],
+        "Name": row.name,
+        "Task": row.task,
+        "Student": row.student,
+        "Accuracy": "" if student is None else percent(student) + " agree" * (row.measures == "agreement"),
+        "Gain": "" if row.delta is None else row.gained + row.over_hard_answers,
+        "Verdict": verdict_name(row.verdict, row.seeds) if row.verdict else "",
+        "Created": f"{row.created.astimezone():%Y-%m-%d %H:%M}",
+    }
 
 
 def swept_store() -> Store:

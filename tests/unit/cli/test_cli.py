@@ -926,6 +926,24 @@ def test_runs(capsys: pytest.CaptureFixture[str]) -> None:
     assert (listed["id"], listed["status"], listed["accuracy"]["teacher"]) == (RUN, "done", 0.9)
 
 
+@pytest.mark.parametrize(("width", "headings"), [(80, 7), (120, 8)])
+def test_on_a_narrow_terminal_runs_are_listed_without_what_their_ids_say(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, width: int, headings: int
+) -> None:
+    make_run(Store(), RUN)
+    spoil(RUN, name="")
+    module = sys.modules["kd_core.cli.runs"]
+    monkeypatch.setattr(module, "console", lambda stream, piped: output.console(stream, piped=width))
+    assert main(["runs"]) == 0
+    first, second = capsys.readouterr().out.splitlines()
+    assert (
+        first.split()
+        == ["Run", "Status", "Task", "Student", "Accuracy", "Gain", "Verdict", "Created"][:headings]
+    )
+    assert second.split()[:2] == [RUN, "Done"]
+    assert "+5.0 points" in second
+
+
 def test_of_many_runs_the_newest_are_listed(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
