@@ -113,6 +113,12 @@ def test_a_link_may_take_the_question_away(app: App, job: Callable[..., str]) ->
     assert alts(page)
 
 
+def test_without_its_button_nothing_is_offered_to_measure(app: App) -> None:
+    offered = "Measure it on this machine"
+    assert offered in [expander.label for expander in app(PAGE).expander]
+    assert offered not in [expander.label for expander in app(PAGE, hide="start").expander]
+
+
 def test_a_claim_is_measured_here(app: App, store: Store) -> None:
     page = app(PAGE, **{"claims.claim": claims()["cho2019"].paper})
     assert "15 students, one after the other." in said(page)

@@ -17,6 +17,7 @@ from kd_core.errors import KDError
 from kd_core.learn.examples import Examples, of_run, shipped
 from pages.learn.labs.own import finished_runs
 from pages.shared.text import escape, prose, term
+from pages.shared.visitors import in_classroom
 
 BUNDLED = "bundled"
 QUESTION = "question"
@@ -77,6 +78,11 @@ class Controls:
 
     def key(self, name: str) -> str:
         return f"{self.page}.{name}"
+
+    @property
+    def may_start(self) -> bool:
+        """Whether a measurement is offered: without its button, what it would measure is no use."""
+        return not in_classroom() and "start" not in self.hidden
 
     def note(self, words: str) -> None:
         self._choices.caption(words)

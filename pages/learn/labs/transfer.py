@@ -28,7 +28,6 @@ from pages.shared.charts import chart, is_dark
 from pages.shared.live_job import job_view
 from pages.shared.state import store
 from pages.shared.text import escape, prose, term
-from pages.shared.visitors import in_classroom
 
 PAGE = "transfer"
 RECORDED, OF_DEMO = "recorded", "demo"
@@ -48,9 +47,7 @@ def transfer_lab() -> None:
             if job and job.status != "done":
                 job_view(job, f"{PAGE}.job")
             again(_result, job, every=2 if job and job.status in PENDING else None)
-            if (
-                not in_classroom() and "start" not in controls.hidden
-            ):  # without the button, what it would measure is no use
+            if controls.may_start:
                 with st.expander("Measure it on this machine", icon=":material/play_arrow:"):
                     _measure()
     except KDError as error:
