@@ -5,9 +5,11 @@ from __future__ import annotations
 import copy
 import shutil
 import time
+from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from functools import partial
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -62,7 +64,7 @@ def run_search(
     folds = [
         augmented(fold, config.distill.task) for fold in fold_tasks(task, config.distill.task, config.folds)
     ]
-    _check_models(config, task)
+    _check_models(config, [task, *folds])
     with trials.connected() as storage:
         board, config = _begin(storage, study, config, task)
         validation = CrossValidation(config, task, folds, board, work, on_event, control)
@@ -114,8 +116,9 @@ def _begin(
     return board, config.model_copy(update={"distill": base})
 
 
-def _check_models(config: SearchConfig, task: Task) -> None:
-    """Before anything is trained. Raises: ConfigError, DataError, ModelError."""
+def _check_models(config: SearchConfig, tasks: Sequence[Task]) -> None:
+    """The task and its folds, before anything is trained. Raises: ConfigError, DataError, ModelError."""
+    task = tasks[0]
     if task.answers and task.answers.gold != "rows":
         raise DataError(
             "A search compares students with one that learned alone, from gold labels, and none of "
@@ -123,8 +126,8 @@ def _check_models(config: SearchConfig, task: Task) -> None:
             f"{config.distill.task.knowledge} has one. Add some, or run kd distill."
         )
     teacher = teacher_config(config.distill.teacher, task.labels)
-    for setting in config.alone:
-        resolve(config.apply(setting), task, teacher, {})
+    for setting, part in product(config.alone, tasks):
+        resolve(config.apply(setting), part, teacher, {})
 
 
 @dataclass(frozen=True)

@@ -289,6 +289,20 @@ def test_fewer_texts_in_a_class_than_folds_is_said(tiny_task: Task) -> None:
     )
 
 
+def test_a_metric_that_a_fold_cannot_judge_by_is_refused_before_anything_is_trained(
+    search_config, counted, tmp_path
+) -> None:
+    """Of four texts of a class at most three train, one or two in a fold, which leaves none to validate."""
+    file = tmp_path / "own.csv"
+    rows = [f"text number {i},{('ham', 'spam')[i % 2]}" for i in range(60)]
+    file.write_text("\n".join(["text,label", *rows, *(f"rare {i},rare" for i in range(4))]))
+    own = {"task.name": str(file), "task.test_file": None, "task.transfer_file": None}
+    distill = search_config.distill.change(own | {"training.metric": "f1:rare"})
+    with pytest.raises(ConfigError, match=r"f1:rare: none of the \d+ validation texts is 'rare'"):
+        run(search_config.model_copy(update={"distill": distill}))
+    assert counted == []
+
+
 # The choice
 
 
