@@ -122,6 +122,7 @@ def test_the_presenters_keys_type_and_reset(page: Page, visit: Callable[..., Non
     expect(page.get_by_test_id("stSidebar")).to_have_count(0)
     expect(page.get_by_text("The student has two sources.")).to_have_css("font-size", "24px")
     page.wait_for_function("() => window.kdTurns")  # who listens has come
+    settle(page)
     page.keyboard.press("PageDown")
     expect(page.get_by_text("Step 2 of 4")).to_be_visible()
     settle(page)
