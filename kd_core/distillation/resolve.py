@@ -66,7 +66,7 @@ def resolve(config: DistillConfig, task: Task, teacher: PretrainedConfig, length
     if (metric := config.training.metric).startswith("f1:"):
         name = metric.removeprefix("f1:")
         check_classes("training.metric", [name], task.labels)
-        if task.labels.index(name) not in task.validation["label"]:
+        if task.labels.index(name) not in task.validation["label"][:]:
             raise ConfigError(
                 f"{flag('training.metric')} {metric}: none of the {len(task.validation):,} validation texts "
                 f"is {name!r}, so it cannot tell one model from another. Give more labelled texts of that "
