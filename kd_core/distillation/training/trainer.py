@@ -306,6 +306,8 @@ def train(trainer: DistillTrainer) -> PreTrainedModel:
         trainer.callback_handler.on_train_end(trainer.args, trainer.state, trainer.control)
         raise
     trainer.model.load_state_dict(trainer.best)
+    for name in ("forward", "_original_forward"):  # accelerate's, which would go on to compute in bfloat16
+        trainer.model.__dict__.pop(name, None)
     parallel.on_main_process(lambda: shutil.rmtree(folder, ignore_errors=True))  # none, where it was quick
     trainer.model.eval()
     return trainer.model

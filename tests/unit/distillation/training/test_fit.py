@@ -65,6 +65,16 @@ def test_its_history_has_every_evaluation(train, tiny_teacher):
     assert sum(isinstance(event, Step) for event in events) == STEPS
 
 
+def test_what_was_trained_in_bfloat16_answers_as_it_does_once_it_is_read_from_the_cache(train, tiny_teacher):
+    """Alike in latency, too, and as a teacher whose inner states are compared."""
+    model, read = tiny_teacher("bert"), tiny_teacher("bert")
+    train(model, recipe=tiny_recipe(precision="bf16"))
+    read.load_state_dict(model.state_dict())
+    ids = torch.arange(40, 80).view(2, 20)
+    with torch.no_grad():
+        assert torch.equal(model(input_ids=ids).logits, read.eval()(input_ids=ids).logits)
+
+
 @pytest.mark.parametrize("stop_at", [2, STEPS + 1])
 def test_intermediate_terms_leave_nothing_on_the_student(train, tiny_teacher, stop_at):
     model, seen = tiny_teacher("bert"), []
