@@ -281,7 +281,9 @@ def _takes_the_mean(folder: Path) -> bool:
 
 def output_layer(model: PreTrainedModel) -> tuple[str, nn.Linear]:
     """The name of the last layer of a classifier's head, and the layer."""
-    return [(name, part) for name, part in model.named_modules() if isinstance(part, nn.Linear)][-1]
+    body = f"{model.base_model_prefix}."  # which XLM-RoBERTa and CamemBERT have after their head
+    linear = [(name, part) for name, part in model.named_modules() if isinstance(part, nn.Linear)]
+    return [(name, part) for name, part in linear if not name.startswith(body)][-1]
 
 
 def has_new_head(model: PreTrainedModel) -> bool:

@@ -13,7 +13,9 @@ from transformers import (
     AutoModelForSequenceClassification,
     BertConfig,
     BertTokenizerFast,
+    CamembertConfig,
     RobertaConfig,
+    XLMRobertaConfig,
     modeling_utils,
 )
 
@@ -23,7 +25,14 @@ from kd_core.errors import ModelError
 from kd_core.models import checkpoints, loading
 from kd_core.models.bilstm import BiLSTMConfig
 from kd_core.models.checkpoints import clamp_length
-from kd_core.models.loading import load_teacher, model_hash, new_model, teacher_config, train_tokenizer
+from kd_core.models.loading import (
+    load_teacher,
+    model_hash,
+    new_model,
+    output_layer,
+    teacher_config,
+    train_tokenizer,
+)
 from tests.unit.conftest import LABELS
 
 
@@ -119,6 +128,27 @@ def test_other_labels_get_a_new_head(folder, tiny_teacher, tiny_task, labels):
     assert torch.equal(model.bert.pooler.dense.weight, original.bert.pooler.dense.weight)
     assert torch.equal(load(folder, task)[0].classifier.weight, model.classifier.weight)
     assert not torch.equal(load(folder, task, seed=1)[0].classifier.weight, model.classifier.weight)
+
+
+@pytest.mark.parametrize("kind", [XLMRobertaConfig, CamembertConfig])
+def test_a_head_that_stands_before_its_model_is_found(
+    kind, tiny_teacher, tiny_tokenizer, tiny_task, tmp_path
+):
+    sizes = tiny_teacher("roberta").config.to_dict()
+    del sizes["model_type"]
+    original = new_model(kind(**sizes), seed=0)
+    original.save_pretrained(tmp_path)
+    tiny_tokenizer.save_pretrained(tmp_path)
+
+    new, _ = load(tmp_path, replace(tiny_task, labels=("a", "b")))
+    assert output_layer(new)[0] == "classifier.out_proj"
+    for name, weight in original.roberta.state_dict().items():
+        assert torch.equal(new.roberta.state_dict()[name], weight), name
+
+    turned = replace(tiny_task, labels=LABELS[::-1])
+    assert torch.equal(
+        load(tmp_path, turned)[0].classifier.out_proj.weight, original.classifier.out_proj.weight.flip(0)
+    )
 
 
 def test_half_precision_weights_become_float32(tiny_teacher, tiny_tokenizer, tiny_task, tmp_path):
