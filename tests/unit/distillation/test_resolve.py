@@ -6,6 +6,7 @@ from dataclasses import replace
 from functools import partial
 
 import pytest
+from transformers import BartConfig, XLMConfig, XLNetConfig
 
 from kd_core.config import DistillConfig, sections
 from kd_core.data import task as data
@@ -238,6 +239,14 @@ def test_max_length_is_at_most_what_the_teacher_can_read(
     task = replace(tiny_task, transfer=unlabelled(["goal " * 100] * 40))
     config = DistillConfig().change({"task.max_length": given})
     assert resolve(config, task, tiny_teacher(family).config).task.max_length == length
+
+
+@pytest.mark.parametrize("family", [XLNetConfig, XLMConfig, BartConfig])
+def test_a_teacher_of_another_family_can_have_a_student_of_filters(family, resolve, tiny_task):
+    resolved = resolve(DistillConfig(), tiny_task, family())
+    assert resolved.teacher.hidden == family().hidden_size
+    assert resolved.teacher.intermediate == 4 * family().hidden_size
+    assert resolved.student.init == "teacher_vectors"
 
 
 def test_precision_is_what_the_machine_is_fast_at(resolve, tiny_task, bert, monkeypatch):
