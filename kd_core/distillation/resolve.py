@@ -91,7 +91,7 @@ def resolve(config: DistillConfig, task: Task, teacher: PretrainedConfig, length
         "training.steps": max(FEW_STEPS if soon else STEPS, 3 * passes, STEPS_A_CLASS * len(task.labels)),
         "training.learning_rate": _learning_rate(student),
         "training.metric": auto_metric(task.labels, labels),
-        "training.precision": fast_precision(),
+        "training.precision": fast_precision(teacher, student),
     }
     changes = {name: value for name, value in answers.items() if _is_auto(config, name)}
     # A preset decides the sizes: what the run stores are those that were built.

@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from datasets import Dataset, disable_progress_bars
 from numpy.typing import NDArray
-from transformers import PreTrainedModel, PreTrainedTokenizerFast
+from transformers import PretrainedConfig, PreTrainedModel, PreTrainedTokenizerFast
 from transformers.utils import logging as transformers_logging
 
 from kd_core.config import Precision
@@ -84,13 +84,17 @@ def device() -> torch.device:
 
 BF16_FROM, FP16_FROM = 8, 7  # major compute capability of GPUs that multiply in it: Ampere, Volta
 
+FLOAT32_ONLY = frozenset({"deberta", "xmod"})  # they fill in a number or rows that bfloat16 does not take
 
-def fast_precision() -> Precision:
-    """In which arithmetic this machine multiplies matrices fastest, of those that are exact enough.
+
+def fast_precision(*models: PretrainedConfig) -> Precision:
+    """In which arithmetic this machine multiplies matrices of ``models`` fastest, of those exact enough.
 
     A GPU below compute capability 8 only emulates bfloat16, and torch calls that supported too; one of 7 has
     float16, with which the Trainer scales the loss.
     """
+    if any(model.model_type in FLOAT32_ONLY for model in models):
+        return "fp32"
     if torch.cuda.is_available():
         major, _ = torch.cuda.get_device_capability()
         return "bf16" if major >= BF16_FROM else "fp16" if major >= FP16_FROM else "fp32"

@@ -66,7 +66,7 @@ def _last_states(teacher: PreTrainedModel, tokenizer: PreTrainedTokenizerFast, p
     was_training = teacher.training
     teacher.eval()
     means = []
-    with torch.inference_mode(), autocast(teacher.device, fast_precision()):
+    with torch.inference_mode(), autocast(teacher.device, fast_precision(teacher.config)):
         for some in torch.split(torch.from_numpy(pieces).to(teacher.device), BATCH):
             around = special.expand(len(some), -1)
             ids = torch.cat([around[:, :1], some[:, None], around[:, 1:]], dim=1)

@@ -251,7 +251,7 @@ def test_a_teacher_of_another_family_can_have_a_student_of_filters(family, resol
 
 def test_precision_is_what_the_machine_is_fast_at(resolve, tiny_task, bert, monkeypatch):
     for precision in ("bf16", "fp16", "fp32"):
-        monkeypatch.setattr(module, "fast_precision", lambda precision=precision: precision)
+        monkeypatch.setattr(module, "fast_precision", lambda *_, precision=precision: precision)
         assert resolve(DistillConfig(), tiny_task, bert).training.precision == precision
 
 
@@ -371,7 +371,7 @@ def test_a_class_that_weights_are_chosen_by_has_validation_texts(resolve, tiny_t
 
 def test_float16_needs_a_gpu(resolve, tiny_task, bert, monkeypatch):
     config = DistillConfig().change({"training.precision": "fp16"})
-    monkeypatch.setattr(module, "fast_precision", lambda: "fp32")
+    monkeypatch.setattr(module, "fast_precision", lambda *_: "fp32")
     monkeypatch.setattr("torch.cuda.is_available", lambda: True)
     assert resolve(config, tiny_task, bert).training.precision == "fp16"
     monkeypatch.setattr("torch.cuda.is_available", lambda: False)

@@ -7,11 +7,13 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from transformers import DebertaConfig, XmodConfig
 
 from kd_core.data.task import unlabelled
 from kd_core.errors import Stopped
 from kd_core.models import inference
 from kd_core.models.inference import autocast, collate, encode, fast_precision, predict_chunks, predict_logits
+from kd_core.models.loading import new_model
 from kd_core.system.control import Control
 from tests.unit.conftest import FAMILIES
 
@@ -181,6 +183,22 @@ def test_a_processor_computes_in_what_it_has(monkeypatch, avx512, amx, precision
     monkeypatch.setattr(torch.cpu, "_is_avx512_bf16_supported", lambda: bool(avx512))
     monkeypatch.setattr(torch.cpu, "_is_amx_tile_supported", lambda: bool(amx))
     assert fast_precision() == precision
+
+
+@pytest.mark.parametrize("kind", [DebertaConfig, XmodConfig])
+def test_a_family_that_takes_float32_alone_gets_it(monkeypatch, kind, tiny_teacher):
+    monkeypatch.setattr(torch.cpu, "_is_avx512_bf16_supported", lambda: True)
+    sizes = tiny_teacher("roberta").config.to_dict()
+    del sizes["model_type"]
+    model = new_model(kind(**sizes, default_language="en_XX"), seed=0)
+    ids = torch.arange(40, 80).view(2, 20)
+    assert fast_precision(tiny_teacher("roberta").config) == "bf16"
+    assert fast_precision(tiny_teacher("roberta").config, model.config) == "fp32"
+    with torch.no_grad():
+        with pytest.raises(RuntimeError, match="BFloat16"), autocast(torch.device("cpu"), "bf16"):
+            model(input_ids=ids)  # once it does not fail, the family need not be named
+        with autocast(torch.device("cpu"), fast_precision(model.config)):
+            assert model(input_ids=ids).logits.isfinite().all()
 
 
 def test_float16_is_float16_and_float32_is_left_alone():
