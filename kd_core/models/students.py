@@ -99,10 +99,11 @@ def resolve_init(config: StudentConfig, teacher_config: PretrainedConfig) -> Ini
 
     student = student_config(config, teacher_config, teacher_config.vocab_size)
     obstacle = _obstacle_to_layers(student, teacher_config)
-    same_family = student.model_type == family(teacher_config)
-    teacher_width = teacher_config.hidden_size if same_family else _embedding_width(teacher_config)
-    narrower = student.hidden_size < teacher_width
     from_words: Initialisation = "teacher_vectors" if student.model_type in READS_VECTORS else "projected"
+    # Vectors are states of the last layer, which in ALBERT and ELECTRA is wider than the table of words.
+    of_layers = "projected" not in (from_words, choice) or student.model_type == family(teacher_config)
+    teacher_width = teacher_config.hidden_size if of_layers else _embedding_width(teacher_config)
+    narrower = student.hidden_size < teacher_width
     if choice == "auto":
         return from_words if obstacle and narrower else "random" if obstacle else "teacher_layers"
     if choice == "pretrained":

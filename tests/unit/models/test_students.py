@@ -261,6 +261,15 @@ def test_a_bilstm_compares_widths_of_embeddings():
     assert resolve_init(StudentConfig(model="tiny"), albert) == "projected"
 
 
+def test_filters_compare_the_width_of_what_they_start_with():
+    """The vectors are as wide as the layers, and not as the table of words, which is projected."""
+    albert = AlbertConfig(hidden_size=768, embedding_size=128, num_attention_heads=12)
+    assert resolve_init(StudentConfig(model="cnn"), albert) == "teacher_vectors"
+    assert resolve_init(StudentConfig(model="cnn", init="teacher_vectors"), albert) == "teacher_vectors"
+    with pytest.raises(ModelError, match="the student is 128 wide and the teacher 128"):
+        resolve_init(StudentConfig(model="cnn", init="projected"), albert)
+
+
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
