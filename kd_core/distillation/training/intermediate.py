@@ -23,6 +23,8 @@ from kd_core.models.size import BILSTM, CNN
 
 # The name of the value projection in each family's attention.
 VALUE_NAMES = ("value", "v_lin", "value_proj")
+# That of its attention's dropout; beside it ALBERT and DeBERTa have another one.
+DROPOUT_NAMES = ("dropout", "attention_dropout")
 
 # The projections are part of the student while it learns, so that checkpoints and the optimizer hold them.
 PROJECTION = "distillation_projection"
@@ -132,8 +134,8 @@ def without_attention_dropout(model: nn.Module) -> Iterator[None]:
         child
         for module in model.modules()
         if any(hasattr(module, name) for name in VALUE_NAMES)
-        for child in module.children()
-        if isinstance(child, nn.Dropout)
+        for name, child in module.named_children()
+        if name in DROPOUT_NAMES and isinstance(child, nn.Dropout)
     ]
     rates = [dropout.p for dropout in found]
     for dropout in found:

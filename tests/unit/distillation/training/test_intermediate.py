@@ -2,15 +2,22 @@
 
 from __future__ import annotations
 
+import copy
+
 import pytest
 import torch
 from torch import nn
 
 from kd_core.config import ObjectiveConfig, StudentConfig
 from kd_core.data.task import unlabelled
-from kd_core.distillation.training.intermediate import PROJECTION, IntermediateTerms
+from kd_core.distillation.training.intermediate import (
+    PROJECTION,
+    IntermediateTerms,
+    without_attention_dropout,
+)
 from kd_core.errors import ModelError
 from kd_core.models.inference import collate, encode
+from kd_core.models.loading import new_model
 from kd_core.models.students import build_student
 from tests.unit.conftest import FAMILIES
 
@@ -204,3 +211,19 @@ def test_no_hook_and_no_slower_attention_stays(pair):
     terms.close()
     assert not any(m._forward_hooks for model in (student, teacher) for m in model.modules())
     assert [model.config._attn_implementation for model in (student, teacher)] == kinds
+
+
+@pytest.mark.parametrize("family", ["bert", "distilbert", "roberta", "albert", "electra", "deberta-v2"])
+def test_only_the_dropout_of_attention_is_left_out(tiny_teacher, family):
+    """ALBERT has that of its output beside it, and DeBERTa that of its positions."""
+    config = copy.deepcopy(tiny_teacher(family).config)
+    rate = "attention_dropout" if family == "distilbert" else "attention_probs_dropout_prob"
+    setattr(config, rate, 0.3)
+    setattr(config, "dropout" if family == "distilbert" else "hidden_dropout_prob", 0.2)
+    model = new_model(config, seed=0)
+    dropouts = [module for module in model.modules() if isinstance(module, nn.Dropout)]
+    before = [dropout.p for dropout in dropouts]
+    with without_attention_dropout(model):
+        assert [dropout.p for dropout in dropouts] == [0.0 if p == 0.3 else p for p in before]
+    assert [dropout.p for dropout in dropouts] == before
+    assert {0.3, 0.2} <= set(before)
