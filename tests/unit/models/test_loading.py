@@ -14,8 +14,11 @@ from transformers import (
     BertConfig,
     BertTokenizerFast,
     CamembertConfig,
+    Data2VecTextConfig,
+    LukeConfig,
     RobertaConfig,
     XLMRobertaConfig,
+    XmodConfig,
     modeling_utils,
 )
 
@@ -467,8 +470,14 @@ def test_clamp_length():
     assert clamp_length(BiLSTMConfig(), 1000) == 1000
 
 
-def test_the_clamped_length_runs_and_one_more_does_not(tiny_teacher):
-    model = tiny_teacher("roberta")
+@pytest.mark.parametrize(
+    "kind", [RobertaConfig, XLMRobertaConfig, Data2VecTextConfig, LukeConfig, XmodConfig]
+)
+def test_the_clamped_length_runs_and_one_more_does_not(tiny_teacher, kind):
+    sizes = tiny_teacher("roberta").config.to_dict()
+    del sizes["model_type"]
+    more = {"default_language": "en_XX", "entity_vocab_size": 8, "entity_emb_size": 8}
+    model = new_model(kind(**sizes, **more), seed=0)
     length = clamp_length(model.config, 1000)
     assert length == 65
     model(input_ids=torch.full((1, length), 7))
