@@ -68,7 +68,8 @@ def _take_over(run: Run) -> None:
         place = run.work / "students" / student.name
         if student.name.rpartition("-")[0] not in SHARED:  # those are in the cache
             fetch(place, partial(shutil.copytree, student, dirs_exist_ok=True))
-    if (earlier / REPLAY).is_file():
+    first = DistillConfig.from_file(earlier / run_folder.CONFIG).training.seeds[0]
+    if (earlier / REPLAY).is_file() and first == run.config.training.seeds[0]:  # a replay is of the first
         shutil.copy(earlier / REPLAY, run.work)
     run.note(f"The students of the seeds before are those of run {earlier.name}.")
 

@@ -41,6 +41,14 @@ def test_added_seeds_train_only_their_own_students(config: DistillConfig) -> Non
     assert more.student.seeds[0] == first.student.seeds[0]
 
 
+def test_a_replay_of_another_seed_is_not_taken_for_that_of_the_first(config: DistillConfig) -> None:
+    first, _ = trained(config.change({"training.seeds": [1, 0]}))
+    assert (paths.runs() / first.run_id / "replay.parquet").is_file()
+    more, models = trained(config.change({"training.seeds": [0, 1, 2]}))
+    assert models == ["student-2", "alone-2", "labelled_only-2"]
+    assert not (paths.runs() / more.run_id / "replay.parquet").is_file()
+
+
 def test_other_settings_train_anew(config: DistillConfig) -> None:
     trained(config)
     _, models = trained(config.change({"training.seeds": [0, 1], "objective.temperature": 2.0}))
