@@ -41,7 +41,7 @@ from kd_core.models.checkpoints import (
     read_config,
     without_code,
 )
-from kd_core.models.pooled import pooled
+from kd_core.models.pooled import PooledBertConfig, plain, pooled
 from kd_core.models.presets import MANY_CLASSES, TEACHERS, find_preset, short
 from kd_core.system import paths
 from kd_core.system.settings import Auto
@@ -259,10 +259,11 @@ def _for_new_head(config: PretrainedConfig, name: str, pooling: Pooling | Auto) 
         preset, folder = find_preset(name, TEACHERS), paths.existing_folder(name)
         made_for_it = preset.mean if preset else folder is not None and _takes_the_mean(folder)
         many = len(config.id2label) >= MANY_CLASSES
-        pooling = "mean" if many and made_for_it and config.model_type == "bert" else "first"
+        made_so = isinstance(config, PooledBertConfig)  # by an earlier training here
+        pooling = "mean" if made_so or (many and made_for_it and config.model_type == "bert") else "first"
     if pooling == "first":
-        return config
-    if config.model_type != "bert":
+        return plain(config)
+    if not isinstance(config, BertConfig):
         raise ModelError(
             f"--teacher-pooling mean is there for BERT alone, and {short(name)} is a {config.model_type}; "
             "leave it out."

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import copy
 from typing import Any
 
 import torch
 from torch import Tensor, nn
-from transformers import AutoConfig, AutoModelForSequenceClassification, BertConfig
+from transformers import AutoConfig, AutoModelForSequenceClassification, BertConfig, PretrainedConfig
 from transformers.modeling_outputs import SequenceClassifierOutput
 from transformers.models.bert.modeling_bert import BertForSequenceClassification
 from transformers.utils import can_return_tuple
@@ -67,6 +68,13 @@ def pooled(config: BertConfig) -> PooledBertConfig:
         {**config.to_dict(), "model_type": PooledBertConfig.model_type}
     )
     return same
+
+
+def plain(config: PretrainedConfig) -> PretrainedConfig:
+    """A copy, whose head reads the first token."""
+    if not isinstance(config, PooledBertConfig):
+        return copy.deepcopy(config)
+    return BertConfig.from_dict({**config.to_dict(), "model_type": BertConfig.model_type})
 
 
 AutoConfig.register(PooledBertConfig.model_type, PooledBertConfig, exist_ok=True)

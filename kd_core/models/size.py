@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import fmean
@@ -137,6 +136,7 @@ def student_config(
     from kd_core.models.bilstm import BiLSTMConfig
     from kd_core.models.cnn import CNNConfig
     from kd_core.models.loading import load_config
+    from kd_core.models.pooled import plain
 
     if config.pooling == "mean" and config.model != "cnn":
         raise ModelError(
@@ -170,15 +170,6 @@ def family(model_config: PretrainedConfig) -> str:
     """The ``model_type`` of the layers, whatever the head reads of them."""
     kind: str = model_config.model_type
     return "bert" if kind == POOLED else kind
-
-
-def plain(model_config: PretrainedConfig) -> PretrainedConfig:
-    """A copy, whose head reads the first token."""
-    from transformers import BertConfig
-
-    if model_config.model_type != POOLED:
-        return copy.deepcopy(model_config)
-    return BertConfig.from_dict({**model_config.to_dict(), "model_type": "bert"})
 
 
 def spaced(count: int, total: int) -> list[int]:

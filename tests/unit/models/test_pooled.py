@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -92,6 +93,20 @@ def test_a_classifier_of_the_task_keeps_its_head_and_other_families_have_none(
     assert model.config.model_type == "bert"
     with pytest.raises(ModelError, match=r"--teacher-pooling mean is there for BERT alone, .* distilbert"):
         kind(FEW, model=teacher_folder("distilbert"), pooling="mean")
+
+
+def test_one_that_has_it_can_learn_another_task(tiny_task, tmp_path) -> None:
+    """With the pooling that a resolved config has of it, too."""
+    original, tokenizer = load_teacher(TeacherConfig(model="minilm-l3", pooling="mean"), tiny_task)
+    original.save_pretrained(tmp_path)
+    tokenizer.save_pretrained(tmp_path)
+    for pooling, found in (("auto", "kd_pooled_bert"), ("mean", "kd_pooled_bert"), ("first", "bert")):
+        asked = TeacherConfig(model=str(tmp_path), pooling=pooling)
+        model, _ = load_teacher(asked, replace(tiny_task, labels=("a", "b")))
+        assert model.config.model_type == kind(FEW, model=str(tmp_path), pooling=pooling) == found
+        assert model.classifier.in_features == {"bert": 384, "kd_pooled_bert": 768}[found]
+        mine, its = (one.bert.encoder.layer[2].output.dense.weight for one in (model, original))
+        assert torch.equal(mine, its)
 
 
 @pytest.mark.parametrize(
