@@ -186,14 +186,14 @@ class TaskConfig(Settings):
 
 
 class Architecture(Settings):
-    """The four numbers of an encoder that a person can choose."""
+    """The four numbers of an encoder that a person can choose; a checkpoint's are legal up to XLM-R XXL's."""
 
     layers: int = setting(2, "Transformer layers", ge=1, le=48, slider=(1, 12, 1))
-    hidden: int = setting(128, "Hidden size", ge=8, le=2048, slider=(64, 768, 64))
+    hidden: int = setting(128, "Hidden size", ge=8, le=4096, slider=(64, 768, 64))
     heads: int = setting(
         2, "Attention heads (hidden size must be a multiple)", ge=1, le=64, slider=(1, 12, 1)
     )
-    intermediate: Annotated[int, Field(ge=8, le=8192)] | Auto = setting(
+    intermediate: Annotated[int, Field(ge=8, le=16_384)] | Auto = setting(
         "auto", "Width of the feed-forward layers (auto: 4 x hidden)"
     )
 

@@ -53,17 +53,17 @@ LIMITS: dict[str, tuple[float, float | None]] = {
     "task.split_seed": (0, 2**32 - 1),
     "task.max_length": (8, 8192),
     "teacher.layers": (1, 48),
-    "teacher.hidden": (8, 2048),
+    "teacher.hidden": (8, 4096),
     "teacher.heads": (1, 64),
-    "teacher.intermediate": (8, 8192),
+    "teacher.intermediate": (8, 16_384),
     "teacher.epochs": (1, 200),
     "teacher.batch_size": (1, 4096),
     "teacher.learning_rate": (1e-8, 1),
     "teacher.seed": (0, 2**32 - 1),
     "student.layers": (1, 48),
-    "student.hidden": (8, 2048),
+    "student.hidden": (8, 4096),
     "student.heads": (1, 64),
-    "student.intermediate": (8, 8192),
+    "student.intermediate": (8, 16_384),
     "objective.temperature": (0.01, 100),
     "objective.alpha": (0, 1),
     "objective.dkd_target_weight": (0, 100),
@@ -376,7 +376,7 @@ def test_a_hidden_size_that_the_default_heads_do_not_divide() -> None:
 
 def test_a_hidden_size_that_is_not_legal_says_nothing_about_heads() -> None:
     (problem,) = problems_of({"student": {"hidden": 7, "heads": 3}})
-    assert problem == "student.hidden must be between 8 and 2,048, got 7"
+    assert problem == "student.hidden must be between 8 and 4,096, got 7"
 
 
 def test_heads_that_are_not_legal_are_not_replaced_by_the_default() -> None:

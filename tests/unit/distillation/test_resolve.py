@@ -6,7 +6,7 @@ from dataclasses import replace
 from functools import partial
 
 import pytest
-from transformers import BartConfig, XLMConfig, XLNetConfig
+from transformers import AlbertConfig, BartConfig, XLMConfig, XLNetConfig
 
 from kd_core.config import DistillConfig, sections
 from kd_core.data import task as data
@@ -247,6 +247,13 @@ def test_a_teacher_of_another_family_can_have_a_student_of_filters(family, resol
     assert resolved.teacher.hidden == family().hidden_size
     assert resolved.teacher.intermediate == 4 * family().hidden_size
     assert resolved.student.init == "teacher_vectors"
+
+
+def test_the_largest_teachers_have_legal_sizes(resolve, tiny_task):
+    """Those of albert-xxlarge, which nobody has typed."""
+    sizes = {"hidden_size": 4096, "num_attention_heads": 64, "intermediate_size": 16_384}
+    teacher = resolve(DistillConfig(), tiny_task, AlbertConfig(**sizes)).teacher
+    assert (teacher.hidden, teacher.heads, teacher.intermediate) == (4096, 64, 16_384)
 
 
 def test_precision_is_what_the_machine_is_fast_at(resolve, tiny_task, bert, monkeypatch):
