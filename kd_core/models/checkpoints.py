@@ -203,6 +203,11 @@ def read_config(name: str, place: str, local_only: bool) -> PretrainedConfig:
     for attribute in ("auto_map", "custom_pipelines"):  # names of code that came with it
         if hasattr(config, attribute):
             delattr(config, attribute)
+    if getattr(config, "summary_type", "") == "last":  # and batches are padded there
+        raise ModelError(
+            f"{name!r} is a {config.model_type}, whose head reads the last token of a text; choose a model "
+            "whose head reads the first one or all, such as a BERT."
+        )
     return config
 
 

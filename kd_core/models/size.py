@@ -180,7 +180,7 @@ def spaced(count: int, total: int) -> list[int]:
 def intermediate_size(model_config: PretrainedConfig) -> int:
     """Width of the feed-forward layers, which DistilBERT calls ``hidden_dim``.
 
-    Families without new students call it otherwise (XLNet, BART) or nothing (XLM): theirs is the usual one.
+    Families without new students call it otherwise (BART) or nothing (XLM): theirs is the usual one.
     """
     return int(getattr(model_config, _intermediate_name(model_config), 4 * model_config.hidden_size))
 

@@ -18,6 +18,7 @@ from transformers import (
     LukeConfig,
     RobertaConfig,
     XLMRobertaConfig,
+    XLNetConfig,
     XmodConfig,
     modeling_utils,
 )
@@ -152,6 +153,16 @@ def test_a_head_that_stands_before_its_model_is_found(
     assert torch.equal(
         load(tmp_path, turned)[0].classifier.out_proj.weight, original.classifier.out_proj.weight.flip(0)
     )
+
+
+def test_a_head_that_would_read_the_padding_is_refused(folder, tiny_task):
+    XLNetConfig().save_pretrained(folder)
+    with pytest.raises(
+        ModelError, match=r"is a xlnet, whose head reads the last token of a text; choose a model"
+    ):
+        load(folder, tiny_task)
+    with pytest.raises(ModelError, match="reads the last token"):
+        teacher_config(TeacherConfig(model=str(folder)), LABELS)
 
 
 def test_half_precision_weights_become_float32(tiny_teacher, tiny_tokenizer, tiny_task, tmp_path):
