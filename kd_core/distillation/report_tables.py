@@ -114,10 +114,9 @@ def about_start(report: Report) -> str:
     start = FROM_TEACHER.get(report.config["student"]["init"])
     if not start or report.teacher_is_file:
         return ""
-    controls: dict[Role, str] = {
-        "plain_start": "**Plain start** (--plain-start)",
-        "untuned_start": "**Untuned start** (--untuned-start)",
-    }
+    controls: dict[Role, str] = {"plain_start": "**Plain start** (--plain-start)"}
+    if report.config["teacher"]["model"] != "scratch":  # before its training that one knows nothing
+        controls["untuned_start"] = "**Untuned start** (--untuned-start)"
     missing = [name for who, name in controls.items() if who not in report.models]
     worth = f" What that is worth, a run with {' and '.join(missing)} says." if missing else ""
     return (
