@@ -24,6 +24,7 @@ from kd_core.distillation.validate import logits_of
 from kd_core.errors import ConfigError
 from kd_core.models.inference import encode
 from kd_core.models.loading import load_teacher, model_hash
+from kd_core.models.presets import STUDENTS, find_preset
 from kd_core.models.students import build_student
 from kd_core.system import parallel
 from kd_core.system.atomic import fetch
@@ -35,7 +36,7 @@ SHARED = {who for who, entry in ROLES.items() if entry.shared}
 def distil(run: Run, teacher: Trained, knowledge: Dataset) -> list[Trained]:
     """Step 3: every student of the run, for every seed. Raises: Stopped, DivergedError, ModelError.
 
-    Where seeds are added to a finished run, the students that it has are taken from it.
+    Where seeds are added to a finished run, the students that it has are taken from it; not of a checkpoint.
     """
     parallel.on_main_process(partial(_take_over, run))
     students = students_of(run)
@@ -61,6 +62,8 @@ def students_of(run: Run) -> dict[str, tuple[StudentVariant, int]]:
 
 
 def _take_over(run: Run) -> None:
+    if find_preset(run.config.student.model, STUDENTS) is None:
+        return  # a checkpoint, of which no key says that it is still the same
     earlier = run_folder.with_fewer_seeds(run.config, run.work)
     if earlier is None:
         return

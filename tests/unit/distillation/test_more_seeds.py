@@ -68,6 +68,19 @@ def test_other_texts_in_the_same_file_train_anew(config: DistillConfig, tmp_path
     assert {"teacher-0", "student-0"} <= set(models)
 
 
+def test_another_checkpoint_in_the_same_folder_trains_anew(
+    config: DistillConfig, tiny_teacher, tiny_tokenizer, tmp_path: Path
+) -> None:
+    tiny_tokenizer.save_pretrained(tmp_path / "student")
+    tiny_teacher("bert", seed=1).save_pretrained(tmp_path / "student")
+    own = config.change({"student.model": str(tmp_path / "student")})
+    first, _ = trained(own)
+    tiny_teacher("bert", seed=2).save_pretrained(tmp_path / "student")
+    more, models = trained(own.change({"training.seeds": [0, 1]}))
+    assert {"student-0", "alone-0"} <= set(models)
+    assert weights(more, "student-0") != weights(first, "student-0")
+
+
 def test_a_damaged_run_is_not_taken_from(config: DistillConfig) -> None:
     first, _ = trained(config)
     damaged = paths.runs() / first.run_id / "students" / "student-0" / "model.safetensors"
