@@ -18,8 +18,8 @@ from kd_core.distillation.resolve import announce, doubts, resolve, token_length
 from kd_core.distillation.run import Clock, Run, check_processes
 from kd_core.distillation.teach import teach
 from kd_core.distillation.validate import validate
-from kd_core.models.loading import load_teacher
-from kd_core.system import parallel, paths
+from kd_core.models.loading import load_teacher, model_hash
+from kd_core.system import cache, parallel, paths
 from kd_core.system.atomic import is_whole
 from kd_core.system.control import Control
 
@@ -66,8 +66,11 @@ def _four_steps(config: DistillConfig, on_event: OnEvent, control: Control, run_
     model, tokenizer = load_teacher(config.teacher, task, notes)
     work, asked = paths.work() / run_id, config
     lengths = token_lengths(tokenizer, task)
+    made_of = cache.key(task=task.fingerprint, teacher=model_hash(model, tokenizer))
     config = parallel.on_main_process(
-        lambda: run_folder.begin(work, config, resolve(config, task, model.config, lengths), on_event)
+        lambda: run_folder.begin(
+            work, config, resolve(config, task, model.config, lengths), on_event, made_of
+        )
     )
     run = Run(task, config, work, on_event, control)
     clock = Clock(run)

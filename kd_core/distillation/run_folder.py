@@ -30,12 +30,16 @@ if TYPE_CHECKING:  # torch comes with these
     from kd_core.distillation.validate import Findings
 
 CONFIG = "config.yaml"
-RESOLVED, TRAINED_BY = "resolved.yaml", "training_version.txt"  # in a work folder
+RESOLVED, TRAINED_BY, MADE_OF = "resolved.yaml", "training_version.txt", "made_of.txt"  # in a work folder
 PREDICTIONS = "predictions.parquet"  # of every model on the test texts
 VALIDATION = "validation.parquet"  # and on those of validation; folders of version 0.1 have none
 STUDENTS = "students"
 ABOUT = "about.json"  # name and tags, which may change: the manifest does not list it
 ANEW = "This run was begun by a KD Studio that trains differently, so its models are trained from the start."
+CHANGED = (
+    "The task has other texts, or the teacher other weights, than when this run was begun, so its models are "
+    "trained from the start."
+)
 RUN_ID = re.compile(r"\d{8}-\d{6}-[0-9a-f]{4}")
 
 
@@ -45,15 +49,21 @@ def new_id(created: datetime) -> str:
 
 
 def begin(
-    work: Path, config: DistillConfig, resolved: DistillConfig, on_event: OnEvent = ignore
+    work: Path,
+    config: DistillConfig,
+    resolved: DistillConfig,
+    on_event: OnEvent = ignore,
+    made_of: str = "",
 ) -> DistillConfig:
     """``resolved`` as it was when the run in this work folder began, which may be now.
 
-    What a training of another version has left there goes: models of two versions cannot be compared.
+    What a training of another version has left there goes, or one on another task or teacher: ``made_of`` is
+    a key of these. Such models cannot be compared, and have seen what may be a test text now.
     Raises: RunError where it was begun with another ``config``, or that cannot be read.
     """
     files = {
         TRAINED_BY: str(TRAINING_VERSION),
+        MADE_OF: made_of,
         RESOLVED: resolved.to_yaml(),
         CONFIG: config.to_yaml(),  # last: with it, the run has begun
     }
@@ -74,10 +84,11 @@ def begin(
             )
         # KD Studio 0.1 wrote the config alone, and a machine without power may have left an empty file.
         files[RESOLVED] = kept.get(RESOLVED) or files[RESOLVED]
-        if kept.get(TRAINED_BY, "1") != files[TRAINED_BY]:
+        same_training = kept.get(TRAINED_BY, "1") == files[TRAINED_BY]
+        if not same_training or kept.get(MADE_OF, made_of) != made_of:
             for folder in [path for path in work.iterdir() if path.is_dir()]:
                 shutil.rmtree(folder)
-            on_event(Note(ANEW))
+            on_event(Note(CHANGED if same_training else ANEW))
     paths.make_home()
     work.mkdir(parents=True, exist_ok=True)
     for name, text in files.items():

@@ -6,6 +6,7 @@ import re
 import threading
 from collections import Counter
 from dataclasses import replace
+from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
@@ -364,6 +365,24 @@ def test_of_another_training_version_nothing_is_gone_on_with(kd_home, short_conf
         ["teachers"] * (1 + later)
     )
     assert (kd_home / "cache" / "teachers" / resumed.teacher_key).is_dir()
+
+
+@pytest.mark.parametrize("more", ["", "one more match today,sport\n"])
+def test_on_other_texts_nothing_is_gone_on_with(kd_home, short_config, tmp_path, more):
+    """What was a training text before may be a test text now."""
+    file = tmp_path / "texts.csv"
+    file.write_text(Path(short_config.task.name).read_text("utf-8"), "utf-8")
+    config = short_config.change({"task.name": str(file)})
+    run_id, events, control = "20260131-143000-a1b2", [], Control()
+    with pytest.raises(Stopped):
+        distill(config, stop_when(control, [], STOPS["alone"][0]), control, run_id=run_id)
+    with file.open("a", encoding="utf-8") as opened:
+        opened.write(more)
+    resumed = distill(config, events.append, run_id=run_id)
+    first = {event.who: event.step for event in reversed(events) if isinstance(event, Step)}
+    assert first == ({"teacher": 1, "student": 1, "alone": 1} if more else {"alone": 3})
+    assert [event for event in events if isinstance(event, Note)] == [Note(run_folder.CHANGED)] * bool(more)
+    assert same(student(resumed), student(distill(config)))
 
 
 def test_a_pause_holds_the_run_until_it_is_resumed(kd_home, short_config):

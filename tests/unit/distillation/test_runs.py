@@ -87,7 +87,8 @@ LATER = FIRST.change({"task.max_length": 128, "training.steps": 1_200})  # by an
 def test_a_run_goes_on_with_the_config_that_it_was_begun_with(home: Path) -> None:
     work = home / "work" / RUN
     assert run_folder.begin(work, FIRST, RESOLVED) == RESOLVED
-    assert {path.name for path in work.iterdir()} == {"config.yaml", "resolved.yaml", "training_version.txt"}
+    files = {"config.yaml", "resolved.yaml", "training_version.txt", "made_of.txt"}
+    assert {path.name for path in work.iterdir()} == files
     assert run_folder.begin(work, FIRST, LATER) == RESOLVED
     other = FIRST.change({"objective.temperature": 8.0, "training.seeds": [0, 1]})
     with pytest.raises(RunError) as caught:
