@@ -233,8 +233,11 @@ def seeded(seed: int) -> Iterator[None]:
 
 
 def _labels(config: PretrainedConfig) -> list[str]:
-    """The names of a classifier's logits; those of any other checkpoint are LABEL_0, LABEL_1."""
-    return [config.id2label[i] for i in sorted(config.id2label)]
+    """The names of a classifier's logits; those of any other checkpoint are LABEL_0, LABEL_1.
+
+    A class that its maker has numbered may be a number there.
+    """
+    return [str(config.id2label[i]) for i in sorted(config.id2label)]
 
 
 def _other_head(name: str, old: Sequence[str], new: Sequence[str]) -> str:

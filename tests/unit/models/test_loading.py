@@ -121,6 +121,15 @@ def test_labels_in_another_order_are_mapped_by_name(folder, tiny_teacher, tiny_t
     assert [model.config.id2label[i] for i in range(5)] == list(turned.labels)
 
 
+def test_labels_that_are_numbers_are_their_names(folder, tiny_teacher, tiny_task):
+    change_config(folder, id2label={str(i): i for i in range(5)}, label2id={str(i): i for i in range(5)})
+    model, _ = load(folder, replace(tiny_task, labels=("1", "0", "2", "3", "4")))
+    assert torch.equal(model.classifier.weight, tiny_teacher("bert").classifier.weight[[1, 0, 2, 3, 4]])
+    notes = []
+    load_teacher(TeacherConfig(model=str(folder)), tiny_task, notes)
+    assert notes[0].startswith(f"{folder.name} is a classifier of 5 other labels (0, 1, 2, 3, 4). Its head")
+
+
 @pytest.mark.parametrize("labels", [("a", "b", "c", "d", "e"), ("a", "b"), (*LABELS, "more")])
 def test_other_labels_get_a_new_head(folder, tiny_teacher, tiny_task, labels):
     task = replace(tiny_task, labels=labels)
