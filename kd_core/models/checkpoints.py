@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from importlib.util import find_spec
@@ -82,8 +83,9 @@ def as_model_errors(name: str) -> Iterator[None]:
         yield
     except SafetensorError as error:
         raise _damaged(name, str(error)) from error
-    except (OSError, ValueError, KeyError, ImportError, RuntimeError) as error:
-        reason = next(iter(str(error).strip().splitlines()), type(error).__name__)
+    except Exception as error:  # for a value of the wrong kind each class of transformers has its own
+        said = re.sub(r":\s*\n\s*", ": ", str(error).strip())  # what is wrong may stand in the second line
+        reason = next(iter(said.splitlines()), type(error).__name__)
         if NO_SAFETENSORS in reason:
             reason = "it has no safetensors weights, and others can run code when they are read."
         raise ModelError(

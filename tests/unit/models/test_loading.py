@@ -174,6 +174,21 @@ def test_a_head_that_would_read_the_padding_is_refused(folder, tiny_task):
         teacher_config(TeacherConfig(model=str(folder)), LABELS)
 
 
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"hidden_size": "wide"}, "Validation error for field 'hidden_size': TypeError: .* 'wide'"),
+        ({"id2label": ["a", "b"]}, "'list' object has no attribute 'items'"),
+        ({"num_attention_heads": 0}, "modulo by zero"),
+        ({"pad_token_id": 9999}, "Padding_idx must be within num_embeddings"),
+    ],
+)
+def test_a_value_of_the_wrong_kind_in_a_config_is_an_error_in_a_sentence(folder, tiny_task, changes, message):
+    change_config(folder, **changes)
+    with pytest.raises(ModelError, match=f"^'.*' cannot be loaded as a text classifier: .*{message}"):
+        load(folder, tiny_task)
+
+
 def test_half_precision_weights_become_float32(tiny_teacher, tiny_tokenizer, tiny_task, tmp_path):
     tiny_teacher("bert").half().save_pretrained(tmp_path)
     tiny_tokenizer.save_pretrained(tmp_path)
