@@ -33,6 +33,7 @@ def _whole(config: TaskConfig) -> Task:
     from kd_core.data.files import load_files
     from kd_core.data.hub import PREFIX, load_hub
     from kd_core.data.read import KINDS
+    from kd_core.system.paths import expanded, moved
 
     if not config.name.startswith(PREFIX):  # which takes none
         _check_file(config.test_file, "--test-file")
@@ -45,7 +46,7 @@ def _whole(config: TaskConfig) -> Task:
     _refuse_remote(config.name.removeprefix(PREFIX), "--task")
     if config.name.startswith(PREFIX):
         return load_hub(config)
-    if os.path.exists(config.name) or config.name.lower().endswith(tuple(KINDS)):
+    if os.path.exists(moved(expanded(config.name))) or config.name.lower().endswith(tuple(KINDS)):
         return load_files(config)
     raise DataError(
         f"There is no task or file {config.name!r}. Choose a bundled task ({', '.join(TASKS)}), "
@@ -55,13 +56,11 @@ def _whole(config: TaskConfig) -> Task:
 
 def _check_file(place: str | None, flag: str) -> None:
     """Raises: DataError where there is none."""
-    from kd_core.system.paths import expanded, moved
+    from kd_core.data.decode import existing_file
 
     _refuse_remote(place, flag)
-    if place and not (file := moved(expanded(place))).is_file():
-        if file.exists():
-            raise DataError(f"{flag}: {place!r} is a folder, a pipe or a device, not a file.")
-        raise DataError(f"{flag}: there is no file {place!r}.")
+    if place:
+        existing_file(place, flag)
 
 
 def _refuse_remote(place: str | None, flag: str) -> None:

@@ -20,6 +20,7 @@ from kd_core.config import Gold, TaskConfig
 from kd_core.data.answer_columns import Columns, choose, guess_gold, listed
 from kd_core.data.answer_values import answer_logits, at
 from kd_core.data.assemble import UNSEEN, build_task, clean_texts, merge_labels, sort_labels
+from kd_core.data.decode import existing_file
 from kd_core.data.files import read_own
 from kd_core.data.foreign import advice
 from kd_core.data.read import KINDS
@@ -29,7 +30,7 @@ from kd_core.data.table import Table
 from kd_core.data.task import Answers, Task
 from kd_core.errors import ConfigError, DataError
 from kd_core.system.formatting import counted
-from kd_core.system.paths import expanded, moved
+from kd_core.system.paths import existing_folder
 
 MIN_ROWS = 20
 
@@ -104,13 +105,12 @@ def _with_answers(task: Task, answers: Answers, names: Sequence[str]) -> Task:
 
 def _check_file(file: str) -> None:
     """Raises: DataError for what a person might take for a file of answers: a task, a data set, a folder."""
-    if Path(file).suffix.lower() not in KINDS or Path(file).is_dir():
+    if Path(file).suffix.lower() not in KINDS or existing_folder(file):
         raise DataError(
             f"--knowledge must be a file of texts and a teacher's answers ({', '.join(KINDS)}), got "
             f"{file!r}. {advice(file) or 'For a bundled task, a Hub data set or labelled texts give --task.'}"
         )
-    if not moved(expanded(file)).exists():
-        raise DataError(f"--knowledge: there is no file {file!r}.")
+    existing_file(file, "--knowledge")
 
 
 def _read(file: str, config: TaskConfig, notes: list[str]) -> Table:

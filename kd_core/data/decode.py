@@ -35,20 +35,32 @@ def read_bytes(source: Path | bytes, name: str) -> bytes:
     if isinstance(source, bytes):
         limit_bytes(len(source), name)
         return source
+    file = existing_file(source)
     try:
-        source = moved(expanded(source))
-        if not source.is_file():
-            if source.is_dir():
-                raise DataError(f"{str(source)!r} is a folder, not a file.")
-            if source.exists():  # a pipe for which nobody may write, a device without an end
-                raise DataError(f"{str(source)!r} is a pipe or a device. Write its content to a file.")
-            raise DataError(f"There is no file {str(source)!r}.")
-        limit_bytes(source.stat().st_size, name)
-        return source.read_bytes()
-    except (OSError, ValueError) as error:
-        raise DataError(
-            f"{str(source)!r} cannot be read: {getattr(error, 'strerror', None) or error}."
-        ) from error
+        limit_bytes(file.stat().st_size, name)
+        return file.read_bytes()
+    except OSError as error:
+        raise DataError(_unreadable(file, error)) from error
+
+
+def existing_file(name: str | Path, flag: str = "") -> Path:
+    """The file that a person has named, with ``flag``. Raises: DataError where there is none to be read."""
+    file = moved(expanded(name))
+    says = f"There is no file {str(file)!r}."
+    try:
+        if file.is_file():
+            return file
+        if file.is_dir():
+            says = f"{str(file)!r} is a folder, not a file."
+        elif file.exists():  # a pipe for which nobody may write, a device without an end
+            says = f"{str(file)!r} is a pipe or a device. Write its content to a file."
+    except (OSError, ValueError) as error:  # longer than a path may be, or in a folder that is closed to us
+        says = _unreadable(file, error)
+    raise DataError(f"{flag}: {says}" if flag else says)
+
+
+def _unreadable(file: Path, error: OSError | ValueError) -> str:
+    return f"{str(file)!r} cannot be read: {getattr(error, 'strerror', None) or error}."
 
 
 def limit_bytes(size: int, name: str) -> None:

@@ -116,10 +116,10 @@ def moved(path: Path) -> Path:
 
     Any other path stays as it is, and one that leads to something.
     """
-    if not path.exists() and ".." not in path.parts:
+    if not os.path.exists(path) and ".." not in path.parts:  # pathlib raises where a name is too long
         for place, part in enumerate(path.parts):
             here = home().joinpath(*path.parts[place:])
-            if place and part in ("data", "runs") and here.exists():
+            if place and part in ("data", "runs") and os.path.exists(here):
                 return here
     return path
 

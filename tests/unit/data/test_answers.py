@@ -401,7 +401,7 @@ def test_what_is_no_file_of_answers_is_told_apart(name):
     )
     with pytest.raises(DataError, match=says):
         load_task(config.task)
-    with pytest.raises(DataError, match=r"--knowledge: there is no file 'nothing.csv'"):
+    with pytest.raises(DataError, match=r"--knowledge: There is no file 'nothing.csv'"):
         load_task(DistillConfig().change({"task.knowledge": "nothing.csv"}).task)
 
 

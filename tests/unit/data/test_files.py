@@ -725,6 +725,23 @@ def test_an_unknown_name_lists_what_there_is():
         load_task(TaskConfig(name="x" * 5000))
 
 
+@pytest.mark.parametrize("flag", ["--test-file", "--transfer-file", "--knowledge"])
+def test_a_file_that_no_file_can_be_is_refused(flag, films):
+    field = flag.strip("-").replace("-", "_")
+    for name, says in (("x" * 300 + ".csv", "'x+.csv' cannot be read"), ("x\0.csv", "There is no file")):
+        with pytest.raises(DataError, match=rf"^{flag}: {says}"):
+            task_of(films, HEADER + ROWS, **{field: name})
+
+
+def test_lines_of_fasttext_in_the_home_folder_are_a_task(tmp_path, monkeypatch):
+    """Of other kinds the suffix tells that a file is meant."""
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setenv("USERPROFILE", str(tmp_path))
+    rows = [line.rsplit(",", 1) for line in ROWS.splitlines()]
+    (tmp_path / "films.txt").write_text("".join(f"__label__{label} {text}\n" for text, label in rows))
+    assert load_task(TaskConfig(name="~/films.txt")).labels == ("neg", "pos")
+
+
 def test_places_that_cannot_be_read(tmp_path):
     with pytest.raises(DataError, match=r"There is no file '.*gone\.csv'"):
         load_task(TaskConfig(name=str(tmp_path / "gone.csv")))

@@ -166,6 +166,17 @@ def test_the_data_folder_can_be_moved(kd_home, tmp_path, monkeypatch):
     assert len(load_task(task.config).train) == 12
 
 
+@pytest.mark.parametrize("name", ["films.csv", "films.txt"])
+def test_a_task_of_the_time_before_the_data_folder_was_moved_is_found(name, kd_home, tmp_path, monkeypatch):
+    """As the config of a run has it."""
+    lines = (line.rsplit(",", 1) for line in ROWS.splitlines())
+    tabbed = "".join(f"{text}\t{label}\n" for text, label in lines).encode()
+    config = uploads.save(films(FILMS if name == "films.csv" else tabbed, name), TaskConfig()).config
+    kd_home.rename(tmp_path / "elsewhere")
+    monkeypatch.setenv("KD_HOME", str(tmp_path / "elsewhere"))
+    assert len(load_task(config).train) == 12
+
+
 def test_a_damaged_or_foreign_folder_is_not_listed():
     saved = uploads.save(films(), TaskConfig())
     settings = uploads.root() / saved.id / uploads.SETTINGS
