@@ -135,8 +135,9 @@ def encoding_previews(data: bytes) -> dict[str, str]:
     for encoding in OFFERED if b"\0" in data else OFFERED[:-2]:
         with suppress(UnicodeDecodeError):
             text = data.decode(encoding)
-            if "\n" in text and "\0" not in text and text not in readings.values():
+            if ("\n" in text or b"\n" not in data) and text not in readings.values():
                 readings[encoding] = text
+    readings = {encoding: text for encoding, text in readings.items() if "\0" not in text} or readings
     return {encoding: _around(text, data[:start], encoding) for encoding, text in readings.items()}
 
 

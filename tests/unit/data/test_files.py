@@ -886,6 +886,23 @@ def test_each_encoding_that_fits_is_offered_with_what_it_reads(line, encoding):
     assert cells(content, encoding=encoding) == [line.split(",")]
 
 
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        (
+            "films.json",
+            '[{"text": "caf\u00e9", "label": "x"}, {"text": "bar", "label": "y"}]',
+        ),  # no line ends
+        ("films.csv", "text,label\rcaf\u00e9,x\rbar,y\r"),
+        ("films.csv", "text,label\ncaf\u00e9,\0x\nbar,y\n"),
+    ],
+)
+def test_an_encoding_is_offered_whatever_ends_the_lines(name, content):
+    with pytest.raises(DataError, match=r"Give its --encoding: as latin-1 it would read '.*caf\u00e9"):
+        table(content.encode("latin-1"), name)
+    assert cells(content.encode("latin-1"), name, encoding="latin-1") == [["caf\u00e9", "x"], ["bar", "y"]]
+
+
 def test_a_json_object_over_several_lines_is_called_so():
     with pytest.raises(DataError, match=r"films.json is one JSON object over several lines\. Give an array"):
         table('{\n "text": "a",\n "label": "b"\n}\n', "films.json")
