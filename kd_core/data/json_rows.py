@@ -41,6 +41,8 @@ def read_json(text: str, name: str) -> Table:
             'Give an array of objects, [{"text": ..., "label": ...}, ...], or one object in each line; '
             'pandas writes them with to_json(orient="records").'
         )
+    if objects and not keys:
+        raise DataError(f'{name} has nothing but empty objects. Give such as {{"text": ..., "label": ...}}.')
     limit_columns(len(keys), len(objects), name)
     names = unique_names(list(map(_cell, keys)), name)
     nested = {

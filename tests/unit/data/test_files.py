@@ -963,6 +963,14 @@ def test_a_json_object_that_holds_all_rows_is_called_so(content):
     assert cells('{"text": "a", "tags": ["b"]}', "films.jsonl") == [["a", ""]]
 
 
+@pytest.mark.parametrize("content", ["{}\n{}\n", "[{}, {}]", "{}"])
+def test_json_objects_without_anything_in_them(content):
+    with pytest.raises(
+        DataError, match=r"films\.json has nothing but empty objects\. Give such as {\"text\""
+    ):
+        table(content, "films.json")
+
+
 def test_the_questions_of_a_survey_are_a_header():
     questions = ["In a few words: what could we do better next time?", "How satisfied are you?"]
     rows = "".join(f"Text {i},{'good' if i % 2 else 'bad'}\n" for i in range(6))
