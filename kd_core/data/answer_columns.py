@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 
 from kd_core.config import TaskConfig
-from kd_core.data.columns import LABEL_NAMES, choose_text
+from kd_core.data.columns import LABEL_NAMES, choose_text, refuse_nested
 from kd_core.data.splits import normalised
 from kd_core.data.table import Table
 from kd_core.errors import DataError
@@ -45,7 +45,16 @@ def choose(table: Table, config: TaskConfig) -> Columns:
             f"{table.name} has no column {listed(missing)}; choose --answer-columns from {listed(there)}."
         )
     text = config.text_column or choose_text(table, None)
+    given_for = {text: "text", config.label_column: "label"} | dict.fromkeys(config.answer_columns, "answer")
+    for name, kind in given_for.items():
+        refuse_nested(table, name or "", kind)
     others = [name for name in there if name != text and name not in table.nested]
+    if not others:
+        instead = f", in place of {listed(table.nested)}" if table.nested else ""
+        raise DataError(
+            f"{table.name} has no column for a teacher's answers beside that of the texts, {text!r}. Give "
+            f"one a class, or one with its choice{instead}."
+        )
     gold, chosen = config.label_column, list(config.answer_columns)
     if not chosen:
         numeric = [name for name in others if name != gold and _is_numeric(table.frame[name])]

@@ -65,7 +65,7 @@ def refuse_nested(table: Table, column: str, kind: str) -> None:
     if column in table.nested:
         raise DataError(
             f"The column {column!r} of {table.name} holds nested values (lists, objects or bytes), not text. "
-            f"Flatten it, or choose another with --{kind}-column."
+            f"Flatten it, or choose another with --{kind}-column{'s' * (kind == 'answer')}."
         )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -403,6 +404,29 @@ def test_what_is_no_file_of_answers_is_told_apart(name):
         load_task(config.task)
     with pytest.raises(DataError, match=r"--knowledge: There is no file 'nothing.csv'"):
         load_task(DistillConfig().change({"task.knowledge": "nothing.csv"}).task)
+
+
+def test_columns_of_nested_values_are_refused_where_they_are_given(tmp_path):
+    """A gold label in a list was left out in silence, and answers in an object were called empty."""
+    file = tmp_path / "answers.jsonl"
+    row = {"a": 1, "b": 0, "in": {"en": "A text"}, "gold": ["a"], "scores": {"a": 1}}
+    file.write_text("".join(json.dumps({"text": f"Text {i}", **row}) + "\n" for i in range(40)))
+
+    def refused(message: str, **columns) -> None:
+        with pytest.raises(DataError, match=message):
+            load_task(TaskConfig(knowledge=str(file), **columns))
+
+    for flag, name in (("text-column", "in"), ("label-column", "gold"), ("answer-columns", "scores")):
+        value = (name,) if flag == "answer-columns" else name
+        says = (
+            rf"^The column '{name}' of answers\.jsonl holds nested values .* choose another with --{flag}\.$"
+        )
+        refused(says, **{flag.replace("-", "_"): value})
+    file.write_text(json.dumps({"text": "A text", "scores": {"a": 1}}) + "\n")
+    refused(
+        r"^answers\.jsonl has no column for a teacher's answers beside that of the texts, 'text'\. Give "
+        r"one a class, or one with its choice, in place of 'scores'\.$"
+    )
 
 
 @pytest.mark.parametrize("choices", [False, True])
