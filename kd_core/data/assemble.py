@@ -186,9 +186,10 @@ def _note_equal_numbers(labels: Sequence[str], notes: list[str]) -> None:
 
 def _note_a_scale(labels: Sequence[str], notes: list[str]) -> None:
     """A column of measurements, such as 3.7 (or 3,7), is learned as classes that have nothing in common."""
-    values = [_number(label.replace(",", ".")) for label in labels]
-    if len(labels) > MANY_NUMBERS and None not in values and any((value or 0) % 1 for value in values):
-        shown = sort_labels(labels)
+    values = {label: _number(label.replace(",", ".")) for label in labels}
+    numbers = [value for value in values.values() if value is not None]
+    if len(labels) > MANY_NUMBERS and len(numbers) == len(labels) and any(value % 1 for value in numbers):
+        shown = sorted(labels, key=lambda label: values[label] or 0.0)
         notes.append(
             f"The {len(labels):,} labels are numbers, from {shown[0]} to {shown[-1]}. Each counts as a class "
             "of its own: that some are near each other is not learned. Better make a few ranges of them."

@@ -985,8 +985,8 @@ def test_a_scale_is_no_list_of_classes(films):
         "The 11 labels are numbers, from 0.0 to 1.0. Each counts as a class of its own: that some are near "
         "each other is not learned. Better make a few ranges of them."
     ]
-    commas = "text;label\n" + "".join(rows).replace(",", ";").replace(".", ",")
-    assert any("from 0,0 to 1,0" in note for note in task_of(films, commas).notes)
+    commas = "text;label\n" + "".join(f"text {i} {n};{n},5\n" for n in range(13) for i in range(3))
+    assert any("from 0,5 to 12,5" in note for note in task_of(films, commas).notes)
     for few in ("".join(rows[:-3]), "".join(rows).replace("0.", "").replace("1.0", "10")):
         assert not any("are numbers" in note for note in task_of(films, HEADER + few).notes)
 
