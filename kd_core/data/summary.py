@@ -57,7 +57,9 @@ def summarise(task: Task) -> Summary:
         name=task.name,
         labels=task.labels,
         sizes={name: len(split) for name, split in splits.items()} | {"transfer": len(task.transfer)},
-        balance=pd.crosstab(rows["label"], rows["split"]).reindex(index=task.labels, columns=list(splits)),
+        balance=pd.crosstab(rows["label"], rows["split"]).reindex(
+            index=task.labels, columns=list(splits), fill_value=0
+        ),
         lengths=lengths.reset_index(drop=True),
         unit=unit,
         examples=examples,

@@ -50,6 +50,14 @@ def test_a_class_that_a_split_lacks_counts_zero():
     assert summary.sizes["transfer"] == 0
 
 
+def test_a_class_that_no_split_has_counts_zero():
+    """One that a teacher which is a file never chooses."""
+    rows = [("bad film", 0), ("good film", 1)]
+    balance = summarise(task(rows, rows, rows, labels=("neg", "pos", "odd"))).balance
+    assert balance.loc["odd"].to_dict() == {"train": 0, "validation": 0, "test": 0}
+    assert {str(kind) for kind in balance.dtypes} == {"int64"}  # else a page says 3.0 texts
+
+
 def test_transfer_texts_are_from_all_over_and_keep_their_place(tiny_task):
     summary = summarise(tiny_task)
     assert len(summary.transfer) == min(TRANSFER, len(tiny_task.transfer))
