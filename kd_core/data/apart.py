@@ -10,7 +10,8 @@ import subprocess
 import sys
 import tempfile
 import time
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -42,14 +43,10 @@ def read_file(source: Path | bytes, name: str, **options: Any) -> Table:
         return read_table(data, name, **options)
     limit = int(min(MOST_MEMORY, 0.8 * available_memory()))
     asked = {"name": name, "limit": limit, "options": options | {"columns": [*options.get("columns", ())]}}
-    with tempfile.TemporaryDirectory(prefix="kd-read-") as folder:
-        place = Path(folder)
-        try:
-            (place / DATA).write_bytes(data)
-            (place / ASKED).write_text(json.dumps(asked), encoding="utf-8")
-        except OSError as error:
-            raise _no_room(name, place, error) from error
-        command = python("kd_core.data.apart", folder)
+    with scratch(name) as place:
+        (place / DATA).write_bytes(data)
+        (place / ASKED).write_text(json.dumps(asked), encoding="utf-8")
+        command = python("kd_core.data.apart", str(place))
         none = subprocess.DEVNULL
         _watch(subprocess.Popen(command, stdin=none, stdout=none, stderr=none), limit)
         try:
@@ -91,9 +88,19 @@ def _too_large(name: str, limit: int) -> DataError:
     )
 
 
-def _no_room(name: str, place: Path, error: OSError) -> DataError:
+@contextmanager
+def scratch(name: str) -> Iterator[Path]:
+    """A folder to read the file ``name`` in, gone after the block. Raises: DataError where it has no room."""
+    try:
+        with tempfile.TemporaryDirectory(prefix="kd-read-") as folder:
+            yield Path(folder)
+    except OSError as error:
+        raise _no_room(name, tempfile.tempdir or "any folder for temporary files", error) from error
+
+
+def _no_room(name: str, place: Path | str, error: OSError) -> DataError:
     return DataError(
-        f"{name} cannot be read, since nothing can be written to {place.parent}: {error.strerror or error}. "
+        f"{name} cannot be read, since nothing can be written to {place}: {error.strerror or error}. "
         "Free some space there, or choose another folder with TMPDIR."
     )
 
@@ -126,7 +133,7 @@ def _main(place: Path) -> None:
         rest = {"error": str(_too_large(asked["name"], asked["limit"])), "settings": ()}
     except OSError as error:
         (place / DATA).unlink()  # there is room now to say so
-        rest = {"error": str(_no_room(asked["name"], place, error)), "settings": ()}
+        rest = {"error": str(_no_room(asked["name"], place.parent, error)), "settings": ()}
     write_text(place / REST, json.dumps(rest))
 
 

@@ -11,7 +11,6 @@ import json
 import os
 import re
 import shutil
-import tempfile
 import unicodedata
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -21,7 +20,7 @@ import pandas as pd
 
 from kd_core.config import TaskConfig, completed
 from kd_core.data import load_task
-from kd_core.data.apart import read_file
+from kd_core.data.apart import read_file, scratch
 from kd_core.data.columns import choose_columns
 from kd_core.data.decode import limit_bytes
 from kd_core.data.summary import Summary, summarise
@@ -119,8 +118,8 @@ def check(files: Mapping[str, Upload], settings: TaskConfig) -> Summary:
 
     Raises: DataError, naming the setting that helps where there is one.
     """
-    with tempfile.TemporaryDirectory(prefix="kd-upload-") as folder:
-        return summarise(load_task(_write(Path(folder), files, settings)))
+    with scratch(safe_name(files["name"].name)) as folder:
+        return summarise(load_task(_write(folder, files, settings)))
 
 
 def save(files: Mapping[str, Upload], settings: TaskConfig) -> SavedTask:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+import tempfile
 from collections import namedtuple
 from pathlib import Path
 
@@ -124,6 +125,16 @@ def test_the_same_upload_twice_is_one_task_other_settings_are_another():
             other.id: f"films.csv ({other.id[:4]})",
         }
     )
+
+
+def test_checking_where_nothing_can_be_written_is_said(tmp_path, monkeypatch):
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "nowhere"))
+    with pytest.raises(
+        DataError,
+        match=r"^films\.csv cannot be read, since nothing can be written to .*nowhere: No such file or "
+        r"directory\. Free some space there, or choose another folder with TMPDIR\.$",
+    ):
+        uploads.check(films(), TaskConfig())
 
 
 def test_checking_keeps_nothing():
