@@ -59,7 +59,7 @@ def _number(number: float) -> str:
     if 0 < abs(number) < 5e-4:
         power = f"{number:.1e}".split("e")
         return rf"{power[0]} \cdot 10^{{{int(power[1])}}}"
-    return f"{number:.3f}"
+    return f"{number + 0.0:.3f}"  # -0.0 + 0.0 is 0.0
 
 
 def _lines(formula: str, *steps: str) -> str:

@@ -150,3 +150,9 @@ def test_many_classes_and_tiny_numbers_are_written_short() -> None:
     assert r"+ \dots" in divergence_line(found, "forward_kl")
     tiny = anatomy([0, 0], [0.02, 0], 0, divergence="forward_kl", temperature=1, alpha=0)
     assert soft_line(tiny, 1, False) == r"L_{\mathrm{soft}} = D = \mathbf{5.0 \cdot 10^{-5}}"
+
+
+def test_nothing_has_no_minus_sign() -> None:
+    """A student that is wholly sure of the label."""
+    loss = anatomy([800.0, 0.0], [1.0, 0.0], 0, divergence="forward_kl", temperature=1.0, alpha=0.5)
+    assert hard_line(loss).endswith(r"&= \mathbf{0.000} \end{aligned}")
