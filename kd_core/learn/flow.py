@@ -13,6 +13,7 @@ import numpy as np
 
 from kd_core.learn.anatomy import Anatomy, Floats
 from kd_core.objectives import find
+from kd_core.system.formatting import counted
 
 MOST_CLASSES = 6  # with a row of their own: the label's, and the likeliest ones
 Who = Literal["teacher", "student", ""]
@@ -97,7 +98,7 @@ def loss_flow(
         compared.rows.append(Row(name, (_term(loss, i, name, divergence, (student[i], teacher[i])),)))
         pushed.rows.append(Row(name, (_push(loss, i, name, alpha, pushes[i] / longest),)))
     if rest:
-        name = f"{len(rest)} others"
+        name = counted(len(rest), "other")
         others = "The sum over the classes that are not shown."
         softened.rows.append(
             Row(
@@ -148,7 +149,7 @@ def _logit(who: Who, i: int, logits: Floats, name: str) -> Number:
 
 def _softened(who: Who, i: int, logits: Floats, probs: Floats, name: str, temperature: float) -> Number:
     how = f"The share of exp({number(logits[i])} / {temperature:g}) in the sum of the same over all classes"
-    if logits.max() / temperature < 100:  # else the powers are too large to read
+    if abs(logits.max()) / temperature < 100:  # else the powers are too large or too small to read
         powers = np.exp(logits / temperature)
         how += f": {powers[i]:.4g} / {powers.sum():.4g} = {number(probs[i])}"
     else:
@@ -205,10 +206,10 @@ def _weighed(loss: Anatomy, alpha: float, temperature: float, terms: Sequence[in
 def _push(loss: Anatomy, i: int, name: str, alpha: float, share: float) -> Number:
     hard, soft = -alpha * loss.hard_gradient[i], -(1 - alpha) * loss.soft_gradient[i]
     total = hard + soft
-    verb = "raises" if total > 0 else "lowers"
+    does = "raises" if total > 0 else "lowers" if total < 0 else "does not move"
     how = (
         f"The hard loss pushes by {number(hard, sign=True)}, the soft loss by {number(soft, sign=True)}: a "
-        f"step {verb} the student's logit of {name}."
+        f"step {does} the student's logit of {name}."
     )
     own = tuple(f"{kind}_{i}" for kind in ("z_teacher", "z_student", "p_teacher", "p_student", "d"))
     way = (*own, "D", "soft", "w_soft", "q", "hard", "w_hard", "total")

@@ -87,8 +87,22 @@ def test_a_term_without_a_temperature_is_a_square_where_it_is_one() -> None:
     )
 
 
-def test_powers_too_large_to_read_are_left_out() -> None:
-    teacher, student = np.array([1000.0, 0.0]), np.zeros(2)
+def test_one_class_without_a_row_is_one_other() -> None:
+    stages, _ = flow_of(MOST_CLASSES + 1, "forward_kl")
+    assert numbers(stages)["d_rest"].name == "Terms of 1 other"
+    assert "1 other" in [row.name for row in stages[1].rows]
+
+
+def test_a_student_that_says_the_same_is_not_pushed() -> None:
+    logits, settings = np.array([1.0, 2.0]), {"temperature": 4.0, "alpha": 0.0}
+    loss = anatomy(logits, logits, 0, divergence="forward_kl", **settings)
+    stages = loss_flow(loss, logits, logits, 0, ["a", "b"], divergence="forward_kl", **settings)
+    assert numbers(stages)["g_0"].how.endswith(": a step does not move the student's logit of a (label).")
+
+
+@pytest.mark.parametrize("first", [1000.0, -3000.0])
+def test_powers_too_large_or_too_small_to_read_are_left_out(first: float) -> None:
+    teacher, student = np.array([first, first - 1]), np.zeros(2)
     loss = anatomy(student, teacher, 0, divergence="forward_kl", **SETTINGS)
     stages = loss_flow(loss, student, teacher, 0, ["a", "b"], divergence="forward_kl", **SETTINGS)
     assert numbers(stages)["p_teacher_0"].how.endswith("over all classes.")
