@@ -15,6 +15,7 @@ from kd_core.errors import ConfigError, DataError
 from kd_core.system.formatting import counted
 
 FLOOR = 1e-6  # of a probability, before its logarithm: no class is impossible
+LARGEST = float(np.finfo(np.float32).max)  # logit, as they are kept; nor is NaN one
 SHOWN = 6  # columns, where a task has hundreds
 
 
@@ -41,7 +42,7 @@ def answer_logits(
             f"--answers labels needs one column, got {len(columns.answers)}; give --answer-columns"
         )
     values = frame[list(columns.answers.values())].apply(pd.to_numeric, errors="coerce")
-    broken = ~np.isfinite(values.to_numpy(np.float64))
+    broken = ~(np.abs(values.to_numpy(np.float64)) <= LARGEST)
     if broken.any():
         place, column = (int(i[0]) for i in np.nonzero(broken))
         raise DataError(

@@ -242,6 +242,7 @@ def test_what_repeats_is_dropped(load):
             "1 row without a number for each class; line 42 has '' for 'new'",
         ),
         ("text,new,old", [*rows(), ["one more", "nan", 1]], {}, "line 42 has 'nan' for 'new'"),
+        ("text,new,old", [*rows(), ["one more", 1, "-1e39"]], {"answers": "logits"}, "has '-1e39' for 'old'"),
         (
             "text,new,old",
             [*rows(), ["TEXT number 3", 0.201, 0.799]],
