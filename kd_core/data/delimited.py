@@ -163,7 +163,7 @@ def _split_records(
                     raise DataError(
                         f"{name}: line {line:,} has {counted(len(record), 'column')}, but "
                         f"line {lines[0]:,} has {len(records[0])}. "
-                        f"Put texts that contain {delimiter!r} in double quotes."
+                        f"Put texts that contain {delimiter!r} in double quotes, without a space before them."
                     )
             line = reader.line_num + 1
     except csv.Error as error:

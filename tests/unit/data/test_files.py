@@ -193,6 +193,12 @@ def test_06_an_unquoted_comma_blocks_with_its_line(row, found):
         table(f'{HEADER}"Two\nlines",pos\n{row}\n')
 
 
+def test_06_a_space_before_a_quoted_text_is_named():
+    """Quotes are none where something stands before them."""
+    with pytest.raises(DataError, match=r"contain ',' in double quotes, without a space before them\.$"):
+        table('label, text\npos, "Good, really"\n')
+
+
 @pytest.mark.parametrize("word", ["NA", "None", "null", "nan", "N/A"])
 def test_07_na_words_stay_text(films, word):
     rows = "".join(f"{word} {i},{word}\nother {i},neg\n" for i in range(5)) + f"{word},{word}\n"
