@@ -105,7 +105,7 @@ def build_task(
     if config.drop_rare and not chosen:
         rows = _without_rare(rows, needed, notes)
     train = rows["part"] == "train"
-    if not chosen:
+    if not chosen and train.any():
         _check_seen(rows, train)
     _check_classes(rows[train], needed)
 
@@ -246,10 +246,11 @@ def _check_classes(train: pd.DataFrame, needed: int) -> None:
     texts = train.groupby("label")["key"].nunique()
     if len(texts) < 2:
         raise DataError(
-            f"All {len(train):,} rows have the label {texts.index[0]!r}; a task needs at least two classes. "
+            f"{'The only row has' if len(train) == 1 else f'All {len(train):,} rows have'} the label "
+            f"{texts.index[0]!r}; a task needs at least two classes. "
             "Is it the right column? Choose another with --label-column."
             if len(texts)
-            else "No training rows are left."
+            else "No training rows are left: all were dropped. Add texts of each class, in no other part."
         )
     if len(train) < 2 * needed:
         raise DataError(

@@ -38,6 +38,8 @@ def test_26_one_class_is_blocked():
         DataError, match=r"All 9 rows have the label 'pos'; a task needs at least two classes"
     ):
         task_of([(f"text {i}", "pos") for i in range(9)])
+    with pytest.raises(DataError, match=r"^The only row has the label 'pos'; a task needs at least two"):
+        task_of([("text", "pos")])
 
 
 @pytest.mark.parametrize(
@@ -81,6 +83,13 @@ def test_27_test_texts_of_a_class_that_nothing_was_learned_of_are_dropped_on_con
 def test_27_where_all_classes_are_rare_none_is_left():
     with pytest.raises(DataError, match=r"No training rows are left"):
         task_of([(f"text {i}", f"label {i}") for i in range(9)], drop_rare=True)
+
+
+def test_31_where_all_training_texts_are_tested_on_none_is_left():
+    """Nor would it help to drop the classes of the test that have none now."""
+    with pytest.raises(DataError, match=r"^No training rows are left: all were dropped\. Add ") as refused:
+        task_of(FILMS, FILMS, drop_overlap=True)
+    assert refused.value.settings == ()
 
 
 def test_27_fewer_are_needed_where_splits_are_given():
