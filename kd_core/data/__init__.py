@@ -46,7 +46,8 @@ def _whole(config: TaskConfig) -> Task:
     _refuse_remote(config.name.removeprefix(PREFIX), "--task")
     if config.name.startswith(PREFIX):
         return load_hub(config)
-    if os.path.exists(moved(expanded(config.name))) or config.name.lower().endswith(tuple(KINDS)):
+    named = config.name and moved(expanded(config.name))
+    if (named and os.path.exists(named)) or config.name.lower().endswith(tuple(KINDS)):
         return load_files(config)
     raise DataError(
         f"There is no task or file {config.name!r}. Choose a bundled task ({', '.join(TASKS)}), "

@@ -725,6 +725,8 @@ def test_nothing_is_fetched_from_elsewhere(films, place):
 
 
 def test_an_unknown_name_lists_what_there_is():
+    with pytest.raises(DataError, match="There is no task or file ''"):
+        load_task(TaskConfig(name=""))
     with pytest.raises(DataError, match=r"no task or file 'bbc'.*bbc-headlines.*\.csv, \.tsv.*hub:ID"):
         load_task(TaskConfig(name="bbc"))
     with pytest.raises(DataError, match="no task or file"):
