@@ -75,8 +75,9 @@ def _of_choices(
         f"close the other classes were. Each has {1 - config.smoothing:g}, the others share "
         f"{config.smoothing:g} (--smoothing)."
     )
-    hot = np.eye(len(names))[chosen.map({name: place for place, name in enumerate(names)})]
-    return _logarithms(hot * (1 - config.smoothing) + (1 - hot) * config.smoothing / (len(names) - 1))
+    hot = np.eye(len(names))
+    of_class = _logarithms(hot * (1 - config.smoothing) + (1 - hot) * config.smoothing / (len(names) - 1))
+    return of_class[chosen.map({name: place for place, name in enumerate(names)})]
 
 
 def _of_numbers(

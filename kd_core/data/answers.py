@@ -7,7 +7,7 @@ teacher's choices stand for labels, and what is measured is agreement.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence, Set
 from dataclasses import replace
 from pathlib import Path
 
@@ -72,7 +72,7 @@ def load_answers(config: TaskConfig) -> Task:
     _note_gold(gold, int(known.sum()) if gold_here else 0, int((~known).sum()), notes)
     _check_gold(config, gold)
     if gold_here:
-        _check_classes(names, {*rows["label"]})
+        _check_classes(names, set(rows["label"]))
     task = build_task(
         Path(config.knowledge or "").stem, parts, transfer, config, notes, names, chosen=not gold_here
     )
@@ -93,13 +93,13 @@ def _with_answers(task: Task, answers: Answers, names: Sequence[str]) -> Task:
         known = np.isin(answers.logits.argmax(axis=1), places)
         for part in ("transfer", *(("train", "validation", "test") if answers.kind == "labels" else ())):
             split = getattr(task, part)
-            kept = [row for row, text in enumerate(split["text"]) if known[answers.rows[normalised(text)]]]
+            kept = [row for row, text in enumerate(split["text"][:]) if known[answers.rows[normalised(text)]]]
             lost += len(split) - len(kept)
             parts[part] = split.select(kept)
     if lost:
         said = f"{counted(lost, 'text')} for which the teacher chooses a dropped class dropped too."
         task = replace(task, **parts, notes=(*task.notes, said))
-        _check_classes(task.labels, [task.labels[label] for label in task.train["label"]])
+        _check_classes(task.labels, {task.labels[label] for label in task.train["label"][:]})
     return replace(task, answers=replace(answers, logits=answers.logits[:, places]))
 
 
@@ -185,8 +185,8 @@ def _class_names(table: Table, columns: Columns, rows: pd.DataFrame) -> list[str
     return names
 
 
-def _check_classes(names: Sequence[str], gold: Collection[str]) -> None:
-    if missing := [name for name in names if name not in set(gold)]:
+def _check_classes(names: Sequence[str], gold: Set[str]) -> None:
+    if missing := [name for name in names if name not in gold]:
         raise DataError(
             f"No text has the gold label {missing[0]!r}, a class of the teacher's answers. Label such "
             "texts, or leave the gold labels out with --gold none."

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import json
+import tracemalloc
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from kd_core.config import DistillConfig, TaskConfig
 from kd_core.data import load_task
-from kd_core.data.answer_values import FLOOR
+from kd_core.data.answer_values import FLOOR, _of_choices
+from kd_core.data.table import Table
 from kd_core.data.task import Task
 from kd_core.errors import ConfigError, DataError
 from kd_core.system.settings import Settings
@@ -405,6 +408,19 @@ def test_what_is_no_file_of_answers_is_told_apart(name):
         load_task(config.task)
     with pytest.raises(DataError, match=r"--knowledge: There is no file 'nothing.csv'"):
         load_task(DistillConfig().change({"task.knowledge": "nothing.csv"}).task)
+
+
+def test_choices_among_many_classes_take_little_more_memory_than_their_logits():
+    """Of 100,000 texts and 1,000 classes it was 3 GB."""
+    names = [f"class {i}" for i in range(500)]
+    chosen = pd.Series([names[i % 500] for i in range(2_000)])
+    tracemalloc.start()
+    logits = _of_choices(Table("answers.csv", pd.DataFrame()), chosen, names, TaskConfig(smoothing=0.1), [])
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert (logits.shape, logits.dtype) == ((2_000, 500), np.float32)
+    assert logits[7].tolist() == pytest.approx([np.log(0.9 if i == 7 else 0.1 / 499) for i in range(500)])
+    assert peak < 5 * logits.nbytes
 
 
 def test_columns_of_nested_values_are_refused_where_they_are_given(tmp_path):
