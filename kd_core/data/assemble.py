@@ -99,11 +99,11 @@ def build_task(
     rows["label"] = merge_labels(rows["label"], config.merge_labels, notes)
     # Texts with one number count as the same text.
     rows["key"] = pd.factorize(rows["text"].map(normalised))[0]
-    _note_contradictions(rows, notes)
     rows = _without_overlap(rows, config.drop_overlap, notes)
     needed = 1 if chosen else 3 - len(set(parts) & {"validation", "test"})
     if config.drop_rare and not chosen:
         rows = _without_rare(rows, needed, notes)
+    _note_contradictions(rows, notes)
     train = rows["part"] == "train"
     if not chosen and train.any():
         _check_seen(rows, train)

@@ -162,6 +162,8 @@ def test_31_the_seed_decides_what_is_split_off():
 def test_32_contradicting_labels_are_counted():
     task = task_of([*FILMS, ("good film 1", "neg"), ("Good film 1", "neg"), ("Bad film 1", "pos")])
     assert "2 texts with more than one label, all kept." in task.notes
+    other = task_of([*FILMS, ("a film", "neg")], [("A film", "pos"), ("new", "neg")], drop_overlap=True)
+    assert other.notes == ("1 of 21 train texts that occur in test too were dropped.",)  # and so not kept
     assert len(texts_of(task)) == 23
 
 
