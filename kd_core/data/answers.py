@@ -60,6 +60,11 @@ def load_answers(config: TaskConfig) -> Task:
     rows, logits = _without_repeats(table, rows, logits, notes)
 
     choices = np.array(names)[logits.argmax(axis=1)]
+    if not gold_here and (choices == choices[0]).all():
+        raise DataError(
+            f"{table.name}: of all {len(rows):,} texts the teacher says {str(choices[0])!r}; a task needs at "
+            "least two classes. Are these its answers? Choose others with --answer-columns."
+        )
     known = rows["label"] != ""
     rows = rows[["text", "label"]]
     parts = {"train": rows[known] if gold_here else rows.assign(label=choices)}

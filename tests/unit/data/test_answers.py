@@ -280,6 +280,12 @@ def test_what_repeats_is_dropped(load):
             "1 row without an answer",
         ),
         ("text,a,b", [[f"text {i}", "x", "y"] for i in range(30)], {}, "Which columns .* --answer-columns"),
+        (
+            "text,new,old",
+            rows(values=[(0.9, 0.1), (0.5, 0.5)]),
+            {},
+            r"^answers\.csv: of all 40 texts the teacher says 'new'; .* with --answer-columns\.$",
+        ),
     ],
 )
 def test_what_cannot_be_used_is_refused_with_what_to_do(load, header, given, settings, says):
