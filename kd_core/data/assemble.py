@@ -254,7 +254,7 @@ def _check_classes(train: pd.DataFrame, needed: int) -> None:
         )
     if len(train) < 2 * needed:
         raise DataError(
-            f"There are only {counted(len(train), 'row')}; at least {2 * needed} are needed: "
+            f"There are only {counted(len(train), 'labelled row')}; at least {2 * needed} are needed: "
             f"{counted(needed, 'different text')} for each of two classes."
         )
     rare = texts[texts < needed]

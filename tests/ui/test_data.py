@@ -329,7 +329,7 @@ def test_flags_of_the_command_become_words_of_the_page(engine: str, page: str) -
         (b"text,label\nGood, but long,pos\n", "line 2 has 3 columns, but line 1 has 2."),
         (b'text,label\n"Good,pos\n', "a quoted text that begins in line 2 is not closed properly"),
         (b"text,label\na,pos\nb,pos\nc,pos\n", "All 3 rows have the label 'pos'"),
-        (b"text,label\na,pos\nb,neg\n", "There are only 2 rows; at least 6 are needed"),
+        (b"text,label\na,pos\nb,neg\n", "There are only 2 labelled rows; at least 6 are needed"),
     ],
 )
 def test_a_file_that_cannot_be_used_is_explained(app: Open, content: bytes, said: str) -> None:

@@ -100,9 +100,9 @@ def test_27_fewer_are_needed_where_splits_are_given():
 
 
 def test_28_two_rows_are_blocked():
-    with pytest.raises(DataError, match=r"only 2 rows; at least 6 are needed: 3 different texts for each"):
+    with pytest.raises(DataError, match=r"only 2 labelled rows; at least 6 are needed: 3 different texts"):
         task_of(FILMS[:2])
-    with pytest.raises(DataError, match=r"only 2 rows; at least 4 are needed: 2 different texts"):
+    with pytest.raises(DataError, match=r"only 2 labelled rows; at least 4 are needed: 2 different texts"):
         task_of(FILMS[:2], test=FILMS[2:4])
 
 
