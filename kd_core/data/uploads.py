@@ -25,7 +25,7 @@ from kd_core.data.columns import choose_columns
 from kd_core.data.decode import limit_bytes
 from kd_core.data.summary import Summary, summarise
 from kd_core.errors import DataError
-from kd_core.system.atomic import MANIFEST, fetch
+from kd_core.system.atomic import MANIFEST, fetch, remove
 from kd_core.system.paths import home, make_home
 
 SETTINGS = "task.json"
@@ -143,7 +143,9 @@ def save(files: Mapping[str, Upload], settings: TaskConfig) -> SavedTask:
         fetch(place, make)
     except (OSError, ValueError) as error:
         raise DataError(f"The upload cannot be kept in {root()}: {error}.") from error
-    return next(task for task in saved() if task.id == place.name)
+    if task := next((task for task in saved() if task.id == place.name), None):
+        return task
+    raise DataError(f"{place.name} was deleted in this moment, in another tab. Save the files once more.")
 
 
 def saved() -> list[SavedTask]:
@@ -165,10 +167,8 @@ def delete(task_id: str) -> None:
     """Raises: DataError if there is no such task, or if it cannot be deleted."""
     if task_id not in {task.id for task in saved()}:
         raise DataError(f"There is no uploaded task {task_id!r}; it may have been deleted in another tab.")
-    try:
-        shutil.rmtree(root() / task_id)
-    except OSError as error:
-        raise DataError(f"{task_id} cannot be deleted: {error.strerror or error}.") from error
+    if not remove(root() / task_id):
+        raise DataError(f"{root() / task_id} cannot be deleted whole. Delete what is left of it by hand.")
 
 
 def _write(folder: Path, files: Mapping[str, Upload], settings: TaskConfig) -> TaskConfig:

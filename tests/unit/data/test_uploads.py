@@ -207,6 +207,17 @@ def test_a_deleted_task_is_gone_and_cannot_be_deleted_again():
         uploads.delete(saved.id)
 
 
+def test_what_another_tab_deletes_in_this_moment(monkeypatch):
+    saved = uploads.save(films(), TaskConfig())
+    with monkeypatch.context() as patch:
+        patch.setattr(uploads, "saved", list)
+        with pytest.raises(DataError, match=rf"^{saved.id} was deleted in this moment, in another tab\."):
+            uploads.save(films(), TaskConfig())
+    uploads.delete(saved.id)
+    monkeypatch.setattr(uploads, "saved", lambda: [saved])
+    uploads.delete(saved.id)  # it is gone, as was asked
+
+
 # Previews and encodings
 
 
