@@ -79,6 +79,12 @@ def remove(folder: Path) -> bool:
     return not folder.exists()
 
 
+def discard(folder: Path) -> None:
+    """Remove what another process may be removing too. Raises: OSError, which says why it stays."""
+    if not remove(folder) and folder.exists():
+        shutil.rmtree(folder)
+
+
 def write_text(file: Path, text: str) -> None:
     write_bytes(file, text.encode())
 
@@ -105,7 +111,7 @@ def fetch(place: Path, make: Callable[[Path], None]) -> bool:
     if place.is_dir():
         if is_whole(place):
             return True
-        shutil.rmtree(place)
+        discard(place)
     with new_folder(place) as folder:
         make(folder)
     return False

@@ -12,7 +12,6 @@ from __future__ import annotations
 import atexit
 import gc
 import os
-import shutil
 import socket
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
@@ -23,7 +22,7 @@ from typing import Any, TypeVar
 from torch import Tensor, cuda, distributed
 
 from kd_core.errors import KDError, RunError
-from kd_core.system.atomic import is_whole, new_folder
+from kd_core.system.atomic import discard, is_whole, new_folder
 
 T = TypeVar("T")
 
@@ -109,7 +108,7 @@ def fetch(place: Path, make: Callable[[Path], None]) -> bool:
 
         def begin() -> Path:
             if place.is_dir():
-                shutil.rmtree(place)
+                discard(place)
             return stack.enter_context(new_folder(place))
 
         make(on_main_process(begin))

@@ -250,6 +250,13 @@ def test_fetch_makes_a_damaged_folder_again(tmp_path: Path) -> None:
     assert fetch(place, make) is True
 
 
+def test_fetch_makes_what_another_process_removes_in_this_moment(tmp_path: Path, monkeypatch) -> None:
+    place = filled(tmp_path / "run")
+    monkeypatch.setattr(atomic, "is_whole", lambda folder: shutil.rmtree(folder))
+    assert not fetch(place, lambda folder: write_text(folder / "a.txt", "again"))
+    assert (place / "a.txt").read_text() == "again"
+
+
 def test_fetch_leaves_nothing_when_making_fails(tmp_path: Path) -> None:
     def fail(folder: Path) -> None:
         (folder / "result").write_text("half")
