@@ -51,7 +51,8 @@ def _quota(folder: Path) -> float | None:
 def _droppable(folder: Path) -> int:
     with suppress(OSError, ValueError):
         stat = dict(line.split() for line in _read(folder / "memory.stat").splitlines())
-        return int(stat.get("inactive_file", stat.get("total_inactive_file", 0)))
+        # Version 1 has both: with the groups below, as the use counts them, and without.
+        return int(stat.get("total_inactive_file", stat.get("inactive_file", 0)))
     return 0
 
 
@@ -71,4 +72,4 @@ def _groups(controller: str) -> Iterator[Path]:
 
 
 def _read(file: Path) -> str:
-    return file.read_text(encoding="ascii").strip()
+    return file.read_text(encoding="utf-8", errors="surrogateescape").strip()  # as names of files are read

@@ -31,11 +31,18 @@ FILES: dict[str, dict[str, str]] = {
         "memory/memory.usage_in_bytes": f"{20 * GB}",
         "memory/app/memory.limit_in_bytes": f"{4 * GB}",
         "memory/app/memory.usage_in_bytes": f"{3 * GB}",
-        "memory/app/memory.stat": f"total_inactive_file {GB // 2}",
+        "memory/app/memory.stat": f"inactive_file 0\ntotal_inactive_file {GB // 2}",
         "cpu,cpuacct/cpu.cfs_quota_us": "-1",
         "cpu,cpuacct/cpu.cfs_period_us": "100000",
         "cpu,cpuacct/app/cpu.cfs_quota_us": "250000",
         "cpu,cpuacct/app/cpu.cfs_period_us": "100000",
+    },
+    "groups with letters of other scripts": {
+        "own": "0::/größe",
+        "größe/memory.max": f"{4 * GB}",
+        "größe/memory.current": f"{3 * GB}",
+        "größe/memory.stat": f"inactive_file {GB // 2}",
+        "größe/cpu.max": "250000 100000",
     },
     "a container that sees only itself": {
         "own": "0::/../../pod",
@@ -51,7 +58,7 @@ def machine(monkeypatch: pytest.MonkeyPatch, folder: Path, files: dict[str, str]
     """One of 32 GB free and 8 cores."""
     for name, text in files.items():
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
-        (folder / name).write_text(text)
+        (folder / name).write_text(text, encoding="utf-8")
     monkeypatch.setattr(container, "ROOT", folder)
     monkeypatch.setattr(container, "OWN", folder / "own")
     free = namedtuple("free", "available")
