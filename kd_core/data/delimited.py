@@ -131,11 +131,16 @@ def _is_plain(text: str) -> bool:
     So are the files of GLUE. Read as quoted, such a text ends at the next mark, many rows below.
     """
     text = re.sub("\r\n?", "\n", text)
-    open_ended = any(
-        not re.fullmatch(r'"(?:[^"]|"")*"', cell.rstrip())
-        for cell in re.findall(r'(?:^|\t)("[^\t\n]*)', text, re.MULTILINE)
-    )
-    return open_ended and len({line.count("\t") for line in text.split("\n") if line.strip()}) == 1
+    lines = [line for line in text.split("\n") if line.strip()]
+    names = lines[0].split("\t") if lines else []
+    if len(names) > 1 and all(map(_is_quoted, names)):
+        return False  # then all cells are, and some have tabs and line feeds of their own
+    begun = re.findall(r'(?:^|\t)("[^\t\n]*)', text, re.MULTILINE)
+    return not all(map(_is_quoted, begun)) and len({line.count("\t") for line in lines}) == 1
+
+
+def _is_quoted(cell: str) -> bool:
+    return bool(re.fullmatch(r'"(?:[^"]|"")*"', cell.rstrip()))
 
 
 def _split_records(

@@ -144,6 +144,8 @@ def test_05_a_tab_file_without_quotes_keeps_its_quotation_marks():
     quoted = table('text\tlabel\n"Good ""he"" said"\tpos\n"Two\nlines"\tneg\n', "films.tsv")
     assert quoted.frame["text"].tolist() == ['Good "he" said', "Two\nlines"]
     assert quoted.notes == ()
+    all_quoted = table('"text"\t"label"\n"A tab\there\nand a line"\t"pos"\n', "films.tsv")
+    assert all_quoted.frame.to_numpy().tolist() == [["A tab\there\nand a line", "pos"]]
     of_a_mac = table('text\tlabel\r"Good ""he"" said"\tpos\rBad\tneg\r', "films.tsv")
     assert of_a_mac.frame["text"].tolist() == ['Good "he" said', "Bad"]
 
