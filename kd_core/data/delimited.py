@@ -176,6 +176,8 @@ def _split_records(
             f"{name}: a quoted text that begins in line {line:,} is not closed properly ({error}). "
             'Close it, and write a quote inside it twice ("").'
         ) from error
+    if not records:
+        raise DataError(f"{name} is empty: it has no rows.")
     return records, lines
 
 

@@ -295,6 +295,13 @@ def test_13_an_empty_file_has_no_rows(name):
         table("", name)
 
 
+@pytest.mark.parametrize("content", ["sep=;\n", '"sep=\t"\n \n', '""\n', '" "\n\n'])
+@pytest.mark.parametrize("name", ["a.csv", "a.tsv"])
+def test_13_a_file_with_nothing_between_its_marks_has_no_rows(content, name):
+    with pytest.raises(DataError, match=rf"^{name} is empty: it has no rows\.$"):
+        table(content, name)
+
+
 def test_13_a_header_alone_has_no_rows():
     for content, name in ((HEADER, "a.csv"), ("[]", "a.jsonl"), (parquet({"text": []}), "a.parquet")):
         with pytest.raises(DataError, match=rf"{name} has no rows, only a header"):
