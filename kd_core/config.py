@@ -32,7 +32,7 @@ else:
     Divergence = Literal[tuple(CARDS)]
 Initialisation = Literal["random", "teacher_layers", "teacher_vectors", "projected", "pretrained"]
 Pooling = Literal["first", "mean"]
-StudentPooling = Literal["max", "mean"]
+StudentPooling = Literal["max", "mean", "pairs"]
 Precision = Literal["fp32", "bf16", "fp16"]
 AnswerKind = Literal["probabilities", "log_probabilities", "logits", "labels"]
 Gold = Literal["rows", "test", "none"]
@@ -262,7 +262,7 @@ class StudentConfig(Architecture):
     pooling: StudentPooling | Auto = setting(
         "auto",
         "What the head of cnn reads: the strongest answer of each filter, or beside it the mean of the word "
-        "embeddings (auto: the mean from 20 classes on)",
+        "embeddings, or which words and pairs of words there are (auto: pairs, the mean from 20 classes on)",
     )
     freeze_embeddings: bool = setting(False, "Leave the word embeddings as they start")
 

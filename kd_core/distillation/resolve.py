@@ -86,7 +86,7 @@ def resolve(config: DistillConfig, task: Task, teacher: PretrainedConfig, length
         "teacher.pooling": "mean" if teacher.model_type == POOLED else "first",
         "student.init": init,
         "student.fill_vocabulary": resolve_fill(config.student, init),
-        "student.pooling": "mean" if getattr(student, "mean", False) else "max",
+        "student.pooling": next((name for name in ("pairs", "mean") if getattr(student, name, 0)), "max"),
         "objective.temperature": auto_temperature(task.labels, labels),
         "training.steps": max(FEW_STEPS if soon else STEPS, 3 * passes, STEPS_A_CLASS * len(task.labels)),
         "training.learning_rate": _learning_rate(student),

@@ -9,7 +9,16 @@ from typing import TYPE_CHECKING
 
 from kd_core.config import Architecture, StudentConfig
 from kd_core.errors import ModelError
-from kd_core.models.presets import BILSTM_STATE, CNN_WIDTHS, MANY_CLASSES, STUDENTS, find_preset, short
+from kd_core.models.presets import (
+    BILSTM_STATE,
+    CNN_WIDTHS,
+    MANY_CLASSES,
+    PAIR_WEIGHTS,
+    PAIRS,
+    STUDENTS,
+    find_preset,
+    short,
+)
 
 if TYPE_CHECKING:
     from transformers import PretrainedConfig
@@ -138,10 +147,10 @@ def student_config(
     from kd_core.models.loading import load_config
     from kd_core.models.pooled import plain
 
-    if config.pooling == "mean" and config.model != "cnn":
+    if config.pooling in ("mean", "pairs") and config.model != "cnn":
         raise ModelError(
-            f"--student-pooling mean is there for cnn alone, and the student is {short(config.model)}; "
-            "use auto, or the student cnn."
+            f"--student-pooling {config.pooling} is there for cnn alone, and the student is "
+            f"{short(config.model)}; use auto, or the student cnn."
         )
     preset = find_preset(config.model, STUDENTS)
     labels = [teacher_config.id2label[i] for i in sorted(teacher_config.id2label)]
@@ -153,8 +162,16 @@ def student_config(
             "label2id": teacher_config.label2id,
             "problem_type": "single_label_classification",
         }
-        mean = config.pooling == "mean" or (config.pooling == "auto" and len(labels) >= MANY_CLASSES)
-        student = BiLSTMConfig(**same) if preset.name == "bilstm" else CNNConfig(**same, mean=mean)
+        if preset.name == "bilstm":
+            student = BiLSTMConfig(**same)
+        else:
+            also = (
+                ("mean" if len(labels) >= MANY_CLASSES else "pairs")
+                if config.pooling == "auto"
+                else config.pooling
+            )
+            pairs = min(PAIRS, PAIR_WEIGHTS // len(labels)) if also == "pairs" else 0
+            student = CNNConfig(**same, mean=also == "mean", pairs=pairs)
     else:
         student = plain(teacher_config)
         _resize(student, *_sizes(config, teacher_config))

@@ -55,9 +55,12 @@ def bilstm(layers: int = 1):
     return new_model(config, 0)
 
 
-def cnn(mean=False):
+def cnn(**reads):
     sizes = {"vocab_size": 100, "hidden_size": 12, "intermediate_size": 9, "num_labels": 5}
-    return new_model(CNNConfig(**sizes, mean=mean, initializer_range=3.0), 0)
+    model = new_model(CNNConfig(**sizes, **reads, initializer_range=3.0), 0)
+    if model.counted:  # new it says nothing
+        torch.nn.init.normal_(model.counted.weight, generator=torch.Generator().manual_seed(0))
+    return model
 
 
 @pytest.fixture(scope="module")
@@ -109,10 +112,10 @@ def test_a_row_without_a_token_does_not_break_the_bilstm(tmp_path):
     )
 
 
-@pytest.mark.parametrize("mean", [False, True], ids=["strongest", "and the mean"])
+@pytest.mark.parametrize("reads", [{}, {"mean": True}, {"pairs": 70}], ids=["strongest", "the mean", "pairs"])
 @pytest.mark.parametrize("left", [False, True], ids=["padded right", "padded left"])
-def test_the_file_of_a_cnn_gives_its_logits(tmp_path, left, mean):
-    model = cnn(mean)
+def test_the_file_of_a_cnn_gives_its_logits(tmp_path, left, reads):
+    model = cnn(**reads)
     to_onnx(model, tmp_path / "model.onnx")
     for lengths in BATCHES:
         inputs = batch(lengths, left=left)

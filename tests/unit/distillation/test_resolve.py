@@ -298,14 +298,18 @@ def test_frequent_pieces_join_where_they_start_with_a_meaning(resolve, tiny_task
 
 
 @pytest.mark.parametrize(
-    ("model", "classes", "pooling"), [("cnn", 19, "max"), ("cnn", 20, "mean"), ("tiny", 20, "max")]
+    ("model", "classes", "pooling"), [("cnn", 19, "pairs"), ("cnn", 20, "mean"), ("tiny", 19, "max")]
 )
-def test_with_many_classes_the_head_of_cnn_reads_the_mean(resolve, tiny_task, bert, model, classes, pooling):
+def test_the_head_of_cnn_reads_pairs_and_with_many_classes_the_mean(
+    resolve, tiny_task, bert, model, classes, pooling
+):
     bert.id2label = {i: f"class {i}" for i in range(classes)}
     bert.label2id = {label: i for i, label in bert.id2label.items()}
     config = resolve(DistillConfig().change({"student.model": model}), tiny_task, bert)
     assert config.student.pooling == pooling
-    assert getattr(student_config(config.student, bert, 100), "mean", False) == (pooling == "mean")
+    student = student_config(config.student, bert, 100)
+    assert getattr(student, "mean", False) == (pooling == "mean")
+    assert getattr(student, "pairs", 0) == (500_000 // 19 if pooling == "pairs" else 0)
 
 
 @pytest.mark.parametrize(("rare", "asked", "temperature"), [(2, "auto", 1), (9, "auto", 4), (2, 3, 3)])

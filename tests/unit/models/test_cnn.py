@@ -67,6 +67,18 @@ def test_logits_by_convolutions(mean: bool) -> None:
     torch.testing.assert_close(model(ids).logits, expected)
 
 
+def test_pieces_and_pairs_of_neighbours_are_added() -> None:
+    """By hand: of (3, 5, 3) the rows of 3, 5, 3 and of the pairs (3, 5) and (5, 3), over the root of five."""
+    plain, model = build(), build(pairs=101)
+    model.load_state_dict(plain.state_dict(), strict=False)
+    ids = torch.tensor([[3, 5, 3]])
+    torch.testing.assert_close(model(ids).logits, plain(ids).logits)  # it begins with nothing
+    with torch.no_grad():
+        table = model.counted.weight.normal_()
+    found = 2 * table[3] + table[5] + table[(3 * 1_000_003 + 5) % 101] + table[(5 * 1_000_003 + 3) % 101]
+    torch.testing.assert_close(model(ids).logits[0], plain(ids).logits[0] + 8 * found / 5**0.5)
+
+
 @settings(deadline=None, max_examples=25)
 @given(
     lengths=st.lists(st.integers(1, 8), min_size=1, max_size=5),
@@ -74,11 +86,14 @@ def test_logits_by_convolutions(mean: bool) -> None:
     right=st.integers(0, 3),
     seed=st.integers(0, 999),
     mean=st.booleans(),
+    pairs=st.sampled_from([0, 50]),
 )
 def test_padding_on_either_side_never_changes_a_logit(
-    lengths: list[int], left: int, right: int, seed: int, mean: bool
+    lengths: list[int], left: int, right: int, seed: int, mean: bool, pairs: int
 ) -> None:
-    model = build(mean=mean)
+    model = build(mean=mean, pairs=pairs)
+    if pairs:
+        torch.nn.init.normal_(model.counted.weight)
     generator = torch.Generator().manual_seed(seed)
     rows = [torch.randint(1, 40, (length,), generator=generator) for length in lengths]
     longest = max(lengths)
@@ -107,7 +122,8 @@ def test_the_order_of_words_counts() -> None:
 
 @pytest.mark.parametrize("mean", [False, True])
 def test_a_row_without_a_token_has_the_bias_alone(mean: bool) -> None:
-    model, ids = build(mean=mean), tokens(1, 4)
+    model, ids = build(mean=mean, pairs=50), tokens(1, 4)
+    torch.nn.init.normal_(model.counted.weight)
     logits = model(ids, attention_mask=torch.zeros_like(ids)).logits
     torch.testing.assert_close(logits[0], model.classifier.bias)
 
@@ -119,7 +135,8 @@ def test_loss_and_tuple() -> None:
 
 
 def test_save_and_load(tmp_path: Path) -> None:
-    model, ids = build(widths=(1, 5), intermediate_size=8, mean=True), tokens(2, 4)
+    model, ids = build(widths=(1, 5), intermediate_size=8, mean=True, pairs=50), tokens(2, 4)
+    torch.nn.init.normal_(model.counted.weight)
     model.save_pretrained(tmp_path)
     assert AutoConfig.from_pretrained(tmp_path).widths == [1, 5]
     loaded = AutoModelForSequenceClassification.from_pretrained(tmp_path).eval()

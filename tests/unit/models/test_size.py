@@ -104,6 +104,10 @@ def test_cnn_by_hand():
     assert size.params == 50 * 8 + 2 * (2 + 3 + 4) * 8 + 6 + (6 * 3 + 3)
     assert size.embedding_params == 400
     assert size.flops_per_token == 2 * 2 * (2 + 3 + 4) * 8 + 2 * (6 * 3) // 10
+    config.pairs = 100
+    counts = model_size(config, tokens=10)
+    assert (counts.params, counts.embedding_params) == (size.params + 100 * 3, 400 + 100 * 3)
+    assert counts.flops_per_token == size.flops_per_token
 
 
 def test_flops_of_an_encoder_by_hand():
