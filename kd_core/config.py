@@ -52,8 +52,11 @@ LearningRate = Annotated[float, Field(ge=1e-8, le=1)]
 Seed = Annotated[int, Field(ge=0, le=LAST_SEED)]
 
 RARE = 0.5  # of its fair share, 1 / classes: a class with less of the training texts is rare
+# What the temperature usually is (docs/quality.md): with many classes, with few, and where a class is so rare
+# that a student would forget it.
 TEMPERATURE = 4.0
-LOW_TEMPERATURE = 1.0  # where a class is so rare that a student would forget it (docs/quality.md)
+FEW_TEMPERATURE = 2.0
+LOW_TEMPERATURE = 1.0
 
 # Of configs and reports, where they are stored; those of 0.1 have none. Raise it with each change that an
 # older KD Studio would misread.
@@ -273,10 +276,10 @@ class ObjectiveConfig(Settings):
     )
     temperature: Temperature | Auto = setting(
         "auto",
-        f"Divides the logits of both models in the soft loss (auto: {TEMPERATURE:g}, and {LOW_TEMPERATURE:g} "
-        "where a class is rare, with less than a quarter of its fair share)",
+        f"Divides the logits of both models in the soft loss (auto: {FEW_TEMPERATURE:g}, from 20 classes on "
+        f"{TEMPERATURE:g}, and {LOW_TEMPERATURE:g} where a class has less than a quarter of its fair share)",
         slider=(0.5, 20, 0.5),
-        start=TEMPERATURE,
+        start=FEW_TEMPERATURE,
     )
     alpha: Share = setting(
         0.6,
@@ -481,7 +484,9 @@ class DistillConfig(Settings):
 
 # What lessons, labs and their recordings are about: a small BERT learns from a larger one. From few texts, as
 # one's own often are, the default student learns more, and labels count for more (docs/quality.md).
-DEMO = DistillConfig(student=StudentConfig(model="tiny"), objective=ObjectiveConfig(alpha=0.3))
+DEMO = DistillConfig(
+    student=StudentConfig(model="tiny"), objective=ObjectiveConfig(temperature=TEMPERATURE, alpha=0.3)
+)
 
 
 def of_today(stored: Mapping[str, Any]) -> dict[str, Any]:

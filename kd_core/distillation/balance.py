@@ -7,8 +7,9 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from kd_core.config import LOW_TEMPERATURE, RARE, TEMPERATURE, flag, weights_by_hand
+from kd_core.config import FEW_TEMPERATURE, LOW_TEMPERATURE, RARE, TEMPERATURE, flag, weights_by_hand
 from kd_core.errors import ConfigError
+from kd_core.models.presets import MANY_CLASSES
 
 FORGOTTEN = 0.25  # as RARE; with less, a student that learns from soft answers does without the class
 
@@ -54,7 +55,9 @@ def auto_metric(names: Sequence[str], labels: ArrayLike) -> str:
 
 def auto_temperature(names: Sequence[str], labels: ArrayLike) -> float:
     """What ``objective.temperature = auto`` means for these training labels."""
-    return LOW_TEMPERATURE if rarest(names, labels)[1] < FORGOTTEN else TEMPERATURE
+    if rarest(names, labels)[1] < FORGOTTEN:
+        return LOW_TEMPERATURE
+    return TEMPERATURE if len(names) >= MANY_CLASSES else FEW_TEMPERATURE
 
 
 def why_macro_f1(names: Sequence[str], labels: ArrayLike) -> str:

@@ -91,7 +91,7 @@ def test_the_form_says_how_large_everything_is(app: App) -> None:
     said = texts(test)
     assert "1,256 training, 524 test and 12,000 transfer texts, 5 classes" in said
     assert "22.7 M parameters, 90.9 MB, 52 % embeddings" in said
-    assert "2.3 M parameters, 9.4 MB, 94 % embeddings" in said
+    assert "2.7 M parameters, 10.7 MB, 94 % embeddings" in said
     assert re.search(r"\*\*1 Teach\*\* · \d+ s", said)
     assert re.search(r"\*\*4 Validate\*\* · \d", said)
     assert "The teacher reads every text once" in said
@@ -206,7 +206,7 @@ def test_where_a_class_is_rare_a_lower_temperature_is_a_click_away(app: App) -> 
     file = Upload("animals.csv", "\n".join(["text,label", *rows]).encode())
     saved = uploads.save({"name": file}, TaskConfig(text_column="text", label_column="label"))
     test = app(PAGE, **{key("task.name"): saved.id})
-    assert "A class is rare here, and at T = 4 a student may forget it" in texts(test)
+    assert "A class is rare here, and at T = 2 a student may forget it" in texts(test)
     test.button(key="distill.temperature_change").click().run()
     assert widget(test, "slider", "objective.temperature").value == 1
     assert "A class is rare" not in texts(test)
@@ -355,7 +355,7 @@ def test_start_queues_one_run_however_often_it_is_clicked(app: App, store: Store
         test.button(key="distill.start").click().run()
     (run,) = store.runs()
     assert run.status == "queued"
-    assert DistillConfig.from_dict(run.config) == DistillConfig().change({"objective.temperature": 4})
+    assert DistillConfig.from_dict(run.config) == DistillConfig().change({"objective.temperature": 2})
     assert test.query_params["run"] == run.id
     (entry,) = store.events(run.id)
     assert isinstance(entry.event, Estimated)

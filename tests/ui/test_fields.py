@@ -41,7 +41,7 @@ def test_a_field_with_a_slider_range_is_a_slider() -> None:
     declared = config.slider("objective.temperature")
     assert (slider.label, slider.min, slider.max, slider.step) == ("Temperature", *declared)
     assert slider.help.startswith("Divides the logits of both models in the soft loss")
-    assert value(test) == "4.0"
+    assert value(test) == "2.0"
     slider.set_value(7.5)
     assert value(run(test)) == "7.5"
 
@@ -120,7 +120,7 @@ def test_seeds_are_a_text_that_the_config_reads() -> None:
         ("StudentConfig", "trim_vocabulary", "false", "False"),
         ("TrainingConfig", "steps", "400", "400"),
         ("TaskConfig", "name", "bbc-articles", "'bbc-articles'"),
-        ("ObjectiveConfig", "temperature", "4", "4.0"),  # the default: nothing to say
+        ("ObjectiveConfig", "temperature", "2", "2.0"),  # the default: nothing to say
     ],
 )
 def test_the_url_sets_the_value(section: str, name: str, text: str, expected: str) -> None:
@@ -132,9 +132,9 @@ def test_the_url_sets_the_value(section: str, name: str, text: str, expected: st
 @pytest.mark.parametrize(
     ("section", "name", "text", "expected"),
     [
-        ("ObjectiveConfig", "temperature", "999", "4.0"),
-        ("ObjectiveConfig", "temperature", "nan", "4.0"),
-        ("ObjectiveConfig", "temperature", "![](http://127.0.0.1:9/x)", "4.0"),
+        ("ObjectiveConfig", "temperature", "999", "2.0"),
+        ("ObjectiveConfig", "temperature", "nan", "2.0"),
+        ("ObjectiveConfig", "temperature", "![](http://127.0.0.1:9/x)", "2.0"),
         ("ObjectiveConfig", "divergence", "magic", "'forward_kl'"),
         ("StudentConfig", "trim_vocabulary", "perhaps", "True"),
         ("TrainingConfig", "steps", "0", "'auto'"),

@@ -180,7 +180,11 @@ def test_defaults_that_people_are_told() -> None:
         "minilm-l6",
         "cnn",
     )
-    assert changed(DEMO.model_dump(mode="json")) == {"objective.alpha": 0.3, "student.model": "tiny"}
+    assert changed(DEMO.model_dump(mode="json")) == {
+        "objective.alpha": 0.3,
+        "objective.temperature": 4,
+        "student.model": "tiny",
+    }
     assert (config.objective.temperature, config.objective.alpha) == ("auto", 0.6)
     assert (config.student.layers, config.student.hidden, config.training.seeds) == (2, 128, (0,))
 

@@ -67,7 +67,14 @@ def test_the_metric_is_macro_f1_below_half_of_a_fair_share():
 def test_the_temperature_is_low_below_a_quarter_of_a_fair_share():
     """Of three classes, the fair share of 60 texts is 20: 4 are less than a quarter of it, and 5 are not."""
     assert auto_temperature(NAMES, [0] * 28 + [1] * 28 + [2] * 4) == 1
-    assert auto_temperature(NAMES, [0] * 28 + [1] * 27 + [2] * 5) == 4
+    assert auto_temperature(NAMES, [0] * 28 + [1] * 27 + [2] * 5) == 2
+
+
+def test_the_temperature_is_high_from_twenty_classes_on():
+    names = [f"class {i}" for i in range(20)]
+    assert auto_temperature(names, list(range(20))) == 4
+    assert auto_temperature(names[:19], list(range(19))) == 2
+    assert auto_temperature(names, [*range(19), *range(19), *range(19), *range(19), *range(19), 19]) == 1
 
 
 def test_scores_by_hand():
