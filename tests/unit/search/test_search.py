@@ -1003,7 +1003,7 @@ def test_three_workers_one_of_them_killed_do_every_cell_once_and_as_one_would(
 ) -> None:
     config = search_config.model_copy(update={"study": "shared"})
     with boards.connected() as storage:
-        facts = {boards.PRECISION: "fp32", boards.FINGERPRINT: _fingerprint(config)}
+        facts = {boards.PRECISION: "fp32", boards.FINGERPRINT: _fingerprint(config), boards.USUAL: 2.0}
         boards.begin(storage, "shared", config, facts)
 
     def start(name: str) -> subprocess.Popen[str]:
