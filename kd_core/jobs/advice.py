@@ -99,7 +99,7 @@ def _objective(plan: Plan) -> Iterator[Advice]:
     if softened and plan.usual_temperature == TEMPERATURE and temperature == FEW_TEMPERATURE:
         yield Advice(
             "hint",
-            f"With 77 classes T = {TEMPERATURE:g} was 0.4 and 1.3 points better than T = {FEW_TEMPERATURE:g}. "
+            f"With 77 classes T = {TEMPERATURE:g} was 0.4 and 1.3 points better than {FEW_TEMPERATURE:g}. "
             f"Set the temperature to {TEMPERATURE:g}.",
             ("objective.temperature", TEMPERATURE),
         )
