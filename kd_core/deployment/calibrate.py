@@ -9,6 +9,7 @@ from safetensors.torch import load_file, save
 from transformers import AutoModelForSequenceClassification
 
 from kd_core.errors import ModelError
+from kd_core.models.cnn import COUNTED
 from kd_core.models.loading import output_layer
 
 WEIGHTS = "model.safetensors"
@@ -18,6 +19,7 @@ LOGITS = "logits"
 def scale_model(folder: Path, temperature: float) -> None:
     """Divide the logits of the Hugging Face model in ``folder``: by its last layer, which makes them.
 
+    What a cnn adds to these is divided, too.
     Raises: ModelError where that is no linear layer with a row for each class.
     """
     model = AutoModelForSequenceClassification.from_pretrained(
@@ -25,7 +27,7 @@ def scale_model(folder: Path, temperature: float) -> None:
     )
     name, head = output_layer(model)
     weights = load_file(folder / WEIGHTS)
-    parts = [f"{name}.{part}" for part in ("weight", "bias") if f"{name}.{part}" in weights]
+    parts = [part for part in (f"{name}.weight", f"{name}.bias", COUNTED) if part in weights]
     if head.out_features != model.config.num_labels or not parts:
         raise ModelError(
             f"The last layer of a {model.config.model_type} does not make its logits, so they cannot be "
