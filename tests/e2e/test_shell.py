@@ -91,7 +91,7 @@ def test_a_link_with_an_impossible_setting_says_so(page: Page, visit: Callable[.
     expect(
         page.get_by_text("The link has distill.temperature=999, which is not possible here")
     ).to_be_visible()
-    expect(page.get_by_role("slider", name="Temperature")).to_have_value("4")
+    expect(page.get_by_role("slider", name="Temperature")).to_have_value("2")
 
 
 @pytest.mark.looks
