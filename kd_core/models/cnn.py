@@ -15,7 +15,7 @@ from kd_core.models.network import WordPieceNetwork, output_of
 from kd_core.models.presets import CNN_FILTERS, CNN_HIDDEN, CNN_WIDTHS
 
 COUNTED = "counted.weight"  # the table of pieces and pairs among a model's weights
-PRIME = 1_000_003
+PRIME = 1_000_003  # so large and odd that pairs spread over all rows
 # How much sooner the linear part learns than the filters. With 4 and 16 students were as good, with 48 worse.
 SCALE = 8.0
 

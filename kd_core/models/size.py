@@ -162,16 +162,12 @@ def student_config(
             "label2id": teacher_config.label2id,
             "problem_type": "single_label_classification",
         }
-        if preset.name == "bilstm":
-            student = BiLSTMConfig(**same)
-        else:
-            also = (
-                ("mean" if len(labels) >= MANY_CLASSES else "pairs")
-                if config.pooling == "auto"
-                else config.pooling
-            )
-            pairs = min(PAIRS, PAIR_WEIGHTS // len(labels)) if also == "pairs" else 0
-            student = CNNConfig(**same, mean=also == "mean", pairs=pairs)
+        reads = config.pooling
+        if reads == "auto":
+            reads = "mean" if len(labels) >= MANY_CLASSES else "pairs"
+        pairs = min(PAIRS, PAIR_WEIGHTS // len(labels)) if reads == "pairs" else 0
+        cnn = CNNConfig(**same, mean=reads == "mean", pairs=pairs)
+        student = BiLSTMConfig(**same) if preset.name == "bilstm" else cnn
     else:
         student = plain(teacher_config)
         _resize(student, *_sizes(config, teacher_config))
