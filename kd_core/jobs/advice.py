@@ -99,8 +99,8 @@ def _objective(plan: Plan) -> Iterator[Advice]:
     if softened and plan.usual_temperature == TEMPERATURE and temperature == FEW_TEMPERATURE:
         yield Advice(
             "hint",
-            f"With 77 classes T = {TEMPERATURE:g} was 0.4 and 1.3 points better than {FEW_TEMPERATURE:g}. "
-            f"Set the temperature to {TEMPERATURE:g}.",
+            f"On two other tasks with as many as 77 classes, T = {TEMPERATURE:g} was 0.4 and 1.3 points better "
+            f"than T = {FEW_TEMPERATURE:g}. Set the temperature to {TEMPERATURE:g}.",
             ("objective.temperature", TEMPERATURE),
         )
     if softened and not objective.t_squared and temperature > 1:

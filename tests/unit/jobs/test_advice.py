@@ -73,7 +73,7 @@ def test_a_piece_that_is_lacking_in_a_long_text_does_not_matter():
         (
             plan({"objective.temperature": 2}),
             "hint",
-            "With 77 classes T = 4 was 0.4 and 1.3 points better than 2",
+            "77 classes, T = 4 was 0.4 and 1.3 points better than T = 2",
         ),
         (plan({"objective.t_squared": False}), "warning", "counts up to 16 times less at T = 4"),
         (plan({"objective.relation_weight": 1}), "hint", "Intermediate terms need the teacher at every step"),
