@@ -99,7 +99,7 @@ def _objective(plan: Plan) -> Iterator[Advice]:
     if softened and plan.usual_temperature == TEMPERATURE and temperature == FEW_TEMPERATURE:
         yield Advice(
             "hint",
-            f"On two other tasks with as many as 77 classes, T = {TEMPERATURE:g} was 0.4 and 1.3 points better "
+            f"On two other tasks, with 77 classes, T = {TEMPERATURE:g} was 0.4 and 1.3 points better "
             f"than T = {FEW_TEMPERATURE:g}. Set the temperature to {TEMPERATURE:g}.",
             ("objective.temperature", TEMPERATURE),
         )
