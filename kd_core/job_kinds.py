@@ -190,24 +190,27 @@ def _judged(
     int8 = None
     if result.config.int8:
         try:
-            int8 = _in_int8(report.run_id, on_event, control)
+            int8 = _in_int8(report, result.metric_of(report), on_event, control)
         except ModelError as error:
             result = result.with_error(student, str(error), int8=True)
     return result.with_report(student, report, int8)
 
 
-def _in_int8(run_id: str, on_event: OnEvent, control: Control) -> Int8:
+def _in_int8(report: Report, metric: str, on_event: OnEvent, control: Control) -> Int8:
     from kd_core.deployment import int8_answers
     from kd_core.deployment.forms import open_form, test_split
+    from kd_core.distillation.balance import score
     from kd_core.distillation.run_folder import PREDICTIONS, VALIDATION
     from kd_core.search.ladder import Int8
 
+    run_id = report.run_id
     int8_answers.measure(run_id, on_event, control)
     _, truth = test_split(run_id)
-    right = int8_answers.logits(run_id, PREDICTIONS).argmax(axis=1) == truth
+    answers = int8_answers.logits(run_id, PREDICTIONS).argmax(axis=1)
     return Int8(
         validation=int8_answers.logits(run_id, VALIDATION),
-        accuracy=float(right.mean()),
+        accuracy=score("accuracy", answers, truth, report.labels),
+        score=score(metric, answers, truth, report.labels),
         size_mb=open_form(run_id, "student", "int8").size_mb,
         p50=int8_answers.speed(run_id)["student"].p50,
     )

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 def climb(store: Store, config: DistillConfig, given: Mapping[str, Any], name: str) -> Any:
     """Say what the validation texts can show, then try the students; the result as JSON. Raises: KDError."""
     from kd_core.data import load_task
+    from kd_core.distillation.balance import fixed_metric, texts_by_class
     from kd_core.search.ladder import LadderConfig, outlook
 
     if int(os.environ.get("WORLD_SIZE", 1)) > 1:
@@ -35,8 +36,11 @@ def climb(store: Store, config: DistillConfig, given: Mapping[str, Any], name: s
         ladder = LadderConfig.from_dict({"distill": config.model_dump(mode="json"), **own})
     except ConfigError as error:
         raise ConfigError(*map(_by_flag, error.problems)) from error
-    texts = len(load_task(config.task).validation)
-    console(sys.stderr).print(outlook(ladder, texts), soft_wrap=True)
+    task = load_task(config.task)
+    train, validation = task.train["label"][:], task.validation["label"][:]
+    metric = fixed_metric(config.training.metric, task.labels, train, validation)
+    said = outlook(ladder, texts_by_class(task.labels, validation), metric)
+    console(sys.stderr).print(said, soft_wrap=True)
     return start(store, ladder, kind="ladder", name=name)
 
 
@@ -47,13 +51,16 @@ def show(report: Mapping[str, Any], as_json: bool) -> None:
         return print_json(report)
     result, out = LadderResult.model_validate(report), console(sys.stdout)
     headings = ("", "Kept", "At least", "Parameters", "Size", "p50 ms", "", "Run")
-    out.print(f"\nShares of the teacher's accuracy that are kept; {result.config.keep:g} % is wanted.")
+    out.print(
+        f"\nShares of the teacher's {result.measure} that are kept; {result.config.keep:g} % is wanted."
+    )
     out.print(table(headings, map(_row, result.rungs), range(1, 6)))
     out.print(f"\n{result.sentence}", soft_wrap=True)
     if chosen := result.chosen:
+        named = "" if result.metric == "accuracy" else f"{result.measure} "
         out.print(
-            f"On the test texts, which decided nothing: {percent(chosen.accuracy)}, the teacher "
-            f"{percent(result.teacher_accuracy)}.\nRun {chosen.run_id}: {_next(chosen)}",
+            f"On the test texts, which decided nothing: {named}{percent(chosen.tested)}, the teacher "
+            f"{percent(result.teacher_tested)}.\nRun {chosen.run_id}: {_next(chosen)}",
             soft_wrap=True,
         )
     return None

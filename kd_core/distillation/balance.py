@@ -48,9 +48,34 @@ def rarest(names: Sequence[str], labels: ArrayLike) -> tuple[str, float]:
     return names[place], float(counts[place] * len(names) / max(counts.sum(), 1))
 
 
+def texts_by_class(names: Sequence[str], labels: ArrayLike) -> dict[str, int]:
+    """How many of the ``labels`` (N,) each class has."""
+    counts = np.bincount(np.asarray(labels, dtype=np.int64), minlength=len(names))
+    return dict(zip(names, counts.tolist(), strict=True))
+
+
 def auto_metric(names: Sequence[str], labels: ArrayLike) -> str:
     """What ``training.metric = auto`` means for these training labels."""
     return "macro_f1" if rarest(names, labels)[1] < RARE else "accuracy"
+
+
+def fixed_metric(choice: str, names: Sequence[str], train: ArrayLike, validation: ArrayLike) -> str:
+    """``training.metric`` without ``auto``, by the labels of two splits.
+
+    Raises: ConfigError where it is the F1 of a class that no validation text has.
+    """
+    if choice == "auto":
+        return auto_metric(names, train)
+    if choice.startswith("f1:"):
+        name = choice.removeprefix("f1:")
+        check_classes("training.metric", [name], names)
+        if not texts_by_class(names, validation)[name]:
+            raise ConfigError(
+                f"{flag('training.metric')} {choice}: none of the {len(np.asarray(validation)):,} validation "
+                f"texts is {name!r}, so it cannot tell one model from another. Give more labelled texts of "
+                "that class, or use macro_f1"
+            )
+    return choice
 
 
 def auto_temperature(names: Sequence[str], labels: ArrayLike) -> float:
@@ -79,10 +104,15 @@ def score(metric: str, predicted: ArrayLike, labels: ArrayLike, names: Sequence[
     predicted, labels = np.asarray(predicted), np.asarray(labels)
     if metric == "accuracy":
         return float((predicted == labels).mean())
-    if metric == "macro_f1":
-        return float(f1_score(labels, predicted, labels=np.unique(labels), average="macro", zero_division=0))
-    own = [list(names).index(metric.removeprefix("f1:"))]
+    own = judged_classes(metric, labels, names)
     return float(f1_score(labels, predicted, labels=own, average="macro", zero_division=0))
+
+
+def judged_classes(metric: str, labels: ArrayLike, names: Sequence[str]) -> NDArray[np.int64]:
+    """Whose F1 the mean is of: for macro_f1 the classes among the labels (N,), for f1:CLASS that one."""
+    if metric == "macro_f1":
+        return np.unique(np.asarray(labels, dtype=np.int64))
+    return np.array([list(names).index(metric.removeprefix("f1:"))])
 
 
 def notes(metric: str, names: Sequence[str], train: ArrayLike, test: ArrayLike) -> list[str]:

@@ -58,24 +58,45 @@ def f1_verdict(student: Ints, alone: Ints, labels: Ints, classes: Ints | None = 
     return judge(np.stack([f1_gains(*pair, labels, classes) for pair in zip(student, alone, strict=True)]))
 
 
-def f1_gains(student: Ints, alone: Ints, labels: Ints, classes: Ints | None = None) -> Numbers:
-    """What each text (N,) adds to N times the difference of two macro-F1; 0 where the answers are the same.
+def f1_gains(
+    student: Ints, alone: Ints, labels: Ints, classes: Ints | None = None, weight: float = 1.0
+) -> Numbers:
+    """What each text (N,) adds to N times (F1 of student - weight * F1 of alone), each a mean over classes.
 
     ``classes``: those whose F1 are averaged; None: all that occur among the labels.
-    Of one class, F = 2 TP / D with D = texts of it + answers of it. With F' and D' the means of both
-    students, F1 - F2 = sum_i (2 (tp1_i - tp2_i) - F' (answer1_i - answer2_i)) / D' holds exactly.
+    Of one class, F = 2 TP / D with D = texts of it + answers of it. With w the weight, F' the mean of F1 and
+    w F2, and D' that of both D, F1 - w F2 = sum_i (2 (tp1_i - w tp2_i) - F' (answer1_i - answer2_i)) / D'
+    holds exactly. With a weight of 1, a gain is 0 where the answers are the same.
     """
     gains = np.zeros(len(labels))
-    if classes is None:
-        classes = np.unique(labels)
-    for cls in classes:
-        truth, answers = labels == cls, np.stack([student == cls, alone == cls])
-        hits, totals = answers & truth, answers.sum(axis=1) + truth.sum()
-        if totals.sum():
-            f1 = (2 * hits.sum(axis=1) / np.maximum(totals, 1)).mean()
-            hit, answer = (pair[0].astype(np.float64) - pair[1] for pair in (hits, answers))
-            gains += (2 * hit - f1 * answer) / totals.mean() * len(labels) / len(classes)
+    classes = np.unique(labels) if classes is None else classes
+    for cls, f1, scale in zip(classes, *_f1_means(student, alone, labels, classes, weight), strict=True):
+        own, other = ((said == cls).astype(np.float64) for said in (student, alone))
+        gains += (2 * (own - weight * other) * (labels == cls) - f1 * (own - other)) * scale
     return gains
+
+
+def f1_loss(student: Ints, alone: Ints, labels: Ints, classes: Ints, weight: float) -> float:
+    """The most that one text could take from the sum of ``f1_gains``: one that ``alone`` has right, and the
+    student takes for another class, of the pair of classes where that weighs most."""
+    f1, scale = _f1_means(student, alone, labels, classes, weight)
+    missed, taken = (2 * weight - f1) * scale, f1 * scale
+    others = [np.delete(taken, place).max(initial=0.0) for place in range(len(taken))]
+    return float(max(taken.max(), (missed + others).max()))
+
+
+def _f1_means(
+    student: Ints, alone: Ints, labels: Ints, classes: Ints, weight: float
+) -> tuple[Numbers, Numbers]:
+    """Of each class F', and N / (C D') for N texts and C classes, as in ``f1_gains``; 0 where D' is."""
+    f1, scale = np.zeros(len(classes)), np.zeros(len(classes))
+    for place, cls in enumerate(classes):
+        truth, answers = labels == cls, np.stack([student == cls, alone == cls])
+        hits, totals = (answers & truth).sum(axis=1), answers.sum(axis=1) + truth.sum()
+        if totals.sum():
+            f1[place] = (2 * hits / np.maximum(totals, 1)) @ np.array([0.5, weight / 2])
+            scale[place] = len(labels) / totals.mean() / len(classes)
+    return f1, scale
 
 
 def judge(gains: Numbers) -> Verdict:
@@ -154,13 +175,32 @@ def _texts_alone(gains: Numbers) -> tuple[Callable[[float], float], float]:
     """
     (up, up_step), (down, down_step) = (_counted(side) for side in (gains[gains > 0], -gains[gains < 0]))
     up_step, down_step = up_step or down_step or 1.0, down_step or up_step or 1.0
+    return _melded(up, up_step, down + 1, down_step), -down_step * float(
+        special.gammainccinv(down + 1, 1e-15)
+    )
+
+
+def tail_of_zero(gains: Numbers, heaviest: float, times: float = 1.0) -> float:
+    """P(difference <= 0) of the melded distribution, for ``times`` as many texts of such ``gains``.
+
+    The loss that none of these texts may have shown, the 1 in Gamma(y**2 / v + 1), weighs ``heaviest`` here
+    (Fay and Feuer 1997): Gamma((y + h)**2 / (v + h**2)). ``judge`` takes those that were seen for their like.
+    """
+    (up, up_step), (down, down_step) = (_counted(side) for side in (gains[gains > 0], -gains[gains < 0]))
+    lost = times * down * down_step
+    step = (lost * down_step + heaviest**2) / (lost + heaviest)
+    return _melded(times * up, up_step, (lost + heaviest) / step, step)(0.0)
+
+
+def _melded(up: float, up_step: float, down: float, down_step: float) -> Callable[[float], float]:
+    """P(up_step * Gamma(up) - down_step * Gamma(down) <= bound)."""
     drawn = up_step * special.gammaincinv(up, _LEVELS) if up else np.zeros(len(_LEVELS))
 
     def tail(bound: float) -> float:
         least = np.maximum(drawn - bound, 0.0) / down_step
-        return float(_WEIGHTS @ special.gammaincc(down + 1, least))
+        return float(_WEIGHTS @ special.gammaincc(down, least))
 
-    return tail, -down_step * float(special.gammainccinv(down + 1, 1e-15))
+    return tail
 
 
 def _counted(gains: Numbers) -> tuple[float, float]:

@@ -15,7 +15,7 @@ from kd_core.config import INTERMEDIATE, DistillConfig, TeacherConfig, flag
 from kd_core.data.spans import spans_per_text
 from kd_core.data.task import Task, spread
 from kd_core.data.words import MANY_CUT
-from kd_core.distillation.balance import auto_metric, auto_temperature, check_classes, class_weights
+from kd_core.distillation.balance import auto_temperature, class_weights, fixed_metric
 from kd_core.distillation.events import Resolved
 from kd_core.errors import ConfigError
 from kd_core.models.checkpoints import clamp_length
@@ -63,15 +63,7 @@ def resolve(config: DistillConfig, task: Task, teacher: PretrainedConfig, length
         raise ConfigError("training.precision fp16 needs a GPU, and there is none; use auto, bf16 or fp32")
     labels = task.train["label"][:]  # whole: row by row 100,000 take two seconds
     class_weights(config.objective.class_weights, task.labels, labels)  # raises
-    if (metric := config.training.metric).startswith("f1:"):
-        name = metric.removeprefix("f1:")
-        check_classes("training.metric", [name], task.labels)
-        if task.labels.index(name) not in task.validation["label"][:]:
-            raise ConfigError(
-                f"{flag('training.metric')} {metric}: none of the {len(task.validation):,} validation texts "
-                f"is {name!r}, so it cannot tell one model from another. Give more labelled texts of that "
-                "class, or use macro_f1"
-            )
+    metric = fixed_metric(config.training.metric, task.labels, labels, task.validation["label"][:])
     from_scratch = config.teacher.model == "scratch"
     deep = teacher.num_hidden_layers >= 12
     student = student_config(config.student, teacher, teacher.vocab_size)
@@ -90,7 +82,7 @@ def resolve(config: DistillConfig, task: Task, teacher: PretrainedConfig, length
         "objective.temperature": auto_temperature(task.labels, labels),
         "training.steps": max(FEW_STEPS if soon else STEPS, 3 * passes, STEPS_A_CLASS * len(task.labels)),
         "training.learning_rate": _learning_rate(student),
-        "training.metric": auto_metric(task.labels, labels),
+        "training.metric": metric,
         "training.precision": fast_precision(teacher, student),
     }
     changes = {name: value for name, value in answers.items() if _is_auto(config, name)}

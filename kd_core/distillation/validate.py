@@ -19,7 +19,7 @@ from safetensors.numpy import load_file, save_file
 from kd_core.data.corruption import CORRUPTION_SEED, corrupted
 from kd_core.data.task import Task, content_hash, labelled
 from kd_core.data.words import MANY_CUT
-from kd_core.distillation.balance import class_weights
+from kd_core.distillation.balance import class_weights, judged_classes
 from kd_core.distillation.comparison import Verdict, f1_verdict, verdict
 from kd_core.distillation.events import Progress
 from kd_core.distillation.latency import Answer, answering, inference, latency
@@ -157,9 +157,9 @@ class _Judged:
 
     def in_f1(self, before: Role) -> Verdict:
         """The student's macro-F1, or its F1 of the class that the metric names, over the other's."""
-        name = self.metric.removeprefix("f1:")
-        one = None if name == self.metric else np.array([self.labels.index(name)])
-        return f1_verdict(self.chosen["student"], self.chosen[before], self.truth, one)
+        metric = self.metric if self.metric.startswith("f1:") else "macro_f1"
+        classes = judged_classes(metric, self.truth, self.labels)
+        return f1_verdict(self.chosen["student"], self.chosen[before], self.truth, classes)
 
     def by_metric(self, before: Role) -> Verdict:
         in_f1 = self.metric == "macro_f1" or self.metric.startswith("f1:")

@@ -7,7 +7,7 @@ from typing import Any
 import plotly.graph_objects as go
 
 from kd_core.distillation.roles import FLOOR, ROLES, Role
-from kd_core.figures.style import GRID, INK, colour_of, new_figure, pick, upright, whiskers
+from kd_core.figures.style import GRID, INK, colour_of, label_of, new_figure, pick, upright, whiskers
 from kd_core.search.ladder import LadderResult, Rung
 from kd_core.system.formatting import megabytes, percent
 
@@ -38,7 +38,14 @@ def kept_by_size(result: LadderResult, *, dark: bool = False) -> go.Figure:
     names = [f"{rung.title}, {megabytes(rung.size_mb)}" for rung in rungs]
     height = AROUND + ROW * len(rungs)
     return new_figure(
-        title, "Of the teacher's accuracy", "", traces, layout, dark=dark, height=height, names=names
+        title,
+        f"Of the teacher's {label_of(result.measure)}",
+        "",
+        traces,
+        layout,
+        dark=dark,
+        height=height,
+        names=names,
     )
 
 
@@ -46,7 +53,9 @@ def kept_in_words(result: LadderResult) -> str:
     marks = [
         f"{rung.title} {percent(rung.kept)}, at least {percent(rung.at_least)}" for rung in _measured(result)
     ]
-    return "Share of the teacher's accuracy on the validation texts, by size. " + "; ".join(marks) + "."
+    return (
+        f"Share of the teacher's {result.measure} on the validation texts, by size. " + "; ".join(marks) + "."
+    )
 
 
 def _measured(result: LadderResult) -> list[Rung]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import chain
 from typing import TYPE_CHECKING, Literal
 
@@ -55,6 +55,7 @@ class Plan:
     too_long: float = 0.0  # share of the training texts that lose their end
     pieces_a_word: float = 1.0  # that the teacher cuts it into, on the mean
     usual_temperature: float = TEMPERATURE  # what auto is for its classes
+    validation: Mapping[str, int] = field(default_factory=dict)  # its texts of each class
     of_classes: Sequence[str] = ()  # sentences: of a rare class, and of one without a test text
 
     @property
@@ -99,7 +100,7 @@ def read_vocabulary(
 
 def make_plan(config: DistillConfig, task: Task, vocabulary: Vocabulary) -> Plan:
     """Nothing is allocated: models are sized on the meta device. Raises: ConfigError, ModelError."""
-    from kd_core.distillation.balance import auto_temperature, notes
+    from kd_core.distillation.balance import auto_temperature, notes, texts_by_class
     from kd_core.distillation.resolve import mean_tokens, resolve, share_cut
     from kd_core.models.loading import teacher_config
     from kd_core.models.size import model_size, student_config
@@ -120,6 +121,7 @@ def make_plan(config: DistillConfig, task: Task, vocabulary: Vocabulary) -> Plan
         too_long=share_cut(vocabulary.lengths, fixed(config.task.max_length)),
         pieces_a_word=vocabulary.pieces_a_word,
         usual_temperature=auto_temperature(task.labels, task.train["label"][:]),
+        validation=texts_by_class(task.labels, task.validation["label"][:]),
         of_classes=notes(config.training.metric, task.labels, task.train["label"][:], task.test["label"][:]),
     )
 

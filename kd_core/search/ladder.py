@@ -1,12 +1,13 @@
 """The smallest student that keeps so much of its teacher: one after the other, from the smallest up.
 
-The validation texts decide, and no student of a ladder was chosen by them: its weights are those of its last
-step. Each student is a run of its own; they share teacher and knowledge through the cache. No torch.
+The validation texts decide, by ``training.metric``, and no student of a ladder was chosen by them: its
+weights are those of its last step. Each student is a run of its own; they share teacher and knowledge through
+the cache. No torch.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, Self
@@ -17,9 +18,9 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 from kd_core.config import DistillConfig
 from kd_core.distillation.predictions import kept_as, read_predictions
-from kd_core.distillation.roles import CORE_ONLY, FLOOR, NAMES
+from kd_core.distillation.roles import CORE_ONLY, FLOOR, NAMES, metric_name
 from kd_core.distillation.run_folder import VALIDATION
-from kd_core.search.kept import Pairs, at_least, texts_to_show
+from kd_core.search.kept import Pairs, at_least, compared, even_texts, texts_to_show
 from kd_core.system.formatting import percent
 from kd_core.system.settings import Distinct, Settings, setting
 
@@ -39,7 +40,8 @@ class LadderConfig(Settings):
     distill: DistillConfig = Field(default_factory=DistillConfig)
     keep: float = setting(
         98.0,
-        "Find the smallest student that keeps this percentage of the teacher's accuracy",
+        "Find the smallest student that keeps this percentage of the teacher's accuracy, or of what --metric "
+        "says",
         ge=50,
         le=100,
         slider=(90, 100, 0.5),
@@ -84,11 +86,13 @@ class LadderConfig(Settings):
 class Int8:
     """What a run's student is in int8.
 
-    ``validation``: its logits (texts, classes). ``accuracy`` is of the test texts; ``p50`` in ms.
+    ``validation``: its logits (texts, classes). ``accuracy``, and ``score`` by the ladder's metric, are of
+    the test texts; ``p50`` in ms.
     """
 
     validation: NDArray[np.float32]
     accuracy: float
+    score: float
     size_mb: float
     p50: float
 
@@ -96,7 +100,7 @@ class Int8:
 class Rung(BaseModel):
     """One student, in PyTorch or int8, or TF-IDF.
 
-    ``kept`` and ``at_least`` are shares of the teacher's accuracy.
+    ``kept`` and ``at_least`` are shares of the teacher's score by the ladder's ``metric``.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -114,7 +118,13 @@ class Rung(BaseModel):
     texts: int = 0  # of validation
     needed: int | None = None  # validation texts that would show it, if this is what they say
     accuracy: float = 0.0  # on the test texts, which decide nothing here
+    score: float | None = None  # the same by the metric; None in older results, which knew of accuracy alone
     error: str = ""
+
+    @property
+    def tested(self) -> float:
+        """What it reached on the test texts, by the ladder's metric."""
+        return self.accuracy if self.score is None else self.score
 
     @property
     def title(self) -> str:
@@ -123,7 +133,10 @@ class Rung(BaseModel):
 
 
 class LadderResult(BaseModel):
-    """What has been tried so far; ``running`` is the run of the next student, once it has begun."""
+    """What has been tried so far; ``running`` is the run of the next student, once it has begun.
+
+    ``metric`` is that of the runs, as in ``training.metric``, once there is one; older results: accuracy.
+    """
 
     model_config = ConfigDict(frozen=True)
 
@@ -132,6 +145,17 @@ class LadderResult(BaseModel):
     running: str | None = None
     teacher_params: int = 0
     teacher_accuracy: float = 0.0  # on the test texts
+    teacher_score: float | None = None  # as ``Rung.score``
+    metric: str = "accuracy"
+
+    @property
+    def measure(self) -> str:
+        """What is kept, for a person."""
+        return metric_name(self.metric)
+
+    @property
+    def teacher_tested(self) -> float:
+        return self.teacher_accuracy if self.teacher_score is None else self.teacher_score
 
     @property
     def next(self) -> str | None:
@@ -151,7 +175,7 @@ class LadderResult(BaseModel):
     @property
     def sentence(self) -> str:
         """What came out, for a person."""
-        chosen, wanted = self.chosen, f"{self.config.keep:g} % of the teacher's accuracy"
+        chosen, wanted = self.chosen, f"{self.config.keep:g} % of the teacher's {self.measure}"
         if chosen is None:
             judged = [rung for rung in self.rungs if rung.answer != "failed"]
             limits = " within the limits" if any(not rung.fits for rung in judged) else ""
@@ -162,20 +186,20 @@ class LadderResult(BaseModel):
         share = chosen.params / self.teacher_params
         size = percent(share, 0) if share >= 0.01 else "less than 1 %"  # TF-IDF
         kept = f"{chosen.title}, with {size} of the teacher's parameters, keeps {percent(chosen.kept)}"
+        of_it = f"of its {self.measure} on the validation texts"
         bound = percent(chosen.at_least)
         if chosen.answer == "shown":
             weak = (
                 " So the teacher is the weaker of the two: teach it for more passes, or take another, before "
                 "anything is distilled from it."
             )
-            shown = f"Shown: {kept} of its accuracy on the validation texts, at least {bound}."
+            shown = f"Shown: {kept} {of_it}, at least {bound}."
             return shown + (weak if chosen.at_least > 1 else "")
         settle = (
             f" About {chosen.needed:,} of them would settle it, if they say what these {chosen.texts:,} do."
             if chosen.needed
             else ""
         )
-        of_it = "of its accuracy on the validation texts"
         return f"Likely: {kept} {of_it}, but they show no more than {bound}.{settle}"
 
     @property
@@ -185,6 +209,11 @@ class LadderResult(BaseModel):
         known = [usual.index(name) for name in self.config.students if name in usual]
         rest = usual[max(known) + 1 :] if known else ()
         return f" Not tried yet, from the smallest up: {', '.join(rest)}." if rest else ""
+
+    def metric_of(self, report: Report) -> str:
+        """By what a run's student is to be judged: as the first one was."""
+        judged = any(rung.answer != "failed" for rung in self.rungs)
+        return self.metric if judged else report.config["training"].get("metric", "accuracy")
 
     def with_run(self, run_id: str) -> Self:
         """The next student's run has begun."""
@@ -196,18 +225,20 @@ class LadderResult(BaseModel):
         Raises: RunError where they are gone.
         """
         answers = read_predictions(Path(report.folder), VALIDATION)
-        rungs = self.rungs
+        rungs, metric = self.rungs, self.metric_of(report)
         if FLOOR in answers and all(rung.student != FLOOR for rung in rungs):
-            rungs += (self._rung(FLOOR, answers[FLOOR], answers, report),)
+            rungs += (self._rung(FLOOR, answers[FLOOR], answers, report, metric),)
         if int8:
-            rungs += (self._rung(student, int8.validation, answers, report, int8),)
-        rungs += (self._rung(student, answers[kept_as(report, "student")], answers, report),)
+            rungs += (self._rung(student, int8.validation, answers, report, metric, int8),)
+        rungs += (self._rung(student, answers[kept_as(report, "student")], answers, report, metric),)
         return self.model_copy(
             update={
                 "rungs": rungs,
+                "metric": metric,
                 "running": None,
                 "teacher_params": report.teacher.params or 0,
                 "teacher_accuracy": report.teacher.accuracy,
+                "teacher_score": report.teacher.by(metric),
             }
         )
 
@@ -223,12 +254,12 @@ class LadderResult(BaseModel):
         own: Iterable[NDArray[np.float32]],
         answers: pd.DataFrame,
         report: Report,
+        metric: str,
         int8: Int8 | None = None,
     ) -> Rung:
-        config = self.config
-        truth = answers["label"].to_numpy()
-        right = (np.stack(list(given)).argmax(axis=1) == truth for given in (own, answers["teacher"]))
-        pairs = Pairs.of(*right)
+        config, truth = self.config, answers["label"].to_numpy()
+        chosen, teacher = (np.stack(list(given)).argmax(axis=1) for given in (own, answers["teacher"]))
+        pairs = compared(metric, chosen, teacher, truth, report.labels)
         model = report.models[FLOOR if student == FLOOR else "student"]
         form = int8 or model
         size, latency = form.size_mb or 0.0, form.p50 or 0.0
@@ -249,16 +280,35 @@ class LadderResult(BaseModel):
             texts=len(answers),
             needed=texts_to_show(pairs, config.wanted, config.confidence) if likely else None,
             accuracy=form.accuracy,
+            score=int8.score if int8 else model.by(metric),
         )
 
 
-def outlook(config: LadderConfig, texts: int) -> str:
-    """What a validation split of so many ``texts`` can show, said before the start."""
-    equal = Pairs.expected(texts)
+def outlook(config: LadderConfig, counts: Mapping[str, int], metric: str = "accuracy") -> str:
+    """What a validation split can show, said before the start: ``counts`` are its texts of each class.
+
+    ``metric`` is that of the runs. Its F1 say as much as fewer texts do of accuracy: see ``even_texts``.
+    """
+    texts = sum(counts.values())
+    even, begin = float(texts), f"{texts:,} validation texts can show"
+    if metric != "accuracy":
+        one = metric.removeprefix("f1:")
+        judged = {name: count for name, count in counts.items() if count and one in (name, metric)}
+        rarest, fewest = min(judged.items(), key=lambda pair: pair[1])
+        even = even_texts(judged.values())
+        begin = (
+            f"{texts:,} validation texts, {fewest:,} of them {rarest!r}, say about as much of "
+            f"{metric_name(metric)} as {even:,.0f} say of accuracy:"
+        )
+    equal = Pairs.expected(even)
     bound = at_least(equal, config.confidence)
-    begin = f"{texts:,} validation texts can show of an equal student that it keeps {percent(bound)}"
+    begin += f" of an equal student that it keeps {percent(bound)}"
     if bound >= config.wanted:
         return f"{begin}: enough for {config.keep:g} %."
     needed = texts_to_show(equal, config.wanted, config.confidence)
-    enough = f"about {needed:,} would be enough" if needed else "no number of texts would be enough"
+    enough = (
+        f"about {needed * texts / even:,.0f} would be enough"
+        if needed
+        else "no number of texts would be enough"
+    )
     return f"{begin}, so {config.keep:g} % can be likely but hardly shown; {enough}."

@@ -57,10 +57,10 @@ def _speed(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     prepare()
 
 
-def ladder(store: Store, rungs: tuple[Rung, ...], status: str) -> None:
+def ladder(store: Store, rungs: tuple[Rung, ...], status: str, metric: str = "accuracy") -> None:
     config = LadderConfig(students=("tiny", "mini") if status != "done" else ("tiny",))
     store.create_run(JOB, config.model_dump(mode="json"), kind="ladder")
-    result = LadderResult(config=config, rungs=rungs, teacher_params=22_700_000)
+    result = LadderResult(config=config, rungs=rungs, teacher_params=22_700_000, metric=metric)
     store.save_report(JOB, result.model_dump(mode="json"))
     store.set_status(JOB, status)
 
@@ -96,6 +96,16 @@ def test_what_came_out_is_a_sentence_a_picture_a_table_and_a_link(app: App, stor
     assert table["Student"].tolist() == ["TF-IDF", "tiny"]
     assert table["Answer"].tolist() == ["No", "Likely"]
     assert any(link.proto.query_string == "run=r1" for link in page.get("page_link"))
+
+
+def test_where_f1_decides_each_place_says_so(app: App, store: Store) -> None:
+    ladder(store, RUNGS, "done", "f1:sports")
+    page = app(PAGE, ladder=JOB, **{key("training.metric"): "f1:sports"})
+    assert page.slider(key="ladder.keep").label == "Keep at least (% of the teacher's F1 of sports)"
+    said = next(caption.value for caption in page.caption if "of an equal student" in caption.value)
+    assert "316 validation texts, 75 of them 'sports', say about as much of F1 of sports as 75 say of" in said
+    assert "keeps 98.7 % of its F1 of sports on the validation texts" in page.success[0].value
+    assert any("Share of the teacher's F1 of sports on the validation texts" in alt for alt in alts(page))
 
 
 def test_nothing_is_claimed_while_students_are_left(app: App, store: Store) -> None:

@@ -6,6 +6,7 @@ import pandas as pd
 import streamlit as st
 
 from kd_core.config import DistillConfig
+from kd_core.distillation.roles import metric_name
 from kd_core.errors import KDError, RunError
 from kd_core.figures.ladder import kept_by_size, kept_in_words
 from kd_core.jobs.plan import Plan
@@ -30,15 +31,16 @@ def choose_ladder(distill: DistillConfig, plan: Plan) -> None:
 
     ``distill`` is what the form says: ``auto`` is another number for each student.
     """
+    metric = plan.config.training.metric
+    measure = escape(metric_name(metric))
     with st.expander(FIND_SMALLEST, icon=":material/stairs:"):
-        keep = field(
-            LadderConfig, "keep", key="ladder.keep", label="Keep at least (% of the teacher's accuracy)"
-        )
+        label = f"Keep at least (% of the teacher's {measure})"
+        keep = field(LadderConfig, "keep", key="ladder.keep", label=label)
         config = LadderConfig(distill=distill, keep=keep)
         said = (
             f"Tries {', '.join(config.students)}, in this order, each in int8 too, with your other settings. "
             f"Ends with the first that is shown to keep {keep:g} %. "
-            f"{outlook(config, plan.rows['validation'])}"
+            f"{escape(outlook(config, plan.validation, metric))}"
         )
         st.caption(said.replace(" %", "\u00a0%"))  # no line begins with it
         if st.button("Find the smallest", key="ladder.start", icon=":material/play_arrow:", width="stretch"):
@@ -84,7 +86,9 @@ def _result(job_id: str) -> None:
         width="stretch",
         height=38 + 35 * len(result.rungs),  # all of them: there are few
         column_config={
-            "Kept": st.column_config.NumberColumn(format="%.1f %%"),
+            "Kept": st.column_config.NumberColumn(
+                format="%.1f %%", help=f"Of the teacher's {escape(result.measure)} on the validation texts"
+            ),
             "At least": st.column_config.NumberColumn(
                 format="%.1f %%", help="A bound with 95 % confidence for all students together"
             ),

@@ -38,3 +38,12 @@ def test_the_smallest_stands_on_top_whatever_was_tried_first() -> None:
     assert list(figure.layout.yaxis.ticktext) == ["cnn, int8, 1.8 MB", "TF-IDF, 2.0 MB", "cnn, 6.5 MB"]
     assert len(figure.layout.shapes) == 1  # nothing is chosen, and no row is shaded
     assert figure.layout.height > kept_by_size(LadderResult(config=LadderConfig())).layout.height
+
+
+def test_what_is_kept_is_named() -> None:
+    rungs = (Rung(student="tiny", run_id="a", answer="no", kept=0.91, at_least=0.88, size_mb=0.5),)
+    result = LadderResult(config=LadderConfig(), rungs=rungs, metric="f1:<b>")
+    assert kept_by_size(result).layout.xaxis.title.text == "Of the teacher's F1 of &lt;b&gt;"
+    assert kept_in_words(result).startswith("Share of the teacher's F1 of <b> on the validation texts")
+    of_before = result.model_copy(update={"metric": "accuracy"})
+    assert kept_by_size(of_before).layout.xaxis.title.text == "Of the teacher's accuracy"
