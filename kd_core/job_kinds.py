@@ -223,11 +223,15 @@ def curve_handler(row: RunRow, on_event: OnEvent, control: Control) -> Mapping[s
 
     config = CurveConfig.from_dict(row.config)
     with closing(Store()) as store:
-        asked = DistillConfig.from_dict(store.run(config.run).config)
+        whole = store.report(config.run)
+        metric = whole.config["training"].get(
+            "metric", "accuracy"
+        )  # auto may be another for a part of the texts
+        asked = DistillConfig.from_dict(store.run(config.run).config).change({"training.metric": metric})
         try:
             result = CurveResult.model_validate(store.report_json(row.id))
         except RunError:
-            result = CurveResult.of(config, store.report(config.run))
+            result = CurveResult.of(config, whole)
         parts = len(result.parts) + len(result.left)
         while part := result.next:
             run_id = _run_of(store, part.config(asked), f"{config.run}: {part.title}", result.running)

@@ -1,4 +1,4 @@
-"""What more texts bring: accuracy over how many there are."""
+"""What more texts bring: scores by the run's metric, over how many there are."""
 
 from __future__ import annotations
 
@@ -7,14 +7,14 @@ from typing import Any
 import plotly.graph_objects as go
 
 from kd_core.distillation.roles import NAMES
-from kd_core.figures.style import DASHES, LOG_AXIS, SYMBOLS, colour_of, new_figure
+from kd_core.figures.style import DASHES, LOG_AXIS, SYMBOLS, colour_of, label_of, new_figure
 from kd_core.search.curve import NAME, CurveResult, Kind
-from kd_core.system.formatting import percent
+from kd_core.system.formatting import capitalised, percent
 
 HEIGHT = 340
 
 
-def accuracy_by_texts(result: CurveResult, kind: Kind, *, dark: bool = False) -> go.Figure:
+def score_by_texts(result: CurveResult, kind: Kind, *, dark: bool = False) -> go.Figure:
     """A line for each model, over the texts of a kind on a logarithmic axis: twice as many are one step."""
     parts = result.of_kind(kind)
     texts = [part.texts for part in parts]
@@ -22,25 +22,27 @@ def accuracy_by_texts(result: CurveResult, kind: Kind, *, dark: bool = False) ->
         {
             "type": "scatter",
             "x": texts,
-            "y": [100 * part.accuracy[who] for part in parts],
+            "y": [100 * part.scores[who] for part in parts],
             "mode": "lines+markers",
             "name": NAMES[who],
             "line": {"color": colour_of(who, dark), "dash": DASHES[who], "width": 2},
             "marker": {"color": colour_of(who, dark), "symbol": SYMBOLS[who], "size": 9},
             "hovertemplate": f"{NAMES[who]} %{{y:.1f}} %<extra></extra>",
         }
-        for who in parts[-1].accuracy
+        for who in parts[-1].scores
     ]
     ticks = {"tickvals": texts, "ticktext": [f"{count:,}" for count in texts]}
     layout = {"xaxis": LOG_AXIS | ticks, "yaxis": {"ticksuffix": " %"}}
     name = NAME[kind].capitalize()
-    return new_figure(name, name, "Accuracy", traces, layout, dark=dark, height=HEIGHT)
+    return new_figure(
+        name, name, label_of(capitalised(result.measure)), traces, layout, dark=dark, height=HEIGHT
+    )
 
 
-def accuracy_in_words(result: CurveResult, kind: Kind) -> str:
+def score_in_words(result: CurveResult, kind: Kind) -> str:
     lines = [
         f"with {part.texts:,} "
-        + ", ".join(f"{NAMES[who].lower()} {percent(value)}" for who, value in part.accuracy.items())
+        + ", ".join(f"{NAMES[who].lower()} {percent(value)}" for who, value in part.scores.items())
         for part in result.of_kind(kind)
     ]
-    return f"Accuracy by the number of {NAME[kind]}: {'; '.join(lines)}."
+    return f"{capitalised(result.measure)} by the number of {NAME[kind]}: {'; '.join(lines)}."

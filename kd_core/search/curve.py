@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Literal, Self
 from pydantic import BaseModel, ConfigDict, Field
 
 from kd_core.config import DistillConfig
-from kd_core.distillation.roles import CORE, CORE_ONLY, FLOOR, Role
+from kd_core.distillation.roles import CORE, CORE_ONLY, FLOOR, Role, metric_name
 from kd_core.distillation.two_runs import student_over
 from kd_core.errors import RunError
 from kd_core.system.formatting import interval, points
@@ -32,7 +32,10 @@ class CurveConfig(Settings):
 
 
 class Part(BaseModel):
-    """A run with ``texts`` of one kind, and all of the other; ``accuracy`` on the test texts, by model."""
+    """A run with ``texts`` of one kind, and all of the other; ``accuracy`` on the test texts, by model.
+
+    ``score`` is by the curve's metric; empty in older results, which knew of accuracy alone.
+    """
 
     model_config = ConfigDict(frozen=True)
 
@@ -40,10 +43,27 @@ class Part(BaseModel):
     texts: int
     run_id: str = ""
     accuracy: dict[Role, float] = {}
+    score: dict[Role, float] = {}
+
+    @property
+    def scores(self) -> dict[Role, float]:
+        """By the curve's metric."""
+        return self.score or self.accuracy
 
     @property
     def title(self) -> str:
         return f"{self.texts:,} {NAME[self.kind]}"
+
+    def judged(self, report: Report, metric: str) -> Self:
+        """By its run's report, of the models that every part has."""
+        models = {who: model for who, model in report.models.items() if who in (*CORE, FLOOR)}
+        return self.model_copy(
+            update={
+                "run_id": report.run_id,
+                "accuracy": {who: model.accuracy for who, model in models.items()},
+                "score": {who: model.by(metric) for who, model in models.items()},
+            }
+        )
 
     def config(self, asked: DistillConfig) -> DistillConfig:
         """The run, as it was ``asked`` for, with that part, and no student but two."""
@@ -66,7 +86,10 @@ class Gain(BaseModel):
 
 
 class CurveResult(BaseModel):
-    """What is known so far. ``whole`` are the run's own texts of each kind, ``left`` the parts to come."""
+    """What is known so far. ``whole`` are the run's own texts of each kind, ``left`` the parts to come.
+
+    ``metric`` is that of the run, as in ``training.metric``; older results are of accuracy.
+    """
 
     model_config = ConfigDict(frozen=True)
 
@@ -78,6 +101,12 @@ class CurveResult(BaseModel):
     parts: tuple[Part, ...] = ()
     gains: tuple[Gain, ...] = ()
     running: str | None = None
+    metric: str = "accuracy"
+
+    @property
+    def measure(self) -> str:
+        """What scores and gains are, for a person."""
+        return metric_name(self.metric)
 
     @classmethod
     def of(cls, config: CurveConfig, report: Report) -> Self:
@@ -102,13 +131,20 @@ class CurveResult(BaseModel):
             raise RunError(
                 f"Run {config.run} has {rows['labels']:,} labelled texts: too few to leave some out."
             )
-        accuracy = _accuracy(report)
+        metric = report.config["training"].get("metric", "accuracy")
         whole = tuple(
-            Part(kind=kind, texts=rows[kind], run_id=report.run_id, accuracy=accuracy)
+            Part(kind=kind, texts=rows[kind]).judged(report, metric)
             for kind in dict.fromkeys(part.kind for part in left)
         )
         seeds = len(report.config["training"]["seeds"])
-        return cls(config=config, test_texts=report.rows["test"], seeds=seeds, whole=whole, left=tuple(left))
+        return cls(
+            config=config,
+            test_texts=report.rows["test"],
+            seeds=seeds,
+            whole=whole,
+            left=tuple(left),
+            metric=metric,
+        )
 
     @property
     def plan(self) -> str:
@@ -133,8 +169,8 @@ class CurveResult(BaseModel):
     def with_report(self, report: Report) -> Self:
         """The next part's run is done. Raises: RunError where its answers are gone."""
         part, *left = self.left
-        done = part.model_copy(update={"run_id": report.run_id, "accuracy": _accuracy(report)})
-        found = student_over(self.config.run, report.run_id)
+        done = part.judged(report, self.metric)
+        found = student_over(self.config.run, report.run_id, self.metric, report.labels)
         [whole] = [each for each in self.whole if each.kind == part.kind]
         gain = Gain(
             kind=part.kind,
@@ -170,7 +206,7 @@ class CurveResult(BaseModel):
         run, and not over each other.
         """
         shown = [gain for gain in self.nearest if gain.low > 0]
-        said = " ".join(map(_in_words, self.nearest))
+        said = " ".join(map(self._in_words, self.nearest))
         if self.seeds == 1:
             said += " Each was trained once; more seeds tell how much of that is luck."
         if shown:
@@ -182,16 +218,11 @@ class CurveResult(BaseModel):
             f"one of as many again{first}."
         )
 
+    def _in_words(self, gain: Gain) -> str:
+        more = f"With {gain.whole:,} {NAME[gain.kind]} in the place of {gain.texts:,}"
+        unit = "" if self.metric == "accuracy" else f" of {self.measure}"
+        span = f"95 % interval {interval(gain.low, gain.high)}"
+        return f"{more}, the distilled student has {points(gain.delta)}{unit} ({span})."
+
 
 _UNLABELLED = "; texts without labels for the teacher to answer, or a larger student, come first"
-
-
-def _in_words(gain: Gain) -> str:
-    more = f"With {gain.whole:,} {NAME[gain.kind]} in the place of {gain.texts:,}"
-    span = f"95 % interval {interval(gain.low, gain.high)}"
-    return f"{more}, the distilled student has {points(gain.delta)} ({span})."
-
-
-def _accuracy(report: Report) -> dict[Role, float]:
-    """Of the models that every part has."""
-    return {who: model.accuracy for who, model in report.models.items() if who in (*CORE, FLOOR)}

@@ -39,7 +39,9 @@ def measured(report: dict[str, Any], parts: int) -> CurveResult:
     return result.model_copy(
         update={
             "left": left,
-            "parts": tuple(part.model_copy(update={"accuracy": accuracy}) for part in done),
+            "parts": tuple(
+                part.model_copy(update={"accuracy": accuracy, "score": accuracy}) for part in done
+            ),
             "gains": tuple(
                 Gain(kind=p.kind, texts=p.texts, whole=whole[p.kind].texts, delta=0.01, low=0.002, high=0.018)
                 for p in done
@@ -94,6 +96,18 @@ def test_what_came_out_is_a_sentence_and_a_picture_of_each_kind(
     assert [alt.split(":")[0] for alt in alts(page) if "by the number of" in alt] == [
         "Accuracy by the number of labelled texts",
         "Accuracy by the number of transfer texts",
+    ]
+
+
+def test_by_macro_f1_picture_and_sentence_name_it(app: App, store: Store, report: dict[str, Any]) -> None:
+    report["config"]["training"]["metric"] = "macro_f1"
+    result = measured(report, 4)
+    kept(store, result, "done")
+    page = app(PAGE, run=RUN)
+    assert "+1.0 points of macro-F1 (95 % interval" in words(page)
+    assert [alt.split(":")[0] for alt in alts(page) if "by the number of" in alt] == [
+        "Macro-F1 by the number of labelled texts",
+        "Macro-F1 by the number of transfer texts",
     ]
 
 

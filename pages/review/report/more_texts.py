@@ -6,7 +6,7 @@ import streamlit as st
 
 from kd_core.distillation.report import Report
 from kd_core.errors import KDError, RunError
-from kd_core.figures.curve import accuracy_by_texts, accuracy_in_words
+from kd_core.figures.curve import score_by_texts, score_in_words
 from kd_core.jobs.states import PENDING
 from kd_core.jobs.store import RunRow
 from kd_core.search.curve import CurveConfig, CurveResult
@@ -59,7 +59,7 @@ def _result(job_id: str) -> None:
     for column, kind in zip(st.columns(2), kinds, strict=False):
         with column:
             chart(
-                accuracy_by_texts(result, kind, dark=is_dark()),
+                score_by_texts(result, kind, dark=is_dark()),
                 key=f"report.curve.{kind}",
-                alt=accuracy_in_words(result, kind),
+                alt=score_in_words(result, kind),
             )

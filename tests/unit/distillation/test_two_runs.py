@@ -39,6 +39,15 @@ def test_it_is_the_verdict_of_the_two_students() -> None:
     assert student_over(TWO, ONE).delta == pytest.approx(-0.25)
 
 
+def test_by_f1_it_is_the_difference_of_two_f1() -> None:
+    """Of class a, the only one with texts, 30 and 20 of 40 are found: F1 of 60/70 and 40/60."""
+    recorded(ONE, [0] * 30 + [1] * 10)
+    recorded(TWO, [0] * 20 + [1] * 20)
+    for metric in ("macro_f1", "f1:a"):
+        assert student_over(ONE, TWO, metric, ("a", "b")).delta == pytest.approx(60 / 70 - 40 / 60)
+    assert student_over(ONE, TWO, "f1:b", ("a", "b")).delta == 0
+
+
 def test_seeds_are_taken_in_pairs() -> None:
     recorded(ONE, [0, 0, 1, 1], [0, 0, 0, 0])
     recorded(TWO, [0, 1, 1, 1])

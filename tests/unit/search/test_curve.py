@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import io
 import json
 
 import pytest
 
 from kd_core.cli import main
+from kd_core.cli.curve_table import show
+from kd_core.cli.output import console
 from kd_core.distillation.events import Progress
+from kd_core.distillation.report import Report
 from kd_core.distillation.two_runs import student_over
 from kd_core.errors import RunError, Stopped
 from kd_core.job_kinds import curve_handler
@@ -62,6 +66,30 @@ def test_what_cannot_be_shown_is_no_promise() -> None:
     assert result(labels, transfer).sentence.endswith("so do not expect one of as many again.")
 
 
+def test_by_f1_the_points_are_of_it(finished_run) -> None:
+    report = by_macro_f1(finished_run.report)
+    found = CurveResult.of(CurveConfig(run="r"), report)
+    assert (found.metric, found.measure) == ("macro_f1", "macro-F1")
+    whole, student = found.whole[0], report.student
+    assert (whole.scores["student"], whole.accuracy["student"]) == (student.macro_f1, student.accuracy)
+    told = result(gain("labels", 50, 0.021, 0.004, 0.038)).model_copy(update={"metric": "macro_f1"})
+    assert "the distilled student has +2.1 points of macro-F1 (95 % interval +0.4 to +3.8)." in told.sentence
+
+
+def test_a_result_of_before_is_of_accuracy(finished_run) -> None:
+    found = CurveResult.of(CurveConfig(run="r"), finished_run.report)
+    stored = found.model_dump(mode="json", exclude={"metric": True})
+    for part in (*stored["whole"], *stored["left"]):
+        part.pop("score")
+    read = CurveResult.model_validate(stored)
+    assert (read.measure, read.whole[0].scores) == ("accuracy", found.whole[0].accuracy)
+
+
+def by_macro_f1(report: Report) -> Report:
+    training = report.config["training"] | {"metric": "macro_f1"}
+    return report.model_copy(update={"config": report.config | {"training": training}})
+
+
 # The job and the command
 
 
@@ -102,8 +130,28 @@ def test_each_part_is_a_run_compared_text_by_text(run: str, capsys) -> None:
     assert json.loads(capsys.readouterr().out)["run"]["id"] == run
     assert main(["show", store.runs(kind="curve")[0].id]) == 0
     shown = " ".join(capsys.readouterr().out.split())
-    assert "Labelled texts Teacher Distilled student Student alone TF-IDF Run" in shown
+    assert "Accuracy on the 25 test texts. Labelled texts Teacher Distilled student Student alone" in shown
     assert found.sentence in shown
+
+
+def test_by_macro_f1_each_part_is_judged_so(tiny_config, tmp_path, kd_home, monkeypatch, capsys) -> None:
+    monkeypatch.delenv("KD_DATABASE_URL", raising=False)
+    file = tmp_path / "run.yaml"
+    file.write_text(tiny_config.change({"training.metric": "macro_f1"}).to_yaml(), encoding="utf-8")
+    assert main(["distill", "--config", str(file), "--json"]) == 0
+    run = json.loads(capsys.readouterr().out)["run_id"]
+    store = Store()
+    config = CurveConfig(run=run, shares=(0.5,))
+    store.create_run(JOB, config.model_dump(mode="json"), kind="curve")
+    found = CurveResult.model_validate(curve_handler(store.run(JOB), lambda event: None, Control()))
+    for part, gained in zip(found.parts, found.gains, strict=True):
+        report = store.report(part.run_id)
+        assert report.config["training"]["metric"] == "macro_f1"
+        assert part.scores == {who: model.macro_f1 for who, model in report.models.items()}
+        assert gained.delta == pytest.approx(store.report(run).student.macro_f1 - report.student.macro_f1)
+    out = io.StringIO()
+    show(console(out), found.model_dump(mode="json"))
+    assert out.getvalue().startswith("Macro-F1 on the 25 test texts.\n")
 
 
 def test_one_that_was_stopped_goes_on_with_the_part_that_it_had_begun(run: str, capsys) -> None:
