@@ -14,12 +14,13 @@ from kd_core.distillation.events import (
     Event,
     Note,
     Progress,
+    Resolved,
     StageFinished,
     StageStarted,
     Step,
     TrainingStarted,
 )
-from kd_core.distillation.roles import NAMES, Role
+from kd_core.distillation.roles import NAMES, Role, metric_name
 from kd_core.system.formatting import duration, percent
 
 
@@ -29,7 +30,8 @@ class Narrator:
     def __init__(self, console: Console, *, several_seeds: bool = False) -> None:
         self._console = console
         self._several_seeds = several_seeds
-        self._accuracy: dict[str, float] = {}
+        self._metric = "accuracy"
+        self._looks: dict[str, str] = {}  # the latest at the validation texts, of each model
         self._tenths: dict[str, int] = {}
         self._rows: dict[str, TaskID] = {}
         self._bars = self._new_bars()
@@ -55,12 +57,17 @@ class Narrator:
                 self._say("from cache" if cached else duration(seconds))
             case TrainingStarted(who, seed, _, cached=True):
                 self._say(f"{self._name(who, seed)}: from cache")
+            case Resolved(config):
+                self._metric = config["training"].get("metric", "accuracy")
             case Evaluated(who, seed):
-                self._accuracy[self._name(who, seed)] = event.accuracy
+                in_accuracy = self._metric == "accuracy"
+                named = "" if in_accuracy else f"{metric_name(self._metric)} "
+                score = event.accuracy if in_accuracy else event.score
+                if score is not None:
+                    self._looks[self._name(who, seed)] = f", validation {named}{percent(score)}"
             case Step(who, seed):
                 name = self._name(who, seed)
-                validation = f", validation {percent(self._accuracy[name])}" if name in self._accuracy else ""
-                details = f"loss {event.loss:.3f}{validation}"
+                details = f"loss {event.loss:.3f}{self._looks.get(name, '')}"
                 self._advance(name, event.step, event.steps, details, row=name)
             case Note(text):
                 self._say(text)

@@ -98,6 +98,7 @@ class Evaluated:
     step: int
     accuracy: float
     loss: float
+    score: float | None = None  # by ``training.metric``, which decides; older versions told of accuracy alone
 
 
 @dataclass(frozen=True)

@@ -291,13 +291,22 @@ def texts(folder: Path, report: Report) -> pd.DataFrame:
     return pd.DataFrame(table)
 
 
-def teacher_validation(evaluations: pd.DataFrame) -> float | None:
-    """The teacher's highest validation accuracy so far; None before its first look.
+def validation_scores(evaluations: pd.DataFrame, metric: str) -> tuple[pd.DataFrame, str]:
+    """Looks at the validation split with a "score" by ``metric``, and what that is, for a person.
 
-    By macro-F1 the weights that were kept may be another look's, with a little less of it.
+    Of runs of before, which told of accuracy alone, it is accuracy.
     """
-    rows = evaluations[evaluations["who"] == "teacher"]
-    return None if rows.empty else float(rows["accuracy"].max())
+    if len(evaluations) and evaluations["score"].isna().all():
+        metric = "accuracy"
+    if metric == "accuracy":  # the looks at a teacher from the cache may be of before
+        evaluations = evaluations.assign(score=evaluations["accuracy"])
+    return evaluations, metric_name(metric)
+
+
+def teacher_validation(evaluations: pd.DataFrame) -> float | None:
+    """The teacher's highest score so far, which is that of its weights; None before its first look."""
+    best = evaluations.loc[evaluations["who"] == "teacher", "score"].max()
+    return None if pd.isna(best) else float(best)
 
 
 def measured_on(machine: Mapping[str, str | int], accelerator: str | int | None = None) -> str:

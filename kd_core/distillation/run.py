@@ -39,8 +39,8 @@ TENSORBOARD = "tensorboard"  # in a run's folder: an event file for each model t
 HISTORY = "history.json"  # beside the weights of a model
 SECONDS = "seconds.json"  # in a work folder: what each stage took until now
 
-# Step, accuracy and loss of each evaluation on the validation split.
-History = list[tuple[int, float, float]]
+# Step, accuracy, loss and score, as ``Evaluated`` has them; folders of earlier versions have no score.
+History = list[tuple[int, float, float, float | None]]
 
 
 @dataclass(frozen=True)
@@ -163,8 +163,8 @@ def cached_or_trained(
     if cached:
         run.on_event(replace(started, cached=True))
         if (place / HISTORY).is_file():  # folders of earlier versions have none
-            for step, accuracy, loss in json.loads((place / HISTORY).read_text(encoding="utf-8")):
-                run.on_event(Evaluated(recipe.who, recipe.seed, step, accuracy, loss))
+            for look in json.loads((place / HISTORY).read_text(encoding="utf-8")):
+                run.on_event(Evaluated(recipe.who, recipe.seed, *look))
         load_model(model, place / "model.safetensors")
     return Trained(recipe.who, recipe.seed, model.eval().to(device()), tokenizer, place), cached
 

@@ -36,7 +36,7 @@ from kd_core.figures.standing import accuracies, differences, verdicts
 from kd_core.figures.style import COLOURS, DASHES, FONT, INK, RUNS, TEXT_COLOURS
 from kd_core.figures.tokens import answer_bars, word_shades
 from kd_core.figures.tradeoffs import tradeoff_scatter
-from kd_core.figures.training import accuracy_curves, loss_curves, overlay
+from kd_core.figures.training import loss_curves, overlay, validation_curves
 
 __all__ = [
     "COLOURS",
@@ -49,7 +49,6 @@ __all__ = [
     "Measure",
     "SizeMeasure",
     "accuracies",
-    "accuracy_curves",
     "answer_bars",
     "bars",
     "claim_chart",
@@ -89,6 +88,7 @@ __all__ = [
     "tradeoff_scatter",
     "transfer_curve",
     "two_answers",
+    "validation_curves",
     "verdicts",
     "word_shades",
 ]

@@ -51,8 +51,11 @@ def html_report(
     if report.student.shifted:
         charts["shifted"] = figures.shifted(report)
     if curve is not None and evaluations is not None and len(curve):
-        charts["accuracy_curves"] = figures.accuracy_curves(
-            evaluations, report_tables.teacher_validation(evaluations)
+        looks, measure = report_tables.validation_scores(
+            evaluations, report.config["training"].get("metric", "accuracy")
+        )
+        charts["validation_curves"] = figures.validation_curves(
+            looks, report_tables.teacher_validation(looks), measure=measure
         )
         charts["loss_curves"] = figures.loss_curves(curve)
     resolved = reproduce.without_places(report.config)

@@ -21,7 +21,7 @@ from kd_core.figures.style import (
     new_figure,
     pick,
 )
-from kd_core.system.formatting import percent
+from kd_core.system.formatting import capitalised, percent
 
 SMOOTH = 20  # a running mean takes in one part of so many
 
@@ -54,10 +54,15 @@ def loss_curves(
     return new_figure(title, "Step", "Loss (nats)", traces, layout, dark=dark)
 
 
-def accuracy_curves(
-    evaluations: pd.DataFrame, teacher_accuracy: float | None = None, *, dark: bool = False
+def validation_curves(
+    evaluations: pd.DataFrame,
+    teacher_score: float | None = None,
+    *,
+    measure: str = "accuracy",
+    dark: bool = False,
 ) -> go.Figure:
-    """Validation accuracy over the steps: a line for each model, with several seeds their mean.
+    """The "score" on the validation texts over the steps: a line for each model, with several seeds their
+    mean. ``measure``: what it is.
 
     A finished teacher is a level line, not a curve.
     """
@@ -65,23 +70,25 @@ def accuracy_curves(
     lowest = 100.0
     for who in NAMES:
         mine = evaluations[evaluations["who"] == who]
-        mine = mine.assign(accuracy=100 * mine["accuracy"])
-        if mine["accuracy"].notna().sum() == 0 or (who == "teacher" and teacher_accuracy is not None):
+        mine = mine.assign(score=100 * mine["score"])
+        if mine["score"].notna().sum() == 0 or (who == "teacher" and teacher_score is not None):
             continue
-        lowest = min(lowest, float(mine["accuracy"].min()))
+        lowest = min(lowest, float(mine["score"].min()))
         look = {"color": colour_of(who, dark), "dash": DASHES[who], "width": 2.2}
         hover = f"{NAMES[who]} %{{y:.1f}} %, step %{{x:,}}{_mean(mine)}<extra></extra>"
         if mine["seed"].nunique() > 1:
-            traces += [trace | {"legendgroup": who} for trace in _each_seed(mine, "accuracy", look)]
-        trace = _line(_mean_of_seeds(mine, "accuracy"), NAMES[who], look)
+            traces += [trace | {"legendgroup": who} for trace in _each_seed(mine, "score", look)]
+        trace = _line(_mean_of_seeds(mine, "score"), NAMES[who], look)
         marks = {"mode": "lines+markers", "marker": {"symbol": SYMBOLS[who], "size": 7}}
         traces.append(trace | marks | {"legendgroup": who, "hovertemplate": hover})
-    if teacher_accuracy is not None:
-        lowest = min(lowest, 100 * teacher_accuracy)
+    if teacher_score is not None:
+        lowest = min(lowest, 100 * teacher_score)
         last = max(1, *evaluations["step"]) if len(evaluations) else 1
-        traces.append(teacher_level(teacher_accuracy, last, dark))
+        traces.append(teacher_level(teacher_score, last, dark))
     layout = {"yaxis": {"range": [max(0, 10 * (lowest // 10 - 0.3)) if traces else 0, 100]}}
-    return new_figure("Validation accuracy", "Step", "Accuracy (%)", traces, layout, dark=dark)
+    named = label_of(measure)
+    unit = f"{capitalised(named)} (%)"
+    return new_figure(f"Validation {named}", "Step", unit, traces, layout, dark=dark)
 
 
 def _mean_of_seeds(rows: pd.DataFrame, column: str) -> pd.Series[float]:
@@ -107,13 +114,13 @@ def _window(points: int) -> int:
     return max(1, points // SMOOTH)
 
 
-def teacher_level(accuracy: float, last: int, dark: bool) -> dict[str, Any]:
+def teacher_level(score: float, last: int, dark: bool) -> dict[str, Any]:
     """A trace rather than a shape: it belongs in the legend."""
     return {
         "type": "scatter",
         "x": [0, last],
-        "y": [100 * accuracy] * 2,
-        "name": f"Teacher, {percent(accuracy)}",
+        "y": [100 * score] * 2,
+        "name": f"Teacher, {percent(score)}",
         "mode": "lines",
         "line": {"color": colour_of("teacher", dark), "dash": DASHES["teacher"], "width": 2},
         "hovertemplate": "Teacher %{y:.1f} %<extra></extra>",

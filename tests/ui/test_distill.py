@@ -32,6 +32,7 @@ from kd_core.distillation.events import (
     Estimated,
     Evaluated,
     Note,
+    Resolved,
     StageFinished,
     StageStarted,
     Step,
@@ -433,6 +434,19 @@ def test_a_run_under_way_shows_its_numbers(app: App, store: Store) -> None:
     assert [name.strip("*") for name in steps] == ["Teach", "Record", "Distill", "Validate"]
     assert all(box.proto.type == Block.Expandable.STEP for box in steps.values())
     assert steps["Record**"].caption[0].value == STEP_SENTENCES["record"]
+
+
+def test_where_macro_f1_chooses_the_weights_the_curve_is_of_it(app: App, store: Store) -> None:
+    under_way(store)
+    write(store, Resolved({"training": {"metric": "macro_f1"}}, 2, {}, {}), StageStarted("teach"))
+    write(store, Evaluated("teacher", 0, 40, 0.96, 0.4, score=0.7), StageStarted("distil"))
+    write(store, TrainingStarted("student", 0, 100), Evaluated("student", 0, 40, 0.95, 0.6, score=0.625))
+    write(store, step(46))
+    test = app(PAGE, run=RUN)
+    assert not test.exception
+    (shown,) = [metric for metric in test.metric if metric.label == "Validation"]
+    assert (shown.value, shown.help) == ("62.5 %", "Macro-F1 on the validation texts, latest look")
+    assert "Validation macro-F1 over the steps, with the teacher's as a line." in alts(test)
 
 
 def test_a_note_of_the_run_is_shown(app: App, store: Store) -> None:

@@ -260,6 +260,7 @@ def test_curves(app: App, done: Store) -> None:
     page.toggle(key="report.log").set_value(True).run()
     spoken = alts(page)
     assert spoken[-1] == "Training loss over the steps: Distilled on labelled texts only"
+    assert "Validation accuracy of each model over the training steps" in spoken
 
 
 def test_how_to_get_it_again(app: App, done: Store) -> None:

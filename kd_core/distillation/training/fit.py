@@ -61,5 +61,7 @@ def fit(
     model.requires_grad_(True)
     log = trainer.state.log_history
     return [
-        (line["step"], line["eval_accuracy"], line["eval_loss"]) for line in log if "eval_accuracy" in line
+        (line["step"], line["eval_accuracy"], line["eval_loss"], line.get(f"eval_{recipe.metric}"))
+        for line in log
+        if "eval_accuracy" in line
     ]

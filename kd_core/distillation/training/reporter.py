@@ -82,7 +82,12 @@ class Reporter(TrainerCallback):  # type: ignore[misc]
         recipe = self._trainer.recipe
         self._on_event(
             Evaluated(
-                recipe.who, recipe.seed, state.global_step, metrics["eval_accuracy"], metrics["eval_loss"]
+                who=recipe.who,
+                seed=recipe.seed,
+                step=state.global_step,
+                accuracy=metrics["eval_accuracy"],
+                loss=metrics["eval_loss"],
+                score=metrics[f"eval_{recipe.metric}"],
             )
         )
 

@@ -257,7 +257,7 @@ def _curve(name: str, *measures: str) -> sa.Table:
 
 
 POINTS = _curve("points", "loss", "hard", "soft", "intermediate", "learning_rate", "samples_per_second")
-EVALUATIONS = _curve("evaluations", "accuracy", "loss")
+EVALUATIONS = _curve("evaluations", "accuracy", "loss", "score")
 
 UNREADABLE = (ValueError, TypeError, AttributeError, KeyError, ConfigError)
 # What ``summary`` has of a ``RunRow``.

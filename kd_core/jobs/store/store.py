@@ -231,7 +231,7 @@ class Store(Queue):
             return read_curve(connection, run_id, points, who)
 
     def evaluations(self, run_id: str) -> pd.DataFrame:
-        """who, seed, step, accuracy, loss: each look at the validation split."""
+        """who, seed, step, accuracy, loss, score: each look at the validation split, as ``Evaluated``."""
         with self._database.begin() as connection:
             return read_evaluations(connection, run_id)
 

@@ -195,10 +195,11 @@ def _ending(run: RunRow, *, began: bool) -> None:
 
 
 def _curves(run: RunRow, role: Role) -> None:
-    curve, evaluations = store().curve(run.id, POINTS, who=role), store().evaluations(run.id)
+    curve = store().curve(run.id, POINTS, who=role)
+    evaluations, measure = report_tables.validation_scores(store().evaluations(run.id), _metric(run))
     learning = role == "teacher"
     shown = evaluations[(evaluations["who"] == "teacher") == learning]
-    _numbers(curve, evaluations[evaluations["who"] == role])
+    _numbers(curve, evaluations[evaluations["who"] == role], measure)
     log = st.toggle("Log scale", key="live.log")
     chart(
         figures.loss_curves(curve, who=role, log=log, dark=is_dark()),
@@ -207,13 +208,21 @@ def _curves(run: RunRow, role: Role) -> None:
     )
     level = None if learning else report_tables.teacher_validation(evaluations)
     chart(
-        figures.accuracy_curves(shown, level, dark=is_dark()),
-        key="live.accuracy",
-        alt="Validation accuracy over the steps, with the teacher's as a line.",
+        figures.validation_curves(shown, level, measure=measure, dark=is_dark()),
+        key="live.validation",
+        alt=f"Validation {measure} over the steps, with the teacher's as a line.",
     )
 
 
-def _numbers(curve: pd.DataFrame, evaluations: pd.DataFrame) -> None:
+def _metric(run: RunRow) -> str:
+    """By what its weights are chosen, which is known once it has read its task."""
+    for entry in store().events(run.id):
+        if isinstance(entry.event, events.Resolved):
+            return str(entry.event.config["training"].get("metric", "accuracy"))
+    return run.metric
+
+
+def _numbers(curve: pd.DataFrame, evaluations: pd.DataFrame, measure: str) -> None:
     """The latest of each; a dash until there is one, so that nothing jumps."""
     last = curve.iloc[-1] if len(curve) else None
     with st.container(horizontal=True, gap="xsmall", key="live.numbers"):
@@ -228,5 +237,7 @@ def _numbers(curve: pd.DataFrame, evaluations: pd.DataFrame) -> None:
         ):
             meaning = term("objective") if column == "loss" else None
             st.metric(label, "–" if last is None else f"{last[column]:{form}}", width=122, help=meaning)
-        latest = formatting.percent(float(evaluations["accuracy"].iloc[-1])) if len(evaluations) else "–"
-        st.metric("Validation", latest, width=122, help="Accuracy on the validation texts, latest look")
+        scores = evaluations["score"].dropna()
+        latest = formatting.percent(float(scores.iloc[-1])) if len(scores) else "–"
+        what = escape(formatting.capitalised(measure))
+        st.metric("Validation", latest, width=122, help=f"{what} on the validation texts, latest look")

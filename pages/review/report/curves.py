@@ -18,14 +18,15 @@ def curves(run: RunRow, report: Report) -> None:
     if not trained:
         st.info("The curves of this run were not recorded in this database.", icon=":material/show_chart:")
         return
-    accuracy, loss = st.columns(2)
-    with accuracy:
+    metric = report.config["training"].get("metric", "accuracy")
+    evaluations, measure = report_tables.validation_scores(evaluations, metric)
+    validation, loss = st.columns(2)
+    with validation:
+        level = report_tables.teacher_validation(evaluations)
         chart(
-            figures.accuracy_curves(
-                evaluations, report_tables.teacher_validation(evaluations), dark=is_dark()
-            ),
-            key="report.accuracy_curves",
-            alt="Validation accuracy of each model over the training steps",
+            figures.validation_curves(evaluations, level, measure=measure, dark=is_dark()),
+            key="report.validation_curves",
+            alt=f"Validation {measure} of each model over the training steps",
         )
         drawn = set(evaluations["who"])
         if cached := [roles.NAMES[who] for who in report.models if who not in {*drawn, roles.FLOOR}]:

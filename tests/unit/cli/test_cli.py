@@ -38,6 +38,7 @@ from kd_core.distillation.events import (
     Note,
     OnEvent,
     Progress,
+    Resolved,
     StageFinished,
     StageStarted,
     Step,
@@ -500,6 +501,23 @@ def test_plain_progress_is_a_line_at_each_tenth() -> None:
         "  scoring Teacher: 1 of 4",
         "  measuring latency: 2 of 4",
         "  61 s",
+    ]
+
+
+def test_progress_names_the_score_that_decides() -> None:
+    console = Console(file=io.StringIO(), width=100, highlight=False, _environ={})
+    with Narrator(console) as watch:
+        watch(Resolved({"training": {"metric": "f1:spam"}}, 2, {}, {}))
+        watch(StageStarted("distil"))
+        watch(Evaluated("student", 0, 1, 0.95, 0.4, score=0.625))
+        watch(Step("student", 0, 10, 10, 0.5, 0.0, 0.0, 0.0, 1e-4, 100.0))
+        watch(Evaluated("alone", 0, 1, 0.95, 0.4))  # from a cache of before
+        watch(Step("alone", 0, 10, 10, 0.5, 0.0, 0.0, 0.0, 1e-4, 100.0))
+    assert isinstance(console.file, io.StringIO)
+    assert console.file.getvalue().splitlines() == [
+        "3 Distill",
+        "  Distilled student: 10 of 10, loss 0.500, validation F1 of spam 62.5 %",
+        "  Student alone: 10 of 10, loss 0.500",
     ]
 
 

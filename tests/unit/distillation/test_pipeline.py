@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -26,6 +27,7 @@ from kd_core.distillation.events import (
     TrainingStarted,
 )
 from kd_core.distillation.training import trainer
+from kd_core.distillation.training.fit import fit
 from kd_core.models import inference
 from tests.unit.conftest import FAMILIES
 
@@ -167,6 +169,18 @@ def test_an_intermediate_term_asks_the_teacher_once_a_step(watched, short_config
 
 def steps(events: list, who: str = "student") -> list[Step]:
     return [event for event in events if isinstance(event, Step) and event.who == who]
+
+
+@pytest.mark.parametrize("before", [False, True])
+def test_looks_of_a_model_from_the_cache_have_its_scores(watched, short_config, monkeypatch, before):
+    """A folder of before has three numbers of each look."""
+    config = short_config.change({"training.metric": "macro_f1"})
+    if before:
+        monkeypatch.setattr(teach, "fit", lambda *args, **kw: [look[:3] for look in fit(*args, **kw)])
+    looks = watched(config)[1].looks("teacher")
+    assert all(look.score is not None and look.score != look.accuracy for look in looks)
+    expected = [replace(look, score=None) for look in looks] if before else looks
+    assert watched(config)[1].looks("teacher") == expected
 
 
 @pytest.mark.parametrize("transfer", [True, False], ids=["transfer", "labelled texts only"])

@@ -284,10 +284,23 @@ def test_predictions_that_cannot_be_read(tmp_path: Path, report: dict, content: 
 def test_the_finished_teachers_validation_accuracy() -> None:
     rows = pd.DataFrame(
         [("teacher", 40, 0.9), ("teacher", 20, 0.5), ("student", 60, 0.7)],
-        columns=["who", "step", "accuracy"],
+        columns=["who", "step", "score"],
     )
     assert report_tables.teacher_validation(rows) == 0.9
     assert report_tables.teacher_validation(rows[rows["who"] == "student"]) is None
+
+
+def test_looks_are_shown_by_what_decides_and_those_of_before_by_accuracy() -> None:
+    columns = ["who", "step", "accuracy", "score"]
+    rows = pd.DataFrame([("teacher", 40, 0.96, None), ("student", 60, 0.95, 0.6)], columns=columns)
+    by_f1, measure = report_tables.validation_scores(rows, "macro_f1")
+    assert (measure, report_tables.teacher_validation(by_f1)) == ("macro-F1", None)
+    assert by_f1["score"].tolist()[1] == 0.6
+    of_accuracy, measure = report_tables.validation_scores(rows, "accuracy")
+    assert (measure, of_accuracy["score"].tolist()) == ("accuracy", [0.96, 0.95])
+    before, measure = report_tables.validation_scores(rows.assign(score=float("nan")), "macro_f1")
+    assert (measure, before["score"].tolist()) == ("accuracy", [0.96, 0.95])
+    assert report_tables.validation_scores(rows[:0], "f1:spam")[1] == "F1 of spam"
 
 
 def test_conditions_of_the_latency(report: dict) -> None:

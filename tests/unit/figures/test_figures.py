@@ -42,7 +42,9 @@ def curve() -> pd.DataFrame:
 def evaluations() -> pd.DataFrame:
     rows = [("teacher", 0, 10, 0.9), ("student", 0, 10, 0.5), ("student", 0, 20, 0.8)]
     rows += [("student", 1, 10, 0.7), ("student", 1, 20, 0.6), ("alone", 0, 20, 0.7)]
-    return pd.DataFrame(rows, columns=["who", "seed", "step", "accuracy"]).assign(loss=1.0)
+    return pd.DataFrame(rows, columns=["who", "seed", "step", "accuracy"]).assign(
+        loss=1.0, score=lambda looks: looks["accuracy"]
+    )
 
 
 RISK = pd.DataFrame({"coverage": [0.5, 1.0], "risk": [0.1, 0.2], "low": [0.0, 0.1], "high": [0.2, 0.3]})
@@ -53,7 +55,7 @@ def every_figure(report: dict, curve: pd.DataFrame, evaluations: pd.DataFrame, d
     return {
         "loss": figures.loss_curves(curve, dark=dark),
         "cascade": figures.risk_coverage({"Distilled student": ("student", RISK)}, 0.5, dark=dark),
-        "accuracy": figures.accuracy_curves(evaluations, 0.9, dark=dark),
+        "accuracy": figures.validation_curves(evaluations, 0.9, dark=dark),
         "overlay": figures.overlay({"a": evaluations, EVIL: evaluations}, dark=dark),
         **{measure: figures.bars(read(report), measure, dark=dark) for measure in ("size", "latency")},
         "accuracies": figures.accuracies(read(report), dark=dark),
@@ -162,7 +164,7 @@ def test_the_log_scale_has_readable_ticks(curve: pd.DataFrame) -> None:
 
 
 def test_a_finished_teacher_is_a_level_line(evaluations: pd.DataFrame) -> None:
-    figure = figures.accuracy_curves(evaluations, 0.9)
+    figure = figures.validation_curves(evaluations, 0.9)
     first_seed, second_seed, student, alone, teacher = figure.data
     assert first_seed.showlegend is second_seed.showlegend is False
     assert list(first_seed.y) == [50, 80]
@@ -174,15 +176,27 @@ def test_a_finished_teacher_is_a_level_line(evaluations: pd.DataFrame) -> None:
     assert teacher.line.dash == "dash"
 
 
+def test_the_axis_of_validation_names_what_decides(evaluations: pd.DataFrame) -> None:
+    by_f1 = figures.validation_curves(evaluations.assign(score=0.25), measure="F1 of <b>")
+    assert by_f1.layout.title.text == "Validation F1 of &lt;b&gt;"
+    assert by_f1.layout.yaxis.title.text == "F1 of &lt;b&gt; (%)"
+    assert {value for line in by_f1.data for value in line.y} == {25}
+    of_accuracy = figures.validation_curves(evaluations)
+    assert (of_accuracy.layout.title.text, of_accuracy.layout.yaxis.title.text) == (
+        "Validation accuracy",
+        "Accuracy (%)",
+    )
+
+
 def test_a_teacher_that_still_learns_is_a_curve(evaluations: pd.DataFrame) -> None:
-    figure = figures.accuracy_curves(evaluations)
+    figure = figures.validation_curves(evaluations)
     assert (figure.data[0].name, list(figure.data[0].y)) == ("Teacher", [90])
 
 
 def test_curves_of_a_run_that_has_just_begun(curve: pd.DataFrame, evaluations: pd.DataFrame) -> None:
     assert len(figures.loss_curves(curve[:0]).data) == 0
-    assert figures.accuracy_curves(evaluations[:0]).layout.yaxis.range == (0, 100)
-    assert list(figures.accuracy_curves(evaluations[:0], 0.9).data[0].y) == [90, 90]
+    assert figures.validation_curves(evaluations[:0]).layout.yaxis.range == (0, 100)
+    assert list(figures.validation_curves(evaluations[:0], 0.9).data[0].y) == [90, 90]
 
 
 def test_runs_side_by_side_are_means_over_their_seeds(evaluations: pd.DataFrame) -> None:

@@ -123,12 +123,17 @@ def test_curves_where_they_were_recorded(report: dict) -> None:
     curve = pd.DataFrame(
         {"who": ["student"], "seed": [0], "step": [1], "loss": [1.0], "hard": [1.0], "soft": [1.0]}
     ).assign(intermediate=0.0)
-    evaluations = pd.DataFrame({"who": ["student"], "seed": [0], "step": [1], "accuracy": [0.5]})
+    evaluations = pd.DataFrame({"who": ["student"], "seed": [0], "step": [1], "accuracy": [0.5]}).assign(
+        score=0.25
+    )
     names = [
         attrs.get("aria-label")
         for _, attrs in Page(page_of(report, curve=curve, evaluations=evaluations)).tags
     ]
     assert {"Validation accuracy", "Training loss: distilled student"} <= set(names)
+    report["config"]["training"]["metric"] = "macro_f1"
+    by_f1 = Page(page_of(report, curve=curve, evaluations=evaluations)).tags
+    assert "Validation macro-F1" in {attrs.get("aria-label") for _, attrs in by_f1}
 
 
 def test_the_command_is_of_what_was_asked_for(report: dict) -> None:

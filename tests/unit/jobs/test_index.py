@@ -6,6 +6,7 @@ import json
 import shutil
 from pathlib import Path
 
+import pandas as pd
 import pytest
 
 from kd_core.cli import main
@@ -130,6 +131,20 @@ def test_the_curves_of_a_run_come_back(capsys: pytest.CaptureFixture[str]) -> No
     teach = store.stages(FIRST)[0]
     assert (teach.stage, teach.seconds, teach.cached) == ("teach", 2.5, True)
     assert store.curve(SECOND).empty
+
+
+def test_looks_of_before_come_back_without_a_score() -> None:
+    store = Store()
+    store.create_run(FIRST, DistillConfig().model_dump(mode="json"))
+    Job(store, FIRST, distil).run()
+    evaluations = store.evaluations(FIRST)
+    store.close()
+    (paths.home() / "kd.sqlite").unlink()
+    file = paths.runs() / FIRST / "curves" / "evaluations.parquet"
+    pd.read_parquet(file).drop(columns="score").to_parquet(file, index=False)
+    assert main(["index", "--rebuild"]) == 0
+    assert Store().evaluations(FIRST).equals(evaluations)
+    assert evaluations["score"].isna().all()
 
 
 def test_a_damaged_report_is_named_and_the_others_are_added() -> None:

@@ -384,7 +384,7 @@ def test_a_curve_comes_back_as_it_was_reported(store, run):
 
 def test_an_empty_curve_has_its_columns_and_types(store, run):
     assert str(store.curve(RUN).dtypes["loss"]) == "float64"
-    assert list(store.evaluations(RUN).columns) == ["who", "seed", "step", "accuracy", "loss"]
+    assert list(store.evaluations(RUN).columns) == ["who", "seed", "step", "accuracy", "loss", "score"]
 
 
 def test_a_long_curve_keeps_its_ends_and_its_extremes(store, run):
@@ -415,6 +415,13 @@ def test_a_number_that_is_none_is_kept_as_such(store, run):
     write(store, RUN, replace(step(1), soft=float("nan")), replace(look(1, 0.5), loss=float("nan")))
     assert store.curve(RUN).soft.isna().all()
     assert store.evaluations(RUN).loss.isna().all()
+
+
+def test_a_look_has_the_score_that_decides_and_one_of_before_has_none(store, run):
+    write(store, RUN, replace(look(1, 0.95), score=0.6), look(2, 0.96))
+    found = store.evaluations(RUN)
+    assert found.accuracy.tolist() == [0.95, 0.96]
+    assert found.score.tolist() == pytest.approx([0.6, float("nan")], nan_ok=True)
 
 
 def test_the_sparkline_is_the_first_students_accuracy_thinned(store, run):

@@ -60,8 +60,8 @@ def test_frozen_embeddings_stay_as_they_are_and_can_learn_afterwards(train, tiny
 
 def test_its_history_has_every_evaluation(train, tiny_teacher):
     history, events = train(tiny_teacher("bert"))
-    assert [step for step, _, _ in history] == [3, 6]
-    assert all(0 <= accuracy <= 1 and loss > 0 for _, accuracy, loss in history)
+    assert [look[0] for look in history] == [3, 6]
+    assert all(0 <= accuracy <= 1 and loss > 0 and score == accuracy for _, accuracy, loss, score in history)
     assert sum(isinstance(event, Step) for event in events) == STEPS
 
 
@@ -108,6 +108,6 @@ def test_one_that_is_not_resumable_begins_anew(
     assert (tmp_path / "student-0" / "checkpoint-2" / "optimizer.pt").is_file() == resumable
     history, events = train(tiny_teacher("bert"), resumable=resumable)
     assert next(event.step for event in events if isinstance(event, Step)) == goes_on_with
-    assert [step for step, _, _ in history] == [3, 6]
+    assert [look[0] for look in history] == [3, 6]
     kept = [event.step for event in events if isinstance(event, Checkpointed)]
     assert kept == ([3, 4, 5, 6] if resumable else [])

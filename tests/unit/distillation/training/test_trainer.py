@@ -16,6 +16,7 @@ from torch.nn import functional as F
 from transformers import TrainerCallback
 
 from kd_core.config import ObjectiveConfig
+from kd_core.distillation.balance import score
 from kd_core.distillation.events import Evaluated, Step
 from kd_core.distillation.training import losses, reporter
 from kd_core.distillation.training import trainer as module
@@ -218,6 +219,19 @@ def test_evaluated_is_accuracy_and_cross_entropy_on_validation(trainer, splits):
     labels = torch.tensor(splits["validation"]["label"])
     assert told.accuracy == pytest.approx((logits.argmax(-1) == labels).float().mean().item())
     assert told.loss == pytest.approx(F.cross_entropy(logits, labels).item(), rel=1e-5)
+
+
+@pytest.mark.parametrize("metric", ["accuracy", "macro_f1"])
+def test_evaluated_has_the_score_that_decides_too(trainer, splits, metric):
+    events: list = []
+    subject = train_it(trainer(replace(RECIPE, evaluate_every=6, metric=metric), on_event=events.append))
+    told = next(event for event in events if isinstance(event, Evaluated))
+    with torch.no_grad():
+        answers = [
+            int(subject.model(torch.tensor([i])).logits.argmax()) for i in splits["validation"]["input_ids"]
+        ]
+    labels = splits["validation"]["label"][:]
+    assert told.score == pytest.approx(score(metric, answers, labels, "abcde"))
 
 
 def test_the_best_weights_on_validation_are_kept(trainer, monkeypatch):
