@@ -175,9 +175,8 @@ def _texts_alone(gains: Numbers) -> tuple[Callable[[float], float], float]:
     """
     (up, up_step), (down, down_step) = (_counted(side) for side in (gains[gains > 0], -gains[gains < 0]))
     up_step, down_step = up_step or down_step or 1.0, down_step or up_step or 1.0
-    return _melded(up, up_step, down + 1, down_step), -down_step * float(
-        special.gammainccinv(down + 1, 1e-15)
-    )
+    lowest = -down_step * float(special.gammainccinv(down + 1, 1e-15))
+    return _melded(up, up_step, down + 1, down_step), lowest
 
 
 def tail_of_zero(gains: Numbers, heaviest: float, times: float = 1.0) -> float:
