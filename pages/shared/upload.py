@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +19,7 @@ from kd_core.data.decode import encoding_previews
 from kd_core.data.read import KINDS
 from kd_core.data.summary import Summary
 from kd_core.data.table import MAX_ROWS, Table
-from kd_core.data.uploads import Upload
+from kd_core.data.uploads import SavedTask, Upload
 from kd_core.errors import DataError, KDError
 from kd_core.system import paths
 from pages.shared.text import escape
@@ -192,6 +193,26 @@ def check(
         if name not in apart and (agreed[name] or name in wanted):
             st.toggle(str(TaskConfig.model_fields[name].description), key=key)
     return settings, summary
+
+
+def offer(
+    files: Mapping[str, Upload], settings: TaskConfig, token: str, label: str, key: str
+) -> SavedTask | None:
+    """The task under the name that it is given, once the button is pressed. Raises: DataError."""
+    head, place, action = st.columns([2, 1, 1], vertical_alignment="bottom")
+    head.subheader("What it gives as a task", anchor=False)
+    file = Path(uploads.safe_name(files["name"].name))
+    name = place.text_input(
+        "Name of the task",
+        file.stem,
+        max_chars=40,
+        key=f"data.name.{token}",
+        help="What lists and reports call it. What is neither letter nor digit becomes a hyphen.",
+    )
+    if not action.button(label, key=key, type="primary", icon=":material/save:", width="stretch"):
+        return None
+    called = f"{name.strip().removesuffix(file.suffix) or file.stem}{file.suffix}"
+    return uploads.save({**files, "name": replace(files["name"], name=called)}, settings)
 
 
 def _ask_encoding(error: DataError, readings: Mapping[str, str], *, key: str) -> str | None:

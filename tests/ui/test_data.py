@@ -154,6 +154,26 @@ def test_the_sample_becomes_a_task(app: Open) -> None:
 
 
 @pytest.mark.parametrize(
+    ("typed", "name"),
+    [
+        ("", "films.csv"),
+        ("My films", "My-films.csv"),
+        ("films 2.csv", "films-2.csv"),
+        ("../фільми", "фільми.csv"),
+    ],
+)
+def test_an_upload_is_called_as_its_owner_likes(app: Open, typed: str, name: str) -> None:
+    test = send(app(PAGE), FILMS.encode(), "films.csv")
+    box = next(box for box in test.text_input if box.label == "Name of the task")
+    assert box.value == "films"  # the file's
+    run(box.set_value(typed))
+    test = run(test.button(key="data.save").click())
+    (saved,) = uploads.saved()
+    assert (saved.name, Path(saved.config.name).name) == (name, name)
+    assert test.selectbox(key="data.task").options[-1] == name
+
+
+@pytest.mark.parametrize(
     ("name", "content", "said"),
     [
         ("films.txt", "".join(f"__label__{'pos' if i % 2 else 'neg'} Film {i}\n" for i in range(20)), None),
@@ -453,9 +473,12 @@ def test_a_sample_of_answers_is_one_click_and_becomes_a_task(app: Open) -> None:
         "Transfer texts": "180",
         "Classes": "3",
     }
+    box = next(box for box in test.text_input if box.label == "Name of the task")
+    test = run(box.set_value("Support of May"))
     test = run(test.button(key="data.save_answers").click())
     (saved,) = uploads.saved()
     assert saved.config.knowledge == saved.config.name
+    assert saved.name == "Support-of-May.csv"
     assert test.selectbox(key="data.task").value == saved.id
 
 

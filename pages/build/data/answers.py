@@ -47,17 +47,9 @@ def answers_of_a_teacher(show_saved: Callable[[str], None]) -> None:
         if readable and settings:
             settings, summary = upload.check(readable, settings, token, CONSENTS)
             if summary:
-                head, action = st.columns([3, 1], vertical_alignment="bottom")
-                head.subheader("What it gives as a task", anchor=False)
-                keep = action.button(
-                    "Save these answers",
-                    key="data.save_answers",
-                    type="primary",
-                    icon=":material/save:",
-                    width="stretch",
-                )
-                if keep:
-                    show_saved(uploads.save(readable, settings).id)
+                task = upload.offer(readable, settings, token, "Save these answers", "data.save_answers")
+                if task:
+                    show_saved(task.id)
                 show_task(summary, key="data.answers")
     except KDError as error:
         st.error(escape(upload.plain_words(error)), icon=":material/error:")

@@ -124,12 +124,8 @@ with own:
             settings = upload.choose_columns(readable["name"], token)
             settings, summary = upload.check(readable, settings, token) if settings else (None, None)
             if settings and summary:
-                head, action = st.columns([3, 1], vertical_alignment="bottom")
-                head.subheader("What it gives as a task", anchor=False)
-                if action.button(
-                    "Save this task", key="data.save", type="primary", icon=":material/save:", width="stretch"
-                ):
-                    show_next(VIEWS[0], uploads.save(readable, settings).id)
+                if kept := upload.offer(readable, settings, token, "Save this task", "data.save"):
+                    show_next(VIEWS[0], kept.id)
                 show_task(summary, key="data.own")
     except DataError as error:
         st.error(escape(upload.plain_words(error)), icon=":material/error:")
