@@ -264,7 +264,11 @@ def other_texts(report: Report) -> pd.DataFrame:
     return pd.DataFrame(
         [
             {"Model": NAMES[who], "Test texts": 100 * model.accuracy}
-            | {name: 100 * (accuracy - model.accuracy) for name, accuracy in model.shifted.items()}
+            | {
+                name: 100 * (model.shifted[name] - model.accuracy)
+                for name in report.student.shifted  # their order: what a cache kept may have another
+                if name in model.shifted
+            }
             for who, model in report.models.items()
             if model.shifted or not report.student.shifted  # a file has no answers to other texts
         ]

@@ -43,7 +43,7 @@ def sentence(
     if floor is None:
         return comparison + more
     if floor.kind == "helped":
-        above = f"It is above TF-IDF, which only counts words and letters ({_gain(floor, unit)})."
+        above = f"The student is above TF-IDF, which only counts words and letters ({_gain(floor, unit)})."
         return f"{comparison} {above}{more}"
     place = "worse than" if floor.kind == "hurt" else "not shown to be better than"
     return (

@@ -125,7 +125,7 @@ def confusion(report: Report, who: Role, *, dark: bool = False) -> go.Figure:
 def reliability(report: Report, who: Role, *, dark: bool = False) -> go.Figure:
     """How often answers of each confidence are right. Below the diagonal the model is too sure of itself.
 
-    Grey where the bin has too few texts to tell it from the diagonal.
+    Grey where the bin's texts do not show that it is off the diagonal.
     """
     figure = new_figure(
         f"Calibration: {in_sentence(NAMES[who])}",
@@ -144,7 +144,7 @@ def reliability(report: Report, who: Role, *, dark: bool = False) -> go.Figure:
     )
     bins = _bins(report.models[who].seeds.values())
     differs = [not low <= confidence <= high for confidence, _, _, low, high in bins]
-    for tells, name in ((True, "differs from it"), (False, "too few texts to tell")):
+    for tells, name in ((True, "differs from it"), (False, "no difference shown")):
         rows = [row for row, sure in zip(bins, differs, strict=True) if sure == tells]
         colour = colour_of(who, dark) if tells else pick(UNSURE, dark)
         figure.add_scatter(

@@ -133,11 +133,9 @@ def _stairs(report: Report) -> None:
     if table.empty:
         return
     st.subheader("Where the gain comes from", anchor=False)
-    st.dataframe(
+    st.table(  # its words wrap, so that a phone shows the gains too
         table,
         hide_index=True,
-        key="report.stairs",
-        column_config=dict.fromkeys(("Accuracy", "Gain"), st.column_config.TextColumn(alignment="right")),
         alt="What each step adds to the accuracy on the test texts",
     )
     st.caption(
@@ -163,13 +161,10 @@ def _other_texts(report: Report, dark: bool) -> None:
     table = report_tables.other_texts(report)
     falls = list(report.student.shifted)
     table[falls] = table[falls].map(formatting.signed)
-    right.dataframe(
+    table["Test texts"] = (table["Test texts"] / 100).map(formatting.percent)
+    right.table(
         table,
         hide_index=True,
-        key="report.other_texts",
-        column_config=dict.fromkeys(falls, st.column_config.TextColumn(alignment="right"))
-        | {"Model": st.column_config.TextColumn(pinned=True)}
-        | {"Test texts": st.column_config.NumberColumn(format="%.1f %%")},
         alt="Points of accuracy that each model loses on other texts",
     )
     right.caption("Points of accuracy against the test texts.")

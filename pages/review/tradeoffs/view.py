@@ -185,15 +185,15 @@ def _nearest(limits: Limits) -> str:
 def _shown(rows: pd.DataFrame) -> pd.DataFrame:
     return pd.DataFrame(
         {
-            "fits": rows["fits"],
-            "front": rows["front"],
             "model": rows["who"].map(roles.NAMES),
-            "form": rows["runtime"].map(runtimes.RUNTIME_NAMES),
-            "run": rows["name"],
             "accuracy": 100 * rows["accuracy"],
             "interval": 50 * (rows["high"] - rows["low"]),
             "size": rows["size"],
             "latency": rows["latency"],
+            "fits": rows["fits"],
+            "front": rows["front"],
+            "form": rows["runtime"].map(runtimes.RUNTIME_NAMES),
+            "run": rows["name"],
             "params": rows["params"] / 1e6,
             "flops": rows["flops"] / 1e6,
             "architecture": rows["model"],

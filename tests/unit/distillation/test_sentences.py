@@ -190,7 +190,7 @@ def test_a_control_that_does_worse_is_not_in_the_way():
 def test_a_student_above_the_floor_says_so_at_the_end():
     said = sentence(HELPED, floor=other("helped", 0.071, 0.04, 0.1))
     assert said == (
-        sentence(HELPED) + " It is above TF-IDF, which only counts words and letters "
+        sentence(HELPED) + " The student is above TF-IDF, which only counts words and letters "
         "(+7.1 points, 95 % interval +4.0 to +10.0)."
     )
 
