@@ -107,6 +107,7 @@ def test_texts_to_ask_about_come_as_a_file(
     page = page.button(key="data.ask").click().run()
     assert asked == [(RUN, 30, 5, "margin")]
     assert "5 of 30 new texts, the least sure first." in words(page)
+    assert "Label them, add them to your labelled texts" in words(page), "a person knows, the teacher guesses"
     assert page.tabs[4].dataframe[0].value["text"].to_list() == [f"new film {i}" for i in range(5)]
     page = page.number_input(key="data.ask_count").set_value(6).run()
     assert not page.tabs[4].dataframe  # what was chosen was for another number

@@ -371,15 +371,16 @@ def test_no_lines(app: App, done: Store, lines: str) -> None:
 def test_a_file_with_labels(app: App, done: Store) -> None:
     page = many(app)
     page.button_group(key="playground.source").set_value("Upload a file").run()
-    content = "text,label\n@shares,business\n,tech\nstriker,business\ngoal,cooking\n"
+    content = "text,label\n@shares,business\n,tech\nstriker,business\ngoal,cooking\nwhistle,\n"
     page.file_uploader(key="playground.file").set_value(("a.csv", content.encode(), "text/csv")).run()
     assert any("a.csv: 1 row without a text dropped." in text for text in said(page))
     page.button(key="playground.start").click().run()
     table = page.dataframe[0].value
-    assert table["label"].tolist() == ["business", "business", "cooking"]
+    assert table["label"].tolist() == ["business", "business", "cooking", ""]
     right = [f"{metric.value} {metric.delta}" for metric in page.metric][2:]
     assert right == ["50.0 % ± 40.5, 1 of 2", "50.0 % ± 40.5, 1 of 2", "0.0 % −0.0/+65.8, 0 of 2"]
-    assert any("1 of 3 labels are none of the classes" in text for text in said(page))
+    left_out = "1 of 4 texts have no label, and 1 of 3 labels are none of the classes"
+    assert any(left_out in text for text in said(page))
 
 
 @pytest.mark.parametrize(

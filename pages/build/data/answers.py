@@ -99,7 +99,7 @@ def _settings(file: Upload, token: str) -> TaskConfig | None:
     """The settings that read the file, or None while columns are still asked for. Raises: DataError."""
     shown, rows, guess, question = _look_at(file)
     names = list(shown.columns)
-    text_place, answer_place, gold_place, kind_place = st.columns(4)
+    text_place, answer_place, gold_place, kind_place = st.columns([2, 4, 2, 2])
     text = text_place.selectbox(
         "Text column",
         names,

@@ -31,10 +31,10 @@ BY = {
 
 def ask_next() -> None:
     st.write(
-        "Every answer of a large model costs something, and most of them say what a student knows already. "
+        "Every answer of a large model costs something, and many say what a student knows already. "
         "Give a pool of texts that nobody has answered: a trained student says of which it is least "
-        "sure, and these are the ones to send to the teacher. Put the answers into your file of answers, and "
-        "distill again."
+        "sure, and these are the ones to send to the teacher or, where it was trained here, to label by hand. "
+        "Put them into your file, and distill again."
     )
     runs = {run.id: run for run in store().runs(kind="distil", status=("done",))}
     if not runs:
@@ -124,6 +124,7 @@ def _choose(run_id: str, texts: list[str], count: int, by: ask.By) -> tuple[list
 
 def _show(run: RunRow, texts: list[str], new: int) -> None:
     table = pd.DataFrame({"text": texts})
+    of_a_file = run.config["task"].get("knowledge")  # a teacher that was trained here would only guess
     with st.container(horizontal=True, vertical_alignment="center"):
         st.download_button(
             "Download the texts",
@@ -133,11 +134,15 @@ def _show(run: RunRow, texts: list[str], new: int) -> None:
             key="data.ask_csv",
             icon=":material/download:",
             on_click="ignore",
-            help="A CSV file to send to the teacher",
+            help=f"A CSV file to {'send to the teacher' if of_a_file else 'label by hand'}",
         )
         st.caption(
-            f"{len(texts):,} of {counted(new, 'new text')}, the least sure first. Add a column with the "
-            "teacher's answers, and bring it as *Answers of a teacher*."
+            f"{len(texts):,} of {counted(new, 'new text')}, the least sure first. "
+            + (
+                "Add a column with the teacher's answers, and bring it as *Answers of a teacher*."
+                if of_a_file
+                else "Label them, add them to your labelled texts, and upload these as a task."
+            )
         )
     st.dataframe(
         table,

@@ -242,11 +242,14 @@ def _numbers(table: pd.DataFrame, labels: tuple[str, ...], models: Collection[Ro
     if "label" not in table:
         return
     labelled = table[table["label"].isin(labels)]
-    if missing := len(table) - len(labelled):
-        st.caption(
-            f":material/info: {missing:,} of {len(table):,} labels are none of the classes that the models "
-            f"know ({escape(', '.join(labels[:10]))}); accuracy leaves them out."
-        )
+    blank = int((table["label"] == "").sum())
+    unknown = len(table) - blank - len(labelled)
+    known = f"of the classes that the models know ({escape(', '.join(labels[:10]))})"
+    left_out = [f"{blank:,} of {len(table):,} texts have no label"] * bool(blank)
+    left_out += [f"{unknown:,} of {len(table) - blank:,} labels are none {known}"] * bool(unknown)
+    if left_out:
+        end = "accuracy leaves them out" if len(labelled) else "so accuracy is not known"
+        st.caption(f":material/info: {', and '.join(left_out)}; {end}.")
     if len(labelled):
         with st.container(horizontal=True):
             for model in models:
