@@ -62,11 +62,12 @@ class Load(Settings):
 
 @dataclass(frozen=True)
 class Quality:
-    """``gap``: its accuracy minus that of ``other``, text by text, with a 95 % interval."""
+    """``span``: its 95 % interval; ``gap``: its accuracy minus that of ``other``, text by text, with one."""
 
     accuracy: float
     gap: tuple[float, float, float] | None = None
     other: str = ""
+    span: tuple[float, float] | None = None
 
 
 @dataclass(frozen=True)
@@ -326,17 +327,18 @@ def cascaded(student: Measured, teacher: Measured, answered: float) -> Measured:
 def _quality(form: FormReport | None) -> Quality | None:
     if form is None:
         return None
-    pair = form.get("paired")
+    pair, span = form.get("paired"), (form["low"], form["high"])
     if pair is None:
-        return Quality(form["accuracy"])
+        return Quality(form["accuracy"], span=span)
     other = "the teacher" if form["runtime"] == "pytorch" else "the same in PyTorch"
-    return Quality(form["accuracy"], (pair["delta"], pair["low"], pair["high"]), other)
+    return Quality(form["accuracy"], (pair["delta"], pair["low"], pair["high"]), other, span)
 
 
 def _quality_in(report: Report, who: Role) -> Quality:
     gap = report.gains.get("teacher") if who == "student" else None
-    accuracy = report.models[who].accuracy
-    return Quality(accuracy, (gap.delta, gap.low, gap.high), "the teacher") if gap else Quality(accuracy)
+    model = report.models[who]
+    apart = (gap.delta, gap.low, gap.high) if gap else None
+    return Quality(model.accuracy, apart, "the teacher" if gap else "", (model.low, model.high))
 
 
 def _latency_line(load: Load, measured: Measured, latency: float | None) -> str:

@@ -192,11 +192,13 @@ def unsteady(report: Report) -> str:
     for who in ("teacher", "student"):
         times = report.models[who].latency_ms
         if times and times.tail > UNSTEADY:
+            # Of a file of answers nothing is benchmarked; an export measures its student.
+            how = "with an export" if report.teacher_is_file else "under Speed or with kd bench"
             return (
                 f"One in twenty answers took {times.tail:.0f} times as long as the median or longer "
                 f"({NAMES[who]}: {milliseconds(times.p50)} and {milliseconds(times.p95)}). Texts of very "
                 "different lengths do that, and so does other work on the machine: measure again when it is "
-                "idle, under Speed or with kd bench."
+                f"idle, {how}."
             )
     return ""
 

@@ -77,15 +77,21 @@ def test_a_teacher_that_is_a_file_has_no_benchmark(app: App, store: Store) -> No
     """It ended in an error, always."""
     report = sample("report.json")
     report["config"]["task"]["knowledge"] = "answers.csv"
+    report["teacher"] |= {"latency_ms": None, "size_mb": 0.0}
+    report["student"]["latency_ms"] |= {"p50": 2.0, "p95": 40.0}
+    report["labelled_only"] = report["student"]
     store.create_run(RUN, DistillConfig.from_dict(report["config"]).model_dump(mode="json"), name="File")
     store.save_report(RUN, report)
     store.set_status(RUN, "done")
     page = speed(app)
     assert "with no speed to compare with" in words(page)
+    assert [metric.value for metric in page.metric] == ["2.00 ms", "40.0 ms", "500"], "the student's alone"
+    assert "measure again when it is idle, with an export." in words(page)
     assert not [button for button in page.button if button.key == "report.measure"]
     capacity = app("review/capacity/page.py", run=RUN)
     assert not capacity.exception
     assert "Speed tab" not in words(capacity)
+    assert "a new benchmark" not in words(capacity)
 
 
 def test_a_benchmark_that_failed_says_why(app: App, benched: Store) -> None:

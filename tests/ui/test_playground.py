@@ -201,8 +201,10 @@ def test_how_far_two_models_are_goes_to_the_end(
     monkeypatch.setattr(predict, "open_models", lambda run_id: {who: Model(who) for who in CORE[1:]})
     monkeypatch.setattr(DeltaGenerator, "progress", lambda self, value, **_: shares.append(value))
     page = app(PAGE)
-    assert not page.exception
+    assert "The teacher of this run is a file of answers: to this text it has sports." in said(page)
     assert shares[-1] == 1
+    page = type_in(page, "a new text")
+    assert "The teacher of this run is a file of answers: it has none to a new text." in said(page)
 
 
 def test_a_text_whose_answers_hang_on_no_single_word_says_so(app: App, done: Store) -> None:

@@ -205,6 +205,17 @@ def test_the_floor_stands_among_the_models_and_is_explained(
     assert "Confusion of the classes: TF-IDF" in alts(page)
 
 
+def test_where_the_gain_comes_from_is_no_list(app: App, done: Store, report: dict[str, Any]) -> None:
+    """A table's cells are Markdown, in which "+ soft labels" would be a bullet."""
+    gain = {"kind": "helped", "low": 0.006, "high": 0.067, "p_value": 0.01, "n": 524, "seeds": 1}
+    report["stairs"] = {"student": gain | {"delta": 0.0364}}
+    done.save_report(RUN, report)
+    page = open_tab(app, "Quality")
+    steps = next(table.value for table in page.table if "Gain" in table.value)["What is added"]
+    assert [plain(step) for step in steps] == ["Student alone", "+ soft labels", "+ transfer texts"]
+    assert not steps.str.startswith("+").any()
+
+
 def test_fidelity_and_the_texts_behind_it(app: App, done: Store, home: Path) -> None:
     folder = home / "runs" / RUN
     folder.mkdir(parents=True)

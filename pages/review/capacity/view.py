@@ -100,7 +100,14 @@ def answer(forms: Sequence[Measured], needs: Sequence[Requirement], measures: st
             st.caption(formatting.counted(need.cores, "core"))
             _target(need)
             if form.quality:
-                st.metric(measures.capitalize(), formatting.percent(form.quality.accuracy))
+                accuracy, span = form.quality.accuracy, form.quality.span
+                st.metric(
+                    measures.capitalize(),
+                    formatting.percent(accuracy),
+                    formatting.plus_minus(accuracy, *span) if span else None,
+                    delta_color="off",
+                    delta_arrow="off",
+                )
                 if form is not forms[0]:
                     st.caption(unbroken(_lost(form.quality)))
                 elif len(forms) > 1:
@@ -202,11 +209,12 @@ def latency(load: Load, forms: Sequence[Measured], needs: Sequence[Requirement])
         if forms[0].batch > 1
         else ""
     )
+    measure = "; a new benchmark measures it" if len(forms) > 1 else ""  # of a file's student there is none
     kept = (
         ""
         if all(form.quantiles for form in forms)
         else " How the times spread was not kept here: a log-normal distribution with their mean and "
-        "p95 stands for it; a new benchmark measures it."
+        f"p95 stands for it{measure}."
     )
     st.caption(
         "Simulated from the measured times: texts come at random, evenly to all servers, and the cores of a "

@@ -133,6 +133,7 @@ def _stairs(report: Report) -> None:
     if table.empty:
         return
     st.subheader("Where the gain comes from", anchor=False)
+    table["What is added"] = table["What is added"].map(escape)  # "+ soft labels" is no list
     st.table(  # its words wrap, so that a phone shows the gains too
         table,
         hide_index=True,

@@ -15,8 +15,9 @@ from pages.shared.text import escape, term
 
 
 def speed(run: RunRow, report: Report) -> None:
-    timed = {who: model.latency_ms for who, model in report.models.items() if model.latency_ms}
-    for column, (who, times) in zip(st.columns(2), timed.items(), strict=False):  # teacher and student first
+    pair: tuple[roles.Role, ...] = ("teacher", "student")
+    timed = {who: times for who in pair if (times := report.models[who].latency_ms)}  # a file has none
+    for column, (who, times) in zip(st.columns(2), timed.items(), strict=False):
         with column.container(border=True):
             st.markdown(f"**{roles.NAMES[who]}**", help=term(who))
             with st.container(horizontal=True):

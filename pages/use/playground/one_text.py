@@ -38,8 +38,8 @@ def _test_texts(folder: Path, _report: Report) -> pd.DataFrame:
     return report_tables.texts(folder, _report)
 
 
-def choose_text(run: RunRow, report: Report) -> tuple[str, str | None]:
-    """What was typed or picked, and its true class where it is one of the test texts."""
+def choose_text(run: RunRow, report: Report) -> tuple[str, str | None, str | None]:
+    """What was typed or picked; where it is a test text, its true class and what the teacher said of it."""
     left, right = st.columns([3, 2], gap="medium")
     with right:
         examples = _examples(run, report)
@@ -56,8 +56,8 @@ def choose_text(run: RunRow, report: Report) -> tuple[str, str | None]:
         )
         st.button("Classify", key="playground.classify", type="primary", icon=":material/play_arrow:")
     text = text.lstrip()  # before it is cut: of blanks alone nothing would be left to look at
-    truth = examples.loc[examples["text"] == text.rstrip(), "truth"]
-    return text, None if truth.empty else truth.iloc[0]
+    same = examples[examples["text"] == text.rstrip()]
+    return (text, None, None) if same.empty else (text, same["truth"].iloc[0], same["teacher"].iloc[0])
 
 
 def _instructive(texts: pd.DataFrame) -> Any:
@@ -75,7 +75,7 @@ def _examples(run: RunRow, report: Report) -> pd.DataFrame:
     try:
         texts = _test_texts(paths.runs() / run.id, report)
     except KDError:  # the models are gone as well, and asking them says so
-        return pd.DataFrame(columns=["text", "truth"])
+        return pd.DataFrame(columns=["text", "truth", "teacher"])
     parts = {"differ": texts[texts["teacher"] != texts["student"]], "all": texts}
     kind = st.segmented_control(
         "Test texts",
@@ -107,7 +107,7 @@ def _examples(run: RunRow, report: Report) -> pd.DataFrame:
     return texts
 
 
-def show_answers(run: RunRow, text: str, truth: str | None) -> None:
+def show_answers(run: RunRow, text: str, truth: str | None, said: str | None) -> None:
     """Raises: KDError."""
     if not text:
         st.info("Type a text, or pick an example above.", icon=":material/edit:")
@@ -115,7 +115,7 @@ def show_answers(run: RunRow, text: str, truth: str | None) -> None:
     predict.checked(text)
     answers = ask_models(run.id, text)
     answers = _divided(run, answers)
-    _summary(answers, truth)
+    _summary(answers, truth, said)
     shown = _likeliest(answers)
     for column, answer in zip(st.columns(len(answers)), answers, strict=True):
         with column.container(border=True, height="stretch"):
@@ -157,14 +157,15 @@ def _divided(run: RunRow, answers: list[Answer]) -> list[Answer]:
     return [answer.divided(temperature * divisors.get(answer.who, 1.0)) for answer in answers]
 
 
-def _summary(answers: Sequence[Answer], truth: str | None) -> None:
+def _summary(answers: Sequence[Answer], truth: str | None, said: str | None) -> None:
     labels: dict[Role, str] = {answer.who: escape(answer.label) for answer in answers}
     sentence = predict.agreement_sentence(labels)
     true_class = "" if truth is None else f" The true class is {escape(truth)}."
     with st.container(border=True, key="playground.summary"):
         st.markdown(f"**{sentence}{true_class}**")
         if len(answers) < 3:
-            st.caption("The teacher of this run is a file of answers: it has none to a new text.")
+            known = "it has none to a new text" if said is None else f"to this text it has {escape(said)}"
+            st.caption(f"The teacher of this run is a file of answers: {known}.")
             return
         teacher, student, alone = (answer.probabilities for answer in answers)
         overlaps = (

@@ -30,8 +30,7 @@ try:
     one, many = st.tabs(VIEWS, key="playground.view", on_change="rerun", bind="query-params")
     if one.open:
         with one:
-            text, truth = choose_text(run, store().report(run.id))
-            show_answers(run, text, truth)
+            show_answers(run, *choose_text(run, store().report(run.id)))
     if many.open:
         with many:
             many_texts(run)

@@ -237,15 +237,16 @@ def test_from_a_benchmark():
     assert from_bench(report, 8)[0] == Measured("Teacher, PyTorch", 8, 800, 10.0, None, (8, 9, 11))
 
     pair = {"delta": -0.02, "low": -0.03, "high": -0.01}
+    span = {"low": 0.8, "high": 0.95}
     report["forms"] = [
-        {"name": "teacher-pytorch", "runtime": "pytorch", "accuracy": 0.9},
-        {"name": "student-pytorch", "runtime": "pytorch", "accuracy": 0.88, "paired": pair},
-        {"name": "student-int8", "runtime": "int8", "accuracy": 0.86, "paired": pair},
+        {"name": "teacher-pytorch", "runtime": "pytorch", "accuracy": 0.9, **span},
+        {"name": "student-pytorch", "runtime": "pytorch", "accuracy": 0.88, "paired": pair, **span},
+        {"name": "student-int8", "runtime": "int8", "accuracy": 0.86, "paired": pair, **span},
     ]
     assert [form.quality for form in from_bench(report, 8)] == [
-        Quality(0.9),
-        Quality(0.88, (-0.02, -0.03, -0.01), "the teacher"),
-        Quality(0.86, (-0.02, -0.03, -0.01), "the same in PyTorch"),
+        Quality(0.9, span=(0.8, 0.95)),
+        Quality(0.88, (-0.02, -0.03, -0.01), "the teacher", (0.8, 0.95)),
+        Quality(0.86, (-0.02, -0.03, -0.01), "the same in PyTorch", (0.8, 0.95)),
     ]
 
 
