@@ -87,7 +87,7 @@ def test_a_first_run_shows_its_models_and_how_to_get_more(app: App, runs: Store)
     )  # as the teacher, but smaller
     assert "Picked from 3 by the texts that it is judged on: luck is picked too" in words(page)
     assert "2 others that fit may be as good: 524 texts cannot tell them apart." in words(page)
-    assert "ONNX and int8 forms of these models appear here once a run is benchmarked" in words(page)
+    assert "ONNX and int8 forms of these models appear here once a run is exported or" in words(page)
 
 
 def test_the_floor_is_a_model_of_its_own_kind(app: App, store: Store, report: dict[str, Any]) -> None:
@@ -179,6 +179,7 @@ def test_tasks_are_not_mixed_and_the_newest_comes_first(
     assert page.dataframe[0].value["run"].unique().tolist() == ["Own texts"]
     page.selectbox(key="tradeoffs.task").select("bbc-headlines").run()
     assert page.dataframe[0].value["run"].unique().tolist() == ["Demo"]
+    assert page.selectbox(key=f"tradeoffs.cascade_run.{FIRST}").value == FIRST, "of the same task"
 
 
 def test_files_of_one_name_are_told_apart_by_their_folders(
@@ -278,8 +279,8 @@ def test_a_cascade_says_what_it_promises_and_how_the_test_texts_took_it(
 
 def test_a_link_opens_the_cascade_of_its_run(runs: Store, report: dict[str, Any], app: App) -> None:
     finish(runs, SECOND, report, "Second")
-    assert app(PAGE).selectbox(key="tradeoffs.cascade_run").value == SECOND
-    assert app(PAGE, run=FIRST).selectbox(key="tradeoffs.cascade_run").value == FIRST
+    assert app(PAGE).selectbox(key=f"tradeoffs.cascade_run.{SECOND}").value == SECOND
+    assert app(PAGE, run=FIRST).selectbox(key=f"tradeoffs.cascade_run.{FIRST}").value == FIRST
 
 
 def test_a_run_without_its_folder_says_why_there_is_no_cascade(runs: Store, app: App) -> None:

@@ -33,8 +33,8 @@ def ask_next() -> None:
     st.write(
         "Every answer of a large model costs something, and many say what a student knows already. "
         "Give a pool of texts that nobody has answered: a trained student says of which it is least "
-        "sure, and these are the ones to send to the teacher or, where it was trained here, to label by hand. "
-        "Put them into your file, and distill again."
+        "sure, and these are the ones to send to the teacher or, where it was trained here, to label by "
+        "hand. Put them into your file, and distill again."
     )
     runs = {run.id: run for run in store().runs(kind="distil", status=("done",))}
     if not runs:

@@ -9,6 +9,7 @@ import streamlit as st
 
 from kd_core import figures
 from kd_core.distillation import report_tables
+from kd_core.distillation.metrics import wilson
 from kd_core.distillation.report import Report
 from kd_core.errors import RunError
 from kd_core.jobs.store import RunRow
@@ -45,13 +46,21 @@ def fidelity(run: RunRow, report: Report) -> None:
         st.metric(
             "Agreement",
             formatting.percent(report.fidelity.agreement),
+            formatting.plus_minus(
+                report.fidelity.agreement, *wilson(report.fidelity.agreement, report.rows["test"])
+            ),
+            delta_color="off",
+            delta_arrow="off",
             border=True,
-            help="How often the student's answer is the teacher's, right or wrong",
+            height="stretch",
+            help="How often the student's answer is the teacher's, right or wrong, with half of its 95 % "
+            f"interval on {report.rows['test']:,} test texts",
         )
         st.metric(
             "Divergence",
             f"{report.fidelity.kl:.3f} nats",
             border=True,
+            height="stretch",
             help=f"{term('KL divergence')} Here of the student from the teacher, at T = 1, mean over texts.",
         )
     for cell, label in labels.items() if judged else ():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from typing import get_args
 
 import streamlit as st
@@ -29,8 +30,11 @@ JUDGES: dict[engine.Judge, str] = {"teacher": "agrees with the teacher", "gold":
 FORMS: dict[Runtime, str] = {"pytorch": "PyTorch", "int8": "ONNX int8"}
 
 
-def cascade() -> None:
-    """One slider: in how many cases the pair is to agree with the teacher, or to be right."""
+def cascade(above: Collection[str]) -> None:
+    """One slider: in how many cases the pair is to agree with the teacher, or to be right.
+
+    ``above``: the runs of the task that the rest of the page is about; one of them comes first.
+    """
     runs = {run.id: run for run in store().runs(kind="distil", status=("done",))}
     st.subheader("A cascade", anchor=False)
     st.markdown(
@@ -43,12 +47,14 @@ def cascade() -> None:
     box = left.container(border=True)
     with box:
         linked = st.query_params.get("run")
+        first = next((run for run in runs if run in above), next(iter(runs)))
+        shown = linked if linked in runs else first
         chosen = st.selectbox(
             "Run",
             list(runs),
-            index=list(runs).index(linked) if linked in runs else 0,
+            index=list(runs).index(shown),
             format_func=lambda run: run_line(runs[run]),
-            key="tradeoffs.cascade_run",
+            key=f"tradeoffs.cascade_run.{shown}",  # another task's choice would win over what is asked for
         )
         percent = field(
             engine.CascadeConfig,

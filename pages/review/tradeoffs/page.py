@@ -49,11 +49,11 @@ try:
             parts.about_floor(view)
             if not candidates["runtime"].isin(("onnx", "int8")).any():
                 st.caption(
-                    "ONNX and int8 forms of these models appear here once a run is benchmarked (its report, "
-                    "Speed) or exported."
+                    "ONNX and int8 forms of these models appear here once a run is exported or, where its "
+                    "teacher is no file, benchmarked (its report, Speed)."
                 )
     if not view.frame.empty:
         parts.table(view)
-    beside(cascade)
+    beside(cascade, frozenset(view.frame["run"]))
 except KDError as error:
     st.error(escape(error), icon=":material/error:")
