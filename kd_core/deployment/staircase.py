@@ -46,7 +46,7 @@ def steps(forms: Sequence[FormReport]) -> list[FormReport]:
     return [by_step[step] for step in stairs if step in by_step]
 
 
-def sentences(forms: Sequence[FormReport]) -> dict[str, str]:
+def sentences(forms: Sequence[FormReport], measures: str = "accuracy") -> dict[str, str]:
     """What each step below the first costs and buys, by its short label; a teacher that is a file is no step.
 
     "34x smaller and 13x faster than the teacher; 0.2 points less accurate than the distilled student, ..."
@@ -55,7 +55,8 @@ def sentences(forms: Sequence[FormReport]) -> dict[str, str]:
     student = next(form for form in (first, *below) if form["who"] == "student")
     base = {form["name"]: first if form is student else student for form in below}
     return {
-        short_label(form): f"{_cheaper(form, first)}; {_accuracy(form, base[form['name']])}" for form in below
+        short_label(form): f"{_cheaper(form, first)}; {_accuracy(form, base[form['name']], measures)}"
+        for form in below
     }
 
 
@@ -105,14 +106,19 @@ def gains(form: FormReport, first: FormReport) -> tuple[str, str]:
     )
 
 
-def _accuracy(form: FormReport, other: FormReport) -> str:
-    whom = WHOM[other["who"]]
+def _accuracy(form: FormReport, other: FormReport, measures: str) -> str:
+    whom, pair = WHOM[other["who"]], form.get("paired")  # exports of before have no pair
     difference = form["accuracy"] - other["accuracy"]
+    good, so_good = {
+        "accuracy": ("accurate", "as accurate as"),
+        "agreement": ("agreement", "in agreement with the teacher as often as"),
+    }[measures]
     direction = "more" if difference > 0 else "less"
-    said = f"{points(abs(difference)).lstrip('+')} {direction} accurate than {whom}"
+    said = f"{points(abs(difference)).lstrip('+')} {direction} {good} than {whom}"
     if round(100 * difference, 1) == 0:
-        said = f"as accurate as {whom}"
-    pair = form.get("paired")  # exports of before have none
+        said = f"{so_good} {whom}"
+    elif pair and pair["low"] <= 0 <= pair["high"]:
+        said = f"no difference in {measures} from {whom} that these texts can show"
     return said if pair is None else f"{said}: {on_each_text(pair)}"
 
 
@@ -139,7 +145,7 @@ def comparisons(forms: Sequence[FormReport]) -> list[str]:
 def on_each_text(pair: Paired) -> str:
     """ "11 texts lost, 1 gained of 524, 95 % interval −3.2 to −0.7"."""
     if not pair["lost"] + pair["gained"]:
-        return f"right on the same of {pair['texts']:,} texts"
+        return f"no text lost or gained of {pair['texts']:,}"
     return (
         f"{pair['lost']:,} {'text' if pair['lost'] == 1 else 'texts'} lost, {pair['gained']:,} gained of "
         f"{pair['texts']:,}, 95 % interval {interval(pair['low'], pair['high'])}"

@@ -130,10 +130,12 @@ def hard_answers(report: Report) -> str:
     if report.over_hard is None:
         return ""
     texts = f" and {name}" if (name := report.transfer_name) else ""
+    labelled = "labelled " if report.measures == "accuracy" else ""
+    doubt = " That may be nothing." if report.over_hard.kind == "no_difference" else ""
     return (
-        f"On the same labelled texts{texts}, with the teacher's first choices as if they were labels, the "
+        f"On the same {labelled}texts{texts}, with the teacher's first choices as if they were labels, the "
         f"student has {percent(report.models['hard_answers'].accuracy)}. The teacher's other probabilities "
-        f"add {gain(report.over_hard)}."
+        f"add {gain(report.over_hard)}.{doubt}"
     )
 
 

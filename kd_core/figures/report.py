@@ -92,7 +92,7 @@ def confusion(report: Report, who: Role, *, dark: bool = False) -> go.Figure:
     figure = new_figure(
         title,
         "Answer",
-        "True class (test texts)",
+        "True class (test texts)" if report.measures == "accuracy" else "Teacher's answer (test texts)",
         dark=dark,
         height=170 + max(30 * min(len(labels), 20), 150),
     )

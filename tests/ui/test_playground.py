@@ -22,7 +22,7 @@ from kd_core.errors import RunError
 from kd_core.jobs.store import Store
 from kd_core.system.atomic import seal
 from pages.use.playground import one_text
-from tests import SAMPLES
+from tests import SAMPLES, without_gold
 from tests.ui.charts import alts
 
 App = Callable[..., AppTest]
@@ -205,6 +205,14 @@ def test_how_far_two_models_are_goes_to_the_end(
     assert shares[-1] == 1
     page = type_in(page, "a new text")
     assert "The teacher of this run is a file of answers: it has none to a new text." in said(page)
+
+
+def test_without_gold_labels_nobody_is_right_or_wrong(app: App, done: Store, report: dict[str, Any]) -> None:
+    done.save_report(RUN, without_gold(report))
+    words = " ".join(said(app(PAGE)))
+    assert "The true class" not in words
+    assert "Right" not in words
+    assert "Wrong" not in words
 
 
 def test_a_text_whose_answers_hang_on_no_single_word_says_so(app: App, done: Store) -> None:

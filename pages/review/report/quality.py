@@ -166,6 +166,6 @@ def _other_texts(report: Report, dark: bool) -> None:
     right.table(
         table,
         hide_index=True,
-        alt="Points of accuracy that each model loses on other texts",
+        alt=f"Points of {report.measures} that each model loses on other texts",
     )
-    right.caption("Points of accuracy against the test texts.")
+    right.caption(f"Points of {report.measures} against the test texts.")

@@ -36,7 +36,7 @@ def stairs(report: ExportReport, measures: str) -> None:
         with column.container(border=True, height="stretch"):
             figure = figures.staircase(forms, measure, measures, dark=is_dark())
             chart(figure, key=f"export.{measure}", alt=_spoken(forms, measure, measures))
-    sentences = staircase.sentences(forms).items()
+    sentences = staircase.sentences(forms, measures).items()
     st.markdown("\n".join(f"- **{escape(step)}**: {escape(sentence)}." for step, sentence in sentences))
     with st.expander("All numbers and their conditions", icon=":material/table:", key="export.numbers"):
         st.dataframe(

@@ -57,7 +57,10 @@ def choose_text(run: RunRow, report: Report) -> tuple[str, str | None, str | Non
         st.button("Classify", key="playground.classify", type="primary", icon=":material/play_arrow:")
     text = text.lstrip()  # before it is cut: of blanks alone nothing would be left to look at
     same = examples[examples["text"] == text.rstrip()]
-    return (text, None, None) if same.empty else (text, same["truth"].iloc[0], same["teacher"].iloc[0])
+    if same.empty:
+        return text, None, None
+    known = report.measures == "accuracy"  # else the teacher's choices stand for labels
+    return text, same["truth"].iloc[0] if known else None, same["teacher"].iloc[0]
 
 
 def _instructive(texts: pd.DataFrame) -> Any:

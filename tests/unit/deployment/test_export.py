@@ -380,7 +380,7 @@ def test_the_command_prints_the_staircase(config, tmp_path):
     ]
     assert "smaller, " in lines[4]
     assert lines[8].startswith("Distilled student, PyTorch, against the teacher: ")
-    onnx = "Distilled student, ONNX, against the same in PyTorch: right on the same of 25 texts."
+    onnx = "Distilled student, ONNX, against the same in PyTorch: no text lost or gained of 25."
     assert lines[9] == onnx
     assert lines[-1] == f"In {tmp_path / 'taken'}"
 

@@ -127,7 +127,8 @@ def test_what_soft_labels_add_to_hard_answers(report: dict) -> None:
     report["hard_answers"] = report["student"] | {"accuracy": 0.87}
     assert report_tables.hard_answers(read(report)) == (
         "On the same labelled texts and transfer texts, with the teacher's first choices as if they were "
-        "labels, the student has 87.0 %. The teacher's other probabilities add +0.4 points (−0.6 to +1.4)."
+        "labels, the student has 87.0 %. The teacher's other probabilities add +0.4 points (−0.6 to +1.4). "
+        "That may be nothing."
     )
     report["rows"]["transfer"] = 0
     assert report_tables.hard_answers(read(report)).startswith("On the same labelled texts, with the")
