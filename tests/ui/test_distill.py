@@ -20,6 +20,7 @@ from tests import ROOT, SAMPLES
 os.environ["HF_HUB_OFFLINE"] = "1"
 
 import pytest
+import streamlit as st
 from streamlit.proto.Block_pb2 import Block
 from streamlit.testing.v1 import AppTest
 
@@ -43,7 +44,7 @@ from kd_core.job_kinds import prepare
 from kd_core.jobs.store import Store
 from kd_core.search.ladder import LadderConfig
 from kd_core.system import paths
-from pages.shared.run_form import consent, plan
+from pages.shared.run_form import consent, models, plan
 from pages.shared.run_form.link import form_link, key
 from tests.ui.charts import alts
 
@@ -192,6 +193,20 @@ def test_the_task_that_was_chosen_last_is_there_on_the_next_page(app: App) -> No
     assert (visit("build/search/page.py"), visit(PAGE)) == (saved.id, saved.id)
     uploads.delete(saved.id)
     assert visit(PAGE) == "bbc-headlines"
+
+
+def test_the_beginning_of_a_saved_tasks_name_means_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A list that takes new entries offers what is typed as one; AppTest cannot type one into it."""
+    names = {"1-films": "films.csv", "2-figures": "figures.csv", "3-bbc": "bbc-headlines.csv"}
+    for said, taken in (
+        ("Film", "1-films"),
+        ("fi", "fi"),  # two begin so
+        ("bbc-headlines", "bbc-headlines"),  # the bundled one
+        ("/data/films.csv", "/data/films.csv"),
+    ):
+        monkeypatch.setattr(st, "session_state", {"distill.task": said})
+        models._typed("distill.task", names)
+        assert st.session_state["distill.task"] == taken
 
 
 def test_the_doctor_speaks_before_the_start(app: App) -> None:

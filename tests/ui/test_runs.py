@@ -108,6 +108,8 @@ def test_a_gain_in_macro_f1_is_not_shown_as_one_in_accuracy(app: App, runs: Stor
     assert pd.isna(table.loc[EVIL, "metric"])
     choose(page, "Warm", "Demo")
     assert any("Warm, in macro-F1: +3.6 points" in alt for alt in alts(page))
+    runs.save_report(FIRST, without_gold(report))
+    assert app(PAGE).dataframe[0].value.set_index("name").loc["Demo", "metric"] == "agreement"
 
 
 def test_a_gain_over_hard_answers_is_called_so(app: App, runs: Store, report) -> None:
@@ -430,6 +432,16 @@ def test_two_runs_side_by_side_fit_on_a_phone(app: App, runs: Store, monkeypatch
     assert sum(columns[name]["width"] for name in ("_index", "Demo", "Warm")) <= 390 - 2 * 16
     assert [columns[name]["pinned"] for name in ("Demo", "Warm")] == [True, False]
     assert results.proto.row_height > 64, "from there on Streamlit breaks lines"
+
+
+def test_side_by_side_says_what_auto_has_become(app: App, runs: Store, report: dict[str, Any]) -> None:
+    own = DEMO.change({"objective.temperature": "auto"})
+    runs.create_run(FOURTH, own.model_dump(mode="json"), name="Left open")
+    made = report["config"]["objective"] | {"temperature": 2.0}
+    runs.save_report(FOURTH, report | {"config": report["config"] | {"objective": made}})
+    runs.set_status(FOURTH, "done")
+    settings = choose(app(PAGE), "Demo", "Left open").dataframe[1].value
+    assert settings.loc["objective.temperature"].tolist() == ["4.0", "2.0 (auto)"]
 
 
 def test_side_by_side_only_what_differs(app: App, runs: Store) -> None:

@@ -72,7 +72,10 @@ def _settings(shown: Mapping[str, RunRow]) -> None:
     if not differing:
         st.caption("None: these runs have the same settings.")
         return
-    rows = {setting: [_shown(value) for value in values] for setting, values in differing.items()}
+    rows = {
+        setting: [_set(run, setting, value) for run, value in zip(shown.values(), values, strict=True)]
+        for setting, values in differing.items()
+    }
     st.dataframe(
         pd.DataFrame.from_dict(rows, orient="index", columns=list(shown)),
         key="runs.settings",
@@ -196,6 +199,15 @@ def _results(run: RunRow) -> dict[str, str]:
         "Size": formatting.megabytes(report.student.size_mb),
         "Latency, p50": formatting.milliseconds(report.student.p50),
     }
+
+
+def _set(run: RunRow, setting: str, value: object) -> str:
+    """A setting in words; of one that was left to KD Studio, what a finished run has made of it."""
+    if value != "auto" or run.status != "done":
+        return _shown(value)
+    section, name = setting.split(".")
+    made = store().report(run.id).config.get(section, {}).get(name, value)
+    return _shown(value) if made == value else f"{_shown(made)} ({value})"
 
 
 def _shown(value: object) -> str:

@@ -117,10 +117,19 @@ def _name(
         help=help,
         accept_new_options=True,
         bind="query-params",
-        on_change=typed,
-        args=(key(setting),),
+        on_change=_typed,
+        args=(key(setting), names),
     )
     return (chosen or str(default)).strip()
+
+
+def _typed(place: str, names: dict[str, str]) -> None:
+    """The beginning of one saved task's name, and Enter, mean that task: the list offers it as a new one."""
+    said = str(st.session_state.get(place) or "").strip()
+    meant = [option for option, name in names.items() if said and name.casefold().startswith(said.casefold())]
+    if len(meant) == 1 and said not in TASKS:
+        st.session_state[place] = meant[0]
+    typed(place)
 
 
 def _sizes(section: type[Architecture], name: str) -> dict[str, Any]:
