@@ -14,7 +14,7 @@ app: $(VENV)/.installed ## Open the dashboard, on this machine only
 	$(BIN)/kd app
 
 demo: $(VENV)/.installed ## Distil a small student on the bundled BBC headlines
-	$(BIN)/kd distill --task bbc-headlines --student tiny --temperature 4 --alpha 0.3
+	$(BIN)/kd distill --task bbc-headlines --teacher-pooling first --student tiny --temperature 4 --alpha 0.3
 
 test: $(VENV)/.installed-dev ## Run the unit tests, and the pages without a browser, on all cores
 	$(BIN)/python -m pytest -n auto --dist worksteal tests/unit tests/ui

@@ -237,12 +237,13 @@ class TeacherConfig(Architecture):
     probe: bool = setting(
         True,
         "Start a new head from a linear probe, a logistic regression on what it reads (many classes are "
-        "learned much sooner)",
+        "learned much sooner; a head that reads the mean has one from 20 classes on: with fewer it leaves "
+        "nothing to learn)",
     )
     pooling: Pooling | Auto = setting(
         "auto",
-        "What a new head reads: the first token, or beside it the mean over the text (auto: the mean from 20 "
-        "classes on, where the model was made for it, as minilm-l6 and e5-small were)",
+        "What a new head reads: the first token, or beside it the mean over the text (auto: the mean where "
+        "the model was made for it, as minilm-l6 and e5-small were)",
     )
     seed: Seed = setting(0, "Seed of the teacher's fine-tuning")
 
@@ -483,9 +484,12 @@ class DistillConfig(Settings):
 
 
 # What lessons, labs and their recordings are about: a small BERT learns from a larger one. From few texts, as
-# one's own often are, the default student learns more, and labels count for more (docs/quality.md).
+# one's own often are, the default student learns more, labels count for more, and a teacher does that
+# reads the mean over a text (docs/quality.md).
 DEMO = DistillConfig(
-    student=StudentConfig(model="tiny"), objective=ObjectiveConfig(temperature=TEMPERATURE, alpha=0.3)
+    teacher=TeacherConfig(pooling="first"),
+    student=StudentConfig(model="tiny"),
+    objective=ObjectiveConfig(temperature=TEMPERATURE, alpha=0.3),
 )
 
 

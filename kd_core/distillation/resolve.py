@@ -20,6 +20,7 @@ from kd_core.distillation.events import Resolved
 from kd_core.errors import ConfigError
 from kd_core.models.checkpoints import clamp_length
 from kd_core.models.inference import fast_precision
+from kd_core.models.presets import MANY_CLASSES
 from kd_core.models.size import CNN, POOLED, intermediate_size, student_config
 from kd_core.models.students import resolve_fill, resolve_init
 from kd_core.system.formatting import percent
@@ -88,6 +89,9 @@ def resolve(config: DistillConfig, task: Task, teacher: PretrainedConfig, length
     changes = {name: value for name, value in answers.items() if _is_auto(config, name)}
     # A preset decides the sizes: what the run stores are those that were built.
     changes |= _sizes("teacher", teacher) | _sizes("student", student)
+    # By the mean a probe tells few texts apart at once, and leaves the teacher nothing to learn from them.
+    few = len(task.labels) < MANY_CLASSES and teacher.model_type == POOLED
+    changes["teacher.probe"] = config.teacher.probe and not few
     config = config.change(changes)
     if task.answers:
         _check_answers(config)

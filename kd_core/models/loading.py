@@ -42,7 +42,7 @@ from kd_core.models.checkpoints import (
     without_code,
 )
 from kd_core.models.pooled import PooledBertConfig, plain, pooled
-from kd_core.models.presets import MANY_CLASSES, TEACHERS, find_preset, short
+from kd_core.models.presets import TEACHERS, find_preset, short
 from kd_core.system import paths
 from kd_core.system.settings import Auto
 
@@ -261,9 +261,8 @@ def _for_new_head(config: PretrainedConfig, name: str, pooling: Pooling | Auto) 
     if pooling == "auto":
         preset, folder = find_preset(name, TEACHERS), paths.existing_folder(name)
         made_for_it = preset.mean if preset else folder is not None and _takes_the_mean(folder)
-        many = len(config.id2label) >= MANY_CLASSES
         made_so = isinstance(config, PooledBertConfig)  # by an earlier training here
-        pooling = "mean" if made_so or (many and made_for_it and config.model_type == "bert") else "first"
+        pooling = "mean" if made_so or (made_for_it and config.model_type == "bert") else "first"
     if pooling == "first":
         return plain(config)
     if not isinstance(config, BertConfig):

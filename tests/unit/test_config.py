@@ -184,6 +184,7 @@ def test_defaults_that_people_are_told() -> None:
         "objective.alpha": 0.3,
         "objective.temperature": 4,
         "student.model": "tiny",
+        "teacher.pooling": "first",
     }
     assert (config.objective.temperature, config.objective.alpha) == ("auto", 0.6)
     assert (config.student.layers, config.student.hidden, config.training.seeds) == (2, 128, (0,))

@@ -14,6 +14,7 @@ from kd_core.data.task import labelled, unlabelled
 from kd_core.distillation import resolve as module
 from kd_core.distillation.resolve import announce, auto_length, mean_tokens, token_lengths
 from kd_core.errors import ConfigError, ModelError
+from kd_core.models.pooled import pooled
 from kd_core.models.size import student_config
 from kd_core.system.settings import fixed
 
@@ -146,6 +147,29 @@ def test_the_teachers_epochs_and_rate(resolve, tiny_task, bert, changes, rows, l
     assert (teacher.epochs, teacher.learning_rate) == (epochs, rate)
     assert "auto: 3, without the probe 5, of few texts up to 20" in help_of("teacher.epochs")
     assert "auto: 1e-4, from scratch 5e-4, 3e-5 for 12 layers" in help_of("teacher.learning_rate")
+
+
+@pytest.mark.parametrize(
+    ("classes", "reads", "asked", "probes"),
+    [
+        (5, "mean", True, False),
+        (19, "mean", True, False),
+        (20, "mean", True, True),
+        (20, "mean", False, False),
+        (5, "first", True, True),
+        (5, "first", False, False),
+    ],
+)
+def test_a_head_of_few_classes_that_reads_the_mean_begins_without_a_probe(
+    resolve, tiny_task, bert, classes, reads, asked, probes
+):
+    labels = tuple(f"class {number:02}" for number in range(classes))
+    task = replace(tiny_task, labels=labels, train=labelled(["goal"] * classes, list(range(classes))))
+    teacher = pooled(bert) if reads == "mean" else bert
+    resolved = resolve(DistillConfig().change({"teacher.probe": asked}), task, teacher).teacher
+    assert (resolved.pooling, resolved.probe) == (reads, probes)
+    assert resolved.epochs == 20
+    assert "has one from 20 classes on" in help_of("teacher.probe")
 
 
 @pytest.mark.parametrize(
