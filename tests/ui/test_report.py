@@ -277,7 +277,8 @@ def test_curves(app: App, done: Store) -> None:
 
 def test_how_to_get_it_again(app: App, done: Store) -> None:
     command, python, config = (block.value for block in open_tab(app, "Reproduce").code)
-    assert command == "kd distill \\\n  --student tiny \\\n  --temperature 2.0 \\\n  --alpha 0.3"
+    flags = ("--teacher-pooling first", "--student tiny", "--temperature 2.0", "--alpha 0.3")
+    assert command == " \\\n  ".join(("kd distill", *flags))
     assert '"objective.temperature": 2.0' in python
     assert "  max_length: 64" in config
     assert config.startswith(f"version: {VERSION}\n"), "a later one knows what was not a setting then"
