@@ -105,7 +105,7 @@ def make_plan(config: DistillConfig, task: Task, vocabulary: Vocabulary) -> Plan
     from kd_core.models.loading import teacher_config
     from kd_core.models.size import model_size, student_config
 
-    teacher = teacher_config(config.teacher, task.labels, vocabulary.size)
+    teacher = teacher_config(config.teacher, task.labels, vocabulary.size, len(task.train))
     config = resolve(config, task, teacher, vocabulary.lengths)
     pieces = vocabulary.kept(config.student)
     student = student_config(config.student, teacher, pieces)

@@ -42,7 +42,7 @@ from kd_core.models.checkpoints import (
     without_code,
 )
 from kd_core.models.pooled import PooledBertConfig, plain, pooled
-from kd_core.models.presets import TEACHERS, find_preset, short
+from kd_core.models.presets import FEW_TEXTS, MANY_CLASSES, TEACHERS, find_preset, short
 from kd_core.system import paths
 from kd_core.system.settings import Auto
 
@@ -84,15 +84,19 @@ def load_teacher(
 
 
 def teacher_config(
-    config: TeacherConfig, labels: Sequence[str], vocab_size: int = SCRATCH_VOCABULARY
+    config: TeacherConfig,
+    labels: Sequence[str],
+    vocab_size: int = SCRATCH_VOCABULARY,
+    texts: int | None = None,
 ) -> PretrainedConfig:
     """The teacher's sizes without its weights; ``vocab_size`` is that of a teacher from scratch.
+    ``texts`` to train with, where they are known, say what a new head reads.
 
     Raises: ModelError.
     """
     preset = find_preset(config.model, TEACHERS)
     if preset is None or preset.source != "new":
-        return load_config(config.model, labels, config.pooling)
+        return load_config(config.model, labels, config.pooling, texts)
     new = BertConfig(
         vocab_size=vocab_size,
         hidden_size=config.hidden,
@@ -122,7 +126,7 @@ def load_checkpoint(
     if sorted(old_labels) != sorted(task.labels):
         if any("ForSequenceClassification" in str(kind) for kind in config.architectures or ()):
             doubts.append(_other_head(name, old_labels, task.labels))
-        config = _for_new_head(_with_labels(config, task.labels), name, pooling)
+        config = _for_new_head(_with_labels(config, task.labels), name, pooling, len(task.train))
     with quiet(), seeded(seed), as_model_errors(name):
         model, report = AutoModelForSequenceClassification.from_pretrained(
             place,
@@ -154,13 +158,15 @@ def load_checkpoint(
     return model.eval(), tokenizer
 
 
-def load_config(name: str, labels: Sequence[str], pooling: Pooling | Auto = "first") -> PretrainedConfig:
+def load_config(
+    name: str, labels: Sequence[str], pooling: Pooling | Auto = "first", texts: int | None = None
+) -> PretrainedConfig:
     """The config of a checkpoint, with the task's labels. Raises: ModelError."""
     config = read_config(name, *locate(name))
     old_labels = _labels(config)
     _with_labels(config, labels)
     if sorted(old_labels) != sorted(labels):
-        config = _for_new_head(config, name, pooling)
+        config = _for_new_head(config, name, pooling, texts)
     if name == "minilm-l3":
         config.num_hidden_layers //= 2
     return config
@@ -256,13 +262,16 @@ def _with_labels(config: PretrainedConfig, labels: Sequence[str]) -> PretrainedC
     return config
 
 
-def _for_new_head(config: PretrainedConfig, name: str, pooling: Pooling | Auto) -> PretrainedConfig:
+def _for_new_head(
+    config: PretrainedConfig, name: str, pooling: Pooling | Auto, texts: int | None
+) -> PretrainedConfig:
     """The config of a model whose new head reads what ``pooling`` says. Raises: ModelError."""
     if pooling == "auto":
         preset, folder = find_preset(name, TEACHERS), paths.existing_folder(name)
         made_for_it = preset.mean if preset else folder is not None and _takes_the_mean(folder)
+        helps = len(config.id2label) >= MANY_CLASSES or (texts is not None and texts < FEW_TEXTS)
         made_so = isinstance(config, PooledBertConfig)  # by an earlier training here
-        pooling = "mean" if made_so or (made_for_it and config.model_type == "bert") else "first"
+        pooling = "mean" if made_so or (helps and made_for_it and config.model_type == "bert") else "first"
     if pooling == "first":
         return plain(config)
     if not isinstance(config, BertConfig):

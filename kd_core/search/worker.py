@@ -125,7 +125,7 @@ def _check_models(config: SearchConfig, tasks: Sequence[Task]) -> None:
             "the rows of "
             f"{config.distill.task.knowledge} has one. Add some, or run kd distill."
         )
-    teacher = teacher_config(config.distill.teacher, task.labels)
+    teacher = teacher_config(config.distill.teacher, task.labels, texts=len(task.train))
     for setting, part in product(config.alone, tasks):
         resolve(config.apply(setting), part, teacher, {})
 

@@ -487,7 +487,7 @@ def test_teacher_config_agrees_with_the_model(folder, tiny_task):
     for name in (str(folder), "minilm-l3", "scratch"):
         config = TeacherConfig(model=name)
         model, tokenizer = load_teacher(config, tiny_task)
-        found = teacher_config(config, tiny_task.labels, vocab_size=len(tokenizer))
+        found = teacher_config(config, tiny_task.labels, len(tokenizer), len(tiny_task.train))
         mine, its = found.to_dict(), model.config.to_dict()
         ignored = {"dtype", "_name_or_path"}
         assert {k: v for k, v in mine.items() if k not in ignored} == {

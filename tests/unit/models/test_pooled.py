@@ -11,6 +11,7 @@ import torch
 from transformers import AutoModelForSequenceClassification, BertConfig
 
 from kd_core.config import DistillConfig, StudentConfig, TeacherConfig
+from kd_core.data.task import labelled
 from kd_core.deployment.onnx import open_session, to_onnx
 from kd_core.distillation.pipeline import distill
 from kd_core.errors import ModelError
@@ -68,9 +69,21 @@ def kind(labels: list[str], **teacher: str) -> str:
     return teacher_config(TeacherConfig(**teacher), labels).model_type
 
 
-def test_the_bundled_teacher_has_it() -> None:
-    for labels in (FEW, MANY):
-        assert (kind(labels), kind(labels, pooling="first")) == ("kd_pooled_bert", "bert")
+def test_the_bundled_teacher_has_it_for_many_classes_or_few_texts() -> None:
+    assert (kind(FEW), kind(MANY)) == ("bert", "kd_pooled_bert")
+    assert (kind(FEW, pooling="mean"), kind(MANY, pooling="first")) == ("kd_pooled_bert", "bert")
+    for texts, found in ((399, "kd_pooled_bert"), (400, "bert")):
+        assert teacher_config(TeacherConfig(), FEW, texts=texts).model_type == found
+    few = teacher_config(TeacherConfig(pooling="first"), FEW, texts=399)
+    assert few.model_type == "bert"
+
+
+def test_as_many_texts_are_loaded_for_it_as_the_task_has(tiny_task) -> None:
+    texts = [f"text {number}" for number in range(400)]
+    for rows, found in ((399, "kd_pooled_bert"), (400, "bert")):
+        task = replace(tiny_task, train=labelled(texts[:rows], [0] * rows))
+        model, _ = load_teacher(TeacherConfig(model="minilm-l3"), task)
+        assert model.config.model_type == found
 
 
 def test_a_folder_has_it_where_it_was_made_for_the_mean(teacher_folder, tmp_path) -> None:
