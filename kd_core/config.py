@@ -237,14 +237,14 @@ class TeacherConfig(Architecture):
     probe: bool = setting(
         True,
         "Start a new head from a linear probe, a logistic regression on what it reads (many classes are "
-        "learned much sooner; a head that reads the mean has one from 20 classes on: with fewer it leaves "
-        "nothing to learn)",
+        "learned much sooner; with fewer than 20 and less than 12 layers a head that reads the mean has "
+        "none: it would leave nothing to learn)",
     )
     pooling: Pooling | Auto = setting(
         "auto",
-        "What a new head reads: the first token, or beside it the mean over the text (auto: the mean from 20 "
-        "classes on or below 400 training texts, where the model was made for it, as minilm-l6 and e5-small "
-        "were)",
+        "What a new head reads: the first token, or beside it the mean over the text (auto: the mean where "
+        "the model was made for it, as minilm-l6 and e5-small were: from 20 classes on, with less than 12 "
+        "layers below 400 training texts too)",
     )
     seed: Seed = setting(0, "Seed of the teacher's fine-tuning")
 

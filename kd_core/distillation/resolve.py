@@ -20,7 +20,7 @@ from kd_core.distillation.events import Resolved
 from kd_core.errors import ConfigError
 from kd_core.models.checkpoints import clamp_length
 from kd_core.models.inference import fast_precision
-from kd_core.models.presets import MANY_CLASSES
+from kd_core.models.presets import DEEP, MANY_CLASSES
 from kd_core.models.size import CNN, POOLED, intermediate_size, student_config
 from kd_core.models.students import resolve_fill, resolve_init
 from kd_core.system.formatting import percent
@@ -66,7 +66,7 @@ def resolve(config: DistillConfig, task: Task, teacher: PretrainedConfig, length
     class_weights(config.objective.class_weights, task.labels, labels)  # raises
     metric = fixed_metric(config.training.metric, task.labels, labels, task.validation["label"][:])
     from_scratch = config.teacher.model == "scratch"
-    deep = teacher.num_hidden_layers >= 12
+    deep = teacher.num_hidden_layers >= DEEP
     student = student_config(config.student, teacher, teacher.vocab_size)
     passes = math.ceil(len(task.train) / config.training.batch_size)
     init = resolve_init(config.student, teacher)
@@ -90,8 +90,8 @@ def resolve(config: DistillConfig, task: Task, teacher: PretrainedConfig, length
     # A preset decides the sizes: what the run stores are those that were built.
     changes |= _sizes("teacher", teacher) | _sizes("student", student)
     # By the mean a probe tells few texts apart at once, and leaves the teacher nothing to learn from them.
-    few = len(task.labels) < MANY_CLASSES and teacher.model_type == POOLED
-    changes["teacher.probe"] = config.teacher.probe and not few
+    at_once = teacher.model_type == POOLED and len(task.labels) < MANY_CLASSES and not deep
+    changes["teacher.probe"] = config.teacher.probe and not at_once
     config = config.change(changes)
     if task.answers:
         _check_answers(config)

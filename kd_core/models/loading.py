@@ -42,7 +42,7 @@ from kd_core.models.checkpoints import (
     without_code,
 )
 from kd_core.models.pooled import PooledBertConfig, plain, pooled
-from kd_core.models.presets import FEW_TEXTS, MANY_CLASSES, TEACHERS, find_preset, short
+from kd_core.models.presets import DEEP, FEW_TEXTS, MANY_CLASSES, TEACHERS, find_preset, short
 from kd_core.system import paths
 from kd_core.system.settings import Auto
 
@@ -269,7 +269,8 @@ def _for_new_head(
     if pooling == "auto":
         preset, folder = find_preset(name, TEACHERS), paths.existing_folder(name)
         made_for_it = preset.mean if preset else folder is not None and _takes_the_mean(folder)
-        helps = len(config.id2label) >= MANY_CLASSES or (texts is not None and texts < FEW_TEXTS)
+        few = texts is not None and texts < FEW_TEXTS and config.num_hidden_layers < DEEP
+        helps = few or len(config.id2label) >= MANY_CLASSES
         made_so = isinstance(config, PooledBertConfig)  # by an earlier training here
         pooling = "mean" if made_so or (helps and made_for_it and config.model_type == "bert") else "first"
     if pooling == "first":

@@ -116,9 +116,11 @@ OUTCOMES: Mapping[str, str] = {"Smallest": "cnn", "Balanced": "third", "Most acc
 PROBE_TEXTS = 5_000  # that a teacher's head starts from, at most: more of them hardly move the start
 # From so many classes on the heads of a teacher and of cnn read the mean over a text's tokens, too. It says
 # what the text is about: with 50 to 150 classes that brought teachers three points and students one, with 2
-# to 6 it cost up to two and one. With less training texts than these a teacher that reads it, and begins
+# to 6 it cost up to two and one. With fewer training texts than these a teacher that reads it, and begins
 # without a probe, is the better one whatever the classes (docs/quality.md).
 MANY_CLASSES, FEW_TEXTS = 20, 400
+# Layers from which a teacher takes smaller steps, with which a head drawn at random would learn too late.
+DEEP = 12
 # A student's vocabulary is filled up to so many word pieces, about as many as the demo's transfer set brings:
 # tiny has 2.7 M parameters then.
 PIECES = 17_000

@@ -150,26 +150,29 @@ def test_the_teachers_epochs_and_rate(resolve, tiny_task, bert, changes, rows, l
 
 
 @pytest.mark.parametrize(
-    ("classes", "reads", "asked", "probes"),
+    ("classes", "reads", "layers", "asked", "probes"),
     [
-        (5, "mean", True, False),
-        (19, "mean", True, False),
-        (20, "mean", True, True),
-        (20, "mean", False, False),
-        (5, "first", True, True),
-        (5, "first", False, False),
+        (5, "mean", 11, True, False),
+        (19, "mean", 6, True, False),
+        (5, "mean", 12, True, True),
+        (5, "mean", 12, False, False),
+        (20, "mean", 6, True, True),
+        (20, "mean", 6, False, False),
+        (5, "first", 6, True, True),
+        (5, "first", 6, False, False),
     ],
 )
 def test_a_head_of_few_classes_that_reads_the_mean_begins_without_a_probe(
-    resolve, tiny_task, bert, classes, reads, asked, probes
+    resolve, tiny_task, bert, classes, reads, layers, asked, probes
 ):
+    bert.num_hidden_layers = layers
     labels = tuple(f"class {number:02}" for number in range(classes))
     task = replace(tiny_task, labels=labels, train=labelled(["goal"] * classes, list(range(classes))))
     teacher = pooled(bert) if reads == "mean" else bert
     resolved = resolve(DistillConfig().change({"teacher.probe": asked}), task, teacher).teacher
     assert (resolved.pooling, resolved.probe) == (reads, probes)
     assert resolved.epochs == 20
-    assert "has one from 20 classes on" in help_of("teacher.probe")
+    assert "with fewer than 20 and less than 12 layers" in help_of("teacher.probe")
 
 
 @pytest.mark.parametrize(
