@@ -100,10 +100,11 @@ class Report(BaseModel):
     over_floor: Verdict | None = None
     # And against the one on the teacher's hard answers, where that was trained.
     over_hard: Verdict | None = None
-    # Distilled student minus teacher, and minus student alone in macro-F1, or in the F1 of the class that
-    # ``training.metric`` names; None in reports before these.
+    # Distilled student minus teacher; and in macro-F1, or in the F1 of the class that ``training.metric``
+    # names, minus student alone and minus teacher. None in reports before these.
     over_teacher: Verdict | None = None
     f1_gain: Verdict | None = None
+    f1_over_teacher: Verdict | None = None
     # Of those of ``roles.STAIRS`` that the run has, each one's verdict against the one before.
     stairs: dict[Role, Verdict] = {}
     # Distilled student minus each other model, in accuracy; empty in reports before this: see ``gains``.

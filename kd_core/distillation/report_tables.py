@@ -206,13 +206,16 @@ def unsteady(report: Report) -> str:
 
 
 def _share_kept(report: Report) -> str:
-    """Accuracy over the teacher's, with the interval of their difference over the teacher's."""
-    teacher, student, gap = report.teacher.accuracy, report.student.accuracy, report.over_teacher
+    """By what the run is judged by; its interval is that of the difference, over the teacher's."""
+    metric, gap = str(report.config["training"]["metric"]), report.f1_over_teacher
+    if gap is None or not (metric == "macro_f1" or metric.startswith("f1:")):
+        metric, gap = "accuracy", report.over_teacher
+    teacher, student = report.teacher.by(metric), report.student.by(metric)
     if gap is None or not teacher:  # a report of before: without an interval it is no headline
-        return f"{percent(student)} right, the teacher {percent(teacher)}"
+        return f"{percent(report.student.accuracy)} right, the teacher {percent(report.teacher.accuracy)}"
     # Nobody is right more often than always.
     low, high = (percent(min(1 + bound, 1 / teacher)) for bound in (gap.low / teacher, gap.high / teacher))
-    return f"Keeps {percent(student / teacher)} of the teacher's accuracy ({low} to {high})"
+    return f"Keeps {percent(student / teacher)} of the teacher's {metric_name(metric)} ({low} to {high})"
 
 
 def _than_the_teacher(number: float, better: str, worse: str, same: str) -> str:

@@ -59,6 +59,7 @@ class Findings:
     over_teacher: Verdict
     over_controls: dict[Role, Verdict]  # by the run's metric, over each control but the student alone
     f1_gain: Verdict | None
+    f1_over_teacher: Verdict
     stairs: dict[Role, Verdict]
     over: dict[Role, Verdict]
     fidelity: Fidelity
@@ -131,6 +132,7 @@ def validate(run: Run, trained: list[Trained]) -> Findings:
         over_teacher=gains["teacher"],
         over_controls={who: judged.by_metric(who) for who in CONTROLS if who in chosen},
         f1_gain=judged.in_f1(control) if control else None,
+        f1_over_teacher=judged.in_f1("teacher"),
         stairs={after: judged.over(before, after) for before, after in pairwise(stairs)},
         over=gains,
         fidelity=fidelity(logits["teacher"]["test"], logits[first.name]["test"], truth["test"]),

@@ -46,6 +46,10 @@ class _Running:
     done: float = 0.0
     at: float | None = None
 
+    @property
+    def left(self) -> float:
+        return self.cost * (1 - self.done)
+
 
 class RunProgress:
     """Fed with a run's events.
@@ -76,8 +80,12 @@ class RunProgress:
         """None until the run has said what it does, and something was estimated or measured."""
         if not self._parts or not (self._measured or any(self._estimated.values())):
             return None
-        parts = self._parts.values()
-        return sum(one.cost * (1 - one.done) * self._slowness(one.part.stage) for one in parts)
+        return sum(one.left * self._slowness(one.part.stage) for one in self._parts.values())
+
+    @property
+    def work_left(self) -> float:
+        """The rest in the seconds that were expected before the start, however fast it goes."""
+        return sum(one.left for one in self._parts.values())
 
     @property
     def progress(self) -> float:
@@ -175,7 +183,11 @@ class CountedProgress:
         if self._first is None or self._done <= self._first[1]:
             return None
         seconds, done = self._now - self._first[0], self._done - self._first[1]
-        return seconds / done * (self._total - self._done)
+        return seconds / done * self.work_left
+
+    @property
+    def work_left(self) -> int:
+        return self._total - self._done
 
     def feed(self, event: Event, now: float) -> None:
         """``now`` is the monotonic time at which the event came."""
@@ -185,25 +197,29 @@ class CountedProgress:
 
 
 class TimeLeft:
-    """Says how long the rest takes while that comes true; by how fast it shrinks where that is slowly.
+    """Says how long the rest takes while that comes true; by how fast the work goes where that is slowly.
 
     An estimate knows neither what else the machine has to do nor how long what no event tells of takes, such
     as loading a model; without this, "14 s left" can be said for minutes. Nothing is said while it stays.
     """
 
     def __init__(self) -> None:
-        self._said: deque[tuple[float, float]] = deque(maxlen=1_000)  # when, and how long was left then
+        self._seen: deque[tuple[float, float]] = deque(maxlen=1_000)  # when, and how much work was left then
 
-    def check(self, left: float | None, now: float) -> float | None:
-        """``left`` seconds are expected at the monotonic time ``now``; None where they are not to be said."""
+    def check(self, left: float | None, work: float, now: float) -> float | None:
+        """``left`` seconds are expected at the monotonic time ``now``; None where they are not to be said.
+
+        ``work`` is what is left to do, in any unit. What came true is measured by it: an estimate that has
+        already become slower, as its machine has, shrinks by less than the time that went by.
+        """
         if left is None:
-            self._said.clear()
+            self._seen.clear()
             return None
-        if not self._said or now - self._said[-1][0] >= TRIED / 5:
-            self._said.append((now, left))
-        for at, before in reversed(self._said):
-            if now - at >= max(TRIED, before / 4):
-                pace = (before - left) / (now - at)
+        if not self._seen or now - self._seen[-1][0] >= TRIED / 5:
+            self._seen.append((now, work))
+        for at, before in reversed(self._seen):
+            if work and now - at >= max(TRIED, left * before / work / 4):
+                pace = left * (before / work - 1) / (now - at)
                 if pace >= COMES_TRUE:
                     return left
                 return left / pace if pace >= STANDS_STILL else None

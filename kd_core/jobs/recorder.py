@@ -74,7 +74,8 @@ class Recorder:
                 except Exception:  # a mistake of ours: the time left is not worth the run's curves
                     log.exception("Of run %s, this tells nothing of its progress: %s", self._run_id, event)
             row = progress.row
-            row["seconds_left"] = self._time_left.check(row["seconds_left"], time.monotonic())
+            left = self._time_left.check(row["seconds_left"], progress.work_left, time.monotonic())
+            row["seconds_left"] = left
             says_time = row["seconds_left"] is not None
             # A time that does not come true is taken back, also where no event comes.
             if self._unwritten or (self._says_time and not says_time):

@@ -152,9 +152,10 @@ def measures(report: Report) -> None:
     kept, dark = report_tables.kept(report), is_dark()
     left, right = st.columns(2)
     with left.container(border=True, height="stretch"):
-        st.markdown(unbroken(f"**{kept['accuracy']}**"))
+        st.markdown(unbroken(f"**{escape(kept['accuracy'])}**"))
         chart(figures.accuracies(report, dark=dark), key="report.accuracy", alt=_spoken(report, "accuracy"))
-        st.caption(f"On {report.rows['test']:,} test texts. A line is a 95 % interval.")
+        measure = formatting.capitalised(report.measures)
+        st.caption(f"{measure} on {report.rows['test']:,} test texts. A line is a 95 % interval.")
     with right.container(border=True, height="stretch"):
         _differences(report, dark)
     for column, measure in zip(st.columns(2), COSTS, strict=True):

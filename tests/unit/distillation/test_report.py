@@ -115,6 +115,7 @@ def test_a_report_of_version_0_1_is_written_as_it_was_read() -> None:
         "over_hard",
         "over_teacher",
         "f1_gain",
+        "f1_over_teacher",
         "stairs",
         "over",
         *ROLES,

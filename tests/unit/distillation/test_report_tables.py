@@ -203,6 +203,28 @@ def test_a_share_of_the_teacher_without_an_interval_is_no_headline(report: dict)
     assert report_tables.kept(read(report))["accuracy"] == "87.6 % right, the teacher 87.6 %"
 
 
+def test_what_is_kept_is_of_what_the_run_is_judged_by(report: dict) -> None:
+    """Macro-F1 or a class's F1 where that decides; in reports of before them, as in others, accuracy."""
+    gaps = {
+        name: report["verdict"] | {"low": low, "high": high}
+        for name, low, high in (("over_teacher", -0.0219, 0.0219), ("f1_over_teacher", -0.3, -0.1))
+    }
+    scores = {
+        "teacher": report["teacher"] | {"macro_f1": 0.8},
+        "student": report["student"] | {"macro_f1": 0.6},
+    }
+
+    def said(metric: str, **changes: object) -> str:
+        config = report["config"] | {"training": report["config"]["training"] | {"metric": metric}}
+        return report_tables.kept(read(report | scores | gaps | {"config": config} | changes))["accuracy"]
+
+    in_accuracy = "Keeps 100.0 % of the teacher's accuracy (97.5 % to 102.5 %)"
+    assert said("accuracy") == in_accuracy
+    assert said("macro_f1") == "Keeps 75.0 % of the teacher's macro-F1 (62.5 % to 87.5 %)"
+    assert "of the teacher's F1 of sports (" in said("f1:sports")
+    assert said("macro_f1", f1_over_teacher=None) == in_accuracy
+
+
 def test_macro_f1_has_an_interval_and_its_gain(report: dict) -> None:
     assert report_tables.f1_gain(read(report)) == ""
     gap = report["verdict"] | {"delta": 0.031, "low": 0.004, "high": 0.058}

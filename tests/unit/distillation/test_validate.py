@@ -112,6 +112,9 @@ def test_a_gain_is_in_what_the_run_is_judged_by(run, trained, metric):
     )
     f1 = "macro_f1" if metric == "accuracy" else metric
     assert found.f1_gain.delta == pytest.approx(found.models["student"].by(f1) - found.models["alone"].by(f1))
+    worse = validate(run, [trained[0], replace(trained[4], who="student")])
+    over = worse.models["student"].macro_f1 - worse.models["teacher"].macro_f1
+    assert worse.f1_over_teacher.delta == pytest.approx(over) != 0
 
 
 def test_fidelity_is_that_of_the_first_seed(run, trained):

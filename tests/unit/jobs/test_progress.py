@@ -307,7 +307,7 @@ def said(*expected: tuple[float, float | None]) -> list[float | None]:
             now += 1
             share = (now - began) / seconds
             left = until if until is None or before is None else before + share * (until - before)
-            heard.append(time_left.check(left, now))
+            heard.append(time_left.check(left, left or 0.0, now))
     return heard
 
 
@@ -321,6 +321,20 @@ def test_on_a_busy_machine_a_time_left_is_as_long_as_it_then_takes():
     heard = said((0, 60.0), (600, 0.0))
     assert heard[:TRIED] == pytest.approx([60 - 0.1 * second for second in range(1, TRIED + 1)], abs=0.2)
     assert heard[TRIED + 1 :] == pytest.approx([600 - second for second in range(TRIED + 2, 601)], abs=1)
+
+
+def test_what_an_estimate_has_learned_of_other_work_does_not_count_twice():
+    """A minute of work for 100 seconds; from the 50th on it takes four times as long, as the estimate says.
+
+    Half a minute of work is left then: 50 seconds before, 200 after.
+    """
+    time_left, heard = TimeLeft(), []
+    for second in range(1, 251):
+        work = 60 - 0.6 * second if second <= 50 else 30 - 0.15 * (second - 50)
+        slowness = 1 / 0.6 if second <= 50 else 4 / 0.6
+        heard.append(time_left.check(work * slowness, work, float(second)))
+    assert heard[:50] == pytest.approx([100 - second for second in range(1, 51)])
+    assert heard[50:] == pytest.approx([200 - second for second in range(1, 201)])
 
 
 def test_a_time_left_that_does_not_come_true_is_said_no_more():
