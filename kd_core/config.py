@@ -80,6 +80,7 @@ LEGACY: dict[str, Any] = {
     "training.metric": "accuracy",
     "student.fill_vocabulary": 0,
     "student.pooling": "max",
+    "student.positions": False,
     "controls.hard_answers": False,
     "controls.plain_start": False,
     "controls.untuned_start": False,
@@ -268,6 +269,9 @@ class StudentConfig(Architecture):
         "auto",
         "What the head of cnn reads: the strongest answer of each filter, or beside it the mean of the word "
         "embeddings, or which words and pairs of words there are (auto: pairs, the mean from 20 classes on)",
+    )
+    positions: bool = setting(
+        True, "The filters of cnn also see how far into the text they are, where the order of a text decides"
     )
     freeze_embeddings: bool = setting(False, "Leave the word embeddings as they start")
 

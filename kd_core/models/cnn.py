@@ -26,7 +26,7 @@ class CNNConfig(PretrainedConfig):  # type: ignore[misc]  # transformers is unty
     ``hidden_size`` is the width of the word embeddings, ``widths`` are the lengths of its windows in word
     pieces, and ``intermediate_size`` is the number of filters of all widths together. With ``mean`` the head
     reads the mean of the embeddings, too. In a table of ``pairs`` rows pieces and pairs of neighbours have
-    weights of their own; 0: none.
+    weights of their own; 0: none. ``positions`` is how many places in a text have a vector; 0: none.
     """
 
     model_type = "kd_cnn"
@@ -38,6 +38,7 @@ class CNNConfig(PretrainedConfig):  # type: ignore[misc]  # transformers is unty
     widths: tuple[int, ...] = CNN_WIDTHS
     mean: bool = False
     pairs: int = 0
+    positions: int = 0
     dropout: float = 0.5
     initializer_range: float = 0.3  # of the word embeddings
     pad_token_id: int | None = 0
@@ -51,7 +52,9 @@ class CNNForSequenceClassification(WordPieceNetwork):
     With ``config.mean`` the mean of the x_i are features, too: they say what a text is about. With
     ``config.pairs`` a linear model of pieces and pairs of neighbours is added to the logits, for what single
     words say and vectors do not: its part is wide, that of the filters deep (Cheng et al. 2016, arXiv
-    1606.07792). Padding, on either side, never changes a logit.
+    1606.07792). With ``config.positions`` each x_i that a filter reads has a vector added for where it stands
+    (Gehring et al. 2017, arXiv 1705.03122, section 3.1), or the strongest answer would be the same anywhere.
+    Padding, on either side, never changes a logit.
     """
 
     config_class = CNNConfig
@@ -67,11 +70,12 @@ class CNNForSequenceClassification(WordPieceNetwork):
         features = filters * len(config.widths) + config.mean * config.hidden_size
         self.classifier = nn.Linear(features, config.num_labels)
         self.counted = nn.Embedding(config.pairs, config.num_labels) if config.pairs else None
+        self.positions = nn.Embedding(config.positions, config.hidden_size) if config.positions else None
         self.post_init()
 
     def _init_weights(self, module: nn.Module) -> None:
-        if module is self.counted:
-            nn.init.zeros_(module.weight)  # what no text has shows nothing
+        if module in (self.counted, self.positions):
+            nn.init.zeros_(module.weight)  # what no text has shows nothing, and place means nothing at first
         elif isinstance(module, nn.Linear):
             module.reset_parameters()  # by the number of inputs, which differs by width
         else:
@@ -92,6 +96,8 @@ class CNNForSequenceClassification(WordPieceNetwork):
         mask = self._mask(input_ids, attention_mask).unsqueeze(-1)
         embedded = self.embeddings(input_ids) * mask
         features = [embedded.sum(dim=1) / mask.sum(dim=1).clamp(min=1)] if self.config.mean else []
+        if self.positions:
+            embedded = embedded + _near(mask, self.config.positions) @ self.positions.weight * mask
         for width, filters in zip(self.config.widths, self.filters, strict=True):
             around = F.pad(embedded, (0, 0, width // 2, width - 1 - width // 2))
             windows = torch.cat([around[:, i : i + input_ids.shape[1]] for i in range(width)], dim=-1)
@@ -111,6 +117,16 @@ class CNNForSequenceClassification(WordPieceNetwork):
         there = torch.cat([mask, mask[:, :-1] & mask[:, 1:]], dim=1)
         found: Tensor = (table(rows) * there).sum(dim=1)
         return SCALE * found / there.sum(dim=1).clamp(min=1).sqrt()
+
+
+def _near(mask: Tensor, places: int) -> Tensor:
+    """How near each piece is to the places 1, 1.4, 2, 2.8, 4, ... of its text: (batch, length, places).
+
+    1 at a place and 0 from the next one on: near the start one piece makes a difference, later many do.
+    """
+    found = 2 * mask.long().cumsum(dim=1).clamp(min=1).float().log2()
+    distance = found.clamp(max=places - 1) - torch.arange(places, device=mask.device)
+    return torch.relu(1 - distance.abs())
 
 
 AutoConfig.register(CNNConfig.model_type, CNNConfig, exist_ok=True)

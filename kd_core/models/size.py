@@ -11,6 +11,7 @@ from kd_core.config import Architecture, StudentConfig
 from kd_core.errors import ModelError
 from kd_core.models.presets import (
     BILSTM_STATE,
+    CNN_POSITIONS,
     CNN_WIDTHS,
     MANY_CLASSES,
     PAIR_WEIGHTS,
@@ -166,7 +167,8 @@ def student_config(
         if reads == "auto":
             reads = "mean" if len(labels) >= MANY_CLASSES else "pairs"
         pairs = min(PAIRS, PAIR_WEIGHTS // len(labels)) if reads == "pairs" else 0
-        cnn = CNNConfig(**same, mean=reads == "mean", pairs=pairs)
+        positions = CNN_POSITIONS if config.positions else 0
+        cnn = CNNConfig(**same, mean=reads == "mean", pairs=pairs, positions=positions)
         student = BiLSTMConfig(**same) if preset.name == "bilstm" else cnn
     else:
         student = plain(teacher_config)

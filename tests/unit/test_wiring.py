@@ -272,6 +272,7 @@ WIRES = {
     "student.trim_vocabulary": Wire(False, of_student(model("vocab_size")), base=AS_OCCURS),
     "student.fill_vocabulary": Wire(10_000, of_student(model("vocab_size")), base=AS_OCCURS),
     "student.pooling": Wire("mean", of_student(model("mean")), (False, True), CNN),
+    "student.positions": Wire(False, of_student(model("positions")), (18, 0), CNN),
     "student.freeze_embeddings": Wire(True, of_student(embeddings_stay), (False, True)),
     # Their values are computed by hand in test_training.py and test_objectives.py.
     "objective.divergence": Wire("js", of_student(first_loss)),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 
 import pytest
@@ -11,7 +12,7 @@ from hypothesis import strategies as st
 from torch.nn import functional as F
 from transformers import AutoConfig, AutoModelForSequenceClassification
 
-from kd_core.models.cnn import CNNConfig, CNNForSequenceClassification
+from kd_core.models.cnn import CNNConfig, CNNForSequenceClassification, _near
 
 PAD = 0
 
@@ -87,13 +88,14 @@ def test_pieces_and_pairs_of_neighbours_are_added() -> None:
     seed=st.integers(0, 999),
     mean=st.booleans(),
     pairs=st.sampled_from([0, 50]),
+    positions=st.sampled_from([0, 9]),
 )
 def test_padding_on_either_side_never_changes_a_logit(
-    lengths: list[int], left: int, right: int, seed: int, mean: bool, pairs: int
+    lengths: list[int], left: int, right: int, seed: int, mean: bool, pairs: int, positions: int
 ) -> None:
-    model = build(mean=mean, pairs=pairs)
-    if pairs:
-        torch.nn.init.normal_(model.counted.weight)
+    model = build(mean=mean, pairs=pairs, positions=positions)
+    for table in filter(None, (model.counted, model.positions)):
+        torch.nn.init.normal_(table.weight)
     generator = torch.Generator().manual_seed(seed)
     rows = [torch.randint(1, 40, (length,), generator=generator) for length in lengths]
     longest = max(lengths)
@@ -113,6 +115,29 @@ def test_without_a_mask_the_pad_token_is_padding() -> None:
     torch.testing.assert_close(model(F.pad(ids, (0, 3), value=PAD)).logits, model(ids).logits)
     model.config.pad_token_id = None
     assert torch.isfinite(model(F.pad(ids, (0, 3), value=PAD)).logits).all()
+
+
+def test_between_two_places_a_piece_has_something_of_both() -> None:
+    """Places are 2^(k / 2): 1, 1.41, 2, 2.83, 4, and all after; the third piece is 0.17 past the fourth."""
+    mask = torch.tensor([[False, True, True, True, True, True]]).unsqueeze(-1)
+    step = 2 * math.log2(3) - 3
+    expected = [[1, 0, 0, 0, 0], [0, 0, 1, 0, 0], [0, 0, 0, 1 - step, step], [0, 0, 0, 0, 1], [0, 0, 0, 0, 1]]
+    (
+        torch.testing.assert_close(_near(mask, 5)[0, 1:], torch.tensor(expected)),
+        "from the last place on, as there",
+    )
+
+
+def test_where_in_a_text_words_stand_counts_once_that_was_learned() -> None:
+    """The filters alone find two words between many others wherever they are."""
+    model, others = build(positions=9), [5] * 20
+    early, late = (
+        torch.tensor([[*before, 7, 8, *after]])
+        for before, after in ((others[:5], others), (others, others[:5]))
+    )
+    torch.testing.assert_close(model(early).logits, model(late).logits)
+    torch.nn.init.normal_(model.positions.weight)
+    assert not torch.allclose(model(early).logits, model(late).logits, atol=0.1)
 
 
 def test_the_order_of_words_counts() -> None:
