@@ -335,7 +335,7 @@ def _quality(form: FormReport | None) -> Quality | None:
 
 
 def _quality_in(report: Report, who: Role) -> Quality:
-    gap = report.gains.get("teacher") if who == "student" else None
+    gap = report.over_teacher if who == "student" else None
     model = report.models[who]
     apart = (gap.delta, gap.low, gap.high) if gap else None
     return Quality(model.accuracy, apart, "the teacher" if gap else "", (model.low, model.high))

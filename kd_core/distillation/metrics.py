@@ -242,19 +242,20 @@ def _reliability(confidence: NDArray[np.float64], right: Bools) -> list[Bin]:
     ]
 
 
-def macro_f1_interval(answers: Ints, labels: Ints) -> tuple[float, float] | None:
+def macro_f1_interval(answers: Ints, labels: Ints, classes: Ints | None = None) -> tuple[float, float] | None:
     """95 % interval of a model's mean macro-F1 over its seeds: answers (S, N), labels (N,).
 
+    ``classes``: those whose F1 are averaged; None: all that occur among the labels.
     Of one class, F = 2 TP / D, and a text's share in its error is (2 tp_i - F (truth_i + answer_i)) / D
     (delta method); the interval is symmetric on the scale of log(F / (1 - F)), so that it stays in (0, 1).
     None where all answers are right, or none: there the method knows of no error at all.
     """
-    occurs = np.unique(labels)
+    occurs = np.unique(labels) if classes is None else np.asarray(classes)
     truth = labels == occurs[:, None]
     shares, means = np.zeros(len(labels)), []
     for said in answers:
         answer = said == occurs[:, None]  # (classes, N)
-        totals = truth.sum(axis=1) + answer.sum(axis=1)
+        totals = np.maximum(truth.sum(axis=1) + answer.sum(axis=1), 1)
         f1 = 2 * (truth & answer).sum(axis=1) / totals
         parts = 2.0 * (truth & answer) - f1[:, None] * (truth + answer.astype(np.float64))
         shares += (parts / totals[:, None]).mean(axis=0) / len(answers)

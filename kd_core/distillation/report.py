@@ -22,7 +22,7 @@ from pydantic import (
 from kd_core.config import VERSION, of_today
 from kd_core.distillation.comparison import Verdict
 from kd_core.distillation.metrics import Fidelity, Latency, Scores
-from kd_core.distillation.roles import CORE, LISTED, ROLES, STUDENTS, Role
+from kd_core.distillation.roles import CORE, LISTED, ROLES, STUDENTS, Role, metric_name
 from kd_core.errors import RunError
 
 FILE = "report.json"
@@ -46,6 +46,7 @@ class ModelReport(BaseModel):
     shifted: dict[str, float]  # accuracy on texts that nobody was trained for
     seeds: dict[int, Scores]
     macro_f1_interval: tuple[float, float] | None = None  # 95 %; None in reports before it was there
+    class_f1_interval: tuple[float, float] | None = None  # the same, of the class that the metric names
 
     def by(self, metric: str) -> float:
         """Its mean over the seeds in what ``training.metric`` names."""
@@ -53,6 +54,12 @@ class ModelReport(BaseModel):
             return float(getattr(self, metric))
         own = metric.removeprefix("f1:")
         return fmean(row.f1 for one in self.seeds.values() for row in one.per_class if row.name == own)
+
+    def interval(self, metric: str) -> tuple[float, float] | None:
+        """Of ``by``, 95 %; None where it was not kept."""
+        if metric == "accuracy":
+            return self.low, self.high
+        return self.macro_f1_interval if metric == "macro_f1" else self.class_f1_interval
 
     @property
     def p50(self) -> float | None:
@@ -107,24 +114,38 @@ class Report(BaseModel):
     f1_over_teacher: Verdict | None = None
     # Of those of ``roles.STAIRS`` that the run has, each one's verdict against the one before.
     stairs: dict[Role, Verdict] = {}
-    # Distilled student minus each other model, in accuracy; empty in reports before this: see ``gains``.
+    # Distilled student minus each other model, in accuracy and in what the run is judged by; empty in reports
+    # before these: see ``gains``.
     over: dict[Role, Verdict] = {}
+    over_by_metric: dict[Role, Verdict] = {}
+
+    @property
+    def metric(self) -> str:
+        """As in ``training.metric``."""
+        return str(self.config["training"].get("metric", "accuracy"))
+
+    @property
+    def judged_by(self) -> str:
+        """What verdict and gains are in, for a person: "accuracy", "agreement", "macro-F1", "F1 of spam"."""
+        return self.measures if self.metric == "accuracy" else metric_name(self.metric)
 
     @property
     def gains(self) -> dict[Role, Verdict]:
-        """Distilled student minus each other model, in accuracy, its control first.
+        """Distilled student minus each other model in what the run is judged by, its control first.
 
-        Of reports before ``over``: those that they have.
+        Of reports before ``over_by_metric``: those that they have.
         """
-        in_accuracy = self.config["training"].get("metric", "accuracy") == "accuracy"
-        known: dict[Role, Verdict | None] = {
-            "alone": self.verdict if in_accuracy else None,
-            "labelled_only": self.stairs.get("student") if "labelled_only" in self.models else None,
-            "hard_answers": self.over_hard,
-            "teacher": self.over_teacher,
-            "tfidf": self.over_floor if in_accuracy else None,
-        }
-        known |= self.over
+        known: dict[Role, Verdict | None] = {"alone": self.verdict, "tfidf": self.over_floor}
+        if self.metric == "accuracy":
+            known |= {
+                "labelled_only": self.stairs.get("student") if "labelled_only" in self.models else None,
+                "hard_answers": self.over_hard,
+                "teacher": self.over_teacher,
+            }
+            known |= self.over
+        else:
+            known["teacher"] = self.f1_over_teacher
+            known |= self.over_by_metric
         listed = sorted(LISTED, key=lambda who: self.models.get(who) is not self.control)
         return {who: gap for who in listed if who in self.judged and (gap := known.get(who)) is not None}
 

@@ -13,10 +13,11 @@ from kd_core.distillation.calibration import floor
 from kd_core.distillation.comparison import Verdict
 from kd_core.distillation.metrics import Scores, fidelity_cells, softmax
 from kd_core.distillation.predictions import kept_as, logits, read_predictions
-from kd_core.distillation.report import Report
+from kd_core.distillation.report import ModelReport, Report
 from kd_core.distillation.roles import FROM_TEACHER, NAMES, STAIRS, Role, metric_name
 from kd_core.distillation.run_folder import PREDICTIONS
 from kd_core.system.formatting import (
+    capitalised,
     compared,
     count,
     interval,
@@ -47,16 +48,14 @@ ABOUT_FLOOR = (
 
 
 def overview(report: Report) -> pd.DataFrame:
-    """A row for each model: quality, size and speed, in words."""
-    quality = report.measures.capitalize()
+    """A row for each model: quality, size and speed, in words. What decides comes first."""
+    measures = {report.metric: capitalised(report.judged_by)}
+    measures |= {"accuracy": capitalised(report.measures), "macro_f1": "Macro-F1"}
     return pd.DataFrame(
         [
-            {
-                "Model": NAMES[who],
-                quality: with_interval(model.accuracy, model.low, model.high),
-                "Macro-F1": with_interval(model.macro_f1, *model.macro_f1_interval)
-                if model.macro_f1_interval
-                else percent(model.macro_f1),
+            {"Model": NAMES[who]}
+            | {name: _score(model, metric) for metric, name in measures.items()}
+            | {
                 "Calibration error": percent(model.ece),
                 "Parameters": count(model.params),
                 "Embeddings": percent((model.embedding_params or 0) / model.params, 0)
@@ -69,6 +68,11 @@ def overview(report: Report) -> pd.DataFrame:
             for who, model in report.judged.items()
         ]
     )
+
+
+def _score(model: ModelReport, metric: str) -> str:
+    score, span = model.by(metric), model.interval(metric)
+    return with_interval(score, *span) if span else percent(score)
 
 
 def stairs(report: Report) -> pd.DataFrame:
@@ -139,18 +143,19 @@ def hard_answers(report: Report) -> str:
     )
 
 
-def as_good(report: Report) -> str:
-    """Which controls the distilled student is not shown to be better than, with their numbers; "" if none.
+def as_good(report: Report) -> list[str]:
+    """Which controls the distilled student is not shown to be better than, with their numbers, as sentences.
 
-    A control that the interval puts above it comes with "better". Each is a paragraph of Markdown.
+    A control that the interval puts above it comes with "better".
     """
-    return "\n\n".join(
+    own = report.student
+    return [
         f"{NAMES[who]} does {'better' if report.gains[who].kind == 'hurt' else 'as well'}, as far as these "
-        f"texts can show: {percent(model.accuracy)}, with a calibration error of {percent(model.ece)} "
-        f"(distilled student: {percent(report.student.accuracy)}, {percent(report.student.ece)})."
+        f"texts can show: {report.judged_by} {percent(model.by(report.metric))}, with a calibration error of "
+        f"{percent(model.ece)} (distilled student: {percent(own.by(report.metric))}, {percent(own.ece)})."
         for who in report.as_good
         for model in [report.models[who]]
-    )
+    ]
 
 
 def f1_gain(report: Report) -> str:

@@ -19,7 +19,7 @@ from kd_core.distillation import agreement, balance
 from kd_core.distillation.events import Note, OnEvent, ignore
 from kd_core.distillation.report import Report
 from kd_core.distillation.roles import FLOOR
-from kd_core.distillation.sentences import all_right, below_floor, for_a_gain, sentence
+from kd_core.distillation.sentences import CONTROLS, all_right, below_floor, for_a_gain, sentence
 from kd_core.distillation.training import TRAINING_VERSION
 from kd_core.errors import ConfigError, RunError
 from kd_core.system import cache, paths
@@ -179,7 +179,7 @@ def _sentence(run: Run, findings: Findings) -> str:
         "test texts",
         findings.over_floor,
         advice,
-        findings.over_controls,
+        {who: findings.over_by_metric[who] for who in CONTROLS if who in findings.over_by_metric},
         metric,
         hint,
     )

@@ -35,7 +35,6 @@ from kd_core.distillation.metrics import (
 from kd_core.distillation.report import ModelReport
 from kd_core.distillation.roles import FLOOR, NAMES, ROLES, STAIRS, Role
 from kd_core.distillation.run import Run, Trained
-from kd_core.distillation.sentences import CONTROLS
 from kd_core.models.baselines import CHARACTERS, TfidfBaseline
 from kd_core.models.inference import Logits, encode, predict_logits
 from kd_core.models.loading import model_hash
@@ -57,11 +56,11 @@ class Findings:
     over_floor: Verdict | None
     over_hard: Verdict | None
     over_teacher: Verdict
-    over_controls: dict[Role, Verdict]  # by the run's metric, over each control but the student alone
     f1_gain: Verdict | None
     f1_over_teacher: Verdict
     stairs: dict[Role, Verdict]
     over: dict[Role, Verdict]
+    over_by_metric: dict[Role, Verdict]
     fidelity: Fidelity
     # Of the test and the validation split: a row per text, with text, label, and the logits of each model.
     predictions: pd.DataFrame
@@ -121,6 +120,7 @@ def validate(run: Run, trained: list[Trained]) -> Findings:
                 truth,
                 task.labels,
                 macro_f1_interval=macro_f1_interval(chosen[who], truth["test"]),
+                class_f1_interval=judged.class_f1_interval(who),
                 latency_ms=speed.get(who),
                 **costs[who],
             )
@@ -130,11 +130,11 @@ def validate(run: Run, trained: list[Trained]) -> Findings:
         over_floor=judged.by_metric(FLOOR) if floor else None,
         over_hard=gains.get("hard_answers"),
         over_teacher=gains["teacher"],
-        over_controls={who: judged.by_metric(who) for who in CONTROLS if who in chosen},
         f1_gain=judged.in_f1(control) if control else None,
         f1_over_teacher=judged.in_f1("teacher"),
         stairs={after: judged.over(before, after) for before, after in pairwise(stairs)},
         over=gains,
+        over_by_metric={who: judged.by_metric(who) for who in gains},
         fidelity=fidelity(logits["teacher"]["test"], logits[first.name]["test"], truth["test"]),
         predictions=_table(task.test, {name: by_set["test"] for name, by_set in logits.items()}),
         validation=_table(task.validation, {name: by_set["validation"] for name, by_set in logits.items()}),
@@ -159,9 +159,18 @@ class _Judged:
 
     def in_f1(self, before: Role) -> Verdict:
         """The student's macro-F1, or its F1 of the class that the metric names, over the other's."""
+        return f1_verdict(self.chosen["student"], self.chosen[before], self.truth, self._classes)
+
+    def class_f1_interval(self, who: Role) -> tuple[float, float] | None:
+        """95 %, of the class that the metric names; None where it names none."""
+        if not self.metric.startswith("f1:"):
+            return None
+        return macro_f1_interval(self.chosen[who], self.truth, self._classes)
+
+    @property
+    def _classes(self) -> NDArray[np.int64]:
         metric = self.metric if self.metric.startswith("f1:") else "macro_f1"
-        classes = judged_classes(metric, self.truth, self.labels)
-        return f1_verdict(self.chosen["student"], self.chosen[before], self.truth, classes)
+        return judged_classes(metric, self.truth, self.labels)
 
     def by_metric(self, before: Role) -> Verdict:
         in_f1 = self.metric == "macro_f1" or self.metric.startswith("f1:")

@@ -16,12 +16,13 @@ from kd_core.figures.style import (
     TEXT_COLOURS,
     UNSURE,
     colour_of,
+    label_of,
     new_figure,
     pick,
     upright,
     whiskers,
 )
-from kd_core.system.formatting import in_sentence, interval, percent, points, signed
+from kd_core.system.formatting import capitalised, in_sentence, interval, percent, points, signed
 
 Gain = tuple[float, float, float]  # a difference with the ends of its 95 % interval, in shares
 THE: dict[Role, str] = {"teacher": "the ", "alone": "the student "}
@@ -48,21 +49,24 @@ def _hundredfold(gain: Gain) -> Gain:
 
 
 def accuracies(report: Report, *, dark: bool = False) -> go.Figure:
-    """A dot for each model of a run, on a scale that begins where they begin and not at zero."""
-    word = report.measures.capitalize()
-    dots = [
-        _Dot(
-            SHORT_NAMES[who],
-            *_hundredfold((model.accuracy, model.low, model.high)),
-            f"<b>{percent(model.accuracy)}</b>",
-            f"{NAMES[who]}: {percent(model.accuracy)}, 95 % interval {percent(model.low)} to "
-            f"{percent(model.high)}",
-            colour_of(who, dark),
-            pick(TEXT_COLOURS[who], dark),
-            SYMBOLS[who],
+    """A dot for each model by what the run is judged by, on a scale that begins where they begin."""
+    word, dots = label_of(capitalised(report.judged_by)), []
+    for who, model in report.judged.items():
+        score, span = model.by(report.metric), model.interval(report.metric)
+        spoken = f"{NAMES[who]}: {percent(score)}"
+        if span:
+            spoken += f", 95 % interval {percent(span[0])} to {percent(span[1])}"
+        dots.append(
+            _Dot(
+                SHORT_NAMES[who],
+                *_hundredfold((score, *(span or (score, score)))),
+                f"<b>{percent(score)}</b>",
+                spoken,
+                colour_of(who, dark),
+                pick(TEXT_COLOURS[who], dark),
+                SYMBOLS[who],
+            )
         )
-        for who, model in report.judged.items()
-    ]
     return _drawn(f"{word} on the test texts", f"{word} (%)", dots, dark)
 
 
@@ -82,7 +86,7 @@ def differences(report: Report, *, dark: bool = False) -> go.Figure:
         for who, gap in report.gains.items()
     ]
     title = "How much better the distilled student is"
-    return _drawn(title, f"Points of {report.measures}, text by text", dots, dark, zero=True)
+    return _drawn(title, f"Points of {label_of(report.judged_by)}, text by text", dots, dark, zero=True)
 
 
 def verdicts(

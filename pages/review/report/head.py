@@ -154,7 +154,7 @@ def measures(report: Report) -> None:
     with left.container(border=True, height="stretch"):
         st.markdown(unbroken(f"**{escape(kept['accuracy'])}**"))
         chart(figures.accuracies(report, dark=dark), key="report.accuracy", alt=_spoken(report, "accuracy"))
-        measure = formatting.capitalised(report.measures)
+        measure = escape(formatting.capitalised(report.judged_by))
         st.caption(f"{measure} on {report.rows['test']:,} test texts. A line is a 95 % interval.")
     with right.container(border=True, height="stretch"):
         _differences(report, dark)
@@ -191,8 +191,8 @@ def _differences(report: Report, dark: bool) -> None:
             "Both models' answers are compared text by text, which tells more than two intervals side by "
             "side. Grey: it may be zero."
         )
-        if as_good := report_tables.as_good(report):
-            st.markdown(unbroken(as_good))
+        for as_good in report_tables.as_good(report):
+            st.markdown(unbroken(escape(as_good)))
 
 
 def unfinished(run: RunRow) -> None:
@@ -233,7 +233,7 @@ def _html(run: RunRow, report: Report) -> str:
 def _spoken(report: Report, measure: str) -> str:
     """The numbers of the marks, read out."""
     value_of: Callable[[ModelReport], str] = {
-        "accuracy": lambda model: formatting.percent(model.accuracy),
+        "accuracy": lambda model: formatting.percent(model.by(report.metric)),
         "size": lambda model: formatting.megabytes(model.size_mb),
         "latency": lambda model: formatting.milliseconds(model.p50),
     }[measure]
@@ -242,4 +242,5 @@ def _spoken(report: Report, measure: str) -> str:
         for who, model in report.models.items()
         if value_of(model) and (measure == "accuracy" or who not in SAME_SHAPE)
     )
-    return f"{measure.capitalize()}: {', '.join(numbers)}."
+    name = report.judged_by if measure == "accuracy" else measure
+    return f"{formatting.capitalised(name)}: {', '.join(numbers)}."

@@ -140,7 +140,8 @@ def _stairs(report: Report) -> None:
         alt="What each step adds to the accuracy on the test texts",
     )
     st.caption(
-        "Each gain is over the line above it, with its 95 % interval. " + report_tables.about_start(report)
+        f"Each gain is in {report.measures}, over the line above it, with its 95 % interval. "
+        + report_tables.about_start(report)
     )
     if sentence := report_tables.hard_answers(report):
         st.markdown(sentence)

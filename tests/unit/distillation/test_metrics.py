@@ -249,17 +249,20 @@ def test_the_interval_of_macro_f1_holds_the_true_one_in_about_95_of_100():
     assert 276 <= held <= 294
 
 
-def test_the_interval_of_macro_f1_is_that_of_a_bootstrap():
+@pytest.mark.parametrize("classes", [None, [1]])
+def test_the_interval_of_macro_f1_and_of_one_class_is_that_of_a_bootstrap(classes):
     random = np.random.default_rng(1)
     labels = random.integers(3, size=400)
     answers = np.stack([np.where(random.random(400) < 0.85, labels, 0) for _ in range(2)])
     drawn = random.integers(400, size=(1000, 400))
     means = [
-        np.mean([metrics.f1_score(labels[rows], said[rows], average="macro") for said in answers])
+        np.mean(
+            [metrics.f1_score(labels[rows], said[rows], labels=classes, average="macro") for said in answers]
+        )
         for rows in drawn
     ]
     expected = tuple(np.quantile(means, [0.025, 0.975]))
-    assert macro_f1_interval(answers, labels) == pytest.approx(expected, abs=0.004)
+    assert macro_f1_interval(answers, labels, classes) == pytest.approx(expected, abs=0.004)
 
 
 def test_a_class_without_a_text_has_no_part_in_macro_f1_though_a_model_answers_it():

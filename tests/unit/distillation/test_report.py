@@ -105,7 +105,7 @@ def test_a_report_of_version_0_1_is_written_as_it_was_read() -> None:
     new = Report.model_validate(old).to_dict()
     for who in ("teacher", "student", "alone", "labelled_only"):
         old[who]["latency_ms"]["tokenizer"] = False
-        old[who]["macro_f1_interval"] = None
+        old[who] |= {"macro_f1_interval": None, "class_f1_interval": None}
     since = new.keys() - old.keys()
     assert json.dumps({key: value for key, value in new.items() if key not in since}) == json.dumps(old)
     assert since <= {
@@ -118,6 +118,7 @@ def test_a_report_of_version_0_1_is_written_as_it_was_read() -> None:
         "f1_over_teacher",
         "stairs",
         "over",
+        "over_by_metric",
         *ROLES,
     }
     assert not any(new[who] for who in since - {"version"})
@@ -145,12 +146,28 @@ def test_the_student_against_each_other_model_the_control_first() -> None:
     assert better.as_good == ["labelled_only"], "better is as good"
 
 
-def test_a_verdict_in_macro_f1_is_no_gain_in_accuracy() -> None:
+def test_where_macro_f1_decides_gains_are_in_macro_f1() -> None:
+    """A report of before has them against the student alone, TF-IDF and the teacher."""
     config = DistillConfig().change({"training.metric": "macro_f1"}).model_dump(mode="json")
-    old = report(tfidf=model_report(), config=config)
-    assert old.model_copy(update={"over_floor": old.verdict, "over_teacher": old.verdict}).gains == {
-        "teacher": old.verdict
-    }
+    old = report(tfidf=model_report(), labelled_only=model_report(), config=config)
+    assert old.judged_by == "macro-F1"
+    in_accuracy = {"over_teacher": old.verdict, "over": {"labelled_only": old.verdict}}
+    assert list(old.model_copy(update=in_accuracy).gains) == ["alone"]
+    in_f1 = {"over_floor": old.verdict, "f1_over_teacher": old.verdict}
+    assert list(old.model_copy(update=in_f1).gains) == ["alone", "teacher", "tfidf"]
+    assert old.verdict
+    no_gain = {"labelled_only": replace(old.verdict, kind="no_difference")}
+    new = old.model_copy(update={"over": {"labelled_only": old.verdict}, "over_by_metric": no_gain})
+    assert new.as_good == ["labelled_only"]
+
+
+def test_the_interval_of_a_score_is_that_of_its_measure() -> None:
+    found = report().student.model_copy(
+        update={"macro_f1_interval": (0.1, 0.2), "class_f1_interval": (0.3, 0.4)}
+    )
+    assert found.interval("accuracy") == (found.low, found.high)
+    assert found.interval("macro_f1") == (0.1, 0.2)
+    assert found.interval("f1:spam") == (0.3, 0.4)
 
 
 def test_a_models_score_by_each_metric() -> None:

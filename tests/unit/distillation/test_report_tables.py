@@ -10,6 +10,7 @@ import pytest
 from kd_core.distillation import report_tables
 from kd_core.distillation.report import Report
 from kd_core.errors import RunError
+from kd_core.system.formatting import percent
 from tests import SAMPLES
 
 read = Report.model_validate
@@ -41,6 +42,33 @@ def test_overview_of_all_models(report: dict) -> None:
         "p95": "3.88 ms",
     }
     assert len(report_tables.overview(read(report | {"labelled_only": None}))) == 3
+
+
+def test_what_decides_stands_first_and_is_named(report: dict) -> None:
+    """The F1 of one class has a column of its own; its interval is shown where it was kept."""
+
+    def first_columns(metric: str) -> dict:
+        report["config"]["training"]["metric"] = metric
+        return report_tables.overview(read(report)).iloc[1, :4].to_dict()
+
+    assert first_columns("macro_f1") == {
+        "Model": "Distilled student",
+        "Macro-F1": "87.5 %",
+        "Accuracy": "87.6 % ± 2.8",
+        "Calibration error": "5.6 %",
+    }
+    f1 = percent(read(report).student.by("f1:tech"))
+    assert list(first_columns("f1:tech").items())[1:] == [
+        ("F1 of tech", f1),
+        ("Accuracy", "87.6 % ± 2.8"),
+        ("Macro-F1", "87.5 %"),
+    ]
+    report["student"]["class_f1_interval"] = [0.8, 0.95]
+    assert first_columns("f1:tech")["F1 of tech"].startswith(f"{f1} −")
+    report["over_by_metric"] = {"labelled_only": report["verdict"] | {"kind": "no_difference"}}
+    (said,) = report_tables.as_good(read(report))
+    assert f"can show: F1 of tech {percent(read(report).models['labelled_only'].by('f1:tech'))}, with" in said
+    assert f"(distilled student: {f1}, 5.6 %)" in said
 
 
 def test_where_the_gain_comes_from(report: dict) -> None:
@@ -145,13 +173,13 @@ def test_a_control_that_is_not_below_the_student_is_named_with_its_numbers(repor
         for over in (gap, hurt, helped)
     ]
     numbers = (
-        ", as far as these texts can show: 86.3 %, with a calibration error of 3.7 % (distilled student: "
-        "87.6 %, 5.6 %)."
+        ", as far as these texts can show: accuracy 86.3 %, with a calibration error of 3.7 % (distilled "
+        "student: 87.6 %, 5.6 %)."
     )
     assert said == [
-        f"Distilled on labelled texts only does as well{numbers}",
-        f"Distilled on labelled texts only does better{numbers}",
-        "",
+        [f"Distilled on labelled texts only does as well{numbers}"],
+        [f"Distilled on labelled texts only does better{numbers}"],
+        [],
     ]
 
 

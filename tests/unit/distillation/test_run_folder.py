@@ -139,7 +139,7 @@ def test_what_is_said_where_all_is_right_and_where_texts_without_labels_are_miss
         }
         config = DistillConfig().change({"training.metric": "accuracy"})
         task = SimpleNamespace(test=range(524), transfer=range(100), spans=spans)
-        found = SimpleNamespace(models=models, verdict=none, over_floor=None, over_controls={})
+        found = SimpleNamespace(models=models, verdict=none, over_floor=None, over_by_metric={})
         return _sentence(SimpleNamespace(config=config, task=task), found)
 
     assert said(0, student=1.0, alone=1.0) == all_right(524, floor=False)

@@ -94,10 +94,12 @@ def test_the_verdict_compares_student_and_alone_of_the_same_seed(run, trained, t
 def test_a_student_is_compared_with_each_control_that_was_trained(run, trained):
     starts = [replace(model, who="plain_start") for model in trained if model.who == "alone"]
     found = validate(run, [*trained, *starts])
-    assert found.over_controls == {"plain_start": found.verdict}, "the answers of the student alone"
+    assert found.over_by_metric["plain_start"] == found.verdict, "the answers of the student alone"
+    assert found.over_by_metric == found.over
     by_f1 = replace(run, config=run.config.change({"training.metric": "macro_f1"}))
     found = validate(by_f1, [*trained, *starts])
-    assert found.over_controls == {"plain_start": found.f1_gain}
+    assert found.over_by_metric["plain_start"] == found.f1_gain == found.over_by_metric["alone"]
+    assert found.over_by_metric["teacher"] == found.f1_over_teacher
 
 
 @pytest.mark.parametrize("metric", ["accuracy", "macro_f1", "f1:film"])
@@ -107,6 +109,11 @@ def test_a_gain_is_in_what_the_run_is_judged_by(run, trained, metric):
     student, alone, floor = (found.models[who].by(metric) for who in ("student", "alone", "tfidf"))
     assert found.verdict.delta == pytest.approx(student - alone) != 0
     assert found.over_floor.delta == pytest.approx(student - floor) != 0
+    between = {who: model for who, model in found.models.items() if 0 < model.by(metric) < 1}
+    assert between
+    for model in between.values():
+        low, high = model.interval(metric)
+        assert low < model.by(metric) < high
     assert found.over["alone"].delta == pytest.approx(
         found.models["student"].accuracy - found.models["alone"].accuracy
     )

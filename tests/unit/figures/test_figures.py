@@ -16,6 +16,7 @@ from kd_core.distillation.metrics import wilson
 from kd_core.distillation.report import Report
 from kd_core.distillation.roles import ROLES, Role
 from kd_core.figures.style import enlarged, new_figure
+from kd_core.system.formatting import percent
 from tests import SAMPLES
 
 read = Report.model_validate
@@ -226,6 +227,24 @@ def test_accuracies_are_dots_with_their_interval_on_a_scale_that_shows_differenc
     figure = figures.accuracies(read(report))
     assert figure.layout.title.text == "Agreement on the test texts"
     assert figure.layout.yaxis.ticktext[0] == "Distilled", "a teacher agrees with itself"
+
+
+def test_the_first_pictures_are_in_what_decides(report: dict) -> None:
+    """Of a report of before the F1 of a class has no interval: a dot without a line."""
+    report["config"]["training"]["metric"] = "f1:tech"
+    student = read(report).student
+    figure = figures.accuracies(read(report))
+    assert figure.layout.title.text == "F1 of tech on the test texts"
+    assert figure.data[1].x[0] == pytest.approx(100 * student.by("f1:tech"))
+    assert figure.data[1].error_x.array[0] == 0
+    assert "interval" not in figure.data[1].hovertext[0]
+    assert figures.differences(read(report)).layout.xaxis.title.text == "Points of F1 of tech, text by text"
+    report["config"]["training"]["metric"] = "macro_f1"
+    report["student"]["macro_f1_interval"] = [0.84, 0.9]
+    assert (
+        f"{percent(student.macro_f1)}, 95 % interval 84.0 % to 90.0 %"
+        in (figures.accuracies(read(report)).data[1].hovertext[0])
+    )
 
 
 def test_differences_are_paired_and_coloured_by_who_is_better(report: dict) -> None:
