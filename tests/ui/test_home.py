@@ -109,7 +109,21 @@ def test_the_last_runs_lead_to_their_reports(app: App, store: Store) -> None:
     ]
     assert any("Better" in text for text in texts(home)), "of one seed, and not that distillation helped"
     assert not any("Helped" in text for text in texts(home))
-    assert escape("+4.8 points") in texts(home)
+    assert escape("+4.8 points of accuracy") in texts(home)
+
+
+def test_the_numbers_of_a_run_are_of_what_it_is_judged_by(app: App, store: Store) -> None:
+    """A student may gain macro-F1 over the student alone and be right less often."""
+    judged = report()
+    judged["config"]["training"]["metric"] = "macro_f1"
+    judged["student"] |= {"macro_f1": 0.6}
+    judged["alone"] |= {"macro_f1": 0.552}
+    store.create_run(FIRST, DEMO, name="First", status="running")
+    store.save_report(FIRST, judged)
+    store.set_status(FIRST, "done")
+    home = app()
+    assert [metric.value for metric in home.metric][1:] == ["60.0 %", "55.2 %"]
+    assert escape("+4.8 points of macro-F1") in texts(home)
 
 
 def test_a_name_is_text_and_nothing_else(app: App, store: Store) -> None:

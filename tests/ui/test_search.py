@@ -241,6 +241,7 @@ def test_one_card_where_both_rules_agree(app: App, store: Store) -> None:
     page = app(PAGE, study="s")
     assert "Both rules choose it." in words(page)
     assert any(mark.endswith(">both</span>") for mark in marks(page))
+    assert "**Both:** one setting is the best and the choice." in words(page)
 
 
 def test_a_search_that_was_stopped_shows_what_it_has(app: App, store: Store) -> None:
@@ -276,7 +277,7 @@ def test_the_choice_on_the_test_texts_is_linked(app: App, store: Store) -> None:
     store.save_report(RUN, report)
     store.set_status(RUN, "done")
     assert (
-        "did not see:** an accuracy of 87.6 % for the chosen setting, +3.6 points of macro-F1 over the same "
+        "did not see:** macro-F1 87.5 % for the chosen setting, +3.6 points of macro-F1 over the same "
         "student trained alone (95 % interval +0.6 to +6.7)."
     ) in words(app(PAGE, study="s"))
     store.delete_run(RUN)

@@ -84,8 +84,9 @@ def summarised(kind: JobKind, report: Mapping[str, Any]) -> dict[str, Any]:
     return {
         "temperature": read.config["objective"]["temperature"],
         "accuracy": {who: read.judged[who].accuracy for who in get_args(Role) if who in read.judged},
+        "score": {who: model.by(read.metric) for who, model in read.judged.items()},
         "verdict": read.verdict.kind if read.verdict else None,
-        "metric": read.config["training"].get("metric", "accuracy"),
+        "metric": read.metric,
         **{name: getattr(read.verdict, name, None) for name in ("delta", "low", "high")},
         "seconds": sum(read.seconds.values()),
         "size_mb": read.student.size_mb,

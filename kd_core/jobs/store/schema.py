@@ -56,6 +56,7 @@ class RunRow:
     temperature: float | None = None  # of the soft loss; None while what ``auto`` means is not known
     sparkline: tuple[float, ...] = ()  # the distilled student's validation accuracy
     accuracy: dict[Role, float] = field(default_factory=dict)  # or agreement; see ``measures``
+    score: dict[Role, float] = field(default_factory=dict)  # in ``metric``; older rows have none
     verdict: str | None = None
     metric: str = "accuracy"  # what verdict and gain are in, as in ``training.metric``
     delta: float | None = None
@@ -95,6 +96,16 @@ class RunRow:
     def measures(self) -> Literal["accuracy", "agreement"]:
         """What ``accuracy`` is; a teacher agrees with itself, so such a run has none of it."""
         return "agreement" if self.accuracy and "teacher" not in self.accuracy else "accuracy"
+
+    @property
+    def judged_by(self) -> str:
+        """What verdict and gain are in, for a person."""
+        return self.measures if self.metric == "accuracy" else metric_name(self.metric)
+
+    @property
+    def scores(self) -> tuple[dict[Role, float], str]:
+        """Of each model in what the run is judged by, and the name of that; of older rows the accuracies."""
+        return (self.score, self.judged_by) if self.score else (self.accuracy, self.measures)
 
     @property
     def is_here(self) -> bool:
@@ -264,6 +275,7 @@ UNREADABLE = (ValueError, TypeError, AttributeError, KeyError, ConfigError)
 _DIGEST = (
     "temperature",
     "accuracy",
+    "score",
     "verdict",
     "metric",
     "delta",

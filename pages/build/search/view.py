@@ -115,6 +115,8 @@ def _map(search: SearchResult) -> None:
         "difference includes 0); more folds or seeds tell more. **Best:** the highest mean; **choice:** "
         "the cheapest that is at most one standard error of their difference below the best."
     )
+    if search.best is not None and search.best == search.choice:
+        words += " **Both:** one setting is the best and the choice."
     st.caption(unbroken(words))
     with st.container(horizontal=True, gap="medium"):
         if alone and alone.scores:
@@ -258,9 +260,10 @@ def _test(search: SearchResult) -> None:
         return
     with st.container(border=True):
         if row.status == "done" and row.delta is not None:
+            scores, measure = row.scores
             st.markdown(
                 "**On the test texts, which the search did not see:** "
-                f"an accuracy of {_percent(row.accuracy['student'])} for the chosen setting, "
+                f"{escape(measure)} {_percent(scores['student'])} for the chosen setting, "
                 f"{escape(row.gained)} "
                 "over the same student trained alone (95 % interval "
                 f"{formatting.interval(row.low or 0.0, row.high or 0.0)})."

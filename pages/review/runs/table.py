@@ -88,7 +88,7 @@ def _table(runs: Sequence[RunRow]) -> pd.DataFrame:
                 run.gain and figures.gain_picture(run.gain, span, dark=dark, **shape) for run in runs
             ],
             "gain": [_percent(run.delta) for run in runs],
-            **({"metric": [run.gain and _metric(run) for run in runs]} if by_f1 else {}),
+            **({"metric": [run.gain and run.judged_by for run in runs]} if by_f1 else {}),
             "status": [[states.LABELS[run.status]] for run in runs],
             "verdict": [[roles.verdict_name(run.verdict, run.seeds)] if run.verdict else [] for run in runs],
             **{
@@ -186,11 +186,6 @@ def destination(run: RunRow) -> str | None:
     if run.status in ("unreadable", "deleted"):
         return None
     return "Report" if run.status == "done" else "Watch" if run.status in PENDING else "Open"
-
-
-def _metric(run: RunRow) -> str:
-    """What a gain is in: where no text has a gold label, how often student and teacher agree."""
-    return run.measures if run.metric == "accuracy" else roles.metric_name(run.metric)
 
 
 def _percent(share: float | None) -> float | None:

@@ -42,14 +42,15 @@ def _row(run: RunRow) -> None:
         first, last = formatting.percent(run.sparkline[0]), formatting.percent(run.sparkline[-1])
         alt = f"Validation accuracy of the student, from {first} to {last}"
         curve.image(sparkline(run.sparkline), width=120, alt=alt)
+    scores, _ = run.scores
     with result.container(horizontal=True):
         if run.error:
             st.caption(escape(run.error))
-        elif run.accuracy:
+        elif scores:
             for who, label in SHOWN.items():
-                if who in run.accuracy:
+                if who in scores:
                     label = "Agreement" if run.measures == "agreement" else label
-                    st.metric(label, formatting.percent(run.accuracy[who]), width=88)
+                    st.metric(label, formatting.percent(scores[who]), width=88)
         elif run.status in ACTIVE:
             st.progress(run.progress)
     with badge.container(gap="xxsmall"):
@@ -58,7 +59,8 @@ def _row(run: RunRow) -> None:
         else:
             status_badge(run.status)
         if run.delta is not None:
-            st.caption(escape(run.gained + run.over_hard_answers))
+            gained = f"{formatting.points(run.delta)} of {run.judged_by}"
+            st.caption(escape(gained + run.over_hard_answers))
 
 
 def sparkline(values: Sequence[float]) -> str:

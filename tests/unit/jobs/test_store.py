@@ -495,6 +495,7 @@ def test_a_report_comes_back_and_is_condensed_on_the_runs_row(store, run):
     assert row.accuracy == {"teacher": 0.93, "student": 0.89, "alone": 0.85}
     assert (row.verdict, row.delta, row.low, row.high) == ("helped", 0.04, 0.01, 0.07)
     assert row.gained == "+4.0 points"
+    assert row.scores == (row.accuracy, "accuracy")
     assert (row.size_mb, row.latency) == (12.0, {"student": 1.5, "teacher": 11.0})
     assert [form["who"] for form in row.forms] == ["teacher", "student", "alone"]
     store.save_report(RUN, report(sentence="Again."))
