@@ -123,8 +123,9 @@ def test_a_podium_with_a_winner(app: App, store: Store, home: Path) -> None:
     podium(store, home, 150, 184)
     page = app(PAGE, runs=",".join(IDS[:2]))
     assert "**B: T = 8 wins.**" in said(page)
+    assert "leads with" not in said(page)
     assert "B: T = 8 is better than A: T = 1: +17.0 points (+" in said(page)
-    table = page.dataframe[0].value
+    table = page.table[0].value
     assert table["Place"].tolist() == ["1st", "2nd"]
     assert table["Test accuracy"][0] == "92.0 % −4.6/+3.0"
 
@@ -145,7 +146,7 @@ def test_a_podium_that_two_share(app: App, store: Store, home: Path) -> None:
     page = app(PAGE, runs=",".join(IDS[:2]))
     assert "share the first place: the test texts cannot tell them from the best." in said(page)
     assert "B: T = 8 and A: T = 1 cannot be told apart: +1.0 points (−1.2 to +3.6" in said(page)
-    assert page.dataframe[0].value["Place"].tolist() == ["1st, shared", "1st, shared"]
+    assert page.table[0].value["Place"].tolist() == ["1st, shared", "1st, shared"]
 
 
 def test_a_race_that_was_stopped_is_over(app: App, store: Store) -> None:
@@ -196,7 +197,9 @@ def test_a_recorded_race_starts_after_a_bet_and_ends_with_a_podium(
     now[0] += len(looks) * recorded.TICK
     page.run()
     assert "Podium" in [header.value for header in page.subheader]
-    table = page.dataframe[0].value
+    assert "leads with" not in said(page), "on the validation texts: the podium may say something else"
+    assert "**C: 12,000 texts and B: 2,000 texts share the first place" in said(page)
+    table = page.table[0].value
     assert sorted(table["Lane"]) == sorted(lanes)
     first = table["Place"].str.startswith("1st")
     assert list(table["Lane"][first]) == ["C: 12,000 texts", "B: 2,000 texts"]
@@ -217,7 +220,7 @@ def test_a_recorded_race_may_be_won_by_all(app: App, monkeypatch: pytest.MonkeyP
     page.button(key="race.go").click().run()
     now[0] += 60 * recorded.TICK
     page.run()
-    assert set(page.dataframe[0].value["Place"]) == {"1st, shared"}
+    assert set(page.table[0].value["Place"]) == {"1st, shared"}
     assert "Your bet, A: 0 texts, is among the first." in said(page)
 
 

@@ -54,15 +54,13 @@ def place(name: str, rank: Mapping[str, int]) -> str:
 
 def podium(
     rows: Sequence[Mapping[str, Any]],
-    rank: Mapping[str, int],
     compared: Sequence[Pair],
     names: Mapping[str, str],
     seeds: str,
 ) -> None:
     """``rows`` of the table, best first; ``seeds`` says over which seeds the numbers are."""
     st.subheader("Podium", anchor=False)
-    st.markdown(_result(rank, names))
-    st.dataframe(pd.DataFrame(rows), hide_index=True, key="race.podium", alt="Places and test accuracies")
+    st.table(pd.DataFrame(rows).map(escape), hide_index=True, alt="Places and test accuracies")
     for pair in compared:
         st.markdown(f"- {_in_words(pair, names)}")
     st.caption(
@@ -82,7 +80,8 @@ def winners(rank: Mapping[str, int]) -> list[str]:
     return [name for name, place in rank.items() if place == 1]
 
 
-def _result(rank: Mapping[str, int], names: Mapping[str, str]) -> str:
+def result(rank: Mapping[str, int], names: Mapping[str, str]) -> str:
+    """Who has won, which stands where the leader was said."""
     first = [escape(names[name]) for name in winners(rank)]
     if len(first) == 1:
         return f":material/trophy: **{first[0]} wins.**"

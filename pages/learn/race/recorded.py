@@ -22,7 +22,7 @@ from kd_core.learn.race import (
 )
 from kd_core.learn.recorded import recorded_race as recorded
 from kd_core.system import formatting
-from pages.learn.race.podium import last_look, leader, place, podium, winners
+from pages.learn.race.podium import last_look, leader, place, podium, result, winners
 from pages.shared import addresses
 from pages.shared.charts import chart, is_dark
 from pages.shared.presenting import presenter_switch, presenting, reset_button
@@ -160,7 +160,9 @@ def _view(course: str, running_before: bool) -> None:
     alone = curves.pop(ALONE)
     everybody = curves | {ALONE: alone.assign(who="student")}
     report = recorded(course)
-    if moment >= 0:
+    if moment >= len(looks):
+        st.markdown(result(places(list(everybody), _compared(course)), {name: name for name in everybody}))
+    elif moment >= 0:
         st.markdown(f"**{leader(standing(everybody), len(everybody))}**")
     chart(
         figures.race_chart(
@@ -203,7 +205,7 @@ def _end(course: str) -> None:
         )
     seeds = len(report["cells"]) // len(right)
     names = {name: name for name in right}
-    podium(rows, rank, compared, names, f"Both are over test texts and over {seeds} seeds for each lane.")
+    podium(rows, compared, names, f"Both are over test texts and over {seeds} seeds for each lane.")
     st.caption(f"The teacher has {formatting.percent(report['teacher']['accuracy'])} on the test texts.")
 
 

@@ -7,6 +7,7 @@ from datetime import datetime
 
 import pandas as pd
 import streamlit as st
+from streamlit.delta_generator import DeltaGenerator
 
 from kd_core import figures
 from kd_core.config import DistillConfig
@@ -15,7 +16,7 @@ from kd_core.jobs.states import ACTIVE, PENDING
 from kd_core.jobs.store import RunRow
 from kd_core.learn.race import Pair, lane_names, pairs, places, standing
 from kd_core.system import formatting
-from pages.learn.race.podium import between_seeds, last_look, leader, place, podium
+from pages.learn.race.podium import between_seeds, last_look, leader, place, podium, result
 from pages.shared import addresses
 from pages.shared.badges import status_badge
 from pages.shared.beside import again
@@ -40,14 +41,15 @@ def _view(run_ids: tuple[str, ...], under_way_before: bool) -> None:
     curves = {names[run.id]: store().evaluations(run.id) for run in runs}
     left, right = st.columns([8, 4], gap="large")
     with left:
-        _chart(curves, max(_steps(run, curves[names[run.id]]) for run in runs), under_way)
+        head = st.empty()  # who leads and, in the end, who has won
+        _chart(head, curves, max(_steps(run, curves[names[run.id]]) for run in runs), under_way)
     with right:
         for run in runs:
             _lane(run, names[run.id])
     if under_way:
         _stop(runs)
     elif len(done := [run for run in runs if run.status == "done"]) > 1:
-        _podium(done, names)
+        _podium(head, done, names)
     else:
         st.info(
             "The race is over without a podium: it needs two lanes that came to their end. What was "
@@ -64,13 +66,13 @@ def _steps(run: RunRow, curve: pd.DataFrame) -> int:
     return int(steps)
 
 
-def _chart(curves: dict[str, pd.DataFrame], steps: int, under_way: bool) -> None:
+def _chart(head: DeltaGenerator, curves: dict[str, pd.DataFrame], steps: int, under_way: bool) -> None:
     together = pd.concat(curves.values())
     teacher_accuracies = together[together["who"] == "teacher"]["accuracy"]
     teacher = float(teacher_accuracies.max()) if len(teacher_accuracies) else None
     students = {name: curve[curve["who"] == "student"] for name, curve in curves.items()}
     if (standings := standing(students)) or under_way:
-        st.markdown(f"**{leader(standings, len(curves))}**")
+        head.markdown(f"**{leader(standings, len(curves))}**")
     chart(
         figures.race_chart(students, teacher, steps, dark=is_dark()),
         key="race.chart",
@@ -120,9 +122,10 @@ def _pairs(run_ids: tuple[str, ...]) -> list[Pair]:
     return pairs(run_ids)
 
 
-def _podium(runs: Sequence[RunRow], names: dict[str, str]) -> None:
+def _podium(head: DeltaGenerator, runs: Sequence[RunRow], names: dict[str, str]) -> None:
     compared = _pairs(tuple(run.id for run in runs))
     rank = places([run.id for run in runs], compared)
+    head.markdown(result(rank, names))
     rows = []
     for run in sorted(runs, key=lambda run: (rank[run.id], -run.accuracy["student"])):
         student = store().report(run.id).student
@@ -136,7 +139,7 @@ def _podium(runs: Sequence[RunRow], names: dict[str, str]) -> None:
             }
         )
     seeds = "Both are over the test texts alone, for the one seed that was raced."
-    podium(rows, rank, compared, names, seeds)
+    podium(rows, compared, names, seeds)
     st.markdown(
         ":material/casino: One seed is little. In the recorded lab, students of the same setting lie up to "
         f"**{100 * between_seeds():.1f} points** apart by their seed alone. What is closer here may end the "
