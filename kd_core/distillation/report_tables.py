@@ -170,8 +170,10 @@ def f1_gain(report: Report) -> str:
     return f"In {name} the distilled student has {gain(report.f1_gain)} over {whom}."
 
 
-def gain(verdict: Verdict) -> str:
-    return f"{points(verdict.delta)} ({interval(verdict.low, verdict.high)})"
+def gain(verdict: Verdict, measure: str = "accuracy") -> str:
+    """In words; ``measure`` is said where it is not accuracy."""
+    unit = "" if measure == "accuracy" else f" of {measure}"
+    return f"{points(verdict.delta)}{unit} ({interval(verdict.low, verdict.high)})"
 
 
 def kept(report: Report) -> dict[str, str]:

@@ -464,6 +464,14 @@ def test_side_by_side_only_what_differs(app: App, runs: Store) -> None:
     ]
 
 
+def test_side_by_side_says_what_a_gain_is_in(app: App, runs: Store, report: dict[str, Any]) -> None:
+    report["config"]["training"]["metric"] = "macro_f1"
+    runs.save_report(FIRST, report)
+    results = choose(app(PAGE), "Demo", "Warm").dataframe[2].value
+    assert results["Demo"]["Gain over its control"] == "+3.6 points of macro-F1 (+0.6 to +6.7)"
+    assert results["Warm"]["Gain over its control"] == "−0.4 points (−3.0 to +2.0)"
+
+
 def recorded(home: Path, run_id: str, right: list[bool], text: str = "text") -> None:
     """A run's answers to its test texts, of one seed."""
     folder = home / "runs" / run_id

@@ -27,6 +27,7 @@ CURVES: dict[Literal["accuracy", "loss"], str] = {
     "loss": "Training loss",
 }
 COLUMN = st.column_config.Column
+BASELINE = 250  # pixels; a column that is pinned does not stretch, and cut a gain's interval
 MOST = len(figures.RUNS)  # as many as there are lines that can be told apart
 
 
@@ -87,7 +88,7 @@ def _settings(shown: Mapping[str, RunRow]) -> None:
 def _columns(labels: Sequence[str], baseline: str) -> dict[str, Any]:
     """The baseline stays in sight. On a phone columns are so narrow that two runs fit side by side."""
     if not on_a_phone():
-        return {baseline: COLUMN(pinned=True)}
+        return {baseline: COLUMN(pinned=True, width=BASELINE)}
     return {"_index": COLUMN(width=124)} | {
         label: COLUMN(width=108, pinned=label == baseline) for label in labels
     }
@@ -191,8 +192,9 @@ def _results(run: RunRow) -> dict[str, str]:
         else NONE
         for who, name in roles.NAMES.items()
     }
+    gain = report.verdict and report_tables.gain(report.verdict, report.judged_by)
     return rows | {
-        "Gain over its control": report_tables.gain(report.verdict) if report.verdict else NONE,
+        "Gain over its control": gain or NONE,
         "Agreement with the teacher": formatting.percent(report.fidelity.agreement),
         "Calibration error": formatting.percent(report.student.ece),
         "Parameters": formatting.count(report.student.params),
