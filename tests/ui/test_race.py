@@ -26,6 +26,7 @@ from kd_core.learn.race import ALONE, RACES, lane_names
 from kd_core.learn.recorded import recorded_lab, recorded_race
 from pages.learn.race import recorded
 from pages.shared.run_form import plan
+from pages.shared.text import escape
 from tests.ui.charts import alts
 from tests.ui.test_lab_pages import said
 from tests.unit.learn.test_race import IDS, finished
@@ -128,6 +129,7 @@ def test_a_podium_with_a_winner(app: App, store: Store, home: Path) -> None:
     table = page.table[0].value
     assert table["Place"].tolist() == ["1st", "2nd"]
     assert table["Test accuracy"][0] == "92.0 % −4.6/+3.0"
+    assert table["Gain over alone"][0] == escape("+3.6 points (+0.6 to +6.7)")
 
 
 def test_how_much_a_seed_decides(app: App, store: Store, home: Path) -> None:

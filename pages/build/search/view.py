@@ -23,7 +23,7 @@ from pages.shared.charts import chart, is_dark
 from pages.shared.live_job import job_view
 from pages.shared.run_form.link import form_link
 from pages.shared.state import store
-from pages.shared.text import escape, term, unbroken
+from pages.shared.text import escape, prose, term, unbroken
 
 ENOUGH = 6  # cells, until Optuna's pictures say anything
 NAMES = {
@@ -261,7 +261,7 @@ def _test(search: SearchResult) -> None:
     with st.container(border=True):
         if row.status == "done" and row.delta is not None:
             scores, measure = row.scores
-            st.markdown(
+            prose(
                 "**On the test texts, which the search did not see:** "
                 f"{escape(measure)} {_percent(scores['student'])} for the chosen setting, "
                 f"{escape(row.gained)} "

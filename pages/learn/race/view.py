@@ -134,7 +134,7 @@ def _podium(head: DeltaGenerator, runs: Sequence[RunRow], names: dict[str, str])
                 "Place": place(run.id, rank),
                 "Lane": names[run.id],
                 "Test accuracy": formatting.with_interval(student.accuracy, student.low, student.high),
-                "Gain over alone": run.gained,
+                "Gain over alone": f"{run.gained} ({formatting.interval(*run.gain[1:])})" if run.gain else "",
                 "Parameters": formatting.count(student.params),
             }
         )
