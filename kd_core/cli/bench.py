@@ -9,7 +9,7 @@ import click
 from kd_core.cli.bench_tables import show
 from kd_core.cli.carry_out import start
 from kd_core.cli.output import as_json, console, print_json
-from kd_core.cli.runs import find_finished
+from kd_core.cli.runs import called, find_finished
 
 
 @click.command()
@@ -25,7 +25,7 @@ def bench(run: str, as_json: bool) -> None:
     from kd_core.deployment.benchmark import BenchConfig
     from kd_core.jobs.store import Store
 
-    report = start(Store(), BenchConfig(run=run_id), kind="bench", name=f"Benchmark of {run_id}")
+    report = start(Store(), BenchConfig(run=run_id), kind="bench", name=f"Benchmark of {called(run_id)}")
     if as_json:
         return print_json(report)
     return show(console(sys.stdout), report)

@@ -8,7 +8,7 @@ import click
 
 from kd_core.cli.carry_out import start
 from kd_core.cli.output import as_json, console, print_json
-from kd_core.cli.runs import find_finished
+from kd_core.cli.runs import called, find_finished
 
 
 @click.command()
@@ -24,7 +24,7 @@ def curve(run: str, as_json: bool) -> None:
     from kd_core.jobs.store import Store
     from kd_core.search.curve import CurveConfig
 
-    report = start(Store(), CurveConfig(run=run_id), kind="curve", name=f"More texts for {run_id}")
+    report = start(Store(), CurveConfig(run=run_id), kind="curve", name=f"More texts for {called(run_id)}")
     if as_json:
         return print_json(report)
     from kd_core.cli.curve_table import show

@@ -85,6 +85,14 @@ def find_finished(text: str) -> str:
     return run_id
 
 
+def called(run_id: str) -> str:
+    """Its title or, of one that no database knows, its id."""
+    from kd_core.jobs.store import Store
+
+    store = Store()
+    return store.run(run_id).title if store.has(run_id) else run_id
+
+
 @click.command()
 @click.option(
     "--status",

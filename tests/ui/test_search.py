@@ -88,7 +88,7 @@ def searched(
             boards.work(board, config, measure, lambda: None, control)
         except Stopped:
             assert trainings < config.trainings
-    store.create_run(job, config.model_dump(mode="json"), kind="search", name=study)
+    store.create_run(job, config.model_dump(mode="json"), kind="search", name="" if study == job else study)
     store.set_status(job, status)
     return config
 
@@ -234,6 +234,10 @@ def test_the_map_says_of_which_task_and_models_it_is(app: App, store: Store) -> 
     searched(store, study="t", job="20260131-160000-e5f6")
     (newest, _) = app(PAGE).selectbox(key="search.study").options
     assert newest.startswith("t · bbc-headlines: minilm-l6 → cnn · ")
+    unnamed = "20260131-170000-a7b8"
+    searched(store, study=unnamed, job=unnamed)
+    (newest, *_) = app(PAGE).selectbox(key="search.study").options
+    assert newest.startswith("bbc-headlines: minilm-l6 → cnn · ")
 
 
 def test_one_card_where_both_rules_agree(app: App, store: Store) -> None:

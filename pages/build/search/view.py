@@ -46,8 +46,13 @@ def searches() -> dict[str, RunRow]:
 
 
 def study_line(study: str, row: RunRow) -> str:
-    facts = (row.name or study, f"{row.task}: {row.teacher} → {row.student}")
-    return " · ".join((*facts, f"{row.created.astimezone():%d %b %Y %H:%M}", row.status))
+    named = row.name or (study if study != row.id else "")  # without a name, it goes by its first job's id
+    facts = (
+        named,
+        f"{row.task}: {row.teacher} → {row.student}",
+        f"{row.created.astimezone():%d %b %Y %H:%M}",
+    )
+    return " · ".join(filter(None, (*facts, row.status)))
 
 
 def example_view() -> None:

@@ -824,6 +824,25 @@ def test_a_benchmark_is_shown_as_tables(kd_home: Path, capsys: pytest.CaptureFix
     assert "{" not in out
 
 
+@pytest.mark.parametrize(("command", "said"), [("bench", "Benchmark of"), ("curve", "More texts for")])
+def test_a_measurement_has_the_name_of_its_run(
+    kd_home: Path, monkeypatch: pytest.MonkeyPatch, command: str, said: str
+) -> None:
+    """As where it is started on a page: an id says nothing to who sees it wait."""
+    run_id, names = "20260131-143000-a1b2", []
+
+    def start(store: Store, config: Any, *, kind: str, name: str) -> Any:
+        names.append(name)
+        raise DataError("That is enough.")
+
+    monkeypatch.setattr(sys.modules[f"kd_core.cli.{command}"], "start", start)
+    store = Store()
+    store.create_run(run_id, DistillConfig().model_dump(mode="json"), name="Demo")
+    store.set_status(run_id, "done")
+    main([command, run_id])
+    assert names == [f"{said} Demo"]
+
+
 def test_a_run_is_in_the_store_while_and_after(monkeypatch: pytest.MonkeyPatch) -> None:
     rows = []
 
