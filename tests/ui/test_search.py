@@ -259,6 +259,17 @@ def test_a_search_that_was_stopped_shows_what_it_has(app: App, store: Store) -> 
     assert store.run(JOB).status == "queued"
 
 
+def test_a_search_that_ended_before_it_began_says_so(app: App, store: Store) -> None:
+    config = SearchConfig.from_dict({})
+    store.create_run(JOB, config.model_dump(mode="json"), kind="search")
+    store.set_status(JOB, "interrupted")
+    page = app(PAGE)
+    assert not page.error
+    assert "It ended before its first training, so there is no map yet." in words(page)
+    page.button(key="search.job.again").click().run()
+    assert store.run(JOB).status == "queued"
+
+
 def test_nothing_is_compared_before_a_cell_is_done(app: App, store: Store) -> None:
     searched(store, "stopped", trainings=3)  # the student alone
     page = app(PAGE, study="s")

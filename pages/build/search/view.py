@@ -80,9 +80,12 @@ def _results(study: str, row: RunRow) -> None:
     try:
         search = _found(study, row)
     except RunError:
-        if row.status not in PENDING:
+        if row.status == "done":
             raise
-        st.caption(":material/hourglass_top: The map appears as soon as the texts are read.")
+        if row.status in PENDING:
+            st.caption(":material/hourglass_top: The map appears as soon as the texts are read.")
+        else:
+            st.caption(":material/info: It ended before its first training, so there is no map yet.")
         return
     _map(search)
     _choices(search)
