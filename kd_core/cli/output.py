@@ -17,7 +17,15 @@ from rich.table import Table
 from rich.text import Text
 
 from kd_core.distillation.roles import NAMES
-from kd_core.system.formatting import count, megabytes, percent, printable, what_is_timed, with_interval
+from kd_core.system.formatting import (
+    capitalised,
+    count,
+    megabytes,
+    percent,
+    printable,
+    what_is_timed,
+    with_interval,
+)
 
 if TYPE_CHECKING:  # scipy comes with it
     from kd_core.distillation.report import ModelReport, Report
@@ -102,15 +110,14 @@ def stray_prints_to_stderr() -> Iterator[None]:
 def print_report(out: Console, report: Report) -> None:
     """The run's table, its accuracy on other texts, the verdict, and where it lies."""
     models = {NAMES[who]: model for who, model in report.judged.items()}
-    headings = ("", report.measures.capitalize(), "Macro-F1", "Parameters", "Size", "p50", "p95")
+    headings = ("", *map(capitalised, report.measured.values()), "Parameters", "Size", "p50", "p95")
     timed = report.timing
     out.print(
         f"\nOn {report.rows['test']:,} test texts. "
         f"Latency p50 and p95 in ms: {what_is_timed(timed.batch, timed.threads, timed.tokenizer)}."
     )
-    by_f1 = report.config["training"].get("metric", "accuracy") != "accuracy"
-    rows = [(name, *_result(model, by_f1)) for name, model in models.items()]
-    out.print(table(headings, rows, range(1, 7)))
+    rows = [(name, *_result(report, model)) for name, model in models.items()]
+    out.print(table(headings, rows, range(1, len(headings))))
 
     _print_classes(out, report)
     shifts = report.student.shifted
@@ -147,11 +154,17 @@ def _print_classes(out: Console, report: Report) -> None:
     out.print(table(("Class", "Test texts", "Precision", "Recall", "F1"), rows, range(1, 5)))
 
 
-def _result(model: ModelReport, by_f1: bool) -> tuple[str, ...]:
-    interval = model.macro_f1_interval if by_f1 else None
+def _result(report: Report, model: ModelReport) -> tuple[str, ...]:
+    """With the intervals of accuracy and of what decides; three would need a wide terminal."""
+    told = {
+        metric: model.interval(metric) if metric in ("accuracy", report.metric) else None
+        for metric in report.measured
+    }
     return (
-        with_interval(model.accuracy, model.low, model.high),
-        with_interval(model.macro_f1, *interval) if interval else percent(model.macro_f1),
+        *(
+            with_interval(model.by(metric), *span) if span else percent(model.by(metric))
+            for metric, span in told.items()
+        ),
         count(model.params),
         megabytes(model.size_mb),
         *("" if time is None else f"{time:.2f}" for time in (model.p50, model.p95)),

@@ -130,6 +130,12 @@ class Report(BaseModel):
         return self.measures if self.metric == "accuracy" else metric_name(self.metric)
 
     @property
+    def measured(self) -> dict[str, str]:
+        """What models are measured by, as in ``training.metric``, with names. What decides comes first."""
+        names = {"accuracy": self.measures, "macro_f1": metric_name("macro_f1")}
+        return {self.metric: self.judged_by} | names
+
+    @property
     def gains(self) -> dict[Role, Verdict]:
         """Distilled student minus each other model in what the run is judged by, its control first.
 

@@ -49,12 +49,10 @@ ABOUT_FLOOR = (
 
 def overview(report: Report) -> pd.DataFrame:
     """A row for each model: quality, size and speed, in words. What decides comes first."""
-    measures = {report.metric: capitalised(report.judged_by)}
-    measures |= {"accuracy": capitalised(report.measures), "macro_f1": "Macro-F1"}
     return pd.DataFrame(
         [
             {"Model": NAMES[who]}
-            | {name: _score(model, metric) for metric, name in measures.items()}
+            | {capitalised(name): _score(model, metric) for metric, name in report.measured.items()}
             | {
                 "Calibration error": percent(model.ece),
                 "Parameters": count(model.params),

@@ -44,6 +44,7 @@ from kd_core.distillation.events import (
     Step,
     TrainingStarted,
 )
+from kd_core.distillation.report import Report
 from kd_core.errors import ConfigError, DataError, Stopped
 from kd_core.jobs.recorder import Recorder
 from kd_core.jobs.runner_state import RunnerState
@@ -304,6 +305,20 @@ def test_json_is_all_there_is_on_stdout(
     assert json.loads(captured.out) == REPORT
     assert captured.err == "1 Teach\n  21 s\na library's remark\n"
     assert [config.objective.temperature for config in seen] == [2.0]
+
+
+def test_what_decides_is_the_first_number_of_a_report(capsys: pytest.CaptureFixture[str]) -> None:
+    """Also the F1 of one class, which stood in the verdict alone."""
+    training = REPORT["config"]["training"]
+    for metric, headings in (
+        ("macro_f1", "Macro-F1 Accuracy Parameters"),
+        ("f1:tech", "F1 of tech Accuracy Macro-F1 Parameters"),
+    ):
+        config = REPORT["config"] | {"training": training | {"metric": metric}}
+        output.print_report(output.console(sys.stdout), Report.from_dict(REPORT | {"config": config}))
+        lines = [" ".join(line.split()) for line in capsys.readouterr().out.splitlines() if line.strip()]
+        assert lines[1].startswith(headings)
+    assert lines[3].startswith("Distilled student 86.7 % 89.5 % ± 1.3 88.5 %")
 
 
 def test_report_as_tables(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
