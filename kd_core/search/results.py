@@ -236,9 +236,10 @@ def flattered(search: SearchResult) -> str:
     high = points(max(0.0, search.optimism or 0.0)).removeprefix("+")
     # The best was chosen from those that were given up, too, and the bootstrap cannot draw them.
     about, without = ("at least", f", without the {pruned:,} that were given up") if pruned else ("about", "")
+    expected = f"{about} {high} less" if pruned or not high.startswith("0.0") else "hardly less"
     return (
         f"The best of {tried:,} settings was picked on these very texts, which flatters it: on others expect "
-        f"{about} {high} less than its mean (bootstrap of the choice{without})."
+        f"{expected} than its mean (bootstrap of the choice{without})."
     )
 
 

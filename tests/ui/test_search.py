@@ -253,6 +253,7 @@ def test_a_search_that_was_stopped_shows_what_it_has(app: App, store: Store) -> 
     page = app(PAGE, study="s")
     said = words(page)
     assert "Finished trainings are kept; it goes on with the next one." in said
+    assert "**Empty:** not trained yet." in said
     assert any("2 of 3" in mark for mark in marks(page))  # student alone, one cell, and most of another
     assert "so far" in "".join(head.value for head in page.subheader)
     page.button(key="search.job.again").click().run()

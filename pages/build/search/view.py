@@ -125,6 +125,8 @@ def _map(search: SearchResult) -> None:
     )
     if search.best is not None and search.best == search.choice:
         words += " **Both:** one setting is the best and the choice."
+    if grid and not search.complete:
+        words += " **Empty:** not trained yet."
     st.caption(unbroken(words))
     with st.container(horizontal=True, gap="medium"):
         if alone and alone.scores:

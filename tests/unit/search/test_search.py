@@ -549,6 +549,10 @@ def test_hopeless_cells_are_given_up(search_config, counted) -> None:
     assert said.endswith(f"(bootstrap of the choice, without the {given_up} that were given up).")
     lucky = found.model_copy(update={"optimism": -0.002})
     assert "on others expect at least 0.0 points less than its mean" in flattered(lucky)
+    none_given_up = lucky.model_copy(update={"cells": [c for c in found.cells if c.state == "done"]})
+    assert "on others expect hardly less than its mean (bootstrap of the choice)." in flattered(none_given_up)
+    told = none_given_up.model_copy(update={"optimism": 0.004})
+    assert "on others expect about 0.4 points less than its mean" in flattered(told)
 
 
 def test_a_setting_that_has_all_its_trainings_is_not_given_up(search_config, counted) -> None:
