@@ -59,6 +59,20 @@ def made(done: Store, home: Path) -> Path:
     return place
 
 
+def test_of_several_seeds_the_numbers_are_those_of_the_one_that_is_exported(app: App, done: Store) -> None:
+    """The mean stood above a first step of another accuracy."""
+    report = json.loads((SAMPLES / "report.json").read_text("utf-8"))
+    (seed, first), *_ = report["student"]["seeds"].items()
+    assert seed == "0"
+    report["student"]["seeds"]["1"] = first
+    report["student"]["accuracy"] = 0.5
+    done.save_report(RUN, report)
+    page = app(PAGE, run=RUN)
+    shown = next(metric for metric in page.metric if metric.label == "Accuracy")
+    assert shown.value == f"{100 * first['accuracy']:.1f} %"
+    assert any("The student of seed 0, the first of 2, as it was trained" in text for text in words(page))
+
+
 def test_without_a_finished_run_it_says_what_to_do(app: App, store: Store) -> None:
     page = app(PAGE)
     assert page.info[0].value.startswith("No run is done yet.")

@@ -15,6 +15,7 @@ from kd_core.deployment.contents import contents, expected_contents
 from kd_core.deployment.model_card import ONNX, PIPELINE
 from kd_core.deployment.reports import ExportReport, FormReport
 from kd_core.deployment.runtimes import RUNTIME_NAMES, Runtime
+from kd_core.distillation.metrics import wilson
 from kd_core.distillation.report import Report
 from kd_core.errors import RunError
 from kd_core.figures.report import Measure
@@ -102,11 +103,12 @@ def what_is_in_it(
 
 
 def the_student(report: Report) -> None:
-    """How good, large and fast it was in its run, before any form of it is made."""
-    student = report.student
-    known_to = formatting.plus_minus(student.accuracy, student.low, student.high)
+    """How good, large and fast it was in its run, before any form is made; of several seeds the first."""
+    student, rows = report.student, report.rows["test"]
+    seed, first = next(iter(student.seeds.items()))
+    known_to = formatting.plus_minus(first.accuracy, *wilson(first.accuracy, rows))
     facts = [
-        (report.measures.capitalize(), formatting.percent(student.accuracy), known_to),
+        (report.measures.capitalize(), formatting.percent(first.accuracy), known_to),
         ("Size", formatting.megabytes(student.size_mb), None),
         ("A text takes", formatting.milliseconds(student.p50), None),
     ]
@@ -114,7 +116,10 @@ def the_student(report: Report) -> None:
         for label, value, below in facts:
             if value:
                 st.metric(label, value, below, delta_color="off", delta_arrow="off", width="content")
-    st.caption("The student as it was trained, in PyTorch, one text at a time on the machine of the run.")
+    which = f" of seed {seed}, the first of {len(student.seeds)}," if len(student.seeds) > 1 else ""
+    st.caption(
+        f"The student{which} as it was trained, in PyTorch, one text at a time on the machine of the run."
+    )
 
 
 def how_to_use(run: RunRow, runtimes: Sequence[Runtime]) -> None:
