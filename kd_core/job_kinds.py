@@ -121,11 +121,11 @@ def lab_handler(row: RunRow, on_event: OnEvent, control: Control) -> LabReport:
 
 def search_handler(row: RunRow, on_event: OnEvent, control: Control) -> Mapping[str, Any]:
     """All cells; then the chosen setting becomes a run of its own, the only one to see the test split."""
-    from kd_core.search import SearchConfig, run_search, study_of
+    from kd_core.search import SearchConfig, run_search
     from kd_core.system import paths
 
     config = SearchConfig.from_dict(row.config)
-    result = run_search(config, study_of(row), paths.work() / row.id, on_event, control)
+    result = run_search(config, row.study, paths.work() / row.id, on_event, control)
     run_id = _final_run(result, on_event, control)
     return result.model_copy(update={"run_id": run_id}).model_dump(mode="json")
 

@@ -67,9 +67,7 @@ def _place(job: RunRow) -> tuple[str, dict[str, str]]:
 
             return addresses.lab("claims"), {"claims.claim": claims()[lab].paper, "job": job.id}
         case "search":
-            from kd_core.search import study_of  # Optuna comes with it: not on every page
-
-            return addresses.SEARCH, {"study": study_of(job)}
+            return addresses.SEARCH, {"study": job.study}
         case "ladder":
             return addresses.DISTILL, {"ladder": job.id}
     return addresses.RUNS, {}

@@ -19,6 +19,7 @@ from kd_core.errors import RunError, Stopped
 from kd_core.system.formatting import percent, signed
 
 if TYPE_CHECKING:
+    from kd_core.config import DistillConfig
     from kd_core.jobs.store import Store
     from kd_core.search import Cell, SearchConfig, SearchResult
 
@@ -74,7 +75,9 @@ def search(
     if resume is not None:
         report = _resumed(store, resume)
     else:
-        report = start(store, _read(file, name, given), kind="search", name=name)
+        config = _read(file, name, given)
+        _check_metric(config.distill)
+        report = start(store, config, kind="search", name=name)
     from kd_core.search import SearchResult
 
     return _show(store, SearchResult.model_validate(report), as_json)
@@ -106,14 +109,24 @@ def _read(file: str | None, name: str, given: Mapping[str, Any]) -> SearchConfig
     return config
 
 
+def _check_metric(config: DistillConfig) -> None:
+    """The class that it is the F1 of, before anything is queued. Raises: KDError."""
+    if config.training.metric.startswith("f1:"):
+        from kd_core.data import load_task
+        from kd_core.distillation.balance import fixed_metric
+
+        task = load_task(config.task)
+        fixed_metric(config.training.metric, task.labels, task.train["label"][:], task.validation["label"][:])
+
+
 def _resumed(store: Store, name: str) -> Any:
     """By the job that began it here; otherwise by a new one with the same settings."""
     from kd_core.jobs.states import RESUMABLE
-    from kd_core.search import result, study_of
+    from kd_core.search import result
     from kd_core.system.process import alive
 
     store.interrupt_orphans(alive)
-    jobs = [row for row in store.runs(kind="search") if study_of(row) == name]
+    jobs = [row for row in store.runs(kind="search") if row.study == name]
     for row in jobs:
         if row.status == "done":
             return store.report_json(row.id)

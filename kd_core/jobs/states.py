@@ -16,6 +16,8 @@ RESUMABLE: tuple[Status, ...] = ("stopped", "interrupted", "failed")
 
 STATUSES: tuple[Status, ...] = get_args(Status)  # "unreadable" is never stored: the row says something else
 
+ALONE = " (student alone)"  # ends the name of a study of its own beside each search
+
 LABELS: dict[Status, str] = {status: status.capitalize() for status in STATUSES} | {
     "unreadable": "Cannot be read"
 }

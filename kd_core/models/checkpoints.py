@@ -271,3 +271,19 @@ def check_ids(name: str, model: PreTrainedModel, tokenizer: PreTrainedTokenizerF
             f"The tokenizer of {name!r} gives ids up to {highest:,}, but the model has embeddings for "
             f"{rows:,} pieces only: the two do not belong together. Save both from the same checkpoint."
         )
+
+
+def give_padding(name: str, model: PreTrainedModel, tokenizer: PreTrainedTokenizerFast) -> None:
+    """A piece to fill batches with, which models like GPT-2 come without: that which ends a text.
+
+    Their head reads the last token that is no such piece. Raises: ModelError where there is none.
+    """
+    if tokenizer.pad_token is None:
+        tokenizer.pad_token = tokenizer.eos_token
+    if tokenizer.pad_token is None:
+        raise ModelError(
+            f"The tokenizer of {name!r} has neither a padding token nor one that ends a text, so its texts "
+            "make no batch. Set tokenizer.pad_token, and save it there: tokenizer.save_pretrained(folder)."
+        )
+    if model.config.pad_token_id is None:
+        model.config.pad_token_id = tokenizer.pad_token_id

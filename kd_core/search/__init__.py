@@ -7,7 +7,7 @@ What pages and the command use; only ``run_search`` and ``outlook`` load torch, 
         .apply(setting): the DistillConfig of a cell
     outlook(config, task, vocabulary, past, calibrated) -> Outlook    trainings and seconds, before the start
     runner().submit(config, name, kind="search")    the job: progress, stop and resume as of a run
-    study_of(row)           the study that a job in the store works on
+    row.study               the study that a job in the store works on
     result(study)           -> SearchResult, while it goes on and afterwards; the job's report is the same
         .cells[i]: state, setting, scores, mean, se, from_best, same_as_best; .alone, .teacher
         .best, .choice: places in cells; .chosen(i): the config of cell i, for the Distill form
@@ -18,7 +18,7 @@ What pages and the command use; only ``run_search`` and ``outlook`` load torch, 
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from kd_core.distillation.events import ignore
 from kd_core.search.config import SearchConfig, Setting
@@ -34,11 +34,9 @@ from kd_core.search.results import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
     from pathlib import Path
 
     from kd_core.distillation.events import OnEvent
-    from kd_core.jobs.store import RunRow
     from kd_core.system.control import Control
 
 __all__ = [
@@ -54,14 +52,7 @@ __all__ = [
     "outlook",
     "result",
     "run_search",
-    "study_of",
 ]
-
-
-def study_of(row: RunRow) -> str:
-    """The study that a job of kind "search" works on: the name it was given, or else its own id."""
-    config: Mapping[str, Any] = row.config
-    return str(config.get("study") or row.id)
 
 
 def run_search(

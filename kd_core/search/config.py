@@ -11,10 +11,10 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validat
 
 from kd_core.config import TEMPERATURE, DistillConfig, Divergence, LearningRate, Share, Temperature
 from kd_core.errors import ModelError
+from kd_core.jobs.states import ALONE
 from kd_core.models.presets import STUDENTS, find_preset
 from kd_core.system.settings import Auto, Distinct, Settings, setting
 
-ALONE = " (student alone)"  # ends the name of a study of its own beside each search
 MOST_CELLS, MOST_VALUES = 10_000, 100  # settings that a search tries, and values of each of its lists
 MORE_DRAWS = 100  # by a random search, in place of repeats
 EVALUATIONS = 4  # on the validation split, during one training

@@ -31,8 +31,9 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from kd_core.config import of_today
 from kd_core.errors import DivergedError, RunError, StoreError
+from kd_core.jobs.states import ALONE
 from kd_core.jobs.store.database import Database
-from kd_core.search.config import ALONE, Pruning, SearchConfig, Setting
+from kd_core.search.config import Pruning, SearchConfig, Setting
 from kd_core.system.control import Control
 from kd_core.system.process import alive, owner
 

@@ -113,6 +113,11 @@ class RunRow:
         return self.folder == folder_id() if self.folder else self.machine == socket.gethostname()
 
     @property
+    def study(self) -> str:
+        """Of a search: the name that it was given, or else its own id."""
+        return str(self.config.get("study") or self.id)
+
+    @property
     def title(self) -> str:
         """Its name, or what it does."""
         if self.status == "unreadable":

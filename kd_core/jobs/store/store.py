@@ -18,6 +18,7 @@ from kd_core.distillation.events import EVENT_TYPES, Event, Stage
 from kd_core.distillation.roles import Role
 from kd_core.errors import RunError
 from kd_core.jobs.states import ACTIVE, JobKind, Status
+from kd_core.jobs.store import studies
 from kd_core.jobs.store.curves import read_curve, read_evaluations
 from kd_core.jobs.store.queue import Queue, add_row, clean, missing, status_of
 from kd_core.jobs.store.reported import MEASURED, add_events, add_report, summarised
@@ -149,7 +150,10 @@ class Store(Queue):
         return self._database.set_aside_if_broken()
 
     def delete_run(self, run_id: str) -> None:
-        """Hide a run; its folder is the caller's. Raises: RunError while it is running or paused."""
+        """Hide a run, and a search's name is free; its folder is the caller's.
+
+        Raises: RunError while it is running or paused.
+        """
         idle = RUNS.c.status.not_in((*ACTIVE, "deleted"))
         hide = RUNS.update().where(RUNS.c.id == run_id, idle).values(status="deleted")
         with self._database.begin(write=True) as connection:
@@ -158,11 +162,13 @@ class Store(Queue):
                 if status in ACTIVE:
                     raise RunError(f"Run {run_id} is {status}; stop it before you delete it.")
                 raise missing(run_id)
+            studies.put_away(connection, run_id)
 
     def restore_run(self, run_id: str, bring_back: Callable[[], None]) -> bool:
         """Show a deleted run again: done where its report is whole, else stopped. False where there is none.
 
-        ``bring_back()`` moves its folders meanwhile; the run stays deleted where that fails.
+        ``bring_back()`` moves its folders meanwhile; the run stays deleted where that fails. Raises: RunError
+        for a search whose name another one has now.
         """
         query = (
             sa.select(RUNS.c.number, RUNS.c.progress, REPORTS.c.run)
@@ -175,6 +181,7 @@ class Store(Queue):
                 # A job of several trainings keeps a report of those that it has done so far.
                 status = "done" if row.run is not None and row.progress == 1 else "stopped"
                 connection.execute(RUNS.update().where(RUNS.c.number == row.number).values(status=status))
+                studies.bring_back(connection, run_id)
             bring_back()
         return row is not None
 
@@ -186,9 +193,19 @@ class Store(Queue):
                 put_away(run_id)
 
     def forget_deleted(self) -> None:
-        """All rows of this data folder's deleted runs go for good."""
+        """All rows of this data folder's deleted runs go for good, and what Optuna has of its searches."""
+        gone = (RUNS.c.status == "deleted", is_here())
+        with self._database.begin() as connection:
+            searches = connection.scalars(sa.select(RUNS.c.id).where(RUNS.c.kind == "search", *gone)).all()
+            names = [name for run_id in searches for name in studies.names_away(connection, run_id)]
+        if names:
+            import optuna
+
+            with self._database.store_errors():
+                for name in names:
+                    optuna.delete_study(study_name=name, storage=self._database.address)
         with self._database.begin(write=True) as connection:
-            connection.execute(RUNS.delete().where(RUNS.c.status == "deleted", is_here()))
+            connection.execute(RUNS.delete().where(*gone))
 
     def has(self, run_id: str) -> bool:
         """Whether there is a row of that id, even one that is hidden."""

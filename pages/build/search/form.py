@@ -9,7 +9,7 @@ import streamlit as st
 from kd_core.errors import ConfigError, KDError, RunError
 from kd_core.models.presets import STUDENTS
 from kd_core.objectives import CARDS
-from kd_core.search import Outlook, SearchConfig, study_of
+from kd_core.search import Outlook, SearchConfig
 from kd_core.system import formatting
 from pages.shared.fields import field
 from pages.shared.live_job import under_way
@@ -111,8 +111,8 @@ def _start(values: dict[str, Any]) -> None:
 def _submit(config: SearchConfig) -> str:
     """The study. A second click finds the one that is under way. Raises: RunError where the name is taken."""
     if job := under_way(config, "search"):
-        return study_of(job)
-    if config.study and any(study_of(other) == config.study for other in store().runs(kind="search")):
+        return job.study
+    if config.study and any(other.study == config.study for other in store().runs(kind="search")):
         raise RunError(f"There is a search named {config.study!r} already. Choose another name.")
     job_id = runner().submit(config, config.study, kind="search")
     return config.study or job_id

@@ -12,7 +12,7 @@ from kd_core.distillation.roles import metric_name
 from kd_core.errors import RunError
 from kd_core.jobs.states import PENDING
 from kd_core.jobs.store import RunRow
-from kd_core.search import Cell, Score, SearchResult, cells_study, result, study_of
+from kd_core.search import Cell, Score, SearchResult, cells_study, result
 from kd_core.search.example import example
 from kd_core.search.results import flattered
 from kd_core.system import formatting
@@ -39,9 +39,9 @@ def searches() -> dict[str, RunRow]:
     """Each study's job, newest first; where a study has several, the one under way."""
     jobs: dict[str, RunRow] = {}
     for row in store().runs(kind="search"):
-        job = jobs.setdefault(study_of(row), row)
+        job = jobs.setdefault(row.study, row)
         if row.status in PENDING and job.status not in PENDING:
-            jobs[study_of(row)] = row
+            jobs[row.study] = row
     return jobs
 
 

@@ -6,6 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 
+import numpy as np
 import pytest
 import torch
 from huggingface_hub.errors import EntryNotFoundError, GatedRepoError, RepositoryNotFoundError
@@ -15,7 +16,9 @@ from transformers import (
     BertTokenizerFast,
     CamembertConfig,
     Data2VecTextConfig,
+    GPT2Config,
     LukeConfig,
+    PreTrainedTokenizerFast,
     RobertaConfig,
     XLMRobertaConfig,
     XLNetConfig,
@@ -29,6 +32,7 @@ from kd_core.errors import ModelError
 from kd_core.models import checkpoints, loading
 from kd_core.models.bilstm import BiLSTMConfig
 from kd_core.models.checkpoints import clamp_length
+from kd_core.models.inference import encode, predict_logits
 from kd_core.models.loading import (
     load_teacher,
     model_hash,
@@ -172,6 +176,34 @@ def test_a_head_that_would_read_the_padding_is_refused(folder, tiny_task):
         load(folder, tiny_task)
     with pytest.raises(ModelError, match="reads the last token"):
         teacher_config(TeacherConfig(model=str(folder)), LABELS)
+
+
+@pytest.fixture
+def gpt(tiny_tokenizer, tmp_path):
+    """A GPT-2, whose tokenizer has only the special tokens that it is given."""
+
+    def save(**special):
+        tokenizer = PreTrainedTokenizerFast(tokenizer_object=tiny_tokenizer.backend_tokenizer, **special)
+        sizes = {"n_embd": 16, "n_layer": 2, "n_head": 2, "n_positions": 64}
+        new_model(GPT2Config(vocab_size=len(tiny_tokenizer), **sizes), seed=0).save_pretrained(tmp_path)
+        tokenizer.save_pretrained(tmp_path)
+        return tmp_path
+
+    return save
+
+
+def test_a_model_without_padding_pads_with_what_ends_a_text(gpt, tiny_task):
+    model, tokenizer = load(gpt(eos_token="[MASK]"), tiny_task)
+    assert tokenizer.pad_token_id == model.config.pad_token_id == tokenizer.convert_tokens_to_ids("[MASK]")
+    texts = ["goal", "the market of the match and the goal"]
+    alone = [predict_logits(model, encode(tokenizer, unlabelled([text]), 64))[0] for text in texts]
+    together = predict_logits(model, encode(tokenizer, unlabelled(texts), 64))
+    assert together == pytest.approx(np.stack(alone), abs=1e-5)
+
+
+def test_a_tokenizer_that_can_fill_no_batch_is_refused(gpt, tiny_task):
+    with pytest.raises(ModelError, match=r"has neither a padding token nor one that ends a text"):
+        load(gpt(), tiny_task)
 
 
 @pytest.mark.parametrize(
