@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import shutil
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from functools import partial
+from typing import Any
 
 from kd_core.config import DistillConfig
 from kd_core.data import load_task
@@ -25,7 +27,7 @@ from kd_core.system.control import Control
 
 
 def distill(
-    config: DistillConfig,
+    config: DistillConfig | Mapping[str, Any],
     on_event: OnEvent = ignore,
     control: Control | None = None,
     *,
@@ -33,6 +35,7 @@ def distill(
 ) -> Report:
     """Run the four steps and keep the result in a folder of its own under ``KD_HOME``.
 
+    ``config`` may be a plain dict, as ``DistillConfig.from_dict`` takes it.
     ``on_event`` is called on this thread; ``control`` may be used from any other. A run that was stopped or
     interrupted is resumed from its last whole checkpoint by its ``run_id`` and the same ``config``; it ends
     with the same weights as an undisturbed one. Several processes (``accelerate launch``) do one run; then
@@ -41,13 +44,14 @@ def distill(
     ``run_id`` that is not of the kind of 20260131-143000-a1b2); then there is no run folder, only its work
     folder.
     """
+    asked = config if isinstance(config, DistillConfig) else DistillConfig.from_dict(config)
     if run_id:
         run_folder.check_id(run_id)
     with parallel.together():
         if not parallel.is_main():
             on_event = ignore
         config, run_id = parallel.on_main_process(
-            lambda: (config, run_id or run_folder.new_id(datetime.now(UTC)))
+            lambda: (asked, run_id or run_folder.new_id(datetime.now(UTC)))
         )
         finished = paths.runs() / run_id
         if parallel.on_main_process(lambda: is_whole(finished)):  # only its end was not recorded

@@ -28,6 +28,7 @@ from kd_core.distillation.events import (
 )
 from kd_core.distillation.training import trainer
 from kd_core.distillation.training.fit import fit
+from kd_core.errors import ConfigError, Stopped
 from kd_core.models import inference
 from tests.unit.conftest import FAMILIES
 
@@ -343,3 +344,20 @@ def test_what_is_doubtful_is_told_once_and_stands_in_the_report(
     ]
     assert [event.text for event in events if isinstance(event, Note)] == doubts
     assert report.notes[-2:] == doubts
+
+
+def test_a_plain_dict_is_a_config_too(monkeypatch, kd_home, short_config):
+    heard = []
+
+    def four_steps(config, *_):
+        heard.append(config)
+        raise Stopped("so far")
+
+    monkeypatch.setattr(pipeline, "_four_steps", four_steps)
+    with pytest.raises(Stopped, match="so far"):
+        distill(short_config.model_dump(mode="json"))
+    assert heard == [short_config]
+    with pytest.raises(ConfigError, match=r"^objective\.alpha must be between 0 and 1, got 2"):
+        distill({"objective": {"alpha": 2}})
+    with pytest.raises(ConfigError, match="a config is a mapping of sections, got str"):
+        distill("run.yaml")
