@@ -44,7 +44,8 @@ def latency(
     """
     if repeats < 1 or not texts:
         raise ValueError(f"there must be a text and a repeat, got {len(texts)} and {repeats}")
-    calls = {name: partial(_answer, answer, texts) for name, answer in answers.items()}
+    computed: dict[str, list[int]] = {name: [] for name in answers}  # nanoseconds, of warming up too
+    calls = {name: partial(_answer, answer, texts, computed[name]) for name, answer in answers.items()}
     times = interleaved(calls, repeats, WARM_UP, control)
     return {
         name: Latency(
@@ -55,6 +56,7 @@ def latency(
             texts=repeats,
             mean_tokens=float(np.mean([tokens[name][turn % len(texts)] for turn in range(repeats)])),
             tokenizer=True,
+            busy=sum(computed[name][WARM_UP:]) / sum(times[name]),
         )
         for name in answers
     }
@@ -131,5 +133,7 @@ def _time(call: Callable[[int], object], turn: int) -> int:
     return time.perf_counter_ns() - start
 
 
-def _answer(answer: Answer, texts: Sequence[str], turn: int) -> None:
+def _answer(answer: Answer, texts: Sequence[str], computed: list[int], turn: int) -> None:
+    start = time.thread_time_ns()
     answer(texts[turn % len(texts)])
+    computed.append(time.thread_time_ns() - start)

@@ -78,6 +78,8 @@ class Latency:
 
     ``texts`` is the number of timed answers and ``mean_tokens`` their mean length, special tokens included;
     0 where there are none. ``tokenizer``: it is part of the time. In what version 0.1 measured it is not.
+    ``busy``: the share of the time in which the thread computed, 1 on a machine that does nothing else; None
+    where nobody has looked.
     """
 
     p50: float
@@ -87,6 +89,7 @@ class Latency:
     texts: int
     mean_tokens: float
     tokenizer: bool = False
+    busy: float | None = None
 
     @property
     def tail(self) -> float:

@@ -40,6 +40,7 @@ ABOUT_CELLS = {
 # Where latencies stand side by side: ``validation`` times one of the students.
 ONE_LATENCY = "All students have the same architecture, so their speed was measured once."
 UNSTEADY = 8  # times its p50, from where a model's p95 is a reason to measure again
+BUSY = 0.7  # of the timed seconds, below which a thread computed too little to say how fast a model is
 ABOUT_FLOOR = (
     "TF-IDF counts words and letters, with logistic regression: a student that is not above it is not worth "
     "its trouble. It is never stored; its size is 4 bytes for each weight and each feature's IDF, and the "
@@ -190,17 +191,40 @@ def kept(report: Report) -> dict[str, str]:
     return {
         "accuracy": quality,
         "size": _than_the_teacher(teacher.size_mb / student.size_mb, "smaller", "larger", "large"),
-        "latency": f"{speed}, by times that vary widely" if unsteady(report) else speed,
+        "latency": f"{speed}, {_doubt(report)}".rstrip(", "),
     }
+
+
+def _doubt(report: Report) -> str:
+    """``unsteady`` in a few words."""
+    if _waited(report):
+        return "timed beside other work"
+    return "by times that vary widely" if unsteady(report) else ""
+
+
+def _waited(report: Report) -> dict[str, float]:
+    """Of which timed seconds how many went by beside other work, where these are too many."""
+    if report.machine.get("accelerator"):  # the thread waits for that
+        return {}
+    busy = {
+        NAMES[who]: times.busy for who in ("teacher", "student") if (times := report.models[who].latency_ms)
+    }
+    return {name: 1 - share for name, share in busy.items() if share is not None and share < BUSY}
 
 
 def unsteady(report: Report) -> str:
     """Why the latencies are to be doubted, in sentences; "" where they are not."""
+    # Of a file of answers nothing is benchmarked; an export measures its student.
+    how = "with an export" if report.teacher_is_file else "under Speed or with kd bench"
+    if waited := _waited(report):
+        shares = " and ".join(f"{percent(share, 0)} ({name})" for name, share in waited.items())
+        return (
+            f"While answers were timed, the processor was at other work for {shares} of the time, which "
+            f"makes long answers longer than short ones: measure again when the machine is idle, {how}."
+        )
     for who in ("teacher", "student"):
         times = report.models[who].latency_ms
         if times and times.tail > UNSTEADY:
-            # Of a file of answers nothing is benchmarked; an export measures its student.
-            how = "with an export" if report.teacher_is_file else "under Speed or with kd bench"
             return (
                 f"One in twenty answers took {times.tail:.0f} times as long as the median or longer "
                 f"({NAMES[who]}: {milliseconds(times.p50)} and {milliseconds(times.p95)}). Texts of very "

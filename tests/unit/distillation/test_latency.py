@@ -239,3 +239,13 @@ def test_size_without_weights(tmp_path):
         ModelError, match=r"no \*\.safetensors in '.*'; save a model there with save_pretrained"
     ):
         size_mb(tmp_path)
+
+
+def test_a_thread_that_waits_is_not_busy(monkeypatch):
+    def busy():
+        answer = {"student": lambda _: time.sleep(0.002)}
+        return latency(answer, TEXTS, {"student": (3, 4, 5)}, repeats=5)["student"].busy
+
+    assert busy() < 0.5
+    monkeypatch.setattr(module.time, "thread_time_ns", time.perf_counter_ns)  # as if it had computed
+    assert busy() == pytest.approx(1, abs=0.1)

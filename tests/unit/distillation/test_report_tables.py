@@ -201,6 +201,19 @@ def test_a_time_that_other_work_disturbed_is_no_headline(report: dict) -> None:
         assert bool(report_tables.unsteady(read(report))) is is_said, "from eight times the median on"
 
 
+def test_times_that_were_taken_beside_other_work_are_said_to_be(report: dict) -> None:
+    for busy, is_said in ((None, False), (0.7, False), (0.3, True)):
+        times = report["teacher"]["latency_ms"] | {"p50": 2.0, "p95": 2.6, "busy": busy}
+        loaded = read(report | {"teacher": report["teacher"] | {"latency_ms": times}})
+        assert bool(report_tables.unsteady(loaded)) is is_said
+        assert report_tables.kept(loaded)["latency"].endswith("teacher, timed beside other work") is is_said
+    said = "the processor was at other work for 70 % (Teacher) of the time, which"
+    assert said in report_tables.unsteady(loaded)
+    assert said in report_tables.latency_conditions(loaded)
+    with_gpu = loaded.model_copy(update={"machine": loaded.machine | {"accelerator": "H100"}})
+    assert report_tables.unsteady(with_gpu) == "", "there the thread waits for the GPU"
+
+
 def test_nobody_keeps_more_than_all_that_can_be_right(report: dict) -> None:
     gap = report["verdict"] | {"kind": "no_difference", "delta": 0.0, "low": -0.06, "high": 0.06}
     right = {who: report[who] | {"accuracy": 1.0} for who in ("teacher", "student")}
