@@ -51,9 +51,10 @@ def show(report: Mapping[str, Any], as_json: bool) -> None:
         return print_json(report)
     result, out = LadderResult.model_validate(report), console(sys.stdout)
     headings = ("", "Kept", "At least", "Parameters", "Size", "p50 ms", "", "Run")
-    out.print(
-        f"\nShares of the teacher's {result.measure} that are kept; {result.config.keep:g} % is wanted."
-    )
+    if result.judged:
+        out.print(
+            f"\nShares of the teacher's {result.measure} that are kept; {result.config.keep:g} % is wanted."
+        )
     out.print(table(headings, map(_row, result.rungs), range(1, 6)))
     out.print(f"\n{result.sentence}", soft_wrap=True)
     if chosen := result.chosen:

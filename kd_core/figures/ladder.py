@@ -59,7 +59,7 @@ def kept_in_words(result: LadderResult) -> str:
 
 
 def _measured(result: LadderResult) -> list[Rung]:
-    return sorted((rung for rung in result.rungs if rung.answer != "failed"), key=lambda rung: rung.size_mb)
+    return sorted(result.judged, key=lambda rung: rung.size_mb)
 
 
 def _who(rung: Rung) -> Role:

@@ -166,6 +166,11 @@ class LadderResult(BaseModel):
         return next((name for name in self.config.students if name not in tried), None)
 
     @property
+    def judged(self) -> list[Rung]:
+        """Without those that failed; while there is none, ``metric`` is not known either."""
+        return [rung for rung in self.rungs if rung.answer != "failed"]
+
+    @property
     def chosen(self) -> Rung | None:
         """The smallest that is shown, or else the smallest that is likely."""
         order = {"shown": 0, "likely": 1}
@@ -177,7 +182,9 @@ class LadderResult(BaseModel):
         """What came out, for a person."""
         chosen, wanted = self.chosen, f"{self.config.keep:g} % of the teacher's {self.measure}"
         if chosen is None:
-            judged = [rung for rung in self.rungs if rung.answer != "failed"]
+            judged = self.judged
+            if not judged:
+                return "None of these students could be tried: each failed, for the reason that it shows."
             limits = " within the limits" if any(not rung.fits for rung in judged) else ""
             best = max(judged, key=lambda rung: rung.kept, default=None)
             most = f" The most is {percent(best.kept)}, of {best.title}." if best else ""
@@ -212,8 +219,7 @@ class LadderResult(BaseModel):
 
     def metric_of(self, report: Report) -> str:
         """By what a run's student is to be judged: as the first one was."""
-        judged = any(rung.answer != "failed" for rung in self.rungs)
-        return self.metric if judged else report.config["training"].get("metric", "accuracy")
+        return self.metric if self.judged else report.config["training"].get("metric", "accuracy")
 
     def with_run(self, run_id: str) -> Self:
         """The next student's run has begun."""

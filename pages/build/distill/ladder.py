@@ -77,7 +77,8 @@ def _result(job_id: str) -> None:
         return
     if result.next is None:
         (st.success if result.chosen else st.warning)(escape(result.sentence))
-    chart(kept_by_size(result, dark=is_dark()), key="ladder.chart", alt=kept_in_words(result))
+    if result.judged:
+        chart(kept_by_size(result, dark=is_dark()), key="ladder.chart", alt=kept_in_words(result))
     st.dataframe(
         pd.DataFrame([_row(rung) for rung in result.rungs]),
         alt="What each student keeps",

@@ -17,6 +17,7 @@ from scipy.stats import multinomial
 from sklearn.metrics import f1_score
 
 from kd_core.cli import main
+from kd_core.cli.ladder import show
 from kd_core.config import DistillConfig
 from kd_core.deployment import forms, int8_answers
 from kd_core.distillation.comparison import f1_gains, f1_loss
@@ -293,9 +294,20 @@ def test_where_none_keeps_enough_the_larger_ones_that_were_not_tried_are_named()
 def test_what_failed_is_beyond_no_limit_and_keeps_nothing() -> None:
     said = "None of these students is likely to keep 98 % of the teacher's accuracy."
     failed = ladder().with_error("cnn", "out of memory")
-    assert failed.sentence == said
     judged = failed.model_copy(update={"rungs": (*failed.rungs, rung("mini", 0.95, 0.92, "no"))})
     assert judged.sentence == f"{said} The most is 95.0 %, of mini."
+
+
+def test_where_all_failed_nothing_is_said_of_what_would_have_decided(capsys) -> None:
+    """By auto that is not known before a student is judged."""
+    failed = ladder().with_error("cnn", "out of memory")
+    said = "None of these students could be tried: each failed, for the reason that it shows."
+    assert failed.sentence == said
+    show(failed.model_dump(mode="json"), as_json=False)
+    shown = capsys.readouterr().out
+    assert "out of memory" in shown
+    assert said in shown
+    assert "accuracy" not in shown
 
 
 def test_what_is_beyond_the_limits_is_not_offered() -> None:
