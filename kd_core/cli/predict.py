@@ -16,6 +16,7 @@ from kd_core.errors import DataError
 from kd_core.system.formatting import percent
 
 MANY = 100  # texts, from which on it is said how far it is
+LONGEST = 500  # characters of a text that are shown of it
 
 
 @click.command()
@@ -45,7 +46,9 @@ def predict(run: str, text: tuple[str, ...], calibrated: bool, as_json: bool) ->
         return print_json(result)
     out = console(sys.stdout)
     for answers in result["predictions"]:
-        out.print(answers["text"], style="bold", soft_wrap=True)
+        text = answers["text"]
+        shown = text if len(text) <= LONGEST else f"{text[:LONGEST]}… ({len(text):,} characters)"
+        out.print(shown, style="bold", soft_wrap=True)
         rows = [(NAMES[who], *_likeliest(answers[who])) for who in NAMES if answers.get(who)]
         out.print(table(("", "Answer", "Probability", "Next"), rows, numbers=(2,)))
     return None

@@ -637,6 +637,16 @@ def test_predict(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[
     assert captured.err == "a library's remark\n"
 
 
+def test_predict_shows_the_beginning_of_a_long_text(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    use_predict(monkeypatch)
+    assert main(["predict", RUN, "a" * 100_000]) == 0
+    assert capsys.readouterr().out.splitlines()[0] == "a" * 500 + "… (100,000 characters)"
+    assert main(["predict", RUN, "a" * 100_000, "--json"]) == 0
+    assert len(json.loads(capsys.readouterr().out)["predictions"][0]["text"]) == 100_000
+
+
 def test_predict_a_text_that_begins_with_a_dash(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
