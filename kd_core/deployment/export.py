@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import errno
 import os
-import shutil
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
@@ -30,6 +28,7 @@ from kd_core.distillation.roles import NAMES, Role
 from kd_core.errors import ConfigError, RunError
 from kd_core.models.inference import Logits
 from kd_core.system import paths
+from kd_core.system.atomic import full_disk
 from kd_core.system.control import Control
 from kd_core.system.formatting import in_sentence, percent
 from kd_core.system.machine import describe_machine
@@ -264,13 +263,10 @@ def _room_on_disk(place: Path) -> Iterator[None]:
     try:
         yield
     except Exception as error:
-        code = getattr(error, "errno", None)
-        if code == errno.ENOSPC or "no space left" in str(error).lower():
-            above = next(folder for folder in (place, *place.parents) if folder.exists())
-            free = shutil.disk_usage(above).free / 1e6
+        if full := full_disk(error, place):
             raise RunError(
-                f"The disk with {place} is full ({free:,.0f} MB free); nothing was written. Free some space, "
-                "for example with kd clean, or choose another place."
+                f"{full}; nothing was written. Free some space, for example with kd clean, or choose another "
+                "place."
             ) from error
         if isinstance(error, OSError):
             raise RunError(f"Nothing was written to {place}: {error}. Choose another place.") from error

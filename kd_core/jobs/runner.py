@@ -6,7 +6,6 @@ Knows the store, events and errors, not models: what a kind of run does comes in
 from __future__ import annotations
 
 import atexit
-import shutil
 import threading
 import time
 import traceback
@@ -24,7 +23,8 @@ from kd_core.jobs.recorder import Recorder
 from kd_core.jobs.runner_state import RunnerState
 from kd_core.jobs.states import ACTIVE, PENDING, RESUMABLE, Command, JobKind, Status
 from kd_core.system import paths
-from kd_core.system.control import Control
+from kd_core.system.atomic import full_disk
+from kd_core.system.control import Control, insist
 from kd_core.system.process import (
     alive,
     calm_torch,
@@ -95,7 +95,7 @@ class Job:
                 report = self._handler(row, forward, self.control)
             if report is not None:
                 content = report if isinstance(report, Mapping) else report.to_dict()
-                _keep_trying(lambda: self._store.save_report(self.run_id, content, owner=self._owner))
+                self._insist(lambda: self._store.save_report(self.run_id, content, owner=self._owner))
             status = "done"
         except Stopped:
             status = "interrupted" if self._leaving else "stopped"
@@ -112,7 +112,7 @@ class Job:
             recorder.close(LONGEST_OUTAGE)
             if status == "done":
                 self._keep()
-            _keep_trying(lambda: self._store.set_status(self.run_id, status, reason, owner=self._owner))
+            self._insist(lambda: self._store.set_status(self.run_id, status, reason, owner=self._owner))
 
     @contextmanager
     def _fence(self) -> Iterator[None]:
@@ -170,6 +170,9 @@ class Job:
                 job = KeptJob(row.kind, row.created, row.config, store.report_json(row.id))
                 keep_job(row.id, job, row.name, row.tags, self._fence)
 
+    def _insist(self, write: Callable[[], object]) -> None:
+        insist(write, StoreError, LONGEST_OUTAGE, LOOK_EVERY)
+
     def _unexpected(self, error: Exception) -> str:
         """A sentence for the row; the traceback goes into the run's log."""
         sentence = _plain(error)
@@ -184,25 +187,11 @@ class Job:
 def _plain(error: Exception) -> str:
     """A sentence for what each library says in its own way."""
     text = str(error).lower()
-    if "no space left" in text or getattr(error, "errno", None) == 28:
-        free = shutil.disk_usage(paths.home()).free / 1e6
-        return f"The disk with {paths.home()} is full ({free:,.0f} MB free). Free some space, then resume."
+    if full := full_disk(error, paths.home()):
+        return f"{full}. Free some space, then resume."
     if isinstance(error, MemoryError) or "allocate memory" in text or "out of memory" in text:
         return f"Out of memory ({error}). Choose a smaller model or batch size, then start again."
     return f"{type(error).__name__}: {error}"
-
-
-def _keep_trying(write: Callable[[], object]) -> None:
-    """How a run ended must not get lost because the database is away for a while."""
-    deadline = time.monotonic() + LONGEST_OUTAGE
-    while True:
-        try:
-            write()
-            return
-        except StoreError:
-            if time.monotonic() > deadline:
-                raise
-            time.sleep(LOOK_EVERY)
 
 
 class Runner:

@@ -34,7 +34,7 @@ from kd_core.errors import DivergedError, RunError, StoreError
 from kd_core.jobs.states import ALONE
 from kd_core.jobs.store.database import Database
 from kd_core.search.config import Pruning, SearchConfig, Setting
-from kd_core.system.control import Control
+from kd_core.system.control import Control, insist
 from kd_core.system.process import alive, owner
 
 BEAT, GRACE = 10, 60  # seconds between signs of life, and without one until a worker counts as dead
@@ -236,7 +236,7 @@ def work(
                 except DivergedError as error:
                     trial.set_user_attr(ERROR, str(error))
                     raise
-                _insist(partial(trial.set_user_attr, name, scores))
+                insist(partial(trial.set_user_attr, name, scores), AWAY, PATIENCE, LOOK_EVERY)
                 progress()
             values.append(trial.user_attrs[name]["accuracy"])
             if not alone:
@@ -283,18 +283,6 @@ def _take(study: optuna.Study, attempt: Callable[[optuna.Trial], float]) -> None
         # This process was asleep for so long that its trial was given to another: there is nothing to tell.
         if not lost:
             raise
-
-
-def _insist(write: Callable[[], None]) -> None:
-    """What took minutes must not get lost because the database is away for a moment."""
-    deadline = time.monotonic() + PATIENCE
-    while True:
-        try:
-            return write()
-        except AWAY:
-            if time.monotonic() > deadline:
-                raise
-            time.sleep(LOOK_EVERY)
 
 
 def _begin(trial: optuna.Trial, config: SearchConfig, alone: bool) -> Setting:

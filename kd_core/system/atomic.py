@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import json
 import os
@@ -97,6 +98,14 @@ def write_bytes(file: Path, content: bytes) -> None:
         half.replace(file)
     finally:
         half.unlink(missing_ok=True)
+
+
+def full_disk(error: Exception, place: Path) -> str | None:
+    """What is to be said where a full disk, of which each library tells in its own way, is the cause."""
+    if getattr(error, "errno", None) != errno.ENOSPC and "no space left" not in str(error).lower():
+        return None
+    above = next(folder for folder in (place, *place.parents) if folder.exists())
+    return f"The disk with {place} is full ({shutil.disk_usage(above).free / 1e6:,.0f} MB free)"
 
 
 def seal(folder: Path) -> None:

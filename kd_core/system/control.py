@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 
@@ -53,3 +54,24 @@ class Control:
         self.wait()
         if self.stopping:
             raise Stopped("Stopped on request.")
+
+
+def insist(
+    write: Callable[[], object],
+    away: type[Exception] | tuple[type[Exception], ...],
+    patience: float,
+    every: float,
+) -> None:
+    """``write()``, again ``every`` few seconds while it raises ``away``, until ``patience`` is at an end.
+
+    What took minutes must not get lost because the database is away for a moment.
+    """
+    deadline = time.monotonic() + patience
+    while True:
+        try:
+            write()
+            return
+        except away:
+            if time.monotonic() > deadline:
+                raise
+            time.sleep(every)
