@@ -33,6 +33,7 @@ else:
 Initialisation = Literal["random", "teacher_layers", "teacher_vectors", "projected", "pretrained"]
 Pooling = Literal["first", "mean"]
 StudentPooling = Literal["max", "mean", "pairs"]
+Weights = Literal["last", "best"]
 Precision = Literal["fp32", "bf16", "fp16"]
 AnswerKind = Literal["probabilities", "log_probabilities", "logits", "labels"]
 Gold = Literal["rows", "test", "none"]
@@ -76,6 +77,7 @@ LEGACY: dict[str, Any] = {
     "task.augment": 0,
     "teacher.probe": False,
     "teacher.pooling": "first",
+    "teacher.weights": "best",
     "objective.class_weights": "none",
     "training.metric": "accuracy",
     "student.fill_vocabulary": 0,
@@ -246,6 +248,11 @@ class TeacherConfig(Architecture):
         "What a new head reads: the first token, or beside it the mean over the text (auto: the mean where "
         "the model was made for it, as minilm-l6 and e5-small were: from 20 classes on, with less than 12 "
         "layers below 400 training texts too)",
+    )
+    weights: Weights | Auto = setting(
+        "auto",
+        "Weights that the teacher keeps: the last, or those that were best on validation after a pass (auto: "
+        "the last; from scratch the best)",
     )
     seed: Seed = setting(0, "Seed of the teacher's fine-tuning")
 

@@ -77,6 +77,7 @@ def resolve(config: DistillConfig, task: Task, teacher: PretrainedConfig, length
         "teacher.epochs": _epochs(config.teacher, len(task.train)),
         "teacher.learning_rate": 5e-4 if from_scratch else 3e-5 if deep else 1e-4,
         "teacher.pooling": "mean" if teacher.model_type == POOLED else "first",
+        "teacher.weights": "best" if from_scratch else "last",
         "student.init": init,
         "student.fill_vocabulary": resolve_fill(config.student, init),
         "student.pooling": next((name for name in ("pairs", "mean") if getattr(student, name, 0)), "max"),

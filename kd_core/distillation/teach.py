@@ -21,7 +21,7 @@ from kd_core.system.settings import fixed
 
 
 def teach(run: Run, model: PreTrainedModel, tokenizer: PreTrainedTokenizerFast) -> tuple[Trained, bool]:
-    """Train ``model`` in place to the weights that are best on validation; True if they were cached.
+    """Train ``model`` in place to the weights that ``teacher.weights`` names; True if they were cached.
 
     Where the teacher is a file, ``model`` only lends its tokenizer and its weights as a start.
     Raises: Stopped, DivergedError.
@@ -44,6 +44,7 @@ def teach(run: Run, model: PreTrainedModel, tokenizer: PreTrainedTokenizerFast) 
         objective=labels_only(run.config.objective),
         metric=run.config.training.metric,
         attention_dropout=run.max_length <= LONG,
+        keep_last=settings.weights == "last",
     )
     place = run.place(
         "teachers",

@@ -262,6 +262,7 @@ WIRES = {
     "teacher.freeze_embeddings": Wire(False, of_teacher(embeddings_stay), (True, False)),
     "teacher.probe": Wire(False, of_teacher(weight_sum)),
     "teacher.pooling": Wire("mean", of_teacher(model("model_type")), ("bert", "kd_pooled_bert"), FILMS),
+    "teacher.weights": Wire("best", of_teacher(lambda t: t.recipe.keep_last), (True, False)),
     "teacher.seed": Wire(1, of_teacher(lambda t: first_batch(t)["input_ids"].tolist())),
     "student.model": Wire("bilstm", of_student(model("model_type")), ("bert", "kd_bilstm")),
     "student.layers": Wire(3, of_student(model("num_hidden_layers")), (2, 3)),

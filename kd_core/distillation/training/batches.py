@@ -44,10 +44,12 @@ class Recipe:
     objective: ObjectiveConfig = LABELS_ONLY
     metric: str = field(default="accuracy", repr=False)  # the weights are kept that are best by it
     attention_dropout: bool = field(default=True, repr=False)  # else the model's other dropout alone
+    keep_last: bool = field(default=False, repr=False)  # the last weights, however good others were
 
     def __repr__(self) -> str:
         later = "" if self.metric == "accuracy" else f", metric={self.metric!r}"
         later += "" if self.attention_dropout else ", attention_dropout=False"
+        later += ", keep_last=True" if self.keep_last else ""
         shown = (f"{part.name}={getattr(self, part.name)!r}" for part in fields(self) if part.repr)
         return f"Recipe({', '.join(shown)}{later})"
 

@@ -29,7 +29,7 @@ def fit(
     recorder: ReplayRecorder | None = None,
     resumable: bool = True,
 ) -> History:
-    """Train ``model`` in place to the weights that are best on validation.
+    """Train ``model`` in place to the weights that are best on validation, or the last, by the recipe.
 
     ``texts`` are the task's training texts, then transfer texts. Intermediate terms ask
     ``teacher``. A training that is not ``resumable`` keeps no checkpoints, and begins anew when stopped.

@@ -183,7 +183,8 @@ class DistillTrainer(Trainer):  # type: ignore[misc]
         return metrics
 
     def _determine_best_metric(self, metrics: dict[str, float], trial: Any) -> bool:
-        if better := super()._determine_best_metric(metrics, trial):
+        better = super()._determine_best_metric(metrics, trial)
+        if better or self.recipe.keep_last:
             self.best = {name: weight.clone() for name, weight in self.model.state_dict().items()}
         return bool(better)
 
@@ -291,7 +292,8 @@ class _ProcessWeights:
 def train(trainer: DistillTrainer) -> PreTrainedModel:
     """Run the recipe, from its last whole checkpoint if there is one.
 
-    The model ends with the weights that were best on validation; the checkpoints are removed.
+    The model ends with the weights that were best on validation, or with the last where the recipe keeps
+    these; the checkpoints are removed.
     Raises: Stopped (a checkpoint of the last step is kept), DivergedError.
     """
     folder = Path(trainer.args.output_dir)

@@ -82,6 +82,7 @@ VALUES = {
     "training.seeds": "3,4",
     "training.precision": "fp32",
     "teacher.pooling": "mean",
+    "teacher.weights": "best",
     "student.pooling": "mean",
     "training.evaluate_every": "5",
     "objective.divergence": "dkd",

@@ -145,6 +145,8 @@ def test_the_teachers_epochs_and_rate(resolve, tiny_task, bert, changes, rows, l
     task = replace(tiny_task, train=labelled(["goal"] * rows, [0] * rows))
     teacher = resolve(DistillConfig().change(changes), task, bert).teacher
     assert (teacher.epochs, teacher.learning_rate) == (epochs, rate)
+    assert teacher.weights == ("best" if changes.get("teacher.model") == "scratch" else "last")
+    assert "auto: the last; from scratch the best" in help_of("teacher.weights")
     assert "auto: 3, without the probe 5, of few texts up to 20" in help_of("teacher.epochs")
     assert "auto: 1e-4, from scratch 5e-4, 3e-5 for 12 layers" in help_of("teacher.learning_rate")
 

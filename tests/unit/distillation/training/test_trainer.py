@@ -234,8 +234,9 @@ def test_evaluated_has_the_score_that_decides_too(trainer, splits, metric):
     assert told.score == pytest.approx(score(metric, answers, labels, "abcde"))
 
 
-def test_the_best_weights_on_validation_are_kept(trainer, monkeypatch):
-    subject = trainer(replace(RECIPE, evaluate_every=2))
+@pytest.mark.parametrize("keep_last", [False, True])
+def test_the_best_weights_on_validation_are_kept_or_the_last(trainer, monkeypatch, keep_last):
+    subject = trainer(replace(RECIPE, evaluate_every=2, keep_last=keep_last))
     accuracies, seen = iter([0.2, 0.9, 0.4]), []
     original = DistillTrainer.evaluate
 
@@ -253,7 +254,7 @@ def test_the_best_weights_on_validation_are_kept(trainer, monkeypatch):
     monkeypatch.setattr(DistillTrainer, "evaluate", evaluate)
     train(subject)
     assert len(seen) == 3
-    assert same(weights(subject), seen[1])
+    assert same(weights(subject), seen[2 if keep_last else 1])
     assert not same(seen[1], seen[2])
 
 
