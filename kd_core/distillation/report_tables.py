@@ -220,7 +220,7 @@ def unsteady(report: Report) -> str:
         shares = " and ".join(f"{percent(share, 0)} ({name})" for name, share in waited.items())
         return (
             f"While answers were timed, the processor was at other work for {shares} of the time, which "
-            f"makes long answers longer than short ones: measure again when the machine is idle, {how}."
+            f"slows a slow model more than a quick one: measure again when the machine is idle, {how}."
         )
     for who in ("teacher", "student"):
         times = report.models[who].latency_ms

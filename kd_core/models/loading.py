@@ -149,10 +149,6 @@ def load_checkpoint(
             "choose a model with a tokenizer.json."
         )
     tokenizer = without_code(tokenizer)
-    if tokenizer.pad_token is None:
-        tokenizer.pad_token = tokenizer.eos_token
-    if model.config.pad_token_id is None:
-        model.config.pad_token_id = tokenizer.pad_token_id
     give_padding(name, model, tokenizer)
     check_ids(name, model, tokenizer)
     doubts += check_pieces(name, tokenizer, [*spread(task.train), *spread(task.transfer)])

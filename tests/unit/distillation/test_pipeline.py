@@ -232,7 +232,9 @@ def test_a_run_finds_what_version_0_1_has_cached(kd_home, short_config, monkeypa
     """These are the keys of that version, but for the weights, which depend on the machine."""
     for module in (teach, record, distil, validate):
         monkeypatch.setattr(module, "model_hash", lambda model, _: f"hidden {model.config.hidden_size}")
-    report = distill(short_config.change({"student.init": "projected", "teacher.probe": False}))
+    report = distill(
+        short_config.change({"student.init": "projected", "teacher.probe": False, "teacher.weights": "best"})
+    )
     used = (Path(report.folder) / "caches.txt").read_text().split()
     known = {f"{kind}/{key}" for kind, keys in KEYS.items() for key in keys}
     assert known <= set(used)
