@@ -23,6 +23,8 @@ LABELS = {
     "epochs": "Passes over the texts",
     "probe": "Head from a linear probe",
     "pooling": "What the head reads",
+    "weights": "Weights that it keeps",
+    "positions": "Filters know where they are",
     "init": "Where its weights start",
     "fill_vocabulary": "Word pieces, at least",
     "t_squared": "Multiply by T²",
