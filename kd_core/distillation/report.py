@@ -107,11 +107,10 @@ class Report(BaseModel):
     over_floor: Verdict | None = None
     # And against the one on the teacher's hard answers, where that was trained.
     over_hard: Verdict | None = None
-    # Distilled student minus teacher; and in macro-F1, or in the F1 of the class that ``training.metric``
-    # names, minus student alone and minus teacher. None in reports before these.
+    # Distilled student minus teacher, and minus student alone in macro-F1, or in the F1 of the class that
+    # ``training.metric`` names; None in reports before these.
     over_teacher: Verdict | None = None
     f1_gain: Verdict | None = None
-    f1_over_teacher: Verdict | None = None
     # Of those of ``roles.STAIRS`` that the run has, each one's verdict against the one before.
     stairs: dict[Role, Verdict] = {}
     # Distilled student minus each other model, in accuracy and in what the run is judged by; empty in reports
@@ -150,7 +149,6 @@ class Report(BaseModel):
             }
             known |= self.over
         else:
-            known["teacher"] = self.f1_over_teacher
             known |= self.over_by_metric
         listed = sorted(LISTED, key=lambda who: self.models.get(who) is not self.control)
         return {who: gap for who in listed if who in self.judged and (gap := known.get(who)) is not None}

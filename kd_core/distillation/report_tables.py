@@ -236,8 +236,8 @@ def unsteady(report: Report) -> str:
 
 def _share_kept(report: Report) -> str:
     """By what the run is judged by; its interval is that of the difference, over the teacher's."""
-    metric, gap = str(report.config["training"]["metric"]), report.f1_over_teacher
-    if gap is None or not (metric == "macro_f1" or metric.startswith("f1:")):
+    metric, gap = report.metric, report.gains.get("teacher")
+    if gap is None:  # older reports have it in accuracy alone
         metric, gap = "accuracy", report.over_teacher
     teacher, student = report.teacher.by(metric), report.student.by(metric)
     if gap is None or not teacher:  # a report of before: without an interval it is no headline

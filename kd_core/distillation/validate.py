@@ -57,7 +57,6 @@ class Findings:
     over_hard: Verdict | None
     over_teacher: Verdict
     f1_gain: Verdict | None
-    f1_over_teacher: Verdict
     stairs: dict[Role, Verdict]
     over: dict[Role, Verdict]
     over_by_metric: dict[Role, Verdict]
@@ -131,7 +130,6 @@ def validate(run: Run, trained: list[Trained]) -> Findings:
         over_hard=gains.get("hard_answers"),
         over_teacher=gains["teacher"],
         f1_gain=judged.in_f1(control) if control else None,
-        f1_over_teacher=judged.in_f1("teacher"),
         stairs={after: judged.over(before, after) for before, after in pairwise(stairs)},
         over=gains,
         over_by_metric={who: judged.by_metric(who) for who in gains},

@@ -115,7 +115,6 @@ def test_a_report_of_version_0_1_is_written_as_it_was_read() -> None:
         "over_hard",
         "over_teacher",
         "f1_gain",
-        "f1_over_teacher",
         "stairs",
         "over",
         "over_by_metric",
@@ -147,14 +146,13 @@ def test_the_student_against_each_other_model_the_control_first() -> None:
 
 
 def test_where_macro_f1_decides_gains_are_in_macro_f1() -> None:
-    """A report of before has them against the student alone, TF-IDF and the teacher."""
+    """A report of before has them against the student alone and TF-IDF."""
     config = DistillConfig().change({"training.metric": "macro_f1"}).model_dump(mode="json")
     old = report(tfidf=model_report(), labelled_only=model_report(), config=config)
     assert old.judged_by == "macro-F1"
     in_accuracy = {"over_teacher": old.verdict, "over": {"labelled_only": old.verdict}}
     assert list(old.model_copy(update=in_accuracy).gains) == ["alone"]
-    in_f1 = {"over_floor": old.verdict, "f1_over_teacher": old.verdict}
-    assert list(old.model_copy(update=in_f1).gains) == ["alone", "teacher", "tfidf"]
+    assert list(old.model_copy(update={"over_floor": old.verdict}).gains) == ["alone", "tfidf"]
     assert old.verdict
     no_gain = {"labelled_only": replace(old.verdict, kind="no_difference")}
     new = old.model_copy(update={"over": {"labelled_only": old.verdict}, "over_by_metric": no_gain})

@@ -99,7 +99,8 @@ def test_a_student_is_compared_with_each_control_that_was_trained(run, trained):
     by_f1 = replace(run, config=run.config.change({"training.metric": "macro_f1"}))
     found = validate(by_f1, [*trained, *starts])
     assert found.over_by_metric["plain_start"] == found.f1_gain == found.over_by_metric["alone"]
-    assert found.over_by_metric["teacher"] == found.f1_over_teacher
+    over = found.models["student"].macro_f1 - found.models["teacher"].macro_f1
+    assert found.over_by_metric["teacher"].delta == pytest.approx(over) != 0
 
 
 @pytest.mark.parametrize("metric", ["accuracy", "macro_f1", "f1:film"])
@@ -119,9 +120,6 @@ def test_a_gain_is_in_what_the_run_is_judged_by(run, trained, metric):
     )
     f1 = "macro_f1" if metric == "accuracy" else metric
     assert found.f1_gain.delta == pytest.approx(found.models["student"].by(f1) - found.models["alone"].by(f1))
-    worse = validate(run, [trained[0], replace(trained[4], who="student")])
-    over = worse.models["student"].macro_f1 - worse.models["teacher"].macro_f1
-    assert worse.f1_over_teacher.delta == pytest.approx(over) != 0
 
 
 def test_fidelity_is_that_of_the_first_seed(run, trained):
