@@ -237,11 +237,10 @@ def unsteady(report: Report) -> str:
 def _share_kept(report: Report) -> str:
     """By what the run is judged by; its interval is that of the difference, over the teacher's."""
     metric, gap = report.metric, report.gains.get("teacher")
-    if gap is None:  # older reports have it in accuracy alone
-        metric, gap = "accuracy", report.over_teacher
     teacher, student = report.teacher.by(metric), report.student.by(metric)
     if gap is None or not teacher:  # a report of before: without an interval it is no headline
-        return f"{percent(report.student.accuracy)} right, the teacher {percent(report.teacher.accuracy)}"
+        name = "right" if metric == "accuracy" else metric_name(metric)
+        return f"{percent(student)} {name}, the teacher {percent(teacher)}"
     # Nobody is right more often than always.
     low, high = (percent(min(1 + bound, 1 / teacher)) for bound in (gap.low / teacher, gap.high / teacher))
     return f"Keeps {percent(student / teacher)} of the teacher's {metric_name(metric)} ({low} to {high})"
