@@ -7,7 +7,9 @@ What it shows begins in ``pages/classroom.py``.
 import streamlit as st
 from starlette.middleware import Middleware
 
+from pages.ending import lifespan
 from pages.room.door import RoomDoor
 
 base = st.get_option("server.baseUrlPath").strip("/")
-app = st.App("pages/classroom.py", middleware=[Middleware(RoomDoor, base=f"/{base}" if base else "")])
+door = Middleware(RoomDoor, base=f"/{base}" if base else "")
+app = st.App("pages/classroom.py", lifespan=lifespan, middleware=[door])

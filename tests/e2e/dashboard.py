@@ -71,7 +71,12 @@ class Server:
         assert self.process is not None
         if self.process.poll() is None:
             self.process.send_signal(how)
-        return self.process.wait(timeout=90)
+        try:
+            return self.process.wait(timeout=90)
+        except subprocess.TimeoutExpired:
+            self.process.send_signal(signal.SIGABRT)  # whose handler writes down where each thread waits
+            self.process.wait(timeout=30)
+            pytest.fail(f"The server does not end:\n{self.log.read_text()}")
 
 
 @contextmanager
