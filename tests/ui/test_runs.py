@@ -98,18 +98,33 @@ def test_a_row_opens_its_own_run_though_others_came_meanwhile(app: App, runs: St
     assert page.title[0].value == "Warm"
 
 
-def test_a_gain_in_macro_f1_is_not_shown_as_one_in_accuracy(app: App, runs: Store, report) -> None:
-    assert "metric" not in app(PAGE).dataframe[0].value
+def test_a_run_that_is_judged_by_macro_f1_is_not_shown_in_accuracy(app: App, runs: Store, report) -> None:
+    assert not {"metric", "measures"} & set(app(PAGE).dataframe[0].value)
     training = {**report["config"]["training"], "metric": "macro_f1"}
     runs.save_report(SECOND, report | {"config": {**report["config"], "training": training}})
     page = app(PAGE)
     table = page.dataframe[0].value.set_index("name")
-    assert table.loc[["Warm", "Demo"], "metric"].tolist() == ["macro-F1", "accuracy"]
-    assert pd.isna(table.loc[EVIL, "metric"])
+    assert table.loc[["Warm", "Demo"], "measures"].tolist() == ["macro-F1", "accuracy"]
+    assert pd.isna(table.loc[EVIL, "measures"])
+    student = report["student"]
+    assert table.loc["Warm", "student"] == pytest.approx(100 * student["macro_f1"])
+    assert table.loc["Demo", "student"] == pytest.approx(100 * student["accuracy"])
     choose(page, "Warm", "Demo")
     assert any("Warm, in macro-F1: +3.6 points" in alt for alt in alts(page))
     runs.save_report(FIRST, without_gold(report))
-    assert app(PAGE).dataframe[0].value.set_index("name").loc["Demo", "metric"] == "agreement"
+    assert app(PAGE).dataframe[0].value.set_index("name").loc["Demo", "measures"] == "agreement"
+
+
+def test_a_row_of_before_has_accuracies_and_says_what_its_gain_is_in(
+    app: App, runs: Store, home: Path
+) -> None:
+    older = """UPDATE runs SET summary = json_set(summary, '$.metric', 'macro_f1', '$.score', json('{}'))"""
+    with closing(sqlite3.connect(home / "kd.sqlite")) as database:
+        database.execute(f"{older} WHERE id = ?", (FIRST,))
+        database.commit()
+    table = app(PAGE).dataframe[0].value.set_index("name")
+    assert table.loc["Demo", "metric"] == "macro-F1"
+    assert table.loc["Demo", "student"] == pytest.approx(100 * runs.run(FIRST).accuracy["student"])
 
 
 def test_a_gain_over_hard_answers_is_called_so(app: App, runs: Store, report) -> None:

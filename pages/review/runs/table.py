@@ -76,8 +76,8 @@ def _span(runs: Sequence[RunRow]) -> tuple[float, float]:
 
 
 def _table(runs: Sequence[RunRow]) -> pd.DataFrame:
-    agreeing = any(run.measures == "agreement" for run in runs)
-    by_f1 = any(run.gain and run.metric != "accuracy" for run in runs)
+    elsewhere = any(run.accuracy and run.scores[1] != "accuracy" for run in runs)
+    apart = any(run.gain and run.judged_by != run.scores[1] for run in runs)  # rows of older versions
     span, dark = _span(runs), is_dark()
     shape = {"height": 75} if on_a_phone() else {}  # as tall as its row there
     return pd.DataFrame(
@@ -88,14 +88,14 @@ def _table(runs: Sequence[RunRow]) -> pd.DataFrame:
                 run.gain and figures.gain_picture(run.gain, span, dark=dark, **shape) for run in runs
             ],
             "gain": [_percent(run.delta) for run in runs],
-            **({"metric": [run.gain and run.judged_by for run in runs]} if by_f1 else {}),
+            **({"metric": [run.gain and run.judged_by for run in runs]} if apart else {}),
             "status": [[states.LABELS[run.status]] for run in runs],
             "verdict": [[roles.verdict_name(run.verdict, run.seeds)] if run.verdict else [] for run in runs],
             **{
-                who: [_percent(run.accuracy.get(who)) for run in runs]
+                who: [_percent(run.scores[0].get(who)) for run in runs]
                 for who in ("student", "teacher", "alone")
             },
-            **({"measures": [run.measures for run in runs]} if agreeing else {}),
+            **({"measures": [run.scores[1] if run.accuracy else None for run in runs]} if elsewhere else {}),
             "interval": [formatting.interval(*run.gain[1:]) if run.gain else None for run in runs],
             "curve": [list(run.sparkline) for run in runs],
             "task": [run.task for run in runs],
@@ -155,12 +155,14 @@ def _columns(span: tuple[float, float], *, signed: bool, narrow: bool) -> dict[s
             "better or worse of one seed",
         ),
         "student": COLUMN.NumberColumn(
-            "Student", format="%.1f %%", help="Test accuracy, distilled; or agreement"
+            "Student", format="%.1f %%", help="The distilled one, on the test texts"
         ),
-        "teacher": COLUMN.NumberColumn("Teacher", format="%.1f %%", help="Test accuracy"),
-        "alone": COLUMN.NumberColumn("Alone", format="%.1f %%", help="Test accuracy, trained alone"),
+        "teacher": COLUMN.NumberColumn("Teacher", format="%.1f %%", help="On the test texts"),
+        "alone": COLUMN.NumberColumn("Alone", format="%.1f %%", help="Trained alone, on the test texts"),
         "measures": COLUMN.TextColumn(
-            "Percent of", help="Without gold labels: agreement with the teacher, on the test texts"
+            "Percent of",
+            help="What models of the run are judged by: accuracy, F1 where a class is rare or, without gold "
+            "labels, agreement with the teacher",
         ),
         "interval": COLUMN.TextColumn("95 % interval", help="Of the gain, in points"),
         "curve": COLUMN.LineChartColumn(
