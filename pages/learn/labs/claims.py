@@ -30,7 +30,7 @@ from kd_core.learn.lab_results import LabReport, cells_of
 from kd_core.learn.recorded import is_recorded, recorded_lab
 from kd_core.system import formatting
 from pages.learn.labs.controls import Controls, question
-from pages.learn.labs.own import finished_runs, measure, measurements
+from pages.learn.labs.own import ask_seeds, ask_settings, ask_source, finished_runs, measure
 from pages.shared.badges import VERDICTS
 from pages.shared.beside import again
 from pages.shared.charts import chart, is_dark
@@ -41,8 +41,6 @@ from pages.shared.visitors import in_classroom
 
 PAGE = "claims"
 CONTROLS = ("claim", "source", "settings", "seeds", "start")
-RECORDED, OF_DEMO = "recorded", "demo"
-SEEDS = (0, 1, 2, 3, 4)
 MOST_CLASSES = 8  # that are left out in turn; each costs four students a seed
 
 
@@ -66,7 +64,7 @@ def claims_lab() -> None:
         horizontal=True,
     )
     try:
-        job = _source(controls, name)
+        job = ask_source(controls, name, recorded=is_recorded(name))
         with result:
             _claim(name, job)
             if controls.may_start:
@@ -175,38 +173,14 @@ def _again(name: ClaimName, report: LabReport) -> None:
 # A measurement of one's own
 
 
-def _source(controls: Controls, name: ClaimName) -> RunRow | None:
-    """A measurement of this claim made on this machine, or None for the recorded one."""
-    jobs = measurements(name)
-    linked = st.query_params.get("job")
-    shown = "Recorded: BBC headlines, 3 seeds" if is_recorded(name) else "None yet"
-    sources = [*[RECORDED] * (is_recorded(name) or not jobs), *jobs]
-    source = controls.add(
-        "source",
-        "selectbox",
-        "Measurement",
-        sources,
-        index=sources.index(linked) if linked in sources else 0,
-        format_func=lambda source: shown if source == RECORDED else f"{jobs[source].title} · {source}",
-    )
-    return jobs.get(source)
-
-
 def _measure(name: ClaimName) -> None:
     controls = Controls(PAGE, *CONTROLS, part="measure")
     controls.open()
-    runs = finished_runs()
-    chosen = controls.add(
-        "settings",
-        "selectbox",
-        "Settings",
-        [OF_DEMO, *runs],
-        format_func=lambda run: "The demo's" if run == OF_DEMO else f"{runs[run].title} · {run}",
-        help="Task, teacher and student; what the claim is about is set as described",
-    )
-    seeds = controls.add("seeds", "pills", "Seeds", SEEDS, default=SEEDS[:3], selection_mode="multi")
+    covered = "Task, teacher and student; what the claim is about is set as described"
+    run = ask_settings(controls, finished_runs(), covered)
+    seeds = ask_seeds(controls)
     try:
-        classes = list(LABELS) if chosen == OF_DEMO else store().report(chosen).labels
+        classes = store().report(run.id).labels if run else list(LABELS)
     except RunError:
         classes = []
     classes = classes[:MOST_CLASSES]
@@ -224,7 +198,7 @@ def _measure(name: ClaimName) -> None:
         icon=":material/play_arrow:",
         disabled=not seeds or too_few,
         on_click=measure,
-        args=(runs.get(chosen), seeds, controls.key("source"), f"{claims()[name].paper}: "),
+        args=(run, seeds, controls.key("source"), f"{claims()[name].paper}: "),
         kwargs={"lab": name, **left_out},
         help="With a class left out, two have to remain" if too_few else None,
     )

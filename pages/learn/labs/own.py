@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import streamlit as st
 
@@ -16,6 +16,12 @@ from pages.shared.live_job import submit_once
 from pages.shared.state import store
 from pages.shared.text import escape
 from pages.shared.visitors import in_classroom
+
+if TYPE_CHECKING:
+    from pages.learn.labs.controls import Controls
+
+RECORDED, OF_DEMO = "recorded", "demo"
+SEEDS = (0, 1, 2, 3, 4)
 
 
 def finished_runs() -> dict[str, RunRow]:
@@ -45,3 +51,43 @@ def measurements(lab: LabName = "transfer") -> dict[str, RunRow]:
     """The jobs of a lab by id, finished or not. Raises: KDError."""
     jobs = [] if in_classroom() else store().runs(kind="lab", limit=50)
     return {job.id: job for job in jobs if job.config.get("lab", "transfer") == lab}
+
+
+# The controls that labs with measurements of one's own share
+
+
+def ask_source(controls: Controls, lab: LabName, *, recorded: bool = True) -> RunRow | None:
+    """A measurement made on this machine, or None for the recorded one; at first the one in the link."""
+    jobs = measurements(lab)
+    linked = st.query_params.get("job")
+    sources = [*[RECORDED] * (recorded or not jobs), *jobs]
+    shown = "Recorded: BBC headlines, 3 seeds" if recorded else "None yet"
+    source = controls.add(
+        "source",
+        "selectbox",
+        "Measurement",
+        sources,
+        index=sources.index(linked) if linked in sources else 0,
+        format_func=lambda source: shown if source == RECORDED else f"{jobs[source].title} · {source}",
+    )
+    return jobs.get(source)
+
+
+def ask_settings(controls: Controls, runs: dict[str, RunRow], covered: str) -> RunRow | None:
+    """The one of ``runs`` whose settings are measured with, or None for the demo's."""
+    chosen = controls.add(
+        "settings",
+        "selectbox",
+        "Settings",
+        [OF_DEMO, *runs],
+        format_func=lambda run: "The demo's" if run == OF_DEMO else f"{runs[run].title} · {run}",
+        help=covered,
+    )
+    return runs.get(chosen)
+
+
+def ask_seeds(controls: Controls) -> list[int]:
+    seeds: list[int] = controls.add(
+        "seeds", "pills", "Seeds", SEEDS, default=SEEDS[:3], selection_mode="multi"
+    )
+    return seeds

@@ -22,7 +22,7 @@ from kd_core.learn.lab_results import (
 from kd_core.learn.recorded import recorded_lab
 from kd_core.system import formatting
 from pages.learn.labs.controls import Controls, question
-from pages.learn.labs.own import finished_runs, measure, measurements
+from pages.learn.labs.own import ask_seeds, ask_settings, ask_source, finished_runs, measure
 from pages.shared.beside import again
 from pages.shared.charts import chart, is_dark
 from pages.shared.live_job import job_view
@@ -30,9 +30,7 @@ from pages.shared.state import store
 from pages.shared.text import escape, prose, term
 
 PAGE = "transfer"
-RECORDED, OF_DEMO = "recorded", "demo"
 SIZES = (0, 500, 2_000, 8_000)
-SEEDS = (0, 1, 2, 3, 4)
 LABELS, TRANSFER = "The teacher's answers to the labelled texts", "The teacher's answers to further texts"
 
 
@@ -42,7 +40,7 @@ def transfer_lab() -> None:
         return
     result = controls.open()
     try:
-        job = _source(controls)
+        job = ask_source(controls, "transfer")
         with result:
             if job and job.status != "done":
                 job_view(job, f"{PAGE}.job")
@@ -54,37 +52,13 @@ def transfer_lab() -> None:
         st.error(escape(error), icon=":material/error:")
 
 
-def _source(controls: Controls) -> RunRow | None:
-    """A measurement made on this machine, or None for the recorded one; at first the one in the link."""
-    jobs = measurements()
-    sources = [RECORDED, *jobs]
-    linked = st.query_params.get("job")
-    source = controls.add(
-        "source",
-        "selectbox",
-        "Measurement",
-        sources,
-        index=sources.index(linked) if linked in sources else 0,
-        format_func=lambda source: (
-            "Recorded: BBC headlines, 3 seeds" if source == RECORDED else f"{jobs[source].title} · {source}"
-        ),
-    )
-    return jobs.get(source)
-
-
 def _measure() -> None:
     """Start one of your own."""
     controls = Controls(PAGE, "source", "settings", "sizes", "seeds", "start", part="measure")
     controls.open()
     runs = finished_runs()
-    chosen = controls.add(
-        "settings",
-        "selectbox",
-        "Settings",
-        [OF_DEMO, *runs],
-        format_func=lambda run: "The demo's" if run == OF_DEMO else f"{runs[run].title} · {run}",
-        help="Task, teacher, student, objective and steps; what is in the cache is used again",
-    )
+    covered = "Task, teacher, student, objective and steps; what is in the cache is used again"
+    run = ask_settings(controls, runs, covered)
     sizes = controls.add(
         "sizes",
         "pills",
@@ -95,15 +69,14 @@ def _measure() -> None:
         format_func="{:,}".format,
         help=term("transfer set"),
     )
-    seeds = controls.add("seeds", "pills", "Seeds", SEEDS, default=SEEDS[:3], selection_mode="multi")
+    seeds = ask_seeds(controls)
     students = len(seeds) * (1 + len(sizes) + any(sizes))  # alone, distilled, on hard answers
-    each = _seconds_each(runs.get(chosen) or next(iter(runs.values()), None))
+    each = _seconds_each(run or next(iter(runs.values()), None))
     takes = f", {formatting.duration(students * each)} by the last run here" if each else ""
     controls.note(
         f"{students} students, one after the other{takes}. You can leave the page, stop and go on later: "
         "what is measured stays."
     )
-
     controls.button(
         "start",
         "Measure",
@@ -111,7 +84,7 @@ def _measure() -> None:
         icon=":material/play_arrow:",
         disabled=not (sizes and seeds),
         on_click=measure,
-        args=(runs.get(chosen), seeds, controls.key("source")),
+        args=(run, seeds, controls.key("source")),
         kwargs={"transfer": tuple(sorted(sizes))},
     )
 
