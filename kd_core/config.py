@@ -275,7 +275,8 @@ class StudentConfig(Architecture):
     pooling: StudentPooling | Auto = setting(
         "auto",
         "What the head of cnn reads: the strongest answer of each filter, or beside it the mean of the word "
-        "embeddings, or which words and pairs of words there are (auto: pairs, the mean from 20 classes on)",
+        "embeddings, or which words and pairs of words there are (auto: pairs, the mean from 20 classes on); "
+        "that of static: the mean, or it and the pairs",
     )
     positions: bool = setting(
         True, "The filters of cnn also see how far into the text they are, where the order of a text decides"
@@ -360,7 +361,8 @@ class TrainingConfig(Settings):
     transfer_batch_size: int = setting(32, "Transfer texts in a step", ge=1, le=4096)
     learning_rate: LearningRate | Auto = setting(
         "auto",
-        "Peak learning rate of the students (auto: 4e-3 for cnn, 5e-4 up to hidden size 256, else 1e-4)",
+        "Peak learning rate of the students (auto: 4e-3 for cnn and static, 5e-4 up to hidden size 256, "
+        "else 1e-4)",
     )
     warmup: float = setting(0.1, "Share of the steps in which the learning rate rises", ge=0, lt=1)
     weight_decay: float = setting(0.01, "AdamW weight decay", ge=0, le=1)

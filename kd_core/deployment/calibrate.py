@@ -9,8 +9,8 @@ from safetensors.torch import load_file, save
 from transformers import AutoModelForSequenceClassification
 
 from kd_core.errors import ModelError
-from kd_core.models.cnn import COUNTED
 from kd_core.models.loading import output_layer
+from kd_core.models.network import COUNTED
 
 WEIGHTS = "model.safetensors"
 LOGITS = "logits"

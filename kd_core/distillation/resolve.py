@@ -21,7 +21,7 @@ from kd_core.errors import ConfigError
 from kd_core.models.checkpoints import clamp_length
 from kd_core.models.inference import fast_precision
 from kd_core.models.presets import DEEP, MANY_CLASSES
-from kd_core.models.size import CNN, POOLED, intermediate_size, student_config
+from kd_core.models.size import CNN, POOLED, STATIC, intermediate_size, student_config
 from kd_core.models.students import resolve_fill, resolve_init
 from kd_core.system.formatting import percent
 from kd_core.system.settings import fixed
@@ -177,7 +177,7 @@ def _epochs(teacher: TeacherConfig, rows: int) -> int:
 
 def _learning_rate(student: PretrainedConfig) -> float:
     """Of a student: one layer of filters stands, and needs, far larger steps than a transformer."""
-    if student.model_type == CNN:
+    if student.model_type in (CNN, STATIC):
         return 4e-3
     return 5e-4 if student.hidden_size <= SMALL else 1e-4
 

@@ -14,10 +14,6 @@ from transformers.utils import can_return_tuple
 from kd_core.models.network import WordPieceNetwork, output_of
 from kd_core.models.presets import CNN_FILTERS, CNN_HIDDEN, CNN_WIDTHS
 
-COUNTED = "counted.weight"  # the table of pieces and pairs among a model's weights
-PRIME = 1_000_003  # so large and odd that pairs spread over all rows
-# How much sooner the linear part learns than the filters. With 4 and 16 students were as good, with 48 worse.
-SCALE = 8.0
 PLACE_SCALE = 0.25  # as SCALE, of places: with 1 headlines and ironic tweets were a little worse
 
 
@@ -70,13 +66,13 @@ class CNNForSequenceClassification(WordPieceNetwork):
         self.dropout = nn.Dropout(config.dropout)
         features = filters * len(config.widths) + config.mean * config.hidden_size
         self.classifier = nn.Linear(features, config.num_labels)
-        self.counted = nn.Embedding(config.pairs, config.num_labels) if config.pairs else None
+        self.counted = self._counts()
         self.positions = nn.Embedding(config.positions, config.hidden_size) if config.positions else None
         self.post_init()
 
     def _init_weights(self, module: nn.Module) -> None:
-        if module in (self.counted, self.positions):
-            nn.init.zeros_(module.weight)  # what no text has shows nothing, and place means nothing at first
+        if module is self.positions:
+            nn.init.zeros_(module.weight)  # place means nothing at first
         elif isinstance(module, nn.Linear):
             module.reset_parameters()  # by the number of inputs, which differs by width
         else:
@@ -108,17 +104,6 @@ class CNNForSequenceClassification(WordPieceNetwork):
         if self.counted:
             logits = logits + self._linear(self.counted, input_ids, mask)
         return output_of(logits, labels)
-
-    def _linear(self, table: nn.Embedding, input_ids: Tensor, mask: Tensor) -> Tensor:
-        """8 / sqrt(n) times the sum of the n rows of a text's pieces and pairs (batch, classes).
-
-        Pairs share rows by chance (Joulin et al. 2017, arXiv 1607.01759, section 2.2).
-        """
-        pairs = input_ids[:, :-1] * PRIME + input_ids[:, 1:]
-        rows = torch.cat([input_ids, pairs], dim=1) % table.num_embeddings
-        there = torch.cat([mask, mask[:, :-1] & mask[:, 1:]], dim=1)
-        found: Tensor = (table(rows) * there).sum(dim=1)
-        return SCALE * found / there.sum(dim=1).clamp(min=1).sqrt()
 
 
 def _near(mask: Tensor, places: int) -> Tensor:

@@ -26,7 +26,8 @@ from transformers import (
 )
 
 import kd_core.models.bilstm
-import kd_core.models.cnn  # noqa: F401  # as pooled, they register a config, so that a saved model loads
+import kd_core.models.cnn
+import kd_core.models.static  # noqa: F401  # as pooled, they register a config, so that a saved model loads
 from kd_core.config import Pooling, TeacherConfig
 from kd_core.data.task import Task, spread
 from kd_core.errors import ModelError

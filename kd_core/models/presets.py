@@ -79,6 +79,7 @@ CNN_WIDTHS = (2, 3, 4)  # word pieces that a filter of cnn sees
 CNN_HIDDEN, CNN_FILTERS = 128, 384
 CNN_POSITIONS = 18  # places in a text that cnn knows apart: 1, 1.4, 2, 2.8, ... 362 word pieces
 PAIRS, PAIR_WEIGHTS = 65_536, 500_000  # rows of its table of pieces and pairs, and its weights, at most
+STATIC_HIDDEN, STATIC_INNER = 128, 256
 BILSTM_HIDDEN, BILSTM_STATE, BILSTM_INNER = 300, 150, 200  # the state is that of each direction
 
 STUDENTS = _by_name(
@@ -91,6 +92,16 @@ STUDENTS = _by_name(
         CNN_FILTERS,
         "new",
         network="convolutional network",
+    ),
+    Preset(
+        "static",
+        "The mean of word vectors, and a small network",
+        1,
+        STATIC_HIDDEN,
+        None,
+        STATIC_INNER,
+        "new",
+        network="static network",
     ),
     Preset("tiny", "2 layers of 128", 2, 128, 2, 512, "new"),
     Preset("mini", "4 layers of 256", 4, 256, 4, 1024, "new"),

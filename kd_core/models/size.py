@@ -34,8 +34,9 @@ LAYERS = {
     "modernbert": "layers",
     "albert": None,
 }
-# The ``model_type`` of ``models.bilstm``, ``models.cnn`` and ``models.pooled``.
-BILSTM, CNN, POOLED = "kd_bilstm", "kd_cnn", "kd_pooled_bert"
+# The ``model_type`` of ``models.bilstm``, ``models.cnn``, ``models.static`` and ``models.pooled``.
+BILSTM, CNN, STATIC, POOLED = "kd_bilstm", "kd_cnn", "kd_static", "kd_pooled_bert"
+NETWORKS = (BILSTM, CNN, STATIC)  # that are no transformers
 SPECIAL_IDS = ("pad_token_id", "bos_token_id", "eos_token_id", "cls_token_id", "sep_token_id")
 
 
@@ -117,6 +118,7 @@ def flops_per_text(
     Encoder: 2 T L (4 h^2 + 2 h i) + 4 T^2 L h + 2 (h^2 + h c). The second term is attention's scores and
     mixing, the last one the pooler and the head. BiLSTM, state s: 2 T * 8 s (h + s) + 2 (2 s i + i c).
     CNN, i filters in all, of mean width w: 2 T w h i + 2 i c; 2 h c more from MANY_CLASSES on.
+    Static: 2 (h i + i c), whatever the length.
     ``student`` is the preset's name. As in ``model_size``, which reads them off the model, lookups, biases
     and norms are left out.
     Source: Kaplan et al. 2020 (arXiv 2001.08361), equation 2.2, with full instead of causal attention.
@@ -125,6 +127,9 @@ def flops_per_text(
     if student == "cnn":
         per_token = 2 * fmean(CNN_WIDTHS) * hidden * intermediate
         once = 2 * (intermediate + (classes >= MANY_CLASSES) * hidden) * classes
+    elif student == "static":
+        per_token = 0
+        once = 2 * (hidden * intermediate + intermediate * classes)
     elif student == "bilstm":
         per_token = 2 * 8 * BILSTM_STATE * (hidden + BILSTM_STATE)
         once = 2 * (2 * BILSTM_STATE * intermediate + intermediate * classes)
@@ -147,10 +152,11 @@ def student_config(
     from kd_core.models.cnn import CNNConfig
     from kd_core.models.loading import load_config
     from kd_core.models.pooled import plain
+    from kd_core.models.static import StaticConfig
 
-    if config.pooling in ("mean", "pairs") and config.model != "cnn":
+    if config.pooling in ("mean", "pairs") and config.model not in ("cnn", "static"):
         raise ModelError(
-            f"--student-pooling {config.pooling} is there for cnn alone, and the student is "
+            f"--student-pooling {config.pooling} is there for cnn and static alone, and the student is "
             f"{short(config.model)}; use auto, or the student cnn."
         )
     preset = find_preset(config.model, STUDENTS)
@@ -168,8 +174,11 @@ def student_config(
             reads = "mean" if len(labels) >= MANY_CLASSES else "pairs"
         pairs = min(PAIRS, PAIR_WEIGHTS // len(labels)) if reads == "pairs" else 0
         positions = CNN_POSITIONS if config.positions else 0
-        cnn = CNNConfig(**same, mean=reads == "mean", pairs=pairs, positions=positions)
-        student = BiLSTMConfig(**same) if preset.name == "bilstm" else cnn
+        student = {
+            "cnn": CNNConfig(**same, mean=reads == "mean", pairs=pairs, positions=positions),
+            "static": StaticConfig(**same, pairs=pairs),
+            "bilstm": BiLSTMConfig(**same),
+        }[preset.name]
     else:
         student = plain(teacher_config)
         _resize(student, *_sizes(config, teacher_config))
@@ -245,7 +254,7 @@ def _intermediate_name(model_config: PretrainedConfig) -> str:
 
 
 def _once_per_text(parameter: str, prefix: str, kind: str) -> bool:
-    if kind in (BILSTM, CNN):
+    if kind in NETWORKS:
         return not parameter.startswith(("lstm.", "filters."))
     return not parameter.startswith(prefix + ".") or ".pooler." in parameter
 
@@ -258,7 +267,7 @@ def _uses(parameter: str, model_config: PretrainedConfig) -> int:
 
 def _spans(model_config: PretrainedConfig, tokens: int) -> list[int]:
     """How many tokens each layer's attention looks at, per token."""
-    if model_config.model_type in (BILSTM, CNN):
+    if model_config.model_type in NETWORKS:
         return []
     kinds = getattr(model_config, "layer_types", None) or ["full_attention"] * model_config.num_hidden_layers
     window = getattr(model_config, "local_attention", tokens)

@@ -14,7 +14,16 @@ from kd_core.data.task import Task
 from kd_core.errors import ModelError
 from kd_core.models.loading import load_checkpoint, new_model
 from kd_core.models.presets import PIECES, STUDENTS, WIDE_PIECES, find_preset
-from kd_core.models.size import CNN, LAYERS, SPECIAL_IDS, family, intermediate_size, spaced, student_config
+from kd_core.models.size import (
+    CNN,
+    LAYERS,
+    SPECIAL_IDS,
+    STATIC,
+    family,
+    intermediate_size,
+    spaced,
+    student_config,
+)
 from kd_core.models.vectors import Place, main_directions, piece_vectors
 from kd_core.models.vocabulary import trim_vocabulary
 from kd_core.system import cache
@@ -28,7 +37,7 @@ AVERAGING = {
     "distilbert": ("attention.v_lin", "attention.out_lin", "ffn.lin2"),
 }
 # Families whose words can begin as the teacher's vectors: averages of them, or filters over them.
-READS_VECTORS = (*AVERAGING, CNN)
+READS_VECTORS = (*AVERAGING, CNN, STATIC)
 AVERAGE = 2.0  # how much the first layer adds of the mean over the text to each word
 PLACES = 0.002  # spread of the positions' first weights, a tenth of that of the words
 

@@ -47,7 +47,9 @@ class LadderConfig(Settings):
         slider=(90, 100, 0.5),
     )
     students: Distinct[str] = setting(
-        ("cnn", "tiny", "mini", "third", "half"), "Students to try for it, from the smallest up", min_length=1
+        ("static", "cnn", "tiny", "mini", "third", "half"),
+        "Students to try for it, from the smallest up",
+        min_length=1,
     )
     int8: bool = setting(True, "Judge each student in int8 too, a quarter of its size")
     within_mb: float | None = setting(None, "It may have so many megabytes", gt=0)

@@ -226,7 +226,10 @@ def test_a_folder_that_the_command_made(app: App, done: Store, tmp_path: Path) -
     assert not page.get("download_button")
 
 
-@pytest.mark.parametrize(("model", "network"), [("bilstm", "BiLSTM"), ("cnn", "convolutional network")])
+@pytest.mark.parametrize(
+    ("model", "network"),
+    [("bilstm", "BiLSTM"), ("cnn", "convolutional network"), ("static", "static network")],
+)
 def test_no_transformer_loads_by_its_onnx_form(app: App, done: Store, model: str, network: str) -> None:
     config = DEMO.change({"student.model": model}).model_dump(mode="json")
     done.create_run(OTHER, config)

@@ -68,7 +68,7 @@ def ladder(store: Store, rungs: tuple[Rung, ...], status: str, metric: str = "ac
 def test_before_the_start_it_says_what_the_validation_texts_can_show(app: App) -> None:
     page = app(PAGE)
     said = next(caption.value for caption in page.caption if "can show of an equal student" in caption.value)
-    assert said.startswith("Tries cnn, tiny, mini, third, half, in this order")
+    assert said.startswith("Tries static, cnn, tiny, mini, third, half, in this order")
     assert "316 validation texts" in said
 
 

@@ -19,7 +19,7 @@ from transformers import PreTrainedModel, PreTrainedTokenizerFast
 from kd_core.config import ObjectiveConfig
 from kd_core.distillation.training import losses
 from kd_core.errors import ModelError
-from kd_core.models.size import BILSTM, CNN
+from kd_core.models.size import NETWORKS
 
 # The name of the value projection in each family's attention.
 VALUE_NAMES = ("value", "v_lin", "value_proj")
@@ -149,7 +149,7 @@ def without_attention_dropout(model: nn.Module) -> Iterator[None]:
 
 def _layers(model: PreTrainedModel) -> int:
     layers = getattr(model.config, "num_hidden_layers", 0)
-    if not layers or model.config.model_type in (BILSTM, CNN):
+    if not layers or model.config.model_type in NETWORKS:
         raise ModelError(
             f"A {model.config.model_type} model has no transformer layers to compare; set hidden, cosine, "
             "attention and relation weights to 0."

@@ -18,7 +18,7 @@ from pages.shared.text import escape, term
 
 TEMPERATURES = (1.0, 4.0, 12.0)  # what the lanes start with
 TEXTS = (0, 500, 2_000, 8_000, 12_000)
-STUDENTS = ("cnn", "tiny", "mini", "third", "half", "bilstm")
+STUDENTS = ("static", "cnn", "tiny", "mini", "third", "half", "bilstm")
 STEPS = (150, 300, 900)
 
 

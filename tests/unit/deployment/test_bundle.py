@@ -146,7 +146,10 @@ def test_a_long_text_is_cut_as_in_the_run(finished_run, unpacked):
     assert long != short
 
 
-@pytest.mark.parametrize(("model", "network"), [("bilstm", "BiLSTM"), ("cnn", "convolutional network")])
+@pytest.mark.parametrize(
+    ("model", "network"),
+    [("bilstm", "BiLSTM"), ("cnn", "convolutional network"), ("static", "static network")],
+)
 def test_no_transformer_by_its_onnx_form(kd_home, short_config, tmp_path, model, network):
     report = distill(short_config.change({"student.model": model}))
     folder = bundle(report.run_id, tmp_path / "made")

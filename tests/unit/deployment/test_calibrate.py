@@ -34,7 +34,7 @@ def test_the_last_layer_of_each_family(family, tiny_teacher, tmp_path) -> None:
     np.testing.assert_allclose(answers(tmp_path), before / T, rtol=1e-5, atol=1e-7)
 
 
-@pytest.mark.parametrize("model", ["bilstm", "cnn"])
+@pytest.mark.parametrize("model", ["bilstm", "cnn", "static"])
 def test_no_transformer_and_its_onnx_forms(kd_home, short_config, tmp_path, model) -> None:
     report = distill(short_config.change({"student.model": model}))
     folder = tmp_path / "model"

@@ -162,7 +162,7 @@ def test_a_bilstm_student_has_all_forms(tiny_config, kd_home):
     np.testing.assert_allclose(int8.predict(TEXTS), expected, atol=0.1)
 
 
-@pytest.mark.parametrize("network", ["kd_cnn", "kd_bilstm"])
+@pytest.mark.parametrize("network", ["kd_cnn", "kd_bilstm", "kd_static"])
 def test_a_student_that_transformers_does_not_have_opens_in_a_process_that_trained_none(network):
     code = "import kd_core.deployment.forms; from transformers import AutoConfig; "
     code += f"print(AutoConfig.for_model({network!r}).model_type)"

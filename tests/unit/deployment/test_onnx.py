@@ -17,6 +17,7 @@ from kd_core.errors import ModelError
 from kd_core.models.bilstm import BiLSTMConfig
 from kd_core.models.cnn import CNNConfig
 from kd_core.models.loading import new_model
+from kd_core.models.static import StaticConfig
 from tests.unit.conftest import FAMILIES
 
 BATCHES = ([7], [3, 9], [20, 1, 11, 2])  # how long the texts are
@@ -60,6 +61,14 @@ def cnn(**reads):
     model = new_model(CNNConfig(**sizes, **reads, initializer_range=3.0), 0)
     if model.counted:  # new it says nothing
         torch.nn.init.normal_(model.counted.weight, generator=torch.Generator().manual_seed(0))
+    return model
+
+
+def static(**reads):
+    sizes = {"vocab_size": 100, "hidden_size": 12, "intermediate_size": 9, "num_labels": 5}
+    model = new_model(StaticConfig(**sizes, **reads, initializer_range=0.7), 0)
+    for table in filter(None, (model.importance, model.counted)):  # new they say nothing
+        torch.nn.init.normal_(table.weight, generator=torch.Generator().manual_seed(0))
     return model
 
 
@@ -124,15 +133,28 @@ def test_the_file_of_a_cnn_gives_its_logits(tmp_path, left, reads):
         np.testing.assert_allclose(of_file(tmp_path / "model.onnx", *inputs), expected, atol=1e-4)
 
 
-@pytest.mark.parametrize("family", ["bilstm", "cnn", "bert"])
+@pytest.mark.parametrize("reads", [{}, {"pairs": 70}], ids=["the mean", "pairs"])
+@pytest.mark.parametrize("left", [False, True], ids=["padded right", "padded left"])
+def test_the_file_of_a_static_student_gives_its_logits(tmp_path, left, reads):
+    model = static(**reads)
+    to_onnx(model, tmp_path / "model.onnx")
+    for lengths in BATCHES:
+        inputs = batch(lengths, left=left)
+        expected = of_model(model, *inputs)
+        assert np.ptp(expected) > 0.1
+        np.testing.assert_allclose(of_file(tmp_path / "model.onnx", *inputs), expected, atol=1e-4)
+
+
+@pytest.mark.parametrize("family", ["bilstm", "cnn", "static", "bert"])
 def test_int8_has_weights_of_a_byte_and_close_logits(shallow, tmp_path, family):
-    model = {"bilstm": bilstm, "cnn": cnn}.get(family, lambda: shallow("bert"))()
+    model = {"bilstm": bilstm, "cnn": cnn, "static": static}.get(family, lambda: shallow("bert"))()
     plain, small = tmp_path / "model.onnx", tmp_path / "int8.onnx"
     to_onnx(model, plain)
     to_int8(plain, small)
     graph = onnx.load(small).graph
     rows = model.get_input_embeddings().num_embeddings
-    [words] = [tensor for tensor in graph.initializer if len(tensor.dims) == 2 and tensor.dims[0] == rows]
+    shape = [rows, model.config.hidden_size]
+    [words] = [tensor for tensor in graph.initializer if list(tensor.dims) == shape]
     assert words.data_type in (onnx.TensorProto.INT8, onnx.TensorProto.UINT8), "most of a small student"
     done = {node.op_type for node in graph.node}
     assert "MatMulInteger" in done

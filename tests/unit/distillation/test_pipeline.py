@@ -44,7 +44,7 @@ def same(one: dict[str, torch.Tensor], other: dict[str, torch.Tensor]) -> bool:
 # Item by item what a run promises
 
 
-NETWORKS = ("bilstm", "cnn")  # students that are no transformers
+NETWORKS = ("bilstm", "cnn", "static")  # students that are no transformers
 
 
 @pytest.mark.parametrize("family", [*FAMILIES, *NETWORKS])

@@ -58,7 +58,7 @@ def test_no_auto_is_left(resolve, tiny_task, bert):
     assert autos(resolve(DistillConfig(), tiny_task, bert)) == []
 
 
-@pytest.mark.parametrize("student", ["tiny", "mini", "half", "third", "custom", "bilstm", "cnn"])
+@pytest.mark.parametrize("student", ["tiny", "mini", "half", "third", "custom", "bilstm", "cnn", "static"])
 @pytest.mark.parametrize("family", ["bert", "distilbert", "albert", "modernbert"])
 def test_nor_for_any_student_and_it_is_idempotent(resolve, tiny_task, tiny_teacher, student, family):
     config, model = DistillConfig().change({"student.model": student}), tiny_teacher(family).config
@@ -186,11 +186,14 @@ def test_a_head_of_few_classes_that_reads_the_mean_begins_without_a_probe(
         ({"student.model": "custom", "student.hidden": 257, "student.heads": 1}, 1e-4),
         ({"student.model": "bilstm"}, 1e-4),
         ({"student.model": "cnn"}, 4e-3),
+        ({"student.model": "static"}, 4e-3),
     ],
 )
 def test_narrow_students_learn_faster(resolve, tiny_task, bert, student, rate):
     assert resolve(DistillConfig().change(student), tiny_task, bert).training.learning_rate == rate
-    assert "auto: 4e-3 for cnn, 5e-4 up to hidden size 256, else 1e-4" in help_of("training.learning_rate")
+    assert "auto: 4e-3 for cnn and static, 5e-4 up to hidden size 256, else 1e-4" in help_of(
+        "training.learning_rate"
+    )
 
 
 def test_a_run_says_how_much_is_ahead(resolve, tiny_task, bert, lengths_of):
@@ -300,6 +303,7 @@ def test_precision_is_what_the_machine_is_fast_at(resolve, tiny_task, bert, monk
         ("custom", (2, 16, 2, 64), "teacher_vectors"),
         ("bilstm", (1, 300, 1, 200), "random"),
         ("cnn", (1, 128, 1, 384), "random"),  # wider than the tiny teacher
+        ("static", (1, 128, 1, 256), "random"),
     ],
 )
 def test_the_sizes_that_are_stored_are_those_that_are_built(resolve, tiny_task, bert, model, sizes, init):
@@ -353,7 +357,8 @@ def test_where_a_class_is_rare_the_temperature_is_low(resolve, tiny_task, bert, 
 def test_a_mean_that_a_student_does_not_have_is_refused(resolve, tiny_task, bert):
     config = DistillConfig().change({"student.model": "tiny", "student.pooling": "mean"})
     with pytest.raises(
-        ModelError, match="mean is there for cnn alone, and the student is tiny; use auto, or the student cnn"
+        ModelError,
+        match="mean is there for cnn and static alone, and the student is tiny; use auto, or the student cnn",
     ):
         resolve(config, tiny_task, bert)
 

@@ -421,7 +421,10 @@ class NoConnection(Exception):
         (http(GatedRepoError), "'some/model' is gated: ask for access on https://huggingface.co/some/model"),
         (EntryNotFoundError("no"), "has no config.json, so it is no transformers model"),
         (NoConnection("no route"), r"\(no route\). Without .* teachers minilm-l6, minilm-l3, scratch, "),
-        (NoConnection("no route"), "the students cnn, tiny, mini, .* and local folders."),  # --student tinny
+        (
+            NoConnection("no route"),
+            "the students cnn, static, tiny, .* and local folders.",
+        ),  # --student tinny
         (TimeoutError("too slow"), r"cannot be reached \(too slow\)"),
     ],
     ids=["not found", "gated", "no model", "offline", "offline student", "timeout"],

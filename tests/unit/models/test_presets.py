@@ -44,7 +44,7 @@ def test_find_preset(tmp_path):
 @pytest.mark.parametrize("name", ["", "./nowhere", "/no/such/folder", "a/b/c", "two words", "-flag"])
 def test_an_impossible_name_lists_the_choices(name):
     with pytest.raises(
-        ModelError, match="is no model: choose cnn, tiny, mini, small, medium, half, third, custom"
+        ModelError, match="is no model: choose cnn, static, tiny, mini, small, medium, half, third, custom"
     ):
         find_preset(name, STUDENTS)
 

@@ -16,6 +16,7 @@ from kd_core.models.cnn import CNNConfig
 from kd_core.models.loading import new_model
 from kd_core.models.presets import MANY_CLASSES
 from kd_core.models.size import encoder_size, flops_per_text, model_size, spaced, student_config
+from kd_core.models.static import StaticConfig
 from tests.unit.conftest import FAMILIES
 
 
@@ -110,6 +111,14 @@ def test_cnn_by_hand():
     assert counts.flops_per_token == size.flops_per_token
 
 
+def test_static_by_hand():
+    config = StaticConfig(vocab_size=50, hidden_size=8, intermediate_size=6, num_labels=3, pairs=100)
+    size = model_size(config, tokens=10)
+    assert size.params == 50 * (8 + 1) + (8 * 6 + 6) + (6 * 3 + 3) + 100 * 3
+    assert size.embedding_params == 50 * (8 + 1) + 100 * 3
+    assert size.flops_per_token == 2 * (8 * 6 + 6 * 3) // 10
+
+
 def test_flops_of_an_encoder_by_hand():
     # One layer of 4 with feed-forward of 8, 3 tokens, 2 classes.
     products = 3 * 2 * (4 * 16 + 2 * 4 * 8)
@@ -135,6 +144,11 @@ def test_flops_are_those_that_the_model_itself_has():
     flops = flops_per_text(1, 128, 384, tokens=16, classes=5, student="cnn")
     assert flops == pytest.approx(expected, abs=16)
     assert flops == 16 * 2 * 128 * 128 * (2 + 3 + 4) + 2 * 384 * 5
+    static = StaticConfig(vocab_size=100, num_labels=5)
+    expected = model_size(static, tokens=16).flops_per_token * 16
+    flops = flops_per_text(1, 128, 256, tokens=16, classes=5, student="static")
+    assert flops == pytest.approx(expected, abs=16)
+    assert flops == 2 * (128 * 256 + 256 * 5)
 
 
 @pytest.mark.parametrize("classes", [MANY_CLASSES - 1, MANY_CLASSES])

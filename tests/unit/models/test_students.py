@@ -199,7 +199,7 @@ def test_narrow_tables_are_copied_whole(build):
     assert torch.equal(student.get_input_embeddings().weight, teacher.get_input_embeddings().weight)
 
 
-@pytest.mark.parametrize(("model", "width"), [("bilstm", 300), ("cnn", 128)])
+@pytest.mark.parametrize(("model", "width"), [("bilstm", 300), ("cnn", 128), ("static", 128)])
 def test_networks_that_are_no_transformers(build, tiny_task, tmp_path, model, width):
     _, student, tokenizer = build(model=model)
     assert student.config.model_type == f"kd_{model}"
@@ -294,7 +294,8 @@ def test_filters_compare_the_width_of_what_they_start_with():
         ({"model": "half", "init": "teacher_vectors"}, "the student is 384 wide and the teacher 384"),
         (
             {"model": "bilstm", "init": "teacher_vectors"},
-            "is not there for a kd_bilstm student, only for bert, roberta, distilbert, kd_cnn. "
+            "is not there for a kd_bilstm student, only for bert, roberta, distilbert, kd_cnn, "
+            "kd_static. "
             "Use --student-init projected",
         ),
         (
@@ -302,7 +303,7 @@ def test_filters_compare_the_width_of_what_they_start_with():
             "pretrained needs a checkpoint, but 'tiny' is a new student",
         ),
         ({"model": "a/b", "init": "projected"}, "'a/b' is a checkpoint; use --student-init pretrained"),
-        ({"model": "no folder", "init": "random"}, "'no folder' is no model: choose cnn, tiny"),
+        ({"model": "no folder", "init": "random"}, "'no folder' is no model: choose cnn, static, tiny"),
     ],
 )
 def test_impossible_starts(settings, message):

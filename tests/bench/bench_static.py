@@ -1,0 +1,97 @@
+"""The static student beside Model2Vec's classifier: ``python -m tests.bench.bench_static --task questions``.
+
+Both begin with what the bundled encoder makes of each word piece. Model2Vec takes it as it was pre-trained,
+with its defaults of 256 dimensions and one layer above them; the static student takes the fine-tuned
+teacher's, and learns from its answers. Same splits; test accuracy, seconds of training, milliseconds a text.
+Model2Vec is only needed here: ``pip install --no-deps model2vec skeletoken``. Tasks as of ``bench_quality``.
+"""
+
+from __future__ import annotations
+
+import argparse
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from tests.bench.bench_quality import QUICK, SCREEN, WHOLE, floor, settings_of
+
+TIMED = 200  # texts, one after the other
+
+
+def main() -> None:
+    from kd_core import distill
+    from kd_core.config import DistillConfig
+    from kd_core.data import load_task
+    from kd_core.deployment.forms import open_form
+    from kd_core.system import paths
+
+    parser = argparse.ArgumentParser(description="Compare static classifiers.")
+    parser.add_argument("--task", action="append", help=f"one of {', '.join(WHOLE)}; may be repeated")
+    parser.add_argument("--file", action="append", default=[], help="a CSV file as a task; may be repeated")
+    parser.add_argument("--seeds", type=int, default=2)
+    given = parser.parse_args()
+    for name in [*(given.task or ([] if given.file else SCREEN)), *given.file]:
+        changes = QUICK | settings_of(name, paths.home() / "quality")
+        task = load_task(DistillConfig().change(changes).task)
+        texts, gold = list(task.test["text"]), np.array(task.test["label"])
+        say(name, "TF-IDF", [floor(DistillConfig().change(changes).task).mean()])
+        for student in ("static", "cnn"):
+            config = DistillConfig().change(changes | {"student.model": student})
+            runs = [distill(config.change({"training.seeds": [seed]})) for seed in range(given.seeds)]
+            for who in ("alone", "student"):
+                right = [run.models[who].accuracy for run in runs]
+                seconds = [run.seconds["distil"] / 2 for run in runs]
+                answer = open_form(runs[-1].run_id, "student", "onnx").predict
+                say(name, f"{student}, {who}", right, seconds, milliseconds(answer, texts))
+        right, seconds = [], []
+        for seed in range(given.seeds):
+            began = time.perf_counter()
+            model = model2vec(task, seed)
+            seconds.append(time.perf_counter() - began)
+            right.append((model.predict(texts).astype(int) == gold).mean())
+        say(name, "Model2Vec", right, seconds, milliseconds(model.predict, texts))
+
+
+def model2vec(task: Any, seed: int) -> Any:
+    """A classifier that was taught, as its manual has it."""
+    from model2vec.distill import distill_from_model
+    from model2vec.train import StaticModelForClassification
+
+    from kd_core.config import TeacherConfig
+    from kd_core.models.loading import load_teacher
+
+    teacher, tokenizer = load_teacher(TeacherConfig(), task)[:2]
+    vectors = distill_from_model(teacher.base_model, tokenizer, device="cpu")
+    model = StaticModelForClassification.from_static_model(model=vectors)
+    parts = {"X": task.train, "X_val": task.validation}
+    sets = {name: list(part["text"]) for name, part in parts.items()}
+    answers = {
+        name.replace("X", "y"): [str(label) for label in part["label"]] for name, part in parts.items()
+    }
+    return model.fit(**sets, **answers, random_seed=seed, device="cpu")
+
+
+def milliseconds(answer: Callable[[list[str]], Any], texts: list[str]) -> float:
+    """The median for one text."""
+    took = []
+    for text in texts[:TIMED]:
+        began = time.perf_counter()
+        answer([text])
+        took.append(time.perf_counter() - began)
+    return float(1000 * np.median(took))
+
+
+def say(
+    task: str, who: str, right: list[float], seconds: list[float] | None = None, latency: float | None = None
+) -> None:
+    line = f"{Path(task).stem:16} {who:18} {100 * np.mean(right):5.1f} %"
+    if seconds is not None:
+        line += f"  {np.mean(seconds):6.1f} s  {latency:.2f} ms"
+    print(line, flush=True)
+
+
+if __name__ == "__main__":
+    main()
