@@ -15,6 +15,7 @@ os.environ["HF_HUB_OFFLINE"] = "1"
 
 import numpy as np
 import pytest
+import streamlit as st
 from streamlit.testing.v1 import AppTest
 
 from kd_core.config import DistillConfig
@@ -89,6 +90,27 @@ def test_who_leads_is_said_for_a_step_that_both_have_reached(app: App, store: St
     assert alts(page)[0] == (
         "Validation accuracy over the steps. A: T = 1 85.0 % at step 75; B: T = 8 75.0 % at step 50"
     )
+
+
+def test_all_who_are_level_are_named(app: App, store: Store) -> None:
+    for number, temperature in enumerate((1, 4, 8)):
+        lane(store, number, temperature, 0.5, 0.75)
+    assert (
+        "At step 50, which all lanes have reached, A: T = 1, B: T = 4 and C: T = 8 are level with 75.0 % of "
+        "the validation texts." in said(app(PAGE, runs=",".join(IDS)))
+    )
+
+
+def test_nothing_of_a_race_under_way_is_filled_in_later(
+    app: App, store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is drawn every two seconds, and each time the page was shorter for a moment, and jumped."""
+    emptied: list[str] = []
+    monkeypatch.setattr("streamlit.empty", lambda: emptied.append("") or st.container())
+    lane(store, 0, 1, 0.5)
+    lane(store, 1, 8)
+    assert "So far only A: T = 1 has started: 50.0 %" in said(app(PAGE, runs=",".join(IDS[:2])))
+    assert emptied == []
 
 
 def test_a_lane_says_where_it_is_and_a_time_left_only_where_there_is_one(app: App, store: Store) -> None:

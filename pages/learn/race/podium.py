@@ -26,9 +26,11 @@ def leader(standings: tuple[int, Mapping[str, float]] | None, lanes: int) -> str
         return f"So far only {escape(first)} has started: {formatting.percent(best)} at step {step:,}."
     second, next_best = others[0]
     field = "all lanes" if len(accuracies) == lanes else "the lanes so far"
-    if best == next_best:
+    *level, last = (escape(name) for name, accuracy in accuracies.items() if accuracy == best)
+    if level:
         return (
-            f"At step {step:,}, which {field} have reached, {escape(first)} and {escape(second)} are level."
+            f"At step {step:,}, which {field} have reached, {', '.join(level)} and {last} are level with "
+            f"{formatting.percent(best)} of the validation texts."
         )
     return (
         f"At step {step:,}, which {field} have reached, {escape(first)} leads with "

@@ -7,7 +7,6 @@ from datetime import datetime
 
 import pandas as pd
 import streamlit as st
-from streamlit.delta_generator import DeltaGenerator
 
 from kd_core import figures
 from kd_core.config import DistillConfig
@@ -39,17 +38,21 @@ def _view(run_ids: tuple[str, ...], under_way_before: bool) -> None:
     configs = [DistillConfig.from_dict(run.config) for run in runs]
     names = dict(zip(run_ids, lane_names(configs), strict=True))
     curves = {names[run.id]: store().evaluations(run.id) for run in runs}
+    done = [run for run in runs if run.status == "done"]
+    compared = None if under_way or len(done) < 2 else _pairs(tuple(run.id for run in done))
     left, right = st.columns([8, 4], gap="large")
     with left:
-        head = st.empty()  # who leads and, in the end, who has won
-        _chart(head, curves, max(_steps(run, curves[names[run.id]]) for run in runs), under_way)
+        # Not put into an st.empty() later: between two deltas the page would be shorter, and jump.
+        if compared is not None:
+            st.markdown(result(places([run.id for run in done], compared), names))
+        _chart(curves, max(_steps(run, curves[names[run.id]]) for run in runs), under_way, compared is None)
     with right:
         for run in runs:
             _lane(run, names[run.id])
     if under_way:
         _stop(runs)
-    elif len(done := [run for run in runs if run.status == "done"]) > 1:
-        _podium(head, done, names)
+    elif compared is not None:
+        _podium(done, names, compared)
     else:
         st.info(
             "The race is over without a podium: it needs two lanes that came to their end. What was "
@@ -66,13 +69,13 @@ def _steps(run: RunRow, curve: pd.DataFrame) -> int:
     return int(steps)
 
 
-def _chart(head: DeltaGenerator, curves: dict[str, pd.DataFrame], steps: int, under_way: bool) -> None:
+def _chart(curves: dict[str, pd.DataFrame], steps: int, under_way: bool, undecided: bool) -> None:
     together = pd.concat(curves.values())
     teacher_accuracies = together[together["who"] == "teacher"]["accuracy"]
     teacher = float(teacher_accuracies.max()) if len(teacher_accuracies) else None
     students = {name: curve[curve["who"] == "student"] for name, curve in curves.items()}
-    if (standings := standing(students)) or under_way:
-        head.markdown(f"**{leader(standings, len(curves))}**")
+    if undecided and ((standings := standing(students)) or under_way):
+        st.markdown(f"**{leader(standings, len(curves))}**")
     chart(
         figures.race_chart(students, teacher, steps, dark=is_dark()),
         key="race.chart",
@@ -122,10 +125,8 @@ def _pairs(run_ids: tuple[str, ...]) -> list[Pair]:
     return pairs(run_ids)
 
 
-def _podium(head: DeltaGenerator, runs: Sequence[RunRow], names: dict[str, str]) -> None:
-    compared = _pairs(tuple(run.id for run in runs))
+def _podium(runs: Sequence[RunRow], names: dict[str, str], compared: Sequence[Pair]) -> None:
     rank = places([run.id for run in runs], compared)
-    head.markdown(result(rank, names))
     rows = []
     for run in sorted(runs, key=lambda run: (rank[run.id], -run.accuracy["student"])):
         student = store().report(run.id).student
