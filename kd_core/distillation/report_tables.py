@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -342,10 +343,15 @@ def validation_scores(evaluations: pd.DataFrame, metric: str) -> tuple[pd.DataFr
     return evaluations, metric_name(metric)
 
 
-def teacher_validation(evaluations: pd.DataFrame) -> float | None:
-    """The teacher's highest score so far, which is that of its weights; None before its first look."""
-    best = evaluations.loc[evaluations["who"] == "teacher", "score"].max()
-    return None if pd.isna(best) else float(best)
+def teacher_validation(evaluations: pd.DataFrame, config: Mapping[str, Any]) -> float | None:
+    """The score of the weights that the teacher keeps; None before its first look.
+
+    ``config`` is the run's, resolved; runs of before ``teacher.weights`` kept the best.
+    """
+    mine = evaluations[evaluations["who"] == "teacher"].sort_values("step")["score"]
+    last = config.get("teacher", {}).get("weights", "best") == "last" and len(mine)
+    kept = mine.iloc[-1] if last else mine.max()
+    return None if pd.isna(kept) else float(kept)
 
 
 def measured_on(machine: Mapping[str, str | int], accelerator: str | int | None = None) -> str:

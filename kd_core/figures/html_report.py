@@ -55,7 +55,7 @@ def html_report(
             evaluations, report.config["training"].get("metric", "accuracy")
         )
         charts["validation_curves"] = figures.validation_curves(
-            looks, report_tables.teacher_validation(looks), measure=measure
+            looks, report_tables.teacher_validation(looks, report.config), measure=measure
         )
         charts["loss_curves"] = figures.loss_curves(curve)
     resolved = reproduce.without_places(report.config)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime
+from typing import Any
 
 import pandas as pd
 import streamlit as st
@@ -196,7 +197,9 @@ def _ending(run: RunRow, *, began: bool) -> None:
 
 def _curves(run: RunRow, role: Role) -> None:
     curve = store().curve(run.id, POINTS, who=role)
-    evaluations, measure = report_tables.validation_scores(store().evaluations(run.id), _metric(run))
+    config = _resolved(run)
+    metric = str(config["training"].get("metric", "accuracy"))  # by what its weights are chosen
+    evaluations, measure = report_tables.validation_scores(store().evaluations(run.id), metric)
     learning = role == "teacher"
     shown = evaluations[(evaluations["who"] == "teacher") == learning]
     _numbers(curve, evaluations[evaluations["who"] == role], measure)
@@ -206,7 +209,7 @@ def _curves(run: RunRow, role: Role) -> None:
         key="live.loss",
         alt=f"Training loss over the steps: {roles.NAMES[role].lower()}.",
     )
-    level = None if learning else report_tables.teacher_validation(evaluations)
+    level = None if learning else report_tables.teacher_validation(evaluations, config)
     chart(
         figures.validation_curves(shown, level, measure=measure, dark=is_dark()),
         key="live.validation",
@@ -214,12 +217,12 @@ def _curves(run: RunRow, role: Role) -> None:
     )
 
 
-def _metric(run: RunRow) -> str:
-    """By what its weights are chosen, which is known once it has read its task."""
+def _resolved(run: RunRow) -> Mapping[str, Any]:
+    """Its settings without ``auto``, once it has read its task."""
     for entry in store().events(run.id):
         if isinstance(entry.event, events.Resolved):
-            return str(entry.event.config["training"].get("metric", "accuracy"))
-    return run.metric
+            return entry.event.config
+    return run.config | {"training": run.config["training"] | {"metric": run.metric}}
 
 
 def _numbers(curve: pd.DataFrame, evaluations: pd.DataFrame, measure: str) -> None:

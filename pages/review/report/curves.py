@@ -22,7 +22,7 @@ def curves(run: RunRow, report: Report) -> None:
     evaluations, measure = report_tables.validation_scores(evaluations, metric)
     validation, loss = st.columns(2)
     with validation:
-        level = report_tables.teacher_validation(evaluations)
+        level = report_tables.teacher_validation(evaluations, report.config)
         chart(
             figures.validation_curves(evaluations, level, measure=measure, dark=is_dark()),
             key="report.validation_curves",

@@ -345,18 +345,20 @@ def test_predictions_that_cannot_be_read(tmp_path: Path, report: dict, content: 
 
 def test_the_finished_teachers_validation_accuracy() -> None:
     rows = pd.DataFrame(
-        [("teacher", 40, 0.9), ("teacher", 20, 0.5), ("student", 60, 0.7)],
+        [("teacher", 40, 0.9), ("teacher", 60, 0.8), ("teacher", 20, 0.5), ("student", 60, 0.7)],
         columns=["who", "step", "score"],
     )
-    assert report_tables.teacher_validation(rows) == 0.9
-    assert report_tables.teacher_validation(rows[rows["who"] == "student"]) is None
+    for weights, score in (({}, 0.9), ({"weights": "best"}, 0.9), ({"weights": "last"}, 0.8)):
+        config = {"teacher": weights}
+        assert report_tables.teacher_validation(rows, config) == score
+        assert report_tables.teacher_validation(rows[rows["who"] == "student"], config) is None
 
 
 def test_looks_are_shown_by_what_decides_and_those_of_before_by_accuracy() -> None:
     columns = ["who", "step", "accuracy", "score"]
     rows = pd.DataFrame([("teacher", 40, 0.96, None), ("student", 60, 0.95, 0.6)], columns=columns)
     by_f1, measure = report_tables.validation_scores(rows, "macro_f1")
-    assert (measure, report_tables.teacher_validation(by_f1)) == ("macro-F1", None)
+    assert (measure, report_tables.teacher_validation(by_f1, {"teacher": {}})) == ("macro-F1", None)
     assert by_f1["score"].tolist()[1] == 0.6
     of_accuracy, measure = report_tables.validation_scores(rows, "accuracy")
     assert (measure, of_accuracy["score"].tolist()) == ("accuracy", [0.96, 0.95])
