@@ -172,7 +172,7 @@ def ladder_handler(row: RunRow, on_event: OnEvent, control: Control) -> Mapping[
             result = result.with_run(run_id)
             store.save_report(row.id, result.model_dump(mode="json"), owner=row.owner)
             before, parts = config.students.index(student), len(config.students)
-            heard = _as_part(on_event, student, before, parts, more=int(config.int8))
+            heard = _as_part(on_event, f"student {student}", before, parts, more=int(config.int8))
             try:
                 _run_inside(store, run_id, heard, control)
             except (ConfigError, ModelError) as error:  # a student that this teacher cannot have

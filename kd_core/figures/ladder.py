@@ -24,13 +24,14 @@ def kept_by_size(result: LadderResult, *, dark: bool = False) -> go.Figure:
     rungs = _measured(result)
     lowest = min([rung.at_least for rung in rungs] + [result.config.wanted])
     highest = max([rung.kept for rung in rungs] + [1.0])
+    room = max(1.0, 4 * (highest - lowest))  # percent: half a mark, however long the axis is
     wanted = upright(result.config.keep, pick(INK, dark), 1)
     wanted["line"] = wanted["line"] | {"dash": "dash"}
     chosen = [_band(row, dark) for row, rung in enumerate(rungs) if rung == result.chosen]
     layout: dict[str, Any] = {
         "showlegend": False,
         "hovermode": "closest",
-        "xaxis": {"range": (100 * lowest - 1, 100 * highest + 1), "ticksuffix": " %"},
+        "xaxis": {"range": (100 * lowest - room, 100 * highest + room), "ticksuffix": " %"},
         "shapes": [*chosen, wanted],
     }
     title = f"What students keep; the line is {result.config.keep:g} %"

@@ -129,9 +129,12 @@ class Rung(BaseModel):
         return self.accuracy if self.score is None else self.score
 
     @property
+    def name(self) -> str:
+        return NAMES[FLOOR] if self.student == FLOOR else self.student
+
+    @property
     def title(self) -> str:
-        name = NAMES[FLOOR] if self.student == FLOOR else self.student
-        return f"{name}, int8" if self.int8 else name
+        return f"{self.name}, int8" if self.int8 else self.name
 
 
 class LadderResult(BaseModel):

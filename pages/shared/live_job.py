@@ -16,6 +16,9 @@ from pages.shared.beside import again
 from pages.shared.state import runner, store
 from pages.shared.text import escape
 
+# Of several runs, whose progress is counted in hundredths of a run: 141 of 400 says nothing to anybody.
+PARTED: tuple[JobKind, ...] = ("ladder", "curve")
+
 
 def job_view(job: RunRow, key: str) -> None:
     """Updates itself while the job is under way; then says how it ended, unless it is done."""
@@ -59,7 +62,9 @@ def _progress(job: RunRow, key: str) -> None:
     else:
         label = job.label or "getting ready"
         parts = [escape(formatting.capitalised(label))]
-        if job.steps:
+        if job.steps and job.kind in PARTED:
+            parts.append(f"{formatting.percent(job.progress, 0)} of all")
+        elif job.steps:
             parts.append(f"{job.step:,} of {job.steps:,}")
         if job.status == "paused":
             parts = ["Paused", *parts]

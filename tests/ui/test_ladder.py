@@ -116,6 +116,23 @@ def test_nothing_is_claimed_while_students_are_left(app: App, store: Store) -> N
     assert page.button(key="ladder.job.stop")
 
 
+def test_how_far_it_is_has_a_unit_and_its_models_their_names(app: App, store: Store) -> None:
+    ladder(store, RUNGS[:1], "queued")
+    store.claim("host:1:0", JOB)
+    live = {"label": "student tiny: training the distilled student", "step": 141, "steps": 400}
+    store.write(JOB, [], {**live, "progress": 0.35})
+    likely = RUNGS[0].model_copy(update={"answer": "likely"})
+    config = LadderConfig(students=("tiny", "mini"))
+    result = LadderResult(config=config, rungs=(likely,), teacher_params=22_700_000)
+    store.save_report(JOB, result.model_dump(mode="json"))
+    page = app(PAGE, ladder=JOB)
+    said = [bar.proto.text for bar in page.get("progress")]
+    assert said[0] == "Student tiny: training the distilled student · 35 % of all"
+    assert any(
+        link.proto.label == "Open the report of TF-IDF, with its test texts" for link in page.get("page_link")
+    )
+
+
 def test_a_ladder_that_was_paused_from_a_terminal_says_so_and_goes_on(app: App, store: Store) -> None:
     ladder(store, RUNGS, "queued")
     store.claim("host:1:0", JOB)

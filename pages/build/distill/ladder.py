@@ -104,7 +104,7 @@ def _result(job_id: str) -> None:
         run = {"run": chosen.run_id}
         st.page_link(
             addresses.REPORT,
-            label=f"Open the report of {escape(chosen.student)}, with its test texts",
+            label=f"Open the report of {escape(chosen.name)}, with its test texts",
             icon=":material/monitoring:",
             query_params=run,
         )

@@ -40,6 +40,12 @@ def test_the_smallest_stands_on_top_whatever_was_tried_first() -> None:
     assert figure.layout.height > kept_by_size(LadderResult(config=LadderConfig())).layout.height
 
 
+def test_no_mark_is_cut_by_the_edge_of_a_long_axis() -> None:
+    rungs = (Rung(student="tiny", run_id="a", answer="likely", kept=2.0, at_least=0.5, size_mb=0.5),)
+    left, right = kept_by_size(LadderResult(config=LadderConfig(), rungs=rungs)).layout.xaxis.range
+    assert min(50 - left, right - 200) >= 0.04 * 150
+
+
 def test_what_is_kept_is_named() -> None:
     rungs = (Rung(student="tiny", run_id="a", answer="no", kept=0.91, at_least=0.88, size_mb=0.5),)
     result = LadderResult(config=LadderConfig(), rungs=rungs, metric="f1:<b>")

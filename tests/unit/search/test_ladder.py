@@ -621,7 +621,7 @@ def test_a_ladder_that_was_stopped_goes_on_with_the_run_that_it_had_begun(flags,
     row = store.run("20260101-000000-aaaa")
 
     def stop_early(event) -> None:
-        if event.label.startswith("custom: training the distilled student"):
+        if event.label.startswith("student custom: training the distilled student"):
             control.stop()
 
     with pytest.raises(Stopped):
