@@ -65,7 +65,8 @@ def _progress(job: RunRow, key: str) -> None:
         if job.steps and job.kind in PARTED:
             parts.append(f"{formatting.percent(job.progress, 0)} of all")
         elif job.steps:
-            parts.append(f"{job.step:,} of {job.steps:,}")
+            unit = " trainings" if job.kind == "search" else ""
+            parts.append(f"{job.step:,} of {job.steps:,}{unit}")
         if job.status == "paused":
             parts = ["Paused", *parts]
         elif job.seconds_left is not None:

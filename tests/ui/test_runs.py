@@ -20,6 +20,7 @@ from kd_core.distillation.events import Evaluated, StageStarted
 from kd_core.jobs import deletion
 from kd_core.jobs.recorder import Recorder
 from kd_core.jobs.store import Store
+from kd_core.search.ladder import LadderConfig
 from pages.review.runs import actions, compare, table
 from tests import SAMPLES, without_gold
 from tests.ui.charts import alts, charts
@@ -457,6 +458,14 @@ def test_side_by_side_says_what_auto_has_become(app: App, runs: Store, report: d
     runs.set_status(FOURTH, "done")
     settings = choose(app(PAGE), "Demo", "Left open").dataframe[1].value
     assert settings.loc["objective.temperature"].tolist() == ["4.0", "2.0 (auto)"]
+
+
+def test_side_by_side_a_setting_of_a_ladder_is_no_number_with_seven_zeros(app: App, runs: Store) -> None:
+    rung = LadderConfig(distill=DEMO.change({"training.steps": 1_000})).rung("tiny")
+    runs.create_run(FOURTH, rung.model_dump(mode="json"), name="Keep 98 %: tiny")
+    settings = choose(app(PAGE), "Demo", "Keep 98 %: tiny").dataframe[1].value
+    assert settings.loc["training.evaluate_every", "Keep 98 %: tiny"] == "at its end alone"
+    assert settings.loc["training.steps", "Keep 98 %: tiny"] == "1,000"
 
 
 def test_side_by_side_only_what_differs(app: App, runs: Store) -> None:

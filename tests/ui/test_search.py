@@ -177,6 +177,10 @@ def test_a_search_is_queued_once(app: App, store: Store) -> None:
     assert page.query_params["study"] == "Mine"
     assert "The map appears as soon as the texts are read." in words(page)
     assert page.button(key="search.job.stop")
+    store.claim("host:1:0", job.id)
+    store.write(job.id, [], {"label": "teacher of fold 1 of 3", "step": 0, "steps": 19})
+    (bar,) = page.run().main.get("progress")
+    assert bar.proto.text == "Teacher of fold 1 of 3 · 0 of 19 trainings"
 
 
 def test_the_strip_says_what_is_searched(app: App, store: Store) -> None:

@@ -15,6 +15,7 @@ from kd_core.distillation.comparison import Verdict
 from kd_core.distillation.two_runs import student_over
 from kd_core.errors import RunError
 from kd_core.jobs.store import RunRow
+from kd_core.search.ladder import NEVER
 from kd_core.system import formatting
 from pages.shared.charts import chart, is_dark
 from pages.shared.state import store
@@ -205,6 +206,8 @@ def _results(run: RunRow) -> dict[str, str]:
 
 def _set(run: RunRow, setting: str, value: object) -> str:
     """A setting in words; of one that was left to KD Studio, what a finished run has made of it."""
+    if setting == "training.evaluate_every" and value == NEVER:
+        return "at its end alone"
     if value != "auto" or run.status != "done":
         return _shown(value)
     section, name = setting.split(".")
@@ -218,6 +221,8 @@ def _shown(value: object) -> str:
             return NONE
         case bool():
             return "on" if value else "off"
+        case int():
+            return f"{value:,}"
         case list():
             return ", ".join(map(str, value))
     return str(value)

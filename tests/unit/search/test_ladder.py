@@ -579,12 +579,12 @@ def test_its_answers_in_int8_are_a_part_of_the_progress_and_can_be_stopped(flags
 
     def stop_in_int8(event) -> None:
         heard.append(event)
-        if event.label == "custom: asking the student in int8":
+        if event.label == "student custom: asking the student in int8":
             control.stop()
 
     with pytest.raises(Stopped):
         ladder_handler(store.run("20260101-000000-aaaa"), stop_in_int8, control)
-    assert heard[-1].label == "custom: asking the student in int8"
+    assert heard[-1].label == "student custom: asking the student in int8"
     assert 0.8 <= heard[-1].done / heard[-1].total < 1
     ladder_handler(store.run("20260101-000000-aaaa"), heard.append, Control())
     assert heard[-1].done == heard[-1].total
