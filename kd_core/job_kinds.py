@@ -126,11 +126,13 @@ def search_handler(row: RunRow, on_event: OnEvent, control: Control) -> Mapping[
 
     config = SearchConfig.from_dict(row.config)
     result = run_search(config, row.study, paths.work() / row.id, on_event, control)
-    run_id = _final_run(result, on_event, control)
+    named = row.name or (row.study if row.study != row.id else "")  # else by its job's id, which says nothing
+    name = f"{named}: chosen" if named else "Chosen by a search"
+    run_id = _final_run(result, name, on_event, control)
     return result.model_copy(update={"run_id": run_id}).model_dump(mode="json")
 
 
-def _final_run(result: SearchResult, on_event: OnEvent, control: Control) -> str:
+def _final_run(result: SearchResult, name: str, on_event: OnEvent, control: Control) -> str:
     """The id of the run on all training data, which starts, or goes on, within the search's own job."""
     from kd_core.jobs.store import Store
     from kd_core.search import link
@@ -140,12 +142,12 @@ def _final_run(result: SearchResult, on_event: OnEvent, control: Control) -> str
         reason = next((cell.error for cell in result.cells if cell.error), "")
         raise RunError(f"No setting of the search {result.study!r} could be trained. {reason}".rstrip())
     with closing(Store()) as store:
-        run_id = _run_of(store, chosen, f"{result.study}: chosen", result.run_id)
+        run_id = _run_of(store, chosen, name, result.run_id)
         link(result.study, run_id)
 
         def pass_on(event: Event) -> None:
             if isinstance(event, StageStarted):
-                label = f"the chosen setting on all training data: {event.stage}"
+                label = f"the chosen setting on all training data: {STEP_NAMES[event.stage].lower()}"
                 on_event(Progress(None, label, result.trainings, result.trainings + 1))
 
         _run_inside(store, run_id, pass_on, control)

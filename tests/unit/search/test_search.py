@@ -23,11 +23,12 @@ import sqlalchemy as sa
 import torch
 from optuna.trial import TrialState
 
+from kd_core import job_kinds
 from kd_core.cli import main
 from kd_core.config import DistillConfig, TaskConfig
 from kd_core.data.splits import normalised
 from kd_core.data.task import Task, labelled, unlabelled
-from kd_core.distillation.events import Progress, ignore
+from kd_core.distillation.events import Progress, StageStarted, ignore
 from kd_core.distillation.training.trainer import DistillTrainer
 from kd_core.errors import ConfigError, DataError, DivergedError, RunError, Stopped, StoreError
 from kd_core.jobs.deletion import delete_run, restore_run
@@ -839,6 +840,25 @@ def test_the_command_searches_then_runs_the_choice_once_on_all_training_data(
     assert len(rebuild(Store()).added) == 2
     assert kd("--resume", "mine", "--json") == 0
     assert json.loads(capsys.readouterr().out) == report
+
+
+def test_a_search_without_a_name_gives_its_run_one_that_says_what_it_is(
+    short_config, tmp_path, monkeypatch
+) -> None:
+    heard: list[str] = []
+
+    def progress(stage: None, label: str, done: int, total: int) -> Progress:
+        heard.append(label)
+        return Progress(stage, label, done, total)
+
+    def run_inside(store: Store, run_id: str, on_event: Any, control: Control) -> None:
+        heard.append(store.run(run_id).name)
+        on_event(StageStarted("distil"))
+
+    monkeypatch.setattr(job_kinds, "Progress", progress)
+    monkeypatch.setattr(job_kinds, "_run_inside", run_inside)
+    kd(*flags(short_config, tmp_path), "--json")
+    assert heard == ["Chosen by a search", "the chosen setting on all training data: 3 distill"]
 
 
 GONE = f"{socket.gethostname()}:{2**31 - 1}:0.0"  # a process that is no longer there
