@@ -76,7 +76,8 @@ def _result(job_id: str) -> None:
     if not result.rungs:
         return
     if result.next is None:
-        (st.success if result.chosen else st.warning)(escape(result.sentence))
+        boxes = {"shown": st.success, "likely": st.info}  # green is for what is shown alone
+        (boxes[result.chosen.answer] if result.chosen else st.warning)(escape(result.sentence))
     if result.judged:
         chart(kept_by_size(result, dark=is_dark()), key="ladder.chart", alt=kept_in_words(result))
     st.dataframe(
