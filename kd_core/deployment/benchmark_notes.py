@@ -12,7 +12,7 @@ from typing import Any
 
 from kd_core.deployment.reports import BenchCell, BenchReport, FormReport, Timing
 from kd_core.deployment.runtimes import RUNTIME_NAMES, RUNTIMES, Runtime, form_name, name_of_form
-from kd_core.distillation.report_tables import measured_on
+from kd_core.distillation.report_tables import BUSY, measured_on
 from kd_core.distillation.roles import NAMES, Role
 from kd_core.system.formatting import compared, in_sentence, milliseconds, percent, ratio
 
@@ -78,6 +78,20 @@ def _disturbed(cells: Sequence[BenchCell]) -> str | None:
         f"Something else ran on this machine: of equal work on 1 thread, the 95th percentile is "
         f"{ratio(median(spreads))} the median. Times may be too long; measure again when it is idle."
     )
+
+
+def waited(threads: int, elapsed: float, computed: float) -> list[str]:
+    """A sentence where timing took ``elapsed`` seconds and the process ``computed`` for too few of them.
+
+    Several threads wait for one another, too, so that of them these say nothing.
+    """
+    if threads > 1 or not elapsed or computed >= BUSY * elapsed:
+        return []
+    share = percent(1 - computed / elapsed, 0)
+    return [
+        f"While 1 thread was timed, the processor was at other work for {share} of the time: times may be "
+        "too long; measure again when this machine is idle."
+    ]
 
 
 def _shared_cores(table: _Cells) -> str | None:

