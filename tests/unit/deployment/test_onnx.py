@@ -121,22 +121,14 @@ def test_a_row_without_a_token_does_not_break_the_bilstm(tmp_path):
     )
 
 
-@pytest.mark.parametrize("reads", [{}, {"mean": True}, {"pairs": 70}], ids=["strongest", "the mean", "pairs"])
+@pytest.mark.parametrize(
+    ("build", "reads"),
+    [(cnn, {}), (cnn, {"mean": True}), (cnn, {"pairs": 70}), (static, {}), (static, {"pairs": 70})],
+    ids=["strongest", "strongest and mean", "strongest and pairs", "mean", "mean and pairs"],
+)
 @pytest.mark.parametrize("left", [False, True], ids=["padded right", "padded left"])
-def test_the_file_of_a_cnn_gives_its_logits(tmp_path, left, reads):
-    model = cnn(**reads)
-    to_onnx(model, tmp_path / "model.onnx")
-    for lengths in BATCHES:
-        inputs = batch(lengths, left=left)
-        expected = of_model(model, *inputs)
-        assert np.ptp(expected) > 0.1
-        np.testing.assert_allclose(of_file(tmp_path / "model.onnx", *inputs), expected, atol=1e-4)
-
-
-@pytest.mark.parametrize("reads", [{}, {"pairs": 70}], ids=["the mean", "pairs"])
-@pytest.mark.parametrize("left", [False, True], ids=["padded right", "padded left"])
-def test_the_file_of_a_static_student_gives_its_logits(tmp_path, left, reads):
-    model = static(**reads)
+def test_the_file_of_a_cnn_or_a_static_student_gives_its_logits(tmp_path, left, build, reads):
+    model = build(**reads)
     to_onnx(model, tmp_path / "model.onnx")
     for lengths in BATCHES:
         inputs = batch(lengths, left=left)
