@@ -52,5 +52,5 @@ def _end_at(number: signal.Signals) -> None:
 def _end(number: signal.Signals) -> None:
     runner.clear()
     time.sleep(LONGEST_GOODBYE)
-    log.warning("Somebody is still connected after %.0f seconds: it ends all the same.", LONGEST_GOODBYE)
+    log.warning("A connection or a page is still busy after %.0f s: it ends all the same.", LONGEST_GOODBYE)
     os._exit(128 + number)
