@@ -13,13 +13,14 @@ from kd_core.data.words import WORD
 
 WORDS = (2, 8)  # of a span, fewest and most; of a long text, up to a third of its words
 SPANS = 8  # of each text, where a teacher has no other texts to answer (docs/quality.md)
+FEW = 3_000  # texts to train with: students that have so many learn nothing more from spans
 
 
 def spans_per_text(task: Task, config: TaskConfig) -> int:
-    """``config.augment``; of ``auto`` what ``config.transfer_texts`` has room for, up to SPANS."""
+    """``config.augment``; of ``auto`` up to SPANS, as the limit has room for, below FEW texts."""
     if config.augment != "auto":
         return config.augment
-    if task.answers or len(task.transfer) > task.spans:
+    if task.answers or len(task.transfer) > task.spans or len(task.train) >= FEW:
         return 0
     return min(SPANS, config.transfer_texts // len(task.train))
 

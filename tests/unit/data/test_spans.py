@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from kd_core.config import TaskConfig
-from kd_core.data.spans import WORDS, augmented, spans_per_text
+from kd_core.data.spans import FEW, WORDS, augmented, spans_per_text
 from kd_core.data.splits import normalised
 from kd_core.data.task import Answers, Task, labelled, unlabelled
 from kd_core.data.words import WORD
@@ -92,6 +92,12 @@ def test_without_transfer_texts_a_few_of_each_text_as_many_as_the_limit_has_room
     assert spans_per_text(task(), config) == spans_per_text(made, config) == each
     assert spans(made) == spans(augmented(task(), config.model_copy(update={"augment": each})))
     assert bool(made.spans) == bool(each)
+
+
+def test_of_many_texts_nothing_is_cut_unless_asked_for() -> None:
+    many = [f"text number {i} of many" for i in range(FEW)]
+    assert [spans_per_text(task(many[first:]), TaskConfig()) for first in (0, 1)] == [0, 4]
+    assert spans_per_text(task(many), TaskConfig(augment=2)) == 2
 
 
 def test_with_transfer_texts_nothing_is_cut_unless_asked_for() -> None:
