@@ -93,9 +93,10 @@ def time_forms(request: Request, say: Say) -> dict[str, Any]:
                 name: [partial(form.answer, *rows, max_length=limit) for rows in inputs[name]]
                 for name, form in opened.items()
             }
-            elapsed, computed = elapsed - time.perf_counter(), computed - time.process_time()
+            began, used = time.perf_counter(), time.process_time()
             times = _time(calls, request, FOR_P95 if length == "texts" else LEAST)
-            elapsed, computed = elapsed + time.perf_counter(), computed + time.process_time()
+            elapsed += time.perf_counter() - began
+            computed += time.process_time() - used
             about = {"batch": batch, "length": str(length), "threads": threads, "tokenizer": True}
             for name, form in opened.items():
                 lengths = [[len(ids) for ids in form.encode(rows, limit)] for rows in inputs[name]]

@@ -176,7 +176,7 @@ def _epochs(teacher: TeacherConfig, rows: int) -> int:
 
 
 def _learning_rate(student: PretrainedConfig) -> float:
-    """Of a student: one layer of filters stands, and needs, far larger steps than a transformer."""
+    """Of a student: one layer, of filters or over a mean, stands and needs far larger steps than many."""
     if student.model_type in (CNN, STATIC):
         return 4e-3
     return 5e-4 if student.hidden_size <= SMALL else 1e-4

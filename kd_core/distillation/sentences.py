@@ -78,7 +78,8 @@ def for_a_gain(teacher: float, alone: float, *, transfer: bool, metric: str = "a
 FIND_SMALLEST = "kd distill --keep 98 finds the smallest that keeps so much of its teacher"
 LARGER = f"a larger student ({FIND_SMALLEST})"
 
-# Where tiny is below the floor, cnn of the same size was above it (docs/quality.md).
+# Where one of these is below the floor, cnn of the same size was above it (docs/quality.md).
+MISS_PHRASES = ("static", "tiny")
 PHRASES = "the student cnn, which learns phrases from few texts"
 
 
@@ -97,7 +98,7 @@ def below_floor(
     ``file``: a teacher that is a file of answers learns no more, and a ladder has nothing of it to keep.
     """
     larger = "a larger student" if file else LARGER
-    if student == "tiny":
+    if student in MISS_PHRASES:
         larger = f"{PHRASES}, {larger}"
     if floor > 0.99:
         return "on this task, counting is enough"

@@ -18,7 +18,7 @@ class StaticConfig(PretrainedConfig):  # type: ignore[misc]  # transformers is u
     """Sizes of the static student.
 
     ``hidden_size`` is the width of the word vectors, ``intermediate_size`` that of the layer above their
-    mean. ``pairs`` is as of ``CNNConfig``.
+    mean. ``mean`` and ``pairs`` are as of ``CNNConfig``: what ``student.pooling`` calls its head.
     """
 
     model_type = "kd_static"
@@ -27,7 +27,7 @@ class StaticConfig(PretrainedConfig):  # type: ignore[misc]  # transformers is u
     hidden_size: int = STATIC_HIDDEN
     num_hidden_layers: int = 1
     intermediate_size: int = STATIC_INNER
-    mean: bool = True  # what a head of it always reads
+    mean: bool = True
     pairs: int = 0
     dropout: float = 0.5
     initializer_range: float = 0.3  # of the word vectors

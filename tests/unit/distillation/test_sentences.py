@@ -245,8 +245,9 @@ def test_a_teacher_that_is_a_file_is_not_taught_longer() -> None:
 
 
 def test_where_tiny_is_below_the_floor_cnn_is_the_next_to_try() -> None:
-    advice = below_floor(0.8, 0.9, transfer=True, student="tiny")
-    assert advice == f"try {PHRASES}, {LARGER} or more labelled texts"
+    for student in ("static", "tiny"):
+        advice = below_floor(0.8, 0.9, transfer=True, student=student)
+        assert advice == f"try {PHRASES}, {LARGER} or more labelled texts"
     assert below_floor(0.8, 0.9, transfer=True, student="cnn") == f"try {LARGER} or more labelled texts"
 
 
