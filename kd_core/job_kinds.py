@@ -27,6 +27,7 @@ from kd_core.distillation.roles import NAMES, Role, student_variants
 from kd_core.errors import ConfigError, ModelError, RunError, StoreError
 from kd_core.jobs.runner import Handler
 from kd_core.system.control import Control
+from kd_core.system.process import collect_garbage_rarely
 
 if TYPE_CHECKING:
     from kd_core.deployment.reports import BenchReport, ExportReport
@@ -50,6 +51,7 @@ def prepare() -> None:
     """
     with _IMPORTING:
         if "kd_core.distillation.pipeline" not in sys.modules:
+            collect_garbage_rarely()
             import kd_core.distillation.pipeline  # noqa: F401
 
             gc.collect()

@@ -30,6 +30,7 @@ from kd_core.cli.search import search
 from kd_core.cli.tasks import models, tasks
 from kd_core.errors import ConfigError, KDError, Stopped
 from kd_core.system.formatting import printable
+from kd_core.system.process import collect_garbage_rarely
 
 # The libraries' own bars and remarks would run through ours.
 QUIET = {
@@ -41,6 +42,7 @@ QUIET = {
 
 def main(args: Sequence[str] | None = None) -> int:
     """Run ``kd`` and return its exit status: 0, 2 for a user's mistake, 130 for a stopped run."""
+    collect_garbage_rarely()
     for name, value in QUIET.items():
         os.environ.setdefault(name, value)
     for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):

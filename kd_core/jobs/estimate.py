@@ -1,7 +1,7 @@
 """How long a run will take on this machine.
 
 Seconds are work, as ``cost`` counts it, over a *rate*. The rate comes from finished runs of this machine,
-those with the nearest amount of work first, or from a second of calibration where there is none.
+those with the nearest amount of work first, or from half a second of calibration where there is none.
 """
 
 from __future__ import annotations
@@ -133,7 +133,7 @@ def _shared_students(config: Mapping[str, Any]) -> set[str]:
 
 
 def calibrate() -> float:
-    """Work per second of a small model that trains for a moment: about a second in all.
+    """Work per second of a small model that trains for a moment: about half a second in all.
 
     A page may ask for it while a run is under way, whose weights hang on torch's one random state: nothing
     here draws from that, neither weights nor dropout.
@@ -167,7 +167,7 @@ def calibrate() -> float:
     ids = torch.zeros(rows, tokens, dtype=torch.long)
     labels = torch.zeros(rows, dtype=torch.long)
     times: list[float] = []
-    while len(times) < 3 or (sum(times) < 0.8 and len(times) < 50):
+    while len(times) < 3 or (sum(times) < 0.3 and len(times) < 50):
         start = time.perf_counter()
         with torch.autocast("cpu", torch.bfloat16, enabled=fast_precision() == "bf16"):
             loss = model(input_ids=ids, labels=labels).loss
