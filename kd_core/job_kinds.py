@@ -216,7 +216,7 @@ def _in_int8(report: Report, metric: str, on_event: OnEvent, control: Control) -
         accuracy=score("accuracy", answers, truth, report.labels),
         score=score(metric, answers, truth, report.labels),
         size_mb=open_form(run_id, "student", "int8").size_mb,
-        p50=int8_answers.speed(run_id)["student"].p50,
+        latency=int8_answers.speed(run_id)["student"],
     )
 
 

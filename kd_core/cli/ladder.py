@@ -56,7 +56,8 @@ def show(report: Mapping[str, Any], as_json: bool) -> None:
             f"\nShares of the teacher's {result.measure} that are kept; {result.config.keep:g} % is wanted."
         )
     out.print(table(headings, map(_row, result.rungs), range(1, 6)))
-    out.print(f"\n{result.sentence}", soft_wrap=True)
+    for said in filter(None, (result.sentence, result.doubt)):
+        out.print(f"\n{said}", soft_wrap=True)
     if chosen := result.chosen:
         named = "" if result.metric == "accuracy" else f"{result.measure} "
         out.print(

@@ -72,6 +72,9 @@ class Fidelity:
     new_error: int
 
 
+BUSY = 0.7  # of the timed seconds, below which a thread computed too little to say how fast a model is
+
+
 @dataclass(frozen=True)
 class Latency:
     """Milliseconds from a text to its answer.
@@ -95,6 +98,11 @@ class Latency:
     def tail(self) -> float:
         """p95 over p50: near 2 for texts of like lengths on a machine that does nothing else."""
         return self.p95 / self.p50 if self.p50 else 1.0
+
+    @property
+    def waited(self) -> float:
+        """The share of the time that went by beside other work, where that is too much to go by; else 0."""
+        return 1 - self.busy if self.busy is not None and self.busy < BUSY else 0.0
 
 
 def softmax(logits: ArrayLike, temperature: float = 1.0) -> NDArray[np.float64]:

@@ -41,7 +41,6 @@ ABOUT_CELLS = {
 # Where latencies stand side by side: ``validation`` times one of the students.
 ONE_LATENCY = "All students have the same architecture, so their speed was measured once."
 UNSTEADY = 8  # times its p50, from where a model's p95 is a reason to measure again
-BUSY = 0.7  # of the timed seconds, below which a thread computed too little to say how fast a model is
 ABOUT_FLOOR = (
     "TF-IDF counts words and letters, with logistic regression: a student that is not above it is not worth "
     "its trouble. It is never stored; its size is 4 bytes for each weight and each feature's IDF, and the "
@@ -207,10 +206,10 @@ def _waited(report: Report) -> dict[str, float]:
     """Of which timed seconds how many went by beside other work, where these are too many."""
     if report.machine.get("accelerator"):  # the thread waits for that
         return {}
-    busy = {
-        NAMES[who]: times.busy for who in ("teacher", "student") if (times := report.models[who].latency_ms)
+    times = {
+        NAMES[who]: times.waited for who in ("teacher", "student") if (times := report.models[who].latency_ms)
     }
-    return {name: 1 - share for name, share in busy.items() if share is not None and share < BUSY}
+    return {name: share for name, share in times.items() if share}
 
 
 def unsteady(report: Report) -> str:

@@ -104,6 +104,16 @@ def standing(curves: Mapping[str, pd.DataFrame]) -> tuple[int, dict[str, float]]
     return step, dict(sorted(there.items(), key=lambda lane: -lane[1]))
 
 
+def teacher_accuracy(config: DistillConfig, curve: pd.DataFrame) -> float | None:
+    """Of the weights that it keeps, on the validation texts; amid its training, of its latest pass."""
+    mine = curve[curve["who"] == "teacher"]["accuracy"]
+    if mine.empty:
+        return None
+    settings = config.teacher
+    best = settings.weights == "best" or (settings.weights == "auto" and settings.model == "scratch")
+    return float(mine.max() if best else mine.iloc[-1])
+
+
 def pairs(run_ids: Sequence[str]) -> list[Pair]:
     """Every two of the finished runs on the test texts that they share. Raises: RunError."""
     found = {run_id: students_right(run_id) for run_id in run_ids}

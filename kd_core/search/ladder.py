@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 from kd_core.config import DistillConfig
+from kd_core.distillation.metrics import Latency
 from kd_core.distillation.predictions import kept_as, read_predictions
 from kd_core.distillation.roles import CORE_ONLY, FLOOR, NAMES, metric_name
 from kd_core.distillation.run_folder import VALIDATION
@@ -89,14 +90,14 @@ class Int8:
     """What a run's student is in int8.
 
     ``validation``: its logits (texts, classes). ``accuracy``, and ``score`` by the ladder's metric, are of
-    the test texts; ``p50`` in ms.
+    the test texts.
     """
 
     validation: NDArray[np.float32]
     accuracy: float
     score: float
     size_mb: float
-    p50: float
+    latency: Latency
 
 
 class Rung(BaseModel):
@@ -116,6 +117,7 @@ class Rung(BaseModel):
     params: int = 0
     size_mb: float = 0.0
     latency_ms: float = 0.0
+    waited: float = 0.0  # share of that time which went by beside other work, where it is too much
     fits: bool = True  # within the megabytes and milliseconds that were asked for
     texts: int = 0  # of validation
     needed: int | None = None  # validation texts that would show it, if this is what they say
@@ -215,6 +217,17 @@ class LadderResult(BaseModel):
         return f"Likely: {kept} {of_it}, but they show no more than {bound}.{settle}"
 
     @property
+    def doubt(self) -> str:
+        """Whose milliseconds say more of the machine than of the student; "" where none do."""
+        waited = [f"{percent(rung.waited, 0)} ({rung.title})" for rung in self.rungs if rung.waited]
+        if not waited:
+            return ""
+        return (
+            f"While answers were timed, the processor was at other work for {', '.join(waited)} of the time, "
+            "so these milliseconds are too many: kd bench RUN measures again."
+        )
+
+    @property
     def _larger(self) -> str:
         """Of the students that are tried by default, those after the last one of these."""
         usual = LadderConfig.model_fields["students"].default
@@ -273,7 +286,8 @@ class LadderResult(BaseModel):
         pairs = compared(metric, chosen, teacher, truth, report.labels)
         model = report.models[FLOOR if student == FLOOR else "student"]
         form = int8 or model
-        size, latency = form.size_mb or 0.0, form.p50 or 0.0
+        size, time = form.size_mb or 0.0, int8.latency if int8 else model.latency_ms
+        latency = time.p50 if time else 0.0
         bound = at_least(pairs, config.confidence)
         likely = pairs.kept >= config.wanted
         limits = ((config.within_mb, size), (config.within_ms, latency))
@@ -287,6 +301,7 @@ class LadderResult(BaseModel):
             params=model.params or 0,
             size_mb=size,
             latency_ms=latency,
+            waited=time.waited if time else 0.0,
             fits=all(limit is None or value <= limit for limit, value in limits),
             texts=len(answers),
             needed=texts_to_show(pairs, config.wanted, config.confidence) if likely else None,

@@ -99,6 +99,13 @@ def test_what_came_out_is_a_sentence_a_picture_a_table_and_a_link(app: App, stor
     assert any(link.proto.query_string == "run=r1" for link in page.get("page_link"))
 
 
+def test_milliseconds_beside_other_work_are_said_to_be(app: App, store: Store) -> None:
+    slow = RUNGS[1].model_copy(update={"waited": 0.45})
+    ladder(store, (RUNGS[0], slow), "done")
+    captions = [caption.value for caption in app(PAGE, ladder=JOB).caption]
+    assert any("at other work for 45 % (tiny) of the time" in said for said in captions)
+
+
 def test_where_f1_decides_each_place_says_so(app: App, store: Store) -> None:
     ladder(store, RUNGS, "done", "f1:sports")
     page = app(PAGE, ladder=JOB, **{key("training.metric"): "f1:sports"})

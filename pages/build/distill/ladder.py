@@ -98,6 +98,8 @@ def _result(job_id: str) -> None:
             "One text (ms)": st.column_config.NumberColumn(format="%.2f"),
         },
     )
+    if result.doubt:
+        st.caption(escape(result.doubt))
     for rung in result.rungs:
         if rung.error:
             st.caption(f"{escape(rung.title)}: {escape(rung.error)}")

@@ -13,7 +13,7 @@ from kd_core.config import DistillConfig
 from kd_core.distillation import events, roles
 from kd_core.jobs.states import ACTIVE, PENDING
 from kd_core.jobs.store import RunRow
-from kd_core.learn.race import Pair, lane_names, pairs, places, standing
+from kd_core.learn.race import Pair, lane_names, pairs, places, standing, teacher_accuracy
 from kd_core.system import formatting
 from pages.learn.race.podium import between_seeds, last_look, leader, place, podium, result
 from pages.shared import addresses
@@ -45,7 +45,10 @@ def _view(run_ids: tuple[str, ...], under_way_before: bool) -> None:
         # Not put into an st.empty() later: between two deltas the page would be shorter, and jump.
         if compared is not None:
             st.markdown(result(places([run.id for run in done], compared), names))
-        _chart(curves, max(_steps(run, curves[names[run.id]]) for run in runs), under_way, compared is None)
+        teachers = map(teacher_accuracy, configs, curves.values())
+        teacher = max((accuracy for accuracy in teachers if accuracy is not None), default=None)
+        steps = max(_steps(run, curves[names[run.id]]) for run in runs)
+        _chart(curves, teacher, steps, under_way, compared is None)
     with right:
         for run in runs:
             _lane(run, names[run.id])
@@ -69,10 +72,9 @@ def _steps(run: RunRow, curve: pd.DataFrame) -> int:
     return int(steps)
 
 
-def _chart(curves: dict[str, pd.DataFrame], steps: int, under_way: bool, undecided: bool) -> None:
-    together = pd.concat(curves.values())
-    teacher_accuracies = together[together["who"] == "teacher"]["accuracy"]
-    teacher = float(teacher_accuracies.max()) if len(teacher_accuracies) else None
+def _chart(
+    curves: dict[str, pd.DataFrame], teacher: float | None, steps: int, under_way: bool, undecided: bool
+) -> None:
     students = {name: curve[curve["who"] == "student"] for name, curve in curves.items()}
     if undecided and ((standings := standing(students)) or under_way):
         st.markdown(f"**{leader(standings, len(curves))}**")

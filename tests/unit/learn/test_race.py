@@ -12,7 +12,7 @@ import pytest
 from kd_core import figures
 from kd_core.config import DistillConfig
 from kd_core.errors import RunError
-from kd_core.learn.race import lane_names, pairs, places, standing
+from kd_core.learn.race import lane_names, pairs, places, standing, teacher_accuracy
 from tests import SAMPLES
 
 IDS = [f"20260131-14300{i}-a1b2" for i in range(3)]
@@ -57,6 +57,17 @@ def test_the_leader_is_found_at_the_step_that_all_have_reached() -> None:
     curves = {"A": curve(0.5, 0.6, 0.9), "B": curve(0.4, 0.7), "C": curve(0.9, who="teacher")}
     assert standing(curves) == (50, {"B": 0.7, "A": 0.6})
     assert standing({"A": curve(0.9, who="teacher")}) is None
+
+
+def test_the_teachers_level_is_that_of_the_weights_it_keeps() -> None:
+    curve = pd.DataFrame(
+        {"who": ["teacher", "teacher", "student"], "step": [10, 20, 25], "accuracy": [0.9, 0.8, 0.95]}
+    )
+    usual = DistillConfig()
+    assert teacher_accuracy(usual, curve) == 0.8
+    assert teacher_accuracy(usual.change({"teacher.weights": "best"}), curve) == 0.9
+    assert teacher_accuracy(usual.change({"teacher.model": "scratch"}), curve) == 0.9
+    assert teacher_accuracy(usual, curve[curve["who"] == "student"]) is None
 
 
 def test_what_differs_by_little_shares_the_first_place(home: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import math
 from itertools import product
@@ -344,6 +345,20 @@ def test_a_student_by_the_answers_that_its_run_has_kept(sample, keep, answer, ne
     assert (tiny.answer, tiny.needed) == (answer, needed)
     assert (floor.title, floor.kept, floor.answer) == ("TF-IDF", 800 / 900, "no")
     assert (floor.params, floor.size_mb, tiny.params) == (100, 0.8, sample.student.params)
+
+
+def test_milliseconds_that_were_timed_beside_other_work_are_said_to_be(sample) -> None:
+    assert LadderResult(config=LadderConfig(students=("tiny",), int8=False)).doubt == ""
+    times = dataclasses.replace(sample.student.latency_ms, busy=0.4)
+    timed = sample.student.model_copy(update={"latency_ms": times})
+    slow = sample.model_copy(update={"models": dict(sample.models) | {"student": timed}})
+    for report, doubt in (
+        (sample, ""),
+        (slow, "the processor was at other work for 60 % (tiny) of the time"),
+    ):
+        result = LadderResult(config=LadderConfig(students=("tiny",), int8=False)).with_report("tiny", report)
+        assert doubt in result.doubt
+        assert bool(result.doubt) == bool(doubt)
 
 
 @pytest.fixture
