@@ -53,8 +53,8 @@ LearningRate = Annotated[float, Field(ge=1e-8, le=1)]
 Seed = Annotated[int, Field(ge=0, le=LAST_SEED)]
 
 RARE = 0.5  # of its fair share, 1 / classes: a class with less of the training texts is rare
-# What the temperature usually is (docs/quality.md): with many classes, with few, and where a class is so rare
-# that a student would forget it.
+# What the temperature usually is (docs/decisions.md): with many classes, with few, and where a class is so
+# rare that a student would forget it.
 TEMPERATURE = 4.0
 FEW_TEMPERATURE = 2.0
 LOW_TEMPERATURE = 1.0
@@ -499,7 +499,7 @@ class DistillConfig(Settings):
 
 # What lessons, labs and their recordings are about: a small BERT learns from a larger one. From few texts, as
 # one's own often are, the default student learns more, labels count for more, and a teacher does that
-# reads the mean over a text (docs/quality.md).
+# reads the mean over a text (docs/decisions.md).
 DEMO = DistillConfig(
     teacher=TeacherConfig(pooling="first"),
     student=StudentConfig(model="tiny"),

@@ -12,7 +12,7 @@ from kd_core.data.task import Task, unlabelled
 from kd_core.data.words import WORD
 
 WORDS = (2, 8)  # of a span, fewest and most; of a long text, up to a third of its words
-SPANS = 8  # of each text, where a teacher has no other texts to answer (docs/quality.md)
+SPANS = 8  # of each text, where a teacher has no other texts to answer (docs/decisions.md)
 FEW = 3_000  # texts to train with: students that have so many learn nothing more from spans
 
 

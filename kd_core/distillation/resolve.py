@@ -31,11 +31,11 @@ LENGTHS = (64, 128, 256)
 HELD = 0.99  # of the texts, whole
 STEPS = 900  # enough for the bundled headlines: 1,200 and 900 validate alike
 # Without transfer texts, of a student that begins with the teacher's vectors: by then it has learned what so
-# few texts can teach, and from there on it learns them by heart (docs/quality.md).
+# few texts can teach, and from there on it learns them by heart (docs/decisions.md).
 FEW_STEPS = 300
 TEACHER_STEPS = 120  # at least: three passes over 180 texts are 18, after which it is worse than TF-IDF
 MOST_EPOCHS = 20
-STEPS_A_CLASS = 12  # 77 classes are not learned in 300 steps (docs/quality.md)
+STEPS_A_CLASS = 12  # 77 classes are not learned in 300 steps (docs/decisions.md)
 SMALL = 256  # hidden size up to which a student takes the larger learning rate
 
 Lengths = Mapping[str, Sequence[int]]

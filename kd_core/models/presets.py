@@ -129,7 +129,7 @@ PROBE_TEXTS = 5_000  # that a teacher's head starts from, at most: more of them 
 # From so many classes on the heads of a teacher and of cnn read the mean over a text's tokens, too. It says
 # what the text is about: with 50 to 150 classes that brought teachers three points and students one, with 2
 # to 6 it cost up to two and one. With fewer training texts than these a teacher that reads it, and begins
-# without a probe, is the better one whatever the classes (docs/quality.md).
+# without a probe, is the better one whatever the classes (docs/decisions.md).
 MANY_CLASSES, FEW_TEXTS = 20, 400
 # Layers from which a teacher takes smaller steps, with which a head drawn at random would learn too late.
 DEEP = 12
@@ -137,7 +137,7 @@ DEEP = 12
 # tiny has 2.7 M parameters then.
 PIECES = 17_000
 # One that takes whole layers of its teacher has rows as wide: with so many, half of minilm-l6 has 44 % of its
-# parameters, and reads as well (docs/quality.md).
+# parameters, and reads as well (docs/decisions.md).
 WIDE_PIECES = 11_000
 
 

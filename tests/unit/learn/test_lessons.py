@@ -149,7 +149,7 @@ def test_the_weaker_gradient_is_the_one_of_the_formula() -> None:
 
 def test_other_tasks_are_those_of_the_documents() -> None:
     """Each number stands in a row or a sentence about its task."""
-    text = (ROOT / "docs" / "quality.md").read_text("utf-8")
+    text = (ROOT / "docs" / "decisions.md").read_text("utf-8")
     lines = {"sentences": "On sentences-2000", "films": "below TF-IDF: films"}
     for task, numbers in other_tasks().items():
         start = text.index(lines.get(task, f"| | {task}, seeds" if task == "questions" else f"{task}, seeds"))
