@@ -1,4 +1,4 @@
-"""What all labs share: their controls, what a link says about them, the texts they work on, a question first.
+"""What all labs share: their controls, what a link says about them, a question first.
 
 A link to a lab may say ``hide=source,text`` (controls to keep out of sight; they keep their values, which the
 link can set too) and ``ask=...`` (a question of the presenter's own, instead of the lab's).
@@ -12,18 +12,11 @@ from typing import Any
 import streamlit as st
 
 from kd_core.config import slider, slider_start
-from kd_core.distillation.roles import CORE
-from kd_core.errors import KDError
-from kd_core.learn.examples import Examples, of_run, shipped
-from pages.learn.labs.own import finished_runs
 from pages.shared.text import escape, prose, term
 from pages.shared.visitors import in_classroom
 
-BUNDLED = "bundled"
 QUESTION = "question"
 UNTOUCHED = ("revealed", "playing", "answered", "guessed")  # what a visitor has seen or set going, of any lab
-MOST_TEXTS = 1_000  # that a list offers; a longer one would take seconds to send
-_MOST_LETTERS = 72
 
 
 class Controls:
@@ -168,65 +161,3 @@ def verdict(good: bool, guess: str, right: str, because: str = "") -> None:
             f":orange[:material/lightbulb: **No. The answer is: {escape(right)}.**] You said: "
             f"{escape(guess)}. {because}"
         )
-
-
-def choose_examples(controls: Controls) -> Examples:
-    """The texts that the lab works on. Raises: KDError."""
-    runs = {run_id: run for run_id, run in finished_runs().items() if set(CORE) <= run.accuracy.keys()}
-
-    def shown(source: str) -> str:
-        if source == BUNDLED:
-            return "200 BBC headlines, recorded"
-        return f"{runs[source].title} · {source}"
-
-    source = controls.add(
-        "source",
-        "selectbox",
-        "Texts",
-        [BUNDLED, *runs],
-        format_func=shown,
-        help="Recorded numbers that come with KD Studio, or the test texts of any finished run",
-    )
-    return _examples(source)
-
-
-def choose_example(controls: Controls) -> tuple[Examples, int] | None:
-    """The texts, and which one is chosen; None, and an error shown, where they are gone."""
-    try:
-        examples = choose_examples(controls)
-        return examples, choose_text(controls, examples)
-    except KDError as error:
-        st.error(escape(error), icon=":material/error:")
-        return None
-
-
-def choose_text(controls: Controls, examples: Examples) -> int:
-    """The number of the text, at first the one that the teacher finds hardest to decide."""
-    rows = range(min(len(examples.texts), MOST_TEXTS))
-    first = examples.most_undecided
-    row: int = controls.add(
-        "text",
-        "selectbox",
-        "Text",
-        list(rows),
-        index=first if first in rows else 0,
-        format_func=lambda row: text_option(examples, row),
-    )
-    controls.note(f"Its label: **{escape(examples.labels[int(examples.truth[row])])}**")
-    return row
-
-
-def text_option(examples: Examples, row: int) -> str:
-    """How the list, and a link, name a text."""
-    return f"{row + 1}. {short(examples.texts[row])}"
-
-
-def short(text: str) -> str:
-    line = " ".join(text.split())
-    return line if len(line) <= _MOST_LETTERS else f"{line[: _MOST_LETTERS - 1]}…"
-
-
-@st.cache_resource(max_entries=8, show_spinner="Reading the texts")
-def _examples(source: str) -> Examples:
-    """Raises: KDError."""
-    return shipped() if source == BUNDLED else of_run(source)

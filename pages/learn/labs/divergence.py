@@ -13,7 +13,8 @@ from kd_core.learn.examples import Examples
 from kd_core.learn.families import LINE, Fit, fit_backed_class, fit_hump, humps_in, stance, two_humps
 from kd_core.objectives import CARDS
 from kd_core.system.formatting import percent
-from pages.learn.labs.controls import Controls, choose_example, question, short
+from pages.learn.labs.controls import Controls, question
+from pages.learn.labs.texts import choose_example, short
 from pages.shared.charts import chart, is_dark
 from pages.shared.text import escape, prose
 

@@ -26,8 +26,9 @@ from kd_core.learn.examples import Examples, shipped
 from kd_core.learn.flow import loss_flow
 from kd_core.objectives import CARDS
 from kd_core.system.formatting import percent
-from pages.learn.labs.controls import Controls, choose_example, question
+from pages.learn.labs.controls import Controls, question
 from pages.learn.labs.flow import flow
+from pages.learn.labs.texts import choose_example
 from pages.shared.charts import chart, is_dark
 from pages.shared.text import escape, prose, term
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import streamlit as st
 
@@ -12,13 +12,11 @@ from kd_core.errors import KDError
 from kd_core.jobs.store import RunRow
 from kd_core.learn.lab_results import LabConfig, LabName
 from kd_core.system import formatting
+from pages.learn.labs.controls import Controls
 from pages.shared.live_job import submit_once
 from pages.shared.state import store
 from pages.shared.text import escape
 from pages.shared.visitors import in_classroom
-
-if TYPE_CHECKING:
-    from pages.learn.labs.controls import Controls
 
 RECORDED, OF_DEMO = "recorded", "demo"
 SEEDS = (0, 1, 2, 3, 4)

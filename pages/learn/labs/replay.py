@@ -10,8 +10,9 @@ from kd_core.distillation.training.replay import EARLY, FILE, Replay
 from kd_core.errors import KDError
 from kd_core.learn.recorded import recorded_replay
 from kd_core.system import formatting, paths
-from pages.learn.labs.controls import BUNDLED, Controls, question, short
+from pages.learn.labs.controls import Controls, question
 from pages.learn.labs.own import finished_runs
+from pages.learn.labs.texts import BUNDLED, short
 from pages.shared.charts import chart, is_dark
 from pages.shared.state import store
 from pages.shared.text import escape, prose

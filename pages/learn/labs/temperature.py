@@ -13,7 +13,8 @@ from kd_core.errors import KDError
 from kd_core.learn.anatomy import entropy
 from kd_core.learn.examples import Examples, shipped
 from kd_core.system.formatting import percent
-from pages.learn.labs.controls import Controls, choose_example, question
+from pages.learn.labs.controls import Controls, question
+from pages.learn.labs.texts import choose_example
 from pages.shared.charts import chart, is_dark
 from pages.shared.text import escape, prose, term
 

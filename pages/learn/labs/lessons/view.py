@@ -8,8 +8,9 @@ from kd_core.figures.handout import handout
 from kd_core.learn.examples import shipped
 from kd_core.learn.lessons import Facts, Lesson, Number, facts, lessons
 from pages.learn.labs.bodies import LAB_BODIES
-from pages.learn.labs.controls import reset, text_option, verdict
+from pages.learn.labs.controls import reset, verdict
 from pages.learn.labs.lessons.cards import PAGE
+from pages.learn.labs.texts import text_option
 from pages.shared import addresses
 from pages.shared.presenting import presenter_switch, presenting, reset_button
 from pages.shared.room.browsers import is_presenter
