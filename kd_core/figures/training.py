@@ -24,6 +24,7 @@ from kd_core.figures.style import (
 from kd_core.system.formatting import capitalised, percent
 
 SMOOTH = 20  # a running mean takes in one part of so many
+FROM_ZERO = {"rangemode": "tozero"}  # also without a value, when plotly's axis would begin at -1
 
 
 def loss_curves(
@@ -49,7 +50,7 @@ def loss_curves(
             behind = _each_seed(mine, column, look | {"dash": "solid"})
             traces += [trace | {"legendgroup": name, "name": name} for trace in behind]
         traces.append(_line(smooth, name, look) | {"legendgroup": name, "hovertemplate": hover})
-    layout = {"yaxis": LOG_AXIS if log else {"rangemode": "tozero"}}
+    layout = {"xaxis": FROM_ZERO, "yaxis": LOG_AXIS if log else FROM_ZERO}
     title = f"Training loss: {NAMES[who].lower()}"
     return new_figure(title, "Step", "Loss (nats)", traces, layout, dark=dark)
 
@@ -79,13 +80,15 @@ def validation_curves(
         if mine["seed"].nunique() > 1:
             traces += [trace | {"legendgroup": who} for trace in _each_seed(mine, "score", look)]
         trace = _line(_mean_of_seeds(mine, "score"), NAMES[who], look)
-        marks = {"mode": "lines+markers", "marker": {"symbol": SYMBOLS[who], "size": 7}}
+        marks: dict[str, Any] = {"mode": "lines+markers", "marker": {"symbol": SYMBOLS[who], "size": 7}}
+        marks["cliponaxis"] = False  # else a mark at 100 % is cut in half
         traces.append(trace | marks | {"legendgroup": who, "hovertemplate": hover})
     if teacher_score is not None:
         lowest = min(lowest, 100 * teacher_score)
         last = max(1, *evaluations["step"]) if len(evaluations) else 1
         traces.append(teacher_level(teacher_score, last, dark))
-    layout = {"yaxis": {"range": [max(0, 10 * (lowest // 10 - 0.3)) if traces else 0, 100]}}
+    bottom = max(0, 10 * (lowest // 10 - 0.3)) if traces else 0
+    layout = {"xaxis": FROM_ZERO, "yaxis": {"range": [bottom, 100]}}
     named = label_of(measure)
     unit = f"{capitalised(named)} (%)"
     return new_figure(f"Validation {named}", "Step", unit, traces, layout, dark=dark)

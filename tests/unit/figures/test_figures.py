@@ -198,6 +198,16 @@ def test_curves_of_a_run_that_has_just_begun(curve: pd.DataFrame, evaluations: p
     assert len(figures.loss_curves(curve[:0]).data) == 0
     assert figures.validation_curves(evaluations[:0]).layout.yaxis.range == (0, 100)
     assert list(figures.validation_curves(evaluations[:0], 0.9).data[0].y) == [90, 90]
+    for empty in (figures.loss_curves(curve[:0]), figures.validation_curves(evaluations[:0])):
+        assert empty.layout.xaxis.rangemode == "tozero", "there is no step -1"
+
+
+def test_a_mark_at_100_percent_is_not_cut(evaluations: pd.DataFrame) -> None:
+    figure = figures.validation_curves(evaluations.assign(score=1.0), 1.0)
+    assert figure.layout.yaxis.range[1] == 100
+    marked = [trace for trace in figure.data if "markers" in (trace.mode or "")]
+    assert marked
+    assert all(trace.cliponaxis is False for trace in marked)
 
 
 def test_runs_side_by_side_are_means_over_their_seeds(evaluations: pd.DataFrame) -> None:
