@@ -78,6 +78,7 @@ def test_a_first_run_shows_its_models_and_how_to_get_more(app: App, runs: Store)
     page = app(PAGE)
     assert page.dataframe[0].value["model"].tolist() == ["Distilled student", "Teacher", "Student alone"]
     assert page.dataframe[0].value["form"].unique().tolist() == ["PyTorch"]
+    assert page.dataframe[0].value["interval"].tolist() == ["± 2.8", "± 2.8", "± 3.1"]
     for cost in ("size", "latency"):
         page.button_group(key="tradeoffs.against").set_value(cost).run()
         assert page.toggle(key=f"tradeoffs.log_{cost}").value, "ratios are read as distances"
@@ -223,6 +224,14 @@ def test_times_of_two_machines_are_not_mixed(
     table = page.dataframe[0].value
     assert table[table["latency"].notna()]["run"].unique().tolist() == ["Elsewhere"]
     assert set(table["run"]) == {"Demo", "Elsewhere"}
+
+
+def test_an_interval_that_ends_at_100_percent_has_two_sides(
+    app: App, store: Store, report: dict[str, Any]
+) -> None:
+    report["student"] |= {"accuracy": 1.0, "low": 0.94, "high": 1.0}
+    finish(store, FIRST, report, "Demo")
+    assert app(PAGE).dataframe[0].value["interval"].iloc[0] == "−6.0/+0.0"
 
 
 def test_a_chosen_row_leads_to_its_report(app: App, benched: Store) -> None:

@@ -187,7 +187,10 @@ def _shown(rows: pd.DataFrame) -> pd.DataFrame:
         {
             "model": rows["who"].map(roles.NAMES),
             "accuracy": 100 * rows["accuracy"],
-            "interval": 50 * (rows["high"] - rows["low"]),
+            "interval": [
+                formatting.plus_minus(*shares)
+                for shares in zip(rows["accuracy"], rows["low"], rows["high"], strict=True)
+            ],
             "size": rows["size"],
             "latency": rows["latency"],
             "fits": rows["fits"],
@@ -212,7 +215,7 @@ def _columns(measures: str) -> dict[str, Any]:
         "form": COLUMN.TextColumn("Runs in", width=95),
         "run": COLUMN.TextColumn("Run", width=245),
         "accuracy": COLUMN.NumberColumn(measures, format="%.1f %%"),
-        "interval": COLUMN.NumberColumn("±", format="%.1f", help="Half of the 95 % interval, in points"),
+        "interval": COLUMN.TextColumn("Interval", help=f"In points: {formatting.ABOUT_PLUS_MINUS}"),
         "size": COLUMN.NumberColumn("Size", format="%.1f MB"),
         "latency": COLUMN.NumberColumn("Latency", format="%.2f ms", help="Median, one text at a time"),
         "params": COLUMN.NumberColumn("Parameters", format="%.3g M"),
