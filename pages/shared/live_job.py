@@ -64,9 +64,10 @@ def _progress(job: RunRow, key: str) -> None:
         parts = [escape(formatting.capitalised(label))]
         if job.steps and job.kind in PARTED:
             parts.append(f"{formatting.percent(job.progress, 0)} of all")
+        elif job.steps and job.kind == "search":  # whose last step is the run of the choice
+            parts.append(f"{job.step:,} of {job.steps - 1:,} trainings")
         elif job.steps:
-            unit = " trainings" if job.kind == "search" else ""
-            parts.append(f"{job.step:,} of {job.steps:,}{unit}")
+            parts.append(f"{job.step:,} of {job.steps:,}")
         if job.status == "paused":
             parts = ["Paused", *parts]
         elif job.seconds_left is not None:

@@ -52,7 +52,8 @@ def study_line(study: str, row: RunRow) -> str:
         f"{row.task}: {row.teacher} → {row.student}",
         f"{row.created.astimezone():%d %b %Y %H:%M}",
     )
-    return " · ".join(filter(None, (*facts, row.status)))
+    how = row.status if row.status not in PENDING else ""  # of one under way its live view says so, in time
+    return " · ".join(filter(None, (*facts, how)))
 
 
 def example_view() -> None:
