@@ -27,8 +27,8 @@ from pages.shared.text import FIND_SMALLEST, escape, term, unbroken, verdict_wor
 COSTS: tuple[Literal["size", "latency"], ...] = ("size", "latency")
 SAME_SHAPE = {*roles.STUDENTS} - {"student"}  # as the distilled student
 NOT_BY_SIZE = (
-    "Speed does not follow size: the layers take the time, and a look-up in the table of word pieces, which "
-    "holds many of the parameters, takes almost none."
+    "Speed does not follow size: what is computed takes the time, and a look-up in the table of word pieces, "
+    "which holds many of the parameters, takes almost none."
 )
 AS_GOOD, BETTER = "A control does as well", "A control does better"
 ENDED = {"failed": "failed", "stopped": "was stopped", "interrupted": "was interrupted"}

@@ -134,6 +134,7 @@ def _stairs(report: Report) -> None:
         return
     st.subheader("Where the gain comes from", anchor=False)
     table["What is added"] = table["What is added"].map(escape)  # "+ soft labels" is no list
+    table["Gain"] = table["Gain"].map(unbroken)
     st.table(  # its words wrap, so that a phone shows the gains too
         table,
         hide_index=True,
@@ -163,7 +164,7 @@ def _other_texts(report: Report, dark: bool) -> None:
     table = report_tables.other_texts(report)
     falls = list(report.student.shifted)
     table[falls] = table[falls].map(formatting.signed)
-    table["Test texts"] = (table["Test texts"] / 100).map(formatting.percent)
+    table["Test texts"] = [unbroken(formatting.percent(score / 100)) for score in table["Test texts"]]
     right.table(
         table,
         hide_index=True,
