@@ -284,6 +284,8 @@ def test_what_a_model_does_not_know(app: App, done: Store) -> None:
     words = said(type_in(app(PAGE), "😀 😀 😀"))
     note = ":material/help: 3 of 3 word pieces are not in its vocabulary, so its answer says little."
     assert words.count(note) == 3
+    one = ":material/help: 1 of 3 word pieces is not in its vocabulary."
+    assert said(type_in(app(PAGE), "shares 😀 shares")).count(one) == 3
 
 
 def test_another_script(app: App, done: Store) -> None:

@@ -203,8 +203,9 @@ def _card(answer: Answer, truth: str | None) -> None:
         )
     if answer.unknown:
         little = ", so its answer says little" if answer.unknown > answer.read / 2 else ""
+        are = "is" if answer.unknown == 1 else "are"
         st.caption(
-            f":material/help: {answer.unknown:,} of {answer.read:,} word pieces are not in its "
+            f":material/help: {answer.unknown:,} of {answer.read:,} word pieces {are} not in its "
             f"vocabulary{little}."
         )
 
