@@ -25,15 +25,20 @@ def names_beside(
 ) -> list[dict[str, Any]]:
     """Annotations; ``across`` and ``up`` are the ends of the axes, ``height`` that of the plot in pixels.
 
-    From the top down, each as near to its mark as the names above leave room for.
+    From the top down, each as near to its mark as the names above leave room for. One whose neighbour on its
+    right has its name on the left has it there too: else either name stands beside the other's mark.
     """
     placed: list[tuple[float, float]] = []
     notes = []
-    for mark in sorted(marks, key=lambda mark: -mark.y):
-        share = (mark.x - across[0]) / (across[1] - across[0])
-        turned = share > TURN
+    at = [
+        ((mark.x - across[0]) / (across[1] - across[0]), (up[1] - mark.y) / (up[1] - up[0]) * height)
+        for mark in marks
+    ]
+    for mark, (share, own) in sorted(zip(marks, at, strict=True), key=lambda place: -place[0].y):
+        beside = (x for x, line in at if share <= x < share + MIDDLE and abs(line - own) < GAP)
+        turned = max(beside) > TURN
         share += -MIDDLE if turned else MIDDLE
-        own = line = (up[1] - mark.y) / (up[1] - up[0]) * height
+        line = own
         for other, taken in sorted(placed, key=lambda place: place[1]):
             if abs(share - other) < NEAR and abs(line - taken) < GAP:
                 line = taken + GAP

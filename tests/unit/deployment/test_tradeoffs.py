@@ -369,6 +369,16 @@ def test_the_architecture_of_a_teacher_is_its_own() -> None:
     }
 
 
+def test_names_of_neighbours_do_not_cross() -> None:
+    """At where names change sides, the left mark's name stood beside the right mark, and the other way."""
+    marks = [Named(6.6, 90, "left", "red"), Named(7.0, 90, "right", "red"), Named(6.6, 85, "below", "red")]
+    left, right, below = names_beside(marks, (0, 10), (80, 100), 400)
+    assert (left["text"], left["xanchor"]) == ("left", "right")
+    assert (right["text"], right["xanchor"]) == ("right", "right")
+    assert right["ay"] - left["ay"] == GAP
+    assert below["xanchor"] == "left", "it has no neighbour"
+
+
 def test_names_beside_marks_keep_out_of_each_others_way() -> None:
     marks = [Named(1, 90, "a", "#000000"), Named(1, 89.9, "b", "#000000"), Named(10, 89.9, "c", "#000000")]
     first, second, right = names_beside(marks, (0, 10), (80, 100), 400)
