@@ -285,6 +285,12 @@ def test_nothing_is_compared_before_a_cell_is_done(app: App, store: Store) -> No
     assert "Which settings to take" not in "".join(head.value for head in page.subheader)
 
 
+def test_a_mean_of_one_fold_says_so(app: App, store: Store) -> None:
+    searched(store, "stopped", trainings=1)
+    page = app(PAGE, study="s")
+    assert metrics(page)["Student alone"][1] == "one training so far"
+
+
 def test_the_choice_on_the_test_texts_is_linked(app: App, store: Store) -> None:
     searched(store)
     store.create_run(RUN, DistillConfig().model_dump(mode="json"), name="s: chosen")

@@ -376,5 +376,6 @@ def _percent(share: float | None) -> str:
     return "–" if share is None else formatting.percent(share)
 
 
-def _error(se: float | None) -> str | None:
-    return None if se is None else f"± {100 * se:.1f} standard error"
+def _error(se: float | None) -> str:
+    """Of one fold there is none, and it may be an easy one."""
+    return "one training so far" if se is None else f"± {100 * se:.1f} standard error"
