@@ -453,7 +453,8 @@ def test_a_run_under_way_shows_its_numbers(app: App, store: Store) -> None:
 
 def test_where_macro_f1_chooses_the_weights_the_curve_is_of_it(app: App, store: Store) -> None:
     under_way(store)
-    write(store, Resolved({"training": {"metric": "macro_f1"}}, 2, {}, {}), StageStarted("teach"))
+    settings = {"training": {"metric": "macro_f1"}, "objective": {"temperature": 1.0}}
+    write(store, Resolved(settings, 2, {}, {}), StageStarted("teach"))
     write(store, Evaluated("teacher", 0, 40, 0.96, 0.4, score=0.7), StageStarted("distil"))
     write(store, TrainingStarted("student", 0, 100), Evaluated("student", 0, 40, 0.95, 0.6, score=0.625))
     write(store, step(46))

@@ -9,7 +9,15 @@ from typing import Any, get_args
 
 import sqlalchemy as sa
 
-from kd_core.distillation.events import Evaluated, Event, Progress, StageFinished, StageStarted, Step
+from kd_core.distillation.events import (
+    Evaluated,
+    Event,
+    Progress,
+    Resolved,
+    StageFinished,
+    StageStarted,
+    Step,
+)
 from kd_core.distillation.roles import Role
 from kd_core.jobs.states import JobKind
 from kd_core.jobs.store.curves import sparkline, upsert, write_points
@@ -43,6 +51,10 @@ def add_events(
             case StageStarted(stage):
                 row = {"run": run, "stage": stage, "started": at, "seconds": None, "cached": False}
                 upsert(connection, STAGES, [row])
+            case Resolved(config):  # what auto has become is shown from now on
+                known = connection.scalar(sa.select(RUNS.c.summary).where(RUNS.c.number == run))
+                summary = (known or {}) | {"temperature": config["objective"]["temperature"]}
+                connection.execute(RUNS.update().where(RUNS.c.number == run).values(summary=summary))
             case StageFinished(stage, seconds, cached):
                 of_stage = STAGES.update().where(STAGES.c.run == run, STAGES.c.stage == stage)
                 connection.execute(of_stage.values(seconds=seconds, cached=cached))

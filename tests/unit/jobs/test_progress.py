@@ -375,3 +375,14 @@ def test_the_time_left_of_a_run_that_says_nothing_is_taken_back(kd_home, monkeyp
         recorder.close()
     assert seen[0] == pytest.approx(4.0)
     assert seen[-1] is None
+
+
+def test_what_auto_has_become_is_known_while_it_runs(kd_home):
+    with closing(Store()) as store:
+        store.create_run("r1", DistillConfig().model_dump(mode="json"))
+        assert store.run("r1").temperature is None
+        recorder = Recorder(store, "r1")
+        said = resolved({"objective.temperature": 3.0})
+        recorder(said)
+        recorder.close()
+        assert store.run("r1").temperature == 3.0
