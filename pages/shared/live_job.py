@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from datetime import datetime
 
 import streamlit as st
 
 from kd_core.config import of_today
+from kd_core.errors import KDError
 from kd_core.jobs.states import PENDING, JobKind
 from kd_core.jobs.store import RunRow
 from kd_core.system import formatting
@@ -34,6 +36,15 @@ def submit_once(config: Settings, name: str = "", *, kind: JobKind) -> str:
     """The job's id. A second click, or a second tab, finds the one that is under way. Raises: KDError."""
     job = under_way(config, kind)
     return job.id if job else runner().submit(config, name, kind=kind)
+
+
+def say_what_waits() -> None:
+    """Below a button that starts something: that it would wait, where this machine is at work."""
+    with suppress(KDError):  # of a database that is away the page itself tells
+        if store().runs(status=PENDING, here=True, limit=1):
+            st.caption(
+                ":material/schedule: A run is under way here. The next one waits in the queue, then starts."
+            )
 
 
 def under_way(config: Settings, kind: JobKind) -> RunRow | None:

@@ -413,11 +413,11 @@ def test_what_another_machine_does_keeps_nobody_waiting(
     assert "First try" not in texts(test)
     assert "The next one waits" not in texts(test)
     assert not test.sidebar.get("page_link"), "the strip is about this machine"
-    test.button(key="distill.start").click().run()
-    assert "Starts in a moment." in texts(test)
     watched = app(PAGE, run=queued)
     assert "Waits for its turn on elsewhere, where it was set up." in texts(watched)
     assert "The next one waits" not in texts(watched)
+    test.button(key="distill.start").click().run()
+    assert "Starts in a moment." in texts(test)
     (progress,) = app(PAGE, ladder="ladder").main.get("progress")
     assert progress.proto.text == "Waits for its turn: one job at a time uses elsewhere"
 

@@ -79,6 +79,12 @@ def test_three_lanes_and_none_twice(app: App, store: Store) -> None:
     assert store.runs() == []
 
 
+def test_a_race_beside_a_run_says_that_it_will_wait(app: App, store: Store) -> None:
+    assert "waits in the queue" not in said(app(PAGE, **LIVE))
+    store.create_run("20260101-000000-0001", DistillConfig().model_dump(mode="json"))
+    assert "The next one waits in the queue, then starts." in said(app(PAGE, **LIVE))
+
+
 def test_who_leads_is_said_for_a_step_that_both_have_reached(app: App, store: Store) -> None:
     lane(store, 0, 1, 0.5, 0.7, 0.85)
     lane(store, 1, 8, 0.6, 0.75)

@@ -166,6 +166,12 @@ def test_bad_lists_are_one_sentence(app: App, store: Store, values: list[str], s
     assert page.button(key="search.start").disabled
 
 
+def test_a_search_beside_a_run_says_that_it_will_wait(app: App, store: Store) -> None:
+    store.create_run("20260101-000000-0001", DistillConfig().model_dump(mode="json"))
+    captions = [caption.value for caption in app(PAGE).caption]
+    assert any("The next one waits in the queue, then starts." in caption for caption in captions)
+
+
 def test_a_search_is_queued_once(app: App, store: Store) -> None:
     page = app(PAGE)
     page.multiselect(key="search.alphas").set_value(["0.3", "0.7"])

@@ -12,6 +12,7 @@ from pages.build.distill.ladder import choose_ladder, chosen_ladder, ladder_view
 from pages.build.distill.live_view import live_view
 from pages.build.distill.plan_view import show_getting_ready, show_plan, sizes
 from pages.shared.choose_run import linked_run
+from pages.shared.live_job import say_what_waits
 from pages.shared.run_form.consent import consent
 from pages.shared.run_form.models import choose_outcome, choose_student, choose_task, choose_teacher
 from pages.shared.run_form.objective import choose_objective, choose_rest
@@ -106,10 +107,7 @@ with action:
         width="stretch",
         disabled=config is None or bool(problems),
     )
-    if run and under_way and run.is_here:
-        st.caption(
-            ":material/schedule: A run is under way here. The next one waits in the queue, then starts."
-        )
+    say_what_waits()
     if clicked and config:
         try:
             st.query_params["run"] = start(config, expected)

@@ -12,7 +12,7 @@ from kd_core.objectives import CARDS
 from kd_core.search import Outlook, SearchConfig
 from kd_core.system import formatting
 from pages.shared.fields import field
-from pages.shared.live_job import under_way
+from pages.shared.live_job import say_what_waits, under_way
 from pages.shared.run_form.consent import agree, consent
 from pages.shared.run_form.models import choose_student, choose_task, choose_teacher
 from pages.shared.run_form.objective import choose_rest, choose_seeds
@@ -97,6 +97,7 @@ def _start(values: dict[str, Any]) -> None:
         width="stretch",
         disabled=not expected,
     )
+    say_what_waits()
     if config and expected:
         st.caption(_how_much(config, expected))
     if clicked and config and expected:

@@ -12,6 +12,7 @@ from kd_core.learn.race import LETTERS, TAG, lane_names
 from kd_core.system import formatting
 from pages.shared import addresses
 from pages.shared.fields import field
+from pages.shared.live_job import say_what_waits
 from pages.shared.run_form.plan import estimate_of, plan_of, start
 from pages.shared.state import store
 from pages.shared.text import escape, term
@@ -54,6 +55,7 @@ def race_form() -> None:
         label, key="race.start", type="primary", icon=":material/flag:", disabled=problem is not None
     ):
         _start(configs, expected)
+    say_what_waits()
     st.caption(
         "The lanes run one after the other, with the same teacher, seed and number of steps: this machine "
         "does one thing at a time, so none slows another down. It is one seed: a narrow win may be its luck."
