@@ -206,10 +206,11 @@ def _waited(report: Report) -> dict[str, float]:
     """Of which timed seconds how many went by beside other work, where these are too many."""
     if report.machine.get("accelerator"):  # the thread waits for that
         return {}
-    times = {
-        NAMES[who]: times.waited for who in ("teacher", "student") if (times := report.models[who].latency_ms)
+    return {
+        NAMES[who]: time.waited
+        for who in ("teacher", "student")
+        if (time := report.models[who].latency_ms) and time.waited
     }
-    return {name: share for name, share in times.items() if share}
 
 
 def unsteady(report: Report) -> str:
