@@ -224,7 +224,8 @@ class LadderResult(BaseModel):
             return ""
         return (
             f"While answers were timed, the processor was at other work for {', '.join(waited)} of the time, "
-            "so these milliseconds are too many: kd bench RUN measures again."
+            "so these milliseconds are too many: measure again when the machine is idle, under Speed in its "
+            "report or with kd bench."
         )
 
     @property
