@@ -13,6 +13,7 @@ import urllib.request
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
+from urllib.error import HTTPError
 
 import pytest
 from playwright.sync_api import Page, expect
@@ -58,7 +59,9 @@ class Server:
             try:
                 with urllib.request.urlopen(f"{self.url}/_stcore/health", timeout=5):
                     return
-            except OSError:
+            except OSError as error:
+                if isinstance(error, HTTPError):
+                    error.close()
                 if self.process.poll() is not None or time.monotonic() > deadline:
                     pytest.fail(f"The server does not answer:\n{self.log.read_text()}")
                 time.sleep(0.1)

@@ -107,7 +107,8 @@ def test_what_no_stranger_can_do(room: Classroom, browser: Browser) -> None:
     ):
         with pytest.raises(urllib.error.HTTPError) as refused:
             urllib.request.urlopen(urllib.request.Request(path, method=method))
-        assert refused.value.code == status, path
+        with refused.value as answer:
+            assert answer.code == status, path
     page = browser()
     page.goto(f"{room.url}/present")
     expect(page.get_by_role("dialog")).to_contain_text("Page not found")
