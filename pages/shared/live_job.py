@@ -84,6 +84,8 @@ def _progress(job: RunRow, key: str) -> None:
         elif job.seconds_left is not None:
             parts.append(f"{formatting.duration(job.seconds_left)} left")
     st.progress(job.progress, text=" · ".join(parts))
+    if job.status == "running" and not job.step:
+        st.caption("It loads texts and models first, which takes longer while this machine has other work.")
     with st.container(horizontal=True, vertical_alignment="center"):
         if job.status == "paused" and st.button("Resume", key=f"{key}.resume", icon=":material/play_arrow:"):
             runner().resume(job.id)

