@@ -1,0 +1,101 @@
+"""A job in its turn: one at a time on a machine, and a clean end on Ctrl-C."""
+
+from __future__ import annotations
+
+import os
+import signal
+import threading
+from typing import Any
+
+import pytest
+from rich.console import Console
+
+from kd_core.cli import main
+from kd_core.config import DistillConfig
+from kd_core.distillation.events import OnEvent
+from kd_core.jobs.store import Store
+from kd_core.system.control import Control
+from kd_core.system.process import machine_lock
+from tests.unit.cli.scripted import RUN, FakeReport, finishes, make_run, use_engine
+
+pytestmark = pytest.mark.usefixtures("own_environment")
+
+
+def test_the_first_interrupt_stops_the_run_and_the_second_interrupts_it(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    before = signal.getsignal(signal.SIGINT)
+    stopping: list[bool] = []
+
+    def engine(config: DistillConfig, on_event: OnEvent, control: Control) -> FakeReport:
+        control.check()
+        os.kill(os.getpid(), signal.SIGINT)
+        stopping.append(control.stopping)
+        if config.training.seeds == (0,):
+            control.check()
+        os.kill(os.getpid(), signal.SIGINT)
+        raise AssertionError("the second interrupt did not arrive")
+
+    use_engine(monkeypatch, engine)
+    assert main(["distill"]) == 130
+    assert capsys.readouterr().err.startswith("kd: Stopped on request. To go on: kd resume 2")
+    assert main(["distill", "--seeds", "1"]) == 130
+    assert capsys.readouterr().err == "\nkd: interrupted\n"
+    assert stopping == [True, True]
+    assert [row.status for row in Store().runs()] == ["interrupted", "stopped"]
+    assert signal.getsignal(signal.SIGINT) == before
+
+
+def test_one_waits_for_the_other(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    use_engine(monkeypatch, finishes)
+    store = Store()
+    make_run(store, RUN, "running")
+    holds, waits = threading.Event(), threading.Event()
+
+    def other() -> None:
+        with machine_lock():
+            holds.set()
+            waits.wait(30)
+
+    def told(console: Console, text: str, **_: Any) -> None:
+        if text.startswith("Waiting"):
+            capsys.readouterr()
+            waits.set()
+            seen.append((text, [row.status for row in store.runs()]))
+
+    seen: list[tuple[str, list[str]]] = []
+    monkeypatch.setattr(Console, "print", told)
+    thread = threading.Thread(target=other)
+    thread.start()
+    assert holds.wait(30)
+    assert main(["distill", "--json"]) == 0
+    thread.join()
+    assert seen == [
+        (
+            f"Waiting for run {RUN} (about a1b2), which is running; one runs at a time on a machine.",
+            ["queued", "running"],
+        )
+    ]
+
+
+def test_a_run_that_is_stopped_while_it_waits_does_not_start(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    use_engine(monkeypatch, finishes)
+    store, lock = Store(), machine_lock()
+    said = Console.print
+
+    def told(console: Console, text: Any = "", *rest: Any, **options: Any) -> None:
+        said(console, text, *rest, **options)
+        if str(text).startswith("Waiting"):
+            assert main(["stop", store.runs()[0].id]) == 0
+            lock.release()
+
+    monkeypatch.setattr(Console, "print", told)
+    with lock:
+        assert main(["distill"]) == 2
+    (row,) = store.runs()
+    assert row.status == "stopped"
+    errors = capsys.readouterr().err
+    assert f"Run {row.id} has left the queue." in errors
+    assert "is no longer queued; somebody else started or cancelled it" in errors
