@@ -1,0 +1,39 @@
+"""How much a search is, before it starts."""
+
+from __future__ import annotations
+
+import pytest
+
+from kd_core.search import SearchConfig, outlook
+
+pytestmark = pytest.mark.usefixtures("own_database")
+
+
+def test_the_outlook_counts_each_student_and_each_teacher(short_config, tiny_task) -> None:
+    from kd_core.jobs.plan import read_vocabulary
+
+    vocabulary = read_vocabulary(short_config.teacher, tiny_task)
+
+    def seconds(
+        temperatures: int, folds: int = 2, alphas: tuple[float, ...] = (0.5,), workers: int = 1
+    ) -> float:
+        config = SearchConfig(
+            distill=short_config,
+            temperatures=tuple(range(1, temperatures + 1)),
+            alphas=alphas,
+            folds=folds,
+            workers=workers,
+        )
+        found = outlook(config, tiny_task, vocabulary, (), lambda: 1e9)
+        assert found.workers == workers
+        assert found.trainings == (temperatures * len(alphas) + 1) * folds + folds
+        assert not found.measured
+        return found.seconds
+
+    cell = seconds(2) - seconds(1)
+    assert cell > 0
+    assert seconds(5) == pytest.approx(seconds(1) + 4 * cell)
+    assert seconds(2, alphas=(0.1, 0.5)) == pytest.approx(seconds(1) + 3 * cell)
+    assert seconds(1, folds=3) > seconds(1) * 1.2
+    # Of 5 cells of equal weight, the student alone being one that takes less, two workers save a part.
+    assert seconds(5) - 5 * cell < seconds(5, workers=2) < seconds(5)
