@@ -202,7 +202,7 @@ CNN = {"student.model": "cnn", "teacher.model": "minilm-l3"}
 DKD = {"objective.divergence": "dkd"}
 
 WIRES = {
-    # Wired in detail by test_files.py.
+    # Wired in detail by the tests of kd_core.data.
     "task.name": Wire("others.csv", of_task(lambda t: t.name), ("films", "others"), FILMS),
     "task.text_column": Wire("title", of_task(lambda t: t.train["text"][0][:5]), ("Films", "Title"), FILMS),
     "task.label_column": Wire("kind", of_task(lambda t: t.labels), (("neg", "pos"), ("new", "old")), FILMS),
