@@ -187,6 +187,7 @@ def test_a_search_is_queued_once(app: App, store: Store) -> None:
     store.write(job.id, [], {"label": "teacher of fold 1 of 3", "step": 0, "steps": 19})
     (bar,) = page.run().main.get("progress")
     assert bar.proto.text == "Teacher of fold 1 of 3 · 0 of 18 trainings", "as many as the form announces"
+    assert "It loads texts and models first, which takes longer" in words(page)
     assert job.task in words(page)
     assert "queued" not in words(page), "what is beside the live view stays as it was at the start"
 
