@@ -97,8 +97,8 @@ def test_the_floor_is_a_model_of_its_own_kind(app: App, store: Store, report: di
     assert "**Best that fits:** TF-IDF, scikit-learn of Demo" in words(page)
     assert metrics(page) == ["80.9 %", "0.8 MB", "1.50 ms"]
     first = page.dataframe[0].value.iloc[0]
-    assert [first["model"], first["form"], round(first["params"], 3)] == ["TF-IDF", "scikit-learn", 0.139]
-    assert "%.3g M" in page.dataframe[0].proto.columns, "of a small TF-IDF it would be 0.0 M"
+    assert [first["model"], first["form"], round(first["params"], -3)] == ["TF-IDF", "scikit-learn", 139_000]
+    assert '"compact"' in page.dataframe[0].proto.columns, "8.7K of a small TF-IDF: in millions it is 0.0 M"
     assert math.isnan(first["flops"])
     assert "TF-IDF counts words and letters, with logistic regression" in words(page)
     page.selectbox(key="tradeoffs.texts").select("typos").run()
