@@ -24,6 +24,7 @@ Visit = Callable[..., None]
 SHORT = {
     "task.train_texts": 400,
     "task.transfer_texts": 500,
+    "teacher.model": "scratch",  # of two layers
     "teacher.epochs": 1,
     "training.steps": 120,
     "controls.shifted": False,
@@ -144,7 +145,7 @@ def test_a_double_click_starts_one_run_and_another_start_is_queued(
 
 
 def test_a_killed_server_leaves_a_run_that_can_be_resumed(page: Page, visit: Visit, server) -> None:
-    run = start(page, visit, **{"training.steps": 240})
+    run = start(page, visit, **{"training.steps": 400})
     dashboard.wait_for_points(server.home, run, 40)
     server.stop(signal.SIGKILL)
     server.start()
