@@ -65,6 +65,11 @@ class Pairs:
         teacher = self.both + self.teacher_only
         return (self.both + self.student_only) / teacher if teacher else 0.0
 
+    @property
+    def swapped(self) -> Self:
+        """The student in the place of its teacher."""
+        return replace(self, student_only=self.teacher_only, teacher_only=self.student_only)
+
     def times(self, factor: float) -> Self:
         """The same shares of more texts or of fewer."""
         return replace(self, **{name: factor * value for name, value in vars(self).items()})
@@ -122,6 +127,10 @@ class F1Pairs:
         student = float(self._gains(0.0).mean())
         teacher = student - float(self._gains(1.0).mean())
         return student / teacher if teacher > TINY else 0.0
+
+    @property
+    def swapped(self) -> Self:
+        return replace(self, student=self.teacher, teacher=self.student)
 
     def score(self, share: float) -> float:
         """As that of ``Pairs``."""
@@ -181,6 +190,12 @@ def at_least(pairs: Pairs | F1Pairs, confidence: float = CONFIDENCE) -> float:
     if not pairs.kept or pairs.score(TINY) < wanted:
         return 0.0
     return float(brentq(lambda share: pairs.score(share) - wanted, TINY, pairs.kept, xtol=1e-6))
+
+
+def at_most(pairs: Pairs | F1Pairs, confidence: float = CONFIDENCE) -> float | None:
+    """The smallest share that the student's can be said to fall short of, as ``at_least``; None: no share."""
+    least = at_least(pairs.swapped, confidence)
+    return 1 / least if least else None
 
 
 def texts_to_show(pairs: Pairs | F1Pairs, share: float, confidence: float = CONFIDENCE) -> int | None:

@@ -21,7 +21,7 @@ from kd_core.distillation.metrics import Latency
 from kd_core.distillation.predictions import kept_as, read_predictions
 from kd_core.distillation.roles import CORE_ONLY, FLOOR, NAMES, metric_name
 from kd_core.distillation.run_folder import VALIDATION
-from kd_core.search.kept import Pairs, at_least, compared, even_texts, texts_to_show
+from kd_core.search.kept import Pairs, at_least, at_most, compared, even_texts, texts_to_show
 from kd_core.system.formatting import percent
 from kd_core.system.settings import Distinct, Settings, setting
 
@@ -114,6 +114,7 @@ class Rung(BaseModel):
     int8: bool = False
     kept: float = 0.0
     at_least: float = 0.0
+    at_most: float | None = None  # None where no share is ruled out, and in older results
     params: int = 0
     size_mb: float = 0.0
     latency_ms: float = 0.0
@@ -192,11 +193,9 @@ class LadderResult(BaseModel):
             judged = self.judged
             if not judged:
                 return "None of these students could be tried: each failed, for the reason that it shows."
-            limits = " within the limits" if any(not rung.fits for rung in judged) else ""
-            best = max(judged, key=lambda rung: rung.kept, default=None)
-            most = f" The most is {percent(best.kept)}, of {best.title}." if best else ""
-            larger = "" if limits else self._larger
-            return f"None of these students{limits} is likely to keep {wanted}.{most}{larger}"
+            if any(not rung.fits for rung in judged):
+                return f"None of these students within the limits is likely to keep {wanted}.{self._most}"
+            return f"None of these students is likely to keep {wanted}.{self._most}{self._larger}"
         share = chosen.params / self.teacher_params
         size = percent(share, 0) if share >= 0.01 else "less than 1 %"  # TF-IDF
         kept = f"{chosen.title}, with {size} of the teacher's parameters, keeps {percent(chosen.kept)}"
@@ -226,6 +225,20 @@ class LadderResult(BaseModel):
             f"While answers were timed, the processor was at other work for {', '.join(waited)} of the time, "
             "so these milliseconds are too many: measure again when the machine is idle, under Speed in its "
             "report or with kd bench."
+        )
+
+    @property
+    def _most(self) -> str:
+        """What the best student keeps; where all fit the limits, whether it is by chance no more."""
+        best = max(self.judged, key=lambda rung: rung.kept)
+        most = f" The most is {percent(best.kept)}, of {best.title}"
+        if best.at_most is None or not all(rung.fits for rung in self.judged):
+            return f"{most}."
+        reached = best.at_most >= self.config.wanted
+        so = "which does not rule out" if reached else "which rules out"
+        return (
+            f"{most}: between {percent(best.at_least)} and {percent(best.at_most)} by these {best.texts:,} "
+            f"texts, {so} {self.config.keep:g} %."
         )
 
     @property
@@ -301,6 +314,7 @@ class LadderResult(BaseModel):
             int8=int8 is not None,
             kept=pairs.kept,
             at_least=bound,
+            at_most=at_most(pairs, config.confidence),
             params=model.params or 0,
             size_mb=size,
             latency_ms=latency,
