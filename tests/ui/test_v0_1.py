@@ -10,8 +10,8 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 from pages.shared.run_form import plan
+from tests.ui.runs.listed import choose, names, words
 from tests.ui.test_report import TABS
-from tests.ui.test_runs import choose, names, words
 from tests.v0_1 import DONE, STOPPED, restore
 
 App = Callable[..., AppTest]
