@@ -11,18 +11,17 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 from kd_core.config import DistillConfig
-from kd_core.errors import Stopped
 from kd_core.jobs.store import Store
-from kd_core.search import SearchConfig, Setting, link, result
+from kd_core.search import SearchConfig, link, result
 from kd_core.search import trials as boards
-from kd_core.system.control import Control
 from pages.shared.run_form import plan
 from tests import SAMPLES
 from tests.ui.charts import alts, charts
+from tests.ui.searched import JOB, searched
 
 App = Callable[..., AppTest]
 PAGE = "build/search/page.py"
-JOB, RUN = "20260131-143000-a1b2", "20260131-150000-c3d4"
+RUN = "20260131-150000-c3d4"
 EVIL = "![x](http://127.0.0.1:9/x) <b>"
 
 
@@ -54,43 +53,6 @@ def marks(page: AppTest) -> list[str]:
 def links(page: AppTest) -> list[tuple[str, str]]:
     """Label and address of each link on the page itself."""
     return [(each.proto.label, each.proto.query_string) for each in page.main.get("page_link")]
-
-
-def searched(
-    store: Store,
-    status: Any = "done",
-    *,
-    study: str = "s",
-    job: str = JOB,
-    trainings: int = 99,
-    **changes: Any,
-) -> SearchConfig:
-    """A search whose scores are made up: T 4 is better than T 1, alpha 0.5 not told from 0.9."""
-    config = SearchConfig.from_dict(
-        {"study": study, "temperatures": (1, 4), "alphas": (0.5, 0.9), "folds": 3, **changes}
-    )
-    control, left = Control(), trainings
-
-    def measure(setting: Setting, alone: bool, fold: int, seed: int) -> dict[str, Any]:
-        nonlocal left
-        if left == 0:
-            control.stop()
-            control.check()
-        left -= 1
-        accuracy = 0.8 + fold / 100
-        if not alone:
-            accuracy += setting.temperature / 100 + (0, 0.004, -0.002)[fold] * (setting.alpha > 0.7)
-        return {"accuracy": accuracy, "seconds": 2.0, "params": 10, "teacher_texts": 100}
-
-    with boards.connected() as storage:
-        board = boards.begin(storage, study, config, {})
-        try:
-            boards.work(board, config, measure, lambda: None, control)
-        except Stopped:
-            assert trainings < config.trainings
-    store.create_run(job, config.model_dump(mode="json"), kind="search", name="" if study == job else study)
-    store.set_status(job, status)
-    return config
 
 
 def test_a_search_whose_tables_are_gone_shows_what_was_kept(app: App, store: Store) -> None:

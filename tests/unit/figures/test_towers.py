@@ -8,7 +8,7 @@ import pytest
 
 from kd_core.figures import COLOURS
 from kd_core.figures.towers import sizes_sentence, towers
-from tests.unit.jobs.test_advice import STUDENT, TEACHER
+from tests.unit.jobs.planned import STUDENT, TEACHER
 
 SVG = "{http://www.w3.org/2000/svg}"
 

@@ -12,7 +12,7 @@ from kd_core.jobs.cost import by_stage, parts
 from kd_core.jobs.estimate import PastRun, cached_parts, calibrate, estimate, past_runs
 from kd_core.jobs.store import Store
 from tests import SAMPLES
-from tests.unit.jobs.test_advice import STUDENT, plan
+from tests.unit.jobs.planned import STUDENT, plan
 
 RATE = 1e11
 

@@ -24,7 +24,7 @@ from kd_core.distillation.events import (
 from kd_core.jobs.progress import TRIED, CountedProgress, RunProgress, TimeLeft
 from kd_core.jobs.recorder import Recorder
 from kd_core.jobs.store import Store
-from tests.unit.jobs.test_advice import plan
+from tests.unit.jobs.planned import plan
 
 SIZES = {
     "teacher": {"layers": 6, "hidden": 384, "heads": 12, "intermediate": 1536},
