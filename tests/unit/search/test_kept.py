@@ -13,7 +13,7 @@ from scipy.optimize import minimize
 from scipy.stats import multinomial
 
 from kd_core.distillation.comparison import f1_gains, f1_loss
-from kd_core.search.kept import F1Pairs, Pairs, at_least, compared, texts_to_show
+from kd_core.search.kept import F1Pairs, Pairs, at_least, at_most, compared, texts_to_show
 
 counts = st.integers(0, 300)
 
@@ -76,6 +76,23 @@ def test_at_the_bound_the_score_is_what_was_asked(both, student_only, teacher_on
     if bound:
         assert pairs.score(bound) == pytest.approx(1.6449, abs=0.01)
         assert at_least(pairs, 0.99) <= bound
+
+
+@given(counts, counts, counts, counts)
+def test_at_most_is_where_the_teachers_share_of_the_students_is_just_shown(
+    both, student_only, teacher_only, neither
+) -> None:
+    pairs = Pairs(both, student_only, teacher_only, neither)
+    bound = at_most(pairs)
+    if bound is not None:
+        assert bound >= pairs.kept > 0
+        swapped = Pairs(both, teacher_only, student_only, neither)
+        assert swapped.score(1 / bound) == pytest.approx(1.6449, abs=0.01)
+
+
+def test_nothing_is_ruled_out_of_a_student_without_a_right_answer() -> None:
+    assert at_most(Pairs(0, 0, 5, 0)) is None
+    assert at_most(Pairs(40, 0, 0, 0)) == pytest.approx(1 / 0.937, abs=0.001), "the rule of three, as below"
 
 
 @given(st.integers(1, 300), counts, counts, counts)
@@ -194,3 +211,12 @@ def test_a_share_of_f1_is_claimed_of_a_student_that_keeps_no_more_in_at_most_6_o
             pairs = compared("f1:b", student, teacher, labels, ("a", "b"))
             wrong += pairs.score(0.98) > 1.6449
         assert wrong <= 18
+
+
+def test_at_most_of_f1_too() -> None:
+    pairs = F1Pairs(np.tile(STUDENT, 40), np.tile(TEACHER, 40), np.tile(LABELS, 40), np.arange(2))
+    bound = at_most(pairs)
+    assert bound is not None
+    assert at_least(pairs) < pairs.kept < bound < 1
+    back = F1Pairs(pairs.teacher, pairs.student, pairs.labels, pairs.classes)
+    assert back.score(1 / bound) == pytest.approx(1.6449, abs=0.01)
