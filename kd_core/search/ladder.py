@@ -32,6 +32,7 @@ if TYPE_CHECKING:
 
 # shown: the bound meets what is wanted; likely: the estimate does, the bound does not.
 Answer = Literal["shown", "likely", "no", "failed"]
+MOST_LABELLED = 100_000  # texts; more are promised by nobody
 NEVER = 10_000_000  # steps between looks at the validation texts: at the end alone
 
 
@@ -208,11 +209,16 @@ class LadderResult(BaseModel):
             )
             shown = f"Shown: {kept} {of_it}, at least {bound}."
             return shown + (weak if chosen.at_least > 1 else "")
-        settle = (
-            f" About {chosen.needed:,} of them would settle it, if they say what these {chosen.texts:,} do."
-            if chosen.needed
-            else ""
-        )
+        settle = ""
+        if chosen.needed and chosen.needed > MOST_LABELLED:
+            settle = (
+                f" It is so near to {self.config.keep:g} % that hardly any number of texts would settle it."
+            )
+        elif chosen.needed:
+            settle = (
+                f" About {chosen.needed:,} of them would settle it, if they say what these "
+                f"{chosen.texts:,} do."
+            )
         return f"Likely: {kept} {of_it}, but they show no more than {bound}.{settle}"
 
     @property
