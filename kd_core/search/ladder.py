@@ -241,7 +241,7 @@ class LadderResult(BaseModel):
         if best.at_most is None or not all(rung.fits for rung in self.judged):
             return f"{most}."
         reached = best.at_most >= self.config.wanted
-        so = "which does not rule out" if reached else "which rules out"
+        so = "which are too few to rule out" if reached else "which rule out"
         return (
             f"{most}: between {percent(best.at_least)} and {percent(best.at_most)} by these {best.texts:,} "
             f"texts, {so} {self.config.keep:g} %."

@@ -96,11 +96,11 @@ def test_or_none_and_what_the_best_keeps() -> None:
 def test_of_the_best_it_is_said_whether_the_texts_rule_out_what_is_wanted() -> None:
     few = ladder(rung("tiny", 0.93, 0.9, "no"), rung("half", 0.96, 0.91, "no", at_most=1.004, texts=316))
     assert few.sentence.endswith(
-        "The most is 96.0 %, of half: between 91.0 % and 100.4 % by these 316 texts, which does not rule out "
-        "98 %."
+        "The most is 96.0 %, of half: between 91.0 % and 100.4 % by these 316 texts, which are too few to "
+        "rule out 98 %."
     )
     enough = ladder(rung("half", 0.94, 0.91, "no", at_most=0.966, texts=1_200))
-    assert "between 91.0 % and 96.6 % by these 1,200 texts, which rules out 98 %." in enough.sentence
+    assert "between 91.0 % and 96.6 % by these 1,200 texts, which rule out 98 %." in enough.sentence
     beyond = ladder(rung("half", 0.99, 0.97, "likely", at_most=1.01, fits=False))
     assert beyond.sentence.endswith("The most is 99.0 %, of half."), "it is its size that rules it out"
 
@@ -224,7 +224,7 @@ def test_a_student_that_never_says_the_rare_class_keeps_accuracy_and_no_f1(skewe
     assert (of_f1.metric, of_f1.teacher_tested) == ("macro_f1", skewed.teacher.macro_f1)
     assert of_f1.sentence.startswith(
         "None of these students is likely to keep 95 % of the teacher's macro-F1. The most is 57.3 %, of "
-        "tiny: between 48.4 % and 68.6 % by these 1,000 texts, which rules out 95 %."
+        "tiny: between 48.4 % and 68.6 % by these 1,000 texts, which rule out 95 %."
     )
 
     of_class = LadderResult(config=config).with_report("tiny", by(skewed, "f1:entertainment"))
