@@ -8,14 +8,15 @@ from __future__ import annotations
 import shutil
 import signal
 import tempfile
-from collections.abc import Callable, Iterator
-from contextlib import ExitStack
+from collections.abc import Callable, Generator, Iterator
+from contextlib import ExitStack, suppress
 from pathlib import Path
 from typing import Any
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import ConsoleMessage, Page, Playwright, expect, sync_playwright
+from playwright.sync_api import Error as BrowserError
 
 from tests.e2e.dashboard import STREAMLIT, Server, running, settle
 
@@ -43,6 +44,20 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if E2E in item.path.parents:
             item.add_marker("e2e")
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """With a failed test, what a reader saw and what the server said: CI keeps nothing else."""
+    report = yield
+    if report.when == "call" and report.failed:
+        for name, value in getattr(item, "funcargs", {}).items():
+            if isinstance(value, Page):
+                with suppress(BrowserError):  # where it was closed
+                    report.sections.append((f"{name} shows", value.locator("body").inner_text()))
+            elif isinstance(value, Server):
+                report.sections.append((f"{name} says", value.log.read_text()[-5000:]))
+    return report
 
 
 @pytest.fixture

@@ -123,6 +123,11 @@ def settle(page: Page) -> None:
     page.locator("h1").first.wait_for()
 
 
+def choose_file(page: Page, key: str, file: Path) -> None:
+    """Into the uploader with this key. The page has others, behind its tabs too, and any may come first."""
+    page.locator(f".st-key-{key.replace('.', '-')} input[type=file]").set_input_files(file)
+
+
 def check_first_deep_link(server: Server, page: Page) -> None:
     """A fresh server's very first request may be for any page."""
     page.goto(f"{server.url}/distill?distill.temperature=7.5")

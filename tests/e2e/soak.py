@@ -160,7 +160,7 @@ class Soak:
     def upload(self, number: int) -> None:
         name = [*FILES][number % len(FILES)]
         self._visit("/data")
-        field = self.page.locator("input[type=file]").first
+        field = self.page.locator(".st-key-data-file input[type=file]")
         field.set_input_files({"name": name, "mimeType": "text/csv", "buffer": FILES[name]}, timeout=20_000)
         self._settle()
 

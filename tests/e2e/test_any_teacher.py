@@ -15,6 +15,7 @@ from playwright.sync_api import Locator, Page, expect
 
 from kd_core.config import DistillConfig
 from pages.shared.run_form.link import form_link
+from tests.e2e.dashboard import choose_file
 from tests.e2e.test_run import MINUTE, RUN, wait_for_verdict
 
 SHORT = {
@@ -100,7 +101,7 @@ def test_a_cascade_from_own_texts_to_what_it_promises(
     file = tmp_path / "words.csv"
     file.write_text("\n".join(["text,label", *rows]))
     visit(page, "/data?data.view=Upload+your+own")
-    page.locator("input[type=file]").first.set_input_files(file)
+    choose_file(page, "data.file", file)
     page.get_by_role("button", name="Save this task").click()
     set_up(page, visit, **{"teacher.model": "scratch", "teacher.epochs": 3})
     run = distill(page)

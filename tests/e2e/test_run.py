@@ -162,7 +162,7 @@ def test_own_texts_from_upload_to_verdict(
     page: Page, visit: Visit, console_errors: Callable[[Page], list[str]]
 ) -> None:
     visit(page, "/data?data.view=Upload+your+own")
-    page.locator("input[type=file]").first.set_input_files(SAMPLE)
+    dashboard.choose_file(page, "data.file", SAMPLE)
     page.get_by_role("button", name="Save this task").click()
     page.get_by_role("button", name="Use this task").click()
     expect(page).to_have_url(re.compile("/distill"))
@@ -183,7 +183,7 @@ def test_no_text_of_a_file_is_taken_for_markdown(
     rows = [f'"{bait} number {i} of {label}","{bait} {label}"' for i in range(8) for label in ("a", "b")]
     file.write_text("text,label\n" + "\n".join(rows))
     visit(page, "/data?data.view=Upload+your+own")
-    page.locator("input[type=file]").first.set_input_files(file)
+    dashboard.choose_file(page, "data.file", file)
     page.get_by_role("button", name="Save this task").click()
     page.get_by_role("button", name="Use this task").click()
     expect(page).to_have_url(re.compile("/distill"))
