@@ -23,6 +23,7 @@ class LatencyReport(Timing):
     texts: int
     mean_tokens: float
     tokenizer: NotRequired[bool]  # it is part of the time; not so where version 0.1 has measured
+    busy: NotRequired[float | None]
 
 
 class Paired(TypedDict):

@@ -8,9 +8,11 @@ import pandas as pd
 
 from kd_core.deployment.reports import FormReport, Paired
 from kd_core.deployment.runtimes import RUNTIME_NAMES, RUNTIMES, form_name
+from kd_core.distillation.metrics import waited
 from kd_core.distillation.roles import SHORT_NAMES
 from kd_core.system.formatting import (
     ABOUT_PLUS_MINUS,
+    beside_other_work,
     compared,
     count,
     interval,
@@ -82,15 +84,18 @@ def table(forms: Sequence[FormReport], measures: str = "accuracy") -> pd.DataFra
 def conditions(
     forms: Sequence[FormReport], machine: Mapping[str, str | int], rows: int, measures: str = "accuracy"
 ) -> str:
-    """How the numbers of ``forms`` were measured, in two sentences."""
+    """How the numbers of ``forms`` were measured, and whether their times are to be doubted."""
     times = forms[0]["latency_ms"]
     how = what_is_timed(times["batch"], times["threads"], times.get("tokenizer", False))
+    shares = {label(form): share for form in forms if (share := waited(form["latency_ms"].get("busy")))}
+    doubt = f" {beside_other_work(shares)}: export again when the machine is idle." if shares else ""
     tokens = sorted({f"{form['latency_ms']['mean_tokens']:.0f}" for form in forms}, key=int)
     return (
         f"{measures.capitalize()}: each form was run on all {rows:,} test texts, int8 one by one; "
         f"{ABOUT_PLUS_MINUS}. {TEXT_BY_TEXT} Latency: {how}, "
         f"{times['texts']:,} test texts, {' to '.join((tokens[0], tokens[-1])[: len(tokens)])} tokens on "
-        f"average, the forms taking turns. {machine['processor']}, {machine['cores']} cores, {machine['os']}."
+        f"average, the forms taking turns. {machine['processor']}, {machine['cores']} cores, "
+        f"{machine['os']}.{doubt}"
     )
 
 

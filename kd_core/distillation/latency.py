@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import gc
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import partial
 from typing import TYPE_CHECKING
@@ -32,13 +32,15 @@ def latency(
     tokens: Mapping[str, Sequence[int]],
     *,
     repeats: int,
+    elsewhere: Collection[str] = (),
     control: Control | None = None,
 ) -> dict[str, Latency]:
     """Median and 95th percentile (ms) from one text to its answer, tokenizer included, for each model.
 
     Each of ``answers`` gets the ``texts`` in turn, ``repeats`` in all; they take turns text by text, so that
     a machine that slows down slows all of them alike. ``tokens[name]`` are the lengths of the texts there.
-    That they compute with one thread is the caller's to see to (``inference``).
+    That they compute with one thread is the caller's to see to (``inference``). How busy the thread was says
+    nothing of those ``elsewhere``, for whose accelerator it waits.
 
     Raises: ValueError for no texts or repeats, Stopped through ``control``.
     """
@@ -56,7 +58,7 @@ def latency(
             texts=repeats,
             mean_tokens=float(np.mean([tokens[name][turn % len(texts)] for turn in range(repeats)])),
             tokenizer=True,
-            busy=sum(computed[name][WARM_UP:]) / sum(times[name]),
+            busy=None if name in elsewhere else sum(computed[name][WARM_UP:]) / sum(times[name]),
         )
         for name in answers
     }

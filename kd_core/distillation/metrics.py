@@ -101,8 +101,12 @@ class Latency:
 
     @property
     def waited(self) -> float:
-        """The share of the time that went by beside other work, where that is too much to go by; else 0."""
-        return 1 - self.busy if self.busy is not None and self.busy < BUSY else 0.0
+        return waited(self.busy)
+
+
+def waited(busy: float | None) -> float:
+    """The share of the time that went by beside other work, where that is too much to go by; else 0."""
+    return 1 - busy if busy is not None and busy < BUSY else 0.0
 
 
 def softmax(logits: ArrayLike, temperature: float = 1.0) -> NDArray[np.float64]:

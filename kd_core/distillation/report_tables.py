@@ -18,6 +18,7 @@ from kd_core.distillation.report import ModelReport, Report
 from kd_core.distillation.roles import FROM_TEACHER, NAMES, STAIRS, Role, metric_name
 from kd_core.distillation.run_folder import PREDICTIONS
 from kd_core.system.formatting import (
+    beside_other_work,
     capitalised,
     compared,
     count,
@@ -204,8 +205,6 @@ def _doubt(report: Report) -> str:
 
 def _waited(report: Report) -> dict[str, float]:
     """Of which timed seconds how many went by beside other work, where these are too many."""
-    if report.machine.get("accelerator"):  # the thread waits for that
-        return {}
     return {
         NAMES[who]: time.waited
         for who in ("teacher", "student")
@@ -218,10 +217,9 @@ def unsteady(report: Report) -> str:
     # Of a file of answers nothing is benchmarked; an export measures its student.
     how = "with an export" if report.teacher_is_file else "under Speed or with kd bench"
     if waited := _waited(report):
-        shares = " and ".join(f"{percent(share, 0)} ({name})" for name, share in waited.items())
         return (
-            f"While answers were timed, the processor was at other work for {shares} of the time, which "
-            f"slows a slow model more than a quick one: measure again when the machine is idle, {how}."
+            f"{beside_other_work(waited)}, which slows a slow model more than a quick one: measure again "
+            f"when the machine is idle, {how}."
         )
     for who in ("teacher", "student"):
         times = report.models[who].latency_ms

@@ -262,7 +262,14 @@ def _latency(run: Run, trained: list[Trained], floor: TfidfBaseline | None) -> d
     if floor:
         answers[FLOOR], tokens[FLOOR] = lambda text: floor.logits([text]), [0] * len(rows)
     with inference([model.model for model in timed]):
-        times = latency(answers, list(rows["text"]), tokens, repeats=repeats, control=run.control)
+        times = latency(
+            answers,
+            list(rows["text"]),
+            tokens,
+            repeats=repeats,
+            elsewhere=[model.who for model in timed if model.model.device.type != "cpu"],
+            control=run.control,
+        )
     own = {who: who if who in ("teacher", FLOOR) else "student" for who in NAMES}
     return {who: times[mine] for who, mine in own.items() if mine in times}
 

@@ -22,7 +22,7 @@ from kd_core.distillation.predictions import kept_as, read_predictions
 from kd_core.distillation.roles import CORE_ONLY, FLOOR, NAMES, metric_name
 from kd_core.distillation.run_folder import VALIDATION
 from kd_core.search.kept import Pairs, at_least, at_most, compared, even_texts, texts_to_show
-from kd_core.system.formatting import percent
+from kd_core.system.formatting import beside_other_work, percent
 from kd_core.system.settings import Distinct, Settings, setting
 
 if TYPE_CHECKING:
@@ -224,13 +224,12 @@ class LadderResult(BaseModel):
     @property
     def doubt(self) -> str:
         """Whose milliseconds say more of the machine than of the student; "" where none do."""
-        waited = [f"{percent(rung.waited, 0)} ({rung.title})" for rung in self.rungs if rung.waited]
+        waited = {rung.title: rung.waited for rung in self.rungs if rung.waited}
         if not waited:
             return ""
         return (
-            f"While answers were timed, the processor was at other work for {', '.join(waited)} of the time, "
-            "so these milliseconds are too many: measure again when the machine is idle, under Speed in its "
-            "report or with kd bench."
+            f"{beside_other_work(waited)}, so these milliseconds are too many: measure again when the "
+            "machine is idle, under Speed in its report or with kd bench."
         )
 
     @property
@@ -308,8 +307,6 @@ class LadderResult(BaseModel):
         form = int8 or model
         size, time = form.size_mb or 0.0, int8.latency if int8 else model.latency_ms
         latency = time.p50 if time else 0.0
-        # The thread waits for an accelerator too, which is no other work; int8 and TF-IDF have none.
-        on_processor = int8 is not None or student == FLOOR or not report.machine.get("accelerator")
         bound = at_least(pairs, config.confidence)
         likely = pairs.kept >= config.wanted
         limits = ((config.within_mb, size), (config.within_ms, latency))
@@ -324,7 +321,7 @@ class LadderResult(BaseModel):
             params=model.params or 0,
             size_mb=size,
             latency_ms=latency,
-            waited=time.waited if time and on_processor else 0.0,
+            waited=time.waited if time else 0.0,
             fits=all(limit is None or value <= limit for limit, value in limits),
             texts=len(answers),
             needed=texts_to_show(pairs, config.wanted, config.confidence) if likely else None,

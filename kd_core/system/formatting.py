@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 
 # Control characters but for tabs and line feeds, and marks that turn the direction of writing.
 _COMMANDS = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
@@ -113,6 +114,12 @@ def what_is_timed(batch: int, threads: int, tokenizer: bool) -> str:
     what = "text" if batch == 1 else f"batch of {batch:,} texts"
     what = f"from {what} to answer, tokenizer included" if tokenizer else f"one {what}, without the tokenizer"
     return f"{what}, on {counted(threads, 'thread')}"
+
+
+def beside_other_work(shares: Mapping[str, float]) -> str:
+    """The beginning of a sentence about times; ``shares`` of them went by so, by whose they are."""
+    said = ", ".join(f"{percent(share, 0)} ({name})" for name, share in shares.items())
+    return f"While answers were timed, the processor was at other work for {said} of the time"
 
 
 def capitalised(text: str) -> str:

@@ -193,6 +193,8 @@ def _results(run: RunRow) -> dict[str, str]:
         else NONE
         for who, name in roles.NAMES.items()
     }
+    times = report.student.latency_ms
+    beside = ", timed beside other work" if times and times.waited else ""
     gain = report.verdict and report_tables.gain(report.verdict, report.judged_by)
     return rows | {
         "Gain over its control": gain or NONE,
@@ -200,7 +202,7 @@ def _results(run: RunRow) -> dict[str, str]:
         "Calibration error": formatting.percent(report.student.ece),
         "Parameters": formatting.count(report.student.params),
         "Size": formatting.megabytes(report.student.size_mb),
-        "Latency, p50": formatting.milliseconds(report.student.p50),
+        "Latency, p50": formatting.milliseconds(report.student.p50) + beside,
     }
 
 

@@ -76,6 +76,16 @@ def test_side_by_side_only_what_differs(app: App, runs: Store) -> None:
     ]
 
 
+def test_side_by_side_says_whose_time_was_taken_beside_other_work(
+    app: App, runs: Store, report: dict[str, Any]
+) -> None:
+    times = report["student"]["latency_ms"] | {"p50": 1.5, "busy": 0.3}
+    runs.save_report(SECOND, report | {"student": report["student"] | {"latency_ms": times}})
+    latency = choose(app(PAGE), "Demo", "Warm").dataframe[2].value.loc["Latency, p50"]
+    assert latency["Warm"] == "1.50 ms, timed beside other work"
+    assert "other work" not in latency["Demo"]
+
+
 def test_side_by_side_says_what_a_gain_is_in(app: App, runs: Store, report: dict[str, Any]) -> None:
     report["config"]["training"]["metric"] = "macro_f1"
     runs.save_report(FIRST, report)

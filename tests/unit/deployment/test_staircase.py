@@ -113,6 +113,14 @@ def test_the_conditions():
     assert ", 9 tokens on average" in conditions(FORMS[1:], MACHINE, 524)
 
 
+def test_times_beside_other_work_are_said_to_be():
+    assert "other work" not in conditions(FORMS, MACHINE, 524), "nobody has looked"
+    for busy, is_said in ((0.9, False), (0.3, True)):
+        forms = [form | {"latency_ms": form["latency_ms"] | {"busy": busy}} for form in FORMS[1:2]]
+        said = "the processor was at other work for 70 % (Teacher, PyTorch) of the time: export again when"
+        assert (said in conditions(forms, MACHINE, 524)) is is_said
+
+
 @pytest.mark.parametrize(
     ("measure", "values", "written"),
     [

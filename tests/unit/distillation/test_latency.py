@@ -242,10 +242,12 @@ def test_size_without_weights(tmp_path):
 
 
 def test_a_thread_that_waits_is_not_busy(monkeypatch):
-    def busy():
+    def busy(elsewhere=()):
         answer = {"student": lambda _: time.sleep(0.002)}
-        return latency(answer, TEXTS, {"student": (3, 4, 5)}, repeats=5)["student"].busy
+        return latency(answer, TEXTS, {"student": (3, 4, 5)}, repeats=5, elsewhere=elsewhere)["student"].busy
 
     assert busy() < 0.5
+    assert busy(["teacher"]) < 0.5
+    assert busy(["student"]) is None, "it waits for its accelerator, which is no other work"
     monkeypatch.setattr(module.time, "thread_time_ns", time.perf_counter_ns)  # as if it had computed
     assert busy() == pytest.approx(1, abs=0.1)

@@ -176,9 +176,10 @@ def test_without_shifted_texts(run, trained):
 def test_size_and_latency_by_architecture(run, trained, monkeypatch):
     timed: list[tuple[set[str], int, list[str]]] = []
 
-    def latency(answers, texts, tokens, *, repeats, control):
+    def latency(answers, texts, tokens, *, repeats, elsewhere, control):
         timed.append((set(answers), repeats, texts))
         assert torch.get_num_threads() == 1
+        assert list(elsewhere) == [], "all compute on this processor"
         sizes = {name: answer(texts[0]).shape for name, answer in answers.items()}
         assert sizes == dict.fromkeys(answers, (1, 5))
         assert tokens["teacher"] == [len(text.split()) + 2 for text in texts], "special tokens included"

@@ -175,10 +175,8 @@ def test_milliseconds_that_were_timed_beside_other_work_are_said_to_be(sample) -
     times = dataclasses.replace(sample.student.latency_ms, busy=0.4)
     timed = sample.student.model_copy(update={"latency_ms": times})
     slow = sample.model_copy(update={"models": dict(sample.models) | {"student": timed}})
-    on_gpu = slow.model_copy(update={"machine": slow.machine | {"accelerator": "a fast one"}})
     for report, doubt in (
         (sample, ""),
-        (on_gpu, ""),
         (slow, "the processor was at other work for 60 % (tiny) of the time"),
     ):
         result = LadderResult(config=LadderConfig(students=("tiny",), int8=False)).with_report("tiny", report)
