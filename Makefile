@@ -17,10 +17,10 @@ demo: $(VENV)/.installed ## Distil a small student on the bundled BBC headlines
 	$(BIN)/kd distill --task bbc-headlines --teacher-pooling first --student tiny --temperature 4 --alpha 0.3
 
 test: $(VENV)/.installed-dev ## Run the unit tests, and the pages without a browser, on all cores
-	$(BIN)/python -m pytest -n auto --dist worksteal tests/unit tests/ui
+	$(BIN)/python -m pytest -n auto --dist worksteal --durations=50 tests/unit tests/ui
 
 e2e: $(VENV)/.installed-dev ## Run the dashboard in a real browser (Chromium)
-	$(BIN)/python -m pytest tests/e2e
+	$(BIN)/python -m pytest --durations=50 tests/e2e
 
 check: $(VENV)/.installed-dev ## Check style and types
 	$(BIN)/ruff check .

@@ -22,11 +22,14 @@ from collections.abc import Iterable, Iterator
 from contextlib import closing
 from itertools import islice
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from kd_core.config import TaskConfig
+
+if TYPE_CHECKING:
+    from kd_core.distillation.comparison import Verdict
 
 SCREEN = ("headlines", "sentences-2000", "first-topic", "demo")
 # The package, the file in it, and what its rows are.
@@ -86,7 +89,8 @@ def _key(row: dict[str, Any]) -> tuple[str, str, int]:
 
 
 def show(rows: list[dict[str, Any]], task: str, name: str, against: str | None) -> None:
-    """One line: the accuracies in percent, what of the teacher's is kept, seconds a student, parameters."""
+    """One line: the accuracies in percent, what of the teacher's is kept, seconds a student, parameters, and
+    the distilled student's gains with their intervals."""
     from kd_core.distillation.comparison import verdict
 
     mine = {row["seed"]: row for row in rows if (row["name"], row["task"]) == (name, task)}
@@ -94,14 +98,22 @@ def show(rows: list[dict[str, Any]], task: str, name: str, against: str | None) 
     line = f"{task:16} {name:12}" + "".join(f" {model} {100 * means[model]:.1f}" for model in MODELS)
     line += f"  keeps {100 * means['student'] / means['teacher']:.0f} %"
     line += f"  {np.mean([row['seconds'] for row in mine.values()]):.0f} s"
-    line += f"  {mine[min(mine)]['params'] / 1e6:.1f} M"
+    line += f"  {mine[min(mine)]['params'] / 1e6:.2f} M"
+    student = np.stack([_right(mine[seed], "student") for seed in sorted(mine)])
+    for model, name in (("floor", "TF-IDF"), ("alone", "itself alone")):
+        gain = verdict(student, np.stack([_right(mine[seed], model) for seed in sorted(mine)]))
+        line += f"  over {name} {_gain(gain)}"
     theirs = {row["seed"]: row for row in rows if (row["name"], row["task"]) == (against, task)}
     if both := sorted(mine.keys() & theirs.keys()):
         for model in ("alone", "student"):
             after, before = (np.stack([_right(one[seed], model) for seed in both]) for one in (mine, theirs))
             gain = verdict(after, before)
-            line += f"  {model} {100 * gain.delta:+.1f} [{100 * gain.low:.1f}, {100 * gain.high:.1f}]"
+            line += f"  {model} {_gain(gain)}"
     print(line, flush=True)
+
+
+def _gain(gain: Verdict) -> str:
+    return f"{100 * gain.delta:+.1f} [{100 * gain.low:.1f}, {100 * gain.high:.1f}]"
 
 
 def _right(row: dict[str, Any], model: str) -> np.ndarray:

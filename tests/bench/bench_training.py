@@ -5,9 +5,9 @@
 The same work by each in turn, round after round: record the teacher's logits (where they are recorded), cut
 2,000 sentences into pieces, train the student on labels and logits. Prints a Markdown table, medians over the
 rounds: processor seconds in all, while recording and while training, seconds on the clock, samples a
-processor second of training, the share of the processor's peak in a matrix product of the model's own shape,
-and test accuracy. Nothing is asserted. The teacher is kept under ``KD_HOME``. TextBrewer takes part where it
-is installed: ``pip install --no-deps textbrewer tensorboardX``.
+processor second of training, the share of the processor's peak in a matrix product of the model's own shape
+and of the precision that it computes in, and test accuracy. Nothing is asserted. The teacher is kept under
+``KD_HOME``. TextBrewer takes part where it is installed: ``pip install --no-deps textbrewer tensorboardX``.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from dataclasses import dataclass, field, replace
 from functools import partial
 from importlib.util import find_spec
 from statistics import median
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 import torch
@@ -57,7 +57,12 @@ from kd_core.system.control import Control
 from tests.bench.bench_quality import settings_of
 
 BATCH, TEMPERATURE, ALPHA = 32, 4.0, 0.3
-PEERS = {"student.trim_vocabulary": False, "student.freeze_embeddings": False}  # as the others do it
+PEERS = {  # as the others do it
+    "student.trim_vocabulary": False,
+    "student.freeze_embeddings": False,
+    "objective.temperature": TEMPERATURE,
+    "objective.alpha": ALPHA,
+}
 ONCE = {"training.evaluate_every": 10_000_000}  # at the end, which the others do not do at all
 BF16 = fast_precision() == "bf16"
 COLUMNS = (
@@ -259,13 +264,14 @@ class Who(NamedTuple):
     name: str
     distil: Callable[[Work], Student]
     changes: dict[str, Any]
+    precision: Literal["bf16", "fp32"] = "bf16" if BF16 else "fp32"  # of its matrix products
 
 
 WHO = {
     "bare": Who("a bare loop", bare, PEERS),
     "online": Who("transformers.Trainer, teacher online", partial(plain_trainer, online=True), PEERS),
     "trainer": Who("transformers.Trainer, logits recorded", partial(plain_trainer, online=False), PEERS),
-    "textbrewer": Who("TextBrewer", textbrewer, PEERS),
+    "textbrewer": Who("TextBrewer, teacher online", textbrewer, PEERS, "fp32"),
     "kd": Who("KD Studio, its defaults", kd_studio, {}),
     "kd-same": Who("KD Studio, all pieces", kd_studio, PEERS),
     "kd-once": Who("KD Studio, all pieces, evaluated once", kd_studio, PEERS | ONCE),
@@ -296,7 +302,7 @@ def main() -> None:
             for who in given.who:
                 changed = config.change({"student.model": student, **WHO[who].changes})
                 run = replace(run, config=resolve(changed, task, teacher.model.config, lengths))
-                results[who].append(measure(Work(run, teacher), WHO[who].distil))
+                results[who].append(measure(Work(run, teacher), WHO[who]))
         for who, rounds in results.items():
             middle = {name: median(row[name] for row in rounds) for name in rounds[0]}
             of_bare = median(row["processor"] for row in results.get("bare", [{"processor": np.nan}]))
@@ -309,12 +315,12 @@ def main() -> None:
             )
 
 
-def measure(work: Work, distil: Callable[[Work], Student]) -> dict[str, float]:
+def measure(work: Work, who: Who) -> dict[str, float]:
     for folder in (work.run.work, paths.caches() / "knowledge"):
         shutil.rmtree(folder, ignore_errors=True)
     start = time.perf_counter()
     with seeded(0):
-        model, tokenizer = distil(work)
+        model, tokenizer = who.distil(work)
     found = work.seconds | {"clock": time.perf_counter() - start}
     task, length = work.run.task, work.run.max_length
     pieces = [len(ids) for ids in encode(tokenizer, task.train, length)["input_ids"]]
@@ -325,14 +331,14 @@ def measure(work: Work, distil: Callable[[Work], Student]) -> dict[str, float]:
     right = (logits.argmax(axis=1) == np.asarray(task.test["label"])).mean()
     return found | {
         "processor": found["record"] + found["train"],
-        "peak": product / peak(size.hidden, round(tokens)),
+        "peak": product / peak(size.hidden, round(tokens), who.precision),
         "right": float(right),
     }
 
 
-def peak(hidden: int, tokens: int) -> float:
+def peak(hidden: int, tokens: int, precision: str) -> float:
     """Operations a second of a feed-forward layer's matrix product alone, the best of some."""
-    texts = torch.randn(tokens, hidden, dtype=torch.bfloat16 if BF16 else torch.float32)
+    texts = torch.randn(tokens, hidden, dtype=torch.bfloat16 if precision == "bf16" else torch.float32)
     weights = torch.randn(hidden, 4 * hidden, dtype=texts.dtype)
     seconds = []
     for _ in range(20):
