@@ -83,6 +83,7 @@ LEGACY: dict[str, Any] = {
     "student.fill_vocabulary": 0,
     "student.pooling": "max",
     "student.positions": False,
+    "student.probe": False,
     "controls.hard_answers": False,
     "controls.plain_start": False,
     "controls.untuned_start": False,
@@ -281,6 +282,11 @@ class StudentConfig(Architecture):
     positions: bool = setting(
         True, "The filters of cnn also see how far into the text they are, where the order of a text decides"
     )
+    probe: bool = setting(
+        True,
+        "Start the head from a linear probe, as the teacher's, where the student is a new transformer that "
+        "begins with what its teacher has learned and there are 20 classes or more",
+    )
     freeze_embeddings: bool = setting(False, "Leave the word embeddings as they start")
 
 
@@ -361,8 +367,8 @@ class TrainingConfig(Settings):
     transfer_batch_size: int = setting(32, "Transfer texts in a step", ge=1, le=4096)
     learning_rate: LearningRate | Auto = setting(
         "auto",
-        "Peak learning rate of the students (auto: 4e-3 for cnn and static, 5e-4 up to hidden size 256, "
-        "else 1e-4)",
+        "Peak learning rate of the students (auto: 4e-3 for cnn and static, 5e-4 up to hidden size 256, 3e-4 "
+        "up to 384 for layers of the teacher that learn 20 classes and more, else 1e-4)",
     )
     warmup: float = setting(0.1, "Share of the steps in which the learning rate rises", ge=0, lt=1)
     weight_decay: float = setting(0.01, "AdamW weight decay", ge=0, le=1)

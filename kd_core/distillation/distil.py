@@ -13,6 +13,7 @@ from transformers import PreTrainedModel, PreTrainedTokenizerFast
 from kd_core.config import DistillConfig
 from kd_core.data.task import Task, content_hash
 from kd_core.distillation import run_folder
+from kd_core.distillation.probe import start_from_probe
 from kd_core.distillation.roles import ROLES, StudentVariant, student_variants
 from kd_core.distillation.run import History, Run, Trained, cached_or_trained
 from kd_core.distillation.side_by_side import at_once, student_pool
@@ -22,8 +23,8 @@ from kd_core.distillation.training.replay import FILE as REPLAY
 from kd_core.distillation.training.replay import TEXTS, Replay, ReplayRecorder
 from kd_core.distillation.validate import logits_of
 from kd_core.errors import ConfigError
-from kd_core.models.inference import encode
-from kd_core.models.loading import load_teacher, model_hash
+from kd_core.models.inference import device, encode
+from kd_core.models.loading import has_new_head, load_teacher, model_hash
 from kd_core.models.presets import STUDENTS, find_preset
 from kd_core.models.students import build_student
 from kd_core.system import parallel
@@ -131,12 +132,17 @@ def train_student(
     """One student for one seed. Of the distilled one, for the first seed, ``run.work`` gets a replay."""
     student, tokenizer = _start(run, variant, seed, teacher)
     recipe = student_recipe(run.config, variant, seed)
+    # From a random start there is nothing to read.
+    probing = run.config.student.probe and not variant.init and has_new_head(student)
     # After its word pieces were chosen, so that it starts from the same weights whatever it sees.
     task, knowledge = seen(variant, run.task, knowledge)
 
     def train() -> History:
         texts = concatenate_datasets([task.train, task.transfer])
         encoded = encode(tokenizer, texts, run.max_length)
+        if probing:
+            labelled = encoded.select(range(len(task.train)))
+            start_from_probe(student.to(device()), labelled, run.precision, run.control)
         replayed = task.validation.select(range(min(TEXTS, len(task.validation))))
         recorder = None
         if variant.who == "student" and seed == run.config.training.seeds[0]:
@@ -165,6 +171,7 @@ def train_student(
             recipe=repr(recipe),
             freeze_embeddings=run.config.student.freeze_embeddings,
             max_length=run.max_length,
+            **({"probe": True} if probing else {}),  # keys of before are without
         )
     trained, _ = cached_or_trained(run, recipe, student, tokenizer, place, train)
     return trained

@@ -1,4 +1,4 @@
-"""A linear probe: where a teacher's new head starts."""
+"""A linear probe: where a new head starts."""
 
 from __future__ import annotations
 

@@ -11,7 +11,7 @@ from typing import Any
 import torch
 from transformers import PretrainedConfig, PreTrainedTokenizerFast
 
-from kd_core.config import INTERMEDIATE, DistillConfig, TeacherConfig, flag
+from kd_core.config import INTERMEDIATE, DistillConfig, Initialisation, TeacherConfig, flag
 from kd_core.data.spans import spans_per_text
 from kd_core.data.task import Task, spread
 from kd_core.data.words import MANY_CUT
@@ -21,7 +21,7 @@ from kd_core.errors import ConfigError
 from kd_core.models.checkpoints import clamp_length
 from kd_core.models.inference import fast_precision
 from kd_core.models.presets import DEEP, MANY_CLASSES
-from kd_core.models.size import CNN, POOLED, STATIC, intermediate_size, student_config
+from kd_core.models.size import CNN, NETWORKS, POOLED, STATIC, intermediate_size, student_config
 from kd_core.models.students import resolve_fill, resolve_init
 from kd_core.system.formatting import percent
 from kd_core.system.settings import fixed
@@ -36,7 +36,7 @@ FEW_STEPS = 300
 TEACHER_STEPS = 120  # at least: three passes over 180 texts are 18, after which it is worse than TF-IDF
 MOST_EPOCHS = 20
 STEPS_A_CLASS = 12  # 77 classes are not learned in 300 steps (docs/decisions.md)
-SMALL = 256  # hidden size up to which a student takes the larger learning rate
+SMALL, MEDIUM = 256, 384  # hidden sizes up to which a student takes larger steps
 
 Lengths = Mapping[str, Sequence[int]]
 
@@ -83,7 +83,7 @@ def resolve(config: DistillConfig, task: Task, teacher: PretrainedConfig, length
         "student.pooling": next((name for name in ("pairs", "mean") if getattr(student, name, 0)), "max"),
         "objective.temperature": auto_temperature(task.labels, labels),
         "training.steps": max(FEW_STEPS if soon else STEPS, 3 * passes, STEPS_A_CLASS * len(task.labels)),
-        "training.learning_rate": _learning_rate(student),
+        "training.learning_rate": _learning_rate(student, init, len(task.labels)),
         "training.metric": metric,
         "training.precision": fast_precision(teacher, student),
     }
@@ -93,6 +93,7 @@ def resolve(config: DistillConfig, task: Task, teacher: PretrainedConfig, length
     # By the mean a probe tells few texts apart at once, and leaves the teacher nothing to learn from them.
     at_once = teacher.model_type == POOLED and len(task.labels) < MANY_CLASSES and not deep
     changes["teacher.probe"] = config.teacher.probe and not at_once
+    changes["student.probe"] = config.student.probe and gets_probe(student, init, len(task.labels))
     config = config.change(changes)
     if task.answers:
         _check_answers(config)
@@ -168,6 +169,13 @@ def auto_length(task: Task, lengths: Lengths) -> int:
     return next((limit for limit in LENGTHS if held(limit) >= HELD * sum(rows.values())), LENGTHS[-1])
 
 
+def gets_probe(student: PretrainedConfig, init: Initialisation, classes: int) -> bool:
+    """A head of many classes that is drawn at random is the last thing that a transformer learns; the other
+    networks learn theirs at a far larger rate. From word embeddings alone it would read next to nothing."""
+    reads = init in ("teacher_layers", "teacher_vectors", "pretrained")
+    return reads and student.model_type not in NETWORKS and classes >= MANY_CLASSES
+
+
 def _epochs(teacher: TeacherConfig, rows: int) -> int:
     if teacher.model == "scratch":
         return MOST_EPOCHS
@@ -175,11 +183,17 @@ def _epochs(teacher: TeacherConfig, rows: int) -> int:
     return max(passes, min(MOST_EPOCHS, math.ceil(TEACHER_STEPS / math.ceil(rows / teacher.batch_size))))
 
 
-def _learning_rate(student: PretrainedConfig) -> float:
-    """Of a student: one layer, of filters or over a mean, stands and needs far larger steps than many."""
+def _learning_rate(student: PretrainedConfig, init: Initialisation, classes: int) -> float:
+    """Of a student: one layer, of filters or over a mean, stands and needs far larger steps than many.
+
+    Copied layers stand too far from their head to tell many classes apart with the steps of a few.
+    """
     if student.model_type in (CNN, STATIC):
         return 4e-3
-    return 5e-4 if student.hidden_size <= SMALL else 1e-4
+    if student.hidden_size <= SMALL:
+        return 5e-4
+    far = init == "teacher_layers" and classes >= MANY_CLASSES and student.hidden_size <= MEDIUM
+    return 3e-4 if far else 1e-4
 
 
 def _sizes(section: str, model: PretrainedConfig) -> dict[str, int]:

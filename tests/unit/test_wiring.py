@@ -200,6 +200,7 @@ SCRATCH = {"teacher.model": "scratch", "teacher.hidden": 32}
 AS_OCCURS = {"student.fill_vocabulary": 0}
 CNN = {"student.model": "cnn", "teacher.model": "minilm-l3"}
 DKD = {"objective.divergence": "dkd"}
+MANY_KINDS = {**FILMS, "task.name": "kinds.csv", "student.model": "half"}
 
 WIRES = {
     # Wired in detail by the tests of kd_core.data.
@@ -274,6 +275,7 @@ WIRES = {
     "student.fill_vocabulary": Wire(10_000, of_student(model("vocab_size")), base=AS_OCCURS),
     "student.pooling": Wire("mean", of_student(model("mean")), (False, True), CNN),
     "student.positions": Wire(False, of_student(model("positions")), (18, 0), CNN),
+    "student.probe": Wire(False, of_student(weight_sum), base=MANY_KINDS),
     "student.freeze_embeddings": Wire(True, of_student(embeddings_stay), (False, True)),
     # Their values are computed by hand in test_training.py and test_objectives.py.
     "objective.divergence": Wire("js", of_student(first_loss)),
@@ -356,6 +358,7 @@ def folder(tmp_path_factory) -> Path:
         "latin": [*films, "Un café crème,Titre,pos,new"],
         "blank": [*films, "No label,Title,,new"],
         "mixed": [*films, *(f"Film in capitals {i},Title,POS,new" for i in range(5))],
+        "kinds": [f"Film {i} of kind {i % 20},Title,kind {i % 20},new" for i in range(200)],
         "rare": [*films, "One of its kind,Title,odd,new"],
     }
     for name, lines in contents.items():

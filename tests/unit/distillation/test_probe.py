@@ -10,9 +10,12 @@ import torch
 from sklearn.linear_model import LogisticRegression
 from torch import nn
 
+from kd_core import distill
 from kd_core.data.task import labelled
+from kd_core.distillation import distil
 from kd_core.distillation.events import Progress
 from kd_core.distillation.probe import start_from_probe
+from kd_core.distillation.training.fit import fit
 from kd_core.errors import Stopped
 from kd_core.models.inference import encode, predict_logits
 from kd_core.models.loading import has_new_head, output_layer
@@ -78,3 +81,21 @@ def test_a_head_that_was_trained_is_not_new(tiny_teacher):
     assert has_new_head(model)
     nn.init.ones_(output_layer(model)[1].bias)
     assert not has_new_head(model)
+
+
+def test_students_of_many_classes_begin_with_one_but_from_a_random_start(
+    kd_home, short_config, tmp_path, monkeypatch
+):
+    """The student alone as well: what distillation adds is not its start."""
+    rows = "\n".join(f"film {i},kind {min(i % 24, 19)}" for i in range(160))  # one has more than the others
+    (tmp_path / "kinds.csv").write_text(f"text,label\n{rows}\n")
+    task = {"task.name": str(tmp_path / "kinds.csv"), "task.test_file": None, "task.transfer_file": None}
+    begins: dict[str, bool] = {}
+
+    def instead(run, recipe, model, *texts, **more):
+        begins[recipe.who] = not has_new_head(model)
+        return fit(run, recipe, model, *texts, **more)
+
+    monkeypatch.setattr(distil, "fit", instead)
+    distill(short_config.change({**task, "student.model": "half", "controls.plain_start": True}))
+    assert begins == {"student": True, "alone": True, "plain_start": False}

@@ -191,7 +191,25 @@ def test_a_head_of_few_classes_that_reads_the_mean_begins_without_a_probe(
 )
 def test_narrow_students_learn_faster(resolve, tiny_task, bert, student, rate):
     assert resolve(DistillConfig().change(student), tiny_task, bert).training.learning_rate == rate
-    assert "auto: 4e-3 for cnn and static, 5e-4 up to hidden size 256, else 1e-4" in help_of(
+    assert "auto: 4e-3 for cnn and static, 5e-4 up to hidden size 256" in help_of("training.learning_rate")
+
+
+@pytest.mark.parametrize(
+    ("student", "classes", "hidden", "rate"),
+    [
+        ({"student.model": "half"}, 20, 384, 3e-4),
+        ({"student.model": "half"}, 19, 384, 1e-4),
+        ({"student.model": "half"}, 20, 768, 1e-4),
+        ({"student.model": "half", "student.init": "random"}, 20, 384, 1e-4),
+    ],
+)
+def test_copied_layers_take_larger_steps_towards_many_classes(
+    resolve, tiny_task, bert, student, classes, hidden, rate
+):
+    task = replace(tiny_task, labels=tuple(f"class {i}" for i in range(classes)))
+    bert.hidden_size = hidden
+    assert resolve(DistillConfig().change(student), task, bert).training.learning_rate == rate
+    assert "3e-4 up to 384 for layers of the teacher that learn 20 classes" in help_of(
         "training.learning_rate"
     )
 
@@ -328,6 +346,28 @@ def test_the_sizes_that_are_stored_are_those_that_are_built(resolve, tiny_task, 
 def test_frequent_pieces_join_where_they_start_with_a_meaning(resolve, tiny_task, bert, student, pieces):
     config = DistillConfig().change({f"student.{name}": value for name, value in student.items()})
     assert resolve(config, tiny_task, bert).student.fill_vocabulary == pieces
+
+
+@pytest.mark.parametrize(
+    ("model", "classes", "asked", "probes"),
+    [
+        ("half", 20, {}, True),
+        ("half", 19, {}, False),
+        ("half", 20, {"student.init": "random"}, False),
+        ("half", 20, {"student.probe": False}, False),
+        ("cnn", 20, {}, False),
+        ("static", 20, {}, False),
+    ],
+)
+def test_a_transformer_of_many_classes_begins_with_a_probe(
+    resolve, tiny_task, bert, model, classes, asked, probes
+):
+    names = tuple(f"class {i}" for i in range(classes))
+    bert.id2label = dict(enumerate(names))
+    bert.label2id = {label: i for i, label in enumerate(names)}
+    config = DistillConfig().change({"student.model": model, **asked})
+    assert resolve(config, replace(tiny_task, labels=names), bert).student.probe is probes
+    assert "there are 20 classes or more" in help_of("student.probe")
 
 
 @pytest.mark.parametrize(
