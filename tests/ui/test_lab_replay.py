@@ -13,7 +13,7 @@ from kd_core.jobs.store import Store
 from kd_core.learn.recorded import recorded_replay
 from tests.ui.charts import alts
 from tests.ui.test_lab_pages import said
-from tests.unit.figures.test_figures import SAMPLE
+from tests.unit.figures.sampled import SAMPLE
 
 App = Callable[..., AppTest]
 PAGE = "learn/labs/scripts/replay.py"

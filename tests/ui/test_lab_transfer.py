@@ -15,7 +15,7 @@ from kd_core.learn.lab_results import LabConfig
 from kd_core.learn.recorded import recorded_lab
 from tests.ui.charts import alts
 from tests.ui.test_lab_pages import said
-from tests.unit.figures.test_figures import SAMPLE
+from tests.unit.figures.sampled import SAMPLE
 
 App = Callable[..., AppTest]
 PAGE = "learn/labs/scripts/transfer.py"

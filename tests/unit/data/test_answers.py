@@ -1,52 +1,15 @@
-"""A teacher that is a file: what is read, guessed, noted and refused."""
+"""A teacher that is a file: which rows are labelled, which are transfer texts, and what is refused."""
 
 from __future__ import annotations
 
-import json
-import tracemalloc
-from collections.abc import Callable, Sequence
-from pathlib import Path
-
 import numpy as np
-import pandas as pd
 import pytest
 
 from kd_core.config import DistillConfig, TaskConfig
 from kd_core.data import load_task
-from kd_core.data.answer_values import FLOOR, _of_choices
-from kd_core.data.table import Table
-from kd_core.data.task import Task
 from kd_core.errors import ConfigError, DataError
 from kd_core.system.settings import Settings
-
-CLASSES = ("new", "old")
-SURE = [(0.9, 0.1), (0.2, 0.8)]  # in turn
-
-
-@pytest.fixture
-def load(tmp_path: Path) -> Callable[..., Task]:
-    """``load("text,new,old", rows)`` or a list of rows: a file of answers, as a task."""
-
-    def make(
-        header: str, rows: Sequence[Sequence[object]], test: Sequence[Sequence[object]] = (), **settings
-    ):
-        for name, lines in (("answers", rows), ("test", test)):
-            text = "\n".join([header, *(",".join(map(str, row)) for row in lines)])
-            (tmp_path / f"{name}.csv").write_text(text, encoding="utf-8")
-        if test:
-            settings["test_file"] = str(tmp_path / "test.csv")
-        values = {"knowledge": str(tmp_path / "answers.csv"), **settings}
-        return load_task(DistillConfig.from_dict({"task": values}).task)
-
-    return make
-
-
-def rows(*middle: object, values=SURE, count: int = 40) -> list[list[object]]:
-    return [[f"text number {i}", *middle, *values[i % 2]] for i in range(count)]
-
-
-def notes(task: Task) -> str:
-    return " ".join(task.notes)
+from tests.unit.data.answered import CLASSES, SURE, notes, rows
 
 
 def test_without_gold_labels_the_choices_are_the_labels(load):
@@ -121,26 +84,6 @@ def test_what_kd_ask_wrote_for_a_spreadsheet_is_read_as_it_was(load):
     assert "answers.csv: 1 text read without the apostrophe that keeps a spreadsheet from" in notes(task)
 
 
-def test_one_column_is_one_hot_with_smoothing(load):
-    given = [[f"text {i}", "Old" if i % 2 else "new"] for i in range(30)]
-    task = load("text,answer", given, smoothing=0.2)
-    assert task.answers.kind == "labels"
-    assert np.exp(task.answers.of(["text 0"])[0]) == pytest.approx((0.2, 0.8))  # Old is sorted first
-    assert "They carry no dark knowledge" in notes(task)
-    sure = load("text,answer", given, smoothing=0).answers.of(["text 0"])[0]
-    assert sure.tolist() == pytest.approx([np.log(FLOOR), 0])
-
-
-def test_a_column_named_label_is_the_answer_where_there_is_no_other(load):
-    task = load("text,label", [[f"text {i}", CLASSES[i % 2]] for i in range(30)])
-    assert (task.answers.kind, task.answers.gold) == ("labels", "none")
-
-
-def test_of_a_label_and_an_answer_the_label_is_gold(load):
-    given = [[f"text {i}", CLASSES[i % 2], CLASSES[i % 2]] for i in range(30)]
-    assert load("text,label,llm_answer", given).answers.gold == "rows"
-
-
 def test_answers_that_differ_in_case_are_merged_on_request(load):
     given = [[f"text {i}", ("New", "new", "old")[i % 3]] for i in range(30)]
     with pytest.raises(DataError, match="--merge-labels"):
@@ -173,25 +116,6 @@ def test_gold_labels_are_merged_with_the_columns_of_the_classes_on_request(load)
     assert (task.labels, task.test["label"][:]) == (CLASSES, [0, 1] * 3)
     with pytest.raises(DataError, match=r"the gold label 'ancient' is none of the classes 'new', 'old'\.$"):
         load("text,label,new,old", given, [*held, ["one more", "ancient", 0.5, 0.5]], merge_labels=True)
-
-
-@pytest.mark.parametrize(
-    ("values", "kind"),
-    [
-        ([(2.5, -1.0), (-3.0, 0.5)], "logits"),
-        ([(3.5, 1.0), (0.2, 6.0)], "logits"),
-        ([(-0.105, -2.303), (-1.609, -0.223)], "log_probabilities"),
-        ([(0.91, 0.1), (0.2, 0.8)], "probabilities"),  # two decimals, rounded
-    ],
-)
-def test_the_kind_is_guessed_and_said(load, values, kind):
-    task = load("text,new,old", rows(values=values))
-    assert task.answers.kind == kind
-    assert f"read as {kind.replace('_', '-')} (guessed" in notes(task)
-    if kind == "logits":
-        assert task.answers.of(["text number 0"])[0] == pytest.approx(values[0])
-    elif kind == "log_probabilities":
-        assert np.exp(task.answers.of(["text number 0"])[0]) == pytest.approx((0.9, 0.1), abs=1e-3)
 
 
 def test_a_class_that_is_chosen_once_is_kept(load):
@@ -305,12 +229,6 @@ def test_settings_that_do_not_go_with_answers(load, settings, says):
         load("text,new,old", rows(), **settings)
 
 
-def test_percent_are_divided_on_request(load):
-    task = load("text,new,old", rows(values=[(90, 10), (20, 80)]), normalise=True)
-    assert np.exp(task.answers.of(["text number 0"])[0]) == pytest.approx((0.9, 0.1))
-    assert "40 answers divided by the sum" in notes(task)
-
-
 def test_a_test_file_needs_answers_too(load, tmp_path):
     (tmp_path / "plain.csv").write_text("text,label\na text,new\n")
     with pytest.raises(
@@ -336,61 +254,6 @@ def test_the_file_is_the_task_and_all_settings_round_trip():
     assert TaskConfig.model_validate(config.task.model_dump(mode="json")) == config.task
 
 
-def test_a_class_may_be_named_like_what_is_no_class(load):
-    """A "number" or an "id" is a class where it makes the row whole, or where it is a gold label."""
-    numbered = [[f"text {i}", i, *SURE[i % 2]] for i in range(30)]
-    assert load("text,number,new,old", numbered).labels == CLASSES
-    whole = [
-        [f"text {i}", *share] for i in range(30) for share in [((0.2, 0.7, 0.1), (0.6, 0.2, 0.2))[i % 2]]
-    ]
-    assert load("text,number,new,old", whole).labels == ("number", *CLASSES)
-    logits = [[f"text {i}", ("number", "new", "old")[i % 3], 2.5, -i, i] for i in range(60)]
-    assert load("text,gold,number,new,old", logits).labels == ("number", *CLASSES)
-    timed = [[f"text {i}", 9000 + i, *((3, -3), (-3, 3))[i % 2]] for i in range(30)]
-    assert load("text,time,new,old", timed).labels == CLASSES
-
-
-@pytest.mark.parametrize(
-    ("header", "gold"),
-    [("text,gpt5,human", True), ("text,gpt5,confidence", False), ("text,gpt5,truth", True)],
-)
-def test_a_column_of_choices_is_found_beside_gold_labels_and_numbers(load, header, gold):
-    last = ["0.9", "0.8"] if "confidence" in header else CLASSES
-    task = load(header, [[f"text {i}", CLASSES[i % 2], last[i % 2]] for i in range(30)])
-    assert (task.answers.kind, task.answers.gold) == ("labels", "rows" if gold else "none")
-    assert task.labels == CLASSES
-
-
-def test_columns_of_numbers_that_are_labels_or_something_else_are_no_classes(load):
-    stars = [[f"text {i}", 1 + i % 5, 1 + (i + i % 2) % 5] for i in range(60)]
-    task = load("text,label,prediction", stars)
-    assert (task.answers.kind, task.answers.gold) == ("labels", "rows")
-    assert task.labels == ("1", "2", "3", "4", "5")
-    liked = [[f"text {i}", ("sport", "tech")[i % 2], i % 7, 100 + i] for i in range(40)]
-    assert load("text,answer,upvotes,views", liked).labels == ("sport", "tech")
-    rated = [[f"text {i}", 1 + i % 5, i % 7, 100 + i] for i in range(60)]
-    assert load("text,prediction,upvotes,views", rated).labels == ("1", "2", "3", "4", "5")
-    unsaid = [[f"text {i}", ("sport", "tech")[i % 2], i % 7, 100 + i] for i in range(40)]
-    assert load("text,gpt5,upvotes,views", unsaid, answers="labels").labels == ("sport", "tech")
-    with pytest.raises(DataError, match=r"Which columns .* hold the teacher's answers"):
-        load("text,answer,prediction,upvotes,views", [[*row[:2], row[1], *row[2:]] for row in liked])
-
-
-def test_columns_of_numbers_that_are_classes_stay_so_beside_others(load):
-    """Beside a choice among them, a label that is a number, or with a name like that of a label."""
-    logits = [(2.5, -1.0), (-3.0, 0.5)]
-    chosen = [[f"text {i}", CLASSES[i % 2].upper(), *logits[i % 2]] for i in range(40)]
-    assert load("text,answer,logit_new,logit_old", chosen).answers.kind == "logits"
-    assert load("text,answer,human,machine", chosen, answers="logits").labels == ("human", "machine")
-    assert load("text,human,machine", rows(values=logits)).labels == ("human", "machine")
-    whole = [(30, 70), (100, 0)]
-    assert load("text,human,machine", rows(values=whole), normalise=True).labels == ("human", "machine")
-    marked = [[f"text {i}", int(i % 3 == 0), *SURE[i % 2]] for i in range(40)]
-    with pytest.raises(DataError, match="the gold label '0' has no column of answers; they are for 'new'"):
-        load("text,label,new,old", marked)
-    assert load("text,label,new,old", marked, gold="none").labels == CLASSES
-
-
 def test_the_home_folder_may_be_written_as_people_do(load, tmp_path, monkeypatch):
     monkeypatch.setenv("HOME", str(tmp_path))
     monkeypatch.setenv("USERPROFILE", str(tmp_path))
@@ -414,42 +277,6 @@ def test_what_is_no_file_of_answers_is_told_apart(name):
         load_task(config.task)
     with pytest.raises(DataError, match=r"--knowledge: There is no file 'nothing.csv'"):
         load_task(DistillConfig().change({"task.knowledge": "nothing.csv"}).task)
-
-
-def test_choices_among_many_classes_take_little_more_memory_than_their_logits():
-    """Of 100,000 texts and 1,000 classes it was 3 GB."""
-    names = [f"class {i}" for i in range(500)]
-    chosen = pd.Series([names[i % 500] for i in range(2_000)])
-    tracemalloc.start()
-    logits = _of_choices(Table("answers.csv", pd.DataFrame()), chosen, names, TaskConfig(smoothing=0.1), [])
-    peak = tracemalloc.get_traced_memory()[1]
-    tracemalloc.stop()
-    assert (logits.shape, logits.dtype) == ((2_000, 500), np.float32)
-    assert logits[7].tolist() == pytest.approx([np.log(0.9 if i == 7 else 0.1 / 499) for i in range(500)])
-    assert peak < 5 * logits.nbytes
-
-
-def test_columns_of_nested_values_are_refused_where_they_are_given(tmp_path):
-    """A gold label in a list was left out in silence, and answers in an object were called empty."""
-    file = tmp_path / "answers.jsonl"
-    row = {"a": 1, "b": 0, "in": {"en": "A text"}, "gold": ["a"], "scores": {"a": 1}}
-    file.write_text("".join(json.dumps({"text": f"Text {i}", **row}) + "\n" for i in range(40)))
-
-    def refused(message: str, **columns) -> None:
-        with pytest.raises(DataError, match=message):
-            load_task(TaskConfig(knowledge=str(file), **columns))
-
-    for flag, name in (("text-column", "in"), ("label-column", "gold"), ("answer-columns", "scores")):
-        value = (name,) if flag == "answer-columns" else name
-        says = (
-            rf"^The column '{name}' of answers\.jsonl holds nested values .* choose another with --{flag}\.$"
-        )
-        refused(says, **{flag.replace("-", "_"): value})
-    file.write_text(json.dumps({"text": "A text", "scores": {"a": 1}}) + "\n")
-    refused(
-        r"^answers\.jsonl has no column for a teacher's answers beside that of the texts, 'text'\. Give "
-        r"one a class, or one with its choice, in place of 'scores'\.$"
-    )
 
 
 @pytest.mark.parametrize("choices", [False, True])

@@ -1,0 +1,15 @@
+"""The sample report, and the words in a figure."""
+
+from __future__ import annotations
+
+import json
+
+from kd_core.distillation.report import Report
+from tests import SAMPLES
+
+read = Report.model_validate
+SAMPLE = json.loads((SAMPLES / "report.json").read_text("utf-8"))
+
+
+def annotations(figure: object) -> list[str]:
+    return [annotation.text for annotation in figure.layout.annotations]
