@@ -26,6 +26,8 @@ from tests import ROOT
 
 STREAMLIT = [sys.executable, "-m", "streamlit", "run", str(ROOT / "app.py")]
 KD = [sys.executable, "-m", "kd_core.cli", "app"]
+RUN = re.compile(r"[?&]run=(\d{8}-\d{6}-[0-9a-f]{4})")  # in an address
+MINUTE = 60_000
 
 
 class Server:
@@ -148,6 +150,21 @@ def settle(page: Page) -> None:
     """Until the script has run to its end."""
     page.locator("[data-testid=stApp][data-test-script-state=notRunning]").wait_for()
     page.locator("h1").first.wait_for()
+
+
+def wait_for_verdict(page: Page) -> None:
+    expect(page.get_by_role("link", name="Open the report")).to_be_visible(timeout=8 * MINUTE)
+
+
+def reach(page: Page, role: str, name: str) -> None:
+    """Tab until the focus is there."""
+    target = page.get_by_role(role, name=name).first
+    expect(target).to_be_visible()
+    for _ in range(80):
+        if target.evaluate("element => element === document.activeElement"):
+            return
+        page.keyboard.press("Tab")
+    raise AssertionError(f"{role} {name!r} cannot be reached by key")
 
 
 def choose_file(page: Page, key: str, file: Path) -> None:

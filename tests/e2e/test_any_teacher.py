@@ -15,8 +15,7 @@ from playwright.sync_api import Locator, Page, expect
 
 from kd_core.config import DistillConfig
 from pages.shared.run_form.link import form_link
-from tests.e2e.dashboard import choose_file
-from tests.e2e.test_run import MINUTE, RUN, wait_for_verdict
+from tests.e2e.dashboard import MINUTE, RUN, choose_file, wait_for_verdict
 
 SHORT = {
     "training.steps": 40,

@@ -9,7 +9,7 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from kd_core.config import slider
-from tests.e2e.test_lessons import reach
+from tests.e2e.dashboard import reach
 
 pytestmark = pytest.mark.looks
 

@@ -8,23 +8,14 @@ from collections.abc import Callable
 import pytest
 from playwright.sync_api import Page, expect
 
+from tests.e2e.dashboard import reach
+
 pytestmark = pytest.mark.looks
 
 SHARED = (
     "/temperature?temperature.temperature=8&hide=source,text"
     "&ask=Which%20class%20leads%3F&options=The%20same%7CAnother&answer=The%20same"
 )
-
-
-def reach(page: Page, role: str, name: str) -> None:
-    """Tab until the focus is there."""
-    target = page.get_by_role(role, name=name).first
-    expect(target).to_be_visible()
-    for _ in range(80):
-        if target.evaluate("element => element === document.activeElement"):
-            return
-        page.keyboard.press("Tab")
-    raise AssertionError(f"{role} {name!r} cannot be reached by key")
 
 
 def test_a_shared_link_asks_shows_and_tells(

@@ -14,10 +14,9 @@ from kd_core.config import DistillConfig
 from pages.shared.run_form.link import form_link
 from tests import ROOT
 from tests.e2e import dashboard
+from tests.e2e.dashboard import RUN, wait_for_verdict
 
 SAMPLE = ROOT / "assets" / "samples" / "support-messages.csv"
-RUN = re.compile(r"[?&]run=(\d{8}-\d{6}-[0-9a-f]{4})")
-MINUTE = 60_000
 Visit = Callable[..., None]
 
 # Long enough to watch, short enough to wait for.
@@ -73,10 +72,6 @@ def points(page: Page) -> int:
 
 def wait_for_points(page: Page, count: int) -> None:
     page.wait_for_function(f"count => ({POINTS})() >= count", arg=count)
-
-
-def wait_for_verdict(page: Page) -> None:
-    expect(page.get_by_role("link", name="Open the report")).to_be_visible(timeout=8 * MINUTE)
 
 
 def test_the_demo_from_the_first_click_to_the_report(

@@ -22,7 +22,7 @@ from pages.shared.room import browsers, vote_view
 from pages.shared.room.questions import lesson_question, quiz_question
 from pages.shared.room.votes import VOTES
 from tests import ROOT
-from tests.ui.test_lab_pages import EVIL, said
+from tests.ui.lab_page import EVIL, said
 
 Room = Callable[..., AppTest]
 

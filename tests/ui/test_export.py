@@ -16,7 +16,7 @@ from kd_core.config import DEMO
 from kd_core.jobs.store import Store
 from tests import SAMPLES, without_gold
 from tests.ui.charts import alts
-from tests.unit.deployment.test_staircase import FORMS, MACHINE
+from tests.unit.deployment.stairs import FORMS, MACHINE
 
 App = Callable[..., AppTest]
 PAGE = "use/export/page.py"

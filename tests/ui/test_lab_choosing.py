@@ -10,7 +10,7 @@ from kd_core.learn.choosing import best_of
 from kd_core.learn.recorded import recorded_lab
 from kd_core.system.formatting import percent
 from tests.ui.charts import alts
-from tests.ui.test_lab_pages import said
+from tests.ui.lab_page import said
 
 App = Callable[..., AppTest]
 PAGE = "learn/labs/scripts/choosing.py"

@@ -14,8 +14,8 @@ from kd_core.learn.lab_results import LabConfig
 from kd_core.learn.recorded import is_recorded, recorded_lab
 from kd_core.system import formatting
 from tests.ui.charts import alts
-from tests.ui.test_lab_pages import said
-from tests.unit.learn.test_claims import TRUTH, answers, cell, of_teachers, report, unseen
+from tests.ui.lab_page import said
+from tests.unit.learn.claimed import TRUTH, answers, cell, of_teachers, report, unseen
 
 App = Callable[..., AppTest]
 PAGE = "learn/labs/scripts/claims.py"

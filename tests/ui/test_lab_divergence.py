@@ -14,7 +14,7 @@ from streamlit.testing.v1 import AppTest
 from kd_core.jobs.store import Store
 from pages.learn.labs.divergence import LOSSES
 from tests.ui.charts import alts
-from tests.ui.test_lab_pages import run, said  # noqa: F401 (a finished run of one's own)
+from tests.ui.lab_page import run, said  # noqa: F401 (a finished run of one's own)
 
 App = Callable[..., AppTest]
 PAGE = "learn/labs/scripts/divergence.py"

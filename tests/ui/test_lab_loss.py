@@ -16,7 +16,7 @@ from kd_core.learn.recorded import recorded
 from kd_core.objectives import CARDS
 from pages.learn.labs.loss import STUDENTS
 from tests.ui.charts import alts, flow_numbers
-from tests.ui.test_lab_pages import said
+from tests.ui.lab_page import said
 from tests.unit.objectives.reference import by_scipy, tckd_nckd
 
 App = Callable[..., AppTest]

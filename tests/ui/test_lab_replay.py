@@ -12,7 +12,7 @@ from kd_core.distillation.training.replay import Replay
 from kd_core.jobs.store import Store
 from kd_core.learn.recorded import recorded_replay
 from tests.ui.charts import alts
-from tests.ui.test_lab_pages import said
+from tests.ui.lab_page import said
 from tests.unit.figures.sampled import SAMPLE
 
 App = Callable[..., AppTest]

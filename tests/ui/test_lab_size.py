@@ -11,7 +11,7 @@ from streamlit.testing.v1 import AppTest
 from kd_core.learn.lab_results import against_best, size_table, smallest
 from kd_core.learn.recorded import recorded_lab
 from tests.ui.charts import alts, charts
-from tests.ui.test_lab_pages import said
+from tests.ui.lab_page import said
 
 App = Callable[..., AppTest]
 PAGE = "learn/labs/scripts/size.py"

@@ -16,7 +16,7 @@ from kd_core.jobs.store import Store
 from kd_core.learn.recorded import recorded
 from tests import SAMPLES, without_gold
 from tests.ui.charts import alts
-from tests.ui.test_lab_pages import said
+from tests.ui.lab_page import said
 
 App = Callable[..., AppTest]
 PAGE = "learn/labs/scripts/temperature.py"

@@ -14,7 +14,7 @@ from kd_core.jobs.store import Store
 from kd_core.learn.lab_results import LabConfig
 from kd_core.learn.recorded import recorded_lab
 from tests.ui.charts import alts
-from tests.ui.test_lab_pages import said
+from tests.ui.lab_page import said
 from tests.unit.figures.sampled import SAMPLE
 
 App = Callable[..., AppTest]

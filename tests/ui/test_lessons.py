@@ -9,7 +9,7 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 from kd_core.learn.lessons import facts, lessons
-from tests.ui.test_lab_pages import EVIL, said
+from tests.ui.lab_page import EVIL, said
 
 App = Callable[..., AppTest]
 PAGE = "learn/labs/lessons/page.py"

@@ -9,7 +9,7 @@ from streamlit.testing.v1 import AppTest
 
 from pages.learn.labs.catalogue import LABS
 from pages.shared import addresses
-from tests.ui.test_lab_pages import said
+from tests.ui.lab_page import said
 
 App = Callable[..., AppTest]
 

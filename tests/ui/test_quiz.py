@@ -7,7 +7,7 @@ from collections.abc import Callable
 from streamlit.testing.v1 import AppTest
 
 from kd_core.learn.quiz import quiz
-from tests.ui.test_lab_pages import said
+from tests.ui.lab_page import said
 
 App = Callable[..., AppTest]
 PAGE = "learn/labs/quiz/page.py"

@@ -29,8 +29,8 @@ from pages.learn.race import recorded
 from pages.shared.run_form import plan
 from pages.shared.text import escape
 from tests.ui.charts import alts
-from tests.ui.test_lab_pages import said
-from tests.unit.learn.test_race import IDS, finished
+from tests.ui.lab_page import said
+from tests.unit.learn.raced import IDS, finished
 
 PAGE = "learn/race/page.py"
 LIVE = {"race.kind": "Live"}

@@ -61,7 +61,6 @@ def words(page: AppTest) -> list[str]:
     return [element.value.replace("\u00a0", " ") for kind in kinds for element in kind]
 
 
-TABS = ("Quality", "Fidelity", "Speed", "Curves", "Reproduce")
 ORDER = ("Demo", "Better", "Distillation helped", "Download HTML", "7.2x faster")
 
 

@@ -14,8 +14,8 @@ from kd_core.jobs.store import Store
 from kd_core.learn.glossary import terms
 from pages.shared.run_form import plan
 from pages.shared.text import term
+from tests.ui.pretended import done, report  # noqa: F401 (a finished run whose models are pretended)
 from tests.ui.searched import searched
-from tests.ui.test_playground import done, report  # noqa: F401 (a finished run whose models are pretended)
 
 App = Callable[..., AppTest]
 KINDS = ("metric", "slider", "select_slider", "selectbox", "multiselect", "toggle", "number_input", "pills")

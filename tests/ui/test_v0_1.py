@@ -11,10 +11,10 @@ from streamlit.testing.v1 import AppTest
 
 from pages.shared.run_form import plan
 from tests.ui.runs.listed import choose, names, words
-from tests.ui.test_report import TABS
 from tests.v0_1 import DONE, STOPPED, restore
 
 App = Callable[..., AppTest]
+TABS = ("Quality", "Fidelity", "Speed", "Curves", "Reproduce")
 
 
 @pytest.fixture(autouse=True)

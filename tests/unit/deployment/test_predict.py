@@ -37,7 +37,7 @@ from kd_core.distillation.metrics import softmax
 from kd_core.errors import DataError, RunError
 from kd_core.system import paths
 from kd_core.system.atomic import new_folder
-from tests.unit.distillation.test_report import report
+from tests.unit.distillation.reported import report
 
 RUN = "20260131-143000-a1b2"
 

@@ -30,8 +30,8 @@ from kd_core.distillation.training.trainer import train
 from kd_core.errors import DivergedError, RunError, Stopped
 from kd_core.system.atomic import is_whole
 from kd_core.system.control import Control
-from tests.unit.distillation.test_pipeline import steps, student
-from tests.unit.distillation.training.test_trainer import RECIPE, Clock, same, train_it, weights
+from tests.unit.distillation.left import steps, student
+from tests.unit.distillation.training.trained import RECIPE, Clock, same, train_it, weights
 
 # One training
 

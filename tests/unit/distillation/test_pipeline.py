@@ -23,7 +23,6 @@ from kd_core.distillation.events import (
     Resolved,
     StageFinished,
     StageStarted,
-    Step,
     TrainingStarted,
 )
 from kd_core.distillation.training import trainer
@@ -31,10 +30,7 @@ from kd_core.distillation.training.fit import fit
 from kd_core.errors import ConfigError, Stopped
 from kd_core.models import inference
 from tests.unit.conftest import FAMILIES
-
-
-def student(report, name: str = "student-0") -> dict[str, torch.Tensor]:
-    return load_file(Path(report.folder) / "students" / name / "model.safetensors")
+from tests.unit.distillation.left import steps, student
 
 
 def same(one: dict[str, torch.Tensor], other: dict[str, torch.Tensor]) -> bool:
@@ -166,10 +162,6 @@ def test_an_intermediate_term_asks_the_teacher_once_a_step(watched, short_config
     _, watch = watched(short_config.change({"objective.hidden_weight": 1.0}))
     assert [watch.passes[stage] for stage in ("teach", "record", "distil")] == [0, 0, 3]
     assert [step.intermediate > 0 for step in steps(watch.events)] == [True] * 3
-
-
-def steps(events: list, who: str = "student") -> list[Step]:
-    return [event for event in events if isinstance(event, Step) and event.who == who]
 
 
 @pytest.mark.parametrize("before", [False, True])

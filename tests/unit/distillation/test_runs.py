@@ -15,7 +15,7 @@ from kd_core.distillation.events import Note
 from kd_core.errors import RunError
 from kd_core.system import paths
 from kd_core.system.atomic import new_folder
-from tests.unit.distillation.test_report import report
+from tests.unit.distillation.reported import report
 
 RUN = "20260131-143000-a1b2"
 

@@ -8,11 +8,11 @@ import pytest
 from kd_core import figures
 from kd_core.learn.claims import findings
 from kd_core.learn.lab_results import size_table, transfer_table
-from tests.unit.distillation.training.test_replay import play
-from tests.unit.learn.test_claims import TRUTH, of_teachers, unseen
-from tests.unit.learn.test_claims import cell as student
-from tests.unit.learn.test_claims import report as of_claim
-from tests.unit.learn.test_lab_results import cell, report
+from tests.unit.distillation.training.played import play
+from tests.unit.learn.claimed import TRUTH, of_teachers, unseen
+from tests.unit.learn.claimed import cell as student
+from tests.unit.learn.claimed import report as of_claim
+from tests.unit.learn.lab_cells import cell, report
 
 EVIL = '<img src="http://127.0.0.1:9/x"> %{y}'
 

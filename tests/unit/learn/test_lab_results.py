@@ -9,34 +9,7 @@ import pytest
 from kd_core.distillation.metrics import wilson
 from kd_core.errors import ConfigError
 from kd_core.learn.lab_results import LabConfig, pack, size_table, smallest, transfer_table, unpack
-
-TEXTS = 20
-
-
-def cell(name: str, right: int, *, seed: int = 0, transfer: int = 0, layers: int = 2, hidden: int = 128):
-    """The first ``right`` of 20 texts are answered right."""
-    return {
-        "name": name,
-        "seed": seed,
-        "who": "alone" if name == "alone" else "student",
-        "transfer": transfer,
-        "layers": layers,
-        "hidden": hidden,
-        "accuracy": right / TEXTS,
-        "right": pack(np.arange(TEXTS) < right),
-        "params": 1000 * layers * hidden,
-        "embedding_params": 600 * hidden,
-    }
-
-
-def report(*cells):
-    return {
-        "teacher": {"accuracy": 0.9},
-        "test_texts": TEXTS,
-        "config": {},
-        "machine": {},
-        "cells": list(cells),
-    }
+from tests.unit.learn.lab_cells import TEXTS, cell, report
 
 
 def test_which_texts_are_right_survives_packing():

@@ -17,7 +17,7 @@ from torch import Tensor
 from kd_core.distillation.training.losses import soft_loss
 from kd_core.errors import ConfigError, ModelError
 from kd_core.objectives import CARDS
-from tests.unit.distillation.training.test_losses import gradient, randn
+from tests.unit.distillation.training.tensors import gradient, randn
 
 SOFTENED = [name for name, card in CARDS.items() if card.has_temperature]
 CROSS_ENTROPIES = {"soft_cross_entropy", "reverse_cross_entropy"}

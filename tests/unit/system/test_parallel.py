@@ -33,8 +33,8 @@ from kd_core.system.atomic import is_whole
 from kd_core.system.control import Control
 from tests import ROOT
 from tests.unit.conftest import tiny_recipe
-from tests.unit.distillation.training.test_batches import LABELLED, batches
-from tests.unit.distillation.training.test_trainer import Gradients
+from tests.unit.distillation.training.drawn import LABELLED, batches
+from tests.unit.distillation.training.trained import Gradients
 
 if TYPE_CHECKING:
     from kd_core.distillation.training.batches import Recipe

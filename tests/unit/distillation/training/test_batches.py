@@ -10,16 +10,8 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from kd_core.distillation.training.batches import LABELS_ONLY, StepBatches
-from tests.unit.conftest import tiny_recipe
-
-RECIPE = tiny_recipe()
-LABELLED, TRANSFER = 60, 40
-
-
-def batches(recipe=RECIPE, lengths=None, labelled=LABELLED) -> list[list[int]]:
-    return list(StepBatches(lengths or [5 + i % 9 for i in range(LABELLED + TRANSFER)], labelled, recipe))
-
+from kd_core.distillation.training.batches import LABELS_ONLY
+from tests.unit.distillation.training.drawn import LABELLED, RECIPE, batches
 
 # Batches
 

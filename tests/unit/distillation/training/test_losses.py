@@ -23,18 +23,7 @@ from kd_core.distillation.training.losses import (
     relation_loss,
 )
 from kd_core.errors import ModelError
-
-
-def randn(*shape: int, seed: int = 0, scale: float = 1.0) -> Tensor:
-    generator = torch.Generator().manual_seed(seed)
-    return scale * torch.randn(*shape, generator=generator, dtype=torch.float64)
-
-
-def gradient(loss: Callable[[Tensor], Tensor], at: Tensor) -> Tensor:
-    at = at.detach().clone().requires_grad_()
-    (result,) = torch.autograd.grad(loss(at), at)
-    return result
-
+from tests.unit.distillation.training.tensors import gradient, randn
 
 # --- hard loss and objective ------------------------------------------------------------------------
 

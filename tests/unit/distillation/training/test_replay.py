@@ -16,6 +16,7 @@ from kd_core.distillation.training.trainer import train
 from kd_core.errors import RunError, Stopped
 from kd_core.system.control import Control
 from tests.unit.conftest import tiny_recipe
+from tests.unit.distillation.training.played import play
 
 RECIPE = tiny_recipe(steps=9, evaluate_every=3)
 
@@ -27,20 +28,6 @@ def test_moments():
     assert found[-2:] == [854, 900]
     assert moments(1) == [0, 1]
     assert moments(9) == list(range(10))
-
-
-def play(rows: list[list[int]], steps: tuple[int, ...] = (0, 25, 50, 100)) -> Replay:
-    """Three classes; ``rows`` are the student's answers by moment, and the teacher always says 0."""
-    student = 4.0 * np.eye(3, dtype=np.float32)[np.array(rows)]
-    texts = len(rows[0])
-    return Replay(
-        labels=("a", "b", "c"),
-        texts=tuple(f"text {i}" for i in range(texts)),
-        truth=np.array([0, 1] * texts)[:texts],
-        steps=steps,
-        teacher=np.tile(np.array([4, 0, 0], dtype=np.float32), (texts, 1)),
-        student=student,
-    )
 
 
 def test_learned_early_late_and_never():

@@ -13,7 +13,6 @@ from datasets import Dataset
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch.nn import functional as F
-from transformers import TrainerCallback
 
 from kd_core.config import ObjectiveConfig
 from kd_core.distillation.balance import score
@@ -24,19 +23,8 @@ from kd_core.distillation.training.trainer import DistillTrainer, train
 from kd_core.errors import DivergedError, RunError
 from kd_core.system.atomic import is_whole
 from kd_core.system.control import Control
-from tests.unit.conftest import tiny_recipe
-from tests.unit.distillation.training.test_batches import batches
-
-RECIPE = tiny_recipe()
-
-
-def weights(trainer) -> dict[str, torch.Tensor]:
-    return {name: value.clone() for name, value in trainer.model.state_dict().items()}
-
-
-def same(one: dict[str, torch.Tensor], other: dict[str, torch.Tensor]) -> bool:
-    return one.keys() == other.keys() and all(torch.equal(one[name], other[name]) for name in one)
-
+from tests.unit.distillation.training.drawn import batches
+from tests.unit.distillation.training.trained import RECIPE, Clock, Gradients, same, train_it, weights
 
 # The objective through the trainer
 
@@ -82,17 +70,6 @@ def test_first_step_is_the_objective_by_hand(trainer, splits, alpha, t_squared):
     assert step.hard == pytest.approx(hard.item(), rel=1e-5)
     assert step.soft == pytest.approx(0 if alpha == 1 else soft.item(), rel=1e-5)
     assert step.loss == pytest.approx((alpha * hard + (1 - alpha) * soft).item(), rel=1e-5)
-
-
-class Gradients(TrainerCallback):
-    """Each step's gradients, as the optimizer gets them."""
-
-    def __init__(self) -> None:
-        self.steps: list[dict[str, torch.Tensor]] = []
-
-    def on_pre_optimizer_step(self, args, state, control, model, **_):
-        named = [(name, p.grad) for name, p in model.named_parameters() if p.grad is not None]
-        self.steps.append({name: gradient.clone() for name, gradient in named})
 
 
 def test_the_gradient_is_that_of_the_mean_over_rows(trainer):
@@ -149,24 +126,7 @@ def test_alpha_1_ignores_the_knowledge(trainer, splits):
     assert not same(*(weights(train_it(subject)) for subject in subjects))
 
 
-def train_it(trainer) -> DistillTrainer:
-    train(trainer)
-    return trainer
-
-
 # Events, checkpoints
-
-
-class Clock:
-    """A clock by which each step takes ten seconds."""
-
-    def __init__(self) -> None:
-        self.now = 0.0
-
-    def monotonic(self) -> float:
-        return self.now
-
-    perf_counter = monotonic
 
 
 def test_each_step_evaluation_and_checkpoint_is_told(trainer, monkeypatch):

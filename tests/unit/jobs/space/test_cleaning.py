@@ -22,7 +22,7 @@ from kd_core.jobs.store import Store
 from kd_core.system import cache, paths
 from kd_core.system.atomic import new_folder
 from kd_core.system.process import machine_lock
-from tests.unit.distillation.test_report import report
+from tests.unit.distillation.reported import report
 from tests.unit.jobs.space.folders import CONFIG, OTHER, RUN, folder, found
 
 

@@ -13,9 +13,8 @@ from pages.shared.text import escape
 from tests import without_gold
 from tests.ui.charts import alts
 from tests.ui.kept_run import kept_run
-from tests.ui.test_bench import EVIL, NEWER, RUN, App, benched, done, keep, sample, words
+from tests.ui.speed.benched import EVIL, NEWER, RUN, App, keep, sample, words
 
-__all__ = ["benched", "done"]
 PAGE = "review/capacity/page.py"
 OTHER = "20260131-160000-e5f6"
 

@@ -2,48 +2,15 @@
 
 from __future__ import annotations
 
-import html
-import json
-from collections.abc import Callable
-from typing import Any
-
-import pytest
 from streamlit.testing.v1 import AppTest
 
 from kd_core.config import DistillConfig
 from kd_core.deployment.benchmark import BenchConfig
 from kd_core.jobs.store import Store
-from tests import SAMPLES
 from tests.ui.charts import alts
+from tests.ui.speed.benched import EVIL, NEWER, RUN, App, keep, sample, words
 
-App = Callable[..., AppTest]
 PAGE = "review/report/page.py"
-RUN, JOB, NEWER = "20260131-143000-a1b2", "20260131-150000-c3d4", "20260131-160000-e5f6"
-EVIL = "![x](http://127.0.0.1:9/x) <b>$x$ :material/home:"
-
-
-def sample(name: str) -> dict[str, Any]:
-    return json.loads((SAMPLES / name).read_text("utf-8"))
-
-
-def keep(store: Store, job_id: str, report: dict[str, Any], run_id: str = RUN) -> None:
-    store.create_run(job_id, BenchConfig(run=run_id).model_dump(mode="json"), kind="bench")
-    store.save_report(job_id, report)
-    store.set_status(job_id, "done")
-
-
-@pytest.fixture
-def done(store: Store) -> Store:
-    store.create_run(RUN, DistillConfig().model_dump(mode="json"), name="Demo")
-    store.save_report(RUN, sample("report.json"))
-    store.set_status(RUN, "done")
-    return store
-
-
-@pytest.fixture
-def benched(done: Store) -> Store:
-    keep(done, JOB, sample("bench.json") | {"run": RUN})
-    return done
 
 
 def speed(app: App) -> AppTest:
@@ -52,13 +19,6 @@ def speed(app: App) -> AppTest:
     page.run()
     assert not page.exception
     return page
-
-
-def words(page: AppTest) -> str:
-    """All that a person reads outside tables; word joiners, which ``escape`` puts in, are invisible."""
-    kinds = (page.markdown, page.caption, page.info, page.error)
-    texts = (element.value for kind in kinds for element in kind)
-    return html.unescape("\n".join(texts)).replace("\u2060", "")
 
 
 def test_measure_queues_one_job(app: App, done: Store) -> None:
