@@ -19,8 +19,8 @@ def corrupted(texts: Sequence[str], seed: int) -> dict[str, list[str]]:
 
     Typos: one letter in 12 is swapped with the next one, dropped, doubled, or replaced by its neighbour on
     a QWERTY keyboard (Belinkov & Bisk 2018; a to z only). Dropped words: each goes with probability 0.2, one
-    stays (random deletion, Wei & Zou 2019); in Chinese and Japanese each character is one. No text becomes
-    blank.
+    stays (random deletion, Wei & Zou 2019); in languages without spaces each character is one. No text
+    becomes blank.
     """
     typos, words = random.Random(f"{seed} typos"), random.Random(f"{seed} words")
     return {

@@ -1,13 +1,14 @@
 """What counts as a word, and from where on texts and what reads them do not fit.
 
-A word is what stands between spaces, and in Chinese and Japanese each character.
+A word is what stands between spaces. Chinese, Japanese, Thai, Lao, Burmese and Khmer put none between their
+words: there it is each character, with the marks that it carries.
 """
 
 from __future__ import annotations
 
 import re
+from unicodedata import category
 
-_CHARACTER = r"[\u3040-\u30ff\u3400-\u9fff]"
 # Characters that nothing is drawn for, by Unicode's property Default_Ignorable_Code_Point: zero-width spaces
 # and joiners, marks of direction, soft hyphens, variation selectors.
 INVISIBLE = re.compile(
@@ -15,9 +16,25 @@ INVISIBLE = re.compile(
     "\u3164\ufe00-\ufe0f\ufeff\uffa0\ufff0-\ufff8\U0001bca0-\U0001bca3\U0001d173-\U0001d17a"
     "\U000e0000-\U000e0fff]"
 )
-WORD = re.compile(rf"{_CHARACTER}|(?:(?!{_CHARACTER})\S)+")
+_CHINESE = "\u3400-\u9fff"
+_JAPANESE = "\u3040-\u3098\u309b-\u30ff\uff66-\uff9d"  # katakana of half a width, too
+_VOICED = "\u3099\u309a\uff9e\uff9f"  # marks of Japanese
+_SOUTHERN = [*map(chr, [*range(0x0E00, 0x0F00), *range(0x1000, 0x10A0), *range(0x1780, 0x1800)])]
+_AM = "\u0e33\u0eb3"  # vowels of Thai and Lao that begin as a mark on the letter before
+
+
+def _southern(kind: str) -> str:
+    """The letters ("L") or the marks ("M") of Thai, Lao, Burmese and Khmer; no digits, no punctuation."""
+    return "".join(of for of in _SOUTHERN if ("M" if of in _AM else category(of)[0]) == kind)
+
+
+_LETTER = rf"[{_CHINESE}{_JAPANESE}{_southern('L')}]"
+# A sign of Burmese and one of Khmer write the next letter under this one. What nothing is drawn for, such as
+# the zero-width space that may stand between their words, is no word of its own.
+_CHARACTER = rf"{_LETTER}(?:[\u1039\u17d2]{_LETTER}|[{_VOICED}{_southern('M')}]|{INVISIBLE.pattern})*"
+WORD = re.compile(rf"{_CHARACTER}|(?:(?!{_LETTER})\S)+")
 # Of a text in a language that puts spaces between its words: those of letters alone.
-_NO_SPACES = r"[\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff]"  # Thai, Lao, Burmese, Khmer
-OF_LETTERS = re.compile(rf"(?:(?!{_CHARACTER}|{_NO_SPACES})[^\W\d_])+")
+_NO_SPACES = rf"[{_CHINESE}{_JAPANESE}{_VOICED}{''.join(_SOUTHERN)}]"
+OF_LETTERS = re.compile(rf"(?:(?!{_NO_SPACES})[^\W\d_])+")
 MANY_CUT = 0.1  # of the training texts lose their end: worth a word
 FOREIGN = 1.6  # pieces a word; a tokenizer of its language has 1.0 to 1.3, another one mostly 1.7 or more

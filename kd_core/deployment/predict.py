@@ -152,7 +152,7 @@ def answers(models: Mapping[Role, OpenForm], text: str) -> list[Answer]:
 
 
 def words_of(text: str) -> list[tuple[int, int]]:
-    """Where the first ``MAX_WORDS`` words begin and end; Chinese and Japanese have one in each character."""
+    """Where the first ``MAX_WORDS`` words begin and end (``data.words``: in Chinese or Thai, characters)."""
     return [match.span() for match in islice(WORD.finditer(text), MAX_WORDS)]
 
 

@@ -1,3 +1,5 @@
+from itertools import combinations
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -39,6 +41,16 @@ def test_where_words_have_no_spaces_characters_are_dropped():
     assert {"很 大，very good", "大，very good", "很 ，very good", "很 大good"} <= set(copies[400:])
 
 
+def test_a_character_goes_with_its_marks_and_hindi_by_words():
+    thai, hindi = (
+        set(corrupted([text] * 200, seed=0)["dropped words"]) for text in ("น้ำดื่ม", "हिन्दी भाषा बोली")
+    )
+    assert thai == {"น้ำดื่ม", "น้ำดื่", "น้ำม", "ดื่ม", "น้ำ", "ดื่", "ม"}
+    words = ["हिन्दी", "भाषा", "बोली"]
+    kept = [chosen for size in (1, 2, 3) for chosen in combinations(words, size)]
+    assert hindi == set(map(" ".join, kept))
+
+
 @given(st.text(alphabet="0123456789 .,!?-😀🏽‍\n"))
 def test_only_letters_get_typos(text):
     assert corrupted([text], seed=0)["typos"] == [text]
@@ -61,6 +73,13 @@ def test_letters_are_swapped_inside_words():
     words = corrupted(["日本 " * 6000], seed=0)["typos"][0].split(" ")[:-1]
     assert {"本日", "日", "本", "日日本", "日本本"} <= set(words)
     assert words.count("日本") > 4000
+
+
+def test_typos_of_thai_are_in_its_letters():
+    text = "นก" * 3000 + "ที่"
+    copy = corrupted([text], seed=0)["typos"][0]
+    assert copy[-2:] == text[-2:]
+    assert {"กน", "นน", "กก"} <= {copy[place : place + 2] for place in range(len(copy))}
 
 
 def test_replaced_letters_keep_their_case():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import unicodedata
 from dataclasses import replace
 
 import numpy as np
@@ -77,9 +78,22 @@ def test_they_follow_the_transfer_texts_and_a_note_counts_them() -> None:
     )
 
 
-def test_chinese_is_cut_between_characters() -> None:
-    made = augmented(task(["好看的电影"]), TaskConfig(augment=30))
-    assert {"好看", "电影"} <= set(spans(made))
+@pytest.mark.parametrize(
+    ("text", "parts"),
+    [
+        ("好看的电影", {"好看", "电影"}),
+        ("น้ำดื่มดี", {"น้ำดื่", "ดื่ม", "มดี", "น้ำดื่ม", "ดื่มดี"}),
+        ("हिन्दी भाषा बोली", {"हिन्दी भाषा", "भाषा बोली"}),
+    ],
+)
+def test_without_spaces_a_text_is_cut_between_characters(text: str, parts: set[str]) -> None:
+    assert set(spans(augmented(task([text]), TaskConfig(augment=100)))) >= parts
+
+
+def test_no_span_begins_with_a_mark_of_the_letter_before() -> None:
+    made = spans(augmented(task(["น้ำดื่มที่ร้านนี้"]), TaskConfig(augment=60)))
+    assert made
+    assert not [span for span in made if unicodedata.category(span[0]) == "Mn" or span[0] == "ำ"]
 
 
 @pytest.mark.parametrize(("limit", "each"), [(12_000, 8), (40, 8), (39, 7), (9, 1), (4, 0), (0, 0)])

@@ -34,7 +34,7 @@ def test_the_words_of_another_language_are_cut_into_many_pieces() -> None:
 
 
 def test_where_words_have_no_spaces_or_are_none_nothing_is_said_of_their_pieces() -> None:
-    assert pieces_a_word(bundled(), ["今天天气很好", "ขอบคุณ", "12:30 😀😀", ""]) == 1
+    assert pieces_a_word(bundled(), ["今天天气很好", "ขอบคุณ", "ﾊﾝｶｸｶﾞ", "12:30 😀😀", ""]) == 1
     assert pieces_a_word(bundled(), []) == 1
 
 
