@@ -113,7 +113,7 @@ def claim(name: ClaimName, again: bool) -> None:
         (FOLDER / f"{name}-{TASK}.json").unlink(missing_ok=True)
         shutil.rmtree(_work(name), ignore_errors=True)
     config = LabConfig(lab=name, seeds=SEEDS, classes=LABELS)
-    _measure(name, trainings(config), common(config))
+    _measure(name, trainings(config))
 
 
 @main.command()
@@ -124,14 +124,13 @@ def size() -> None:
 @main.command()
 @click.argument("name", type=click.Choice(list(RACES)))
 def race(name: str) -> None:
-    course = RACES[name]
-    base = DEMO.change({**RACE_SETTINGS, **course.base})
-    configs = [base.change(changes) for changes in course.lanes]
+    base = asked(f"race-{name}")
+    configs = [base.change(changes) for changes in RACES[name].lanes]
     variants = {ALONE: StudentVariant("alone", labels_only(base.objective), 0)}
     for lane, config in zip(lane_names(configs), configs, strict=True):
         variants[lane] = StudentVariant("student", config.objective, config.task.transfer_texts)
     cells = [LabTraining(lane, seed, variant) for seed in SEEDS for lane, variant in variants.items()]
-    _measure(f"race-{name}", cells, base, curves=True)
+    _measure(f"race-{name}", cells, curves=True)
 
 
 @main.command()
@@ -165,6 +164,15 @@ def latency_pass() -> None:
         times = latency(answers, list(texts["text"]), tokens, repeats=REPEATS)
     found = {name: {k: round(v, 4) for k, v in vars(ms).items()} for name, ms in times.items()}
     _write(f"size-{TASK}", content | {"latency": {"machine": describe_machine(), "ms": found}})
+
+
+def asked(name: str) -> DistillConfig:
+    """What the trainings of a recording have in common, with the defaults of today."""
+    if name in get_args(ClaimName):
+        return common(LabConfig(lab=name))
+    if name.startswith("race-"):
+        return DEMO.change({**RACE_SETTINGS, **RACES[name.removeprefix("race-")].base})
+    return DEMO
 
 
 def _sizes() -> Iterator[LabTraining]:
@@ -207,7 +215,7 @@ def _measure(
                 curve.append((event.step, round(event.accuracy, 4)))
 
     before = _read(name)
-    config = base or DEMO
+    config = base or asked(name)
     if before:  # with the settings that it began with, which may be the defaults no longer
         began = _work(name) / run_folder.CONFIG
         config = (

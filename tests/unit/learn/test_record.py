@@ -3,25 +3,11 @@
 from __future__ import annotations
 
 import json
-from importlib.util import module_from_spec, spec_from_file_location
-from pathlib import Path
-from types import ModuleType
 
 import pytest
 
-import kd_core
 from kd_core.learn.lab_results import LabConfig
 from kd_core.learn.lab_training import transfer_trainings
-
-
-@pytest.fixture
-def record() -> ModuleType:
-    file = Path(kd_core.__file__).parents[1] / "assets" / "record.py"
-    spec = spec_from_file_location("record", file)
-    assert spec
-    module = module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
 
 
 def test_a_recording_that_was_stopped_goes_on(

@@ -3,17 +3,67 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
+from functools import cache
+from types import ModuleType
+from typing import Any
 
 import numpy as np
 import pytest
 
+from kd_core.config import DEMO, DistillConfig, settings
+from kd_core.data import load_task
 from kd_core.data.bbc import CORPUS_SHA256, LABELS
+from kd_core.distillation.resolve import resolve, token_lengths
+from kd_core.distillation.training import TRAINING_VERSION
 from kd_core.distillation.training.replay import moments
 from kd_core.learn.claim_training import trainings
 from kd_core.learn.claims import ClaimName, claims, findings
 from kd_core.learn.lab_results import LabConfig, unpack, unpack_answers
-from kd_core.learn.recorded import _content, digest, is_recorded, recorded, recorded_lab, recorded_replay
+from kd_core.learn.recorded import (
+    FOLDER,
+    TASK,
+    _content,
+    digest,
+    is_recorded,
+    recorded,
+    recorded_lab,
+    recorded_replay,
+)
+from kd_core.models.loading import load_teacher
 from kd_core.system.paths import app_folder
+
+Older = dict[str, tuple[Any, Any]]  # a setting: what was recorded, and what it is today
+
+# A teacher began without a probe, for which it took more passes, and kept its best weights.
+WEIGHTS: Older = {"teacher.weights": ("best", "last")}
+TEACHER: Older = {"teacher.epochs": (5, 3), "teacher.probe": (False, True)} | WEIGHTS
+# A student began with the teacher's word embeddings, projected, and knew only the word pieces of its texts.
+START: Older = {"student.init": ("projected", "teacher_vectors"), "student.fill_vocabulary": (0, 17_000)}
+# Without effect on what is shown: only cnn has positions, and no recording shows the floor of its run.
+POSITIONS: Older = {"student.positions": (False, True)}
+FLOOR: Older = {"controls.tfidf": (False, True)}
+FIRST = TEACHER | START | POSITIONS | FLOOR
+# A search holds what it was asked for. Spans came later, which auto cuts where there are no transfer texts;
+# so did pooling, which only cnn and static have.
+SEARCH: Older = {
+    "task.augment": (0, "auto"),
+    "teacher.probe": (False, True),
+    "teacher.weights": ("best", "auto"),
+    "student.pooling": ("max", "auto"),
+}
+KNOWN: dict[str, Older] = {
+    TASK: FIRST,
+    f"replay-{TASK}": FIRST,
+    f"transfer-{TASK}": FIRST,
+    f"size-{TASK}": FIRST,
+    f"race-texts-{TASK}": TEACHER | POSITIONS,
+    f"race-few-{TASK}": WEIGHTS | POSITIONS,
+    f"hinton2015-{TASK}": TEACHER | POSITIONS,
+    f"cho2019-{TASK}": TEACHER | POSITIONS,
+    f"stanton2021-{TASK}": TEACHER | POSITIONS,
+    f"search-{TASK}": SEARCH | POSITIONS,
+}
 
 
 def test_they_belong_to_the_corpus_and_hold_none_of_its_texts() -> None:
@@ -84,3 +134,54 @@ def test_no_text_is_recorded() -> None:
     for file in (app_folder() / "assets" / "recorded").iterdir():
         content = file.read_text()
         assert not [text for text in headlines if text in content], file.name
+
+
+@pytest.fixture(scope="module")
+def resolved() -> Callable[[DistillConfig], DistillConfig]:
+    """As a run would store it today; all have the same teacher."""
+    model, tokenizer = load_teacher(DEMO.teacher, load_task(DEMO.task))
+    task = cache(load_task)
+    lengths = cache(lambda config: token_lengths(tokenizer, task(config)))
+
+    def of(config: DistillConfig) -> DistillConfig:
+        assert config.teacher == DEMO.teacher
+        return resolve(config, task(config.task), model.config, lengths(config.task))
+
+    return of
+
+
+def older(name: str, asked: DistillConfig) -> Older:
+    """In which settings the recording differs from what is ``asked`` for."""
+    content = _content(name)
+    stored = content.get("config") or content["result"]["config"]["distill"]
+    was = settings(DistillConfig.from_dict({"version": 1} | stored).model_dump(mode="json"))
+    now = settings(asked.model_dump(mode="json"))
+    was["training_version"], now["training_version"] = content.get("training_version", 1), TRAINING_VERSION
+    del now["training.precision"]  # the machine's
+    return {place: (was[place], value) for place, value in now.items() if was[place] != value}
+
+
+@pytest.mark.parametrize("name", sorted({*KNOWN, *(file.stem for file in FOLDER.glob("*.json"))}))
+def test_settings_in_which_a_recording_is_stale_are_known(
+    name: str, record: ModuleType, resolved: Callable[[DistillConfig], DistillConfig]
+) -> None:
+    if name.startswith("search-"):  # what was asked for, and not what became of auto
+        asked = DEMO.change({"task.transfer_texts": 0, "training.steps": 150})
+    else:
+        asked = resolved(record.asked(name.removesuffix(TASK).removesuffix("-")))
+    found, known = older(name, asked), KNOWN[name]
+    stale = {place: pair for place, pair in found.items() if known.get(place) != pair}
+    assert not stale, f"{name} is stale in {stale}, then and now: record it again, or say in KNOWN why not"
+    gone = known.keys() - found.keys()
+    assert not gone, f"{name} is not stale in {sorted(gone)}: take that out of KNOWN"
+
+
+def test_a_default_that_is_changed_makes_recordings_stale() -> None:
+    name = f"search-{TASK}"
+    asked = DEMO.change({"task.transfer_texts": 0, "training.steps": 150})
+    assert older(name, asked) == KNOWN[name]
+    changed = asked.change({"student.trim_vocabulary": False, "objective.temperature": 2.0})
+    assert older(name, changed) == KNOWN[name] | {
+        "student.trim_vocabulary": (True, False),
+        "objective.temperature": (4.0, 2.0),
+    }
