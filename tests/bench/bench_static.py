@@ -1,6 +1,6 @@
 """The static student beside Model2Vec's classifier: ``python -m tests.bench.bench_static --task questions``.
 
-Both begin with what the bundled encoder makes of each word piece. Model2Vec takes it as it was pre-trained,
+Both begin with what the task's teacher makes of each word piece. Model2Vec takes it as it was pre-trained,
 with its defaults of 256 dimensions and one layer above them; the static student takes the fine-tuned
 teacher's, and learns from its answers. Same splits; test accuracy, seconds of training, milliseconds a text.
 Model2Vec is only needed here: ``pip install --no-deps model2vec skeletoken``. Tasks as of ``bench_quality``.
@@ -12,11 +12,14 @@ import argparse
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from tests.bench.bench_quality import QUICK, SCREEN, WHOLE, floor, settings_of
+
+if TYPE_CHECKING:
+    from kd_core.config import TeacherConfig
 
 TIMED = 200  # texts, one after the other
 
@@ -35,11 +38,12 @@ def main() -> None:
     given = parser.parse_args()
     for name in [*(given.task or ([] if given.file else SCREEN)), *given.file]:
         changes = QUICK | settings_of(name, paths.home() / "quality")
-        task = load_task(DistillConfig().change(changes).task)
+        asked = DistillConfig().change(changes)
+        task = load_task(asked.task)
         texts, gold = list(task.test["text"]), np.array(task.test["label"])
-        say(name, "TF-IDF", [floor(DistillConfig().change(changes).task).mean()])
+        say(name, "TF-IDF", [floor(asked.task).mean()])
         for student in ("static", "cnn"):
-            config = DistillConfig().change(changes | {"student.model": student})
+            config = asked.change({"student.model": student})
             runs = [distill(config.change({"training.seeds": [seed]})) for seed in range(given.seeds)]
             for who in ("alone", "student"):
                 right = [run.models[who].accuracy for run in runs]
@@ -49,21 +53,20 @@ def main() -> None:
         right, seconds = [], []
         for seed in range(given.seeds):
             began = time.perf_counter()
-            model = model2vec(task, seed)
+            model = model2vec(task, asked.teacher, seed)
             seconds.append(time.perf_counter() - began)
             right.append((model.predict(texts).astype(int) == gold).mean())
         say(name, "Model2Vec", right, seconds, milliseconds(model.predict, texts))
 
 
-def model2vec(task: Any, seed: int) -> Any:
-    """A classifier that was taught, as its manual has it."""
+def model2vec(task: Any, config: TeacherConfig, seed: int) -> Any:
+    """A classifier that was taught, as its manual has it, on the vectors of the teacher."""
     from model2vec.distill import distill_from_model
     from model2vec.train import StaticModelForClassification
 
-    from kd_core.config import TeacherConfig
     from kd_core.models.loading import load_teacher
 
-    teacher, tokenizer = load_teacher(TeacherConfig(), task)[:2]
+    teacher, tokenizer = load_teacher(config, task)
     vectors = distill_from_model(teacher.base_model, tokenizer, device="cpu")
     model = StaticModelForClassification.from_static_model(model=vectors)
     parts = {"X": task.train, "X_val": task.validation}
