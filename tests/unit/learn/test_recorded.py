@@ -45,12 +45,13 @@ POSITIONS: Older = {"student.positions": (False, True)}
 FLOOR: Older = {"controls.tfidf": (False, True)}
 FIRST = TEACHER | START | POSITIONS | FLOOR
 # A search holds what it was asked for. Spans came later, which auto cuts where there are no transfer texts;
-# so did pooling, which only cnn and static have.
+# so did pooling, which only cnn and static have, and a student's probe, which five classes do not get.
 SEARCH: Older = {
     "task.augment": (0, "auto"),
     "teacher.probe": (False, True),
     "teacher.weights": ("best", "auto"),
     "student.pooling": ("max", "auto"),
+    "student.probe": (False, True),
 }
 KNOWN: dict[str, Older] = {
     TASK: FIRST,
