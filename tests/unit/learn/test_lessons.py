@@ -11,6 +11,8 @@ import pytest
 from pydantic import ValidationError
 from scipy import special, stats
 
+from kd_core.config import flag
+from kd_core.distillation.roles import STAIRS
 from kd_core.learn import lessons as module
 from kd_core.learn.choosing import best_of
 from kd_core.learn.lab_results import soft_over_hard, transfer_table
@@ -186,6 +188,28 @@ def test_the_cases_without_a_gain_are_without_a_gain() -> None:
     assert (words["lab_alone"], words["lab_gain"]) == ("84.5 %", facts("alpha").words["labelled_gain"])
     right = (known.logits["student"].argmax(axis=1) == known.truth).sum()
     assert (words["right_student"], words["agree_teacher"]) == (str(right), "200")
+
+
+def test_the_stairs_of_a_lesson_are_those_of_a_report() -> None:
+    """It names them in their order, and what leads to them as form and report do."""
+    text = " ".join(lessons()["when-not"].parts["Reveal"].split())
+    stairs = ["TF-IDF over", "random start", "teacher's start", "soft labels", "transfer texts"]
+    assert re.search(f"has each stair, from {'.*'.join(stairs)}[.]", text)
+    assert [who for who in STAIRS if who != "untuned_start"] == [
+        "tfidf",
+        "plain_start",
+        "alone",
+        "labelled_only",
+        "student",
+    ]
+    assert f"**{'plain_start'.replace('_', ' ').capitalize()}** (`{flag('controls.plain_start')}`)" in text
+    places = {
+        "Advanced settings": "build/distill/page.py",
+        "Where the gain comes from": "review/report/quality.py",
+    }
+    for name, place in places.items():
+        assert f"**{name}**" in text
+        assert f'("{name}"' in (ROOT / "pages" / place).read_text("utf-8")
 
 
 def test_errors_of_the_teacher_are_weighed_text_by_text() -> None:
