@@ -22,7 +22,7 @@ from kd_core.distillation.predictions import kept_as, read_predictions
 from kd_core.distillation.roles import CORE_ONLY, FLOOR, NAMES, metric_name
 from kd_core.distillation.run_folder import VALIDATION
 from kd_core.search.kept import Pairs, at_least, at_most, compared, even_texts, texts_to_show
-from kd_core.system.formatting import beside_other_work, percent
+from kd_core.system.formatting import beside_other_work, megabytes, milliseconds, percent
 from kd_core.system.settings import Distinct, Settings, setting
 
 if TYPE_CHECKING:
@@ -194,7 +194,9 @@ class LadderResult(BaseModel):
             judged = self.judged
             if not judged:
                 return "None of these students could be tried: each failed, for the reason that it shows."
-            if any(not rung.fits for rung in judged):
+            if not any(rung.fits for rung in judged):
+                return self._nearest
+            if not all(rung.fits for rung in judged):
                 return f"None of these students within the limits is likely to keep {wanted}.{self._most}"
             return f"None of these students is likely to keep {wanted}.{self._most}{self._larger}"
         share = chosen.params / self.teacher_params
@@ -233,11 +235,25 @@ class LadderResult(BaseModel):
         )
 
     @property
+    def _nearest(self) -> str:
+        """Where no student is within the limits: how near they come to them."""
+        limits, nearest = [], []
+        if (most := self.config.within_mb) is not None:
+            small = min(self.judged, key=lambda rung: rung.size_mb)
+            limits.append(f"{most:g} MB")
+            nearest.append(f"the smallest is {small.title}, with {megabytes(small.size_mb)}")
+        if (most := self.config.within_ms) is not None:
+            quick = min(self.judged, key=lambda rung: rung.latency_ms)
+            limits.append(f"{most:g} ms a text")
+            nearest.append(f"the quickest is {quick.title}, with {milliseconds(quick.latency_ms)}")
+        return f"None of these students is within {' and '.join(limits)}: {'; '.join(nearest)}."
+
+    @property
     def _most(self) -> str:
-        """What the best student keeps; where all fit the limits, whether it is by chance no more."""
-        best = max(self.judged, key=lambda rung: rung.kept)
+        """What the best student within the limits keeps, and whether it is by chance no more."""
+        best = max((rung for rung in self.judged if rung.fits), key=lambda rung: rung.kept)
         most = f" The most is {percent(best.kept)}, of {best.title}"
-        if best.at_most is None or not all(rung.fits for rung in self.judged):
+        if best.at_most is None:
             return f"{most}."
         reached = best.at_most >= self.config.wanted
         so = "which are too few to rule out" if reached else "which rule out"

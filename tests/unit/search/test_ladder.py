@@ -101,8 +101,36 @@ def test_of_the_best_it_is_said_whether_the_texts_rule_out_what_is_wanted() -> N
     )
     enough = ladder(rung("half", 0.94, 0.91, "no", at_most=0.966, texts=1_200))
     assert "between 91.0 % and 96.6 % by these 1,200 texts, which rule out 98 %." in enough.sentence
-    beyond = ladder(rung("half", 0.99, 0.97, "likely", at_most=1.01, fits=False))
-    assert beyond.sentence.endswith("The most is 99.0 %, of half."), "it is its size that rules it out"
+
+
+def test_of_those_within_the_limits_the_best_is_named() -> None:
+    small = rung("tiny", 0.93, 0.9, "no", at_most=0.966, size_mb=3.0)
+    large = rung("half", 0.99, 0.985, "shown", at_most=1.01, size_mb=10.4, fits=False)
+    assert ladder(small, large, within_mb=5).sentence == (
+        "None of these students within the limits is likely to keep 98 % of the teacher's accuracy. The most "
+        "is 93.0 %, of tiny: between 90.0 % and 96.6 % by these 400 texts, which rule out 98 %."
+    )
+
+
+@pytest.mark.parametrize(
+    ("limits", "said"),
+    [
+        ({"mb": 2.5}, "2.5 MB: the smallest is tiny, int8, with 3.0 MB."),
+        ({"ms": 0.1}, "0.1 ms a text: the quickest is half, with 0.40 ms."),
+        (
+            {"mb": 2.5, "ms": 0.1},
+            "2.5 MB and 0.1 ms a text: the smallest is tiny, int8, with 3.0 MB; the quickest is half, with "
+            "0.40 ms.",
+        ),
+    ],
+)
+def test_where_none_is_within_the_limits_it_is_said_how_near_they_come(limits, said) -> None:
+    beyond = (
+        rung("tiny", 0.93, 0.9, "no", int8=True, size_mb=3.0, latency_ms=0.6, fits=False),
+        rung("half", 0.99, 0.97, "likely", size_mb=39.6, latency_ms=0.4, fits=False),
+    )
+    within = {f"within_{unit}": most for unit, most in limits.items()}
+    assert ladder(*beyond, **within).sentence == f"None of these students is within {said}"
 
 
 def test_where_none_keeps_enough_the_larger_ones_that_were_not_tried_are_named() -> None:
@@ -111,7 +139,8 @@ def test_where_none_keeps_enough_the_larger_ones_that_were_not_tried_are_named()
     assert result.sentence.endswith(
         "The most is 90.0 %, of mini. Not tried yet, from the smallest up: third, half."
     )
-    beyond = result.model_copy(update={"rungs": (rung("mini", 0.99, 0.8, "likely", fits=False),)})
+    within = config.model_copy(update={"within_mb": 5.0})
+    beyond = LadderResult(config=within, rungs=(rung("mini", 0.99, 0.8, "likely", fits=False),))
     assert "Not tried" not in beyond.sentence, "they would be beyond the limit, too"
 
 
@@ -138,7 +167,6 @@ def test_what_is_beyond_the_limits_is_not_offered() -> None:
     result = ladder(rung("tiny", 0.995, 0.985, "shown", fits=False), within_ms=0.1)
     assert result.next == "mini"
     assert result.chosen is None
-    assert "within the limits" in result.sentence
 
 
 @pytest.fixture
