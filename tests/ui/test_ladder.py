@@ -15,8 +15,11 @@ from streamlit.testing.v1 import AppTest
 from kd_core.config import DistillConfig
 from kd_core.data import uploads
 from kd_core.job_kinds import prepare
+from kd_core.jobs.estimate import estimate
 from kd_core.jobs.store import Store
+from kd_core.search.estimate import ladder_seconds
 from kd_core.search.ladder import LadderConfig, LadderResult, Rung
+from kd_core.system.formatting import duration
 from pages.shared.run_form import plan
 from pages.shared.run_form.link import key
 from tests.ui.charts import alts
@@ -70,6 +73,19 @@ def test_before_the_start_it_says_what_the_validation_texts_can_show(app: App) -
     said = next(caption.value for caption in page.caption if "can show of an equal student" in caption.value)
     assert said.startswith("Tries static, cnn, tiny, mini, third, half, in this order")
     assert "316 validation texts" in said
+
+
+def test_an_open_one_says_how_long_it_takes_at_the_most(app: App) -> None:
+    page = app(PAGE)
+    assert page.button(key="ladder.start").label == "Find the smallest"  # nobody sees it
+    page.session_state["ladder.fold"] = True
+    page.run()
+    assert not page.exception
+    asked = LadderConfig()
+    plans = [plan.plan_of(asked.rung(student)) for student in asked.students]
+    seconds = ladder_seconds(asked, plans, (), lambda: 1e12)
+    assert seconds > estimate(plans[0], (), lambda: 1e12).total
+    assert page.button(key="ladder.start").label == f"Find the smallest · up to {duration(seconds)}"
 
 
 def test_the_start_queues_one_ladder_with_the_forms_settings(app: App, store: Store) -> None:

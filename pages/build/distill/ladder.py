@@ -13,12 +13,14 @@ from kd_core.jobs.plan import Plan
 from kd_core.jobs.states import PENDING
 from kd_core.jobs.store import RunRow
 from kd_core.search.ladder import LadderConfig, LadderResult, Rung, outlook
+from kd_core.system.formatting import duration
 from pages.shared import addresses
 from pages.shared.beside import again
 from pages.shared.charts import chart, is_dark
 from pages.shared.choose_run import linked_job
 from pages.shared.fields import field
 from pages.shared.live_job import job_view, submit_once
+from pages.shared.run_form.plan import seconds_of
 from pages.shared.state import store
 from pages.shared.text import FIND_SMALLEST, escape
 
@@ -33,7 +35,9 @@ def choose_ladder(distill: DistillConfig, plan: Plan) -> None:
     """
     metric = plan.config.training.metric
     measure = escape(metric_name(metric))
-    with st.expander(FIND_SMALLEST, icon=":material/stairs:"):
+    # Where it is folded nobody sees how long it would take, which takes a moment to say.
+    folded = st.expander(FIND_SMALLEST, icon=":material/stairs:", key="ladder.fold", on_change="rerun")
+    with folded:
         label = f"Keep at least (% of the teacher's {measure})"
         keep = field(LadderConfig, "keep", key="ladder.keep", label=label)
         config = LadderConfig(distill=distill, keep=keep)
@@ -43,7 +47,9 @@ def choose_ladder(distill: DistillConfig, plan: Plan) -> None:
             f"{escape(outlook(config, plan.validation, metric))}"
         )
         st.caption(said.replace(" %", "\u00a0%"))  # no line begins with it
-        if st.button("Find the smallest", key="ladder.start", icon=":material/play_arrow:", width="stretch"):
+        lasts = f" · up to {duration(seconds_of(config))}" if folded.open else ""
+        label = f"Find the smallest{lasts}"
+        if st.button(label, key="ladder.start", icon=":material/play_arrow:", width="stretch"):
             try:
                 st.query_params[PARAMETER] = submit_once(config, kind="ladder")
             except KDError as error:

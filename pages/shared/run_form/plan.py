@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from datetime import UTC, datetime
+from typing import TYPE_CHECKING
 
 import streamlit as st
 
@@ -16,9 +17,13 @@ from kd_core.job_kinds import prepare
 from kd_core.jobs.estimate import Estimate, PastRun, calibrate, estimate, past_runs
 from kd_core.jobs.plan import Plan, Vocabulary, make_plan, read_vocabulary
 from kd_core.search import Outlook, SearchConfig, outlook
+from kd_core.search.estimate import ladder_seconds, rungs
 from pages.shared.live_job import under_way
 from pages.shared.state import runner, store
 from pages.shared.upload import stamp
+
+if TYPE_CHECKING:
+    from kd_core.search.ladder import LadderConfig
 
 
 @st.cache_resource(max_entries=4, show_spinner="Reading the texts", hash_funcs={TaskConfig: repr})
@@ -31,7 +36,7 @@ def _vocabulary(teacher: TeacherConfig, task: TaskConfig, stamp: list[int]) -> V
     return read_vocabulary(teacher, read_task(task, stamp), task.max_length)
 
 
-@st.cache_data(max_entries=64, show_spinner=False, hash_funcs={DistillConfig: repr})
+@st.cache_data(max_entries=256, show_spinner=False, hash_funcs={DistillConfig: repr})
 def _plan(config: DistillConfig, stamp: list[int]) -> Plan:
     task = read_task(config.task, stamp)
     return make_plan(config, task, _vocabulary(_by_name(config.teacher), config.task, stamp))
@@ -69,6 +74,11 @@ def outlook_of(config: SearchConfig) -> Outlook:
     task, changes = config.distill.task, stamp(config.distill.task)
     vocabulary = _vocabulary(_by_name(config.distill.teacher), task, changes)
     return outlook(config, read_task(task, changes), vocabulary, _past(), _calibrated)
+
+
+def seconds_of(ladder: LadderConfig) -> float:
+    """Of all its students. Raises: KDError."""
+    return ladder_seconds(ladder, rungs(ladder, plan_of).values(), _past(), _calibrated)
 
 
 def start(config: DistillConfig, expected: Estimate | None, *, name: str = "") -> str:

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import pytest
 
+from kd_core.errors import ModelError
 from kd_core.search import SearchConfig, outlook
+from kd_core.search.estimate import ladder_seconds, rungs
+from kd_core.search.ladder import LadderConfig
 
 pytestmark = pytest.mark.usefixtures("own_database")
 
@@ -37,3 +40,29 @@ def test_the_outlook_counts_each_student_and_each_teacher(short_config, tiny_tas
     assert seconds(1, folds=3) > seconds(1) * 1.2
     # Of 5 cells of equal weight, the student alone being one that takes less, two workers save a part.
     assert seconds(5) - 5 * cell < seconds(5, workers=2) < seconds(5)
+
+
+def test_a_ladder_teaches_once_and_takes_as_long_as_all_its_students(short_config, tiny_task) -> None:
+    from kd_core.jobs.estimate import estimate
+    from kd_core.jobs.plan import make_plan, read_vocabulary
+
+    def plan_of(config):
+        if config.student.model == "half":
+            raise ModelError("this teacher cannot have it")
+        return make_plan(config, tiny_task, vocabulary)
+
+    vocabulary = read_vocabulary(short_config.teacher, tiny_task)
+    students = ("cnn", "half", "tiny", "mini")
+    config = LadderConfig(distill=short_config, students=students, int8=False)
+    plans = rungs(config, plan_of)
+    assert [(name, plan.config.student.model) for name, plan in plans.items()] == [
+        (name, name) for name in ("cnn", "tiny", "mini")
+    ]
+    cnn, tiny, mini = (estimate(plan, (), lambda: 1e9).seconds for plan in plans.values())
+    assert cnn["teach"] > 0
+    later = sum(one[stage] for one in (tiny, mini) for stage in ("distil", "validate"))
+    in_pytorch = ladder_seconds(config, plans.values(), (), lambda: 1e9)
+    assert in_pytorch == pytest.approx(sum(cnn.values()) + later)
+    int8 = config.model_copy(update={"int8": True})
+    asked = sum(one["validate"] for one in (cnn, tiny, mini))
+    assert ladder_seconds(int8, plans.values(), (), lambda: 1e9) == pytest.approx(in_pytorch + asked)
