@@ -55,7 +55,8 @@ def field(
     """A widget for ``section.name``; returns a value that ``DistillConfig.from_dict`` takes.
 
     A slider where the field has a slider range (on which there is no ``auto``), a selectbox for names (or
-    ``options=``), else a toggle, a number or a text. An empty number is ``"auto"``, an empty text None.
+    ``options=``), else a toggle, a number or a text. An empty number is its default, ``"auto"`` or None, an
+    empty text None.
     ``key`` is the URL's parameter too; a value there that is not legal gives way to the default, and a line
     below the widget says so.
     ``value=`` replaces the field's default; other ``overrides`` go to the widget.
@@ -88,7 +89,7 @@ def field(
         value = container.slider(text, value=kind(start), **shape)
     elif number:
         value = container.number_input(text, **{**_shape(number, default), **common})
-        value = "auto" if value is None else value
+        value = "auto" if value is None and default == "auto" else value
     else:
         shown = ",".join(map(str, default)) if isinstance(default, tuple) else default or ""
         value = container.text_input(text, value=shown, **common) or None
@@ -119,7 +120,7 @@ def _shape(number: dict[str, Any], default: Any) -> dict[str, Any]:
     shape: dict[str, Any] = {
         "min_value": None if low is None else kind(low),
         "max_value": None if high is None else kind(high),
-        "value": None if default == "auto" else kind(default),
+        "value": None if default in ("auto", None) else kind(default),
         "placeholder": "auto" if default == "auto" else None,
         "step": 1,
     }

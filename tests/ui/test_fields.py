@@ -13,11 +13,13 @@ from kd_core.config import DistillConfig
 
 def show(section: str, name: str, /, *, overrides: str = "", **parameters: str) -> AppTest:
     """A page with one field, whose value stands in the last ``st.code``."""
+    section = section if "." in section else f"config.{section}"
     test = AppTest.from_string(
         "import streamlit as st\n"
         "from kd_core import config\n"
+        "from kd_core.search import ladder\n"
         "from pages.shared.fields import field\n"
-        f"value = field(config.{section}, {name!r}, key='test.{name}'{overrides})\n"
+        f"value = field({section}, {name!r}, key='test.{name}'{overrides})\n"
         "st.code(repr(value))\n",
         default_timeout=20,
     )
@@ -73,6 +75,14 @@ def test_a_switch_is_a_toggle() -> None:
     assert value(test) == "True"
     test.toggle(key="test.trim_vocabulary").set_value(False)
     assert value(run(test)) == "False"
+
+
+def test_a_number_that_may_be_none_is_empty_then() -> None:
+    test = show("ladder.LadderConfig", "within_mb", overrides=", step=1.0")
+    assert value(test) == "None"
+    test.number_input(key="test.within_mb").set_value(5.0)
+    assert value(run(test)) == "5.0"
+    assert value(show("ladder.LadderConfig", "within_mb", overrides=", step=1.0", within_mb="2.5")) == "2.5"
 
 
 def test_a_number_that_may_be_auto_is_empty_then() -> None:

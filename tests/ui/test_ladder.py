@@ -94,9 +94,21 @@ def test_the_start_queues_one_ladder_with_the_forms_settings(app: App, store: St
     (job,) = store.runs(kind="ladder")
     config = LadderConfig.from_dict(job.config)
     assert (config.keep, config.distill.objective.temperature) == (95.0, 2.0)
+    assert (config.within_mb, config.within_ms) == (None, None)
     assert page.query_params["ladder"] == job.id
     page.button(key="ladder.start").click().run()
     assert [again.id for again in store.runs(kind="ladder")] == [job.id]
+
+
+def test_its_limits_reach_the_job_from_the_form_and_from_a_link(app: App, store: Store) -> None:
+    page = app(PAGE, **{"ladder.within_ms": "0.4"})
+    megabytes, milliseconds = (page.number_input(key=f"ladder.within_{unit}") for unit in ("mb", "ms"))
+    assert (megabytes.value, milliseconds.value) == (None, 0.4)
+    megabytes.set_value(5.0).run()
+    page.button(key="ladder.start").click().run()
+    (job,) = store.runs(kind="ladder")
+    config = LadderConfig.from_dict(job.config)
+    assert (config.within_mb, config.within_ms) == (5.0, 0.4)
 
 
 def test_what_came_out_is_a_sentence_a_picture_a_table_and_a_link(app: App, store: Store) -> None:

@@ -25,6 +25,7 @@ from pages.shared.state import store
 from pages.shared.text import FIND_SMALLEST, escape
 
 PARAMETER = "ladder"  # of the address: the job that is shown
+LIMITS = (("within_mb", "MB", 1.0), ("within_ms", "ms a text", 0.1))  # with the step of its arrows
 ANSWERS = {"shown": "Shown", "likely": "Likely", "no": "No", "failed": "Not possible"}
 
 
@@ -40,7 +41,20 @@ def choose_ladder(distill: DistillConfig, plan: Plan) -> None:
     with folded:
         label = f"Keep at least (% of the teacher's {measure})"
         keep = field(LadderConfig, "keep", key="ladder.keep", label=label)
-        config = LadderConfig(distill=distill, keep=keep)
+        limits = {
+            name: field(
+                LadderConfig,
+                name,
+                key=f"ladder.{name}",
+                label=f"At most ({unit})",
+                container=column,
+                min_value=0.01,
+                step=step,
+                placeholder="no limit",
+            )
+            for column, (name, unit, step) in zip(st.columns(2), LIMITS, strict=True)
+        }
+        config = LadderConfig(distill=distill, keep=keep, **limits)
         said = (
             f"Tries {', '.join(config.students)}, in this order, each in int8 too, with your other settings. "
             f"Ends with the first that is shown to keep {keep:g} %. "
