@@ -24,7 +24,7 @@ from kd_core.distillation.events import (
     TrainingStarted,
 )
 from kd_core.distillation.roles import NAMES, Role, student_variants
-from kd_core.errors import ConfigError, ModelError, RunError, StoreError
+from kd_core.errors import ConfigError, KDError, ModelError, RunError, StoreError
 from kd_core.jobs.runner import Handler
 from kd_core.system.control import Control
 from kd_core.system.process import collect_garbage_rarely
@@ -157,11 +157,13 @@ def _final_run(result: SearchResult, name: str, on_event: OnEvent, control: Cont
 
 
 def ladder_handler(row: RunRow, on_event: OnEvent, control: Control) -> Mapping[str, Any]:
-    """One student after the other, each a run of its own, until one is shown to keep enough.
+    """One student after the other, each a run of its own, until one is shown to keep enough and none that is
+    left could be a clearly smaller file.
 
     The result so far is kept after each, so that a later start goes on with the next.
     """
     from kd_core.jobs.store import Store
+    from kd_core.search.estimate import params_of
     from kd_core.search.ladder import LadderConfig, LadderResult
 
     config = LadderConfig.from_dict(row.config)
@@ -183,6 +185,9 @@ def ladder_handler(row: RunRow, on_event: OnEvent, control: Control) -> Mapping[
                 result = result.with_error(student, str(error))
             else:
                 result = _judged(result, student, store.report(run_id), heard, control)
+            if result.needs_params:
+                with suppress(KDError):  # the texts may be gone: then it ends with what is shown
+                    result = result.model_copy(update={"params": params_of(config)})
             store.save_report(row.id, result.model_dump(mode="json"), owner=row.owner)
     return result.model_dump(mode="json")
 

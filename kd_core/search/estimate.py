@@ -81,6 +81,19 @@ def rungs(config: LadderConfig, plan_of: Callable[[DistillConfig], Plan]) -> dic
     return plans
 
 
+def params_of(config: LadderConfig) -> dict[str, int]:
+    """How many each student would have. Raises: KDError."""
+    from kd_core.data import load_task
+    from kd_core.data.spans import augmented
+    from kd_core.jobs.plan import make_plan, read_vocabulary
+
+    distill = config.distill
+    task = augmented(load_task(distill.task), distill.task)
+    vocabulary = read_vocabulary(distill.teacher, task, distill.task.max_length)
+    plans = rungs(config, lambda one: make_plan(one, task, vocabulary))
+    return {student: plan.student.params for student, plan in plans.items()}
+
+
 def ladder_seconds(
     config: LadderConfig, plans: Iterable[Plan], past: Iterable[PastRun], calibrated: Callable[[], float]
 ) -> float:

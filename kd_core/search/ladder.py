@@ -1,4 +1,4 @@
-"""The smallest student that keeps so much of its teacher: one after the other, from the smallest up.
+"""The smallest student that keeps so much of its teacher: one after the other, while a file could be smaller.
 
 The validation texts decide, by ``training.metric``, and no student of a ladder was chosen by them: its
 weights are those of its last step. Each student is a run of its own; they share teacher and knowledge through
@@ -33,6 +33,9 @@ if TYPE_CHECKING:
 # shown: the bound meets what is wanted; likely: the estimate does, the bound does not.
 Answer = Literal["shown", "likely", "no", "failed"]
 MOST_LABELLED = 100_000  # texts; more are promised by nobody
+# Of the smallest file that is shown. For less than a tenth no other student is tried: in int8 a parameter
+# has a byte, and a file is 1 to 12 % more.
+SMALLER = 0.9
 NEVER = 10_000_000  # steps between looks at the validation texts: at the end alone
 
 
@@ -50,7 +53,7 @@ class LadderConfig(Settings):
     )
     students: Distinct[str] = setting(
         ("static", "cnn", "tiny", "mini", "third", "half"),
-        "Students to try for it, from the smallest up",
+        "Students to try for it, in this order",
         min_length=1,
     )
     int8: bool = setting(True, "Judge each student in int8 too, a quarter of its size")
@@ -78,6 +81,10 @@ class LadderConfig(Settings):
         """Of each bound: 95 % for all that is judged together (Bonferroni)."""
         forms = 2 if self.int8 else 1
         return 1 - 0.05 / (forms * len(self.students) + 1)  # TF-IDF is one more
+
+    def least_mb(self, params: int) -> float:
+        """The smallest file that a student of so many parameters may have: one byte each, or four."""
+        return params * (1 if self.int8 else 4) / 1e6
 
     def rung(self, student: str) -> DistillConfig:
         """The run of one student, without what the choice does not need."""
@@ -156,6 +163,7 @@ class LadderResult(BaseModel):
     teacher_accuracy: float = 0.0  # on the test texts
     teacher_score: float | None = None  # as ``Rung.score``
     metric: str = "accuracy"
+    params: Mapping[str, int] = {}  # of each student, once one is shown; none in older results
 
     @property
     def measure(self) -> str:
@@ -168,11 +176,30 @@ class LadderResult(BaseModel):
 
     @property
     def next(self) -> str | None:
-        """The student to try now; None where the ladder has ended."""
-        if any(rung.answer == "shown" and rung.fits for rung in self.rungs):
-            return None
+        """The student to try now; None where the ladder has ended.
+
+        After one that is shown: the next whose file could be clearly smaller, by ``params``.
+        """
+        if (shown := self._shown_mb) is None:
+            return next(iter(self._left), None)
+        least = {name: self.config.least_mb(self.params[name]) for name in self._left if name in self.params}
+        return next((name for name, size in least.items() if size < SMALLER * shown), None)
+
+    @property
+    def needs_params(self) -> bool:
+        """Whether only these tell if it has ended."""
+        return self._shown_mb is not None and bool(self._left) and not self.params
+
+    @property
+    def _shown_mb(self) -> float | None:
+        """The smallest file that is shown."""
+        shown = (rung.size_mb for rung in self.rungs if rung.answer == "shown" and rung.fits)
+        return min(shown, default=None)
+
+    @property
+    def _left(self) -> list[str]:
         tried = {rung.student for rung in self.rungs}
-        return next((name for name in self.config.students if name not in tried), None)
+        return [name for name in self.config.students if name not in tried]
 
     @property
     def judged(self) -> list[Rung]:

@@ -139,7 +139,7 @@ def measure(changes: dict[str, Any], seed: int) -> dict[str, Any]:
 
 
 def climb(changes: dict[str, Any], keep: float) -> dict[str, Any]:
-    """The students from the smallest up, as ``kd distill --keep`` tries them."""
+    """One student after the other, as ``kd distill --keep`` tries them."""
     from kd_core.cli.carry_out import start
     from kd_core.config import DistillConfig
     from kd_core.jobs.store import Store

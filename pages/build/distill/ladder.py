@@ -57,7 +57,7 @@ def choose_ladder(distill: DistillConfig, plan: Plan) -> None:
         config = LadderConfig(distill=distill, keep=keep, **limits)
         said = (
             f"Tries {', '.join(config.students)}, in this order, each in int8 too, with your other settings. "
-            f"Ends with the first that is shown to keep {keep:g} %. "
+            f"Ends when one is shown to keep {keep:g} % and no other could be a smaller file. "
             f"{escape(outlook(config, plan.validation, metric))}"
         )
         st.caption(said.replace(" %", "\u00a0%"))  # no line begins with it

@@ -47,6 +47,50 @@ def test_it_ends_with_the_first_that_is_shown() -> None:
     assert "weaker" not in ladder(rung("tiny", 1.02, 0.99, "shown")).sentence
 
 
+PARAMS = {"cnn": 2_450_000, "tiny": 2_650_000, "mini": 7_700_000, "third": 8_100_000, "half": 9_900_000}
+
+
+@pytest.mark.parametrize(
+    ("size_mb", "int8", "following"),
+    [
+        (10.6, True, "mini"),  # whose file in int8 may be 7.7 MB
+        (8.6, True, "mini"),
+        (8.5, True, None),  # less than a tenth is not worth a training
+        (3.0, True, None),
+        (10.6, False, None),  # in PyTorch mini has 30.8 MB
+    ],
+)
+def test_after_one_that_is_shown_those_are_tried_whose_file_could_be_smaller(
+    size_mb, int8, following
+) -> None:
+    config = LadderConfig(students=("tiny", "mini", "half"), int8=int8)
+    shown = rung("tiny", 0.99, 0.981, "shown", size_mb=size_mb)
+    result = LadderResult(config=config, rungs=(shown,), teacher_params=20_000_000)
+    assert (result.next, result.needs_params) == (None, True), "as an older result ends"
+    known = result.model_copy(update={"params": PARAMS})
+    assert (known.next, known.needs_params) == (following, False)
+
+
+def test_the_smallest_file_is_found_in_whatever_order_they_are_given() -> None:
+    config = LadderConfig(students=("half", "mini", "tiny", "cnn"))
+    half = rung("half", 0.99, 0.985, "shown", size_mb=10.4, int8=True)
+    after_half = LadderResult(config=config, rungs=(half,), teacher_params=20_000_000, params=PARAMS)
+    assert after_half.next == "mini"
+    mini = rung("mini", 0.97, 0.95, "no", size_mb=8.3, int8=True)
+    tiny = rung("tiny", 0.99, 0.981, "shown", size_mb=3.0, int8=True)
+    after_tiny = after_half.model_copy(update={"rungs": (half, mini, tiny)})
+    assert after_tiny.next == "cnn"  # 2.5 MB
+    assert after_tiny.chosen == tiny
+    beyond = after_half.model_copy(update={"rungs": (half, mini, tiny.model_copy(update={"fits": False}))})
+    assert (beyond.next, beyond.chosen) == ("cnn", half)
+
+
+def test_what_this_teacher_cannot_have_is_not_tried_after_one_that_is_shown() -> None:
+    config = LadderConfig(students=("half", "custom"))
+    half = rung("half", 0.99, 0.985, "shown", size_mb=10.4)
+    assert LadderResult(config=config, rungs=(half,), params={"half": 9_900_000}).next is None
+
+
 def test_or_else_the_smallest_that_is_likely_is_offered_with_what_would_settle_it() -> None:
     result = ladder(
         rung("tiny", 0.93, 0.90, "no"),

@@ -19,6 +19,7 @@ from kd_core.distillation.run_folder import VALIDATION
 from kd_core.errors import ModelError, Stopped
 from kd_core.job_kinds import ladder_handler
 from kd_core.jobs.store import Store
+from kd_core.search import estimate, ladder
 from kd_core.search.ladder import LadderConfig, LadderResult
 from kd_core.system.control import Control
 from tests import ROOT
@@ -150,6 +151,33 @@ def test_a_class_that_cannot_be_judged_is_said_at_once(flags, capsys) -> None:
     assert kd(*flags, "--keep", "90", "--metric", "f1:nothing") != 0
     assert "--metric names 'nothing', not a class of this task" in capsys.readouterr().err
     assert Store().runs() == []
+
+
+def test_after_one_that_is_shown_a_smaller_student_is_tried_and_a_larger_one_is_not(
+    flags, capsys, monkeypatch
+) -> None:
+    monkeypatch.setattr(ladder, "at_least", lambda pairs, confidence: 1.0)  # whatever is tried is shown
+    given = ("--student-hidden", "8", "--keep", "90", "--no-tfidf", "--no-int8", "--json")
+    assert kd(*flags, "--students", "half,custom", *given) == 0
+    result = LadderResult.model_validate(json.loads(capsys.readouterr().out))
+    assert [rung.student for rung in result.rungs] == ["half", "custom"]
+    assert result.params == {rung.student: rung.params for rung in result.rungs}  # known before the training
+    assert result.chosen == result.rungs[1]
+    assert kd(*flags, "--students", "custom,half", *given) == 0
+    result = LadderResult.model_validate(json.loads(capsys.readouterr().out))
+    assert [rung.student for rung in result.rungs] == ["custom"]
+    assert set(result.params) == {"custom", "half"}
+
+
+def test_sizes_that_cannot_be_read_end_it_with_what_is_shown(flags, capsys, monkeypatch) -> None:
+    def refuse(config: LadderConfig) -> dict[str, int]:
+        raise ModelError("the teacher is gone")
+
+    monkeypatch.setattr(ladder, "at_least", lambda pairs, confidence: 1.0)
+    monkeypatch.setattr(estimate, "params_of", refuse)
+    assert kd(*flags, "--students", "half,custom", "--keep", "90", "--no-tfidf", "--no-int8", "--json") == 0
+    result = LadderResult.model_validate(json.loads(capsys.readouterr().out))
+    assert [(rung.student, rung.answer) for rung in result.rungs] == [("half", "shown")]
 
 
 def test_its_answers_in_int8_are_a_part_of_the_progress_and_can_be_stopped(flags, tiny_config) -> None:
