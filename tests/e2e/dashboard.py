@@ -8,16 +8,13 @@ import signal
 import socket
 import subprocess
 import sys
-import threading
 import time
 import urllib.request
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import closing, contextmanager, suppress
+from contextlib import closing, contextmanager
 from pathlib import Path
 from urllib.error import HTTPError
 
-import psutil
 import pytest
 from playwright.sync_api import Page, expect
 
@@ -74,19 +71,6 @@ class Server:
     def _find_address(self) -> None:
         """It is known before the start."""
 
-    def give_it_time(self) -> None:
-        """Let its trainings have their share now: they leave the processor to others, of whom tests that run
-        beside each other always are some. Only root may."""
-        if sys.platform != "linux" or os.geteuid() != 0 or not self.process:
-            return
-        with suppress(psutil.Error):
-            server = psutil.Process(self.process.pid)
-            for process in (server, *server.children(recursive=True)):
-                for thread in process.threads():
-                    with suppress(OSError):
-                        os.sched_setscheduler(thread.id, os.SCHED_OTHER, os.sched_param(0))
-                        os.setpriority(os.PRIO_PROCESS, thread.id, 0)
-
     def stop(self, how: signal.Signals = signal.SIGTERM) -> int:
         """End it and return its exit status; ``signal.SIGKILL`` for a crash."""
         assert self.process is not None
@@ -106,18 +90,7 @@ def running(home: Path, command: list[str] = STREAMLIT) -> Iterator[Server]:
     home.mkdir(exist_ok=True)
     server = Server(home, command)
     server.start()
-    ended = threading.Event()
-
-    def give_it_time() -> None:
-        while not ended.wait(0.5):
-            server.give_it_time()
-
-    with ThreadPoolExecutor(1) as beside:
-        beside.submit(give_it_time)
-        try:
-            yield server
-        finally:
-            ended.set()
+    yield server
     server.stop()
     assert "Traceback" not in server.log.read_text()
 

@@ -275,9 +275,17 @@ class Soak:
             said = self.page.locator("[data-testid=stException]").first.inner_text()
             self.wrong.append(f"{self.page.url[:200]} shows an exception: {said[:1500]}")
 
+    def _give_it_time(self) -> None:
+        """A training leaves the processor to others, and beside other tests there are always some."""
+        assert self.server.process
+        if sys.platform == "linux" and os.geteuid() == 0:
+            for thread in psutil.Process(self.server.process.pid).threads():
+                with suppress(OSError):
+                    os.sched_setscheduler(thread.id, os.SCHED_OTHER, os.sched_param(0))
+
     def _measure(self) -> None:
         with suppress(psutil.Error, KDError, OSError):
-            self.server.give_it_time()
+            self._give_it_time()
             if not self.store.runs(status=PENDING):
                 assert self.server.process
                 process = psutil.Process(self.server.process.pid)
@@ -302,7 +310,7 @@ class Soak:
             (row.id, row.status, row.stage, row.who, row.step, row.label)
             for row in self.store.runs(status=PENDING)
         ]:
-            self.server.give_it_time()
+            self._give_it_time()
             if left != before:
                 before, since = left, time.monotonic()
             elif time.monotonic() - since > STUCK:
