@@ -163,7 +163,7 @@ def test_all_problems_at_once_in_the_order_of_the_fields() -> None:
         "student.init must be one of random, teacher_layers, teacher_vectors, projected, pretrained, auto, "
         "got 'warm'",
         "student.unknown is not a setting; choose from layers, hidden, heads, intermediate, model, init, "
-        "trim_vocabulary, fill_vocabulary, pooling, positions, freeze_embeddings",
+        "trim_vocabulary, fill_vocabulary, pooling, positions, probe, freeze_embeddings",
         "objective.temperature must be between 0.01 and 100, or auto, got 0",
         "objective.alpha must be between 0 and 1, got 2",
         "training.steps must be between 1 and 10,000,000, or auto, got 0",
