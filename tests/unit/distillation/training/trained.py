@@ -1,11 +1,14 @@
-"""A short training: its recipe, its weights and gradients, and a clock for it."""
+"""A short training: its recipe, its weights and gradients, and a clock and a control for it."""
 
 from __future__ import annotations
+
+import threading
 
 import torch
 from transformers import TrainerCallback
 
 from kd_core.distillation.training.trainer import DistillTrainer, train
+from kd_core.system.control import Control
 from tests.unit.conftest import tiny_recipe
 
 RECIPE = tiny_recipe()
@@ -45,3 +48,16 @@ class Clock:
         return self.now
 
     perf_counter = monotonic
+
+
+class WatchedControl(Control):
+    """Says when somebody waits in it."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.blocked = threading.Event()
+
+    def wait(self) -> None:
+        if self.paused:
+            self.blocked.set()
+        super().wait()
