@@ -64,6 +64,7 @@ def cascade(
     run_id = find_finished(run)
     from kd_core.deployment import cascade as engine
     from kd_core.deployment import cascade_script, int8_answers
+    from kd_core.deployment.network_code import with_code
     from kd_core.deployment.runtimes import Runtime
     from kd_core.distillation.report import Report
     from kd_core.distillation.run_folder import PREDICTIONS, find
@@ -88,8 +89,8 @@ def cascade(
     out = console(sys.stdout)
     if script:
         teacher = None if report.teacher_is_file else "TEACHER"
-        ours = cascade_script.has_ours(report.config)
-        click.echo(cascade_script.script(found, "model", teacher, ours=ours), nl=False)
+        code = with_code(report.config)
+        click.echo(cascade_script.script(found, "model", teacher, code=code), nl=False)
         return None
     test = engine.recorded(folder, report, PREDICTIONS, "student", judge, runtime)
     rows = engine.risk_coverage(test, [0.25, 0.5, 0.75, 0.9, 1.0])

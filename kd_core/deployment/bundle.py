@@ -21,8 +21,9 @@ from kd_core.data.bundled import TASKS
 from kd_core.data.uploads import safe_name
 from kd_core.deployment.calibrate import scale_model, scale_onnx
 from kd_core.deployment.cascade import Cascade
-from kd_core.deployment.cascade_script import facts, has_ours, script
+from kd_core.deployment.cascade_script import facts, script
 from kd_core.deployment.model_card import model_card
+from kd_core.deployment.network_code import bring_code, with_code
 from kd_core.deployment.reports import FormReport
 from kd_core.distillation import run_folder
 from kd_core.distillation.calibration import Scaled
@@ -98,7 +99,7 @@ def write_bundle(
         if teacher:
             _copy_model(teacher, folder / TEACHER, max_length)
         other = TEACHER if teacher else None
-        _write(folder / "cascade.py", script(pair, MODEL, other, ours=has_ours(report.config)))
+        _write(folder / "cascade.py", script(pair, MODEL, other, code=with_code(report.config)))
         _write(folder / "cascade.json", json.dumps(facts(pair, other), indent=1))
     made = {
         name: source
@@ -135,6 +136,7 @@ def _copy_model(source: Path, to: Path, max_length: int) -> Any:
     for file in source.iterdir():
         if _is_of_model(file.name):
             shutil.copyfile(file, to / file.name)
+    bring_code(to)
     tokenizer = AutoTokenizer.from_pretrained(source, trust_remote_code=False, local_files_only=True)
     tokenizer.model_max_length = max_length
     without_code(tokenizer).save_pretrained(to)

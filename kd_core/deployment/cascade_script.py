@@ -2,31 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection
 from typing import Any
 
 from kd_core.deployment.cascade import Cascade
-from kd_core.models.presets import other_network
+from kd_core.deployment.network_code import allowing
+from kd_core.distillation.roles import Role
 
 SCRIPT = """\
 # pip install transformers torch; python cascade.py "a text"
 import sys
 from transformers import pipeline
 
-student = pipeline("text-classification", model="{student}")
-teacher = pipeline("text-classification", model="{teacher}")
+student = pipeline("text-classification", model="{student}"{allow_student})
+teacher = pipeline("text-classification", model="{teacher}"{allow_teacher})
 for text in sys.argv[1:]:
     answer = student(text, truncation=True)[0]
     if answer["score"] < {threshold}:  # not sure enough
         answer = teacher(text, truncation=True)[0]
     print(answer["label"], text)
-"""
-
-# Of a model that transformers does not have: it learns of it from KD Studio.
-OTHER = """\
-# pip install kd-studio; python cascade.py "a text"
-import sys
-import kd_core.models.loading  # has what transformers lacks
 """
 
 # Of a teacher that is a file: whoever has written it is asked again.
@@ -35,7 +29,7 @@ ASK = """\
 import sys
 from transformers import pipeline
 
-student = pipeline("text-classification", model="{student}")
+student = pipeline("text-classification", model="{student}"{allow_student})
 for text in sys.argv[1:]:
     answer = student(text, truncation=True)[0]
     sure = answer["score"] >= {threshold}  # otherwise send the text to the teacher
@@ -43,22 +37,18 @@ for text in sys.argv[1:]:
 """
 
 
-def script(found: Cascade, student: str, teacher: str | None, *, ours: bool = False) -> str:
+def script(found: Cascade, student: str, teacher: str | None, *, code: Collection[Role] = ()) -> str:
     """A program that uses both models, given their folders; ``teacher`` None: it is a file of answers.
 
-    ``ours``: as of ``has_ours``.
+    ``code``: whose folder has code, as of ``network_code.with_code``.
     """
-    program = SCRIPT if teacher else ASK
-    if ours:
-        program = OTHER + program.partition("import sys\n")[2]
-    # In full: one that is rounded may be lower than the one that was tested.
-    return program.format(student=student, teacher=teacher, threshold=repr(found.threshold))
-
-
-def has_ours(config: Mapping[str, Any]) -> bool:
-    """Whether student or teacher of a resolved config is a model that transformers does not have."""
-    pooled = config["teacher"].get("pooling") == "mean" and not config["task"].get("knowledge")
-    return pooled or bool(other_network(config["student"]["model"]))
+    return (SCRIPT if teacher else ASK).format(
+        student=student,
+        teacher=teacher,
+        allow_student=allowing("student" in code),
+        allow_teacher=allowing("teacher" in code),
+        threshold=repr(found.threshold),  # in full: one that is rounded may be lower than what was tested
+    )
 
 
 def facts(found: Cascade, teacher: str | None) -> dict[str, Any]:

@@ -18,6 +18,7 @@ from kd_core.data.hub import PREFIX
 from kd_core.data.uploads import safe_name
 from kd_core.deployment import staircase
 from kd_core.deployment.cascade import Cascade
+from kd_core.deployment.network_code import allowing
 from kd_core.deployment.reports import FormReport
 from kd_core.distillation.calibration import Scaled, floor
 from kd_core.distillation.metrics import ECE_BINS, Scores
@@ -37,7 +38,7 @@ PIPELINE = """\
 # pip install transformers torch
 from transformers import pipeline
 
-classify = pipeline("text-classification", model="model")
+classify = pipeline("text-classification", model="model"{allow})
 print(classify(["a text", "another text"], truncation=True))
 """
 ONNX = """\
@@ -60,6 +61,11 @@ logits = session.run(["logits"], {{
 }})[0]
 print([labels[str(row.argmax())] for row in logits])
 """
+
+
+def pipeline_code(student: str) -> str:
+    """How an exported student of that name is used with transformers."""
+    return PIPELINE.format(allow=allowing(bool(other_network(student))))
 
 
 def model_card(
@@ -100,7 +106,7 @@ def model_card(
         hub_data=plain(task.removeprefix(PREFIX)) if task.startswith(PREFIX) else "",
         weights=_weights(teacher),
         onnx=onnx,
-        pipeline_code=PIPELINE,
+        pipeline_code=pipeline_code(student),
         pair=pair,
         onnx_code=ONNX.format(file=onnx[-1]) if onnx else "",
         controls=[ROLES[who] for who in report.models if who not in ("teacher", "student")],
@@ -145,6 +151,7 @@ def _metadata(config: Mapping[str, Any], files: Mapping[str, str | None], first:
     base = weights[0] if weights else preset.hub_id if preset else teacher
     if teacher in files:
         base = None
+    custom = ["custom_code"] if other_network(student) else []  # the Hub's name for it
     measured = {"accuracy": ("Accuracy", first.accuracy), "f1": ("Macro-F1", first.macro_f1)}
     if config["task"].get("gold") == "none":
         measured = {"agreement": ("Agreement with the teacher", first.accuracy)}
@@ -153,9 +160,9 @@ def _metadata(config: Mapping[str, Any], files: Mapping[str, str | None], first:
         license="other",
         license_name="see-model-card",
         license_link="README.md",
-        library_name="onnx" if other_network(student) else "transformers",
+        library_name="transformers",
         pipeline_tag="text-classification",
-        tags=["text-classification", "knowledge-distillation", "kd-studio"],
+        tags=["text-classification", "knowledge-distillation", "kd-studio", *custom],
         base_model=base,
         datasets=[task.removeprefix(PREFIX)] if task.startswith(PREFIX) else None,
         metrics=list(measured),

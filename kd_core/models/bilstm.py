@@ -11,8 +11,9 @@ from transformers import AutoConfig, AutoModelForSequenceClassification, Pretrai
 from transformers.modeling_outputs import SequenceClassifierOutput
 from transformers.utils import can_return_tuple
 
-from kd_core.models.network import WordPieceNetwork, output_of
-from kd_core.models.presets import BILSTM_HIDDEN, BILSTM_INNER, BILSTM_STATE
+# Relative, for an export brings these files along (deployment.network_code).
+from .network import WordPieceNetwork, output_of
+from .network_sizes import BILSTM_HIDDEN, BILSTM_INNER, BILSTM_STATE
 
 
 class BiLSTMConfig(PretrainedConfig):  # type: ignore[misc]  # transformers is untyped

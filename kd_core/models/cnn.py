@@ -11,8 +11,9 @@ from transformers import AutoConfig, AutoModelForSequenceClassification, Pretrai
 from transformers.modeling_outputs import SequenceClassifierOutput
 from transformers.utils import can_return_tuple
 
-from kd_core.models.network import WordPieceNetwork, output_of
-from kd_core.models.presets import CNN_FILTERS, CNN_HIDDEN, CNN_WIDTHS
+# Relative, for an export brings these files along (deployment.network_code).
+from .network import WordPieceNetwork, output_of
+from .network_sizes import CNN_FILTERS, CNN_HIDDEN, CNN_WIDTHS
 
 PLACE_SCALE = 0.25  # as SCALE, of places: with 1 headlines and ironic tweets were a little worse
 

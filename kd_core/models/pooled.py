@@ -12,7 +12,8 @@ from transformers.modeling_outputs import SequenceClassifierOutput
 from transformers.models.bert.modeling_bert import BertForSequenceClassification
 from transformers.utils import can_return_tuple
 
-from kd_core.models.network import output_of
+# Relative, for an export brings these files along (deployment.network_code).
+from .network import output_of
 
 
 class PooledBertConfig(BertConfig):  # type: ignore[misc]  # transformers is untyped

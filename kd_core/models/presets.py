@@ -8,6 +8,14 @@ from dataclasses import dataclass
 from typing import Literal
 
 from kd_core.errors import ModelError
+from kd_core.models.network_sizes import (
+    BILSTM_HIDDEN,
+    BILSTM_INNER,
+    CNN_FILTERS,
+    CNN_HIDDEN,
+    STATIC_HIDDEN,
+    STATIC_INNER,
+)
 from kd_core.system import paths
 
 Source = Literal["bundled", "extra", "hub", "new", "teacher"]
@@ -74,13 +82,6 @@ TEACHERS = _by_name(
         "scratch", "A new BERT of the sizes given, trained on the task alone", None, None, None, None, "new"
     ),
 )
-
-CNN_WIDTHS = (2, 3, 4)  # word pieces that a filter of cnn sees
-CNN_HIDDEN, CNN_FILTERS = 128, 384
-CNN_POSITIONS = 18  # places in a text that cnn knows apart: 1, 1.4, 2, 2.8, ... 362 word pieces
-PAIRS, PAIR_WEIGHTS = 65_536, 500_000  # rows of its table of pieces and pairs, and its weights, at most
-STATIC_HIDDEN, STATIC_INNER = 128, 256
-BILSTM_HIDDEN, BILSTM_STATE, BILSTM_INNER = 300, 150, 200  # the state is that of each direction
 
 STUDENTS = _by_name(
     Preset(

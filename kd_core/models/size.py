@@ -9,17 +9,8 @@ from typing import TYPE_CHECKING
 
 from kd_core.config import Architecture, StudentConfig
 from kd_core.errors import ModelError
-from kd_core.models.presets import (
-    BILSTM_STATE,
-    CNN_POSITIONS,
-    CNN_WIDTHS,
-    MANY_CLASSES,
-    PAIR_WEIGHTS,
-    PAIRS,
-    STUDENTS,
-    find_preset,
-    short,
-)
+from kd_core.models.network_sizes import BILSTM_STATE, CNN_POSITIONS, CNN_WIDTHS, PAIR_WEIGHTS, PAIRS
+from kd_core.models.presets import MANY_CLASSES, STUDENTS, find_preset, short
 
 if TYPE_CHECKING:
     from transformers import PretrainedConfig

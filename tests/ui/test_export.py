@@ -230,7 +230,7 @@ def test_a_folder_that_the_command_made(app: App, done: Store, tmp_path: Path) -
     ("model", "network"),
     [("bilstm", "BiLSTM"), ("cnn", "convolutional network"), ("static", "static network")],
 )
-def test_no_transformer_loads_by_its_onnx_form(app: App, done: Store, model: str, network: str) -> None:
+def test_no_transformer_loads_by_its_code(app: App, done: Store, model: str, network: str) -> None:
     config = DEMO.change({"student.model": model}).model_dump(mode="json")
     done.create_run(OTHER, config)
     done.save_report(OTHER, json.loads((SAMPLES / "report.json").read_text("utf-8")))
@@ -240,10 +240,13 @@ def test_no_transformer_loads_by_its_onnx_form(app: App, done: Store, model: str
     done.save_report(JOB, report)
     done.set_status(JOB, "done")
     page = app(PAGE, run=OTHER)
-    said = f"transformers has no {network}: without KD Studio, the ONNX form is the one that loads."
-    assert said in words(page)
-    (code,) = (block.value for block in page.code)
-    assert "onnxruntime" in code
+    said = (
+        f"transformers has no {network}, so the zip brings the code of one, which `trust_remote_code=True` "
+    )
+    assert f"{said}lets run. The ONNX form needs none." in words(page)
+    transformers, onnx = (block.value for block in page.code)
+    assert "trust_remote_code=True" in transformers
+    assert "onnxruntime" in onnx
 
 
 def test_an_export_that_failed_beside_the_one_before(app: App, made: Path, store: Store) -> None:

@@ -50,6 +50,9 @@ cli
 LEVEL = {name: level for level, line in enumerate(LAYERS.split("\n")) for name in line.split()}
 
 
+BROUGHT = [ROOT / "models" / f"{name}.py" for name in ("bilstm", "cnn", "pooled", "static")]
+
+
 def dotted(file: Path) -> str:
     """ "kd_core.data.files" for kd_core/data/files.py, "kd_core.data" for its __init__."""
     parts = file.relative_to(ROOT.parent).with_suffix("").parts
@@ -72,8 +75,11 @@ def imported(file: Path, *, at_once: bool = False) -> Iterator[str]:
         if isinstance(node, ast.Import):
             yield from (name.name for name in node.names)
         elif isinstance(node, ast.ImportFrom):
-            assert node.level == 0, f"{file} has a relative import"
-            yield from (f"{node.module}.{name.name}" for name in node.names)
+            if node.level:  # a file that an export brings along, with those beside it
+                assert node.level == 1
+                assert file in BROUGHT, f"{file} has a relative import"
+            package = f"{dotted(file.parent)}." if node.level else ""
+            yield from (f"{package}{node.module}.{name.name}" for name in node.names)
 
 
 MODULES = {dotted(file): file for file in FILES}
@@ -186,7 +192,9 @@ UNSAFE = {
 def test_nothing_unsafe(name: str) -> None:
     pattern = re.compile(UNSAFE[name])
     assert pattern.search(name)
-    assert [file.name for file in FILES if pattern.search(file.read_text(encoding="utf-8"))] == []
+    found = [file.name for file in FILES if pattern.search(file.read_text(encoding="utf-8"))]
+    # What the reader of an export may write is a text there, and no call.
+    assert found == (["network_code.py"] if name == "trust_remote_code=True" else [])
 
 
 def test_no_unsafe_call() -> None:

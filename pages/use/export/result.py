@@ -12,7 +12,7 @@ import streamlit as st
 from kd_core import figures
 from kd_core.deployment import staircase
 from kd_core.deployment.contents import contents, expected_contents
-from kd_core.deployment.model_card import ONNX, PIPELINE
+from kd_core.deployment.model_card import ONNX, pipeline_code
 from kd_core.deployment.reports import ExportReport, FormReport
 from kd_core.deployment.runtimes import RUNTIME_NAMES, Runtime
 from kd_core.distillation.metrics import wilson
@@ -125,22 +125,17 @@ def the_student(report: Report) -> None:
 def how_to_use(run: RunRow, runtimes: Sequence[Runtime]) -> None:
     st.subheader("How to use it", anchor=False)
     made = [runtime for runtime in runtimes if runtime != "pytorch"]
-    codes = {}
-    network = other_network(run.student)
-    if not network:
-        codes["transformers"] = PIPELINE
+    codes = {"transformers": pipeline_code(run.student)}
     if made:
         codes["ONNX Runtime"] = ONNX.format(file="model_int8.onnx" if "int8" in made else "model.onnx")
-    if network:
+    st.markdown("Unpack the zip, go into its folder, and run this. KD Studio is not needed.")
+    for tab, code in zip(st.tabs(list(codes)), codes.values(), strict=True):
+        tab.code(code, language="python", wrap_lines=True)
+    if network := other_network(run.student):
         st.caption(
-            f"transformers has no {network}: without KD Studio, the ONNX form is the one that loads."
-            if made
-            else f"transformers has no {network}, so a bundle without ONNX needs KD Studio. Switch ONNX on."
+            f"transformers has no {network}, so the zip brings the code of one, which "
+            f"`trust_remote_code=True` lets run.{' The ONNX form needs none.' if made else ''}"
         )
-    if codes:
-        st.markdown("Unpack the zip, go into its folder, and run this. KD Studio is not needed.")
-        for tab, code in zip(st.tabs(list(codes)), codes.values(), strict=True):
-            tab.code(code, language="python", wrap_lines=True)
 
 
 def earlier(jobs: Sequence[RunRow]) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import re
 import runpy
 import subprocess
 import sys
@@ -20,12 +21,13 @@ from huggingface_hub import ModelCard
 
 from kd_core import distill
 from kd_core.config import DistillConfig
+from kd_core.data import load_task
 from kd_core.deployment.bundle import REPRODUCE, _renamed, make_zip, write_bundle
 from kd_core.deployment.export import ExportConfig, export_run
 from kd_core.deployment.forms import converted
 from kd_core.deployment.model_card import model_card, plain
 from kd_core.distillation import run_folder
-from tests import ROOT
+from kd_core.models.loading import load_checkpoint
 
 # First of all, as if KD Studio were not installed.
 BLOCKED = 'import json, sys; sys.modules["kd_core"] = None\n'
@@ -147,37 +149,64 @@ def test_a_long_text_is_cut_as_in_the_run(finished_run, unpacked):
 
 
 @pytest.mark.parametrize(
-    ("model", "network"),
-    [("bilstm", "BiLSTM"), ("cnn", "convolutional network"), ("static", "static network")],
+    ("model", "network", "code"),
+    [
+        ("bilstm", "BiLSTM", "bilstm.py"),
+        ("cnn", "convolutional network", "cnn.py"),
+        ("static", "static network", "static.py"),
+    ],
 )
-def test_no_transformer_by_its_onnx_form(kd_home, short_config, tmp_path, model, network):
+def test_no_transformer_by_the_code_that_it_brings(kd_home, short_config, tmp_path, model, network, code):
     report = distill(short_config.change({"student.model": model}))
     folder = bundle(report.run_id, tmp_path / "made")
     rows = pd.read_parquet(Path(report.folder) / "predictions.parquet")
-    found = elsewhere(ONNX, tmp_path, top="made", texts=rows["text"].to_list(), file="model.onnx")
-    np.testing.assert_allclose(found, np.stack(rows["student-0"]), atol=1e-4)
+    logits, texts = np.stack(rows["student-0"]), rows["text"].to_list()
+    found = elsewhere(ONNX, tmp_path, top="made", texts=texts, file="model.onnx")
+    np.testing.assert_allclose(found, logits, atol=1e-4)
+    allowed = PIPELINE.replace('/model")', '/model", trust_remote_code=True)')
+    answers, scores = elsewhere(allowed, tmp_path, top="made", texts=texts)
+    assert answers == [report.labels[i] for i in logits.argmax(axis=1)]
+    shares = np.exp(logits[:3]) / np.exp(logits[:3]).sum(axis=1, keepdims=True)
+    np.testing.assert_allclose([[row[name] for name in report.labels] for row in scores], shares, atol=1e-5)
+    brought = {path.name for path in (folder / "model").glob("*.py")}
+    assert brought == {code, "network.py", "network_sizes.py"}
+
     card = (folder / "README.md").read_text("utf-8")
-    assert f"This student is a {network}, which transformers does not have" in card
-    assert "`model/` loads only where KD Studio is installed." in card
-    assert "pipeline(" not in card
+    assert f"This student is a {network}, which transformers does not have, so `model/` brings" in card
+    assert 'pipeline("text-classification", model="model", trust_remote_code=True)' in card
+    assert "custom_code" in ModelCard.load(folder / "README.md").data.tags
     assert 'InferenceSession("onnx/model_int8.onnx")' in card
     assert "output `logits`, which in a batch depend a little on its other texts |" in card
 
 
-def test_a_cascade_whose_student_is_no_transformer(kd_home, short_config, tmp_path):
-    """Its script says what it needs besides, and finds the network there."""
+def test_a_model_with_code_is_a_checkpoint_like_any_other_here(kd_home, short_config, tmp_path):
+    """Its code is not run: KD Studio has its own."""
     report = distill(short_config.change({"student.model": "cnn"}))
+    folder = bundle(report.run_id, tmp_path / "made", onnx=False) / "model"
+    (folder / "cnn.py").write_text("raise SystemExit('it ran')")
+    model, _ = load_checkpoint(str(folder), load_task(short_config.task), 0)
+    assert type(model).__module__ == "kd_core.models.cnn"
+
+
+@pytest.mark.parametrize("teacher", [{}, {"teacher.model": "minilm-l3", "teacher.pooling": "mean"}])
+def test_a_cascade_of_networks_that_transformers_does_not_have(kd_home, short_config, tmp_path, teacher):
+    """Where the student is unsure, the teacher answers, by the code that its own folder brings."""
+    report = distill(short_config.change({"student.model": "cnn"} | teacher))
     export_run(ExportConfig(run=report.run_id, to=str(tmp_path / "pair"), agree=55))
-    done = subprocess.run(
-        [sys.executable, "cascade.py", "match goal"],
-        cwd=tmp_path / "pair",
-        env={**os.environ, "PYTHONPATH": str(ROOT)},
-        capture_output=True,
-        text=True,
-    )
-    label, said = done.stdout.strip().split(" ", 1)
-    assert said == "match goal", done.stderr
-    assert label in report.labels
+    assert (tmp_path / "pair" / "teacher" / "pooled.py").exists() is bool(teacher)
+    script = (tmp_path / "pair" / "cascade.py").read_text("utf-8")
+    never = re.sub(r'answer\["score"\] < .*:', 'answer["score"] < 2:', script)  # always the teacher
+    for number, program in enumerate((script, never)):
+        (tmp_path / "pair" / f"{number}.py").write_text(f"{BLOCKED}\n{program}", encoding="utf-8")
+        done = subprocess.run(
+            [sys.executable, f"{number}.py", "match goal"],
+            cwd=tmp_path / "pair",
+            capture_output=True,
+            text=True,
+        )
+        label, said = done.stdout.strip().split(" ", 1)
+        assert said == "match goal", done.stderr
+        assert label in report.labels
 
 
 def test_what_is_in_it_and_its_checksums(made, unpacked, finished_run):

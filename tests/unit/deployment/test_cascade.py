@@ -25,9 +25,10 @@ from kd_core.deployment.cascade import (
     risk_coverage,
     upper_bound,
 )
-from kd_core.deployment.cascade_script import has_ours, script
+from kd_core.deployment.cascade_script import script
 from kd_core.deployment.export import ExportConfig, export_run
 from kd_core.deployment.forms import open_form
+from kd_core.deployment.network_code import with_code
 from kd_core.deployment.queueing import lognormal_mean
 from kd_core.errors import ConfigError, RunError
 
@@ -170,30 +171,29 @@ def test_the_script_has_the_threshold_that_was_tested():
         assert float(program.split('answer["score"] < ')[1].split(":")[0]) == threshold
 
 
-def test_the_script_knows_what_transformers_does_not_have():
+def test_the_script_lets_code_run_where_a_folder_has_some():
     found = replace(EXAMPLE, threshold=0.8)
-    for teacher in ("teacher", None):
-        program = script(found, "model", teacher, ours=True)
-        assert len(program.splitlines()) <= 13
-        assert "import kd_core.models.loading" in program
-        assert program.replace("import kd_core.models.loading  # has what transformers lacks\n", "").replace(
-            "kd-studio", "transformers torch"
-        ) == script(found, "model", teacher)
+    program = script(found, "model", "teacher", code={"student"})
+    assert 'model="model", trust_remote_code=True)' in program
+    assert 'model="teacher")' in program
+    assert program.replace(", trust_remote_code=True", "") == script(found, "model", "teacher")
+    assert len(program.splitlines()) <= 13
 
 
 @pytest.mark.parametrize(
-    ("changes", "ours"),
+    ("changes", "code"),
     [
-        ({"student.model": "cnn"}, True),
-        ({"student.model": "bilstm"}, True),
-        ({"student.model": "tiny"}, False),
-        ({"student.model": "tiny", "teacher.pooling": "mean"}, True),
-        ({"student.model": "tiny", "teacher.pooling": "mean", "task.knowledge": "answers.csv"}, False),
+        ({"student.model": "cnn"}, {"student"}),
+        ({"student.model": "bilstm"}, {"student"}),
+        ({"student.model": "tiny"}, set()),
+        ({"student.model": "tiny", "teacher.pooling": "mean"}, {"teacher"}),
+        ({"student.model": "static", "teacher.pooling": "mean"}, {"student", "teacher"}),
+        ({"student.model": "tiny", "teacher.pooling": "mean", "task.knowledge": "answers.csv"}, set()),
     ],
 )
-def test_which_models_transformers_does_not_have(changes, ours):
+def test_whose_folder_has_code(changes, code):
     config = DistillConfig().change({"teacher.pooling": "first"} | changes)
-    assert has_ours(config.model_dump(mode="json")) is ours
+    assert with_code(config.model_dump(mode="json")) == code
 
 
 def test_right_by_gold_counts_the_teachers_errors_too():
