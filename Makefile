@@ -3,7 +3,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help install app demo test e2e check
+.PHONY: help install app demo test e2e check bench
 
 help: ## Show these targets
 	@sed -n 's/^\([a-z0-9]*\):.*## \(.*\)/\1|\2/p' $(MAKEFILE_LIST) | awk -F'|' '{ printf "make %-8s  %s\n", $$1, $$2 }'
@@ -26,6 +26,11 @@ check: $(VENV)/.installed-dev ## Check style and types
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+
+bench: $(VENV)/.installed-dev ## Print what training a small student takes beside a bare loop
+	home=$$(mktemp -d); trap 'rm -rf $$home' EXIT; KD_HOME=$$home OMP_NUM_THREADS=1 \
+		$(BIN)/python -m tests.bench.bench_training --untaught --students tiny --who bare kd-same kd-once \
+		--steps 60 --rounds 1
 
 $(VENV)/.installed: pyproject.toml | $(BIN)/python
 	$(BIN)/python -m pip install -e .
