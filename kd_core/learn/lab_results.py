@@ -117,10 +117,12 @@ def transfer_table(report: LabReport) -> pd.DataFrame:
     """A row for each setting that has a cell: who, transfer, seeds, accuracies, accuracy, low, high (of it),
     and delta, delta_low, delta_high, kind: the verdict against the student alone, over the seeds of both.
 
-    Student alone first, then by transfer texts; on hard answers before the others. The verdict's columns are
-    empty where there is nothing to compare with.
+    Student alone first, then by transfer texts; on hard answers before the others, and without the one from
+    random weights, of which ``start_over_random`` tells. The verdict's columns are empty where there is
+    nothing to compare with.
     """
-    cells, count = report["cells"], report["test_texts"]
+    cells = [cell for cell in report["cells"] if cell["who"] != "plain_start"]
+    count = report["test_texts"]
     settings = sorted({(cell["who"] != "alone", cell["transfer"], cell["who"]) for cell in cells})
     alone = {cell["seed"]: cell for cell in cells if cell["who"] == "alone"}
     rows = []
@@ -169,6 +171,11 @@ def soft_over_hard(report: LabReport) -> Verdict | None:
     hard = cells_of(report, who="hard_answers")
     texts = hard[0]["transfer"] if hard else 0
     return compared(report, cells_of(report, who="student", transfer=texts), hard)
+
+
+def start_over_random(report: LabReport) -> Verdict | None:
+    """What the student alone has of its start; None: none was trained from random weights."""
+    return compared(report, cells_of(report, who="alone"), cells_of(report, who="plain_start"))
 
 
 def size_table(report: LabReport) -> pd.DataFrame:

@@ -20,7 +20,7 @@ from kd_core.distillation.distil import train_student
 from kd_core.distillation.events import Event, OnEvent, Progress, Step, ignore
 from kd_core.distillation.record import record
 from kd_core.distillation.resolve import resolve, token_lengths
-from kd_core.distillation.roles import StudentVariant, hard_answers, labels_only
+from kd_core.distillation.roles import ROLES, StudentVariant, hard_answers, labels_only
 from kd_core.distillation.run import Run, Trained
 from kd_core.distillation.run_folder import begin
 from kd_core.distillation.teach import teach
@@ -62,13 +62,16 @@ class _Lent:
 
 def transfer_trainings(config: LabConfig) -> list[LabTraining]:
     """What does the student learn from? Alone, distilled with each number of transfer texts, and for the
-    largest number from the teacher's hard answers too: more texts without soft labels."""
-    variants = {"student alone": StudentVariant("alone", labels_only(config.distil.objective), 0)}
+    largest number from the teacher's hard answers too: more texts without soft labels. Last, alone from
+    random weights: what its start is worth."""
+    labels = labels_only(config.distil.objective)
+    variants = {"student alone": StudentVariant("alone", labels, 0)}
     for texts in sorted(set(config.transfer)):
         variants[f"{texts} transfer texts"] = StudentVariant("student", config.distil.objective, texts)
     if most := max(config.transfer):
         own = hard_answers(config.distil.objective)
         variants[f"{most} hard answers"] = StudentVariant("hard_answers", own, most)
+    variants["random start"] = StudentVariant("plain_start", labels, 0, init=ROLES["plain_start"].init)
     return [LabTraining(name, seed, variant) for seed in config.seeds for name, variant in variants.items()]
 
 

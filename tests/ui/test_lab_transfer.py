@@ -72,10 +72,10 @@ def test_what_is_hidden_leaves_no_caption(app: App) -> None:
 
 def test_a_measurement_is_queued_as_it_was_chosen(app: App, store: Store) -> None:
     page = app(PAGE, hide="question")
-    assert "18 students, one after the other." in said(page)
+    assert "21 students, one after the other." in said(page)
     page.pills(key="transfer.sizes").set_value([0, 8000]).run()
     page.pills(key="transfer.seeds").set_value([1, 4]).run()
-    assert "8 students, one after the other." in said(page)
+    assert "10 students, one after the other." in said(page)
     page.button(key="transfer.start").click().run()
     (job,) = store.runs(kind="lab")
     config = LabConfig.model_validate(job.config)
@@ -114,7 +114,7 @@ def test_the_settings_of_a_run_and_how_long_it_takes(app: App, store: Store) -> 
     store.save_report(JOB, SAMPLE)
     page = app(PAGE, hide="question")
     students = sum(len(SAMPLE[who]["seeds"]) for who in ("student", "alone", "labelled_only") if SAMPLE[who])
-    assert "18 students, one after the other, " in said(page)
+    assert "21 students, one after the other, " in said(page)
     assert SAMPLE["seconds"]["distil"] / students > 0
     page.selectbox(key="transfer.settings").set_value(JOB).run()
     page.button(key="transfer.start").click().run()

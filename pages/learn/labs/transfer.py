@@ -17,6 +17,7 @@ from kd_core.learn.lab_results import (
     cells_of,
     compared,
     soft_over_hard,
+    start_over_random,
     transfer_table,
 )
 from kd_core.learn.recorded import recorded_lab
@@ -70,7 +71,7 @@ def _measure() -> None:
         help=term("transfer set"),
     )
     seeds = ask_seeds(controls)
-    students = len(seeds) * (1 + len(sizes) + any(sizes))  # alone, distilled, on hard answers
+    students = len(seeds) * (2 + len(sizes) + any(sizes))  # alone twice, distilled, on hard answers
     each = _seconds_each(run or next(iter(runs.values()), None))
     takes = f", {formatting.duration(students * each)} by the last run here" if each else ""
     controls.note(
@@ -148,7 +149,7 @@ def _result(job: RunRow | None) -> None:
         f"Bars: 95 % interval of the mean, by {report['test_texts']:,} test texts. Dashes: single seeds."
     )
     st.header("What you see", anchor=False)
-    prose(_words(curve, teacher, soft_over_hard(report)))
+    prose(_words(curve, teacher, soft_over_hard(report), start_over_random(report)))
     _table(curve)
     _conditions(report)
 
@@ -168,7 +169,7 @@ def _curve(report: LabReport) -> pd.DataFrame:
     return transfer_table(report)
 
 
-def _words(curve: pd.DataFrame, teacher: float, soft: Verdict | None) -> str:
+def _words(curve: pd.DataFrame, teacher: float, soft: Verdict | None, start: Verdict | None) -> str:
     rows = curve.dropna(subset="delta").to_dict("records")
     if not rows:
         return "The student alone and a distilled one are needed for a comparison; the next is being trained."
@@ -195,12 +196,24 @@ def _words(curve: pd.DataFrame, teacher: float, soft: Verdict | None) -> str:
         "transfer texts has twice the rows, so those students also see more texts. Points of accuracy, with "
         "their 95 % interval over texts and seeds:\n\n"
         + "\n".join(lines)
+        + _of_start(start)
         + _of_soft_labels(soft)
         + f"\n\nWith {last['transfer']:,} transfer texts the student has "
         f"{formatting.percent(last['accuracy'])}, its teacher {formatting.percent(teacher)}. "
         "A label says which class is right; the teacher's answer says how near the others are, and it can be "
         "had for texts that nobody has labelled (Turc et al. 2019, arXiv 1908.08962). Tang et al. 2019 "
         "(arXiv 1903.12136) had no such texts and made some by rules."
+    )
+
+
+def _of_start(start: Verdict | None) -> str:
+    """How much of a student is there before it has learned anything."""
+    if start is None:
+        return ""
+    return (
+        "\n\nAnd the start? All of these begin with something of the teacher's weights, the student alone "
+        f"too. Over the same student from random weights that brings it **{formatting.points(start.delta)}** "
+        f"({formatting.interval(start.low, start.high)})."
     )
 
 

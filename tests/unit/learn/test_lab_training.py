@@ -14,7 +14,7 @@ from kd_core.errors import Stopped
 from kd_core.jobs.runner import Job
 from kd_core.jobs.store import Store
 from kd_core.learn import lab_training
-from kd_core.learn.lab_results import LabConfig, soft_over_hard, transfer_table
+from kd_core.learn.lab_results import LabConfig, cells_of, soft_over_hard, start_over_random, transfer_table
 from kd_core.learn.lab_training import run_lab, transfer_trainings
 from kd_core.system import paths
 from kd_core.system.control import Control
@@ -36,10 +36,11 @@ def test_cells():
         ("0 transfer texts", 3, "student", 0),
         ("500 transfer texts", 3, "student", 500),
         ("500 hard answers", 3, "hard_answers", 500),
+        ("random start", 3, "plain_start", 0),
     ]
     assert cells[0].variant.objective.alpha == 1
     assert cells[3].variant.objective.divergence == "hard_answers"
-    assert len(transfer_trainings(LabConfig(transfer=(0,), seeds=(3,)))) == 2, "the labelled texts alone"
+    assert len(transfer_trainings(LabConfig(transfer=(0,), seeds=(3,)))) == 3, "the labelled texts alone"
 
 
 def test_a_lab_from_start_to_end(kd_home, config):
@@ -47,7 +48,7 @@ def test_a_lab_from_start_to_end(kd_home, config):
     report = run_lab(
         config.distil, transfer_trainings(config), kd_home / "work", events.append, keep=kept.append
     )
-    assert [len(part["cells"]) for part in kept] == list(range(1, 11)), "each cell is kept when it is done"
+    assert [len(part["cells"]) for part in kept] == list(range(1, 13)), "each cell is kept when it is done"
     assert kept[-1] == report
     assert json.loads(json.dumps(report)) == report
     assert report["test_texts"] == 25
@@ -60,10 +61,15 @@ def test_a_lab_from_start_to_end(kd_home, config):
     assert soft is not None
     assert soft.seeds == 2
     assert soft.delta == pytest.approx(curve["accuracy"].iloc[4] - curve["accuracy"].iloc[3])
+    start, random = start_over_random(report), cells_of(report, who="plain_start")
+    assert start is not None
+    assert [one["answers"] for one in random] != [one["answers"] for one in cells_of(report, who="alone")]
+    mean = sum(cell["accuracy"] for cell in random) / 2
+    assert start.delta == pytest.approx(curve["accuracy"].iloc[0] - mean)
     told = [event for event in events if isinstance(event, Progress)]
-    assert {event.total for event in told} == {10 * 3}
+    assert {event.total for event in told} == {12 * 3}
     assert [event.done for event in told] == sorted(event.done for event in told)
-    assert told[-1].done == 10 * 3
+    assert told[-1].done == 12 * 3
     assert {"teaching the teacher", "student alone, seed 0", "8 transfer texts, seed 1"} <= {
         event.label for event in told
     }
@@ -91,7 +97,7 @@ def test_stopped_and_started_again(kd_home, config):
     assert names(kept[-1]) == [(cell.name, cell.seed) for cell in cells[:3]]
     rest = []
     report = run_lab(config.distil, cells, work, before=kept[-1], keep=rest.append)
-    assert len(rest) == 7, "what was measured is not measured again"
+    assert len(rest) == 9, "what was measured is not measured again"
     assert names(report) == [(cell.name, cell.seed) for cell in cells]
     assert report["cells"][:3] == kept[-1]["cells"]
     whole = run_lab(config.distil, cells, kd_home / "other")
@@ -128,7 +134,7 @@ def test_as_a_job_it_keeps_its_cells_where_the_page_reads_them(kd_home, config):
     assert store.run(run_id).status == "stopped"
     assert store.set_status(run_id, "queued", only=("stopped",))
     Job(store, run_id, job_kinds.HANDLERS["lab"]).run()
-    assert len(store.report_json(run_id)["cells"]) == 4
+    assert len(store.report_json(run_id)["cells"]) == 5
     assert store.run(run_id).status == "done"
     assert not (paths.work() / run_id).exists()
     store.close()

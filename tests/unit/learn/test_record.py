@@ -29,7 +29,7 @@ def test_a_recording_that_was_stopped_goes_on(
     assert [cell["name"] for cell in before] == ["student alone"]
 
     record._measure("transfer", cells)
-    assert capsys.readouterr().out.count(" %") == 1, "what was done is not done again"
+    assert capsys.readouterr().out.count(" %") == 2, "what was done is not done again"
     after = json.loads(file.read_text("utf-8"))["cells"]
     assert after[:1] == before
-    assert [cell["name"] for cell in after] == ["student alone", "0 transfer texts"]
+    assert [cell["name"] for cell in after] == ["student alone", "0 transfer texts", "random start"]
