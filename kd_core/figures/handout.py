@@ -92,7 +92,7 @@ def _temperature(settings: dict[str, str]) -> Figures:
 
 def _loss(settings: dict[str, str]) -> Figures:
     examples, default = shipped(), DEMO.objective
-    row = int(settings.get("text", examples.most_undecided))
+    row = int(settings.get("text", examples.undecided))
     teacher = examples.logits["teacher"][row]
     student = examples.logits["alone"][row]
     if settings.get("student", "").startswith("Untrained"):

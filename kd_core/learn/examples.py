@@ -26,10 +26,11 @@ class Examples:
     logits: dict[Role, Floats]
 
     @property
-    def most_undecided(self) -> int:
-        """The text whose two likeliest classes are closest to a tie for the teacher."""
-        shares = np.sort(softmax(self.logits["teacher"]), axis=1)
-        return int((shares[:, -1] - shares[:, -2]).argmin())
+    def undecided(self) -> int:
+        """A text that the teacher gets right, with nearest to 60 %: it has a second choice, and no tie."""
+        shares = softmax(self.logits["teacher"])
+        wrong = shares.argmax(axis=1) != self.truth
+        return int((np.abs(shares.max(axis=1) - 0.6) + wrong).argmin())
 
     def entropies(self, temperature: float = 1.0) -> Floats:
         """Of the teacher's answer to each text, in nats."""

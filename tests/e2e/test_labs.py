@@ -118,4 +118,4 @@ def test_a_row_of_the_table_becomes_the_text(page: Page, visit: Callable[..., No
     expect(table.locator("canvas td").first).to_be_attached()
     expect(page.locator(".st-key-temperature-similarity .main-svg").first).to_be_visible()
     table.click(position={"x": 16, "y": 52})  # the check box of the first row
-    expect(page.get_by_role("combobox", name="Text", exact=True)).to_have_value(re.compile("Players sought"))
+    expect(page.get_by_role("combobox", name="Text", exact=True)).to_have_value(re.compile("Falconer rebuts"))

@@ -52,16 +52,16 @@ def test_a_lesson_asks_shows_and_tells(app: App) -> None:
     assert page.selectbox(key="loss.student").value == "untrained"
     assert not page.radio, "the lab's own question is kept out of sight"
     assert page.toggle(key="loss.t_squared").value, "the lesson asks for it"
-    assert "At alpha = 0.55." in said(page), "what there was to find"
-    page.slider(key="loss.alpha").set_value(0.6).run()
+    assert "At alpha = 0.7." in said(page), "what there was to find"
+    page.slider(key="loss.alpha").set_value(0.75).run()
     assert "The strongest push raises the logit of politics" in said(page)
-    page.slider(key="loss.alpha").set_value(0.5).run()
+    page.slider(key="loss.alpha").set_value(0.65).run()
     assert "The strongest push raises the logit of sports" in said(page)
     forward(page)
     words = said(page)
     assert "No. The answer is: sports, as the teacher says." in words
     assert "You said: politics, as the label says." in words
-    assert "From alpha = **0.55** on" in words
+    assert "From alpha = **0.7** on" in words
     forward(page)
     assert page.header[0].value == "In short"
     page.button(key="lessons.after").click().run()
@@ -99,7 +99,7 @@ def test_going_back_keeps_the_answer(app: App) -> None:
     assert page.slider(key="temperature.temperature").value == 1
     forward(page)
     assert "Near enough." in said(page)
-    assert "You said 30.0 %; it is 28.6 %." in said(page)
+    assert "You said 30.0 %; it is 31.7 %." in said(page)
 
 
 def test_who_comes_in_the_middle_is_told_that_nothing_was_answered(app: App) -> None:

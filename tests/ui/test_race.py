@@ -228,11 +228,11 @@ def test_a_recorded_race_starts_after_a_bet_and_ends_with_a_podium(
     page.run()
     assert "Podium" in [header.value for header in page.subheader]
     assert "leads with" not in said(page), "on the validation texts: the podium may say something else"
-    assert "**C: 12,000 texts and B: 2,000 texts share the first place" in said(page)
+    assert "**B: 2,000 texts and C: 12,000 texts share the first place" in said(page)
     table = page.table[0].value
     assert sorted(table["Lane"]) == sorted(lanes)
     first = table["Place"].str.startswith("1st")
-    assert list(table["Lane"][first]) == ["C: 12,000 texts", "B: 2,000 texts"]
+    assert list(table["Lane"][first]) == ["B: 2,000 texts", "C: 12,000 texts"]
     assert "Your bet, A: 0 texts, came in 3rd, shared." in said(page)
     assert "over 3 seeds for each lane" in said(page)
     page.button(key="race.reset").click().run()

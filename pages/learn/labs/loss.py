@@ -133,7 +133,7 @@ def _asked(controls: Controls) -> bool:
         examples = shipped()
     except KDError:  # the lab says what is missing
         return True
-    row = examples.most_undecided
+    row = examples.undecided
     student, teacher = examples.logits["alone"][row], examples.logits["teacher"][row]
     cold, hot = gradient_sizes(student, teacher, int(examples.truth[row]), "forward_kl", [1.0, 8.0])
     return question(

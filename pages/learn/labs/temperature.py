@@ -55,7 +55,7 @@ def _asked(controls: Controls) -> bool:
         examples = shipped()
     except KDError:  # the lab says what is missing
         return True
-    logits = examples.logits["teacher"][examples.most_undecided]
+    logits = examples.logits["teacher"][examples.undecided]
     shares = softmax(logits, HOTTEST)
     first, second = np.argsort(-logits)[:2]
     settled = question(
@@ -69,7 +69,7 @@ def _asked(controls: Controls) -> bool:
         f"{percent(1 / len(shares))}.",
     )
     if not settled:
-        st.markdown(f"“{escape(examples.texts[examples.most_undecided])}”")
+        st.markdown(f"“{escape(examples.texts[examples.undecided])}”")
         _bars(logits, examples, 1.0)
     return settled
 

@@ -47,9 +47,9 @@ def choose_example(controls: Controls) -> tuple[Examples, int] | None:
 
 
 def choose_text(controls: Controls, examples: Examples) -> int:
-    """The number of the text, at first the one that the teacher finds hardest to decide."""
+    """The number of the text, at first one that the teacher finds hard to decide."""
     rows = range(min(len(examples.texts), MOST_TEXTS))
-    first = examples.most_undecided
+    first = examples.undecided
     row: int = controls.add(
         "text",
         "selectbox",

@@ -26,8 +26,8 @@ def three() -> Examples:
     return Examples(("a", "b", "c"), ("x", "y", "z"), np.array([0, 2, 0]), {"teacher": logits})
 
 
-def test_most_undecided_and_entropies(three: Examples) -> None:
-    assert three.most_undecided == 1
+def test_an_undecided_one_and_entropies(three: Examples) -> None:
+    assert three.undecided == 0, "of the second and the third the teacher is wrong"
     assert three.entropies()[0] == pytest.approx(0.8018, abs=1e-4)
 
 
@@ -47,10 +47,10 @@ def test_where_the_rest_goes(three: Examples) -> None:
 
 def test_what_ships() -> None:
     known = shipped()
-    row = known.most_undecided
-    assert known.texts[row] == "Duff ruled out of Barcelona clash"
-    assert softmax(known.logits["teacher"][row])[[3, 1]] == pytest.approx([0.510, 0.450], abs=5e-4)
-    assert len(known.disagreements()) == 21
+    row = known.undecided
+    assert known.texts[row] == "Corbett attacks 'dumbed-down TV'"
+    assert softmax(known.logits["teacher"][row])[[1, 2]] == pytest.approx([0.605, 0.379], abs=5e-4)
+    assert len(known.disagreements()) == 20
     assert known.texts[known.disagreements()[0]] == "Howard hits back at mongrel jibe"
 
 
