@@ -55,8 +55,6 @@ SEARCH: Older = {
 }
 KNOWN: dict[str, Older] = {
     f"size-{TASK}": FIRST,
-    f"hinton2015-{TASK}": TEACHER | POSITIONS,
-    f"cho2019-{TASK}": TEACHER | POSITIONS,
     f"search-{TASK}": SEARCH | POSITIONS,
 }
 
