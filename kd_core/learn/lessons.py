@@ -31,9 +31,10 @@ from kd_core.learn.lab_results import (
     size_table,
     smallest,
     soft_over_hard,
+    start_over_random,
     transfer_table,
 )
-from kd_core.learn.recorded import other_tasks, other_texts, recorded, recorded_lab
+from kd_core.learn.recorded import other_tasks, other_texts, recorded, recorded_lab, recorded_race
 from kd_core.system import formatting, paths
 
 FOLDER = paths.app_folder() / "assets" / "lessons"
@@ -252,6 +253,8 @@ def _alpha() -> AnswerAndValues:
     report = recorded_lab("transfer")
     alone, labelled = _mean_accuracy(report, "alone"), _mean_accuracy(report, "student")
     low, high = wilson(labelled, report["test_texts"])
+    gain = _against_alone(report, 0)
+    assert gain is not None, "both were recorded"
     return names[int(pushes.argmax())], {
         "row": row,
         "headline": examples.texts[row],
@@ -268,7 +271,12 @@ def _alpha() -> AnswerAndValues:
         "texts": len(examples.texts),
         "alone": formatting.percent(alone),
         "labelled": formatting.percent(labelled),
-        "labelled_gain": _gain(_against_alone(report, 0)),
+        "labelled_gain": _gain(gain),
+        "labelled_told": {
+            "helped": "here they helped more than their errors hurt",
+            "hurt": "here their errors hurt more than they helped",
+            "no_difference": "whether they helped more than their errors hurt, these texts cannot tell",
+        }[gain.kind],
         "alpha": f"{report['config']['objective']['alpha']:g}",
         "seeds": len({cell["seed"] for cell in report["cells"]}),
         "test_texts": report["test_texts"],
@@ -298,6 +306,7 @@ def _data_and_size() -> AnswerAndValues:
     transfer = _over_labelled(report, best["transfer"])
     lowest = _apart(sizes, first, most)
     assert lowest is not None, "they have seeds in common"
+    assert transfer is not None, "both were recorded"
     return 100 * best["delta"], {
         "alone": formatting.percent(alone["accuracy"]),
         "teacher": formatting.percent(report["teacher"]["accuracy"]),
@@ -308,11 +317,12 @@ def _data_and_size() -> AnswerAndValues:
         "labelled": formatting.percent(labelled["accuracy"]),
         "labelled_gain": formatting.points(labelled["delta"]),
         "labelled_interval": formatting.interval(labelled["delta_low"], labelled["delta_high"]),
-        "transfer_told": (
-            "which these texts cannot tell from nothing"
-            if transfer and transfer.kind == "no_difference"
-            else "which is more than chance"
-        ),
+        "labelled_told": _told(labelled["kind"]),
+        "transfer_told": _told(transfer.kind),
+        "both_told": _told(best["kind"]),
+        "random_start": formatting.percent(_mean_accuracy(report, "plain_start")),
+        "start_gain": _gain(start_over_random(report)),
+        **_few_labels(),
         "seed_spread": f"{100 * max(max(seeds) - min(seeds) for seeds in table['accuracies']):.1f}",
         "measured": len(grid),
         "smallest": _size(student),
@@ -357,6 +367,10 @@ def _gain(gain: Verdict | None) -> str:
     return f"{formatting.points(gain.delta)} ({formatting.interval(gain.low, gain.high)})" if gain else ""
 
 
+def _told(kind: str) -> str:
+    return "these texts cannot tell from nothing" if kind == "no_difference" else "is more than chance"
+
+
 def _size(row: Mapping[str, Any]) -> str:
     return f"{row['layers']:.0f} x {row['hidden']:.0f}"
 
@@ -369,6 +383,8 @@ def _when_not() -> AnswerAndValues:
     report, tasks = recorded_lab("transfer"), other_tasks()
     table = transfer_table(report)
     few = min(texts for texts in table["transfer"] if texts)
+    distilled = table[table["who"] == "student"]
+    gains = dict(zip(distilled["transfer"], distilled["kind"], strict=True))
     alone, *_, most = table.to_dict("records")
     questions = tasks["questions"]
     known = recorded()
@@ -389,8 +405,15 @@ def _when_not() -> AnswerAndValues:
         "train": f"{questions['train']:,}",
         "gap": f"{questions['teacher'] - questions['alone']:.1f}",
         "most": f"{most['transfer']:,}",
+        "few": "No" if gains[few] == "no_difference" else "Yes",
         "few_gain": _gain(_against_alone(report, few)),
+        "others": (
+            "With other numbers of transfer texts the same student does gain."
+            if "helped" in gains.values()
+            else "Nor does any of the others."
+        ),
         "soft_gain": _gain(soft_over_hard(report)),
+        "lab_random": formatting.percent(_mean_accuracy(report, "plain_start")),
         "lab_alone": formatting.percent(alone["accuracy"]),
         "lab_gain": _gain(_against_alone(report, 0)),
         "room": f"{100 * (report['teacher']['accuracy'] - alone['accuracy']):.1f}",
@@ -399,6 +422,17 @@ def _when_not() -> AnswerAndValues:
         **counted("right", known.truth),
     }
     return f"About {words['alone']}, no gain that can be seen", words
+
+
+def _few_labels() -> dict[str, str]:
+    """The race with few labels: what its fewest transfer texts bring over the student alone."""
+    report = recorded_race("few")
+    texts = min(cell["transfer"] for cell in report["cells"] if cell["transfer"])
+    return {
+        "few_labels": f"{report['config']['task']['train_texts']}",
+        "few_texts": f"{texts:,}",
+        "few_labels_gain": _gain(_against_alone(report, texts)),
+    }
 
 
 def _against_alone(report: LabReport, transfer: int) -> Verdict | None:

@@ -32,6 +32,7 @@ from pages.shared.text import escape, prose, term
 
 PAGE = "transfer"
 SIZES = (0, 500, 2_000, 8_000)
+START = "What its weights begin with"
 LABELS, TRANSFER = "The teacher's answers to the labelled texts", "The teacher's answers to further texts"
 
 
@@ -104,24 +105,29 @@ def _seconds_each(run: RunRow | None) -> float | None:
 
 def _asked(controls: Controls) -> bool:
     report = recorded_lab("transfer")
-    alone, labelled, *_, most = _curve(report).to_dict("records")
-    first, second = labelled["accuracy"] - alone["accuracy"], most["accuracy"] - labelled["accuracy"]
-    one, other = (
-        compared(report, cells_of(report, **mine), cells_of(report, **theirs))
-        for mine, theirs in (
-            ({"who": "student", "transfer": 0}, {"who": "alone"}),
-            ({"who": "student", "transfer": most["transfer"]}, {"who": "student", "transfer": 0}),
+    most = max(cell["transfer"] for cell in report["cells"])
+    alone, labelled, further = (
+        cells_of(report, **wanted)
+        for wanted in (
+            {"who": "alone"},
+            {"who": "student", "transfer": 0},
+            {"who": "student", "transfer": most},
         )
     )
+    gains = {
+        START: start_over_random(report),
+        LABELS: compared(report, labelled, alone),
+        TRANSFER: compared(report, further, labelled),
+    }
+    start, one, other = map(_gain, gains.values())
     return question(
         controls,
-        "First a student learns from labels alone. Then it also learns from its teacher's answers to the "
-        f"same texts. Then it also learns from the teacher's answers to {most['transfer']:,} texts without "
-        "labels. Which of the two additions brings more?",
-        (LABELS, TRANSFER),
-        LABELS if first > second else TRANSFER,
-        f"The teacher's answers to the labelled texts add {_gain(one)}, its answers to {most['transfer']:,} "
-        f"further texts another {_gain(other)}, in the recorded measurement.",
+        "Three things of a student come from its teacher: what its weights begin with, the teacher's answers "
+        f"to the labelled texts, and its answers to {most:,} texts without labels. Which brings most?",
+        tuple(gains),
+        max((gain.delta, name) for name, gain in gains.items() if gain)[1],
+        f"Over random weights the start brings {start}. The answers to the labelled texts add {one}, those "
+        f"to {most:,} further texts another {other}, in the recorded measurement.",
     )
 
 
