@@ -29,6 +29,7 @@ def test_the_recorded_curve(app: App) -> None:
         "Distilled, 2,000 transfer texts 87.4 %, Hard answers, 8,000 transfer texts 87.1 %, "
         "Distilled, 8,000 transfer texts 87.6 %; teacher 89.1 %"
     )
+    assert page.selectbox(key="transfer.source").options[0] == "Recorded: BBC headlines, 5 seeds"
     table = page.dataframe[0].value
     assert table["Accuracy"].tolist()[0] == "85.6 % ± 3.0"
     assert table["Seeds"].tolist()[5] == "87.6 %, 87.8 %, 88.2 %, 88.0 %, 86.6 %"

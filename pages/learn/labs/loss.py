@@ -159,8 +159,9 @@ def _over_all_texts(examples: Examples, students: np.ndarray, divergence: str) -
     )
     return (
         f"Over all {len(some):,} texts the soft gradient with T² is **{np.median(growth):.1f} times** as "
-        "long at T = 8 as at T = 1 (the median). T² keeps it the same where logits are small, and nearly so "
-        "for an untrained student; for a trained one, another temperature also changes what alpha means."
+        "long at T = 8 as at T = 1 (the median). T² makes up for T where logits are small. Where they are "
+        "large it does more, most of all for a trained student: another temperature also changes what alpha "
+        "means."
     )
 
 

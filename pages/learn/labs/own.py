@@ -11,6 +11,7 @@ from kd_core.config import DEMO, DistillConfig
 from kd_core.errors import KDError
 from kd_core.jobs.store import RunRow
 from kd_core.learn.lab_results import LabConfig, LabName
+from kd_core.learn.recorded import recorded_lab
 from kd_core.system import formatting
 from pages.learn.labs.controls import Controls
 from pages.shared.live_job import submit_once
@@ -59,7 +60,10 @@ def ask_source(controls: Controls, lab: LabName, *, recorded: bool = True) -> Ru
     jobs = measurements(lab)
     linked = st.query_params.get("job")
     sources = [*[RECORDED] * (recorded or not jobs), *jobs]
-    shown = "Recorded: BBC headlines, 3 seeds" if recorded else "None yet"
+    shown = "None yet"
+    if recorded:
+        seeds = {cell["seed"] for cell in recorded_lab(lab)["cells"]}
+        shown = f"Recorded: BBC headlines, {formatting.counted(len(seeds), 'seed')}"
     source = controls.add(
         "source",
         "selectbox",
