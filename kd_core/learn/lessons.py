@@ -333,6 +333,7 @@ def _data_and_size() -> AnswerAndValues:
         "best_params": formatting.count(int(most["params"])),
         "apart": _gain(_apart(sizes, student, most)),
         "first": _size(first),
+        "first_gap": f"{100 * (most['accuracy'] - first['accuracy']):.1f}",
         "first_interval": formatting.interval(lowest.low, lowest.high),
         **_grows("deep", deep, first),
         **_grows("wide", wide, first),

@@ -44,18 +44,8 @@ START: Older = {"student.init": ("projected", "teacher_vectors"), "student.fill_
 POSITIONS: Older = {"student.positions": (False, True)}
 FLOOR: Older = {"controls.tfidf": (False, True)}
 FIRST = TEACHER | START | POSITIONS | FLOOR
-# A search holds what it was asked for. Spans came later, which auto cuts where there are no transfer texts;
-# so did pooling, which only cnn and static have, and a student's probe, which five classes do not get.
-SEARCH: Older = {
-    "task.augment": (0, "auto"),
-    "teacher.probe": (False, True),
-    "teacher.weights": ("best", "auto"),
-    "student.pooling": ("max", "auto"),
-    "student.probe": (False, True),
-}
 KNOWN: dict[str, Older] = {
     f"size-{TASK}": FIRST,
-    f"search-{TASK}": SEARCH | POSITIONS,
 }
 
 
@@ -171,9 +161,9 @@ def test_settings_in_which_a_recording_is_stale_are_known(
 def test_a_default_that_is_changed_makes_recordings_stale() -> None:
     name = f"search-{TASK}"
     asked = DEMO.change({"task.transfer_texts": 0, "training.steps": 150})
-    assert older(name, asked) == KNOWN[name]
+    assert older(name, asked) == {}
     changed = asked.change({"student.trim_vocabulary": False, "objective.temperature": 2.0})
-    assert older(name, changed) == KNOWN[name] | {
+    assert older(name, changed) == {
         "student.trim_vocabulary": (True, False),
         "objective.temperature": (4.0, 2.0),
     }
