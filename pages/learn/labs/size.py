@@ -177,8 +177,8 @@ def _words(grid: pd.DataFrame, give_up: float, answer: Mapping[Any, Any]) -> str
         f"{alike} of the {len(grid) - 1} others cannot be told from the best, and have its colour. That does "
         f"not show that they are as good: for {_name(wide)} the interval is "
         f"{formatting.interval(pairs[loosest].low, pairs[loosest].high)} points, since its seeds differ so "
-        f"much.\n\n**What costs what.** {_by_width(grid)} One likely reason: a wider student has the larger "
-        "table of word pieces, which starts from the teacher's; a further layer starts from nothing. "
+        f"much.\n\n**What costs what.** {_by_width(grid)} Even the narrowest starts from its teacher's "
+        "vectors of the word pieces, reduced to its width; a further layer starts from nothing. "
         f"{_times(grid)}"
     )
 
