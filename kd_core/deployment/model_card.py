@@ -18,7 +18,7 @@ from kd_core.data.hub import PREFIX
 from kd_core.data.uploads import safe_name
 from kd_core.deployment import staircase
 from kd_core.deployment.cascade import Cascade
-from kd_core.deployment.network_code import allowing
+from kd_core.deployment.network_code import allowing, with_code
 from kd_core.deployment.reports import FormReport
 from kd_core.distillation.calibration import Scaled, floor
 from kd_core.distillation.metrics import ECE_BINS, Scores
@@ -101,6 +101,7 @@ def model_card(
         first=first,
         seeds=seeds,
         network=other_network(student),
+        code=with_code(config),
         unlabelled=report.rows.get("transfer", 0) - report.rows.get("spans", 0),
         origin=ORIGINS.get(task),
         hub_data=plain(task.removeprefix(PREFIX)) if task.startswith(PREFIX) else "",

@@ -36,7 +36,7 @@ def test_a_lab_by_key_alone(page: Page, visit: Callable[..., None]) -> None:
     slider = page.get_by_role("slider", name="Temperature")
     slider.focus()
     page.keyboard.press("ArrowRight")
-    expect(page.get_by_text("At T = 4.5 it is 30.3 % and 29.5 %")).to_be_visible()
+    expect(page.get_by_text("At T = 4.5 it is 34.8 % and 31.4 %")).to_be_visible()
     expect(page).to_have_url(re.compile(r"temperature\.temperature=4\.5"))
     expect(page).to_have_url(re.compile(r"hide=source"))
     reach(page, "link", "Next:")
@@ -70,21 +70,21 @@ def test_a_number_is_followed_by_pointing_tapping_and_key(
 ) -> None:
     visit(page, "/loss?hide=question")
     flow, how = page.locator(".kd-flow"), page.locator(".kd-flow-how")
-    flow.get_by_role("button", name="Soft loss: 0.834").hover()
-    expect(how).to_contain_text("T² × D = 4² × 0.052 = 0.834")
+    flow.get_by_role("button", name="Soft loss: 5.076").hover()
+    expect(how).to_contain_text("T² × D = 4² × 0.317 = 5.076")
     expect(flow.get_by_role("button", name="Total loss:")).to_have_class(re.compile("kd-flow-way"))
-    expect(flow.get_by_role("button", name="Hard loss: 0.201")).not_to_have_class(re.compile("kd-flow-way"))
+    expect(flow.get_by_role("button", name="Hard loss: 7.318")).not_to_have_class(re.compile("kd-flow-way"))
     page.mouse.move(5, 5)
     expect(how).to_contain_text("Point at a number")
-    reach(page, "button", "Teacher's logit of sports (label)")
+    reach(page, "button", "Teacher's logit of entertainment (label)")
     page.keyboard.press("ArrowRight")
     page.keyboard.press("ArrowRight")
-    expect(how).to_contain_text("Teacher's probability of sports (label), softened: 0.316")
+    expect(how).to_contain_text("Teacher's probability of entertainment (label), softened: 0.366")
 
     phone = browser(width=390, height=844)
     visit(phone, "/loss?hide=question")
-    phone.locator(".kd-flow").get_by_role("button", name="Total loss: 0.644").click()
-    expect(phone.locator(".kd-flow-how")).to_contain_text("0.060 + 0.584 = 0.644")
+    phone.locator(".kd-flow").get_by_role("button", name="Total loss: 5.749").click()
+    expect(phone.locator(".kd-flow-how")).to_contain_text("2.195 + 3.554 = 5.749")
 
 
 def test_no_number_covers_another_on_a_tablet(
@@ -92,7 +92,7 @@ def test_no_number_covers_another_on_a_tablet(
 ) -> None:
     tablet = browser(width=820, height=1180)
     visit(tablet, "/loss?hide=question")
-    expect(tablet.get_by_role("button", name="Total loss: 0.644")).to_be_visible()
+    expect(tablet.get_by_role("button", name="Total loss: 5.749")).to_be_visible()
     assert tablet.locator(".kd-flow").evaluate("flow => flow.scrollWidth - flow.clientWidth") == 0
 
 

@@ -73,7 +73,7 @@ def test_a_lesson_with_the_keyboard_alone(page: Page, visit: Callable[..., None]
     expect(page.get_by_text("At T = 1.5 it is").first).to_be_visible()
     reach(page, "button", "Next")
     page.keyboard.press("Enter")
-    expect(page.get_by_text("You said 30.0 %; it is 28.6 %.")).to_be_visible()
+    expect(page.get_by_text("You said 30.0 %; it is 31.7 %.")).to_be_visible()
     page.keyboard.press("b")  # the shortcut that stands on the button
     expect(page.get_by_role("slider", name="Temperature")).to_be_visible()
 
@@ -86,7 +86,7 @@ def test_the_first_click_on_next_is_not_lost(page: Page, visit: Callable[..., No
     page.get_by_role("button", name="Next").click()
     expect(page.get_by_role("slider", name="Temperature")).to_be_visible()
     page.get_by_role("button", name="Next").click()
-    expect(page.get_by_text("You said 30.0 %; it is 28.6 %.")).to_be_visible()
+    expect(page.get_by_text("You said 30.0 %; it is 31.7 %.")).to_be_visible()
 
 
 def test_a_table_in_a_lesson_is_seen_whole_on_a_phone(

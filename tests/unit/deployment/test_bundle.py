@@ -194,6 +194,8 @@ def test_a_cascade_of_networks_that_transformers_does_not_have(kd_home, short_co
     report = distill(short_config.change({"student.model": "cnn"} | teacher))
     export_run(ExportConfig(run=report.run_id, to=str(tmp_path / "pair"), agree=55))
     assert (tmp_path / "pair" / "teacher" / "pooled.py").exists() is bool(teacher)
+    told = "with the code of its head" in (tmp_path / "pair" / "README.md").read_text("utf-8")
+    assert told is bool(teacher)
     script = (tmp_path / "pair" / "cascade.py").read_text("utf-8")
     never = re.sub(r'answer\["score"\] < .*:', 'answer["score"] < 2:', script)  # always the teacher
     for number, program in enumerate((script, never)):
