@@ -76,10 +76,10 @@ def test_a_number_is_followed_by_pointing_tapping_and_key(
     expect(flow.get_by_role("button", name="Hard loss: 7.318")).not_to_have_class(re.compile("kd-flow-way"))
     page.mouse.move(5, 5)
     expect(how).to_contain_text("Point at a number")
-    reach(page, "button", "Teacher's logit of entertainment (label)")
+    reach(page, "button", "Teacher's logit of politics")
     page.keyboard.press("ArrowRight")
     page.keyboard.press("ArrowRight")
-    expect(how).to_contain_text("Teacher's probability of entertainment (label), softened: 0.366")
+    expect(how).to_contain_text("Teacher's probability of politics, softened: 0.325")
 
     phone = browser(width=390, height=844)
     visit(phone, "/loss?hide=question")
