@@ -9,10 +9,10 @@
     python assets/record.py claim NAME      a paper's claim: hinton2015, cho2019 or stanton2021
     python assets/record.py latency         latencies of those students, on a machine that does nothing else
 
-Without RUN, the demo is run first. No text is kept, only digests: the texts stay in the package that has
-them. What was run, on which machine and with which corpus stands beside the numbers. ``transfer``, ``size``,
-``race`` and ``claim`` go cell by cell, and called again they go on where they were, with the settings that
-they began with; their students stay in ``KD_HOME``.
+Without RUN, one with ``config.LESSON`` is run first. No text is kept, only digests: the texts stay in the
+package that has them. What was run, on which machine and with which corpus stands beside the numbers.
+``transfer``, ``size``, ``race`` and ``claim`` go cell by cell, and called again they go on where they were,
+with the settings that they began with; their students stay in ``KD_HOME``.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ import torch
 from numpy.typing import NDArray
 
 from kd_core import DistillConfig, Report, distill
-from kd_core.config import DEMO
+from kd_core.config import LESSON
 from kd_core.data import load_task
 from kd_core.data.bbc import CORPUS_SHA256, LABELS
 from kd_core.distillation import run_folder
@@ -172,13 +172,13 @@ def asked(name: str) -> DistillConfig:
     if name in get_args(ClaimName):
         return common(LabConfig(lab=name))
     if name.startswith("race-"):
-        return DEMO.change({**RACE_SETTINGS, **RACES[name.removeprefix("race-")].base})
-    return DEMO
+        return LESSON.change({**RACE_SETTINGS, **RACES[name.removeprefix("race-")].base})
+    return LESSON
 
 
 def _sizes() -> Iterator[LabTraining]:
     """Seed by seed, so that each pass over them is a whole grid."""
-    lesson = StudentVariant("student", DEMO.objective, DEMO.task.transfer_texts)
+    lesson = StudentVariant("student", LESSON.objective, LESSON.task.transfer_texts)
     for seed in SEEDS:
         for layers in LAYERS:
             for hidden in WIDTHS:
@@ -232,7 +232,7 @@ def _work(name: str) -> Path:
 
 
 def _report(run: str | None) -> Report:
-    report = Report.read(run_folder.find(run)) if run else distill(DEMO)
+    report = Report.read(run_folder.find(run)) if run else distill(LESSON)
     if report.config["task"]["name"] != TASK:
         raise click.UsageError(f"{report.run_id} is a run on {report.config['task']['name']}, not on {TASK}.")
     return report

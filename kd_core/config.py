@@ -507,11 +507,15 @@ class DistillConfig(Settings):
 # What lessons, labs and their recordings are about: a small BERT learns from a larger one. From few texts, as
 # one's own often are, the default student learns more, labels count for more, and a teacher does that
 # reads the mean over a text (docs/decisions.md).
-DEMO = DistillConfig(
+LESSON = DistillConfig(
     teacher=TeacherConfig(pooling="first"),
     student=StudentConfig(model="tiny"),
     objective=ObjectiveConfig(temperature=TEMPERATURE, alpha=0.3),
 )
+
+# A newcomer's first run: the defaults where distillation has something to give. Labels are few, as one's own
+# mostly are, and the teacher answers further texts that nobody has labelled (docs/quality.md).
+DEMO = DistillConfig(task=TaskConfig(train_texts=200, transfer_texts=4_000))
 
 
 def of_today(stored: Mapping[str, Any]) -> dict[str, Any]:
@@ -556,9 +560,9 @@ def slider(place: str) -> tuple[float, float, float]:
 
 
 def slider_start(place: str) -> float:
-    """Where a lab's slider of ``section.field`` stands at first: as in the demo."""
+    """Where a lab's slider of ``section.field`` stands at first: as in the lessons."""
     section, _, name = place.partition(".")
-    value = getattr(getattr(DEMO, section), name)
+    value = getattr(getattr(LESSON, section), name)
     return float(_extra(place)["start"] if value == "auto" else value)
 
 

@@ -15,7 +15,7 @@ from markdown_it import MarkdownIt
 from markupsafe import Markup
 from plotly.offline import get_plotlyjs
 
-from kd_core.config import DEMO, TEMPERATURE
+from kd_core.config import LESSON, TEMPERATURE
 from kd_core.distillation.metrics import softmax
 from kd_core.figures.choosing import flattered, folds
 from kd_core.figures.html_report import embedded
@@ -91,7 +91,7 @@ def _temperature(settings: dict[str, str]) -> Figures:
 
 
 def _loss(settings: dict[str, str]) -> Figures:
-    examples, default = shipped(), DEMO.objective
+    examples, default = shipped(), LESSON.objective
     row = int(settings.get("text", examples.undecided))
     teacher = examples.logits["teacher"][row]
     student = examples.logits["alone"][row]

@@ -13,7 +13,7 @@ import pandas as pd
 from numpy.typing import NDArray
 from pydantic import Field
 
-from kd_core.config import DEMO, MOST_SEEDS, SEEDS, DistillConfig, Seed
+from kd_core.config import LESSON, MOST_SEEDS, SEEDS, DistillConfig, Seed
 from kd_core.distillation.comparison import Verdict, verdict
 from kd_core.distillation.metrics import wilson
 from kd_core.distillation.roles import Role
@@ -27,7 +27,7 @@ class LabConfig(Settings):
     """A lab that trains. ``distil`` is what all its students have in common."""
 
     lab: LabName = setting("transfer", "What is measured: by transfer texts, or the claim of a paper")
-    distil: DistillConfig = DEMO
+    distil: DistillConfig = LESSON
     transfer: tuple[Annotated[int, Field(ge=0)], ...] = setting(
         (0, 500, 2_000, 8_000), "Transfer texts of each student", min_length=1
     )

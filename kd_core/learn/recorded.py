@@ -66,7 +66,7 @@ def recorded() -> Recorded:
 
 @lru_cache(maxsize=1)
 def recorded_replay() -> Replay:
-    """Of the demo. Raises: DataError without the corpus that its texts are from."""
+    """Of a run with ``config.LESSON``. Raises: DataError without the corpus that its texts are from."""
     content = _content(f"replay-{TASK}")
     return Replay(
         labels=tuple(content["labels"]),
@@ -106,7 +106,7 @@ def other_tasks() -> dict[str, dict[str, float]]:
 
 
 def other_texts() -> dict[str, tuple[float, float]]:
-    """The demo's accuracies in percent on headlines, which it was trained for, and on full sentences."""
+    """Of ``config.LESSON``, which is trained for headlines: percent right of them, and of full sentences."""
     return {who: (test, other) for who, (test, other) in _elsewhere()["other_texts"].items()}
 
 

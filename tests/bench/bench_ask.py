@@ -26,7 +26,7 @@ QUICK |= {"controls.latency_repeats": 5}
 
 
 def main() -> None:
-    from kd_core.config import DEMO, TaskConfig
+    from kd_core.config import LESSON, TaskConfig
     from kd_core.data import load_task
     from kd_core.deployment.ask import By
     from kd_core.deployment.forms import open_form
@@ -34,7 +34,7 @@ def main() -> None:
 
     os.environ.setdefault("KD_HOME", tempfile.mkdtemp(prefix="kd-bench-ask-"))
     task = load_task(TaskConfig())
-    asked = distill(DEMO.change({**QUICK, "task.transfer_texts": 0, "training.steps": 1}))
+    asked = distill(LESSON.change({**QUICK, "task.transfer_texts": 0, "training.steps": 1}))
     teacher = open_form(asked.run_id, "teacher", "pytorch")
     names = np.array(task.labels)
 
@@ -67,7 +67,7 @@ def main() -> None:
 
 def learn(folder: Path, answered: pd.DataFrame, test: pd.DataFrame, seed: int) -> tuple[str, float]:
     """The run of a student that learns from these answers, and its accuracy."""
-    from kd_core.config import DEMO
+    from kd_core.config import LESSON
     from kd_core.distillation.pipeline import distill
 
     files = {"knowledge": folder / "answers.csv", "test_file": folder / "test.csv"}
@@ -75,7 +75,7 @@ def learn(folder: Path, answered: pd.DataFrame, test: pd.DataFrame, seed: int) -
     test.to_csv(files["test_file"], index=False)
     changes = {f"task.{name}": str(file) for name, file in files.items()}
     changes |= {"task.text_column": "text", "task.label_column": "gold", "task.answer_columns": ["answer"]}
-    report = distill(DEMO.change({**QUICK, **changes, "training.seeds": [seed]}))
+    report = distill(LESSON.change({**QUICK, **changes, "training.seeds": [seed]}))
     return report.run_id, report.student.accuracy
 
 

@@ -17,7 +17,7 @@ from typing import Any
 
 
 def main(quick: bool) -> None:
-    from kd_core.config import DEMO
+    from kd_core.config import LESSON
     from kd_core.distillation.events import Event, Progress
     from kd_core.search import SearchConfig, run_search, worker
     from kd_core.system.control import Control
@@ -42,7 +42,7 @@ def main(quick: bool) -> None:
         if isinstance(event, Progress):
             print(f"{time.monotonic() - start:6.0f} s  {event.done}/{event.total}  {event.label}", flush=True)
 
-    config = SearchConfig(distill=DEMO.change({"training.steps": 600}))
+    config = SearchConfig(distill=LESSON.change({"training.steps": 600}))
     if quick:
         config = config.model_copy(update={"temperatures": (1.0, 4.0), "alphas": (0.3,), "folds": 2})
     with tempfile.TemporaryDirectory() as home:

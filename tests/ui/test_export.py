@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from kd_core.config import DEMO
+from kd_core.config import LESSON
 from kd_core.jobs.store import Store
 from tests import SAMPLES, without_gold
 from tests.ui.charts import alts
@@ -32,7 +32,7 @@ def words(page: AppTest) -> list[str]:
 
 @pytest.fixture
 def done(store: Store) -> Store:
-    store.create_run(RUN, DEMO.model_dump(mode="json"), name="Demo")
+    store.create_run(RUN, LESSON.model_dump(mode="json"), name="Demo")
     report = json.loads((SAMPLES / "report.json").read_text("utf-8"))
     store.save_report(RUN, report)
     store.set_status(RUN, "done")
@@ -80,7 +80,7 @@ def test_without_a_finished_run_it_says_what_to_do(app: App, store: Store) -> No
 
 
 def test_the_newest_finished_run_and_a_link_to_it(app: App, done: Store) -> None:
-    done.create_run(OTHER, DEMO.model_dump(mode="json"), name="Queued")
+    done.create_run(OTHER, LESSON.model_dump(mode="json"), name="Queued")
     page = app(PAGE)
     assert page.selectbox(key=f"export.run.{RUN}").value == RUN
     assert page.query_params["run"] == RUN
@@ -231,7 +231,7 @@ def test_a_folder_that_the_command_made(app: App, done: Store, tmp_path: Path) -
     [("bilstm", "BiLSTM"), ("cnn", "convolutional network"), ("static", "static network")],
 )
 def test_no_transformer_loads_by_its_code(app: App, done: Store, model: str, network: str) -> None:
-    config = DEMO.change({"student.model": model}).model_dump(mode="json")
+    config = LESSON.change({"student.model": model}).model_dump(mode="json")
     done.create_run(OTHER, config)
     done.save_report(OTHER, json.loads((SAMPLES / "report.json").read_text("utf-8")))
     done.set_status(OTHER, "done")
@@ -260,7 +260,7 @@ def test_an_export_that_failed_beside_the_one_before(app: App, made: Path, store
 
 
 def test_a_link_to_a_run_that_is_not_done(app: App, done: Store) -> None:
-    done.create_run(OTHER, DEMO.model_dump(mode="json"), name=EVIL)
+    done.create_run(OTHER, LESSON.model_dump(mode="json"), name=EVIL)
     page = app(PAGE, run=OTHER)
     assert "![" not in page.warning[0].value
     assert f"The run {EVIL} is queued: only a finished run has a student to export." in html.unescape(

@@ -76,7 +76,7 @@ def test_the_demo_is_queued_once(app: App, store: Store) -> None:
     home.button(key="home.demo").click().run()
     app().button(key="home.demo").click().run()  # another tab
     (run,) = store.runs()
-    assert (run.name, run.status, run.task, run.student) == ("Demo", "queued", "bbc-headlines", "tiny")
+    assert (run.name, run.status, run.task, run.student) == ("Demo", "queued", "bbc-headlines", "cnn")
     assert run.config == DEMO
 
 
@@ -143,7 +143,7 @@ def test_a_run_that_ended_early_says_why(
     store.set_status(FIRST, status, error)
     home = app()
     assert any(shown in text for text in texts(home))
-    assert labels(home)[1] == "**bbc-headlines: minilm-l6 → tiny**"  # it has no name
+    assert labels(home)[1] == "**bbc-headlines: minilm-l6 → cnn**"  # it has no name
 
 
 @pytest.mark.parametrize(

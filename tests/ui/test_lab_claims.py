@@ -127,7 +127,7 @@ def test_a_claim_is_measured_here(app: App, store: Store) -> None:
     (job,) = store.runs(kind="lab")
     config = LabConfig.model_validate(job.config)
     assert config == LabConfig(lab="cho2019", seeds=(1,))
-    assert job.name == "Cho and Hariharan 2019: The demo's settings, 1 seed"
+    assert job.name == "Cho and Hariharan 2019: The lessons' settings, 1 seed"
     assert page.selectbox(key="claims.source").value == job.id
     assert not alts(page), "the guess comes first here, too"
     assert page.button(key="claims.job.stop").label == "Stop"

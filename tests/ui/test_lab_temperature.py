@@ -11,7 +11,7 @@ from scipy import special, stats
 from streamlit.proto.Metric_pb2 import Metric
 from streamlit.testing.v1 import AppTest
 
-from kd_core.config import DEMO, slider
+from kd_core.config import LESSON, slider
 from kd_core.jobs.store import Store
 from kd_core.learn.recorded import recorded
 from tests import SAMPLES, without_gold
@@ -98,7 +98,7 @@ def test_the_question(app: App, choice: int, verdict: str) -> None:
 def test_a_run_without_a_student_alone_is_not_among_the_texts(app: App, store: Store) -> None:
     report = json.loads((SAMPLES / "report.json").read_text("utf-8"))
     for run, content in (("20260131-143000-a1b2", report), ("20260131-150000-c3d4", without_gold(report))):
-        store.create_run(run, DEMO.model_dump(mode="json"), name="Mine", status="done")
+        store.create_run(run, LESSON.model_dump(mode="json"), name="Mine", status="done")
         store.save_report(run, content)
     options = app(PAGE, hide="question").selectbox(key="temperature.source").options
     assert options == ["200 BBC headlines, recorded", "Mine · 20260131-143000-a1b2"]

@@ -75,7 +75,7 @@ def test_a_measurement_is_queued_as_it_was_chosen(app: App, store: Store) -> Non
     config = LabConfig.model_validate(job.config)
     assert (config.transfer, config.seeds) == ((0, 8000), (1, 4))
     assert config == LabConfig(transfer=(0, 8000), seeds=(1, 4))
-    assert job.name == "The demo's settings, 2 seeds"
+    assert job.name == "The lessons' settings, 2 seeds"
     assert page.selectbox(key="transfer.source").value == job.id
     assert "The first result appears here" in page.info[0].value
     assert page.button(key="transfer.job.stop").label == "Stop"

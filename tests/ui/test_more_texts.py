@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from kd_core.config import DEMO
+from kd_core.config import LESSON
 from kd_core.distillation.report import Report
 from kd_core.jobs.store import Store
 from kd_core.search.curve import CurveConfig, CurveResult, Gain
@@ -24,7 +24,7 @@ RUN, JOB = "20260131-143000-a1b2", "20260131-150000-c3d4"
 @pytest.fixture
 def report(store: Store) -> dict[str, Any]:
     report = json.loads((SAMPLES / "report.json").read_text("utf-8"))
-    store.create_run(RUN, DEMO.model_dump(mode="json"), name="Demo")
+    store.create_run(RUN, LESSON.model_dump(mode="json"), name="Demo")
     store.save_report(RUN, report)
     store.set_status(RUN, "done")
     return report

@@ -14,7 +14,7 @@ import pandas as pd
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from kd_core.config import DEMO, VERSION, of_today
+from kd_core.config import LESSON, VERSION, of_today
 from kd_core.distillation.events import Evaluated, Step
 from kd_core.distillation.metrics import softmax
 from kd_core.distillation.sentences import LARGER
@@ -40,7 +40,7 @@ def report() -> dict[str, Any]:
 
 @pytest.fixture
 def done(store: Store, report: dict[str, Any]) -> Store:
-    config = DEMO.change({"objective.temperature": 2.0})
+    config = LESSON.change({"objective.temperature": 2.0})
     store.create_run(RUN, config.model_dump(mode="json"), name="Demo")
     store.save_report(RUN, report)
     store.set_status(RUN, "done")
@@ -83,7 +83,7 @@ def test_without_a_finished_run_it_says_what_to_do(app: App, store: Store) -> No
 
 
 def test_without_a_run_in_the_link_the_newest_that_is_done(app: App, done: Store) -> None:
-    done.create_run(OTHER, DEMO.model_dump(mode="json"), name="Newer, but queued")
+    done.create_run(OTHER, LESSON.model_dump(mode="json"), name="Newer, but queued")
     page = app(PAGE)
     assert page.title[0].value == "Demo"
     assert page.query_params["run"] == RUN
@@ -310,7 +310,7 @@ def test_seeds_are_added_by_one_click(app: App, done: Store) -> None:
     ],
 )
 def test_a_run_that_is_not_done(app: App, store: Store, status: Any, words_said: str) -> None:
-    store.create_run(RUN, DEMO.model_dump(mode="json"), status=status)
+    store.create_run(RUN, LESSON.model_dump(mode="json"), status=status)
     page = app(PAGE, run=RUN)
     assert words_said in words(page)
     link = page.main.get("page_link")[-1].proto
@@ -318,7 +318,7 @@ def test_a_run_that_is_not_done(app: App, store: Store, status: Any, words_said:
 
 
 def test_a_failed_run_says_why(app: App, store: Store) -> None:
-    store.create_run(RUN, DEMO.model_dump(mode="json"), name=EVIL)
+    store.create_run(RUN, LESSON.model_dump(mode="json"), name=EVIL)
     store.set_status(RUN, "failed", f"The file {EVIL} is gone.")
     page = app(PAGE, run=RUN)
     assert page.text[0].value == f"The file {EVIL} is gone."

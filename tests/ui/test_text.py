@@ -6,7 +6,7 @@ import html
 
 import pytest
 
-from kd_core.config import DEMO
+from kd_core.config import LESSON
 from kd_core.jobs.store import Store
 from pages.shared.text import escape, run_line, unbroken
 
@@ -51,7 +51,7 @@ def test_plain_text_stays_as_it_is() -> None:
     [("Demo", "Demo · bbc-headlines: minilm-l6 → tiny · "), ("", "bbc-headlines: minilm-l6 → tiny · ")],
 )
 def test_a_run_in_a_list_is_known_by_what_it_did_and_when(store: Store, name: str, begins: str) -> None:
-    store.create_run("20260131-143000-a1b2", DEMO.model_dump(mode="json"), name=name)
+    store.create_run("20260131-143000-a1b2", LESSON.model_dump(mode="json"), name=name)
     run = store.run("20260131-143000-a1b2")
     assert run_line(run) == f"{begins}{run.created.astimezone():%d %b %Y %H:%M}"
 

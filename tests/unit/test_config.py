@@ -11,7 +11,7 @@ import pytest
 from pydantic import ValidationError
 
 from kd_core.config import (
-    DEMO,
+    LESSON,
     DistillConfig,
     ObjectiveConfig,
     TaskConfig,
@@ -96,7 +96,7 @@ def test_defaults_that_people_are_told() -> None:
         "minilm-l6",
         "cnn",
     )
-    assert changed(DEMO.model_dump(mode="json")) == {
+    assert changed(LESSON.model_dump(mode="json")) == {
         "objective.alpha": 0.3,
         "objective.temperature": 4,
         "student.model": "tiny",

@@ -57,7 +57,7 @@ class Controls:
         return value
 
     def setting(self, name: str, label: str, value: float | None = None) -> float:
-        """A slider in the bar for a setting of the objective: its range, and the demo's or a ``value``."""
+        """A slider in the bar for a setting of the objective: its range, and the lessons' or a ``value``."""
         low, high, step = map(float, slider(f"objective.{name}"))
         start = slider_start(f"objective.{name}") if value is None else value
         return float(self.add(name, "slider", label, low, high, start, step, help=term(name), in_view=True))

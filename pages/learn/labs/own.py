@@ -7,7 +7,7 @@ from typing import Any
 
 import streamlit as st
 
-from kd_core.config import DEMO, DistillConfig
+from kd_core.config import LESSON, DistillConfig
 from kd_core.errors import KDError
 from kd_core.jobs.store import RunRow
 from kd_core.learn.lab_results import LabConfig, LabName
@@ -19,7 +19,7 @@ from pages.shared.state import store
 from pages.shared.text import escape
 from pages.shared.visitors import in_classroom
 
-RECORDED, OF_DEMO = "recorded", "demo"
+RECORDED, OF_LESSONS = "recorded", "lessons"
 SEEDS = (0, 1, 2, 3, 4)
 
 
@@ -33,13 +33,13 @@ def finished_runs() -> dict[str, RunRow]:
 def measure(run: RunRow | None, seeds: Sequence[int], shown: str, about: str = "", **lab: Any) -> None:
     """Queue it once, and choose it in the session's ``shown``; for a button's ``on_click``.
 
-    With the settings of ``run``, or the demo's. ``about`` stands before them in the title; ``lab`` are fields
-    of ``LabConfig``.
+    With the settings of ``run``, or the lessons'. ``about`` stands before them in the title; ``lab`` are
+    fields of ``LabConfig``.
     """
     try:
-        base = DistillConfig.from_dict(run.config) if run else DEMO
+        base = DistillConfig.from_dict(run.config) if run else LESSON
         config = LabConfig(distil=base, seeds=tuple(sorted(seeds)), **lab)
-        settings = run.title if run else "The demo's settings"
+        settings = run.title if run else "The lessons' settings"
         title = f"{about}{settings}, {formatting.counted(len(seeds), 'seed')}"
         st.session_state[shown] = submit_once(config, title, kind="lab")
     except KDError as error:
@@ -76,13 +76,13 @@ def ask_source(controls: Controls, lab: LabName, *, recorded: bool = True) -> Ru
 
 
 def ask_settings(controls: Controls, runs: dict[str, RunRow], covered: str) -> RunRow | None:
-    """The one of ``runs`` whose settings are measured with, or None for the demo's."""
+    """The one of ``runs`` whose settings are measured with, or None for the lessons'."""
     chosen = controls.add(
         "settings",
         "selectbox",
         "Settings",
-        [OF_DEMO, *runs],
-        format_func=lambda run: "The demo's" if run == OF_DEMO else f"{runs[run].title} · {run}",
+        [OF_LESSONS, *runs],
+        format_func=lambda run: "The lessons'" if run == OF_LESSONS else f"{runs[run].title} · {run}",
         help=covered,
     )
     return runs.get(chosen)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import streamlit as st
 
-from kd_core.config import DEMO, DistillConfig, ObjectiveConfig, StudentConfig, TaskConfig
+from kd_core.config import LESSON, DistillConfig, ObjectiveConfig, StudentConfig, TaskConfig
 from kd_core.distillation.roles import CORE_ONLY
 from kd_core.errors import KDError
 from kd_core.jobs.estimate import Estimate
@@ -80,7 +80,7 @@ def _lane(column: st.delta_generator.DeltaGenerator, letter: str, first: float, 
             "alpha",
             key=f"{key}_alpha",
             container=place,
-            value=DEMO.objective.alpha,
+            value=LESSON.objective.alpha,
             help=term("alpha"),
         ),
         "task.transfer_texts": field(
@@ -103,7 +103,7 @@ def _lane(column: st.delta_generator.DeltaGenerator, letter: str, first: float, 
         ),
     }
     common = {"training.steps": steps, "controls.shifted": False, **CORE_ONLY}
-    return DEMO.change(changes | common)
+    return LESSON.change(changes | common)
 
 
 def _problem(configs: list[DistillConfig]) -> str | None:

@@ -27,7 +27,8 @@ clicked = action.button(
     type="primary",
     icon=":material/play_arrow:",
     width="stretch",
-    help="Teaches, records, distills and validates on BBC headlines. Everything comes with KD Studio.",
+    help="Teaches, records, distills and validates: 200 BBC headlines with their topic, and 4,000 sentences "
+    "that only the teacher labels. Everything comes with KD Studio.",
 )
 first = next(iter(lessons().values()))
 action.page_link(

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from streamlit.testing.v1 import AppTest
 
-from kd_core.config import DEMO
+from kd_core.config import LESSON
 from kd_core.distillation.events import StageStarted
 from kd_core.jobs import deletion
 from kd_core.jobs.recorder import Recorder
@@ -172,7 +172,7 @@ def test_what_another_tab_deleted_meanwhile_keeps_none_of_the_others(runs: Store
 
 
 def test_a_running_run_is_not_deleted(app: App, runs: Store) -> None:
-    runs.create_run(FOURTH, DEMO.model_dump(mode="json"), name="Busy", status="running")
+    runs.create_run(FOURTH, LESSON.model_dump(mode="json"), name="Busy", status="running")
     page = choose(app(PAGE), "Busy", "Demo")
     page.button(key="runs.delete").click().run()
     assert page.warning[0].value == "Busy is running. Stop it before you delete it."

@@ -9,7 +9,7 @@ from typing import Any
 import pandas as pd
 import pytest
 
-from kd_core.config import DEMO
+from kd_core.config import LESSON
 from kd_core.jobs.store import Store
 from kd_core.search.ladder import LadderConfig
 from pages.review.runs import compare
@@ -39,7 +39,7 @@ def test_two_runs_side_by_side_fit_on_a_phone(app: App, runs: Store, monkeypatch
 
 
 def test_side_by_side_says_what_auto_has_become(app: App, runs: Store, report: dict[str, Any]) -> None:
-    own = DEMO.change({"objective.temperature": "auto"})
+    own = LESSON.change({"objective.temperature": "auto"})
     runs.create_run(FOURTH, own.model_dump(mode="json"), name="Left open")
     made = report["config"]["objective"] | {"temperature": 2.0}
     runs.save_report(FOURTH, report | {"config": report["config"] | {"objective": made}})
@@ -49,7 +49,7 @@ def test_side_by_side_says_what_auto_has_become(app: App, runs: Store, report: d
 
 
 def test_side_by_side_a_setting_of_a_ladder_is_no_number_with_seven_zeros(app: App, runs: Store) -> None:
-    rung = LadderConfig(distill=DEMO.change({"training.steps": 1_000})).rung("tiny")
+    rung = LadderConfig(distill=LESSON.change({"training.steps": 1_000})).rung("tiny")
     runs.create_run(FOURTH, rung.model_dump(mode="json"), name="Keep 98 %: tiny")
     settings = choose(app(PAGE), "Demo", "Keep 98 %: tiny").dataframe[1].value
     assert settings.loc["training.evaluate_every", "Keep 98 %: tiny"] == "at its end alone"
@@ -148,7 +148,7 @@ def test_a_run_without_a_name_is_called_by_what_it_does(app: App, runs: Store) -
 
 
 def test_runs_without_results_side_by_side(app: App, runs: Store) -> None:
-    runs.create_run(FOURTH, DEMO.model_dump(mode="json"), name="Other")
+    runs.create_run(FOURTH, LESSON.model_dump(mode="json"), name="Other")
     page = choose(app(PAGE), EVIL, "Other")
     assert "None of these runs is done, so there are no results yet." in words(page)
     assert "None of these runs has a curve: their students have not begun to learn." in " ".join(words(page))

@@ -14,7 +14,7 @@ import pyarrow as pa
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from kd_core.config import DEMO
+from kd_core.config import LESSON
 from kd_core.jobs.store import Store
 from pages.review.runs import table
 from tests import without_gold
@@ -44,7 +44,7 @@ def test_without_runs_it_says_what_to_do(app: App) -> None:
 def test_a_row_opens_its_own_run_though_others_came_meanwhile(app: App, runs: Store) -> None:
     page = app(PAGE)
     place = names(page).index("Warm")
-    runs.create_run(FOURTH, DEMO.model_dump(mode="json"), name="Newer")
+    runs.create_run(FOURTH, LESSON.model_dump(mode="json"), name="Newer")
     page.session_state[table.OPENED] = {"row": place}
     page.run()
     assert not page.exception
@@ -116,7 +116,7 @@ def test_the_table_newest_first(app: App, runs: Store) -> None:
 def test_a_temperature_that_was_left_open_is_the_reports(
     app: App, runs: Store, report: dict[str, Any]
 ) -> None:
-    left_open = DEMO.change({"objective.temperature": "auto"}).model_dump(mode="json")
+    left_open = LESSON.change({"objective.temperature": "auto"}).model_dump(mode="json")
     for run_id in ("20260401-120000-abcd", "20260402-120000-abcd"):  # the second one is under way
         runs.create_run(run_id, left_open)
     runs.set_status("20260401-120000-abcd", "done")
@@ -186,7 +186,7 @@ def test_a_search_is_in_the_link(app: App, runs: Store) -> None:
 def test_what_was_chosen_stays_chosen_when_the_list_changes(app: App, runs: Store) -> None:
     page = choose(app(PAGE), "Demo")
     assert "1 of 3 runs chosen" in words(page)
-    runs.create_run(FOURTH, DEMO.model_dump(mode="json"), name="New")
+    runs.create_run(FOURTH, LESSON.model_dump(mode="json"), name="New")
     page.run()
     assert names(page)[0] == "New"
     assert page.session_state["runs.chosen"] == [FIRST]

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from kd_core.config import DEMO, DistillConfig, settings
+from kd_core.config import LESSON, DistillConfig, settings
 from kd_core.data import load_task
 from kd_core.data.bbc import CORPUS_SHA256, LABELS
 from kd_core.distillation.resolve import resolve, token_lengths
@@ -110,12 +110,12 @@ def test_no_text_is_recorded() -> None:
 @pytest.fixture(scope="module")
 def resolved() -> Callable[[DistillConfig], DistillConfig]:
     """As a run would store it today; all have the same teacher."""
-    model, tokenizer = load_teacher(DEMO.teacher, load_task(DEMO.task))
+    model, tokenizer = load_teacher(LESSON.teacher, load_task(LESSON.task))
     task = cache(load_task)
     lengths = cache(lambda config: token_lengths(tokenizer, task(config)))
 
     def of(config: DistillConfig) -> DistillConfig:
-        assert config.teacher == DEMO.teacher
+        assert config.teacher == LESSON.teacher
         return resolve(config, task(config.task), model.config, lengths(config.task))
 
     return of
@@ -137,7 +137,7 @@ def test_settings_in_which_a_recording_is_stale_are_known(
     name: str, record: ModuleType, resolved: Callable[[DistillConfig], DistillConfig]
 ) -> None:
     if name.startswith("search-"):  # what was asked for, and not what became of auto
-        asked = DEMO.change({"task.transfer_texts": 0, "training.steps": 150})
+        asked = LESSON.change({"task.transfer_texts": 0, "training.steps": 150})
     else:
         asked = resolved(record.asked(name.removesuffix(TASK).removesuffix("-")))
     found, known = older(name, asked), KNOWN.get(name, {})
@@ -149,7 +149,7 @@ def test_settings_in_which_a_recording_is_stale_are_known(
 
 def test_a_default_that_is_changed_makes_recordings_stale() -> None:
     name = f"search-{TASK}"
-    asked = DEMO.change({"task.transfer_texts": 0, "training.steps": 150})
+    asked = LESSON.change({"task.transfer_texts": 0, "training.steps": 150})
     assert older(name, asked) == {}
     changed = asked.change({"student.trim_vocabulary": False, "objective.temperature": 2.0})
     assert older(name, changed) == {
