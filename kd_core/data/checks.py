@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Sequence, Sized
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -91,18 +91,20 @@ def _leaks(rows: pd.DataFrame, transfer: Sequence[str]) -> Check:
 def _near_copies(rows: pd.DataFrame, transfer: Sequence[str]) -> Check:
     """Test texts that a training text nearly is; leaks are no near-copies."""
     known = {*rows.loc[rows["split"] == "train", "key"], *transfer}
-    train = _spaced(rows.loc[rows["split"] == "train", "text"], TRAINING)
+    whole = rows.loc[rows["split"] == "train", "text"]
+    train = _spaced(whole, TRAINING)
     test = rows.loc[rows["split"] == "test"]
     test = test[~test["key"].isin(known)]
     held_out = _spaced(test["text"], HELD_OUT)
-    name, sample = "Near-copies", f"{len(held_out):,} test texts compared with {len(train):,} training texts"
+    name = "Near-copies"
+    among = f"among {_part(held_out, test)} test texts, compared with {_part(train, whole)} training texts"
     if not (len(train) and len(held_out)):
         return Check(name, 0, "There is nothing to compare.")
     place, alike = _nearest(held_out, train)
     near = alike >= ALIKE
     found = int(near.sum())
     if not found:
-        return Check(name, 0, f"No test text is nearly a training text ({sample}).")
+        return Check(name, 0, f"No near-copy {among}.")
     pairs = pd.DataFrame(
         {
             "Alike": 100 * alike[near],
@@ -113,7 +115,7 @@ def _near_copies(rows: pd.DataFrame, transfer: Sequence[str]) -> Check:
     return Check(
         name,
         found,
-        f"{counted(found, 'test text')} {'is' if found == 1 else 'are'} nearly a training text ({sample}).",
+        f"{found:,} near-{'copy' if found == 1 else 'copies'} {among}.",
         "Such texts are easier than new ones. Give a test file of its own, so that what has one source "
         "(a template, a thread, an author) is in one split.",
         pairs.sort_values("Alike", ascending=False, kind="stable").head(SHOWN),
@@ -191,6 +193,11 @@ def _rare_classes(rows: pd.DataFrame, labels: Sequence[str]) -> Check:
         .reset_index()
         .head(SHOWN),
     )
+
+
+def _part(some: Sized, whole: Sized) -> str:
+    """ "300", or "300 of the 1,200"."""
+    return f"{len(some):,}" if len(some) == len(whole) else f"{len(some):,} of the {len(whole):,}"
 
 
 def _spaced(texts: pd.Series[str], most: int) -> pd.Series[str]:

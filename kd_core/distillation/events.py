@@ -60,6 +60,9 @@ class TrainingStarted:
     cached: bool = False
 
 
+TEXTS_SCORED = "texts scored by the teacher"  # label of a Progress while it validates
+
+
 @dataclass(frozen=True)
 class Progress:
     """What is not counted in optimisation steps: texts recorded, models measured.

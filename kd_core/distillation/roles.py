@@ -172,9 +172,9 @@ CORE: tuple[Role, ...] = ("teacher", "student", "alone")
 CORE_ONLY = {f"controls.{ROLES[who].switch}": False for who in STUDENTS if ROLES[who].switch}
 
 # Of the distilled student against the student alone.
-VERDICTS = {"helped": "Helped", "no_difference": "No difference", "hurt": "Hurt"}
+VERDICTS = {"helped": "Helped", "no_difference": "No difference shown", "hurt": "Hurt"}
 # With one seed two trained students are compared, and nothing is said of distillation.
-OF_ONE_SEED = {"helped": "Better", "no_difference": "No difference", "hurt": "Worse"}
+OF_ONE_SEED = {"helped": "Better", "no_difference": "No difference shown", "hurt": "Worse"}
 
 
 def verdict_name(kind: str, seeds: int) -> str:

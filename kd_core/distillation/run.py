@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
@@ -106,7 +105,7 @@ class Trained:
 class Clock:
     """Seconds of each stage, in all starts of the run, and whether its result was there already.
 
-    What a start took that was killed is not among them.
+    Pauses are not among them, nor what a start took that was killed.
     """
 
     run: Run
@@ -120,11 +119,11 @@ class Clock:
     @contextmanager
     def stage(self, stage: Stage) -> Iterator[None]:
         self.run.on_event(StageStarted(stage))
-        before, start = self.seconds.get(stage, 0.0), time.monotonic()
+        before, start = self.seconds.get(stage, 0.0), self.run.control.clock()
         try:
             yield
         finally:
-            self.seconds[stage] = before + time.monotonic() - start
+            self.seconds[stage] = before + self.run.control.clock() - start
             if parallel.is_main():
                 self._keep()
         self.run.on_event(StageFinished(stage, self.seconds[stage], self.cached.get(stage, False)))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from itertools import chain, pairwise
 from pathlib import Path
@@ -21,7 +21,7 @@ from kd_core.data.task import Task, content_hash, labelled
 from kd_core.data.words import MANY_CUT
 from kd_core.distillation.balance import class_weights, judged_classes
 from kd_core.distillation.comparison import Verdict, f1_verdict, verdict
-from kd_core.distillation.events import Progress
+from kd_core.distillation.events import TEXTS_SCORED, Progress
 from kd_core.distillation.latency import Answer, answering, inference, latency
 from kd_core.distillation.metrics import (
     Fidelity,
@@ -87,7 +87,8 @@ def validate(run: Run, trained: list[Trained]) -> Findings:
     for model in trained:
         run.on_event(next(progress))
         asked = others if model.answers else {"test": task.test}
-        logits[model.name] = logits_of(run, model, asked) | logits_of(run, model, held_out)
+        heard = _scored(run, asked) if model.who == "teacher" else None
+        logits[model.name] = logits_of(run, model, asked, heard) | logits_of(run, model, held_out)
         by_who[model.who].append(model)
     seeds = {who: {m.seed: logits[m.name] for m in models} for who, models in by_who.items()}
     costs = {who: _costs(models[0]) if models[0].answers else NO_COSTS for who, models in by_who.items()}
@@ -210,23 +211,40 @@ def shifted_sets(task: Task) -> dict[str, Dataset]:
     return {name: labelled(texts, task.test["label"]) for name, texts in copies.items()} | task.shifted
 
 
-def logits_of(run: Run, trained: Trained, sets: Mapping[str, Dataset]) -> dict[str, Logits]:
-    """Logits (rows, classes) for each set. Those of a model that many runs share are kept."""
+def _scored(run: Run, sets: Mapping[str, Dataset]) -> Callable[[int], None]:
+    """Tells how far the teacher is, which takes about as long as all that follows it."""
+    total = sum(len(split) for split in sets.values())
+    return lambda rows: run.on_event(Progress("validate", TEXTS_SCORED, rows, total))
+
+
+def logits_of(
+    run: Run, trained: Trained, sets: Mapping[str, Dataset], on_rows: Callable[[int], None] | None = None
+) -> dict[str, Logits]:
+    """Logits (rows, classes) for each set. Those of a model that many runs share are kept.
+
+    ``on_rows`` hears how many rows of all sets are done, where they have to be computed.
+    """
     if not trained.answers:
         file = run.task.answers
         assert file is not None
         return {name: file.of(split["text"]) for name, split in sets.items()}
 
     def compute() -> dict[str, Logits]:
-        return {
-            name: predict_logits(
+        found: dict[str, Logits] = {}
+
+        def heard(rows: int) -> None:
+            if on_rows:
+                on_rows(sum(map(len, found.values())) + rows)
+
+        for name, split in sets.items():
+            found[name] = predict_logits(
                 trained.model,
                 encode(trained.tokenizer, split, run.max_length),
                 precision=run.precision,
                 control=run.control,
+                on_rows=heard,
             )
-            for name, split in sets.items()
-        }
+        return found
 
     if not ROLES[trained.who].shared:
         return compute()

@@ -202,8 +202,8 @@ def _models(plan: Plan) -> Iterator[Advice]:
         yield Advice(
             "warning",
             f"{formatting.percent(plan.unknown, 0)} of the validation and test texts hold a word piece that "
-            "the student lacks, so it reads them in fragments. Give it more pieces (fill its vocabulary), or "
-            "a transfer set with such words.",
+            "the student lacks, so it reads them in fragments. Give it more of them (“Word pieces, at "
+            "least” in the advanced settings, --student-fill-vocabulary), or a transfer set with such words.",
         )
     init = plan.config.student.init
     if distilled and init == "random" and not plan.unlabelled:

@@ -13,6 +13,7 @@ from typing import Any
 
 from kd_core.config import DistillConfig
 from kd_core.distillation.events import (
+    TEXTS_SCORED,
     Event,
     Finished,
     Progress,
@@ -112,8 +113,10 @@ class RunProgress:
             case Progress("record", _, done, total):
                 one = self._part("record")
                 self._advance(one, done / total, 0.0 if one.at is None else now - one.at, now)
+            # The teacher comes first, and takes about as long as all that follows.
+            case Progress("validate", label, done, total) if label == TEXTS_SCORED:
+                self._part("validate").done = 0.5 * done / total
             case Progress("validate", _, done, total):
-                # The teacher comes first, and takes about as long as all that follows.
                 self._part("validate").done = 0.5 + 0.5 * (done - 1) / max(total - 1, 1) if done else 0.0
             case StageFinished(stage):
                 for one in self._parts.values():

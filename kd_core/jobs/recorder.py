@@ -6,6 +6,7 @@ import logging
 import threading
 import time
 from collections import deque
+from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
@@ -28,9 +29,18 @@ class Recorder:
     meanwhile are dropped.
     """
 
-    def __init__(self, store: Store, run_id: str, owner: str | None = None) -> None:
-        """``owner``: the process whose run it is; once it is another's, nothing is written any more."""
-        self._store, self._run_id, self._owner = store, run_id, owner
+    def __init__(
+        self,
+        store: Store,
+        run_id: str,
+        owner: str | None = None,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        """``owner``: the process whose run it is; once it is another's, nothing is written any more.
+
+        ``clock`` has the seconds by which the time left is told, which does not go on in a pause.
+        """
+        self._store, self._run_id, self._owner, self._clock = store, run_id, owner, clock
         self._progress: RunProgress | CountedProgress | None = None
         self._time_left, self._says_time = TimeLeft(), False
         self._inbox: deque[tuple[datetime, float, Event]] = deque()
@@ -42,7 +52,7 @@ class Recorder:
         self._thread.start()
 
     def __call__(self, event: Event) -> None:
-        self._inbox.append((datetime.now(UTC), time.monotonic(), event))
+        self._inbox.append((datetime.now(UTC), self._clock(), event))
 
     def close(self, timeout: float = 60.0) -> None:
         """Write the rest, however often that takes, for ``timeout`` seconds at most."""
@@ -74,7 +84,7 @@ class Recorder:
                 except Exception:  # a mistake of ours: the time left is not worth the run's curves
                     log.exception("Of run %s, this tells nothing of its progress: %s", self._run_id, event)
             row = progress.row
-            left = self._time_left.check(row["seconds_left"], progress.work_left, time.monotonic())
+            left = self._time_left.check(row["seconds_left"], progress.work_left, self._clock())
             row["seconds_left"] = left
             says_time = row["seconds_left"] is not None
             # A time that does not come true is taken back, also where no event comes.

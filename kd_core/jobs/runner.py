@@ -84,7 +84,7 @@ class Job:
             raise RunError(f"Run {self.run_id} is no longer queued; somebody else started or cancelled it.")
         status: Status = "interrupted"
         reason: str | None = None
-        recorder = Recorder(self._store, self.run_id, self._owner)
+        recorder = Recorder(self._store, self.run_id, self._owner, self.control.clock)
 
         def forward(event: Event) -> None:
             recorder(event)

@@ -379,19 +379,17 @@ def outlook(config: LadderConfig, counts: Mapping[str, int], metric: str = "accu
     ``metric`` is that of the runs. Its F1 say as much as fewer texts do of accuracy: see ``even_texts``.
     """
     texts = sum(counts.values())
-    even, begin = float(texts), f"{texts:,} validation texts can show"
+    even, worth = float(texts), ""
     if metric != "accuracy":
         one = metric.removeprefix("f1:")
         judged = {name: count for name, count in counts.items() if count and one in (name, metric)}
         rarest, fewest = min(judged.items(), key=lambda pair: pair[1])
         even = even_texts(judged.values())
-        begin = (
-            f"{texts:,} validation texts, {fewest:,} of them {rarest!r}, say about as much of "
-            f"{metric_name(metric)} as {even:,.0f} say of accuracy:"
-        )
+        as_good = f"as good for {metric_name(metric)} as {even:,.0f} for accuracy"
+        worth = f", {fewest:,} of them {rarest!r} ({as_good}),"
     equal = Pairs.expected(even)
     bound = at_least(equal, config.confidence)
-    begin += f" of an equal student that it keeps {percent(bound)}"
+    begin = f"With {texts:,} validation texts{worth} an equal student is shown to keep {percent(bound)}"
     if bound >= config.wanted:
         return f"{begin}: enough for {config.keep:g} %."
     needed = texts_to_show(equal, config.wanted, config.confidence)

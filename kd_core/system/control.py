@@ -24,18 +24,32 @@ class Control:
         self._go = threading.Event()
         self._go.set()
         self._stop = threading.Event()
+        self._paused_at: float | None = None
+        self._rested = 0.0  # seconds of pauses that are over
+        self._turning = threading.Lock()
 
     def pause(self) -> None:
-        self._go.clear()
+        with self._turning:
+            self._go.clear()
+            self._paused_at = self._paused_at or time.monotonic()
         if self.stopping:  # looked at after the pause, so that it cannot hold up a stop that comes between
-            self._go.set()
+            self.resume()
 
     def resume(self) -> None:
-        self._go.set()
+        with self._turning:
+            if self._paused_at is not None:
+                self._rested += time.monotonic() - self._paused_at
+                self._paused_at = None
+            self._go.set()
 
     def stop(self) -> None:
         self._stop.set()
-        self._go.set()  # a paused run has to wake up to stop
+        self.resume()  # a paused run has to wake up to stop
+
+    def clock(self) -> float:
+        """Monotonic seconds, but for those in which it was paused."""
+        with self._turning:
+            return (self._paused_at or time.monotonic()) - self._rested
 
     @property
     def paused(self) -> bool:

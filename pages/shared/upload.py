@@ -12,7 +12,7 @@ from typing import Any
 import streamlit as st
 
 from kd_core.config import TaskConfig
-from kd_core.data import uploads
+from kd_core.data import foreign, uploads
 from kd_core.data.apart import read_file
 from kd_core.data.columns import choose_text, refuse_nested
 from kd_core.data.decode import encoding_previews
@@ -82,6 +82,7 @@ def choose_files(sample: Path | None = None) -> tuple[dict[str, Upload], str]:
         help=f"One row for each text, at most {MAX_ROWS:,} rows. It stays on this machine. A .txt file has "
         "a tab between text and label, or fastText's lines: __label__, the label, the text.",
     )
+    st.caption(f"A sheet of Excel or LibreOffice cannot be read. {foreign.EXPORT}")
     with st.expander(
         "Unlabelled texts, or test texts of your own, as further files", icon=":material/note_add:"
     ):
@@ -160,8 +161,11 @@ def choose_columns(upload: Upload, token: str) -> TaskConfig | None:
     st.caption(f"The first {shown} of {preview.rows:,} rows" if shown < preview.rows else f"All {shown} rows")
     st.dataframe(preview.head, key=f"data.preview.{token}", hide_index=True, alt="The first rows of the file")
     if not (text and label):
-        if preview.question:
-            st.info(escape(plain_words(DataError(preview.question))), icon=":material/help:")
+        question = plain_words(DataError(preview.question)) if preview.question else ""
+        if text or label:  # the question was about both, or about the one that has been chosen
+            question = f"Choose the {'label' if text else 'text'} column too."
+        if question:
+            st.info(escape(question), icon=":material/help:")
         return None
     return TaskConfig(text_column=text, label_column=label, delimiter=delimiter or None)
 

@@ -70,7 +70,7 @@ def ladder(store: Store, rungs: tuple[Rung, ...], status: str, metric: str = "ac
 
 def test_before_the_start_it_says_what_the_validation_texts_can_show(app: App) -> None:
     page = app(PAGE)
-    said = next(caption.value for caption in page.caption if "can show of an equal student" in caption.value)
+    said = next(caption.value for caption in page.caption if "an equal student is shown" in caption.value)
     assert said.startswith("Tries static, cnn, tiny, mini, third, half, in this order")
     assert "316 validation texts" in said
 
@@ -138,8 +138,10 @@ def test_where_f1_decides_each_place_says_so(app: App, store: Store) -> None:
     ladder(store, RUNGS, "done", "f1:sports")
     page = app(PAGE, ladder=JOB, **{key("training.metric"): "f1:sports"})
     assert page.slider(key="ladder.keep").label == "Keep at least (% of the teacher's F1 of sports)"
-    said = next(caption.value for caption in page.caption if "of an equal student" in caption.value)
-    assert "316 validation texts, 75 of them 'sports', say about as much of F1 of sports as 75 say of" in said
+    said = next(caption.value for caption in page.caption if "an equal student is shown" in caption.value)
+    assert (
+        "316 validation texts, 75 of them 'sports' (as good for F1 of sports as 75 for accuracy), an" in said
+    )
     assert "keeps 98.7 % of its F1 of sports on the validation texts" in page.info[0].value
     assert any("Share of the teacher's F1 of sports on the validation texts" in alt for alt in alts(page))
 

@@ -117,7 +117,8 @@ def _step_text(run: RunRow, row: StageRow) -> str:
         return "not needed"
     if row.state == "done":
         return "from the cache" if row.cached else formatting.duration(row.seconds or 0)
-    if row.state == "running" and run.steps:
+    prepares = row.stage in ("teach", "distil") and not run.who
+    if row.state == "running" and run.steps and not prepares:
         return f"{100 * run.step / run.steps:.0f} %"
     waiting = "waits" if run.status in PENDING else "not begun"
     return {"running": "starting", "waiting": waiting}.get(row.state, row.state)

@@ -112,6 +112,7 @@ def test_columns_are_asked_for_where_they_cannot_be_told(app: Open) -> None:
     boxes = {box.label: box for box in test.selectbox}
     assert boxes["Text column"].value is None
     test = run(boxes["Text column"].set_value("second"))
+    assert test.info[0].value == "Choose the label column too."
     boxes = {box.label: box for box in test.selectbox}
     test = run(boxes["Label column"].set_value("third"))
     assert sizes(test, 1)["Classes"] == "2"

@@ -34,6 +34,19 @@ def step(number: int, who: str = "student", loss: float = 0.5) -> Step:
     return Step(who, 0, number, 100, loss, 0.7, 0.4, 0.0, 5e-4, 1240.0)
 
 
+def test_what_comes_before_a_training_is_no_share_of_it(app: App, store: Store) -> None:
+    under_way(store)
+    reading = {"stage": "teach", "who": None, "step": 60, "steps": 60, "label": "texts read for the new head"}
+    store.write(RUN, [(datetime.now(UTC), StageStarted("teach"))], reading)
+    test = app(PAGE, run=RUN)
+    (teach,) = (box.label for box in test.expander if "Teach" in box.label)
+    assert "starting" in teach
+    assert "100 %" not in teach
+    store.write(RUN, [], reading | {"who": "teacher", "step": 3, "label": None})
+    (teach,) = (box.label for box in app(PAGE, run=RUN).expander if "Teach" in box.label)
+    assert "5 %" in teach
+
+
 def test_a_run_under_way_shows_its_numbers(app: App, store: Store) -> None:
     under_way(store)
     write(store, StageStarted("teach"), Evaluated("teacher", 0, 40, 0.875, 0.4))

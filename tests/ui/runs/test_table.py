@@ -108,7 +108,7 @@ def test_the_table_newest_first(app: App, runs: Store) -> None:
         "bbc-headlines",
         "tiny",
     )
-    assert table["verdict"][1][0] == "No difference"
+    assert table["verdict"][1][0] == "No difference shown"
     assert (table["status"][0][0], len(table["verdict"][0]), table["task"][0]) == ("Failed", 0, "mine.csv")
     assert "0 of 3 runs chosen" in words(page)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from kd_core.data import checks
 from kd_core.data.checks import FEW, Check, examine
 from kd_core.data.task import Task, labelled, unlabelled
 
@@ -39,7 +40,7 @@ def test_nothing_is_found_where_nothing_is_wrong():
     assert found(task()) == {}
     says = {check.name: check.says for check in examine(task())}
     assert says["Rare classes"] == "The smallest class, neg, has 20 training texts."
-    assert says["Near-copies"].endswith("(20 test texts compared with 40 training texts).")
+    assert says["Near-copies"] == "No near-copy among 20 test texts, compared with 40 training texts."
 
 
 def test_repeats_are_counted_without_the_first_of_each():
@@ -59,12 +60,19 @@ def test_a_text_that_is_learned_from_and_tested_on(transfer: tuple[str, ...]):
     assert check.examples.to_dict("list") == {"Split": ["test"], "Text": ["asked one one aaa"]}
 
 
+def test_of_many_texts_a_part_is_compared_and_it_says_so(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(checks, "HELD_OUT", 8)
+    says = {check.name: check.says for check in examine(task())}["Near-copies"]
+    assert says == "No near-copy among 7 of the 20 test texts, compared with 40 training texts."
+
+
 def test_a_near_copy_is_shown_beside_what_it_is_like():
     long = "the quick brown fox jumps over the lazy dog while the other animals watch"
     (check,) = found(
         task([*rows("learned", 40), (long, 0)], [*rows("asked", 20), (f"{long} today", 1)])
     ).values()
     assert (check.name, check.found) == ("Near-copies", 1)
+    assert check.says == "1 near-copy among 21 test texts, compared with 41 training texts."
     row = check.examples.iloc[0]
     assert 80 < row["Alike"] < 100
     assert (row["Test text"], row["Training text"]) == (f"{long} today", long)

@@ -142,7 +142,7 @@ def test_the_seconds_of_a_run_are_those_of_all_its_starts(tmp_path, monkeypatch)
     events = []
     one = run.Run(None, None, tmp_path, events.append, Control())
     ticks = iter([0.0, 5.0, 100.0, 102.0])
-    monkeypatch.setattr(run, "time", SimpleNamespace(monotonic=lambda: next(ticks)))
+    monkeypatch.setattr(one.control, "clock", lambda: next(ticks))
     with pytest.raises(Stopped), run.Clock(one).stage("distil"):
         raise Stopped
     resumed = run.Clock(one)
@@ -150,6 +150,19 @@ def test_the_seconds_of_a_run_are_those_of_all_its_starts(tmp_path, monkeypatch)
         pass
     assert resumed.seconds == {"distil": 7.0}
     assert events[1:] == [StageStarted("distil"), StageFinished("distil", 7.0)]
+
+
+def test_a_pause_is_no_time_of_a_stage(tmp_path, monkeypatch):
+    control, events = Control(), []
+    hand = SimpleNamespace(now=0.0)
+    monkeypatch.setattr("kd_core.system.control.time", SimpleNamespace(monotonic=lambda: hand.now))
+    with run.Clock(run.Run(None, None, tmp_path, events.append, control)).stage("distil"):
+        hand.now = 5.0
+        control.pause()
+        hand.now = 3605.0
+        control.resume()
+        hand.now = 3607.0
+    assert events == [StageStarted("distil"), StageFinished("distil", 7.0)]
 
 
 def test_a_resumed_run_keeps_what_auto_meant_when_it_began(kd_home, short_config, undisturbed, monkeypatch):

@@ -272,6 +272,7 @@ def test_progress_and_stop(run, trained, kd_home):
     validate(replace(run, on_event=events.append), trained[:3])
     assert [(e.label, e.done, e.total) for e in events] == [
         ("scoring the teacher", 0, 5),
+        *[("texts scored by the teacher", done, 100) for done in (25, 50, 75, 100)],
         ("scoring distilled student, seed 3", 1, 5),
         ("scoring student alone, seed 3", 2, 5),
         ("fitting TF-IDF", 3, 5),

@@ -11,6 +11,7 @@ import pytest
 from kd_core.config import DistillConfig
 from kd_core.distillation.events import (
     STAGES,
+    TEXTS_SCORED,
     Estimated,
     Event,
     Finished,
@@ -268,6 +269,22 @@ def test_the_config_says_how_much_there_is_to_do(changes, longer):
     assert ratio == pytest.approx(longer, rel=0.3) if longer < 3 else ratio > longer
 
 
+def test_the_texts_of_the_teacher_are_half_of_the_validation():
+    progress = RunProgress(estimated={"teach": 0.0, "record": 0.0, "distil": 0.0, "validate": 10.0})
+    progress.feed(resolved(), 0.0)
+    left = []
+    for label, done, total in (
+        ("scoring the teacher", 0, 5),
+        (TEXTS_SCORED, 50, 100),
+        (TEXTS_SCORED, 100, 100),
+        ("scoring distilled student, seed 0", 1, 5),
+        ("measuring latency", 4, 5),
+    ):
+        progress.feed(Progress("validate", label, done, total), 1.0)
+        left.append(progress.seconds_left)
+    assert left == pytest.approx([10.0, 7.5, 5.0, 5.0, 1.25])
+
+
 def test_events_of_a_run_that_has_not_said_what_it_does_do_no_harm():
     progress = RunProgress()
     for event in (
@@ -375,6 +392,29 @@ def test_the_time_left_of_a_run_that_says_nothing_is_taken_back(kd_home, monkeyp
         recorder.close()
     assert seen[0] == pytest.approx(4.0)
     assert seen[-1] is None
+
+
+def test_a_time_left_is_tried_by_a_clock_that_stands_still_in_a_pause(kd_home, monkeypatch):
+    monkeypatch.setattr("kd_core.jobs.recorder.EVERY", 0.01)
+    looks, now = [], [0.0]
+
+    def clock() -> float:
+        looks.append(now[0])
+        return now[0]
+
+    with closing(Store()) as store:
+        store.create_run("r1", DistillConfig().model_dump(mode="json"))
+        store.write("r1", [(datetime.now(UTC), Estimated(dict.fromkeys(STAGES, 1.0), {}))])
+        recorder = Recorder(store, "r1", clock=clock)
+        recorder(resolved())
+        while len(looks) < 20:
+            sleep(0.01)
+        assert store.run("r1").seconds_left == pytest.approx(4.0)
+        now[0] = TRIED + 1.0
+        while looks[-10:] != [now[0]] * 10:
+            sleep(0.01)
+        assert store.run("r1").seconds_left is None
+        recorder.close()
 
 
 def test_what_auto_has_become_is_known_while_it_runs(kd_home):

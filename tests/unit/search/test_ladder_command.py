@@ -41,7 +41,7 @@ def flags(tiny_config, tmp_path, kd_home, monkeypatch) -> list[str]:
 def test_each_student_is_a_run_judged_on_the_validation_texts(flags, capsys) -> None:
     assert kd(*flags, "--keep", "100", "--no-tfidf", "--no-int8", "--json") == 0
     printed = capsys.readouterr()
-    assert "15 validation texts can show of an equal student that it keeps " in printed.err
+    assert "With 15 validation texts an equal student is shown to keep " in printed.err
     result = LadderResult.model_validate(json.loads(printed.out))
     store = Store()
     runs = {row.id: row for row in store.runs(kind="distil")}
@@ -121,7 +121,7 @@ def test_by_macro_f1_every_number_is_of_it_and_says_so(flags, capsys) -> None:
     given = ["--students", "custom", "--keep", "60", "--metric", "macro_f1"]
     assert kd(*flags, *given, "--json") == 0
     printed = capsys.readouterr()
-    assert "say about as much of macro-F1 as " in printed.err
+    assert "as good for macro-F1 as " in printed.err
     result = LadderResult.model_validate(json.loads(printed.out))
     assert [rung.title for rung in result.rungs] == ["TF-IDF", "custom, int8", "custom"]
     report = Store().report(result.rungs[2].run_id)
