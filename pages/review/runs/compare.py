@@ -12,6 +12,7 @@ import streamlit as st
 from kd_core import config, figures
 from kd_core.distillation import report_tables, roles
 from kd_core.distillation.comparison import Verdict
+from kd_core.distillation.report import ModelReport
 from kd_core.distillation.two_runs import student_over
 from kd_core.errors import RunError
 from kd_core.jobs.store import RunRow
@@ -57,7 +58,7 @@ def compare(runs: Sequence[RunRow]) -> None:
     done = {label: run for label, run in shown.items() if run.verdict}
     if done:
         st.markdown("**Results**")
-        results = pd.DataFrame({label: _results(run) for label, run in done.items()})
+        results = pd.DataFrame({label: _results(run) for label, run in done.items()}).fillna(NONE)
         st.dataframe(
             results[(results != NONE).any(axis=1)],  # not what none of them has
             key="runs.results",
@@ -98,15 +99,19 @@ def _columns(labels: Sequence[str], baseline: str) -> dict[str, Any]:
 def _gains(shown: Mapping[str, RunRow]) -> None:
     """What distillation added in each run, over its own student alone."""
     gains = {}
+    metrics = {roles.metric_name(run.metric) for run in shown.values() if run.gain}
     for label, run in shown.items():
+        metric = roles.metric_name(run.metric)
+        # Of one metric for all the axis tells: a name is cut where it is long.
+        apart = f", in {metric}" if len(metrics) > 1 and run.metric != "accuracy" else ""
         if run.gain:
-            unit = "" if run.metric == "accuracy" else f", in {roles.metric_name(run.metric)}"
-            gains[f"{label}{unit}{run.over_hard_answers}"] = run.gain
+            gains[f"{label}{apart}{run.over_hard_answers}"] = run.gain
+    of = f" of {metrics.pop()}" if len(metrics) == 1 else ""
     if not gains:
         st.info("None of these runs is done, so there are no results yet.", icon=":material/info:")
         return
     chart(
-        figures.verdicts(gains, dark=is_dark()),
+        figures.verdicts(gains, unit=f"Points{of} over the student alone", dark=is_dark()),
         key="runs.verdicts",
         alt="; ".join(f"{label}: {formatting.points(delta)}" for label, (delta, *_) in gains.items()),
     )
@@ -182,15 +187,13 @@ def _curves(shown: Mapping[str, RunRow]) -> None:
 
 
 def _results(run: RunRow) -> dict[str, str]:
-    """Of one run, in words; accuracies with their 95 % interval."""
+    """Of one run, in words; what it is judged by and accuracies with their 95 % intervals."""
     report = store().report(run.id)
-    quality = report.measures.capitalize()
     rows = {
-        f"{quality}, {formatting.in_sentence(name)}": formatting.with_interval(
-            model.accuracy, model.low, model.high
+        f"{formatting.capitalised(measure)}, {formatting.in_sentence(name)}": (
+            _with_interval(report.judged[who], metric) if who in report.judged else NONE
         )
-        if (model := report.judged.get(who))
-        else NONE
+        for metric, measure in {report.metric: report.judged_by, "accuracy": report.measures}.items()
         for who, name in roles.NAMES.items()
     }
     times = report.student.latency_ms
@@ -204,6 +207,11 @@ def _results(run: RunRow) -> dict[str, str]:
         "Size": formatting.megabytes(report.student.size_mb),
         "Latency, p50": formatting.milliseconds(report.student.p50) + beside,
     }
+
+
+def _with_interval(model: ModelReport, metric: str) -> str:
+    score, interval = model.by(metric), model.interval(metric)
+    return formatting.with_interval(score, *interval) if interval else formatting.percent(score)
 
 
 def _set(run: RunRow, setting: str, value: object) -> str:

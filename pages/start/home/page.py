@@ -22,7 +22,7 @@ head.markdown(
     "much smaller and faster than its teacher."
 )
 clicked = action.button(
-    "Run the demo · 2 to 3 min",
+    "Run the demo · 2 min",
     key="home.demo",
     type="primary",
     icon=":material/play_arrow:",

@@ -12,6 +12,7 @@ import pytest
 from kd_core.config import LESSON
 from kd_core.jobs.store import Store
 from kd_core.search.ladder import LadderConfig
+from kd_core.system.formatting import percent
 from pages.review.runs import compare
 from tests.ui.charts import alts, charts
 from tests.ui.runs.listed import (
@@ -92,6 +93,19 @@ def test_side_by_side_says_what_a_gain_is_in(app: App, runs: Store, report: dict
     results = choose(app(PAGE), "Demo", "Warm").dataframe[2].value
     assert results["Demo"]["Gain over its control"] == "+3.6 points of macro-F1 (+0.6 to +6.7)"
     assert results["Warm"]["Gain over its control"] == "−0.4 points (−3.0 to +2.0)"
+    student = report["student"]
+    assert results["Demo"]["Macro-F1, distilled student"] == percent(student["macro_f1"])
+    assert results["Warm"]["Macro-F1, distilled student"] == "–", "which is not judged by it"
+    assert results["Demo"]["Accuracy, distilled student"] == "87.6 % ± 2.8"
+
+
+def test_of_one_metric_the_axis_says_what_gains_are_in(app: App, runs: Store, report: dict[str, Any]) -> None:
+    report["config"]["training"]["metric"] = "macro_f1"
+    for run_id in (FIRST, SECOND):
+        runs.save_report(run_id, report)
+    page = choose(app(PAGE), "Demo", "Warm")
+    assert alts(page)[0] == "Demo: +3.6 points; Warm: +3.6 points"
+    assert "Points of macro-F1 over the student alone" in json.dumps(charts(page)[0]["figure"])
 
 
 def recorded(home: Path, run_id: str, right: list[bool], text: str = "text") -> None:
