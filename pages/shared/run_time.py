@@ -1,4 +1,4 @@
-"""How long a run took, and how far off the estimate before its start was."""
+"""How long a run takes, and how far off the estimate before its start was."""
 
 from __future__ import annotations
 
@@ -6,6 +6,23 @@ from kd_core.distillation.events import Estimated, StageStarted
 from kd_core.jobs.store import RunRow
 from kd_core.system import formatting
 from pages.shared.state import store
+
+SLOW = 3  # times the expected seconds
+
+
+def why_it_is_slow(run: RunRow) -> str | None:
+    """A sentence while a run takes far longer than was estimated; None while it does not."""
+    measured = store().progress_before(run.id).get("costs", {}).values()
+    expected = sum(cost for _, cost in measured)
+    if not any(isinstance(entry.event, Estimated) for entry in store().events(run.id)) or not expected:
+        return None
+    slower = sum(seconds for seconds, _ in measured) / expected
+    if slower < SLOW:
+        return None
+    return (
+        f"{slower:.0f} times slower than estimated. Training here takes only the time that other programs "
+        "leave. In a terminal, kd distill takes its share."
+    )
 
 
 def time_against_estimate(run: RunRow, seconds: dict[str, float]) -> str | None:

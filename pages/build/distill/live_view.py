@@ -20,7 +20,7 @@ from pages.shared import addresses
 from pages.shared.badges import status_badge, verdict_badge
 from pages.shared.beside import again
 from pages.shared.charts import chart, is_dark
-from pages.shared.run_time import time_against_estimate
+from pages.shared.run_time import time_against_estimate, why_it_is_slow
 from pages.shared.state import runner, store
 from pages.shared.text import escape, term, unbroken, verdict_words
 
@@ -150,6 +150,8 @@ def _progress(run: RunRow, rows: Sequence[StageRow]) -> None:
     now = next((row.stage for row in rows if row.state in ACTIVE), None)
     between = "Between two steps." if any(row.state == "done" for row in rows) else BEFORE
     st.caption(events.STEP_SENTENCES[now] if now else between)
+    if run.status == "running" and (slow := why_it_is_slow(run)):
+        st.caption(f":material/hourglass_top: {slow}")
 
 
 def _shown_role(run: RunRow) -> Role | None:

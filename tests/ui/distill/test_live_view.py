@@ -43,6 +43,18 @@ def test_what_comes_before_a_training_is_no_share_of_it(app: App, store: Store) 
     assert "**1 Teach** · 5 %" in [box.label for box in app(PAGE, run=RUN).expander]
 
 
+@pytest.mark.parametrize(("seconds", "said"), [(60.0, False), (200.0, True)])
+def test_a_run_that_hardly_gets_on_says_why(app: App, store: Store, seconds: float, said: bool) -> None:
+    under_way(store)
+    expected = Estimated({"teach": 20.0, "record": 10.0, "distil": 50.0, "validate": 5.0}, {})
+    pace = {"spent": seconds, "progress": 0.3, "costs": {"teach": [seconds, 40.0]}}
+    store.write(
+        RUN, [(datetime.now(UTC), expected), (datetime.now(UTC), StageStarted("distil"))], {"pace": pace}
+    )
+    slow = "5 times slower than estimated. Training here takes only the time that other programs leave."
+    assert (slow in texts(app(PAGE, run=RUN))) is said
+
+
 def test_a_run_under_way_shows_its_numbers(app: App, store: Store) -> None:
     under_way(store)
     write(store, StageStarted("teach"), Evaluated("teacher", 0, 40, 0.875, 0.4))
