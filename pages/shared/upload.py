@@ -12,7 +12,7 @@ from typing import Any
 import streamlit as st
 
 from kd_core.config import TaskConfig
-from kd_core.data import foreign, uploads
+from kd_core.data import uploads
 from kd_core.data.apart import read_file
 from kd_core.data.columns import choose_text, refuse_nested
 from kd_core.data.decode import encoding_previews
@@ -82,7 +82,7 @@ def choose_files(sample: Path | None = None) -> tuple[dict[str, Upload], str]:
         help=f"One row for each text, at most {MAX_ROWS:,} rows. It stays on this machine. A .txt file has "
         "a tab between text and label, or fastText's lines: __label__, the label, the text.",
     )
-    st.caption(f"A sheet of Excel or LibreOffice cannot be read. {foreign.EXPORT}")
+    st.caption("From a spreadsheet (.xlsx, .ods): save the sheet as CSV (UTF-8), and give that.")
     with st.expander(
         "Unlabelled texts, or test texts of your own, as further files", icon=":material/note_add:"
     ):

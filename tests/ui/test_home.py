@@ -53,7 +53,12 @@ def test_a_fresh_home_says_what_to_do_first(app: App) -> None:
         "**4 Validate**",
     ]
     assert "**No runs yet**" in texts(home)
-    assert labels(home) == ["New here? 10-minute lesson", "Set up a distillation"]
+    assert labels(home) == ["New here? 10-minute lesson", "Bring texts of your own", "Set up a distillation"]
+
+
+def test_who_has_texts_gets_to_the_upload(app: App) -> None:
+    (own,) = (link for link in app().get("page_link") if link.proto.label == "Bring texts of your own")
+    assert (own.proto.page, own.proto.query_string) == ("data", "data.view=Upload+your+own")
 
 
 @pytest.mark.parametrize("name", ["flow.svg", "flow-tall.svg"])
@@ -99,8 +104,8 @@ def test_the_last_runs_lead_to_their_reports(app: App, store: Store) -> None:
     store.save_report(FIRST, report())
     store.set_status(FIRST, "done")
     home = app()
-    assert labels(home)[1:] == ["**First**", "All runs"]
-    link = home.get("page_link")[1].proto
+    assert labels(home)[2:] == ["**First**", "All runs"]
+    link = home.get("page_link")[2].proto
     assert (link.page, link.query_string) == ("report", f"run={FIRST}")
     assert [(metric.label, metric.value) for metric in home.metric] == [
         ("Teacher", "89.5 %"),
@@ -143,7 +148,7 @@ def test_a_run_that_ended_early_says_why(
     store.set_status(FIRST, status, error)
     home = app()
     assert any(shown in text for text in texts(home))
-    assert labels(home)[1] == "**bbc-headlines: minilm-l6 → cnn**"  # it has no name
+    assert labels(home)[2] == "**bbc-headlines: minilm-l6 → cnn**"  # it has no name
 
 
 @pytest.mark.parametrize(

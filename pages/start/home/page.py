@@ -37,6 +37,12 @@ action.page_link(
     icon=":material/cast_for_education:",
     query_params={"lesson": first.name},
 )
+action.page_link(
+    addresses.DATA,
+    label="Bring texts of your own",
+    icon=":material/upload_file:",
+    query_params={"data.view": "Upload your own"},
+)
 if clicked:
     try:
         run_id = submit_once(DEMO, "Demo", kind="distil")
