@@ -7,11 +7,12 @@ import click
 import pytest
 
 from kd_core.cli.flags import options, read_config
-from kd_core.config import DistillConfig, changed, differing
+from kd_core.config import DEMO, DistillConfig, changed, differing
 from kd_core.distillation.reproduce import command, python
+from tests import ROOT
 
 CONFIGS = {
-    "demo": {},
+    "defaults": {},
     "numbers": {"objective.temperature": 2.5, "training.learning_rate": 1e-5, "training.seeds": [0, 1, 2]},
     "switches": {"student.trim_vocabulary": False, "task.drop_empty": True, "controls.shifted": False},
     "texts": {
@@ -57,8 +58,13 @@ def test_the_python_code_gives_the_config_again(name: str, monkeypatch: pytest.M
     assert ran == [config(name)]
 
 
+def test_the_demo_in_a_terminal_is_that_of_the_dashboard() -> None:
+    said = " ".join(command(DEMO.model_dump(mode="json")).replace("\\\n", "").split())
+    assert f"$(BIN)/{said}\n" in (ROOT / "Makefile").read_text("utf-8")
+
+
 def test_only_what_differs_from_the_defaults_is_said() -> None:
-    assert command(config("demo").model_dump(mode="json")) == "kd distill"
+    assert command(config("defaults").model_dump(mode="json")) == "kd distill"
     stored = config("numbers").model_dump(mode="json")
     assert (
         command(stored)
@@ -81,10 +87,10 @@ def test_a_list_that_no_flag_takes_is_left_to_the_file() -> None:
 
 
 def test_settings_in_which_runs_differ() -> None:
-    demo = config("demo").model_dump(mode="json")
+    defaults = config("defaults").model_dump(mode="json")
     other = config("choices").model_dump(mode="json")
-    assert differing([demo, demo]) == {}
-    assert differing([demo, other, demo]) == {
+    assert differing([defaults, defaults]) == {}
+    assert differing([defaults, other, defaults]) == {
         "task.max_length": ["auto", 128, "auto"],
         "student.init": ["auto", "random", "auto"],
         "objective.divergence": ["forward_kl", "reverse_kl", "forward_kl"],
@@ -92,8 +98,8 @@ def test_settings_in_which_runs_differ() -> None:
 
 
 def test_a_setting_that_an_older_run_did_not_have() -> None:
-    demo = config("demo").model_dump(mode="json")
-    old = {**demo, "task": {"name": "bbc-headlines"}}
+    defaults = config("defaults").model_dump(mode="json")
+    old = {**defaults, "task": {"name": "bbc-headlines"}}
     del old["controls"]
-    assert differing([demo, old])["controls.shifted"] == [True, None]
+    assert differing([defaults, old])["controls.shifted"] == [True, None]
     assert command(old) == "kd distill"
