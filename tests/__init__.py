@@ -21,3 +21,13 @@ def without_gold(report: dict[str, Any]) -> dict[str, Any]:
     """The sample as of a task where no text has a gold label: it measures agreement with the teacher."""
     config = report["config"] | {"task": report["config"]["task"] | {"gold": "none"}}
     return report | {"config": config, "alone": None, "hard_answers": report["alone"]}
+
+
+def disturbed(report: dict[str, Any]) -> dict[str, Any]:
+    """The report of a run whose models were timed on a machine that did other things for 60 % of the time."""
+    models = ("teacher", "student", "alone", "labelled_only", "tfidf")
+    return report | {
+        who: report[who] | {"latency_ms": report[who]["latency_ms"] | {"busy": 0.4}}
+        for who in models
+        if report.get(who)
+    }

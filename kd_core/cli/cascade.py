@@ -66,8 +66,10 @@ def cascade(
     from kd_core.deployment import cascade_script, int8_answers
     from kd_core.deployment.network_code import with_code
     from kd_core.deployment.runtimes import Runtime
+    from kd_core.deployment.times import timed
     from kd_core.distillation.report import Report
     from kd_core.distillation.run_folder import PREDICTIONS, find
+    from kd_core.jobs.store import Store
     from kd_core.system.formatting import percent
 
     for flag, price in (("--core-hour", core_hour), ("--answers", answers)):
@@ -80,7 +82,8 @@ def cascade(
             int8_answers.measure(run_id, watch)
     judge: engine.Judge = "gold" if right else "teacher"
     runtime: Runtime = "int8" if int8 else "pytorch"
-    found = engine.cascade(run_id, agree / 100, method, judge, runtime)  # type: ignore[arg-type]
+    times = timed(Store(), run_id)[1].latencies
+    found = engine.cascade(run_id, agree / 100, method, judge, runtime, times=times)  # type: ignore[arg-type]
     costs = found.costs(core_hour, answers)
     if as_json:
         more = {"held": found.held, "sentence": found.sentence, "latency_ms": found.latency_ms}

@@ -115,7 +115,7 @@ def bench(config: BenchConfig, on_event: OnEvent = ignore, control: Control | No
                 FormReport,
                 {"name": form, "who": who, "runtime": runtime}
                 | judged[form]
-                | {"latency_ms": _headline(cells, form)}
+                | {"latency_ms": _headline(cells, form, timed[0]["busy"])}
                 | ({"paired": pairs[form]} if form in pairs else {}),
             )
             for form, who, runtime in forms()
@@ -133,8 +133,11 @@ def forms() -> Iterator[tuple[str, Role, Runtime]]:
             yield f"{who}-{runtime}", who, runtime
 
 
-def _headline(cells: list[BenchCell], form: str) -> LatencyReport:
-    """The first cell of a form: by default one test text at a time on one thread."""
+def _headline(cells: list[BenchCell], form: str, busy: float | None) -> LatencyReport:
+    """The first cell of a form: by default one test text at a time on one thread.
+
+    ``busy``: as in ``Latency``, of all that its number of threads has measured.
+    """
     cell = next(cell for cell in cells if cell["form"] == form)
     return {
         "p50": cell["p50"],
@@ -144,6 +147,7 @@ def _headline(cells: list[BenchCell], form: str) -> LatencyReport:
         "texts": cell["passes"],
         "mean_tokens": cell["tokens"],
         "tokenizer": cell.get("tokenizer", False),
+        "busy": busy,
     }
 
 

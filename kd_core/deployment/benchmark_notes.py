@@ -12,7 +12,7 @@ from typing import Any
 
 from kd_core.deployment.reports import BenchCell, BenchReport, FormReport, Timing
 from kd_core.deployment.runtimes import RUNTIME_NAMES, RUNTIMES, Runtime, form_name, name_of_form
-from kd_core.distillation.metrics import BUSY
+from kd_core.distillation import metrics
 from kd_core.distillation.report_tables import measured_on
 from kd_core.distillation.roles import NAMES, Role
 from kd_core.system.formatting import compared, in_sentence, milliseconds, percent, ratio
@@ -81,17 +81,13 @@ def _disturbed(cells: Sequence[BenchCell]) -> str | None:
     )
 
 
-def waited(threads: int, elapsed: float, computed: float) -> list[str]:
-    """A sentence where timing took ``elapsed`` seconds and the process ``computed`` for too few of them.
-
-    Several threads wait for one another, too, so that of them these say nothing.
-    """
-    if threads > 1 or not elapsed or computed >= BUSY * elapsed:
+def waited(busy: float | None) -> list[str]:
+    """A sentence where one thread computed for too small a share of the timed seconds."""
+    if not (share := metrics.waited(busy)):
         return []
-    share = percent(1 - computed / elapsed, 0)
     return [
-        f"While 1 thread was timed, the processor was at other work for {share} of the time: times may be "
-        "too long; measure again when this machine is idle."
+        f"While 1 thread was timed, the processor was at other work for {percent(share, 0)} of the time: "
+        "times may be too long; measure again when this machine is idle."
     ]
 
 

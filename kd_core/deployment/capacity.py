@@ -15,6 +15,7 @@ from kd_core.deployment.cascade_defaults import CORE_HOUR
 from kd_core.deployment.queueing import lognormal, lognormal_mean, mean, p95_ms
 from kd_core.deployment.reports import BenchReport, FormReport
 from kd_core.deployment.runtimes import Runtime, form_name
+from kd_core.deployment.times import Measurement
 from kd_core.distillation.report import Report
 from kd_core.distillation.roles import Role
 from kd_core.system.formatting import capitalised, in_sentence, milliseconds, percent
@@ -274,25 +275,24 @@ def from_bench(report: BenchReport, batch: int) -> list[Measured]:
     return measured
 
 
-def from_run(report: Report) -> list[Measured]:
-    """Teacher and student as the run itself timed them: one text at a time in PyTorch.
+def one_at_a_time(report: Report, measurement: Measurement) -> list[Measured]:
+    """The same as a run or an export has timed them, which ask one text at a time, and of a run in PyTorch.
 
-    A run keeps two quantiles, so the rate is that of the log-normal distribution through them.
+    They keep two quantiles, so the rate is that of the log-normal distribution through them.
     """
-    models = {
-        who: report.models[who] for who, runtime in FORMS if runtime == "pytorch" and who in report.models
-    }
-    times = {who: model.latency_ms for who, model in models.items() if model.latency_ms}
+    times = measurement.latencies
+    forms = {(form["who"], form["runtime"]): form for form in (measurement.report or {}).get("forms", ())}
     return [
         Measured(
-            form_name(who, "pytorch"),
+            form_name(*form),
             1,
-            1000 / lognormal_mean(ms.p50, ms.p95),
-            ms.p95,
+            1000 / lognormal_mean(times[form].p50, times[form].p95),
+            times[form].p95,
             None,
-            quality=_quality_in(report, who),
+            quality=_quality(forms[form]) if forms else _quality_in(report, form[0]),
         )
-        for who, ms in times.items()
+        for form in FORMS
+        if form in times
     ]
 
 

@@ -22,6 +22,7 @@ from kd_core.deployment import int8_answers
 from kd_core.deployment.cascade_defaults import AGREE, HIGHEST, LOWEST, STEP
 from kd_core.deployment.queueing import lognormal_mean
 from kd_core.deployment.runtimes import Runtime
+from kd_core.deployment.times import Form, own_times
 from kd_core.distillation.calibration import temperature_of
 from kd_core.distillation.metrics import Latency, softmax, wilson
 from kd_core.distillation.predictions import kept_as, logits, read_predictions
@@ -226,11 +227,13 @@ def cascade(
     judge: Judge = "teacher",
     runtime: Runtime = "pytorch",
     calibrated: bool = False,
+    times: Mapping[Form, Latency] | None = None,
 ) -> Cascade:
     """The pair of a finished run's student (first seed) and teacher.
 
     ``runtime``: the student's, pytorch or int8 (see ``int8_answers``). ``calibrated``: its logits are divided
-    by its temperature, as in an export. Raises: RunError, ConfigError.
+    by its temperature, as in an export. ``times``: those of one measurement; by default the run's own.
+    Raises: RunError, ConfigError.
     """
     check_agree(100 * agree)
     folder = find(run_id)
@@ -244,12 +247,10 @@ def cascade(
     n, answered = len(test), float(test.answered(threshold).mean())
     agreement = 1 - test.mistakes(threshold) / n
     low, high = wilson(agreement, n)
-    times: Mapping[str, Latency | None] = {
-        "student": report.student.latency_ms,
-        "teacher": report.teacher.latency_ms,
-    }
-    if runtime == "int8":
-        times = int8_answers.speed(run_id)
+    times = times or own_times(report).latencies
+    if ("student", runtime) not in times:  # int8, which an export or a benchmark may have timed
+        in_turns = int8_answers.speed(run_id)
+        times = {(who, runtime if who == "student" else "pytorch"): time for who, time in in_turns.items()}
     return Cascade(
         run=run_id,
         promised=agree,
@@ -264,8 +265,8 @@ def cascade(
         agreement=agreement,
         low=low,
         high=high,
-        student_ms=_mean(times.get("student")),
-        teacher_ms=_mean(times.get("teacher")),
+        student_ms=_mean(times.get(("student", runtime))),
+        teacher_ms=_mean(times.get(("teacher", "pytorch"))),
     )
 
 

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from kd_core.distillation.events import OnEvent, Progress, ignore
 from kd_core.distillation.metrics import Latency
 from kd_core.distillation.predictions import read_predictions
+from kd_core.distillation.roles import Role
 from kd_core.distillation.run_folder import PREDICTIONS, VALIDATION, find
 from kd_core.errors import RunError
 from kd_core.system import cache
@@ -71,7 +72,7 @@ def logits(run_id: str, file: str) -> NDArray[np.float32]:
     return found
 
 
-def speed(run_id: str) -> dict[str, Latency]:
+def speed(run_id: str) -> dict[Role, Latency]:
     """ "student" in int8 and, where it could be asked, "teacher": one text at a time on one core, in turns.
 
     Empty where they were not measured.

@@ -82,7 +82,11 @@ def table(forms: Sequence[FormReport], measures: str = "accuracy") -> pd.DataFra
 
 
 def conditions(
-    forms: Sequence[FormReport], machine: Mapping[str, str | int], rows: int, measures: str = "accuracy"
+    forms: Sequence[FormReport],
+    machine: Mapping[str, str | int],
+    rows: int,
+    measures: str = "accuracy",
+    timed_by: str = "",
 ) -> str:
     """How the numbers of ``forms`` were measured, and whether their times are to be doubted."""
     times = forms[0]["latency_ms"]
@@ -92,7 +96,7 @@ def conditions(
     tokens = sorted({f"{form['latency_ms']['mean_tokens']:.0f}" for form in forms}, key=int)
     return (
         f"{measures.capitalize()}: each form was run on all {rows:,} test texts, int8 one by one; "
-        f"{ABOUT_PLUS_MINUS}. {TEXT_BY_TEXT} Latency: {how}, "
+        f"{ABOUT_PLUS_MINUS}. {TEXT_BY_TEXT} Latency{timed_by and f', in the {timed_by}'}: {how}, "
         f"{times['texts']:,} test texts, {' to '.join((tokens[0], tokens[-1])[: len(tokens)])} tokens on "
         f"average, the forms taking turns. {machine['processor']}, {machine['cores']} cores, "
         f"{machine['os']}.{doubt}"

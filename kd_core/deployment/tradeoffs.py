@@ -14,8 +14,10 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from kd_core.distillation.metrics import wilson
-from kd_core.distillation.roles import FLOOR, ROLES, STUDENTS, Role
+from kd_core.deployment.runtimes import Runtime
+from kd_core.deployment.times import Measurement, least_disturbed
+from kd_core.distillation.metrics import waited, wilson
+from kd_core.distillation.roles import FLOOR, ROLES, Role
 from kd_core.system.formatting import counted
 
 if TYPE_CHECKING:
@@ -24,6 +26,7 @@ if TYPE_CHECKING:
 Cost = Literal["size", "latency", "params", "flops"]
 COSTS: tuple[Cost, ...] = ("size", "latency", "params", "flops")
 TEST = "test"  # the other sets are named by the runs' reports
+DISTURBED = ", beside other work"  # ends what a time's conditions were
 
 _COLUMNS = (
     *("run", "name", "task", "student", "model", "created", "who", "runtime", "accuracy", "low", "high"),
@@ -46,27 +49,26 @@ class Limits:
 def candidates(rows: Iterable[RunRow]) -> pd.DataFrame:
     """All candidates of these runs, benchmarks and exports (newest first, as the store lists them).
 
-    ``latency`` is the median for one text, in ms, under ``conditions``: machine, threads, batch. A PyTorch
-    form has the time of its newest benchmark, where the ONNX forms took turns with it, or else its run's own.
-    A teacher or student alone that several runs share is there once. ``texts`` counts the test texts;
-    ``shifted``, accuracies on other ones, stays where a later measurement leaves it out. The index names each
-    by run, model and runtime.
+    ``latency`` is the median for one text, in ms, under ``conditions``: machine, threads, batch, and whether
+    beside other work. The forms of a run have the times of one measurement (``times``), and what that leaves
+    out those of the newest that has them. A teacher or student alone that several runs share is there once,
+    with the time that is best to go by. ``texts`` counts the test texts; ``shifted``, accuracies on other
+    ones, stays where a later measurement leaves it out. The index names each by run, model and runtime.
     """
     oldest_first = list(rows)[::-1]
     runs = {row.id: row for row in oldest_first if row.kind == "distil"}
-    table: dict[tuple[str, str, str], dict[str, Any]] = {}
+    table: dict[tuple[str, Role, Runtime], dict[str, Any]] = {}
+    measured: dict[str, list[Measurement]] = {}  # of each run: its own, then the oldest first
     for row in sorted(oldest_first, key=lambda row: row.kind != "distil"):
         run = runs.get(row.id if row.kind == "distil" else row.config["run"])
         if run is None:  # deleted
             continue
-        for form in row.forms or ():
+        timings = {(form["who"], form["runtime"]): form for form in row.forms or ()}
+        measured.setdefault(run.id, []).append(Measurement(timings, None if row is run else row))
+        for form in timings.values():
             known = table.get((run.id, form["who"], "pytorch"), {})
-            timed = {"latency": form["p50"], "conditions": _conditions(row.machine, form)}
-            if row.kind != "distil" and form["runtime"] == "pytorch" and known:
-                # The students of a run share one architecture, so one of them is timed for all.
-                for who in ("teacher",) if form["who"] == "teacher" else STUDENTS:
-                    table.get((run.id, who, "pytorch"), {}).update(timed)
-                continue
+            if row is not run and form["runtime"] == "pytorch" and known:
+                continue  # the run judges, over all its seeds
             table[run.id, form["who"], form["runtime"]] = {
                 "run": run.id,
                 "name": run.title,
@@ -80,11 +82,19 @@ def candidates(rows: Iterable[RunRow]) -> pd.DataFrame:
                 "flops": known.get("flops"),
                 "shifted": table.get((run.id, form["who"], form["runtime"]), {}).get("shifted", {}),
                 **{name: value for name, value in form.items() if name in _COLUMNS},
-                **timed,
+                **_timed(row, form),
             }
+    best = {run_id: least_disturbed(own, others[::-1]) for run_id, (own, *others) in measured.items()}
+    for (run_id, who, runtime), candidate in table.items():
+        if timing := best[run_id].timing(who, runtime):
+            candidate |= _timed(best[run_id].job or runs[run_id], timing)
     frame = pd.DataFrame(table.values(), [" ".join(key) for key in table], list(_COLUMNS))[::-1]
-    shared = ["task", "who", "runtime", "accuracy", "params", "size", "conditions"]
-    same = frame.assign(shifted=frame["shifted"].map(str)).duplicated([*shared, "shifted"])
+    doubt = {" ".join(key): candidate["doubt"] for key, candidate in table.items()}
+    shared = ["task", "who", "runtime", "accuracy", "params", "size", "conditions", "shifted"]
+    alike = frame.assign(
+        shifted=frame["shifted"].map(str), conditions=frame["conditions"].str.removesuffix(DISTURBED)
+    )
+    same = alike.loc[sorted(alike.index, key=doubt.__getitem__)].duplicated(shared)[frame.index]
     return frame[~(same & frame["who"].map(lambda who: ROLES[who].shared))]
 
 
@@ -99,9 +109,20 @@ def _architecture(run: RunRow, who: Role) -> str:
     return {"teacher": run.teacher, FLOOR: ""}.get(who, run.student)
 
 
-def _conditions(machine: str, form: Mapping[str, Any]) -> str:
-    how = f"{machine}, {counted(form['threads'], 'thread')}, batch {form['batch']}"
-    return how if form.get("tokenizer") else f"{how}, without tokenizer"
+def _timed(row: RunRow, timing: Mapping[str, Any]) -> dict[str, Any]:
+    how = f"{row.machine}, {counted(timing['threads'], 'thread')}, batch {timing['batch']}"
+    how += "" if timing.get("tokenizer") else ", without tokenizer"
+    loud = waited(timing.get("busy")) > 0
+    # In a run a model has taken no turns with its ONNX forms.
+    return {
+        "latency": timing["p50"],
+        "conditions": how + DISTURBED * loud,
+        "doubt": (loud, row.kind == "distil"),
+    }
+
+
+def disturbed(conditions: str) -> bool:
+    return conditions.endswith(DISTURBED)
 
 
 def timed_under(frame: pd.DataFrame, conditions: str) -> pd.DataFrame:

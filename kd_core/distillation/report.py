@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from statistics import fmean
 from typing import Annotated, Any, Literal, Self
@@ -71,6 +72,14 @@ class ModelReport(BaseModel):
         return self.latency_ms.p95 if self.latency_ms else None
 
 
+@dataclass(frozen=True)
+class TimedBy:
+    """A later measurement, whose latencies stand in a report in the place of the run's own."""
+
+    name: str
+    machine: Mapping[str, str | int]
+
+
 def _as_listed(models: dict[Role, ModelReport]) -> dict[Role, ModelReport]:
     if missing := [who for who in CORE if who not in models and who != "alone"]:
         raise ValueError(f"there is nothing about {', '.join(missing)}")
@@ -117,6 +126,8 @@ class Report(BaseModel):
     # before these: see ``gains``.
     over: dict[Role, Verdict] = {}
     over_by_metric: dict[Role, Verdict] = {}
+    # Whose latencies these are, where ``deployment.times`` has changed them; it is never stored.
+    timed_by: TimedBy | None = Field(None, exclude=True)
 
     @property
     def metric(self) -> str:

@@ -15,7 +15,7 @@ from kd_core.distillation.comparison import Verdict
 from kd_core.distillation.metrics import Scores, fidelity_cells, softmax
 from kd_core.distillation.predictions import kept_as, logits, read_predictions
 from kd_core.distillation.report import ModelReport, Report
-from kd_core.distillation.roles import FROM_TEACHER, NAMES, STAIRS, Role, metric_name
+from kd_core.distillation.roles import FLOOR, FROM_TEACHER, NAMES, STAIRS, Role, metric_name
 from kd_core.distillation.run_folder import PREDICTIONS
 from kd_core.system.formatting import (
     beside_other_work,
@@ -358,14 +358,24 @@ def measured_on(machine: Mapping[str, str | int], accelerator: str | int | None 
     return f"{where}; {machine['os']}, Python {machine['python']}, PyTorch {machine['torch']}."
 
 
+def timed_by(report: Report) -> str:
+    """Whose the latencies are, in a sentence; "" where the run itself has timed all."""
+    if report.timed_by is None:
+        return ""
+    untimed = f", which does not time {NAMES[FLOOR]}" if FLOOR in report.models else ""
+    return f"Latencies are those of the {report.timed_by.name}{untimed}."
+
+
 def latency_conditions(report: Report) -> str:
-    """How the run measured latency, in a sentence."""
-    times, machine, rows = report.timing, report.machine, report.rows["test"]
+    """How latency was measured, in a sentence."""
+    times, by, rows = report.timing, report.timed_by, report.rows["test"]
+    machine = by.machine if by else report.machine
     texts = f"{times.texts:,} test texts"
     if rows < times.texts:  # they are asked in turn
         texts = f"{times.texts:,} answers to {rows:,} test texts"
     how = what_is_timed(times.batch, times.threads, times.tokenizer)
+    where = f", in the {by.name}" if by else ""
     return (
-        f"{how[0].upper()}{how[1:]}: median of {texts} of {times.mean_tokens:.0f} tokens on average. "
-        f"{measured_on(machine, machine.get('accelerator'))} {unsteady(report)}".rstrip()
+        f"{how[0].upper()}{how[1:]}: median of {texts} of {times.mean_tokens:.0f} tokens on average{where}. "
+        f"{measured_on(machine, machine.get('accelerator'))}"
     )

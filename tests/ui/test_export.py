@@ -14,8 +14,9 @@ from streamlit.testing.v1 import AppTest
 
 from kd_core.config import LESSON
 from kd_core.jobs.store import Store
-from tests import SAMPLES, without_gold
+from tests import SAMPLES, disturbed, without_gold
 from tests.ui.charts import alts
+from tests.ui.speed.benched import keep, sample
 from tests.unit.deployment.stairs import FORMS, MACHINE
 
 App = Callable[..., AppTest]
@@ -156,6 +157,43 @@ def test_what_each_step_costs_and_buys(app: App, made: Path) -> None:
     ]
     assert "one text, without the tokenizer, on 1 thread, 100 test texts" in said
     assert page.button(key="export.make").label == "Make it again"
+
+
+def test_a_text_takes_as_long_above_as_below(app: App, made: Path, done: Store) -> None:
+    """2.51 ms stood above a bar of 1.26."""
+
+    def takes(page: AppTest) -> str:
+        return next(metric.value for metric in page.metric if metric.label == "A text takes")
+
+    forms = [form for form in FORMS if form["who"] != "alone"]  # as exports are
+    done.save_report(JOB, done.report_json(JOB) | {"forms": forms})
+    page = app(PAGE, run=RUN)
+    assert takes(page) == "1.00 ms"
+    day = f"{done.run(JOB).created:%Y-%m-%d}"
+    assert f"The student as it was trained, in PyTorch, one text at a time in the export of {day}." in words(
+        page
+    )
+    keep(done, OTHER, sample("bench.json") | {"run": RUN})
+    page = app(PAGE, run=RUN)
+    assert takes(page) == "1.57 ms"
+    assert alts(page)[1] == ("Latency: Teacher 9.22 ms, Distilled 1.57 ms, ONNX 0.48 ms, ONNX int8 0.34 ms.")
+    assert f"Latency, in the benchmark of {day}: one text" in "\n".join(words(page))
+    assert page.dataframe[-1].value["Latency p50"].tolist()[1] == "9.22 ms"
+
+
+def test_an_export_beside_other_work_does_not_count_against_a_run_without(app: App, done: Store) -> None:
+    forms = [form for form in FORMS if form["runtime"] == "pytorch" and form["who"] != "alone"]
+    export(done, None, forms=[form | {"latency_ms": form["latency_ms"] | {"busy": 0.4}} for form in forms])
+    page = app(PAGE, run=RUN)
+    assert next(metric.value for metric in page.metric if metric.label == "A text takes") == "1.69 ms"
+    assert alts(page)[1] == "Latency: Teacher 8.00 ms, Distilled 1.00 ms."
+    assert "of the time: export again when the machine is idle." in "\n".join(words(page))
+
+
+def test_what_disturbed_the_times_of_the_run_is_said(app: App, done: Store) -> None:
+    done.save_report(RUN, disturbed(done.report_json(RUN)))
+    said = "\n".join(words(app(PAGE, run=RUN)))
+    assert "on the machine of the run. While answers were timed, the processor was at other work" in said
 
 
 def test_the_zip_and_how_to_use_it(app: App, made: Path) -> None:

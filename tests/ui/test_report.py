@@ -24,8 +24,9 @@ from kd_core.system import paths
 from kd_core.system.atomic import seal
 from pages.review.report.head import actions
 from pages.shared.text import FIND_SMALLEST
-from tests import SAMPLES, with_floor
+from tests import SAMPLES, disturbed, with_floor
 from tests.ui.charts import alts
+from tests.ui.speed.benched import keep, sample
 
 App = Callable[..., AppTest]
 PAGE = "review/report/page.py"
@@ -115,6 +116,37 @@ def test_verdict_and_measures(app: App, done: Store) -> None:
     (of_speed,) = (text for text in said if "Speed does not follow size" in text)
     assert of_speed.startswith("All students have the same architecture, so their speed was measured once.")
     assert "layers" not in of_speed, "a static student has none"
+
+
+def test_the_headline_follows_a_new_measurement(app: App, done: Store, report: dict[str, Any]) -> None:
+    """It went on telling of times beside other work, and asking for new ones, above these."""
+    done.save_report(RUN, disturbed(with_floor(report)))
+    page = open_tab(app, "Speed")
+    said = [plain(text) for text in words(page)]
+    assert "**7.2x faster than the teacher, timed beside other work**" in said
+    assert sum("at other work for 60 % (Teacher), 60 % (Distilled student)" in text for text in said) == 2
+    keep(done, OTHER, sample("bench.json") | {"run": RUN})
+    day = f"{done.run(OTHER).created:%Y-%m-%d}"
+    page = open_tab(app, "Speed")
+    said = [plain(text) for text in words(page)]
+    assert "**5.9x faster than the teacher**" in said
+    assert not any("other work" in text for text in said)
+    assert alts(page)[3] == "Latency: Teacher 9.22 ms, Distilled student 1.57 ms."
+    assert any(
+        text.startswith(f"Latencies are those of the benchmark of {day}, which does not time TF-IDF.")
+        for text in said
+    )
+    assert [metric.value for metric in page.metric] == [
+        "9.22 ms",
+        "17.4 ms",
+        "108",
+        "1.57 ms",
+        "5.89 ms",
+        "638",
+    ]
+    assert any(f"of 9 tokens on average, in the benchmark of {day}." in text for text in said)
+    table = open_tab(app, "Quality").dataframe[0].value.set_index("Model")["Latency p50"]
+    assert (table["Teacher"], table["Student alone"], table["TF-IDF"]) == ("9.22 ms", "1.57 ms", "")
 
 
 def test_no_difference_says_what_to_conclude_and_what_to_do(

@@ -20,7 +20,7 @@ def condense(report: Report) -> list[dict[str, Any]]:
     return [
         {"who": who, "runtime": "sklearn" if who == FLOOR else "pytorch"}
         | {name: getattr(model, name) for name in _OF_MODEL}
-        | {name: getattr(model.latency_ms, name) for name in _OF_TIMING}
+        | {name: getattr(model.latency_ms, name) for name in (*_OF_TIMING, "busy")}
         | {"texts": report.rows["test"], "shifted": model.shifted}
         | {"flops": None if who == FLOOR else _flops(report, who, model.latency_ms.mean_tokens)}
         for who, model in report.models.items()
@@ -33,6 +33,7 @@ def condense_forms(forms: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
     return [
         {name: form[name] for name in ("who", "runtime", *_OF_MODEL, "shifted") if name in form}
         | {name: form["latency_ms"][name] for name in _OF_TIMING if name in form["latency_ms"]}
+        | {"busy": form["latency_ms"].get("busy")}
         for form in forms
     ]
 

@@ -8,13 +8,14 @@ import streamlit as st
 
 from kd_core.deployment import cascade
 from kd_core.deployment.capacity import Measured, cascaded
+from kd_core.deployment.times import Measurement
 from kd_core.jobs.store import RunRow
 from pages.shared import addresses
 from pages.shared.fields import field
 from pages.shared.text import escape
 
 
-def with_cascade(run: RunRow, forms: Sequence[Measured]) -> list[Measured]:
+def with_cascade(run: RunRow, forms: Sequence[Measured], measurement: Measurement) -> list[Measured]:
     """``forms`` and, where that is asked for, the pair. Raises: KDError where its answers are not kept."""
     if len(forms) < 2 or forms[0].batch != 1:  # the teacher is a file, or texts come in batches
         return list(forms)
@@ -35,7 +36,7 @@ def with_cascade(run: RunRow, forms: Sequence[Measured]) -> list[Measured]:
             format="%g",
             width=320,
         )
-    found = cascade.cascade(run.id, agree / 100)
+    found = cascade.cascade(run.id, agree / 100, times=measurement.latencies)
     st.caption(escape(found.sentence))
     st.page_link(
         addresses.TRADEOFFS,

@@ -3,11 +3,13 @@
 import streamlit as st
 
 from kd_core.deployment.capacity import required
+from kd_core.deployment.times import timed
 from kd_core.errors import KDError
 from pages.review.capacity.cascade import with_cascade
 from pages.review.capacity.view import answer, arithmetic, ask_load, latency, measured, source, stairs, table
 from pages.shared import addresses
 from pages.shared.choose_run import choose_run
+from pages.shared.state import store
 from pages.shared.text import escape
 
 st.title("Capacity", anchor=False)
@@ -22,15 +24,16 @@ try:
         icon=":material/dns:",
     )
     load, folded = ask_load()
-    forms, conditions, benchmarked = measured(run, folded)
-    forms = with_cascade(run, forms)
+    report, measurement = timed(store(), run.id)
+    forms, conditions = measured(report, measurement, folded)
+    forms = with_cascade(run, forms, measurement)
     needs = [required(load, form) for form in forms]
-    answer(forms, needs, run.measures)
+    answer(forms, needs, report, run)
     stairs(load, forms, needs)
     table(needs)
     latency(load, forms, needs)
     arithmetic(needs)
-    source(conditions, benchmarked, run)
+    source(conditions, report, measurement, run)
 except KDError as error:
     st.error(escape(error), icon=":material/error:")
     st.page_link(addresses.RUNS, label="All runs", icon=":material/arrow_forward:")

@@ -18,23 +18,23 @@ from kd_core.deployment.capacity import (
     Quality,
     Requirement,
     from_bench,
-    from_run,
     latency_by_load,
     loads,
     money,
+    one_at_a_time,
     saving,
     servers_by_load,
 )
 from kd_core.deployment.reports import BenchReport
 from kd_core.deployment.runtimes import form_name
-from kd_core.distillation.report_tables import latency_conditions
+from kd_core.deployment.times import Measurement
+from kd_core.distillation import report_tables
+from kd_core.distillation.report import Report
 from kd_core.jobs.store import RunRow
 from kd_core.system import formatting
 from pages.shared import addresses
 from pages.shared.charts import chart, is_dark
 from pages.shared.fields import field
-from pages.shared.live_job import jobs_about
-from pages.shared.state import store
 from pages.shared.text import escape, unbroken
 
 LABELS = {
@@ -68,13 +68,11 @@ def ask_load() -> tuple[Load, DeltaGenerator]:
     return Load.from_dict(values | {"currency": values["currency"] or ""}), folded
 
 
-def measured(run: RunRow, folded: DeltaGenerator) -> tuple[list[Measured], str, bool]:
-    """What each form needs, how that was measured, and whether by a benchmark."""
-    done = next((job for job in jobs_about(run.id, "bench") if job.status == "done"), None)
-    if done is None:
-        report = store().report(run.id)
-        return from_run(report), latency_conditions(report), False
-    measured: BenchReport = store().report_json(done.id)
+def measured(report: Report, measurement: Measurement, folded: DeltaGenerator) -> tuple[list[Measured], str]:
+    """What each form needs, and how that was measured."""
+    if measurement.kind != "bench":
+        return one_at_a_time(report, measurement), report_tables.latency_conditions(report)
+    measured: BenchReport = measurement.report
     batches = sorted({cell["batch"] for cell in measured["cells"]})
     batch = folded.segmented_control(
         "Texts in a batch",
@@ -85,12 +83,15 @@ def measured(run: RunRow, folded: DeltaGenerator) -> tuple[list[Measured], str, 
         help="Batches take less time for a text, but a text waits until its batch is full and done",
         bind="query-params",
     )
-    return from_bench(measured, batch), conditions(measured), True
+    return from_bench(measured, batch), conditions(measured)
 
 
-def answer(forms: Sequence[Measured], needs: Sequence[Requirement], measures: str) -> None:
-    """Servers and price of each model beside how good it is, and what the smallest saves."""
+def answer(forms: Sequence[Measured], needs: Sequence[Requirement], report: Report, run: RunRow) -> None:
+    """What the smallest saves, and then servers and price of each model beside how good it is."""
     st.markdown(f"**{escape(saving(needs))}**")
+    if doubt := report_tables.unsteady(report):
+        st.warning(escape(doubt), icon=":material/timer:")
+        _to_speed(run)
     for column, form, need in zip(st.columns(len(needs)), forms, needs, strict=True):
         with column.container(border=True, height="stretch"):
             st.markdown(f"**{need.name}**")
@@ -102,7 +103,7 @@ def answer(forms: Sequence[Measured], needs: Sequence[Requirement], measures: st
             if form.quality:
                 accuracy, span = form.quality.accuracy, form.quality.span
                 st.metric(
-                    measures.capitalize(),
+                    report.measures.capitalize(),
                     formatting.percent(accuracy),
                     formatting.plus_minus(accuracy, *span) if span else None,
                     delta_color="off",
@@ -228,18 +229,23 @@ def arithmetic(needs: Sequence[Requirement]) -> None:
         tab.text(unbroken("\n".join(need.lines)))
 
 
-def source(conditions: str, benchmarked: bool, run: RunRow) -> None:
-    if not benchmarked:
-        own = "These times come from the run itself: one text at a time in PyTorch."
+def _to_speed(run: RunRow) -> None:
+    st.page_link(
+        addresses.REPORT,
+        label="Open the report's Speed tab",
+        icon=":material/arrow_forward:",
+        query_params={"run": run.id, "report.tab": "Speed"},
+    )
+
+
+def source(conditions: str, report: Report, measurement: Measurement, run: RunRow) -> None:
+    if measurement.kind != "bench":
+        whose = f"the {measurement.name}" if measurement.job else "the run itself"
         more = " Measure in the report's Speed tab to see ONNX int8 and batches."
-        benchmarks = not run.config["task"].get("knowledge")  # of a file of answers there is no speed
-        st.info(own + more * benchmarks, icon=":material/timer:")
-        st.page_link(
-            addresses.REPORT,
-            label="Open the report",
-            icon=":material/arrow_forward:",
-            query_params={"run": run.id},
-        )
+        said = f"These times come from {whose}: one text at a time."
+        st.info(said + more * (not report.teacher_is_file), icon=":material/timer:")
+        if not report_tables.unsteady(report):  # else it stands with the headline
+            _to_speed(run)
     st.caption(
         "Cores are taken to serve texts independently of each other, at the speed of 1 thread. "
         + escape(conditions)

@@ -164,11 +164,13 @@ def measures(report: Report) -> None:
             figure = figures.bars(report, measure, dark=dark)
             chart(figure, key=f"report.{measure}", alt=_spoken(report, measure))
             if measure == "latency":
-                st.caption(
-                    escape(
-                        f"{report_tables.unsteady(report)} {report_tables.ONE_LATENCY} {NOT_BY_SIZE}".lstrip()
-                    )
+                said = (
+                    report_tables.unsteady(report),
+                    report_tables.timed_by(report),
+                    report_tables.ONE_LATENCY,
+                    NOT_BY_SIZE,
                 )
+                st.caption(escape(" ".join(filter(None, said))))
 
 
 def _differences(report: Report, dark: bool) -> None:

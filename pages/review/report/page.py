@@ -2,6 +2,7 @@
 
 import streamlit as st
 
+from kd_core.deployment.times import timed
 from kd_core.errors import KDError
 from kd_core.jobs.store import RunRow
 from pages.review.report.curves import curves
@@ -44,7 +45,7 @@ try:
     elif run.status != "done":
         unfinished(run)
     else:
-        report = store().report(run.id)
+        report, _ = timed(store(), run.id)
         st.query_params["run"] = run.id  # so that the address is a link to what is shown
         verdict(run, report)
         actions(run, report)

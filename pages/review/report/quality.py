@@ -45,7 +45,7 @@ def quality(run: RunRow, report: Report) -> None:
     st.caption(
         unbroken(
             f"On {report.rows['test']:,} test texts; {formatting.ABOUT_PLUS_MINUS}. "
-            f"{escape(report_tables.f1_gain(report))}{lacking}"
+            f"{escape(report_tables.f1_gain(report))}{lacking} {report_tables.timed_by(report)}".rstrip()
         ),
         help=meaning + (f" {report_tables.ABOUT_FLOOR}" if report.over_floor else ""),
     )

@@ -28,7 +28,9 @@ def speed(run: RunRow, report: Report) -> None:
                     f"{1000 / times.p50:,.0f}",
                     help="Of one thread, one text after the other; batches are faster",
                 )
-    st.caption(escape(report_tables.latency_conditions(report)))
+    st.caption(
+        escape(f"{report_tables.latency_conditions(report)} {report_tables.unsteady(report)}".rstrip())
+    )
     benchmark(run, report)
     st.subheader("Where the time of this run went", anchor=False)
     reused = ["from the cache" if report.cached.get(stage) else "" for stage in STAGES]

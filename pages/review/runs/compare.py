@@ -10,6 +10,7 @@ import pandas as pd
 import streamlit as st
 
 from kd_core import config, figures
+from kd_core.deployment.times import timed
 from kd_core.distillation import report_tables, roles
 from kd_core.distillation.comparison import Verdict
 from kd_core.distillation.report import ModelReport
@@ -188,7 +189,7 @@ def _curves(shown: Mapping[str, RunRow]) -> None:
 
 def _results(run: RunRow) -> dict[str, str]:
     """Of one run, in words; what it is judged by and accuracies with their 95 % intervals."""
-    report = store().report(run.id)
+    report, _ = timed(store(), run.id)
     rows = {
         f"{formatting.capitalised(measure)}, {formatting.in_sentence(name)}": (
             _with_interval(report.judged[who], metric) if who in report.judged else NONE

@@ -175,7 +175,9 @@ def _columns(span: tuple[float, float], *, signed: bool, narrow: bool) -> dict[s
         ),
         "alpha": COLUMN.NumberColumn("Alpha", format="%g", help="Weight of the labels"),
         "size": COLUMN.NumberColumn("Size", format="%.1f MB", help="Of the student's weights"),
-        "latency": COLUMN.NumberColumn("Latency", format="%.2f ms", help="Of the student, one text, p50"),
+        "latency": COLUMN.NumberColumn(
+            "Latency", format="%.2f ms", help="Of the student, one text, p50, as its run has timed it"
+        ),
         "took": COLUMN.NumberColumn("Took", format="%.1f min"),
         "disk": COLUMN.NumberColumn("Disk", format="%.1f MB", help="Of the run's folder on this machine"),
         "created": COLUMN.DatetimeColumn("Created", format="distance"),

@@ -13,12 +13,13 @@ from kd_core.deployment import cascade as engine
 from kd_core.deployment import int8_answers
 from kd_core.deployment.capacity import Load
 from kd_core.deployment.runtimes import Runtime
+from kd_core.deployment.times import Measurement, timed
+from kd_core.distillation import report_tables
 from kd_core.distillation.report import Report
 from kd_core.distillation.roles import NAMES, Role
 from kd_core.distillation.run_folder import PREDICTIONS, find
 from kd_core.errors import KDError
 from kd_core.job_kinds import prepare
-from kd_core.jobs.store import RunRow
 from kd_core.system import formatting
 from pages.shared.charts import chart, is_dark
 from pages.shared.fields import field
@@ -64,10 +65,11 @@ def cascade(above: Collection[str]) -> None:
             format="%g",
         )
     try:
-        report = Report.read(find(chosen))
+        find(chosen)  # says where the answers of a run are, if not here
+        report, measurement = timed(store(), chosen)
         with box:
             judge, method, runtime = _promise(chosen, report)
-        _show(runs[chosen], report, percent / 100, method, judge, runtime, left, right)
+        _show(chosen, report, measurement, percent / 100, method, judge, runtime, left, right)
     except KDError as error:
         right.info(escape(error), icon=":material/info:")
 
@@ -117,8 +119,9 @@ def _promise(run_id: str, report: Report) -> tuple[engine.Judge, engine.Method, 
 
 
 def _show(
-    run: RunRow,
+    run_id: str,
     report: Report,
+    measurement: Measurement,
     agree: float,
     method: engine.Method,
     judge: engine.Judge,
@@ -126,14 +129,14 @@ def _show(
     left: DeltaGenerator,
     right: DeltaGenerator,
 ) -> None:
-    found = engine.cascade(run.id, agree, method, judge, runtime)
-    folder = find(run.id)
+    found = engine.cascade(run_id, agree, method, judge, runtime, times=measurement.latencies)
+    folder = find(run_id)
     shown: list[Role] = [who for who in ("student", "alone", "hard_answers") if who in report.models]
     curves = {
         NAMES[who]: (who, engine.risk_coverage(engine.recorded(folder, report, PREDICTIONS, who, judge)))
         for who in shown
     }
-    if int8_answers.measured(run.id):
+    if int8_answers.measured(run_id):
         answers = engine.recorded(folder, report, PREDICTIONS, "student", judge, "int8")
         curves[f"{NAMES['student']}, int8"] = "student", engine.risk_coverage(answers)
     wrong = "are wrong" if judge == "gold" else "differ from the teacher's"
@@ -161,6 +164,8 @@ def _show(
                     f"The teacher alone: {formatting.milliseconds(found.teacher_ms)}",
                 )
             costs = st.container(width="content")
+        if found.teacher_ms and (doubt := report_tables.unsteady(report)):
+            st.caption(escape(doubt))
         if found.teacher_ms is None:
             st.caption(
                 "The teacher is a file: how long it takes to answer is not known."
@@ -170,7 +175,7 @@ def _show(
         flags = " --right" * (judge == "gold") + " --int8" * (runtime == "int8")
         flags += f" --method {method}" * (method != "clopper_pearson")
         st.caption("As a command:")
-        st.code(f"kd cascade {run.id} --agree {100 * agree:g}{flags}", language="sh", wrap_lines=True)
+        st.code(f"kd cascade {run_id} --agree {100 * agree:g}{flags}", language="sh", wrap_lines=True)
     with left:
         _costs(found, report, costs)
 

@@ -160,15 +160,20 @@ def _of_one_task(candidates: pd.DataFrame) -> pd.DataFrame:
 def _of_one_machine(frame: pd.DataFrame) -> pd.DataFrame:
     """Times that were measured under different conditions are not mixed."""
     counts = frame["conditions"].value_counts()
+    by_trust = sorted(counts.index, key=tradeoffs.disturbed)
     if len(counts) < 2:
+        if any(map(tradeoffs.disturbed, by_trust)):
+            st.caption(
+                ":material/timer_off: All of them were timed beside other work, which slows a slow model "
+                "more than a quick one: measure again when the machine is idle, in a report, under Speed."
+            )
         return frame
-    conditions = st.selectbox(
-        "Timed on", list(counts.index), key="tradeoffs.timed_on", bind="query-params", width=240
-    )
+    conditions = st.selectbox("Timed on", by_trust, key="tradeoffs.timed_on", bind="query-params", width=240)
     others = int(counts.sum() - counts[conditions])
     st.caption(
-        f":material/timer_off: {others:,} of {counts.sum():,} models were timed on another machine or "
-        f"otherwise than on {escape(conditions)}. Such times do not compare, so theirs are left out."
+        f":material/timer_off: {others:,} of {counts.sum():,} models were timed on another machine, "
+        f"beside other work or otherwise than on {escape(conditions)}. Such times do not compare, so theirs "
+        "are left out."
     )
     return tradeoffs.timed_under(frame, conditions)
 

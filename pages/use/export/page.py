@@ -3,6 +3,7 @@
 import streamlit as st
 
 from kd_core.deployment.reports import ExportReport
+from kd_core.deployment.times import timed
 from kd_core.errors import KDError
 from pages.shared import addresses
 from pages.shared.choose_run import choose_run
@@ -27,22 +28,23 @@ try:
     jobs = jobs_about(run.id, "export")
     done = [job for job in jobs if job.status == "done"]
     report: ExportReport | None = store().report_json(done[0].id) if done else None
+    of_run, measurement = timed(store(), run.id)
     wanted = ask()
     left, right = st.columns(2, gap="large")
     with left:
-        teacher_mb = store().report(run.id).teacher.size_mb if wanted.agree else None
+        teacher_mb = of_run.teacher.size_mb if wanted.agree else None
         what_is_in_it(run, report, wanted.runtimes, teacher_mb)
         row = make(run, wanted, again=report is not None)
         if jobs and jobs[0].status != "done":
             with st.container(border=True):
                 job_view(jobs[0], "export.job")
     with right:
-        the_student(store().report(run.id))
+        the_student(of_run)
         how_to_use(run, wanted.runtimes)
     if report:
         with row:
             download(report)
-        stairs(report, run.measures)
+        stairs(report, run.measures, measurement)
         earlier(done[1:])
 except KDError as error:
     st.error(escape(error), icon=":material/error:")

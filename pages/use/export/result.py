@@ -15,6 +15,8 @@ from kd_core.deployment.contents import contents, expected_contents
 from kd_core.deployment.model_card import ONNX, pipeline_code
 from kd_core.deployment.reports import ExportReport, FormReport
 from kd_core.deployment.runtimes import RUNTIME_NAMES, Runtime
+from kd_core.deployment.times import Measurement
+from kd_core.distillation import report_tables
 from kd_core.distillation.metrics import wilson
 from kd_core.distillation.report import Report
 from kd_core.errors import RunError
@@ -29,9 +31,14 @@ MEASURES: tuple[Measure, ...] = ("size", "latency", "accuracy")
 MORE = {"calibrate": "calibrated", "agree": "cascade"}  # of an export's settings
 
 
-def stairs(report: ExportReport, measures: str) -> None:
-    """``measures``: what the run's right answers are, accuracy or agreement."""
-    forms = report["forms"]
+def stairs(report: ExportReport, measures: str, measurement: Measurement) -> None:
+    """``measures``: what the run's right answers are, accuracy or agreement.
+
+    The times are those of ``measurement``, where that is a job that has timed all of these.
+    """
+    forms, machine, timed_by = report["forms"], report["machine"], ""
+    if measurement.job and (retimed := measurement.retimed(forms)):
+        forms, machine, timed_by = retimed, measurement.report["machine"], measurement.name
     st.subheader("What each step costs and buys", anchor=False)
     for column, measure in zip(st.columns(3), MEASURES, strict=True):
         with column.container(border=True, height="stretch"):
@@ -47,7 +54,7 @@ def stairs(report: ExportReport, measures: str) -> None:
             key="export.forms",
             alt=f"{measures.capitalize()}, size and latency of each form",
         )
-        st.caption(escape(staircase.conditions(forms, report["machine"], report["texts"], measures)))
+        st.caption(escape(staircase.conditions(forms, machine, report["texts"], measures, timed_by)))
 
 
 def download(report: ExportReport) -> None:
@@ -103,7 +110,7 @@ def what_is_in_it(
 
 
 def the_student(report: Report) -> None:
-    """How good, large and fast it was in its run, before any form is made; of several seeds the first."""
+    """How good, large and fast it is, before any form is made; of several seeds the first."""
     student, rows = report.student, report.rows["test"]
     seed, first = next(iter(student.seeds.items()))
     known_to = formatting.plus_minus(first.accuracy, *wilson(first.accuracy, rows))
@@ -117,9 +124,9 @@ def the_student(report: Report) -> None:
             if value:
                 st.metric(label, value, below, delta_color="off", delta_arrow="off", width="content")
     which = f" of seed {seed}, the first of {len(student.seeds)}," if len(student.seeds) > 1 else ""
-    st.caption(
-        f"The student{which} as it was trained, in PyTorch, one text at a time on the machine of the run."
-    )
+    by = f"in the {report.timed_by.name}" if report.timed_by else "on the machine of the run"
+    doubt = escape(report_tables.unsteady(report))
+    st.caption(f"The student{which} as it was trained, in PyTorch, one text at a time {by}. {doubt}".rstrip())
 
 
 def how_to_use(run: RunRow, runtimes: Sequence[Runtime]) -> None:

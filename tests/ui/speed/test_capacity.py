@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +11,7 @@ import pytest
 from kd_core.config import DistillConfig
 from kd_core.jobs.store import Store
 from pages.shared.text import escape
-from tests import without_gold
+from tests import disturbed, without_gold
 from tests.ui.charts import alts
 from tests.ui.kept_run import kept_run
 from tests.ui.speed.benched import EVIL, NEWER, RUN, App, keep, sample, words
@@ -109,8 +110,52 @@ def test_from_the_run_alone(app: App, done: Store) -> None:
     # 1,736 texts/s; 12.1 ms and 1.69 ms are 83 and 593 texts/s.
     assert servers(page) == ["8", "2"]
     assert "These times come from the run itself" in words(page)
-    assert page.main.get("page_link")[0].proto.label == "Open the report"
+    (link,) = [link.proto for link in page.main.get("page_link")]
+    assert (link.label, link.query_string) == (
+        "Open the report's Speed tab",
+        f"run={RUN}&report.tab=Speed",
+    )
     assert "tokenizer)" not in page.text[0].value
+
+
+def test_times_beside_other_work_are_doubted_where_the_servers_stand(app: App, done: Store) -> None:
+    """The only caveat was the last line of the page."""
+    done.save_report(RUN, disturbed(sample("report.json")))
+    page = app(PAGE)
+    assert servers(page) == ["8", "2"]
+    (warning,) = page.warning
+    assert html.unescape(warning.value).endswith(
+        "for 60 % (Teacher), 60 % (Distilled student) of the time, which slows a slow model more than a "
+        "quick one: measure again when the machine is idle, under Speed or with kd bench."
+    )
+    blocks = list(page.main.children.values())
+    saved = next(at for at, block in enumerate(blocks) if "instead of 8" in getattr(block, "value", ""))
+    assert [block.type for block in blocks[saved : saved + 3]] == ["markdown", "warning", "page_link"]
+    assert [link.proto.label for link in page.main.get("page_link")] == ["Open the report's Speed tab"]
+    assert "other work" not in words(page), "and not once more at the end"
+    keep(done, NEWER, sample("bench.json") | {"run": RUN})
+    page = app(PAGE)
+    assert servers(page) == ["7", "2", "1"]
+    assert not page.warning
+
+
+def test_from_an_export(app: App, done: Store) -> None:
+    """What the run had timed beside other work was counted with, though an export had timed it again."""
+    done.save_report(RUN, disturbed(sample("report.json")))
+    done.create_run(NEWER, {"run": RUN}, kind="export")
+    done.save_report(NEWER, sample("bench.json") | {"run": RUN})  # it has all that an export has
+    done.set_status(NEWER, "done")
+    page = app(PAGE)
+    assert list(page.dataframe[0].value["Model"]) == [
+        "Teacher, PyTorch",
+        "Distilled student, PyTorch",
+        "Distilled student, ONNX int8",
+    ]
+    # Means of the log-normal distributions through 9.22 and 17.4 ms, and so on.
+    assert list(page.dataframe[0].value["Texts/s of a core"]) == ["101", "461", "2,779"]
+    assert not page.warning
+    day = f"{done.run(NEWER).created:%Y-%m-%d}"
+    assert f"These times come from the export of {day}: one text at a time." in words(page)
 
 
 @pytest.mark.parametrize("run", ["../../etc", EVIL])

@@ -51,7 +51,7 @@ else:
                        "padded_to": 9.0, "passes": 20, "tokenizer": True,
                        "p50": batch / threads, "p95": batch / threads,
                        "texts_per_second": 1000.0} for form in forms]
-    say("result", {"cells": cells, "notes": ["Left out."], "machine": MACHINE,
+    say("result", {"cells": cells, "notes": ["Left out."], "machine": MACHINE, "busy": 0.6,
                    "tokenizer_ms": {"teacher": {"p50": 0.1}, "student": {"p50": 0.1}}})
 """
 )
@@ -87,6 +87,7 @@ def test_the_report(small, monkeypatch):
         "texts": 20,
         "mean_tokens": 9.0,
         "tokenizer": True,
+        "busy": 0.6,
     }
     # Memory is looked at with the largest batch of the longest texts that were timed.
     assert {(form["memory_mb"], form["texts"]) for form in report["forms"]} == {(2, 16)}
@@ -261,6 +262,8 @@ def test_forms_take_their_cells(run_id):
         "100 tokens are left out: the teacher reads 66 at most.",
         "100 tokens are left out: the distilled student reads 66 at most.",
     ]
+    assert found["busy"] > 0
+    assert time_forms(asked | {"threads": 2, "batches": [1], "lengths": [8]}, lambda *_: None)["busy"] is None
     assert set(found["tokenizer_ms"]) == {"teacher", "student"}
     assert labels[0] == "timing batches of 1, test texts, 1 thread"
     assert len(labels) == 6

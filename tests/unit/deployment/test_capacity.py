@@ -13,15 +13,16 @@ from kd_core.deployment.capacity import (
     Quality,
     cascaded,
     from_bench,
-    from_run,
     latency_by_load,
     loads,
     money,
+    one_at_a_time,
     required,
     saving,
     servers_by_load,
 )
 from kd_core.deployment.queueing import mean
+from kd_core.deployment.times import Measurement, own_times
 from kd_core.distillation.report import Report
 from kd_core.errors import ConfigError
 from tests import SAMPLES
@@ -254,11 +255,28 @@ def test_from_the_run_alone():
     sample = json.loads((SAMPLES / "report.json").read_text("utf-8"))
     sample["teacher"]["latency_ms"] |= {"p50": 10.0, "p95": 12.0}
     sample["student"]["latency_ms"] |= {"p50": 2.0, "p95": 3.0}
-    teacher, student = from_run(Report.model_validate(sample))
+    report = Report.model_validate(sample)
+    teacher, student = one_at_a_time(report, own_times(report))
     assert (teacher.name, teacher.p95_ms) == ("Teacher, PyTorch", 12.0)
     assert (student.name, student.p95_ms) == ("Distilled student, PyTorch", 3.0)
     # The mean of a log-normal distribution is above its median.
     assert teacher.texts_per_second == pytest.approx(1000 / (10 * math.exp(0.1108**2 / 2)), rel=0.001)
+
+
+def test_from_an_export() -> None:
+    """It has the student in int8 too, and its own accuracies."""
+    latency = {"p50": 2.0, "p95": 2.0, "batch": 1, "threads": 1, "texts": 100, "mean_tokens": 9.0}
+    forms = [
+        {"who": who, "runtime": runtime, "accuracy": 0.9, "low": 0.8, "high": 0.95, "latency_ms": latency}
+        for who, runtime in (("teacher", "pytorch"), ("student", "pytorch"), ("student", "int8"))
+    ]
+    timings = {(form["who"], form["runtime"]): latency for form in forms}
+    report = Report.model_validate_json((SAMPLES / "report.json").read_bytes())
+    found = one_at_a_time(report, Measurement(timings, report={"forms": forms}))
+    assert found == [
+        Measured(name, 1, 500, 2.0, None, quality=Quality(0.9, span=(0.8, 0.95)))
+        for name in ("Teacher, PyTorch", "Distilled student, PyTorch", "Distilled student, ONNX int8")
+    ]
 
 
 def test_a_cascade_takes_the_students_time_and_sometimes_the_teachers_too():

@@ -134,6 +134,10 @@ def test_a_finished_run(finished_run, monkeypatch, capsys):
     times = finished_run.report.teacher.latency_ms, finished_run.report.student.latency_ms
     teacher, student = (lognormal_mean(ms.p50, ms.p95) for ms in times)
     assert found.latency_ms == pytest.approx(student + (1 - found.answered) * teacher)
+    latency = finished_run.report.teacher.latency_ms
+    two, nine = (replace(latency, p50=ms, p95=ms) for ms in (2.0, 9.0))
+    benched = cascade(run_id, 0.6, times={("student", "pytorch"): two, ("teacher", "pytorch"): nine})
+    assert (benched.student_ms, benched.teacher_ms) == (2.0, 9.0)
     assert main(["cascade", run_id, "--agree", "60", "--json"]) == 0
     assert json.loads(capsys.readouterr().out)["sentence"] == found.sentence
     assert main(["cascade", run_id, "--agree", "99"]) == 0

@@ -23,7 +23,7 @@ from kd_core.distillation.report import Report
 from kd_core.figures.direct import GAP, RAISED, Named, names_beside
 from kd_core.jobs.store import digest
 from kd_core.jobs.store.schema import RunRow
-from tests import SAMPLES, with_floor
+from tests import SAMPLES, disturbed, with_floor
 
 SAMPLE = json.loads((SAMPLES / "report.json").read_text("utf-8"))
 FIRST, SECOND = "20260131-143000-a1b2", "20260131-150000-c3d4"
@@ -72,8 +72,12 @@ def form(who: str, runtime: str, accuracy: float, p50: float, **timing: Any) -> 
 
 
 def bench(run: str = FIRST, **timing: Any) -> dict[str, Any]:
-    forms = [form("student", "pytorch", 0.5, 1.1, **timing), form("student", "int8", 0.87, 0.6, **timing)]
-    return {"run": run, "forms": forms}
+    forms = [
+        ("teacher", "pytorch", 0.5, 8.0),
+        ("student", "pytorch", 0.5, 1.1),
+        ("student", "int8", 0.87, 0.6),
+    ]
+    return {"run": run, "forms": [form(*each, **timing) for each in forms]}
 
 
 def other(report: dict[str, Any] = SAMPLE) -> dict[str, Any]:
@@ -111,7 +115,7 @@ def test_a_run_gives_its_models_and_a_benchmark_their_other_forms() -> None:
     assert student["accuracy"] == SAMPLE["student"]["accuracy"]
     assert student["latency"] == 1.1
     assert frame.loc[f"{FIRST} alone pytorch", "latency"] == 1.1  # of the same architecture
-    assert frame.loc[f"{FIRST} teacher pytorch", "latency"] == SAMPLE["teacher"]["latency_ms"]["p50"]
+    assert frame.loc[f"{FIRST} teacher pytorch", "latency"] == 8.0
 
 
 def test_the_floor_is_a_candidate_that_runs_share() -> None:
@@ -120,6 +124,8 @@ def test_the_floor_is_a_candidate_that_runs_share() -> None:
     frame = tradeoffs.candidates(rows)
     found = frame[frame["who"] == "tfidf"]
     assert found.index.tolist() == [f"{SECOND} tfidf sklearn"]
+    teacher = frame[(frame["who"] == "teacher")]
+    assert teacher.index.tolist() == [f"{FIRST} teacher pytorch"], "timed beside the forms that are drawn too"
     assert found[["accuracy", "size", "params", "latency"]].to_numpy().tolist() == [
         [0.809, 0.82, 138_725, 1.5]
     ]
@@ -135,12 +141,43 @@ def test_the_floor_is_a_candidate_that_runs_share() -> None:
     assert not any("TF-IDF" in (trace.name or "") for trace in by_flops.data), "nobody has counted them"
 
 
-def test_a_form_is_there_once_as_it_was_measured_last() -> None:
+def test_a_form_is_there_once_as_it_was_judged_last() -> None:
     export = {"run": FIRST, "forms": [form("student", "int8", 0.86, 0.5)]}
     rows = [row("export", export, "export"), row("bench", bench(), "bench"), row(FIRST, SAMPLE)]
     frame = tradeoffs.candidates(rows)
-    assert frame.loc[f"{FIRST} student int8", ["accuracy", "latency"]].tolist() == [0.86, 0.5]
+    assert frame.loc[f"{FIRST} student int8", ["accuracy", "latency"]].tolist() == [0.86, 0.6], (
+        "the time is that of the benchmark, which has timed the teacher too"
+    )
     assert frame.index.is_unique
+
+
+def test_the_times_of_a_run_are_those_of_its_least_disturbed_measurement() -> None:
+    """The newest export came beside a teacher that only the benchmark had timed in peace."""
+    export = {"run": FIRST, "forms": [form("teacher", "pytorch", 0.8, 30.0, busy=0.5)]}
+    export["forms"] += [form("student", name, 0.8, 3.0, busy=0.5) for name in ("pytorch", "onnx")]
+    rows = [row("export", export, "export"), row("bench", bench(busy=0.9), "bench")]
+    rows.append(row(FIRST, disturbed(with_floor(SAMPLE))))
+    frame = tradeoffs.candidates(rows).set_index(["who", "runtime"])
+    quiet, loud = "here, 1 thread, batch 1, without tokenizer", "beside other work"
+    assert frame["latency"].to_dict() == {
+        ("teacher", "pytorch"): 8.0,
+        **{(who, "pytorch"): 1.1 for who in ("student", "labelled_only", "alone")},
+        ("student", "int8"): 0.6,
+        ("student", "onnx"): 3.0,
+        ("tfidf", "sklearn"): 1.5,
+    }
+    assert frame["conditions"].to_dict() == dict.fromkeys(frame.index, quiet) | {
+        ("student", "onnx"): f"{quiet}, {loud}",
+        ("tfidf", "sklearn"): f"{quiet}, {loud}",
+    }
+    apart = tradeoffs.timed_under(frame, quiet)["latency"]
+    assert apart[apart.isna()].index.tolist() == [("student", "onnx"), ("tfidf", "sklearn")]
+
+
+def test_of_a_model_that_two_runs_share_the_time_is_one_that_nothing_disturbed() -> None:
+    frame = tradeoffs.candidates([row(SECOND, disturbed(other())), row(FIRST, SAMPLE)])
+    assert frame[frame["who"] == "teacher"]["run"].tolist() == [FIRST]
+    assert frame[frame["who"] == "student"]["run"].tolist() == [SECOND, FIRST]
 
 
 def test_forms_of_a_deleted_run_are_left_out() -> None:

@@ -192,7 +192,6 @@ def test_a_time_that_other_work_disturbed_is_no_headline(report: dict) -> None:
         "41.5 ms). Texts of very different lengths do that, and so does other work on the machine"
     )
     assert report_tables.unsteady(disturbed).startswith(said)
-    assert said in report_tables.latency_conditions(disturbed)
     assert report_tables.kept(disturbed)["latency"].endswith(
         "x faster than the teacher, by times that vary widely"
     )
@@ -209,7 +208,6 @@ def test_times_that_were_taken_beside_other_work_are_said_to_be(report: dict) ->
         assert report_tables.kept(loaded)["latency"].endswith("teacher, timed beside other work") is is_said
     said = "the processor was at other work for 70 % (Teacher) of the time, which"
     assert said in report_tables.unsteady(loaded)
-    assert said in report_tables.latency_conditions(loaded)
 
 
 def test_nobody_keeps_more_than_all_that_can_be_right(report: dict) -> None:
@@ -371,6 +369,7 @@ def test_conditions_of_the_latency(report: dict) -> None:
         "Intel(R) Xeon(R) Processor, 2 cores, 25 GB; Linux x86_64, Python 3.11.7, PyTorch 2.13.0+cpu."
     )
     report["student"]["latency_ms"]["tokenizer"] = True  # as version 0.1 did not
+    assert report_tables.timed_by(read(report)) == ""
     assert report_tables.latency_conditions(read(report)).startswith(
         "From text to answer, tokenizer included, on 1 thread: median of 100 "
     )

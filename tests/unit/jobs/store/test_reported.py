@@ -119,6 +119,7 @@ def test_what_was_measured_of_models_is_on_the_rows_of_all_that_are_done(store, 
             "p50": 0.6,
             "threads": 1,
             "batch": 1,
+            "busy": None,
         }
     ]
     assert store.run("bench").verdict is None
@@ -139,6 +140,21 @@ def test_a_row_from_before_there_were_forms_reads_its_report_once(store, run, ur
     monkeypatch.setattr(store, "report_json", lambda run_id: pytest.fail("read twice"))
     assert measured(store, RUN) == forms
     assert store.run(RUN).verdict == "helped"
+
+
+def test_a_row_from_before_its_forms_told_how_busy_a_thread_was_reads_its_report_once(store, run, url):
+    latency = FORM["latency_ms"] | {"busy": 0.4}
+    store.create_run("bench", {"run": RUN}, kind="bench")
+    store.save_report("bench", {"run": RUN, "forms": [FORM | {"latency_ms": latency}]})
+    store.set_status("bench", "done")
+    engine = sa.create_engine(url)
+    with engine.begin() as connection:  # as the version before left it
+        of_bench = schema.RUNS.c.id == "bench"
+        summary = connection.scalar(sa.select(schema.RUNS.c.summary).where(of_bench))
+        del summary["forms"][0]["busy"]
+        connection.execute(schema.RUNS.update().where(of_bench).values(summary=summary))
+    engine.dispose()
+    assert measured(store, "bench")[0]["busy"] == store.run("bench").forms[0]["busy"] == 0.4
 
 
 def test_a_done_run_whose_report_is_gone_has_no_forms(store, run):
