@@ -19,6 +19,7 @@ from kd_core.distillation.events import Progress
 from kd_core.errors import ConfigError, RunError, Stopped
 from kd_core.jobs.store import Store
 from kd_core.system.control import Control
+from kd_core.system.helpers import with_threads
 from kd_core.system.machine import cores
 
 FORMS = [f"{who}-{runtime}" for who in ("teacher", "student") for runtime in ("pytorch", "onnx", "int8")]
@@ -263,7 +264,9 @@ def test_forms_take_their_cells(run_id):
         "100 tokens are left out: the distilled student reads 66 at most.",
     ]
     assert found["busy"] > 0
-    assert time_forms(asked | {"threads": 2, "batches": [1], "lengths": [8]}, lambda *_: None)["busy"] is None
+    with with_threads(1):  # the process is its own otherwise, and keeps the threads that it was asked for
+        on_two = time_forms(asked | {"threads": 2, "batches": [1], "lengths": [8]}, lambda *_: None)
+    assert on_two["busy"] is None
     assert set(found["tokenizer_ms"]) == {"teacher", "student"}
     assert labels[0] == "timing batches of 1, test texts, 1 thread"
     assert len(labels) == 6
