@@ -95,7 +95,8 @@ def conditions(
     doubt = f" {beside_other_work(shares)}: export again when the machine is idle." if shares else ""
     tokens = sorted({f"{form['latency_ms']['mean_tokens']:.0f}" for form in forms}, key=int)
     return (
-        f"{measures.capitalize()}: each form was run on all {rows:,} test texts, int8 one by one; "
+        f"{measures.capitalize()}: each form was run on all {rows:,} test texts, in fp32 or, one by one, in "
+        "int8; where the run computed in bf16, its report may have a text or two more or less. "
         f"{ABOUT_PLUS_MINUS}. {TEXT_BY_TEXT} Latency{timed_by and f', in the {timed_by}'}: {how}, "
         f"{times['texts']:,} test texts, {' to '.join((tokens[0], tokens[-1])[: len(tokens)])} tokens on "
         f"average, the forms taking turns. {machine['processor']}, {machine['cores']} cores, "

@@ -78,8 +78,9 @@ def test_the_table():
 def test_the_conditions():
     said = conditions(FORMS, MACHINE, 1_524)
     assert said.startswith(
-        "Accuracy: each form was run on all 1,524 test texts, int8 one by one; ± is half of the 95 % "
-        "interval, −/+ are its two sides where they differ."
+        "Accuracy: each form was run on all 1,524 test texts, in fp32 or, one by one, in int8; where the run "
+        "computed in bf16, its report may have a text or two more or less. ± is half of the 95 % interval, "
+        "−/+ are its two sides where they differ."
     )
     assert "one text, without the tokenizer, on 1 thread, 100 test texts, 9 to 11 tokens on average" in said
     assert ", 9 tokens on average" in conditions(FORMS[1:], MACHINE, 524)
