@@ -45,7 +45,7 @@ def labels(app: AppTest, kind: str = "page_link") -> list[str]:
 def test_a_fresh_home_says_what_to_do_first(app: App) -> None:
     home = app()
     assert home.title[0].value == "KD Studio"
-    assert home.button(key="home.demo").label == "Run the demo · 2 min"
+    assert home.button(key="home.demo").label == "Run the demo · about 2 min"
     assert [line for line in texts(home) if line[2:3].isdigit()] == [
         "**1 Teach**",
         "**2 Record**",

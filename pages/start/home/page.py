@@ -22,7 +22,7 @@ head.markdown(
     "much smaller and faster than its teacher."
 )
 clicked = action.button(
-    "Run the demo · 2 min",
+    "Run the demo · about 2 min",
     key="home.demo",
     type="primary",
     icon=":material/play_arrow:",
