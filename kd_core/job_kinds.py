@@ -308,7 +308,10 @@ def _run_inside(store: Store, run_id: str, pass_on: OnEvent, control: Control) -
     from kd_core.jobs.states import RESUMABLE
 
     def heard(event: Event) -> None:
-        control.wait()
+        if control.paused:
+            job.control.pause()  # its clock stands still, too
+            control.wait()
+            job.control.resume()
         if control.stopping:
             job.control.stop()
         pass_on(event)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import copy
 import shutil
-import time
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
@@ -196,7 +195,7 @@ class CrossValidation:
     def score(self, setting: Setting, alone: bool, number: int, seed: int) -> dict[str, Any]:
         """Train one student on a fold's training part, and score it on the part that was held out."""
         fold = self.fold(number)
-        started = time.monotonic()
+        started = self.control.clock()
         self.report_progress(f"{_description(setting, alone)}: fold {number + 1} of {self.config.folds}")
         task = fold.run.task
         asked = self.config.apply(setting).change({"task.max_length": fold.run.max_length})
@@ -219,7 +218,7 @@ class CrossValidation:
         logits = predict_logits(model, texts.test, precision=fold.run.precision, control=self.control)
         return {
             "accuracy": self.judged(logits, texts.test),
-            "seconds": time.monotonic() - started,
+            "seconds": self.control.clock() - started,
             "params": sum(weight.numel() for weight in model.parameters()),
             "teacher_texts": teacher_texts if variant.objective.uses_teacher else 0,
         }
@@ -228,7 +227,7 @@ class CrossValidation:
         """Steps 1 and 2 on the fold's training part, from the cache where another process was quicker."""
         if number in self.folds:
             return self.folds[number]
-        started, task, base = time.monotonic(), self.fold_tasks[number], self.config.distill
+        started, task, base = self.control.clock(), self.fold_tasks[number], self.config.distill
         self.report_progress(f"teacher of fold {number + 1} of {self.config.folds}")
         # Other workers on this machine wait for the fold's teacher instead of making the same one.
         lock = FileLock(paths.home() / f"search-fold-{number}.lock")
@@ -246,7 +245,7 @@ class CrossValidation:
             else:
                 logits = predict_logits(teacher.model, test, precision=run.precision, control=run.control)
             self.board.note(
-                name, {"accuracy": self.judged(logits, test), "seconds": time.monotonic() - started}
+                name, {"accuracy": self.judged(logits, test), "seconds": self.control.clock() - started}
             )
         self.folds[number] = _Fold(run, teacher, knowledge)
         return self.folds[number]

@@ -11,17 +11,18 @@ SLOW = 3  # times the expected seconds
 
 
 def why_it_is_slow(run: RunRow) -> str | None:
-    """A sentence while a run takes far longer than was estimated; None while it does not."""
+    """Words while a run takes far longer than was estimated; None while it does not."""
     measured = store().progress_before(run.id).get("costs", {}).values()
-    expected = sum(cost for _, cost in measured)
-    if not any(isinstance(entry.event, Estimated) for entry in store().events(run.id)) or not expected:
+    expected = sum(cost for _, cost in measured)  # in seconds only where somebody has estimated them
+    if not expected or not any(isinstance(entry.event, Estimated) for entry in store().events(run.id)):
         return None
     slower = sum(seconds for seconds, _ in measured) / expected
     if slower < SLOW:
         return None
     return (
-        f"{slower:.0f} times slower than estimated. Training here takes only the time that other programs "
-        "leave. In a terminal, kd distill takes its share."
+        f"It takes {slower:.0f} times as long as estimated. If this machine has other work: what the "
+        "dashboard trains takes only the time that other programs leave; kd distill in a terminal takes its "
+        "share."
     )
 
 

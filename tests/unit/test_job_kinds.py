@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import threading
+import time
+from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, cast
 
 import pytest
 
+from kd_core import job_kinds
 from kd_core.config import DistillConfig
 from kd_core.distillation.events import Event, Progress, Resolved, StageStarted, Step, TrainingStarted, ignore
 from kd_core.distillation.roles import CORE_ONLY, Role
@@ -67,3 +72,36 @@ def test_a_part_of_a_job_goes_on_while_its_students_take_turns() -> None:
 
 def step(who: Role, seed: int, share: float) -> Step:
     return Step(who, seed, round(10 * share), 10, 1.0, 1.0, 0.0, 0.0, 1e-3, 100.0)
+
+
+def test_a_pause_of_a_job_is_no_time_of_the_run_inside_it(
+    kd_home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    outer, hand, took = Control(), SimpleNamespace(now=5.0), []
+    clock = SimpleNamespace(monotonic=lambda: hand.now, sleep=time.sleep)
+    monkeypatch.setattr("kd_core.system.control.time", clock)
+
+    def an_hour_later(inner: Control) -> None:
+        for _ in range(1_000):
+            if inner.paused:
+                break
+            time.sleep(0.01)
+        hand.now += 3600.0
+        outer.resume()
+
+    def train(row: Any, on_event: Callable[[Event], None], control: Control) -> None:
+        began = control.clock()
+        outer.pause()
+        waits = threading.Thread(target=an_hour_later, args=[control])
+        waits.start()
+        on_event(StageStarted("teach"))
+        waits.join()
+        took.append(control.clock() - began)
+
+    monkeypatch.setattr(job_kinds, "distil_handler", train)
+    with closing(Store()) as store:
+        run_id = "20260131-143000-a1b2"
+        store.create_run(run_id, DistillConfig().model_dump(mode="json"))
+        job_kinds._run_inside(store, run_id, ignore, outer)
+        assert store.run(run_id).status == "done"
+    assert took == [0.0]

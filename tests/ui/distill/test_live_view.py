@@ -51,7 +51,7 @@ def test_a_run_that_hardly_gets_on_says_why(app: App, store: Store, seconds: flo
     store.write(
         RUN, [(datetime.now(UTC), expected), (datetime.now(UTC), StageStarted("distil"))], {"pace": pace}
     )
-    slow = "5 times slower than estimated. Training here takes only the time that other programs leave."
+    slow = "It takes 5 times as long as estimated. If this machine has other work: what the dashboard trains"
     assert (slow in texts(app(PAGE, run=RUN))) is said
 
 
