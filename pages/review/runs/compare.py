@@ -112,11 +112,13 @@ def _gains(shown: Mapping[str, RunRow]) -> None:
         st.info("None of these runs is done, so there are no results yet.", icon=":material/info:")
         return
     chart(
-        figures.verdicts(gains, unit=f"Points{of} over the student alone", dark=is_dark()),
+        figures.verdicts(gains, unit=f"Points{of}", dark=is_dark()),
         key="runs.verdicts",
         alt="; ".join(f"{label}: {formatting.points(delta)}" for label, (delta, *_) in gains.items()),
     )
-    st.caption("Lines are 95 % intervals. Grey: the test texts cannot tell the gain from zero.")
+    st.caption(
+        "Over the student alone, with 95 % intervals. An open mark: the test texts cannot tell it from zero."
+    )
 
 
 def _over(baseline: str, shown: Mapping[str, RunRow]) -> None:

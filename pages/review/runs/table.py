@@ -132,7 +132,7 @@ def _columns(span: tuple[float, float], *, signed: bool, narrow: bool) -> dict[s
             "Gain and interval" if narrow else "Gain, with 95 % interval",
             width=140 if narrow else 175,
             help="What distillation added over the student alone. The line stands at zero; all rows have one "
-            f"scale, {formatting.interval(*span)} points. Grey: the test texts cannot tell it from zero.",
+            f"scale, {formatting.interval(*span)} points. An open mark: it cannot be told from zero.",
         ),
         "gain": COLUMN.NumberColumn(
             "Gain",
@@ -148,7 +148,7 @@ def _columns(span: tuple[float, float], *, signed: bool, narrow: bool) -> dict[s
         ),
         "verdict": COLUMN.MultiselectColumn(
             "Verdict",
-            width=118,
+            width=150,
             options=list(VERDICTS),
             color=list(VERDICTS.values()),
             help="Distilled student against the same student trained alone: helped or hurt by several seeds, "

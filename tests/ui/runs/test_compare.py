@@ -109,7 +109,7 @@ def test_of_one_metric_the_axis_says_what_gains_are_in(app: App, runs: Store, re
         runs.save_report(run_id, report)
     page = choose(app(PAGE), "Demo", "Warm")
     assert alts(page)[0] == "Demo: +3.6 points; Warm: +3.6 points"
-    assert "Points of macro-F1 over the student alone" in json.dumps(charts(page)[0]["figure"])
+    assert "Points of macro-F1" in json.dumps(charts(page)[0]["figure"])
 
 
 def recorded(home: Path, run_id: str, right: list[bool], text: str = "text") -> None:
