@@ -27,13 +27,11 @@ def test_a_tables_buttons_cover_nothing_on_a_phone(
     visit(page, "/data")
     buttons = page.get_by_test_id("stElementToolbar").first
     expect(buttons).to_be_visible()
-    assert (
-        buttons.evaluate(
-            """buttons => {
+    page.wait_for_function(
+        """buttons => {
             const place = buttons.closest("[data-testid=stElementContainer]");
             const above = place.previousElementSibling.getBoundingClientRect().bottom;
-            return buttons.firstElementChild.getBoundingClientRect().top - above;
-        }"""
-        )
-        >= 0
+            return buttons.firstElementChild.getBoundingClientRect().top >= above;
+        }""",
+        arg=buttons.element_handle(),
     )
