@@ -7,9 +7,9 @@ from collections.abc import Iterator, Sequence
 from rich.console import Console
 
 from kd_core.cli.output import table
-from kd_core.deployment.reports import BenchCell, BenchReport, FormReport, LatencyReport
+from kd_core.deployment.reports import BenchCell, BenchReport, FormReport, LatencyReport, by_metric
 from kd_core.deployment.runtimes import name_of_form
-from kd_core.system.formatting import count, counted, megabytes, what_is_timed, with_interval
+from kd_core.system.formatting import capitalised, count, counted, megabytes, what_is_timed, with_interval
 
 
 def show(out: Console, report: BenchReport) -> None:
@@ -25,9 +25,10 @@ def show(out: Console, report: BenchReport) -> None:
         "Memory: the most that one form takes, on top of the libraries.",
         soft_wrap=True,
     )
-    headings = ("", "Accuracy", "Parameters", "Size", "Memory", "p50", "p95", "Against the first")
-    out.print(table(headings, [_form(form, first) for form in report["forms"]], range(1, 7)))
-    for line in comparisons(report["forms"]):
+    forms, measures = by_metric(report["forms"], "accuracy")
+    headings = ("", capitalised(measures), "Parameters", "Size", "Memory", "p50", "p95", "Against the first")
+    out.print(table(headings, [_form(form, first) for form in forms], range(1, 7)))
+    for line in comparisons(forms):
         out.print(line, soft_wrap=True)
     for heading, columns, rows in grid(report["cells"]):
         out.print(f"\n{heading}. p50 and p95 of a batch in ms, texts a second.")

@@ -10,10 +10,10 @@ import click
 from kd_core.cli.carry_out import start
 from kd_core.cli.output import as_json, console, print_json, table
 from kd_core.cli.runs import find_finished
-from kd_core.deployment.reports import FormReport
+from kd_core.deployment.reports import FormReport, by_metric
 from kd_core.deployment.runtimes import form_name
 from kd_core.system import paths
-from kd_core.system.formatting import megabytes, what_is_timed, with_interval
+from kd_core.system.formatting import capitalised, megabytes, what_is_timed, with_interval
 
 
 @click.command()
@@ -58,14 +58,14 @@ def export(
         f"\nOn {report['texts']:,} test texts. Latency p50 and p95 in ms: "
         f"{what_is_timed(1, 1, tokenizer=True)}, one at a time."
     )
-    teacher = report["forms"][0]
+    forms, measures = by_metric(report["forms"], Report.read(find(run_id)).measures)
+    teacher = forms[0]
     whom = "teacher" if teacher["who"] == "teacher" else "first"
-    measured = Report.read(find(run_id)).measures.capitalize()
-    headings = ("", measured, "Size", "p50", "p95", f"Against the {whom}")
-    rows = [_row(form, teacher) for form in report["forms"]]
+    headings = ("", capitalised(measures), "Size", "p50", "p95", f"Against the {whom}")
+    rows = [_row(form, teacher) for form in forms]
     out.print(table(headings, rows, numbers=(1, 2, 3, 4)))
     out.print()
-    for line in comparisons(report["forms"]):
+    for line in comparisons(forms):
         out.print(line, soft_wrap=True)
     if temperature := report.get("temperature"):
         out.print(f"The models there divide their logits by {temperature:.2f}: no answer changes.")

@@ -22,7 +22,7 @@ import psutil
 from pydantic import Field
 
 from kd_core.deployment.benchmark_notes import notes
-from kd_core.deployment.paired import compare
+from kd_core.deployment.paired import judge
 from kd_core.deployment.reports import BenchCell, BenchReport, FormReport, LatencyReport
 from kd_core.deployment.runtimes import RUNTIMES, Runtime
 from kd_core.distillation.events import OnEvent, Progress, ignore
@@ -97,11 +97,15 @@ def bench(config: BenchConfig, on_event: OnEvent = ignore, control: Control | No
             (cell["length"] for cell in cells if cell["length"] != "texts"), key=int, default="texts"
         ),
     }
-    judged = {
+    measured = {
         form: _measure({"run": config.run, "who": who, "runtime": runtime} | largest, 1, progress, control)
         for form, who, runtime in forms()
     }
-    pairs = compare({form: np.array(found.pop("right")) for form, found in judged.items()})
+    answers, labels = (
+        {form: np.array(found.pop(name)) for form, found in measured.items()}
+        for name in ("answers", "labels")
+    )
+    judged = judge(answers, labels["student-pytorch"], report.metric, report.labels)
     on_event(Progress(None, "done", todo, todo))
     tokenizer_ms = timed[0]["tokenizer_ms"]
     return {
@@ -114,9 +118,9 @@ def bench(config: BenchConfig, on_event: OnEvent = ignore, control: Control | No
             cast(
                 FormReport,
                 {"name": form, "who": who, "runtime": runtime}
-                | judged[form]
+                | measured[form]
                 | {"latency_ms": _headline(cells, form, timed[0]["busy"])}
-                | ({"paired": pairs[form]} if form in pairs else {}),
+                | judged[form],
             )
             for form, who, runtime in forms()
         ],

@@ -127,7 +127,8 @@ def judge(request: Request, say: Say) -> dict[str, Any]:
     rows = batches(form, texts[:TEXTS], request["batch"], length)[0]
     form.answer(*rows, max_length=None if length == "texts" else int(length))
     return {
-        "right": (logits.argmax(axis=1) == labels).tolist(),
+        "answers": logits.argmax(axis=1).tolist(),
+        "labels": labels.tolist(),
         "accuracy": score.accuracy,
         "low": score.low,
         "high": score.high,

@@ -13,7 +13,7 @@ import numpy as np
 
 from kd_core.deployment.cascade_defaults import CORE_HOUR
 from kd_core.deployment.queueing import lognormal, lognormal_mean, mean, p95_ms
-from kd_core.deployment.reports import BenchReport, FormReport
+from kd_core.deployment.reports import BenchReport, FormReport, by_metric
 from kd_core.deployment.runtimes import Runtime, form_name
 from kd_core.deployment.times import Measurement
 from kd_core.distillation.report import Report
@@ -63,12 +63,13 @@ class Load(Settings):
 
 @dataclass(frozen=True)
 class Quality:
-    """``span``: its 95 % interval; ``gap``: its accuracy minus that of ``other``, text by text, with one."""
+    """``span``: its 95 % interval; ``gap``: its score minus that of ``other``, text by text, with one."""
 
-    accuracy: float
+    score: float
     gap: tuple[float, float, float] | None = None
     other: str = ""
-    span: tuple[float, float] | None = None
+    span: tuple[float | None, float | None] | None = None
+    metric: str = "accuracy"  # as in ``training.metric``
 
 
 @dataclass(frozen=True)
@@ -327,18 +328,22 @@ def cascaded(student: Measured, teacher: Measured, answered: float) -> Measured:
 def _quality(form: FormReport | None) -> Quality | None:
     if form is None:
         return None
-    pair, span = form.get("paired"), (form["low"], form["high"])
+    (own,), _ = by_metric([form], "accuracy")
+    pair, span = own.get("paired"), (own["low"], own["high"])
+    metric = own["judged"]["metric"] if "judged" in own else "accuracy"
     if pair is None:
-        return Quality(form["accuracy"], span=span)
-    other = "the teacher" if form["runtime"] == "pytorch" else "the same in PyTorch"
-    return Quality(form["accuracy"], (pair["delta"], pair["low"], pair["high"]), other, span)
+        return Quality(own["accuracy"], span=span, metric=metric)
+    other = "the teacher" if own["runtime"] == "pytorch" else "the same in PyTorch"
+    return Quality(own["accuracy"], (pair["delta"], pair["low"], pair["high"]), other, span, metric)
 
 
 def _quality_in(report: Report, who: Role) -> Quality:
-    gap = report.over_teacher if who == "student" else None
-    model = report.models[who]
+    model, metric = report.models[who], report.metric
+    over = report.over_teacher if metric == "accuracy" else report.over_by_metric.get("teacher")
+    gap = over if who == "student" else None
     apart = (gap.delta, gap.low, gap.high) if gap else None
-    return Quality(model.accuracy, apart, "the teacher" if gap else "", (model.low, model.high))
+    other = "the teacher" if gap else ""
+    return Quality(model.by(metric), apart, other, model.interval(metric), metric)
 
 
 def _latency_line(load: Load, measured: Measured, latency: float | None) -> str:

@@ -16,7 +16,7 @@ import numpy as np
 from kd_core.deployment.bundle import make_zip, write_bundle
 from kd_core.deployment.cascade import Agree, cascade
 from kd_core.deployment.forms import OpenForm, Split, open_form, shifted_splits, test_split, time_in_turns
-from kd_core.deployment.paired import compare
+from kd_core.deployment.paired import judge
 from kd_core.deployment.reports import ExportReport, FormReport
 from kd_core.deployment.runtimes import Runtime, form_name
 from kd_core.distillation import run_folder
@@ -72,9 +72,9 @@ def export_run(
     at all. The report has ``run``, ``task``, ``to``, ``texts``, ``forms``, ``machine`` and ``temperature``:
     with ``calibrate`` the bundle's models divide their logits by it, those that are measured do not. A form's
     ``difference`` is the largest between one of its logits and that of the student in PyTorch, and its
-    ``paired`` compares the two text by text (the student in PyTorch is compared with the teacher). An ONNX
-    form also has ``shifted``: its accuracy on corrupted and other texts, which the run knows of the PyTorch
-    ones.
+    ``paired`` compares the two text by text (the student in PyTorch is compared with the teacher). Where the
+    run is judged by an F1, ``judged`` is that. An ONNX form also has ``shifted``: its accuracy on corrupted
+    and other texts, which the run knows of the PyTorch ones.
     Raises: RunError, ConfigError, ModelError, Stopped.
     """
     control = control or Control()
@@ -94,7 +94,7 @@ def export_run(
     asking = _Asking(on_event, control, total)
     measured = [_measure(report, who, runtime, test, others, asking) for who, runtime in stages]
     asking.tell("measuring latency")
-    forms = _forms(measured, test, control)
+    forms = _forms(measured, test, report, control)
     control.check()
     if config.to:
         asking.tell(f"writing {Path(config.to).name}", total - 1)
@@ -180,18 +180,19 @@ def _measure(
     return _Measured(open_form(report.run_id, who, runtime, threads=1), logits, found)
 
 
-def _forms(measured: list[_Measured], test: Split, control: Control) -> list[FormReport]:
+def _forms(measured: list[_Measured], test: Split, report: Report, control: Control) -> list[FormReport]:
     """Timed in turns, and compared with each other."""
     texts, labels = test
     logits = {one.timed.name: one.logits for one in measured}
     speed = time_in_turns({one.timed.name: one.timed for one in measured}, texts[:TIMED_TEXTS], control)
-    pairs = compare({name: answers.argmax(axis=1) == labels for name, answers in logits.items()})
+    answers = {name: own.argmax(axis=1) for name, own in logits.items()}
+    judged = judge(answers, labels, report.metric, report.labels)
     return [
         cast(
             FormReport,
             one.report
             | {"difference": _difference(logits, one.timed), "latency_ms": asdict(speed[name])}
-            | ({"paired": pairs[name]} if name in pairs else {}),
+            | judged[name],
         )
         for name, one in zip(logits, measured, strict=True)
     ]

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import NotRequired, TypedDict
 
 from kd_core.deployment.runtimes import Runtime
-from kd_core.distillation.roles import Role
+from kd_core.distillation.roles import Role, metric_name
 
 
 class Timing(TypedDict):
@@ -27,7 +28,7 @@ class LatencyReport(Timing):
 
 
 class Paired(TypedDict):
-    """A form against another one, text by text; ``delta`` and its 95 % interval in fractions of accuracy."""
+    """A form against another one, text by text; ``delta`` and its 95 % interval are those of its score."""
 
     lost: int  # texts that only the other one gets right
     gained: int  # and only this one
@@ -37,6 +38,19 @@ class Paired(TypedDict):
     high: float
 
 
+class Judged(TypedDict):
+    """A form in what its run is judged by, where that is not accuracy; ``metric`` as in ``training.metric``.
+
+    ``low`` and ``high``, of the 95 % interval, are None where nothing is known of it: all answers are right.
+    """
+
+    metric: str
+    score: float
+    low: float | None
+    high: float | None
+    paired: Paired | None
+
+
 class FormReport(TypedDict):
     """A model in one form: whose it is, in which program it runs, and what was measured of it."""
 
@@ -44,8 +58,8 @@ class FormReport(TypedDict):
     who: Role
     runtime: Runtime
     accuracy: float
-    low: float  # 95 % interval of the accuracy
-    high: float
+    low: float | None  # 95 % interval of the accuracy; None as in ``Judged``, whose it is after ``by_metric``
+    high: float | None
     macro_f1: NotRequired[float]
     texts: NotRequired[int]
     size_mb: float
@@ -53,6 +67,7 @@ class FormReport(TypedDict):
     memory_mb: NotRequired[float]
     difference: NotRequired[float | None]
     paired: NotRequired[Paired]  # as in ``paired.compare``
+    judged: NotRequired[Judged]
     shifted: NotRequired[dict[str, float]]
     latency_ms: LatencyReport
 
@@ -94,3 +109,23 @@ class ExportReport(TypedDict):
     texts: int
     forms: list[FormReport]
     machine: dict[str, str | int]
+
+
+def by_metric(forms: Sequence[FormReport], measures: str) -> tuple[list[FormReport], str]:
+    """The forms with what their run is judged by in the place of accuracy, and the name of that.
+
+    ``measures`` names accuracy. It stays where the run is judged by that, and where an older version has
+    measured, which kept no more.
+    """
+    judged = [form["judged"] for form in forms if "judged" in form]
+    if not judged or len(judged) < len(forms):
+        return list(forms), measures
+    return [_judged(form) for form in forms], metric_name(judged[0]["metric"])
+
+
+def _judged(form: FormReport) -> FormReport:
+    own = form["judged"]
+    found: FormReport = {**form, "accuracy": own["score"], "low": own["low"], "high": own["high"]}
+    if own["paired"]:
+        found["paired"] = own["paired"]
+    return found

@@ -6,13 +6,14 @@ from collections.abc import Mapping, Sequence
 
 import pandas as pd
 
-from kd_core.deployment.reports import FormReport, Paired
+from kd_core.deployment.reports import FormReport, Paired, by_metric
 from kd_core.deployment.runtimes import RUNTIME_NAMES, RUNTIMES, form_name
 from kd_core.distillation.metrics import waited
 from kd_core.distillation.roles import SHORT_NAMES
 from kd_core.system.formatting import (
     ABOUT_PLUS_MINUS,
     beside_other_work,
+    capitalised,
     compared,
     count,
     interval,
@@ -23,10 +24,6 @@ from kd_core.system.formatting import (
     with_interval,
 )
 
-TEXT_BY_TEXT = (
-    "Text by text: right answers that a form loses and gains against its model in PyTorch (the student in "
-    "PyTorch: against the teacher), and the 95 % interval of the difference in points."
-)
 WHOM = {"teacher": "the teacher", "student": "the distilled student"}
 
 
@@ -48,12 +45,22 @@ def steps(forms: Sequence[FormReport]) -> list[FormReport]:
     return [by_step[step] for step in stairs if step in by_step]
 
 
+def about_text_by_text(forms: Sequence[FormReport], measures: str = "accuracy") -> str:
+    """What the column ``text_by_text`` says."""
+    _, measures = by_metric(forms, measures)
+    return (
+        "Text by text: right answers that a form loses and gains against its model in PyTorch (the student "
+        f"in PyTorch: against the teacher), and the 95 % interval of the difference in {measures}, in points."
+    )
+
+
 def sentences(forms: Sequence[FormReport], measures: str = "accuracy") -> dict[str, str]:
     """What each step below the first costs and buys, by its short label; a teacher that is a file is no step.
 
     "34x smaller and 13x faster than the teacher; 0.2 points less accurate than the distilled student, ..."
     """
-    first, *below = steps(forms)
+    judged, measures = by_metric(forms, measures)
+    first, *below = steps(judged)
     student = next(form for form in (first, *below) if form["who"] == "student")
     base = {form["name"]: first if form is student else student for form in below}
     return {
@@ -64,11 +71,12 @@ def sentences(forms: Sequence[FormReport], measures: str = "accuracy") -> dict[s
 
 def table(forms: Sequence[FormReport], measures: str = "accuracy") -> pd.DataFrame:
     """Each form as measured, in words; the latency's conditions are those of ``conditions``."""
+    judged, measures = by_metric(forms, measures)
     return pd.DataFrame(
         [
             {
                 "Form": label(form),
-                measures.capitalize(): with_interval(form["accuracy"], form["low"], form["high"]),
+                capitalised(measures): with_interval(form["accuracy"], form["low"], form["high"]),
                 "Text by text": text_by_text(form),
                 "Parameters": count(form["params"]),
                 "Size": megabytes(form["size_mb"]),
@@ -76,7 +84,7 @@ def table(forms: Sequence[FormReport], measures: str = "accuracy") -> pd.DataFra
                 "p95": milliseconds(form["latency_ms"]["p95"]),
                 "Tokens": f"{form['latency_ms']['mean_tokens']:.1f}",
             }
-            for form in forms
+            for form in judged
         ]
     )
 
@@ -94,10 +102,11 @@ def conditions(
     shares = {label(form): share for form in forms if (share := waited(form["latency_ms"].get("busy")))}
     doubt = f" {beside_other_work(shares)}: export again when the machine is idle." if shares else ""
     tokens = sorted({f"{form['latency_ms']['mean_tokens']:.0f}" for form in forms}, key=int)
+    named, about = capitalised(by_metric(forms, measures)[1]), about_text_by_text(forms, measures)
     return (
-        f"{measures.capitalize()}: each form was run on all {rows:,} test texts, in fp32 or, one by one, in "
+        f"{named}: each form was run on all {rows:,} test texts, in fp32 or, one by one, in "
         "int8; where the run computed in bf16, its report may have a text or two more or less. "
-        f"{ABOUT_PLUS_MINUS}. {TEXT_BY_TEXT} Latency{timed_by and f', in the {timed_by}'}: {how}, "
+        f"{ABOUT_PLUS_MINUS}. {about} Latency{timed_by and f', in the {timed_by}'}: {how}, "
         f"{times['texts']:,} test texts, {' to '.join((tokens[0], tokens[-1])[: len(tokens)])} tokens on "
         f"average, the forms taking turns. {machine['processor']}, {machine['cores']} cores, "
         f"{machine['os']}.{doubt}"
@@ -122,7 +131,7 @@ def _accuracy(form: FormReport, other: FormReport, measures: str) -> str:
     good, so_good = {
         "accuracy": ("accurate", "as accurate as"),
         "agreement": ("agreement", "in agreement with the teacher as often as"),
-    }[measures]
+    }.get(measures, (measures, f"as good in {measures} as"))
     direction = "more" if difference > 0 else "less"
     said = f"{points(abs(difference)).lstrip('+')} {direction} {good} than {whom}"
     if round(100 * difference, 1) == 0:
@@ -133,7 +142,7 @@ def _accuracy(form: FormReport, other: FormReport, measures: str) -> str:
 
 
 def text_by_text(form: FormReport) -> str:
-    """For a column of that name, ``TEXT_BY_TEXT``: "11 lost, 1 gained (−3.2 to −0.7)"."""
+    """For a column of that name, ``about_text_by_text``: "11 lost, 1 gained (−3.2 to −0.7)"."""
     pair = form.get("paired")
     if pair is None:
         return ""
@@ -144,10 +153,12 @@ def text_by_text(form: FormReport) -> str:
 
 def comparisons(forms: Sequence[FormReport]) -> list[str]:
     """ "Distilled student, ONNX int8, against the same in PyTorch: 11 texts lost, ...", for each compared."""
+    judged, measures = by_metric(forms, "accuracy")
+    named = f" of {measures}" * (measures != "accuracy")
     return [
         f"{label(form)}, against the {'teacher' if form['runtime'] == 'pytorch' else 'same in PyTorch'}: "
-        f"{on_each_text(form['paired'])}."
-        for form in forms
+        f"{on_each_text(form['paired'])}{named}."
+        for form in judged
         if "paired" in form
     ]
 

@@ -51,9 +51,11 @@ def candidates(rows: Iterable[RunRow]) -> pd.DataFrame:
 
     ``latency`` is the median for one text, in ms, under ``conditions``: machine, threads, batch, and whether
     beside other work. The forms of a run have the times of one measurement (``times``), and what that leaves
-    out those of the newest that has them. A teacher or student alone that several runs share is there once,
-    with the time that is best to go by. ``texts`` counts the test texts; ``shifted``, accuracies on other
-    ones, stays where a later measurement leaves it out. The index names each by run, model and runtime.
+    out those of the newest that has them. ``accuracy`` is what ``measures`` says: an F1 where the run is
+    judged by one, and NaN of a form that was measured before that was kept. A teacher or student alone that
+    several runs share is there once, with the time that is best to go by. ``texts`` counts the test texts;
+    ``shifted``, accuracies on other ones, stays where a later measurement leaves it out. The index names each
+    by run, model and runtime.
     """
     oldest_first = list(rows)[::-1]
     runs = {row.id: row for row in oldest_first if row.kind == "distil"}
@@ -76,12 +78,13 @@ def candidates(rows: Iterable[RunRow]) -> pd.DataFrame:
                 "student": run.student,
                 "model": _architecture(run, form["who"]),
                 "created": run.created,
-                "measures": run.measures,
+                "measures": run.judged_by,
                 "size": form["size_mb"],
                 "texts": known.get("texts"),
                 "flops": known.get("flops"),
                 "shifted": table.get((run.id, form["who"], form["runtime"]), {}).get("shifted", {}),
                 **{name: value for name, value in form.items() if name in _COLUMNS},
+                **_judged(run, form),
                 **_timed(row, form),
             }
     best = {run_id: least_disturbed(own, others[::-1]) for run_id, (own, *others) in measured.items()}
@@ -89,6 +92,7 @@ def candidates(rows: Iterable[RunRow]) -> pd.DataFrame:
         if timing := best[run_id].timing(who, runtime):
             candidate |= _timed(best[run_id].job or runs[run_id], timing)
     frame = pd.DataFrame(table.values(), [" ".join(key) for key in table], list(_COLUMNS))[::-1]
+    frame = frame.astype(dict.fromkeys(("accuracy", "low", "high"), float))
     doubt = {" ".join(key): candidate["doubt"] for key, candidate in table.items()}
     shared = ["task", "who", "runtime", "accuracy", "params", "size", "conditions", "shifted"]
     alike = frame.assign(
@@ -99,9 +103,17 @@ def candidates(rows: Iterable[RunRow]) -> pd.DataFrame:
 
 
 def _task(run: RunRow) -> str:
-    """On one task, agreement with a teacher and accuracy compare with nothing, as of two tasks."""
+    """On one task, agreement with a teacher, accuracy and F1 compare with nothing, as of two tasks."""
     name = str(run.config["task"]["name"])
-    return name if run.measures == "accuracy" else f"{name} ({run.measures})"
+    return name if run.judged_by == "accuracy" else f"{name} ({run.judged_by})"
+
+
+def _judged(run: RunRow, form: Mapping[str, Any]) -> dict[str, float | None]:
+    """Of a run that is judged by an F1, that; not known where an older version has measured the form."""
+    if run.metric == "accuracy":
+        return {}
+    known = form.get("judged") or {}
+    return {"accuracy": known.get("score"), "low": known.get("low"), "high": known.get("high")}
 
 
 def _architecture(run: RunRow, who: Role) -> str:
@@ -138,16 +150,18 @@ def sets(frame: pd.DataFrame) -> list[str]:
 def judged_on(frame: pd.DataFrame, texts: str) -> pd.DataFrame:
     """The candidates whose accuracy on a set of texts is known, with that accuracy.
 
-    The interval is that of as many texts as the test split has: the other sets are made of those, and what
-    is cut from one article is not independent.
+    On the test split it is what the run is judged by, which may be an F1; elsewhere that is not kept. The
+    interval is that of as many texts as the test split has: the other sets are made of those, and what is cut
+    from one article is not independent.
     """
     if texts == TEST:
-        return frame
+        return frame[frame["accuracy"].notna()]
     known = frame[frame["shifted"].map(lambda shifted: texts in shifted)]
     accuracy = known["shifted"].map(lambda shifted: shifted[texts])
     bounds = [wilson(*pair) for pair in zip(accuracy, known["texts"], strict=True)]
     low, high = zip(*bounds, strict=True) if bounds else ((), ())
-    return known.assign(accuracy=accuracy, low=low, high=high)
+    measures = known["measures"].where(known["measures"] == "agreement", "accuracy")
+    return known.assign(accuracy=accuracy, low=low, high=high, measures=measures)
 
 
 def front(cost: NDArray[np.floating[Any]], gain: NDArray[np.floating[Any]]) -> NDArray[np.bool_]:
@@ -201,5 +215,5 @@ def not_told_apart(best: pd.Series[Any], others: pd.DataFrame) -> pd.DataFrame:
     """
     gap = best["accuracy"] - others["accuracy"]
     slack = np.hypot(best["accuracy"] - best["low"], others["high"] - others["accuracy"])
-    alike: pd.DataFrame = others[gap <= slack]
+    alike: pd.DataFrame = others[~(gap > slack)]  # also where an interval is not known
     return alike

@@ -122,6 +122,7 @@ class Report(BaseModel):
     f1_gain: Verdict | None = None
     # Of those of ``roles.STAIRS`` that the run has, each one's verdict against the one before.
     stairs: dict[Role, Verdict] = {}
+    stairs_metric: str = "accuracy"  # of reports of before, whatever they are judged by
     # Distilled student minus each other model, in accuracy and in what the run is judged by; empty in reports
     # before these: see ``gains``.
     over: dict[Role, Verdict] = {}

@@ -76,7 +76,7 @@ def _score(model: ModelReport, metric: str) -> str:
 
 
 def stairs(report: Report) -> pd.DataFrame:
-    """Where the gain comes from: a row for each stair, with what it adds, its accuracy and its own gain.
+    """Where the gain comes from: a row for each stair, with what it adds, its score and its own gain.
 
     No rows in reports of 0.1.
     """
@@ -104,7 +104,9 @@ def stairs(report: Report) -> pd.DataFrame:
         [
             {
                 "What is added": adds[who],
-                report.measures.capitalize(): percent(models[who].accuracy),
+                capitalised(report.measured[report.stairs_metric]): percent(
+                    models[who].by(report.stairs_metric)
+                ),
                 "Gain": gain(report.stairs[who]) if who in report.stairs else "",
             }
             for who in STAIRS

@@ -58,6 +58,7 @@ class Findings:
     over_teacher: Verdict
     f1_gain: Verdict | None
     stairs: dict[Role, Verdict]
+    stairs_metric: str
     over: dict[Role, Verdict]
     over_by_metric: dict[Role, Verdict]
     fidelity: Fidelity
@@ -131,7 +132,8 @@ def validate(run: Run, trained: list[Trained]) -> Findings:
         over_hard=gains.get("hard_answers"),
         over_teacher=gains["teacher"],
         f1_gain=judged.in_f1(control) if control else None,
-        stairs={after: judged.over(before, after) for before, after in pairwise(stairs)},
+        stairs={after: judged.by_metric(before, after) for before, after in pairwise(stairs)},
+        stairs_metric=run.config.training.metric,
         over=gains,
         over_by_metric={who: judged.by_metric(who) for who in gains},
         fidelity=fidelity(logits["teacher"]["test"], logits[first.name]["test"], truth["test"]),
@@ -156,9 +158,9 @@ class _Judged:
         seeds = self.chosen["student"].shape
         return verdict(*(np.broadcast_to(self.chosen[who] == self.truth, seeds) for who in (after, before)))
 
-    def in_f1(self, before: Role) -> Verdict:
+    def in_f1(self, before: Role, after: Role = "student") -> Verdict:
         """The student's macro-F1, or its F1 of the class that the metric names, over the other's."""
-        return f1_verdict(self.chosen["student"], self.chosen[before], self.truth, self._classes)
+        return f1_verdict(self.chosen[after], self.chosen[before], self.truth, self._classes)
 
     def class_f1_interval(self, who: Role) -> tuple[float, float] | None:
         """95 %, of the class that the metric names; None where it names none."""
@@ -171,9 +173,9 @@ class _Judged:
         metric = self.metric if self.metric.startswith("f1:") else "macro_f1"
         return judged_classes(metric, self.truth, self.labels)
 
-    def by_metric(self, before: Role) -> Verdict:
+    def by_metric(self, before: Role, after: Role = "student") -> Verdict:
         in_f1 = self.metric == "macro_f1" or self.metric.startswith("f1:")
-        return self.in_f1(before) if in_f1 else self.over(before)
+        return self.in_f1(before, after) if in_f1 else self.over(before, after)
 
 
 def _called(model: Trained) -> str:

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Literal
 
 import plotly.graph_objects as go
 
-from kd_core.deployment.reports import FormReport
+from kd_core.deployment.reports import FormReport, by_metric
 from kd_core.deployment.staircase import label, short_label, steps
 from kd_core.figures.report import Measure
-from kd_core.figures.style import LINE, SYMBOLS, TEXT_COLOURS, colour_of, new_figure, pick, whiskers
-from kd_core.system.formatting import compared, megabytes, milliseconds, percent, plus_minus
+from kd_core.figures.style import LINE, SYMBOLS, TEXT_COLOURS, colour_of, label_of, new_figure, pick, whiskers
+from kd_core.system.formatting import capitalised, compared, megabytes, milliseconds, percent, plus_minus
 
 HEIGHT = 300
 
@@ -20,36 +21,30 @@ def staircase(
 ) -> go.Figure:
     """A step for each form. Size and latency are bars from zero; accuracy, or what else a run
     ``measures``, is a point with its interval."""
+    judged, measures = by_metric(forms, measures)
     title, unit = {
-        "accuracy": (f"{measures.capitalize()} on the test texts", "%"),
+        "accuracy": (f"{capitalised(label_of(measures))} on the test texts", "%"),
         "size": ("Size on disk", "MB"),
         "latency": ("Latency, one text at a time", "Median, ms"),
     }[measure]
-    stairs = steps(forms)
+    stairs = steps(judged)
     figure = new_figure(title, "", unit, dark=dark, height=HEIGHT)
     names = [short_label(form) for form in stairs]
     values = [_value(form, measure) for form in stairs]
     hover = [f"{label(form)}: {_spoken(form, measure)}" for form in stairs]
     colours = [colour_of(form["who"], dark) for form in stairs]
     if measure == "accuracy":
+        lows, tops = ([100 * _end(form, end) for form in stairs] for end in ("low", "high"))
         figure.add_scatter(
             x=names,
             y=values,
             mode="markers",
             marker={"color": colours, "size": 11, "symbol": [SYMBOLS[form["who"]] for form in stairs]},
-            error_y=whiskers(
-                values,
-                [100 * form["low"] for form in stairs],
-                [100 * form["high"] for form in stairs],
-                pick(LINE, dark),
-                1.5,
-                6,
-            ),
+            error_y=whiskers(values, lows, tops, pick(LINE, dark), 1.5, 6),
             hovertext=hover,
             hoverinfo="text",
         )
-        tops = [100 * form["high"] for form in stairs]
-        bottom, top = min(100 * form["low"] for form in stairs), max(tops)
+        bottom, top = min(lows), max(tops)
         room = 0.3 * (top - bottom)
         figure.update_yaxes(range=[max(0, bottom - room / 3), top + room])
     else:
@@ -86,9 +81,18 @@ def _value(form: FormReport, measure: Measure) -> float:
     return float(form["size_mb"] if measure == "size" else form["latency_ms"]["p50"])
 
 
+def _end(form: FormReport, end: Literal["low", "high"]) -> float:
+    """Of its interval; where that is not known, the score itself."""
+    known = form[end]
+    return form["accuracy"] if known is None else known
+
+
 def _spoken(form: FormReport, measure: Measure) -> str:
     if measure == "accuracy":
-        return f"{percent(form['accuracy'])}, 95 % interval {percent(form['low'])} to {percent(form['high'])}"
+        low, high = form["low"], form["high"]
+        if low is None or high is None:
+            return percent(form["accuracy"])
+        return f"{percent(form['accuracy'])}, 95 % interval {percent(low)} to {percent(high)}"
     if measure == "size":
         return megabytes(form["size_mb"])
     times = form["latency_ms"]

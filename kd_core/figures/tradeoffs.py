@@ -76,6 +76,7 @@ def tradeoff_scatter(
     ``best`` and ``chosen`` are places in the frame's index, which every mark carries as its ``customdata``.
     """
     title, axis, unit = COSTS[cost]
+    measures = label_of(measures)
     words = f"{measures} against {title}", axis, f"{measures} on {texts} (%)"
     figure = new_figure(*words, dark=dark, height=HEIGHT)
     shown = frame.assign(x=frame[cost] / unit, y=100 * frame["accuracy"]).dropna(subset=["x"])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Mapping
 
@@ -29,20 +30,23 @@ def signed(number: float) -> str:
 ABOUT_PLUS_MINUS = "± is half of the 95 % interval, −/+ are its two sides where they differ"
 
 
-def plus_minus(share: float, low: float, high: float) -> str:
+def plus_minus(share: float, low: float | None, high: float | None) -> str:
     """The interval around a share, in points: (0.876, 0.848, 0.904) -> "± 2.8", (1, 0.951, 1) -> "−4.9/+0.0".
 
-    Half of it stands for both sides where that is true to 0.3 points and inside 0 to 100 %.
+    Half of it stands for both sides where that is true to 0.3 points and inside 0 to 100 %. Where it is not
+    known (None, NaN), "".
     """
+    if low is None or high is None or math.isnan(low + high):
+        return ""
     half = (high - low) / 2
     if abs(share - low - half) < 0.003 and half <= share <= 1 - half:
         return f"± {100 * half:.1f}"
     return f"−{100 * (share - low):.1f}/+{100 * (high - share):.1f}"
 
 
-def with_interval(share: float, low: float, high: float) -> str:
-    """(0.876, 0.848, 0.904) -> "87.6 % ± 2.8"."""
-    return f"{percent(share)} {plus_minus(share, low, high)}"
+def with_interval(share: float, low: float | None, high: float | None) -> str:
+    """(0.876, 0.848, 0.904) -> "87.6 % ± 2.8"; (1, None, None) -> "100.0 %"."""
+    return f"{percent(share)} {plus_minus(share, low, high)}".rstrip()
 
 
 def interval(low: float, high: float) -> str:

@@ -324,12 +324,12 @@ class Store(Queue):
     def measured(self) -> list[RunRow]:
         """Runs, benchmarks and exports that are done, with their ``forms``; newest first.
 
-        The report of a row from before there were any, or before they had ``busy``, is read, once.
+        The report of a row from before there were any, or before they had ``judged``, is read, once.
         """
         rows = [row for row in self.runs(status=("done",)) if row.kind in MEASURED]
         summaries = {}
         for row in rows:
-            if row.forms is None or any("busy" not in form for form in row.forms):
+            if row.forms is None or any("judged" not in form for form in row.forms):
                 with suppress(RunError):  # deleted in this moment, or its folder is gone
                     summaries[row.id] = summarised(row.kind, self.report_json(row.id))
         if summaries:

@@ -101,11 +101,11 @@ def answer(forms: Sequence[Measured], needs: Sequence[Requirement], report: Repo
             st.caption(formatting.counted(need.cores, "core"))
             _target(need)
             if form.quality:
-                accuracy, span = form.quality.accuracy, form.quality.span
+                score, (low, high) = form.quality.score, form.quality.span or (None, None)
                 st.metric(
-                    report.measures.capitalize(),
-                    formatting.percent(accuracy),
-                    formatting.plus_minus(accuracy, *span) if span else None,
+                    escape(formatting.capitalised(report.measured[form.quality.metric])),
+                    formatting.percent(score),
+                    formatting.plus_minus(score, low, high) or None,
                     delta_color="off",
                     delta_arrow="off",
                 )
@@ -116,7 +116,7 @@ def answer(forms: Sequence[Measured], needs: Sequence[Requirement], report: Repo
 
 
 def _lost(quality: Quality) -> str:
-    """What it costs in accuracy, as far as the test texts can show."""
+    """What it costs in right answers, as far as the test texts can show."""
     if quality.gap is None:
         return "An older version measured it and kept no comparison; measure again in the report."
     delta, low, high = quality.gap

@@ -11,7 +11,7 @@ from kd_core import figures
 from kd_core.deployment import staircase
 from kd_core.deployment.benchmark import BenchConfig
 from kd_core.deployment.benchmark_notes import against, conditions, kind_of_texts
-from kd_core.deployment.reports import BenchCell, BenchReport, FormReport
+from kd_core.deployment.reports import BenchCell, BenchReport, FormReport, by_metric
 from kd_core.deployment.runtimes import name_of_form
 from kd_core.distillation.report import Report
 from kd_core.jobs.store import RunRow
@@ -61,18 +61,20 @@ def benchmark(run: RunRow, report: Report) -> None:
 
 
 def _results(report: BenchReport) -> None:
-    forms, cells = report["forms"], report["cells"]
+    cells = report["cells"]
+    forms, measures = by_metric(report["forms"], "accuracy")
+    measured = formatting.capitalised(measures)
     times = forms[0]["latency_ms"]
     how = formatting.what_is_timed(times["batch"], times["threads"], times.get("tokenizer", False))
     st.dataframe(
-        _overview(forms),
+        _overview(forms, measured),
         hide_index=True,
         key="report.bench_forms",
-        alt="Accuracy, size and speed of each form",
+        alt=f"{measured}, size and speed of each form",
     )
     st.caption(
-        f"Accuracy on {forms[0]['texts']:,} test texts, each form evaluated anew; "
-        f"{formatting.ABOUT_PLUS_MINUS}. {staircase.TEXT_BY_TEXT} Latency: {how}, "
+        f"{escape(measured)} on {forms[0]['texts']:,} test texts, each form evaluated anew; "
+        f"{formatting.ABOUT_PLUS_MINUS}. {escape(staircase.about_text_by_text(forms))} Latency: {how}, "
         f"{times['mean_tokens']:.1f} tokens on average. "
         "Memory is the most that a process with that form alone takes, on top of the libraries."
     )
@@ -131,12 +133,12 @@ def _spoken(cells: Sequence[BenchCell]) -> str:
     return f"Batch {batch}: {', '.join(times)}."
 
 
-def _overview(forms: Sequence[FormReport]) -> pd.DataFrame:
+def _overview(forms: Sequence[FormReport], measured: str) -> pd.DataFrame:
     return pd.DataFrame(
         [
             {
                 "Model": name_of_form(form["name"]),
-                "Accuracy": formatting.with_interval(form["accuracy"], form["low"], form["high"]),
+                measured: formatting.with_interval(form["accuracy"], form["low"], form["high"]),
                 "Text by text": staircase.text_by_text(form),
                 "Size": formatting.megabytes(form["size_mb"]),
                 "Memory": formatting.megabytes(form["memory_mb"]),

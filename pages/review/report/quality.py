@@ -132,16 +132,17 @@ def _stairs(report: Report) -> None:
     table = report_tables.stairs(report)
     if table.empty:
         return
+    measured = report.measured[report.stairs_metric]
     st.subheader("Where the gain comes from", anchor=False)
     table["What is added"] = table["What is added"].map(escape)  # "+ soft labels" is no list
     table["Gain"] = table["Gain"].map(unbroken)
     st.table(  # its words wrap, so that a phone shows the gains too
         table,
         hide_index=True,
-        alt="What each step adds to the accuracy on the test texts",
+        alt=f"What each step adds to the {measured} on the test texts",
     )
     st.caption(
-        f"Each gain is in {report.measures}, over the line above it, with its 95 % interval. "
+        f"Each gain is in {escape(measured)}, over the line above it, with its 95 % interval. "
         + report_tables.about_start(report)
     )
     if sentence := report_tables.hard_answers(report):

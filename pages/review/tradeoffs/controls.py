@@ -12,6 +12,7 @@ import streamlit as st
 from kd_core.deployment import tradeoffs
 from kd_core.deployment.tradeoffs import COSTS, TEST, Cost, Limits
 from kd_core.distillation import roles
+from kd_core.system.formatting import capitalised, in_sentence
 from pages.shared.text import escape, told_apart
 from pages.shared.typed import as_typed
 
@@ -24,7 +25,7 @@ COST_NAMES: dict[Cost, str] = {
 LIMITS = (  # of ``Limits``: the words around the number, its step, and what it means
     ("size", "at most", "MB", 1.0, "on disk"),
     ("latency", "at most", "ms", 0.1, "per text"),
-    ("accuracy", "at least", "%", 1.0, "right"),
+    ("accuracy", "at least", "%", 1.0, ""),
 )
 RATIOS: tuple[Cost, ...] = ("size", "latency")  # twice as small is what counts, not by how many MB
 DECADE = 10  # other costs that differ by more are easier to see on a log scale
@@ -45,7 +46,7 @@ class View:
 
     @property
     def measures(self) -> str:
-        """What the models are judged by: "Accuracy", or "Agreement" where no text has a gold label."""
+        """What they are judged by: "Accuracy", "Macro-F1", "F1 of spam"; "Agreement" without gold labels."""
         return _measures(self.frame)
 
     def within(self, limits: Limits) -> View:
@@ -64,7 +65,7 @@ def choose_view(candidates: pd.DataFrame) -> View:
         titles = told_apart(dict(zip(frame["run"], frame["name"], strict=True)))
         frame = frame.assign(name=frame["run"].map(titles))
         texts = st.selectbox(
-            f"{_measures(frame)} on",
+            f"{escape(_measures(frame))} on",
             tradeoffs.sets(frame),
             format_func=_texts_name,
             key="tradeoffs.texts",
@@ -106,20 +107,30 @@ def choose_view(candidates: pd.DataFrame) -> View:
     judged = tradeoffs.judged_on(frame, texts)
     if unknown := len(frame) - len(judged):
         st.caption(
-            f":material/visibility_off: {unknown:,} of {len(frame):,} models were not measured on "
-            f"{escape(texts)}. Runs do that for their PyTorch models, exports for the student's ONNX forms."
+            f":material/visibility_off: {unknown:,} of {len(frame):,} models {_why_unknown(frame, texts)}"
         )
     return View(judged, texts, cost, log)
 
 
 def _measures(frame: pd.DataFrame) -> str:
     """Of one task's candidates."""
-    return str(frame["measures"].iloc[0]).capitalize() if len(frame) else "Accuracy"
+    return capitalised(str(frame["measures"].iloc[0])) if len(frame) else "Accuracy"
 
 
-def choose_limits() -> Limits:
-    """Sentences with a number to fill in; empty is no limit."""
+def _why_unknown(frame: pd.DataFrame, texts: str) -> str:
+    if texts == TEST:
+        measured = escape(in_sentence(_measures(frame)))
+        return f"were measured by an older version, which kept no {measured}. Export or benchmark them again."
+    return (
+        f"were not measured on {escape(texts)}. Runs do that for their PyTorch models, exports for the "
+        "student's ONNX forms."
+    )
+
+
+def choose_limits(measures: str) -> Limits:
+    """Sentences with a number to fill in; empty is no limit. ``measures``: as ``View.measures``."""
     limits = {}
+    right = "right" if measures == "Accuracy" else escape(in_sentence(measures))
     for name, before, unit, step, meaning in LIMITS:
         with st.container(horizontal=True, vertical_alignment="center", gap="small"):
             st.markdown(before, width=58)
@@ -136,7 +147,7 @@ def choose_limits() -> Limits:
                 key=f"tradeoffs.{name}",
                 bind="query-params",
             )
-            st.markdown(f"{unit} {meaning}", width="content")
+            st.markdown(f"{unit} {meaning or right}", width="content")
     if limits["accuracy"] is not None:
         limits["accuracy"] /= 100
     return Limits(**limits)

@@ -32,7 +32,7 @@ try:
     with right:
         with st.container(border=True):
             st.markdown("**Find a model with**")
-            limits = choose_limits()
+            limits = choose_limits(view.measures)
         view = view.within(limits)
         if not view.frame.empty:
             with st.container(border=True):

@@ -25,7 +25,7 @@ CHOSEN = "tradeoffs.chosen"  # of the frame's index: a row of the table
 
 def draw(view: View, limits: Limits) -> None:
     fitting = tradeoffs.ranked(view.frame[view.frame["fits"]]).index
-    alt = f"{len(view.frame):,} models, {view.measures.lower()} on {view.texts_name}"
+    alt = f"{len(view.frame):,} models, {formatting.in_sentence(view.measures)} on {view.texts_name}"
     alt += f" against {COST_NAMES[view.cost].lower()}"
     alt += f"; {len(fitting):,} within the limits" if limits else ""
     clicked = chart(
@@ -67,7 +67,12 @@ def answer(view: View, limits: Limits) -> None:
         st.markdown(unbroken(_nearest(tradeoffs.would_do(view.frame, limits))))
         return
     best = fitting.iloc[0]
-    _card("Best that fits" if limits else "Most accurate", best, view.measures, "tradeoffs.best")
+    _card(
+        "Best that fits" if limits else "Most accurate" if view.measures == "Accuracy" else "Best",
+        best,
+        view.measures,
+        "tradeoffs.best",
+    )
     if len(fitting) > 1:
         st.caption(
             f"Picked from {len(fitting):,} by the texts that it is judged on: luck is picked too, so expect "
@@ -109,7 +114,7 @@ def table(view: View) -> None:
         column_config=_columns(view.measures),
         placeholder="–",
         height=min(400, 38 + 35 * len(rows)),
-        alt="Models, those that fit first, by accuracy",
+        alt=f"Models, those that fit first, by {formatting.in_sentence(view.measures)}",
     )
 
 
@@ -123,9 +128,9 @@ def _card(title: str, model: pd.Series[Any], measures: str, key: str) -> None:
         st.markdown(f"**{title}:** {_name(model)} of {escape(model['name'])}")
         with st.container(horizontal=True):
             st.metric(
-                measures,
+                escape(measures),
                 formatting.percent(model["accuracy"]),
-                formatting.plus_minus(model["accuracy"], model["low"], model["high"]),
+                formatting.plus_minus(model["accuracy"], model["low"], model["high"]) or None,
                 delta_color="off",
                 delta_arrow="off",
                 width="content",
@@ -209,7 +214,7 @@ def _columns(measures: str) -> dict[str, Any]:
     return {
         "fits": COLUMN.CheckboxColumn("Fits", width=50, help="Within all the limits"),
         "front": COLUMN.CheckboxColumn(
-            "Front", width=55, help="No other model is as accurate at a lower cost (the chart's axis)"
+            "Front", width=55, help="No other model is as good at a lower cost (the chart's axis)"
         ),
         "model": COLUMN.TextColumn("Model", pinned=True),
         "form": COLUMN.TextColumn("Runs in", width=95),

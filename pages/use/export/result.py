@@ -13,7 +13,7 @@ from kd_core import figures
 from kd_core.deployment import staircase
 from kd_core.deployment.contents import contents, expected_contents
 from kd_core.deployment.model_card import ONNX, pipeline_code
-from kd_core.deployment.reports import ExportReport, FormReport
+from kd_core.deployment.reports import ExportReport, FormReport, by_metric
 from kd_core.deployment.runtimes import RUNTIME_NAMES, Runtime
 from kd_core.deployment.times import Measurement
 from kd_core.distillation import report_tables
@@ -32,11 +32,12 @@ MORE = {"calibrate": "calibrated", "agree": "cascade"}  # of an export's setting
 
 
 def stairs(report: ExportReport, measures: str, measurement: Measurement) -> None:
-    """``measures``: what the run's right answers are, accuracy or agreement.
+    """``measures``: what the run's right answers are, accuracy or agreement; an F1 is in ``report``.
 
     The times are those of ``measurement``, where that is a job that has timed all of these.
     """
-    forms, machine, timed_by = report["forms"], report["machine"], ""
+    forms, measures = by_metric(report["forms"], measures)
+    machine, timed_by = report["machine"], ""
     if measurement.job and (retimed := measurement.retimed(forms)):
         forms, machine, timed_by = retimed, measurement.report["machine"], measurement.name
     st.subheader("What each step costs and buys", anchor=False)
@@ -52,7 +53,7 @@ def stairs(report: ExportReport, measures: str, measurement: Measurement) -> Non
             hide_index=True,
             width="stretch",
             key="export.forms",
-            alt=f"{measures.capitalize()}, size and latency of each form",
+            alt=f"{formatting.capitalised(measures)}, size and latency of each form",
         )
         st.caption(escape(staircase.conditions(forms, machine, report["texts"], measures, timed_by)))
 
@@ -196,4 +197,4 @@ def _spoken(forms: list[FormReport], measure: str, measures: str) -> str:
     }[measure]
     numbers = (f"{staircase.short_label(form)} {value_of(form)}" for form in staircase.steps(forms))
     name = measures if measure == "accuracy" else measure
-    return f"{name.capitalize()}: {', '.join(numbers)}."
+    return f"{formatting.capitalised(name)}: {', '.join(numbers)}."

@@ -279,6 +279,28 @@ def test_from_an_export() -> None:
     ]
 
 
+def test_where_a_run_is_judged_by_macro_f1_its_models_are_here_too() -> None:
+    sample = json.loads((SAMPLES / "report.json").read_text("utf-8"))
+    sample["config"]["training"]["metric"] = "macro_f1"
+    sample["over_by_metric"] = {"teacher": sample["verdict"] | {"delta": -0.04, "low": -0.07, "high": -0.01}}
+    sample["student"]["macro_f1_interval"] = (0.7, 0.8)
+    report = Report.model_validate(sample)
+    teacher, student = (form.quality for form in one_at_a_time(report, own_times(report)))
+    assert teacher == Quality(sample["teacher"]["macro_f1"], metric="macro_f1")
+    gap = (-0.04, -0.07, -0.01)
+    assert student == Quality(sample["student"]["macro_f1"], gap, "the teacher", (0.7, 0.8), "macro_f1")
+    assert report.measured["macro_f1"] == "macro-F1"
+
+    latency = {"p50": 2.0, "p95": 2.0, "batch": 1, "threads": 1, "texts": 100, "mean_tokens": 9.0}
+    pair = {"lost": 2, "gained": 1, "texts": 10, "delta": -0.2, "low": -0.5, "high": 0.1}
+    judged = {"metric": "macro_f1", "score": 0.6, "low": 0.4, "high": 0.7, "paired": pair}
+    int8 = {"who": "student", "runtime": "int8", "accuracy": 0.9, "low": 0.8, "high": 0.95, "judged": judged}
+    timings = {("student", "int8"): latency}
+    (found,) = one_at_a_time(report, Measurement(timings, report={"forms": [int8 | {"latency_ms": latency}]}))
+    same = "the same in PyTorch"
+    assert found.quality == Quality(0.6, (-0.2, -0.5, 0.1), same, (0.4, 0.7), "macro_f1")
+
+
 def test_a_cascade_takes_the_students_time_and_sometimes_the_teachers_too():
     """1 ms always, and 9 ms more for a quarter of the texts: 3.25 ms a text, and 10 ms for 19 of 20."""
     student, teacher = Measured("s", 1, 1000, 1.0, None), Measured("t", 1, 1000 / 8, 8.0, 1.0)

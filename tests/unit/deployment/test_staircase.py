@@ -5,7 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from kd_core.deployment.paired import compare, reference
+from kd_core.deployment.paired import compare, judge, reference
+from kd_core.deployment.reports import by_metric
+from kd_core.deployment.runtimes import split_form
 from kd_core.deployment.staircase import conditions, label, sentences, short_label, steps, table
 from kd_core.figures import staircase
 from tests.unit.deployment.stairs import FORMS, MACHINE, form
@@ -148,3 +150,59 @@ def test_a_difference_that_may_be_nothing_is_not_called_one():
             f"no difference in {measures} from the distilled student that these texts can show: 2 texts lost"
         )
         assert nothing in said["ONNX int8"]
+
+
+# By an F1. Of four "spam" and six others the student finds all and one more, int8 finds two.
+SPAM = np.array([1, 1, 1, 1, 0, 0, 0, 0, 0, 0])
+STUDENT = np.array([1, 1, 1, 1, 1, 0, 0, 0, 0, 0])
+INT8 = np.array([1, 1, 0, 0, 0, 0, 0, 0, 0, 0])
+
+
+def by_f1(metric: str) -> list[dict]:
+    answers = {"teacher-pytorch": SPAM, "student-pytorch": STUDENT, "student-int8": INT8}
+    judged = judge(answers, SPAM, metric, ["ham", "spam"])
+    return [
+        form(*split_form(name), float((said == SPAM).mean()), 3.0, 0.4) | judged[name]
+        for name, said in answers.items()
+    ]
+
+
+@pytest.mark.parametrize(
+    ("metric", "student", "int8"),
+    [
+        ("f1:spam", 8 / 9, 4 / 6),  # 2 TP / (texts of it + answers of it)
+        ("macro_f1", (8 / 9 + 10 / 11) / 2, (4 / 6 + 12 / 14) / 2),
+    ],
+)
+def test_where_a_run_is_judged_by_an_f1_its_forms_are_too(metric, student, int8):
+    forms, name = by_metric(by_f1(metric), "accuracy")
+    assert name == {"f1:spam": "F1 of spam", "macro_f1": "macro-F1"}[metric]
+    assert [one["accuracy"] for one in forms] == pytest.approx([1, student, int8])
+    assert (forms[0]["low"], forms[0]["high"]) == (None, None), "a teacher that is right throughout"
+    assert forms[2]["paired"]["delta"] == pytest.approx(int8 - student)
+    assert (forms[2]["paired"]["lost"], forms[2]["paired"]["gained"]) == (2, 1), "as texts, they are the same"
+    assert by_metric(forms, "accuracy") == (forms, name), "twice is once"
+    said = sentences(by_f1(metric))["ONNX int8"]
+    assert "no difference in " + name + " from the distilled student that these texts can show" in said
+    assert list(table(by_f1(metric)).columns)[1] == name[0].upper() + name[1:]
+    assert table(by_f1(metric)).iloc[0, 1] == "100.0 %"
+    assert f"difference in {name}, in points" in conditions(by_f1(metric), MACHINE, 10)
+
+
+def test_forms_of_before_are_shown_in_accuracy():
+    old = [one | {"judged": None} for one in by_f1("macro_f1")]
+    for one in old:
+        del one["judged"]
+    assert by_metric(old, "agreement") == (old, "agreement")
+    assert by_metric([*by_f1("macro_f1"), old[0]], "accuracy")[1] == "accuracy", "nothing is mixed"
+    assert not any("judged" in found for found in judge({"a-pytorch": SPAM}, SPAM, "accuracy", []).values())
+
+
+@pytest.mark.parametrize("dark", [False, True])
+def test_a_step_whose_interval_is_not_known_has_no_whisker(dark):
+    figure = staircase(by_f1("f1:spam"), "accuracy", dark=dark)
+    assert figure.layout.title.text == "F1 of spam on the test texts"
+    assert list(figure.data[0].y) == pytest.approx([100, 800 / 9, 400 / 6])
+    assert figure.data[0].error_y.array[0] == figure.data[0].error_y.arrayminus[0] == 0
+    assert figure.data[0].error_y.arrayminus[1] > 1
+    assert figure.data[0].hovertext[0] == "Teacher, PyTorch: 100.0 %"

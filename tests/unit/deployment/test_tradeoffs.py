@@ -213,7 +213,7 @@ def test_times_under_other_conditions_are_not_mixed() -> None:
 def test_accuracy_on_another_set_has_the_interval_of_the_test_texts() -> None:
     frame = tradeoffs.candidates([row("bench", bench(), "bench"), row(FIRST, SAMPLE)])
     assert tradeoffs.sets(frame) == ["test", "typos", "dropped words", "upper case", "sentences"]
-    assert tradeoffs.judged_on(frame, "test") is frame
+    assert tradeoffs.judged_on(frame, "test").equals(frame)
     typos = tradeoffs.judged_on(frame, "typos")
     assert f"{FIRST} student int8" not in typos.index
     student, expected = typos.loc[f"{FIRST} student pytorch"], SAMPLE["student"]["shifted"]["typos"]
@@ -422,3 +422,41 @@ def test_names_beside_marks_keep_out_of_each_others_way() -> None:
     assert (first["text"], first["ay"]) == ("a", -RAISED)
     assert second["ay"] == pytest.approx(GAP - 2 - RAISED)  # its mark is 2 pixels below the first
     assert (right["ay"], right["xanchor"], first["xanchor"]) == (-RAISED, "right", "left")
+
+
+# By an F1
+
+
+def in_f1(**changes: Any) -> RunRow:
+    """A run that is judged by macro-F1, as SAMPLE's models have it, its intervals added."""
+    report = SAMPLE | {
+        "config": SAMPLE["config"] | {"training": SAMPLE["config"]["training"] | {"metric": "macro_f1"}}
+    }
+    for who in ("teacher", "student", "alone"):
+        report |= {who: report[who] | {"macro_f1_interval": (report[who]["macro_f1"] - 0.05, 1.0)}}
+    return row(FIRST, report, metric="macro_f1", **changes)
+
+
+def test_models_of_a_run_that_is_judged_by_macro_f1_have_that() -> None:
+    frame = tradeoffs.candidates([in_f1()])
+    student = frame.loc[f"{FIRST} student pytorch"]
+    expected = SAMPLE["student"]["macro_f1"]
+    assert (student["accuracy"], student["low"], student["high"]) == (expected, expected - 0.05, 1.0)
+    assert student["accuracy"] != SAMPLE["student"]["accuracy"]
+    assert (student["measures"], student["task"]) == ("macro-F1", "bbc-headlines (macro-F1)")
+    typos = tradeoffs.judged_on(frame, "typos")
+    assert set(typos["measures"]) == {"accuracy"}, "on other texts a run keeps no more"
+    assert typos.loc[f"{FIRST} student pytorch", "accuracy"] == SAMPLE["student"]["shifted"]["typos"]
+
+
+def test_a_form_that_was_measured_in_accuracy_alone_is_not_mixed_with_f1() -> None:
+    frame = tradeoffs.candidates([row("bench", bench(), "bench"), in_f1()])
+    assert math.isnan(frame.loc[f"{FIRST} student int8", "accuracy"])
+    assert f"{FIRST} student int8" not in tradeoffs.judged_on(frame, "test").index
+    judged = {"metric": "macro_f1", "score": 0.7, "low": 0.6, "high": None, "paired": None}
+    newer = bench()
+    newer["forms"][2] |= {"judged": judged}
+    frame = tradeoffs.candidates([row("bench", newer, "bench"), in_f1()])
+    assert tradeoffs.judged_on(frame, "test").loc[f"{FIRST} student int8", "accuracy"] == 0.7
+    best = tradeoffs.judged_on(frame, "test").loc[f"{FIRST} student pytorch"]
+    assert len(tradeoffs.not_told_apart(best, frame.loc[[f"{FIRST} student int8"]])) == 1

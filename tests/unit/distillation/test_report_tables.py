@@ -93,6 +93,8 @@ def test_where_the_gain_comes_from(report: dict) -> None:
         "+3.6 points (+0.6 to +6.7)",
     ]
     assert table[0]["Accuracy"] == "74.2 %"
+    in_f1 = read(report | {"stairs_metric": "macro_f1"})
+    assert report_tables.stairs(in_f1)["Macro-F1"].iloc[-1] == percent(report["student"]["macro_f1"])
     report["untuned_start"] = report["alone"] | {"accuracy": 0.801}
     assert list(report_tables.stairs(read(report))["What is added"])[:3] == [
         "Student alone, random start",

@@ -110,6 +110,9 @@ def test_a_gain_is_in_what_the_run_is_judged_by(run, trained, metric):
     student, alone, floor = (found.models[who].by(metric) for who in ("student", "alone", "tfidf"))
     assert found.verdict.delta == pytest.approx(student - alone) != 0
     assert found.over_floor.delta == pytest.approx(student - floor) != 0
+    assert found.stairs_metric == metric
+    assert found.stairs["alone"].delta == pytest.approx(alone - floor)
+    assert found.stairs["student"] == found.verdict
     between = {who: model for who, model in found.models.items() if 0 < model.by(metric) < 1}
     assert between
     for model in between.values():

@@ -120,6 +120,7 @@ def test_what_was_measured_of_models_is_on_the_rows_of_all_that_are_done(store, 
             "threads": 1,
             "batch": 1,
             "busy": None,
+            "judged": None,
         }
     ]
     assert store.run("bench").verdict is None
@@ -142,7 +143,7 @@ def test_a_row_from_before_there_were_forms_reads_its_report_once(store, run, ur
     assert store.run(RUN).verdict == "helped"
 
 
-def test_a_row_from_before_its_forms_told_how_busy_a_thread_was_reads_its_report_once(store, run, url):
+def test_a_row_from_before_its_forms_told_what_they_are_judged_by_reads_its_report_once(store, run, url):
     latency = FORM["latency_ms"] | {"busy": 0.4}
     store.create_run("bench", {"run": RUN}, kind="bench")
     store.save_report("bench", {"run": RUN, "forms": [FORM | {"latency_ms": latency}]})
@@ -151,7 +152,7 @@ def test_a_row_from_before_its_forms_told_how_busy_a_thread_was_reads_its_report
     with engine.begin() as connection:  # as the version before left it
         of_bench = schema.RUNS.c.id == "bench"
         summary = connection.scalar(sa.select(schema.RUNS.c.summary).where(of_bench))
-        del summary["forms"][0]["busy"]
+        del summary["forms"][0]["busy"], summary["forms"][0]["judged"]
         connection.execute(schema.RUNS.update().where(of_bench).values(summary=summary))
     engine.dispose()
     assert measured(store, "bench")[0]["busy"] == store.run("bench").forms[0]["busy"] == 0.4
