@@ -154,20 +154,21 @@ def text_by_text(form: FormReport) -> str:
 def comparisons(forms: Sequence[FormReport]) -> list[str]:
     """ "Distilled student, ONNX int8, against the same in PyTorch: 11 texts lost, ...", for each compared."""
     judged, measures = by_metric(forms, "accuracy")
-    named = f" of {measures}" * (measures != "accuracy")
     return [
         f"{label(form)}, against the {'teacher' if form['runtime'] == 'pytorch' else 'same in PyTorch'}: "
-        f"{on_each_text(form['paired'])}{named}."
+        f"{on_each_text(form['paired'], measures)}."
         for form in judged
         if "paired" in form
     ]
 
 
-def on_each_text(pair: Paired) -> str:
+def on_each_text(pair: Paired, measures: str = "accuracy") -> str:
     """ "11 texts lost, 1 gained of 524, 95 % interval −3.2 to −0.7"."""
     if not pair["lost"] + pair["gained"]:
         return f"no text lost or gained of {pair['texts']:,}"
     return (
         f"{pair['lost']:,} {'text' if pair['lost'] == 1 else 'texts'} lost, {pair['gained']:,} gained of "
         f"{pair['texts']:,}, 95 % interval {interval(pair['low'], pair['high'])}"
+        + f" points of {measures}"
+        * (measures not in ("accuracy", "agreement"))
     )

@@ -53,8 +53,14 @@ class ModelReport(BaseModel):
         """Its mean over the seeds in what ``training.metric`` names."""
         if metric in ("accuracy", "macro_f1"):
             return float(getattr(self, metric))
-        own = metric.removeprefix("f1:")
-        return fmean(row.f1 for one in self.seeds.values() for row in one.per_class if row.name == own)
+        return fmean(self.of_seed(seed, metric) for seed in self.seeds)
+
+    def of_seed(self, seed: int, metric: str) -> float:
+        """The same of one seed."""
+        one, own = self.seeds[seed], metric.removeprefix("f1:")
+        if metric in ("accuracy", "macro_f1"):
+            return float(getattr(one, metric))
+        return next(row.f1 for row in one.per_class if row.name == own)
 
     def interval(self, metric: str) -> tuple[float, float] | None:
         """Of ``by``, 95 %; None where it was not kept."""

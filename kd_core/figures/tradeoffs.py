@@ -151,7 +151,8 @@ def _heights(shown: pd.DataFrame, limits: Limits) -> tuple[float, float]:
     """Of the vertical axis: all intervals and the least accuracy that is asked for."""
     if shown.empty:
         return 0.0, 100.0
-    ends = [100 * shown["low"].min(), 100 * shown["high"].max()]
+    known = 100 * shown[["accuracy", "low", "high"]].to_numpy(float)
+    ends = [float(np.nanmin(known)), float(np.nanmax(known))]  # an interval may not be known
     if limits.accuracy is not None:
         ends.append(100 * limits.accuracy)
     room = 0.06 * (max(ends) - min(ends)) or 1.0

@@ -14,6 +14,7 @@ from streamlit.testing.v1 import AppTest
 
 from kd_core.config import LESSON
 from kd_core.jobs.store import Store
+from kd_core.system.formatting import plus_minus
 from tests import SAMPLES, disturbed, without_gold
 from tests.ui.charts import alts
 from tests.ui.speed.benched import keep, sample
@@ -103,6 +104,17 @@ def test_it_says_how_good_large_and_fast_the_student_is(app: App, done: Store) -
     assert [metric.delta for metric in shown] == ["± 2.8", "", ""]
     assert metrics["Size"] == f"{student.size_mb:.1f} MB"
     assert metrics["A text takes"].endswith(" ms")
+
+
+def test_a_run_that_is_judged_by_macro_f1_shows_the_students(app: App, done: Store) -> None:
+    report = json.loads((SAMPLES / "report.json").read_text("utf-8"))
+    report["config"]["training"]["metric"] = "macro_f1"
+    report["student"]["macro_f1_interval"] = (0.8, 0.9)
+    done.save_report(RUN, report)
+    (seed,) = report["student"]["seeds"].values()
+    shown = app(PAGE, run=RUN).metric[0]
+    assert (shown.label, shown.value) == ("Macro-F1", f"{100 * seed['macro_f1']:.1f} %")
+    assert shown.delta == plus_minus(seed["macro_f1"], 0.8, 0.9)
 
 
 def test_int8_needs_onnx(app: App, done: Store) -> None:

@@ -16,6 +16,7 @@ from kd_core.config import DistillConfig
 from kd_core.deployment.queueing import lognormal_mean
 from kd_core.distillation.metrics import wilson
 from kd_core.jobs.store import Store
+from pages.shared.text import escape
 from tests import SAMPLES, disturbed, with_floor, without_gold
 from tests.ui.charts import alts, charts
 from tests.ui.kept_run import kept_run
@@ -366,3 +367,30 @@ def test_what_no_gold_label_judges_is_called_agreement(app: App, store: Store, r
     assert "models, agreement on test texts against size" in alts(page)[0]
     layout = json.loads(charts(page)[0]["figure"])["layout"]
     assert layout["yaxis"]["title"]["text"] == "Agreement on test texts (%)"
+
+
+# By an F1
+
+
+@pytest.mark.parametrize(("metric", "name"), [("macro_f1", "Macro-F1"), (f"f1:{EVIL}", f"F1 of {EVIL}")])
+def test_models_of_a_run_that_is_judged_by_an_f1_are_compared_in_that(
+    app: App, benched: Store, report: dict[str, Any], metric: str, name: str
+) -> None:
+    report["config"]["training"]["metric"] = metric
+    for who in ("teacher", "student", "alone", "labelled_only"):
+        for seed in report[who]["seeds"].values():
+            seed["per_class"][0]["name"] = EVIL
+    benched.save_report(FIRST, report)
+    page = app(PAGE)
+    seed = report["alone"]["seeds"]["0"]
+    expected = {"Macro-F1": report["alone"]["macro_f1"]}.get(name, seed["per_class"][0]["f1"])
+    row = next(table.value for table in page.dataframe if "accuracy" in table.value)
+    (shown,) = row[row["model"] == "Student alone"]["accuracy"]
+    assert shown == pytest.approx(100 * expected)
+    assert "ONNX int8" not in set(row["form"]), "it was measured in accuracy alone"
+    assert "1 of 4 models were measured by an older version, which kept no" in words(page)
+    assert page.metric[0].label == escape(name)
+    assert page.selectbox(key="tradeoffs.texts").label == f"{escape(name)} on"
+    page.selectbox(key="tradeoffs.texts").set_value("typos").run()
+    assert page.metric[0].label == "Accuracy"
+    assert not page.exception

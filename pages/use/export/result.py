@@ -112,11 +112,20 @@ def what_is_in_it(
 
 def the_student(report: Report) -> None:
     """How good, large and fast it is, before any form is made; of several seeds the first."""
-    student, rows = report.student, report.rows["test"]
-    seed, first = next(iter(student.seeds.items()))
-    known_to = formatting.plus_minus(first.accuracy, *wilson(first.accuracy, rows))
+    student, metric = report.student, report.metric
+    seed, *others = student.seeds
+    score = student.of_seed(seed, metric)
+    known: tuple[float | None, float | None] = None, None
+    if metric == "accuracy":
+        known = wilson(score, report.rows["test"])
+    elif not others:
+        known = student.interval(metric) or known
     facts = [
-        (report.measures.capitalize(), formatting.percent(first.accuracy), known_to),
+        (
+            escape(formatting.capitalised(report.judged_by)),
+            formatting.percent(score),
+            formatting.plus_minus(score, *known) or None,
+        ),
         ("Size", formatting.megabytes(student.size_mb), None),
         ("A text takes", formatting.milliseconds(student.p50), None),
     ]
@@ -124,7 +133,7 @@ def the_student(report: Report) -> None:
         for label, value, below in facts:
             if value:
                 st.metric(label, value, below, delta_color="off", delta_arrow="off", width="content")
-    which = f" of seed {seed}, the first of {len(student.seeds)}," if len(student.seeds) > 1 else ""
+    which = f" of seed {seed}, the first of {len(student.seeds)}," if others else ""
     by = f"in the {report.timed_by.name}" if report.timed_by else "on the machine of the run"
     doubt = escape(report_tables.unsteady(report))
     st.caption(f"The student{which} as it was trained, in PyTorch, one text at a time {by}. {doubt}".rstrip())
