@@ -16,6 +16,7 @@ from kd_core.distillation.comparison import Verdict
 from kd_core.distillation.report import ModelReport
 from kd_core.distillation.two_runs import student_over
 from kd_core.errors import RunError
+from kd_core.figures.style import label_of
 from kd_core.jobs.store import RunRow
 from kd_core.search.ladder import NEVER
 from kd_core.system import formatting
@@ -107,7 +108,7 @@ def _gains(shown: Mapping[str, RunRow]) -> None:
         apart = f", in {metric}" if len(metrics) > 1 and run.metric != "accuracy" else ""
         if run.gain:
             gains[f"{label}{apart}{run.over_hard_answers}"] = run.gain
-    of = f" of {metrics.pop()}" if len(metrics) == 1 else ""
+    of = f" of {label_of(metrics.pop())}" if len(metrics) == 1 else ""
     if not gains:
         st.info("None of these runs is done, so there are no results yet.", icon=":material/info:")
         return
@@ -127,11 +128,13 @@ def _over(baseline: str, shown: Mapping[str, RunRow]) -> None:
     done = {label: run for label, run in shown.items() if run.status == "done" and label != baseline}
     if pinned.status != "done" or not done:
         return
+    alike = {run.metric for run in (pinned, *done.values())} == {pinned.metric}
+    metric = pinned.metric if alike else "accuracy"
     found: dict[str, Verdict] = {}
     problems = []
     for label, run in done.items():
         try:
-            found[label] = _student_over(run.id, pinned.id)
+            found[label] = _student_over(run.id, pinned.id, metric)
         except RunError as error:
             problems.append(str(error))
     if found:
@@ -139,7 +142,7 @@ def _over(baseline: str, shown: Mapping[str, RunRow]) -> None:
             figures.verdicts(
                 {label: (gap.delta, gap.low, gap.high) for label, gap in found.items()},
                 "Distilled students against the baseline's",
-                "Points of accuracy, text by text",
+                f"Points of {label_of(roles.metric_name(metric))}, text by text",
                 dark=is_dark(),
             ),
             key="runs.over",
@@ -151,9 +154,10 @@ def _over(baseline: str, shown: Mapping[str, RunRow]) -> None:
 
 
 @st.cache_data(max_entries=32, show_spinner=False)
-def _student_over(run_id: str, baseline: str) -> Verdict:
+def _student_over(run_id: str, baseline: str, metric: str) -> Verdict:
     """The folders of runs that are done do not change. Raises: RunError."""
-    return student_over(run_id, baseline)
+    names = () if metric == "accuracy" else store().report(baseline).labels
+    return student_over(run_id, baseline, metric, names)
 
 
 def _curves(shown: Mapping[str, RunRow]) -> None:

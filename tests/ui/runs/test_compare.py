@@ -133,6 +133,21 @@ def test_the_students_of_two_runs_are_compared_text_by_text(app: App, runs: Stor
     assert list(page.dataframe[1].value.columns) == ["Warm", "Demo"]
 
 
+def test_students_of_runs_that_are_judged_by_an_f1_are_compared_in_that(
+    app: App, runs: Store, home: Path, report: dict[str, Any]
+) -> None:
+    """60 and 80 of 100 texts of one class found: F1 2 x 60 / (100 + 60) = 75.0 and 160 / 180 = 88.9 %."""
+    report["config"]["training"]["metric"] = f"f1:{report['labels'][0]}"
+    runs.save_report(FIRST, report)
+    recorded(home, FIRST, [True] * 60 + [False] * 40)
+    recorded(home, SECOND, [True] * 80 + [False] * 20)
+    assert alts(choose(app(PAGE), "Demo", "Warm"))[1].startswith("Warm: +20.0 points"), "one has accuracy"
+    runs.save_report(SECOND, report)
+    page = choose(app(PAGE), "Demo", "Warm")
+    assert alts(page)[1].startswith("Warm: +13.9 points")
+    assert f"Points of F1 of {report['labels'][0]}, text by text" in json.dumps(charts(page)[1]["figure"])
+
+
 def test_students_of_different_test_texts_are_not_compared(app: App, runs: Store, home: Path) -> None:
     recorded(home, FIRST, [True, False])
     recorded(home, SECOND, [True, True], text="another")
