@@ -8,7 +8,7 @@ from pages.review.runs.actions import actions, open_run, undo_bar
 from pages.review.runs.compare import compare
 from pages.review.runs.disk_space import disk_space
 from pages.review.runs.index import offer_index
-from pages.review.runs.table import choose, clicked
+from pages.review.runs.table import VERDICTS, choose, clicked, verdict_of
 from pages.shared import addresses
 from pages.shared.state import store
 from pages.shared.text import escape
@@ -45,6 +45,9 @@ try:
             key="runs.status",
             bind="query-params",
         )
+        verdict = st.multiselect(
+            "Verdict", list(VERDICTS), placeholder="Any", key="runs.verdict", bind="query-params"
+        )
         tasks = sorted({run.task for run in runs})
         task = st.selectbox("Task", ["", *tasks], format_func=lambda task: task or "Any", key="runs.task")
     if text or status or task:
@@ -52,6 +55,8 @@ try:
         matching = store().runs(kind="distil", text=text, status=status or deleted, task=task)
     else:
         matching = runs
+    if verdict:
+        matching = [run for run in matching if verdict_of(run) in verdict]
     bar = st.container(key="runs.bar")  # above the table, though it depends on what is chosen there
     if matching:
         if run := clicked(matching):

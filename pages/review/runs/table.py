@@ -64,6 +64,11 @@ def choose(runs: Sequence[RunRow]) -> list[RunRow]:
     return chosen
 
 
+def verdict_of(run: RunRow) -> str:
+    """One of ``VERDICTS``; "" where there is none."""
+    return roles.verdict_name(run.verdict, run.seeds) if run.verdict else ""
+
+
 def clicked(runs: Sequence[RunRow]) -> RunRow | None:
     """The run whose button was pressed just now. Others may have come since the table was drawn."""
     click, drawn = st.session_state.get(OPENED), st.session_state.get(DRAWN, [])
@@ -90,7 +95,7 @@ def _table(runs: Sequence[RunRow]) -> pd.DataFrame:
             "gain": [_percent(run.delta) for run in runs],
             **({"metric": [run.gain and run.judged_by for run in runs]} if apart else {}),
             "status": [[states.LABELS[run.status]] for run in runs],
-            "verdict": [[roles.verdict_name(run.verdict, run.seeds)] if run.verdict else [] for run in runs],
+            "verdict": [[said] if (said := verdict_of(run)) else [] for run in runs],
             **{
                 who: [_percent(run.scores[0].get(who)) for run in runs]
                 for who in ("student", "teacher", "alone")

@@ -177,6 +177,10 @@ def test_search_and_filters(app: App, runs: Store) -> None:
     assert page.info[0].value == "No run matches these filters. Clear one of them to see more."
     page.multiselect(key="runs.status").set_value([]).run()
     assert names(page) == ["Warm", "Demo"]
+    page.multiselect(key="runs.verdict").set_value(["Better"]).run()
+    assert names(page) == ["Demo"]
+    page.multiselect(key="runs.verdict").set_value(["Helped", "Hurt"]).run()
+    assert page.info[0].value == "No run matches these filters. Clear one of them to see more."
 
 
 def test_a_search_is_in_the_link(app: App, runs: Store) -> None:
