@@ -97,6 +97,7 @@ class CNNForSequenceClassification(WordPieceNetwork):
         if self.positions:
             place = PLACE_SCALE * _near(mask, self.config.positions) @ self.positions.weight
             embedded = embedded + place * mask
+        embedded = _as_multiplied(embedded)
         for width, filters in zip(self.config.widths, self.filters, strict=True):
             around = F.pad(embedded, (0, 0, width // 2, width - 1 - width // 2))
             windows = torch.cat([around[:, i : i + input_ids.shape[1]] for i in range(width)], dim=-1)
@@ -105,6 +106,12 @@ class CNNForSequenceClassification(WordPieceNetwork):
         if self.counted:
             logits = logits + self._linear(self.counted, input_ids, mask)
         return output_of(logits, labels)
+
+
+def _as_multiplied(embedded: Tensor) -> Tensor:
+    """In the type in which autocast would multiply: to round a piece once, not in each of its windows."""
+    kind = embedded.device.type
+    return embedded.to(torch.get_autocast_dtype(kind)) if torch.is_autocast_enabled(kind) else embedded
 
 
 def _near(mask: Tensor, places: int) -> Tensor:

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from torch.nn import functional as F
 from transformers import AutoConfig, AutoModelForSequenceClassification
 
+from kd_core.models import cnn
 from kd_core.models.cnn import CNNConfig, CNNForSequenceClassification, _near
 
 PAD = 0
@@ -175,3 +176,14 @@ def test_a_filter_starts_by_the_number_of_its_inputs(width: int) -> None:
     bound = (width * 64) ** -0.5
     assert weights.abs().max() <= bound
     assert weights.std() == pytest.approx(bound / 3**0.5, rel=0.05)
+
+
+def test_a_piece_that_is_rounded_once_is_rounded_as_in_each_window(monkeypatch: pytest.MonkeyPatch) -> None:
+    model, pieces = build(mean=True, positions=4), tokens(4, 9)
+    with torch.inference_mode(), torch.autocast("cpu", dtype=torch.bfloat16):
+        once = model(pieces).logits
+        monkeypatch.setattr(cnn, "_as_multiplied", lambda embedded: embedded)
+        assert torch.equal(once, model(pieces).logits)
+    monkeypatch.undo()
+    with torch.inference_mode():
+        assert not torch.equal(once, model(pieces).logits), "without autocast nothing is rounded"
