@@ -106,7 +106,8 @@ def cascade(
     out.print(table(("Answered", "Wrong" if right else "Differs", "95 % interval"), cells, range(3)))
     out.print(f"\n{found.sentence}", soft_wrap=True)
     if costs:
-        out.print(f"A million texts cost {costs[0]:,.2f}, by the teacher alone {costs[1]:,.2f}.")
+        at = f"at {core_hour:g} for a core-hour" if answers is None else f"at {answers:g} for 1,000 answers"
+        out.print(f"A million texts cost {costs[0]:,.2f}, by the teacher alone {costs[1]:,.2f}, {at}.")
     elif report.teacher_is_file:
         out.print(
             "The teacher is a file: how long it takes to answer is not known. What it charges counts with "

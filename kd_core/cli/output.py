@@ -112,9 +112,10 @@ def print_report(out: Console, report: Report) -> None:
     models = {NAMES[who]: model for who, model in report.judged.items()}
     headings = ("", *map(capitalised, report.measured.values()), "Parameters", "Size", "p50", "p95")
     timed = report.timing
+    whose = f", of the {report.timed_by.name}" if report.timed_by else ""
     out.print(
         f"\nOn {report.rows['test']:,} test texts. "
-        f"Latency p50 and p95 in ms: {what_is_timed(timed.batch, timed.threads, timed.tokenizer)}."
+        f"Latency p50 and p95 in ms{whose}: {what_is_timed(timed.batch, timed.threads, timed.tokenizer)}."
     )
     rows = [(name, *_result(report, model)) for name, model in models.items()]
     out.print(table(headings, rows, range(1, len(headings))))

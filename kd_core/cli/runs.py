@@ -147,20 +147,23 @@ def _print_runs(out: Console, rows: Sequence[RunRow]) -> None:
     named, roomy = any(row.name for row in rows), out.width >= ROOMY
     left_out = {"Name": not named, "Created": not roomy}
     headings = [heading for heading in cells[0] if not left_out.get(heading)]
-    numbers = [headings.index(heading) for heading in ("Accuracy", "Gain")]
+    numbers = [headings.index(heading) for heading in ("Score", "Gain")]
     lines = ([cell[heading] for heading in headings] for cell in cells)
-    out.print(table(headings, lines, numbers, first=max(len(row.id) for row in rows)))
+    of_one_kind = {row.scores[1] for row in rows if row.accuracy} <= {"accuracy"}
+    titles = [{"Score": "Accuracy"}.get(name, name) if of_one_kind else name for name in headings]
+    out.print(table(titles, lines, numbers, first=max(len(row.id) for row in rows)))
 
 
 def _listed(row: RunRow) -> dict[str, str]:
-    student = row.accuracy.get("student")
+    scores, name = row.scores
+    student = scores.get("student")
     return {
         "Run": row.id,
         "Status": LABELS[row.status],
         "Name": row.name,
         "Task": row.task,
         "Student": row.student,
-        "Accuracy": "" if student is None else percent(student) + " agree" * (row.measures == "agreement"),
+        "Score": "" if student is None else percent(student) + f" {name}" * (name != "accuracy"),
         "Gain": "" if row.delta is None else row.gained + row.over_hard_answers,
         "Verdict": verdict_name(row.verdict, row.seeds) if row.verdict else "",
         "Created": f"{row.created.astimezone():%Y-%m-%d %H:%M}",
@@ -242,7 +245,11 @@ def show(run: str, as_json: bool) -> None:
             (place, ",".join(map(str, v)) if isinstance(v, list) else v) for place, v in settings.items()
         ]
         out.print(table(("Setting", "Value"), shown))
-    if done:
+    if done and row.kind == "distil":
+        from kd_core.deployment.times import timed
+
+        print_report(out, timed(store, row.id)[0])
+    elif done:
         print_result(out, row.kind, store.report_json(row.id))
     return None
 

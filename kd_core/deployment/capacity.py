@@ -224,7 +224,10 @@ def saving(needs: Sequence[Requirement]) -> str:
     saves = _saving(needs[0], needs[-1])
     if len(late) == len(needs):
         return f"None of them answers in time. By the load alone: {saves[:1].lower()}{saves[1:]}"
-    return f"{saves} It does not answer in time." if needs[-1] in late else saves
+    if needs[-1] in late:
+        return f"{saves} It does not answer in time."
+    slow = f" {_servers(needs[0].servers).capitalize()} of {_the(needs[0].name)} would still answer too late."
+    return saves + slow * (needs[0] in late)
 
 
 def _saving(first: Requirement, last: Requirement) -> str:

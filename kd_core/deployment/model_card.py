@@ -25,7 +25,7 @@ from kd_core.distillation.metrics import ECE_BINS, Scores
 from kd_core.distillation.report import Report
 from kd_core.distillation.roles import FROM_TEACHER, NAMES, ROLES
 from kd_core.models.presets import TEACHERS, other_network
-from kd_core.system.formatting import count, megabytes, percent, with_interval
+from kd_core.system.formatting import capitalised, count, megabytes, percent, with_interval
 
 TEMPLATE = Path(__file__).with_suffix(".md")
 # Of the teachers that come along: what their weights are, and the licence.
@@ -197,9 +197,12 @@ def _models(report: Report) -> pd.DataFrame:
         [
             {
                 "Model": NAMES[who],
-                report.measures.capitalize(): percent(model.accuracy),
-                "95 % interval": f"{percent(model.low)} to {percent(model.high)}",
-                "Macro-F1": percent(model.macro_f1),
+                **{
+                    plain(capitalised(name)): with_interval(
+                        model.by(metric), *model.interval(metric) or (None, None)
+                    )
+                    for metric, name in report.measured.items()
+                },
                 "Calibration error": percent(model.ece),
                 "Parameters": count(model.params),
                 "Size": megabytes(model.size_mb),

@@ -134,7 +134,7 @@ def _accuracy(form: FormReport, other: FormReport, measures: str) -> str:
     }.get(measures, (measures, f"as good in {measures} as"))
     direction = "more" if difference > 0 else "less"
     said = f"{points(abs(difference)).lstrip('+')} {direction} {good} than {whom}"
-    if round(100 * difference, 1) == 0:
+    if round(100 * difference, 1) == 0 and not (pair and pair["lost"] + pair["gained"]):
         said = f"{so_good} {whom}"
     elif pair and pair["low"] <= 0 <= pair["high"]:
         said = f"no difference in {measures} from {whom} that these texts can show"

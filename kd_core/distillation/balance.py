@@ -92,8 +92,7 @@ def why_macro_f1(names: Sequence[str], labels: ArrayLike) -> str:
     fair = texts / len(names)
     return (
         f"The class {name!r} has {share * fair:,.0f} of the {texts:,} training texts, less than half of a "
-        f"fair share ({fair:,.0f}), so models are judged by macro-F1, in which each class counts alike. Set "
-        "the metric to accuracy to judge by all texts alike."
+        f"fair share ({fair:,.0f}), so models are judged by macro-F1, in which each class counts alike."
     )
 
 

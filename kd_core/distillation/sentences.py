@@ -106,7 +106,9 @@ def below_floor(
         longer = "" if file else "teach that one longer, or "
         return f"its teacher is not above it either; {longer}choose another"
     if reached >= teacher:
-        return "it is as good as its teacher, so that more test texts, not a larger student, may show it"
+        return (
+            "on these texts it is not below its teacher, so more of them, not a larger student, may show it"
+        )
     if transfer:
         return f"try {larger} or more labelled texts"
     return f"try {larger}, more labelled texts, or unlabelled ones as a transfer set"

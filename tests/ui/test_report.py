@@ -201,9 +201,9 @@ def test_quality(app: App, done: Store) -> None:
     (note,) = [caption for caption in page.caption if caption.value.startswith("On 524 test texts; ±")]
     assert note.proto.help.endswith("with texts of like confidence put together.")
     assert "weighs all classes" not in note.value  # what words mean is asked for, beside what was found
-    assert "Taken for another class most often: business for politics, 11 texts." in words(page)
+    assert "Taken for another class most often: “business” for “politics”, 11 texts." in words(page)
     page.segmented_control(key="report.model").set_value("teacher").run()
-    assert "Taken for another class most often: business for politics, 16 texts." in words(page)
+    assert "Taken for another class most often: “business” for “politics”, 16 texts." in words(page)
 
 
 def test_mistakes_of_several_seeds_are_not_called_texts(
@@ -212,7 +212,7 @@ def test_mistakes_of_several_seeds_are_not_called_texts(
     report["student"]["seeds"]["1"] = report["student"]["seeds"]["0"]
     done.save_report(RUN, report)
     page = open_tab(app, "Quality")
-    said = "Taken for another class most often: business for politics, 22 answers of 2 seeds."
+    said = "Taken for another class most often: “business” for “politics”, 22 answers of 2 seeds."
     assert said in words(page)
 
 

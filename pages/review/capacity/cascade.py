@@ -44,4 +44,6 @@ def with_cascade(run: RunRow, forms: Sequence[Measured], measurement: Measuremen
         icon=":material/arrow_forward:",
         query_params={"run": run.id, "tradeoffs.agree": f"{agree:g}"},
     )
+    if found.answered == 1:
+        return list(forms)  # it is the student
     return [*forms, cascaded(forms[1], forms[0], found.answered)]

@@ -241,12 +241,13 @@ def _to_speed(run: RunRow) -> None:
 def source(conditions: str, report: Report, measurement: Measurement, run: RunRow) -> None:
     if measurement.kind != "bench":
         whose = f"the {measurement.name}" if measurement.job else "the run itself"
-        more = " Measure in the report's Speed tab to see ONNX int8 and batches."
+        missing = "batches" if ("student", "int8") in measurement.latencies else "ONNX int8 and batches"
+        more = f" Measure in the report's Speed tab to see {missing}."
         said = f"These times come from {whose}: one text at a time."
         st.info(said + more * (not report.teacher_is_file), icon=":material/timer:")
         if not report_tables.unsteady(report):  # else it stands with the headline
             _to_speed(run)
     st.caption(
-        "Cores are taken to serve texts independently of each other, at the speed of 1 thread. "
-        + escape(conditions)
+        "Cores are taken to serve texts independently of each other, at the speed of 1 thread, and what they "
+        "carry goes by the mean time, which is above the median. " + escape(conditions)
     )

@@ -69,7 +69,9 @@ def quality(run: RunRow, report: Report) -> None:
             truth, answer, count = worst
             seeds = len(report.models[who].seeds)
             what = formatting.counted(count, "text") if seeds == 1 else f"{count:,} answers of {seeds} seeds"
-            st.caption(f"Taken for another class most often: {escape(truth)} for {escape(answer)}, {what}.")
+            st.caption(
+                f"Taken for another class most often: “{escape(truth)}” for “{escape(answer)}”, {what}."
+            )
     with right:
         _calibration(run, report, who, dark)
     left, right = st.columns(2)

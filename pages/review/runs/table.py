@@ -96,11 +96,11 @@ def _table(runs: Sequence[RunRow]) -> pd.DataFrame:
             **({"metric": [run.gain and run.judged_by for run in runs]} if apart else {}),
             "status": [[states.LABELS[run.status]] for run in runs],
             "verdict": [[said] if (said := verdict_of(run)) else [] for run in runs],
+            **({"measures": [run.scores[1] if run.accuracy else None for run in runs]} if elsewhere else {}),
             **{
                 who: [_percent(run.scores[0].get(who)) for run in runs]
                 for who in ("student", "teacher", "alone")
             },
-            **({"measures": [run.scores[1] if run.accuracy else None for run in runs]} if elsewhere else {}),
             "interval": [formatting.interval(*run.gain[1:]) if run.gain else None for run in runs],
             "curve": [list(run.sparkline) for run in runs],
             "task": [run.task for run in runs],

@@ -233,9 +233,8 @@ def test_what_to_do_about_a_student_that_is_not_above_the_floor(floor, teacher, 
 def test_a_student_as_good_as_its_teacher_needs_no_larger_one() -> None:
     """It is above the floor, and so few test texts do not show it."""
     advice = below_floor(0.875, 0.917, reached=1.0, transfer=False)
-    assert (
-        advice == "it is as good as its teacher, so that more test texts, not a larger student, may show it"
-    )
+    more = "more of them, not a larger student, may show it"
+    assert advice == f"on these texts it is not below its teacher, so {more}"
     assert below_floor(0.875, 0.917, reached=0.9, transfer=True).startswith("try a larger student")
 
 
