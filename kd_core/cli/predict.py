@@ -51,6 +51,12 @@ def predict(run: str, text: tuple[str, ...], calibrated: bool, as_json: bool) ->
         out.print(shown, style="bold", soft_wrap=True)
         rows = [(NAMES[who], *_likeliest(answers[who])) for who in NAMES if answers.get(who)]
         out.print(table(("", "Answer", "Probability", "Next"), rows, numbers=(2,)))
+        doubts: dict[str, list[str]] = {}
+        for who, reading in answers["reading"].items():
+            for doubt in predict.Reading(**reading).doubts:
+                doubts.setdefault(doubt, []).append(NAMES[who])
+        for doubt, whose in doubts.items():
+            out.print(f"{', '.join(whose)}: {doubt}", soft_wrap=True)
     return None
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import statistics
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from itertools import islice
 from typing import TYPE_CHECKING, Any
 
@@ -33,8 +33,34 @@ BATCH = 32
 
 
 @dataclass(frozen=True)
+class Reading:
+    """What a model sees of a text: ``read`` of its ``tokens``, of which it does not know ``unknown``."""
+
+    tokens: int
+    read: int
+    unknown: int
+
+    @property
+    def doubts(self) -> list[str]:
+        """What makes its answer doubtful, in sentences."""
+        found = []
+        if self.read < self.tokens:
+            found.append(
+                f"It reads the first {self.read:,} word pieces of {self.tokens:,}; what comes after them is "
+                "cut off."
+            )
+        if self.unknown:
+            little = ", so its answer says little" if self.unknown > self.read / 2 else ""
+            are = "is" if self.unknown == 1 else "are"
+            found.append(
+                f"{self.unknown:,} of {self.read:,} word pieces {are} not in its vocabulary{little}."
+            )
+        return found
+
+
+@dataclass(frozen=True)
 class Answer:
-    """One model on one text: it reads ``read`` of its ``tokens``, and does not know ``unknown`` of those.
+    """One model on one text.
 
     ``milliseconds`` is the median time from the text to the probabilities, alone in its batch.
     """
@@ -42,9 +68,7 @@ class Answer:
     who: Role
     probabilities: dict[str, float]
     milliseconds: float
-    tokens: int
-    read: int
-    unknown: int
+    reading: Reading
 
     def divided(self, temperature: float) -> Answer:
         """The answer with all logits divided by that: the same label, surer or less sure."""
@@ -82,14 +106,14 @@ def temperatures(run_id: str) -> dict[Role, float]:
 def predict_texts(
     run_id: str, texts: Sequence[str], *, calibrated: bool = False, on_event: OnEvent = ignore
 ) -> dict[str, Any]:
-    """Probabilities of each model for each text, float32; ``calibrated``: by its temperature.
+    """Of each text each model's probabilities, float32, and its ``Reading``. ``calibrated``: by temperature.
 
     Raises: RunError where the run or its teacher is missing or was changed on disk, DataError.
     """
     texts = [checked(text, f"text {number:,}") for number, text in enumerate(texts, start=1)]
     models = open_models(run_id)
     divisors = temperatures(run_id) if calibrated else dict.fromkeys(models, 1.0)
-    answers: list[dict[str, Any]] = [{"text": text} for text in texts]
+    answers: list[dict[str, Any]] = [{"text": text, "reading": {}} for text in texts]
     for place, (who, model) in enumerate(models.items()):
 
         def tell(done: int, who: Role = who, before: int = place * len(texts)) -> None:
@@ -97,9 +121,21 @@ def predict_texts(
 
         tell(0)  # the texts are split into pieces first, which takes a while too
         rows = softmax(model.predict(_cut(texts), BATCH, on_rows=tell), divisors[who])
-        for answer, row in zip(answers, rows, strict=True):
+        for answer, row, reading in zip(answers, rows, readings(model, _cut(texts)), strict=True):
             answer[who] = dict(zip(model.labels, row.tolist(), strict=True))
+            answer["reading"][who] = asdict(reading)
     return {"run_id": run_id, "predictions": answers}
+
+
+def readings(model: OpenForm, texts: Sequence[str]) -> list[Reading]:
+    """Of each text."""
+    special = model.tokenizer.num_special_tokens_to_add()
+    found = []
+    for text, ids in zip(texts, model.encode(list(texts)), strict=True):
+        whole = model.tokenizer(text, add_special_tokens=False, verbose=False)["input_ids"]
+        read = len(ids) - special
+        found.append(Reading(len(whole), read, whole[:read].count(model.tokenizer.unk_token_id)))
+    return found
 
 
 def checked(text: str, which: str = "the text") -> str:
@@ -123,29 +159,23 @@ def answers(models: Mapping[Role, OpenForm], text: str) -> list[Answer]:
     [text] = _cut([text])
     seconds: dict[Role, list[float]] = {who: [] for who in models}
     logits: dict[Role, NDArray[np.float32]] = {}
-    ids: dict[Role, list[int]] = {}
     rounds, begun = 0, time.perf_counter()
     while rounds < WARM_UP + FEWEST or (
         rounds < WARM_UP + REPEATS and time.perf_counter() - begun < ENOUGH * len(models)
     ):
         for who, model in models.items():
             start = time.perf_counter()
-            [ids[who]] = model.encode([text])
-            logits[who] = model.logits([ids[who]])
+            logits[who] = model.logits(model.encode([text]))
             seconds[who].append(time.perf_counter() - start)
         rounds += 1
     found = []
     for who, model in models.items():
-        whole = model.tokenizer(text, add_special_tokens=False, verbose=False)["input_ids"]
-        read = len(ids[who]) - model.tokenizer.num_special_tokens_to_add()
         found.append(
             Answer(
                 who=who,
                 probabilities=dict(zip(model.labels, softmax(logits[who])[0].tolist(), strict=True)),
                 milliseconds=1000 * statistics.median(seconds[who][WARM_UP:]),
-                tokens=len(whole),
-                read=read,
-                unknown=whole[:read].count(model.tokenizer.unk_token_id),
+                reading=readings(model, [text])[0],
             )
         )
     return found

@@ -153,9 +153,11 @@ def _stairs(report: Report) -> None:
 
 def _other_texts(report: Report, dark: bool) -> None:
     st.subheader("On other texts", anchor=False)
+    kinds = list(report.student.shifted)
+    another = ", and another kind of text" if len(kinds) > 3 else ""
     st.markdown(
         "How far each model falls on texts unlike the labelled ones: the test texts with typing errors, with "
-        "words left out, in upper case, and another kind of text where the task has one."
+        f"words left out, in upper case (which many models do not see){another}."
     )
     left, right = st.columns([2, 3])
     with left:

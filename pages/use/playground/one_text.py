@@ -196,18 +196,8 @@ def _card(answer: Answer, truth: str | None) -> None:
                 st.badge(label, color="green" if right else "red", icon=f":material/{icon}:")
         st.subheader(escape(answer.label), anchor=False)
         st.caption(f"{formatting.percent(answer.sure)} sure · {formatting.milliseconds(answer.milliseconds)}")
-    if answer.read < answer.tokens:
-        st.caption(
-            f":material/content_cut: It reads the first {answer.read:,} word pieces of {answer.tokens:,}; "
-            "what comes after them is cut off."
-        )
-    if answer.unknown:
-        little = ", so its answer says little" if answer.unknown > answer.read / 2 else ""
-        are = "is" if answer.unknown == 1 else "are"
-        st.caption(
-            f":material/help: {answer.unknown:,} of {answer.read:,} word pieces {are} not in its "
-            f"vocabulary{little}."
-        )
+    for doubt in answer.reading.doubts:
+        st.caption(f":material/help: {doubt}")
 
 
 def _probabilities_in_words(answer: Answer, shown: Sequence[str]) -> str:

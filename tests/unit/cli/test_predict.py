@@ -19,10 +19,19 @@ pytestmark = pytest.mark.usefixtures("own_environment")
 def use_predict(monkeypatch: pytest.MonkeyPatch) -> None:
     def predict(run_id: str, texts: list[str], *, calibrated: bool, on_event: OnEvent) -> dict[str, Any]:
         sys.stdout.write("a library's remark\n")
+        read = {"tokens": 9, "read": 9, "unknown": 2}
         probabilities = {"[sport]": 0.25, "business": 0.625, "tech": 0.125}
         return {
             "run_id": run_id,
-            "predictions": [{"text": t, "teacher": probabilities, "alone": None} for t in texts],
+            "predictions": [
+                {
+                    "text": t,
+                    "teacher": probabilities,
+                    "alone": None,
+                    "reading": {"teacher": read, "student": read},
+                }
+                for t in texts
+            ],
         }
 
     monkeypatch.setattr(prediction, "predict_texts", predict)
@@ -35,6 +44,8 @@ def test_predict(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[
     assert captured.out.splitlines()[0] == "Shares [fall]"
     answer = " ".join(captured.out.splitlines()[2].split())
     assert answer == "Teacher business 62.5 % [sport] 25.0 %"
+    doubt = "Teacher, Distilled student: 2 of 9 word pieces are not in its vocabulary."
+    assert captured.out.splitlines()[3] == doubt
     assert captured.err == "a library's remark\n"
 
 

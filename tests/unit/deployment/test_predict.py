@@ -20,6 +20,7 @@ from kd_core.deployment.predict import (
     MAX_WORDS,
     WARM_UP,
     Answer,
+    Reading,
     agreement,
     agreement_sentence,
     answers,
@@ -104,7 +105,7 @@ def test_calibrated_probabilities_are_those_of_divided_logits(finished_run, at_h
             found["predictions"], plain["predictions"], expected, strict=True
         ):
             assert list(row[who].values()) == pytest.approx(probabilities, abs=1e-5)
-            shown = Answer(who, before[who], 1.0, 1, 1, 0).divided(temperature)
+            shown = Answer(who, before[who], 1.0, Reading(1, 1, 0)).divided(temperature)
             assert list(shown.probabilities.values()) == pytest.approx(probabilities, abs=1e-5)
             assert shown.label == max(before[who], key=before[who].get)
 
@@ -195,7 +196,7 @@ def test_strange_texts_get_an_answer(finished_run, at_home, text):
         assert found.label in finished_run.report.labels
         assert found.sure == max(found.probabilities.values())
         assert found.milliseconds > 0
-        assert 0 <= found.unknown <= found.read <= found.tokens
+        assert 0 <= found.reading.unknown <= found.reading.read <= found.reading.tokens
         spans = words_of(text)
         assert np.isfinite(effects(model, text[:MAX_CHARACTERS], spans)).all()
 
@@ -211,13 +212,23 @@ def test_an_answer_says_what_was_read(finished_run, at_home):
     limit = model.max_length - 2  # for [CLS] and [SEP]
     text = "goal 😀 " + "vote " * 100 + "😀"  # of two that it does not know it reads one
     [found] = answers({"teacher": model}, text)
-    assert (found.tokens, found.read, found.unknown) == (103, limit, 1)
+    assert found.reading == Reading(103, limit, 1)
     assert found.probabilities == pytest.approx(
         predict_texts(finished_run.report.run_id, [text])["predictions"][0]["teacher"],
         abs=1e-5,
     )
+    [predicted] = predict_texts(finished_run.report.run_id, [text])["predictions"]
+    assert predicted["reading"]["teacher"] == {"tokens": 103, "read": limit, "unknown": 1}
     [short] = answers({"teacher": model}, "goal vote")
-    assert short.read == short.tokens == 2
+    assert short.reading == Reading(2, 2, 0)
+
+
+def test_what_makes_an_answer_doubtful():
+    assert Reading(2, 2, 0).doubts == []
+    cut = "It reads the first 126 word pieces of 1,334; what comes after them is cut off."
+    assert Reading(1334, 126, 1).doubts == [cut, "1 of 126 word pieces is not in its vocabulary."]
+    little = "7 of 10 word pieces are not in its vocabulary, so its answer says little."
+    assert Reading(10, 10, 7).doubts == [little]
 
 
 def test_models_are_timed_by_turns_after_they_are_warm(tiny_tokenizer, monkeypatch):
