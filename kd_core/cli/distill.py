@@ -71,6 +71,7 @@ def distill(file: str | None, name: str, as_json: bool, **settings: str | bool |
     own = {place: value for place, value in settings.items() if place.startswith("ladder__")}
     run = {place: value for place, value in settings.items() if place not in own}
     config = with_absolute_paths(read_config(file, run))
+    _check_models(config)
     from kd_core.jobs.store import Store
 
     if any(value is not None for value in own.values()):
@@ -155,6 +156,17 @@ def _show(report: dict[str, Any], as_json: bool, kind: str = "distil") -> None:
         print_json(report)
     else:
         print_result(console(sys.stdout), kind, report)
+
+
+def _check_models(config: DistillConfig) -> None:
+    """A name that is none is no run that failed. Raises: ModelError."""
+    from kd_core.models.presets import STUDENTS, TEACHERS
+
+    for name, presets in ((config.teacher.model, TEACHERS), (config.student.model, STUDENTS)):
+        if name not in presets:  # else torch need not be loaded for it
+            from kd_core.models.checkpoints import check_name
+
+            check_name(name, presets)
 
 
 def with_absolute_paths(config: DistillConfig) -> DistillConfig:

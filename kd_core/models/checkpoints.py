@@ -20,7 +20,7 @@ from transformers.utils import logging
 from kd_core.data.words import FOREIGN
 from kd_core.errors import ModelError
 from kd_core.models.e5 import e5_folder
-from kd_core.models.presets import STUDENTS, TEACHERS, find_preset, short
+from kd_core.models.presets import STUDENTS, TEACHERS, Preset, find_preset, short
 from kd_core.models.vocabulary import pieces_a_word, unknown_pieces
 from kd_core.system import paths
 from kd_core.system.formatting import percent
@@ -165,6 +165,12 @@ def _check_folder(folder: Path) -> None:
 
 def _damaged(name: str, reason: str) -> ModelError:
     return ModelError(f"The weights {name!r} are incomplete or changed ({reason}); get them again.")
+
+
+def check_name(name: str, presets: Mapping[str, Preset]) -> None:
+    """Whether there is such a model: a preset, a folder, or one on the Hub. Raises: ModelError."""
+    if find_preset(name, presets) is None and not paths.existing_folder(name):
+        _hub_out_of_reach(name)
 
 
 def _hub_out_of_reach(hub_id: str) -> bool:

@@ -39,6 +39,16 @@ def test_wrong_settings_stop_before_the_engine(
     assert seen == []
 
 
+@pytest.mark.parametrize("flag", ["--teacher", "--student"])
+def test_a_name_that_is_no_model_is_no_run(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], flag: str
+) -> None:
+    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+    assert main(["distill", flag, "nope"]) == 2
+    assert "'nope' is not on this disk and the Hugging Face Hub cannot be reached" in capsys.readouterr().err
+    assert Store().runs() == []
+
+
 def test_a_run_is_in_the_store_while_and_after(monkeypatch: pytest.MonkeyPatch) -> None:
     rows = []
 
