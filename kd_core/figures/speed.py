@@ -12,7 +12,7 @@ from kd_core.deployment.capacity import BUSY, Requirement
 from kd_core.deployment.reports import BenchCell
 from kd_core.deployment.runtimes import RUNTIME_NAMES, Runtime, form_name, split_form
 from kd_core.distillation.roles import SHORT_NAMES, Role
-from kd_core.figures.direct import Named, names_beside
+from kd_core.figures.direct import RAISED, Named, names_beside
 from kd_core.figures.style import (
     INK,
     LINE,
@@ -99,12 +99,16 @@ def servers_by_load(
             "showarrow": False,
             "font": {"color": ink, "size": 13},
         }
-    across, up, height = (0.0, loads[-1]), (0.0, 1.12 * most), 340
+    across, up, height = (0.0, loads[-1]), (-0.08 * most, 1.12 * most), 340
+    beside = names_beside(names, across, up, height - 96)
+    for note in beside:
+        if abs(note["ay"]) < RAISED:  # its line is level, and would go through it
+            note["ay"] = RAISED
     layout = {
         "xaxis": {"range": across},
         "yaxis": {"range": up} | ({"dtick": 1} if most <= FEW_SERVERS else {}),  # no half servers
         "shapes": [upright(load, pick(LINE, dark), 1)],
-        "annotations": [*numbers.values(), *names_beside(names, across, up, height - 96)],
+        "annotations": [*numbers.values(), *beside],
         "showlegend": False,
         "hovermode": "closest",
     }

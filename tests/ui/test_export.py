@@ -290,9 +290,7 @@ def test_no_transformer_loads_by_its_code(app: App, done: Store, model: str, net
     done.save_report(JOB, report)
     done.set_status(JOB, "done")
     page = app(PAGE, run=OTHER)
-    said = (
-        f"transformers has no {network}, so the zip brings the code of one, which `trust_remote_code=True` "
-    )
+    said = f"transformers has no {network}, so the code of one comes along, which `trust_remote_code=True` "
     assert f"{said}lets run. The ONNX form needs none." in words(page)
     transformers, onnx = (block.value for block in page.code)
     assert "trust_remote_code=True" in transformers

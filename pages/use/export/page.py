@@ -40,7 +40,7 @@ try:
                 job_view(jobs[0], "export.job")
     with right:
         the_student(of_run)
-        how_to_use(run, wanted.runtimes)
+        how_to_use(run, wanted.runtimes, report)
     if report:
         with row:
             download(report)

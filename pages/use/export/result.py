@@ -139,18 +139,20 @@ def the_student(report: Report) -> None:
     st.caption(f"The student{which} as it was trained, in PyTorch, one text at a time {by}. {doubt}".rstrip())
 
 
-def how_to_use(run: RunRow, runtimes: Sequence[Runtime]) -> None:
+def how_to_use(run: RunRow, runtimes: Sequence[Runtime], report: ExportReport | None) -> None:
     st.subheader("How to use it", anchor=False)
     made = [runtime for runtime in runtimes if runtime != "pytorch"]
     codes = {"transformers": pipeline_code(run.student)}
     if made:
         codes["ONNX Runtime"] = ONNX.format(file="model_int8.onnx" if "int8" in made else "model.onnx")
-    st.markdown("Unpack the zip, go into its folder, and run this. KD Studio is not needed.")
+    folder = report is not None and report["to"] is not None and Path(report["to"]).is_dir()
+    first = "Go into the folder" if folder else "Unpack the zip, go into its folder,"
+    st.markdown(f"{first} and run this. KD Studio is not needed.")
     for tab, code in zip(st.tabs(list(codes)), codes.values(), strict=True):
         tab.code(code, language="python", wrap_lines=True)
     if network := other_network(run.student):
         st.caption(
-            f"transformers has no {network}, so the zip brings the code of one, which "
+            f"transformers has no {network}, so the code of one comes along, which "
             f"`trust_remote_code=True` lets run.{' The ONNX form needs none.' if made else ''}"
         )
 
