@@ -44,6 +44,7 @@ TITLES = {
     "training": "Training of the students",
     "controls": "Comparison",
 }
+METRICS = ("auto", "accuracy", "macro_f1")  # of any task
 
 
 def choose_objective() -> dict[str, Any]:
@@ -99,8 +100,11 @@ def choose_seeds(*, container: Any = st) -> Any:
 
 
 def _noted(section: str, name: str) -> dict[str, Any]:
-    """A file that is typed in was meant; one that a link names is asked about."""
+    """A file that is typed in was meant; one that a link names is asked about. f1:CLASS may be typed in."""
     place = key(f"{section}.{name}")
+    if name == "metric":
+        chosen = st.query_params.get(place) or METRICS[0]
+        return {"options": list(dict.fromkeys([*METRICS, chosen])), "accept_new_options": True}
     return {"on_change": typed, "args": (place,)} if name in ("test_file", "transfer_file") else {}
 
 
