@@ -71,7 +71,7 @@ def distill(file: str | None, name: str, as_json: bool, **settings: str | bool |
     own = {place: value for place, value in settings.items() if place.startswith("ladder__")}
     run = {place: value for place, value in settings.items() if place not in own}
     config = with_absolute_paths(read_config(file, run))
-    _check_models(config)
+    check_models(config)
     from kd_core.jobs.store import Store
 
     if any(value is not None for value in own.values()):
@@ -158,7 +158,7 @@ def _show(report: dict[str, Any], as_json: bool, kind: str = "distil") -> None:
         print_result(console(sys.stdout), kind, report)
 
 
-def _check_models(config: DistillConfig) -> None:
+def check_models(config: DistillConfig) -> None:
     """A name that is none is no run that failed. Raises: ModelError."""
     from kd_core.models.presets import STUDENTS, TEACHERS
 

@@ -24,7 +24,6 @@ from kd_core.system.formatting import (
     percent,
     printable,
     what_is_timed,
-    with_interval,
 )
 
 if TYPE_CHECKING:  # scipy comes with it
@@ -157,14 +156,12 @@ def _print_classes(out: Console, report: Report) -> None:
 
 def _result(report: Report, model: ModelReport) -> tuple[str, ...]:
     """With the intervals of accuracy and of what decides; three would need a wide terminal."""
-    told = {
-        metric: model.interval(metric) if metric in ("accuracy", report.metric) else None
-        for metric in report.measured
-    }
+    from kd_core.distillation.report_tables import score
+
     return (
         *(
-            with_interval(model.by(metric), *span) if span else percent(model.by(metric))
-            for metric, span in told.items()
+            score(model, metric) if metric in ("accuracy", report.metric) else percent(model.by(metric))
+            for metric in report.measured
         ),
         count(model.params),
         megabytes(model.size_mb),

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from kd_core.cli.carry_out import carry_out, on_signals, signals_to_leave, start
-from kd_core.cli.distill import DistillCommand, with_absolute_paths
+from kd_core.cli.distill import DistillCommand, check_models, with_absolute_paths
 from kd_core.cli.output import as_json, console, print_json, stray_prints_to_stderr, table
 from kd_core.cli.progress import Narrator
 from kd_core.cli.runs import left_waiting
@@ -76,6 +76,7 @@ def search(
         report = _resumed(store, resume)
     else:
         config = _read(file, name, given)
+        check_models(config.distill)
         _check_metric(config.distill)
         report = start(store, config, kind="search", name=name)
     from kd_core.search import SearchResult

@@ -23,6 +23,7 @@ from kd_core.deployment.reports import FormReport
 from kd_core.distillation.calibration import Scaled, floor
 from kd_core.distillation.metrics import ECE_BINS, Scores
 from kd_core.distillation.report import Report
+from kd_core.distillation.report_tables import score
 from kd_core.distillation.roles import FROM_TEACHER, NAMES, ROLES
 from kd_core.models.presets import TEACHERS, other_network
 from kd_core.system.formatting import capitalised, count, megabytes, percent, with_interval
@@ -198,10 +199,7 @@ def _models(report: Report) -> pd.DataFrame:
             {
                 "Model": NAMES[who],
                 **{
-                    plain(capitalised(name)): with_interval(
-                        model.by(metric), *model.interval(metric) or (None, None)
-                    )
-                    for metric, name in report.measured.items()
+                    plain(capitalised(name)): score(model, metric) for metric, name in report.measured.items()
                 },
                 "Calibration error": percent(model.ece),
                 "Parameters": count(model.params),

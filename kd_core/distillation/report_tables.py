@@ -54,7 +54,7 @@ def overview(report: Report) -> pd.DataFrame:
     return pd.DataFrame(
         [
             {"Model": NAMES[who]}
-            | {capitalised(name): _score(model, metric) for metric, name in report.measured.items()}
+            | {capitalised(name): score(model, metric) for metric, name in report.measured.items()}
             | {
                 "Calibration error": percent(model.ece),
                 "Parameters": count(model.params),
@@ -70,9 +70,9 @@ def overview(report: Report) -> pd.DataFrame:
     )
 
 
-def _score(model: ModelReport, metric: str) -> str:
-    score, span = model.by(metric), model.interval(metric)
-    return with_interval(score, *span) if span else percent(score)
+def score(model: ModelReport, metric: str) -> str:
+    """Its score in ``metric``, with the interval where that is known."""
+    return with_interval(model.by(metric), *model.interval(metric) or (None, None))
 
 
 def stairs(report: Report) -> pd.DataFrame:

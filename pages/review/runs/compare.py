@@ -13,7 +13,6 @@ from kd_core import config, figures
 from kd_core.deployment.times import timed
 from kd_core.distillation import report_tables, roles
 from kd_core.distillation.comparison import Verdict
-from kd_core.distillation.report import ModelReport
 from kd_core.distillation.two_runs import student_over
 from kd_core.errors import RunError
 from kd_core.figures.style import label_of
@@ -198,7 +197,7 @@ def _results(run: RunRow) -> dict[str, str]:
     report, _ = timed(store(), run.id)
     rows = {
         f"{formatting.capitalised(measure)}, {formatting.in_sentence(name)}": (
-            _with_interval(report.judged[who], metric) if who in report.judged else NONE
+            report_tables.score(report.judged[who], metric) if who in report.judged else NONE
         )
         for metric, measure in {report.metric: report.judged_by, "accuracy": report.measures}.items()
         for who, name in roles.NAMES.items()
@@ -214,11 +213,6 @@ def _results(run: RunRow) -> dict[str, str]:
         "Size": formatting.megabytes(report.student.size_mb),
         "Latency, p50": formatting.milliseconds(report.student.p50) + beside,
     }
-
-
-def _with_interval(model: ModelReport, metric: str) -> str:
-    score, interval = model.by(metric), model.interval(metric)
-    return formatting.with_interval(score, *interval) if interval else formatting.percent(score)
 
 
 def _set(run: RunRow, setting: str, value: object) -> str:

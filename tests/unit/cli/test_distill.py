@@ -40,11 +40,12 @@ def test_wrong_settings_stop_before_the_engine(
 
 
 @pytest.mark.parametrize("flag", ["--teacher", "--student"])
+@pytest.mark.parametrize("command", [["distill"], ["distill", "--keep", "98"], ["search", "--name", "first"]])
 def test_a_name_that_is_no_model_is_no_run(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], flag: str
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], command: list[str], flag: str
 ) -> None:
     monkeypatch.setenv("HF_HUB_OFFLINE", "1")
-    assert main(["distill", flag, "nope"]) == 2
+    assert main([*command, flag, "nope"]) == 2
     assert "'nope' is not on this disk and the Hugging Face Hub cannot be reached" in capsys.readouterr().err
     assert Store().runs() == []
 
