@@ -126,15 +126,12 @@ def verdict(run: RunRow, report: Report) -> None:
 def _what_now(report: Report) -> None:
     """What to conclude, and what may change it: the cheapest first."""
     metric = report.metric
-    changes = [
-        *(
-            ["unlabelled texts that the teacher answers (a transfer set, see **Data**)"]
-            * (not report.has_transfer_set)
-        ),
-        *(["a larger student"] * (report.student.by(metric) < report.teacher.by(metric))),
-        *(["**Search** for its settings"] * report.has_transfer_set),
-    ]
-    more = ", or ".join(changes)
+    helps = {
+        "unlabelled texts that the teacher answers (a transfer set, see **Data**)": not report.has_transfer_set,
+        "a larger student": report.student.by(metric) < report.teacher.by(metric),
+        "**Search** for its settings": report.has_transfer_set,
+    }
+    more = ", or ".join(change for change, may in helps.items() if may)
     with st.expander("What to conclude, and what to do next", icon=":material/signpost:", key="report.now"):
         st.markdown(
             "- **Nothing is shown either way.** The interval holds zero, so the gain may be luck. It holds "
