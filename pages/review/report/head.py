@@ -125,11 +125,11 @@ def verdict(run: RunRow, report: Report) -> None:
 
 def _what_now(report: Report) -> None:
     """What to conclude, and what may change it: the cheapest first."""
-    metric = report.metric
+    metric, unlabelled = report.metric, report.has_transfer_set
     helps = {
-        "unlabelled texts that the teacher answers (a transfer set, see **Data**)": not report.has_transfer_set,
+        "unlabelled texts that the teacher answers (a transfer set, see **Data**)": not unlabelled,
         "a larger student": report.student.by(metric) < report.teacher.by(metric),
-        "**Search** for its settings": report.has_transfer_set,
+        "**Search** for its settings": unlabelled,
     }
     more = ", or ".join(change for change, may in helps.items() if may)
     with st.expander("What to conclude, and what to do next", icon=":material/signpost:", key="report.now"):
