@@ -242,8 +242,9 @@ def _share_kept(report: Report) -> str:
     if gap is None or not teacher:  # a report of before: without an interval it is no headline
         name = "right" if metric == "accuracy" else metric_name(metric)
         return f"{percent(student)} {name}, the teacher {percent(teacher)}"
-    # Nobody is right more often than always.
-    low, high = (percent(min(1 + bound, 1 / teacher)) for bound in (gap.low / teacher, gap.high / teacher))
+    # Nobody is right more often than always, or less often than never.
+    shares = (1 + bound / teacher for bound in (gap.low, gap.high))
+    low, high = (percent(max(0.0, min(share, 1 / teacher))) for share in shares)
     return f"Keeps {percent(student / teacher)} of the teacher's {metric_name(metric)} ({low} to {high})"
 
 
