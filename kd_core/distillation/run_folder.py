@@ -168,6 +168,7 @@ def _sentence(run: Run, findings: Findings) -> str:
             scores[FLOOR],
             scores["teacher"],
             reached=scores["student"],
+            alone=scores["alone"],
             transfer=transfer,
             file=file,
             student=run.config.student.model,

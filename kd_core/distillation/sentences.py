@@ -88,12 +88,13 @@ def below_floor(
     teacher: float,
     *,
     reached: float = 0,
+    alone: float = 0,
     transfer: bool,
     file: bool = False,
     student: str = "",
 ) -> str:
     """What to do about a ``student`` that is not above the floor; scores are in the run's metric, and its own
-    is ``reached``.
+    is ``reached``, that of the student alone ``alone``.
 
     ``file``: a teacher that is a file of answers learns no more, and a ladder has nothing of it to keep.
     """
@@ -109,6 +110,9 @@ def below_floor(
         return (
             "on these texts it is not below its teacher, so more of them, not a larger student, may show it"
         )
+    if teacher <= alone:  # as ``for_a_gain`` says it: a larger student has no more to learn
+        another = "" if file else " or another teacher"
+        return f"its teacher is no better than the student alone; more labelled texts{another} come first"
     if transfer:
         return f"try {larger} or more labelled texts"
     return f"try {larger}, more labelled texts, or unlabelled ones as a transfer set"

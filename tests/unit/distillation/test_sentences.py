@@ -238,6 +238,17 @@ def test_a_student_as_good_as_its_teacher_needs_no_larger_one() -> None:
     assert below_floor(0.875, 0.917, reached=0.9, transfer=True).startswith("try a larger student")
 
 
+def test_a_larger_student_has_no_more_to_learn_from_a_teacher_that_is_no_better_than_the_student_alone() -> (
+    None
+):
+    """Seen on reviews in a language that the teacher's tokenizer does not know."""
+    scores = {"reached": 0.114, "alone": 0.229, "transfer": False}
+    better = "its teacher is no better than the student alone; more labelled texts"
+    assert below_floor(0.0, 0.146, **scores) == f"{better} or another teacher come first"
+    assert below_floor(0.0, 0.146, **scores, file=True) == f"{better} come first"
+    assert below_floor(0.0, 0.3, **scores).startswith("try a larger student")
+
+
 def test_a_teacher_that_is_a_file_is_not_taught_longer() -> None:
     advice = below_floor(0.8, 0.8, transfer=True, file=True)
     assert advice == "its teacher is not above it either; choose another"
