@@ -71,7 +71,7 @@ def distill(file: str | None, name: str, as_json: bool, **settings: str | bool |
     own = {place: value for place, value in settings.items() if place.startswith("ladder__")}
     run = {place: value for place, value in settings.items() if place not in own}
     config = with_absolute_paths(read_config(file, run))
-    check_models(config)
+    check_names(config)
     from kd_core.jobs.store import Store
 
     if any(value is not None for value in own.values()):
@@ -158,8 +158,8 @@ def _show(report: dict[str, Any], as_json: bool, kind: str = "distil") -> None:
         print_result(console(sys.stdout), kind, report)
 
 
-def check_models(config: DistillConfig) -> None:
-    """A name that is none is no run that failed. Raises: ModelError."""
+def check_names(config: DistillConfig) -> None:
+    """Of models and classes: one that does not exist is no run that failed. Raises: KDError."""
     from kd_core.models.presets import STUDENTS, TEACHERS
 
     for name, presets in ((config.teacher.model, TEACHERS), (config.student.model, STUDENTS)):
@@ -167,6 +167,15 @@ def check_models(config: DistillConfig) -> None:
             from kd_core.models.checkpoints import check_name
 
             check_name(name, presets)
+    metric, weights = config.training.metric, config.objective.class_weights
+    if metric.startswith("f1:") or weights not in ("none", "balanced"):  # else texts need not be read for it
+        from kd_core.data import load_task
+        from kd_core.distillation.balance import class_weights, fixed_metric
+
+        task = load_task(config.task)
+        labels = task.train["label"][:]
+        class_weights(weights, task.labels, labels)
+        fixed_metric(metric, task.labels, labels, task.validation["label"][:])
 
 
 def with_absolute_paths(config: DistillConfig) -> DistillConfig:

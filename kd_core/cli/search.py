@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from kd_core.cli.carry_out import carry_out, on_signals, signals_to_leave, start
-from kd_core.cli.distill import DistillCommand, check_models, with_absolute_paths
+from kd_core.cli.distill import DistillCommand, check_names, with_absolute_paths
 from kd_core.cli.output import as_json, console, print_json, stray_prints_to_stderr, table
 from kd_core.cli.progress import Narrator
 from kd_core.cli.runs import left_waiting
@@ -19,7 +19,6 @@ from kd_core.errors import RunError, Stopped
 from kd_core.system.formatting import percent, signed
 
 if TYPE_CHECKING:
-    from kd_core.config import DistillConfig
     from kd_core.jobs.store import Store
     from kd_core.search import Cell, SearchConfig, SearchResult
 
@@ -76,8 +75,7 @@ def search(
         report = _resumed(store, resume)
     else:
         config = _read(file, name, given)
-        check_models(config.distill)
-        _check_metric(config.distill)
+        check_names(config.distill)
         report = start(store, config, kind="search", name=name)
     from kd_core.search import SearchResult
 
@@ -108,16 +106,6 @@ def _read(file: str | None, name: str, given: Mapping[str, Any]) -> SearchConfig
     if problems:
         raise ConfigError(*problems)
     return config
-
-
-def _check_metric(config: DistillConfig) -> None:
-    """The class that it is the F1 of, before anything is queued. Raises: KDError."""
-    if config.training.metric.startswith("f1:"):
-        from kd_core.data import load_task
-        from kd_core.distillation.balance import fixed_metric
-
-        task = load_task(config.task)
-        fixed_metric(config.training.metric, task.labels, task.train["label"][:], task.validation["label"][:])
 
 
 def _resumed(store: Store, name: str) -> Any:

@@ -50,6 +50,16 @@ def test_a_name_that_is_no_model_is_no_run(
     assert Store().runs() == []
 
 
+@pytest.mark.parametrize("flags", [("--metric", "f1:nope"), ("--class-weights", "nope=3")])
+def test_a_name_that_is_no_class_is_no_run(
+    capsys: pytest.CaptureFixture[str], flags: tuple[str, str]
+) -> None:
+    assert main(["distill", *flags]) == 2
+    said = capsys.readouterr().err
+    assert said.startswith(f"kd: {flags[0]} names 'nope', not a class of this task; its classes are ")
+    assert Store().runs() == []
+
+
 def test_a_run_is_in_the_store_while_and_after(monkeypatch: pytest.MonkeyPatch) -> None:
     rows = []
 
