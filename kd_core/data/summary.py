@@ -10,11 +10,14 @@ from numpy.typing import NDArray
 
 from kd_core.data.checks import Check, examine
 from kd_core.data.task import Task
+from kd_core.data.words import WORD
 
 EXAMPLES = 8  # of each class
 TRANSFER = 40  # from all over the transfer set
 # Texts without spaces between their words (Chinese, say) are measured in characters.
 LONGEST_WORD = 12  # on average
+SOME = 1_000  # texts tell whether their language puts spaces between words
+MANY_APART = 1.5  # words, for each piece between spaces
 
 
 @dataclass(frozen=True)
@@ -81,6 +84,8 @@ def with_answers(texts: pd.DataFrame, logits: NDArray[np.floating], labels: tupl
 
 def _lengths(texts: pd.Series[str]) -> tuple[str, pd.Series[int]]:
     words, characters = texts.str.count(r"\S+"), texts.str.len()
-    if characters.sum() > LONGEST_WORD * words.sum():
+    some = texts.head(SOME)
+    no_spaces = sum(len(WORD.findall(text)) for text in some) > MANY_APART * words.head(SOME).sum()
+    if no_spaces or characters.sum() > LONGEST_WORD * words.sum():
         return "characters", characters
     return "words", words

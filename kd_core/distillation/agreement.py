@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from kd_core.distillation.roles import metric_name
+from kd_core.distillation.sentences import not_above
 from kd_core.system.formatting import counted, interval, percent, points
 
 if TYPE_CHECKING:  # scipy comes with it
@@ -33,9 +34,11 @@ def sentence(
     agreement: float,
     verdict: Verdict | None,
     over_floor: Verdict | None,
+    advice: str = "",
 ) -> str:
     """The verdict in words. ``agreement`` is the share of the ``texts`` on which the first student's answer
-    is the teacher's, ``verdict`` that against the student of the teacher's hard answers."""
+    is the teacher's, ``verdict`` that against the student of the teacher's hard answers. ``over_floor`` comes
+    first where the student is not above TF-IDF, with ``advice``."""
     what = "agreement" if task.gold == "none" else "accuracy"
     if metric != "accuracy":
         what = metric_name(metric)
@@ -48,11 +51,7 @@ def sentence(
             agrees = f"The first of them agrees with the teacher on {percent(agreement)}."
         parts = [f"Accuracy by the gold labels of {texts:,} test texts{by}: {how}. {agrees}"]
     if over_floor and over_floor.kind != "helped":
-        place = "below" if over_floor.kind == "hurt" else "not shown to be above"
-        parts.append(
-            f"Its {what} is {place} that of TF-IDF, which only counts words and letters "
-            f"({_gain(over_floor)})."
-        )
+        parts.insert(0, not_above(over_floor, f"of {what}", advice))
     if verdict is None:
         parts.append(LABELS_ALONE)
     else:

@@ -115,15 +115,22 @@ def stairs(report: Report) -> pd.DataFrame:
     )
 
 
+def start_controls(report: Report) -> dict[Role, str]:
+    """The controls that this run lacks and that say what the teacher's start is worth, and their names."""
+    if report.config["student"]["init"] not in FROM_TEACHER or report.teacher_is_file:
+        return {}
+    controls: dict[Role, str] = {"plain_start": "Plain start"}
+    if report.config["teacher"]["model"] != "scratch":  # before its training that one knows nothing
+        controls["untuned_start"] = "Untuned start"
+    return {who: name for who, name in controls.items() if who not in report.models}
+
+
 def about_start(report: Report) -> str:
     """What the student alone has of its teacher, and which controls say its worth; "" where nothing."""
     start = FROM_TEACHER.get(report.config["student"]["init"])
     if not start or report.teacher_is_file:
         return ""
-    controls: dict[Role, str] = {"plain_start": "**Plain start** (--plain-start)"}
-    if report.config["teacher"]["model"] != "scratch":  # before its training that one knows nothing
-        controls["untuned_start"] = "**Untuned start** (--untuned-start)"
-    missing = [name for who, name in controls.items() if who not in report.models]
+    missing = [f"**{name}** (--{who.replace('_', '-')})" for who, name in start_controls(report).items()]
     worth = f" What that is worth, a run with {' and '.join(missing)} says." if missing else ""
     return (
         f"The student alone starts from the fine-tuned teacher's {start} as well: it has learned from the "

@@ -145,35 +145,33 @@ def keep(
 
 
 def _sentence(run: Run, findings: Findings) -> str:
-    metric = run.config.training.metric
-    if findings.verdict is None or run.config.task.learns_choices:
-        return agreement.sentence(
-            run.config.task,
-            metric,
-            findings.models["student"],
-            len(run.task.test),
-            findings.fidelity.agreement,
-            findings.verdict,
-            findings.over_floor,
-        )
-    right = {who: model.accuracy for who, model in findings.models.items()}
-    if right["student"] == right["alone"] == 1:
-        return all_right(len(run.task.test), floor=right.get(FLOOR) == 1)
+    config, metric, texts = run.config, run.config.training.metric, len(run.task.test)
+    answers = findings.verdict is None or config.task.learns_choices
+    file = config.task.knowledge is not None
     transfer = len(run.task.transfer) > run.task.spans
-    file = run.config.task.knowledge is not None
     scores = {who: model.by(metric) for who, model in findings.models.items()}
     advice = hint = ""
     if FLOOR in scores:
         advice = below_floor(
             scores[FLOOR],
-            scores["teacher"],
+            scores.get("teacher", 1.0),  # else its own answers are what is to be met
             reached=scores["student"],
-            alone=scores["alone"],
-            transfer=transfer,
+            alone=scores.get("alone", 0.0),
+            transfer=transfer or answers,
             file=file,
-            student=run.config.student.model,
+            student=config.student.model,
+            more="more texts that the teacher has answered" if answers else "more labelled texts",
         )
-    if not file and run.config.objective.uses_teacher:
+    if findings.verdict is None or answers:
+        student, agrees = findings.models["student"], findings.fidelity.agreement
+        return agreement.sentence(
+            config.task, metric, student, texts, agrees, findings.verdict, findings.over_floor, advice
+        )
+    right = {who: model.accuracy for who, model in findings.models.items()}
+    if right["student"] == right["alone"] == 1:
+        above = findings.over_floor is not None and findings.over_floor.kind == "helped"
+        return all_right(texts, right.get(FLOOR), above)
+    if not file and config.objective.uses_teacher:
         hint = for_a_gain(scores["teacher"], scores["alone"], transfer=transfer, metric=metric)
     return sentence(
         findings.verdict,

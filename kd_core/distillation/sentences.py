@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import TYPE_CHECKING
 
-from kd_core.distillation.comparison import Verdict
 from kd_core.distillation.roles import Role, metric_name
 from kd_core.system.formatting import percent
+
+if TYPE_CHECKING:  # scipy comes with it
+    from kd_core.distillation.comparison import Verdict
 
 # Controls that may do as well where the student alone does not, and how each is trained.
 CONTROLS: Mapping[Role, str] = {
@@ -45,11 +48,15 @@ def sentence(
     if floor.kind == "helped":
         above = f"The student is above TF-IDF, which only counts words and letters ({_gain(floor, unit)})."
         return f"{comparison} {above}{more}"
+    return f"{not_above(floor, unit, advice)} {comparison}"
+
+
+def not_above(floor: Verdict, unit: str, advice: str) -> str:
+    """The first sentence of a verdict on a student that is not shown to be above TF-IDF."""
     place = "worse than" if floor.kind == "hurt" else "not shown to be better than"
     return (
         f"The distilled student is {place} TF-IDF, which only counts words and letters "
-        f"({_gain(floor, unit)}): "
-        f"{advice}. {comparison}"
+        f"({_gain(floor, unit)}): {advice}."
     )
 
 
@@ -92,11 +99,13 @@ def below_floor(
     transfer: bool,
     file: bool = False,
     student: str = "",
+    more: str = "more labelled texts",
 ) -> str:
     """What to do about a ``student`` that is not above the floor; scores are in the run's metric, and its own
     is ``reached``, that of the student alone ``alone``.
 
     ``file``: a teacher that is a file of answers learns no more, and a ladder has nothing of it to keep.
+    ``more``: the texts to bring.
     """
     larger = "a larger student" if file else LARGER
     if student in MISS_PHRASES:
@@ -112,10 +121,10 @@ def below_floor(
         )
     if teacher <= alone:  # as ``for_a_gain`` says it: a larger student has no more to learn
         another = "" if file else " or another teacher"
-        return f"its teacher is no better than the student alone; more labelled texts{another} come first"
+        return f"its teacher is no better than the student alone; {more}{another} come first"
     if transfer:
-        return f"try {larger} or more labelled texts"
-    return f"try {larger}, more labelled texts, or unlabelled ones as a transfer set"
+        return f"try {larger} or {more}"
+    return f"try {larger}, {more}, or unlabelled ones as a transfer set"
 
 
 # Of two numbers the spread is hardly known: by Student's t with one degree of freedom an interval is three
@@ -123,9 +132,17 @@ def below_floor(
 TWO_SEEDS = "Two seeds hardly tell how much seeds differ: with a third the interval may be much shorter."
 
 
-def all_right(texts: int, *, floor: bool) -> str:
-    """Where student and control are right on every test text; ``floor``: TF-IDF is, too."""
-    too = ", and so is TF-IDF, which only counts words and letters" if floor else ""
+def all_right(texts: int, floor: float | None = None, above: bool = False) -> str:
+    """Where student and control are right on every test text; ``floor``: the accuracy of TF-IDF, if there is
+    one, and ``above`` whether the student is shown to be better."""
+    too = ""
+    if floor == 1:
+        too = ", and so is TF-IDF, which only counts words and letters"
+    elif floor is not None and not above:
+        too = (
+            f", and TF-IDF, which only counts words and letters, on {percent(floor)} of them, which is not "
+            "shown to be less"
+        )
     return (
         f"This student and the same one trained alone are right on all {texts:,} test texts{too}. These are "
         "too easy, or too few, to tell models apart: bring harder ones, or more."

@@ -8,6 +8,7 @@ import re
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
+from urllib.parse import parse_qsl
 
 import numpy as np
 import pandas as pd
@@ -245,6 +246,9 @@ def test_where_the_gain_comes_from_is_no_list(app: App, done: Store, report: dic
     assert not steps.str.startswith("+").any()
     interval = "(+0.6\u00a0to\u00a0+6.7)"
     assert stairs["Gain"].iloc[-1] == f"+3.6\u00a0points {interval}", "its interval stays on one line"
+    (link,) = [link.proto for link in page.get("page_link") if link.proto.label == "Set that run up"]
+    asked = dict(parse_qsl(link.query_string))
+    assert (asked["distill.plain_start"], asked["distill.untuned_start"]) == ("True", "True")
 
 
 def test_fidelity_and_the_texts_behind_it(app: App, done: Store, home: Path) -> None:

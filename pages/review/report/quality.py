@@ -12,7 +12,9 @@ from kd_core.errors import KDError
 from kd_core.jobs.store import RunRow
 from kd_core.system import formatting
 from pages.review.report.more_texts import more_texts
+from pages.shared import addresses
 from pages.shared.charts import chart, is_dark
+from pages.shared.run_form.link import key, run_link
 from pages.shared.text import escape, term, unbroken
 
 
@@ -49,7 +51,7 @@ def quality(run: RunRow, report: Report) -> None:
         ),
         help=meaning + (f" {report_tables.ABOUT_FLOOR}" if report.over_floor else ""),
     )
-    _stairs(report)
+    _stairs(run, report)
     who = st.segmented_control(
         "Model",
         list(report.models),
@@ -130,7 +132,7 @@ def _calibration(run: RunRow, report: Report, who: roles.Role, dark: bool) -> No
         st.caption(report_tables.calibration(list(seeds.values())), help=term("calibration error"))
 
 
-def _stairs(report: Report) -> None:
+def _stairs(run: RunRow, report: Report) -> None:
     table = report_tables.stairs(report)
     if table.empty:
         return
@@ -147,6 +149,14 @@ def _stairs(report: Report) -> None:
         f"Each gain is in {escape(measured)}, over the line above it, with its 95 % interval. "
         + report_tables.about_start(report)
     )
+    if controls := report_tables.start_controls(report):
+        st.page_link(
+            addresses.DISTILL,
+            label="Set that run up",
+            icon=":material/stairs:",
+            query_params=run_link(run) | {key(f"controls.{who}"): "True" for who in controls},
+            width="content",
+        )
     if sentence := report_tables.hard_answers(report):
         st.markdown(sentence)
 

@@ -79,6 +79,9 @@ def test_texts_without_spaces_are_measured_in_characters():
     rows = [("这部电影非常好看演员的表演也很自然我会推荐给朋友", 0), ("糟糕", 1)]
     summary = summarise(task(rows * 20, rows, rows))
     assert (summary.unit, sorted(set(summary.lengths))) == ("characters", [2, 24])
+    short = [("很好看", 0), ("糟糕", 1)]
+    summary = summarise(task(short * 20, short, short))
+    assert (summary.unit, sorted(set(summary.lengths))) == ("characters", [2, 3])
 
 
 def test_reading_and_summing_up_need_no_torch():

@@ -137,12 +137,14 @@ def test_what_the_student_alone_has_of_its_teacher(report: dict) -> None:
         "the teacher by its start. What that is worth, a run with **Plain start** (--plain-start) and "
         "**Untuned start** (--untuned-start) says."
     )
+    assert list(report_tables.start_controls(read(report))) == ["plain_start", "untuned_start"]
     from_nothing = report["config"] | {"teacher": report["config"]["teacher"] | {"model": "scratch"}}
     assert report_tables.about_start(read(report | {"config": from_nothing})).endswith(
         "What that is worth, a run with **Plain start** (--plain-start) says."
     )
     with_both = report | {"plain_start": report["alone"], "untuned_start": report["alone"]}
     assert report_tables.about_start(read(with_both)).endswith("by its start.")
+    assert report_tables.start_controls(read(with_both)) == {}
     report["config"]["student"]["init"] = "random"
     assert report_tables.about_start(read(report)) == ""
     report["config"]["student"]["init"] = "projected"

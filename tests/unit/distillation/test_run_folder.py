@@ -142,6 +142,6 @@ def test_what_is_said_where_all_is_right_and_where_texts_without_labels_are_miss
         found = SimpleNamespace(models=models, verdict=none, over_floor=None, over_by_metric={})
         return _sentence(SimpleNamespace(config=config, task=task), found)
 
-    assert said(0, student=1.0, alone=1.0) == all_right(524, floor=False)
+    assert said(0, student=1.0, alone=1.0) == all_right(524)
     assert said(0, student=1.0) == said(0) == sentence(none, "test texts")
     assert said(100) == said(0) + f" {UNLABELLED}"

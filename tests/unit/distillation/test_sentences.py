@@ -147,27 +147,30 @@ def test_probabilities_help_a_student_or_in_general():
 
 
 @pytest.mark.parametrize(
-    ("kind", "place"), [("helped", ""), ("no_difference", "not shown to be above"), ("hurt", "below")]
+    ("kind", "place"),
+    [("helped", ""), ("no_difference", "not shown to be better than"), ("hurt", "worse than")],
 )
 @pytest.mark.parametrize(
     ("gold", "metric", "what"),
     [("none", "accuracy", "agreement"), ("test", "accuracy", "accuracy"), ("none", "macro_f1", "macro-F1")],
 )
-def test_where_labels_are_the_teachers_the_floor_is_named_unless_it_is_below(kind, place, gold, metric, what):
+def test_where_labels_are_the_teachers_the_floor_comes_first_unless_it_is_below(
+    kind, place, gold, metric, what
+):
     student = SimpleNamespace(accuracy=0.8, low=0.7, high=0.9, seeds=[0])
     floor = replace(ONE, kind=kind, delta=-0.01, low=-0.03, high=0.01)
-    said = agreement.sentence(TaskConfig(gold=gold), metric, student, 500, 0.85, None, floor)
+    said = agreement.sentence(TaskConfig(gold=gold), metric, student, 500, 0.85, None, floor, "try more")
     begins = (
         "Accuracy by the gold labels of 500 test texts: 80.0 %, 95 % interval 70.0 % to 90.0 %. Agreement "
         "with the teacher: 85.0 %."
         if gold == "test"
         else "Agreement with the teacher on 500 test texts: 80.0 %, 95 % interval 70.0 % to 90.0 %."
     )
-    above = (
-        f" Its {what} is {place} that of TF-IDF, which only counts words and letters (−1.0 points, 95 % "
-        "interval −3.0 to +1.0)."
+    first = (
+        f"The distilled student is {place} TF-IDF, which only counts words and letters (−1.0 points of "
+        f"{what}, 95 % interval −3.0 to +1.0): try more. "
     )
-    assert said == f"{begins}{above * bool(place)} {agreement.LABELS_ALONE}"
+    assert said == f"{first * bool(place)}{begins} {agreement.LABELS_ALONE}"
 
 
 def test_of_several_seeds_the_agreement_is_the_first_ones():
@@ -261,11 +264,20 @@ def test_where_tiny_is_below_the_floor_cnn_is_the_next_to_try() -> None:
     assert below_floor(0.8, 0.9, transfer=True, student="cnn") == f"try {LARGER} or more labelled texts"
 
 
+COUNTS = "TF-IDF, which only counts words and letters"
+
+
 @pytest.mark.parametrize(
-    ("floor", "too"), [(True, ", and so is TF-IDF, which only counts words and letters"), (False, "")]
+    ("floor", "above", "too"),
+    [
+        (1, False, f", and so is {COUNTS}"),
+        (0.983, False, f", and {COUNTS}, on 98.3 % of them, which is not shown to be less"),
+        (0.8, True, ""),
+        (None, False, ""),
+    ],
 )
-def test_where_all_is_right_no_seed_tells_more(floor: bool, too: str) -> None:
-    assert all_right(59, floor=floor) == (
+def test_where_all_is_right_no_seed_tells_more(floor: float | None, above: bool, too: str) -> None:
+    assert all_right(59, floor, above) == (
         f"This student and the same one trained alone are right on all 59 test texts{too}. These are "
         "too easy, or too few, to tell models apart: bring harder ones, or more."
     )
