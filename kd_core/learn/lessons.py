@@ -395,10 +395,9 @@ def _when_not() -> AnswerAndValues:
         return {f"{name}_{who}": f"{int((mine == other).sum())}" for who, mine in answers.items()}
 
     shown = {
-        f"{task}_{who}": f"{numbers[who]:.1f} %"
+        f"{task.partition('-')[0]}_{who}": f"{numbers[who]:.1f} %"
         for task, numbers in tasks.items()
         for who in ("floor", "alone", "distilled", "teacher")
-        if who in numbers
     }
     words = {
         **shown,

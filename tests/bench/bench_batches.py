@@ -6,8 +6,8 @@ against others.
 Files have the columns text and label; a bundled task's name is one too. For three seeds of 300 steps each,
 prints the share of batches without a text of the rarest class, the mean and the spread of its share of a
 batch, and how many tokens are computed for each of the texts' own (pieces of minilm-l6, at most 128):
-grouped by length (what trains), shuffled, and stratified (each batch has as near to the class's share as
-whole texts allow). Nothing trains.
+grouped by length (what trains), grouped by lengths with noise (a third up or down), shuffled, and stratified
+(each batch has as near to the class's share as whole texts allow). Nothing trains.
 """
 
 from __future__ import annotations
@@ -43,12 +43,16 @@ def main() -> None:
         rare = labels == task.labels.index(name)
         pieces = tokenizer(list(task.train["text"]), truncation=True, max_length=MOST_TOKENS)["input_ids"]
         lengths = [len(ids) for ids in pieces]
-        found: dict[str, list[float]] = {"grouped by length": [], "shuffled": [], "stratified": []}
+        kinds = ("grouped by length", "with noise", "shuffled", "stratified")
+        found: dict[str, list[float]] = {kind: [] for kind in kinds}
         computed: dict[str, list[tuple[int, int]]] = {kind: [] for kind in found}
         for seed in SEEDS:
             recipe = Recipe("alone", seed, STEPS, BATCH, 1e-4, STEPS, "fp32")
+            noise = np.random.default_rng(seed).uniform(2 / 3, 4 / 3, len(lengths))
+            noisy = [max(1, round(length)) for length in lengths * noise]
             made = {
                 "grouped by length": iter(StepBatches(lengths, len(lengths), recipe)),
+                "with noise": iter(StepBatches(noisy, len(noisy), recipe)),
                 "shuffled": shuffled(len(rare), seed),
                 "stratified": stratified(rare, seed),
             }

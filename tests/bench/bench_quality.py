@@ -89,8 +89,8 @@ def _key(row: dict[str, Any]) -> tuple[str, str, int]:
 
 
 def show(rows: list[dict[str, Any]], task: str, name: str, against: str | None) -> None:
-    """One line: the accuracies in percent, what of the teacher's is kept, seconds a student, parameters, and
-    the distilled student's gains with their intervals."""
+    """One line: the accuracies in percent, what of the teacher's is kept, seconds a student, parameters, the
+    size of the file, and the distilled student's gains with their intervals."""
     from kd_core.distillation.comparison import verdict
 
     mine = {row["seed"]: row for row in rows if (row["name"], row["task"]) == (name, task)}
@@ -98,7 +98,10 @@ def show(rows: list[dict[str, Any]], task: str, name: str, against: str | None) 
     line = f"{task:16} {name:12}" + "".join(f" {model} {100 * means[model]:.1f}" for model in MODELS)
     line += f"  keeps {100 * means['student'] / means['teacher']:.0f} %"
     line += f"  {np.mean([row['seconds'] for row in mine.values()]):.0f} s"
-    line += f"  {mine[min(mine)]['params'] / 1e6:.2f} M"
+    first = mine[min(mine)]
+    line += f"  {first['params'] / 1e6:.2f} M" + (
+        f"  {first['size_mb']:.1f} MB" if "size_mb" in first else ""
+    )
     student = np.stack([_right(mine[seed], "student") for seed in sorted(mine)])
     for model, name in (("floor", "TF-IDF"), ("alone", "itself alone")):
         gain = verdict(student, np.stack([_right(mine[seed], model) for seed in sorted(mine)]))
@@ -135,7 +138,8 @@ def measure(changes: dict[str, Any], seed: int) -> dict[str, Any]:
     for model, name in (("alone", f"alone-{seed}"), ("student", f"student-{seed}"), ("teacher", "teacher")):
         right[model] = _bits(np.stack(list(found[name])).argmax(axis=1) == found["label"])
     seconds = report.seconds["distil"] / 2  # the student and its control
-    return {"seconds": seconds, "params": report.student.params, "right": right}
+    size = {"params": report.student.params, "size_mb": report.student.size_mb}
+    return {"seconds": seconds, **size, "right": right}
 
 
 def climb(changes: dict[str, Any], keep: float) -> dict[str, Any]:

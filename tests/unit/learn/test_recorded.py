@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import yaml
 
 from kd_core.config import LESSON, DistillConfig, settings
 from kd_core.data import load_task
@@ -32,6 +33,7 @@ from kd_core.learn.recorded import (
 )
 from kd_core.models.loading import load_teacher
 from kd_core.system.paths import app_folder
+from tests import SAMPLES
 
 Older = dict[str, tuple[Any, Any]]  # a setting: what was recorded, and what it is today
 
@@ -115,7 +117,7 @@ def resolved() -> Callable[[DistillConfig], DistillConfig]:
     lengths = cache(lambda config: token_lengths(tokenizer, task(config)))
 
     def of(config: DistillConfig) -> DistillConfig:
-        assert config.teacher == LESSON.teacher
+        assert config.teacher.model == LESSON.teacher.model
         return resolve(config, task(config.task), model.config, lengths(config.task))
 
     return of
@@ -125,9 +127,13 @@ def older(name: str, asked: DistillConfig) -> Older:
     """In which settings the recording differs from what is ``asked`` for."""
     content = _content(name)
     stored = content.get("config") or content["result"]["config"]["distill"]
-    was = settings(DistillConfig.from_dict({"version": 1} | stored).model_dump(mode="json"))
+    return _changed({"version": 1} | stored, content.get("training_version", 1), asked)
+
+
+def _changed(stored: dict[str, Any], training_version: int, asked: DistillConfig) -> Older:
+    was = settings(DistillConfig.from_dict(stored).model_dump(mode="json"))
     now = settings(asked.model_dump(mode="json"))
-    was["training_version"], now["training_version"] = content.get("training_version", 1), TRAINING_VERSION
+    was["training_version"], now["training_version"] = training_version, TRAINING_VERSION
     del now["training.precision"]  # the machine's
     return {place: (was[place], value) for place, value in now.items() if was[place] != value}
 
@@ -145,6 +151,23 @@ def test_settings_in_which_a_recording_is_stale_are_known(
     assert not stale, f"{name} is stale in {stale}, then and now: record it again, or say in KNOWN why not"
     gone = known.keys() - found.keys()
     assert not gone, f"{name} is not stale in {sorted(gone)}: take that out of KNOWN"
+
+
+# What the figures of a document were measured with is in tests/samples/measured.yaml, as a run resolves it.
+MEASURED = {
+    "the table of README.md": {"task.train_texts": 200, "task.transfer_texts": 4_000},
+    "the suite of docs/quality.md": {"task.transfer_texts": 0},  # headlines
+}
+
+
+@pytest.mark.parametrize("what", MEASURED)
+def test_figures_of_the_documents_are_of_todays_settings(
+    what: str, resolved: Callable[[DistillConfig], DistillConfig]
+) -> None:
+    measured = yaml.safe_load((SAMPLES / "measured.yaml").read_text("utf-8"))[what]
+    asked = resolved(DistillConfig().change(MEASURED[what]))
+    stale = _changed(measured["config"], measured["training_version"], asked)
+    assert not stale, f"{what} is stale in {stale}, then and now: measure it again"
 
 
 def test_a_default_that_is_changed_makes_recordings_stale() -> None:
