@@ -273,7 +273,7 @@ WHO = {
     "online": Who("transformers.Trainer, teacher online", partial(plain_trainer, online=True), PEERS),
     "trainer": Who("transformers.Trainer, logits recorded", partial(plain_trainer, online=False), PEERS),
     "textbrewer": Who("TextBrewer, teacher online", textbrewer, PEERS, "fp32"),
-    "kd": Who("KD Studio, its defaults", kd_studio, {}),
+    "kd": Who("KD Studio, trimmed", kd_studio, {}),  # what auto resolves to, but no spans
     "kd-same": Who("KD Studio, all pieces", kd_studio, PEERS),
     "kd-once": Who("KD Studio, all pieces, evaluated once", kd_studio, PEERS | ONCE),
 }
