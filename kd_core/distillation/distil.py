@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import shutil
 from dataclasses import replace
 from functools import partial
@@ -180,18 +181,22 @@ def train_student(
 def _start(
     run: Run, variant: StudentVariant, seed: int, teacher: Trained
 ) -> tuple[PreTrainedModel, PreTrainedTokenizerFast]:
-    """Before its training."""
+    """Before its training. The students of a seed mostly begin alike, and to build one takes a second."""
     settings = run.config.student
     if variant.init:
         settings = settings.model_copy(update={"init": variant.init})
-    source, pieces = teacher.model, teacher.tokenizer
-    if variant.untuned:
-        source, pieces = load_teacher(run.config.teacher, run.task)
-    notes: list[str] = []
-    built = build_student(settings, source, pieces, run.task, seed, run.place, notes)
-    for sentence in notes:
-        run.note(sentence)
-    return built
+    made_of = (settings, run.task, teacher, variant.untuned, seed)
+    if run.starts.get("of") != made_of:
+        source, pieces = teacher.model, teacher.tokenizer
+        if variant.untuned:
+            source, pieces = load_teacher(run.config.teacher, run.task)
+        notes: list[str] = []
+        built = build_student(settings, source, pieces, run.task, seed, run.place, notes)
+        for sentence in notes:
+            run.note(sentence)
+        run.starts.update(of=made_of, built=built)
+    model, tokenizer = run.starts["built"]
+    return copy.deepcopy(model), tokenizer
 
 
 def _keep_replay(run: Run, texts: Dataset, recorder: ReplayRecorder, teacher: Trained) -> None:

@@ -208,6 +208,20 @@ def test_each_seed_trains_as_if_it_were_alone(kd_home, short_config, finished_ru
         assert same(student(report, f"{who}-1"), student(finished_run.report, f"{who}-1"))
 
 
+def test_the_students_of_a_seed_that_begin_alike_are_built_once(kd_home, short_config, monkeypatch):
+    build, seeds = distil.build_student, []
+
+    def counted(*arguments):
+        seeds.append(arguments[4])
+        return build(*arguments)
+
+    monkeypatch.setattr(distil, "build_student", counted)
+    plain = {"controls.plain_start": True, "controls.labelled_only": True}
+    report = distill(short_config.change({"training.seeds": (0, 1), "student.init": "projected", **plain}))
+    assert set(report.models) == {"teacher", "student", "alone", "labelled_only", "plain_start"}
+    assert seeds == [0, 0, 1, 1], "one from the teacher's vectors, one from random weights"
+
+
 KEYS = {
     "alone": ["e7549241ceed94f871fba6dd9ec6dece"],
     "knowledge": ["5aa63440f042c7169d3699e5a700f27f"],
