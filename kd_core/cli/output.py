@@ -122,14 +122,9 @@ def print_report(out: Console, report: Report) -> None:
     _print_classes(out, report)
     shifts = report.student.shifted
     if shifts:
-        others = [
-            (name, percent(model.accuracy), *(percent(model.shifted[shift]) for shift in shifts))
-            for name, model in models.items()
-            if model.shifted  # a file has no answers to texts that are not in it
-        ]
-        out.print(
-            f"\n{report.measures.capitalize()} on the test texts, and on texts unlike the labelled ones."
-        )
+        others = [(NAMES[who], *map(percent, own.values())) for who, own in report.on_other_texts.items()]
+        word = capitalised(report.measured[report.other_metric])
+        out.print(f"\n{word} on the test texts, and on texts unlike the labelled ones.")
         out.print(table(("", "test", *shifts), others, range(1, len(shifts) + 2)))
 
     for line in (report.sentence, *report.notes, f"Run {report.run_id}: {report.folder}"):

@@ -83,6 +83,7 @@ def model_card(
     config = report.config
     task, teacher, student = config["task"]["name"], config["teacher"]["model"], config["student"]["model"]
     seeds, shifted = config["training"]["seeds"], report.student.shifted
+    read = list(report.on_other_texts["student"].items())
     first = report.student.seeds[seeds[0]]
     template = Environment(
         trim_blocks=True, lstrip_blocks=True, keep_trailing_newline=True, undefined=StrictUndefined
@@ -122,11 +123,14 @@ def model_card(
         after_floor=floor(calibrated.after.reliability) if calibrated else None,
         bins=ECE_BINS,
         start=None if report.teacher_is_file else FROM_TEACHER.get(config["student"]["init"]),
-        worst=min(shifted.items(), key=lambda item: item[1]) if shifted else None,
+        others=report.measured[report.other_metric],
+        read=read[0],
+        worst=min(read[1:], key=lambda item: item[1], default=None),
         percent=percent,
         with_interval=with_interval,
         megabytes=megabytes,
         count=count,
+        capitalised=capitalised,
         plain=plain,
     )
 
@@ -213,10 +217,8 @@ def _models(report: Report) -> pd.DataFrame:
 def _shifted(report: Report) -> pd.DataFrame:
     return pd.DataFrame(
         [
-            {"Model": NAMES[who], "Test texts": percent(model.accuracy)}
-            | {plain(name).capitalize(): percent(accuracy) for name, accuracy in model.shifted.items()}
-            for who, model in report.models.items()
-            if model.shifted
+            {"Model": NAMES[who]} | {plain(name).capitalize(): percent(score) for name, score in own.items()}
+            for who, own in report.on_other_texts.items()
         ]
     )
 

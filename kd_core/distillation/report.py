@@ -45,6 +45,9 @@ class ModelReport(BaseModel):
     size_mb: float | None
     latency_ms: Latency | None
     shifted: dict[str, float]  # accuracy on texts that nobody was trained for
+    shifted_score: dict[
+        str, float
+    ] = {}  # in what the run is judged by, where that is an F1; not there at first
     seeds: dict[int, Scores]
     macro_f1_interval: tuple[float, float] | None = None  # 95 %; None in reports before it was there
     class_f1_interval: tuple[float, float] | None = None  # the same, of the class that the metric names
@@ -170,6 +173,28 @@ class Report(BaseModel):
             known |= self.over_by_metric
         listed = sorted(LISTED, key=lambda who: self.models.get(who) is not self.control)
         return {who: gap for who in listed if who in self.judged and (gap := known.get(who)) is not None}
+
+    @property
+    def other_metric(self) -> str:
+        """What is known of other texts: the metric that the run is judged by, or accuracy alone."""
+        read = [model for model in self.models.values() if model.shifted]
+        return self.metric if read and all(model.shifted_score for model in read) else "accuracy"
+
+    @property
+    def on_other_texts(self) -> dict[Role, dict[str, float]]:
+        """In ``other_metric``, of each model that was asked: on the test texts, and on each other set.
+
+        A file has no answers to other texts.
+        """
+        metric = self.other_metric
+        found: dict[Role, dict[str, float]] = {}
+        for who, model in self.models.items():
+            scores = model.shifted if metric == "accuracy" else model.shifted_score
+            if scores or not self.student.shifted:
+                # In the student's order: what a cache kept may have another.
+                own = {name: scores[name] for name in self.student.shifted if name in scores}
+                found[who] = {"test texts": model.by(metric)} | own
+        return found
 
     @property
     def has_transfer_set(self) -> bool:

@@ -304,19 +304,14 @@ def most_confused(report: Report, who: Role) -> tuple[str, str, int] | None:
 
 
 def other_texts(report: Report) -> pd.DataFrame:
-    """Accuracy on the test texts in percent, and the points by which each model falls on other texts."""
-    return pd.DataFrame(
-        [
-            {"Model": NAMES[who], "Test texts": 100 * model.accuracy}
-            | {
-                name: 100 * (model.shifted[name] - model.accuracy)
-                for name in report.student.shifted  # their order: what a cache kept may have another
-                if name in model.shifted
-            }
-            for who, model in report.models.items()
-            if model.shifted or not report.student.shifted  # a file has no answers to other texts
-        ]
-    )
+    """The score on the test texts in percent, and the points by which each model falls on other texts."""
+    rows = []
+    for who, (test, *others) in ((who, list(own.items())) for who, own in report.on_other_texts.items()):
+        rows.append(
+            {"Model": NAMES[who], "Test texts": 100 * test[1]}
+            | {name: 100 * (score - test[1]) for name, score in others}
+        )
+    return pd.DataFrame(rows)
 
 
 def texts(folder: Path, report: Report) -> pd.DataFrame:

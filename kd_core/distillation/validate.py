@@ -19,7 +19,7 @@ from safetensors.numpy import load_file, save_file
 from kd_core.data.corruption import CORRUPTION_SEED, corrupted
 from kd_core.data.task import Task, content_hash, labelled
 from kd_core.data.words import MANY_CUT
-from kd_core.distillation.balance import class_weights, judged_classes
+from kd_core.distillation.balance import class_weights, judged_classes, score
 from kd_core.distillation.comparison import Verdict, f1_verdict, verdict
 from kd_core.distillation.events import TEXTS_SCORED, Progress
 from kd_core.distillation.latency import Answer, answering, inference, latency
@@ -120,6 +120,7 @@ def validate(run: Run, trained: list[Trained]) -> Findings:
                 by_seed,
                 truth,
                 task.labels,
+                run.config.training.metric,
                 macro_f1_interval=macro_f1_interval(chosen[who], truth["test"]),
                 class_f1_interval=judged.class_f1_interval(who),
                 latency_ms=speed.get(who),
@@ -174,8 +175,11 @@ class _Judged:
         return judged_classes(metric, self.truth, self.labels)
 
     def by_metric(self, before: Role, after: Role = "student") -> Verdict:
-        in_f1 = self.metric == "macro_f1" or self.metric.startswith("f1:")
-        return self.in_f1(before, after) if in_f1 else self.over(before, after)
+        return self.in_f1(before, after) if _is_f1(self.metric) else self.over(before, after)
+
+
+def _is_f1(metric: str) -> bool:
+    return metric == "macro_f1" or metric.startswith("f1:")
 
 
 def _called(model: Trained) -> str:
@@ -307,17 +311,23 @@ def _report(
     logits: Mapping[int, Mapping[str, Logits]],
     truth: Mapping[str, NDArray[np.int64]],
     labels: tuple[str, ...],
+    metric: str,
     **costs: Any,
 ) -> ModelReport:
     """One kind of model over its seeds: ``logits`` of each seed, for each set of texts."""
     by_seed: dict[int, Scores] = {
         seed: scores(by_set["test"], truth["test"], labels) for seed, by_set in logits.items()
     }
-    shifted = {
-        name: fmean(float((by_set[name].argmax(axis=1) == truth[name]).mean()) for by_set in logits.values())
-        for name in next(iter(logits.values()))
-        if name not in OWN
-    }
+    others = [name for name in next(iter(logits.values())) if name not in OWN]
+
+    def on_others(metric: str) -> dict[str, float]:
+        return {
+            name: fmean(
+                score(metric, by_set[name].argmax(axis=1), truth[name], labels) for by_set in logits.values()
+            )
+            for name in others
+        }
+
     results = list(by_seed.values())
     accuracy = fmean(r.accuracy for r in results)
     low, high = wilson(accuracy, len(truth["test"]))
@@ -329,6 +339,7 @@ def _report(
         macro_f1=fmean(r.macro_f1 for r in results),
         ece=fmean(r.ece for r in results),
         **costs,
-        shifted=shifted,
+        shifted=on_others("accuracy"),
+        shifted_score=on_others(metric) if _is_f1(metric) else {},
         seeds=by_seed,
     )

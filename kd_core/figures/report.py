@@ -28,7 +28,7 @@ from kd_core.figures.style import (
     scale_of,
     whiskers,
 )
-from kd_core.system.formatting import in_sentence, megabytes, milliseconds, percent
+from kd_core.system.formatting import capitalised, in_sentence, megabytes, milliseconds, percent
 
 Measure = Literal["accuracy", "size", "latency"]
 MOST_CLASSES = 40  # in a chart: the worst; a thousand would be megabytes that nobody can read
@@ -235,11 +235,11 @@ def _first(values: NDArray[Any]) -> list[int]:
 
 
 def shifted(report: Report, *, dark: bool = False) -> go.Figure:
-    """Accuracy on the test texts, and how far each model falls on texts unlike the labelled ones."""
-    models = {who: model for who, model in report.models.items() if model.shifted}
-    sets, word = list(report.student.shifted), report.measures.capitalize()
-    rows = {who: [model.accuracy, *(model.shifted[name] for name in sets)] for who, model in models.items()}
-    return _dots(f"{word} on other texts", f"{word} (%)", ["test texts", *sets], rows, dark)
+    """The score on the test texts, and how far each model falls on texts unlike the labelled ones."""
+    word = capitalised(report.measured[report.other_metric])
+    scores = report.on_other_texts
+    rows = {who: list(own.values()) for who, own in scores.items()}
+    return _dots(f"{word} on other texts", f"{word} (%)", list(scores["student"]), rows, dark)
 
 
 def _dots(

@@ -163,7 +163,7 @@ def _stairs(run: RunRow, report: Report) -> None:
 
 def _other_texts(report: Report, dark: bool) -> None:
     st.subheader("On other texts", anchor=False)
-    kinds = list(report.student.shifted)
+    kinds, measured = list(report.student.shifted), report.measured[report.other_metric]
     another = ", and another kind of text" if len(kinds) > 3 else ""
     st.markdown(
         "How far each model falls on texts unlike the labelled ones: the test texts with typing errors, with "
@@ -174,7 +174,7 @@ def _other_texts(report: Report, dark: bool) -> None:
         chart(
             figures.shifted(report, dark=dark),
             key="report.shifted",
-            alt="Accuracy of each model on the test texts and on other texts",
+            alt=f"{formatting.capitalised(measured)} of each model on the test texts and on other texts",
         )
     table = report_tables.other_texts(report)
     falls = list(report.student.shifted)
@@ -183,6 +183,6 @@ def _other_texts(report: Report, dark: bool) -> None:
     right.table(
         table,
         hide_index=True,
-        alt=f"Points of {report.measures} that each model loses on other texts",
+        alt=f"Points of {measured} that each model loses on other texts",
     )
-    right.caption(f"Points of {report.measures} against the test texts.")
+    right.caption(f"Points of {escape(measured)} against the test texts.")

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import copy
 import json
 from pathlib import Path
 
@@ -320,6 +321,15 @@ def test_falls_on_other_texts_are_points(report: dict) -> None:
     row = report_tables.other_texts(read(report)).iloc[0]
     assert row["Test texts"] == pytest.approx(87.595, abs=1e-3)
     assert row["typos"] == pytest.approx(72.328 - 87.595, abs=1e-3)
+    in_f1 = copy.deepcopy(report)
+    in_f1["config"]["training"]["metric"] = "macro_f1"
+    assert report_tables.other_texts(read(in_f1)).iloc[0].equals(row), "it was measured before F1 was kept"
+    for who in ("teacher", "student", "alone", "labelled_only"):
+        in_f1[who]["shifted_score"] = dict.fromkeys(in_f1[who]["shifted"], 0.5)
+    assert read(in_f1).other_metric == "macro_f1"
+    one = report_tables.other_texts(read(in_f1)).iloc[0]
+    assert one["Test texts"] == pytest.approx(100 * in_f1["teacher"]["macro_f1"])
+    assert one["typos"] == pytest.approx(50 - 100 * in_f1["teacher"]["macro_f1"])
     report["teacher"]["shifted"] = {}  # a file, that has no answers to them
     assert report_tables.other_texts(read(report))["Model"].iloc[0] == "Distilled student"
     for who in ("student", "alone", "labelled_only"):

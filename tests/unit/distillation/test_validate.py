@@ -169,6 +169,15 @@ def test_shifted_texts(run, trained, tiny_task):
         assert report.shifted["elsewhere"] in (0.0, 0.5, 1.0)
         # The tokenizer lowers all letters.
         assert report.shifted["upper case"] == pytest.approx(report.accuracy)
+        assert report.shifted_score == {}
+
+    in_f1 = replace(run, task=task, config=run.config.change({"training.metric": "macro_f1"}))
+    for report in validate(in_f1, trained[:3]).models.values():
+        assert set(report.shifted_score) == set(report.shifted)
+        assert report.shifted_score["upper case"] == pytest.approx(report.macro_f1)
+        # Of two texts of two classes, one right: F1 is 2 / 3 of its class and 0 of the other, or 1 / 3.
+        right = {0.0: (0.0,), 0.5: (0.5, 1 / 3), 1.0: (1.0,)}[report.shifted["elsewhere"]]
+        assert any(report.shifted_score["elsewhere"] == pytest.approx(share) for share in right)
 
 
 def test_without_shifted_texts(run, trained):

@@ -77,6 +77,13 @@ def test_falls_on_other_texts(report: dict) -> None:
         "sentences",
     ]
     assert figure.data[0].x[1] == pytest.approx(72.328, abs=1e-3)
+    assert figure.layout.xaxis.title.text == "Accuracy (%)"
+    report["config"]["training"]["metric"] = "macro_f1"
+    for who in ("teacher", "student", "alone", "labelled_only"):
+        report[who]["shifted_score"] = dict.fromkeys(report[who]["shifted"], 0.5)
+    figure = figures.shifted(read(report))
+    assert figure.layout.xaxis.title.text == "Macro-F1 (%)"
+    assert list(figure.data[0].x) == pytest.approx([100 * report["teacher"]["macro_f1"], *[50] * 4])
 
 
 def test_of_many_classes_a_chart_shows_the_worst(report: dict) -> None:
