@@ -360,9 +360,9 @@ class ObjectiveConfig(Settings):
 class TrainingConfig(Settings):
     steps: Annotated[int, Field(ge=1, le=10_000_000)] | Auto = setting(
         "auto",
-        "Optimisation steps of each student (auto: 900, or 300 for one that starts from the teacher's "
-        "vectors and has no transfer texts; 12 a class, or three passes over the labelled texts, if that is "
-        "more)",
+        "Optimisation steps of each student (auto: 900; for one that starts from the teacher's vectors 300 "
+        "without transfer texts, and for cnn 600 with them; 12 a class, or three passes over the labelled "
+        "texts, if that is more)",
     )
     batch_size: int = setting(32, "Labelled texts in a step", ge=1, le=4096)
     transfer_batch_size: int = setting(32, "Transfer texts in a step", ge=1, le=4096)

@@ -33,6 +33,7 @@ STEPS = 900  # enough for the bundled headlines: 1,200 and 900 validate alike
 # Without transfer texts, of a student that begins with the teacher's vectors: by then it has learned what so
 # few texts can teach, and from there on it learns them by heart (docs/decisions.md).
 FEW_STEPS = 300
+CNN_STEPS = 600  # with transfer texts: as good as 900, and alone, where it sees no others, better
 TEACHER_STEPS = 120  # at least: three passes over 180 texts are 18, after which it is worse than TF-IDF
 MOST_EPOCHS = 20
 STEPS_A_CLASS = 12  # 77 classes are not learned in 300 steps (docs/decisions.md)
@@ -70,7 +71,6 @@ def resolve(config: DistillConfig, task: Task, teacher: PretrainedConfig, length
     student = student_config(config.student, teacher, teacher.vocab_size)
     passes = math.ceil(len(task.train) / config.training.batch_size)
     init = resolve_init(config.student, teacher)
-    soon = init == "teacher_vectors" and len(task.transfer) == task.spans
     answers: dict[str, Any] = {
         "task.max_length": auto_length(task, lengths),
         "task.augment": spans_per_text(task, config.task),
@@ -82,7 +82,7 @@ def resolve(config: DistillConfig, task: Task, teacher: PretrainedConfig, length
         "student.fill_vocabulary": resolve_fill(config.student, init),
         "student.pooling": next((name for name in ("pairs", "mean") if getattr(student, name, 0)), "max"),
         "objective.temperature": auto_temperature(task.labels, labels),
-        "training.steps": max(FEW_STEPS if soon else STEPS, 3 * passes, STEPS_A_CLASS * len(task.labels)),
+        "training.steps": max(_steps(student, init, task), 3 * passes, STEPS_A_CLASS * len(task.labels)),
         "training.learning_rate": _learning_rate(student, init, len(task.labels)),
         "training.metric": metric,
         "training.precision": fast_precision(teacher, student),
@@ -181,6 +181,15 @@ def _epochs(teacher: TeacherConfig, rows: int) -> int:
         return MOST_EPOCHS
     passes = 3 if teacher.probe else 5
     return max(passes, min(MOST_EPOCHS, math.ceil(TEACHER_STEPS / math.ceil(rows / teacher.batch_size))))
+
+
+def _steps(student: PretrainedConfig, init: Initialisation, task: Task) -> int:
+    """Of a student, at least."""
+    if init != "teacher_vectors":
+        return STEPS
+    if len(task.transfer) == task.spans:
+        return FEW_STEPS
+    return CNN_STEPS if student.model_type == CNN else STEPS
 
 
 def _learning_rate(student: PretrainedConfig, init: Initialisation, classes: int) -> float:

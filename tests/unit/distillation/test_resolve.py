@@ -6,7 +6,7 @@ from dataclasses import replace
 from functools import partial
 
 import pytest
-from transformers import AlbertConfig, BartConfig, XLMConfig
+from transformers import AlbertConfig, BartConfig, BertConfig, XLMConfig
 
 from kd_core.config import DistillConfig, sections
 from kd_core.data import task as data
@@ -93,7 +93,7 @@ def test_steps_are_900_or_three_passes(resolve, tiny_task, bert, rows, batch_siz
     task = replace(tiny_task, train=labelled(["goal"] * rows, [0] * rows))
     training = resolve(DistillConfig().change({"training.batch_size": batch_size}), task, bert).training
     assert (training.steps, training.evaluate_every) == (steps, every)
-    assert "auto: 900, or 300 for one that starts from the teacher's" in help_of("training.steps")
+    assert "auto: 900; for one that starts from the teacher's vectors 300" in help_of("training.steps")
     assert "auto: a twelfth" in help_of("training.evaluate_every")
 
 
@@ -113,6 +113,16 @@ def test_a_start_from_the_teachers_vectors_needs_fewer_steps(
     narrow = {"student.model": "custom", "student.hidden": 16, "student.init": init}
     task = replace(tiny_task, train=train, transfer=texts)
     assert resolve(DistillConfig().change(narrow), task, bert).training.steps == steps
+
+
+@pytest.mark.parametrize(
+    ("student", "transfer", "steps"), [("cnn", 1, 600), ("cnn", 0, 300), ("static", 1, 900), ("tiny", 1, 900)]
+)
+def test_a_cnn_with_transfer_texts_needs_fewer(resolve, tiny_task, bert, student, transfer, steps):
+    wide = BertConfig(**(bert.to_dict() | {"hidden_size": 256, "num_attention_heads": 4}))
+    task = replace(tiny_task, transfer=tiny_task.transfer.select(range(transfer)))
+    resolved = resolve(DistillConfig().change({"student.model": student}), task, wide)
+    assert (resolved.student.init, resolved.training.steps) == ("teacher_vectors", steps)
 
 
 def test_many_classes_need_more_steps(resolve, tiny_task, bert):
