@@ -45,10 +45,10 @@ class ModelReport(BaseModel):
     size_mb: float | None
     latency_ms: Latency | None
     shifted: dict[str, float]  # accuracy on texts that nobody was trained for
-    shifted_score: dict[str, float] = {}  # the same in the F1 that judges the run, if one does
     seeds: dict[int, Scores]
     macro_f1_interval: tuple[float, float] | None = None  # 95 %; None in reports before it was there
     class_f1_interval: tuple[float, float] | None = None  # the same, of the class that the metric names
+    shifted_score: dict[str, float] = {}  # ``shifted`` in the F1 that judges the run, if one does
 
     def by(self, metric: str) -> float:
         """Its mean over the seeds in what ``training.metric`` names."""

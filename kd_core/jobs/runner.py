@@ -62,6 +62,7 @@ class Job:
         self._store, self._handler, self._on_event = store, handler, on_event
         self._owner = owner()
         self._leaving = False
+        self._pausing = False  # on a command; a job that this run is a part of may have paused it, too
         self._look = threading.Event()
         self._over = threading.Event()
 
@@ -151,12 +152,15 @@ class Job:
             return
         if command == "stop":
             self.control.stop()
-        elif (command == "pause") != self.control.paused:
+            return
+        pause = command == "pause"
+        if not self.control.paused if pause else self._pausing:
             # The status first: where it cannot be written, the next look tries again.
-            status: Status = "paused" if command == "pause" else "running"
+            status: Status = "paused" if pause else "running"
             if not self._store.set_status(self.run_id, status, only=ACTIVE, owner=self._owner):
                 return
-            (self.control.pause if command == "pause" else self.control.resume)()
+            (self.control.pause if pause else self.control.resume)()
+            self._pausing = pause
 
     def _keep(self) -> None:
         """In the folder too. While the run is still under way, so that nobody deletes it meanwhile."""

@@ -30,8 +30,8 @@ class Control:
 
     def pause(self) -> None:
         with self._turning:
+            self._paused_at = self._paused_at or time.monotonic()  # first, for who sees that it is paused
             self._go.clear()
-            self._paused_at = self._paused_at or time.monotonic()
         if self.stopping:  # looked at after the pause, so that it cannot hold up a stop that comes between
             self.resume()
 

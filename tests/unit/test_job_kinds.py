@@ -80,12 +80,24 @@ def test_a_pause_of_a_job_is_no_time_of_the_run_inside_it(
     outer, hand, took = Control(), SimpleNamespace(now=5.0), []
     clock = SimpleNamespace(monotonic=lambda: hand.now, sleep=time.sleep)
     monkeypatch.setattr("kd_core.system.control.time", clock)
+    monkeypatch.setattr("kd_core.jobs.runner.LOOK_EVERY", 0.01)
+    looks, command = threading.Semaphore(0), Store.command
+
+    def looked(self: Store, run_id: str) -> str:
+        looks.release()
+        return command(self, run_id)
+
+    monkeypatch.setattr(Store, "command", looked)
 
     def an_hour_later(inner: Control) -> None:
         for _ in range(1_000):
             if inner.paused:
                 break
             time.sleep(0.01)
+        while looks.acquire(blocking=False):
+            pass
+        for _ in range(3):  # nobody asks this run to pause, nor to go on
+            looks.acquire()
         hand.now += 3600.0
         outer.resume()
 

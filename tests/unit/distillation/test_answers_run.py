@@ -69,7 +69,14 @@ def test_without_gold_labels_agreement_is_measured_against_hard_answers(run, ans
     assert set(report.models) == {"teacher", "student", "hard_answers", "tfidf"}
     assert report.measures == "agreement"
     assert report.student.accuracy == report.fidelity.agreement
-    assert report.sentence.startswith(f"Agreement with the teacher on {report.rows['test']} test texts: ")
+    assert report.over_floor.kind == "hurt", "with so few steps"
+    first, second = report.sentence.split(
+        ": try a larger student or more texts that the teacher has answered. "
+    )
+    assert first.startswith(
+        "The distilled student is worse than TF-IDF, which only counts words and letters (−"
+    )
+    assert second.startswith(f"Agreement with the teacher on {report.rows['test']} test texts: ")
     assert "over the same student on its teacher's hard answers" in report.sentence
     assert report.control == report.models["hard_answers"]
     assert Note(NOT_NEEDED) in events
