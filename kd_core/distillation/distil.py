@@ -186,7 +186,7 @@ def _start(
     if variant.init:
         settings = settings.model_copy(update={"init": variant.init})
     made_of = (settings, run.task, teacher, variant.untuned, seed)
-    if run.starts.get("of") != made_of:
+    if run.last_start.get("of") != made_of:
         source, pieces = teacher.model, teacher.tokenizer
         if variant.untuned:
             source, pieces = load_teacher(run.config.teacher, run.task)
@@ -194,8 +194,8 @@ def _start(
         built = build_student(settings, source, pieces, run.task, seed, run.place, notes)
         for sentence in notes:
             run.note(sentence)
-        run.starts.update(of=made_of, built=built)
-    model, tokenizer = run.starts["built"]
+        run.last_start.update(of=made_of, built=built)
+    model, tokenizer = run.last_start["built"]
     return copy.deepcopy(model), tokenizer
 
 

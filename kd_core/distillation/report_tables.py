@@ -306,11 +306,10 @@ def most_confused(report: Report, who: Role) -> tuple[str, str, int] | None:
 def other_texts(report: Report) -> pd.DataFrame:
     """The score on the test texts in percent, and the points by which each model falls on other texts."""
     rows = []
-    for who, (test, *others) in ((who, list(own.items())) for who, own in report.on_other_texts.items()):
-        rows.append(
-            {"Model": NAMES[who], "Test texts": 100 * test[1]}
-            | {name: 100 * (score - test[1]) for name, score in others}
-        )
+    for who, scores in report.on_other_texts.items():
+        (_, test), *others = scores.items()
+        falls = {name: 100 * (score - test) for name, score in others}
+        rows.append({"Model": NAMES[who], "Test texts": 100 * test} | falls)
     return pd.DataFrame(rows)
 
 

@@ -52,7 +52,7 @@ class Run:
     on_event: OnEvent
     control: Control
     notes: list[str] = field(default_factory=list)  # that the report has too
-    starts: dict[str, Any] = field(default_factory=dict)  # the student that was built last, and of what
+    last_start: dict[str, Any] = field(default_factory=dict)  # the student that was built last, and of what
 
     def note(self, sentence: str) -> None:
         """Say it once, to whoever watches and in the report."""

@@ -154,7 +154,8 @@ class Job:
             self.control.stop()
             return
         pause = command == "pause"
-        if not self.control.paused if pause else self._pausing:
+        due = not self.control.paused if pause else self._pausing
+        if due:
             # The status first: where it cannot be written, the next look tries again.
             status: Status = "paused" if pause else "running"
             if not self._store.set_status(self.run_id, status, only=ACTIVE, owner=self._owner):
