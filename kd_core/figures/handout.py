@@ -25,8 +25,9 @@ from kd_core.figures.replay import replay_map
 from kd_core.learn.anatomy import anatomy
 from kd_core.learn.choosing import best_of
 from kd_core.learn.examples import shipped
+from kd_core.learn.facts import Facts, facts
 from kd_core.learn.lab_results import against_best, size_table, transfer_table
-from kd_core.learn.lessons import Facts, LabUse, Lesson, facts
+from kd_core.learn.lessons import LabUse, Lesson
 from kd_core.learn.recorded import recorded_lab, recorded_replay
 
 TEMPLATE = Path(__file__).with_suffix(".html")

@@ -13,7 +13,8 @@ from streamlit.testing.v1 import AppTest
 
 from kd_core.jobs.runner import Runner
 from kd_core.jobs.store import Store
-from kd_core.learn.lessons import facts, lessons
+from kd_core.learn.facts import facts
+from kd_core.learn.lessons import lessons
 from kd_core.learn.quiz import quiz
 from pages.learn.labs.catalogue import LABS
 from pages.shared import addresses

@@ -8,7 +8,8 @@ from collections.abc import Callable
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from kd_core.learn.lessons import facts, lessons
+from kd_core.learn.facts import facts
+from kd_core.learn.lessons import lessons
 from tests.ui.lab_page import EVIL, said
 
 App = Callable[..., AppTest]

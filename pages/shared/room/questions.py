@@ -6,7 +6,8 @@ from itertools import pairwise
 
 import streamlit as st
 
-from kd_core.learn.lessons import Lesson, facts
+from kd_core.learn.facts import facts
+from kd_core.learn.lessons import Lesson
 from kd_core.learn.quiz import Question as QuizQuestion
 from pages.shared import addresses
 from pages.shared.room.votes import Question

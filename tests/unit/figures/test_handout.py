@@ -11,7 +11,8 @@ import pytest
 from kd_core.cli import main
 from kd_core.figures import handout as room
 from kd_core.figures.handout import handout
-from kd_core.learn.lessons import Facts, facts, lessons
+from kd_core.learn.facts import Facts, facts
+from kd_core.learn.lessons import lessons
 
 
 @pytest.mark.parametrize("name", list(lessons()))

@@ -15,8 +15,9 @@ from kd_core.config import flag
 from kd_core.distillation.roles import STAIRS
 from kd_core.learn import lessons as module
 from kd_core.learn.choosing import best_of
+from kd_core.learn.facts import FACTS, Facts, facts
 from kd_core.learn.lab_results import soft_over_hard, transfer_table
-from kd_core.learn.lessons import FACTS, Lesson, facts, lessons
+from kd_core.learn.lessons import Lesson, lessons
 from kd_core.learn.recorded import FOLDER, other_tasks, other_texts, recorded, recorded_lab
 from tests import ROOT
 
@@ -259,7 +260,7 @@ def test_the_picked_one_has_what_the_other_half_says() -> None:
 
 
 def test_words_are_escaped_on_their_way_in() -> None:
-    found = module.Facts("", {"name": "<b>"})
+    found = Facts("", {"name": "<b>"})
     assert found.fill("A {name}", lambda value: f"[{value}]") == "A [<b>]"
 
 

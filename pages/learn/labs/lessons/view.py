@@ -6,7 +6,8 @@ import streamlit as st
 
 from kd_core.figures.handout import handout
 from kd_core.learn.examples import shipped
-from kd_core.learn.lessons import Facts, Lesson, Number, facts, lessons
+from kd_core.learn.facts import Facts, facts
+from kd_core.learn.lessons import Lesson, Number, lessons
 from pages.learn.labs.bodies import LAB_BODIES
 from pages.learn.labs.controls import reset, verdict
 from pages.learn.labs.lessons.cards import PAGE
