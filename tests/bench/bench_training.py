@@ -1,14 +1,15 @@
 """What distilling one student costs, by KD Studio and by others: ``python -m tests.bench.bench_training``.
 
     OMP_NUM_THREADS=1 python -m tests.bench.bench_training --students tiny --who bare kd-same --rounds 5
+    python -m tests.bench.bench_training teacher.model=e5-small training.batch_size=256 --students half
 
 The same work by each in turn, round after round: record the teacher's logits (where they are recorded), cut
 2,000 sentences into pieces, train the student on labels and logits. Prints a Markdown table, medians over the
 rounds: processor seconds in all, while recording and while training, seconds on the clock, samples a
-processor second of training, the share of the processor's peak in a matrix product of the model's own shape
-and of the precision that it computes in, and test accuracy. Nothing is asserted. The teacher is kept under
-``KD_HOME``; that of ``make bench``, which CI prints, was not taught. TextBrewer takes part where it is
-installed: ``pip install --no-deps textbrewer tensorboardX``.
+processor second of training, the share of the peak in a matrix product of the model's own shape and of the
+precision that it computes in, and test accuracy. On a GPU all seconds are of the clock. Nothing is asserted.
+The teacher is kept under ``KD_HOME``; that of ``make bench``, which CI prints, was not taught. TextBrewer
+takes part where it is installed: ``pip install --no-deps textbrewer tensorboardX``.
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ from dataclasses import dataclass, field, replace
 from functools import partial
 from importlib.util import find_spec
 from statistics import median
-from typing import Any, Literal, NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -40,7 +41,7 @@ from transformers import (
 )
 from transformers.trainer_pt_utils import get_length_grouped_indices
 
-from kd_core.config import DistillConfig
+from kd_core.config import DistillConfig, Precision
 from kd_core.data import load_task
 from kd_core.distillation.distil import train_student
 from kd_core.distillation.events import ignore
@@ -49,7 +50,7 @@ from kd_core.distillation.resolve import resolve, token_lengths
 from kd_core.distillation.roles import student_variants
 from kd_core.distillation.run import Run, Trained
 from kd_core.distillation.teach import teach
-from kd_core.models.inference import autocast, encode, fast_precision, predict_logits
+from kd_core.models.inference import autocast, device, encode, predict_logits
 from kd_core.models.loading import load_teacher, seeded
 from kd_core.models.size import model_size
 from kd_core.models.students import build_student
@@ -57,7 +58,7 @@ from kd_core.system import paths
 from kd_core.system.control import Control
 from tests.bench.bench_quality import settings_of
 
-BATCH, TEMPERATURE, ALPHA = 32, 4.0, 0.3
+TEMPERATURE, ALPHA = 4.0, 0.3
 PEERS = {  # as the others do it
     "student.trim_vocabulary": False,
     "student.freeze_embeddings": False,
@@ -65,7 +66,8 @@ PEERS = {  # as the others do it
     "objective.alpha": ALPHA,
 }
 ONCE = {"training.evaluate_every": 10_000_000}  # at the end, which the others do not do at all
-BF16 = fast_precision() == "bf16"
+GPU = device().type == "cuda"
+DTYPES = {"bf16": torch.bfloat16, "fp16": torch.float16, "fp32": torch.float32}
 COLUMNS = (
     "student",
     "who",
@@ -98,18 +100,30 @@ class Work:
     def rate(self) -> float:
         return float(self.run.config.training.learning_rate)
 
+    @property
+    def batch(self) -> int:
+        return self.run.config.training.batch_size
+
     @contextmanager
     def timed(self, part: str) -> Iterator[None]:
-        start = time.process_time()
+        start = seconds()
         yield
-        self.seconds[part] = time.process_time() - start
+        self.seconds[part] = seconds() - start
 
     def student(self) -> Student:
         config, teacher = self.run.config.student, self.teacher
-        return build_student(config, teacher.model, teacher.tokenizer, self.run.task, 0)
+        model, tokenizer = build_student(config, teacher.model, teacher.tokenizer, self.run.task, 0)
+        return model.to(device()), tokenizer
 
     def encoded(self, tokenizer: PreTrainedTokenizerFast) -> Dataset:
         return encode(tokenizer, self.run.task.train, self.run.max_length)
+
+
+def seconds() -> float:
+    """Of the processor; of the clock where a GPU works, once it has done what it was asked for."""
+    if GPU:
+        torch.cuda.synchronize()
+    return time.perf_counter() if GPU else time.process_time()
 
 
 def objective(logits: torch.Tensor, labels: torch.Tensor, teacher: torch.Tensor) -> torch.Tensor:
@@ -127,12 +141,13 @@ def padded(ids: list[list[int]]) -> dict[str, torch.Tensor]:
     table, mask = (np.zeros((len(ids), max(lengths)), dtype=np.int64) for _ in range(2))
     for i, row in enumerate(ids):
         table[i, : len(row)], mask[i, : len(row)] = row, 1
-    return {"input_ids": torch.from_numpy(table), "attention_mask": torch.from_numpy(mask)}
+    found = {"input_ids": torch.from_numpy(table), "attention_mask": torch.from_numpy(mask)}
+    return {name: values.to(device()) for name, values in found.items()}
 
 
 def recorded(work: Work, ids: list[list[int]]) -> torch.Tensor:
     model = work.teacher.model
-    logits = torch.empty(len(ids), model.config.num_labels)
+    logits = torch.empty(len(ids), model.config.num_labels, device=model.device)
     order = sorted(range(len(ids)), key=lambda i: -len(ids[i]))
     for start in range(0, len(ids), 64):
         rows = order[start : start + 64]
@@ -145,7 +160,7 @@ def bare(work: Work) -> Student:
     """A loop and nothing else: recorded logits, length groups, fused AdamW, bf16."""
     with work.timed("record"):
         train = work.encoded(work.teacher.tokenizer)
-        ids, labels = train["input_ids"][:], torch.tensor(train["label"])
+        ids, labels = train["input_ids"][:], torch.tensor(train["label"], device=device())
         knowledge = recorded(work, ids)
     with work.timed("train"):
         model, tokenizer = work.student()
@@ -155,16 +170,19 @@ def bare(work: Work) -> Student:
         groups = [{"params": matrices, "weight_decay": 0.01}, {"params": others, "weight_decay": 0.0}]
         optimizer = torch.optim.AdamW(groups, lr=work.rate, fused=True)
         schedule = get_linear_schedule_with_warmup(optimizer, work.steps // 10, work.steps)
+        scaler = torch.amp.GradScaler(model.device.type, enabled=work.run.precision == "fp16")
         lengths, rows, done = [len(row) for row in ids], [], 0
         model.train()
         while done < work.steps:
-            rows = rows or get_length_grouped_indices(lengths, BATCH)
-            batch, rows = rows[:BATCH], rows[BATCH:]
+            rows = rows or get_length_grouped_indices(lengths, work.batch)
+            batch, rows = rows[: work.batch], rows[work.batch :]
             with autocast(model.device, work.run.precision):
                 logits = model(**padded([ids[i] for i in batch])).logits
-            objective(logits.float(), labels[batch], knowledge[batch]).backward()
+            scaler.scale(objective(logits.float(), labels[batch], knowledge[batch])).backward()
+            scaler.unscale_(optimizer)
             torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
-            optimizer.step()
+            scaler.step(optimizer)
+            scaler.update()
             schedule.step()
             optimizer.zero_grad()
             done += 1
@@ -173,11 +191,12 @@ def bare(work: Work) -> Student:
 
 class PlainTrainer(Trainer):
     teacher: PreTrainedModel | None = None
+    precision: Precision = "fp32"
 
     def compute_loss(self, model: Any, inputs: Any, return_outputs: bool = False, **_: Any) -> Any:
         labels, known = inputs.pop("labels"), inputs.pop("logits", None)
         if self.teacher:
-            with torch.no_grad(), autocast(model.device, "bf16" if BF16 else "fp32"):
+            with torch.no_grad(), autocast(model.device, self.precision):
                 known = self.teacher(**inputs).logits.float()
         return objective(model(**inputs).logits, labels, known)
 
@@ -187,27 +206,29 @@ def plain_trainer(work: Work, online: bool) -> Student:
     with work.timed("record"):
         train = work.encoded(work.teacher.tokenizer)
         if not online:
-            train = train.add_column("logits", recorded(work, train["input_ids"][:]).tolist())
+            train = train.add_column("logits", recorded(work, train["input_ids"][:]).cpu().tolist())
     with work.timed("train"):
         model, tokenizer = work.student()
         arguments = TrainingArguments(
             output_dir=str(work.run.work),
             max_steps=work.steps,
-            per_device_train_batch_size=BATCH,
+            per_device_train_batch_size=work.batch,
             learning_rate=work.rate,
             warmup_steps=0.1,
             weight_decay=0.01,
-            bf16=BF16,
+            bf16=work.run.precision == "bf16",
+            fp16=work.run.precision == "fp16",
             save_strategy="no",
             report_to="none",
             disable_tqdm=True,
             remove_unused_columns=False,
-            use_cpu=not torch.cuda.is_available(),
+            use_cpu=not GPU,
         )
         collator = DataCollatorWithPadding(tokenizer)
         trainer = PlainTrainer(model, arguments, train_dataset=train, data_collator=collator)
         trainer.model_accepts_loss_kwargs = False
         trainer.teacher = work.teacher.model if online else None
+        trainer.precision = work.run.precision
         trainer.train()
     return model.eval(), tokenizer
 
@@ -221,7 +242,7 @@ def textbrewer(work: Work) -> Student:
     with work.timed("train"):
         model, tokenizer = work.student()
         collator = DataCollatorWithPadding(tokenizer)
-        loader = DataLoader(train, BATCH, shuffle=True, collate_fn=lambda rows: dict(collator(rows)))
+        loader = DataLoader(train, work.batch, shuffle=True, collate_fn=lambda rows: dict(collator(rows)))
         optimizer = torch.optim.AdamW(model.parameters(), lr=work.rate, weight_decay=0.01)
         distiller = GeneralDistiller(
             TrainingConfig(
@@ -265,7 +286,7 @@ class Who(NamedTuple):
     name: str
     distil: Callable[[Work], Student]
     changes: dict[str, Any]
-    precision: Literal["bf16", "fp32"] = "bf16" if BF16 else "fp32"  # of its matrix products
+    precision: Precision | None = None  # of its matrix products, where that is its own
 
 
 WHO = {
@@ -281,19 +302,21 @@ WHO = {
 
 def main() -> None:
     parser = argparse.ArgumentParser(description="Measure what distilling a student costs.")
+    parser.add_argument("settings", nargs="*", help="changes of the config: training.batch_size=256")
     there = [who for who in WHO if who != "textbrewer" or find_spec("textbrewer")]
     parser.add_argument("--students", nargs="+", default=["tiny", "mini", "half"])
     parser.add_argument("--who", nargs="+", default=there, choices=WHO)
-    parser.add_argument("--steps", type=int, default=126, help="of 32 texts (126: two passes)")
+    parser.add_argument("--steps", type=int, default=126, help="with batches of 32, 126 are two passes")
     parser.add_argument("--rounds", type=int, default=3, help="of each, in turn")
     parser.add_argument("--untaught", action="store_true", help="a teacher that knows nothing takes as long")
     given = parser.parse_args()
 
     task_settings = settings_of("sentences-2000", paths.home() / "quality")
-    config = DistillConfig().change({**task_settings, "training.steps": given.steps})
+    asked = dict(setting.split("=", 1) for setting in given.settings)
+    config = DistillConfig().change({**task_settings, "training.steps": given.steps, **asked})
     task = load_task(config.task)
     model, tokenizer = load_teacher(config.teacher, task)
-    work = paths.work() / "bench"
+    model, work = model.to(device()), paths.work() / "bench"
     lengths = token_lengths(tokenizer, task)
     run = Run(task, resolve(config, task, model.config, lengths), work, ignore, Control())
     if given.untaught:
@@ -310,11 +333,12 @@ def main() -> None:
                 results[who].append(measure(Work(run, teacher), WHO[who]))
         for who, rounds in results.items():
             middle = {name: median(row[name] for row in rounds) for name in rounds[0]}
+            texts = given.steps * run.config.training.batch_size
             of_bare = median(row["processor"] for row in results.get("bare", [{"processor": np.nan}]))
             print(
                 f"| {student} | {WHO[who].name} | {middle['processor']:.1f} "
                 f"| {middle['processor'] / of_bare:.2f} | {middle['record']:.1f} | {middle['train']:.1f} "
-                f"| {middle['clock']:.1f} | {given.steps * BATCH / middle['train']:,.0f} "
+                f"| {middle['clock']:.1f} | {texts / middle['train']:,.0f} "
                 f"| {100 * middle['peak']:.0f} % | {100 * middle['right']:.1f} % |",
                 flush=True,
             )
@@ -330,29 +354,29 @@ def measure(work: Work, who: Who) -> dict[str, float]:
     found = work.seconds | {"clock": time.perf_counter() - start}
     task, length = work.run.task, work.run.max_length
     pieces = [len(ids) for ids in encode(tokenizer, task.train, length)["input_ids"]]
-    tokens = BATCH * sum(pieces) / len(pieces)
-    size = model_size(model.config, round(tokens / BATCH))
+    tokens = work.batch * sum(pieces) / len(pieces)
+    size = model_size(model.config, round(tokens / work.batch))
     product = 3 * work.steps * tokens * size.flops_per_token / found["train"]
     logits = predict_logits(model, encode(tokenizer, task.test, length), precision=work.run.precision)
     right = (logits.argmax(axis=1) == np.asarray(task.test["label"])).mean()
     return found | {
         "processor": found["record"] + found["train"],
-        "peak": product / peak(size.hidden, round(tokens), who.precision),
+        "peak": product / peak(size.hidden, round(tokens), who.precision or work.run.precision),
         "right": float(right),
     }
 
 
-def peak(hidden: int, tokens: int, precision: str) -> float:
+def peak(hidden: int, tokens: int, precision: Precision) -> float:
     """Operations a second of a feed-forward layer's matrix product alone, the best of some."""
-    texts = torch.randn(tokens, hidden, dtype=torch.bfloat16 if precision == "bf16" else torch.float32)
-    weights = torch.randn(hidden, 4 * hidden, dtype=texts.dtype)
-    seconds = []
+    texts = torch.randn(tokens, hidden).to(device(), DTYPES[precision])
+    weights = torch.randn(hidden, 4 * hidden).to(device(), DTYPES[precision])
+    took = []
     for _ in range(20):
-        start = time.process_time()
+        start = seconds()
         for _ in range(10):
             texts @ weights
-        seconds.append(time.process_time() - start)
-    return 10 * 2 * tokens * hidden * 4 * hidden / min(seconds)
+        took.append(seconds() - start)
+    return 10 * 2 * tokens * hidden * 4 * hidden / min(took)
 
 
 if __name__ == "__main__":
