@@ -41,7 +41,7 @@ def carry_out(store: Store, run_id: str) -> Any:
     """Wait for this machine's turn, then run a queued job; its report as JSON. Raises: KDError."""
     from kd_core.job_kinds import HANDLERS
     from kd_core.jobs.runner import Job
-    from kd_core.jobs.states import RESUMABLE
+    from kd_core.jobs.states import PARTED, RESUMABLE
 
     err = console(sys.stderr)
     ended = store.run(run_id).status in RESUMABLE  # one that is cancelled while it waits stays so
@@ -50,7 +50,7 @@ def carry_out(store: Store, run_id: str) -> Any:
         if ended:
             store.set_status(run_id, "queued", only=RESUMABLE)  # nobody else takes it: the turn is ours
         seeds = row.config["training"]["seeds"] if row.kind == "distil" else ()
-        watch = Narrator(err, several_seeds=len(seeds) > 1)
+        watch = Narrator(err, several_seeds=len(seeds) > 1, parted=row.kind in PARTED)
         job = Job(store, run_id, HANDLERS[row.kind], on_event=watch)
         try:
             with stray_prints_to_stderr(), watch, _signals_stop(job):

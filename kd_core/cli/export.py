@@ -40,7 +40,7 @@ def export(
     run_id = find_finished(run)
     from kd_core.deployment.cascade import check_agree
     from kd_core.deployment.export import ExportConfig, check
-    from kd_core.deployment.staircase import comparisons
+    from kd_core.deployment.staircase import comparisons, doubt
     from kd_core.distillation.report import Report
     from kd_core.distillation.run_folder import find
     from kd_core.jobs.store import Store
@@ -67,6 +67,8 @@ def export(
     out.print()
     for line in comparisons(forms):
         out.print(line, soft_wrap=True)
+    if beside := doubt(report["forms"]):
+        out.print(beside, soft_wrap=True)
     if temperature := report.get("temperature"):
         out.print(f"The models there divide their logits by {temperature:.2f}: no answer changes.")
     out.print(f"\nIn {report['to']}", soft_wrap=True)

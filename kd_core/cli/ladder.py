@@ -62,14 +62,17 @@ def show(report: Mapping[str, Any], as_json: bool) -> None:
         named = "" if result.metric == "accuracy" else f"{result.measure} "
         out.print(
             f"On the test texts, which decided nothing: {named}{percent(chosen.tested)}, the teacher "
-            f"{percent(result.teacher_tested)}.\nRun {chosen.run_id}: {_next(chosen)}",
+            f"{percent(result.teacher_tested)}, so it keeps {percent(result.kept_on_test)}.\n"
+            f"Run {chosen.run_id}: {_next(chosen)}",
             soft_wrap=True,
         )
     return None
 
 
 def _next(chosen: Rung) -> str:
-    return f"kd export {chosen.run_id} --onnx --int8" if chosen.int8 else f"kd show {chosen.run_id}"
+    if chosen.int8:
+        return f"kd export {chosen.run_id} --to student.zip --onnx --int8"
+    return f"kd show {chosen.run_id}"
 
 
 def _by_flag(problem: str) -> str:

@@ -23,13 +23,16 @@ from kd_core.distillation.events import (
 from kd_core.distillation.roles import NAMES, Role, metric_name
 from kd_core.system.formatting import duration, percent
 
+COUNT, ALL = "{task.completed:,.0f}/{task.total:,.0f}", "{task.percentage:.0f} % of all"
+
 
 class Narrator:
     """Shows a run's events: bars on a terminal, elsewhere a line at each tenth."""
 
-    def __init__(self, console: Console, *, several_seeds: bool = False) -> None:
+    def __init__(self, console: Console, *, several_seeds: bool = False, parted: bool = False) -> None:
         self._console = console
         self._several_seeds = several_seeds
+        self._parted = parted  # of several runs, whose hundredths say nothing to anybody
         self._metric = "accuracy"
         self._looks: dict[str, str] = {}  # the latest at the validation texts, of each model
         self._tenths: dict[str, int] = {}
@@ -78,7 +81,7 @@ class Narrator:
         return Bars(
             TextColumn("  {task.description}", markup=False),
             BarColumn(bar_width=None),
-            TextColumn("{task.completed:,.0f}/{task.total:,.0f}", markup=False),
+            TextColumn(ALL if self._parted else COUNT, markup=False),
             TextColumn("{task.fields[details]}", markup=False),
             TimeRemainingColumn(compact=True),
             console=self._console,
@@ -94,7 +97,8 @@ class Narrator:
             self._bars.update(self._rows[row], description=name, completed=done, total=total, details=details)
         elif (tenth := 10 * done // max(total, 1)) > self._tenths.get(row, 0):
             self._tenths[row] = tenth
-            self._say(f"{name}: {done:,} of {total:,}" + (f", {details}" if details else ""))
+            count = f"{percent(done / total, 0)} of all" if self._parted else f"{done:,} of {total:,}"
+            self._say(f"{name}: {count}" + (f", {details}" if details else ""))
 
     def _name(self, who: Role, seed: int) -> str:
         return NAMES[who] + (f", seed {seed}" if self._several_seeds and who != "teacher" else "")

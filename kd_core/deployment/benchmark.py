@@ -71,7 +71,7 @@ def bench(config: BenchConfig, on_event: OnEvent = ignore, control: Control | No
     if report.teacher_is_file:
         raise RunError(
             f"The teacher of run {config.run} is a file of answers, with no speed to compare with. "
-            "kd export --onnx --int8 measures the student's forms."
+            f"kd export {config.run} --to student.zip --onnx --int8 measures the student's forms."
         )
     started = datetime.now(UTC)
     threads = config.threads or tuple(sorted({1, len(cores())}))

@@ -64,6 +64,15 @@ print([labels[str(row.argmax())] for row in logits])
 """
 
 
+def _of_one(report: Report, seed: int) -> str:
+    """The scores of one seed's student: first the one that the run is judged by."""
+    one, metric = report.student.seeds[seed], report.metric
+    accuracy = f"{report.measures} {with_interval(one.accuracy, one.low, one.high)}"
+    if metric == "accuracy":
+        return accuracy
+    return f"{report.judged_by} {percent(report.student.of_seed(seed, metric))}, {accuracy}"
+
+
 def pipeline_code(student: str) -> str:
     """How an exported student of that name is used with transformers."""
     return PIPELINE.format(allow=allowing(bool(other_network(student))))
@@ -85,6 +94,7 @@ def model_card(
     seeds, shifted = config["training"]["seeds"], report.student.shifted
     read = list(report.on_other_texts["student"].items())
     first = report.student.seeds[seeds[0]]
+    conditions = staircase.conditions(forms, report.machine, report.rows["test"], report.measures)
     template = Environment(
         trim_blocks=True, lstrip_blocks=True, keep_trailing_newline=True, undefined=StrictUndefined
     ).from_string(TEMPLATE.read_text("utf-8"))
@@ -101,6 +111,7 @@ def model_card(
         sentence=plain(report.sentence),
         created=f"{datetime.fromisoformat(report.created):%d %B %Y}",
         first=first,
+        here=_of_one(report, seeds[0]),
         seeds=seeds,
         network=other_network(student),
         code=with_code(config),
@@ -116,7 +127,7 @@ def model_card(
         models=_markdown(_models(report)),
         forms=_markdown(staircase.table(forms, report.measures)),
         files=files,
-        conditions=staircase.conditions(forms, report.machine, report.rows["test"], report.measures),
+        conditions=f"{conditions} {staircase.doubt(forms)}".rstrip(),
         shifted=_markdown(_shifted(report)) if shifted else "",
         calibrated=calibrated,
         ece_floor=floor(first.reliability),

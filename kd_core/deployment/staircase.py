@@ -96,11 +96,9 @@ def conditions(
     measures: str = "accuracy",
     timed_by: str = "",
 ) -> str:
-    """How the numbers of ``forms`` were measured, and whether their times are to be doubted."""
+    """How the numbers of ``forms`` were measured."""
     times = forms[0]["latency_ms"]
     how = what_is_timed(times["batch"], times["threads"], times.get("tokenizer", False))
-    shares = {label(form): share for form in forms if (share := waited(form["latency_ms"].get("busy")))}
-    doubt = f" {beside_other_work(shares)}: export again when the machine is idle." if shares else ""
     tokens = sorted({f"{form['latency_ms']['mean_tokens']:.0f}" for form in forms}, key=int)
     named, about = capitalised(by_metric(forms, measures)[1]), about_text_by_text(forms, measures)
     return (
@@ -109,8 +107,14 @@ def conditions(
         f"{ABOUT_PLUS_MINUS}. {about} Latency{timed_by and f', in the {timed_by}'}: {how}, "
         f"{times['texts']:,} test texts, {' to '.join((tokens[0], tokens[-1])[: len(tokens)])} tokens on "
         f"average, the forms taking turns. {machine['processor']}, {machine['cores']} cores, "
-        f"{machine['os']}.{doubt}"
+        f"{machine['os']}."
     )
+
+
+def doubt(forms: Sequence[FormReport]) -> str:
+    """Why the times are to be doubted, "" where nothing speaks against them."""
+    shares = {label(form): share for form in forms if (share := waited(form["latency_ms"].get("busy")))}
+    return f"{beside_other_work(shares)}: export again when the machine is idle." if shares else ""
 
 
 def _cheaper(form: FormReport, teacher: FormReport) -> str:

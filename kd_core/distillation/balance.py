@@ -114,6 +114,22 @@ def judged_classes(metric: str, labels: ArrayLike, names: Sequence[str]) -> NDAr
     return np.array([list(names).index(metric.removeprefix("f1:"))])
 
 
+def never_answered(
+    who: str, seeds: Sequence[Sequence[Sequence[int]]], names: Sequence[str], *, balanced: bool
+) -> list[str]:
+    """What to do where a model answers no text with a class that has some: in accuracy it hardly shows.
+
+    ``seeds``: of each the confusion (C, C), whose rows are the truth and columns the answers.
+    """
+    counts = np.sum(np.asarray(seeds, dtype=np.int64), axis=0)
+    lost = np.flatnonzero((counts.sum(axis=1) > 0) & (counts.sum(axis=0) == 0)).tolist()
+    if not lost:
+        return []
+    listed = ", ".join(f"{names[i]!r}" for i in lost[:5]) + (f" and {len(lost) - 5:,} more" * (len(lost) > 5))
+    weights = "" if balanced else f", or try {flag('objective.class_weights')} balanced"
+    return [f"{who} answers no test text with {listed}, though there are some: bring more of them{weights}."]
+
+
 def notes(metric: str, names: Sequence[str], train: ArrayLike, test: ArrayLike) -> list[str]:
     """What a person should know of the classes of a run, by the labels of its two splits."""
     found = (

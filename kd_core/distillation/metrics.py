@@ -263,21 +263,30 @@ def macro_f1_interval(answers: Ints, labels: Ints, classes: Ints | None = None) 
     ``classes``: those whose F1 are averaged; None: all that occur among the labels.
     Of one class, F = 2 TP / D, and a text's share in its error is (2 tp_i - F (truth_i + answer_i)) / D
     (delta method); the interval is symmetric on the scale of log(F / (1 - F)), so that it stays in (0, 1).
+    Of a class with F = 0 or 1 all shares are nothing, whatever its few texts leave open: its error is taken
+    with one text found and one missed more (as Agresti & Coull 1998 add to a proportion).
     None where all answers are right, or none: there the method knows of no error at all.
     """
     occurs = np.unique(labels) if classes is None else np.asarray(classes)
     truth = labels == occurs[:, None]
     shares, means = np.zeros(len(labels)), []
+    found, missed = np.zeros(len(occurs)), np.zeros(len(occurs))  # the shares of the texts that are added
     for said in answers:
         answer = said == occurs[:, None]  # (classes, N)
-        totals = np.maximum(truth.sum(axis=1) + answer.sum(axis=1), 1)
-        f1 = 2 * (truth & answer).sum(axis=1) / totals
-        parts = 2.0 * (truth & answer) - f1[:, None] * (truth + answer.astype(np.float64))
+        hits, totals = (truth & answer).sum(axis=1), truth.sum(axis=1) + answer.sum(axis=1)
+        f1 = 2 * hits / np.maximum(totals, 1)
+        more = (f1 == 0) | (f1 == 1)
+        totals = np.maximum(totals + 3 * more, 1)
+        near = 2 * (hits + more) / totals
+        parts = 2.0 * (truth & answer) - near[:, None] * (truth + answer.astype(np.float64))
         shares += (parts / totals[:, None]).mean(axis=0) / len(answers)
+        found += more * (2 - 2 * near) / totals / len(answers)
+        missed += more * near / totals / len(answers)
         means.append(float(f1.mean()))
     mean = math.fsum(means) / len(means)
     if not 0 < mean < 1:
         return None
-    half = Z95 * math.sqrt(float((shares**2).sum())) / (mean * (1 - mean))
+    variance = float((shares**2).sum() + (found**2 + missed**2).sum() / len(occurs) ** 2)
+    half = Z95 * math.sqrt(variance) / (mean * (1 - mean))
     low, high = special.expit(special.logit(mean) + np.array([-half, half])).tolist()
     return low, high

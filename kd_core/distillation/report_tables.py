@@ -12,7 +12,7 @@ import pandas as pd
 from kd_core.config import ObjectiveConfig
 from kd_core.distillation.calibration import floor
 from kd_core.distillation.comparison import Verdict
-from kd_core.distillation.metrics import Scores, fidelity_cells, softmax
+from kd_core.distillation.metrics import Scores, fidelity_cells, softmax, wilson
 from kd_core.distillation.predictions import kept_as, logits, read_predictions
 from kd_core.distillation.report import ModelReport, Report
 from kd_core.distillation.roles import FLOOR, FROM_TEACHER, NAMES, STAIRS, Role, metric_name
@@ -292,6 +292,20 @@ def class_scores(report: Report, who: Role) -> pd.DataFrame:
     together[measures] *= 100
     together.loc[together["support"] == 0, measures] = np.nan
     return together.rename_axis("class").reset_index().astype({"support": int})
+
+
+def fewest_texts(classes: pd.DataFrame) -> str:
+    """How well the recall is known of the class with the fewest test texts, of ``class_scores``."""
+    known = classes[classes["support"] > 0]
+    if known.empty:
+        return ""
+    rarest = known.sort_values("support", kind="stable").to_dict("records")[0]
+    texts = int(rarest["support"])
+    low, high = wilson(rarest["recall"] / 100, texts)
+    return (
+        f"“{rarest['class']}” has the fewest test texts, {texts:,}: the share of them that is recognised is "
+        f"known to about {50 * (high - low):.0f} points (95 %)."
+    )
 
 
 def most_confused(report: Report, who: Role) -> tuple[str, str, int] | None:

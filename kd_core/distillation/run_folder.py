@@ -18,7 +18,7 @@ from kd_core.config import DistillConfig, differing, of_today
 from kd_core.distillation import agreement, balance
 from kd_core.distillation.events import Note, OnEvent, ignore
 from kd_core.distillation.report import Report
-from kd_core.distillation.roles import FLOOR
+from kd_core.distillation.roles import FLOOR, NAMES
 from kd_core.distillation.sentences import CONTROLS, all_right, below_floor, for_a_gain, sentence
 from kd_core.distillation.training import TRAINING_VERSION
 from kd_core.errors import ConfigError, RunError
@@ -124,6 +124,12 @@ def keep(
             *task.notes,
             *run.notes,
             *balance.notes(run.config.training.metric, task.labels, task.train["label"], task.test["label"]),
+            *balance.never_answered(
+                NAMES["student"],
+                [scores.confusion for scores in findings.models["student"].seeds.values()],
+                task.labels,
+                balanced=run.config.objective.class_weights != "none",
+            ),
         ],
         **{name: value for name, value in vars(findings).items() if name in Report.model_fields},
     )

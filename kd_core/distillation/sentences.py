@@ -74,9 +74,9 @@ def for_a_gain(teacher: float, alone: float, *, transfer: bool, metric: str = "a
     if teacher <= alone:
         unit = "" if metric == "accuracy" else f"in {metric_name(metric)}, "
         return (
-            f"Its teacher is no better than the student alone ({unit}{percent(teacher)} against "
-            f"{percent(alone)}), so there is little to learn from it: more labelled texts or another teacher "
-            "come first."
+            f"On these texts its teacher is not above the student alone ({unit}{percent(teacher)} against "
+            f"{percent(alone)}), so there may be little to learn from it: more labelled texts or another "
+            "teacher come first."
         )
     return "" if transfer else UNLABELLED
 
@@ -113,15 +113,17 @@ def below_floor(
     if floor > 0.99:
         return "on this task, counting is enough"
     if teacher <= floor:
-        longer = "" if file else "teach that one longer, or "
-        return f"its teacher is not above it either; {longer}choose another"
+        return f"its teacher is not above it either; {more} or another teacher come first"
     if reached >= teacher:
         return (
             "on these texts it is not below its teacher, so more of them, not a larger student, may show it"
         )
-    if teacher <= alone:  # as ``for_a_gain`` says it: a larger student has no more to learn
+    if teacher <= alone:  # as ``for_a_gain`` says it: a larger student may have no more to learn
         another = "" if file else " or another teacher"
-        return f"its teacher is no better than the student alone; {more}{another} come first"
+        return (
+            f"on these texts its teacher is not above the student alone ({percent(teacher)} against "
+            f"{percent(alone)}); {more}{another} come first"
+        )
     if transfer:
         return f"try {larger} or {more}"
     return f"try {larger}, {more}, or unlabelled ones as a transfer set"

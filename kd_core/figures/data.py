@@ -36,7 +36,7 @@ def temperature_preview(
         "marker": {"symbol": "line-ns-open", "size": 14, "color": pick(LINE, dark), "line": {"width": 2.5}},
         "hovertemplate": "T = 1: %{x:.1f} %<extra></extra>",
     }
-    title, height = f"The teacher's answer at T = {temperature:g}", 120 + 26 * len(order)
+    title, height = f"A teacher's answer at T = {temperature:g}", 120 + 26 * len(order)
     names = [labels[i] for i in order]
     layout = {"hovermode": "closest", "xaxis": {"range": [0, 102]}}
     traces = [bars] if temperature == 1 else [bars, marks]

@@ -10,6 +10,9 @@ Status = Literal[
 ]
 Command = Literal["run", "pause", "stop"]
 
+# Of several runs, whose progress is counted in hundredths of a run: 141 of 400 says nothing to anybody.
+PARTED: tuple[JobKind, ...] = ("ladder", "curve")
+
 ACTIVE: tuple[Status, ...] = ("running", "paused")  # some process has it
 PENDING: tuple[Status, ...] = ("queued", *ACTIVE)
 RESUMABLE: tuple[Status, ...] = ("stopped", "interrupted", "failed")

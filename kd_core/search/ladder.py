@@ -90,7 +90,8 @@ class LadderConfig(Settings):
         """The run of one student, without what the choice does not need."""
         tfidf = {"controls.tfidf": self.distill.controls.tfidf}
         quick = {**CORE_ONLY, **tfidf, "controls.shifted": False, "training.evaluate_every": NEVER}
-        return self.distill.change({"student.model": student, **quick})
+        one = {"training.seeds": self.distill.training.seeds[:1]}  # it is one file that is judged
+        return self.distill.change({"student.model": student, **quick, **one})
 
 
 @dataclass(frozen=True)
@@ -175,6 +176,11 @@ class LadderResult(BaseModel):
         return self.teacher_accuracy if self.teacher_score is None else self.teacher_score
 
     @property
+    def kept_on_test(self) -> float:
+        """What of the teacher's the chosen one keeps on the test texts, which decide nothing."""
+        return self.chosen.tested / self.teacher_tested if self.chosen and self.teacher_tested else 0.0
+
+    @property
     def next(self) -> str | None:
         """The student to try now; None where the ladder has ended.
 
@@ -248,7 +254,7 @@ class LadderResult(BaseModel):
                 f" About {chosen.needed:,} of them would settle it, if they say what these "
                 f"{chosen.texts:,} do."
             )
-        return f"Likely: {kept} {of_it}, but they show no more than {bound}.{settle}"
+        return f"Likely: {kept} {of_it}, but they show only that it keeps {bound} or more.{settle}"
 
     @property
     def doubt(self) -> str:
@@ -389,13 +395,15 @@ def outlook(config: LadderConfig, counts: Mapping[str, int], metric: str = "accu
         worth = f", {fewest:,} of them {rarest!r} ({as_good}),"
     equal = Pairs.expected(even)
     bound = at_least(equal, config.confidence)
+    seeds = config.distill.training.seeds
+    once = f" Of each student one is judged, that of seed {seeds[0]}." if len(seeds) > 1 else ""
     begin = f"With {texts:,} validation texts{worth} an equal student is shown to keep {percent(bound)}"
     if bound >= config.wanted:
-        return f"{begin}: enough for {config.keep:g} %."
+        return f"{begin}: enough for {config.keep:g} %.{once}"
     needed = texts_to_show(equal, config.wanted, config.confidence)
     enough = (
         f"about {needed * texts / even:,.0f} would be enough"
         if needed
         else "no number of texts would be enough"
     )
-    return f"{begin}, so {config.keep:g} % can be likely but hardly shown; {enough}."
+    return f"{begin}, so {config.keep:g} % can be likely but hardly shown; {enough}.{once}"

@@ -21,6 +21,7 @@ from kd_core.data.summary import Summary
 from kd_core.data.table import MAX_ROWS, Table
 from kd_core.data.uploads import SavedTask, Upload
 from kd_core.errors import DataError, KDError
+from kd_core.jobs.store import RunRow
 from kd_core.system import paths
 from pages.shared.text import escape
 
@@ -122,10 +123,12 @@ def in_utf8(files: Mapping[str, Upload], token: str) -> dict[str, Upload] | None
     return readable
 
 
-def one_table(file: Any) -> Table | None:
-    """What an uploader's one file holds, or None while an encoding is asked for. Raises: DataError."""
+def one_table(file: Any, run: RunRow) -> Table | None:
+    """What an uploader's one file holds, a header of which may have the names of the columns of the ``run``'s
+    task; None while an encoding is asked for. Raises: DataError."""
     readable = in_utf8({"name": Upload(file.name, file.getvalue())}, file.file_id)
-    return _read(readable["name"].data, uploads.safe_name(file.name)) if readable else None
+    columns = tuple(filter(None, (run.config["task"].get(f"{what}_column") for what in ("text", "label"))))
+    return _read(readable["name"].data, uploads.safe_name(file.name), columns=columns) if readable else None
 
 
 def text_column(table: Table, key: str, container: Any = st) -> str | None:

@@ -45,7 +45,7 @@ def labels(app: AppTest, kind: str = "page_link") -> list[str]:
 def test_a_fresh_home_says_what_to_do_first(app: App) -> None:
     home = app()
     assert home.title[0].value == "KD Studio"
-    assert home.button(key="home.demo").label == "Run the demo · about 2 min"
+    assert home.button(key="home.demo").label == "Run the demo · a few minutes"
     assert [line for line in texts(home) if line[2:3].isdigit()] == [
         "**1 Teach**",
         "**2 Record**",
@@ -114,7 +114,7 @@ def test_the_last_runs_lead_to_their_reports(app: App, store: Store) -> None:
     ]
     assert any("Better" in text for text in texts(home)), "of one seed, and not that distillation helped"
     assert not any("Helped" in text for text in texts(home))
-    assert escape("+4.8 points of accuracy") in texts(home)
+    assert escape("+4.8 points of accuracy over itself alone") in texts(home)
 
 
 def test_the_numbers_of_a_run_are_of_what_it_is_judged_by(app: App, store: Store) -> None:
@@ -128,7 +128,7 @@ def test_the_numbers_of_a_run_are_of_what_it_is_judged_by(app: App, store: Store
     store.set_status(FIRST, "done")
     home = app()
     assert [metric.value for metric in home.metric][1:] == ["60.0 %", "55.2 %"]
-    assert escape("+4.8 points of macro-F1") in texts(home)
+    assert escape("+4.8 points of macro-F1 over itself alone") in texts(home)
 
 
 def test_a_name_is_text_and_nothing_else(app: App, store: Store) -> None:

@@ -323,6 +323,22 @@ def test_a_file_with_labels(app: App, done: Store) -> None:
     assert any(left_out in text for text in said(page))
 
 
+@pytest.mark.parametrize(("column", "count"), [("summary", 2), (None, 3)])
+def test_a_header_with_the_name_of_the_runs_column_is_no_text(
+    app: App, done: Store, report: dict[str, Any], column: str | None, count: int
+) -> None:
+    config = done.run(RUN).config
+    done.create_run(OTHER, config | {"task": config["task"] | {"text_column": column}})
+    done.save_report(OTHER, report)
+    done.set_status(OTHER, "done")
+    page = app(PAGE, run=OTHER)
+    page.session_state["playground.view"] = "Many texts"
+    page.run()
+    page.button_group(key="playground.source").set_value("Upload a file").run()
+    page.file_uploader(key="playground.file").set_value(("a.csv", b"summary\n@shares\nstriker\n", "")).run()
+    assert page.button(key="playground.start").label == f"Classify {count} texts"
+
+
 @pytest.mark.parametrize(
     ("name", "content", "message"),
     [

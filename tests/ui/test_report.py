@@ -471,6 +471,21 @@ def test_a_control_that_does_as_well_is_named_beside_the_verdict(
     )
 
 
+@pytest.mark.parametrize(("kind", "badge"), [("no_difference", "does as well"), ("hurt", "does better")])
+def test_tf_idf_that_is_not_below_the_student_stands_beside_the_verdict(
+    app: App, done: Store, report: dict[str, Any], kind: str, badge: str
+) -> None:
+    assert not any("TF-IDF does" in text for text in words(app(PAGE, run=RUN)))
+    done.save_report(RUN, report | {"over_floor": report["verdict"] | {"kind": kind}})
+    assert any(f"TF-IDF {badge}" in text for text in words(app(PAGE, run=RUN)))
+
+
+def test_how_well_scores_of_few_texts_are_known_is_said(app: App, done: Store) -> None:
+    said = words(app(PAGE, run=RUN, **{"report.tab": "Quality"}))
+    assert any("Each score of 524 texts is known to about 2.8 points (95 %)" in text for text in said)
+    assert any("“tech” has the fewest test texts, " in plain(text) for text in said)
+
+
 def test_the_open_tab_is_in_the_address(app: App, done: Store) -> None:
     page = app(PAGE, run=RUN, **{"report.tab": "Reproduce"})
     assert page.code

@@ -70,7 +70,7 @@ def ask_next() -> None:
         )
         if file:
             try:
-                if table := upload.one_table(file):
+                if table := upload.one_table(file, runs[chosen]):
                     column = upload.text_column(table, f"data.ask_column.{file.file_id}")
             except KDError as error:
                 st.error(escape(_words(error)), icon=":material/error:")

@@ -51,8 +51,6 @@ def show_next(view: str, task: str) -> None:
 
 following = st.session_state.pop("data.next", {})
 st.session_state.update(following)
-if following and following["data.task"] not in TASKS:
-    st.toast("Saved. **Use this task** opens Distill with it.", icon=":material/check:")
 st.title("Data", anchor=False)
 st.markdown(
     "Teacher and student learn one task: texts, each with a label. **Look at a task and press "
@@ -63,6 +61,8 @@ look, own, answered, doubtful, next_up = st.tabs(
 )
 
 with look:
+    if following and following["data.task"] not in TASKS:  # no toast: it would lie on the button it names
+        st.success("Saved. **Use this task** opens Distill with it.", icon=":material/check:")
     saved = {task.id: task for task in uploads.saved()}
     choice, action = st.columns([3, 1], vertical_alignment="bottom")
     chosen = choice.selectbox(

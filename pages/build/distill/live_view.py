@@ -20,6 +20,7 @@ from pages.shared import addresses
 from pages.shared.badges import status_badge, verdict_badge
 from pages.shared.beside import again
 from pages.shared.charts import chart, is_dark
+from pages.shared.live_job import ask, asked, resume
 from pages.shared.run_time import time_against_estimate, why_it_is_slow
 from pages.shared.state import runner, store
 from pages.shared.text import escape, term, unbroken, verdict_words
@@ -131,21 +132,24 @@ def _model_name(run: RunRow) -> str:
 def _progress(run: RunRow, rows: Sequence[StageRow]) -> None:
     stage = f"{_model_name(run)}: step" if run.who else escape(formatting.capitalised(run.label or ""))
     parts = [f"{stage} {run.step:,} of {run.steps:,}" if run.steps else "Getting ready"]
+    waits = asked(run)
     if run.status == "paused":
         parts = ["Paused", *parts]
+    elif waits:
+        parts = [waits, *parts]
     elif run.seconds_left is not None:
         parts.append(f"{formatting.duration(run.seconds_left)} left")
     st.progress(run.progress, text=" · ".join(parts))
     with st.container(horizontal=True, vertical_alignment="center", key="live.buttons"):
         if run.status == "paused":
             if st.button("Resume", key="live.resume", icon=":material/play_arrow:"):
-                runner().resume(run.id)
-        elif st.button("Pause", key="live.pause", icon=":material/pause:"):
-            runner().pause(run.id)
+                resume(run.id)
+        elif st.button("Pause", key="live.pause", icon=":material/pause:", disabled=bool(waits)):
+            ask(run.id, "Pausing")
         with st.popover("Stop", icon=":material/stop:", key="live.stop_menu"):
             st.markdown("The last checkpoint is kept, so you can resume this run later.")
-            if st.button("Stop this run", key="live.stop", type="primary"):
-                runner().stop(run.id)
+            if st.button("Stop this run", key="live.stop", type="primary", disabled=waits == "Stopping"):
+                ask(run.id, "Stopping")
         st.caption(f"Updated {datetime.now():%H:%M:%S}", width="content")
     now = next((row.stage for row in rows if row.state in ACTIVE), None)
     between = "Between two steps." if any(row.state == "done" for row in rows) else BEFORE
@@ -194,7 +198,7 @@ def _ending(run: RunRow, *, began: bool) -> None:
         st.info(f"Stopped. {kept}", icon=":material/stop_circle:")
     again = "Resume from the last checkpoint" if began else "Start it again"
     if st.button(again, key="live.resume", icon=":material/play_arrow:"):
-        runner().resume(run.id)
+        resume(run.id)
         st.rerun()
 
 

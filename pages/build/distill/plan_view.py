@@ -70,4 +70,4 @@ def show_plan(plan: Plan, expected: Estimate) -> None:
         f"Drawn to scale: the area of a block is its number of parameters. Pale: word embeddings.{lends}"
     )
     show_softening(fixed(plan.config.objective.temperature))
-    st.caption(f"What a real teacher says about the headline “{escape(headline())}”")
+    st.caption(f"An example, whatever the task: a teacher of BBC headlines on “{escape(headline())}”")

@@ -22,7 +22,7 @@ TICK = 0.4  # seconds between two moments while it plays
 PLAYING, MOMENT = f"{PAGE}.playing", f"{PAGE}.moment"
 CONTROLS = ("source", "moment", "play", "view", "text")
 LEARNED = {"early": "Agrees early", "late": "Agrees late", "never": "Differs at the end"}
-OPTIONS = ("Fewer than half", "About two thirds", "More than 80 %")
+OPTIONS = ("Fewer than half", "Half to 80 %", "More than 80 %")
 
 
 def replay_lab() -> None:

@@ -31,6 +31,7 @@ NOT_BY_SIZE = (
     "which holds many of the parameters, takes almost none."
 )
 AS_GOOD, BETTER = "A control does as well", "A control does better"
+FLOOR_AS_GOOD, FLOOR_BETTER = "TF-IDF does as well", "TF-IDF does better"
 ENDED = {"failed": "failed", "stopped": "was stopped", "interrupted": "was interrupted"}
 
 
@@ -106,6 +107,9 @@ def verdict(run: RunRow, report: Report) -> None:
                 verdict_badge(report.verdict.kind, report.verdict.seeds, help=term("verdict"))
             if report.as_good and report.verdict and report.verdict.kind == "helped":
                 st.badge(AS_GOOD, color="orange", icon=":material/balance:")
+            if report.over_floor and report.over_floor.kind != "helped":
+                floor = FLOOR_BETTER if report.over_floor.kind == "hurt" else FLOOR_AS_GOOD
+                st.badge(floor, color="orange", icon=":material/balance:", help=term("TF-IDF"))
         if verdict_words(report.sentence):
             st.page_link(
                 addresses.DISTILL,

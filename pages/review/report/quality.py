@@ -83,8 +83,9 @@ def quality(run: RunRow, report: Report) -> None:
             key="report.per_class",
             alt="F1 of each class for all models",
         )
+    classes = report_tables.class_scores(report, who)
     right.dataframe(
-        report_tables.class_scores(report, who),
+        classes,
         hide_index=True,
         key="report.class_scores",
         column_config={
@@ -97,6 +98,8 @@ def quality(run: RunRow, report: Report) -> None:
         alt=f"Scores of each class: {roles.NAMES[who]}",
         placeholder="–",
     )
+    if doubt := report_tables.fewest_texts(classes):
+        right.caption(escape(doubt))
     if report.student.shifted:
         _other_texts(report, dark)
     more_texts(run, report)
@@ -185,4 +188,8 @@ def _other_texts(report: Report, dark: bool) -> None:
         hide_index=True,
         alt=f"Points of {measured} that each model loses on other texts",
     )
-    right.caption(f"Points of {escape(measured)} against the test texts.")
+    low, high = report.student.interval(report.other_metric) or (report.student.low, report.student.high)
+    right.caption(
+        f"Points of {escape(measured)} against the test texts. Each score of {report.rows['test']:,} texts "
+        f"is known to about {50 * (high - low):.1f} points (95 %): smaller differences may be chance."
+    )

@@ -22,7 +22,7 @@ head.markdown(
     "much smaller and faster than its teacher."
 )
 clicked = action.button(
-    "Run the demo · about 2 min",
+    "Run the demo · a few minutes",
     key="home.demo",
     type="primary",
     icon=":material/play_arrow:",

@@ -59,8 +59,8 @@ def _row(run: RunRow) -> None:
         else:
             status_badge(run.status)
         if run.delta is not None:
-            gained = f"{formatting.points(run.delta)} of {run.judged_by}"
-            st.caption(escape(gained + run.over_hard_answers))
+            over = run.over_hard_answers or " over itself alone"
+            st.caption(escape(f"{formatting.points(run.delta)} of {run.judged_by}{over}"))
 
 
 def sparkline(values: Sequence[float]) -> str:

@@ -47,6 +47,8 @@ def stairs(report: ExportReport, measures: str, measurement: Measurement) -> Non
             chart(figure, key=f"export.{measure}", alt=_spoken(forms, measure, measures))
     sentences = staircase.sentences(forms, measures).items()
     st.markdown("\n".join(f"- **{escape(step)}**: {escape(sentence)}." for step, sentence in sentences))
+    if doubt := staircase.doubt(forms):
+        st.caption(f":material/hourglass_top: {escape(doubt)}")
     with st.expander("All numbers and their conditions", icon=":material/table:", key="export.numbers"):
         st.dataframe(
             staircase.table(forms, measures),

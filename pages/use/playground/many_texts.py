@@ -74,7 +74,7 @@ def many_texts(run: RunRow) -> None:
         label_visibility="collapsed",
     )
     try:
-        given = _pasted() if source == SOURCES[0] else _uploaded()
+        given = _pasted() if source == SOURCES[0] else _uploaded(run)
     except DataError as error:
         st.error(escape(upload.plain_words(error)), icon=":material/error:")
         given = None
@@ -126,7 +126,7 @@ def _pasted() -> Texts | None:
     return _clean(pd.Series(lines.split("\n"), dtype="str"), None, "Your lines") if lines.strip() else None
 
 
-def _uploaded() -> Texts | None:
+def _uploaded(run: RunRow) -> Texts | None:
     """The texts of a file, or None while something is still asked for. Raises: DataError."""
     file = st.file_uploader(
         "File of texts",
@@ -137,7 +137,7 @@ def _uploaded() -> Texts | None:
     )
     if not file:
         return None
-    table = upload.one_table(file)
+    table = upload.one_table(file, run)
     if table is None:
         return None
     label_guess = None

@@ -28,7 +28,7 @@ def test_the_sample_becomes_a_task(app: Open) -> None:
     assert uploads.saved() == []  # not before it is asked for
     test = run(test.button(key="data.save").click())
     (saved,) = uploads.saved()
-    assert values(test.toast) == ["Saved. **Use this task** opens Distill with it."]
+    assert values(test.success) == ["Saved. **Use this task** opens Distill with it."]
     assert test.selectbox(key="data.task").value == saved.id
     assert sizes(test, 0)["Training texts"] == "36"
     assert test.tabs[0].code[0].value == saved.config.name

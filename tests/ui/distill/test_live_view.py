@@ -107,6 +107,8 @@ def test_pause_resume_and_stop_reach_the_run(app: App, store: Store) -> None:
     test = app(PAGE, run=RUN)
     test.button(key="live.pause").click().run()
     assert store.command(RUN) == "pause"
+    assert "Pausing · " in test.get("progress")[0].proto.text, "until its step is done"
+    assert test.button(key="live.pause").disabled
     store.set_status(RUN, "paused")
     test.run()
     test.button(key="live.resume").click().run()
@@ -115,6 +117,8 @@ def test_pause_resume_and_stop_reach_the_run(app: App, store: Store) -> None:
     test.run()
     test.button(key="live.stop").click().run()
     assert store.command(RUN) == "stop"
+    assert "Stopping · " in test.get("progress")[0].proto.text
+    assert test.button(key="live.stop").disabled
 
 
 def test_a_run_that_nobody_linked_to_stays_when_it_is_stopped(app: App, store: Store) -> None:

@@ -77,6 +77,14 @@ def test_plain_progress_is_a_line_at_each_tenth() -> None:
     ]
 
 
+def test_of_several_runs_the_share_of_all_is_told_and_not_hundredths() -> None:
+    console = Console(file=io.StringIO(), width=100, highlight=False, _environ={})
+    with Narrator(console, parted=True) as watch:
+        watch(Progress(None, "student static: texts", 50, 200))
+    assert isinstance(console.file, io.StringIO)
+    assert console.file.getvalue() == "  student static: texts: 25 % of all\n"
+
+
 def test_progress_names_the_score_that_decides() -> None:
     console = Console(file=io.StringIO(), width=100, highlight=False, _environ={})
     with Narrator(console) as watch:

@@ -286,7 +286,9 @@ def test_the_card_is_one_that_the_hub_reads(made, finished_run):
     assert accuracy.metric_value == round(student.seeds[0].accuracy, 4)
     assert "| Student alone | " in card.text
     assert "| TF-IDF | " in card.text
-    assert "Means over 2 seeds. The files here are those of seed 0" in card.text
+    assert (
+        f"The files here are those of seed 0: accuracy {100 * student.seeds[0].accuracy:.1f} %" in card.text
+    )
     assert "- `test_file.csv` (SHA-256 `" in card.text
     assert "{{" not in card.text
     # Of the model that is in the bundle, not of all seeds.

@@ -6,13 +6,33 @@ import numpy as np
 import pytest
 
 from kd_core.config import DistillConfig, ObjectiveConfig
-from kd_core.distillation.balance import auto_metric, auto_temperature, class_weights, notes, rarest, score
+from kd_core.distillation.balance import (
+    auto_metric,
+    auto_temperature,
+    class_weights,
+    never_answered,
+    notes,
+    rarest,
+    score,
+)
 from kd_core.distillation.reproduce import command
 from kd_core.distillation.roles import LISTED, ROLES, student_variants
 from kd_core.errors import ConfigError
 
 NAMES = ("ham", "news, local", "spam")
 LABELS = [0] * 6 + [1] * 3 + [2]
+
+
+def test_a_class_that_is_never_answered_is_named_with_what_to_try() -> None:
+    """Over both seeds; a class without a test text is no loss."""
+    seeds = [[[5, 0, 0], [2, 0, 0], [0, 0, 0]], [[4, 1, 0], [2, 0, 0], [0, 0, 0]]]
+    assert never_answered("It", seeds, ("a", "b", "c"), balanced=False) == []
+    [said] = never_answered("It", seeds[:1], ("a", "b", "c"), balanced=False)
+    assert said == (
+        "It answers no test text with 'b', though there are some: bring more of them, or try --class-weights "
+        "balanced."
+    )
+    assert never_answered("It", seeds[:1], ("a", "b", "c"), balanced=True)[0].endswith("more of them.")
 
 
 def test_balanced_weights_make_the_classes_count_alike():

@@ -276,6 +276,37 @@ def test_a_class_without_a_text_has_no_part_in_macro_f1_though_a_model_answers_i
     assert score("macro_f1", said, labels, ("a", "b", "c")) == pytest.approx(result.macro_f1)
 
 
+@pytest.mark.parametrize("recall", [0.1, 0.2])
+def test_the_interval_of_macro_f1_allows_for_a_rare_class_that_is_never_answered(recall):
+    """71 and 4 texts, one in a hundred of the first taken for the second: most draws answer no rare one."""
+    random = np.random.default_rng(2)
+    labels = np.array([0] * 71 + [1] * 4)
+    hits, alarms, missed = 4 * recall, 0.71, 4 * (1 - recall)
+    true = (2 * hits / (4 + hits + alarms) + 2 * 70.29 / (71 + 70.29 + missed)) / 2
+    never = []
+    for _ in range(400):
+        said = np.where(random.random(75) < np.where(labels == 0, 0.01, recall), 1, 0)
+        if not (said[labels == 1] == 1).any():
+            low, high = macro_f1_interval(said[None], labels)
+            never.append(low <= true <= high)
+    assert len(never) > 80
+    assert np.mean(never) > 0.9, "it was 0 of 100, for a class with an F1 of 0 had no error"
+
+
+def test_the_texts_that_are_added_by_hand():
+    """Four rare texts, none found: F = 0, its error that of one in six; the other class has 8 / 12."""
+    labels, said = np.array([0] * 4 + [1] * 4), np.zeros(8, dtype=int)
+    near = 2 / 7  # one of five found, one of these missed: D = 4 + 3
+    rare = 4 * (near / 7) ** 2 + ((2 - 2 * near) / 7) ** 2 + (near / 7) ** 2
+    often = 4 * ((2 - 2 * 8 / 12) / 12) ** 2 + 4 * (8 / 12 / 12) ** 2
+    cross = 2 * 4 * (-near / 7) * (-8 / 12 / 12)  # the same four texts are wrong for both
+    half = 1.959964 * np.sqrt((rare + often + cross) / 4)
+    mean = 4 / 12
+    low, high = macro_f1_interval(said[None], labels)
+    assert np.log(high / (1 - high)) - np.log(mean / (1 - mean)) == pytest.approx(half / (mean * (1 - mean)))
+    assert np.log(mean / (1 - mean)) - np.log(low / (1 - low)) == pytest.approx(half / (mean * (1 - mean)))
+
+
 def test_the_interval_of_macro_f1_at_its_ends():
     labels = np.array([0, 1, 1])
     assert macro_f1_interval(labels[None], labels) is None, "three right answers do not show 100 ± 0 %"

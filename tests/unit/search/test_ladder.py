@@ -100,8 +100,8 @@ def test_or_else_the_smallest_that_is_likely_is_offered_with_what_would_settle_i
     assert result.next is None
     assert result.sentence == (
         "Likely: mini, with 25 % of the teacher's parameters, keeps 98.5 % of its accuracy on the validation "
-        "texts, but they show no more than 96.0 %. About 900 of them would settle it, if they say what these "
-        "400 do."
+        "texts, but they show only that it keeps 96.0 % or more. About 900 of them would settle it, if they "
+        "say what these 400 do."
     )
 
 
@@ -109,8 +109,8 @@ def test_no_one_is_sent_to_label_millions_of_texts() -> None:
     """Of sentences of film reviews cnn kept 98.003 %."""
     near = ladder(rung("tiny", 0.98003, 0.934, "likely", needed=88_115_342, texts=750))
     assert near.sentence.endswith(
-        "but they show no more than 93.4 %. It is so near to 98 % that hardly any number of texts would "
-        "settle it."
+        "but they show only that it keeps 93.4 % or more. It is so near to 98 % that hardly any number of "
+        "texts would settle it."
     )
 
 
@@ -331,6 +331,9 @@ def test_before_the_start_it_says_what_so_many_texts_can_show() -> None:
         "hardly shown; about 987 would be enough."
     )
     assert outlook(config, {"a": 2_000}).endswith("is shown to keep 98.6 %: enough for 98 %.")
+    three = config.model_copy(update={"distill": config.distill.change({"training.seeds": [4, 5, 6]})})
+    assert outlook(three, {"a": 2_000}).endswith(" %. Of each student one is judged, that of seed 4.")
+    assert three.rung("tiny").training.seeds == (4,), "no other is paid for"
 
 
 def test_by_f1_the_outlook_is_that_of_as_many_texts_as_the_rare_class_allows() -> None:

@@ -106,7 +106,7 @@ def test_each_is_judged_in_int8_too_by_the_answers_of_that_form(flags, capsys) -
     assert small.latency_ms > 0
     # The table names the file, and says how to have what was chosen.
     [job] = Store().runs(kind="ladder")
-    for taken, way in ((small, "kd export {} --onnx --int8"), (full, "kd show {}")):
+    for taken, way in ((small, "kd export {} --to student.zip --onnx --int8"), (full, "kd show {}")):
         rungs = [
             taken.model_copy(update={"answer": "shown"}) if rung == taken else rung for rung in result.rungs
         ]
