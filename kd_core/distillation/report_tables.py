@@ -309,12 +309,13 @@ def fewest_texts(classes: pd.DataFrame) -> str:
 
 
 def most_confused(report: Report, who: Role) -> tuple[str, str, int] | None:
-    """The true class, the wrong answer and the texts of the commonest mistake; None where there is none."""
+    """The true class, the wrong answer and the texts of the commonest mistake; None where none stands out."""
     counts = np.sum([scores.confusion for scores in report.models[who].seeds.values()], axis=0)
     np.fill_diagonal(counts, 0)
     truth, answer = np.unravel_index(int(counts.argmax()), counts.shape)
     count = int(counts[truth, answer])
-    return (report.labels[truth], report.labels[answer], count) if count else None
+    alone = count and (counts == count).sum() == 1
+    return (report.labels[truth], report.labels[answer], count) if alone else None
 
 
 def other_texts(report: Report) -> pd.DataFrame:

@@ -313,6 +313,10 @@ def test_of_a_class_without_test_texts_nothing_is_known(report: dict) -> None:
 
 def test_the_commonest_mistake(report: dict) -> None:
     assert report_tables.most_confused(read(report), "teacher") == ("business", "politics", 16)
+    twice = np.diag([1, 2, 3, 4, 5])
+    twice[0, 1] = twice[2, 3] = 3
+    report["teacher"]["seeds"]["0"]["confusion"] = twice.tolist()
+    assert report_tables.most_confused(read(report), "teacher") is None, "none is the commonest"
     report["teacher"]["seeds"]["0"]["confusion"] = np.diag([1, 2, 3, 4, 5]).tolist()
     assert report_tables.most_confused(read(report), "teacher") is None
 
