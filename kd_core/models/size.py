@@ -145,16 +145,18 @@ def student_config(
     from kd_core.models.pooled import plain
     from kd_core.models.static import StaticConfig
 
-    if config.pooling in ("mean", "pairs") and config.model not in ("cnn", "static"):
+    preset = find_preset(config.model, STUDENTS)
+    labels = [teacher_config.id2label[i] for i in sorted(teacher_config.id2label)]
+    saved = None if preset else load_config(config.model, labels)
+    reads_it = getattr(saved, config.pooling, 0) if saved else config.model in ("cnn", "static")
+    if config.pooling in ("mean", "pairs") and not reads_it:
         raise ModelError(
             f"--student-pooling {config.pooling} is there for cnn and static alone, and the student is "
             f"{short(config.model)}; use auto, or the student cnn."
         )
-    preset = find_preset(config.model, STUDENTS)
-    labels = [teacher_config.id2label[i] for i in sorted(teacher_config.id2label)]
-    if preset is None:
-        student = load_config(config.model, labels)
-    elif preset.network:
+    if saved:
+        student = saved
+    elif preset and preset.network:
         same = {
             "id2label": teacher_config.id2label,
             "label2id": teacher_config.label2id,

@@ -6,6 +6,7 @@ from dataclasses import replace
 from functools import partial
 
 import pytest
+import torch
 from transformers import AlbertConfig, BartConfig, BertConfig, XLMConfig
 
 from kd_core.config import DistillConfig, sections
@@ -16,6 +17,7 @@ from kd_core.distillation.resolve import announce, auto_length, mean_tokens, tok
 from kd_core.errors import ConfigError, ModelError
 from kd_core.models.pooled import pooled
 from kd_core.models.size import student_config
+from kd_core.models.students import build_student
 from kd_core.system.settings import fixed
 
 
@@ -442,6 +444,31 @@ def test_the_length_is_what_teacher_and_student_both_have_positions_for(
         ]
     for asked in ("auto", limit):
         assert module.doubts(config.change({"task.max_length": asked}), resolved, short) == []
+
+
+@pytest.mark.parametrize("name", ["cnn", "static", "bilstm"])
+def test_a_student_that_was_distilled_before_may_be_the_student_again(
+    resolve, tiny_task, tiny_teacher, tiny_tokenizer, tmp_path, name
+):
+    """A cnn was refused: that it reads pairs was taken for a wish of its name."""
+    teacher = tiny_teacher("bert")
+    asked = DistillConfig().change({"student.model": name})
+    first = resolve(asked, tiny_task, teacher.config).student
+    before, tokenizer = build_student(first, teacher, tiny_tokenizer, tiny_task, 0)
+    before.save_pretrained(tmp_path)
+    tokenizer.save_pretrained(tmp_path)
+    again = resolve(asked.change({"student.model": str(tmp_path)}), tiny_task, teacher.config).student
+    assert (again.init, again.pooling) == ("pretrained", first.pooling)
+    student, _ = build_student(again, teacher, tiny_tokenizer, tiny_task, 1)
+    theirs = before.state_dict()
+    for weight, values in student.state_dict().items():
+        if "embeddings" not in weight:  # a piece less, or in another place
+            assert torch.equal(values, theirs[weight]), weight
+    transformer = tmp_path / "bert"
+    teacher.save_pretrained(transformer)
+    wish = asked.change({"student.model": str(transformer), "student.pooling": "pairs"})
+    with pytest.raises(ModelError, match="--student-pooling pairs is there for cnn and static alone"):
+        resolve(wish, tiny_task, teacher.config)
 
 
 def test_texts_that_lose_their_end_are_counted(resolve, tiny_task, bert):
