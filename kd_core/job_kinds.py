@@ -233,10 +233,12 @@ def curve_handler(row: RunRow, on_event: OnEvent, control: Control) -> Mapping[s
     config = CurveConfig.from_dict(row.config)
     with closing(Store()) as store:
         whole = store.report(config.run)
-        metric = whole.config["training"].get(
-            "metric", "accuracy"
-        )  # auto may be another for a part of the texts
-        asked = DistillConfig.from_dict(store.run(config.run).config).change({"training.metric": metric})
+        # Auto may be another for a part of the texts, which would then be more than its number that differs.
+        same = {
+            "training.metric": whole.config["training"].get("metric", "accuracy"),
+            "task.augment": whole.config["task"].get("augment", 0),
+        }
+        asked = DistillConfig.from_dict(store.run(config.run).config).change(same)
         try:
             result = CurveResult.model_validate(store.report_json(row.id))
         except RunError:

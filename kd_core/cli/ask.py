@@ -112,7 +112,9 @@ def _mend(
     if as_json:
         return print_json({"marks": given, "files": places, "command": command})
     changed = sum(mark != "right label" for mark in given.values())
-    click.echo(f"{changed:,} of {len(found):,} labels mended in {folder}. A run with them: {command}")
+    dropped = sum(mark == "drop" for mark in given.values())
+    mended = f"{counted(changed - dropped, 'label')} mended, {counted(dropped, 'text')} dropped"
+    click.echo(f"{mended}, of {len(found):,} that were doubtful; in {folder}. A run with them: {command}")
     return None
 
 

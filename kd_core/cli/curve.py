@@ -18,7 +18,7 @@ def curve(run: str, as_json: bool) -> None:
     """Whether more texts would help RUN: it runs again with a quarter and half of its labelled texts, and of
     its transfer texts.
 
-    Each part is a run of its own, which kd runs lists: two, or four where it has transfer texts.
+    Each part is a run of its own, which kd runs lists: two, or four where it has transfer texts and no spans.
     """
     run_id = find_finished(run)
     from kd_core.jobs.store import Store

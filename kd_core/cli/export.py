@@ -54,11 +54,12 @@ def export(
     if as_json:
         return print_json(report)
     out = console(sys.stdout)
+    judged = Report.read(find(run_id))
     out.print(
-        f"\nOn {report['texts']:,} test texts. Latency p50 and p95 in ms: "
+        f"\nOn {report['texts']:,} test texts{judged.first_seed}. Latency p50 and p95 in ms: "
         f"{what_is_timed(1, 1, tokenizer=True)}, one at a time."
     )
-    forms, measures = by_metric(report["forms"], Report.read(find(run_id)).measures)
+    forms, measures = by_metric(report["forms"], judged.measures)
     teacher = forms[0]
     whom = "teacher" if teacher["who"] == "teacher" else "first"
     headings = ("", capitalised(measures), "Size", "p50", "p95", f"Against the {whom}")

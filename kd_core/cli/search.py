@@ -121,7 +121,7 @@ def _resumed(store: Store, name: str) -> Any:
             return store.report_json(row.id)
         if row.status not in RESUMABLE and not left_waiting(row):
             raise RunError(
-                f"The search {name!r} is {row.status} on {row.machine}; kd search --worker joins it."
+                f"The search {name!r} is {row.status} on {row.machine}; kd search --worker {name!r} joins it."
             )
     if here := next((row for row in jobs if row.is_here), None):
         return carry_out(store, here.id)  # also one that ended before its turn, of which Optuna knows nothing
@@ -194,8 +194,8 @@ def _of_run(store: Store, run_id: str) -> str:
     except RunError as error:  # it goes on where the search began, or ended early there
         return f"The chosen setting on all training data: {error}"
     return (
-        f"On the test texts, after training on all training data: {report.measures} "
-        f"{percent(report.student.accuracy)}. {report.sentence}\nRun {run_id}: kd show {run_id}"
+        f"On the test texts, after training on all training data: {report.judged_by} "
+        f"{percent(report.student.by(report.metric))}. {report.sentence}\nRun {run_id}: kd show {run_id}"
     )
 
 

@@ -213,7 +213,8 @@ def money(amount: str, currency: str) -> str:
 
 
 def saving(needs: Sequence[Requirement]) -> str:
-    """What the last saves against the first, and whether they answer in time, in sentences.
+    """What the last saves against the first, and whether they answer in time, in sentences. Where it saves
+    nothing, that which needs the fewest servers takes its place.
 
     Of one alone, whose teacher is a file, what it needs.
     """
@@ -221,10 +222,13 @@ def saving(needs: Sequence[Requirement]) -> str:
     if len(needs) == 1:
         needed = f"{capitalised(_the(needs[0].name))} {_needs(needs[0])}."
         return f"{needed} It does not answer in time." if late else needed
-    saves = _saving(needs[0], needs[-1])
+    last = needs[-1]
+    if last.servers == needs[0].servers:
+        last = min(reversed(needs), key=lambda need: need.servers)
+    saves = _saving(needs[0], last)
     if len(late) == len(needs):
         return f"None of them answers in time. By the load alone: {saves[:1].lower()}{saves[1:]}"
-    if needs[-1] in late:
+    if last in late:
         return f"{saves} It does not answer in time."
     slow = f" {_servers(needs[0].servers).capitalize()} of {_the(needs[0].name)} would still answer too late."
     return saves + slow * (needs[0] in late)

@@ -36,6 +36,7 @@ from kd_core.system.settings import Settings, setting
 Method = Literal["clopper_pearson", "conformal"]
 Judge = Literal["teacher", "gold"]  # whose opinion counts
 Agree = Annotated[float, Field(ge=LOWEST, lt=100)]  # percent
+FELL_SHORT = "fell short by no more than chance explains"
 CONFIDENCE = 0.95
 ROUNDING = 1e-9  # of shares that are equal: 1 - 7 / 100 is less than 0.93
 # Fixed before any text is seen; fine near 1, where most answers are. Above 1 nothing is answered.
@@ -159,15 +160,16 @@ class Cascade:
         gold = self.judge == "gold"
         span = f"95 % interval {percent(self.low)} to {percent(self.high)}"
         if self.threshold > 1:
-            teacher = ""
-            if gold:
-                teacher = f", which is right on {percent(self.agreement)} of the test texts ({span})"
-            return (
-                f"{self.validation_texts:,} validation texts cannot show {percent(self.promised)} of "
-                f"{'right answers' if gold else 'agreement'} for any share of texts: all go to the "
-                f"teacher{teacher}. Ask for less, or give more validation texts."
-            )
-        how = "held" if self.held else "did not hold"
+            begin = f"{self.validation_texts:,} validation texts cannot show {percent(self.promised)} of "
+            more = "Ask for less, or give more validation texts."
+            if gold:  # the search for a threshold begins with the teacher alone
+                return (
+                    f"{begin}right answers for the teacher alone, with which the search for a share begins: "
+                    f"all go to it. It is right on {percent(self.agreement)} of the test texts ({span}). "
+                    f"{more}"
+                )
+            return f"{begin}agreement for any share of texts: all go to the teacher. {more}"
+        how = "held" if self.held else "did not hold" if self.high < self.promised else FELL_SHORT
         wanted = "be right" if gold else "agree with the teacher"
         speed = ""
         if self.latency_ms is not None and self.teacher_ms is not None:

@@ -148,6 +148,12 @@ class Report(BaseModel):
         return self.measures if self.metric == "accuracy" else metric_name(self.metric)
 
     @property
+    def first_seed(self) -> str:
+        """Whose student is exported and benchmarked, ", of seed 0, the first of 3"; "" where there is one."""
+        seeds = self.config["training"]["seeds"]
+        return f", of seed {seeds[0]}, the first of {len(seeds)}" if len(seeds) > 1 else ""
+
+    @property
     def measured(self) -> dict[str, str]:
         """What models are measured by, as in ``training.metric``, with names. What decides comes first."""
         names = {"accuracy": self.measures, "macro_f1": metric_name("macro_f1")}

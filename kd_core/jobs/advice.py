@@ -121,13 +121,15 @@ def _objective(plan: Plan) -> Iterator[Advice]:
 def _data(plan: Plan) -> Iterator[Advice]:
     rows, objective = plan.rows, plan.config.objective
     yield from (Advice("hint", text) for text in plan.of_classes)
-    if plan.classes == 2 and objective.alpha < 1:
+    file = plan.config.task.knowledge
+    if plan.classes == 2 and objective.alpha < 1 and plan.config.task.answers != "labels":
+        more = "" if plan.unlabelled or file else ", and use a transfer set"
         yield Advice(
             "hint",
             "Two classes carry little dark knowledge: the teacher says one number for each text. "
-            "Expect a smaller gain, and use a transfer set.",
+            f"Expect a smaller gain{more}.",
         )
-    if objective.uses_teacher and not plan.unlabelled and not plan.config.task.knowledge:
+    if objective.uses_teacher and not plan.unlabelled and not file:
         yield Advice(
             "hint",
             "There is no transfer set, and from the labelled texts and spans of them a student learns little "
@@ -135,11 +137,7 @@ def _data(plan: Plan) -> Iterator[Advice]:
             "to label: as a file, or as rows without a label.",
         )
     if rows["train"] < FEW_PER_CLASS * plan.classes:
-        who = (
-            "student may learn little"
-            if plan.config.task.knowledge
-            else "teacher may learn little worth copying"
-        )
+        who = "student may learn little" if file else "teacher may learn little worth copying"
         yield Advice(
             "warning",
             f"{rows['train']:,} training texts for {plan.classes} classes are few: the {who}. "
@@ -184,17 +182,18 @@ def _models(plan: Plan) -> Iterator[Advice]:
             "The student computes as much for each text as the teacher, so it will be no faster. "
             "Choose fewer or narrower layers.",
         )
+    reader = "The model that lends the student its tokenizer" if file else "The teacher"
     if plan.unread > UNREAD:
         yield Advice(
             "warning",
-            f"The teacher cannot read {formatting.percent(plan.unread, 0)} of what the validation and test "
+            f"{reader} cannot read {formatting.percent(plan.unread, 0)} of what the validation and test "
             "texts are made of: it was made for another language. Choose one for theirs; e5-small, with the "
             "extra zh, knows 100.",
         )
     elif plan.pieces_a_word > FOREIGN:
         yield Advice(
             "warning",
-            f"The teacher cuts a word of these texts into {plan.pieces_a_word:.1f} pieces on the mean; one "
+            f"{reader} cuts a word of these texts into {plan.pieces_a_word:.1f} pieces on the mean; one "
             "that was made for their language has 1.0 to 1.3. Choose one for theirs; e5-small, with the "
             "extra zh, knows 100.",
         )

@@ -212,11 +212,11 @@ class CurveResult(BaseModel):
         if shown:
             kinds = " and ".join(NAME[gain.kind] for gain in shown)
             return f"{said} So more {kinds} may help: as many again about as much, or less."
+        if all(gain.high <= 0 for gain in self.nearest):
+            return f"{said} So more of them did not help."
         first = "" if any(gain.kind == "transfer" for gain in self.nearest) else _UNLABELLED
-        return (
-            f"{said} That is no gain that these {self.test_texts:,} test texts can show, so do not expect "
-            f"one of as many again{first}."
-        )
+        texts = f"These {self.test_texts:,} test texts"
+        return f"{said} {texts} cannot tell whether as many again would help{first}."
 
     def _in_words(self, gain: Gain) -> str:
         more = f"With {gain.whole:,} {NAME[gain.kind]} in the place of {gain.texts:,}"
@@ -225,4 +225,4 @@ class CurveResult(BaseModel):
         return f"{more}, the distilled student has {points(gain.delta)}{unit} ({span})."
 
 
-_UNLABELLED = "; texts without labels for the teacher to answer, or a larger student, come first"
+_UNLABELLED = "; texts without labels for the teacher to answer, or a larger student, are what to try first"

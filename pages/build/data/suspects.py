@@ -127,7 +127,8 @@ def _mend(run: RunRow, marked: pd.DataFrame, count: int) -> None:
             key="data.suspects_csv",
             icon=":material/download:",
             on_click="ignore",
-            help="With the marks so far. Filled in elsewhere, kd suspects RUN --marks FILE takes it",
+            help="With the marks so far. Filled in elsewhere, kd suspects RUN --marks FILE --to FOLDER "
+            "takes it",
         )
         st.caption(f"{len(marks):,} of {count:,} marked, {counted(changes, 'text')} to be mended")
     if start:

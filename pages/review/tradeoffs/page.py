@@ -47,6 +47,7 @@ try:
         else:
             parts.draw(view, limits)
             parts.about_floor(view)
+            parts.about_seeds(view)
             if not candidates["runtime"].isin(("onnx", "int8")).any():
                 st.caption(
                     "ONNX and int8 forms of these models appear here once a run is exported or, where its "

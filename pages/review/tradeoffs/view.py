@@ -54,6 +54,14 @@ def draw(view: View, limits: Limits) -> None:
         st.switch_page(addresses.REPORT, query_params={"run": run})
 
 
+def about_seeds(view: View) -> None:
+    if view.frame["runtime"].isin(("onnx", "int8")).any():
+        st.caption(
+            "Of a run with several seeds, ONNX and int8 are forms of the first one's student, which may be a "
+            "lucky one; PyTorch has the mean over all."
+        )
+
+
 def about_floor(view: View) -> None:
     if (view.frame["who"] == roles.FLOOR).any():
         st.caption(report_tables.ABOUT_FLOOR)

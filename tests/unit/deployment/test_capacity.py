@@ -150,6 +150,8 @@ def test_saving():
     assert saving([student, student]) == (
         "Each of them needs 1 server for this load, €24.00 a day; a larger load tells them apart."
     )
+    # A cascade that needs as many as the teacher hides nothing of the student between them.
+    assert saving([teacher, student, teacher]) == saving([teacher, student])
 
 
 def test_a_student_whose_teacher_is_a_file_is_compared_with_nobody():

@@ -120,7 +120,8 @@ def test_the_command_writes_a_config_that_runs(answered, tmp_path, capsys):
     capsys.readouterr()
     to = tmp_path / "mended"
     assert main(["suspects", run_id, "--marks", str(table), "--to", str(to)]) == 0
-    assert f"1 of 3 labels mended in {to}. A run with them: kd distill --config" in capsys.readouterr().out
+    said = f"0 labels mended, 1 text dropped, of 3 that were doubtful; in {to}. A run with them: kd "
+    assert said in capsys.readouterr().out
     config = DistillConfig.from_file(to / "config.yaml")
     assert "text number 9" not in labels(config)
     assert len(suspects(distill(config).run_id)) == 2

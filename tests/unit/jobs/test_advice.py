@@ -47,6 +47,8 @@ def test_a_piece_that_is_lacking_in_a_long_text_does_not_matter():
         (plan({"objective.t_squared": False}), "warning", "counts up to 16 times less at T = 4"),
         (plan({"objective.relation_weight": 1}), "hint", "Intermediate terms need the teacher at every step"),
         (plan(classes=2), "hint", "Two classes carry little dark knowledge"),
+        (plan(classes=2), "hint", "says one number for each text. Expect a smaller gain."),
+        (plan(classes=2, rows={"transfer": 0}), "hint", "Expect a smaller gain, and use a transfer set."),
         (
             plan(rows={"transfer": 0}),
             "hint",

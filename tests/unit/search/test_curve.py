@@ -60,10 +60,12 @@ def test_what_cannot_be_shown_is_no_promise() -> None:
     labels, transfer = gain("labels", 50, -0.004, -0.02, 0.012), gain("transfer", 50, 0.01, -0.01, 0.03)
     assert result(labels).sentence == (
         "With 100 labelled texts in the place of 50, the distilled student has −0.4 points (95 % interval "
-        "−2.0 to +1.2). That is no gain that these 500 test texts can show, so do not expect one of as many "
-        "again; texts without labels for the teacher to answer, or a larger student, come first."
+        "−2.0 to +1.2). These 500 test texts cannot tell whether as many again would help; texts without "
+        "labels for the teacher to answer, or a larger student, are what to try first."
     )
-    assert result(labels, transfer).sentence.endswith("so do not expect one of as many again.")
+    assert result(labels, transfer).sentence.endswith("cannot tell whether as many again would help.")
+    worse = gain("labels", 50, -0.05, -0.09, -0.01)
+    assert result(worse).sentence.endswith("−9.0 to −1.0). So more of them did not help.")
 
 
 def test_by_f1_the_points_are_of_it(finished_run) -> None:
@@ -120,6 +122,11 @@ def test_each_part_is_a_run_compared_text_by_text(run: str, capsys) -> None:
             {"labels": "train", "transfer": "transfer"}[part.kind]: part.texts
         }
         assert {split: report.rows[split] for split in expected} == expected
+        whole = store.report(run).config
+        assert all(
+            report.config[section][name] == whole[section][name]
+            for section, name in (("task", "augment"), ("training", "metric"))
+        ), "auto may be another for so many texts, and then more than their number would differ"
         assert part.accuracy == {who: model.accuracy for who, model in report.models.items()}
         over = student_over(run, part.run_id)
         assert (gained.kind, gained.texts, gained.delta) == (part.kind, part.texts, over.delta)
