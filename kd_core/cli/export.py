@@ -57,7 +57,8 @@ def export(
     judged = Report.read(find(run_id))
     out.print(
         f"\nOn {report['texts']:,} test texts{judged.first_seed}. Latency p50 and p95 in ms: "
-        f"{what_is_timed(1, 1, tokenizer=True)}, one at a time."
+        f"{what_is_timed(1, 1, tokenizer=True)}, one at a time.",
+        soft_wrap=True,
     )
     forms, measures = by_metric(report["forms"], judged.measures)
     teacher = forms[0]
