@@ -368,8 +368,8 @@ def test_the_command_prints_the_staircase(config, tmp_path):
     assert done.exception is None
     lines = done.stdout.splitlines()
     assert lines[1] == (
-        "On 25 test texts, of seed 0, the first of 2. Latency p50 and p95 in ms: from text to answer, tokenizer "
-        "included, on 1 thread, one at a time."
+        "On 25 test texts, of seed 0, the first of 2. Latency p50 and p95 in ms: from text to answer, "
+        "tokenizer included, on 1 thread, one at a time."
     )
     assert " ".join(lines[2].split()) == "Accuracy Size p50 p95 Against the teacher"
     assert [line.split("  ")[0] for line in lines[3:7]] == [
