@@ -55,8 +55,9 @@ def export(
         return print_json(report)
     out = console(sys.stdout)
     judged = Report.read(find(run_id))
+    whose = f", {judged.first_seed}" if judged.first_seed else ""
     out.print(
-        f"\nOn {report['texts']:,} test texts{judged.first_seed}. Latency p50 and p95 in ms: "
+        f"\nOn {report['texts']:,} test texts{whose}. Latency p50 and p95 in ms: "
         f"{what_is_timed(1, 1, tokenizer=True)}, one at a time.",
         soft_wrap=True,
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import signal
 import sys
 from collections.abc import Mapping, Sequence
@@ -121,7 +122,8 @@ def _resumed(store: Store, name: str) -> Any:
             return store.report_json(row.id)
         if row.status not in RESUMABLE and not left_waiting(row):
             raise RunError(
-                f"The search {name!r} is {row.status} on {row.machine}; kd search --worker {name!r} joins it."
+                f"The search {name!r} is {row.status} on {row.machine}; "
+                f"kd search --worker {shlex.quote(name)} joins it."
             )
     if here := next((row for row in jobs if row.is_here), None):
         return carry_out(store, here.id)  # also one that ended before its turn, of which Optuna knows nothing

@@ -149,9 +149,9 @@ class Report(BaseModel):
 
     @property
     def first_seed(self) -> str:
-        """Whose student is exported and benchmarked, ", of seed 0, the first of 3"; "" where there is one."""
-        seeds = self.config["training"]["seeds"]
-        return f", of seed {seeds[0]}, the first of {len(seeds)}" if len(seeds) > 1 else ""
+        """Whose student is exported and benchmarked: "of seed 0, the first of 3"; "" where there is one."""
+        seeds = list(self.student.seeds)
+        return f"of seed {seeds[0]}, the first of {len(seeds)}" if len(seeds) > 1 else ""
 
     @property
     def measured(self) -> dict[str, str]:

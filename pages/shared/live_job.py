@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from contextlib import suppress
 from datetime import datetime
-from typing import Literal
 
 import streamlit as st
 
 from kd_core.config import of_today
 from kd_core.errors import KDError
-from kd_core.jobs.states import PARTED, PENDING, JobKind
+from kd_core.jobs.states import PARTED, PENDING, Command, JobKind
 from kd_core.jobs.store import RunRow
 from kd_core.system import formatting
 from kd_core.system.settings import Settings
@@ -19,7 +18,7 @@ from pages.shared.beside import again
 from pages.shared.state import runner, store
 from pages.shared.text import escape
 
-ASKED = "job.asked"  # which job was asked to do what, until it has
+OBEYS: dict[Command, str] = {"pause": "Pausing", "stop": "Stopping"}  # until its step is done
 
 
 def job_view(job: RunRow, key: str) -> None:
@@ -56,24 +55,9 @@ def under_way(config: Settings, kind: JobKind) -> RunRow | None:
     return None
 
 
-def ask(job_id: str, what: Literal["Pausing", "Stopping"]) -> None:
-    """Have a job pause or stop after its step, and let the page say so until then."""
-    (runner().pause if what == "Pausing" else runner().stop)(job_id)
-    st.session_state[ASKED] = (job_id, what)
-    st.rerun()
-
-
 def asked(job: RunRow) -> str:
-    """What a job that goes on was asked for: "Pausing", "Stopping", or ""."""
-    job_id, what = st.session_state.get(ASKED, ("", ""))
-    if job.status != "running" or job_id != job.id:
-        return ""
-    return str(what)
-
-
-def resume(job_id: str) -> None:
-    st.session_state.pop(ASKED, None)
-    runner().resume(job_id)
+    """What a job was told, by whomever, and has not obeyed yet: "Pausing", "Stopping", or ""."""
+    return OBEYS.get(store().command(job.id), "") if job.status == "running" else ""
 
 
 def _view(job_id: str, status_before: str, key: str) -> None:
@@ -110,9 +94,10 @@ def _progress(job: RunRow, key: str) -> None:
         st.caption("It loads texts and models first, which takes longer while this machine has other work.")
     with st.container(horizontal=True, vertical_alignment="center"):
         if job.status == "paused" and st.button("Resume", key=f"{key}.resume", icon=":material/play_arrow:"):
-            resume(job.id)
+            runner().resume(job.id)
         if st.button("Stop", key=f"{key}.stop", icon=":material/stop:", disabled=bool(asked(job))):
-            ask(job.id, "Stopping")
+            runner().stop(job.id)
+            st.rerun()
         st.caption(f"Updated {datetime.now():%H:%M:%S}", width="content")
 
 
@@ -121,5 +106,5 @@ def _ending(job: RunRow, key: str) -> None:
     if job.error:
         st.error(escape(job.error), icon=":material/error:")
     if st.button("Start it again", key=f"{key}.again", icon=":material/play_arrow:"):
-        resume(job.id)
+        runner().resume(job.id)
         st.rerun()

@@ -20,7 +20,7 @@ from pages.shared import addresses
 from pages.shared.badges import status_badge, verdict_badge
 from pages.shared.beside import again
 from pages.shared.charts import chart, is_dark
-from pages.shared.live_job import ask, asked, resume
+from pages.shared.live_job import asked
 from pages.shared.run_time import time_against_estimate, why_it_is_slow
 from pages.shared.state import runner, store
 from pages.shared.text import escape, term, unbroken, verdict_words
@@ -143,13 +143,15 @@ def _progress(run: RunRow, rows: Sequence[StageRow]) -> None:
     with st.container(horizontal=True, vertical_alignment="center", key="live.buttons"):
         if run.status == "paused":
             if st.button("Resume", key="live.resume", icon=":material/play_arrow:"):
-                resume(run.id)
+                runner().resume(run.id)
         elif st.button("Pause", key="live.pause", icon=":material/pause:", disabled=bool(waits)):
-            ask(run.id, "Pausing")
+            runner().pause(run.id)
+            st.rerun()
         with st.popover("Stop", icon=":material/stop:", key="live.stop_menu"):
             st.markdown("The last checkpoint is kept, so you can resume this run later.")
             if st.button("Stop this run", key="live.stop", type="primary", disabled=waits == "Stopping"):
-                ask(run.id, "Stopping")
+                runner().stop(run.id)
+                st.rerun()
         st.caption(f"Updated {datetime.now():%H:%M:%S}", width="content")
     now = next((row.stage for row in rows if row.state in ACTIVE), None)
     between = "Between two steps." if any(row.state == "done" for row in rows) else BEFORE
@@ -198,7 +200,7 @@ def _ending(run: RunRow, *, began: bool) -> None:
         st.info(f"Stopped. {kept}", icon=":material/stop_circle:")
     again = "Resume from the last checkpoint" if began else "Start it again"
     if st.button(again, key="live.resume", icon=":material/play_arrow:"):
-        resume(run.id)
+        runner().resume(run.id)
         st.rerun()
 
 

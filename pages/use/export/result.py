@@ -135,7 +135,7 @@ def the_student(report: Report) -> None:
         for label, value, below in facts:
             if value:
                 st.metric(label, value, below, delta_color="off", delta_arrow="off", width="content")
-    which = f" of seed {seed}, the first of {len(student.seeds)}," if others else ""
+    which = report.first_seed and f" {report.first_seed},"
     by = f"in the {report.timed_by.name}" if report.timed_by else "on the machine of the run"
     doubt = escape(report_tables.unsteady(report))
     st.caption(f"The student{which} as it was trained, in PyTorch, one text at a time {by}. {doubt}".rstrip())

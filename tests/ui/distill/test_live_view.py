@@ -109,12 +109,14 @@ def test_pause_resume_and_stop_reach_the_run(app: App, store: Store) -> None:
     assert store.command(RUN) == "pause"
     assert "Pausing · " in test.get("progress")[0].proto.text, "until its step is done"
     assert test.button(key="live.pause").disabled
+    assert app(PAGE, run=RUN).button(key="live.pause").disabled, "in another tab, too"
     store.set_status(RUN, "paused")
     test.run()
     test.button(key="live.resume").click().run()
     assert store.command(RUN) == "run"
     store.set_status(RUN, "running")
     test.run()
+    assert not test.button(key="live.pause").disabled, "whoever set it going again"
     test.button(key="live.stop").click().run()
     assert store.command(RUN) == "stop"
     assert "Stopping · " in test.get("progress")[0].proto.text
