@@ -235,7 +235,7 @@ def curve_handler(row: RunRow, on_event: OnEvent, control: Control) -> Mapping[s
         whole = store.report(config.run)
         # Auto may be another for a part of the texts, which would then be more than its number that differs.
         same = {
-            "training.metric": whole.config["training"].get("metric", "accuracy"),
+            "training.metric": whole.metric,
             "task.augment": whole.config["task"].get("augment", 0),
         }
         asked = DistillConfig.from_dict(store.run(config.run).config).change(same)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import shlex
 import sys
 from collections.abc import Iterator
@@ -51,6 +52,8 @@ def suspects(
 ) -> None:
     """Labels of RUN that its teacher contradicts, those first that it contradicts with most confidence.
 
+    Where a teacher gave labels alone, they are in the order of the task.
+
     A label that is marked as wrong becomes the teacher's.
     """
     from kd_core.data.spreadsheets import safe_csv
@@ -65,11 +68,11 @@ def suspects(
     if to:
         _write(to, safe_csv(found.assign(mark="")))
     if as_json:
-        return print_json(found.to_dict("records"))
+        return print_json(found.astype(object).where(found.notna(), None).to_dict("records"))
     out = console(sys.stdout)
     shown = found.head(SHOWN)
-    rows = [
-        (" ".join(text.split())[:70], label, teacher, f"{sure:.1f} %")  # of many lines, say
+    rows = [  # a text of many lines has one here
+        (" ".join(text.split())[:70], label, teacher, "–" if math.isnan(sure) else f"{sure:.1f} %")
         for text, label, teacher, sure in zip(
             *(shown[name].to_list() for name in ("text", "label", "teacher", "sure")), strict=True
         )

@@ -75,6 +75,8 @@ def cascade(
     for flag, price in (("--core-hour", core_hour), ("--answers", answers)):
         if price is not None and not 0 <= price < float("inf"):
             raise ConfigError(f"{flag} must be a price of 0 or more, got {price:g}")
+    if script and int8:
+        raise ConfigError("--script loads the student in PyTorch, for which --int8 finds no threshold")
     folder = find(run_id)
     report = Report.read(folder)
     if int8:
@@ -105,6 +107,8 @@ def cascade(
     out.print(f"\nTest texts of which the student is surest, and on how many of them {how}.")
     out.print(table(("Answered", "Wrong" if right else "Differs", "95 % interval"), cells, range(3)))
     out.print(f"\n{found.sentence}", soft_wrap=True)
+    if found.doubt:
+        out.print(found.doubt, soft_wrap=True)
     if costs:
         at = f"at {core_hour:g} for a core-hour" if answers is None else f"at {answers:g} for 1,000 answers"
         out.print(f"A million texts cost {costs[0]:,.2f}, by the teacher alone {costs[1]:,.2f}, {at}.")

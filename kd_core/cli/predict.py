@@ -49,6 +49,8 @@ def predict(run: str, text: tuple[str, ...], calibrated: bool, as_json: bool) ->
         text = answers["text"]
         shown = text if len(text) <= LONGEST else f"{text[:LONGEST]}… ({len(text):,} characters)"
         out.print(shown, style="bold", soft_wrap=True)
+        if len(text) > predict.MAX_CHARACTERS:
+            out.print(f"The first {predict.MAX_CHARACTERS:,} of its characters are read.", soft_wrap=True)
         rows = [(NAMES[who], *_likeliest(answers[who])) for who in NAMES if answers.get(who)]
         out.print(table(("", "Answer", "Probability", "Next"), rows, numbers=(2,)))
         doubts: dict[str, list[str]] = {}

@@ -17,7 +17,7 @@ from kd_core.cli.output import as_json, console, print_json, stray_prints_to_std
 from kd_core.cli.progress import Narrator
 from kd_core.cli.runs import left_waiting
 from kd_core.errors import RunError, Stopped
-from kd_core.system.formatting import percent, signed
+from kd_core.system.formatting import capitalised, percent, signed
 
 if TYPE_CHECKING:
     from kd_core.jobs.store import Store
@@ -157,8 +157,7 @@ def _show(store: Store, result: SearchResult, as_json: bool) -> None:
     of_alone = [name for name in ("student", "learning_rate") if name in varied]
     from kd_core.distillation.roles import metric_name
 
-    measure = metric_name(result.metric)
-    measure = f"{measure[:1].upper()}{measure[1:]}"
+    measure = capitalised(metric_name(result.metric))
     headings = (*(HEADINGS[name] for name in varied), measure, "Best minus this", "")
     done = sorted(result.cells, key=lambda cell: -(cell.mean or 0.0))
     out.print(

@@ -78,7 +78,9 @@ def choose(table: Table, config: TaskConfig) -> Columns:
         gold = guess_gold([name for name in others if name not in chosen])
     if len(chosen) == 1:
         return Columns(text, gold, {"": chosen[0]})
-    return Columns(text, gold, dict(zip(_without_affix(chosen), chosen, strict=True)))
+    said = set(table.frame[gold].map(normalised)) - {""} if gold in table.frame else set()
+    as_named = bool(said) and said <= set(map(normalised, chosen))  # LABEL_0, say
+    return Columns(text, gold, dict(zip(chosen if as_named else _without_affix(chosen), chosen, strict=True)))
 
 
 def _classes(table: Table, numeric: Sequence[str], gold: str | None) -> list[str]:

@@ -142,7 +142,9 @@ def _rows(
         raise DataError(f"{table.name} has no rows with a text.")
     gold = pd.Series("", index=frame.index)
     if columns.gold in frame:
-        gold = frame[columns.gold].str.strip()
+        # Gold labels of a test file alone may be written as the columns, whose affix is not a class's.
+        named = {column: name for name, column in columns.answers.items() if name}
+        gold = frame[columns.gold].str.strip().map(lambda label: named.get(label, label))
     rows = pd.DataFrame({"text": texts, "label": gold})
     if "" in columns.answers:  # a large language model writes Sport and sport
         written = pd.concat([frame[columns.answers[""]].str.strip(), gold])

@@ -312,7 +312,11 @@ def _transfer(
         notes.append(
             f"{counted(int(known.sum()), 'transfer text')} dropped that occur in validation or test."
         )
-    texts = texts[~known & ~keys.duplicated()]
+    again = ~known & keys.duplicated()
+    if again.any():
+        repeats = counted(int(again.sum()), "transfer text")
+        notes.append(f"{repeats} dropped that another repeats, but for case and white space.")
+    texts = texts[~known & ~again]
     if len(texts) > config.transfer_texts:
         notes.append(f"{config.transfer_texts:,} of {len(texts):,} transfer texts are used.")
         texts = texts.sample(config.transfer_texts, random_state=config.split_seed).sort_index()

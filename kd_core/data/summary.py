@@ -56,6 +56,8 @@ def summarise(task: Task) -> Summary:
     if task.answers:
         examples = with_answers(examples, task.answers.of(examples["text"]), task.labels)
         transfer = with_answers(transfer, task.answers.of(transfer["text"]), task.labels)
+        if task.answers.kind == "labels":  # which say nothing of how sure the teacher is
+            examples, transfer = (some.drop(columns="sure", errors="ignore") for some in (examples, transfer))
     return Summary(
         name=task.name,
         labels=task.labels,

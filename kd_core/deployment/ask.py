@@ -28,7 +28,8 @@ def suspects(run_id: str) -> pd.DataFrame:
     """Labelled texts that the teacher contradicts, the surest first: text, split, label, teacher, sure (%).
 
     Of a teacher that is a file all rows with a gold label; of a network, which has learned the training
-    labels, those of validation and test alone. Raises: RunError, DataError.
+    labels, those of validation and test alone. Of one that gave labels alone ``sure`` is NaN, and the order
+    is that of the task. Raises: RunError, DataError.
     """
     folder = find(run_id)
     report = Report.read(folder)
@@ -46,7 +47,7 @@ def suspects(run_id: str) -> pd.DataFrame:
             "split": rows["split"],
             "label": names[rows["label"]],
             "teacher": names[chosen],
-            "sure": 100 * shares.max(axis=1),
+            "sure": np.nan if report.teacher_gives_labels else 100 * shares.max(axis=1),
         }
     )
     found: pd.DataFrame = table[chosen != rows["label"].to_numpy()]

@@ -89,7 +89,7 @@ def write_bundle(
     original = Report.read(run_folder.find(run_id))
     names = _names(original.config)
     report = Report.model_validate(_renamed(original.to_dict(), names))
-    files = {name: _digest(paths.expanded(path)) for path, name in names.items()}
+    files = {name: _digest(paths.moved(paths.expanded(path))) for path, name in names.items()}
     max_length = report.config["task"]["max_length"]
 
     tokenizer = _copy_model(student, folder / MODEL, max_length)
@@ -195,7 +195,7 @@ def _names(config: Mapping[str, Any]) -> dict[str, str]:
 def _is_local(section: str, value: str | None) -> bool:
     if value is None or value in {*TASKS, *TEACHERS, *STUDENTS} or value.startswith("hub:"):
         return False
-    path = paths.expanded(value)
+    path = paths.moved(paths.expanded(value))
     return section == "task" or path.is_absolute() or path.is_dir()
 
 

@@ -147,18 +147,18 @@ def required(load: Load, measured: Measured) -> Requirement:
     a_text = f" in batches of {measured.batch}" if measured.batch > 1 else ""
     lines = (
         f"Peak load: {texts_per_day:,.0f} texts a day ÷ {SECONDS_A_DAY:,} s × {load.peak:g} "
-        f"= {_number(peak_rate)} texts/s",
+        f"= {rounded(peak_rate)} texts/s",
         f"One core: 1,000 ms ÷ {_sum(model_ms, measured.tokenizer_ms)} for a text{a_text} "
-        f"= {_number(core_rate)} texts/s",
-        f"Busy at most {load.utilisation} % of the time: {_number(core_rate)} × {load.utilisation} % "
-        f"= {_number(usable)} texts/s",
-        f"Cores: {_number(peak_rate)} ÷ {_number(usable)} = {_number(share)}, rounded up to {cores:,}",
-        f"Servers: {cores:,} ÷ {load.cores_per_server:,} cores = {_number(cores / load.cores_per_server)}, "
+        f"= {rounded(core_rate)} texts/s",
+        f"Busy at most {load.utilisation} % of the time: {rounded(core_rate)} × {load.utilisation} % "
+        f"= {rounded(usable)} texts/s",
+        f"Cores: {rounded(peak_rate)} ÷ {rounded(usable)} = {rounded(share)}, rounded up to {cores:,}",
+        f"Servers: {cores:,} ÷ {load.cores_per_server:,} cores = {rounded(cores / load.cores_per_server)}, "
         f"rounded up to {servers:,}",
         f"Price: {servers:,} × {load.cores_per_server:,} cores × 24 h × "
         f"{money(f'{load.price:g}', load.currency)} = {money(f'{cost:,.2f}', load.currency)} a day",
-        f"Busy at the peak: {_number(peak_rate)} ÷ ({servers:,} × {load.cores_per_server:,} × "
-        f"{_number(core_rate)}) = {percent(busy, 0)}",
+        f"Busy at the peak: {rounded(peak_rate)} ÷ ({servers:,} × {load.cores_per_server:,} × "
+        f"{rounded(core_rate)}) = {percent(busy, 0)}",
         _latency_line(load, measured, latency),
     )
     return Requirement(
@@ -214,7 +214,7 @@ def money(amount: str, currency: str) -> str:
 
 def saving(needs: Sequence[Requirement]) -> str:
     """What the last saves against the first, and whether they answer in time, in sentences. Where it saves
-    nothing, that which needs the fewest servers takes its place.
+    nothing and another does, that which needs the fewest servers takes its place.
 
     Of one alone, whose teacher is a file, what it needs.
     """
@@ -222,10 +222,12 @@ def saving(needs: Sequence[Requirement]) -> str:
     if len(needs) == 1:
         needed = f"{capitalised(_the(needs[0].name))} {_needs(needs[0])}."
         return f"{needed} It does not answer in time." if late else needed
-    last = needs[-1]
-    if last.servers == needs[0].servers:
-        last = min(reversed(needs), key=lambda need: need.servers)
-    saves = _saving(needs[0], last)
+    fewest = min(reversed(needs), key=lambda need: need.servers)
+    last = fewest if fewest.servers < needs[0].servers <= needs[-1].servers else needs[-1]
+    if len({need.servers for need in needs}) > 1 and last.servers == needs[0].servers:
+        saves = f"{capitalised(_the(needs[0].name))} {_needs(needs[0])}, and none of the others needs less."
+    else:
+        saves = _saving(needs[0], last)
     if len(late) == len(needs):
         return f"None of them answers in time. By the load alone: {saves[:1].lower()}{saves[1:]}"
     if last in late:
@@ -304,6 +306,11 @@ def one_at_a_time(report: Report, measurement: Measurement) -> list[Measured]:
     ]
 
 
+def with_teacher(forms: Sequence[Measured]) -> bool:
+    """Whether the first two are teacher and student in PyTorch; a teacher that is a file has no speed."""
+    return [form.name for form in forms[:2]] == [form_name(*form) for form in FORMS[:2]]
+
+
 def cascaded(student: Measured, teacher: Measured, answered: float) -> Measured:
     """A student that is asked first and passes on what it is unsure of, one text at a time.
 
@@ -375,6 +382,6 @@ def _sum(model_ms: float, tokenizer_ms: float | None) -> str:
     return f"({milliseconds(model_ms)} model + {milliseconds(tokenizer_ms)} tokenizer)"
 
 
-def _number(value: float) -> str:
+def rounded(value: float) -> str:
     """Three digits or more: 1,408; 34.7; 0.0352."""
     return f"{value:,.0f}" if value >= 100 else f"{value:.3g}"

@@ -8,7 +8,7 @@ labels, the share of wrong answers can be bounded instead, the teacher's among t
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import takewhile
 from pathlib import Path
 from typing import Annotated, Literal
@@ -27,10 +27,10 @@ from kd_core.distillation.calibration import temperature_of
 from kd_core.distillation.metrics import Latency, softmax, wilson
 from kd_core.distillation.predictions import kept_as, logits, read_predictions
 from kd_core.distillation.report import Report
-from kd_core.distillation.roles import Role
+from kd_core.distillation.roles import NAMES, Role
 from kd_core.distillation.run_folder import PREDICTIONS, VALIDATION, find
 from kd_core.errors import ConfigError, RunError
-from kd_core.system.formatting import milliseconds, percent
+from kd_core.system.formatting import beside_other_work, milliseconds, percent
 from kd_core.system.settings import Settings, setting
 
 Method = Literal["clopper_pearson", "conformal"]
@@ -112,7 +112,8 @@ class Cascade:
 
     ``bound``: with 95 % confidence the pair disagrees on no larger share of all texts (of the conformal
     method: on no larger share on average). ``student_ms`` and ``teacher_ms`` are mean times of a text on one
-    core, taken in turns, None where they are not known: a teacher that is a file has none.
+    core, taken in turns, None where they are not known: a teacher that is a file has none. ``waited``: the
+    shares of these times that went by beside other work, where those are too large.
     """
 
     run: str
@@ -130,6 +131,16 @@ class Cascade:
     high: float
     student_ms: float | None
     teacher_ms: float | None
+    waited: Mapping[Role, float] = field(default_factory=dict)
+
+    @property
+    def doubt(self) -> str:
+        """Why the times are to be doubted; "" where they are not."""
+        if not self.waited:
+            return ""
+        how = "with an export or kd bench" if self.teacher_ms else "with an export"
+        shares = {NAMES[who]: share for who, share in self.waited.items()}
+        return f"{beside_other_work(shares)}: measure again when the machine is idle, {how}."
 
     @property
     def latency_ms(self) -> float | None:
@@ -162,13 +173,14 @@ class Cascade:
         if self.threshold > 1:
             begin = f"{self.validation_texts:,} validation texts cannot show {percent(self.promised)} of "
             more = "Ask for less, or give more validation texts."
-            if gold:  # the search for a threshold begins with the teacher alone
+            if gold and self.bound > 1 - self.promised + ROUNDING:  # with it the search begins
                 return (
                     f"{begin}right answers for the teacher alone, with which the search for a share begins: "
                     f"all go to it. It is right on {percent(self.agreement)} of the test texts ({span}). "
                     f"{more}"
                 )
-            return f"{begin}agreement for any share of texts: all go to the teacher. {more}"
+            what = "right answers" if gold else "agreement"
+            return f"{begin}{what} for any share of texts: all go to the teacher. {more}"
         how = "held" if self.held else "did not hold" if self.high < self.promised else FELL_SHORT
         wanted = "be right" if gold else "agree with the teacher"
         speed = ""
@@ -176,7 +188,7 @@ class Cascade:
             speed = f" A text takes {milliseconds(self.latency_ms)} on average, with the teacher alone "
             speed += f"{milliseconds(self.teacher_ms)} (timed in turns)."
         where = (
-            f"where it is at least {100 * self.threshold:.5g} % sure, which is {percent(self.answered)} of "
+            f"where it is at least {100 * self.threshold:.6g} % sure, which is {percent(self.answered)} of "
             "the test texts, and passes the rest on"
         )
         if self.threshold == 0:
@@ -253,6 +265,8 @@ def cascade(
     if ("student", runtime) not in times:  # int8, which an export or a benchmark may have timed
         in_turns = int8_answers.speed(run_id)
         times = {(who, runtime if who == "student" else "pytorch"): time for who, time in in_turns.items()}
+    pair: dict[Role, Runtime] = {"student": runtime, "teacher": "pytorch"}
+    used = {who: times.get((who, form)) for who, form in pair.items()}
     return Cascade(
         run=run_id,
         promised=agree,
@@ -267,8 +281,9 @@ def cascade(
         agreement=agreement,
         low=low,
         high=high,
-        student_ms=_mean(times.get(("student", runtime))),
-        teacher_ms=_mean(times.get(("teacher", "pytorch"))),
+        student_ms=_mean(used["student"]),
+        teacher_ms=_mean(used["teacher"]),
+        waited={who: time.waited for who, time in used.items() if time and time.waited},
     )
 
 

@@ -43,11 +43,16 @@ def contents(bundle: Path) -> pd.DataFrame:
 
 
 def expected_contents(
-    run_id: str, seed: int, runtimes: Sequence[Runtime], teacher_mb: float | None = None
+    run_id: str,
+    seed: int,
+    runtimes: Sequence[Runtime],
+    *,
+    cascade: bool = False,
+    teacher_mb: float | None = None,
 ) -> pd.DataFrame:
     """As ``contents`` of a bundle to be made, by the files it is made of; no size: a few kilobytes.
 
-    ``teacher_mb``: of the teacher that comes along in a cascade (MB).
+    ``teacher_mb``: of the teacher that comes along in a cascade; None where it is a file.
 
     An ONNX file has the same floats as the weights, one of 8 bits a byte for each, give or take some percent.
     Raises: RunError where the run's folder or its student is gone.
@@ -65,9 +70,10 @@ def expected_contents(
     if "onnx" in runtimes:
         sizes |= {"onnx/model.onnx": weights, "onnx/": reader}
     small = {"README.md", "config.yaml", "reproduce.py", "checksums.json"}
-    if teacher_mb is not None:
-        sizes["teacher/"] = int(1e6 * teacher_mb)
+    if cascade:
         small.add("cascade.")
+        if teacher_mb is not None:
+            sizes["teacher/"] = int(1e6 * teacher_mb)
     rows = [
         (kind, sizes.get(kind), what) for kind, what in CONTENTS.items() if kind in sizes or kind in small
     ]

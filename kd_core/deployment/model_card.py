@@ -23,7 +23,7 @@ from kd_core.deployment.reports import FormReport
 from kd_core.distillation.calibration import Scaled, floor
 from kd_core.distillation.metrics import ECE_BINS, Scores
 from kd_core.distillation.report import Report
-from kd_core.distillation.report_tables import score
+from kd_core.distillation.report_tables import calibration_error, score
 from kd_core.distillation.roles import FROM_TEACHER, NAMES, ROLES
 from kd_core.models.presets import TEACHERS, other_network
 from kd_core.system.formatting import capitalised, count, megabytes, percent, with_interval
@@ -216,7 +216,7 @@ def _models(report: Report) -> pd.DataFrame:
                 **{
                     plain(capitalised(name)): score(model, metric) for metric, name in report.measured.items()
                 },
-                "Calibration error": percent(model.ece),
+                "Calibration error": calibration_error(report, who),
                 "Parameters": count(model.params),
                 "Size": megabytes(model.size_mb),
             }

@@ -242,14 +242,16 @@ def answers_table(
 ) -> pd.DataFrame:
     """A row for each text: what each model says, how sure it is (in percent), and who agrees.
 
-    Columns: text, label (where there is ``truth``), then e.g. teacher and teacher_sure, and agreement.
+    Columns: text, label (where there is ``truth``), then e.g. teacher and teacher_sure, and, of several
+    models, agreement.
     """
     names = np.array(labels)
     table: dict[str, Any] = {"text": list(texts)} | ({} if truth is None else {"label": list(truth)})
     for who, outputs in logits.items():
         table |= {who: names[outputs.argmax(axis=1)], f"{who}_sure": 100 * softmax(outputs).max(axis=1)}
-    rows = zip(*(table[who] for who in logits), strict=True)
-    table["agreement"] = [agreement(dict(zip(logits, row, strict=True))) for row in rows]
+    if len(logits) > 1:
+        rows = zip(*(table[who] for who in logits), strict=True)
+        table["agreement"] = [agreement(dict(zip(logits, row, strict=True))) for row in rows]
     return pd.DataFrame(table)
 
 

@@ -259,6 +259,11 @@ class Report(BaseModel):
         return bool(self.config["task"].get("knowledge"))
 
     @property
+    def teacher_gives_labels(self) -> bool:
+        """And nothing else: how sure it is was not said, and its logits are ``task.smoothing``'s."""
+        return bool(self.config["task"].get("answers") == "labels")
+
+    @property
     def measures(self) -> Literal["accuracy", "agreement"]:
         """What ``accuracy`` is here: agreement with the teacher where no test text has a gold label."""
         return "agreement" if self.config["task"].get("gold") == "none" else "accuracy"

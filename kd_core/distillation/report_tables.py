@@ -56,7 +56,7 @@ def overview(report: Report) -> pd.DataFrame:
             {"Model": NAMES[who]}
             | {capitalised(name): score(model, metric) for metric, name in report.measured.items()}
             | {
-                "Calibration error": percent(model.ece),
+                "Calibration error": calibration_error(report, who),
                 "Parameters": count(model.params),
                 "Embeddings": percent((model.embedding_params or 0) / model.params, 0)
                 if model.params
@@ -68,6 +68,11 @@ def overview(report: Report) -> pd.DataFrame:
             for who, model in report.judged.items()
         ]
     )
+
+
+def calibration_error(report: Report, who: Role) -> str:
+    """ "–" of a teacher that never said how sure it is."""
+    return "–" if who == "teacher" and report.teacher_gives_labels else percent(report.models[who].ece)
 
 
 def score(model: ModelReport, metric: str) -> str:
@@ -331,7 +336,8 @@ def other_texts(report: Report) -> pd.DataFrame:
 def texts(folder: Path, report: Report) -> pd.DataFrame:
     """Each test text with the answers of teacher and distilled student (first seed), and its cell.
 
-    Columns: cell, text, truth, teacher, teacher_sure (%), student, student_sure. Raises: RunError.
+    Columns: cell, text, truth, teacher, teacher_sure (%), student, student_sure; NaN of a teacher that gave
+    labels alone. Raises: RunError.
     """
     pair: tuple[Role, ...] = ("teacher", "student")
     columns = {who: kept_as(report, who) for who in pair}
@@ -345,6 +351,8 @@ def texts(folder: Path, report: Report) -> pd.DataFrame:
     }
     for who, answered in answers.items():
         table |= {who: names[answered.argmax(axis=1)], f"{who}_sure": 100 * softmax(answered).max(axis=1)}
+    if report.teacher_gives_labels:
+        table["teacher_sure"] = np.full(len(labels), np.nan)
     return pd.DataFrame(table)
 
 

@@ -51,9 +51,7 @@ def html_report(
     if report.student.shifted:
         charts["shifted"] = figures.shifted(report)
     if curve is not None and evaluations is not None and len(curve):
-        looks, measure = report_tables.validation_scores(
-            evaluations, report.config["training"].get("metric", "accuracy")
-        )
+        looks, measure = report_tables.validation_scores(evaluations, report.metric)
         charts["validation_curves"] = figures.validation_curves(
             looks, report_tables.teacher_validation(looks, report.config), measure=measure
         )

@@ -131,7 +131,7 @@ class CurveResult(BaseModel):
             raise RunError(
                 f"Run {config.run} has {rows['labels']:,} labelled texts: too few to leave some out."
             )
-        metric = report.config["training"].get("metric", "accuracy")
+        metric = report.metric
         whole = tuple(
             Part(kind=kind, texts=rows[kind]).judged(report, metric)
             for kind in dict.fromkeys(part.kind for part in left)

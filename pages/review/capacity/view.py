@@ -22,8 +22,10 @@ from kd_core.deployment.capacity import (
     loads,
     money,
     one_at_a_time,
+    rounded,
     saving,
     servers_by_load,
+    with_teacher,
 )
 from kd_core.deployment.reports import BenchReport
 from kd_core.deployment.runtimes import form_name
@@ -165,13 +167,13 @@ def table(needs: Sequence[Requirement]) -> None:
             [
                 {
                     "Model": need.name,
-                    "Texts/s of a core": f"{need.texts_per_second:,.0f}",
+                    "Texts/s of a core": rounded(need.texts_per_second),
                     "Cores": f"{need.cores:,}",
                     "Servers": f"{need.servers:,}",
                     "Price a day": _price(need),
                     "Busy at the peak": formatting.percent(need.busy, 0),
                     "Latency p95": _latency(need),
-                    "One server carries": f"{need.most_texts_per_day / 1e6:,.1f} M texts a day",
+                    "One server carries": f"{_millions(need.most_texts_per_day)} texts a day",
                 }
                 for need in needs
             ]
@@ -181,6 +183,10 @@ def table(needs: Sequence[Requirement]) -> None:
         key="capacity.table",
         alt="What each model needs",
     )
+
+
+def _millions(texts: float) -> str:
+    return f"{texts / 1e6:,.1f} M" if texts >= 1e5 else f"{texts:,.0f}"
 
 
 def _latency(need: Requirement) -> str:
@@ -210,7 +216,7 @@ def latency(load: Load, forms: Sequence[Measured], needs: Sequence[Requirement])
         if forms[0].batch > 1
         else ""
     )
-    measure = "; a new benchmark measures it" if len(forms) > 1 else ""  # of a file's student there is none
+    measure = "; a new benchmark measures it" if with_teacher(forms) else ""  # else there is none
     kept = (
         ""
         if all(form.quantiles for form in forms)

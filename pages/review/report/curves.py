@@ -18,8 +18,7 @@ def curves(run: RunRow, report: Report) -> None:
     if not trained:
         st.info("The curves of this run were not recorded in this database.", icon=":material/show_chart:")
         return
-    metric = report.config["training"].get("metric", "accuracy")
-    evaluations, measure = report_tables.validation_scores(evaluations, metric)
+    evaluations, measure = report_tables.validation_scores(evaluations, report.metric)
     validation, loss = st.columns(2)
     with validation:
         level = report_tables.teacher_validation(evaluations, report.config)

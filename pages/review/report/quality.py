@@ -107,6 +107,11 @@ def quality(run: RunRow, report: Report) -> None:
 
 def _calibration(run: RunRow, report: Report, who: roles.Role, dark: bool) -> None:
     """How sure against how right; with temperature scaling for who asks for it."""
+    if who == "teacher" and report.teacher_gives_labels:
+        st.info(
+            "This teacher gave labels alone, so nothing says how sure it is of them.", icon=":material/info:"
+        )
+        return
     place = st.container()
     seeds = report.models[who].seeds
     if st.toggle("Temperature scaling", key="report.calibrated", help=term("temperature scaling")):

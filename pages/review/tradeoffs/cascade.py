@@ -164,7 +164,8 @@ def _show(
                     f"The teacher alone: {formatting.milliseconds(found.teacher_ms)}",
                 )
             costs = st.container(width="content")
-        if found.teacher_ms and (doubt := report_tables.unsteady(report)):
+        doubt = found.doubt if runtime == "int8" else report_tables.unsteady(report)
+        if found.teacher_ms and doubt:
             st.caption(escape(doubt))
         if found.teacher_ms is None:
             st.caption(

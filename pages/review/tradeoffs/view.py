@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import zlib
 from typing import Any
 
@@ -183,16 +184,22 @@ def _not_told_apart(best: pd.Series[Any], alike: pd.DataFrame) -> str:
 
 
 def _nearest(limits: Limits) -> str:
+    """Rounded so that what is read here fits when it is typed, in the units of the fields."""
     parts = []
     if limits.size is not None:
-        parts.append(f"at most {formatting.megabytes(limits.size)}")
+        parts.append(f"at most {_up(limits.size)} MB")
     if limits.latency is not None:
-        parts.append(f"at most {formatting.milliseconds(limits.latency)}")
+        parts.append(f"at most {_up(limits.latency)} ms")
     if limits.accuracy is not None:
-        parts.append(f"at least {formatting.percent(limits.accuracy)}")
+        parts.append(f"at least {math.floor(round(1000 * limits.accuracy, 6)) / 10:g} %")
     if not parts:
         return "Not even with one limit less. Loosen more than one of them."
     return f"With the other limits as they are, something fits from: {', or '.join(parts)}."
+
+
+def _up(value: float) -> str:
+    decimals = 1 if value >= 10 else 2 if value >= 0.1 else 4
+    return f"{math.ceil(round(value * 10**decimals, 6)) / 10**decimals:.{decimals}f}"
 
 
 def _shown(rows: pd.DataFrame) -> pd.DataFrame:

@@ -62,8 +62,8 @@ def ask() -> Wanted:
             "Cascade",
             False,
             key="export.cascade",
-            help="The teacher comes along, and a short program in which the student passes on to it what it "
-            "is unsure of. Trade-offs shows what that gives.",
+            help="A short program in which the student passes on to the teacher what it is unsure of, and "
+            "the teacher, unless that is a file. Trade-offs shows what that gives.",
         )
         agree = None
         if pair:

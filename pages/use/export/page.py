@@ -32,8 +32,7 @@ try:
     wanted = ask()
     left, right = st.columns(2, gap="large")
     with left:
-        teacher_mb = of_run.teacher.size_mb if wanted.agree else None
-        what_is_in_it(run, report, wanted.runtimes, teacher_mb)
+        what_is_in_it(run, done[0] if done else None, wanted, of_run.teacher.size_mb)
         row = make(run, wanted, again=report is not None)
         if jobs and jobs[0].status != "done":
             with st.container(border=True):

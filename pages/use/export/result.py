@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import zipfile
 from collections.abc import Callable, Sequence
+from dataclasses import asdict
 from pathlib import Path
 
 import pandas as pd
@@ -26,6 +27,7 @@ from kd_core.models.presets import other_network
 from kd_core.system import formatting
 from pages.shared.charts import chart, is_dark
 from pages.shared.text import escape
+from pages.use.export.form import Wanted
 
 MEASURES: tuple[Measure, ...] = ("size", "latency", "accuracy")
 MORE = {"calibrate": "calibrated", "agree": "cascade"}  # of an export's settings
@@ -76,21 +78,21 @@ def download(report: ExportReport) -> None:
         )
 
 
-def what_is_in_it(
-    run: RunRow, report: ExportReport | None, runtimes: Sequence[Runtime], teacher_mb: float | None
-) -> None:
-    """What is in the zip that was made with these forms; else what will be in the next one.
+def what_is_in_it(run: RunRow, newest: RunRow | None, wanted: Wanted, teacher_mb: float | None) -> None:
+    """What is in the newest zip, where that was made as is wanted; else what will be in the next one.
 
-    ``teacher_mb``: of the teacher, where a cascade is wanted; None: without one.
+    ``teacher_mb``: of the teacher; None where it is a file.
     """
-    made = report is not None and {form["runtime"] for form in report["forms"]} == {*runtimes}
-    made = made and teacher_mb is None
-    path = Path(report["to"] or "") if report else Path()
+    config = newest.config if newest else {}
+    made = bool(config.get("to")) and all(
+        (config.get(key) or None) == (x or None) for key, x in asdict(wanted).items()
+    )
+    path = Path(config.get("to") or "")
     if made and zipfile.is_zipfile(path):
         st.subheader("What is in it", anchor=False)
         _listed(contents(path), exact=True)
         return
-    if made and path.is_dir() and report and report["to"]:
+    if made and path.is_dir():
         st.subheader("What is in it", anchor=False)
         st.markdown("It was made with `kd export`, as a folder:")
         st.code(str(path), language=None, wrap_lines=True)
@@ -102,7 +104,8 @@ def what_is_in_it(
         )
     st.subheader("What will be in it", anchor=False)
     try:
-        expected = expected_contents(run.id, run.config["training"]["seeds"][0], runtimes, teacher_mb)
+        seed, pair = run.config["training"]["seeds"][0], wanted.agree is not None
+        expected = expected_contents(run.id, seed, wanted.runtimes, cascade=pair, teacher_mb=teacher_mb)
     except RunError as error:
         st.error(escape(error), icon=":material/error:")
         return

@@ -68,7 +68,8 @@ def _instructive(texts: pd.DataFrame) -> Any:
 
     The first one where they never do.
     """
-    sure = texts["teacher_sure"] * texts["student_sure"] * (texts["teacher"] != texts["student"])
+    # A teacher that gave labels alone is as sure of each.
+    sure = texts["teacher_sure"].fillna(100) * texts["student_sure"] * (texts["teacher"] != texts["student"])
     mistakes = sure * (texts["teacher"] == texts["truth"])
     return (mistakes if mistakes.any() else sure).idxmax()
 

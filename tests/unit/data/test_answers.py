@@ -53,6 +53,22 @@ def test_gold_labels_in_the_test_file_alone(load):
     assert both.answers.of(both.train["text"]).argmax(axis=1).tolist() == both.train["label"][:]
 
 
+@pytest.mark.parametrize("prefix", ["very_", "LABEL_"])
+def test_gold_labels_may_be_written_as_the_columns_are(load, prefix):
+    """What the names share at the front stays, or is left out in both."""
+    header = f"text,label,{prefix}new,{prefix}old"
+    given = rows("")
+    for i, row in enumerate(given):
+        row[1] = prefix + CLASSES[i % 2]
+    task = load(header, given)
+    assert task.labels == tuple(prefix + name for name in CLASSES)
+    assert load(header, [[row[0], CLASSES[i % 2], *row[2:]] for i, row in enumerate(given)]).labels == CLASSES
+    test = [[f"other text {i}", prefix + CLASSES[i % 2], *SURE[0]] for i in range(6)]
+    task = load(header, rows(""), test)
+    assert (task.answers.gold, task.labels) == ("test", CLASSES)
+    assert sorted(task.test["label"]) == [0, 0, 0, 1, 1, 1]
+
+
 def test_test_texts_without_a_gold_label_are_dropped_and_the_others_keep_their_answers(load):
     test = [[f"other text {i}", "" if i == 1 else CLASSES[i % 2], *SURE[i % 2]] for i in range(6)]
     task = load("text,label,new,old", rows(""), test)

@@ -50,6 +50,7 @@ def test_transfer_texts_of_validation_and_test_are_dropped(films, tmp_path):
     assert task.transfer["text"] == [text for text in texts[:21] if text not in held_out] + ["New two"]
     assert f"{len(held_out)} transfer texts dropped that occur in validation or test." in task.notes
     assert "more.txt: 1 row without a text dropped." in task.notes
+    assert "1 transfer text dropped that another repeats, but for case and white space." in task.notes
 
 
 @pytest.mark.parametrize(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -10,9 +11,13 @@ import pytest
 
 from kd_core import distill
 from kd_core.cli import main
+from kd_core.config import DistillConfig
+from kd_core.data import load_task
+from kd_core.data.summary import summarise
 from kd_core.deployment.ask import choose, next_texts, suspects
 from kd_core.deployment.forms import open_form
 from kd_core.distillation.metrics import softmax
+from kd_core.distillation.report_tables import overview, texts
 from kd_core.errors import ConfigError, RunError
 
 TEXTS = ["red apples", "red apple", "blue ships", "blue ship", "green tea"]
@@ -58,6 +63,32 @@ def test_labels_that_a_file_contradicts_are_listed_surest_first(run_of_a_file, c
     assert len(pd.read_csv(tmp_path / "s.csv")) == 2
     assert main(["suspects", run_of_a_file.run_id, "--json"]) == 0
     assert json.loads(capsys.readouterr().out)[0]["text"] == "text number 7"
+
+
+def test_a_teacher_that_gave_labels_alone_says_nothing_of_how_sure_it_is(tiny_config, tmp_path, capsys):
+    lines = ["text,label,answer"]
+    for i in range(60):
+        gold, other = ("old", "new") if i % 2 else ("new", "old")
+        lines.append(f"text number {i},{gold},{other if i in (7, 8) else gold}")
+    (tmp_path / "labels.csv").write_text("\n".join(lines))
+    changes = {"task.knowledge": str(tmp_path / "labels.csv"), "task.test_file": None}
+    report = distill(tiny_config.change({**changes, "task.transfer_file": None, "controls.tfidf": False}))
+    found = suspects(report.run_id)
+    assert sorted(found["text"]) == ["text number 7", "text number 8"]
+    assert found["sure"].isna().all()
+    assert main(["suspects", report.run_id]) == 0
+    assert [line.split()[-1] for line in capsys.readouterr().out.splitlines()[1:3]] == ["–", "–"]
+    assert main(["suspects", report.run_id, "--json"]) == 0
+    assert [row["sure"] for row in json.loads(capsys.readouterr().out)] == [None, None]
+
+    teacher, student, *_ = overview(report).to_dict("records")
+    assert (teacher["Model"], teacher["Calibration error"]) == ("Teacher", "–")
+    assert student["Calibration error"].endswith("%")
+    read = texts(Path(report.folder), report)
+    assert read["teacher_sure"].isna().all()
+    assert read["student_sure"].between(50, 100).all()
+    summary = summarise(load_task(DistillConfig.from_dict(report.config).task))
+    assert list(summary.examples) == ["label", "text", "teacher"]
 
 
 def test_a_text_of_many_lines_has_one_in_the_table(run_of_a_file, capsys, monkeypatch):

@@ -8,6 +8,7 @@ import pytest
 
 from kd_core.deployment.capacity import (
     BUSY,
+    FORMS,
     Load,
     Measured,
     Quality,
@@ -20,8 +21,10 @@ from kd_core.deployment.capacity import (
     required,
     saving,
     servers_by_load,
+    with_teacher,
 )
 from kd_core.deployment.queueing import mean
+from kd_core.deployment.runtimes import form_name
 from kd_core.deployment.times import Measurement, own_times
 from kd_core.distillation.report import Report
 from kd_core.errors import ConfigError
@@ -152,6 +155,20 @@ def test_saving():
     )
     # A cascade that needs as many as the teacher hides nothing of the student between them.
     assert saving([teacher, student, teacher]) == saving([teacher, student])
+    many = replace(teacher, name="Cascade", servers=7)
+    assert saving([teacher, student, many]) == saving([teacher, student])
+    assert saving([teacher, many, teacher]) == (
+        "The teacher needs 2 servers for this load, €48.00 a day, and none of the others needs less."
+    )
+
+
+def test_of_a_teacher_that_is_a_file_there_is_no_cascade_to_plan():
+    """An export with int8 has timed its student in two forms."""
+    teacher, student, int8 = (Measured(form_name(*form), 1, 100, 1.0, None) for form in FORMS)
+    assert with_teacher([teacher, student, int8])
+    assert with_teacher([teacher, student])
+    assert not with_teacher([student, int8])
+    assert not with_teacher([student])
 
 
 def test_a_student_whose_teacher_is_a_file_is_compared_with_nobody():

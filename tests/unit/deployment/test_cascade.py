@@ -216,12 +216,30 @@ def test_where_nothing_can_be_promised_by_gold_the_teachers_own_errors_are_bound
     made = Answers(np.full(1000, 0.9), np.ones(1000, bool), np.arange(1000) < 100)
     for method, bound in (("clopper_pearson", upper_bound(100, 1000)), ("conformal", 101 / 1001)):
         assert choose_threshold(made, 0.97, method) == (THRESHOLDS[-1], pytest.approx(bound))
-    found = replace(EXAMPLE, judge="gold", threshold=1.001, agreement=0.9, low=0.87, high=0.93)
+    found = replace(EXAMPLE, judge="gold", threshold=1.001, bound=0.1, agreement=0.9, low=0.87, high=0.93)
     assert found.sentence.startswith(
         "400 validation texts cannot show 97.0 % of right answers for the teacher alone, with which the"
     )
     assert "all go to it. It is right on 90.0 % of the test texts (95 % interval 87.0" in found.sentence
     assert choose_threshold(answers([(1.0, 0)] * 1000), 0.97) == (THRESHOLDS[-1], 0.0)
+
+
+def test_where_the_student_spoils_what_the_teacher_promises_the_reason_is_not_the_teacher():
+    found = replace(EXAMPLE, judge="gold", threshold=1.001, bound=0.003)
+    assert found.sentence.startswith(
+        "400 validation texts cannot show 97.0 % of right answers for any share of texts: all go to the"
+    )
+
+
+def test_a_threshold_just_below_one_is_not_said_to_be_one():
+    assert "at least 99.9999 % sure" in replace(EXAMPLE, threshold=float(THRESHOLDS[-2])).sentence
+
+
+def test_times_beside_other_work_are_doubted():
+    assert EXAMPLE.doubt == ""
+    said = replace(EXAMPLE, waited={"student": 0.4}).doubt
+    assert said.startswith("While answers were timed, the processor was at other work for 40 % (Distilled")
+    assert said.endswith("measure again when the machine is idle, with an export or kd bench.")
 
 
 def test_a_student_that_answers_everything_is_said_to():
@@ -276,6 +294,8 @@ def test_gold_and_int8_of_a_finished_run(finished_run, monkeypatch, capsys, tmp_
     assert int8_answers.logits(run_id, "predictions.parquet") == pytest.approx(
         form.predict(rows["text"].to_list())
     )
+    assert main(["cascade", run_id, "--int8", "--script"]) == 2
+    assert "--script loads the student in PyTorch" in capsys.readouterr().err
     assert main(["cascade", run_id, "--core-hour", "-1"]) == 2
     assert "--core-hour must be a price of 0 or more, got -1" in capsys.readouterr().err
     assert main(["export", run_id, "--to", str(tmp_path / "x"), "--agree", "30"]) == 2

@@ -368,3 +368,4 @@ def test_the_table_of_answers():
         "agreement": ["Teacher and distilled student", "All three"],
     }
     assert "label" not in answers_table(("a", "b"), ["one", "two"], logits)
+    assert "agreement" not in answers_table(("a", "b"), ["one", "two"], {"student": logits["student"]})
