@@ -5,15 +5,19 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 import pytest
 import streamlit as st
 from streamlit.components.v2 import manifest_scanner
 from streamlit.testing.v1 import AppTest
 
+from kd_core.config import TaskConfig
+from kd_core.data.bundled import TASKS
 from kd_core.jobs.runner import Runner
 from kd_core.jobs.store import Store
 from pages.shared.charts import AHEAD
+from pages.shared.run_form import plan
 from tests import ROOT
 
 
@@ -24,6 +28,28 @@ def _packages_read_once() -> Iterator[None]:
         patch.setattr(
             manifest_scanner, "scan_component_manifests", cache(manifest_scanner.scan_component_manifests)
         )
+        yield
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _bundled_texts_read_once() -> Iterator[None]:
+    """To read the demo and cut it into pieces is most of a test of Distill; the app itself does it once."""
+    known: dict[str, Any] = {}
+
+    def remembered(function: Callable[..., Any]) -> Callable[..., Any]:
+        def call(*given: Any) -> Any:
+            if not any(isinstance(one, TaskConfig) and one.name in TASKS for one in given):
+                return function(*given)
+            key = f"{function.__name__} {given!r}"
+            if key not in known:
+                known[key] = function(*given)
+            return known[key]
+
+        return call
+
+    with pytest.MonkeyPatch.context() as patch:
+        for name in ("read_task", "_vocabulary"):
+            patch.setattr(plan, name, remembered(getattr(plan, name).__wrapped__))
         yield
 
 
