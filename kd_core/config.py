@@ -95,9 +95,13 @@ def weights_by_hand(text: str) -> dict[str, float]:
     """ "sport=3,tech=0.5" as {"sport": 3.0, "tech": 0.5}. Raises: ValueError."""
     # Pieces but the first begin with a number, those but the last end with a class, which may have commas.
     name, *pieces = text.split("=")
-    pairs = []
+    pairs: list[tuple[str, str]] = []
     for piece in pieces:
         number, _, following = piece.partition(",")
+        if name.strip() in dict(pairs):
+            raise ValueError(
+                f"must have one weight for each class, got several for {shortened(name.strip())}"
+            )
         pairs.append((name.strip(), number.strip()))
         name = following
     if not pairs or name.strip() or not all(name for name, _ in pairs):
@@ -118,6 +122,10 @@ def weights_by_hand(text: str) -> dict[str, float]:
 
 # Settings of a task that say how much of it a run takes, and not what it is.
 OF_THE_RUN = {"train_texts", "transfer_texts", "augment", "split_seed", "max_length"}
+
+
+# Where ``gold`` labels are, if the training texts have none but the teacher's choices.
+LEARNS_CHOICES = ("test", "none")
 
 
 class TaskConfig(Settings):
@@ -178,7 +186,7 @@ class TaskConfig(Settings):
     @property
     def learns_choices(self) -> bool:
         """Whether the labels that students learn from are a teacher's choices; of a resolved config."""
-        return self.gold in ("test", "none")
+        return self.gold in LEARNS_CHOICES
 
     @property
     def measures(self) -> Literal["accuracy", "agreement"]:
@@ -189,7 +197,12 @@ class TaskConfig(Settings):
     @classmethod
     def _file_of_answers_is_the_task(cls, values: Any) -> Any:
         if isinstance(values, Mapping) and isinstance(values.get("knowledge"), str):
-            return {**values, "name": values["knowledge"]}
+            # "" is none: a flag that takes back what a config file says.
+            return (
+                {**values, "name": values["knowledge"]}
+                if values["knowledge"]
+                else {**values, "knowledge": None}
+            )
         return values
 
 
@@ -345,6 +358,11 @@ class ObjectiveConfig(Settings):
     def own_settings(self) -> dict[str, float]:
         """Those of the chosen divergence alone."""
         return {name: getattr(self, name) for name in find(self.divergence).settings}
+
+    @property
+    def learns_probabilities(self) -> bool:
+        """Of the teacher, and not its choices alone."""
+        return self.alpha < 1 and self.divergence != "hard_answers"
 
     @property
     def uses_teacher(self) -> bool:

@@ -20,8 +20,8 @@ from kd_core.system.process import is_loopback, local_address, python
 @click.option("--port", type=click.IntRange(1, 65535), default=8501, show_default=True)
 @click.option(
     "--host",
-    help="Address to serve at: this machine alone (127.0.0.1) unless a log-in is configured; a classroom, "
-    "this machine's in the local network.",
+    help="Address to serve at: this machine alone (127.0.0.1), and another where a log-in is configured; a "
+    "classroom, this machine's in the local network.",
 )
 @click.option("--classroom", is_flag=True, help="Only Learn, for everybody in the local network.")
 @click.option(

@@ -13,7 +13,7 @@ import click
 from kd_core.cli.carry_out import carry_out, signals_to_leave, start
 from kd_core.cli.output import as_json, console, print_json, stray_prints_to_stderr
 from kd_core.cli.runs import find_run, left_waiting, print_result
-from kd_core.errors import KDError, RunError
+from kd_core.errors import ConfigError, KDError, RunError
 
 if TYPE_CHECKING:
     from kd_core.config import DistillConfig
@@ -75,6 +75,7 @@ def distill(file: str | None, name: str, as_json: bool, **settings: str | bool |
     from kd_core.jobs.store import Store
 
     if any(value is not None for value in own.values()):
+        _check_ladder(settings)
         from kd_core.cli.ladder import climb, show
 
         return show(climb(Store(), config, own, name), as_json)
@@ -106,6 +107,8 @@ def resume(run: str, add_seeds: int | None, as_json: bool) -> None:
     if add_seeds:
         from kd_core.config import DistillConfig
 
+        if row.kind != "distil":
+            raise RunError(f"{row.id} has no seeds of its own to add to; only a run has.")
         done = store.report(row.id)
         config = DistillConfig.from_dict(done.config).with_more_seeds(add_seeds)
         _show(start(store, config, name=f"{row.title}, {len(config.training.seeds)} seeds"), as_json)
@@ -158,10 +161,21 @@ def _show(report: dict[str, Any], as_json: bool, kind: str = "distil") -> None:
         print_result(console(sys.stdout), kind, report)
 
 
+def _check_ladder(typed: Mapping[str, Any]) -> None:
+    """Flags that would start a ladder by mistake, or say nothing to it. Raises: ConfigError."""
+    asks = ("keep", "students", "within_mb", "within_ms")
+    if all(typed.get(f"ladder__{name}") is None for name in asks):
+        raise ConfigError("--int8 and --no-int8 go with --keep, which looks for the smallest student")
+    if student := typed.get("student__model"):
+        raise ConfigError(f"--student {student} says nothing here; give --students {student}")
+
+
 def check_names(config: DistillConfig) -> None:
-    """Of models and classes: one that does not exist is no run that failed. Raises: KDError."""
+    """Of files, models and classes: one that does not exist is no run that failed. Raises: KDError."""
+    from kd_core.data import check_places
     from kd_core.models.presets import STUDENTS, TEACHERS
 
+    check_places(config.task)
     for name, presets in ((config.teacher.model, TEACHERS), (config.student.model, STUDENTS)):
         if name not in presets:  # else torch need not be loaded for it
             from kd_core.models.checkpoints import check_name

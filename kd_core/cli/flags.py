@@ -35,9 +35,16 @@ def read_config(file: str | None, given: Mapping[str, str | bool | None]) -> Dis
     base = DistillConfig.from_file(file) if file is not None else DistillConfig()
     changes = {name.replace("__", "."): value for name, value in given.items() if value is not None}
     try:
-        return base.change(changes)
+        config = base.change(changes)
     except ConfigError as error:
         raise ConfigError(*(_by_flag(problem, changes) for problem in error.problems)) from error
+    typed = changes.get("task.name", config.task.name)
+    if config.task.knowledge and typed != config.task.name:
+        raise ConfigError(
+            f"--task {typed} would say nothing: the task is the file of answers {config.task.knowledge!r}. "
+            "Leave it out, or take the answers back with --knowledge ''"
+        )
+    return config
 
 
 def _by_flag(problem: str, changes: Mapping[str, Any]) -> str:

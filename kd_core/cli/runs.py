@@ -272,6 +272,11 @@ def print_result(out: Console, kind: str, report: Any) -> None:
         from kd_core.cli.bench_tables import show as show_bench
 
         show_bench(out, report)
+    elif kind == "search":
+        from kd_core.cli.search import show as show_search
+        from kd_core.search.results import SearchResult
+
+        show_search(Store(), SearchResult.model_validate(report), as_json=False)
     else:
         print_json(report)
 

@@ -70,7 +70,7 @@ def search(
         if (worker is not None and resume is not None) or given or file is not None or name:
             raise click.UsageError(f"{other} takes the settings from the search; give no others with it.")
     if worker is not None:
-        return _show(Store(), _help_with(worker), as_json)
+        return show(Store(), _help_with(worker), as_json)
     store = Store()
     if resume is not None:
         report = _resumed(store, resume)
@@ -80,7 +80,7 @@ def search(
         report = start(store, config, kind="search", name=name)
     from kd_core.search import SearchResult
 
-    return _show(store, SearchResult.model_validate(report), as_json)
+    return show(store, SearchResult.model_validate(report), as_json)
 
 
 def _read(file: str | None, name: str, given: Mapping[str, Any]) -> SearchConfig:
@@ -148,7 +148,7 @@ def _help_with(name: str) -> SearchResult:
         raise Stopped(f"{error} Others may go on; to help again: kd search --worker {name!r}") from error
 
 
-def _show(store: Store, result: SearchResult, as_json: bool) -> None:
+def show(store: Store, result: SearchResult, as_json: bool) -> None:
     if as_json:
         return print_json(result.model_dump(mode="json"))
     out = console(sys.stdout)

@@ -11,6 +11,8 @@ from kd_core.errors import DataError
 if TYPE_CHECKING:
     from kd_core.data.task import Task
 
+PREFIX = "hub:"  # of a data set's name
+
 # huggingface_hub reads it once, when it is imported.
 os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
 
@@ -26,33 +28,47 @@ def load_task(config: TaskConfig) -> Task:
     return fewer(_whole(config), config)
 
 
+def check_places(config: TaskConfig) -> None:
+    """That it is a bundled task, a Hub data set or a file that is there; reads none. Raises: DataError."""
+    from kd_core.data.bundled import TASKS
+    from kd_core.data.read import KINDS
+    from kd_core.system.paths import expanded, moved
+
+    kinds = tuple(KINDS)
+    if not config.name.startswith(PREFIX):  # which takes none
+        _check_file(config.test_file, "--test-file")
+    if config.knowledge:
+        _refuse_remote(config.knowledge, "--knowledge")
+        if config.knowledge.lower().endswith(kinds):  # else its reader says what it should be
+            _check_file(config.knowledge, "--knowledge")
+        return
+    _check_file(config.transfer_file, "--transfer-file")
+    if config.name in TASKS:
+        return
+    _refuse_remote(config.name.removeprefix(PREFIX), "--task")
+    if config.name.startswith(PREFIX) or (config.name and os.path.exists(moved(expanded(config.name)))):
+        return
+    if config.name.lower().endswith(kinds):
+        _check_file(config.name, "--task")
+    raise DataError(
+        f"There is no task or file {config.name!r}. Choose a bundled task ({', '.join(TASKS)}), "
+        f"a file ({', '.join(KINDS)}) or a Hub data set ({PREFIX}ID)."
+    )
+
+
 def _whole(config: TaskConfig) -> Task:
     # Here, since the readers import datasets and pandas: seconds that the sub-modules' users need not wait.
     from kd_core.data.answers import load_answers
     from kd_core.data.bundled import TASKS, load_bundled
     from kd_core.data.files import load_files
-    from kd_core.data.hub import PREFIX, load_hub
-    from kd_core.data.read import KINDS
-    from kd_core.system.paths import expanded, moved
+    from kd_core.data.hub import load_hub
 
-    if not config.name.startswith(PREFIX):  # which takes none
-        _check_file(config.test_file, "--test-file")
+    check_places(config)
     if config.knowledge:
-        _refuse_remote(config.knowledge, "--knowledge")
         return load_answers(config)
-    _check_file(config.transfer_file, "--transfer-file")
     if config.name in TASKS:
         return load_bundled(config)
-    _refuse_remote(config.name.removeprefix(PREFIX), "--task")
-    if config.name.startswith(PREFIX):
-        return load_hub(config)
-    named = config.name and moved(expanded(config.name))
-    if (named and os.path.exists(named)) or config.name.lower().endswith(tuple(KINDS)):
-        return load_files(config)
-    raise DataError(
-        f"There is no task or file {config.name!r}. Choose a bundled task ({', '.join(TASKS)}), "
-        f"a file ({', '.join(KINDS)}) or a Hub data set ({PREFIX}ID)."
-    )
+    return load_hub(config) if config.name.startswith(PREFIX) else load_files(config)
 
 
 def _check_file(place: str | None, flag: str) -> None:

@@ -18,6 +18,7 @@ from huggingface_hub import get_hf_file_metadata, hf_hub_download, hf_hub_url, t
 from huggingface_hub.errors import GatedRepoError, LocalEntryNotFoundError, RepositoryNotFoundError
 
 from kd_core.config import TaskConfig
+from kd_core.data import PREFIX
 from kd_core.data.assemble import build_task, clean_rows, clean_texts
 from kd_core.data.columns import choose_columns
 from kd_core.data.decode import limit_bytes
@@ -27,7 +28,6 @@ from kd_core.data.table import Table, limit_columns, limit_rows
 from kd_core.data.task import Task
 from kd_core.errors import ConfigError, DataError
 
-PREFIX = "hub:"
 _HUB_FILE = re.compile(r"hf://datasets/([^@]+)@([^/]+)/(.+)")
 _ID = re.compile(r"[\w.-]+(/[\w.-]+)?")
 _SPLITS = {

@@ -55,9 +55,12 @@ class BenchConfig(Settings):
     threads: tuple[Annotated[int, Field(ge=1, le=1024)], ...] = setting(
         (), "Threads to compute with (none given: 1, and one for each core)"
     )
-    repeats: int = setting(100, "Batches timed in each cell, at most", ge=5, le=100_000)
+    repeats: int = setting(100, "Batches timed in each cell, at most, in fives", ge=5, le=100_000)
     seconds: float = setting(
-        2.0, "Time for a cell and all its forms; five batches are timed anyway", ge=0, le=600
+        2.0,
+        "Time for a cell and all its forms; five batches are timed anyway, and twenty of test texts",
+        ge=0,
+        le=600,
     )
 
 

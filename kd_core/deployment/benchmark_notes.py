@@ -21,6 +21,7 @@ UNDISTURBED = 1.5  # p95 over p50 of equal work; on an idle machine it is hardly
 LESS_GAIN = 0.8  # of the gain in large batches: what is called less
 MOSTLY = 0.5
 SLOWER = 1.3
+ENOUGH = 8  # texts in a batch that are work for several threads
 FASTER = 1.1  # less than this is called hardly faster, and 1 or less no faster
 WASTE = 0.15
 
@@ -94,7 +95,7 @@ def waited(busy: float | None) -> list[str]:
 def _shared_cores(table: _Cells) -> str | None:
     """The largest batch has work enough for all threads: they are slower there only where cores are taken."""
     few, many, batch, length = table.threads[0], table.threads[-1], table.batches[-1], table.lengths[-1]
-    if few == many:
+    if few == many or batch < ENOUGH:
         return None
     times = {
         form: [table.p50(form, batch, length, threads) for threads in (few, many)]

@@ -30,7 +30,7 @@ from kd_core.distillation.calibration import Scaled
 from kd_core.distillation.report import FILE, Report
 from kd_core.distillation.reproduce import LOCAL
 from kd_core.models.checkpoints import without_code
-from kd_core.models.presets import STUDENTS, TEACHERS
+from kd_core.models.presets import STUDENTS, TEACHERS, other_network
 from kd_core.system import paths
 from kd_core.system.atomic import MANIFEST, seal
 
@@ -99,7 +99,7 @@ def write_bundle(
         if teacher:
             _copy_model(teacher, folder / TEACHER, max_length)
         other = TEACHER if teacher else None
-        _write(folder / "cascade.py", script(pair, MODEL, other, code=with_code(report.config)))
+        _write(folder / "cascade.py", script(pair, MODEL, other, code=with_code(original.config)))
         _write(folder / "cascade.json", json.dumps(facts(pair, other), indent=1))
     made = {
         name: source
@@ -125,7 +125,18 @@ def write_bundle(
     del content["folder"]  # of this machine
     _write(folder / FILE, json.dumps(content, indent=1, ensure_ascii=False))
     _write(folder / "reproduce.py", REPRODUCE)
-    _write(folder / "README.md", model_card(report, forms, files, list(made), calibrated, pair))
+    _write(
+        folder / "README.md",
+        model_card(
+            report,
+            forms,
+            files,
+            list(made),
+            calibrated,
+            pair,
+            other_network(original.config["student"]["model"]),
+        ),
+    )
     seal(folder)
     (folder / MANIFEST).rename(folder / CHECKSUMS)
 

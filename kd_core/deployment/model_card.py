@@ -13,8 +13,9 @@ import pandas as pd
 from huggingface_hub import EvalResult, ModelCardData
 from jinja2 import Environment, StrictUndefined
 
+from kd_core.config import INTERMEDIATE, ObjectiveConfig
+from kd_core.data import PREFIX
 from kd_core.data.bundled import ORIGINS, TASKS
-from kd_core.data.hub import PREFIX
 from kd_core.data.uploads import safe_name
 from kd_core.deployment import staircase
 from kd_core.deployment.cascade import Cascade
@@ -27,6 +28,7 @@ from kd_core.distillation.report_tables import calibration_error, score
 from kd_core.distillation.roles import FROM_TEACHER, NAMES, ROLES
 from kd_core.models.presets import TEACHERS, other_network
 from kd_core.system.formatting import capitalised, count, megabytes, percent, with_interval
+from kd_core.system.machine import describe_machine
 
 TEMPLATE = Path(__file__).with_suffix(".md")
 # Of the teachers that come along: what their weights are, and the licence.
@@ -85,21 +87,25 @@ def model_card(
     onnx: Sequence[str],
     calibrated: Scaled | None = None,
     pair: Cascade | None = None,
+    network: str | None = None,
 ) -> str:
     """``files``: the SHA-256 of each that has to be brought; ``onnx``: names of the bundle's ONNX files;
-    ``pair``: the cascade that comes along.
+    ``pair``: the cascade that comes along; ``network``: what the student is where it is no transformer (None:
+    as its name says).
     """
     config = report.config
     task, teacher, student = config["task"]["name"], config["teacher"]["model"], config["student"]["model"]
     seeds, shifted = config["training"]["seeds"], report.student.shifted
     read = list(report.on_other_texts["student"].items())
     first = report.student.seeds[seeds[0]]
-    conditions = staircase.conditions(forms, report.machine, report.rows["test"], report.measures)
+    conditions = staircase.conditions(forms, describe_machine(), report.rows["test"], report.measures)
+    network = other_network(student) if network is None else network
+    source = student if config["student"]["init"] == "pretrained" else teacher
     template = Environment(
         trim_blocks=True, lstrip_blocks=True, keep_trailing_newline=True, undefined=StrictUndefined
     ).from_string(TEMPLATE.read_text("utf-8"))
     return template.render(
-        metadata=_metadata(config, files, first).to_yaml(),
+        metadata=_metadata(config, source, files, first, network).to_yaml(),
         report=report,
         config=config,
         task=plain(_last(task)),
@@ -113,14 +119,17 @@ def model_card(
         first=first,
         here=_of_one(report, seeds[0]),
         seeds=seeds,
-        network=other_network(student),
+        network=network,
         code=with_code(config),
+        objective=_objective(config),
+        uses_teacher=ObjectiveConfig.model_validate(config["objective"]).uses_teacher,
+        source=plain(_last(source)),
         unlabelled=report.rows.get("transfer", 0) - report.rows.get("spans", 0),
         origin=ORIGINS.get(task),
         hub_data=plain(task.removeprefix(PREFIX)) if task.startswith(PREFIX) else "",
-        weights=_weights(teacher),
+        weights=_weights(source),
         onnx=onnx,
-        pipeline_code=pipeline_code(student),
+        pipeline_code=PIPELINE.format(allow=allowing(bool(network))),
         pair=pair,
         onnx_code=ONNX.format(file=onnx[-1]) if onnx else "",
         controls=[ROLES[who] for who in report.models if who not in ("teacher", "student")],
@@ -162,13 +171,29 @@ def _literally(match: re.Match[str]) -> str:
     return f"\\{character}" if character in string.punctuation else character
 
 
-def _metadata(config: Mapping[str, Any], files: Mapping[str, str | None], first: Scores) -> ModelCardData:
-    task, teacher, student = config["task"]["name"], config["teacher"]["model"], config["student"]["model"]
-    preset, weights = TEACHERS.get(teacher), _weights(teacher)
-    base = weights[0] if weights else preset.hub_id if preset else teacher
-    if teacher in files:
+def _objective(config: Mapping[str, Any]) -> str:
+    """What was minimised, in a sentence's half."""
+    objective = ObjectiveConfig.model_validate(config["objective"])
+    terms = [f"{objective.alpha:g} x hard loss"] if objective.alpha else []
+    if objective.alpha < 1:
+        softened = f", temperature {objective.temperature:g}" if objective.has_temperature else ""
+        terms.append(f"{1 - objective.alpha:g} x soft loss ({objective.divergence}{softened})")
+    inner = {name: getattr(objective, name) for name in INTERMEDIATE}
+    terms += [f"{weight:g} x {name.removesuffix('_weight')}" for name, weight in inner.items() if weight]
+    weights = "" if objective.class_weights == "none" else f"; classes weighed: {objective.class_weights}"
+    return f"{' + '.join(terms)}{plain(weights)}"
+
+
+def _metadata(
+    config: Mapping[str, Any], source: str, files: Mapping[str, str | None], first: Scores, network: str
+) -> ModelCardData:
+    """``source``: the model whose weights the student began with."""
+    task, student = config["task"]["name"], config["student"]["model"]
+    preset, weights = TEACHERS.get(source), _weights(source)
+    base = weights[0] if weights else preset.hub_id if preset else source
+    if source in files:
         base = None
-    custom = ["custom_code"] if other_network(student) else []  # the Hub's name for it
+    custom = ["custom_code"] if network else []  # the Hub's name for it
     measured = {"accuracy": ("Accuracy", first.accuracy), "f1": ("Macro-F1", first.macro_f1)}
     if config["task"].get("gold") == "none":
         measured = {"agreement": ("Agreement with the teacher", first.accuracy)}
@@ -199,8 +224,8 @@ def _metadata(config: Mapping[str, Any], files: Mapping[str, str | None], first:
     )
 
 
-def _weights(teacher: str) -> tuple[str, str] | None:
-    return WEIGHTS.get(TEACHERS[teacher].source) if teacher in TEACHERS else None
+def _weights(source: str) -> tuple[str, str] | None:
+    return WEIGHTS.get(TEACHERS[source].source) if source in TEACHERS else None
 
 
 def _last(name: str) -> str:

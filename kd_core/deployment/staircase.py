@@ -134,7 +134,7 @@ def _accuracy(form: FormReport, other: FormReport, measures: str) -> str:
     difference = form["accuracy"] - other["accuracy"]
     good, so_good = {
         "accuracy": ("accurate", "as accurate as"),
-        "agreement": ("agreement", "in agreement with the teacher as often as"),
+        "agreement": ("agreement with the teacher", "in agreement with the teacher as often as"),
     }.get(measures, (measures, f"as good in {measures} as"))
     direction = "more" if difference > 0 else "less"
     said = f"{points(abs(difference)).lstrip('+')} {direction} {good} than {whom}"

@@ -25,6 +25,10 @@ OF_ONE_SEED = {
 }
 LABELS_ALONE = "The teacher has given labels alone, so there are no soft answers whose worth could be judged."
 
+CHOICES_ALONE = (
+    "The student has learned the teacher's choices alone, so nothing says what its soft answers add."
+)
+
 
 def sentence(
     task: TaskConfig,
@@ -53,7 +57,7 @@ def sentence(
     if over_floor and over_floor.kind != "helped":
         parts.insert(0, not_above(over_floor, f"of {what}", advice))
     if verdict is None:
-        parts.append(LABELS_ALONE)
+        parts.append(LABELS_ALONE if task.answers == "labels" else CHOICES_ALONE)
     else:
         words = WORDS if verdict.seeds > 1 else OF_ONE_SEED
         parts.append(

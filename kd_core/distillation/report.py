@@ -20,7 +20,7 @@ from pydantic import (
     model_validator,
 )
 
-from kd_core.config import VERSION, of_today
+from kd_core.config import LEARNS_CHOICES, VERSION, of_today
 from kd_core.distillation.comparison import Verdict
 from kd_core.distillation.metrics import Fidelity, Latency, Scores
 from kd_core.distillation.roles import CORE, LISTED, ROLES, STUDENTS, Role, metric_name
@@ -257,6 +257,11 @@ class Report(BaseModel):
     @property
     def teacher_is_file(self) -> bool:
         return bool(self.config["task"].get("knowledge"))
+
+    @property
+    def learns_choices(self) -> bool:
+        """Whether the labels of the training and validation texts are the teacher's choices."""
+        return self.config["task"].get("gold") in LEARNS_CHOICES
 
     @property
     def teacher_gives_labels(self) -> bool:

@@ -88,9 +88,13 @@ def stairs(report: Report) -> pd.DataFrame:
     if not report.stairs:
         return pd.DataFrame()
     models = report.models
-    last = [] if "labelled_only" in models else ["soft labels"]
+    objective = ObjectiveConfig.model_validate(report.config["objective"])
+    soft = "soft labels" if objective.learns_probabilities else "the teacher's hard answers"
+    if objective.alpha == 1:
+        soft = "the teacher's inner states"
+    last = [] if "labelled_only" in models else [soft]
     last += [name] if (name := report.transfer_name) else []
-    if not ObjectiveConfig.model_validate(report.config["objective"]).uses_teacher:
+    if not objective.uses_teacher:
         last = ["nothing: with alpha 1 it has the labels alone"]
     start = (
         "pre-trained start" if report.config["student"]["init"] == "pretrained" else "start from the teacher"
@@ -102,7 +106,7 @@ def stairs(report: Report) -> pd.DataFrame:
         "plain_start": "Student alone, random start",
         "untuned_start": f"+ {untuned}" if plain else f"Student alone, {untuned}",
         "alone": "+ the fine-tuning" if base else f"+ {start}" if plain else "Student alone",
-        "labelled_only": "+ soft labels",
+        "labelled_only": f"+ {soft}",
         "student": f"+ {' and '.join(last)}" if "alone" in models else NAMES["student"],
     }
     return pd.DataFrame(
@@ -148,7 +152,7 @@ def hard_answers(report: Report) -> str:
     if report.over_hard is None:
         return ""
     texts = f" and {name}" if (name := report.transfer_name) else ""
-    labelled = "labelled " if report.measures == "accuracy" else ""
+    labelled = "" if report.learns_choices else "labelled "
     doubt = " That may be nothing." if report.over_hard.kind == "no_difference" else ""
     return (
         f"On the same {labelled}texts{texts}, with the teacher's first choices as if they were labels, the "
@@ -356,16 +360,19 @@ def texts(folder: Path, report: Report) -> pd.DataFrame:
     return pd.DataFrame(table)
 
 
-def validation_scores(evaluations: pd.DataFrame, metric: str) -> tuple[pd.DataFrame, str]:
+def validation_scores(
+    evaluations: pd.DataFrame, metric: str, *, chosen: bool = False
+) -> tuple[pd.DataFrame, str]:
     """Looks at the validation split with a "score" by ``metric``, and what that is, for a person.
 
-    Of runs of before, which told of accuracy alone, it is accuracy.
+    Of runs of before, which told of accuracy alone, it is accuracy. ``chosen``: the labels are the teacher's
+    choices, so that it is agreement.
     """
     if len(evaluations) and evaluations["score"].isna().all():
         metric = "accuracy"
     if metric == "accuracy":  # the looks at a teacher from the cache may be of before
         evaluations = evaluations.assign(score=evaluations["accuracy"])
-    return evaluations, metric_name(metric)
+    return evaluations, "agreement" if chosen and metric == "accuracy" else metric_name(metric)
 
 
 def teacher_validation(evaluations: pd.DataFrame, config: Mapping[str, Any]) -> float | None:

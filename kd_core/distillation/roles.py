@@ -204,13 +204,14 @@ def student_variants(config: DistillConfig, transfer_texts: int) -> list[Student
 
     With alpha = 1 and no intermediate term nothing is learned from the teacher, so transfer texts stay out.
     Where the labels are the teacher's choices, nobody learns alone: the control is the student of hard
-    answers, and there is none where these are all that the teacher has given.
+    answers, and there is none where these are all that the teacher has given, or all that is learned.
     """
     tuned = config.teacher.model != "scratch" and not config.task.knowledge
     starts_from_teacher = config.student.init in FROM_TEACHER and tuned
     if config.task.learns_choices:
         learners: tuple[Role, ...] = ("student", "hard_answers")
-        if config.task.answers == "labels":
+        asked = config.objective
+        if config.task.answers == "labels" or not asked.learns_probabilities:
             learners = ("student",)
         return [StudentVariant(who, ROLES[who].objective(config.objective), 0) for who in learners]
     transfer = transfer_texts if config.objective.uses_teacher else 0

@@ -160,7 +160,7 @@ def _sentence(run: Run, findings: Findings) -> str:
     if FLOOR in scores:
         advice = below_floor(
             scores[FLOOR],
-            scores.get("teacher", 1.0),  # else its own answers are what is to be met
+            scores["teacher"],
             reached=scores["student"],
             alone=scores.get("alone", 0.0),
             transfer=transfer or answers,

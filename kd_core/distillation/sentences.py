@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from kd_core.distillation.roles import Role, metric_name
-from kd_core.system.formatting import percent
+from kd_core.system.formatting import bound, percent
 
 if TYPE_CHECKING:  # scipy comes with it
     from kd_core.distillation.comparison import Verdict
@@ -154,8 +154,8 @@ def all_right(texts: int, floor: float | None = None, above: bool = False) -> st
 def _against_alone(verdict: Verdict, items: str, unit: str = "") -> str:
     """With one seed it is about two trained students; what distillation does is seen over several."""
     tests = f"{verdict.n:,} {items}"
-    span = f"95 % interval {_points(verdict.low)} to {_points(verdict.high)}"
-    gain = f"{_points(verdict.delta)} points{unit and ' '}{unit}"
+    span = f"95 % interval {bound(verdict.low)} to {bound(verdict.high)}"
+    gain = f"{bound(verdict.delta)} points{unit and ' '}{unit}"
     if verdict.seeds > 1:
         over = f"{gain} over the same student trained alone (mean of {verdict.seeds} seeds, {span}"
         if verdict.kind == "no_difference":
@@ -175,11 +175,5 @@ def _against_alone(verdict: Verdict, items: str, unit: str = "") -> str:
 
 
 def _gain(verdict: Verdict, than: str = "") -> str:
-    span = f"95 % interval {_points(verdict.low)} to {_points(verdict.high)}"
-    return f"{_points(verdict.delta)} points{than and ' '}{than}, {span}"
-
-
-def _points(fraction: float) -> str:
-    """The sign stays where rounding leaves nothing: an interval from +0.0 is above zero."""
-    sign = "+" if fraction > 0 else "−" if fraction < 0 else ""
-    return f"{sign}{abs(100 * fraction):.1f}"
+    span = f"95 % interval {bound(verdict.low)} to {bound(verdict.high)}"
+    return f"{bound(verdict.delta)} points{than and ' '}{than}, {span}"

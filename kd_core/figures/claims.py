@@ -10,7 +10,7 @@ import plotly.graph_objects as go
 
 from kd_core.distillation.roles import Role
 from kd_core.figures.style import LINE, SYMBOLS, colour_of, new_figure, pick, whiskers
-from kd_core.system.formatting import percent
+from kd_core.system.formatting import counted, percent
 
 
 class Look(NamedTuple):
@@ -100,7 +100,7 @@ def _marks(
         ),
         "customdata": [
             f"{look.name}, {row['place']}: {percent(row['mean'])}, 95 % interval {percent(row['low'])} to "
-            f"{percent(row['high'])}, mean of {len(row['values'])} seeds"
+            f"{percent(row['high'])}, mean of {counted(len(row['values']), 'seed')}"
             for row in rows
         ],
         "hovertemplate": "%{customdata}<extra></extra>",

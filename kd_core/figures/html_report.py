@@ -51,7 +51,9 @@ def html_report(
     if report.student.shifted:
         charts["shifted"] = figures.shifted(report)
     if curve is not None and evaluations is not None and len(curve):
-        looks, measure = report_tables.validation_scores(evaluations, report.metric)
+        looks, measure = report_tables.validation_scores(
+            evaluations, report.metric, chosen=report.learns_choices
+        )
         charts["validation_curves"] = figures.validation_curves(
             looks, report_tables.teacher_validation(looks, report.config), measure=measure
         )

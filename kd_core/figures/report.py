@@ -287,12 +287,18 @@ def _details(model: ModelReport, measure: Measure) -> str:
 
 
 def _bins(seeds: Iterable[Scores]) -> list[tuple[float, float, int, float, float]]:
-    """(confidence, accuracy, texts, low, high) of each bin, the seeds put together."""
-    rows = pd.DataFrame([row for scores in seeds for row in scores.reliability])
+    """(confidence, accuracy, texts, low, high) of each bin, the seeds put together.
+
+    ``texts`` is their mean over the seeds, whose students answer the same texts: the interval is that of as
+    many as one of them.
+    """
+    tables = [scores.reliability for scores in seeds]
+    rows = pd.DataFrame([row for table in tables for row in table])
     if rows.empty:
         return []
     weighted = rows[["confidence", "accuracy"]].mul(rows["count"], axis=0).assign(count=rows["count"])
     sums = weighted.groupby(rows["low"].round(6)).sum()
     return [
-        (c / n, a / n, int(n), *wilson(a / n, int(n))) for c, a, n in sums.itertuples(index=False, name=None)
+        (c / n, a / n, texts := max(1, round(n / len(tables))), *wilson(a / n, texts))
+        for c, a, n in sums.itertuples(index=False, name=None)
     ]

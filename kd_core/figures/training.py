@@ -52,7 +52,7 @@ def loss_curves(
         traces.append(_line(smooth, name, look) | {"legendgroup": name, "hovertemplate": hover})
     layout = {"xaxis": FROM_ZERO, "yaxis": LOG_AXIS if log else FROM_ZERO}
     title = f"Training loss: {NAMES[who].lower()}"
-    return new_figure(title, "Step", "Loss (nats)", traces, layout, dark=dark)
+    return new_figure(title, "Step", "Loss", traces, layout, dark=dark)
 
 
 def validation_curves(
@@ -138,8 +138,8 @@ def overlay(
     dark: bool = False,
 ) -> go.Figure:
     """The distilled students of several runs, by the runs' names; several seeds of a run are averaged."""
-    title = {"accuracy": "Validation accuracy", "loss": "Training loss"}[value]
-    unit = {"accuracy": "Accuracy (%)", "loss": "Loss (nats)"}[value]
+    title = {"accuracy": "Validation", "loss": "Training loss"}[value]
+    unit = {"accuracy": "Right (%)", "loss": "Loss"}[value]
     traces, layout = [*students(curves, value, dark)], {"yaxis": LOG_AXIS} if log else {}
     title += " of the distilled students"
     return new_figure(title, "Step", unit, traces, layout, dark=dark, height=380)

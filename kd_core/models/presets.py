@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Literal
 
@@ -157,9 +159,19 @@ def find_preset(name: str, presets: Mapping[str, Preset]) -> Preset | None:
     )
 
 
+def architecture(name: str) -> str:
+    """The preset that a student of that name is like; of a folder with a network of ours, that one's."""
+    folder = None if name in STUDENTS else paths.existing_folder(name)
+    with suppress(OSError, ValueError, AttributeError):
+        kind = folder and json.loads((folder / "config.json").read_text("utf-8")).get("model_type")
+        return next((own for own in STUDENTS if kind == f"kd_{own}"), name)
+    return name
+
+
 def other_network(name: str) -> str:
     """What a student of that name is where it is no transformer, else ""."""
-    return STUDENTS[name].network if name in STUDENTS else ""
+    own = architecture(name)
+    return STUDENTS[own].network if own in STUDENTS else ""
 
 
 def short(name: str) -> str:

@@ -17,6 +17,7 @@ from kd_core.models.presets import PIECES, STUDENTS, WIDE_PIECES, find_preset
 from kd_core.models.size import (
     CNN,
     LAYERS,
+    NETWORKS,
     SPECIAL_IDS,
     STATIC,
     family,
@@ -64,7 +65,9 @@ def build_student(
     if find_preset(config.model, STUDENTS) is None:
         source, tokenizer = load_checkpoint(config.model, task, seed, notes)
     whole = tokenizer
-    if config.trim_vocabulary:
+    # In a network of ours more than the table of words may have a row for each piece.
+    ours = init == "pretrained" and source.config.model_type in NETWORKS
+    if config.trim_vocabulary and not ours:
         texts = chain(task.train["text"][:], task.transfer["text"][:])
         tokenizer, kept = trim_vocabulary(tokenizer, texts, resolve_fill(config, init))
     else:
@@ -107,6 +110,13 @@ def resolve_init(config: StudentConfig, teacher_config: PretrainedConfig) -> Ini
         return "pretrained" if choice == "auto" else choice
 
     student = student_config(config, teacher_config, teacher_config.vocab_size)
+    if teacher_config.model_type in NETWORKS:
+        if choice not in ("auto", "random"):
+            raise ModelError(
+                f"--student-init {choice} begins with a transformer, but the teacher is a "
+                f"{teacher_config.model_type}; use --student-init random."
+            )
+        return "random"
     obstacle = _obstacle_to_layers(student, teacher_config)
     from_words: Initialisation = "teacher_vectors" if student.model_type in READS_VECTORS else "projected"
     # Vectors are states of the last layer, which in ALBERT and ELECTRA is wider than the table of words.

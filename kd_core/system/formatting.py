@@ -50,8 +50,14 @@ def with_interval(share: float, low: float | None, high: float | None) -> str:
 
 
 def interval(low: float, high: float) -> str:
-    """An interval of shares, in points: (0.006, 0.067) -> "+0.6 to +6.7"."""
-    return f"{signed(100 * low)} to {signed(100 * high)}"
+    """An interval of shares, in points: (0.006, 0.067) -> "+0.6 to +6.7"; one from "+0.0" is above zero."""
+    return f"{bound(low)} to {bound(high)}"
+
+
+def bound(share: float) -> str:
+    """In points; the sign stays where rounding leaves nothing: 0.0003 -> "+0.0", 0 -> "0.0"."""
+    sign = "+" if share > 0 else "−" if share < 0 else ""
+    return f"{sign}{abs(100 * share):.1f}"
 
 
 def ratio(number: float) -> str:
@@ -90,7 +96,7 @@ def duration(seconds: float) -> str:
     """0.42 -> "0.4 s", 19.2 -> "19 s", 130 -> "about 2 min", 4800 -> "about 1 h 20 min"."""
     if seconds < 0.95:
         return f"{seconds:.1f} s"
-    if seconds < 89.5:
+    if seconds < 90:
         return f"{seconds:.0f} s"
     hours, minutes = divmod(round(seconds / 60), 60)
     parts = [f"{hours:,} h"] * (hours > 0) + [f"{minutes} min"] * (minutes > 0)

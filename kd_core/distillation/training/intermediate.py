@@ -2,8 +2,8 @@
 
 Which family supports which term: ``hidden`` and ``cosine`` any transformer; ``attention`` those with an eager
 attention; ``relation`` those with a value projection of their own (BERT, DistilBERT, RoBERTa, ALBERT,
-ELECTRA, DeBERTa-v2; not ModernBERT, whose query, key and value share one matrix). ``bilstm`` and
-``cnn`` have none.
+ELECTRA, DeBERTa-v2; not ModernBERT, whose query, key and value share one matrix). ``bilstm``,
+``cnn`` and ``static`` have none.
 """
 
 from __future__ import annotations

@@ -11,9 +11,11 @@ import torch
 from transformers import Trainer, TrainerCallback, TrainerControl, TrainerState, TrainingArguments
 
 from kd_core.distillation.events import Evaluated, Step
+from kd_core.distillation.roles import NAMES
 from kd_core.errors import DivergedError, Stopped
 from kd_core.models.inference import predict_logits
 from kd_core.system import parallel
+from kd_core.system.formatting import in_sentence
 
 # Points of a curve: more would only be drawn over each other.
 POINTS = 400
@@ -52,8 +54,9 @@ class Reporter(TrainerCallback):  # type: ignore[misc]
         if not math.isfinite(loss):
             flag = "--teacher-learning-rate" if recipe.who == "teacher" else "--learning-rate"
             raise DivergedError(
-                f"The loss of the {recipe.who} became {loss} at step {state.global_step} of {recipe.steps} "
-                f"with learning rate {recipe.learning_rate:g}; try a smaller {flag}."
+                f"The loss of the {in_sentence(NAMES[recipe.who])} became {loss} at step "
+                f"{state.global_step} of {recipe.steps} with learning rate {recipe.learning_rate:g}; try a "
+                f"smaller {flag}."
             )
         if (
             state.global_step == 1

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from kd_core.distillation.roles import FLOOR, Role
+from kd_core.models.presets import architecture
 from kd_core.models.size import flops_per_text
 
 if TYPE_CHECKING:  # scipy comes with it
@@ -56,5 +57,5 @@ def _flops(report: Report, who: Role, tokens: float) -> float:
         sizes["intermediate"],
         tokens=tokens,
         classes=len(report.labels),
-        student=sizes["model"],
+        student=architecture(sizes["model"]),
     )

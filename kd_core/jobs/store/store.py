@@ -165,13 +165,14 @@ class Store(Queue):
             studies.put_away(connection, run_id)
 
     def restore_run(self, run_id: str, bring_back: Callable[[], None]) -> bool:
-        """Show a deleted run again: done where its report is whole, else stopped. False where there is none.
+        """Show a deleted run again: failed where it has an error, done where its report is whole, else
+        stopped. False where there is none.
 
         ``bring_back()`` moves its folders meanwhile; the run stays deleted where that fails. Raises: RunError
         for a search whose name another one has now.
         """
         query = (
-            sa.select(RUNS.c.number, RUNS.c.progress, REPORTS.c.run)
+            sa.select(RUNS.c.number, RUNS.c.progress, RUNS.c.error, REPORTS.c.run)
             .select_from(RUNS.outerjoin(REPORTS))
             .where(RUNS.c.id == run_id, RUNS.c.status == "deleted")
         )
@@ -179,7 +180,8 @@ class Store(Queue):
             row = connection.execute(query).one_or_none()
             if row:
                 # A job of several trainings keeps a report of those that it has done so far.
-                status = "done" if row.run is not None and row.progress == 1 else "stopped"
+                done = row.run is not None and row.progress == 1
+                status = "failed" if row.error else "done" if done else "stopped"
                 connection.execute(RUNS.update().where(RUNS.c.number == row.number).values(status=status))
                 studies.bring_back(connection, run_id)
             bring_back()

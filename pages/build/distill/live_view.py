@@ -10,6 +10,7 @@ import pandas as pd
 import streamlit as st
 
 from kd_core import figures
+from kd_core.config import LEARNS_CHOICES
 from kd_core.distillation import events, report_tables, roles
 from kd_core.distillation.events import Stage
 from kd_core.distillation.roles import Role
@@ -208,7 +209,9 @@ def _curves(run: RunRow, role: Role) -> None:
     curve = store().curve(run.id, POINTS, who=role)
     config = _resolved(run)
     metric = str(config["training"].get("metric", "accuracy"))  # by what its weights are chosen
-    evaluations, measure = report_tables.validation_scores(store().evaluations(run.id), metric)
+    evaluations, measure = report_tables.validation_scores(
+        store().evaluations(run.id), metric, chosen=config["task"].get("gold") in LEARNS_CHOICES
+    )
     learning = role == "teacher"
     shown = evaluations[(evaluations["who"] == "teacher") == learning]
     _numbers(curve, evaluations[evaluations["who"] == role], measure)

@@ -122,9 +122,10 @@ def _submit(config: SearchConfig) -> str:
 def _how_much(config: SearchConfig, expected: Outlook) -> str:
     folds, seeds = config.folds, len(config.seeds)
     each = f"{folds} folds" + (f" x {seeds} seeds" if seeds > 1 else "")
+    alone = "the student alone" if len(config.alone) == 1 else f"{len(config.alone):,} students alone"
     return (
-        f"**{expected.trainings:,} trainings:** {len(config.settings):,} settings and the student alone, "
-        f"each on {each}, and {folds} teachers"
+        f"**{expected.trainings:,} trainings:** {len(config.settings):,} settings and {alone}, each on "
+        f"{each}, and {folds} teachers"
         + (f"; {expected.workers} students at a time. " if expected.workers > 1 else ". ")
         + "Then one run of the chosen setting, the only one to see the test texts. The time is "
         + ("from your past runs." if expected.measured else "a guess until a run like it is done here.")

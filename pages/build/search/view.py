@@ -91,7 +91,7 @@ def _results(study: str, row: RunRow) -> None:
     _map(search)
     _choices(search)
     _test(search)
-    _pictures(search)
+    _pictures(search, row.id)
     with st.expander("How the settings are compared", icon=":material/splitscreen:"):
         folds_view(search.config.folds)
 
@@ -297,14 +297,14 @@ def _test(search: SearchResult) -> None:
             )
 
 
-def _pictures(search: SearchResult) -> None:
+def _pictures(search: SearchResult, job: str) -> None:
     """Optuna's own charts, once there is enough to see."""
     done = sum(cell.state == "done" for cell in search.cells)
     if done < ENOUGH:
         return
     with st.expander("Which settings matter", icon=":material/insights:"):
         try:
-            parallel, importance = _optuna_figures(search.study, done, metric_name(search.metric))
+            parallel, importance = _optuna_figures(search.study, job, done, metric_name(search.metric))
         except RunError:
             st.caption("These pictures are made of Optuna's own tables, which are gone with a database.")
             return
@@ -321,8 +321,9 @@ def _pictures(search: SearchResult) -> None:
 
 
 @st.cache_data(max_entries=8, show_spinner="Drawing")
-def _optuna_figures(study: str, done: int, measure: str) -> tuple[Any, Any]:
-    """``done``, the number of finished cells, is there for the cache: one more draws them anew."""
+def _optuna_figures(study: str, job: str, done: int, measure: str) -> tuple[Any, Any]:
+    """``job`` and ``done``, the number of finished cells, are there for the cache: one more draws them anew,
+    and so does another search that has the name of a deleted one."""
     from optuna.visualization import plot_parallel_coordinate, plot_param_importances
 
     cells = cells_study(study)

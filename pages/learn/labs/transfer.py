@@ -74,7 +74,7 @@ def _measure() -> None:
     seeds = ask_seeds(controls)
     students = len(seeds) * (2 + len(sizes) + any(sizes))  # alone twice, distilled, on hard answers
     each = _seconds_each(run or next(iter(runs.values()), None))
-    takes = f", {formatting.duration(students * each)} by the last run here" if each else ""
+    takes = f", {formatting.duration(students * each)} by {'that' if run else 'the last'} run" if each else ""
     controls.note(
         f"{students} students, one after the other{takes}. You can leave the page, stop and go on later: "
         "what is measured stays."

@@ -18,7 +18,9 @@ def curves(run: RunRow, report: Report) -> None:
     if not trained:
         st.info("The curves of this run were not recorded in this database.", icon=":material/show_chart:")
         return
-    evaluations, measure = report_tables.validation_scores(evaluations, report.metric)
+    evaluations, measure = report_tables.validation_scores(
+        evaluations, report.metric, chosen=report.learns_choices
+    )
     validation, loss = st.columns(2)
     with validation:
         level = report_tables.teacher_validation(evaluations, report.config)

@@ -26,7 +26,7 @@ from pages.shared.visitors import on_a_phone
 
 NONE = "–"
 CURVES: dict[Literal["accuracy", "loss"], str] = {
-    "accuracy": "Validation accuracy",
+    "accuracy": "Validation",
     "loss": "Training loss",
 }
 COLUMN = st.column_config.Column
@@ -100,11 +100,10 @@ def _columns(labels: Sequence[str], baseline: str) -> dict[str, Any]:
 def _gains(shown: Mapping[str, RunRow]) -> None:
     """What distillation added in each run, over its own student alone."""
     gains = {}
-    metrics = {roles.metric_name(run.metric) for run in shown.values() if run.gain}
+    metrics = {run.judged_by for run in shown.values() if run.gain}
     for label, run in shown.items():
-        metric = roles.metric_name(run.metric)
         # Of one metric for all the axis tells: a name is cut where it is long.
-        apart = f", in {metric}" if len(metrics) > 1 and run.metric != "accuracy" else ""
+        apart = f", in {run.judged_by}" if len(metrics) > 1 and run.judged_by != "accuracy" else ""
         if run.gain:
             gains[f"{label}{apart}{run.over_hard_answers}"] = run.gain
     of = f" of {label_of(metrics.pop())}" if len(metrics) == 1 else ""
@@ -116,8 +115,10 @@ def _gains(shown: Mapping[str, RunRow]) -> None:
         key="runs.verdicts",
         alt="; ".join(f"{label}: {formatting.points(delta)}" for label, (delta, *_) in gains.items()),
     )
+    hard = any(run.over_hard_answers for run in shown.values() if run.gain)
     st.caption(
-        "Over the student alone, with 95 % intervals. An open mark: the test texts cannot tell it from zero."
+        f"Over the student alone{' or, where it is named, on hard answers' * hard}, with 95 % intervals. An "
+        "open mark: the test texts cannot tell it from zero."
     )
 
 
@@ -129,6 +130,7 @@ def _over(baseline: str, shown: Mapping[str, RunRow]) -> None:
         return
     alike = {run.metric for run in (pinned, *done.values())} == {pinned.metric}
     metric = pinned.metric if alike else "accuracy"
+    judged = pinned.judged_by if alike else roles.metric_name(metric)
     found: dict[str, Verdict] = {}
     problems = []
     for label, run in done.items():
@@ -141,7 +143,7 @@ def _over(baseline: str, shown: Mapping[str, RunRow]) -> None:
             figures.verdicts(
                 {label: (gap.delta, gap.low, gap.high) for label, gap in found.items()},
                 "Distilled students against the baseline's",
-                f"Points of {label_of(roles.metric_name(metric))}, text by text",
+                f"Points of {label_of(judged)}, text by text",
                 dark=is_dark(),
             ),
             key="runs.over",

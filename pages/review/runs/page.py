@@ -48,7 +48,7 @@ try:
         verdict = st.multiselect(
             "Verdict", list(VERDICTS), placeholder="Any", key="runs.verdict", bind="query-params"
         )
-        tasks = sorted({run.task for run in runs})
+        tasks = sorted({run.task for run in runs if run.task})  # one that cannot be read has none
         task = st.selectbox("Task", ["", *tasks], format_func=lambda task: task or "Any", key="runs.task")
     if text or status or task:
         deleted = {run.status for run in runs if run.status == "deleted"}  # where these are all there are

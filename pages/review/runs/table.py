@@ -171,7 +171,7 @@ def _columns(span: tuple[float, float], *, signed: bool, narrow: bool) -> dict[s
         ),
         "interval": COLUMN.TextColumn("95 % interval", help="Of the gain, in points"),
         "curve": COLUMN.LineChartColumn(
-            "Validation accuracy", y_min=0, y_max=1, color=COLOURS["student"][is_dark()], width=130
+            "Validation", y_min=0, y_max=1, color=COLOURS["student"][is_dark()], width=130
         ),
         "task": "Task",
         "model": "Student model",

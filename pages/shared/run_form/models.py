@@ -136,6 +136,14 @@ def _sizes(section: type[Architecture], name: str) -> dict[str, Any]:
     """Sliders; of the heads only those that divide the hidden size are offered."""
     layers = field(section, "layers", key=key(f"{name}.layers"))
     hidden = field(section, "hidden", key=key(f"{name}.hidden"), label="Hidden size")
-    heads = [count for count in range(1, 17) if hidden % count == 0 and hidden // count % 2 == 0]
-    chosen = field(section, "heads", key=key(f"{name}.heads"), label="Attention heads", options=heads)
+    heads = [count for count in range(1, 17) if hidden % count == 0]
+    usual = section.model_fields["heads"].default
+    chosen = field(
+        section,
+        "heads",
+        key=key(f"{name}.heads"),
+        label="Attention heads",
+        options=heads,
+        value=usual if usual in heads else heads[0],
+    )
     return {"layers": layers, "hidden": hidden, "heads": chosen}

@@ -40,16 +40,16 @@ def _row(run: RunRow) -> None:
         st.caption(f"{escape(run.task)} · {escape(run.student)} · {_ago(run.created)}")
     if len(run.sparkline) > 1:
         first, last = formatting.percent(run.sparkline[0]), formatting.percent(run.sparkline[-1])
-        alt = f"Validation accuracy of the student, from {first} to {last}"
+        alt = f"The student on the validation texts, from {first} to {last}"
         curve.image(sparkline(run.sparkline), width=120, alt=alt)
-    scores, _ = run.scores
+    scores, measure = run.scores
     with result.container(horizontal=True):
         if run.error:
             st.caption(escape(run.error))
         elif scores:
             for who, label in SHOWN.items():
                 if who in scores:
-                    label = "Agreement" if run.measures == "agreement" else label
+                    label = formatting.capitalised(measure) if run.measures == "agreement" else label
                     st.metric(label, formatting.percent(scores[who]), width=88)
         elif run.status in ACTIVE:
             st.progress(run.progress)
