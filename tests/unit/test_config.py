@@ -152,6 +152,8 @@ def test_weights_of_classes_with_commas_and_spaces() -> None:
     for text in ("=1", "a", "a=1,b", "a=1=2"):
         with pytest.raises(ValueError, match="must be "):
             weights_by_hand(text)
+    with pytest.raises(ValueError, match="must have one weight for each class, got several for a"):
+        weights_by_hand("a=1,b=2,a=5")
 
 
 # Settings that depend on others

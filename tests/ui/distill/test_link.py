@@ -41,6 +41,13 @@ def test_a_link_fills_in_the_form(app: App) -> None:
     assert DistillConfig.from_dict(Store().runs()[0].config) == wanted
 
 
+def test_a_hidden_size_that_the_usual_heads_do_not_divide(app: App) -> None:
+    test = app(PAGE, **{"distill.student": "custom", "distill.student_hidden": "99"})
+    assert not test.exception
+    heads = test.selectbox(key="distill.student_heads")
+    assert (heads.options, heads.value) == (["1", "3", "9", "11"], 1)
+
+
 def test_the_default_form_has_an_empty_link() -> None:
     assert form_link(DistillConfig()) == {}
 

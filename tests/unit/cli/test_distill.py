@@ -50,6 +50,35 @@ def test_a_name_that_is_no_model_is_no_run(
     assert Store().runs() == []
 
 
+@pytest.mark.parametrize(
+    ("flags", "says"),
+    [
+        (["--task", "nosuch.csv"], "--task: There is no file"),
+        (["--task", "nosuch"], "There is no task or file 'nosuch'"),
+        (["--knowledge", "nosuch.csv"], "--knowledge: There is no file"),
+        (["--test-file", "nosuch.csv"], "--test-file: There is no file"),
+        (["--transfer-file", "nosuch.csv"], "--transfer-file: There is no file"),
+        (["--task", "a.csv", "--knowledge", "b.csv"], "--task a.csv would say nothing: the task is the file"),
+        (["--int8"], "--int8 and --no-int8 go with --keep"),
+        (["--keep", "98", "--student", "half"], "--student half says nothing here; give --students half"),
+    ],
+)
+def test_what_cannot_be_meant_is_no_run(
+    capsys: pytest.CaptureFixture[str], flags: list[str], says: str
+) -> None:
+    assert main(["distill", *flags]) == 2
+    assert says in capsys.readouterr().err
+    assert Store().runs() == []
+
+
+def test_answers_that_a_file_names_can_be_taken_back(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    (tmp_path / "run.yaml").write_text("task: {knowledge: answers.csv}", encoding="utf-8")
+    seen = use_engine(monkeypatch, finishes)
+    taken_back = ["--knowledge", "", "--task", "bbc-sentences"]
+    assert main(["distill", "--config", str(tmp_path / "run.yaml"), *taken_back, "--json"]) == 0
+    assert [(config.task.name, config.task.knowledge) for config in seen] == [("bbc-sentences", None)]
+
+
 @pytest.mark.parametrize("flags", [("--metric", "f1:nope"), ("--class-weights", "nope=3")])
 def test_a_name_that_is_no_class_is_no_run(
     capsys: pytest.CaptureFixture[str], flags: tuple[str, str]

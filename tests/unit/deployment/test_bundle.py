@@ -422,6 +422,38 @@ def test_the_card_says_of_other_texts_that_they_are_worse_where_they_are(finishe
     assert ("On other texts it is worse" in card) == said
 
 
+def test_the_card_of_a_student_that_was_a_checkpoint_names_that(finished_run):
+    student = finished_run.report.config["student"] | {"model": "owner/small-bert", "init": "pretrained"}
+    report = finished_run.report.model_copy(
+        update={"config": finished_run.report.config | {"student": student}}
+    )
+    card = model_card(report, [form("teacher", "pytorch"), form("student", "pytorch")], {}, [])
+    assert "- Weights: derived from owner/small-bert. Its licence holds" in card
+    assert yaml.safe_load(card.split("---\n")[1])["base_model"] == "owner/small-bert"
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({}, "0.6 x hard loss + 0.4 x soft loss (forward_kl, temperature 2)"),
+        ({"divergence": "logit_mse"}, "0.6 x hard loss + 0.4 x soft loss (logit_mse)"),
+        ({"alpha": 1.0}, "1 x hard loss"),
+        (
+            {"alpha": 0.0, "hidden_weight": 0.5, "class_weights": "balanced"},
+            "1 x soft loss (forward_kl, temperature 2) + 0.5 x hidden; classes weighed: balanced",
+        ),
+    ],
+)
+def test_the_card_says_what_was_minimised(finished_run, changes, said):
+    objective = {"alpha": 0.6, "divergence": "forward_kl", "temperature": 2.0} | changes
+    config = finished_run.report.config
+    report = finished_run.report.model_copy(
+        update={"config": config | {"objective": config["objective"] | objective}}
+    )
+    card = model_card(report, [form("teacher", "pytorch"), form("student", "pytorch")], {}, [])
+    assert f"- Objective: {said}.\n" in card
+
+
 @pytest.mark.parametrize(
     ("task", "teacher", "language", "base", "says"),
     [

@@ -43,6 +43,11 @@ def test_who_learns_from_what():
     assert plan(0, **untuned, student__init="teacher_layers")[2:] == [("untuned_start", 1.0, 0)]
     for other in ({"student__init": "random"}, {"student__init": "projected", "teacher__model": "scratch"}):
         assert plan(0, **untuned, **other) == [("student", 0.6, 0), alone]
+    # Of a teacher's choices alone there is no other student: its hard answers are all that is learned.
+    file = {"task__knowledge": "answers.csv", "task__gold": "none"}
+    assert plan(0, **file) == [("student", 0.6, 0), ("hard_answers", 0.6, 0)]
+    assert plan(0, **file, objective__alpha=1.0) == [("student", 1.0, 0)]
+    assert plan(0, **file, objective__divergence="hard_answers") == [("student", 0.6, 0)]
     # An intermediate term learns from the teacher whatever alpha is.
     assert plan(9, objective__alpha=1.0, objective__hidden_weight=1.0) == [
         ("student", 1.0, 9),

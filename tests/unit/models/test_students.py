@@ -2,6 +2,7 @@ import pytest
 import torch
 from transformers import (
     AlbertConfig,
+    AutoConfig,
     AutoModelForSequenceClassification,
     AutoTokenizer,
     BertConfig,
@@ -10,6 +11,7 @@ from transformers import (
 
 from kd_core.config import StudentConfig
 from kd_core.errors import ModelError
+from kd_core.models.presets import architecture, other_network
 from kd_core.models.students import build_student, resolve_init
 from tests.unit.conftest import FAMILIES, LABELS
 
@@ -228,6 +230,27 @@ def test_a_checkpoint_keeps_its_own_weights(family, build, tiny_tokenizer, tiny_
 
     _, fresh, _ = build("distilbert", model=str(tmp_path), init="random")
     assert not torch.allclose(fresh.get_input_embeddings().weight, student.get_input_embeddings().weight)
+
+
+@pytest.mark.parametrize("model", ["bilstm", "cnn", "static"])
+def test_a_network_that_was_a_student_is_the_student_again(build, tiny_task, tmp_path, model):
+    """Its vocabulary stays whole: rows of other tables than that of the words are pieces too."""
+    _, first, pieces = build(model=model, trim_vocabulary=False)
+    first.save_pretrained(tmp_path)
+    pieces.save_pretrained(tmp_path)
+    _, again, tokenizer = build(model=str(tmp_path))
+    texts = tiny_task.train["text"]
+    torch.testing.assert_close(logits(again, tokenizer, texts), logits(first, pieces, texts))
+    assert architecture(str(tmp_path)) == model
+    assert other_network(str(tmp_path)) == other_network(model) != ""
+
+
+@pytest.mark.parametrize("kind", ["kd_cnn", "kd_static", "kd_bilstm"])
+def test_of_a_teacher_that_is_no_transformer_a_student_takes_nothing(kind):
+    config = AutoConfig.for_model(kind)
+    assert resolve_init(StudentConfig(model="cnn"), config) == "random"
+    with pytest.raises(ModelError, match=f"but the teacher is a {kind}; use --student-init random"):
+        resolve_init(StudentConfig(model="cnn", init="teacher_vectors"), config)
 
 
 def test_dropout_is_the_teachers(build):

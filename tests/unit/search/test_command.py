@@ -71,6 +71,9 @@ def test_the_command_searches_then_runs_the_choice_once_on_all_training_data(
     assert "On the test texts, after training on all training data: accuracy " in shown
     assert "Student alone: " in shown
     assert len(store.runs(kind="distil")) == 1  # the test split was not touched again
+    (job,) = store.runs(kind="search")
+    assert main(["show", job.id]) == 0
+    assert "Search mine: 8 of 8 trainings, 2 folds." in capsys.readouterr().out
     assert kd("--worker", "mine", "--json") == 0
     assert json.loads(capsys.readouterr().out)["run_id"] == row.id
 

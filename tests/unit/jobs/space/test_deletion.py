@@ -68,6 +68,14 @@ def test_a_job_that_was_stopped_half_way_comes_back_as_one_to_go_on_with(store):
     assert store.set_status(RUN, "queued", only=RESUMABLE)
 
 
+def test_a_run_that_failed_comes_back_as_one_that_failed(store):
+    store.create_run(RUN, CONFIG)
+    store.set_status(RUN, "failed", error="the disk is full")
+    delete_run(store, RUN)
+    restore_run(store, RUN)
+    assert (store.run(RUN).status, store.run(RUN).error) == ("failed", "the disk is full")
+
+
 @pytest.mark.skipif(not Path("/dev/shm").is_dir(), reason="needs another disk")
 def test_runs_that_lie_on_another_disk_are_deleted_and_come_back(store):
     store.create_run(RUN, CONFIG)
