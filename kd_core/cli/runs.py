@@ -273,7 +273,8 @@ def print_result(out: Console, kind: str, report: Any) -> None:
 
         show_bench(out, report)
     elif kind == "search":
-        from kd_core.cli.search import show as show_search
+        from kd_core.cli.search_table import show as show_search
+        from kd_core.jobs.store import Store
         from kd_core.search.results import SearchResult
 
         show_search(Store(), SearchResult.model_validate(report), as_json=False)

@@ -5,13 +5,11 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING
 
-from kd_core.config import TaskConfig
+from kd_core.config import PREFIX, TaskConfig
 from kd_core.errors import DataError
 
 if TYPE_CHECKING:
     from kd_core.data.task import Task
-
-PREFIX = "hub:"  # of a data set's name
 
 # huggingface_hub reads it once, when it is imported.
 os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")

@@ -17,8 +17,7 @@ from datasets.exceptions import DatasetNotFoundError
 from huggingface_hub import get_hf_file_metadata, hf_hub_download, hf_hub_url, try_to_load_from_cache
 from huggingface_hub.errors import GatedRepoError, LocalEntryNotFoundError, RepositoryNotFoundError
 
-from kd_core.config import TaskConfig
-from kd_core.data import PREFIX
+from kd_core.config import PREFIX, TaskConfig
 from kd_core.data.assemble import build_task, clean_rows, clean_texts
 from kd_core.data.columns import choose_columns
 from kd_core.data.decode import limit_bytes

@@ -13,8 +13,7 @@ import pandas as pd
 from huggingface_hub import EvalResult, ModelCardData
 from jinja2 import Environment, StrictUndefined
 
-from kd_core.config import INTERMEDIATE, ObjectiveConfig
-from kd_core.data import PREFIX
+from kd_core.config import INTERMEDIATE, PREFIX, ObjectiveConfig
 from kd_core.data.bundled import ORIGINS, TASKS
 from kd_core.data.uploads import safe_name
 from kd_core.deployment import staircase
@@ -180,8 +179,8 @@ def _objective(config: Mapping[str, Any]) -> str:
         terms.append(f"{1 - objective.alpha:g} x soft loss ({objective.divergence}{softened})")
     inner = {name: getattr(objective, name) for name in INTERMEDIATE}
     terms += [f"{weight:g} x {name.removesuffix('_weight')}" for name, weight in inner.items() if weight]
-    weights = "" if objective.class_weights == "none" else f"; classes weighed: {objective.class_weights}"
-    return f"{' + '.join(terms)}{plain(weights)}"
+    weights = plain(objective.class_weights)
+    return " + ".join(terms) + ("" if weights == "none" else f"; classes weighed: {weights}")
 
 
 def _metadata(

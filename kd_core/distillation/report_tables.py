@@ -90,6 +90,8 @@ def stairs(report: Report) -> pd.DataFrame:
     models = report.models
     objective = ObjectiveConfig.model_validate(report.config["objective"])
     soft = "soft labels" if objective.learns_probabilities else "the teacher's hard answers"
+    if report.teacher_gives_labels:
+        soft = "the teacher's labels"
     if objective.alpha == 1:
         soft = "the teacher's inner states"
     last = [] if "labelled_only" in models else [soft]

@@ -49,7 +49,7 @@ class Reporter(TrainerCallback):  # type: ignore[misc]
         recipe, run = self._trainer.recipe, self._trainer.run.control
         self._join_parts()
         self._record_replay(state.global_step)
-        self._samples += recipe.batch_size + recipe.transfer_batch_size
+        self._samples += self._trainer.texts * args.world_size
         loss = float(self._trainer.parts["loss"])
         if not math.isfinite(loss):
             flag = "--teacher-learning-rate" if recipe.who == "teacher" else "--learning-rate"

@@ -140,6 +140,7 @@ class DistillTrainer(Trainer):  # type: ignore[misc]
                 **objective.own_settings,
             )
         loss = losses.objective(hard, soft, objective.alpha)
+        self.texts = len(inputs["labels"])  # of this step and process; a pass's last batch is short
         self.parts = {"hard": hard.detach(), "soft": soft.detach()}
         if self._terms:
             inner = weights.tokens * self._terms(outputs, texts)

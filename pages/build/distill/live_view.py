@@ -210,7 +210,7 @@ def _curves(run: RunRow, role: Role) -> None:
     config = _resolved(run)
     metric = str(config["training"].get("metric", "accuracy"))  # by what its weights are chosen
     evaluations, measure = report_tables.validation_scores(
-        store().evaluations(run.id), metric, chosen=config["task"].get("gold") in LEARNS_CHOICES
+        store().evaluations(run.id), metric, chosen=config.get("task", {}).get("gold") in LEARNS_CHOICES
     )
     learning = role == "teacher"
     shown = evaluations[(evaluations["who"] == "teacher") == learning]

@@ -112,11 +112,11 @@ def test_paths_are_kept_whole(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -
     (tmp_path / "mine.csv").write_text("text,label\n")
     (tmp_path / "bbc-sentences").write_text("not the bundled task\n")
     monkeypatch.chdir(tmp_path)
-    assert main(["distill", "--task", "mine.csv", "--test-file", "nowhere.csv"]) == 0
+    assert main(["distill", "--task", "mine.csv", "--test-file", "mine.csv"]) == 0
     assert main(["distill", "--task", "bbc-sentences"]) == 0
     tasks = [row.config["task"] for row in Store().runs()]
     assert [task["name"] for task in tasks] == ["bbc-sentences", str(tmp_path / "mine.csv")]
-    assert tasks[1]["test_file"] == "nowhere.csv"
+    assert tasks[1]["test_file"] == str(tmp_path / "mine.csv")
 
 
 def test_resume(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:

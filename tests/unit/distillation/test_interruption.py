@@ -244,8 +244,10 @@ def test_a_diverged_training_names_its_step_and_rate(kd_home, short_config, monk
     original = getattr(losses, name)
     monkeypatch.setattr(losses, name, lambda *args, **options: original(*args, **options) * float("nan"))
     rate, of = ("0.25", 5) if who == "teacher" else ("0.5", 3)
+    whose = "distilled student" if who == "student" else who
     text = (
-        f"The loss of the {who} became nan at step 1 of {of} with learning rate {rate}; try a smaller {flag}."
+        f"The loss of the {whose} became nan at step 1 of {of} with learning rate {rate}; try a smaller "
+        f"{flag}."
     )
     with pytest.raises(DivergedError, match=f"^{re.escape(text)}$"):
         distill(config)

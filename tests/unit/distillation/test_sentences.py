@@ -159,7 +159,8 @@ def test_where_labels_are_the_teachers_the_floor_comes_first_unless_it_is_below(
 ):
     student = SimpleNamespace(accuracy=0.8, low=0.7, high=0.9, seeds=[0])
     floor = replace(ONE, kind=kind, delta=-0.01, low=-0.03, high=0.01)
-    said = agreement.sentence(TaskConfig(gold=gold), metric, student, 500, 0.85, None, floor, "try more")
+    task = TaskConfig(gold=gold, answers="labels")
+    said = agreement.sentence(task, metric, student, 500, 0.85, None, floor, "try more")
     begins = (
         "Accuracy by the gold labels of 500 test texts: 80.0 %, 95 % interval 70.0 % to 90.0 %. Agreement "
         "with the teacher: 85.0 %."
@@ -171,6 +172,9 @@ def test_where_labels_are_the_teachers_the_floor_comes_first_unless_it_is_below(
         f"{what}, 95 % interval −3.0 to +1.0): try more. "
     )
     assert said == f"{first * bool(place)}{begins} {agreement.LABELS_ALONE}"
+    task = TaskConfig(gold=gold, answers="probabilities")  # of which with alpha 1, say, nothing is learned
+    said = agreement.sentence(task, metric, student, 500, 0.85, None, floor, "try more")
+    assert said.endswith(agreement.CHOICES_ALONE)
 
 
 def test_of_several_seeds_the_agreement_is_the_first_ones():

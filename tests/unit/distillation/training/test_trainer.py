@@ -247,7 +247,7 @@ def test_a_loss_that_is_no_number_ends_the_training(trainer, monkeypatch, value,
     monkeypatch.setattr(losses, "hard_loss", hard_loss)
     with pytest.raises(
         DivergedError,
-        match=rf"^The loss of the student became {word} at step 3 of 6 with learning rate 0.001;",
+        match=rf"^The loss of the distilled student became {word} at step 3 of 6 with learning rate 0.001;",
     ):
         train(trainer(replace(RECIPE, learning_rate=1e-3)))
     assert len(calls) == 3
