@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from datetime import UTC, datetime
 
 import pytest
 from streamlit.testing.v1 import AppTest
 
 from kd_core.config import DistillConfig, of_today
+from kd_core.distillation.events import TrainingStarted
 from kd_core.jobs import runner as runner_module
 from kd_core.jobs.store import Store
 from kd_core.learn.lab_results import LabConfig
 from kd_core.learn.recorded import recorded_lab
+from kd_core.system.formatting import duration
 from tests.ui.charts import alts
 from tests.ui.lab_page import said
 from tests.unit.figures.sampled import SAMPLE
@@ -108,8 +111,13 @@ def test_the_settings_of_a_run_and_how_long_it_takes(app: App, store: Store) -> 
     store.save_report(JOB, SAMPLE)
     page = app(PAGE, hide="question")
     students = sum(len(SAMPLE[who]["seeds"]) for who in ("student", "alone", "labelled_only") if SAMPLE[who])
-    assert "21 students, one after the other, " in said(page)
-    assert SAMPLE["seconds"]["distil"] / students > 0
+    takes = duration(21 * SAMPLE["seconds"]["distil"] / students)
+    assert f"21 students, one after the other, {takes} by the last run. " in said(page)
+    # One that came from the cache took no time.
+    store.write(JOB, [(datetime.now(UTC), TrainingStarted("alone", 0, 300, cached=True))])
+    page = app(PAGE, hide="question")
+    takes = duration(21 * SAMPLE["seconds"]["distil"] / (students - 1))
+    assert f"21 students, one after the other, {takes} by the last run. " in said(page)
     page.selectbox(key="transfer.settings").set_value(JOB).run()
     page.button(key="transfer.start").click().run()
     (job,) = store.runs(kind="lab")

@@ -8,6 +8,7 @@ import streamlit as st
 from kd_core import figures
 from kd_core.distillation import roles
 from kd_core.distillation.comparison import Verdict
+from kd_core.distillation.events import TrainingStarted
 from kd_core.errors import KDError, RunError
 from kd_core.figures.lab_runs import setting_name
 from kd_core.jobs.states import PENDING
@@ -92,15 +93,18 @@ def _measure() -> None:
 
 
 def _seconds_each(run: RunRow | None) -> float | None:
-    """How long a student of that run took."""
+    """How long a student that was trained in that run took."""
     if run is None:
         return None
     try:
         report = store().report(run.id)
     except RunError:
         return None
-    trained = sum(len(model.seeds) for who, model in report.models.items() if who in roles.STUDENTS)
-    return report.seconds["distil"] / trained
+    events = [entry.event for entry in store().events(run.id)]
+    ready = {(e.who, e.seed) for e in events if isinstance(e, TrainingStarted) and e.cached}
+    models = ((who, report.models[who]) for who in report.models if who in roles.STUDENTS)
+    trained = [(who, seed) for who, model in models for seed in model.seeds if (who, seed) not in ready]
+    return report.seconds["distil"] / len(trained) if trained else None
 
 
 def _asked(controls: Controls) -> bool:
