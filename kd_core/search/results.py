@@ -10,11 +10,13 @@ from typing import Any, Literal
 
 import numpy as np
 import optuna
+from numpy.typing import NDArray
 from optuna.trial import FrozenTrial, TrialState
-from pydantic import BaseModel
+from pydantic import BaseModel, Field
 from scipy import special
 
 from kd_core.config import TEMPERATURE, DistillConfig, ObjectiveConfig
+from kd_core.distillation.comparison import judge
 from kd_core.search import trials
 from kd_core.search.config import SearchConfig, Setting
 from kd_core.search.trials import Board
@@ -23,6 +25,7 @@ from kd_core.system.formatting import points
 State = Literal["waiting", "running", "done", "pruned", "failed"]
 OVER: tuple[State, ...] = ("done", "pruned", "failed")
 CONFIDENCE = 0.95
+SURE = 3.0  # standard errors of the texts: an interval that reaches so far holds theirs
 
 STATES: Mapping[TrialState, State] = {
     TrialState.WAITING: "waiting",
@@ -35,12 +38,14 @@ STATES: Mapping[TrialState, State] = {
 
 class Score(BaseModel):
     """One student on the part that was held out: its ``accuracy`` or, where the search has another metric,
-    its score by that. ``seconds`` is its whole time."""
+    its score by that. ``seconds`` is its whole time. ``right``: of each text, whether its answer is ("0110");
+    "" where the score is no accuracy, and of searches of before. It is not told on."""
 
     seed: int
     fold: int
     accuracy: float
     seconds: float
+    right: str = Field("", exclude=True, repr=False)
 
 
 class Difference(BaseModel):
@@ -185,7 +190,8 @@ def _cell(number: int, setting: Setting | None, tries: Sequence[FrozenTrial]) ->
         if name.startswith("score "):
             seed, fold = map(int, name.split()[1:])
             last = value
-            scores.append(Score(seed=seed, fold=fold, accuracy=value["accuracy"], seconds=value["seconds"]))
+            known = {name: value[name] for name in ("accuracy", "seconds", "right") if name in value}
+            scores.append(Score(seed=seed, fold=fold, **known))
     scores.sort(key=lambda score: (score.seed, score.fold))
     values = [score.accuracy for score in scores]
     return Cell(
@@ -271,7 +277,8 @@ def difference(best: Sequence[Score], other: Sequence[Score]) -> Difference:
     """Over the n pairs of one fold and seed: d, s / √n, and d ± t(0.975, n - 1) s √(1/n + 1/(k - 1)).
 
     The students of k folds share training texts, and those of a fold's seeds all of them: 1/(k - 1), the
-    texts held out over those trained on, makes up for that (Nadeau and Bengio 2003).
+    texts held out over those trained on, makes up for that (Nadeau and Bengio 2003). Folds that happen to
+    differ alike have s near 0: the interval is at least that of the texts, text by text (``judge``).
     """
     theirs = {(score.seed, score.fold): score.accuracy for score in other}
     pairs = [score.accuracy - theirs[score.seed, score.fold] for score in best]
@@ -279,7 +286,27 @@ def difference(best: Sequence[Score], other: Sequence[Score]) -> Difference:
     se, folds = stdev(pairs) / math.sqrt(len(pairs)), len({score.fold for score in best})
     t = special.stdtrit(len(pairs) - 1, 0.5 + CONFIDENCE / 2)
     half = t * se * math.sqrt(1 + len(pairs) / (folds - 1))
-    return Difference(mean=mean, se=se, low=mean - half, high=mean + half)
+    low, high = mean - half, mean + half
+    gains = _gains(best, other)
+    if half < SURE * math.sqrt(float((gains**2).sum())) / max(gains.size, 1):
+        texts = judge(gains)
+        low, high = min(low, texts.low), max(high, texts.high)
+    return Difference(mean=mean, se=se, low=low, high=high)
+
+
+def _gains(best: Sequence[Score], other: Sequence[Score]) -> NDArray[np.float64]:
+    """(seeds, texts): 1 where the best alone is right, -1 where the other is.
+
+    The parts held out are together the training texts. Of searches of before, no texts.
+    """
+    if not all(score.right for score in (*best, *other)):
+        return np.zeros((1, 0))
+    theirs = {(score.seed, score.fold): score.right for score in other}
+    by_seed: dict[int, list[int]] = {}
+    for score in best:
+        pairs = zip(score.right, theirs[score.seed, score.fold], strict=True)
+        by_seed.setdefault(score.seed, []).extend(int(mine) - int(its) for mine, its in pairs)
+    return np.array(list(by_seed.values()), dtype=np.float64)
 
 
 def _cost(cell: Cell, usual: float) -> tuple[Any, ...]:

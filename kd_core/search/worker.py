@@ -216,8 +216,11 @@ class CrossValidation:
         )
         teacher_texts = len(self.task.train) + len(self.task.transfer)
         logits = predict_logits(model, texts.test, precision=fold.run.precision, control=self.control)
+        right = logits.argmax(axis=1) == np.asarray(texts.test["label"])
+        plain = self.config.distill.training.metric == "accuracy"
         return {
             "accuracy": self.judged(logits, texts.test),
+            **({"right": "".join("01"[int(one)] for one in right)} if plain else {}),
             "seconds": self.control.clock() - started,
             "params": sum(weight.numel() for weight in model.parameters()),
             "teacher_texts": teacher_texts if variant.objective.uses_teacher else 0,

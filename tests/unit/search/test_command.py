@@ -64,6 +64,8 @@ def test_the_command_searches_then_runs_the_choice_once_on_all_training_data(
     assert store.report(row.id).rows["train"] == 65
     assert [job.status for job in store.runs(kind="search")] == ["done"]
     assert result("mine").run_id == row.id
+    for score in result("mine").cells[0].scores:
+        assert score.right.count("1") / len(score.right) == score.accuracy
 
     assert kd("--resume", "mine") == 0
     shown = capsys.readouterr().out

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from kd_core.distillation.comparison import judge
 from kd_core.search import Cell, Score, Setting
 from kd_core.search.results import best_of, choose, compared_with_best, difference, optimism
 
@@ -30,6 +31,21 @@ def test_the_difference_has_the_interval_of_nadeau_and_bengio() -> None:
     # Differences 1, 2, 3 points: s = 1, t(0.975, 2) = 4.3027, so 2 ± 4.3027 √(1/3 + 1/2).
     assert found.se == pytest.approx(0.01 / 3**0.5)
     assert (found.low, found.high) == pytest.approx((0.02 - 0.039278, 0.02 + 0.039278), abs=1e-6)
+
+
+def test_folds_that_differ_alike_by_chance_do_not_show_a_difference() -> None:
+    """One text more in each of two folds of 50: no spread over folds, and two texts of 100 show nothing."""
+    best = [Score(seed=0, fold=i, accuracy=0.90, seconds=1.0, right="1" * 45 + "0" * 5) for i in range(2)]
+    other = [Score(seed=0, fold=i, accuracy=0.88, seconds=1.0, right="1" * 44 + "0" * 6) for i in range(2)]
+    found, texts = difference(best, other), judge(np.array([([0] * 44 + [1] + [0] * 5) * 2], float))
+    assert (found.mean, found.se) == (pytest.approx(0.02), pytest.approx(0))
+    assert (found.low, found.high) == (texts.low, texts.high)
+    assert found.low < 0 < found.high
+    assert difference(best, best).high == 0
+    # Of a search of before nothing is known of single texts.
+    before = [score.model_copy(update={"right": ""}) for score in other]
+    assert difference(best, before).low == pytest.approx(0.02)
+    assert "right" not in best[0].model_dump()
 
 
 USUAL = 4.0  # the default temperature
