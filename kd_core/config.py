@@ -124,7 +124,7 @@ def weights_by_hand(text: str) -> dict[str, float]:
 OF_THE_RUN = {"train_texts", "transfer_texts", "augment", "split_seed", "max_length"}
 
 
-PREFIX = "hub:"  # of a Hub data set's name
+HUB_PREFIX = "hub:"  # of a Hub data set's name as a task
 # Where ``gold`` labels are, if the training texts have none but the teacher's choices.
 LEARNS_CHOICES = ("test", "none")
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING
 
-from kd_core.config import PREFIX, TaskConfig
+from kd_core.config import HUB_PREFIX, TaskConfig
 from kd_core.errors import DataError
 
 if TYPE_CHECKING:
@@ -33,7 +33,7 @@ def check_places(config: TaskConfig) -> None:
     from kd_core.system.paths import expanded, moved
 
     kinds = tuple(KINDS)
-    if not config.name.startswith(PREFIX):  # which takes none
+    if not config.name.startswith(HUB_PREFIX):  # which takes none
         _check_file(config.test_file, "--test-file")
     if config.knowledge:
         _refuse_remote(config.knowledge, "--knowledge")
@@ -43,14 +43,14 @@ def check_places(config: TaskConfig) -> None:
     _check_file(config.transfer_file, "--transfer-file")
     if config.name in TASKS:
         return
-    _refuse_remote(config.name.removeprefix(PREFIX), "--task")
-    if config.name.startswith(PREFIX) or (config.name and os.path.exists(moved(expanded(config.name)))):
+    _refuse_remote(config.name.removeprefix(HUB_PREFIX), "--task")
+    if config.name.startswith(HUB_PREFIX) or (config.name and os.path.exists(moved(expanded(config.name)))):
         return
     if config.name.lower().endswith(kinds):
         _check_file(config.name, "--task")
     raise DataError(
         f"There is no task or file {config.name!r}. Choose a bundled task ({', '.join(TASKS)}), "
-        f"a file ({', '.join(KINDS)}) or a Hub data set ({PREFIX}ID)."
+        f"a file ({', '.join(KINDS)}) or a Hub data set ({HUB_PREFIX}ID)."
     )
 
 
@@ -66,7 +66,7 @@ def _whole(config: TaskConfig) -> Task:
         return load_answers(config)
     if config.name in TASKS:
         return load_bundled(config)
-    return load_hub(config) if config.name.startswith(PREFIX) else load_files(config)
+    return load_hub(config) if config.name.startswith(HUB_PREFIX) else load_files(config)
 
 
 def _check_file(place: str | None, flag: str) -> None:

@@ -17,7 +17,7 @@ from datasets.exceptions import DatasetNotFoundError
 from huggingface_hub import get_hf_file_metadata, hf_hub_download, hf_hub_url, try_to_load_from_cache
 from huggingface_hub.errors import GatedRepoError, LocalEntryNotFoundError, RepositoryNotFoundError
 
-from kd_core.config import PREFIX, TaskConfig
+from kd_core.config import HUB_PREFIX, TaskConfig
 from kd_core.data.assemble import build_task, clean_rows, clean_texts
 from kd_core.data.columns import choose_columns
 from kd_core.data.decode import limit_bytes
@@ -47,7 +47,7 @@ def load_hub(config: TaskConfig) -> Task:
     """
     if config.test_file:
         raise ConfigError("a Hub data set brings its own test split and takes no --test-file")
-    name = config.name.removeprefix(PREFIX)
+    name = config.name.removeprefix(HUB_PREFIX)
     dataset = _load(name)
     notes: list[str] = []
     splits = {
@@ -105,8 +105,8 @@ def _load(name: str) -> DatasetDict:
         path, _, variant = name.partition(":")
         if not _ID.fullmatch(path):
             raise DataError(
-                f"A Hub data set is written {PREFIX}name, {PREFIX}owner/name or {PREFIX}owner/name:config, "
-                f"got {PREFIX + name!r}."
+                f"A Hub data set is written {HUB_PREFIX}name, {HUB_PREFIX}owner/name or "
+                f"{HUB_PREFIX}owner/name:config, got {HUB_PREFIX + name!r}."
             )
     try:
         builder = load_dataset_builder(path, variant or None)

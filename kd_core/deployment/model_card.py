@@ -13,7 +13,7 @@ import pandas as pd
 from huggingface_hub import EvalResult, ModelCardData
 from jinja2 import Environment, StrictUndefined
 
-from kd_core.config import INTERMEDIATE, PREFIX, ObjectiveConfig
+from kd_core.config import HUB_PREFIX, INTERMEDIATE, ObjectiveConfig
 from kd_core.data.bundled import ORIGINS, TASKS
 from kd_core.data.uploads import safe_name
 from kd_core.deployment import staircase
@@ -125,7 +125,7 @@ def model_card(
         source=plain(_last(source)),
         unlabelled=report.rows.get("transfer", 0) - report.rows.get("spans", 0),
         origin=ORIGINS.get(task),
-        hub_data=plain(task.removeprefix(PREFIX)) if task.startswith(PREFIX) else "",
+        hub_data=plain(task.removeprefix(HUB_PREFIX)) if task.startswith(HUB_PREFIX) else "",
         weights=_weights(source),
         onnx=onnx,
         pipeline_code=PIPELINE.format(allow=allowing(bool(network))),
@@ -205,7 +205,7 @@ def _metadata(
         pipeline_tag="text-classification",
         tags=["text-classification", "knowledge-distillation", "kd-studio", *custom],
         base_model=base,
-        datasets=[task.removeprefix(PREFIX)] if task.startswith(PREFIX) else None,
+        datasets=[task.removeprefix(HUB_PREFIX)] if task.startswith(HUB_PREFIX) else None,
         metrics=list(measured),
         model_name=f"{safe_name(_last(student))}-{safe_name(_last(task))}",
         eval_results=[

@@ -128,7 +128,7 @@ def _over(baseline: str, shown: Mapping[str, RunRow]) -> None:
     done = {label: run for label, run in shown.items() if run.status == "done" and label != baseline}
     if pinned.status != "done" or not done:
         return
-    alike = {run.metric for run in (pinned, *done.values())} == {pinned.metric}
+    alike = {run.judged_by for run in (pinned, *done.values())} == {pinned.judged_by}
     metric = pinned.metric if alike else "accuracy"
     judged = pinned.judged_by if alike else roles.metric_name(metric)
     found: dict[str, Verdict] = {}
