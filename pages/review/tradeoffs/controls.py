@@ -143,7 +143,7 @@ def choose_limits(measures: str) -> Limits:
                 format="%g",
                 placeholder="any",
                 label_visibility="collapsed",
-                width=125,
+                width=138,  # "10.7" and three buttons
                 key=f"tradeoffs.{name}",
                 bind="query-params",
             )
