@@ -25,7 +25,8 @@ def climb(store: Store, config: DistillConfig, given: Mapping[str, Any], name: s
     """Say what the validation texts can show, then try the students; the result as JSON. Raises: KDError."""
     from kd_core.data import load_task
     from kd_core.distillation.balance import fixed_metric, texts_by_class
-    from kd_core.search.ladder import LadderConfig, outlook
+    from kd_core.search.ladder import LadderConfig
+    from kd_core.search.ladder_sentences import outlook
 
     if int(os.environ.get("WORLD_SIZE", 1)) > 1:
         raise click.UsageError(
@@ -46,6 +47,7 @@ def climb(store: Store, config: DistillConfig, given: Mapping[str, Any], name: s
 
 def show(report: Mapping[str, Any], as_json: bool) -> None:
     from kd_core.search.ladder import LadderResult
+    from kd_core.search.ladder_sentences import conclusion, doubt
 
     if as_json:
         return print_json(report)
@@ -56,7 +58,7 @@ def show(report: Mapping[str, Any], as_json: bool) -> None:
             f"\nShares of the teacher's {result.measure} that are kept; {result.config.keep:g} % is wanted."
         )
     out.print(table(headings, map(_row, result.rungs), range(1, 6)))
-    for said in filter(None, (result.sentence, result.doubt)):
+    for said in filter(None, (conclusion(result), doubt(result))):
         out.print(f"\n{said}", soft_wrap=True)
     if chosen := result.chosen:
         named = "" if result.metric == "accuracy" else f"{result.measure} "

@@ -127,7 +127,7 @@ def print_report(out: Console, report: Report) -> None:
         out.print(f"\n{word} on the test texts, and on texts unlike the labelled ones.")
         out.print(table(("", "test", *shifts), others, range(1, len(shifts) + 2)))
 
-    from kd_core.distillation.report_tables import unsteady
+    from kd_core.distillation.report_times import unsteady
 
     place = f"Run {report.run_id}: {report.folder}"
     for line in filter(None, (report.sentence, *report.notes, unsteady(report), place)):

@@ -13,7 +13,7 @@ from typing import Any
 from kd_core.deployment.reports import BenchCell, BenchReport, FormReport, Timing
 from kd_core.deployment.runtimes import RUNTIME_NAMES, RUNTIMES, Runtime, form_name, name_of_form
 from kd_core.distillation import metrics
-from kd_core.distillation.report_tables import measured_on
+from kd_core.distillation.report_times import measured_on
 from kd_core.distillation.roles import NAMES, Role
 from kd_core.system.formatting import compared, in_sentence, milliseconds, percent, ratio
 

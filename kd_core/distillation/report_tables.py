@@ -9,16 +9,15 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from kd_core.config import ObjectiveConfig
 from kd_core.distillation.calibration import floor
 from kd_core.distillation.comparison import Verdict
 from kd_core.distillation.metrics import Scores, fidelity_cells, softmax, wilson
 from kd_core.distillation.predictions import kept_as, logits, read_predictions
 from kd_core.distillation.report import ModelReport, Report
-from kd_core.distillation.roles import FLOOR, FROM_TEACHER, NAMES, STAIRS, Role, metric_name
+from kd_core.distillation.report_times import doubt
+from kd_core.distillation.roles import NAMES, Role, metric_name
 from kd_core.distillation.run_folder import PREDICTIONS
 from kd_core.system.formatting import (
-    beside_other_work,
     capitalised,
     compared,
     count,
@@ -27,7 +26,6 @@ from kd_core.system.formatting import (
     milliseconds,
     percent,
     points,
-    what_is_timed,
     with_interval,
 )
 
@@ -39,9 +37,6 @@ ABOUT_CELLS = {
     "new_error": "Only the teacher is right: what compression lost.",
 }
 
-# Where latencies stand side by side: ``validation`` times one of the students.
-ONE_LATENCY = "All students have the same architecture, so their speed was measured once."
-UNSTEADY = 8  # times its p50, from where a model's p95 is a reason to measure again
 ABOUT_FLOOR = (
     "TF-IDF counts words and letters, with logistic regression: a student that is not above it is not worth "
     "its trouble. It is never stored; its size is 4 bytes for each weight and each feature's IDF, and the "
@@ -78,75 +73,6 @@ def calibration_error(report: Report, who: Role) -> str:
 def score(model: ModelReport, metric: str) -> str:
     """Its score in ``metric``, with the interval where that is known."""
     return with_interval(model.by(metric), *model.interval(metric) or (None, None))
-
-
-def stairs(report: Report) -> pd.DataFrame:
-    """Where the gain comes from: a row for each stair, with what it adds, its score and its own gain.
-
-    No rows in reports of 0.1.
-    """
-    if not report.stairs:
-        return pd.DataFrame()
-    models = report.models
-    objective = ObjectiveConfig.model_validate(report.config["objective"])
-    soft = "soft labels" if objective.learns_probabilities else "the teacher's hard answers"
-    if report.teacher_gives_labels:
-        soft = "the teacher's labels"
-    if objective.alpha == 1:
-        soft = "the teacher's inner states"
-    last = [] if "labelled_only" in models else [soft]
-    last += [name] if (name := report.transfer_name) else []
-    if not objective.uses_teacher:
-        last = ["nothing: with alpha 1 it has the labels alone"]
-    start = (
-        "pre-trained start" if report.config["student"]["init"] == "pretrained" else "start from the teacher"
-    )
-    untuned = "start from the teacher before its fine-tuning"
-    plain, base = "plain_start" in models, "untuned_start" in models
-    adds: dict[Role, str] = {
-        "tfidf": "TF-IDF",
-        "plain_start": "Student alone, random start",
-        "untuned_start": f"+ {untuned}" if plain else f"Student alone, {untuned}",
-        "alone": "+ the fine-tuning" if base else f"+ {start}" if plain else "Student alone",
-        "labelled_only": f"+ {soft}",
-        "student": f"+ {' and '.join(last)}" if "alone" in models else NAMES["student"],
-    }
-    return pd.DataFrame(
-        [
-            {
-                "What is added": adds[who],
-                capitalised(report.measured[report.stairs_metric]): percent(
-                    models[who].by(report.stairs_metric)
-                ),
-                "Gain": gain(report.stairs[who]) if who in report.stairs else "",
-            }
-            for who in STAIRS
-            if who in models
-        ]
-    )
-
-
-def start_controls(report: Report) -> dict[Role, str]:
-    """The controls that this run lacks and that say what the teacher's start is worth, and their names."""
-    if report.config["student"]["init"] not in FROM_TEACHER or report.teacher_is_file:
-        return {}
-    controls: dict[Role, str] = {"plain_start": "Plain start"}
-    if report.config["teacher"]["model"] != "scratch":  # before its training that one knows nothing
-        controls["untuned_start"] = "Untuned start"
-    return {who: name for who, name in controls.items() if who not in report.models}
-
-
-def about_start(report: Report) -> str:
-    """What the student alone has of its teacher, and which controls say its worth; "" where nothing."""
-    start = FROM_TEACHER.get(report.config["student"]["init"])
-    if not start or report.teacher_is_file:
-        return ""
-    missing = [f"**{name}** (--{who.replace('_', '-')})" for who, name in start_controls(report).items()]
-    worth = f" What that is worth, a run with {' and '.join(missing)} says." if missing else ""
-    return (
-        f"The student alone starts from the fine-tuned teacher's {start} as well: it has learned from the "
-        f"teacher by its start.{worth}"
-    )
 
 
 def hard_answers(report: Report) -> str:
@@ -212,45 +138,8 @@ def kept(report: Report) -> dict[str, str]:
     return {
         "accuracy": quality,
         "size": _than_the_teacher(teacher.size_mb / student.size_mb, "smaller", "larger", "large"),
-        "latency": f"{speed}, {_doubt(report)}".rstrip(", "),
+        "latency": f"{speed}, {doubt(report)}".rstrip(", "),
     }
-
-
-def _doubt(report: Report) -> str:
-    """``unsteady`` in a few words."""
-    if _waited(report):
-        return "timed beside other work"
-    return "by times that vary widely" if unsteady(report) else ""
-
-
-def _waited(report: Report) -> dict[str, float]:
-    """Of which timed seconds how many went by beside other work, where these are too many."""
-    return {
-        NAMES[who]: time.waited
-        for who in ("teacher", "student")
-        if (time := report.models[who].latency_ms) and time.waited
-    }
-
-
-def unsteady(report: Report) -> str:
-    """Why the latencies are to be doubted, in sentences; "" where they are not."""
-    # Of a file of answers nothing is benchmarked; an export measures its student.
-    how = "with an export" if report.teacher_is_file else "under Speed or with kd bench"
-    if waited := _waited(report):
-        return (
-            f"{beside_other_work(waited)}, which slows a slow model more than a quick one: measure again "
-            f"when the machine is idle, {how}."
-        )
-    for who in ("teacher", "student"):
-        times = report.models[who].latency_ms
-        if times and times.tail > UNSTEADY:
-            return (
-                f"One in twenty answers took {times.tail:.0f} times as long as the median or longer "
-                f"({NAMES[who]}: {milliseconds(times.p50)} and {milliseconds(times.p95)}). Texts of very "
-                "different lengths do that, and so does other work on the machine: measure again when it is "
-                f"idle, {how}."
-            )
-    return ""
 
 
 def _share_kept(report: Report) -> str:
@@ -386,32 +275,3 @@ def teacher_validation(evaluations: pd.DataFrame, config: Mapping[str, Any]) -> 
     last = config.get("teacher", {}).get("weights", "best") == "last" and len(mine)
     kept = mine.iloc[-1] if last else mine.max()
     return None if pd.isna(kept) else float(kept)
-
-
-def measured_on(machine: Mapping[str, str | int], accelerator: str | int | None = None) -> str:
-    parts = (machine["processor"], f"{machine['cores']} cores", f"{machine['memory_gb']} GB", accelerator)
-    where = ", ".join(str(part) for part in parts if part)
-    return f"{where}; {machine['os']}, Python {machine['python']}, PyTorch {machine['torch']}."
-
-
-def timed_by(report: Report) -> str:
-    """Whose the latencies are, in a sentence; "" where the run itself has timed all."""
-    if report.timed_by is None:
-        return ""
-    untimed = f", which does not time {NAMES[FLOOR]}" if FLOOR in report.models else ""
-    return f"Latencies are those of the {report.timed_by.name}{untimed}."
-
-
-def latency_conditions(report: Report) -> str:
-    """How latency was measured, in a sentence."""
-    times, by, rows = report.timing, report.timed_by, report.rows["test"]
-    machine = by.machine if by else report.machine
-    texts = f"{times.texts:,} test texts"
-    if rows < times.texts:  # they are asked in turn
-        texts = f"{times.texts:,} answers to {rows:,} test texts"
-    how = what_is_timed(times.batch, times.threads, times.tokenizer)
-    where = f", in the {by.name}" if by else ""
-    return (
-        f"{how[0].upper()}{how[1:]}: median of {texts} of {times.mean_tokens:.0f} tokens on average{where}. "
-        f"{measured_on(machine, machine.get('accelerator'))}"
-    )

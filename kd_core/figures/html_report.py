@@ -18,7 +18,7 @@ from plotly.offline import get_plotlyjs
 
 from kd_core import figures
 from kd_core.config import DistillConfig
-from kd_core.distillation import report_tables, reproduce
+from kd_core.distillation import report_tables, report_times, reproduce
 from kd_core.distillation.report import Report
 from kd_core.system.formatting import duration, percent
 
@@ -74,9 +74,9 @@ def html_report(
         kept=report_tables.kept(report),
         overview=report_tables.overview(report),
         agreement=percent(report.fidelity.agreement),
-        conditions=f"{report_tables.latency_conditions(report)} {report_tables.unsteady(report)}".rstrip(),
+        conditions=f"{report_times.latency_conditions(report)} {report_times.unsteady(report)}".rstrip(),
         as_good=report_tables.as_good(report),
-        one_latency=f"{report_tables.timed_by(report)} {report_tables.ONE_LATENCY}".lstrip(),
+        one_latency=f"{report_times.timed_by(report)} {report_times.ONE_LATENCY}".lstrip(),
         about_floor=report_tables.ABOUT_FLOOR if report.over_floor else "",
         command=reproduce.command(asked),
         python=reproduce.python(asked),

@@ -156,10 +156,11 @@ def climb(changes: dict[str, Any], keep: float) -> dict[str, Any]:
 
 def show_ladder(row: dict[str, Any]) -> None:
     from kd_core.search.ladder import LadderResult
+    from kd_core.search.ladder_sentences import conclusion
 
     result = LadderResult.model_validate(row["ladder"])
     tried = "; ".join(f"{rung.title} {100 * rung.kept:.1f}" for rung in result.judged)
-    print(f"{row['task']:16} {result.sentence}\n{'':16} {tried}", flush=True)
+    print(f"{row['task']:16} {conclusion(result)}\n{'':16} {tried}", flush=True)
 
 
 def _bits(right: Iterable[bool]) -> str:

@@ -12,7 +12,8 @@ from kd_core.figures.ladder import kept_by_size, kept_in_words
 from kd_core.jobs.plan import Plan
 from kd_core.jobs.states import PENDING
 from kd_core.jobs.store import RunRow
-from kd_core.search.ladder import LadderConfig, LadderResult, Rung, outlook
+from kd_core.search.ladder import LadderConfig, LadderResult, Rung
+from kd_core.search.ladder_sentences import conclusion, doubt, outlook
 from kd_core.system.formatting import duration
 from pages.shared import addresses
 from pages.shared.beside import again
@@ -97,7 +98,7 @@ def _result(job_id: str) -> None:
         return
     if result.next is None:
         boxes = {"shown": st.success, "likely": st.info}  # green is for what is shown alone
-        (boxes[result.chosen.answer] if result.chosen else st.warning)(escape(result.sentence))
+        (boxes[result.chosen.answer] if result.chosen else st.warning)(escape(conclusion(result)))
     if result.judged:
         chart(kept_by_size(result, dark=is_dark()), key="ladder.chart", alt=kept_in_words(result))
     st.dataframe(
@@ -118,8 +119,8 @@ def _result(job_id: str) -> None:
             "One text (ms)": st.column_config.NumberColumn(format="%.2f"),
         },
     )
-    if result.doubt:
-        st.caption(escape(result.doubt))
+    if said := doubt(result):
+        st.caption(escape(said))
     for rung in result.rungs:
         if rung.error:
             st.caption(f"{escape(rung.title)}: {escape(rung.error)}")

@@ -30,7 +30,7 @@ from kd_core.deployment.capacity import (
 from kd_core.deployment.reports import BenchReport
 from kd_core.deployment.runtimes import form_name
 from kd_core.deployment.times import Measurement
-from kd_core.distillation import report_tables
+from kd_core.distillation import report_times
 from kd_core.distillation.report import Report
 from kd_core.jobs.store import RunRow
 from kd_core.system import formatting
@@ -73,7 +73,7 @@ def ask_load() -> tuple[Load, DeltaGenerator]:
 def measured(report: Report, measurement: Measurement, folded: DeltaGenerator) -> tuple[list[Measured], str]:
     """What each form needs, and how that was measured."""
     if measurement.kind != "bench":
-        return one_at_a_time(report, measurement), report_tables.latency_conditions(report)
+        return one_at_a_time(report, measurement), report_times.latency_conditions(report)
     measured: BenchReport = measurement.report
     batches = sorted({cell["batch"] for cell in measured["cells"]})
     batch = folded.segmented_control(
@@ -91,7 +91,7 @@ def measured(report: Report, measurement: Measurement, folded: DeltaGenerator) -
 def answer(forms: Sequence[Measured], needs: Sequence[Requirement], report: Report, run: RunRow) -> None:
     """What the smallest saves, and then servers and price of each model beside how good it is."""
     st.markdown(f"**{escape(saving(needs))}**")
-    if doubt := report_tables.unsteady(report):
+    if doubt := report_times.unsteady(report):
         st.warning(escape(doubt), icon=":material/timer:")
         _to_speed(run)
     for column, form, need in zip(st.columns(len(needs)), forms, needs, strict=True):
@@ -251,7 +251,7 @@ def source(conditions: str, report: Report, measurement: Measurement, run: RunRo
         more = f" Measure in the report's Speed tab to see {missing}."
         said = f"These times come from {whose}: one text at a time."
         st.info(said + more * (not report.teacher_is_file), icon=":material/timer:")
-        if not report_tables.unsteady(report):  # else it stands with the headline
+        if not report_times.unsteady(report):  # else it stands with the headline
             _to_speed(run)
     st.caption(
         "Cores are taken to serve texts independently of each other, at the speed of 1 thread, and what they "

@@ -10,7 +10,7 @@ import streamlit as st
 
 from kd_core import figures
 from kd_core.config import LAST_SEED, MOST_SEEDS, DistillConfig
-from kd_core.distillation import report_tables, roles
+from kd_core.distillation import report_tables, report_times, roles
 from kd_core.distillation.report import ModelReport, Report
 from kd_core.figures.html_report import html_report
 from kd_core.jobs.states import PENDING
@@ -171,9 +171,9 @@ def measures(report: Report) -> None:
             chart(figure, key=f"report.{measure}", alt=_spoken(report, measure))
             if measure == "latency":
                 said = (
-                    report_tables.unsteady(report),
-                    report_tables.timed_by(report),
-                    report_tables.ONE_LATENCY,
+                    report_times.unsteady(report),
+                    report_times.timed_by(report),
+                    report_times.ONE_LATENCY,
                     NOT_BY_SIZE,
                 )
                 st.caption(escape(" ".join(filter(None, said))))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import streamlit as st
 
 from kd_core import figures
-from kd_core.distillation import report_tables, roles, run_folder
+from kd_core.distillation import report_tables, report_times, roles, run_folder, stairs
 from kd_core.distillation.calibration import scaled
 from kd_core.distillation.report import Report
 from kd_core.errors import KDError
@@ -47,7 +47,7 @@ def quality(run: RunRow, report: Report) -> None:
     st.caption(
         unbroken(
             f"On {report.rows['test']:,} test texts; {formatting.ABOUT_PLUS_MINUS}. "
-            f"{escape(report_tables.f1_gain(report))}{lacking} {report_tables.timed_by(report)}".rstrip()
+            f"{escape(report_tables.f1_gain(report))}{lacking} {report_times.timed_by(report)}".rstrip()
         ),
         help=meaning + (f" {report_tables.ABOUT_FLOOR}" if report.over_floor else ""),
     )
@@ -141,7 +141,7 @@ def _calibration(run: RunRow, report: Report, who: roles.Role, dark: bool) -> No
 
 
 def _stairs(run: RunRow, report: Report) -> None:
-    table = report_tables.stairs(report)
+    table = stairs.table(report)
     if table.empty:
         return
     measured = report.measured[report.stairs_metric]
@@ -155,9 +155,9 @@ def _stairs(run: RunRow, report: Report) -> None:
     )
     st.caption(
         f"Each gain is in {escape(measured)}, over the line above it, with its 95 % interval. "
-        + report_tables.about_start(report)
+        + stairs.about_start(report)
     )
-    if controls := report_tables.start_controls(report):
+    if controls := stairs.start_controls(report):
         st.page_link(
             addresses.DISTILL,
             label="Set that run up",

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pandas as pd
 import streamlit as st
 
-from kd_core.distillation import events, report_tables, roles
+from kd_core.distillation import events, report_times, roles
 from kd_core.distillation.events import STAGES
 from kd_core.distillation.report import Report
 from kd_core.jobs.store import RunRow
@@ -29,9 +29,7 @@ def speed(run: RunRow, report: Report) -> None:
                     help="Of one thread, one text after the other, at the median time; batches are faster. "
                     "Capacity counts with the mean, which is longer",
                 )
-    st.caption(
-        escape(f"{report_tables.latency_conditions(report)} {report_tables.unsteady(report)}".rstrip())
-    )
+    st.caption(escape(f"{report_times.latency_conditions(report)} {report_times.unsteady(report)}".rstrip()))
     benchmark(run, report)
     st.subheader("Where the time of this run went", anchor=False)
     reused = ["from the cache" if report.cached.get(stage) else "" for stage in STAGES]

@@ -14,7 +14,7 @@ from kd_core.deployment import int8_answers
 from kd_core.deployment.capacity import Load
 from kd_core.deployment.runtimes import Runtime
 from kd_core.deployment.times import Measurement, timed
-from kd_core.distillation import report_tables
+from kd_core.distillation import report_times
 from kd_core.distillation.report import Report
 from kd_core.distillation.roles import NAMES, Role
 from kd_core.distillation.run_folder import PREDICTIONS, find
@@ -164,7 +164,7 @@ def _show(
                     f"The teacher alone: {formatting.milliseconds(found.teacher_ms)}",
                 )
             costs = st.container(width="content")
-        doubt = found.doubt if runtime == "int8" else report_tables.unsteady(report)
+        doubt = found.doubt if runtime == "int8" else report_times.unsteady(report)
         if found.teacher_ms and doubt:
             st.caption(escape(doubt))
         if found.teacher_ms is None:

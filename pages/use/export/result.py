@@ -17,7 +17,7 @@ from kd_core.deployment.model_card import ONNX, pipeline_code
 from kd_core.deployment.reports import ExportReport, FormReport, by_metric
 from kd_core.deployment.runtimes import RUNTIME_NAMES, Runtime
 from kd_core.deployment.times import Measurement
-from kd_core.distillation import report_tables
+from kd_core.distillation import report_times
 from kd_core.distillation.metrics import wilson
 from kd_core.distillation.report import Report
 from kd_core.errors import RunError
@@ -140,7 +140,7 @@ def the_student(report: Report) -> None:
                 st.metric(label, value, below, delta_color="off", delta_arrow="off", width="content")
     which = report.first_seed and f" {report.first_seed},"
     by = f"in the {report.timed_by.name}" if report.timed_by else "on the machine of the run"
-    doubt = escape(report_tables.unsteady(report))
+    doubt = escape(report_times.unsteady(report))
     st.caption(f"The student{which} as it was trained, in PyTorch, one text at a time {by}. {doubt}".rstrip())
 
 

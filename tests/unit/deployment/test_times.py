@@ -13,7 +13,7 @@ import pytest
 
 from kd_core.config import DistillConfig
 from kd_core.deployment.times import Measurement, least_disturbed, timed
-from kd_core.distillation import report_tables
+from kd_core.distillation import report_tables, report_times
 from kd_core.jobs.store import RunRow, Store
 from tests import SAMPLES, disturbed, with_floor
 from tests.unit.deployment.stairs import MACHINE, form
@@ -107,12 +107,12 @@ def test_a_report_follows_what_was_measured_again(store: Store) -> None:
         "tfidf": None,
     }
     assert report_tables.kept(report)["latency"] == "4.0x faster than the teacher"
-    assert report_tables.unsteady(report) == ""
+    assert report_times.unsteady(report) == ""
     day = f"{measured.job.created:%Y-%m-%d}"
-    assert report_tables.timed_by(report) == (
+    assert report_times.timed_by(report) == (
         f"Latencies are those of the export of {day}, which does not time TF-IDF."
     )
-    assert report_tables.latency_conditions(report) == (
+    assert report_times.latency_conditions(report) == (
         "From text to answer, tokenizer included, on 1 thread: median of 100 test texts of 9 tokens on "
         f"average, in the export of {day}. A processor, 2 cores, 8 GB; Linux x86_64, Python 3, PyTorch 2."
     )

@@ -12,15 +12,8 @@ from kd_core.distillation import report_tables
 from kd_core.distillation.report import Report
 from kd_core.errors import RunError
 from kd_core.system.formatting import percent
-from tests import SAMPLES
 
 read = Report.model_validate
-SAMPLE = SAMPLES / "report.json"
-
-
-@pytest.fixture
-def report() -> dict:
-    return json.loads(SAMPLE.read_text("utf-8"))
 
 
 def test_overview_of_all_models(report: dict) -> None:
@@ -72,87 +65,6 @@ def test_what_decides_stands_first_and_is_named(report: dict) -> None:
     assert f"(distilled student: {f1}, 5.6 %)" in said
 
 
-def test_where_the_gain_comes_from(report: dict) -> None:
-    assert report_tables.stairs(read(report)).empty, "a report of version 0.1 has none"
-    gain = {"kind": "helped", "low": 0.006, "high": 0.067, "p_value": 0.01, "n": 524, "seeds": 1}
-    report["stairs"] = {
-        who: gain | {"delta": delta}
-        for who, delta in (("alone", 0.1), ("labelled_only", -0.002), ("student", 0.0364))
-    }
-    report["plain_start"] = report["alone"] | {"accuracy": 0.742}
-    table = report_tables.stairs(read(report)).to_dict("records")
-    assert [row["What is added"] for row in table] == [
-        "Student alone, random start",
-        "+ start from the teacher",
-        "+ soft labels",
-        "+ transfer texts",
-    ]
-    assert [row["Gain"] for row in table] == [
-        "",
-        "+10.0 points (+0.6 to +6.7)",
-        "−0.2 points (+0.6 to +6.7)",
-        "+3.6 points (+0.6 to +6.7)",
-    ]
-    assert table[0]["Accuracy"] == "74.2 %"
-    in_f1 = read(report | {"stairs_metric": "macro_f1"})
-    assert report_tables.stairs(in_f1)["Macro-F1"].iloc[-1] == percent(report["student"]["macro_f1"])
-    report["untuned_start"] = report["alone"] | {"accuracy": 0.801}
-    assert list(report_tables.stairs(read(report))["What is added"])[:3] == [
-        "Student alone, random start",
-        "+ start from the teacher before its fine-tuning",
-        "+ the fine-tuning",
-    ]
-    report["untuned_start"] = None
-    short = report_tables.stairs(read(report | {"labelled_only": None, "plain_start": None}))
-    assert list(short["What is added"]) == [
-        "Student alone",
-        "+ soft labels and transfer texts",
-    ]
-    report["rows"]["spans"] = report["rows"]["transfer"]
-    cut = report_tables.stairs(read(report | {"labelled_only": None, "plain_start": None}))
-    assert list(cut["What is added"])[1:] == ["+ soft labels and spans of the training texts"]
-    report["rows"]["transfer"] = report["rows"]["spans"] = 0
-    none = report_tables.stairs(read(report | {"labelled_only": None, "plain_start": None}))
-    assert list(none["What is added"]) == ["Student alone", "+ soft labels"]
-    report["config"]["objective"]["alpha"] = 1.0
-    report["config"]["student"]["init"] = "pretrained"
-    other = report_tables.stairs(read(report | {"labelled_only": None}))
-    assert list(other["What is added"])[1:] == [
-        "+ pre-trained start",
-        "+ nothing: with alpha 1 it has the labels alone",
-    ]
-
-
-def test_a_student_without_one_alone_has_more_than_soft_labels_over_tfidf(report: dict) -> None:
-    """Of a file of answers without gold labels: the stair below it is no network."""
-    report["config"]["task"] |= {"knowledge": "answers.csv", "gold": "none"}
-    report |= {"tfidf": report["alone"], "hard_answers": report["alone"]}
-    report |= {"alone": None, "labelled_only": None, "stairs": {"student": report["verdict"]}}
-    assert list(report_tables.stairs(read(report))["What is added"]) == ["TF-IDF", "Distilled student"]
-
-
-def test_what_the_student_alone_has_of_its_teacher(report: dict) -> None:
-    said = report_tables.about_start(read(report))
-    assert said == (
-        "The student alone starts from the fine-tuned teacher's word embeddings as well: it has learned from "
-        "the teacher by its start. What that is worth, a run with **Plain start** (--plain-start) and "
-        "**Untuned start** (--untuned-start) says."
-    )
-    assert list(report_tables.start_controls(read(report))) == ["plain_start", "untuned_start"]
-    from_nothing = report["config"] | {"teacher": report["config"]["teacher"] | {"model": "scratch"}}
-    assert report_tables.about_start(read(report | {"config": from_nothing})).endswith(
-        "What that is worth, a run with **Plain start** (--plain-start) says."
-    )
-    with_both = report | {"plain_start": report["alone"], "untuned_start": report["alone"]}
-    assert report_tables.about_start(read(with_both)).endswith("by its start.")
-    assert report_tables.start_controls(read(with_both)) == {}
-    report["config"]["student"]["init"] = "random"
-    assert report_tables.about_start(read(report)) == ""
-    report["config"]["student"]["init"] = "projected"
-    report["config"]["task"]["knowledge"] = "answers.csv"
-    assert report_tables.about_start(read(report)) == "", "a file has no embeddings"
-
-
 def test_what_soft_labels_add_to_hard_answers(report: dict) -> None:
     assert report_tables.hard_answers(read(report)) == ""
     verdict = {"kind": "no_difference", "delta": 0.004, "low": -0.006, "high": 0.014}
@@ -186,33 +98,6 @@ def test_a_control_that_is_not_below_the_student_is_named_with_its_numbers(repor
         [f"Distilled on labelled texts only does better{numbers}"],
         [],
     ]
-
-
-def test_a_time_that_other_work_disturbed_is_no_headline(report: dict) -> None:
-    assert report_tables.unsteady(read(report)) == ""
-    times = report["student"]["latency_ms"] | {"p50": 1.33, "p95": 41.5}
-    disturbed = read(report | {"student": report["student"] | {"latency_ms": times}})
-    said = (
-        "One in twenty answers took 31 times as long as the median or longer (Distilled student: 1.33 ms and "
-        "41.5 ms). Texts of very different lengths do that, and so does other work on the machine"
-    )
-    assert report_tables.unsteady(disturbed).startswith(said)
-    assert report_tables.kept(disturbed)["latency"].endswith(
-        "x faster than the teacher, by times that vary widely"
-    )
-    for p95, is_said in ((16, False), (16.1, True)):
-        report["teacher"]["latency_ms"] |= {"p50": 2.0, "p95": p95}
-        assert bool(report_tables.unsteady(read(report))) is is_said, "from eight times the median on"
-
-
-def test_times_that_were_taken_beside_other_work_are_said_to_be(report: dict) -> None:
-    for busy, is_said in ((None, False), (0.7, False), (0.3, True)):
-        times = report["teacher"]["latency_ms"] | {"p50": 2.0, "p95": 2.6, "busy": busy}
-        loaded = read(report | {"teacher": report["teacher"] | {"latency_ms": times}})
-        assert bool(report_tables.unsteady(loaded)) is is_said
-        assert report_tables.kept(loaded)["latency"].endswith("teacher, timed beside other work") is is_said
-    said = "the processor was at other work for 70 % (Teacher) of the time, which"
-    assert said in report_tables.unsteady(loaded)
 
 
 def test_nobody_keeps_more_than_all_that_can_be_right(report: dict) -> None:
@@ -389,23 +274,3 @@ def test_looks_are_shown_by_what_decides_and_those_of_before_by_accuracy() -> No
     before, measure = report_tables.validation_scores(rows.assign(score=float("nan")), "macro_f1")
     assert (measure, before["score"].tolist()) == ("accuracy", [0.96, 0.95])
     assert report_tables.validation_scores(rows[:0], "f1:spam")[1] == "F1 of spam"
-
-
-def test_conditions_of_the_latency(report: dict) -> None:
-    assert report_tables.latency_conditions(read(report)) == (
-        "One text, without the tokenizer, on 1 thread: median of 100 test texts of 9 tokens on average. "
-        "Intel(R) Xeon(R) Processor, 2 cores, 25 GB; Linux x86_64, Python 3.11.7, PyTorch 2.13.0+cpu."
-    )
-    report["student"]["latency_ms"]["tokenizer"] = True  # as version 0.1 did not
-    assert report_tables.timed_by(read(report)) == ""
-    assert report_tables.latency_conditions(read(report)).startswith(
-        "From text to answer, tokenizer included, on 1 thread: median of 100 "
-    )
-    report["machine"]["accelerator"] = "a fast one"
-    assert "25 GB, a fast one; " in report_tables.latency_conditions(read(report))
-    report["rows"]["test"] = 100
-    assert ": median of 100 test texts of 9 tokens" in report_tables.latency_conditions(read(report))
-    report["rows"]["test"] = 30
-    assert ": median of 100 answers to 30 test texts of 9 tokens" in report_tables.latency_conditions(
-        read(report)
-    )

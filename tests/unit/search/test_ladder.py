@@ -15,7 +15,8 @@ from kd_core.distillation.report import Report
 from kd_core.distillation.run_folder import VALIDATION
 from kd_core.errors import ConfigError
 from kd_core.search.kept import Pairs, at_least, even_texts
-from kd_core.search.ladder import LadderConfig, LadderResult, Rung, outlook
+from kd_core.search.ladder import LadderConfig, LadderResult, Rung
+from kd_core.search.ladder_sentences import conclusion, doubt, outlook
 from tests import ROOT
 
 
@@ -36,15 +37,15 @@ def test_it_ends_with_the_first_that_is_shown() -> None:
     shown = ladder(likely, rung("mini", 0.995, 0.981, "shown", size_mb=30.8))
     assert shown.next is None
     assert shown.chosen == shown.rungs[1]
-    assert shown.sentence == (
+    assert conclusion(shown) == (
         "Shown: mini, with 25 % of the teacher's parameters, keeps 99.5 % of its accuracy on the validation "
         "texts, at least 98.1 %."
     )
     few = ladder(rung("tfidf", 0.995, 0.981, "shown", params=70_000))
-    assert few.sentence.startswith("Shown: TF-IDF, with less than 1 % of the teacher's parameters, keeps")
-    better = ladder(rung("tiny", 1.667, 1.2, "shown")).sentence
+    assert conclusion(few).startswith("Shown: TF-IDF, with less than 1 % of the teacher's parameters, keeps")
+    better = conclusion(ladder(rung("tiny", 1.667, 1.2, "shown")))
     assert "at least 120.0 %. So the teacher is the weaker of the two: teach it for more passes" in better
-    assert "weaker" not in ladder(rung("tiny", 1.02, 0.99, "shown")).sentence
+    assert "weaker" not in conclusion(ladder(rung("tiny", 1.02, 0.99, "shown")))
 
 
 PARAMS = {"cnn": 2_450_000, "tiny": 2_650_000, "mini": 7_700_000, "third": 8_100_000, "half": 9_900_000}
@@ -98,7 +99,7 @@ def test_or_else_the_smallest_that_is_likely_is_offered_with_what_would_settle_i
         rung("half", 0.99, 0.97, "likely", needed=700),
     )
     assert result.next is None
-    assert result.sentence == (
+    assert conclusion(result) == (
         "Likely: mini, with 25 % of the teacher's parameters, keeps 98.5 % of its accuracy on the validation "
         "texts, but they show only that it keeps 96.0 % or more. About 900 of them would settle it, if they "
         "say what these 400 do."
@@ -108,7 +109,7 @@ def test_or_else_the_smallest_that_is_likely_is_offered_with_what_would_settle_i
 def test_no_one_is_sent_to_label_millions_of_texts() -> None:
     """Of sentences of film reviews cnn kept 98.003 %."""
     near = ladder(rung("tiny", 0.98003, 0.934, "likely", needed=88_115_342, texts=750))
-    assert near.sentence.endswith(
+    assert conclusion(near).endswith(
         "but they show only that it keeps 93.4 % or more. It is so near to 98 % that hardly any number of "
         "texts would settle it."
     )
@@ -121,7 +122,7 @@ def test_the_smallest_file_is_taken_whatever_was_tried_first() -> None:
         rung("mini", 0.99, 0.97, "likely", size_mb=30.8),
     )
     assert result.chosen == result.rungs[1]
-    assert result.sentence.startswith(
+    assert conclusion(result).startswith(
         "Likely: mini, int8, with 25 % of the teacher's parameters, keeps 98.5 %"
     )
 
@@ -131,7 +132,7 @@ def test_or_none_and_what_the_best_keeps() -> None:
         rung("tiny", 0.93, 0.90, "no"), rung("mini", 0.95, 0.92, "no"), rung("half", 0.94, 0.9, "no")
     )
     assert result.chosen is None
-    assert result.sentence == (
+    assert conclusion(result) == (
         "None of these students is likely to keep 98 % of the teacher's accuracy. The most is 95.0 %, of "
         "mini."
     )
@@ -139,18 +140,18 @@ def test_or_none_and_what_the_best_keeps() -> None:
 
 def test_of_the_best_it_is_said_whether_the_texts_rule_out_what_is_wanted() -> None:
     few = ladder(rung("tiny", 0.93, 0.9, "no"), rung("half", 0.96, 0.91, "no", at_most=1.004, texts=316))
-    assert few.sentence.endswith(
+    assert conclusion(few).endswith(
         "The most is 96.0 %, of half: between 91.0 % and 100.4 % by these 316 texts, which are too few to "
         "rule out 98 %."
     )
     enough = ladder(rung("half", 0.94, 0.91, "no", at_most=0.966, texts=1_200))
-    assert "between 91.0 % and 96.6 % by these 1,200 texts, which rule out 98 %." in enough.sentence
+    assert "between 91.0 % and 96.6 % by these 1,200 texts, which rule out 98 %." in conclusion(enough)
 
 
 def test_of_those_within_the_limits_the_best_is_named() -> None:
     small = rung("tiny", 0.93, 0.9, "no", at_most=0.966, size_mb=3.0)
     large = rung("half", 0.99, 0.985, "shown", at_most=1.01, size_mb=10.4, fits=False)
-    assert ladder(small, large, within_mb=5).sentence == (
+    assert conclusion(ladder(small, large, within_mb=5)) == (
         "None of these students within the limits is likely to keep 98 % of the teacher's accuracy. The most "
         "is 93.0 %, of tiny: between 90.0 % and 96.6 % by these 400 texts, which rule out 98 %."
     )
@@ -174,32 +175,32 @@ def test_where_none_is_within_the_limits_it_is_said_how_near_they_come(limits, s
         rung("half", 0.99, 0.97, "likely", size_mb=39.6, latency_ms=0.4, fits=False),
     )
     within = {f"within_{unit}": most for unit, most in limits.items()}
-    assert ladder(*beyond, **within).sentence == f"None of these students is within {said}"
+    assert conclusion(ladder(*beyond, **within)) == f"None of these students is within {said}"
 
 
 def test_where_none_keeps_enough_the_larger_ones_that_were_not_tried_are_named() -> None:
     config = LadderConfig(students=("tiny", "mini"), int8=False)
     result = LadderResult(config=config, rungs=(rung("mini", 0.9, 0.8, "no"),), teacher_params=20_000_000)
-    assert result.sentence.endswith(
+    assert conclusion(result).endswith(
         "The most is 90.0 %, of mini. Not tried yet, from the smallest up: third, half."
     )
     within = config.model_copy(update={"within_mb": 5.0})
     beyond = LadderResult(config=within, rungs=(rung("mini", 0.99, 0.8, "likely", fits=False),))
-    assert "Not tried" not in beyond.sentence, "they would be beyond the limit, too"
+    assert "Not tried" not in conclusion(beyond), "they would be beyond the limit, too"
 
 
 def test_what_failed_is_beyond_no_limit_and_keeps_nothing() -> None:
     said = "None of these students is likely to keep 98 % of the teacher's accuracy."
     failed = ladder().with_error("cnn", "out of memory")
     judged = failed.model_copy(update={"rungs": (*failed.rungs, rung("mini", 0.95, 0.92, "no"))})
-    assert judged.sentence == f"{said} The most is 95.0 %, of mini."
+    assert conclusion(judged) == f"{said} The most is 95.0 %, of mini."
 
 
 def test_where_all_failed_nothing_is_said_of_what_would_have_decided(capsys) -> None:
     """By auto that is not known before a student is judged."""
     failed = ladder().with_error("cnn", "out of memory")
     said = "None of these students could be tried: each failed, for the reason that it shows."
-    assert failed.sentence == said
+    assert conclusion(failed) == said
     show(failed.model_dump(mode="json"), as_json=False)
     shown = capsys.readouterr().out
     assert "out of memory" in shown
@@ -243,17 +244,17 @@ def test_a_student_by_the_answers_that_its_run_has_kept(sample, keep, answer, ne
 
 
 def test_milliseconds_that_were_timed_beside_other_work_are_said_to_be(sample) -> None:
-    assert LadderResult(config=LadderConfig(students=("tiny",), int8=False)).doubt == ""
+    assert doubt(LadderResult(config=LadderConfig(students=("tiny",), int8=False))) == ""
     times = dataclasses.replace(sample.student.latency_ms, busy=0.4)
     timed = sample.student.model_copy(update={"latency_ms": times})
     slow = sample.model_copy(update={"models": dict(sample.models) | {"student": timed}})
-    for report, doubt in (
+    for report, said in (
         (sample, ""),
         (slow, "the processor was at other work for 60 % (tiny) of the time"),
     ):
         result = LadderResult(config=LadderConfig(students=("tiny",), int8=False)).with_report("tiny", report)
-        assert doubt in result.doubt
-        assert bool(result.doubt) == bool(doubt)
+        assert said in doubt(result)
+        assert bool(doubt(result)) == bool(said)
 
 
 @pytest.fixture
@@ -281,8 +282,8 @@ def test_a_student_that_never_says_the_rare_class_keeps_accuracy_and_no_f1(skewe
     of_accuracy = LadderResult(config=config).with_report("tiny", by(skewed, "accuracy"))
     (rung,) = of_accuracy.rungs
     assert (rung.answer, rung.kept) == ("shown", 950 / 965)
-    assert of_accuracy.sentence.startswith("Shown: tiny, with ")
-    assert "keeps 98.4 % of its accuracy on the validation texts" in of_accuracy.sentence
+    assert conclusion(of_accuracy).startswith("Shown: tiny, with ")
+    assert "keeps 98.4 % of its accuracy on the validation texts" in conclusion(of_accuracy)
 
     of_f1 = LadderResult(config=config).with_report("tiny", by(skewed, "macro_f1"))
     (rung,) = of_f1.rungs
@@ -292,14 +293,14 @@ def test_a_student_that_never_says_the_rare_class_keeps_accuracy_and_no_f1(skewe
     assert 0.45 < rung.at_least < rung.kept < 0.6
     assert (rung.accuracy, rung.score) == (skewed.student.accuracy, skewed.student.macro_f1)
     assert (of_f1.metric, of_f1.teacher_tested) == ("macro_f1", skewed.teacher.macro_f1)
-    assert of_f1.sentence.startswith(
+    assert conclusion(of_f1).startswith(
         "None of these students is likely to keep 95 % of the teacher's macro-F1. The most is 57.3 %, of "
         "tiny: between 48.4 % and 68.6 % by these 1,000 texts, which rule out 95 %."
     )
 
     of_class = LadderResult(config=config).with_report("tiny", by(skewed, "f1:entertainment"))
     assert [(rung.answer, rung.kept, rung.at_least) for rung in of_class.rungs] == [("no", 0.0, 0.0)]
-    assert "95 % of the teacher's F1 of entertainment." in of_class.sentence
+    assert "95 % of the teacher's F1 of entertainment." in conclusion(of_class)
 
 
 def test_a_result_of_before_is_of_accuracy_and_goes_on_so(skewed) -> None:
