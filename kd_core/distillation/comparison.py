@@ -129,6 +129,22 @@ def judge(gains: Numbers) -> Verdict:
     )
 
 
+def of_other_texts(
+    score: float, ends: tuple[float, float], other: float, other_ends: tuple[float, float]
+) -> tuple[float, float]:
+    """The interval of ``other - score``, which come from different texts, by the interval of each.
+
+    Their distances to the ends that matter are squared and added (MOVER: Zou and Donner 2008, equation 6; of
+    Wilson's intervals it is method 10 of Newcombe 1998).
+    """
+    (low, high), (other_low, other_high) = ends, other_ends
+    difference = other - score
+    return (
+        difference - math.hypot(other - other_low, high - score),
+        difference + math.hypot(other_high - other, score - low),
+    )
+
+
 def mean_squares(gains: Numbers) -> tuple[float, float, float]:
     """Of seeds, of texts and of the rest, with one seed 0, that of the texts about zero, and 0."""
     seeds, texts = gains.shape

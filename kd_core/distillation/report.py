@@ -49,6 +49,8 @@ class ModelReport(BaseModel):
     macro_f1_interval: tuple[float, float] | None = None  # 95 %; None in reports before it was there
     class_f1_interval: tuple[float, float] | None = None  # the same, of the class that the metric names
     shifted_score: dict[str, float] = {}  # ``shifted`` in the F1 that judges the run, if one does
+    # By how much these, or else those of ``shifted``, are above the test texts' score: 95 % intervals.
+    rises: dict[str, tuple[float, float]] = {}
 
     def by(self, metric: str) -> float:
         """Its mean over the seeds in what ``training.metric`` names."""

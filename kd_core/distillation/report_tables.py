@@ -25,7 +25,9 @@ from kd_core.system.formatting import (
     megabytes,
     milliseconds,
     percent,
+    plus_minus,
     points,
+    signed,
     with_interval,
 )
 
@@ -219,13 +221,19 @@ def most_confused(report: Report, who: Role) -> tuple[str, str, int] | None:
 
 
 def other_texts(report: Report) -> pd.DataFrame:
-    """The score on the test texts in percent, and the points by which each model falls on other texts."""
+    """Each model's score on the test texts, and the points that it gains or loses on others, in words."""
     rows = []
     for who, scores in report.on_other_texts.items():
         (_, test), *others = scores.items()
-        falls = {name: 100 * (score - test) for name, score in others}
-        rows.append({"Model": NAMES[who], "Test texts": 100 * test} | falls)
+        rises = report.models[who].rises
+        changes = {name: _change(score - test, rises.get(name)) for name, score in others}
+        rows.append({"Model": NAMES[who], "Test texts": percent(test)} | changes)
     return pd.DataFrame(rows)
+
+
+def _change(share: float, ends: tuple[float, float] | None) -> str:
+    known = f" {plus_minus(share, *ends, least=-1)}" if ends else ""
+    return f"{signed(100 * share)}{known}"
 
 
 def texts(folder: Path, report: Report) -> pd.DataFrame:

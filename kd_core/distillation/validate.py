@@ -20,7 +20,7 @@ from kd_core.data.corruption import CORRUPTION_SEED, corrupted
 from kd_core.data.task import Task, content_hash, labelled
 from kd_core.data.words import MANY_CUT
 from kd_core.distillation.balance import class_weights, judged_classes, score
-from kd_core.distillation.comparison import Verdict, f1_verdict, verdict
+from kd_core.distillation.comparison import Verdict, f1_verdict, of_other_texts, verdict
 from kd_core.distillation.events import TEXTS_SCORED, Progress
 from kd_core.distillation.latency import Answer, answering, inference, latency
 from kd_core.distillation.metrics import (
@@ -121,6 +121,7 @@ def validate(run: Run, trained: list[Trained]) -> Findings:
                 truth,
                 task.labels,
                 run.config.training.metric,
+                rises=_rises(by_seed, truth, task, run.config.training.metric),
                 macro_f1_interval=macro_f1_interval(chosen[who], truth["test"]),
                 class_f1_interval=judged.class_f1_interval(who),
                 latency_ms=speed.get(who),
@@ -150,20 +151,19 @@ def validate(run: Run, trained: list[Trained]) -> Findings:
 class _Judged:
     """What each model has chosen for the test texts, (seeds, N), whose labels are ``truth`` (N,)."""
 
-    chosen: dict[Role, NDArray[np.int64]]
+    chosen: Mapping[Any, NDArray[np.int64]]
     truth: NDArray[np.int64]
     metric: str  # as in TrainingConfig
     labels: tuple[str, ...]
 
-    def over(self, before: Role, after: Role = "student") -> Verdict:
-        seeds = self.chosen["student"].shape
-        return verdict(*(np.broadcast_to(self.chosen[who] == self.truth, seeds) for who in (after, before)))
+    def over(self, before: str, after: str = "student") -> Verdict:
+        return verdict(*np.broadcast_arrays(*(self.chosen[who] == self.truth for who in (after, before))))
 
-    def in_f1(self, before: Role, after: Role = "student") -> Verdict:
+    def in_f1(self, before: str, after: str = "student") -> Verdict:
         """The student's macro-F1, or its F1 of the class that the metric names, over the other's."""
         return f1_verdict(self.chosen[after], self.chosen[before], self.truth, self._classes)
 
-    def class_f1_interval(self, who: Role) -> tuple[float, float] | None:
+    def class_f1_interval(self, who: str) -> tuple[float, float] | None:
         """95 %, of the class that the metric names; None where it names none."""
         if not self.metric.startswith("f1:"):
             return None
@@ -174,8 +174,18 @@ class _Judged:
         metric = self.metric if self.metric.startswith("f1:") else "macro_f1"
         return judged_classes(metric, self.truth, self.labels)
 
-    def by_metric(self, before: Role, after: Role = "student") -> Verdict:
+    def by_metric(self, before: str, after: str = "student") -> Verdict:
         return self.in_f1(before, after) if _is_f1(self.metric) else self.over(before, after)
+
+    def scored(self, who: str) -> tuple[float, tuple[float, float]] | None:
+        """A model's score by the metric, and its interval; None where that is not known."""
+        answers = self.chosen[who]
+        if not _is_f1(self.metric):
+            accuracy = float((answers == self.truth).mean())
+            return accuracy, wilson(accuracy, len(self.truth))
+        scored = fmean(score(self.metric, given, self.truth, self.labels) for given in answers)
+        ends = macro_f1_interval(answers, self.truth, self._classes)
+        return (scored, ends) if ends else None
 
 
 def _is_f1(metric: str) -> bool:
@@ -296,6 +306,29 @@ def _latency(run: Run, trained: list[Trained], floor: TfidfBaseline | None) -> d
         )
     own = {who: who if who in ("teacher", FLOOR) else "student" for who in NAMES}
     return {who: times[mine] for who, mine in own.items() if mine in times}
+
+
+def _rises(
+    logits: Mapping[int, Mapping[str, Logits]],
+    truth: Mapping[str, NDArray[np.int64]],
+    task: Task,
+    metric: str,
+) -> dict[str, tuple[float, float]]:
+    """By how much one kind of model scores higher on each other set than on the test texts: 95 % intervals.
+
+    Corrupted test texts are compared with themselves, text by text.
+    """
+    names = set(next(iter(logits.values()))) - {"validation"}
+    chosen = {name: np.stack([by_set[name].argmax(axis=1) for by_set in logits.values()]) for name in names}
+    judged = {name: _Judged(chosen, truth[name], metric, task.labels) for name in names}
+    found = {}
+    for name in names - {"test"}:
+        if name not in task.shifted:
+            gap = judged["test"].by_metric("test", name)
+            found[name] = gap.low, gap.high
+        elif (own := judged["test"].scored("test")) and (other := judged[name].scored(name)):
+            found[name] = of_other_texts(*own, *other)
+    return found
 
 
 def _costs(trained: Trained) -> dict[str, Any]:

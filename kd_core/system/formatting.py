@@ -30,16 +30,16 @@ def signed(number: float) -> str:
 ABOUT_PLUS_MINUS = "± is half of the 95 % interval, −/+ are its two sides where they differ"
 
 
-def plus_minus(share: float, low: float | None, high: float | None) -> str:
+def plus_minus(share: float, low: float | None, high: float | None, least: float = 0.0) -> str:
     """The interval around a share, in points: (0.876, 0.848, 0.904) -> "± 2.8", (1, 0.951, 1) -> "−4.9/+0.0".
 
-    Half of it stands for both sides where that is true to 0.3 points and inside 0 to 100 %. Where it is not
-    known (None, NaN), "".
+    Half of it stands for both sides where that is true to 0.3 points and inside what is possible, from
+    ``least`` (-1 of a difference) to 100 %. Where it is not known (None, NaN), "".
     """
     if low is None or high is None or math.isnan(low + high):
         return ""
     half = (high - low) / 2
-    if abs(share - low - half) < 0.003 and half <= share <= 1 - half:
+    if abs(share - low - half) < 0.003 and least + half <= share <= 1 - half:
         return f"± {100 * half:.1f}"
     return f"−{100 * (share - low):.1f}/+{100 * (high - share):.1f}"
 

@@ -185,16 +185,10 @@ def _other_texts(report: Report, dark: bool) -> None:
             alt=f"{formatting.capitalised(measured)} of each model on the test texts and on other texts",
         )
     table = report_tables.other_texts(report)
-    falls = list(report.student.shifted)
-    table[falls] = table[falls].map(formatting.signed)
-    table["Test texts"] = [unbroken(formatting.percent(score / 100)) for score in table["Test texts"]]
     right.table(
-        table,
+        table.map(unbroken),
         hide_index=True,
-        alt=f"Points of {measured} that each model loses on other texts",
+        alt=f"Points of {measured} that each model gains or loses on other texts",
     )
-    low, high = report.student.interval(report.other_metric) or (report.student.low, report.student.high)
-    right.caption(
-        f"Points of {escape(measured)} against the test texts. Each score of {report.rows['test']:,} texts "
-        f"is known to about {50 * (high - low):.1f} points (95 %): smaller differences may be chance."
-    )
+    known = f"; {formatting.ABOUT_PLUS_MINUS}" if report.student.rises else ""
+    right.caption(f"Points of {escape(measured)} against the same model's on the test texts{known}.")

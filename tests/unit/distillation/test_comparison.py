@@ -7,8 +7,16 @@ from hypothesis import strategies as st
 from scipy import stats
 from sklearn import metrics
 
-from kd_core.distillation.comparison import Verdict, f1_gains, f1_verdict, judge, mean_squares, verdict
-from kd_core.distillation.metrics import scores
+from kd_core.distillation.comparison import (
+    Verdict,
+    f1_gains,
+    f1_verdict,
+    judge,
+    mean_squares,
+    of_other_texts,
+    verdict,
+)
+from kd_core.distillation.metrics import scores, wilson
 from kd_core.errors import DataError
 from tests.bench.bench_verdict import says, simulated
 
@@ -253,3 +261,9 @@ def test_nothing_and_shapes_that_differ():
         verdict(np.zeros((1, 3), bool), np.zeros((1, 4), bool))
     with pytest.raises(ValueError, match=r"\(seeds, items\), got shapes \(3,\) and \(3,\)"):
         verdict(np.zeros(3, bool), np.zeros(3, bool))
+
+
+def test_scores_of_different_texts() -> None:
+    """Newcombe 1998, table II, method 10: 56 of 70 against 48 of 80 are 0.2 apart, 0.0524 to 0.3339."""
+    low, high = of_other_texts(48 / 80, wilson(48 / 80, 80), 56 / 70, wilson(56 / 70, 70))
+    assert (low, high) == pytest.approx((0.0524, 0.3339), abs=5e-5)

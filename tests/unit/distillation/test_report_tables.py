@@ -11,7 +11,7 @@ import pytest
 from kd_core.distillation import report_tables
 from kd_core.distillation.report import Report
 from kd_core.errors import RunError
-from kd_core.system.formatting import percent
+from kd_core.system.formatting import percent, signed
 
 read = Report.model_validate
 
@@ -208,8 +208,12 @@ def test_the_commonest_mistake(report: dict) -> None:
 
 def test_falls_on_other_texts_are_points(report: dict) -> None:
     row = report_tables.other_texts(read(report)).iloc[0]
-    assert row["Test texts"] == pytest.approx(87.595, abs=1e-3)
-    assert row["typos"] == pytest.approx(72.328 - 87.595, abs=1e-3)
+    assert (row["Test texts"], row["typos"]) == ("87.6 %", "−15.3")  # before there were intervals
+    known = copy.deepcopy(report)
+    known["teacher"]["rises"] = {"typos": (-0.182, -0.123)}
+    assert report_tables.other_texts(read(known))["typos"][0] == "−15.3 ± 2.9"
+    known["teacher"]["rises"] = {"typos": (-0.2, -0.12)}
+    assert report_tables.other_texts(read(known))["typos"][0] == "−15.3 −4.7/+3.3"
     in_f1 = copy.deepcopy(report)
     in_f1["config"]["training"]["metric"] = "macro_f1"
     assert report_tables.other_texts(read(in_f1)).iloc[0].equals(row), "it was measured before F1 was kept"
@@ -217,8 +221,8 @@ def test_falls_on_other_texts_are_points(report: dict) -> None:
         in_f1[who]["shifted_score"] = dict.fromkeys(in_f1[who]["shifted"], 0.5)
     assert read(in_f1).other_metric == "macro_f1"
     one = report_tables.other_texts(read(in_f1)).iloc[0]
-    assert one["Test texts"] == pytest.approx(100 * in_f1["teacher"]["macro_f1"])
-    assert one["typos"] == pytest.approx(50 - 100 * in_f1["teacher"]["macro_f1"])
+    macro = in_f1["teacher"]["macro_f1"]
+    assert (one["Test texts"], one["typos"]) == (percent(macro), signed(100 * (0.5 - macro)))
     report["teacher"]["shifted"] = {}  # a file, that has no answers to them
     assert report_tables.other_texts(read(report))["Model"].iloc[0] == "Distilled student"
     for who in ("student", "alone", "labelled_only"):

@@ -13,6 +13,7 @@ from kd_core.config import DistillConfig
 from kd_core.data.corruption import corrupted
 from kd_core.data.task import labelled
 from kd_core.distillation import validate as module
+from kd_core.distillation.comparison import of_other_texts, verdict
 from kd_core.distillation.events import Progress, ignore
 from kd_core.distillation.metrics import Latency, macro_f1_interval, wilson
 from kd_core.distillation.run import Run, Trained
@@ -170,11 +171,20 @@ def test_shifted_texts(run, trained, tiny_task):
         # The tokenizer lowers all letters.
         assert report.shifted["upper case"] == pytest.approx(report.accuracy)
         assert report.shifted_score == {}
+        right = report.accuracy, (report.low, report.high)
+        other = report.shifted["elsewhere"], wilson(report.shifted["elsewhere"], 2)
+        assert report.rises["elsewhere"] == pytest.approx(of_other_texts(*right, *other))
+        same = verdict(*[np.ones((1, len(tiny_task.test)), bool)] * 2)
+        assert report.rises["upper case"] == (same.low, same.high), "each text has the same answer"
+        low, high = report.rises["typos"]
+        assert low <= report.shifted["typos"] - report.accuracy <= high
 
     in_f1 = replace(run, task=task, config=run.config.change({"training.metric": "macro_f1"}))
     for report in validate(in_f1, trained[:3]).models.values():
         assert set(report.shifted_score) == set(report.shifted)
         assert report.shifted_score["upper case"] == pytest.approx(report.macro_f1)
+        low, high = report.rises["typos"]
+        assert low <= report.shifted_score["typos"] - report.macro_f1 <= high
         # Of two texts of two classes, one right: F1 is 2 / 3 of its class and 0 of the other, or 1 / 3.
         right = {0.0: (0.0,), 0.5: (0.5, 1 / 3), 1.0: (1.0,)}[report.shifted["elsewhere"]]
         assert any(report.shifted_score["elsewhere"] == pytest.approx(share) for share in right)
