@@ -22,7 +22,7 @@ from kd_core.models.checkpoints import clamp_length
 from kd_core.models.inference import fast_precision
 from kd_core.models.presets import DEEP, MANY_CLASSES
 from kd_core.models.size import CNN, NETWORKS, POOLED, STATIC, intermediate_size, student_config
-from kd_core.models.students import resolve_fill, resolve_init
+from kd_core.models.students import may_trim, resolve_fill, resolve_init
 from kd_core.system.formatting import percent
 from kd_core.system.settings import fixed
 
@@ -76,7 +76,6 @@ def resolve(config: DistillConfig, task: Task, teacher: PretrainedConfig, length
         "task.augment": spans_per_text(task, config.task),
         "teacher.epochs": _epochs(config.teacher, len(task.train)),
         "teacher.learning_rate": 5e-4 if from_scratch else 3e-5 if deep else 1e-4,
-        "teacher.pooling": "mean" if teacher.model_type == POOLED else "first",
         "teacher.weights": "best" if from_scratch else "last",
         "student.init": init,
         "student.fill_vocabulary": resolve_fill(config.student, init),
@@ -88,7 +87,9 @@ def resolve(config: DistillConfig, task: Task, teacher: PretrainedConfig, length
         "training.precision": fast_precision(teacher, student),
     }
     changes = {name: value for name, value in answers.items() if _is_auto(config, name)}
-    # A preset decides the sizes: what the run stores are those that were built.
+    # A preset decides the sizes, a checkpoint what its head reads: what the run stores is what was built.
+    changes["teacher.pooling"] = "mean" if teacher.model_type == POOLED else "first"
+    changes["student.trim_vocabulary"] = config.student.trim_vocabulary and may_trim(student, init)
     changes |= _sizes("teacher", teacher) | _sizes("student", student)
     # By the mean a probe tells few texts apart at once, and leaves the teacher nothing to learn from them.
     at_once = teacher.model_type == POOLED and len(task.labels) < MANY_CLASSES and not deep

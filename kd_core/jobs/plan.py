@@ -102,12 +102,14 @@ def make_plan(config: DistillConfig, task: Task, vocabulary: Vocabulary) -> Plan
     """Nothing is allocated: models are sized on the meta device. Raises: ConfigError, ModelError."""
     from kd_core.distillation.balance import auto_temperature, notes, texts_by_class
     from kd_core.distillation.resolve import mean_tokens, resolve, share_cut
-    from kd_core.models.loading import teacher_config
+    from kd_core.models.loading import load_config, teacher_config
     from kd_core.models.size import model_size, student_config
 
     teacher = teacher_config(config.teacher, task.labels, vocabulary.size, len(task.train))
     config = resolve(config, task, teacher, vocabulary.lengths)
     pieces = vocabulary.kept(config.student)
+    if config.student.init == "pretrained" and not config.student.trim_vocabulary:
+        pieces = load_config(config.student.model, task.labels).vocab_size
     student = student_config(config.student, teacher, pieces)
     return Plan(
         config=config,

@@ -65,9 +65,7 @@ def build_student(
     if find_preset(config.model, STUDENTS) is None:
         source, tokenizer = load_checkpoint(config.model, task, seed, notes)
     whole = tokenizer
-    # In a network of ours more than the table of words may have a row for each piece.
-    ours = init == "pretrained" and source.config.model_type in NETWORKS
-    if config.trim_vocabulary and not ours:
+    if config.trim_vocabulary and may_trim(source.config, init):
         texts = chain(task.train["text"][:], task.transfer["text"][:])
         tokenizer, kept = trim_vocabulary(tokenizer, texts, resolve_fill(config, init))
     else:
@@ -147,6 +145,11 @@ def resolve_init(config: StudentConfig, teacher_config: PretrainedConfig) -> Ini
             "Use --student-init auto, or a smaller --student-hidden."
         )
     return choice
+
+
+def may_trim(student: PretrainedConfig, init: Initialisation) -> bool:
+    """Not a network of ours that was trained before: more than its table of words may have a row a piece."""
+    return init != "pretrained" or student.model_type not in NETWORKS
 
 
 def resolve_fill(config: StudentConfig, init: Initialisation) -> int:

@@ -38,6 +38,19 @@ def test_the_plan_is_resolved_and_an_untrimmed_student_is_larger(tiny_config, ti
     assert whole.unknown == 0
 
 
+def test_the_plan_of_a_student_that_keeps_its_own_pieces(tiny_config, tiny_task, tmp_path):
+    """A convolutional network's pairs of words hang on them, so that none can be cut."""
+    vocabulary = read_vocabulary(tiny_config.teacher, tiny_task)
+    teacher, tokenizer = load_teacher(tiny_config.teacher, tiny_task)
+    first = make_plan(tiny_config.change({"student.model": "cnn"}), tiny_task, vocabulary).config.student
+    student, own = build_student(first, teacher, tokenizer, tiny_task, seed=0)
+    student.save_pretrained(tmp_path)
+    own.save_pretrained(tmp_path)
+    assert len(own) < vocabulary.size
+    plan = make_plan(tiny_config.change({"student.model": str(tmp_path)}), tiny_task, vocabulary)
+    assert plan.student.params == sum(p.numel() for p in student.parameters())
+
+
 @pytest.mark.parametrize(("fill", "unknown"), [(0, 0.75), (88, 0.625), (10_000, 0)])
 def test_the_plan_knows_how_many_pieces_the_student_will_have_and_lack(
     tiny_config, tiny_task, tiny_teacher, tiny_tokenizer, fill, unknown
