@@ -24,9 +24,10 @@ from kd_core.distillation.calibration import Scaled, floor
 from kd_core.distillation.metrics import ECE_BINS, Scores
 from kd_core.distillation.report import Report
 from kd_core.distillation.report_tables import calibration_error, score
+from kd_core.distillation.report_times import latency_conditions
 from kd_core.distillation.roles import FROM_TEACHER, NAMES, ROLES
 from kd_core.models.presets import TEACHERS, other_network
-from kd_core.system.formatting import capitalised, count, megabytes, percent, with_interval
+from kd_core.system.formatting import capitalised, count, megabytes, milliseconds, percent, with_interval
 from kd_core.system.machine import describe_machine
 
 TEMPLATE = Path(__file__).with_suffix(".md")
@@ -133,6 +134,7 @@ def model_card(
         onnx_code=ONNX.format(file=onnx[-1]) if onnx else "",
         controls=[ROLES[who] for who in report.models if who not in ("teacher", "student")],
         models=_markdown(_models(report)),
+        timed=plain(latency_conditions(report)),
         forms=_markdown(staircase.table(forms, report.measures)),
         files=files,
         conditions=f"{conditions} {staircase.doubt(forms)}".rstrip(),
@@ -243,6 +245,7 @@ def _models(report: Report) -> pd.DataFrame:
                 "Calibration error": calibration_error(report, who),
                 "Parameters": count(model.params),
                 "Size": megabytes(model.size_mb),
+                "Latency p50": milliseconds(model.p50),
             }
             for who, model in report.judged.items()
         ]

@@ -127,8 +127,8 @@ def yield_to_pages() -> None:
         thread = threading.get_native_id()
         os.setpriority(os.PRIO_PROCESS, thread, NICENESS)
         # Niceness alone leaves a core that trains busy for the scheduler, so that server and browser share
-        # the other; with this policy it counts as free. p95 of a rerun over idle: 1.6 to 2.0, then 1.15 to
-        # 1.5. The price: beside programs that want all cores, training all but stands still.
+        # the other; with this policy it counts as free (docs/performance.md has what a rerun takes). The
+        # price: beside programs that want all cores, training all but stands still.
         with suppress(OSError):  # a sandbox that forbids it
             os.sched_setscheduler(thread, os.SCHED_IDLE, os.sched_param(0))
 

@@ -28,6 +28,7 @@ from kd_core.deployment.forms import converted
 from kd_core.deployment.model_card import model_card, plain
 from kd_core.distillation import run_folder
 from kd_core.models.loading import load_checkpoint
+from kd_core.system.formatting import megabytes, milliseconds
 
 # First of all, as if KD Studio were not installed.
 BLOCKED = 'import json, sys; sys.modules["kd_core"] = None\n'
@@ -285,7 +286,10 @@ def test_the_card_is_one_that_the_hub_reads(made, finished_run):
     accuracy = next(result for result in data.eval_results if result.metric_type == "accuracy")
     assert accuracy.metric_value == round(student.seeds[0].accuracy, 4)
     assert "| Student alone | " in card.text
-    assert "| TF-IDF | " in card.text
+    floor = next(line for line in card.text.splitlines() if line.startswith("| TF-IDF | "))
+    tfidf = finished_run.report.models["tfidf"]
+    assert floor.endswith(f" | {megabytes(tfidf.size_mb)} | {milliseconds(tfidf.p50)} |")
+    assert "Latency: From text to answer, " in card.text
     assert (
         f"The files here are those of seed 0: accuracy {100 * student.seeds[0].accuracy:.1f} %" in card.text
     )

@@ -31,7 +31,7 @@ from kd_core.learn.recorded import (
     recorded_lab,
     recorded_replay,
 )
-from kd_core.models.loading import load_teacher
+from kd_core.models.loading import load_teacher, teacher_config
 from kd_core.system.paths import app_folder
 from tests import SAMPLES
 
@@ -111,14 +111,16 @@ def test_no_text_is_recorded() -> None:
 
 @pytest.fixture(scope="module")
 def resolved() -> Callable[[DistillConfig], DistillConfig]:
-    """As a run would store it today; all have the same teacher."""
-    model, tokenizer = load_teacher(LESSON.teacher, load_task(LESSON.task))
+    """As a run would store it today; all have a teacher of the same name."""
+    _, tokenizer = load_teacher(LESSON.teacher, load_task(LESSON.task))
     task = cache(load_task)
     lengths = cache(lambda config: token_lengths(tokenizer, task(config)))
 
     def of(config: DistillConfig) -> DistillConfig:
         assert config.teacher.model == LESSON.teacher.model
-        return resolve(config, task(config.task), model.config, lengths(config.task))
+        known = task(config.task)  # how many texts there are decides what the teacher's head reads
+        teacher = teacher_config(config.teacher, known.labels, texts=len(known.train))
+        return resolve(config, known, teacher, lengths(config.task))
 
     return of
 
