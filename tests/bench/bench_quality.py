@@ -105,17 +105,17 @@ def show(rows: list[dict[str, Any]], task: str, name: str, against: str | None) 
     student = np.stack([_right(mine[seed], "student") for seed in sorted(mine)])
     for model, name in (("floor", "TF-IDF"), ("alone", "itself alone")):
         gain = verdict(student, np.stack([_right(mine[seed], model) for seed in sorted(mine)]))
-        line += f"  over {name} {_gain(gain)}"
+        line += f"  over {name} {in_points(gain)}"
     theirs = {row["seed"]: row for row in rows if (row["name"], row["task"]) == (against, task)}
     if both := sorted(mine.keys() & theirs.keys()):
         for model in ("alone", "student"):
             after, before = (np.stack([_right(one[seed], model) for seed in both]) for one in (mine, theirs))
             gain = verdict(after, before)
-            line += f"  {model} {_gain(gain)}"
+            line += f"  {model} {in_points(gain)}"
     print(line, flush=True)
 
 
-def _gain(gain: Verdict) -> str:
+def in_points(gain: Verdict) -> str:
     return f"{100 * gain.delta:+.1f} [{100 * gain.low:.1f}, {100 * gain.high:.1f}]"
 
 

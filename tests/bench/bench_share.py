@@ -1,10 +1,10 @@
-"""What a training in the dashboard gets beside another program that keeps a core busy.
+"""What a training in the dashboard gets beside other programs that each keep a core busy.
 
     python -m tests.bench.bench_share
 
 Runs the demo with the student ``mini``, which uses all cores, through the dashboard's runner, and counts its
-steps a second in turn: with nothing beside it, and beside one program of normal priority that never waits.
-Prints each, and the ratio. Nothing is asserted.
+steps a second in turn: with nothing beside it, and beside one and two programs of normal priority that never
+wait. Prints each, and the ratios. Nothing is asserted.
 """
 
 from __future__ import annotations
@@ -50,7 +50,7 @@ def main() -> None:
     run = runner.submit(DistillConfig().change(STEPS))
     while store.run(run).who != "student":
         time.sleep(0.5)
-    speeds: dict[int, list[float]] = {0: [], 1: []}
+    speeds: dict[int, list[float]] = {0: [], 1: [], 2: []}
     for _ in range(ROUNDS):
         for programs, measured in speeds.items():
             with busy(programs):
@@ -58,7 +58,8 @@ def main() -> None:
             print(f"{programs} busy programs: {measured[-1]:.1f} steps/s", flush=True)
     runner.stop(run)
     runner.close()
-    print(f"beside one busy program: {mean(speeds[1]) / mean(speeds[0]):.2f} of the speed")
+    for programs in (1, 2):
+        print(f"beside {programs}: {mean(speeds[programs]) / mean(speeds[0]):.2f} of the speed")
 
 
 if __name__ == "__main__":

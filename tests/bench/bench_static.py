@@ -2,7 +2,8 @@
 
 Both begin with what the task's teacher makes of each word piece. Model2Vec takes it as it was pre-trained,
 with its defaults of 256 dimensions and one layer above them; the static student takes the fine-tuned
-teacher's, and learns from its answers. Same splits; test accuracy, seconds of training, milliseconds a text.
+teacher's, and learns from its answers. Same splits; test accuracy, seconds of training, milliseconds a text,
+and what the distilled student is above Model2Vec, paired by text and seed.
 Model2Vec is only needed here: ``pip install --no-deps model2vec skeletoken``. Tasks as of ``bench_quality``.
 """
 
@@ -15,11 +16,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import pandas as pd
 
-from tests.bench.bench_quality import QUICK, SCREEN, WHOLE, floor, settings_of
+from tests.bench.bench_quality import QUICK, SCREEN, WHOLE, floor, in_points, settings_of
 
 if TYPE_CHECKING:
     from kd_core.config import TeacherConfig
+    from kd_core.distillation.report import Report
 
 TIMED = 200  # texts, one after the other
 
@@ -29,6 +32,7 @@ def main() -> None:
     from kd_core.config import DistillConfig
     from kd_core.data import load_task
     from kd_core.deployment.forms import open_form
+    from kd_core.distillation.comparison import verdict
     from kd_core.system import paths
 
     parser = argparse.ArgumentParser(description="Compare static classifiers.")
@@ -50,13 +54,26 @@ def main() -> None:
                 seconds = [run.seconds["distil"] / 2 for run in runs]
                 answer = open_form(runs[-1].run_id, "student", "onnx").predict
                 say(name, f"{student}, {who}", right, seconds, milliseconds(answer, texts))
-        right, seconds = [], []
+            if student == "static":
+                distilled = np.stack([_right(run, seed) for seed, run in enumerate(runs)])
+        answers, seconds = [], []
         for seed in range(given.seeds):
             began = time.perf_counter()
             model = model2vec(task, asked.teacher, seed)
             seconds.append(time.perf_counter() - began)
-            right.append((model.predict(texts).astype(int) == gold).mean())
+            answers.append(model.predict(texts).astype(int) == gold)
+        right = [answer.mean() for answer in answers]
         say(name, "Model2Vec", right, seconds, milliseconds(model.predict, texts))
+        gain = verdict(distilled, np.stack(answers))
+        print(f"{Path(name).stem:16} static, student over Model2Vec {in_points(gain)}", flush=True)
+
+
+def _right(report: Report, seed: int) -> np.ndarray:
+    """Which test texts its distilled student answers rightly, (texts,)."""
+    from kd_core.distillation.run_folder import PREDICTIONS
+
+    rows = pd.read_parquet(Path(report.folder) / PREDICTIONS)
+    return np.stack(list(rows[f"student-{seed}"])).argmax(axis=1) == rows["label"].to_numpy()
 
 
 def model2vec(task: Any, config: TeacherConfig, seed: int) -> Any:
