@@ -96,6 +96,7 @@ def export_handler(row: RunRow, on_event: OnEvent, control: Control) -> ExportRe
 
 def lab_handler(row: RunRow, on_event: OnEvent, control: Control) -> LabReport:
     """Goes on after the cells that an earlier start has measured."""
+    from kd_core.data import load_task
     from kd_core.jobs.room import check_room
     from kd_core.jobs.store import Store
     from kd_core.learn.claim_training import common, trainings
@@ -115,7 +116,7 @@ def lab_handler(row: RunRow, on_event: OnEvent, control: Control) -> LabReport:
             with suppress(StoreError):  # it may be away for a while; the next cell brings this one too
                 store.save_report(row.id, report, owner=row.owner)
 
-        cells = trainings(config)
+        cells = trainings(config.within(len(load_task(common(config).task).transfer)))
         report = run_lab(common(config), cells, work, on_event, control, before=before, keep=keep)
     shutil.rmtree(work, ignore_errors=True)
     return report

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING
 
-from kd_core.config import HUB_PREFIX, TaskConfig
+from kd_core.config import HUB_PREFIX, TaskConfig, flag
 from kd_core.errors import DataError
 
 if TYPE_CHECKING:
@@ -23,7 +23,9 @@ def load_task(config: TaskConfig) -> Task:
     """
     from kd_core.data.fewer import fewer
 
-    return fewer(_whole(config), config)
+    task = fewer(_whole(config), config)
+    _check_splits(task, config)
+    return task
 
 
 def check_places(config: TaskConfig) -> None:
@@ -52,6 +54,18 @@ def check_places(config: TaskConfig) -> None:
         f"There is no task or file {config.name!r}. Choose a bundled task ({', '.join(TASKS)}), "
         f"a file ({', '.join(KINDS)}) or a Hub data set ({HUB_PREFIX}ID)."
     )
+
+
+def _check_splits(task: Task, config: TaskConfig) -> None:
+    """Raises: DataError where nothing is left to train with, to choose by or to test on."""
+    given = [name for name in ("drop_rare", "drop_overlap") if getattr(config, name)]
+    without = "".join(f", or leave out {flag(f'task.{name}')}" for name in given)
+    for split in ("train", "validation", "test"):
+        if not task.rows[split]:
+            raise DataError(
+                f"No {split} text is left of the {sum(task.rows.values()):,} texts: each split needs one at "
+                f"least. Bring more texts of each class{without}."
+            )
 
 
 def _whole(config: TaskConfig) -> Task:

@@ -6,17 +6,18 @@ import zlib
 from base64 import b64decode, b64encode
 from collections.abc import Iterable, Mapping
 from statistics import fmean
-from typing import Annotated, Any, Literal, NotRequired, TypedDict
+from typing import Annotated, Any, Literal, NotRequired, Self, TypedDict
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
-from pydantic import Field
+from pydantic import Field, ValidationInfo, field_validator
 
 from kd_core.config import LESSON, MOST_SEEDS, SEEDS, DistillConfig, Seed
 from kd_core.distillation.comparison import Verdict, verdict
 from kd_core.distillation.metrics import wilson
 from kd_core.distillation.roles import Role
+from kd_core.errors import DataError
 from kd_core.system.settings import Settings, setting
 
 LabName = Literal["transfer", "hinton2015", "cho2019", "stanton2021"]
@@ -37,6 +38,27 @@ class LabConfig(Settings):
     classes: tuple[str, ...] = setting(
         (), "Of hinton2015: the classes that are left out, one after the other"
     )
+
+    @field_validator("distil")
+    @classmethod
+    def _has_a_teacher(cls, distil: DistillConfig, others: ValidationInfo) -> DistillConfig:
+        lab = others.data.get("lab", "transfer")
+        if lab != "transfer" and (file := distil.task.knowledge):
+            raise ValueError(
+                f"learns from a file of answers ({file}), and {lab} teaches teachers of its own; choose the "
+                "settings of another run"
+            )
+        return distil
+
+    def within(self, texts: int) -> Self:
+        """Its sizes, of a task with so many transfer texts. Raises: DataError where they say nothing then."""
+        sizes = tuple(sorted({min(size, texts) for size in self.transfer}))
+        if self.lab == "stanton2021" and len(sizes) < 2:
+            raise DataError(
+                f"{self.lab} compares few transfer texts with many, and this task has {texts:,}: choose the "
+                "settings of a run with some."
+            )
+        return self.model_copy(update={"transfer": sizes})
 
 
 class LabCell(TypedDict):

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -119,9 +120,11 @@ def _result(name: ClaimName, job: RunRow | None) -> None:
         f"Bars: 95 % interval of the mean, by {report['test_texts']:,} test texts. Dashes: single seeds."
     )
     if found.main is None:
-        st.caption(
-            ":material/hourglass_top: The verdict needs a student of each kind; the next is being trained."
-        )
+        if job and job.status not in PENDING:
+            st.caption("It ended before it had a student of each kind, which the verdict needs.")
+        else:
+            waits = "The verdict needs a student of each kind; the next is being trained."
+            st.caption(f":material/hourglass_top: {waits}")
         return
     with st.container(border=True, key=f"{PAGE}.verdict"):
         colour, icon = VERDICTS[found.main.kind]
@@ -131,7 +134,7 @@ def _result(name: ClaimName, job: RunRow | None) -> None:
     prose(WORDS[name](report, found))
     if name == "hinton2015":
         _classes(report)
-    _again(name, report)
+    _again(name, report, recorded=job is None)
 
 
 @st.cache_data(max_entries=3, show_spinner=False)
@@ -158,11 +161,12 @@ def _report(name: ClaimName, job: RunRow | None) -> LabReport | None:
         return None
 
 
-def _again(name: ClaimName, report: LabReport) -> None:
+def _again(name: ClaimName, report: LabReport, *, recorded: bool) -> None:
     config, machine = report["config"], report["machine"]
     seeds = sorted({cell["seed"] for cell in report["cells"]})
-    st.markdown("The command that measures it again, in a copy of KD Studio's repository:")
-    st.code(f"python assets/record.py claim {name} --again", language="bash", wrap_lines=True)
+    if recorded:
+        st.markdown("The command that measures it again, in a copy of KD Studio's repository:")
+        st.code(f"python assets/record.py claim {name} --again", language="bash", wrap_lines=True)
     st.caption(
         f"{escape(config['task']['name'])}; student {escape(config['student']['model'])}, "
         f"{config['training']['steps']:,} steps, {formatting.counted(len(seeds), 'seed')}. Measured on "
@@ -177,7 +181,10 @@ def _measure(name: ClaimName) -> None:
     controls = Controls(PAGE, *CONTROLS, part="measure")
     controls.open()
     covered = "Task, teacher and student; what the claim is about is set as described"
-    run = ask_settings(controls, finished_runs(), covered)
+    taught = {
+        run_id: run for run_id, run in finished_runs().items() if not run.config["task"].get("knowledge")
+    }
+    run = ask_settings(controls, taught, covered)
     seeds = ask_seeds(controls)
     try:
         classes = store().report(run.id).labels if run else list(LABELS)
@@ -307,9 +314,15 @@ def _cho_words(report: LabReport, found: Findings) -> str:
         "\n".join(lines)
         + f"\n\nFrom {EPOCHS[0]} epoch to {EPOCHS[-1]} the teacher gains {_gain(found, 'teacher')}. "
         f"Taught by the last, the student is {_gain(found, 'over alone')} against itself alone. The paper's "
-        "models are image classifiers that start from random weights. Ours starts pre-trained and keeps its "
-        "best weights: more epochs may change little of what it says."
+        f"models are image classifiers that start from random weights{_ours(report['config']['teacher'])}."
     )
+
+
+def _ours(teacher: Mapping[str, Any]) -> str:
+    keeps = f"keeps its {teacher.get('weights', 'best')} weights"
+    if teacher["model"] == "scratch":
+        return f", as this teacher does, which {keeps}"
+    return f". Ours starts pre-trained and {keeps}: more epochs may change little of what it says"
 
 
 def _stanton_sentence(found: Findings) -> str:

@@ -41,6 +41,16 @@ def test_rows_with_gold_labels_are_the_labelled_ones(load):
     assert load("text,label,prob_new,prob_old", given, gold="none").answers.gold == "none"
 
 
+def test_too_few_texts_for_a_validation_split_are_refused(load):
+    """Of ten chosen classes of two texts each one is for the training, and one for the test."""
+    names = [f"class {number}" for number in range(10)]
+    given = [
+        [f"text number {i}", *(0.91 if i % 10 == place else 0.01 for place in range(10))] for i in range(20)
+    ]
+    with pytest.raises(DataError, match="No validation text is left of the 20 texts"):
+        load(",".join(["text", *names]), given)
+
+
 def test_gold_labels_in_the_test_file_alone(load):
     test = [[f"other text {i}", CLASSES[i % 2], *SURE[0]] for i in range(6)]
     task = load("text,label,new,old", rows(""), test)

@@ -42,6 +42,13 @@ def test_an_own_test_file_is_the_test_split(films, tmp_path):
     assert (len(task.train), len(task.validation)) == (16, 4)
 
 
+def test_a_split_without_a_text_is_refused(films, tmp_path):
+    (tmp_path / "test.csv").write_text("text,label\nA new one,neither\nAnother,neither\n")
+    refused = "No test text is left of the 20 texts: .+ each class, or leave out --drop-rare"
+    with pytest.raises(DataError, match=refused):
+        task_of(films, HEADER + ROWS, test_file=str(tmp_path / "test.csv"), drop_rare=True)
+
+
 def test_transfer_texts_of_validation_and_test_are_dropped(films, tmp_path):
     texts = [line.rpartition(",")[0] for line in ROWS.splitlines()] + ["New one", "new  ONE", "", "New two"]
     (tmp_path / "more.txt").write_text("\n".join(texts))

@@ -9,7 +9,7 @@ from datasets import Dataset
 from kd_core.data import load_task
 from kd_core.distillation.distil import seen
 from kd_core.distillation.roles import StudentVariant
-from kd_core.errors import ConfigError
+from kd_core.errors import ConfigError, DataError
 from kd_core.learn.claim_training import common, trainings
 from kd_core.learn.claims import findings
 from kd_core.learn.lab_results import OWN, LabConfig, unpack_answers
@@ -79,6 +79,23 @@ def test_teachers_that_are_stopped_early(kd_home, short_config):
     found = findings("cho2019", report)
     assert found.main is not None
     assert found.main.seeds == 1
+
+
+def test_a_claim_needs_teachers_that_can_be_taught(short_config):
+    answers = short_config.change({"task.knowledge": "answers.csv"})
+    for claim in ("hinton2015", "cho2019", "stanton2021"):
+        with pytest.raises(ConfigError, match=rf"a file of answers \(answers.csv\), and {claim} teaches"):
+            LabConfig.from_dict({"lab": claim, "distil": answers.model_dump(mode="json")})
+    assert LabConfig(distil=answers).lab == "transfer", "which asks the file"
+
+
+def test_sizes_beyond_a_tasks_transfer_texts_are_one(short_config):
+    config = lab("transfer", short_config, transfer=(0, 40, 500, 2_000))
+    assert config.within(600).transfer == (0, 40, 500, 600)
+    assert config.within(0).transfer == (0,)
+    assert lab("stanton2021", short_config, transfer=(0, 40)).within(7).transfer == (0, 7)
+    with pytest.raises(DataError, match="compares few transfer texts with many, and this task has 0"):
+        lab("stanton2021", short_config, transfer=(0, 40)).within(0)
 
 
 def test_a_random_teacher(kd_home, short_config):
