@@ -201,6 +201,27 @@ def test_the_map_and_the_two_choices(app: App, store: Store) -> None:
     assert ("Use these settings", "distill.temperature=4.0&distill.alpha=0.9") in links(page)
 
 
+def test_the_best_is_compared_with_the_best_student_alone_of_its_own_kind(app: App, store: Store) -> None:
+    rates = {"learning_rates": (0.001, 0.004), "alone_gains": {0.004: 0.06}}
+    searched(store, method="random", trials=4, **rates)
+    page = app(PAGE, study="s")
+    assert metrics(page)["Student alone"][0] == "87.0 %", "at 0.001 it has 81.0"
+    assert metrics(page)["Best over alone"][0].startswith("−")
+    (alone, *_) = page.metric
+    assert alone.help.endswith(" At the learning rate 0.004, the best for it here.")
+
+
+def test_a_student_that_is_not_the_best_has_nothing_of_its_gain(app: App, store: Store) -> None:
+    searched(store, students=("tiny", "mini"))
+    page = app(PAGE, study="s")
+    assert "Best over alone" in metrics(page)
+    best = page.selectbox(key="search.of_student")
+    best.set_value("mini" if best.value == "tiny" else "tiny").run()
+    assert "Student alone" in metrics(page)
+    assert "Best over alone" not in metrics(page)
+    assert "-1 cannot be told" not in alts(page)[0]
+
+
 def test_the_map_says_of_which_task_and_models_it_is(app: App, store: Store) -> None:
     searched(store)
     said = words(app(PAGE))

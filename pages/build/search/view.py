@@ -131,12 +131,19 @@ def _map(search: SearchResult) -> None:
     st.caption(unbroken(words))
     with st.container(horizontal=True, gap="medium"):
         if alone and alone.scores:
+            rate = ""
+            if alone.setting and not grid and len(search.config.choices["learning_rate"]) > 1:
+                rate = f" At the learning rate {alone.setting.learning_rate:g}, the best for it here."
             st.metric(
-                "Student alone", _percent(alone.mean), _error(alone.se), **_GREY, help=term("student alone")
+                "Student alone",
+                _percent(alone.mean),
+                _error(alone.se),
+                **_GREY,
+                help=term("student alone") + rate,
             )
         if search.teacher:
             _teacher(search.teacher)
-        if alone and alone.from_best and search.best is not None:
+        if alone and alone.from_best and _shows_best(search, chosen):
             difference = alone.from_best
             span = f"95 %: {formatting.interval(difference.low, difference.high)}"
             if difference.high - difference.low > 1:  # of two folds: wider than accuracies can be apart
@@ -168,11 +175,7 @@ def _slice(search: SearchResult) -> dict[str, Any]:
 
 
 def _rows(search: SearchResult, chosen: dict[str, Any]) -> pd.DataFrame:
-    shown = [
-        _row(search, cell)
-        for cell in search.cells
-        if cell.setting and all(getattr(cell.setting, name) == value for name, value in chosen.items())
-    ]
+    shown = [_row(search, cell) for cell in search.cells if cell.setting and _is_of(cell, chosen)]
     columns = ["temperature", "alpha", "state", "mean", "se", "scores", "of", "same", "mark"]
     return pd.DataFrame(shown, columns=columns)
 
@@ -196,12 +199,18 @@ def _row(search: SearchResult, cell: Cell) -> pd.Series[Any]:
 
 
 def _alone(search: SearchResult, chosen: dict[str, Any]) -> Cell | None:
-    """The student alone, of the size and learning rate that the map shows."""
+    """The student alone, of the size and learning rate that the map shows; of several rates the best."""
     fixed = {name: value for name, value in chosen.items() if name != "divergence"}
-    for cell in search.alone:
-        if all(getattr(cell.setting, name) == value for name, value in fixed.items()):
-            return cell
-    return None
+    own = [cell for cell in search.alone if _is_of(cell, fixed)]
+    return max(own, key=lambda cell: cell.mean or 0.0, default=None)
+
+
+def _is_of(cell: Cell, chosen: dict[str, Any]) -> bool:
+    return all(getattr(cell.setting, name) == value for name, value in chosen.items())
+
+
+def _shows_best(search: SearchResult, chosen: dict[str, Any]) -> bool:
+    return search.best is not None and _is_of(search.cells[search.best], chosen)
 
 
 def _teacher(scores: list[Score]) -> None:
@@ -365,7 +374,8 @@ def _in_words(search: SearchResult, cells: pd.DataFrame) -> str:
     text = f"{measure} on held-out texts by temperature and alpha: "
     text += f"{done} of {len(cells)} settings done"
     if search.best is not None and (setting := search.cells[search.best].setting):
-        mean, same = _percent(search.cells[search.best].mean), int(cells["same"].sum()) - 1  # itself
+        itself = cells["mark"].isin(["best", "both"]).sum()
+        mean, same = _percent(search.cells[search.best].mean), int(cells["same"].sum() - itself)
         text += (
             f"; the best is T {setting.temperature:.3g}, alpha {setting.alpha:.3g} with {mean}; "
             f"{same} cannot be told from it"
