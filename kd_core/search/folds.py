@@ -42,7 +42,7 @@ def fold_tasks(task: Task, config: TaskConfig, folds: int) -> list[Task]:
         if not inner:
             raise DataError(
                 f"{len(labels):,} training texts are too few for {folds} folds: nothing is left to validate "
-                "on. Add texts, or choose more folds."
+                "on. Add texts of each class."
             )
         unseen = {own[row] for row in held_out} | {own[rest[place]] for place in inner}
         tasks.append(

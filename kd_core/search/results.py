@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from functools import lru_cache
 from statistics import fmean, stdev
 from typing import Any, Literal
 
@@ -12,7 +13,7 @@ import numpy as np
 import optuna
 from numpy.typing import NDArray
 from optuna.trial import FrozenTrial, TrialState
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, ConfigDict, Field
 from scipy import special
 
 from kd_core.config import TEMPERATURE, DistillConfig, ObjectiveConfig
@@ -40,6 +41,8 @@ class Score(BaseModel):
     """One student on the part that was held out: its ``accuracy`` or, where the search has another metric,
     its score by that. ``seconds`` is its whole time. ``right``: of each text, whether its answer is ("0110");
     "" where the score is no accuracy, and of searches of before. It is not told on."""
+
+    model_config = ConfigDict(frozen=True)
 
     seed: int
     fold: int
@@ -146,10 +149,8 @@ def read(board: Board) -> SearchResult:
         for fold in range(config.folds)
         if f"{trials.TEACHER} {fold}" in facts
     ]
-    whole = config.folds * len(config.seeds)
     both = [*cells, *alone]
-    over = [cell for cell in both if cell.state in OVER]
-    under_way = [cell for cell in both if cell.state not in OVER]
+    complete = all(cell.state in OVER for cell in both)
     scores = [score for cell in both for score in cell.scores]
     return SearchResult(
         study=board.cells.study_name,
@@ -159,14 +160,26 @@ def read(board: Board) -> SearchResult:
         teacher=teacher,
         best=best,
         choice=choose(cells, usual),
-        complete=not under_way,
+        complete=complete,
         trainings=config.trainings,
-        trainings_done=len(teacher) + whole * len(over) + sum(len(cell.scores) for cell in under_way),
+        trainings_done=_done(config, both, len(teacher)),
         seconds=sum(score.seconds for score in (*scores, *teacher)),
         run_id=facts.get(trials.RUN),
         metric=facts.get(trials.METRIC, "accuracy"),
-        optimism=None if under_way else optimism(cells, config.distill.controls.resamples),
+        optimism=optimism(cells, config.distill.controls.resamples) if complete else None,
     )
+
+
+def trainings_done(board: Board) -> int:
+    """``SearchResult.trainings_done`` alone: to compare many cells takes seconds, and workers ask often."""
+    both = [*_cells(board.cells, board.config.settings), *_cells(board.alone, board.config.alone)]
+    teachers = sum(name.startswith(f"{trials.TEACHER} ") for name in board.facts)
+    return _done(board.config, both, teachers)
+
+
+def _done(config: SearchConfig, cells: Sequence[Cell], teachers: int) -> int:
+    whole = config.folds * len(config.seeds)
+    return teachers + sum(whole if cell.state in OVER else len(cell.scores) for cell in cells)
 
 
 def _cells(study: optuna.Study, settings: Sequence[Setting | None]) -> list[Cell]:
@@ -262,7 +275,7 @@ def compared_with_best(cells: Sequence[Cell], best: Cell | None) -> list[Cell]:
     with_difference = []
     for cell in cells:
         if cell.state == "done":
-            from_best = difference(best.scores, cell.scores)
+            from_best = _remembered(tuple(best.scores), tuple(cell.scores))
             found = {
                 "from_best": from_best,
                 "same_as_best": from_best.low <= 0 <= from_best.high,
@@ -292,6 +305,10 @@ def difference(best: Sequence[Score], other: Sequence[Score]) -> Difference:
         texts = judge(gains)
         low, high = min(low, texts.low), max(high, texts.high)
     return Difference(mean=mean, se=se, low=low, high=high)
+
+
+# 10 ms each; an open page asks every few seconds, and few of them change.
+_remembered = lru_cache(maxsize=1_000)(difference)
 
 
 def _gains(best: Sequence[Score], other: Sequence[Score]) -> NDArray[np.float64]:

@@ -20,7 +20,7 @@ from transformers import PreTrainedModel, PreTrainedTokenizerFast
 
 from kd_core.config import DistillConfig
 from kd_core.data import load_task
-from kd_core.data.spans import augmented
+from kd_core.data.spans import augmented, spans_per_text
 from kd_core.data.task import Task
 from kd_core.distillation.balance import auto_metric, auto_temperature, score
 from kd_core.distillation.distil import student_recipe
@@ -60,9 +60,7 @@ def run_search(
     control = control or Control()
     check_room()
     task = load_task(config.distill.task)
-    folds = [
-        augmented(fold, config.distill.task) for fold in fold_tasks(task, config.distill.task, config.folds)
-    ]
+    folds = with_spans(task, config)
     _check_models(config, [task, *folds])
     with trials.connected() as storage:
         board, config = _begin(storage, study, config, task)
@@ -76,6 +74,12 @@ def run_search(
         result = results.read(board)
     shutil.rmtree(work, ignore_errors=True)
     return result
+
+
+def with_spans(task: Task, config: SearchConfig) -> list[Task]:
+    """The folds, with as many spans of each text as the run of the choice will have, of all texts."""
+    of_all = config.distill.task.model_copy(update={"augment": spans_per_text(task, config.distill.task)})
+    return [augmented(fold, of_all) for fold in fold_tasks(task, of_all, config.folds)]
 
 
 def _begin(
@@ -189,8 +193,8 @@ class CrossValidation:
         """How many trainings all workers together have done, and what this one is ``doing``."""
         self.doing = doing or self.doing
         with suppress(*trials.AWAY):
-            result = results.read(self.board)
-            self.on_event(Progress(None, self.doing, result.trainings_done, result.trainings + 1))
+            done = results.trainings_done(self.board)
+            self.on_event(Progress(None, self.doing, done, self.config.trainings + 1))
 
     def score(self, setting: Setting, alone: bool, number: int, seed: int) -> dict[str, Any]:
         """Train one student on a fold's training part, and score it on the part that was held out."""

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from itertools import chain
 
 import pytest
 
 from kd_core.config import TaskConfig
+from kd_core.data import spans
 from kd_core.data.splits import normalised
 from kd_core.data.task import Task, labelled, unlabelled
 from kd_core.errors import ConfigError, DataError
+from kd_core.search import SearchConfig
 from kd_core.search.folds import fold_tasks
+from kd_core.search.worker import with_spans
 from tests.unit.search.in_process import run
 
 pytestmark = pytest.mark.usefixtures("own_database")
@@ -26,6 +30,38 @@ def test_held_out_parts_are_the_training_data_and_each_class_is_in_all(tiny_task
             assert set(split["label"]) == set(range(5))
         parts = [set(split["text"]) for split in (fold.train, fold.validation, fold.test)]
         assert sum(map(len, parts)) == len(set().union(*parts)) == 60
+
+
+def test_folds_have_the_spans_that_the_final_run_will_have(
+    tiny_task: Task, search_config: SearchConfig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A part of many texts is few, to which auto would give spans."""
+    task = replace(tiny_task, transfer=unlabelled([]))
+    assert len(task.train) == 60
+    config = search_config.model_copy(
+        update={"distill": search_config.distill.change({"task.transfer_texts": 400, "task.augment": "auto"})}
+    )
+    monkeypatch.setattr(spans, "FEW", 60)
+    assert [len(fold.transfer) for fold in with_spans(task, config)] == [0, 0]
+    monkeypatch.setattr(spans, "FEW", 61)
+    each = spans.spans_per_text(task, config.distill.task)
+    assert each == 6, "400 over 60; over a fold's 24 training texts it would be 8"
+    for fold in with_spans(task, config):
+        assert 0 < len(fold.transfer) <= 6 * len(fold.train)
+
+
+def test_no_text_to_validate_with_needs_more_of_them() -> None:
+    texts = [f"text {i}" for i in range(4)]
+    task = Task(
+        "t",
+        ("x", "y"),
+        labelled(texts, [0, 0, 1, 1]),
+        labelled([], []),
+        labelled([], []),
+        unlabelled([]),
+    )
+    with pytest.raises(DataError, match=r"nothing is left to validate on. Add texts of each class.$"):
+        fold_tasks(task, TaskConfig(name="own.csv"), 2)
 
 
 def test_texts_that_differ_in_case_and_space_only_stay_together() -> None:

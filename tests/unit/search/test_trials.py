@@ -41,7 +41,7 @@ def test_each_cell_is_done_once_and_the_table_is_right(search_config, counted) -
     assert found.best == 2  # T 4, alpha 0.1
     assert found.cells[2].setting.temperature == 4.0
     assert found.alone[0].mean == pytest.approx(0.809)
-    assert events[-1].done == 10
+    assert events[-1].done == found.trainings_done
     assert events[-1].total == 13  # teachers, and the final run
     before = len(counted)
     assert run(search_config).cells == found.cells
