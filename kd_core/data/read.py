@@ -122,7 +122,7 @@ def _read_parquet(data: bytes, name: str) -> Table:
             "Export or download it again."
         ) from error
     if frame.empty:
-        raise DataError(f"{name} has no rows, only a header.")
+        raise DataError(f"{name} has no rows.")
     return Table(name, frame, nested=nested)
 
 

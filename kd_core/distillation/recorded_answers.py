@@ -32,7 +32,7 @@ def recorded_answers(
 ) -> RecordedAnswers | None:
     """The answers that the first of ``runs`` (id, config) on this very task has left, or None.
 
-    ``rows`` is the number of training and transfer texts together.
+    ``rows`` is the number of training and transfer texts together; a run may have spans of them behind.
     """
     wanted = _texts_of(task.model_dump(mode="json"))
     for run_id, config in runs:
@@ -45,12 +45,12 @@ def recorded_answers(
                 table = pa.ipc.open_stream(source).read_all()
         except (OSError, IndexError, pa.ArrowException):  # deleted, or freed
             continue
-        if len(table) == rows:
+        if len(table) >= rows:
             flat = table["logits"].combine_chunks().flatten().to_numpy(zero_copy_only=False)
-            return RecordedAnswers(run_id, np.array(flat).reshape(rows, -1))
+            return RecordedAnswers(run_id, np.array(flat).reshape(len(table), -1)[:rows])
     return None
 
 
 def _texts_of(task: Mapping[str, Any]) -> dict[str, Any]:
-    """What decides which texts there are, and in which order."""
-    return {name: value for name, value in task.items() if name != "max_length"}
+    """What decides which texts there are, and in which order; spans of them stand behind."""
+    return {name: value for name, value in task.items() if name not in ("max_length", "augment")}

@@ -9,6 +9,7 @@ import pandas as pd
 import plotly.graph_objects as go
 
 from kd_core.distillation.metrics import softmax
+from kd_core.figures.report import MOST_CLASSES
 from kd_core.figures.style import LINE, SPLITS, colour_of, new_figure, pick
 
 
@@ -45,7 +46,7 @@ def temperature_preview(
 
 def class_balance(counts: pd.DataFrame, *, dark: bool = False) -> go.Figure:
     """Texts of each class: a row for each class (its name is the index), a column for each split."""
-    shown = counts.head(40)
+    shown, few = counts.head(MOST_CLASSES), len(counts) > MOST_CLASSES
     names = [str(name) for name in shown.index]
     traces = [
         {
@@ -59,7 +60,8 @@ def class_balance(counts: pd.DataFrame, *, dark: bool = False) -> go.Figure:
         }
         for index, split in enumerate(shown.columns)
     ]
-    title, height = "Texts of each class", 120 + 30 * len(shown)
+    title = f"Texts of {MOST_CLASSES} of {len(counts):,} classes" if few else "Texts of each class"
+    height = 120 + 30 * len(shown)
     layout = {"barmode": "stack", "hovermode": "closest"}
     return new_figure(title, "Texts", "", traces, layout, dark=dark, height=height, names=names)
 

@@ -36,7 +36,7 @@ def kept_by_size(result: LadderResult, *, dark: bool = False) -> go.Figure:
     }
     title = f"What students keep; the line is {result.config.keep:g} %"
     traces = [_mark(row, rung, dark) for row, rung in enumerate(rungs)]
-    names = [f"{rung.title}, {megabytes(rung.size_mb)}" for rung in rungs]
+    names = [f"{rung.title}, {megabytes(rung.size_mb)}" for rung in rungs]  # which a figure escapes
     height = AROUND + ROW * len(rungs)
     return new_figure(
         title,
@@ -75,15 +75,15 @@ def _band(row: int, dark: bool) -> dict[str, Any]:
 def _mark(row: int, rung: Rung, dark: bool) -> dict[str, Any]:
     who = _who(rung)
     symbol = ROLES[FLOOR].symbol if who == FLOOR else SHOWN[rung.answer != "shown"]
-    colour = colour_of(who, dark)
+    colour, name = colour_of(who, dark), label_of(rung.title)
     return {
         "type": "scatter",
         "x": [100 * rung.kept],
         "y": [row],
         "error_x": whiskers([100 * rung.kept], [100 * rung.at_least], [100 * rung.kept], colour, 2, 6),
         "mode": "markers",
-        "name": rung.title,
+        "name": name,
         "marker": {"symbol": symbol, "size": 12, "color": colour, "line": {"width": 2, "color": colour}},
-        "hovertemplate": f"{rung.title}: keeps {percent(rung.kept)}, at least {percent(rung.at_least)}<br>"
+        "hovertemplate": f"{name}: keeps {percent(rung.kept)}, at least {percent(rung.at_least)}<br>"
         f"{megabytes(rung.size_mb)}, {rung.latency_ms:.2f} ms a text<extra></extra>",
     }

@@ -125,8 +125,8 @@ def load_checkpoint(
     config = read_config(name, place, local_only)
     old_labels = _labels(config)
     doubts = []
-    if sorted(old_labels) != sorted(task.labels):
-        if any("ForSequenceClassification" in str(kind) for kind in config.architectures or ()):
+    if not _classifies(config, task.labels):
+        if sorted(old_labels) != sorted(task.labels) and _has_head(config):
             doubts.append(_other_head(name, old_labels, task.labels))
         config = _for_new_head(_with_labels(config, task.labels), name, pooling, len(task.train))
     with quiet(), seeded(seed), as_model_errors(name):
@@ -166,9 +166,9 @@ def load_config(
 ) -> PretrainedConfig:
     """The config of a checkpoint, with the task's labels. Raises: ModelError."""
     config = read_config(name, *locate(name))
-    old_labels = _labels(config)
+    known = _classifies(config, labels)
     _with_labels(config, labels)
-    if sorted(old_labels) != sorted(labels):
+    if not known:
         config = _for_new_head(config, name, pooling, texts)
     if name == "minilm-l3":
         config.num_hidden_layers //= 2
@@ -263,6 +263,18 @@ def _with_labels(config: PretrainedConfig, labels: Sequence[str]) -> PretrainedC
     # Left open, the first forward pass with labels would fill it in and so change the config.
     config.problem_type = "single_label_classification"
     return config
+
+
+def _classifies(config: PretrainedConfig, labels: Sequence[str]) -> bool:
+    """Whether it was saved as a classifier of these labels.
+
+    transformers gives every model labels, LABEL_0 and LABEL_1, and these may be a task's own.
+    """
+    return sorted(_labels(config)) == sorted(labels) and (not config.architectures or _has_head(config))
+
+
+def _has_head(config: PretrainedConfig) -> bool:
+    return any("ForSequenceClassification" in str(kind) for kind in config.architectures or ())
 
 
 def _for_new_head(

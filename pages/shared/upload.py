@@ -31,7 +31,7 @@ BLANK = {"label_empty": "The teacher labels them: they become transfer texts", "
 
 # The engine names the flags of the command; here there are controls instead.
 _WORDS = (
-    (r" \(--(?:drop|label)-empty\)", ""),
+    (r" \(--(?:(?:drop|label)-empty|smoothing)\)", ""),
     (r"with --(?:drop-\w+|merge-\w+|normalise)", "with the switch below"),
     (r"with --gold none", "by choosing none"),
     (r"--answers (\w+)", r"the kind \1"),
@@ -63,9 +63,9 @@ def stamp(task: TaskConfig) -> list[int]:
     return [file.stat().st_mtime_ns for file in files if file.is_file()]
 
 
-def plain_words(error: KDError) -> str:
-    """The error with the page's words for the command's flags."""
-    text = str(error)
+def plain_words(said: KDError | str) -> str:
+    """An error or a note, with the page's words for the command's flags."""
+    text = str(said)
     for pattern, words in _WORDS:
         text = re.sub(pattern, words, text)
     return text

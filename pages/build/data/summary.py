@@ -10,6 +10,7 @@ from kd_core.data.summary import Summary, with_answers
 from kd_core.distillation.recorded_answers import RecordedAnswers
 from pages.shared.charts import chart, is_dark
 from pages.shared.text import escape, term
+from pages.shared.upload import plain_words
 
 SIZES = {
     "train": ("Training texts", "What the teacher and the students learn from, with labels"),
@@ -76,7 +77,7 @@ def _checks(summary: Summary, key: str) -> None:
         if summary.notes:
             with st.expander("What was dropped, merged or cut while reading", icon=":material/info:"):
                 for note in summary.notes:
-                    st.caption(escape(note))
+                    st.caption(escape(plain_words(note)))
 
 
 def _texts(summary: Summary, key: str, answers: RecordedAnswers | None) -> None:

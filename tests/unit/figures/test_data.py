@@ -26,6 +26,13 @@ def test_class_balance_stacks_the_splits() -> None:
     assert list(figure.layout.yaxis.ticktext) == ["cat", "dog"]
 
 
+def test_classes_that_are_not_shown_are_counted() -> None:
+    counts = pd.DataFrame({"train": range(77)}, index=[f"class {number}" for number in range(77)])
+    figure = figures.class_balance(counts)
+    assert len(figure.layout.yaxis.ticktext) == 40
+    assert figure.layout.title.text == "Texts of 40 of 77 classes"
+
+
 def test_a_very_long_text_does_not_squash_the_lengths() -> None:
     figure = figures.lengths([5] * 990 + [1_000_000] * 5)
     assert max(figure.data[0].x) == 5

@@ -46,6 +46,12 @@ def test_no_mark_is_cut_by_the_edge_of_a_long_axis() -> None:
     assert min(50 - left, right - 200) >= 0.04 * 150
 
 
+def test_no_name_of_a_student_is_read_as_html() -> None:
+    rungs = (Rung(student="<a href=x>", run_id="a", answer="no", kept=0.91, at_least=0.88, size_mb=0.5),)
+    (mark,) = kept_by_size(LadderResult(config=LadderConfig(), rungs=rungs)).data
+    assert (mark.name, mark.hovertemplate.split(":")[0]) == ("&lt;a href=x&gt;", "&lt;a href=x&gt;")
+
+
 def test_what_is_kept_is_named() -> None:
     rungs = (Rung(student="tiny", run_id="a", answer="no", kept=0.91, at_least=0.88, size_mb=0.5),)
     result = LadderResult(config=LadderConfig(), rungs=rungs, metric="f1:<b>")

@@ -78,6 +78,13 @@ def test_the_bundled_teacher_has_it_for_many_classes_or_few_texts() -> None:
         assert teacher_config(config, FEW, texts=399).model_type == "bert"
 
 
+def test_labels_that_any_model_has_are_no_head(tiny_task) -> None:
+    """LABEL_0 and LABEL_1, which transformers gives them; the pooling that was asked for was left out."""
+    task = replace(tiny_task, labels=("LABEL_0", "LABEL_1"))
+    model, _ = load_teacher(TeacherConfig(model="minilm-l3", pooling="mean"), task)
+    assert model.config.model_type == kind([*task.labels], pooling="mean") == "kd_pooled_bert"
+
+
 def test_as_many_texts_are_loaded_for_it_as_the_task_has(tiny_task) -> None:
     texts = [f"text {number}" for number in range(400)]
     for rows, found in ((399, "kd_pooled_bert"), (400, "bert")):
