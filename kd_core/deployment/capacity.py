@@ -152,9 +152,9 @@ def required(load: Load, measured: Measured) -> Requirement:
         f"= {rounded(core_rate)} texts/s",
         f"Busy at most {load.utilisation} % of the time: {rounded(core_rate)} × {load.utilisation} % "
         f"= {rounded(usable)} texts/s",
-        f"Cores: {rounded(peak_rate)} ÷ {rounded(usable)} = {rounded(share)}, rounded up to {cores:,}",
-        f"Servers: {cores:,} ÷ {load.cores_per_server:,} cores = {rounded(cores / load.cores_per_server)}, "
-        f"rounded up to {servers:,}",
+        f"Cores: {rounded(peak_rate)} ÷ {rounded(usable)} = {_rounded_up(share, cores)}",
+        f"Servers: {cores:,} ÷ {load.cores_per_server:,} cores = "
+        f"{_rounded_up(cores / load.cores_per_server, servers)}",
         f"Price: {servers:,} × {load.cores_per_server:,} cores × 24 h × "
         f"{money(f'{load.price:g}', load.currency)} = {money(f'{cost:,.2f}', load.currency)} a day",
         f"Busy at the peak: {rounded(peak_rate)} ÷ ({servers:,} × {load.cores_per_server:,} × "
@@ -373,6 +373,14 @@ def _latency_line(load: Load, measured: Measured, latency: float | None) -> str:
         f"Latency (p95): {served}; waiting {filling}for a free core included, {milliseconds(latency)} by "
         f"simulation, {verdict} the {load.target_ms:g} ms asked for"
     )
+
+
+def _rounded_up(share: float, whole: int) -> str:
+    """40.02 -> "a little more than 40, rounded up to 41", which three digits would not say."""
+    said = rounded(share)
+    if said == rounded(whole - 1):
+        said = f"a little more than {whole - 1:,}"
+    return f"{said}, rounded up to {whole:,}"
 
 
 def _sum(model_ms: float, tokenizer_ms: float | None) -> str:

@@ -149,12 +149,15 @@ def _share_kept(report: Report) -> str:
     metric, gap = report.metric, report.gains.get("teacher")
     teacher, student = report.teacher.by(metric), report.student.by(metric)
     if gap is None or not teacher:  # a report of before: without an interval it is no headline
-        name = "right" if metric == "accuracy" else metric_name(metric)
-        return f"{percent(student)} {name}, the teacher {percent(teacher)}"
+        right = "right" if metric == "accuracy" else metric_name(metric)
+        return f"{percent(student)} {right}, the teacher {percent(teacher)}"
+    name = metric_name(metric)
+    if gap.low > 0:  # of a teacher near nothing a share says little: "keeps 4,275 %"
+        return f"Better than its teacher: {points(gap.delta)} of {name} ({interval(gap.low, gap.high)})"
     # Nobody is right more often than always, or less often than never.
     shares = (1 + bound / teacher for bound in (gap.low, gap.high))
     low, high = (percent(max(0.0, min(share, 1 / teacher))) for share in shares)
-    return f"Keeps {percent(student / teacher)} of the teacher's {metric_name(metric)} ({low} to {high})"
+    return f"Keeps {percent(student / teacher)} of the teacher's {name} ({low} to {high})"
 
 
 def _than_the_teacher(number: float, better: str, worse: str, same: str) -> str:
@@ -175,9 +178,11 @@ def calibration(seeds: Sequence[Scores]) -> str:
         if error <= high
         else "so it is off by more than chance explains"
     )
+    digits = 2 if percent(error) == percent(high) else 1
+    error_, chance_, high_ = (percent(share, digits) for share in (error, chance, high))
     return (
-        f"Calibration error {percent(error)}. A model as sure as this one whose confidence is exact would "
-        f"show {percent(chance)} on as many texts, and in 19 of 20 cases less than {percent(high)}: "
+        f"Calibration error {error_}. A model as sure as this one whose confidence is exact would "
+        f"show {chance_} on as many texts, and in 19 of 20 cases less than {high_}: "
         f"{verdict}. Below the diagonal it is too sure of itself, above it too careful. Lines are 95 % "
         "intervals, larger dots hold more texts."
     )

@@ -18,6 +18,7 @@ from pages.shared.beside import again
 from pages.shared.state import runner, store
 from pages.shared.text import escape
 
+COMMANDS: dict[str, str] = {"export": "kd export", "bench": "kd bench", "search": "kd search"}
 OBEYS: dict[Command, str] = {"pause": "Pausing", "stop": "Stopping"}  # until its step is done
 
 
@@ -91,7 +92,11 @@ def _progress(job: RunRow, key: str) -> None:
             parts.append(f"{formatting.duration(job.seconds_left)} left")
     st.progress(job.progress, text=" · ".join(parts))
     if job.status == "running" and not job.step:
-        st.caption("It loads texts and models first, which takes longer while this machine has other work.")
+        terminal = f"; {COMMANDS[job.kind]} in a terminal takes its share" if job.kind in COMMANDS else ""
+        st.caption(
+            "It loads texts and models first, which takes longer while this machine has other work, since it "
+            f"takes only the time that others leave{terminal}."
+        )
     with st.container(horizontal=True, vertical_alignment="center"):
         if job.status == "paused" and st.button("Resume", key=f"{key}.resume", icon=":material/play_arrow:"):
             runner().resume(job.id)

@@ -132,7 +132,9 @@ def _model_name(run: RunRow) -> str:
 
 def _progress(run: RunRow, rows: Sequence[StageRow]) -> None:
     stage = f"{_model_name(run)}: step" if run.who else escape(formatting.capitalised(run.label or ""))
-    parts = [f"{stage} {run.step:,} of {run.steps:,}" if run.steps else "Getting ready"]
+    parts = ["Getting ready"]
+    if run.steps:  # the step is of one training, the bar of the whole run
+        parts = [f"{stage} {run.step:,} of {run.steps:,}", f"{100 * run.progress:.0f} % of the run"]
     waits = asked(run)
     if run.status == "paused":
         parts = ["Paused", *parts]

@@ -122,7 +122,8 @@ def _map(search: SearchResult) -> None:
         f"Mean ± standard error over {_times(search)} of the training data; no test text is used. "
         f"**{'Hatched' if grid else 'Diamonds'}:** cannot be told from the best (the 95 % interval of their "
         "difference includes 0); more folds or seeds tell more. **Best:** the highest mean; **choice:** "
-        "the cheapest that is at most one standard error of their difference below the best."
+        "the cheapest (smallest student, then fewest texts for the teacher to label, then nearest to the "
+        "defaults) that is at most one standard error of their difference below the best."
     )
     if search.best is not None and search.best == search.choice:
         words += " **Both:** one setting is the best and the choice."

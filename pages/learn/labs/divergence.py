@@ -268,7 +268,8 @@ def _entropy(examples: Examples, row: int, temperature: float) -> None:
                 np.abs(divergence_gradient(log_s, log_t, cross) - divergence_gradient(log_s, log_t, kl)).max()
             )
             st.latex(title)
-            st.latex(rf"{numbers[0]:.3f} = {numbers[1]:.3f} + {float(entropy(log_own)):.3f}")
+            # Each is rounded, so that their last digits may not add up.
+            st.latex(rf"{numbers[0]:.3f} \approx {numbers[1]:.3f} + {float(entropy(log_own)):.3f}")
             st.markdown(f"{remark} They differ by up to **{difference:.3f}** here.")
     st.caption(
         "With the logits of the student alone for the text above, at the temperature above; gradients by its "

@@ -23,7 +23,7 @@ GUIDED = (
         addresses.RACE,
         "Race",
         "flag",
-        "Two or three settings against each other on one chart, for a live audience.",
+        "Settings against each other on one chart, for a live audience.",
     ),
     (addresses.GLOSSARY, "Glossary", "menu_book", "What each word means, in a sentence or two."),
 )

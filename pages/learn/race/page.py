@@ -1,4 +1,4 @@
-"""Two or three settings against each other, for a live audience."""
+"""Some settings against each other, for a live audience."""
 
 import streamlit as st
 
@@ -12,7 +12,7 @@ from pages.shared.visitors import in_classroom
 RECORDED, LIVE = "Recorded, starts at once", "Live"
 
 st.title("Race", anchor=False)
-st.markdown("Two or three ways to teach a small student, on one chart. Which student is right most often?")
+st.markdown("Ways to teach a small student, on one chart. Which student is right most often?")
 run_ids = [run_id for run_id in st.query_params.get("runs", "").split(",") if run_id][: len(LETTERS)]
 if in_classroom():
     recorded_race(st.container(horizontal=True))

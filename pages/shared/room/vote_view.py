@@ -9,6 +9,7 @@ from pages.shared.room.votes import VOTES, Question
 from pages.shared.text import escape, prose
 
 POLL, COUNT = 3, 1  # seconds between two looks, of a student and of the presenter
+BESIDE = 48  # characters of options that have room beside each other, at a projector's size
 
 
 def vote_bar() -> None:
@@ -105,8 +106,12 @@ def _tally(question: Question, *, beside: bool = False) -> None:
 
 
 def _bars(tally: dict[str, int], right: tuple[str, ...], *, beside: bool = False) -> None:
-    """How many chose each option; ``beside`` each other on a projector, where a column would not fit."""
+    """How many chose each option; ``beside`` each other on a projector, where a column would not fit.
+
+    Long ones are below each other there too: a word that has no room is broken.
+    """
     answers = sum(tally.values())
+    beside = beside and len(tally) * max(map(len, tally), default=0) <= BESIDE
     places = st.columns(len(tally), vertical_alignment="bottom") if beside else [st.container()] * len(tally)
     for place, (option, count) in zip(places, tally.items(), strict=True):
         mark = ":material/check_circle: " if option in right else ""

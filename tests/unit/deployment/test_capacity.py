@@ -139,7 +139,10 @@ def test_a_tokenizer_that_the_times_include_is_not_counted_twice():
 def test_rounding_up(peak_rate, cores):
     """90 texts/s over 30 a core is 3.0000000000000004 in floating point."""
     load = Load(million_texts=peak_rate * 0.0864, peak=1, utilisation=30)
-    assert required(load, Measured("Student", 1, 100, 1.0, None)).cores == cores
+    found = required(load, Measured("Student", 1, 100, 1.0, None))
+    assert found.cores == cores
+    if peak_rate == 30.001:
+        assert found.lines[3] == "Cores: 30 ÷ 30 = a little more than 1, rounded up to 2"
 
 
 def test_saving():

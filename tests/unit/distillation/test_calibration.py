@@ -9,7 +9,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from kd_core.distillation.calibration import fit_temperature, floor, scaled
+from kd_core.distillation import report_tables
+from kd_core.distillation.calibration import Floor, fit_temperature, floor, scaled
 from kd_core.distillation.metrics import Bin, scores, softmax
 from kd_core.distillation.report_tables import calibration
 from kd_core.errors import RunError
@@ -78,6 +79,13 @@ def test_a_report_says_what_chance_would_make_of_it() -> None:
     said = calibration([scores(logits, labels, NAMES)])
     assert "so these texts do not show that it is off." in said
     assert "so it is off by more than chance explains." in calibration([scores(4 * logits, labels, NAMES)])
+
+
+def test_an_error_that_is_hardly_more_than_chance_has_a_digit_more(monkeypatch) -> None:
+    logits, labels = calibrated(500)
+    known = scores(logits, labels, NAMES)
+    monkeypatch.setattr(report_tables, "floor", lambda _: Floor(known.ece / 2, known.ece - 1e-4))
+    assert f" less than {100 * known.ece - 0.01:.2f} %: so it is off" in calibration([known])
 
 
 def test_a_finished_run(finished_run, monkeypatch, tmp_path) -> None:

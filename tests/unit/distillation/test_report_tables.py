@@ -108,6 +108,15 @@ def test_nobody_keeps_more_than_all_that_can_be_right(report: dict) -> None:
     )
 
 
+def test_a_student_that_is_better_than_its_teacher_keeps_no_share_of_it(report: dict) -> None:
+    """Of a teacher of 60 classes that had 1.7 % it kept 4,275 %."""
+    gap = report["verdict"] | {"kind": "helped", "delta": 0.696, "low": 0.588, "high": 0.813}
+    weak = {"teacher": report["teacher"] | {"accuracy": 0.017}, "over_teacher": gap}
+    assert report_tables.kept(read(report | weak))["accuracy"] == (
+        "Better than its teacher: +69.6 points of accuracy (+58.8 to +81.3)"
+    )
+
+
 def test_nobody_keeps_less_than_nothing(report: dict) -> None:
     """Of a rare class's F1 of 14.6 % the difference may be -22.8 points: seen on 20 texts of it."""
     gap = report["verdict"] | {"kind": "no_difference", "delta": -0.032, "low": -0.228, "high": 0.036}
