@@ -206,7 +206,7 @@ def ask(
             f"kd distill {flag} FILE"
         )
     else:
-        click.echo(content.decode(), nl=False)
+        click.echo(content.decode("utf-8-sig"), nl=False)  # a pipe is no spreadsheet
     return None
 
 

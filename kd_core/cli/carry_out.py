@@ -73,11 +73,13 @@ def _turn(store: Store, err: Console) -> Iterator[None]:
         lock.acquire(blocking=False)
     except Timeout:
         others = [row for row in store.runs(status=ACTIVE) if row.machine == socket.gethostname()]
-        whom = "another run"
+        whom, way = "another run", ""
         if others:
             other = others[-1]
             whom = f"run {other.id} ({other.name or other.task}), which is {other.status}"
-        err.print(f"Waiting for {whom}; one runs at a time on a machine.", soft_wrap=True)
+            if other.status == "paused":
+                way = f" kd resume {other.id} lets it go on, kd stop {other.id} ends it."
+        err.print(f"Waiting for {whom}; one runs at a time on a machine.{way}", soft_wrap=True)
         lock.acquire(poll_interval=0.5)
     try:
         yield

@@ -29,9 +29,9 @@ if TYPE_CHECKING:
     from kd_core.jobs.store import RunRow, Store
 
 
-def find_run(text: str) -> str:
+def find_run(text: str, status: Sequence[Status] = ()) -> str:
     """The id of the run that ``text`` means: the id, a beginning of it that fits no other, or ``last``, the
-    newest that is no part of a curve.
+    newest that is no part of a curve, and of one in ``status`` where there is any.
 
     Raises: RunError.
     """
@@ -44,7 +44,9 @@ def find_run(text: str) -> str:
         raise RunError("Which run? Give its id, a beginning of it, or last; kd runs lists them.")
     store, last = Store(), text == "last"
     parts = _parts_of_curves(store) if last else set()
-    rows = store.runs(kind="distil", limit=len(parts) + 1 if last else None)
+    limit = len(parts) + 1 if last else None
+    rows = store.runs(kind="distil", status=status, limit=limit) if last and status else []
+    rows = rows or store.runs(kind="distil", limit=limit)
     ids = [row.id for row in rows if (last and row.id not in parts) or row.id.startswith(text)]
     if len(ids) == 1 or (last and ids):
         return ids[0]
@@ -67,11 +69,14 @@ def _parts_of_curves(store: Store) -> set[str]:
 
 
 def find_finished(text: str) -> str:
-    """``find_run``, for what needs its models. Raises: RunError, also where it is not done or not here."""
+    """``find_run``, for what needs its models; ``last`` is the newest that is done.
+
+    Raises: RunError, also where it is not done or not here.
+    """
     from kd_core.jobs.states import RESUMABLE
     from kd_core.jobs.store import Store
 
-    run_id, store = find_run(text), Store()
+    run_id, store = find_run(text, ("done",)), Store()
     if not store.has(run_id):  # it is Python code's
         return run_id
     row = store.run(run_id)

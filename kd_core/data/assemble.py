@@ -21,6 +21,7 @@ from kd_core.data.task import Task, labelled, unlabelled
 from kd_core.data.words import INVISIBLE
 from kd_core.errors import DataError
 from kd_core.system.formatting import counted
+from kd_core.system.settings import shortened
 
 MAX_CHARACTERS = 20_000
 MANY_NUMBERS = 10  # labels that are fractions: more are a scale, not classes
@@ -218,6 +219,11 @@ def _without_overlap(rows: pd.DataFrame, allowed: bool, notes: list[str]) -> pd.
         if not (count := int(shared.sum())):
             continue
         texts = f"{count:,} of {int(own.sum()):,} {part} texts"
+        if part == "train" and count == own.sum() and not allowed:
+            raise DataError(
+                f"All {count:,} train texts occur in another part too: is the test file the file of training "
+                "texts? Give other texts, or leave --test-file out, and a part is held out."
+            )
         where = " or ".join(other for other in others if (rows["part"] == other).any())
         if not allowed:
             raise DataError(
@@ -238,6 +244,13 @@ def _without_rare(rows: pd.DataFrame, needed: int, notes: list[str]) -> pd.DataF
             f"Classes with fewer than {counted(needed, 'training text')} dropped: {_listed(rare['label'])} "
             f"({counted(len(rare), 'row')})."
         )
+    for part in ("validation", "test"):
+        own = rows["part"] == part
+        if lost := int((own & ~kept).sum()):
+            notes.append(
+                f"{lost:,} of {int(own.sum()):,} {part} texts have such a class: they are not counted, and "
+                "would all be answered wrongly."
+            )
     return rows[kept]
 
 
@@ -286,7 +299,7 @@ def _check_seen(rows: pd.DataFrame, train: pd.Series[bool]) -> None:
 
 def _listed(labels: Iterable[str]) -> str:
     shown = sort_labels(set(labels))
-    return ", ".join(map(repr, shown[:5])) + (", ..." if len(shown) > 5 else "")
+    return ", ".join(map(shortened, shown[:5])) + (", ..." if len(shown) > 5 else "")
 
 
 def _splits(rows: pd.DataFrame, parts: Collection[str], seed: int) -> dict[str, pd.DataFrame]:

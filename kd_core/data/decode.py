@@ -27,6 +27,7 @@ OFFERED = ("latin-1", "cp1252", "gbk", "big5", "shift-jis", "utf-16-le", "utf-16
 _CONTROL = re.compile(rb"[\x01-\x08\x0e-\x1a\x1c-\x1f]")
 # UTF-8 that somebody read as cp1252 and wrote as UTF-8 again: é, ° and ’ as they then look.
 _TWICE = re.compile("\u00c3[\u0080-\u00bf\u2018-\u2122]|\u00c2[\u0080-\u00bf]|\u00e2\u20ac[\u0080-\u2122]")
+HEAD = 65_536  # bytes that are looked at to guess
 _FEW = 3  # such places may be meant: in Portuguese, IRMÃ» ends a quotation
 
 
@@ -132,13 +133,27 @@ def encoding_previews(data: bytes) -> dict[str, str]:
     except UnicodeDecodeError as error:
         start = error.start
     readings: dict[str, str] = {}
-    for encoding in OFFERED if b"\0" in data else OFFERED[:-2]:
+    for encoding in (*_cyrillic(data), *(OFFERED if b"\0" in data else OFFERED[:-2])):
         with suppress(UnicodeDecodeError):
             text = data.decode(encoding)
             if ("\n" in text or b"\n" not in data) and text not in readings.values():
                 readings[encoding] = text
     readings = {encoding: text for encoding, text in readings.items() if "\0" not in text} or readings
     return {encoding: _around(text, data[:start], encoding) for encoding, text in readings.items()}
+
+
+def _cyrillic(data: bytes) -> list[str]:
+    """Encodings in which most letters are Cyrillic; first the one with more small letters, as texts have."""
+    small: dict[str, int] = {}
+    head = data[:HEAD]
+    latin = len(re.findall(rb"[A-Za-z]", head))
+    for encoding in ("cp1251", "koi8-r"):
+        with suppress(UnicodeDecodeError):
+            foreign = [character for character in head.decode(encoding) if not character.isascii()]
+            letters = [character for character in foreign if "\u0400" <= character <= "\u04ff"]
+            if len(letters) > max(latin, 0.9 * len(foreign)):
+                small[encoding] = sum(map(str.islower, letters))
+    return sorted(small, key=small.__getitem__, reverse=True)
 
 
 def _around(text: str, before: bytes, encoding: str) -> str:

@@ -174,6 +174,8 @@ class Cascade:
             begin = f"{self.validation_texts:,} validation texts cannot show {percent(self.promised)} of "
             more = "Ask for less, or give more validation texts."
             if gold and self.bound > 1 - self.promised + ROUNDING:  # with it the search begins
+                if self.high < self.promised:
+                    more = "No share of texts can reach it: ask for less, or take a better teacher."
                 return (
                     f"{begin}right answers for the teacher alone, with which the search for a share begins: "
                     f"all go to it. It is right on {percent(self.agreement)} of the test texts ({span}). "

@@ -12,10 +12,11 @@ from kd_core.distillation.roles import Role
 SCRIPT = """\
 # pip install transformers torch; python cascade.py "a text"
 import sys
+from pathlib import Path
 from transformers import pipeline
-
-student = pipeline("text-classification", model="{student}"{allow_student})
-teacher = pipeline("text-classification", model="{teacher}"{allow_teacher})
+here = Path(__file__).resolve().parent
+student = pipeline("text-classification", model=str(here / "{student}"){allow_student})
+teacher = pipeline("text-classification", model=str(here / "{teacher}"){allow_teacher})
 for text in sys.argv[1:]:
     answer = student(text, truncation=True)[0]
     if answer["score"] < {threshold}:  # not sure enough
@@ -27,9 +28,10 @@ for text in sys.argv[1:]:
 ASK = """\
 # pip install transformers torch; python cascade.py "a text"
 import sys
+from pathlib import Path
 from transformers import pipeline
-
-student = pipeline("text-classification", model="{student}"{allow_student})
+here = Path(__file__).resolve().parent
+student = pipeline("text-classification", model=str(here / "{student}"){allow_student})
 for text in sys.argv[1:]:
     answer = student(text, truncation=True)[0]
     sure = answer["score"] >= {threshold}  # otherwise send the text to the teacher

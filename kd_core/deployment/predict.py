@@ -46,7 +46,7 @@ class Reading:
         found = []
         if self.read < self.tokens:
             found.append(
-                f"It reads the first {self.read:,} word pieces of {self.tokens:,}; what comes after them is "
+                f"Of {self.tokens:,} word pieces the first {self.read:,} are read; what comes after them is "
                 "cut off."
             )
         if self.unknown:

@@ -10,7 +10,9 @@ from numpy.typing import ArrayLike, NDArray
 from kd_core.config import FEW_TEMPERATURE, LOW_TEMPERATURE, RARE, TEMPERATURE, flag, weights_by_hand
 from kd_core.errors import ConfigError
 from kd_core.models.presets import MANY_CLASSES
+from kd_core.system.formatting import counted
 
+FEW = 3  # validation texts of a class: with less each of them moves macro-F1 by points
 FORGOTTEN = 0.25  # as RARE; with less, a student that learns from soft answers does without the class
 
 
@@ -115,23 +117,33 @@ def judged_classes(metric: str, labels: ArrayLike, names: Sequence[str]) -> NDAr
 
 
 def never_answered(
-    who: str, seeds: Sequence[Sequence[Sequence[int]]], names: Sequence[str], *, balanced: bool
+    who: str,
+    seeds: Sequence[Sequence[Sequence[int]]],
+    names: Sequence[str],
+    train: ArrayLike,
+    *,
+    balanced: bool,
 ) -> list[str]:
     """What to do where a model answers no text with a class that has some: in accuracy it hardly shows.
 
-    ``seeds``: of each the confusion (C, C), whose rows are the truth and columns the answers.
+    ``seeds``: of each the confusion (C, C), whose rows are the truth and columns the answers. ``train``: the
+    labels of the training texts; weights of the classes help those that have few of them.
     """
     counts = np.sum(np.asarray(seeds, dtype=np.int64), axis=0)
     lost = np.flatnonzero((counts.sum(axis=1) > 0) & (counts.sum(axis=0) == 0)).tolist()
     if not lost:
         return []
     listed = ", ".join(f"{names[i]!r}" for i in lost[:5]) + (f" and {len(lost) - 5:,} more" * (len(lost) > 5))
-    weights = "" if balanced else f", or try {flag('objective.class_weights')} balanced"
+    texts = np.bincount(np.asarray(train), minlength=len(names))
+    rare = not balanced and (texts[lost] < texts.mean()).any()
+    weights = f", or try {flag('objective.class_weights')} balanced" if rare else ""
     return [f"{who} answers no test text with {listed}, though there are some: bring more of them{weights}."]
 
 
-def notes(metric: str, names: Sequence[str], train: ArrayLike, test: ArrayLike) -> list[str]:
-    """What a person should know of the classes of a run, by the labels of its two splits."""
+def notes(
+    metric: str, names: Sequence[str], train: ArrayLike, validation: ArrayLike, test: ArrayLike
+) -> list[str]:
+    """What a person should know of the classes of a run, by the labels of its splits."""
     found = (
         [why_macro_f1(names, train)] if metric == "macro_f1" and auto_metric(names, train) == metric else []
     )
@@ -141,4 +153,13 @@ def notes(metric: str, names: Sequence[str], train: ArrayLike, test: ArrayLike) 
             f"The class {missing[0]} has" if len(missing) == 1 else f"The classes {', '.join(missing)} have"
         )
         found.append(f"{subject} no test text: how well it is recognised is not known. Add such texts.")
+    few = {name: count for name, count in texts_by_class(names, validation).items() if 0 < count < FEW}
+    if few and metric == "macro_f1":
+        name, count = min(few.items(), key=lambda pair: pair[1])
+        moves = 100 / len(np.unique(np.asarray(validation))) / count
+        found.append(
+            f"The class {name!r} has {counted(count, 'validation text')}: each moves the validation macro-F1 "
+            f"by up to {moves:.0f} points, so that which weights are best is partly chance. Add such texts, "
+            f"or judge by accuracy ({flag('training.metric')} accuracy)."
+        )
     return found

@@ -13,7 +13,7 @@ from kd_core.data import load_task
 from kd_core.data.spans import augmented
 from kd_core.distillation import run_folder
 from kd_core.distillation.distil import distil
-from kd_core.distillation.events import Finished, OnEvent, ignore
+from kd_core.distillation.events import Finished, Note, OnEvent, ignore
 from kd_core.distillation.record import record
 from kd_core.distillation.report import Report
 from kd_core.distillation.resolve import announce, doubts, resolve, token_lengths
@@ -80,6 +80,8 @@ def _four_steps(config: DistillConfig, on_event: OnEvent, control: Control, run_
     clock = Clock(run)
     check_processes(run)
     on_event(announce(config, task, lengths))
+    for sentence in task.notes:  # which the report has from the task
+        on_event(Note(sentence))
     for sentence in (*notes, *doubts(asked, config, lengths)):
         run.note(sentence)
 

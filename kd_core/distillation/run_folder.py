@@ -108,6 +108,7 @@ def keep(
     from kd_core.system.machine import describe_machine
 
     place, task = paths.runs() / run_id, run.task
+    splits = (task.train, task.validation, task.test)
     report = Report(
         run_id=run_id,
         created=created.isoformat(timespec="seconds"),
@@ -123,11 +124,12 @@ def keep(
         notes=[
             *task.notes,
             *run.notes,
-            *balance.notes(run.config.training.metric, task.labels, task.train["label"], task.test["label"]),
+            *balance.notes(run.config.training.metric, task.labels, *(split["label"] for split in splits)),
             *balance.never_answered(
                 NAMES["student"],
                 [scores.confusion for scores in findings.models["student"].seeds.values()],
                 task.labels,
+                task.train["label"][:],
                 balanced=run.config.objective.class_weights != "none",
             ),
         ],

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from kd_core.distillation.roles import Role, metric_name
-from kd_core.system.formatting import bound, percent
+from kd_core.system.formatting import bound, percent, points
 
 if TYPE_CHECKING:  # scipy comes with it
     from kd_core.distillation.comparison import Verdict
@@ -155,7 +155,7 @@ def _against_alone(verdict: Verdict, items: str, unit: str = "") -> str:
     """With one seed it is about two trained students; what distillation does is seen over several."""
     tests = f"{verdict.n:,} {items}"
     span = f"95 % interval {bound(verdict.low)} to {bound(verdict.high)}"
-    gain = f"{bound(verdict.delta)} points{unit and ' '}{unit}"
+    gain = f"{points(verdict.delta)}{unit and ' '}{unit}"
     if verdict.seeds > 1:
         over = f"{gain} over the same student trained alone (mean of {verdict.seeds} seeds, {span}"
         if verdict.kind == "no_difference":

@@ -124,7 +124,11 @@ def make_plan(config: DistillConfig, task: Task, vocabulary: Vocabulary) -> Plan
         pieces_a_word=vocabulary.pieces_a_word,
         usual_temperature=auto_temperature(task.labels, task.train["label"][:]),
         validation=texts_by_class(task.labels, task.validation["label"][:]),
-        of_classes=notes(config.training.metric, task.labels, task.train["label"][:], task.test["label"][:]),
+        of_classes=notes(
+            config.training.metric,
+            task.labels,
+            *(split["label"][:] for split in (task.train, task.validation, task.test)),
+        ),
     )
 
 

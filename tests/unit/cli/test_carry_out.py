@@ -46,10 +46,16 @@ def test_the_first_interrupt_stops_the_run_and_the_second_interrupts_it(
     assert signal.getsignal(signal.SIGINT) == before
 
 
-def test_one_waits_for_the_other(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+@pytest.mark.parametrize(
+    ("status", "way"),
+    [("running", ""), ("paused", f" kd resume {RUN} lets it go on, kd stop {RUN} ends it.")],
+)
+def test_one_waits_for_the_other(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], status: str, way: str
+) -> None:
     use_engine(monkeypatch, finishes)
     store = Store()
-    make_run(store, RUN, "running")
+    make_run(store, RUN, status)
     holds, waits = threading.Event(), threading.Event()
 
     def other() -> None:
@@ -72,8 +78,8 @@ def test_one_waits_for_the_other(monkeypatch: pytest.MonkeyPatch, capsys: pytest
     thread.join()
     assert seen == [
         (
-            f"Waiting for run {RUN} (about a1b2), which is running; one runs at a time on a machine.",
-            ["queued", "running"],
+            f"Waiting for run {RUN} (about a1b2), which is {status}; one runs at a time on a machine.{way}",
+            ["queued", status],
         )
     ]
 

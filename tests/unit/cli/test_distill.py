@@ -47,6 +47,8 @@ def test_a_name_that_is_no_model_is_no_run(
     monkeypatch.setenv("HF_HUB_OFFLINE", "1")
     assert main([*command, flag, "nope"]) == 2
     assert "'nope' is not on this disk and the Hugging Face Hub cannot be reached" in capsys.readouterr().err
+    assert main([*command, flag, "minilm-l5"]) == 2
+    assert "Did you mean minilm-l6? Without a network there are" in capsys.readouterr().err
     assert Store().runs() == []
 
 

@@ -13,8 +13,10 @@ from pathlib import Path
 import pytest
 
 from kd_core.cli import main, output
+from kd_core.cli.runs import find_finished, find_run
 from kd_core.config import DistillConfig
 from kd_core.distillation.events import StageStarted, Step
+from kd_core.errors import RunError
 from kd_core.jobs.recorder import Recorder
 from kd_core.jobs.runner_state import RunnerState
 from kd_core.jobs.store import Store
@@ -112,6 +114,17 @@ def test_show_a_run_that_failed(capsys: pytest.CaptureFixture[str]) -> None:
     Store().set_status(RUN, "failed", "The file 'x.csv' has no rows.")
     assert main(["show", "last"]) == 0
     assert f"\nFailed: The file 'x.csv' has no rows. To go on: kd resume {RUN}\n" in capsys.readouterr().out
+
+
+def test_what_needs_models_takes_the_last_run_that_has_some() -> None:
+    """Each typo in a file leaves a run that failed."""
+    store = Store()
+    for number, status in enumerate(("done", "done", "failed")):
+        make_run(store, f"20260131-14300{number}-a1b2", status)
+    assert find_run("last") == "20260131-143002-a1b2"
+    assert find_finished("last") == "20260131-143001-a1b2"
+    with pytest.raises(RunError, match="20260131-143002-a1b2 is failed, so it has no models yet"):
+        find_finished("20260131-143002")
 
 
 @pytest.mark.parametrize(

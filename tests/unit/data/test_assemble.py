@@ -78,6 +78,7 @@ def test_27_test_texts_of_a_class_that_nothing_was_learned_of_are_dropped_on_con
     task = task_of(FILMS, test, drop_rare=True)
     assert (task.labels, task.test["text"]) == (("neg", "pos"), ["new"])
     assert "Classes with fewer than 2 training texts dropped: 'meh' (1 row)." in task.notes
+    assert task.notes[-1].startswith("1 of 2 test texts have such a class: they are not counted, and would")
 
 
 def test_27_where_all_classes_are_rare_none_is_left():
@@ -90,6 +91,8 @@ def test_31_where_all_training_texts_are_tested_on_none_is_left():
     with pytest.raises(DataError, match=r"^No training rows are left: all were dropped\. Add ") as refused:
         task_of(FILMS, FILMS, drop_overlap=True)
     assert refused.value.settings == ()
+    with pytest.raises(DataError, match=r"^All 20 train texts occur in another part .*leave --test-file out"):
+        task_of(FILMS, FILMS)
 
 
 def test_27_fewer_are_needed_where_splits_are_given():

@@ -101,6 +101,15 @@ def test_each_encoding_that_fits_is_offered_with_what_it_reads(line, encoding):
     assert cells(content, encoding=encoding) == [line.split(",")]
 
 
+@pytest.mark.parametrize("encoding", ["cp1251", "koi8-r"])
+def test_of_cyrillic_texts_the_likely_encoding_comes_first(encoding):
+    """In the other one its letters are capitals."""
+    line = "\u0445\u043e\u0440\u043e\u0448\u0438\u0439 \u0444\u0438\u043b\u044c\u043c,pos"
+    previews = encoding_previews((HEADER + f"{line}\n" * 3).encode(encoding))
+    assert next(iter(previews.items())) == (encoding, line)
+    assert not {"cp1251", "koi8-r"} & encoding_previews("text\ncaf\u00e9 noir".encode("latin-1")).keys()
+
+
 @pytest.mark.parametrize(
     ("name", "content"),
     [

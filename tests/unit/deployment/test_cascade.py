@@ -178,8 +178,8 @@ def test_the_script_has_the_threshold_that_was_tested():
 def test_the_script_lets_code_run_where_a_folder_has_some():
     found = replace(EXAMPLE, threshold=0.8)
     program = script(found, "model", "teacher", code={"student"})
-    assert 'model="model", trust_remote_code=True)' in program
-    assert 'model="teacher")' in program
+    assert 'model=str(here / "model"), trust_remote_code=True)' in program
+    assert 'model=str(here / "teacher"))' in program
     assert program.replace(", trust_remote_code=True", "") == script(found, "model", "teacher")
     assert len(program.splitlines()) <= 13
 
@@ -221,6 +221,9 @@ def test_where_nothing_can_be_promised_by_gold_the_teachers_own_errors_are_bound
         "400 validation texts cannot show 97.0 % of right answers for the teacher alone, with which the"
     )
     assert "all go to it. It is right on 90.0 % of the test texts (95 % interval 87.0" in found.sentence
+    assert found.sentence.endswith("No share of texts can reach it: ask for less, or take a better teacher.")
+    unsure = replace(found, high=0.975)
+    assert unsure.sentence.endswith("Ask for less, or give more validation texts.")
     assert choose_threshold(answers([(1.0, 0)] * 1000), 0.97) == (THRESHOLDS[-1], 0.0)
 
 
@@ -324,7 +327,7 @@ def test_an_export_holds_the_threshold_and_a_script_that_runs(finished_run, monk
     assert (held["promised"], held["teacher"]) == (0.55, "teacher")
     text = pd.read_parquet(finished_run.folder / "predictions.parquet")["text"][0]
     done = subprocess.run(
-        [sys.executable, "cascade.py", text], cwd=to, capture_output=True, text=True, check=True
+        [sys.executable, to / "cascade.py", text], cwd=tmp_path, capture_output=True, text=True, check=True
     )
     label, said = done.stdout.strip().split(" ", 1)
     assert said == text

@@ -225,7 +225,7 @@ def test_an_answer_says_what_was_read(finished_run, at_home):
 
 def test_what_makes_an_answer_doubtful():
     assert Reading(2, 2, 0).doubts == []
-    cut = "It reads the first 126 word pieces of 1,334; what comes after them is cut off."
+    cut = "Of 1,334 word pieces the first 126 are read; what comes after them is cut off."
     assert Reading(1334, 126, 1).doubts == [cut, "1 of 126 word pieces is not in its vocabulary."]
     little = "7 of 10 word pieces are not in its vocabulary, so its answer says little."
     assert Reading(10, 10, 7).doubts == [little]

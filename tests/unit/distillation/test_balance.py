@@ -26,13 +26,16 @@ LABELS = [0] * 6 + [1] * 3 + [2]
 def test_a_class_that_is_never_answered_is_named_with_what_to_try() -> None:
     """Over both seeds; a class without a test text is no loss."""
     seeds = [[[5, 0, 0], [2, 0, 0], [0, 0, 0]], [[4, 1, 0], [2, 0, 0], [0, 0, 0]]]
-    assert never_answered("It", seeds, ("a", "b", "c"), balanced=False) == []
-    [said] = never_answered("It", seeds[:1], ("a", "b", "c"), balanced=False)
+    names, train = ("a", "b", "c"), [0] * 5 + [1] * 2 + [2] * 2
+    assert never_answered("It", seeds, names, train, balanced=False) == []
+    [said] = never_answered("It", seeds[:1], names, train, balanced=False)
     assert said == (
         "It answers no test text with 'b', though there are some: bring more of them, or try --class-weights "
         "balanced."
     )
-    assert never_answered("It", seeds[:1], ("a", "b", "c"), balanced=True)[0].endswith("more of them.")
+    assert never_answered("It", seeds[:1], names, train, balanced=True)[0].endswith("more of them.")
+    alike = never_answered("It", seeds[:1], names, [0, 1, 2] * 3, balanced=False)
+    assert alike[0].endswith("more of them."), "weights of classes that have as many texts are all one"
 
 
 def test_balanced_weights_make_the_classes_count_alike():
@@ -108,14 +111,20 @@ def test_scores_by_hand():
 
 
 def test_what_a_person_is_told():
-    assert notes("accuracy", NAMES, [0, 1, 2], [0, 1, 2]) == []
-    assert notes("macro_f1", NAMES, [0, 1, 2], [0, 1, 2]) == []  # by choice, not because a class is rare
-    why, missing = notes("macro_f1", NAMES, LABELS, [0, 1])
+    three = [0, 1, 2] * 3
+    assert notes("accuracy", NAMES, [0, 1, 2], [0, 1, 2], [0, 1, 2]) == []
+    # By choice, not because a class is rare.
+    assert notes("macro_f1", NAMES, [0, 1, 2], three, [0, 1, 2]) == []
+    why, missing = notes("macro_f1", NAMES, LABELS, three, [0, 1])
     assert why.startswith(
         "The class 'spam' has 1 of the 10 training texts, less than half of a fair share (3), so"
     )
     assert missing.startswith("The class 'spam' has no test text: how well it is recognised is not known.")
-    assert "The classes 'ham', 'spam' have no test text" in notes("accuracy", NAMES, [0, 1, 2], [1])[0]
+    assert "The classes 'ham', 'spam' have no test text" in notes("accuracy", NAMES, [0], three, [1])[0]
+    [chance] = notes("macro_f1", NAMES, [0, 1, 2], [0, 0, 0, 1, 1, 1, 2], [0, 1, 2])
+    assert chance.startswith(
+        "The class 'spam' has 1 validation text: each moves the validation macro-F1 by up to 33 points, so"
+    )
 
 
 @pytest.mark.parametrize("who", LISTED)
