@@ -10,7 +10,7 @@ import plotly.graph_objects as go
 
 from kd_core.distillation.metrics import softmax
 from kd_core.figures.report import MOST_CLASSES
-from kd_core.figures.style import LINE, SPLITS, colour_of, new_figure, pick
+from kd_core.figures.style import LINE, SPLITS, colour_of, in_full, new_figure, pick
 
 
 def temperature_preview(
@@ -19,6 +19,8 @@ def temperature_preview(
     """One teacher output, softened: bars at ``temperature``, a mark at T = 1; the likeliest classes first."""
     order = np.argsort(logits)[::-1][:8]
     places = list(range(len(order)))
+    names = [labels[i] for i in order]
+    whole = [in_full(name) for name in names]
     bars = {
         "type": "bar",
         "y": places,
@@ -26,7 +28,8 @@ def temperature_preview(
         "orientation": "h",
         "name": f"T = {temperature:g}",
         "marker": {"color": colour_of("teacher", dark)},
-        "hovertemplate": f"T = {temperature:g}: %{{x:.1f}} %<extra></extra>",
+        "hovertext": whole,
+        "hovertemplate": f"%{{hovertext}}<br>T = {temperature:g}: %{{x:.1f}} %<extra></extra>",
     }
     marks = {
         "type": "scatter",
@@ -35,10 +38,10 @@ def temperature_preview(
         "mode": "markers",
         "name": "T = 1",
         "marker": {"symbol": "line-ns-open", "size": 14, "color": pick(LINE, dark), "line": {"width": 2.5}},
-        "hovertemplate": "T = 1: %{x:.1f} %<extra></extra>",
+        "hovertext": whole,
+        "hovertemplate": "%{hovertext}<br>T = 1: %{x:.1f} %<extra></extra>",
     }
     title, height = f"A teacher's answer at T = {temperature:g}", 120 + 26 * len(order)
-    names = [labels[i] for i in order]
     layout = {"hovermode": "closest", "xaxis": {"range": [0, 102]}}
     traces = [bars] if temperature == 1 else [bars, marks]
     return new_figure(title, "Probability (%)", "", traces, layout, dark=dark, height=height, names=names)
@@ -56,7 +59,8 @@ def class_balance(counts: pd.DataFrame, *, dark: bool = False) -> go.Figure:
             "orientation": "h",
             "name": str(split),
             "marker": {"color": pick(SPLITS[index % len(SPLITS)], dark)},
-            "hovertemplate": f"{split}: %{{x:,}} texts<extra></extra>",
+            "hovertext": [in_full(name) for name in names],
+            "hovertemplate": f"%{{hovertext}}<br>{split}: %{{x:,}} texts<extra></extra>",
         }
         for index, split in enumerate(shown.columns)
     ]

@@ -18,6 +18,7 @@ from kd_core.figures.style import (
     TEXT_COLOURS,
     UNSURE,
     colour_of,
+    in_full,
     label_of,
     level,
     new_figure,
@@ -119,6 +120,7 @@ def two_answers(
     """Probabilities of teacher and student, class by class; the likeliest first."""
     p_t, p_s = np.asarray(teacher, dtype=float), np.asarray(student, dtype=float)
     order = np.argsort(-np.maximum(p_t, p_s), kind="stable")[:MOST_CLASSES]
+    names, height = [labels[i] for i in order], 132 + 38 * len(order)
     bars: tuple[tuple[str, Any, Role, str], ...] = (
         (NAMES["teacher"], p_t, "teacher", ""),
         ("Student", p_s, "student", "/"),
@@ -134,11 +136,11 @@ def two_answers(
                 "color": colour_of(model, dark),
                 "pattern": {"shape": pattern, "size": 6, "fillmode": "overlay"},
             },
-            "hovertemplate": f"{name}: %{{x:.1f}} %<extra></extra>",
+            "hovertext": [in_full(label) for label in names],
+            "hovertemplate": f"%{{hovertext}}<br>{name}: %{{x:.1f}} %<extra></extra>",
         }
         for name, shares, model, pattern in bars
     ]
-    names, height = [labels[i] for i in order], 132 + 38 * len(order)
     layout = {"barmode": "group", "bargap": 0.3, "hovermode": "closest", "xaxis": {"range": [0, 102]}}
     return new_figure(title, "Probability (%)", "", traces, layout, dark=dark, height=height, names=names)
 
@@ -158,6 +160,8 @@ def gradient_bars(
     pushes = -np.asarray(hard, dtype=float), -np.asarray(soft, dtype=float)
     total = pushes[0] + pushes[1]
     order = np.argsort(-np.abs(total), kind="stable")[:MOST_CLASSES]
+    names = [labels[i] for i in order]
+    whole = [in_full(name) for name in names]
     places = list(range(len(order)))
     colours = pick(UNSURE, dark), pick(LINE, dark)
     bars = [
@@ -168,7 +172,8 @@ def gradient_bars(
             "orientation": "h",
             "name": name,
             "marker": {"color": colour, "pattern": {"shape": pattern, "size": 6, "fillmode": "overlay"}},
-            "hovertemplate": f"{name}: %{{x:+.3f}}<extra></extra>",
+            "hovertext": whole,
+            "hovertemplate": f"%{{hovertext}}<br>{name}: %{{x:+.3f}}<extra></extra>",
         }
         for name, values, colour, pattern in zip(("Hard", "Soft"), pushes, colours, (".", "/"), strict=True)
     ]
@@ -179,10 +184,11 @@ def gradient_bars(
         "mode": "markers",
         "name": "Total",
         "marker": {"symbol": "line-ns-open", "size": 24, "color": pick(LINE, dark), "line": {"width": 3}},
-        "hovertemplate": "Total: %{x:+.3f}<extra></extra>",
+        "hovertext": whole,
+        "hovertemplate": "%{hovertext}<br>Total: %{x:+.3f}<extra></extra>",
     }
     traces, zero = [*bars, marks], upright(0, pick(LINE, dark), 1)
-    names, height = [labels[i] for i in order], 132 + 38 * len(order)
+    height = 132 + 38 * len(order)
     layout = {"shapes": [zero], "barmode": "group", "bargap": 0.3, "hovermode": "closest"}
     return new_figure(title, "Push on the logit", "", traces, layout, dark=dark, height=height, names=names)
 

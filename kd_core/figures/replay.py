@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from kd_core.distillation.metrics import softmax
 from kd_core.distillation.roles import Role
 from kd_core.distillation.training.replay import EARLY, Replay
-from kd_core.figures.style import GRID, INK, LINE, UNSURE, colour_of, label_of, new_figure, pick
+from kd_core.figures.style import GRID, INK, LINE, UNSURE, colour_of, in_full, label_of, new_figure, pick
 from kd_core.system.formatting import percent
 
 MAX_CORNERS = 8
@@ -113,6 +113,7 @@ def replay_answers(
 ) -> go.Figure:
     """The probabilities of teacher and student for one text; the teacher's likeliest classes first."""
     order = np.argsort(replay.teacher[text])[::-1][:MAX_CORNERS]
+    names = [replay.labels[i] for i in order]
     models: tuple[tuple[Role, str, Floats], ...] = (
         ("teacher", "Teacher", replay.teacher[text]),
         ("student", f"Student at step {replay.steps[moment]:,}", replay.student[moment, text]),
@@ -125,12 +126,12 @@ def replay_answers(
             "orientation": "h",
             "name": name,
             "marker": {"color": colour_of(who, dark)},
-            "hovertemplate": f"{name}: %{{x:.1f}} %<extra></extra>",
+            "hovertext": [in_full(label) for label in names],
+            "hovertemplate": f"%{{hovertext}}<br>{name}: %{{x:.1f}} %<extra></extra>",
         }
         for who, name, logits in models
     ]
     title, height = f"This text at T = {temperature:g}", 130 + 34 * len(order)
-    names = [replay.labels[i] for i in order]
     layout = {"hovermode": "closest", "bargap": 0.3, "xaxis": {"range": [0, 102]}}
     return new_figure(title, "Probability (%)", "", traces, layout, dark=dark, height=height, names=names)
 

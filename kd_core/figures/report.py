@@ -17,11 +17,13 @@ from kd_core.distillation.roles import NAMES, SHORT_NAMES, Role
 from kd_core.figures.style import (
     LINE,
     MAX_CELLS_WITH_TEXT,
+    MAX_NAME,
     STEEP,
     SYMBOLS,
     TEXT_COLOURS,
     UNSURE,
     colour_of,
+    in_full,
     label_of,
     new_figure,
     pick,
@@ -87,7 +89,7 @@ def confusion(report: Report, who: Role, *, dark: bool = False) -> go.Figure:
         title += f", the {MOST_CLASSES} most confused of {len(report.labels):,} classes"
     support = counts.sum(axis=1)[shown] // len(seeds)
     whole, counts = np.maximum(counts.sum(axis=1, keepdims=True), 1)[shown], counts[np.ix_(shown, shown)]
-    labels = [label_of(report.labels[i]) for i in shown]
+    labels = [in_full(report.labels[i]) for i in shown]
     shares = counts / whole
     figure = new_figure(
         title,
@@ -96,8 +98,8 @@ def confusion(report: Report, who: Role, *, dark: bool = False) -> go.Figure:
         dark=dark,
         height=170 + max(30 * min(len(labels), 20), 150),
     )
-    places = list(range(len(labels)))
-    pairs = [[f"{labels[i]} taken for {labels[j]}" for j in places] for i in places]
+    places, few = list(range(len(labels))), len(labels) <= MAX_CELLS_WITH_TEXT
+    pairs = [[f"{labels[i]}<br>taken for {labels[j]}" for j in places] for i in places]
     figure.add_heatmap(
         x=places,
         y=places,
@@ -106,18 +108,21 @@ def confusion(report: Report, who: Role, *, dark: bool = False) -> go.Figure:
         zmax=1,
         colorscale=scale_of(who, dark),
         showscale=False,
-        xgap=2,
-        ygap=2,
+        xgap=2 if few else 1,
+        ygap=2 if few else 1,
         customdata=np.dstack([counts, np.array(pairs)]),
-        text=counts if len(labels) <= MAX_CELLS_WITH_TEXT else None,
-        texttemplate="%{text}" if len(labels) <= MAX_CELLS_WITH_TEXT else None,
+        text=counts if few else None,
+        texttemplate="%{text}" if few else None,
         hovertemplate=f"%{{customdata[1]}}: %{{customdata[0]}} {'texts' if len(seeds) == 1 else 'answers'}, "
         "%{z:.1%} of the class<extra></extra>",
     )
-    names = {"tickvals": places, "ticktext": labels, "showgrid": False, "zeroline": False, "automargin": True}
-    figure.update_xaxes(names | STEEP, ticktext=[label_of(report.labels[i], 14) for i in shown])
-    truth = [f"{label} ({texts:,})" for label, texts in zip(labels, support.tolist(), strict=True)]
-    figure.update_yaxes(names, ticktext=truth, autorange="reversed")
+    axis = {"tickvals": places, "showgrid": False, "zeroline": False, "automargin": True}
+    below = [label_of(report.labels[i], 14) for i in shown]
+    # More names would be a smear: they are those of the rows, in the same order.
+    figure.update_xaxes(axis | STEEP, ticktext=below, showticklabels=few)
+    left = [label_of(report.labels[i], MAX_NAME - 6) for i in shown]
+    truth = [f"{label} ({texts:,})" for label, texts in zip(left, support.tolist(), strict=True)]
+    figure.update_yaxes(axis, ticktext=truth, autorange="reversed")
     figure.update_layout(hovermode="closest")
     return figure
 
@@ -225,7 +230,7 @@ def per_class(report: Report, *, dark: bool = False) -> go.Figure:
         shown = _first(rows["student"])
         title += f": the {MOST_CLASSES} of {len(report.labels):,} where the student's is lowest"
     values = {who: f1[shown].tolist() for who, f1 in rows.items()}
-    names = [report.labels[i] + " (no test text)" * bool(np.isnan(rows["student"][i])) for i in shown]
+    names = [report.labels[i] + " (0 texts)" * bool(np.isnan(rows["student"][i])) for i in shown]
     return _dots(title, "F1 (%)", names, values, dark)
 
 
@@ -246,7 +251,7 @@ def _dots(
     title: str, unit: str, names: Sequence[str], rows: Mapping[Role, Sequence[float]], dark: bool
 ) -> go.Figure:
     """A line for each name, on it a mark for each model (shares, shown in percent)."""
-    figure = new_figure(title, unit, "", dark=dark, height=150 + 40 * len(names), names=names)
+    figure = new_figure(title, unit, "", dark=dark, height=150 + _row(len(names)) * len(names), names=names)
     places = list(range(len(names)))
     for index, (who, values) in enumerate(rows.items()):
         # Equal values would hide each other; those of many models must not reach the next line.
@@ -263,13 +268,19 @@ def _dots(
                 "size": 10,
                 "line": {"width": 2, "color": colour_of(who, dark)},
             },
-            hovertemplate=f"{NAMES[who]}: %{{x:.1f}} %<extra></extra>",
+            hovertext=[in_full(name) for name in names],
+            hovertemplate=f"%{{hovertext}}<br>{NAMES[who]}: %{{x:.1f}} %<extra></extra>",
         )
     figure.update_layout(hovermode="closest", yaxis={"showgrid": True})
     seen = [100 * value for values in rows.values() for value in values if not np.isnan(value)]
     if seen and max(seen) - min(seen) < 1:  # an axis of so little makes much of nothing, or goes beyond 100
         figure.update_xaxes(autorangeoptions={"include": max(0.0, min(seen) - 10)})
     return figure
+
+
+def _row(names: int) -> int:
+    """Pixels from one name to the next: with many names fewer, but room for the letters."""
+    return max(20, min(40, 480 // max(1, names)))
 
 
 def _measured(model: ModelReport, measure: Measure) -> float | None:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import html
+import itertools
+import textwrap
 import unicodedata
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -40,10 +42,15 @@ RUN_DASHES = ("solid", "dash", "dot", "dashdot", "longdash", "longdashdot")
 PALEST, DEEPEST = 0.06, (0.75, 0.5)
 FONT = "Source Sans, system-ui, -apple-system, Segoe UI, Liberation Sans, Arial, sans-serif"  # the pages' own
 _LOG_TICKS = [part * 10.0**power for power in range(-6, 4) for part in (1, 2, 5)]
-LOG_AXIS = {"type": "log", "tickvals": _LOG_TICKS, "ticktext": [f"{tick:g}" for tick in _LOG_TICKS]}
+LOG_AXIS: dict[str, Any] = {
+    "type": "log",
+    "tickvals": _LOG_TICKS,
+    "ticktext": [f"{tick:g}" for tick in _LOG_TICKS],
+}
 MAX_CELLS_WITH_TEXT = 15
 STEEP = {"autotickangles": [0, 45, 90]}  # names below an axis that lie flatter run into each other on a phone
-MAX_LABEL = 28
+MAX_LABEL = 28  # letters, as ``letters`` counts them
+MAX_NAME = 22  # of a name on the left: it takes half of a phone, the plot has the other half
 
 
 def new_figure(
@@ -60,7 +67,8 @@ def new_figure(
     """A figure of ``traces``; ``layout`` is plotly's, and goes over what all figures share.
 
     An axis with a title has numbers; one without may have words, and makes room for them.
-    ``names`` stand on the vertical axis, at 0, 1, ... from the top; they are escaped and cut.
+    ``names`` stand on the vertical axis, at 0, 1, ... from the top; they are escaped and cut. Whole they are
+    for the hover: ``in_full``.
     """
     ink, grid = pick(INK, dark), pick(GRID, dark)
 
@@ -73,7 +81,7 @@ def new_figure(
 
     left, rows = 60 if y else 8, axis(y)
     if names is not None:
-        shown = [label_of(name) for name in names]
+        shown = [label_of(name, MAX_NAME) for name in names]
         # In the ticks' font a letter takes 6.8 pixels or a little less.
         left = 14 + round(6.8 * max((letters(html.unescape(name)) for name in shown), default=0))
         rows |= {"tickvals": list(range(len(shown))), "ticktext": shown, "range": [len(shown) - 0.5, -0.5]}
@@ -145,8 +153,20 @@ def _template(ink: str) -> dict[str, Any]:
 
 
 def letters(text: str) -> int:
-    """How many letters wide ``text`` is: a Chinese or Japanese character counts as two."""
-    return sum(2 if unicodedata.east_asian_width(letter) in "WF" else 1 for letter in text)
+    """How many letters wide ``text`` is: a Chinese character counts as two, a sign over another as none."""
+    return sum(map(_width, text))
+
+
+def _width(letter: str) -> int:
+    if unicodedata.category(letter) in ("Mn", "Me", "Cf"):
+        return 0
+    return 2 if unicodedata.east_asian_width(letter) in "WF" else 1
+
+
+def _fitting(text: str, room: int) -> str:
+    """As much of the beginning as is ``room`` letters wide."""
+    widths = itertools.accumulate(map(_width, text))
+    return text[: sum(width <= room for width in widths)]
 
 
 def whiskers(
@@ -175,9 +195,15 @@ def label_of(text: str, limit: int = MAX_LABEL) -> str:
 
     What tells names of runs and files apart is often at their end.
     """
-    end = (limit - 1) // 2
-    shown = text if len(text) <= limit else f"{text[: limit - 1 - end]}…{text[-end:]}"
-    return html.escape(shown, quote=False)
+    if letters(text) > limit:
+        end = (limit - 1) // 2
+        text = f"{_fitting(text, limit - 1 - end)}…{_fitting(text[::-1], end)[::-1]}"
+    return html.escape(text, quote=False)
+
+
+def in_full(name: str) -> str:
+    """A name for the hover: in lines that fit on a phone."""
+    return "<br>".join(html.escape(line, quote=False) for line in textwrap.wrap(name[:200], MAX_LABEL))
 
 
 def scale_of(who: Role, dark: bool) -> list[list[Any]]:

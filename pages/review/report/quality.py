@@ -89,7 +89,7 @@ def quality(run: RunRow, report: Report) -> None:
         hide_index=True,
         key="report.class_scores",
         column_config={
-            "class": "Class",
+            "class": st.column_config.TextColumn("Class", width=120),  # a long name would hide its numbers
             "precision": st.column_config.NumberColumn("Precision", format="%.1f %%"),
             "recall": st.column_config.NumberColumn("Recall", format="%.1f %%"),
             "f1": st.column_config.NumberColumn("F1", format="%.1f %%"),

@@ -64,7 +64,7 @@ def test_what_a_user_wrote_is_neither_markup_nor_a_template(
         assert "<img" not in text, name
         assert all("%{y} a" not in (trace.hovertemplate or "") for trace in figure.data), name
     classes = figures.confusion(read(report), "student").layout.yaxis.ticktext
-    assert classes[0].endswith("…g to be shown (125)")
+    assert classes[0].endswith("…e shown (125)")
 
 
 def test_no_torch_comes_with_the_pictures() -> None:

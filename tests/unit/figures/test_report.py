@@ -35,7 +35,20 @@ def test_confusion_adds_up_the_seeds(report: dict) -> None:
 def test_many_classes_show_no_numbers_in_their_cells(report: dict) -> None:
     report["labels"] = [f"class {i}" for i in range(20)]
     report["student"]["seeds"]["0"]["confusion"] = np.eye(20, dtype=int).tolist()
-    assert figures.confusion(read(report), "student").data[0].text is None
+    figure = figures.confusion(read(report), "student")
+    assert figure.data[0].text is None
+    assert figure.layout.xaxis.showticklabels is False, "the rows say them, and there they can be read"
+    assert figure.layout.yaxis.ticktext[0] == "class 0 (1)"
+    assert figure.data[0].customdata[0][1][1] == "class 0<br>taken for class 1"
+
+
+def test_long_names_of_classes_leave_room_for_the_confusion(report: dict) -> None:
+    report["labels"][0] = "beneficiary_not_allowed_in_this_country"
+    figure = figures.confusion(read(report), "teacher")
+    assert figure.layout.xaxis.showticklabels is not False
+    assert figure.layout.yaxis.ticktext[0] == "benefici…country (125)"
+    whole = "beneficiary_not_allowed_in_t<br>his_country<br>taken for entertainment"
+    assert figure.data[0].customdata[0][1][1] == whole
 
 
 def test_reliability_greys_what_the_bin_cannot_tell(report: dict) -> None:
@@ -113,6 +126,7 @@ def test_of_many_classes_a_chart_shows_the_worst(report: dict) -> None:
     assert dots.layout.title.text == "F1 of each class: the 40 of 1,000 where the student's is lowest"
     assert list(dots.layout.yaxis.ticktext) == shown
     assert len(dots.data[0].y) == 40
+    assert dots.layout.height == 150 + 20 * 40, "one line of letters for each"
 
 
 def test_marks_of_many_models_stay_at_their_line_and_whole(report: dict) -> None:
@@ -128,7 +142,7 @@ def test_marks_of_many_models_stay_at_their_line_and_whole(report: dict) -> None
 def test_a_class_without_test_texts_has_no_mark(report: dict) -> None:
     report["student"]["seeds"]["0"]["per_class"][0] |= {"support": 0, "f1": 0}
     figure = figures.per_class(read(report))
-    assert figure.layout.yaxis.ticktext[0] == f"{report['labels'][0]} (no test text)"
+    assert figure.layout.yaxis.ticktext[0] == f"{report['labels'][0]} (0 texts)"
     (student,) = (trace for trace in figure.data if trace.name == "Distilled")
     assert np.isnan(student.x[0])
     assert not np.isnan(student.x[1:]).any()

@@ -10,7 +10,7 @@ import pytest
 
 from kd_core import figures
 from kd_core.distillation.roles import Role
-from kd_core.figures.style import enlarged, new_figure
+from kd_core.figures.style import enlarged, in_full, letters, new_figure
 
 
 def luminance(colour: str) -> float:
@@ -36,11 +36,29 @@ def test_names_have_room_and_are_no_markup() -> None:
         return new_figure("Title", "Unit", "", dark=False, names=names).layout
 
     rows = named("<b>tech</b>", "bbc-headlines: minilm-l6 → tiny (a1b2)")
-    assert list(rows.yaxis.ticktext) == ["&lt;b&gt;tech&lt;/b&gt;", "bbc-headlines:…→ tiny (a1b2)"]
+    assert list(rows.yaxis.ticktext) == ["&lt;b&gt;tech&lt;/b&gt;", "bbc-headlin…iny (a1b2)"]
+    assert rows.margin.l == 14 + round(6.8 * 22), "half of a phone that is 390 pixels wide"
     assert list(rows.yaxis.range) == [1.5, -0.5]  # the first on top
     assert named("tech").margin.l == 14 + round(6.8 * 4)
     assert named("<<<<").margin.l == named("tech").margin.l  # as it is read, not as it is escaped
     assert named("科技").margin.l == named("tech").margin.l  # wide letters count twice
+    chinese = named("体育新闻与历史节目特别报道")  # 13 characters, 26 letters wide
+    assert list(chinese.yaxis.ticktext) == ["体育新闻与…目特别报道"]
+    assert chinese.margin.l <= rows.margin.l
+    thai = "กีฬาและการแข่งขันระดับ"
+    assert (len(thai), letters(thai)) == (22, 18), "vowel signs stand over other letters"
+
+
+def test_a_whole_name_for_the_hover_has_lines_that_fit_on_a_phone() -> None:
+    name = "beneficiary_not_allowed <b> or something else that customers of the bank ask about"
+    assert in_full(name) == (
+        "beneficiary_not_allowed &lt;b&gt;<br>or something else that<br>customers of the bank ask<br>about"
+    )
+    labels = [name, "sport"]
+    shown = figures.two_answers([0.9, 0.1], [0.6, 0.4], labels, title="")
+    assert shown.layout.yaxis.ticktext[0] == "beneficiary… ask about"
+    assert [trace.hovertext[0] for trace in shown.data] == [in_full(name)] * 2
+    assert shown.data[0].hovertemplate.startswith("%{hovertext}<br>")
 
 
 def test_a_layout_goes_over_what_all_figures_share() -> None:

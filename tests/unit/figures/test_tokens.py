@@ -46,7 +46,7 @@ def test_bars_in_the_order_given():
     assert list(bars.text) == ["25.0 %", "75.0 %"]
     assert bars.marker.color == style.COLOURS["student"][0]
     assert tuple(figure.layout.xaxis.range) == (0, 100)
-    assert list(figure.layout.yaxis.ticktext) == ["sport", '&lt;img src="http….1:9/x"&gt; %{y}']
+    assert list(figure.layout.yaxis.ticktext) == ["sport", '&lt;img src="h…9/x"&gt; %{y}']
     assert not figure.layout.yaxis.zeroline, "a line at 0 would cross the bars of the first class"
     assert "<img" not in str(bars.customdata)
 
