@@ -40,7 +40,7 @@ FILLINGS: dict[Runtime, str] = {"pytorch": "", "onnx": "-open", "int8": "-open-d
 PLAIN = ("pytorch", "sklearn")  # the form that a model is trained in goes without saying
 HEIGHT, AROUND = 500, 96  # pixels: of the figure, and of it around the plot
 MOST_NAMES = 12  # kinds of marks that have their name beside them; more are in a legend
-NEARLY, STEP = 0.012, 0.016  # of the axis: what counts as the same cost, and how far those are moved apart
+NEARLY = 0.012  # of the axis: what counts as the same cost, and how far apart those stand: a few pixels
 MANY = 60  # candidates from which on only the front has its intervals drawn
 PALE = 0.18  # what does not fit
 DEEPEST = 0.6  # share of ink in the shade of the largest of several students
@@ -81,13 +81,13 @@ def tradeoff_scatter(
     figure = new_figure(*words, dark=dark, height=HEIGHT)
     shown = frame.assign(x=frame[cost] / unit, y=100 * frame["accuracy"]).dropna(subset=["x"])
     many = len(shown) > MANY
-    if not many:
-        shown = shown.assign(x=_side_by_side(shown["x"], log))
     limits = limits or Limits()
     across, up = _ends(shown, log), _heights(shown, limits)
     _draw_limits(figure, limits, cost, log, across, up, dark)
     _draw_front(figure, shown[shown["front"]].sort_values("x"), many, dark)
-    named: list[Named] = []
+    if not many:
+        shown = shown.assign(x=_side_by_side(shown["x"], log))
+    named: dict[str, Named] = {}  # by the group in the legend
     for who, student, colour in _kinds(shown, dark):
         for runtime in FILLINGS:
             group = shown[(shown["who"] == who) & (shown["runtime"] == runtime)]
@@ -95,15 +95,16 @@ def tradeoff_scatter(
                 group = group[group["student"] == student]
             if not group.empty:
                 label = f"{SHORT_NAMES[who]} {label_of(student)}" if student else SHORT_NAMES[who]
-                beside = label if runtime in PLAIN else f"{label}, {RUNTIME_NAMES[runtime]}"
-                mark = group.sort_values(["fits", "y"]).iloc[-1]
+                beside = label if runtime in PLAIN else f"{label}, {RUNTIME_NAMES[runtime].split()[-1]}"
+                mark = group.sort_values(["fits", "front", "y"]).iloc[-1]
                 ink = pick(TEXT_COLOURS[who] if mark["fits"] else UNSURE, dark)
-                named.append(Named(_place(mark["x"], log), mark["y"], beside, ink))
+                needed = bool(mark["front"]) or who == "teacher"
+                name = f"{label}, {RUNTIME_NAMES[runtime]}"
+                named[name] = Named(_place(mark["x"], log), mark["y"], beside, ink, needed)
             for fits in (False, True):
                 part = group[group["fits"] == fits]
                 if not part.empty:
                     legend = fits or not group["fits"].any()
-                    name = f"{label}, {RUNTIME_NAMES[runtime]}"
                     _draw_marks(figure, part, name, colour, many=many, legend=legend, dark=dark)
     for place, name, size in ((best, "Best that fits", 20), (chosen, "Chosen", 26)):
         if place in shown.index:
@@ -115,9 +116,12 @@ def tradeoff_scatter(
         figure.update_xaxes(range=across)
         figure.update_yaxes(range=up)
     if not many and len(named) <= MOST_NAMES:
-        notes = names_beside(named, across, up, HEIGHT - AROUND)
+        dots = [(_place(x, log), y) for x, y in zip(shown["x"], shown["y"], strict=True)]
+        notes = names_beside(list(named.values()), across, up, HEIGHT - AROUND, dots)
         figure.update_layout(annotations=[*figure.layout.annotations, *notes])
-        figure.update_traces(showlegend=False, selector=lambda trace: trace.legendgroup)
+        written = {note["text"] for note in notes}
+        there = {group for group, each in named.items() if each.text in written}
+        figure.update_traces(showlegend=False, selector=lambda trace: trace.legendgroup in there)
     return figure
 
 
@@ -127,13 +131,14 @@ def _place(x: float, log: bool) -> float:
 
 
 def _side_by_side(x: pd.Series[float], log: bool) -> pd.Series[float]:
-    """Marks that cost nearly the same are moved apart, so that each one's interval can be seen."""
+    """Marks that cost nearly the same are moved a little, so that each one's interval can be seen."""
     places = (x.map(math.log10) if log else x).sort_values(kind="stable")
     whole = float(places.max() - (places.min() if log else 0)) or 1.0
     groups = (places.diff() > NEARLY * whole).cumsum()
     by_group = places.groupby(groups)
-    beside = by_group.cumcount() - (by_group.transform("size") - 1) / 2
-    moved: pd.Series[float] = (places + STEP * whole * beside)[x.index]
+    last = by_group.transform("size") - 1
+    beside = (by_group.cumcount() - last / 2) / last.clip(lower=1)
+    moved: pd.Series[float] = (places + NEARLY * whole * beside)[x.index]
     return 10**moved if log else moved
 
 
@@ -224,6 +229,7 @@ def _draw_front(figure: go.Figure, front: pd.DataFrame, many: bool, dark: bool) 
         line={"color": colour, "width": 1.5, "dash": "dot", "shape": "hv"},
         error_y=_interval(front, colour) if many else None,
         hoverinfo="skip",
+        showlegend=len(front) > 1,  # of one there is no line
     )
 
 

@@ -47,7 +47,7 @@ def draw(view: View, limits: Limits) -> None:
     )
     if len(view.frame) <= MANY and view.frame[view.cost].duplicated().any():
         st.caption(
-            "Marks that would cover each other stand side by side, so that each one's interval can be seen. "
+            "Marks that cost the same stand a few pixels apart, so that each one's interval can be seen. "
             "Pointing at one says what it costs."
         )
     if clicked is not None:
