@@ -59,7 +59,7 @@ def staircase(
             line={"shape": "hvh", "dash": "dot", "width": 1.2, "color": pick(LINE, dark)},
             hoverinfo="skip",
         )
-        figure.update_yaxes(range=[0, max(values) * 1.22])
+        figure.update_yaxes(range=[0, max(values) * 1.3])
     for form, name, top in zip(stairs, names, tops, strict=True):
         figure.add_annotation(
             x=name,
@@ -101,7 +101,10 @@ def _spoken(form: FormReport, measure: Measure) -> str:
 
 
 def _written(form: FormReport, teacher: FormReport, measure: Measure) -> str:
-    """The number at a step and, below it, its interval, or how many times less it is than the teacher's."""
+    """The number at a step and, below it, its interval, or how many times smaller or faster it is.
+
+    A word a line, so that the stairs' line has room between two of them on a phone.
+    """
     if measure == "accuracy":
         return (
             f"<b>{percent(form['accuracy'])}</b><br>{plus_minus(form['accuracy'], form['low'], form['high'])}"
@@ -110,5 +113,5 @@ def _written(form: FormReport, teacher: FormReport, measure: Measure) -> str:
     if form is teacher:
         return f"<b>{number}</b>"
     ratio = _value(teacher, measure) / _value(form, measure)
-    worse = "larger" if measure == "size" else "slower"
-    return f"<b>{number}</b><br>{compared(ratio, 'less', worse)}"
+    words = compared(ratio, *(("smaller", "larger") if measure == "size" else ("faster", "slower")))
+    return f"<b>{number}</b><br>{words.replace(' ', '<br>')}"

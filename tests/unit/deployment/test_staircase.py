@@ -99,11 +99,15 @@ def test_times_beside_other_work_are_said_to_be():
 @pytest.mark.parametrize(
     ("measure", "values", "written"),
     [
-        ("size", (90, 10, 12, 3), ["90.0 MB", "10.0 MB|9.0x less", "12.0 MB|7.5x less", "3.0 MB|30.0x less"]),
+        (
+            "size",
+            (90, 10, 12, 3),
+            ["90.0 MB", "10.0 MB|9.0x|smaller", "12.0 MB|7.5x|smaller", "3.0 MB|30.0x|smaller"],
+        ),
         (
             "latency",
             (8, 1, 0.8, 0.4),
-            ["8.00 ms", "1.00 ms|8.0x less", "0.80 ms|10.0x less", "0.40 ms|20.0x less"],
+            ["8.00 ms", "1.00 ms|8.0x|faster", "0.80 ms|10.0x|faster", "0.40 ms|20.0x|faster"],
         ),
         (
             "accuracy",
