@@ -73,7 +73,10 @@ def servers_by_load(
     *,
     dark: bool = False,
 ) -> go.Figure:
-    """Servers by millions of texts a day: stairs for each form, with a mark and its number at ``load``."""
+    """Servers by millions of texts a day: stairs for each form, with a mark and its number at ``load``.
+
+    The highest number is above the stairs, the others are below theirs: on the left the highest cross them.
+    """
     traces: list[dict[str, Any]] = []
     names, numbers = [], {}
     most = max(max(servers) for _, _, servers in lines)
@@ -99,6 +102,9 @@ def servers_by_load(
             "showarrow": False,
             "font": {"color": ink, "size": 13},
         }
+    for number in numbers:
+        if number < max(numbers):
+            numbers[number] |= {"xanchor": "left", "yanchor": "top", "xshift": 6}
     across, up, height = (0.0, loads[-1]), (-0.08 * most, 1.12 * most), 340
     beside = names_beside(names, across, up, height - 96)
     for note in beside:
@@ -157,6 +163,7 @@ def latency_by_load(
                     "hovertemplate": f"{said}<extra></extra>",
                 }
             )
+    reached = [time for _, _, times in lines for time in times if math.isfinite(time)] + [target]
     begins = [times[0] for _, _, times in lines]
     under = any(target <= time < 2 * target for time in begins)  # a curve would go through the words
     asked = {
@@ -171,11 +178,19 @@ def latency_by_load(
     }
     layout = {
         "xaxis": {"range": [0, 100], "ticksuffix": " %", "showgrid": False},
-        "yaxis": LOG_AXIS,
+        "yaxis": LOG_AXIS | {"range": _between_ticks(min(reached), max(reached))},
         "shapes": [level(target, pick(INK, dark), 1)],
         "annotations": [asked],
         "hovermode": "closest",
     }
     title = "Latency against load"
-    words = "How busy the cores are", "p95 with waiting (ms)"
+    words = "How busy the cores are", "p95 with waiting (ms, log scale)"
     return new_figure(title, *words, traces, layout, dark=dark, height=400)
+
+
+def _between_ticks(low: float, high: float) -> tuple[float, float]:
+    """The exponents of the ticks around these values, and a little more: no mark is far from a number."""
+    ticks: list[float] = LOG_AXIS["tickvals"]
+    below = max((tick for tick in ticks if tick <= low), default=low)
+    above = min((tick for tick in ticks if tick >= high), default=high)
+    return math.log10(below) - 0.04, math.log10(above) + 0.04

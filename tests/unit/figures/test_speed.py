@@ -56,6 +56,10 @@ def test_what_latency_is_asked_for_stands_where_no_curve_begins(first: float, si
     line, ring = figure.data
     assert (line.x[0], list(line.y)) == (100 * BUSY[0], times)
     assert (list(ring.x), list(ring.y)) == ([70], [33.0])
+    assert figure.layout.yaxis.title.text == "p95 with waiting (ms, log scale)"
+    low, high = (10**end for end in figure.layout.yaxis.range)
+    lowest = 10 if first == 15 else 20  # the tick below the target and all times; 60 ms rise to 117
+    assert (low, high) == pytest.approx((lowest * 10**-0.04, (200 if first == 60 else 50) * 10**0.04))
     endless = replace(need, latency_ms=math.inf)
     assert len(latency_by_load([("teacher", "pytorch", times)], [endless], 20).data) == 1
 
@@ -67,3 +71,16 @@ def test_servers_at_the_load_that_was_asked_for() -> None:
     assert (list(stairs.x), list(stairs.y)) == ([25, 50, 75, 100], [5, 10, 15, 20])
     assert (list(mark.x), list(mark.y)) == ([50], [10])
     assert "<b>10 servers</b>" in [words.text for words in figure.layout.annotations]
+
+
+def test_a_number_of_servers_stands_where_no_stairs_cross_it() -> None:
+    """The teacher's go up on the left of the load, through what is above the student's."""
+    needs = [
+        Requirement(name, 60.0, 40, servers, 48.0, "€", 5e6, 0.7, 33.0, False, ())
+        for name, servers in (("Teacher", 10), ("Student", 5))
+    ]
+    lines = [("teacher", "pytorch", [5, 10, 20]), ("student", "pytorch", [3, 5, 10])]
+    figure = servers_by_load(lines, [25, 50, 100], needs, 50)
+    sides = {note.text: (note.xanchor, note.yanchor, note.xshift) for note in figure.layout.annotations}
+    assert sides["<b>10 servers</b>"] == ("right", "bottom", -6)
+    assert sides["<b>5 servers</b>"] == ("left", "top", 6)
