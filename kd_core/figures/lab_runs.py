@@ -36,6 +36,8 @@ SIZE_MEASURES: dict[SizeMeasure, str] = {
 
 def transfer_curve(curve: pd.DataFrame, teacher: float | None, *, dark: bool = False) -> go.Figure:
     """Mean accuracy and its interval by what the student learned from, with a small mark for each seed."""
+    # On hard answers last: between two amounts the students' line would go through it.
+    curve = curve.sort_values("who", key=lambda who: who == "hard_answers", kind="stable")
     places = list(range(len(curve)))
     distilled = [place for place, who in zip(places, curve["who"], strict=True) if who == "student"]
     line: dict[str, Any] = {

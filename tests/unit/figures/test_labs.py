@@ -84,6 +84,15 @@ def test_the_transfer_curve(dark: bool) -> None:
     assert "Teacher<br>90.0 %" in [note.text for note in figure.layout.annotations]
 
 
+def test_no_line_of_the_transfer_curve_goes_through_the_hard_answers() -> None:
+    cells = [cell("alone", 10), cell("some", 14, transfer=2000), cell("many", 18, transfer=8000)]
+    hard = cell("hard", 16, transfer=8000) | {"who": "hard_answers"}
+    figure = figures.transfer_curve(transfer_table(report(*cells, hard)), 0.9)
+    assert list(figure.layout.xaxis.ticktext) == ["alone", "2,000", "8,000", "8,000<br>hard"]
+    line = figure.data[0]
+    assert (line.mode, list(line.x), list(line.y)) == ("lines", [1, 2], pytest.approx([70, 90]))
+
+
 def test_the_size_grid_marks_the_guess() -> None:
     cells = [cell("x", 10 + n, layers=n, hidden=h) for n in (1, 2) for h in (64, 128)]
     grid = size_table(report(*cells))
