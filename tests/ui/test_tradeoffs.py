@@ -139,9 +139,9 @@ def test_runs_without_names_are_told_apart_and_one_kind_of_student_has_one_speed
     assert f"**Most accurate:** distilled student, PyTorch of {does} (a1b2)" in words(page)
     assert "1 other that fits may be as good" in words(page)
     assert "The fastest" not in words(page), "the same network, so the difference is the machine's"
-    assert "Marks that would cover each other stand side by side" in words(page)
+    assert "Marks that cost the same stand a few pixels apart" in words(page)
     page.button_group(key="tradeoffs.against").set_value("latency").run()
-    assert "Marks that would cover" not in words(page), "they are apart as it is"
+    assert "Marks that cost the same" not in words(page), "they are apart as it is"
 
 
 def test_a_teacher_is_not_called_by_its_students_name(app: App, runs: Store) -> None:
