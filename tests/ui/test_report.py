@@ -198,6 +198,8 @@ def test_quality(app: App, done: Store) -> None:
     (falls,) = (table.value for table in page.table)
     assert overview["Accuracy"].tolist()[1] == "87.6 % ± 2.8"
     assert scores["class"].tolist() == ["business", "entertainment", "politics", "sports", "tech"]
+    columns = json.loads(page.dataframe[1].proto.columns)
+    assert columns["class"]["width"] == 120, "a long name leaves its numbers in sight"
     assert falls["typos"][0] == "−15.3"
     (note,) = [caption for caption in page.caption if caption.value.startswith("On 524 test texts; ±")]
     assert note.proto.help.endswith("with texts of like confidence put together.")
