@@ -74,6 +74,8 @@ def export(
         out.print(beside, soft_wrap=True)
     if temperature := report.get("temperature"):
         out.print(f"The models there divide their logits by {temperature:.2f}: no answer changes.")
+    if pair := report.get("cascade"):
+        out.print(pair, soft_wrap=True)
     out.print(f"\nIn {report['to']}", soft_wrap=True)
     return None
 

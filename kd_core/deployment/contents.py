@@ -20,7 +20,8 @@ CONTENTS = {
     "onnx/model.onnx": "In ONNX, 32-bit floats",
     "onnx/": "What reads texts for the ONNX files",
     "teacher/": "The teacher, which the student asks where it is unsure",
-    "cascade.": "The program that does so, and its threshold",
+    "cascade.py": "Answers, or asks the teacher where the student is unsure",
+    "cascade.json": "Its threshold, and what it promises",
     "README.md": "Model card",
     "config.yaml": "Every setting of the run",
     "report.json": "Every number of the run",
@@ -71,7 +72,7 @@ def expected_contents(
         sizes |= {"onnx/model.onnx": weights, "onnx/": reader}
     small = {"README.md", "config.yaml", "reproduce.py", "checksums.json"}
     if cascade:
-        small.add("cascade.")
+        small |= {"cascade.py", "cascade.json"}
         if teacher_mb is not None:
             sizes["teacher/"] = int(1e6 * teacher_mb)
     rows = [

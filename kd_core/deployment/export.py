@@ -69,8 +69,9 @@ def export_run(
     """Teacher and student in PyTorch, student in ONNX, student in int8: what each step costs and buys.
 
     All are evaluated on the whole test split and timed in turns; then ``config.to`` is written, whole or not
-    at all. The report has ``run``, ``task``, ``to``, ``texts``, ``forms``, ``machine`` and ``temperature``:
-    with ``calibrate`` the bundle's models divide their logits by it, those that are measured do not. A form's
+    at all. The report has ``run``, ``task``, ``to``, ``texts``, ``forms``, ``machine``, ``temperature``
+    and ``cascade``: with ``calibrate`` the bundle's models divide their logits by the temperature, those that
+    are measured do not; what a cascade does is told in sentences. A form's
     ``difference`` is the largest between one of its logits and that of the student in PyTorch, and its
     ``paired`` compares the two text by text (the student in PyTorch is compared with the teacher). Where the
     run is judged by an F1, ``judged`` is that. An ONNX form also has ``shifted``: its accuracy on corrupted
@@ -120,6 +121,7 @@ def export_run(
         "forms": forms,
         "machine": describe_machine(),
         "temperature": calibrated.temperature if calibrated else None,
+        "cascade": pair.sentence if pair else None,
     }
 
 

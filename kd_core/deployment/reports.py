@@ -103,6 +103,7 @@ class BenchReport(TypedDict):
 
 class ExportReport(TypedDict):
     temperature: NotRequired[float | None]  # that the bundle's models divide their logits by
+    cascade: NotRequired[str | None]  # what the bundle's does on the test texts, in sentences
     run: str
     task: str
     to: str | None  # None: only measured

@@ -235,11 +235,30 @@ def test_what_a_bundle_with_a_cascade_holds(app: App, made: Path, done: Store, h
     done.save_report(OTHER, done.report_json(JOB))
     done.set_status(OTHER, "done")
     page = app(PAGE, run=RUN)
-    assert "What is in it" not in [element.value for element in page.subheader]
-    page.toggle(key="export.cascade").set_value(True).run()
+    assert page.toggle(key="export.cascade").value
+    assert page.number_input(key="export.agree").value == 97
     assert "What is in it" in [element.value for element in page.subheader]
     page.number_input(key="export.agree").set_value(95.0).run()
     assert "What is in it" not in [element.value for element in page.subheader]
+    said = "The zip to download, 3 kB, was made with other settings: Hugging Face, ONNX, ONNX int8, cascade."
+    assert said in words(page)
+
+
+def test_what_the_cascade_in_it_does(app: App, made: Path, done: Store) -> None:
+    """The README in the zip alone said it."""
+    page = app(PAGE, run=RUN)
+    assert "The cascade in it" not in [element.value for element in page.subheader]
+    config = {"run": RUN, "to": str(made), "onnx": True, "int8": False, "agree": 99.9}
+    done.create_run(OTHER, config, kind="export")
+    found = "The student answers where it is at least 90 % sure. The pair was to agree with the teacher."
+    done.save_report(OTHER, done.report_json(JOB) | {"cascade": found})
+    done.set_status(OTHER, "done")
+    page = app(PAGE, run=RUN)
+    assert page.number_input(key="export.agree").value == 99.5, "no field has more"
+    assert not page.toggle(key="export.int8").value
+    said = "**The student answers where it is at least 90 % sure.** The pair was to agree with the teacher."
+    assert said in [text.replace("\u00a0", " ") for text in words(page)]
+    assert page.code[-1].value == 'python cascade.py "a text"'
 
 
 def test_what_will_be_in_it_and_how_to_load_it_before_it_is_made(app: App, done: Store, home: Path) -> None:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from secrets import token_hex
+from typing import Any
 
 import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
@@ -35,32 +37,33 @@ class Wanted:
         return tuple(runtime for runtime in RUNTIMES if chosen[runtime])
 
 
-def ask() -> Wanted:
+def ask(made: Mapping[str, Any]) -> Wanted:
+    """``made``: the settings of the bundle that is there, with which the form begins; {}: there is none."""
     with st.container(horizontal=True, vertical_alignment="center", gap="medium"):
         st.markdown("The weights and the tokenizer, and", width="content")
         onnx = st.toggle(
             "ONNX",
-            True,
+            made.get("onnx", True),
             key="export.onnx",
             help="The same numbers without PyTorch; runs on a server, a phone or in a browser",
         )
         int8 = st.toggle(
             "ONNX int8",
-            True,
+            made.get("int8", True),
             key="export.int8",
             disabled=not onnx,
             help="With 8-bit weights: smaller and faster; what it costs in accuracy is measured",
         )
         calibrate = st.toggle(
             "Calibrated",
-            False,
+            made.get("calibrate", False),
             key="export.calibrate",
             help="The student's logits are divided by a temperature that is fitted on the validation texts, "
             "so that its probabilities can be taken at their word. No answer changes.",
         )
         pair = st.toggle(
             "Cascade",
-            False,
+            bool(made.get("agree")),
             key="export.cascade",
             help="A short program in which the student passes on to the teacher what it is unsure of, and "
             "the teacher, unless that is a file. Trade-offs shows what that gives.",
@@ -71,9 +74,11 @@ def ask() -> Wanted:
                 "Agrees with the teacher (%)",
                 float(LOWEST),
                 HIGHEST,
-                AGREE,
+                min(made.get("agree") or AGREE, HIGHEST),  # the command knows more
                 STEP,
                 key="export.agree",
+                help="On how many of all texts the two together are to give the teacher's answer. The higher, "
+                "the more texts go to the teacher.",
                 width=190,
             )
     return Wanted(onnx, onnx and int8, calibrate, agree)

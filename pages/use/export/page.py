@@ -11,7 +11,15 @@ from pages.shared.live_job import job_view, jobs_about
 from pages.shared.state import store
 from pages.shared.text import escape
 from pages.use.export.form import ask, make
-from pages.use.export.result import download, earlier, how_to_use, stairs, the_student, what_is_in_it
+from pages.use.export.result import (
+    download,
+    earlier,
+    how_to_use,
+    stairs,
+    the_cascade,
+    the_student,
+    what_is_in_it,
+)
 
 st.title("Export", anchor=False)
 st.markdown(
@@ -29,7 +37,8 @@ try:
     done = [job for job in jobs if job.status == "done"]
     report: ExportReport | None = store().report_json(done[0].id) if done else None
     of_run, measurement = timed(store(), run.id)
-    wanted = ask()
+    zipped = done[0].config if done and done[0].config.get("to") else {}
+    wanted = ask(zipped)
     left, right = st.columns(2, gap="large")
     with left:
         what_is_in_it(run, done[0] if done else None, wanted, of_run.teacher.size_mb)
@@ -40,6 +49,8 @@ try:
     with right:
         the_student(of_run)
         how_to_use(run, wanted.runtimes, report)
+        if report and zipped.get("agree"):
+            the_cascade(report)
     if report:
         with row:
             download(report)

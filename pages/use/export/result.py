@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import zipfile
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 import streamlit as st
@@ -26,7 +27,7 @@ from kd_core.jobs.store import RunRow
 from kd_core.models.presets import other_network
 from kd_core.system import formatting
 from pages.shared.charts import chart, is_dark
-from pages.shared.text import escape
+from pages.shared.text import escape, unbroken
 from pages.use.export.form import Wanted
 
 MEASURES: tuple[Measure, ...] = ("size", "latency", "accuracy")
@@ -88,7 +89,8 @@ def what_is_in_it(run: RunRow, newest: RunRow | None, wanted: Wanted, teacher_mb
         (config.get(key) or None) == (x or None) for key, x in asdict(wanted).items()
     )
     path = Path(config.get("to") or "")
-    if made and zipfile.is_zipfile(path):
+    here = zipfile.is_zipfile(path)
+    if made and here:
         st.subheader("What is in it", anchor=False)
         _listed(contents(path), exact=True)
         return
@@ -97,6 +99,9 @@ def what_is_in_it(run: RunRow, newest: RunRow | None, wanted: Wanted, teacher_mb
         st.markdown("It was made with `kd export`, as a folder:")
         st.code(str(path), language=None, wrap_lines=True)
         return
+    if here:
+        size = formatting.megabytes(path.stat().st_size / 1e6)
+        st.caption(f"The zip to download, {size}, was made with other settings: {_forms(config)}.")
     if made:
         st.warning(
             "The zip is no longer on this machine. Make it again; it takes less time than the first.",
@@ -162,6 +167,15 @@ def how_to_use(run: RunRow, runtimes: Sequence[Runtime], report: ExportReport | 
         )
 
 
+def the_cascade(report: ExportReport) -> None:
+    """What the pair in the zip does on the test texts, and how it is run; of older zips the latter alone."""
+    st.subheader("The cascade in it", anchor=False)
+    if said := report.get("cascade"):
+        does, _, promised = unbroken(escape(said)).partition(". ")
+        st.markdown(f"**{does}.** {promised}")
+    st.code('python cascade.py "a text"', language="sh")
+
+
 def earlier(jobs: Sequence[RunRow]) -> None:
     """Bundles of the run that were made before the newest one, and are still here."""
     bundles = [(job, path) for job in jobs if zipfile.is_zipfile(path := Path(job.config.get("to") or ""))]
@@ -170,12 +184,7 @@ def earlier(jobs: Sequence[RunRow]) -> None:
     st.subheader("Earlier bundles", anchor=False)
     for job, path in bundles:
         with st.container(horizontal=True, vertical_alignment="center", horizontal_alignment="distribute"):
-            forms = [RUNTIME_NAMES[name] for name in ("onnx", "int8") if job.config.get(name)]
-            forms += [word for key, word in MORE.items() if job.config.get(key)]
-            st.markdown(
-                f"{job.created.astimezone():%d %b %Y %H:%M} · {', '.join(['Hugging Face', *forms])}",
-                width="content",
-            )
+            st.markdown(f"{job.created.astimezone():%d %b %Y %H:%M} · {_forms(job.config)}", width="content")
             st.download_button(
                 f"Download, {formatting.megabytes(path.stat().st_size / 1e6)}",
                 path.read_bytes,
@@ -185,6 +194,12 @@ def earlier(jobs: Sequence[RunRow]) -> None:
                 key=f"export.download.{job.id}",
                 on_click="ignore",
             )
+
+
+def _forms(config: Mapping[str, Any]) -> str:
+    """What a bundle of these settings holds."""
+    forms = [RUNTIME_NAMES[name] for name in ("onnx", "int8") if config.get(name)]
+    return ", ".join(["Hugging Face", *forms, *(word for key, word in MORE.items() if config.get(key))])
 
 
 def _listed(files: pd.DataFrame, *, exact: bool) -> None:

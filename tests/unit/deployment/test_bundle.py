@@ -23,6 +23,8 @@ from kd_core import distill
 from kd_core.config import DistillConfig
 from kd_core.data import load_task
 from kd_core.deployment.bundle import REPRODUCE, _renamed, make_zip, write_bundle
+from kd_core.deployment.cascade import cascade
+from kd_core.deployment.contents import contents
 from kd_core.deployment.export import ExportConfig, export_run
 from kd_core.deployment.forms import converted
 from kd_core.deployment.model_card import model_card, plain
@@ -193,7 +195,10 @@ def test_a_model_with_code_is_a_checkpoint_like_any_other_here(kd_home, short_co
 def test_a_cascade_of_networks_that_transformers_does_not_have(kd_home, short_config, tmp_path, teacher):
     """Where the student is unsure, the teacher answers, by the code that its own folder brings."""
     report = distill(short_config.change({"student.model": "cnn"} | teacher))
-    export_run(ExportConfig(run=report.run_id, to=str(tmp_path / "pair"), agree=55))
+    made = export_run(ExportConfig(run=report.run_id, to=str(tmp_path / "pair"), agree=55))
+    assert made["cascade"] == cascade(report.run_id, 0.55).sentence
+    make_zip(tmp_path / "pair", tmp_path / "pair.zip")
+    assert {"teacher/", "cascade.py", "cascade.json"} <= {*contents(tmp_path / "pair.zip")["file"]}
     assert (tmp_path / "pair" / "teacher" / "pooled.py").exists() is bool(teacher)
     told = "with the code of its head" in (tmp_path / "pair" / "README.md").read_text("utf-8")
     assert told is bool(teacher)
