@@ -6,6 +6,7 @@ import json
 from collections.abc import Callable
 
 import numpy as np
+import pyarrow as pa
 import pytest
 from scipy import special, stats
 from streamlit.proto.Metric_pb2 import Metric
@@ -26,6 +27,8 @@ COLDEST, HOTTEST, _ = slider("objective.temperature")
 def test_an_undecided_headline_as_it_is_and_softened(app: App) -> None:
     page = app(PAGE, hide="question")
     numbers = page.dataframe[0].value
+    styler = page.dataframe[0].proto.arrow_data.styler.display_values
+    assert pa.ipc.open_stream(styler).read_pandas()["Logit"].tolist()[-2:] == ["−1.62", "−3.48"]
     assert numbers["Class"].tolist() == ["entertainment", "politics", "sports", "tech", "business"]
     assert numbers["Logit"].tolist() == pytest.approx([3.2188, 2.75, -0.8555, -1.625, -3.4844])
     assert numbers["T = 1"].round(1).tolist() == [60.5, 37.9, 1.0, 0.5, 0.1]

@@ -31,6 +31,7 @@ from pages.learn.labs.flow import flow
 from pages.learn.labs.texts import choose_example
 from pages.shared.charts import chart, is_dark
 from pages.shared.text import escape, prose, term
+from pages.shared.written import decimals, written
 
 PAGE = "loss"
 COLDEST, HOTTEST, _ = slider("objective.temperature")
@@ -219,19 +220,18 @@ def _table(loss: Anatomy, student: np.ndarray, teacher: np.ndarray, examples: Ex
         "Gradient": loss.gradient,
     }
     st.dataframe(
-        pd.DataFrame({"Class": names} | columns),
+        written(pd.DataFrame({"Class": names} | columns), dict.fromkeys(columns, decimals(3))),
         hide_index=True,
         key=f"{PAGE}.classes",
-        column_config=dict.fromkeys(columns, st.column_config.NumberColumn(format="%.3f")),
         alt="Logits, softened logits, probabilities, terms of the divergence and gradient of each class",
     )
-    decimals = st.expander(
+    more = st.expander(
         "More decimals, to check by hand",
         icon=":material/calculate:",
         key=f"{PAGE}.decimals",
         on_change="rerun",
     )
-    if decimals.open:  # closed, it would cost a tenth of the time that the lab takes to follow a slider
+    if more.open:  # closed, it would cost a tenth of the time that the lab takes to follow a slider
         quantities = {
             "Divergence D": loss.divergence,
             "Factor (T², or 1)": loss.factor,
@@ -242,12 +242,12 @@ def _table(loss: Anatomy, student: np.ndarray, teacher: np.ndarray, examples: Ex
             "Length of the hard gradient": _length(loss.hard_gradient),
             "Length of the soft gradient": _length(loss.soft_gradient),
         }
-        decimals.dataframe(
-            pd.DataFrame({"Quantity": list(quantities), "Value": list(quantities.values())}),
+        values = pd.DataFrame({"Quantity": list(quantities), "Value": list(quantities.values())})
+        more.dataframe(
+            written(values, {"Value": decimals(8)}),
             hide_index=True,
             key=f"{PAGE}.quantities",
             width="content",
-            column_config={"Value": st.column_config.NumberColumn(format="%.8f")},
             alt="Divergence, losses and lengths of the gradients with eight decimals",
         )
 

@@ -17,6 +17,7 @@ from pages.learn.labs.controls import Controls, question
 from pages.learn.labs.texts import choose_example
 from pages.shared.charts import chart, is_dark
 from pages.shared.text import escape, prose, term
+from pages.shared.written import decimals, written
 
 PAGE = "temperature"
 COLDEST, HOTTEST, _ = slider("objective.temperature")
@@ -79,12 +80,13 @@ def _numbers(logits: np.ndarray, labels: tuple[str, ...], temperature: float) ->
     share = st.column_config.NumberColumn(format="%.1f %%")
     # One column where both temperatures are the same.
     shares = {f"T = {t:g}": 100 * softmax(logits, t)[order] for t in (1.0, temperature)}
+    table = pd.DataFrame({"Class": [labels[i] for i in order], "Logit": logits[order]} | shares)
     st.dataframe(
-        pd.DataFrame({"Class": [labels[i] for i in order], "Logit": logits[order]} | shares),
+        written(table, {"Logit": decimals(2)}),
         hide_index=True,
         key=f"{PAGE}.numbers",
         width=620,
-        column_config={"Logit": st.column_config.NumberColumn(format="%.2f"), **dict.fromkeys(shares, share)},
+        column_config=dict.fromkeys(shares, share),
         alt=f"Logits and probabilities of the teacher at {' and '.join(shares)}",
     )
 

@@ -21,6 +21,7 @@ try:
     if not runs and (runs := store().runs(kind="distil", status=("deleted",))):
         st.info("All runs are deleted. Tick one to bring it back.", icon=":material/delete:")
     if not runs:
+        st.markdown("All distillations: find them, compare several, and keep them in order.")
         st.info(
             "No runs yet. Set up a distillation, and it is listed here from the moment you start it.",
             icon=":material/list:",

@@ -5,7 +5,7 @@ from __future__ import annotations
 import zlib
 from collections.abc import Sequence
 from functools import lru_cache
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pandas as pd
 import streamlit as st
@@ -20,9 +20,7 @@ from kd_core.system import formatting, paths
 from pages.shared import badges
 from pages.shared.charts import is_dark
 from pages.shared.visitors import on_a_phone
-
-if TYPE_CHECKING:
-    from pandas.io.formats.style import Styler
+from pages.shared.written import percent, written
 
 COLUMN = st.column_config
 CHOSEN = "runs.chosen"
@@ -34,15 +32,14 @@ VERDICTS = {  # every word that there is for one, and its colour
 }
 
 
-MOST_SIGNED = 300  # rows; a Styler goes over every cell, and for thousands that takes seconds
-
-
 def choose(runs: Sequence[RunRow]) -> list[RunRow]:
     """Show the runs; returns those that are chosen."""
     ids = st.session_state[DRAWN] = [run.id for run in runs]
     tall = 68 if on_a_phone() else 35  # from 65 on names break their lines
     remembered = st.session_state.get(CHOSEN, st.query_params.get_all(ADDRESS))
-    table = _signed(_table(runs))
+    plain = _table(runs)
+    losses = (plain["gain"] <= 0).any()  # they have a real minus sign; a column's own format has a hyphen
+    table = written(plain, {"gain": formatting.signed}) if losses else plain
     signed = not isinstance(table, pd.DataFrame)
     event = st.dataframe(
         table,
@@ -92,13 +89,13 @@ def _table(runs: Sequence[RunRow]) -> pd.DataFrame:
             "picture": [
                 run.gain and figures.gain_picture(run.gain, span, dark=dark, **shape) for run in runs
             ],
-            "gain": [_percent(run.delta) for run in runs],
+            "gain": [percent(run.delta) for run in runs],
             **({"metric": [run.gain and run.judged_by for run in runs]} if apart else {}),
             "status": [[states.LABELS[run.status]] for run in runs],
             "verdict": [[said] if (said := verdict_of(run)) else [] for run in runs],
             **({"measures": [run.scores[1] if run.accuracy else None for run in runs]} if elsewhere else {}),
             **{
-                who: [_percent(run.scores[0].get(who)) for run in runs]
+                who: [percent(run.scores[0].get(who)) for run in runs]
                 for who in ("student", "teacher", "alone")
             },
             "interval": [formatting.interval(*run.gain[1:]) if run.gain else None for run in runs],
@@ -115,17 +112,6 @@ def _table(runs: Sequence[RunRow]) -> pd.DataFrame:
             "tags": [list(run.tags) for run in runs],
         }
     )
-
-
-def _signed(table: pd.DataFrame) -> pd.DataFrame | Styler:
-    """Gains with a real minus sign, as everywhere: a column's own format knows only the hyphen.
-
-    They are numbers still, so that they are sorted as such.
-    """
-    if len(table) > MOST_SIGNED or not (table["gain"] < 0.05).any():
-        return table
-    written: dict[Any, Any] = {"gain": formatting.signed}
-    return table.style.format(written, na_rep="–")
 
 
 def _columns(span: tuple[float, float], *, signed: bool, narrow: bool) -> dict[str, Any]:
@@ -195,10 +181,6 @@ def destination(run: RunRow) -> str | None:
     if run.status in ("unreadable", "deleted"):
         return None
     return "Report" if run.status == "done" else "Watch" if run.status in PENDING else "Open"
-
-
-def _percent(share: float | None) -> float | None:
-    return None if share is None else 100 * share
 
 
 @lru_cache(maxsize=50_000)  # the folder of a run that is done does not change

@@ -13,6 +13,10 @@ from pages.shared.state import store
 from pages.shared.text import escape
 
 st.title("Trade-offs", anchor=False)
+st.markdown(
+    "What does compression cost, and what does it buy? **Say what a model may cost, and see the best "
+    "that fits.**"
+)
 try:
     candidates = tradeoffs.candidates(store().measured())
     if candidates.empty:
@@ -23,10 +27,6 @@ try:
         )
         st.page_link(addresses.DISTILL, label="Set up a distillation", icon=":material/arrow_forward:")
         st.stop()
-    st.markdown(
-        "What does compression cost, and what does it buy? **Say what a model may cost, and see the best "
-        "that fits.**"
-    )
     view = choose_view(candidates)
     left, right = st.columns([7, 4], gap="medium")
     with right:

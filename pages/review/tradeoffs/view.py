@@ -19,8 +19,10 @@ from pages.review.tradeoffs.controls import COST_NAMES, View
 from pages.shared import addresses
 from pages.shared.charts import chart, is_dark
 from pages.shared.text import escape, unbroken
+from pages.shared.written import percent, written
 
 COLUMN = st.column_config
+WORDS = {"size": formatting.megabytes, "latency": formatting.milliseconds, "params": formatting.count}
 CHOSEN = "tradeoffs.chosen"  # of the frame's index: a row of the table
 
 
@@ -114,13 +116,14 @@ def table(view: View) -> None:
     chosen = st.session_state.get(CHOSEN)
     places = [rows.index.get_loc(chosen)] if chosen in rows.index else []
     st.session_state[key] = {"selection": {"rows": places}}
+    shown = written(_shown(rows), WORDS)
     st.dataframe(
-        _shown(rows),
+        shown,
         hide_index=True,
         key=key,
         on_select=lambda: _picked(key, list(rows.index)),
         selection_mode="single-row",
-        column_config=_columns(view.measures),
+        column_config=_columns(view.measures, written=not isinstance(shown, pd.DataFrame)),
         placeholder="–",
         height=min(400, 38 + 35 * len(rows)),
         alt=f"Models, those that fit first, by {formatting.in_sentence(view.measures)}",
@@ -206,7 +209,7 @@ def _shown(rows: pd.DataFrame) -> pd.DataFrame:
     return pd.DataFrame(
         {
             "model": rows["who"].map(roles.NAMES),
-            "accuracy": 100 * rows["accuracy"],
+            "accuracy": rows["accuracy"].map(percent),
             "interval": [
                 formatting.plus_minus(*shares)
                 for shares in zip(rows["accuracy"], rows["low"], rows["high"], strict=True)
@@ -225,7 +228,9 @@ def _shown(rows: pd.DataFrame) -> pd.DataFrame:
     )
 
 
-def _columns(measures: str) -> dict[str, Any]:
+def _columns(measures: str, *, written: bool) -> dict[str, Any]:
+    """``written``: the columns of ``WORDS`` are; the browser has no such formats, only like ones."""
+    size, latency, params = (None, None, None) if written else ("%.1f MB", "%.2f ms", "compact")
     return {
         "fits": COLUMN.CheckboxColumn("Fits", width=50, help="Within all the limits"),
         "front": COLUMN.CheckboxColumn(
@@ -236,9 +241,9 @@ def _columns(measures: str) -> dict[str, Any]:
         "run": COLUMN.TextColumn("Run", width=245),
         "accuracy": COLUMN.NumberColumn(measures, format="%.1f %%"),
         "interval": COLUMN.TextColumn("Interval", help=f"In points: {formatting.ABOUT_PLUS_MINUS}"),
-        "size": COLUMN.NumberColumn("Size", format="%.1f MB"),
-        "latency": COLUMN.NumberColumn("Latency", format="%.2f ms", help="Median, one text at a time"),
-        "params": COLUMN.NumberColumn("Parameters", format="compact"),
+        "size": COLUMN.NumberColumn("Size", format=size),
+        "latency": COLUMN.NumberColumn("Latency", format=latency, help="Median, one text at a time"),
+        "params": COLUMN.NumberColumn("Parameters", format=params),
         "flops": COLUMN.NumberColumn("MFLOPs", format="%.1f", help="For one text of the measured length"),
         "architecture": "Architecture",
         "created": COLUMN.DatetimeColumn("Created", format="distance"),
