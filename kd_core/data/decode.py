@@ -7,7 +7,7 @@ import re
 from contextlib import suppress
 from pathlib import Path
 
-from kd_core.data.foreign import content
+from kd_core.data.foreign import TABLE, content
 from kd_core.errors import DataError
 from kd_core.system.formatting import counted
 from kd_core.system.paths import expanded, moved
@@ -80,7 +80,7 @@ def decode(data: bytes, name: str, kind: str, encoding: str | None) -> tuple[str
     marked = next((codec for mark, codec in _BOMS.items() if data.startswith(mark)), None)
     foreign = content(data)
     if not (foreign or encoding or marked) and len(_CONTROL.findall(data[:8192])) > len(data[:8192]) / 20:
-        foreign = "not text", ""
+        foreign = "not text", TABLE
     if foreign:
         raise DataError(f"{name} is not a {kind} file: its content is {foreign[0]}. {foreign[1]}".rstrip())
     codec = encoding or marked or "utf-8"

@@ -118,7 +118,7 @@ def _read_parquet(data: bytes, name: str) -> Table:
         frame, nested = from_arrow(arrow)
     except (pa.ArrowException, OSError, ValueError) as error:
         raise DataError(
-            f"{name} is damaged or no Parquet file ({str(error).splitlines()[0]}). "
+            f"{name} is damaged or no Parquet file ({str(error).splitlines()[0].rstrip('.')}). "
             "Export or download it again."
         ) from error
     if frame.empty:

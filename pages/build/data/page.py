@@ -17,7 +17,7 @@ from pages.build.data.suspects import suspects
 from pages.shared import addresses, upload
 from pages.shared.run_form.link import form_link
 from pages.shared.state import store
-from pages.shared.text import escape
+from pages.shared.text import escape, plain_words
 
 SAMPLE = app_folder() / "assets" / "samples" / "support-messages.csv"
 OWN_SAMPLES = {
@@ -93,14 +93,14 @@ with look:
                     deletion.delete_task(store(), saved[chosen])
                     show_next(VIEWS[0], next(iter(TASKS)))
     except KDError as error:
-        st.error(escape(upload.plain_words(error)), icon=":material/error:")
+        st.error(escape(plain_words(error)), icon=":material/error:")
 
 with own:
     st.write(
-        "A CSV, TSV, JSONL or Parquet file with a column of texts and a column of labels, up to 50 MB. "
-        "Texts without a label are welcome too: leave their label blank, or give them as a file of their "
-        "own, and the teacher labels them for the student. You see what it gives as a task before anything "
-        "is kept."
+        "A CSV, TSV, JSON, JSONL (NDJSON) or Parquet file with a column of texts and a column of labels, up "
+        "to 50 MB. Texts without a label are welcome too: leave their label blank, or give them as a file of "
+        "their own, and the teacher labels them for the student. You see what it gives as a task before "
+        "anything is kept."
     )
     with st.container(horizontal=True, vertical_alignment="center", key="data.own_samples"):
         st.caption("Try one:", width="content")
@@ -128,7 +128,7 @@ with own:
                     show_next(VIEWS[0], kept.id)
                 show_task(summary, key="data.own")
     except DataError as error:
-        st.error(escape(upload.plain_words(error)), icon=":material/error:")
+        st.error(escape(plain_words(error)), icon=":material/error:")
 
 with answered:
     answers_of_a_teacher(lambda task: show_next(VIEWS[0], task))

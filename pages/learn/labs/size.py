@@ -146,9 +146,9 @@ def _before(grid: pd.DataFrame) -> str:
         f"From {_name(small)} to {_name(large)} the parameters grow from "
         f"{formatting.count(int(small['params']))} to {formatting.count(int(large['params']))}. Most are "
         f"embeddings: {formatting.percent(small['embedding_share'], 0)} of the smallest student and "
-        f"{formatting.percent(large['embedding_share'], 0)} of the largest. A layer adds few parameters to "
-        "the table of word pieces, whose size grows with the width alone. How the accuracy grows is for you "
-        "to guess."
+        f"{formatting.percent(large['embedding_share'], 0)} of the largest. A layer adds few parameters "
+        "beside the table of word pieces, whose size grows with the width alone. How the accuracy grows is "
+        "for you to guess."
     )
 
 

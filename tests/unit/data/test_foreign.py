@@ -38,7 +38,12 @@ def test_a_file_of_another_program_is_refused_with_what_to_do(names, advice):
 
 @pytest.mark.parametrize(
     ("content", "advice"),
-    [(b"PK\x03\x04", "Save the sheet as CSV"), (b"BZh9", "Unpack it first"), (b"%PDF-1.7", "Put its texts")],
+    [
+        (b"PK\x03\x04", "Save the sheet as CSV"),
+        (b"BZh9", "Unpack it first"),
+        (b"%PDF-1.7", "Put its texts"),
+        (b"\x89PNG", "Give a table"),
+    ],
 )
 def test_what_to_do_is_said_whatever_its_name(content, advice):
     with pytest.raises(DataError, match=rf"^films\.csv is not a CSV file: its content is an? .*\. {advice}"):
