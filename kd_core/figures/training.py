@@ -139,7 +139,7 @@ def overlay(
 ) -> go.Figure:
     """The distilled students of several runs, by the runs' names; several seeds of a run are averaged."""
     title = {"accuracy": "Validation", "loss": "Training loss"}[value]
-    unit = {"accuracy": "Right (%)", "loss": "Loss"}[value]
+    unit = {"accuracy": "Accuracy (%)", "loss": "Loss"}[value]
     traces, layout = [*students(curves, value, dark)], {"yaxis": LOG_AXIS} if log else {}
     title += " of the distilled students"
     return new_figure(title, "Step", unit, traces, layout, dark=dark, height=380)

@@ -137,7 +137,7 @@ def _over(baseline: str, shown: Mapping[str, RunRow]) -> None:
         try:
             found[label] = _student_over(run.id, pinned.id, metric)
         except RunError as error:
-            problems.append(str(error))
+            problems.append(str(error).replace(run.id, label).replace(pinned.id, baseline))
     if found:
         chart(
             figures.verdicts(
