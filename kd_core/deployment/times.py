@@ -43,8 +43,8 @@ class Measurement:
 
     @property
     def name(self) -> str:
-        """ "benchmark of 2026-01-31"; "run" of the run's own."""
-        return f"{NAMES[self.job.kind]} of {self.job.created:%Y-%m-%d}" if self.job else "run"
+        """ "benchmark of 31 Jan 2026"; "run" of the run's own."""
+        return f"{NAMES[self.job.kind]} of {self.job.created.astimezone():%d %b %Y}" if self.job else "run"
 
     @property
     def latencies(self) -> dict[Form, Latency]:

@@ -181,7 +181,7 @@ def test_a_text_takes_as_long_above_as_below(app: App, made: Path, done: Store) 
     done.save_report(JOB, done.report_json(JOB) | {"forms": forms})
     page = app(PAGE, run=RUN)
     assert takes(page) == "1.00 ms"
-    day = f"{done.run(JOB).created:%Y-%m-%d}"
+    day = f"{done.run(JOB).created.astimezone():%d %b %Y}"
     assert f"The student as it was trained, in PyTorch, one text at a time in the export of {day}." in words(
         page
     )

@@ -5,7 +5,7 @@ from __future__ import annotations
 import streamlit as st
 
 from kd_core import figures
-from kd_core.distillation import report_tables, report_times, roles, run_folder, stairs
+from kd_core.distillation import report_tables, roles, run_folder, stairs
 from kd_core.distillation.calibration import scaled
 from kd_core.distillation.report import Report
 from kd_core.errors import KDError
@@ -47,7 +47,7 @@ def quality(run: RunRow, report: Report) -> None:
     st.caption(
         unbroken(
             f"On {report.rows['test']:,} test texts; {formatting.ABOUT_PLUS_MINUS}. "
-            f"{escape(report_tables.f1_gain(report))}{lacking} {report_times.timed_by(report)}".rstrip()
+            f"{escape(report_tables.f1_gain(report))}{lacking}".rstrip()
         ),
         help=meaning + (f" {report_tables.ABOUT_FLOOR}" if report.over_floor else ""),
     )
@@ -70,9 +70,10 @@ def quality(run: RunRow, report: Report) -> None:
         if worst := report_tables.most_confused(report, who):
             truth, answer, count = worst
             seeds = len(report.models[who].seeds)
-            what = formatting.counted(count, "text") if seeds == 1 else f"{count:,} answers of {seeds} seeds"
+            what = formatting.counted(count, "text" if seeds == 1 else "answer")
+            of = "" if seeds == 1 else f" of {seeds} seeds"
             st.caption(
-                f"Taken for another class most often: “{escape(truth)}” for “{escape(answer)}”, {what}."
+                f"Taken for another class most often: “{escape(truth)}” for “{escape(answer)}”, {what}{of}."
             )
     with right:
         _calibration(run, report, who, dark)

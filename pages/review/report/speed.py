@@ -29,7 +29,7 @@ def speed(run: RunRow, report: Report) -> None:
                     help="Of one thread, one text after the other, at the median time; batches are faster. "
                     "Capacity counts with the mean, which is longer",
                 )
-    st.caption(escape(f"{report_times.latency_conditions(report)} {report_times.unsteady(report)}".rstrip()))
+    st.caption(escape(report_times.latency_conditions(report)))
     benchmark(run, report)
     st.subheader("Where the time of this run went", anchor=False)
     reused = ["from the cache" if report.cached.get(stage) else "" for stage in STAGES]

@@ -154,7 +154,7 @@ def test_from_an_export(app: App, done: Store) -> None:
     # Means of the log-normal distributions through 9.22 and 17.4 ms, and so on.
     assert list(page.dataframe[0].value["Texts/s of a core"]) == ["101", "461", "2,779"]
     assert not page.warning
-    day = f"{done.run(NEWER).created:%Y-%m-%d}"
+    day = f"{done.run(NEWER).created.astimezone():%d %b %Y}"
     assert f"These times come from the export of {day}: one text at a time." in words(page)
 
 

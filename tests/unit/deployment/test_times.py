@@ -108,7 +108,7 @@ def test_a_report_follows_what_was_measured_again(store: Store) -> None:
     }
     assert report_tables.kept(report)["latency"] == "4.0x faster than the teacher"
     assert report_times.unsteady(report) == ""
-    day = f"{measured.job.created:%Y-%m-%d}"
+    day = f"{measured.job.created.astimezone():%d %b %Y}"
     assert report_times.timed_by(report) == (
         f"Latencies are those of the export of {day}, which does not time TF-IDF."
     )
