@@ -24,6 +24,7 @@ from kd_core.distillation.training import TRAINING_VERSION
 from kd_core.errors import ConfigError, RunError
 from kd_core.system import cache, paths
 from kd_core.system.atomic import is_whole, new_folder, write_text
+from kd_core.system.formatting import in_sentence
 
 if TYPE_CHECKING:  # torch comes with these
     from kd_core.distillation.run import Clock, Run, Trained
@@ -126,7 +127,7 @@ def keep(
             *run.notes,
             *balance.notes(run.config.training.metric, task.labels, *(split["label"] for split in splits)),
             *balance.never_answered(
-                NAMES["student"],
+                f"The {in_sentence(NAMES['student'])}",
                 [scores.confusion for scores in findings.models["student"].seeds.values()],
                 task.labels,
                 task.train["label"][:],

@@ -9,6 +9,7 @@ from collections.abc import Mapping
 import streamlit as st
 
 from kd_core.distillation import sentences
+from kd_core.errors import KDError
 from kd_core.jobs.store import RunRow
 from kd_core.learn import glossary
 
@@ -70,6 +71,34 @@ def _advice(words: str) -> str:
     return escape(words).replace(escape(sentences.FIND_SMALLEST), _CONTROL)
 
 
+# The engine names the flags of the command; here there are controls instead.
+_WORDS = (
+    (r" \(--(?:(?:drop|label)-empty|smoothing)\)", ""),
+    (r"with --(?:drop-\w+|merge-\w+|normalise)", "with the switch below"),
+    (r"with --gold none", "by choosing none"),
+    (r"--answers (\w+)", r"the kind \1"),
+    (r"--answers", "the kind of answers"),
+    (r"--answer-columns", "the columns of answers"),
+    (r"another with --(text|label)-column", r"another \1 column"),
+    (r"--(text|label)-column", r"the \1 column"),
+    (r"--(test|transfer)-file", r"the \1 file"),
+    (r"^--knowledge", "The file of answers"),
+    (r"^--delimiter", "The separator"),
+    (r"--delimiter", "the separator"),
+    (r"^--encoding", "The encoding"),
+    (r"--encoding", "encoding"),
+    (r"try --class-weights balanced", "set the class weights to balanced on Distill"),
+)
+
+
+def plain_words(said: KDError | str) -> str:
+    """An error or a note, with the page's words for the command's flags."""
+    text = str(said)
+    for pattern, words in _WORDS:
+        text = re.sub(pattern, words, text)
+    return text
+
+
 def term(name: str) -> str:
     """What a word of the glossary means, for ``help=``. Raises: KeyError for one that is not in it."""
     return escape(glossary.look_up(name).says)
@@ -77,9 +106,8 @@ def term(name: str) -> str:
 
 def run_line(run: RunRow) -> str:
     """A run as an option of a list of runs, which shows plain text: its name, what it did, when."""
-    models = f"{run.task}: {run.teacher} → {run.student}"
     named = [run.name] if run.name else []
-    return " · ".join([*named, models, f"{run.created.astimezone():%d %b %Y %H:%M}"])
+    return " · ".join([*named, run.models, f"{run.created.astimezone():%d %b %Y %H:%M}"])
 
 
 def told_apart(titles: Mapping[str, str]) -> dict[str, str]:

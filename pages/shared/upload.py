@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import replace
@@ -20,32 +19,14 @@ from kd_core.data.read import KINDS
 from kd_core.data.summary import Summary
 from kd_core.data.table import MAX_ROWS, Table
 from kd_core.data.uploads import SavedTask, Upload
-from kd_core.errors import DataError, KDError
+from kd_core.errors import DataError
 from kd_core.jobs.store import RunRow
 from kd_core.system import paths
-from pages.shared.text import escape
+from pages.shared.text import escape, plain_words
 
 SEPARATORS = {"": "Detect", ",": "Commas", "tab": "Tabs", ";": "Semicolons", "|": "Bars"}
 CONSENTS: tuple[str, ...] = ("label_empty", "drop_empty", "merge_labels", "drop_overlap", "drop_rare")
 BLANK = {"label_empty": "The teacher labels them: they become transfer texts", "drop_empty": "Drop them"}
-
-# The engine names the flags of the command; here there are controls instead.
-_WORDS = (
-    (r" \(--(?:(?:drop|label)-empty|smoothing)\)", ""),
-    (r"with --(?:drop-\w+|merge-\w+|normalise)", "with the switch below"),
-    (r"with --gold none", "by choosing none"),
-    (r"--answers (\w+)", r"the kind \1"),
-    (r"--answers", "the kind of answers"),
-    (r"--answer-columns", "the columns of answers"),
-    (r"another with --(text|label)-column", r"another \1 column"),
-    (r"--(text|label)-column", r"the \1 column"),
-    (r"--(test|transfer)-file", r"the \1 file"),
-    (r"^--knowledge", "The file of answers"),
-    (r"^--delimiter", "The separator"),
-    (r"--delimiter", "the separator"),
-    (r"^--encoding", "The encoding"),
-    (r"--encoding", "encoding"),
-)
 
 _read = st.cache_data(max_entries=4, show_spinner="Reading the file")(read_file)
 _preview = st.cache_data(max_entries=8, show_spinner="Reading the file")(uploads.preview)
@@ -61,14 +42,6 @@ def stamp(task: TaskConfig) -> list[int]:
     names = (task.name, task.knowledge, task.test_file, task.transfer_file)
     files = [paths.moved(paths.expanded(name)) for name in names if name]  # as what reads them does
     return [file.stat().st_mtime_ns for file in files if file.is_file()]
-
-
-def plain_words(said: KDError | str) -> str:
-    """An error or a note, with the page's words for the command's flags."""
-    text = str(said)
-    for pattern, words in _WORDS:
-        text = re.sub(pattern, words, text)
-    return text
 
 
 def choose_files(sample: Path | None = None) -> tuple[dict[str, Upload], str]:
@@ -161,7 +134,8 @@ def choose_columns(upload: Upload, token: str) -> TaskConfig | None:
     for note in preview.notes:
         st.caption(f":material/info: {escape(note)}")
     shown = len(preview.head)
-    st.caption(f"The first {shown} of {preview.rows:,} rows" if shown < preview.rows else f"All {shown} rows")
+    every = "The only row" if shown == 1 else f"All {shown} rows"
+    st.caption(f"The first {shown} of {preview.rows:,} rows" if shown < preview.rows else every)
     st.dataframe(preview.head, key=f"data.preview.{token}", hide_index=True, alt="The first rows of the file")
     if not (text and label):
         question = plain_words(DataError(preview.question)) if preview.question else ""

@@ -25,7 +25,7 @@ from kd_core.system import paths
 from kd_core.system.atomic import seal
 from pages.review.report.head import actions
 from pages.shared.text import FIND_SMALLEST
-from tests import SAMPLES, disturbed, with_floor
+from tests import SAMPLES, disturbed, with_floor, without_gold
 from tests.ui.charts import alts
 from tests.ui.speed.benched import keep, sample
 
@@ -81,6 +81,7 @@ def plain(text: str) -> str:
 
 def test_without_a_finished_run_it_says_what_to_do(app: App, store: Store) -> None:
     page = app(PAGE)
+    assert words(page)[0].startswith("What a run found: whether distillation helped")
     assert page.info[0].value.startswith("No run is done yet.")
 
 
@@ -125,9 +126,9 @@ def test_the_headline_follows_a_new_measurement(app: App, done: Store, report: d
     page = open_tab(app, "Speed")
     said = [plain(text) for text in words(page)]
     assert "**7.2x faster than the teacher, timed beside other work**" in said
-    assert sum("at other work for 60 % (Teacher), 60 % (Distilled student)" in text for text in said) == 2
+    assert sum("at other work for 60 % (Teacher), 60 % (Distilled student)" in text for text in said) == 1
     keep(done, OTHER, sample("bench.json") | {"run": RUN})
-    day = f"{done.run(OTHER).created:%Y-%m-%d}"
+    day = f"{done.run(OTHER).created.astimezone():%d %b %Y}"
     page = open_tab(app, "Speed")
     said = [plain(text) for text in words(page)]
     assert "**5.9x faster than the teacher**" in said
@@ -137,6 +138,9 @@ def test_the_headline_follows_a_new_measurement(app: App, done: Store, report: d
         text.startswith(f"Latencies are those of the benchmark of {day}, which does not time TF-IDF.")
         for text in said
     )
+    page = open_tab(app, "Quality")
+    assert sum("Latencies are those of" in text for text in words(page)) == 1, "once, beside the bars"
+    page = open_tab(app, "Speed")
     assert [metric.value for metric in page.metric] == [
         "9.22 ms",
         "17.4 ms",
@@ -278,6 +282,14 @@ def test_fidelity_and_the_texts_behind_it(app: App, done: Store, home: Path) -> 
     assert "There is no such text." in words(page)
 
 
+def test_without_gold_labels_no_cells_are_named(app: App, done: Store, report: dict[str, Any]) -> None:
+    assert "The texts behind each cell" in [head.value for head in open_tab(app, "Fidelity").subheader]
+    done.save_report(RUN, without_gold(report))
+    page = open_tab(app, "Fidelity")
+    assert "The texts behind these numbers" in [head.value for head in page.subheader]
+    assert "The texts behind each cell" not in [head.value for head in page.subheader]
+
+
 def test_a_folder_on_another_machine(app: App, done: Store, monkeypatch: pytest.MonkeyPatch) -> None:
     warning = plain(open_tab(app, "Fidelity").warning[0].value)
     assert warning.startswith("The folder of this run was removed from this machine")
@@ -407,6 +419,14 @@ def test_advice_names_the_pages_own_control(
     link = next(link.proto for link in page.get("page_link") if link.proto.label == FIND_SMALLEST)
     assert link.page == "distill"
     assert "distill.temperature=2" in link.query_string, "with the settings of the run"
+
+
+def test_notes_name_the_pages_own_settings(app: App, done: Store, report: dict[str, Any]) -> None:
+    note = "The distilled student answers no test text with 'b': bring more of them, or try --class-weights"
+    done.save_report(RUN, report | {"notes": [f"{note} balanced."]})
+    said = html.unescape(" ".join(words(app(PAGE, run=RUN))))
+    assert "bring more of them, or set the class weights to balanced on Distill." in said
+    assert "--class-weights" not in said
 
 
 def test_without_such_advice_there_is_no_link(app: App, done: Store) -> None:

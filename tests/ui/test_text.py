@@ -56,6 +56,15 @@ def test_a_run_in_a_list_is_known_by_what_it_did_and_when(store: Store, name: st
     assert run_line(run) == f"{begins}{run.created.astimezone():%d %b %Y %H:%M}"
 
 
+def test_a_teacher_that_is_a_file_is_not_named_by_the_tokenizer_of_the_run(store: Store) -> None:
+    config = LESSON.model_dump(mode="json")
+    config["task"] |= {"name": "/a/probs.csv", "knowledge": "/a/probs.csv"}
+    store.create_run("20260131-143000-a1b2", config)
+    run = store.run("20260131-143000-a1b2")
+    assert run.title == "probs.csv: answers → tiny"
+    assert run_line(run).startswith("probs.csv: answers → tiny · ")
+
+
 def test_a_number_and_its_unit_stay_together() -> None:
     assert unbroken("25 % of 10.7 MB in 3 ms, 4 msgs") == "25\u00a0% of 10.7\u00a0MB in 3\u00a0ms, 4 msgs"
 

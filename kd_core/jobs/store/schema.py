@@ -118,11 +118,18 @@ class RunRow:
         return str(self.config.get("study") or self.id)
 
     @property
+    def models(self) -> str:
+        """ "bbc-headlines: minilm-l6 → tiny"; a teacher that is a file is "answers"."""
+        about = self.config.get("distill", self.config)  # a search says what its trainings share
+        teacher = "answers" if about.get("task", {}).get("knowledge") else self.teacher
+        return f"{self.task}: {teacher} → {self.student}"
+
+    @property
     def title(self) -> str:
         """Its name, or what it does."""
         if self.status == "unreadable":
             return self.name or self.id
-        summary = f"{self.task}: {self.teacher} → {self.student}"
+        summary = self.models
         whole = {
             "search": f"Search on {summary}",
             "ladder": f"Smallest student on {self.task}",

@@ -18,7 +18,7 @@ from kd_core.system.paths import app_folder
 from pages.build.data.summary import show_task
 from pages.shared import upload
 from pages.shared.fields import field
-from pages.shared.text import escape
+from pages.shared.text import escape, plain_words
 
 SAMPLES = app_folder() / "assets" / "samples"
 KINDS_OF_FILE = {
@@ -52,7 +52,7 @@ def answers_of_a_teacher(show_saved: Callable[[str], None]) -> None:
                     show_saved(task.id)
                 show_task(summary, key="data.answers")
     except KDError as error:
-        st.error(escape(upload.plain_words(error)), icon=":material/error:")
+        st.error(escape(plain_words(error)), icon=":material/error:")
 
 
 def _files() -> tuple[dict[str, Upload], str]:
@@ -135,7 +135,7 @@ def _settings(file: Upload, token: str) -> TaskConfig | None:
     st.caption(f"The first {len(shown)} of {rows:,} rows")
     st.dataframe(shown, key=f"data.answers_head.{token}", hide_index=True, alt="The first rows of the file")
     if not (text and chosen):
-        st.info(escape(upload.plain_words(DataError(question))), icon=":material/help:")
+        st.info(escape(plain_words(DataError(question))), icon=":material/help:")
         return None
     return TaskConfig(
         knowledge=file.name,

@@ -19,7 +19,7 @@ from kd_core.jobs.store import RunRow
 from kd_core.system.formatting import counted
 from pages.shared import addresses, upload
 from pages.shared.state import store
-from pages.shared.text import escape, run_line
+from pages.shared.text import escape, plain_words, run_line
 
 FILE = "A file of texts"
 BY = {
@@ -155,4 +155,4 @@ def _show(run: RunRow, texts: list[str], new: int) -> None:
 
 
 def _words(error: KDError) -> str:
-    return upload.plain_words(error).replace("-n must", "The number of texts must")
+    return plain_words(error).replace("-n must", "The number of texts must")

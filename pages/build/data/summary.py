@@ -9,8 +9,7 @@ from kd_core import figures
 from kd_core.data.summary import Summary, with_answers
 from kd_core.distillation.recorded_answers import RecordedAnswers
 from pages.shared.charts import chart, is_dark
-from pages.shared.text import escape, term
-from pages.shared.upload import plain_words
+from pages.shared.text import escape, plain_words, term
 
 SIZES = {
     "train": ("Training texts", "What the teacher and the students learn from, with labels"),

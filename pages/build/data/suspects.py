@@ -16,7 +16,7 @@ from kd_core.system import formatting
 from kd_core.system.formatting import counted
 from pages.shared import addresses, upload
 from pages.shared.state import runner, store
-from pages.shared.text import escape, run_line
+from pages.shared.text import escape, plain_words, run_line
 
 COLUMN = st.column_config
 
@@ -60,7 +60,7 @@ def suspects() -> None:
         _either(store().report(chosen))
         _mend(runs[chosen], marked, len(found))
     except KDError as error:
-        st.info(escape(upload.plain_words(error)), icon=":material/info:")
+        st.info(escape(plain_words(error)), icon=":material/info:")
 
 
 @st.cache_data(max_entries=8, show_spinner="Comparing")

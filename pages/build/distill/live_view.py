@@ -90,7 +90,7 @@ def _head(run: RunRow) -> None:
     temperature = formatting.or_auto(run.temperature or "auto")
     settings = f"T = {temperature}, alpha = {run.config['objective']['alpha']:g}, run {run.id}"
     if run.name:
-        settings = f"{run.task}: {run.teacher} → {run.student}, {settings}"
+        settings = f"{run.models}, {settings}"
     st.caption(unbroken(escape(settings)))
 
 

@@ -49,7 +49,7 @@ def study_line(study: str, row: RunRow) -> str:
     named = row.name or (study if study != row.id else "")  # without a name, it goes by its first job's id
     facts = (
         named,
-        f"{row.task}: {row.teacher} → {row.student}",
+        row.models,
         f"{row.created.astimezone():%d %b %Y %H:%M}",
     )
     how = row.status if row.status not in PENDING else ""  # of one under way its live view says so, in time

@@ -67,7 +67,7 @@ def fidelity(run: RunRow, report: Report) -> None:
         right.markdown(f"**{label}:** {report_tables.ABOUT_CELLS[cell]}")
     if len(report.config["training"]["seeds"]) > 1:
         right.caption("Of the first seed's student.")
-    st.subheader("The texts behind each cell", anchor=False)
+    st.subheader("The texts behind each cell" if judged else "The texts behind these numbers", anchor=False)
     cell = st.segmented_control(
         "Cell",
         list(labels),

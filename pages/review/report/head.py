@@ -22,7 +22,7 @@ from pages.shared.charts import chart, is_dark
 from pages.shared.run_form.link import run_link
 from pages.shared.run_time import time_against_estimate
 from pages.shared.state import runner, store
-from pages.shared.text import FIND_SMALLEST, escape, term, unbroken, verdict_words
+from pages.shared.text import FIND_SMALLEST, escape, plain_words, term, unbroken, verdict_words
 
 COSTS: tuple[Literal["size", "latency"], ...] = ("size", "latency")
 SAME_SHAPE = {*roles.STUDENTS} - {"student"}  # as the distilled student
@@ -93,7 +93,7 @@ def _more_seeds(run: RunRow, report: Report) -> None:
 
 def title(run: RunRow, seconds: float | None = None) -> None:
     st.title(escape(run.title), anchor=False)
-    facts = [f"{escape(run.task)}: {escape(run.teacher)} → {escape(run.student)}"] if run.name else []
+    facts = [escape(run.models)] if run.name else []
     facts += [f"{run.created.astimezone():%d %b %Y}"]
     facts += [formatting.duration(seconds)] if seconds is not None else []
     st.caption(", ".join([*facts, f"`{run.id}`"]))
@@ -122,7 +122,7 @@ def verdict(run: RunRow, report: Report) -> None:
         if report.verdict and report.verdict.kind == "no_difference" and not all_right:
             _what_now(report)
         for note in report.notes:
-            st.caption(escape(note))
+            st.caption(escape(plain_words(note)))
         if comparison := time_against_estimate(run, report.seconds):
             st.caption(comparison)
 

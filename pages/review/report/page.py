@@ -37,6 +37,10 @@ try:
     run = chosen_run()
     if run is None:
         st.title("Report", anchor=False)
+        st.markdown(
+            "What a run found: whether distillation helped, what compression cost and bought, and how to get "
+            "the run again."
+        )
         st.info(
             "No run is done yet. Start one, and its report opens here when it has ended.",
             icon=":material/lab_profile:",

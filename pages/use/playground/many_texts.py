@@ -25,7 +25,7 @@ from kd_core.errors import DataError
 from kd_core.jobs.store import RunRow
 from kd_core.system import formatting
 from pages.shared import upload
-from pages.shared.text import escape, term
+from pages.shared.text import escape, plain_words, term
 from pages.use.playground.models import open_panel
 
 SOURCES = ("Paste lines", "Upload a file")
@@ -76,7 +76,7 @@ def many_texts(run: RunRow) -> None:
     try:
         given = _pasted() if source == SOURCES[0] else _uploaded(run)
     except DataError as error:
-        st.error(escape(upload.plain_words(error)), icon=":material/error:")
+        st.error(escape(plain_words(error)), icon=":material/error:")
         given = None
     count = len(given.texts) if given else 0
     for note in given.notes if given else ():

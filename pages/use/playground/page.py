@@ -15,8 +15,8 @@ VIEWS = ("One text", "Many texts")
 
 st.title("Playground", anchor=False)
 st.markdown(
-    "Ask the teacher, the distilled student and the student alone the same thing. **Type a text or pick an "
-    "example**, and see whether they agree."
+    "Ask a run's models the same thing: its students and, unless that is a file, its teacher. **Type a text "
+    "or pick an example**, and see whether they agree."
 )
 try:
     run = choose_run(

@@ -8,7 +8,7 @@ import pytest
 
 from kd_core.data import uploads
 from kd_core.errors import DataError
-from pages.shared.upload import plain_words
+from pages.shared.text import plain_words
 from tests import ROOT
 from tests.ui.data.page import FILMS, PAGE, Open, keys, plain, run, send, sizes, values
 
