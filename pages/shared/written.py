@@ -25,10 +25,10 @@ def written(table: pd.DataFrame, words: Mapping[str, Callable[[Any], str]]) -> p
 
 
 def decimals(places: int) -> Callable[[float], str]:
-    """Numbers with a real minus sign: -3.4841 -> "−3.484" with three places; a column's format has a hyphen."""
+    """With a real minus sign, where a column's format has a hyphen: -3.4841 -> "−3.484" with three places."""
     return lambda number: f"{number:z.{places}f}".replace("-", "−")
 
 
 def percent(share: float | None) -> float | None:
-    """Percent with one decimal, as ``formatting.percent`` rounds: a browser makes 71.3 of 71.25, Python 71.2."""
+    """As ``formatting.percent`` rounds it: of 71.25 a browser makes 71.3, Python 71.2."""
     return None if share is None else round(100 * float(share), 1)

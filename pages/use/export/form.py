@@ -77,8 +77,8 @@ def ask(made: Mapping[str, Any]) -> Wanted:
                 min(made.get("agree") or AGREE, HIGHEST),  # the command knows more
                 STEP,
                 key="export.agree",
-                help="On how many of all texts the two together are to give the teacher's answer. The higher, "
-                "the more texts go to the teacher.",
+                help="On how many of all texts the two together are to give the teacher's answer. The "
+                "higher, the more texts go to the teacher.",
                 width=190,
             )
     return Wanted(onnx, onnx and int8, calibrate, agree)
