@@ -76,6 +76,7 @@ _WORDS = (
     (r" \(--(?:(?:drop|label)-empty|smoothing)\)", ""),
     (r"with --(?:drop-\w+|merge-\w+|normalise)", "with the switch below"),
     (r"with --gold none", "by choosing none"),
+    (r"; --answers says otherwise", ""),
     (r"--answers (\w+)", r"the kind \1"),
     (r"--answers", "the kind of answers"),
     (r"--answer-columns", "the columns of answers"),

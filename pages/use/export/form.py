@@ -76,6 +76,7 @@ def ask(made: Mapping[str, Any]) -> Wanted:
                 HIGHEST,
                 min(made.get("agree") or AGREE, HIGHEST),  # the command knows more
                 STEP,
+                format="%g",
                 key="export.agree",
                 help="On how many of all texts the two together are to give the teacher's answer. The "
                 "higher, the more texts go to the teacher.",

@@ -140,6 +140,7 @@ def test_another_separator_is_found_said_and_can_be_changed(app: Open) -> None:
     [
         ("--encoding must be an encoding, got 'x'.", "The encoding must be an encoding, got 'x'."),
         ("a.csv is not gbk text. Give another --encoding.", "a.csv is not gbk text. Give another encoding."),
+        ("read as logits (guessed; --answers says otherwise).", "read as logits (guessed)."),
         ("--delimiter must be one character.", "The separator must be one character."),
         ("Is it right? Choose another with --label-column.", "Is it right? Choose another label column."),
         ("No column 'x'; choose --text-column from 'a'.", "No column 'x'; choose the text column from 'a'."),
