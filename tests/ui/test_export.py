@@ -247,13 +247,14 @@ def test_what_a_bundle_with_a_cascade_holds(app: App, made: Path, done: Store, h
 def test_what_the_cascade_in_it_does(app: App, made: Path, done: Store) -> None:
     """The README in the zip alone said it."""
     page = app(PAGE, run=RUN)
-    assert "The cascade in it" not in [element.value for element in page.subheader]
+    assert "The cascade in the zip" not in [element.value for element in page.subheader]
     config = {"run": RUN, "to": str(made), "onnx": True, "int8": False, "agree": 99.9}
     done.create_run(OTHER, config, kind="export")
     found = "The student answers where it is at least 90 % sure. The pair was to agree with the teacher."
     done.save_report(OTHER, done.report_json(JOB) | {"cascade": found})
     done.set_status(OTHER, "done")
     page = app(PAGE, run=RUN)
+    assert "The cascade in the zip" in [element.value for element in page.subheader]
     assert page.number_input(key="export.agree").value == 99.5, "no field has more"
     assert not page.toggle(key="export.int8").value
     said = "**The student answers where it is at least 90 % sure.** The pair was to agree with the teacher."

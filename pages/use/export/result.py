@@ -99,9 +99,6 @@ def what_is_in_it(run: RunRow, newest: RunRow | None, wanted: Wanted, teacher_mb
         st.markdown("It was made with `kd export`, as a folder:")
         st.code(str(path), language=None, wrap_lines=True)
         return
-    if here:
-        size = formatting.megabytes(path.stat().st_size / 1e6)
-        st.caption(f"The zip to download, {size}, was made with other settings: {_forms(config)}.")
     if made:
         st.warning(
             "The zip is no longer on this machine. Make it again; it takes less time than the first.",
@@ -113,11 +110,15 @@ def what_is_in_it(run: RunRow, newest: RunRow | None, wanted: Wanted, teacher_mb
         expected = expected_contents(run.id, seed, wanted.runtimes, cascade=pair, teacher_mb=teacher_mb)
     except RunError as error:
         st.error(escape(error), icon=":material/error:")
-        return
-    about = [formatting.megabytes(float(size) / 1e6) for size in expected["size"].fillna(0)]
-    _listed(expected.assign(size=[size if size != "0.0 MB" else "a few kB" for size in about]), exact=False)
-    packed = formatting.megabytes(float(expected["size"].sum()) / 1e6)
-    st.caption(f"About {packed} before it is packed; the exact sizes stand here once it is made.")
+    else:
+        about = [formatting.megabytes(float(size) / 1e6) for size in expected["size"].fillna(0)]
+        sizes = [size if size != "0.0 MB" else "a few kB" for size in about]
+        _listed(expected.assign(size=sizes), exact=False)
+        packed = formatting.megabytes(float(expected["size"].sum()) / 1e6)
+        st.caption(f"About {packed} before it is packed; the exact sizes stand here once it is made.")
+    if here:
+        size = formatting.megabytes(path.stat().st_size / 1e6)
+        st.caption(f"The zip to download, {size}, was made with other settings: {_forms(config)}.")
 
 
 def the_student(report: Report) -> None:
@@ -169,7 +170,7 @@ def how_to_use(run: RunRow, runtimes: Sequence[Runtime], report: ExportReport | 
 
 def the_cascade(report: ExportReport) -> None:
     """What the pair in the zip does on the test texts, and how it is run; of older zips the latter alone."""
-    st.subheader("The cascade in it", anchor=False)
+    st.subheader("The cascade in the zip", anchor=False)
     if said := report.get("cascade"):
         does, _, promised = unbroken(escape(said)).partition(". ")
         st.markdown(f"**{does}.** {promised}")

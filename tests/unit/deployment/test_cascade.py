@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import json
 import shutil
 import subprocess
@@ -31,6 +32,7 @@ from kd_core.deployment.forms import open_form
 from kd_core.deployment.network_code import with_code
 from kd_core.deployment.queueing import lognormal_mean
 from kd_core.errors import ConfigError, RunError
+from tests.unit.deployment.stairs import FORMS
 
 EXAMPLE = Cascade(
     run="20260131-143000-a1b2",
@@ -152,6 +154,14 @@ def test_what_cannot_be(finished_run, monkeypatch, capsys):
     assert capsys.readouterr().err == "kd: --agree must be at least 50 and below 100, got 49.0\n"
     with pytest.raises(RunError, match="There is no run"):
         cascade("20260101-000000-aaaa", 0.9)
+
+
+def test_the_export_command_says_what_its_cascade_does(finished_run, monkeypatch, capsys, tmp_path):
+    monkeypatch.setenv("KD_HOME", str(finished_run.home))
+    made = {"texts": 25, "forms": FORMS, "to": "x", "cascade": "The student answers every text."}
+    monkeypatch.setattr(importlib.import_module("kd_core.cli.export"), "start", lambda *_, **__: made)
+    assert main(["export", finished_run.report.run_id, "--to", str(tmp_path / "x")]) == 0
+    assert "The student answers every text.\n\nIn x\n" in capsys.readouterr().out
 
 
 def test_the_script_uses_both_models(finished_run, monkeypatch, tmp_path):
