@@ -221,6 +221,12 @@ def test_mistakes_of_several_seeds_are_not_called_texts(
     page = open_tab(app, "Quality")
     said = "Taken for another class most often: “business” for “politics”, 22 answers of 2 seeds."
     assert said in words(page)
+    right = [[9 * (row == column) for column in range(5)] for row in range(5)]
+    wrong = [[9, 1, 0, 0, 0], *right[1:]]
+    for seed, confusion in (("0", right), ("1", wrong)):
+        report["student"]["seeds"][seed] = report["student"]["seeds"][seed] | {"confusion": confusion}
+    done.save_report(RUN, report)
+    assert any(text.endswith(", 1 answer of 2 seeds.") for text in words(open_tab(app, "Quality")))
 
 
 def test_the_floor_stands_among_the_models_and_is_explained(

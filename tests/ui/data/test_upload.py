@@ -135,6 +135,10 @@ def test_another_separator_is_found_said_and_can_be_changed(app: Open) -> None:
     )
 
 
+def test_a_file_of_one_row_is_not_all_of_several(app: Open) -> None:
+    assert "The only row" in values(send(app(PAGE), "text,label\na,pos\n").caption)
+
+
 @pytest.mark.parametrize(
     ("engine", "page"),
     [
