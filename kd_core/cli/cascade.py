@@ -111,7 +111,10 @@ def cascade(
         out.print(found.doubt, soft_wrap=True)
     if costs:
         at = f"at {core_hour:g} for a core-hour" if answers is None else f"at {answers:g} for 1,000 answers"
-        out.print(f"A million texts cost {costs[0]:,.2f}, by the teacher alone {costs[1]:,.2f}, {at}.")
+        dearer = " So the pair is dearer than its teacher alone." if costs[0] > costs[1] else ""
+        out.print(
+            f"A million texts cost {costs[0]:,.2f}, by the teacher alone {costs[1]:,.2f}, {at}.{dearer}"
+        )
     elif report.teacher_is_file:
         out.print(
             "The teacher is a file: how long it takes to answer is not known. What it charges counts with "

@@ -39,7 +39,7 @@ def check_classes(setting: str, given: Sequence[str] | dict[str, float], names: 
     if unknown := [name for name in given if name not in names]:
         raise ConfigError(
             f"{flag(setting)} names {', '.join(map(repr, unknown))}, not a class of this task; "
-            f"its classes are {', '.join(names)}"
+            f"its classes are {', '.join(map(repr, names))}"
         )
 
 

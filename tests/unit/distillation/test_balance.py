@@ -74,7 +74,7 @@ def test_an_unknown_metric_is_refused(metric):
 
 
 def test_a_class_that_is_not_there_is_named():
-    says = "--class-weights names 'eggs', not a class of this task; its classes are ham, news, local"
+    says = "--class-weights names 'eggs', not a class of this task; its classes are 'ham', 'news, local'"
     with pytest.raises(ConfigError, match=says):
         class_weights("eggs=2", NAMES, LABELS)
 
