@@ -18,6 +18,8 @@ st.html(STYLE)
 if presents := is_presenter():
     present(always=True)
 pages = learn_pages(lessons_first=True)
+# At their own address too, which links from a dashboard have: of the page that opens first it is none.
+pages.append(entry(addresses.LESSONS, "Lessons", "cast_for_education", visibility="hidden"))
 if presents:
     pages.insert(1, entry(addresses.PRESENT, "Room", "groups"))
 page = st.navigation(pages, position="top")

@@ -116,6 +116,9 @@ def test_what_no_stranger_can_do(room: Classroom, browser: Browser) -> None:
     page.goto(f"{room.url}/distill")
     expect(page.get_by_role("dialog")).to_contain_text("Page not found")
     expect(page.get_by_role("heading", name="Lessons", level=1)).to_be_visible()
+    page.goto(f"{room.url}/lessons?lesson=alpha")  # as a link from a dashboard has it
+    expect(page.get_by_text("Step 1 of")).to_be_visible()
+    expect(page.get_by_role("dialog")).to_have_count(0)
 
 
 def test_the_presenters_keys_type_and_reset(page: Page, visit: Callable[..., None]) -> None:
