@@ -25,8 +25,8 @@ from kd_core.distillation.events import (
 )
 from kd_core.distillation.roles import NAMES, Role, student_variants
 from kd_core.errors import ConfigError, KDError, ModelError, RunError, StoreError
-from kd_core.jobs.runner import Handler
-from kd_core.system.control import Control
+from kd_core.jobs.runner import LONGEST_OUTAGE, LOOK_EVERY, Handler
+from kd_core.system.control import Control, insist
 from kd_core.system.process import collect_garbage_rarely
 
 if TYPE_CHECKING:
@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from kd_core.jobs.store import RunRow, Store
     from kd_core.learn.lab_results import LabReport
     from kd_core.search import SearchResult
+    from kd_core.search.curve import CurveResult
     from kd_core.search.ladder import Int8, LadderResult
 
 
@@ -177,7 +178,7 @@ def ladder_handler(row: RunRow, on_event: OnEvent, control: Control) -> Mapping[
             name = f"Keep {config.keep:g} %: {student}"
             run_id = _run_of(store, config.rung(student), name, result.running)
             result = result.with_run(run_id)
-            store.save_report(row.id, result.model_dump(mode="json"), owner=row.owner)
+            _keep(store, row, result)
             before, parts = config.students.index(student), len(config.students)
             heard = _as_part(on_event, f"student {student}", before, parts, more=int(config.int8))
             try:
@@ -189,8 +190,16 @@ def ladder_handler(row: RunRow, on_event: OnEvent, control: Control) -> Mapping[
             if result.needs_params:
                 with suppress(KDError):  # the texts may be gone: then it ends with what is shown
                     result = result.model_copy(update={"params": params_of(config)})
-            store.save_report(row.id, result.model_dump(mode="json"), owner=row.owner)
+            _keep(store, row, result)
     return result.model_dump(mode="json")
+
+
+def _keep(store: Store, row: RunRow, result: LadderResult | CurveResult) -> None:
+    """Runs of hours are not lost because the database is away for a moment."""
+    content = result.model_dump(mode="json")
+    insist(
+        lambda: store.save_report(row.id, content, owner=row.owner), StoreError, LONGEST_OUTAGE, LOOK_EVERY
+    )
 
 
 def _judged(
@@ -248,11 +257,11 @@ def curve_handler(row: RunRow, on_event: OnEvent, control: Control) -> Mapping[s
         while part := result.next:
             run_id = _run_of(store, part.config(asked), f"{config.run}: {part.title}", result.running)
             result = result.with_run(run_id)
-            store.save_report(row.id, result.model_dump(mode="json"), owner=row.owner)
+            _keep(store, row, result)
             heard = _as_part(on_event, part.title, len(result.parts), parts)
             _run_inside(store, run_id, heard, control)
             result = result.with_report(store.report(run_id))
-            store.save_report(row.id, result.model_dump(mode="json"), owner=row.owner)
+            _keep(store, row, result)
     return result.model_dump(mode="json")
 
 

@@ -17,7 +17,7 @@ from kd_core.cli.runs import find_finished
 from kd_core.errors import ConfigError, DataError, RunError
 from kd_core.system import paths
 from kd_core.system.atomic import write_bytes
-from kd_core.system.formatting import counted
+from kd_core.system.formatting import counted, printable
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -206,7 +206,8 @@ def ask(
             f"kd distill {flag} FILE"
         )
     else:
-        click.echo(content.decode("utf-8-sig"), nl=False)  # a pipe is no spreadsheet
+        table = content.decode("utf-8-sig")  # a pipe is no spreadsheet
+        click.echo(printable(table) if sys.stdout.isatty() else table, nl=False)
     return None
 
 

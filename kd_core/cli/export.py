@@ -48,6 +48,7 @@ def export(
     target = str(paths.expanded(to).absolute())
     if agree is not None:
         check_agree(agree)
+    onnx = onnx or int8  # which is made of it
     config = ExportConfig(run=run_id, to=target, onnx=onnx, int8=int8, calibrate=calibrate, agree=agree)
     check(config)
     report = start(Store(), config, kind="export", name=Path(target).name)

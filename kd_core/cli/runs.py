@@ -46,7 +46,8 @@ def find_run(text: str, status: Sequence[Status] = ()) -> str:
     parts = _parts_of_curves(store) if last else set()
     limit = len(parts) + 1 if last else None
     rows = store.runs(kind="distil", status=status, limit=limit) if last and status else []
-    rows = rows or store.runs(kind="distil", limit=limit)
+    if all(row.id in parts for row in rows):
+        rows = store.runs(kind="distil", limit=limit)
     ids = [row.id for row in rows if (last and row.id not in parts) or row.id.startswith(text)]
     if len(ids) == 1 or (last and ids):
         return ids[0]
@@ -290,14 +291,15 @@ def print_result(out: Console, kind: str, report: Any) -> None:
 def _state(row: RunRow) -> str:
     """ "Running: 3 Distill, distilled student, step 300 of 1,200; 46 %, 19 s left", or how it ended."""
     state = LABELS[row.status]
-    if row.status in ACTIVE and row.stage:
-        where = [STEP_NAMES[row.stage]]
+    if row.status in ACTIVE and (row.stage or row.label):  # of other jobs than runs it has the label alone
+        where = [STEP_NAMES[row.stage]] if row.stage else []
         if row.label or row.who:
             where.append(row.label or NAMES[row.who].lower())  # type: ignore[index]
         if row.steps:
             where.append(f"{row.step:,} of {row.steps:,}")
         left = "" if row.seconds_left is None else f", {duration(row.seconds_left)} left"
-        return f"{state}: {', '.join(where)}; {percent(row.progress)} of the run{left}."
+        whole = "the run" if row.stage else "all"
+        return f"{state}: {', '.join(where)}; {percent(row.progress)} of {whole}{left}."
     if row.status in RESUMABLE:
         return f"{state}{f': {row.error}' if row.error else '.'} To go on: kd resume {row.id}"
     return f"{state}."

@@ -145,4 +145,6 @@ def _help_with(name: str) -> SearchResult:
         with stray_prints_to_stderr(), Narrator(err) as watch, stopping:
             return run_search(config, name, paths.work() / new_id(datetime.now(UTC)), watch, control)
     except Stopped as error:
-        raise Stopped(f"{error} Others may go on; to help again: kd search --worker {name!r}") from error
+        raise Stopped(
+            f"{error} Others may go on; to help again: kd search --worker {shlex.quote(name)}"
+        ) from error

@@ -211,11 +211,17 @@ def _is_local(section: str, value: str | None) -> bool:
 
 
 def _renamed(value: Any, names: Mapping[str, str]) -> Any:
-    """The same, with the bundle's name of each file wherever a text has its path; notes have too."""
+    """The same, with the bundle's name of each file wherever a text has its path; notes have too.
+
+    One that is a single word, as a folder ``teacher`` is to Python code, is no path within a text.
+    """
     if isinstance(value, str) and names:
+        if value in names:
+            return names[value]
         # At once, the longest first: data.csv is a part of test-data.csv, and of bring/data.csv.
-        paths_in_it = "|".join(map(re.escape, sorted(names, key=len, reverse=True)))
-        return re.sub(paths_in_it, lambda found: names[found.group()], value)
+        long = sorted(filter(re.compile(r"\W").search, names), key=len, reverse=True)
+        paths_in_it = "|".join(map(re.escape, long))
+        return re.sub(paths_in_it, lambda found: names[found.group()], value) if long else value
     if isinstance(value, list):
         return [_renamed(item, names) for item in value]
     if isinstance(value, dict):

@@ -104,10 +104,10 @@ def clean(items: Iterable[Item], store: Store) -> int:
             # First what needs no word to the database, which may need the room.
             freed = _remove(item for item in spare if item.kind != "deleted")
             try:
-                _forget_deleted(store)  # first: of a run without folders nothing can be brought back
+                _forget_deleted(store, deleted)  # first: of a run without folders nothing comes back
             except DiskFullError:  # there is no room for that order
                 freed += _remove(deleted)
-                _forget_deleted(store)
+                _forget_deleted(store, deleted)
             return freed + _remove(deleted)
     except Timeout:
         raise RunError("A run is under way on this machine; clean when it has ended.") from None
@@ -124,9 +124,11 @@ def _remove(items: Iterable[Item]) -> int:
     return freed
 
 
-def _forget_deleted(store: Store) -> None:
+def _forget_deleted(store: Store, items: Iterable[Item]) -> None:
+    """Not of runs that somebody has deleted since the ``items`` were listed: their folders stay."""
     settle(store)
-    store.forget_deleted()
+    there = {run.name for folder in _folders(paths.deleted()) for run in _folders(folder)}
+    store.forget_deleted(but=there - {item.path.name for item in items})
 
 
 def folder_bytes(folder: Path) -> int:

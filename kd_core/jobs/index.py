@@ -88,6 +88,9 @@ def _add_run(store: Store, run_id: str) -> bool:
 
 
 def _add_job(store: Store, run_id: str) -> bool:
-    job = read_job(run_id)
-    store.add_done(run_id, job.kind, job.config, job.report, job.created, *read_about(paths.jobs() / run_id))
+    job, about = read_job(run_id), read_about(paths.jobs() / run_id)
+    try:
+        store.add_done(run_id, job.kind, job.config, job.report, job.created, *about)
+    except (KeyError, TypeError) as error:
+        raise RunError(f"The result of {run_id} lacks something; it may be from another version.") from error
     return True

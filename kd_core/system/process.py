@@ -39,7 +39,7 @@ def fate(owner: str) -> bool | None:
     try:
         host, number, started = owner.rsplit(":", 2)
         if "@" in started:
-            if started.partition("@")[2] != _realm():
+            if sys.platform != "linux" or started.partition("@")[2] != _realm():
                 return None
             return _started(int(number)) == started
         if host != socket.gethostname():
@@ -57,7 +57,8 @@ def alive(owner: str) -> bool:
     """
     host, _, process = owner.partition(":")
     boot = process.partition("@")[2].partition("/")[0]
-    before = bool(boot) and host == socket.gethostname() and boot != _realm().partition("/")[0]
+    here = sys.platform == "linux" and host == socket.gethostname()
+    before = bool(boot) and here and boot != _realm().partition("/")[0]
     return not before and fate(owner) is not False
 
 

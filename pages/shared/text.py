@@ -73,7 +73,7 @@ def _advice(words: str) -> str:
 
 # The engine names the flags of the command; here there are controls instead.
 _WORDS = (
-    (r" \(--(?:(?:drop|label)-empty|smoothing)\)", ""),
+    (r" \(--(?:(?:drop|label)-empty|smoothing|(?:plain|untuned)-start)\)", ""),
     (r"with --(?:drop-\w+|merge-\w+|normalise)", "with the switch below"),
     (r"with --gold none", "by choosing none"),
     (r"; --answers says otherwise", ""),

@@ -117,7 +117,7 @@ def resamples(config: DistillConfig) -> list[int]:
     board = SimpleNamespace(config=search, facts={}, cells=SimpleNamespace(study_name=""), alone=None)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(results, "_cells", lambda study, settings: [cell])
-        patch.setattr(results, "difference", lambda best, other: Difference(mean=0, se=0, low=0, high=0))
+        patch.setattr(results, "_remembered", lambda best, other: Difference(mean=0, se=0, low=0, high=0))
         patch.setattr(results, "optimism", lambda cells, resamples: asked.append(resamples))
         results.read(cast(Board, board))
     return asked

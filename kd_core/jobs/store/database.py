@@ -19,7 +19,7 @@ from pydantic_core import from_json  # several times as fast as json.loads: a li
 from kd_core.errors import DiskFullError, StoreError
 from kd_core.system import paths
 
-SCHEMA = "0003"  # the newest of migrations/versions
+SCHEMA = "0004"  # the newest of migrations/versions
 VERSIONS = "kd_version"  # not Alembic's usual name, since Optuna's tables lie beside ours
 MIGRATIONS = Path(__file__).parent / "migrations"
 REBUILD = "The folders of the runs are whole: kd index --rebuild makes it anew from them."

@@ -184,6 +184,10 @@ class Stored(sa.types.TypeDecorator[dict[str, Any]]):
         return value and of_today(value)
 
 
+# Up to 2**32 - 1, which an integer of PostgreSQL does not hold.
+Seed = sa.BigInteger().with_variant(sa.Integer, "sqlite")
+
+
 def _column(name: str, kind: Any = sa.String, **options: Any) -> sa.Column[Any]:
     return sa.Column(name, kind, **({"nullable": False} | options))
 
@@ -220,7 +224,7 @@ RUNS = sa.Table(
     # The latest progress, and what it is estimated from.
     _column("stage", nullable=True),
     _column("who", nullable=True),
-    _column("seed", sa.Integer, default=0),
+    _column("seed", Seed, default=0),
     _column("step", sa.Integer, default=0),
     _column("steps", sa.Integer, default=0),
     _column("label", nullable=True),
@@ -262,7 +266,7 @@ TRAININGS = sa.Table(
     _column("id", sa.Integer, primary_key=True),
     _part_of("runs.number", nullable=False),
     _column("who"),
-    _column("seed", sa.Integer),
+    _column("seed", Seed),
     sa.UniqueConstraint("run", "who", "seed"),
 )
 

@@ -6,7 +6,7 @@ this is the index to it, and the live feed.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from datetime import datetime
@@ -194,9 +194,12 @@ class Store(Queue):
             for run_id in connection.scalars(query).all():
                 put_away(run_id)
 
-    def forget_deleted(self) -> None:
-        """All rows of this data folder's deleted runs go for good, and what Optuna has of its searches."""
-        gone = (RUNS.c.status == "deleted", is_here())
+    def forget_deleted(self, but: Collection[str] = ()) -> None:
+        """Rows of this data folder's deleted runs go for good, and what Optuna has of its searches.
+
+        ``but``: runs that stay, for somebody may want them back.
+        """
+        gone = (RUNS.c.status == "deleted", is_here(), RUNS.c.id.not_in(but))
         with self._database.begin() as connection:
             searches = connection.scalars(sa.select(RUNS.c.id).where(RUNS.c.kind == "search", *gone)).all()
             names = [name for run_id in searches for name in studies.names_away(connection, run_id)]

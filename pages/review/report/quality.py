@@ -15,7 +15,7 @@ from pages.review.report.more_texts import more_texts
 from pages.shared import addresses
 from pages.shared.charts import chart, is_dark
 from pages.shared.run_form.link import key, run_link
-from pages.shared.text import escape, term, unbroken
+from pages.shared.text import escape, plain_words, term, unbroken
 
 
 def quality(run: RunRow, report: Report) -> None:
@@ -122,12 +122,13 @@ def _calibration(run: RunRow, report: Report, who: roles.Role, dark: bool) -> No
             st.warning(escape(error), icon=":material/warning:")
         else:
             seeds = {next(iter(seeds)): found.after}
+            first = f" (of seed {next(iter(seeds))}, the first)" if len(report.models[who].seeds) > 1 else ""
             st.caption(
                 f"All logits are divided by T = {found.temperature:.2f}, fitted on the "
                 f"{report.rows['validation']:,} validation texts: no answer changes, and the calibration "
                 f"error on the test texts goes from {formatting.percent(found.before.ece)} to "
-                f"{formatting.percent(found.after.ece)}. An export can bring it along. The knowledge that a "
-                "student learns from is never scaled by it."
+                f"{formatting.percent(found.after.ece)}{first}. An export can bring it along. The knowledge "
+                "that a student learns from is never scaled by it."
             )
     model = report.models[who].model_copy(update={"seeds": seeds})
     with place:
@@ -156,7 +157,7 @@ def _stairs(run: RunRow, report: Report) -> None:
     )
     st.caption(
         f"Each gain is in {escape(measured)}, over the line above it, with its 95 % interval. "
-        + stairs.about_start(report)
+        + plain_words(stairs.about_start(report))
     )
     if controls := stairs.start_controls(report):
         st.page_link(

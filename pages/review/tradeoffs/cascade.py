@@ -37,12 +37,13 @@ def cascade(above: Collection[str]) -> None:
     ``above``: the runs of the task that the rest of the page is about; one of them comes first.
     """
     runs = {run.id: run for run in store().runs(kind="distil", status=("done",))}
+    if not runs:  # another tab has deleted the last one
+        return
     st.subheader("A cascade", anchor=False)
     st.markdown(
         "The student answers what it is sure of and passes the rest on to its teacher. **Say how often the "
-        "pair is to agree with the teacher**; the threshold is found on the validation texts, and "
-        "the promise "
-        "is checked on the test texts."
+        "pair is to agree with the teacher**; the threshold is found on the validation texts, and the "
+        "promise is checked on the test texts."
     )
     left, right = st.columns([4, 7], gap="medium")
     box = left.container(border=True)

@@ -38,7 +38,10 @@ class NoConnection(Exception):
         ),
         (http(GatedRepoError), "'some/model' is gated: ask for access on https://huggingface.co/some/model"),
         (EntryNotFoundError("no"), "has no config.json, so it is no transformers model"),
-        (NoConnection("no route"), r"\(no route\). Without .* teachers minilm-l6, minilm-l3, scratch, "),
+        (
+            NoConnection("no route"),
+            r"\(no route\). Without .* minilm-l6, minilm-l3, (e5-small, )?scratch, ",
+        ),
         (
             NoConnection("no route"),
             "the students cnn, static, tiny, .* and local folders.",

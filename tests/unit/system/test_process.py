@@ -61,3 +61,11 @@ def test_a_process_is_known_whatever_the_clock_and_the_host_say(monkeypatch):
 def test_what_is_no_owner_is_alive_nowhere(name, monkeypatch):
     monkeypatch.setattr(socket, "gethostname", lambda: name.rsplit(":", 2)[0])
     assert not alive(name)
+
+
+def test_elsewhere_than_on_linux_nothing_is_known_of_its_processes(monkeypatch):
+    """A Mac's dashboard took a colleague's run for lost: it has no /proc to look at."""
+    monkeypatch.setattr(sys, "platform", "darwin")
+    name = "linuxbox:4242:123456@3b3e9d1c-0000-0000-0000-000000000000/4026531836"
+    assert fate(name) is None, "its heartbeat decides"
+    assert alive(name)

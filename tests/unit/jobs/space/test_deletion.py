@@ -57,6 +57,22 @@ def test_a_deleted_run_comes_back_as_it_was_until_space_is_freed(store):
         restore_run(store, RUN)
 
 
+def test_a_run_that_is_deleted_after_the_list_was_made_can_come_back(store):
+    """Another tab deleted it while a person read what would be freed."""
+    store.create_run(RUN, CONFIG, status="stopped")
+    store.create_run(OTHER, CONFIG, status="stopped")
+    place = folder("work", RUN)
+    folder("work", OTHER)
+    delete_run(store, OTHER)
+    items = inventory(store)
+    delete_run(store, RUN)
+    assert clean(items, store) > 0
+    assert not store.has(OTHER)
+    restore_run(store, RUN)
+    assert place.is_dir()
+    assert store.run(RUN).status == "stopped"
+
+
 def test_a_job_that_was_stopped_half_way_comes_back_as_one_to_go_on_with(store):
     """A ladder, a curve and a lab keep what they have found so far."""
     store.create_run(RUN, {"distill": CONFIG}, kind="ladder", status="running", owner="me")

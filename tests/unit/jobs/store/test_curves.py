@@ -8,6 +8,7 @@ from dataclasses import replace
 
 import pytest
 
+from kd_core.config import LAST_SEED
 from tests.unit.jobs.told import RUN, look, step, write
 
 
@@ -24,6 +25,12 @@ def test_a_curve_comes_back_as_it_was_reported(store, run):
     assert expected.items() <= found[1].items()
     looks = store.evaluations(RUN).to_dict("records")
     assert [(row["seed"], row["step"], row["accuracy"]) for row in looks] == [(0, 2, 0.75), (1, 2, 0.5)]
+
+
+def test_the_largest_seed_has_a_curve(store, run):
+    """An integer of PostgreSQL is too small for it: the whole run's curve was lost there."""
+    write(store, RUN, step(1, seed=LAST_SEED), look(1, 0.75, seed=LAST_SEED))
+    assert store.curve(RUN).seed.tolist() == store.evaluations(RUN).seed.tolist() == [LAST_SEED]
 
 
 def test_an_empty_curve_has_its_columns_and_types(store, run):
