@@ -109,6 +109,15 @@ def test_show_a_run_that_is_under_way(capsys: pytest.CaptureFixture[str]) -> Non
     assert "\nRunning: 3 Distill, distilled student, 300 of 1,200; " in capsys.readouterr().out
 
 
+def test_show_a_job_that_is_under_way(capsys: pytest.CaptureFixture[str]) -> None:
+    """It has no stage, as a run has."""
+    store = Store()
+    store.create_run(RUN, {"run": RUN}, kind="export", status="running", owner=owner())
+    store.write(RUN, [], {"label": "timing", "step": 30, "steps": 100, "progress": 0.3})
+    assert main(["show", RUN]) == 0
+    assert "\nRunning: timing, 30 of 100; 30.0 % of all." in capsys.readouterr().out
+
+
 def test_show_a_run_that_failed(capsys: pytest.CaptureFixture[str]) -> None:
     make_run(Store(), RUN, "running")
     Store().set_status(RUN, "failed", "The file 'x.csv' has no rows.")

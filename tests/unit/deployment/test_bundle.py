@@ -267,6 +267,13 @@ def test_a_path_that_is_a_part_of_another_is_no_part_of_its_new_name():
         "notes": ["bring/test-data.csv: 1 row dropped."],
     }
     assert _renamed(config, {}) == config
+    names = {"teacher": "bring/teacher", "my/students": "bring/students"}
+    config = {"model": "teacher", "init": "teacher_layers", "notes": ["The teacher has my/students read."]}
+    assert _renamed(config, names) == {
+        "model": "bring/teacher",
+        "init": "teacher_layers",
+        "notes": ["The teacher has bring/students read."],
+    }
 
 
 def test_report_and_config_name_what_to_bring(made, tiny_files):

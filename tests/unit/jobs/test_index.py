@@ -206,6 +206,12 @@ def test_a_result_that_cannot_be_read_is_named() -> None:
         assert rebuild(Store()).unreadable == {
             FIRST: f"The result of {FIRST} cannot be read; it may be from another version."
         }
+    (place / "job.json").write_text(
+        '{"kind": "bench", "created": "2026-01-31T14:30:00+00:00", "config": {}, "report": {}}'
+    )
+    assert rebuild(Store()).unreadable == {
+        FIRST: f"The result of {FIRST} lacks something; it may be from another version."
+    }
     (place / "job.json").unlink()
     assert rebuild(Store()).unreadable == {
         FIRST: f"The result of {FIRST} is not there: No such file or directory."
