@@ -51,8 +51,8 @@ def main() -> None:
             said = ", ".join(f"{each:.1f}" for each in seconds)
             print(f"Distill, {what}, {programs} busy programs: {mean(seconds):.1f} s ({said})", flush=True)
     os.environ["KD_HOME"] = str(home / "runs")
-    distill(DistillConfig().change(SHORT))
-    answers = [command("predict", "last", "Shares fall as oil prices climb") for _ in range(ROUNDS)]
+    run = distill(DistillConfig().change(SHORT)).run_id
+    answers = [command("predict", run, "Shares fall as oil prices climb") for _ in range(ROUNDS)]
     print(f"kd predict: {mean(answers):.1f} s ({', '.join(f'{each:.1f}' for each in answers)})")
 
 
