@@ -29,9 +29,9 @@ if TYPE_CHECKING:
     from kd_core.jobs.store import RunRow, Store
 
 
-def find_run(text: str, status: Sequence[Status] = ()) -> str:
+def find_run(text: str) -> str:
     """The id of the run that ``text`` means: the id, a beginning of it that fits no other, or ``last``, the
-    newest that is no part of a curve, and of one in ``status`` where there is any.
+    newest that is no part of a curve.
 
     Raises: RunError.
     """
@@ -42,21 +42,23 @@ def find_run(text: str, status: Sequence[Status] = ()) -> str:
         return text
     if not text:
         raise RunError("Which run? Give its id, a beginning of it, or last; kd runs lists them.")
-    store, last = Store(), text == "last"
-    parts = _parts_of_curves(store) if last else set()
-    limit = len(parts) + 1 if last else None
-    rows = store.runs(kind="distil", status=status, limit=limit) if last and status else []
-    if all(row.id in parts for row in rows):
-        rows = store.runs(kind="distil", limit=limit)
-    ids = [row.id for row in rows if (last and row.id not in parts) or row.id.startswith(text)]
-    if len(ids) == 1 or (last and ids):
+    if text == "last":
+        if newest := _newest(Store()):
+            return newest
+        raise RunError("There is no run yet; kd distill makes one.")
+    ids = [row.id for row in Store().runs(kind="distil") if row.id.startswith(text)]
+    if len(ids) == 1:
         return ids[0]
     if ids:
         shown = ", ".join(ids[:3]) + (", ..." if len(ids) > 3 else "")
         raise RunError(f"{text!r} fits {len(ids):,} runs: {shown}; write more of it.")
-    if last:
-        raise RunError("There is no run yet; kd distill makes one.")
     raise RunError(f"No run starts with {text!r}; kd runs lists them.")
+
+
+def _newest(store: Store, status: Sequence[Status] = ()) -> str | None:
+    parts = _parts_of_curves(store)
+    rows = store.runs(kind="distil", status=status, limit=len(parts) + 1)
+    return next((row.id for row in rows if row.id not in parts), None)
 
 
 def _parts_of_curves(store: Store) -> set[str]:
@@ -77,7 +79,8 @@ def find_finished(text: str) -> str:
     from kd_core.jobs.states import RESUMABLE
     from kd_core.jobs.store import Store
 
-    run_id, store = find_run(text, ("done",)), Store()
+    store = Store()
+    run_id = (_newest(store, ("done",)) if text == "last" else None) or find_run(text)
     if not store.has(run_id):  # it is Python code's
         return run_id
     row = store.run(run_id)

@@ -43,7 +43,7 @@ def ask(made: Mapping[str, Any]) -> Wanted:
         st.markdown("The weights and the tokenizer, and", width="content")
         onnx = st.toggle(
             "ONNX",
-            made.get("onnx", True) or made["int8"],
+            made.get("onnx", True) or made.get("int8", True),  # of which int8 is made
             key="export.onnx",
             help="The same numbers without PyTorch; runs on a server, a phone or in a browser",
         )
