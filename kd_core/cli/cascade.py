@@ -104,7 +104,8 @@ def cascade(
         for coverage, risk, low, high in rows.itertuples(index=False)
     ]
     how = "it is wrong" if right else "it differs from the teacher"
-    out.print(f"\nTest texts of which the student is surest, and on how many of them {how}.")
+    whose = f"the student {report.first_seed}," if report.first_seed else "the student"
+    out.print(f"\nTest texts of which {whose} is surest, and on how many of them {how}.")
     out.print(table(("Answered", "Wrong" if right else "Differs", "95 % interval"), cells, range(3)))
     out.print(f"\n{found.sentence}", soft_wrap=True)
     if found.doubt:

@@ -59,6 +59,8 @@ def predict(run: str, text: tuple[str, ...], calibrated: bool, as_json: bool) ->
                 doubts.setdefault(doubt, []).append(NAMES[who])
         for doubt, whose in doubts.items():
             out.print(f"{', '.join(whose)}: {doubt}", soft_wrap=True)
+    if result["students"]:
+        out.print(result["students"], soft_wrap=True)
     return None
 
 

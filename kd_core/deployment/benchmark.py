@@ -129,7 +129,7 @@ def bench(config: BenchConfig, on_event: OnEvent = ignore, control: Control | No
         ],
         "cells": cells,
         "tokenizer_ms": tokenizer_ms,
-        "notes": notes(cells, tokenizer_ms, left_out),
+        "notes": [*notes(cells, tokenizer_ms, left_out), *filter(None, [report.whose_students])],
     }
 
 

@@ -108,6 +108,8 @@ def predict_texts(
 ) -> dict[str, Any]:
     """Of each text each model's probabilities, float32, and its ``Reading``. ``calibrated``: by temperature.
 
+    ``students`` is a sentence where a run has several seeds, else "".
+
     Raises: RunError where the run or its teacher is missing or was changed on disk, DataError.
     """
     texts = [checked(text, f"text {number:,}") for number, text in enumerate(texts, start=1)]
@@ -124,7 +126,8 @@ def predict_texts(
         for answer, row, reading in zip(answers, rows, readings(model, _cut(texts)), strict=True):
             answer[who] = dict(zip(model.labels, row.tolist(), strict=True))
             answer["reading"][who] = asdict(reading)
-    return {"run_id": run_id, "predictions": answers}
+    students = Report.read(run_folder.find(run_id)).whose_students
+    return {"run_id": run_id, "students": students, "predictions": answers}
 
 
 def readings(model: OpenForm, texts: Sequence[str]) -> list[Reading]:

@@ -156,6 +156,11 @@ class Report(BaseModel):
         return f"of seed {seeds[0]}, the first of {len(seeds)}" if len(seeds) > 1 else ""
 
     @property
+    def whose_students(self) -> str:
+        """The same as a sentence, where a run's models answer or are timed."""
+        return f"The students are those {self.first_seed}." if self.first_seed else ""
+
+    @property
     def measured(self) -> dict[str, str]:
         """What models are measured by, as in ``training.metric``, with names. What decides comes first."""
         names = {"accuracy": self.measures, "macro_f1": metric_name("macro_f1")}

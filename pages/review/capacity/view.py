@@ -255,5 +255,6 @@ def source(conditions: str, report: Report, measurement: Measurement, run: RunRo
             _to_speed(run)
     st.caption(
         "Cores are taken to serve texts independently of each other, at the speed of 1 thread, and what they "
-        "carry goes by the mean time, which is above the median. " + escape(conditions)
+        "carry goes by the mean time, which is above the median. "
+        f"{report.whose_students} {escape(conditions)}"
     )

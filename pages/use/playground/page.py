@@ -25,12 +25,15 @@ try:
         nothing="Run a distillation, and its models answer here when it has ended.",
         icon=":material/forum:",
     )
+    report = store().report(run.id)
+    if report.first_seed:
+        st.caption(report.whose_students)
     with st.skeleton(height=320):
         prepare()
     one, many = st.tabs(VIEWS, key="playground.view", on_change="rerun", bind="query-params")
     if one.open:
         with one:
-            show_answers(run, *choose_text(run, store().report(run.id)))
+            show_answers(run, *choose_text(run, report))
     if many.open:
         with many:
             many_texts(run)

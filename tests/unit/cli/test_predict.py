@@ -23,6 +23,7 @@ def use_predict(monkeypatch: pytest.MonkeyPatch) -> None:
         probabilities = {"[sport]": 0.25, "business": 0.625, "tech": 0.125}
         return {
             "run_id": run_id,
+            "students": "The students are those of seed 3, the first of 2.",
             "predictions": [
                 {
                     "text": t,
@@ -46,6 +47,7 @@ def test_predict(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[
     assert answer == "Teacher business 62.5 % [sport] 25.0 %"
     doubt = "Teacher, Distilled student: 2 of 9 word pieces are not in its vocabulary."
     assert captured.out.splitlines()[3] == doubt
+    assert captured.out.splitlines()[-1] == "The students are those of seed 3, the first of 2."
     assert captured.err == "a library's remark\n"
 
 
@@ -74,7 +76,7 @@ def test_predict_says_how_far_it_is_with_many_texts(
 ) -> None:
     def predict(run_id: str, texts: list[str], *, calibrated: bool, on_event: OnEvent) -> dict[str, Any]:
         on_event(Progress(None, "Teacher", len(texts), 2 * len(texts)))
-        return {"run_id": run_id, "predictions": []}
+        return {"run_id": run_id, "students": "", "predictions": []}
 
     monkeypatch.setattr(prediction, "predict_texts", predict)
     pipe(monkeypatch, b"a text\n" * 1000)

@@ -96,6 +96,7 @@ def test_the_report(small, monkeypatch):
     assert report["run"] == small.run
     assert report["machine"] == MACHINE | {"cores": len(cores())}
     assert report["notes"][0] == "Left out."
+    assert report["notes"][-1] == "The students are those of seed 0, the first of 2."
     assert json.loads(json.dumps(report)) == report
 
     assert {event.total for event in events} == {2 * 2 * 2 + 6}
