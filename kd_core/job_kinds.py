@@ -248,14 +248,15 @@ def curve_handler(row: RunRow, on_event: OnEvent, control: Control) -> Mapping[s
             "training.metric": whole.metric,
             "task.augment": whole.config["task"].get("augment", 0),
         }
-        asked = DistillConfig.from_dict(store.run(config.run).config).change(same)
+        about = store.run(config.run)
+        asked = DistillConfig.from_dict(about.config).change(same)
         try:
             result = CurveResult.model_validate(store.report_json(row.id))
         except RunError:
             result = CurveResult.of(config, whole)
         parts = len(result.parts) + len(result.left)
         while part := result.next:
-            run_id = _run_of(store, part.config(asked), f"{config.run}: {part.title}", result.running)
+            run_id = _run_of(store, part.config(asked), f"{about.title}: {part.title}", result.running)
             result = result.with_run(run_id)
             _keep(store, row, result)
             heard = _as_part(on_event, part.title, len(result.parts), parts)

@@ -122,7 +122,7 @@ def _read_parquet(data: bytes, name: str) -> Table:
             "Export or download it again."
         ) from error
     if frame.empty:
-        raise DataError(f"{name} has no rows.")
+        raise DataError(f"{name} has no rows: give one for each text.")
     return Table(name, frame, nested=nested)
 
 

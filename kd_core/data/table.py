@@ -40,7 +40,7 @@ def make_table(
     **more: Any,
 ) -> Table:
     if not rows:
-        raise DataError(f"{name} has no rows.")
+        raise DataError(f"{name} has no rows: give one for each text.")
     limit_rows(len(rows), name)
     limit_columns(len(columns), len(rows), name)
     index = pd.Index(places or range(1, len(rows) + 1), name=unit)

@@ -54,8 +54,10 @@ def verdict(student_correct: Bools, alone_correct: Bools) -> Verdict:
 
 def f1_verdict(student: Ints, alone: Ints, labels: Ints, classes: Ints | None = None) -> Verdict:
     """Of two macro-F1: answers (S seeds, N texts) each, and labels (N,). See ``judge`` and ``f1_gains``."""
-    student, alone = np.broadcast_arrays(student, alone)
-    return judge(np.stack([f1_gains(*pair, labels, classes) for pair in zip(student, alone, strict=True)]))
+    pairs = list(zip(*np.broadcast_arrays(student, alone), strict=True))
+    classes = np.unique(labels) if classes is None else classes
+    unseen = np.mean([_f1_weight(one, two, labels, classes) for one, two in pairs])
+    return judge(np.stack([f1_gains(one, two, labels, classes) for one, two in pairs]), float(unseen))
 
 
 def f1_gains(
@@ -85,6 +87,12 @@ def f1_loss(student: Ints, alone: Ints, labels: Ints, classes: Ints, weight: flo
     return float(max(taken.max(), (missed + others).max()))
 
 
+def _f1_weight(student: Ints, alone: Ints, labels: Ints, classes: Ints) -> float:
+    """What one right answer more is to the sum of ``f1_gains``, on the mean over the classes."""
+    f1, scale = _f1_means(student, alone, labels, classes, 1.0)
+    return float(((2 - f1) * scale).mean())
+
+
 def _f1_means(
     student: Ints, alone: Ints, labels: Ints, classes: Ints, weight: float
 ) -> tuple[Numbers, Numbers]:
@@ -99,8 +107,11 @@ def _f1_means(
     return f1, scale
 
 
-def judge(gains: Numbers) -> Verdict:
+def judge(gains: Numbers, unseen: float = 0.0) -> Verdict:
     """Is the mean of ``gains``, (S seeds, N texts), above or below zero? A gain is a text's share in it.
+
+    ``unseen``: what a text may gain or lose that none here is like, where that hangs on its class; 0: as
+    much as those that do.
 
     One seed: for these two students. Gains above zero and below it are taken as two weighted Poisson counts
     (Fay and Feuer 1997), whose confidence distributions are melded into that of their difference (Fay,
@@ -117,7 +128,10 @@ def judge(gains: Numbers) -> Verdict:
     """
     if gains.size == 0:
         raise DataError("there are no test texts to compare the students on; give the task a test split")
-    (low, above), (minus_high, below) = _lower_end(gains), _lower_end(-gains)
+    squares = float((gains**2).mean(axis=0).sum())
+    if squares:  # of as many seeds as those texts that do gain or lose
+        unseen *= float((gains.mean(axis=0) ** 2).sum()) / squares
+    (low, above), (minus_high, below) = (_lower_end(side, unseen) for side in (gains, -gains))
     return Verdict(
         kind="helped" if low > 0 else "hurt" if minus_high > 0 else "no_difference",
         delta=float(gains.mean()),
@@ -157,11 +171,11 @@ def mean_squares(gains: Numbers) -> tuple[float, float, float]:
     return float(a), float(b), float((rest**2).sum() / ((seeds - 1) * (texts - 1)))
 
 
-def _lower_end(gains: Numbers) -> tuple[float, float]:
+def _lower_end(gains: Numbers, unseen: float) -> tuple[float, float]:
     """Where the interval begins, and the tail, at most 0.5, of the one that begins at zero."""
     seeds, texts = gains.shape
     total = float(gains.mean() * texts)
-    tail_of, lowest = _texts_alone(gains.mean(axis=0))
+    tail_of, lowest = _texts_alone(gains.mean(axis=0), unseen)
     a, b, e = mean_squares(gains)
     shared = max(0.0, b - e)
     share = math.sqrt(shared / b) if b else 1.0
@@ -182,29 +196,27 @@ def _lower_end(gains: Numbers) -> tuple[float, float]:
     return end(bound, TAIL) / texts, min(0.5, tail_of(zero))
 
 
-def _texts_alone(gains: Numbers) -> tuple[Callable[[float], float], float]:
-    """P(difference <= bound) of the melded distribution for lower bounds of the sum of ``gains`` (N,), and a
-    bound that is lower than any which matters.
+def _texts_alone(gains: Numbers, unseen: float, times: float = 1.0) -> tuple[Callable[[float], float], float]:
+    """P(difference <= bound) of the melded distribution for lower bounds of the sum of ``gains`` (N,), of
+    ``times`` as many such texts, and a bound that is lower than any which matters.
 
     y = sum of the gains above zero, v = sum of their squares: v / y * Gamma(y**2 / v) is below the true y as
-    often as a lower bound should be; of those below zero it has to be an upper one, Gamma(y**2 / v + 1).
+    often as a lower bound should be. Of those below zero it has to be an upper one, in which a loss that none
+    of these texts has shown weighs u, ``unseen``: with w = (v + u**2) / (y + u), w * Gamma((y + u) / w) (Fay
+    and Feuer 1997). Where all weigh the same, as one right answer does, that is Gamma(y + 1).
     """
     (up, up_step), (down, down_step) = (_counted(side) for side in (gains[gains > 0], -gains[gains < 0]))
-    up_step, down_step = up_step or down_step or 1.0, down_step or up_step or 1.0
-    lowest = -down_step * float(special.gammainccinv(down + 1, 1e-15))
-    return _melded(up, up_step, down + 1, down_step), lowest
+    unseen = max(unseen, down_step or up_step or 1.0)
+    lost = times * down * down_step
+    step = (lost * down_step + unseen**2) / (lost + unseen)
+    count = (lost + unseen) / step
+    lowest = -step * float(special.gammainccinv(count, 1e-15))
+    return _melded(times * up, up_step or step, count, step), lowest
 
 
 def tail_of_zero(gains: Numbers, heaviest: float, times: float = 1.0) -> float:
-    """P(difference <= 0) of the melded distribution, for ``times`` as many texts of such ``gains``.
-
-    The loss that none of these texts may have shown, the 1 in Gamma(y**2 / v + 1), weighs ``heaviest`` here
-    (Fay and Feuer 1997): Gamma((y + h)**2 / (v + h**2)). ``judge`` takes those that were seen for their like.
-    """
-    (up, up_step), (down, down_step) = (_counted(side) for side in (gains[gains > 0], -gains[gains < 0]))
-    lost = times * down * down_step
-    step = (lost * down_step + heaviest**2) / (lost + heaviest)
-    return _melded(times * up, up_step, (lost + heaviest) / step, step)(0.0)
+    """P(difference <= 0) for ``times`` as many texts of such ``gains``; a text may lose ``heaviest``."""
+    return _texts_alone(gains, heaviest, times)[0](0.0)
 
 
 def _melded(up: float, up_step: float, down: float, down_step: float) -> Callable[[float], float]:

@@ -23,7 +23,7 @@ def doubt(report: Report) -> str:
 def unsteady(report: Report) -> str:
     """Why the latencies are to be doubted, in sentences; "" where they are not."""
     # Of a file of answers nothing is benchmarked; an export measures its student.
-    how = "with an export" if report.teacher_is_file else "under Speed or with kd bench"
+    how = "with an export" if report.teacher_is_file else "in the Speed tab of its report or with kd bench"
     if waited := _waited(report):
         return (
             f"{beside_other_work(waited)}, which slows a slow model more than a quick one: measure again "

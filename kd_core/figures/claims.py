@@ -77,7 +77,8 @@ def claim_chart(
         )
     axis = {"tickvals": list(range(len(places))), "ticktext": places, "range": ends}
     layout = {"xaxis": axis | {"showgrid": False, "zeroline": False}, "hovermode": "closest"}
-    return new_figure(title, x, "Share of the texts (%)", traces, layout, dark=dark, height=420)
+    y = "Accuracy (%)" if title.startswith("Accuracy") else "Share of the texts (%)"
+    return new_figure(title, x, y, traces, layout, dark=dark, height=420)
 
 
 def _marks(

@@ -73,16 +73,17 @@ def class_balance(counts: pd.DataFrame, *, dark: bool = False) -> go.Figure:
 def lengths(words: Sequence[int], *, unit: str = "words", dark: bool = False) -> go.Figure:
     """How long the texts are; the longest hundredth is gathered in the last bar."""
     limit = max(1, int(np.quantile(words, 0.99))) if len(words) else 1
-    size = max(1, round(limit / 30))
+    least = min(words, default=0)
+    size = max(1, round((limit - least) / 30))
     bars = {
         "type": "histogram",
         "x": np.minimum(words, limit),
-        "xbins": {"start": -0.5, "end": limit + size, "size": size},
+        "xbins": {"start": least - 0.5, "end": limit + size, "size": size},
         "marker": {"color": pick(LINE, dark)},
         "hovertemplate": f"%{{x}} {unit}: %{{y:,}} texts<extra></extra>",
     }
     layout = {"showlegend": False, "bargap": 0.06, "hovermode": "closest", "yaxis": {"tickformat": ","}}
-    if limit - min(words, default=0) < 6:  # else Plotly parts words
+    if limit - least < 6:  # else Plotly parts words
         layout["xaxis"] = {"dtick": 1}
     longest = max(words, default=0)
     x = f"Length ({unit})" + (f"; last bar: {limit:,} to {longest:,}" if longest > limit else "")

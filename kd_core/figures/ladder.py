@@ -34,7 +34,7 @@ def kept_by_size(result: LadderResult, *, dark: bool = False) -> go.Figure:
         "xaxis": {"range": (100 * lowest - room, 100 * highest + room), "ticksuffix": " %"},
         "shapes": [*chosen, wanted],
     }
-    title = f"What students keep; the line is {result.config.keep:g} %"
+    title = f"What students keep; dashed, what is wanted: {result.config.keep:g} %"
     traces = [_mark(row, rung, dark) for row, rung in enumerate(rungs)]
     names = [f"{rung.title}, {megabytes(rung.size_mb)}" for rung in rungs]  # which a figure escapes
     height = AROUND + ROW * len(rungs)

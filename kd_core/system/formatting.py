@@ -128,7 +128,7 @@ def what_is_timed(batch: int, threads: int, tokenizer: bool) -> str:
 
 def beside_other_work(shares: Mapping[str, float]) -> str:
     """The beginning of a sentence about times; ``shares`` of them went by so, by whose they are."""
-    said = ", ".join(f"{percent(share, 0)} ({name})" for name, share in shares.items())
+    said = ", ".join(f"{percent(share, 0)} ({in_sentence(name)})" for name, share in shares.items())
     return f"While answers were timed, the processor was at other work for {said} of the time"
 
 

@@ -17,6 +17,7 @@ VERDICTS: dict[str, Look] = {
     "no_difference": ("gray", ":material/trending_flat:"),
     "hurt": ("red", ":material/trending_down:"),
 }
+FLOORS = {"hurt": "TF-IDF does better", "no_difference": "TF-IDF does as well"}
 STATUSES: dict[Status, Look] = {
     "queued": ("gray", ":material/schedule:"),
     "running": ("blue", ":material/play_circle:"),
@@ -33,6 +34,12 @@ STATUSES: dict[Status, Look] = {
 def verdict_badge(kind: str, seeds: int, help: str | None = None) -> None:
     colour, icon = VERDICTS[kind]
     st.badge(roles.verdict_name(kind, seeds), color=colour, icon=icon, help=help)
+
+
+def floor_badge(kind: str | None, help: str | None = None) -> None:
+    """Nothing where the student is above TF-IDF, or that is not known."""
+    if kind in FLOORS:
+        st.badge(FLOORS[kind], color="orange", icon=":material/balance:", help=help)
 
 
 def status_badge(status: Status) -> None:

@@ -108,8 +108,11 @@ def _progress(job: RunRow, key: str) -> None:
 
 def _ending(job: RunRow, key: str) -> None:
     status_badge(job.status)
+    st.caption(f"{escape(job.title)}, begun {job.created.astimezone():%d %b %Y, %H:%M}.")
     if job.error:
         st.error(escape(job.error), icon=":material/error:")
+    elif job.status == "interrupted":
+        st.caption("KD Studio ended meanwhile. What was made before is as it was.")
     if st.button("Start it again", key=f"{key}.again", icon=":material/play_arrow:"):
         runner().resume(job.id)
         st.rerun()

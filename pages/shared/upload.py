@@ -198,7 +198,8 @@ def offer(
 
 def _ask_encoding(error: DataError, readings: Mapping[str, str], *, key: str) -> str | None:
     problem = str(error).partition(" Give its --encoding")[0]
-    st.warning(f"{escape(problem)} Which of these lines reads right?", icon=":material/translate:")
+    if not st.session_state.get(key):
+        st.warning(f"{escape(problem)} Which of these lines reads right?", icon=":material/translate:")
     st.dataframe(
         {"Encoding": list(readings), "The line would read": list(readings.values())},
         key=f"{key}.readings",

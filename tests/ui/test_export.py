@@ -169,6 +169,9 @@ def test_what_each_step_costs_and_buys(app: App, made: Path) -> None:
     ]
     assert "one text, without the tokenizer, on 1 thread, 100 test texts" in said
     assert page.button(key="export.make").label == "Make it again"
+    page.toggle(key="export.cascade").set_value(True).run()
+    made_otherwise = page.button(key="export.make")
+    assert (made_otherwise.label, made_otherwise.proto.type) == ("Make the bundle", "primary")
 
 
 def test_a_text_takes_as_long_above_as_below(app: App, made: Path, done: Store) -> None:

@@ -99,6 +99,14 @@ def test_a_finished_demo_can_be_run_again(app: App, store: Store) -> None:
     assert [run.status for run in store.runs()] == ["queued", "done"]
 
 
+def test_a_run_that_is_below_tfidf_says_so_in_the_list(app: App, store: Store) -> None:
+    worse = {"kind": "hurt", "delta": -0.145, "low": -0.2, "high": -0.1}
+    store.create_run(FIRST, DEMO, name="First", status="running")
+    store.save_report(FIRST, report() | {"over_floor": report()["verdict"] | worse})
+    store.set_status(FIRST, "done")
+    assert any("TF-IDF does better" in text for text in texts(app()))
+
+
 def test_the_last_runs_lead_to_their_reports(app: App, store: Store) -> None:
     store.create_run(FIRST, DEMO, name="First", status="running")
     store.save_report(FIRST, report())

@@ -296,6 +296,14 @@ def test_pasted_lines(app: App, done: Store) -> None:
     assert len(page.dataframe[0].value) == 3
 
 
+def test_what_is_not_read_of_many_texts_is_counted(app: App, done: Store) -> None:
+    page = paste(many(app), "shares\n" + "shares " * 40)
+    page.button(key="playground.start").click().run()
+    whose = "1 (teacher), 1 (distilled student), 1 (student alone) of 2"
+    cut = f":material/info: Texts that are longer than is read, so that their end is lost: {whose}."
+    assert cut in said(page)
+
+
 def test_ten_thousand_lines(app: App, done: Store) -> None:
     page = paste(many(app), "\n".join(f"shares {i}" for i in range(10_000)))
     page.button(key="playground.start").click().run()

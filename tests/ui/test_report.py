@@ -126,7 +126,7 @@ def test_the_headline_follows_a_new_measurement(app: App, done: Store, report: d
     page = open_tab(app, "Speed")
     said = [plain(text) for text in words(page)]
     assert "**7.2x faster than the teacher, timed beside other work**" in said
-    assert sum("at other work for 60 % (Teacher), 60 % (Distilled student)" in text for text in said) == 1
+    assert sum("at other work for 60 % (teacher), 60 % (distilled student)" in text for text in said) == 1
     keep(done, OTHER, sample("bench.json") | {"run": RUN})
     day = f"{done.run(OTHER).created.astimezone():%d %b %Y}"
     page = open_tab(app, "Speed")

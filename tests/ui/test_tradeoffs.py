@@ -367,7 +367,7 @@ def test_a_cascade_takes_the_times_that_the_page_shows(app: App, store: Store, h
     page = app(PAGE)
     alone = lognormal_mean(12.12, 12.92)
     assert f"with the teacher alone {alone:.1f} ms (timed in turns)" in promise(page)
-    assert "at other work for 60 % (Teacher), 60 % (Distilled student) of the time" in words(page)
+    assert "at other work for 60 % (teacher), 60 % (distilled student) of the time" in words(page)
     keep(store, BENCH, sample("bench.json") | {"run": FIRST})
     page = app(PAGE)
     assert f"with the teacher alone {lognormal_mean(9.2217, 17.448):.2f} ms" in promise(page)

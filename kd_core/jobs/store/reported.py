@@ -98,6 +98,7 @@ def summarised(kind: JobKind, report: Mapping[str, Any]) -> dict[str, Any]:
         "accuracy": {who: read.judged[who].accuracy for who in get_args(Role) if who in read.judged},
         "score": {who: model.by(read.metric) for who, model in read.judged.items()},
         "verdict": read.verdict.kind if read.verdict else None,
+        "over_floor": read.over_floor.kind if read.over_floor else None,
         "metric": read.metric,
         **{name: getattr(read.verdict, name, None) for name in ("delta", "low", "high")},
         "seconds": sum(read.seconds.values()),

@@ -58,6 +58,7 @@ class RunRow:
     accuracy: dict[Role, float] = field(default_factory=dict)  # or agreement; see ``measures``
     score: dict[Role, float] = field(default_factory=dict)  # in ``metric``; older rows have none
     verdict: str | None = None
+    over_floor: str | None = None  # the student's verdict against TF-IDF; older rows have none
     metric: str = "accuracy"  # what verdict and gain are in, as in ``training.metric``
     delta: float | None = None
     low: float | None = None
@@ -293,6 +294,7 @@ _DIGEST = (
     "accuracy",
     "score",
     "verdict",
+    "over_floor",
     "metric",
     "delta",
     "low",

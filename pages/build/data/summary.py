@@ -107,7 +107,7 @@ def _texts(summary: Summary, key: str, answers: RecordedAnswers | None) -> None:
             else "The teacher's answers are those of the file."
         )
     elif len(transfer):
-        st.caption("What a teacher says of them stands here once a run on this task has recorded it.")
+        st.caption("What a teacher says of them stands here once a run on all of its texts has recorded it.")
 
 
 def _table(texts: pd.DataFrame, *, key: str, alt: str) -> None:

@@ -23,7 +23,7 @@ from pages.shared.fields import field
 from pages.shared.live_job import job_view, submit_once
 from pages.shared.run_form.plan import seconds_of
 from pages.shared.state import store
-from pages.shared.text import FIND_SMALLEST, escape
+from pages.shared.text import FIND_SMALLEST, escape, unbroken
 
 PARAMETER = "ladder"  # of the address: the job that is shown
 LIMITS = (("within_mb", "MB", 1.0), ("within_ms", "ms a text", 0.1))  # with the step of its arrows
@@ -81,6 +81,7 @@ def chosen_ladder() -> RunRow | None:
 def ladder_view(job: RunRow) -> None:
     """Its progress, and what has come out so far."""
     st.subheader(escape(job.title), anchor=False)
+    st.caption(f"Task {escape(job.task)}, teacher {escape(job.teacher)}")
     if job.status != "done":
         job_view(job, "ladder.job")
     again(_result, job.id, every=2 if job.status in PENDING else None)
@@ -98,9 +99,13 @@ def _result(job_id: str) -> None:
         return
     if result.next is None:
         boxes = {"shown": st.success, "likely": st.info}  # green is for what is shown alone
-        (boxes[result.chosen.answer] if result.chosen else st.warning)(escape(conclusion(result)))
+        (boxes[result.chosen.answer] if result.chosen else st.warning)(unbroken(escape(conclusion(result))))
     if result.judged:
         chart(kept_by_size(result, dark=is_dark()), key="ladder.chart", alt=kept_in_words(result))
+        st.caption(
+            "A mark is what the validation texts say; its line goes down to what they show, with 95 % "
+            "confidence for all students together."
+        )
     st.dataframe(
         pd.DataFrame([_row(rung) for rung in result.rungs]),
         alt="What each student keeps",

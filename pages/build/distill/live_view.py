@@ -18,7 +18,7 @@ from kd_core.jobs.states import ACTIVE, PENDING
 from kd_core.jobs.store import RunRow, StageRow
 from kd_core.system import formatting
 from pages.shared import addresses
-from pages.shared.badges import status_badge, verdict_badge
+from pages.shared.badges import floor_badge, status_badge, verdict_badge
 from pages.shared.beside import again
 from pages.shared.charts import chart, is_dark
 from pages.shared.live_job import asked
@@ -177,7 +177,9 @@ def _ending(run: RunRow, *, began: bool) -> None:
         report = store().report(run.id)
         with st.container(border=True, key="live.verdict"):
             if report.verdict:
-                verdict_badge(report.verdict.kind, report.verdict.seeds)
+                verdict_badge(report.verdict.kind, report.verdict.seeds, help=term("verdict"))
+            if report.over_floor:
+                floor_badge(report.over_floor.kind, help=term("TF-IDF"))
             verdict_words(report.sentence)
             if comparison := time_against_estimate(run, report.seconds):
                 st.caption(comparison)

@@ -239,7 +239,8 @@ def _hinton_sentence(found: Findings) -> str:
     return (
         f"After its shift, the student of T = 4 recognises {_share(found, 'T = 4', 'after')} of the texts of "
         f"a class that it never saw, the one of labels alone {_share(found, 'Labels alone', 'after')}: "
-        f"{_gain(found, 'T = 4 over labels alone')}."
+        f"{_gain(found, 'T = 4 over labels alone')}. T = 4 alone decides; of the "
+        "other temperatures, which are below, one may stand out by chance."
     )
 
 

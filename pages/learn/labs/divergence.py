@@ -270,7 +270,8 @@ def _entropy(examples: Examples, row: int, temperature: float) -> None:
             st.latex(title)
             # Each is rounded, so that their last digits may not add up.
             st.latex(rf"{numbers[0]:.3f} \approx {numbers[1]:.3f} + {float(entropy(log_own)):.3f}")
-            st.markdown(f"{remark} They differ by up to **{difference:.3f}** here.")
+            apart = f"differ by up to **{difference:.3f}**" if difference >= 0.0005 else "do not differ"
+            st.markdown(f"{remark} They {apart} here.")
     st.caption(
         "With the logits of the student alone for the text above, at the temperature above; gradients by its "
         "softened logits."

@@ -216,7 +216,8 @@ def _by_width(grid: pd.DataFrame) -> str:
     width, layers = (float(100 * (means.iloc[-1] - means.iloc[0])) for means in averages.values())
     return (
         f"From the narrowest to the widest the accuracy changes by {formatting.signed(width)} points "
-        f"on average, from one layer to {int(averages['layers'].index[-1])} by {formatting.signed(layers)}."
+        f"on average, from one layer to {int(averages['layers'].index[-1])} by {formatting.signed(layers)}: "
+        "means over these cells, without an interval of their own."
     )
 
 

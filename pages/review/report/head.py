@@ -17,7 +17,7 @@ from kd_core.jobs.states import PENDING
 from kd_core.jobs.store import RunRow
 from kd_core.system import formatting
 from pages.shared import addresses
-from pages.shared.badges import status_badge, verdict_badge
+from pages.shared.badges import floor_badge, status_badge, verdict_badge
 from pages.shared.charts import chart, is_dark
 from pages.shared.run_form.link import run_link
 from pages.shared.run_time import time_against_estimate
@@ -31,7 +31,6 @@ NOT_BY_SIZE = (
     "which holds many of the parameters, takes almost none."
 )
 AS_GOOD, BETTER = "A control does as well", "A control does better"
-FLOOR_AS_GOOD, FLOOR_BETTER = "TF-IDF does as well", "TF-IDF does better"
 ENDED = {"failed": "failed", "stopped": "was stopped", "interrupted": "was interrupted"}
 
 
@@ -107,9 +106,8 @@ def verdict(run: RunRow, report: Report) -> None:
                 verdict_badge(report.verdict.kind, report.verdict.seeds, help=term("verdict"))
             if report.as_good and report.verdict and report.verdict.kind == "helped":
                 st.badge(AS_GOOD, color="orange", icon=":material/balance:")
-            if report.over_floor and report.over_floor.kind != "helped":
-                floor = FLOOR_BETTER if report.over_floor.kind == "hurt" else FLOOR_AS_GOOD
-                st.badge(floor, color="orange", icon=":material/balance:", help=term("TF-IDF"))
+            if report.over_floor:
+                floor_badge(report.over_floor.kind, help=term("TF-IDF"))
         if verdict_words(report.sentence):
             st.page_link(
                 addresses.DISTILL,
@@ -197,7 +195,7 @@ def _differences(report: Report, dark: bool) -> None:
         )
         st.caption(
             "Both models' answers are compared text by text, which tells more than two intervals side by "
-            "side. Grey: it may be zero."
+            "side. An open mark: it may be zero."
         )
         for as_good in report_tables.as_good(report):
             st.markdown(unbroken(escape(as_good)))

@@ -31,6 +31,8 @@ CURVES: dict[Literal["accuracy", "loss"], str] = {
 }
 COLUMN = st.column_config.Column
 BASELINE = 250  # pixels; a column that is pinned does not stretch, and cut a gain's interval
+ALL_AT_ZERO = ("task.train_texts",)
+OF_PRESETS = ("layers", "hidden", "heads", "intermediate")
 MOST = len(figures.RUNS)  # as many as there are lines that can be told apart
 
 
@@ -218,14 +220,18 @@ def _results(run: RunRow) -> dict[str, str]:
 
 
 def _set(run: RunRow, setting: str, value: object) -> str:
-    """A setting in words; of one that was left to KD Studio, what a finished run has made of it."""
+    """A setting in words; of one that is left to KD Studio or to a preset, what a finished run made of it."""
     if setting == "training.evaluate_every" and value == NEVER:
         return "at its end alone"
-    if value != "auto" or run.status != "done":
-        return _shown(value)
+    if setting == "task.name":
+        return run.task  # without the folders of a file
     section, name = setting.split(".")
-    made = store().report(run.id).config.get(section, {}).get(name, value)
-    return _shown(value) if made == value else f"{_shown(made)} ({value})"
+    made = value
+    if run.status == "done" and (value == "auto" or name in OF_PRESETS):
+        made = store().report(run.id).config.get(section, {}).get(name, value)
+    if setting in ALL_AT_ZERO and made == 0:
+        return "all"
+    return f"{_shown(made)} (auto)" if value == "auto" != made else _shown(made)
 
 
 def _shown(value: object) -> str:

@@ -39,8 +39,9 @@ def disk_space() -> None:
         )
         st.caption(
             "Not needed: caches that no run refers to, exported bundles, checkpoints of runs that are done, "
-            "and folders that were left half-written. What is freed is computed again when it is needed; no "
-            "result is lost but those of deleted runs, which cannot be brought back then."
+            "and folders that were left half-written. What is freed is computed again when it is needed, "
+            "and a bundle when somebody makes it again on **Export**; no result is lost but those of deleted "
+            "runs, which cannot be brought back then."
         )
         if st.button(
             f"Free {formatting.megabytes(free / 1e6)}" if spare else "Nothing to free",

@@ -66,6 +66,12 @@ def verdict_of(run: RunRow) -> str:
     return roles.verdict_name(run.verdict, run.seeds) if run.verdict else ""
 
 
+def _verdicts(run: RunRow) -> list[str]:
+    """What there is to say of it, that TF-IDF is as good included."""
+    floor = badges.FLOORS.get(run.over_floor or "", "")
+    return [said for said in (verdict_of(run), floor) if said]
+
+
 def clicked(runs: Sequence[RunRow]) -> RunRow | None:
     """The run whose button was pressed just now. Others may have come since the table was drawn."""
     click, drawn = st.session_state.get(OPENED), st.session_state.get(DRAWN, [])
@@ -92,7 +98,7 @@ def _table(runs: Sequence[RunRow]) -> pd.DataFrame:
             "gain": [percent(run.delta) for run in runs],
             **({"metric": [run.gain and run.judged_by for run in runs]} if apart else {}),
             "status": [[states.LABELS[run.status]] for run in runs],
-            "verdict": [[said] if (said := verdict_of(run)) else [] for run in runs],
+            "verdict": [_verdicts(run) for run in runs],
             **({"measures": [run.scores[1] if run.accuracy else None for run in runs]} if elsewhere else {}),
             **{
                 who: [percent(run.scores[0].get(who)) for run in runs]
@@ -140,10 +146,11 @@ def _columns(span: tuple[float, float], *, signed: bool, narrow: bool) -> dict[s
         "verdict": COLUMN.MultiselectColumn(
             "Verdict",
             width=150,
-            options=list(VERDICTS),
-            color=list(VERDICTS.values()),
+            options=[*VERDICTS, *badges.FLOORS.values()],
+            color=[*VERDICTS.values(), *("orange" for _ in badges.FLOORS)],
             help="Distilled student against the same student trained alone: helped or hurt by several seeds, "
-            "better or worse of one seed",
+            "better or worse of one seed. And whether TF-IDF, which only counts words and letters, does as "
+            "well or better",
         ),
         "student": COLUMN.NumberColumn(
             "Student", format="%.1f %%", help="The distilled one, on the test texts"

@@ -13,8 +13,8 @@ from kd_core.jobs.states import ACTIVE
 from kd_core.jobs.store import RunRow
 from kd_core.system import formatting
 from pages.shared import addresses
-from pages.shared.badges import status_badge, verdict_badge
-from pages.shared.text import escape
+from pages.shared.badges import floor_badge, status_badge, verdict_badge
+from pages.shared.text import escape, term
 
 SHOWN: dict[Role, str] = {"teacher": "Teacher", "student": "Student", "alone": "Alone"}
 
@@ -55,7 +55,8 @@ def _row(run: RunRow) -> None:
             st.progress(run.progress)
     with badge.container(gap="xxsmall"):
         if run.verdict:
-            verdict_badge(run.verdict, run.seeds)
+            verdict_badge(run.verdict, run.seeds, help=term("verdict"))
+            floor_badge(run.over_floor, help=term("TF-IDF"))
         else:
             status_badge(run.status)
         if run.delta is not None:

@@ -15,6 +15,7 @@ from pages.use.export.result import (
     download,
     earlier,
     how_to_use,
+    made_as,
     stairs,
     the_cascade,
     the_student,
@@ -42,7 +43,7 @@ try:
     left, right = st.columns(2, gap="large")
     with left:
         what_is_in_it(run, done[0] if done else None, wanted, of_run.teacher.size_mb)
-        row = make(run, wanted, again=report is not None)
+        row = make(run, wanted, again=report is not None and made_as(zipped, wanted))
         if jobs and jobs[0].status != "done":
             with st.container(border=True):
                 job_view(jobs[0], "export.job")
@@ -53,7 +54,7 @@ try:
             the_cascade(report)
     if report:
         with row:
-            download(report)
+            download(report, wanted=made_as(zipped, wanted))
         stairs(report, run.measures, measurement)
         earlier(done[1:])
 except KDError as error:

@@ -63,8 +63,11 @@ def stairs(report: ExportReport, measures: str, measurement: Measurement) -> Non
         st.caption(escape(staircase.conditions(forms, machine, report["texts"], measures, timed_by)))
 
 
-def download(report: ExportReport) -> None:
-    """The zip, read when somebody wants it; none where the command made a folder, or it was freed."""
+def download(report: ExportReport, *, wanted: bool) -> None:
+    """The zip, read when somebody wants it; none where the command made a folder, or it was freed.
+
+    ``wanted``: whether it was made with the settings that are chosen now.
+    """
     path = Path(report["to"] or "")
     if zipfile.is_zipfile(path):
         st.download_button(
@@ -73,10 +76,16 @@ def download(report: ExportReport) -> None:
             file_name=f"kd-{report['run']}.zip",
             mime="application/zip",
             icon=":material/download:",
-            type="primary",
+            type="primary" if wanted else "secondary",
             key="export.download",
             on_click="ignore",
         )
+
+
+def made_as(config: Mapping[str, Any], wanted: Wanted) -> bool:
+    """Whether the export of ``config`` has been made with these settings; older ones had fewer."""
+    same = ((config.get(key) or None) == (value or None) for key, value in asdict(wanted).items())
+    return bool(config.get("to")) and all(same)
 
 
 def what_is_in_it(run: RunRow, newest: RunRow | None, wanted: Wanted, teacher_mb: float | None) -> None:
@@ -85,9 +94,7 @@ def what_is_in_it(run: RunRow, newest: RunRow | None, wanted: Wanted, teacher_mb
     ``teacher_mb``: of the teacher; None where it is a file.
     """
     config = newest.config if newest else {}
-    made = bool(config.get("to")) and all(
-        (config.get(key) or None) == (x or None) for key, x in asdict(wanted).items()
-    )
+    made = made_as(config, wanted)
     path = Path(config.get("to") or "")
     here = zipfile.is_zipfile(path)
     if made and here:

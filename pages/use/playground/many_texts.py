@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
 from contextlib import suppress
 from dataclasses import dataclass, field
 
@@ -18,6 +18,7 @@ from kd_core.data.columns import choose_columns
 from kd_core.data.read import KINDS
 from kd_core.data.spreadsheets import safe_csv
 from kd_core.deployment import predict
+from kd_core.deployment.predict import Reading
 from kd_core.distillation import roles
 from kd_core.distillation.metrics import wilson
 from kd_core.distillation.roles import Role
@@ -45,12 +46,26 @@ class Texts:
 
 
 @dataclass
+class Doubtful:
+    """Of how many texts a model reads the beginning alone, and how many have pieces that it does not know."""
+
+    cut: int = 0
+    unknown: int = 0
+
+    def add(self, readings: Iterable[Reading]) -> None:
+        for reading in readings:
+            self.cut += reading.read < reading.tokens
+            self.unknown += reading.unknown > 0
+
+
+@dataclass
 class Batch:
     """What was asked for, and the logits so far: a page that runs again goes on from there."""
 
     run_id: str
     given: Texts
     logits: dict[Role, list[NDArray[np.float32]]] = field(default_factory=dict)
+    doubtful: dict[Role, Doubtful] = field(default_factory=dict)
     done: int = 0
     seconds: float = 0.0
     stopped: bool = False
@@ -186,8 +201,10 @@ def _go_on(batch: Batch) -> None:
         start = time.monotonic()
         texts = batch.given.texts[batch.done : batch.done + CHUNK]
         logits = {who: panel.logits(who, texts) for who in panel.models}
+        readings = {who: panel.readings(who, texts) for who in panel.models}
         for who, rows in logits.items():  # all of them or none
             batch.logits.setdefault(who, []).append(rows)
+            batch.doubtful.setdefault(who, Doubtful()).add(readings[who])
         batch.done += len(texts)
         batch.seconds += time.monotonic() - start
     bar.empty()
@@ -204,6 +221,8 @@ def _results(run: RunRow, batch: Batch) -> None:
         truth,
     )
     _numbers(table, panel.labels, panel.models)
+    for doubt in _doubts(batch):
+        st.caption(f":material/info: {doubt}")
     st.download_button(
         "Download CSV",
         lambda: safe_csv(table),
@@ -228,6 +247,21 @@ def _results(run: RunRow, batch: Batch) -> None:
         },
         alt=f"Answers of the models to {done:,} texts",
     )
+
+
+def _doubts(batch: Batch) -> list[str]:
+    """In sentences: by which models some texts are not read to their end, or not known in all parts."""
+    kinds = {
+        "cut": "Texts that are longer than is read, so that their end is lost",
+        "unknown": "Texts with word pieces that are not in the vocabulary",
+    }
+    said = []
+    for kind, what in kinds.items():
+        counts = {who: getattr(found, kind) for who, found in batch.doubtful.items()}
+        whose = [f"{n:,} ({formatting.in_sentence(roles.NAMES[who])})" for who, n in counts.items() if n]
+        if whose:
+            said.append(f"{what}: {', '.join(whose)} of {batch.done:,}.")
+    return said
 
 
 def _numbers(table: pd.DataFrame, labels: tuple[str, ...], models: Collection[Role]) -> None:

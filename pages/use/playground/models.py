@@ -12,7 +12,7 @@ import streamlit as st
 from numpy.typing import NDArray
 
 from kd_core.deployment import predict
-from kd_core.deployment.predict import Answer
+from kd_core.deployment.predict import Answer, Reading
 from kd_core.distillation.roles import Role
 
 if TYPE_CHECKING:  # torch comes with it
@@ -33,6 +33,10 @@ class Panel:
     def logits(self, who: Role, texts: Sequence[str]) -> NDArray[np.float32]:
         with self.lock:
             return self.models[who].predict(texts)
+
+    def readings(self, who: Role, texts: Sequence[str]) -> list[Reading]:
+        with self.lock:
+            return predict.readings(self.models[who], texts)
 
     def effects(
         self, who: Role, text: str, spans: Sequence[tuple[int, int]], on_rows: Callable[[int], None]

@@ -49,7 +49,9 @@ def test_transfer_texts_stand_beside_the_labelled_ones(app: Open) -> None:
     labelled, transfer = test.tabs[0].dataframe
     assert len(labelled.value) == len(transfer.value) == 40
     assert "teacher" not in transfer.value
-    assert any("once a run on this task has recorded it" in caption for caption in values(test.caption))
+    assert any(
+        "once a run on all of its texts has recorded it" in caption for caption in values(test.caption)
+    )
     test = run(app(PAGE).button(key="data.sample.answers-some-gold.csv").click())
     answered = test.tabs[2].dataframe[-1].value
     assert set(answered["teacher"]) <= {"billing", "delivery", "technical"}

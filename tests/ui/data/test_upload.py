@@ -159,7 +159,7 @@ def test_flags_of_the_command_become_words_of_the_page(engine: str, page: str) -
     [
         (b"\x89PNG\r\n\x1a\n", "films.csv is not a CSV file: its content is a PNG image."),
         (b"", "films.csv is empty: it has no rows."),
-        (b"text,label\n", "films.csv has no rows."),
+        (b"text,label\n", "films.csv has no rows: give one for each text."),
         (b"text,label\nGood, but long,pos\n", "line 2 has 3 columns, but line 1 has 2."),
         (b'text,label\n"Good,pos\n', "a quoted text that begins in line 2 is not closed properly"),
         (b"text,label\na,pos\nb,pos\nc,pos\n", "All 3 rows have the label 'pos'"),

@@ -50,6 +50,20 @@ def test_side_by_side_says_what_auto_has_become(app: App, runs: Store, report: d
     assert settings.loc["objective.temperature"].tolist() == ["4.0", "2.0 (auto)"]
 
 
+def test_side_by_side_has_the_sizes_of_a_preset_and_names_as_in_the_list(
+    app: App, runs: Store, report: dict[str, Any]
+) -> None:
+    own = LESSON.change({"task.name": "/data/sixty.csv", "task.train_texts": 200, "teacher.layers": 9})
+    runs.create_run(FOURTH, own.model_dump(mode="json"), name="Sixty")
+    made = report["config"]["teacher"] | {"layers": 6}
+    runs.save_report(FOURTH, report | {"config": report["config"] | {"teacher": made}})
+    runs.set_status(FOURTH, "done")
+    settings = choose(app(PAGE), "Demo", "Sixty").dataframe[1].value
+    assert settings.loc["teacher.layers", "Sixty"] == "6"
+    assert settings.loc["task.name", "Sixty"] == "sixty.csv"
+    assert settings.loc["task.train_texts"].tolist() == ["all", "200"]
+
+
 def test_side_by_side_a_setting_of_a_ladder_is_no_number_with_seven_zeros(app: App, runs: Store) -> None:
     rung = LadderConfig(distill=LESSON.change({"training.steps": 1_000})).rung("tiny")
     runs.create_run(FOURTH, rung.model_dump(mode="json"), name="Keep 98 %: tiny")

@@ -125,8 +125,8 @@ def test_times_beside_other_work_are_doubted_where_the_servers_stand(app: App, d
     assert servers(page) == ["8", "2"]
     (warning,) = page.warning
     assert html.unescape(warning.value).endswith(
-        "for 60 % (Teacher), 60 % (Distilled student) of the time, which slows a slow model more than a "
-        "quick one: measure again when the machine is idle, under Speed or with kd bench."
+        "for 60 % (teacher), 60 % (distilled student) of the time, which slows a slow model more than a "
+        "quick one: measure again when the machine is idle, in the Speed tab of its report or with kd bench."
     )
     blocks = list(page.main.children.values())
     saved = next(at for at, block in enumerate(blocks) if "instead of 8" in getattr(block, "value", ""))

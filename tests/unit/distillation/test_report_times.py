@@ -29,7 +29,7 @@ def test_times_that_were_taken_beside_other_work_are_said_to_be(report: dict) ->
         loaded = read(report | {"teacher": report["teacher"] | {"latency_ms": times}})
         assert bool(report_times.unsteady(loaded)) is is_said
         assert report_tables.kept(loaded)["latency"].endswith("teacher, timed beside other work") is is_said
-    said = "the processor was at other work for 70 % (Teacher) of the time, which"
+    said = "the processor was at other work for 70 % (teacher) of the time, which"
     assert said in report_times.unsteady(loaded)
 
 

@@ -45,6 +45,11 @@ def test_lengths_of_few_texts(words: list[int]) -> None:
     assert len(figures.lengths(words).data[0].x) == len(words)
 
 
+def test_lengths_that_are_nearly_alike_have_bars_of_their_own() -> None:
+    (bars,) = figures.lengths([783] * 5 + [801] * 300 + [809]).data
+    assert (bars.xbins.start, bars.xbins.size) == (782.5, 1)
+
+
 def test_lengths_are_whole_numbers() -> None:
     assert figures.lengths([8] * 300).layout.xaxis.dtick == 1
     assert figures.lengths([*range(3, 40)]).layout.xaxis.dtick is None, "there Plotly chooses well"

@@ -109,6 +109,7 @@ def test_each_part_is_a_run_compared_text_by_text(run: str, capsys) -> None:
     assert main(["curve", run, "--json"]) == 0
     found = CurveResult.model_validate(json.loads(capsys.readouterr().out))
     store = Store()
+    whole_run = store.run(run)
     assert [(part.kind, part.texts) for part in found.parts] == [
         ("labels", 16),
         ("labels", 32),
@@ -117,7 +118,7 @@ def test_each_part_is_a_run_compared_text_by_text(run: str, capsys) -> None:
     ]
     for part, gained in zip(found.parts, found.gains, strict=True):
         row, report = store.run(part.run_id), store.report(part.run_id)
-        assert (row.status, row.name) == ("done", f"{run}: {part.title}")
+        assert (row.status, row.name) == ("done", f"{whole_run.title}: {part.title}")
         expected = {"train": 65, "transfer": 40} | {
             {"labels": "train", "transfer": "transfer"}[part.kind]: part.texts
         }
