@@ -33,7 +33,8 @@ def start(store: Store, config: Settings, *, kind: JobKind = "distil", name: str
     try:
         return carry_out(store, run_id)
     except KeyboardInterrupt:
-        store.set_status(run_id, "stopped", only=("queued",))  # it was still waiting for its turn
+        if store.set_status(run_id, "stopped", only=("queued",)):
+            raise Stopped(f"Stopped before its turn. To go on: kd resume {run_id}") from None
         raise
 
 
@@ -80,11 +81,16 @@ def _turn(store: Store, err: Console) -> Iterator[None]:
             if other.status == "paused":
                 way = f" kd resume {other.id} lets it go on, kd stop {other.id} ends it."
         err.print(f"Waiting for {whom}; one runs at a time on a machine.{way}", soft_wrap=True)
-        lock.acquire(poll_interval=0.5)
+        with on_signals(dict.fromkeys(signals_to_leave(), _interrupt)):  # else it would stay queued for ever
+            lock.acquire(poll_interval=0.5)
     try:
         yield
     finally:
         lock.release()
+
+
+def _interrupt() -> None:
+    raise KeyboardInterrupt
 
 
 def _signals_stop(job: Job) -> AbstractContextManager[None]:

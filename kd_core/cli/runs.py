@@ -144,7 +144,7 @@ def runs(statuses: tuple[Status, ...], limit: int | None, as_json: bool) -> None
     for row in shown:
         if row.status == "unreadable":
             click.echo(printable(str(row.error)), err=True)
-    waiting = any(row.status == "queued" and not row.owner and row.is_here for row in rows)
+    waiting = any(left_waiting(row) and row.is_here for row in rows)
     if waiting and (reason := why_runs_wait()):
         click.echo(printable(reason), err=True)
     return None

@@ -63,8 +63,8 @@ def _check_splits(task: Task, config: TaskConfig) -> None:
     for split in ("train", "validation", "test"):
         if not task.rows[split]:
             raise DataError(
-                f"No {split} text is left of the {sum(task.rows.values()):,} texts: each split needs one at "
-                f"least. Bring more texts of each class{without}."
+                f"No {split} text is left: each split needs one at least. Bring more texts of each "
+                f"class{without}."
             )
 
 

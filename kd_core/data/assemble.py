@@ -288,6 +288,14 @@ def _check_classes(train: pd.DataFrame, needed: int) -> None:
 
 
 def _check_seen(rows: pd.DataFrame, train: pd.Series[bool]) -> None:
+    trained = set(rows.loc[train, "label"])
+    for part, own in rows[~train].groupby("part", sort=False):
+        if not set(own["label"]) & trained:
+            raise DataError(
+                f"No label of the {part} part occurs in training: it has {_listed(own['label'])}, where "
+                f"training has {_listed(trained)}. Write them alike in both, or "
+                "choose another --label-column."
+            )
     if unseen := set(rows.loc[~train, "label"]) - set(rows.loc[train, "label"]):
         where = " and ".join(rows.loc[rows["label"].isin(unseen), "part"].unique())
         raise DataError(
@@ -322,8 +330,9 @@ def _transfer(
     keys = texts.map(normalised)
     known = keys.isin({normalised(text) for text in held_out})
     if known.any():
+        occur = "occurs" if known.sum() == 1 else "occur"
         notes.append(
-            f"{counted(int(known.sum()), 'transfer text')} dropped that occur in validation or test."
+            f"{counted(int(known.sum()), 'transfer text')} dropped that {occur} in validation or test."
         )
     again = ~known & keys.duplicated()
     if again.any():

@@ -13,6 +13,7 @@ from kd_core.data.words import WORD
 
 WORDS = (2, 8)  # of a span, fewest and most; of a long text, up to a third of its words
 SPANS = 8  # of each text, where a teacher has no other texts to answer (docs/decisions.md)
+OTHERS = 0.1  # of the number of training texts: with fewer other texts it is as if there were none
 FEW = 3_000  # texts to train with: students that have so many learn nothing more from spans
 
 
@@ -20,9 +21,21 @@ def spans_per_text(task: Task, config: TaskConfig) -> int:
     """``config.augment``; of ``auto`` up to SPANS, as the limit has room for, below FEW texts."""
     if config.augment != "auto":
         return config.augment
-    if task.answers or len(task.transfer) > task.spans or len(task.train) >= FEW:
+    if task.answers or has_others(task) or len(task.train) >= FEW:
         return 0
     return min(SPANS, config.transfer_texts // len(task.train))
+
+
+def has_others(task: Task) -> bool:
+    """Whether the teacher has enough other texts to answer than the training texts and their spans."""
+    return others(task) >= max(1, OTHERS * len(task.train))
+
+
+def others(task: Task) -> int:
+    """How many transfer texts are neither spans nor training texts."""
+    own = set(map(normalised, task.train["text"][:]))
+    given = task.transfer["text"][: len(task.transfer) - task.spans]
+    return sum(normalised(text) not in own for text in given)
 
 
 def augmented(task: Task, config: TaskConfig) -> Task:
@@ -32,6 +45,10 @@ def augmented(task: Task, config: TaskConfig) -> Task:
     cut is the n-gram sampling of Tang et al. 2019 (arXiv 1903.12136, section 3.3). Each span is there once,
     and none that is a whole text of the task. A function of the texts and ``config`` alone.
     """
+    if again := len(task.transfer) - task.spans - others(task):
+        are = "text is a training text" if again == 1 else "texts are training texts"
+        note = f"{again:,} transfer {are} too, of which a student learns nothing new."
+        task = replace(task, notes=(*task.notes, note))
     if not (count := spans_per_text(task, config)):
         return task
     texts = {part: getattr(task, part)["text"][:] for part in ("train", "validation", "test", "transfer")}

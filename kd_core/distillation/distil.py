@@ -22,6 +22,7 @@ from kd_core.distillation.training.batches import LONG, Recipe, model_name
 from kd_core.distillation.training.fit import fit
 from kd_core.distillation.training.replay import FILE as REPLAY
 from kd_core.distillation.training.replay import TEXTS, Replay, ReplayRecorder
+from kd_core.distillation.training.trainer import last_checkpoint
 from kd_core.distillation.validate import logits_of
 from kd_core.errors import ConfigError
 from kd_core.models.inference import device, encode
@@ -141,7 +142,7 @@ def train_student(
     def train() -> History:
         texts = concatenate_datasets([task.train, task.transfer])
         encoded = encode(tokenizer, texts, run.max_length)
-        if probing:
+        if probing and not last_checkpoint(run.work / recipe.name):
             labelled = encoded.select(range(len(task.train)))
             start_from_probe(student.to(device()), labelled, run.precision, run.control)
         replayed = task.validation.select(range(min(TEXTS, len(task.validation))))

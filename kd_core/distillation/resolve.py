@@ -12,7 +12,7 @@ import torch
 from transformers import PretrainedConfig, PreTrainedTokenizerFast
 
 from kd_core.config import INTERMEDIATE, DistillConfig, Initialisation, TeacherConfig, flag
-from kd_core.data.spans import spans_per_text
+from kd_core.data.spans import has_others, spans_per_text
 from kd_core.data.task import Task, spread
 from kd_core.data.words import MANY_CUT
 from kd_core.distillation.balance import auto_temperature, class_weights, fixed_metric
@@ -188,7 +188,7 @@ def _steps(student: PretrainedConfig, init: Initialisation, task: Task) -> int:
     """Of a student, at least."""
     if init != "teacher_vectors":
         return STEPS
-    if len(task.transfer) == task.spans:
+    if not has_others(task):
         return FEW_STEPS
     return CNN_STEPS if student.model_type == CNN else STEPS
 

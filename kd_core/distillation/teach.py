@@ -14,6 +14,7 @@ from kd_core.distillation.roles import labels_only
 from kd_core.distillation.run import History, Run, Trained, cached_or_trained
 from kd_core.distillation.training.batches import LONG, Recipe
 from kd_core.distillation.training.fit import fit
+from kd_core.distillation.training.trainer import last_checkpoint
 from kd_core.models.inference import device, encode
 from kd_core.models.loading import has_new_head, model_hash
 from kd_core.models.small_table import small_table
@@ -61,7 +62,7 @@ def teach(run: Run, model: PreTrainedModel, tokenizer: PreTrainedTokenizerFast) 
     def train() -> History:
         splits = [encode(tokenizer, split, run.max_length) for split in (task.train, task.validation)]
         with small_table(model, splits) if frozen else nullcontext(splits) as (texts, validation):
-            if probing:
+            if probing and not last_checkpoint(run.work / recipe.name):
                 start_from_probe(model.to(device()), texts, run.precision, run.control, run.on_event)
             return fit(
                 run,

@@ -42,6 +42,12 @@ def outlook(config: LadderConfig, counts: Mapping[str, int], metric: str = "accu
     return f"{begin}, so {config.keep:g} % can be likely but hardly shown; {enough}.{once}"
 
 
+WEAKER = (
+    "the weaker of the two: teach it for more passes, or take another, before anything is distilled from it."
+)
+MUCH_MORE = 1.1  # of the teacher's score: from there on more validation texts are not what is missing
+
+
 def conclusion(result: LadderResult) -> str:
     """What came out, for a person."""
     chosen, wanted = result.chosen, f"{result.config.keep:g} % of the teacher's {result.measure}"
@@ -60,12 +66,10 @@ def conclusion(result: LadderResult) -> str:
     of_it = f"of its {result.measure} on the validation texts"
     bound = percent(chosen.at_least)
     if chosen.answer == "shown":
-        weak = (
-            " So the teacher is the weaker of the two: teach it for more passes, or take another, before "
-            "anything is distilled from it."
-        )
         shown = f"Shown: {kept} {of_it}, at least {bound}."
-        return shown + (weak if chosen.at_least > 1 else "")
+        return shown + (f" So the teacher is {WEAKER}" if chosen.at_least > 1 else "")
+    if chosen.kept > MUCH_MORE:
+        return f"Likely: {kept} {of_it}, at least {bound}. So the teacher may be {WEAKER}"
     settle = ""
     if chosen.needed and chosen.needed > MOST_LABELLED:
         settle = (

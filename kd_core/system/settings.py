@@ -157,7 +157,17 @@ def _explain(config: type[Settings], problem: ErrorDetails, given: Any) -> str:
         case "too_long":
             most, got = problem["ctx"]["max_length"], len(problem["input"])
             return f"{place} must have {most:,} values at most, got {got:,}"
-    return f"{place} must be {_legal(info)}, got {shortened(value)}"  # a whole list, as it was typed
+    whole = "a whole number " if bounds(info) and _takes_whole_numbers(info) and not _is_whole(value) else ""
+    return f"{place} must be {whole}{_legal(info)}, got {shortened(value)}"  # a whole list, as it was typed
+
+
+def _takes_whole_numbers(info: FieldInfo) -> bool:
+    parts = (info.annotation, *get_args(info.annotation))  # Annotated[int, Field(ge=8)] | Auto
+    return not _in_words(info) and int in {getattr(part, "__origin__", part) for part in parts}
+
+
+def _is_whole(value: Any) -> bool:
+    return isinstance(value, int) or (isinstance(value, str) and value.lstrip("-").isdigit())
 
 
 def shortened(value: Any) -> str:

@@ -298,9 +298,7 @@ def train(trainer: DistillTrainer) -> PreTrainedModel:
     Raises: Stopped (a checkpoint of the last step is kept), DivergedError.
     """
     folder = Path(trainer.args.output_dir)
-    start = parallel.on_main_process(
-        lambda: next((path for path in _checkpoints(folder) if _usable(path)), None)
-    )
+    start = last_checkpoint(folder)
     if start:
         trainer.load_checkpoint(start)
     try:
@@ -314,6 +312,14 @@ def train(trainer: DistillTrainer) -> PreTrainedModel:
     parallel.on_main_process(lambda: shutil.rmtree(folder, ignore_errors=True))  # none, where it was quick
     trainer.model.eval()
     return trainer.model
+
+
+def last_checkpoint(folder: Path) -> Path | None:
+    """From which a training in ``folder`` goes on; None where it begins."""
+    found: Path | None = parallel.on_main_process(
+        lambda: next((path for path in _checkpoints(folder) if _usable(path)), None)
+    )
+    return found
 
 
 def _usable(checkpoint: Path) -> bool:

@@ -84,6 +84,37 @@ def test_one_waits_for_the_other(
     ]
 
 
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_process_that_ends_while_it_waits_leaves_no_run_behind_that_is_queued(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], number: signal.Signals
+) -> None:
+    use_engine(monkeypatch, finishes)
+    store = Store()
+    said = Console.print
+
+    def told(console: Console, text: Any = "", *rest: Any, **options: Any) -> None:
+        said(console, text, *rest, **options)
+        if str(text).startswith("Waiting"):
+            threading.Timer(0.3, os.kill, (os.getpid(), number)).start()
+
+    def other() -> None:
+        with machine_lock():
+            holds.set()
+            ended.wait(30)
+
+    holds, ended = threading.Event(), threading.Event()
+    monkeypatch.setattr(Console, "print", told)
+    thread = threading.Thread(target=other)
+    thread.start()
+    assert holds.wait(30)
+    assert main(["distill"]) == 130
+    ended.set()
+    thread.join()
+    (row,) = store.runs()
+    assert row.status == "stopped"
+    assert capsys.readouterr().err.endswith(f"kd: Stopped before its turn. To go on: kd resume {row.id}\n")
+
+
 def test_a_run_that_is_stopped_while_it_waits_does_not_start(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

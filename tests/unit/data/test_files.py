@@ -44,9 +44,13 @@ def test_an_own_test_file_is_the_test_split(films, tmp_path):
 
 def test_a_split_without_a_text_is_refused(films, tmp_path):
     (tmp_path / "test.csv").write_text("text,label\nA new one,neither\nAnother,neither\n")
-    refused = "No test text is left of the 20 texts: .+ each class, or leave out --drop-rare"
+    refused = "No test text is left: .+ each class, or leave out --drop-rare"
     with pytest.raises(DataError, match=refused):
         task_of(films, HEADER + ROWS, test_file=str(tmp_path / "test.csv"), drop_rare=True)
+    spelt = "No label of the test part occurs in training: it has 'neither', where training has 'neg', 'pos'"
+    with pytest.raises(DataError, match=spelt) as refusal:
+        task_of(films, HEADER + ROWS, test_file=str(tmp_path / "test.csv"))
+    assert not refusal.value.settings, "to drop them all leaves nothing"
 
 
 def test_transfer_texts_of_validation_and_test_are_dropped(films, tmp_path):

@@ -56,6 +56,18 @@ def test_of_a_long_text_they_are_up_to_a_third_of_it() -> None:
         assert lengths == set(range(2, longest + 1))
 
 
+def test_a_few_other_texts_or_the_training_texts_again_are_as_none() -> None:
+    """One row without a label had turned spans off, and a file given twice."""
+    train = [f"{text} number {n}" for n in range(4) for text in TRAIN]
+    assert spans_per_text(task(train, ["other"]), TaskConfig()) == 8
+    assert spans_per_text(task(train, ["other", "another"]), TaskConfig()) == 0
+    twice = augmented(task(train, train), TaskConfig())
+    assert twice.spans > 0
+    assert (
+        twice.notes[0] == "20 transfer texts are training texts too, of which a student learns nothing new."
+    )
+
+
 def test_whole_texts_of_the_task_are_left_out() -> None:
     made = augmented(task(["x y", "x  Y", "X y"]), TaskConfig(augment=50))
     assert made.spans == 0

@@ -103,7 +103,8 @@ def test_steps_are_900_or_three_passes(resolve, tiny_task, bert, rows, batch_siz
     ("init", "transfer", "rows", "steps"),
     [
         ("auto", 0, 60, 300),
-        ("auto", 1, 60, 900),
+        ("auto", 5, 60, 300),  # fewer than a tenth are as none
+        ("auto", 6, 60, 900),
         ("projected", 0, 60, 900),
         ("auto", 0, 5000, 471),  # 157 batches in a pass
     ],
@@ -118,7 +119,8 @@ def test_a_start_from_the_teachers_vectors_needs_fewer_steps(
 
 
 @pytest.mark.parametrize(
-    ("student", "transfer", "steps"), [("cnn", 1, 600), ("cnn", 0, 300), ("static", 1, 900), ("tiny", 1, 900)]
+    ("student", "transfer", "steps"),
+    [("cnn", 20, 600), ("cnn", 0, 300), ("cnn", 1, 300), ("static", 20, 900), ("tiny", 20, 900)],
 )
 def test_a_cnn_with_transfer_texts_needs_fewer(resolve, tiny_task, bert, student, transfer, steps):
     wide = BertConfig(**(bert.to_dict() | {"hidden_size": 256, "num_attention_heads": 4}))

@@ -43,6 +43,11 @@ def test_it_ends_with_the_first_that_is_shown() -> None:
     )
     few = ladder(rung("tfidf", 0.995, 0.981, "shown", params=70_000))
     assert conclusion(few).startswith("Shown: TF-IDF, with less than 1 % of the teacher's parameters, keeps")
+    much = conclusion(ladder(rung("tfidf", 1.372, 0.73, "likely")).model_copy(update={"next": None}))
+    assert much.endswith(
+        "at least 73.0 %. So the teacher may be the weaker of the two: teach it for more passes, or take "
+        "another, before anything is distilled from it."
+    )
     better = conclusion(ladder(rung("tiny", 1.667, 1.2, "shown")))
     assert "at least 120.0 %. So the teacher is the weaker of the two: teach it for more passes" in better
     assert "weaker" not in conclusion(ladder(rung("tiny", 1.02, 0.99, "shown")))

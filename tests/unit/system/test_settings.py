@@ -68,7 +68,7 @@ def test_choices() -> None:
         (
             "training.steps",
             "1,200",
-            "training.steps must be between 1 and 10,000,000, or auto, got '1,200'",
+            "training.steps must be a whole number between 1 and 10,000,000, or auto, got '1,200'",
         ),
         ("task.name", 3, "task.name must be text, got 3"),
         ("task.test_file", 3, "task.test_file must be text, got 3"),
