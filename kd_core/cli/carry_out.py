@@ -14,7 +14,7 @@ from rich.console import Console
 
 from kd_core.cli.output import console, stray_prints_to_stderr
 from kd_core.cli.progress import Narrator
-from kd_core.errors import Stopped
+from kd_core.errors import KDError, Stopped
 
 if TYPE_CHECKING:
     from kd_core.jobs.runner import Job
@@ -46,7 +46,7 @@ def carry_out(store: Store, run_id: str) -> Any:
 
     err = console(sys.stderr)
     ended = store.run(run_id).status in RESUMABLE  # one that is cancelled while it waits stays so
-    with _turn(store, err):
+    with _turn(store, err, lambda: _check_texts(store, run_id)):
         row = store.run(run_id)
         if ended:
             store.set_status(run_id, "queued", only=RESUMABLE)  # nobody else takes it: the turn is ours
@@ -61,8 +61,24 @@ def carry_out(store: Store, run_id: str) -> Any:
     return store.report_json(run_id)
 
 
+def _check_texts(store: Store, run_id: str) -> None:
+    """That its task can be read: nobody waits for another run for a typing error. Raises: KDError."""
+    from kd_core.config import DistillConfig
+    from kd_core.data import load_task
+
+    row = store.run(run_id)
+    about = row.config.get("distill", row.config)  # a search says what its trainings share
+    if "task" not in about:
+        return
+    try:
+        load_task(DistillConfig.from_dict(about).task)
+    except KDError as error:
+        store.set_status(run_id, "failed", str(error), only=("queued",))
+        raise
+
+
 @contextmanager
-def _turn(store: Store, err: Console) -> Iterator[None]:
+def _turn(store: Store, err: Console, before_waiting: Callable[[], None]) -> Iterator[None]:
     """Hold the machine's lock, and say whom it waits for."""
     from filelock import Timeout
 
@@ -73,6 +89,7 @@ def _turn(store: Store, err: Console) -> Iterator[None]:
     try:
         lock.acquire(blocking=False)
     except Timeout:
+        before_waiting()
         others = [row for row in store.runs(status=ACTIVE) if row.machine == socket.gethostname()]
         whom, way = "another run", ""
         if others:

@@ -15,7 +15,7 @@ from kd_core.distillation.roles import NAMES, verdict_name
 from kd_core.errors import RunError
 from kd_core.jobs.states import ACTIVE, LABELS, RESUMABLE
 from kd_core.system import paths
-from kd_core.system.formatting import counted, duration, percent, printable
+from kd_core.system.formatting import counted, duration, percent, points, printable
 
 LISTED = 50  # runs in a table that nobody has asked to be longer
 ROOMY = 110  # characters of a terminal that has room for the time beside each run
@@ -166,6 +166,8 @@ def _print_runs(out: Console, rows: Sequence[RunRow]) -> None:
 def _listed(row: RunRow) -> dict[str, str]:
     scores, name = row.scores
     student = scores.get("student")
+    # In what the score is in, of which the column before it has the name.
+    gained = points(row.delta) if row.delta is not None and row.judged_by == name else row.gained
     return {
         "Run": row.id,
         "Status": LABELS[row.status],
@@ -173,7 +175,7 @@ def _listed(row: RunRow) -> dict[str, str]:
         "Task": row.task,
         "Student": row.student,
         "Score": "" if student is None else percent(student) + f" {name}" * (name != "accuracy"),
-        "Gain": "" if row.delta is None else row.gained + row.over_hard_answers,
+        "Gain": gained and gained + row.over_hard_answers,
         "Verdict": verdict_name(row.verdict, row.seeds) if row.verdict else "",
         "Created": f"{row.created.astimezone():%Y-%m-%d %H:%M}",
     }

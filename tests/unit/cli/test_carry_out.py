@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import threading
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -113,6 +114,20 @@ def test_a_process_that_ends_while_it_waits_leaves_no_run_behind_that_is_queued(
     (row,) = store.runs()
     assert row.status == "stopped"
     assert capsys.readouterr().err.endswith(f"kd: Stopped before its turn. To go on: kd resume {row.id}\n")
+
+
+def test_nobody_waits_for_another_run_to_be_told_of_a_wrong_column(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    use_engine(monkeypatch, finishes)
+    (tmp_path / "films.csv").write_text("text,label\n" + "good,pos\nbad,neg\n" * 9)
+    lock = machine_lock()
+    with lock:
+        assert main(["distill", "--task", str(tmp_path / "films.csv"), "--text-column", "txet"]) == 2
+    (row,) = Store().runs()
+    assert row.status == "failed"
+    assert "has no column 'txet'" in (said := capsys.readouterr().err)
+    assert "Waiting" not in said
 
 
 def test_a_run_that_is_stopped_while_it_waits_does_not_start(
