@@ -1,6 +1,6 @@
 """How often verdicts are false, how often they find a gain, and what a search chooses: by simulation.
 
-    python -m tests.bench.bench_verdict [--simulations 2000] [--only one,several,gains,search]
+    python -m tests.bench.bench_verdict [--simulations 2000] [--only one,several,gains,f1,search]
 
 Prints the tables of ``docs/statistics.md``, in a few minutes on one core. One seed is summed up exactly, over
 all outcomes. For several seeds, texts differ in how hard they are, the two kinds of student in what suits
@@ -19,7 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import special, stats
 
-from kd_core.distillation.comparison import TAIL, mean_squares, verdict
+from kd_core.distillation.comparison import TAIL, f1_gains, f1_verdict, judge, mean_squares, verdict
 
 SHARES = (0.75, 0.12, 0.13)  # of the text, of the kind of student on that text, and of the training
 OTHERS = {"alike": (0.75, 0.0, 0.25), "apart": (0.5, 0.3, 0.2)}
@@ -35,10 +35,16 @@ Array = NDArray[np.float64]
 def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("--simulations", type=int, default=2000)
-    parser.add_argument("--only", default="one,several,gains,search")
+    parser.add_argument("--only", default="one,several,gains,f1,search")
     given = parser.parse_args()
     random = np.random.default_rng(0)
-    parts = {"one": one_seed, "several": several_seeds, "gains": gains_found, "search": choices}
+    parts = {
+        "one": one_seed,
+        "several": several_seeds,
+        "gains": gains_found,
+        "f1": in_macro_f1,
+        "search": choices,
+    }
     for name in given.only.split(","):
         parts[name](random, given.simulations)
 
@@ -228,6 +234,45 @@ def gains_found(random: np.random.Generator, simulations: int) -> None:
 # What a search chooses
 
 RULES = ("best mean", "1 SE of the best", "1 SE of the difference", "the same, corrected", "95 % t (before)")
+
+
+# Macro-F1, where classes are rare
+
+SKEWED = [0.3, 0.2, 0.12, 0.08, *[0.3 / 21] * 21]  # the rarest of 150 texts have two
+MIXES = {
+    "5 and 95 %": [0.05, 0.95],
+    "five of 2 %, five of 18 %": [0.02] * 5 + [0.18] * 5,
+    "25, most of 1.4 %": SKEWED,
+    "five alike": [0.2] * 5,
+}
+
+
+def in_macro_f1(random: np.random.Generator, simulations: int) -> None:
+    """Of one seed; the other model has 80 % right."""
+    print(
+        "\n| classes | texts | more right | verdicts | a loss not seen weighs like those seen |\n|"
+        + "---|" * 5
+    )
+    for (name, shares), texts, better in product(MIXES.items(), (150, 500), (0.0, 0.06)):
+        found, before = 0, 0
+        for _ in range(simulations):
+            labels = random.choice(len(shares), size=texts, p=shares)
+            hard = random.random(texts)
+            pair = [_answers(random, labels, hard, len(shares), 0.8 + more) for more in (better, 0.0)]
+            found += f1_verdict(pair[0][None], pair[1][None], labels).kind != "no_difference"
+            before += judge(f1_gains(*pair, labels)[None]).kind != "no_difference"
+        rates = (100 * found / simulations, 100 * before / simulations)
+        print(
+            f"| {name} | {texts} | {100 * better:.0f} points | {rates[0]:.1f} | {rates[1]:.1f} |", flush=True
+        )
+
+
+def _answers(
+    random: np.random.Generator, labels: NDArray[np.int64], hard: Array, classes: int, accuracy: float
+) -> NDArray[np.int64]:
+    """Wrong where the text is hard, and by chance; then any other class."""
+    right = 0.7 * hard + 0.3 * random.random(len(labels)) < accuracy
+    return np.where(right, labels, (labels + random.integers(1, classes, len(labels))) % classes)
 
 
 def held_out(random: np.random.Generator, truth: Array, folds: int, seeds: int, count: int) -> Array:

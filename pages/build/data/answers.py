@@ -120,7 +120,15 @@ def _settings(file: Upload, token: str) -> TaskConfig | None:
         key=f"data.gold.{token}",
         help="The column with a person's labels, which may be empty for any part of the rows",
     )
-    kind = field(TaskConfig, "answers", key=f"data.kind.{token}", container=kind_place, bind=None)
+    kind = field(
+        TaskConfig,
+        "answers",
+        key=f"data.kind.{token}",
+        label="The answers are",
+        container=kind_place,
+        bind=None,
+        format_func=lambda kind: {"guess": "what they look like"}.get(kind, kind.replace("_", " ")),
+    )
     smoothing = TaskConfig().smoothing
     if len(chosen) == 1:
         smoothing = st.slider(
