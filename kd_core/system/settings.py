@@ -162,8 +162,10 @@ def _explain(config: type[Settings], problem: ErrorDetails, given: Any) -> str:
 
 
 def _takes_whole_numbers(info: FieldInfo) -> bool:
+    if _in_words(info) or get_origin(info.annotation) is tuple:
+        return False
     parts = (info.annotation, *get_args(info.annotation))  # Annotated[int, Field(ge=8)] | Auto
-    return not _in_words(info) and int in {getattr(part, "__origin__", part) for part in parts}
+    return int in {getattr(part, "__origin__", part) for part in parts}
 
 
 def _is_whole(value: Any) -> bool:

@@ -253,7 +253,7 @@ def test_a_threshold_just_below_one_is_not_said_to_be_one():
 def test_times_beside_other_work_are_doubted():
     assert EXAMPLE.doubt == ""
     said = replace(EXAMPLE, waited={"student": 0.4}).doubt
-    assert said.startswith("While answers were timed, the processor was at other work for 40 % (Distilled")
+    assert said.startswith("While answers were timed, the processor was at other work for 40 % (distilled")
     assert said.endswith("measure again when the machine is idle, with an export or kd bench.")
 
 
