@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import math
 import random
 from collections.abc import Iterator
 from dataclasses import replace
+from itertools import islice
 
 from kd_core.config import TaskConfig
 from kd_core.data.splits import normalised
@@ -21,21 +23,22 @@ def spans_per_text(task: Task, config: TaskConfig) -> int:
     """``config.augment``; of ``auto`` up to SPANS, as the limit has room for, below FEW texts."""
     if config.augment != "auto":
         return config.augment
-    if task.answers or has_others(task) or len(task.train) >= FEW:
+    if task.answers or len(task.train) >= FEW or has_others(task):
         return 0
     return min(SPANS, config.transfer_texts // len(task.train))
 
 
 def has_others(task: Task) -> bool:
     """Whether the teacher has enough other texts to answer than the training texts and their spans."""
-    return others(task) >= max(1, OTHERS * len(task.train))
+    enough = max(1, math.ceil(OTHERS * len(task.train)))
+    return sum(1 for _ in islice(_others(task), enough)) == enough
 
 
-def others(task: Task) -> int:
-    """How many transfer texts are neither spans nor training texts."""
-    own = set(map(normalised, task.train["text"][:]))
+def _others(task: Task) -> Iterator[str]:
+    """The transfer texts that are neither spans nor training texts."""
     given = task.transfer["text"][: len(task.transfer) - task.spans]
-    return sum(normalised(text) not in own for text in given)
+    own = set(map(normalised, task.train["text"][:])) if given else set()
+    return (text for text in given if normalised(text) not in own)
 
 
 def augmented(task: Task, config: TaskConfig) -> Task:
@@ -45,7 +48,7 @@ def augmented(task: Task, config: TaskConfig) -> Task:
     cut is the n-gram sampling of Tang et al. 2019 (arXiv 1903.12136, section 3.3). Each span is there once,
     and none that is a whole text of the task. A function of the texts and ``config`` alone.
     """
-    if again := len(task.transfer) - task.spans - others(task):
+    if again := len(task.transfer) - task.spans - sum(1 for _ in _others(task)):
         are = "text is a training text" if again == 1 else "texts are training texts"
         note = f"{again:,} transfer {are} too, of which a student learns nothing new."
         task = replace(task, notes=(*task.notes, note))
