@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 from kd_core.distillation.report import Report
 from kd_core.distillation.roles import FLOOR, NAMES
-from kd_core.system.formatting import beside_other_work, milliseconds, what_is_timed
+from kd_core.system.formatting import beside_other_work, in_sentence, milliseconds, what_is_timed
 
 # Where latencies stand side by side: ``validation`` times one of the students.
 ONE_LATENCY = "All students have the same architecture, so their speed was measured once."
@@ -34,7 +34,7 @@ def unsteady(report: Report) -> str:
         if times and times.tail > UNSTEADY:
             return (
                 f"One in twenty answers took {times.tail:.0f} times as long as the median or longer "
-                f"({NAMES[who]}: {milliseconds(times.p50)} and {milliseconds(times.p95)}). Texts of very "
+                f"({in_sentence(NAMES[who])}: {milliseconds(times.p50)} and {milliseconds(times.p95)}). Texts of very "
                 "different lengths do that, and so does other work on the machine: measure again when it is "
                 f"idle, {how}."
             )

@@ -92,7 +92,7 @@ def test_times_beside_other_work_are_said_to_be():
     assert doubt(FORMS) == "", "nobody has looked"
     for busy, is_said in ((0.9, False), (0.3, True)):
         forms = [form | {"latency_ms": form["latency_ms"] | {"busy": busy}} for form in FORMS[1:2]]
-        said = "the processor was at other work for 70 % (Teacher, PyTorch) of the time: export again when"
+        said = "the processor was at other work for 70 % (teacher, PyTorch) of the time: export again when"
         assert (said in doubt(forms)) is is_said
 
 

@@ -11,7 +11,7 @@ def test_a_time_that_other_work_disturbed_is_no_headline(report: dict) -> None:
     times = report["student"]["latency_ms"] | {"p50": 1.33, "p95": 41.5}
     disturbed = read(report | {"student": report["student"] | {"latency_ms": times}})
     said = (
-        "One in twenty answers took 31 times as long as the median or longer (Distilled student: 1.33 ms and "
+        "One in twenty answers took 31 times as long as the median or longer (distilled student: 1.33 ms and "
         "41.5 ms). Texts of very different lengths do that, and so does other work on the machine"
     )
     assert report_times.unsteady(disturbed).startswith(said)
