@@ -32,11 +32,11 @@ def unsteady(report: Report) -> str:
     for who in ("teacher", "student"):
         times = report.models[who].latency_ms
         if times and times.tail > UNSTEADY:
+            whose = f"{in_sentence(NAMES[who])}: {milliseconds(times.p50)} and {milliseconds(times.p95)}"
             return (
-                f"One in twenty answers took {times.tail:.0f} times as long as the median or longer "
-                f"({in_sentence(NAMES[who])}: {milliseconds(times.p50)} and {milliseconds(times.p95)}). Texts of very "
-                "different lengths do that, and so does other work on the machine: measure again when it is "
-                f"idle, {how}."
+                f"One in twenty answers took {times.tail:.0f} times as long as the median or longer ({whose}). "
+                "Texts of very different lengths do that, and so does other work on the machine: measure "
+                f"again when it is idle, {how}."
             )
     return ""
 
