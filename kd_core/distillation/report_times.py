@@ -34,9 +34,9 @@ def unsteady(report: Report) -> str:
         if times and times.tail > UNSTEADY:
             whose = f"{in_sentence(NAMES[who])}: {milliseconds(times.p50)} and {milliseconds(times.p95)}"
             return (
-                f"One in twenty answers took {times.tail:.0f} times as long as the median or longer ({whose}). "
-                "Texts of very different lengths do that, and so does other work on the machine: measure "
-                f"again when it is idle, {how}."
+                f"One in twenty answers took {times.tail:.0f} times as long as the median or longer "
+                f"({whose}). Texts of very different lengths do that, and so does other work on the "
+                f"machine: measure again when it is idle, {how}."
             )
     return ""
 
