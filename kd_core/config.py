@@ -176,8 +176,8 @@ class TaskConfig(Settings):
     augment: Annotated[int, Field(ge=0, le=100)] | Auto = setting(
         "auto",
         "Spans of words cut from each training text, for the teacher to label as transfer texts (auto: "
-        "up to 8 where there are no others, and fewer than 3,000 to train with). The control distilled on "
-        "labelled texts only has neither these nor a transfer set",
+        "up to 8 where there are hardly any others, and fewer than 3,000 to train with). The control "
+        "distilled on labelled texts only has neither these nor a transfer set",
     )
     split_seed: Seed = setting(0, "Seed of the split into train, validation and test")
     max_length: Annotated[int, Field(ge=8, le=8192)] | Auto = setting(
