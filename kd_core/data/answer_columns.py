@@ -41,9 +41,8 @@ def choose(table: Table, config: TaskConfig) -> Columns:
         if given and given not in there and not only_tested:
             raise DataError(f"{table.name} has no column {given!r}; choose {flag} from {listed(there)}.")
     if missing := [name for name in config.answer_columns if name not in there]:
-        raise DataError(
-            f"{table.name} has no column {listed(missing)}; choose --answer-columns from {listed(there)}."
-        )
+        what = f"column{'s' * (len(missing) > 1)} {listed(missing)}"
+        raise DataError(f"{table.name} has no {what}; choose --answer-columns from {listed(there)}.")
     text = config.text_column or choose_text(table, None)
     given_for = {text: "text", config.label_column: "label"} | dict.fromkeys(config.answer_columns, "answer")
     for name, kind in given_for.items():

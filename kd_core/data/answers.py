@@ -226,9 +226,9 @@ def _test_rows(
     table = _read(config.test_file or "", config, notes)
     needed = [columns.text, *columns.answers.values()]
     if missing := [name for name in needed if name not in table.frame]:
+        what = f"column{'s' * (len(missing) > 1)} {listed(missing)}"
         raise DataError(
-            f"{table.name} has no column {listed(missing)}: the test file needs the teacher's answers too, "
-            "in the same columns."
+            f"{table.name} has no {what}: the test file needs the teacher's answers too, in the same columns."
         )
     if config.label_column and config.label_column not in table.frame:
         raise DataError(

@@ -258,7 +258,7 @@ def test_settings_that_do_not_go_with_answers(load, settings, says):
 def test_a_test_file_needs_answers_too(load, tmp_path):
     (tmp_path / "plain.csv").write_text("text,label\na text,new\n")
     with pytest.raises(
-        DataError, match=r"plain.csv has no column 'new', 'old': the test file needs the teacher's"
+        DataError, match=r"plain.csv has no columns 'new', 'old': the test file needs the teacher's"
     ):
         load("text,label,new,old", rows(""), test_file=str(tmp_path / "plain.csv"))
 
