@@ -42,6 +42,7 @@ def claim_chart(
     mark: tuple[str, float] | None,
     title: str,
     x: str,
+    y: str,
     *,
     dark: bool = False,
 ) -> go.Figure:
@@ -77,7 +78,6 @@ def claim_chart(
         )
     axis = {"tickvals": list(range(len(places))), "ticktext": places, "range": ends}
     layout = {"xaxis": axis | {"showgrid": False, "zeroline": False}, "hovermode": "closest"}
-    y = "Accuracy (%)" if title.startswith("Accuracy") else "Share of the texts (%)"
     return new_figure(title, x, y, traces, layout, dark=dark, height=420)
 
 

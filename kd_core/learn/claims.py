@@ -35,7 +35,7 @@ OUTCOMES = {"helped": "Reproduced", "no_difference": "Not shown at this scale", 
 class Claim(BaseModel):
     """What a paper says, how it is tested here and what is asked first: a part of ``assets/claims.yaml``.
 
-    ``title`` and ``x`` are the picture's.
+    ``title``, ``x`` and ``y`` are the picture's.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -46,6 +46,7 @@ class Claim(BaseModel):
     here: str
     title: str
     x: str
+    y: str
     question: str
     options: tuple[str, ...]
 

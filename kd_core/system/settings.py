@@ -157,8 +157,10 @@ def _explain(config: type[Settings], problem: ErrorDetails, given: Any) -> str:
         case "too_long":
             most, got = problem["ctx"]["max_length"], len(problem["input"])
             return f"{place} must have {most:,} values at most, got {got:,}"
-    whole = "a whole number " if bounds(info) and _takes_whole_numbers(info) and not _is_whole(value) else ""
-    return f"{place} must be {whole}{_legal(info)}, got {shortened(value)}"  # a whole list, as it was typed
+    legal = _legal(info)
+    if bounds(info) and _takes_whole_numbers(info) and not _is_whole(value):
+        legal = f"a whole number{' of' * legal.startswith('at ')} {legal}"
+    return f"{place} must be {legal}, got {shortened(value)}"  # a whole list, as it was typed
 
 
 def _takes_whole_numbers(info: FieldInfo) -> bool:

@@ -112,7 +112,7 @@ def _result(name: ClaimName, job: RunRow | None) -> None:
     )
     mark = f"; {found.level[0].lower()}: {formatting.percent(found.level[1])}" if found.level else ""
     chart(
-        figures.claim_chart(found.points, found.level, claim.title, claim.x, dark=is_dark()),
+        figures.claim_chart(found.points, found.level, claim.title, claim.x, claim.y, dark=is_dark()),
         key=f"{PAGE}.{name}",
         alt=f"{claim.title}, by {claim.x.lower()}. {described}{mark}",
     )

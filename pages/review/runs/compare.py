@@ -31,8 +31,7 @@ CURVES: dict[Literal["accuracy", "loss"], str] = {
 }
 COLUMN = st.column_config.Column
 BASELINE = 250  # pixels; a column that is pinned does not stretch, and cut a gain's interval
-ALL_AT_ZERO = ("task.train_texts",)
-OF_PRESETS = ("layers", "hidden", "heads", "intermediate")
+OF_PRESETS = ("layers", "hidden", "heads", "intermediate")  # of which a preset has its own
 MOST = len(figures.RUNS)  # as many as there are lines that can be told apart
 
 
@@ -229,7 +228,7 @@ def _set(run: RunRow, setting: str, value: object) -> str:
     made = value
     if run.status == "done" and (value == "auto" or name in OF_PRESETS):
         made = store().report(run.id).config.get(section, {}).get(name, value)
-    if setting in ALL_AT_ZERO and made == 0:
+    if setting == "task.train_texts" and made == 0:
         return "all"
     return f"{_shown(made)} (auto)" if value == "auto" != made else _shown(made)
 

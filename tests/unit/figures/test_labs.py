@@ -110,7 +110,7 @@ def test_the_size_grid_marks_the_guess() -> None:
 @pytest.mark.parametrize("dark", [False, True])
 def test_a_claims_marks_have_their_interval_and_their_seeds(dark: bool) -> None:
     found = findings("cho2019", of_teachers({1: 4, 2: 19, 5: 12, 10: 6}))
-    figure = figures.claim_chart(found.points, found.level, "Title", "Epochs", dark=dark)
+    figure = figures.claim_chart(found.points, found.level, "Title", "Epochs", "Accuracy (%)", dark=dark)
     teacher, _, mine, seeds, level = figure.data
     assert (teacher.name, mine.name) == ("Teacher", "Its student")
     assert list(mine.y) == pytest.approx([100 * right / 60 for right in (44, 59, 52, 46)])
@@ -119,6 +119,7 @@ def test_a_claims_marks_have_their_interval_and_their_seeds(dark: bool) -> None:
     assert len(seeds.y) == 4 * 3
     assert teacher.x[0] < mine.x[0], "side by side"
     assert list(figure.layout.xaxis.ticktext) == ["1", "2", "5", "10"]
+    assert figure.layout.yaxis.title.text == "Accuracy (%)"
     assert level.name == "Student alone 83.3 %", "in the legend, where no mark can lie on it"
     assert list(level.y) == pytest.approx([100 * 5 / 6] * 2)
 
@@ -127,7 +128,7 @@ def test_the_student_without_a_teacher_has_its_own_mark() -> None:
     cells = [student("student", 0, TRUTH), *(unseen("alone", 0, place, 2) for place in range(3))]
     cells += [unseen("student", 0, place, 15) for place in range(3)]
     found = findings("hinton2015", of_claim(cells))
-    traces = [trace for trace in figures.claim_chart(found.points, None, "T", "x").data if trace.name]
+    traces = [trace for trace in figures.claim_chart(found.points, None, "T", "x", "y").data if trace.name]
     assert [(trace.marker.symbol, trace.showlegend) for trace in traces] == [
         ("circle-open", True),
         ("square-open", False),

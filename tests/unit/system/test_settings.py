@@ -70,6 +70,11 @@ def test_choices() -> None:
             "1,200",
             "training.steps must be a whole number between 1 and 10,000,000, or auto, got '1,200'",
         ),
+        (
+            "task.train_texts",
+            "0.5",
+            "task.train_texts must be a whole number of at least 0, got '0.5'",
+        ),
         ("task.name", 3, "task.name must be text, got 3"),
         ("task.test_file", 3, "task.test_file must be text, got 3"),
         ("task.drop_empty", "perhaps", "task.drop_empty must be true or false, got 'perhaps'"),
