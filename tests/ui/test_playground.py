@@ -64,11 +64,19 @@ def test_it_opens_with_a_test_text_and_three_answers(app: App, done: Store) -> N
     assert any("one text at a time, the models by turns, median of at most 15" in text for text in words)
 
 
-@pytest.mark.parametrize("opened", [PAGE, "review/capacity/page.py"])
+@pytest.mark.parametrize(
+    ("opened", "sentence"),
+    [
+        (PAGE, "The students are those of seed 0, the first of 2."),
+        (
+            "review/capacity/page.py",
+            "Times are of the student of seed 0, the first of 2; its scores are means over the seeds.",
+        ),
+    ],
+)
 def test_of_several_seeds_it_says_whose_students_are_meant(
-    app: App, done: Store, report: dict[str, Any], opened: str
+    app: App, done: Store, report: dict[str, Any], opened: str, sentence: str
 ) -> None:
-    sentence = "The students are those of seed 0, the first of 2."
     assert not any(sentence in text for text in said(app(opened)))
     report["student"]["seeds"]["1"] = report["student"]["seeds"]["0"]
     done.save_report(RUN, report)

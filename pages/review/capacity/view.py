@@ -253,8 +253,11 @@ def source(conditions: str, report: Report, measurement: Measurement, run: RunRo
         st.info(said + more * (not report.teacher_is_file), icon=":material/timer:")
         if not report_times.unsteady(report):  # else it stands with the headline
             _to_speed(run)
+    whose = report.whose_students
+    if whose and not measurement.job:
+        whose = f"Times are of the student {report.first_seed}; its scores are means over the seeds."
     st.caption(
         "Cores are taken to serve texts independently of each other, at the speed of 1 thread, and what they "
         "carry goes by the mean time, which is above the median. "
-        f"{report.whose_students} {escape(conditions)}"
+        f"{whose} {escape(conditions)}"
     )

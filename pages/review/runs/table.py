@@ -50,7 +50,12 @@ def choose(runs: Sequence[RunRow]) -> list[RunRow]:
         on_select="rerun",
         selection_mode="multi-row",
         selection_default={"selection": {"rows": [i for i, run in enumerate(ids) if run in remembered]}},
-        column_config=_columns(_span(runs), signed=signed, narrow=on_a_phone()),
+        column_config=_columns(
+            _span(runs),
+            signed=signed,
+            narrow=on_a_phone(),
+            two_verdicts=any(len(_verdicts(run)) > 1 for run in runs),
+        ),
         placeholder="–",
         height=min(430, 38 + tall * len(runs)),
         row_height=tall,
@@ -120,8 +125,8 @@ def _table(runs: Sequence[RunRow]) -> pd.DataFrame:
     )
 
 
-def _columns(span: tuple[float, float], *, signed: bool, narrow: bool) -> dict[str, Any]:
-    """``signed``: the gains are written already."""
+def _columns(span: tuple[float, float], *, signed: bool, narrow: bool, two_verdicts: bool) -> dict[str, Any]:
+    """``signed``: the gains are written already. ``two_verdicts``: some run has as many."""
     return {
         "name": COLUMN.TextColumn("Name", pinned=True, width=105 if narrow else 215),
         "open": COLUMN.ButtonColumn("", type="tertiary", width=75, key=OPENED),
@@ -145,7 +150,7 @@ def _columns(span: tuple[float, float], *, signed: bool, narrow: bool) -> dict[s
         ),
         "verdict": COLUMN.MultiselectColumn(
             "Verdict",
-            width=150,
+            width=300 if two_verdicts else 150,
             options=[*VERDICTS, *badges.FLOORS.values()],
             color=[*VERDICTS.values(), *("orange" for _ in badges.FLOORS)],
             help="Distilled student against the same student trained alone: helped or hurt by several seeds, "
