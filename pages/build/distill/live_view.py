@@ -176,10 +176,11 @@ def _ending(run: RunRow, *, began: bool) -> None:
     if run.status == "done":
         report = store().report(run.id)
         with st.container(border=True, key="live.verdict"):
-            if report.verdict:
-                verdict_badge(report.verdict.kind, report.verdict.seeds, help=term("verdict"))
-            if report.over_floor:
-                floor_badge(report.over_floor.kind, help=term("TF-IDF"))
+            with st.container(horizontal=True):
+                if report.verdict:
+                    verdict_badge(report.verdict.kind, report.verdict.seeds, help=term("verdict"))
+                if report.over_floor:
+                    floor_badge(report.over_floor.kind, help=term("TF-IDF"))
             verdict_words(report.sentence)
             if comparison := time_against_estimate(run, report.seconds):
                 st.caption(comparison)
