@@ -15,6 +15,7 @@ from kd_core.config import DistillConfig
 from kd_core.distillation.events import (
     STAGES,
     STEP_NAMES,
+    Estimated,
     Event,
     OnEvent,
     Progress,
@@ -76,11 +77,25 @@ def distil_handler(row: RunRow, on_event: OnEvent, control: Control) -> Report:
         nonlocal config
         if isinstance(event, Resolved):
             config = DistillConfig.from_dict(event.config)
+            if expected := _expected(row, event):
+                on_event(expected)
         if isinstance(event, TrainingStarted) and not event.cached:
             check_training(config, event.who)
         on_event(event)
 
     return distill(asked, checked, control, run_id=row.id)
+
+
+def _expected(row: RunRow, event: Resolved) -> Estimated | None:
+    """How long the run will take; None where that was said before, or it began before, and where the database
+    is away."""
+    from kd_core.jobs.estimate import estimate_at_start
+    from kd_core.jobs.store import Store
+
+    with suppress(StoreError), closing(Store()) as store:
+        if not any(isinstance(entry.event, Estimated | StageStarted) for entry in store.events(row.id)):
+            return estimate_at_start(event, store)
+    return None
 
 
 def bench_handler(row: RunRow, on_event: OnEvent, control: Control) -> BenchReport:

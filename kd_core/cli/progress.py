@@ -10,6 +10,7 @@ from rich.progress import Progress as Bars
 
 from kd_core.distillation.events import (
     STEP_NAMES,
+    Estimated,
     Evaluated,
     Event,
     Note,
@@ -60,6 +61,8 @@ class Narrator:
                 self._say("from cache" if cached else duration(seconds))
             case TrainingStarted(who, seed, _, cached=True):
                 self._say(f"{self._name(who, seed)}: from cache")
+            case Estimated(expected):
+                self._say(f"Estimate: {duration(sum(expected.values()))}.")
             case Resolved(config):
                 self._metric = config["training"].get("metric", "accuracy")
             case Evaluated(who, seed):

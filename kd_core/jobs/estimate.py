@@ -18,7 +18,7 @@ from kd_core.distillation.events import STAGES, Estimated, Resolved, Stage, Stag
 from kd_core.distillation.roles import ROLES, STUDENTS, Role
 from kd_core.errors import RunError
 from kd_core.jobs.cost import by_stage, parts, training_step
-from kd_core.jobs.plan import Plan
+from kd_core.jobs.plan import Plan, announced
 from kd_core.system import paths
 
 if TYPE_CHECKING:
@@ -92,6 +92,12 @@ def estimate(plan: Plan, past: Iterable[PastRun], calibrated: Callable[[], float
         cached=tuple(stage for stage in STAGES if stage in cached),
         measured=any(rates.values()),
     )
+
+
+def estimate_at_start(event: Resolved, store: Store) -> Estimated:
+    """Of a run that nobody has estimated before it began, now that it has read its task."""
+    expected = estimate(announced(event), past_runs(store), calibrate)
+    return Estimated(expected.seconds, expected.work)
 
 
 def _with_work(run: PastRun, plan: Plan) -> PastRun:

@@ -19,7 +19,10 @@ if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerFast
 
     from kd_core.data.task import Task
+    from kd_core.distillation.events import Resolved
     from kd_core.models.size import ModelSize
+
+PIECES = 20_000  # about how many word pieces a model knows
 
 
 @dataclass(frozen=True)
@@ -62,6 +65,15 @@ class Plan:
     def unlabelled(self) -> int:
         """Transfer texts that are no spans of the training texts."""
         return self.rows["transfer"] - self.rows.get("spans", 0)
+
+
+def announced(event: Resolved) -> Plan:
+    """Of a run that has read its task; its models have about as many word pieces as most."""
+    from kd_core.models.size import encoder_size
+
+    config = DistillConfig.from_dict(event.config)
+    sizes = encoder_size(config.teacher, PIECES), encoder_size(config.student, PIECES)
+    return Plan(config, event.classes, event.rows, event.tokens, *sizes, unknown=0.0, unread=0.0)
 
 
 def read_vocabulary(

@@ -11,9 +11,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from kd_core.config import DistillConfig
 from kd_core.distillation.events import (
     TEXTS_SCORED,
+    Estimated,
     Event,
     Finished,
     Progress,
@@ -24,10 +24,8 @@ from kd_core.distillation.events import (
     TrainingStarted,
 )
 from kd_core.jobs.cost import Part, by_stage, parts
-from kd_core.jobs.plan import Plan
-from kd_core.models.size import encoder_size
+from kd_core.jobs.plan import announced
 
-PIECES = 20_000  # about how many word pieces a model knows
 MEMORY = 0.98  # weight of what was measured before, at each new measurement
 PAUSE = 10  # a measurement this many times slower than expected is none
 TRIED = 15  # seconds, or a quarter of a longer time: so long a time left has to come true
@@ -56,7 +54,8 @@ class RunProgress:
     """Fed with a run's events.
 
     ``state`` is that of an earlier one, to go on from where a resumed run was; ``estimated`` the seconds that
-    were expected of each stage before the start, 0 where its result was in the cache.
+    were expected of each stage before the start, 0 where its result was in the cache. A run that nobody has
+    estimated tells them itself.
     """
 
     def __init__(
@@ -99,6 +98,8 @@ class RunProgress:
     def feed(self, event: Event, now: float) -> None:
         """``now`` is the monotonic time at which the event came."""
         match event:
+            case Estimated(expected):
+                self._estimated = expected
             case Resolved():
                 self._parts = self._foresee(event)
             case TrainingStarted(who, seed, _, cached):
@@ -125,11 +126,7 @@ class RunProgress:
                 self._progress = 1.0
 
     def _foresee(self, event: Resolved) -> dict[tuple[str, int], _Running]:
-        config = DistillConfig.from_dict(event.config)
-        sizes = encoder_size(config.teacher, PIECES), encoder_size(config.student, PIECES)
-        planned = parts(
-            Plan(config, event.classes, event.rows, event.tokens, *sizes, unknown=0.0, unread=0.0)
-        )
+        planned = parts(announced(event))
         work = by_stage(planned)
         estimated = {stage: seconds for stage, seconds in self._estimated.items() if seconds}
         usual = sum(estimated.values()) / sum(work[stage] for stage in estimated) if estimated else 1.0

@@ -9,6 +9,7 @@ from rich.console import Console
 
 from kd_core.cli.progress import Narrator
 from kd_core.distillation.events import (
+    Estimated,
     Evaluated,
     Note,
     Progress,
@@ -50,6 +51,14 @@ def narrate(*, terminal: bool, several_seeds: bool = False) -> str:
         watch(StageFinished("validate", 61.2))
     assert isinstance(console.file, io.StringIO)
     return console.file.getvalue()
+
+
+def test_the_time_that_it_takes_is_said_before_it_begins() -> None:
+    console = Console(file=io.StringIO(), force_terminal=False, width=100, highlight=False, _environ={})
+    with Narrator(console) as watch:
+        watch(Estimated({"teach": 60.0, "record": 0.0, "distil": 34.6, "validate": 5.0}, {}))
+    assert isinstance(console.file, io.StringIO)
+    assert console.file.getvalue() == "  Estimate: about 2 min.\n"
 
 
 def test_plain_progress_is_a_line_at_each_tenth() -> None:

@@ -375,6 +375,13 @@ def test_without_a_time_left_none_is_said():
     )
 
 
+def test_an_estimate_that_the_run_makes_itself_counts_like_one_before_it():
+    progress = RunProgress()
+    progress.feed(Estimated({"teach": 20.0, "record": 10.0, "distil": 50.0, "validate": 0.0}, {}), 0.0)
+    progress.feed(resolved(), 0.0)
+    assert progress.seconds_left == pytest.approx(80.0)
+
+
 def test_the_time_left_of_a_run_that_says_nothing_is_taken_back(kd_home, monkeypatch):
     monkeypatch.setattr("kd_core.jobs.progress.TRIED", 2.0)
     with closing(Store()) as store:

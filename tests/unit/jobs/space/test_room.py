@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections import namedtuple
+from datetime import UTC, datetime
 
 import psutil
 import pytest
 
 from kd_core import job_kinds
 from kd_core.config import DistillConfig
-from kd_core.distillation.events import TrainingStarted
-from kd_core.errors import RunError
+from kd_core.distillation.events import STAGES, Estimated, StageStarted, TrainingStarted
+from kd_core.errors import RunError, Stopped
 from kd_core.jobs import room
 from kd_core.system.control import Control
 from tests.unit.jobs.space.folders import RUN
@@ -85,6 +86,31 @@ def test_a_run_starts_only_where_there_is_room(monkeypatch, store, tiny_config):
     only(monkeypatch, disk=100e6)
     with pytest.raises(RunError, match="has 100 MB free"):
         job_kinds.distil_handler(store.run(RUN), print, Control())
+
+
+def test_a_run_without_an_estimate_makes_one_once_it_has_read_its_task(monkeypatch, store, tiny_config):
+    store.create_run(RUN, tiny_config.model_dump(mode="json"))
+    only(monkeypatch)
+
+    def told() -> list[str]:
+        events, control = [], Control()
+
+        def on_event(event) -> None:
+            events.append(event)
+            if isinstance(event, StageStarted):
+                control.stop()
+
+        with pytest.raises(Stopped):
+            job_kinds.distil_handler(store.run(RUN), on_event, control)
+        for expected in events:
+            if isinstance(expected, Estimated):
+                assert all(expected.seconds[stage] > 0 for stage in STAGES)
+                store.write(RUN, [(datetime.now(UTC), expected)])
+        return [type(event).__name__ for event in events]
+
+    first = told()
+    assert first.index("Estimated") + 1 == first.index("Resolved"), "which the progress is counted from"
+    assert "Estimated" not in told(), "of one that is resumed a part is done"
 
 
 def test_each_training_starts_only_where_there_is_room(monkeypatch, store, tiny_config):
