@@ -186,15 +186,21 @@ def _note_equal_numbers(labels: Sequence[str], notes: list[str]) -> None:
 
 
 def _note_a_scale(labels: Sequence[str], notes: list[str]) -> None:
-    """A column of measurements, such as 3.7 (or 3,7), is learned as classes that have nothing in common."""
-    values = {label: _number(label.replace(",", ".")) for label in labels}
-    numbers = [value for value in values.values() if value is not None]
-    if len(labels) > MANY_NUMBERS and len(numbers) == len(labels) and any(value % 1 for value in numbers):
-        shown = sorted(labels, key=lambda label: values[label] or 0.0)
+    """A column of measurements is learned as classes that have nothing in common."""
+    if shown := _scale(labels):
         notes.append(
             f"The {len(labels):,} labels are numbers, from {shown[0]} to {shown[-1]}. Each counts as a class "
             "of its own: that some are near each other is not learned. Better make a few ranges of them."
         )
+
+
+def _scale(labels: Sequence[str]) -> Sequence[str]:
+    """From the lowest to the highest where they are measurements, such as 3.7 (or 3,7); else none."""
+    values = {label: _number(label.replace(",", ".")) for label in labels}
+    numbers = [value for value in values.values() if value is not None]
+    if len(labels) <= MANY_NUMBERS or len(numbers) < len(labels) or not any(value % 1 for value in numbers):
+        return ()
+    return sorted(labels, key=lambda label: values[label] or 0.0)
 
 
 def _number(label: str) -> float | None:
@@ -275,6 +281,12 @@ def _check_classes(train: pd.DataFrame, needed: int) -> None:
         listed = ", ".join(f"{label!r} has {count}" for label, count in rare.head(5).items())
         more = f", and {len(rare) - 5:,} more" if len(rare) > 5 else ""
         few = 2 * len(rare) < len(texts)
+        if not few and (shown := _scale(list(texts.index))):
+            raise DataError(
+                f"The {len(texts):,} labels are numbers, from {shown[0]} to {shown[-1]}, and most of them have "
+                "too few texts to be a class. Make a few ranges of them, or choose another column with "
+                "--label-column."
+            )
         raise DataError(
             f"Every class needs at least {counted(needed, 'different text')}, to be in all splits; "
             f"{listed}{more}. "

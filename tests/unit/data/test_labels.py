@@ -146,6 +146,12 @@ def test_a_scale_is_no_list_of_classes(films):
         assert not any("are numbers" in note for note in task_of(films, HEADER + few).notes)
 
 
+def test_a_scale_of_which_most_values_are_rare_is_called_one(films):
+    rows = "".join(f"text {n},{n / 8}\n" for n in range(20))
+    with pytest.raises(DataError, match=r"The 20 labels are numbers, from 0.0 to 2.375, .* a few ranges"):
+        task_of(films, HEADER + rows)
+
+
 def test_a_column_of_which_most_values_are_rare_is_doubted(films):
     rows = "".join(f"text {i},2024-01-{i + 1:02}\n" for i in range(20))
     with pytest.raises(DataError, match=r"Is it the right column\? Choose another with --label-column"):
