@@ -283,8 +283,8 @@ def _check_classes(train: pd.DataFrame, needed: int) -> None:
         few = 2 * len(rare) < len(texts)
         if not few and (shown := _scale(list(texts.index))):
             raise DataError(
-                f"The {len(texts):,} labels are numbers, from {shown[0]} to {shown[-1]}, and most of them have "
-                "too few texts to be a class. Make a few ranges of them, or choose another column with "
+                f"The {len(texts):,} labels are numbers, from {shown[0]} to {shown[-1]}, and most have too "
+                "few texts to be a class. Make a few ranges of them, or choose another column with "
                 "--label-column."
             )
         raise DataError(
