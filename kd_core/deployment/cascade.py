@@ -187,8 +187,8 @@ class Cascade:
         wanted = "be right" if gold else "agree with the teacher"
         speed = ""
         if self.latency_ms is not None and self.teacher_ms is not None:
-            speed = f" A text takes {milliseconds(self.latency_ms)} on average, with the teacher alone "
-            speed += f"{milliseconds(self.teacher_ms)} (timed in turns)."
+            speed = f" A text takes about {milliseconds(self.latency_ms)} on average, with the teacher alone "
+            speed += f"{milliseconds(self.teacher_ms)} (timed in turns, by p50 and p95)."
         where = (
             f"where it is at least {100 * self.threshold:.6g} % sure, which is {percent(self.answered)} of "
             "the test texts, and passes the rest on"

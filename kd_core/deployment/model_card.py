@@ -24,7 +24,7 @@ from kd_core.distillation.calibration import Scaled, floor
 from kd_core.distillation.metrics import ECE_BINS, Scores
 from kd_core.distillation.report import Report
 from kd_core.distillation.report_tables import calibration_error, score
-from kd_core.distillation.report_times import latency_conditions
+from kd_core.distillation.report_times import latency_conditions, unsteady
 from kd_core.distillation.roles import FROM_TEACHER, NAMES, ROLES
 from kd_core.models.presets import TEACHERS, other_network
 from kd_core.system.formatting import capitalised, count, megabytes, milliseconds, percent, with_interval
@@ -96,7 +96,7 @@ def model_card(
     config = report.config
     task, teacher, student = config["task"]["name"], config["teacher"]["model"], config["student"]["model"]
     seeds, shifted = config["training"]["seeds"], report.student.shifted
-    read = list(report.on_other_texts["student"].items())
+    objective = ObjectiveConfig.model_validate(config["objective"])
     first = report.student.seeds[seeds[0]]
     conditions = staircase.conditions(forms, describe_machine(), report.rows["test"], report.measures)
     network = other_network(student) if network is None else network
@@ -121,8 +121,9 @@ def model_card(
         seeds=seeds,
         network=network,
         code=with_code(config),
-        objective=_objective(config),
-        uses_teacher=ObjectiveConfig.model_validate(config["objective"]).uses_teacher,
+        objective=_minimised(objective),
+        learned_from=_learned_from(objective),
+        learns_answers=objective.alpha < 1,
         source=plain(_last(source)),
         unlabelled=report.rows.get("transfer", 0) - report.rows.get("spans", 0),
         origin=ORIGINS.get(task),
@@ -134,7 +135,7 @@ def model_card(
         onnx_code=ONNX.format(file=onnx[-1]) if onnx else "",
         controls=[ROLES[who] for who in report.models if who not in ("teacher", "student")],
         models=_markdown(_models(report)),
-        timed=plain(latency_conditions(report)),
+        timed=plain(f"{latency_conditions(report)} {unsteady(report)}"),
         forms=_markdown(staircase.table(forms, report.measures)),
         files=files,
         conditions=f"{conditions} {staircase.doubt(forms)}".rstrip(),
@@ -145,8 +146,8 @@ def model_card(
         bins=ECE_BINS,
         start=None if report.teacher_is_file else FROM_TEACHER.get(config["student"]["init"]),
         others=report.measured[report.other_metric],
-        read=read[0],
-        worst=min(read[1:], key=lambda item: item[1], default=None),
+        read=report.student.by(report.other_metric),
+        worst=_worst(report),
         percent=percent,
         with_interval=with_interval,
         megabytes=megabytes,
@@ -172,9 +173,27 @@ def _literally(match: re.Match[str]) -> str:
     return f"\\{character}" if character in string.punctuation else character
 
 
-def _objective(config: Mapping[str, Any]) -> str:
-    """What was minimised, in a sentence's half."""
-    objective = ObjectiveConfig.model_validate(config["objective"])
+def _learned_from(objective: ObjectiveConfig) -> str:
+    """In words, after "learned from"."""
+    heeded = ["the labels"] if objective.alpha else []
+    if objective.alpha < 1:
+        answers = "probabilities" if objective.learns_probabilities else "choices"
+        heeded.append(f"a larger teacher's {answers}")
+    if objective.needs_teacher_online:
+        heeded.append("its inner states" if objective.alpha < 1 else "a larger teacher's inner states")
+    return " and from ".join(heeded) if objective.uses_teacher else "the labels alone"
+
+
+def _worst(report: Report) -> tuple[str, float] | None:
+    """The other texts of which the student knows least, and its score; of reports of before by that alone."""
+    _, *others = report.on_other_texts["student"].items()
+    read, rises = report.student.by(report.other_metric), report.student.rises
+    worse = [(name, own) for name, own in others if (rises[name][1] < 0 if name in rises else own < read)]
+    return min(worse, key=lambda item: item[1], default=None)
+
+
+def _minimised(objective: ObjectiveConfig) -> str:
+    """In a sentence's half."""
     terms = [f"{objective.alpha:g} x hard loss"] if objective.alpha else []
     if objective.alpha < 1:
         softened = f", temperature {objective.temperature:g}" if objective.has_temperature else ""

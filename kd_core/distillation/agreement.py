@@ -47,12 +47,12 @@ def sentence(
     if metric != "accuracy":
         what = metric_name(metric)
     how = f"{percent(student.accuracy)}, 95 % interval {percent(student.low)} to {percent(student.high)}"
-    parts = [f"Agreement with the teacher on {texts:,} test texts: {how}."]
+    by, agrees = "", f"Agreement with the teacher: {percent(agreement)}."
+    if len(student.seeds) > 1:
+        by = f" by {counted(len(student.seeds), 'student')}"
+        agrees = f"The first of them agrees with the teacher on {percent(agreement)}."
+    parts = [f"Agreement with the teacher on {texts:,} test texts{by}: {how}."]
     if task.gold == "test":
-        by, agrees = "", f"Agreement with the teacher: {percent(agreement)}."
-        if len(student.seeds) > 1:
-            by = f" by {counted(len(student.seeds), 'student')}"
-            agrees = f"The first of them agrees with the teacher on {percent(agreement)}."
         parts = [f"Accuracy by the gold labels of {texts:,} test texts{by}: {how}. {agrees}"]
     if over_floor and over_floor.kind != "helped":
         parts.insert(0, not_above(over_floor, f"of {what}", advice))

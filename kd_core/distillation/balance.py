@@ -156,10 +156,11 @@ def notes(
     few = {name: count for name, count in texts_by_class(names, validation).items() if 0 < count < FEW}
     if few and metric == "macro_f1":
         name, count = min(few.items(), key=lambda pair: pair[1])
-        moves = 100 / len(np.unique(np.asarray(validation))) / count
+        # The first of them that is recognised takes its F1 from 0 to 2 / (count + 1).
+        moves = 200 / (count + 1) / len(np.unique(np.asarray(validation)))
         found.append(
-            f"The class {name!r} has {counted(count, 'validation text')}: each moves the validation macro-F1 "
-            f"by up to {moves:.0f} points, so that which weights are best is partly chance. Add such texts, "
-            f"or judge by accuracy ({flag('training.metric')} accuracy)."
+            f"The class {name!r} has {counted(count, 'validation text')}: one can move the validation "
+            f"macro-F1 by about {moves:.0f} points, so that which weights are best is partly chance. Add "
+            f"such texts, or judge by accuracy ({flag('training.metric')} accuracy)."
         )
     return found

@@ -37,7 +37,7 @@ class ModelReport(BaseModel):
     accuracy: float
     low: float  # 95 % interval of the accuracy
     high: float
-    spread: float  # standard deviation of the accuracy over the seeds, 0 for one
+    spread: float  # sample standard deviation of the accuracy over the seeds, 0 for one
     macro_f1: float
     ece: float
     params: int | None  # these four are None of a teacher that is a file

@@ -83,11 +83,15 @@ def hard_answers(report: Report) -> str:
         return ""
     texts = f" and {name}" if (name := report.transfer_name) else ""
     labelled = "" if report.learns_choices else "labelled "
-    doubt = " That may be nothing." if report.over_hard.kind == "no_difference" else ""
+    # Reports of before have it in accuracy alone.
+    metric = report.metric if "hard_answers" in report.gains else "accuracy"
+    over, measure = report.gains.get("hard_answers", report.over_hard), report.measured[metric]
+    doubt = " That may be nothing." if over.kind == "no_difference" else ""
+    named = "" if measure == "accuracy" else f" {measure}"
     return (
         f"On the same {labelled}texts{texts}, with the teacher's first choices as if they were labels, the "
-        f"student has {percent(report.models['hard_answers'].accuracy)}. The teacher's other probabilities "
-        f"add {gain(report.over_hard)}.{doubt}"
+        f"student has{named} {percent(report.models['hard_answers'].by(metric))}. The teacher's other "
+        f"probabilities add {gain(over, measure)}.{doubt}"
     )
 
 
@@ -210,8 +214,8 @@ def fewest_texts(classes: pd.DataFrame) -> str:
     texts = int(rarest["support"])
     low, high = wilson(rarest["recall"] / 100, texts)
     return (
-        f"“{rarest['class']}” has the fewest test texts, {texts:,}: the share of them that is recognised is "
-        f"known to about {50 * (high - low):.0f} points (95 %)."
+        f"“{rarest['class']}” has the fewest test texts, {texts:,}. The share of them that is recognised, "
+        f"{percent(rarest['recall'] / 100)}, has a 95 % interval of {percent(low, 0)} to {percent(high, 0)}."
     )
 
 

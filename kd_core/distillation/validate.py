@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from itertools import chain, pairwise
 from pathlib import Path
-from statistics import fmean, pstdev
+from statistics import fmean, stdev
 from typing import Any
 
 import numpy as np
@@ -368,7 +368,7 @@ def _report(
         accuracy=accuracy,
         low=low,
         high=high,
-        spread=pstdev(r.accuracy for r in results),
+        spread=stdev(r.accuracy for r in results) if len(results) > 1 else 0.0,
         macro_f1=fmean(r.macro_f1 for r in results),
         ece=fmean(r.ece for r in results),
         **costs,

@@ -34,12 +34,13 @@ def plus_minus(share: float, low: float | None, high: float | None, least: float
     """The interval around a share, in points: (0.876, 0.848, 0.904) -> "± 2.8", (1, 0.951, 1) -> "−4.9/+0.0".
 
     Half of it stands for both sides where that is true to 0.3 points and inside what is possible, from
-    ``least`` (-1 of a difference) to 100 %. Where it is not known (None, NaN), "".
+    ``least`` (-1 of a difference) to 100 %, and tells as much of zero. Where it is not known (None, NaN), "".
     """
     if low is None or high is None or math.isnan(low + high):
         return ""
     half = (high - low) / 2
-    if abs(share - low - half) < 0.003 and least + half <= share <= 1 - half:
+    same_side = (abs(share) > half) == (low * high > 0)
+    if abs(share - low - half) < 0.003 and least + half <= share <= 1 - half and (least == 0 or same_side):
         return f"± {100 * half:.1f}"
     return f"−{100 * (share - low):.1f}/+{100 * (high - share):.1f}"
 

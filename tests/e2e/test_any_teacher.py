@@ -119,5 +119,5 @@ def test_a_cascade_from_own_texts_to_what_it_promises(
     page.get_by_role("button", name="Add the student in int8").click()
     page.get_by_role("radio", name="ONNX int8").click()
     expect(page.get_by_text(f"kd cascade {run} --agree 80 --right --int8")).to_be_visible()
-    expect(page.get_by_text("(timed in turns)")).to_be_visible()
+    expect(page.get_by_text("(timed in turns, by p50 and p95)")).to_be_visible()
     assert axe(page) == []

@@ -492,6 +492,12 @@ def test_a_control_that_does_as_well_is_named_beside_the_verdict(
     page = app(PAGE, run=RUN)
     assert any("Better" in text for text in words(page))
     assert sum("A control does as well" in text for text in words(page)) == 2  # badge and picture
+    worse = gap | {"kind": "hurt", "delta": -0.02, "low": -0.03, "high": -0.01}
+    done.save_report(RUN, report | {"over": {"alone": report["verdict"], "labelled_only": worse}})
+    better = words(app(PAGE, run=RUN))
+    assert sum("A control does better" in text for text in better) == 2
+    assert not any("A control does as well" in text for text in better)
+    done.save_report(RUN, report | {"over": {"alone": report["verdict"], "labelled_only": gap}})
     assert any(
         "Distilled on labelled texts only does as well, as far as these texts can show: accuracy 86.3 %"
         in text
@@ -510,7 +516,8 @@ def test_tf_idf_that_is_not_below_the_student_stands_beside_the_verdict(
 
 def test_how_well_scores_of_few_texts_are_known_is_said(app: App, done: Store) -> None:
     said = words(app(PAGE, run=RUN, **{"report.tab": "Quality"}))
-    assert any("“tech” has the fewest test texts, " in plain(text) for text in said)
+    [few] = [plain(text) for text in said if "“tech” has the fewest test texts, " in plain(text)]
+    assert re.search(r"recognised, [\d.]+ %, has a 95 % interval of \d+ % to \d+ %\.", few)
 
 
 def test_the_open_tab_is_in_the_address(app: App, done: Store) -> None:

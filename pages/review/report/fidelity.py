@@ -56,13 +56,15 @@ def fidelity(run: RunRow, report: Report) -> None:
             help="How often the student's answer is the teacher's, right or wrong, with half of its 95 % "
             f"interval on {report.rows['test']:,} test texts",
         )
-        st.metric(
-            "Divergence",
-            f"{report.fidelity.kl:.3f} nats",
-            border=True,
-            height="stretch",
-            help=f"{term('KL divergence')} Here of the student from the teacher, at T = 1, mean over texts.",
-        )
+        if not report.teacher_gives_labels:  # else there are no probabilities to be near to
+            st.metric(
+                "Divergence",
+                f"{report.fidelity.kl:.3f} nats",
+                border=True,
+                height="stretch",
+                help=f"{term('KL divergence')} Here of the student from the teacher, at T = 1, the mean over "
+                "the texts.",
+            )
     for cell, label in labels.items() if judged else ():
         right.markdown(f"**{label}:** {report_tables.ABOUT_CELLS[cell]}")
     if len(report.config["training"]["seeds"]) > 1:

@@ -105,7 +105,7 @@ def verdict(run: RunRow, report: Report) -> None:
             if report.verdict:
                 verdict_badge(report.verdict.kind, report.verdict.seeds, help=term("verdict"))
             if report.as_good and report.verdict and report.verdict.kind == "helped":
-                st.badge(AS_GOOD, color="orange", icon=":material/balance:")
+                st.badge(_control_does(report), color="orange", icon=":material/balance:")
             if report.over_floor:
                 floor_badge(report.over_floor.kind, help=term("TF-IDF"))
         if verdict_words(report.sentence):
@@ -123,6 +123,11 @@ def verdict(run: RunRow, report: Report) -> None:
             st.caption(escape(plain_words(note)))
         if comparison := time_against_estimate(run, report.seconds):
             st.caption(comparison)
+
+
+def _control_does(report: Report) -> str:
+    """Of ``as_good``, in words."""
+    return BETTER if any(report.gains[who].kind == "hurt" for who in report.as_good) else AS_GOOD
 
 
 def _what_now(report: Report) -> None:
@@ -183,8 +188,7 @@ def _differences(report: Report, dark: bool) -> None:
     if controls:
         heading = "Better than each control" if len(controls) > 1 else "Better than its control"
         if report.as_good:
-            hurt = any(report.gains[who].kind == "hurt" for who in report.as_good)
-            heading = BETTER if hurt else AS_GOOD
+            heading = _control_does(report)
         st.markdown(f"**{heading}**")
     if report.gains:
         spoken = (f"{roles.NAMES[who]}: {report_tables.gain(gap)}" for who, gap in report.gains.items())

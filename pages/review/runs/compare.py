@@ -151,6 +151,12 @@ def _over(baseline: str, shown: Mapping[str, RunRow]) -> None:
             alt="; ".join(f"{label}: {report_tables.gain(gap)}" for label, gap in found.items()),
         )
         st.caption(escape(f"Zero is the student of {baseline}. All have answered the same test texts."))
+        seeds = {label: run.config["training"]["seeds"] for label, run in shown.items()}
+        if fewer := [label for label in found if len(seeds[label]) != len(seeds[baseline])]:
+            whose = f"{', '.join(fewer)} {'has' if len(fewer) == 1 else 'have'} another number of seeds"
+            st.caption(
+                escape(f"Seeds are compared in pairs. {whose}, so that only the first ones of both count.")
+            )
     for problem in dict.fromkeys(problems):
         st.caption(escape(problem))
 
@@ -210,7 +216,8 @@ def _results(run: RunRow) -> dict[str, str]:
     gain = report.verdict and report_tables.gain(report.verdict, report.judged_by)
     return rows | {
         "Gain over its control": gain or NONE,
-        "Agreement with the teacher": formatting.percent(report.fidelity.agreement),
+        "Agreement with the teacher": formatting.percent(report.fidelity.agreement)
+        + ", first seed" * (len(report.student.seeds) > 1),
         "Calibration error": formatting.percent(report.student.ece),
         "Parameters": formatting.count(report.student.params),
         "Size": formatting.megabytes(report.student.size_mb),

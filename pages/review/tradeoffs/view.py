@@ -11,13 +11,14 @@ import streamlit as st
 
 from kd_core import figures
 from kd_core.deployment import runtimes, tradeoffs
-from kd_core.deployment.tradeoffs import Limits
+from kd_core.deployment.tradeoffs import TEST, Limits
 from kd_core.distillation import report_tables, roles
 from kd_core.figures.tradeoffs import MANY
 from kd_core.system import formatting
 from pages.review.tradeoffs.controls import COST_NAMES, View
 from pages.shared import addresses
 from pages.shared.charts import chart, is_dark
+from pages.shared.state import store
 from pages.shared.text import escape, unbroken
 from pages.shared.written import percent, written
 
@@ -90,6 +91,8 @@ def answer(view: View, limits: Limits) -> None:
             "a little less on new texts."
         )
     alike = tradeoffs.not_told_apart(best, fitting.iloc[1:])
+    if view.texts == TEST:
+        alike = alike.drop(_shown_worse(best, alike))
     if not alike.empty:
         st.caption(unbroken(_not_told_apart(best, alike)))
 
@@ -170,6 +173,18 @@ def _card(title: str, model: pd.Series[Any], measures: str, key: str) -> None:
 def _name(model: pd.Series[Any]) -> str:
     """ "distilled student, ONNX int8"."""
     return formatting.in_sentence(runtimes.form_name(model["who"], model["runtime"]))
+
+
+def _shown_worse(best: pd.Series[Any], others: pd.DataFrame) -> list[str]:
+    """Those of its own run that are worse text by text, by its report; it does not know int8."""
+    own = others[(others["run"] == best["run"]) & (others["runtime"] != "int8")]
+    if own.empty or best["runtime"] == "int8":
+        return []
+    gains = store().report(best["run"]).gains  # of the distilled student over each of the others
+    worse = {who for who, gap in gains.items() if best["who"] == "student" and gap.kind == "helped"}
+    if best["who"] in gains and gains[best["who"]].kind == "hurt":
+        worse.add("student")
+    return list(own.index[own["who"].isin(worse)])
 
 
 def _not_told_apart(best: pd.Series[Any], alike: pd.DataFrame) -> str:

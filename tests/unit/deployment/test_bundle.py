@@ -10,6 +10,7 @@ import runpy
 import subprocess
 import sys
 import zipfile
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -429,10 +430,20 @@ def test_class_names_stay_texts(finished_run):
     assert yaml.safe_load(card.split("---\n")[1])["license"] == "other"
 
 
-@pytest.mark.parametrize(("accuracy", "said"), [(0.5, True), (0.8, False), (0.9, False)])
-def test_the_card_says_of_other_texts_that_they_are_worse_where_they_are(finished_run, accuracy, said):
+@pytest.mark.parametrize(
+    ("accuracy", "rises", "said"),
+    [
+        (0.5, {}, True),
+        (0.8, {}, False),
+        (0.9, {}, False),
+        (0.5, {"typos": (-0.4, -0.2)}, True),
+        (0.76, {"typos": (-0.09, 0.01)}, False),  # its report says so too
+    ],
+)
+def test_the_card_says_of_other_texts_that_they_are_worse_where_they_are(finished_run, accuracy, rises, said):
     models = finished_run.report.models
-    student = models["student"].model_copy(update={"accuracy": 0.8, "shifted": {"typos": accuracy}})
+    known = {"accuracy": 0.8, "shifted": {"typos": accuracy}, "rises": rises}
+    student = models["student"].model_copy(update=known)
     report = finished_run.report.model_copy(update={"models": {**models, "student": student}})
     card = model_card(report, [form("teacher", "pytorch"), form("student", "pytorch")], {}, [])
     assert ("On other texts it is worse" in card) == said
@@ -449,18 +460,37 @@ def test_the_card_of_a_student_that_was_a_checkpoint_names_that(finished_run):
 
 
 @pytest.mark.parametrize(
-    ("changes", "said"),
+    ("changes", "said", "whom"),
     [
-        ({}, "0.6 x hard loss + 0.4 x soft loss (forward_kl, temperature 2)"),
-        ({"divergence": "logit_mse"}, "0.6 x hard loss + 0.4 x soft loss (logit_mse)"),
-        ({"alpha": 1.0}, "1 x hard loss"),
+        (
+            {},
+            "0.6 x hard loss + 0.4 x soft loss (forward_kl, temperature 2)",
+            "the labels and from a larger teacher's probabilities",
+        ),
+        (
+            {"divergence": "logit_mse"},
+            "0.6 x hard loss + 0.4 x soft loss (logit_mse)",
+            "the labels and from a larger teacher's probabilities",
+        ),
+        (
+            {"divergence": "hard_answers", "alpha": 0.0},
+            "1 x soft loss (hard_answers)",
+            "a larger teacher's choices",
+        ),
+        ({"alpha": 1.0}, "1 x hard loss", "the labels alone"),
+        (
+            {"alpha": 1.0, "hidden_weight": 1.0},
+            "1 x hard loss + 1 x hidden",
+            "the labels and from a larger teacher's inner states",
+        ),
         (
             {"alpha": 0.0, "hidden_weight": 0.5, "class_weights": "balanced"},
             "1 x soft loss (forward_kl, temperature 2) + 0.5 x hidden; classes weighed: balanced",
+            "a larger teacher's probabilities and from its inner states",
         ),
     ],
 )
-def test_the_card_says_what_was_minimised(finished_run, changes, said):
+def test_the_card_says_what_was_minimised_and_learned_from(finished_run, changes, said, whom):
     objective = {"alpha": 0.6, "divergence": "forward_kl", "temperature": 2.0} | changes
     config = finished_run.report.config
     report = finished_run.report.model_copy(
@@ -468,6 +498,19 @@ def test_the_card_says_what_was_minimised(finished_run, changes, said):
     )
     card = model_card(report, [form("teacher", "pytorch"), form("student", "pytorch")], {}, [])
     assert f"- Objective: {said}.\n" in card
+    assert f"student that learned from {whom}.\n" in card
+    assert ("It has learned its teacher's answers" in card) == (objective["alpha"] < 1)
+
+
+def test_the_card_doubts_times_as_the_report_does(finished_run):
+    student = finished_run.report.models["student"]
+    slow = student.model_copy(update={"latency_ms": replace(student.latency_ms, busy=0.24)})
+    report = finished_run.report.model_copy(
+        update={"models": {**finished_run.report.models, "student": slow}}
+    )
+    card = model_card(report, [form("teacher", "pytorch"), form("student", "pytorch")], {}, [])
+    results = card[card.index("## Results") : card.index("### Forms of this model")]
+    assert "76 % of the time at other work" in results
 
 
 @pytest.mark.parametrize(

@@ -268,8 +268,8 @@ def test_what_was_promised_what_came_out_and_what_it_takes_is_said():
     assert EXAMPLE.sentence == (
         "The student answers where it is at least 80 % sure, which is 90.0 % of the test texts, and passes "
         "the rest on. The pair was to agree with the teacher on 97.0 % of all texts, with 95 % confidence; "
-        "on 500 test texts this held: 98.0 %, 95 % interval 96.0 % to 99.0 %. A text takes 1.90 ms on "
-        "average, with the teacher alone 9.00 ms (timed in turns)."
+        "on 500 test texts this held: 98.0 %, 95 % interval 96.0 % to 99.0 %. A text takes about "
+        "1.90 ms on average, with the teacher alone 9.00 ms (timed in turns, by p50 and p95)."
     )
     less = replace(EXAMPLE, method="conformal", judge="gold", agreement=0.96, low=0.94, teacher_ms=None)
     begin = "The pair was to be right on 97.0 % of all texts, on average; on 500 test texts this"
@@ -303,7 +303,7 @@ def test_gold_and_int8_of_a_finished_run(finished_run, monkeypatch, capsys, tmp_
     assert found["student_ms"] == lognormal_mean(times["student"].p50, times["student"].p95)
     assert found["teacher_ms"] == lognormal_mean(times["teacher"].p50, times["teacher"].p95)
     assert times["teacher"] != finished_run.report.teacher.latency_ms
-    assert ("(timed in turns)" in found["sentence"]) == (found["threshold"] <= 1)
+    assert ("(timed in turns, " in found["sentence"]) == (found["threshold"] <= 1)
     rows = pd.read_parquet(finished_run.folder / "predictions.parquet")
     form = open_form(run_id, "student", "int8")
     assert int8_answers.logits(run_id, "predictions.parquet") == pytest.approx(

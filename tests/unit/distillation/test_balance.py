@@ -123,7 +123,7 @@ def test_what_a_person_is_told():
     assert "The classes 'ham', 'spam' have no test text" in notes("accuracy", NAMES, [0], three, [1])[0]
     [chance] = notes("macro_f1", NAMES, [0, 1, 2], [0, 0, 0, 1, 1, 1, 2], [0, 1, 2])
     assert chance.startswith(
-        "The class 'spam' has 1 validation text: each moves the validation macro-F1 by up to 33 points, so"
+        "The class 'spam' has 1 validation text: one can move the validation macro-F1 by about 33 points, so"
     )
 
 

@@ -77,6 +77,14 @@ def test_what_soft_labels_add_to_hard_answers(report: dict) -> None:
     )
     report["rows"]["transfer"] = 0
     assert report_tables.hard_answers(read(report)).startswith("On the same labelled texts, with the")
+    report["config"]["training"]["metric"] = "macro_f1"
+    report["hard_answers"]["macro_f1"] = 0.81
+    assert "the student has 87.0 %. The" in report_tables.hard_answers(read(report)), "of before"
+    report["over_by_metric"] = {"hard_answers": report["over_hard"] | {"delta": 0.02}}
+    assert (
+        "the student has macro-F1 81.0 %. The teacher's other probabilities add +2.0 points of macro-F1 ("
+        in (report_tables.hard_answers(read(report)))
+    )
 
 
 def test_a_control_that_is_not_below_the_student_is_named_with_its_numbers(report: dict) -> None:

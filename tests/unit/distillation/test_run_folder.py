@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 from dataclasses import replace
-from statistics import fmean, pstdev
+from statistics import fmean, stdev
 from types import SimpleNamespace
 
 import numpy as np
@@ -77,7 +77,7 @@ def test_several_seeds_give_means_and_spread(finished_run):
         accuracies = [scores.accuracy for scores in who.seeds.values()]
         assert list(who.seeds) == [0, 1]
         assert who.accuracy == pytest.approx(fmean(accuracies))
-        assert who.spread == pytest.approx(pstdev(accuracies))
+        assert who.spread == pytest.approx(stdev(accuracies))
         assert who.macro_f1 == pytest.approx(fmean(scores.macro_f1 for scores in who.seeds.values()))
     assert list(report.teacher.seeds) == [0]
     assert (report.verdict.seeds, report.verdict.n) == (2, 25)

@@ -73,7 +73,7 @@ def test_means_and_spread_over_the_seeds(run, trained, tiny_task):
         report = found.models[who]
         assert [report.seeds[seed].accuracy for seed in (3, 4)] == pytest.approx(accuracies)
         assert report.accuracy == pytest.approx(np.mean(accuracies))
-        assert report.spread == pytest.approx(np.std(accuracies))
+        assert report.spread == pytest.approx(np.std(accuracies, ddof=1))
         f1 = [f1_score(labels, answers(found.predictions, f"{who}-{s}"), average="macro") for s in (3, 4)]
         assert report.macro_f1 == pytest.approx(np.mean(f1))
         assert (report.low, report.high) == wilson(report.accuracy, 25)

@@ -24,6 +24,7 @@ from kd_core.system import formatting
         (formatting.points(-0.0002), "0.0 points"),
         (formatting.interval(-0.006, 0.067), "−0.6 to +6.7"),
         (formatting.plus_minus(-0.1527, -0.182, -0.123, least=-1), "± 2.9"),  # a difference
+        (formatting.plus_minus(-0.017, -0.0348, -0.0004, least=-1), "−1.8/+1.7"),  # ± 1.7 holds zero
         (formatting.plus_minus(0.8755, 0.845, 0.901), "± 2.8"),
         (formatting.plus_minus(0.96, 0.911, 0.986), "−4.9/+2.6"),
         (formatting.plus_minus(0.998, 0.993, 0.999), "−0.5/+0.1"),  # ± 0.3 would pass 100 %
