@@ -36,7 +36,7 @@ def handout(lesson: tuple[str, ...], folder: Path, questions: bool, as_json: boo
         folder.mkdir(parents=True, exist_ok=True)
         written = []
         for name in lesson or known:
-            written.append(folder / f"{name}.html")
+            written.append(folder / f"{known[name].place}-{name}.html")
             write_text(written[-1], page_of(known[name], answers=not questions))
     except OSError as error:
         raise ConfigError(f"cannot write to {folder}: {error.strerror}") from error

@@ -1,4 +1,4 @@
-"""A lesson as a page to print: the question and what to try in front; pictures and answer behind.
+"""A lesson as a page to print: question and tasks on the front, finds and answer on the back.
 
 One HTML file that needs nothing else: no network, no other file. No torch.
 """
@@ -51,7 +51,9 @@ def handout(lesson: Lesson, *, answers: bool = True) -> str:
         question=_rendered(lesson.question, known),
         options=[known.fill(option) for option in lesson.options],
         unit=lesson.number.unit if lesson.number else "",
+        number=lesson.place,
         tasks=[_rendered(lesson.parts[part], known) for part in lesson.lab_parts],
+        found=[_rendered(lesson.parts[part], known) for part in lesson.found_parts],
         answers=answers,
         pictures=[embedded(figure, static=True) for figure in pictures],
         alts=[figure.layout.title.text for figure in pictures],

@@ -80,7 +80,7 @@ def _soft_labels() -> AnswerAndValues:
         "share_low": formatting.percent(low, 0),
         "share_high": formatting.percent(high, 0),
         "read": len(examples.right_of(row)),
-        "stays": formatting.percent(stays[row], 0),
+        "stays": formatting.percent(stays[row]),
         "least_stays": formatting.percent(unsettled.min(), 0),
         "most_stays": formatting.percent(unsettled.max(), 0),
         "others": len(others),
@@ -177,8 +177,8 @@ def _alpha() -> AnswerAndValues:
         "wrong_class": examples.labels[answer],
         "sure": formatting.percent(float(softmax(teacher)[answer])),
         "raised": examples.labels[int(pushes.argmax())],
-        "push_teacher": f"{pushes[answer]:+.2f}",
-        "push_label": f"{pushes[label]:+.2f}",
+        "push_teacher": f"{pushes[answer]:+.2f}".replace("-", "−"),
+        "push_label": f"{pushes[label]:+.2f}".replace("-", "−"),
         "turn": f"{turn:g}",
         "turn_cold": f"{turn_cold:g}",
         "plain_winner": "The label" if plain == label else "The teacher, still",
@@ -364,7 +364,7 @@ def _choosing() -> AnswerAndValues:
         "unseen": formatting.percent(unseen[-1]),
         "unpicked": formatting.percent(unseen[0]),
         "gap": f"{100 * (seen[-1] - unseen[-1]):.1f}",
-        "gained": f"all that trying brought is {formatting.signed(gained)} points",
+        "gained": f"trying them all brought {formatting.signed(gained)} points",
     }
 
 

@@ -19,6 +19,7 @@ from kd_core.learn.anatomy import Floats, divergence_terms
 
 LINE: Floats = np.linspace(-8, 8, 161)
 NARROWEST, WIDEST = 0.2, 8.0
+WIDTH = 0.8  # of the teacher's humps
 _STEP, _RATIO = 0.25, 1.12
 _ZOOMS = 4
 Stance = Literal["both", "one", "between"]
@@ -39,7 +40,7 @@ class Fit:
         return probs
 
 
-def two_humps(distance: float, share: float, width: float = 0.8) -> Floats:
+def two_humps(distance: float, share: float, width: float = WIDTH) -> Floats:
     """Logarithm of a distribution over ``LINE``; ``share`` of it is in the right-hand hump."""
     places = np.array([-distance / 2, distance / 2])
     humps = log_softmax(-((LINE - places[:, None]) ** 2) / (2 * width**2))
@@ -76,9 +77,10 @@ def fit_backed_class(log_teacher: Floats, divergence: str) -> Fit:
     return _best(family, np.full(len(leads), first), leads, log_teacher, divergence)
 
 
-def stance(fit: Fit, distance: float) -> Stance:
-    """Where a fitted hump stands: a place is covered that is within one and a half of its widths."""
-    covered = [abs(fit.place - place) <= 1.5 * fit.width for place in (-distance / 2, distance / 2)]
+def stance(fit: Fit, log_teacher: Floats, distance: float) -> Stance:
+    """Where a fitted hump stands: one of the teacher's is covered that has a third of its share at least."""
+    near = [np.abs(LINE - place) <= 2 * WIDTH for place in (-distance / 2, distance / 2)]
+    covered = [fit.probs[at].sum() >= np.exp(log_teacher[at]).sum() / 3 for at in near]
     return "both" if all(covered) else "one" if any(covered) else "between"
 
 

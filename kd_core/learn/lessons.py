@@ -25,13 +25,17 @@ class _Part(BaseModel):
 
 
 class Number(_Part):
-    """A question that is answered with a number; an answer that is off by ``close`` is near enough."""
+    """A question that is answered with a number; an answer that is off by ``close`` is near enough.
+
+    A room chooses between ``bands``, which these numbers part.
+    """
 
     low: float
     high: float
     step: float
     unit: str
     close: float
+    bands: Annotated[tuple[float, ...], Field(min_length=2)]
 
 
 class LabUse(_Part):
@@ -45,6 +49,7 @@ class LabUse(_Part):
 class Lesson(_Part):
     """What is right is the ``answer`` of its facts: one of the ``options``, or a number."""
 
+    place: int  # among all lessons, from 1
     name: str
     title: str
     icon: str
@@ -92,4 +97,5 @@ def read(file: str) -> Lesson:
     parts = {name.strip(): part.strip() for name, part in zip(pieces[::2], pieces[1::2], strict=True)}
     if len(parts) < len(pieces) // 2:  # the later one would silently be shown
         raise ValueError(f"lesson {file} has a part twice; it has {', '.join(pieces[::2])}")
-    return Lesson(name=file.removesuffix(".md").split("-", 1)[1], parts=parts, **yaml.safe_load(front))
+    place, _, name = file.removesuffix(".md").partition("-")
+    return Lesson(place=int(place), name=name, parts=parts, **yaml.safe_load(front))

@@ -201,13 +201,21 @@ def test_why_is_read_without_the_rest_of_the_lesson(name: str) -> None:
 def test_a_number_is_asked_in_bands_that_settle_it() -> None:
     """What is right is not at the edge of its band, where the next one would be as good an answer."""
     gain = lesson_question(lessons()["data-and-size"])
-    assert gain.options == tuple(f"{low} to {low + 5} points".replace("-", "−") for low in range(-5, 20, 5))
+    assert gain.options == (
+        "Below 0 points",
+        "0 to 1 points",
+        "1 to 3 points",
+        "3 to 5 points",
+        "Above 5 points",
+    )
+    assert gain.right == ("1 to 3 points",)
     for name, lesson in lessons().items():
         if number := lesson.number:
             (right,) = lesson_question(lesson).right
-            low, high = (float(edge.replace("−", "-")) for edge in right.split(" ")[0:3:2])
+            low, high = map(float, right.split(" ")[0:3:2])
             answer = float(facts(name).answer)
             assert low + number.step <= answer <= high - number.step, name
+            assert list(number.bands) == sorted(number.bands)
 
 
 def test_a_question_of_the_quiz_is_asked_too(room: Room) -> None:

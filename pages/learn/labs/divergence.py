@@ -50,7 +50,7 @@ def _asked(controls: Controls) -> bool:
         "KL(teacher ‖ student), makes it wide enough for both. Turn the loss round, to KL(student ‖ "
         "teacher): what will the student do?",
         tuple(STANCES.values()),
-        STANCES[stance(reverse, DISTANCE)],
+        STANCES[stance(reverse, log_teacher, DISTANCE)],
         f"With these humps its centre is at {reverse.place:.1f} and its width {reverse.width:.2f}, against "
         f"{forward.place:.1f} and {forward.width:.2f} under forward KL.",
     )
@@ -141,7 +141,7 @@ def _words(fits: dict[str, Fit], log_teacher: np.ndarray, distance: float) -> st
     covering = (
         "**Forward KL** (mode covering) weighs each place by the teacher. Where the teacher has something "
         f"and the student nothing, the logarithm explodes. Here "
-        f"{STANCES[stance(forward, distance)].lower()}: {_numbers(forward)}."
+        f"{STANCES[stance(forward, log_teacher, distance)].lower()}: {_numbers(forward)}."
     )
     if valley > 2:
         covering += f" The price: in the middle it claims {valley:,.0f} times what the teacher does."
@@ -150,8 +150,9 @@ def _words(fits: dict[str, Fit], log_teacher: np.ndarray, distance: float) -> st
             covering,
             "**Reverse KL** (mode seeking; Minka 2005, Divergence measures and message passing) weighs each "
             "place by the student. What it leaves out costs nothing, what it invents does. Here "
-            f"{STANCES[stance(reverse, distance)].lower()}: {_numbers(reverse)}.",
-            f"**Jensen-Shannon** lies between the two. Here {STANCES[stance(js, distance)].lower()} (width "
+            f"{STANCES[stance(reverse, log_teacher, distance)].lower()}: {_numbers(reverse)}.",
+            f"**Jensen-Shannon** lies between the two. Here "
+            f"{STANCES[stance(js, log_teacher, distance)].lower()} (width "
             f"{js.width:.2f}). **Soft cross-entropy** finds the student of forward KL. {narrowest}",
         )
     )

@@ -135,24 +135,28 @@ def _asked(controls: Controls) -> bool:
     except KDError:  # the lab says what is missing
         return True
     row = examples.undecided
-    student, teacher = examples.logits["alone"][row], examples.logits["teacher"][row]
-    cold, hot = gradient_sizes(student, teacher, int(examples.truth[row]), "forward_kl", [1.0, 8.0])
+    student, teacher = examples.logits["alone"], examples.logits["teacher"]
+    cold, hot = gradient_sizes(student[row], teacher[row], int(examples.truth[row]), "forward_kl", [1.0, 8.0])
+    some = _apart(student, teacher)
+    longer = t_squared_growth(student[some], teacher[some], examples.truth[some], "forward_kl", 1.0, 8.0) > 64
     return question(
         controls,
-        "The soft loss compares student and teacher at a temperature T. Raise T from 1 to 8, without the "
-        "factor T². How strongly does the soft loss push the student's logits then, that is, how long is its "
-        "gradient?",
+        "The soft loss compares student and teacher at a temperature T. For the headline "
+        f"“{escape(examples.texts[row])}” the student alone disagrees with its teacher. Raise T from 1 to 8, "
+        "without the factor T². How strongly does the soft loss push the student's logits then, that is, how "
+        "long is its gradient?",
         (LARGER, SAME, SMALLER),
         LARGER if hot > 1.1 * cold else SMALLER if hot < cold / 1.1 else SAME,
-        f"For the headline below, and forward KL, its length goes from {cold:.3g} to {hot:.3g}"
-        f"{_ratio(cold, hot)}. T² = 64 gives that back where logits are small, and more than that where they "
-        "are large.",
+        f"By forward KL its length goes from {cold:.3g} to {hot:.3g}{_ratio(cold, hot)}. T² = 64 gives that "
+        "back where logits are small, and more than that where they are large. It is not so for every text: "
+        f"on {int(longer.sum())} of {len(student)} headlines the push gets stronger. There both are sure, "
+        "and at T = 1 hardly any push is left.",
     )
 
 
 def _over_all_texts(examples: Examples, students: np.ndarray, divergence: str) -> str:
     """Whether T² keeps the gradient's size."""
-    some = np.flatnonzero(np.abs(students - examples.logits["teacher"]).max(axis=1) > 0)
+    some = _apart(students, examples.logits["teacher"])
     if not len(some):  # the student is its teacher
         return "Nothing pushes a student that is its teacher."
     growth = t_squared_growth(
@@ -324,13 +328,13 @@ def _of_t_squared(loss: Anatomy, temperature: float, t_squared: bool) -> str:
             f"With T² the soft gradient has length {soft:.3g}; without it, {soft / temperature**2:.3g}. A "
             "T that is high against the logits makes it about T² times smaller: once because the logits are "
             "divided by T, and once because softened probabilities lie closer together (Hinton et al. 2015, "
-            "arXiv 1503.02531, section 2). Switch “Times T²” off and move the temperature to see the labels "
-            "take over."
+            "arXiv 1503.02531, section 2). Switch “Times T²” off and move the temperature to its end to see "
+            "the labels take over."
         )
     return (
         f"Without T² the soft gradient has length {soft:.3g}; with it, {soft * temperature**2:.3g}. The "
-        f"hard one stays at {hard:.3g} whatever T is. So without T² a high temperature also turns "
-        "alpha towards the labels."
+        f"hard one stays at {hard:.3g} whatever T is. When T is very high, the soft one shrinks like "
+        "1/T² and alpha turns towards the labels. Below that it can grow, where both models are sure."
     )
 
 
@@ -371,6 +375,11 @@ def _of_this_loss(
             f"T = {temperature:g}."
         )
     return ""
+
+
+def _apart(students: np.ndarray, teachers: np.ndarray) -> np.ndarray:
+    """The texts of which the two do not say the same, so that something pushes."""
+    return np.flatnonzero(np.abs(students - teachers).max(axis=1) > 0)
 
 
 def _length(gradient: np.ndarray) -> float:

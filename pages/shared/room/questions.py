@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bisect import bisect
 from itertools import pairwise
 
 import streamlit as st
@@ -12,8 +13,6 @@ from kd_core.learn.quiz import Question as QuizQuestion
 from pages.shared import addresses
 from pages.shared.room.votes import Question
 from pages.shared.text import escape
-
-BANDS = 5  # that a question for a number offers to choose from
 
 
 @st.cache_data(max_entries=32, show_spinner=False, hash_funcs={Lesson: Lesson.model_dump_json})
@@ -30,11 +29,10 @@ def lesson_question(lesson: Lesson) -> Question:
     if not (number := lesson.number):
         options = tuple(map(known.fill, lesson.options))
         return Question(words, options, (str(known.answer),), because, link)
-    width = (number.high - number.low) / BANDS
-    edges = [number.low + i * width for i in range(BANDS + 1)]
-    bands = tuple(f"{low:g} to {high:g} {number.unit}".replace("-", "−") for low, high in pairwise(edges))
-    right = bands[min(max(int((float(known.answer) - number.low) / width), 0), BANDS - 1)]
-    return Question(words, bands, (right,), because, link)
+    between = (f"{low:g} to {high:g}" for low, high in pairwise(number.bands))
+    named = (f"Below {number.bands[0]:g}", *between, f"Above {number.bands[-1]:g}")
+    bands = tuple(f"{band} {number.unit}".replace("-", "−") for band in named)
+    return Question(words, bands, (bands[bisect(number.bands, float(known.answer))],), because, link)
 
 
 def quiz_question(item: QuizQuestion) -> Question:

@@ -55,14 +55,16 @@ def test_what_a_fact_says_is_text(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_the_command_writes_them(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     folder = tmp_path / "sheets"
     assert main(["handout", "--questions", "--to", str(folder)]) == 0
-    assert {file.stem for file in folder.iterdir()} == set(lessons())
+    assert sorted(file.stem for file in folder.iterdir()) == [
+        f"{place}-{name}" for place, name in enumerate(lessons(), start=1)
+    ]
     assert main(["handout", "zebra", "--to", str(folder)]) == 2
     assert "there is no lesson zebra; choose from soft-labels" in capsys.readouterr().err
 
 
 def test_a_full_disk_leaves_the_sheet_of_before(tmp_path: Path, monkeypatch, capsys) -> None:
     name = next(iter(lessons()))
-    sheet = tmp_path / f"{name}.html"
+    sheet = tmp_path / f"1-{name}.html"
     sheet.write_text("before", encoding="utf-8")
 
     def half(file: Path, content: str | bytes, **_: object) -> None:

@@ -57,15 +57,22 @@ def test_no_descent_finds_a_better_hump(loss: str) -> None:
 
 def test_a_single_hump_is_copied_by_all_three() -> None:
     for loss in KLS:
-        fit = fit_hump(two_humps(0.0, 0.5), loss)
+        teacher = two_humps(0.0, 0.5)
+        fit = fit_hump(teacher, loss)
         assert (fit.place, fit.width, fit.loss) == pytest.approx((0, 0.8, 0), abs=0.01)
-        assert stance(fit, 0.0) == "both"
+        assert stance(fit, teacher, 0.0) == "both"
 
 
 def test_where_a_student_stands() -> None:
-    stands = {loss: stance(fit_hump(two_humps(6.0, 0.6), loss), 6.0) for loss in KLS}
-    assert stands == {"forward_kl": "both", "reverse_kl": "one", "js": "one"}
-    assert stance(fit_hump(two_humps(4.0, 0.6), "js"), 4.0) == "both"
+    def stands(loss: str, distance: float, share: float) -> str:
+        teacher = two_humps(distance, share)
+        return stance(fit_hump(teacher, loss), teacher, distance)
+
+    assert [stands(loss, 6.0, 0.6) for loss in ("forward_kl", "reverse_kl", "js")] == ["both", "one", "one"]
+    assert stands("js", 4.0, 0.6) == "both"
+    for distance, share in ((6.0, 0.75), (6.0, 0.2), (4.0, 0.25), (8.0, 0.75)):
+        assert stands("forward_kl", distance, share) == "both", "the smaller hump is not given up"
+        assert stands("reverse_kl", distance, share) == "one"
 
 
 def test_backing_one_class() -> None:

@@ -41,6 +41,6 @@ def test_what_is_named_so_comes_first() -> None:
 
 def test_an_unknown_word_lists_the_known_ones() -> None:
     with pytest.raises(
-        KeyError, match=r"there is no term 'temprature' in the glossary; it has alpha, budget"
+        KeyError, match=r"there is no term 'temprature' in the glossary; it has 95 % interval, alpha, budget"
     ):
         look_up("temprature")

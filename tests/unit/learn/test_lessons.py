@@ -105,7 +105,7 @@ def test_alpha_turns_where_the_pushes_are_level() -> None:
     cold = special.softmax(known.logits["teacher"][row]) - 1 / 5
     level_cold = (cold[said] - cold[label]) / (cold[said] - cold[label] + hard[label] - hard[said])
     assert 0 < float(found.words["turn_cold"]) - level_cold <= 0.05
-    assert found.words["push_label"] == f"{0.3 * hard[label] + 0.7 * soft[label]:+.2f}"
+    assert found.words["push_label"] == f"{0.3 * hard[label] + 0.7 * soft[label]:+.2f}".replace("-", "−")
     assert found.answer == f"{names[said]}, as the teacher says"
 
 

@@ -45,7 +45,7 @@ def lesson_view(lesson: Lesson, step: int) -> None:
                 icon=":material/print:",
                 type="tertiary",
                 on_click="ignore",
-                help="The lesson as one sheet to print: in front the question, behind it the answer",
+                help="The lesson as one sheet to print: the question on the front, the answer on the back",
             )
             presenter_switch()
         st.title(lesson.title, anchor=False)
