@@ -17,7 +17,12 @@ from collections.abc import Sequence
 
 
 class KDError(Exception):
-    """Base of all errors that are meant for the person at the screen."""
+    """Base of all errors that are meant for the person at the screen.
+
+    ``run_id``: of the run that ended so, where ``distill`` raises it; with that id it can go on.
+    """
+
+    run_id: str | None = None
 
 
 class ConfigError(KDError):

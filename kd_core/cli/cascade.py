@@ -96,6 +96,9 @@ def cascade(
         teacher = None if report.teacher_is_file else "TEACHER"
         code = with_code(report.config)
         click.echo(cascade_script.script(found, "model", teacher, code=code), nl=False)
+        folders = "model" if teacher is None else "model and TEACHER"
+        way = f"kd export {run_id} --to DIR --agree {agree:g} writes all of it"
+        console(sys.stderr).print(f"It reads {folders} beside itself; {way}.", soft_wrap=True)
         return None
     test = engine.recorded(folder, report, PREDICTIONS, "student", judge, runtime)
     rows = engine.risk_coverage(test, [0.25, 0.5, 0.75, 0.9, 1.0])

@@ -29,15 +29,16 @@ LONGEST = 500  # characters of a text that are shown of it
 )
 @as_json
 def predict(run: str, text: tuple[str, ...], calibrated: bool, as_json: bool) -> None:
-    """Classify TEXT with the models of RUN; without TEXT, each line of the standard input.
+    """Classify TEXT with the models of RUN; without TEXT, each line of the standard input that is not blank.
 
     Before a TEXT that begins with a dash write --.
     """
     from kd_core.deployment import predict
 
-    texts = list(text) or _lines_of_stdin()
-    for number, given in enumerate(texts, start=1):
-        predict.checked(given, f"text {number:,}")
+    named = {f"text {number:,}": given for number, given in enumerate(text, start=1)} or _lines_of_stdin()
+    for name, given in named.items():
+        predict.checked(given, name)
+    texts = list(named.values())
     run_id = find_finished(run)
     with stray_prints_to_stderr(), Narrator(console(sys.stderr)) as watch:
         tell = watch if len(texts) >= MANY else ignore
@@ -70,7 +71,8 @@ def _likeliest(probabilities: Mapping[str, float]) -> tuple[str, str, str]:
     return first[0], percent(first[1]), f"{second[0]} {percent(second[1])}"
 
 
-def _lines_of_stdin() -> list[str]:
+def _lines_of_stdin() -> dict[str, str]:
+    """By the name of the line."""
     if sys.stdin.isatty():
         raise click.UsageError('No text: write it after the run, kd predict RUN "text", or pipe lines.')
     from kd_core.data.decode import MAX_BYTES, limit_bytes
@@ -83,7 +85,8 @@ def _lines_of_stdin() -> list[str]:
         raise DataError(
             f"The standard input is not UTF-8 (byte {error.start}); convert it, for example with iconv."
         ) from error
-    texts = [line.strip() for line in content.split("\n") if line.strip()]
+    lines = enumerate(content.split("\n"), start=1)
+    texts = {f"line {number:,}": line.strip() for number, line in lines if line.strip()}
     if not texts:
         raise DataError("The standard input has no text; write one on each line.")
     return texts

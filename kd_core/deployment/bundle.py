@@ -42,6 +42,7 @@ REPRODUCE = '''"""Run the distillation again and compare. Needs KD Studio."""
 import json
 import os
 import sys
+from hashlib import sha256
 from pathlib import Path
 
 import kd_core
@@ -50,6 +51,9 @@ os.chdir(Path(__file__).resolve().parent)  # config.yaml names files from here
 then = json.loads(Path("report.json").read_text("utf-8"))
 if missing := [name for name in then["files"] if not Path(name).exists()]:
     sys.exit(f"First put these beside reproduce.py: {', '.join(missing)}")
+for name, digest in then["files"].items():
+    if Path(name).is_file() and sha256(Path(name).read_bytes()).hexdigest() != digest:
+        sys.exit(f"{name} is another file than that of the report, whose SHA-256 is {digest}")
 print(f"Runs the four steps; they took {sum(then['seconds'].values()):.0f} s when the report was made.")
 config = kd_core.DistillConfig.from_yaml(Path("config.yaml").read_text("utf-8"))
 now = kd_core.distill(config).to_dict()

@@ -20,6 +20,7 @@ from kd_core.distillation.resolve import announce, doubts, resolve, token_length
 from kd_core.distillation.run import Clock, Run, check_processes
 from kd_core.distillation.teach import teach
 from kd_core.distillation.validate import validate
+from kd_core.errors import KDError, RunError
 from kd_core.models.loading import load_teacher, model_hash
 from kd_core.system import cache, parallel, paths
 from kd_core.system.atomic import is_whole
@@ -40,9 +41,9 @@ def distill(
     interrupted is resumed from its last whole checkpoint by its ``run_id`` and the same ``config``; it ends
     with the same weights as an undisturbed one. Several processes (``accelerate launch``) do one run; then
     the ``config``, ``run_id`` and ``on_event`` of the first one count.
-    Raises: KDError (Stopped when ``control`` says so, RunError for another ``config`` than before, or for a
-    ``run_id`` that is not of the kind of 20260131-143000-a1b2); then there is no run folder, only its work
-    folder.
+    Raises: KDError (Stopped when ``control`` says so, RunError for another ``config`` than before, for a data
+    folder that cannot be made, or for a ``run_id`` that is not of the kind of 20260131-143000-a1b2); then
+    there is no run folder, only its work folder, and ``error.run_id`` is what to go on with.
     """
     asked = config if isinstance(config, DistillConfig) else DistillConfig.from_dict(config)
     if run_id:
@@ -54,13 +55,29 @@ def distill(
             lambda: (asked, run_id or run_folder.new_id(datetime.now(UTC)))
         )
         finished = paths.runs() / run_id
-        if parallel.on_main_process(lambda: is_whole(finished)):  # only its end was not recorded
-            report = Report.read(finished)
-        else:
-            report = _four_steps(config, on_event, control or Control(), run_id)
+        try:
+            parallel.on_main_process(_make_home)
+            if parallel.on_main_process(lambda: is_whole(finished)):  # only its end was not recorded
+                report = run_folder.read_finished(run_id, config)
+            else:
+                report = _four_steps(config, on_event, control or Control(), run_id)
+        except KDError as error:
+            error.run_id = run_id
+            raise
         parallel.on_main_process(partial(shutil.rmtree, paths.work() / run_id, ignore_errors=True))
         on_event(Finished(run_id))
         return report
+
+
+def _make_home() -> None:
+    """Before anything is read or learned. Raises: RunError."""
+    try:
+        paths.make_home()
+    except OSError as error:
+        raise RunError(
+            f"The data folder {paths.home()} cannot be made: {error.strerror}. Set KD_HOME to a folder that "
+            "can be written."
+        ) from error
 
 
 def _four_steps(config: DistillConfig, on_event: OnEvent, control: Control, run_id: str) -> Report:

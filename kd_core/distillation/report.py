@@ -96,7 +96,18 @@ def _as_listed(models: dict[Role, ModelReport]) -> dict[Role, ModelReport]:
 
 
 class Report(BaseModel):
-    """``models`` are in the order of lists; in JSON each is a key of its own, null where there is none."""
+    """What came out of a run.
+
+    ``models`` has a ``ModelReport`` for each model, by its role: ``report.models["alone"].accuracy`` is a
+    share from 0 to 1, ``low`` and ``high`` its 95 % interval, ``p50`` the median latency of one text in ms,
+    ``seeds`` the scores of each seed; ``report.student`` and ``report.teacher`` are two of them. ``verdict``
+    is the student minus its control, ``sentence`` that in words, ``gains`` the same against every other
+    model. ``rows`` counts the texts of each split, ``seconds`` are those of each step. ``folder`` holds
+    ``predictions.parquet`` (text, label as a place in ``labels``, and of each model a column with its logits)
+    and ``students/``.
+
+    In JSON each model is a key of its own, null where there is none.
+    """
 
     model_config = ConfigDict(frozen=True)
 
@@ -300,6 +311,9 @@ class Report(BaseModel):
             spread |= {who: value.get(who) for who in ROLES} if name == "models" else {name: value}
         return spread
 
+    def __repr__(self) -> str:
+        return f"<Report of {self.run_id}: {self.sentence}>"  # all of it fills screens
+
     def to_dict(self) -> dict[str, Any]:
         return self.model_dump(mode="json")
 
@@ -312,13 +326,16 @@ class Report(BaseModel):
         try:
             return cls.model_validate(values)
         except ValidationError as error:
-            raise _unreadable(values.get("run_id", "a run"), error) from error
+            named = values.get("run_id", "a run") if isinstance(values, Mapping) else "a run"
+            raise _unreadable(named, error) from error
 
     @classmethod
-    def read(cls, folder: Path) -> Self:
-        """Raises: RunError where there is no report, or none that can be read."""
+    def read(cls, folder: Path | str) -> Self:
+        """That of a run's folder, wherever it lies now. Raises: RunError: there is none that can be read."""
+        folder = Path(folder)
         try:
-            return cls.model_validate_json((folder / FILE).read_bytes())
+            report = cls.model_validate_json((folder / FILE).read_bytes())
+            return report.model_copy(update={"folder": str(folder.absolute())})
         except OSError as error:
             raise RunError(f"{folder.name} has no report: {error.strerror}.") from error
         except ValidationError as error:

@@ -10,7 +10,7 @@ from contextlib import suppress
 from datetime import datetime
 from pathlib import Path
 from secrets import token_hex
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import yaml
 
@@ -31,6 +31,7 @@ if TYPE_CHECKING:  # torch comes with these
     from kd_core.distillation.validate import Findings
 
 CONFIG = "config.yaml"
+ASKED = "asked.yaml"  # in a run's folder, whose ``CONFIG`` has no ``auto`` left; folders of before have none
 RESOLVED, TRAINED_BY, MADE_OF = "resolved.yaml", "training_version.txt", "made_of.txt"  # in a work folder
 PREDICTIONS = "predictions.parquet"  # of every model on the test texts
 VALIDATION = "validation.parquet"  # and on those of validation; folders of version 0.1 have none
@@ -77,12 +78,7 @@ def begin(
                 f"What run {work.name} was begun with is damaged on disk, so it cannot go on. Start a new "
                 "run."
             ) from error
-        if changes := differing([before, config.model_dump(mode="json")]):
-            listed = ", ".join(f"{place} = {old!r}, not {new!r}" for place, (old, new) in changes.items())
-            raise RunError(
-                f"Run {work.name} was begun with {listed}. Resume it with the settings that it had, or start "
-                "a new run."
-            )
+        _check_same(work.name, before, config, "Resume it with the settings that it had")
         # KD Studio 0.1 wrote the config alone, and a machine without power may have left an empty file.
         files[RESOLVED] = kept.get(RESOLVED) or files[RESOLVED]
         same_training = kept.get(TRAINED_BY, "1") == files[TRAINED_BY]
@@ -95,6 +91,21 @@ def begin(
     for name, text in files.items():
         write_text(work / name, text)
     return DistillConfig.from_yaml(files[RESOLVED])
+
+
+def read_finished(run_id: str, asked: DistillConfig) -> Report:
+    """The report of a run that is done. Raises: RunError, also where it was asked for with another config."""
+    folder = find(run_id)
+    if (folder / ASKED).is_file():
+        before = of_today(yaml.safe_load((folder / ASKED).read_text("utf-8")))
+        _check_same(run_id, before, asked, "It is done: give the settings that it had")
+    return Report.read(folder)
+
+
+def _check_same(run_id: str, before: dict[str, Any], asked: DistillConfig, way: str) -> None:
+    if changes := differing([before, asked.model_dump(mode="json")]):
+        listed = ", ".join(f"{place} = {old!r}, not {new!r}" for place, (old, new) in changes.items())
+        raise RunError(f"Run {run_id} was begun with {listed}. {way}, or start a new run.")
 
 
 def keep(
@@ -138,6 +149,8 @@ def keep(
     )
     with new_folder(place, run.control.fence) as folder:
         (folder / CONFIG).write_text(run.config.to_yaml(), encoding="utf-8")
+        if (run.work / CONFIG).is_file():
+            shutil.copy(run.work / CONFIG, folder / ASKED)
         report.write(folder)
         shutil.copy(run.work / cache.USED, folder / cache.USED)
         findings.predictions.to_parquet(folder / PREDICTIONS, index=False)
@@ -236,7 +249,7 @@ def _made_of(folder: Path) -> set[str]:
 
 def check_id(run_id: str) -> None:
     """Before it becomes a path. Raises: RunError."""
-    if not RUN_ID.fullmatch(run_id):
+    if not RUN_ID.fullmatch(str(run_id)):
         raise RunError(f"{run_id!r} is not a run; a run is named like 20260131-143000-a1b2.")
 
 

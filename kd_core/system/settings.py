@@ -91,7 +91,8 @@ class Settings(BaseModel):
     def from_dict(cls, values: Mapping[str, Any]) -> Self:
         """Raises: ConfigError, with all problems at once, in the order of the fields."""
         if not isinstance(values, Mapping):
-            raise ConfigError(f"a config is a mapping of sections, got {type(values).__name__}")
+            file = "; from_file reads a file" if str(values).endswith((".yaml", ".yml")) else ""
+            raise ConfigError(f"a config is a mapping of sections, got {type(values).__name__}{file}")
         try:
             return cls.model_validate(dict(values))
         except ValidationError as error:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import sys
 from typing import Any
@@ -135,6 +136,14 @@ def test_predict_refuses_undecodable_arguments(capsys: pytest.CaptureFixture[str
         "kd: Text 1 has half of a surrogate pair, which is no character; its bytes are not UTF-8. Convert it "
         "first, for example with iconv.\n"
     )
+
+
+def test_predict_names_the_line_of_the_standard_input(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(b"ok\n\n\n\n\0\n")))
+    assert main(["predict", RUN]) == 2
+    assert "line 5 is empty" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("text", ["", " \n\t", "\0"])

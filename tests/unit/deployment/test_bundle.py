@@ -7,6 +7,7 @@ import json
 import os
 import re
 import runpy
+import shutil
 import subprocess
 import sys
 import zipfile
@@ -354,6 +355,17 @@ def test_reproduce_gives_the_same_numbers(kd_home, short_config, tmp_path):
     assert done.returncode == 0
 
 
+def test_reproduce_refuses_another_file_of_that_name(made, tmp_path):
+    folder = shutil.copytree(made, tmp_path / "made")
+    (folder / "bring").mkdir()
+    for name in json.loads((folder / "report.json").read_text("utf-8"))["files"]:
+        (folder / name).write_text("text,label\n", encoding="utf-8")
+    done = reproduce(folder)
+    assert done.returncode == 1
+    assert re.search(r"^bring/\w+(\.csv)? is another file than that of the report", done.stderr), done.stderr
+    assert "Runs the four steps" not in done.stdout
+
+
 def test_reproduce_says_when_the_numbers_differ(made, finished_run, monkeypatch, capsys):
     report = finished_run.report
     student = report.student.model_copy(update={"accuracy": 0.1234})
@@ -370,7 +382,7 @@ def test_reproduce_says_when_the_numbers_differ(made, finished_run, monkeypatch,
 
 
 def test_reproduce_is_short():
-    assert len(REPRODUCE.splitlines()) <= 27
+    assert len(REPRODUCE.splitlines()) <= 30
 
 
 def test_a_zip_of_the_same_files_has_the_same_bytes(made, tmp_path):
@@ -510,7 +522,7 @@ def test_the_card_doubts_times_as_the_report_does(finished_run):
     )
     card = model_card(report, [form("teacher", "pytorch"), form("student", "pytorch")], {}, [])
     results = card[card.index("## Results") : card.index("### Forms of this model")]
-    assert "76 % of the time at other work" in results
+    assert "the processor was at other work for 76 % (distilled student) of the time" in results
 
 
 @pytest.mark.parametrize(

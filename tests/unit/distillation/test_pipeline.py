@@ -25,10 +25,12 @@ from kd_core.distillation.events import (
     StageStarted,
     TrainingStarted,
 )
+from kd_core.distillation.report import Report
 from kd_core.distillation.training import trainer
 from kd_core.distillation.training.fit import fit
-from kd_core.errors import ConfigError, Stopped
+from kd_core.errors import ConfigError, RunError, Stopped
 from kd_core.models import inference
+from kd_core.system.control import Control
 from tests.unit.conftest import FAMILIES
 from tests.unit.distillation.left import steps, student
 
@@ -369,3 +371,27 @@ def test_a_plain_dict_is_a_config_too(monkeypatch, kd_home, short_config):
         distill({"objective": {"alpha": 2}})
     with pytest.raises(ConfigError, match="a config is a mapping of sections, got str"):
         distill("run.yaml")
+
+
+def test_what_a_user_of_the_package_meets(tmp_path, monkeypatch, kd_home, short_config):
+    control = Control()
+    control.stop()
+    with pytest.raises(Stopped) as stopped:
+        distill(short_config, control=control)
+    report = distill(short_config, run_id=stopped.value.run_id)
+    assert report.run_id == stopped.value.run_id
+    assert len(repr(report)) < 2_000
+    assert distill(short_config, run_id=report.run_id) == report, "it is done"
+    hotter = short_config.change({"objective.temperature": 17.0})
+    with pytest.raises(RunError, match=r"with objective\.temperature = .*, not 17\.0\. It is done: "):
+        distill(hotter, run_id=report.run_id)
+
+    moved = kd_home.rename(tmp_path / "moved")
+    assert Report.read(str(moved / "runs" / report.run_id)).folder == str(moved / "runs" / report.run_id)
+    with pytest.raises(RunError, match="a run is named like"):
+        distill(short_config, run_id=5)
+    with pytest.raises(RunError, match=r"cannot be read"):
+        Report.from_dict([1])
+    kd_home.write_text("a file", encoding="utf-8")
+    with pytest.raises(RunError, match=r"The data folder .* cannot be made: It is a file"):
+        distill(short_config)

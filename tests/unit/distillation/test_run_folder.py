@@ -32,7 +32,7 @@ NAMES = ["student-0", "alone-0", "labelled_only-0", "student-1", "alone-1", "lab
 def test_the_folder_is_whole_and_nothing_lies_beside_it(finished_run):
     assert is_whole(finished_run.folder)
     names = {path.name for path in finished_run.folder.iterdir()}
-    assert {"config.yaml", "manifest.json", "predictions.parquet", "report.json", "students"} <= names
+    assert {"asked.yaml", "config.yaml", "manifest.json", "predictions.parquet", "report.json"} <= names
     assert sorted(path.name for path in (finished_run.folder / "students").iterdir()) == sorted(NAMES)
     assert [path.name for path in (finished_run.home / "runs").iterdir()] == [finished_run.report.run_id]
     assert list((finished_run.home / "work").iterdir()) == []

@@ -134,11 +134,14 @@ def test_a_gain_is_not_said_above_another_start_that_does_as_well():
 
 def test_probabilities_help_a_student_or_in_general():
     def said(seeds: int, kind: str = "helped") -> str:
-        student = SimpleNamespace(accuracy=0.8, low=0.7, high=0.9)
+        student = SimpleNamespace(accuracy=0.8, low=0.7, high=0.9, seeds=range(seeds))
         gain = replace(HELPED, kind=kind, delta=0.02, low=0.01, high=0.03, seeds=seeds)
         return agreement.sentence(TaskConfig(gold="none"), "accuracy", student, 500, 0.8, gain, None)
 
     assert "The teacher's probabilities helped: +2.0 points, 95 % interval" in said(3)
+    assert said(3).startswith(
+        "Agreement with the teacher on 500 test texts by 3 students: 80.0 %, 95 % interval 70.0 % to 90.0 %. "
+    )
     assert said(1).endswith(
         "With the teacher's probabilities this student is better: +2.0 points, 95 % interval +1.0 to +3.0 in "
         "agreement over the same student on its teacher's hard answers. Each was trained once; more seeds "

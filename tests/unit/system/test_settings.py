@@ -197,6 +197,6 @@ def test_fixed() -> None:
 
 
 def test_a_config_from_something_else_than_a_mapping() -> None:
-    for values, kind in ((None, "NoneType"), ("run.yaml", "str"), ([1], "list")):
+    for values, kind in ((None, "NoneType"), ("run.yaml", "str; from_file reads a file"), ([1], "list")):
         with pytest.raises(ConfigError, match=f"^a config is a mapping of sections, got {kind}$"):
             DistillConfig.from_dict(values)
