@@ -31,7 +31,7 @@ from kd_core.learn.lessons import LabUse, Lesson
 from kd_core.learn.recorded import recorded_lab, recorded_replay
 
 TEMPLATE = Path(__file__).with_suffix(".html")
-WIDE_HEIGHT = 270  # pixels
+HEIGHT = 250  # pixels
 Figures = list[go.Figure]
 _MARKUP = re.compile(r"[\\`*_\[\]<>&#|~]")
 
@@ -40,8 +40,8 @@ def handout(lesson: Lesson, *, answers: bool = True) -> str:
     """The HTML; without ``answers`` the front side alone. Raises: DataError without the headlines' corpus."""
     known = facts(lesson.name)
     pictures = [figure for lab in lesson.labs for figure in _pictures(lab, known)] if answers else []
-    if len(pictures) == 1:  # across the page, where it would take the room of the words
-        pictures[0].update_layout(height=min(pictures[0].layout.height, WIDE_HEIGHT))
+    for picture in pictures:  # else it would take the room of the words
+        picture.update_layout(height=min(picture.layout.height, HEIGHT))
     template = Environment(autoescape=True, trim_blocks=True).from_string(TEMPLATE.read_text("utf-8"))
     return template.render(
         title=lesson.title,

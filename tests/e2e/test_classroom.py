@@ -202,8 +202,8 @@ def test_nothing_is_cut_at_a_zoom_of_150_per_cent(browser: Browser, visit: Calla
 def test_a_lesson_on_paper(page: Page, tmp_path: Path) -> None:
     """One sheet each: the question, and behind it the answer."""
     assert main(["handout", "--to", str(tmp_path)]) == 0
-    for name in lessons():
-        page.goto((tmp_path / f"{name}.html").as_uri())
+    for place, name in enumerate(lessons(), start=1):
+        page.goto((tmp_path / f"{place}-{name}.html").as_uri())
         expect(page.locator("figure svg.main-svg").first).to_be_visible()
         printed = page.pdf(prefer_css_page_size=True)
         assert len(re.findall(rb"/Type /Page\b", printed)) == 2, name
