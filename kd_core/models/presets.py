@@ -125,8 +125,8 @@ STUDENTS = _by_name(
     ),
 )
 
-# By what somebody wants most; a ladder tries the same ones. What each costs here, the plan of a run says.
-OUTCOMES: Mapping[str, str] = {"Smallest": "cnn", "Balanced": "third", "Most accurate": "half"}
+# By what matters most; a ladder tries the same ones. What each costs here, the plan of a run says.
+OUTCOMES: Mapping[str, str] = {"Size and speed": "cnn", "Balance": "third", "Accuracy": "half"}
 
 PROBE_TEXTS = 5_000  # that a teacher's head starts from, at most: more of them hardly move the start
 # From so many classes on the heads of a teacher and of cnn read the mean over a text's tokens, too. It says

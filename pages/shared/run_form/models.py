@@ -78,7 +78,8 @@ def choose_outcome() -> None:
         key=chosen,
         on_change=take,
         width="stretch",
-        help=f"Chooses a student. {said}.",
+        help=f"Chooses a student. {said}. On some texts the smallest is the most accurate, too: **Keep at "
+        "least** tries one after the other.",
     )
 
 

@@ -78,8 +78,8 @@ def test_the_form_shows_how_temperature_softens_a_real_answer(app: App) -> None:
 def test_what_matters_most_chooses_a_student(app: App) -> None:
     test = app(PAGE)
     assert widget(test, "selectbox", "student.model").value == DistillConfig().student.model
-    assert test.button_group(key="distill.outcome").value == "Smallest"
-    test.button_group(key="distill.outcome").set_value("Most accurate").run()
+    assert test.button_group(key="distill.outcome").value == "Size and speed"
+    test.button_group(key="distill.outcome").set_value("Accuracy").run()
     assert widget(test, "selectbox", "student.model").value == "half"
     assert "12.3 M parameters" in texts(test)  # three layers of 384, 17,140 pieces
     widget(test, "selectbox", "student.model").select("medium").run()
