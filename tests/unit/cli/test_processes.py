@@ -29,7 +29,7 @@ os.login_tty(0)
 signal.signal(signal.SIGHUP, signal.SIG_IGN if sys.argv[1] == "True" else signal.SIG_DFL)
 os.execv(sys.argv[2], sys.argv[2:])
 """
-SEEDS = 8  # which say more than a pipe of one page holds: who is not read stands still before the end
+SEEDS = 5  # which say more than a pipe of one page holds: who is not read stands still before the end
 
 
 def kd(*arguments: str) -> subprocess.CompletedProcess[str]:
