@@ -13,7 +13,7 @@ from kd_core.models.presets import OUTCOMES, STUDENTS, TEACHERS
 from pages.shared.fields import field
 from pages.shared.run_form.consent import typed
 from pages.shared.run_form.link import PREFIX, key
-from pages.shared.text import term
+from pages.shared.text import FIND_SMALLEST, term
 
 LAST = "task.chosen"  # no widget's key: Streamlit forgets those of a page that was left
 
@@ -78,8 +78,8 @@ def choose_outcome() -> None:
         key=chosen,
         on_change=take,
         width="stretch",
-        help=f"Chooses a student. {said}. On some texts the smallest is the most accurate, too: **Keep at "
-        "least** tries one after the other.",
+        help=f"Chooses a student. {said}. On some texts the smallest is the most accurate, too: "
+        f"**{FIND_SMALLEST}** tries one after the other.",
     )
 
 
