@@ -263,7 +263,7 @@ def test_where_the_gain_comes_from_is_no_list(app: App, done: Store, report: dic
     assert (asked["distill.plain_start"], asked["distill.untuned_start"]) == ("True", "True")
 
 
-def test_fidelity_and_the_texts_behind_it(app: App, done: Store, home: Path) -> None:
+def test_fidelity_and_the_texts_behind_it(app: App, done: Store, home: Path, report: dict[str, Any]) -> None:
     folder = home / "runs" / RUN
     folder.mkdir(parents=True)
     right, wrong = [4.0, 0, 0, 0, 0], [0, 4.0, 0, 0, 0]
@@ -286,6 +286,9 @@ def test_fidelity_and_the_texts_behind_it(app: App, done: Store, home: Path) -> 
     assert page.dataframe[0].value["text"].tolist() == ["=1+1"]
     page.segmented_control(key="report.cell").set_value("inherited").run()
     assert "There is no such text." in words(page)
+    report["config"]["task"] |= {"knowledge": "answers.csv", "answers": "labels", "gold": "rows"}
+    done.save_report(RUN, report)
+    assert [metric.label for metric in open_tab(app, "Fidelity").metric] == ["Agreement"], "no probabilities"
 
 
 def test_without_gold_labels_no_cells_are_named(app: App, done: Store, report: dict[str, Any]) -> None:

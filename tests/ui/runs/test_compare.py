@@ -162,6 +162,24 @@ def test_students_of_runs_that_are_judged_by_an_f1_are_compared_in_that(
     assert f"Points of F1 of {report['labels'][0]}, text by text" in json.dumps(charts(page)[1]["figure"])
 
 
+def test_of_runs_with_different_numbers_of_seeds_it_is_said_which_are_compared(
+    app: App, runs: Store, home: Path, report: dict[str, Any]
+) -> None:
+    runs.create_run(FOURTH, LESSON.change({"training.seeds": [0, 1]}).model_dump(mode="json"), name="Twice")
+    runs.save_report(FOURTH, report)
+    runs.set_status(FOURTH, "done")
+    for run in (FIRST, SECOND, FOURTH):
+        recorded(home, run, [True] * 60 + [False] * 40)
+    said = words(choose(app(PAGE), "Demo", "Twice"))
+    assert any(
+        text == "Seeds are compared in pairs. Twice has another number of seeds, so that only the first ones "
+        "of both count."
+        for text in said
+    )
+    alike = words(choose(app(PAGE), "Warm", "Twice"))
+    assert [text for text in alike if "compared in pairs" in text] == []
+
+
 def test_students_of_different_test_texts_are_not_compared(app: App, runs: Store, home: Path) -> None:
     recorded(home, FIRST, [True, False])
     recorded(home, SECOND, [True, True], text="another")

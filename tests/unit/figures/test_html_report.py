@@ -80,6 +80,16 @@ def test_the_floor_is_in_the_table_and_explained_where_it_was_fitted(report: dic
     assert explained not in Page(page_of(report)).text
 
 
+def test_whose_agreement_it_is_and_no_divergence_from_labels_alone(report: dict) -> None:
+    assert "<p>Student and teacher give the same answer to" in page_of(report)
+    assert "KL(teacher, student), is " in page_of(report)
+    report["student"]["seeds"]["1"] = next(iter(report["student"]["seeds"].values()))
+    report["config"]["task"] |= {"knowledge": "answers.csv", "answers": "labels", "gold": "rows"}
+    page = page_of(report)
+    assert "<p>The first seed&#39;s student and teacher give the same answer to" in page
+    assert "KL(teacher, student)" not in page
+
+
 def test_every_chart_has_its_name(report: dict) -> None:
     names = [attrs["aria-label"] for tag, attrs in Page(page_of(report)).tags if tag == "figure"]
     assert names == [
