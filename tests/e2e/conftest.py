@@ -15,7 +15,7 @@ from typing import Any
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
-from playwright.sync_api import ConsoleMessage, Page, Playwright, expect, sync_playwright
+from playwright.sync_api import ConsoleMessage, Page, Playwright, Request, expect, sync_playwright
 from playwright.sync_api import Error as BrowserError
 
 from tests.e2e.dashboard import STREAMLIT, Server, running, settle
@@ -48,16 +48,26 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
-    """With a failed test, what a reader saw and what the server said: CI keeps nothing else."""
+    """With a failed test, what a reader saw and what the server said and did: CI keeps nothing else."""
     report = yield
     if report.when == "call" and report.failed:
         for name, value in getattr(item, "funcargs", {}).items():
             if isinstance(value, Page):
                 with suppress(BrowserError):  # where it was closed
                     report.sections.append((f"{name} shows", value.locator("body").inner_text()))
+                    report.sections.append((f"{name} waits for", _awaited(value)))
             elif isinstance(value, Server):
-                report.sections.append((f"{name} says", value.log.read_text()[-5000:]))
+                if not item.get_closest_marker("looks"):  # else others need it still
+                    value.leave_stacks()
+                report.sections.append((f"{name} says", value.log.read_text()[-15_000:]))
     return report
+
+
+def _awaited(page: Page) -> str:
+    """Whether the script runs, what the server has not answered, and what the browser has logged."""
+    state = page.locator("[data-testid=stApp]").get_attribute("data-test-script-state", timeout=1_000)
+    open_, errors = sorted(page.kd_open), page.kd_errors  # type: ignore[attr-defined]
+    return "\n".join((f"script: {state}", f"requests without an answer: {open_}", f"errors: {errors}"))
 
 
 @pytest.fixture
@@ -145,10 +155,18 @@ def _listen(page: Page) -> None:
             errors.append(f"{message.text} ({message.location['url']})")
 
     requests: list[str] = []
+    open_: set[str] = set()
+
+    def asked(request: Request) -> None:
+        requests.append(request.url)
+        open_.add(request.url)
+
     page.on("console", heard)
     page.on("pageerror", lambda error: errors.append(str(error)))
-    page.on("request", lambda request: requests.append(request.url))
-    page.kd_errors, page.kd_requests = errors, requests  # type: ignore[attr-defined]
+    page.on("request", asked)
+    page.on("requestfinished", lambda request: open_.discard(request.url))
+    page.on("requestfailed", lambda request: open_.discard(request.url))
+    page.kd_errors, page.kd_requests, page.kd_open = errors, requests, open_  # type: ignore[attr-defined]
 
 
 @pytest.fixture

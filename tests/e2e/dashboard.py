@@ -79,9 +79,14 @@ class Server:
         try:
             return self.process.wait(timeout=90)
         except subprocess.TimeoutExpired:
-            self.process.send_signal(signal.SIGABRT)  # whose handler writes down where each thread waits
-            self.process.wait(timeout=30)
+            self.leave_stacks()
             pytest.fail(f"The server does not end:\n{self.log.read_text()}")
+
+    def leave_stacks(self) -> None:
+        """End it so that its log says where each of its threads was."""
+        if self.process is not None and self.process.poll() is None:
+            self.process.send_signal(signal.SIGABRT)
+            self.process.wait(timeout=30)
 
 
 @contextmanager
