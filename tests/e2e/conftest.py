@@ -63,6 +63,14 @@ def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestR
     return report
 
 
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Tests that passed at their second try: what was the matter with the first."""
+    for report in terminalreporter.stats.get("rerun", ()):
+        terminalreporter.section(f"tried again: {report.nodeid}")
+        for name, text in (("error", str(report.longrepr)), *report.sections):
+            terminalreporter.line(f"-- {name}\n{text}")
+
+
 def _awaited(page: Page) -> str:
     """Whether the script runs, what the server has not answered, and what the browser has logged."""
     state = page.locator("[data-testid=stApp]").get_attribute("data-test-script-state", timeout=1_000)

@@ -125,9 +125,9 @@ def wait_for_points(home: Path, run: str, count: int = 1) -> None:
 
 
 def settle(page: Page) -> None:
-    """Until the script has run to its end."""
-    page.locator("[data-testid=stApp][data-test-script-state=notRunning]").wait_for()
+    """Until the script has run to its end. Before it begins, too, it does not run: the title tells that it did."""
     page.locator("h1").first.wait_for()
+    page.locator("[data-testid=stApp][data-test-script-state=notRunning]").wait_for()
 
 
 def wait_for_verdict(page: Page) -> None:
