@@ -113,9 +113,9 @@ def _resumed(store: Store, name: str) -> Any:
     """By the job that began it here; otherwise by a new one with the same settings."""
     from kd_core.jobs.states import RESUMABLE
     from kd_core.search import result
-    from kd_core.system.process import alive
+    from kd_core.system.process import fate
 
-    store.interrupt_orphans(alive)
+    store.interrupt_orphans(fate)
     jobs = [row for row in store.runs(kind="search") if row.study == name]
     for row in jobs:
         if row.status == "done":

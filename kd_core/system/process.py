@@ -12,6 +12,7 @@ import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from datetime import datetime
 from functools import cache
 from pathlib import Path
 
@@ -55,11 +56,22 @@ def alive(owner: str) -> bool:
 
     Of before this machine was started anew, none does.
     """
+    return not _is_of_an_earlier_boot(owner) and fate(owner) is not False
+
+
+def ended_with_its_boot(owner: str, beat: datetime) -> bool:
+    """Whether this machine has been started anew since a process of its own gave its last sign of life.
+
+    Another machine may have the same name, and its boot is another one too: that sign tells them apart.
+    """
+    return _is_of_an_earlier_boot(owner) and beat.timestamp() < psutil.boot_time()
+
+
+def _is_of_an_earlier_boot(owner: str) -> bool:
     host, _, process = owner.partition(":")
     boot = process.partition("@")[2].partition("/")[0]
     here = sys.platform == "linux" and host == socket.gethostname()
-    before = bool(boot) and here and boot != _realm().partition("/")[0]
-    return not before and fate(owner) is not False
+    return bool(boot) and here and boot != _realm().partition("/")[0]
 
 
 def _started(number: int) -> str:

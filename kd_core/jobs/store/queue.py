@@ -18,6 +18,7 @@ from kd_core.jobs.states import ACTIVE, Command, JobKind, Status
 from kd_core.jobs.store.database import Database
 from kd_core.jobs.store.schema import LISTED, RUNS, Moment, RunRow, run_row
 from kd_core.system import paths
+from kd_core.system.process import ended_with_its_boot
 
 GRACE = 30  # seconds without a sign of life
 
@@ -117,8 +118,9 @@ class Queue:
     def interrupt_orphans(self, fate: Callable[[str], bool | None]) -> list[str]:
         """Runs whose process went away become ``interrupted``; returns their ids.
 
-        ``fate(owner)`` says whether it is there. Where it cannot (None), a heartbeat that stays the same for
-        ``GRACE`` does, timed from here: clocks of two machines are never compared.
+        ``fate(owner)`` says whether it is there. Where it cannot (None), it ended with an earlier boot of this
+        machine, or a heartbeat that stays the same for ``GRACE`` tells, timed from here: clocks of two machines
+        are never compared.
         """
         active = RUNS.c.status.in_(ACTIVE)
         query = sa.select(RUNS.c.id, RUNS.c.owner, RUNS.c.machine, RUNS.c.heartbeat).where(active)
@@ -127,6 +129,8 @@ class Queue:
         gone = []
         for row in rows:
             there = fate(row.owner) if row.owner else None
+            if there is None and row.owner and ended_with_its_boot(row.owner, row.heartbeat):
+                there = False
             if self._is_silent(row.id, row.heartbeat) if there is None else not there:
                 # Unless it was given to another process, or a sign of life came, in between.
                 same = (RUNS.c.owner.is_not_distinct_from(row.owner), RUNS.c.heartbeat == row.heartbeat)
