@@ -179,7 +179,7 @@ def shifted_splits(run_id: str) -> dict[str, Split]:
     if task.name in TASKS and report.student.shifted:
         with suppress(DataError):
             for name, split in load_bundled(task).shifted.items():
-                splits[name] = list(split["text"]), np.asarray(split["label"])
+                splits[name] = split["text"][:], np.asarray(split["label"][:])
     return {name: splits[name] for name in report.student.shifted if name in splits}
 
 

@@ -104,7 +104,7 @@ def again(run_id: str, task: TaskConfig) -> DistillConfig:
 def _rows(task: Task, split: str, answers: Mapping[str, str], dropped: set[str]) -> pd.DataFrame:
     data = getattr(task, split)
     texts = data["text"][:]
-    labels = [""] * len(texts) if split == "transfer" else [task.labels[label] for label in data["label"]]
+    labels = [""] * len(texts) if split == "transfer" else [task.labels[label] for label in data["label"][:]]
     kept = [
         (text, answers.get(text, label) if label else "")
         for text, label in zip(texts, labels, strict=True)

@@ -95,7 +95,7 @@ def seen(variant: StudentVariant, task: Task, knowledge: Dataset) -> tuple[Task,
             f"No class {variant.unseen!r} can be left out; those of this task are {', '.join(task.labels)}"
         )
     place = task.labels.index(variant.unseen)
-    train, validation = (np.asarray(split["label"]) != place for split in (task.train, task.validation))
+    train, validation = (np.asarray(split["label"][:]) != place for split in (task.train, task.validation))
     chosen = np.asarray(knowledge["logits"][:], dtype=np.float32).argmax(axis=1)
     transfer = chosen[len(train) :] != place
     kept = np.concatenate([train, transfer])

@@ -39,7 +39,7 @@ def start_from_probe(
     # At even distances: a file may be sorted by its labels.
     rows = np.linspace(0, len(texts) - 1, min(len(texts), PROBE_TEXTS)).astype(int)
     some = texts.select(rows)
-    labels = np.asarray(some["label"])
+    labels = np.asarray(some["label"][:])
     classes = np.unique(labels)
     if len(classes) < 2:
         return

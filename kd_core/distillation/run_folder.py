@@ -136,7 +136,7 @@ def keep(
         notes=[
             *task.notes,
             *run.notes,
-            *balance.notes(run.config.training.metric, task.labels, *(split["label"] for split in splits)),
+            *balance.notes(run.config.training.metric, task.labels, *(split["label"][:] for split in splits)),
             *balance.never_answered(
                 f"The {in_sentence(NAMES['student'])}",
                 [scores.confusion for scores in findings.models["student"].seeds.values()],

@@ -82,7 +82,7 @@ def validate(run: Run, trained: list[Trained]) -> Findings:
     shifted = shifted_sets(task) if controls.shifted else {}
     others = {"test": task.test} | shifted
     sets = others | held_out
-    truth = {name: np.asarray(split["label"]) for name, split in sets.items()}
+    truth = {name: np.asarray(split["label"][:]) for name, split in sets.items()}
     logits: dict[str, dict[str, Logits]] = {}
     by_who: dict[Role, list[Trained]] = defaultdict(list)
     for model in trained:
@@ -97,7 +97,7 @@ def validate(run: Run, trained: list[Trained]) -> Findings:
     if controls.tfidf:
         run.on_event(next(progress))
         floor = _fit_floor(run)
-        logits[FLOOR] = {name: floor.logits(split["text"]) for name, split in sets.items()}
+        logits[FLOOR] = {name: floor.logits(split["text"][:]) for name, split in sets.items()}
         seeds[FLOOR] = {0: logits[FLOOR]}
         costs[FLOOR] = {"params": floor.params, "embedding_params": 0, "size_mb": floor.megabytes}
     run.on_event(next(progress))
@@ -198,7 +198,7 @@ def _called(model: Trained) -> str:
 
 
 def _table(split: Dataset, logits: Mapping[str, Logits]) -> pd.DataFrame:
-    columns = {"text": split["text"], "label": np.asarray(split["label"])}
+    columns = {"text": split["text"][:], "label": np.asarray(split["label"][:])}
     return pd.DataFrame(columns | {name: list(rows) for name, rows in logits.items()})
 
 
@@ -217,14 +217,14 @@ def _fit_floor(run: Run) -> TfidfBaseline:
 def _unknown_texts(run: Run, teacher: Trained, student: Trained) -> float | None:
     if not student.tokenizer.get_vocab().keys() <= teacher.tokenizer.get_vocab().keys():
         return None
-    texts = chain(run.task.validation["text"], run.task.test["text"])
+    texts = chain(run.task.validation["text"][:], run.task.test["text"][:])
     return share_unknown(teacher.tokenizer, student.tokenizer, texts, run.max_length)
 
 
 def shifted_sets(task: Task) -> dict[str, Dataset]:
     """Corrupted copies of the test texts, and what the task brings of another kind of text."""
-    copies = corrupted(task.test["text"], seed=CORRUPTION_SEED)
-    return {name: labelled(texts, task.test["label"]) for name, texts in copies.items()} | task.shifted
+    copies = corrupted(task.test["text"][:], seed=CORRUPTION_SEED)
+    return {name: labelled(texts, task.test["label"][:]) for name, texts in copies.items()} | task.shifted
 
 
 def _scored(run: Run, sets: Mapping[str, Dataset]) -> Callable[[int], None]:
@@ -243,7 +243,7 @@ def logits_of(
     if not trained.answers:
         file = run.task.answers
         assert file is not None
-        return {name: file.of(split["text"]) for name, split in sets.items()}
+        return {name: file.of(split["text"][:]) for name, split in sets.items()}
 
     def compute() -> dict[str, Logits]:
         found: dict[str, Logits] = {}

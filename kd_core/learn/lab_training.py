@@ -115,7 +115,7 @@ def run_lab(
     teacher, _ = teach(run, model, tokenizer)
     knowledge, _ = record(run, teacher)
     own = lent = _Lent(teacher, knowledge, logits_of(run, teacher, {"test": task.test})["test"])
-    truth, who = np.asarray(task.test["label"]), OWN
+    truth, who = np.asarray(task.test["label"][:]), OWN
     report: LabReport = before or {
         "config": config.model_dump(mode="json"),
         "training_version": TRAINING_VERSION,
@@ -179,7 +179,7 @@ def _train_and_score(run: Run, training: LabTraining, teacher: Trained, knowledg
     size = model_size(student.model.config)
     logits = logits_of(run, student, {"test": run.task.test, "validation": run.task.validation})
     truth = {
-        name: np.asarray(split["label"])
+        name: np.asarray(split["label"][:])
         for name, split in (("test", run.task.test), ("validation", run.task.validation))
     }
     right = {name: logits[name].argmax(axis=1) == truth[name] for name in logits}

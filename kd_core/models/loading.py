@@ -80,7 +80,7 @@ def load_teacher(
     preset = find_preset(config.model, TEACHERS)
     if preset is None or preset.source != "new":
         return load_checkpoint(config.model, task, config.seed, notes, config.pooling)
-    tokenizer = train_tokenizer(chain(task.train["text"], task.transfer["text"]))
+    tokenizer = train_tokenizer(chain(task.train["text"][:], task.transfer["text"][:]))
     model_config = teacher_config(config, task.labels, vocab_size=len(tokenizer))
     return new_model(model_config, config.seed), tokenizer
 

@@ -94,11 +94,11 @@ def _begin(
         precision = fast_precision()
     metric = config.distill.training.metric
     if metric == "auto":
-        metric = auto_metric(task.labels, task.train["label"])
+        metric = auto_metric(task.labels, task.train["label"][:])
     facts = {
         trials.PRECISION: precision,
         trials.METRIC: metric,
-        trials.USUAL: auto_temperature(task.labels, task.train["label"]),
+        trials.USUAL: auto_temperature(task.labels, task.train["label"][:]),
         trials.FINGERPRINT: task.fingerprint,
         trials.TRAINED_BY: TRAINING_VERSION,
     }
@@ -220,7 +220,7 @@ class CrossValidation:
         )
         teacher_texts = len(self.task.train) + len(self.task.transfer)
         logits = predict_logits(model, texts.test, precision=fold.run.precision, control=self.control)
-        right = logits.argmax(axis=1) == np.asarray(texts.test["label"])
+        right = logits.argmax(axis=1) == np.asarray(texts.test["label"][:])
         plain = self.config.distill.training.metric == "accuracy"
         return {
             "accuracy": self.judged(logits, texts.test),
@@ -248,7 +248,7 @@ class CrossValidation:
         name = f"{trials.TEACHER} {number}"
         if name not in self.board.facts:
             if task.answers:
-                logits = task.answers.of(task.test["text"])
+                logits = task.answers.of(task.test["text"][:])
             else:
                 logits = predict_logits(teacher.model, test, precision=run.precision, control=run.control)
             self.board.note(
@@ -260,7 +260,7 @@ class CrossValidation:
     def judged(self, logits: Logits, texts: Dataset) -> float:
         """The score of a model's answers by the metric of the search."""
         metric = self.config.distill.training.metric
-        return score(metric, logits.argmax(axis=1), np.asarray(texts["label"]), self.task.labels)
+        return score(metric, logits.argmax(axis=1), np.asarray(texts["label"][:]), self.task.labels)
 
 
 def _check_before_training(config: DistillConfig, event: Event) -> None:

@@ -92,7 +92,7 @@ class DistillTrainer(Trainer):  # type: ignore[misc]
             callbacks=[Reporter(self)],
         )
         task = run.task
-        weights = class_weights(recipe.objective.class_weights, task.labels, task.train["label"])
+        weights = class_weights(recipe.objective.class_weights, task.labels, task.train["label"][:])
         self._weights = None if weights is None else torch.tensor(weights, device=self.args.device).float()
         self.remove_callback(PrinterCallback)
         for callback in self.callback_handler.callbacks:
@@ -171,7 +171,7 @@ class DistillTrainer(Trainer):  # type: ignore[misc]
         except Stopped:
             self.checkpoint()
             raise
-        labels = torch.tensor(self.eval_dataset["label"])
+        labels = torch.tensor(self.eval_dataset["label"][:])
         loss = torch.nn.functional.cross_entropy(torch.from_numpy(logits), labels)
         answers = logits.argmax(axis=1)
         by = dict.fromkeys(("accuracy", self.recipe.metric))
