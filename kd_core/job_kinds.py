@@ -28,6 +28,7 @@ from kd_core.distillation.roles import NAMES, Role, student_variants
 from kd_core.errors import ConfigError, KDError, ModelError, RunError, StoreError
 from kd_core.jobs.runner import LONGEST_OUTAGE, LOOK_EVERY, Handler
 from kd_core.system.control import Control, insist
+from kd_core.system.formatting import in_sentence
 from kd_core.system.process import collect_garbage_rarely
 
 if TYPE_CHECKING:
@@ -302,7 +303,7 @@ def _as_part(on_event: OnEvent, title: str, before: int, parts: int, *, more: in
                 trained[who, seed] = float(cached)
                 return
             case Step(who, seed, step, steps):
-                label, done = f"training the {NAMES[who].lower()}", step / steps
+                label, done = f"training the {in_sentence(NAMES[who])}", step / steps
                 if who != "teacher":
                     trained[who, seed] = done
                     done = sum(trained.values()) / students

@@ -213,11 +213,12 @@ def ask(
 
 def _texts(pool: str, text_column: str | None, encoding: str | None, delimiter: str | None) -> list[str]:
     """Raises: DataError, naming the argument."""
+    from kd_core.config import HUB_PREFIX
     from kd_core.data.apart import read_file
     from kd_core.data.bundled import TASKS
     from kd_core.data.columns import choose_text
 
-    if pool in TASKS or pool.startswith("hub:") or Path(pool).is_dir():
+    if pool in TASKS or pool.startswith(HUB_PREFIX) or Path(pool).is_dir():
         raise DataError(
             "POOL is a file of texts (CSV, TSV, JSONL, Parquet, or .txt with a text in each line), "
             f"got {pool!r}."

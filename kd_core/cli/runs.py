@@ -15,7 +15,7 @@ from kd_core.distillation.roles import NAMES, verdict_name
 from kd_core.errors import RunError
 from kd_core.jobs.states import ACTIVE, LABELS, RESUMABLE
 from kd_core.system import paths
-from kd_core.system.formatting import counted, duration, percent, points, printable
+from kd_core.system.formatting import counted, duration, in_sentence, percent, points, printable
 
 LISTED = 50  # runs in a table that nobody has asked to be longer
 ROOMY = 110  # characters of a terminal that has room for the time beside each run
@@ -299,7 +299,7 @@ def _state(row: RunRow) -> str:
     if row.status in ACTIVE and (row.stage or row.label):  # of other jobs than runs it has the label alone
         where = [STEP_NAMES[row.stage]] if row.stage else []
         if row.label or row.who:
-            where.append(row.label or NAMES[row.who].lower())  # type: ignore[index]
+            where.append(row.label or in_sentence(NAMES[row.who]))  # type: ignore[index]
         if row.steps:
             where.append(f"{row.step:,} of {row.steps:,}")
         left = "" if row.seconds_left is None else f", {duration(row.seconds_left)} left"

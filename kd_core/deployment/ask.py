@@ -56,7 +56,7 @@ def suspects(run_id: str) -> pd.DataFrame:
 
 def _labelled(report: Report, folder: Path) -> list[tuple[str, Any, Any, Any]]:
     """split, texts, labels and the teacher's logits of what has a gold label."""
-    if report.config["task"].get("gold") == "none":
+    if report.measures == "agreement":
         raise RunError(f"Run {report.run_id} has no gold labels that its teacher could contradict.")
     if report.teacher_is_file:
         from kd_core.data import load_task

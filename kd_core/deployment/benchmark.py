@@ -33,7 +33,7 @@ from kd_core.errors import RunError
 from kd_core.system.container import cores
 from kd_core.system.control import Control
 from kd_core.system.process import python
-from kd_core.system.settings import Settings, setting
+from kd_core.system.settings import Distinct, Settings, setting
 
 MIN_LENGTH, MAX_LENGTH = 4, 8192
 Length = Literal["texts"] | Annotated[int, Field(ge=MIN_LENGTH, le=MAX_LENGTH)]
@@ -46,13 +46,16 @@ THREADS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "RAYON_
 
 class BenchConfig(Settings):
     run: str = setting(..., "Id of a finished run")
-    batches: tuple[Annotated[int, Field(ge=1, le=4096)], ...] = setting((1, 8, 32), "Texts in a batch")
-    lengths: tuple[Length, ...] = setting(
+    batches: Distinct[Annotated[int, Field(ge=1, le=4096)]] = setting(
+        (1, 8, 32), "Texts in a batch", min_length=1
+    )
+    lengths: Distinct[Length] = setting(
         ("texts", 16, 64, 128),
         "'texts': texts of the test split, of any length; else so many tokens each",
+        min_length=1,
         legal=f"a list of 'texts' and whole numbers from {MIN_LENGTH} to {MAX_LENGTH:,}",
     )
-    threads: tuple[Annotated[int, Field(ge=1, le=1024)], ...] = setting(
+    threads: Distinct[Annotated[int, Field(ge=1, le=1024)]] = setting(
         (), "Threads to compute with (none given: 1, and one for each core)"
     )
     repeats: int = setting(100, "Batches timed in each cell, at most, in fives", ge=5, le=100_000)

@@ -174,7 +174,7 @@ def _quantised(table: _Cells) -> str | None:
     for who in ("teacher", "student"):
         onnx, int8 = table.p50(f"{who}-onnx"), table.p50(f"{who}-int8")
         if onnx < FASTER * int8:
-            slow.append(f"the {NAMES[who].lower()} ({milliseconds(int8)} against {milliseconds(onnx)})")
+            slow.append(f"the {in_sentence(NAMES[who])} ({milliseconds(int8)} against {milliseconds(onnx)})")
             gain = max(gain, onnx / int8)
     if not slow:
         return None

@@ -24,7 +24,7 @@ from kd_core.deployment.runtimes import form_name
 from kd_core.distillation.roles import NAMES
 from kd_core.errors import KDError
 from kd_core.system.container import cores
-from kd_core.system.formatting import counted
+from kd_core.system.formatting import counted, in_sentence
 
 if TYPE_CHECKING:
     from kd_core.deployment.forms import OpenForm
@@ -78,7 +78,8 @@ def time_forms(request: Request, say: Say) -> dict[str, Any]:
         too_long = [who for who in WHO if length != "texts" and length > positions[who]]
         for who in too_long:
             notes.append(
-                f"{length} tokens are left out: the {NAMES[who].lower()} reads {positions[who]:,} at most."
+                f"{length} tokens are left out: the {in_sentence(NAMES[who])} reads {positions[who]:,} "
+                "at most."
             )
         for batch in request["batches"]:
             say(

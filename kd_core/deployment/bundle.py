@@ -16,7 +16,7 @@ from typing import Any
 
 from transformers import AutoTokenizer
 
-from kd_core.config import DistillConfig
+from kd_core.config import HUB_PREFIX, DistillConfig
 from kd_core.data.bundled import TASKS
 from kd_core.data.uploads import safe_name
 from kd_core.deployment.calibrate import scale_model, scale_onnx
@@ -208,7 +208,7 @@ def _names(config: Mapping[str, Any]) -> dict[str, str]:
 
 
 def _is_local(section: str, value: str | None) -> bool:
-    if value is None or value in {*TASKS, *TEACHERS, *STUDENTS} or value.startswith("hub:"):
+    if value is None or value in {*TASKS, *TEACHERS, *STUDENTS} or value.startswith(HUB_PREFIX):
         return False
     path = paths.moved(paths.expanded(value))
     return section == "task" or path.is_absolute() or path.is_dir()

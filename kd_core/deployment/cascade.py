@@ -303,7 +303,7 @@ def recorded(
     temperature: float = 1.0,
 ) -> Answers:
     """A student (first seed) against the judge, as the run has kept their answers. Raises: RunError."""
-    if judge == "gold" and (report.measures == "agreement" or (file == VALIDATION and _chosen(report))):
+    if judge == "gold" and (report.measures == "agreement" or (file == VALIDATION and report.learns_choices)):
         raise RunError(
             f"The validation texts of run {folder.name} have no gold labels, so it cannot be promised that "
             "the pair is right; ask for agreement with the teacher (without --right)."
@@ -315,11 +315,6 @@ def recorded(
     student = int8_answers.logits(folder.name, file) if runtime == "int8" else logits(rows, column)
     labels = rows["label"].to_numpy() if judge == "gold" else None
     return Answers.of(student / temperature, logits(rows, "teacher"), labels)
-
-
-def _chosen(report: Report) -> bool:
-    """Whether the labels of the validation texts are the teacher's choices."""
-    return report.config["task"].get("gold") in ("test", "none")
 
 
 def risk_coverage(answers: Answers, points: Sequence[float] = ()) -> pd.DataFrame:

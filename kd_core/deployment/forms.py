@@ -167,7 +167,7 @@ def test_split(run_id: str) -> Split:
 
 
 def shifted_splits(run_id: str) -> dict[str, Split]:
-    """The other texts on which the run judged its models, by name: those of ``validation.shifted_sets``.
+    """The other texts on which the run judged its models, by name: those of ``validate.shifted_sets``.
 
     The corrupted copies are made again, and a bundled task's texts of another kind are read again; where its
     corpus is gone, they are left out. Raises: RunError.

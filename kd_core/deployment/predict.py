@@ -21,6 +21,7 @@ from kd_core.distillation.metrics import softmax
 from kd_core.distillation.report import Report
 from kd_core.distillation.roles import NAMES, Role
 from kd_core.errors import DataError
+from kd_core.system.formatting import in_sentence
 
 if TYPE_CHECKING:  # torch comes with it
     from kd_core.deployment.forms import OpenForm
@@ -221,13 +222,15 @@ def agreement(answers: Mapping[Role, str]) -> str:
     same = [NAMES[who] for who in largest_agreement(answers)]
     if len(same) == len(answers) > 2:
         return "All three"
-    return f"{same[0]} and {same[1].lower()}" if len(same) > 1 else "None"
+    return f"{same[0]} and {in_sentence(same[1])}" if len(same) > 1 else "None"
 
 
 def agreement_sentence(answers: Mapping[Role, str]) -> str:
     """The same as a sentence: "Teacher and distilled student say sport; the student alone says tech."."""
     same = largest_agreement(answers)
-    others = [f"the {NAMES[who].lower()} says {answer}" for who, answer in answers.items() if who not in same]
+    others = [
+        f"the {in_sentence(NAMES[who])} says {answer}" for who, answer in answers.items() if who not in same
+    ]
     if len(answers) == 1:  # the teacher is a file, and has given labels alone
         return f"{NAMES[same[0]]}: {answers[same[0]]}."
     if len(same) == 1 and "teacher" not in answers:

@@ -43,9 +43,7 @@ def sentence(
     """The verdict in words. ``agreement`` is the share of the ``texts`` on which the first student's answer
     is the teacher's, ``verdict`` that against the student of the teacher's hard answers. ``over_floor`` comes
     first where the student is not above TF-IDF, with ``advice``."""
-    what = "agreement" if task.gold == "none" else "accuracy"
-    if metric != "accuracy":
-        what = metric_name(metric)
+    what = task.measures if metric == "accuracy" else metric_name(metric)
     how = f"{percent(student.accuracy)}, 95 % interval {percent(student.low)} to {percent(student.high)}"
     by, agrees = "", f"Agreement with the teacher: {percent(agreement)}."
     if len(student.seeds) > 1:

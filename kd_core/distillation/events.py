@@ -13,7 +13,7 @@ from typing import Any, Literal, get_args
 from kd_core.distillation.roles import Role
 
 Stage = Literal["teach", "record", "distil", "validate"]
-STAGES: tuple[Stage, ...] = ("teach", "record", "distil", "validate")
+STAGES: tuple[Stage, ...] = get_args(Stage)
 NOT_NEEDED = "Teaching is not needed: the teacher is a file, whose answers are there already."
 
 

@@ -300,7 +300,7 @@ class Report(BaseModel):
 
     @model_validator(mode="after")
     def _has_its_control(self) -> Self:
-        if "alone" not in self.models and self.config["task"].get("gold") not in ("test", "none"):
+        if "alone" not in self.models and not self.learns_choices:
             raise ValueError("there is nothing about alone")
         return self
 

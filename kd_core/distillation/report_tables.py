@@ -15,7 +15,7 @@ from kd_core.distillation.metrics import Scores, fidelity_cells, softmax, wilson
 from kd_core.distillation.predictions import kept_as, logits, read_predictions
 from kd_core.distillation.report import ModelReport, Report
 from kd_core.distillation.report_times import doubt
-from kd_core.distillation.roles import NAMES, Role, metric_name
+from kd_core.distillation.roles import NAMES, Role, f1_of, metric_name
 from kd_core.distillation.run_folder import PREDICTIONS
 from kd_core.system.formatting import (
     capitalised,
@@ -114,8 +114,7 @@ def f1_gain(report: Report) -> str:
     """What distillation did to macro-F1, in a sentence; "" in reports of before."""
     if report.f1_gain is None:
         return ""
-    metric = str(report.config["training"]["metric"])
-    name = metric_name(metric if metric.startswith("f1:") else "macro_f1")
+    name = metric_name(f1_of(report.metric))
     whom = (
         "the student alone" if "alone" in report.models else "the same student on its teacher's hard answers"
     )

@@ -8,7 +8,7 @@ from kd_core.distillation.report import Report
 from kd_core.distillation.roles import FLOOR, NAMES
 from kd_core.system.formatting import beside_other_work, in_sentence, milliseconds, what_is_timed
 
-# Where latencies stand side by side: ``validation`` times one of the students.
+# Where latencies stand side by side: ``validate`` times one of the students.
 ONE_LATENCY = "All students have the same architecture, so their speed was measured once."
 UNSTEADY = 8  # times its p50, from where a model's p95 is a reason to measure again
 

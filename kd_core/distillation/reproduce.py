@@ -8,7 +8,7 @@ import shlex
 from collections.abc import Mapping
 from typing import Any
 
-from kd_core.config import changed, flag
+from kd_core.config import HUB_PREFIX, changed, flag
 
 # Settings that may be a place on this machine.
 LOCAL = (
@@ -62,7 +62,7 @@ def _is_map(values: Any) -> bool:
 
 def _last_part(name: str) -> str:
     """ "/home/me/films.csv" -> "films.csv"; "owner/name" and "hub:owner/name" are no places here."""
-    prefix, place = ("hub:", name.removeprefix("hub:")) if name.startswith("hub:") else ("", name)
+    prefix, place = (HUB_PREFIX, name.removeprefix(HUB_PREFIX)) if name.startswith(HUB_PREFIX) else ("", name)
     here = place.startswith(("/", "~", ".")) or "\\" in place or place.count("/") > 1
     return prefix + re.split(r"[\\/]", place.rstrip("\\/"))[-1] if here else name
 

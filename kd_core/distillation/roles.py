@@ -182,6 +182,16 @@ def verdict_name(kind: str, seeds: int) -> str:
     return (VERDICTS if seeds > 1 else OF_ONE_SEED)[kind]
 
 
+def is_f1(metric: str) -> bool:
+    """Whether models are judged by macro-F1 or the F1 of one class; else it is by accuracy."""
+    return metric == "macro_f1" or metric.startswith("f1:")
+
+
+def f1_of(metric: str) -> str:
+    """The F1 that is told besides: of the class that the metric names, or else macro_f1."""
+    return metric if is_f1(metric) else "macro_f1"
+
+
 def metric_name(metric: str) -> str:
     """ "macro-F1" of macro_f1, "F1 of spam" of f1:spam."""
     return f"F1 of {metric.removeprefix('f1:')}" if metric.startswith("f1:") else metric.replace("_f1", "-F1")

@@ -197,7 +197,6 @@ def _sentence(run: Run, findings: Findings) -> str:
         hint = for_a_gain(scores["teacher"], scores["alone"], transfer=transfer, metric=metric)
     return sentence(
         findings.verdict,
-        "test texts",
         findings.over_floor,
         advice,
         {who: findings.over_by_metric[who] for who in CONTROLS if who in findings.over_by_metric},
@@ -231,8 +230,9 @@ def with_fewer_seeds(config: DistillConfig, work: Path) -> Path | None:
         try:
             text = (folder / CONFIG).read_text(encoding="utf-8")
             alike = _SEEDS.sub("", text) == mine and _made_of(folder) == made_of
-            if alike and set(DistillConfig.from_yaml(text).training.seeds) < set(config.training.seeds):
-                return folder if is_whole(folder) else None
+            fewer = alike and set(DistillConfig.from_yaml(text).training.seeds) < set(config.training.seeds)
+            if fewer and is_whole(folder):
+                return folder
         except (OSError, ValueError, ConfigError):
             continue
     return None

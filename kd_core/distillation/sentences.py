@@ -22,14 +22,13 @@ CONTROLS: Mapping[Role, str] = {
 
 def sentence(
     verdict: Verdict,
-    items: str = "test headlines",
     floor: Verdict | None = None,
     advice: str = "",
     over: Mapping[Role, Verdict] | None = None,
     metric: str = "accuracy",
     hint: str = "",
 ) -> str:
-    """The verdict in words, in percentage points; ``items`` names the texts in the plural.
+    """The verdict in words, in percentage points.
 
     ``floor`` is the student's verdict against TF-IDF: that it is above is added; that it is not comes first,
     with ``below_floor``'s advice. ``over`` is that against ``CONTROLS``: to a gain it is added which of them
@@ -37,7 +36,7 @@ def sentence(
     ``for_a_gain``, ends what is said of a student without one.
     """
     unit = "" if metric == "accuracy" else f"of {metric_name(metric)}"
-    comparison = _against_alone(verdict, items, unit)
+    comparison = _against_alone(verdict, unit)
     for who, gain in (over or {}).items():
         if verdict.kind == "helped" and gain.kind != "helped":
             place = "does better" if gain.kind == "hurt" else "does as well, as far as these texts can show"
@@ -151,9 +150,9 @@ def all_right(texts: int, floor: float | None = None, above: bool = False) -> st
     )
 
 
-def _against_alone(verdict: Verdict, items: str, unit: str = "") -> str:
+def _against_alone(verdict: Verdict, unit: str = "") -> str:
     """With one seed it is about two trained students; what distillation does is seen over several."""
-    tests = f"{verdict.n:,} {items}"
+    tests = f"{verdict.n:,} test texts"
     span = f"95 % interval {bound(verdict.low)} to {bound(verdict.high)}"
     gain = f"{points(verdict.delta)}{unit and ' '}{unit}"
     if verdict.seeds > 1:

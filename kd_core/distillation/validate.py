@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import chain, pairwise
 from pathlib import Path
@@ -33,7 +33,7 @@ from kd_core.distillation.metrics import (
     wilson,
 )
 from kd_core.distillation.report import ModelReport
-from kd_core.distillation.roles import FLOOR, NAMES, ROLES, STAIRS, Role
+from kd_core.distillation.roles import FLOOR, NAMES, ROLES, STAIRS, Role, f1_of, is_f1
 from kd_core.distillation.run import Run, Trained
 from kd_core.models.baselines import CHARACTERS, TfidfBaseline
 from kd_core.models.inference import Logits, encode, predict_logits
@@ -73,31 +73,21 @@ def validate(run: Run, trained: list[Trained]) -> Findings:
 
     Raises: Stopped, between two batches.
     """
-    task, controls = run.task, run.config.controls
+    task, metric = run.task, run.config.training.metric
     steps = [f"scoring {_called(model)}" for model in trained]
-    steps += [f"fitting {NAMES[FLOOR]}"] * controls.tfidf + ["measuring latency", "done"]
+    steps += [f"fitting {NAMES[FLOOR]}"] * run.config.controls.tfidf + ["measuring latency", "done"]
     progress = (Progress("validate", step, done, len(steps) - 1) for done, step in enumerate(steps))
 
-    held_out = {"validation": task.validation}  # by itself: version 0.1 has kept answers to the others
-    shifted = shifted_sets(task) if controls.shifted else {}
-    others = {"test": task.test} | shifted
-    sets = others | held_out
+    shifted = shifted_sets(task) if run.config.controls.shifted else {}
+    sets = {"test": task.test} | shifted | {"validation": task.validation}
     truth = {name: np.asarray(split["label"][:]) for name, split in sets.items()}
-    logits: dict[str, dict[str, Logits]] = {}
     by_who: dict[Role, list[Trained]] = defaultdict(list)
     for model in trained:
-        run.on_event(next(progress))
-        asked = others if model.answers else {"test": task.test}
-        heard = _scored(run, asked) if model.who == "teacher" else None
-        logits[model.name] = logits_of(run, model, asked, heard) | logits_of(run, model, held_out)
         by_who[model.who].append(model)
+    logits, floor = _ask(run, trained, sets, progress)
     seeds = {who: {m.seed: logits[m.name] for m in models} for who, models in by_who.items()}
     costs = {who: _costs(models[0]) if models[0].answers else NO_COSTS for who, models in by_who.items()}
-    floor = None
-    if controls.tfidf:
-        run.on_event(next(progress))
-        floor = _fit_floor(run)
-        logits[FLOOR] = {name: floor.logits(split["text"][:]) for name, split in sets.items()}
+    if floor:
         seeds[FLOOR] = {0: logits[FLOOR]}
         costs[FLOOR] = {"params": floor.params, "embedding_params": 0, "size_mb": floor.megabytes}
     run.on_event(next(progress))
@@ -106,7 +96,7 @@ def validate(run: Run, trained: list[Trained]) -> Findings:
         who: np.stack([by_set["test"].argmax(axis=1) for by_set in by_seed.values()])
         for who, by_seed in seeds.items()
     }
-    judged = _Judged(chosen, truth["test"], run.config.training.metric, task.labels)
+    judged = _Judged(chosen, truth["test"], metric, task.labels)
     gains: dict[Role, Verdict] = {
         who: judged.over(who) for who in NAMES if who in chosen and who != "student"
     }
@@ -120,8 +110,8 @@ def validate(run: Run, trained: list[Trained]) -> Findings:
                 by_seed,
                 truth,
                 task.labels,
-                run.config.training.metric,
-                rises=_rises(by_seed, truth, task, run.config.training.metric),
+                metric,
+                rises=_rises(by_seed, truth, task, metric),
                 macro_f1_interval=macro_f1_interval(chosen[who], truth["test"]),
                 class_f1_interval=judged.class_f1_interval(who),
                 latency_ms=speed.get(who),
@@ -135,7 +125,7 @@ def validate(run: Run, trained: list[Trained]) -> Findings:
         over_teacher=gains["teacher"],
         f1_gain=judged.in_f1(control) if control else None,
         stairs={after: judged.by_metric(before, after) for before, after in pairwise(stairs)},
-        stairs_metric=run.config.training.metric,
+        stairs_metric=metric,
         over=gains,
         over_by_metric={who: judged.by_metric(who) for who in gains},
         fidelity=fidelity(logits["teacher"]["test"], logits[first.name]["test"], truth["test"]),
@@ -145,6 +135,26 @@ def validate(run: Run, trained: list[Trained]) -> Findings:
     )
     run.on_event(next(progress))
     return found
+
+
+def _ask(
+    run: Run, trained: Sequence[Trained], sets: Mapping[str, Dataset], progress: Iterator[Progress]
+) -> tuple[dict[str, dict[str, Logits]], TfidfBaseline | None]:
+    """The logits of each model on each set, by name, and the floor, where the run has one."""
+    held_out = {"validation": sets["validation"]}  # by itself: version 0.1 has kept answers to the others
+    others = {name: split for name, split in sets.items() if name not in held_out}
+    logits: dict[str, dict[str, Logits]] = {}
+    for model in trained:
+        run.on_event(next(progress))
+        asked = others if model.answers else {"test": sets["test"]}
+        heard = _scored(run, asked) if model.who == "teacher" else None
+        logits[model.name] = logits_of(run, model, asked, heard) | logits_of(run, model, held_out)
+    if not run.config.controls.tfidf:
+        return logits, None
+    run.on_event(next(progress))
+    floor = _fit_floor(run)
+    logits[FLOOR] = {name: floor.logits(split["text"][:]) for name, split in sets.items()}
+    return logits, floor
 
 
 @dataclass(frozen=True)
@@ -171,25 +181,20 @@ class _Judged:
 
     @property
     def _classes(self) -> NDArray[np.int64]:
-        metric = self.metric if self.metric.startswith("f1:") else "macro_f1"
-        return judged_classes(metric, self.truth, self.labels)
+        return judged_classes(f1_of(self.metric), self.truth, self.labels)
 
     def by_metric(self, before: str, after: str = "student") -> Verdict:
-        return self.in_f1(before, after) if _is_f1(self.metric) else self.over(before, after)
+        return self.in_f1(before, after) if is_f1(self.metric) else self.over(before, after)
 
     def scored(self, who: str) -> tuple[float, tuple[float, float]] | None:
         """A model's score by the metric, and its interval; None where that is not known."""
         answers = self.chosen[who]
-        if not _is_f1(self.metric):
+        if not is_f1(self.metric):
             accuracy = float((answers == self.truth).mean())
             return accuracy, wilson(accuracy, len(self.truth))
         scored = fmean(score(self.metric, given, self.truth, self.labels) for given in answers)
         ends = macro_f1_interval(answers, self.truth, self._classes)
         return (scored, ends) if ends else None
-
-
-def _is_f1(metric: str) -> bool:
-    return metric == "macro_f1" or metric.startswith("f1:")
 
 
 def _called(model: Trained) -> str:
@@ -373,6 +378,6 @@ def _report(
         ece=fmean(r.ece for r in results),
         **costs,
         shifted=on_others("accuracy"),
-        shifted_score=on_others(metric) if _is_f1(metric) else {},
+        shifted_score=on_others(metric) if is_f1(metric) else {},
         seeds=by_seed,
     )

@@ -9,7 +9,7 @@ import plotly.graph_objects as go
 from kd_core.distillation.roles import NAMES
 from kd_core.figures.style import DASHES, LOG_AXIS, SYMBOLS, colour_of, label_of, new_figure
 from kd_core.search.curve import NAME, CurveResult, Kind
-from kd_core.system.formatting import capitalised, percent
+from kd_core.system.formatting import capitalised, in_sentence, percent
 
 HEIGHT = 340
 
@@ -42,7 +42,7 @@ def score_by_texts(result: CurveResult, kind: Kind, *, dark: bool = False) -> go
 def score_in_words(result: CurveResult, kind: Kind) -> str:
     lines = [
         f"with {part.texts:,} "
-        + ", ".join(f"{NAMES[who].lower()} {percent(value)}" for who, value in part.scores.items())
+        + ", ".join(f"{in_sentence(NAMES[who])} {percent(value)}" for who, value in part.scores.items())
         for part in result.of_kind(kind)
     ]
     return f"{capitalised(result.measure)} by the number of {NAME[kind]}: {'; '.join(lines)}."

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from kd_core.figures.style import COLOURS
+from kd_core.distillation.roles import ROLES
+from kd_core.figures.style import COLOURS, PAGE
 from kd_core.system.formatting import percent
 
-LABELS = ("#7A8594", "#A3ADBA")  # of hard labels, as in the picture of the first page
-PAGE = ("#FFFFFF", "#12161B")  # what the hatching lets through
+LABELS = ROLES["alone"].colour  # of hard labels, as in the picture of the first page
 WIDTH, HEIGHT, GAP = 400, 12, 2
 
 

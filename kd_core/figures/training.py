@@ -21,7 +21,7 @@ from kd_core.figures.style import (
     new_figure,
     pick,
 )
-from kd_core.system.formatting import capitalised, percent
+from kd_core.system.formatting import capitalised, in_sentence, percent
 
 SMOOTH = 20  # a running mean takes in one part of so many
 FROM_ZERO = {"rangemode": "tozero"}  # also without a value, when plotly's axis would begin at -1
@@ -51,7 +51,7 @@ def loss_curves(
             traces += [trace | {"legendgroup": name, "name": name} for trace in behind]
         traces.append(_line(smooth, name, look) | {"legendgroup": name, "hovertemplate": hover})
     layout = {"xaxis": FROM_ZERO, "yaxis": LOG_AXIS if log else FROM_ZERO}
-    title = f"Training loss: {NAMES[who].lower()}"
+    title = f"Training loss: {in_sentence(NAMES[who])}"
     return new_figure(title, "Step", "Loss", traces, layout, dark=dark)
 
 

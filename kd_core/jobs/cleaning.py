@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from filelock import Timeout
 
 from kd_core.distillation.report import Report
+from kd_core.distillation.roles import ROLES, STUDENTS
 from kd_core.errors import DiskFullError, RunError
 from kd_core.jobs.deletion import settle
 from kd_core.jobs.states import ACTIVE
@@ -27,14 +28,14 @@ DAY = 24 * 3600.0
 JUST_MADE = 1.0  # seconds, in which whoever makes a folder comes to lock it
 
 # In the order in which they are listed; what is in the cache has the name of its folder there.
-KINDS = {
+KINDS: dict[str, str] = {
     "runs": "Runs",
     "jobs": "Results of other jobs",
     "data": "Uploaded files",
     "models": "Unpacked models",
     "teachers": "Teachers",
     "knowledge": "Recorded knowledge",
-    "alone": "Students alone",
+    **{who: ROLES[who].title.replace("Student", "Students") for who in STUDENTS if ROLES[who].shared},
     "scores": "Scores of teachers and students alone",
     "vectors": "Word vectors of teachers",
     "onnx": "ONNX files",

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from kd_core.distillation.events import Resolved
     from kd_core.models.size import ModelSize
 
-PIECES = 20_000  # about how many word pieces a model knows
+USUAL_PIECES = 20_000  # about how many word pieces a model knows
 
 
 @dataclass(frozen=True)
@@ -72,7 +72,7 @@ def announced(event: Resolved) -> Plan:
     from kd_core.models.size import encoder_size
 
     config = DistillConfig.from_dict(event.config)
-    sizes = encoder_size(config.teacher, PIECES), encoder_size(config.student, PIECES)
+    sizes = encoder_size(config.teacher, USUAL_PIECES), encoder_size(config.student, USUAL_PIECES)
     return Plan(config, event.classes, event.rows, event.tokens, *sizes, unknown=0.0, unread=0.0)
 
 

@@ -32,9 +32,9 @@ class Examples:
         wrong = shares.argmax(axis=1) != self.truth
         return int((np.abs(shares.max(axis=1) - 0.6) + wrong).argmin())
 
-    def entropies(self, temperature: float = 1.0) -> Floats:
+    def entropies(self) -> Floats:
         """Of the teacher's answer to each text, in nats."""
-        nats: Floats = entropy(log_softmax(self.logits["teacher"], temperature))
+        nats: Floats = entropy(log_softmax(self.logits["teacher"]))
         return nats
 
     def disagreements(self) -> NDArray[np.int64]:

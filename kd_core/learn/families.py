@@ -40,10 +40,10 @@ class Fit:
         return probs
 
 
-def two_humps(distance: float, share: float, width: float = WIDTH) -> Floats:
+def two_humps(distance: float, share: float) -> Floats:
     """Logarithm of a distribution over ``LINE``; ``share`` of it is in the right-hand hump."""
     places = np.array([-distance / 2, distance / 2])
-    humps = log_softmax(-((LINE - places[:, None]) ** 2) / (2 * width**2))
+    humps = log_softmax(-((LINE - places[:, None]) ** 2) / (2 * WIDTH**2))
     weights = np.log([1 - share, share])
     log_probs: Floats = np.logaddexp(*(humps + weights[:, None]))
     return log_probs

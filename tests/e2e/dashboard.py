@@ -125,7 +125,7 @@ def wait_for_points(home: Path, run: str, count: int = 1) -> None:
 
 
 def settle(page: Page) -> None:
-    """Until the script has run to its end. Before it begins, too, it does not run: the title tells that it did."""
+    """Until the script has run to its end; that it has begun is told by the title."""
     page.locator("h1").first.wait_for()
     page.locator("[data-testid=stApp][data-test-script-state=notRunning]").wait_for()
 

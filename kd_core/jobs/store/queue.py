@@ -118,9 +118,9 @@ class Queue:
     def interrupt_orphans(self, fate: Callable[[str], bool | None]) -> list[str]:
         """Runs whose process went away become ``interrupted``; returns their ids.
 
-        ``fate(owner)`` says whether it is there. Where it cannot (None), it ended with an earlier boot of this
-        machine, or a heartbeat that stays the same for ``GRACE`` tells, timed from here: clocks of two machines
-        are never compared.
+        ``fate(owner)`` says whether it is there. Where it cannot (None), it ended with an earlier boot of
+        this machine, or a heartbeat that stays the same for ``GRACE`` tells, timed from here: clocks of two
+        machines are never compared.
         """
         active = RUNS.c.status.in_(ACTIVE)
         query = sa.select(RUNS.c.id, RUNS.c.owner, RUNS.c.machine, RUNS.c.heartbeat).where(active)

@@ -36,12 +36,7 @@ def add_events(
     owner: str | None = None,
 ) -> None:
     """As ``Store.write`` says."""
-    there = [RUNS.c.id == run_id, RUNS.c.status != "deleted"]
-    if owner is not None:
-        there.append(RUNS.c.owner == owner)
-    run = connection.scalar(sa.select(RUNS.c.number).where(*there))
-    if run is None:
-        raise missing(run_id)
+    run = _number(connection, run_id, owner, RUNS.c.status != "deleted")
     measured = [event for _, event in events if isinstance(event, Step | Evaluated)]
     rows = []
     for at, event in events:
@@ -74,16 +69,23 @@ def add_report(
     connection: sa.Connection, run_id: str, report: Mapping[str, Any], owner: str | None = None
 ) -> None:
     """As ``Store.save_report`` says."""
-    query = sa.select(RUNS.c.number, RUNS.c.kind, RUNS.c.owner).where(RUNS.c.id == run_id)
+    run = _number(connection, run_id, owner)
+    kind = connection.scalar(sa.select(RUNS.c.kind).where(RUNS.c.number == run))
+    if kind in MEASURED:
+        summary = summarised(kind, report)
+        connection.execute(RUNS.update().where(RUNS.c.number == run).values(summary=summary))
+    upsert(connection, REPORTS, [{"run": run, "report": dict(report)}])
+
+
+def _number(connection: sa.Connection, run_id: str, owner: str | None, *where: sa.ColumnElement[bool]) -> int:
+    """The run's number. Raises: RunError where there is none, or it is not ``owner``'s."""
+    query = sa.select(RUNS.c.number, RUNS.c.owner).where(RUNS.c.id == run_id, *where)
     row = connection.execute(query).one_or_none()
     if row is None:
         raise missing(run_id)
     if owner not in (None, row.owner):
         raise lost(run_id)
-    if row.kind in MEASURED:
-        run = RUNS.update().where(RUNS.c.number == row.number)
-        connection.execute(run.values(summary=summarised(row.kind, report)))
-    upsert(connection, REPORTS, [{"run": row.number, "report": dict(report)}])
+    return int(row.number)
 
 
 def summarised(kind: JobKind, report: Mapping[str, Any]) -> dict[str, Any]:

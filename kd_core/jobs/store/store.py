@@ -88,7 +88,7 @@ class Store(Queue):
         if here:
             query = query.where(is_here())
         words = text.casefold().split()
-        if not words:
+        if not words and not wanted:  # what is said to be done and cannot be read is counted for neither
             query = query.limit(limit)
         with self._database.begin() as connection:
             rows = [row for row in run_rows(connection, query) if not wanted or row.status in wanted]

@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 import pandas as pd
 import streamlit as st
 
+from kd_core.config import HUB_PREFIX
 from kd_core.deployment import tradeoffs
 from kd_core.deployment.tradeoffs import COSTS, TEST, Cost, Limits
 from kd_core.distillation import roles
@@ -191,7 +192,7 @@ def _of_one_machine(frame: pd.DataFrame) -> pd.DataFrame:
 
 def _short_names(tasks: Sequence[str]) -> dict[str, str]:
     """A file's name without its folders, where no other task has the same."""
-    short = [task if task.startswith("hub:") else re.split(r"[\\/]", task)[-1] for task in tasks]
+    short = [task if task.startswith(HUB_PREFIX) else re.split(r"[\\/]", task)[-1] for task in tasks]
     return {task: name if short.count(name) == 1 else task for task, name in zip(tasks, short, strict=True)}
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import streamlit as st
 
-from kd_core.config import DistillConfig
+from kd_core.config import HUB_PREFIX, DistillConfig
 from kd_core.data import uploads
 from kd_core.data.bundled import TASKS
 from kd_core.errors import ConfigError
@@ -57,7 +57,7 @@ def outside(config: DistillConfig, students: Iterable[str] = ()) -> list[str]:
         for name in (task.name, task.knowledge, task.test_file, task.transfer_file)
         if name and name not in TASKS
     ]
-    names = [name for name in files if name.startswith("hub:") or not _within(name, [known])]
+    names = [name for name in files if name.startswith(HUB_PREFIX) or not _within(name, [known])]
     local = [name for name, preset in TEACHERS.items() if preset.source != "hub"]
     names += [name for name in (config.teacher.model,) if name not in local]
     names += [name for name in (config.student.model, *students) if name not in STUDENTS]
@@ -68,7 +68,7 @@ def confine(names: Iterable[str]) -> None:
     """Raises: ConfigError for a place outside of the uploaded tasks and the folders in ``KD_FILES``."""
     shared = [Path(folder) for folder in os.environ.get("KD_FILES", "").split(os.pathsep) if folder]
     for name in names:
-        path = paths.expanded(name.removeprefix("hub:"))
+        path = paths.expanded(name.removeprefix(HUB_PREFIX))
         if (path.is_absolute() or ".." in path.parts or _exists(path)) and not _within(path, shared):
             raise ConfigError(
                 f"{name!r} is on this server, outside of the folders that it shares. Upload the file on the "

@@ -137,7 +137,7 @@ def show_answers(run: RunRow, text: str, truth: str | None, said: str | None) ->
             f"The bars show {len(shown)} of {len(answers[0].probabilities):,} classes: "
             "those that some model finds likeliest."
         )
-    _conditions(text, answers)
+    _conditions(text)
     _which_words(run, open_panel(run.id), text, answers)
 
 
@@ -214,7 +214,7 @@ def _likeliest(answers: Sequence[Answer]) -> list[str]:
     return [name for name in names if name in kept]
 
 
-def _conditions(text: str, answers: Sequence[Answer]) -> None:
+def _conditions(text: str) -> None:
     import torch
 
     threads = torch.get_num_threads()

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import json
+import sys
+import time
 from pathlib import Path
 from typing import Any
 
+import psutil
 import pytest
 
 from kd_core.cli import main
@@ -158,6 +161,18 @@ def test_a_run_whose_process_went_away_can_be_resumed(monkeypatch: pytest.Monkey
     host, pid, started = owner().rsplit(":", 2)
     ticks, _, realm = started.partition("@")
     assert store.claim(f"{host}:{pid}:{int(ticks) - 1}@{realm}", RUN)
+    assert main(["resume", RUN]) == 0
+    assert store.run(RUN).status == "done"
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere an owner names no boot")
+def test_a_run_can_be_resumed_once_its_machine_was_started_anew(monkeypatch: pytest.MonkeyPatch) -> None:
+    use_engine(monkeypatch, finishes)
+    store = Store()
+    store.create_run(RUN, DistillConfig().model_dump(mode="json"))
+    host, pid, started = owner().rsplit(":", 2)
+    assert store.claim(f"{host}:{pid}:{started.partition('@')[0]}@boot-of-yesterday/1", RUN)
+    monkeypatch.setattr(psutil, "boot_time", lambda: time.time() + 1)
     assert main(["resume", RUN]) == 0
     assert store.run(RUN).status == "done"
 

@@ -168,6 +168,13 @@ def test_a_config_that_cannot_be():
         "threads must be between 1 and 1,024, got [0]",
         "repeats must be between 5 and 100,000, got 1",
     )
+    with pytest.raises(ConfigError) as caught:
+        BenchConfig.from_dict({"run": OTHER, "batches": [], "lengths": [], "threads": [1, 1]})
+    assert [problem.partition(" ")[0] for problem in caught.value.problems] == [
+        "batches",
+        "lengths",
+        "threads",
+    ]
 
 
 # The command

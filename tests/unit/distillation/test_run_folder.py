@@ -19,11 +19,12 @@ from kd_core.data import load_task
 from kd_core.distillation.events import Evaluated
 from kd_core.distillation.report import Report
 from kd_core.distillation.resolve import resolve, token_lengths
-from kd_core.distillation.run_folder import _sentence
+from kd_core.distillation.run_folder import CONFIG, _sentence, with_fewer_seeds
 from kd_core.distillation.sentences import UNLABELLED, all_right, below_floor, sentence
 from kd_core.models.inference import encode, predict_logits
 from kd_core.models.loading import load_teacher
-from kd_core.system.atomic import is_whole
+from kd_core.system.atomic import is_whole, seal
+from kd_core.system.cache import USED
 from tests import SAMPLES
 
 NAMES = ["student-0", "alone-0", "labelled_only-0", "student-1", "alone-1", "labelled_only-1"]
@@ -85,7 +86,7 @@ def test_several_seeds_give_means_and_spread(finished_run):
     scores = (report.models["tfidf"].accuracy, report.teacher.accuracy)
     advice = below_floor(*scores, reached=report.student.accuracy, transfer=True)
     over = {"labelled_only": report.gains["labelled_only"]}
-    assert report.sentence == sentence(report.verdict, "test texts", report.over_floor, advice, over)
+    assert report.sentence == sentence(report.verdict, report.over_floor, advice, over)
 
 
 def test_the_answers_on_the_validation_texts_are_kept(finished_run):
@@ -143,5 +144,25 @@ def test_what_is_said_where_all_is_right_and_where_texts_without_labels_are_miss
         return _sentence(SimpleNamespace(config=config, task=task), found)
 
     assert said(0, student=1.0, alone=1.0) == all_right(524)
-    assert said(0, student=1.0) == said(0) == sentence(none, "test texts")
+    assert said(0, student=1.0) == said(0) == sentence(none)
     assert said(100) == said(0) + f" {UNLABELLED}"
+
+
+def test_seeds_are_taken_from_the_newest_run_that_is_whole(kd_home, tmp_path):
+    def written(place, *seeds, teacher="teachers/one"):
+        place.mkdir(parents=True)
+        config = DistillConfig().change({"training.seeds": seeds})
+        (place / CONFIG).write_text(config.to_yaml(), "utf-8")
+        (place / USED).write_text(f"{teacher}\nknowledge/one\nalone/x\n", "utf-8")
+        seal(place)
+        return place
+
+    work = written(tmp_path / "work", 0, 1, 2)
+    asked = DistillConfig().change({"training.seeds": (0, 1, 2)})
+    assert with_fewer_seeds(asked, work) is None
+    whole = written(kd_home / "runs" / "20260101-000000-aaaa", 0, 1)
+    written(kd_home / "runs" / "20260102-000000-aaaa", 0, 1, teacher="teachers/another")
+    written(kd_home / "runs" / "20260103-000000-aaaa", 0, 1, 2)  # none is missing there
+    damaged = written(kd_home / "runs" / "20260104-000000-aaaa", 0)
+    (damaged / CONFIG).write_text((damaged / CONFIG).read_text("utf-8") + " ", "utf-8")
+    assert with_fewer_seeds(asked, work) == whole

@@ -48,7 +48,7 @@ HELPED = replace(ONE, seeds=3)
 )
 def test_with_one_seed_it_is_about_this_student(kind, numbers, said):
     delta, low, high = numbers
-    assert sentence(replace(ONE, kind=kind, delta=delta, low=low, high=high), "test texts") == said
+    assert sentence(replace(ONE, kind=kind, delta=delta, low=low, high=high)) == said
 
 
 @pytest.mark.parametrize(
@@ -58,19 +58,19 @@ def test_with_one_seed_it_is_about_this_student(kind, numbers, said):
             "helped",
             (0.048, 0.021, 0.076),
             "Distillation helped: +4.8 points over the same student trained alone "
-            "(mean of 3 seeds, 95 % interval +2.1 to +7.6, 7,600 test headlines).",
+            "(mean of 3 seeds, 95 % interval +2.1 to +7.6, 7,600 test texts).",
         ),
         (
             "no_difference",
             (0.0, -0.01, 0.01),
-            "Distillation made no difference that these 7,600 test headlines can show: "
+            "Distillation made no difference that these 7,600 test texts can show: "
             "0.0 points over the same student trained alone (mean of 3 seeds, 95 % interval −1.0 to +1.0).",
         ),
         (
             "hurt",
             (-0.021, -0.04, -0.003),
             "Distillation hurt: −2.1 points over the same student trained alone "
-            "(mean of 3 seeds, 95 % interval −4.0 to −0.3, 7,600 test headlines).",
+            "(mean of 3 seeds, 95 % interval −4.0 to −0.3, 7,600 test texts).",
         ),
     ],
 )

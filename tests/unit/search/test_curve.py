@@ -14,6 +14,7 @@ from kd_core.distillation.events import Progress
 from kd_core.distillation.report import Report
 from kd_core.distillation.two_runs import student_over
 from kd_core.errors import RunError, Stopped
+from kd_core.figures.curve import score_in_words
 from kd_core.job_kinds import curve_handler
 from kd_core.jobs.store import Store
 from kd_core.search.curve import CurveConfig, CurveResult, Gain, Part
@@ -34,6 +35,13 @@ def gain(kind: str, texts: int, delta: float, low: float, high: float) -> Gain:
 
 
 # What is said
+
+
+def test_scores_in_words_spell_tf_idf_as_always() -> None:
+    of_labels = Part(kind="labels", texts=50, accuracy={"student": 0.812, "tfidf": 0.7})
+    found = result(gain("labels", 50, 0.021, 0.004, 0.038))
+    found = found.model_copy(update={"whole": (*found.whole, of_labels)})
+    assert "with 50 distilled student 81.2 %, TF-IDF 70.0 %" in score_in_words(found, "labels")
 
 
 def test_the_texts_that_help_are_named_and_none_is_said_to_help_more() -> None:

@@ -11,7 +11,7 @@ import pytest
 from kd_core.distillation.events import Note
 from kd_core.errors import RunError
 from kd_core.jobs.store import Store, queue
-from kd_core.system.process import fate, owner
+from kd_core.system import process
 from tests.unit.jobs.told import AT, CONFIG, OTHER, RUN, spoil
 
 
@@ -122,11 +122,11 @@ def test_of_a_process_on_another_machine_only_its_heartbeat_tells(store, run, mo
 @pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
 def test_a_machine_that_was_started_anew_runs_nothing_of_before(store, run):
     """A command does not live for long enough to see that a heartbeat stays the same."""
-    host, number, started = owner().rsplit(":", 2)
+    host, number, started = process.owner().rsplit(":", 2)
     store.claim(f"{host}:{number}:{started.partition('@')[0]}@another-boot/1", RUN)
-    assert store.interrupt_orphans(fate) == [], "it is another machine of that name: it has just been heard of"
+    assert store.interrupt_orphans(process.fate) == [], "another machine has that name: it is still heard of"
     spoil(store, RUN, heartbeat="1999-01-01 00:00:00.000000")
-    assert store.interrupt_orphans(fate) == [RUN]
+    assert store.interrupt_orphans(process.fate) == [RUN]
 
 
 def test_a_process_that_lost_its_run_writes_no_more(store, run):

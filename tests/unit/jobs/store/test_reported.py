@@ -59,6 +59,16 @@ def test_the_log_has_what_happened_but_not_every_number(store, run):
     assert {row.at for row in rows} == {AT}
 
 
+def test_who_has_lost_a_run_is_told_that_and_not_that_there_is_none(store, run):
+    store.claim("me", RUN)
+    for call in (
+        lambda: store.write(RUN, [(AT, Failed("late"))], owner="another"),
+        lambda: store.save_report(RUN, report(), owner="another"),
+    ):
+        with pytest.raises(RunError, match="was taken from this process"):
+            call()
+
+
 def test_a_report_comes_back_and_is_condensed_on_the_runs_row(store, run):
     store.save_report(RUN, report())
     assert store.report_json(RUN) == of_today(report())

@@ -11,7 +11,7 @@ from kd_core.config import VERSION, DistillConfig
 from kd_core.distillation.events import Note, StageStarted
 from kd_core.errors import ConfigError, RunError
 from kd_core.jobs.store import schema
-from tests.unit.jobs.told import AT, CONFIG, OTHER, RUN, look, report, step, write
+from tests.unit.jobs.told import AT, CONFIG, OTHER, RUN, look, report, spoil, step, write
 
 
 def test_a_new_run_is_queued_under_the_short_names_of_its_task_and_models(store):
@@ -110,6 +110,9 @@ def test_runs_are_listed_newest_first_and_filtered(store):
     assert ids(text="STRASSE") == ["2"]
     assert ids(text="übung") == ["3"]
     assert ids(text="minilm", limit=1) == ["3"]
+    spoil(store, "run-1", config="[]")
+    store.set_status("run-0", "done")
+    assert ids(status=("done",), limit=1) == ["0"], "one that cannot be read takes no other's place"
     assert ids(text="100%_'") == []
     assert store.run("run-2").tags == ("Straße", "paper")
     store.change_tags("run-2", add=["new", "paper"], remove=["Straße", "gone"])
