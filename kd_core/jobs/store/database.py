@@ -229,7 +229,7 @@ def _engine(url: sa.URL) -> sa.Engine:
         try:
             return sa.create_engine(url, pool_pre_ping=True, connect_args={"connect_timeout": 5}, **as_json)
         except ImportError as error:
-            raise StoreError("PostgreSQL needs a driver: pip install 'kd-studio[team]'.") from error
+            raise StoreError("PostgreSQL needs a driver: pip install '.[team]' in a checkout.") from error
     engine = sa.create_engine(url, connect_args={"isolation_level": None}, **as_json)
 
     @sa.event.listens_for(engine, "connect")
