@@ -24,6 +24,10 @@ from kd_core.distillation.events import (
 from kd_core.distillation.roles import NAMES, Role, metric_name
 from kd_core.system.formatting import duration, percent
 
+SHORTER = (
+    "Fewer steps (--steps), shorter texts (--max-length) or a smaller teacher (--teacher minilm-l3) make it "
+    "shorter. Ctrl-C stops it, and kd resume goes on."
+)
 COUNT, ALL = "{task.completed:,.0f}/{task.total:,.0f}", "{task.percentage:.0f} % of all"
 
 
@@ -62,7 +66,11 @@ class Narrator:
             case TrainingStarted(who, seed, _, cached=True):
                 self._say(f"{self._name(who, seed)}: from cache")
             case Estimated(expected):
-                self._say(f"Estimate: {duration(sum(expected.values()))}.")
+                from kd_core.jobs.advice import LONG
+
+                self._say(f"Estimate: {duration(seconds := sum(expected.values()))}.")
+                if seconds > LONG and not self._parted:
+                    self._say(SHORTER)
             case Resolved(config):
                 self._metric = config["training"].get("metric", "accuracy")
             case Evaluated(who, seed):

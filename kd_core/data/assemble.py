@@ -24,6 +24,8 @@ from kd_core.system.formatting import counted
 from kd_core.system.settings import shortened
 
 MAX_CHARACTERS = 20_000
+ENTITY = r"(&(?:#\d{2,6}|#x[0-9a-f]{2,5}|amp|lt|gt|quot|apos|nbsp);)"
+MANY_ENTITIES = 0.01  # of the texts
 MANY_NUMBERS = 10  # labels that are fractions: more are a scale, not classes
 UNSEEN = "case, spaces or what cannot be seen"
 
@@ -35,6 +37,13 @@ def clean_texts(texts: pd.Series[str], source: str, notes: list[str]) -> pd.Seri
     if empty.any():
         notes.append(f"{source}: {counted(int(empty.sum()), 'row')} without a text dropped.")
         texts = texts[~empty]
+    entities = texts.str.extract(ENTITY, expand=False).dropna()
+    if len(entities) > MANY_ENTITIES * len(texts):
+        notes.append(
+            f"{source}: {counted(len(entities), 'text')} with HTML entities such as {entities.iloc[0]}, which "
+            "models read as several pieces; replace them (html.unescape in Python) here and where the model is "
+            "used."
+        )
     long = texts.str.len() > MAX_CHARACTERS
     if long.any():
         notes.append(

@@ -40,13 +40,7 @@ class Check:
 
 def examine(task: Task) -> tuple[Check, ...]:
     """Repeats, leaks, near-copies, conflicting labels and rare classes; seconds for any task. No torch."""
-    rows = pd.concat(
-        {name: getattr(task, name).to_pandas() for name in ("train", "validation", "test")},
-        names=["split", None],
-    ).reset_index("split")
-    rows["label"] = rows["label"].map(dict(enumerate(task.labels)))
-    rows["key"] = rows["text"].map(normalised)
-    transfer = list(map(normalised, task.transfer["text"][:]))
+    rows, transfer = _rows(task), _normalised(task.transfer["text"][:])
     return (
         _repeats(rows),
         _leaks(rows, transfer),
@@ -54,6 +48,31 @@ def examine(task: Task) -> tuple[Check, ...]:
         _conflicts(rows),
         _rare_classes(rows, task.labels),
     )
+
+
+def copies(task: Task) -> list[str]:
+    """What a run says of repeats and near-copies before it trains, with what to do."""
+    rows, transfer = _rows(task), _normalised(task.transfer["text"][:])
+    return [
+        f"{check.says} {check.todo}"
+        for check in (_repeats(rows), _near_copies(rows, transfer))
+        if check.found
+    ]
+
+
+def _rows(task: Task) -> pd.DataFrame:
+    """split, text, label and key: equal of texts that differ only in case and white space."""
+    rows: pd.DataFrame = pd.concat(
+        {name: getattr(task, name).to_pandas() for name in ("train", "validation", "test")},
+        names=["split", None],
+    ).reset_index("split")
+    rows["label"] = rows["label"].map(dict(enumerate(task.labels)))
+    rows["key"] = rows["text"].map(normalised)
+    return rows
+
+
+def _normalised(texts: Sequence[str]) -> list[str]:
+    return list(map(normalised, texts))
 
 
 def _repeats(rows: pd.DataFrame) -> Check:

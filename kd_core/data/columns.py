@@ -7,6 +7,7 @@ from collections.abc import Sequence
 
 from kd_core.data.table import Table
 from kd_core.errors import DataError
+from kd_core.system.formatting import counted
 
 MAX_CLASSES = 1_000
 
@@ -23,6 +24,7 @@ LABEL_NAMES = (
     "labels?|标签",
     "class|category|target|sentiment|topic|intent|emotion|"
     "klasse|kategorie|classe|catégorie|étiquette|类别|分类",
+    "ratings?|stars?|bewertung|sterne|评分|星级",
 )
 
 
@@ -104,4 +106,9 @@ def _longest(table: Table, columns: Sequence[str]) -> str:
 
 def _ambiguous(table: Table, columns: Sequence[str], kind: str) -> DataError:
     listed = ", ".join(map(repr, columns))
+    if kind == "label":
+        kinds = [table.frame[column].astype(str).nunique() for column in columns]
+        listed = ", ".join(
+            f"{column!r} ({counted(count, 'value')})" for column, count in zip(columns, kinds, strict=True)
+        )
     return DataError(f"Which column of {table.name} holds the {kind}s? Give --{kind}-column: {listed}.")

@@ -10,8 +10,9 @@ from typing import Any
 
 from kd_core.config import DistillConfig
 from kd_core.data import load_task
+from kd_core.data.checks import copies
 from kd_core.data.spans import augmented
-from kd_core.distillation import run_folder
+from kd_core.distillation import balance, run_folder
 from kd_core.distillation.distil import distil
 from kd_core.distillation.events import Finished, Note, OnEvent, ignore
 from kd_core.distillation.record import record
@@ -99,7 +100,9 @@ def _four_steps(config: DistillConfig, on_event: OnEvent, control: Control, run_
     on_event(announce(config, task, lengths))
     for sentence in task.notes:  # which the report has from the task
         on_event(Note(sentence))
-    for sentence in (*notes, *doubts(asked, config, lengths)):
+    labels = [split["label"][:] for split in (task.train, task.validation, task.test)]
+    of_classes = balance.notes(config.training.metric, task.labels, *labels)
+    for sentence in (*notes, *doubts(asked, config, lengths), *of_classes, *copies(task)):
         run.note(sentence)
 
     with clock.stage("teach"):

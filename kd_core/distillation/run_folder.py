@@ -120,7 +120,6 @@ def keep(
     from kd_core.system.machine import describe_machine
 
     place, task = paths.runs() / run_id, run.task
-    splits = (task.train, task.validation, task.test)
     report = Report(
         run_id=run_id,
         created=created.isoformat(timespec="seconds"),
@@ -136,7 +135,6 @@ def keep(
         notes=[
             *task.notes,
             *run.notes,
-            *balance.notes(run.config.training.metric, task.labels, *(split["label"][:] for split in splits)),
             *balance.never_answered(
                 f"The {in_sentence(NAMES['student'])}",
                 [scores.confusion for scores in findings.models["student"].seeds.values()],

@@ -59,6 +59,9 @@ def test_the_time_that_it_takes_is_said_before_it_begins() -> None:
         watch(Estimated({"teach": 60.0, "record": 0.0, "distil": 34.6, "validate": 5.0}, {}))
     assert isinstance(console.file, io.StringIO)
     assert console.file.getvalue() == "  Estimate: about 2 min.\n"
+    with Narrator(console) as watch:
+        watch(Estimated({"teach": 3600.0}, {}))
+    assert "Estimate: about 1 h.\n  Fewer steps (--steps), " in console.file.getvalue()
 
 
 def test_plain_progress_is_a_line_at_each_tenth() -> None:

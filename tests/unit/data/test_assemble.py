@@ -123,6 +123,15 @@ def test_30_very_long_texts_are_cut_and_counted():
     assert "train.csv: 1 text longer than 20,000 characters cut there." in task.notes
 
 
+def test_entities_of_html_are_told_where_they_are_many():
+    texts = [f"it&#039;s the {i} one & fine" if i % 4 else f"plain {i} Q&A; fine" for i in range(40)]
+    pairs = [(text, ("pos", "neg")[place % 2]) for place, text in enumerate(texts)]
+    told = "train.csv: 30 texts with HTML entities such as &#039;, which models read as several pieces; "
+    assert [note for note in task_of(pairs).notes if note.startswith(told)]
+    plain = task_of([(text.replace("&#039;", "'"), label) for text, label in pairs])
+    assert not [note for note in plain.notes if "HTML" in note]
+
+
 def test_31_texts_of_the_test_file_in_training_are_removed_on_consent():
     test = [("GOOD  film 3", "pos"), ("Bad film 1", "neg"), ("new", "neg")]
     with pytest.raises(DataError, match=r"2 of 20 train texts occur in test too\. .*--drop-overlap"):

@@ -78,6 +78,16 @@ def test_a_near_copy_is_shown_beside_what_it_is_like():
     assert (row["Test text"], row["Training text"]) == (f"{long} today", long)
 
 
+def test_a_run_is_told_of_copies_and_what_to_do():
+    assert checks.copies(task()) == []
+    again = [*rows("learned", 40), ("Learned  one one aaa", 0), ("asked one one aaa bbb", 0)]
+    repeats, near = checks.copies(task(again))
+    assert repeats.startswith("1 of 42 training texts repeats another. What stands there twice counts twice.")
+    assert near.startswith(
+        "1 near-copy among 20 test texts, compared with 42 training texts. Such texts are "
+    )
+
+
 def test_a_text_with_two_labels():
     both = [("an odd one", 0), ("An odd  one", 1)]
     checks = found(task(rows("learned", 40) + both))

@@ -75,9 +75,15 @@ def test_columns_are_guessed(content, expected):
     ("content", "message"),
     [
         ("title,body,review,label\nt,a,b,x\n", r"the texts\? Give --text-column: 'body', 'review'"),
-        ("text,class,category\na,x,y\n", r"the labels\? Give --label-column: 'class', 'category'"),
+        (
+            "text,class,category\na,x,y\n",
+            r"the labels\? Give --label-column: 'class' \(1 value\), 'category' \(1 value\)\.",
+        ),
         ("one,two,label\n" + "abc,abd,x\n" * 4, r"the texts\? Give --text-column: 'one', 'two'"),
-        ("text,one,two\n" + "a,1,2\nb,2,1\n" * 4, r"the labels\? Give --label-column: 'one', 'two'"),
+        (
+            "text,one,two\n" + "a,1,2\nb,2,1\n" * 4,
+            r"the labels\? Give --label-column: 'one' \(2 values\), 'two' \(2 values\)\.",
+        ),
     ],
 )
 def test_ambiguous_columns_are_named(content, message):

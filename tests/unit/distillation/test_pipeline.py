@@ -335,8 +335,9 @@ def test_a_start_before_fine_tuning_and_one_after_it(kd_home, short_config, teac
 
 
 def test_what_is_doubtful_is_told_once_and_stands_in_the_report(
-    kd_home, short_config, tiny_teacher, tmp_path
+    kd_home, short_config, tiny_teacher, tmp_path, monkeypatch
 ):
+    monkeypatch.setattr("kd_core.distillation.balance.notes", lambda *_: ["A class is rare."])
     student = tiny_teacher("bert", 1)
     student.config.id2label = {0: "yes", 1: "no", 2: "perhaps", 3: "never", 4: "always"}
     student.save_pretrained(tmp_path / "judge")
@@ -349,10 +350,13 @@ def test_what_is_doubtful_is_told_once_and_stands_in_the_report(
     report = distill(config, events.append)
     doubts = [
         "Texts are cut at 66 tokens, not at 8,192: the models have no more positions.",
+        "A class is rare.",
         "judge is a classifier of 5 other labels (yes, no, perhaps, never, always). Its head was replaced by "
         "one for the 5 of this task, which starts from nothing.",
     ]
     assert [event.text for event in events if isinstance(event, Note)] == doubts
+    begun = next(place for place, event in enumerate(events) if isinstance(event, StageStarted))
+    assert [event.text for event in events[:begun] if isinstance(event, Note)] == doubts[:2]
     assert [note for note in report.notes if note in doubts] == doubts
 
 
