@@ -40,9 +40,9 @@ def clean_texts(texts: pd.Series[str], source: str, notes: list[str]) -> pd.Seri
     entities = texts.str.extract(ENTITY, expand=False).dropna()
     if len(entities) > MANY_ENTITIES * len(texts):
         notes.append(
-            f"{source}: {counted(len(entities), 'text')} with HTML entities such as {entities.iloc[0]}, which "
-            "models read as several pieces; replace them (html.unescape in Python) here and where the model is "
-            "used."
+            f"{source}: {counted(len(entities), 'text')} with HTML entities such as {entities.iloc[0]}, "
+            "which models read as several pieces; replace them (html.unescape in Python) here and where the "
+            "model is used."
         )
     long = texts.str.len() > MAX_CHARACTERS
     if long.any():
