@@ -111,4 +111,7 @@ def _ambiguous(table: Table, columns: Sequence[str], kind: str) -> DataError:
         listed = ", ".join(
             f"{column!r} ({counted(count, 'value')})" for column, count in zip(columns, kinds, strict=True)
         )
-    return DataError(f"Which column of {table.name} holds the {kind}s? Give --{kind}-column: {listed}.")
+    return DataError(
+        f"Which column of {table.name} holds the {kind}s? Give --{kind}-column: {listed}.",
+        settings=(f"{kind}_column",),
+    )

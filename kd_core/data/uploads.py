@@ -13,6 +13,7 @@ import re
 import shutil
 import unicodedata
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -21,7 +22,7 @@ import pandas as pd
 from kd_core.config import TaskConfig, completed
 from kd_core.data import load_task
 from kd_core.data.apart import read_file, scratch
-from kd_core.data.columns import choose_columns
+from kd_core.data.columns import choose_columns, choose_text
 from kd_core.data.decode import limit_bytes
 from kd_core.data.summary import Summary, summarise
 from kd_core.errors import DataError
@@ -51,7 +52,7 @@ class Upload:
 class Preview:
     """A file's first rows, its columns, and which of them hold the texts and the labels.
 
-    Where these cannot be told, both are None and ``question`` says why.
+    One that cannot be told is None; ``question`` says why, and is about the column ``asked`` for.
     """
 
     head: pd.DataFrame
@@ -61,6 +62,7 @@ class Preview:
     text: str | None = None
     label: str | None = None
     question: str | None = None
+    asked: str = ""
 
     @property
     def columns(self) -> list[str]:
@@ -94,12 +96,16 @@ def preview(upload: Upload, delimiter: str | None = None) -> Preview:
     """Raises: DataError if the file cannot be read."""
     table = read_file(upload.data, safe_name(upload.name), delimiter=delimiter)
     text = label = question = None
+    asked = ""
     try:
         text, label = choose_columns(table, None, None)
     except DataError as error:
-        question = str(error)
+        question, asked = str(error), "".join(error.settings)
+        if asked == "label_column":
+            with suppress(DataError):  # then both are asked for
+                text = choose_text(table, None)
     head = table.frame.head(PREVIEW_ROWS)
-    return Preview(head, len(table.frame), table.delimiter, table.notes, text, label, question)
+    return Preview(head, len(table.frame), table.delimiter, table.notes, text, label, question, asked)
 
 
 def recoded(upload: Upload, encoding: str) -> Upload:

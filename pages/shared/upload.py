@@ -138,9 +138,9 @@ def choose_columns(upload: Upload, token: str) -> TaskConfig | None:
     st.caption(f"The first {shown} of {preview.rows:,} rows" if shown < preview.rows else every)
     st.dataframe(preview.head, key=f"data.preview.{token}", hide_index=True, alt="The first rows of the file")
     if not (text and label):
-        question = plain_words(DataError(preview.question)) if preview.question else ""
-        if text or label:  # the question was about both, or about the one that has been chosen
-            question = f"Choose the {'label' if text else 'text'} column too."
+        question, missing = plain_words(DataError(preview.question or "")), "label" if text else "text"
+        if (text or label) and preview.asked != f"{missing}_column":
+            question = f"Choose the {missing} column too."
         if question:
             st.info(escape(question), icon=":material/help:")
         return None

@@ -122,6 +122,19 @@ def test_columns_are_asked_for_where_they_cannot_be_told(app: Open) -> None:
     assert examples["text"].str.startswith("another text").all()
 
 
+def test_the_text_column_is_found_though_the_labels_are_asked_for(app: Open) -> None:
+    rows = "".join(f"d{i % 3},c{i % 4},some words of review {i},{i % 2}\n" for i in range(24))
+    test = send(app(PAGE), f"drug,condition,review,useful\n{rows}")
+    boxes = {box.label: box for box in test.selectbox}
+    assert (boxes["Text column"].value, boxes["Label column"].value) == ("review", None)
+    assert plain(test.info[0].value) == (
+        "Which column of films.csv holds the labels? Give the label column: "
+        "'drug' (3 values), 'condition' (4 values), 'useful' (2 values)."
+    )
+    test = run(boxes["Label column"].set_value("condition"))
+    assert sizes(test, 1)["Classes"] == "4"
+
+
 def test_another_separator_is_found_said_and_can_be_changed(app: Open) -> None:
     test = send(app(PAGE), FILMS.replace(",", ";"))
     assert "columns are separated by semicolons, not commas" in "".join(map(plain, values(test.caption)))
