@@ -88,10 +88,11 @@ class Store(Queue):
         if here:
             query = query.where(is_here())
         words = text.casefold().split()
-        if not words and not wanted:  # what is said to be done and cannot be read is counted for neither
-            query = query.limit(limit)
         with self._database.begin() as connection:
-            rows = [row for row in run_rows(connection, query) if not wanted or row.status in wanted]
+            rows = run_rows(connection, query if words else query.limit(limit))
+            if wanted and any(row.status not in wanted for row in rows):
+                # One that cannot be read takes no place of another. Rare, so only then all are read.
+                rows = [row for row in run_rows(connection, query) if row.status in wanted]
         # Not in SQL: SQLite knows upper and lower case of ASCII letters only.
         return [row for row in rows if all(word in _searchable(row) for word in words)][:limit]
 
