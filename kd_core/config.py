@@ -238,8 +238,9 @@ INTERMEDIATE = ("hidden_weight", "cosine_weight", "attention_weight", "relation_
 
 class TeacherConfig(Architecture):
     model: str = setting(
-        "minilm-l6",
-        "Teacher: a preset, a Hugging Face folder, a Hub id, or 'scratch' (a new BERT of the sizes given)",
+        "auto",
+        "Teacher: a preset, a Hugging Face folder, a Hub id, or 'scratch' (a new BERT of the sizes given); "
+        "auto: minilm-l6, which reads English, or for texts in another language e5-small, if it is installed",
     )
     epochs: Annotated[int, Field(ge=1, le=200)] | Auto = setting(
         "auto",
@@ -527,7 +528,7 @@ class DistillConfig(Settings):
 # one's own often are, the default student learns more, labels count for more, and a teacher does that
 # reads the mean over a text (docs/decisions.md).
 LESSON = DistillConfig(
-    teacher=TeacherConfig(pooling="first"),
+    teacher=TeacherConfig(model="minilm-l6", pooling="first"),
     student=StudentConfig(model="tiny"),
     objective=ObjectiveConfig(temperature=TEMPERATURE, alpha=0.3),
 )

@@ -177,7 +177,7 @@ def check_names(config: DistillConfig) -> None:
 
     check_places(config.task)
     for name, presets in ((config.teacher.model, TEACHERS), (config.student.model, STUDENTS)):
-        if name not in presets:  # else torch need not be loaded for it
+        if name not in presets and name != "auto":  # else torch need not be loaded for it
             from kd_core.models.checkpoints import check_name
 
             check_name(name, presets)
@@ -199,7 +199,7 @@ def with_absolute_paths(config: DistillConfig) -> DistillConfig:
     from kd_core.models.presets import STUDENTS, TEACHERS
     from kd_core.system.paths import expanded
 
-    known = {"task.name": TASKS, "teacher.model": TEACHERS, "student.model": STUDENTS}
+    known = {"task.name": TASKS, "teacher.model": ("auto", *TEACHERS), "student.model": STUDENTS}
     changes: dict[str, Any] = {}
     for section, name in LOCAL:
         place, value = f"{section}.{name}", getattr(getattr(config, section), name)

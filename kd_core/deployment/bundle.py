@@ -208,7 +208,7 @@ def _names(config: Mapping[str, Any]) -> dict[str, str]:
 
 
 def _is_local(section: str, value: str | None) -> bool:
-    if value is None or value in {*TASKS, *TEACHERS, *STUDENTS} or value.startswith(HUB_PREFIX):
+    if value is None or value in {"auto", *TASKS, *TEACHERS, *STUDENTS} or value.startswith(HUB_PREFIX):
         return False
     path = paths.moved(paths.expanded(value))
     return section == "task" or path.is_absolute() or path.is_dir()

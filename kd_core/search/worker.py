@@ -35,7 +35,7 @@ from kd_core.distillation.training.fit import fit
 from kd_core.errors import DataError, RunError
 from kd_core.jobs.room import check_room, check_training
 from kd_core.models.inference import Logits, encode, fast_precision, predict_logits
-from kd_core.models.loading import load_teacher, teacher_config
+from kd_core.models.loading import load_teacher, teacher_config, teacher_name
 from kd_core.models.students import build_student
 from kd_core.search import results, trials
 from kd_core.search.config import EVALUATIONS, SearchConfig, Setting
@@ -115,7 +115,7 @@ def _begin(
         )
     decided = {"training.precision": board.facts[trials.PRECISION]}
     decided["training.metric"] = board.facts.get(trials.METRIC, "accuracy")  # that of a search of before
-    base = config.distill.change(decided)
+    base = config.distill.change(decided | {"teacher.model": teacher_name(config.distill.teacher, task)})
     return board, config.model_copy(update={"distill": base})
 
 

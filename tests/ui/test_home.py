@@ -156,7 +156,7 @@ def test_a_run_that_ended_early_says_why(
     store.set_status(FIRST, status, error)
     home = app()
     assert any(shown in text for text in texts(home))
-    assert labels(home)[2] == "**bbc-headlines: minilm-l6 → cnn**"  # it has no name
+    assert labels(home)[2] == "**bbc-headlines: auto → cnn**"  # it has no name
 
 
 @pytest.mark.parametrize(

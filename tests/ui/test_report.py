@@ -335,7 +335,13 @@ def test_curves(app: App, done: Store) -> None:
 
 def test_how_to_get_it_again(app: App, done: Store) -> None:
     command, python, config = (block.value for block in open_tab(app, "Reproduce").code)
-    flags = ("--teacher-pooling first", "--student tiny", "--temperature 2.0", "--alpha 0.3")
+    flags = (
+        "--teacher minilm-l6",
+        "--teacher-pooling first",
+        "--student tiny",
+        "--temperature 2.0",
+        "--alpha 0.3",
+    )
     assert command == " \\\n  ".join(("kd distill", *flags))
     assert '"objective.temperature": 2.0' in python
     assert "  max_length: 64" in config

@@ -160,7 +160,7 @@ def test_the_strip_says_what_is_searched(app: App, store: Store) -> None:
     (job,) = store.runs(kind="search")
     store.set_status(job.id, "running")
     (link,) = app(PAGE).sidebar.get("page_link")
-    assert link.proto.label == "**Search on bbc-headlines: minilm-l6 → cnn**"
+    assert link.proto.label == "**Search on bbc-headlines: auto → cnn**"
 
 
 def test_a_name_that_is_taken(app: App, store: Store) -> None:
@@ -225,15 +225,15 @@ def test_a_student_that_is_not_the_best_has_nothing_of_its_gain(app: App, store:
 def test_the_map_says_of_which_task_and_models_it_is(app: App, store: Store) -> None:
     searched(store)
     said = words(app(PAGE))
-    assert "s · bbc-headlines: minilm-l6 → cnn · " in said
+    assert "s · bbc-headlines: auto → cnn · " in said
     assert "The time is a guess until a run like it is done here." in said, "of another there may be some"
     searched(store, study="t", job="20260131-160000-e5f6")
     (newest, _) = app(PAGE).selectbox(key="search.study").options
-    assert newest.startswith("t · bbc-headlines: minilm-l6 → cnn · ")
+    assert newest.startswith("t · bbc-headlines: auto → cnn · ")
     unnamed = "20260131-170000-a7b8"
     searched(store, study=unnamed, job=unnamed)
     (newest, *_) = app(PAGE).selectbox(key="search.study").options
-    assert newest.startswith("bbc-headlines: minilm-l6 → cnn · ")
+    assert newest.startswith("bbc-headlines: auto → cnn · ")
 
 
 def test_one_card_where_both_rules_agree(app: App, store: Store) -> None:

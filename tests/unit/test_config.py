@@ -93,13 +93,14 @@ def test_defaults_that_people_are_told() -> None:
     config = DistillConfig()
     assert (config.task.name, config.teacher.model, config.student.model) == (
         "bbc-headlines",
-        "minilm-l6",
+        "auto",
         "cnn",
     )
     assert changed(LESSON.model_dump(mode="json")) == {
         "objective.alpha": 0.3,
         "objective.temperature": 4,
         "student.model": "tiny",
+        "teacher.model": "minilm-l6",
         "teacher.pooling": "first",
     }
     assert (config.objective.temperature, config.objective.alpha) == ("auto", 0.6)

@@ -191,9 +191,9 @@ def add_row(
         "kind": kind,
         "name": clean(name),
         "status": status,
-        "task": _short(about, "task", "name"),
-        "teacher": _short(about, "teacher", "model"),
-        "student": _short(about, "student", "model"),
+        "task": short(about, "task", "name"),
+        "teacher": short(about, "teacher", "model"),
+        "student": short(about, "student", "model"),
         "config": dict(config),
         "created": now,
         "started": None if status == "queued" else now,
@@ -232,7 +232,7 @@ def clean(text: str) -> str:
     return text.replace("\0", "").encode("utf-8", "replace").decode().strip()
 
 
-def _short(config: Mapping[str, Any], section: str, field: str) -> str:
+def short(config: Mapping[str, Any], section: str, field: str) -> str:
     """A name without its folder or organisation; that of a Hub data set stays whole."""
     name = clean(str(config.get(section, {}).get(field, "")))
     return name if name.startswith("hub:") else re.split(r"[\\/]", name.rstrip("\\/"))[-1]

@@ -22,7 +22,7 @@ from kd_core.distillation.roles import Role
 from kd_core.jobs.states import JobKind
 from kd_core.jobs.store.curves import sparkline, upsert, write_points
 from kd_core.jobs.store.digest import condense, condense_forms
-from kd_core.jobs.store.queue import clean, lost, missing
+from kd_core.jobs.store.queue import clean, lost, missing, short
 from kd_core.jobs.store.schema import EVENTS, REPORTS, RUNS, STAGES
 
 MEASURED: tuple[JobKind, ...] = ("distil", "bench", "export")  # kinds of jobs whose reports tell of models
@@ -49,7 +49,8 @@ def add_events(
             case Resolved(config):  # what auto has become is shown from now on
                 known = connection.scalar(sa.select(RUNS.c.summary).where(RUNS.c.number == run))
                 summary = (known or {}) | {"temperature": config["objective"]["temperature"]}
-                connection.execute(RUNS.update().where(RUNS.c.number == run).values(summary=summary))
+                found = {"summary": summary, "teacher": short(config, "teacher", "model")}
+                connection.execute(RUNS.update().where(RUNS.c.number == run).values(found))
             case StageFinished(stage, seconds, cached):
                 of_stage = STAGES.update().where(STAGES.c.run == run, STAGES.c.stage == stage)
                 connection.execute(of_stage.values(seconds=seconds, cached=cached))
@@ -72,8 +73,10 @@ def add_report(
     run = _number(connection, run_id, owner)
     kind = connection.scalar(sa.select(RUNS.c.kind).where(RUNS.c.number == run))
     if kind in MEASURED:
-        summary = summarised(kind, report)
-        connection.execute(RUNS.update().where(RUNS.c.number == run).values(summary=summary))
+        known: dict[str, Any] = {"summary": summarised(kind, report)}
+        if kind == "distil":
+            known["teacher"] = short(report["config"], "teacher", "model")
+        connection.execute(RUNS.update().where(RUNS.c.number == run).values(known))
     upsert(connection, REPORTS, [{"run": run, "report": dict(report)}])
 
 

@@ -86,7 +86,8 @@ if plan:
     lends = (
         "Lends its tokenizer and its start; the teacher is the file. " if plan.config.task.knowledge else ""
     )
-    teacher_line.caption(lends + sizes(plan.teacher))
+    found = f"{plan.teacher.name}: " if teacher["model"] == "auto" else ""
+    teacher_line.caption(lends + found + sizes(plan.teacher))
     student_line.caption(sizes(plan.student))
 elif getting_ready:
     for line in (task_line, teacher_line, student_line):

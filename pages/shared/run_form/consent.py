@@ -58,7 +58,7 @@ def outside(config: DistillConfig, students: Iterable[str] = ()) -> list[str]:
         if name and name not in TASKS
     ]
     names = [name for name in files if name.startswith(HUB_PREFIX) or not _within(name, [known])]
-    local = [name for name, preset in TEACHERS.items() if preset.source != "hub"]
+    local = ["auto", *(name for name, preset in TEACHERS.items() if preset.source != "hub")]
     names += [name for name in (config.teacher.model,) if name not in local]
     names += [name for name in (config.student.model, *students) if name not in STUDENTS]
     return list(dict.fromkeys(names))

@@ -49,12 +49,14 @@ def choose_teacher() -> dict[str, Any]:
             "teacher.model",
             "Teacher",
             list(TEACHERS),
-            f"{term('teacher')} minilm-l6 and minilm-l3 come along, e5-small with the extra zh, scratch is "
-            "made here; the others are fetched once from the Hugging Face Hub. Or type a folder or a Hub id.",
+            f"{term('teacher')} auto is minilm-l6, or e5-small for texts that are not English. minilm-l6 and "
+            "minilm-l3 come along, e5-small with the extra zh, scratch is made here; the others are fetched "
+            "once from the Hugging Face Hub. Or type a folder or a Hub id.",
+            names={"auto": "auto: by the language of the texts"},
         )
     }
     preset = TEACHERS.get(values["model"])
-    if preset is None or preset.source == "hub":
+    if values["model"] != "auto" and (preset is None or preset.source == "hub"):
         st.caption(":material/cloud_download: Needs a network, unless it is on this disk already.")
     if values["model"] == "scratch":
         values |= _sizes(TeacherConfig, "teacher")

@@ -427,9 +427,9 @@ def test_a_time_left_is_tried_by_a_clock_that_stands_still_in_a_pause(kd_home, m
 def test_what_auto_has_become_is_known_while_it_runs(kd_home):
     with closing(Store()) as store:
         store.create_run("r1", DistillConfig().model_dump(mode="json"))
-        assert store.run("r1").temperature is None
+        assert (store.run("r1").temperature, store.run("r1").teacher) == (None, "auto")
         recorder = Recorder(store, "r1")
-        said = resolved({"objective.temperature": 3.0})
+        said = resolved({"objective.temperature": 3.0, "teacher.model": "minilm-l3"})
         recorder(said)
         recorder.close()
-        assert store.run("r1").temperature == 3.0
+        assert (store.run("r1").temperature, store.run("r1").teacher) == (3.0, "minilm-l3")

