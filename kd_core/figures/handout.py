@@ -26,7 +26,7 @@ from kd_core.learn.anatomy import anatomy
 from kd_core.learn.choosing import best_of
 from kd_core.learn.examples import shipped
 from kd_core.learn.facts import Facts, facts
-from kd_core.learn.lab_results import against_best, size_table, transfer_table
+from kd_core.learn.lab_results import size_table, transfer_table, worse_than_best
 from kd_core.learn.lessons import LabUse, Lesson
 from kd_core.learn.recorded import recorded_lab, recorded_replay
 
@@ -121,8 +121,9 @@ def _transfer(_: dict[str, str]) -> Figures:
 
 def _size(_: dict[str, str]) -> Figures:
     report = recorded_lab("size")
-    worse = {place: pair.kind == "hurt" for place, pair in against_best(report).items()}
-    return [size_grid(size_table(report), "accuracy", worse=worse)]
+    grid, worse = size_table(report), worse_than_best(report)
+    places = zip(grid["layers"], grid["hidden"], strict=True)
+    return [size_grid(grid, "accuracy", worse={place: place in worse for place in places})]
 
 
 def _choosing(settings: dict[str, str]) -> Figures:

@@ -264,4 +264,4 @@ def humps(
     # A student on a single place would press all others flat.
     axis = {"range": [0, max(top, 0.55)], "fixedrange": True}
     layout = {"yaxis": axis, "title_font_color": pick(TEXT_COLOURS["student"], dark)}
-    return new_figure(title, "", "Density", traces, layout, dark=dark, height=300)
+    return new_figure(title, "Place on the line", "Density", traces, layout, dark=dark, height=300)

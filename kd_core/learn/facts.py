@@ -29,6 +29,7 @@ from kd_core.learn.lab_results import (
 from kd_core.learn.recorded import other_tasks, other_texts, recorded, recorded_lab, recorded_race
 from kd_core.system import formatting
 
+INTERVAL = "answer_interval"  # among a lesson's values
 GIVE_UP = 0.01  # of accuracy, against the best student
 
 
@@ -38,6 +39,7 @@ class Facts:
 
     answer: str | float
     words: Mapping[str, str]
+    interval: tuple[float, float] | None = None  # of an answer that was measured, 95 %
 
     def fill(self, text: str, escape: Callable[[object], str] = str) -> str:
         """``text`` with its placeholders filled, each through ``escape``."""
@@ -48,7 +50,8 @@ class Facts:
 def facts(lesson: str) -> Facts:
     """Raises: KeyError for a lesson without any, DataError without the corpus that the headlines are from."""
     answer, values = FACTS[lesson]()
-    return Facts(answer, {name: str(value) for name, value in values.items()})
+    interval = values.pop(INTERVAL, None)
+    return Facts(answer, {name: str(value) for name, value in values.items()}, interval)
 
 
 AnswerAndValues = tuple[str | float, dict[str, Any]]
@@ -70,7 +73,7 @@ def _soft_labels() -> AnswerAndValues:
     others = [label for i, label in enumerate(examples.labels) if i != row]
     order = np.argsort(-examples.logits["teacher"], axis=1)
     wrong = order[:, 0] != examples.truth
-    closest = examples.labels[column]
+    closest, read = examples.labels[column], examples.right_of(row)
     doubtful = int(examples.disagreements()[0])
     return closest, {
         "texts": len(examples.texts),
@@ -79,7 +82,8 @@ def _soft_labels() -> AnswerAndValues:
         "share": formatting.percent(shares[row, column], 0),
         "share_low": formatting.percent(low, 0),
         "share_high": formatting.percent(high, 0),
-        "read": len(examples.right_of(row)),
+        "read": len(read),
+        "second_on": int((order[read, 1] == column).sum()),
         "stays": formatting.percent(stays[row]),
         "least_stays": formatting.percent(unsettled.min(), 0),
         "most_stays": formatting.percent(unsettled.max(), 0),
@@ -126,8 +130,8 @@ def _temperature() -> AnswerAndValues:
         "highest": f"{highest:g}",
         "hottest": formatting.percent(hottest[first]),
         "even": formatting.percent(1 / len(examples.labels)),
-        "cold_ratio": f"{cold[second] / cold[last]:.1f} times",
-        "hot_ratio": f"{hot[second] / hot[last]:.1f} times",
+        "cold_ratio": formatting.times(cold[second] / cold[last]),
+        "hot_ratio": formatting.times(hot[second] / hot[last]),
         "weaker": f"{at_1 / at_8:.1f} times",
         "with_t_squared": f"{64 * at_8 / at_1:.1f} times",
         "halved": f"{at_8 / at_16:.1f} times",
@@ -181,6 +185,7 @@ def _alpha() -> AnswerAndValues:
         "push_label": f"{pushes[label]:+.2f}".replace("-", "−"),
         "turn": f"{turn:g}",
         "turn_cold": f"{turn_cold:g}",
+        "turn_cold_enough": "Yes:" if turn_cold <= turn else "No:",
         "plain_winner": "The label" if plain == label else "The teacher, still",
         "disagreements": len(doubtful),
         "texts": len(examples.texts),
@@ -223,9 +228,11 @@ def _data_and_size() -> AnswerAndValues:
     assert lowest is not None, "they have seeds in common"
     assert transfer is not None, "both were recorded"
     return 100 * best["delta"], {
+        INTERVAL: (100 * best["delta_low"], 100 * best["delta_high"]),
         "alone": formatting.percent(alone["accuracy"]),
         "teacher": formatting.percent(report["teacher"]["accuracy"]),
         "most": f"{best['transfer']:,}",
+        "narrow": int(narrow),
         "gain_points": formatting.points(best["delta"]),
         "interval": formatting.interval(best["delta_low"], best["delta_high"]),
         "distilled": formatting.percent(best["accuracy"]),

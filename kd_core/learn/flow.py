@@ -12,6 +12,7 @@ from typing import Literal
 import numpy as np
 
 from kd_core.learn.anatomy import Anatomy, Floats
+from kd_core.learn.formulas import digits
 from kd_core.objectives import find
 from kd_core.system.formatting import counted
 
@@ -120,7 +121,7 @@ def loss_flow(
         parts = ("p_teacher_rest", "p_student_rest")
         sum_of_rest = Number("d_rest", f"Terms of {name}", number(loss.terms[rest].sum()), others, parts)
         compared.rows.append(Row(name, (sum_of_rest,)))
-    right, hard = number(loss.right), number(loss.hard)
+    right, hard = digits(loss.right) or number(loss.right), number(loss.hard)
     q = Number(
         "q",
         "Student's probability of the label, at T = 1",

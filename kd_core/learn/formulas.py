@@ -37,7 +37,7 @@ def soft_line(anatomy: Anatomy, temperature: float, t_squared: bool) -> str:
 def hard_line(anatomy: Anatomy) -> str:
     return _lines(
         r"L_{\mathrm{hard}} = -\log \mathrm{softmax}(z_s)_y",
-        rf"-\log {_number(anatomy.right)}",
+        rf"-\log {digits(anatomy.right) or _number(anatomy.right)}",
         bold(anatomy.hard),
     )
 
@@ -52,6 +52,11 @@ def total_line(anatomy: Anatomy, alpha: float) -> str:
 
 def bold(number: float) -> str:
     return rf"\mathbf{{{_number(number)}}}"
+
+
+def digits(probability: float) -> str:
+    """Three that count, where three decimals leave fewer: a logarithm of it may be taken by hand. Else none."""
+    return f"{probability:.3g}" if 1e-4 <= probability < 0.01 else ""
 
 
 def _number(number: float) -> str:

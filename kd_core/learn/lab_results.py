@@ -235,6 +235,17 @@ def against_best(report: LabReport) -> dict[tuple[int, int], Verdict]:
     return {size: pair for size, pair in pairs.items() if pair}
 
 
+def worse_than_best(report: LabReport) -> set[tuple[int, int]]:
+    """The architectures, (layers, hidden), that are shown to be worse than the best.
+
+    Each is compared with the best of all, so each p-value counts times the comparisons (Bonferroni): of 15
+    without it, one in two grids of equal students would show a difference.
+    """
+    pairs = against_best(report)
+    others = len(pairs) - 1
+    return {size for size, pair in pairs.items() if pair.kind == "hurt" and pair.p_value * others < 0.05}
+
+
 def smallest(grid: pd.DataFrame, accuracy: float) -> Mapping[Any, Any] | None:
     """The row with the fewest parameters that reaches ``accuracy``."""
     rows = grid[grid["accuracy"] >= accuracy].sort_values("params").to_dict("records")

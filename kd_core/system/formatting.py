@@ -66,6 +66,11 @@ def ratio(number: float) -> str:
     return f"{number:.1f}x" if number < 99.95 else f"{number:,.0f}x"
 
 
+def times(number: float) -> str:
+    """The same in a sentence: "7.6 times", "125 times"."""
+    return f"{ratio(number).removesuffix('x')} times"
+
+
 def compared(number: float, better: str, worse: str) -> str:
     """What a ratio means: (7.6, "smaller", "larger") -> "7.6x smaller", 0.5 "2.0x larger", 1 "no smaller"."""
     times = ratio(max(number, 1 / number))

@@ -30,7 +30,7 @@ def test_forward_kl_is_there_at_first(app: App) -> None:
         "Forward KL: the student's hump is at 0.7, 3.20 wide",
         "Reverse KL: the student's hump is at 3.0, 0.80 wide",
     ]
-    assert "KL(teacher ‖ student) = 0.653 · centre 0.7, width 3.20" in said(page)
+    assert "KL(teacher ‖ student) = 0.653 · mean 0.6, standard deviation 3.05" in said(page)
     assert "in the middle it claims 164 times what the teacher does" in said(page)
 
 
@@ -85,7 +85,7 @@ def test_what_a_loss_is_known_for_is_not_said_of_the_fit(app: App) -> None:
     page = app(PAGE, hide="question")
     page.slider(key="divergence.share").set_value(5).run()
     assert "**Forward KL** (mode covering) weighs" in said(page)
-    assert "Here it sits on one hump: centre −2.7, width 1.54" in said(page)
+    assert "Here it sits on one hump: mean −2.7, standard deviation 1.53" in said(page)
 
 
 def test_the_same_on_a_real_text(app: App) -> None:

@@ -103,6 +103,23 @@ def test_going_back_keeps_the_answer(app: App) -> None:
     assert "You said 30.0 %; it is 31.7 %." in said(page)
 
 
+@pytest.mark.parametrize(
+    ("answer", "words"),
+    [(0.0, "As possible as what was measured."), (2.5, "Near enough."), (9.0, "Not near.")],
+)
+def test_an_answer_within_the_interval_is_as_possible_as_the_measured_one(
+    app: App, answer: float, words: str
+) -> None:
+    page = app(PAGE, lesson="data-and-size")
+    page.number_input(key="lessons.answer_data-and-size").set_value(answer).run()
+    for _ in range(3):
+        forward(page)
+    assert words in said(page)
+    assert f"You said {answer:.1f} points; with a 95 % interval of −0.6 to +4.7, measured is 2.1" in said(
+        page
+    )
+
+
 def test_who_comes_in_the_middle_is_told_that_nothing_was_answered(app: App) -> None:
     assert "You did not answer in this session." in said(app(PAGE, lesson="soft-labels", step="3"))
 

@@ -92,7 +92,8 @@ def _words(seen: list[float], unseen: list[float], tried: int, count: int) -> st
         f"meets the test texts. The price is time: {count} trainings for each setting. With more folds each "
         f"training has more texts to learn from: here {percent(1 - 1 / count, 0)} of them.\n\n**The best "
         "mean flatters too**, as it is the best of several. So KD Studio takes the cheapest setting whose "
-        "mean is within one standard error of the best (Breiman et al. 1984), and says how much the best one "
+        "mean is within one standard error of the best, that of their difference fold by fold (after Breiman "
+        "et al. 1984), and says how much the best one "
         "is likely to lose on other texts (Tsamardinos et al. 2018). Open **Search** to do it on your own "
         "task."
     )

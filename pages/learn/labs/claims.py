@@ -117,8 +117,8 @@ def _result(name: ClaimName, job: RunRow | None) -> None:
         alt=f"{claim.title}, by {claim.x.lower()}. {described}{mark}",
     )
     st.caption(
-        f"Bars: 95 % interval of the mean, by {report['test_texts']:,} test texts. Dashes: single seeds. "
-        "How two of them differ is compared text by text and seed by seed, below."
+        f"Bars: 95 % interval by {report['test_texts']:,} test texts, as if these seeds were all. Dashes: "
+        "single seeds. How two of them differ is compared text by text and seed by seed, below."
     )
     if found.main is None:
         if job and job.status not in PENDING:

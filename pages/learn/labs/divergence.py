@@ -10,7 +10,7 @@ from kd_core import figures
 from kd_core.distillation.metrics import log_softmax
 from kd_core.learn.anatomy import divergence_gradient, divergence_terms, entropy
 from kd_core.learn.examples import Examples
-from kd_core.learn.families import LINE, Fit, fit_backed_class, fit_hump, humps_in, stance, two_humps
+from kd_core.learn.families import LINE, Fit, fit_backed_class, fit_hump, humps_in, spread, stance, two_humps
 from kd_core.objectives import CARDS
 from kd_core.system.formatting import percent
 from pages.learn.labs.controls import Controls, question
@@ -121,7 +121,8 @@ def _panels(log_teacher: np.ndarray, fits: dict[str, Fit], shown: list[str]) -> 
 
 
 def _numbers(fit: Fit) -> str:
-    return f"centre {fit.place:.1f}, width {fit.width:.2f}".replace("-", "−")
+    mean, deviation = spread(fit.probs)
+    return f"mean {mean:.1f}, standard deviation {deviation:.2f}".replace("-", "−")
 
 
 def _words(fits: dict[str, Fit], log_teacher: np.ndarray, distance: float) -> str:

@@ -67,8 +67,8 @@ def _pictures(replay: Replay, moment: int, text: int, temperature: float) -> Non
         )
         st.caption(
             "Each corner is a class, and each mark an answer to one text: the more probability a class has "
-            "in it, the nearer the mark is to that corner. In the middle all classes are equal. A line leads "
-            "from the student's answer to the teacher's."
+            "in it, the nearer the mark is to that corner. Equal classes lie in the middle, and so "
+            "can other mixtures. A line leads from the student's answer to the teacher's."
         )
     with way:
         _numbers(replay, moment)
@@ -187,7 +187,7 @@ def _numbers(replay: Replay, moment: int) -> None:
             "Divergence",
             f"{replay.divergence()[moment]:.2f} nats",
             border=True,
-            help="Mean KL divergence of the student from the teacher at T = 1; 0 when they are the same",
+            help="Mean KL(teacher ‖ student) at T = 1; 0 when they are the same",
         )
 
 

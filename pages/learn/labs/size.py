@@ -11,7 +11,7 @@ import streamlit as st
 from kd_core import figures
 from kd_core.distillation.comparison import Verdict
 from kd_core.figures.lab_runs import SIZE_MEASURES, SizeMeasure, measured
-from kd_core.learn.lab_results import LabReport, against_best, size_table, smallest
+from kd_core.learn.lab_results import LabReport, against_best, size_table, smallest, worse_than_best
 from kd_core.learn.recorded import recorded_lab
 from kd_core.system import formatting
 from pages.learn.labs.controls import Controls, question_replaced, verdict
@@ -23,7 +23,7 @@ GUESSED = f"{PAGE}.guessed"
 GIVE_UP = 1.0  # points of accuracy, in the question and at first
 HELP: dict[SizeMeasure, str] = {
     "accuracy": "Of the distilled student on the test texts, mean of the seeds. One colour: these texts "
-    "cannot tell the students apart. Grey: worse than the best.",
+    "cannot tell the students from the best. Grey: worse than it, also when it counts how many are compared.",
     "params": "All weights, those of the embeddings included.",
     "embedding_share": "Share of the weights that are in the look-up tables for word pieces and positions.",
     "latency_ms": "Median time for one text at a time on one thread.",
@@ -129,7 +129,8 @@ def _picture(grid: pd.DataFrame, measure: SizeMeasure, marked: dict[tuple[int, i
     cells = grid.to_dict("records")
     description = ", ".join(f"{row['layers']} x {row['hidden']}: {measured(row, measure)}" for row in cells)
     # Of accuracies the colour says what these texts can tell apart, not which number is larger.
-    apart = {place: pair.kind == "hurt" for place, pair in _against_best().items()}
+    worse = worse_than_best(recorded_lab("size"))
+    apart = {_place(row): _place(row) in worse for row in cells}
     chart(
         figures.size_grid(
             grid, measure, marked=marked, worse=apart if measure == "accuracy" else None, dark=is_dark()
@@ -155,7 +156,8 @@ def _before(grid: pd.DataFrame) -> str:
 def _words(grid: pd.DataFrame, give_up: float, answer: Mapping[Any, Any]) -> str:
     best = grid.iloc[int(grid["accuracy"].argmax())].to_dict()
     pairs = _against_best()
-    alike = sum(pair.kind == "no_difference" for pair in pairs.values()) - 1
+    others = len(grid) - 1
+    alike = others - len(worse_than_best(recorded_lab("size")))
     loosest = max(pairs, key=lambda place: pairs[place].high - pairs[place].low)
     wide = next(row for row in grid.to_dict("records") if _place(row) == loosest)
     spread = 100 * (grid["accuracy"].max() - grid["accuracy"].min())
@@ -173,8 +175,10 @@ def _words(grid: pd.DataFrame, give_up: float, answer: Mapping[Any, Any]) -> str
         )
     return (
         f"{sentence}\n\n**Do not rank these cells.** From the worst to the best are {spread:.1f} points, and "
-        f"each accuracy is known to about {known_to}. Text by text, "
-        f"{alike} of the {len(grid) - 1} others cannot be told from the best, and have its colour. That does "
+        f"each accuracy is known to about {known_to}. Text by text, {alike} of the {others} others cannot be "
+        "told from the best, and have its colour: with so many compared with one that was picked, the single "
+        f"95 % interval that leaves zero out is to be expected, so each has to be {others} times as sure "
+        "(Bonferroni). That does "
         f"not show that they are as good: for {_name(wide)} the interval is "
         f"{formatting.interval(pairs[loosest].low, pairs[loosest].high)} points, since its seeds differ so "
         f"much.\n\n**What costs what.** {_by_width(grid)} Even the narrowest starts from its teacher's "

@@ -12,7 +12,7 @@ from kd_core.distillation.metrics import log_softmax, softmax
 from kd_core.errors import KDError
 from kd_core.learn.anatomy import entropy
 from kd_core.learn.examples import Examples, shipped
-from kd_core.system.formatting import percent
+from kd_core.system.formatting import percent, times
 from pages.learn.labs.controls import Controls, question
 from pages.learn.labs.texts import choose_example
 from pages.shared.charts import chart, is_dark
@@ -139,19 +139,15 @@ def _words(logits: np.ndarray, examples: Examples, row: int, temperature: float)
     label, last = (escape(examples.labels[i]) for i in (int(examples.truth[row]), order[-1]))
     knowledge = (
         f"{start}\n\n**Why the second place is knowledge.** The label says {label}, and that all other "
-        f"classes are equally wrong. The teacher says that {second} is {_times(cold[1] / cold[-1])} as "
+        f"classes are equally wrong. The teacher says that {second} is {times(cold[1] / cold[-1])} as "
         f"likely as {last}: *dark knowledge* (Hinton, Vinyals and Dean, a talk of 2014)."
     )
     if not warm:
         return knowledge
     return (
-        f"{knowledge} At T = {temperature:g} it is {_times(hot[1] / hot[-1])} as likely. The higher the "
+        f"{knowledge} At T = {temperature:g} it is {times(hot[1] / hot[-1])} as likely. The higher the "
         "temperature, the more the small probabilities count in what the student has to match."
     )
-
-
-def _times(ratio: float) -> str:
-    return f"{ratio:,.1f} times" if ratio < 100 else f"{ratio:,.0f} times"
 
 
 def _over_all_texts(controls: Controls, examples: Examples) -> None:

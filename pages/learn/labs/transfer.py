@@ -156,7 +156,8 @@ def _result(job: RunRow | None) -> None:
         alt=f"{description}; teacher {formatting.percent(teacher)}",
     )
     st.caption(
-        f"Bars: 95 % interval of the mean, by {report['test_texts']:,} test texts. Dashes: single seeds."
+        f"Bars: 95 % interval by {report['test_texts']:,} test texts, as if these seeds were all. Dashes: "
+        "single seeds."
     )
     st.header("What you see", anchor=False)
     prose(_words(curve, teacher, soft_over_hard(report), start_over_random(report)))

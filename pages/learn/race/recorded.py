@@ -205,7 +205,12 @@ def _end(course: str) -> None:
         )
     seeds = len(report["cells"]) // len(right)
     names = {name: name for name in right}
-    podium(rows, compared, names, f"Both are over test texts and over {seeds} seeds for each lane.")
+    podium(
+        rows,
+        compared,
+        names,
+        f"These are over texts and seeds, {seeds} for each lane; ± is by the test texts alone.",
+    )
     st.caption(f"The teacher has {formatting.percent(report['teacher']['accuracy'])} on the test texts.")
 
 

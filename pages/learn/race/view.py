@@ -141,7 +141,7 @@ def _podium(runs: Sequence[RunRow], names: dict[str, str], compared: Sequence[Pa
                 "Parameters": formatting.count(student.params),
             }
         )
-    seeds = "Both are over the test texts alone, for the one seed that was raced."
+    seeds = "All of it is for the one seed that was raced."
     podium(rows, compared, names, seeds)
     st.markdown(
         ":material/casino: One seed is little. In the recorded lab, students of the same setting lie up to "

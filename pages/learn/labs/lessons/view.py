@@ -8,6 +8,7 @@ from kd_core.figures.handout import handout
 from kd_core.learn.examples import shipped
 from kd_core.learn.facts import Facts, facts
 from kd_core.learn.lessons import Lesson, Number, lessons
+from kd_core.system import formatting
 from pages.learn.labs.bodies import LAB_BODIES
 from pages.learn.labs.controls import reset, verdict
 from pages.learn.labs.lessons.cards import PAGE
@@ -131,11 +132,17 @@ def _settle(lesson: Lesson, facts: Facts, answer: Answer) -> None:
         return
     with st.container(border=True, key="lessons.verdict"):
         if number := lesson.number:
+            low, high = facts.interval or (float(right),) * 2
             near = abs(float(answer) - float(right)) <= number.close
             colour, icon = ("green", "check_circle") if near else ("orange", "lightbulb")
             words = "Near enough." if near else "Not near."
+            if not near and low <= float(answer) <= high:
+                colour, icon, words = "green", "check_circle", "As possible as what was measured."
+            known = "it is"
+            if low < high:
+                known = f"with a 95 % interval of {formatting.interval(low / 100, high / 100)}, measured is"
             prose(
-                f":{colour}[:material/{icon}: **{words}**] You said {_shown(answer, number)}; it is "
+                f":{colour}[:material/{icon}: **{words}**] You said {_shown(answer, number)}; {known} "
                 f"{_shown(right, number)}."
             )
         else:
