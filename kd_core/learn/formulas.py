@@ -55,7 +55,7 @@ def bold(number: float) -> str:
 
 
 def digits(probability: float) -> str:
-    """Three that count, where three decimals leave fewer, as its logarithm may be taken by hand; else none."""
+    """Three that count, where three decimals leave fewer: its logarithm may be taken by hand. Else ``""``."""
     return f"{probability:.3g}" if 1e-4 <= probability < 0.01 else ""
 
 
