@@ -1,4 +1,4 @@
-"""A floor for students: what counting words and letters can do, in a second or two.
+"""A floor for students: what counting words and letters can do, in seconds.
 
 TF-IDF of words and of characters with logistic regression (Wang and Manning 2012, for how strong such
 baselines are on short texts). Kept in memory only: it is fitted again where it is needed, never pickled.
