@@ -20,6 +20,7 @@ class Look(NamedTuple):
     who: Role | None
     symbol: str
     dash: str | None = None  # of the line through its marks; None: there is none
+    below: bool = False  # in a panel of its own, so that it does not press the others flat
 
 
 LOOKS = {
@@ -29,8 +30,8 @@ LOOKS = {
     "student": Look("Its student", "student", SYMBOLS["student"], "solid"),
     "agreement": Look("Agrees with its teacher", None, "diamond-open", "solid"),
     "accuracy": Look("Is right", "student", "circle", "solid"),
-    "random agreement": Look("Agrees with a random teacher", None, "x-thin-open", "dot"),
-    "random accuracy": Look("Is right, taught by it", "student", "circle-open", "dot"),
+    "random agreement": Look("Agrees with a random teacher", None, "x-thin-open", "dot", below=True),
+    "random accuracy": Look("Is right, taught by it", "student", "circle-open", "dot", below=True),
 }
 WITHOUT_TEACHER = "Labels alone"  # a place, and its symbols
 ALONE = {"before": "square-open", "after": "square"}
@@ -59,9 +60,10 @@ def claim_chart(
                 look = LOOKS[name]._replace(who="alone", symbol=ALONE[name]) if without else LOOKS[name]
                 colour = colour_of(look.who, dark) if look.who else pick(LINE, dark)
                 at = [places.index(row["place"]) + offset for row in rows]
+                panel = {"yaxis": "y2" if look.below else "y"}
                 traces += [
-                    _marks(look, rows, at, colour) | {"showlegend": not without},
-                    _seeds(rows, at, colour),
+                    _marks(look, rows, at, colour) | {"showlegend": not without} | panel,
+                    _seeds(rows, at, colour) | panel,
                 ]
     ends = [-0.5, len(places) - 0.5]
     if mark:  # named in the legend: beside the line there may be marks
@@ -78,7 +80,13 @@ def claim_chart(
         )
     axis = {"tickvals": list(range(len(places))), "ticktext": places, "range": ends}
     layout = {"xaxis": axis | {"showgrid": False, "zeroline": False}, "hovermode": "closest"}
-    return new_figure(title, x, y, traces, layout, dark=dark, height=420)
+    two = any(LOOKS[name].below for name in series)
+    figure = new_figure(title, x, y, traces, layout, dark=dark, height=520 if two else 420)
+    if two:
+        of_both = figure.layout.yaxis.to_plotly_json()
+        figure.update_layout(yaxis={"domain": [0.42, 1]}, yaxis2=of_both | {"domain": [0, 0.34]})
+        figure.update_xaxes(anchor="y2")
+    return figure
 
 
 def _marks(

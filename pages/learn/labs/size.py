@@ -23,7 +23,7 @@ GUESSED = f"{PAGE}.guessed"
 GIVE_UP = 1.0  # points of accuracy, in the question and at first
 HELP: dict[SizeMeasure, str] = {
     "accuracy": "Of the distilled student on the test texts, mean of the seeds. One colour: these texts "
-    "cannot tell the students from the best. Grey: worse than it, also when it counts how many are compared.",
+    "cannot tell the students from the best. Grey: shown to be worse, all comparisons counted.",
     "params": "All weights, those of the embeddings included.",
     "embedding_share": "Share of the weights that are in the look-up tables for word pieces and positions.",
     "latency_ms": "Median time for one text at a time on one thread.",

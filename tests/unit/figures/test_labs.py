@@ -8,6 +8,7 @@ import pytest
 from kd_core import figures
 from kd_core.learn.claims import findings
 from kd_core.learn.lab_results import size_table, transfer_table
+from kd_core.learn.recorded import recorded_lab
 from tests.unit.distillation.training.played import play
 from tests.unit.learn.claimed import TRUTH, of_teachers, unseen
 from tests.unit.learn.claimed import cell as student
@@ -122,6 +123,17 @@ def test_a_claims_marks_have_their_interval_and_their_seeds(dark: bool) -> None:
     assert figure.layout.yaxis.title.text == "Accuracy (%)"
     assert level.name == "Student alone 83.3 %", "in the legend, where no mark can lie on it"
     assert list(level.y) == pytest.approx([100 * 5 / 6] * 2)
+
+
+def test_a_random_teachers_students_have_a_panel_of_their_own() -> None:
+    """Their shares are tens of points lower, and pressed flat what decides."""
+    found = findings("stanton2021", recorded_lab("stanton2021"))
+    figure = figures.claim_chart(found.points, found.level, "T", "Texts", "Share (%)")
+    panels = {trace.name: trace.yaxis for trace in figure.data if trace.name}
+    assert panels["Agrees with its teacher"] == panels["Is right"] == "y"
+    assert panels["Agrees with a random teacher"] == panels["Is right, taught by it"] == "y2"
+    assert figure.layout.yaxis2.domain[1] < figure.layout.yaxis.domain[0]
+    assert figure.layout.yaxis2.title.text == "Share (%)"
 
 
 def test_the_student_without_a_teacher_has_its_own_mark() -> None:
