@@ -31,7 +31,11 @@ def read_task(config: TaskConfig, stamp: list[int]) -> Task:
     return augmented(load_task(config), config)
 
 
-@st.cache_data(max_entries=16, show_spinner=False, hash_funcs={TaskConfig: repr, TeacherConfig: repr})
+@st.cache_data(
+    max_entries=16,
+    show_spinner="Reading the texts as the teacher does",
+    hash_funcs={TaskConfig: repr, TeacherConfig: repr},
+)
 def _vocabulary(teacher: TeacherConfig, task: TaskConfig, stamp: list[int]) -> Vocabulary:
     return read_vocabulary(teacher, read_task(task, stamp), task.max_length)
 

@@ -20,6 +20,7 @@ from kd_core.data import uploads
 from kd_core.data.uploads import Upload
 from kd_core.figures.split import loss_split
 from kd_core.jobs.store import Store
+from kd_core.models.e5 import e5_folder, has_e5
 from pages.shared.run_form import consent, models, plan
 from pages.shared.run_form.link import key
 from tests import ROOT
@@ -32,12 +33,28 @@ def test_the_form_says_how_large_everything_is(app: App) -> None:
     assert not test.exception
     said = texts(test)
     assert "1,256 training, 524 test and 12,000 transfer texts, 5 classes" in said
-    assert "22.7 M parameters, 90.9 MB, 52 % embeddings" in said
+    assert "minilm-l6: 22.7 M parameters, 90.9 MB, 52 % embeddings" in said, "what auto is"
     assert "2.7 M parameters, 10.7 MB, 94 % embeddings" in said
     assert re.search(r"\*\*1 Teach\*\* · \d+ s", said)
     assert re.search(r"\*\*4 Validate\*\* · \d", said)
     assert "The teacher reads every text once" in said
     assert test.button(key="distill.start").label.startswith("Start distillation · ")
+
+
+def test_texts_that_are_not_english_have_a_teacher_that_reads_them(app: App) -> None:
+    if not has_e5():
+        pytest.skip("the extra zh is not installed")
+    e5_folder()  # unpacked, which takes its time
+    said = {"gut": "Ein sehr schönes Hotel mit freundlichen Leuten", "schlecht": "Ein schmutziges Zimmer"}
+    rows = [f'"{text}, sagte Gast Nummer {n}",{label}' for n in range(60) for label, text in said.items()]
+    file = Upload("hotels.csv", "\n".join(["text,label", *rows]).encode())
+    saved = uploads.save({"name": file}, TaskConfig(text_column="text", label_column="label"))
+    test = app(PAGE, **{key("task.name"): saved.id})
+    assert not test.exception
+    assert re.search(r"e5-small: 11\d\.\d M parameters", texts(test))
+    assert not any("cuts a word" in warning.value for warning in test.warning)
+    widget(test, "selectbox", "teacher.model").select("minilm-l6").run()
+    assert any("cuts a word of these texts" in warning.value for warning in test.warning)
 
 
 def test_a_larger_student_is_announced_larger_and_slower(app: App) -> None:
