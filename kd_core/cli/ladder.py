@@ -47,7 +47,7 @@ def climb(store: Store, config: DistillConfig, given: Mapping[str, Any], name: s
 
 def show(report: Mapping[str, Any], as_json: bool) -> None:
     from kd_core.search.ladder import LadderResult
-    from kd_core.search.ladder_sentences import conclusion, doubt
+    from kd_core.search.ladder_sentences import conclusion, doubt, on_test
 
     if as_json:
         return print_json(report)
@@ -61,13 +61,7 @@ def show(report: Mapping[str, Any], as_json: bool) -> None:
     for said in filter(None, (conclusion(result), doubt(result))):
         out.print(f"\n{said}", soft_wrap=True)
     if chosen := result.chosen:
-        named = "" if result.metric == "accuracy" else f"{result.measure} "
-        out.print(
-            f"On the test texts, which decided nothing: {named}{percent(chosen.tested)}, the teacher "
-            f"{percent(result.teacher_tested)}, so it keeps {percent(result.kept_on_test)}.\n"
-            f"Run {chosen.run_id}: {_next(chosen)}",
-            soft_wrap=True,
-        )
+        out.print(f"{on_test(result)}\nRun {chosen.run_id}: {_next(chosen)}", soft_wrap=True)
     return None
 
 

@@ -196,8 +196,8 @@ class LadderResult(BaseModel):
 
     @property
     def _shown_mb(self) -> float | None:
-        """The smallest file that is shown."""
-        shown = (rung.size_mb for rung in self.rungs if rung.answer == "shown" and rung.fits)
+        """The smallest file of a student that is shown."""
+        shown = (rung.size_mb for rung in self._enough if rung.answer == "shown" and rung.student != FLOOR)
         return min(shown, default=None)
 
     @property
@@ -211,11 +211,24 @@ class LadderResult(BaseModel):
         return [rung for rung in self.rungs if rung.answer != "failed"]
 
     @property
+    def students(self) -> list[Rung]:
+        """Those that were judged, without TF-IDF."""
+        return [rung for rung in self.judged if rung.student != FLOOR]
+
+    @property
     def chosen(self) -> Rung | None:
-        """The smallest that is shown, or else the smallest that is likely."""
-        order = {"shown": 0, "likely": 1}
-        fitting = [rung for rung in self.rungs if rung.fits and rung.answer in order]
-        return min(fitting, key=lambda rung: (order[rung.answer], rung.size_mb), default=None)
+        """The smallest student that is shown, or else the smallest that is likely."""
+        students = (rung for rung in self._enough if rung.student != FLOOR)
+        return min(students, key=lambda rung: (rung.answer != "shown", rung.size_mb), default=None)
+
+    @property
+    def floor(self) -> Rung | None:
+        """TF-IDF, where it is shown or likely too: no run stores it, so it is not what is chosen."""
+        return next((rung for rung in self._enough if rung.student == FLOOR), None)
+
+    @property
+    def _enough(self) -> list[Rung]:
+        return [rung for rung in self.rungs if rung.fits and rung.answer in ("shown", "likely")]
 
     def metric_of(self, report: Report) -> str:
         """By what a run's student is to be judged: as the first one was."""

@@ -50,9 +50,37 @@ MUCH_MORE = 1.1  # of the teacher's score: from there on more validation texts a
 
 def conclusion(result: LadderResult) -> str:
     """What came out, for a person."""
+    return " ".join(filter(None, (_of_students(result), _of_floor(result))))
+
+
+def on_test(result: LadderResult) -> str:
+    """What the chosen one has on the test texts; "" without one, and where nothing was measured on them."""
+    chosen = result.chosen
+    if chosen is None or not result.teacher_tested:
+        return ""
+    named = "" if result.metric == "accuracy" else f"{result.measure} "
+    return (
+        f"On the test texts, which decided nothing: {named}{percent(chosen.tested)}, the teacher "
+        f"{percent(result.teacher_tested)}, so it keeps {percent(result.kept_on_test)}."
+    )
+
+
+def _of_floor(result: LadderResult) -> str:
+    """Where counting words and letters may do as well."""
+    if (floor := result.floor) is None:
+        return ""
+    said = (
+        f"TF-IDF, which counts words and letters and has no teacher, is {floor.answer} to keep enough: "
+        f"{percent(floor.kept)}, at least {percent(floor.at_least)}."
+    )
+    best = max((rung.kept for rung in result.students), default=0.0)
+    return said + (f" So the teacher may be {WEAKER}" if floor.kept > MUCH_MORE >= best else "")
+
+
+def _of_students(result: LadderResult) -> str:
     chosen, wanted = result.chosen, f"{result.config.keep:g} % of the teacher's {result.measure}"
     if chosen is None:
-        judged = result.judged
+        judged = result.students
         if not judged:
             return "None of these students could be tried: each failed, for the reason that it shows."
         if not any(rung.fits for rung in judged):
@@ -61,7 +89,7 @@ def conclusion(result: LadderResult) -> str:
             return f"None of these students within the limits is likely to keep {wanted}.{_most(result)}"
         return f"None of these students is likely to keep {wanted}.{_most(result)}{_larger(result)}"
     share = chosen.params / result.teacher_params
-    size = percent(share, 0) if share >= 0.01 else "less than 1 %"  # TF-IDF
+    size = percent(share, 0) if share >= 0.01 else "less than 1 %"
     kept = f"{chosen.title}, with {size} of the teacher's parameters, keeps {percent(chosen.kept)}"
     of_it = f"of its {result.measure} on the validation texts"
     bound = percent(chosen.at_least)
@@ -97,11 +125,11 @@ def _nearest(result: LadderResult) -> str:
     """Where no student is within the limits: how near they come to them."""
     limits, nearest = [], []
     if (most := result.config.within_mb) is not None:
-        small = min(result.judged, key=lambda rung: rung.size_mb)
+        small = min(result.students, key=lambda rung: rung.size_mb)
         limits.append(f"{most:g} MB")
         nearest.append(f"the smallest is {small.title}, with {megabytes(small.size_mb)}")
     if (most := result.config.within_ms) is not None:
-        quick = min(result.judged, key=lambda rung: rung.latency_ms)
+        quick = min(result.students, key=lambda rung: rung.latency_ms)
         limits.append(f"{most:g} ms a text")
         nearest.append(f"the quickest is {quick.title}, with {milliseconds(quick.latency_ms)}")
     return f"None of these students is within {' and '.join(limits)}: {'; '.join(nearest)}."
@@ -109,7 +137,7 @@ def _nearest(result: LadderResult) -> str:
 
 def _most(result: LadderResult) -> str:
     """What the best student within the limits keeps, and whether it is by chance no more."""
-    best = max((rung for rung in result.judged if rung.fits), key=lambda rung: rung.kept)
+    best = max((rung for rung in result.students if rung.fits), key=lambda rung: rung.kept)
     most = f" The most is {percent(best.kept)}, of {best.title}"
     if best.at_most is None:
         return f"{most}."

@@ -127,6 +127,20 @@ def test_what_came_out_is_a_sentence_a_picture_a_table_and_a_link(app: App, stor
     assert any(link.proto.query_string == "run=r1" for link in page.get("page_link"))
 
 
+def test_what_the_chosen_one_has_on_the_test_texts_is_said_where_it_is_said_that_it_keeps_enough(
+    app: App, store: Store
+) -> None:
+    tested = RUNGS[1].model_copy(update={"score": 0.88})
+    result = LadderResult(
+        config=LadderConfig(students=("tiny",)), rungs=(tested,), teacher_params=22_700_000, teacher_score=0.9
+    )
+    ladder(store, RUNGS, "done")
+    store.save_report(JOB, result.model_dump(mode="json"))
+    said = [info.value.replace("\u00a0", " ") for info in app(PAGE, ladder=JOB).info]
+    on_test = "On the test texts, which decided nothing: 88.0 %, the teacher 90.0 %, so it keeps 97.8 %."
+    assert any(on_test in one for one in said)
+
+
 def test_milliseconds_beside_other_work_are_said_to_be(app: App, store: Store) -> None:
     slow = RUNGS[1].model_copy(update={"waited": 0.45})
     ladder(store, (RUNGS[0], slow), "done")
@@ -161,7 +175,7 @@ def test_how_far_it_is_has_a_unit_and_its_models_their_names(app: App, store: St
     store.claim("host:1:0", JOB)
     live = {"label": "student tiny: training the distilled student", "step": 141, "steps": 400}
     store.write(JOB, [], {**live, "progress": 0.35})
-    likely = RUNGS[0].model_copy(update={"answer": "likely"})
+    likely = RUNGS[1].model_copy(update={"answer": "likely"})
     config = LadderConfig(students=("tiny", "mini"))
     result = LadderResult(config=config, rungs=(likely,), teacher_params=22_700_000)
     store.save_report(JOB, result.model_dump(mode="json"))
@@ -169,7 +183,7 @@ def test_how_far_it_is_has_a_unit_and_its_models_their_names(app: App, store: St
     said = [bar.proto.text for bar in page.get("progress")]
     assert said[0] == "Student tiny: training the distilled student · 35 % of all"
     assert any(
-        link.proto.label == "Open the report of TF-IDF, with its test texts" for link in page.get("page_link")
+        link.proto.label == "Open the report of tiny, with its test texts" for link in page.get("page_link")
     )
 
 

@@ -13,7 +13,7 @@ from kd_core.jobs.plan import Plan
 from kd_core.jobs.states import PENDING
 from kd_core.jobs.store import RunRow
 from kd_core.search.ladder import LadderConfig, LadderResult, Rung
-from kd_core.search.ladder_sentences import conclusion, doubt, outlook
+from kd_core.search.ladder_sentences import conclusion, doubt, on_test, outlook
 from kd_core.system.formatting import duration
 from pages.shared import addresses
 from pages.shared.beside import again
@@ -99,12 +99,13 @@ def _result(job_id: str) -> None:
         return
     if result.next is None:
         boxes = {"shown": st.success, "likely": st.info}  # green is for what is shown alone
-        (boxes[result.chosen.answer] if result.chosen else st.warning)(unbroken(escape(conclusion(result))))
+        said = " ".join(filter(None, (conclusion(result), on_test(result))))
+        (boxes[result.chosen.answer] if result.chosen else st.warning)(unbroken(escape(said)))
     if result.judged:
         chart(kept_by_size(result, dark=is_dark()), key="ladder.chart", alt=kept_in_words(result))
         st.caption(
-            "A mark is what the validation texts say; its line goes down to what they show, with 95 % "
-            "confidence for all students together."
+            "A mark is what the validation texts say, a full one is shown; its line leads to the bound, with "
+            "95 % confidence for all students together."
         )
     st.dataframe(
         pd.DataFrame([_row(rung) for rung in result.rungs]),

@@ -41,9 +41,7 @@ def test_it_ends_with_the_first_that_is_shown() -> None:
         "Shown: mini, with 25 % of the teacher's parameters, keeps 99.5 % of its accuracy on the validation "
         "texts, at least 98.1 %."
     )
-    few = ladder(rung("tfidf", 0.995, 0.981, "shown", params=70_000))
-    assert conclusion(few).startswith("Shown: TF-IDF, with less than 1 % of the teacher's parameters, keeps")
-    much = conclusion(ladder(rung("tfidf", 1.372, 0.73, "likely")).model_copy(update={"next": None}))
+    much = conclusion(ladder(rung("tiny", 1.372, 0.73, "likely")))
     assert much.endswith(
         "at least 73.0 %. So the teacher may be the weaker of the two: teach it for more passes, or take "
         "another, before anything is distilled from it."
@@ -51,6 +49,24 @@ def test_it_ends_with_the_first_that_is_shown() -> None:
     better = conclusion(ladder(rung("tiny", 1.667, 1.2, "shown")))
     assert "at least 120.0 %. So the teacher is the weaker of the two: teach it for more passes" in better
     assert "weaker" not in conclusion(ladder(rung("tiny", 1.02, 0.99, "shown")))
+
+
+def test_tfidf_is_told_of_and_not_chosen() -> None:
+    """No run stores it, so nobody could have it."""
+    floor = rung("tfidf", 0.995, 0.981, "shown", params=70_000, size_mb=1.2)
+    one = ladder(floor, rung("tiny", 0.985, 0.96, "likely"))
+    assert (one.chosen, one.next) == (one.rungs[1], "mini")
+    assert conclusion(one).endswith(
+        "TF-IDF, which counts words and letters and has no teacher, is shown to keep enough: 99.5 %, at "
+        "least 98.1 %."
+    )
+    none = ladder(rung("tfidf", 1.372, 0.73, "likely", params=70_000), rung("half", 0.94, 0.91, "no"))
+    assert none.chosen is None
+    assert "The most is 94.0 %, of half." in conclusion(none)
+    assert conclusion(none).endswith(
+        "137.2 %, at least 73.0 %. So the teacher may be the weaker of the two: teach it for more passes, or "
+        "take another, before anything is distilled from it."
+    )
 
 
 PARAMS = {"cnn": 2_450_000, "tiny": 2_650_000, "mini": 7_700_000, "third": 8_100_000, "half": 9_900_000}
