@@ -23,12 +23,14 @@ from kd_core.system.formatting import (
     megabytes,
     percent,
     printable,
+    right_to_left,
     what_is_timed,
 )
 
 if TYPE_CHECKING:  # scipy comes with it
     from kd_core.distillation.report import ModelReport, Report
 
+LEFT_TO_RIGHT = "\u200e"  # a mark that nothing is drawn for
 FEWEST_LETTERS = 3  # of a column of words, in a terminal that is too narrow for all of them
 MOST_CLASSES = 12  # that are listed: a task may have hundreds
 
@@ -54,6 +56,11 @@ def print_json(value: Any) -> None:
     click.echo(json.dumps(value, indent=2, default=str))
 
 
+def from_left(text: str) -> str:
+    """``text``, after which all goes on from left to right: an Arabic cell would take the next ones along."""
+    return f"{text}{LEFT_TO_RIGHT}" if right_to_left(text) else text
+
+
 def table(
     headings: Sequence[str], rows: Iterable[Sequence[Any]], numbers: Sequence[int] = (), *, first: int = 0
 ) -> RenderableType:
@@ -62,7 +69,7 @@ def table(
     Where they would be cut, on a narrow terminal, a row's cells stand below each other.
     """
     result = Table(box=None, padding=(0, 2, 0, 0), header_style="bold")
-    cells = [["" if cell is None else str(cell) for cell in row] for row in rows]
+    cells = [["" if cell is None else from_left(str(cell)) for cell in row] for row in rows]
     least = 0
     for index, heading in enumerate(headings):
         right, needs = index in numbers, first if index == 0 else 0

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 
 import click
 
-from kd_core.cli.output import as_json, console, print_json, stray_prints_to_stderr, table
+from kd_core.cli.output import as_json, console, from_left, print_json, stray_prints_to_stderr, table
 from kd_core.cli.progress import Narrator
 from kd_core.cli.runs import find_finished
 from kd_core.distillation.events import ignore
@@ -68,7 +68,7 @@ def predict(run: str, text: tuple[str, ...], calibrated: bool, as_json: bool) ->
 def _likeliest(probabilities: Mapping[str, float]) -> tuple[str, str, str]:
     """The answer, its probability, and the second choice with its own."""
     first, second = sorted(probabilities.items(), key=lambda item: -item[1])[:2]
-    return first[0], percent(first[1]), f"{second[0]} {percent(second[1])}"
+    return first[0], percent(first[1]), f"{from_left(second[0])} {percent(second[1])}"
 
 
 def _lines_of_stdin() -> dict[str, str]:

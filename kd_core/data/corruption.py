@@ -30,6 +30,12 @@ def corrupted(texts: Sequence[str], seed: int) -> dict[str, list[str]]:
     }
 
 
+def copies_of(texts: Sequence[str]) -> dict[str, list[str]]:
+    """Those on which runs are judged, without a kind that changes no text: not all scripts have capitals."""
+    copies = corrupted(texts, seed=CORRUPTION_SEED)
+    return {kind: copied for kind, copied in copies.items() if copied != list(texts)}
+
+
 def _neighbours() -> dict[str, str]:
     near: dict[str, str] = {}
     for y, row in enumerate(_ROWS):

@@ -32,9 +32,12 @@ _LETTER = rf"[{_CHINESE}{_JAPANESE}{_southern('L')}]"
 # A sign of Burmese and one of Khmer write the next letter under this one. What nothing is drawn for, such as
 # the zero-width space that may stand between their words, is no word of its own.
 _CHARACTER = rf"{_LETTER}(?:[\u1039\u17d2]{_LETTER}|[{_VOICED}{_southern('M')}]|{INVISIBLE.pattern})*"
-WORD = re.compile(rf"{_CHARACTER}|(?:(?!{_LETTER})\S)+")
+# Vowels of Arabic, Hebrew and Hindi, accents that are characters of their own: what stands on a letter.
+_MARKS = "".join(map(chr, filter(lambda c: category(chr(c))[0] == "M", range(0x0300, 0x1D00))))
+# Marks alone, such as the pauses in Arabic verses, are no word.
+WORD = re.compile(rf"{_CHARACTER}|(?![{_MARKS}]+(?!\S))(?:(?!{_LETTER})\S)+")
 # Of a text in a language that puts spaces between its words: those of letters alone.
 _NO_SPACES = rf"[{_CHINESE}{_JAPANESE}{_VOICED}{''.join(_SOUTHERN)}]"
-OF_LETTERS = re.compile(rf"(?:(?!{_NO_SPACES})[^\W\d_])+")
+OF_LETTERS = re.compile(rf"(?:(?!{_NO_SPACES})[^\W\d_][{_MARKS}]*)+")
 MANY_CUT = 0.1  # of the training texts lose their end: worth a word
 FOREIGN = 1.6  # pieces a word; a tokenizer of its language has 1.0 to 1.3, another one mostly 1.7 or more

@@ -18,7 +18,7 @@ from transformers import AutoModelForSequenceClassification, AutoTokenizer, PreT
 import kd_core.models.loading  # noqa: F401  # registers the networks that transformers does not have
 from kd_core.config import DistillConfig
 from kd_core.data.bundled import TASKS, load_bundled
-from kd_core.data.corruption import CORRUPTION_SEED, corrupted
+from kd_core.data.corruption import copies_of
 from kd_core.deployment.onnx import open_session, to_int8, to_onnx
 from kd_core.deployment.runtimes import Runtime
 from kd_core.distillation import run_folder
@@ -175,7 +175,7 @@ def shifted_splits(run_id: str) -> dict[str, Split]:
     report = Report.read(run_folder.find(run_id))
     task = DistillConfig.from_dict(report.config).task
     texts, labels = test_split(run_id)
-    splits = {name: (copies, labels) for name, copies in corrupted(texts, seed=CORRUPTION_SEED).items()}
+    splits = {name: (copies, labels) for name, copies in copies_of(texts).items()}
     if task.name in TASKS and report.student.shifted:
         with suppress(DataError):
             for name, split in load_bundled(task).shifted.items():

@@ -16,7 +16,7 @@ from datasets import Dataset
 from numpy.typing import NDArray
 from safetensors.numpy import load_file, save_file
 
-from kd_core.data.corruption import CORRUPTION_SEED, corrupted
+from kd_core.data.corruption import copies_of
 from kd_core.data.task import Task, content_hash, labelled
 from kd_core.data.words import MANY_CUT
 from kd_core.distillation.balance import class_weights, judged_classes, score
@@ -228,7 +228,7 @@ def _unknown_texts(run: Run, teacher: Trained, student: Trained) -> float | None
 
 def shifted_sets(task: Task) -> dict[str, Dataset]:
     """Corrupted copies of the test texts, and what the task brings of another kind of text."""
-    copies = corrupted(task.test["text"][:], seed=CORRUPTION_SEED)
+    copies = copies_of(task.test["text"][:])
     return {name: labelled(texts, task.test["label"][:]) for name, texts in copies.items()} | task.shifted
 
 

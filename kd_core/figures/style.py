@@ -163,7 +163,7 @@ def _width(letter: str) -> int:
     return 2 if unicodedata.east_asian_width(letter) in "WF" else 1
 
 
-def _fitting(text: str, room: int) -> str:
+def fitting(text: str, room: int) -> str:
     """As much of the beginning as is ``room`` letters wide."""
     widths = itertools.accumulate(map(_width, text))
     return text[: sum(width <= room for width in widths)]
@@ -197,7 +197,7 @@ def label_of(text: str, limit: int = MAX_LABEL) -> str:
     """
     if letters(text) > limit:
         end = (limit - 1) // 2
-        text = f"{_fitting(text, limit - 1 - end)}…{_fitting(text[::-1], end)[::-1]}"
+        text = f"{fitting(text, limit - 1 - end)}…{fitting(text[::-1], end)[::-1]}"
     return html.escape(text, quote=False)
 
 

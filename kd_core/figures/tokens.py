@@ -12,6 +12,7 @@ from kd_core.figures.style import (
     INK,
     TEXT_COLOURS,
     colour_of,
+    fitting,
     in_full,
     label_of,
     letters,
@@ -19,7 +20,7 @@ from kd_core.figures.style import (
     pick,
     tinted,
 )
-from kd_core.system.formatting import percent, points
+from kd_core.system.formatting import percent, points, right_to_left
 
 # For and against the answer: teal and rose, which colour-blind people tell apart, and which are nobody's.
 FOR: ThemeColour = ("#1F9E8F", "#3FB8A8")
@@ -71,6 +72,7 @@ def word_shades(
     """
     lines, starts, widths = _set_in_lines(words)
     last = max(lines, default=0)
+    backwards = 2 * sum(map(right_to_left, words)) > len(words)
     chips = {
         "type": "bar",
         "y": lines,
@@ -94,7 +96,7 @@ def word_shades(
     }
     hidden = {"visible": False, "fixedrange": True}
     layout = {
-        "xaxis": hidden | {"range": [-0.15, LINE]},
+        "xaxis": hidden | {"range": [LINE, -0.15] if backwards else [-0.15, LINE]},
         "yaxis": hidden | {"range": [last + 0.5, -0.5]},
         "showlegend": False,
         "hovermode": "closest",
@@ -120,7 +122,7 @@ def _set_in_lines(words: Sequence[str]) -> tuple[list[int], list[float], list[fl
 
 
 def _short(word: str) -> str:
-    return word if len(word) <= MAX_WORD else f"{word[: MAX_WORD - 1]}…"
+    return word if letters(word) <= MAX_WORD else f"{fitting(word, MAX_WORD - 1)}…"
 
 
 def _chip(word: str, effect: float) -> str:

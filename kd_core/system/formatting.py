@@ -10,6 +10,16 @@ from collections.abc import Mapping
 _COMMANDS = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
 
 
+_RIGHT_TO_LEFT = re.compile(
+    "[\u0590-\u08ff\ufb1d-\ufdff\ufe70-\ufefc\U00010800-\U00010fff\U0001e800-\U0001efff]"
+)
+
+
+def right_to_left(text: str) -> bool:
+    """Whether some of it is written so, as Arabic and Hebrew are."""
+    return _RIGHT_TO_LEFT.search(text) is not None
+
+
 def percent(share: float, decimals: int = 1) -> str:
     """0.895 -> "89.5 %"."""
     return f"{100 * share:.{decimals}f} %"

@@ -80,3 +80,8 @@ def test_an_interval_stays_together() -> None:
         unbroken(said).replace("\u00a0", "_")
         == "+0.6_points (95_%_interval −3.1_to_+4.3), 88.3_%_±_2.8, 96.0_%_−4.9/+2.6, 1 to 3"
     )
+
+
+def test_what_is_written_from_the_right_turns_nothing_around_it() -> None:
+    assert f"{escape('مدنية')} for 123 answers" == "\u2068مدنية\u2069 for 123 answers"
+    assert escape("Medina") == "Medina"

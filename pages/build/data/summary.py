@@ -120,7 +120,7 @@ def _table(texts: pd.DataFrame, *, key: str, alt: str) -> None:
             "label": st.column_config.TextColumn("Label", width=100),
             "teacher": st.column_config.TextColumn("Teacher", width=100),
             "sure": st.column_config.NumberColumn("Sure", format="%.0f %%", width=60),
-            "text": st.column_config.TextColumn("Text", width="large"),
+            "text": st.column_config.TextColumn("Text", width="medium"),
         },
         column_order=[name for name in ("label", "teacher", "sure", "text") if name in texts],
         alt=alt,

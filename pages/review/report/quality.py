@@ -17,6 +17,12 @@ from pages.shared.charts import chart, is_dark
 from pages.shared.run_form.link import key, run_link
 from pages.shared.text import escape, plain_words, term, unbroken
 
+OTHER_TEXTS = {
+    "typos": "the test texts with typing errors",
+    "dropped words": "with words left out",
+    "upper case": "in upper case (which many models do not see)",
+}
+
 
 def quality(run: RunRow, report: Report) -> None:
     dark = is_dark()
@@ -174,11 +180,8 @@ def _stairs(run: RunRow, report: Report) -> None:
 def _other_texts(report: Report, dark: bool) -> None:
     st.subheader("On other texts", anchor=False)
     kinds, measured = list(report.student.shifted), report.measured[report.other_metric]
-    another = ", and another kind of text" if len(kinds) > 3 else ""
-    st.markdown(
-        "How far each model falls on texts unlike the labelled ones: the test texts with typing errors, with "
-        f"words left out, in upper case (which many models do not see){another}."
-    )
+    told = (OTHER_TEXTS.get(kind, "another kind of text") for kind in kinds)
+    st.markdown(f"How far each model falls on texts unlike the labelled ones: {', '.join(told)}.")
     left, right = st.columns([2, 3])
     with left:
         chart(

@@ -110,3 +110,13 @@ def test_a_narrow_terminal_cuts_no_number_and_no_name() -> None:
     ]
     assert narrow[-1] == "  Note: [new]"
     assert "…" not in "".join(narrow)
+
+
+def test_a_cell_from_right_to_left_takes_no_number_along(capsys: pytest.CaptureFixture[str]) -> None:
+    output.console(sys.stdout).print(
+        output.table(("Class", "F1"), [("مدنية", "70.1 %"), ("Mecca", "89.8 %")], numbers=(1,))
+    )
+    shown = capsys.readouterr().out
+    assert "مدنية\u200e" in shown, "a mark after which all goes on from left to right"
+    assert "Mecca\u200e" not in shown
+    assert len({line.rindex("%") for line in shown.replace("\u200e", "").splitlines()[1:]}) == 1

@@ -5,7 +5,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from kd_core.data import corruption
-from kd_core.data.corruption import corrupted
+from kd_core.data.corruption import copies_of, corrupted
+from kd_core.data.words import WORD
 
 NAMES = ["typos", "dropped words", "upper case"]
 
@@ -106,3 +107,14 @@ def test_the_seed_matters():
     first, second = corrupted(texts, 0), corrupted(texts, 1)
     assert first["typos"] != second["typos"]
     assert first["dropped words"] != second["dropped words"]
+
+
+def test_a_script_without_capitals_has_no_copy_in_upper_case():
+    arabic = ["هذا كتاب جيد", "كتاب آخر عن المدينة"] * 20
+    assert list(copies_of(arabic)) == ["typos", "dropped words"]
+    assert list(copies_of([*arabic, "ok"])) == NAMES
+
+
+def test_marks_alone_are_no_word():
+    verse = "فَأَمْتِعُهُ قَلِيلًا ۖ ثُمَّ أَضْطَرُّهُ"
+    assert [word[0] for word in WORD.finditer(verse)] == [word for word in verse.split() if word != "ۖ"]

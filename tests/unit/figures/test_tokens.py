@@ -99,3 +99,10 @@ def test_lines_are_filled_and_long_words_are_cut():
 
 def test_no_words():
     assert word_shades([], [], "student", strongest=1).layout.height == 48
+
+
+def test_words_from_right_to_left_begin_at_the_right():
+    arabic = word_shades(["هذا", "كتاب", "ok"], [0.5, -0.25, 0.0], "teacher", strongest=0.5)
+    english = word_shades(["this", "book", "كتاب"], [0.5, -0.25, 0.0], "teacher", strongest=0.5)
+    assert arabic.layout.xaxis.range[0] > arabic.layout.xaxis.range[1]
+    assert english.layout.xaxis.range[0] < english.layout.xaxis.range[1]

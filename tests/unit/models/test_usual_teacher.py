@@ -15,6 +15,8 @@ TEXTS = {
     "tweets": "@you lol im sooo tired 😂 #monday http://example.org",
     "German": "Die Regierung hat einen neuen Plan für die Wirtschaft des Landes beschlossen",
     "Arabic": "هذا الكتاب يتحدث عن تاريخ المدينة القديمة",
+    "Arabic with its vowels": "وَإِنَّ رَبَّكَ لَهُوَ الْعَزِيزُ الرَّحِيمُ",
+    "Hebrew with its vowels": "בְּרֵאשִׁית בָּרָא אֱלֹהִים אֵת הַשָּׁמַיִם",
     "Chinese": "酒店的服务非常好，早餐也很丰富",
     "Hindi": "यह पुस्तक बहुत अच्छी है और मुझे पसंद आई",
 }
