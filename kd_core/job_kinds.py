@@ -9,6 +9,7 @@ import threading
 from collections.abc import Mapping
 from contextlib import closing, suppress
 from datetime import UTC, datetime
+from time import monotonic
 from typing import TYPE_CHECKING, Any
 
 from kd_core.config import DistillConfig
@@ -24,7 +25,7 @@ from kd_core.distillation.events import (
     Step,
     TrainingStarted,
 )
-from kd_core.distillation.roles import NAMES, Role, student_variants
+from kd_core.distillation.roles import NAMES
 from kd_core.errors import ConfigError, KDError, ModelError, RunError, StoreError
 from kd_core.jobs.runner import LONGEST_OUTAGE, LOOK_EVERY, Handler
 from kd_core.system.control import Control, insist
@@ -283,36 +284,29 @@ def curve_handler(row: RunRow, on_event: OnEvent, control: Control) -> Mapping[s
 
 
 def _as_part(on_event: OnEvent, title: str, before: int, parts: int, *, more: int = 0) -> OnEvent:
-    """A run's events as the progress of a job of several, in which each stage of each run counts alike.
+    """A run's events as the progress of a job of several, by how much of the run's time is behind it.
 
     ``before``: so many runs are done. ``more`` follow its four stages, as a rung's answers in int8 do.
     """
-    stage, stages, students = 0, len(STAGES) + more, 1
-    trained: dict[tuple[Role, int], float] = {}  # shares of the students, several of which may go on at once
+    from kd_core.jobs.progress import RunProgress
+
+    run, stages = RunProgress(), len(STAGES) + more
 
     def pass_on(event: Event) -> None:
-        nonlocal stage, students
+        run.feed(event, monotonic())
+        behind = run.progress * len(STAGES)
         match event:
-            case Resolved(settings, _, rows):
-                config = DistillConfig.from_dict(settings)
-                students = len(config.training.seeds) * len(student_variants(config, rows["transfer"]))
-                return
-            case StageStarted(name):
-                stage, label, done = STAGES.index(name), STEP_NAMES[name].lower(), 0.0
-            case TrainingStarted(who, seed, _, cached) if who != "teacher":
-                trained[who, seed] = float(cached)
-                return
-            case Step(who, seed, step, steps):
-                label, done = f"training the {in_sentence(NAMES[who])}", step / steps
-                if who != "teacher":
-                    trained[who, seed] = done
-                    done = sum(trained.values()) / students
-            case Progress(in_stage, label, part, whole):
-                done = part / max(whole, 1)
-                stage = stage if in_stage else len(STAGES)
+            case StageStarted(stage):
+                label = STEP_NAMES[stage].lower()
+            case Step(who):
+                label = f"training the {in_sentence(NAMES[who])}"
+            case Progress(None, label, done, total):  # after the run
+                behind = len(STAGES) + done / max(total, 1)
+            case Progress(_, label):
+                pass
             case _:
                 return
-        share = before + (stage + done) / stages
+        share = before + behind / stages
         on_event(Progress(None, f"{title}: {label}", round(100 * share), 100 * parts))
 
     return pass_on

@@ -11,10 +11,20 @@ from types import SimpleNamespace
 from typing import Any, cast
 
 import pytest
+import yaml
 
 from kd_core import job_kinds
 from kd_core.config import DistillConfig
-from kd_core.distillation.events import Event, Progress, Resolved, StageStarted, Step, TrainingStarted, ignore
+from kd_core.distillation.events import (
+    Estimated,
+    Event,
+    Progress,
+    Resolved,
+    StageStarted,
+    Step,
+    TrainingStarted,
+    ignore,
+)
 from kd_core.distillation.roles import CORE_ONLY, Role
 from kd_core.errors import ConfigError, Stopped
 from kd_core.job_kinds import HANDLERS, _as_part
@@ -22,6 +32,7 @@ from kd_core.jobs.store import Store
 from kd_core.learn import lab_training
 from kd_core.learn.lab_results import LabConfig
 from kd_core.system.control import Control
+from tests import SAMPLES
 
 
 @pytest.mark.parametrize("kind", HANDLERS)
@@ -47,27 +58,35 @@ def test_a_lab_that_is_stopped_leaves_no_database_open(
     assert len(closed) == 1
 
 
-def test_a_part_of_a_job_goes_on_while_its_students_take_turns() -> None:
-    """Two seeds of student and student alone, two at once: each is a quarter of the third of four stages."""
+def test_a_part_of_a_job_is_as_far_as_its_run_by_time_and_never_goes_back() -> None:
+    """The teacher takes 60 of 100 seconds: with its end the second of two parts is 60 % done."""
     told: list[Event] = []
     part = _as_part(told.append, "tiny", 1, 2)
-    config = DistillConfig().change({**CORE_ONLY, "training.seeds": [0, 1]})
-    part(Resolved(config.model_dump(mode="json"), 5, {"transfer": 100}, {}))
+    measured = yaml.safe_load((SAMPLES / "measured.yaml").read_text("utf-8"))["the suite of docs/quality.md"]
+    config = DistillConfig.from_dict(measured["config"]).change({**CORE_ONLY, "training.seeds": [0, 1]})
+    seconds = {"teach": 60.0, "record": 10.0, "distil": 20.0, "validate": 10.0}
+    part(Estimated(seconds, seconds))
+    rows = {"train": 320, "validation": 100, "test": 200, "transfer": 0}
+    part(Resolved(config.model_dump(mode="json"), 5, rows, dict.fromkeys(rows, 20.0)))
     part(StageStarted("teach"))
+    part(Progress("teach", "texts read for the new head", 320, 320))
     part(TrainingStarted("teacher", 0, 10))
-    part(step("teacher", 0, 0.5))
-    part(StageStarted("distil"))
-    part(TrainingStarted("alone", 1, 10, cached=True))
-    for who, seed, share in (
-        ("student", 0, 0.2),
-        ("alone", 0, 0.2),
-        ("student", 0, 1.0),
-        ("student", 1, 0.2),
-    ):
-        part(step(cast(Role, who), seed, share))
+    for tenth in range(11):
+        part(step("teacher", 0, tenth / 10))
     shares = [event.done / event.total for event in told if isinstance(event, Progress)]
-    expected = [0.5, 0.5 + 0.5 / 8, *(0.5 + (2 + share) / 8 for share in (0.0, 0.3, 0.35, 0.55, 0.6))]
-    assert shares == pytest.approx(expected, abs=0.003)
+    assert shares[:2] == [0.5, 0.5], "what precedes a training is not the training"
+    assert shares[-1] == pytest.approx(0.5 + 0.6 / 2, abs=0.05)
+    for stage in ("record", "distil"):
+        part(StageStarted(stage))
+    for who, seed in (("alone", 0), ("student", 0), ("student", 1), ("alone", 1)):
+        part(TrainingStarted(cast(Role, who), seed, 10))
+        for tenth in range(11):
+            part(step(cast(Role, who), seed, tenth / 10))
+    part(StageStarted("validate"))
+    part(Progress("validate", "scoring the student alone", 0, 5))
+    shares = [event.done / event.total for event in told if isinstance(event, Progress)]
+    assert shares == sorted(shares)
+    assert shares[-1] < 1
 
 
 def step(who: Role, seed: int, share: float) -> Step:
