@@ -13,7 +13,7 @@ from kd_core.cli.output import as_json, console, print_json, print_report, table
 from kd_core.distillation.events import STEP_NAMES
 from kd_core.distillation.roles import NAMES, verdict_name
 from kd_core.errors import RunError
-from kd_core.jobs.states import ACTIVE, LABELS, RESUMABLE
+from kd_core.jobs.states import ACTIVE, LABELS, PARTED, RESUMABLE
 from kd_core.system import paths
 from kd_core.system.formatting import counted, duration, in_sentence, percent, points, printable
 
@@ -30,8 +30,8 @@ if TYPE_CHECKING:
 
 
 def find_run(text: str) -> str:
-    """The id of the run that ``text`` means: the id, a beginning of it that fits no other, or ``last``, the
-    newest that is no part of a curve.
+    """The id of the run that ``text`` means: the id, a beginning of it that fits no other, ``last``, the
+    newest that is no part of a curve, or the name of a search.
 
     Raises: RunError.
     """
@@ -52,6 +52,8 @@ def find_run(text: str) -> str:
     if ids:
         shown = ", ".join(ids[:3]) + (", ..." if len(ids) > 3 else "")
         raise RunError(f"{text!r} fits {len(ids):,} runs: {shown}; write more of it.")
+    if searches := [row.id for row in Store().runs(kind="search", limit=LISTED) if row.study == text]:
+        return searches[0]
     raise RunError(f"No run starts with {text!r}; kd runs lists them.")
 
 
@@ -130,6 +132,8 @@ def runs(statuses: tuple[Status, ...], limit: int | None, as_json: bool) -> None
             f"{counted(len(unlisted), 'folder')} of finished work not listed; kd index --rebuild adds them."
         )
         click.echo(said, err=True)
+    for job in (row for row in store.runs(status=ACTIVE) if row.kind != "distil"):
+        click.echo(printable(f"Under way: {job.title}. kd show {job.id} says how far it is."), err=True)
     if not rows:
         click.echo(
             "No runs" + (" with that status." if statuses else " yet. kd distill makes one."), err=True
@@ -300,7 +304,9 @@ def _state(row: RunRow) -> str:
         where = [STEP_NAMES[row.stage]] if row.stage else []
         if row.label or row.who:
             where.append(row.label or in_sentence(NAMES[row.who]))  # type: ignore[index]
-        if row.steps:
+        if row.kind == "search" and row.steps:  # whose last step is the run of the choice
+            where.append(f"{row.step:,} of {row.steps - 1:,} trainings")
+        elif row.kind not in PARTED and row.steps:
             where.append(f"{row.step:,} of {row.steps:,}")
         left = "" if row.seconds_left is None else f", {duration(row.seconds_left)} left"
         whole = "the run" if row.stage else "all"

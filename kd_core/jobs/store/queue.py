@@ -6,7 +6,7 @@ import os
 import re
 import socket
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from typing import Any, cast
@@ -193,7 +193,7 @@ def add_row(
         "status": status,
         "task": short(about, "task", "name"),
         "teacher": short(about, "teacher", "model"),
-        "student": short(about, "student", "model"),
+        "student": _tried(config.get("students")) or short(about, "student", "model"),
         "config": dict(config),
         "created": now,
         "started": None if status == "queued" else now,
@@ -230,6 +230,12 @@ def lost(run_id: str) -> RunError:
 def clean(text: str) -> str:
     """Without what a database refuses: NUL, and halves of characters."""
     return text.replace("\0", "").encode("utf-8", "replace").decode().strip()
+
+
+def _tried(students: Sequence[str] | None) -> str:
+    """What a search or a ladder tries; "" where it names none."""
+    names = students or ()
+    return clean(", ".join(names)) if len(names) <= 2 else f"{len(names)} students"
 
 
 def short(config: Mapping[str, Any], section: str, field: str) -> str:

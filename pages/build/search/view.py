@@ -18,6 +18,7 @@ from kd_core.search.results import flattered
 from kd_core.system import formatting
 from pages.build.search.folds import folds_view
 from pages.shared import addresses
+from pages.shared.badges import floor_badge
 from pages.shared.beside import again
 from pages.shared.charts import chart, is_dark
 from pages.shared.live_job import job_view
@@ -289,6 +290,7 @@ def _test(search: SearchResult) -> None:
                 "over the same student trained alone (95 % interval "
                 f"{formatting.interval(row.low or 0.0, row.high or 0.0)})."
             )
+            floor_badge(row.over_floor, help=term("TF-IDF"))
             st.page_link(
                 addresses.REPORT,
                 label="Open the report",

@@ -20,6 +20,7 @@ from kd_core.errors import RunError
 from kd_core.jobs.recorder import Recorder
 from kd_core.jobs.runner_state import RunnerState
 from kd_core.jobs.store import Store
+from kd_core.search import SearchConfig
 from kd_core.system import paths
 from kd_core.system.process import owner
 from tests.unit.cli.scripted import RUN, make_run, pipe
@@ -116,6 +117,17 @@ def test_show_a_job_that_is_under_way(capsys: pytest.CaptureFixture[str]) -> Non
     store.write(RUN, [], {"label": "timing", "step": 30, "steps": 100, "progress": 0.3})
     assert main(["show", RUN]) == 0
     assert "\nRunning: timing, 30 of 100; 30.0 % of all." in capsys.readouterr().out
+
+
+def test_a_search_under_way_is_told_of_and_found_by_its_name(capsys: pytest.CaptureFixture[str]) -> None:
+    store = Store()
+    config = SearchConfig(study="mine").model_dump(mode="json")
+    store.create_run(RUN, config, kind="search", status="running", owner=owner())
+    store.write(RUN, [], {"label": "T 1, alpha 0.1: fold 1 of 3", "step": 2, "steps": 5, "progress": 0.4})
+    assert main(["runs"]) == 0
+    assert f"kd show {RUN} says how far it is." in capsys.readouterr().err
+    assert main(["show", "mine"]) == 0
+    assert "alpha 0.1: fold 1 of 3, 2 of 4 trainings; 40.0 % of all." in capsys.readouterr().out
 
 
 def test_show_a_run_that_failed(capsys: pytest.CaptureFixture[str]) -> None:

@@ -167,3 +167,10 @@ def test_halves_of_characters_are_replaced_when_they_are_written(store):
         "c?",
     )
     assert [entry.event for entry in store.events(RUN)] == [Note("b?")]
+
+
+def test_what_tries_several_students_is_named_by_them(store):
+    for number, students in enumerate((["static"], ["static", "cnn"], ["static", "cnn", "tiny"], [])):
+        store.create_run(f"job-{number}", {"distill": CONFIG, "students": students}, kind="search")
+    tried = {row.id[-1]: row.student for row in store.runs()}
+    assert tried == {"0": "static", "1": "static, cnn", "2": "3 students", "3": CONFIG["student"]["model"]}
