@@ -57,7 +57,10 @@ def carry_out(store: Store, run_id: str) -> Any:
             with stray_prints_to_stderr(), watch, _signals_stop(job):
                 job.run()
         except Stopped as error:
-            raise Stopped(f"{error} To go on: kd resume {run_id}") from error
+            row, said = store.run(run_id), str(error)
+            if row.kind == "search":  # which was at a step of one student
+                said = f"Stopped: {row.step:,} of {max(row.steps - 1, 0):,} trainings are kept."
+            raise Stopped(f"{said} To go on: kd resume {run_id}") from error
     return store.report_json(run_id)
 
 

@@ -18,6 +18,7 @@ from kd_core.cli.progress import Narrator
 from kd_core.cli.runs import left_waiting
 from kd_core.cli.search_table import show
 from kd_core.errors import RunError, Stopped
+from kd_core.system.formatting import duration
 
 if TYPE_CHECKING:
     from kd_core.jobs.store import Store
@@ -77,10 +78,30 @@ def search(
     else:
         config = _read(file, name, given)
         check_names(config.distill)
+        _say_how_long(store, config)
         report = start(store, config, kind="search", name=name)
     from kd_core.search import SearchResult
 
     return show(store, SearchResult.model_validate(report), as_json)
+
+
+def _say_how_long(store: Store, config: SearchConfig) -> None:
+    """Before anything is trained, as the dashboard does. Raises: KDError."""
+    from kd_core.data import load_task
+    from kd_core.data.spans import augmented
+    from kd_core.jobs.estimate import calibrate, past_runs
+    from kd_core.jobs.plan import read_vocabulary
+    from kd_core.search import outlook
+
+    about = config.distill
+    task = augmented(load_task(about.task), about.task)
+    vocabulary = read_vocabulary(about.teacher, task, about.task.max_length)
+    expected = outlook(config, task, vocabulary, past_runs(store), calibrate)
+    console(sys.stderr).print(
+        f"Estimate: about {duration(expected.seconds)} for {expected.trainings:,} trainings of students, "
+        f"{config.folds} teachers and the run of the chosen setting.",
+        soft_wrap=True,
+    )
 
 
 def _read(file: str | None, name: str, given: Mapping[str, Any]) -> SearchConfig:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
+from statistics import fmean
 from typing import TYPE_CHECKING, Any
 
 from kd_core.cli.output import console, print_json, table
@@ -45,7 +46,11 @@ def show(store: Store, result: SearchResult, as_json: bool) -> None:
     for cell in result.alone:
         if cell.mean is not None:
             which = f", {_named(cell, of_alone)}" if of_alone else ""
-            out.print(f"\nStudent alone{which}: {_accuracy(cell)}", soft_wrap=True)
+            gap = f"; best minus this {_gap(cell)}" if cell.from_best else ""
+            out.print(f"\nStudent alone{which}: {_accuracy(cell)}{gap}", soft_wrap=True)
+    if result.teacher:
+        mean = fmean(score.accuracy for score in result.teacher)
+        out.print(f"Teachers, one a fold: {percent(mean)}", soft_wrap=True)
     if result.choice is not None:
         best, chosen = (_named(result.cells[one or 0], named) for one in (result.best, result.choice))
         out.print(f"\nBest: {best}. Chosen: {chosen}.", soft_wrap=True)
@@ -85,9 +90,13 @@ def _row(result: SearchResult, cell: Cell, varied: Sequence[str]) -> tuple[str, 
         remark = "chosen"
     if cell.number == result.best:
         remark = "best, chosen" if result.best == result.choice else "best"
+    return (*shown, _accuracy(cell), _gap(cell), remark)
+
+
+def _gap(cell: Cell) -> str:
+    """What the best has more, in points, with its interval."""
     gap = cell.from_best
-    between = f"{signed(100 * gap.mean)} [{signed(100 * gap.low)}, {signed(100 * gap.high)}]" if gap else ""
-    return (*shown, _accuracy(cell), between, remark)
+    return f"{signed(100 * gap.mean)} [{signed(100 * gap.low)}, {signed(100 * gap.high)}]" if gap else ""
 
 
 def _accuracy(cell: Cell) -> str:

@@ -33,10 +33,9 @@ def score_by_texts(result: CurveResult, kind: Kind, *, dark: bool = False) -> go
     ]
     ticks = {"tickvals": texts, "ticktext": [f"{count:,}" for count in texts]}
     layout = {"xaxis": LOG_AXIS | ticks, "yaxis": {"ticksuffix": " %"}}
-    name = NAME[kind].capitalize()
-    return new_figure(
-        name, name, label_of(capitalised(result.measure)), traces, layout, dark=dark, height=HEIGHT
-    )
+    name, measure = NAME[kind].capitalize(), label_of(capitalised(result.measure))
+    title = f"{measure} by {NAME[kind]}"
+    return new_figure(title, name, measure, traces, layout, dark=dark, height=HEIGHT)
 
 
 def score_in_words(result: CurveResult, kind: Kind) -> str:

@@ -39,7 +39,8 @@ def search_map(
     """
     across, up = sorted(set(cells["temperature"])), sorted(set(cells["alpha"]))
     height = 116 + max(ROW * len(up), 2 * ROW)
-    low, high = _range(cells["mean"])
+    beside = [] if alone is None else [alone["mean"]]
+    low, high = _range(pd.Series([*cells["mean"], *beside], dtype=float))
     narrow = len(across) > MAX_CELLS_WITH_TEXT
     traces: list[dict[str, Any]] = []
     layout: dict[str, Any] = {"annotations": [], "shapes": []}

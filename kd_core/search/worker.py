@@ -24,7 +24,7 @@ from kd_core.data.spans import augmented, spans_per_text
 from kd_core.data.task import Task
 from kd_core.distillation.balance import auto_metric, auto_temperature, score
 from kd_core.distillation.distil import student_recipe
-from kd_core.distillation.events import Event, OnEvent, Progress, TrainingStarted, ignore
+from kd_core.distillation.events import Event, OnEvent, Progress, Step, TrainingStarted, ignore
 from kd_core.distillation.record import record
 from kd_core.distillation.resolve import resolve, token_lengths
 from kd_core.distillation.roles import student_variants
@@ -241,7 +241,7 @@ class CrossValidation:
         with holding(lock, self.control):
             model, tokenizer = load_teacher(base.teacher, task)
             config = resolve(base, task, model.config, token_lengths(tokenizer, task))
-            run = Run(task, config, self.work, partial(_check_before_training, config), self.control)
+            run = Run(task, config, self.work, partial(self._of_teacher, number, config), self.control)
             teacher, _ = teach(run, model, tokenizer)
             knowledge, _ = record(run, teacher)
         test = encode(tokenizer, task.test, run.max_length)
@@ -256,6 +256,12 @@ class CrossValidation:
             )
         self.folds[number] = _Fold(run, teacher, knowledge)
         return self.folds[number]
+
+    def _of_teacher(self, number: int, config: DistillConfig, event: Event) -> None:
+        _check_before_training(config, event)
+        if isinstance(event, Step):
+            step = f"step {event.step:,} of {event.steps:,}"
+            self.report_progress(f"teacher of fold {number + 1} of {self.config.folds}, {step}")
 
     def judged(self, logits: Logits, texts: Dataset) -> float:
         """The score of a model's answers by the metric of the search."""

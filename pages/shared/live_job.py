@@ -18,6 +18,7 @@ from pages.shared.beside import again
 from pages.shared.state import runner, store
 from pages.shared.text import escape
 
+PAUSABLE: tuple[JobKind, ...] = ("search", *PARTED)  # which may take hours
 COMMANDS: dict[str, str] = {"export": "kd export", "bench": "kd bench", "search": "kd search"}
 OBEYS: dict[Command, str] = {"pause": "Pausing", "stop": "Stopping"}  # until its step is done
 
@@ -100,6 +101,13 @@ def _progress(job: RunRow, key: str) -> None:
     with st.container(horizontal=True, vertical_alignment="center"):
         if job.status == "paused" and st.button("Resume", key=f"{key}.resume", icon=":material/play_arrow:"):
             runner().resume(job.id)
+        if (
+            job.status == "running"
+            and job.kind in PAUSABLE
+            and st.button("Pause", key=f"{key}.pause", icon=":material/pause:", disabled=bool(asked(job)))
+        ):
+            runner().pause(job.id)
+            st.rerun()
         if st.button("Stop", key=f"{key}.stop", icon=":material/stop:", disabled=bool(asked(job))):
             runner().stop(job.id)
             st.rerun()

@@ -150,6 +150,8 @@ def test_a_search_is_queued_once(app: App, store: Store) -> None:
     (bar,) = page.run().main.get("progress")
     assert bar.proto.text == "Teacher of fold 1 of 3 · 0 of 18 trainings", "as many as the form announces"
     assert "It loads texts and models first, which takes longer" in words(page)
+    page.button(key="search.job.pause").click().run()
+    assert store.command(job.id) == "pause"
     assert job.task in words(page)
     assert "queued" not in words(page), "what is beside the live view stays as it was at the start"
 

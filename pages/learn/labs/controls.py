@@ -62,6 +62,13 @@ class Controls:
         start = slider_start(f"objective.{name}") if value is None else value
         return float(self.add(name, "slider", label, low, high, start, step, help=term(name), in_view=True))
 
+    def start_anew(self, name: str) -> None:
+        """That control at its first option: what it offers is another thing now. A callback.
+
+        Setting it says so to the browser, which would go on showing the old option's words.
+        """
+        st.session_state[self.key(name)] = 0
+
     def button(self, name: str, label: str, *, in_view: bool = False, **settings: Any) -> bool:
         return bool(self._place(name, label, in_view).button(label, key=self.key(name), **settings))
 

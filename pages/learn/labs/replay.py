@@ -104,6 +104,8 @@ def _source(controls: Controls) -> tuple[Replay, float]:
         "Run",
         [BUNDLED, *runs],
         format_func=shown,
+        on_change=controls.start_anew,
+        args=("text",),
         help="The recorded run, or any run that was made on this machine",
     )
     if source == BUNDLED:

@@ -31,6 +31,8 @@ def choose_examples(controls: Controls) -> Examples:
         "Texts",
         [BUNDLED, *runs],
         format_func=shown,
+        on_change=controls.start_anew,
+        args=("text",),
         help="Recorded numbers that come with KD Studio, or the test texts of any finished run",
     )
     return _examples(source)

@@ -106,7 +106,7 @@ def quality(run: RunRow, report: Report) -> None:
         placeholder="–",
     )
     if doubt := report_tables.fewest_texts(classes):
-        right.caption(escape(doubt))
+        right.caption(unbroken(escape(doubt)))
     if report.student.shifted:
         _other_texts(report, dark)
     more_texts(run, report)

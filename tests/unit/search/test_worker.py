@@ -10,7 +10,7 @@ import pytest
 
 from kd_core.data.splits import normalised
 from kd_core.data.task import Task
-from kd_core.distillation.events import ignore
+from kd_core.distillation.events import Event, Progress, ignore
 from kd_core.distillation.training.trainer import DistillTrainer
 from kd_core.models import inference
 from kd_core.search import SearchResult, run_search
@@ -38,6 +38,7 @@ class Searched:
     held_out: list[list[tuple[int, ...]]]  # token ids that were scored
     taught: int
     work: Path
+    said: list[str]  # what it was doing
 
 
 @pytest.fixture(scope="module")
@@ -79,8 +80,14 @@ def searched(search_config, tmp_path_factory) -> Searched:
         patch.setattr(worker, "encode", encode)
         patch.setattr(fit, "DistillTrainer", Trainer)
         config = search_config.model_copy(update={"alphas": (0.5,)})
-        found = run_search(config, "tiny", home / "work" / "search", ignore, Control())
-    return Searched(found, tasks, learned, held_out, taught.count("teacher"), home / "work" / "search")
+        said: list[str] = []
+
+        def hear(event: Event) -> None:
+            if isinstance(event, Progress):
+                said.append(event.label)
+
+        found = run_search(config, "tiny", home / "work" / "search", hear, Control())
+    return Searched(found, tasks, learned, held_out, taught.count("teacher"), home / "work" / "search", said)
 
 
 def test_no_held_out_text_is_seen_by_teacher_students_vocabulary_or_choice_of_steps(searched) -> None:
@@ -103,6 +110,14 @@ def test_a_teacher_learns_once_for_all_cells_of_its_fold(searched) -> None:
     assert [score.fold for score in searched.found.teacher] == [0, 1]
     assert searched.found.trainings_done == searched.found.trainings == 8
     assert not searched.work.exists()
+
+
+def test_how_far_a_folds_teacher_is_is_said(searched) -> None:
+    """It may take longer than all students of its fold."""
+    steps = [said for said in searched.said if said.startswith("teacher of fold 2 of 2, step ")]
+    assert len(steps) > 1
+    last, whole = steps[-1].removeprefix("teacher of fold 2 of 2, step ").split(" of ")
+    assert last == whole
 
 
 def test_a_score_is_the_accuracy_on_the_held_out_part(searched) -> None:
