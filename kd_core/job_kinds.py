@@ -35,12 +35,13 @@ from kd_core.system.process import collect_garbage_rarely
 if TYPE_CHECKING:
     from kd_core.deployment.reports import BenchReport, ExportReport
     from kd_core.distillation.report import Report
+    from kd_core.jobs.plan import Plan
     from kd_core.jobs.states import JobKind
     from kd_core.jobs.store import RunRow, Store
     from kd_core.learn.lab_results import LabReport
     from kd_core.search import SearchResult
     from kd_core.search.curve import CurveResult
-    from kd_core.search.ladder import Int8, LadderResult
+    from kd_core.search.ladder import Int8, LadderConfig, LadderResult
 
 
 # Two threads that import torch and transformers at once, in different orders, see half-made modules.
@@ -182,11 +183,15 @@ def ladder_handler(row: RunRow, on_event: OnEvent, control: Control) -> Mapping[
     The result so far is kept after each, so that a later start goes on with the next.
     """
     from kd_core.jobs.store import Store
-    from kd_core.search.estimate import params_of
+    from kd_core.search.estimate import read_rungs
     from kd_core.search.ladder import LadderConfig, LadderResult
 
     config = LadderConfig.from_dict(row.config)
     with closing(Store()) as store:
+        plans: Mapping[str, Plan] = {}
+        with suppress(KDError):  # the first run will say what is wrong
+            plans = read_rungs(config)
+        shares = _shares(store, config, plans)
         try:
             result = LadderResult.model_validate(store.report_json(row.id))
         except RunError:
@@ -196,19 +201,33 @@ def ladder_handler(row: RunRow, on_event: OnEvent, control: Control) -> Mapping[
             run_id = _run_of(store, config.rung(student), name, result.running)
             result = result.with_run(run_id)
             _keep(store, row, result)
-            before, parts = config.students.index(student), len(config.students)
-            heard = _as_part(on_event, f"student {student}", before, parts, more=int(config.int8))
+            before = sum(share for other, share in shares.items() if other in result.tried)
+            heard = _as_part(on_event, f"student {student}", before, shares[student], more=int(config.int8))
             try:
                 _run_inside(store, run_id, heard, control)
             except (ConfigError, ModelError) as error:  # a student that this teacher cannot have
                 result = result.with_error(student, str(error))
             else:
                 result = _judged(result, student, store.report(run_id), heard, control)
-            if result.needs_params:
-                with suppress(KDError):  # the texts may be gone: then it ends with what is shown
-                    result = result.model_copy(update={"params": params_of(config)})
+            if result.needs_params:  # of none that could be read it ends with what is shown
+                params = {name: plan.student.params for name, plan in plans.items()}
+                result = result.model_copy(update={"params": params})
             _keep(store, row, result)
     return result.model_dump(mode="json")
+
+
+def _shares(store: Store, config: LadderConfig, plans: Mapping[str, Plan]) -> dict[str, float]:
+    """Of the whole ladder's time: each student's; none of one that has no plan, as it cannot be trained."""
+    from kd_core.jobs.estimate import calibrate, past_runs
+    from kd_core.search.estimate import rung_seconds
+
+    seconds = [1.0] * len(plans)
+    with suppress(KDError):  # a progress that is less true is no reason to end
+        seconds = rung_seconds(config, plans.values(), past_runs(store), calibrate)
+    whole = sum(seconds) or 1.0
+    return dict.fromkeys(config.students, 0.0) | {
+        student: one / whole for student, one in zip(plans, seconds, strict=True)
+    }
 
 
 def _keep(store: Store, row: RunRow, result: LadderResult | CurveResult) -> None:
@@ -276,17 +295,21 @@ def curve_handler(row: RunRow, on_event: OnEvent, control: Control) -> Mapping[s
             run_id = _run_of(store, part.config(asked), f"{about.title}: {part.title}", result.running)
             result = result.with_run(run_id)
             _keep(store, row, result)
-            heard = _as_part(on_event, part.title, len(result.parts), parts)
+            heard = _as_part(on_event, part.title, len(result.parts) / parts, 1 / parts)
             _run_inside(store, run_id, heard, control)
             result = result.with_report(store.report(run_id))
             _keep(store, row, result)
     return result.model_dump(mode="json")
 
 
-def _as_part(on_event: OnEvent, title: str, before: int, parts: int, *, more: int = 0) -> OnEvent:
+PARTS = 1_000  # that the progress of a job of several runs is told in
+
+
+def _as_part(on_event: OnEvent, title: str, before: float, own: float, *, more: int = 0) -> OnEvent:
     """A run's events as the progress of a job of several, by how much of the run's time is behind it.
 
-    ``before``: so many runs are done. ``more`` follow its four stages, as a rung's answers in int8 do.
+    ``before`` and ``own``: shares of the job that are done, and that this run is. ``more`` follow its four
+    stages, as a rung's answers in int8 do.
     """
     from kd_core.jobs.progress import RunProgress
 
@@ -306,8 +329,7 @@ def _as_part(on_event: OnEvent, title: str, before: int, parts: int, *, more: in
                 pass
             case _:
                 return
-        share = before + behind / stages
-        on_event(Progress(None, f"{title}: {label}", round(100 * share), 100 * parts))
+        on_event(Progress(None, f"{title}: {label}", round(PARTS * (before + own * behind / stages)), PARTS))
 
     return pass_on
 

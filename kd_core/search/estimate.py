@@ -81,8 +81,8 @@ def rungs(config: LadderConfig, plan_of: Callable[[DistillConfig], Plan]) -> dic
     return plans
 
 
-def params_of(config: LadderConfig) -> dict[str, int]:
-    """How many each student would have. Raises: KDError."""
+def read_rungs(config: LadderConfig) -> dict[str, Plan]:
+    """``rungs`` of the texts that are read for it. Raises: KDError."""
     from kd_core.data import load_task
     from kd_core.data.spans import augmented
     from kd_core.jobs.plan import make_plan, read_vocabulary
@@ -90,26 +90,25 @@ def params_of(config: LadderConfig) -> dict[str, int]:
     distill = config.distill
     task = augmented(load_task(distill.task), distill.task)
     vocabulary = read_vocabulary(distill.teacher, task, distill.task.max_length)
-    plans = rungs(config, lambda one: make_plan(one, task, vocabulary))
-    return {student: plan.student.params for student, plan in plans.items()}
+    return rungs(config, lambda one: make_plan(one, task, vocabulary))
 
 
-def ladder_seconds(
+def rung_seconds(
     config: LadderConfig, plans: Iterable[Plan], past: Iterable[PastRun], calibrated: Callable[[], float]
-) -> float:
-    """Of all students, as if none were shown to keep enough; after the first, teacher and answers are cached.
+) -> list[float]:
+    """Of each student, as if none were shown to keep enough; after the first, teacher and answers are cached.
 
     In int8 a student is converted, asked and timed in about the time of its validation: half to twice that
     for 44 of 49 students of eight tasks.
     """
     from kd_core.jobs.estimate import estimate
 
-    known, rate, total = list(past), cache(calibrated), 0.0
+    known, rate, each = list(past), cache(calibrated), []
     for number, plan in enumerate(plans):
         seconds = estimate(plan, known, rate).seconds
         once = seconds["teach"] + seconds["record"] if number == 0 else 0.0
-        total += once + seconds["distil"] + seconds["validate"] * (2 if config.int8 else 1)
-    return total
+        each.append(once + seconds["distil"] + seconds["validate"] * (2 if config.int8 else 1))
+    return each
 
 
 def _of_a_fold(plan: Plan, folds: int) -> Plan:

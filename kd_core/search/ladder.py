@@ -201,9 +201,12 @@ class LadderResult(BaseModel):
         return min(shown, default=None)
 
     @property
+    def tried(self) -> set[str]:
+        return {rung.student for rung in self.rungs}
+
+    @property
     def _left(self) -> list[str]:
-        tried = {rung.student for rung in self.rungs}
-        return [name for name in self.config.students if name not in tried]
+        return [name for name in self.config.students if name not in self.tried]
 
     @property
     def judged(self) -> list[Rung]:

@@ -17,7 +17,7 @@ from kd_core.data import uploads
 from kd_core.job_kinds import prepare
 from kd_core.jobs.estimate import estimate
 from kd_core.jobs.store import Store
-from kd_core.search.estimate import ladder_seconds
+from kd_core.search.estimate import rung_seconds
 from kd_core.search.ladder import LadderConfig, LadderResult, Rung
 from kd_core.system.formatting import duration
 from pages.shared.run_form import plan
@@ -83,7 +83,7 @@ def test_an_open_one_says_how_long_it_takes_at_the_most(app: App) -> None:
     assert not page.exception
     asked = LadderConfig()
     plans = [plan.plan_of(asked.rung(student)) for student in asked.students]
-    seconds = ladder_seconds(asked, plans, (), lambda: 1e12)
+    seconds = sum(rung_seconds(asked, plans, (), lambda: 1e12))
     assert seconds > estimate(plans[0], (), lambda: 1e12).total
     assert page.button(key="ladder.start").label == f"Find the smallest · up to {duration(seconds)}"
 

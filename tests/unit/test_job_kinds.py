@@ -61,7 +61,7 @@ def test_a_lab_that_is_stopped_leaves_no_database_open(
 def test_a_part_of_a_job_is_as_far_as_its_run_by_time_and_never_goes_back() -> None:
     """The teacher takes 60 of 100 seconds: with its end the second of two parts is 60 % done."""
     told: list[Event] = []
-    part = _as_part(told.append, "tiny", 1, 2)
+    part = _as_part(told.append, "tiny", 0.5, 0.5)
     measured = yaml.safe_load((SAMPLES / "measured.yaml").read_text("utf-8"))["the suite of docs/quality.md"]
     config = DistillConfig.from_dict(measured["config"]).change({**CORE_ONLY, "training.seeds": [0, 1]})
     seconds = {"teach": 60.0, "record": 10.0, "distil": 20.0, "validate": 10.0}

@@ -17,7 +17,7 @@ from kd_core.job_kinds import prepare
 from kd_core.jobs.estimate import Estimate, PastRun, calibrate, estimate, past_runs
 from kd_core.jobs.plan import Plan, Vocabulary, make_plan, read_vocabulary
 from kd_core.search import Outlook, SearchConfig, outlook
-from kd_core.search.estimate import ladder_seconds, rungs
+from kd_core.search.estimate import rung_seconds, rungs
 from pages.shared.live_job import under_way
 from pages.shared.state import runner, store
 from pages.shared.upload import stamp
@@ -82,7 +82,7 @@ def outlook_of(config: SearchConfig) -> Outlook:
 
 def seconds_of(ladder: LadderConfig) -> float:
     """Of all its students. Raises: KDError."""
-    return ladder_seconds(ladder, rungs(ladder, plan_of).values(), _past(), _calibrated)
+    return sum(rung_seconds(ladder, rungs(ladder, plan_of).values(), _past(), _calibrated))
 
 
 def start(config: DistillConfig, expected: Estimate | None, *, name: str = "") -> str:

@@ -6,7 +6,7 @@ import pytest
 
 from kd_core.errors import ModelError
 from kd_core.search import SearchConfig, outlook
-from kd_core.search.estimate import ladder_seconds, rungs
+from kd_core.search.estimate import rung_seconds, rungs
 from kd_core.search.ladder import LadderConfig
 
 pytestmark = pytest.mark.usefixtures("own_database")
@@ -61,8 +61,8 @@ def test_a_ladder_teaches_once_and_takes_as_long_as_all_its_students(short_confi
     cnn, tiny, mini = (estimate(plan, (), lambda: 1e9).seconds for plan in plans.values())
     assert cnn["teach"] > 0
     later = sum(one[stage] for one in (tiny, mini) for stage in ("distil", "validate"))
-    in_pytorch = ladder_seconds(config, plans.values(), (), lambda: 1e9)
+    in_pytorch = sum(rung_seconds(config, plans.values(), (), lambda: 1e9))
     assert in_pytorch == pytest.approx(sum(cnn.values()) + later)
     int8 = config.model_copy(update={"int8": True})
     asked = sum(one["validate"] for one in (cnn, tiny, mini))
-    assert ladder_seconds(int8, plans.values(), (), lambda: 1e9) == pytest.approx(in_pytorch + asked)
+    assert sum(rung_seconds(int8, plans.values(), (), lambda: 1e9)) == pytest.approx(in_pytorch + asked)

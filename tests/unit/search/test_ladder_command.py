@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -170,11 +171,11 @@ def test_after_one_that_is_shown_a_smaller_student_is_tried_and_a_larger_one_is_
 
 
 def test_sizes_that_cannot_be_read_end_it_with_what_is_shown(flags, capsys, monkeypatch) -> None:
-    def refuse(config: LadderConfig) -> dict[str, int]:
+    def refuse(config: LadderConfig) -> dict[str, Any]:
         raise ModelError("the teacher is gone")
 
     monkeypatch.setattr(ladder, "at_least", lambda pairs, confidence: 1.0)
-    monkeypatch.setattr(estimate, "params_of", refuse)
+    monkeypatch.setattr(estimate, "read_rungs", refuse)
     assert kd(*flags, "--students", "half,custom", "--keep", "90", "--no-tfidf", "--no-int8", "--json") == 0
     result = LadderResult.model_validate(json.loads(capsys.readouterr().out))
     assert [(rung.student, rung.answer) for rung in result.rungs] == [("half", "shown")]
