@@ -9,15 +9,24 @@ from collections.abc import Mapping
 # Control characters but for tabs and line feeds, and marks that turn the direction of writing.
 _COMMANDS = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
 
-
-_RIGHT_TO_LEFT = re.compile(
-    "[\u0590-\u08ff\ufb1d-\ufdff\ufe70-\ufefc\U00010800-\U00010fff\U0001e800-\U0001efff]"
-)
+_FROM_RIGHT = "[\u0590-\u08ff\ufb1d-\ufdff\ufe70-\ufefc\U00010800-\U00010fff\U0001e800-\U0001efff]+"
+_RIGHT_TO_LEFT = re.compile(rf"{_FROM_RIGHT}(?:\s+{_FROM_RIGHT})*")
 
 
 def right_to_left(text: str) -> bool:
     """Whether some of it is written so, as Arabic and Hebrew are."""
     return _RIGHT_TO_LEFT.search(text) is not None
+
+
+def isolated(text: str) -> str:
+    """``text`` whose words from right to left turn nothing around them; all of it, where most are such.
+
+    A sentence that begins with an Arabic label stays one from left to right.
+    """
+    there = sum(map(len, _RIGHT_TO_LEFT.findall(text)))
+    if 2 * there > sum(map(str.isalpha, text)):
+        return f"\u2068{text}\u2069"
+    return _RIGHT_TO_LEFT.sub(lambda words: f"\u2068{words[0]}\u2069", text)
 
 
 def percent(share: float, decimals: int = 1) -> str:

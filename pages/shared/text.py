@@ -12,7 +12,7 @@ from kd_core.distillation import sentences
 from kd_core.errors import KDError
 from kd_core.jobs.store import RunRow
 from kd_core.learn import glossary
-from kd_core.system.formatting import right_to_left
+from kd_core.system.formatting import isolated
 
 # Emoji and icon names, links, addresses and arrows are recognised last, after the character references: an
 # invisible word joiner breaks them up.
@@ -28,8 +28,7 @@ def escape(text: object) -> str:
     """The text as one line that Markdown and Plotly show as it is: both print character references."""
     line = " ".join(str(text).split())
     parted = _LATE_MARKUP.sub(lambda match: match.group() + _JOINER, line)
-    shown = _MARKUP.sub(lambda match: f"&#{ord(match.group())};", parted)
-    return f"\u2068{shown}\u2069" if right_to_left(line) else shown  # isolated: it turns nothing around it
+    return _MARKUP.sub(lambda match: f"&#{ord(match.group())};", isolated(parted))
 
 
 # A number and its unit stay on one line, and so do the ends of an interval and what it is called, and T = 4.

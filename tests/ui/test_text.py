@@ -85,3 +85,7 @@ def test_an_interval_stays_together() -> None:
 def test_what_is_written_from_the_right_turns_nothing_around_it() -> None:
     assert f"{escape('مدنية')} for 123 answers" == "\u2068مدنية\u2069 for 123 answers"
     assert escape("Medina") == "Medina"
+    sentence = escape("“مدنية” and “أهل مكة” have the fewest test texts, 61.8 %.")
+    assert sentence == "“\u2068مدنية\u2069” and “\u2068أهل مكة\u2069” have the fewest test texts, 61.8 %."
+    mixed = "قال 3 رجال (من KD)"
+    assert escape(mixed) == f"\u2068{mixed}\u2069", "it is Arabic, whatever it names"

@@ -52,7 +52,6 @@ def choose_teacher() -> dict[str, Any]:
             f"{term('teacher')} auto is minilm-l6, or e5-small for texts that are not English. minilm-l6 and "
             "minilm-l3 come along, e5-small with the extra zh, scratch is made here; the others are fetched "
             "once from the Hugging Face Hub. Or type a folder or a Hub id.",
-            names={"auto": "auto: by the language of the texts"},
         )
     }
     preset = TEACHERS.get(values["model"])
