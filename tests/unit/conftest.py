@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import gc
 import os
+import pickle
 import random
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -16,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 os.environ["HF_HUB_OFFLINE"] = "1"
 
 import pytest
+from filelock import FileLock
 
 if TYPE_CHECKING:
     from datasets import Dataset
@@ -47,6 +49,28 @@ def _labelled_texts(per_class: int, rng: random.Random) -> tuple[list[str], list
     rows = [(_text(label, rng), i) for i, label in enumerate(LABELS) for _ in range(per_class)]
     rng.shuffle(rows)
     return [text for text, _ in rows], [label for _, label in rows]
+
+
+@pytest.fixture(scope="session")
+def once(tmp_path_factory) -> Callable[[str, Callable[[Path], Any]], Path]:
+    """``once(name, build)``: a folder that ``build(folder)`` fills once for all xdist workers.
+
+    Use it for whatever trains a model. Tests must only read the folder.
+    """
+    root = tmp_path_factory.getbasetemp()
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        root = root.parent  # shared by all workers
+
+    def folder(name: str, build: Callable[[Path], Any]) -> Path:
+        place, built = root / "once" / name, root / "once" / f"{name}.built"
+        place.mkdir(parents=True, exist_ok=True)
+        with FileLock(f"{place}.lock"):
+            if not built.exists():
+                build(place)
+                built.touch()
+        return place
+
+    return folder
 
 
 @pytest.fixture(scope="session")
@@ -154,41 +178,44 @@ def tiny_teacher(tiny_task, tiny_tokenizer) -> Callable:
 
 
 @pytest.fixture(scope="session")
-def tiny_files(tiny_task, tmp_path_factory) -> dict[str, str]:
+def tiny_files(tiny_task, once) -> dict[str, str]:
     """The task as CSV files, by ``TaskConfig`` field: 80 labelled texts, 25 test texts, 40 transfer texts."""
-    folder = tmp_path_factory.mktemp("task")
     splits = {
         "name": [tiny_task.train, tiny_task.validation],
         "test_file": [tiny_task.test],
         "transfer_file": [tiny_task.transfer],
     }
-    return {field: _write_csv(folder / f"{field}.csv", *parts) for field, parts in splits.items()}
+
+    def write(folder: Path) -> None:
+        for field, parts in splits.items():
+            _write_csv(folder / f"{field}.csv", *parts)
+
+    folder = once("task", write)
+    return {field: str(folder / f"{field}.csv") for field in splits}
 
 
-def _write_csv(path: Path, *splits: Dataset) -> str:
+def _write_csv(path: Path, *splits: Dataset) -> None:
     columns = splits[0].column_names
     with path.open("w", encoding="utf-8", newline="") as file:
         writer = csv.writer(file)
         writer.writerow(columns)
         for row in (row for split in splits for row in split):
             writer.writerow([row["text"], LABELS[row["label"]]] if "label" in columns else [row["text"]])
-    return str(path)
 
 
 @pytest.fixture(scope="session")
-def teacher_folder(tiny_teacher, tiny_tokenizer, tmp_path_factory) -> Callable[[str], str]:
+def teacher_folder(tiny_teacher, tiny_tokenizer, once) -> Callable[[str], str]:
     """``teacher_folder("bert")``: ``tiny_teacher("bert")`` and its tokenizer, saved."""
     from transformers.utils import logging
 
     logging.disable_progress_bar()
-    folder = tmp_path_factory.mktemp("teachers")
 
     def save(family: str = "bert") -> str:
-        place = folder / family
-        if not place.exists():
-            tiny_teacher(family).save_pretrained(place)
-            tiny_tokenizer.save_pretrained(place)
-        return str(place)
+        def write(folder: Path) -> None:
+            tiny_teacher(family).save_pretrained(folder)
+            tiny_tokenizer.save_pretrained(folder)
+
+        return str(once(f"teacher-{family}", write))
 
     return save
 
@@ -251,15 +278,21 @@ class FinishedRun:
 
 
 @pytest.fixture(scope="session")
-def finished_run(tiny_config, tmp_path_factory) -> FinishedRun:
+def finished_run(tiny_config, once) -> FinishedRun:
     """``tiny_config`` with two seeds, in a ``KD_HOME`` of its own. Tests only read it."""
-    from kd_core import distill
 
-    home, events = tmp_path_factory.mktemp("home"), []
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("KD_HOME", str(home))
-        report = distill(tiny_config.change({"training.seeds": (0, 1)}), events.append)
-    return FinishedRun(report, events, home)
+    def train(folder: Path) -> None:
+        from kd_core import distill
+
+        events: list[Any] = []
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setenv("KD_HOME", str(folder / "home"))
+            report = distill(tiny_config.change({"training.seeds": (0, 1)}), events.append)
+        (folder / "run.pickle").write_bytes(pickle.dumps((report, events)))
+
+    folder = once("finished_run", train)
+    report, events = pickle.loads((folder / "run.pickle").read_bytes())
+    return FinishedRun(report, events, folder / "home")
 
 
 def tiny_recipe(**changes: Any) -> Recipe:
