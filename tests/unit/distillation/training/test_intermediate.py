@@ -1,4 +1,4 @@
-"""Terms that compare inner states: each on each family that has them, and how they leave the models."""
+"""Terms that compare inner states, on each family that has them."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import copy
 import pytest
 import torch
 from torch import nn
+from transformers import BertTokenizerFast
 
 from kd_core.config import ObjectiveConfig, StudentConfig
 from kd_core.data.task import unlabelled
@@ -22,12 +23,7 @@ from kd_core.models.students import build_student
 from tests.unit.conftest import FAMILIES
 
 TERMS = ("hidden_weight", "cosine_weight", "attention_weight", "relation_weight")
-SUPPORTED = [
-    (family, term)
-    for family in FAMILIES
-    for term in TERMS
-    if (family, term) != ("modernbert", "relation_weight")
-]
+SUPPORTED = [(f, t) for f in FAMILIES for t in TERMS if (f, t) != ("modernbert", "relation_weight")]
 TEXTS = ["goal", "the minister wins a vote in parliament", "a big bank", "chip robot laptop today"]
 
 
@@ -49,16 +45,20 @@ def batch_of(tokenizer, model) -> dict[str, torch.Tensor]:
     return collate(rows, model.config.pad_token_id)
 
 
-def value_of(terms: IntermediateTerms, student, texts) -> torch.Tensor:
-    return terms(student(**texts, **terms.wanted_outputs), texts)
+def value_of(models, texts, **weights: float) -> torch.Tensor:
+    """The terms' value for a batch; the models are as before then."""
+    with torch.random.fork_rng():
+        torch.manual_seed(0)  # of the projections
+        terms = IntermediateTerms(ObjectiveConfig(**weights), *models)
+    found = terms(models[0](**texts, **terms.wanted_outputs), texts)
+    terms.close()
+    return found
 
 
 @pytest.mark.parametrize(("family", "term"), SUPPORTED)
-def test_a_term_is_finite_and_reaches_the_student_only(pair, family, term):
-    student, own, teacher, other = pair(family)
-    terms = IntermediateTerms(ObjectiveConfig(**{term: 1.0}), student, own, teacher, other)
-    texts = batch_of(own, student)
-    value = value_of(terms, student.train(), texts)
+def test_a_term_reaches_the_student_only(pair, family, term):
+    models = student, own, teacher, _ = pair(family)
+    value = value_of((student.train(), *models[1:]), batch_of(own, student), **{term: 1.0})
     assert torch.isfinite(value)
     assert value > 0
     value.backward()
@@ -68,90 +68,110 @@ def test_a_term_is_finite_and_reaches_the_student_only(pair, family, term):
     assert sum(float(gradient.abs().sum()) for gradient in gradients.values()) > 0
     assert all(p.grad is None for p in teacher.parameters())
     assert not teacher.training
-    terms.close()
 
 
 @pytest.mark.parametrize(("family", "term"), SUPPORTED)
 def test_equal_models_give_0_and_the_weight_multiplies(tiny_teacher, tiny_tokenizer, family, term):
-    teacher, student = tiny_teacher(family), tiny_teacher(family)
+    teacher = tiny_teacher(family)
     texts = batch_of(tiny_tokenizer, teacher)
 
-    def value(student, weight: float) -> float:
-        goal = ObjectiveConfig(**{term: weight})
-        terms = IntermediateTerms(goal, student, tiny_tokenizer, teacher, tiny_tokenizer)
-        found = value_of(terms, student.eval(), texts).item()
-        terms.close()
-        return found
+    def value(seed: int, weight: float) -> float:
+        models = (tiny_teacher(family, seed).eval(), tiny_tokenizer, teacher, tiny_tokenizer)
+        return value_of(models, texts, **{term: weight}).item()
 
-    assert value(student, 1.0) == pytest.approx(0.0, abs=1e-6)
-    other = tiny_teacher(family, seed=1)
-    assert value(other, 1.0) > 1e-4
-    assert value(other, 3.0) == pytest.approx(3 * value(other, 1.0), rel=1e-4)
+    assert value(0, 1.0) == pytest.approx(0.0, abs=1e-6)
+    assert value(1, 1.0) > 1e-4
+    assert value(1, 3.0) == pytest.approx(3 * value(1, 1.0), rel=1e-4)
 
 
 @pytest.mark.parametrize("family", ["bert", "modernbert"])
-def test_padding_and_renumbered_pieces_do_not_matter(pair, family):
-    """Each text alone, unpadded, compared by hand with the teacher's states for the teacher's own ids."""
-    student, own, teacher, other = pair(family, hidden=32, init="random")
+def test_layers_are_compared_by_the_map_whatever_the_padding_and_the_ids(pair, family):
+    """Each text alone, unpadded, is compared by hand with the teacher's states for the teacher's own ids."""
+    models = student, own, teacher, other = pair(family, hidden=32, init="random")
     assert len(own) < len(other), "the student's ids are others"
-    goal = ObjectiveConfig(hidden_weight=1.0)
-    terms = IntermediateTerms(goal, student, own, teacher, other)
-    found = value_of(terms, student.eval(), batch_of(own, student))
-    squares = []
+    hidden, cosine = [], []
     with torch.no_grad():
         for text in TEXTS:
             ids = [torch.tensor([tokenizer(text)["input_ids"]]) for tokenizer in (own, other)]
-            ours = student(ids[0], output_hidden_states=True).hidden_states[1:]
-            theirs = teacher(ids[1], output_hidden_states=True).hidden_states[1:]
+            ours = student.eval()(ids[0], output_hidden_states=True).hidden_states[1:]
+            theirs = teacher.eval()(ids[1], output_hidden_states=True).hidden_states[1:]
             # 2 layers against 4: the second and the last.
-            squares.append(torch.stack([(ours[i] - theirs[k]).square() for i, k in ((0, 1), (1, 3))]))
-    by_hand = torch.cat([s.reshape(2, -1) for s in squares], dim=1).mean()
-    assert found.item() == pytest.approx(by_hand.item(), rel=1e-4)
-    terms.close()
+            pairs = [(ours[0], theirs[1]), (ours[1], theirs[3])]
+            hidden.append(torch.stack([(a - b).square().mean(-1)[0] for a, b in pairs], dim=-1))
+            cosine.append(torch.stack([1 - torch.cosine_similarity(a, b, dim=-1)[0] for a, b in pairs], -1))
+    texts = batch_of(own, student)
+    for name, by_hand in (("hidden_weight", hidden), ("cosine_weight", cosine)):
+        expected = torch.cat(by_hand).mean().item()
+        assert value_of(models, texts, **{name: 1.0}).item() == pytest.approx(expected, rel=1e-4)
+
+
+def test_attention_is_the_mean_over_layers_and_values_are_those_of_the_last(pair):
+    models = student, own, teacher, _ = pair(hidden=32, init="random")
+    texts = batch_of(own, student.eval())
+    one = {name: tensor[:1, :3] for name, tensor in texts.items()}  # no padding
+    assert one["attention_mask"].all()
+    found = value_of(models, one, attention_weight=1.0).item(), value_of(models, one, relation_weight=1.0)
+    for model in (student, teacher):
+        model.set_attn_implementation("eager")
+    ids = torch.tensor([models[3].convert_tokens_to_ids(own.convert_ids_to_tokens(one["input_ids"][0]))])
+    values = []
+    for model, rows in ((student, one["input_ids"]), (teacher.eval(), ids)):
+        kept = []
+        model.bert.encoder.layer[-1].attention.self.value.register_forward_hook(
+            lambda *a, k=kept: k.append(a[2])
+        )
+        with torch.no_grad():
+            maps = model(rows, output_attentions=True).attentions
+        values.append((maps, kept[0].view(1, 3, 2, 16).transpose(1, 2)))
+    (ours, own_values), (theirs, other_values) = values
+    kl = [(t * (t / s).log()).sum(-1).mean() for s, t in ((ours[0], theirs[1]), (ours[1], theirs[3]))]
+    assert found[0] == pytest.approx(float(sum(kl) / 2), rel=1e-4)
+    s, t = ((v @ v.transpose(-1, -2) / 4).softmax(-1) for v in (own_values, other_values))
+    assert found[1].item() == pytest.approx(float((t * (t / s).log()).sum(-1).mean()), rel=1e-4)
 
 
 def test_terms_add_up(pair):
-    student, own, teacher, other = pair()
+    models = student, own, *_ = pair()
+    student.eval()
     texts = batch_of(own, student)
-
-    def value(**weights: float) -> float:
-        with torch.random.fork_rng():
-            torch.manual_seed(0)  # of the projections
-            terms = IntermediateTerms(ObjectiveConfig(**weights), student.eval(), own, teacher, other)
-        found = value_of(terms, student, texts).item()
-        terms.close()
-        return found
-
     weights = dict(zip(TERMS, (0.5, 2.0, 3.0, 0.25), strict=True))
-    parts = [value(**{name: weight}) for name, weight in weights.items()]
-    assert value(**weights) == pytest.approx(sum(parts), rel=1e-4)
+    parts = [value_of(models, texts, **{name: weight}).item() for name, weight in weights.items()]
+    assert value_of(models, texts, **weights).item() == pytest.approx(sum(parts), rel=1e-4)
 
 
-# What a family lacks
+NO_LAYERS = "^A kd_bilstm model has no transformer layers to compare; set hidden, cosine, attention and relat"
+NO_VALUES = r" has no value projection of its own; set relation_weight to 0\.$"
 
 
-@pytest.mark.parametrize("term", TERMS)
-def test_a_bilstm_has_nothing_to_compare(pair, term):
-    student, own, teacher, other = pair(model="bilstm")
-    text = {
-        "relation_weight": r"^kd_bilstm has no value projection of its own; set relation_weight to 0\.$",
-    }.get(term, r"^A kd_bilstm model has no transformer layers to compare; set hidden, cosine, attention and")
-    with pytest.raises(ModelError, match=text):
-        IntermediateTerms(ObjectiveConfig(**{term: 1.0}), student, own, teacher, other)
+@pytest.mark.parametrize(
+    ("settings", "term", "message"),
+    [
+        *(({"model": "bilstm"}, term, NO_LAYERS) for term in TERMS[:3]),
+        ({"model": "bilstm"}, "relation_weight", "^kd_bilstm" + NO_VALUES),
+        ({"family": "modernbert"}, "relation_weight", "^modernbert" + NO_VALUES),
+    ],
+)
+def test_what_a_family_lacks_is_refused(pair, settings, term, message):
+    with pytest.raises(ModelError, match=message):
+        IntermediateTerms(ObjectiveConfig(**{term: 1.0}), *pair(**settings))
 
 
-def test_modernbert_has_no_value_projection(pair):
+def test_a_model_without_attention_maps_is_refused(pair, monkeypatch):
+    models = pair()
+
+    def refuse(kind: str) -> None:
+        raise ValueError(kind)
+
+    monkeypatch.setattr(models[0], "set_attn_implementation", refuse)
     with pytest.raises(
-        ModelError, match=r"^modernbert has no value projection of its own; set relation_weight to 0\.$"
+        ModelError, match=r"^bert does not give its attention maps; set attention_weight to 0"
     ):
-        IntermediateTerms(ObjectiveConfig(relation_weight=1.0), *pair("modernbert"))
+        IntermediateTerms(ObjectiveConfig(attention_weight=1.0), *models)
 
 
-def test_other_pieces_cannot_be_compared(pair, tiny_tokenizer):
-    from transformers import BertTokenizerFast
-
+def test_pieces_that_the_teacher_does_not_know_are_refused(pair):
     student, _, teacher, other = pair()
-    pieces = [*list(tiny_tokenizer.get_vocab())[:3], "[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", "Tor"]
+    pieces = [*list(other.get_vocab())[:3], "[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", "Tor"]
     own = BertTokenizerFast(vocab={piece: i for i, piece in enumerate(dict.fromkeys(pieces))})
     text = (
         rf"^Student and teacher cut texts differently: 1 of the student's {len(own)} pieces .*'Tor' for one\."
@@ -160,60 +180,55 @@ def test_other_pieces_cannot_be_compared(pair, tiny_tokenizer):
         IntermediateTerms(ObjectiveConfig(hidden_weight=1.0), student, own, teacher, other)
 
 
-# What is put on the models, and taken off again
-
-
-def test_projections_bridge_the_widths_and_are_not_saved(pair, tmp_path):
-    student, own, teacher, other = pair()
+def test_projections_bridge_the_widths_and_are_taken_off_again(pair):
+    models = student, own, *_ = pair()
     before = set(student.state_dict())
-    terms = IntermediateTerms(ObjectiveConfig(hidden_weight=1.0), student, own, teacher, other)
+    terms = IntermediateTerms(ObjectiveConfig(hidden_weight=1.0), *models)
     projections = getattr(student, PROJECTION)
     assert [tuple(p.weight.shape) for p in projections] == [(32, 16)] * 2
-    value_of(terms, student, batch_of(own, student)).backward()
+    assert [p.bias for p in projections] == [None] * 2
+    texts = batch_of(own, student)
+    terms(student(**texts, **terms.wanted_outputs), texts).backward()
     assert all(p.weight.grad.abs().sum() > 0 for p in projections), "they learn too"
     terms.close()
     assert set(student.state_dict()) == before
 
-
-def test_equal_widths_need_no_projection(pair):
-    student, own, teacher, other = pair(hidden=32)
-    terms = IntermediateTerms(ObjectiveConfig(cosine_weight=1.0), student, own, teacher, other)
-    assert [type(p) for p in getattr(student, PROJECTION)] == [nn.Identity] * 2
+    student, *others = pair(hidden=32)
+    terms = IntermediateTerms(ObjectiveConfig(cosine_weight=1.0), student, *others)
+    assert [type(p) for p in getattr(student, PROJECTION)] == [nn.Identity] * 2, "equal widths need none"
     terms.close()
 
 
 @pytest.mark.parametrize("family", FAMILIES)
 def test_attention_maps_are_distributions_while_training(pair, family):
-    """Dropout of attention probabilities is silent, that of embeddings is not; all come back."""
-    student, own, teacher, other = pair(family)
-    dropouts = {name: m for name, m in student.named_modules() if isinstance(m, nn.Dropout)}
-    for module in dropouts.values():
+    """Dropout of attention probabilities is off, that of embeddings is on, and all rates come back."""
+    models = student, own, *_ = pair(family)
+    dropouts = [module for module in student.modules() if isinstance(module, nn.Dropout)]
+    for module in dropouts:
         module.p = 0.25
-    terms = IntermediateTerms(ObjectiveConfig(attention_weight=1.0), student, own, teacher, other)
+    terms = IntermediateTerms(ObjectiveConfig(attention_weight=1.0), *models)
     texts = batch_of(own, student)
-    outputs = student.train()(**texts, **terms.wanted_outputs)
-    for attention in outputs.attentions:
+    maps, again = (student.train()(**texts, **terms.wanted_outputs).attentions for _ in range(2))
+    for attention in maps:
         torch.testing.assert_close(attention.sum(-1), torch.ones_like(attention.sum(-1)))
-    again = student(**texts, **terms.wanted_outputs)
-    assert not torch.equal(outputs.attentions[-1], again.attentions[-1]), "dropout before it is at work"
+    assert not torch.equal(maps[-1], again[-1]), "dropout before it is at work"
     terms.close()
-    assert {module.p for module in dropouts.values()} == {0.25}
+    assert {module.p for module in dropouts} == {0.25}
 
 
 def test_no_hook_and_no_slower_attention_stays(pair):
-    student, own, teacher, other = pair()
+    models = student, _, teacher, _ = pair()
     kinds = [model.config._attn_implementation for model in (student, teacher)]
     assert "eager" not in kinds
-    goal = ObjectiveConfig(hidden_weight=1.0, attention_weight=1.0, relation_weight=1.0)
-    terms = IntermediateTerms(goal, student, own, teacher, other)
-    hooks = sum(len(m._forward_hooks) for model in (student, teacher) for m in model.modules())
-    assert hooks == 2
+    terms = IntermediateTerms(ObjectiveConfig(**dict.fromkeys(TERMS, 1.0)), *models)
+    hooks = [len(m._forward_hooks) for model in (student, teacher) for m in model.modules()]
+    assert sum(hooks) == 2
     terms.close()
     assert not any(m._forward_hooks for model in (student, teacher) for m in model.modules())
     assert [model.config._attn_implementation for model in (student, teacher)] == kinds
 
 
-@pytest.mark.parametrize("family", ["bert", "distilbert", "roberta", "albert", "electra", "deberta-v2"])
+@pytest.mark.parametrize("family", [family for family in FAMILIES if family != "modernbert"])
 def test_only_the_dropout_of_attention_is_left_out(tiny_teacher, family):
     """ALBERT has that of its output beside it, and DeBERTa that of its positions."""
     config = copy.deepcopy(tiny_teacher(family).config)
