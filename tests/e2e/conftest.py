@@ -1,24 +1,25 @@
-"""A server of its own for each test, and a real browser. ``python -m pytest tests/e2e``, or ``make e2e``.
-
-Wait for what a reader sees, never for time.
-"""
+"""Fixtures of the browser tests: servers, pages, and the errors and requests that a page has logged."""
 
 from __future__ import annotations
 
+import json
+import os
 import shutil
 import signal
-import tempfile
+import subprocess
 from collections.abc import Callable, Generator, Iterator
 from contextlib import ExitStack, suppress
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
-from playwright.sync_api import ConsoleMessage, Page, Playwright, Request, expect, sync_playwright
+from playwright.sync_api import Browser, ConsoleMessage, Page, Request, expect, sync_playwright
 from playwright.sync_api import Error as BrowserError
 
-from tests.e2e.dashboard import STREAMLIT, Server, running, settle
+from tests import ROOT
+from tests.e2e.dashboard import KD_COMMAND, STREAMLIT, Server, running, settle
 
 E2E = Path(__file__).parent
 ARGUMENTS = [
@@ -30,12 +31,16 @@ ARGUMENTS = [
     "--disable-component-update",
     "--disable-sync",
 ]
+SHORT = (
+    *("--task", "assets/samples/support-messages.csv", "--teacher", "scratch", "--teacher-hidden", "64"),
+    *("--steps", "40", "--latency-repeats", "10", "--no-labelled-only"),
+)
 # Streamlit's own: sections in its navigation, and two requests below a deep link's path.
 OWN_VIOLATIONS = {"list", "listitem"}
 OWN_404 = ("/_stcore/health", "/_stcore/host-config")
-PATIENCE = 180_000  # ms; a busy machine is slow; that is no fault of what is tested
+PATIENCE = 120_000  # ms, for a busy machine
 expect.set_options(timeout=PATIENCE)
-# Checks that were started in the background inherit that Ctrl + C is ignored, and so would their servers.
+# A test run in the background ignores Ctrl + C, and its servers would inherit that.
 signal.signal(signal.SIGINT, signal.default_int_handler)
 Theme = str  # "light" or "dark"
 
@@ -48,42 +53,69 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
-    """With a failed test, what a reader saw and what the server said and did: CI keeps nothing else."""
+    """Add the page's text and the server's log to the report of a failed test."""
     report = yield
     if report.when == "call" and report.failed:
         for name, value in getattr(item, "funcargs", {}).items():
             if isinstance(value, Page):
-                with suppress(BrowserError):  # where it was closed
+                with suppress(BrowserError):  # the page may be closed
                     report.sections.append((f"{name} shows", value.locator("body").inner_text()))
                     report.sections.append((f"{name} waits for", _awaited(value)))
             elif isinstance(value, Server):
-                if not item.get_closest_marker("looks"):  # else others need it still
+                if not item.get_closest_marker("looks"):  # other tests still need a shared server
                     value.leave_stacks()
                 report.sections.append((f"{name} says", value.log.read_text()[-15_000:]))
     return report
 
 
-def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
-    """Tests that passed at their second try: what was the matter with the first."""
-    for report in terminalreporter.stats.get("rerun", ()):
-        terminalreporter.section(f"tried again: {report.nodeid}")
-        for name, text in (("error", str(report.longrepr)), *report.sections):
-            terminalreporter.line(f"-- {name}\n{text}")
-
-
 def _awaited(page: Page) -> str:
-    """Whether the script runs, what the server has not answered, and what the browser has logged."""
+    """Return the state of the page's script, its unanswered requests and its logged errors."""
     state = page.locator("[data-testid=stApp]").get_attribute("data-test-script-state", timeout=1_000)
     open_, errors = sorted(page.kd_open), page.kd_errors  # type: ignore[attr-defined]
     return "\n".join((f"script: {state}", f"requests without an answer: {open_}", f"errors: {errors}"))
 
 
+@dataclass(frozen=True)
+class Home:
+    """A ``KD_HOME`` with one finished run."""
+
+    folder: Path
+    run: str
+
+    def kd(self, *arguments: str) -> Any:
+        """Run a command and return its JSON."""
+        return kd(self.folder, *arguments)
+
+
+def kd(home: Path, *arguments: str) -> Any:
+    done = subprocess.run(
+        [*KD_COMMAND, *arguments, "--json"],
+        cwd=ROOT,
+        env={**os.environ, "KD_HOME": str(home), "HF_HUB_OFFLINE": "1", "OMP_NUM_THREADS": "1"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    return json.loads(done.stdout)
+
+
+@pytest.fixture(scope="session")
+def finished(tmp_path_factory: pytest.TempPathFactory) -> Home:
+    """The home of the shared server: one run of 40 steps."""
+    folder = tmp_path_factory.mktemp("shared") / "home"
+    return Home(folder, kd(folder, "distill", *SHORT)["run_id"])
+
+
+@pytest.fixture(scope="session")
+def shared_server(finished: Home) -> Iterator[Server]:
+    with running(finished.folder) as server:
+        yield server
+
+
 @pytest.fixture
 def server(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Server]:
-    """A fresh server with an empty home, started by another command where a test asks for it.
-
-    Tests that are marked "looks", because they write and start nothing, share one.
-    """
+    """A fresh server with an empty home, or the shared server for tests marked "looks", which only read."""
     if request.node.get_closest_marker("looks"):
         yield request.getfixturevalue("shared_server")
     else:
@@ -92,33 +124,25 @@ def server(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Server]:
 
 
 @pytest.fixture(scope="session")
-def shared_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    with running(tmp_path_factory.mktemp("shared") / "home") as server:
-        yield server
-
-
-@pytest.fixture(scope="session")
-def playwright() -> Iterator[Playwright]:
+def chromium() -> Iterator[Browser]:
+    program = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
     with sync_playwright() as playwright:
-        yield playwright
+        browser = playwright.chromium.launch(executable_path=program, headless=True, args=ARGUMENTS)
+        yield browser
+        browser.close()
 
 
 @pytest.fixture
-def browser(playwright: Playwright) -> Iterator[Callable[..., Page]]:
-    """``browser(theme="dark", width=390, height=844)`` opens a page in a new browser.
+def browser(chromium: Browser) -> Iterator[Callable[..., Page]]:
+    """``browser(theme="dark", width=390, height=844)`` opens a page in a profile of its own.
 
-    ``zoom=1.5`` is what Ctrl + does there: larger pixels, and fewer of them.
+    ``zoom=1.5`` has the effect of Ctrl + in a browser: larger pixels, and fewer of them.
     """
-    program = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
 
     def new_page(
         *, theme: Theme = "light", width: int = 1440, height: int = 900, zoom: float = 1, **options: Any
     ) -> Page:
-        context = playwright.chromium.launch_persistent_context(
-            opened.enter_context(tempfile.TemporaryDirectory(ignore_cleanup_errors=True)),
-            executable_path=program,  # None: the one that Playwright installed
-            headless=True,
-            args=ARGUMENTS,
+        context = chromium.new_context(
             color_scheme=theme,
             viewport={"width": round(width / zoom), "height": round(height / zoom)},
             device_scale_factor=zoom,
@@ -126,7 +150,7 @@ def browser(playwright: Playwright) -> Iterator[Callable[..., Page]]:
         )
         opened.callback(context.close)
         context.set_default_timeout(PATIENCE)
-        page = context.pages[0]
+        page = context.new_page()
         _listen(page)
         return page
 
@@ -141,7 +165,7 @@ def page(browser: Callable[..., Page]) -> Page:
 
 @pytest.fixture
 def visit(server: Server) -> Callable[[Page, str], None]:
-    """``visit(page, "/distill?distill.temperature=2")``, and wait until the page is complete."""
+    """``visit(page, "/distill?distill.temperature=2")`` opens a path and waits until the page is complete."""
 
     def go(page: Page, path: str = "/") -> None:
         page.goto(server.url + path)

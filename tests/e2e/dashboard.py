@@ -1,4 +1,4 @@
-"""The dashboard's server as a process that tests start, end and start again."""
+"""The dashboard's server as a process, and steps that several browser tests share."""
 
 from __future__ import annotations
 
@@ -22,9 +22,33 @@ from kd_core.jobs.store import Store
 from tests import ROOT
 
 STREAMLIT = [sys.executable, "-m", "streamlit", "run", str(ROOT / "app.py")]
-KD = [sys.executable, "-m", "kd_core.cli", "app"]
+KD_COMMAND = [sys.executable, "-m", "kd_core.cli"]
+KD = [*KD_COMMAND, "app"]
 RUN = re.compile(r"[?&]run=(\d{8}-\d{6}-[0-9a-f]{4})")  # in an address
 MINUTE = 60_000
+# Texts that their element or chart cuts off, and "the page" if it scrolls sideways.
+CUT = """() => {
+    const main = document.querySelector('[data-testid=stMain]'), found = [];
+    const words = 'p, button, label, summary, h1, h2, h3, li, td, [role=tab]';
+    for (const each of main.querySelectorAll(words)) {
+        const {overflowX, overflowY, display} = getComputedStyle(each);
+        if (!each.offsetParent || display === 'inline') continue;
+        if (overflowX !== 'visible' && each.scrollWidth > each.clientWidth + 1
+            || ['hidden', 'clip'].includes(overflowY) && each.scrollHeight > each.clientHeight + 2)
+            found.push(each.textContent);
+    }
+    for (const chart of main.querySelectorAll('.js-plotly-plot')) {
+        const box = chart.getBoundingClientRect();
+        for (const each of chart.querySelectorAll('text')) {
+            const {left, right, top, bottom, width} = each.getBoundingClientRect();
+            if (width && (left < box.left - 1 || right > box.right + 1
+                || top < box.top - 1 || bottom > box.bottom + 1))
+                found.push(`in a chart: ${each.textContent}`);
+        }
+    }
+    const page = document.documentElement;
+    return page.scrollWidth > page.clientWidth ? [...found, 'the page'] : found;
+}"""
 
 
 class Server:
