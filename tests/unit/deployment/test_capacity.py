@@ -1,4 +1,4 @@
-"""Capacity on numbers that were worked out by hand."""
+"""Capacity planning on numbers that were worked out by hand."""
 
 import json
 import math
@@ -19,6 +19,7 @@ from kd_core.deployment.capacity import (
     money,
     one_at_a_time,
     required,
+    rounded,
     saving,
     servers_by_load,
     with_teacher,
@@ -32,13 +33,23 @@ from tests import SAMPLES
 
 # 8.64 million texts a day are 100 a second on average, 300 at the peak.
 LOAD = Load(million_texts=8.64, peak=3, target_ms=20, utilisation=50, cores_per_server=4, price=0.25)
+TEACHER = Measured("Teacher", 1, 1000 / 9, 19.0, 1.0)
+ONCE = {"p50": 2.0, "p95": 2.0, "batch": 1, "threads": 1, "texts": 100, "mean_tokens": 9.0}
 
 
-def test_a_load_worked_out_by_hand():
+def form(name, rate=100.0, p95=1.0, batch=1):
+    return Measured(name, batch, rate, p95, None)
+
+
+def load(**changes):
+    return LOAD.model_copy(update=changes)
+
+
+def test_requirement_by_hand():
     # 9 ms + 1 ms = 10 ms a text: 100 texts/s, 50 at half; 300 / 50 = 6 cores, 2 servers, 2 x 4 x 24 x 0.25.
-    found = required(LOAD, Measured("Teacher", 1, 1000 / 9, 19.0, 1.0))
+    found = required(LOAD, TEACHER)
     assert found.texts_per_second == pytest.approx(100)
-    assert (found.cores, found.servers, found.cost_per_day) == (6, 2, 48)
+    assert (found.cores, found.servers, found.cost_per_day, found.currency) == (6, 2, 48, "€")
     assert found.most_texts_per_day == pytest.approx(50 * 4 * 86_400 / 3)
     # 300 texts/s on 8 cores of 100: 38 % busy, so hardly a text waits. 19 of 20 were done in 20 ms before.
     assert found.busy == pytest.approx(0.375)
@@ -54,201 +65,219 @@ def test_a_load_worked_out_by_hand():
         "Latency (p95): 20.0 ms without waiting; waiting for a free core included, "
         f"{found.latency_ms:.1f} ms by simulation, over the 20 ms asked for",
     )
-    just = LOAD.model_copy(update={"target_ms": found.latency_ms})
-    assert required(just, Measured("Teacher", 1, 1000 / 9, 19.0, 1.0)).meets_target is True
-
-
-def test_a_batch_waits_for_all_its_texts():
-    # 8 texts in 16 ms: 2 ms each, 2.5 with the tokenizer; a server gets 300 texts/s, one each 3.3 ms.
-    found = required(LOAD, Measured("Student", 8, 500, 17.0, 0.5))
-    assert (found.texts_per_second, found.servers) == (pytest.approx(400), 1)
-    assert mean(Measured("Student", 8, 500, 17.0, 0.5).service_ms) == pytest.approx(16 + 8 * 0.5)
-    assert found.lines[1] == (
-        "One core: 1,000 ms ÷ (2.00 ms model + 0.50 ms tokenizer) for a text in batches of 8 = 400 texts/s"
-    )
-    # The first of a batch waits for seven more: 23 ms on average, and 20 ms are over before it is served.
-    assert 20 + 17 < found.latency_ms < 60
     assert found.meets_target is False
-    assert found.lines[-1] == (
-        "Latency (p95): 21.0 ms without waiting; waiting until 8 texts have come and for a free core "
-        f"included, {found.latency_ms:.1f} ms by simulation, over the 20 ms asked for"
+    just = required(load(target_ms=found.latency_ms), TEACHER)
+    assert just.meets_target is True, "the target itself is met"
+    assert ", within the " in just.lines[-1]
+
+
+@pytest.mark.parametrize("batch", [8, 2])
+def test_requirement_in_batches(batch):
+    # 8 texts in 16 ms: 2 ms each, 2.5 with the tokenizer; a server gets 300 texts/s, one each 3.3 ms.
+    form = Measured("Student", batch, 500, 17.0, 0.5)
+    found = required(LOAD, form)
+    assert (found.texts_per_second, found.servers) == (pytest.approx(400), 1)
+    assert mean(form.service_ms) == pytest.approx(batch * 2.5)
+    assert found.lines[1] == (
+        "One core: 1,000 ms ÷ (2.00 ms model + 0.50 ms tokenizer) for a text "
+        f"in batches of {batch} = 400 texts/s"
     )
+    assert found.lines[-1].startswith(
+        f"Latency (p95): {17 + batch / 2:.1f} ms without waiting; waiting until {batch} texts have come and "
+        f"for a free core included, {found.latency_ms:.1f} ms by simulation"
+    )
+    if batch == 8:  # the first waits for seven more: 23 ms on average, and 20 ms are over before it is served
+        assert 20 + 17 < found.latency_ms < 60
+        assert found.meets_target is False
 
 
-def test_a_core_that_is_always_busy_keeps_no_latency():
-    """8.64 million texts a day on one core that does just so many: formerly within 20 ms."""
-    load = LOAD.model_copy(update={"peak": 1, "utilisation": 100, "cores_per_server": 1})
-    found = required(load, Measured("Student", 1, 100, 12.0, None))
+def test_overloaded_core_has_no_latency():
+    found = required(load(peak=1, utilisation=100, cores_per_server=1), form("Student", 100, 12.0))
     assert (found.cores, found.busy, found.meets_target) == (1, pytest.approx(1), False)
     assert found.latency_ms == math.inf
     assert found.lines[-1] == (
         "Latency (p95): 12.0 ms without waiting; with it there is no end: more comes than the cores can do"
     )
-    calm = required(
-        load.model_copy(update={"million_texts": 1000 / 1e6}), Measured("S", 32, 3000, 12.0, None)
-    )
-    assert calm.meets_target is False, "32 of 1,000 texts a day are not there within 20 ms"
 
 
-def test_the_spread_of_the_measured_times_counts():
-    """Half the texts take 1 ms and half 19: they wait longer than if each took 10."""
+def test_batch_that_fills_slowly_is_late():
+    calm = load(peak=1, million_texts=1000 / 1e6)
+    assert required(calm, form("S", 3000, 12.0, batch=32)).meets_target is False
+
+
+def test_spread_of_service_times_lengthens_waiting():
     even = Measured("Even", 1, 100, 10.0, None, (10.0,) * 3)
     spread = Measured("Spread", 1, 100, 19.0, None, (1.0, 1.0, 19.0, 19.0))
-    load = LOAD.model_copy(update={"cores_per_server": 1, "utilisation": 80})
-    one, other = (required(load, form) for form in (even, spread))
+    one, other = (required(load(cores_per_server=1, utilisation=80), each) for each in (even, spread))
     assert one.cores == other.cores == 4
     assert other.latency_ms > 1.3 * one.latency_ms
     assert mean(spread.service_ms) == pytest.approx(10)
 
 
-def test_latency_by_load_goes_through_the_load():
-    form = Measured("Student", 1, 100, 12.0, None)
-    load = LOAD.model_copy(update={"peak": 2.4, "utilisation": 60})  # 240 a second on 4 cores of 100
-    need = required(load, form)
+def test_latency_by_load():
+    asked, student = load(peak=2.4, utilisation=60), form("Student", 100, 12.0)  # 240 a second on 4 cores
+    need = required(asked, student)
     assert need.busy == pytest.approx(0.6)
-    curve = dict(zip(BUSY, latency_by_load(load, form), strict=True))
+    curve = dict(zip(BUSY, latency_by_load(asked, student), strict=True))
     assert curve[0.6] == pytest.approx(need.latency_ms, rel=0.02)
+    assert list(curve) == sorted(curve)
     assert list(curve.values()) == sorted(curve.values())
-    assert latency_by_load(load, Measured("Student", 32, 100, None, None)) is None
+    assert math.isfinite(curve[0.95])
+    assert latency_by_load(asked, form("Student", p95=None)) is None
 
 
-def test_servers_by_load_go_through_the_load():
-    form = Measured("Teacher", 1, 1000 / 9, 19.0, 1.0)
-    stairs = dict(zip(loads(LOAD), servers_by_load(LOAD, form), strict=True))
-    assert stairs[LOAD.million_texts] == required(LOAD, form).servers == 2
+def test_servers_by_load():
+    stairs = dict(zip(loads(LOAD), servers_by_load(LOAD, TEACHER), strict=True))
+    assert len(stairs) == 200
+    assert (min(stairs), max(stairs)) == pytest.approx((0.0864, 17.28))
+    assert stairs[LOAD.million_texts] == required(LOAD, TEACHER).servers == 2
     # 6 cores at 8.64 million: 1.44 million a core, and 4 cores a server.
     assert stairs[2 * LOAD.million_texts] == 3
     assert max(texts for texts, servers in stairs.items() if servers == 1) == pytest.approx(5.76, rel=0.02)
 
 
-def test_what_was_not_measured_is_not_counted():
-    found = required(LOAD, Measured("Student", 32, 1000, None, None))
-    assert found.texts_per_second == 1000
+def test_unknown_p95_gives_no_latency():
+    found = required(LOAD, form("Student", 1000, None, batch=32))
     assert (found.latency_ms, found.meets_target) == (None, None)
     assert found.lines[1] == "One core: 1,000 ms ÷ 1.00 ms for a text in batches of 32 = 1,000 texts/s"
     assert found.lines[-1] == "Latency (p95): too few batches of 32 were timed to tell"
 
 
-def test_a_tokenizer_that_the_times_include_is_not_counted_twice():
-    found = required(LOAD, Measured("Student", 1, 500, 4.0, None))
+def test_included_tokenizer_is_not_added():
+    found = required(LOAD, form("Student", 500, 4.0))
     assert found.texts_per_second == 500
     assert found.lines[-1].startswith("Latency (p95): 4.00 ms without waiting; ")
 
 
-@pytest.mark.parametrize(("peak_rate", "cores"), [(1, 1), (30, 1), (30.001, 2), (60, 2), (90, 3)])
-def test_rounding_up(peak_rate, cores):
-    """90 texts/s over 30 a core is 3.0000000000000004 in floating point."""
-    load = Load(million_texts=peak_rate * 0.0864, peak=1, utilisation=30)
-    found = required(load, Measured("Student", 1, 100, 1.0, None))
+@pytest.mark.parametrize(
+    ("peak_rate", "rate", "cores", "line"),
+    [
+        (1, 100, 1, "Cores: 1 ÷ 30 = 0.0333, rounded up to 1"),
+        (30, 100, 1, "Cores: 30 ÷ 30 = 1, rounded up to 1"),
+        (30.001, 100, 2, "Cores: 30 ÷ 30 = a little more than 1, rounded up to 2"),
+        (60, 100, 2, "Cores: 60 ÷ 30 = 2, rounded up to 2"),
+        (90, 100, 3, "Cores: 90 ÷ 30 = 3, rounded up to 3"),  # 3.0000000000000004 in floating point
+        (1 / 86.4, 1e9, 1, "Cores: 0.0116 ÷ 300,000,000 = "),
+    ],
+)
+def test_cores_are_rounded_up(peak_rate, rate, cores, line):
+    asked = Load(million_texts=peak_rate * 0.0864, peak=1, utilisation=30)
+    found = required(asked, form("Student", rate))
     assert found.cores == cores
-    if peak_rate == 30.001:
-        assert found.lines[3] == "Cores: 30 ÷ 30 = a little more than 1, rounded up to 2"
+    assert found.lines[3].startswith(line)
 
 
-def test_saving():
-    teacher = required(LOAD, Measured("Teacher", 1, 100, 1.0, None))
-    student = required(LOAD, Measured("Student", 1, 1000, 1.0, None))
-    assert (
-        saving([teacher, student])
-        == "1 server instead of 2, for €24.00 less a day: the student instead of the teacher."
-    )
-    assert saving([student, teacher]).startswith("2 servers instead of 1, for €24.00 more a day")
-    assert saving([student, student]) == (
-        "Each of them needs 1 server for this load, €24.00 a day; a larger load tells them apart."
-    )
-    # A cascade that needs as many as the teacher hides nothing of the student between them.
-    assert saving([teacher, student, teacher]) == saving([teacher, student])
-    many = replace(teacher, name="Cascade", servers=7)
-    assert saving([teacher, student, many]) == saving([teacher, student])
-    assert saving([teacher, many, teacher]) == (
-        "The teacher needs 2 servers for this load, €48.00 a day, and none of the others needs less."
-    )
+@pytest.mark.parametrize(
+    ("value", "shown"), [(1408.2, "1,408"), (100, "100"), (99.96, "100"), (99.6, "99.6"), (0.03521, "0.0352")]
+)
+def test_rounded(value, shown):
+    assert rounded(value) == shown
 
 
-def test_of_a_teacher_that_is_a_file_there_is_no_cascade_to_plan():
-    """An export with int8 has timed its student in two forms."""
-    teacher, student, int8 = (Measured(form_name(*form), 1, 100, 1.0, None) for form in FORMS)
+@pytest.mark.parametrize(("currency", "shown"), [("$", "$1.50"), ("SEK", "1.50 SEK"), ("", "1.50")])
+def test_money(currency, shown):
+    assert money("1.50", currency) == shown
+
+
+def needs(servers, late="", price=0.25):
+    """Requirements by their numbers of servers; those whose place ``late`` has do not answer in time."""
+    names = ("Teacher", "Student", "Cascade", "Other")
+    found = required(LOAD, form("x"))
+    return [
+        replace(
+            found,
+            name=names[place],
+            servers=number,
+            cost_per_day=number * 4 * 24 * price,
+            meets_target=str(place) not in late,
+        )
+        for place, number in enumerate(servers)
+    ]
+
+
+SAVES = "1 server instead of 2, for €24.00 less a day: the student instead of the teacher."
+
+
+@pytest.mark.parametrize(
+    ("servers", "late", "said"),
+    [
+        ((2, 1), "", SAVES),
+        ((1, 2), "", "2 servers instead of 1, for €24.00 more a day: the student instead of the teacher."),
+        (
+            (1, 1),
+            "",
+            "Each of them needs 1 server for this load, €24.00 a day; a larger load tells them apart.",
+        ),
+        # The last saves nothing: the one that needs the fewest takes its place, of equals the later.
+        ((2, 1, 2), "", SAVES),
+        ((2, 1, 7), "", SAVES),
+        ((2, 1, 1, 2), "", SAVES.replace("student", "cascade")),
+        ((3, 1, 2), "", "2 servers instead of 3, for €24.00 less a day: the cascade instead of the teacher."),
+        (
+            (2, 7, 2),
+            "",
+            "The teacher needs 2 servers for this load, €48.00 a day, and none of the others needs less.",
+        ),
+        ((2, 1), "01", f"None of them answers in time. By the load alone: {SAVES}"),
+        ((2, 1), "1", f"{SAVES} It does not answer in time."),
+        ((2, 1), "0", f"{SAVES} 2 servers of the teacher would still answer too late."),
+        ((1,), "", "The teacher needs 1 server for this load, €24.00 a day."),
+        ((1,), "0", "The teacher needs 1 server for this load, €24.00 a day. It does not answer in time."),
+    ],
+)
+def test_saving(servers, late, said):
+    assert saving(needs(servers, late)) == said
+
+
+def test_saving_without_a_price_and_with_a_runtime():
+    assert saving(needs((2, 1), price=0)) == "1 server instead of 2: the student instead of the teacher."
+    [one] = needs((1,), price=0)
+    alone = replace(one, name="Distilled student, PyTorch")
+    assert saving([alone]) == "The distilled student (PyTorch) needs 1 server for this load."
+
+
+def test_teacher_without_speed_leaves_no_cascade():
+    teacher, student, int8 = (form(form_name(*name)) for name in FORMS)
     assert with_teacher([teacher, student, int8])
     assert with_teacher([teacher, student])
     assert not with_teacher([student, int8])
     assert not with_teacher([student])
 
 
-def test_a_student_whose_teacher_is_a_file_is_compared_with_nobody():
-    alone = replace(
-        required(LOAD, Measured("Distilled student, PyTorch", 1, 1000, 1.0, None)), meets_target=True
-    )
-    needs = "The distilled student (PyTorch) needs 1 server for this load, €24.00 a day."
-    assert saving([alone]) == needs
-    assert saving([replace(alone, meets_target=False)]) == f"{needs} It does not answer in time."
+def test_defaults_of_a_load():
+    assert tuple(Load().model_dump().values()) == (50.0, 3.0, 20.0, 70, 4, 0.05, "€")
 
 
-def test_a_saving_is_none_where_it_comes_too_late():
-    teacher, student = (
-        replace(required(LOAD, Measured(name, 1, rate, 1.0, None)), meets_target=False)
-        for name, rate in (("Teacher", 100), ("Student", 1000))
-    )
-    saves = "1 server instead of 2, for €24.00 less a day: the student instead of the teacher."
-    assert saving([teacher, student]) == f"None of them answers in time. By the load alone: {saves}"
-    in_time = replace(teacher, meets_target=True)
-    assert saving([in_time, student]) == f"{saves} It does not answer in time."
-    still = "2 servers of the teacher would still answer too late."
-    assert saving([teacher, replace(student, meets_target=True)]) == f"{saves} {still}"
+@pytest.mark.parametrize(
+    ("field", "legal", "refused", "said"),
+    [
+        ("million_texts", (1e-6, 1_000_000), (0, 1_000_001), "must be between 1e-06 and 1,000,000"),
+        ("peak", (1, 1000), (0.99, 1001), "must be between 1 and 1,000"),
+        ("target_ms", (0.001, 1_000_000), (0, 1_000_001), "must be above 0 and at most 1,000,000"),
+        ("utilisation", (1, 100), (0, 101), "must be between 1 and 100"),
+        ("cores_per_server", (1, 1024), (0, 1025), "must be between 1 and 1,024"),
+        ("price", (0, 1_000_000), (-1, 1_000_001), "must be between 0 and 1,000,000"),
+        ("currency", ("", "euro"), ("euros",), "must be a text of 4 characters at most"),
+    ],
+)
+def test_limits_of_a_load(field, legal, refused, said):
+    for value in legal:
+        assert getattr(Load.from_dict({field: value}), field) == value
+    for value in refused:
+        with pytest.raises(ConfigError, match=f"^{field} {said}, got "):
+            Load.from_dict({field: value})
 
 
-@pytest.mark.parametrize(("currency", "shown"), [("$", "$1.50"), ("SEK", "1.50 SEK"), ("", "1.50")])
-def test_a_sign_comes_before_the_amount_and_a_word_after_it(currency, shown):
-    assert money("1.50", currency) == shown
+def test_forms_of_a_benchmark():
+    rates = {"teacher-pytorch": 100, "teacher-onnx": 150, "student-pytorch": 500, "student-int8": 2000}
 
+    def cell(name, batch, length, threads):
+        rate = rates[name] * threads * batch
+        about = {"form": name, "batch": batch, "length": length, "threads": threads}
+        return about | {"texts_per_second": rate, "p95": 1000 * batch / rate}
 
-def test_without_a_price():
-    free = LOAD.model_copy(update={"price": 0.0})
-    needs = [required(free, Measured(name, 1, rate, 1.0, None)) for name, rate in (("A", 100), ("B", 1000))]
-    assert saving(needs) == "1 server instead of 2: the B instead of the A."
-
-
-def test_a_load_that_cannot_be():
-    with pytest.raises(ConfigError) as caught:
-        Load.from_dict(
-            {
-                "million_texts": 0,
-                "target_ms": 0,
-                "utilisation": 101,
-                "cores_per_server": 0,
-                "price": -1,
-                "currency": "euros",
-            }
-        )
-    assert caught.value.problems == (
-        "million_texts must be between 1e-06 and 1,000,000, got 0",
-        "target_ms must be above 0 and at most 1,000,000, got 0",
-        "utilisation must be between 1 and 100, got 101",
-        "cores_per_server must be between 1 and 1,024, got 0",
-        "price must be between 0 and 1,000,000, got -1",
-        "currency must be a text of 4 characters at most, got 'euros'",
-    )
-
-
-def cell(form, batch, threads, rate, length="texts"):
-    return {
-        "form": form,
-        "batch": batch,
-        "length": length,
-        "threads": threads,
-        "texts_per_second": rate,
-        "p95": 1000 * batch / rate,
-    }
-
-
-def test_from_a_benchmark():
-    forms = {"teacher-pytorch": 100, "teacher-onnx": 150, "student-pytorch": 500, "student-int8": 2000}
-    cells = [
-        cell(form, batch, threads, rate * threads * batch, length)
-        for threads in (1, 2)
-        for length in ("texts", "16")
-        for batch in (1, 8)
-        for form, rate in forms.items()
-    ]
+    places = [(batch, length, n) for n in (1, 2) for length in ("texts", "16") for batch in (1, 8)]
+    cells = [cell(name, *place) for place in places for name in rates]
     times = {"teacher": {"p50": 0.1}, "student": {"p50": 0.2}}
     report = {"cells": cells, "tokenizer_ms": times, "forms": []}
     assert from_bench(report, 8) == [
@@ -260,83 +289,90 @@ def test_from_a_benchmark():
     report["cells"] = [cell | new for cell in cells]
     assert from_bench(report, 8)[0] == Measured("Teacher, PyTorch", 8, 800, 10.0, None, (8, 9, 11))
 
-    pair = {"delta": -0.02, "low": -0.03, "high": -0.01}
-    span = {"low": 0.8, "high": 0.95}
+    pair, span = {"delta": -0.02, "low": -0.03, "high": -0.01}, {"low": 0.8, "high": 0.95}
     report["forms"] = [
         {"name": "teacher-pytorch", "runtime": "pytorch", "accuracy": 0.9, **span},
         {"name": "student-pytorch", "runtime": "pytorch", "accuracy": 0.88, "paired": pair, **span},
         {"name": "student-int8", "runtime": "int8", "accuracy": 0.86, "paired": pair, **span},
     ]
+    gap, span = (-0.02, -0.03, -0.01), (0.8, 0.95)
     assert [form.quality for form in from_bench(report, 8)] == [
-        Quality(0.9, span=(0.8, 0.95)),
-        Quality(0.88, (-0.02, -0.03, -0.01), "the teacher", (0.8, 0.95)),
-        Quality(0.86, (-0.02, -0.03, -0.01), "the same in PyTorch", (0.8, 0.95)),
+        Quality(0.9, span=span),
+        Quality(0.88, gap, "the teacher", span),
+        Quality(0.86, gap, "the same in PyTorch", span),
     ]
 
 
-def test_from_the_run_alone():
-    sample = json.loads((SAMPLES / "report.json").read_text("utf-8"))
-    sample["teacher"]["latency_ms"] |= {"p50": 10.0, "p95": 12.0}
-    sample["student"]["latency_ms"] |= {"p50": 2.0, "p95": 3.0}
-    report = Report.model_validate(sample)
+def sample():
+    return json.loads((SAMPLES / "report.json").read_text("utf-8"))
+
+
+def test_rate_and_quality_of_a_run():
+    values = sample()
+    values["teacher"]["latency_ms"] |= {"p50": 10.0, "p95": 12.0}
+    values["student"]["latency_ms"] |= {"p50": 2.0, "p95": 3.0}
+    values["over_teacher"] = values["verdict"] | {"delta": -0.02, "low": -0.05, "high": 0.01}
+    report = Report.model_validate(values)
     teacher, student = one_at_a_time(report, own_times(report))
-    assert (teacher.name, teacher.p95_ms) == ("Teacher, PyTorch", 12.0)
+    assert (teacher.name, teacher.batch, teacher.p95_ms) == ("Teacher, PyTorch", 1, 12.0)
     assert (student.name, student.p95_ms) == ("Distilled student, PyTorch", 3.0)
     # The mean of a log-normal distribution is above its median.
     assert teacher.texts_per_second == pytest.approx(1000 / (10 * math.exp(0.1108**2 / 2)), rel=0.001)
+    spans = [report.models[who].interval("accuracy") for who in ("teacher", "student")]
+    assert teacher.quality == Quality(report.teacher.accuracy, span=spans[0])
+    assert student.quality == Quality(report.student.accuracy, (-0.02, -0.05, 0.01), "the teacher", spans[1])
 
 
-def test_from_an_export() -> None:
-    """It has the student in int8 too, and its own accuracies."""
-    latency = {"p50": 2.0, "p95": 2.0, "batch": 1, "threads": 1, "texts": 100, "mean_tokens": 9.0}
-    forms = [
-        {"who": who, "runtime": runtime, "accuracy": 0.9, "low": 0.8, "high": 0.95, "latency_ms": latency}
-        for who, runtime in (("teacher", "pytorch"), ("student", "pytorch"), ("student", "int8"))
-    ]
-    timings = {(form["who"], form["runtime"]): latency for form in forms}
-    report = Report.model_validate_json((SAMPLES / "report.json").read_bytes())
-    found = one_at_a_time(report, Measurement(timings, report={"forms": forms}))
+def exported(report, *forms):
+    """Return what capacity takes from an export that has timed and judged ``forms``."""
+    forms = [form | {"accuracy": 0.9, "low": 0.8, "high": 0.95, "latency_ms": ONCE} for form in forms]
+    timings = {(form["who"], form["runtime"]): ONCE for form in forms}
+    return one_at_a_time(report, Measurement(timings, report={"forms": forms}))
+
+
+def test_forms_of_an_export():
+    found = exported(
+        Report.model_validate(sample()), *({"who": who, "runtime": runtime} for who, runtime in FORMS)
+    )
     assert found == [
-        Measured(name, 1, 500, 2.0, None, quality=Quality(0.9, span=(0.8, 0.95)))
-        for name in ("Teacher, PyTorch", "Distilled student, PyTorch", "Distilled student, ONNX int8")
+        Measured(form_name(*name), 1, 500, 2.0, None, quality=Quality(0.9, span=(0.8, 0.95)))
+        for name in FORMS
     ]
 
 
-def test_where_a_run_is_judged_by_macro_f1_its_models_are_here_too() -> None:
-    sample = json.loads((SAMPLES / "report.json").read_text("utf-8"))
-    sample["config"]["training"]["metric"] = "macro_f1"
-    sample["over_by_metric"] = {"teacher": sample["verdict"] | {"delta": -0.04, "low": -0.07, "high": -0.01}}
-    sample["student"]["macro_f1_interval"] = (0.7, 0.8)
-    report = Report.model_validate(sample)
+def test_quality_in_macro_f1():
+    values = sample()
+    values["config"]["training"]["metric"] = "macro_f1"
+    values["over_by_metric"] = {"teacher": values["verdict"] | {"delta": -0.04, "low": -0.07, "high": -0.01}}
+    values["student"]["macro_f1_interval"] = (0.7, 0.8)
+    report = Report.model_validate(values)
     teacher, student = (form.quality for form in one_at_a_time(report, own_times(report)))
-    assert teacher == Quality(sample["teacher"]["macro_f1"], metric="macro_f1")
+    assert teacher == Quality(values["teacher"]["macro_f1"], metric="macro_f1")
     gap = (-0.04, -0.07, -0.01)
-    assert student == Quality(sample["student"]["macro_f1"], gap, "the teacher", (0.7, 0.8), "macro_f1")
-    assert report.measured["macro_f1"] == "macro-F1"
+    assert student == Quality(values["student"]["macro_f1"], gap, "the teacher", (0.7, 0.8), "macro_f1")
 
-    latency = {"p50": 2.0, "p95": 2.0, "batch": 1, "threads": 1, "texts": 100, "mean_tokens": 9.0}
     pair = {"lost": 2, "gained": 1, "texts": 10, "delta": -0.2, "low": -0.5, "high": 0.1}
     judged = {"metric": "macro_f1", "score": 0.6, "low": 0.4, "high": 0.7, "paired": pair}
-    int8 = {"who": "student", "runtime": "int8", "accuracy": 0.9, "low": 0.8, "high": 0.95, "judged": judged}
-    timings = {("student", "int8"): latency}
-    (found,) = one_at_a_time(report, Measurement(timings, report={"forms": [int8 | {"latency_ms": latency}]}))
+    (found,) = exported(report, {"who": "student", "runtime": "int8", "judged": judged})
     same = "the same in PyTorch"
     assert found.quality == Quality(0.6, (-0.2, -0.5, 0.1), same, (0.4, 0.7), "macro_f1")
 
 
-def test_a_cascade_takes_the_students_time_and_sometimes_the_teachers_too():
-    """1 ms always, and 9 ms more for a quarter of the texts: 3.25 ms a text, and 10 ms for 19 of 20."""
+def test_cascade_of_two_forms_by_hand():
+    """Take 1 ms always, and 9 ms more for a quarter of the texts: 3.25 ms a text, and 10 ms for 19 of 20."""
     student, teacher = Measured("s", 1, 1000, 1.0, None), Measured("t", 1, 1000 / 8, 8.0, 1.0)
     pair = cascaded(student, teacher, 0.75)
     assert 1000 / pair.texts_per_second == pytest.approx(3.25)
     assert pair.p95_ms == pytest.approx(10, rel=0.01)
     assert pair.quantiles[70] == pytest.approx(1)
     assert mean(pair.service_ms) == pytest.approx(3.25)
+    assert (pair.name, pair.batch, pair.tokenizer_ms) == ("Cascade of the two", 1, None)
     assert cascaded(student, teacher, 1.0).p95_ms == pytest.approx(1)
     # The middle of three quarters is at 0.375, that of the last quarter at 0.875, and 0.625 half way.
     even = [replace(form, quantiles=(ms,)) for form, ms in ((student, 1.0), (teacher, 8.0))]
     assert cascaded(*even, 0.75).quantiles[62] == pytest.approx((1 + 10) / 2)
     # 300 texts/s at the peak, half of 307.7 a core: 2 cores, one server; the teacher alone, 111 a core: 6.
     assert (required(LOAD, pair).cores, required(LOAD, teacher).cores) == (2, 6)
-    with pytest.raises(ValueError, match="one text at a time"):
-        cascaded(student, Measured("t", 8, 100, 8.0, None), 0.5)
+    for batches in ((1, 8), (8, 1)):
+        with pytest.raises(ValueError, match="one text at a time"):
+            cascaded(replace(student, batch=batches[0]), replace(teacher, batch=batches[1]), 0.5)
