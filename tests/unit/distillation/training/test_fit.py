@@ -1,4 +1,4 @@
-"""What ``fit`` does around the training itself: it puts the model in order, and everything back."""
+"""What ``fit`` does around the training: it puts the model in order, and everything back."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import torch
 from torch import nn
 
 from kd_core.config import DistillConfig, ObjectiveConfig
-from kd_core.distillation.events import Checkpointed, Step
+from kd_core.distillation.events import Checkpointed
 from kd_core.distillation.run import History, Run, Trained
 from kd_core.distillation.training import trainer
 from kd_core.distillation.training.fit import fit
@@ -17,97 +17,86 @@ from kd_core.distillation.training.intermediate import PROJECTION
 from kd_core.errors import Stopped
 from kd_core.system.control import Control
 from tests.unit.conftest import tiny_recipe
-
-STEPS = 6
+from tests.unit.distillation.training.trained import at_step, steps, stopped
 
 
 @pytest.fixture
 def train(tiny_task, tiny_teacher, tiny_tokenizer, splits, tmp_path) -> Callable:
-    """``train(model, stop_at=..., ...)``: its history and the events; Stopped at that step."""
+    """``train(model, on_event, control, ...)``: its history after two steps."""
 
-    def run(model, *, stop_at: int = STEPS + 1, recipe=None, **options) -> tuple[History, list]:
-        events, control = [], Control()
-
-        def on_event(event) -> None:
-            events.append(event)
-            if isinstance(event, Step) and event.step == stop_at:
-                control.stop()
-
-        teacher = Trained("teacher", 0, tiny_teacher("bert", seed=1), tiny_tokenizer, tmp_path)
-        history = fit(
-            Run(tiny_task, DistillConfig(), tmp_path, on_event, control),
-            recipe or tiny_recipe(),
+    def run(model, on_event=lambda _: None, control=None, **options) -> History:
+        resumable = options.pop("resumable", True)
+        freeze = options.pop("freeze_embeddings", False)
+        return fit(
+            Run(tiny_task, DistillConfig(), tmp_path, on_event, control or Control()),
+            tiny_recipe(**({"steps": 2, "evaluate_every": 2} | options)),
             model,
             tiny_tokenizer,
             texts=splits["train"],
             validation=splits["validation"],
-            **({"freeze_embeddings": False, "teacher": teacher} | options),
+            freeze_embeddings=freeze,
+            teacher=Trained("teacher", 0, tiny_teacher("bert", seed=1), tiny_tokenizer, tmp_path),
+            resumable=resumable,
         )
-        return history, events
 
     return run
 
 
-def test_frozen_embeddings_stay_as_they_are_and_can_learn_afterwards(train, tiny_teacher):
-    for frozen in (True, False):
-        model = tiny_teacher("bert")
-        table = model.get_input_embeddings().weight
-        before = table.detach().clone()
-        train(model, freeze_embeddings=frozen)
-        assert torch.equal(before, table) == frozen
-        assert all(weight.requires_grad for weight in model.parameters())
+@pytest.mark.parametrize("frozen", [True, False])
+def test_frozen_embeddings_stay_as_they_are_and_can_learn_afterwards(train, tiny_teacher, frozen):
+    model = tiny_teacher("bert")
+    table = model.get_input_embeddings().weight
+    before = table.detach().clone()
+    train(model, freeze_embeddings=frozen)
+    assert torch.equal(before, table) == frozen
+    assert all(weight.requires_grad for weight in model.parameters())
 
 
-def test_its_history_has_every_evaluation(train, tiny_teacher):
-    history, events = train(tiny_teacher("bert"))
-    assert [look[0] for look in history] == [3, 6]
-    assert all(0 <= accuracy <= 1 and loss > 0 and score == accuracy for _, accuracy, loss, score in history)
-    assert sum(isinstance(event, Step) for event in events) == STEPS
-
-
-def test_what_was_trained_in_bfloat16_answers_as_it_does_once_it_is_read_from_the_cache(train, tiny_teacher):
-    """Alike in latency, too, and as a teacher whose inner states are compared."""
+def test_after_bfloat16_a_model_answers_as_one_that_is_read_from_the_cache(train, tiny_teacher):
     model, read = tiny_teacher("bert"), tiny_teacher("bert")
-    train(model, recipe=tiny_recipe(precision="bf16"))
+    train(model, precision="bf16")
     read.load_state_dict(model.state_dict())
     ids = torch.arange(40, 80).view(2, 20)
     with torch.no_grad():
         assert torch.equal(model(input_ids=ids).logits, read.eval()(input_ids=ids).logits)
 
 
-@pytest.mark.parametrize("stop_at", [2, STEPS + 1])
-def test_intermediate_terms_leave_nothing_on_the_student(train, tiny_teacher, stop_at):
+@pytest.mark.parametrize("stop", [False, True])
+def test_intermediate_terms_leave_nothing_on_the_student(train, tiny_teacher, stop):
     model, seen = tiny_teacher("bert"), []
     model.register_forward_hook(lambda *_: seen.append(hasattr(model, PROJECTION)))
-    recipe = tiny_recipe(objective=ObjectiveConfig(temperature=4, hidden_weight=1.0))
+    control = Control()
+    if stop:
+        control.stop()
     try:
-        train(model, recipe=recipe, stop_at=stop_at)
+        train(model, control=control, objective=ObjectiveConfig(temperature=4, hidden_weight=1.0))
     except Stopped:
-        assert stop_at == 2
+        assert stop
     assert set(seen) == {True}
     assert not hasattr(model, PROJECTION)
 
 
 @pytest.mark.parametrize(("kept", "rates"), [(True, {0.1}), (False, {0.0, 0.1})])
-def test_dropout_of_attention_is_the_recipe_s(train, tiny_teacher, kept, rates):
+def test_dropout_of_attention_is_the_recipes(train, tiny_teacher, kept, rates):
     model, seen = tiny_teacher("bert"), set()
     dropouts = [module for module in model.modules() if isinstance(module, nn.Dropout)]
     model.register_forward_hook(lambda *_: seen.update(dropout.p for dropout in dropouts))
-    train(model, recipe=tiny_recipe(attention_dropout=kept))
+    train(model, attention_dropout=kept)
     assert seen == rates
     assert {dropout.p for dropout in dropouts} == {0.1}
 
 
-@pytest.mark.parametrize(("resumable", "goes_on_with"), [(True, 3), (False, 1)])
-def test_one_that_is_not_resumable_begins_anew(
-    train, tiny_teacher, tmp_path, monkeypatch, resumable, goes_on_with
+@pytest.mark.parametrize(("resumable", "first", "kept"), [(True, 3, [3, 4]), (False, 1, [])])
+def test_a_training_that_is_not_resumable_begins_anew(
+    train, tiny_teacher, tmp_path, monkeypatch, resumable, first, kept
 ):
     monkeypatch.setattr(trainer, "SECONDS_BETWEEN_CHECKPOINTS", 0)
-    with pytest.raises(Stopped):
-        train(tiny_teacher("bert"), stop_at=2, resumable=resumable)
+    settings = {"resumable": resumable, "steps": 4}
+    stopped(lambda *given: train(tiny_teacher("bert"), *given, **settings), at_step(2))
     assert (tmp_path / "student-0" / "checkpoint-2" / "optimizer.pt").is_file() == resumable
-    history, events = train(tiny_teacher("bert"), resumable=resumable)
-    assert next(event.step for event in events if isinstance(event, Step)) == goes_on_with
-    assert [look[0] for look in history] == [3, 6]
-    kept = [event.step for event in events if isinstance(event, Checkpointed)]
-    assert kept == ([3, 4, 5, 6] if resumable else [])
+    events: list = []
+    history = train(tiny_teacher("bert"), events.append, **settings)
+    assert steps(events)[0].step == first
+    assert [event.step for event in events if isinstance(event, Checkpointed)] == kept
+    assert [look[0] for look in history] == [2, 4]
+    assert all(0 <= accuracy <= 1 and loss > 0 and score == accuracy for _, accuracy, loss, score in history)
