@@ -1,4 +1,4 @@
-"""A new head starts as a logistic regression on what it reads."""
+"""Tests of a new head that starts as a logistic regression on what it reads."""
 
 from __future__ import annotations
 
@@ -23,10 +23,14 @@ from kd_core.system.control import Control
 from tests.unit.conftest import FAMILIES
 
 
+@pytest.fixture(scope="module")
+def texts(tiny_tokenizer, tiny_task):
+    return encode(tiny_tokenizer, tiny_task.train, 64)
+
+
 @pytest.mark.parametrize("family", FAMILIES)
-def test_its_logits_are_those_of_the_regression(family, tiny_teacher, tiny_tokenizer, tiny_task):
-    model = copy.deepcopy(tiny_teacher(family)).eval()
-    texts = encode(tiny_tokenizer, tiny_task.train, 64)
+def test_logits_are_those_of_the_regression(family, tiny_teacher, texts, tiny_task):
+    model = tiny_teacher(family).eval()
     labels = np.asarray(tiny_task.train["label"])
     before = copy.deepcopy(model.state_dict())
     name, head = output_layer(model)
@@ -47,20 +51,25 @@ def test_its_logits_are_those_of_the_regression(family, tiny_teacher, tiny_token
     assert probabilities == pytest.approx(expected.predict_proba(features), abs=0.02)
 
 
-def test_of_two_classes_each_has_half_of_the_difference(tiny_teacher, tiny_tokenizer, tiny_task):
+def test_each_of_two_classes_has_half_of_the_difference(tiny_teacher, tiny_tokenizer, tiny_task):
     rows = [i for i, label in enumerate(tiny_task.train["label"]) if label < 2]
-    two = encode(tiny_tokenizer, tiny_task.train.select(rows), 64)
-    model = copy.deepcopy(tiny_teacher("bert")).eval()
+    model = tiny_teacher("bert").eval()
     _, head = output_layer(model)
     others = head.weight.detach()[2:].clone()
-    start_from_probe(model, two, "fp32")
+    start_from_probe(model, encode(tiny_tokenizer, tiny_task.train.select(rows), 64), "fp32")
     assert torch.equal(head.weight[0], -head.weight[1])
     assert torch.equal(head.weight[2:], others), "a class without a text keeps its random weights"
 
 
-def test_it_says_how_far_it_is_and_can_be_stopped(tiny_teacher, tiny_tokenizer, tiny_task):
-    model, control, told = copy.deepcopy(tiny_teacher("bert")).eval(), Control(), []
-    texts = encode(tiny_tokenizer, tiny_task.train, 64)
+def test_one_class_teaches_nothing(tiny_teacher, tiny_tokenizer):
+    model = tiny_teacher("bert")
+    before = copy.deepcopy(model.state_dict())
+    start_from_probe(model, encode(tiny_tokenizer, labelled(["goal", "match"], [1, 1]), 64), "fp32")
+    assert all(torch.equal(tensor, before[name]) for name, tensor in model.state_dict().items())
+
+
+def test_progress_and_stop(tiny_teacher, texts):
+    model, control, told = tiny_teacher("bert").eval(), Control(), []
     start_from_probe(model, texts, "fp32", control, told.append)
     assert told[-1] == Progress("teach", "texts read for the new head", 60, 60)
     control.stop()
@@ -69,24 +78,15 @@ def test_it_says_how_far_it_is_and_can_be_stopped(tiny_teacher, tiny_tokenizer, 
     assert isinstance(output_layer(model)[1], nn.Linear), "the head is in its place again"
 
 
-def test_of_one_class_nothing_is_learned(tiny_teacher, tiny_tokenizer):
-    model = copy.deepcopy(tiny_teacher("bert"))
-    before = copy.deepcopy(model.state_dict())
-    start_from_probe(model, encode(tiny_tokenizer, labelled(["goal", "match"], [1, 1]), 64), "fp32")
-    assert all(torch.equal(tensor, before[name]) for name, tensor in model.state_dict().items())
-
-
-def test_a_head_that_was_trained_is_not_new(tiny_teacher):
-    model = copy.deepcopy(tiny_teacher("bert"))
+def test_head_that_was_trained_is_not_new(tiny_teacher):
+    model = tiny_teacher("bert")
     assert has_new_head(model)
     nn.init.ones_(output_layer(model)[1].bias)
     assert not has_new_head(model)
 
 
-def test_students_of_many_classes_begin_with_one_but_from_a_random_start(
-    kd_home, short_config, tmp_path, monkeypatch
-):
-    """The student alone as well: what distillation adds is not its start."""
+def test_students_of_many_classes_start_from_a_probe(kd_home, short_config, tmp_path, monkeypatch):
+    """So does the student alone, whose start is not what distillation adds; a random start does not."""
     rows = "\n".join(f"film {i},kind {min(i % 24, 19)}" for i in range(160))  # one has more than the others
     (tmp_path / "kinds.csv").write_text(f"text,label\n{rows}\n")
     task = {"task.name": str(tmp_path / "kinds.csv"), "task.test_file": None, "task.transfer_file": None}
@@ -97,5 +97,7 @@ def test_students_of_many_classes_begin_with_one_but_from_a_random_start(
         return fit(run, recipe, model, *texts, **more)
 
     monkeypatch.setattr(distil, "fit", instead)
-    distill(short_config.change({**task, "student.model": "half", "controls.plain_start": True}))
+    controls = {"controls.plain_start": True, "controls.latency_repeats": 1}
+    few = {"training.steps": 1, "teacher.epochs": 1, "teacher.batch_size": 64}
+    distill(short_config.change({**task, **controls, **few, "student.model": "half"}))
     assert begins == {"student": True, "alone": True, "plain_start": False}
