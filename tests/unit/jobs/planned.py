@@ -26,16 +26,7 @@ ROWS = {"train": 1256, "validation": 316, "test": 524, "transfer": 12_000}
 
 
 def plan(changes=None, *, rows=None, **parts) -> Plan:
-    usual = Plan(
-        config=DistillConfig().change(RESOLVED | (changes or {})),
-        classes=5,
-        rows=ROWS | (rows or {}),
-        tokens={"train": 8.7, "transfer": 27.6},
-        teacher=TEACHER,
-        student=STUDENT,
-        unknown=0.4,
-        unread=0.1,
-        pieces_a_word=1.6,
-        too_long=0.1,
-    )
-    return replace(usual, **parts)
+    config = DistillConfig().change(RESOLVED | (changes or {}))
+    tokens = {"train": 8.7, "transfer": 27.6}
+    usual = Plan(config, 5, ROWS | (rows or {}), tokens, TEACHER, STUDENT, unknown=0.4, unread=0.1)
+    return replace(usual, **({"pieces_a_word": 1.6, "too_long": 0.1} | parts))

@@ -1,20 +1,33 @@
-"""What the tests tell a store: runs, their points, looks and reports, and values that nobody here wrote."""
+"""What the tests of jobs share: events, reports, folders of runs, a slow handler, and waiting."""
 
 from __future__ import annotations
 
 import json
+import os
+import socket
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable
 from datetime import UTC, datetime
+from pathlib import Path
 
-import sqlalchemy as sa
+import psutil
+import pytest
 
 from kd_core.config import DistillConfig
-from kd_core.distillation.events import Evaluated, Step
-from kd_core.jobs.store import schema
+from kd_core.distillation.events import Evaluated, StageStarted, Step
+from kd_core.system import paths
 from tests import SAMPLES
 
 CONFIG = DistillConfig().model_dump(mode="json")
-RUN, OTHER = "20260101-120000-aaaa", "20260101-120001-bbbb"
+RUN, OTHER, THIRD = "20260101-120000-aaaa", "20260101-120001-bbbb", "20260101-120002-cccc"
 AT = datetime(2026, 1, 1, 12, 30, tzinfo=UTC)
+SAMPLE = json.loads((SAMPLES / "report.json").read_text("utf-8"))
+_CONFIG = DistillConfig.from_dict(SAMPLE["config"]).change({"training.metric": "accuracy"})
+SAMPLE["config"] = _CONFIG.model_dump(mode="json")
+both = pytest.mark.usefixtures("database_url")  # the test runs on SQLite and on PostgreSQL
 
 
 def step(number, *, who="student", seed=0, steps=10, loss=None, speed=1_000.0) -> Step:
@@ -30,36 +43,71 @@ def write(store, run_id, *events) -> None:
     store.write(run_id, [(AT, event) for event in events])
 
 
-SAMPLE = json.loads((SAMPLES / "report.json").read_text("utf-8"))
-
-
 def report(**changes) -> dict:
+    """Return the recorded report with round numbers."""
+
     def model(accuracy, size, p50):
-        return SAMPLE["student"] | {
-            "accuracy": accuracy,
-            "size_mb": size,
-            "latency_ms": SAMPLE["student"]["latency_ms"] | {"p50": p50},
-        }
+        latency = SAMPLE["student"]["latency_ms"] | {"p50": p50}
+        return SAMPLE["student"] | {"accuracy": accuracy, "size_mb": size, "latency_ms": latency}
 
-    changes = {
+    verdict = SAMPLE["verdict"] | {"kind": "helped", "delta": 0.04, "low": 0.01, "high": 0.07}
+    models = {
         "teacher": model(0.93, 91.2, 11.0),
-        "student": model(0.89, 12.0, 1.5),
-        "alone": model(0.85, 12.0, 1.5),
-        "labelled_only": None,
-        "verdict": SAMPLE["verdict"] | {"kind": "helped", "delta": 0.04, "low": 0.01, "high": 0.07},
-    } | changes
-    return SAMPLE | changes
+        "student": model(0.89, 12, 1.5),
+        "alone": model(0.85, 12, 1.5),
+    }
+    return SAMPLE | models | {"labelled_only": None, "verdict": verdict} | changes
 
 
-def spoil(store, run_id: str, **values: object) -> None:
-    """Raw values into a row, as another version, a tool or a broken disk may have left them."""
+def spoil(store, run_id: str, **values: str) -> None:
+    """Write raw values into a run's row, past all types of the code."""
     with store._database.begin(write=True) as connection:
         for name, value in values.items():
-            place = ":value"
-            if connection.dialect.name == "postgresql":  # which looks at types
-                column = schema.RUNS.c[name].type
-                kind = "TIMESTAMPTZ" if isinstance(column, schema.Moment) else "VARCHAR"
-                kind = "JSON" if isinstance(column, sa.JSON | schema.Stored) else kind
-                place = f"CAST(:value AS {kind})"
-            update = sa.text(f"UPDATE runs SET {name} = {place} WHERE id = :id")
-            connection.execute(update, {"value": value, "id": run_id})
+            connection.exec_driver_sql(f"UPDATE runs SET {name} = '{value}' WHERE id = '{run_id}'")
+
+
+def folder(*parts: str, size: int = 1000, days: float = 0, **texts: str) -> Path:
+    """Make a folder in the home with a model of ``size`` bytes and text files, last changed ``days`` ago."""
+    place = paths.home().joinpath(*parts)
+    place.mkdir(parents=True, exist_ok=True)
+    (place / "model.safetensors").write_bytes(bytes(size))
+    for name, text in texts.items():
+        (place / f"{name}.txt").write_text(text)
+    then = time.time() - days * 24 * 3600
+    for path in (*place.iterdir(), place):
+        os.utime(path, (then, then))
+    return place
+
+
+class Steps:
+    """A handler that takes a step whenever the test says so; ``finish`` lets it run to its end."""
+
+    def __init__(self, steps: int = 3) -> None:
+        self.steps, self.go, self.seen = steps, threading.Semaphore(0), []
+
+    def __call__(self, row, on_event, control) -> None:
+        self.seen.append(row.id)
+        on_event(StageStarted("teach"))
+        for number in range(1, self.steps + 1):
+            while not self.go.acquire(timeout=0.02):
+                control.check()
+            control.check()
+            on_event(step(number, who="teacher", steps=self.steps))
+
+    def finish(self) -> None:
+        self.go.release(1000)
+
+
+def until(true: Callable[[], object]) -> None:
+    deadline = time.monotonic() + 180  # a worker takes idle time only
+    while not true():
+        assert time.monotonic() < deadline
+        time.sleep(0.005)
+
+
+def ended() -> str:
+    """Return the owner's name of a process that has ended."""
+    process = subprocess.Popen([sys.executable, "-S", "-c", ""])
+    started = psutil.Process(process.pid).create_time()
+    process.wait()
+    return f"{socket.gethostname()}:{process.pid}:{started:.1f}"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import sqlite3
 import threading
 from contextlib import closing
@@ -13,46 +12,40 @@ from alembic.autogenerate import compare_metadata
 from alembic.config import Config
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
+from filelock import FileLock
 
 from kd_core.errors import DiskFullError, StoreError
 from kd_core.jobs.store import Store, database, schema
 from kd_core.jobs.store.database import Database
-from tests.unit.jobs.told import CONFIG, OTHER, RUN
-
-POSTGRES = os.environ.get("KD_TEST_DATABASE_URL")
+from tests.unit.jobs.told import CONFIG, OTHER, RUN, THIRD, both
 
 
-@pytest.mark.skipif(not POSTGRES, reason="KD_TEST_DATABASE_URL is not set")
 @pytest.mark.parametrize("database_url", ["postgresql"], indirect=True)
-def test_connections_that_the_server_drops_are_made_again(store, url, run):
-    engine = sa.create_engine(sa.make_url(url).difference_update_query(["application_name"]))
+def test_connections_that_the_server_drops_are_made_again(store, database_url, run):
+    engine = sa.create_engine(sa.make_url(database_url).difference_update_query(["application_name"]))
     with engine.connect() as connection:
         drop = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = :name"
-        name = sa.make_url(url).query["application_name"]
+        name = sa.make_url(database_url).query["application_name"]
         assert connection.execute(sa.text(drop), {"name": name}).rowcount > 0
     engine.dispose()
     assert store.run(RUN).status == "queued"
 
 
-def test_the_migrations_lead_to_the_tables_of_the_code(store, url):
-    store.runs()
-    engine = sa.create_engine(url)
-    with engine.connect() as connection:
-        context = MigrationContext.configure(
-            connection, opts={"version_table": database.VERSIONS, "compare_type": True}
-        )
+@both
+def test_migrations_lead_to_the_tables_of_the_code(store):
+    with store._database.begin() as connection:
+        options = {"version_table": database.VERSIONS, "compare_type": True}
+        context = MigrationContext.configure(connection, opts=options)
         assert context.get_current_revision() == database.SCHEMA
         assert compare_metadata(context, schema.SCHEME) == []
-    engine.dispose()
-
-
-def test_the_schema_that_the_code_expects_is_the_newest_one():
     config = Config()
     config.set_main_option("script_location", str(database.MIGRATIONS))
     assert ScriptDirectory.from_config(config).get_current_head() == database.SCHEMA
 
 
-def test_processes_that_open_a_new_database_at_once_both_can_use_it(url, python):
+@both
+@pytest.mark.slow
+def test_processes_open_a_new_database_at_once(url, python):
     code = f"store.create_run(sys.argv[2], {CONFIG!r}); print(len(store.runs()))"
     workers = [python(code, run_id) for run_id in (RUN, OTHER)]
     answers = [worker.communicate() for worker in workers]
@@ -61,7 +54,8 @@ def test_processes_that_open_a_new_database_at_once_both_can_use_it(url, python)
         assert {row.id for row in store.runs()} == {RUN, OTHER}
 
 
-def test_threads_that_open_a_new_database_at_once_all_can_use_it(url):
+@both
+def test_threads_open_a_new_database_at_once(url):
     stores, failed = [Store(url) for _ in range(4)], []
 
     def work(number: int) -> None:
@@ -81,16 +75,13 @@ def test_threads_that_open_a_new_database_at_once_all_can_use_it(url):
         store.close()
 
 
-def test_the_database_lies_in_kd_home(kd_home, monkeypatch):
+def test_database_lies_in_kd_home_or_where_the_variable_says(kd_home, tmp_path, monkeypatch):
     monkeypatch.delenv("KD_DATABASE_URL", raising=False)
     with closing(Store()) as store:
-        assert not kd_home.exists()  # nothing is made before it is needed
+        assert not kd_home.exists(), "nothing is made before it is needed"
         assert store.runs() == []
     with closing(sqlite3.connect(kd_home / "kd.sqlite")) as connection:
         assert connection.execute("PRAGMA journal_mode").fetchone() == ("wal",)
-
-
-def test_kd_database_url_moves_it(tmp_path, monkeypatch):
     monkeypatch.setenv("KD_DATABASE_URL", f"sqlite:///{tmp_path / '100% mine' / 'team.sqlite'}")
     with closing(Store()) as store:
         store.create_run(RUN, CONFIG)
@@ -98,59 +89,86 @@ def test_kd_database_url_moves_it(tmp_path, monkeypatch):
 
 
 @pytest.mark.parametrize(
-    "address", ["mysql://ada:s3cret@host/db", "sqlite://", "s3cret", "postgresql://ada:s3cret@host:x/db"]
+    ("address", "says"),
+    [
+        ("mysql://ada:s3cret@host/db", "write it like postgresql://user:password@host/database"),
+        ("sqlite://", "write it like"),
+        ("sqlite:///:memory:", "write it like"),
+        ("s3cret", "write it like"),
+        ("postgresql://ada:s3cret@host:x/db", "write it like"),
+        ("postgresql://kd:p@s3cret@db/kd", r"^KD_DATABASE_URL has more than one @: write %40 for one in"),
+        ("postgres://kd:s3cret@b@c@db:5432/kd?sslmode=require", "has more than one @"),
+    ],
 )
-def test_an_address_of_another_kind_is_refused_and_not_repeated(address):
-    with pytest.raises(StoreError, match="write it like postgresql://user:password@host/database") as caught:
+def test_wrong_address_is_refused_and_not_repeated(address, says):
+    with pytest.raises(StoreError, match=says) as caught:
         Store(address)
     assert "s3cret" not in str(caught.value)
 
 
-def test_a_password_with_an_at_sign_is_not_taken_for_a_host():
-    for address in ("postgresql://kd:p@ssw0rd@db/kd", "postgres://kd:a@b@c@db:5432/kd?sslmode=require"):
-        with pytest.raises(StoreError, match=r"^KD_DATABASE_URL has more than one @: write %40 for one in"):
-            Store(address)
-    Store("postgresql://kd:p%40ssw0rd@127.0.0.1:9/kd").close()
-
-
 @pytest.mark.parametrize(
-    "address",
+    ("address", "host"),
     [
-        "postgresql://ada:s3cret@127.0.0.1:9/kd",
-        "postgres:///kd?host=127.0.0.1&port=9&user=ada&password=s3cret",
+        ("postgresql://ada:s3cret%40@127.0.0.1:9/kd", "127.0.0.1"),
+        ("postgres:///kd?host=127.0.0.1&port=9&user=ada@home&password=s3cret", "this machine"),
     ],
 )
-def test_a_server_that_does_not_answer_is_named_without_its_password(address):
+def test_silent_server_is_named_without_its_password(address, host):
     with closing(Store(address)) as store, pytest.raises(StoreError) as caught:
         store.runs()
     text = str(caught.value)
-    assert text.startswith("The database 'kd' on ")
+    assert text.startswith(f"The database 'kd' on {host} cannot be used: ")
     assert "refused" in text
     assert text.endswith("Check KD_DATABASE_URL, and that the server runs.")
     assert "s3cret" not in text
 
 
-def test_a_file_that_is_no_database_is_named(tmp_path):
-    file = tmp_path / "kd.sqlite"
-    file.write_bytes(b"This is a letter to my aunt, and no database at all. " * 20)
-    with closing(Store(f"sqlite:///{file}")) as store, pytest.raises(StoreError) as caught:
-        store.runs()
+@pytest.mark.parametrize(
+    ("address", "reason", "shown", "hint"),
+    [
+        (
+            "sqlite:///a.sqlite",
+            "database is locked\nmore",
+            "database is locked.",
+            "Another process is writing; try again.",
+        ),
+        ("sqlite:///a.sqlite", "Malformed image.", "Malformed image.", database.REBUILD),
+        ("sqlite:///a.sqlite", "disk I/O error", "disk I/O error.", "for example with kd clean."),
+        ("sqlite:///a.sqlite", "database or disk is full", "is full.", "for example with kd clean."),
+        ("sqlite:///a.sqlite", "readonly", "readonly.", "or choose another folder with KD_HOME."),
+        ("postgresql://kd:s3cret@db/kd", "no s3cret", "no ***.", "and that the server runs."),
+    ],
+)
+def test_hint_for_an_error_of_the_database(address, reason, shown, hint):
+    error = Database(address)._failed(sqlite3.OperationalError(reason))
+    assert f": {shown} " in str(error) or f"{shown} If" in str(error)
+    assert str(error).endswith(hint)
+    assert isinstance(error, DiskFullError) == ("kd clean" in hint)
+
+
+def test_file_that_is_no_database_is_named_and_set_aside(store, url, monkeypatch):
+    file = database.Path(sa.make_url(url).database)
+    assert store.set_aside_if_broken() is None
+    with monkeypatch.context() as patch:  # locked is not broken
+        patch.setattr(sqlite3, "connect", lambda _: sqlite3.dbapi2.connect(":memory:").execute("locked"))
+        with pytest.raises(StoreError, match="syntax error"):
+            store.set_aside_if_broken()
+    letter = b"This is a letter to my aunt, and no database at all. " * 20
+    file.write_bytes(letter)
+    with closing(Store(url)) as other, pytest.raises(StoreError) as caught:
+        other.runs()
     assert str(caught.value) == (
         f"The database {file} cannot be used: file is not a database. "
         "The folders of the runs are whole: kd index --rebuild makes it anew from them."
     )
+    aside = store.set_aside_if_broken()
+    assert aside.name.startswith("kd.sqlite.broken-2")
+    assert aside.read_bytes() == letter
+    assert store.set_aside_if_broken() is None
+    assert store.runs() == []
 
 
-def test_a_full_disk_is_thought_of_when_sqlite_speaks_of_another_error(tmp_path):
-    """It cannot make the file that its processes share, and says only this."""
-    error = Database(f"sqlite:///{tmp_path}/kd.sqlite")._failed(sqlite3.OperationalError("disk I/O error"))
-    assert str(error).endswith(
-        "disk I/O error. If the disk is full, free some space, for example with kd clean."
-    )
-    assert isinstance(error, DiskFullError)
-
-
-def test_a_folder_that_cannot_be_made_is_named(tmp_path):
+def test_folder_that_cannot_be_made_is_named(tmp_path):
     (tmp_path / "file").touch()
     hint = "Check that you may write there, or choose another folder"
     with (
@@ -160,11 +178,38 @@ def test_a_folder_that_cannot_be_made_is_named(tmp_path):
         store.runs()
 
 
-def test_a_database_of_a_newer_version_is_left_alone(store, url, run):
-    engine = sa.create_engine(url)
-    with engine.begin() as connection:
-        connection.execute(sa.text(f"UPDATE {database.VERSIONS} SET version_num = '9999'"))
-    engine.dispose()
+def test_database_that_another_process_migrates_for_too_long(url, monkeypatch):
+    monkeypatch.setattr(database, "PATIENCE", 0.01)
+    lock = FileLock(f"{sa.make_url(url).database}.lock")
+    with (
+        lock,
+        closing(Store(url)) as store,
+        pytest.raises(StoreError, match=r"was locked by another process"),
+    ):
+        store.runs()
+
+
+@both
+def test_database_of_a_newer_version_is_left_alone(store, url, run):
+    with store._database.begin(write=True) as connection:
+        connection.exec_driver_sql(f"UPDATE {database.VERSIONS} SET version_num = '9999'")
     newer = r"made by a newer KD Studio \(schema 9999; this one knows"
     with closing(Store(url)) as older, pytest.raises(StoreError, match=newer):
         older.runs()
+
+
+def test_database_that_replaces_another_is_the_one_that_counts(store, run, kd_home):
+    (kd_home / "away").mkdir()
+    files = [kd_home / f"kd.sqlite{end}" for end in ("", "-wal", "-shm")]
+    for file in files:
+        file.rename(kd_home / "away" / file.name)
+    with pytest.raises(StoreError, match=r"kd\.sqlite is gone\. Put it back, or restart KD Studio"):
+        store.runs()
+    with closing(Store()) as other:
+        other.create_run(OTHER, {})
+        assert [row.id for row in store.runs()] == [OTHER]
+        for file in files:
+            file.unlink(missing_ok=True)
+            (kd_home / "away" / file.name).rename(file)
+        store.create_run(THIRD, {})
+        assert [row.id for row in store.runs()] == [row.id for row in other.runs()] == [THIRD, RUN]
