@@ -1,4 +1,4 @@
-"""Every setting of a run, the limits of those that are numbers, and what is said of a wrong one."""
+"""Every field of the config, the limits of each number, and the problems of an illegal value."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ FIELDS: dict[str, FieldInfo] = {
     f"{section}.{name}": info for section, cls in sections() for name, info in cls.model_fields.items()
 }
 
-# Every number: the lowest and the highest that are legal (None: no end), as decided once, by hand.
+# The lowest and the highest legal value of each number; None means no limit.
 LIMITS: dict[str, tuple[float, float | None]] = {
     "task.train_texts": (0, None),
     "task.transfer_texts": (0, None),
@@ -58,7 +58,7 @@ LIMITS: dict[str, tuple[float, float | None]] = {
 
 
 def numeric(info: FieldInfo) -> type | None:
-    """int or float, for fields that are such a number or ``auto``."""
+    """Return int or float for a field that is such a number or ``auto``, and None for another field."""
     if get_origin(info.annotation) is tuple:
         return None
     parts = (info.annotation, *get_args(info.annotation))

@@ -1,4 +1,4 @@
-"""The one door of the dashboard: uploads before log-in, and who may show its pages."""
+"""The dashboard's ASGI middleware: uploads before log-in, their rate, and framing by other sites."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from pages.shared import visitors
 
 
 def ask(path: str, method: str = "PUT") -> tuple[int, dict[bytes, bytes]]:
-    """The status and the headers; the application behind the door answers 200."""
+    """Return the status and the headers. The application behind the door answers 200."""
     sent: list[dict[str, Any]] = []
 
     async def behind(scope: Any, receive: Any, send: Any) -> None:
@@ -26,7 +26,7 @@ def ask(path: str, method: str = "PUT") -> tuple[int, dict[bytes, bytes]]:
     return sent[0]["status"], dict(sent[0]["headers"])
 
 
-def test_a_session_that_was_not_let_in_uploads_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_uploads_need_an_admitted_session(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(visitors, "_ADMITTED", {"known"})
     place = "/_stcore/upload_file/stranger/1"
     for path in (place, f"/base{place}", "/_stcore/upload%5ffile/stranger/1"):
@@ -35,7 +35,7 @@ def test_a_session_that_was_not_let_in_uploads_nothing(monkeypatch: pytest.Monke
     assert ask("/_stcore/health", "GET")[0] == 200
 
 
-def test_a_session_uploads_so_many_files_a_minute(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_upload_rate_limit(monkeypatch: pytest.MonkeyPatch) -> None:
     now = [0.0]
     monkeypatch.setattr(visitors, "_ADMITTED", {"one", "other"})
     monkeypatch.setattr(door.time, "monotonic", lambda: now[0])
@@ -50,6 +50,6 @@ def test_a_session_uploads_so_many_files_a_minute(monkeypatch: pytest.MonkeyPatc
     assert upload("one") == 0
 
 
-def test_no_other_page_may_show_this_one_inside() -> None:
+def test_no_framing_by_other_sites() -> None:
     for path in ("/", "/_stcore/upload_file/stranger/1"):
         assert ask(path)[1][b"content-security-policy"] == b"frame-ancestors 'self'"

@@ -1,4 +1,4 @@
-"""What each kind of job does: what it says of a config that it cannot use, and what it leaves behind."""
+"""The handlers of all kinds of jobs: illegal configs, progress of a part, pauses, and closed databases."""
 
 from __future__ import annotations
 
@@ -36,15 +36,13 @@ from tests import SAMPLES
 
 
 @pytest.mark.parametrize("kind", HANDLERS)
-def test_a_stored_config_that_is_not_legal_is_a_sentence(kind: str) -> None:
+def test_an_illegal_stored_config(kind: str) -> None:
     row = cast(Any, SimpleNamespace(id="20260131-143000-a1b2", config={"run": "x", "more": 1}))
     with pytest.raises(ConfigError, match=r"\bmore is not a setting; choose from "):
         HANDLERS[kind](row, ignore, Control())
 
 
-def test_a_lab_that_is_stopped_leaves_no_database_open(
-    kd_home: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_stopped_lab_closes_its_database(kd_home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def stop(*_: object, **__: object) -> None:
         raise Stopped("Somebody has stopped it.")
 
@@ -58,8 +56,8 @@ def test_a_lab_that_is_stopped_leaves_no_database_open(
     assert len(closed) == 1
 
 
-def test_a_part_of_a_job_is_as_far_as_its_run_by_time_and_never_goes_back() -> None:
-    """The teacher takes 60 of 100 seconds: with its end the second of two parts is 60 % done."""
+def test_progress_of_a_part_follows_time_and_never_decreases() -> None:
+    """The teacher takes 60 of 100 seconds, so at its end the second of two parts is 60 % done."""
     told: list[Event] = []
     part = _as_part(told.append, "tiny", 0.5, 0.5)
     measured = yaml.safe_load((SAMPLES / "measured.yaml").read_text("utf-8"))["the suite of docs/quality.md"]
@@ -74,7 +72,7 @@ def test_a_part_of_a_job_is_as_far_as_its_run_by_time_and_never_goes_back() -> N
     for tenth in range(11):
         part(step("teacher", 0, tenth / 10))
     shares = [event.done / event.total for event in told if isinstance(event, Progress)]
-    assert shares[:2] == [0.5, 0.5], "what precedes a training is not the training"
+    assert shares[:2] == [0.5, 0.5], "preparation is not training"
     assert shares[-1] == pytest.approx(0.5 + 0.6 / 2, abs=0.05)
     for stage in ("record", "distil"):
         part(StageStarted(stage))
@@ -93,9 +91,7 @@ def step(who: Role, seed: int, share: float) -> Step:
     return Step(who, seed, round(10 * share), 10, 1.0, 1.0, 0.0, 0.0, 1e-3, 100.0)
 
 
-def test_a_pause_of_a_job_is_no_time_of_the_run_inside_it(
-    kd_home: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_pause_does_not_count_as_training_time(kd_home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     outer, hand, took = Control(), SimpleNamespace(now=5.0), []
     clock = SimpleNamespace(monotonic=lambda: hand.now, sleep=time.sleep)
     monkeypatch.setattr("kd_core.system.control.time", clock)
@@ -115,7 +111,7 @@ def test_a_pause_of_a_job_is_no_time_of_the_run_inside_it(
             time.sleep(0.01)
         while looks.acquire(blocking=False):
             pass
-        for _ in range(3):  # nobody asks this run to pause, nor to go on
+        for _ in range(3):  # no command arrives for this run
             looks.acquire()
         hand.now += 3600.0
         outer.resume()

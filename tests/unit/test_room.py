@@ -1,4 +1,4 @@
-"""A classroom's door, its cookies and its votes: what students, and strangers, cannot do."""
+"""A classroom's middleware, cookies and votes: what students and strangers cannot do."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def _empty(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 async def behind(scope: Any, receive: Any, send: Any) -> None:
-    """The application that the door lets through to."""
+    """The application behind the door."""
     if scope["type"] == "websocket":
         await send({"type": "websocket.accept"})
         return
@@ -31,7 +31,7 @@ async def behind(scope: Any, receive: Any, send: Any) -> None:
 
 
 def request(path: str, method: str = "GET", *, kind: str = "http", app: Any = behind, **cookies: str) -> Any:
-    """What is answered: its messages."""
+    """Return the messages of the answer."""
     sent: list[dict[str, Any]] = []
 
     async def send(message: Any) -> None:
@@ -48,13 +48,13 @@ def status(path: str, method: str = "GET", **cookies: str) -> int:
 
 
 def connects(**cookies: str) -> bool:
-    """Whether a session may begin."""
+    """Return True if a session may begin."""
     return bool(
         request(f"{BASE}/_stcore/stream", kind="websocket", **cookies)[0]["type"] == "websocket.accept"
     )
 
 
-def test_what_learn_needs_is_open() -> None:
+def test_open_paths() -> None:
     for path in (
         "/",
         "/temperature",
@@ -68,7 +68,7 @@ def test_what_learn_needs_is_open() -> None:
 
 
 @pytest.mark.parametrize("method", ["PUT", "POST", "DELETE", "PATCH", "OPTIONS"])
-def test_nothing_is_uploaded_or_changed(method: str) -> None:
+def test_methods_that_change_something_are_refused(method: str) -> None:
     for path in ("/_stcore/upload_file/session/1", "/", "/_stcore/agent/interact"):
         assert status(BASE + path, method) == 405, path
 
@@ -94,13 +94,13 @@ def test_nothing_is_uploaded_or_changed(method: str) -> None:
         f"{BASE}/present/guess",
     ],
 )
-def test_everything_else_is_closed_and_the_word_not_given_away(path: str) -> None:
+def test_closed_paths_do_not_reveal_the_secret_path(path: str) -> None:
     answer = request(path)
     assert answer[0]["status"] == 404
     assert b"kadomirute" not in answer[1]["body"]
 
 
-def test_the_presenters_word_becomes_a_cookie_and_leaves_the_address() -> None:
+def test_the_presenters_secret_becomes_a_cookie() -> None:
     start, _ = request(f"{BASE}/present/{browsers.WORD}")
     headers = dict(start["headers"])
     assert start["status"] == 303
@@ -109,7 +109,7 @@ def test_the_presenters_word_becomes_a_cookie_and_leaves_the_address() -> None:
     assert cookie == f"kd_presenter={browsers.WORD}; Path={BASE}/; HttpOnly; SameSite=Strict"
 
 
-def test_the_presenter_is_known_by_the_whole_word_alone() -> None:
+def test_only_the_whole_secret_identifies_the_presenter() -> None:
     assert browsers.presents({browsers.PRESENTER: browsers.WORD})
     for wrong in ("", browsers.WORD[:-1], browsers.WORD + "x", browsers.WORD.swapcase()):
         assert not browsers.presents({browsers.PRESENTER: wrong})
@@ -117,7 +117,7 @@ def test_the_presenter_is_known_by_the_whole_word_alone() -> None:
     assert len(browsers.WORD) >= 20
 
 
-def test_a_page_gives_a_browser_its_cookie_once() -> None:
+def test_a_browser_gets_its_cookie_once() -> None:
     headers = dict(request(f"{BASE}/learn")[0]["headers"])
     cookie = headers[b"set-cookie"].decode()
     assert cookie.endswith(f"; Path={BASE}/; HttpOnly; SameSite=Strict")
@@ -125,12 +125,12 @@ def test_a_page_gives_a_browser_its_cookie_once() -> None:
     assert browsers.browser_of({"kd_browser": value})
     assert b"set-cookie" not in dict(request(f"{BASE}/learn", kd_browser=value)[0]["headers"])
     assert b"set-cookie" not in dict(request(f"{BASE}/static/js/a.js")[0]["headers"])
-    # The address that is shown, to which the browser has not sent the cookie that it may have.
+    # A browser does not send its cookie to the address without the slash.
     assert b"set-cookie" not in dict(request(BASE)[0]["headers"])
     assert headers[b"content-security-policy"] == b"frame-ancestors 'self'"
 
 
-def test_a_cookie_that_is_made_up_is_nobodys() -> None:
+def test_forged_cookies() -> None:
     name = browsers.new_browser().split(".")[0]
     for forged in (name, f"{name}.", f"{name}.{'0' * 32}", f".{browsers._signature('x')}", "ä.ö"):
         assert browsers.browser_of({"kd_browser": forged}) is None
@@ -138,7 +138,7 @@ def test_a_cookie_that_is_made_up_is_nobodys() -> None:
     assert not connects()
 
 
-def test_so_many_browsers_have_a_seat_and_the_presenter_always(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_seats_are_limited_except_for_the_presenter(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(browsers, "SEATS", 2)
     seated = [browsers.new_browser() for _ in range(2)]
     for cookie in seated:
@@ -148,14 +148,14 @@ def test_so_many_browsers_have_a_seat_and_the_presenter_always(monkeypatch: pyte
     assert start["status"] == 503
     assert body["body"].startswith(b"This classroom is full: all 2 seats are taken.")
     assert not connects(kd_browser=late)
-    assert status(BASE) == 200  # who is sent on may sit already
+    assert status(BASE) == 200  # redirects, perhaps to a browser that has a seat
     assert connects(kd_browser=seated[0])
     assert status(f"{BASE}/", kd_browser=seated[0]) == 200
     assert connects(kd_browser=late, kd_presenter=browsers.WORD)
     assert not connects(kd_browser=late, kd_presenter="guess")
 
 
-def test_whoever_presents_takes_nobodys_seat() -> None:
+def test_the_presenter_takes_no_seat() -> None:
     seen: list[int] = []
 
     async def count(scope: Any, receive: Any, send: Any) -> None:
@@ -173,7 +173,7 @@ def test_whoever_presents_takes_nobodys_seat() -> None:
     assert seen == [0]
 
 
-def test_one_browser_has_so_many_pages_and_gives_its_seat_back() -> None:
+def test_pages_of_one_browser_are_limited_and_its_seat_is_released() -> None:
     cookie = browsers.new_browser()
     name = browsers.browser_of({"kd_browser": cookie}) or ""
     seen: list[int] = []
@@ -195,7 +195,7 @@ def as_presenter(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(votes, "is_presenter", lambda: True)
 
 
-def test_no_student_opens_reveals_or_closes(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_only_the_presenter_controls_a_vote(monkeypatch: pytest.MonkeyPatch) -> None:
     room = Votes()
     monkeypatch.setattr(votes, "is_presenter", lambda: False)
     for act in (lambda: room.open(QUESTION), room.reveal, room.close):
@@ -205,7 +205,7 @@ def test_no_student_opens_reveals_or_closes(monkeypatch: pytest.MonkeyPatch) -> 
 
 
 @pytest.mark.usefixtures("as_presenter")
-def test_each_browser_answers_once() -> None:
+def test_one_answer_for_each_browser() -> None:
     room = Votes()
     assert not room.answer("a", QUESTION, "yes")  # nothing is open
     room.open(QUESTION)
@@ -217,13 +217,13 @@ def test_each_browser_answers_once() -> None:
     assert (room.answer_of("a"), room.answer_of("c")) == ("yes", None)
     room.reveal()
     assert not room.answer("c", QUESTION, "yes")
-    room.open(QUESTION)  # once more, from the beginning
+    room.open(QUESTION)  # again, without answers
     assert (room.tally(), room.revealed) == ({"yes": 0, "no": 0}, False)
-    assert not room.answer("a", Question("Down?", ("yes", "no")), "yes")  # of a page that is out of date
+    assert not room.answer("a", Question("Down?", ("yes", "no")), "yes")  # from an outdated page
 
 
 @pytest.mark.usefixtures("as_presenter")
-def test_no_more_answers_than_seats(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_answers_are_limited_by_seats(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(votes, "SEATS", 3)
     room = Votes()
     room.open(QUESTION)

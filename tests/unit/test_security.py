@@ -1,4 +1,4 @@
-"""What must not happen, whoever sends the file, the name, the id or the link."""
+"""Security rules: no code from data, no foreign paths or requests, limits, and a local server."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def calls(tree: ast.Module) -> list[tuple[str, ast.Call]]:
 
 
 def imported(tree: ast.Module, package: str) -> set[str]:
-    """What a module takes from a package, or the package itself."""
+    """Return the names that a module imports from a package."""
     found: set[str] = set()
     for node in ast.walk(tree):
         if isinstance(node, ast.ImportFrom) and (node.module or "").startswith(package):
@@ -57,7 +57,7 @@ def imported(tree: ast.Module, package: str) -> set[str]:
 
 @cache
 def dicts(tree: ast.Module) -> dict[str, dict[str, ast.expr]]:
-    """The dicts that are written out in a module, by the name that they are given."""
+    """Return the dict literals of a module by their variables' names."""
     return {
         node.targets[0].id: {
             key.value: value
@@ -72,7 +72,7 @@ def dicts(tree: ast.Module) -> dict[str, dict[str, ast.expr]]:
 
 
 def options(tree: ast.Module, call: ast.Call) -> dict[str, ast.expr]:
-    """The keywords of a call, with those of ``**name`` where that is a dict written out in the module."""
+    """Return the keywords of a call, including ``**name`` if the module defines that dict literally."""
     found: dict[str, ast.expr] = {}
     for keyword in call.keywords:
         if keyword.arg:
@@ -86,10 +86,10 @@ def is_literally(value: ast.expr | None, expected: bool) -> bool:
     return isinstance(value, ast.Constant) and value.value is expected
 
 
-# 1, 3, 4 No code comes with a model or a file
+# No code comes with a model or a file
 
 
-def test_nothing_that_runs_what_it_reads_is_used():
+def test_nothing_executes_data():
     modules = {"pickle", "cPickle", "dill", "cloudpickle", "joblib", "marshal", "shelve"}
     functions = {"torch.load", "pd.read_pickle", "yaml.load", "eval", "exec", "os.system"}
     for name, tree in trees():
@@ -106,7 +106,7 @@ def test_nothing_that_runs_what_it_reads_is_used():
             assert not is_literally(given.get("weights_only"), False), f"{name}: {function}"
 
 
-def test_models_are_loaded_from_safetensors_and_without_code_of_theirs():
+def test_models_are_loaded_from_safetensors_without_remote_code():
     seen = 0
     for name, tree in trees():
         for function, call in calls(tree):
@@ -117,10 +117,10 @@ def test_models_are_loaded_from_safetensors_and_without_code_of_theirs():
             assert is_literally(given.get("trust_remote_code"), False), where
             if "Model" in function:
                 assert is_literally(given.get("use_safetensors"), True), where
-    assert seen >= 5  # the scan finds what it is about
+    assert seen >= 5  # the scan finds calls
 
 
-def test_weights_that_are_no_safetensors_are_refused(tmp_path, tiny_task, teacher_folder):
+def test_other_weight_formats_are_refused(tmp_path, tiny_task, teacher_folder):
     from kd_core.config import TeacherConfig
     from kd_core.models.loading import load_teacher
 
@@ -131,7 +131,7 @@ def test_weights_that_are_no_safetensors_are_refused(tmp_path, tiny_task, teache
         load_teacher(TeacherConfig(model=str(folder)), tiny_task)
 
 
-def test_the_hub_gets_no_telemetry_and_is_not_asked_to_convert_weights():
+def test_no_telemetry_and_no_conversion_by_the_hub():
     code = (
         "import os, kd_core.data, kd_core.models;"
         "print(os.environ['HF_HUB_DISABLE_TELEMETRY'], os.environ['DISABLE_SAFETENSORS_CONVERSION'])"
@@ -142,7 +142,7 @@ def test_the_hub_gets_no_telemetry_and_is_not_asked_to_convert_weights():
     assert done.stdout.split() == ["1", "1"]
 
 
-# 5, 6 Names and paths
+# Names and paths
 
 
 @pytest.mark.parametrize(
@@ -159,7 +159,7 @@ def test_the_hub_gets_no_telemetry_and_is_not_asked_to_convert_weights():
     ],
 )
 @pytest.mark.parametrize("field", ["name", "test_file", "transfer_file"])
-def test_nothing_is_fetched_through_a_field_for_a_file(tmp_path, place, field):
+def test_a_file_field_fetches_nothing(tmp_path, place, field):
     own = tmp_path / "films.csv"
     own.write_text(FILMS)
     with pytest.raises(DataError, match=r"must be a file on this machine|here is no file|none of the kinds"):
@@ -173,7 +173,7 @@ def test_an_upload_stays_in_its_folder(kd_home, tmp_path, name):
     assert list(tmp_path.iterdir()) == [kd_home]
 
 
-def test_a_link_out_of_the_data_folder_is_not_followed(kd_home, tmp_path):
+def test_links_out_of_the_data_folder_are_not_followed(kd_home, tmp_path):
     saved = uploads.save({"name": Upload("films.csv", FILMS.encode())}, TaskConfig())
     secret = tmp_path / "secret.csv"
     secret.write_text(FILMS)
@@ -190,7 +190,7 @@ def test_a_link_out_of_the_data_folder_is_not_followed(kd_home, tmp_path):
 @pytest.mark.parametrize(
     "run_id", ["../secrets", "", ".", "/etc", "20260131-143000-a1b2/..", "x" * 300, "a\0b"]
 )
-def test_a_run_is_found_by_its_id_alone(kd_home, run_id):
+def test_run_ids(kd_home, run_id):
     from kd_core.distillation import run_folder
 
     with pytest.raises(RunError, match="is not a run; a run is named like 20260131-143000-a1b2"):
@@ -198,7 +198,7 @@ def test_a_run_is_found_by_its_id_alone(kd_home, run_id):
 
 
 @pytest.mark.parametrize("run_id", ["../secrets", "/etc", ".."])
-def test_only_a_run_is_deleted(kd_home, tmp_path, run_id):
+def test_only_runs_are_deleted(kd_home, tmp_path, run_id):
     from kd_core.jobs import deletion
     from kd_core.jobs.store import Store
 
@@ -211,7 +211,7 @@ def test_only_a_run_is_deleted(kd_home, tmp_path, run_id):
 
 
 @pytest.mark.parametrize("name", ["a/b/c", "a b", "https://host/a", "a?x=1", "", "a\n", r"\\server\a"])
-def test_what_is_no_hub_id_is_no_model(name):
+def test_invalid_hub_ids_of_models(name):
     from kd_core.models.presets import TEACHERS, find_preset
 
     with pytest.raises(ModelError, match=r"is no model: choose minilm-l6"):
@@ -219,22 +219,22 @@ def test_what_is_no_hub_id_is_no_model(name):
 
 
 @pytest.mark.parametrize("name", ["a/b/c", "a b", "a?x=1", "a/b:c:d/../e f", ""])
-def test_what_is_no_hub_id_is_no_data_set(name):
+def test_invalid_hub_ids_of_data_sets(name):
     with pytest.raises(DataError, match=r"A Hub data set is written hub:name|There is no data set|cannot be"):
         load_task(TaskConfig(name=f"hub:{name}"))
 
 
-def test_every_process_of_ours_is_started_without_the_working_directory():
-    """By ``process.python``: else a ``random.py`` beside somebody's texts would be run."""
+def test_processes_are_started_without_the_working_directory():
+    """Only ``process.python`` starts them; otherwise a ``random.py`` beside a user's texts is imported."""
     starting = [path.name for path in (ROOT / "kd_core").rglob("*.py") if '"-m"' in path.read_text()]
     assert starting == ["process.py"]
 
 
-# 7 User text and HTML
+# User text and HTML
 
 
-def test_pages_write_no_html_of_their_own_making():
-    """HTML and scripts come from constants and from files of ours, never from a variable."""
+def test_pages_write_only_constant_html():
+    """HTML and scripts come from constants and our own files, never from a variable."""
     for name, tree in trees():
         assert imported(tree, "streamlit.components") <= {"declare_component"}, name
         for function, call in calls(tree):
@@ -252,14 +252,14 @@ def test_pages_write_no_html_of_their_own_making():
             assert all(n.isupper() or n in ("assets", "app_folder") for n in used), f"{name}: {used}"
 
 
-def test_our_script_makes_no_html_of_what_it_is_given():
+def test_our_script_creates_no_html():
     code = "".join(path.read_text() for path in (ROOT / "assets").glob("*.js"))
     assert "textContent" in code
     assert not re.search(r"innerHTML|outerHTML|insertAdjacentHTML|createContextualFragment", code)
     assert not re.search(r"document\.write|\beval\b|\bFunction\(", code)
 
 
-# 9 Limits
+# Limits
 
 
 def test_an_upload_over_the_limit_is_refused_by_its_size(monkeypatch):
@@ -278,17 +278,17 @@ def test_too_many_rows_are_refused(monkeypatch):
 def test_a_small_parquet_file_cannot_unpack_into_a_huge_one(monkeypatch):
     monkeypatch.setattr(read, "MAX_UNPACKED_BYTES", 5_000_000)
     sink = io.BytesIO()
-    text = ["x" * 10_000] * 2_000  # 20 MB, of which the file has one copy
+    text = ["x" * 10_000] * 2_000  # 20 MB, stored once
     pq.write_table(pa.table({"text": text, "label": ["a", "b"] * 1_000}), sink, compression="zstd")
     assert len(sink.getvalue()) < 50_000
     with pytest.raises(DataError, match=r"bomb\.parquet has .* MB when unpacked, more than 5 MB"):
         uploads.check({"name": Upload("bomb.parquet", sink.getvalue())}, TaskConfig())
 
 
-# 10, 11, 12 The server and the database
+# The server and the database
 
 
-def test_the_server_is_for_this_machine_alone():
+def test_the_server_listens_on_this_machine_only():
     config = tomllib.loads((ROOT / ".streamlit" / "config.toml").read_text(encoding="utf-8"))
     server = config["server"]
     assert server["address"] == "127.0.0.1"
@@ -302,7 +302,7 @@ def test_the_server_is_for_this_machine_alone():
 
 
 @pytest.mark.parametrize("host", ["0.0.0.0", "::", "192.168.1.7", "example.org"])
-def test_the_dashboard_is_not_opened_to_a_network_without_a_log_in(tmp_path, monkeypatch, capsys, host):
+def test_a_network_address_needs_a_log_in(tmp_path, monkeypatch, capsys, host):
     from kd_core.cli import main
 
     monkeypatch.chdir(tmp_path)
@@ -313,7 +313,6 @@ def test_the_dashboard_is_not_opened_to_a_network_without_a_log_in(tmp_path, mon
 
 
 def test_a_classroom_has_no_runner_and_no_store():
-    """Neither its main script nor its door asks for one; what labs would ask for is refused."""
     for name in ("classroom.py", "pages/classroom.py", "pages/navigation.py"):
         assert not re.search(r"runner|store", (ROOT / name).read_text("utf-8").split('"""', 2)[2]), name
     rooms = [*(ROOT / "pages" / "room").rglob("*.py"), *(ROOT / "pages" / "shared" / "room").rglob("*.py")]

@@ -1,9 +1,10 @@
-"""Every field of the config reaches what it is about. A field without an entry here fails."""
+"""Every field of the config changes what it claims to change. A field without an entry here fails."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, cast
@@ -35,20 +36,22 @@ Look = Callable[[DistillConfig], Any]
 
 @dataclass(frozen=True)
 class Wire:
-    """Changing the field to ``value`` changes what ``look`` sees, from ``seen[0]`` to ``seen[1]``."""
+    """Changing the field to ``value`` changes the result of ``look`` from ``seen[0]`` to ``seen[1]``."""
 
     value: Any
     look: Look
     seen: tuple[Any, Any] = (ANY, ANY)
-    base: dict[str, Any] = field(default_factory=dict)  # other settings that it takes for the field to matter
+    base: dict[str, Any] = field(
+        default_factory=dict
+    )  # other settings that the field needs to have an effect
 
 
 class Seen(Exception):
-    """What was seen of a trainer, carried out of a run that need not go on."""
+    """Carries what was observed of a trainer out of a run that need not continue."""
 
 
 def at_training(who: Role, look: Callable[[DistillTrainer, list], Any]) -> Look:
-    """The real run up to where it would train ``who``: there, ``look(trainer, events)``."""
+    """Return a look that runs up to the training of ``who`` and calls ``look(trainer, events)`` there."""
 
     def run(config: DistillConfig) -> Any:
         events: list[Any] = []
@@ -75,8 +78,7 @@ def of_student(read: Callable[[DistillTrainer], Any]) -> Look:
     return at_training("student", lambda trainer, _: read(trainer))
 
 
-def told_of(who: Role, read: Callable[[list], Any]) -> Look:
-    """What the events of the whole training say."""
+def events_of(who: Role, read: Callable[[list], Any]) -> Look:
 
     def look(trainer: DistillTrainer, events: list) -> Any:
         train(trainer)
@@ -96,21 +98,23 @@ def of_task(read: Callable[[Task], Any]) -> Look:
 
 
 def of_report(read: Callable[[Any], Any]) -> Look:
-    """A whole run whose students are not trained."""
+    return lambda config: read(report_without_training(config))
+
+
+@cache
+def report_without_training(config: DistillConfig) -> Any:
+    """Run everything but the training of students."""
 
     def only_the_teacher(trainer: DistillTrainer) -> Any:
         return train(trainer) if trainer.recipe.who == "teacher" else trainer.model
 
-    def look(config: DistillConfig) -> Any:
-        with pytest.MonkeyPatch.context() as patch:
-            patch.setattr(fit, "train", only_the_teacher)
-            return read(distill(config))
-
-    return look
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(fit, "train", only_the_teacher)
+        return distill(config)
 
 
 def resamples(config: DistillConfig) -> list[int]:
-    """How many a finished search draws."""
+    """Return the numbers of resamples that a finished search draws."""
     asked: list[int] = []
     search = SearchConfig(distill=config, temperatures=(1.0,), alphas=(0.1,))
     cell = Cell(number=0, state="done", setting=search.settings[0], scores=[], mean=0.5, se=0.1)
@@ -123,7 +127,7 @@ def resamples(config: DistillConfig) -> list[int]:
     return asked
 
 
-# What there is to see
+# Observations
 
 
 def first_batch(trainer: DistillTrainer) -> dict[str, torch.Tensor]:
@@ -131,7 +135,7 @@ def first_batch(trainer: DistillTrainer) -> dict[str, torch.Tensor]:
 
 
 def first_loss(trainer: DistillTrainer) -> float:
-    """Of the first batch, without dropout."""
+    """Return the loss of the first batch without dropout."""
     trainer.model.eval()
     with torch.no_grad():
         return float(trainer.compute_loss(trainer.model, first_batch(trainer)))
@@ -142,7 +146,7 @@ def rows(transfer: bool) -> Callable[[DistillTrainer], int]:
 
 
 def peak(events: list) -> tuple[float, int]:
-    """The highest learning rate, and after which step it comes."""
+    """Return the highest learning rate and its step."""
     rates = [event.learning_rate for event in events if isinstance(event, Step)]
     return pytest.approx(max(rates)), 1 + rates.index(max(rates))
 
@@ -155,7 +159,7 @@ def embeddings_stay(trainer: DistillTrainer) -> bool:
 
 
 class LongestGradient(TrainerCallback):
-    """The largest norm of all gradients together, as the optimizer gets them."""
+    """Records the largest gradient norm that the optimizer receives."""
 
     norm = 0.0
 
@@ -177,7 +181,7 @@ def decays(trainer: DistillTrainer) -> set[float]:
 
 
 def logit_types(trainer: DistillTrainer) -> set[torch.dtype]:
-    """Of the classifier's matrix product, in training and on validation."""
+    """Return the types of the classifier's outputs, in training and in evaluation."""
     seen: set[torch.dtype] = set()
     trainer.model.classifier.register_forward_hook(lambda _module, _inputs, output: seen.add(output.dtype))
     train(trainer)
@@ -203,7 +207,6 @@ DKD = {"objective.divergence": "dkd"}
 MANY_KINDS = {**FILMS, "task.name": "kinds.csv", "student.model": "half"}
 
 WIRES = {
-    # Wired in detail by the tests of kd_core.data.
     "task.name": Wire("others.csv", of_task(lambda t: t.name), ("films", "others"), FILMS),
     "task.text_column": Wire("title", of_task(lambda t: t.train["text"][0][:5]), ("Films", "Title"), FILMS),
     "task.label_column": Wire("kind", of_task(lambda t: t.labels), (("neg", "pos"), ("new", "old")), FILMS),
@@ -259,7 +262,7 @@ WIRES = {
     "teacher.intermediate": Wire(40, of_teacher(model("intermediate_size")), (128, 40), SCRATCH),
     "teacher.epochs": Wire(2, of_teacher(lambda t: t.args.max_steps), (5, 10)),
     "teacher.batch_size": Wire(13, of_teacher(lambda t: len(first_batch(t)["labels"])), (16, 13)),
-    "teacher.learning_rate": Wire(0.25, told_of("teacher", peak), ((1e-4, 1), (0.25, 1))),
+    "teacher.learning_rate": Wire(0.25, events_of("teacher", peak), ((1e-4, 1), (0.25, 1))),
     "teacher.freeze_embeddings": Wire(False, of_teacher(embeddings_stay), (True, False)),
     "teacher.probe": Wire(False, of_teacher(weight_sum)),
     "teacher.pooling": Wire("mean", of_teacher(model("model_type")), ("bert", "kd_pooled_bert"), FILMS),
@@ -277,7 +280,6 @@ WIRES = {
     "student.positions": Wire(False, of_student(model("positions")), (18, 0), CNN),
     "student.probe": Wire(False, of_student(weight_sum), base=MANY_KINDS),
     "student.freeze_embeddings": Wire(True, of_student(embeddings_stay), (False, True)),
-    # Their values are computed by hand in test_training.py and test_objectives.py.
     "objective.divergence": Wire("js", of_student(first_loss)),
     "objective.temperature": Wire(1.0, of_student(first_loss)),
     "objective.alpha": Wire(0.9, of_student(first_loss)),
@@ -293,19 +295,19 @@ WIRES = {
         "macro_f1", of_student(lambda t: t.args.metric_for_best_model), ("accuracy", "macro_f1")
     ),
     "training.steps": Wire(
-        4, told_of("student", lambda events: sum(isinstance(e, Step) for e in events)), (6, 4)
+        4, events_of("student", lambda events: sum(isinstance(e, Step) for e in events)), (6, 4)
     ),
     "training.batch_size": Wire(5, of_student(rows(transfer=False)), (8, 5)),
     "training.transfer_batch_size": Wire(5, of_student(rows(transfer=True)), (8, 5)),
-    "training.learning_rate": Wire(0.25, told_of("student", peak), ((5e-4, 1), (0.25, 1))),
-    "training.warmup": Wire(0.5, told_of("student", peak), ((5e-4, 1), (5e-4, 3))),
+    "training.learning_rate": Wire(0.25, events_of("student", peak), ((5e-4, 1), (0.25, 1))),
+    "training.warmup": Wire(0.5, events_of("student", peak), ((5e-4, 1), (5e-4, 3))),
     "training.weight_decay": Wire(0.5, of_student(decays), ({0.0, 0.01}, {0.0, 0.5})),
     "training.max_grad_norm": Wire(
         0.125, of_student(longest_gradient), (0.25, 0.125), {"training.max_grad_norm": 0.25}
     ),
     "training.evaluate_every": Wire(
         2,
-        told_of("student", lambda events: [e.step for e in events if isinstance(e, Evaluated)]),
+        events_of("student", lambda events: [e.step for e in events if isinstance(e, Evaluated)]),
         ([3, 6], [2, 4, 6]),
     ),
     "training.seeds": Wire((1,), of_student(weight_sum)),
@@ -342,7 +344,7 @@ WIRES = {
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory) -> Path:
-    """Files of films, and a ``KD_HOME``."""
+    """Data files, and the homes that tests share."""
     place = tmp_path_factory.mktemp("wiring")
     films = [
         f"Films number {i},Title {i},{'pos' if i % 2 else 'neg'},{'new' if i % 3 else 'old'}"
@@ -378,13 +380,13 @@ def folder(tmp_path_factory) -> Path:
 
 
 @pytest.mark.parametrize("place", FIELDS)
-def test_a_field_changes_what_it_claims_to(folder, tmp_path, monkeypatch, tiny_config, place):
-    assert place in WIRES, f"say in WIRES what {place} changes"
+def test_a_field_has_its_effect(folder, tmp_path, monkeypatch, tiny_config, place):
+    assert place in WIRES, f"add an entry for {place} to WIRES"
     wire = WIRES[place]
-    # Looks at students share the teacher and the knowledge. Those at teachers need one that is not there
-    # yet, and those that skip the training of students may leave these to nobody.
-    shared = place.startswith(("task.", "student.", "objective.", "training."))
-    monkeypatch.setenv("KD_HOME", str(folder / "home" if shared else tmp_path))
+    # Tests of students share the trained teacher and its knowledge. Tests of teachers need an empty home, and
+    # untrained students must not get into the cache of the others.
+    homes = {"teacher": tmp_path, "controls": folder / "untrained"}
+    monkeypatch.setenv("KD_HOME", str(homes.get(place.partition(".")[0], folder / "home")))
     monkeypatch.chdir(folder)
     base = tiny_config.change(wire.base)
     seen = wire.look(base), wire.look(base.change({place: wire.value}))
@@ -392,5 +394,5 @@ def test_a_field_changes_what_it_claims_to(folder, tmp_path, monkeypatch, tiny_c
     assert seen[0] != seen[1]
 
 
-def test_no_entry_is_left_over():
+def test_no_entry_without_a_field():
     assert set(WIRES) == set(FIELDS)
