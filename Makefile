@@ -3,10 +3,10 @@ VENV := .venv
 BIN := $(VENV)/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help install app demo test e2e check bench
+.PHONY: help install app demo test test-all check bench mutants
 
 help: ## Show these targets
-	@sed -n 's/^\([a-z0-9]*\):.*## \(.*\)/\1|\2/p' $(MAKEFILE_LIST) | awk -F'|' '{ printf "make %-8s  %s\n", $$1, $$2 }'
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1|\2/p' $(MAKEFILE_LIST) | awk -F'|' '{ printf "make %-9s  %s\n", $$1, $$2 }'
 
 install: $(VENV)/.installed-dev ## Create .venv with everything that development needs
 
@@ -16,20 +16,26 @@ app: $(VENV)/.installed ## Open the dashboard, on this machine only
 demo: $(VENV)/.installed ## Distil a small student from 200 headlines with labels and 4,000 sentences without
 	$(BIN)/kd distill --train-texts 200 --transfer-texts 4000
 
-test: $(VENV)/.installed-dev ## Run the unit tests, and the pages without a browser, on all cores
-	$(BIN)/python -m pytest -n auto --dist worksteal --durations=50 tests/unit tests/ui
+PYTEST := $(BIN)/python -m pytest
+PARALLEL := -n auto --dist worksteal
 
-# What a browser has waited for three minutes in vain is tried once more, and told at the end: among some
-# thousands of visits one stood still, and the page was never seen to do so again.
-e2e: $(VENV)/.installed-dev ## Run the dashboard in a real browser (Chromium)
-	$(BIN)/python -m pytest --durations=50 --reruns 1 --only-rerun "waiting for locator" tests/e2e
+test: $(VENV)/.installed-dev ## Run the fast tests of the engine and the pages
+	$(PYTEST) $(PARALLEL) -m "not slow" --durations=20 tests/unit tests/ui
+
+test-all: $(VENV)/.installed-dev ## Run all tests, also the slow ones and those in a real browser (Chromium)
+	$(PYTEST) $(PARALLEL) --durations=50 tests/unit tests/ui
+	$(PYTEST) --durations=50 tests/e2e
 
 check: $(VENV)/.installed-dev ## Check style and types
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 
-bench: $(VENV)/.installed-dev ## Print what training a small student takes beside a bare loop
+mutants: $(VENV)/.installed-dev ## Measure how many of 152 seeded faults the fast unit tests detect (about an hour)
+	$(PYTEST) $(PARALLEL) -m "not slow" --cov=kd_core --cov-context=test --cov-report= tests/unit
+	$(BIN)/python -m tests.bench.bench_mutants --out mutants.json
+
+bench: $(VENV)/.installed-dev ## Compare the training time of a small student with a plain loop
 	home=$$(mktemp -d); trap 'rm -rf $$home' EXIT; KD_HOME=$$home OMP_NUM_THREADS=1 \
 		$(BIN)/python -m tests.bench.bench_training --untaught --students tiny --who bare kd-same kd-once \
 		--steps 60 --rounds 1
@@ -38,7 +44,6 @@ $(VENV)/.installed: pyproject.toml | $(BIN)/python
 	$(BIN)/python -m pip install -e .
 	@touch $@
 
-# What development needs includes what the demo needs.
 $(VENV)/.installed-dev: pyproject.toml | $(BIN)/python
 	$(BIN)/python -m pip install -e '.[dev]'
 	@touch $(VENV)/.installed $@

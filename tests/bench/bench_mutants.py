@@ -1,11 +1,11 @@
 """Measure how many seeded faults the unit tests detect: ``make mutants``.
 
-Cosmic Ray changes one operator, number, keyword or condition of the product at a time. A changed copy, a mutant,
-is *killed* if a test fails; otherwise it *survives*. The score is the killed share of a fixed sample. The
-sample depends on the product's code only, so the scores of two test suites can be compared.
+Cosmic Ray changes one operator, number, keyword or condition of the product at a time. A changed copy, a
+mutant, is *killed* if a test fails; otherwise it *survives*. The score is the killed share of a fixed sample.
+The sample depends on the product's code only, so the scores of two test suites can be compared.
 
-A mutant is tested by the test modules of its part that execute the changed line. A coverage file with a context
-for each test tells which ones these are. An existing file of outcomes is continued.
+A mutant is tested by the test modules of its part that execute the changed line. A coverage file with a
+context for each test tells which ones these are. An existing file of outcomes is continued.
 """
 
 from __future__ import annotations
@@ -76,9 +76,8 @@ OPERATORS = re.compile(
     r"|ReplaceAndWithOr|ReplaceOrWithAnd|ReplaceBreakWithContinue|ReplaceContinueWithBreak|ZeroIterationForLoop"
     r"|NumberReplacer|ExceptionReplacer"
 )
-EQUIVALENT = re.compile(
-    r"frozen=True|^\*,|^@"
-)  # frozen classes, keyword-only parameters, decorators' arguments
+# Frozen classes, keyword-only parameters and arguments of decorators.
+EQUIVALENT = re.compile(r"frozen=True|^\*,|^@")
 COPIED = ("kd_core", "pages", "tests", "assets", "docs", ".streamlit", ".ci")
 
 

@@ -21,7 +21,6 @@ from playwright.sync_api import Error as BrowserError
 from tests import ROOT
 from tests.e2e.dashboard import KD_COMMAND, STREAMLIT, Server, running, settle
 
-E2E = Path(__file__).parent
 ARGUMENTS = [
     "--no-sandbox",
     "--disable-gpu",
@@ -43,12 +42,6 @@ expect.set_options(timeout=PATIENCE)
 # A test run in the background ignores Ctrl + C, and its servers would inherit that.
 signal.signal(signal.SIGINT, signal.default_int_handler)
 Theme = str  # "light" or "dark"
-
-
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    for item in items:
-        if E2E in item.path.parents:
-            item.add_marker("e2e")
 
 
 @pytest.hookimpl(wrapper=True)
