@@ -1,180 +1,192 @@
-"""Lessons step by step, and links that a presenter makes."""
+"""Lessons step by step, the quiz, the presenter view, and links that a presenter makes."""
 
 from __future__ import annotations
-
-import html
-from collections.abc import Callable
 
 import pytest
 from streamlit.testing.v1 import AppTest
 
 from kd_core.learn.facts import facts
 from kd_core.learn.lessons import lessons
-from tests.ui.lab_page import EVIL, said
+from kd_core.learn.quiz import quiz
+from pages.shared.addresses import LESSONS, QUIZ
+from tests.ui.lab_page import EVIL, App, act, images, said
 
-App = Callable[..., AppTest]
-PAGE = "learn/labs/lessons/page.py"
 LAB = "learn/labs/scripts/loss.py"
-
-
-def forward(page: AppTest) -> AppTest:
-    return page.button(key="lessons.next").click().run()
+NEXT, BACK = ("button", "lessons.next", None), ("button", "lessons.back", None)
+SWITCH = ("button", "presenting.switch", None)
 
 
 def test_a_card_for_each_lesson(app: App) -> None:
-    page = app(PAGE)
-    assert [button.label for button in page.button] == [
-        f"**{i}. {lesson.title}**" for i, lesson in enumerate(lessons().values(), 1)
-    ]
-    assert said(page).count("10 minutes") == len(lessons()) == 6
+    page = app(LESSONS, lesson="zebra")
+    titles = [f"**{i}. {lesson.title}**" for i, lesson in enumerate(lessons().values(), 1)]
+    assert [button.label for button in page.button] == titles
+    assert said(page).count("10 minutes") == len(titles)
+    assert "There is no lesson “zebra”" in said(page)
 
 
-def test_an_unknown_lesson_says_so(app: App) -> None:
-    assert "There is no lesson “zebra”" in said(app(PAGE, lesson="zebra"))
+@pytest.mark.parametrize(
+    ("step", "header"), [("0", "A question first"), ("99", "In short"), ("-1", "A question first")]
+)
+def test_impossible_step_becomes_a_possible_one(app: App, step: str, header: str) -> None:
+    assert app(LESSONS, lesson="alpha", step=step).header[0].value == header
 
 
-@pytest.mark.parametrize("step", ["0", "99", "x", "-1", "²"])
-def test_an_impossible_step_is_a_possible_one(app: App, step: str) -> None:
-    page = app(PAGE, lesson="alpha", step=step)
-    assert not page.exception
-    assert page.header[0].value in ("A question first", "In short")
+@pytest.mark.parametrize("step", ["x", "²", ""])
+def test_step_that_is_no_number_is_the_first(app: App, step: str) -> None:
+    assert app(LESSONS, lesson="alpha", step=step).header[0].value == "A question first"
 
 
-def test_a_lesson_asks_shows_and_tells(app: App) -> None:
-    page = app(PAGE, lesson="alpha")
+def test_lesson_asks_shows_and_tells(app: App) -> None:
+    page = app(LESSONS, lesson="alpha")
     assert "“Howard hits back at mongrel jibe” has the label politics" in said(page)
-    forward(page)
+    act(page, NEXT)
     assert "Answer first. A guess is enough." in said(page)
     assert page.header[0].value == "A question first"
-    page.radio(key="lessons.answer_alpha").set_value("politics, as the label says").run()
-    forward(page)
+    act(page, ("radio", "lessons.answer_alpha", "politics, as the label says"), NEXT)
     assert page.query_params["step"] == "2"
     assert page.selectbox(key="loss.text").value == int(facts("alpha").words["row"])
     assert page.selectbox(key="loss.student").value == "untrained"
     assert not page.radio, "the lab's own question is kept out of sight"
     assert page.toggle(key="loss.t_squared").value, "the lesson asks for it"
     assert "At alpha = 0.7." in said(page), "what there was to find"
-    page.slider(key="loss.alpha").set_value(0.75).run()
-    assert "The strongest push raises the logit of politics" in said(page)
-    page.slider(key="loss.alpha").set_value(0.65).run()
-    assert "The strongest push raises the logit of sports" in said(page)
-    forward(page)
+    for alpha, raised in ((0.75, "politics"), (0.65, "sports")):
+        act(page, ("slider", "loss.alpha", alpha))
+        assert f"The strongest push raises the logit of {raised}" in said(page)
+    act(page, ("button", "lessons.reset", None))
+    assert page.slider(key="loss.alpha").value == 0.3
+    act(page, BACK, ("radio", "lessons.answer_alpha", "politics, as the label says"), NEXT, NEXT)
     words = said(page)
     assert "No. The answer is: sports, as the teacher says." in words
     assert "You said: politics, as the label says." in words
     assert "From alpha = **0.7** on" in words
-    forward(page)
+    act(page, NEXT)
     assert page.header[0].value == "In short"
-    page.button(key="lessons.after").click().run()
+    act(page, ("button", "lessons.after", None))
     assert page.title[0].value == "How much data, how small a student"
 
 
-def test_a_typed_address_has_the_lessons_settings_too(app: App) -> None:
-    page = app(PAGE, lesson="alpha", step="2")
+def test_typed_address_has_the_settings_of_the_lesson(app: App) -> None:
+    page = app(LESSONS, lesson="alpha", step="2")
     assert page.selectbox(key="loss.text").value == int(facts("alpha").words["row"])
     assert page.query_params["hide"] == "source,divergence,question"
     assert not page.radio
 
 
-def test_the_last_lesson_ends_with_a_way_on(app: App) -> None:
-    page = app(PAGE, lesson="choosing", step="4")
+def test_last_lesson_leads_on(app: App) -> None:
+    page = app(LESSONS, lesson="choosing", step="4")
     assert [link.proto.label for link in page.main.get("page_link")] == ["Quiz", "All labs"]
 
 
-def test_every_step_of_every_lesson_is_drawn(app: App) -> None:
-    for name, lesson in lessons().items():
-        for step in range(1, len(lesson.part_names) + 1):
-            page = app(PAGE, lesson=name, step=str(step))
-            words = said(page)
-            assert "First a guess" not in words or name == "data-and-size", "the lesson has asked before"
-            assert "{" not in words
-
-
-def test_going_back_keeps_the_answer(app: App) -> None:
-    page = app(PAGE, lesson="temperature")
-    page.number_input(key="lessons.answer_temperature").set_value(30.0).run()
-    forward(page)
-    page.button(key="lessons.back").click().run()
-    assert page.number_input(key="lessons.answer_temperature").value == 30
-    forward(page)
-    assert page.slider(key="temperature.temperature").value == 1
-    forward(page)
-    assert "Near enough." in said(page)
-    assert "You said 30.0 %; it is 31.7 %." in said(page)
+@pytest.mark.parametrize("name", list(lessons()))
+def test_every_step_is_drawn(app: App, name: str) -> None:
+    steps = len(lessons()[name].part_names)
+    page = app(LESSONS, lesson=name)
+    for step in range(1, steps + 1):
+        page.query_params.update(lesson=name, step=str(step))
+        words = said(page.run())
+        assert f"Step {step} of {steps}" in page.get("progress")[0].proto.text
+        assert "First a guess" not in words or name == "data-and-size", "the lesson has asked before"
+        assert "{" not in words
+        assert ("You did not answer in this session." in words) == (step == steps - 1)
 
 
 @pytest.mark.parametrize(
-    ("answer", "words"),
-    [(0.0, "As possible as what was measured."), (2.5, "Near enough."), (9.0, "Not near.")],
+    ("name", "answer", "verdict", "known"),
+    [
+        ("temperature", 30.0, "Near enough.", "You said 30.0 %; it is 31.7 %."),
+        ("data-and-size", 0.0, "As possible as what was measured.", "You said 0.0 points; with a 95 % inte"),
+        ("data-and-size", 2.5, "Near enough.", "2.5 points; with a 95 % interval of −0.6 to +4.7, measured"),
+        ("data-and-size", 9.0, "Not near.", "measured is 2.1 points"),
+    ],
 )
-def test_an_answer_within_the_interval_is_as_possible_as_the_measured_one(
-    app: App, answer: float, words: str
+def test_number_is_judged_by_its_distance_and_the_interval(
+    app: App, name: str, answer: float, verdict: str, known: str
 ) -> None:
-    page = app(PAGE, lesson="data-and-size")
-    page.number_input(key="lessons.answer_data-and-size").set_value(answer).run()
-    for _ in range(3):
-        forward(page)
-    assert words in said(page)
-    assert f"You said {answer:.1f} points; with a 95 % interval of −0.6 to +4.7, measured is 2.1" in said(
-        page
-    )
+    page = app(LESSONS, lesson=name)
+    act(page, ("number_input", f"lessons.answer_{name}", answer), NEXT, BACK)
+    assert page.number_input(key=f"lessons.answer_{name}").value == answer
+    act(page, *[NEXT] * (len(lessons()[name].part_names) - 2))
+    assert verdict in said(page)
+    assert known in said(page)
 
 
-def test_who_comes_in_the_middle_is_told_that_nothing_was_answered(app: App) -> None:
-    assert "You did not answer in this session." in said(app(PAGE, lesson="soft-labels", step="3"))
+def test_quiz_judges_explains_and_counts(app: App) -> None:
+    page = app(QUIZ)
+    assert page.get("progress")[0].proto.text == "0 of 12 answered, 0 right"
+    assert not page.main.get("page_link")
+    assert not [item for item in quiz() if item.because[:30] in said(page)]
+    for number, item in enumerate(quiz()[:2]):
+        option = item.options.index(item.right)
+        act(page, ("button", f"quiz.{number}_{option if number else option - 1}", None))
+    assert page.get("progress")[0].proto.text == "2 of 12 answered, 1 right"
+    words = said(page)
+    assert words.count("**Right: ") == 1
+    assert f"**No. The answer is: {quiz()[0].right}.**" in words
+    assert quiz()[0].because[:30] in words
+    assert page.main.get("page_link")[0].proto.label == "See it in the lab: Temperature"
+    act(page, ("button", "quiz.again", None))
+    assert page.get("progress")[0].proto.text == "0 of 12 answered, 0 right"
 
 
-def test_a_lesson_may_have_two_labs(app: App) -> None:
-    page = app(PAGE, lesson="data-and-size", step="3")
-    assert page.button(key="size.reveal").label == "Show what was measured"
-    assert "Step 3 of 5" in page.get("progress")[0].proto.text
+def test_presenter_view_by_button_and_by_link(app: App) -> None:
+    for page, label in ((app(LAB), "Present"), (app(LAB, view="presenter").run(), "Leave presenter view")):
+        assert page.button(key="presenting.switch").label == label
+        other = {"Present", "Leave presenter view"} - {label}
+        assert {act(page, SWITCH).button(key="presenting.switch").label} == other
+        assert act(page, SWITCH).button(key="presenting.switch").label == label
+
+
+def test_presenter_need_not_answer_first(app: App) -> None:
+    page = act(app(LESSONS, lesson="alpha"), SWITCH)
+    assert not page.header, "the line above says it"
+    assert act(page, NEXT).query_params["step"] == "2"
 
 
 # A presenter's link
 
 
-def test_a_shared_question_comes_before_the_lab_and_its_answer_after(app: App) -> None:
+def show_lab(page: AppTest) -> None:
+    next(button for button in page.button if button.label == "Show the lab").click().run()
+
+
+def test_question_of_a_link_comes_before_the_lab(app: App) -> None:
     page = app(LAB, ask="Up or down?", options="Up|Down", answer="Up", **{"loss.temperature": "8"})
     assert "Up or down?" in said(page)
     assert not page.slider
-    show = next(button for button in page.button if button.label == "Show the lab")
-    show.click().run()
+    show_lab(page)
     assert "Answer first. A guess is enough." in said(page)
     page.radio(key="loss.asked").set_value("Down")
-    next(button for button in page.button if button.label == "Show the lab").click().run()
+    show_lab(page)
     assert page.slider(key="loss.temperature").value == 8
     assert "Your answer: **Down**" in said(page)
     assert "The answer is" not in said(page)
-    page.button(key="loss.show").click().run()
-    assert "The answer is: Up." in said(page)
+    assert "The answer is: Up." in said(act(page, ("button", "loss.show", None)))
 
 
-def test_what_a_link_says_is_text(app: App) -> None:
+def test_words_of_a_link_are_text(app: App) -> None:
     page = app(LAB, ask=EVIL, options=f"{EVIL}|b", answer=EVIL)
-    radio = page.radio(key="loss.asked")
-    assert "![" not in "".join(radio.options)
-    radio.set_value(EVIL)
-    next(button for button in page.button if button.label == "Show the lab").click().run()
-    page.button(key="loss.show").click().run()
-    assert "Right." in said(page)
-    assert not [element.value for element in page.markdown if "![" in element.value]
+    assert f"**{EVIL}**" in said(page).replace("\u2060", "")
+    assert "![" not in "".join(page.radio(key="loss.asked").options)
+    page.radio(key="loss.asked").set_value(EVIL)
+    show_lab(page)
+    assert "Right." in said(act(page, ("button", "loss.show", None)))
+    assert not images(page)
 
 
-def test_a_link_is_made_of_what_is_on_the_page(app: App) -> None:
+def test_link_is_made_of_what_is_on_the_page(app: App) -> None:
     page = app(LAB, hide="question", **{"loss.temperature": "8"})
     page.button_group(key="loss.share_hide").set_value(["source", "question"])
-    page.text_input(key="loss.share_ask").set_value("Up or down?").run()
-    page.text_input(key="loss.share_options").set_value("Up | Down | Up")
-    page.text_input(key="loss.share_answer").set_value("Sideways").run()
-    assert "What is right has to be one of the answers: Up, Down." in html.unescape(said(page))
-    assert page.button(key="loss.share_make").disabled
-    page.text_input(key="loss.share_answer").set_value("Down").run()
-    page.button(key="loss.share_make").click().run()
-    link = page.code[0].value
-    assert link.endswith(
-        "?loss.temperature=8&hide=source%2Cquestion&ask=Up+or+down%3F&options=Up%7CDown&answer=Down"
-    )
+    act(page, ("text_input", "loss.share_ask", "Up or down?"))
+    for options, answer, problem in (
+        ("Up", "", "One answer leaves no choice: put | between two or more."),
+        ("Up | Down | Up", "Sideways", "What is right has to be one of the answers: Up, Down."),
+    ):
+        fill = (("text_input", "loss.share_options", options), ("text_input", "loss.share_answer", answer))
+        assert problem in said(act(page, *fill))
+        assert page.button(key="loss.share_make").disabled
+    act(page, ("text_input", "loss.share_answer", "Down"), ("button", "loss.share_make", None))
+    query = "loss.temperature=8&hide=source%2Cquestion&ask=Up+or+down%3F&options=Up%7CDown&answer=Down"
+    assert page.code[0].value.endswith(f"?{query}")
     page.run()
-    assert page.code[0].value == link  # it stays until something else is chosen
-    page.text_input(key="loss.share_ask").set_value("Up?").run()
-    assert not page.code
+    assert page.code, "it stays until something else is chosen"
+    assert not act(page, ("text_input", "loss.share_ask", "Up?")).code
