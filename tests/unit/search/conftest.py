@@ -1,19 +1,29 @@
-"""What the tests of a search share."""
+"""Fixtures of the search: a search whose scores are made up, and one with real models."""
 
 from __future__ import annotations
 
+import io
+import json
+import pickle
+import shutil
+from contextlib import redirect_stderr, redirect_stdout
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from kd_core.config import DistillConfig
-from kd_core.search import SearchConfig, Setting
+from kd_core.data.task import Task
+from kd_core.distillation.events import ignore
+from kd_core.search import SearchConfig, SearchResult, Setting, run_search
+from kd_core.system import paths
+from kd_core.system.control import Control
 
 
 @pytest.fixture
 def own_database(monkeypatch: pytest.MonkeyPatch, kd_home: Path) -> None:
-    """An empty ``KD_HOME``, whose database is the only one."""
+    """Make an empty ``KD_HOME``, whose database is the only one."""
     monkeypatch.delenv("KD_DATABASE_URL", raising=False)
 
 
@@ -25,9 +35,18 @@ def search_config(short_config: DistillConfig) -> SearchConfig:
     )
 
 
-@pytest.fixture
-def counted(monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    """What was trained, in order: "teacher" or "T 1, alpha 0.1". No model is: accuracies are made up."""
+def run(config: SearchConfig, control: Control | None = None, on_event=ignore) -> SearchResult:
+    return run_search(config, config.study, paths.work() / "search", on_event, control or Control())
+
+
+def fingerprint(config: SearchConfig) -> str:
+    from kd_core.data import load_task
+
+    return load_task(config.distill.task).fingerprint
+
+
+def make_up_scores(patch: pytest.MonkeyPatch) -> list[str]:
+    """Replace the trainings by made-up accuracies; returns a list of what would have been trained."""
     from kd_core.search import worker
 
     done: list[str] = []
@@ -37,5 +56,119 @@ def counted(monkeypatch: pytest.MonkeyPatch) -> list[str]:
         accuracy = 0.9 - setting.alpha / 10 + fold / 100 + setting.temperature / 1000
         return {"accuracy": accuracy, "seconds": 2.0, "params": 10, "teacher_texts": 100}
 
-    monkeypatch.setattr(worker.CrossValidation, "score", score)
+    patch.setattr(worker.CrossValidation, "score", score)
     return done
+
+
+@pytest.fixture
+def counted(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    return make_up_scores(monkeypatch)
+
+
+@pytest.fixture
+def counted_search(search_config, once, counted, own_database, kd_home) -> list[str]:
+    """Put the finished search ``search_config`` with made-up accuracies into the database; as ``counted``."""
+
+    def build(folder: Path) -> None:
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setenv("KD_HOME", str(folder))
+            make_up_scores(patch)
+            run(search_config)
+
+    shutil.copytree(once("counted_search", build), kd_home)
+    return counted
+
+
+Tokens = list[list[tuple[int, ...]]]
+
+
+@dataclass(frozen=True)
+class Searched:
+    """What ``kd search`` printed and left, and which texts its trainings and scores have read."""
+
+    found: SearchResult
+    printed: str
+    said: str
+    tasks: list[Task]  # of the folds
+    taught: list[str]  # who was trained, in order
+    learned: Tokens  # the token ids of each training
+    held_out: Tokens  # the token ids of what was scored
+    home: Path
+
+
+class Guarded:
+    """A held-out part, whose texts can be read only by unwrapping it to score a student."""
+
+    def __init__(self, split: Any) -> None:
+        self.split = split
+
+    def __getattr__(self, name: str) -> Any:
+        raise AssertionError(f"the held-out part was read: {name}")
+
+
+@pytest.fixture(scope="session")
+def searched(short_config: DistillConfig, once) -> Searched:
+    """``kd search`` of two cells on two folds with real models, and the run of the choice."""
+
+    def build(folder: Path) -> None:
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setenv("KD_HOME", str(folder / "home"))
+            patch.delenv("KD_DATABASE_URL", raising=False)
+            (folder / "searched.pickle").write_bytes(pickle.dumps(_search(short_config, folder, patch)))
+
+    folder = once("searched", build)
+    return Searched(**pickle.loads((folder / "searched.pickle").read_bytes()), home=folder / "home")
+
+
+def _search(config: DistillConfig, folder: Path, patch: pytest.MonkeyPatch) -> dict[str, Any]:
+    from kd_core.cli import main
+    from kd_core.distillation.training import fit
+    from kd_core.distillation.training.trainer import DistillTrainer
+    from kd_core.models import inference
+    from kd_core.search import worker
+    from kd_core.search.folds import fold_tasks
+
+    tasks: list[Task] = []
+    taught: list[str] = []
+    learned: Tokens = []
+    held_out: Tokens = []
+
+    def ids(split: Any) -> list[tuple[int, ...]]:
+        return [tuple(row) for row in split["input_ids"]]
+
+    def guarded(*arguments: Any) -> list[Task]:
+        tasks.extend(fold_tasks(*arguments))
+        return [replace(task, test=Guarded(task.test)) for task in tasks]
+
+    def encode(tokenizer: Any, split: Any, length: int) -> Any:
+        if not isinstance(split, Guarded):
+            return inference.encode(tokenizer, split, length)
+        encoded = inference.encode(tokenizer, split.split, length)
+        held_out.append(ids(encoded))
+        return encoded
+
+    class Trainer(DistillTrainer):
+        def __init__(self, model: Any, recipe: Any, run: Any, **options: Any) -> None:
+            taught.append(recipe.who)
+            learned.append(ids(options["train"]) + ids(options["validation"]))
+            super().__init__(model, recipe, run, **options)
+
+    patch.setattr(worker, "fold_tasks", guarded)
+    patch.setattr(worker, "encode", encode)
+    patch.setattr(fit, "DistillTrainer", Trainer)
+    (folder / "run.yaml").write_text(config.to_yaml(), encoding="utf-8")
+    flags = {"config": folder / "run.yaml", "temperatures": "1,4", "alphas": 0.5, "folds": 2, "workers": 1}
+    arguments = [part for name, value in flags.items() for part in (f"--{name}", str(value))]
+    out, err = io.StringIO(), io.StringIO()
+    with redirect_stdout(out), redirect_stderr(err):
+        assert main(["search", *arguments, "--name", "mine", "--json"]) == 0
+    found = SearchResult.model_validate(json.loads(out.getvalue()))
+    return {
+        "found": found,
+        "printed": out.getvalue(),
+        "said": err.getvalue(),
+        "tasks": tasks,
+        "taught": taught,
+        "learned": learned,
+        "held_out": held_out,
+    }

@@ -1,9 +1,11 @@
-"""What more texts would bring: the runs with fewer of them, and what is said of them."""
-
 from __future__ import annotations
 
 import io
 import json
+import shutil
+from contextlib import redirect_stdout
+from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -11,201 +13,168 @@ from kd_core.cli import main
 from kd_core.cli.curve_table import show
 from kd_core.cli.output import console
 from kd_core.distillation.events import Progress
-from kd_core.distillation.report import Report
 from kd_core.distillation.two_runs import student_over
 from kd_core.errors import RunError, Stopped
 from kd_core.figures.curve import score_in_words
 from kd_core.job_kinds import curve_handler
+from kd_core.jobs.index import rebuild
 from kd_core.jobs.store import Store
 from kd_core.search.curve import CurveConfig, CurveResult, Gain, Part
 from kd_core.system.control import Control
 
 JOB = "20260101-000000-aaaa"
+CONFIG = CurveConfig(run="r")
 
 
-def result(*gains: Gain, seeds: int = 3) -> CurveResult:
-    kinds = dict.fromkeys(gain.kind for gain in gains)
-    whole = tuple(Part(kind=kind, texts=100) for kind in kinds)
-    config = CurveConfig(run="r")
-    return CurveResult(config=config, test_texts=500, seeds=seeds, whole=whole, left=(), gains=gains)
+def gain(kind: str, delta: float, low: float, high: float) -> Gain:
+    return Gain(kind=kind, texts=50, whole=100, delta=delta, low=low, high=high)
 
 
-def gain(kind: str, texts: int, delta: float, low: float, high: float) -> Gain:
-    return Gain(kind=kind, texts=texts, whole=100, delta=delta, low=low, high=high)
+def result(*gains: Gain, **facts: Any) -> CurveResult:
+    whole = tuple(Part(kind=kind, texts=100) for kind in dict.fromkeys(gain.kind for gain in gains))
+    return CurveResult(
+        config=CONFIG, test_texts=500, whole=whole, left=(), gains=gains, **{"seeds": 3} | facts
+    )
 
 
-# What is said
+SHOWN = gain("labels", 0.021, 0.004, 0.038)
+WITH = "With 100 labelled texts in the place of 50, the distilled student has "
+LUCK = "Each was trained once; more seeds tell how much of that is luck."
 
 
-def test_scores_in_words_spell_tf_idf_as_always() -> None:
-    of_labels = Part(kind="labels", texts=50, accuracy={"student": 0.812, "tfidf": 0.7})
-    found = result(gain("labels", 50, 0.021, 0.004, 0.038))
-    found = found.model_copy(update={"whole": (*found.whole, of_labels)})
+@pytest.mark.parametrize(
+    ("gains", "facts", "said"),
+    [
+        ([SHOWN], {}, f"{WITH}+2.1 points (95 % interval +0.4 to +3.8). So more labelled texts may help: "),
+        ([SHOWN], {"metric": "macro_f1"}, f"{WITH}+2.1 points of macro-F1 (95 % interval +0.4 to +3.8)."),
+        (
+            [SHOWN],
+            {"seeds": 1},
+            f"+3.8). {LUCK} So more labelled texts may help: as many again about as much",
+        ),
+        # None of two that are shown is said to help more, and one that is not shown does not help.
+        (
+            [SHOWN, gain("transfer", 0.03, 0.01, 0.05)],
+            {},
+            "So more labelled texts and transfer texts may help",
+        ),
+        ([SHOWN, gain("transfer", 0.03, -0.01, 0.07)], {}, "So more labelled texts may help"),
+        ([SHOWN, gain("labels", 0, -0.1, 0.1)], {}, "These 500 test texts cannot tell whether as many again"),
+        (
+            [gain("labels", -0.004, -0.02, 0.012)],
+            {},
+            "These 500 test texts cannot tell whether as many again would help; texts without labels for ",
+        ),
+        ([gain("transfer", 0.01, -0.01, 0.03)], {}, "cannot tell whether as many again would help."),
+        ([gain("labels", -0.05, -0.09, 0.0)], {}, "So more of them did not help."),
+    ],
+)
+def test_sentence(gains, facts, said) -> None:
+    found = result(*gains, **facts).sentence
+    assert said in found
+    assert (LUCK in found) == (facts.get("seeds") == 1)
+
+
+def test_scores_in_words() -> None:
+    part = Part(kind="labels", texts=50, accuracy={"student": 0.812, "tfidf": 0.7})
+    found = result(SHOWN).model_copy(update={"whole": (part,)})
     assert "with 50 distilled student 81.2 %, TF-IDF 70.0 %" in score_in_words(found, "labels")
 
 
-def test_the_texts_that_help_are_named_and_none_is_said_to_help_more() -> None:
-    labels = gain("labels", 25, 0.05, 0.02, 0.08), gain("labels", 50, 0.021, 0.004, 0.038)
-    assert result(*labels).sentence == (
-        "With 100 labelled texts in the place of 50, the distilled student has +2.1 points (95 % interval "
-        "+0.4 to +3.8). So more labelled texts may help: as many again about as much, or less."
-    )
-    transfer = gain("transfer", 50, 0.031, 0.011, 0.051)
-    assert "So more labelled texts and transfer texts may help: " in result(*labels, transfer).sentence
-    # One that is not shown is not the one that helps, be it the larger.
-    unsure = gain("transfer", 50, 0.031, -0.011, 0.071)
-    assert "So more labelled texts may help: " in result(*labels, unsure).sentence
-
-
-def test_with_one_seed_it_is_said_what_that_leaves_open() -> None:
-    once = "Each was trained once; more seeds tell how much of that is luck."
-    labels = gain("labels", 50, 0.021, 0.004, 0.038)
-    assert once in result(labels, seeds=1).sentence
-    assert once not in result(labels, seeds=2).sentence
-
-
-def test_what_cannot_be_shown_is_no_promise() -> None:
-    labels, transfer = gain("labels", 50, -0.004, -0.02, 0.012), gain("transfer", 50, 0.01, -0.01, 0.03)
-    assert result(labels).sentence == (
-        "With 100 labelled texts in the place of 50, the distilled student has −0.4 points (95 % interval "
-        "−2.0 to +1.2). These 500 test texts cannot tell whether as many again would help; texts without "
-        "labels for the teacher to answer, or a larger student, are what to try first."
-    )
-    assert result(labels, transfer).sentence.endswith("cannot tell whether as many again would help.")
-    worse = gain("labels", 50, -0.05, -0.09, -0.01)
-    assert result(worse).sentence.endswith("−9.0 to −1.0). So more of them did not help.")
-
-
-def test_by_f1_the_points_are_of_it(finished_run) -> None:
-    report = by_macro_f1(finished_run.report)
-    found = CurveResult.of(CurveConfig(run="r"), report)
-    assert (found.metric, found.measure) == ("macro_f1", "macro-F1")
-    whole, student = found.whole[0], report.student
-    assert (whole.scores["student"], whole.accuracy["student"]) == (student.macro_f1, student.accuracy)
-    told = result(gain("labels", 50, 0.021, 0.004, 0.038)).model_copy(update={"metric": "macro_f1"})
-    assert "the distilled student has +2.1 points of macro-F1 (95 % interval +0.4 to +3.8)." in told.sentence
-
-
-def test_a_result_of_before_is_of_accuracy(finished_run) -> None:
-    found = CurveResult.of(CurveConfig(run="r"), finished_run.report)
-    stored = found.model_dump(mode="json", exclude={"metric": True})
-    for part in (*stored["whole"], *stored["left"]):
-        part.pop("score")
-    read = CurveResult.model_validate(stored)
-    assert (read.measure, read.whole[0].scores) == ("accuracy", found.whole[0].accuracy)
-
-
-def by_macro_f1(report: Report) -> Report:
-    training = report.config["training"] | {"metric": "macro_f1"}
-    return report.model_copy(update={"config": report.config | {"training": training}})
-
-
-# The job and the command
-
-
-@pytest.fixture
-def run(tiny_config, tmp_path, kd_home, monkeypatch, capsys) -> str:
-    """A finished run with 65 labelled and 40 transfer texts."""
-    monkeypatch.delenv("KD_DATABASE_URL", raising=False)
-    file = tmp_path / "run.yaml"
-    file.write_text(tiny_config.to_yaml(), encoding="utf-8")
-    assert main(["distill", "--config", str(file), "--json"]) == 0
-    return json.loads(capsys.readouterr().out)["run_id"]
-
-
-def test_each_part_is_a_run_compared_text_by_text(run: str, capsys) -> None:
-    assert main(["curve", run, "--json"]) == 0
-    found = CurveResult.model_validate(json.loads(capsys.readouterr().out))
-    store = Store()
-    whole_run = store.run(run)
-    assert [(part.kind, part.texts) for part in found.parts] == [
+def test_parts_of_a_run(finished_run) -> None:
+    """A run without transfer texts, or with spans of its training texts among them, leaves none out."""
+    report = finished_run.report
+    found = CurveResult.of(CONFIG, report)
+    assert [(part.kind, part.texts) for part in found.left] == [
         ("labels", 16),
         ("labels", 32),
         ("transfer", 10),
         ("transfer", 20),
     ]
-    for part, gained in zip(found.parts, found.gains, strict=True):
+    assert found.plan.startswith(
+        "Runs this again with 16 and 32 of its 65 labelled texts, and with 10 and 20 of its 40 transfer texts"
+    )
+    spans = report.config | {"task": report.config["task"] | {"augment": 4}}
+    without = CurveResult.of(CONFIG, report.model_copy(update={"config": spans}))
+    assert [(part.kind, part.texts) for part in without.left] == [("labels", 16), ("labels", 32)]
+    enough, few = (
+        report.model_copy(update={"rows": report.rows | {"train": labels, "transfer": 0}})
+        for labels in (20, 18)  # a part has two texts of each class at least
+    )
+    assert [part.texts for part in CurveResult.of(CONFIG, enough).left] == [10]
+    with pytest.raises(RunError, match=r"has 18 labelled texts: too few to leave some out"):
+        CurveResult.of(CONFIG, few)
+
+
+def test_by_macro_f1(finished_run) -> None:
+    training = finished_run.report.config["training"] | {"metric": "macro_f1"}
+    report = finished_run.report.model_copy(
+        update={"config": finished_run.report.config | {"training": training}}
+    )
+    found = CurveResult.of(CONFIG, report)
+    assert (found.metric, found.measure) == ("macro_f1", "macro-F1")
+    whole, student = found.whole[0], report.student
+    assert (whole.scores["student"], whole.accuracy["student"]) == (student.macro_f1, student.accuracy)
+    out = io.StringIO()
+    show(console(out), result(SHOWN, metric="macro_f1").model_dump(mode="json"))
+    assert out.getvalue().startswith("Macro-F1 on the 500 test texts.\n")
+
+
+@pytest.fixture(scope="module")
+def curved(finished_run, once) -> Path:
+    """The ``KD_HOME`` of ``finished_run`` with a curve that was stopped in its second part and resumed."""
+
+    def build(folder: Path) -> None:
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setenv("KD_HOME", str(shutil.copytree(finished_run.home, folder / "home")))
+            patch.delenv("KD_DATABASE_URL", raising=False)
+            store, control, heard = Store(), Control(), []
+            assert rebuild(store).added == [finished_run.report.run_id]
+            config = CurveConfig(run=finished_run.report.run_id, shares=(0.5,))
+            store.create_run(JOB, config.model_dump(mode="json"), kind="curve")
+
+            def stop_in_the_second(event: Progress) -> None:
+                heard.append(event)
+                if event.label == "20 transfer texts: training the distilled student":
+                    control.stop()
+
+            with pytest.raises(Stopped):
+                curve_handler(store.run(JOB), stop_in_the_second, control)
+            assert 0.5 <= heard[-1].done / heard[-1].total < 1
+            begun = CurveResult.model_validate(store.report_json(JOB))
+            assert [part.title for part in begun.parts] == ["32 labelled texts"]
+            store.set_status(JOB, "stopped")
+            with redirect_stdout(io.StringIO()):
+                assert main(["resume", JOB]) == 0
+            ended = CurveResult.model_validate(store.report_json(JOB))
+            assert [part.run_id for part in ended.parts] == [begun.parts[0].run_id, begun.running]
+
+    return once("curved", build) / "home"
+
+
+def test_each_part_is_a_run_compared_text_by_text(curved, finished_run, monkeypatch, capsys) -> None:
+    monkeypatch.delenv("KD_DATABASE_URL", raising=False)
+    monkeypatch.setenv("KD_HOME", str(curved))
+    store, run = Store(), finished_run.report.run_id
+    found = CurveResult.model_validate(store.report_json(JOB))
+    title, whole = store.run(run).title, store.report(run).config
+    for part, gained, rows in zip(
+        found.parts, found.gains, ({"train": 32, "transfer": 40}, {"train": 65, "transfer": 20}), strict=True
+    ):
         row, report = store.run(part.run_id), store.report(part.run_id)
-        assert (row.status, row.name) == ("done", f"{whole_run.title}: {part.title}")
-        expected = {"train": 65, "transfer": 40} | {
-            {"labels": "train", "transfer": "transfer"}[part.kind]: part.texts
-        }
-        assert {split: report.rows[split] for split in expected} == expected
-        whole = store.report(run).config
-        assert all(
-            report.config[section][name] == whole[section][name]
-            for section, name in (("task", "augment"), ("training", "metric"))
-        ), "auto may be another for so many texts, and then more than their number would differ"
+        assert (row.status, row.name) == ("done", f"{title}: {part.title}")
+        assert {split: report.rows[split] for split in rows} == rows
+        # "auto" may be another for so few texts, and then more than their number would differ.
+        assert report.config["task"]["augment"] == whole["task"]["augment"]
+        assert report.config["training"]["metric"] == whole["training"]["metric"]
         assert part.accuracy == {who: model.accuracy for who, model in report.models.items()}
         over = student_over(run, part.run_id)
-        assert (gained.kind, gained.texts, gained.delta) == (part.kind, part.texts, over.delta)
-        assert (gained.low, gained.high) == (over.low, over.high)
-    # Fewer transfer texts need no other teacher.
-    assert store.report(found.parts[-1].run_id).cached["teach"]
-    assert main(["show", "last", "--json"]) == 0  # kd export last is not to take one with fewer texts
+        assert (gained.kind, gained.texts) == (part.kind, part.texts)
+        assert (gained.delta, gained.low, gained.high) == (over.delta, over.low, over.high)
+    assert report.cached["teach"]  # fewer transfer texts need no other teacher
+    assert main(["show", "last", "--json"]) == 0  # a part of a curve is not what "last" means
     assert json.loads(capsys.readouterr().out)["run"]["id"] == run
-    assert main(["show", store.runs(kind="curve")[0].id]) == 0
+    assert main(["show", JOB]) == 0
     shown = " ".join(capsys.readouterr().out.split())
     assert "Accuracy on the 25 test texts. Labelled texts Teacher Distilled student Student alone" in shown
     assert found.sentence in shown
-
-
-def test_by_macro_f1_each_part_is_judged_so(tiny_config, tmp_path, kd_home, monkeypatch, capsys) -> None:
-    monkeypatch.delenv("KD_DATABASE_URL", raising=False)
-    file = tmp_path / "run.yaml"
-    file.write_text(tiny_config.change({"training.metric": "macro_f1"}).to_yaml(), encoding="utf-8")
-    assert main(["distill", "--config", str(file), "--json"]) == 0
-    run = json.loads(capsys.readouterr().out)["run_id"]
-    store = Store()
-    config = CurveConfig(run=run, shares=(0.5,))
-    store.create_run(JOB, config.model_dump(mode="json"), kind="curve")
-    found = CurveResult.model_validate(curve_handler(store.run(JOB), lambda event: None, Control()))
-    for part, gained in zip(found.parts, found.gains, strict=True):
-        report = store.report(part.run_id)
-        assert report.config["training"]["metric"] == "macro_f1"
-        assert part.scores == {who: model.macro_f1 for who, model in report.models.items()}
-        assert gained.delta == pytest.approx(store.report(run).student.macro_f1 - report.student.macro_f1)
-    out = io.StringIO()
-    show(console(out), found.model_dump(mode="json"))
-    assert out.getvalue().startswith("Macro-F1 on the 25 test texts.\n")
-
-
-def test_one_that_was_stopped_goes_on_with_the_part_that_it_had_begun(run: str, capsys) -> None:
-    store, control = Store(), Control()
-    config = CurveConfig(run=run, shares=(0.5,))
-    store.create_run(JOB, config.model_dump(mode="json"), kind="curve")
-    heard: list[Progress] = []
-
-    def stop_in_the_second(event: Progress) -> None:
-        heard.append(event)
-        if event.label == "20 transfer texts: training the distilled student":
-            control.stop()
-
-    with pytest.raises(Stopped):
-        curve_handler(store.run(JOB), stop_in_the_second, control)
-    begun = CurveResult.model_validate(store.report_json(JOB))
-    assert [part.title for part in begun.parts] == ["32 labelled texts"]
-    assert 0.5 <= heard[-1].done / heard[-1].total < 1
-    store.set_status(JOB, "stopped")
-    assert main(["resume", JOB, "--json"]) == 0
-    found = CurveResult.model_validate(json.loads(capsys.readouterr().out))
-    assert [part.run_id for part in found.parts] == [begun.parts[0].run_id, begun.running]
-
-
-def test_a_run_without_texts_to_spare_says_so(finished_run) -> None:
-    few = finished_run.report.model_copy(
-        update={"rows": finished_run.report.rows | {"train": 9, "transfer": 0}}
-    )
-    with pytest.raises(RunError, match=r"has 9 labelled texts: too few to leave some out"):
-        CurveResult.of(CurveConfig(run="r"), few)
-    plan = CurveResult.of(CurveConfig(run="r"), finished_run.report).plan
-    assert plan.startswith(
-        "Runs this again with 16 and 32 of its 65 labelled texts, and with 10 and 20 of its 40 transfer texts"
-    )
-
-
-def test_spans_of_the_training_texts_are_no_transfer_texts_to_leave_out(finished_run) -> None:
-    config = finished_run.report.config
-    spans = {"config": config | {"task": config["task"] | {"augment": 4}}}
-    found = CurveResult.of(CurveConfig(run="r"), finished_run.report.model_copy(update=spans))
-    assert [(part.kind, part.texts) for part in found.left] == [("labels", 16), ("labels", 32)]

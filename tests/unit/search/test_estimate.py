@@ -1,10 +1,10 @@
-"""How much a search is, before it starts."""
-
 from __future__ import annotations
 
 import pytest
 
 from kd_core.errors import ModelError
+from kd_core.jobs.estimate import estimate
+from kd_core.jobs.plan import make_plan, read_vocabulary
 from kd_core.search import SearchConfig, outlook
 from kd_core.search.estimate import rung_seconds, rungs
 from kd_core.search.ladder import LadderConfig
@@ -12,25 +12,15 @@ from kd_core.search.ladder import LadderConfig
 pytestmark = pytest.mark.usefixtures("own_database")
 
 
-def test_the_outlook_counts_each_student_and_each_teacher(short_config, tiny_task) -> None:
-    from kd_core.jobs.plan import read_vocabulary
-
+def test_outlook_counts_students_and_teachers(short_config, tiny_task) -> None:
     vocabulary = read_vocabulary(short_config.teacher, tiny_task)
 
-    def seconds(
-        temperatures: int, folds: int = 2, alphas: tuple[float, ...] = (0.5,), workers: int = 1
-    ) -> float:
-        config = SearchConfig(
-            distill=short_config,
-            temperatures=tuple(range(1, temperatures + 1)),
-            alphas=alphas,
-            folds=folds,
-            workers=workers,
-        )
+    def seconds(temperatures: int, folds: int = 2, workers: int = 1, alphas: tuple = (0.5,)) -> float:
+        several = {"temperatures": range(1, temperatures + 1), "alphas": alphas}
+        config = SearchConfig(distill=short_config, folds=folds, workers=workers, **several)
         found = outlook(config, tiny_task, vocabulary, (), lambda: 1e9)
-        assert found.workers == workers
+        assert (found.workers, found.measured) == (workers, False)
         assert found.trainings == (temperatures * len(alphas) + 1) * folds + folds
-        assert not found.measured
         return found.seconds
 
     cell = seconds(2) - seconds(1)
@@ -42,18 +32,13 @@ def test_the_outlook_counts_each_student_and_each_teacher(short_config, tiny_tas
     assert seconds(5) - 5 * cell < seconds(5, workers=2) < seconds(5)
 
 
-def test_a_ladder_teaches_once_and_takes_as_long_as_all_its_students(short_config, tiny_task) -> None:
-    from kd_core.jobs.estimate import estimate
-    from kd_core.jobs.plan import make_plan, read_vocabulary
-
+def test_ladder_teaches_once(short_config, tiny_task) -> None:
     def plan_of(config):
         if config.student.model == "half":
             raise ModelError("this teacher cannot have it")
-        return make_plan(config, tiny_task, vocabulary)
+        return make_plan(config, tiny_task, read_vocabulary(short_config.teacher, tiny_task))
 
-    vocabulary = read_vocabulary(short_config.teacher, tiny_task)
-    students = ("cnn", "half", "tiny", "mini")
-    config = LadderConfig(distill=short_config, students=students, int8=False)
+    config = LadderConfig(distill=short_config, students=("cnn", "half", "tiny", "mini"), int8=False)
     plans = rungs(config, plan_of)
     assert [(name, plan.config.student.model) for name, plan in plans.items()] == [
         (name, name) for name in ("cnn", "tiny", "mini")

@@ -1,5 +1,3 @@
-"""What a student keeps of its teacher, by accuracy and by F1, and how many texts show it."""
-
 from __future__ import annotations
 
 import math
@@ -13,10 +11,10 @@ from scipy.optimize import minimize
 from scipy.stats import multinomial
 
 from kd_core.distillation.comparison import f1_gains, f1_loss
-from kd_core.search.kept import F1Pairs, Pairs, at_least, at_most, compared, texts_to_show
+from kd_core.search.kept import F1Pairs, Pairs, at_least, at_most, compared, even_texts, texts_to_show
 
 counts = st.integers(0, 300)
-
+WANTED = 1.6449  # standard errors, one-sided, for 95 %
 
 # Accuracy
 
@@ -29,15 +27,15 @@ def test_pairs_are_counted_by_who_is_right() -> None:
     assert Pairs(72, 0, 18, 10).kept == 0.8
 
 
-def test_against_the_whole_teacher_it_is_mcnemars_test() -> None:
+def test_score_against_the_whole_teacher_is_mcnemars() -> None:
     assert Pairs(100, 12, 5, 30).score(1.0) == pytest.approx(7 / math.sqrt(17))
 
 
 @pytest.mark.parametrize(
     ("pairs", "share"), [((90, 2, 2, 6), 0.9), ((60, 10, 12, 18), 0.8), ((250, 20, 10, 36), 0.98)]
 )
-def test_the_variance_is_that_of_the_likeliest_shares_under_the_one_in_question(pairs, share) -> None:
-    """The likeliest by a search over p11 and p01; p10 = q p01 - (1 - q) p11 makes the student keep q."""
+def test_variance_is_that_of_the_likeliest_shares_under_the_hypothesis(pairs, share) -> None:
+    """Find the likeliest by a search over p11 and p01; p10 = q p01 - (1 - q) p11 makes the student keep q."""
 
     def unlikely(shares: np.ndarray) -> float:
         both, teacher_only = shares
@@ -54,49 +52,40 @@ def test_the_variance_is_that_of_the_likeliest_shares_under_the_one_in_question(
     assert Pairs(*pairs).score(share) == pytest.approx(expected, rel=1e-4)
 
 
-def test_no_disagreement_among_few_texts_shows_little() -> None:
-    """The rule of three: 40 texts without an event leave 3 / 40 possible, so about 0.93 is shown."""
-    assert at_least(Pairs(40, 0, 0, 0)) == pytest.approx(0.937, abs=0.001)
-    assert at_least(Pairs(400, 0, 0, 0)) == pytest.approx(0.9933, abs=0.0005)
-
-
-@pytest.mark.parametrize("pairs", [(0, 0, 0, 5), (0, 5, 0, 0), (0, 0, 5, 0)])
-def test_nothing_is_said_of_a_teacher_or_a_student_without_a_right_answer(pairs) -> None:
-    assert Pairs(*pairs).kept == 0.0
-    assert at_least(Pairs(*pairs)) == 0.0
+@pytest.mark.parametrize(
+    ("pairs", "least", "most"),
+    [
+        ((40, 0, 0, 0), 0.937, 1 / 0.937),  # the rule of three: 3 / 40 remain possible
+        ((400, 0, 0, 0), 0.9933, 1 / 0.9933),
+        ((0, 0, 0, 5), 0.0, None),
+        ((0, 5, 0, 0), 0.0, None),
+        ((0, 0, 5, 0), 0.0, None),
+    ],
+)
+def test_bounds_without_a_disagreement_or_a_right_answer(pairs, least, most) -> None:
+    assert Pairs(*pairs).kept == (1.0 if least else 0.0)
+    assert at_least(Pairs(*pairs)) == pytest.approx(least, abs=0.001)
+    assert at_most(Pairs(*pairs)) == (None if most is None else pytest.approx(most, abs=0.001))
 
 
 @given(counts, counts, counts, counts)
-def test_at_the_bound_the_score_is_what_was_asked(both, student_only, teacher_only, neither) -> None:
+def test_score_at_the_bounds(both, student_only, teacher_only, neither) -> None:
     pairs = Pairs(both, student_only, teacher_only, neither)
     if not pairs.kept:
         return
     bound = at_least(pairs)
     assert 0 <= bound <= pairs.kept
     if bound:
-        assert pairs.score(bound) == pytest.approx(1.6449, abs=0.01)
+        assert pairs.score(bound) == pytest.approx(WANTED, abs=0.01)
         assert at_least(pairs, 0.99) <= bound
-
-
-@given(counts, counts, counts, counts)
-def test_at_most_is_where_the_teachers_share_of_the_students_is_just_shown(
-    both, student_only, teacher_only, neither
-) -> None:
-    pairs = Pairs(both, student_only, teacher_only, neither)
-    bound = at_most(pairs)
-    if bound is not None:
-        assert bound >= pairs.kept > 0
+    if (most := at_most(pairs)) is not None:
+        assert most >= pairs.kept
         swapped = Pairs(both, teacher_only, student_only, neither)
-        assert swapped.score(1 / bound) == pytest.approx(1.6449, abs=0.01)
-
-
-def test_nothing_is_ruled_out_of_a_student_without_a_right_answer() -> None:
-    assert at_most(Pairs(0, 0, 5, 0)) is None
-    assert at_most(Pairs(40, 0, 0, 0)) == pytest.approx(1 / 0.937, abs=0.001), "the rule of three, as below"
+        assert swapped.score(1 / most) == pytest.approx(WANTED, abs=0.01)
 
 
 @given(st.integers(1, 300), counts, counts, counts)
-def test_as_many_texts_as_are_needed_show_it(both, student_only, teacher_only, neither) -> None:
+def test_so_many_texts_as_are_needed_show_a_share(both, student_only, teacher_only, neither) -> None:
     pairs = Pairs(both, student_only, teacher_only, neither)
     share = 0.97 * pairs.kept
     needed = texts_to_show(pairs, share)
@@ -106,15 +95,18 @@ def test_as_many_texts_as_are_needed_show_it(both, student_only, teacher_only, n
         assert at_least(pairs.times((needed - 1.01) / pairs.texts)) <= share + 1e-5
 
 
-def test_a_share_of_098_is_claimed_of_a_student_that_keeps_no_more_in_at_most_6_of_100_samples() -> None:
-    """Exactly, by all tables of 60 texts: teacher 0.9, student 0.882, 0.08 of disagreement."""
-    shares = (0.851, 0.031, 0.049, 0.069)
-    wrong = 0.0
-    for a, b in product(range(61), repeat=2):
-        for c in range(61 - a - b if a + b <= 60 else 0):
-            chance = multinomial.pmf((a, b, c, 60 - a - b - c), 60, shares)
-            if chance > 1e-7 and at_least(Pairs(a, b, c, 60 - a - b - c)) > 0.98:
-                wrong += chance
+def test_error_rate_of_the_bound_of_accuracy() -> None:
+    """Sum over all tables of 60 texts: teacher 0.9, student 0.882, 0.08 of disagreement."""
+    tables = np.array([t for t in product(range(61), range(12), range(16)) if sum(t) <= 60])
+    tables = np.column_stack((tables, 60 - tables.sum(axis=1)))
+    chances = multinomial.pmf(tables, 60, (0.851, 0.031, 0.049, 0.069))
+    assert chances.sum() > 0.9999
+    likely = chances > 1e-5
+    wrong = sum(
+        chance
+        for table, chance in zip(tables[likely], chances[likely], strict=True)
+        if Pairs(*map(float, table)).score(0.98) > WANTED
+    )
     assert 0.01 < wrong < 0.06
 
 
@@ -128,41 +120,48 @@ STUDENT = np.array([1] + [0] * 7 + [1] * 2)  # F1 of 10/13 and 4/7
 @pytest.mark.parametrize(
     ("metric", "kept"), [("accuracy", 7 / 9), ("macro_f1", 61 / 81), ("f1:b", 4 / 6), ("f1:a", 10 / 12)]
 )
-def test_the_share_is_the_students_score_by_the_teachers(metric, kept) -> None:
+def test_share_is_the_students_score_over_the_teachers(metric, kept) -> None:
     assert compared(metric, STUDENT, TEACHER, LABELS, ("a", "b")).kept == pytest.approx(kept)
 
 
-def test_the_gains_of_texts_add_up_to_the_difference_with_any_weight() -> None:
-    for weight in (0.0, 0.5, 0.98, 1.2):
-        one = f1_gains(STUDENT, TEACHER, LABELS, np.array([1]), weight)
-        assert one.mean() == pytest.approx(4 / 7 - weight * 6 / 7)
-        assert f1_gains(STUDENT, TEACHER, LABELS, None, weight).mean() == pytest.approx(
-            (61 - weight * 81) / 91
-        )
+@pytest.mark.parametrize("weight", [0.0, 0.5, 0.98, 1.2])
+def test_gains_of_texts_add_up_to_the_difference(weight) -> None:
+    one = f1_gains(STUDENT, TEACHER, LABELS, np.array([1]), weight)
+    assert one.mean() == pytest.approx(4 / 7 - weight * 6 / 7)
+    both = f1_gains(STUDENT, TEACHER, LABELS, None, weight)
+    assert both.mean() == pytest.approx((61 - weight * 81) / 91)
 
 
-def test_the_heaviest_loss_is_a_text_of_the_rarest_class_or_one_that_is_taken_for_it() -> None:
-    """D' is 13 and 7; F' is 11/13 and 5/7 with a weight of 1. In both, a text of b is taken for a."""
-    two = f1_loss(STUDENT, TEACHER, LABELS, np.array([0, 1]), 1.0)
-    assert two == pytest.approx(5 * ((2 - 5 / 7) / 7 + 11 / 13 / 13))
-    assert f1_loss(STUDENT, TEACHER, LABELS, np.array([1]), 1.0) == pytest.approx(10 * (2 - 5 / 7) / 7)
-    # With a weight of 0.5 F' is 1/2, and to be missed by both is worth as much: what is taken for b costs.
-    assert f1_loss(STUDENT, TEACHER, LABELS, np.array([1]), 0.5) == pytest.approx(10 * 0.5 / 7)
+@pytest.mark.parametrize(
+    ("classes", "weight", "loss"),
+    [
+        # D' is 13 and 7; F' is 11/13 and 5/7 with a weight of 1: a text of b is taken for a.
+        ([0, 1], 1.0, 5 * ((2 - 5 / 7) / 7 + 11 / 13 / 13)),
+        ([1], 1.0, 10 * (2 - 5 / 7) / 7),
+        # With a weight of 0.5 F' is 1/2, and to be missed by both is worth as much.
+        ([1], 0.5, 10 * 0.5 / 7),
+    ],
+)
+def test_heaviest_loss_of_a_text(classes, weight, loss) -> None:
+    assert f1_loss(STUDENT, TEACHER, LABELS, np.array(classes), weight) == pytest.approx(loss)
 
 
-def test_few_texts_of_a_rare_class_show_little_however_many_there_are_of_others() -> None:
-    """Both find 5 of 5. Each gains 2 (1 - q) / D', one that is taken for them costs (1 + q) / 2 / D', and
-    P(Gamma(5) <= x Gamma(1)) = (1 + 1 / x)**-5 is 0.05 at the bound q."""
+@pytest.mark.parametrize("others", [95, 995])
+def test_few_texts_of_a_rare_class_show_little(others) -> None:
+    """Compare with the bound of five texts of a class, however many there are of others.
+
+    Both find 5 of 5. Each gains 2 (1 - q) / D', one that is taken for them costs (1 + q) / 2 / D', and
+    P(Gamma(5) <= x Gamma(1)) = (1 + 1 / x)**-5 is 0.05 at the bound q.
+    """
     root = 20 ** (1 / 5) - 1
-    for others in (95, 995):
-        labels = np.array([1] * 5 + [0] * others)
-        equal = compared("f1:b", labels, labels, labels, ("a", "b"))
-        assert equal.kept == 1.0
-        assert at_least(equal) == pytest.approx((4 - root) / (4 + root), abs=0.002)
-        assert at_least(compared("accuracy", labels, labels, labels, ("a", "b"))) > 0.97
+    labels = np.array([1] * 5 + [0] * others)
+    equal = compared("f1:b", labels, labels, labels, ("a", "b"))
+    assert equal.kept == 1.0
+    assert at_least(equal) == pytest.approx((4 - root) / (4 + root), abs=0.002)
+    assert at_least(compared("accuracy", labels, labels, labels, ("a", "b"))) > 0.97
 
 
-def test_with_equal_classes_the_bound_of_macro_f1_is_about_that_of_accuracy() -> None:
+def test_bound_of_macro_f1_of_equal_classes_is_about_that_of_accuracy() -> None:
     random = np.random.default_rng(0)
     labels = random.permutation(np.arange(600) % 3)
     teacher = np.where(random.random(600) < 0.9, labels, random.integers(3, size=600))
@@ -171,21 +170,21 @@ def test_with_equal_classes_the_bound_of_macro_f1_is_about_that_of_accuracy() ->
         compared(metric, student, teacher, labels, "abc") for metric in ("macro_f1", "accuracy")
     )
     assert at_least(by_f1, 0.99) == pytest.approx(at_least(by_accuracy, 0.99), abs=0.004)
-    share = by_accuracy.kept - 0.01
-    needed = texts_to_show(by_accuracy, share), texts_to_show(by_f1, by_f1.kept - 0.01)
+    needed = [texts_to_show(pairs, pairs.kept - 0.01) for pairs in (by_accuracy, by_f1)]
     assert needed[1] == pytest.approx(needed[0], rel=0.2)
 
 
-def test_as_many_texts_as_are_needed_show_it_by_f1_too() -> None:
+def test_bounds_and_texts_needed_of_f1() -> None:
     pairs = compared("macro_f1", STUDENT, TEACHER, LABELS, ("a", "b"))
-    needed = texts_to_show(pairs, 0.7, 0.99)
     assert texts_to_show(pairs, pairs.kept) is None
-    times = needed // 10
-    fewer, enough = (
-        F1Pairs(*(np.tile(values, count) for values in (STUDENT, TEACHER, LABELS)), np.array([0, 1]))
-        for count in (times - 1, times + 1)
+    times = texts_to_show(pairs, 0.7, 0.99) // 10
+    fewer, enough, many = (
+        F1Pairs(*(np.tile(values, count) for values in (STUDENT, TEACHER, LABELS)), np.arange(2))
+        for count in (times - 1, times + 1, 40)
     )
     assert at_least(fewer, 0.99) < 0.7 < at_least(enough, 0.99)
+    assert at_least(many) < many.kept < (most := at_most(many)) < 1
+    assert many.swapped.score(1 / most) == pytest.approx(WANTED, abs=0.01)
 
 
 @pytest.mark.parametrize("metric", ["macro_f1", "f1:b"])
@@ -195,28 +194,22 @@ def test_nothing_is_kept_of_a_teacher_that_finds_none(metric) -> None:
     assert (nothing.kept, at_least(nothing)) == (0.0, 0.0)
 
 
-def test_a_share_of_f1_is_claimed_of_a_student_that_keeps_no_more_in_at_most_6_of_100_samples() -> None:
-    """15, 30 and 60 texts of a class on the mean, of which both find 9 of 10, and the student 98 % of that;
-    docs/statistics.md has more."""
+@pytest.mark.parametrize("texts", [300, 600, 1200])
+def test_error_rate_of_the_bound_of_f1(texts) -> None:
+    """Simulate 5 % of a class, of which both find 9 of 10, and the student 98 % of that."""
     recall = 0.882 * 1.1 / (2 - 0.882)  # F1 = 2 r / (1 + r + 0.1) is 0.9 x 0.98
-    for texts in (300, 600, 1200):
-        random = np.random.default_rng(texts)
-        wrong = 0
-        for _ in range(300):
-            labels = (random.random(texts) < 0.05).astype(int)
-            one, other = random.random((2, texts))
-            other = np.where(random.random(texts) < 0.7, one, other)
-            teacher = np.where(labels, one < 0.9, one > 1 - 0.1 / 19).astype(int)
-            student = np.where(labels, other < recall, other > 1 - 0.1 / 19).astype(int)
-            pairs = compared("f1:b", student, teacher, labels, ("a", "b"))
-            wrong += pairs.score(0.98) > 1.6449
-        assert wrong <= 18
+    random = np.random.default_rng(texts)
+    wrong = 0
+    for _ in range(300):
+        labels = (random.random(texts) < 0.05).astype(int)
+        one, other = random.random((2, texts))
+        other = np.where(random.random(texts) < 0.7, one, other)
+        teacher = np.where(labels, one < 0.9, one > 1 - 0.1 / 19).astype(int)
+        student = np.where(labels, other < recall, other > 1 - 0.1 / 19).astype(int)
+        wrong += compared("f1:b", student, teacher, labels, ("a", "b")).score(0.98) > WANTED
+    assert wrong <= 18
 
 
-def test_at_most_of_f1_too() -> None:
-    pairs = F1Pairs(np.tile(STUDENT, 40), np.tile(TEACHER, 40), np.tile(LABELS, 40), np.arange(2))
-    bound = at_most(pairs)
-    assert bound is not None
-    assert at_least(pairs) < pairs.kept < bound < 1
-    back = F1Pairs(pairs.teacher, pairs.student, pairs.labels, pairs.classes)
-    assert back.score(1 / bound) == pytest.approx(1.6449, abs=0.01)
+def test_texts_of_even_classes_that_say_as_much() -> None:
+    assert even_texts([950, 50]) == pytest.approx(4 / (1 / 950 + 1 / 50))  # 190
+    assert even_texts([100] * 5) == pytest.approx(500)

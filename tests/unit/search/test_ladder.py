@@ -1,383 +1,543 @@
-"""The smallest student that keeps enough: which is taken, and what is said of it."""
-
 from __future__ import annotations
 
 import dataclasses
+import io
 import json
+import pickle
+import sys
+from contextlib import redirect_stderr, redirect_stdout
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 import pandas as pd
 import pytest
+from sklearn.metrics import f1_score
 
+from kd_core import job_kinds
+from kd_core.cli import main
 from kd_core.cli.ladder import show
 from kd_core.config import DistillConfig
+from kd_core.deployment import forms, int8_answers
 from kd_core.distillation.report import Report
 from kd_core.distillation.run_folder import VALIDATION
-from kd_core.errors import ConfigError
-from kd_core.search.kept import Pairs, at_least, even_texts
+from kd_core.errors import ConfigError, ModelError, Stopped
+from kd_core.jobs.store import Store
+from kd_core.search import estimate
+from kd_core.search.kept import Pairs, at_least
 from kd_core.search.ladder import LadderConfig, LadderResult, Rung
 from kd_core.search.ladder_sentences import conclusion, doubt, outlook
-from tests import ROOT
+from kd_core.system.control import Control
+from tests import ROOT, SAMPLES
+
+JOB = "20260101-000000-aaaa"
+THREE = LadderConfig(students=("tiny", "mini", "half"), int8=False)
 
 
-def rung(student: str, kept: float, bound: float, answer: str, **facts) -> Rung:
+def rung(student: str, kept: float, bound: float, answer: str, **facts: Any) -> Rung:
     about = {"params": 5_000_000, "texts": 400, "accuracy": 0.8, "run_id": f"run of {student}"}
     return Rung(student=student, kept=kept, at_least=bound, answer=answer, **(about | facts))
 
 
-def ladder(*rungs: Rung, **settings) -> LadderResult:
-    config = LadderConfig(students=("tiny", "mini", "half"), int8=False, **settings)
-    return LadderResult(config=config, rungs=rungs, teacher_params=20_000_000)
+def ladder(*rungs: Rung, config: LadderConfig = THREE, **facts: Any) -> LadderResult:
+    return LadderResult(config=config, rungs=rungs, teacher_params=20_000_000, **facts)
 
 
-def test_it_ends_with_the_first_that_is_shown() -> None:
-    likely = rung("tiny", 0.985, 0.96, "likely", needed=900, size_mb=10.7)
-    assert ladder().next == "tiny"
-    assert ladder(likely).next == "mini"
-    shown = ladder(likely, rung("mini", 0.995, 0.981, "shown", size_mb=30.8))
-    assert shown.next is None
-    assert shown.chosen == shown.rungs[1]
-    assert conclusion(shown) == (
-        "Shown: mini, with 25 % of the teacher's parameters, keeps 99.5 % of its accuracy on the validation "
-        "texts, at least 98.1 %."
-    )
-    much = conclusion(ladder(rung("tiny", 1.372, 0.73, "likely")))
-    assert much.endswith(
-        "at least 73.0 %. So the teacher may be the weaker of the two: teach it for more passes, or take "
-        "another, before anything is distilled from it."
-    )
-    better = conclusion(ladder(rung("tiny", 1.667, 1.2, "shown")))
-    assert "at least 120.0 %. So the teacher is the weaker of the two: teach it for more passes" in better
-    assert "weaker" not in conclusion(ladder(rung("tiny", 1.02, 0.99, "shown")))
-
-
-def test_tfidf_is_told_of_and_not_chosen() -> None:
-    """No run stores it, so nobody could have it."""
-    floor = rung("tfidf", 0.995, 0.981, "shown", params=70_000, size_mb=1.2)
-    one = ladder(floor, rung("tiny", 0.985, 0.96, "likely"))
-    assert (one.chosen, one.next) == (one.rungs[1], "mini")
-    assert conclusion(one).endswith(
-        "TF-IDF, which counts words and letters and has no teacher, is shown to keep enough: 99.5 %, at "
-        "least 98.1 %."
-    )
-    none = ladder(rung("tfidf", 1.372, 0.73, "likely", params=70_000), rung("half", 0.94, 0.91, "no"))
-    assert none.chosen is None
-    assert "The most is 94.0 %, of half." in conclusion(none)
-    assert conclusion(none).endswith(
-        "137.2 %, at least 73.0 %. So the teacher may be the weaker of the two: teach it for more passes, or "
-        "take another, before anything is distilled from it."
-    )
-
+# Which student is tried next, and which is chosen
 
 PARAMS = {"cnn": 2_450_000, "tiny": 2_650_000, "mini": 7_700_000, "third": 8_100_000, "half": 9_900_000}
+HALF = rung("half", 0.99, 0.985, "shown", size_mb=10.4, int8=True)
+MINI = rung("mini", 0.97, 0.95, "no", size_mb=8.3, int8=True)
+TINY = rung("tiny", 0.99, 0.981, "shown", size_mb=3.0, int8=True)
+LIKELY = rung("tiny", 0.985, 0.96, "likely", needed=900, size_mb=10.7)
+BEYOND = rung("tiny", 0.99, 0.985, "shown", size_mb=3.0, latency_ms=0.6, int8=True, fits=False)
+FLOOR = rung("tfidf", 0.995, 0.981, "shown", params=70_000, size_mb=1.2)
+
+
+@pytest.mark.parametrize(
+    ("students", "rungs", "following", "chosen"),
+    [
+        ("tiny,mini,half", (), "tiny", None),
+        ("tiny,mini,half", (LIKELY,), "mini", 0),
+        ("tiny,mini,half", (FLOOR, LIKELY), "mini", 1),  # nobody could have TF-IDF: no run stores it
+        ("half,mini,tiny,cnn", (HALF,), "mini", 0),
+        ("half,mini,tiny,cnn", (HALF, MINI, TINY), "cnn", 2),  # 2.5 MB
+        ("half,mini,tiny,cnn", (HALF, MINI, BEYOND), "cnn", 0),
+        ("half,custom", (HALF,), None, 0),  # this teacher cannot have the other
+        ("tiny,mini", (BEYOND,), "mini", None),
+        ("mini", (MINI,), None, None),
+    ],
+)
+def test_next_and_chosen_student(students, rungs, following, chosen) -> None:
+    result = ladder(*rungs, config=LadderConfig(students=students.split(",")), params=PARAMS)
+    assert result.next == following
+    assert result.chosen == (None if chosen is None else rungs[chosen])
 
 
 @pytest.mark.parametrize(
     ("size_mb", "int8", "following"),
     [
-        (10.6, True, "mini"),  # whose file in int8 may be 7.7 MB
-        (8.6, True, "mini"),
+        (8.6, True, "mini"),  # whose file in int8 may be 7.7 MB
         (8.5, True, None),  # less than a tenth is not worth a training
-        (3.0, True, None),
         (10.6, False, None),  # in PyTorch mini has 30.8 MB
     ],
 )
-def test_after_one_that_is_shown_those_are_tried_whose_file_could_be_smaller(
-    size_mb, int8, following
-) -> None:
-    config = LadderConfig(students=("tiny", "mini", "half"), int8=int8)
+def test_smaller_files_are_tried_after_one_that_is_shown(size_mb, int8, following) -> None:
     shown = rung("tiny", 0.99, 0.981, "shown", size_mb=size_mb)
-    result = LadderResult(config=config, rungs=(shown,), teacher_params=20_000_000)
-    assert (result.next, result.needs_params) == (None, True), "as an older result ends"
+    result = ladder(shown, config=THREE.model_copy(update={"int8": int8}))
+    assert (result.next, result.needs_params) == (None, True)
     known = result.model_copy(update={"params": PARAMS})
     assert (known.next, known.needs_params) == (following, False)
 
 
-def test_the_smallest_file_is_found_in_whatever_order_they_are_given() -> None:
-    config = LadderConfig(students=("half", "mini", "tiny", "cnn"))
-    half = rung("half", 0.99, 0.985, "shown", size_mb=10.4, int8=True)
-    after_half = LadderResult(config=config, rungs=(half,), teacher_params=20_000_000, params=PARAMS)
-    assert after_half.next == "mini"
-    mini = rung("mini", 0.97, 0.95, "no", size_mb=8.3, int8=True)
-    tiny = rung("tiny", 0.99, 0.981, "shown", size_mb=3.0, int8=True)
-    after_tiny = after_half.model_copy(update={"rungs": (half, mini, tiny)})
-    assert after_tiny.next == "cnn"  # 2.5 MB
-    assert after_tiny.chosen == tiny
-    beyond = after_half.model_copy(update={"rungs": (half, mini, tiny.model_copy(update={"fits": False}))})
-    assert (beyond.next, beyond.chosen) == ("cnn", half)
+# What is said
 
-
-def test_what_this_teacher_cannot_have_is_not_tried_after_one_that_is_shown() -> None:
-    config = LadderConfig(students=("half", "custom"))
-    half = rung("half", 0.99, 0.985, "shown", size_mb=10.4)
-    assert LadderResult(config=config, rungs=(half,), params={"half": 9_900_000}).next is None
-
-
-def test_or_else_the_smallest_that_is_likely_is_offered_with_what_would_settle_it() -> None:
-    result = ladder(
-        rung("tiny", 0.93, 0.90, "no"),
-        rung("mini", 0.985, 0.96, "likely", needed=900),
-        rung("half", 0.99, 0.97, "likely", needed=700),
-    )
-    assert result.next is None
-    assert conclusion(result) == (
-        "Likely: mini, with 25 % of the teacher's parameters, keeps 98.5 % of its accuracy on the validation "
-        "texts, but they show only that it keeps 96.0 % or more. About 900 of them would settle it, if they "
-        "say what these 400 do."
-    )
-
-
-def test_no_one_is_sent_to_label_millions_of_texts() -> None:
-    """Of sentences of film reviews cnn kept 98.003 %."""
-    near = ladder(rung("tiny", 0.98003, 0.934, "likely", needed=88_115_342, texts=750))
-    assert conclusion(near).endswith(
-        "but they show only that it keeps 93.4 % or more. It is so near to 98 % that hardly any number of "
-        "texts would settle it."
-    )
-
-
-def test_the_smallest_file_is_taken_whatever_was_tried_first() -> None:
-    result = ladder(
-        rung("tiny", 0.985, 0.96, "likely", size_mb=10.7),
-        rung("mini", 0.985, 0.96, "likely", size_mb=7.9, int8=True),
-        rung("mini", 0.99, 0.97, "likely", size_mb=30.8),
-    )
-    assert result.chosen == result.rungs[1]
-    assert conclusion(result).startswith(
-        "Likely: mini, int8, with 25 % of the teacher's parameters, keeps 98.5 %"
-    )
-
-
-def test_or_none_and_what_the_best_keeps() -> None:
-    result = ladder(
-        rung("tiny", 0.93, 0.90, "no"), rung("mini", 0.95, 0.92, "no"), rung("half", 0.94, 0.9, "no")
-    )
-    assert result.chosen is None
-    assert conclusion(result) == (
-        "None of these students is likely to keep 98 % of the teacher's accuracy. The most is 95.0 %, of "
-        "mini."
-    )
-
-
-def test_of_the_best_it_is_said_whether_the_texts_rule_out_what_is_wanted() -> None:
-    few = ladder(rung("tiny", 0.93, 0.9, "no"), rung("half", 0.96, 0.91, "no", at_most=1.004, texts=316))
-    assert conclusion(few).endswith(
-        "The most is 96.0 %, of half: between 91.0 % and 100.4 % by these 316 texts, which are too few to "
-        "rule out 98 %."
-    )
-    enough = ladder(rung("half", 0.94, 0.91, "no", at_most=0.966, texts=1_200))
-    assert "between 91.0 % and 96.6 % by these 1,200 texts, which rule out 98 %." in conclusion(enough)
-
-
-def test_of_those_within_the_limits_the_best_is_named() -> None:
-    small = rung("tiny", 0.93, 0.9, "no", at_most=0.966, size_mb=3.0)
-    large = rung("half", 0.99, 0.985, "shown", at_most=1.01, size_mb=10.4, fits=False)
-    assert conclusion(ladder(small, large, within_mb=5)) == (
-        "None of these students within the limits is likely to keep 98 % of the teacher's accuracy. The most "
-        "is 93.0 %, of tiny: between 90.0 % and 96.6 % by these 400 texts, which rule out 98 %."
-    )
+NO = rung("half", 0.94, 0.91, "no")
+LARGE = rung("half", 0.99, 0.97, "likely", size_mb=39.6, latency_ms=0.4, fits=False)
+FAILED = Rung(student="cnn", run_id="", answer="failed", fits=False, error="out of memory")
 
 
 @pytest.mark.parametrize(
-    ("limits", "said"),
+    ("rungs", "settings", "said"),
     [
-        ({"mb": 2.5}, "2.5 MB: the smallest is tiny, int8, with 3.0 MB."),
-        ({"ms": 0.1}, "0.1 ms a text: the quickest is half, with 0.40 ms."),
         (
-            {"mb": 2.5, "ms": 0.1},
-            "2.5 MB and 0.1 ms a text: the smallest is tiny, int8, with 3.0 MB; the quickest is half, with "
-            "0.40 ms.",
+            [LIKELY, HALF],
+            {},
+            "Shown: half, int8, with 25 % of the teacher's parameters, keeps 99.0 % of its ",
+        ),
+        ([HALF], {}, " of its accuracy on the validation texts, at least 98.5 %.$"),
+        (
+            [NO, LIKELY, LARGE],
+            {},
+            "Likely: tiny, with 25 % of the teacher's parameters, keeps 98.5 % of its ",
+        ),
+        (
+            [LIKELY],
+            {},
+            "but they show only that it keeps 96.0 % or more. About 900 of them would settle it, if",
+        ),
+        (
+            [rung("mini", 0.98, 0.93, "likely", needed=100_001)],
+            {},
+            "so near to 98 % that hardly any number of",
+        ),
+        ([rung("tiny", 1.2, 1.0, "shown")], {}, "texts, at least 100.0 %.$"),
+        (
+            [rung("tiny", 1.6, 1.2, "shown")],
+            {},
+            "at least 120.0 %. So the teacher is the weaker of the two: ",
+        ),
+        (
+            [rung("tiny", 1.3, 0.7, "likely")],
+            {},
+            "at least 70.0 %. So the teacher may be the weaker of the two",
+        ),
+        ([FLOOR, LIKELY], {}, "TF-IDF, which counts words and letters and has no teacher, is shown to keep "),
+        ([FLOOR, NO], {}, "enough: 99.5 %, at least 98.1 %.$"),
+        (
+            [rung("tfidf", 1.37, 0.73, "likely"), NO],
+            {},
+            "at least 73.0 %. So the teacher may be the weaker of ",
+        ),
+        (
+            [MINI, NO, FAILED],
+            {},
+            "is likely to keep 98 % of the teacher's accuracy. The most is 97.0 %, of mini,",
+        ),
+        (
+            [rung("half", 0.96, 0.91, "no", at_most=0.98)],
+            {},
+            ": between 91.0 % and 98.0 % by these 400 texts, ",
+        ),
+        ([rung("half", 0.96, 0.91, "no", at_most=0.98)], {}, "texts, which are too few to rule out 98 %.$"),
+        ([rung("half", 0.94, 0.91, "no", at_most=0.97)], {}, "by these 400 texts, which rule out 98 %.$"),
+        ([MINI], {"students": ("tiny", "mini")}, "Not tried yet, from the smallest up: third, half.$"),
+        (
+            [NO, BEYOND],
+            {"within_ms": 0.5},
+            "None of these students within the limits is likely to keep 98 % of",
+        ),
+        ([BEYOND, LARGE], {"within_mb": 2.5}, "is within 2.5 MB: the smallest is tiny, int8, with 3.0 MB.$"),
+        ([BEYOND, LARGE], {"within_ms": 0.1}, "0.1 ms a text: the quickest is half, with 0.40 ms.$"),
+        ([BEYOND, LARGE], {"within_mb": 2.5, "within_ms": 0.1}, "is within 2.5 MB and 0.1 ms a text: the "),
+    ],
+)
+def test_conclusion(rungs, settings, said) -> None:
+    found = conclusion(ladder(*rungs, config=THREE.model_copy(update=settings)))
+    assert said in f"{found}$"
+
+
+def test_ladder_whose_students_all_failed(capsys) -> None:
+    show(ladder().with_error("cnn", "out of memory").model_dump(mode="json"), as_json=False)
+    shown = capsys.readouterr().out
+    assert "out of memory" in shown
+    assert "None of these students could be tried: each failed, for the reason that it shows." in shown
+    assert "accuracy" not in shown  # by which metric was never known
+
+
+SPAM = {"ham": 950, "spam": 50, "none": 0}
+
+
+@pytest.mark.parametrize(
+    ("counts", "metric", "said"),
+    [
+        (
+            {"a": 300, "b": 16},
+            "accuracy",
+            "With 316 validation texts an equal student is shown to keep 96.2 %, ",
+        ),
+        (
+            {"a": 300, "b": 16},
+            "accuracy",
+            "so 98 % can be likely but hardly shown; about 987 would be enough.$",
+        ),
+        ({"a": 2_000}, "accuracy", " an equal student is shown to keep 98.6 %: enough for 98 %.$"),
+        (
+            SPAM,
+            "macro_f1",
+            "50 of them 'spam' (as good for macro-F1 as 190 for accuracy), an equal student is ",
+        ),
+        (
+            SPAM,
+            "f1:spam",
+            "50 of them 'spam' (as good for F1 of spam as 50 for accuracy), an equal student is ",
         ),
     ],
 )
-def test_where_none_is_within_the_limits_it_is_said_how_near_they_come(limits, said) -> None:
-    beyond = (
-        rung("tiny", 0.93, 0.9, "no", int8=True, size_mb=3.0, latency_ms=0.6, fits=False),
-        rung("half", 0.99, 0.97, "likely", size_mb=39.6, latency_ms=0.4, fits=False),
-    )
-    within = {f"within_{unit}": most for unit, most in limits.items()}
-    assert conclusion(ladder(*beyond, **within)) == f"None of these students is within {said}"
+def test_outlook(counts, metric, said) -> None:
+    found = outlook(THREE, counts, metric)
+    assert said in f"{found}$"
+    seeds = THREE.model_copy(update={"distill": THREE.distill.change({"training.seeds": [4, 5, 6]})})
+    assert outlook(seeds, counts, metric) == f"{found} Of each student one is judged, that of seed 4."
 
 
-def test_where_none_keeps_enough_the_larger_ones_that_were_not_tried_are_named() -> None:
-    config = LadderConfig(students=("tiny", "mini"), int8=False)
-    result = LadderResult(config=config, rungs=(rung("mini", 0.9, 0.8, "no"),), teacher_params=20_000_000)
-    assert conclusion(result).endswith(
-        "The most is 90.0 %, of mini. Not tried yet, from the smallest up: third, half."
-    )
-    within = config.model_copy(update={"within_mb": 5.0})
-    beyond = LadderResult(config=within, rungs=(rung("mini", 0.99, 0.8, "likely", fits=False),))
-    assert "Not tried" not in conclusion(beyond), "they would be beyond the limit, too"
+def test_outlook_of_f1_is_that_of_as_many_even_texts() -> None:
+    even = outlook(THREE, {"a": 190})
+    found = outlook(THREE, SPAM, "macro_f1")
+    assert even[even.index("an equal") : even.index("about")] in found
+    assert "about 5,1" in found  # 987 times 1,000 / 190
 
 
-def test_what_failed_is_beyond_no_limit_and_keeps_nothing() -> None:
-    said = "None of these students is likely to keep 98 % of the teacher's accuracy."
-    failed = ladder().with_error("cnn", "out of memory")
-    judged = failed.model_copy(update={"rungs": (*failed.rungs, rung("mini", 0.95, 0.92, "no"))})
-    assert conclusion(judged) == f"{said} The most is 95.0 %, of mini."
+def test_ladder_config() -> None:
+    seeds = {"training.seeds": [4, 5]}
+    config = LadderConfig(distill=DistillConfig().change(seeds), students=("tiny", "half"), int8=False)
+    one = config.rung("half")
+    assert (one.student.model, one.training.seeds) == ("half", (4,))
+    assert one.controls.labelled_only is one.controls.shifted is False
+    assert config.confidence == pytest.approx(1 - 0.05 / 3)  # TF-IDF, tiny, half
+    assert LadderConfig(students=("tiny", "half")).confidence == pytest.approx(1 - 0.05 / 5)  # int8 too
 
 
-def test_where_all_failed_nothing_is_said_of_what_would_have_decided(capsys) -> None:
-    """By auto that is not known before a student is judged."""
-    failed = ladder().with_error("cnn", "out of memory")
-    said = "None of these students could be tried: each failed, for the reason that it shows."
-    assert conclusion(failed) == said
-    show(failed.model_dump(mode="json"), as_json=False)
-    shown = capsys.readouterr().out
-    assert "out of memory" in shown
-    assert said in shown
-    assert "accuracy" not in shown
+# A student by the answers that its run has kept
 
 
-def test_what_is_beyond_the_limits_is_not_offered() -> None:
-    result = ladder(rung("tiny", 0.995, 0.985, "shown", fits=False), within_ms=0.1)
-    assert result.next == "mini"
-    assert result.chosen is None
+def keep_answers(folder: Path, labels: np.ndarray, chosen: dict[str, np.ndarray]) -> Report:
+    """A report of 10.7 MB and 1.69 ms, whose run has kept these answers."""
+    answers = pd.DataFrame({"text": [f"text {row}" for row in range(len(labels))], "label": labels})
+    for name, said in chosen.items():
+        answers[name] = list(np.eye(5, dtype=np.float32)[said])
+    answers.to_parquet(folder / VALIDATION)
+    content = json.loads((SAMPLES / "report.json").read_text("utf-8"))
+    floor = content["student"] | {"params": 100, "size_mb": 0.8, "latency_ms": None}
+    return Report.from_dict(content | {"folder": str(folder), "tfidf": floor})
 
 
 @pytest.fixture
 def sample(tmp_path) -> Report:
-    """A report of 10.7 MB and 1.69 ms, and 1,000 validation texts: the teacher is right on 900, the student
-    on 5 others and not on 10 of these, TF-IDF on the first 800."""
+    """Of 1,000 texts the teacher has the first 900 right, the student 5 others and 10 of these not."""
     right = {"teacher": [*range(900)], "student-0": [*range(890), *range(900, 905)], "tfidf": [*range(800)]}
-    answers = pd.DataFrame({"text": [f"text {row}" for row in range(1000)], "label": 2})
-    for name, rows in right.items():
-        logits = np.zeros((1000, 5), dtype=np.float32)
-        logits[rows, 2] = 1.0
-        answers[name] = list(logits)
-    answers.to_parquet(tmp_path / VALIDATION)
-    content = json.loads((ROOT / "tests" / "samples" / "report.json").read_text("utf-8"))
-    floor = content["student"] | {"params": 100, "size_mb": 0.8, "latency_ms": None}
-    return Report.from_dict(content | {"folder": str(tmp_path), "tfidf": floor})
+    chosen = {name: np.where(np.isin(np.arange(1000), rows), 2, 0) for name, rows in right.items()}
+    return keep_answers(tmp_path, np.full(1000, 2), chosen)
 
 
 @pytest.mark.parametrize(
     ("keep", "answer", "needed"), [(98, "shown", 547), (99, "likely", 4_065), (99.5, "no", None)]
 )
-def test_a_student_by_the_answers_that_its_run_has_kept(sample, keep, answer, needed) -> None:
+def test_student_is_judged_by_its_validation_answers(sample, keep, answer, needed) -> None:
     config = LadderConfig(students=("tiny",), int8=False, keep=keep)
     floor, tiny = LadderResult(config=config).with_report("tiny", sample).rungs
-    assert (tiny.kept, tiny.texts) == (895 / 900, 1_000)
+    assert (tiny.kept, tiny.texts, tiny.params) == (895 / 900, 1_000, sample.student.params)
     assert tiny.at_least == at_least(Pairs(890, 5, 10, 95), 0.975)  # two are judged, and share the 5 %
     assert (tiny.answer, tiny.needed) == (answer, needed)
     assert (floor.title, floor.kept, floor.answer) == ("TF-IDF", 800 / 900, "no")
-    assert (floor.params, floor.size_mb, tiny.params) == (100, 0.8, sample.student.params)
-
-
-def test_milliseconds_that_were_timed_beside_other_work_are_said_to_be(sample) -> None:
-    assert doubt(LadderResult(config=LadderConfig(students=("tiny",), int8=False))) == ""
-    times = dataclasses.replace(sample.student.latency_ms, busy=0.4)
-    timed = sample.student.model_copy(update={"latency_ms": times})
-    slow = sample.model_copy(update={"models": dict(sample.models) | {"student": timed}})
-    for report, said in (
-        (sample, ""),
-        (slow, "the processor was at other work for 60 % (tiny) of the time"),
-    ):
-        result = LadderResult(config=LadderConfig(students=("tiny",), int8=False)).with_report("tiny", report)
-        assert said in doubt(result)
-        assert bool(doubt(result)) == bool(said)
-
-
-@pytest.fixture
-def skewed(tmp_path, sample) -> Report:
-    """950 of 1,000 validation texts are of the first class, which the student says of all; the teacher is
-    right on 920 of them and on 45 of the others."""
-    names = sample.labels[:2]
-    labels = np.array([0] * 950 + [1] * 50)
-    chosen = {"teacher": [0] * 920 + [1] * 30 + [0] * 5 + [1] * 45, "student-0": [0] * 1000}
-    answers = pd.DataFrame({"text": [f"text {row}" for row in range(1000)], "label": labels})
-    for name, said in chosen.items():
-        answers[name] = list(np.eye(len(sample.labels), dtype=np.float32)[said])
-    answers.to_parquet(tmp_path / VALIDATION)
-    assert names == ["business", "entertainment"]
-    return sample
-
-
-def by(report: Report, metric: str) -> Report:
-    training = report.config["training"] | {"metric": metric}
-    return report.model_copy(update={"config": report.config | {"training": training}})
-
-
-def test_a_student_that_never_says_the_rare_class_keeps_accuracy_and_no_f1(skewed) -> None:
-    config = LadderConfig(students=("tiny",), int8=False, keep=95)
-    of_accuracy = LadderResult(config=config).with_report("tiny", by(skewed, "accuracy"))
-    (rung,) = of_accuracy.rungs
-    assert (rung.answer, rung.kept) == ("shown", 950 / 965)
-    assert conclusion(of_accuracy).startswith("Shown: tiny, with ")
-    assert "keeps 98.4 % of its accuracy on the validation texts" in conclusion(of_accuracy)
-
-    of_f1 = LadderResult(config=config).with_report("tiny", by(skewed, "macro_f1"))
-    (rung,) = of_f1.rungs
-    student, teacher = 1900 / 1950, (1840 / 1875 + 90 / 125) / 2
-    assert rung.answer == "no"
-    assert rung.kept == pytest.approx(student / 2 / teacher)
-    assert 0.45 < rung.at_least < rung.kept < 0.6
-    assert (rung.accuracy, rung.score) == (skewed.student.accuracy, skewed.student.macro_f1)
-    assert (of_f1.metric, of_f1.teacher_tested) == ("macro_f1", skewed.teacher.macro_f1)
-    assert conclusion(of_f1).startswith(
-        "None of these students is likely to keep 95 % of the teacher's macro-F1. The most is 57.3 %, of "
-        "tiny: between 48.4 % and 68.6 % by these 1,000 texts, which rule out 95 %."
-    )
-
-    of_class = LadderResult(config=config).with_report("tiny", by(skewed, "f1:entertainment"))
-    assert [(rung.answer, rung.kept, rung.at_least) for rung in of_class.rungs] == [("no", 0.0, 0.0)]
-    assert "95 % of the teacher's F1 of entertainment." in conclusion(of_class)
-
-
-def test_a_result_of_before_is_of_accuracy_and_goes_on_so(skewed) -> None:
-    config = LadderConfig(students=("tiny", "mini"), int8=False, keep=95)
-    old = LadderResult(config=config, rungs=(rung("tiny", 0.9, 0.85, "no"),), teacher_accuracy=0.9)
-    stored = old.model_dump(mode="json", exclude={"metric": True, "teacher_score": True})
-    stored["rungs"][0].pop("score")
-    read = LadderResult.model_validate(stored)
-    assert (read.measure, read.rungs[0].tested, read.teacher_tested) == ("accuracy", 0.8, 0.9)
-    further = read.with_report("mini", by(skewed, "macro_f1"))
-    assert (further.metric, further.rungs[1].kept) == ("accuracy", 950 / 965)
-    assert further.rungs[1].tested == skewed.student.accuracy
+    assert (floor.params, floor.size_mb) == (100, 0.8)
 
 
 @pytest.mark.parametrize(
     ("limits", "fits"),
     [({"mb": 10.699228, "ms": 1.6866065}, True), ({"mb": 10.6}, False), ({"ms": 1.68}, False)],
 )
-def test_a_limit_is_in_megabytes_or_in_milliseconds(sample, limits, fits) -> None:
+def test_limits_in_megabytes_and_milliseconds(sample, limits, fits) -> None:
     within = {f"within_{unit}": most for unit, most in limits.items()}
     config = LadderConfig(students=("tiny",), int8=False, **within)
     assert LadderResult(config=config).with_report("tiny", sample).rungs[1].fits is fits
 
 
-def test_before_the_start_it_says_what_so_many_texts_can_show() -> None:
-    config = LadderConfig(students=("tiny", "mini", "half"), int8=False)
-    assert outlook(config, {"a": 300, "b": 16}) == (
-        "With 316 validation texts an equal student is shown to keep 96.2 %, so 98 % can be likely but "
-        "hardly shown; about 987 would be enough."
+def test_doubt_about_milliseconds_beside_other_work(sample) -> None:
+    timed = sample.student.model_copy(
+        update={"latency_ms": dataclasses.replace(sample.student.latency_ms, busy=0.4)}
     )
-    assert outlook(config, {"a": 2_000}).endswith("is shown to keep 98.6 %: enough for 98 %.")
-    three = config.model_copy(update={"distill": config.distill.change({"training.seeds": [4, 5, 6]})})
-    assert outlook(three, {"a": 2_000}).endswith(" %. Of each student one is judged, that of seed 4.")
-    assert three.rung("tiny").training.seeds == (4,), "no other is paid for"
+    slow = sample.model_copy(update={"models": dict(sample.models) | {"student": timed}})
+    before = LadderResult(config=LadderConfig(students=("tiny",), int8=False))
+    assert doubt(before.with_report("tiny", sample)) == ""
+    assert "was at other work for 60 % (tiny) of the time" in doubt(before.with_report("tiny", slow))
 
 
-def test_by_f1_the_outlook_is_that_of_as_many_texts_as_the_rare_class_allows() -> None:
-    config = LadderConfig(students=("tiny", "mini", "half"), int8=False)
-    counts = {"ham": 950, "spam": 50, "none": 0}
-    assert even_texts([950, 50]) == pytest.approx(4 / (1 / 950 + 1 / 50))  # 190
-    assert even_texts([100] * 5) == pytest.approx(500)
-    of_190 = outlook(config, {"a": 190})
-    keeps = of_190[of_190.index("an equal") : of_190.index("about")]
-    found = outlook(config, counts, "macro_f1")
-    assert found.startswith(
-        "With 1,000 validation texts, 50 of them 'spam' (as good for macro-F1 as 190 for accuracy), "
-        f"{keeps}about 5,1"
+@pytest.mark.parametrize(
+    ("metric", "answer", "kept", "said"),
+    [
+        ("accuracy", "shown", 950 / 965, "Shown: tiny, with 12 % of the teacher's parameters, keeps 98.4 %"),
+        (
+            "macro_f1",
+            "no",
+            1900 / 1950 / 2 / ((1840 / 1875 + 90 / 125) / 2),
+            "None of these students is likely to keep 95 % of the teacher's macro-F1. The most is 57.3 %, of "
+            "tiny: between 48.4 % and 68.6 % by these 1,000 texts, which rule out 95 %.",
+        ),
+        (
+            "f1:entertainment",
+            "no",
+            0.0,
+            "None of these students is likely to keep 95 % of the teacher's F1 of ",
+        ),
+    ],
+)
+def test_student_that_never_says_the_rare_class(tmp_path, metric, answer, kept, said) -> None:
+    """950 texts are of the first class; the teacher has 920 of these right and 45 of the 50 others."""
+    teacher = np.repeat([0, 1, 0, 1], [920, 30, 5, 45])
+    sample = keep_answers(
+        tmp_path, np.repeat([0, 1], [950, 50]), {"teacher": teacher, "student-0": np.zeros(1000, int)}
     )
-    assert "(as good for F1 of spam as 50 for accuracy), " in outlook(config, counts, "f1:spam")
+    training = sample.config["training"] | {"metric": metric}
+    report = sample.model_copy(update={"config": sample.config | {"training": training}})
+    config = LadderConfig(students=("tiny",), int8=False, keep=95)
+    result = LadderResult(config=config).with_report("tiny", report)
+    (one,) = result.rungs
+    assert (one.answer, one.kept) == (answer, pytest.approx(kept))
+    assert 0 <= one.at_least <= one.kept
+    assert (one.accuracy, one.score) == (report.student.accuracy, report.student.by(metric))
+    assert (result.metric, result.teacher_tested) == (metric, report.teacher.by(metric))
+    assert conclusion(result).startswith(said)
 
 
-def test_what_it_may_be_told() -> None:
+# The job
+
+
+@pytest.fixture
+def run_ladder(sample, tiny_config, kd_home, monkeypatch):
+    """``run_ladder("half")``: the job, with the answers of ``sample`` and these megabytes for each run."""
+    monkeypatch.delenv("KD_DATABASE_URL", raising=False)
+    sizes = {"half": 0.2, "custom": 0.02}
+
+    def run_inside(store: Store, run_id: str, *_: Any) -> None:
+        student = sample.to_dict()["student"] | {"size_mb": sizes[store.run(run_id).student]}
+        store.save_report(run_id, sample.to_dict() | {"run_id": run_id, "student": student})
+
+    def call(*students: str, int8: bool = False) -> LadderResult:
+        distill = tiny_config.change({"student.hidden": 8})
+        config = LadderConfig(distill=distill, students=students, int8=int8)
+        store = Store()
+        store.create_run(JOB, config.model_dump(mode="json"), kind="ladder")
+        report = job_kinds.ladder_handler(store.run(JOB), lambda event: None, Control())
+        return LadderResult.model_validate(report)
+
+    monkeypatch.setattr(job_kinds, "_run_inside", run_inside)
+    return call
+
+
+def refuse(*_: Any) -> None:
+    raise ModelError("it cannot be done")
+
+
+@pytest.mark.parametrize(
+    ("students", "tried"), [(("half", "custom"), ["half", "custom"]), (("custom", "half"), ["custom"])]
+)
+def test_job_tries_only_smaller_students_after_one_that_is_shown(run_ladder, students, tried) -> None:
+    result = run_ladder(*students)
+    assert [rung.student for rung in result.students] == tried
+    assert result.chosen.student == "custom"
+    assert set(result.params) == {"custom", "half"}  # known before a training
+
+
+def test_sizes_that_cannot_be_read_end_the_ladder(run_ladder, monkeypatch) -> None:
+    monkeypatch.setattr(estimate, "read_rungs", refuse)
+    assert [rung.student for rung in run_ladder("half", "custom").students] == ["half"]
+
+
+def test_student_that_cannot_be_converted_is_judged_as_it_is(run_ladder, monkeypatch) -> None:
+    monkeypatch.setattr(int8_answers, "measure", refuse)
+    rungs = run_ladder("custom", int8=True).rungs
+    assert [(rung.title, rung.error) for rung in rungs if rung.student == "custom"] == [
+        ("custom, int8", "it cannot be done"),
+        ("custom", ""),
+    ]
+
+
+@pytest.fixture(scope="module")
+def climbed(tiny_config, once) -> SimpleNamespace:
+    """A ladder by macro-F1 that was stopped while "half" was trained, then while it was asked in int8.
+
+    The teacher cannot have "custom". ``begun`` is the result at the first stop, ``statuses`` are those of the
+    runs at each.
+    """
+
+    def build(folder: Path) -> None:
+        teacher = {"teacher.epochs": 30, "teacher.learning_rate": 0.003}  # it has half of the texts right
+        changes = {"student.init": "teacher_layers", "training.metric": "macro_f1", **teacher}
+        students = ("custom", "half", "third")
+        config = LadderConfig(distill=tiny_config.change(changes), students=students, keep=100)
+        statuses, heard, reports = [], [], []
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setenv("KD_HOME", str(folder / "home"))
+            patch.delenv("KD_DATABASE_URL", raising=False)
+            store = Store()
+            store.create_run(JOB, config.model_dump(mode="json"), kind="ladder")
+            for place in ("training the distilled student", "asking the student in int8"):
+                control = Control()
+
+                def listen(event: Any, control: Control = control, place: str = place) -> None:
+                    heard.append(event)
+                    if event.label == f"student half: {place}":
+                        control.stop()
+
+                with pytest.raises(Stopped):
+                    job_kinds.ladder_handler(store.run(JOB), listen, control)
+                reports.append(store.report_json(JOB))
+                statuses.append([row.status for row in store.runs(kind="distil")])
+            store.set_status(JOB, "stopped")
+            out, err = io.StringIO(), io.StringIO()
+            with redirect_stdout(out), redirect_stderr(err):
+                assert main(["resume", JOB, "--json"]) == 0
+        begun, result = map(LadderResult.model_validate, (reports[0], json.loads(out.getvalue())))
+        kept = {"config": config, "begun": begun, "statuses": statuses, "heard": heard, "result": result}
+        (folder / "climbed.pickle").write_bytes(pickle.dumps({**kept, "said": err.getvalue()}))
+
+    folder = once("climbed", build)
+    return SimpleNamespace(**pickle.loads((folder / "climbed.pickle").read_bytes()), home=folder / "home")
+
+
+@pytest.fixture
+def store(climbed, monkeypatch) -> Store:
+    monkeypatch.delenv("KD_DATABASE_URL", raising=False)
+    monkeypatch.setenv("KD_HOME", str(climbed.home))
+    return Store()
+
+
+def test_stopped_ladder_goes_on_with_the_run_it_had_begun(climbed, store) -> None:
+    assert climbed.statuses == [["stopped", "failed"], ["done", "failed"]]
+    half = next(rung for rung in climbed.result.rungs if rung.student == "half")
+    assert half.run_id == climbed.begun.running
+    assert climbed.heard[-1].label == "student half: asking the student in int8"
+    assert 0 < climbed.heard[-1].done / climbed.heard[-1].total < 1
+    assert climbed.said.splitlines()[-1].endswith(": 100 % of all")
+    assert [row.status for row in store.runs(kind="distil")] == ["done", "done", "failed"]
+    assert store.run(JOB).status == "done"
+
+
+def test_students_are_runs_judged_on_the_validation_texts(climbed, store) -> None:
+    titles = ["custom", "TF-IDF", "half, int8", "half", "third, int8", "third"]
+    assert [rung.title for rung in climbed.result.rungs] == titles
+    custom, floor, *rungs = climbed.result.rungs
+    assert (custom.answer, custom.fits) == ("failed", False)
+    assert "--student-init teacher_layers copies whole layers of the teacher" in custom.error
+    for small, full in (rungs[:2], rungs[2:]):
+        report = store.report(full.run_id)
+        assert (small.run_id, small.params) == (full.run_id, full.params)
+        assert store.run(full.run_id).name == f"Keep 100 %: {full.student}"
+        # One look at the validation texts, at the end: they have chosen nothing.
+        assert report.config["training"]["evaluate_every"] == report.config["training"]["steps"] == 6
+        answers = pd.read_parquet(Path(report.folder) / VALIDATION)
+        form = forms.open_form(small.run_id, "student", "int8")
+        texts, labels = forms.test_split(small.run_id)
+        in_int8 = form.predict(texts).argmax(axis=1)
+        said = {"int8": form.predict(answers["text"].to_list())}
+        said |= {name: np.stack(list(answers[name])) for name in ("tfidf", "student-0", "teacher")}
+        f1 = {
+            name: f1_score(answers["label"], logits.argmax(axis=1), average="macro")
+            for name, logits in said.items()
+        }
+        assert (small.kept, full.kept, small.size_mb) == pytest.approx(
+            (f1["int8"] / f1["teacher"], f1["student-0"] / f1["teacher"], form.size_mb)
+        )
+        assert (full.accuracy, full.score) == (report.student.accuracy, report.student.macro_f1)
+        assert small.accuracy == (in_int8 == labels).mean()
+        assert small.score == pytest.approx(f1_score(labels, in_int8, average="macro"))
+        assert small.latency_ms > 0
+        if full.student == "half":
+            assert floor.kept == pytest.approx(f1["tfidf"] / f1["teacher"])
+            assert floor.score == report.models["tfidf"].macro_f1
+    assert report.cached == {"teach": True, "record": True}
+
+
+def test_table_of_a_ladder(climbed, capsys) -> None:
+    rungs = climbed.result.rungs
+    for taken, way in ((rungs[4], "kd export {} --to student.zip --onnx --int8"), (rungs[5], "kd show {}")):
+        shown = taken.model_copy(update={"answer": "shown"})
+        beyond = rungs[3].model_copy(update={"fits": False})
+        told = climbed.result.model_copy(update={"rungs": (rungs[0], beyond, shown)})
+        show(told.model_dump(mode="json"), as_json=False)
+        printed = capsys.readouterr().out
+        assert "Shares of the teacher's macro-F1 that are kept; 100 % is wanted." in printed
+        assert f"{beyond.answer}, but beyond the limits" in " ".join(printed.split())
+        assert "of its macro-F1 on the validation texts" in printed
+        assert f"which decided nothing: macro-F1 {100 * taken.score:.1f} %, the teacher " in printed
+        assert f"Run {taken.run_id}: {way.format(taken.run_id)}\n" in printed
+
+
+# The command
+
+
+def test_command_says_what_the_texts_can_show(climbed, tmp_path, kd_home, monkeypatch, capsys) -> None:
+    started: list[Any] = []
+
+    def start(store: Store, config: LadderConfig, **options: Any) -> Any:
+        started.extend((config, options))
+        return climbed.result.model_dump(mode="json")
+
+    monkeypatch.setattr(sys.modules["kd_core.cli.ladder"], "start", start)
+    (tmp_path / "run.yaml").write_text(climbed.config.distill.to_yaml(), encoding="utf-8")
+    flags = ["--keep", "100", "--students", "custom,half,third", "--config", str(tmp_path / "run.yaml")]
+    assert main(["distill", *flags, "--json"]) == 0
+    printed = capsys.readouterr()
+    assert printed.err.startswith("With 15 validation texts, 3 of them ")
+    assert "as good for macro-F1 as " in printed.err
+    assert LadderResult.model_validate(json.loads(printed.out)) == climbed.result
+    assert started == [climbed.config, {"kind": "ladder", "name": ""}]
+
+
+ANSWERS = str(ROOT / "assets" / "samples" / "answers-some-gold.csv")
+
+
+@pytest.mark.parametrize(
+    ("flags", "processes", "problem"),
+    [
+        ("--keep 120", 1, "--keep must be between 50 and 100, got '120'"),
+        (
+            "--keep 90 --metric f1:none",
+            1,
+            "--metric names 'none', not a class of this task; its classes are ",
+        ),
+        ("--keep 98", 2, "--keep tries one student after the other, in one process; start it without "),
+        (
+            f"--keep 90 --knowledge {ANSWERS}",
+            1,
+            f"this run learns from a file of answers ({ANSWERS}), which has no accuracy to keep; leave out "
+            "--keep, or --knowledge",
+        ),
+    ],
+)
+def test_mistakes_of_the_command(flags, processes, problem, kd_home, monkeypatch, capsys) -> None:
+    monkeypatch.delenv("KD_DATABASE_URL", raising=False)
+    monkeypatch.setenv("WORLD_SIZE", str(processes))
+    assert main(["distill", *flags.split()]) == 2
+    assert capsys.readouterr().err.startswith(f"kd: {problem}")
+    assert Store().runs() == []
+
+
+def test_problems_of_a_ladder_config() -> None:
     with pytest.raises(ConfigError, match=r"keep must be between 50 and 100, got '98.5 %'"):
         LadderConfig.from_dict({"keep": "98.5 %"})
-    config = LadderConfig(distill=DistillConfig(), students=("tiny", "half"), int8=False)
-    assert config.rung("half").student.model == "half"
-    assert config.rung("half").controls.labelled_only is config.rung("half").controls.shifted is False
-    assert config.confidence == pytest.approx(1 - 0.05 / 3)  # TF-IDF, tiny, half
-    assert LadderConfig(students=("tiny", "half")).confidence == pytest.approx(1 - 0.05 / 5)  # int8 too
+    distill = DistillConfig().change({"task.knowledge": "answers.csv"})
+    with pytest.raises(ConfigError, match=r"distill learns from a file of answers \(answers.csv\)"):
+        LadderConfig.from_dict({"distill": distill.model_dump(mode="json")})

@@ -1,5 +1,3 @@
-"""Many workers on one search: on this machine, at the same moment, and when one of them is killed."""
-
 from __future__ import annotations
 
 import signal
@@ -9,82 +7,54 @@ import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
 from itertools import chain
-from typing import Any
 
 import psutil
 import pytest
 import torch
 from optuna.trial import TrialState
 
-from kd_core.search import SearchResult, result
-from kd_core.search import trials as boards
+from kd_core.distillation.training import TRAINING_VERSION
+from kd_core.search import SearchResult, processes, result, trials
 from kd_core.search.processes import more_workers, workers_here
 from kd_core.system import paths
 from kd_core.system.control import Control
-from tests.unit.search.in_process import _fingerprint, run
+from tests.unit.search.conftest import fingerprint, run
 
 pytestmark = pytest.mark.usefixtures("own_database")
 
 
-@pytest.fixture
-def shared(database_url, monkeypatch):
-    """A database for several processes."""
-    monkeypatch.setenv("KD_DATABASE_URL", database_url)
-    return database_url
+@pytest.mark.parametrize(
+    ("wanted", "cores", "gigabytes", "gpu", "expected"),
+    [
+        ("auto", 3, 100, False, 3),
+        ("auto", 16, 100, False, 5),  # as many as there are cells
+        ("auto", 16, 4, False, 2),
+        ("auto", 16, 1, False, 1),
+        ("auto", 16, 100, True, 1),
+        (2, 1, 1, False, 2),
+        (2, 16, 100, True, 2),
+        (9, 16, 100, False, 5),
+    ],
+)
+def test_number_of_workers(wanted, cores, gigabytes, gpu, expected, search_config, monkeypatch) -> None:
+    monkeypatch.setattr(processes.torch, "get_num_threads", lambda: cores)
+    monkeypatch.setattr(processes.torch.cuda, "is_available", lambda: gpu)
+    monkeypatch.setattr(processes, "available_memory", lambda: gigabytes * 1e9)
+    assert workers_here(search_config.model_copy(update={"workers": wanted})) == expected
 
 
-def test_a_helper_works_by_itself_and_ends_with_the_block(search_config) -> None:
-    config = search_config.model_copy(update={"study": "helped", "workers": 2})
-    with boards.connected() as storage:
-        facts = {boards.PRECISION: "fp32", boards.FINGERPRINT: _fingerprint(config)}
-        boards.begin(storage, "helped", config, facts)
-    threads = torch.get_num_threads()
-    with more_workers("helped", 1, paths.work() / "search", Control()):
-        assert torch.get_num_threads() == max(1, threads // 2)
-        deadline = time.monotonic() + 300
-        while not result("helped").complete and time.monotonic() < deadline:
-            time.sleep(0.2)  # this process does nothing
-    assert result("helped").trainings_done == 12
-    assert torch.get_num_threads() == threads
-    assert not [child for child in psutil.Process().children() if "helped" in child.cmdline()]
-    assert (paths.work() / "search" / "helper-1.txt").read_text() == ""
-    assert _accuracies(result("helped")) == _accuracies(run(config.model_copy(update={"study": "by one"})))
-
-
-def test_as_many_workers_as_cores_memory_and_cells(search_config, monkeypatch) -> None:
-    from kd_core.search import processes as module
-
-    def workers(wanted: Any, *, cores: int = 16, memory: float = 100e9, gpu: bool = False) -> int:
-        monkeypatch.setattr(module.torch, "get_num_threads", lambda: cores)
-        monkeypatch.setattr(module.torch.cuda, "is_available", lambda: gpu)
-        monkeypatch.setattr(module, "available_memory", lambda: memory)
-        return workers_here(search_config.model_copy(update={"workers": wanted}))
-
-    assert workers("auto", cores=3) == 3
-    assert workers("auto") == search_config.cells == 5
-    assert workers("auto", memory=4e9) == 2
-    assert workers("auto", memory=1e9) == 1
-    assert workers("auto", gpu=True) == 1
-    assert workers(2) == 2
-    assert workers(2, gpu=True) == 2
-
-
-def test_how_many_work_is_no_setting_of_the_search(search_config, counted) -> None:
-    assert run(search_config).complete
-    assert run(search_config.model_copy(update={"workers": "auto"})).complete  # not: "other settings"
-
-
-def test_workers_who_reach_for_the_same_trial_at_once_do_not_both_get_it(shared, search_config) -> None:
+def test_trial_is_taken_by_one_worker_only(database_url, search_config, monkeypatch) -> None:
     """SQLite has no lock on a row: of a read and a write after it, two would both see a trial that waits."""
-    with boards.connected() as storage:
-        study = boards.begin(storage, "shared", search_config, {}).cells
-        for cell in range(60):
-            study.enqueue_trial({}, user_attrs={boards.CELL: cell})
+    monkeypatch.setenv("KD_DATABASE_URL", database_url)
+    with trials.connected() as storage:
+        study = trials.begin(storage, "shared", search_config, {}).cells
+        for cell in range(30):
+            study.enqueue_trial({}, user_attrs={trials.CELL: cell})
         ids = [trial._trial_id for trial in study.get_trials()]
     together = threading.Barrier(4)
 
     def take_all(_: int) -> list[int]:
-        with boards.connected() as mine:
+        with trials.connected() as mine:
             taken = []
             for trial in ids:
                 together.wait()
@@ -95,10 +65,21 @@ def test_workers_who_reach_for_the_same_trial_at_once_do_not_both_get_it(shared,
     with ThreadPoolExecutor(4) as pool:
         taken = list(chain.from_iterable(pool.map(take_all, range(4))))
     assert sorted(taken) == ids
-    with boards.connected() as storage:
-        trials = boards.find(storage, "shared").cells.get_trials()
-    assert {trial.state for trial in trials} == {TrialState.RUNNING}
-    assert all(trial.datetime_start for trial in trials)
+    with trials.connected() as storage:
+        shared = trials.find(storage, "shared").cells.get_trials()
+    assert {trial.state for trial in shared} == {TrialState.RUNNING}
+    assert all(trial.datetime_start for trial in shared)
+
+
+def begin(config) -> None:
+    with trials.connected() as storage:
+        facts = {trials.PRECISION: "fp32", trials.FINGERPRINT: fingerprint(config), trials.USUAL: 2.0}
+        facts |= {trials.TRAINED_BY: TRAINING_VERSION, trials.METRIC: "accuracy"}
+        trials.begin(storage, config.study, config, facts)
+
+
+def accuracies(found: SearchResult) -> list[list[float]]:
+    return [[score.accuracy for score in cell.scores] for cell in (*found.cells, *found.alone)]
 
 
 WORKER = """
@@ -125,33 +106,31 @@ run_search(result("shared").config, "shared", Path(sys.argv[1]), lambda event: N
 
 
 @pytest.mark.slow
-def test_three_workers_one_of_them_killed_do_every_cell_once_and_as_one_would(
-    shared, search_config, tmp_path
+def test_workers_do_every_cell_once_while_one_of_them_is_killed(
+    database_url, search_config, monkeypatch, tmp_path
 ) -> None:
-    config = search_config.model_copy(update={"study": "shared"})
-    with boards.connected() as storage:
-        facts = {boards.PRECISION: "fp32", boards.FINGERPRINT: _fingerprint(config), boards.USUAL: 2.0}
-        boards.begin(storage, "shared", config, facts)
+    monkeypatch.setenv("KD_DATABASE_URL", database_url)
+    begin(search_config.model_copy(update={"study": "shared"}))
 
     def start(name: str) -> subprocess.Popen[str]:
         command = [sys.executable, "-c", WORKER, str(tmp_path / name), name]
         return subprocess.Popen(command, text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
 
-    processes = [start("stuck")]
+    workers = [start("stuck")]
     try:
-        first = processes[0].stdout.readline().split()
+        first = workers[0].stdout.readline().split()
         assert first[0] == "takes"
-        processes += [start("a"), start("b")]
-        assert processes[1].stdout.readline().startswith("takes")
-        processes[0].send_signal(signal.SIGKILL)
-        outputs = [process.communicate(timeout=300) for process in processes[1:]]
+        workers += [start("a"), start("b")]
+        assert workers[1].stdout.readline().startswith("takes")
+        workers[0].send_signal(signal.SIGKILL)
+        outputs = [process.communicate(timeout=300) for process in workers[1:]]
     finally:
-        for process in processes:
+        for process in workers:
             process.kill()
             process.wait()
             for stream in (process.stdout, process.stderr):
                 stream.close()
-    assert [process.returncode for process in processes[1:]] == [0, 0], outputs
+    assert [process.returncode for process in workers[1:]] == [0, 0], outputs
     done = [line for out, _ in outputs for line in out.splitlines() if line.startswith("done")]
     found = result("shared")
     assert found.complete
@@ -159,11 +138,23 @@ def test_three_workers_one_of_them_killed_do_every_cell_once_and_as_one_would(
     # The very first line was read above; it is the one that both lists may lack.
     assert len(done) == len(set(done)) == 10
     assert " ".join(["done", *first[1:]]) in done  # what the killed one had taken
-
-    alone = run(config.model_copy(update={"study": "one worker"}))
-    assert _accuracies(found) == _accuracies(alone)
+    alone = run(search_config.model_copy(update={"study": "one worker"}))
+    assert accuracies(found) == accuracies(alone)
     assert (found.best, found.choice) == (alone.best, alone.choice)
 
 
-def _accuracies(found: SearchResult) -> list[list[float]]:
-    return [[score.accuracy for score in cell.scores] for cell in (*found.cells, *found.alone)]
+@pytest.mark.slow
+def test_helper_works_by_itself_and_ends_with_the_block(search_config) -> None:
+    config = search_config.model_copy(update={"study": "helped", "workers": 2})
+    begin(config)
+    threads = torch.get_num_threads()
+    with more_workers("helped", 1, paths.work() / "search", Control()):
+        assert torch.get_num_threads() == max(1, threads // 2)
+        deadline = time.monotonic() + 300
+        while not result("helped").complete and time.monotonic() < deadline:
+            time.sleep(0.2)  # this process does nothing
+    assert result("helped").trainings_done == 12
+    assert torch.get_num_threads() == threads
+    assert not [child for child in psutil.Process().children() if "helped" in child.cmdline()]
+    assert (paths.work() / "search" / "helper-1.txt").read_text() == ""
+    assert accuracies(result("helped")) == accuracies(run(config.model_copy(update={"study": "by one"})))

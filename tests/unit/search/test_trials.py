@@ -1,31 +1,37 @@
-"""Cells as trials in the database: each is done once, whoever dies meanwhile."""
-
 from __future__ import annotations
 
 import socket
-import subprocess
-import sys
 from typing import Any
 
-import psutil
+import optuna
 import pytest
 import sqlalchemy as sa
 
 from kd_core.distillation.events import Progress
 from kd_core.errors import DataError, DivergedError, RunError, Stopped, StoreError
-from kd_core.search import Cell, SearchConfig, cells_study, result, worker
+from kd_core.jobs.deletion import delete_run, restore_run
+from kd_core.jobs.store import Store
+from kd_core.search import SearchConfig, cells_study, result, worker
 from kd_core.search import trials as boards
-from kd_core.search.results import flattered
 from kd_core.system.control import Control
-from tests.unit.search.in_process import _fingerprint, run
+from tests.unit.search.conftest import fingerprint, run
 
 pytestmark = pytest.mark.usefixtures("own_database")
+
+OLD, NEW = "20260101-000000-aaaa", "20260101-000000-bbbb"
+
+
+def begun(storage: Any, config: SearchConfig) -> boards.Board:
+    facts = {boards.PRECISION: "fp32", boards.FINGERPRINT: fingerprint(config)}
+    board = boards.begin(storage, config.study, config, facts | {boards.TRAINED_BY: worker.TRAINING_VERSION})
+    boards._refill(board.cells, config.settings, ["temperature", "alpha"])
+    return board
 
 
 # Cells
 
 
-def test_each_cell_is_done_once_and_the_table_is_right(search_config, counted) -> None:
+def test_each_cell_is_done_once(search_config, counted) -> None:
     events: list[Progress] = []
     found = run(search_config, on_event=events.append)
     assert sorted(counted) == sorted(
@@ -33,7 +39,7 @@ def test_each_cell_is_done_once_and_the_table_is_right(search_config, counted) -
         + [f"T {t}, alpha {a}, fold {fold}" for t in (1, 4) for a in (0.1, 0.5) for fold in (0, 1)]
     )
     assert found.complete
-    # The teachers were not trained here.
+    # No teacher was trained here.
     assert (found.trainings, found.trainings_done, found.seconds) == (12, 10, 20.0)
     first = found.cells[0]
     assert [score.accuracy for score in first.scores] == pytest.approx([0.891, 0.901])
@@ -41,17 +47,13 @@ def test_each_cell_is_done_once_and_the_table_is_right(search_config, counted) -
     assert found.best == 2  # T 4, alpha 0.1
     assert found.cells[2].setting.temperature == 4.0
     assert found.alone[0].mean == pytest.approx(0.809)
-    assert events[-1].done == found.trainings_done
-    assert events[-1].total == 13  # teachers, and the final run
-    before = len(counted)
-    assert run(search_config).cells == found.cells
-    assert len(counted) == before
+    assert (events[-1].done, events[-1].total) == (10, 13)  # the total has teachers and the final run
+    # Neither how often it is started nor how many work on it changes the search.
+    assert run(search_config.model_copy(update={"workers": "auto"})).cells == found.cells
+    assert len(counted) == 10
 
 
-def test_a_search_that_stops_goes_on_after_the_last_finished_training(
-    search_config, counted, monkeypatch
-) -> None:
-    control = Control()
+def test_stopped_search_goes_on_after_the_last_finished_training(search_config, counted, monkeypatch) -> None:
     once = boards.score_name
 
     def stopped(seed: int, fold: int) -> str:
@@ -62,20 +64,15 @@ def test_a_search_that_stops_goes_on_after_the_last_finished_training(
     with monkeypatch.context() as patch:
         patch.setattr(boards, "score_name", stopped)
         with pytest.raises(Stopped):
-            run(search_config, control)
-    assert result("tiny").trainings_done == 5
-    assert not result("tiny").complete
-    found = run(search_config)
-    assert found.complete
+            run(search_config, Control())
+    begun = result("tiny")
+    assert (begun.trainings_done, begun.complete, begun.optimism) == (5, False, None)
+    assert run(search_config).complete
     assert len(counted) == 10
     assert len(set(counted)) == 9  # two of the student alone
 
 
-def test_a_cell_that_diverges_is_not_tried_again_and_others_go_on(
-    search_config, counted, monkeypatch
-) -> None:
-    from kd_core.search import worker
-
+def test_diverged_cell_is_not_tried_again(search_config, counted, monkeypatch) -> None:
     score = worker.CrossValidation.score
 
     def diverging(self, setting, *rest):
@@ -85,28 +82,30 @@ def test_a_cell_that_diverges_is_not_tried_again_and_others_go_on(
 
     monkeypatch.setattr(worker.CrossValidation, "score", diverging)
     found = run(search_config)
-    assert found.complete
+    assert (found.complete, found.best) == (True, 2)
+    assert found.trainings_done == 10  # a cell that was given up counts as a whole
     assert [c.state for c in found.cells] == ["failed", "done", "done", "done"]
     assert found.cells[0].error == "The loss became nan."
-    assert found.best == 2
     assert run(search_config).cells == found.cells
 
 
-def test_a_dead_workers_cell_is_given_back_with_its_finished_folds(
-    search_config, counted, monkeypatch
+@pytest.mark.parametrize("known", [False, True], ids=["silent", "of this machine"])
+def test_cell_of_a_dead_worker_is_given_back_with_its_finished_folds(
+    known, search_config, counted, monkeypatch
 ) -> None:
-    monkeypatch.setattr(boards, "BEAT", 1)
-    monkeypatch.setattr(boards, "GRACE", 1)
     monkeypatch.setattr(boards, "LOOK_EVERY", 0.1)
+    if not known:
+        monkeypatch.setattr(boards, "BEAT", 1)
+        monkeypatch.setattr(boards, "GRACE", 1)
+    score = {"accuracy": 0.5, "seconds": 1.0, "params": 10}
     with boards.connected() as storage:
-        facts = {boards.PRECISION: "fp32", boards.FINGERPRINT: _fingerprint(search_config)}
-        board = boards.begin(storage, "tiny", search_config, facts)
-        boards._refill(board.cells, search_config.settings, ["temperature", "alpha"])
-        lost = board.cells.get_trials(deepcopy=False)[0]
-        storage.set_trial_state_values(lost._trial_id, boards.RUNNING)  # and then it was killed
-        storage.set_trial_user_attr(
-            lost._trial_id, boards.score_name(0, 0), {"accuracy": 0.5, "seconds": 1.0, "params": 10}
-        )
+        lost = begun(storage, search_config).cells.get_trials(deepcopy=False)[0]
+        storage.set_trial_state_values(lost._trial_id, boards.RUNNING)
+        storage.set_trial_user_attr(lost._trial_id, boards.score_name(0, 0), score)
+        if known:
+            gone = f"{socket.gethostname()}:{2**31 - 1}:0.0"
+            storage.set_trial_user_attr(lost._trial_id, boards.OWNER, gone)
+        assert [cell.state for cell in result("tiny").cells] == ["running", *["waiting"] * 3]
     found = run(search_config)
     assert found.complete
     assert [score.accuracy for score in found.cells[0].scores] == pytest.approx([0.5, 0.901])
@@ -114,136 +113,95 @@ def test_a_dead_workers_cell_is_given_back_with_its_finished_folds(
     assert len(counted) == 9
 
 
-def test_after_kill_9_the_search_goes_on_at_once(search_config, counted) -> None:
-    gone = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(600)"])
-    owner = f"{socket.gethostname()}:{gone.pid}:{psutil.Process(gone.pid).create_time():.1f}"
+def test_second_trial_of_a_cell_does_nothing(search_config, counted) -> None:
+    """Two workers may enqueue the same cell at the same moment."""
     with boards.connected() as storage:
-        facts = {boards.PRECISION: "fp32", boards.FINGERPRINT: _fingerprint(search_config)}
-        board = boards.begin(storage, "tiny", search_config, facts)
-        boards._refill(board.cells, search_config.settings, ["temperature", "alpha"])
-        lost = board.cells.get_trials(deepcopy=False)[3]
-        storage.set_trial_state_values(lost._trial_id, boards.RUNNING)
-        storage.set_trial_user_attr(lost._trial_id, boards.OWNER, owner)
-        assert [cell.state for cell in result("tiny").cells] == [*["waiting"] * 3, "running"]
-    gone.kill()
-    gone.wait()
-    assert run(search_config).complete  # with a grace of a minute for other machines
-    assert len(counted) == 10
-
-
-def test_a_table_of_many_cells_is_read_without_comparing_them(search_config, counted, monkeypatch) -> None:
-    """Each with each other, 1,600 settings took seconds, after every training."""
-    run(search_config)
-
-    def compared(*_: Any) -> bool:
-        raise AssertionError("two cells were compared")
-
-    monkeypatch.setattr(Cell, "__eq__", compared)
-    found = result("tiny")
-    assert (found.complete, found.trainings_done) == (True, found.trainings - 2)  # without the teachers
-
-
-def test_a_second_trial_of_a_cell_does_nothing(search_config, counted) -> None:
-    with boards.connected() as storage:
-        facts = {boards.PRECISION: "fp32", boards.FINGERPRINT: _fingerprint(search_config)}
-        board = boards.begin(storage, "tiny", search_config, facts)
-        for _ in range(2):  # as two workers may at the same moment
-            boards._refill(board.cells, search_config.settings, ["temperature", "alpha"])
-            for trial in board.cells.get_trials(deepcopy=False)[:4]:
-                board.cells.enqueue_trial(trial.system_attrs["fixed_params"], user_attrs=trial.user_attrs)
+        cells = begun(storage, search_config).cells
+        for trial in cells.get_trials(deepcopy=False):
+            cells.enqueue_trial(trial.system_attrs["fixed_params"], user_attrs=trial.user_attrs)
     assert run(search_config).complete
     assert len(counted) == 10
 
 
-def test_hopeless_cells_are_given_up(search_config, counted) -> None:
-    alphas = (0.1, 0.2, 0.3, 0.4, 0.5, 0.8, 0.9, 1.0)
-    config = search_config.model_copy(update={"alphas": alphas, "pruning": "median", "folds": 4})
-    found = run(config)
-    states = [c.state for c in found.cells]
-    assert states.count("pruned") > 2
-    assert states[0] == "done"
-    pruned = next(c for c in found.cells if c.state == "pruned")
-    assert len(pruned.scores) < 4
-    assert pruned.same_as_best is None
-    assert found.trainings_done == found.trainings - 4  # without teachers
-    said, given_up = flattered(found), states.count("pruned")
-    assert said.startswith("The best of 16 settings was picked on these very texts")
-    assert "on others expect at least " in said
-    assert said.endswith(f"(bootstrap of the choice, without the {given_up} that were given up).")
-    lucky = found.model_copy(update={"optimism": -0.002})
-    assert "on others expect at least 0.0 points less than its mean" in flattered(lucky)
-    none_given_up = lucky.model_copy(update={"cells": [c for c in found.cells if c.state == "done"]})
-    assert "on others expect hardly less than its mean (bootstrap of the choice)." in flattered(none_given_up)
-    told = none_given_up.model_copy(update={"optimism": 0.004})
-    assert "on others expect about 0.4 points less than its mean" in flattered(told)
+@pytest.mark.parametrize(("folds", "pruned"), [(3, True), (2, False)])
+def test_hopeless_cells_are_given_up_unless_they_are_done(folds, pruned, search_config, counted) -> None:
+    """With two folds the median could be asked only when nothing is left to train."""
+    few = {"temperatures": (1.0,), "alphas": (0.1, 0.2, 0.5, 0.8, 0.9, 1.0)}
+    found = run(search_config.model_copy(update={**few, "pruning": "median", "folds": folds}))
+    given_up = [c for c in found.cells if c.state == "pruned"]
+    assert found.cells[0].state == "done"
+    assert bool(given_up) is pruned
+    assert all(len(cell.scores) < folds and cell.same_as_best is None for cell in given_up)
+    assert found.trainings_done == found.trainings - folds  # without teachers
 
 
-def test_a_setting_that_has_all_its_trainings_is_not_given_up(search_config, counted) -> None:
-    """With two folds the median was asked first when nothing was left to train."""
-    alphas = (0.1, 0.2, 0.3, 0.4, 0.5, 0.8, 0.9, 1.0)
-    found = run(search_config.model_copy(update={"alphas": alphas, "pruning": "median"}))
-    assert {cell.state for cell in found.cells} == {"done"}
-    assert all(cell.same_as_best is not None for cell in found.cells)
-
-
-def test_a_search_that_drew_a_setting_twice_keeps_its_cells(search_config, counted, monkeypatch) -> None:
-    changes = {"method": "random", "temperatures": (4.0,), "alphas": (0.5,), "trials": 3}
-    config = search_config.model_copy(update=changes)
-    [setting] = config.settings
-    with monkeypatch.context() as patch:
-        patch.setattr(SearchConfig, "settings", property(lambda _: (setting,) * 3))  # as before
-        before = run(config).cells
-    assert [cell.setting for cell in before] == [setting] * 3
-    assert result(config.study).cells == before
-
-
-def test_tpe_takes_what_lies_between_the_ends(search_config, counted) -> None:
-    config = search_config.model_copy(update={"method": "tpe", "trials": 12})
-    found = run(config)
+def test_tpe_takes_settings_between_the_ends(search_config, counted) -> None:
+    found = run(search_config.model_copy(update={"method": "tpe", "trials": 8}))
     settings = [c.setting for c in found.cells]
-    assert len({s.temperature for s in settings}) == 12
+    assert len({s.temperature for s in settings}) == 8
     assert all(1 <= s.temperature <= 4 and 0.1 <= s.alpha <= 0.5 for s in settings)
     assert found.best is not None
-    import optuna
-
     study = cells_study("tiny")
-    assert len(study.trials) == 12
+    assert len(study.trials) == 8
     assert set(optuna.importance.get_param_importances(study)) == {"temperature", "alpha"}
 
 
 # The database
 
 
-def test_a_name_with_other_settings_is_refused(search_config, counted) -> None:
-    run(search_config)
-    other = search_config.model_copy(update={"temperatures": (1.0, 2.0)})
-    with pytest.raises(RunError) as caught:
-        run(other)
-    assert str(caught.value) == (
-        "There is a search named 'tiny' already, with other settings (temperatures: 1.0,4.0 there, 1.0,2.0 "
-        "here). Choose another name, or go on with it as it is: kd search --resume 'tiny'"
-    )
-
-
-def test_a_search_of_another_training_version_is_not_gone_on_with(
-    search_config, counted, monkeypatch
+@pytest.mark.parametrize(
+    ("changes", "facts", "error", "problem"),
+    [
+        (
+            {"temperatures": (1.0, 2.0)},
+            {},
+            RunError,
+            "There is a search named 'tiny' already, with other settings (temperatures: 1.0,4.0 there, "
+            "1.0,2.0 here). Choose another name, or go on with it as it is: kd search --resume 'tiny'",
+        ),
+        (
+            {"folds": 3, "method": "tpe", "trials": 2, "pruning": "median"},
+            {},
+            RunError,
+            "There is a search named 'tiny' already, with other settings (method: grid there, tpe here; "
+            "trials: 20 there, 2 here; folds: 2 there, 3 here; and 1 more). Choose another name, or go on "
+            "with it as it is: kd search --resume 'tiny'",
+        ),
+        (
+            {},
+            {boards.TRAINED_BY: 0},
+            RunError,
+            "The search 'tiny' was begun by another version of KD Studio, which trains differently. Start a "
+            "new one, with another name.",
+        ),
+        (
+            {},
+            {boards.FINGERPRINT: "of another file"},
+            DataError,
+            "The task 'name' has other texts here than where the search 'tiny' began. Give this machine the "
+            "same files.",
+        ),
+    ],
+    ids=["settings", "several", "version", "texts"],
+)
+def test_search_that_cannot_be_gone_on_with(
+    changes, facts, error, problem, search_config, counted_search
 ) -> None:
-    run(search_config)
-    monkeypatch.setattr(worker, "TRAINING_VERSION", worker.TRAINING_VERSION + 1)
-    with pytest.raises(RunError) as caught:
-        run(search_config)
-    assert str(caught.value) == (
-        "The search 'tiny' was begun by another version of KD Studio, which trains differently. Start a new "
-        "one, with another name."
-    )
+    with boards.connected() as storage:
+        for name, value in facts.items():
+            boards.find(storage, "tiny").note(name, value)
+    with pytest.raises(error) as caught:
+        run(search_config.model_copy(update=changes))
+    assert str(caught.value) == problem
+    assert counted_search == []
 
 
-def test_a_search_that_is_not_there_is_said() -> None:
+def test_search_that_is_not_there() -> None:
     with pytest.raises(RunError, match=r"^There is no search named 'none'; kd search --name makes one\.$"):
         result("none")
 
 
-def test_a_database_that_is_away_is_one_sentence_without_its_password(monkeypatch) -> None:
+def test_unreachable_database_is_named_without_its_password(monkeypatch) -> None:
     monkeypatch.setenv("KD_DATABASE_URL", "postgresql://me:geheim@127.0.0.1:9/none")
     with pytest.raises(StoreError) as caught:
         result("tiny")
@@ -251,8 +209,7 @@ def test_a_database_that_is_away_is_one_sentence_without_its_password(monkeypatc
     assert "geheim" not in str(caught.value)
 
 
-def test_a_database_that_becomes_read_only_is_one_sentence(search_config, counted, monkeypatch) -> None:
-    run(search_config)
+def test_read_only_database(search_config, counted_search, monkeypatch) -> None:
     monkeypatch.setattr(boards, "PATIENCE", 0)
 
     class ReadOnly(boards._Storage):
@@ -270,9 +227,30 @@ def test_a_database_that_becomes_read_only_is_one_sentence(search_config, counte
         run(search_config.model_copy(update={"study": "other"}))
 
 
-def test_other_texts_of_the_same_task_are_refused(search_config, counted, monkeypatch) -> None:
+def test_name_of_a_deleted_search_is_free(search_config, counted_search) -> None:
+    store, before, content = Store(), result("tiny"), search_config.model_dump(mode="json")
+    store.create_run(OLD, content, kind="search", status="done")
+    delete_run(store, OLD)
+    with pytest.raises(RunError, match="There is no search named 'tiny'"):
+        result("tiny")
+    restore_run(store, OLD)
+    assert result("tiny") == before
+
+    delete_run(store, OLD)
+    store.create_run(NEW, content, kind="search", status="done")
     run(search_config)
+    assert len(counted_search) == 10, "all of it anew"
+    with pytest.raises(RunError, match=f"another search named 'tiny' now.*bring {OLD} back"):
+        restore_run(store, OLD)
+    store.forget_deleted()
+    assert result("tiny").complete
     with boards.connected() as storage:
-        boards.find(storage, "tiny").note(boards.FINGERPRINT, "of another file")
-    with pytest.raises(DataError, match="has other texts here than where the search 'tiny' began"):
-        run(search_config)
+        assert [study.study_name for study in storage.get_all_studies()] == ["tiny", "tiny (student alone)"]
+
+
+def test_deleted_search_stays_while_another_job_has_it(search_config, counted_search) -> None:
+    store, before = Store(), result("tiny")
+    for run_id in (OLD, NEW):
+        store.create_run(run_id, search_config.model_dump(mode="json"), kind="search", status="stopped")
+    delete_run(store, OLD)
+    assert result("tiny") == before

@@ -1,98 +1,46 @@
-"""Cross-validation with real models: what they see, and that a cell is what the ordinary steps give."""
-
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
-from pathlib import Path
+import json
+import re
+import shutil
+import socket
+import sys
+from collections.abc import Callable
 from typing import Any
 
 import pytest
 
+from kd_core import job_kinds
+from kd_core.cli import main
 from kd_core.data.splits import normalised
-from kd_core.data.task import Task
-from kd_core.distillation.events import Event, Progress, ignore
-from kd_core.distillation.training.trainer import DistillTrainer
+from kd_core.distillation.events import Progress, StageStarted, ignore
+from kd_core.errors import RunError
+from kd_core.jobs.index import rebuild
+from kd_core.jobs.store import Store
 from kd_core.models import inference
-from kd_core.search import SearchResult, run_search
-from kd_core.search.folds import fold_tasks
+from kd_core.search import link, result
+from kd_core.system import paths
 from kd_core.system.control import Control
 
 pytestmark = pytest.mark.usefixtures("own_database")
 
-
-class Guarded:
-    """A held-out part that nobody can read but who unwraps it to score a student."""
-
-    def __init__(self, split: Any) -> None:
-        self.split = split
-
-    def __getattr__(self, name: str) -> Any:
-        raise AssertionError(f"the held-out part was read: {name}")
+RUN = "20260101-000000-aaaa"
 
 
-@dataclass
-class Searched:
-    found: SearchResult
-    tasks: list[Task]
-    learned: list[list[tuple[int, ...]]]  # token ids that each training was given, teachers' too
-    held_out: list[list[tuple[int, ...]]]  # token ids that were scored
-    taught: int
-    work: Path
-    said: list[str]  # what it was doing
+@pytest.fixture
+def kd(capsys) -> Callable[..., str]:
+    """``kd("show", ...)``: what is printed, in one line."""
+
+    def call(*arguments: str, status: int = 0) -> str:
+        assert main([*arguments]) == status
+        printed = capsys.readouterr()
+        return " ".join((printed.err if status else printed.out).split())
+
+    return call
 
 
-@pytest.fixture(scope="module")
-def searched(search_config, tmp_path_factory) -> Searched:
-    """A real search of two cells on two folds, whose held-out texts can be read for scoring alone."""
-    from kd_core.distillation.training import fit
-    from kd_core.search import worker
-
-    tasks: list[Task] = []
-    learned: list[list[tuple[int, ...]]] = []
-    held_out: list[list[tuple[int, ...]]] = []
-    taught: list[str] = []
-
-    def ids(split: Any) -> list[tuple[int, ...]]:
-        return [tuple(row) for row in split["input_ids"]]
-
-    def guarded(*arguments: Any) -> list[Task]:
-        tasks.extend(fold_tasks(*arguments))
-        return [replace(task, test=Guarded(task.test)) for task in tasks]
-
-    def encode(tokenizer: Any, split: Any, length: int) -> Any:
-        if not isinstance(split, Guarded):
-            return inference.encode(tokenizer, split, length)
-        encoded = inference.encode(tokenizer, split.split, length)
-        held_out.append(ids(encoded))
-        return encoded
-
-    class Trainer(DistillTrainer):
-        def __init__(self, model: Any, recipe: Any, run: Any, **options: Any) -> None:
-            taught.append(recipe.who)
-            learned.append(ids(options["train"]) + ids(options["validation"]))
-            super().__init__(model, recipe, run, **options)
-
-    home = tmp_path_factory.mktemp("home")
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("KD_HOME", str(home))
-        patch.delenv("KD_DATABASE_URL", raising=False)
-        patch.setattr(worker, "fold_tasks", guarded)
-        patch.setattr(worker, "encode", encode)
-        patch.setattr(fit, "DistillTrainer", Trainer)
-        config = search_config.model_copy(update={"alphas": (0.5,)})
-        said: list[str] = []
-
-        def hear(event: Event) -> None:
-            if isinstance(event, Progress):
-                said.append(event.label)
-
-        found = run_search(config, "tiny", home / "work" / "search", hear, Control())
-    return Searched(found, tasks, learned, held_out, taught.count("teacher"), home / "work" / "search", said)
-
-
-def test_no_held_out_text_is_seen_by_teacher_students_vocabulary_or_choice_of_steps(searched) -> None:
-    # Whatever else had read the guarded part would have failed the search.
-    assert searched.found.complete
+def test_no_held_out_text_is_seen_by_a_training(searched) -> None:
+    """Whatever else had read the guarded part would have failed the search."""
     for task in searched.tasks:
         outside = {normalised(text) for text in task.test["text"]}
         for split in (task.train, task.validation, task.transfer):
@@ -100,27 +48,24 @@ def test_no_held_out_text_is_seen_by_teacher_students_vocabulary_or_choice_of_st
     # Each fold's texts in the teacher's pieces, and in the students'; a training learns from one fold.
     assert len(searched.held_out) == 4
     scored = [set(part) for part in searched.held_out]
-    for part in searched.learned:
+    for part in searched.learned[:8]:
         assert any(not seen & set(part) for seen in scored)
 
 
-def test_a_teacher_learns_once_for_all_cells_of_its_fold(searched) -> None:
-    assert searched.taught == 2
-    assert len(searched.learned) == 2 + (2 + 1) * 2
+def test_teacher_learns_once_for_all_cells_of_its_fold(searched) -> None:
+    of_folds, of_choice = searched.taught[:8], searched.taught[8:]
+    assert (of_folds.count("teacher"), sorted(of_choice)) == (2, ["alone", "student", "teacher"])
     assert [score.fold for score in searched.found.teacher] == [0, 1]
+    assert searched.found.complete
     assert searched.found.trainings_done == searched.found.trainings == 8
-    assert not searched.work.exists()
+    steps = re.findall(r"teacher of fold 2 of 2, step (\d+) of (\d+)", searched.said)
+    assert steps[-1][0] == steps[-1][1]
+    assert "T 4, alpha 0.5, custom: fold 2 of 2: 8 of 9" in searched.said
+    assert " for 8 trainings of students, 2 teachers and the run of the chosen setting." in searched.said
+    assert not list((searched.home / "work").iterdir())
 
 
-def test_how_far_a_folds_teacher_is_is_said(searched) -> None:
-    """It may take longer than all students of its fold."""
-    steps = [said for said in searched.said if said.startswith("teacher of fold 2 of 2, step ")]
-    assert len(steps) > 1
-    last, whole = steps[-1].removeprefix("teacher of fold 2 of 2, step ").split(" of ")
-    assert last == whole
-
-
-def test_a_score_is_the_accuracy_on_the_held_out_part(searched) -> None:
+def test_score_is_the_accuracy_on_the_held_out_part(searched) -> None:
     sizes = [len(task.test) for task in searched.tasks]
     assert sum(sizes) == 65
     for cell in (*searched.found.cells, *searched.found.alone):
@@ -132,7 +77,7 @@ def test_a_score_is_the_accuracy_on_the_held_out_part(searched) -> None:
     assert searched.found.alone[0].teacher_texts == 0
 
 
-def test_a_cell_is_what_the_ordinary_steps_would_give_on_its_fold(searched, search_config, kd_home) -> None:
+def test_cell_is_what_the_ordinary_steps_give_on_its_fold(searched, search_config, kd_home) -> None:
     """The reuse of vocabulary, texts and initial weights changes no score."""
     from kd_core.distillation.distil import train_student
     from kd_core.distillation.record import record
@@ -155,3 +100,87 @@ def test_a_cell_is_what_the_ordinary_steps_would_give_on_its_fold(searched, sear
     encoded = inference.encode(student.tokenizer, task.test, run.max_length)
     logits = inference.predict_logits(student.model, encoded)
     assert cell.scores[0].accuracy == float((logits.argmax(axis=1) == encoded["label"]).mean())
+
+
+def test_choice_is_one_run_on_all_training_data(searched, kd_home, kd) -> None:
+    shutil.copytree(searched.home, kd_home)
+    found, store = searched.found, Store()
+    row = store.run(found.run_id)
+    assert (row.status, row.kind, row.name) == ("done", "distil", "mine: chosen")
+    assert row.config["objective"]["temperature"] == found.cells[found.choice].setting.temperature
+    assert store.report(row.id).rows["train"] == 65
+    [job] = store.runs(kind="search")
+    assert (job.status, result("mine").run_id) == ("done", row.id)
+    for score in result("mine").cells[0].scores:
+        assert score.right.count("1") / len(score.right) == score.accuracy
+
+    shown = kd("search", "--resume", "mine")
+    assert "Search mine: 8 of 8 trainings, 2 folds." in shown
+    assert "On the test texts, after training on all training data: accuracy " in shown
+    assert re.search(r"Student alone: .*; best minus this [+−]?\d+\.\d \[", shown)
+    assert re.search(r"Teachers, one a fold: \d+\.\d %", shown)
+    assert "Search mine: 8 of 8 trainings, 2 folds." in kd("show", job.id)
+    assert json.loads(kd("search", "--worker", "mine", "--json"))["run_id"] == row.id
+    assert len(store.runs(kind="distil")) == 1  # the test split was not touched again
+
+    store.close()
+    for file in paths.home().glob("kd.sqlite*"):  # Optuna's tables are in it
+        file.unlink()
+    assert len(rebuild(Store()).added) == 2
+    assert json.loads(kd("search", "--resume", "mine", "--json")) == json.loads(searched.printed)
+
+
+def test_worker_says_that_the_run_of_the_choice_is_not_done(search_config, counted_search, kd) -> None:
+    store = Store()
+    store.create_run(RUN, search_config.distill.model_dump(mode="json"), status="running")
+    link("tiny", RUN)
+    said = kd("search", "--worker", "tiny")
+    assert said.endswith(f"The chosen setting on all training data: Run {RUN} has no report: it is running.")
+    store.set_status(RUN, "stopped")
+    store.delete_run(RUN)
+    assert kd("search", "--worker", "tiny").endswith(f"There is no run {RUN}; it may have been deleted.")
+
+
+def test_run_of_a_search_without_a_name(search_config, counted_search, monkeypatch) -> None:
+    heard: list[Any] = []
+
+    def run_inside(store: Store, run_id: str, on_event: Any, control: Control) -> None:
+        heard.append(store.run(run_id).name)
+        on_event(StageStarted("distil"))
+
+    monkeypatch.setattr(job_kinds, "_run_inside", run_inside)
+    job_kinds._final_run(result("tiny"), "Chosen by a search", heard.append, Control())
+    label = "the chosen setting on all training data: 3 distill"
+    assert heard == ["Chosen by a search", Progress(None, label, 12, 13)]
+
+
+GONE = f"{socket.gethostname()}:{2**31 - 1}:0.0"  # a process that is no longer there
+
+
+@pytest.mark.parametrize(("status", "owner"), [("stopped", None), ("queued", GONE)])
+def test_search_that_ended_before_its_turn_is_resumed(status, owner, search_config, monkeypatch, kd) -> None:
+    def carry_out(store: Store, run_id: str) -> None:
+        raise RunError(f"{run_id} goes on")
+
+    config = search_config.model_dump(mode="json")
+    Store().create_run(RUN, config, kind="search", status=status, owner=owner)
+    monkeypatch.setattr(sys.modules["kd_core.cli.search"], "carry_out", carry_out)
+    assert kd("search", "--resume", "tiny", status=2) == f"kd: {RUN} goes on"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "problem"),
+    [
+        ("--alphas=", "--alphas must have a value at least, got none"),
+        ("--temperatures 0,1", "--temperatures must be between 0.01 and 100, got '0,1'"),
+        ("--worker none", "There is no search named 'none'; kd search --name makes one."),
+        ("--resume none", "There is no search named 'none'; kd search --name makes one."),
+        ("--worker a --folds 3", "--worker takes the settings from the search; give no others with it."),
+        ("--temperature 2", "No such option '--temperature'. Did you mean '--temperatures'?"),
+        ("--metric f1:none", "--metric names 'none', not a class of this task; its classes are "),
+    ],
+)
+def test_mistakes_of_the_command(arguments, problem, kd, counted) -> None:
+    said = kd("search", *arguments.split(), status=2)
+    assert said.startswith(f"kd: {problem}")
+    assert (said.count("kd: "), counted, Store().runs()) == (1, [], [])
