@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from kd_core.config import DistillConfig
+from kd_core.distillation.events import Resolved
 from kd_core.jobs.plan import Plan
 from kd_core.models.size import ModelSize
 
@@ -30,3 +31,16 @@ def plan(changes=None, *, rows=None, **parts) -> Plan:
     tokens = {"train": 8.7, "transfer": 27.6}
     usual = Plan(config, 5, ROWS | (rows or {}), tokens, TEACHER, STUDENT, unknown=0.4, unread=0.1)
     return replace(usual, **({"pieces_a_word": 1.6, "too_long": 0.1} | parts))
+
+
+SIZES = {
+    "teacher": {"layers": 6, "hidden": 384, "heads": 12, "intermediate": 1536},
+    "student": {"layers": 2, "hidden": 128, "heads": 2, "intermediate": 512},
+}
+
+
+def announce(changes=None, **given) -> Resolved:
+    """Return what the demo says once it has read its task."""
+    sizes = {f"{model}.{name}": size for model, given in SIZES.items() for name, size in given.items()}
+    demo = plan(sizes | (changes or {}), **given)
+    return Resolved(demo.config.model_dump(mode="json"), demo.classes, dict(demo.rows), dict(demo.tokens))

@@ -18,20 +18,12 @@ from tests.unit.jobs.faults import FAULTS, WORKS
 MOST = "" if os.environ.get("KD_EVERY_FAULT") else "9"
 
 
-@pytest.fixture(scope="module")
-def shim(tmp_path_factory: pytest.TempPathFactory) -> str:
-    library = tmp_path_factory.mktemp("faults") / "faults.so"
-    source = Path(__file__).with_name("faults.c")
-    command = ["cc", "-shared", "-fPIC", "-O1", "-o", str(library), str(source), "-ldl"]
-    subprocess.run(command, check=True, capture_output=True)
-    return str(library)
-
-
+@pytest.mark.slow
 @pytest.mark.skipif(sys.platform != "linux" or not shutil.which("cc"), reason="needs Linux and a C compiler")
 @pytest.mark.parametrize("fault", FAULTS)
-def test_whichever_write_fails_another_start_finds_all_in_order(
-    fault: str, shim: str, tmp_path: Path
-) -> None:
+def test_whichever_write_fails_another_start_finds_all_in_order(fault: str, tmp_path: Path) -> None:
+    shim, source = str(tmp_path / "faults.so"), str(Path(__file__).with_name("faults.c"))
+    subprocess.run(["cc", "-shared", "-fPIC", "-O1", "-o", shim, source, "-ldl"], check=True)
     env = {**os.environ, "LD_PRELOAD": shim, "OPENBLAS_NUM_THREADS": "1"}
     env.pop("KD_DATABASE_URL", None)
     command = [sys.executable, "-m", "tests.unit.jobs.faults", fault, str(tmp_path), MOST]
@@ -40,7 +32,7 @@ def test_whichever_write_fails_another_start_finds_all_in_order(
     found = json.loads(done.stdout)
     assert {work: of["wrong"] for work, of in found.items() if of["wrong"]} == {}
     assert set(found) == {work.__name__ for work in WORKS}
-    # Not one of them was spared: without the shim, all would end as if nothing had been.
+    # None of them was spared: without the shim, all would end as if nothing had been.
     died = [work for work, of in found.items() if "137" in of["ends"]]
     assert len(died) == (len(WORKS) if fault == FAULTS[2] else 0)
     assert all(of["calls"] > 10 for of in found.values())

@@ -4,119 +4,124 @@ from __future__ import annotations
 
 import sqlite3
 import threading
-import time
 from contextlib import closing
 
 import pytest
 
-from kd_core.distillation.events import Progress, StageStarted, TrainingStarted
+from kd_core.distillation.events import STAGES, Estimated, Progress, StageStarted, TrainingStarted
 from kd_core.errors import StoreError
-from kd_core.jobs import recorder
+from kd_core.jobs.progress import TRIED
 from kd_core.jobs.recorder import Recorder
-from kd_core.jobs.store import Store
-from tests.unit.jobs.told import CONFIG, RUN, step
+from tests.unit.jobs.planned import announce
+from tests.unit.jobs.told import OTHER, RUN, step, until, write
+
+pytestmark = pytest.mark.usefixtures("run", "quick")
 
 
-@pytest.fixture
-def quick(monkeypatch):
-    monkeypatch.setattr(recorder, "EVERY", 0.01)
+def away(*_: object, **__: object) -> None:
+    raise StoreError("The database cannot be used.")
 
 
-def test_the_row_says_where_the_run_is(store, run, quick):
-    for events, expected in (
+@pytest.mark.parametrize(
+    ("events", "expected"),
+    [
         ((StageStarted("teach"),), ("teach", None, 0, 0, 0, None)),
         (
-            (TrainingStarted("teacher", 3, 200), step(7, who="teacher", seed=3, steps=200)),
+            (
+                StageStarted("teach"),
+                TrainingStarted("teacher", 3, 200),
+                step(7, who="teacher", seed=3, steps=200),
+            ),
             ("teach", "teacher", 3, 7, 200, None),
         ),
         (
             (StageStarted("record"), Progress("record", "texts", 64, 128)),
-            ("record", None, 3, 64, 128, "texts"),
+            ("record", None, 0, 64, 128, "texts"),
         ),
         (
-            (StageStarted("distil"), TrainingStarted("alone", 0, 90, cached=True)),
+            (
+                Progress("record", "texts", 1, 1),
+                StageStarted("distil"),
+                TrainingStarted("alone", 0, 90, True),
+            ),
             ("distil", "alone", 0, 90, 90, None),
         ),
-    ):
-        with closing(Recorder(store, RUN)) as record:
-            for event in events:
-                record(event)
-        row = store.run(RUN)
-        assert (row.stage, row.who, row.seed, row.step, row.steps, row.label) == expected
+    ],
+)
+def test_row_says_where_the_run_is(store, events, expected):
+    with closing(Recorder(store, RUN)) as record:
+        for event in events:
+            record(event)
+    row = store.run(RUN)
+    assert (row.stage, row.who, row.seed, row.step, row.steps, row.label) == expected
 
 
-def test_what_is_recorded_is_there_while_the_run_goes_on(store, run, quick):
+def test_job_of_another_kind_counts_what_it_has_done(store):
+    store.create_run(OTHER, {"run": RUN}, kind="bench")
+    with closing(Recorder(store, OTHER)) as record:
+        record(Progress(None, "models", 1, 4))
+    assert store.run(OTHER).progress == 0.25
+
+
+def test_points_are_there_while_the_run_goes_on(store):
     with closing(Recorder(store, RUN)) as record:
         record(step(1))
-        deadline = time.monotonic() + 20
-        while store.curve(RUN).empty and time.monotonic() < deadline:
-            time.sleep(0.01)
-        assert len(store.curve(RUN)) == 1
+        until(lambda: len(store.curve(RUN)) == 1)
 
 
-def test_events_wait_while_the_database_is_away(store, run, quick, monkeypatch, caplog):
+def test_events_wait_while_the_database_is_away(store, monkeypatch, caplog):
     write_to, tries, back = store.write, [], threading.Event()
 
-    def away(*arguments, **options) -> None:
+    def writes(*arguments, **options) -> None:
         tries.append(len(arguments[1]))
-        if not back.is_set():
-            raise StoreError("The database cannot be used.")
-        write_to(*arguments, **options)
+        (write_to if back.is_set() else away)(*arguments, **options)
 
-    monkeypatch.setattr(store, "write", away)
+    monkeypatch.setattr(store, "write", writes)
     record = Recorder(store, RUN)
     for number in range(1, 501):
         record(step(number, steps=500))
-    while len(tries) < 3:
-        time.sleep(0.01)
+    until(lambda: len(tries) >= 3)
     back.set()
     record.close()
     assert list(store.curve(RUN, points=1_000).step) == list(range(1, 501))
-    assert "Events of run 20260101-120000-aaaa wait to be stored." in caplog.text
+    assert f"Events of run {RUN} wait to be stored." in caplog.text
 
 
-def test_a_database_that_stays_away_does_not_hold_up_the_end(store, run, quick, monkeypatch, caplog):
-    def away(*_, **__) -> None:
-        raise StoreError("The database cannot be used.")
-
+def test_database_that_stays_away_does_not_hold_up_the_end(store, monkeypatch, caplog):
     monkeypatch.setattr(store, "write", away)
     record = Recorder(store, RUN)
     record(step(1))
     record.close(timeout=0)
-    assert "1 event of run 20260101-120000-aaaa could not be stored" in caplog.text
+    assert f"1 event of run {RUN} could not be stored" in caplog.text
 
 
-def test_an_event_that_tells_nothing_of_the_progress_is_stored_all_the_same(store, run, quick, caplog):
+def test_event_that_breaks_the_progress_is_stored_all_the_same(store, caplog):
     with closing(Recorder(store, RUN)) as record:
         record(step(1))
         record(step(2, steps=0))  # it divides by them
-        while "this tells nothing of its progress: Step(" not in caplog.text:
-            time.sleep(0.01)
+        until(lambda: "this tells nothing of its progress: Step(" in caplog.text)
         record(step(3))
     assert list(store.curve(RUN).step) == [1, 2, 3]
 
 
-def test_what_cannot_be_written_takes_nothing_later_with_it(store, run, quick, monkeypatch, caplog):
-    write = store.write
+def test_event_that_cannot_be_written_takes_nothing_later_with_it(store, monkeypatch, caplog):
+    write_to = store.write
 
     def refuses(run_id, events, *rest, **options):
         if any(event.step == 1 for _, event in events):
             raise ValueError("a mistake")
-        write(run_id, events, *rest, **options)
+        write_to(run_id, events, *rest, **options)
 
     monkeypatch.setattr(store, "write", refuses)
     with closing(Recorder(store, RUN)) as record:
         record(step(1))
-        while "1 event of run 20260101-120000-aaaa cannot be stored." not in caplog.text:
-            time.sleep(0.01)
+        until(lambda: f"1 event of run {RUN} cannot be stored." in caplog.text)
         record(step(2))
     assert list(store.curve(RUN).step) == [2]
 
 
-def test_a_locked_database_loses_no_point(tmp_path, quick):
-    file = tmp_path / "kd.sqlite"
-    with closing(Store(f"sqlite:///{file}")) as store, closing(sqlite3.connect(file)) as other:
-        store.create_run(RUN, CONFIG)
+def test_locked_database_loses_no_point(store, kd_home):
+    with closing(sqlite3.connect(kd_home / "kd.sqlite")) as other:
         record = Recorder(store, RUN)
         other.execute("BEGIN IMMEDIATE")
         for number in range(1, 101):
@@ -124,12 +129,29 @@ def test_a_locked_database_loses_no_point(tmp_path, quick):
         assert store.curve(RUN).empty  # and readers do not either
         other.rollback()
         record.close()
-        assert len(store.curve(RUN)) == 100
+    assert len(store.curve(RUN)) == 100
 
 
-def test_events_of_a_run_that_was_deleted_are_dropped(store, run, quick):
+def test_events_of_a_deleted_run_are_dropped(store):
     record = Recorder(store, RUN)
     store.delete_run(RUN)
     record(step(1))
     record.close()
     assert store.runs() == []
+
+
+def test_time_left_is_taken_back_by_a_clock_that_stands_still_in_a_pause(store):
+    looks, now = [], [0.0]
+
+    def clock() -> float:
+        looks.append(now[0])
+        return now[0]
+
+    write(store, RUN, Estimated(dict.fromkeys(STAGES, 1.0), {}))
+    with closing(Recorder(store, RUN, clock=clock)) as record:
+        record(announce())
+        until(lambda: len(looks) >= 20)
+        assert store.run(RUN).seconds_left == pytest.approx(4.0)
+        now[0] = TRIED + 1.0
+        until(lambda: looks[-10:] == [now[0]] * 10)
+        assert store.run(RUN).seconds_left is None, "also where no event comes"

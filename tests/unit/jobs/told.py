@@ -18,6 +18,7 @@ import pytest
 
 from kd_core.config import DistillConfig
 from kd_core.distillation.events import Evaluated, StageStarted, Step
+from kd_core.jobs.cleaning import inventory
 from kd_core.system import paths
 from tests import SAMPLES
 
@@ -111,3 +112,11 @@ def ended() -> str:
     started = psutil.Process(process.pid).create_time()
     process.wait()
     return f"{socket.gethostname()}:{process.pid}:{started:.1f}"
+
+
+def found(store) -> dict[str, tuple[bool, str]]:
+    """Return for each path under the home whether it may go, and why."""
+    return {
+        item.path.relative_to(paths.home()).as_posix(): (item.removable, item.why)
+        for item in inventory(store)
+    }

@@ -1,0 +1,111 @@
+"""What is said when there is no room on the disk or in memory."""
+
+from __future__ import annotations
+
+from collections import namedtuple
+from datetime import UTC, datetime
+
+import psutil
+import pytest
+
+from kd_core import job_kinds
+from kd_core.config import DistillConfig
+from kd_core.distillation.events import STAGES, Estimated, Resolved
+from kd_core.errors import RunError
+from kd_core.jobs import room
+from kd_core.system.control import Control
+from tests.unit.jobs.told import RUN
+
+
+def only(monkeypatch, *, disk: float = 1e12, memory: float = 1e12) -> None:
+    """Leave so many bytes free."""
+    Usage, Memory = namedtuple("Usage", "free"), namedtuple("Memory", "available")
+    monkeypatch.setattr(room.shutil, "disk_usage", lambda _: Usage(disk))
+    monkeypatch.setattr(psutil, "virtual_memory", lambda: Memory(memory))
+
+
+def test_room_for_any_run(kd_home, monkeypatch):
+    only(monkeypatch, disk=500e6)
+    room.check_room()
+    only(monkeypatch, disk=312e6)
+    with pytest.raises(
+        RunError, match=r"has 312 MB free, and this needs about 500 MB\. Free some space, for"
+    ):
+        room.check_room()
+
+
+def test_room_for_a_model(kd_home, monkeypatch, tiny_config):
+    config = tiny_config.change({"student.hidden": 64, "student.layers": 4})
+    teacher, student = (room._size(config.teacher, one).params for one in (None, config.student))
+    assert student > 2 * teacher > 0
+    only(monkeypatch, disk=500e6 + room.DISK_COPIES * 4 * teacher)
+    room.check_training(config, "teacher")
+    for who in ("student", "alone", "labelled_only"):
+        with pytest.raises(RunError, match="MB free, and this needs about"):
+            room.check_training(config, who)
+    # 4 layers, 16 texts of 64 tokens, hidden 32, 2 heads.
+    step = 4 * 16 * 64 * (68 * 32 + 10 * 2 * 64)
+    only(monkeypatch, memory=room.MEMORY_COPIES * 4 * teacher + step)
+    room.check_training(config, "teacher")
+    for changes, who, name in (
+        ({"teacher.batch_size": 17}, "teacher", "teacher"),
+        ({"task.max_length": 65}, "teacher", "teacher"),
+        ({}, "alone", "student"),
+    ):
+        with pytest.raises(
+            RunError, match=rf"^Training the {name} needs about \d+ MB of memory, and \d+ MB are"
+        ):
+            room.check_training(config.change(changes), who)
+
+
+@pytest.mark.parametrize(
+    ("who", "transfer", "augment", "rows"),
+    [("student", 10, 0, 16), ("hard_answers", 0, 4, 16), ("student", 0, 0, 8), ("labelled_only", 10, 0, 8)],
+)
+def test_transfer_texts_take_memory_with_whoever_learns_from_them(tiny_config, who, transfer, augment, rows):
+    config = tiny_config.change({"task.transfer_texts": transfer, "task.augment": augment})
+    size = room._size(config.teacher, config.student)
+    one = size.layers * 64 * (68 * size.hidden + 10 * size.heads * 64)
+    assert room._activations(config, size, who) == rows * one
+
+
+def test_student_is_not_expected_to_keep_a_huge_vocabulary(monkeypatch):
+    config = DistillConfig()
+    monkeypatch.setattr(room, "TRIMMED", 1000)
+    trimmed, whole = (
+        room._size.__wrapped__(
+            config.teacher, config.student.model_copy(update={"trim_vocabulary": trim})
+        ).params
+        for trim in (True, False)
+    )
+    assert whole - trimmed == (30_522 - 1000) * 128
+
+
+def test_training_starts_only_where_there_is_room_and_the_run_is_estimated_once(
+    monkeypatch, store, tiny_config
+):
+    store.create_run(RUN, tiny_config.model_dump(mode="json"))
+    only(monkeypatch, disk=100e6)
+    with pytest.raises(RunError, match="has 100 MB free"):
+        job_kinds.distil_handler(store.run(RUN), print, Control())
+
+    def told() -> list[str]:
+        events = []
+
+        def on_event(event) -> None:
+            events.append(type(event).__name__)
+            if isinstance(event, Estimated):
+                assert all(event.seconds[stage] > 0 for stage in STAGES)
+                store.write(RUN, [(datetime.now(UTC), event)])
+            if isinstance(event, Resolved):
+                only(monkeypatch, disk=500e6)
+
+        only(monkeypatch)
+        with pytest.raises(RunError, match="has 500 MB free, and this needs about"):
+            job_kinds.distil_handler(store.run(RUN), on_event, Control())
+        assert "TrainingStarted" not in events
+        return events
+
+    first = told()
+    assert first.index("Estimated") + 1 == first.index("Resolved"), "which the progress is counted from"
+    assert "Estimated" not in told(), "of one that is resumed a part is done"

@@ -1,0 +1,486 @@
+"""The runner: its queue, commands, how jobs end, and what may fail around them."""
+
+from __future__ import annotations
+
+import errno
+import os
+import signal
+import socket
+import sys
+import threading
+from contextlib import suppress
+from typing import get_args
+
+import psutil
+import pytest
+
+from kd_core.config import DistillConfig
+from kd_core.distillation.events import Failed, StageStarted
+from kd_core.errors import DataError, DiskFullError, RunError, Stopped, StoreError
+from kd_core.job_kinds import HANDLERS
+from kd_core.jobs import runner as module
+from kd_core.jobs.deletion import delete_run
+from kd_core.jobs.runner import Job, Runner
+from kd_core.jobs.runner_state import RunnerState, why_runs_wait
+from kd_core.jobs.states import ACTIVE, PENDING, RESUMABLE, JobKind, Status
+from kd_core.jobs.store import Store
+from kd_core.system import paths, process
+from kd_core.system.atomic import new_folder
+from kd_core.system.process import machine_lock, owner
+from tests.unit.jobs.told import CONFIG, RUN, Steps, ended, report, until
+
+DEMO = DistillConfig()
+NONE_OPEN = "Queued runs wait for a dashboard, and none is open. Start one: kd app"
+linux = pytest.mark.skipif(sys.platform != "linux", reason="elsewhere a boot has no name")
+
+
+def nothing(*_: object) -> None:
+    """Do what a handler does that has nothing to do."""
+
+
+def fails(error: BaseException):
+    def handler(*_: object) -> None:
+        raise error
+
+    return handler
+
+
+@pytest.fixture
+def becomes(store):
+    """``becomes(run_id, status)`` waits until the run has that status."""
+    return lambda run_id, status: until(lambda: store.run(run_id).status == status)
+
+
+def statuses(store, *runs: str) -> list[str]:
+    return [store.run(run).status for run in runs]
+
+
+def test_states_and_kinds_are_complete():
+    assert ("queued", *ACTIVE) == PENDING
+    assert sorted((*PENDING, *RESUMABLE, "done", "unreadable", "deleted")) == sorted(get_args(Status))
+    assert tuple(HANDLERS) == get_args(JobKind)
+
+
+# The queue
+
+
+def test_jobs_run_one_after_the_other_in_order(store, runner, becomes):
+    handler = Steps()
+    with machine_lock():
+        subject = runner(handler)
+        runs = [subject.submit(DEMO, name) for name in ("one", "two", "three", "four", "five")]
+        assert statuses(store, *runs) == ["queued"] * 5, "the lock of the machine is waited for"
+    becomes(runs[0], "running")
+    with pytest.raises(module.Timeout):
+        machine_lock().acquire(blocking=False)
+    subject.cancel(runs[3])
+    subject.stop(runs[4])
+    with pytest.raises(RunError, match=rf"^Cannot cancel run {runs[0]}: it is running\.$"):
+        subject.cancel(runs[0])
+    assert statuses(store, *runs) == ["running", "queued", "queued", "stopped", "stopped"]
+    assert [store.run(run).name for run in runs] == ["one", "two", "three", "four", "five"]
+    assert store.run(runs[0]).owner == owner()
+    handler.finish()
+    for run in runs[:3]:
+        becomes(run, "done")
+    assert handler.seen == runs[:3]
+    assert list(store.curve(runs[0])["loss"]) == [1, 1 / 2, 1 / 3]
+    assert [row.event for row in store.events(runs[0])] == [StageStarted("teach")]
+    subject.close()
+    with machine_lock().acquire(blocking=False):
+        pass
+
+
+def test_double_click_is_one_run(store, quick):
+    subject, ready, ids = Runner(store, {}), threading.Barrier(4), []
+
+    def click() -> None:
+        ready.wait()
+        ids.append(subject.submit(DEMO, token="click"))
+
+    threads = [threading.Thread(target=click) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(set(ids)) == len(store.runs()) == 1
+    other, without = subject.submit(DEMO, token="other"), subject.submit(DEMO)
+    assert len({ids[0], other, without, subject.submit(DEMO)}) == 4
+    subject.cancel(other)
+    again = subject.submit(DEMO, token="other")
+    subject.cancel(again)
+    delete_run(store, again)
+    assert len({other, again, subject.submit(DEMO, token="other")}) == 3, "of what came to nothing"
+
+
+def test_queue_has_an_end(store, monkeypatch):
+    monkeypatch.setattr(module, "MOST_QUEUED", 2)
+    with monkeypatch.context() as there:
+        there.setattr(paths, "folder_id", lambda: "")
+        there.setattr(socket, "gethostname", lambda: "elsewhere")
+        store.create_run("there", CONFIG)
+    one = Runner(store, {})
+    first, _ = one.submit(DEMO), one.submit(DEMO)
+    with pytest.raises(
+        RunError, match=r"^2 runs wait in the queue, and at most 2 may\. Wait, or delete some"
+    ):
+        one.submit(DEMO)
+    assert len(store.runs()) == 3
+    one.cancel(first)
+    one.submit(DEMO)
+
+
+def test_which_runs_are_taken(store, runner, becomes, monkeypatch):
+    store.create_run("other kind", CONFIG, kind="search")
+    store.create_run("of kd distill", CONFIG, owner=owner())
+    with monkeypatch.context() as elsewhere:
+        elsewhere.setattr(socket, "gethostname", lambda: "its-name-before")
+        store.create_run("here", CONFIG)
+        elsewhere.setattr(paths, "folder_id", lambda: "another")
+        store.create_run("other folder", CONFIG)
+    taken = {"gone": ended(), "malformed": "nobody"}
+    if sys.platform == "linux":
+        taken["earlier boot"] = owner().replace("@", "@0")
+    for run, its in taken.items():
+        store.create_run(run, CONFIG, owner=its)
+    runner(nothing)
+    for run in ("here", *taken):
+        becomes(run, "done")
+    assert store.run("here").machine == socket.gethostname()
+    assert statuses(store, "other kind", "other folder", "of kd distill") == ["queued"] * 3
+
+
+# Commands
+
+
+def test_pause_resume_and_stop(store, runner, becomes):
+    handler = Steps()
+    subject = runner(handler)
+    other = Runner(store, {})  # of another process, as it is never started: only its commands are used
+    run = subject.submit(DEMO)
+    becomes(run, "running")
+    for who, command, status in (
+        (subject, "pause", "paused"),
+        (subject, "resume", "running"),
+        (other, "pause", "paused"),
+        (other, "resume", "running"),
+        (subject, "pause", "paused"),
+        (subject, "stop", "stopped"),
+    ):
+        getattr(who, command)(run)
+        becomes(run, status)
+    with pytest.raises(RunError, match=rf"^Cannot pause run {run}: it is stopped\.$"):
+        subject.pause(run)
+    handler.finish()
+    other.resume(run)
+    becomes(run, "done")
+    assert handler.seen == [run, run]
+    with pytest.raises(RunError, match=rf"^Cannot resume run {run}: it is done\.$"):
+        subject.resume(run)
+
+
+def test_stop_is_not_overruled_by_another_tab(store, runner, becomes, monkeypatch):
+    subject, other = runner(Steps()), Runner(store, {})
+    run = subject.submit(DEMO)
+    becomes(run, "running")
+    with monkeypatch.context() as patch:
+        patch.setattr(Job, "_obey", nothing)  # it has not heard of it yet
+        subject.stop(run)
+        for command in (other.pause, other.resume):
+            with pytest.raises(
+                RunError, match=rf"^Run {run} is about to stop, as somebody asked\. Resume it when"
+            ):
+                command(run)
+        subject.stop(run)
+    becomes(run, "stopped")
+    other.resume(run)
+    assert store.command(run) == "run"
+
+
+# How jobs end
+
+
+@pytest.mark.parametrize(
+    ("error", "start"),
+    [
+        (DataError("The file 'x.csv' has no rows."), "The file 'x.csv' has no rows."),
+        (OSError(28, "No space left on device"), "The disk with "),
+        (RuntimeError("PytorchStreamWriter failed writing file: No space left on device"), "The disk with "),
+        (RuntimeError("DefaultCPUAllocator: can't allocate memory"), "Out of memory (DefaultCPUAllocator"),
+        (MemoryError(), "Out of memory"),
+        (ZeroDivisionError("ours"), "ZeroDivisionError: ours (details in {log})"),
+    ],
+)
+def test_error_is_the_reason(store, run, quick, error, start):
+    with pytest.raises(type(error)):
+        Job(store, RUN, fails(error)).run()
+    row, log = store.run(RUN), paths.work() / RUN / "log.txt"
+    assert row.status == "failed"
+    assert row.error.startswith(start.format(log=log))
+    assert [entry.event for entry in store.events(RUN)] == [Failed(row.error)]
+    assert log.exists() == (not isinstance(error, DataError)), "an unexpected error is in the log"
+    assert "raise error" in (log.read_text() if log.exists() else "raise error")
+
+
+def test_error_does_not_end_the_runner_and_a_report_is_kept(store, runner, becomes):
+    found = report()
+    subject = runner(
+        lambda row, *_: 1 / 0 if row.name == "broken" else found, prepare=fails(ImportError("torch"))
+    )
+    run, after = subject.submit(DEMO, "broken"), subject.submit(DEMO)
+    becomes(after, "done")
+    assert store.run(run).status == "failed"
+    assert store.report_json(after) == found
+
+
+def test_closed_runner_leaves_a_run_that_can_be_resumed(store, runner, becomes):
+    handler = Steps()
+    subject = runner(handler)
+    run, waiting = subject.submit(DEMO), subject.submit(DEMO)
+    becomes(run, "running")
+    subject.close()
+    assert statuses(store, run, waiting) == ["interrupted", "queued"]
+    handler.finish()
+    runner(handler).resume(run)
+    becomes(run, "done")
+    becomes(waiting, "done")
+
+
+def test_interrupt_from_the_keyboard_leaves_a_run_that_can_be_resumed(store, run):
+    with pytest.raises(KeyboardInterrupt):
+        Job(store, RUN, fails(KeyboardInterrupt())).run()
+    assert store.run(RUN).status == "interrupted"
+
+
+def test_job_that_somebody_else_took(store, run):
+    assert store.claim("somebody:1:2.0", RUN)
+    with pytest.raises(RunError, match="is no longer queued; somebody else started or cancelled it"):
+        Job(store, RUN, lambda *_: pytest.fail("it was run")).run()
+    assert store.run(RUN).owner == "somebody:1:2.0"
+
+
+def test_end_is_recorded_and_files_are_written_though_the_database_is_away(store, run, quick, monkeypatch):
+    left, original = [3], Store.set_status
+
+    def set_status(self, run_id, status, *given, **options):
+        if status == "done" and left[0]:
+            left[0] -= 1
+            raise StoreError("The database is locked.")
+        return original(self, run_id, status, *given, **options)
+
+    def handler(row, on_event, control) -> None:
+        with monkeypatch.context() as away:
+            away.setattr(Store, "held", fails(StoreError("away")))
+            with new_folder(paths.runs() / RUN, control.fence) as folder:
+                (folder / "report.json").write_text("{}")
+
+    monkeypatch.setattr(Store, "set_status", set_status)
+    Job(store, RUN, handler).run()
+    assert (store.run(RUN).status, left) == ("done", [0])
+    assert (paths.runs() / RUN / "report.json").is_file()
+
+
+def lose(store) -> None:
+    """Give the run to another process, as if this one was asleep for long."""
+    store.interrupt_orphans(lambda owner: False)
+    store.set_status(RUN, "queued")
+    store.claim("another process", RUN)
+
+
+def test_worker_that_lost_its_run_stops(store, run, quick, monkeypatch):
+    monkeypatch.setattr(module, "BEAT_EVERY", 0.0)
+    handler = Steps(1000)
+
+    def work() -> None:
+        with suppress(Stopped):
+            Job(store, RUN, handler).run()
+
+    thread = threading.Thread(target=work, daemon=True)
+    thread.start()
+    until(lambda: handler.seen)
+    lose(store)
+    thread.join(30)
+    assert not thread.is_alive()
+    assert (store.run(RUN).status, store.run(RUN).owner) == ("running", "another process")
+
+
+@pytest.mark.parametrize("error", [None, ZeroDivisionError()])
+def test_process_that_lost_its_run_leaves_nothing_more(store, run, monkeypatch, error):
+    monkeypatch.setattr(module, "BEAT_EVERY", 1e9)  # it does not know yet
+
+    def handler(row, on_event, control) -> dict:
+        lose(store)
+        taken = rf"^Run {RUN} was taken from this process, which writes nothing more of it\.$"
+        with pytest.raises(RunError, match=taken), new_folder(paths.runs() / RUN, control.fence) as folder:
+            (folder / "report.json").write_text("{}")
+        if error:
+            raise error
+        return {"a": "report"}
+
+    with pytest.raises(type(error) if error else RunError):
+        Job(store, RUN, handler).run()
+    assert os.listdir(paths.runs()) == []
+    assert not (paths.work() / RUN).exists()
+    with pytest.raises(RunError, match="has no report: it is running"):
+        store.report_json(RUN)
+    row = store.run(RUN)
+    assert (row.status, row.owner, row.error) == ("running", "another process", None)
+
+
+# What fails around jobs
+
+
+@pytest.mark.parametrize("error", [OSError(errno.ENOLCK, "No locks available"), ValueError("x")])
+def test_runner_survives_whatever_fails_around_it_and_says_what(store, runner, becomes, monkeypatch, error):
+    with monkeypatch.context() as patch:
+        patch.setattr(module, "machine_lock", fails(error))
+        one = runner(nothing)
+        run = one.submit(DEMO)
+        until(lambda: one.state.trouble)
+        assert store.run(run).status == "queued"
+        assert str(error) in one.state.trouble
+        assert why_runs_wait() == f"Queued runs do not start: {one.state.trouble} The dashboard tries again."
+    one._wake.set()
+    becomes(run, "done")
+    until(lambda: not one.state.trouble)
+    assert why_runs_wait() is None
+    one.close()
+    assert why_runs_wait() == NONE_OPEN
+
+
+def test_after_errors_the_queue_is_looked_at_less_and_less_often(store, quick, monkeypatch):
+    """On a full disk the queue can be read, and no row can say why its run does not start."""
+    waits, said, real = [], [], store.claim
+
+    class Wake(threading.Event):
+        def wait(self, timeout: float | None = None) -> bool:
+            waits.append(timeout)
+            return super().wait(0.001)
+
+    monkeypatch.setattr(module, "LONGEST_PAUSE", 0.1)
+    monkeypatch.setattr(
+        store,
+        "claim",
+        lambda *given: fails(DiskFullError("It is full."))() if len(waits) < 4 else real(*given),
+    )
+    one = Runner(store, {"distil": nothing})
+    one._wake = Wake()
+    monkeypatch.setattr(one.state, "set", said.append)
+    store.create_run(RUN, CONFIG)
+    one.start()
+    until(lambda: store.run(RUN).status == "done" and len(waits) > 4)
+    one.close()
+    assert said.count("It is full.") == 4
+    assert waits[:5] == [0.04, 0.08, 0.1, 0.1, 0.02]
+
+
+def test_orphans_are_found_at_the_start(store, runner, becomes):
+    parent = f"{socket.gethostname()}:{os.getppid()}:{psutil.Process(os.getppid()).create_time():.1f}"
+    for run, claimed_by in (("gone", ended()), ("lives", parent)):
+        store.create_run(run, CONFIG)
+        assert store.claim(claimed_by, run)
+    runner(Steps())
+    becomes("gone", "interrupted")
+    assert store.run("lives").status == "running"
+
+
+@linux
+def test_worker_and_what_it_starts_leave_the_processor_to_pages(runner, becomes, monkeypatch):
+    monkeypatch.setattr(module, "yield_to_pages", process.yield_to_pages)
+    found: dict[str, tuple[int, int]] = {}
+
+    def nice(name: str) -> None:
+        thread = threading.get_native_id()
+        found[name] = os.getpriority(os.PRIO_PROCESS, thread), os.sched_getscheduler(thread)
+
+    def handler(*_: object) -> None:
+        nice("worker")
+        child = threading.Thread(target=nice, args=("child",))
+        child.start()
+        child.join()
+
+    nice("pages")
+    becomes(runner(handler).submit(DEMO), "done")
+    assert found["worker"] == found["child"] == (process.NICENESS, os.SCHED_IDLE)
+    assert found["pages"] == (os.getpriority(os.PRIO_PROCESS, 0), os.SCHED_OTHER)
+
+
+SERVER = """
+import signal, threading, time
+from kd_core.config import DistillConfig
+from kd_core.jobs.runner import Runner
+
+def handler(row, on_event, control):
+    print("started", flush=True)
+    while True:
+        control.check()
+        time.sleep(0.01)
+
+signal_like_streamlit = threading.Event()
+signal.signal(signal.SIGTERM, lambda *_: signal_like_streamlit.set())
+signal.signal(signal.SIGINT, signal.default_int_handler)  # ignored where tests run in a shell's background
+runner = Runner(store, {"distil": handler})
+runner.start()
+print(runner.submit(DistillConfig()), flush=True)
+try:
+    while not signal_like_streamlit.wait(0.05):
+        pass
+except KeyboardInterrupt:
+    pass
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("number", "code", "status"),
+    [
+        (signal.SIGTERM, 0, "interrupted"),
+        (signal.SIGINT, 0, "interrupted"),
+        (signal.SIGKILL, -signal.SIGKILL, "running"),
+    ],
+)
+def test_server_that_ends_leaves_its_run(store, runner, becomes, python, number, code, status):
+    server = python(SERVER)
+    run, started = sorted(server.stdout.readline().strip() for _ in range(2))
+    assert started == "started"
+    server.send_signal(number)
+    server.stdout.close()
+    assert server.wait(180) == code
+    assert store.run(run).status == status
+    runner(nothing)
+    becomes(run, "interrupted")
+
+
+# What dashboards say of themselves
+
+
+def test_of_two_dashboards_the_one_that_stays_says_how_it_is(kd_home, monkeypatch):
+    """Each is a process of its own, one the parent of the other: both live."""
+    here, other = RunnerState(), RunnerState()
+    mine = owner()
+    parents = f"{socket.gethostname()}:{os.getppid()}:{process._started(os.getppid())}"
+    full = "Queued runs do not start: The disk is full. The dashboard tries again."
+    for state, by, trouble, why in (
+        (here, mine, "The disk is full.", full),
+        (other, parents, "No database.", full),
+        (other, parents, "", None),  # that one takes queued runs
+        (here, mine, "The disk is full.", None),
+        (here, mine, None, None),  # the other is still open
+        (other, parents, None, NONE_OPEN),
+        (here, mine, "", None),
+    ):
+        monkeypatch.setattr("kd_core.jobs.runner_state.owner", lambda by=by: by)
+        state.clear() if trouble is None else state.set(trouble)
+        assert why_runs_wait() == why
+
+
+@linux
+def test_dashboard_of_an_earlier_boot_is_not_open(kd_home, monkeypatch):
+    """There may be a process of its number now."""
+    mine = owner()
+    with monkeypatch.context() as patch:
+        patch.setattr("kd_core.jobs.runner_state.owner", lambda: mine.replace("@", "@0"))
+        RunnerState().set("")
+    assert why_runs_wait() == NONE_OPEN
+    RunnerState().set("The disk is full.")
+    assert why_runs_wait() == "Queued runs do not start: The disk is full. The dashboard tries again."
