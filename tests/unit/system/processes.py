@@ -1,4 +1,4 @@
-"""A process that has ended, and waiting for what another one or a thread does."""
+"""An ended process, and waiting for a condition."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def until(true: Callable[[], object]) -> None:
 
 
 def ended() -> str:
-    """The owner's name of a process that has ended."""
+    """Return the owner name of a process that has ended."""
     process = subprocess.Popen([sys.executable, "-c", ""])
     started = psutil.Process(process.pid).create_time()
     process.wait()

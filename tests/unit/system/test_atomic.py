@@ -1,4 +1,4 @@
-"""Folders that are whole or not there."""
+"""Atomic folders and files: complete or absent."""
 
 from __future__ import annotations
 
@@ -36,18 +36,18 @@ def filled(place: Path) -> Path:
     return place
 
 
-def test_it_appears_whole_at_the_end(tmp_path: Path) -> None:
+def test_a_new_folder_appears_complete(tmp_path: Path) -> None:
     place = tmp_path / "new" / "run"
     with new_folder(place) as folder:
         (folder / "a.txt").write_text("alpha")
         assert not place.exists()
-        assert folder.parent == place.parent  # the same file system, or a rename would not be atomic
+        assert folder.parent == place.parent  # a rename is atomic only within a file system
     assert (place / "a.txt").read_text() == "alpha"
     assert is_whole(place)
     assert os.listdir(place.parent) == ["run"]
 
 
-def test_who_may_not_write_any_more_leaves_nothing(tmp_path: Path) -> None:
+def test_a_closed_fence_leaves_nothing(tmp_path: Path) -> None:
     @contextmanager
     def fence() -> Iterator[None]:
         raise PermissionError("taken by another process")
@@ -58,8 +58,8 @@ def test_who_may_not_write_any_more_leaves_nothing(tmp_path: Path) -> None:
     assert os.listdir(tmp_path) == []
 
 
-@pytest.mark.skipif(sys.platform == "win32", reason="nobody can hold a folder there")
-def test_a_folder_is_abandoned_once_nobody_writes_it_any_more(tmp_path: Path) -> None:
+@pytest.mark.skipif(sys.platform == "win32", reason="folders cannot be locked there")
+def test_abandoned_folders(tmp_path: Path) -> None:
     with new_folder(tmp_path / "run") as folder:
         assert not is_abandoned(folder)
     (tmp_path / ".run-0000").mkdir()
@@ -67,7 +67,7 @@ def test_a_folder_is_abandoned_once_nobody_writes_it_any_more(tmp_path: Path) ->
     assert not is_abandoned(tmp_path / "gone")
 
 
-def test_what_is_removed_is_gone_from_its_place_at_once(tmp_path: Path, monkeypatch) -> None:
+def test_remove_renames_first(tmp_path: Path, monkeypatch) -> None:
     place, found = filled(tmp_path / "run"), []
     rmtree = shutil.rmtree
     monkeypatch.setattr(
@@ -78,16 +78,16 @@ def test_what_is_removed_is_gone_from_its_place_at_once(tmp_path: Path, monkeypa
     assert os.listdir(tmp_path) == []
 
 
-@pytest.mark.skipif(sys.platform == "win32", reason="opens no folder; see test_platforms")
-def test_a_sealed_folder_is_on_the_disk(tmp_path: Path, monkeypatch) -> None:
+@pytest.mark.skipif(sys.platform == "win32", reason="see test_platforms")
+def test_a_sealed_folder_is_flushed(tmp_path: Path, monkeypatch) -> None:
     flushed: set[int] = set()
     monkeypatch.setattr(atomic.os, "fsync", lambda handle: flushed.add(os.fstat(handle).st_ino))
     place = filled(tmp_path / "run")
-    written = [place, *place.rglob("*"), tmp_path]  # the folder above has its name
+    written = [place, *place.rglob("*"), tmp_path]  # the parent folder holds its name
     assert {path.stat().st_ino for path in written} == flushed
 
 
-def test_the_manifest_lists_every_file_with_size_and_hash(tmp_path: Path) -> None:
+def test_manifest(tmp_path: Path) -> None:
     place = filled(tmp_path / "run")
     assert json.loads((place / MANIFEST).read_text()) == {
         "a.txt": {"bytes": 5, "sha256": hashlib.sha256(b"alpha").hexdigest()},
@@ -96,33 +96,22 @@ def test_the_manifest_lists_every_file_with_size_and_hash(tmp_path: Path) -> Non
 
 
 @pytest.mark.parametrize("error", [RuntimeError, KeyboardInterrupt, SystemExit])
-def test_an_exception_leaves_nothing(tmp_path: Path, error: type[BaseException]) -> None:
-    def fail() -> None:
-        with new_folder(tmp_path / "run") as folder:
-            (folder / "a.txt").write_text("alpha")
-            raise error("half way")
-
-    with pytest.raises(error, match="half way"):
-        fail()
-    assert os.listdir(tmp_path) == []
-
-
-def test_an_exception_leaves_the_older_folder_as_it_was(tmp_path: Path) -> None:
+def test_an_exception_keeps_the_older_folder(tmp_path: Path, error: type[BaseException]) -> None:
     place = filled(tmp_path / "run")
 
     def fail() -> None:
         with new_folder(place) as folder:
             (folder / "a.txt").write_text("other")
-            raise RuntimeError("half way")
+            raise error("half way")
 
-    with pytest.raises(RuntimeError, match="half way"):
+    with pytest.raises(error, match="half way"):
         fail()
     assert (place / "a.txt").read_text() == "alpha"
     assert is_whole(place)
     assert os.listdir(tmp_path) == ["run"]
 
 
-def test_of_two_at_once_the_first_to_end_stays(tmp_path: Path) -> None:
+def test_the_first_of_two_writers_wins(tmp_path: Path) -> None:
     place = tmp_path / "run"
     with new_folder(place) as slow:
         (slow / "who").write_text("slow")
@@ -133,7 +122,7 @@ def test_of_two_at_once_the_first_to_end_stays(tmp_path: Path) -> None:
     assert os.listdir(tmp_path) == ["run"]
 
 
-def test_a_file_in_its_place_is_an_error_and_stays(tmp_path: Path) -> None:
+def test_a_file_in_its_place_is_kept(tmp_path: Path) -> None:
     (tmp_path / "run").write_text("mine")
     with pytest.raises(NotADirectoryError), new_folder(tmp_path / "run") as folder:
         (folder / "a.txt").write_text("alpha")
@@ -141,9 +130,7 @@ def test_a_file_in_its_place_is_an_error_and_stays(tmp_path: Path) -> None:
     assert os.listdir(tmp_path) == ["run"]
 
 
-def test_a_file_whose_new_content_is_not_whole_keeps_the_old(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_failed_write_keeps_the_old_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     file = tmp_path / "marks.csv"
     write_bytes(file, b"old")
 
@@ -183,21 +170,21 @@ DAMAGE: dict[str, Callable[[Path], object]] = {
 
 
 @pytest.mark.parametrize("damage", DAMAGE)
-def test_damage_is_seen(tmp_path: Path, damage: str) -> None:
+def test_damage_is_detected(tmp_path: Path, damage: str) -> None:
     place = filled(tmp_path / "run")
     assert is_whole(place)
     DAMAGE[damage](place)
     assert not is_whole(place)
 
 
-def test_files_that_others_left_there_do_not_matter(tmp_path: Path) -> None:
+def test_additional_files_are_ignored(tmp_path: Path) -> None:
     place = filled(tmp_path / "run")
     for name in (".DS_Store", "notes of mine.txt", "sub/Thumbs.db"):
         (place / name).write_text("x")
     assert is_whole(place)
 
 
-def test_a_link_counts_by_what_it_leads_to(tmp_path: Path) -> None:
+def test_links_count_by_their_targets(tmp_path: Path) -> None:
     place = filled(tmp_path / "run")
     outside = tmp_path / "outside"
     (place / "a.txt").rename(outside)
@@ -209,18 +196,8 @@ def test_a_link_counts_by_what_it_leads_to(tmp_path: Path) -> None:
     assert not is_whole(place)
 
 
-def test_what_is_not_there_is_not_whole(tmp_path: Path) -> None:
-    assert not is_whole(tmp_path / "none")
-
-
-def test_an_empty_folder_can_be_whole(tmp_path: Path) -> None:
-    with new_folder(tmp_path / "empty"):
-        pass
-    assert is_whole(tmp_path / "empty")
-
-
 class Maker:
-    """Fills a folder and counts how often it was asked."""
+    """Fills a folder and counts its calls."""
 
     def __init__(self) -> None:
         self.calls = 0
@@ -230,7 +207,7 @@ class Maker:
         (folder / "result").write_text(f"made {self.calls}")
 
 
-def test_fetch_makes_once(tmp_path: Path) -> None:
+def test_fetch_builds_once(tmp_path: Path) -> None:
     make, place = Maker(), tmp_path / "teachers" / "one"
     assert fetch(place, make) is False
     assert fetch(place, make) is True
@@ -239,7 +216,7 @@ def test_fetch_makes_once(tmp_path: Path) -> None:
     assert make.calls == 2
 
 
-def test_fetch_makes_a_damaged_folder_again(tmp_path: Path) -> None:
+def test_fetch_rebuilds_a_damaged_folder(tmp_path: Path) -> None:
     make, place = Maker(), tmp_path / "one"
     fetch(place, make)
     (place / "result").write_text("made 9")
@@ -250,25 +227,15 @@ def test_fetch_makes_a_damaged_folder_again(tmp_path: Path) -> None:
     assert fetch(place, make) is True
 
 
-def test_fetch_makes_what_another_process_removes_in_this_moment(tmp_path: Path, monkeypatch) -> None:
+def test_fetch_rebuilds_a_folder_that_another_process_removes(tmp_path: Path, monkeypatch) -> None:
     place = filled(tmp_path / "run")
     monkeypatch.setattr(atomic, "is_whole", lambda folder: shutil.rmtree(folder))
     assert not fetch(place, lambda folder: write_text(folder / "a.txt", "again"))
     assert (place / "a.txt").read_text() == "again"
 
 
-def test_fetch_leaves_nothing_when_making_fails(tmp_path: Path) -> None:
-    def fail(folder: Path) -> None:
-        (folder / "result").write_text("half")
-        raise RuntimeError("half way")
-
-    with pytest.raises(RuntimeError, match="half way"):
-        fetch(tmp_path / "one", fail)
-    assert os.listdir(tmp_path) == []
-    assert fetch(tmp_path / "one", Maker()) is False
-
-
-def test_what_a_folder_got_later_counts_once_it_is_sealed(tmp_path: Path) -> None:
+def test_later_files_count_after_a_seal(tmp_path: Path) -> None:
+    assert not is_whole(tmp_path / "run")
     place = filled(tmp_path / "run")
     (place / "more.txt").write_text("more")
     assert is_whole(place)

@@ -1,4 +1,4 @@
-"""Names of what need not be computed twice."""
+"""Cache keys and places."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from kd_core.system import cache
 
 
-def test_a_place_is_named_by_kind_and_parts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("KD_HOME", str(tmp_path))
     place = cache.place("teachers", model="tiny", steps=10)
     assert place == tmp_path / "cache" / "teachers" / cache.key(model="tiny", steps=10)
@@ -21,12 +21,12 @@ def test_a_place_is_named_by_kind_and_parts(tmp_path: Path, monkeypatch: pytest.
     assert not place.exists()
 
 
-def test_a_key_is_a_short_name_for_a_folder() -> None:
+def test_key_format() -> None:
     assert re.fullmatch("[0-9a-f]{32}", cache.key(model="é", steps=10))
 
 
-def test_a_key_is_the_same_in_every_process_and_order() -> None:
-    # Pinned: a change of this number throws everybody's cached teachers away.
+def test_key_is_stable() -> None:
+    # A change of this number invalidates every cached teacher.
     assert cache.key(model="tiny", steps=10) == "ea8bce26b45c801f4f8027f44ed3e434"
     assert cache.key(steps=10, model="tiny") == cache.key(model="tiny", steps=10)
     assert cache.key(sizes={"a": 1, "b": 2}) == cache.key(sizes={"b": 2, "a": 1})
@@ -65,7 +65,7 @@ def test_a_key_changes_with_each_part(change: dict[str, object]) -> None:
 
 
 @pytest.mark.parametrize("name", PARTS)
-def test_a_key_changes_when_a_part_is_left_out(name: str) -> None:
+def test_a_key_changes_without_a_part(name: str) -> None:
     assert cache.key(**{part: value for part, value in PARTS.items() if part != name}) != cache.key(**PARTS)
 
 
@@ -74,7 +74,7 @@ parts = st.dictionaries(st.sampled_from("abc"), scalars | st.lists(scalars, max_
 
 
 @given(one=parts, other=parts)
-def test_keys_agree_exactly_when_the_parts_do(one: dict[str, object], other: dict[str, object]) -> None:
-    # repr tells 1, 1.0 and True apart, which == does not
+def test_keys_are_equal_only_for_equal_parts(one: dict[str, object], other: dict[str, object]) -> None:
+    # repr distinguishes 1, 1.0 and True
     same = repr(sorted(one.items())) == repr(sorted(other.items()))
     assert (cache.key(**one) == cache.key(**other)) is same

@@ -13,7 +13,7 @@ from kd_core.system import formatting
 
 
 @pytest.mark.parametrize(
-    ("said", "expected"),
+    ("text", "expected"),
     [
         (formatting.percent(0.895), "89.5 %"),
         (formatting.percent(1), "100.0 %"),
@@ -66,11 +66,11 @@ from kd_core.system import formatting
         (formatting.count(1_200_000_000), "1,200.0 M"),
     ],
 )
-def test_numbers_in_words(said: str, expected: str) -> None:
-    assert said == expected
+def test_formats(text: str, expected: str) -> None:
+    assert text == expected
 
 
-def test_every_model_verdict_and_status_has_its_words() -> None:
+def test_every_model_verdict_and_status_has_a_name() -> None:
     assert set(roles.NAMES) == set(roles.SHORT_NAMES) == set(get_args(Role))
     assert set(roles.VERDICTS) == set(get_args(get_type_hints(Verdict)["kind"]))
     assert set(roles.OF_ONE_SEED) == set(roles.VERDICTS)

@@ -1,8 +1,7 @@
-"""Helpers: processes that pause with who started them, and end with it."""
+"""Helper processes: they pause with their parent and end with it."""
 
 from __future__ import annotations
 
-import io
 import sys
 import threading
 import time
@@ -20,7 +19,7 @@ REPEATS = "import sys\nprint('here', flush=True)\nfor line in sys.stdin: print(l
 
 @pytest.fixture
 def command(tmp_path, monkeypatch) -> tuple[str, str]:
-    """A module that repeats what it is told, until nothing is told any more."""
+    """A module that repeats its input until the input ends."""
     (tmp_path / "parrot.py").write_text(REPEATS)
     monkeypatch.setenv("PYTHONPATH", str(tmp_path))
     monkeypatch.setattr(module, "LOOK_EVERY", 0.01)
@@ -38,7 +37,7 @@ def until(true) -> bool:
     return true()
 
 
-def test_they_pause_with_who_started_them_and_are_heard(command, tmp_path) -> None:
+def test_helpers_pause_with_their_parent(command, tmp_path) -> None:
     control, heard = Control(), []
     with helpers([command], tmp_path / "logs", threads=1, control=control, on_line=heard.append):
         assert until(lambda: heard == ["here\n"])
@@ -50,14 +49,14 @@ def test_they_pause_with_who_started_them_and_are_heard(command, tmp_path) -> No
     assert not alive(command[1])
 
 
-def test_without_a_listener_what_they_say_is_kept(command, tmp_path) -> None:
+def test_output_is_logged_without_a_listener(command, tmp_path) -> None:
     logs = tmp_path / "logs"
     with helpers([command, command], logs, threads=1, control=Control()):
         assert until(lambda: [file.read_text() for file in sorted(logs.iterdir())] == ["here\n", "here\n"])
     assert not alive(command[1])
 
 
-def test_a_block_that_fails_ends_them_too(command, tmp_path) -> None:
+def test_an_exception_ends_the_helpers(command, tmp_path) -> None:
     with (
         pytest.raises(ZeroDivisionError),
         helpers([command], tmp_path, threads=1, control=Control(), abandoned=True),
@@ -66,10 +65,10 @@ def test_a_block_that_fails_ends_them_too(command, tmp_path) -> None:
     assert not alive(command[1])
 
 
-def test_one_that_has_not_said_a_word_is_not_waited_for(tmp_path, monkeypatch) -> None:
+def test_a_silent_helper_is_killed(tmp_path, monkeypatch) -> None:
     (tmp_path / "deaf.py").write_text("import time\nwhile True: time.sleep(1)\n")
     monkeypatch.setenv("PYTHONPATH", str(tmp_path))
-    monkeypatch.setattr(module, "_wait", lambda process: process.wait())  # for ever, if it is not ended
+    monkeypatch.setattr(module, "_wait", lambda process: process.wait())  # forever, unless it is killed
     with (
         pytest.raises(ZeroDivisionError),
         helpers(
@@ -85,25 +84,9 @@ def test_one_that_has_not_said_a_word_is_not_waited_for(tmp_path, monkeypatch) -
     assert not alive(str(tmp_path))
 
 
-def test_those_who_are_abandoned_need_not_listen(tmp_path, monkeypatch) -> None:
-    (tmp_path / "deaf.py").write_text("import time\nwhile True: time.sleep(1)\n")
-    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
-    with helpers([("deaf", str(tmp_path))], tmp_path, threads=1, control=Control(), abandoned=True):
-        assert len(alive(str(tmp_path))) == 1
-    assert not alive(str(tmp_path))
-
-
-def test_a_helper_obeys_and_stops_when_who_started_it_ends(monkeypatch) -> None:
-    said = io.StringIO("pause\n")
-    monkeypatch.setattr(sys, "stdin", said)
-    control = parent_control()
-    assert until(lambda: control.stopping)
-    assert not control.paused, "a paused one has to wake up to stop"
-
-
-def test_a_helper_goes_on_when_it_is_told(monkeypatch) -> None:
+def test_a_helper_obeys_its_parent(monkeypatch) -> None:
     class Words:
-        """``sys.stdin`` that says one word after the other, when the test wants it to."""
+        """A ``sys.stdin`` that yields one word for each release."""
 
         def __init__(self) -> None:
             self.next, self.words = threading.Semaphore(0), iter(["pause\n", "resume\n"])
@@ -126,8 +109,8 @@ def test_a_helper_goes_on_when_it_is_told(monkeypatch) -> None:
     assert until(lambda: control.stopping)
 
 
-def test_threads_that_overlap_end_at_the_count_from_before() -> None:
-    """A job takes one thread, a page looks meanwhile, and the job ends first."""
+def test_overlapping_thread_limits_restore_the_first_count() -> None:
+    """A job limits threads, a page does too, and the job ends first."""
     entered, ended = threading.Event(), threading.Event()
     found: list[int] = []
 
@@ -158,10 +141,4 @@ def test_threads_that_overlap_end_at_the_count_from_before() -> None:
         new.join()
     finally:
         torch.set_num_threads(before)
-    assert found == [2, 2], "the page's thread, and one that began after both"
-
-
-def test_no_number_of_threads_leaves_it_as_it_is(monkeypatch) -> None:
-    monkeypatch.setattr(torch, "set_num_threads", pytest.fail)
-    with with_threads(None):
-        pass
+    assert found == [2, 2], "the page's thread and a later one"

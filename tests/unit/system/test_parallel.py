@@ -1,6 +1,6 @@
-"""Several processes on one run: what each gets, and that together they compute what a single one does.
+"""Several processes on one run: their shares, and equality with a single process.
 
-Started by torchrun, this module is one of those processes: see ``main``.
+torchrun starts this module as one of the processes: see ``main``.
 """
 
 from __future__ import annotations
@@ -62,7 +62,7 @@ RECIPES = {
 
 
 def launch(by: str, module: str, *args: object, **environment: str) -> subprocess.CompletedProcess[str]:
-    """``module`` in two processes on the processor, one thread each."""
+    """Run ``module`` in two processes of one thread each."""
     launcher, *options = LAUNCH[by]
     return subprocess.run(
         [sys.executable, "-m", launcher, *options, "-m", module, *map(str, args)],
@@ -74,12 +74,12 @@ def launch(by: str, module: str, *args: object, **environment: str) -> subproces
     )
 
 
-# What each process gets
+# Shares
 
 
 @pytest.fixture
 def processes(monkeypatch):
-    """``processes(rank, size)``: what follows happens in that process."""
+    """``processes(rank, size)`` simulates that process."""
 
     def be(rank: int, size: int) -> None:
         monkeypatch.setattr(parallel, "rank", lambda: rank)
@@ -88,7 +88,7 @@ def processes(monkeypatch):
     return be
 
 
-def test_the_shares_of_a_batch_are_all_of_it_and_differ_by_one_row_at_most(processes):
+def test_shares_of_a_batch(processes):
     joined, shares = batches(), []
     for rank in range(3):
         processes(rank, 3)
@@ -100,13 +100,13 @@ def test_the_shares_of_a_batch_are_all_of_it_and_differ_by_one_row_at_most(proce
         assert {sum(row < LABELLED for row in part) for part in parts} == {3, 2}
 
 
-def test_a_batch_with_fewer_rows_than_processes_goes_to_each(processes):
+def test_shares_of_a_batch_with_fewer_rows_than_processes(processes):
     processes(2, 3)
     assert parallel.shard_batch([7, 8]) == [7, 8]
     assert parallel.shard_batch([7, 8, 9]) == [9]
 
 
-def test_parts_of_consecutive_rows_follow_each_other(processes):
+def test_shares_of_consecutive_rows(processes):
     parts = []
     for rank in range(3):
         processes(rank, 3)
@@ -114,7 +114,7 @@ def test_parts_of_consecutive_rows_follow_each_other(processes):
     assert parts == [slice(10, 12), slice(12, 14), slice(14, 17)]
 
 
-def test_a_single_process_is_the_main_one_and_asks_nobody():
+def test_a_single_process_is_the_main_one():
     assert (parallel.rank(), parallel.size(), parallel.is_main()) == (0, 1, True)
     assert parallel.on_main_process(lambda: 3) == 3
     assert parallel.gather(lambda: 3) == [3]
@@ -155,7 +155,7 @@ def test_processes_need_the_same_folders_and_texts(
 
 @pytest.fixture(scope="module")
 def answers(tiny_teacher, tiny_tokenizer, splits, tmp_path_factory) -> SimpleNamespace:
-    """What ``main`` writes in one process, and in two."""
+    """The outcomes of ``main`` in one process and in two."""
     folder = tmp_path_factory.mktemp("two")
     model = tiny_teacher("bert")
     model.config.hidden_dropout_prob = model.config.attention_probs_dropout_prob = 0.0
@@ -170,15 +170,17 @@ def answers(tiny_teacher, tiny_tokenizer, splits, tmp_path_factory) -> SimpleNam
     return SimpleNamespace(one=one, two=two, said=json.loads((folder / "said.json").read_text()))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", RECIPES)
-def test_the_gradients_of_the_first_step_are_those_of_one_process(answers, name):
+def test_gradients_equal_those_of_one_process(answers, name):
     one, two = answers.one[name], answers.two[name]
     assert one.keys() == two.keys()
     assert max(float(np.abs(gradient).max()) for gradient in one.values()) > 0.01
-    for key, gradient in one.items():  # and the loss, as it is told
+    for key, gradient in one.items():  # including the reported loss
         np.testing.assert_allclose(two[key], gradient, atol=1e-5, err_msg=key)
 
 
+@pytest.mark.slow
 def test_an_error_of_one_process_is_raised_in_all(answers):
     assert answers.said["gather"] == ["DataError: row 3 is empty"] * 2
     unexpected = answers.said["unexpected"]
@@ -187,16 +189,19 @@ def test_an_error_of_one_process_is_raised_in_all(answers):
     assert unexpected[0].endswith(" failed: ZeroDivisionError: division by zero")
 
 
-def test_a_stop_of_one_process_ends_all_after_the_same_step_with_a_checkpoint(answers):
+@pytest.mark.slow
+def test_a_stop_of_one_process_ends_all_at_the_same_checkpoint(answers):
     assert answers.said["stop"] == ["Stopped: Stopped at step 2 of 6."] * 2
     assert answers.said["checkpoints"] == [["checkpoint-2", True]]
 
 
-def test_the_main_process_says_when_a_checkpoint_is_due(answers):
+@pytest.mark.slow
+def test_the_main_process_decides_when_to_save(answers):
     assert answers.said["due"] == [1, 2, 3, 4, 5, 6]
 
 
-def test_a_process_that_goes_away_takes_the_others_with_it(answers):
+@pytest.mark.slow
+def test_a_lost_process_ends_the_others(answers):
     assert answers.said["gone"] == (
         "RunError: Another of the 2 processes of this run went away; its own output says why. "
         "Resume the run to go on from its last checkpoint."
@@ -205,7 +210,7 @@ def test_a_process_that_goes_away_takes_the_others_with_it(answers):
 
 @pytest.fixture(scope="module")
 def runs(tiny_config, tmp_path_factory) -> SimpleNamespace:
-    """The same run by one process, and by two that start from the same teacher."""
+    """The same run by one process and by two that start from the same teacher."""
     from kd_core import distill
 
     folder = tmp_path_factory.mktemp("runs")
@@ -223,7 +228,8 @@ def runs(tiny_config, tmp_path_factory) -> SimpleNamespace:
     return SimpleNamespace(folder=folder, one=one, done=done, report=json.loads(done.stdout))
 
 
-def test_recorded_logits_are_those_of_one_process(runs):
+@pytest.mark.slow
+def test_recorded_logits_equal_those_of_one_process(runs):
     from datasets import Dataset
 
     from kd_core.distillation.record import FILE
@@ -235,7 +241,8 @@ def test_recorded_logits_are_those_of_one_process(runs):
     np.testing.assert_allclose(two, one, atol=1e-5)
 
 
-def test_there_is_one_run_and_one_of_each_file(runs, monkeypatch):
+@pytest.mark.slow
+def test_two_processes_make_one_run(runs, monkeypatch):
     from kd_core.jobs.store import Store
 
     home = runs.folder / "two"
@@ -251,18 +258,20 @@ def test_there_is_one_run_and_one_of_each_file(runs, monkeypatch):
     assert list((home / "work").iterdir()) == []
 
 
-def test_progress_is_told_once(runs):
+@pytest.mark.slow
+def test_progress_is_printed_once(runs):
     told = runs.done.stderr
     assert [told.count(f"\n{line}\n") for line in ("2 Record", "3 Distill", "4 Validate")] == [1, 1, 1]
     assert told.count("student: 200 of 200") == 1
 
 
+@pytest.mark.slow
 def test_the_student_learns_as_well(runs):
     one, two = runs.one.student.accuracy, runs.report["student"]["accuracy"]
     assert min(one, two) >= 0.6, "one text in five would be chance"
 
 
-@pytest.mark.skipif(sys.platform != "linux", reason="threads have their names there")
+@pytest.mark.skipif(sys.platform != "linux", reason="reads names of threads")
 def test_the_threads_of_a_group_end_with_it(tmp_path):
     def threads() -> int:
         names = [task.read_text() for task in Path("/proc/self/task").glob("*/comm")]
@@ -273,22 +282,22 @@ def test_the_threads_of_a_group_end_with_it(tmp_path):
     circle.append(circle)
     del circle
     deadline = time.monotonic() + 60
-    while threads() == 0 and time.monotonic() < deadline:  # they get their names a moment later
+    while threads() == 0 and time.monotonic() < deadline:  # threads get their names later
         time.sleep(0.01)
     assert threads() > 0
     parallel.leave()
     assert threads() == 0
 
 
-# One of the two processes
+# The code of the two processes
 
 
 def main(folder: Path) -> None:
-    """Writes gradients, and ``said.json``: what losses, errors and stops looked like."""
+    """Write gradients, and ``said.json`` with errors, stops and checkpoints."""
     from kd_core.distillation.training import trainer as module
     from kd_core.distillation.training.trainer import train
 
-    signal.signal(signal.SIGTERM, signal.SIG_IGN)  # torchrun's, when the second process has died
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)  # torchrun sends it when the second process dies
     parallel.join()
     gradients = first_gradients(folder, folder / "two")
     parallel.on_main_process(lambda: save(gradients, folder))
@@ -326,17 +335,17 @@ def main(folder: Path) -> None:
 
 
 def in_each(work: Callable[[], object]) -> list[str]:
-    """What ``work`` raises, in each process."""
+    """Return the error that ``work`` raises in each process."""
     try:
         work()
     except KDError as error:
         mine = f"{type(error).__name__}: {error}"
         return parallel.gather(lambda: mine)
-    raise AssertionError("it went well")
+    raise AssertionError("no error")
 
 
 def first_gradients(folder: Path, work: Path) -> dict[str, dict[str, np.ndarray]]:
-    """For each recipe the first step's gradients by parameter, and the ``loss`` that was told of it."""
+    """Return, for each recipe, the first step's gradients by parameter, and its reported ``loss``."""
     from kd_core.distillation.training.trainer import train
 
     found = {}
@@ -358,7 +367,7 @@ def save(gradients: dict[str, dict[str, np.ndarray]], folder: Path) -> None:
 
 
 def trainer(folder: Path, work: Path, recipe: Recipe, **others: Any) -> DistillTrainer:
-    """Without dropout; where the objective compares inner states, the teacher is 1.1 times the student."""
+    """Return a trainer without dropout. An online teacher has 1.1 times the weights of the student."""
     from datasets import load_from_disk
     from transformers import AutoModelForSequenceClassification, AutoTokenizer
 

@@ -1,4 +1,4 @@
-"""The folder of everything is its owner's alone."""
+"""The data folder: its permissions, its id, and places where it cannot be."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ FIRST: dict[str, Callable[[], object]] = {
 
 @pytest.mark.skipif(os.name != "posix", reason="permissions of POSIX")
 @pytest.mark.parametrize("what", FIRST)
-def test_whatever_comes_first_makes_it_for_its_owner_alone(
+def test_the_data_folder_is_private_whatever_creates_it(
     kd_home: Path, monkeypatch: pytest.MonkeyPatch, what: str
 ) -> None:
     monkeypatch.delenv("KD_DATABASE_URL", raising=False)
@@ -47,7 +47,7 @@ def test_whatever_comes_first_makes_it_for_its_owner_alone(
     assert stat.S_IMODE(kd_home.stat().st_mode) == 0o700
 
 
-def test_a_data_folder_keeps_its_id_wherever_it_lies(
+def test_a_data_folder_keeps_its_id_when_moved(
     kd_home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     assert paths.folder_id() == ""
@@ -66,9 +66,7 @@ def test_a_data_folder_keeps_its_id_wherever_it_lies(
     assert paths.folder_id() not in ("", first)
 
 
-def test_of_two_that_give_it_an_id_at_once_the_first_ones_stays(
-    kd_home: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_the_first_of_two_ids_wins(kd_home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     kd_home.mkdir()
     (kd_home / paths.ID).write_text("of the first")
     paths._give_id(kd_home / paths.ID)
@@ -84,7 +82,7 @@ def test_of_two_that_give_it_an_id_at_once_the_first_ones_stays(
     assert os.listdir(kd_home) == [paths.ID]
 
 
-def test_what_lay_in_a_folder_that_was_moved_is_found(kd_home: Path) -> None:
+def test_paths_in_a_moved_data_folder(kd_home: Path) -> None:
     file = kd_home / "data" / "0a1b-films" / "films.csv"
     file.parent.mkdir(parents=True)
     file.write_text("text,label\n")
@@ -95,15 +93,8 @@ def test_what_lay_in_a_folder_that_was_moved_is_found(kd_home: Path) -> None:
     assert paths.moved(file) == file
 
 
-def test_a_folder_that_is_there_already_stays_as_it_is(kd_home: Path) -> None:
-    kd_home.mkdir(mode=0o755)
-    kd_home.chmod(0o755)
-    assert paths.make_home() == kd_home
-    assert stat.S_IMODE(kd_home.stat().st_mode) == 0o755
-
-
 @pytest.mark.skipif(sys.platform == "win32", reason="links need rights there")
-def test_what_is_no_folder_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_data_folder_that_is_a_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "file").write_text("")
     (tmp_path / "link").symlink_to(tmp_path / "nothing")
     (tmp_path / "loop").symlink_to(tmp_path / "loop")
@@ -124,19 +115,19 @@ def test_what_is_no_folder_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPat
         ),
     ],
 )
-def test_a_place_where_nothing_can_be_made(tmp_path: Path, place: str, says: str) -> None:
+def test_places_that_cannot_be_created(tmp_path: Path, place: str, says: str) -> None:
     (tmp_path / "file").touch()
     (tmp_path / "link").symlink_to(tmp_path / "nothing")
     with pytest.raises(OSError, match=says):
         paths.try_place(tmp_path / place)
 
 
-def test_a_drive_that_is_not_there(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_a_missing_drive(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setattr(Path, "exists", lambda _: False)
     with pytest.raises(OSError, match="There is no such drive"):
         paths.try_place(tmp_path / "x")
 
 
-def test_a_place_that_is_tried_stays_as_it_was(tmp_path: Path) -> None:
+def test_try_place_leaves_nothing(tmp_path: Path) -> None:
     paths.try_place(tmp_path / "new" / "folder" / "x.csv")
     assert list(tmp_path.iterdir()) == []

@@ -1,4 +1,4 @@
-"""What differs on macOS and Windows, on a machine that says that it is one."""
+"""Differences on macOS and Windows, simulated by ``sys.platform``."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from filelock import Timeout
 from kd_core.cli import carry_out, main
 from kd_core.data.uploads import safe_name
 from kd_core.deployment import benchmark_process
-from kd_core.system import atomic, container, paths, process
+from kd_core.system import atomic, container, process
 from kd_core.system.atomic import is_whole, new_folder
 
 ELSEWHERE = ("darwin", "win32")
@@ -31,19 +31,19 @@ On = Callable[[str], None]
 
 @pytest.fixture
 def on(monkeypatch: pytest.MonkeyPatch) -> On:
-    """``on("win32")``: from here on it is that."""
+    """``on("win32")`` simulates that platform."""
     return lambda platform: monkeypatch.setattr(sys, "platform", platform)
 
 
 def forbidden(*_: object, **__: object) -> Any:
-    pytest.fail("this platform has no such call")
+    pytest.fail("this call does not exist on the platform")
 
 
 # Priorities
 
 
 @pytest.mark.parametrize("platform", ELSEWHERE)
-def test_without_priorities_of_threads_a_core_is_left_to_the_pages(
+def test_a_core_is_reserved_for_pages_without_thread_priorities(
     on: On, monkeypatch: pytest.MonkeyPatch, platform: str
 ) -> None:
     on(platform)
@@ -56,14 +56,14 @@ def test_without_priorities_of_threads_a_core_is_left_to_the_pages(
     process.yield_to_pages()
     process.calm_torch()
     assert os.environ["OMP_NUM_THREADS"] == "3"
-    assert os.environ["GOMP_SPINCOUNT"] == "7", "somebody has chosen it"
+    assert os.environ["GOMP_SPINCOUNT"] == "7", "chosen by the user"
     monkeypatch.setattr(os, "cpu_count", lambda: None)
     monkeypatch.delenv("OMP_NUM_THREADS")
     process.calm_torch()
     assert os.environ["OMP_NUM_THREADS"] == "1"
 
 
-def test_on_linux_a_thread_yields_by_itself(on: On, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_linux_lowers_the_priority_of_the_thread(on: On, monkeypatch: pytest.MonkeyPatch) -> None:
     on("linux")
     asked: list[tuple[int, int, int]] = []
     monkeypatch.setattr(os, "setpriority", lambda *given: asked.append(given), raising=False)
@@ -77,30 +77,17 @@ def test_on_linux_a_thread_yields_by_itself(on: On, monkeypatch: pytest.MonkeyPa
 
 
 @pytest.mark.parametrize("platform", ELSEWHERE)
-def test_memory_is_given_back_by_the_c_library_of_linux_alone(
-    on: On, monkeypatch: pytest.MonkeyPatch, platform: str
-) -> None:
+def test_memory_is_released_on_linux_only(on: On, monkeypatch: pytest.MonkeyPatch, platform: str) -> None:
     monkeypatch.setattr(ctypes, "CDLL", forbidden)
     on(platform)
     process.give_memory_back()
 
 
-def test_another_c_library_is_no_error(on: On, monkeypatch: pytest.MonkeyPatch) -> None:
-    on("linux")
-    for library in (OSError("no libc.so.6"), AttributeError("no malloc_trim")):
-
-        def load(_: str, error: Exception = library) -> None:
-            raise error
-
-        monkeypatch.setattr(ctypes, "CDLL", load)
-        process.give_memory_back()
-
-
-# Who a process is
+# Identity of processes
 
 
 @pytest.mark.parametrize("platform", ELSEWHERE)
-def test_a_process_is_known_by_its_start_where_there_is_no_proc(
+def test_processes_are_identified_by_start_time_without_proc(
     on: On, monkeypatch: pytest.MonkeyPatch, platform: str
 ) -> None:
     on(platform)
@@ -110,7 +97,7 @@ def test_a_process_is_known_by_its_start_where_there_is_no_proc(
     assert "@" not in mine
     assert process.fate(mine) is True
     host, number, started = mine.rsplit(":", 2)
-    assert process.fate(f"{host}:{number}:{float(started) - 60}") is False, "that number was another's"
+    assert process.fate(f"{host}:{number}:{float(started) - 60}") is False, "another process had that number"
     assert process.fate(f"elsewhere:{number}:{started}") is None, "its heartbeat decides"
     child = subprocess.Popen([sys.executable, "-c", ""])
     began = psutil.Process(child.pid).create_time()
@@ -122,7 +109,7 @@ def test_a_process_is_known_by_its_start_where_there_is_no_proc(
 
 
 class Windows:
-    """Opens no folder, and flushes only what was opened to be written."""
+    """Opens no folder, and flushes only files opened for writing."""
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self.flushed: list[str] = []
@@ -146,7 +133,7 @@ class Windows:
         self._fsync(handle)
 
 
-def test_a_folder_is_flushed_as_windows_lets_it(
+def test_folders_are_flushed_as_windows_allows(
     on: On, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     windows = Windows(monkeypatch)
@@ -162,10 +149,8 @@ def test_a_folder_is_flushed_as_windows_lets_it(
 
 
 @pytest.mark.filterwarnings("ignore:flock not supported on this filesystem")
-def test_a_lock_keeps_others_out_where_the_disk_has_none(
-    kd_home: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Some network disks; the file itself is the lock then."""
+def test_a_lock_works_on_disks_without_locks(kd_home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The existence of the file is the lock, as on some network disks."""
     import fcntl
 
     def no_locks(*_: object) -> None:
@@ -179,24 +164,18 @@ def test_a_lock_keeps_others_out_where_the_disk_has_none(
 
 
 @pytest.mark.parametrize("name", ["con.csv", "NUL.csv", "aux", "COM1.jsonl", "lpt9.tar.csv"])
-def test_no_upload_has_the_name_of_a_device(name: str) -> None:
+def test_uploads_never_have_device_names(name: str) -> None:
     assert safe_name(name).startswith("file-")
     assert safe_name(f"a{name}").startswith("a")
     assert safe_name("console.csv") == "console.csv"
 
 
-def test_two_starts_give_a_folder_one_id_where_the_disk_has_no_links(
-    kd_home: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.delattr(os, "link")
-    paths.make_home()
-    assert paths.folder_id()
-
-
 # Limits
 
 
-def test_without_groups_the_machine_is_the_limit(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_the_machine_is_the_limit_without_control_groups(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
     monkeypatch.setattr(container, "OWN", tmp_path / "not there")
     monkeypatch.setattr(psutil, "virtual_memory", lambda: SimpleNamespace(available=3_000_000_000))
     monkeypatch.delattr(os, "sched_getaffinity", raising=False)
@@ -206,7 +185,7 @@ def test_without_groups_the_machine_is_the_limit(monkeypatch: pytest.MonkeyPatch
 
 
 @pytest.mark.parametrize("platform", ELSEWHERE)
-def test_the_most_memory_of_a_process(on: On, monkeypatch: pytest.MonkeyPatch, platform: str) -> None:
+def test_peak_memory(on: On, monkeypatch: pytest.MonkeyPatch, platform: str) -> None:
     import resource
 
     used = SimpleNamespace(ru_maxrss=5_000_000)
@@ -220,7 +199,7 @@ def test_the_most_memory_of_a_process(on: On, monkeypatch: pytest.MonkeyPatch, p
 # Signals
 
 
-def test_on_windows_kd_app_waits_for_the_server_it_starts(on: On, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_kd_app_waits_for_its_server_on_windows(on: On, monkeypatch: pytest.MonkeyPatch) -> None:
     started: list[list[str]] = []
     monkeypatch.setattr(os, "execv", forbidden)
     monkeypatch.setattr(subprocess, "call", lambda command: started.append(command) or 3)
@@ -232,8 +211,7 @@ def test_on_windows_kd_app_waits_for_the_server_it_starts(on: On, monkeypatch: p
     assert "8600" in started[0]
 
 
-def test_a_run_is_stopped_by_signals_that_every_platform_has() -> None:
-    """Windows has no other than these two for it; what was there before comes back."""
+def test_portable_signals_stop_a_run() -> None:
     job = SimpleNamespace(
         control=SimpleNamespace(stop=lambda: said.append("stop")), leave=lambda: said.append("leave")
     )
@@ -248,8 +226,8 @@ def test_a_run_is_stopped_by_signals_that_every_platform_has() -> None:
     assert [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)] == before
 
 
-@pytest.mark.skipif(not hasattr(signal, "SIGHUP"), reason="no signal says here that a terminal was closed")
-def test_a_terminal_that_is_closed_leaves_the_run_unless_nohup_has_it_ignored() -> None:
+@pytest.mark.skipif(not hasattr(signal, "SIGHUP"), reason="needs SIGHUP")
+def test_a_closed_terminal_leaves_the_run_unless_nohup_ignores_it() -> None:
     said: list[str] = []
     job = SimpleNamespace(control=None, leave=lambda: said.append("leave"))
     before = signal.getsignal(signal.SIGHUP)
