@@ -53,6 +53,7 @@ SIX = range(6)
         ([0, 0, 0], [0, 1, 2], None, [1, 1, 1]),
         ([0, 0, 0, 0], [0, 1, 2, 2], None, [2, 1, 1]),  # the large group goes first
         ([0, 0], [0, 1], None, [1, 0, 1]),
+        ([0, 1, 0, 1], [2, 2, 1, 1], None, [2, 0, 2]),
         ([0, 0, 0], [5, 5, 5], None, [3, 0, 0]),
         ([0], [7], None, [1, 0, 0]),
         ([0], [7], (0.2, 0.3, 0.5), [1, 0, 0]),
@@ -119,9 +120,10 @@ def test_groups_stay_whole_and_every_label_is_in_train(rows, seed):
 
 
 def test_a_label_whose_groups_all_went_elsewhere_gets_the_smallest_back():
-    """Labels 0 and 1 come first, and leave none of the two groups of label 2 in train."""
-    parts = split_rows([1, 2, 2, 1, 0, 1, 0], [4, 2, 4, 4, 2, 1, 1], seed=0)
-    assert [set(part) for part in parts] == [{1, 4, 5, 6}, set(), {0, 2, 3}]
+    """Labels 0 and 1 come first, and leave none of the three groups of label 2 in train."""
+    groups = [4, 4, 4, 1, 0, 2, 1, 0, 1, 2]
+    parts = split_rows([2, 1, 2, 2, 0, 0, 1, 2, 1, 1], groups, seed=0)
+    assert [{groups[row] for row in part} for part in parts] == [{0, 2}, {4}, {1}]
 
 
 @given(st.lists(st.integers(0, 14), max_size=60), st.integers(0, 1000))
