@@ -1,4 +1,4 @@
-"""Taking a student away: what is measured, what is written, and what is left behind when that fails."""
+"""Exports: what is measured, what is written, and what is left behind when that fails."""
 
 from __future__ import annotations
 
@@ -9,345 +9,311 @@ import os
 import shutil
 import zipfile
 from dataclasses import replace
-from pathlib import Path
 
 import numpy as np
 import onnxruntime
 import pytest
 import torch
-from click.testing import CliRunner
 from transformers import AutoModelForSequenceClassification
 
-from kd_core import cli
+from kd_core.cli import main
 from kd_core.data.corruption import CORRUPTION_SEED, corrupted
 from kd_core.deployment import export, forms
+from kd_core.deployment.cascade import cascade
 from kd_core.deployment.export import ExportConfig, check, export_run
 from kd_core.distillation.calibration import scaled
-from kd_core.distillation.events import Progress
 from kd_core.errors import ConfigError, RunError, Stopped
 from kd_core.jobs.store import Store
 from kd_core.system.control import Control
 
-
-@pytest.fixture(scope="module")
-def home(finished_run, tmp_path_factory):
-    """A finished run in a home of this file's own, where its ONNX files are kept."""
-    home = shutil.copytree(finished_run.home, tmp_path_factory.mktemp("export") / "home")
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("KD_HOME", str(home))
-        yield home
+OTHER = "20260131-143000-a1b2"
 
 
 @pytest.fixture
-def config(home, finished_run, tmp_path) -> ExportConfig:
-    return ExportConfig(run=finished_run.report.run_id, to=str(tmp_path / "taken"), int8=True)
+def config(run_id, tmp_path):
+    return ExportConfig(run=run_id, to=str(tmp_path / "taken"), int8=True)
 
 
-def left(folder: Path) -> list[str]:
-    """All that is in a folder, also what has a hidden name."""
+def left(folder):
+    """Return all files of a folder, also those with a hidden name."""
     return sorted(path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file())
 
 
-@pytest.fixture(scope="module")
-def exported(home, finished_run, tmp_path_factory):
-    """The report, the folder and the events of an export with all forms."""
-    events: list[Progress] = []
-    to = tmp_path_factory.mktemp("to") / "taken"
-    config = ExportConfig(run=finished_run.report.run_id, to=str(to), int8=True)
-    return export_run(config, events.append), to, events
+def test_runtimes():
+    made = [ExportConfig(run="x", onnx=onnx, int8=int8).runtimes for onnx, int8 in ((0, 0), (1, 0), (0, 1))]
+    assert made == [("pytorch",), ("pytorch", "onnx"), ("pytorch", "onnx", "int8")]
 
 
-def test_int8_comes_from_onnx():
-    assert ExportConfig(run="x").runtimes == ("pytorch",)
-    assert ExportConfig(run="x", onnx=True).runtimes == ("pytorch", "onnx")
-    assert ExportConfig(run="x", int8=True).runtimes == ("pytorch", "onnx", "int8")
+# What is measured
 
 
-def test_each_step_is_measured(exported, finished_run):
-    report, _, _ = exported
-    run, steps = finished_run.report, {form["name"]: form for form in report["forms"]}
-    assert list(steps) == ["teacher-pytorch", "student-pytorch", "student-onnx", "student-int8"]
-    assert report["texts"] == 25
-    assert steps["teacher-pytorch"]["accuracy"] == run.teacher.accuracy
-    assert steps["student-pytorch"]["accuracy"] == run.student.seeds[0].accuracy
-    assert steps["student-onnx"]["accuracy"] == run.student.seeds[0].accuracy
-    assert steps["student-pytorch"]["params"] == steps["student-int8"]["params"] == run.student.params
-    assert steps["teacher-pytorch"]["size_mb"] == run.teacher.size_mb
-    assert steps["student-int8"]["size_mb"] < steps["student-onnx"]["size_mb"]
-    assert steps["student-pytorch"]["difference"] is None
-    assert steps["student-onnx"]["difference"] < 1e-4 < steps["student-int8"]["difference"] < 0.1
-    for form in steps.values():
+def test_forms_are_measured(exported):
+    run, report = exported.run, exported.report
+    teacher, student, onnx, int8 = forms = report["forms"]
+    assert [form["name"] for form in forms] == [
+        "teacher-pytorch",
+        "student-pytorch",
+        "student-onnx",
+        "student-int8",
+    ]
+    assert (report["texts"], report["to"]) == (25, str(exported.plain))
+    assert teacher["accuracy"] == run.teacher.accuracy
+    assert student["accuracy"] == onnx["accuracy"] == run.student.seeds[0].accuracy
+    assert student["params"] == int8["params"] == run.student.params
+    assert teacher["size_mb"] == run.teacher.size_mb
+    assert int8["size_mb"] < onnx["size_mb"]
+    assert student["difference"] is None
+    assert onnx["difference"] < 1e-4 < int8["difference"] < 0.1
+    for form in forms:
         assert form["low"] <= form["accuracy"] <= form["high"]
         latency = form["latency_ms"]
         assert 0 < latency["p50"] <= latency["p95"]
         assert (latency["batch"], latency["threads"], latency["texts"]) == (1, 1, 25)
-    assert json.loads(json.dumps(report)) == report, "it becomes a row of the store"
-
-
-def test_a_calibrated_bundle_divides_its_logits(finished_run, home, tmp_path):
-    run_id, to = finished_run.report.run_id, tmp_path / "calibrated"
-    report = export_run(ExportConfig(run=run_id, to=str(to), int8=True, calibrate=True))
-    found = scaled(Path(finished_run.report.folder), finished_run.report, "student")
-    assert report["temperature"] == found.temperature != 1
-    assert json.loads((to / "report.json").read_text())["temperature"] == found.temperature
-    texts, _ = forms.test_split(run_id)
-    student = forms.open_form(run_id, "student", "pytorch")
-    ids = student.encode(texts[:1])
-    given = {"input_ids": np.array(ids), "attention_mask": np.ones_like(ids)}
-    for name, runtime in (("model.onnx", "onnx"), ("model_int8.onnx", "int8")):
-        logits = onnxruntime.InferenceSession(str(to / "onnx" / name)).run(["logits"], given)[0]
-        expected = forms.open_form(run_id, "student", runtime).logits(ids) / found.temperature
-        np.testing.assert_allclose(logits, expected, rtol=1e-4, atol=1e-6)
-    model = AutoModelForSequenceClassification.from_pretrained(to / "model", use_safetensors=True).eval()
-    with torch.inference_mode():
-        logits = model(**{name: torch.from_numpy(value) for name, value in given.items()}).logits.numpy()
-    np.testing.assert_allclose(logits, student.logits(ids) / found.temperature, rtol=1e-4, atol=1e-6)
-    card = (to / "README.md").read_text("utf-8")
-    assert f"Its logits are divided by {found.temperature:.2f}, fitted on the 15 validation texts." in card
-
-
-def test_forms_are_compared_text_by_text(exported):
-    report, _, _ = exported
-    teacher, student, onnx, int8 = report["forms"]
     assert "paired" not in teacher
     for form, other in ((student, teacher), (onnx, student), (int8, student)):
         pair = form["paired"]
         assert (pair["gained"] - pair["lost"]) / 25 == pytest.approx(form["accuracy"] - other["accuracy"])
         assert pair["low"] <= pair["delta"] <= pair["high"]
     assert (onnx["paired"]["lost"], onnx["paired"]["gained"]) == (0, 0)
+    assert json.loads(json.dumps(report)) == report, "it becomes a row of the store"
 
 
-def test_int8_is_scored_with_the_answers_that_it_gives_one_by_one(exported, finished_run, home):
-    report, _, _ = exported
-    run_id = finished_run.report.run_id
+def test_onnx_forms_are_scored_on_test_and_other_texts(exported, run_id):
+    _, student, onnx, int8 = exported.report["forms"]
     texts, labels = forms.test_split(run_id)
     form = forms.open_form(run_id, "student", "int8")
-    answers = [form.logits(form.encode([text]))[0].argmax() for text in texts]
-    assert report["forms"][-1]["accuracy"] == np.mean(np.array(answers) == labels)
-
-
-def test_onnx_forms_are_judged_on_the_other_texts_that_the_run_was(exported, finished_run):
-    report, _, _ = exported
-    run, steps = finished_run.report, {form["name"]: form for form in report["forms"]}
-    assert list(run.student.shifted) == ["typos", "dropped words", "upper case"]
-    assert "shifted" not in steps["student-pytorch"], "the run says that"
-    assert steps["student-int8"]["shifted"].keys() == run.student.shifted.keys()
-    # The ONNX form has the first seed's weights, and the run's own form the same answers.
-    texts, labels = forms.test_split(run.run_id)
-    form = forms.open_form(run.run_id, "student", "pytorch")
+    answers = [form.logits(form.encode([text]))[0].argmax() for text in texts]  # one by one
+    assert int8["accuracy"] == np.mean(np.array(answers) == labels)
+    assert "shifted" not in student, "the run says that"
+    assert int8["shifted"].keys() == exported.run.student.shifted.keys()
+    plain = forms.open_form(run_id, "student", "pytorch")
     for name, copies in corrupted(texts, seed=CORRUPTION_SEED).items():
-        right = form.predict(copies).argmax(axis=1) == labels
-        assert steps["student-onnx"]["shifted"][name] == right.mean()
+        assert onnx["shifted"][name] == (plain.predict(copies).argmax(axis=1) == labels).mean()
 
 
-def test_progress_goes_up_to_all(exported):
-    _, _, events = exported
-    assert [event.done for event in events] == sorted(event.done for event in events)
+def test_progress(exported):
+    done = [event.done for event in exported.events]
+    assert done == sorted(done)
     # Four forms and the latency with 25 texts each; two of them with three more sets.
-    assert (events[-1].done, events[-1].total) == (5 * 25 + 2 * 3 * 25,) * 2
-    labels = list(dict.fromkeys(event.label for event in events))
+    assert (done[-1], exported.events[-1].total) == (5 * 25 + 2 * 3 * 25,) * 2
+    labels = list(dict.fromkeys(event.label for event in exported.events))
     assert labels[:2] == ["preparing teacher, PyTorch", "measuring teacher, PyTorch"]
-    assert labels[-4:] == [
-        "measuring distilled student, ONNX int8",
-        "measuring latency",
-        "writing taken",
-        "done",
-    ]
+    end = ["measuring distilled student, ONNX int8", "measuring latency", "writing plain", "done"]
+    assert labels[-4:] == end
 
 
-def test_the_folder_has_the_files_that_were_measured(exported, finished_run, home):
-    report, to, _ = exported
-    assert report["to"] == str(to)
-    run_id = finished_run.report.run_id
+def test_model_that_answers_otherwise_than_its_run(config, exported, monkeypatch):
+    scored = exported.run.teacher.seeds[0]
+    for off, allowed in ((0.04, 0), (0.12, 2)):  # one of 25 texts, and three where two may differ
+        said = {0: replace(scored, accuracy=scored.accuracy + off)}
+        teacher = exported.run.teacher.model_copy(update={"seeds": said})
+        other = exported.run.model_copy(update={"models": exported.run.models | {"teacher": teacher}})
+        monkeypatch.setattr(export.Report, "read", lambda _folder, other=other: other)
+        monkeypatch.setattr(export, "ALLOWED", 0.0)
+        monkeypatch.setattr(export, "ALLOWED_TEXTS", allowed)
+        with pytest.raises(
+            RunError, match=r"^Teacher of run .* has an accuracy of .* % here, and the run says"
+        ):
+            export_run(ExportConfig(run=config.run))
+    monkeypatch.setattr(export, "ALLOWED_TEXTS", 3)
+    assert len(export_run(ExportConfig(run=config.run))["forms"]) == 2
+
+
+# What is written
+
+
+def test_files_are_those_that_were_measured(exported, run_id):
+    to = exported.plain
     for runtime, name in {"onnx": "onnx/model.onnx", "int8": "onnx/model_int8.onnx"}.items():
         assert (to / name).read_bytes() == forms.open_form(run_id, "student", runtime).path.read_bytes()
-    student = home / "runs" / run_id / "students" / "student-0" / "model.safetensors"
+    student = exported.home / "runs" / run_id / "students" / "student-0" / "model.safetensors"
     assert (to / "model" / "model.safetensors").read_bytes() == student.read_bytes()
-    assert left(to.parent) == [f"taken/{name}" for name in left(to)], "nothing lies beside it"
-    sums = json.loads((to / "checksums.json").read_text())
-    assert (
-        sums["onnx/model.onnx"]["sha256"] == hashlib.sha256((to / "onnx/model.onnx").read_bytes()).hexdigest()
-    )
+    assert not [path for path in to.parent.iterdir() if path.name.startswith(".")], "nothing lies beside it"
+    listed, content = json.loads((to / "checksums.json").read_text()), (to / "onnx/model.onnx").read_bytes()
+    assert listed["onnx/model.onnx"]["sha256"] == hashlib.sha256(content).hexdigest()
 
 
-def test_an_empty_folder_may_be_the_target_and_one_without_a_parent(config, tmp_path):
+def test_calibrated_models_divide_their_logits(exported, run_id):
+    to, found = exported.calibrated, scaled(exported.home / "runs" / run_id, exported.run, "student")
+    assert json.loads((to / "report.json").read_text())["temperature"] == found.temperature != 1
+    student, (texts, _) = forms.open_form(run_id, "student", "pytorch"), forms.test_split(run_id)
+    ids = np.array(student.encode(texts[:1]))
+    given = {"input_ids": ids, "attention_mask": np.ones_like(ids)}
+    made = {
+        runtime: onnxruntime.InferenceSession(str(to / "onnx" / name)).run(["logits"], given)[0]
+        for name, runtime in (("model.onnx", "onnx"), ("model_int8.onnx", "int8"))
+    }
+    model = AutoModelForSequenceClassification.from_pretrained(to / "model", use_safetensors=True).eval()
+    with torch.inference_mode():
+        inputs = {name: torch.from_numpy(value) for name, value in given.items()}
+        made["pytorch"] = model(**inputs).logits.numpy()
+    for runtime, logits in made.items():
+        expected = forms.open_form(run_id, "student", runtime).logits(ids.tolist()) / found.temperature
+        np.testing.assert_allclose(logits, expected, rtol=1e-4, atol=1e-6)
+    card = (to / "README.md").read_text("utf-8")
+    assert f"Its logits are divided by {found.temperature:.2f}, fitted on the 15 validation texts." in card
+
+
+def test_cascade_of_an_export(exported, run_id):
+    to, pair = exported.calibrated, cascade(run_id, 0.55, calibrated=True)
+    held = json.loads((to / "cascade.json").read_text())
+    assert (held["threshold"], held["promised"], held["teacher"]) == (pair.threshold, 0.55, "teacher")
+    assert f"< {pair.threshold!r}:" in (to / "cascade.py").read_text()
+    assert "teacher/model.safetensors" in json.loads((to / "checksums.json").read_text())
+    readable = {path.stat().st_mode & 0o777 for path in to.rglob("*.safetensors")}
+    assert readable == {(to / "README.md").stat().st_mode & 0o777}
+    card = (to / "README.md").read_text("utf-8")
+    assert f'`python cascade.py "a text"`. {pair.sentence[:40]}' in card
+    for name in ("teacher/", "cascade.py", "cascade.json"):
+        assert f"\n| `{name}` | " in card
+
+
+@pytest.mark.parametrize(
+    ("to", "onnx"), [("empty", False), ("deep/er", False), ("taken.zip", True), (None, False)]
+)
+def test_targets(config, tmp_path, to, onnx):
     (tmp_path / "empty").mkdir()
-    for to in ("empty", "deep/er"):
-        export_run(ExportConfig(run=config.run, to=str(tmp_path / to)))
+    report = export_run(ExportConfig(run=config.run, to=to and str(tmp_path / to), onnx=onnx))
+    assert [form["runtime"] for form in report["forms"]] == ["pytorch", "pytorch", "onnx"][: 2 + onnx]
+    if to is None:
+        assert report["to"] is None
+        assert left(tmp_path) == []
+    elif onnx:
+        with zipfile.ZipFile(tmp_path / to) as archive:
+            assert archive.testzip() is None
+            assert f"kd-{config.run}/onnx/model.onnx" in archive.namelist()
+        assert left(tmp_path) == ["taken.zip"]
+    else:
         assert (tmp_path / to / "model" / "config.json").is_file()
         assert not (tmp_path / to / "onnx").exists()
-
-
-def test_a_zip_has_one_folder_with_all_of_it(config, tmp_path):
-    to = tmp_path / "taken.zip"
-    export_run(ExportConfig(run=config.run, to=str(to), onnx=True))
-    with zipfile.ZipFile(to) as archive:
-        assert archive.testzip() is None
-        names = archive.namelist()
-    assert f"kd-{config.run}/onnx/model.onnx" in names
-    assert left(tmp_path) == ["taken.zip"]
-
-
-def test_without_a_target_it_only_measures(config, tmp_path):
-    report = export_run(ExportConfig(run=config.run))
-    assert [form["name"] for form in report["forms"]] == ["teacher-pytorch", "student-pytorch"]
-    assert report["to"] is None
-    assert left(tmp_path) == []
+        assert "onnx" not in (tmp_path / to / "README.md").read_text("utf-8").lower()
 
 
 # What cannot be
 
 
-def bad_targets(tmp_path: Path, home: Path) -> dict[str, tuple[Path, str]]:
-    full = tmp_path / "full"
-    full.mkdir()
-    (full / "thesis.txt").write_text("mine")
-    return {
-        "not empty": (full, r"^The folder .*full is not empty: it has 1 file or folder\. Choose a new or an"),
-        "a file": (
-            full / "thesis.txt",
-            r"thesis\.txt is a file; choose a new folder, or a new file that ends",
-        ),
-        "in a file": (full / "thesis.txt" / "x", r"thesis\.txt is a file, so nothing can be put into it"),
-        "a zip that exists": (tmp_path / "old.zip", r"old\.zip exists already; remove it or choose another"),
-        "in the home": (home / "runs" / "x", r"is inside .*home, where runs and caches lie; choose another"),
-        "relative": (Path("here"), r"^'here' is not an absolute path; write the place in full\.$"),
-        "too long": (tmp_path / ("x" * 300), r"cannot be used as a place to export to: .*File name too long"),
-        "too long beside it": (tmp_path / ("x" * 250), r"to export to: File name too long\.$"),
-        "a link to nothing": (tmp_path / "link", r"to export to: It is a link that leads nowhere\.$"),
-        "a link in a circle": (tmp_path / "loop" / "x", "cannot be used as a place to export to: "),
-        "NUL": (tmp_path / "a\0b", r"cannot be used as a place to export to: .*null byte"),
-    }
-
-
 @pytest.mark.parametrize(
-    "case",
+    ("to", "message"),
     [
-        *("not empty", "a file", "in a file", "a zip that exists", "in the home", "relative", "too long"),
-        *("too long beside it", "a link to nothing", "a link in a circle", "NUL"),
+        ("full", r"^The folder .*full is not empty: it has 1 file or folder\. Choose a new or an"),
+        ("full/thesis.txt", r"thesis\.txt is a file; choose a new folder, or a new file that ends"),
+        ("full/thesis.txt/x", r"thesis\.txt is a file, so nothing can be put into it"),
+        ("old.zip", r"old\.zip exists already; remove it or choose another"),
+        ("home/runs/x", r"is inside .*home, where runs and caches lie; choose another"),
+        ("", r"^'' is not an absolute path; write the place in full\.$"),
+        ("x" * 300, r"cannot be used as a place to export to: .*File name too long"),
+        ("x" * 250, r"to export to: File name too long\.$"),  # beside it
+        ("link", r"to export to: It is a link that leads nowhere\.$"),
+        ("loop/x", "cannot be used as a place to export to: "),
+        ("a\0b", r"cannot be used as a place to export to: .*null byte"),
     ],
 )
-def test_a_bad_target_is_said_before_anything_is_computed(config, tmp_path, home, case):
+def test_bad_targets_are_told_before_anything_is_computed(config, tmp_path, monkeypatch, to, message):
+    (tmp_path / "full").mkdir()
+    (tmp_path / "full" / "thesis.txt").write_text("mine")
     (tmp_path / "old.zip").write_text("old")
     (tmp_path / "link").symlink_to(tmp_path / "nothing")
     (tmp_path / "loop").symlink_to(tmp_path / "loop")
-    to, message = bad_targets(tmp_path, home)[case]
+    (tmp_path / "home" / "runs").mkdir(parents=True)
+    (tmp_path / "home" / "runs" / config.run).symlink_to(os.environ["KD_HOME"] + "/runs/" + config.run)
+    monkeypatch.setenv("KD_HOME", str(tmp_path / "home"))
     before, events = left(tmp_path), []
-    with pytest.raises(ConfigError, match=message):
-        export_run(ExportConfig(run=config.run, to=str(to), int8=True), events.append)
+    place = f"{tmp_path}/{to}" if to else "here"
+    with pytest.raises(ConfigError, match=message.replace("''", "'here'")):
+        export_run(ExportConfig(run=config.run, to=place, int8=True), events.append)
     assert events == []
     assert left(tmp_path) == before
 
 
-def test_a_place_that_may_not_be_written(config, tmp_path, monkeypatch):
+def test_place_that_may_not_be_written(config, tmp_path, monkeypatch):
     monkeypatch.setattr(export.os, "access", lambda path, mode: False)
     with pytest.raises(ConfigError, match=rf"^You may not write to {tmp_path}; choose another place\.$"):
         check(config)
 
 
-def test_runs_that_cannot_be_exported(config, home):
-    with pytest.raises(RunError, match=r"^There is no run 20260131-143000-a1b2 in "):
-        check(ExportConfig(run="20260131-143000-a1b2"))
-    (home / "work" / "20260131-143000-a1b2").mkdir(parents=True)
-    with pytest.raises(
-        RunError, match=r"^Run 20260131-143000-a1b2 is not finished, so it has no student yet\."
-    ):
-        check(ExportConfig(run="20260131-143000-a1b2"))
-    with pytest.raises(RunError, match=r"^'\.\./x' is not a run"):
-        check(ExportConfig(run="../x"))
+@pytest.mark.parametrize(
+    ("run", "message"),
+    [
+        (OTHER, f"^There is no run {OTHER} in "),
+        (
+            OTHER[:-1] + "3",
+            r"^Run .* is not finished, so it has no student yet\. .* go on with it: kd resume ",
+        ),
+        ("../x", r"^'\.\./x' is not a run"),
+    ],
+)
+def test_runs_that_cannot_be_exported(kd_home, run, message):
+    (kd_home / "work" / (OTHER[:-1] + "3")).mkdir(parents=True)
+    with pytest.raises(RunError, match=message):
+        check(ExportConfig(run=run))
 
 
-def test_a_run_that_was_changed_is_not_exported(config, home, tmp_path):
-    weights = home / "runs" / config.run / "students" / "student-0" / "model.safetensors"
-    whole = weights.read_bytes()
-    weights.write_bytes(whole[:-1])
-    try:
-        with pytest.raises(RunError, match="are missing or were changed"):
-            export_run(config)
-    finally:
-        weights.write_bytes(whole)
-    assert left(tmp_path) == []
+def test_changed_run_is_not_exported(config, copied_home, tmp_path):
+    weights = copied_home / "runs" / config.run / "students" / "student-0" / "model.safetensors"
+    weights.write_bytes(weights.read_bytes()[:-1])
+    with pytest.raises(RunError, match="are missing or were changed"):
+        export_run(config)
+    assert not (tmp_path / "taken").exists()
 
 
 class SafetensorError(Exception):
     """As the library's own: no OSError, and no number."""
 
 
-@pytest.mark.parametrize(
-    "error",
-    [
-        OSError(errno.ENOSPC, os.strerror(errno.ENOSPC)),
-        SafetensorError("Error while serializing: I/O error: No space left on device (os error 28)"),
-        RuntimeError("[enforce fail] unable to write: No space left on device"),
-    ],
-    ids=lambda error: type(error).__name__,
-)
+FULL = r"^The disk with {place} is full \(.* MB free\); nothing was written\."
+
+
 @pytest.mark.parametrize("to", ["taken", "taken.zip"])
-def test_a_full_disk_leaves_nothing_half_written(config, tmp_path, monkeypatch, error, to):
-    def half(folder: Path, *args: object, **more: object) -> None:
+@pytest.mark.parametrize(
+    ("error", "said"),
+    [
+        (OSError(errno.ENOSPC, os.strerror(errno.ENOSPC)), FULL),
+        (SafetensorError("Error: I/O error: No space left on device (os error 28)"), FULL),
+        (RuntimeError("[enforce fail] unable to write: No space left on device"), FULL),
+        (
+            PermissionError(errno.EACCES, "No"),
+            r"^Nothing was written to {place}: .*No\. Choose another place\.$",
+        ),
+    ],
+)
+def test_failure_while_writing_leaves_nothing(tmp_path, error, said, to):
+    def half(folder):
         (folder / "model.safetensors").write_bytes(b"half")
         raise error
 
-    monkeypatch.setattr(export, "write_bundle", half)
-    with pytest.raises(
-        RunError, match=rf"^The disk with {tmp_path} is full \(.* MB free\); nothing was written\."
-    ):
-        export_run(ExportConfig(run=config.run, to=str(tmp_path / to)))
+    with pytest.raises(RunError, match=said.format(place=tmp_path)):
+        export._write(tmp_path / to, half)
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_full_disk_while_converting(config, home, tmp_path, monkeypatch):
-    shutil.rmtree(home / "cache" / "onnx", ignore_errors=True)
+def test_folder_that_somebody_fills_meanwhile_is_left_alone(tmp_path):
+    def late(folder):
+        (tmp_path / "taken").mkdir()
+        (tmp_path / "taken" / "thesis.txt").write_text("mine")
 
-    def half(model: object, file: Path) -> None:
+    with pytest.raises(RunError, match=r"^Nothing was written to .*not empty"):
+        export._write(tmp_path / "taken", late)
+    assert left(tmp_path) == ["taken/thesis.txt"]
+
+
+def test_full_disk_while_converting(config, copied_home, tmp_path, monkeypatch):
+    shutil.rmtree(copied_home / "cache" / "onnx")
+
+    def half(model, file):
         file.write_bytes(b"half")
         raise RuntimeError("No space left on device")
 
     monkeypatch.setattr(forms, "to_onnx", half)
-    with pytest.raises(RunError, match=rf"^The disk with {home} is full"):
+    with pytest.raises(RunError, match=rf"^The disk with {copied_home} is full"):
         export_run(config)
-    assert left(home / "cache" / "onnx") == left(tmp_path) == []
-
-
-def test_another_error_of_the_disk_is_said_too(config, tmp_path, monkeypatch):
-    def refused(*args: object, **more: object) -> None:
-        raise PermissionError(errno.EACCES, "Permission denied")
-
-    monkeypatch.setattr(export, "write_bundle", refused)
-    with pytest.raises(
-        RunError, match=rf"^Nothing was written to {tmp_path}: .*Permission denied\. Choose another"
-    ):
-        export_run(ExportConfig(run=config.run, to=config.to))
-
-
-def test_a_folder_that_somebody_fills_meanwhile_is_left_alone(config, tmp_path, monkeypatch):
-    def late(folder: Path, *args: object, **more: object) -> None:
-        (tmp_path / "taken").mkdir()
-        (tmp_path / "taken" / "thesis.txt").write_text("mine")
-
-    monkeypatch.setattr(export, "write_bundle", late)
-    with pytest.raises(RunError, match=r"^Nothing was written to .*not empty"):
-        export_run(ExportConfig(run=config.run, to=config.to))
-    assert left(tmp_path) == ["taken/thesis.txt"]
-
-
-def test_a_model_that_answers_otherwise_than_its_run_says(config, finished_run, monkeypatch):
-    ran = finished_run.report
-    scored = ran.teacher.seeds[0]
-    said = replace(scored, accuracy=scored.accuracy + 0.04)  # one of 25 texts
-    teacher = ran.teacher.model_copy(update={"seeds": {0: said}})
-    other = ran.model_copy(update={"models": ran.models | {"teacher": teacher}})
-    monkeypatch.setattr(export.Report, "read", lambda _folder: other)
-    monkeypatch.setattr(export, "ALLOWED", 0.0)
-    monkeypatch.setattr(export, "ALLOWED_TEXTS", 0)
-    with pytest.raises(RunError, match=r"^Teacher of run .* has an accuracy of .* % here, and the run says"):
-        export_run(ExportConfig(run=config.run))
+    assert left(copied_home / "cache" / "onnx") == []
+    assert not (tmp_path / "taken").exists()
 
 
 def test_stop_leaves_nothing(config, tmp_path):
     control = Control()
 
-    def stop(event: Progress) -> None:
+    def stop(event):
         if event.label == "measuring latency":
             control.stop()
 
@@ -356,68 +322,40 @@ def test_stop_leaves_nothing(config, tmp_path):
     assert list(tmp_path.iterdir()) == []
 
 
-# As a job, and as a command
+# The command
 
 
-def kd(*args: str):
-    return CliRunner().invoke(cli.kd, ["export", *args], catch_exceptions=True)
-
-
-def test_the_command_prints_the_staircase(config, tmp_path):
-    done = kd(config.run, "--to", str(tmp_path / "taken"), "--int8")
-    assert done.exception is None
-    lines = done.stdout.splitlines()
+def test_command(config, copied_home, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    assert main(["export", config.run, "--to", "taken.zip", "--int8"]) == 0
+    lines = capsys.readouterr().out.splitlines()
     assert lines[1] == (
         "On 25 test texts, of seed 0, the first of 2. Latency p50 and p95 in ms: from text to answer, "
         "tokenizer included, on 1 thread, one at a time."
     )
     assert " ".join(lines[2].split()) == "Accuracy Size p50 p95 Against the teacher"
-    assert [line.split("  ")[0] for line in lines[3:7]] == [
-        "Teacher, PyTorch",
-        "Distilled student, PyTorch",
-        "Distilled student, ONNX",
-        "Distilled student, ONNX int8",
-    ]
+    names = ["Teacher, PyTorch", *(f"Distilled student, {name}" for name in ("PyTorch", "ONNX", "ONNX int8"))]
+    assert [line.split("  ")[0] for line in lines[3:7]] == names
     assert "smaller, " in lines[4]
     assert lines[8].startswith("Distilled student, PyTorch, against the teacher: ")
-    onnx = "Distilled student, ONNX, against the same in PyTorch: no text lost or gained of 25."
-    assert lines[9] == onnx
-    assert lines[-1] == f"In {tmp_path / 'taken'}"
-
-
-def test_the_command_gives_json_and_the_job_keeps_its_report(config, tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
-    done = kd(config.run, "--to", "taken.zip", "--onnx", "--json")
-    assert done.exception is None
-    report = json.loads(done.stdout)
-    assert report["to"] == str(tmp_path / "taken.zip")
-    assert [form["runtime"] for form in report["forms"]] == ["pytorch", "pytorch", "onnx"]
-    [row] = [row for row in Store().runs(kind="export") if row.config["to"] == report["to"]]
-    assert (row.status, row.name) == ("done", "taken.zip")
-    assert Store().report_json(row.id) == report
-
-
-def test_the_command_refuses_before_it_queues(config, tmp_path):
-    (tmp_path / "full").mkdir()
-    (tmp_path / "full" / "x").touch()
-    before = len(Store().runs(kind="export"))
-    assert isinstance(kd(config.run, "--to", str(tmp_path / "full")).exception, ConfigError)
-    assert len(Store().runs(kind="export")) == before
+    assert lines[9].endswith("ONNX, against the same in PyTorch: no text lost or gained of 25.")
+    assert lines[-1] == f"In {tmp_path / 'taken.zip'}"
+    [job] = Store().runs(kind="export")
+    assert (job.status, job.name, job.config["to"]) == ("done", "taken.zip", str(tmp_path / "taken.zip"))
+    report = Store().report_json(job.id)
+    assert [form["runtime"] for form in report["forms"]] == ["pytorch", "pytorch", "onnx", "int8"]
+    assert main(["export", config.run, "--to", "taken.zip"]) == 2
+    assert "taken.zip exists already" in capsys.readouterr().err
+    assert len(Store().runs(kind="export")) == 1, "it is refused before it is queued"
 
 
 @pytest.mark.parametrize(
-    ("run_id", "status", "way"),
-    [
-        ("20260131-143000-a1b2", "queued", r"Wait for its end\."),
-        ("20260131-143000-a1b3", "failed", r"Go on with it: kd resume 20260131-143000-a1b3"),
-    ],
+    ("status", "way"), [("queued", "Wait for its end."), ("failed", f"Go on with it: kd resume {OTHER}")]
 )
-def test_the_command_on_a_run_that_is_not_finished(config, tmp_path, run_id, status, way):
+def test_command_on_an_unfinished_run(kd_home, tmp_path, capsys, status, way):
     store = Store()
-    store.create_run(run_id, {}, kind="distil")
-    try:
-        store.set_status(run_id, status)
-        with pytest.raises(RunError, match=rf"^Run {run_id} is {status}, so it has no models yet\. {way}$"):
-            raise kd(run_id, "--to", str(tmp_path / "taken")).exception
-    finally:
-        store.delete_run(run_id)
+    store.create_run(OTHER, {}, kind="distil")
+    store.set_status(OTHER, status)
+    assert main(["export", OTHER, "--to", str(tmp_path / "taken")]) == 2
+    said = f"kd: Run {OTHER} is {status}, so it has no models yet. {way}\n"
+    assert capsys.readouterr().err == said
