@@ -31,10 +31,11 @@ pytestmark = [
 RUN = "20260131-143000-a1b2"
 FIRST = "first steps.json"
 ALL = {"student": 1, "alone": 1, "labelled_only": 1}
-SEAL = "kd_core.distillation.training.trainer:seal"
-OPTIMIZER = "transformers:Trainer._save_optimizer_and_scheduler"
-RENAME = "pathlib:Path.rename"
 PRELOAD = ["kd_core.distillation.pipeline", "transformers.models.bert.modeling_bert", "scipy.stats", "pytest"]
+
+
+def kill() -> None:
+    os.kill(os.getpid(), signal.SIGKILL)
 
 
 @dataclass(frozen=True)
@@ -42,12 +43,12 @@ class At:
     """Kill when an event of this kind is told that has these values."""
 
     kind: str
-    values: dict[str, Any]
+    who: str
+    step: int
 
     def install(self, events: list[Callable[[Any], None]]) -> None:
         def told(event: Any) -> None:
-            fits = all(getattr(event, name, None) == value for name, value in self.values.items())
-            if type(event).__name__ == self.kind and fits:
+            if type(event).__name__ == self.kind and (event.who, event.step) == (self.who, self.step):
                 kill()
 
         events.append(told)
@@ -55,40 +56,38 @@ class At:
 
 @dataclass(frozen=True)
 class In:
-    """Kill in the ``call``-th call of a function that has an argument like ``pattern``.
+    """Kill in the first call of a function that has an argument like ``pattern``.
 
-    ``when``: "before" it does anything, "midway" (see ``HALF``), or "after" it has done all.
+    Before it does anything, ``after`` it has done all, or after ``half``.
     """
 
     function: str  # module:attribute.of.it
     pattern: str
-    when: str = "before"
-    call: int = 1
+    after: bool = False
+    half: Callable[..., None] | None = None
 
-    def install(self, events: list[Callable[[Any], None]]) -> None:
+    def install(self, _: list[Callable[[Any], None]]) -> None:
         module, _, attributes = self.function.partition(":")
         *owners, name = attributes.split(".")
         owner = import_module(module)
         for attribute in owners:
             owner = getattr(owner, attribute)
-        original, left = getattr(owner, name), [self.call]
+        original = getattr(owner, name)
 
         def wrapper(*args: Any, **kwargs: Any) -> Any:
             if any(fnmatch(str(arg), self.pattern) for arg in args):
-                left[0] -= 1
-                if left[0] == 0:
-                    if self.when == "midway":
-                        HALF[name](*args)
-                    elif self.when == "after":
-                        original(*args, **kwargs)
-                    kill()
+                if self.half:
+                    self.half(*args)
+                elif self.after:
+                    original(*args, **kwargs)
+                kill()
             return original(*args, **kwargs)
 
         setattr(owner, name, wrapper)
 
 
 def half_removed(folder: Path, *_: Any) -> None:
-    """Some files are gone, among them each second checkpoint's manifest."""
+    """Remove some files, among them each second checkpoint's manifest."""
     files = sorted(path for path in folder.rglob("*") if path.is_file())
     for path in files[: len(files) // 2]:
         path.unlink()
@@ -96,13 +95,6 @@ def half_removed(folder: Path, *_: Any) -> None:
 
 def half_written(folder: Path) -> None:
     (folder / "manifest.json").write_text('{\n "config.json": {"byt')
-
-
-HALF = {"rmtree": half_removed, "seal": half_written}
-
-
-def kill() -> None:
-    os.kill(os.getpid(), signal.SIGKILL)
 
 
 def work(home: str, config: dict[str, Any], point: At | In | None) -> None:
@@ -135,14 +127,8 @@ def work(home: str, config: dict[str, Any], point: At | In | None) -> None:
 @pytest.fixture(scope="module")
 def run(tiny_config) -> Callable[..., int]:
     """``run(home, point)``: the exit code of a process that works on ``RUN`` in ``home``."""
-    config = tiny_config.change(
-        {
-            "teacher.epochs": 3,
-            "training.steps": 12,
-            "training.evaluate_every": 2,
-            "controls.shifted": False,
-        }
-    ).model_dump(mode="json")
+    changes = {"teacher.epochs": 3, "training.steps": 12, "training.evaluate_every": 2}
+    config = tiny_config.change(changes | {"controls.shifted": False}).model_dump(mode="json")
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload(PRELOAD)
 
@@ -160,8 +146,8 @@ def run(tiny_config) -> Callable[..., int]:
 def weights(home: Path) -> dict[str, bytes]:
     """Of the teacher and of all students of the run."""
     files = [
-        *home.glob("cache/teachers/[!.]*/model.safetensors"),
-        *home.glob(f"runs/{RUN}/students/*/model.safetensors"),
+        *home.glob("cache/teachers/[!.]*/*.safetensors"),
+        *home.glob(f"runs/{RUN}/students/*/*.safetensors"),
     ]
     return {file.relative_to(home).as_posix(): file.read_bytes() for file in files}
 
@@ -172,85 +158,54 @@ def first_steps(home: Path) -> dict[str, int]:
 
 
 @pytest.fixture(scope="module")
-def home(run, tmp_path_factory) -> Path:
-    """Of an undisturbed run."""
+def undisturbed(run, tmp_path_factory) -> Path:
     home = tmp_path_factory.mktemp("undisturbed")
     assert run(home) == 0
     assert first_steps(home) == {"teacher": 1} | ALL
+    assert len(set(weights(home).values())) == 4, "all four models differ"
     return home
 
 
-@pytest.fixture(scope="module")
-def undisturbed(home) -> dict[str, bytes]:
-    found = weights(home)
-    assert len(set(found.values())) == 4, "all four models differ"
-    return found
-
-
+SEAL, RENAME, RMTREE = "kd_core.distillation.training.trainer:seal", "pathlib:Path.rename", "shutil:rmtree"
+OPTIMIZER = "transformers:Trainer._save_optimizer_and_scheduler"
+SIXTH = "*/student-0/checkpoint-6"
+KEPT = {"alone": 1, "labelled_only": 1}
 # Where it is killed, and the first step of each training that is left to do then.
 POINTS: dict[str, tuple[At | In, dict[str, int]]] = {
-    "before any checkpoint": (At("Step", {"who": "teacher", "step": 1}), {"teacher": 1} | ALL),
-    "in the teacher's training": (At("Step", {"who": "teacher", "step": 8}), {"teacher": 8} | ALL),
+    "before any checkpoint": (At("Step", "teacher", 1), {"teacher": 1} | ALL),
+    "in the teacher's training": (At("Step", "teacher", 8), {"teacher": 8} | ALL),
     "the teacher is about to be kept": (In(RENAME, "*/teachers/*"), {"teacher": 1} | ALL),
     "while recording": (In("kd_core.distillation.record:_write", "*logits.arrow"), ALL),
-    "saved, not evaluated": (At("Checkpointed", {"who": "student", "step": 6}), ALL | {"student": 7}),
-    "evaluated": (At("Evaluated", {"who": "student", "step": 6}), ALL | {"student": 7}),
-    "in the middle of a checkpoint": (In(OPTIMIZER, "*/student-0/checkpoint-6"), ALL | {"student": 6}),
-    "between checkpoint and manifest": (In(SEAL, "*/student-0/checkpoint-6"), ALL | {"student": 6}),
-    "half a manifest": (In(SEAL, "*/student-0/checkpoint-6", "midway"), ALL | {"student": 6}),
-    "sealed, older ones still there": (In(SEAL, "*/student-0/checkpoint-6", "after"), ALL | {"student": 7}),
+    "saved, not evaluated": (At("Checkpointed", "student", 6), ALL | {"student": 7}),
+    "evaluated": (At("Evaluated", "student", 6), ALL | {"student": 7}),
+    "in the middle of a checkpoint": (In(OPTIMIZER, SIXTH), ALL | {"student": 6}),
+    "half a manifest": (In(SEAL, SIXTH, half=half_written), ALL | {"student": 6}),
+    "sealed, older ones still there": (In(SEAL, SIXTH, after=True), ALL | {"student": 7}),
     "while older ones go": (
-        In("shutil:rmtree", "*/student-0/checkpoint-*", "midway"),
+        In(RMTREE, "*/student-0/checkpoint-*", half=half_removed),
         ALL | {"student": 4},
     ),
-    "while all checkpoints go": (
-        In("shutil:rmtree", "*/student-0", "midway"),
-        {"alone": 1, "labelled_only": 1},  # the last one was still whole
-    ),
+    "while all go": (In(RMTREE, "*/student-0", half=half_removed), KEPT),  # the last was still whole
     "the student is about to be kept": (In(RENAME, "*/students/.student-0-*"), ALL),
-    "the student is kept": (In(RENAME, "*/students/.student-0-*", "after"), {"alone": 1, "labelled_only": 1}),
-    "in the control's training": (
-        At("Step", {"who": "alone", "step": 10}),
-        {"alone": 10, "labelled_only": 1},
-    ),
-    "at the last checkpoint": (At("Checkpointed", {"who": "labelled_only", "step": 12}), {}),
-    "while validating": (At("Progress", {"stage": "validate", "done": 2}), {}),
+    "the student is kept": (In(RENAME, "*/students/.student-0-*", after=True), KEPT),
+    "at the last checkpoint": (At("Checkpointed", "labelled_only", 12), {}),
     "the run is about to be kept": (In(RENAME, "*/runs/*"), {}),
-    "the run is kept": (In(RENAME, "*/runs/*", "after"), {}),
+    "the run is kept": (In(RENAME, "*/runs/*", after=True), {}),
 }
 
 
-@pytest.mark.parametrize("name", POINTS)
-def test_killed_and_resumed(run, home, undisturbed, tmp_path, name):
-    point, left = POINTS[name]
-    if "teacher" not in left:  # saves its training, twice
-        shutil.copytree(home / "cache" / "teachers", tmp_path / "cache" / "teachers")
-    assert run(tmp_path, point) == -signal.SIGKILL
-    assert run(tmp_path) == 0
-    assert first_steps(tmp_path) == left
-    assert weights(tmp_path) == undisturbed
-    assert not (tmp_path / "work" / RUN).exists()
-
-
-def test_a_data_folder_that_was_moved_goes_on_where_it_was(
-    run: Callable[..., int], home: Path, undisturbed: dict[str, bytes], tmp_path: Path
-) -> None:
+@pytest.mark.parametrize(("point", "left"), POINTS.values(), ids=POINTS)
+def test_a_killed_run_is_resumed_to_the_same_bits(run, undisturbed, tmp_path, point, left):
+    """Also where its data folder was moved meanwhile."""
     before, after = tmp_path / "before", tmp_path / "after"
-    shutil.copytree(home / "cache" / "teachers", before / "cache" / "teachers")
-    assert run(before, At("Step", {"who": "student", "step": 8})) == -signal.SIGKILL
+    if "teacher" not in left:  # saves its training, twice
+        shutil.copytree(undisturbed / "cache" / "teachers", before / "cache" / "teachers")
+    assert run(before, point) == -signal.SIGKILL
     before.rename(after)
     assert run(after) == 0
-    assert first_steps(after) == ALL | {"student": 8}
-    assert weights(after) == undisturbed
-
-
-def test_the_best_weights_of_version_0_1_are_found_where_they_were_moved_to(tmp_path: Path) -> None:
-    from kd_core.distillation.training.trainer import _best
-
-    state = {"best_model_checkpoint": "/old/home/work/run/student-0/checkpoint-4"}
-    (tmp_path / "checkpoint-6").mkdir()
-    (tmp_path / "checkpoint-6" / "trainer_state.json").write_text(json.dumps(state))
-    assert _best(tmp_path / "checkpoint-6") == tmp_path / "checkpoint-4" / "model.safetensors"
+    assert first_steps(after) == left
+    assert weights(after) == weights(undisturbed)
+    assert not (after / "work" / RUN).exists()
 
 
 def flip(file: Path) -> None:
@@ -260,22 +215,25 @@ def flip(file: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "damaged", ["model.safetensors", "optimizer.pt", "trainer_state.json", "best.safetensors", "all"]
+    ("damaged", "first"),
+    [
+        *(
+            (["checkpoint-12/" + name], 12)
+            for name in ("optimizer.pt", "trainer_state.json", "best.safetensors")
+        ),
+        (["checkpoint-11/optimizer.pt", "checkpoint-12/scheduler.pt"], 1),
+    ],
 )
-def test_a_damaged_checkpoint_is_not_used(run, home, undisturbed, tmp_path, damaged):
-    shutil.copytree(home / "cache" / "teachers", tmp_path / "cache" / "teachers")
-    assert run(tmp_path, At("Checkpointed", {"who": "student", "step": 12})) == -signal.SIGKILL
+def test_a_damaged_checkpoint_is_not_used(run, undisturbed, tmp_path, damaged, first):
+    shutil.copytree(undisturbed / "cache" / "teachers", tmp_path / "cache" / "teachers")
+    assert run(tmp_path, At("Checkpointed", "student", 12)) == -signal.SIGKILL
     folder = tmp_path / "work" / RUN / "student-0"
-    before, last = (folder / f"checkpoint-{step}" for step in (11, 12))
-    assert sorted(folder.iterdir()) == [before, last]
-    weights_of = [(last / file).read_bytes() for file in ("best.safetensors", "model.safetensors")]
-    assert weights_of[0] != weights_of[1], "the best ones are not the last ones here"
-    if damaged == "all":
-        flip(before / "optimizer.pt")
-        flip(last / "scheduler.pt")
-    else:
-        flip(last / damaged)
-    first = 1 if damaged == "all" else 12
+    last = folder / "checkpoint-12"
+    assert sorted(folder.iterdir()) == [folder / "checkpoint-11", last]
+    best, latest = ((last / file).read_bytes() for file in ("best.safetensors", "model.safetensors"))
+    assert best != latest, "the best ones are not the last ones here"
+    for file in damaged:
+        flip(folder / file)
     assert run(tmp_path) == 0
     assert first_steps(tmp_path) == ALL | {"student": first}
-    assert weights(tmp_path) == undisturbed
+    assert weights(tmp_path) == weights(undisturbed)

@@ -1,13 +1,13 @@
-"""Small students, one on each core: helpers train what the run then takes, and nobody can tell."""
+"""Small students, one on each core: helpers train what the run then takes."""
 
 from __future__ import annotations
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 import threading
-from collections import defaultdict
 from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
@@ -15,7 +15,6 @@ from typing import Any
 import psutil
 import pytest
 import torch
-from safetensors.torch import load_file
 
 from kd_core import distill
 from kd_core.config import DistillConfig
@@ -29,36 +28,20 @@ from kd_core.system import paths
 from kd_core.system.container import cores
 from kd_core.system.control import Control
 from kd_core.system.helpers import with_threads
+from tests.unit.distillation.training.trained import same, stopped, student
 
 RUN = "20260131-143000-a1b2"
 NAMES = ["student-0", "alone-0", "labelled_only-0"]
 
 
-def weights(run: str) -> dict[str, dict[str, torch.Tensor]]:
-    folder = paths.runs() / run / "students"
-    return {name: load_file(folder / name / "model.safetensors") for name in NAMES}
-
-
-def same(left: dict[str, Any], right: dict[str, Any]) -> bool:
-    return all(
-        left[who].keys() == right[who].keys()
-        and all(torch.equal(left[who][part], right[who][part]) for part in left[who])
-        for who in NAMES
-    )
-
-
-def told(events: list[Event]) -> dict[str, list[tuple[str, int]]]:
-    """Of each student what was told of it, in that order."""
-    said: defaultdict[str, list[tuple[str, int]]] = defaultdict(list)
-    for event in events:
-        if isinstance(event, TrainingStarted | Step | Evaluated) and event.who != "teacher":
-            said[f"{event.who}-{event.seed}"].append((type(event).__name__, getattr(event, "step", 0)))
-    return said
-
-
 @pytest.fixture
-def two_cores(monkeypatch):
-    """Each student is trained on one of them, and there is no memory for a helper."""
+def two_cores(kd_home, finished_run, monkeypatch):
+    """Each student is trained on one of them, and there is no memory for a helper.
+
+    The teacher is the finished run's: trained on two cores it would have other bits.
+    """
+    for kind in ("teachers", "knowledge", "vectors"):
+        shutil.copytree(finished_run.home / "cache" / kind, kd_home / "cache" / kind)
     monkeypatch.setenv("OMP_NUM_THREADS", "2")
     monkeypatch.setattr(module, "MANY_STEPS", 1)
     monkeypatch.setattr(module, "MEMORY", float("inf"))
@@ -66,38 +49,27 @@ def two_cores(monkeypatch):
         yield
 
 
-@pytest.fixture
-def undisturbed(tiny_config, tmp_path, monkeypatch) -> tuple[dict[str, Any], dict[str, Any]]:
-    """Weights and events of a run that has one process."""
-    events: list[Event] = []
-    with monkeypatch.context() as patch:
-        patch.setenv("KD_HOME", str(tmp_path / "other"))
-        distill(tiny_config, events.append, run_id=RUN)
-        return weights(RUN), told(events)
+def told(events: list[Event], name: str) -> list[tuple[str, int]]:
+    """What was told of a student, but of its speed and whether it was cached."""
+    mine = [e for e in events if isinstance(e, TrainingStarted | Step | Evaluated)]
+    return [(type(e).__name__, getattr(e, "step", 0)) for e in mine if f"{e.who}-{e.seed}" == name]
 
 
+@pytest.mark.slow
 def test_a_helper_trains_all_that_nobody_else_has_and_the_run_takes_it(
-    tiny_config, kd_home, two_cores, undisturbed
+    tiny_config, two_cores, finished_run
 ) -> None:
-    control = Control()
+    def begun(event: Event) -> bool:
+        return isinstance(event, TrainingStarted) and event.who == "student"
 
-    def stop(event: Event) -> None:
-        if isinstance(event, TrainingStarted) and event.who == "student":
-            control.stop()
-
-    with pytest.raises(Stopped):
-        distill(tiny_config, stop, control, run_id=RUN)
+    stopped(lambda *given: distill(tiny_config, *given, run_id=RUN), begun)
     work = paths.work() / RUN
     command = [sys.executable, "-m", "kd_core.distillation.helper", str(work)]
+    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
+    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True}
     with (
         lock_of(work, "alone-0"),  # somebody has this one
-        subprocess.Popen(
-            command,
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            text=True,
-            env={**os.environ, "OMP_NUM_THREADS": "1"},
-        ) as helper,
+        subprocess.Popen(command, env=environment, **pipes) as helper,
     ):
         assert helper.stdout
         said = [json.loads(line) for line in helper.stdout]
@@ -106,18 +78,15 @@ def test_a_helper_trains_all_that_nobody_else_has_and_the_run_takes_it(
     assert {one["content"]["who"] for one in said if one["kind"] == "Step"} == {"labelled_only", "student"}
 
     events: list[Event] = []
-    distill(tiny_config, events.append, run_id=RUN)
-    mine = [event for event in events if isinstance(event, TrainingStarted) and event.who != "teacher"]
-    assert [(event.who, event.cached) for event in mine] == [
-        ("student", True),
-        ("alone", False),
-        ("labelled_only", True),
-    ]
-    assert same(weights(RUN), undisturbed[0])
+    report = distill(tiny_config, events.append, run_id=RUN)
+    mine = [(e.who, e.cached) for e in events if isinstance(e, TrainingStarted) and e.who != "teacher"]
+    assert mine == [("student", True), ("alone", False), ("labelled_only", True)]
+    assert all(same(student(report, name), student(finished_run.report, name)) for name in NAMES)
 
 
+@pytest.mark.slow
 def test_a_run_and_its_helper_end_with_what_one_process_does(
-    tiny_config, kd_home, two_cores, undisturbed, monkeypatch
+    tiny_config, two_cores, finished_run, monkeypatch
 ) -> None:
     other_began, events = threading.Event(), []
 
@@ -133,9 +102,10 @@ def test_a_run_and_its_helper_end_with_what_one_process_does(
     train = students.train_student
     monkeypatch.setattr(module, "MEMORY", 1.0)
     monkeypatch.setattr(students, "train_student", once_the_helper_works)
-    distill(tiny_config, on_event, run_id=RUN)
-    assert same(weights(RUN), undisturbed[0])
-    assert told(events) == undisturbed[1], "each once, whoever trained it"
+    report = distill(tiny_config, on_event, run_id=RUN)
+    for name in NAMES:
+        assert same(student(report, name), student(finished_run.report, name))
+        assert told(events, name) == told(finished_run.events, name), "each once, whoever trained it"
     assert torch.get_num_threads() == 2
     children = [child.cmdline() for child in psutil.Process().children()]
     assert not [command for command in children if "kd_core.distillation.helper" in command]
@@ -192,21 +162,21 @@ def test_only_narrow_students_with_much_to_do_share_the_cores(
     changes, number, threads, expected, monkeypatch
 ) -> None:
     monkeypatch.setenv("OMP_NUM_THREADS", threads)
-    config = DistillConfig().change(
-        {"student.model": "custom", "student.hidden": 128, "training.steps": 900} | changes
-    )
+    narrow = {"student.model": "custom", "student.hidden": 128, "training.steps": 900}
+    config = DistillConfig().change(narrow | changes)
     assert at_once(config, number) == expected
     assert on_one_core(config, number) == (expected > 1 or threads in ("1", "many"))
 
 
-def test_memory_decides_how_many_help(company, two_cores, monkeypatch) -> None:
+@pytest.mark.parametrize(("memory", "helping"), [(0.5e9, 0), (5e9, 1)])
+def test_memory_decides_how_many_help(company, two_cores, monkeypatch, memory, helping) -> None:
     team, _ = company
     asked: list[Any] = []
     monkeypatch.setattr(module, "helpers", lambda given, *_, **__: asked.append(given) or nullcontext())
     monkeypatch.setattr(module, "MEMORY", 1e9)
-    for memory in (0.5e9, 5e9):
-        monkeypatch.setattr(module, "available_memory", lambda memory=memory: memory)
-        with module.student_pool(team.run, 3) as made:
-            assert made.shared
-            assert torch.get_num_threads() == 1
-    assert asked == [[("kd_core.distillation.helper", str(Path(team.run.work).absolute()))]]
+    monkeypatch.setattr(module, "available_memory", lambda: memory)
+    with module.student_pool(team.run, 3) as made:
+        assert made.shared
+        assert torch.get_num_threads() == 1
+    command = ("kd_core.distillation.helper", str(Path(team.run.work).absolute()))
+    assert asked == [[command]] * helping
