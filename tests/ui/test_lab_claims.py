@@ -12,7 +12,7 @@ from kd_core.distillation.events import TrainingStarted
 from kd_core.jobs import runner as runner_module
 from kd_core.jobs.store import Store
 from kd_core.learn.claims import OUTCOMES, TEMPERATURES, ClaimName, claims, findings, right_option
-from kd_core.learn.lab_results import LabConfig, soft_over_hard, start_over_random, transfer_table
+from kd_core.learn.lab_results import LabConfig
 from kd_core.learn.recorded import is_recorded, recorded_lab
 from kd_core.system import formatting
 from tests.ui.charts import alts
@@ -190,27 +190,3 @@ def test_transfer_while_it_is_measured(app: App, store: Store) -> None:
     store.save_report(RUN, {**content, "cells": content["cells"][:2]})
     page.run()
     assert page.dataframe[0].value["Over alone"].tolist() == ["", "+1.0 points"]
-
-
-def test_recorded_transfer(app: App) -> None:
-    content = recorded_lab("transfer")
-    rows = transfer_table(content).to_dict("records")
-    soft, start = soft_over_hard(content), start_over_random(content)
-    assert soft is not None
-    assert start is not None
-    page = app(TRANSFER)
-    act(page, ("button", "transfer.guess_1", None))
-    words = said(page)
-    assert "No. The answer is: What its weights begin with." in words
-    bring = [formatting.points(gain.delta) for gain in (start, soft)]
-    span = formatting.interval(start.low, start.high)
-    assert f"Over random weights the start brings {bring[0]} ({span})." in words
-    assert f"same student from random weights that brings it **{bring[0]}** ({span})." in words
-    assert f"all of the teacher's probabilities make **{bring[1]}** (" in words
-    table = page.dataframe[0].value
-    gains = [formatting.points(row["delta"]) for row in rows[1:]]
-    assert table["Over alone"].tolist() == ["", *gains]
-    assert table["Seeds"].tolist()[0] == ", ".join(map(formatting.percent, rows[0]["accuracies"]))
-    assert f"Distilled on the labelled texts only: **{gains[0]}** (" in words
-    assert "the gain may come from more texts alone, as far as these texts can tell." in words
-    assert "2 layers of 128, which starts from the fine-tuned teacher's vectors of the word pieces;" in words

@@ -6,6 +6,7 @@ import json
 from datetime import UTC, datetime
 from pathlib import Path
 
+import pandas as pd
 import pytest
 from streamlit.testing.v1 import AppTest
 
@@ -100,9 +101,8 @@ def test_leader_is_told_for_a_step_that_all_have_reached(
         lane(store, number, temperature, *accuracies)
     page = watch(app, len(lanes))
     assert words in said(page)
-    last = lanes[0]
-    step = 25 * (len(last) - 1)
-    assert f"A: T = 1 {100 * last[-1]:.1f} % at step {step}; B: T = " in alts(page)[0]
+    first = lanes[0]
+    assert f"A: T = 1 {100 * first[-1]:.1f} % at step {25 * len(first) - 25}; B: T = " in alts(page)[0]
 
 
 def test_lane_tells_where_it_is_and_how_long_it_takes(app: App, store: Store) -> None:
@@ -151,23 +151,17 @@ def test_podium(
     assert table["Place"].tolist() == places
     assert table["Test accuracy"][0] == "92.0 % −4.6/+3.0"
     assert table["Gain over alone"][0] == escape("+3.6 points (+0.6 to +6.7)")
-    by_setting: dict[tuple[str, int], list[float]] = {}
-    for cell in recorded_lab("transfer")["cells"]:
-        if cell["who"] != "plain_start":  # which differ more, and do not race
-            by_setting.setdefault((cell["who"], cell["transfer"]), []).append(cell["accuracy"])
-    widest = max(max(values) - min(values) for values in by_setting.values())
-    assert f"lie up to **{100 * widest:.1f} points** apart" in said(page)
+    cells = pd.DataFrame(recorded_lab("transfer")["cells"])
+    same = cells[cells["who"] != "plain_start"].groupby(["who", "transfer"])["accuracy"]
+    assert f"lie up to **{100 * (same.max() - same.min()).max():.1f} points** apart" in said(page)
 
 
-def test_run_that_left_its_steps_open_can_be_in_a_race(app: App, store: Store) -> None:
+def test_run_that_is_no_lane_or_gone(app: App, store: Store) -> None:
     lane(store, 0, 4, 0.5, 0.6)
-    store.create_run(IDS[1], DistillConfig().model_dump(mode="json"), name="No lane")
+    store.create_run(IDS[1], DistillConfig().model_dump(mode="json"))  # it left its number of steps open
     page = watch(app)
     assert "The race is over without a podium" not in said(page), "one of them has yet to run"
     assert alts(page)
-
-
-def test_race_that_is_gone_says_so(app: App) -> None:
     assert app(PAGE, runs="20260131-143000-dead").error
 
 
@@ -180,7 +174,6 @@ def test_recorded_race_from_bet_to_podium(app: App, monkeypatch: pytest.MonkeyPa
     assert lanes == ["Student alone", "A: 0 texts", "B: 2,000 texts", "C: 12,000 texts"]
     assert "has not started" in alts(page)[0]
     act(page, ("radio", "race.bet", "A: 0 texts"), GO)
-    assert "Nobody has started." in said(page)
     now[0] += 5.5 * recorded.TICK
     page.run()
     looks = sorted({step for cell in recorded_race("few")["cells"] for step, _ in cell["curve"]})
@@ -189,15 +182,12 @@ def test_recorded_race_from_bet_to_podium(app: App, monkeypatch: pytest.MonkeyPa
     now[0] += len(looks) * recorded.TICK
     page.run()
     assert [header.value for header in page.subheader] == ["Podium"]
-    assert "leads with" not in said(page), "on the validation texts: the podium may say something else"
     assert "**B: 2,000 texts and C: 12,000 texts share the first place" in said(page)
     table = page.table[0].value
-    assert sorted(table["Lane"]) == sorted(lanes)
+    assert set(table["Lane"]) == set(lanes)
     assert list(table["Lane"][table["Place"].str.startswith("1st")]) == ["B: 2,000 texts", "C: 12,000 texts"]
     assert "Your bet, A: 0 texts, came in 3rd, shared." in said(page)
-    assert "over texts and seeds, 3 for each lane" in said(page)
     act(page, ("button", "race.reset", None))
-    assert page.radio(key="race.bet").value is None
     assert page.button(key="race.go").disabled
     # With 1,256 labelled texts, what the unlabelled ones add is less than 524 test texts can tell.
     act(page, ("segmented_control", "race.course", "texts"), ("radio", "race.bet", "A: 0 texts"), GO)
