@@ -1,7 +1,5 @@
 """A store, runners that are closed at the end, and other processes on the same database."""
 
-from __future__ import annotations
-
 import shutil
 import subprocess
 import sys
@@ -57,14 +55,15 @@ def python(url):
 
     def start(code: str, *arguments: str) -> subprocess.Popen:
         code = f"import sys; from kd_core.jobs.store import Store; store = Store(sys.argv[1])\n{code}"
-        pipes = dict.fromkeys(("stdin", "stdout", "stderr"), subprocess.PIPE)
-        opened.append(subprocess.Popen([sys.executable, "-c", code, url, *arguments], text=True, **pipes))
+        command = [sys.executable, "-c", code, url, *arguments]
+        opened.append(subprocess.Popen(command, text=True, stdout=subprocess.PIPE))
         return opened[-1]
 
     yield start
     for process in opened:
         process.kill()
-        process.communicate()
+        process.wait()
+        process.stdout.close()
 
 
 @pytest.fixture

@@ -1,7 +1,5 @@
 """What a run would be: the sizes said before the start are those of the models that are built."""
 
-from __future__ import annotations
-
 from dataclasses import replace
 
 import pytest
@@ -20,22 +18,22 @@ def planned(config, task, **changes):
     return make_plan(config, task, read_vocabulary(config.teacher, task))
 
 
-def test_plan_has_the_sizes_of_the_models_that_are_built(tiny_config, tiny_task, monkeypatch, tmp_path):
-    def one_by_one(column: Column) -> None:
-        raise AssertionError("row by row, 100,000 texts take two seconds each time that a form changes")
+def parameters(model) -> int:
+    return sum(tensor.numel() for tensor in model.parameters())
 
+
+def test_plan_has_the_sizes_of_the_models_that_are_built(tiny_config, tiny_task, monkeypatch, tmp_path):
     config = tiny_config.change({"objective.temperature": "auto", "training.metric": "auto"})
-    with monkeypatch.context() as patch:
-        patch.setattr(Column, "__iter__", one_by_one)
+    with monkeypatch.context() as patch:  # 100,000 texts take two seconds each time that a form changes
+        patch.setattr(Column, "__iter__", lambda _: pytest.fail("columns are read row by row"))
         plan = planned(config, tiny_task)
     teacher, tokenizer = load_teacher(config.teacher, tiny_task)
     student, _ = build_student(plan.config.student, teacher, tokenizer, tiny_task, seed=0)
-    assert plan.teacher.params == sum(p.numel() for p in teacher.parameters())
-    assert plan.student.params == sum(p.numel() for p in student.parameters())
-    assert (plan.student.layers, plan.student.hidden, plan.student.heads) == (2, 16, 2)
+    assert (plan.teacher.params, plan.student.params) == (parameters(teacher), parameters(student))
+    assert (plan.student.layers, plan.student.hidden, plan.student.heads, plan.classes) == (2, 16, 2, 5)
     assert plan.rows == {"train": 60, "validation": 20, "test": 25, "transfer": 40, "spans": 0}
-    assert plan.classes == 5
     assert plan.tokens["train"] == pytest.approx(9, abs=2), "seven words, [CLS] and [SEP]"
+    assert (plan.unread, plan.pieces_a_word) == (0, 1)
     assert "auto" not in plan.config.to_yaml()
     # A convolutional network's pairs of words hang on its own pieces, of which none can be cut.
     first = planned(config.change({"student.model": "cnn"}), tiny_task).config.student
@@ -43,22 +41,20 @@ def test_plan_has_the_sizes_of_the_models_that_are_built(tiny_config, tiny_task,
     student.save_pretrained(tmp_path)
     own.save_pretrained(tmp_path)
     plan = planned(config.change({"student.model": str(tmp_path)}), tiny_task)
-    assert plan.student.params == sum(p.numel() for p in student.parameters())
+    assert plan.student.params == parameters(student)
 
 
 def test_untrimmed_student_is_larger(tiny_config, tiny_task):
     vocabulary = read_vocabulary(tiny_config.teacher, tiny_task)
     config = tiny_config.change({"student.fill_vocabulary": 0})
-    plan, whole = (
-        make_plan(config.change({"student.trim_vocabulary": trim}), tiny_task, vocabulary)
-        for trim in (True, False)
-    )
+    trims = [config.change({"student.trim_vocabulary": trim}) for trim in (True, False)]
+    plan, whole = (make_plan(config, tiny_task, vocabulary) for config in trims)
     assert whole.student.params - plan.student.params == 16 * (vocabulary.size - vocabulary.used) > 0
     assert whole.unknown == 0
 
 
 @pytest.mark.parametrize(("fill", "unknown"), [(0, 0.75), (88, 0.625), (10_000, 0)])
-def test_plan_knows_the_pieces_that_the_student_has_and_lacks(
+def test_pieces_that_the_student_has_and_lacks(
     tiny_config, tiny_task, tiny_teacher, tiny_tokenizer, fill, unknown
 ):
     held_out = ["match", "scene party", "goal", "actor", "bank", "vote", "match goal", "today match"]
@@ -84,16 +80,10 @@ def test_pieces_beyond_the_longest_text_that_is_read_are_not_needed(tiny_config,
     assert make_plan(config, task, read_vocabulary(config.teacher, task, limit)).unknown == unknown
 
 
-def test_plan_knows_how_the_teacher_reads_the_texts(tiny_config, tiny_task):
-    usual = planned(tiny_config, tiny_task)
-    assert (usual.unread, usual.pieces_a_word) == (0, 1)
+def test_what_the_teacher_cannot_read(tiny_config, tiny_task, tmp_path):
     held_out = labelled(["match 房 goal 间"], [0])
     assert planned(tiny_config, tiny_task, validation=held_out, test=held_out).unread == 0.5
     assert planned(tiny_config, tiny_task, train=labelled(["match otto"], [0])).pieces_a_word == 2.5
-
-
-def test_teacher_that_cannot_be_read_is_named(tiny_config, tiny_task, tmp_path):
     (tmp_path / "config.json").write_text("{}")
-    teacher = tiny_config.change({"teacher.model": str(tmp_path)}).teacher
     with pytest.raises(ModelError, match=r"has no model\.safetensors"):
-        read_vocabulary(teacher, tiny_task)
+        planned(tiny_config.change({"teacher.model": str(tmp_path)}), tiny_task)

@@ -1,7 +1,5 @@
 """What the tests of jobs share: events, reports, folders of runs, a slow handler, and waiting."""
 
-from __future__ import annotations
-
 import json
 import os
 import socket
@@ -9,7 +7,6 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -80,26 +77,32 @@ def folder(*parts: str, size: int = 1000, days: float = 0, **texts: str) -> Path
     return place
 
 
+def found(store) -> dict[str, tuple[bool, str]]:
+    """Return for each path under the home whether it may go, and why."""
+    items = inventory(store)
+    return {str(item.path.relative_to(paths.home())): (item.removable, item.why) for item in items}
+
+
 class Steps:
     """A handler that takes a step whenever the test says so; ``finish`` lets it run to its end."""
 
-    def __init__(self, steps: int = 3) -> None:
-        self.steps, self.go, self.seen = steps, threading.Semaphore(0), []
+    def __init__(self) -> None:
+        self.go, self.seen = threading.Semaphore(0), []
 
     def __call__(self, row, on_event, control) -> None:
         self.seen.append(row.id)
         on_event(StageStarted("teach"))
-        for number in range(1, self.steps + 1):
+        for number in (1, 2, 3):
             while not self.go.acquire(timeout=0.02):
                 control.check()
             control.check()
-            on_event(step(number, who="teacher", steps=self.steps))
+            on_event(step(number, who="teacher", steps=3))
 
     def finish(self) -> None:
         self.go.release(1000)
 
 
-def until(true: Callable[[], object]) -> None:
+def until(true) -> None:
     deadline = time.monotonic() + 180  # a worker takes idle time only
     while not true():
         assert time.monotonic() < deadline
@@ -112,11 +115,3 @@ def ended() -> str:
     started = psutil.Process(process.pid).create_time()
     process.wait()
     return f"{socket.gethostname()}:{process.pid}:{started:.1f}"
-
-
-def found(store) -> dict[str, tuple[bool, str]]:
-    """Return for each path under the home whether it may go, and why."""
-    return {
-        item.path.relative_to(paths.home()).as_posix(): (item.removable, item.why)
-        for item in inventory(store)
-    }

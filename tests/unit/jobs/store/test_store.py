@@ -1,7 +1,5 @@
 """The store's runs: made, listed, named, tagged and deleted, and rows that nobody here has written."""
 
-from __future__ import annotations
-
 import re
 from datetime import UTC, datetime, timedelta, timezone
 
@@ -21,7 +19,6 @@ def test_new_run_is_queued(store):
     store.create_run(RUN, CONFIG, name=" First try ")
     row = store.run(RUN)
     assert (row.id, row.name, row.status, row.kind, row.tags) == (RUN, "First try", "queued", "distil", ())
-    assert row.config == CONFIG
     assert before <= row.created <= datetime.now(UTC)
     assert row.created.tzinfo == UTC
     assert (row.started, row.finished, row.progress, row.seconds_left) == (None, None, 0.0, None)
@@ -29,33 +26,29 @@ def test_new_run_is_queued(store):
     with pytest.raises(RunError, match=f"There is a run {RUN} already"):
         store.create_run(RUN, CONFIG)
     store.create_run(OTHER, CONFIG, status="done")
-    done = store.run(OTHER)
-    assert (done.progress, done.started) == (1.0, done.created)
+    assert (store.run(OTHER).progress, store.run(OTHER).started) == (1.0, store.run(OTHER).created)
 
 
 @pytest.mark.parametrize(
     ("config", "names"),
     [
         (
-            {"task": {"name": "/home/ada/reviews.csv"}, "student": {"model": "C:\\models\\mine\\"}},
-            ("reviews.csv", "", "mine"),
+            {"task": {"name": "/home/a/b.csv"}, "student": {"model": "C:\\models\\mine\\"}},
+            ("b.csv", "", "mine"),
         ),
-        ({"teacher": {"model": "google-bert/bert-base"}}, ("", "bert-base", "")),
         ({"task": {"name": "hub:fancyzhx/ag_news"}}, ("hub:fancyzhx/ag_news", "", "")),
-        ({"distill": CONFIG, "students": ["static"]}, ("bbc-headlines", "auto", "static")),
-        ({"distill": CONFIG, "students": ["static", "cnn"]}, ("bbc-headlines", "auto", "static, cnn")),
-        ({"distill": CONFIG, "students": ["static", "cnn", "a"]}, ("bbc-headlines", "auto", "3 students")),
+        ({"distill": {"teacher": {"model": "google/base"}}, "students": ["a", "b"]}, ("", "base", "a, b")),
+        ({"students": ["a", "b", "c"]}, ("", "", "3 students")),
         ({"distill": CONFIG, "students": []}, ("bbc-headlines", "auto", CONFIG["student"]["model"])),
+        (CONFIG, ("bbc-headlines", "auto", CONFIG["student"]["model"])),
     ],
 )
 def test_short_names_of_task_and_models(store, config, names):
     store.create_run(RUN, config, kind="search")
     row = store.run(RUN)
-    assert (row.task, row.teacher, row.student) == names
-    assert row.config == config
+    assert ((row.task, row.teacher, row.student), row.config) == (names, config)
 
 
-ROW = RunRow(RUN, "distil", "", "done", AT, task="bbc", teacher="mini", student="tiny").__dict__
 HALF = {"teacher": 0.9, "student": 0.8, "alone": 0.7}
 
 
@@ -70,13 +63,11 @@ HALF = {"teacher": 0.9, "student": 0.8, "alone": 0.7}
         ({"delta": 0.1, "low": 0.0}, "gain", None),
         ({}, "gained", ""),
         ({"delta": 0.04}, "gained", "+4.0 points"),
-        ({"delta": 0.04, "metric": "macro_f1"}, "gained", "+4.0 points of macro-F1"),
         ({"delta": 0.04, "metric": "f1:tech"}, "gained", "+4.0 points of F1 of tech"),
         ({"accuracy": HALF}, "over_hard_answers", ""),
         ({"accuracy": {"student": 0.8}}, "over_hard_answers", " over hard answers"),
         ({}, "measures", "accuracy"),
         ({"accuracy": HALF}, "measures", "accuracy"),
-        ({"accuracy": {"student": 0.8}}, "measures", "agreement"),
         ({"accuracy": {"student": 0.8}}, "judged_by", "agreement"),
         ({"metric": "macro_f1"}, "judged_by", "macro-F1"),
         ({"accuracy": HALF}, "scores", (HALF, "accuracy")),
@@ -87,13 +78,13 @@ HALF = {"teacher": 0.9, "student": 0.8, "alone": 0.7}
         ({"name": "Mine", "kind": "search"}, "title", "Mine"),
         ({"config": {"task": {"knowledge": "a.csv"}}}, "title", "bbc: answers → tiny"),
         ({"kind": "search"}, "title", "Search on bbc: mini → tiny"),
-        ({"kind": "ladder"}, "title", "Smallest student on bbc"),
-        ({"kind": "curve"}, "title", "What more texts would bring"),
         ({"status": "unreadable"}, "title", RUN),
     ],
 )
 def test_what_a_row_says(values, name, expected):
-    assert getattr(RunRow(**(ROW | values)), name) == expected
+    row = {"id": RUN, "kind": "distil", "name": "", "status": "done", "created": AT}
+    row |= {"task": "bbc", "teacher": "mini", "student": "tiny"}
+    assert getattr(RunRow(**(row | values)), name) == expected
 
 
 def test_whether_a_run_is_of_this_data_folder(store, run, monkeypatch, tmp_path):
@@ -113,6 +104,9 @@ def test_runs_are_listed_newest_first_and_filtered(store):
         store.create_run(f"run-{number}", CONFIG | {"task": {"name": task}}, name=f"Number {number}")
     store.set_status("run-1", "done")
     store.change_tags("run-2", add=["Straße", " paper ", "paper", ""])
+    assert store.run("run-2").tags == ("Straße", "paper")
+    store.change_tags("run-2", add=["new", "paper"], remove=["paper", "gone"])
+    assert store.run("run-2").tags == ("Straße", "new")
     store.create_run("run-4", {}, kind="bench")
     store.delete_run("run-4")
 
@@ -132,17 +126,8 @@ def test_runs_are_listed_newest_first_and_filtered(store):
 
 
 @both
-def test_tags_are_added_and_removed(store, run):
-    store.change_tags(RUN, add=["Straße", " paper ", "paper", ""])
-    assert store.run(RUN).tags == ("Straße", "paper")
-    store.change_tags(RUN, add=["new", "paper"], remove=["Straße", "gone"])
-    assert store.run(RUN).tags == ("paper", "new")
-
-
-@both
 def test_text_that_no_database_takes_is_replaced(store):
-    config = {**CONFIG, "task": {**CONFIG["task"], "name": "films\udc80.csv"}}
-    store.create_run(RUN, config)
+    store.create_run(RUN, {**CONFIG, "task": {**CONFIG["task"], "name": "films\udc80.csv"}})
     store.rename(RUN, "  <b>50 %</b> '; DROP TABLE runs; -- 🙂\0\ud800 ")
     write(store, RUN, Note("b\ud800"))
     store.write(RUN, [], {"label": "c\ud800"})
@@ -153,22 +138,13 @@ def test_text_that_no_database_takes_is_replaced(store):
 
 
 def test_every_method_names_a_run_that_does_not_exist(store):
-    calls = (
-        lambda: store.run("x"),
-        lambda: store.set_status("x", "done"),
-        lambda: store.rename("x", "new"),
-        lambda: store.change_tags("x", add=["new"]),
-        lambda: store.delete_run("x"),
-        lambda: store.command("x"),
-        lambda: store.set_command("x", "stop"),
-        lambda: store.stages("x"),
-        lambda: store.progress_before("x"),
-        lambda: store.save_report("x", report()),
-        lambda: store.write("x", [(AT, step(1))]),
-    )
-    for call in calls:
+    for name, *given in (
+        *(("run",), ("stages",), ("progress_before",), ("command",), ("delete_run",)),
+        *(("set_status", "done"), ("set_command", "stop"), ("rename", "new"), ("change_tags",)),
+        *(("save_report", report()), ("write", [(AT, step(1))])),
+    ):
         with pytest.raises(RunError, match="There is no run x; it may have been deleted"):
-            call()
+            getattr(store, name)("x", *given)
     assert store.claim("me", "x") is None
     assert (store.events("x"), len(store.curve("x")), len(store.evaluations("x"))) == ([], 0, 0)
 
@@ -186,17 +162,15 @@ def test_deleted_run_goes_with_all_its_rows(store):
     store.set_status(RUN, "stopped")
     store.delete_run(RUN)
     with pytest.raises(RunError, match="There is no run"):
-        store.write(RUN, [(AT, Note("late"))])
-    assert [row.id for row in store.runs()] == [OTHER]
+        write(store, RUN, Note("late"))
     store.forget_deleted(but=[RUN])
     assert store.has(RUN)
     store.forget_deleted()
     with store._database.begin() as connection:
-        counts = {
-            table.name: connection.scalar(sa.select(sa.func.count()).select_from(table))
-            for table in schema.SCHEME.sorted_tables
-        }
-    assert set(counts.values()) == {1}, counts
+        count = sa.select(sa.func.count())
+        tables = schema.SCHEME.sorted_tables
+        assert {connection.scalar(count.select_from(table)) for table in tables} == {1}
+    assert [row.id for row in store.runs()] == [OTHER]
 
 
 @pytest.mark.parametrize(
@@ -215,9 +189,9 @@ def test_status_of_a_restored_run(store, run, error, reported, before, after):
     store.set_status(RUN, before, error)
     assert store.restore_run(RUN, lambda: None) is False
     store.delete_run(RUN)
-    with pytest.raises(ZeroDivisionError):
+    with pytest.raises(ZeroDivisionError):  # its folders cannot be moved
         store.restore_run(RUN, lambda: 1 / 0)
-    assert store.runs() == [], "it stays deleted where its folders cannot be moved"
+    assert store.runs() == []
     assert store.restore_run(RUN, lambda: None) is True
     assert (store.run(RUN).status, store.run(RUN).error) == (after, error)
 
@@ -242,26 +216,22 @@ def test_row_that_cannot_be_read_does_not_hide_others(store, run, column, value,
     assert (broken.id, broken.title, broken.status) == (OTHER, "Broken", "unreadable")
     assert re.search(rf"^Run {OTHER} cannot be read: .*({reason}).*, or delete it\.$", broken.error)
     assert broken.created == datetime(2026, 1, 1, 12, 0, 1, tzinfo=UTC)
-    for wanted, found in (
-        ({"status": ("queued",)}, RUN),
-        ({"status": ("unreadable",)}, OTHER),
-        ({"text": "broken"}, OTHER),
-    ):
-        assert [row.id for row in store.runs(**wanted)] == [found]
+    assert [row.id for row in store.runs(status=("queued",))] == [RUN]
+    assert [row.id for row in store.runs(status=("unreadable",), text="broken")] == [OTHER]
     with pytest.raises(RunError, match="cannot be read"):
         store.run(OTHER)
     store.delete_run(OTHER)
     assert [row.id for row in store.runs()] == [RUN]
 
 
-def test_what_a_newer_version_wrote_is_listed_and_left_out(store):
+def test_what_a_newer_version_wrote(store):
     store.create_run(RUN, {**CONFIG, "version": VERSION + 1, "objective": {"power": 3}})
     write(store, RUN, Note("known"))
     with store._database.begin(write=True) as connection:
-        known = connection.execute(sa.select(schema.EVENTS.c.run, schema.EVENTS.c.at)).one()
+        known = connection.execute(sa.select(schema.EVENTS.c.run, schema.EVENTS.c.at)).one()._asdict()
         for kind, event in (("Dreamt", {}), ("Note", {"text": "x", "colour": "red"})):
-            connection.execute(schema.EVENTS.insert().values(**known._asdict(), kind=kind, event=event))
-        newer = {"run": known.run, "report": report(version=VERSION + 1)}
+            connection.execute(schema.EVENTS.insert().values(**known, kind=kind, event=event))
+        newer = {"run": known["run"], "report": report(version=VERSION + 1)}
         connection.execute(schema.REPORTS.insert().values(newer))
     assert [entry.event for entry in store.events(RUN)] == [Note("known")]
     with pytest.raises(ConfigError, match=r"^these settings are of a newer KD Studio \(version "):
