@@ -151,36 +151,34 @@ def test_every_page_shows_what_is_running(app: App, store: Store, page: str) -> 
     assert (stage, queue) == ("3 Distill", "1 run waits in the queue")
 
 
-def test_next_run_is_shown_while_none_is_running(app: App, store: Store) -> None:
-    store.create_run(FIRST, DEMO, name="First")
-    store.create_run(SECOND, DEMO, name="Second")
-    page = app()
-    assert [(link.label, link.query_string) for link in links(page.sidebar)] == [
-        ("**First**", f"run={FIRST}")
-    ]
-    assert captions(page) == ["Waits for its turn", "1 run waits in the queue"]
-    runner().state.set("The disk is *full*.")
-    trouble = "Queued runs do not start: The disk is &#42;full&#42;. It is tried again."
-    assert captions(app())[0] == f":material/warning: {trouble}"
-
-
 @pytest.mark.parametrize(
-    ("kind", "status", "page", "query", "caption"),
+    ("kind", "status", "link", "caption"),
     [
-        ("distil", "paused", "distill", f"run={FIRST}", "0 % · Paused"),
-        ("ladder", "running", "distill", f"ladder={FIRST}", "0 % · Starting"),
-        ("pruning", "running", "runs", "", "0 % · Starting"),  # of a newer version
-        ("distil", "done", None, None, None),
+        ("distil", "queued", ("distill", f"run={FIRST}"), "Waits for its turn"),
+        ("distil", "paused", ("distill", f"run={FIRST}"), "0 % · Paused"),
+        ("ladder", "running", ("distill", f"ladder={FIRST}"), "0 % · Starting"),
+        ("pruning", "running", ("runs", ""), "0 % · Starting"),  # of a newer version
+        ("distil", "done", None, None),
     ],
 )
 def test_strip_by_kind_and_status(
-    app: App, store: Store, kind: Any, status: Any, page: str | None, query: str | None, caption: str | None
+    app: App, store: Store, kind: Any, status: Any, link: tuple[str, str] | None, caption: str | None
 ) -> None:
     store.create_run(FIRST, DEMO, kind=kind, status=status)
-    shown = app()
-    found = [(link.page, link.query_string) for link in links(shown.sidebar)]
-    assert found == ([] if page is None else [(page, query)])
-    assert captions(shown) == ([] if caption is None else [caption])
+    page = app()
+    assert [(one.page, one.query_string) for one in links(page.sidebar)] == ([link] if link else [])
+    assert captions(page) == ([caption] if caption else [])
+
+
+def test_strip_says_why_queued_runs_do_not_start(app: App, store: Store) -> None:
+    store.create_run(FIRST, DEMO)
+    store.create_run(SECOND, DEMO)
+    runner().state.set("The disk is *full*.")
+    trouble = "Queued runs do not start: The disk is &#42;full&#42;. It is tried again."
+    queue = ["Waits for its turn", "1 run waits in the queue"]
+    page = app()
+    assert captions(page) == [f":material/warning: {trouble}", *queue]
+    assert [link.query_string for link in links(page.sidebar)] == [f"run={FIRST}"]
 
 
 def test_what_a_job_does_is_inert(app: App, store: Store) -> None:
@@ -198,20 +196,16 @@ def test_what_a_job_does_is_inert(app: App, store: Store) -> None:
 
 @pytest.mark.usefixtures("home")
 @pytest.mark.parametrize(
-    ("address", "secrets", "buttons", "error"),
+    ("address", "secrets", "buttons", "errors"),
     [
-        ("localhost", {}, "Run the demo · a few minutes", None),
-        ("0.0.0.0", {}, None, "can be reached from the network, but no log-in is configured"),
-        ("localhost", {"auth": CLIENT}, "Log in", None),
-        ("0.0.0.0", {"auth": CLIENT}, "Log in", None),
+        ("localhost", {}, ["Run the demo · a few minutes"], []),
+        ("0.0.0.0", {}, [], ["This server can be reached from the network, but no log-in is configured."]),
+        ("localhost", {"auth": CLIENT}, ["Log in"], []),
+        ("0.0.0.0", {"auth": CLIENT}, ["Log in"], []),
     ],
 )
 def test_access(
-    monkeypatch: pytest.MonkeyPatch,
-    address: str,
-    secrets: dict[str, Any],
-    buttons: str | None,
-    error: str | None,
+    monkeypatch: pytest.MonkeyPatch, address: str, secrets: Any, buttons: list[str], errors: list[str]
 ) -> None:
     get = st.get_option
     monkeypatch.setattr(st, "get_option", lambda name: address if name == "server.address" else get(name))
@@ -220,8 +214,8 @@ def test_access(
         test.secrets[name] = value
     test.run()
     assert [title.value for title in test.title] == ["KD Studio"]
-    assert [button.label for button in test.button] == ([] if buttons is None else [buttons])
-    assert [error in element.value for element in test.error if error] == ([True] if error else [])
+    assert [button.label for button in test.button] == buttons
+    assert [error.value.split(" Start")[0] for error in test.error] == errors
 
 
 def test_all_sessions_share_one_runner(app: App, monkeypatch: pytest.MonkeyPatch) -> None:
