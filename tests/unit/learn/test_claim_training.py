@@ -1,4 +1,4 @@
-"""The students that test a claim, trained on a tiny task: what they see, and who their teachers are."""
+"""The trainings behind the claims lab, on a tiny task: their texts and their teachers."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def lab(name, config, **more) -> LabConfig:
     return LabConfig(lab=name, distil=config, seeds=(0,), **more)
 
 
-def test_a_student_sees_no_text_of_a_class(short_config):
+def test_unseen_class(short_config):
     task = load_task(short_config.task)
     rng = np.random.default_rng(0)
     logits = rng.normal(size=(len(task.train) + len(task.transfer), 5)).astype(np.float32)
@@ -37,12 +37,12 @@ def test_a_student_sees_no_text_of_a_class(short_config):
     assert 0 < len(kept) < 30
     assert less.test["text"][:] == task.test["text"][:], "it is tested on all classes"
     rows = [*np.flatnonzero(np.asarray(task.train["label"]) != 2), *(65 + np.flatnonzero(chosen != 2))]
-    assert np.allclose(its_answers["logits"][:], logits[rows]), "each text keeps its own answer"
+    assert np.allclose(its_answers["logits"][:], logits[rows]), "each text keeps its own logits"
     with pytest.raises(ConfigError, match="No class 'zebra' can be left out; those of this task are film"):
         seen(StudentVariant("student", short_config.objective, 0, unseen="zebra"), task, knowledge)
 
 
-def test_a_class_left_out(kd_home, short_config):
+def test_training_without_a_class(kd_home, short_config):
     task = load_task(short_config.task)
     config = lab("hinton2015", short_config.change({"task.transfer_texts": 0}), classes=task.labels[:3])
     made = trainings(config)
@@ -66,7 +66,8 @@ def test_a_class_left_out(kd_home, short_config):
     assert known["accuracy"] == pytest.approx((unpack_answers(known["answers"]) == truth).mean())
 
 
-def test_teachers_that_are_stopped_early(kd_home, short_config):
+@pytest.mark.slow
+def test_early_stopped_teachers(kd_home, short_config):
     config = lab("cho2019", short_config)
     assert common(config).task.transfer_texts == 0
     report = run_lab(common(config), trainings(config), kd_home / "work")
@@ -81,15 +82,15 @@ def test_teachers_that_are_stopped_early(kd_home, short_config):
     assert found.main.seeds == 1
 
 
-def test_a_claim_needs_teachers_that_can_be_taught(short_config):
+def test_claims_need_a_trainable_teacher(short_config):
     answers = short_config.change({"task.knowledge": "answers.csv"})
     for claim in ("hinton2015", "cho2019", "stanton2021"):
         with pytest.raises(ConfigError, match=rf"a file of answers \(answers.csv\), and {claim} teaches"):
             LabConfig.from_dict({"lab": claim, "distil": answers.model_dump(mode="json")})
-    assert LabConfig(distil=answers).lab == "transfer", "which asks the file"
+    assert LabConfig(distil=answers).lab == "transfer"
 
 
-def test_sizes_beyond_a_tasks_transfer_texts_are_one(short_config):
+def test_transfer_sizes_are_limited_by_the_task(short_config):
     config = lab("transfer", short_config, transfer=(0, 40, 500, 2_000))
     assert config.within(600).transfer == (0, 40, 500, 600)
     assert config.within(0).transfer == (0,)
@@ -98,7 +99,7 @@ def test_sizes_beyond_a_tasks_transfer_texts_are_one(short_config):
         lab("stanton2021", short_config, transfer=(0, 40)).within(0)
 
 
-def test_a_random_teacher(kd_home, short_config):
+def test_random_teacher(kd_home, short_config):
     config = lab("stanton2021", short_config, transfer=(0, 40))
     made = trainings(config)
     assert [t.name for t in made] == [
@@ -111,5 +112,5 @@ def test_a_random_teacher(kd_home, short_config):
     report = run_lab(common(config), made, kd_home / "work")
     own, random = (unpack_answers(report["teachers"][name]) for name in (OWN, "random"))
     assert not np.array_equal(own, random)
-    assert len(set(random)) > 1, "stretched, it does not say the same class of all texts"
+    assert len(set(random)) > 1, "its logits are scaled so that it predicts several classes"
     assert findings("stanton2021", report).main is not None

@@ -1,4 +1,4 @@
-"""What papers say: the comparison that decides, worked out by hand; what is missing of a lab under way."""
+"""Claims of papers: the deciding comparisons by hand, also of unfinished labs."""
 
 from __future__ import annotations
 
@@ -21,13 +21,12 @@ from kd_core.learn.lab_results import OWN, best_shift, pack_answers, unpack_answ
 from tests.unit.learn.claimed import TRUTH, answers, cell, of_teachers, report, unseen
 
 
-def test_answers_survive_packing() -> None:
+def test_packing() -> None:
     found = np.array([0, 3, 65_535, 7])
     assert unpack_answers(pack_answers(found)).tolist() == found.tolist()
 
 
-def test_the_shift_is_the_best_there_is() -> None:
-    """Against all shifts that make any difference, on logits at random."""
+def test_best_shift_is_optimal() -> None:
     rng = np.random.default_rng(0)
     for place in range(3):
         labels = rng.integers(0, 3, 80)
@@ -43,7 +42,7 @@ def test_the_shift_is_the_best_there_is() -> None:
         assert right(best_shift(logits, labels, place)) == max(map(right, tried)) > right(0)
 
 
-def test_a_class_that_was_never_seen() -> None:
+def test_hinton2015() -> None:
     cells = [cell("student", seed, TRUTH) for seed in (0, 1)]
     for seed in (0, 1):
         cells += [unseen("alone", seed, place, 2) for place in range(3)]
@@ -73,7 +72,7 @@ def test_a_class_that_was_never_seen() -> None:
     assert row["accuracy"] == pytest.approx(55 / 60)
 
 
-def test_a_seed_counts_when_each_class_was_left_out() -> None:
+def test_incomplete_seeds_do_not_count() -> None:
     cells = [cell("student", 0, TRUTH), *(unseen("alone", 0, place, 2) for place in range(3))]
     cells += [unseen("student", 0, place, 15) for place in range(2)]
     found = findings("hinton2015", report(cells))
@@ -82,7 +81,7 @@ def test_a_seed_counts_when_each_class_was_left_out() -> None:
     assert findings("hinton2015", report([])).points.empty
 
 
-def test_the_early_stop_is_chosen_on_validation_and_judged_on_the_test_texts() -> None:
+def test_cho2019_chooses_on_validation() -> None:
     found = findings("cho2019", of_teachers({1: 4, 2: 19, 5: 12, 10: 6}))
     assert (found.early, found.main.kind) == (2, "helped")
     assert found.main.delta == pytest.approx(13 / 60)
@@ -98,7 +97,7 @@ def test_the_early_stop_is_chosen_on_validation_and_judged_on_the_test_texts() -
     assert marks["5", "teacher"] == pytest.approx(50 / 60)
 
 
-def test_no_verdict_while_a_teachers_student_is_missing() -> None:
+def test_cho2019_without_all_students() -> None:
     whole = of_teachers({1: 4, 2: 19, 5: 12, 10: 6}, seeds=(0,))
     found = findings("cho2019", {**whole, "cells": whole["cells"][:-1]})
     assert (found.main, found.early) == (None, 0)
@@ -108,7 +107,7 @@ def test_no_verdict_while_a_teachers_student_is_missing() -> None:
     assert (found.main, found.early) == (None, 0), "nor of the first seed alone"
 
 
-def test_agreement_against_accuracy() -> None:
+def test_stanton2021() -> None:
     teacher = answers({0: 5}, wrong=1)  # 15 errors
     random = np.roll(TRUTH, 20)
     cells = []
@@ -133,10 +132,10 @@ def test_agreement_against_accuracy() -> None:
     assert marks["8,000", "random accuracy"] == 0
     assert findings("stanton2021", report(cells[:2], {OWN: teacher})).main is None
     mine["cells"] = [one for one in cells if (one["seed"], one["transfer"], one["teacher"]) != (2, 0, OWN)]
-    assert findings("stanton2021", mine).main == judge(gains[:2]), "over the seeds that all four have"
+    assert findings("stanton2021", mine).main == judge(gains[:2]), "over the seeds of all four"
 
 
-def test_students_are_compared_seed_by_seed_whatever_came_first() -> None:
+def test_students_are_paired_by_seed() -> None:
     few, many = (
         [cell("student", seed, answers({0: 5 + 10 * seed}), transfer=texts) for seed in (0, 1)]
         for texts in (0, 8_000)
@@ -145,7 +144,7 @@ def test_students_are_compared_seed_by_seed_whatever_came_first() -> None:
     assert found.others["accuracy"] == verdict(np.ones((2, 60), bool), np.ones((2, 60), bool))
 
 
-def test_each_claim_has_its_words() -> None:
+def test_claims_are_complete() -> None:
     assert list(claims()) == ["hinton2015", "cho2019", "stanton2021"]
     for claim in claims().values():
         assert claim.address.startswith("https://arxiv.org/abs/")

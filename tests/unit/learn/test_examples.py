@@ -1,4 +1,4 @@
-"""The texts of the labs: those that ship, and those of a run."""
+"""The example texts of the labs: bundled ones and those of a run."""
 
 from __future__ import annotations
 
@@ -26,16 +26,16 @@ def three() -> Examples:
     return Examples(("a", "b", "c"), ("x", "y", "z"), np.array([0, 2, 0]), {"teacher": logits})
 
 
-def test_an_undecided_one_and_entropies(three: Examples) -> None:
+def test_undecided_text_and_entropies(three: Examples) -> None:
     assert three.undecided == 0, "of the second and the third the teacher is wrong"
     assert three.entropies()[0] == pytest.approx(0.8018, abs=1e-4)
 
 
-def test_disagreements_with_the_labels_the_surest_first(three: Examples) -> None:
+def test_disagreements_by_confidence(three: Examples) -> None:
     assert three.disagreements().tolist() == [2, 1]
 
 
-def test_where_the_rest_goes(three: Examples) -> None:
+def test_similarity(three: Examples) -> None:
     """The text of x that the teacher gets right leaves 0.2 to y and 0.1 to z; the others are its errors."""
     found = three.similarity(1.0)
     assert three.right_of(0).tolist() == [0]
@@ -45,7 +45,7 @@ def test_where_the_rest_goes(three: Examples) -> None:
     assert np.isnan(np.diag(found)).all()
 
 
-def test_what_ships() -> None:
+def test_bundled_examples() -> None:
     known = shipped()
     row = known.undecided
     assert known.texts[row] == "Corbett attacks 'dumbed-down TV'"
@@ -54,7 +54,7 @@ def test_what_ships() -> None:
     assert known.texts[known.disagreements()[0]] == "Howard hits back at mongrel jibe"
 
 
-def test_those_of_a_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_examples_of_a_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("KD_HOME", str(tmp_path))
     folder = tmp_path / "runs" / RUN
     folder.mkdir(parents=True)
@@ -72,7 +72,7 @@ def test_those_of_a_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None
         of_run("20260131-143000-ffff")
 
 
-def test_no_torch_for_a_lab() -> None:
+def test_examples_need_no_torch() -> None:
     code = "import sys; from kd_core.learn.examples import shipped; shipped(); "
     code += "assert not {'torch', 'datasets', 'transformers'} & set(sys.modules), 'heavy'"
     subprocess.run([sys.executable, "-c", code], check=True)

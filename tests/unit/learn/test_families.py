@@ -1,4 +1,4 @@
-"""Lab 3's students: what each loss makes of a family that is too small."""
+"""The students of the divergence lab: the best fit of a family that is too small."""
 
 from __future__ import annotations
 
@@ -14,26 +14,26 @@ KLS = ("forward_kl", "reverse_kl", "js")
 
 
 @pytest.mark.parametrize(("distance", "share"), [(2.0, 0.7), (4.0, 0.6), (6.0, 0.5)])
-def test_forward_kl_keeps_mean_and_spread(distance: float, share: float) -> None:
+def test_forward_kl_matches_moments(distance: float, share: float) -> None:
     """The best member of an exponential family has the teacher's own mean and variance."""
     teacher = two_humps(distance, share)
     fitted = spread(fit_hump(teacher, "forward_kl").probs)
     assert fitted == pytest.approx(spread(np.exp(teacher)), abs=0.01)
 
 
-def test_reverse_kl_sits_on_the_larger_hump_and_loses_only_the_other() -> None:
+def test_reverse_kl_covers_the_larger_hump() -> None:
     fit = fit_hump(two_humps(6.0, 0.6), "reverse_kl")
     assert (fit.place, fit.width) == pytest.approx((3.0, 0.8), abs=0.01)
     assert fit.loss == pytest.approx(-np.log(0.6), abs=0.001)  # KL of one hump from 60 % of the same
     assert fit_hump(two_humps(6.0, 0.3), "reverse_kl").place == pytest.approx(-3.0, abs=0.01)
 
 
-def test_reverse_cross_entropy_wants_the_narrowest_student_on_the_highest_point() -> None:
+def test_reverse_cross_entropy_is_narrow_at_the_mode() -> None:
     fit = fit_hump(two_humps(6.0, 0.6), "reverse_cross_entropy")
     assert (fit.place, fit.width) == pytest.approx((3.0, NARROWEST), abs=0.05)
 
 
-def test_soft_cross_entropy_finds_the_student_of_forward_kl() -> None:
+def test_soft_cross_entropy_has_the_fit_of_forward_kl() -> None:
     teacher = two_humps(5.0, 0.4)
     kl, cross = (fit_hump(teacher, loss) for loss in ("forward_kl", "soft_cross_entropy"))
     assert (kl.place, kl.width) == pytest.approx((cross.place, cross.width))
@@ -42,7 +42,7 @@ def test_soft_cross_entropy_finds_the_student_of_forward_kl() -> None:
 
 
 @pytest.mark.parametrize("loss", KLS)
-def test_no_descent_finds_a_better_hump(loss: str) -> None:
+def test_fit_is_optimal(loss: str) -> None:
     teacher = two_humps(4.0, 0.6)
     fit = fit_hump(teacher, loss)
 
@@ -55,7 +55,7 @@ def test_no_descent_finds_a_better_hump(loss: str) -> None:
     assert fit.loss == pytest.approx(best, abs=1e-4)
 
 
-def test_a_single_hump_is_copied_by_all_three() -> None:
+def test_a_single_hump_is_matched() -> None:
     for loss in KLS:
         teacher = two_humps(0.0, 0.5)
         fit = fit_hump(teacher, loss)
@@ -63,7 +63,7 @@ def test_a_single_hump_is_copied_by_all_three() -> None:
         assert stance(fit, teacher, 0.0) == "both"
 
 
-def test_where_a_student_stands() -> None:
+def test_stance() -> None:
     def stands(loss: str, distance: float, share: float) -> str:
         teacher = two_humps(distance, share)
         return stance(fit_hump(teacher, loss), teacher, distance)
@@ -88,7 +88,7 @@ def test_backing_one_class() -> None:
 
 
 @pytest.mark.parametrize("loss", [*KLS, "soft_cross_entropy", "reverse_cross_entropy"])
-def test_no_other_class_is_a_better_one_to_back(loss: str) -> None:
+def test_backed_class_is_optimal(loss: str) -> None:
     teacher = log_softmax(np.random.default_rng(3).normal(0, 1.5, 5))
     best = fit_backed_class(teacher, loss).loss
     leads = np.linspace(0, 12, 601)[:, None]

@@ -1,4 +1,4 @@
-"""The loss as a flow: each number is the anatomy's, and comes from numbers that are drawn before it."""
+"""The loss as a flow of numbers, each computed from earlier ones."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def numbers(stages: list[Stage]) -> dict[str, Number]:
 
 @pytest.mark.parametrize("divergence", CARDS)
 @pytest.mark.parametrize("classes", [2, 5, 40])
-def test_every_number_is_made_of_numbers_before_it(divergence: str, classes: int) -> None:
+def test_every_number_follows_from_earlier_ones(divergence: str, classes: int) -> None:
     stages, _ = flow_of(classes, divergence)
     before: set[str] = set()
     for stage in stages:
@@ -48,7 +48,7 @@ def test_every_number_is_made_of_numbers_before_it(divergence: str, classes: int
 
 
 @pytest.mark.parametrize("divergence", CARDS)
-def test_the_numbers_are_the_anatomys(divergence: str) -> None:
+def test_numbers_equal_the_anatomy(divergence: str) -> None:
     stages, loss = flow_of(5, divergence)
     found = numbers(stages)
     for id_, value in {
@@ -63,8 +63,7 @@ def test_the_numbers_are_the_anatomys(divergence: str) -> None:
     assert max(abs(found[f"g_{i}"].share) for i in range(5)) == pytest.approx(1)
 
 
-def test_how_a_number_is_made_can_be_computed_again() -> None:
-    """With one decimal less than is shown, as what it is made of is rounded."""
+def test_explanations_can_be_recomputed() -> None:
     stages, _ = flow_of(5, "forward_kl")
     found = numbers(stages)
     terms, value = found["d_0"].how.replace("−", "-").replace("×", "*").split(" = ")
@@ -73,7 +72,7 @@ def test_how_a_number_is_made_can_be_computed_again() -> None:
     assert eval(powers) == pytest.approx(float(share), abs=0.001)
 
 
-def test_a_term_without_a_temperature_is_a_square_where_it_is_one() -> None:
+def test_explanations_without_temperature() -> None:
     student, teacher, names = np.array([1.0, 3.0]), np.array([3.0, 1.0]), ["a", "b"]
 
     def says(divergence: str) -> str:
@@ -87,13 +86,7 @@ def test_a_term_without_a_temperature_is_a_square_where_it_is_one() -> None:
     )
 
 
-def test_one_class_without_a_row_is_one_other() -> None:
-    stages, _ = flow_of(MOST_CLASSES + 1, "forward_kl")
-    assert numbers(stages)["d_rest"].name == "Terms of 1 other"
-    assert "1 other" in [row.name for row in stages[1].rows]
-
-
-def test_a_student_that_says_the_same_is_not_pushed() -> None:
+def test_zero_gradient() -> None:
     logits, settings = np.array([1.0, 2.0]), {"temperature": 4.0, "alpha": 0.0}
     loss = anatomy(logits, logits, 0, divergence="forward_kl", **settings)
     stages = loss_flow(loss, logits, logits, 0, ["a", "b"], divergence="forward_kl", **settings)
@@ -101,14 +94,14 @@ def test_a_student_that_says_the_same_is_not_pushed() -> None:
 
 
 @pytest.mark.parametrize("first", [1000.0, -3000.0])
-def test_powers_too_large_or_too_small_to_read_are_left_out(first: float) -> None:
+def test_extreme_powers_are_left_out(first: float) -> None:
     teacher, student = np.array([first, first - 1]), np.zeros(2)
     loss = anatomy(student, teacher, 0, divergence="forward_kl", **SETTINGS)
     stages = loss_flow(loss, student, teacher, 0, ["a", "b"], divergence="forward_kl", **SETTINGS)
     assert numbers(stages)["p_teacher_0"].how.endswith("over all classes.")
 
 
-def test_of_many_classes_the_label_and_the_likeliest_have_a_row() -> None:
+def test_rows_of_many_classes() -> None:
     stages, loss = flow_of(40, "forward_kl", label=7)
     found = numbers(stages)
     assert "p_teacher_7" in found
@@ -123,6 +116,6 @@ def test_of_many_classes_the_label_and_the_likeliest_have_a_row() -> None:
     ("value", "text"),
     [(0.0, "0.000"), (-0.1, "−0.100"), (2e-5, "2.0e−05"), (-1e-12, "−1.0e−12"), (12.3456, "12.346")],
 )
-def test_a_number_as_it_is_read(value: float, text: str) -> None:
+def test_number_format(value: float, text: str) -> None:
     assert number(value) == text
     assert number(abs(value), sign=True).startswith("+") == (value != 0)

@@ -1,4 +1,4 @@
-"""What is read out of a lab's cells, on numbers worked out by hand."""
+"""The results of a lab, on numbers worked out by hand."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ from kd_core.learn.lab_results import LabConfig, pack, size_table, smallest, tra
 from tests.unit.learn.lab_cells import TEXTS, cell, report
 
 
-def test_which_texts_are_right_survives_packing():
+def test_packing():
     right = np.array([True, False, False, True, True, False, True, False, True])
     assert pack(right) == "9a80"
     assert unpack("9a80", 9).tolist() == right.tolist()
 
 
-def test_the_curve_is_in_order_and_has_means_and_intervals():
+def test_curve_has_means_and_intervals():
     curve = transfer_table(
         report(
             cell("many", 18, transfer=2000),
@@ -39,7 +39,7 @@ def test_the_curve_is_in_order_and_has_means_and_intervals():
     assert pd.isna(alone["delta"])
 
 
-def test_the_verdict_is_paired_by_seed():
+def test_verdict_is_paired_by_seed():
     curve = transfer_table(
         report(
             cell("alone", 4),
@@ -56,11 +56,11 @@ def test_the_verdict_is_paired_by_seed():
     assert found["seeds"] == 3
 
 
-def test_without_a_student_alone_there_is_no_verdict():
+def test_no_verdict_without_a_baseline():
     assert transfer_table(report(cell("none", 12)))["kind"].isna().all()
 
 
-def test_the_grid_and_its_smallest():
+def test_grid_and_smallest_student():
     found = report(
         cell("2x128", 16),
         cell("2x128", 18, seed=1),

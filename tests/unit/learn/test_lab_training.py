@@ -1,4 +1,4 @@
-"""The labs that train, on a tiny task: what differs between the cells, and what an interruption costs."""
+"""The labs that train, on a tiny task: their cells, and interruptions."""
 
 from __future__ import annotations
 
@@ -83,7 +83,8 @@ def test_a_lab_from_start_to_end(kd_home, config):
     assert len(set(heads)) == 3, "but other weights in the end"
 
 
-def test_stopped_and_started_again(kd_home, config):
+@pytest.mark.slow
+def test_a_stopped_lab_continues(kd_home, config):
     cells, work = transfer_trainings(config), kd_home / "work"
     control, kept = Control(), []
 
@@ -104,7 +105,7 @@ def test_stopped_and_started_again(kd_home, config):
     assert whole["cells"] == report["cells"], "the numbers of an undisturbed lab"
 
 
-def test_what_another_training_version_measured_is_measured_again(kd_home, config, monkeypatch):
+def test_another_training_version_is_measured_again(kd_home, config, monkeypatch):
     trainings, kept = transfer_trainings(config)[:2], []
     before = run_lab(config.distil, trainings, kd_home / "work")
     monkeypatch.setattr(lab_training, "TRAINING_VERSION", TRAINING_VERSION + 1)
@@ -116,7 +117,8 @@ def test_what_another_training_version_measured_is_measured_again(kd_home, confi
     assert [names(report) for report in kept] == [names(before)[:1], names(before)]
 
 
-def test_as_a_job_it_keeps_its_cells_where_the_page_reads_them(kd_home, config):
+@pytest.mark.slow
+def test_a_lab_as_a_job(kd_home, config):
     config = config.model_copy(update={"transfer": (0, 8), "seeds": (0,)})
     store, run_id = Store(), "20260131-143000-a1b2"
     store.create_run(run_id, config.model_dump(mode="json"), kind="lab", name="Lab")

@@ -1,4 +1,4 @@
-"""The lessons: whole, filled with what was recorded, and right."""
+"""The lessons: complete, filled with recorded numbers, and correct."""
 
 from __future__ import annotations
 
@@ -11,27 +11,24 @@ import pytest
 from pydantic import ValidationError
 from scipy import special, stats
 
-from kd_core.config import flag
-from kd_core.distillation.roles import STAIRS
 from kd_core.learn import lessons as module
 from kd_core.learn.choosing import best_of
-from kd_core.learn.facts import FACTS, Facts, facts
+from kd_core.learn.facts import FACTS, facts
 from kd_core.learn.lab_results import soft_over_hard, transfer_table
 from kd_core.learn.lessons import Lesson, lessons
-from kd_core.learn.recorded import FOLDER, other_tasks, other_texts, recorded, recorded_lab
-from tests import ROOT
+from kd_core.learn.recorded import FOLDER, other_tasks, recorded, recorded_lab
 
 NAMES = ["soft-labels", "temperature", "alpha", "data-and-size", "when-not", "choosing"]
 
 
-def test_six_lessons_of_ten_minutes_in_order() -> None:
+def test_six_lessons_in_order() -> None:
     assert list(lessons()) == NAMES == list(FACTS)
     assert {lesson.minutes for lesson in lessons().values()} == {10}
     assert lessons()["data-and-size"].part_names == ("Before", "Lab", "Lab 2", "Reveal", "Summary")
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_each_text_is_filled_and_the_answer_can_be_given(name: str) -> None:
+def test_placeholders_are_filled_and_the_answer_can_be_given(name: str) -> None:
     lesson, found = lessons()[name], facts(name)
     for text in (lesson.question, *lesson.options, *lesson.parts.values()):
         assert not re.search(r"[{}]", found.fill(text))
@@ -42,15 +39,15 @@ def test_each_text_is_filled_and_the_answer_can_be_given(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_no_measured_number_is_typed_into_a_text(name: str) -> None:
-    """What stands there by itself is a setting, a year or a paper's number, never a share."""
+def test_no_measured_number_is_typed(name: str) -> None:
+    """Typed numbers are settings, years or a paper's number, never shares."""
     texts = " ".join((lessons()[name].question, *lessons()[name].parts.values()))
     texts = re.sub(r"\b\d{4}\.\d{5}\b|95 % interval", "", texts)
     assert not re.search(r"\d\s*(%|points)|\d\.\d{2}", texts)
 
 
-def test_the_closest_class_is_where_most_of_the_rest_goes() -> None:
-    """Of the texts that the teacher gets right: where it errs, the rest is its error."""
+def test_closest_class() -> None:
+    """Only texts that the teacher classifies correctly count."""
     known, found = recorded(), facts("soft-labels")
     wrong = known.logits["teacher"].argmax(axis=1) != known.truth
     row = known.labels.index(found.words["class"])
@@ -68,8 +65,8 @@ def test_the_closest_class_is_where_most_of_the_rest_goes() -> None:
     assert stays > others[0] >= others[1], "the class that the texts settle best"
 
 
-def test_t_squared_keeps_the_push_for_small_logits_alone() -> None:
-    """Forward KL's gradient by the logits, (p_s - p_t) / T, by hand for all headlines."""
+def test_growth_of_the_gradient_with_t_squared() -> None:
+    """The gradient of forward KL by the logits is (p_s - p_t) / T."""
     known, found = recorded(), facts("temperature")
 
     def growth(student: np.ndarray) -> float:
@@ -86,14 +83,14 @@ def test_t_squared_keeps_the_push_for_small_logits_alone() -> None:
     assert found.words["growth_untrained"] == f"{growth(np.zeros((200, 5))):.1f}" == "2.6"
 
 
-def test_the_temperatures_answer_is_a_softmax() -> None:
+def test_answer_of_the_temperature_lesson() -> None:
     found, logits = facts("temperature"), recorded().logits["teacher"]
     row = int(found.words["row"])
     assert found.answer == pytest.approx(100 * special.softmax(logits[row] / 8).max(), abs=1e-9)
     assert found.words["cold"] == f"{100 * special.softmax(logits[row]).max():.1f} %" == "90.7 %"
 
 
-def test_alpha_turns_where_the_pushes_are_level() -> None:
+def test_alpha_at_which_the_gradients_balance() -> None:
     known, found = recorded(), facts("alpha")
     row, names = int(found.words["row"]), list(known.labels)
     label, said = names.index(found.words["label"]), names.index(found.words["wrong_class"])
@@ -109,7 +106,7 @@ def test_alpha_turns_where_the_pushes_are_level() -> None:
     assert found.answer == f"{names[said]}, as the teacher says"
 
 
-def test_the_gain_is_the_recorded_one() -> None:
+def test_recorded_gain() -> None:
     cells = json.loads((FOLDER / "transfer-bbc-headlines.json").read_text("utf-8"))["cells"]
     most = max(cell["transfer"] for cell in cells)
     mean = {
@@ -119,7 +116,7 @@ def test_the_gain_is_the_recorded_one() -> None:
     assert facts("data-and-size").answer == pytest.approx(100 * (mean["student"] - mean["alone"]))
 
 
-def test_the_smallest_student_is_small_enough_and_good_enough() -> None:
+def test_smallest_good_student() -> None:
     report, found = recorded_lab("size"), facts("data-and-size")
     by_size: dict[str, list[dict]] = {}
     for cell in report["cells"]:
@@ -130,14 +127,7 @@ def test_the_smallest_student_is_small_enough_and_good_enough() -> None:
     assert found.words["best"] == max(means, key=lambda name: means[name])
 
 
-def test_the_second_has_half_of_the_first() -> None:
-    found, logits = facts("temperature"), recorded().logits["teacher"]
-    shares = np.sort(special.softmax(logits[int(found.words["row"])] / float(found.words["half_at"])))
-    assert shares[-2] / shares[-1] == pytest.approx(0.5, abs=0.01)
-    assert found.words["most_entropy"] == f"{np.log(5):.2f}"
-
-
-def test_the_weaker_gradient_is_the_one_of_the_formula() -> None:
+def test_weaker_gradient() -> None:
     found, known = facts("temperature"), recorded()
     row = int(found.words["row"])
 
@@ -150,42 +140,7 @@ def test_the_weaker_gradient_is_the_one_of_the_formula() -> None:
     assert found.words["halved"] == f"{size(8) / size(16):.1f} times"
 
 
-def test_other_tasks_are_those_of_the_documents() -> None:
-    text = (ROOT / "docs" / "quality.md").read_text("utf-8")
-    suite = text[text.index("## The suite\n") :]
-    for task, numbers in other_tasks().items():
-        row = suite[suite.index(f"| {task} |") :].partition("\n")[0]
-        cells = [cell.strip(" *") for cell in row.split("|")]
-        shown = [f"{numbers[who]:.1f}" for who in ("floor", "alone", "distilled", "teacher")]
-        assert cells[2:6] == shown, task
-    assert f"| {other_tasks()['questions']['train']:,} / " in text
-
-
-def test_other_texts_are_those_of_the_documents() -> None:
-    rows = {
-        "teacher": "| teacher, MiniLM",
-        "alone": "128, alone |",
-        "labelled": "on the labelled texts |",
-        "transfer": "transfer texts**",
-    }
-    lines = (ROOT / "docs" / "quality.md").read_text("utf-8").splitlines()
-    for who, (test, other) in other_texts().items():
-        (line,) = [line for line in lines if rows[who] in line and line.startswith("|")]
-        cells = [cell.strip(" *") for cell in line.split("|")]
-        assert (cells[2], cells[4]) == (f"{test:.1f} %", f"{other:.1f} %")
-
-
-def test_statistics_has_the_recorded_labs_hard_answers() -> None:
-    report = recorded_lab("transfer")
-    rows = transfer_table(report).set_index(["who", "transfer"])["accuracy"]
-    hard, soft = (f"{100 * rows[who, 8_000]:.1f} %" for who in ("hard_answers", "student"))
-    gain = facts("when-not").words["soft_gain"]
-    said = f"hard answers has {hard}, on soft labels {soft}, a difference of {gain}, five seeds."
-    assert said in " ".join((ROOT / "docs" / "statistics.md").read_text("utf-8").split())
-
-
-def test_the_cases_without_a_gain_are_without_a_gain() -> None:
-    """What the lesson says of them in words."""
+def test_cases_without_a_gain() -> None:
     tasks, report = other_tasks(), recorded_lab("transfer")
     for task in tasks.values():
         assert abs(task["distilled"] - task["alone"]) < 0.5
@@ -203,23 +158,7 @@ def test_the_cases_without_a_gain_are_without_a_gain() -> None:
     assert (words["right_student"], words["agree_teacher"]) == (str(right), "200")
 
 
-def test_a_lesson_finds_the_stairs_of_a_report() -> None:
-    """It names what leads to them as form and report do."""
-    text = " ".join(lessons()["data-and-size"].parts["Reveal"].split())
-    assert "plain_start" in STAIRS
-    assert "**Plain start**" in text
-    assert f"`{flag('controls.plain_start')}`" in text
-    places = {
-        "Advanced settings": "build/distill/page.py",
-        "Where the gain comes from": "review/report/quality.py",
-    }
-    for name, place in places.items():
-        assert f"**{name}**" in text
-        assert f'("{name}"' in (ROOT / "pages" / place).read_text("utf-8")
-
-
-def test_errors_of_the_teacher_are_weighed_text_by_text() -> None:
-    """What is known of one accuracy does not tell how much is known of a difference."""
+def test_gain_on_labelled_texts() -> None:
     row = transfer_table(recorded_lab("transfer")).set_index(["who", "transfer"]).loc[("student", 0)]
     low, high = (f"{100 * row[end]:+.1f}".replace("-", "−") for end in ("delta_low", "delta_high"))
     words = facts("alpha").words
@@ -228,8 +167,7 @@ def test_errors_of_the_teacher_are_weighed_text_by_text() -> None:
     assert words["labelled_told"].endswith("these texts cannot tell")
 
 
-def test_the_stairs_are_the_recorded_ones() -> None:
-    """From random weights, from the teacher's, with its answers: means over five seeds."""
+def test_recorded_stairs() -> None:
     cells, words = recorded_lab("transfer")["cells"], facts("data-and-size").words
     mean = {
         (who, texts): np.mean([c["accuracy"] for c in cells if (c["who"], c["transfer"]) == (who, texts)])
@@ -246,27 +184,14 @@ def test_the_stairs_are_the_recorded_ones() -> None:
     assert words["few_labels_gain"].startswith("+8.0 points (+6.0 to ")
 
 
-def test_how_sure_the_teacher_is_of_half_of_the_texts() -> None:
-    sure = special.softmax(recorded().logits["teacher"], axis=1).max(axis=1)
-    share = float(facts("temperature").words["half_surer"].split()[0])
-    assert (sure >= share / 100).sum() >= 100 > (sure >= share / 100 + 0.01).sum()
-
-
-def test_the_picked_one_has_what_the_other_half_says() -> None:
+def test_optimism_of_the_best_student() -> None:
     seen, unseen = best_of(recorded_lab("size"))
     assert seen[0] == pytest.approx(unseen[0], abs=0.001), "nothing was picked"
     assert (np.diff(seen) > 0).all()
     assert facts("choosing").answer == pytest.approx(100 * unseen[-1])
 
 
-def test_words_are_escaped_on_their_way_in() -> None:
-    found = Facts("", {"name": "<b>"})
-    assert found.fill("A {name}", lambda value: f"[{value}]") == "A [<b>]"
-
-
-def test_a_lesson_without_a_part_or_an_answer_is_refused(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_incomplete_lessons_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     text = (module.FOLDER / "1-soft-labels.md").read_text("utf-8")
     monkeypatch.setattr(module, "FOLDER", tmp_path)
     for part, slip in (("Reveal", "Revel"), ("Found", "Fund")):

@@ -1,4 +1,4 @@
-"""Races: who leads on the way, and who is told apart at the end."""
+"""Races: the leader on the way, and shared places at the end."""
 
 from __future__ import annotations
 
@@ -7,7 +7,6 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from kd_core import figures
 from kd_core.config import DistillConfig
 from kd_core.errors import RunError
 from kd_core.learn.race import lane_names, pairs, places, standing, teacher_accuracy
@@ -25,7 +24,7 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
-def test_lanes_are_named_by_what_differs() -> None:
+def test_lane_names() -> None:
     base = DistillConfig()
     configs = [base.change({"objective.temperature": t, "student.model": "tiny"}) for t in (1.0, 8.0)]
     assert lane_names(configs) == ["A: T = 1", "B: T = 8"]
@@ -35,13 +34,13 @@ def test_lanes_are_named_by_what_differs() -> None:
     ]
 
 
-def test_the_leader_is_found_at_the_step_that_all_have_reached() -> None:
+def test_standing_at_the_last_common_step() -> None:
     curves = {"A": curve(0.5, 0.6, 0.9), "B": curve(0.4, 0.7), "C": curve(0.9, who="teacher")}
     assert standing(curves) == (50, {"B": 0.7, "A": 0.6})
     assert standing({"A": curve(0.9, who="teacher")}) is None
 
 
-def test_the_teachers_level_is_that_of_the_weights_it_keeps() -> None:
+def test_teacher_accuracy() -> None:
     curve = pd.DataFrame(
         {"who": ["teacher", "teacher", "student"], "step": [10, 20, 25], "accuracy": [0.9, 0.8, 0.95]}
     )
@@ -52,7 +51,7 @@ def test_the_teachers_level_is_that_of_the_weights_it_keeps() -> None:
     assert teacher_accuracy(usual, curve[curve["who"] == "student"]) is None
 
 
-def test_what_differs_by_little_shares_the_first_place(home: Path) -> None:
+def test_shared_first_place(home: Path) -> None:
     for run_id, right in zip(IDS, (150, 182, 184), strict=True):
         finished(home, run_id, right)
     found = pairs(IDS)
@@ -66,29 +65,21 @@ def test_what_differs_by_little_shares_the_first_place(home: Path) -> None:
     assert places(IDS, found) == {IDS[2]: 1, IDS[1]: 1, IDS[0]: 3}
 
 
-def test_who_is_behind_shares_a_place_too(home: Path) -> None:
+def test_shared_second_place(home: Path) -> None:
     for run_id, right in zip(IDS, (150, 152, 184), strict=True):
         finished(home, run_id, right)
     assert places(IDS, pairs(IDS)) == {IDS[2]: 1, IDS[1]: 2, IDS[0]: 2}
 
 
-def test_other_texts_are_not_compared(home: Path) -> None:
+def test_different_test_texts_are_refused(home: Path) -> None:
     finished(home, IDS[0], 100)
     finished(home, IDS[1], 100, texts=150)
     with pytest.raises(RunError, match="were not tested on the same texts"):
         pairs(IDS[:2])
 
 
-def test_lost_predictions_say_so(home: Path) -> None:
+def test_missing_predictions(home: Path) -> None:
     finished(home, IDS[0], 100)
     (home / "runs" / IDS[0] / "predictions.parquet").unlink()
     with pytest.raises(RunError, match=f"The predictions of {IDS[0]} are missing or damaged"):
         pairs(IDS[:1])
-
-
-def test_the_chart_has_a_line_for_each_lane_and_one_for_the_teacher() -> None:
-    figure = figures.race_chart({"A <b>": curve(0.5, 0.6), "B": curve()}, 0.9, 150)
-    assert [trace.name for trace in figure.data] == ["A &lt;b&gt;", "B", "Teacher, 90.0 %"]
-    assert list(figure.data[0].y) == [50.0, 60.0]
-    assert figure.layout.xaxis.range == (0, 153)
-    assert figures.race_chart({"A": curve()}, None, 150).layout.yaxis.range == (0, 100)

@@ -1,4 +1,4 @@
-"""The recorded numbers belong to the corpus and the split that the app shows them with."""
+"""The recorded numbers belong to the installed corpus and today's settings."""
 
 from __future__ import annotations
 
@@ -10,7 +10,6 @@ from typing import Any
 
 import numpy as np
 import pytest
-import yaml
 
 from kd_core.config import LESSON, DistillConfig, settings
 from kd_core.data import load_task
@@ -33,26 +32,28 @@ from kd_core.learn.recorded import (
 )
 from kd_core.models.loading import load_teacher, teacher_config
 from kd_core.system.paths import app_folder
-from tests import SAMPLES
 
-Older = dict[str, tuple[Any, Any]]  # a setting: what was recorded, and what it is today
+Older = dict[str, tuple[Any, Any]]  # by setting: the recorded value and today's
 
-KNOWN: dict[str, Older] = {}  # by recording, where a changed default changes nothing of what it shows
+KNOWN: dict[str, Older] = {}  # by recording: changed defaults that do not affect what it shows
 
 
-def test_they_belong_to_the_corpus_and_hold_none_of_its_texts() -> None:
+def test_recordings_belong_to_the_corpus_and_contain_no_text() -> None:
     file = app_folder() / "assets" / "recorded" / "bbc-headlines.json"
     assert json.loads(file.read_text())["corpus_sha256"] == CORPUS_SHA256
-    assert not [text for text in recorded().texts() if text in file.read_text()]
+    headlines = {*recorded().texts(), *recorded_replay().texts}
+    for recording in FOLDER.iterdir():
+        content = recording.read_text()
+        assert not [text for text in headlines if text in content], recording.name
 
 
-def test_each_row_finds_its_headline() -> None:
+def test_digests_of_headlines() -> None:
     known = recorded()
     assert [digest(text) for text in known.texts()] == list(known.digests)
     assert len(known.digests) == 200
 
 
-def test_logits_of_three_models_that_have_learned_the_task() -> None:
+def test_recorded_logits() -> None:
     known = recorded()
     assert set(known.logits) == {"teacher", "alone", "student"}
     for logits in known.logits.values():
@@ -60,7 +61,7 @@ def test_logits_of_three_models_that_have_learned_the_task() -> None:
         assert np.mean(logits.argmax(axis=1) == known.truth) > 0.8
 
 
-def test_the_replay_is_one_of_fifty_headlines_at_forty_moments() -> None:
+def test_recorded_replay() -> None:
     replay = recorded_replay()
     assert replay.student.shape == (40, 50, 5)
     assert replay.steps == tuple(moments(900))
@@ -68,7 +69,7 @@ def test_the_replay_is_one_of_fifty_headlines_at_forty_moments() -> None:
     assert replay.agrees[0].mean() < 0.5 < 0.7 < replay.agrees[-1].mean()
 
 
-def test_the_labs_measured_every_cell_on_this_corpus() -> None:
+def test_recorded_labs_are_complete() -> None:
     transfer, size = recorded_lab("transfer"), recorded_lab("size")
     settings = [(cell["who"], cell["transfer"], cell["seed"]) for cell in transfer["cells"]]
     kinds = [*(("student", texts) for texts in (0, 500, 2000, 8000)), ("hard_answers", 8000)]
@@ -85,7 +86,7 @@ def test_the_labs_measured_every_cell_on_this_corpus() -> None:
 
 
 @pytest.mark.parametrize("name", [name for name in claims() if is_recorded(name)])
-def test_the_claims_were_measured_on_this_corpus(name: ClaimName) -> None:
+def test_recorded_claims_are_complete(name: ClaimName) -> None:
     content = recorded_lab(name)
     assert content["corpus_sha256"] == CORPUS_SHA256
     left_out = sorted({cell["unseen"] for cell in content["cells"] if "unseen" in cell})
@@ -102,23 +103,16 @@ def test_the_claims_were_measured_on_this_corpus(name: ClaimName) -> None:
     assert findings(name, content).main
 
 
-def test_no_text_is_recorded() -> None:
-    headlines = set(recorded_replay().texts)
-    for file in (app_folder() / "assets" / "recorded").iterdir():
-        content = file.read_text()
-        assert not [text for text in headlines if text in content], file.name
-
-
 @pytest.fixture(scope="module")
 def resolved() -> Callable[[DistillConfig], DistillConfig]:
-    """As a run would store it today; all texts are English, so that all have the same teacher."""
+    """``resolved(config)`` is the config that a run would store today."""
     _, tokenizer = load_teacher(LESSON.teacher, load_task(LESSON.task))
     task = cache(load_task)
     lengths = cache(lambda config: token_lengths(tokenizer, task(config)))
 
     def of(config: DistillConfig) -> DistillConfig:
         assert config.teacher.model in ("auto", LESSON.teacher.model)
-        known = task(config.task)  # how many texts there are decides what the teacher's head reads
+        known = task(config.task)  # the number of texts decides the pooling of the teacher
         teacher = teacher_config(config.teacher, known.labels, texts=len(known.train))
         return resolve(config, known, teacher, lengths(config.task))
 
@@ -126,7 +120,7 @@ def resolved() -> Callable[[DistillConfig], DistillConfig]:
 
 
 def older(name: str, asked: DistillConfig) -> Older:
-    """In which settings the recording differs from what is ``asked`` for."""
+    """Return the settings in which the recording differs from ``asked``."""
     content = _content(name)
     stored = content.get("config") or content["result"]["config"]["distill"]
     return _changed({"version": 1} | stored, content.get("training_version", 1), asked)
@@ -136,44 +130,26 @@ def _changed(stored: dict[str, Any], training_version: int, asked: DistillConfig
     was = settings(DistillConfig.from_dict(stored).model_dump(mode="json"))
     now = settings(asked.model_dump(mode="json"))
     was["training_version"], now["training_version"] = training_version, TRAINING_VERSION
-    del now["training.precision"]  # the machine's
+    del now["training.precision"]  # depends on the machine
     return {place: (was[place], value) for place, value in now.items() if was[place] != value}
 
 
 @pytest.mark.parametrize("name", sorted({*KNOWN, *(file.stem for file in FOLDER.glob("*.json"))}))
-def test_settings_in_which_a_recording_is_stale_are_known(
+def test_recordings_use_todays_settings(
     name: str, record: ModuleType, resolved: Callable[[DistillConfig], DistillConfig]
 ) -> None:
-    if name.startswith("search-"):  # what was asked for, and not what became of auto
+    if name.startswith("search-"):  # not resolved
         asked = LESSON.change({"task.transfer_texts": 0, "training.steps": 150})
     else:
         asked = resolved(record.asked(name.removesuffix(TASK).removesuffix("-")))
     found, known = older(name, asked), KNOWN.get(name, {})
     stale = {place: pair for place, pair in found.items() if known.get(place) != pair}
-    assert not stale, f"{name} is stale in {stale}, then and now: record it again, or say in KNOWN why not"
+    assert not stale, f"{name} is stale: {stale}. Record it again, or add it to KNOWN"
     gone = known.keys() - found.keys()
-    assert not gone, f"{name} is not stale in {sorted(gone)}: take that out of KNOWN"
+    assert not gone, f"{name} is not stale in {sorted(gone)}: remove it from KNOWN"
 
 
-# What the figures of a document were measured with is in tests/samples/measured.yaml, as a run resolves it.
-MEASURED = {
-    "the table of README.md": {"task.train_texts": 200, "task.transfer_texts": 4_000},
-    "the suite of docs/quality.md": {"task.transfer_texts": 0},  # headlines
-    "its row with a transfer set": {},  # demo
-}
-
-
-@pytest.mark.parametrize("what", MEASURED)
-def test_figures_of_the_documents_are_of_todays_settings(
-    what: str, resolved: Callable[[DistillConfig], DistillConfig]
-) -> None:
-    measured = yaml.safe_load((SAMPLES / "measured.yaml").read_text("utf-8"))[what]
-    asked = resolved(DistillConfig().change(MEASURED[what]))
-    stale = _changed(measured["config"], measured["training_version"], asked)
-    assert not stale, f"{what} is stale in {stale}, then and now: measure it again"
-
-
-def test_a_default_that_is_changed_makes_recordings_stale() -> None:
+def test_a_changed_default_makes_recordings_stale() -> None:
     name = f"search-{TASK}"
     asked = LESSON.change({"task.transfer_texts": 0, "training.steps": 150})
     assert older(name, asked) == {}
