@@ -7,6 +7,7 @@ import json
 from kd_core.distillation.report import Report
 from tests import SAMPLES
 
+EVIL = '<img src="http://127.0.0.1:9/x"> %{y} a name that is too long to be shown'
 read = Report.model_validate
 SAMPLE = json.loads((SAMPLES / "report.json").read_text("utf-8"))
 

@@ -1,4 +1,4 @@
-"""Figures of a report: sizes and times, confusion, reliability, each class, and other texts."""
+"""Tests of the figures of a report and of its standing: scores, differences, classes and other texts."""
 
 from __future__ import annotations
 
@@ -8,7 +8,13 @@ import pytest
 from kd_core import figures
 from kd_core.distillation.metrics import wilson
 from kd_core.distillation.roles import ROLES
+from kd_core.system.formatting import percent
 from tests.unit.figures.sampled import annotations, read
+
+
+def judged_by(report: dict, metric: str) -> dict:
+    report["config"]["training"]["metric"] = metric
+    return report
 
 
 def test_bars_of_size_and_latency(report: dict) -> None:
@@ -19,39 +25,99 @@ def test_bars_of_size_and_latency(report: dict) -> None:
     assert latency.layout.xaxis.range[0] == 0
 
 
+def test_accuracies_with_their_intervals(report: dict) -> None:
+    figure = figures.accuracies(read(report))
+    teacher, student, _, alone = figure.data
+    assert list(figure.layout.yaxis.ticktext) == ["Teacher", "Distilled", "Labelled only", "Alone"]
+    assert alone.x[0] == pytest.approx(83.97, abs=0.005)
+    assert alone.error_x.array[0] == pytest.approx(100 * (0.86862 - 0.83969), abs=0.005)
+    assert annotations(figure) == ["<b>87.6 %</b>", "<b>87.6 %</b>", "<b>86.3 %</b>", "<b>84.0 %</b>"]
+    assert "95 % interval 84.5 % to 90.1 %" in teacher.hovertext[0]
+    assert student.marker.color == figures.COLOURS["student"][0]
+    report["config"]["task"]["gold"] = "none"
+    figure = figures.accuracies(read(report))
+    assert figure.layout.title.text == "Agreement on the test texts"
+    assert figure.layout.yaxis.ticktext[0] == "Distilled", "a teacher agrees with itself"
+
+
+def test_scores_are_in_what_decides(report: dict) -> None:
+    student = read(judged_by(report, "f1:tech")).student
+    figure = figures.accuracies(read(report))
+    assert figure.layout.title.text == "F1 of tech on the test texts"
+    assert figure.data[1].x[0] == pytest.approx(100 * student.by("f1:tech"))
+    assert (figure.data[1].error_x.array[0], "interval" in figure.data[1].hovertext[0]) == (0, False)
+    assert figures.differences(read(report)).layout.xaxis.title.text == "Points of F1 of tech, text by text"
+    report["student"]["macro_f1_interval"] = [0.84, 0.9]
+    figure = figures.accuracies(read(judged_by(report, "macro_f1")))
+    assert f"{percent(student.macro_f1)}, 95 % interval 84.0 % to 90.0 %" in figure.data[1].hovertext[0]
+
+
+def test_differences_are_coloured_by_who_is_better(report: dict) -> None:
+    gap = report["verdict"] | {"delta": -0.02, "low": -0.03, "high": -0.01, "kind": "hurt"}
+    unsure = report["verdict"] | {"delta": 0.01, "low": -0.01, "high": 0.03, "kind": "no_difference"}
+    figure = figures.differences(read(report | {"over": {"teacher": gap, "labelled_only": unsure}}))
+    names = ["than the student alone", "than the teacher", "than labelled only"]
+    assert list(figure.layout.yaxis.ticktext) == names, "the control comes first"
+    colours = [figures.COLOURS["student"][0], figures.COLOURS["teacher"][0], figures.style.UNSURE[0]]
+    assert [trace.marker.color for trace in figure.data] == colours
+    assert figure.data[2].marker.symbol == "circle-open"
+    assert annotations(figure)[1] == "<b>−2.0</b> (−3.0 to −1.0)"
+    told, untold = figures.verdicts({"a": (0.04, 0.01, 0.07), "b": (0.01, -0.02, 0.04)}).data
+    assert [told.marker.color, untold.marker.color] == [colours[0], colours[2]]
+    assert told.hovertext[0] == "+4.0 points, 95 % interval +1.0 to +7.0"
+
+
 def test_confusion_adds_up_the_seeds(report: dict) -> None:
-    once = figures.confusion(read(report), "teacher").data[0]
-    assert once.text[0].tolist() == [100, 1, 16, 5, 3]
-    assert once.z[0][0] == pytest.approx(100 / 125)
+    report["labels"][0] = "beneficiary_not_allowed_in_this_country"
     report["teacher"]["seeds"]["1"] = report["teacher"]["seeds"]["0"]
     figure = figures.confusion(read(report), "teacher")
-    twice = figure.data[0]
     assert figure.layout.title.text == "Confusion: teacher, 2 seeds together"
-    assert twice.text[0].tolist() == [200, 2, 32, 10, 6]
-    assert figure.layout.yaxis.ticktext[0] == "business (125)", "each seed has the same texts"
-    assert twice.z[0][0] == pytest.approx(100 / 125)
-
-
-def test_many_classes_show_no_numbers_in_their_cells(report: dict) -> None:
-    report["labels"] = [f"class {i}" for i in range(20)]
-    report["student"]["seeds"]["0"]["confusion"] = np.eye(20, dtype=int).tolist()
-    figure = figures.confusion(read(report), "student")
-    assert figure.data[0].text is None
-    assert figure.layout.xaxis.showticklabels is False, "the rows say them, and there they can be read"
-    assert figure.layout.yaxis.ticktext[0] == "class 0 (1)"
-    assert figure.data[0].customdata[0][1][1] == "class 0<br>taken for class 1"
-
-
-def test_long_names_of_classes_leave_room_for_the_confusion(report: dict) -> None:
-    report["labels"][0] = "beneficiary_not_allowed_in_this_country"
-    figure = figures.confusion(read(report), "teacher")
-    assert figure.layout.xaxis.showticklabels is not False
-    assert figure.layout.yaxis.ticktext[0] == "benefici…country (125)"
+    assert figure.data[0].text[0].tolist() == [200, 2, 32, 10, 6]
+    assert figure.data[0].z[0][0] == pytest.approx(100 / 125)
+    assert figure.layout.yaxis.ticktext[0] == "benefici…country (125)", "each seed has the same texts"
     whole = "beneficiary_not_allowed_in_t<br>his_country<br>taken for entertainment"
     assert figure.data[0].customdata[0][1][1] == whole
 
 
-def test_reliability_greys_what_the_bin_cannot_tell(report: dict) -> None:
+def test_confusion_of_many_classes_shows_no_numbers(report: dict) -> None:
+    report["labels"] = [f"class {i}" for i in range(20)]
+    report["student"]["seeds"]["0"]["confusion"] = np.eye(20, dtype=int).tolist()
+    figure = figures.confusion(read(report), "student")
+    assert (figure.data[0].text, figure.layout.xaxis.showticklabels) == (None, False)
+    assert figure.layout.yaxis.ticktext[0] == "class 0 (1)"
+    assert figure.data[0].customdata[0][1][1] == "class 0<br>taken for class 1"
+
+
+def test_of_very_many_classes_the_worst_are_shown(report: dict) -> None:
+    count, worst = 1_000, list(range(3, 1_000, 25))  # 40 of them
+    report["labels"] = [f"class {i}" for i in range(count)]
+    confusion = 9 * np.eye(count, dtype=int)
+    for i in worst:
+        confusion[i, (i + 25) % count] = 1 + i
+    rows = confusion.tolist()
+    for model in (report[who] for who in ROLES if report.get(who)):
+        for scores in model["seeds"].values():
+            example = scores["per_class"][0]
+            scores["per_class"] = [example | {"label": f"class {i}", "f1": 0.9} for i in range(count)]
+            scores["confusion"] = rows
+    for i in worst:
+        report["student"]["seeds"]["0"]["per_class"][i]["f1"] = 0.1
+    shown, known = [f"class {i}" for i in worst], read(report)
+    figure = figures.confusion(known, "student")
+    assert figure.layout.title.text.endswith(", the 40 most confused of 1,000 classes")
+    assert list(figure.layout.xaxis.ticktext) == shown
+    assert figure.layout.yaxis.ticktext[1] == f"class 28 ({9 + 29})"
+    shares = np.asarray(figure.data[0].z)
+    assert shares.shape == (40, 40)
+    assert shares[1, 1:3].tolist() == pytest.approx([9 / 38, 29 / 38])
+    assert len(figure.to_json()) < 1_000_000
+    dots = figures.per_class(known)
+    assert dots.layout.title.text == "F1 of each class: the 40 of 1,000 where the student's is lowest"
+    assert list(dots.layout.yaxis.ticktext) == shown
+    assert len(dots.data[0].y) == 40
+
+
+def test_reliability_greys_what_a_bin_cannot_tell(report: dict) -> None:
     bins = [
         {"low": 0.5, "high": 0.6, "confidence": 0.55, "accuracy": 0.5, "count": 4},
         {"low": 0.9, "high": 1.0, "confidence": 0.95, "accuracy": 0.5, "count": 100},
@@ -77,72 +143,28 @@ def test_four_way_table(report: dict) -> None:
         ["<b>28</b><br>mended<br>5.3 %", "<b>37</b><br>inherited error<br>7.1 %"],
     ]
     assert figure.layout.title.text
-    assert figure.layout.height == 300
 
 
-def test_falls_on_other_texts(report: dict) -> None:
+def test_scores_on_other_texts(report: dict) -> None:
     figure = figures.shifted(read(report))
-    assert list(figure.layout.yaxis.ticktext) == [
-        "test texts",
-        "typos",
-        "dropped words",
-        "upper case",
-        "sentences",
-    ]
+    names = ["test texts", "typos", "dropped words", "upper case", "sentences"]
+    assert list(figure.layout.yaxis.ticktext) == names
     assert figure.data[0].x[1] == pytest.approx(72.328, abs=1e-3)
     assert figure.layout.xaxis.title.text == "Accuracy (%)"
-    report["config"]["training"]["metric"] = "macro_f1"
     for who in ("teacher", "student", "alone", "labelled_only"):
         report[who]["shifted_score"] = dict.fromkeys(report[who]["shifted"], 0.5)
-    figure = figures.shifted(read(report))
+    figure = figures.shifted(read(judged_by(report, "macro_f1")))
     assert figure.layout.xaxis.title.text == "Macro-F1 (%)"
     assert list(figure.data[0].x) == pytest.approx([100 * report["teacher"]["macro_f1"], *[50] * 4])
 
 
-def test_of_many_classes_a_chart_shows_the_worst(report: dict) -> None:
-    """A thousand classes would be a chart of 90 MB."""
-    count, worst = 1_000, list(range(3, 1_000, 25))  # 40 of them
-    report["labels"] = [f"class {i}" for i in range(count)]
-    confusion = 9 * np.eye(count, dtype=int)
-    for i in worst:
-        confusion[i, (i + 25) % count] = 1 + i
-    for model in (report[who] for who in ROLES if report.get(who)):
-        for scores in model["seeds"].values():
-            example = scores["per_class"][0]
-            scores["per_class"] = [example | {"label": f"class {i}", "f1": 0.9} for i in range(count)]
-            scores["confusion"] = confusion.tolist()
-    for i in worst:
-        report["student"]["seeds"]["0"]["per_class"][i]["f1"] = 0.1
-    shown = [f"class {i}" for i in worst]
-    figure = figures.confusion(read(report), "student")
-    assert figure.layout.title.text.endswith(", the 40 most confused of 1,000 classes")
-    assert list(figure.layout.xaxis.ticktext) == shown
-    assert figure.layout.yaxis.ticktext[1] == f"class 28 ({9 + 29})"
-    shares = np.asarray(figure.data[0].z)
-    assert shares.shape == (40, 40)
-    assert shares[1, 1:3].tolist() == pytest.approx([9 / 38, 29 / 38])
-    assert len(figure.to_json()) < 1_000_000
-    dots = figures.per_class(read(report))
-    assert dots.layout.title.text == "F1 of each class: the 40 of 1,000 where the student's is lowest"
-    assert list(dots.layout.yaxis.ticktext) == shown
-    assert len(dots.data[0].y) == 40
-    assert dots.layout.height == 150 + 20 * 40, "one line of letters for each"
-
-
-def test_marks_of_many_models_stay_at_their_line_and_whole(report: dict) -> None:
+def test_f1_of_each_class_of_many_models(report: dict) -> None:
     report |= {who: report["alone"] for who in ROLES if who not in report}
-    figure = figures.per_class(read(report))
-    assert len(figure.data) == len(ROLES)
-    heights = np.array([trace.y for trace in figure.data]) - np.arange(5)
-    assert np.abs(heights).max() < 0.3, "the next line is at 1"
-    assert len(set(heights[:, 0])) == len(ROLES)
-    assert not any(trace.cliponaxis for trace in figure.data)
-
-
-def test_a_class_without_test_texts_has_no_mark(report: dict) -> None:
     report["student"]["seeds"]["0"]["per_class"][0] |= {"support": 0, "f1": 0}
     figure = figures.per_class(read(report))
+    heights = np.array([trace.y for trace in figure.data]) - np.arange(5)
+    assert np.abs(heights).max() < 0.3, "the next line is at 1"
+    assert len(set(heights[:, 0])) == len(figure.data) == len(ROLES)
     assert figure.layout.yaxis.ticktext[0] == f"{report['labels'][0]} (0 texts)"
     (student,) = (trace for trace in figure.data if trace.name == "Distilled")
-    assert np.isnan(student.x[0])
-    assert not np.isnan(student.x[1:]).any()
+    assert np.isnan(student.x).tolist() == [True, False, False, False, False]
