@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import csv
+import json
+import os
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -13,147 +17,129 @@ import pytest
 from kd_core import distill
 from kd_core.config import DistillConfig
 from kd_core.data import load_task
+from kd_core.deployment.export import ExportConfig, export_run
 from kd_core.distillation import report_tables
 from kd_core.distillation.events import NOT_NEEDED, Note, StageFinished
 from kd_core.distillation.report import Report
 from kd_core.distillation.training import fit
 from kd_core.distillation.training.trainer import train
 from kd_core.errors import ConfigError
+from tests import ROOT
 from tests.unit.conftest import LABELS
+from tests.unit.distillation.training.trained import at_step, stopped
 
 
 @pytest.fixture
-def answers(tiny_task, tmp_path: Path) -> Callable[..., str]:
-    """``answers(gold=..., choices=...)``: a file of the tiny task's texts with made-up answers."""
+def config(kd_home, tiny_config, tiny_task, tmp_path: Path) -> Callable[..., DistillConfig]:
+    """``config("label", choices=...)``: the tiny task's texts with made-up answers, and that column."""
 
-    def make(*, gold: bool = False, choices: bool = False) -> str:
-        random = np.random.default_rng(0)
-        path = tmp_path / "answers.csv"
+    def make(*gold: str, choices: bool = False, **changes) -> DistillConfig:
+        random, path = np.random.default_rng(0), tmp_path / "answers.csv"
+        labelled = [*tiny_task.train, *tiny_task.validation]
         with path.open("w", newline="", encoding="utf-8") as file:
             writer = csv.writer(file)
-            writer.writerow(["text", *["label"] * gold, *(["answer"] if choices else LABELS)])
-            labelled = [
-                (row["text"], row["label"])
-                for split in ("train", "validation")
-                for row in getattr(tiny_task, split)
-            ]
-            for text, label in [*labelled, *((text, None) for text in tiny_task.transfer["text"])]:
-                shares = random.dirichlet(
-                    np.ones(5) + 20 * (np.arange(5) == (label if label is not None else 0))
-                )
-                written = "" if label is None else LABELS[label]
+            writer.writerow(["text", *gold, *(["answer"] if choices else LABELS)])
+            for row in [*labelled, *tiny_task.transfer]:
+                label = row.get("label")
+                shares = random.dirichlet(np.ones(5) + 20 * (np.arange(5) == (label or 0)))
                 answer = [LABELS[shares.argmax()]] if choices else [f"{share:.4f}" for share in shares]
-                writer.writerow([text, *[written] * gold, *answer])
-        return str(path)
+                written = "" if label is None else LABELS[label]
+                writer.writerow([row["text"], *[written for _ in gold], *answer])
+        files = {"task.knowledge": str(path), "task.test_file": None, "task.transfer_file": None}
+        return tiny_config.change(files | changes)
 
     return make
 
 
-@pytest.fixture
-def run(kd_home, tiny_config, teacher_folder) -> Callable[..., tuple[Report, list]]:
-    def make(knowledge: str, **changes) -> tuple[Report, list]:
-        events: list = []
-        settings = {
-            "task.knowledge": knowledge,
-            "task.test_file": None,
-            "task.transfer_file": None,
-            **changes,
-        }
-        return distill(tiny_config.change(settings), events.append), events
-
-    return make
-
-
-def test_without_gold_labels_agreement_is_measured_against_hard_answers(run, answers):
-    report, events = run(answers())
+def test_without_gold_labels_agreement_is_measured_against_hard_answers(config):
+    events: list = []
+    report = distill(config(), events.append)
     assert set(report.models) == {"teacher", "student", "hard_answers", "tfidf"}
     assert report.measures == "agreement"
     assert report.student.accuracy == report.fidelity.agreement
-    assert report.over_floor.kind == "hurt", "with so few steps"
-    first, second = report.sentence.split(
-        ": try a larger student or more texts that the teacher has answered. "
-    )
-    assert first.startswith(
-        "The distilled student is worse than TF-IDF, which only counts words and letters (−"
-    )
-    assert second.startswith(f"Agreement with the teacher on {report.rows['test']} test texts: ")
-    assert "over the same student on its teacher's hard answers" in report.sentence
     assert report.control == report.models["hard_answers"]
+    assert "over the same student on its teacher's hard answers" in report.sentence
     assert Note(NOT_NEEDED) in events
-    assert report.config["task"]["gold"] == "none"
-    assert report.config["task"]["answers"] == "probabilities"
+    assert (report.config["task"]["gold"], report.config["task"]["answers"]) == ("none", "probabilities")
     words = " ".join([report.sentence, *report.notes]).lower()
     assert "accura" not in words
     assert "alone" not in words
     table = report_tables.overview(report)
     assert "Agreement" in table
     assert "Accuracy" not in table
-    assert "Teacher" not in table["Model"].to_list()
-
-
-def test_a_teacher_that_is_a_file_has_no_size_and_no_speed(run, answers):
-    report, _ = run(answers())
+    # A file has no size and no speed, and its answers are those in it.
     teacher = report.teacher
     assert (teacher.params, teacher.size_mb, teacher.latency_ms, teacher.shifted) == (None, None, None, {})
-    assert report.student.shifted.keys() == {"typos", "dropped words", "upper case"}
     assert report_tables.kept(report)["size"].endswith("; the teacher is a file")
     assert Report.read(Path(report.folder)) == report
-
-
-def test_knowledge_is_what_the_file_says(run, answers, kd_home):
-    path = answers()
-    report, events = run(path)
     rows = pd.read_parquet(Path(report.folder) / "predictions.parquet")
     task = load_task(DistillConfig.from_dict(report.config).task)
     assert np.stack(rows["teacher"]) == pytest.approx(task.answers.of(rows["text"]))
-    assert [event.cached for event in events if isinstance(event, StageFinished)] == [False] * 4
-    _, events = run(path)
-    assert [event.cached for event in events if isinstance(event, StageFinished)][1]
+    again = stopped(lambda *given: distill(config(), *given), at_step(1))
+    cached = [[e.cached for e in told if isinstance(e, StageFinished)] for told in (events, again)]
+    assert cached == [[False] * 4, [False, True]]
 
 
-def test_students_learn_from_the_answers_of_their_texts(run, answers, monkeypatch):
-    """Each row that is trained on has the logits of its own text, transfer rows too."""
+@pytest.mark.parametrize(("metric", "said"), [("macro_f1", "macro-F1"), ("f1:sport", "F1 of sport")])
+def test_with_gold_labels_the_verdict_is_by_the_metric(config, monkeypatch, metric, said):
+    """Each row that is trained on has the answers for its own text, transfer rows too."""
     seen = {}
 
     def look(trainer):
-        seen[trainer.recipe.who] = trainer.train_dataset["logits"][:], len(trainer.run.task.train)
+        seen[trainer.recipe.who] = trainer.train_dataset["logits"][:]
         return train(trainer)
 
     monkeypatch.setattr(fit, "train", look)
-    report, _ = run(answers(gold=True))
+    report = distill(config("label", **{"training.metric": metric}))
     assert set(report.models) == {"teacher", "student", "labelled_only", "alone", "tfidf"}
-    assert report.measures == "accuracy"
+    assert (report.measures, report.verdict) == ("accuracy", report.f1_gain)
+    assert f"points of {said}" in report.sentence
     task = load_task(DistillConfig.from_dict(report.config).task)
     texts = [*task.train["text"], *task.transfer["text"]]
-    logits, labelled = seen["student"]
-    assert labelled == len(task.train)
     assert len(task.transfer) == 40
-    assert np.array(logits) == pytest.approx(task.answers.of(texts))
+    assert np.array(seen["student"]) == pytest.approx(task.answers.of(texts))
+    by = {who: report.models[who].by(metric) for who in ("student", "alone", "tfidf")}
+    assert report.verdict.delta == pytest.approx(by["student"] - by["alone"], abs=0.02)
+    assert report.over_floor.delta == pytest.approx(by["student"] - by["tfidf"], abs=0.02)
 
 
-def test_labels_alone_have_no_verdict_on_soft_answers(run, answers):
-    report, _ = run(answers(choices=True))
+def test_labels_alone_have_no_verdict_on_soft_answers(config):
+    report = distill(config(choices=True))
     assert set(report.models) == {"teacher", "student", "tfidf"}
     assert report.verdict is None
     assert report.sentence.endswith("so there are no soft answers whose worth could be judged.")
 
 
-def test_what_needs_a_network_is_refused(run, answers):
-    with pytest.raises(ConfigError, match="--hidden-weight compares inner states, and the teacher is a file"):
-        run(answers(), **{"objective.hidden_weight": 1.0})
-    with pytest.raises(ConfigError, match="--teacher scratch knows no words"):
-        run(answers(), **{"teacher.model": "scratch"})
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        (
+            {"objective.hidden_weight": 1.0},
+            "--hidden-weight compares inner states, and the teacher is a file",
+        ),
+        ({"teacher.model": "scratch"}, "--teacher scratch knows no words"),
+    ],
+)
+def test_what_needs_a_network_is_refused(config, changes, message):
+    with pytest.raises(ConfigError, match=message):
+        distill(config(**changes))
 
 
-def test_the_verdict_is_by_the_metric(run, answers):
-    """Macro-F1 of the same answers: not the difference of the two accuracies, which are kept too."""
-    report, _ = run(answers(gold=True), **{"training.metric": "macro_f1"})
-    student, alone = report.student, report.models["alone"]
-    assert report.verdict == report.f1_gain
-    assert report.verdict.delta == pytest.approx(student.macro_f1 - alone.macro_f1, abs=0.02)
-    assert report.over_floor.delta == pytest.approx(
-        student.macro_f1 - report.models["tfidf"].macro_f1, abs=0.02
-    )
-    assert "points of macro-F1" in report.sentence
-    by_class, _ = run(answers(gold=True), **{"training.metric": "f1:sport"})
-    assert "points of F1 of sport" in by_class.sentence
+@pytest.mark.slow
+def test_an_export_reproduces_the_numbers_and_names_no_folder(config, tmp_path):
+    """The teacher stays a file: the programs say which texts to send to it."""
+    asked = config("label", **{"controls.shifted": False, "controls.labelled_only": False})
+    report, folder = distill(asked), tmp_path / "bundle"
+    export_run(ExportConfig(run=report.run_id, to=str(folder), agree=60))
+    assert str(tmp_path) not in (folder / "config.yaml").read_text()
+    files = json.loads((folder / "report.json").read_text())["files"]
+    assert set(files) == {"bring/answers.csv", f"bring/{Path(asked.teacher.model).name}"}
+    (folder / "bring").mkdir()
+    for place in (asked.task.knowledge, asked.teacher.model):
+        (folder / "bring" / Path(place).name).symlink_to(place)
+    environment = {**os.environ, "PYTHONPATH": str(ROOT), "KD_HOME": str(tmp_path / "another-home")}
+    command = [sys.executable, str(folder / "reproduce.py")]
+    done = subprocess.run(command, capture_output=True, text=True, env=environment)
+    assert done.stdout.splitlines()[-1] == "The same numbers.", done.stderr
+    assert "ask the teacher:" in (folder / "cascade.py").read_text()
+    assert not (folder / "teacher").exists()

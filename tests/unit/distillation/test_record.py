@@ -1,7 +1,8 @@
-"""Step 2: what is recorded of the teacher, when it is recorded again, and how it lies on disk."""
+"""What is recorded of the teacher, when it is recorded again, and how it is found later."""
 
 from __future__ import annotations
 
+import shutil
 from dataclasses import replace
 
 import numpy as np
@@ -11,9 +12,11 @@ from datasets import Dataset
 from datasets.table import MemoryMappedTable
 
 from kd_core.config import DistillConfig
+from kd_core.data import load_task
 from kd_core.data.task import labelled, unlabelled
 from kd_core.distillation.events import Progress, ignore
 from kd_core.distillation.record import FILE, _only_answer, record
+from kd_core.distillation.recorded_answers import recorded_answers
 from kd_core.distillation.run import Run, Trained
 from kd_core.errors import DataError, Stopped
 from kd_core.models import inference
@@ -31,8 +34,8 @@ def run(kd_home, tiny_task) -> Run:
     return Run(tiny_task, config, kd_home / "work", ignore, Control())
 
 
-def entries(home) -> list[str]:
-    return sorted(path.name for path in (home / "cache" / "knowledge").iterdir())
+def entries(run: Run) -> list:
+    return list((run.work.parent / "cache" / "knowledge").iterdir())
 
 
 def test_it_is_the_teachers_logits_of_every_text_in_order(run, teacher, tiny_task, monkeypatch):
@@ -46,34 +49,22 @@ def test_it_is_the_teachers_logits_of_every_text_in_order(run, teacher, tiny_tas
         rows = [torch.tensor([teacher.tokenizer(text)["input_ids"]]) for text in texts]
         logits = torch.cat([teacher.model(row).logits for row in rows]).numpy()
     np.testing.assert_allclose(np.asarray(knowledge["logits"]), logits, atol=1e-5)
-
-
-def test_no_transfer_set(run, teacher, tiny_task):
-    knowledge, _ = record(replace(run, task=replace(tiny_task, transfer=unlabelled([]))), teacher)
-    assert len(knowledge) == len(tiny_task.train)
-
-
-def test_it_lies_in_a_file_that_is_mapped_into_memory(run, teacher, kd_home):
-    knowledge, _ = record(run, teacher)
     assert isinstance(knowledge.data, MemoryMappedTable)
-    place = kd_home / "cache" / "knowledge" / entries(kd_home)[0] / FILE
-    assert [file["filename"] for file in knowledge.cache_files] == [str(place)]
+    [place] = entries(run)
+    assert [file["filename"] for file in knowledge.cache_files] == [str(place / FILE)]
 
 
-def test_progress_counts_up_to_all_texts(run, teacher, monkeypatch):
+@pytest.mark.parametrize(
+    ("texts", "told"),
+    [(40, [(32, 100), (60, 100), (92, 100), (100, 100)]), (0, [(32, 60), (60, 60)])],
+)
+def test_progress_counts_up_to_all_texts(run, teacher, tiny_task, monkeypatch, texts, told):
     monkeypatch.setattr(inference, "BATCH", 32)
     events: list = []
-    record(replace(run, on_event=events.append), teacher)
-    assert events == [Progress("record", "texts", done, 100) for done in (32, 60, 92, 100)]
-
-
-def test_the_second_time_nothing_is_computed(run, teacher, kd_home):
-    first, _ = record(run, teacher)
-    teacher.model.register_forward_pre_hook(lambda *_: pytest.fail("the teacher was asked again"))
-    again, cached = record(run, teacher)
-    assert cached
-    assert again["logits"][:] == first["logits"][:]
-    assert len(entries(kd_home)) == 1
+    task = replace(tiny_task, transfer=tiny_task.transfer.select(range(texts)))
+    knowledge, _ = record(replace(run, task=task, on_event=events.append), teacher)
+    assert events == [Progress("record", "texts", *numbers) for numbers in told]
+    assert len(knowledge) == 60 + texts
 
 
 def test_a_teacher_of_one_answer_is_told_each_time(run, teacher):
@@ -90,66 +81,60 @@ def test_a_teacher_of_one_answer_is_told_each_time(run, teacher):
         ]
 
 
-def test_one_text_with_another_answer_is_enough(monkeypatch):
+@pytest.mark.parametrize(
+    ("answers", "only"), [([1] * 5, 1), ([0], 0), ([1, 1, 1, 1, 0], None), ([0, 1, 1], None), ([], None)]
+)
+def test_one_text_with_another_answer_is_enough(monkeypatch, answers, only):
     monkeypatch.setattr("kd_core.distillation.record.CHUNK", 2)
-    same = [[0.0, 1.0, 0.5]] * 5
-    assert _only_answer(Dataset.from_dict({"logits": same})) == 1
-    assert _only_answer(Dataset.from_dict({"logits": [*same, [2.0, 1.0, 0.5]]})) is None
+    logits = np.eye(3, dtype=np.float32)[answers].tolist()
+    assert _only_answer(Dataset.from_dict({"logits": logits})) == only
 
 
-def _text(run: Run, teacher: Trained) -> tuple[Run, Trained]:
-    texts = [*run.task.train["text"][:-1], "another goal"]
-    return replace(run, task=replace(run.task, train=labelled(texts, run.task.train["label"]))), teacher
+def of_task(change):
+    return lambda run: replace(run, task=replace(run.task, **change(run.task)))
 
 
-def _transfer_text(run: Run, teacher: Trained) -> tuple[Run, Trained]:
-    return replace(run, task=replace(run.task, transfer=unlabelled(["another goal"]))), teacher
+def of_config(**changes):
+    settings = {name.replace("__", "."): value for name, value in changes.items()}
+    return lambda run: replace(run, config=run.config.change(settings))
 
 
-def _order(run: Run, teacher: Trained) -> tuple[Run, Trained]:
-    return replace(run, task=replace(run.task, train=run.task.train.select(range(59, -1, -1)))), teacher
-
-
-def _max_length(run: Run, teacher: Trained) -> tuple[Run, Trained]:
-    return replace(run, config=run.config.change({"task.max_length": 32})), teacher
-
-
-def _precision(run: Run, teacher: Trained) -> tuple[Run, Trained]:
-    return replace(run, config=run.config.change({"training.precision": "bf16"})), teacher
-
-
-def _weights(run: Run, teacher: Trained) -> tuple[Run, Trained]:
-    with torch.no_grad():
-        teacher.model.classifier.bias[0] += 1e-3
-    return run, teacher
-
-
-@pytest.mark.parametrize("change", [_text, _transfer_text, _order, _max_length, _precision, _weights])
-def test_what_it_is_made_of_decides_its_key(run, teacher, kd_home, change):
-    record(run, teacher)
-    _, cached = record(*change(run, teacher))
-    assert not cached
-    assert len(entries(kd_home)) == 2
+def another_text(task) -> dict:
+    return {"train": labelled([*task.train["text"][:-1], "another goal"], task.train["label"])}
 
 
 @pytest.mark.parametrize(
-    "changes",
+    ("change", "again"),
     [
-        {"objective.temperature": 1.0, "objective.alpha": 0.9},
-        {"student.model": "bilstm"},
-        {"training.seeds": (5,), "training.batch_size": 3},
-        {"controls.shifted": False},
+        (of_task(another_text), True),
+        (of_task(lambda _: {"transfer": unlabelled(["another goal"])}), True),
+        (of_task(lambda task: {"train": task.train.select(range(59, -1, -1))}), True),
+        (of_config(task__max_length=32), True),
+        (of_config(training__precision="bf16"), True),
+        (None, True),  # other weights
+        (lambda run: run, False),
+        (of_config(objective__temperature=1.0, objective__alpha=0.9), False),
+        (of_config(student__model="bilstm"), False),
+        (of_config(training__seeds=(5,), training__batch_size=3), False),
+        (of_config(controls__shifted=False), False),
     ],
 )
-def test_what_the_student_does_is_none_of_its_business(run, teacher, changes):
-    record(run, teacher)
-    _, cached = record(replace(run, config=run.config.change(changes)), teacher)
-    assert cached
+def test_what_it_is_made_of_decides_whether_it_is_recorded_again(run, teacher, change, again):
+    first, _ = record(run, teacher)
+    if change is None:
+        with torch.no_grad():
+            teacher.model.classifier.bias[0] += 1e-3
+    elif not again:
+        teacher.model.register_forward_pre_hook(lambda *_: pytest.fail("the teacher was asked again"))
+    found, cached = record(change(run) if change else run, teacher)
+    assert cached == (not again)
+    assert len(entries(run)) == 1 + again
+    assert again or found["logits"][:] == first["logits"][:]
 
 
-def test_damaged_knowledge_is_recorded_again(run, teacher, kd_home):
+def test_damaged_knowledge_is_recorded_again(run, teacher):
     first = np.asarray(record(run, teacher)[0]["logits"])
-    file = kd_home / "cache" / "knowledge" / entries(kd_home)[0] / FILE
+    file = entries(run)[0] / FILE
     content = bytearray(file.read_bytes())
     content[len(content) // 2] ^= 1
     file.write_bytes(content)
@@ -158,7 +143,7 @@ def test_damaged_knowledge_is_recorded_again(run, teacher, kd_home):
     np.testing.assert_array_equal(np.asarray(again["logits"]), first)
 
 
-def test_a_stop_keeps_nothing(run, teacher, kd_home, monkeypatch):
+def test_a_stop_keeps_nothing(run, teacher, monkeypatch):
     monkeypatch.setattr(inference, "BATCH", 16)
     done: list[int] = []
 
@@ -170,11 +155,37 @@ def test_a_stop_keeps_nothing(run, teacher, kd_home, monkeypatch):
     with pytest.raises(Stopped):
         record(replace(run, on_event=on_event), teacher)
     assert done == [16, 32]
-    assert entries(kd_home) == []
+    assert entries(run) == []
 
 
-def test_answers_for_other_classes_than_the_tasks_are_refused(run, teacher, tiny_task, kd_home):
+def test_answers_for_other_classes_than_the_tasks_are_refused(run, teacher, tiny_task):
     other = replace(tiny_task, labels=tiny_task.labels[:3])
     with pytest.raises(DataError, match=r"answers for 5 classes, and the task has 3\. Choose a teacher"):
         record(replace(run, task=other), teacher)
-    assert entries(kd_home) == []
+    assert entries(run) == []
+
+
+def test_answers_of_a_finished_run_are_found_by_its_task(finished_run, tmp_path, monkeypatch):
+    shutil.copytree(finished_run.home, tmp_path / "home")
+    monkeypatch.setenv("KD_HOME", str(tmp_path / "home"))
+    report = finished_run.report
+    task = load_task(config := DistillConfig.from_dict(report.config).task)
+    rows = len(task.train) + len(task.transfer)
+    runs = [("20200101-000000-0000", report.config), (report.run_id, report.config)]
+    asked = config.model_copy(update={"max_length": "auto"})  # as a page has it; the run's is resolved
+    found = recorded_answers(asked, rows, runs)
+    assert found is not None
+    assert found.run_id == report.run_id
+    [place] = (tmp_path / "home" / "cache" / "knowledge").iterdir()
+    assert np.array_equal(found.logits, np.asarray(Dataset.from_file(str(place / FILE))["logits"], "float32"))
+    # The last ones may be spans of the texts, as many as another run's settings say.
+    less = recorded_answers(asked.model_copy(update={"augment": 8}), rows - 5, runs)
+    assert less is not None
+    assert np.array_equal(less.logits, found.logits[: rows - 5])
+
+    assert (
+        recorded_answers(config.model_copy(update={"split_seed": config.split_seed + 1}), rows, runs) is None
+    )
+    assert recorded_answers(asked, rows + 1, runs) is None
+    shutil.rmtree(place)
+    assert recorded_answers(asked, rows, runs) is None

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import shlex
+import sys
 from types import SimpleNamespace
 
 import click
@@ -8,7 +9,7 @@ import pytest
 
 from kd_core.cli.flags import options, read_config
 from kd_core.config import DEMO, DistillConfig, changed, differing
-from kd_core.distillation.reproduce import command, python
+from kd_core.distillation.reproduce import command, python, without_places
 from tests import ROOT
 
 CONFIGS = {
@@ -24,8 +25,6 @@ CONFIGS = {
         "task.knowledge": "my answers.csv",
         "task.answer_columns": ["prob a", "prob b"],
         "task.answers": "logits",
-        "task.gold": "test",
-        "task.normalise": True,
         "task.smoothing": 0.25,
         "objective.class_weights": "sport=3,odd news=0.5",
         "training.metric": "f1:odd news",
@@ -34,28 +33,23 @@ CONFIGS = {
 }
 
 
-def config(name: str) -> DistillConfig:
-    return DistillConfig().change(CONFIGS[name])
+def stored(name: str) -> dict:
+    return DistillConfig().change(CONFIGS[name]).model_dump(mode="json")
 
 
 @pytest.mark.parametrize("name", CONFIGS)
-def test_the_command_gives_the_config_again(name: str) -> None:
-    wanted = config(name)
-    text = command(wanted.model_dump(mode="json")).replace("\\\n", "")  # as a shell joins lines
-    kd, distill, *args = shlex.split(text)
+def test_command_and_python_give_the_config_again(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    wanted = DistillConfig().change(CONFIGS[name])
+    kd, distill, *args = shlex.split(command(stored(name)).replace("\\\n", ""))  # as a shell joins lines
     assert (kd, distill) == ("kd", "distill")
     parser = click.Command("distill", params=[option for group in options().values() for option in group])
     assert read_config(None, parser.make_context("distill", args).params) == wanted
-
-
-@pytest.mark.parametrize("name", CONFIGS)
-def test_the_python_code_gives_the_config_again(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    ran = []
+    ran: list[DistillConfig] = []
     fake = SimpleNamespace(DistillConfig=DistillConfig)
     fake.distill = lambda config: ran.append(config) or SimpleNamespace(sentence="")
-    monkeypatch.setitem(__import__("sys").modules, "kd_core", fake)
-    exec(python(config(name).model_dump(mode="json")))
-    assert ran == [config(name)]
+    monkeypatch.setitem(sys.modules, "kd_core", fake)
+    exec(python(stored(name)))
+    assert ran == [wanted]
 
 
 def test_the_demo_in_a_terminal_is_that_of_the_dashboard() -> None:
@@ -64,42 +58,53 @@ def test_the_demo_in_a_terminal_is_that_of_the_dashboard() -> None:
 
 
 def test_only_what_differs_from_the_defaults_is_said() -> None:
-    assert command(config("defaults").model_dump(mode="json")) == "kd distill"
-    stored = config("numbers").model_dump(mode="json")
-    assert (
-        command(stored)
-        == "kd distill \\\n  --temperature 2.5 \\\n  --learning-rate 1e-05 \\\n  --seeds 0,1,2"
+    assert command(stored("defaults")) == "kd distill"
+    assert command(stored("numbers")) == (
+        "kd distill \\\n  --temperature 2.5 \\\n  --learning-rate 1e-05 \\\n  --seeds 0,1,2"
     )
-    assert changed(stored) == {
-        "objective.temperature": 2.5,
-        "training.learning_rate": 1e-05,
-        "training.seeds": [0, 1, 2],
-    }
+    assert changed(stored("numbers")) == CONFIGS["numbers"]
 
 
 def test_a_list_that_no_flag_takes_is_left_to_the_file() -> None:
     columns = {"task.knowledge": "answers.csv", "task.answer_columns": ["yes, sure", "no"]}
-    stored = DistillConfig().change(columns).model_dump(mode="json")
-    assert command(stored) == (
+    config = DistillConfig().change(columns).model_dump(mode="json")
+    assert command(config) == (
         "# A value for --answer-columns has a comma: use the file.\nkd distill --config FILE"
     )
-    assert "['yes, sure', 'no']" in python(stored)
+    assert "['yes, sure', 'no']" in python(config)
 
 
 def test_settings_in_which_runs_differ() -> None:
-    defaults = config("defaults").model_dump(mode="json")
-    other = config("choices").model_dump(mode="json")
+    defaults, other = stored("defaults"), stored("choices")
     assert differing([defaults, defaults]) == {}
     assert differing([defaults, other, defaults]) == {
         "task.max_length": ["auto", 128, "auto"],
         "student.init": ["auto", "random", "auto"],
         "objective.divergence": ["forward_kl", "reverse_kl", "forward_kl"],
     }
-
-
-def test_a_setting_that_an_older_run_did_not_have() -> None:
-    defaults = config("defaults").model_dump(mode="json")
-    old = {**defaults, "task": {"name": "bbc-headlines"}}
+    old = {**defaults, "task": {"name": "bbc-headlines"}}  # an older run has fewer settings
     del old["controls"]
     assert differing([defaults, old])["controls.shifted"] == [True, None]
     assert command(old) == "kd distill"
+
+
+@pytest.mark.parametrize(
+    ("place", "shown"),
+    [
+        ("/home/me/films.csv", "films.csv"),
+        ("~/films.csv", "films.csv"),
+        ("C:\\Users\\me\\films.csv", "films.csv"),
+        ("data/of/mine/", "mine"),
+        ("owner/name", "owner/name"),
+        ("hub:owner/name", "hub:owner/name"),
+        ("bbc-headlines", "bbc-headlines"),
+    ],
+)
+def test_a_config_that_is_passed_on_names_no_folder_of_this_machine(place: str, shown: str) -> None:
+    names = dict.fromkeys(("task.name", "teacher.model", "student.model"), place)
+    config = stored("defaults")
+    for name in names:
+        config[name.split(".")[0]][name.split(".")[1]] = place
+    found = without_places(config)
+    assert [found[section][name] for section, name in (n.split(".") for n in names)] == [shown] * 3
+    assert found["training"] == config["training"]
