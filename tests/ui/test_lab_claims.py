@@ -76,9 +76,8 @@ def test_verdict_after_the_guess(app: App, store: Store, name: ClaimName, record
     assert alts(page)[0].startswith(f"{claim.title}, by {claim.x.lower()}. ")
     assert [code.value for code in page.code] == [command] * recorded
     if not recorded and name == "hinton2015":
-        table = page.dataframe[0].value
-        of_b = table[table["Class"] == "b"]
-        assert of_b["Recognised shifted"].tolist() == ["10.0 %", "75.0 %", "75.0 %", "75.0 %"]
+        of_b = page.dataframe[0].value.query("Class == 'b'")["Recognised shifted"]
+        assert of_b.tolist() == ["10.0 %", "75.0 %", "75.0 %", "75.0 %"]
     act(page, ("button", "labs.reset", None))
     assert not alts(page)
     assert page.button(key=guess[1])
