@@ -1,6 +1,4 @@
-"""A plan of the demo, without its texts being read."""
-
-from __future__ import annotations
+"""A plan of the demo, without its texts being read, and what its run says once it has read them."""
 
 from dataclasses import replace
 
@@ -24,6 +22,10 @@ RESOLVED = {
     "training.precision": "fp32",
 }
 ROWS = {"train": 1256, "validation": 316, "test": 524, "transfer": 12_000}
+SIZES = {
+    "teacher": {"layers": 6, "hidden": 384, "heads": 12, "intermediate": 1536},
+    "student": {"layers": 2, "hidden": 128, "heads": 2, "intermediate": 512},
+}
 
 
 def plan(changes=None, *, rows=None, **parts) -> Plan:
@@ -33,14 +35,7 @@ def plan(changes=None, *, rows=None, **parts) -> Plan:
     return replace(usual, **({"pieces_a_word": 1.6, "too_long": 0.1} | parts))
 
 
-SIZES = {
-    "teacher": {"layers": 6, "hidden": 384, "heads": 12, "intermediate": 1536},
-    "student": {"layers": 2, "hidden": 128, "heads": 2, "intermediate": 512},
-}
-
-
 def announce(changes=None, **given) -> Resolved:
-    """Return what the demo says once it has read its task."""
     sizes = {f"{model}.{name}": size for model, given in SIZES.items() for name, size in given.items()}
     demo = plan(sizes | (changes or {}), **given)
     return Resolved(demo.config.model_dump(mode="json"), demo.classes, dict(demo.rows), dict(demo.tokens))

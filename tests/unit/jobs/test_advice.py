@@ -26,14 +26,9 @@ def texts(made, seconds=None) -> str:
 
 
 LARGE = {"teacher": replace(TEACHER, layers=12)}
-ONE, TWO, RANDOM, FILE = (
-    {"objective.alpha": 1},
-    {"classes": 2},
-    {"student.init": "random"},
-    {"task.knowledge": "a.csv"},
-)
+ONE, RANDOM, FILE = {"objective.alpha": 1}, {"student.init": "random"}, {"task.knowledge": "a.csv"}
 MSE, HIDDEN = {"objective.divergence": "logit_mse"}, {"objective.hidden_weight": 1}
-CHOICES, HIGH = {"task.gold": "none"}, {"teacher.learning_rate": 2e-4}
+TWO, CHOICES, HIGH = {"classes": 2}, {"task.gold": "none"}, {"teacher.learning_rate": 2e-4}
 
 
 @pytest.mark.parametrize(

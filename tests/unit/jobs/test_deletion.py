@@ -1,7 +1,5 @@
 """Deleting runs and tasks, bringing runs back, and what needs them meanwhile."""
 
-from __future__ import annotations
-
 import os
 from contextlib import closing
 from pathlib import Path
@@ -20,39 +18,33 @@ from kd_core.system import paths
 from tests.unit.jobs.told import CONFIG, OTHER, RUN, folder, found, report
 
 
+def size(place: Path) -> int:
+    return (place / "model.safetensors").stat().st_size
+
+
 def test_deleted_run_comes_back_as_it_was_until_space_is_freed(store):
     store.create_run(RUN, CONFIG, name="Mine", status="done")
     store.save_report(RUN, report())
-    places = folder("runs", RUN, notes="mine"), folder("work", RUN)
+    places = folder("runs", RUN), folder("work", RUN)
     teacher, before = folder("cache", "teachers", "a"), store.run(RUN)
     delete_run(store, RUN)
-    assert (store.runs(), [place.exists() for place in places]) == ([], [False, False])
-    assert teacher.is_dir()
+    assert (store.runs(), [place.exists() for place in (*places, teacher)]) == ([], [False, False, True])
     with pytest.raises(RunError, match=f"^There is no run {RUN}"):
         store.run(RUN)
     restore_run(store, RUN)
-    assert store.run(RUN) == before
-    assert [(place / "model.safetensors").stat().st_size for place in places] == [1000, 1000]
+    assert (store.run(RUN), [size(place) for place in places]) == (before, [1000, 1000])
+    store.create_run(OTHER, CONFIG, status="stopped")
+    folder("work", OTHER)
     delete_run(store, RUN)
     assert found(store)[f"deleted/runs/{RUN}"] == (True, "can be brought back until then")
-    assert clean(inventory(store), store) > 0
+    items = inventory(store)
+    delete_run(store, OTHER)  # in another tab, after the list was made
+    assert clean(items, store) > 0
     assert not store.has(RUN)
     with pytest.raises(RunError, match=f"^There is no deleted run {RUN}"):
         restore_run(store, RUN)
-
-
-def test_run_that_is_deleted_after_the_list_was_made_can_come_back(store):
-    for run_id in (RUN, OTHER):
-        store.create_run(run_id, CONFIG, status="stopped")
-        folder("work", run_id)
-    delete_run(store, OTHER)
-    items = inventory(store)
-    delete_run(store, RUN)  # in another tab
-    assert clean(items, store) > 0
-    assert not store.has(OTHER)
-    restore_run(store, RUN)
-    assert (paths.work() / RUN).is_dir()
-    assert store.run(RUN).status == "stopped"
+    restore_run(store, OTHER)
+    assert (store.run(OTHER).status, size(paths.work() / OTHER)) == ("stopped", 1000)
 
 
 @pytest.mark.skipif(not Path("/dev/shm").is_dir(), reason="needs another disk")
@@ -63,10 +55,9 @@ def test_runs_on_another_disk_are_deleted_and_come_back(store, run):
         paths.runs().symlink_to(other)
         place = folder("runs", RUN)
         delete_run(store, RUN)
-        assert not place.exists()
-        assert (paths.deleted() / "runs" / RUN / "model.safetensors").stat().st_size == 1000
+        assert (place.exists(), size(paths.deleted() / "runs" / RUN)) == (False, 1000)
         restore_run(store, RUN)
-        assert (place / "model.safetensors").stat().st_size == 1000
+        assert size(place) == 1000
 
 
 def test_run_that_cannot_be_put_away_keeps_nobody_from_the_others(store, run):
@@ -98,8 +89,7 @@ def test_run_that_another_data_folder_deletes_and_brings_back(kd_home, tmp_path,
                 assert not place.exists()
         items = inventory(store)
         assert [item.kind for item in items] == ["deleted"]
-        assert clean(items, store) == 0
-        assert (place / "model.safetensors").stat().st_size == 1000
+        assert (clean(items, store), size(place)) == (0, 1000)
 
 
 @pytest.mark.parametrize(
@@ -136,26 +126,11 @@ def test_nothing_else_is_deleted(store, name):
 @pytest.mark.parametrize(
     ("kind", "inside", "status", "says"),
     [
-        (
-            "distil",
-            lambda config: config,
-            "queued",
-            r"^The run Films is queued and needs this task\. Wait until",
-        ),
-        (
-            "search",
-            lambda config: {"distill": config},
-            "interrupted",
-            r"^The search Films is interrupted and needs",
-        ),
-        (
-            "lab",
-            lambda config: {"distill": config},
-            "running",
-            r"^The lab Films is running and needs this task",
-        ),
-        ("curve", lambda config: {"run": RUN}, "queued", r"^The run Films is queued and needs this task\."),
-        ("curve", lambda config: {"run": OTHER}, "interrupted", None),  # which was deleted
+        ("distil", None, "queued", r"^The run Films is queued and needs this task\. Wait until"),
+        ("search", "distill", "interrupted", r"^The search Films is interrupted and needs"),
+        ("lab", "distill", "running", r"^The lab Films is running and needs this task"),
+        ("curve", RUN, "queued", r"^The run Films is queued and needs this task\."),
+        ("curve", OTHER, "interrupted", None),  # of a run that was deleted
     ],
 )
 def test_task_that_a_job_needs_is_not_deleted(store, kind, inside, status, says):
@@ -163,7 +138,8 @@ def test_task_that_a_job_needs_is_not_deleted(store, kind, inside, status, says)
     task = uploads.save({"name": Upload("films.csv", f"text,label\n{rows}".encode())}, TaskConfig())
     config = CONFIG | {"task": task.config.model_dump(mode="json")}
     store.create_run(RUN, config, status="done")
-    store.create_run("job", inside(config), kind=kind, name="Films", status=status)
+    of_job = {None: config, "distill": {"distill": config}}.get(inside, {"run": inside})
+    store.create_run("job", of_job, kind=kind, name="Films", status=status)
     if says:
         with pytest.raises(DataError, match=says):
             delete_task(store, task)

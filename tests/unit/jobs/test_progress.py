@@ -1,16 +1,12 @@
 """How much of a run is done, and how long the rest takes."""
 
-from __future__ import annotations
-
 import pytest
 
 from kd_core.distillation.events import (
     TEXTS_SCORED,
     Estimated,
-    Event,
     Finished,
     Progress,
-    Resolved,
     StageFinished,
     StageStarted,
     TrainingStarted,
@@ -23,6 +19,7 @@ TEXTS = {"teacher": 32, "student": 64, "alone": 32, "labelled_only": 32}  # in a
 # Seconds of a step that add up to those of tests/samples/report.json; transfer texts nearly double it.
 SPEEDS = {"teacher": 0.1, "student": 0.03, "alone": 0.0165, "labelled_only": 0.0165}
 EXPECTED = {"teach": 0.0, "record": 0.0, "distil": 60.0, "validate": 5.0}  # where the cache has the teacher
+CACHED = TrainingStarted("teacher", 0, 200, cached=True)
 
 
 @pytest.fixture(autouse=True)
@@ -32,30 +29,28 @@ def one_core(monkeypatch):
 
 
 class Clock:
-    """Plays the demo on a machine where each thing takes a known time."""
+    """Plays the demo on a machine where each thing takes a known time, times ``slower``."""
 
-    def __init__(self, progress: RunProgress | None = None, said: Resolved | None = None, slower=1) -> None:
-        self.progress = progress or RunProgress()
-        self.step = {who: slower * seconds for who, seconds in SPEEDS.items()}
-        self.text = slower * 0.9e-3
-        self.now = 0.0
+    def __init__(self, progress=None, slower=1) -> None:
+        self.progress, self.slower, self.now = progress or RunProgress(), slower, 0.0
         self.seen: list[tuple[float, float, float | None]] = []  # time, progress, seconds left
-        self.tell(said or announce())
+        self.tell(announce({"student.model": "tiny"}))
 
-    def tell(self, event: Event) -> None:
+    def tell(self, event) -> None:
         self.progress.feed(event, self.now)
         row = self.progress.row
         self.seen.append((self.now, row["progress"], row["seconds_left"]))
 
-    def trained(self, who: str, number: int, steps: int) -> None:
-        self.tell(step(number, who=who, steps=steps, speed=TEXTS[who] / self.step[who]))
-
-    def train(self, who: str, steps: int = 1200, start: int = 0) -> None:
-        self.tell(TrainingStarted(who, 0, steps))
+    def train(self, *who: str, steps=1200, start=0) -> None:
+        """Train some models side by side."""
+        for one in who:
+            self.tell(TrainingStarted(one, 0, steps))
         for number in range(start + 1, steps + 1):
-            self.now += self.step[who]
-            if number == start + 1 or number % 10 == 0:
-                self.trained(who, number, steps)
+            self.now += max(SPEEDS[one] for one in who) * self.slower
+            for one in who:
+                if number == start + 1 or number % 10 == 0:
+                    speed = TEXTS[one] / max(SPEEDS[one] for one in who) / self.slower
+                    self.tell(step(number, who=one, steps=steps, speed=speed))
 
     def stage(self, name: str, *work) -> None:
         self.tell(StageStarted(name))
@@ -65,51 +60,28 @@ class Clock:
         self.tell(StageFinished(name, self.now - before, not work))
 
     def teach_and_record(self) -> None:
-        self.stage("teach", lambda: self.train("teacher", 200))
-        self.stage("record", self.record)
+        self.stage("teach", lambda: self.train("teacher", steps=200))
+        self.stage("record", lambda: self.count("record", 2_048, 13_256, 2_048 * 0.9e-3))
 
     def from_cache(self) -> None:
-        self.tell(TrainingStarted("teacher", 0, 200, cached=True))
+        self.tell(CACHED)
         self.stage("teach")
         self.stage("record")
 
-    def record(self, texts: int = 13_256, chunk: int = 2_048) -> None:
-        for done in range(0, texts, chunk):
-            self.now += chunk * self.text
-            self.tell(Progress("record", "texts", min(texts, done + chunk), texts))
-
-    def validate(self) -> None:
-        for done in range(4):
-            self.tell(Progress("validate", "scoring", done, 5))
-            self.now += 1.5 * self.text / 0.9e-3
-
-    def students(self) -> None:
-        for who in ("student", "alone", "labelled_only"):
-            self.train(who)
-
-    def side_by_side(self) -> None:
-        """Train the distilled student on one core, and on the other its controls."""
-        began, moments = self.now, []
-        for group in (("student",), ("alone", "labelled_only")):
-            start = 0.0
-            for who in group:
-                moments += [(start + number * SPEEDS[who], who, number) for number in range(0, 1201, 10)]
-                start += 1200 * SPEEDS[who]
-        for at, who, number in sorted(moments):
-            self.now = began + at
-            if number:
-                self.trained(who, number, 1200)
-            else:
-                self.tell(TrainingStarted(who, 0, 1200))
+    def count(self, stage: str, chunk: int, total: int, seconds: float) -> None:
+        for done in range(0, total, chunk):
+            self.now += seconds * self.slower
+            self.tell(Progress(stage, "texts", min(total, done + chunk), total))
 
 
-@pytest.mark.parametrize(("slower", "cores"), [(1, 1), (7, 1), (1, 2)])
-def test_progress_and_time_left_are_close_at_any_speed(slower, cores, monkeypatch):
-    monkeypatch.setenv("OMP_NUM_THREADS", str(cores))
-    clock = Clock(said=announce({"student.model": "tiny"}), slower=slower)
+@pytest.mark.parametrize("slower", [1, 7])
+def test_progress_and_time_left_are_close_at_any_speed(slower):
+    clock = Clock(slower=slower)
     clock.teach_and_record()
-    clock.stage("distil", clock.students if cores == 1 else clock.side_by_side)
-    clock.stage("validate", clock.validate)
+    clock.stage(
+        "distil", *(lambda who=who: clock.train(who) for who in ("student", "alone", "labelled_only"))
+    )
+    clock.stage("validate", lambda: clock.count("validate", 1, 5, 1.5))
     clock.tell(Finished("run"))
     total, shares = clock.now, [share for _, share, _ in clock.seen]
     measured = [(at, left) for at, _, left in clock.seen if left is not None]
@@ -119,21 +91,24 @@ def test_progress_and_time_left_are_close_at_any_speed(slower, cores, monkeypatc
     for at, share, _ in clock.seen:
         assert share == pytest.approx(at / total, abs=0.12)
     assert shares == sorted(shares)
-    assert (shares[0], shares[-1]) == (0.0, 1.0)
-    assert shares[-2] < 1.0
+    assert (shares[0], shares[-1], shares[-2] < 1.0) == (0.0, 1.0, True)
+
+
+def test_students_side_by_side_share_the_time(monkeypatch):
+    monkeypatch.setenv("OMP_NUM_THREADS", "3")
+    clock = Clock(RunProgress(estimated=EXPECTED))
+    clock.from_cache()
+    clock.train("student", "alone", "labelled_only")
+    assert clock.progress.progress == pytest.approx(36 / (36 + clock.progress.seconds_left), abs=0.02)
 
 
 def test_events_before_the_run_says_what_it_does_do_no_harm():
     progress = RunProgress()
     pace = {"spent": 0.0, "progress": 0.0, "costs": {}}
     assert progress.row == {"progress": 0.0, "seconds_left": None, "pace": pace}
-    for event in (
-        TrainingStarted("student", 0, 100),
-        step(10, steps=100),
-        Progress("record", "texts", 64, 128),
-        Progress("validate", "scoring", 1, 5),
-    ):
+    for event in (TrainingStarted("student", 0, 100), step(10), Progress("record", "texts", 64, 128)):
         progress.feed(event, 1.0)
+    progress.feed(Progress("validate", "scoring", 1, 5), 1.0)
     assert (progress.progress, progress.seconds_left) == (0.0, None)
     progress.feed(Finished("run"), 2.0)
     assert progress.progress == 1.0
@@ -146,19 +121,13 @@ def test_estimate_holds_until_something_is_measured():
     assert clock.progress.seconds_left == pytest.approx(65.0)
     clock.train("student")
     assert clock.progress.progress == pytest.approx(36.0 / (36.0 + clock.progress.seconds_left), abs=0.01)
-
-
-def test_estimate_that_counted_on_a_cache_that_is_gone_is_mended():
-    clock = Clock(RunProgress(estimated=EXPECTED))
-    clock.tell(TrainingStarted("teacher", 0, 200))
-    assert clock.progress.seconds_left == pytest.approx(65.0 + 20.0, abs=5)
-
-
-def test_estimate_that_the_run_makes_itself_counts_like_one_before_it():
-    progress = RunProgress()
-    progress.feed(Estimated({"teach": 20.0, "record": 10.0, "distil": 50.0, "validate": 0.0}, {}), 0.0)
-    progress.feed(announce(), 0.0)
-    assert progress.seconds_left == pytest.approx(80.0)
+    gone = Clock(RunProgress(estimated=EXPECTED))
+    gone.tell(TrainingStarted("teacher", 0, 200))
+    assert gone.progress.seconds_left == pytest.approx(65.0 + 20.0, abs=5), "it had counted on the cache"
+    own = RunProgress()
+    own.feed(Estimated({"teach": 20.0, "record": 10.0, "distil": 50.0, "validate": 0.0}, {}), 0.0)
+    own.feed(announce(), 0.0)
+    assert own.seconds_left == pytest.approx(80.0)
 
 
 def test_what_comes_from_the_cache_takes_no_time():
@@ -170,10 +139,9 @@ def test_what_comes_from_the_cache_takes_no_time():
 
 
 def test_pause_counts_as_neither_work_nor_slowness():
-    clock = Clock()
-    clock.train("teacher", 200)
+    clock, left = Clock(), []
+    clock.train("teacher", steps=200)
     clock.tell(StageFinished("teach", 20.0))
-    left = []
     for pause, done in ((0, 2_048), (2, 4_096), (3_600, 6_144)):
         clock.now += pause
         clock.tell(Progress("record", "texts", done, 13_256))
@@ -208,12 +176,13 @@ def test_resumed_run_goes_on_from_its_progress():
     ],
 )
 def test_settings_say_how_much_there_is_to_do(changes, transfer, least, most):
-    def distil(said):
-        progress = RunProgress()
-        progress.feed(said, 0.0)
-        return sum(one.cost for one in progress._parts.values() if one.part.stage == "distil")
-
-    assert least < distil(announce(changes, rows={"transfer": transfer})) / distil(announce()) < most
+    usual, other = RunProgress(), RunProgress()
+    usual.feed(announce(), 0.0)
+    other.feed(announce(changes, rows={"transfer": transfer}), 0.0)
+    distil = [
+        sum(p.cost for p in each._parts.values() if p.part.stage == "distil") for each in (other, usual)
+    ]
+    assert least < distil[0] / distil[1] < most
 
 
 def test_texts_of_the_teacher_are_half_of_the_validation():
@@ -239,7 +208,7 @@ def test_counting_job_takes_its_speed_from_what_it_has_done_itself():
         assert progress.row == {"progress": done / 100, "seconds_left": left}
 
 
-def heard(*expected: tuple[float, float | None]) -> list[float | None]:
+def heard(*expected):
     """Return what is said of the time left at the end of each second of (seconds, left at their end)."""
     time_left, now, left, said = TimeLeft(), 0.0, expected[0][1], []
     for seconds, last in expected:
@@ -248,43 +217,40 @@ def heard(*expected: tuple[float, float | None]) -> list[float | None]:
             now += 1
             share = (now - began) / seconds
             left = last if last is None or before is None else before + share * (last - before)
-            said.append(time_left.check(left, left or 0.0, now))
+            said.append((now, time_left.check(left, left or 0.0, now)))
     return said
+
+
+TEN_TIMES = ((0, 60.0), (600, 0.0))  # what was estimated as a minute takes ten
+GROWS = ((0, 600.0), (600, 780.0), (780, 0.0))
+STUCK = ((120, 14.0),)  # while a model is loaded, say
 
 
 @pytest.mark.parametrize(
     ("expected", "seconds", "says"),
     [
         (((0, 60.0), (60, 0.0)), slice(None), lambda at: 60 - at),
-        (((0, 3_600.0), (7_200, 0.0)), slice(None), lambda at: 3_600 - at / 2),  # it takes twice as long
-        # What was estimated as a minute takes ten: first it is as told, then as long as it then takes.
-        (((0, 60.0), (600, 0.0)), slice(0, TRIED), lambda at: 60 - 0.1 * at),
-        (((0, 60.0), (600, 0.0)), slice(TRIED + 1, None), lambda at: 600 - at),
-        # "14 s left" for two minutes, while a model is loaded, say.
-        (((120, 14.0),), slice(0, TRIED), lambda at: 14),
-        (((120, 14.0),), slice(TRIED + 1, None), None),
-        (((0, 600.0), (600, 780.0), (780, 0.0)), slice(100, 101), lambda at: 600 + 0.3 * at),
-        (((0, 600.0), (600, 780.0), (780, 0.0)), slice(200, 600), None),
-        (((0, 600.0), (600, 780.0), (780, 0.0)), slice(900, None), lambda at: 1_380 - at),
+        (((0, 3_600.0), (7_200, 0.0)), slice(None), lambda at: 3_600 - at / 2),
+        (TEN_TIMES, slice(0, TRIED), lambda at: 60 - 0.1 * at),
+        (TEN_TIMES, slice(TRIED + 1, None), lambda at: 600 - at),
+        (STUCK, slice(0, TRIED), lambda at: 14),
+        (STUCK, slice(TRIED + 1, None), None),
+        (GROWS, slice(100, 101), lambda at: 600 + 0.3 * at),
+        (GROWS, slice(200, 600), None),
+        (GROWS, slice(900, None), lambda at: 1_380 - at),
         (((30, None),), slice(None), None),
-        # What was said before an unknown time is forgotten.
-        (((10, 14.0), (1, None), (15, 14.0)), slice(-15, None), lambda at: 14),
+        (((10, 14.0), (1, None), (15, 14.0)), slice(-15, None), lambda at: 14),  # an unknown time forgets
     ],
 )
 def test_time_left_is_said_while_it_comes_true(expected, seconds, says):
-    said = list(enumerate(heard(*expected), start=1))[seconds]
-    found, wanted = [left for _, left in said], [says and says(at) for at, _ in said]
-    assert found == (wanted if says is None else pytest.approx(wanted, abs=1))
+    for at, left in heard(*expected)[seconds]:
+        assert left == (says and pytest.approx(says(at), abs=1))
 
 
 def test_slowness_that_the_estimate_has_learned_does_not_count_twice():
-    """A minute of work for 100 seconds takes four times as long from the 50th on, as the estimate says.
-
-    Half a minute of work is left then: 50 seconds before, 200 after.
-    """
-    time_left, said = TimeLeft(), []
-    for second in range(1, 251):
-        work = 60 - 0.6 * second if second <= 50 else 30 - 0.15 * (second - 50)
-        slowness = 1 / 0.6 if second <= 50 else 4 / 0.6
-        said.append(time_left.check(work * slowness, work, float(second)))
-    assert said == pytest.approx([100 - at for at in range(1, 51)] + [200 - at for at in range(1, 201)])
+    """A minute of work for 100 seconds takes four times as long from the 50th on, as the estimate says."""
+    time_left = TimeLeft()
+    for at in range(1, 251):
+        work = 60 - 0.6 * at if at <= 50 else 30 - 0.15 * (at - 50)
+        left = time_left.check(work / 0.6 * (1 if at <= 50 else 4), work, float(at))
+        assert left == pytest.approx(100 - at if at <= 50 else 250 - at)

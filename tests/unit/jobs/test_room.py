@@ -1,9 +1,6 @@
 """What is said when there is no room on the disk or in memory."""
 
-from __future__ import annotations
-
 from collections import namedtuple
-from datetime import UTC, datetime
 
 import psutil
 import pytest
@@ -12,9 +9,9 @@ from kd_core import job_kinds
 from kd_core.config import DistillConfig
 from kd_core.distillation.events import STAGES, Estimated, Resolved
 from kd_core.errors import RunError
-from kd_core.jobs import room
+from kd_core.jobs import estimate, room
 from kd_core.system.control import Control
-from tests.unit.jobs.told import RUN
+from tests.unit.jobs.told import RUN, write
 
 
 def only(monkeypatch, *, disk: float = 1e12, memory: float = 1e12) -> None:
@@ -22,16 +19,6 @@ def only(monkeypatch, *, disk: float = 1e12, memory: float = 1e12) -> None:
     Usage, Memory = namedtuple("Usage", "free"), namedtuple("Memory", "available")
     monkeypatch.setattr(room.shutil, "disk_usage", lambda _: Usage(disk))
     monkeypatch.setattr(psutil, "virtual_memory", lambda: Memory(memory))
-
-
-def test_room_for_any_run(kd_home, monkeypatch):
-    only(monkeypatch, disk=500e6)
-    room.check_room()
-    only(monkeypatch, disk=312e6)
-    with pytest.raises(
-        RunError, match=r"has 312 MB free, and this needs about 500 MB\. Free some space, for"
-    ):
-        room.check_room()
 
 
 def test_room_for_a_model(kd_home, monkeypatch, tiny_config):
@@ -47,13 +34,14 @@ def test_room_for_a_model(kd_home, monkeypatch, tiny_config):
     step = 4 * 16 * 64 * (68 * 32 + 10 * 2 * 64)
     only(monkeypatch, memory=room.MEMORY_COPIES * 4 * teacher + step)
     room.check_training(config, "teacher")
-    for changes, who, name in (
-        ({"teacher.batch_size": 17}, "teacher", "teacher"),
-        ({"task.max_length": 65}, "teacher", "teacher"),
-        ({}, "alone", "student"),
+    for changes, who in (
+        ({"teacher.batch_size": 17}, "teacher"),
+        ({"task.max_length": 65}, "teacher"),
+        ({}, "alone"),
     ):
+        model = who.replace("alone", "student")
         with pytest.raises(
-            RunError, match=rf"^Training the {name} needs about \d+ MB of memory, and \d+ MB are"
+            RunError, match=rf"^Training the {model} needs about \d+ MB of memory, and \d+ MB are"
         ):
             room.check_training(config.change(changes), who)
 
@@ -72,40 +60,36 @@ def test_transfer_texts_take_memory_with_whoever_learns_from_them(tiny_config, w
 def test_student_is_not_expected_to_keep_a_huge_vocabulary(monkeypatch):
     config = DistillConfig()
     monkeypatch.setattr(room, "TRIMMED", 1000)
-    trimmed, whole = (
-        room._size.__wrapped__(
-            config.teacher, config.student.model_copy(update={"trim_vocabulary": trim})
-        ).params
-        for trim in (True, False)
-    )
+    students = [config.student.model_copy(update={"trim_vocabulary": trim}) for trim in (True, False)]
+    trimmed, whole = (room._size.__wrapped__(config.teacher, student).params for student in students)
     assert whole - trimmed == (30_522 - 1000) * 128
 
 
-def test_training_starts_only_where_there_is_room_and_the_run_is_estimated_once(
-    monkeypatch, store, tiny_config
-):
+def test_training_starts_only_where_there_is_room_and_is_estimated_once(monkeypatch, store, tiny_config):
     store.create_run(RUN, tiny_config.model_dump(mode="json"))
-    only(monkeypatch, disk=100e6)
-    with pytest.raises(RunError, match="has 100 MB free"):
-        job_kinds.distil_handler(store.run(RUN), print, Control())
+    monkeypatch.setattr(estimate, "calibrate", lambda: 1e11)
 
-    def told() -> list[str]:
+    def told(disk: float, then: float) -> list[str]:
         events = []
 
         def on_event(event) -> None:
             events.append(type(event).__name__)
             if isinstance(event, Estimated):
                 assert all(event.seconds[stage] > 0 for stage in STAGES)
-                store.write(RUN, [(datetime.now(UTC), event)])
+                write(store, RUN, event)
             if isinstance(event, Resolved):
-                only(monkeypatch, disk=500e6)
+                only(monkeypatch, disk=then)
 
-        only(monkeypatch)
-        with pytest.raises(RunError, match="has 500 MB free, and this needs about"):
+        only(monkeypatch, disk=disk)
+        says = (
+            rf"has {min(disk, then) / 1e6:.0f} MB free, and this needs about 50\d MB\. Free some space, for"
+        )
+        with pytest.raises(RunError, match=says):
             job_kinds.distil_handler(store.run(RUN), on_event, Control())
-        assert "TrainingStarted" not in events
         return events
 
-    first = told()
+    assert told(499e6, 1e12) == []
+    first, second = told(500e6, 500e6), told(500e6, 500e6)
     assert first.index("Estimated") + 1 == first.index("Resolved"), "which the progress is counted from"
-    assert "Estimated" not in told(), "of one that is resumed a part is done"
+    assert "TrainingStarted" not in first
+    assert "Estimated" not in second, "of one that is resumed a part is done"
