@@ -122,13 +122,6 @@ def test_only_the_presenter_can_ask_the_room(room: Room, who: str) -> None:
     assert "You did not answer" not in said(answer)
 
 
-def test_race_that_all_lanes_win(room: Room) -> None:
-    presenter = room(addresses.RACE, "presenter")
-    act(presenter, ("segmented_control", "race.course", "texts"), ("button", "race.ask", None))
-    act(presenter, ("button", "race.reveal", None))
-    assert "**All answers are right**" in said(presenter)
-
-
 def test_vote_from_question_to_reveal(room: Room, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(vote_view, "SEATED", Counter("ab"))  # the phone that answers is gone by then
     presenter = room(addresses.PRESENT, "presenter")
@@ -167,19 +160,6 @@ def test_vote_from_question_to_reveal(room: Room, monkeypatch: pytest.MonkeyPatc
     assert "See it in the lab" in links(student)
 
 
-def test_question_of_the_quiz(room: Room) -> None:
-    presenter = room(addresses.PRESENT, "presenter")
-    act(presenter, ("selectbox", "room.question", "4"), ("button", "room.ask", None))
-    item = quiz()[3]
-    assert VOTES.question == quiz_question(item)
-    student = room(addresses.LABS)
-    assert student.radio[0].options == list(item.options)
-    assert item.because not in plain(said(student))
-    again(room, presenter, "presenter", REVEAL)
-    again(room, student, "student")
-    assert item.because in plain(said(student))
-
-
 def test_numbers_are_asked_in_bands_that_settle_them() -> None:
     points = ("Below 0 points", "0 to 1 points", "1 to 3 points", "3 to 5 points", "Above 5 points")
     gain = lesson_question(lessons()["data-and-size"])
@@ -202,6 +182,16 @@ def own_question(room: Room, words: str, answers: str, because: str = "") -> App
     fill = {"words": words, "answers": answers, "because": because}
     act(presenter, *(("text_input", f"room.{name}", text) for name, text in fill.items()))
     return act(presenter, ("button", "room.ask", None))
+
+
+def test_questions_of_the_quiz_and_of_a_race(room: Room) -> None:
+    presenter = room(addresses.PRESENT, "presenter")
+    act(presenter, ("selectbox", "room.question", "4"), ("button", "room.ask", None))
+    assert VOTES.question == quiz_question(quiz()[3])
+    assert room(addresses.LABS).radio[0].options == list(quiz()[3].options)
+    race = act(room(addresses.RACE, "presenter"), ("segmented_control", "race.course", "texts"))
+    act(race, ("button", "race.ask", None), ("button", "race.reveal", None))
+    assert "**All answers are right**" in said(race)
 
 
 def test_open_question_can_be_closed_whatever_is_chosen(room: Room) -> None:

@@ -65,12 +65,8 @@ def test_typed_address_has_the_settings_of_the_lesson(app: App) -> None:
     page = app(LESSONS, lesson="alpha", step="2")
     assert page.selectbox(key="loss.text").value == int(facts("alpha").words["row"])
     assert page.query_params["hide"] == "source,divergence,question"
-    assert not page.radio
-
-
-def test_last_lesson_leads_on(app: App) -> None:
-    page = app(LESSONS, lesson="choosing", step="4")
-    assert [link.proto.label for link in page.main.get("page_link")] == ["Quiz", "All labs"]
+    last = app(LESSONS, lesson="choosing", step="4")
+    assert [link.proto.label for link in last.main.get("page_link")] == ["Quiz", "All labs"]
 
 
 @pytest.mark.parametrize("name", list(lessons()))
@@ -130,12 +126,9 @@ def test_presenter_view_by_button_and_by_link(app: App) -> None:
         other = {"Present", "Leave presenter view"} - {label}
         assert {act(page, SWITCH).button(key="presenting.switch").label} == other
         assert act(page, SWITCH).button(key="presenting.switch").label == label
-
-
-def test_presenter_need_not_answer_first(app: App) -> None:
     page = act(app(LESSONS, lesson="alpha"), SWITCH)
     assert not page.header, "the line above says it"
-    assert act(page, NEXT).query_params["step"] == "2"
+    assert act(page, NEXT).query_params["step"] == "2", "whoever presents need not answer first"
 
 
 # A presenter's link

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import ast
 import html
-from functools import cache
-from pathlib import Path
 from typing import Any, get_args
 
 import pandas as pd
@@ -19,15 +17,14 @@ from kd_core.jobs.states import Status
 from kd_core.jobs.store import Store
 from kd_core.learn.glossary import terms
 from kd_core.system import formatting
-from pages.shared import badges
+from pages.shared import addresses, badges
 from pages.shared.text import escape, run_line, term, unbroken
 from pages.shared.written import MOST, decimals, percent, written
 from tests import ROOT
 from tests.ui.lab_page import RUN, App, act
 
 PAGES = ROOT / "pages"
-FILES = sorted(PAGES.rglob("*.py"))
-SHARED = [file for file in FILES if file.is_relative_to(PAGES / "shared")]
+PARSED = {file: ast.parse(file.read_text(encoding="utf-8")) for file in PAGES.rglob("*.py")}
 
 
 # Fields
@@ -82,8 +79,7 @@ def test_field_changes_its_value(field: str, widget: str, first: str, change: An
 
 def test_field_has_the_bounds_of_the_config() -> None:
     slider = show("ObjectiveConfig.temperature").slider[0]
-    declared = config.slider("objective.temperature")
-    assert (slider.label, slider.min, slider.max, slider.step) == ("Temperature", *declared)
+    assert (slider.min, slider.max, slider.step) == config.slider("objective.temperature")
     assert slider.help.startswith("Divides the logits of both models in the soft loss")
     number = show("TrainingConfig.learning_rate").number_input[0]
     assert (number.placeholder, number.min, number.max) == ("auto", 1e-8, 1)
@@ -195,13 +191,10 @@ def test_number_stays_with_its_unit(shown: str) -> None:
     ("name", "task", "begins"),
     [
         ("Demo", {}, "Demo · bbc-headlines: minilm-l6 → tiny · "),
-        ("", {}, "bbc-headlines: minilm-l6 → tiny · "),
         ("", {"name": "/a/probs.csv", "knowledge": "/a/probs.csv"}, "probs.csv: answers → tiny · "),
     ],
 )
-def test_line_of_a_run_says_what_it_did_and_when(
-    store: Store, name: str, task: dict[str, str], begins: str
-) -> None:
+def test_line_of_a_run(store: Store, name: str, task: dict[str, str], begins: str) -> None:
     stored = LESSON.model_dump(mode="json")
     store.create_run(RUN, stored | {"task": stored["task"] | task}, name=name)
     run = store.run(RUN)
@@ -228,16 +221,6 @@ def test_numbers_of_tables_are_written_and_stay_numbers() -> None:
 
 
 def test_every_verdict_and_status_has_a_badge() -> None:
-    def page() -> None:
-        from pages.shared.badges import status_badge, verdict_badge
-
-        verdict_badge("helped", seeds=3)
-        verdict_badge("helped", seeds=1)
-        status_badge("interrupted")
-
-    shown = [line.value for line in AppTest.from_function(page).run().markdown]
-    assert shown[:2] == [f":green-badge[:material/trending_up: {word}]" for word in ("Helped", "Better")]
-    assert shown[2:] == [":orange-badge[:material/power_off: Interrupted]"]
     assert list(badges.VERDICTS) == list(roles.VERDICTS)
     assert tuple(badges.STATUSES) == get_args(Status)
 
@@ -289,20 +272,19 @@ MORE = {  # labels that are more than the word itself
 
 
 @pytest.mark.parametrize(
-    ("path", "parameters", "wanted"),
+    ("path", "wanted"),
     [
-        ("learn/labs/scripts/temperature.py", {"hide": "question"}, {"Temperature"}),
-        ("learn/labs/scripts/loss.py", {"hide": "question"}, {"Soft loss", "Temperature", "Times T²"}),
-        ("build/distill/page.py", {}, {"Temperature"}),
-        ("build/search/page.py", {}, {"Temperatures to try", "Alphas to try", "Students", "Soft losses"}),
+        (addresses.lab("temperature"), {"Temperature"}),
+        (addresses.lab("loss"), {"Soft loss", "Temperature", "Times T²"}),
+        (addresses.DISTILL, {"Temperature"}),
+        (addresses.SEARCH, {"Temperatures to try", "Alphas to try", "Students", "Soft losses"}),
     ],
 )
 def test_words_of_the_glossary_have_its_meaning_on_hover(
-    app: App, monkeypatch: pytest.MonkeyPatch, path: str, parameters: dict[str, str], wanted: set[str]
+    app: App, monkeypatch: pytest.MonkeyPatch, path: str, wanted: set[str]
 ) -> None:
     monkeypatch.setattr("pages.shared.run_form.plan.calibrate", lambda: 1e12)  # a machine of known speed
-    page = app(path, **parameters)
-    assert not page.exception
+    page = app(path, hide="question")
     names = {name.casefold(): each.name for each in terms().values() for name in (each.name, *each.also)}
     found = [(one.label, one.help) for kind in KINDS for one in page.get(kind) if hasattr(one, "label")]
     found += [(text.value, text.proto.help) for text in page.markdown]
@@ -314,64 +296,27 @@ def test_words_of_the_glossary_have_its_meaning_on_hover(
 # The pages' files
 
 
-@cache
-def parsed(file: Path) -> ast.Module:
-    return ast.parse(file.read_text(encoding="utf-8"))
-
-
-@cache
-def used(file: Path) -> set[Path]:
-    """Return the files of ``pages`` that a file imports, inside functions too."""
-    names: set[str] = set()
-    for node in ast.walk(parsed(file)):
-        if isinstance(node, ast.Import):
-            names |= {name.name for name in node.names}
-        elif isinstance(node, ast.ImportFrom):
-            assert node.module, "a relative import"
-            names |= {node.module, *(f"{node.module}.{name.name}" for name in node.names)}
-    return {ROOT / f"{name.replace('.', '/')}.py" for name in names} & set(FILES)
-
-
-def page_of(file: Path) -> Path:
-    """Return the folder of the page that a file is a part of, or ``pages`` for what is around all pages."""
-    return next(folder for folder in file.parents if folder == PAGES or (folder / "page.py").exists())
-
-
 def test_page_uses_its_own_parts_and_shared_ones() -> None:
     """Also those of a page in whose folder it lies. What lies in ``pages`` itself is around all pages."""
-    foreign = [
-        (str(file), str(part))
-        for file in FILES
-        for part in used(file)
-        if file.parent != PAGES and part not in SHARED and part.parent not in set(file.parents) - {PAGES}
-    ]
+    foreign = []
+    for file, tree in PARSED.items():
+        found = [node for node in ast.walk(tree) if isinstance(node, ast.ImportFrom)]
+        names = {f"{node.module}.{name.name}" for node in found for name in node.names}
+        names |= {str(node.module) for node in found}
+        used = {ROOT / f"{name.replace('.', '/')}.py" for name in names} & PARSED.keys()
+        own = {PAGES / "shared", *file.parents} - {PAGES}
+        foreign += [(file, part) for part in used if file.parent != PAGES and not own & {*part.parents}]
     assert foreign == []
 
 
-def test_shared_part_is_used_by_two_pages() -> None:
-    pages: dict[Path, set[Path]] = {}
-    for part in SHARED:
-        users, seen = {part}, {part}
-        while users:
-            users = {file for file in FILES if used(file) & users & set(SHARED)} - seen
-            seen |= users
-        pages[part] = {page_of(file) for file in seen - set(SHARED)}
-    assert [part for part, users in pages.items() if len(users) < 2] == []
-
-
-def test_pages_are_short() -> None:
-    scripts = [*PAGES.rglob("page.py"), PAGES / "main.py"]
-    assert [file for file in scripts if len(file.read_text(encoding="utf-8").splitlines()) >= 150] == []
-
-
 def test_all_that_is_drawn_is_also_told_in_words() -> None:
-    drawn = {"plotly_chart", "chart", "dataframe", "data_editor", "image", "pyplot", "altair_chart", "flow"}
+    drawn = {"plotly_chart", "chart", "dataframe", "data_editor", "image", "pyplot", "line_chart", "flow"}
     found = [
         (name, file.name, "alt" in {word.arg for word in node.keywords})
-        for file in [ROOT / "app.py", *FILES]
-        for node in ast.walk(parsed(file))
+        for file, tree in PARSED.items()
+        for node in ast.walk(tree)
         if isinstance(node, ast.Call)
-        if (name := getattr(node.func, "attr", getattr(node.func, "id", ""))) in drawn | {"line_chart"}
+        if (name := getattr(node.func, "attr", getattr(node.func, "id", ""))) in drawn
     ]
     names = [name for name, *_ in found]
     assert names.count("chart") > 20
