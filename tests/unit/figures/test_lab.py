@@ -9,12 +9,6 @@ from kd_core import figures
 from tests.unit.figures.sampled import annotations
 
 
-def test_mark_stands_on_the_entropy_curve() -> None:
-    line, mark = figures.entropy_curve([1, 2, 4], [0.1, 0.3, 0.5], 3, 2).data
-    assert (mark.x[0], mark.y[0]) == (3, pytest.approx(0.4))
-    assert list(line.y) == [0.1, 0.3, 0.5]
-
-
 def test_likeliest_classes_of_either_model_come_first() -> None:
     figure = figures.two_answers([0.1, 0.2, 0.7], [0.1, 0.8, 0.1], ["a", "b", "c"], title="x")
     teacher, student = figure.data
@@ -41,34 +35,6 @@ def test_chosen_way_of_the_gradient_is_bold(t_squared: bool) -> None:
     assert len({line.line.dash for line in (hard, scaled, plain)}) == 3
 
 
-def test_loss_without_temperature_has_one_line() -> None:
-    hard, soft = figures.gradient_over_temperature([1, 2], 0.5, [3, 3], 2, t_squared=None).data
-    assert (list(hard.y), soft.name, list(soft.y)) == ([0.5, 0.5], "Soft", [3, 3])
-
-
-def test_similarity_of_classes_shows_shares_outside_the_diagonal() -> None:
-    (cells,) = figures.class_similarity([[np.nan, 0.25, 0.75]] * 3, ["a", "b", "c"]).data
-    assert list(cells.text[0]) == ["", "25 %", "75 %"]
-    (many,) = figures.class_similarity(np.full((40, 40), 0.5), [str(i) for i in range(40)]).data
-    assert many.texttemplate is None
-
-
-def test_humps_are_densities() -> None:
-    teacher, student = figures.humps([0, 0.5, 1], [0.2, 0.6, 0.2], [0.3, 0.4, 0.3], title="x").data
-    assert list(teacher.y) == pytest.approx([0.4, 1.2, 0.4])
-    assert list(student.y) == pytest.approx([0.6, 0.8, 0.6])
-    assert len(figures.humps([0, 1], [0.5, 0.5], None, title="x").data) == 1
-
-
-def test_each_training_is_judged_on_its_own_part() -> None:
-    figure = figures.folds(4)
-    *parts, test = figure.layout.shapes
-    judged = [(round(part.x0), round((part.y0 + part.y1) / 2)) for part in parts if part.line.width]
-    assert (len(parts), judged) == (16, [(i, i) for i in range(4)])
-    assert test.x0 > 4, "the test texts lie apart"
-    assert annotations(figure).count("judge") == 4
-
-
 def test_best_of_several_trainings_flatters() -> None:
     figure = figures.flattered([0.8, 0.85, 0.9], [0.8, 0.81, 0.82], 2)
     seen, mark, unseen, other = figure.data
@@ -79,3 +45,19 @@ def test_best_of_several_trainings_flatters() -> None:
     assert unseen.line.dash != seen.line.dash
     alone = figures.flattered([0.8, 0.85, 0.9], [0.8, 0.81, 0.82], 1)
     assert annotations(alone) == ["<b>80.0 %</b>"], "of one nothing was picked"
+
+
+def test_values_of_the_other_figures() -> None:
+    line, mark = figures.entropy_curve([1, 2, 4], [0.1, 0.3, 0.5], 3, 2).data
+    assert (mark.x[0], mark.y[0]) == (3, pytest.approx(0.4)), "on the line"
+    assert list(line.y) == [0.1, 0.3, 0.5]
+    densities = figures.humps([0, 0.5, 1], [0.2, 0.6, 0.2], [0.3, 0.4, 0.3], title="x").data
+    assert [list(hump.y) for hump in densities] == [
+        pytest.approx(y) for y in ([0.4, 1.2, 0.4], [0.6, 0.8, 0.6])
+    ]
+    assert len(figures.humps([0, 1], [0.5, 0.5], None, title="x").data) == 1
+    (cells,) = figures.class_similarity([[np.nan, 0.25, 0.75]] * 3, ["a", "b", "c"]).data
+    assert list(cells.text[0]) == ["", "25 %", "75 %"]
+    hard, soft = figures.gradient_over_temperature([1, 2], 0.5, [3, 3], 2, t_squared=None).data
+    assert (list(hard.y), soft.name, list(soft.y)) == ([0.5, 0.5], "Soft", [3, 3])
+    assert annotations(figures.folds(4)).count("judge") == 4

@@ -121,14 +121,3 @@ def test_students_of_a_random_teacher_have_a_panel_of_their_own() -> None:
     assert panels["Agrees with its teacher"] == panels["Is right"] == "y"
     assert panels["Agrees with a random teacher"] == panels["Is right, taught by it"] == "y2"
     assert figure.layout.yaxis2.domain[1] < figure.layout.yaxis.domain[0]
-
-
-def test_student_without_a_teacher_has_its_own_mark() -> None:
-    found = findings("hinton2015", recorded_lab("hinton2015"))
-    traces = [trace for trace in figures.claim_chart(found.points, None, "T", "x", "y").data if trace.name]
-    assert [(trace.marker.symbol, trace.showlegend) for trace in traces] == [
-        ("circle-open", True),
-        ("square-open", False),
-        ("circle", True),
-        ("square", False),
-    ]

@@ -77,15 +77,10 @@ def test_confusion_adds_up_the_seeds(report: dict) -> None:
     assert figure.layout.yaxis.ticktext[0] == "benefici…country (125)", "each seed has the same texts"
     whole = "beneficiary_not_allowed_in_t<br>his_country<br>taken for entertainment"
     assert figure.data[0].customdata[0][1][1] == whole
-
-
-def test_confusion_of_many_classes_shows_no_numbers(report: dict) -> None:
     report["labels"] = [f"class {i}" for i in range(20)]
     report["student"]["seeds"]["0"]["confusion"] = np.eye(20, dtype=int).tolist()
-    figure = figures.confusion(read(report), "student")
-    assert (figure.data[0].text, figure.layout.xaxis.showticklabels) == (None, False)
-    assert figure.layout.yaxis.ticktext[0] == "class 0 (1)"
-    assert figure.data[0].customdata[0][1][1] == "class 0<br>taken for class 1"
+    many = figures.confusion(read(report), "student")
+    assert (many.data[0].text, many.layout.xaxis.showticklabels) == (None, False), "there is no room"
 
 
 def test_of_very_many_classes_the_worst_are_shown(report: dict) -> None:

