@@ -1,33 +1,26 @@
-"""``kd`` as a whole: exit statuses, streams, and what all its commands have in common."""
+"""``kd`` as a whole, and its small commands."""
 
 from __future__ import annotations
 
+import json
 import os
 import shlex
 import socket
 import subprocess
 import sys
+import types
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from kd_core.cli import main
-from kd_core.config import DistillConfig
-from kd_core.distillation.events import OnEvent
+from kd_core.deployment import ask
 from kd_core.errors import ConfigError, DataError, Stopped
 from kd_core.jobs.store import Store
 from kd_core.system import paths
-from kd_core.system.control import Control
-from tests.unit.cli.scripted import RUN, Engine, FakeReport, make_run, pipe, use_engine
-
-pytestmark = pytest.mark.usefixtures("own_environment")
-
-
-def raises(error: BaseException) -> Engine:
-    def engine(config: DistillConfig, on_event: OnEvent, control: Control) -> FakeReport:
-        raise error
-
-    return engine
+from kd_core.system.process import machine_lock
+from tests import SAMPLES
+from tests.unit.cli.conftest import RUN, make_run
 
 
 @pytest.mark.parametrize(
@@ -37,74 +30,64 @@ def raises(error: BaseException) -> Engine:
         (ConfigError("first", "second"), 2, "kd: first\nkd: second\n"),
         (Stopped("Stopped on request."), 130, "kd: Stopped on request. To go on: kd resume {run}\n"),
         (KeyboardInterrupt(), 130, "\nkd: interrupted\n"),
+        (OSError(28, "No space left", "x.bin"), 2, "kd: x.bin: No space left. Check the disk and who may "),
     ],
 )
-def test_what_went_wrong_is_one_line_and_a_status(
-    monkeypatch: pytest.MonkeyPatch,
-    capsys: pytest.CaptureFixture[str],
-    error: BaseException,
-    status: int,
-    message: str,
-) -> None:
-    use_engine(monkeypatch, raises(error))
-    assert main(["distill"]) == status
-    captured = capsys.readouterr()
+def test_errors_of_a_user_are_a_line_and_a_status(kd, use_engine, error, status, message) -> None:
+    def engine(*_: Any) -> Any:
+        raise error
+
+    use_engine(engine)
+    found = kd("distill")
     (row,) = Store().runs()
-    assert (captured.out, captured.err) == ("", message.format(run=row.id))
+    assert (found.status, found.out) == (status, "")
+    assert found.err.startswith(message.format(run=row.id))
+    assert message.endswith(" ") or found.err == message.format(run=row.id)
 
 
-def test_a_fault_of_ours_is_not_hidden(monkeypatch: pytest.MonkeyPatch) -> None:
-    use_engine(monkeypatch, raises(ZeroDivisionError("ours")))
+def test_fault_of_ours_is_not_hidden(kd, use_engine) -> None:
+    def engine(*_: Any) -> Any:
+        raise ZeroDivisionError("ours")
+
+    use_engine(engine)
     with pytest.raises(ZeroDivisionError, match="ours"):
-        main(["distill"])
+        kd("distill")
 
 
 @pytest.mark.parametrize(
-    "command", [["predict"], ["cascade"], ["bench"], ["suspects"], ["export", "--to", "x"]]
+    "command", ["predict last", "cascade last", "bench last", "suspects last", "export last --to x"]
 )
-def test_the_models_of_a_run_that_failed(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], command: list[str]
-) -> None:
-    store = Store()
-    store.create_run(RUN, {}, status="running")
-    store.set_status(RUN, "failed")
-    pipe(monkeypatch, b"a text\n")
-    assert main([command[0], "last", *command[1:]]) == 2
-    expected = f"kd: Run {RUN} is failed, so it has no models yet. Go on with it: kd resume {RUN}\n"
-    assert capsys.readouterr().err == expected
+def test_models_that_are_not_there(kd, monkeypatch, pipe, command: str) -> None:
+    make_run(RUN, "failed")
+    pipe(b"a text\n")
+    problem = f"kd: Run {RUN} is failed, so it has no models yet. Go on with it: kd resume {RUN}\n"
+    assert kd(command) == (2, "", problem)
     with monkeypatch.context() as elsewhere:
         elsewhere.setattr(paths, "folder_id", lambda: "another")
         elsewhere.setattr(socket, "gethostname", lambda: "node7")
-        make_run(store, "20260131-150000-c3d4")
-    pipe(monkeypatch, b"a text\n")
-    assert main([command[0], "last", *command[1:]]) == 2
-    expected = (
+        make_run("20260131-150000-c3d4")
+    pipe(b"a text\n")
+    problem = (
         "kd: The models of run 20260131-150000-c3d4 are in another data folder, on node7; use them there.\n"
     )
-    assert capsys.readouterr().err == expected
+    assert kd(command) == (2, "", problem)
 
 
+@pytest.mark.parametrize("command", ["distill --task reviews.csv", "show nothing"])
 @pytest.mark.skipif(sys.platform == "win32", reason="keeps a folder that somebody is in")
-def test_the_folder_that_one_is_in_was_deleted(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
-) -> None:
-    gone = tmp_path / "gone"
-    gone.mkdir()
+def test_working_directory_that_was_deleted(kd, monkeypatch, tmp_path: Path, command: str) -> None:
+    (gone := tmp_path / "gone").mkdir()
     monkeypatch.chdir(gone)
     gone.rmdir()
-    for arguments in (["distill", "--task", "reviews.csv"], ["show", "nothing"]):
-        assert main(arguments) == 2
-        assert capsys.readouterr().err == (
-            "kd: The folder that you are in was deleted or moved. Change to another, for example cd.\n"
-        )
+    problem = "kd: The folder that you are in was deleted or moved. Change to another, for example cd.\n"
+    assert kd(command) == (2, "", problem)
 
 
-def test_alone_it_shows_its_commands(capsys: pytest.CaptureFixture[str]) -> None:
-    assert main([]) == 2
-    captured = capsys.readouterr()
-    assert captured.out == ""
+def test_without_arguments_the_commands_are_shown(kd) -> None:
+    status, out, err = kd("")
+    assert (status, out) == (2, "")
     for command in ("distill", "models", "predict", "tasks"):
-        assert f"\n  {command}" in captured.err
+        assert f"\n  {command}" in err
 
 
 def test_help_loads_nothing_heavy() -> None:
@@ -117,23 +100,12 @@ def test_help_loads_nothing_heavy() -> None:
     assert result.stdout.splitlines()[-1] == "[]"
 
 
-def test_it_runs_as_a_module() -> None:
-    command = [sys.executable, "-m", "kd_core.cli", "--version"]
-    result = subprocess.run(command, capture_output=True, text=True, check=True)
-    assert result.stdout.startswith("kd, version ")
-
-
 @pytest.mark.skipif(sys.platform == "win32", reason="needs a POSIX shell")
 @pytest.mark.parametrize(
     ("command", "status", "said"),
-    [
-        ("tasks >&-", 0, ""),
-        ("tasks 2>&- <&-", 0, ""),
-        ("delete 20260131-143000-a1b2 <&-", 2, "kd: Nobody is there to ask"),
-        ("predict 20260131-143000-a1b2 <&-", 2, "kd: The standard input has no text"),
-    ],
+    [("tasks >&- 2>&- <&-", 0, ""), (f"predict {RUN} <&-", 2, "kd: The standard input has no text")],
 )
-def test_it_may_be_started_with_closed_streams(kd_home: Path, command: str, status: int, said: str) -> None:
+def test_closed_streams(own_environment, command: str, status: int, said: str) -> None:
     started = f"{shlex.quote(sys.executable)} -m kd_core.cli {command}"
     result = subprocess.run(["sh", "-c", started], capture_output=True, text=True, check=False)
     assert result.returncode == status, result.stderr
@@ -141,9 +113,8 @@ def test_it_may_be_started_with_closed_streams(kd_home: Path, command: str, stat
     assert "Traceback" not in result.stderr
 
 
-def test_an_output_of_another_encoding_gets_what_it_can_show(kd_home: Path) -> None:
-    make_run(store := Store(), "20260131-143000-a1b2")
-    store.rename("20260131-143000-a1b2", "Größe ±1")
+def test_output_of_another_encoding(own_environment) -> None:
+    make_run().rename(RUN, "Größe ±1")
     result = subprocess.run(
         [sys.executable, "-m", "kd_core.cli", "runs"],
         env={**os.environ, "PYTHONIOENCODING": "ascii"},
@@ -152,3 +123,78 @@ def test_an_output_of_another_encoding_gets_what_it_can_show(kd_home: Path) -> N
     )
     assert result.returncode == 0, result.stderr
     assert b"Gr??e ?1" in result.stdout
+
+
+# Small commands
+
+
+@pytest.mark.parametrize("command", ["suspects run", "suspects run --marks m.csv", "ask run pool.csv"])
+def test_place_that_takes_no_file_is_told_at_once(kd, monkeypatch, tmp_path: Path, command: str) -> None:
+    monkeypatch.setattr(sys.modules["kd_core.cli.ask"], "find_finished", lambda run: run)
+    for name in ("suspects", "unanswered"):
+        monkeypatch.setattr(ask, name, lambda *_: pytest.fail("it began"))
+    (filled_in := tmp_path / "marks.csv").write_text("text,mark\na,drop\n")
+    below = filled_in / "x"
+    assert f"--to {below} cannot be written: Not a directory." in kd(f"{command} --to {below}").err
+    assert f"--to {filled_in} exists already; choose a new " in kd(f"{command} --to {filled_in}").err
+    assert filled_in.read_text() == "text,mark\na,drop\n"
+
+
+def test_benchmark_as_tables(kd) -> None:
+    store = Store()
+    store.create_run(RUN, {"run": RUN}, kind="bench")
+    store.save_report(RUN, json.loads((SAMPLES / "bench.json").read_text("utf-8")))
+    store.set_status(RUN, "done")
+    out = kd(f"show {RUN}").out
+    assert "Latency p50 and p95 in ms" in out
+    assert "{" not in out
+
+
+@pytest.mark.parametrize(("command", "said"), [("bench", "Benchmark of"), ("curve", "More texts for")])
+def test_measurement_has_the_name_of_its_run(kd, monkeypatch, command: str, said: str) -> None:
+    names = []
+
+    def start(*_: Any, kind: str, name: str) -> Any:
+        names.append(name)
+        raise DataError("That is enough.")
+
+    monkeypatch.setattr(sys.modules[f"kd_core.cli.{command}"], "start", start)
+    make_run()
+    assert kd(f"{command} {RUN}") == (2, "", "kd: That is enough.\n")
+    assert names == [f"{said} about a1b2"]
+
+
+def test_clean(kd, kd_home: Path) -> None:
+    assert kd("clean").out == f"{kd_home}\nNothing takes space yet.\n"
+    place = kd_home / "cache" / "plain_start" / "abc"
+    place.mkdir(parents=True)
+    (place / "model.safetensors").write_bytes(bytes(2_500_000))
+    lines = ["Students alone, random start 1 2.5 MB 2.5 MB", "kd clean would free 2.5 MB."]
+    assert kd("clean --dry-run").lines[-2:] == lines
+    with machine_lock():
+        refused = kd("clean")
+    assert refused == (2, "", "kd: A run is under way on this machine; clean when it has ended.\n")
+    assert place.is_dir()
+    found = json.loads(kd("clean --json").out)
+    assert (found["freed_bytes"], found["items"][0]["path"]) == (2_500_000, str(place))
+    assert not place.exists()
+
+
+def use_module(monkeypatch: pytest.MonkeyPatch, name: str, **content: Any) -> None:
+    module = types.ModuleType(name)
+    vars(module).update(content)
+    monkeypatch.setitem(sys.modules, name, module)
+
+
+def test_tasks(kd, monkeypatch) -> None:
+    use_module(monkeypatch, "kd_core.data.bundled", TASKS={"news": "News [5 topics]"})
+    assert json.loads(kd("tasks --json").out) == [{"name": "news", "description": "News [5 topics]"}]
+    assert "news News [5 topics]" in kd("tasks").lines
+
+
+def test_models(kd) -> None:
+    listed = json.loads(kd("models --json").out)
+    tiny = next(preset for preset in listed["students"] if preset["name"] == "tiny")
+    shown = next(line for line in kd("models").lines if line.startswith("tiny "))
+    assert str(tiny["layers"]) in shown.split()
+    assert shown.endswith(tiny["description"].split()[-1])

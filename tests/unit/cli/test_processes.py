@@ -1,4 +1,4 @@
-"""Real ``kd`` processes that are killed, or that run beside one another. Nothing here waits for a clock."""
+"""Real ``kd`` processes that are killed, or whose terminal is closed. Nothing here waits for a clock."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ import os
 import re
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -36,42 +35,20 @@ def kd(*arguments: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run([*KD, *arguments], cwd=ROOT, capture_output=True, text=True, check=False)
 
 
-class Held:
-    """A ``kd`` that stands still soon after the line in which it has begun to train its student."""
-
-    def __init__(self, *arguments: str) -> None:
-        self.process = subprocess.Popen(
-            [*KD, *arguments], cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, bufsize=1
-        )
-        assert self.process.stderr is not None
-        fcntl(self.process.stderr, F_SETPIPE_SZ, 4096)
-        self.said = ""
-
-    def read_until(self, line: str) -> None:
-        assert self.process.stderr is not None
-        while not re.search(line, self.said):
-            said = self.process.stderr.readline()
-            assert said, self.said
-            self.said += said
-
-    def go_on(self) -> int:
-        out, said = self.process.communicate()
-        self.said += out + said
-        return self.process.returncode
-
-
-@pytest.fixture
-def start() -> Iterator[Callable[..., Held]]:
-    started: list[Held] = []
-
-    def start(*arguments: str) -> Held:
-        started.append(Held(*arguments))
-        return started[-1]
-
-    yield start
-    for held in started:
-        held.process.kill()
-        held.process.communicate()
+def kill_after(line: str, *arguments: str) -> None:
+    """Kill a ``kd`` after it has said a line; its pipe of one page makes it stand still soon after that."""
+    process = subprocess.Popen([*KD, *arguments], cwd=ROOT, stderr=subprocess.PIPE, text=True, bufsize=1)
+    assert process.stderr is not None
+    fcntl(process.stderr, F_SETPIPE_SZ, 4096)
+    said = ""
+    try:
+        while not re.search(line, said):
+            said += (read := process.stderr.readline())
+            assert read, said
+    finally:
+        process.kill()
+        process.communicate()
+    assert process.returncode < 0
 
 
 @pytest.fixture
@@ -94,21 +71,16 @@ def weights(home: Path, run: str) -> dict[str, bytes]:
     return {file.parent.name: file.read_bytes() for file in folder.glob("*/model.safetensors")}
 
 
-def test_a_killed_run_is_listed_and_resumed_to_the_same_weights(
-    kd_home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, config: str, start: Callable[..., Held]
+def test_killed_run_is_listed_and_resumed_to_the_same_weights(
+    kd_home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, config: str
 ) -> None:
     assert kd("distill", "--config", config).returncode == 0
     (undisturbed,) = (weights(kd_home, row.id) for row in Store().runs())
     assert len(undisturbed) == 2 * SEEDS
 
     monkeypatch.setenv("KD_HOME", str(home := tmp_path / "killed"))
-    killed = start("distill", "--config", config)
-    killed.read_until(r"Distilled student.*: 2 of 20")
-    killed.process.kill()
-    assert killed.go_on() < 0
-
-    listed = kd("runs")
-    assert "Interrupted" in listed.stdout
+    kill_after(r"Distilled student.*: 2 of 20", "distill", "--config", config)
+    assert "Interrupted" in kd("runs").stdout
     (row,) = Store().runs()
     resumed = kd("resume", row.id)
     assert resumed.returncode == 0, resumed.stderr
@@ -118,7 +90,7 @@ def test_a_killed_run_is_listed_and_resumed_to_the_same_weights(
 
 
 @pytest.mark.parametrize("nohup", [False, True])
-def test_a_run_whose_terminal_is_closed_is_interrupted_or_goes_on_where_nohup_said_so(
+def test_closed_terminal_interrupts_a_run_unless_nohup_was_said(
     nohup: bool, kd_home: Path, config: str
 ) -> None:
     terminal, inside = os.openpty()
@@ -135,34 +107,3 @@ def test_a_run_whose_terminal_is_closed_is_interrupted_or_goes_on_where_nohup_sa
     assert process.wait() >= 0  # it was not killed where it was
     (row,) = Store().runs()
     assert (row.status, row.error) == ("done" if nohup else "interrupted", None)
-
-
-def test_two_runs_of_one_task_beside_the_deletion_of_a_third(
-    kd_home: Path, config: str, start: Callable[..., Held]
-) -> None:
-    assert kd("distill", "--config", config, "--name", "done").returncode == 0
-    store = Store()
-    (done,) = store.runs()
-    expected = weights(kd_home, done.id)
-
-    first = start("distill", "--config", config, "--name", "first")
-    first.read_until(r"Distilled student.*: 2 of 20")  # and stands still there
-    second = start("distill", "--config", config, "--name", "second", "--seeds", "9")
-    second.read_until(r"\S")  # it has said something, so it is in the list
-
-    deleted = kd("delete", "--yes", done.id)
-    assert deleted.returncode == 0, deleted.stderr
-    assert not (kd_home / "runs" / done.id).exists()
-    cleaned = kd("clean")
-    assert cleaned.returncode == 2
-    assert cleaned.stderr == "kd: A run is under way on this machine; clean when it has ended.\n"
-
-    assert (first.go_on(), second.go_on()) == (0, 0), first.said + second.said
-    rows = {row.name: row for row in Store().runs()}
-    assert {name: row.status for name, row in rows.items()} == {"first": "done", "second": "done"}
-    assert weights(kd_home, rows["first"].id) == expected
-    assert set(weights(kd_home, rows["second"].id)) == {"student-9", "alone-9"}
-    assert len(list((kd_home / "cache" / "teachers").iterdir())) == 1  # all had the same one
-
-    assert kd("delete", "--undo", done.id).returncode == 0
-    assert weights(kd_home, done.id) == expected

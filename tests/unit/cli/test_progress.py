@@ -1,5 +1,3 @@
-"""Progress on stderr: lines in a log, bars in a terminal."""
-
 from __future__ import annotations
 
 import io
@@ -11,6 +9,7 @@ from kd_core.cli.progress import Narrator
 from kd_core.distillation.events import (
     Estimated,
     Evaluated,
+    Event,
     Note,
     Progress,
     Resolved,
@@ -23,49 +22,41 @@ from kd_core.distillation.events import (
 pytestmark = pytest.mark.usefixtures("own_environment")
 
 
-def training(watch: Narrator, seed: int = 0, steps: int = 30) -> None:
-    for step in range(1, steps + 1):
-        watch(Step("student", seed, step, steps, 1 / step, 0.0, 0.0, 0.0, 1e-4, 100.0))
-        if step == 15:
-            watch(Evaluated("student", seed, step, 0.875, 0.4))
-
-
-def narrate(*, terminal: bool, several_seeds: bool = False) -> str:
+def narrate(*events: Event, terminal: bool = False, **options: bool) -> str:
     # _environ: the terminal of whoever runs the tests must not matter.
     environment = {"TERM": "xterm"} if terminal else {}
-    console = Console(
-        file=io.StringIO(), force_terminal=terminal, width=100, highlight=False, _environ=environment
-    )
-    with Narrator(console, several_seeds=several_seeds) as watch:
-        watch(Note("Models start anew."))
-        watch(StageStarted("record"))
-        watch(StageFinished("record", 0.0, cached=True))
-        watch(StageStarted("distil"))
-        watch(TrainingStarted("alone", 0, 30, cached=True))
-        watch(TrainingStarted("student", 0, 30))
-        training(watch)
-        watch(StageFinished("distil", 9.96))
-        watch(StageStarted("validate"))
-        watch(Progress("validate", "scoring Teacher", 1, 4))
-        watch(Progress("validate", "measuring latency", 2, 4))
-        watch(StageFinished("validate", 61.2))
-    assert isinstance(console.file, io.StringIO)
-    return console.file.getvalue()
+    out = io.StringIO()
+    console = Console(file=out, force_terminal=terminal, width=100, highlight=False, _environ=environment)
+    with Narrator(console, **options) as watch:
+        for event in events:
+            watch(event)
+    return out.getvalue()
 
 
-def test_the_time_that_it_takes_is_said_before_it_begins() -> None:
-    console = Console(file=io.StringIO(), force_terminal=False, width=100, highlight=False, _environ={})
-    with Narrator(console) as watch:
-        watch(Estimated({"teach": 60.0, "record": 0.0, "distil": 34.6, "validate": 5.0}, {}))
-    assert isinstance(console.file, io.StringIO)
-    assert console.file.getvalue() == "  Estimate: about 2 min.\n"
-    with Narrator(console) as watch:
-        watch(Estimated({"teach": 3600.0}, {}))
-    assert "Estimate: about 1 h.\n  Fewer steps (--steps), " in console.file.getvalue()
+def step(number: int, steps: int, who: str = "student") -> Step:
+    return Step(who, 0, number, steps, 1 / number, 0.0, 0.0, 0.0, 1e-4, 100.0)
+
+
+RUN = [
+    Note("Models start anew."),
+    StageStarted("record"),
+    StageFinished("record", 0.0, cached=True),
+    StageStarted("distil"),
+    TrainingStarted("alone", 0, 30, cached=True),
+    TrainingStarted("student", 0, 30),
+    *(step(number, 30) for number in range(1, 16)),
+    Evaluated("student", 0, 15, 0.875, 0.4),
+    *(step(number, 30) for number in range(16, 31)),
+    StageFinished("distil", 9.96),
+    StageStarted("validate"),
+    Progress("validate", "scoring Teacher", 1, 4),
+    Progress("validate", "measuring latency", 2, 4),
+    StageFinished("validate", 61.2),
+]
 
 
 def test_plain_progress_is_a_line_at_each_tenth() -> None:
-    assert narrate(terminal=False).splitlines() == [
+    assert narrate(*RUN).splitlines() == [
         "  Models start anew.",
         "2 Record",
         "  from cache",
@@ -89,33 +80,8 @@ def test_plain_progress_is_a_line_at_each_tenth() -> None:
     ]
 
 
-def test_of_several_runs_the_share_of_all_is_told_and_not_hundredths() -> None:
-    console = Console(file=io.StringIO(), width=100, highlight=False, _environ={})
-    with Narrator(console, parted=True) as watch:
-        watch(Progress(None, "student static: texts", 50, 200))
-    assert isinstance(console.file, io.StringIO)
-    assert console.file.getvalue() == "  student static: texts: 25 % of all\n"
-
-
-def test_progress_names_the_score_that_decides() -> None:
-    console = Console(file=io.StringIO(), width=100, highlight=False, _environ={})
-    with Narrator(console) as watch:
-        watch(Resolved({"training": {"metric": "f1:spam"}}, 2, {}, {}))
-        watch(StageStarted("distil"))
-        watch(Evaluated("student", 0, 1, 0.95, 0.4, score=0.625))
-        watch(Step("student", 0, 10, 10, 0.5, 0.0, 0.0, 0.0, 1e-4, 100.0))
-        watch(Evaluated("alone", 0, 1, 0.95, 0.4))  # from a cache of before
-        watch(Step("alone", 0, 10, 10, 0.5, 0.0, 0.0, 0.0, 1e-4, 100.0))
-    assert isinstance(console.file, io.StringIO)
-    assert console.file.getvalue().splitlines() == [
-        "3 Distill",
-        "  Distilled student: 10 of 10, loss 0.500, validation F1 of spam 62.5 %",
-        "  Student alone: 10 of 10, loss 0.500",
-    ]
-
-
-def test_a_terminal_gets_bars() -> None:
-    shown = narrate(terminal=True)
+def test_terminal_gets_bars() -> None:
+    shown = narrate(*RUN, terminal=True)
     assert "━" in shown
     assert "30/30" in shown
     assert "loss 0.033, validation 87.5 %" in shown
@@ -127,15 +93,36 @@ def test_a_terminal_gets_bars() -> None:
     assert shown.index("30/30") < shown.index("10 s") < shown.index("4 Validate")
 
 
-def test_several_seeds_are_told_apart() -> None:
-    assert "  Distilled student, seed 0: 3 of 30" in narrate(terminal=False, several_seeds=True)
+DONE = Progress(None, "texts", 1, 1)
 
 
-def test_each_stage_starts_its_tenths_anew() -> None:
-    console = Console(file=io.StringIO(), force_terminal=False, highlight=False)
-    with Narrator(console) as watch:
-        for stage in ("teach", "record"):
-            watch(StageStarted(stage))
-            watch(Progress(stage, "texts", 1, 1))
-    assert isinstance(console.file, io.StringIO)
-    assert console.file.getvalue().count("texts: 1 of 1") == 2
+@pytest.mark.parametrize(
+    ("events", "options", "expected"),
+    [
+        (
+            [Estimated({"teach": 60.0, "record": 0.0, "distil": 34.6, "validate": 5.0}, {})],
+            {},
+            "  Estimate: about 2 min.\n",
+        ),
+        ([Estimated({"teach": 3600.0}, {})], {}, "  Estimate: about 1 h.\n  Fewer steps (--steps), *"),
+        ([step(3, 30)], {"several_seeds": True}, "  Distilled student, seed 0: 3 of 30, loss 0.333\n"),
+        ([Progress(None, "student static: texts", 50, 200)], {"parted": True}, "*: texts: 25 % of all\n"),
+        # Each stage starts its tenths anew.
+        ([StageStarted("teach"), DONE, StageStarted("record"), DONE], {}, "1 Teach\n{0}2 Record\n{0}"),
+        (
+            [
+                Resolved({"training": {"metric": "f1:spam"}}, 2, {}, {}),
+                Evaluated("student", 0, 1, 0.95, 0.4, score=0.625),
+                step(10, 10),
+            ],
+            {},
+            "  Distilled student: 10 of 10, loss 0.100, validation F1 of spam 62.5 %\n",
+        ),
+    ],
+)
+def test_lines_of_events(events, options, expected) -> None:
+    found = narrate(*events, **options)
+    begin, star, end = expected.format("  texts: 1 of 1\n").partition("*")
+    assert found.startswith(begin)
+    assert found.endswith(end)
+    assert star or found == begin
