@@ -1,4 +1,4 @@
-"""Tests of how latency is measured, and of what is told of the machine and of sizes."""
+"""Tests of how latency is measured, and of what is told of the machine."""
 
 from __future__ import annotations
 
@@ -26,6 +26,7 @@ from kd_core.system.machine import describe_machine
 CALLS: list[tuple[str, list[int]]] = []
 SEEN: list[tuple[int, bool, bool, bool]] = []
 TEXTS = ["goal", "the goal", "a coach of the league"]
+TOKENS = (3, 4, 5)
 
 
 class Recorder(PreTrainedModel):
@@ -67,9 +68,8 @@ def measure(models, tiny_tokenizer):
 
     def measured(repeats, *, control=None, **answers):
         answers = {name: answering(model, tiny_tokenizer, 5) for name, model in models.items()} | answers
-        tokens = dict.fromkeys(answers, (3, 4, 5))
         with inference(list(models.values())):
-            return latency(answers, TEXTS, tokens, repeats=repeats, control=control)
+            return latency(answers, TEXTS, dict.fromkeys(answers, TOKENS), repeats=repeats, control=control)
 
     return measured
 
@@ -108,45 +108,32 @@ def test_percentiles_do_not_count_the_warm_up(measure, monkeypatch):
     taken = iter([10**12] * 2 * WARM_UP + [i * 10**6 for i in (1, 10, 2, 20, 3, 30, 4, 40, 5, 50)])
     monkeypatch.setattr(module, "_time", lambda call, turn: next(taken))
     result = measure(5)
-    assert (result["teacher"].p50, result["teacher"].p95) == pytest.approx((3.0, 4.8))
-    assert (result["student"].p50, result["student"].p95) == pytest.approx((30.0, 48.0))
-    assert next(taken, None) is None
-
-
-def test_what_a_measurement_tells():
-    tokens = {"teacher": [4, 6, 8], "student": [3, 5, 7]}
-    result = latency(dict.fromkeys(tokens, len), TEXTS, tokens, repeats=5)
     assert list(result) == ["teacher", "student"]
-    for name, tokens in (("teacher", (4 + 6 + 8 + 4 + 6) / 5), ("student", (3 + 5 + 7 + 3 + 5) / 5)):
-        one = result[name]
-        assert (one.batch, one.threads, one.texts, one.mean_tokens) == (1, 1, 5, pytest.approx(tokens))
+    for one, p50, p95 in ((result["teacher"], 3.0, 4.8), (result["student"], 30.0, 48.0)):
+        assert (one.p50, one.p95) == pytest.approx((p50, p95))
+        assert (one.batch, one.threads, one.texts, one.mean_tokens) == (1, 1, 5, (3 + 4 + 5 + 3 + 4) / 5)
 
 
 @pytest.mark.parametrize("fails", [False, True])
-def test_state_while_timing_and_after(fails, measure, models):
+@pytest.mark.parametrize("collects", [True, False])
+def test_state_while_timing_and_after(fails, collects, measure, models):
     def broken(text):
         raise TypeError("no such text")
 
     torch.set_num_threads(2)
-    if fails:
-        with pytest.raises(TypeError, match="no such text"):
-            measure(3, broken=broken)
-    else:
-        measure(2)
-    assert [(1, True, False, False)] * (2 if fails else 2 * (WARM_UP + 2)) == SEEN
-    assert torch.get_num_threads() == 2
-    assert gc.isenabled()
-    assert not torch.is_inference_mode_enabled()
-    assert (models["teacher"].training, models["student"].training) == (True, False)
-
-
-def test_disabled_garbage_collector_stays_disabled(measure):
-    gc.disable()
+    (gc.enable if collects else gc.disable)()
     try:
-        measure(1)
-        assert not gc.isenabled()
+        if fails:
+            with pytest.raises(TypeError, match="no such text"):
+                measure(3, broken=broken)
+        else:
+            measure(2)
+        assert gc.isenabled() == collects
     finally:
         gc.enable()
+    assert [(1, True, False, False)] * (2 if fails else 2 * (WARM_UP + 2)) == SEEN
+    assert (torch.get_num_threads(), torch.is_inference_mode_enabled()) == (2, False)
+    assert (models["teacher"].training, models["student"].training) == (True, False)
 
 
 @pytest.mark.parametrize(("when", "calls"), [("before", []), ("within", ["teacher", "student"])])
@@ -169,25 +156,12 @@ def test_without_texts_or_repeats_nothing_is_timed(texts, repeats):
 def test_share_of_the_time_that_a_thread_is_busy(monkeypatch):
     def busy(elsewhere=()):
         answer = {"student": lambda _: time.sleep(0.002)}
-        return latency(answer, TEXTS, {"student": (3, 4, 5)}, repeats=5, elsewhere=elsewhere)["student"].busy
+        return latency(answer, TEXTS, {"student": TOKENS}, repeats=5, elsewhere=elsewhere)["student"].busy
 
-    assert busy() < 0.5
     assert busy(["teacher"]) < 0.5
     assert busy(["student"]) is None, "it waits for its accelerator, which is no other work"
     monkeypatch.setattr(module.time, "thread_time_ns", time.perf_counter_ns)  # as if it had computed
     assert busy() == pytest.approx(1, abs=0.1)
-
-
-def test_description_of_the_machine_names_no_host_and_no_path():
-    machine = describe_machine()
-    assert {"processor", "cores", "memory_gb", "os", "python", "torch"} <= set(machine)
-    assert machine["torch"] == torch.__version__
-    assert min(machine["cores"], machine["memory_gb"]) >= 1
-    assert all(machine.values())
-    assert json.loads(json.dumps(machine)) == machine
-    words = {word for value in machine.values() for word in str(value).split()}
-    assert socket.gethostname() not in words
-    assert not any(word.startswith("/") for word in words)
 
 
 @pytest.mark.parametrize(
@@ -198,7 +172,7 @@ def test_description_of_the_machine_names_no_host_and_no_path():
         ("Windows", "", "aarch64"),
     ],
 )
-def test_name_of_the_processor(system, cpuinfo, expected, monkeypatch):
+def test_description_of_the_machine_names_no_host_and_no_path(system, cpuinfo, expected, monkeypatch):
     monkeypatch.setattr("platform.system", lambda: system)
     monkeypatch.setattr("platform.processor", lambda: "")
     monkeypatch.setattr("platform.machine", lambda: "aarch64")
@@ -208,7 +182,14 @@ def test_name_of_the_processor(system, cpuinfo, expected, monkeypatch):
         return cpuinfo if file == Path("/proc/cpuinfo") else read(file, *arguments, **settings)
 
     monkeypatch.setattr(Path, "read_text", instead)
-    assert describe_machine()["processor"] == expected
+    machine = describe_machine()
+    assert (machine["processor"], machine["torch"]) == (expected, torch.__version__)
+    assert {"processor", "cores", "memory_gb", "os", "python", "torch"} <= set(machine)
+    assert min(machine["cores"], machine["memory_gb"]) >= 1
+    assert json.loads(json.dumps(machine)) == machine
+    words = {word for value in machine.values() for word in str(value).split()}
+    assert socket.gethostname() not in words
+    assert not any(word.startswith("/") for word in words)
 
 
 def test_size_of_the_weights_of_a_folder(tmp_path):
