@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -14,15 +13,15 @@ from kd_core.data import uploads
 from kd_core.errors import ConfigError
 from pages.shared.run_form import consent, plan
 from tests import ROOT
+from tests.ui.finished import App, read
 
-App = Callable[..., AppTest]
 DISTILL, SEARCH = "build/distill/page.py", "build/search/page.py"
 FILMS = ROOT / "assets" / "samples" / "support-messages.csv"
 
 
 @pytest.fixture
 def opened(monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    """The tasks that were read."""
+    """Returns the list of the tasks that are read."""
     names: list[str] = []
     real = plan.load_task
     monkeypatch.setattr(plan, "load_task", lambda config: (names.append(config.name), real(config))[1])
@@ -35,20 +34,16 @@ def opened(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     [
         ("distill.task", "/etc/passwd"),
         ("distill.task", "hub:owner/name"),
-        ("distill.teacher", "some/model"),
         ("distill.teacher", "bert-base-uncased"),
         ("distill.student", "/srv/models/secret"),
         ("distill.test_file", "/etc/hosts"),
         ("distill.transfer_file", "/etc/hosts"),
     ],
 )
-def test_a_link_alone_opens_nothing(
-    app: App, opened: list[str], page: str, parameter: str, value: str
-) -> None:
-    more = {"distill.task": str(FILMS)} if parameter.endswith("_file") else {}  # only beside a file
-    test = app(page, **{parameter: value}, **more)
-    assert not test.exception
-    assert "This link asks to open" in test.warning[0].value
+def test_link_alone_opens_nothing(app: App, opened: list[str], page: str, parameter: str, value: str) -> None:
+    beside = {"distill.task": str(FILMS)} if parameter.endswith("_file") else {}  # only beside a file
+    test = app(page, **{parameter: value}, **beside)
+    assert "This link asks to open" in read(test)
     assert value in test.code[0].value.splitlines()
     assert opened == []
     start = next(button for button in test.button if button.key in ("distill.start", "search.start"))
@@ -73,7 +68,7 @@ def test_what_was_agreed_to_is_opened(home: Path) -> None:
     assert not test.warning
 
 
-def test_what_is_typed_in_is_meant(home: Path) -> None:
+def test_typed_name_is_agreed_to(home: Path) -> None:
     def script() -> None:
         from pages.shared.run_form.objective import choose_rest
 
@@ -88,7 +83,7 @@ def test_what_is_typed_in_is_meant(home: Path) -> None:
     assert test.session_state[consent.AGREED] == {"/typed/in"}
 
 
-def test_what_comes_along_or_was_uploaded_needs_no_question() -> None:
+def test_bundled_and_uploaded_files_need_no_consent() -> None:
     assert consent.outside(DistillConfig()) == []
     root = uploads.root()
     ours = DistillConfig().change({"task.name": str(root / "x" / "a.csv"), "teacher.model": "scratch"})
@@ -97,7 +92,9 @@ def test_what_comes_along_or_was_uploaded_needs_no_question() -> None:
     assert consent.outside(above) == [above.task.name]
 
 
-def test_a_server_with_log_in_keeps_to_its_folders(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_server_with_log_in_keeps_to_its_folders(
+    app: App, opened: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     shared, other = tmp_path / "shared", tmp_path / "other"
     for folder in (shared, other):
         folder.mkdir()
@@ -105,23 +102,11 @@ def test_a_server_with_log_in_keeps_to_its_folders(tmp_path: Path, monkeypatch: 
     monkeypatch.setenv("KD_FILES", os.pathsep.join([str(shared), str(tmp_path / "more")]))
     monkeypatch.chdir(tmp_path)
     consent.confine(["hub:owner/name", "some/model", str(shared / "a.csv")])
-    for name in (
-        "/etc/passwd",
-        "../x.csv",
-        str(other / "a.csv"),
-        str(shared / "out" / "a.csv"),
-        "other",
-        "~/x",
-        "hub:/etc",
-    ):
+    outside = ("/etc/passwd", "../x.csv", str(other / "a.csv"), str(shared / "out" / "a.csv"), "other")
+    for name in (*outside, "~/x", "hub:/etc"):
         with pytest.raises(ConfigError, match="outside of the folders that it shares"):
             consent.confine([name])
-
-
-def test_the_page_of_a_server_with_log_in_says_so(
-    app: App, opened: list[str], monkeypatch: pytest.MonkeyPatch
-) -> None:
     monkeypatch.setattr(consent, "has_log_in", lambda: True)
     test = app(DISTILL, **{"distill.task": "/etc/passwd"})
-    assert "is on this server, outside of the folders that it shares" in test.error[0].value
+    assert "is on this server, outside of the folders that it shares" in read(test)
     assert "/etc/passwd" not in opened
