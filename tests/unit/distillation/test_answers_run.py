@@ -3,10 +3,6 @@
 from __future__ import annotations
 
 import csv
-import json
-import os
-import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -17,14 +13,12 @@ import pytest
 from kd_core import distill
 from kd_core.config import DistillConfig
 from kd_core.data import load_task
-from kd_core.deployment.export import ExportConfig, export_run
 from kd_core.distillation import report_tables
 from kd_core.distillation.events import NOT_NEEDED, Note, StageFinished
 from kd_core.distillation.report import Report
 from kd_core.distillation.training import fit
 from kd_core.distillation.training.trainer import train
 from kd_core.errors import ConfigError
-from tests import ROOT
 from tests.unit.conftest import LABELS
 from tests.unit.distillation.training.trained import at_step, stopped
 
@@ -123,23 +117,3 @@ def test_labels_alone_have_no_verdict_on_soft_answers(config):
 def test_what_needs_a_network_is_refused(config, changes, message):
     with pytest.raises(ConfigError, match=message):
         distill(config(**changes))
-
-
-@pytest.mark.slow
-def test_an_export_reproduces_the_numbers_and_names_no_folder(config, tmp_path):
-    """The teacher stays a file: the programs say which texts to send to it."""
-    asked = config("label", **{"controls.shifted": False, "controls.labelled_only": False})
-    report, folder = distill(asked), tmp_path / "bundle"
-    export_run(ExportConfig(run=report.run_id, to=str(folder), agree=60))
-    assert str(tmp_path) not in (folder / "config.yaml").read_text()
-    files = json.loads((folder / "report.json").read_text())["files"]
-    assert set(files) == {"bring/answers.csv", f"bring/{Path(asked.teacher.model).name}"}
-    (folder / "bring").mkdir()
-    for place in (asked.task.knowledge, asked.teacher.model):
-        (folder / "bring" / Path(place).name).symlink_to(place)
-    environment = {**os.environ, "PYTHONPATH": str(ROOT), "KD_HOME": str(tmp_path / "another-home")}
-    command = [sys.executable, str(folder / "reproduce.py")]
-    done = subprocess.run(command, capture_output=True, text=True, env=environment)
-    assert done.stdout.splitlines()[-1] == "The same numbers.", done.stderr
-    assert "ask the teacher:" in (folder / "cascade.py").read_text()
-    assert not (folder / "teacher").exists()

@@ -74,15 +74,9 @@ def test_a_list_that_no_flag_takes_is_left_to_the_file() -> None:
     assert "['yes, sure', 'no']" in python(config)
 
 
-def test_settings_in_which_runs_differ() -> None:
-    defaults, other = stored("defaults"), stored("choices")
-    assert differing([defaults, defaults]) == {}
-    assert differing([defaults, other, defaults]) == {
-        "task.max_length": ["auto", 128, "auto"],
-        "student.init": ["auto", "random", "auto"],
-        "objective.divergence": ["forward_kl", "reverse_kl", "forward_kl"],
-    }
-    old = {**defaults, "task": {"name": "bbc-headlines"}}  # an older run has fewer settings
+def test_a_setting_that_an_older_run_did_not_have() -> None:
+    defaults = stored("defaults")
+    old = {**defaults, "task": {"name": "bbc-headlines"}}
     del old["controls"]
     assert differing([defaults, old])["controls.shifted"] == [True, None]
     assert command(old) == "kd distill"

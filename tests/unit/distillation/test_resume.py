@@ -15,6 +15,7 @@ import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from fnmatch import fnmatch
+from functools import reduce
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -34,31 +35,12 @@ ALL = {"student": 1, "alone": 1, "labelled_only": 1}
 PRELOAD = ["kd_core.distillation.pipeline", "transformers.models.bert.modeling_bert", "scipy.stats", "pytest"]
 
 
-def kill() -> None:
-    os.kill(os.getpid(), signal.SIGKILL)
-
-
 @dataclass(frozen=True)
-class At:
-    """Kill when an event of this kind is told that has these values."""
-
-    kind: str
-    who: str
-    step: int
-
-    def install(self, events: list[Callable[[Any], None]]) -> None:
-        def told(event: Any) -> None:
-            if type(event).__name__ == self.kind and (event.who, event.step) == (self.who, self.step):
-                kill()
-
-        events.append(told)
-
-
-@dataclass(frozen=True)
-class In:
+class Point:
     """Kill in the first call of a function that has an argument like ``pattern``.
 
-    Before it does anything, ``after`` it has done all, or after ``half``.
+    Before it does anything, ``after`` it has done all, or after ``half``. ``TELL`` gets each event's kind,
+    model and step.
     """
 
     function: str  # module:attribute.of.it
@@ -66,12 +48,10 @@ class In:
     after: bool = False
     half: Callable[..., None] | None = None
 
-    def install(self, _: list[Callable[[Any], None]]) -> None:
+    def install(self) -> None:
         module, _, attributes = self.function.partition(":")
         *owners, name = attributes.split(".")
-        owner = import_module(module)
-        for attribute in owners:
-            owner = getattr(owner, attribute)
+        owner = reduce(getattr, owners, import_module(module))
         original = getattr(owner, name)
 
         def wrapper(*args: Any, **kwargs: Any) -> Any:
@@ -80,10 +60,14 @@ class In:
                     self.half(*args)
                 elif self.after:
                     original(*args, **kwargs)
-                kill()
+                os.kill(os.getpid(), signal.SIGKILL)
             return original(*args, **kwargs)
 
         setattr(owner, name, wrapper)
+
+
+def tell(_: str) -> None:
+    """Do nothing: here, a run is killed at an event."""
 
 
 def half_removed(folder: Path, *_: Any) -> None:
@@ -97,7 +81,7 @@ def half_written(folder: Path) -> None:
     (folder / "manifest.json").write_text('{\n "config.json": {"byt')
 
 
-def work(home: str, config: dict[str, Any], point: At | In | None) -> None:
+def work(home: str, config: dict[str, Any], point: Point | None) -> None:
     """In a process of its own: run (or resume) ``RUN``, to be killed at ``point``."""
     os.environ["KD_HOME"] = home
     os.environ["TOKENIZERS_PARALLELISM"] = "false"
@@ -109,17 +93,16 @@ def work(home: str, config: dict[str, Any], point: At | In | None) -> None:
     trainer.SECONDS_BETWEEN_CHECKPOINTS = 0  # after each step
     torch.set_num_threads(1)
     gc.freeze()  # what the server has imported need not be looked through again and again
-    listeners: list[Callable[[Any], None]] = []
     first: dict[str, int] = {}
 
     def on_event(event: Any) -> None:
-        if type(event).__name__ == "Step":
+        kind = type(event).__name__
+        if kind == "Step":
             first.setdefault(event.who, event.step)
-        for listener in listeners:
-            listener(event)
+        tell(f"{kind} {getattr(event, 'who', '')} {getattr(event, 'step', '')}")
 
     if point:
-        point.install(listeners)
+        point.install()
     distill(DistillConfig.from_dict(config), on_event, run_id=RUN)
     Path(home, FIRST).write_text(json.dumps(first))
 
@@ -132,7 +115,7 @@ def run(tiny_config) -> Callable[..., int]:
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload(PRELOAD)
 
-    def run(home: Path, point: At | In | None = None) -> int:
+    def run(home: Path, point: Point | None = None) -> int:
         home.mkdir(exist_ok=True)
         process = context.Process(target=work, args=(str(home), config, point))
         process.start()
@@ -167,30 +150,31 @@ def undisturbed(run, tmp_path_factory) -> Path:
 
 
 SEAL, RENAME, RMTREE = "kd_core.distillation.training.trainer:seal", "pathlib:Path.rename", "shutil:rmtree"
+TELL = f"{__name__}:tell"
 OPTIMIZER = "transformers:Trainer._save_optimizer_and_scheduler"
 SIXTH = "*/student-0/checkpoint-6"
 KEPT = {"alone": 1, "labelled_only": 1}
 # Where it is killed, and the first step of each training that is left to do then.
-POINTS: dict[str, tuple[At | In, dict[str, int]]] = {
-    "before any checkpoint": (At("Step", "teacher", 1), {"teacher": 1} | ALL),
-    "in the teacher's training": (At("Step", "teacher", 8), {"teacher": 8} | ALL),
-    "the teacher is about to be kept": (In(RENAME, "*/teachers/*"), {"teacher": 1} | ALL),
-    "while recording": (In("kd_core.distillation.record:_write", "*logits.arrow"), ALL),
-    "saved, not evaluated": (At("Checkpointed", "student", 6), ALL | {"student": 7}),
-    "evaluated": (At("Evaluated", "student", 6), ALL | {"student": 7}),
-    "in the middle of a checkpoint": (In(OPTIMIZER, SIXTH), ALL | {"student": 6}),
-    "half a manifest": (In(SEAL, SIXTH, half=half_written), ALL | {"student": 6}),
-    "sealed, older ones still there": (In(SEAL, SIXTH, after=True), ALL | {"student": 7}),
+POINTS: dict[str, tuple[Point, dict[str, int]]] = {
+    "before any checkpoint": (Point(TELL, "Step teacher 1"), {"teacher": 1} | ALL),
+    "in the teacher's training": (Point(TELL, "Step teacher 8"), {"teacher": 8} | ALL),
+    "the teacher is about to be kept": (Point(RENAME, "*/teachers/*"), {"teacher": 1} | ALL),
+    "while recording": (Point("kd_core.distillation.record:_write", "*logits.arrow"), ALL),
+    "saved, not evaluated": (Point(TELL, "Checkpointed student 6"), ALL | {"student": 7}),
+    "evaluated": (Point(TELL, "Evaluated student 6"), ALL | {"student": 7}),
+    "in the middle of a checkpoint": (Point(OPTIMIZER, SIXTH), ALL | {"student": 6}),
+    "half a manifest": (Point(SEAL, SIXTH, half=half_written), ALL | {"student": 6}),
+    "sealed, older ones still there": (Point(SEAL, SIXTH, after=True), ALL | {"student": 7}),
     "while older ones go": (
-        In(RMTREE, "*/student-0/checkpoint-*", half=half_removed),
+        Point(RMTREE, "*/student-0/checkpoint-*", half=half_removed),
         ALL | {"student": 4},
     ),
-    "while all go": (In(RMTREE, "*/student-0", half=half_removed), KEPT),  # the last was still whole
-    "the student is about to be kept": (In(RENAME, "*/students/.student-0-*"), ALL),
-    "the student is kept": (In(RENAME, "*/students/.student-0-*", after=True), KEPT),
-    "at the last checkpoint": (At("Checkpointed", "labelled_only", 12), {}),
-    "the run is about to be kept": (In(RENAME, "*/runs/*"), {}),
-    "the run is kept": (In(RENAME, "*/runs/*", after=True), {}),
+    "while all go": (Point(RMTREE, "*/student-0", half=half_removed), KEPT),  # the last was still whole
+    "the student is about to be kept": (Point(RENAME, "*/students/.student-0-*"), ALL),
+    "the student is kept": (Point(RENAME, "*/students/.student-0-*", after=True), KEPT),
+    "at the last checkpoint": (Point(TELL, "Checkpointed labelled_only 12"), {}),
+    "the run is about to be kept": (Point(RENAME, "*/runs/*"), {}),
+    "the run is kept": (Point(RENAME, "*/runs/*", after=True), {}),
 }
 
 
@@ -206,34 +190,3 @@ def test_a_killed_run_is_resumed_to_the_same_bits(run, undisturbed, tmp_path, po
     assert first_steps(after) == left
     assert weights(after) == weights(undisturbed)
     assert not (after / "work" / RUN).exists()
-
-
-def flip(file: Path) -> None:
-    content = bytearray(file.read_bytes())
-    content[len(content) // 2] ^= 1
-    file.write_bytes(content)
-
-
-@pytest.mark.parametrize(
-    ("damaged", "first"),
-    [
-        *(
-            (["checkpoint-12/" + name], 12)
-            for name in ("optimizer.pt", "trainer_state.json", "best.safetensors")
-        ),
-        (["checkpoint-11/optimizer.pt", "checkpoint-12/scheduler.pt"], 1),
-    ],
-)
-def test_a_damaged_checkpoint_is_not_used(run, undisturbed, tmp_path, damaged, first):
-    shutil.copytree(undisturbed / "cache" / "teachers", tmp_path / "cache" / "teachers")
-    assert run(tmp_path, At("Checkpointed", "student", 12)) == -signal.SIGKILL
-    folder = tmp_path / "work" / RUN / "student-0"
-    last = folder / "checkpoint-12"
-    assert sorted(folder.iterdir()) == [folder / "checkpoint-11", last]
-    best, latest = ((last / file).read_bytes() for file in ("best.safetensors", "model.safetensors"))
-    assert best != latest, "the best ones are not the last ones here"
-    for file in damaged:
-        flip(folder / file)
-    assert run(tmp_path) == 0
-    assert first_steps(tmp_path) == ALL | {"student": first}
-    assert weights(tmp_path) == weights(undisturbed)

@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 import json
-import os
 import shutil
-import subprocess
-import sys
 import threading
 from contextlib import nullcontext
 from pathlib import Path
@@ -24,11 +21,10 @@ from kd_core.distillation.events import Evaluated, Event, Note, Step, TrainingSt
 from kd_core.distillation.run import Run
 from kd_core.distillation.side_by_side import StudentPool, at_once, lock_of, on_one_core
 from kd_core.errors import Stopped
-from kd_core.system import paths
 from kd_core.system.container import cores
 from kd_core.system.control import Control
 from kd_core.system.helpers import with_threads
-from tests.unit.distillation.training.trained import same, stopped, student
+from tests.unit.distillation.training.trained import same, student
 
 RUN = "20260131-143000-a1b2"
 NAMES = ["student-0", "alone-0", "labelled_only-0"]
@@ -53,35 +49,6 @@ def told(events: list[Event], name: str) -> list[tuple[str, int]]:
     """What was told of a student, but of its speed and whether it was cached."""
     mine = [e for e in events if isinstance(e, TrainingStarted | Step | Evaluated)]
     return [(type(e).__name__, getattr(e, "step", 0)) for e in mine if f"{e.who}-{e.seed}" == name]
-
-
-@pytest.mark.slow
-def test_a_helper_trains_all_that_nobody_else_has_and_the_run_takes_it(
-    tiny_config, two_cores, finished_run
-) -> None:
-    def begun(event: Event) -> bool:
-        return isinstance(event, TrainingStarted) and event.who == "student"
-
-    stopped(lambda *given: distill(tiny_config, *given, run_id=RUN), begun)
-    work = paths.work() / RUN
-    command = [sys.executable, "-m", "kd_core.distillation.helper", str(work)]
-    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
-    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True}
-    with (
-        lock_of(work, "alone-0"),  # somebody has this one
-        subprocess.Popen(command, env=environment, **pipes) as helper,
-    ):
-        assert helper.stdout
-        said = [json.loads(line) for line in helper.stdout]
-        assert helper.wait(60) == 0
-    assert [one["content"] for one in said if one["kind"] == "done"] == ["labelled_only-0", "student-0"]
-    assert {one["content"]["who"] for one in said if one["kind"] == "Step"} == {"labelled_only", "student"}
-
-    events: list[Event] = []
-    report = distill(tiny_config, events.append, run_id=RUN)
-    mine = [(e.who, e.cached) for e in events if isinstance(e, TrainingStarted) and e.who != "teacher"]
-    assert mine == [("student", True), ("alone", False), ("labelled_only", True)]
-    assert all(same(student(report, name), student(finished_run.report, name)) for name in NAMES)
 
 
 @pytest.mark.slow

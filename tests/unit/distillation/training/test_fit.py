@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import nullcontext
 
 import pytest
 import torch
@@ -61,28 +62,22 @@ def test_after_bfloat16_a_model_answers_as_one_that_is_read_from_the_cache(train
         assert torch.equal(model(input_ids=ids).logits, read.eval()(input_ids=ids).logits)
 
 
+@pytest.mark.parametrize(("kept", "rates"), [(True, {0.1}), (False, {0.0, 0.1})])
 @pytest.mark.parametrize("stop", [False, True])
-def test_intermediate_terms_leave_nothing_on_the_student(train, tiny_teacher, stop):
-    model, seen = tiny_teacher("bert"), []
-    model.register_forward_hook(lambda *_: seen.append(hasattr(model, PROJECTION)))
-    control = Control()
+def test_what_a_recipe_puts_on_the_model_is_taken_off(train, tiny_teacher, kept, rates, stop):
+    """Intermediate terms, and no dropout of attention; also where the training is stopped."""
+    model, seen, control = tiny_teacher("bert"), set(), Control()
+    dropouts = [module for module in model.modules() if isinstance(module, nn.Dropout)]
+    model.register_forward_hook(
+        lambda *_: seen.update([hasattr(model, PROJECTION), *(d.p for d in dropouts)])
+    )
+    goal = ObjectiveConfig(temperature=4, hidden_weight=1.0)
     if stop:
         control.stop()
-    try:
-        train(model, control=control, objective=ObjectiveConfig(temperature=4, hidden_weight=1.0))
-    except Stopped:
-        assert stop
-    assert set(seen) == {True}
+    with pytest.raises(Stopped) if stop else nullcontext():
+        train(model, control=control, objective=goal, attention_dropout=kept)
+    assert seen == {True} | rates
     assert not hasattr(model, PROJECTION)
-
-
-@pytest.mark.parametrize(("kept", "rates"), [(True, {0.1}), (False, {0.0, 0.1})])
-def test_dropout_of_attention_is_the_recipes(train, tiny_teacher, kept, rates):
-    model, seen = tiny_teacher("bert"), set()
-    dropouts = [module for module in model.modules() if isinstance(module, nn.Dropout)]
-    model.register_forward_hook(lambda *_: seen.update(dropout.p for dropout in dropouts))
-    train(model, attention_dropout=kept)
-    assert seen == rates
     assert {dropout.p for dropout in dropouts} == {0.1}
 
 

@@ -85,49 +85,50 @@ def test_equal_models_give_0_and_the_weight_multiplies(tiny_teacher, tiny_tokeni
 
 
 @pytest.mark.parametrize("family", ["bert", "modernbert"])
-def test_layers_are_compared_by_the_map_whatever_the_padding_and_the_ids(pair, family):
-    """Each text alone, unpadded, is compared by hand with the teacher's states for the teacher's own ids."""
+def test_terms_by_hand_from_each_text_alone(pair, family):
+    """Without padding, with the teacher's own ids, and with its second and last of four layers."""
     models = student, own, teacher, other = pair(family, hidden=32, init="random")
     assert len(own) < len(other), "the student's ids are others"
-    hidden, cosine = [], []
-    with torch.no_grad():
-        for text in TEXTS:
-            ids = [torch.tensor([tokenizer(text)["input_ids"]]) for tokenizer in (own, other)]
-            ours = student.eval()(ids[0], output_hidden_states=True).hidden_states[1:]
-            theirs = teacher.eval()(ids[1], output_hidden_states=True).hidden_states[1:]
-            # 2 layers against 4: the second and the last.
-            pairs = [(ours[0], theirs[1]), (ours[1], theirs[3])]
-            hidden.append(torch.stack([(a - b).square().mean(-1)[0] for a, b in pairs], dim=-1))
-            cosine.append(torch.stack([1 - torch.cosine_similarity(a, b, dim=-1)[0] for a, b in pairs], -1))
-    texts = batch_of(own, student)
-    for name, by_hand in (("hidden_weight", hidden), ("cosine_weight", cosine)):
-        expected = torch.cat(by_hand).mean().item()
-        assert value_of(models, texts, **{name: 1.0}).item() == pytest.approx(expected, rel=1e-4)
-
-
-def test_attention_is_the_mean_over_layers_and_values_are_those_of_the_last(pair):
-    models = student, own, teacher, _ = pair(hidden=32, init="random")
-    texts = batch_of(own, student.eval())
-    one = {name: tensor[:1, :3] for name, tensor in texts.items()}  # no padding
-    assert one["attention_mask"].all()
-    found = value_of(models, one, attention_weight=1.0).item(), value_of(models, one, relation_weight=1.0)
+    by_hand: dict[str, list[torch.Tensor]] = {term: [] for term in TERMS[:3]}
     for model in (student, teacher):
-        model.set_attn_implementation("eager")
-    ids = torch.tensor([models[3].convert_tokens_to_ids(own.convert_ids_to_tokens(one["input_ids"][0]))])
-    values = []
-    for model, rows in ((student, one["input_ids"]), (teacher.eval(), ids)):
-        kept = []
-        model.bert.encoder.layer[-1].attention.self.value.register_forward_hook(
-            lambda *a, k=kept: k.append(a[2])
-        )
+        model.eval().set_attn_implementation("eager")
+    for text in TEXTS:
         with torch.no_grad():
-            maps = model(rows, output_attentions=True).attentions
-        values.append((maps, kept[0].view(1, 3, 2, 16).transpose(1, 2)))
-    (ours, own_values), (theirs, other_values) = values
-    kl = [(t * (t / s).log()).sum(-1).mean() for s, t in ((ours[0], theirs[1]), (ours[1], theirs[3]))]
-    assert found[0] == pytest.approx(float(sum(kl) / 2), rel=1e-4)
-    s, t = ((v @ v.transpose(-1, -2) / 4).softmax(-1) for v in (own_values, other_values))
-    assert found[1].item() == pytest.approx(float((t * (t / s).log()).sum(-1).mean()), rel=1e-4)
+            ours, theirs = (
+                model(
+                    torch.tensor([tokenizer(text)["input_ids"]]),
+                    output_hidden_states=True,
+                    output_attentions=True,
+                )
+                for model, tokenizer in ((student, own), (teacher, other))
+            )
+        for i, k in ((0, 1), (1, 3)):
+            a, b = ours.hidden_states[1 + i], theirs.hidden_states[1 + k]
+            s, t = ours.attentions[i], theirs.attentions[k]
+            by_hand["hidden_weight"].append((a - b).square().mean(-1)[0])
+            by_hand["cosine_weight"].append(1 - torch.cosine_similarity(a, b, dim=-1)[0])
+            by_hand["attention_weight"].append((t * (t / s).log()).sum(-1).mean(1)[0])
+    for term, values in by_hand.items():
+        found = value_of(models, batch_of(own, student), **{term: 1.0})
+        assert found.item() == pytest.approx(torch.cat(values).mean().item(), rel=1e-4), term
+
+
+def test_relation_by_hand_is_that_of_the_last_layers_values(pair):
+    models = student, own, teacher, other = pair(hidden=32)
+    text, relations = TEXTS[2], []
+    for model, tokenizer in ((student.eval(), own), (teacher.eval(), other)):
+        states: list[torch.Tensor] = []
+        layer = model.bert.encoder.layer[-1].attention.self.value
+        hook = layer.register_forward_hook(lambda *call, states=states: states.append(call[2]))
+        with torch.no_grad():
+            model(torch.tensor([tokenizer(text)["input_ids"]]))
+        hook.remove()
+        heads = states[0].view(-1, 2, 16).transpose(0, 1)
+        relations.append((heads @ heads.transpose(-1, -2) / 4).softmax(-1))
+    s, t = relations
+    one = {name: tensor[2:3, : s.shape[-1]] for name, tensor in batch_of(own, student).items()}
+    found = value_of(models, one, relation_weight=1.0)
+    assert found.item() == pytest.approx((t * (t / s).log()).sum(-1).mean().item(), rel=1e-4)
 
 
 def test_terms_add_up(pair):
@@ -154,19 +155,6 @@ NO_VALUES = r" has no value projection of its own; set relation_weight to 0\.$"
 def test_what_a_family_lacks_is_refused(pair, settings, term, message):
     with pytest.raises(ModelError, match=message):
         IntermediateTerms(ObjectiveConfig(**{term: 1.0}), *pair(**settings))
-
-
-def test_a_model_without_attention_maps_is_refused(pair, monkeypatch):
-    models = pair()
-
-    def refuse(kind: str) -> None:
-        raise ValueError(kind)
-
-    monkeypatch.setattr(models[0], "set_attn_implementation", refuse)
-    with pytest.raises(
-        ModelError, match=r"^bert does not give its attention maps; set attention_weight to 0"
-    ):
-        IntermediateTerms(ObjectiveConfig(attention_weight=1.0), *models)
 
 
 def test_pieces_that_the_teacher_does_not_know_are_refused(pair):

@@ -31,6 +31,7 @@ def doubles(values: Any) -> Tensor:
     return torch.tensor(values, dtype=torch.float64)
 
 
+UNLIKE = log(2) / 2 + log(2 / 3) / 2  # KL of (1/2, 1/2) to (1/4, 3/4)
 # Probabilities (1/4, 3/4) in two classes, so -log p is log 4 or log 4/3.
 QUARTERS = [0.0, log(3)]
 
@@ -67,50 +68,42 @@ def test_hard_loss_is_float32_under_autocast() -> None:
     assert torch.equal(found, hard_loss(logits.float(), labels))
 
 
-def test_soft_loss_by_hand() -> None:
-    """The first row's softened outputs are (1/2, 1/2) and (1/4, 3/4); the second row's are equal."""
+SOFT = log(1 / 2) / 4 + 3 * log(3 / 2) / 4  # KL of (1/4, 3/4) to (1/2, 1/2)
+
+
+@pytest.mark.parametrize(
+    ("name", "options", "expected"),
+    [
+        ("forward_kl", {}, 4 * SOFT / 2),
+        ("forward_kl", {"t_squared": False}, SOFT / 2),
+        ("logit_mse", {}, (2 * log(3)) ** 2 / 2),  # it has no temperature
+        ("logit_mse", {"t_squared": False}, (2 * log(3)) ** 2 / 2),
+    ],
+)
+def test_soft_loss_by_hand(name: str, options: dict[str, bool], expected: float) -> None:
+    """The first row's outputs differ by T log 3 in one class; the second row's are equal."""
     student, teacher = doubles([[0, 0], [1, 5]]), doubles([[0, 2 * log(3)], [1, 5]])
-    kl = (log(1 / 2) / 4 + 3 * log(3 / 2) / 4) / 2
-    mse = (2 * log(3)) ** 2 / 2  # it has no temperature
-    for name, t_squared, expected in [
-        ("forward_kl", True, 4 * kl),
-        ("forward_kl", False, kl),
-        ("logit_mse", True, mse),
-        ("logit_mse", False, mse),
-    ]:
-        found = soft_loss(student, teacher, divergence=name, temperature=2.0, t_squared=t_squared)
-        assert found.item() == pytest.approx(expected), name
-    assert soft_loss(student, teacher, divergence="forward_kl", temperature=2.0).item() == pytest.approx(
-        4 * kl
-    )
+    found = soft_loss(student, teacher, divergence=name, temperature=2.0, **options)
+    assert found.item() == pytest.approx(expected)
 
 
 def test_soft_loss_takes_the_teachers_class_where_there_is_no_label() -> None:
     student, teacher = randn(3, 4), randn(3, 4, seed=1)
-    classes = teacher.argmax(-1)
 
     def dkd(labels: Tensor | None) -> float:
         return soft_loss(student, teacher, divergence="dkd", temperature=2.0, labels=labels).item()
 
-    other = (classes + 1) % 4
-    assert dkd(None) == dkd(torch.full((3,), -100)) == dkd(classes)
-    mixed = torch.stack([other[0], torch.tensor(-100), other[2]])
-    assert dkd(mixed) == dkd(torch.stack([other[0], classes[1], other[2]])) != dkd(classes)
-
-
-def test_logits_of_other_classes_are_refused() -> None:
-    message = r"logits have shape \(2, 3\) and the teacher's \(2, 1\); both need the same texts and the same"
-    with pytest.raises(ModelError, match=message):
-        soft_loss(randn(2, 3), randn(2, 1), divergence="forward_kl", temperature=1.0)
-
-
-def test_objective_weighs_labels_with_alpha() -> None:
-    assert objective(torch.tensor(2.0), torch.tensor(10.0), 0.25).item() == 0.25 * 2 + 0.75 * 10
+    classes = teacher.argmax(-1)
+    other, none = (classes + 1) % 4, torch.full((3,), -100)
+    first = torch.tensor([True, False, False])
+    assert dkd(None) == dkd(none) == dkd(classes)
+    assert dkd(torch.where(first, other, none)) == dkd(torch.where(first, other, classes)) != dkd(classes)
 
 
 @pytest.mark.parametrize("other", [0.1, float("inf"), float("nan")])
-def test_objective_at_alpha_0_and_1_is_one_loss_bit_for_bit(other: float) -> None:
+def test_objective_weighs_labels_with_alpha_and_is_one_loss_at_its_ends(other: float) -> None:
     one = torch.tensor(0.1234567)
+    assert objective(torch.tensor(2.0), torch.tensor(10.0), 0.25).item() == 0.25 * 2 + 0.75 * 10
     assert torch.equal(objective(one, torch.tensor(other), 1.0), one)
     assert torch.equal(objective(torch.tensor(other), one, 0.0), one)
 
@@ -190,69 +183,62 @@ def test_terms_are_zero_for_equal_models_and_float32_under_autocast(
     assert torch.equal(found, plain)
 
 
-EVEN = [0.5, 0.5]
-UNLIKE = log(2) / 2 + log(2 / 3) / 2  # KL of (1/2, 1/2) to (1/4, 3/4)
+@pytest.mark.parametrize(
+    ("term", "student", "teacher", "expected"),
+    [
+        (hidden_loss, [[1, 2], [0, 0], [9, 9]], [[3, 2], [1, 1], [0, 0]], (4 + 0 + 1 + 1) / (2 * 2)),
+        # Cosines 0 and -3/5.
+        (cosine_loss, [[1, 0], [3, 4], [1, 1]], [[0, 5], [-1, 0], [0, 1]], (1 + 1.6) / 2),
+    ],
+)
+def test_hidden_states_by_hand(term: Any, student: list, teacher: list, expected: float) -> None:
+    """The third token is padding."""
+    found = term(doubles([student]), doubles([teacher]), torch.tensor([[1, 1, 0]]))
+    assert found.item() == pytest.approx(expected)
 
 
 @pytest.mark.parametrize(
-    ("term", "student", "teacher", "mask", "expected"),
+    ("student", "teacher", "expected"),
     [
-        # (4 + 0 + 1 + 1) / (2 tokens * width 2)
-        (hidden_loss, [[1, 2], [0, 0], [9, 9]], [[3, 2], [1, 1], [0, 0]], [1, 1, 0], 1.5),
-        # Cosines 0, -1 and 3/5.
-        (
-            cosine_loss,
-            [[1, 0], [2, 0], [3, 4], [1, 1]],
-            [[0, 5], [-1, 0], [3, 0], [0, 1]],
-            [1, 1, 1, 0],
-            (1 + 2 + 0.4) / 3,
-        ),
-        # Two heads; the second of the two queries is alike in both models.
-        (
-            attention_loss,
-            [[[1 / 4, 3 / 4], EVEN], [EVEN, EVEN]],
-            [[EVEN, EVEN], [[1, 0], EVEN]],
-            [1, 1],
-            (UNLIKE + log(2)) / 4,
-        ),
-        # The mean of the teacher's two heads is (1/2, 1/2) for both queries.
-        (attention_loss, [[[1 / 4, 3 / 4], EVEN]], [[[1, 0], EVEN], [[0, 1], EVEN]], [1, 1], UNLIKE / 2),
-        # The student's two heads are averaged too.
-        (attention_loss, [[[1, 0], EVEN], [[0, 1], EVEN]], [[EVEN, EVEN]], [1, 1], 0.0),
+        ([[1 / 4, 3 / 4], [1 / 2, 1 / 2]], [[1 / 2, 1 / 2], [1, 0]], (UNLIKE + log(2)) / 4),
+        # Where the number of heads differs, they are averaged.
+        ([[1 / 4, 3 / 4]], [[1, 0], [0, 1]], UNLIKE / 2),
+        ([[1, 0], [0, 1]], [[1 / 2, 1 / 2]], 0.0),
     ],
 )
-def test_terms_by_hand(term: Any, student: list, teacher: list, mask: list[int], expected: float) -> None:
-    found = term(doubles([student]), doubles([teacher]), torch.tensor([mask]))
-    assert found.item() == pytest.approx(expected, abs=1e-12)
+def test_attention_loss_by_hand(student: list, teacher: list, expected: float) -> None:
+    """Each head's first query is given; the second one is alike in both models."""
+    heads = [doubles([[[query, [1 / 2, 1 / 2]] for query in model]]) for model in (student, teacher)]
+    assert attention_loss(*heads, torch.ones(1, 2)).item() == pytest.approx(expected, abs=1e-12)
 
 
-def test_cosine_of_a_zero_vector_has_a_finite_gradient() -> None:
-    found = gradient(lambda x: cosine_loss(x, torch.ones(1, 2, 3), torch.ones(1, 2)), torch.zeros(1, 2, 3))
-    assert torch.isfinite(found).all()
-
-
-@pytest.mark.parametrize("term", [hidden_loss, cosine_loss])
-def test_hidden_states_of_other_widths_are_refused(term: Any) -> None:
-    message = (
-        r"^the student's hidden states have shape \(2, 3, 4\) and the teacher's \(2, 3, 1\); "
-        "project the student's to the teacher's width$"
-    )
-    with pytest.raises(ModelError, match=message):
-        term(torch.zeros(2, 3, 4), torch.zeros(2, 3, 1), torch.ones(2, 3))
-
-
-def test_attention_of_exactly_zero_stays_finite() -> None:
+def test_terms_stay_finite_at_zero() -> None:
+    ones, even = torch.ones(1, 2), torch.tensor([[[[0.5, 0.5]] * 2]])
     student, teacher = torch.tensor([[[[0.0, 1.0], [1.0, 0.0]]]]), torch.tensor([[[[1.0, 0.0], [0.0, 1.0]]]])
-    assert attention_loss(student, teacher, torch.ones(1, 2)).item() == pytest.approx(30 * log(10))
-    found = gradient(lambda x: attention_loss(x, teacher, torch.ones(1, 2)), student)
-    assert torch.isfinite(found).all()
-
-
-def test_attention_gradient_is_exact_for_very_unlikely_keys() -> None:
-    """Check p_s - p_t, the gradient at a softmax, where p_s is far below float32's epsilon."""
-    logits, teacher = torch.tensor([[[[0.0, -60.0]] * 2]]), torch.tensor([[[EVEN, EVEN]]])
-    found = gradient(lambda x: attention_loss(x.softmax(-1), teacher, torch.ones(1, 2)), logits)
+    assert attention_loss(student, teacher, ones).item() == pytest.approx(30 * log(10))
+    assert torch.isfinite(gradient(lambda x: attention_loss(x, teacher, ones), student)).all()
+    zeros = torch.zeros(1, 2, 3)
+    assert torch.isfinite(gradient(lambda x: cosine_loss(x, torch.ones(1, 2, 3), ones), zeros)).all()
+    # At a softmax the gradient is p_s - p_t, also where p_s is far below float32's epsilon.
+    logits = torch.tensor([[[[0.0, -60.0]] * 2]])
+    found = gradient(lambda x: attention_loss(x.softmax(-1), even, ones), logits)
     torch.testing.assert_close(found, torch.tensor([[[[0.25, -0.25]] * 2]]))
+
+
+@pytest.mark.parametrize(
+    ("loss", "message"),
+    [
+        (hidden_loss, r"hidden states .*; project the student's to the teacher's width$"),
+        (cosine_loss, r"hidden states .*; project the student's to the teacher's width$"),
+        (
+            lambda s, t, _: soft_loss(s, t, divergence="forward_kl", temperature=1.0),
+            r"logits have shape \(2, 3, 4\) and the teacher's \(2, 3, 1\); both need the same texts and",
+        ),
+    ],
+)
+def test_other_shapes_are_refused(loss: Any, message: str) -> None:
+    with pytest.raises(ModelError, match=f"^the student's {message}"):
+        loss(torch.zeros(2, 3, 4), torch.zeros(2, 3, 1), torch.ones(2, 3))
 
 
 def test_relation_loss_scales_by_each_models_own_width() -> None:
@@ -287,19 +273,10 @@ def test_terms_are_means_over_heads(name: str) -> None:
     assert term(student, teacher, MASK).item() == pytest.approx(np.mean(by_head))
 
 
-@pytest.mark.parametrize(
-    ("student", "teacher", "expected"),
-    [
-        (2, 6, [2, 5]),
-        (3, 6, [1, 3, 5]),
-        (1, 12, [11]),
-        (4, 6, [1, 2, 4, 5]),
-        (5, 12, [2, 4, 7, 9, 11]),
-        (4, 2, [0, 0, 1, 1]),
-    ],
-)
-def test_layer_map_examples(student: int, teacher: int, expected: list[int]) -> None:
-    assert layer_map(student, teacher) == expected
+def test_layer_map_examples() -> None:
+    assert [layer_map(2, 6), layer_map(3, 6), layer_map(1, 12)] == [[2, 5], [1, 3, 5], [11]]
+    assert [layer_map(4, 6), layer_map(4, 2)] == [[1, 2, 4, 5], [0, 0, 1, 1]]
+    assert layer_map(5, 12) == [2, 4, 7, 9, 11]
 
 
 @given(st.integers(1, 48), st.integers(1, 48))
