@@ -9,13 +9,13 @@ from streamlit.testing.v1 import AppTest
 
 
 def charts(page: AppTest) -> list[dict[str, Any]]:
-    """``alt`` and ``figure`` (JSON) of each, in their order."""
+    """Return ``alt`` and ``figure`` (JSON) of each chart, in their order."""
     found = (json.loads(element.proto.json) for element in page.get("bidi_component"))
     return [data for data in found if "figure" in data]
 
 
 def flow_numbers(page: AppTest) -> dict[str, str]:
-    """What stands in the flow of the loss lab, by the numbers' ids."""
+    """Return what stands in the flow of the loss lab, by the numbers' ids."""
     found = (json.loads(element.proto.json) for element in page.get("bidi_component"))
     (stages,) = (data["stages"] for data in found if "stages" in data)
     return {

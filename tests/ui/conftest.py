@@ -23,7 +23,7 @@ from tests import ROOT
 
 @pytest.fixture(scope="session", autouse=True)
 def _packages_read_once() -> Iterator[None]:
-    """Streamlit looks for components in all installed packages for each AppTest; that is most of its time."""
+    """Keep what Streamlit finds in all installed packages: looking is most of the time of an AppTest."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(
             manifest_scanner, "scan_component_manifests", cache(manifest_scanner.scan_component_manifests)
@@ -33,7 +33,7 @@ def _packages_read_once() -> Iterator[None]:
 
 @pytest.fixture(scope="session", autouse=True)
 def _bundled_texts_read_once() -> Iterator[None]:
-    """To read the demo and cut it into pieces is most of a test of Distill; the app itself does it once."""
+    """Keep the bundled texts and their word pieces, as the app itself does."""
     known: dict[str, Any] = {}
 
     def remembered(function: Callable[..., Any]) -> Callable[..., Any]:
@@ -55,7 +55,7 @@ def _bundled_texts_read_once() -> Iterator[None]:
 
 @pytest.fixture
 def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
-    """An own ``KD_HOME``, an own store, and a runner that does not start."""
+    """Give the test a ``KD_HOME`` and a store of its own, and a runner that does not start."""
     monkeypatch.setenv("KD_HOME", str(tmp_path))
     monkeypatch.delenv("KD_DATABASE_URL", raising=False)
     monkeypatch.setattr(Runner, "start", lambda self: None)
@@ -75,10 +75,10 @@ def store(home: Path) -> Iterator[Store]:
 
 @pytest.fixture
 def app(home: Path) -> Callable[..., AppTest]:
-    """``app("review/runs/page.py", run="...")``: the app at a page, with a URL's parameters."""
+    """Return ``app("review/runs/page.py", run="...")``: the app at a page, with a URL's parameters."""
 
     def at(page: str = "start/home/page.py", **parameters: str) -> AppTest:
-        test = AppTest.from_file(str(ROOT / "pages" / "main.py"), default_timeout=30)
+        test = AppTest.from_file(str(ROOT / "pages" / "main.py"), default_timeout=60)
         test.session_state[AHEAD] = True  # what the browser loads ahead is for browsers
         test.run()  # which tells it the addresses: until then it takes a script's name for one
         test.query_params.update(parameters)

@@ -101,9 +101,10 @@ def test_texts_of_a_run_are_inert(app: App, store: Store, run: str, name: str) -
     assert not images(page)
 
 
-def test_run_without_its_predictions_says_so(app: App, run: str, home: Path) -> None:
+@pytest.mark.parametrize("name", OF_TEXTS)
+def test_run_without_its_predictions_says_so(app: App, run: str, home: Path, name: str) -> None:
     (home / "runs" / run / "predictions.parquet").unlink()
-    page = act(open_lab(app, "temperature"), ("selectbox", "temperature.source", run))
+    page = act(open_lab(app, name), ("selectbox", f"{name}.source", run))
     assert f"The predictions of {RUN} are missing or damaged" in said(page)
 
 

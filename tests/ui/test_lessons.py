@@ -35,10 +35,11 @@ def test_impossible_step_becomes_a_possible_one(app: App, step: str, header: str
 def test_lesson_asks_shows_and_tells(app: App) -> None:
     page = app(LESSONS, lesson="alpha")
     assert "“Howard hits back at mongrel jibe” has the label politics" in said(page)
-    act(page, NEXT)
+    answer, reset = ("radio", "lessons.answer_alpha", "politics, as the label says"), "lessons.reset"
+    act(page, answer, ("button", reset, None), NEXT)
     assert "Answer first. A guess is enough." in said(page)
     assert page.header[0].value == "A question first"
-    act(page, ("radio", "lessons.answer_alpha", "politics, as the label says"), NEXT)
+    act(page, answer, NEXT)
     assert page.query_params["step"] == "2"
     assert page.selectbox(key="loss.text").value == int(facts("alpha").words["row"])
     assert page.selectbox(key="loss.student").value == "untrained"
@@ -48,9 +49,9 @@ def test_lesson_asks_shows_and_tells(app: App) -> None:
     for alpha, raised in ((0.75, "politics"), (0.65, "sports")):
         act(page, ("slider", "loss.alpha", alpha))
         assert f"The strongest push raises the logit of {raised}" in said(page)
-    act(page, ("button", "lessons.reset", None))
+    act(page, ("button", reset, None))
     assert page.slider(key="loss.alpha").value == 0.3
-    act(page, BACK, ("radio", "lessons.answer_alpha", "politics, as the label says"), NEXT, NEXT)
+    act(page, BACK, answer, NEXT, NEXT)
     words = said(page)
     assert "No. The answer is: sports, as the teacher says." in words
     assert "You said: politics, as the label says." in words
@@ -160,6 +161,10 @@ def test_words_of_a_link_are_text(app: App) -> None:
     show_lab(page)
     assert "Right." in said(act(page, ("button", "loss.show", None)))
     assert not images(page)
+    typed = app(LAB, ask="Which way?", answer="Up")
+    typed.text_input(key="loss.asked").set_value(" up ")
+    show_lab(typed)
+    assert "Right." in said(act(typed, ("button", "loss.show", None)))
 
 
 def test_link_is_made_of_what_is_on_the_page(app: App) -> None:

@@ -69,6 +69,7 @@ def test_lanes_are_queued_together_with_one_seed(app: App, store: Store) -> None
 
 
 def test_no_two_lanes_are_the_same(app: App, store: Store) -> None:
+    store.create_run(IDS[0], DistillConfig().model_dump(mode="json"), status="done")  # its folder is gone
     page = act(app(PAGE, **LIVE), ("button_group", "race.lanes", 3))
     assert page.slider(key="race.c_temperature").value == 12
     act(page, ("slider", "race.b_temperature", 12.0))

@@ -260,12 +260,8 @@ def test_part_that_fails_takes_no_other_away() -> None:
 
 # Tooltips
 
-KINDS = ("metric", "slider", "select_slider", "selectbox", "multiselect", "toggle", "number_input", "pills")
+KINDS = ("metric", "slider", "select_slider", "selectbox", "toggle", "number_input", "pills")
 MORE = {  # labels that are more than the word itself
-    "Temperatures to try": "temperature",
-    "Alphas to try": "alpha",
-    "Students": "student",
-    "Soft losses": "soft loss",
     "Alpha: weight of the hard loss": "alpha",
     "Times T²": "T²",
 }
@@ -277,7 +273,6 @@ MORE = {  # labels that are more than the word itself
         (addresses.lab("temperature"), {"Temperature"}),
         (addresses.lab("loss"), {"Soft loss", "Temperature", "Times T²"}),
         (addresses.DISTILL, {"Temperature"}),
-        (addresses.SEARCH, {"Temperatures to try", "Alphas to try", "Students", "Soft losses"}),
     ],
 )
 def test_words_of_the_glossary_have_its_meaning_on_hover(
