@@ -8,9 +8,8 @@ import pytest
 
 from kd_core.deployment.predict import predict_texts
 from kd_core.errors import DiskFullError, RunError
-from kd_core.jobs import cleaning
 from kd_core.jobs.cleaning import Item, clean, inventory
-from kd_core.jobs.deletion import delete_run, restore_run
+from kd_core.jobs.deletion import delete_run
 from kd_core.system import cache, paths
 from kd_core.system.atomic import new_folder
 from kd_core.system.process import machine_lock
@@ -73,29 +72,6 @@ def test_half_written_folders_go_when_their_process_is_gone_or_after_a_day(store
             "data/.mine.csv-12345678": (False, "may still be written"),
             f"cache/onnx/{under_way.name}": (False, "may still be written"),
         }
-
-
-def test_process_that_dies_while_it_cleans_leaves_no_half_run(store, monkeypatch):
-    store.create_run(RUN, CONFIG, status="done")
-    folder("runs", RUN, more="1")
-    delete_run(store, RUN)
-    unlink, calls = os.unlink, iter([False, True])
-
-    def dies_at_the_second(*path, **options):
-        if next(calls):
-            raise KeyboardInterrupt
-        unlink(*path, **options)
-
-    with monkeypatch.context() as patch:
-        patch.setattr(os, "unlink", dies_at_the_second)
-        with pytest.raises(KeyboardInterrupt):
-            clean(inventory(store), store)
-    with pytest.raises(RunError, match=f"^There is no deleted run {RUN}"):
-        restore_run(store, RUN)
-    monkeypatch.setattr(cleaning, "JUST_MADE", 0.0)
-    assert [(item.kind, item.removable) for item in inventory(store)] == [("half-written", True)]
-    clean(inventory(store), store)
-    assert inventory(store) == []
 
 
 def test_real_run_keeps_what_it_uses(finished_run, store, kd_home):

@@ -1,6 +1,5 @@
 """Minutes before the start: what makes a run longer, what is cached, and what past runs teach."""
 
-import json
 from dataclasses import replace
 
 import pytest
@@ -9,12 +8,10 @@ import torch
 from kd_core.distillation.events import STAGES, Estimated, Resolved, StageStarted, TrainingStarted
 from kd_core.jobs.cost import by_stage, parts
 from kd_core.jobs.estimate import PastRun, cached_parts, calibrate, estimate, past_runs
-from tests import SAMPLES
 from tests.unit.jobs.planned import STUDENT, plan
 from tests.unit.jobs.told import OTHER, RUN, THIRD, report, write
 
 RATE = 1e11
-WIDE = {"student": replace(STUDENT, hidden=512, flops_per_token=25_000_000)}
 
 
 def work_of(changes=None, **given) -> dict[str, float]:
@@ -37,26 +34,20 @@ def test_seconds_are_work_over_the_calibrated_rate_where_nothing_ran_before():
 
 
 @pytest.mark.parametrize(
-    ("changes", "given", "stage", "least", "most"),
+    ("changes", "stage", "least", "most"),
     [
-        ({"training.steps": 2400, "training.evaluate_every": 200}, {}, "distil", 1.98, 2.02),
-        ({"training.seeds": [0, 1, 2]}, {}, "distil", 2.98, 3.02),
-        ({"teacher.epochs": 10}, {}, "teach", 1.98, 2.02),
-        ({}, WIDE, "distil", 2, 9),
-        ({"objective.hidden_weight": 1}, {}, "distil", 2, 9),
+        ({"training.steps": 2400, "training.evaluate_every": 200}, "distil", 1.98, 2.02),
+        ({"training.seeds": [0, 1, 2]}, "distil", 2.98, 3.02),
+        ({"teacher.epochs": 10}, "teach", 1.98, 2.02),
+        ({"objective.hidden_weight": 1}, "distil", 2, 9),
     ],
 )
-def test_more_work_takes_longer_in_its_stage_alone(changes, given, stage, least, most):
-    before, after = work_of(), work_of(changes, **given)
+def test_more_work_takes_longer_in_its_stage_alone(changes, stage, least, most):
+    before, after = work_of(), work_of(changes)
     assert least * before[stage] <= after[stage] <= most * before[stage]
     assert all(after[other] == before[other] for other in STAGES if other not in (stage, "validate"))
-
-
-def test_stages_of_the_recorded_run_went_at_about_one_rate():
-    work, recorded = work_of(), json.loads((SAMPLES / "report.json").read_text("utf-8"))
-    rates = {stage: work[stage] / recorded["seconds"][stage] for stage in STAGES}
-    assert rates.pop("validate") == pytest.approx(rates["distil"], rel=0.3)
-    assert max(rates.values()) < 1.15 * min(rates.values())
+    wide = replace(STUDENT, hidden=512, flops_per_token=25_000_000)
+    assert work_of(student=wide)["distil"] > 2 * before["distil"]
 
 
 def test_each_student_costs_its_own_texts():
@@ -108,10 +99,7 @@ def test_change_costs_what_depends_on_it(change, left):
     assert expected.cached == tuple(stage for stage in STAGES if stage in left)
     assert all(expected.seconds[stage] == 0 for stage in expected.cached)
     assert (expected.work["distil"] < work_of(change)["distil"]) == ("alone" in left)
-
-
-def test_control_is_cached_where_both_runs_have_it():
-    on = {"controls.plain_start": True}
+    on = {"controls.plain_start": True}  # a control is cached where both runs have it
     cached = [cached_parts(plan(now).config, [ran(then)]) for now, then in ((on, {}), ({}, on), (on, on))]
     assert ["plain_start" in found for found in cached] == [False, False, True]
 

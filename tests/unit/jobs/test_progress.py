@@ -130,14 +130,6 @@ def test_estimate_holds_until_something_is_measured():
     assert own.seconds_left == pytest.approx(80.0)
 
 
-def test_what_comes_from_the_cache_takes_no_time():
-    clock = Clock()
-    clock.from_cache()
-    clock.train("student")
-    clock.tell(TrainingStarted("alone", 0, 1200, cached=True))
-    assert clock.progress.seconds_left == pytest.approx(1200 * SPEEDS["labelled_only"] + 8, abs=5)
-
-
 def test_pause_counts_as_neither_work_nor_slowness():
     clock, left = Clock(), []
     clock.train("teacher", steps=200)
@@ -167,9 +159,7 @@ def test_resumed_run_goes_on_from_its_progress():
 @pytest.mark.parametrize(
     ("changes", "transfer", "least", "most"),
     [
-        ({"training.seeds": [0, 1, 2]}, 12_000, 2.9, 3.1),
         ({"objective.alpha": 1.0}, 12_000, 0.45, 0.75),  # no third student, and no transfer texts
-        ({"controls.labelled_only": False}, 12_000, 0.6, 0.8),
         ({}, 0, 0.45, 0.75),
         ({"training.steps": 60, "training.evaluate_every": 5}, 12_000, 0.04, 0.06),
         ({"student.layers": 8, "student.hidden": 512, "student.intermediate": 2048}, 12_000, 3.0, 99),

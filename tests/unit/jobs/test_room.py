@@ -34,16 +34,11 @@ def test_room_for_a_model(kd_home, monkeypatch, tiny_config):
     step = 4 * 16 * 64 * (68 * 32 + 10 * 2 * 64)
     only(monkeypatch, memory=room.MEMORY_COPIES * 4 * teacher + step)
     room.check_training(config, "teacher")
-    for changes, who in (
-        ({"teacher.batch_size": 17}, "teacher"),
-        ({"task.max_length": 65}, "teacher"),
-        ({}, "alone"),
-    ):
-        model = who.replace("alone", "student")
-        with pytest.raises(
-            RunError, match=rf"^Training the {model} needs about \d+ MB of memory, and \d+ MB are"
-        ):
-            room.check_training(config.change(changes), who)
+    for changes in ({"teacher.batch_size": 17}, {"task.max_length": 65}):
+        with pytest.raises(RunError, match=r"^Training the teacher needs about \d+ MB of memory, and \d+ MB"):
+            room.check_training(config.change(changes), "teacher")
+    with pytest.raises(RunError, match=r"^Training the student needs about \d+ MB of memory"):
+        room.check_training(config, "alone")
 
 
 @pytest.mark.parametrize(
@@ -81,9 +76,7 @@ def test_training_starts_only_where_there_is_room_and_is_estimated_once(monkeypa
                 only(monkeypatch, disk=then)
 
         only(monkeypatch, disk=disk)
-        says = (
-            rf"has {min(disk, then) / 1e6:.0f} MB free, and this needs about 50\d MB\. Free some space, for"
-        )
+        says = rf"has {min(disk, then) / 1e6:.0f} MB free, and this needs about 50\d MB\. Free some space"
         with pytest.raises(RunError, match=says):
             job_kinds.distil_handler(store.run(RUN), on_event, Control())
         return events

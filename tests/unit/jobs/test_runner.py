@@ -4,7 +4,6 @@ import errno
 import os
 import signal
 import socket
-import sys
 import threading
 from typing import get_args
 
@@ -29,7 +28,6 @@ DEMO = DistillConfig()
 NONE_OPEN = "Queued runs wait for a dashboard, and none is open. Start one: kd app"
 FULL = "Queued runs do not start: The disk is full. The dashboard tries again."
 PARENT = f"{socket.gethostname()}:{os.getppid()}:{process._started(os.getppid())}"
-linux = pytest.mark.skipif(sys.platform != "linux", reason="elsewhere a boot has no name")
 
 
 def nothing(*_) -> None:
@@ -223,12 +221,14 @@ def test_keyboard_interrupt_can_be_resumed_and_a_claimed_run_is_left_alone(store
         Job(store, RUN, lambda *_: pytest.fail("it was run")).run()
 
 
-def test_error_does_not_end_the_runner_and_a_report_is_kept(store, runner, becomes):
-    kept = report()
+def test_error_does_not_end_the_runner_and_a_report_is_kept(store, runner, becomes, monkeypatch):
+    kept, nice = report(), []
+    monkeypatch.setattr(module, "yield_to_pages", lambda: nice.append(threading.current_thread().name))
     subject = runner(lambda row, *_: kept if row.name else 1 / 0, prepare=fails(ImportError("no torch here")))
     run, after = subject.submit(DEMO), subject.submit(DEMO, "Mine")
     becomes(after, "done")
     assert (store.run(run).status, store.report_json(after)) == ("failed", kept)
+    assert nice == ["kd-runner"], "its thread alone leaves the processor to pages"
 
 
 def test_end_and_files_are_written_though_the_database_is_away(store, run, quick, monkeypatch):
@@ -332,27 +332,6 @@ def test_after_errors_the_queue_is_looked_at_less_and_less_often(store, run, qui
     assert waits[:5] == [0.04, 0.08, 0.1, 0.1, 0.02]
 
 
-@linux
-def test_worker_and_what_it_starts_leave_the_processor_to_pages(runner, becomes, monkeypatch):
-    monkeypatch.setattr(module, "yield_to_pages", process.yield_to_pages)
-    found = {}
-
-    def nice(name: str) -> None:
-        thread = threading.get_native_id()
-        found[name] = os.getpriority(os.PRIO_PROCESS, thread), os.sched_getscheduler(thread)
-
-    def handler(*_) -> None:
-        nice("worker")
-        child = threading.Thread(target=nice, args=("child",))
-        child.start()
-        child.join()
-
-    nice("pages")
-    becomes(runner(handler).submit(DEMO), "done")
-    assert found["worker"] == found["child"] == (process.NICENESS, os.SCHED_IDLE)
-    assert found["pages"] == (os.getpriority(os.PRIO_PROCESS, 0), os.SCHED_OTHER)
-
-
 SERVER = """
 import signal, threading, time
 from kd_core.config import DistillConfig
@@ -412,13 +391,4 @@ def test_of_two_dashboards_the_one_that_stays_says_how_it_is(kd_home, monkeypatc
     ):
         monkeypatch.setattr("kd_core.jobs.runner_state.owner", lambda by=by: by)
         state.clear() if trouble is None else state.set(trouble)
-        assert why_runs_wait() == why
-
-
-@linux
-def test_dashboard_of_an_earlier_boot_is_not_open(kd_home, monkeypatch):
-    """There may be a process of its number now."""
-    for by, why in ((owner().replace("@", "@0"), NONE_OPEN), (owner(), FULL)):
-        monkeypatch.setattr("kd_core.jobs.runner_state.owner", lambda by=by: by)
-        RunnerState().set("The disk is full.")
         assert why_runs_wait() == why

@@ -156,6 +156,8 @@ def test_database_that_another_process_migrates_for_too_long(url, monkeypatch):
 
 @both
 def test_database_of_a_newer_version_is_left_alone(store, url, run):
+    with pytest.raises(StoreError, match="cannot be used: "), store._database.begin(write=True) as connection:
+        connection.exec_driver_sql("UPDATE nothing SET version_num = '9999'")
     with store._database.begin(write=True) as connection:
         connection.exec_driver_sql(f"UPDATE {database.VERSIONS} SET version_num = '9999'")
     newer = r"made by a newer KD Studio \(schema 9999; this one knows"
