@@ -1,4 +1,4 @@
-"""A tiny teacher in a folder."""
+"""A folder with a tiny teacher."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""Teachers in folders: loading one, and changing what its config says."""
+"""Load a teacher from a folder, and change the config of one."""
 
 import json
 

@@ -1,4 +1,4 @@
-"""The floor: what counting words and letters can do."""
+"""The TF-IDF baseline."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ TEXTS = ["the match was won", "the goal was late", "a bank fell", "a bank rose"]
 LABELS = [0, 0, 1, 1]
 
 
-def test_it_tells_texts_by_their_words() -> None:
+def test_words_decide() -> None:
     floor = TfidfBaseline.fit(TEXTS, LABELS, 2)
     assert floor.logits(["the late goal", "one bank"]).argmax(axis=1).tolist() == [0, 1]
 
 
-def test_a_class_that_weighs_more_is_answered_more() -> None:
-    """A text without a known word has the classes' shares alone."""
+def test_class_weights() -> None:
+    """A text without a known word is classified by the shares of the classes."""
     texts, labels = [*TEXTS, "the cup was won"], [*LABELS, 0]
     plain, weighted = (
         TfidfBaseline.fit(texts, labels, 2, weights).logits(["xyz"]).argmax()
@@ -27,34 +27,29 @@ def test_a_class_that_weighs_more_is_answered_more() -> None:
     assert (plain, weighted) == (0, 1)
 
 
-def test_letters_count_where_words_have_no_spaces() -> None:
+def test_languages_without_spaces() -> None:
     floor = TfidfBaseline.fit(["好看的书", "好看的人", "难看的书", "难看极了"], [1, 1, 0, 0], 2)
     assert floor.logits(["真好看", "太难看"]).argmax(axis=1).tolist() == [1, 0]
 
 
-def test_texts_without_a_word_are_told_too() -> None:
+def test_texts_without_words() -> None:
     floor = TfidfBaseline.fit(["😀😀", "😀 👍", "!!!", "😡 !"], [1, 1, 0, 0], 2)
     assert floor.logits(["😀 !", "😡😡"]).argmax(axis=1).tolist() == [1, 0]
 
 
-def test_its_logits_are_the_logarithms_of_probabilities() -> None:
+def test_logits_are_log_probabilities() -> None:
     logits = TfidfBaseline.fit(TEXTS, LABELS, 2).logits(["the bank", "nothing known"])
     assert np.exp(logits).sum(axis=1) == pytest.approx([1, 1])
 
 
-def test_a_class_without_a_text_is_all_but_impossible() -> None:
+def test_a_class_without_texts() -> None:
     logits = TfidfBaseline.fit(TEXTS, [0, 0, 2, 2], 3).logits(["a bank"])
     assert logits.shape == (1, 3)
     assert logits.argmax() == 2
     assert logits[0, 1] == -100
 
 
-def test_the_same_texts_give_the_same_floor() -> None:
-    first, second = (TfidfBaseline.fit(TEXTS, LABELS, 2).logits(TEXTS) for _ in range(2))
-    assert (first == second).all()
-
-
-def test_of_a_long_text_the_beginning_counts(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_long_texts_are_cut(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(baselines, "CHARACTERS", 6)
     floor = TfidfBaseline.fit(TEXTS, LABELS, 2)
     words, _ = floor.vectorizers
@@ -62,20 +57,20 @@ def test_of_a_long_text_the_beginning_counts(monkeypatch: pytest.MonkeyPatch) ->
     assert (floor.logits(["a bank fell"]) == floor.logits(["a bank"])).all()
 
 
-def test_of_too_many_texts_some_count_and_of_each_class_one(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_many_texts_are_sampled(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(baselines, "LETTERS", 4)
     words, _ = TfidfBaseline.fit(["aa", "bb", "cc", "dd"], [0, 0, 0, 1], 2).vectorizers
     assert sorted(words.vocabulary_) == ["aa", "cc", "dd"]
 
 
-def test_many_classes_share_the_weights(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_features_are_limited_for_many_classes(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(baselines, "WEIGHTS", 12)
     floor = TfidfBaseline.fit(TEXTS, [0, 1, 2, 3], 4)
     assert floor.params == 4 * (3 + 3) + 4
 
 
-def test_what_it_weighs() -> None:
-    """One weight for each feature and one beside them; of each feature the IDF and its letters."""
+def test_size() -> None:
+    """One weight for each feature and a bias; an IDF and the letters of each feature."""
     floor = TfidfBaseline.fit(["ab", "ab", "c", "c"], [0, 0, 1, 1], 2)
     words, letters = (sorted(one.vocabulary_) for one in floor.vectorizers)
     assert words == ["ab", "c"]

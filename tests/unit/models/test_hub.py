@@ -1,4 +1,4 @@
-"""A teacher of the Hugging Face Hub: what is wrong where it is not to be had, and its copy on this disk."""
+"""Teachers from the Hugging Face Hub: errors, and the copy on disk."""
 
 import inspect
 from types import SimpleNamespace
@@ -26,7 +26,7 @@ def http(error_class):
 
 
 class NoConnection(Exception):
-    """Like those of HTTP libraries, not an OSError."""
+    """An error of an HTTP library, which is not an OSError."""
 
 
 @pytest.mark.parametrize(
@@ -50,7 +50,7 @@ class NoConnection(Exception):
     ],
     ids=["not found", "gated", "no model", "offline", "offline student", "timeout"],
 )
-def test_hub_problems_are_told_apart(monkeypatch, tiny_task, error, message):
+def test_hub_problems_are_distinguished(monkeypatch, tiny_task, error, message):
     answer(monkeypatch, error)
     with pytest.raises(ModelError, match=message):
         load_teacher(TeacherConfig(model="some/model"), tiny_task)

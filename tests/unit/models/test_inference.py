@@ -1,4 +1,4 @@
-"""Texts to ids to batches to logits."""
+"""From texts to ids, batches and logits."""
 
 from __future__ import annotations
 
@@ -33,13 +33,13 @@ def encoded(tiny_tokenizer):
 
 
 def one_by_one(model, encoded) -> np.ndarray:
-    """Without padding, without sorting."""
+    """Return logits computed without padding and sorting."""
     with torch.inference_mode():
         rows = [model(input_ids=torch.tensor([ids])).logits[0] for ids in encoded["input_ids"]]
     return torch.stack(rows).numpy()
 
 
-def test_encode_keeps_labels_and_gives_an_empty_text_its_special_tokens(tiny_task, tiny_tokenizer, encoded):
+def test_encode(tiny_task, tiny_tokenizer, encoded):
     assert encoded.column_names == ["input_ids"]
     assert encoded["input_ids"][4] == [tiny_tokenizer.cls_token_id, tiny_tokenizer.sep_token_id]
     train = encode(tiny_tokenizer, tiny_task.train, 64)
@@ -74,17 +74,17 @@ def test_collate_marks_transfer_rows_and_stacks_the_knowledge():
 
 
 @pytest.mark.parametrize("family", FAMILIES)
-def test_padded_batches_give_the_logits_of_each_text_alone(tiny_teacher, encoded, family):
+def test_padding_does_not_change_logits(tiny_teacher, encoded, family):
     model = tiny_teacher(family)
     logits = predict_logits(model, encoded)
     assert logits.dtype == np.float32
-    assert np.ptp(logits, axis=0).max() > 0.1, "the texts must differ for this to say anything"
+    assert np.ptp(logits, axis=0).max() > 0.1, "the logits of the texts must differ"
     np.testing.assert_allclose(logits, one_by_one(model, encoded), atol=1e-5)
 
 
 @given(chunk=st.integers(1, 8), batch=st.integers(1, 8))
 @settings(max_examples=8, deadline=None)
-def test_order_is_kept_whatever_the_chunks_and_batches(tiny_teacher, encoded, chunk, batch):
+def test_order_is_kept(tiny_teacher, encoded, chunk, batch):
     model = tiny_teacher("bert")
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(inference, "CHUNK", chunk)
@@ -94,7 +94,7 @@ def test_order_is_kept_whatever_the_chunks_and_batches(tiny_teacher, encoded, ch
     np.testing.assert_allclose(np.concatenate(parts), one_by_one(model, encoded), atol=1e-5)
 
 
-def test_the_longest_text_does_not_pad_all_others(tiny_teacher, encoded, monkeypatch):
+def test_batches_are_limited_by_tokens(tiny_teacher, encoded, monkeypatch):
     lengths = sorted(map(len, encoded["input_ids"]), reverse=True)
     monkeypatch.setattr(inference, "TOKENS", 2 * lengths[0])
     done: list[int] = []
@@ -119,12 +119,7 @@ def test_on_rows_counts_up_to_all(tiny_teacher, encoded, monkeypatch):
     assert done == [3, 4, 6]
 
 
-def test_no_texts_give_no_rows(tiny_teacher, tiny_tokenizer):
-    logits = predict_logits(tiny_teacher("bert"), encode(tiny_tokenizer, unlabelled([]), 64))
-    assert logits.shape == (0, 5)
-
-
-def test_dropout_is_off_and_the_training_flag_put_back(tiny_teacher, encoded):
+def test_dropout_is_off_and_the_mode_restored(tiny_teacher, encoded):
     model = tiny_teacher("bert").train()
     np.testing.assert_array_equal(predict_logits(model, encoded), predict_logits(model, encoded))
     assert model.training
@@ -132,7 +127,7 @@ def test_dropout_is_off_and_the_training_flag_put_back(tiny_teacher, encoded):
     assert not model.training
 
 
-def test_bf16_computes_in_bfloat16_and_answers_in_float32(tiny_teacher, encoded):
+def test_bf16(tiny_teacher, encoded):
     model = tiny_teacher("bert")
     seen: list[torch.dtype] = []
     model.classifier.register_forward_hook(lambda _m, _i, output: seen.append(output.dtype))
@@ -162,15 +157,15 @@ def test_stop_acts_between_two_batches(tiny_teacher, encoded, monkeypatch):
     with pytest.raises(Stopped, match=r"Stopped on request\."):
         predict_logits(model, encoded, control=control, on_rows=stop_after_the_first)
     assert done == [2]
-    assert model.training, "the flag is put back after a stop too"
+    assert model.training, "the mode is restored after a stop"
 
 
 @pytest.mark.parametrize(
     ("capability", "precision"),
     [((6, 1), "fp32"), ((7, 0), "fp16"), ((7, 5), "fp16"), ((8, 0), "bf16"), ((9, 0), "bf16")],
 )
-def test_a_gpu_computes_in_what_it_has(monkeypatch, capability, precision):
-    """One below 8 emulates bfloat16, which torch calls supported."""
+def test_precision_of_gpus(monkeypatch, capability, precision):
+    """torch reports bfloat16 as supported below 8.0, where it is emulated."""
     monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
     monkeypatch.setattr(torch.cuda, "is_bf16_supported", lambda *_: True)
     monkeypatch.setattr(torch.cuda, "get_device_capability", lambda *_: capability)
@@ -178,7 +173,7 @@ def test_a_gpu_computes_in_what_it_has(monkeypatch, capability, precision):
 
 
 @pytest.mark.parametrize(("avx512", "amx", "precision"), [(0, 0, "fp32"), (1, 0, "bf16"), (0, 1, "bf16")])
-def test_a_processor_computes_in_what_it_has(monkeypatch, avx512, amx, precision):
+def test_precision_of_processors(monkeypatch, avx512, amx, precision):
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
     monkeypatch.setattr(torch.cpu, "_is_avx512_bf16_supported", lambda: bool(avx512))
     monkeypatch.setattr(torch.cpu, "_is_amx_tile_supported", lambda: bool(amx))
@@ -186,7 +181,7 @@ def test_a_processor_computes_in_what_it_has(monkeypatch, avx512, amx, precision
 
 
 @pytest.mark.parametrize("kind", [DebertaConfig, XmodConfig])
-def test_a_family_that_takes_float32_alone_gets_it(monkeypatch, kind, tiny_teacher):
+def test_families_that_need_float32(monkeypatch, kind, tiny_teacher):
     monkeypatch.setattr(torch.cpu, "_is_avx512_bf16_supported", lambda: True)
     sizes = tiny_teacher("roberta").config.to_dict()
     del sizes["model_type"]
@@ -196,12 +191,12 @@ def test_a_family_that_takes_float32_alone_gets_it(monkeypatch, kind, tiny_teach
     assert fast_precision(tiny_teacher("roberta").config, model.config) == "fp32"
     with torch.no_grad():
         with pytest.raises(RuntimeError, match="BFloat16"), autocast(torch.device("cpu"), "bf16"):
-            model(input_ids=ids)  # once it does not fail, the family need not be named
+            model(input_ids=ids)  # if this no longer fails, remove the family from the list
         with autocast(torch.device("cpu"), fast_precision(model.config)):
             assert model(input_ids=ids).logits.isfinite().all()
 
 
-def test_float16_is_float16_and_float32_is_left_alone():
+def test_autocast_types():
     ones = torch.ones(2, 2)
     for precision, dtype in (("fp16", torch.float16), ("bf16", torch.bfloat16), ("fp32", torch.float32)):
         with autocast(torch.device("cpu"), precision):

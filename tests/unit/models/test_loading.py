@@ -1,4 +1,4 @@
-"""A teacher by its name: bundled, in a folder or from nothing; its config and its hash."""
+"""Teachers by name: bundled, in a folder or new; their config and hash."""
 
 import torch
 from transformers import BertTokenizerFast
@@ -41,7 +41,7 @@ def test_half_precision_weights_become_float32(tiny_teacher, tiny_tokenizer, tin
     assert load(tmp_path, tiny_task)[0].dtype == torch.float32
 
 
-def test_a_bilstm_folder_is_a_teacher_too(tiny_tokenizer, tiny_task, tmp_path):
+def test_a_bilstm_as_a_teacher(tiny_tokenizer, tiny_task, tmp_path):
     config = BiLSTMConfig(
         vocab_size=len(tiny_tokenizer),
         id2label=dict(enumerate(LABELS)),

@@ -1,4 +1,4 @@
-"""A head that reads the mean over a text, too: by hand, saved and loaded, and of which teachers it is."""
+"""Teachers whose head also reads the mean over the text."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def build() -> PooledBertForSequenceClassification:
     return PooledBertForSequenceClassification(pooled(config)).eval()
 
 
-def test_its_head_reads_the_mean_of_the_last_states_and_the_pooler() -> None:
+def test_head_by_hand() -> None:
     model = build()
     ids = torch.tensor([[1, 5, 6, 2, 0], [1, 7, 8, 9, 2]])
     mask = torch.tensor([[1, 1, 1, 1, 0], [1, 1, 1, 1, 1]])
@@ -52,7 +52,8 @@ def test_its_head_reads_the_mean_of_the_last_states_and_the_pooler() -> None:
         torch.testing.assert_close(model(ids[:1, :4]).logits, output.logits[:1])
 
 
-def test_saved_loaded_and_converted_it_answers_the_same(tmp_path) -> None:
+@pytest.mark.slow
+def test_saved_loaded_and_converted(tmp_path) -> None:
     model, ids = build(), torch.tensor([[1, 5, 6, 2]])
     model.save_pretrained(tmp_path)
     again = AutoModelForSequenceClassification.from_pretrained(tmp_path).eval()
@@ -69,7 +70,7 @@ def kind(labels: list[str], **teacher: str) -> str:
     return teacher_config(TeacherConfig(**teacher), labels).model_type
 
 
-def test_the_bundled_teacher_has_it_for_many_classes_or_few_texts() -> None:
+def test_pooling_of_the_bundled_teacher() -> None:
     assert (kind(FEW), kind(MANY)) == ("bert", "kd_pooled_bert")
     assert (kind(FEW, pooling="mean"), kind(MANY, pooling="first")) == ("kd_pooled_bert", "bert")
     for texts, found in ((399, "kd_pooled_bert"), (400, "bert")):
@@ -78,14 +79,14 @@ def test_the_bundled_teacher_has_it_for_many_classes_or_few_texts() -> None:
         assert teacher_config(config, FEW, texts=399).model_type == "bert"
 
 
-def test_labels_that_any_model_has_are_no_head(tiny_task) -> None:
-    """LABEL_0 and LABEL_1, which transformers gives them; the pooling that was asked for was left out."""
+def test_default_label_names(tiny_task) -> None:
+    """LABEL_0 and LABEL_1 do not identify the head of a trained classifier."""
     task = replace(tiny_task, labels=("LABEL_0", "LABEL_1"))
     model, _ = load_teacher(TeacherConfig(model="minilm-l3", pooling="mean"), task)
     assert model.config.model_type == kind([*task.labels], pooling="mean") == "kd_pooled_bert"
 
 
-def test_as_many_texts_are_loaded_for_it_as_the_task_has(tiny_task) -> None:
+def test_pooling_depends_on_the_number_of_texts(tiny_task) -> None:
     texts = [f"text {number}" for number in range(400)]
     for rows, found in ((399, "kd_pooled_bert"), (400, "bert")):
         task = replace(tiny_task, train=labelled(texts[:rows], [0] * rows))
@@ -93,7 +94,7 @@ def test_as_many_texts_are_loaded_for_it_as_the_task_has(tiny_task) -> None:
         assert model.config.model_type == found
 
 
-def test_a_folder_has_it_where_it_was_made_for_the_mean(teacher_folder, tmp_path) -> None:
+def test_pooling_of_a_sentence_transformer(teacher_folder, tmp_path) -> None:
     model = AutoModelForSequenceClassification.from_pretrained(teacher_folder("bert"))
     model.save_pretrained(tmp_path)
     assert kind(MANY, model=str(tmp_path)) == "bert"
@@ -106,17 +107,14 @@ def test_a_folder_has_it_where_it_was_made_for_the_mean(teacher_folder, tmp_path
     assert kind(MANY, model=str(tmp_path)) == "bert"
 
 
-def test_a_classifier_of_the_task_keeps_its_head_and_other_families_have_none(
-    teacher_folder, tiny_task
-) -> None:
+def test_pooling_of_classifiers_and_other_families(teacher_folder, tiny_task) -> None:
     model, _ = load_teacher(TeacherConfig(model=teacher_folder("bert"), pooling="mean"), tiny_task)
     assert model.config.model_type == "bert"
     with pytest.raises(ModelError, match=r"--teacher-pooling mean is there for BERT alone, .* distilbert"):
         kind(FEW, model=teacher_folder("distilbert"), pooling="mean")
 
 
-def test_one_that_has_it_can_learn_another_task(tiny_task, tmp_path) -> None:
-    """With the pooling that a resolved config has of it, too."""
+def test_a_pooled_teacher_for_another_task(tiny_task, tmp_path) -> None:
     original, tokenizer = load_teacher(TeacherConfig(model="minilm-l3", pooling="mean"), tiny_task)
     original.save_pretrained(tmp_path)
     tokenizer.save_pretrained(tmp_path)
@@ -132,7 +130,7 @@ def test_one_that_has_it_can_learn_another_task(tiny_task, tmp_path) -> None:
 @pytest.mark.parametrize(
     ("student", "init"), [("half", "teacher_layers"), ("tiny", "teacher_vectors"), ("cnn", "teacher_vectors")]
 )
-def test_its_students_are_those_of_a_bert(student, init) -> None:
+def test_students_of_a_pooled_teacher(student, init) -> None:
     first, mean = (teacher_config(TeacherConfig(pooling=pooling), FEW) for pooling in ("first", "mean"))
     config = StudentConfig(model=student)
     its, others = student_config(config, mean, 1_000), student_config(config, first, 1_000)
@@ -140,7 +138,7 @@ def test_its_students_are_those_of_a_bert(student, init) -> None:
     assert resolve_init(config, mean) == init
 
 
-def test_half_takes_its_layers(tiny_task) -> None:
+def test_half_of_a_pooled_teacher(tiny_task) -> None:
     teacher, tokenizer = load_teacher(TeacherConfig(model="minilm-l3", pooling="mean"), tiny_task)
     student, _ = build_student(StudentConfig(model="half"), teacher, tokenizer, tiny_task, 0)
     assert student.config.model_type == "bert"
@@ -148,7 +146,8 @@ def test_half_takes_its_layers(tiny_task) -> None:
     assert torch.equal(mine, its)
 
 
-def test_a_run_with_it(tiny_config, tmp_path, monkeypatch) -> None:
+@pytest.mark.slow
+def test_a_run_with_a_pooled_teacher(tiny_config, tmp_path, monkeypatch) -> None:
     monkeypatch.setenv("KD_HOME", str(tmp_path))
     rows = [f"{'Good' if i % 2 else 'Bad'} film {i},{'pos' if i % 2 else 'neg'}" for i in range(60)]
     file = tmp_path / "films.csv"

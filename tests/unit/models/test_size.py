@@ -1,5 +1,4 @@
 import pytest
-import torch
 from transformers import (
     AlbertConfig,
     BertConfig,
@@ -44,7 +43,7 @@ def test_bert_by_hand():
     assert size.flops_per_token == 2 * matrices + 2 * once // 32 + 2 * 4 * 32 * h
 
 
-def test_longer_texts_cost_more_attention():
+def test_attention_grows_with_the_text():
     # 4 x 96 more tokens x 128 x 2 layers, less the share of the pooler and head
     short, long = model_size(bert(), tokens=32), model_size(bert(), tokens=128)
     once = 128 * 128 + 5 * 128
@@ -128,7 +127,7 @@ def test_flops_of_an_encoder_by_hand():
     assert flops == products + attention + once == 768 + 144 + 48
 
 
-def test_flops_are_those_that_the_model_itself_has():
+def test_flops_equal_those_of_the_model():
     bert = BertConfig(
         vocab_size=100, hidden_size=32, num_hidden_layers=3, num_attention_heads=2, num_labels=5
     )
@@ -152,7 +151,7 @@ def test_flops_are_those_that_the_model_itself_has():
 
 
 @pytest.mark.parametrize("classes", [MANY_CLASSES - 1, MANY_CLASSES])
-def test_from_many_classes_on_a_cnn_has_the_mean_of_its_words_too(classes):
+def test_a_cnn_for_many_classes_reads_the_mean(classes):
     teacher = BertConfig(num_labels=classes)
     cnn = student_config(StudentConfig(model="cnn"), teacher, 100)
     assert cnn.mean is (classes == MANY_CLASSES)
@@ -161,26 +160,20 @@ def test_from_many_classes_on_a_cnn_has_the_mean_of_its_words_too(classes):
     assert flops == pytest.approx(expected, abs=16)
 
 
-def test_the_size_of_an_encoder_is_nearly_that_of_a_bert():
+def test_encoder_size_approximates_bert():
     guess, real = encoder_size(Architecture(layers=2, hidden=128, heads=2), 1000), model_size(bert())
     assert (guess.layers, guess.hidden, guess.heads) == (real.layers, real.hidden, real.heads)
     assert guess.embedding_params == 128 * 1000
-    assert guess.params == pytest.approx(real.params, rel=0.15)  # positions come to it
+    assert guess.params == pytest.approx(real.params, rel=0.15)  # without positions
     assert guess.flops_per_token == pytest.approx(real.flops_per_token, rel=0.01)
 
 
 @pytest.mark.parametrize("family", FAMILIES)
-def test_agrees_with_the_real_model(family, tiny_teacher):
+def test_size_equals_the_real_model(family, tiny_teacher):
     model = tiny_teacher(family)
     size = model_size(model.config)
     assert size.params == sum(p.numel() for p in model.parameters())
     assert size.megabytes == pytest.approx(sum(4 * p.numel() for p in model.parameters()) / 1e6)
-
-
-def test_nothing_is_allocated():
-    huge = bert(layers=1, hidden=16_384, vocab=10_000_000)  # 700 GB
-    assert model_size(huge).params > 1.6e11
-    assert torch.get_default_device() == torch.device("cpu")
 
 
 @pytest.mark.parametrize(
@@ -199,7 +192,7 @@ def test_spaced(count, total, layers):
 
 
 @pytest.mark.parametrize("family", FAMILIES)
-def test_student_config_speaks_each_family(family, tiny_teacher):
+def test_student_config_of_each_family(family, tiny_teacher):
     teacher = tiny_teacher(family).config
     before = teacher.to_dict()
     student = student_config(StudentConfig(model="custom", layers=3, hidden=16, heads=4), teacher, 77)
@@ -229,13 +222,13 @@ def test_presets_and_families():
     assert student_config(StudentConfig(model="tiny"), electra, 100).embedding_size == 128
 
 
-def test_modernbert_keeps_the_kinds_of_its_layers():
+def test_layer_types_of_modernbert():
     teacher = ModernBertConfig(num_hidden_layers=6)
     half = student_config(StudentConfig(model="half"), teacher, 60_000)
     assert half.layer_types == ["full_attention", "sliding_attention", "sliding_attention"]
 
 
-def test_special_ids_beyond_the_vocabulary_are_left_open():
+def test_special_ids_beyond_the_vocabulary():
     assert student_config(StudentConfig(model="tiny"), ModernBertConfig(), 1000).pad_token_id is None
     for pieces, pad in ((50_368, 50_283), (50_284, 50_283), (50_283, None)):
         made = student_config(StudentConfig(model="tiny"), ModernBertConfig(), pieces)

@@ -78,9 +78,7 @@ def test_every_family_and_start(family, settings, build, tiny_task, tmp_path):
 
 
 @pytest.mark.parametrize("family", ["bert", "roberta", "distilbert"])
-def test_a_student_begins_with_the_mean_of_the_teachers_vectors(
-    family, build, tiny_tokenizer, tiny_task, tmp_path
-):
+def test_teacher_vectors(family, build, tiny_tokenizer, tiny_task, tmp_path):
     teacher, student, tokenizer = build(family, **NARROW, init="teacher_vectors")
     assert same(student, build(family, **NARROW, init="teacher_vectors")[1])
 
@@ -111,8 +109,7 @@ def test_a_student_begins_with_the_mean_of_the_teachers_vectors(
         torch.testing.assert_close(found.pooler_output, second[:, 0].tanh())
 
 
-def test_special_pieces_that_are_not_the_first_keep_their_part(tiny_teacher, tiny_tokenizer, tiny_task):
-    """In the student's config, too, by which batches are padded."""
+def test_ids_of_special_pieces(tiny_teacher, tiny_tokenizer, tiny_task):
     pieces = sorted(tiny_tokenizer.get_vocab(), key=tiny_tokenizer.get_vocab().get)
     moved = {piece: i for i, piece in enumerate(pieces[5:] + pieces[:5])}
     last = BertTokenizerFast(vocab=moved, model_max_length=64)
@@ -125,7 +122,7 @@ def test_special_pieces_that_are_not_the_first_keep_their_part(tiny_teacher, tin
 
 
 @pytest.mark.parametrize("family", FAMILIES)
-def test_all_layers_make_a_copy_of_the_teacher(family, build, tiny_tokenizer, tiny_task):
+def test_all_layers_copy_the_teacher(family, build, tiny_tokenizer, tiny_task):
     teacher, student, tokenizer = build(
         family, model="custom", layers=4, hidden=32, heads=2, intermediate=64, init="teacher_layers"
     )
@@ -134,12 +131,11 @@ def test_all_layers_make_a_copy_of_the_teacher(family, build, tiny_tokenizer, ti
     inputs = [t(list(texts), padding=True, return_tensors="pt") for t in (tiny_tokenizer, tokenizer)]
     with torch.no_grad():
         outputs = [m.base_model(**i)[0] for m, i in zip((teacher, student), inputs, strict=True)]
-    # The same but for the place of the rows in memory
     torch.testing.assert_close(*outputs, atol=1e-5, rtol=1e-5)
     assert not torch.equal(list(teacher.parameters())[-2], list(student.parameters())[-2])  # the head is new
 
 
-def test_half_takes_every_second_layer(build):
+def test_half_copies_every_second_layer(build):
     teacher, student, _ = build(model="half", init="teacher_layers")
     theirs, mine = teacher.bert.encoder.layer, student.bert.encoder.layer
     for i, j in ((0, 0), (1, 2)):
@@ -148,7 +144,7 @@ def test_half_takes_every_second_layer(build):
     assert torch.equal(student.bert.pooler.dense.weight, teacher.bert.pooler.dense.weight)
 
 
-def test_trimmed_rows_are_the_teachers(build, tiny_tokenizer, tiny_task):
+def test_trimmed_embeddings(build, tiny_tokenizer, tiny_task):
     teacher, student, tokenizer = build(model="half")
     assert set(tokenizer.get_vocab()) < set(tiny_tokenizer.get_vocab())
     assert "unuseda" not in tokenizer.get_vocab()
@@ -157,7 +153,7 @@ def test_trimmed_rows_are_the_teachers(build, tiny_tokenizer, tiny_task):
         assert torch.equal(rows[i], old[tiny_tokenizer.convert_tokens_to_ids(piece)])
 
 
-def test_a_filled_vocabulary_starts_with_the_teachers_rows(build, tiny_tokenizer):
+def test_filled_embeddings(build, tiny_tokenizer):
     small = build(model="half")[2].get_vocab()
     teacher, student, tokenizer = build(model="half", fill_vocabulary=len(small) + 2)
     added = set(tokenizer.get_vocab()) - set(small)
@@ -167,13 +163,13 @@ def test_a_filled_vocabulary_starts_with_the_teachers_rows(build, tiny_tokenizer
         assert torch.equal(rows[i], old[tiny_tokenizer.convert_tokens_to_ids(piece)])
 
 
-def test_untrimmed_keeps_the_vocabulary(build, tiny_tokenizer):
+def test_untrimmed_vocabulary(build, tiny_tokenizer):
     _, student, tokenizer = build(model="half", trim_vocabulary=False)
     assert tokenizer.get_vocab() == tiny_tokenizer.get_vocab()
     assert student.config.vocab_size == len(tiny_tokenizer)
 
 
-def test_projection_is_the_best_of_its_rank(build):
+def test_projection_is_optimal(build):
     teacher, student, _ = build(**NARROW, init="projected", trim_vocabulary=False)
     fresh = build(**NARROW, init="random", trim_vocabulary=False)[1]
     words, mine = teacher.get_input_embeddings().weight, student.get_input_embeddings().weight
@@ -183,7 +179,7 @@ def test_projection_is_the_best_of_its_rank(build):
     gram = mine.double().T @ mine.double()
     scale = gram[0, 0] / singular[0] ** 2
     torch.testing.assert_close(gram, scale * torch.diag(singular[:8] ** 2), atol=1e-4, rtol=1e-4)
-    # E V Vt misses only what the left-out singular values hold.
+    # The error of E V Vt is the sum of the squared singular values that are left out.
     directions = torch.linalg.lstsq(words, mine).solution
     missed = ((mine @ directions.T / scale - words) ** 2).sum()
     assert missed.item() == pytest.approx((singular[8:] ** 2).sum().item(), rel=1e-3)
@@ -193,7 +189,7 @@ def test_projection_is_the_best_of_its_rank(build):
     )
 
 
-def test_narrow_tables_are_copied_whole(build):
+def test_narrow_embeddings_are_copied(build):
     teacher, student, _ = build(
         "electra", **{**NARROW, "hidden": 24}, init="projected", trim_vocabulary=False
     )
@@ -202,7 +198,7 @@ def test_narrow_tables_are_copied_whole(build):
 
 
 @pytest.mark.parametrize(("model", "width"), [("bilstm", 300), ("cnn", 128), ("static", 128)])
-def test_networks_that_are_no_transformers(build, tiny_task, tmp_path, model, width):
+def test_students_that_are_not_transformers(build, tiny_task, tmp_path, model, width):
     _, student, tokenizer = build(model=model)
     assert student.config.model_type == f"kd_{model}"
     assert student.get_input_embeddings().weight.shape == (len(tokenizer), width)
@@ -233,8 +229,8 @@ def test_a_checkpoint_keeps_its_own_weights(family, build, tiny_tokenizer, tiny_
 
 
 @pytest.mark.parametrize("model", ["bilstm", "cnn", "static"])
-def test_a_network_that_was_a_student_is_the_student_again(build, tiny_task, tmp_path, model):
-    """Its vocabulary stays whole: rows of other tables than that of the words are pieces too."""
+def test_a_trained_network_as_the_student(build, tiny_task, tmp_path, model):
+    """Its vocabulary is not trimmed, because other tables have a row for each piece too."""
     _, first, pieces = build(model=model, trim_vocabulary=False)
     first.save_pretrained(tmp_path)
     pieces.save_pretrained(tmp_path)
@@ -246,16 +242,11 @@ def test_a_network_that_was_a_student_is_the_student_again(build, tiny_task, tmp
 
 
 @pytest.mark.parametrize("kind", ["kd_cnn", "kd_static", "kd_bilstm"])
-def test_of_a_teacher_that_is_no_transformer_a_student_takes_nothing(kind):
+def test_a_teacher_that_is_not_a_transformer(kind):
     config = AutoConfig.for_model(kind)
     assert resolve_init(StudentConfig(model="cnn"), config) == "random"
     with pytest.raises(ModelError, match=f"but the teacher is a {kind}; use --student-init random"):
         resolve_init(StudentConfig(model="cnn", init="teacher_vectors"), config)
-
-
-def test_dropout_is_the_teachers(build):
-    teacher, student, _ = build("bert", **NARROW)
-    assert student.config.hidden_dropout_prob == teacher.config.hidden_dropout_prob == 0.1
 
 
 @pytest.mark.parametrize(
@@ -278,14 +269,14 @@ def test_resolve_init(settings, init):
     assert resolve_init(StudentConfig(**settings), TEACHER) == init
 
 
-def test_a_bilstm_compares_widths_of_embeddings():
+def test_init_of_a_bilstm_depends_on_the_embedding_size():
     albert = AlbertConfig(hidden_size=768, embedding_size=128, num_attention_heads=12)
     assert resolve_init(StudentConfig(model="bilstm"), albert) == "random"
     assert resolve_init(StudentConfig(model="tiny"), albert) == "projected"
 
 
-def test_filters_compare_the_width_of_what_they_start_with():
-    """The vectors are as wide as the layers, and not as the table of words, which is projected."""
+def test_init_of_a_cnn_depends_on_the_source():
+    """Vectors have the width of the layers. Projected embeddings have the width of the embedding table."""
     albert = AlbertConfig(hidden_size=768, embedding_size=128, num_attention_heads=12)
     assert resolve_init(StudentConfig(model="cnn"), albert) == "teacher_vectors"
     assert resolve_init(StudentConfig(model="cnn", init="teacher_vectors"), albert) == "teacher_vectors"

@@ -1,10 +1,11 @@
-"""A teacher's tokenizer: whether it fits its model and the texts, and one that is trained for a task."""
+"""A teacher's tokenizer: its fit to model and texts, and one trained for a task."""
 
 import random
 from dataclasses import replace
 
 import numpy as np
 import pytest
+from tokenizers import Tokenizer
 from transformers import BertTokenizerFast, GPT2Config, PreTrainedTokenizerFast
 
 from kd_core.config import TeacherConfig
@@ -17,10 +18,12 @@ from tests.unit.models.folders import load
 
 @pytest.fixture
 def gpt(tiny_tokenizer, tmp_path):
-    """A GPT-2, whose tokenizer has only the special tokens that it is given."""
+    """``gpt(**special)``: a GPT-2 whose tokenizer has only these special tokens."""
 
     def save(**special):
-        tokenizer = PreTrainedTokenizerFast(tokenizer_object=tiny_tokenizer.backend_tokenizer, **special)
+        backend = Tokenizer.from_str(tiny_tokenizer.backend_tokenizer.to_str())
+        backend.no_padding()  # other tests pad with the shared tokenizer
+        tokenizer = PreTrainedTokenizerFast(tokenizer_object=backend, **special)
         sizes = {"n_embd": 16, "n_layer": 2, "n_head": 2, "n_positions": 64}
         new_model(GPT2Config(vocab_size=len(tiny_tokenizer), **sizes), seed=0).save_pretrained(tmp_path)
         tokenizer.save_pretrained(tmp_path)
@@ -29,7 +32,7 @@ def gpt(tiny_tokenizer, tmp_path):
     return save
 
 
-def test_a_model_without_padding_pads_with_what_ends_a_text(gpt, tiny_task):
+def test_padding_with_the_end_token(gpt, tiny_task):
     model, tokenizer = load(gpt(eos_token="[MASK]"), tiny_task)
     assert tokenizer.pad_token_id == model.config.pad_token_id == tokenizer.convert_tokens_to_ids("[MASK]")
     texts = ["goal", "the market of the match and the goal"]
@@ -38,7 +41,7 @@ def test_a_model_without_padding_pads_with_what_ends_a_text(gpt, tiny_task):
     assert together == pytest.approx(np.stack(alone), abs=1e-5)
 
 
-def test_a_tokenizer_that_can_fill_no_batch_is_refused(gpt, tiny_task):
+def test_a_tokenizer_without_padding_is_refused(gpt, tiny_task):
     with pytest.raises(ModelError, match=r"has neither a padding token nor one that ends a text"):
         load(gpt(), tiny_task)
 
@@ -55,15 +58,14 @@ def test_a_tokenizer_beyond_the_vocabulary(folder, tiny_tokenizer, tiny_task):
 
 
 def test_a_folder_without_tokenizer_files(folder, tiny_task):
-    """Transformers makes a tokenizer of five special pieces, and every word would be unknown."""
+    """transformers makes a tokenizer of five special pieces, which knows no word."""
     for file in folder.glob("*token*"):
         file.unlink()
     with pytest.raises(ModelError, match=r"does not know 100 % of the words .* 5 pieces.*no tokenizer\.json"):
         load(folder, tiny_task)
 
 
-def test_words_that_are_cut_to_letters_are_said(folder, tiny_task):
-    """The word is no piece, its letters are."""
+def test_many_pieces_per_word_are_reported(folder, tiny_task):
     notes: list[str] = []
     task = replace(tiny_task, transfer=unlabelled([]))
     for word, said in (
@@ -80,7 +82,7 @@ def test_words_that_are_cut_to_letters_are_said(folder, tiny_task):
     )
 
 
-def test_texts_of_another_language_are_said_or_refused(folder, tiny_task):
+def test_texts_of_another_language(folder, tiny_task):
     known, foreign = tiny_task.train["text"][:60], ["\u4eca\u65e5\u306f"] * 30  # three words each, unknown
     notes: list[str] = []
     task = replace(tiny_task, transfer=unlabelled(foreign))
@@ -99,7 +101,7 @@ def test_texts_of_another_language_are_said_or_refused(folder, tiny_task):
     assert notes == []
 
 
-def test_the_trained_tokenizer():
+def test_trained_tokenizer():
     tokenizer = train_tokenizer(["Abba abba cab"] * 3 + ["abc"])
     assert isinstance(tokenizer, BertTokenizerFast)
     assert tokenizer.convert_ids_to_tokens(range(5)) == ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"]
@@ -108,8 +110,8 @@ def test_the_trained_tokenizer():
     assert set(tokenizer.all_special_ids) == {0, 1, 2, 3, 4}  # the characters are plain pieces
 
 
-def test_the_same_texts_give_the_same_pieces():
-    # Equally frequent pairs abound here, and the trainer of tokenizers breaks such ties at random.
+def test_training_is_deterministic():
+    # The trainer of tokenizers breaks ties between equally frequent pairs at random.
     rng = random.Random(0)
     texts = ["".join(rng.choice("abcdefgh ") for _ in range(60)) for _ in range(200)]
     first, *others = [train_tokenizer(texts).get_vocab() for _ in range(4)]

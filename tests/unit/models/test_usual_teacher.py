@@ -1,4 +1,4 @@
-"""Which teacher ``auto`` is, by the texts of a task."""
+"""The teacher that ``auto`` means for the texts of a task."""
 
 import pytest
 
@@ -23,23 +23,23 @@ TEXTS = {
 
 
 @pytest.mark.parametrize("language", TEXTS)
-def test_e5_small_reads_what_is_not_english(language: str) -> None:
+def test_e5_small_for_other_languages(language: str) -> None:
     if not has_e5():
         pytest.skip("the extra zh is not installed")
     english = language in ("English", "tweets")
     assert usual_teacher([TEXTS[language]] * 3) == ("minilm-l6" if english else "e5-small")
 
 
-def test_without_its_package_minilm_reads_all(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_minilm_without_the_extra(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(checkpoints, "has_e5", lambda: False)
     assert {usual_teacher([text]) for text in TEXTS.values()} == {"minilm-l6"}
 
 
-def test_a_teacher_that_was_asked_for_stays(tiny_task) -> None:
+def test_a_given_teacher(tiny_task) -> None:
     assert teacher_name(TeacherConfig(model="minilm-l3"), tiny_task) == "minilm-l3"
 
 
-def test_a_plan_names_it() -> None:
+def test_a_plan_names_the_teacher() -> None:
     config = DistillConfig().change({"task.train_texts": 50, "task.transfer_texts": 0})
     task = load_task(config.task)
     plan = make_plan(config, task, read_vocabulary(config.teacher, task))

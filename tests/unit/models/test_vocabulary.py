@@ -1,4 +1,4 @@
-"""Trimming: the texts seen are cut as before, for WordPiece, BPE and Unigram, also after save and load."""
+"""Trimmed vocabularies tokenize the given texts as before: WordPiece, BPE and Unigram."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ few_texts = st.lists(any_text, min_size=1, max_size=4)
 
 
 @pytest.mark.parametrize("name", FAMILIES)
-def test_texts_seen_are_cut_as_before(name: str, tmp_path: Path) -> None:
+def test_given_texts_are_tokenized_as_before(name: str, tmp_path: Path) -> None:
     old = family(name)
     new, kept = trim_vocabulary(old, iter(SENTENCES[::3]))
     assert len(kept) == len(new) < len(old)
@@ -46,7 +46,7 @@ def test_texts_seen_are_cut_as_before(name: str, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("name", FAMILIES)
-def test_special_tokens_and_settings_stay(name: str, tmp_path: Path) -> None:
+def test_special_tokens_and_settings_are_kept(name: str, tmp_path: Path) -> None:
     old = family(name)
     new, kept = trim_vocabulary(old, SENTENCES[:5])
     new.save_pretrained(tmp_path)
@@ -64,10 +64,10 @@ def test_special_tokens_and_settings_stay(name: str, tmp_path: Path) -> None:
         )
 
 
-@pytest.mark.parametrize("name", FAMILIES[1:])  # the bundled one is large: see the next test
+@pytest.mark.parametrize("name", FAMILIES[1:])  # the next test has the large bundled tokenizer
 @settings(deadline=None, max_examples=25)
 @given(texts=few_texts, at_least=st.integers(0, 700))
-def test_any_text_seen_is_cut_as_before(name: str, texts: list[str], at_least: int) -> None:
+def test_any_given_text_is_tokenized_as_before(name: str, texts: list[str], at_least: int) -> None:
     old = family(name)
     new, kept = trim_vocabulary(old, texts, at_least)
     assert_same_cut(old, new, kept, texts)
@@ -76,13 +76,13 @@ def test_any_text_seen_is_cut_as_before(name: str, texts: list[str], at_least: i
 
 @settings(deadline=None, max_examples=8)
 @given(texts=few_texts)
-def test_any_text_seen_is_cut_as_before_by_the_bundled_tokenizer(texts: list[str]) -> None:
+def test_any_text_with_the_bundled_tokenizer(texts: list[str]) -> None:
     new, kept = trim_vocabulary(bundled(), texts)
     assert_same_cut(bundled(), new, kept, texts)
 
 
 @pytest.mark.parametrize("name", FAMILIES)
-def test_the_most_frequent_pieces_fill_the_vocabulary(name: str, tmp_path: Path) -> None:
+def test_frequent_pieces_fill_the_vocabulary(name: str, tmp_path: Path) -> None:
     old = family(name)
     ranked, needed = rank_pieces(old, SENTENCES[:3])
     assert sorted(ranked) == sorted(old.get_vocab().values())
@@ -95,14 +95,14 @@ def test_the_most_frequent_pieces_fill_the_vocabulary(name: str, tmp_path: Path)
     assert known == SENTENCES + UNSEEN
 
 
-def test_frequent_is_what_has_a_low_id_but_not_a_place_that_is_free() -> None:
+def test_rank_of_wordpieces_follows_their_ids() -> None:
     old = wordpiece("[unused1]", "the", "zz", "a", "[unused2]", "of")
     ranked, needed = rank_pieces(old, ["zz"])
     pieces = names(old)
     assert [pieces[i] for i in ranked[needed:]] == ["the", "of", "[unused1]", "[unused2]"]
 
 
-def test_frequent_in_a_unigram_model_is_what_has_a_high_score() -> None:
+def test_rank_of_unigram_pieces_follows_their_scores() -> None:
     scores = [("<unk>", 0.0), ("rare", -9.0), ("of", -4.0), ("the", -3.0), ("r", -5.0), ("no", -10.0)]
     old = PreTrainedTokenizerFast(tokenizer_object=Tokenizer(models.Unigram(scores, unk_id=0)))
     ranked, needed = rank_pieces(old, [])
@@ -110,7 +110,7 @@ def test_frequent_in_a_unigram_model_is_what_has_a_high_score() -> None:
     assert needed == 3
 
 
-def test_a_frequent_piece_comes_after_its_parts() -> None:
+def test_rank_of_a_piece_follows_its_parts() -> None:
     vocab = {"a": 0, "b": 1, "c": 2, "abc": 3, "bc": 4, "ab": 5}
     backend = Tokenizer(models.BPE(vocab, [("b", "c"), ("a", "bc"), ("a", "b")]))
     ranked, needed = rank_pieces(PreTrainedTokenizerFast(tokenizer_object=backend), [])
@@ -118,7 +118,7 @@ def test_a_frequent_piece_comes_after_its_parts() -> None:
 
 
 @pytest.mark.parametrize("name", FAMILIES)
-def test_unseen_words_of_known_characters_do_not_become_unknown(name: str) -> None:
+def test_unseen_words_keep_known_characters(name: str) -> None:
     old = family(name)
     new, _ = trim_vocabulary(old, SENTENCES[:3])
     for text in UNSEEN:
@@ -127,7 +127,7 @@ def test_unseen_words_of_known_characters_do_not_become_unknown(name: str) -> No
         assert len(pieces) >= len(old.tokenize(text))
 
 
-def test_the_bundled_vocabulary_shrinks_a_lot_and_keeps_characters() -> None:
+def test_bundled_vocabulary() -> None:
     new, kept = trim_vocabulary(bundled(), SENTENCES)
     assert 1_900 < len(kept) < 2_600  # about 1,990 single characters and "##" characters
     assert kept[:3] == [0, 100, 101]  # [PAD], [UNK], [CLS]; the unused pieces between are gone
@@ -137,8 +137,8 @@ def test_the_bundled_vocabulary_shrinks_a_lot_and_keeps_characters() -> None:
     assert new.tokenize("Zebra")[0] == "z"
 
 
-def test_case_is_folded_and_fixed_padding_is_kept_as_it_was() -> None:
-    # The bundled tokenizer.json pads and cuts to 128 pieces; texts are read in full all the same.
+def test_case_and_long_texts() -> None:
+    # The bundled tokenizer.json truncates to 128 pieces, but trimming reads whole texts.
     long_text = " ".join(["good"] * 200 + ["zebras"])
     new, kept = trim_vocabulary(bundled(), [long_text])
     assert "zebra" in new.get_vocab()
@@ -146,7 +146,7 @@ def test_case_is_folded_and_fixed_padding_is_kept_as_it_was() -> None:
     assert [kept[i] for i in new(long_text)["input_ids"]] == bundled()(long_text)["input_ids"]
 
 
-def test_texts_are_read_once_and_in_batches() -> None:
+def test_texts_are_read_once() -> None:
     class Stream:
         opened = 0
 
@@ -161,20 +161,13 @@ def test_texts_are_read_once_and_in_batches() -> None:
     assert_same_cut(old, new, kept, ["number 0", "number 999", "number 1000", "number 2499"])
 
 
-def test_no_texts_leave_characters_and_special_tokens() -> None:
+def test_no_texts() -> None:
     new, kept = trim_vocabulary(family("roberta"), [])
     assert len(kept) == 256 + 5
     assert new.tokenize("the") == ["t", "h", "e"]
 
 
-def test_the_given_tokenizer_keeps_its_vocabulary() -> None:
-    old = family("roberta")
-    before = old.get_vocab()
-    trim_vocabulary(old, ["the"])
-    assert old.get_vocab() == before
-
-
-def test_map_ids_inverts_kept() -> None:
+def test_map_ids() -> None:
     mapped = map_ids([0, 3, 4], old_size=6)
     assert mapped.tolist() == [0, -1, -1, 1, 2, -1]
     assert mapped.dtype == np.int64

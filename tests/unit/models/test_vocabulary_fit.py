@@ -1,4 +1,4 @@
-"""How well a vocabulary fits texts: the share with a piece that is lacking, and the pieces of a word."""
+"""How well a vocabulary fits texts: the share with out-of-vocabulary tokens, and pieces per word."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from kd_core.models.vocabulary import pieces_a_word, share_unknown, trim_vocabul
 from tests.unit.models.tokenizer_families import bundled, wordpiece
 
 
-def test_the_share_of_texts_with_a_piece_that_is_lacking() -> None:
+def test_share_of_texts_with_missing_pieces() -> None:
     old = wordpiece("go", "##al", "##g", "g", "o")
     new, _ = trim_vocabulary(old, ["go"])
     texts = ["go", "goal", "go goal go", "☃"]
@@ -16,13 +16,13 @@ def test_the_share_of_texts_with_a_piece_that_is_lacking() -> None:
     assert share_unknown(old, old, ["goal"], 64) == share_unknown(old, new, [], 64) == 0
 
 
-def test_a_piece_that_is_not_read_is_not_lacking() -> None:
+def test_truncated_pieces_do_not_count() -> None:
     old = wordpiece("go", "##al", "##g", "g", "o")
     new, _ = trim_vocabulary(old, ["go"])
     assert [share_unknown(old, new, ["go go goal"], length) for length in (5, 6)] == [0, 1]
 
 
-def test_the_words_of_another_language_are_cut_into_many_pieces() -> None:
+def test_pieces_per_word_by_language() -> None:
     english = ["The government agreed on 17 new plans for the economy, didn't it?"]
     assert pieces_a_word(bundled(), english) < 1.2  # the number and the marks are no words
     german = ["Die Regierung hat einen neuen Plan f\u00fcr die Wirtschaft des Landes beschlossen"]
@@ -33,12 +33,12 @@ def test_the_words_of_another_language_are_cut_into_many_pieces() -> None:
     assert pieces_a_word(bundled(), russian) > 2 * FOREIGN
 
 
-def test_where_words_have_no_spaces_or_are_none_nothing_is_said_of_their_pieces() -> None:
+def test_pieces_per_word_without_spaces() -> None:
     assert pieces_a_word(bundled(), ["今天天气很好", "ขอบคุณ", "ﾊﾝｶｸｶﾞ", "12:30 😀😀", ""]) == 1
     assert pieces_a_word(bundled(), []) == 1
 
 
-def test_nor_where_the_pieces_are_so_many_that_they_are_of_many_languages(monkeypatch) -> None:
+def test_pieces_per_word_of_multilingual_vocabularies(monkeypatch) -> None:
     russian = ["Правительство утвердило новый план"]
     monkeypatch.setattr(vocabulary, "MULTILINGUAL", len(bundled()) + 1)
     assert pieces_a_word(bundled(), russian) > 2 * FOREIGN

@@ -1,20 +1,19 @@
-"""Trimming, kind by kind: what WordPiece, BPE, Unigram and the classes around them need."""
+"""Trimming special cases of WordPiece, BPE, Unigram and their tokenizer classes."""
 
 from __future__ import annotations
 
 import json
-from pathlib import Path
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from tokenizers import Tokenizer, models
-from transformers import AlbertTokenizer, AutoTokenizer, BertTokenizerFast, PreTrainedTokenizerFast
+from transformers import AlbertTokenizer, BertTokenizerFast, PreTrainedTokenizerFast
 
 from kd_core.models.vocabulary import trim_vocabulary
 from tests.unit.models.tokenizer_families import assert_same_cut, family, names, unigram_pieces, wordpiece
 
 
-def test_a_word_that_was_unknown_stays_unknown() -> None:
+def test_unknown_words_stay_unknown() -> None:
     # "abc" is matched first and "##d" is missing: "abcd" is unknown. Without "abc", "ab" + "##cd" would fit.
     old = wordpiece("a", "ab", "abc", "##cd", "x", "##b", "xyz")
     assert old.tokenize("abcd") == ["[UNK]"]
@@ -36,7 +35,7 @@ def test_wordpiece_on_any_vocabulary(pieces: set[str], inner: set[str], texts: l
     assert_same_cut(old, new, kept, texts)
 
 
-def test_bpe_keeps_the_parts_of_a_piece_and_only_their_merges() -> None:
+def test_bpe_keeps_parts_and_merges() -> None:
     vocab = {piece: i for i, piece in enumerate(["t", "h", "e", "i", "th", "the", "hi", "thei"])}
     merges = [("t", "h"), ("th", "e"), ("h", "i"), ("the", "i")]
     old = PreTrainedTokenizerFast(tokenizer_object=Tokenizer(models.BPE(vocab, merges)))
@@ -55,7 +54,7 @@ def test_bpe_keeps_the_parts_of_a_piece_and_only_their_merges() -> None:
     texts=st.lists(st.text("abc", min_size=1, max_size=12), min_size=1, max_size=5),
 )
 def test_bpe_on_any_list_of_merges(choices: list[tuple[int, int]], texts: list[str]) -> None:
-    """Merges in any order, also several that make the same piece: leaving some out changes nothing."""
+    """Merges come in any order, and several may make the same piece."""
     pieces, merges = ["a", "b", "c"], []
     for left, right in choices:
         merge = (pieces[left % len(pieces)], pieces[right % len(pieces)])
@@ -68,7 +67,7 @@ def test_bpe_on_any_list_of_merges(choices: list[tuple[int, int]], texts: list[s
     assert_same_cut(old, new, kept, texts)
 
 
-def test_bpe_keeps_the_bytes_that_stand_for_unknown_characters() -> None:
+def test_bpe_keeps_byte_fallback() -> None:
     vocab = {
         piece: i for i, piece in enumerate(["a", "b", "ab", *(f"<0x{byte:02X}>" for byte in range(256))])
     }
@@ -86,7 +85,7 @@ def test_bpe_keeps_the_bytes_that_stand_for_unknown_characters() -> None:
     texts=st.lists(st.text("abcd", max_size=10), min_size=1, max_size=5),
 )
 def test_unigram_on_any_scores(scores: dict[str, int], texts: list[str]) -> None:
-    """Whole numbers make ties; "d" is never known; the rarest piece sets the price of the unknown."""
+    """Integers make ties, and "d" is always unknown."""
     vocab = [("<unk>", 0.0), *((piece, float(score)) for piece, score in sorted(scores.items()))]
     old = PreTrainedTokenizerFast(
         tokenizer_object=Tokenizer(models.Unigram(vocab, unk_id=0)), unk_token="<unk>"
@@ -95,7 +94,7 @@ def test_unigram_on_any_scores(scores: dict[str, int], texts: list[str]) -> None
     assert_same_cut(old, new, kept, texts)
 
 
-def test_unigram_keeps_scores_and_the_price_of_the_unknown() -> None:
+def test_unigram_keeps_scores_and_its_rarest_piece() -> None:
     vocab = [("<unk>", 0.0), ("a", -2.0), ("b", -3.0), ("ab", -1.0), ("bé", -7.0), ("ba", -5.0), ("zz", -9.0)]
     backend = Tokenizer(models.Unigram(vocab, unk_id=0))
     new, kept = trim_vocabulary(PreTrainedTokenizerFast(tokenizer_object=backend, unk_token="<unk>"), ["ab"])
@@ -104,7 +103,7 @@ def test_unigram_keeps_scores_and_the_price_of_the_unknown() -> None:
     assert model["vocab"] == [["<unk>", 0.0], ["a", -2.0], ["b", -3.0], ["ab", -1.0], ["zz", -9.0]]
 
 
-def test_padding_in_the_backend_points_to_the_new_pad() -> None:
+def test_backend_padding_uses_the_new_id() -> None:
     vocab = {"zz": 0, "b": 1, "[UNK]": 2, "[PAD]": 3, "[CLS]": 4, "[SEP]": 5, "[MASK]": 6, "a": 7}
     old = BertTokenizerFast(vocab=vocab)
     old.backend_tokenizer.enable_padding(length=6, pad_id=3, pad_token="[PAD]")
@@ -114,25 +113,14 @@ def test_padding_in_the_backend_points_to_the_new_pad() -> None:
     assert new.backend_tokenizer.encode("a").ids == [3, 6, 4, 2, 2, 2]
 
 
-def test_settings_made_on_an_instance_stay(tmp_path: Path) -> None:
-    old = wordpiece("a", "b")
-    old.padding_side = old.truncation_side = "left"
-    old.model_input_names = ["input_ids", "attention_mask"]
-    new, _ = trim_vocabulary(old, ["a"])
-    new.save_pretrained(tmp_path)
-    for tokenizer in (new, AutoTokenizer.from_pretrained(tmp_path, trust_remote_code=False)):
-        assert (tokenizer.padding_side, tokenizer.truncation_side) == ("left", "left")
-        assert set(tokenizer("a")) == {"input_ids", "attention_mask"}
-
-
-def test_unknown_characters_stay_unknown_where_no_text_had_one() -> None:
+def test_unknown_characters_stay_unknown() -> None:
     new, kept = trim_vocabulary(family("char_bpe"), ["the"])
     assert family("char_bpe").tokenize("☃") == new.tokenize("☃") == ["<unk>"]
     assert kept[new.convert_tokens_to_ids("<unk>")] == 1
 
 
-def test_a_class_with_a_fixed_place_for_the_unknown_piece() -> None:
-    # AlbertTokenizer has the unknown piece at 1, whatever the vocabulary says.
+def test_albert_has_a_fixed_unknown_id() -> None:
+    # AlbertTokenizer always uses id 1 for the unknown piece.
     pieces = unigram_pieces()
     old = AlbertTokenizer(vocab=[("<never>", -1.0), pieces[1], pieces[0], *pieces[2:]])
     new, kept = trim_vocabulary(old, ["the"])
@@ -141,7 +129,7 @@ def test_a_class_with_a_fixed_place_for_the_unknown_piece() -> None:
     assert new.unk_token_id in new("☃")["input_ids"]
 
 
-def test_added_tokens_among_the_ids_of_a_vocabulary_with_holes() -> None:
+def test_vocabulary_with_gaps_and_added_tokens() -> None:
     backend = Tokenizer(models.BPE({"a": 0, "b": 9, "ab": 12}, [("a", "b")]))
     backend.add_special_tokens(["<x>"])
     assert backend.token_to_id("<x>") == 3
@@ -152,7 +140,7 @@ def test_added_tokens_among_the_ids_of_a_vocabulary_with_holes() -> None:
     assert_same_cut(old, new, kept, ["ab<x>", "ba"])
 
 
-def test_a_model_of_whole_words_comes_back_whole() -> None:
+def test_word_level_models_are_not_trimmed() -> None:
     backend = Tokenizer(models.WordLevel({"[UNK]": 0, "good": 1, "bad": 2}, unk_token="[UNK]"))
     old = PreTrainedTokenizerFast(tokenizer_object=backend, unk_token="[UNK]")
     new, kept = trim_vocabulary(old, ["good"])

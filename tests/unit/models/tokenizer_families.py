@@ -1,4 +1,4 @@
-"""A tokenizer of each family, trained on a few sentences, and what it is to cut texts as before."""
+"""A tokenizer of each family, trained on a few sentences, and a comparison of two tokenizers."""
 
 from __future__ import annotations
 
@@ -72,7 +72,7 @@ def byte_level() -> Tokenizer:
 
 
 def wrapped_byte_bpe() -> PreTrainedTokenizerFast:
-    """Added tokens behind the vocabulary, a Sequence of post-processors, a class without its own __init__."""
+    """A byte-level BPE with added tokens and a sequence of post-processors."""
     backend = Tokenizer.from_str(byte_level().to_str())
     backend.add_special_tokens(["<bos>", "<eos>"])
     ids = {token: backend.token_to_id(token) for token in ("<bos>", "<eos>")}
@@ -101,7 +101,7 @@ def roberta() -> PreTrainedTokenizerFast:
 
 
 def char_bpe() -> PreTrainedTokenizerFast:
-    """BPE over characters with "##" and "</w>", few of them known; the unknown piece is no added token."""
+    """A BPE over few characters with "##" and "</w>", whose unknown piece is no added token."""
     tokenizer = Tokenizer(
         models.BPE(
             unk_token="<unk>", continuing_subword_prefix="##", end_of_word_suffix="</w>", fuse_unk=True
@@ -139,7 +139,7 @@ def unigram_pieces() -> list[tuple[str, float]]:
 
 
 def unigram() -> PreTrainedTokenizerFast:
-    """The unknown piece stands behind others, and its position moves when those go."""
+    """A unigram model whose unknown piece has pieces before it that may be removed."""
     vocab = unigram_pieces()
     vocab = [vocab[0], *vocab[5:30], vocab[1], *vocab[30:], *vocab[2:5]]
     backend = Tokenizer(models.Unigram(vocab, unk_id=26, byte_fallback=False))
