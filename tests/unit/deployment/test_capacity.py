@@ -6,24 +6,8 @@ from dataclasses import replace
 
 import pytest
 
-from kd_core.deployment.capacity import (
-    BUSY,
-    FORMS,
-    Load,
-    Measured,
-    Quality,
-    cascaded,
-    from_bench,
-    latency_by_load,
-    loads,
-    money,
-    one_at_a_time,
-    required,
-    rounded,
-    saving,
-    servers_by_load,
-    with_teacher,
-)
+from kd_core.deployment import capacity
+from kd_core.deployment.capacity import FORMS, Load, Measured, Quality, one_at_a_time, required
 from kd_core.deployment.queueing import mean
 from kd_core.deployment.runtimes import form_name
 from kd_core.deployment.times import Measurement, own_times
@@ -118,16 +102,16 @@ def test_latency_by_load():
     asked, student = load(peak=2.4, utilisation=60), form("Student", 100, 12.0)  # 240 a second on 4 cores
     need = required(asked, student)
     assert need.busy == pytest.approx(0.6)
-    curve = dict(zip(BUSY, latency_by_load(asked, student), strict=True))
+    curve = dict(zip(capacity.BUSY, capacity.latency_by_load(asked, student), strict=True))
     assert curve[0.6] == pytest.approx(need.latency_ms, rel=0.02)
     assert list(curve) == sorted(curve)
     assert list(curve.values()) == sorted(curve.values())
     assert math.isfinite(curve[0.95])
-    assert latency_by_load(asked, form("Student", p95=None)) is None
+    assert capacity.latency_by_load(asked, form("Student", p95=None)) is None
 
 
 def test_servers_by_load():
-    stairs = dict(zip(loads(LOAD), servers_by_load(LOAD, TEACHER), strict=True))
+    stairs = dict(zip(capacity.loads(LOAD), capacity.servers_by_load(LOAD, TEACHER), strict=True))
     assert len(stairs) == 200
     assert (min(stairs), max(stairs)) == pytest.approx((0.0864, 17.28))
     assert stairs[LOAD.million_texts] == required(LOAD, TEACHER).servers == 2
@@ -136,14 +120,11 @@ def test_servers_by_load():
     assert max(texts for texts, servers in stairs.items() if servers == 1) == pytest.approx(5.76, rel=0.02)
 
 
-def test_unknown_p95_gives_no_latency():
+def test_unknown_p95_and_included_tokenizer():
     found = required(LOAD, form("Student", 1000, None, batch=32))
     assert (found.latency_ms, found.meets_target) == (None, None)
     assert found.lines[1] == "One core: 1,000 ms ÷ 1.00 ms for a text in batches of 32 = 1,000 texts/s"
     assert found.lines[-1] == "Latency (p95): too few batches of 32 were timed to tell"
-
-
-def test_included_tokenizer_is_not_added():
     found = required(LOAD, form("Student", 500, 4.0))
     assert found.texts_per_second == 500
     assert found.lines[-1].startswith("Latency (p95): 4.00 ms without waiting; ")
@@ -167,34 +148,23 @@ def test_cores_are_rounded_up(peak_rate, rate, cores, line):
     assert found.lines[3].startswith(line)
 
 
-@pytest.mark.parametrize(
-    ("value", "shown"), [(1408.2, "1,408"), (100, "100"), (99.96, "100"), (99.6, "99.6"), (0.03521, "0.0352")]
-)
-def test_rounded(value, shown):
-    assert rounded(value) == shown
-
-
-@pytest.mark.parametrize(("currency", "shown"), [("$", "$1.50"), ("SEK", "1.50 SEK"), ("", "1.50")])
-def test_money(currency, shown):
-    assert money("1.50", currency) == shown
+def test_written_numbers():
+    values = {1408.2: "1,408", 100: "100", 99.96: "100", 99.6: "99.6", 0.03521: "0.0352"}
+    assert [capacity.rounded(value) for value in values] == list(values.values())
+    amounts = {"$": "$1.50", "SEK": "1.50 SEK", "": "1.50"}
+    assert [capacity.money("1.50", currency) for currency in amounts] == list(amounts.values())
 
 
 def needs(servers, late="", price=0.25):
     """Requirements by their numbers of servers; those whose place ``late`` has do not answer in time."""
-    names = ("Teacher", "Student", "Cascade", "Other")
-    found = required(LOAD, form("x"))
-    return [
-        replace(
-            found,
-            name=names[place],
-            servers=number,
-            cost_per_day=number * 4 * 24 * price,
-            meets_target=str(place) not in late,
-        )
-        for place, number in enumerate(servers)
-    ]
+    names, found = ("Teacher", "Student", "Cascade", "Other"), required(LOAD, form("x"))
+    found = [replace(found, name=names[place], servers=n) for place, n in enumerate(servers)]
+    in_time = [str(place) not in late for place in range(len(servers))]
+    costs = [n * 4 * 24 * price for n in servers]
+    return [replace(f, cost_per_day=c, meets_target=m) for f, c, m in zip(found, costs, in_time, strict=True)]
 
 
+NEEDS = "The teacher needs {} for this load, €{}.00 a day"
 SAVES = "1 server instead of 2, for €24.00 less a day: the student instead of the teacher."
 
 
@@ -206,46 +176,41 @@ SAVES = "1 server instead of 2, for €24.00 less a day: the student instead of 
         (
             (1, 1),
             "",
-            "Each of them needs 1 server for this load, €24.00 a day; a larger load tells them apart.",
+            "Each of them" + NEEDS.format("1 server", 24)[11:] + "; a larger load tells them apart.",
         ),
         # The last saves nothing: the one that needs the fewest takes its place, of equals the later.
         ((2, 1, 2), "", SAVES),
         ((2, 1, 7), "", SAVES),
         ((2, 1, 1, 2), "", SAVES.replace("student", "cascade")),
         ((3, 1, 2), "", "2 servers instead of 3, for €24.00 less a day: the cascade instead of the teacher."),
-        (
-            (2, 7, 2),
-            "",
-            "The teacher needs 2 servers for this load, €48.00 a day, and none of the others needs less.",
-        ),
+        ((2, 7, 2), "", f"{NEEDS.format('2 servers', 48)}, and none of the others needs less."),
         ((2, 1), "01", f"None of them answers in time. By the load alone: {SAVES}"),
         ((2, 1), "1", f"{SAVES} It does not answer in time."),
         ((2, 1), "0", f"{SAVES} 2 servers of the teacher would still answer too late."),
-        ((1,), "", "The teacher needs 1 server for this load, €24.00 a day."),
-        ((1,), "0", "The teacher needs 1 server for this load, €24.00 a day. It does not answer in time."),
+        ((1,), "", f"{NEEDS.format('1 server', 24)}."),
+        ((1,), "0", f"{NEEDS.format('1 server', 24)}. It does not answer in time."),
     ],
 )
 def test_saving(servers, late, said):
-    assert saving(needs(servers, late)) == said
+    assert capacity.saving(needs(servers, late)) == said
 
 
 def test_saving_without_a_price_and_with_a_runtime():
-    assert saving(needs((2, 1), price=0)) == "1 server instead of 2: the student instead of the teacher."
+    assert (
+        capacity.saving(needs((2, 1), price=0))
+        == "1 server instead of 2: the student instead of the teacher."
+    )
     [one] = needs((1,), price=0)
     alone = replace(one, name="Distilled student, PyTorch")
-    assert saving([alone]) == "The distilled student (PyTorch) needs 1 server for this load."
+    assert capacity.saving([alone]) == "The distilled student (PyTorch) needs 1 server for this load."
 
 
 def test_teacher_without_speed_leaves_no_cascade():
     teacher, student, int8 = (form(form_name(*name)) for name in FORMS)
-    assert with_teacher([teacher, student, int8])
-    assert with_teacher([teacher, student])
-    assert not with_teacher([student, int8])
-    assert not with_teacher([student])
-
-
-def test_defaults_of_a_load():
-    assert tuple(Load().model_dump().values()) == (50.0, 3.0, 20.0, 70, 4, 0.05, "€")
+    assert capacity.with_teacher([teacher, student, int8])
+    assert capacity.with_teacher([teacher, student])
+    assert not capacity.with_teacher([student, int8])
+    assert not capacity.with_teacher([student])
 
 
 @pytest.mark.parametrize(
@@ -261,6 +226,7 @@ def test_defaults_of_a_load():
     ],
 )
 def test_limits_of_a_load(field, legal, refused, said):
+    assert tuple(Load().model_dump().values()) == (50.0, 3.0, 20.0, 70, 4, 0.05, "€")
     for value in legal:
         assert getattr(Load.from_dict({field: value}), field) == value
     for value in refused:
@@ -280,14 +246,14 @@ def test_forms_of_a_benchmark():
     cells = [cell(name, *place) for place in places for name in rates]
     times = {"teacher": {"p50": 0.1}, "student": {"p50": 0.2}}
     report = {"cells": cells, "tokenizer_ms": times, "forms": []}
-    assert from_bench(report, 8) == [
+    assert capacity.from_bench(report, 8) == [
         Measured("Teacher, PyTorch", 8, 800, 10.0, 0.1),
         Measured("Distilled student, PyTorch", 8, 4000, 2.0, 0.2),
         Measured("Distilled student, ONNX int8", 8, 16000, 0.5, 0.2),
     ]
     new = {"tokenizer": True, "quantiles": [8.0, 9.0, 11.0]}  # as version 0.1 did not measure
     report["cells"] = [cell | new for cell in cells]
-    assert from_bench(report, 8)[0] == Measured("Teacher, PyTorch", 8, 800, 10.0, None, (8, 9, 11))
+    assert capacity.from_bench(report, 8)[0] == Measured("Teacher, PyTorch", 8, 800, 10.0, None, (8, 9, 11))
 
     pair, span = {"delta": -0.02, "low": -0.03, "high": -0.01}, {"low": 0.8, "high": 0.95}
     report["forms"] = [
@@ -296,7 +262,7 @@ def test_forms_of_a_benchmark():
         {"name": "student-int8", "runtime": "int8", "accuracy": 0.86, "paired": pair, **span},
     ]
     gap, span = (-0.02, -0.03, -0.01), (0.8, 0.95)
-    assert [form.quality for form in from_bench(report, 8)] == [
+    assert [form.quality for form in capacity.from_bench(report, 8)] == [
         Quality(0.9, span=span),
         Quality(0.88, gap, "the teacher", span),
         Quality(0.86, gap, "the same in PyTorch", span),
@@ -361,18 +327,18 @@ def test_quality_in_macro_f1():
 def test_cascade_of_two_forms_by_hand():
     """Take 1 ms always, and 9 ms more for a quarter of the texts: 3.25 ms a text, and 10 ms for 19 of 20."""
     student, teacher = Measured("s", 1, 1000, 1.0, None), Measured("t", 1, 1000 / 8, 8.0, 1.0)
-    pair = cascaded(student, teacher, 0.75)
+    pair = capacity.cascaded(student, teacher, 0.75)
     assert 1000 / pair.texts_per_second == pytest.approx(3.25)
     assert pair.p95_ms == pytest.approx(10, rel=0.01)
     assert pair.quantiles[70] == pytest.approx(1)
     assert mean(pair.service_ms) == pytest.approx(3.25)
     assert (pair.name, pair.batch, pair.tokenizer_ms) == ("Cascade of the two", 1, None)
-    assert cascaded(student, teacher, 1.0).p95_ms == pytest.approx(1)
+    assert capacity.cascaded(student, teacher, 1.0).p95_ms == pytest.approx(1)
     # The middle of three quarters is at 0.375, that of the last quarter at 0.875, and 0.625 half way.
     even = [replace(form, quantiles=(ms,)) for form, ms in ((student, 1.0), (teacher, 8.0))]
-    assert cascaded(*even, 0.75).quantiles[62] == pytest.approx((1 + 10) / 2)
+    assert capacity.cascaded(*even, 0.75).quantiles[62] == pytest.approx((1 + 10) / 2)
     # 300 texts/s at the peak, half of 307.7 a core: 2 cores, one server; the teacher alone, 111 a core: 6.
     assert (required(LOAD, pair).cores, required(LOAD, teacher).cores) == (2, 6)
     for batches in ((1, 8), (8, 1)):
         with pytest.raises(ValueError, match="one text at a time"):
-            cascaded(replace(student, batch=batches[0]), replace(teacher, batch=batches[1]), 0.5)
+            capacity.cascaded(replace(student, batch=batches[0]), replace(teacher, batch=batches[1]), 0.5)

