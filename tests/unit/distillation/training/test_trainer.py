@@ -1,9 +1,10 @@
-"""The training loop: the objective, which weights are kept, and checkpoints."""
+"""The training loop: the objective, which weights are kept, checkpoints, and what ``fit`` does around it."""
 
 from __future__ import annotations
 
 import json
-from contextlib import contextmanager
+from collections.abc import Callable
+from contextlib import contextmanager, nullcontext
 from dataclasses import replace
 from pathlib import Path
 
@@ -12,15 +13,20 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
+from torch import nn
 
-from kd_core.config import ObjectiveConfig
+from kd_core.config import DistillConfig, ObjectiveConfig
 from kd_core.distillation.balance import score
 from kd_core.distillation.events import Checkpointed, Evaluated
+from kd_core.distillation.run import History, Run, Trained
 from kd_core.distillation.training import trainer as module
+from kd_core.distillation.training.fit import fit
+from kd_core.distillation.training.intermediate import PROJECTION
 from kd_core.distillation.training.trainer import DistillTrainer, train
-from kd_core.errors import RunError
+from kd_core.errors import RunError, Stopped
 from kd_core.system.atomic import is_whole
 from kd_core.system.control import Control
+from tests.unit.conftest import tiny_recipe
 from tests.unit.distillation.training.drawn import batches
 from tests.unit.distillation.training.trained import (
     RECIPE,
@@ -243,3 +249,79 @@ def test_best_weights_of_version_0_1_are_found_where_they_were_moved_to(tmp_path
     (tmp_path / "checkpoint-6").mkdir()
     (tmp_path / "checkpoint-6" / "trainer_state.json").write_text(json.dumps(state))
     assert module._best(tmp_path / "checkpoint-6") == tmp_path / "checkpoint-4" / "model.safetensors"
+
+
+@pytest.fixture
+def fitted(tiny_task, tiny_teacher, tiny_tokenizer, splits, tmp_path) -> Callable:
+    """``fitted(model, on_event, control, ...)``: the history of ``fit``, by default of two steps."""
+
+    def run(model, on_event=lambda _: None, control=None, **options) -> History:
+        resumable = options.pop("resumable", True)
+        freeze = options.pop("freeze_embeddings", False)
+        return fit(
+            Run(tiny_task, DistillConfig(), tmp_path, on_event, control or Control()),
+            tiny_recipe(**({"steps": 2, "evaluate_every": 2} | options)),
+            model,
+            tiny_tokenizer,
+            texts=splits["train"],
+            validation=splits["validation"],
+            freeze_embeddings=freeze,
+            teacher=Trained("teacher", 0, tiny_teacher("bert", seed=1), tiny_tokenizer, tmp_path),
+            resumable=resumable,
+        )
+
+    return run
+
+
+@pytest.mark.parametrize("frozen", [True, False])
+def test_frozen_embeddings_stay_as_they_are_and_can_learn_afterwards(fitted, tiny_teacher, frozen):
+    model = tiny_teacher("bert")
+    table = model.get_input_embeddings().weight
+    before = table.detach().clone()
+    fitted(model, freeze_embeddings=frozen)
+    assert torch.equal(before, table) == frozen
+    assert all(weight.requires_grad for weight in model.parameters())
+
+
+def test_after_bfloat16_a_model_answers_as_one_that_is_read_from_the_cache(fitted, tiny_teacher):
+    model, read = tiny_teacher("bert"), tiny_teacher("bert")
+    fitted(model, precision="bf16")
+    read.load_state_dict(model.state_dict())
+    ids = torch.arange(40, 80).view(2, 20)
+    with torch.no_grad():
+        assert torch.equal(model(input_ids=ids).logits, read.eval()(input_ids=ids).logits)
+
+
+@pytest.mark.parametrize(("kept", "rates"), [(True, {0.1}), (False, {0.0, 0.1})])
+@pytest.mark.parametrize("stop", [False, True])
+def test_what_a_recipe_puts_on_the_model_is_taken_off(fitted, tiny_teacher, kept, rates, stop):
+    """Intermediate terms, and no dropout of attention; also where the training is stopped."""
+    model, seen, control = tiny_teacher("bert"), set(), Control()
+    dropouts = [module for module in model.modules() if isinstance(module, nn.Dropout)]
+    model.register_forward_hook(
+        lambda *_: seen.update([hasattr(model, PROJECTION), *(d.p for d in dropouts)])
+    )
+    goal = ObjectiveConfig(temperature=4, hidden_weight=1.0)
+    if stop:
+        control.stop()
+    with pytest.raises(Stopped) if stop else nullcontext():
+        fitted(model, control=control, objective=goal, attention_dropout=kept)
+    assert seen == {True} | rates
+    assert not hasattr(model, PROJECTION)
+    assert {dropout.p for dropout in dropouts} == {0.1}
+
+
+@pytest.mark.parametrize(("resumable", "first", "kept"), [(True, 3, [3, 4]), (False, 1, [])])
+def test_a_training_that_is_not_resumable_begins_anew(
+    fitted, tiny_teacher, tmp_path, monkeypatch, resumable, first, kept
+):
+    monkeypatch.setattr(module, "SECONDS_BETWEEN_CHECKPOINTS", 0)
+    settings = {"resumable": resumable, "steps": 4}
+    stopped(lambda *given: fitted(tiny_teacher("bert"), *given, **settings), at_step(2))
+    assert (tmp_path / "student-0" / "checkpoint-2" / "optimizer.pt").is_file() == resumable
+    events: list = []
+    history = fitted(tiny_teacher("bert"), events.append, **settings)
+    assert steps(events)[0].step == first
+    assert [event.step for event in events if isinstance(event, Checkpointed)] == kept
+    assert [look[0] for look in history] == [2, 4]
+    assert all(0 <= accuracy <= 1 and loss > 0 and score == accuracy for _, accuracy, loss, score in history)
