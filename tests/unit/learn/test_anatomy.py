@@ -150,3 +150,20 @@ def test_formulas_with_many_classes_and_tiny_numbers() -> None:
 def test_zero_has_no_minus_sign() -> None:
     loss = anatomy([800.0, 0.0], [1.0, 0.0], 0, divergence="forward_kl", temperature=1.0, alpha=0.5)
     assert hard_line(loss).endswith(r"&= \mathbf{0.000} \end{aligned}")
+
+
+@pytest.mark.parametrize("name", CARDS)
+def test_terms_and_gradients_of_a_batch_are_those_of_its_texts(name: str) -> None:
+    card, random = CARDS[name], np.random.default_rng(1)
+    student, teacher, labels = *random.normal(0, 3, (2, 4, 5)), np.array([0, 3, 1, 4])
+    teacher[2, :2] = 6.0  # two classes share the first place
+    own = dict.fromkeys(card.settings, 3.0)
+    for each in (card.terms, card.gradient):
+        batch = each(outputs_of(student, teacher, labels[:, None], 2.0), **own)
+        rows = [
+            each(outputs_of(s, t, label, 2.0), **own)
+            for s, t, label in zip(student, teacher, labels, strict=True)
+        ]
+        np.testing.assert_allclose(batch, rows, atol=1e-12)
+    if name == "hard_answers":
+        assert batch.sum(axis=1) == pytest.approx(0), "the shares of the first classes add up to one"
