@@ -9,6 +9,7 @@ from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
+import pytest
 from hypothesis import strategies as st
 
 from kd_core.config import TaskConfig
@@ -60,3 +61,8 @@ def made(
 
 
 TEXTS = st.text(st.characters(exclude_categories=("Cs", "Cc"), exclude_characters="\ufeff"), max_size=20)
+
+
+def case(expected: object, **given: object) -> object:
+    """Return a row of a table of tests: what is given, by name, and what is expected."""
+    return pytest.param(given, expected)

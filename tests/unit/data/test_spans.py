@@ -1,9 +1,9 @@
-"""Spans of the training texts for the teacher to label."""
+"""Texts made of, or chosen from, the training texts: spans of words, and a part of the texts (``fewer``)."""
 
 from __future__ import annotations
 
 import unicodedata
-from dataclasses import replace
+from collections import Counter
 
 import numpy as np
 import pytest
@@ -11,22 +11,27 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from kd_core.config import TaskConfig
+from kd_core.data.fewer import fewer, in_turn
 from kd_core.data.spans import FEW, WORDS, augmented, spans_per_text
 from kd_core.data.splits import normalised
-from kd_core.data.task import Answers, Task, labelled, unlabelled
+from kd_core.data.task import Answers, Task
 from kd_core.data.words import WORD
+from kd_core.errors import DataError
+from tests.unit.data.films import made
 
 TRAIN = ["a b c d e f g h i j", "one two three", "Größe  zählt,\tnicht wahr", "好看的电影", "word"]
+MANY = [f"{text} number {n}" for n in range(4) for text in TRAIN]
+ANSWERS = Answers({}, np.zeros((5, 2), np.float32), "logits", "rows")
 
 
-def task(train: list[str] = TRAIN, transfer: list[str] | None = None, held_out: str = "x y") -> Task:
-    part = labelled([held_out], [0])
-    rows = labelled(train, [i % 2 for i in range(len(train))])
-    return Task("t", ("no", "yes"), rows, part, part, unlabelled(transfer or []))
+def task(train: list[str] = TRAIN, transfer: list[str] = (), **more) -> Task:
+    return made([(text, i % 2) for i, text in enumerate(train)], transfer=transfer, **more)
 
 
-def spans(made: Task) -> list[str]:
-    return made.transfer["text"][len(made.transfer) - made.spans :]
+def spans(train: list[str] = TRAIN, **options) -> list[str]:
+    made = augmented(task(train), TaskConfig(**options))
+    assert made.spans == len(made.transfer)
+    return made.transfer["text"][:]
 
 
 @settings(deadline=None, max_examples=50)
@@ -35,59 +40,30 @@ def spans(made: Task) -> list[str]:
     count=st.integers(1, 20),
     seed=st.integers(0, 99),
 )
-def test_each_is_a_part_of_a_training_text_of_two_to_eight_words_or_a_third_of_it(
-    texts: list[str], count: int, seed: int
-) -> None:
-    made = augmented(task(texts), TaskConfig(augment=count, split_seed=seed))
-    assert made.spans == len(made.transfer) <= count * len(texts)
-    for span in spans(made):
-        assert any(span in text for text in texts)
+def test_spans_are_parts_of_training_texts_of_two_to_eight_words_or_a_third(texts, count, seed):
+    found = spans(texts, augment=count, split_seed=seed)
+    assert len(found) <= count * len(texts)
+    for span in found:
         lengths = [len(WORD.findall(text)) for text in texts if span in text]
         assert min(WORDS[0], *lengths) <= len(WORD.findall(span)) <= max(WORDS[1], max(lengths) // 3)
-    keys = [normalised(span) for span in spans(made)]
-    assert len(set(keys)) == len(keys)
+    assert len({normalised(span) for span in found}) == len(found)
 
 
-def test_of_a_long_text_they_are_up_to_a_third_of_it() -> None:
-    """Of 26 words as of few; of 45 words, 2 to 15."""
-    for words, longest in ((26, 8), (45, 15)):
-        texts = [" ".join(f"w{place}" for place in range(n, n + words)) for n in range(50)]
-        lengths = {len(span.split()) for span in spans(augmented(task(texts), TaskConfig(augment=20)))}
-        assert lengths == set(range(2, longest + 1))
+@pytest.mark.parametrize(("words", "longest"), [(26, 8), (45, 15)])
+def test_spans_of_a_long_text_have_up_to_a_third_of_it(words, longest):
+    texts = [" ".join(f"w{place}" for place in range(n, n + words)) for n in range(50)]
+    assert {len(span.split()) for span in spans(texts, augment=20)} == set(range(2, longest + 1))
 
 
-def test_a_few_other_texts_or_the_training_texts_again_are_as_none() -> None:
-    """One row without a label had turned spans off, and a file given twice."""
-    train = [f"{text} number {n}" for n in range(4) for text in TRAIN]
-    assert spans_per_text(task(train, ["other"]), TaskConfig()) == 8
-    assert spans_per_text(task(train, ["other", "another"]), TaskConfig()) == 0
-    twice = augmented(task(train, train), TaskConfig())
-    assert twice.spans > 0
-    assert (
-        twice.notes[0] == "20 transfer texts are training texts too, of which a student learns nothing new."
+def test_spans_follow_the_transfer_texts_and_are_no_whole_texts():
+    both = augmented(task(transfer=["from the user"]), TaskConfig(augment=4))
+    assert (both.transfer["text"][0], len(both.transfer)) == ("from the user", 1 + both.spans)
+    assert both.notes == (
+        f"The teacher also answers {both.spans} spans of words, cut from the training texts.",
     )
-
-
-def test_whole_texts_of_the_task_are_left_out() -> None:
-    made = augmented(task(["x y", "x  Y", "X y"]), TaskConfig(augment=50))
-    assert made.spans == 0
-    assert augmented(task(["x y z"]), TaskConfig(augment=50)).transfer["text"][:] == ["y z"]
-
-
-def test_a_function_of_texts_and_seed() -> None:
-    one, same, other = (
-        spans(augmented(task(), TaskConfig(augment=3, split_seed=seed))) for seed in (0, 0, 1)
-    )
-    assert one == same != other
-
-
-def test_they_follow_the_transfer_texts_and_a_note_counts_them() -> None:
-    made = augmented(task(transfer=["from the user"]), TaskConfig(augment=4))
-    assert made.transfer["text"][0] == "from the user"
-    assert len(made.transfer) == 1 + made.spans
-    assert made.notes == (
-        f"The teacher also answers {made.spans} spans of words, cut from the training texts.",
-    )
+    assert spans(["x y", "x  Y", "X y"], augment=50) == []
+    assert spans(["x y z"], augment=50) == ["y z"]  # x y is held out
+    assert spans(augment=3) == spans(augment=3) != spans(augment=3, split_seed=1)
 
 
 @pytest.mark.parametrize(
@@ -96,43 +72,77 @@ def test_they_follow_the_transfer_texts_and_a_note_counts_them() -> None:
         ("好看的电影", {"好看", "电影"}),
         ("น้ำดื่มดี", {"น้ำดื่", "ดื่ม", "มดี", "น้ำดื่ม", "ดื่มดี"}),
         ("हिन्दी भाषा बोली", {"हिन्दी भाषा", "भाषा बोली"}),
+        ("น้ำดื่มที่ร้านนี้", {"ที่ร้"}),
     ],
 )
-def test_without_spaces_a_text_is_cut_between_characters(text: str, parts: set[str]) -> None:
-    assert set(spans(augmented(task([text]), TaskConfig(augment=100)))) >= parts
+def test_texts_without_spaces_are_cut_between_letters_with_their_marks(text, parts):
+    found = spans([text], augment=100)
+    assert set(found) >= parts
+    assert not [span for span in found if unicodedata.category(span[0]) == "Mn" or span[0] == "ำ"]
 
 
-def test_no_span_begins_with_a_mark_of_the_letter_before() -> None:
-    made = spans(augmented(task(["น้ำดื่มที่ร้านนี้"]), TaskConfig(augment=60)))
-    assert made
-    assert not [span for span in made if unicodedata.category(span[0]) == "Mn" or span[0] == "ำ"]
+@pytest.mark.parametrize(
+    ("given", "options", "count"),
+    [
+        *(
+            (task(), {"transfer_texts": limit}, count)
+            for limit, count in ((40, 8), (39, 7), (9, 1), (4, 0), (0, 0))
+        ),
+        (task(), {}, 8),
+        (task(), {"augment": 0}, 0),
+        (task(answers=ANSWERS), {}, 0),
+        (task(transfer=["more"]), {}, 0),
+        (task(transfer=["more"]), {"augment": 2}, 2),
+        # A few other texts, or the training texts again, are as none.
+        (task(MANY, ["other"]), {}, 8),
+        (task(MANY, ["other", "another"]), {}, 0),
+        (task(MANY, MANY), {}, 8),
+        (task([f"text {i} of many" for i in range(FEW)]), {}, 0),
+        (task([f"text {i} of many" for i in range(FEW)]), {"augment": 2}, 2),
+        (task([f"text {i} of many" for i in range(FEW - 1)]), {}, 4),
+    ],
+)
+def test_how_many_spans_are_cut_of_each_text(given, options, count):
+    config = TaskConfig(**options)
+    assert spans_per_text(given, config) == count
+    if len(given.train) < 100:
+        cut = augmented(given, config)
+        assert bool(cut.spans) == bool(count)
+        again = "20 transfer texts are training texts too, of which a student learns nothing new."
+        assert (again in cut.notes) == (given.transfer["text"][:] == MANY)
 
 
-@pytest.mark.parametrize(("limit", "each"), [(12_000, 8), (40, 8), (39, 7), (9, 1), (4, 0), (0, 0)])
-def test_without_transfer_texts_a_few_of_each_text_as_many_as_the_limit_has_room_for(
-    limit: int, each: int
-) -> None:
-    """TRAIN has five texts."""
-    config = TaskConfig(transfer_texts=limit)
-    made = augmented(task(), config)
-    assert spans_per_text(task(), config) == spans_per_text(made, config) == each
-    assert spans(made) == spans(augmented(task(), config.model_copy(update={"augment": each})))
-    assert bool(made.spans) == bool(each)
+def films(labels: list[int]) -> Task:
+    return made([(f"text {row}", label) for row, label in enumerate(labels)], transfer=["more"])
 
 
-def test_of_many_texts_nothing_is_cut_unless_asked_for() -> None:
-    many = [f"text number {i} of many" for i in range(FEW)]
-    assert [spans_per_text(task(many[first:]), TaskConfig()) for first in (0, 1)] == [0, 4]
-    assert spans_per_text(task(many), TaskConfig(augment=2)) == 2
+@given(st.lists(st.integers(0, 3), max_size=60), st.integers(0, 5))
+def test_any_first_part_has_each_class_in_its_share(labels, seed):
+    order, counts = in_turn(labels, seed), Counter(labels)
+    assert sorted(order) == list(range(len(labels)))
+    assert order == in_turn(labels, seed)
+    assert len({labels[row] for row in order[: len(counts)]}) == len(counts)  # one of each comes first
+    for size in range(len(labels)):
+        part = Counter(labels[row] for row in order[:size])
+        assert all(abs(part[name] - size * count / len(labels)) <= 3 for name, count in counts.items())
 
 
-def test_with_transfer_texts_nothing_is_cut_unless_asked_for() -> None:
-    given = task(transfer=["more"])
-    assert augmented(given, TaskConfig()) is given
-    assert augmented(given, TaskConfig(augment=2)).spans
-    assert augmented(task(), TaskConfig(augment=0)).spans == 0
-
-
-def test_nor_for_a_teacher_that_is_a_file_of_answers() -> None:
-    answers = Answers({}, np.zeros((5, 2), np.float32), "logits", "rows")
-    assert spans_per_text(replace(task(), answers=answers), TaskConfig()) == 0
+def test_fewer_texts_keep_their_order_and_lie_in_a_larger_part():
+    whole = films([0] * 30 + [1] * 10)
+    half, quarter, other = (
+        fewer(whole, TaskConfig(train_texts=count, split_seed=seed))
+        for count, seed in ((20, 0), (10, 0), (20, 1))
+    )
+    assert Counter(half.train["label"]) == {0: 15, 1: 5}
+    rows = [int(text.removeprefix("text ")) for text in half.train["text"]]
+    assert rows == sorted(rows)
+    assert half.notes == ("20 of the 40 labelled texts train, as was asked.",)
+    assert (half.validation, half.test, half.transfer) == (whole.validation, whole.test, whole.transfer)
+    assert {*quarter.train["text"]} < {*half.train["text"]} != {*other.train["text"]}
+    for limit in (0, 40, 1_000):
+        assert fewer(whole, TaskConfig(train_texts=limit)) is whole
+    assert len(fewer(films([0, 1] * 10), TaskConfig(train_texts=4)).train) == 4
+    with pytest.raises(
+        DataError, match=r"--train-texts 3 is too few for 2 classes: give at least 4, or 0 for all"
+    ):
+        fewer(films([0, 1] * 10), TaskConfig(train_texts=3))
