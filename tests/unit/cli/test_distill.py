@@ -59,13 +59,6 @@ def test_name_that_is_no_model_leaves_no_run(kd, command: str, flag: str) -> Non
     assert Store().runs() == []
 
 
-def test_answers_of_a_file_can_be_taken_back(kd, use_engine, tmp_path: Path) -> None:
-    (tmp_path / "run.yaml").write_text("task: {knowledge: answers.csv}", encoding="utf-8")
-    seen = use_engine()
-    assert kd(f"distill --config {tmp_path / 'run.yaml'} --knowledge '' --task bbc-sentences").status == 0
-    assert [(config.task.name, config.task.knowledge) for config in seen] == [("bbc-sentences", None)]
-
-
 def test_run_is_in_the_store_while_and_after(kd, use_engine) -> None:
     rows = []
 

@@ -7,15 +7,16 @@ import json
 import pickle
 import shutil
 from contextlib import redirect_stderr, redirect_stdout
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
 from kd_core.config import DistillConfig
 from kd_core.data.task import Task
-from kd_core.distillation.events import ignore
+from kd_core.distillation.events import Progress, ignore
 from kd_core.search import SearchConfig, SearchResult, Setting, run_search
 from kd_core.system import paths
 from kd_core.system.control import Control
@@ -79,23 +80,6 @@ def counted_search(search_config, once, counted, own_database, kd_home) -> list[
     return counted
 
 
-Tokens = list[list[tuple[int, ...]]]
-
-
-@dataclass(frozen=True)
-class Searched:
-    """What ``kd search`` printed and left, and which texts its trainings and scores have read."""
-
-    found: SearchResult
-    printed: str
-    said: str
-    tasks: list[Task]  # of the folds
-    taught: list[str]  # who was trained, in order
-    learned: Tokens  # the token ids of each training
-    held_out: Tokens  # the token ids of what was scored
-    home: Path
-
-
 class Guarded:
     """A held-out part, whose texts can be read only by unwrapping it to score a student."""
 
@@ -107,8 +91,12 @@ class Guarded:
 
 
 @pytest.fixture(scope="session")
-def searched(short_config: DistillConfig, once) -> Searched:
-    """``kd search`` of two cells on two folds with real models, and the run of the choice."""
+def searched(short_config: DistillConfig, once) -> SimpleNamespace:
+    """``kd search`` of two cells on two folds with real models, and the run of the choice.
+
+    ``tasks`` are the folds, ``taught`` whom each training was for, ``learned`` the token ids that it got,
+    ``held_out`` the token ids that were scored, ``doing`` its progress, ``home`` the ``KD_HOME``.
+    """
 
     def build(folder: Path) -> None:
         with pytest.MonkeyPatch.context() as patch:
@@ -117,7 +105,7 @@ def searched(short_config: DistillConfig, once) -> Searched:
             (folder / "searched.pickle").write_bytes(pickle.dumps(_search(short_config, folder, patch)))
 
     folder = once("searched", build)
-    return Searched(**pickle.loads((folder / "searched.pickle").read_bytes()), home=folder / "home")
+    return SimpleNamespace(**pickle.loads((folder / "searched.pickle").read_bytes()), home=folder / "home")
 
 
 def _search(config: DistillConfig, folder: Path, patch: pytest.MonkeyPatch) -> dict[str, Any]:
@@ -128,47 +116,41 @@ def _search(config: DistillConfig, folder: Path, patch: pytest.MonkeyPatch) -> d
     from kd_core.search import worker
     from kd_core.search.folds import fold_tasks
 
-    tasks: list[Task] = []
-    taught: list[str] = []
-    learned: Tokens = []
-    held_out: Tokens = []
+    seen: dict[str, list[Any]] = {"tasks": [], "taught": [], "learned": [], "held_out": [], "doing": []}
 
     def ids(split: Any) -> list[tuple[int, ...]]:
         return [tuple(row) for row in split["input_ids"]]
 
     def guarded(*arguments: Any) -> list[Task]:
-        tasks.extend(fold_tasks(*arguments))
-        return [replace(task, test=Guarded(task.test)) for task in tasks]
+        seen["tasks"] += fold_tasks(*arguments)
+        return [replace(task, test=Guarded(task.test)) for task in seen["tasks"]]
 
     def encode(tokenizer: Any, split: Any, length: int) -> Any:
         if not isinstance(split, Guarded):
             return inference.encode(tokenizer, split, length)
         encoded = inference.encode(tokenizer, split.split, length)
-        held_out.append(ids(encoded))
+        seen["held_out"].append(ids(encoded))
         return encoded
 
     class Trainer(DistillTrainer):
         def __init__(self, model: Any, recipe: Any, run: Any, **options: Any) -> None:
-            taught.append(recipe.who)
-            learned.append(ids(options["train"]) + ids(options["validation"]))
+            seen["taught"].append(recipe.who)
+            seen["learned"].append(ids(options["train"]) + ids(options["validation"]))
             super().__init__(model, recipe, run, **options)
 
+    def progress(stage: None, doing: str, done: int, total: int) -> Progress:
+        seen["doing"].append(doing)
+        return Progress(stage, doing, done, total)
+
+    patch.setattr(worker, "Progress", progress)
     patch.setattr(worker, "fold_tasks", guarded)
     patch.setattr(worker, "encode", encode)
     patch.setattr(fit, "DistillTrainer", Trainer)
     (folder / "run.yaml").write_text(config.to_yaml(), encoding="utf-8")
-    flags = {"config": folder / "run.yaml", "temperatures": "1,4", "alphas": 0.5, "folds": 2, "workers": 1}
-    arguments = [part for name, value in flags.items() for part in (f"--{name}", str(value))]
+    lists = ["--temperatures", "1,4", "--alphas", "0.5", "--folds", "2", "--workers", "1"]
+    flags = ["--config", str(folder / "run.yaml"), *lists, "--name", "mine", "--json"]
     out, err = io.StringIO(), io.StringIO()
     with redirect_stdout(out), redirect_stderr(err):
-        assert main(["search", *arguments, "--name", "mine", "--json"]) == 0
+        assert main(["search", *flags]) == 0
     found = SearchResult.model_validate(json.loads(out.getvalue()))
-    return {
-        "found": found,
-        "printed": out.getvalue(),
-        "said": err.getvalue(),
-        "tasks": tasks,
-        "taught": taught,
-        "learned": learned,
-        "held_out": held_out,
-    }
+    return {**seen, "found": found, "printed": out.getvalue(), "said": err.getvalue()}

@@ -11,14 +11,9 @@ def test_grid_has_every_combination_and_the_student_alone() -> None:
     config = SearchConfig.from_dict(
         {"temperatures": "1,2", "alphas": (0.1, 0.5, 0.9), "students": "tiny,mini", "folds": 4}
     )
-    settings = [setting for setting in config.settings if setting]
-    assert [(s.temperature, s.alpha, s.student) for s in settings[:4]] == [
-        (1.0, 0.1, "tiny"),
-        (1.0, 0.1, "mini"),
-        (1.0, 0.5, "tiny"),
-        (1.0, 0.5, "mini"),
-    ]
-    assert len(settings) == 12
+    found = [(s.temperature, s.alpha, s.student) for s in config.settings]
+    assert found[:3] == [(1.0, 0.1, "tiny"), (1.0, 0.1, "mini"), (1.0, 0.5, "tiny")]
+    assert len(set(found)) == len(found) == 12
     assert [(setting.student, setting.alpha) for setting in config.alone] == [("tiny", 1.0), ("mini", 1.0)]
     assert config.trainings == (12 + 2) * 4 + 4
 
@@ -48,16 +43,12 @@ def test_no_random_setting_is_drawn_twice() -> None:
     config = SearchConfig.from_dict(one | {"students": ("tiny", "mini")})
     assert sorted(setting.student for setting in config.settings) == ["mini", "tiny"]
     assert config.cells == 4  # with the student alone
+    assert SearchConfig.from_dict(LARGE).cells == 10_001  # as large as a grid may be
     assert len(SearchConfig.from_dict(one).settings) == 1
 
 
 HUNDRED = [number / 100 for number in range(1, 101)]
 LARGE = {"temperatures": HUNDRED, "alphas": HUNDRED}
-
-
-def test_largest_grid() -> None:
-    assert SearchConfig.from_dict(LARGE).cells == 10_001  # with the student alone
-    assert SearchConfig.from_dict({**LARGE, "learning_rates": [0.1, 0.2], "method": "tpe"}).cells == 22
 
 
 SECTIONS = "task, teacher, student, objective, training, controls"
@@ -103,6 +94,5 @@ SECTIONS = "task, teacher, student, objective, training, controls"
 def test_problems_of_a_config(own_database, values, problems) -> None:
     with pytest.raises(ConfigError) as caught:
         SearchConfig.from_dict(values)
-    assert len(caught.value.problems) == len(problems)
     for problem, begin in zip(caught.value.problems, problems, strict=True):
         assert problem.startswith(begin)

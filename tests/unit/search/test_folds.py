@@ -64,26 +64,17 @@ def test_transfer_texts_of_a_fold_are_from_its_training_articles() -> None:
         assert not outside & groups(fold.train["text"])
 
 
+OF_X = "The class 'x' has 12 different training texts,"
+OF_Y = "The class 'y' has 1 different training text,"
+NOTHING = "nothing is left to validate on. Add texts of each class."
+
+
 @pytest.mark.parametrize(
     ("labels", "folds", "problem"),
     [
-        (
-            [0] * 12 + [1] * 13,
-            13,
-            "The class 'x' has 12 different training texts, and each of 13 folds needs one: choose 12 folds, "
-            "or add texts.",
-        ),
-        (
-            [0] * 5 + [1],
-            2,
-            "The class 'y' has 1 different training text, and each of 2 folds needs one: add texts.",
-        ),
-        (
-            [0, 0, 1, 1],
-            2,
-            "4 training texts are too few for 2 folds: nothing is left to validate on. Add texts of each "
-            "class.",
-        ),
+        ([0] * 12 + [1] * 13, 13, f"{OF_X} and each of 13 folds needs one: choose 12 folds, or add texts."),
+        ([0] * 5 + [1], 2, f"{OF_Y} and each of 2 folds needs one: add texts."),
+        ([0, 0, 1, 1], 2, f"4 training texts are too few for 2 folds: {NOTHING}"),
     ],
 )
 def test_too_few_texts(labels: list[int], folds: int, problem: str) -> None:

@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import dataclasses
 import io
 import json
 import pickle
@@ -22,7 +21,7 @@ from kd_core.config import DistillConfig
 from kd_core.deployment import forms, int8_answers
 from kd_core.distillation.report import Report
 from kd_core.distillation.run_folder import VALIDATION
-from kd_core.errors import ConfigError, ModelError, Stopped
+from kd_core.errors import ModelError, Stopped
 from kd_core.jobs.store import Store
 from kd_core.search import estimate
 from kd_core.search.kept import Pairs, at_least
@@ -143,14 +142,6 @@ def test_conclusion_of_other_settings(rungs, within, said) -> None:
     assert said in f"{conclusion(ladder(*rungs, config=config))}$"
 
 
-def test_ladder_whose_students_all_failed(capsys) -> None:
-    show(ladder().with_error("cnn", "out of memory").model_dump(mode="json"), as_json=False)
-    shown = capsys.readouterr().out
-    assert "out of memory" in shown
-    assert "None of these students could be tried: each failed, for the reason that it shows." in shown
-    assert "accuracy" not in shown  # by which metric was never known
-
-
 FEW, SPAM = {"a": 300, "b": 16}, {"ham": 950, "spam": 50, "none": 0}
 
 
@@ -169,13 +160,6 @@ def test_outlook(counts, metric, said) -> None:
     assert said in f"{found}$"
     seeds = THREE.model_copy(update={"distill": THREE.distill.change({"training.seeds": [4, 5, 6]})})
     assert outlook(seeds, counts, metric) == f"{found} Of each student one is judged, that of seed 4."
-
-
-def test_outlook_of_f1_is_that_of_as_many_even_texts() -> None:
-    even = outlook(THREE, {"a": 190})
-    found = outlook(THREE, SPAM, "macro_f1")
-    assert even[even.index("an equal") : even.index("about")] in found
-    assert "about 5,1" in found  # 987 times 1,000 / 190
 
 
 def test_ladder_config() -> None:
@@ -233,26 +217,17 @@ def test_limits_in_megabytes_and_milliseconds(sample, limits, fits) -> None:
     assert LadderResult(config=config).with_report("tiny", sample).rungs[1].fits is fits
 
 
-def test_doubt_about_milliseconds_beside_other_work(sample) -> None:
-    timed = sample.student.model_copy(
-        update={"latency_ms": dataclasses.replace(sample.student.latency_ms, busy=0.4)}
-    )
-    slow = sample.model_copy(update={"models": dict(sample.models) | {"student": timed}})
-    before = LadderResult(config=LadderConfig(students=("tiny",), int8=False))
-    assert doubt(before.with_report("tiny", sample)) == ""
-    assert "was at other work for 60 % (tiny) of the time" in doubt(before.with_report("tiny", slow))
+def test_doubt_about_milliseconds_beside_other_work() -> None:
+    assert doubt(ladder(NO)) == ""
+    slow = NO.model_copy(update={"waited": 0.6})
+    assert "was at other work for 60 % (half) of the time" in doubt(ladder(MINI, slow))
 
 
 @pytest.mark.parametrize(
     ("metric", "answer", "kept", "said"),
     [
         ("accuracy", "shown", 950 / 965, "Shown: tiny, with 12 % of the teacher's parameters, keeps 98.4 %"),
-        (
-            "macro_f1",
-            "no",
-            1900 / 1950 / (1840 / 1875 + 90 / 125),
-            "between 48.4 % and 68.6 % by these 1,000 ",
-        ),
+        ("macro_f1", "no", 1900 / 1950 / (1840 / 1875 + 90 / 125), "between 48.4 % and 68.6 % by these"),
         ("f1:entertainment", "no", 0.0, "likely to keep 95 % of the teacher's F1 of entertainment. "),
     ],
 )
@@ -310,18 +285,11 @@ def test_job_tries_only_smaller_students_after_one_that_is_shown(run_ladder, stu
     assert set(result.params) == {"custom", "half"}  # known before a training
 
 
-def test_sizes_that_cannot_be_read_end_the_ladder(run_ladder, monkeypatch) -> None:
+def test_job_goes_on_without_sizes_or_int8(run_ladder, monkeypatch) -> None:
     monkeypatch.setattr(estimate, "read_rungs", refuse)
-    assert [rung.student for rung in run_ladder("half", "custom").students] == ["half"]
-
-
-def test_student_that_cannot_be_converted_is_judged_as_it_is(run_ladder, monkeypatch) -> None:
     monkeypatch.setattr(int8_answers, "measure", refuse)
-    rungs = run_ladder("custom", int8=True).rungs
-    assert [(rung.title, rung.error) for rung in rungs if rung.student == "custom"] == [
-        ("custom, int8", "it cannot be done"),
-        ("custom", ""),
-    ]
+    rungs = [rung for rung in run_ladder("half", "custom", int8=True).rungs if rung.student != "tfidf"]
+    assert [(rung.title, rung.error) for rung in rungs] == [("half, int8", "it cannot be done"), ("half", "")]
 
 
 @pytest.fixture(scope="module")
@@ -467,11 +435,3 @@ def test_mistakes_of_the_command(flags, processes, problem, kd_home, monkeypatch
     assert said.startswith(f"kd: {problem}")
     assert ("leave out --keep, or --knowledge" in said) == (ANSWERS in flags)
     assert Store().runs() == []
-
-
-def test_problems_of_a_ladder_config() -> None:
-    with pytest.raises(ConfigError, match=r"keep must be between 50 and 100, got '98.5 %'"):
-        LadderConfig.from_dict({"keep": "98.5 %"})
-    distill = DistillConfig().change({"task.knowledge": "answers.csv"})
-    with pytest.raises(ConfigError, match=r"distill learns from a file of answers \(answers.csv\)"):
-        LadderConfig.from_dict({"distill": distill.model_dump(mode="json")})
