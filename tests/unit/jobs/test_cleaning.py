@@ -16,7 +16,7 @@ from kd_core.system.process import machine_lock
 from tests.unit.jobs.told import CONFIG, OTHER, RUN, THIRD, folder, found, report
 
 
-def test_cache_is_kept_for_runs(store):
+def test_cache_is_kept_for_runs(store, monkeypatch):
     folder("runs", RUN, caches="teachers/a\nalone/b\nalone/b\n")
     folder("work", OTHER, caches="knowledge/c\n")
     store.create_run(OTHER, CONFIG, status="interrupted")
@@ -37,6 +37,10 @@ def test_cache_is_kept_for_runs(store):
     assert [item.kind for item in inventory(store)][-3:] == ["exports", "work", "work"]
     with machine_lock(), pytest.raises(RunError, match=r"^A run is under way on this machine; clean when"):
         clean(inventory(store), store)
+    with monkeypatch.context() as patch:
+        patch.setattr(store, "forget_deleted", lambda **_: os.stat("/nowhere"))
+        with pytest.raises(RunError, match=r"cannot be cleaned: No such file or directory\.$"):
+            clean([], store)
     assert clean(inventory(store), store) == 5000
     assert sorted(path.name for path in paths.caches().glob("*/*")) == ["a", "b", "c", "d", "early"]
 

@@ -123,6 +123,7 @@ def test_runs_are_listed_newest_first_and_filtered(store):
     spoil(store, "run-1", config="[]")
     store.set_status("run-0", "done")
     assert ids(status=("done",), limit=1) == "0", "one that cannot be read takes no other's place"
+    assert store.runs(status=("unreadable",))[0].created.year == 1970, "its id has no time"
 
 
 @both
