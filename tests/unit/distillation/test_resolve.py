@@ -16,7 +16,6 @@ from kd_core.distillation.resolve import announce, auto_length, mean_tokens, tok
 from kd_core.errors import ConfigError, ModelError
 from kd_core.models.pooled import pooled
 from kd_core.models.students import build_student
-from kd_core.system.settings import fixed
 
 
 @pytest.fixture
@@ -236,12 +235,6 @@ def test_settings_that_are_refused_before_any_training(
     assert resolve({"training.metric": "f1:politics"}, bert, task).training.metric == "f1:politics"
 
 
-def test_unresolved_value_is_no_number():
-    with pytest.raises(ConfigError, match=r"^this config still has 'auto' values; resolve it first$"):
-        fixed(DistillConfig().training.steps)
-    assert fixed(7) == 7
-
-
 # Lengths of texts. 99 of 100 texts are to be held whole, special tokens included.
 @pytest.mark.parametrize(
     ("texts", "length"),
@@ -344,10 +337,3 @@ def test_distilled_student_can_be_a_student_again(
     student, _ = build_student(again, teacher, tiny_tokenizer, tiny_task, 1)
     theirs = before.state_dict()
     assert all(torch.equal(values, theirs[weight]) for weight, values in student.state_dict().items())
-
-
-def test_checkpoint_of_a_transformer_reads_no_pairs(resolve, tiny_teacher, tmp_path):
-    teacher = tiny_teacher("bert")
-    teacher.save_pretrained(tmp_path)
-    with pytest.raises(ModelError, match="--student-pooling pairs is there for cnn and static alone"):
-        resolve(model(str(tmp_path), pooling="pairs"), teacher.config)

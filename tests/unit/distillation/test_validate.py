@@ -98,16 +98,13 @@ def test_means_and_spread_over_the_seeds(whole, tiny_task):
     assert found.models["teacher"].spread == 0.0
 
 
-def test_verdict_pairs_student_and_alone_of_one_seed(whole):
+def test_verdict_pairs_students_of_one_seed_and_fidelity_is_of_the_first(whole):
     right = {name: answers == whole.labels for name, answers in whole.answers.items()}
     pair = (np.stack([right[f"{who}-{seed}"] for seed in (3, 4)]) for who in ("student", "alone"))
     assert whole.found.verdict == verdict(*pair)
     assert (whole.found.verdict.n, whole.found.verdict.seeds) == (25, 2)
-
-
-def test_fidelity_is_that_of_the_first_seed(whole):
     agreement = (whole.answers["teacher"] == whole.answers["student-3"]).mean()
-    assert whole.found.fidelity.agreement == pytest.approx(agreement)
+    assert whole.found.fidelity.agreement == pytest.approx(agreement), "of the first seed"
     assert whole.found.fidelity.kl > 0
 
 
@@ -127,14 +124,6 @@ def test_tfidf_is_a_model_among_the_others(whole, tiny_task):
     assert found.over == found.over_by_metric
     teacher, floor_, alone_ = found.over_teacher, found.over_floor, found.verdict
     assert found.over == {"teacher": teacher, "tfidf": floor_, "alone": alone_}
-
-
-def test_size_of_each_model(whole, trained):
-    for model in trained[:3]:
-        report = whole.found.models[model.who]
-        assert report.params == sum(p.numel() for p in model.model.parameters())
-        file = model.folder / "model.safetensors"
-        assert report.size_mb == pytest.approx(file.stat().st_size / 1e6)
 
 
 def test_progress(whole):
@@ -253,6 +242,10 @@ def test_latency_is_measured_once_for_each_architecture(run, trained, monkeypatc
 
     monkeypatch.setattr(module, "latency", latency)
     models = validate(change(run, {"controls.tfidf": True}), trained).models
+    for model in trained[:3]:
+        size = (model.folder / "model.safetensors").stat().st_size / 1e6
+        assert models[model.who].size_mb == pytest.approx(size)
+        assert models[model.who].params == sum(p.numel() for p in model.model.parameters())
     assert timed == [({"teacher", "student", "tfidf"}, 5, run.task.test["text"][:5])]
     assert [models[who].p50 for who in ("teacher", "student", "alone", "tfidf")] == [1, 2, 2, 5]
 

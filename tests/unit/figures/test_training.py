@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 
-import numpy as np
 import pandas as pd
 import pytest
 
@@ -25,15 +24,6 @@ def test_loss_terms_are_means_over_the_seeds(curve: pd.DataFrame) -> None:
     assert {trace.name for trace in with_inner} == {"total", "soft", "hard", "intermediate"}
     assert figures.loss_curves(curve, log=True).layout.yaxis.type == "log"
     assert len(figures.loss_curves(curve[:0]).data) == 0
-
-
-def test_long_loss_is_smoothed_and_stays_where_it_is() -> None:
-    steps = np.arange(1, 201)
-    noise = np.where(steps % 2, 0.5, -0.5)
-    curve = pd.DataFrame({"who": "student", "seed": 0, "step": steps, "loss": 2 + noise})
-    behind, smooth = figures.loss_curves(curve.assign(hard=0.0, soft=0.0, intermediate=0.0)).data
-    assert np.ptp(behind.y) == 1
-    assert np.abs(smooth.y - 2).max() < 0.11
 
 
 def test_validation_curves_of_seeds_and_of_a_teacher(evaluations: pd.DataFrame) -> None:

@@ -1,14 +1,11 @@
-"""Tests of the events of a run, and of the control that pauses and stops it."""
+"""Tests of the control that pauses and stops a run."""
 
 from __future__ import annotations
 
 import threading
-from dataclasses import FrozenInstanceError, fields
-from typing import Any, get_args
 
 import pytest
 
-from kd_core.distillation.events import STAGES, Event, Stage, StageFinished, TrainingStarted
 from kd_core.errors import KDError, Stopped
 from kd_core.system.control import Control
 
@@ -63,19 +60,3 @@ def test_stop_is_final(after: str) -> None:
     assert isinstance(worker.error, Stopped)
     assert control.stopping
     control.wait()
-
-
-@pytest.mark.parametrize("kind", get_args(Event))
-def test_events_are_frozen_and_equal_by_value(kind: type[Any]) -> None:
-    values = {field.name: field.name for field in fields(kind)}
-    event = kind(**values)
-    assert event == kind(**values)
-    for name in values:
-        with pytest.raises(FrozenInstanceError):
-            setattr(event, name, 1)
-
-
-def test_stages_and_defaults() -> None:
-    assert STAGES == get_args(Stage) == ("teach", "record", "distil", "validate")
-    assert not StageFinished("teach", 1.0).cached
-    assert not TrainingStarted("teacher", seed=0, steps=10).cached
