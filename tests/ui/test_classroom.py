@@ -92,8 +92,9 @@ def test_every_page_shows_recordings_alone(room: Room, page: str) -> None:
     assert not {"Measure", "Live: set up your own"} & set(buttons(shown))
 
 
-def test_every_step_of_a_lesson_needs_no_store(room: Room) -> None:
-    page, name = room(addresses.LESSONS), "data-and-size"  # whose labs read the store elsewhere
+@pytest.mark.parametrize("name", ["data-and-size", "temperature"])
+def test_lesson_whose_labs_read_the_store_elsewhere(room: Room, name: str) -> None:
+    page = room(addresses.LESSONS)
     for step in range(1, len(lessons()[name].part_names) + 1):
         page.query_params.update(lesson=name, step=str(step))
         assert said(page.run())
