@@ -135,6 +135,13 @@ def test_help_shows_bounds_choices_and_default(place: str, kind: str, ending: st
     assert record[1].endswith(ending)
 
 
+def test_help_has_a_heading_for_each_section(kd) -> None:
+    lines = kd("distill --help").out.splitlines()
+    headings = [line for line in lines if line.endswith(":") and not line.startswith((" ", "Usage"))]
+    titles = [f"{section.capitalize()}:" for section, _ in sections()]
+    assert headings == ["Options:", "Smallest student:", *titles]
+
+
 def test_unknown_flag_names_the_nearest(kd) -> None:
     status, _, err = kd("distill --temperatur 3")
     assert (status, err.count("\n")) == (2, 1)

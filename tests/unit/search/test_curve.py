@@ -3,6 +3,7 @@ from __future__ import annotations
 import io
 import json
 import shutil
+import sys
 from contextlib import redirect_stdout
 from pathlib import Path
 from typing import Any
@@ -157,7 +158,11 @@ def test_each_part_is_a_run_compared_text_by_text(curved, finished_run, monkeypa
     assert report.cached["teach"]  # fewer transfer texts need no other teacher
     assert main(["show", "last", "--json"]) == 0  # a part of a curve is not what "last" means
     assert json.loads(capsys.readouterr().out)["run"]["id"] == run
-    assert main(["show", JOB]) == 0
-    shown = " ".join(capsys.readouterr().out.split())
-    assert "Accuracy on the 25 test texts. Labelled texts Teacher Distilled student Student alone" in shown
-    assert found.sentence in shown
+    monkeypatch.setattr(sys.modules["kd_core.cli.curve"], "start", lambda *_, **__: store.report_json(JOB))
+    for command in (["show", JOB], ["curve", run]):
+        assert main(command) == 0
+        shown = " ".join(capsys.readouterr().out.split())
+        assert (
+            "Accuracy on the 25 test texts. Labelled texts Teacher Distilled student Student alone" in shown
+        )
+        assert found.sentence in shown

@@ -117,6 +117,7 @@ BOUNDED = [rung("half", 0.96, 0.91, "no", at_most=most) for most in (0.979, 0.98
             [MINI, NO, FAILED],
             "is likely to keep 98 % of the teacher's accuracy. The most is 97.0 %, of mini,",
         ),
+        ([FAILED], "None of these students could be tried: each failed, for the reason that it shows.$"),
         ([BOUNDED[1]], "The most is 96.0 %, of half: between 91.0 % and 98.0 % by these 400 texts, "),
         ([BOUNDED[1]], "by these 400 texts, which are too few to rule out 98 %.$"),
         ([BOUNDED[0]], "by these 400 texts, which rule out 98 %.$"),
@@ -342,14 +343,15 @@ def store(climbed, monkeypatch) -> Store:
     return Store()
 
 
-def test_stopped_ladder_goes_on_with_the_run_it_had_begun(climbed, store) -> None:
+def test_stopped_ladder_goes_on_with_the_run_it_had_begun(climbed, store, capsys) -> None:
     assert climbed.statuses == [["stopped", "failed"], ["done", "failed"]]
     assert climbed.result.rungs[-1].run_id == climbed.begun.running
     assert climbed.heard[-1].label == "student half: asking the student in int8"
     assert 0.8 < climbed.heard[-1].done / climbed.heard[-1].total < 1
     assert climbed.said.splitlines()[-1].endswith(": 100 % of all")
     assert [row.status for row in store.runs(kind="distil")] == ["done", "failed"]
-    assert store.run(JOB).status == "done"
+    assert main(["show", JOB]) == 0
+    assert "Shares of the teacher's macro-F1 that are kept" in capsys.readouterr().out
 
 
 def test_students_are_runs_judged_on_the_validation_texts(climbed, store) -> None:
