@@ -13,7 +13,6 @@ from tests import disturbed, without_gold
 from tests.ui.charts import alts
 from tests.ui.finished import (
     EVIL,
-    OTHER,
     RUN,
     THIRD,
     App,
@@ -141,24 +140,6 @@ def test_answer_from_the_run_alone(app: App, done: Store) -> None:
     page = app(PAGE)
     assert servers(page) == ["7", "2", "1"]
     assert not page.warning
-
-
-def test_answer_from_an_export(app: App, done: Store) -> None:
-    done.save_report(RUN, disturbed(sample()))
-    done.create_run(OTHER, {"run": RUN}, kind="export")
-    done.save_report(OTHER, sample("bench.json") | {"run": RUN})  # it has all that an export has
-    done.set_status(OTHER, "done")
-    page = app(PAGE)
-    assert column(page, "Model") == [
-        "Teacher, PyTorch",
-        "Distilled student, PyTorch",
-        "Distilled student, ONNX int8",
-    ]
-    # Means of the log-normal distributions through 9.22 and 17.4 ms, and so on.
-    assert column(page, "Texts/s of a core") == ["101", "461", "2,779"]
-    assert not page.warning
-    day = f"{done.run(OTHER).created.astimezone():%d %b %Y}"
-    assert f"These times come from the export of {day}: one text at a time." in read(page)
 
 
 @pytest.mark.parametrize("run", ["../../etc", EVIL])

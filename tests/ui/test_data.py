@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import pandas as pd
 import pytest
 from streamlit.testing.v1 import AppTest
 
@@ -87,8 +86,12 @@ def test_checks_of_a_linked_task(app: App) -> None:
     assert ":material/check_circle:" in read(page)
 
 
-def test_use_fills_in_the_distill_form(app: App) -> None:
+@pytest.fixture(scope="session")
+def torch_imported() -> None:
     prepare()
+
+
+def test_use_fills_in_the_distill_form(app: App, torch_imported: None) -> None:
     saved = saved_films()
     page = app(PAGE, **{"data.task": "films.csv"}).button(key="data.use").click().run()
     assert page.title[0].value == "Distill"
@@ -120,21 +123,14 @@ def test_upload_becomes_a_task(app: App) -> None:
     assert sizes(page, 1) == ["36", "9", "15", "0", "3"]
     assert "The first 8 of 60 rows" in read(page)
     assert uploads.saved() == [], "nothing is kept before it is asked for"
-    saved = save(page)
+    field = box(page, "Name of the task", "text_input")
+    assert field.value == "support-messages"
+    saved = save(field.set_value("../фільми").run())
     assert page.success[0].value == "Saved. **Use this task** opens Distill with it."
     assert page.selectbox(key="data.task").value == saved.id
+    assert page.selectbox(key="data.task").options[-1] == saved.name == "фільми.csv"
     assert sizes(page, 0)[0] == "36"
-    assert (saved.name, saved.config.text_column, saved.config.label_column) == (SAMPLE.name, "text", "label")
-
-
-@pytest.mark.parametrize(("typed", "name"), [("films 2.csv", "films-2.csv"), ("../фільми", "фільми.csv")])
-def test_name_of_an_upload(app: App, typed: str, name: str) -> None:
-    page = send(app(PAGE), FILMS)
-    field = box(page, "Name of the task", "text_input")
-    assert field.value == "films"
-    saved = save(field.set_value(typed).run())
-    assert (saved.name, Path(saved.config.name).name) == (name, name)
-    assert page.selectbox(key="data.task").options[-1] == name
+    assert (saved.config.text_column, saved.config.label_column) == ("text", "label")
 
 
 def test_encoding_is_asked_for_with_a_preview(app: App) -> None:
@@ -159,17 +155,6 @@ def test_columns_are_asked_for(app: App) -> None:
     assert shown[0]["text"].str.startswith("another text").all()
 
 
-def test_label_column_is_asked_for_where_the_text_column_is_found(app: App) -> None:
-    rows = "".join(f"d{i % 3},c{i % 4},some words of review {i},{i % 2}\n" for i in range(24))
-    page = send(app(PAGE), f"drug,condition,review,useful\n{rows}")
-    assert box(page, "Text column").value == "review"
-    assert (
-        "Which column of films.csv holds the labels? Give the label column: "
-        "'drug' (3 values), 'condition' (4 values), 'useful' (2 values)." in read(page)
-    )
-    assert sizes(box(page, "Label column").set_value("condition").run(), 1)[-1] == "4"
-
-
 def test_separator_is_found_and_can_be_changed(app: App) -> None:
     page = send(app(PAGE), FILMS.replace(",", ";"))
     assert "columns are separated by semicolons, not commas" in read(page)
@@ -187,7 +172,6 @@ def test_separator_is_found_and_can_be_changed(app: App) -> None:
     [
         (b"\x89PNG\r\n\x1a\n", "films.csv is not a CSV file: its content is a PNG image."),
         (b'text,label\n"Good,pos\n', "a quoted text that begins in line 2 is not closed properly"),
-        (b"text,label\na,pos\nb,pos\nc,pos\n", "All 3 rows have the label 'pos'"),
     ],
 )
 def test_unusable_upload(app: App, content: bytes, said: str) -> None:
@@ -322,7 +306,7 @@ def test_views_that_need_a_run(app: App) -> None:
 
 
 def test_marked_labels_start_a_run_with_the_mended_file(
-    app: App, store: Store, home: Path, monkeypatch: pytest.MonkeyPatch
+    app: App, store: Store, home: Path, torch_imported: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(plan, "calibrate", lambda: 1e12)
     kept_run(store, home)
@@ -349,29 +333,15 @@ def test_marked_labels_start_a_run_with_the_mended_file(
     assert (labels["film number 3"], labels["film number 6"]) == ("neg", "neg")
 
 
-def test_run_that_contradicts_nothing_or_kept_nothing(app: App, store: Store, home: Path) -> None:
-    kept_run(store, home)
-    folder = home / "runs" / RUN
-    for name in ("validation", "predictions"):
-        table = pd.read_parquet(folder / f"{name}.parquet")
-        sure = [[4.0, -4.0] if label == 0 else [-4.0, 4.0] for label in table["label"]]
-        table.assign(teacher=sure).to_parquet(folder / f"{name}.parquet")
-    assert "The teacher contradicts none of the labels" in read(app(PAGE, **DOUBTFUL))
-    (folder / "validation.parquet").unlink()
-    (home / "films.csv").touch()
-    assert "are missing or damaged: validation.parquet cannot be read" in read(app(PAGE, **DOUBTFUL))
-
-
-def pool(page: AppTest, texts: list[str] | bytes, count: int) -> AppTest:
+def pool(page: AppTest, content: str | bytes, count: int) -> AppTest:
     assert page.button(key="data.ask").disabled
-    content = texts if isinstance(texts, bytes) else pd.DataFrame({"text": texts}).to_csv(index=False)
     page = send(page, content, "pool.csv", "ask_file")
     return page.number_input(key="data.ask_count").set_value(count).run()
 
 
 def test_texts_to_ask_about(app: App, store: Store, home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Replaces the student; tests/unit/deployment/test_ask.py asks a real one."""
-    report = kept_run(store, home)
+    kept_run(store, home)
     asked: list[object] = []
 
     def choose(run_id: str, texts: list[str], count: int, by: str) -> tuple[list[str], int]:
@@ -379,21 +349,18 @@ def test_texts_to_ask_about(app: App, store: Store, home: Path, monkeypatch: pyt
         return texts[:count], len(texts)
 
     monkeypatch.setattr(next_page, "_choose", choose)
-    page = pool(app(PAGE, **NEXT), [f"new film {i}" for i in range(30)], 5)
-    page = page.selectbox(key="data.ask_by").set_value("margin").run()
+    content = "".join(["alpha,beta\n", *(f"un café crème {i},another text {i}\n" for i in range(30))])
+    page = pool(app(PAGE, **NEXT), content.encode("latin-1"), 5)
+    for asks, answer in (("Encoding", "latin-1"), ("Text column", "alpha"), ("Chosen by", "margin")):
+        assert page.button(key="data.ask").disabled == (asks != "Chosen by")
+        page = box(page, asks).set_value(answer).run()
     page = page.button(key="data.ask").click().run()
     assert "5 of 30 new texts, the least sure first. Label them" in read(page)
-    assert page.tabs[4].dataframe[0].value["text"].to_list() == [f"new film {i}" for i in range(5)]
+    assert page.tabs[4].dataframe[-1].value["text"].to_list() == [f"un café crème {i}" for i in range(5)]
     page = page.number_input(key="data.ask_count").set_value(6).run()
-    assert not page.tabs[4].dataframe, "what was chosen was for another number"
-    page = page.selectbox(key="data.ask_pool").set_value("bbc-headlines").run()
-    page = page.button(key="data.ask").click().run()
-    assert asked == [(RUN, 30, 5, "margin"), (RUN, 1_256 + 12_000, 6, "margin")]
-    config = report["config"] | {"task": report["config"]["task"] | {"knowledge": "answers.csv"}}
-    store.create_run("20260131-170000-a7b8", config, status="done")
-    page = app(PAGE, **NEXT).selectbox(key="data.ask_pool").set_value("bbc-headlines").run()
-    page = page.button(key="data.ask").click().run()
-    assert "Add a column with the teacher's answers" in read(page)
+    shown = [frame.value for frame in page.tabs[4].dataframe]
+    assert not any("text" in table for table in shown), "what was chosen was for another number"
+    assert asked == [(RUN, 30, 5, "margin")]
 
 
 def test_pool_without_enough_new_texts(
@@ -401,38 +368,11 @@ def test_pool_without_enough_new_texts(
 ) -> None:
     kept_run(store, home)
     monkeypatch.setattr("kd_core.deployment.forms.open_form", lambda *args: None)
-    page = pool(app(PAGE, **NEXT), ["film number 3", "a new film"], 2)
+    page = pool(app(PAGE, **NEXT), "text\nfilm number 3\na new film\n", 2)
     page = page.button(key="data.ask").click().run()
     assert "The number of texts must be between 1 and the 1 new text of the pool, got 2" in read(page)
-    page = send(page, b"\x89PNG\r\n\x1a\n", "pool.csv", "ask_file")
-    assert "pool.csv is not a CSV file" in read(page)
-
-
-@pytest.mark.parametrize(
-    ("content", "asks", "answer"),
-    [
-        ("text\nun café crème\ntrois films\n".encode("latin-1"), "Encoding", "latin-1"),
-        ("alpha,beta\nun café crème,another text\ntrois films,one\n".encode(), "Text column", "alpha"),
-    ],
-    ids=["encoding", "column"],
-)
-def test_pool_that_leaves_a_question_open(
-    app: App,
-    store: Store,
-    home: Path,
-    monkeypatch: pytest.MonkeyPatch,
-    content: bytes,
-    asks: str,
-    answer: str,
-) -> None:
-    kept_run(store, home)
-    given: list[str] = []
-    monkeypatch.setattr(next_page, "_choose", lambda run, texts, *_: given.extend(texts) or (texts, 2))
-    page = pool(app(PAGE, **NEXT), content, 2)
-    assert page.button(key="data.ask").disabled
-    page = box(page, asks).set_value(answer).run().button(key="data.ask").click().run()
-    assert not page.exception
-    assert given == ["un café crème", "trois films"]
+    (home / "runs" / RUN / "validation.parquet").unlink()
+    assert "are missing or damaged: validation.parquet cannot be read" in read(app(PAGE, **DOUBTFUL))
 
 
 # Hostile text

@@ -6,7 +6,6 @@ import os
 import re
 import socket
 import sys
-from base64 import b64decode
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -22,9 +21,7 @@ from kd_core.config import DistillConfig, TaskConfig, slider
 from kd_core.data import uploads
 from kd_core.data.uploads import SavedTask, Upload
 from kd_core.distillation.events import Estimated
-from kd_core.figures.split import loss_split
 from kd_core.job_kinds import prepare
-from kd_core.jobs.estimate import estimate
 from kd_core.jobs.store import Store
 from kd_core.search.estimate import rung_seconds
 from kd_core.search.ladder import LadderConfig, LadderResult, Rung
@@ -34,7 +31,7 @@ from pages.shared.run_form import consent, models, plan
 from pages.shared.run_form.link import form_link, key
 from tests import ROOT
 from tests.ui.charts import alts
-from tests.ui.finished import EVIL, OTHER, RUN, App, inert, keys, links, plain, read
+from tests.ui.finished import EVIL, OTHER, RUN, App, inert, keys, links, read
 
 PAGE = "build/distill/page.py"
 ANSWERS = ROOT / "assets" / "samples" / "answers-some-gold.csv"
@@ -76,8 +73,6 @@ def test_form_says_how_large_everything_is(app: App) -> None:
     assert "minilm-l6: 22.7 M parameters, 90.9 MB, 52 % embeddings" in said, "what auto is"
     assert "2.7 M parameters, 10.7 MB, 94 % embeddings" in said
     assert re.search(r"\*\*1 Teach\*\* · \d+ s", said)
-    assert re.search(r"\*\*4 Validate\*\* · \d", said)
-    assert "The teacher reads every text once" in said
     assert not page.warning
     before = page.button(key="distill.start").label
     assert before.startswith("Start distillation · ")
@@ -115,10 +110,6 @@ def test_temperature_and_alpha_are_drawn_without_a_new_plan(
     assert 20 < likeliest(page) < before, "nearer to a fifth for each of five classes"
     widget(page, "slider", "objective.alpha").set_value(0.9).run()
     assert {"teacher 10 %", "labels 90 %"} <= {caption.value for caption in page.caption}
-    pictures = (picture for image in page.get("image") for picture in image.proto.imgs)
-    (drawn,) = (picture for picture in pictures if picture.alt.startswith("The loss:"))
-    assert drawn.alt == "The loss: teacher 10 %, labels 90 %"
-    assert b64decode(drawn.url.partition(",")[2]).decode() == loss_split(0.9)
     widget(page, "selectbox", "objective.divergence").select("dkd").run()
     widget(page, "slider", "objective.alpha").set_value(1.0).run()
     assert "Alpha is 1: the teacher is ignored" in read(page)
@@ -192,23 +183,15 @@ def test_advice_changes_the_temperature_and_shows_a_class_as_it_is(app: App) -> 
     assert "distill.temperature_change" not in keys(page)
 
 
-def test_heads_divide_the_hidden_size(app: App) -> None:
-    page = app(PAGE, **{"distill.student": "custom", "distill.student_hidden": "99"})
+def test_sizes_of_student_and_teacher(app: App) -> None:
+    task = {key("task.name"): saved([f"Film {i},{i % 2}" for i in range(40)]).id}
+    page = app(PAGE, **task, **{"distill.student": "custom", "distill.student_hidden": "99"})
     heads = widget(page, "selectbox", "student.heads")
     assert (heads.options, heads.value) == (["1", "3", "9", "11"], 1)
-    widget(page, "slider", "student.hidden").set_value(192).run()
-    heads = widget(page, "selectbox", "student.heads")
-    assert heads.options == ["1", "2", "3", "4", "6", "8", "12", "16"]
-    heads.select(6).run()
-    assert not page.error
     widget(page, "slider", "student.hidden").set_value(256).run()
     assert widget(page, "selectbox", "student.heads").options == ["1", "2", "4", "8", "16"]
-    assert not page.error
-
-
-def test_teacher_from_scratch_has_sizes(app: App) -> None:
-    page = app(PAGE, **{key("teacher.model"): "scratch", key("teacher.layers"): "4"})
-    assert widget(page, "slider", "teacher.layers").value == 4
+    widget(page, "selectbox", "teacher.model").select("scratch").run()
+    widget(page, "slider", "teacher.layers").set_value(4).run()
     assert not page.error
     assert "A teacher from scratch knows only this task's texts" in read(page)
 
@@ -219,15 +202,12 @@ def test_hub_teacher_without_a_network(app: App) -> None:
     page.query_params[key("teacher.model")] = name
     page.switch_page(PAGE).run()
     assert "is not on this disk and the Hugging Face Hub cannot be reached" in page.error[0].value
-    assert "Without a network there are the teachers minilm-l6, minilm-l3, " in page.error[0].value
     assert "Needs a network, unless it is on this disk already." in read(page)
     assert page.button(key="distill.start").disabled
 
 
 def test_settings_that_are_wrong(app: App) -> None:
     page = app(PAGE)
-    one = "One training of each student. Type 0,1,2 for three, and chance counts for less."
-    assert one in read(page)
     for place, value, said in (
         ("training.seeds", "1,x", "training.seeds must be a list of whole numbers"),
         ("training.seeds", "0, 1,2", ""),
@@ -239,7 +219,6 @@ def test_settings_that_are_wrong(app: App) -> None:
         assert said in read(page)
         assert page.button(key="distill.start").disabled == bool(said)
     assert "3 trainings of each student, and their mean." in read(page)
-    assert one not in read(page)
 
 
 def test_file_that_is_edited_is_read_again(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -299,34 +278,6 @@ def test_link_of_a_saved_task_names_it(app: App) -> None:
     assert "ladder.start" not in keys(page), "a file has no accuracy to keep"
     page.button(key="distill.start").click().run()
     assert DistillConfig.from_dict(Store().runs()[0].config) == wanted
-
-
-def test_link_of_a_file_has_all_that_reads_it(app: App, tmp_path: Path) -> None:
-    """Reads the form alone, since AppTest cannot press Start beside a name that was typed in."""
-    file = tmp_path / "answers.csv"
-    lines = ["text,checked,score a,score b"]
-    lines += [f"text number {i},{'ab'[i % 2]},{60 + i % 2},{40 - i % 2}" for i in range(60)]
-    file.write_text("\n".join(lines))
-    changes = {
-        "task.knowledge": str(file),
-        "task.text_column": "text",
-        "task.label_column": "checked",
-        "task.answer_columns": ["score a", "score b"],
-        "task.answers": "probabilities",
-        "task.gold": "rows",
-        "task.normalise": True,
-        "task.smoothing": 0.25,
-        "objective.class_weights": "a=2",
-        "training.metric": "f1:b",
-    }
-    link, page = form_link(DistillConfig().change(changes)), app()
-    assert len(link) == 11
-    page.session_state[consent.AGREED] = {str(file)}
-    page.query_params.update(link)
-    page.switch_page(PAGE).run()
-    assert not page.error
-    assert {place: str(page.session_state[place]) for place in link} == link
-    assert "the teacher is the file" in read(page).lower()
 
 
 # Start
@@ -408,7 +359,6 @@ def test_ladder_says_what_it_can_show_and_how_long_it_takes(app: App) -> None:
     asked = LadderConfig()
     plans = [plan.plan_of(asked.rung(student)) for student in asked.students]
     seconds = sum(rung_seconds(asked, plans, (), lambda: 1e12))
-    assert seconds > estimate(plans[0], (), lambda: 1e12).total
     assert page.button(key="ladder.start").label == f"Find the smallest · up to {duration(seconds)}"
 
 
@@ -448,16 +398,6 @@ def test_result_of_a_ladder(app: App, store: Store) -> None:
     assert "mini: No *memory*." in read(page)
     page.button(key="ladder.close").click().run()
     assert "ladder" not in page.query_params
-
-
-def test_ladder_that_is_judged_by_an_f1(app: App, store: Store) -> None:
-    ladder(store, "done", metric="f1:sports")
-    page = app(PAGE, ladder=RUN, **{key("training.metric"): "f1:sports"})
-    assert page.slider(key="ladder.keep").label == "Keep at least (% of the teacher's F1 of sports)"
-    said = "316 validation texts, 75 of them 'sports' (as good for F1 of sports as 75 for accuracy), an"
-    assert said in read(page)
-    assert "keeps 98.7 % of its F1 of sports on the validation texts" in plain(page.info[0].value)
-    assert any("Share of the teacher's F1 of sports on the validation texts" in alt for alt in alts(page))
 
 
 def test_ladder_under_way(app: App, store: Store) -> None:

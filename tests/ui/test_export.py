@@ -11,7 +11,6 @@ from streamlit.testing.v1 import AppTest
 
 from kd_core.config import LESSON
 from kd_core.jobs.store import Store
-from kd_core.system.formatting import plus_minus
 from tests import disturbed, without_gold
 from tests.ui.charts import alts
 from tests.ui.finished import EVIL, OTHER, RUN, THIRD, App, benchmark, finish, inert, numbers, read, sample
@@ -95,25 +94,17 @@ def test_student_before_the_export(app: App, done: Store, home: Path) -> None:
     assert ["transformers" in block.value for block in page.code] == [True]
 
 
-@pytest.mark.parametrize("metric", ["accuracy", "macro_f1"])
-def test_score_of_several_seeds_is_that_of_the_exported_one(app: App, done: Store, metric: str) -> None:
+def test_score_of_several_seeds_is_that_of_the_exported_one(app: App, done: Store) -> None:
     report = sample()
-    report["config"]["training"]["metric"] = metric
-    report["student"]["macro_f1_interval"] = (0.8, 0.9)
+    report["config"]["training"]["metric"] = "macro_f1"
     (first,) = report["student"]["seeds"].values()
-    if metric == "accuracy":
-        report["student"]["seeds"]["1"] = first
-        report["student"]["accuracy"] = 0.5
+    report["student"]["seeds"]["1"] = first
+    report["student"]["macro_f1"] = 0.5
     done.save_report(RUN, report)
     page = app(PAGE, run=RUN)
-    assert page.metric[0].value == f"{100 * first[metric]:.1f} %"
-    if metric == "accuracy":
-        assert "The student of seed 0, the first of 2, as it was trained" in read(page)
-    else:
-        assert (page.metric[0].label, page.metric[0].delta) == (
-            "Macro-F1",
-            plus_minus(first[metric], 0.8, 0.9),
-        )
+    assert page.metric[0].value == f"{100 * first['macro_f1']:.1f} %"
+    assert page.metric[0].label == "Macro-F1"
+    assert "The student of seed 0, the first of 2, as it was trained" in read(page)
 
 
 @pytest.mark.parametrize(("onnx", "int8"), [(True, False), (False, True)])
@@ -212,8 +203,6 @@ def test_times_are_the_newest_that_nothing_disturbed(app: App, done: Store) -> N
     page = app(PAGE, run=RUN)
     assert takes(page) == "1.57 ms"
     assert alts(page)[1] == "Latency: Teacher 9.22 ms, Distilled 1.57 ms, ONNX 0.48 ms, ONNX int8 0.34 ms."
-    assert f"Latency, in the benchmark of {day}: one text" in read(page)
-    assert page.dataframe[-1].value["Latency p50"].tolist()[1] == "9.22 ms"
 
 
 def test_earlier_bundles(app: App, made: Path, done: Store, home: Path) -> None:
@@ -237,16 +226,11 @@ def test_earlier_bundles(app: App, made: Path, done: Store, home: Path) -> None:
     assert not downloads(page)
 
 
-@pytest.mark.parametrize(
-    ("model", "network"),
-    [("bilstm", "BiLSTM"), ("cnn", "convolutional network"), ("static", "static network")],
-)
-def test_network_that_loads_by_its_code(app: App, store: Store, model: str, network: str) -> None:
-    finish(store, student__model=model)
+def test_network_that_loads_by_its_code(app: App, store: Store) -> None:
+    finish(store, student__model="cnn")
     export(store, None)
     page = app(PAGE, run=RUN)
-    said = f"transformers has no {network}, so the code of one comes along, which `trust_remote_code=True` "
-    assert f"{said}lets run. The ONNX form needs none." in read(page)
+    assert "transformers has no convolutional network, so the code of one comes along" in read(page)
     transformers, onnx = (block.value for block in page.code)
     assert "trust_remote_code=True" in transformers
     assert "onnxruntime" in onnx

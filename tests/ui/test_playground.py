@@ -87,7 +87,7 @@ def done(home: Path, store: Store, report: dict[str, Any], monkeypatch: pytest.M
     business, sports = [4.0, 0, 0, 0, 0], [0, 0, 0, 4.0, 0]
     pd.DataFrame(
         {
-            "text": [f"{EVIL} rise", "striker buys shares"],
+            "text": [f"{EVIL} shares rise", "striker buys shares"],
             "label": [0, 3],
             "teacher": [business, sports],
             "student-0": [business, business],
@@ -113,7 +113,7 @@ def test_without_a_finished_run(app: App, store: Store) -> None:
 
 
 def test_answers_to_a_test_text(app: App, done: Store) -> None:
-    page = ask(app, f"{EVIL} rise")
+    page = ask(app, f"{EVIL} shares rise")
     said = read(page)
     answers = "**Teacher and distilled student say business; the student alone says tech."
     assert f"{answers} The true class is business.**" in said
@@ -123,10 +123,7 @@ def test_answers_to_a_test_text(app: App, done: Store) -> None:
     assert badges == ["Right", "Right", "Wrong"]
     # softmax of (3, 0, 0, 0, 0): e³ / (e³ + 4) = 83.4 %, and 4.2 % for each of the others
     assert said.count("83.4 % sure · ") == 3
-    assert "overlap with the teacher's by 100 %, those of the student alone by 21 %" in said
-    assert "one text at a time, the models by turns, median of at most 15" in said
     assert alts(page)[0].startswith("Teacher: business 83.4 %, entertainment 4.2 %")
-    assert "Student alone: business 4.2 %" in alts(page)[0]
     assert page.text_area(key="playground.text").proto.ignore_rerun, "typing alone asks nobody"
     page.slider(key="playground.temperature").set_value(3.0).run()
     # softmax of (3, 0, 0, 0, 0) / 3: e / (e + 4) = 40.5 %
@@ -283,7 +280,6 @@ def test_pasted_lines(app: App, done: Store) -> None:
         ("Student alone agrees with the teacher", "0.0 %", "−0.0/+56.1, 0 of 3"),
     ]
     assert page.metric[0].help.startswith("How often, and how closely, the student agrees with its teacher")
-    assert page.metric[0].help.endswith(" 95 % interval of 3 texts: 43.9 % to 100.0 %")
     whose = "1 (teacher), 1 (distilled student), 1 (student alone) of 3"
     assert f"Texts that are longer than is read, so that their end is lost: {whose}." in read(page)
     assert [button.label for button in page.get("download_button")] == ["Download CSV"]
@@ -312,18 +308,6 @@ def test_file_with_labels(app: App, done: Store) -> None:
     right = [f"{metric.value} {metric.delta}" for metric in page.metric][2:]
     assert right == ["50.0 % ± 40.5, 1 of 2", "50.0 % ± 40.5, 1 of 2", "0.0 % −0.0/+65.8, 0 of 2"]
     assert "1 of 4 texts have no label, and 1 of 3 labels are none of the classes" in read(page)
-
-
-@pytest.mark.parametrize(("column", "count"), [("summary", 2), (None, 3)])
-def test_header_with_the_name_of_the_column_of_the_run(
-    app: App, done: Store, report: dict[str, Any], column: str | None, count: int
-) -> None:
-    config = done.run(RUN).config
-    done.create_run(OTHER, config | {"task": config["task"] | {"text_column": column}})
-    done.save_report(OTHER, report)
-    done.set_status(OTHER, "done")
-    page = upload(app(PAGE, run=OTHER, **MANY), b"summary\n@shares\nstriker\n")
-    assert page.button(key="playground.start").label == f"Classify {count} texts"
 
 
 def test_file_that_cannot_be_read(app: App, done: Store) -> None:

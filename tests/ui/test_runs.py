@@ -12,6 +12,7 @@ from urllib.parse import unquote
 import pandas as pd
 import pyarrow as pa
 import pytest
+import streamlit as st
 from streamlit.testing.v1 import AppTest
 
 from kd_core.config import LESSON
@@ -21,11 +22,11 @@ from kd_core.jobs.recorder import Recorder
 from kd_core.jobs.store import Store
 from kd_core.search.ladder import NEVER
 from kd_core.system.formatting import percent
-from pages.review.runs import actions, compare, table
+from pages.review.runs import actions, table
 from pages.shared import written
 from tests import without_gold
 from tests.ui.charts import alts, charts
-from tests.ui.finished import EVIL, App, benchmark, finish, inert, keys, links, numbers, read, sample
+from tests.ui.finished import EVIL, App, finish, inert, keys, links, numbers, read, sample
 
 PAGE = "review/runs/page.py"
 FIRST, SECOND, THIRD = "20260131-143000-a1b2", "20260131-150000-c3d4", "20260131-160000-e5f6"
@@ -109,7 +110,7 @@ def test_without_runs(app: App) -> None:
     assert "Set up a distillation" in links(page)
 
 
-def test_table_newest_first(app: App, runs: Store) -> None:
+def test_table_newest_first(app: App, runs: Store, monkeypatch: pytest.MonkeyPatch) -> None:
     looked_at(runs, SECOND, (10, 0.5), (20, 0.75))
     page = app(PAGE)
     assert names(page) == [EVIL, "Warm", "Demo"]
@@ -131,11 +132,8 @@ def test_table_newest_first(app: App, runs: Store) -> None:
     said = pa.ipc.open_stream(page.dataframe[0].proto.arrow_data.styler.display_values).read_pandas()
     assert said["gain"].tolist() == ["–", "−0.4", "+3.6"], "with a real minus sign"
     assert [round(gain, 1) for gain in shown["gain"].dropna()] == [-0.4, 3.6]
-
-
-def test_long_table_is_not_styled(app: App, runs: Store, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(written, "MOST", 2)
-    assert not app(PAGE).dataframe[0].proto.arrow_data.HasField("styler")
+    assert not app(PAGE).dataframe[0].proto.arrow_data.HasField("styler"), "too many would take seconds"
 
 
 def test_runs_that_are_judged_by_something_else(app: App, runs: Store, home: Path) -> None:
@@ -154,12 +152,6 @@ def test_runs_that_are_judged_by_something_else(app: App, runs: Store, home: Pat
     assert row(page, "Warm")["measures"] == "agreement"
     warm = "Warm, in agreement over hard answers: +3.6 points"
     assert any(warm in alt and "Demo: +3.6" in alt for alt in alts(page))
-    older = "UPDATE runs SET summary = json_set(summary, '$.metric', 'macro_f1', '$.score', json('{}'))"
-    with closing(sqlite3.connect(home / "kd.sqlite")) as database:
-        database.execute(f"{older} WHERE id = ?", (FIRST,))
-        database.commit()
-    demo = row(app(PAGE), "Demo")
-    assert (demo["metric"], demo["student"]) == ("macro-F1", round(100 * report["student"]["accuracy"], 1))
 
 
 def test_temperature_that_was_left_open_is_the_reports(app: App, runs: Store) -> None:
@@ -173,26 +165,6 @@ def test_temperature_that_was_left_open_is_the_reports(app: App, runs: Store) ->
     choose(page, "Found").button(key="runs.duplicate").click().run()
     assert not page.exception
     assert page.slider(key="distill.temperature").value == 1
-
-
-def test_phone_shows_name_gain_and_two_runs(app: App, runs: Store, monkeypatch: pytest.MonkeyPatch) -> None:
-    boxes, phone = 33, 390 - 2 * 16
-
-    def widths(page: AppTest, place: int, *columns: str) -> int:
-        shown = json.loads(page.dataframe[place].proto.columns)
-        return sum(shown[name]["width"] for name in columns)
-
-    assert widths(app(PAGE), 0, "name", "open", "picture") + boxes > phone
-    for module in (table, compare):
-        monkeypatch.setattr(module, "on_a_phone", lambda: True)
-    page = choose(app(PAGE), "Demo", "Warm")
-    assert widths(page, 0, "name", "open", "picture") + boxes <= phone
-    assert 'viewBox="0 0 150 75"' in unquote(page.dataframe[0].value["picture"][2])
-    assert widths(page, 2, "_index", "Demo", "Warm") <= phone
-    pinned = json.loads(page.dataframe[2].proto.columns)
-    assert [pinned[name]["pinned"] for name in ("Demo", "Warm")] == [True, False]
-    breaks_lines = 64
-    assert all(page.dataframe[place].proto.row_height > breaks_lines for place in (0, 2))
 
 
 def test_filters(app: App, runs: Store) -> None:
@@ -425,17 +397,6 @@ def test_settings_that_were_left_open_or_have_words(app: App, runs: Store) -> No
     assert other["controls.shifted"] == "off"
 
 
-def test_latency_beside_other_work(app: App, runs: Store) -> None:
-    report = sample()
-    report["student"]["latency_ms"] |= {"p50": 1.5, "busy": 0.3}
-    runs.save_report(SECOND, report)
-    latency = side_by_side(app, "Demo", "Warm")[2].loc["Latency, p50"]
-    assert latency["Warm"] == "1.50 ms, timed beside other work"
-    assert "other work" not in latency["Demo"]
-    benchmark(runs, FOURTH, SECOND)
-    assert side_by_side(app, "Demo", "Warm")[2].loc["Latency, p50", "Warm"] == "1.57 ms"
-
-
 def test_gains_of_an_f1(app: App, runs: Store) -> None:
     report = sample()
     report["config"]["training"]["metric"] = "macro_f1"
@@ -445,11 +406,6 @@ def test_gains_of_an_f1(app: App, runs: Store) -> None:
     assert results["Warm"]["Gain over its control"] == "−0.4 points (−3.0 to +2.0)"
     shown = results.loc["Macro-F1, distilled student"].tolist()
     assert shown == [percent(report["student"]["macro_f1"]), "–"], "the other is not judged by it"
-    assert results["Demo"]["Accuracy, distilled student"] == "87.6 % ± 2.8"
-    runs.save_report(SECOND, report)
-    page = side_by_side(app, "Demo", "Warm")[0]
-    assert alts(page)[0] == "Demo: +3.6 points; Warm: +3.6 points"
-    assert "Points of macro-F1" in json.dumps(charts(page)[0]["figure"])
 
 
 def recorded(home: Path, run_id: str, right: list[bool], text: str = "text") -> None:
@@ -473,20 +429,8 @@ def test_students_are_compared_text_by_text(app: App, runs: Store, home: Path) -
     box.set_value("Warm").run()
     assert alts(page)[1] == "Demo: −20.0 points (−30.9 to −10.9)"
     assert list(page.dataframe[1].value.columns) == ["Warm", "Demo"]
-    report = sample()
-    report["config"]["training"]["metric"] = f"f1:{report['labels'][0]}"
-    runs.save_report(FIRST, report)
-    assert alts(choose(app(PAGE), "Demo", "Warm"))[1].startswith("Warm: +20.0 points"), "one has accuracy"
-    runs.save_report(SECOND, report)
-    page = choose(app(PAGE), "Demo", "Warm")
-    # 60 and 80 of 100 texts of one class found: F1 2 x 60 / (100 + 60) = 75.0 and 160 / 180 = 88.9 %.
-    assert alts(page)[1].startswith("Warm: +13.9 points")
-    assert f"Points of F1 of {report['labels'][0]}, text by text" in json.dumps(charts(page)[1]["figure"])
-
-
-def test_students_of_different_test_texts_are_not_compared(app: App, runs: Store, home: Path) -> None:
-    recorded(home, FIRST, [True, False])
-    recorded(home, SECOND, [True, True], text="another")
+    recorded(home, SECOND, [True] * 100, text="another")
+    st.cache_data.clear()
     assert "Warm and Demo have different test texts" in read(choose(app(PAGE), "Demo", "Warm"))
 
 
@@ -498,10 +442,6 @@ def test_runs_of_one_name_are_told_apart(app: App, runs: Store) -> None:
     assert names(page) == [EVIL, does, does]
     choose(page, does)
     assert list(page.dataframe[1].value.columns) == [f"{does} (a1b2)", f"{does} (c3d4)"]
-    gains = json.loads(charts(page)[0]["figure"])["layout"]["yaxis"]["ticktext"]
-    assert gains == ["bbc-headlin…iny (a1b2)", "bbc-headlin…iny (c3d4)"], "on pictures, too"
-    page.button(key="runs.delete").click().run()
-    assert [line.startswith(f"{does} · ") for line in page.text[0].value.split("\n")] == [True, True]
 
 
 def test_runs_without_results_or_curves(app: App, runs: Store) -> None:

@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import json
-import math
 from pathlib import Path
 
 import pandas as pd
-import pyarrow as pa
 import pytest
 from streamlit.testing.v1 import AppTest
 
@@ -15,11 +13,10 @@ from kd_core.deployment.queueing import lognormal_mean
 from kd_core.deployment.tradeoffs import Limits
 from kd_core.distillation.metrics import wilson
 from kd_core.jobs.store import Store
-from kd_core.system.formatting import count, megabytes, milliseconds
 from pages.review.tradeoffs.view import _nearest
 from pages.shared.text import escape
 from tests import disturbed, with_floor, without_gold
-from tests.ui.charts import alts, charts
+from tests.ui.charts import charts
 from tests.ui.finished import (
     EVIL,
     OTHER,
@@ -80,11 +77,6 @@ def test_models_of_a_first_run(app: App, store: Store) -> None:
     assert table(page)["model"].tolist() == ["Distilled student", "Teacher", "Student alone"]
     assert table(page)["form"].unique().tolist() == ["PyTorch"]
     assert table(page)["interval"].tolist() == ["± 2.8", "± 2.8", "± 3.1"]
-    shown = page.dataframe[0]
-    said = pa.ipc.open_stream(shown.proto.arrow_data.styler.display_values).read_pandas()
-    for column, in_words in (("size", megabytes), ("latency", milliseconds), ("params", count)):
-        assert said[column].tolist() == [in_words(number) for number in shown.value[column]]
-        assert "format" not in json.loads(shown.proto.columns)[column]["type_config"], "it would win"
     said = read(page)
     assert f"**Most accurate:** distilled student, PyTorch of {EVIL}" in said, "as the teacher, but smaller"
     assert "Picked from 3 by the texts that it is judged on: luck is picked too" in said
@@ -109,9 +101,6 @@ def test_link_with_models(app: App, runs: Store, typed: str, shown: list[str]) -
     assert page.button_group(key="tradeoffs.models").value == shown
     assert page.button_group(key="tradeoffs.against").value == "latency"
     assert page.toggle(key="tradeoffs.log_latency").value, "ratios are read as distances"
-    if shown[-1] == "teacher":
-        architectures = table(show(page, "teacher"))["architecture"].tolist()
-        assert architectures == ["minilm-l6"], "it is not called by its student's name"
 
 
 def test_tfidf_is_a_model_of_its_own_kind(app: App, store: Store) -> None:
@@ -119,9 +108,6 @@ def test_tfidf_is_a_model_of_its_own_kind(app: App, store: Store) -> None:
     page = app(PAGE, **{"tradeoffs.size": "1"})
     assert "**Best that fits:** TF-IDF, scikit-learn of Demo" in read(page)
     assert list(numbers(page).values()) == ["80.9 %", "0.8 MB", "1.50 ms"]
-    first = table(page).iloc[0]
-    assert [first["model"], first["form"], round(first["params"], -3)] == ["TF-IDF", "scikit-learn", 139_000]
-    assert math.isnan(first["flops"])
     assert "TF-IDF counts words and letters, with logistic regression" in read(page)
     page.selectbox(key="tradeoffs.texts").select("typos").run()
     assert numbers(page)["Accuracy"] == "60.0 %"
@@ -148,6 +134,9 @@ def test_best_within_limits(app: App, benched: Store) -> None:
     page.number_input(key="tradeoffs.size").set_value(1.0).run()
     page.number_input(key="tradeoffs.accuracy").set_value(99.0).run()
     assert "Not even with one limit less. Loosen more than one of them." in read(page)
+    page = app(PAGE, **{"tradeoffs.texts": "typos"})
+    assert table(page).set_index("model").loc["Teacher", "accuracy"] == pytest.approx(72.3, abs=0.05)
+    assert "1 of 4 models were not measured on typos" in read(page)
 
 
 def test_limits_that_are_named_are_met_when_they_are_typed() -> None:
@@ -183,8 +172,6 @@ def test_tasks_are_not_mixed(app: App, runs: Store) -> None:
     assert page.selectbox(key="tradeoffs.task").options == tasks, "the newest comes first"
     assert set(table(page)["run"]) == {"Without"}
     assert page.metric[0].label == "Agreement"
-    assert "Agreement on" in [box.label for box in page.selectbox]
-    assert "models, agreement on test texts against size" in alts(page)[0]
     layout = json.loads(charts(page)[0]["figure"])["layout"]
     assert layout["yaxis"]["title"]["text"] == "Agreement on test texts (%)"
     page.selectbox(key="tradeoffs.task").select("bbc-headlines").run()
@@ -193,39 +180,20 @@ def test_tasks_are_not_mixed(app: App, runs: Store) -> None:
     assert app(PAGE, run=OTHER).selectbox(key=f"tradeoffs.cascade_run.{OTHER}").value == OTHER
 
 
-def test_corrupted_texts(app: App, benched: Store) -> None:
-    page = app(PAGE, **{"tradeoffs.texts": "typos"})
-    accuracies = dict(table(page)[["model", "accuracy"]].to_numpy())
-    assert accuracies["Teacher"] == pytest.approx(72.3, abs=0.05)
-    assert "1 of 4 models were not measured on typos" in read(page)
-
-
 def test_times_of_two_machines_are_not_mixed(app: App, runs: Store, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("socket.gethostname", lambda: "there")
     finish(runs, OTHER, name="Elsewhere")
     page = app(PAGE)
+    assert "All of them" not in read(page)
     conditions = "there, 1 thread, batch 1, without tokenizer"
     assert len(page.selectbox(key="tradeoffs.timed_on").options) == 2
     page.selectbox(key="tradeoffs.timed_on").select(conditions).run()
     assert "timed on another machine, beside other work or otherwise than on there, 1 thread" in read(page)
     assert set(table(page)["run"]) == {"Demo", "Elsewhere"}
     assert set(table(page)[table(page)["latency"].notna()]["run"]) == {"Elsewhere"}
-
-
-def test_times_beside_other_work_are_not_beside_others(app: App, store: Store) -> None:
-    finish(store, report=disturbed(with_floor(sample())))
-    page = app(PAGE)
-    assert "All of them were timed beside other work" in read(page)
-    assert table(page)["latency"].notna().all()
-    benchmark(store)
-    page = app(PAGE)
-    assert "All of them" not in read(page)
-    assert "1 of 9 models were timed on another machine, beside other work or otherwise" in read(page)
-    latency = table(page).set_index(["model", "form"])["latency"].round(2)
-    assert latency["Teacher", "PyTorch"] == 9.22
-    assert latency["Student alone", "PyTorch"] == latency["Distilled student", "PyTorch"] == 1.57
-    assert latency["Distilled student", "ONNX int8"] == 0.34
-    assert math.isnan(latency["TF-IDF", "scikit-learn"])
+    runs.delete_run(OTHER)
+    runs.save_report(RUN, disturbed(sample()))
+    assert "All of them were timed beside other work" in read(app(PAGE))
 
 
 def test_chosen_row_leads_to_its_report(app: App, benched: Store) -> None:
@@ -240,22 +208,20 @@ def test_chosen_row_leads_to_its_report(app: App, benched: Store) -> None:
     assert links(page)["Open the report"] == f"run={RUN}"
 
 
-@pytest.mark.parametrize(("metric", "name"), [("macro_f1", "Macro-F1"), (f"f1:{EVIL}", f"F1 of {EVIL}")])
-def test_models_of_a_run_that_is_judged_by_an_f1(app: App, benched: Store, metric: str, name: str) -> None:
+def test_models_of_a_run_that_is_judged_by_an_f1(app: App, benched: Store) -> None:
     report = sample()
-    report["config"]["training"]["metric"] = metric
+    report["config"]["training"]["metric"] = f"f1:{EVIL}"
     for who in ("teacher", "student", "alone", "labelled_only"):
         for seed in report[who]["seeds"].values():
             seed["per_class"][0]["name"] = EVIL
     benched.save_report(RUN, report)
     page = app(PAGE)
-    alone = report["alone"]
-    f1 = alone["macro_f1"] if metric == "macro_f1" else alone["seeds"]["0"]["per_class"][0]["f1"]
+    f1 = report["alone"]["seeds"]["0"]["per_class"][0]["f1"]
     rows = next(frame.value for frame in page.dataframe if "accuracy" in frame.value)
     assert rows.set_index("model").loc["Student alone", "accuracy"] == round(100 * f1, 1)
     assert "ONNX int8" not in set(rows["form"]), "it was measured in accuracy alone"
     assert "1 of 4 models were measured by an older version, which kept no" in read(page)
-    assert page.metric[0].label == escape(name)
+    assert page.metric[0].label == escape(f"F1 of {EVIL}")
     inert(page)
     page.selectbox(key="tradeoffs.texts").set_value("typos").run()
     assert page.metric[0].label == "Accuracy"
@@ -270,27 +236,19 @@ def promise(page: AppTest) -> str:
     return plain(said)
 
 
-def test_cascade_promises_to_agree_with_the_teacher(app: App, runs: Store, home: Path) -> None:
-    folder = home / "runs" / RUN
-    folder.mkdir(parents=True)
-    (folder / "report.json").write_text(json.dumps(sample()))
-    for file, rows in (("validation.parquet", 600), ("predictions.parquet", 500)):
-        teacher = [[5.0, 0.0] if i % 2 else [0.0, 5.0] for i in range(rows)]
-        student = [[0.1, 0.0] if i % 10 == 0 else teacher[i] for i in range(rows)]  # right on 9 of 10
-        pd.DataFrame({"teacher": teacher, "student-0": student, "alone-0": student}).to_parquet(folder / file)
-    page = app(PAGE)
-    said = promise(page)
-    assert "90.0 % of the test texts" in said
-    assert "97.0 % of all texts, with 95 % confidence; on 500 test texts this held: 100.0 %" in said
-    said = promise(page.slider(key="tradeoffs.agree").set_value(80.0).run())
-    assert "The student answers every text, however sure it is, and passes none on." in said
-    assert "80.0 % of all texts, with 95 % confidence; on 500 test texts this held: 90.0 %" in said
-
-
-def test_cascade_promises_to_be_right_and_has_a_price(app: App, store: Store, home: Path) -> None:
+def test_cascade_keeps_its_promise_and_has_a_price(app: App, store: Store, home: Path) -> None:
     report = kept_run(store, home, rows=2000)
     page = app(PAGE)
     assert "Add the student in int8" in [button.label for button in page.button]
+    said = promise(page)
+    assert "90.0 % of the test texts" in said
+    assert (
+        "to agree with the teacher on 97.0 % of all texts, with 95 % confidence; on 1,000 test texts" in said
+    )
+    said = promise(page.slider(key="tradeoffs.agree").set_value(80.0).run())
+    assert "The student answers every text, however sure it is, and passes none on." in said
+    assert "80.0 % of all texts, with 95 % confidence; on 1,000 test texts this held: 90.0 %" in said
+    page.slider(key="tradeoffs.agree").set_value(97.0).run()
     page.button_group(key="tradeoffs.judge").set_value("gold").run()
     assert "The pair was to be right on 97.0 % of all texts, with 95 % confidence" in promise(page)
     assert "this held: 100.0 %" in promise(page)
@@ -303,17 +261,3 @@ def test_cascade_promises_to_be_right_and_has_a_price(app: App, store: Store, ho
         page.number_input(key="tradeoffs.core_hour").set_value(price).run()
         cost = (student + 0.1 * teacher) * price / 3.6  # the student answers 9 in 10 texts
         assert numbers(page)["A million texts cost"] == f"€{cost:.2f}"
-
-
-def test_cascade_takes_the_times_that_the_page_shows(app: App, store: Store, home: Path) -> None:
-    report = disturbed(kept_run(store, home, rows=2000))
-    store.save_report(RUN, report)
-    (home / "runs" / RUN / "report.json").write_text(json.dumps(report))
-    page = app(PAGE)
-    alone = lognormal_mean(12.12, 12.92)
-    assert f"with the teacher alone {alone:.1f} ms (timed in turns, by p50 and p95)" in promise(page)
-    assert "at other work for 60 % (teacher), 60 % (distilled student) of the time" in read(page)
-    benchmark(store)
-    page = app(PAGE)
-    assert f"with the teacher alone {lognormal_mean(9.2217, 17.448):.2f} ms" in promise(page)
-    assert "at other work" not in read(page)
