@@ -7,8 +7,7 @@ from __future__ import annotations
 
 import io
 import json
-import threading
-from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 
 import pandas as pd
@@ -139,20 +138,18 @@ def test_cells(content, name, expected):
     assert cells(content, name) == expected
 
 
-def test_places_of_rows():
-    """The line in files of text, and the number of the row in arrays and Parquet files."""
-    read = [
-        table("__label__a x\n\n__label__b y\n", "a.txt"),
-        table('{"text": "a"}\n\n{"text": "b"}', "a.jsonl"),
-        table('[{"text": "a"},\n\n{"text": "b"}]', "a.json"),
-        table(parquet({"text": ["a", "b"]}), "a.parquet"),
-    ]
-    assert [(t.frame.index.name, t.frame.index.tolist()) for t in read] == [
-        ("line", [1, 3]),
-        ("line", [1, 3]),
-        ("row", [1, 2]),
-        ("row", [1, 2]),
-    ]
+@pytest.mark.parametrize(
+    ("content", "name", "unit", "places"),
+    [
+        ("__label__a x\n\n__label__b y\n", "a.txt", "line", [1, 3]),
+        ('{"text": "a"}\n\n{"text": "b"}', "a.jsonl", "line", [1, 3]),
+        ('[{"text": "a"},\n\n{"text": "b"}]', "a.json", "row", [1, 2]),
+        (parquet({"text": ["a", "b"]}), "a.parquet", "row", [1, 2]),
+    ],
+)
+def test_places_of_rows(content, name, unit, places):
+    index = table(content, name).frame.index
+    assert (index.name, index.tolist()) == (unit, places)
 
 
 @pytest.mark.parametrize(
@@ -225,35 +222,16 @@ def test_22_values_that_are_no_text_are_listed(values, nested):
     assert table('{"text": "a", "more": {"id": 1}}\n{"text": "b"}', "a.jsonl").nested == ("more",)
 
 
-# Parquet files that are small until they are unpacked
-
-
-def room_made(read: Callable[[], object]) -> int:
-    """Return the most bytes that Arrow had at once meanwhile."""
+def room_to_refuse(data: bytes, says: str) -> int:
+    """Return the most bytes that Arrow had at once while it read."""
     pool = pa.default_memory_pool()
     before = pool.bytes_allocated()
-    seen, over = [before], threading.Event()
-
-    def look() -> None:
-        while not over.wait(0.0005):
-            seen.append(pool.bytes_allocated())
-
-    thread = threading.Thread(target=look)
-    thread.start()
-    try:
-        read()
-    finally:
-        over.set()
-        thread.join()
-    return max(seen) - before
-
-
-def refused(data: bytes, says: str) -> Callable[[], None]:
-    def reading() -> None:
-        with pytest.raises(DataError, match=says):
-            table(data, "a.parquet")
-
-    return reading
+    with ThreadPoolExecutor(1) as executor:
+        reading = executor.submit(table, data, "a.parquet")
+        most = max((pool.bytes_allocated() for _ in iter(reading.done, True)), default=0)
+    with pytest.raises(DataError, match=says):
+        reading.result()
+    return most - before
 
 
 def test_25_a_parquet_page_that_says_it_is_huge_gets_no_room(monkeypatch):
@@ -262,14 +240,12 @@ def test_25_a_parquet_page_that_says_it_is_huge_gets_no_room(monkeypatch):
     meta = pq.ParquetFile(io.BytesIO(data)).metadata
     place = meta.row_group(0).column(0).data_page_offset
     assert data[place : place + 3] == b"\x15\x00\x15"  # the type, then what it has when unpacked
-    honest = list(pages(bytes(data), meta))
-    assert [page.is_dictionary for page in honest] == [False] * len(honest)
-    assert 10_000_000 < sum(page.bytes for page in honest) < 10_002_000
+    assert 10_000_000 < sum(page.bytes for page in pages(bytes(data), meta)) < 10_002_000
     length = next(i for i in range(1, 6) if data[place + 2 + i] < 0x80)
     data[place + 3 : place + 3 + length] = b"\xfe" + b"\xff" * (length - 2) + b"\x7f"
     monkeypatch.setattr(read, "MAX_UNPACKED_BYTES", 20_000_000)
     says = r"^a\.parquet has 1\d\d MB when unpacked, more than 20 MB\. Give a sample"
-    assert room_made(refused(bytes(data), says)) < 5_000_000
+    assert room_to_refuse(bytes(data), says) < 5_000_000
 
 
 def test_25_a_long_text_that_many_rows_share_is_read_in_small_pieces(monkeypatch):
@@ -278,7 +254,7 @@ def test_25_a_long_text_that_many_rows_share_is_read_in_small_pieces(monkeypatch
     monkeypatch.setattr(read, "MAX_UNPACKED_BYTES", 20_000_000)
     monkeypatch.setattr(read, "PIECE_BYTES", 5_000_000)
     says = r"a\.parquet has 2\d MB when unpacked, more than 20 MB"
-    assert room_made(refused(data, says)) < 60_000_000  # all rows at once had 100 MB
+    assert room_to_refuse(data, says) < 60_000_000  # all rows at once had 100 MB
 
 
 @given(st.binary(min_size=1, max_size=40), st.integers(0, 60))

@@ -40,13 +40,10 @@ def kept() -> list[str]:
 @pytest.mark.parametrize(
     ("given", "safe"),
     [
-        ("films.csv", "films.csv"),
         ("My films (2024).CSV", "My-films-2024.csv"),
         ("../../etc/passwd", "passwd"),
         ("..\\..\\films.tsv", "films.tsv"),
-        ("/abs/films.jsonl", "films.jsonl"),
         ("..", "data"),
-        ("", "data"),
         (".csv", "csv"),
         ("影评.csv", "影评.csv"),
         ("![](http://127.0.0.1:9/x).csv", "x.csv"),
@@ -72,7 +69,7 @@ def test_any_name_is_one_plain_part_of_a_path(name):
     assert len(safe.encode()) <= 255
 
 
-def test_a_saved_task_is_listed_and_loads_with_its_settings():
+def test_a_saved_task_is_listed_and_loads_with_its_settings(kd_home, tmp_path, monkeypatch):
     content = FILMS + b"Odd film,\n"
     saved = uploads.save(films(content), TaskConfig(drop_empty=True))
     assert uploads.saved() == [saved]
@@ -81,6 +78,13 @@ def test_a_saved_task_is_listed_and_loads_with_its_settings():
     task = load_task(saved.config)
     assert (task.name, task.labels, len(task.train)) == ("films", ("neg", "pos"), 12)
     assert task.notes == ("films.csv: 1 row without a label dropped.",)
+    # The data folder can be moved, also for the config of a run from before.
+    kd_home.rename(tmp_path / "elsewhere")
+    monkeypatch.setenv("KD_HOME", str(tmp_path / "elsewhere"))
+    (moved,) = uploads.saved()
+    assert moved.config.name.startswith(str(tmp_path / "elsewhere"))
+    for config in (moved.config, saved.config):
+        assert len(load_task(config).train) == 12
 
 
 def test_files_of_one_name_are_kept_apart():
@@ -92,9 +96,7 @@ def test_files_of_one_name_are_kept_apart():
     sizes = {"train": 16, "validation": 4, "test": 2, "transfer": 2}
     assert uploads.check(files, TaskConfig()).sizes == sizes
     assert kept() == [], "a check keeps nothing"
-    task = load_task(uploads.save(files, TaskConfig()).config)
-    assert {name: count for name, count in task.rows.items() if name in sizes} == sizes
-    assert task.transfer["text"] == ["Unlabelled one", "Unlabelled two"]
+    assert load_task(uploads.save(files, TaskConfig()).config).rows == sizes | {"spans": 0}
 
 
 @pytest.mark.parametrize("name", ["task.json", "manifest.json"])
@@ -146,18 +148,6 @@ def test_places_that_cannot_be_written(kd_home, tmp_path, monkeypatch):
     assert uploads.saved() == []
 
 
-def test_the_data_folder_can_be_moved(kd_home, tmp_path, monkeypatch):
-    saved = save()
-    stored = json.loads((uploads.root() / saved.id / uploads.SETTINGS).read_text())
-    assert stored["name"] == "films.csv"
-    kd_home.rename(tmp_path / "elsewhere")
-    monkeypatch.setenv("KD_HOME", str(tmp_path / "elsewhere"))
-    (task,) = uploads.saved()
-    assert task.config.name.startswith(str(tmp_path / "elsewhere"))
-    for config in (task.config, saved.config):  # the second is that of a run from before
-        assert len(load_task(config).train) == 12
-
-
 @pytest.mark.parametrize(
     "content", ["{", '{"name": "gone.csv"}', '{"name": "../../secret.csv"}', "[" * 100_000]
 )
@@ -169,23 +159,18 @@ def test_a_damaged_or_foreign_folder_is_not_listed(content, kd_home):
     assert save() == saved, "the same upload mends it"
 
 
-def test_a_deleted_task_is_gone_and_cannot_be_deleted_again():
-    saved = save()
-    uploads.delete(saved.id)
-    assert (uploads.saved(), kept()) == ([], [])
-    with pytest.raises(DataError, match=rf"There is no uploaded task '{saved.id}'; .* in another tab"):
-        uploads.delete(saved.id)
-
-
-def test_a_task_that_another_tab_deletes_in_this_moment(monkeypatch):
+def test_tasks_are_deleted_also_by_two_tabs(monkeypatch):
     saved = save()
     with monkeypatch.context() as patch:
         patch.setattr(uploads, "saved", list)
         with pytest.raises(DataError, match=rf"^{saved.id} was deleted in this moment, in another tab\."):
             save()
     uploads.delete(saved.id)
+    assert (uploads.saved(), kept()) == ([], [])
+    with pytest.raises(DataError, match=rf"There is no uploaded task '{saved.id}'; .* in another tab"):
+        uploads.delete(saved.id)
     monkeypatch.setattr(uploads, "saved", lambda: [saved])
-    uploads.delete(saved.id)  # it is gone, as was asked
+    uploads.delete(saved.id)  # another tab was faster: it is gone, as was asked
 
 
 def test_a_preview_shows_rows_and_guesses_columns_or_asks():
@@ -205,7 +190,7 @@ def test_a_preview_shows_rows_and_guesses_columns_or_asks():
 def test_each_file_may_have_its_own_encoding():
     upload = Upload("films.csv", "text,label\ncafé,pos\n".encode("latin-1"))
     assert uploads.recoded(upload, "latin-1").data.decode() == "text,label\ncafé,pos\n"
-    with pytest.raises(DataError, match=r"is not ascii text"):
+    with pytest.raises(DataError, match="is not ascii text"):
         uploads.recoded(upload, "ascii")
 
 
