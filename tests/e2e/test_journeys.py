@@ -21,15 +21,14 @@ from tests.e2e.dashboard import MINUTE, RUN, Server, choose_file, running, settl
 
 Visit = Callable[..., None]
 Found = Callable[[Page], list[str]]
+QUICK = {"controls.shifted": False, "controls.labelled_only": False, "controls.latency_repeats": 10}
 SHORT = {
     "task.train_texts": 400,
     "task.transfer_texts": 500,
     "teacher.model": "scratch",
     "teacher.epochs": 1,
     "training.steps": 120,
-    "controls.shifted": False,
-    "controls.labelled_only": False,
-    "controls.latency_repeats": 10,
+    **QUICK,
 }
 POINTS = """() => {
     const chart = document.querySelector('.st-key-live-loss .js-plotly-plot');
@@ -59,8 +58,8 @@ def form(**changes: object) -> str:
 
 
 def run_in(page: Page) -> str:
-    """Return the id of the run in the page's address."""
-    expect(page).to_have_url(RUN)
+    """Wait for the page of a run and return its id."""
+    expect(page).to_have_url(re.compile(rf"/distill.*{RUN.pattern}"))
     match = RUN.search(page.url)
     assert match
     return match[1]
@@ -72,13 +71,12 @@ def start(page: Page, visit: Visit, **changes: object) -> str:
     return run_in(page)
 
 
-def use_task(page: Page, visit: Visit) -> None:
-    """Save the task on the Data page and open the form with short settings."""
+def use_task(page: Page, visit: Visit, **changes: object) -> None:
+    """Save the task on the Data page and open the form with these changes."""
     page.get_by_role("button", name=re.compile("^Save th")).click()
     page.get_by_role("button", name="Use this task").click()
     expect(page).to_have_url(re.compile("/distill"))
-    changes = {name: value for name, value in SHORT.items() if not name.startswith("task.")}
-    short = urlencode(form_link(DistillConfig().change({**changes, "training.steps": 40})))
+    short = urlencode(form_link(DistillConfig().change({**QUICK, "training.steps": 40, **changes})))
     visit(page, f"/distill?{page.url.partition('?')[2]}&{short}")
 
 
@@ -96,7 +94,7 @@ def test_upload_to_report(
     file.write_text("text,label\n" + "\n".join(rows))
     visit(page, "/data?data.view=Upload+your+own")
     choose_file(page, "data.file", file)
-    use_task(page, visit)
+    use_task(page, visit, **{"teacher.model": "scratch"})
     page.get_by_role("button", name="Start distillation").click()
     run_in(page)
     wait_for_curve(page, 2)
