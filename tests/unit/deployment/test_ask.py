@@ -1,7 +1,5 @@
 """Doubtful labels and their mending, and which texts to ask a teacher about next."""
 
-from __future__ import annotations
-
 import json
 
 import numpy as np
@@ -150,16 +148,6 @@ def test_labels_alone_stay_labels(answered):
     assert new.answers.kind == "labels"
     assert new.answers.of(new.train["text"]) == pytest.approx(old.answers.of(new.train["text"]))
     assert labels(mended_config)["text number 7"] == "self"
-
-
-def test_class_with_the_name_of_a_column(answered, tmp_path):
-    answered()
-    file = tmp_path / "answers.csv"
-    file.write_text(file.read_text().replace("self", "label"))
-    with pytest.raises(
-        DataError, match="The class 'label' has the name of a column; call it otherwise in the"
-    ):
-        mended(RUN, {})
 
 
 def test_task_of_a_network_is_mended(run_id):

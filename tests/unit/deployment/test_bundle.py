@@ -1,7 +1,5 @@
 """The bundle as a stranger meets it: no kd_core, and the same answers as the run's; and its model card."""
 
-from __future__ import annotations
-
 import hashlib
 import json
 import os
@@ -346,7 +344,6 @@ BALANCED = objective(alpha=0.0, hidden_weight=0.5, class_weights="balanced")
 @pytest.mark.parametrize(
     ("changes", "parts", "without"),
     [
-        ({"network": "BiLSTM"}, "is a BiLSTM, which transformers does not have, so `model/` brings", ""),
         ({"network": "BiLSTM"}, 'model="model", trust_remote_code=True)~- custom_code\n', ""),
         (
             {"network": "BiLSTM", "onnx": ["model.onnx", "model_int8.onnx"]},
@@ -354,11 +351,9 @@ BALANCED = objective(alpha=0.0, hidden_weight=0.5, class_weights="balanced")
             "",
         ),
         ({"labels": ["![x](http://127.0.0.1:9/x)\n---\n# <b>", *"bcde"]}, "license: other\n", "![x"),
-        ({"student": other_texts(0.5)}, WORSE, ""),
         ({"student": other_texts(0.8)}, "", WORSE),
         ({"student": other_texts(0.5, typos=(-0.4, -0.2))}, WORSE, ""),
         ({"student": other_texts(0.76, typos=(-0.09, 0.01))}, "", WORSE),  # its report says so too
-        (objective(), "- Objective: 0.6 x hard loss + 0.4 x soft loss (forward_kl, temperature 2).\n", ""),
         (objective(), f"learned from the labels and from a larger teacher's probabilities.\n~{TAUGHT}", ""),
         (objective(divergence="logit_mse"), "0.6 x hard loss + 0.4 x soft loss (logit_mse).\n", ""),
         (
@@ -372,8 +367,11 @@ BALANCED = objective(alpha=0.0, hidden_weight=0.5, class_weights="balanced")
             "1 x hard loss + 1 x hidden.\n~the labels and from a larger teacher's inner states.\n",
             TAUGHT,
         ),
-        (BALANCED, "(forward_kl, temperature 2) + 0.5 x hidden; classes weighed: balanced.\n", ""),
-        (BALANCED, "learned from a larger teacher's probabilities and from its inner states.\n", ""),
+        (
+            BALANCED,
+            "0.5 x hidden; classes weighed: balanced.\n~probabilities and from its inner states.\n",
+            "",
+        ),
         (
             task("bbc-articles"),
             f"from {MINILM}, Apache License~© BBC~language: en\n~base_model: {MINILM}\n",

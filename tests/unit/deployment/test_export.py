@@ -1,14 +1,11 @@
 """Exports: what is measured, what is written, and what is left behind when that fails."""
 
-from __future__ import annotations
-
 import errno
 import hashlib
 import json
 import os
 import shutil
 import zipfile
-from dataclasses import replace
 
 import numpy as np
 import onnxruntime
@@ -50,12 +47,8 @@ def test_runtimes():
 def test_forms_are_measured(exported):
     run, report = exported.run, exported.report
     teacher, student, onnx, int8 = forms = report["forms"]
-    assert [form["name"] for form in forms] == [
-        "teacher-pytorch",
-        "student-pytorch",
-        "student-onnx",
-        "student-int8",
-    ]
+    names = "teacher-pytorch student-pytorch student-onnx student-int8"
+    assert " ".join(form["name"] for form in forms) == names
     assert (report["texts"], report["to"]) == (25, str(exported.plain))
     assert teacher["accuracy"] == run.teacher.accuracy
     assert student["accuracy"] == onnx["accuracy"] == run.student.seeds[0].accuracy
@@ -102,21 +95,13 @@ def test_progress(exported):
     assert labels[-4:] == end
 
 
-def test_model_that_answers_otherwise_than_its_run(config, exported, monkeypatch):
-    scored = exported.run.teacher.seeds[0]
-    for off, allowed in ((0.04, 0), (0.12, 2)):  # one of 25 texts, and three where two may differ
-        said = {0: replace(scored, accuracy=scored.accuracy + off)}
-        teacher = exported.run.teacher.model_copy(update={"seeds": said})
-        other = exported.run.model_copy(update={"models": exported.run.models | {"teacher": teacher}})
-        monkeypatch.setattr(export.Report, "read", lambda _folder, other=other: other)
-        monkeypatch.setattr(export, "ALLOWED", 0.0)
-        monkeypatch.setattr(export, "ALLOWED_TEXTS", allowed)
-        with pytest.raises(
-            RunError, match=r"^Teacher of run .* has an accuracy of .* % here, and the run says"
-        ):
-            export_run(ExportConfig(run=config.run))
-    monkeypatch.setattr(export, "ALLOWED_TEXTS", 3)
-    assert len(export_run(ExportConfig(run=config.run))["forms"]) == 2
+@pytest.mark.parametrize(("texts", "allowed", "too_much"), [(25, 0.08, 0.12), (1000, 0.02, 0.021)])
+def test_model_that_answers_otherwise_than_its_run(exported, texts, allowed, too_much):
+    """Two texts or two percent may differ, as a run may have computed in bfloat16."""
+    accuracy = exported.run.teacher.seeds[0].accuracy
+    export._check_accuracy(exported.run, "teacher", accuracy - allowed, texts)
+    with pytest.raises(RunError, match=r"^Teacher of run .* has an accuracy of .* % here, and the run says"):
+        export._check_accuracy(exported.run, "teacher", accuracy - too_much, texts)
 
 
 # What is written
@@ -329,9 +314,8 @@ def test_command(config, copied_home, tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     assert main(["export", config.run, "--to", "taken.zip", "--int8"]) == 0
     lines = capsys.readouterr().out.splitlines()
-    assert lines[1] == (
-        "On 25 test texts, of seed 0, the first of 2. Latency p50 and p95 in ms: from text to answer, "
-        "tokenizer included, on 1 thread, one at a time."
+    assert lines[1].startswith(
+        "On 25 test texts, of seed 0, the first of 2. Latency p50 and p95 in ms: from text"
     )
     assert " ".join(lines[2].split()) == "Accuracy Size p50 p95 Against the teacher"
     names = ["Teacher, PyTorch", *(f"Distilled student, {name}" for name in ("PyTorch", "ONNX", "ONNX int8"))]

@@ -1,30 +1,12 @@
 """A run's models on new texts: answers, agreement, and the words that mattered."""
 
-from __future__ import annotations
-
 from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
 from kd_core.deployment import predict
-from kd_core.deployment.predict import (
-    MAX_CHARACTERS,
-    MAX_WORDS,
-    WARM_UP,
-    Answer,
-    Reading,
-    agreement,
-    agreement_sentence,
-    answers,
-    answers_table,
-    checked,
-    effects,
-    largest_agreement,
-    open_models,
-    predict_texts,
-    words_of,
-)
+from kd_core.deployment.predict import Answer, Reading, answers, effects, open_models, predict_texts, words_of
 from kd_core.distillation.calibration import scaled
 from kd_core.distillation.metrics import softmax
 from kd_core.errors import DataError, RunError
@@ -57,24 +39,25 @@ def test_probabilities_are_those_of_the_run(exported, run_id, calibrated):
     assert [answer["text"] for answer in found["predictions"]] == texts
     assert found["students"] == "The students are those of seed 0, the first of 2."
     for who, column in COLUMNS.items():
-        logits, divisor = np.stack(rows[column]), 1.0
-        if calibrated:
-            divisor = scaled(exported.home / "runs" / run_id, exported.run, who).temperature
-        for row, expected, plain in zip(
-            found["predictions"], softmax(logits, divisor), softmax(logits), strict=True
+        plain = softmax(np.stack(rows[column]))
+        temperature = (
+            scaled(exported.home / "runs" / run_id, exported.run, who).temperature if calibrated else 1.0
+        )
+        for row, whole, expected in zip(
+            found["predictions"], plain, softmax(np.stack(rows[column]), temperature), strict=True
         ):
             assert list(row[who]) == exported.run.labels
             assert list(row[who].values()) == pytest.approx(expected, abs=1e-5)
-            whole = dict(zip(row[who], plain.tolist(), strict=True))
-            shown = Answer(who, whole, 1.0, Reading(1, 1, 0)).divided(divisor)
-            assert list(shown.probabilities.values()) == pytest.approx(expected, abs=1e-5)
-            assert shown.label == max(whole, key=whole.get)
+            shown = Answer(
+                who, dict(zip(row[who], whole.tolist(), strict=True)), 1.0, Reading(1, 1, 0)
+            ).divided(temperature)
+            assert shown.probabilities == pytest.approx(row[who], abs=1e-5)
 
 
 @pytest.mark.parametrize("text", ["", "  \n\t", "\0", " \0 "])
 def test_empty_text(text):
     with pytest.raises(DataError, match=r"^There is nothing to classify: the text is empty\. Write a few w"):
-        checked(text)
+        predict.checked(text)
 
 
 def test_half_of_a_surrogate_pair_and_missing_run(kd_home):
@@ -103,7 +86,7 @@ def test_strange_texts_get_an_answer(run_id, text):
     assert found.sure == max(found.probabilities.values())
     assert found.milliseconds > 0
     assert 0 <= found.reading.unknown <= found.reading.read <= found.reading.tokens
-    assert np.isfinite(effects(model, text[:MAX_CHARACTERS], words_of(text))).all()
+    assert np.isfinite(effects(model, text[: predict.MAX_CHARACTERS], words_of(text))).all()
 
 
 def test_what_was_read(run_id):
@@ -143,7 +126,7 @@ def test_models_are_timed_in_turns_after_a_warm_up(tiny_tokenizer, monkeypatch):
 
         def logits(self, ids):
             asked.append(self)
-            now[0] += 9.0 if len(asked) <= 2 * WARM_UP else 0.001 if len(asked) < 10 else 0.002
+            now[0] += 9.0 if len(asked) <= 2 * predict.WARM_UP else 0.001 if len(asked) < 10 else 0.002
             return self.predict(["goal"])
 
     models = {who: Slow(tiny_tokenizer) for who in ("student", "alone")}
@@ -185,7 +168,7 @@ def test_effects_of_words_by_hand(tiny_tokenizer, text, max_length, expected):
         "لُغَة| עִבְרִית",
         "한국어| 문장| Tie\u0302\u0301ng| Việt",
         " ",
-        "a| " * MAX_WORDS,
+        "a| " * predict.MAX_WORDS,
     ],
 )
 def test_words(text):
@@ -195,7 +178,7 @@ def test_words(text):
 
 
 def test_number_of_words_is_limited():
-    assert words_of("a " * 1000)[-1] == (2 * MAX_WORDS - 2, 2 * MAX_WORDS - 1)
+    assert words_of("a " * 1000)[-1] == (2 * predict.MAX_WORDS - 2, 2 * predict.MAX_WORDS - 1)
 
 
 PAIR = "Teacher and distilled student"
@@ -219,8 +202,8 @@ EACH = "Each says something else: the teacher says a, the distilled student says
 )
 def test_agreement(answers, same, short, sentence):
     said = dict(zip(COLUMNS, answers, strict=False))
-    assert "".join(who[0] for who in largest_agreement(said)) == same
-    assert (agreement(said), agreement_sentence(said)) == (short, sentence)
+    assert "".join(who[0] for who in predict.largest_agreement(said)) == same
+    assert (predict.agreement(said), predict.agreement_sentence(said)) == (short, sentence)
 
 
 @pytest.mark.parametrize(
@@ -231,17 +214,17 @@ def test_agreement(answers, same, short, sentence):
     ],
 )
 def test_agreement_without_a_teacher(said, sentence):
-    assert agreement_sentence(said) == sentence
+    assert predict.agreement_sentence(said) == sentence
 
 
 def test_table_of_answers():
     odds = {"teacher": [[3, 1], [1, 1.5]], "student": [[1, 1], [1, 4]], "alone": [[1, 3], [1, 9]]}
     logits = {who: np.log(rows) for who, rows in odds.items()}
-    table = answers_table(("a", "b"), ["one", "two"], logits, ["a", "x"]).round(6)
+    table = predict.answers_table(("a", "b"), ["one", "two"], logits, ["a", "x"]).round(6)
     assert table.to_numpy().tolist() == [
         ["one", "a", "a", 75.0, "a", 50.0, "b", 75.0, PAIR],
         ["two", "x", "b", 60.0, "b", 80.0, "b", 90.0, "All three"],
     ]
     assert list(table)[:4] == ["text", "label", "teacher", "teacher_sure"]
-    alone = answers_table(("a", "b"), ["one", "two"], {"student": logits["student"]})
+    alone = predict.answers_table(("a", "b"), ["one", "two"], {"student": logits["student"]})
     assert list(alone) == ["text", "student", "student_sure"]

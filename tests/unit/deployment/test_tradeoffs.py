@@ -1,7 +1,5 @@
 """Candidates of many runs, which of their times count, the Pareto front, and its figure."""
 
-from __future__ import annotations
-
 import json
 import math
 from contextlib import closing
@@ -93,12 +91,9 @@ def test_floor_is_a_candidate_that_runs_share():
     frame = tradeoffs.candidates([row(SECOND, other(floor)), bench(), row(FIRST, floor)])
     found = frame[frame["who"] == "tfidf"]
     assert found.index.tolist() == [f"{SECOND} tfidf sklearn"]
-    assert frame[frame["who"] == "teacher"].index.tolist() == [f"{FIRST} teacher pytorch"], (
-        "timed beside the forms"
-    )
-    assert found[["accuracy", "size", "params", "latency"]].to_numpy().tolist() == [
-        [0.809, 0.82, 138_725, 1.5]
-    ]
+    assert frame[frame["who"] == "teacher"]["run"].tolist() == [FIRST], "it was timed beside the forms"
+    known = found[["accuracy", "size", "params", "latency"]].iloc[0]
+    assert known.tolist() == [0.809, 0.82, 138_725, 1.5]
     assert np.isnan(found["flops"].iloc[0])
     assert set(found["model"]) == {""}
     assert set(frame["model"]) == {"minilm-l6", "tiny", ""}
@@ -194,18 +189,14 @@ def test_candidates_in_macro_f1():
     judged = {"metric": "macro_f1", "score": 0.7, "low": 0.6, "high": None, "paired": None}
     frame = tradeoffs.candidates([export(form("student", "int8", 0.9, 1.0) | {"judged": judged}), run])
     assert tradeoffs.judged_on(frame, "test").loc[int8, "accuracy"] == 0.7
-    assert len(tradeoffs.not_told_apart(frame.loc[student], frame.loc[[int8]])) == 1, (
-        "its interval is unknown"
-    )
+    assert len(tradeoffs.not_told_apart(frame.loc[student], frame.loc[[int8]])) == 1  # no interval
 
 
 # Times of a run
 
 
 def measurement(kind, busy=None, forms=BOTH, lengths=None, **changes):
-    job = RunRow(
-        "x", kind, "", "done", DAY, config={"run": FIRST} | ({"lengths": lengths} if lengths else {})
-    )
+    job = RunRow("x", kind, "", "done", DAY, config={"run": FIRST, "lengths": lengths})
     timing = {"batch": 1, "threads": 1, "busy": busy} | changes
     return Measurement(dict.fromkeys(forms, timing), None if kind == "distil" else job)
 
@@ -393,51 +384,48 @@ def test_marks_of_the_scatter():
     assert legend(figure) == ["Pareto front", "Best that fits"]
 
 
-def test_axis_limits_and_equal_costs(models):
+def test_limits_and_equal_costs_of_the_scatter(models):
     figure = drawn(models, "latency", log=True, limits=Limits(latency=100, accuracy=0.85))
     assert [trace.name for trace in figure.data] == ["Pareto front", "Teacher, PyTorch", "Distilled, PyTorch"]
-    assert figure.layout.xaxis.type == "log"
     (fitting,) = [shape for shape in figure.layout.shapes if shape.type == "rect"]
     assert (fitting.x1, fitting.y0) == (100, 85)
     most, least, *_ = figure.layout.annotations
     assert (most.text, most.x) == ("at most 100 ms", 2)  # the place of a note on a log axis is its exponent
     assert (least.text, least.y) == ("at least 85 %", 85)
-    places = [trace.x[0] for trace in drawn(models, "flops").data[1:]]
-    assert len(set(places)) == 3, "marks of one cost stand side by side"
-    assert places == pytest.approx([1.0] * 3, abs=0.0061), "a few pixels"
-
-
-def test_front_line_goes_through_the_true_costs(models):
-    """Of ten marks at 10 MB the outer ones once stood at 7.7 and 16 MB, and the line went there too."""
+    # Marks of one cost stand side by side, a few pixels apart, and the line goes through the true costs.
     same = pd.concat([models.loc[["small"]].assign(accuracy=0.8 + place / 100) for place in range(10)])
     frame = pd.concat([models, same.set_axis([f"m{place}" for place in range(10)])])
-    frame = frame.assign(who=["teacher", "student", "tfidf", *["student"] * 10], student=None)
-    figure = drawn(frame, "size", log=True)
-    assert list(next(trace for trace in figure.data if trace.name == "Pareto front").x) == [2, 10, 90]
+    figure = drawn(frame.assign(who=["teacher", "student", "tfidf", *["student"] * 10]), log=True)
+    assert list(figure.data[0].x) == [2, 10, 90]
     moved = [x for trace in figure.data if trace.name == "Distilled, PyTorch" for x in trace.x]
     assert len(set(moved)) == len(moved) > 9
     assert 9.6 < min(moved) < max(moved) < 10.4
-    for accuracies, shown in (([0.7, 0.8, 0.9], False), ([0.9, 0.8, 0.7], True)):  # a single model is no line
-        [line] = [t for t in drawn(models.assign(accuracy=accuracies)).data if t.name == "Pareto front"]
-        assert line.showlegend is shown
+    [line, *_] = drawn(models.assign(accuracy=[0.7, 0.8, 0.9])).data
+    assert line.showlegend is False, "a single model is no line"
 
 
-@pytest.mark.parametrize(
-    ("names", "places", "others", "sides"),
-    [
-        # The right one goes to its right: that side is free. The lower one has no neighbour.
-        (("left", "right", "below"), [(6.6, 90), (7.0, 90), (6.6, 85)], [], ["right", "left", "left"]),
-        ("abcd", [(1, 90), (1, 89.9), (10, 89.9), (1, 89.8)], [], ["left", "right", "right", "left"]),
-        # A name lies on no mark if its other side is free.
-        (("name",), [(5, 90)], [(5, 90)], ["left"]),
-        (("name",), [(5, 90)], [(5, 90), (6, 90.2)], ["right"]),
-    ],
-)
-def test_names_beside_marks(names, places, others, sides):
-    marks = [Named(*place, name, "red") for place, name in zip(places, names, strict=True)]
-    notes = names_beside(marks, (0, 10), (80, 100), 400, others)
-    assert [(note["text"], note["xanchor"]) for note in notes] == list(zip(names, sides, strict=True))
-    raised = [note["ay"] for note in notes]
-    assert raised[:2] == [-RAISED, -RAISED][: len(names)]
-    if len(names) == 4:  # both sides are taken; its mark is 4 pixels below the first
-        assert raised[3] == pytest.approx(GAP - 4 - RAISED)
+def test_larger_students_have_deeper_colours(models):
+    frame = models.assign(who="student", student=["mini", "tiny", "tiny"], params=[6e6, 2e6, 2e6])
+    _, tiny, mini = drawn(frame).data
+    assert (tiny.name, mini.name) == ("Distilled tiny, PyTorch", "Distilled mini, PyTorch")
+    # The colour itself, then 60 % of the way to the words' #1B1F24.
+    student = np.array(list(bytes.fromhex(figures.COLOURS["student"][0][1:])))
+    deep = 0.4 * student + 0.6 * np.array(list(bytes.fromhex("1B1F24")))
+    for trace, colour in ((tiny, student), (mini, deep)):
+        channels = [float(part) for part in trace.marker.color[4:-1].split(",")]
+        assert channels == pytest.approx(colour, abs=1)
+
+
+def test_names_beside_marks():
+    def placed(*places, name="a", others=()):
+        marks = [Named(*place, name, "red") for place in places]
+        notes = names_beside(marks, (0, 10), (80, 100), 400, others)
+        return [(note["ay"], note["xanchor"]) for note in notes]
+
+    # The first two share a place, both sides of which the fourth finds taken; it is 4 pixels below them.
+    raised = pytest.approx(GAP - 4 - RAISED)
+    sides = [(-RAISED, "left"), (-RAISED, "right"), (-RAISED, "right"), (raised, "left")]
+    assert placed((1, 90), (1, 89.9), (10, 89.9), (1, 89.8)) == sides
+    # A name lies on no mark if its other side is free.
+    assert placed((5, 90), name="name", others=[(5, 90)]) == [(-RAISED, "left")]
+    assert placed((5, 90), name="name", others=[(5, 90), (6, 90.2)]) == [(-RAISED, "right")]
