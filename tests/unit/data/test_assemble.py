@@ -182,7 +182,7 @@ def test_rows_are_refused_with_what_helps(rows, says):
             drop_overlap=True,
         ),
         case(
-            "21; 2 of 20 train texts that occur in validation or test too were; 1 of 2 validation texts that oc",
+            "21; 2 of 20 train texts that occur in validation or test too were; 1 of 2 validation texts",
             test=[FILMS[1], NEW[0]],
             validation=[NEW[0], FILMS[6]],
             drop_overlap=True,

@@ -13,7 +13,7 @@ import pytest
 
 from kd_core.config import TaskConfig
 from kd_core.data import bbc, load_task, reviews
-from kd_core.data.bundled import ORIGINS, TASKS, load_bundled, text_groups
+from kd_core.data.bundled import load_bundled, text_groups
 from kd_core.data.splits import normalised, split_rows
 from kd_core.data.task import content_hash
 from kd_core.errors import ConfigError, DataError
@@ -42,8 +42,7 @@ def hashes(task):
     return [content_hash(split) for split in (task.train, task.validation, task.test)]
 
 
-@pytest.mark.parametrize("name", bbc.TASKS)
-@pytest.mark.parametrize("seed", [0, 1])
+@pytest.mark.parametrize(("name", "seed"), [*((name, 0) for name in bbc.TASKS), ("bbc-headlines", 1)])
 def test_held_out_texts_and_articles_are_never_learned_from(name, seed):
     task = load(name, seed)
     learned, shifted = texts(task.train, task.transfer), [*task.shifted.values()]
@@ -60,16 +59,6 @@ def test_held_out_texts_and_articles_are_never_learned_from(name, seed):
     assert learned <= train
     assert texts(task.validation) <= validation
     assert texts(task.test, *shifted) <= test
-
-
-def test_articles_in_different_splits_share_no_headline_and_no_sentence():
-    train, validation, test = (
-        {normalised(text) for a in part for text in (a.headline, *a.sentences) if len(text.split()) >= 4}
-        for part in articles_of(0)
-    )
-    assert not train & test
-    assert not train & validation
-    assert not validation & test
 
 
 @pytest.mark.parametrize(
@@ -113,11 +102,10 @@ def test_labels_and_kinds_of_texts():
 def test_settings_change_what_they_name_and_nothing_else():
     full, some = load(), load(transfer_texts=1000)
     assert some.transfer[:]["text"] == full.transfer[:1000]["text"]
-    assert hashes(some) == hashes(full)
-    assert len(load(transfer_texts=0).transfer) == 0
-    assert load.__wrapped__().fingerprint == full.fingerprint != load(seed=1).fingerprint
+    assert hashes(some) == hashes(full) != hashes(load(seed=1))
     part = load_task(TaskConfig(train_texts=100, transfer_texts=0))
-    assert (len(part.train), hashes(part)[1:]) == (100, hashes(full)[1:])
+    assert (len(part.train), len(part.transfer), hashes(part)[1:]) == (100, 0, hashes(full)[1:])
+    assert part.fingerprint != full.fingerprint
 
 
 def test_test_texts_that_occur_in_training_are_dropped_and_counted(monkeypatch):
@@ -133,8 +121,6 @@ def test_corpus():
     articles = bbc.read_corpus(bbc.corpus_folder())
     groups = bbc.article_groups(articles)
     assert len(articles) == len(groups) == 2125
-    headlines = Counter(normalised(a.headline) for a in articles)
-    assert sum(count for count in headlines.values() if count > 1) == 58
     assert 1900 < len(set(groups)) < 2000
     assert max(Counter(groups).values()) < 10  # no chain of stock phrases swallows the corpus
     assert all(a.headline and a.paragraphs and a.sentences for a in articles)
@@ -150,7 +136,6 @@ def test_corpus():
         ("It fell 2.5% in the U.S. Army. No", ["It fell 2.5% in the U.S. Army.", "No"]),
         ("J. Smith met B. Jones. £5m was paid.", ["J. Smith met B. Jones.", "£5m was paid."]),
         ("He lives in the UK. 30 do. so there", ["He lives in the UK.", "30 do. so there"]),
-        ("", []),
     ],
 )
 def test_sentences(paragraph, sentences):
@@ -172,7 +157,7 @@ def test_reviews_have_a_small_labelled_part_and_no_text_twice():
     learned, validation, test = (
         {groups[text] for text in texts(*part)} for part in (splits[::3], splits[1:2], splits[2:3])
     )
-    assert not (learned & test or learned & validation or validation & test)
+    assert len(learned | validation | test) == len(learned) + len(validation) + len(test)
     found, both = reviews.read_reviews(reviews.ORIGIN.folder() / "sentiment")
     assert (len(found), both) == (17_361, 47)
     assert found["很后悔,不怎么样的一本书,千万别买"] == reviews.LABELS.index("negative")  # neg.txt, line 5
@@ -184,7 +169,7 @@ def test_reviews_have_a_small_labelled_part_and_no_text_twice():
     assert task.notes[1] == "There are 13,236 transfer texts; 100,000 were asked for."
     some = load("zh-reviews", transfer_texts=50)
     assert list(some.transfer["text"]) == list(task.transfer["text"])[:50]
-    assert hashes(some) == hashes(task) != hashes(load("zh-reviews", seed=1))
+    assert hashes(some) == hashes(task)
 
 
 def test_clauses_of_twelve_letters_group_reviews():
@@ -209,11 +194,6 @@ def test_clauses_of_twelve_letters_group_reviews():
 def test_settings_that_are_refused(settings, says):
     with pytest.raises((ConfigError, DataError), match=says):
         load_bundled(TaskConfig(**settings))
-
-
-def test_origins():
-    assert list(TASKS) == list(ORIGINS) == ["bbc-headlines", "bbc-sentences", "bbc-articles", "zh-reviews"]
-    assert [origin.code for origin in ORIGINS.values()] == ["en", "en", "en", "zh"]
 
 
 @pytest.mark.parametrize(

@@ -11,8 +11,6 @@ from kd_core.data import load_task
 from kd_core.errors import DataError
 from tests.unit.data.films import HEADER, ROWS, task_of, texts_of
 
-LINES = [line.rsplit(",", 1) for line in ROWS.splitlines()]
-
 
 def test_a_file_is_split_by_text(tmp_path):
     rows = "".join(f"text {i % 80},{(10, 9)[i % 2]}\n" for i in range(160))
@@ -29,59 +27,40 @@ def test_a_file_is_split_by_text(tmp_path):
 @pytest.mark.parametrize(
     ("name", "line"), [("a.txt", "__label__{1} {0}\n"), ("b.txt", "{1}\t{0}\n"), ("c.csv", "{0},{1}\n")]
 )
-def test_files_without_a_header_are_tasks(tmp_path, name, line):
-    task = task_of(tmp_path / name, "".join(line.format(*row) for row in LINES))
-    assert task.labels == ("neg", "pos")
-    assert sorted(texts_of(task)) == sorted(text for text, _ in LINES)
-
-
-def test_a_file_in_the_home_folder(tmp_path, monkeypatch):
+def test_files_without_a_header_in_the_home_folder(tmp_path, monkeypatch, name, line):
     monkeypatch.setenv("HOME", str(tmp_path))
     monkeypatch.setenv("USERPROFILE", str(tmp_path))
-    (tmp_path / "films.txt").write_text("".join(f"__label__{label} {text}\n" for text, label in LINES))
-    assert load_task(TaskConfig(name="~/films.txt")).labels == ("neg", "pos")
+    (tmp_path / name).write_text("".join(line.format(*row.rsplit(",", 1)) for row in ROWS.splitlines()))
+    task = load_task(TaskConfig(name=f"~/{name}"))
+    assert task.labels == ("neg", "pos")
+    assert sorted(texts_of(task)) == sorted(row.rpartition(",")[0] for row in ROWS.splitlines())
 
 
-def test_given_columns_are_used(tmp_path):
-    rows = "".join(f"wrong {i},right {i},a,{i % 2}\n" for i in range(12))
-    content = "text,body,label,kind\n" + rows
+def test_columns_that_are_not_used_are_noted_unless_both_were_given(tmp_path):
+    content = "text,body,kind,more\n" + "".join(f"wrong {i},right {i},{i % 2},a\n" for i in range(12))
     task = task_of(tmp_path, content, text_column="body", label_column="kind")
     assert (task.labels, task.notes) == (("0", "1"), ())
     assert all(text.startswith("right") for text in task.train["text"])
-    rest = task_of(tmp_path, content.replace(",label,", ",more,"), text_column="body", drop_rare=True).notes
-    assert rest == (
-        "films.csv: texts are read from 'body', labels from 'kind'; 'text', 'more' are not used.",
-    )
-
-
-@pytest.mark.parametrize(
-    ("content", "says"),
-    [
-        (
-            "content,label\na,pos\n",
-            "has no column 'text', which films.csv has: its columns are 'content', 'la",
-        ),
-        (
-            "text,label\nnew,neither\n",
-            "No label of the test part occurs in training: it has 'neither', where",
-        ),
-    ],
-)
-def test_a_test_file_that_does_not_fit(tmp_path, content, says):
-    (tmp_path / "test.csv").write_text(content)
-    with pytest.raises(DataError, match=says) as refused:
-        task_of(tmp_path, HEADER + ROWS, test_file=str(tmp_path / "test.csv"))
-    assert not refused.value.settings
-    if "neither" in content:
-        with pytest.raises(DataError, match=r"^No test text is left: .* class, or leave out --drop-rare"):
-            task_of(tmp_path, HEADER + ROWS, test_file=str(tmp_path / "test.csv"), drop_rare=True)
+    (note,) = task_of(tmp_path, content, text_column="body").notes
+    assert note.endswith("are read from 'body', labels from 'kind'; 'text', 'more' are not used.")
 
 
 def test_a_test_file_is_the_test_split(tmp_path):
-    (tmp_path / "test.tsv").write_text("label\ttext\npos\tA new one\nneg\tAnother\n")
-    task = task_of(tmp_path, HEADER + ROWS, test_file=str(tmp_path / "test.tsv"))
+    test = tmp_path / "test.csv"
+
+    def load(content: str, **options):
+        test.write_text(content)
+        return task_of(tmp_path, HEADER + ROWS, test_file=str(test), **options)
+
+    task = load("label,text\npos,A new one\nneg,Another\n")
     assert (task.test["text"], task.test["label"]) == (["A new one", "Another"], [1, 0])
     assert (len(task.train), len(task.validation)) == (16, 4)
+    with pytest.raises(
+        DataError, match="no column 'text', which films.csv has: its columns are 'content', 'lab"
+    ):
+        load("content,label\na,pos\n")
+    with pytest.raises(DataError, match=r"^No test text is left: .* class, or leave out --drop-rare"):
+        load("text,label\nnew,neither\n", drop_rare=True)
 
 
 @pytest.mark.parametrize(
@@ -102,9 +81,6 @@ def test_transfer_files_of_each_kind(tmp_path, name, content):
     assert (f"{name}: 1 row without a text dropped." in task.notes) == (name == "five.txt")
     assert len(task_of(tmp_path, HEADER + ROWS, transfer_texts=1, **options).transfer) == 1
     assert len(task_of(tmp_path, HEADER + ROWS, transfer_texts=0, **options).transfer) == 0
-
-
-# Names and places
 
 
 @pytest.mark.parametrize(

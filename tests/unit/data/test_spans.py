@@ -58,9 +58,7 @@ def test_spans_of_a_long_text_have_up_to_a_third_of_it(words, longest):
 def test_spans_follow_the_transfer_texts_and_are_no_whole_texts():
     both = augmented(task(transfer=["from the user"]), TaskConfig(augment=4))
     assert (both.transfer["text"][0], len(both.transfer)) == ("from the user", 1 + both.spans)
-    assert both.notes == (
-        f"The teacher also answers {both.spans} spans of words, cut from the training texts.",
-    )
+    assert both.notes[0].startswith(f"The teacher also answers {both.spans} spans of words, cut from ")
     assert spans(["x y", "x  Y", "X y"], augment=50) == []
     assert spans(["x y z"], augment=50) == ["y z"]  # x y is held out
     assert spans(augment=3) == spans(augment=3) != spans(augment=3, split_seed=1)
@@ -84,10 +82,7 @@ def test_texts_without_spaces_are_cut_between_letters_with_their_marks(text, par
 @pytest.mark.parametrize(
     ("given", "options", "count"),
     [
-        *(
-            (task(), {"transfer_texts": limit}, count)
-            for limit, count in ((40, 8), (39, 7), (9, 1), (4, 0), (0, 0))
-        ),
+        *((task(), {"transfer_texts": room}, count) for room, count in ((40, 8), (39, 7), (5, 1), (4, 0))),
         (task(), {}, 8),
         (task(), {"augment": 0}, 0),
         (task(answers=ANSWERS), {}, 0),
@@ -112,10 +107,6 @@ def test_how_many_spans_are_cut_of_each_text(given, options, count):
         assert (again in cut.notes) == (given.transfer["text"][:] == MANY)
 
 
-def films(labels: list[int]) -> Task:
-    return made([(f"text {row}", label) for row, label in enumerate(labels)], transfer=["more"])
-
-
 @given(st.lists(st.integers(0, 3), max_size=60), st.integers(0, 5))
 def test_any_first_part_has_each_class_in_its_share(labels, seed):
     order, counts = in_turn(labels, seed), Counter(labels)
@@ -128,12 +119,10 @@ def test_any_first_part_has_each_class_in_its_share(labels, seed):
 
 
 def test_fewer_texts_keep_their_order_and_lie_in_a_larger_part():
-    whole = films([0] * 30 + [1] * 10)
-    half, quarter, other = (
-        fewer(whole, TaskConfig(train_texts=count, split_seed=seed))
-        for count, seed in ((20, 0), (10, 0), (20, 1))
-    )
-    assert Counter(half.train["label"]) == {0: 15, 1: 5}
+    whole, small = (task([f"text {i}" for i in range(count)]) for count in (40, 20))
+    half, quarter = (fewer(whole, TaskConfig(train_texts=count)) for count in (20, 10))
+    other = fewer(whole, TaskConfig(train_texts=20, split_seed=1))
+    assert Counter(half.train["label"]) == {0: 10, 1: 10}
     rows = [int(text.removeprefix("text ")) for text in half.train["text"]]
     assert rows == sorted(rows)
     assert half.notes == ("20 of the 40 labelled texts train, as was asked.",)
@@ -141,8 +130,6 @@ def test_fewer_texts_keep_their_order_and_lie_in_a_larger_part():
     assert {*quarter.train["text"]} < {*half.train["text"]} != {*other.train["text"]}
     for limit in (0, 40, 1_000):
         assert fewer(whole, TaskConfig(train_texts=limit)) is whole
-    assert len(fewer(films([0, 1] * 10), TaskConfig(train_texts=4)).train) == 4
-    with pytest.raises(
-        DataError, match=r"--train-texts 3 is too few for 2 classes: give at least 4, or 0 for all"
-    ):
-        fewer(films([0, 1] * 10), TaskConfig(train_texts=3))
+    assert len(fewer(small, TaskConfig(train_texts=4)).train) == 4
+    with pytest.raises(DataError, match=r"^--train-texts 3 is too few for 2 classes: give at least 4, or 0"):
+        fewer(small, TaskConfig(train_texts=3))

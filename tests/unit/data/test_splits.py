@@ -44,7 +44,6 @@ SIX = range(6)
     ("labels", "groups", "shares", "sizes"),
     [
         ([0] * 100, range(100), None, [60, 15, 25]),
-        ([0] * 100 + [1] * 40, range(140), None, [84, 21, 35]),
         ([0] * 200, [0] * 60 + list(range(1, 141)), None, [120, 30, 50]),  # one group has half of train
         ([0, 1] * 20, range(40), (0.8, 0.2, 0.0), [32, 8, 0]),
         ([0] * 6, SIX, (0.5, 0.5, 0.0), [3, 3, 0]),
@@ -66,10 +65,11 @@ def test_sizes_of_splits(labels, groups, shares, sizes):
         assert [len(part) for part in parts] == sizes
 
 
-def test_single_rows_get_the_exact_shares_in_each_label():
+def test_each_label_has_the_exact_shares():
     labels = [0] * 100 + [1] * 40
-    train, validation, test = split_rows(labels, range(140), seed=3)
-    for part, sizes in ((train, (60, 24)), (validation, (15, 6)), (test, (25, 10))):
+    for part, sizes in zip(
+        split_rows(labels, range(140), seed=3), ((60, 24), (15, 6), (25, 10)), strict=True
+    ):
         assert tuple(sum(labels[row] == label for row in part) for label in (0, 1)) == sizes
 
 

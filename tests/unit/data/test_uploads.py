@@ -121,7 +121,6 @@ def test_the_same_upload_twice_is_one_task_and_other_settings_make_another():
     ("name", "content", "says"),
     [
         ("films.csv", FILMS + b"Odd,\nOdder,\n", r"2 of 22 rows without a label .*\(--drop-empty\)"),
-        ("logo.csv", b"\x89PNG\r\n", r"logo\.csv is not a CSV file: its content is a PNG image"),
         ("script.py", b"print()", r"script\.py is none of the kinds that can be read: \.csv, \.tsv"),
     ],
 )
