@@ -263,6 +263,8 @@ def test_gains_of_texts_add_up_to_the_difference_of_f1(seed, classes, texts, wei
 def test_largest_loss_of_one_text_by_hand(classes, weight, expected):
     student, alone, labels = np.array([0, 0, 1, 1]), np.array([0, 1, 1, 1]), np.array([0, 0, 1, 1])
     assert f1_loss(student, alone, labels, np.array(classes), weight) == pytest.approx(expected)
+    # Of class 1, which nobody answers, D' is 2: a text of it that is missed weighs 2 * 4 / 2.
+    assert f1_loss(0 * labels, 0 * labels, labels, np.array([1]), 1.0) == pytest.approx(4)
 
 
 def test_macro_f1_of_both_models_is_over_the_classes_of_the_labels():
