@@ -16,7 +16,6 @@ from kd_core.job_kinds import prepare
 from kd_core.jobs.store import Store
 from pages.build.data import answers
 from pages.build.data import ask_next as next_page
-from pages.shared.run_form import plan
 from pages.shared.text import plain_words
 from tests import ROOT
 from tests.ui.finished import RUN, App, inert, kept_run, keys, plain, read
@@ -305,27 +304,32 @@ def test_views_that_need_a_run(app: App) -> None:
     assert "It takes a trained student to tell what it does not know" in read(app(PAGE, **NEXT))
 
 
-def test_marked_labels_start_a_run_with_the_mended_file(
-    app: App, store: Store, home: Path, torch_imported: None, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(plan, "calibrate", lambda: 1e12)
+def test_doubtful_labels(app: App, store: Store, home: Path) -> None:
     kept_run(store, home)
-    found, reads = ask.suspects(RUN), []
-    monkeypatch.setattr(ask, "suspects", lambda run_id: reads.append(run_id) or found)
     page = app(PAGE, **DOUBTFUL)
     assert "**2 labels that the teacher contradicts**, the surest first" in read(page)
     assert "By its labels, the teacher is right on" in read(page)
     assert page.tabs[3].dataframe[0].value["text"].to_list() == ["film number 3", "film number 6"]
     assert page.button(key="data.mend").disabled
-    # AppTest cannot edit cells; a browser's test in tests/e2e does.
+
+
+def test_marked_labels_start_a_run_with_the_mended_file(
+    app: App, store: Store, home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Patches the editor, since AppTest cannot edit cells; a browser's test in tests/e2e does."""
+    kept_run(store, home)
+    found, reads = ask.suspects(RUN), []
+    monkeypatch.setattr(ask, "suspects", lambda run_id: reads.append(run_id) or found)
     marked = found.assign(mark=["wrong label", "right label"])
     monkeypatch.setattr("streamlit.data_editor", lambda *args, **kwargs: marked)
-    page = page.run()
+    page = app(PAGE, **DOUBTFUL).run()
     assert "2 of 2 marked, 1 text to be mended" in read(page)
     assert reads == [RUN], "a mark does not read the task again"
-    page = page.button(key="data.mend").click().run()
-    assert page.title[0].value == "Distill"
+    went: list[object] = []
+    monkeypatch.setattr("streamlit.switch_page", lambda page, query_params: went.append(query_params))
+    assert not page.button(key="data.mend").click().run().exception
     (run,) = store.runs(status=("queued",))
+    assert went == [{"run": run.id}]
     assert run.name == "Films, 1 text mended"
     task = load_task(DistillConfig.from_dict(run.config).task)
     rows = [row for split in (task.train, task.validation, task.test) for row in split]

@@ -207,10 +207,13 @@ def test_downloads_have_the_whole_report(done: Store, report: dict[str, Any], na
     assert report["sentence"] in page
 
 
-def test_duplicate_and_two_more_seeds(app: App, done: Store) -> None:
+def test_duplicate(app: App, done: Store) -> None:
     page = app(PAGE, run=RUN).button(key="report.duplicate").click().run()
     assert not page.exception
     assert page.slider(key="distill.temperature").value == 2
+
+
+def test_two_more_seeds(app: App, done: Store) -> None:
     before = done.report(RUN).config["training"]["seeds"]
     assert not app(PAGE, run=RUN).button(key="report.seeds").click().run().exception
     added = next(run for run in done.runs() if run.id != RUN)

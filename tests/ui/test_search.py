@@ -7,7 +7,6 @@ from collections.abc import Mapping
 from typing import Any
 
 import pytest
-import streamlit as st
 from streamlit.testing.v1 import AppTest
 
 from kd_core.config import DistillConfig
@@ -235,7 +234,7 @@ def test_best_is_compared_with_the_best_student_alone(app: App, store: Store) ->
     assert any(mark.startswith(f"T {first.temperature:.3g}, alpha {first.alpha:.3g}: ") for mark in dots)
 
 
-def test_several_students_have_a_map_each_until_the_tables_are_gone(app: App, store: Store) -> None:
+def test_several_students_have_a_map_each(app: App, store: Store) -> None:
     searched(store, students=("tiny", "mini"), temperatures=(1, 2, 4), alphas=(0.9,))
     page = app(PAGE, study="s")
     assert page.selectbox(key="search.of_student").value == "tiny"
@@ -248,15 +247,18 @@ def test_several_students_have_a_map_each_until_the_tables_are_gone(app: App, st
     drawn = ("Accuracy on held-out texts", "How much each setting", "One line for each", "The training data")
     for spoken, begins in zip(alts(page), drawn, strict=True):
         assert spoken.startswith(begins)
+
+
+def test_search_whose_tables_are_gone(app: App, store: Store) -> None:
+    searched(store, temperatures=(1, 2, 4))
     kept = result("s").model_dump(mode="json")
     with boards.connected() as storage:
         for study in storage.get_all_studies():
             storage.delete_study(study._study_id)
     assert "There is no search named 's'" in plain(app(PAGE).error[0].value)
     store.save_report(JOB, kept)
-    st.cache_data.clear()
     page = app(PAGE)
-    assert len(marks(page)) == 4
+    assert len(marks(page)) == 7
     assert "Optuna's own tables, which are gone with a database" in read(page)
 
 
