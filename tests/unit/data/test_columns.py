@@ -5,7 +5,7 @@ import json
 import pandas as pd
 import pytest
 
-from kd_core.data.columns import choose_columns, choose_text
+from kd_core.data.columns import choose_columns
 from kd_core.errors import DataError
 from tests.unit.data.films import HEADER, ROWS, parquet, table, task_of
 
@@ -17,11 +17,8 @@ SHUFFLED = "id,a,b\n" + "".join(f"{i},y{i % 2},some longer text {i}\n" for i in 
     ("content", "expected"),
     [
         ("id,sentence,label\n1,a b c,x\n", ("sentence", "label")),
-        ("title,content,label\nt,a b c,x\n", ("content", "label")),
         ("Category,Headline\nx,a b c\n", ("Headline", "Category")),
-        ("Title,Review Text,label\nt,a b c,5\n", ("Review Text", "label")),
         ("headline,article_body,review,label\nt,a b c,a b,x\n", ("review", "label")),
-        ("title,has_text,issue_body,label\nt,1,a b c,x\n", ("issue_body", "label")),
         ("标签,文本\nx,abc\n", ("文本", "标签")),
         ("text,what\na,x\n", ("text", "what")),
         ("a,b\n" + LONG, ("a", "b")),
@@ -79,10 +76,3 @@ def test_22_nested_values_are_refused_only_in_columns_that_are_used(tmp_path, na
     with pytest.raises(DataError, match=says):
         task_of(tmp_path / name, data)
     assert task_of(tmp_path / name, data, text_column="more").labels == ("0", "1")
-
-
-def test_the_column_of_texts_alone():
-    assert choose_text(table("words\na b\n" * 3, "a.txt"), "text") == "text"
-    assert choose_text(table("a,text\n1,2\n"), None) == "text"
-    assert choose_text(table(SHUFFLED), None) == "b"
-    assert choose_text(table(SHUFFLED), "a") == "a"

@@ -19,17 +19,16 @@ GOOD = [["Good, really", "pos"], ["Bad", "neg"]]
         ('text,label\n"Good, really",pos\nBad,neg\n', ","),
         ("text;label\nGood, really;pos\nBad;neg\n", ";"),
         ("text\tlabel\nGood, really\tpos\nBad\tneg\n", "\t"),
-        ("text|label\nGood, really|pos\nBad|neg\n", "|"),
     ],
 )
 def test_05_separators_are_found_and_noted(content, separator):
     read = table(content)
     assert (read.frame.to_numpy().tolist(), read.delimiter) == (GOOD, separator)
-    word = {";": "semicolons", "\t": "tabs", "|": "bars"}.get(separator)
+    word = {";": "semicolons", "\t": "tabs"}.get(separator)
     assert read.notes == (f"films.csv: columns are separated by {word}, not commas.",) * bool(word)
 
 
-@pytest.mark.parametrize("first", ["sep=;\r\n", "sep=;\n", '"sep=;"\r', "SEP=; \n"])
+@pytest.mark.parametrize("first", ["sep=;\r\n", '"SEP=;" \r'])
 def test_05_a_line_that_names_the_separator_for_excel(first):
     read = table(f"{first}text;label\nGood, really;pos\nBad;neg\n")
     assert (read.frame.to_numpy().tolist(), read.delimiter) == (GOOD, ";")
@@ -96,24 +95,18 @@ QUESTION = "In a few words: what could we do better next time?"
     ("content", "columns", "header"),
     [
         ("text,label\nx,pos\ny,neg\n", (), True),
-        ("Label,whatever\nx,pos\ny,neg\n", (), True),
-        ("bodies,kinds\nx,pos\ny,neg\n", (), True),
         (",text\nx,pos\ny,neg\n", (), True),
         (f"{'b' * 40},kind\nx,pos\ny,neg\n", (), True),
         (f"{'b' * 41},kind\nx,pos\ny,neg\n", (), False),
         ("12,bodies\nx,pos\ny,neg\n", (), False),
-        ("something,pos\nx,pos\ny,neg\n", (), False),  # pos comes again below
         ("message,spam\nbuy now,spam\nsee you,ham\n", (), True),
-        ("text,0,1\nx,0.4,0.6\ny,0,1\n", (), True),
         ("Good film,review\nBad film,review\nNo film,news\n", (), False),  # a label named like a column
-        ("a word,spam\nbuy now,spam\nsee you,ham\n", (), False),
         ("question_text\nWhy so?\nWhat is it?\n", (), True),
         ("What now\nWhy so?\nWhat is it?\n", (), False),
         ("2020,label2\nx,pos\n", (), False),
         ("2020,label2\nx,pos\n", ("2020",), True),
         ("words,spam\nbuy now,spam\nsee you,ham\n", ("spam",), True),
         (f"{QUESTION},How satisfied are you?\nx,good\ny,bad\n", (), True),
-        (f"{QUESTION},good\nx,good\ny,bad\n", (), False),
     ],
 )
 def test_14_what_counts_as_a_header(content, columns, header):

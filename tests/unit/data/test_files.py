@@ -56,7 +56,7 @@ def test_a_test_file_is_the_test_split(tmp_path):
     assert (task.test["text"], task.test["label"]) == (["A new one", "Another"], [1, 0])
     assert (len(task.train), len(task.validation)) == (16, 4)
     with pytest.raises(
-        DataError, match="no column 'text', which films.csv has: its columns are 'content', 'lab"
+        DataError, match=r"no column 'text', which films\.csv has: its columns are 'content', 'lab"
     ):
         load("content,label\na,pos\n")
     with pytest.raises(DataError, match=r"^No test text is left: .* class, or leave out --drop-rare"):

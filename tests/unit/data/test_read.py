@@ -40,13 +40,11 @@ EXPORT, UNPACK = r"\. Save the sheet as CSV", r"\. Unpack it first, and give the
         *(("", f"a.{kind}", "is empty: it has no rows") for kind in ("csv", "txt", "jsonl", "parquet")),
         *(("sep=;\n", f"a.{kind}", "is empty: it has no rows") for kind in ("csv", "tsv")),
         ('"sep=\t"\n \n', "a.tsv", "is empty: it has no rows"),
-        ('" "\n\n', "a.csv", "is empty: it has no rows"),
         (HEADER, "a.csv", "has no rows: give one for each text"),
         ("[]", "a.jsonl", "has no rows: give one for each text"),
         (parquet({"text": []}), "a.parquet", "has no rows: give one for each text"),
         # 18: other programs, by content and by name
         (b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR", "a.csv", r"is not a CSV file: .* a PNG image\. Give a table"),
-        (b"PK\x03\x04 ...", "a.csv", f"is not a CSV file: .* a ZIP archive or an Excel workbook{EXPORT}"),
         (b"BZh9", "a.csv", f"its content is a bzip2 archive{UNPACK}"),
         (b"%PDF-1.7", "a.jsonl", r"is not a JSONL file: its content is a PDF document\. Put its texts into"),
         (b"PAR1", "a.csv", r"its content is a Parquet file \(name it \.parquet\)\.$"),
@@ -54,23 +52,19 @@ EXPORT, UNPACK = r"\. Save the sheet as CSV", r"\. Unpack it first, and give the
         *(("x", f"a.{kind}", f"is none of the kinds .*{EXPORT}") for kind in ("xlsx", "XLS", "ods")),
         *(("x", f"a.{kind}", f"is none of the kinds .*{UNPACK}") for kind in ("csv.gz", "zip", "xz")),
         *(("x", f"a.{kind}", "is none of the kinds .* Put its texts into") for kind in ("pdf", "docx")),
-        ("x", "a.py", r"is none of the kinds that can be read: \.csv, .*, \.parquet\.$"),
         # 6 and 17: commas and quotes
         (f"{HEADER}A, b,pos\n", "a.csv", r"line 2 has 3 columns, but line 1 has 2\. Put texts that contain"),
         (f'{HEADER}"Two\nlines",pos\nGood\n', "a.csv", "line 4 has 1 column, but line 1 has 2"),
         ('label, text\npos, "A, b"\n', "a.csv", r"in double quotes, without a space before them\.$"),
         (f"{OPEN}Never closed,pos\n", "a.csv", "a quoted text that begins in line 5 is not closed"),
-        (f'{OPEN}Closed" too early,pos\n', "a.csv", "a quoted text that begins in line 5 is not closed"),
         ("__label__a x\n__label__a __label__b y\n", "a.txt", "line 2 has the labels 'a', 'b'; a text has"),
         # 15: names of columns
         ("text,text ,label\na,b,pos\n", "a.csv", r"has more than one column named 'text'\. Rename them"),
         ('{"text": "a", " text": "b"}', "a.jsonl", "has more than one column named 'text'"),
-        (parquet({"text": ["a"], "text ": ["b"]}), "a.parquet", "has more than one column named 'text'"),
         # 20: JSON
         ('{"text": "a"}\n\n{"text": "b\n', "a.jsonl", r"line 3 is not valid JSON \(.*column 10\)"),
         ('[{"text": "a"},\n{"text": b}]', "a.jsonl", "line 2 is not valid JSON"),
         ('{"text": "a"}\n["b"]\n', "a.jsonl", r"line 2 is no JSON object such as {\"text\""),
-        ('[{"text": "a"}, "b"]', "a.json", "row 2 is no JSON object"),
         ('{"text": "a"}\n' + "[" * 200_000, "a.jsonl", "line 2 is nested too deeply"),
         ('{\n "text": "a",\n "label": "b"\n}\n', "a.json", r"is one JSON object over several lines\. Give"),
         (SPLITS, "a.json", r"is one JSON object that holds all rows \('train', 'test'\)\. Give an array"),
@@ -94,7 +88,6 @@ def test_bad_files_end_in_one_sentence(content, name, says):
     ("limit", "content", "name", "says"),
     [
         ("table.MAX_ROWS", HEADER + ROWS, "a.csv", r"^a\.csv has 20 rows, more than 19\. Give a sample"),
-        ("table.MAX_ROWS", "a\n" * 20, "a.txt", "has 20 rows, more than 19"),
         ("table.MAX_ROWS", parquet({"text": ["a"] * 20}), "a.parquet", "has 20 rows, more than 19"),
         ("table.MAX_CELLS", HEADER + "a,b\n" * 9, "a.csv", "has 2 columns of 10 rows, more than 19 cells"),
         ("table.MAX_CELLS", parquet({"a": [1] * 20}), "a.parquet", "has 1 columns of 20 rows, more than 19"),
@@ -118,7 +111,6 @@ def test_limits(limit, content, name, says, monkeypatch):
         ("text,label\nNA,None\nnull,nan\nN/A,01", "a.csv", [["NA", "None"], ["null", "nan"], ["N/A", "01"]]),
         ('{"a": "NA", "b": "01"}\n{"a": 1, "b": 1.0}\n', "a.jsonl", [["NA", "01"], ["1", "1.0"]]),
         ('{"a": 1e3, "b": null}\n{"a": NaN, "b": true}\n', "a.jsonl", [["1e3", ""], ["", "true"]]),
-        ('{"a": Infinity, "b": -0}', "a.jsonl", [["Infinity", "-0"]]),
         (parquet({"a": ["NA", "01"], "b": [True, None]}), "a.parquet", [["NA", "true"], ["01", ""]]),
         (parquet({"a": [1.0, float("nan")], "b": [2, 3]}), "a.parquet", [["1", "2"], ["", "3"]]),
         # 21: an array, and an object that holds the rows
@@ -128,10 +120,8 @@ def test_limits(limit, content, name, says, monkeypatch):
         # lines of text
         ("A\u2028b\rC\x85d\r\nE\x0cf\n\n", "a.txt", [["A\u2028b"], ["C\x85d"], ["E\x0cf"], [""]]),
         ("Good\t1\nBad\n", "a.txt", [["Good\t1"], ["Bad"]]),
-        ("Good\tand bad\n", "a.txt", [["Good\tand bad"]]),
         ('Good,  "so\t1\n\nBad\t0\nBad\t1', "a.txt", [['Good,  "so', "1"], ["Bad", "0"], ["Bad", "1"]]),
         ("__label__a G,  b \n\n __label__b\tB\nnone\n", "a.txt", [["a", "G,  b"], ["b", "B"], ["", "none"]]),
-        ("__label__a x\ty\n__label__b\tz\n", "a.txt", [["a", "x\ty"], ["b", "z"]]),
     ],
 )
 def test_cells(content, name, expected):

@@ -93,14 +93,6 @@ def test_only_groups_of_two_percent_are_placed_first(rows, always):
     assert all(in_train) == always
 
 
-def test_small_groups_reach_the_test_split():
-    groups = [row // 2 for row in range(40)] + list(range(20, 380))
-    in_test = [
-        sum(groups[row] < 20 for row in split_rows([0] * 400, groups, seed=seed)[2]) for seed in range(20)
-    ]
-    assert 5 < sum(in_test) / 20 < 15  # 40 rows are in pairs, a quarter of them belongs here
-
-
 def test_a_rare_label_reaches_all_splits_though_its_groups_hold_another():
     labels, groups = [1] * 30 + [0] * 3, [*range(30), 4, 11, 27]
     for seed in range(10):
