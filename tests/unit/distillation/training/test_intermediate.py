@@ -157,6 +157,15 @@ def test_what_a_family_lacks_is_refused(pair, settings, term, message):
         IntermediateTerms(ObjectiveConfig(**{term: 1.0}), *pair(**settings))
 
 
+def test_a_model_without_attention_maps_is_refused(pair, monkeypatch):
+    student, *others = pair()
+    monkeypatch.setattr(student, "set_attn_implementation", int)  # raises ValueError, as transformers does
+    with pytest.raises(
+        ModelError, match=r"^bert does not give its attention maps; set attention_weight to 0"
+    ):
+        IntermediateTerms(ObjectiveConfig(attention_weight=1.0), student, *others)
+
+
 def test_pieces_that_the_teacher_does_not_know_are_refused(pair):
     student, _, teacher, other = pair()
     pieces = [*list(other.get_vocab())[:3], "[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", "Tor"]
