@@ -13,6 +13,8 @@ import streamlit.config
 from tests import ROOT
 
 Launch = Callable[[str], list[str]]
+# Streamlit reads its settings once, from the current folder: here, because tests change the folder.
+KNOWN = set(streamlit.config.get_config_options())
 
 
 @pytest.fixture
@@ -91,12 +93,11 @@ def test_app_is_opened_where_people_log_in(launched: Launch, tmp_path: Path) -> 
     (tmp_path / ".streamlit" / "secrets.toml").write_text('[auth]\nclient_id = "x"\n')
     command = launched("--host 0.0.0.0")
     assert command[command.index("--client.showErrorDetails") + 1] == "none"
-    known = set(streamlit.config.get_config_options())
     started = [*command, *launched("--classroom --host 127.0.0.1")]
     flags = [part[2:] for part in started if part.startswith("--")]
     settings = tomllib.loads((ROOT / ".streamlit" / "config.toml").read_text(encoding="utf-8"))
     assert "server.allowedHosts" in flags
-    assert [option for option in [*flags, *option_names(settings)] if option not in known] == []
+    assert [option for option in [*flags, *option_names(settings)] if option not in KNOWN] == []
 
 
 def option_names(table: dict[str, Any]) -> Iterator[str]:
