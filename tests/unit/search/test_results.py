@@ -146,6 +146,7 @@ OTHER = partial(cell, 2, 0.9, 0.81, 0.835)
     [
         (NEAR(), OTHER(t=8.0), USUAL, 1),  # the nearest to the defaults
         (NEAR(), OTHER(t=8.0, teacher_texts=0), USUAL, 2),  # the fewest texts of the teacher
+        (NEAR(teacher_texts=1), OTHER(t=8.0, teacher_texts=0), USUAL, 2),
         (NEAR(), OTHER(t=8.0, params=10), USUAL, 2),  # the smallest
         (NEAR(params=10), OTHER(teacher_texts=0), USUAL, 1),  # size comes first
         (NEAR(), cell(2, 0.5, 0.4, 0.45, params=1), USUAL, 1),  # clearly worse
